@@ -1,0 +1,227 @@
+//! The board: one memory file that the master writes and every worker reads — the session table, the reactors' sleep
+//! words, the memory pressure.
+//!
+//! It lives as long as the master. Later slots of it (scoreboard, counters) are appended; [`crate::layout::PROTOCOL`]
+//! changes with them.
+
+use crate::sync::AtomicU64;
+
+/// A reactor's sleep epoch, alone on its cache line.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct SleepWord {
+    /// Odd while the reactor sleeps.
+    pub epoch: AtomicU64,
+}
+
+/// The first line of the board.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct BoardHead {
+    /// [`crate::layout::BOARD_MAGIC`].
+    pub magic: AtomicU64,
+    /// [`crate::layout::PROTOCOL`].
+    pub protocol: AtomicU64,
+    /// Number of reactors.
+    pub reactors: AtomicU64,
+    /// Session entries of each reactor, a power of two.
+    pub sessions_per_reactor: AtomicU64,
+    /// 1 while the memory budget is tight.
+    pub pressure: AtomicU64,
+}
+
+#[cfg(not(loom))]
+pub use file::{Board, BoardError};
+
+#[cfg(not(loom))]
+mod file {
+    use super::{BoardHead, SleepWord};
+    use crate::layout::{BOARD_MAGIC, PAGE, PROTOCOL};
+    use crate::mapping::{self, Mapping, Writer};
+    use crate::sessions::{Entry, REACTOR_BITS, REACTORS_MAX, SessionRecord, reactor_of};
+    use crate::sync::{AtomicU64, Ordering};
+    use rustix::fd::{AsFd, OwnedFd};
+    use std::io;
+
+    const SLEEP_AT: u64 = PAGE;
+    const SESSIONS_AT: u64 = 2 * PAGE;
+    const ENTRY_SIZE: u64 = size_of::<Entry>() as u64;
+
+    /// Why a board cannot be used.
+    #[derive(Debug)]
+    pub struct BoardError(&'static str, Option<io::Error>);
+
+    impl std::fmt::Display for BoardError {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            match &self.1 {
+                Some(error) => write!(f, "{}: {error}", self.0),
+                None => f.write_str(self.0),
+            }
+        }
+    }
+
+    impl std::error::Error for BoardError {}
+
+    /// A mapping of the board, the master's writable one or a worker's read-only one.
+    #[derive(Debug)]
+    pub struct Board {
+        mapping: Mapping,
+        reactors: usize,
+        sessions_per_reactor: u64,
+    }
+
+    impl Board {
+        /// Master: makes the board. The descriptor is for the workers; it can only be mapped read-only from now on.
+        ///
+        /// # Errors
+        /// When memory or descriptors are lacking, or the sizes are impossible.
+        pub fn create(
+            reactors: usize,
+            sessions_per_reactor: u64,
+        ) -> Result<(Self, OwnedFd), BoardError> {
+            if reactors == 0 || reactors > REACTORS_MAX || !sessions_per_reactor.is_power_of_two() {
+                return Err(BoardError("impossible board sizes", None));
+            }
+            let len = SESSIONS_AT + reactors as u64 * sessions_per_reactor * ENTRY_SIZE;
+            let io = |error| BoardError("cannot make the board", Some(error));
+            let fd = mapping::create("ostler-board", len, false).map_err(io)?;
+            let mapping = Mapping::new(&fd, len, true).map_err(io)?;
+            mapping::seal(&fd, Writer::Existing).map_err(io)?;
+            let board = Self { mapping, reactors, sessions_per_reactor };
+            let head = board.head().ok_or(BoardError("the board has no head", None))?;
+            head.magic.store(BOARD_MAGIC, Ordering::Relaxed);
+            head.protocol.store(PROTOCOL, Ordering::Relaxed);
+            head.reactors.store(reactors as u64, Ordering::Relaxed);
+            head.sessions_per_reactor.store(sessions_per_reactor, Ordering::Release);
+            Ok((board, fd))
+        }
+
+        /// Worker: maps the board read-only and checks that it speaks this protocol.
+        ///
+        /// # Errors
+        /// When the file is not a board of this protocol, or mapping fails.
+        pub fn open(fd: impl AsFd) -> Result<Self, BoardError> {
+            let io = |error| BoardError("cannot map the board", Some(error));
+            let size = rustix::fs::fstat(&fd).map_err(|error| io(error.into()))?.st_size;
+            let len = u64::try_from(size).unwrap_or(0);
+            let mapping = Mapping::new(&fd, len, false).map_err(io)?;
+            let mut board = Self { mapping, reactors: 0, sessions_per_reactor: 0 };
+            let head = board.head().ok_or(BoardError("the board is too short", None))?;
+            if head.magic.load(Ordering::Acquire) != BOARD_MAGIC {
+                return Err(BoardError("the file is not a board", None));
+            }
+            if head.protocol.load(Ordering::Relaxed) != PROTOCOL {
+                return Err(BoardError(
+                    "the board speaks another protocol: rebuild the worker",
+                    None,
+                ));
+            }
+            let reactors = head.reactors.load(Ordering::Relaxed);
+            let sessions = head.sessions_per_reactor.load(Ordering::Relaxed);
+            let needed = reactors
+                .checked_mul(sessions)
+                .and_then(|entries| entries.checked_mul(ENTRY_SIZE))
+                .and_then(|bytes| bytes.checked_add(SESSIONS_AT));
+            if needed.is_none_or(|needed| needed > len) || !sessions.is_power_of_two() {
+                return Err(BoardError("the board's sizes do not fit its length", None));
+            }
+            board.reactors = usize::try_from(reactors).unwrap_or(0);
+            board.sessions_per_reactor = sessions;
+            Ok(board)
+        }
+
+        fn head(&self) -> Option<&BoardHead> {
+            self.mapping.words::<BoardHead>(0)
+        }
+
+        /// Number of reactors.
+        #[must_use]
+        pub const fn reactors(&self) -> usize {
+            self.reactors
+        }
+
+        /// Session entries of each reactor.
+        #[must_use]
+        pub const fn sessions_per_reactor(&self) -> u64 {
+            self.sessions_per_reactor
+        }
+
+        /// A reactor's sleep word.
+        #[must_use]
+        pub fn reactor_sleep(&self, reactor: usize) -> Option<&AtomicU64> {
+            if reactor >= self.reactors {
+                return None;
+            }
+            let at = SLEEP_AT + (reactor * size_of::<SleepWord>()) as u64;
+            self.mapping.words::<SleepWord>(at).map(|word| &word.epoch)
+        }
+
+        /// Master: says whether the memory budget is tight.
+        pub fn set_pressure(&self, tight: bool) {
+            if let Some(head) = self.head() {
+                head.pressure.store(u64::from(tight), Ordering::Relaxed);
+            }
+        }
+
+        /// Whether the memory budget is tight.
+        #[must_use]
+        pub fn pressure(&self) -> bool {
+            self.head().is_some_and(|head| head.pressure.load(Ordering::Relaxed) == 1)
+        }
+
+        /// The entry where a session lives if it is open.
+        #[must_use]
+        pub fn entry(&self, session: u64) -> Option<&Entry> {
+            let reactor = reactor_of(session);
+            if reactor >= self.reactors {
+                return None;
+            }
+            let slot = (session >> REACTOR_BITS) & (self.sessions_per_reactor - 1);
+            self.entry_at(reactor as u64 * self.sessions_per_reactor + slot)
+        }
+
+        fn entry_at(&self, index: u64) -> Option<&Entry> {
+            self.mapping.words::<Entry>(SESSIONS_AT + index * ENTRY_SIZE)
+        }
+
+        /// A consistent copy of a session's record; `None` when it is gone.
+        #[must_use]
+        pub fn session(&self, session: u64) -> Option<SessionRecord> {
+            self.entry(session)?.read().filter(|record| record.session == session)
+        }
+
+        /// Copies of all open sessions, reactor by reactor. Looks at every entry: for broadcasts, not for each package.
+        pub fn sessions(&self) -> impl Iterator<Item = SessionRecord> + '_ {
+            let all = self.reactors as u64 * self.sessions_per_reactor;
+            (0..all).filter_map(|index| self.entry_at(index)).filter_map(Entry::read)
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use crate::sessions::session_id;
+        use std::net::SocketAddr;
+
+        #[test]
+        fn a_worker_reads_what_the_master_writes_and_cannot_write_itself() {
+            let (master, fd) = Board::create(2, 64).unwrap();
+            let worker = Board::open(&fd).unwrap();
+            let session = session_id(9, 1);
+            let peer = SocketAddr::from(([127, 0, 0, 1], 80));
+            master.entry(session).unwrap().open(session, peer, 5);
+            assert_eq!(worker.session(session).unwrap().peer, peer);
+            assert_eq!(worker.sessions().count(), 1);
+            assert!(worker.session(session_id(9 + 64, 1)).is_none(), "same slot, other id");
+            assert!(Mapping::new(&fd, 4096, true).is_err(), "sealed against writable maps");
+        }
+
+        #[test]
+        fn a_strange_file_is_refused() {
+            let fd = mapping::create("strange", 1 << 16, false).unwrap();
+            assert!(Board::open(&fd).is_err());
+            let short = mapping::create("short", 8, false).unwrap();
+            assert!(Board::open(&short).is_err());
+        }
+    }
+}

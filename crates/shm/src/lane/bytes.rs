@@ -1,0 +1,156 @@
+//! Bytes in shared memory, in the three forms in which they may be handled.
+
+use crate::mapping::Mapping;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Bytes that another process may change at any time: to be written to a socket from where they are, or copied. Never a
+/// slice (review S12).
+#[derive(Clone, Copy, Debug)]
+pub struct RawBytes<'a> {
+    pointer: *const u8,
+    len: usize,
+    lives: PhantomData<&'a Mapping>,
+}
+
+impl<'a> RawBytes<'a> {
+    pub(super) const fn new(pointer: *const u8, len: usize) -> Self {
+        Self { pointer, len, lives: PhantomData }
+    }
+
+    /// Where they begin; valid for [`RawBytes::len`] bytes while the lane lives.
+    #[must_use]
+    pub const fn as_ptr(&self) -> *const u8 {
+        self.pointer
+    }
+
+    /// How many.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes from `offset` on (none when it lies behind them).
+    #[must_use]
+    pub fn skip(self, offset: usize) -> Self {
+        let offset = offset.min(self.len);
+        Self {
+            pointer: self.pointer.wrapping_add(offset),
+            len: self.len - offset,
+            lives: PhantomData,
+        }
+    }
+
+    /// A private copy appended to `to`.
+    #[allow(unsafe_code)]
+    pub fn append_to(&self, to: &mut Vec<u8>) {
+        to.reserve(self.len);
+        // SAFETY: pointer..pointer+len lies in a live mapping (kept by 'a); the spare capacity was reserved and belongs
+        // to the private vector, so the ranges do not overlap. A racing writer can only change which bytes are copied;
+        // every byte value is a valid u8.
+        unsafe {
+            std::ptr::copy_nonoverlapping(self.pointer, to.as_mut_ptr().add(to.len()), self.len);
+            to.set_len(to.len() + self.len);
+        }
+    }
+
+    /// A private copy.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut copy = Vec::new();
+        self.append_to(&mut copy);
+        copy
+    }
+}
+
+/// Space in this side's own ring, to be filled by `recv(2)` or a copy.
+#[derive(Debug)]
+pub struct RawBytesMut<'a> {
+    pointer: *mut u8,
+    len: usize,
+    lives: PhantomData<&'a Mapping>,
+}
+
+impl RawBytesMut<'_> {
+    pub(super) const fn new(pointer: *mut u8, len: usize) -> Self {
+        Self { pointer, len, lives: PhantomData }
+    }
+
+    /// Where it begins; valid for [`RawBytesMut::len`] bytes while the lane lives.
+    #[must_use]
+    pub const fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.pointer
+    }
+
+    /// How many bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Copies as much of `from` as fits and answers how much that was.
+    #[allow(unsafe_code)]
+    pub fn copy_from(&mut self, from: &[u8]) -> usize {
+        let len = from.len().min(self.len);
+        // SAFETY: the space lies in a live writable mapping of this process (kept by the lifetime) and `from` is private
+        // memory, so they do not overlap; `len` is within both.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), self.pointer, len) };
+        len
+    }
+}
+
+/// A package in the package ring, as the worker's handler sees it: read-only memory that stays as it is until the worker
+/// says `freed`, which it does not while a `PackageBytes` lives (the shared count).
+#[derive(Debug)]
+pub struct PackageBytes {
+    mapping: Arc<Mapping>,
+    pointer: *const u8,
+    len: usize,
+    holds: Rc<Cell<usize>>,
+}
+
+impl PackageBytes {
+    pub(super) fn new(
+        mapping: Arc<Mapping>,
+        pointer: *const u8,
+        len: usize,
+        holds: &Rc<Cell<usize>>,
+    ) -> Self {
+        holds.set(holds.get() + 1);
+        Self { mapping, pointer, len, holds: Rc::clone(holds) }
+    }
+}
+
+impl Deref for PackageBytes {
+    type Target = [u8];
+
+    #[allow(unsafe_code)]
+    fn deref(&self) -> &[u8] {
+        debug_assert!(!self.mapping.is_writable());
+        // SAFETY: in bounds of the live mapping (checked by the lane that made this value, kept by `mapping`). The
+        // reactor does not write there until `freed` passes the record, and the lane stores `freed` only when no
+        // PackageBytes is held (`holds`); this process maps it read-only.
+        unsafe { std::slice::from_raw_parts(self.pointer, self.len) }
+    }
+}
+
+impl Drop for PackageBytes {
+    fn drop(&mut self) {
+        self.holds.set(self.holds.get().saturating_sub(1));
+    }
+}

@@ -1,0 +1,157 @@
+//! The 64-byte header in front of every record (protocol §3).
+
+/// Bytes of a header; also the alignment of records, so that a header always fits before the wrap.
+pub const HEADER_SIZE: usize = 64;
+
+/// What a record is. The numbers are part of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Filler up to the wrap; carries nothing.
+    Pad = 1,
+    /// Down, package ring: a session was accepted.
+    Connect = 2,
+    /// Down, package ring: a package, or a part of one.
+    Data = 3,
+    /// Down, package ring: a session is closed; its last delivery.
+    Closed = 4,
+    /// Up: bytes for a session.
+    Out = 16,
+    /// Up: the message begun with `Out` will never be complete.
+    Abort = 17,
+    /// Up: close a session (`flags` bit 1: with a reset).
+    Close = 18,
+    /// Up: the session's new state blob.
+    State = 19,
+    /// Up: the outputs of delivery `cause` become visible before it is finished; it is never redelivered.
+    Expose = 20,
+    /// Up: delivery `cause` is finished.
+    Fin = 21,
+    /// Up: bytes for a session that lie in the package ring of the same lane (`part_offset`, `total`: see `Reference`).
+    OutReference = 22,
+}
+
+impl Kind {
+    /// Reads a kind byte written by a peer.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            1 => Self::Pad,
+            2 => Self::Connect,
+            3 => Self::Data,
+            4 => Self::Closed,
+            16 => Self::Out,
+            17 => Self::Abort,
+            18 => Self::Close,
+            19 => Self::State,
+            20 => Self::Expose,
+            21 => Self::Fin,
+            22 => Self::OutReference,
+            _ => return None,
+        })
+    }
+}
+
+/// Flag of [`Kind::Out`] and [`Kind::Data`]: more parts of the same message follow.
+pub const FLAG_MORE: u8 = 1;
+/// Flag of [`Kind::Close`]: close with a reset, dropping what is unsent.
+pub const FLAG_RESET: u8 = 2;
+/// Flag of an up record: the delivery `cause` is finished with this record (saves a `Fin`).
+pub const FLAG_FIN: u8 = 4;
+/// Flag of [`Kind::Data`]: the delivery was started before by a process that died (attempt > 1).
+pub const FLAG_REDELIVERED: u8 = 8;
+
+/// A record's header, as plain values. [`Header::to_words`] and [`Header::from_words`] are its form in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Header {
+    /// Bytes of the record with its header, without the alignment behind it.
+    pub len: u32,
+    /// See [`Kind`]; a raw byte because a peer may write anything.
+    pub kind: u8,
+    /// `FLAG_*`.
+    pub flags: u8,
+    /// Index of the listening port.
+    pub port: u16,
+    /// Number of the record in its ring, from 1, plus one each.
+    pub seq: u64,
+    /// Session (or slot, or task) that the record is about.
+    pub subject: u64,
+    /// Up: `seq` of the delivery that caused this record, 0 for none.
+    pub cause: u64,
+    /// Up: transaction. Down: when the package was read, nanoseconds of the monotonic clock.
+    pub stamp: u64,
+    /// Offset of this part in its message, bytes.
+    pub part_offset: u32,
+    /// Bytes of the whole message.
+    pub total: u32,
+    /// Trace id, passed through.
+    pub trace: u128,
+}
+
+impl Header {
+    /// The header as the eight little-endian words of the protocol.
+    #[must_use]
+    pub const fn to_words(&self) -> [u64; 8] {
+        [
+            self.len as u64
+                | (self.kind as u64) << 32
+                | (self.flags as u64) << 40
+                | (self.port as u64) << 48,
+            self.seq,
+            self.subject,
+            self.cause,
+            self.stamp,
+            self.part_offset as u64 | (self.total as u64) << 32,
+            self.trace as u64,
+            (self.trace >> 64) as u64,
+        ]
+    }
+
+    /// Reads the eight words; every value is possible, the caller checks.
+    #[must_use]
+    pub const fn from_words(words: [u64; 8]) -> Self {
+        let [first, seq, subject, cause, stamp, part, trace_low, trace_high] = words;
+        Self {
+            len: first as u32,
+            kind: (first >> 32) as u8,
+            flags: (first >> 40) as u8,
+            port: (first >> 48) as u16,
+            seq,
+            subject,
+            cause,
+            stamp,
+            part_offset: part as u32,
+            total: (part >> 32) as u32,
+            trace: (trace_low as u128) | ((trace_high as u128) << 64),
+        }
+    }
+
+    /// Bytes behind the header.
+    #[must_use]
+    pub const fn payload_len(&self) -> usize {
+        (self.len as usize).saturating_sub(HEADER_SIZE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_survives_its_memory_form() {
+        let header = Header {
+            len: 0x1234_5678,
+            kind: 21,
+            flags: 5,
+            port: 0xbeef,
+            seq: 7,
+            subject: u64::MAX,
+            cause: 9,
+            stamp: 11,
+            part_offset: 13,
+            total: u32::MAX,
+            trace: u128::MAX - 5,
+        };
+        assert_eq!(Header::from_words(header.to_words()), header);
+    }
+}

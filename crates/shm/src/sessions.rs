@@ -1,0 +1,267 @@
+//! The session table: what every worker may know of every session, written by the owning reactor (seqlock).
+//!
+//! An entry changes only under an odd sequence word; a reader copies, then checks that the word is even and unchanged.
+//! Session ids follow review S20: 53 bits, a counter that only grows in the high part and the reactor in the low six,
+//! so an id is never issued twice and says by itself where its connection lives.
+
+use crate::sync::{AtomicU64, Ordering, fence};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Words of one entry (256 bytes).
+pub const ENTRY_WORDS: usize = 32;
+/// The longest state blob of a session, bytes: what is left of an entry. The blob is meant for a name, a room, a cursor;
+/// larger things belong into a store of the application.
+pub const STATE_MAX_BYTES: usize = (ENTRY_WORDS - FIRST_STATE_WORD) * 8;
+/// Bits of a session id that name the reactor.
+pub const REACTOR_BITS: u32 = 6;
+/// The most reactors that session ids can name.
+pub const REACTORS_MAX: usize = 1 << REACTOR_BITS;
+
+const FIRST_STATE_WORD: usize = 8;
+const SEQUENCE: usize = 0;
+const ID: usize = 1;
+const FLAGS: usize = 2;
+const PEER_LOW: usize = 3;
+const PEER_HIGH: usize = 4;
+const PEER_PORT: usize = 5;
+const CONNECTED: usize = 6;
+const STATE: usize = 7;
+/// How often a reader tries again when it meets a writer. The writer holds an entry for well under a microsecond; a
+/// reader that fails this often looks at an entry whose reactor is gone.
+const READ_TRIES: usize = 10_000;
+
+/// Flag: the session's unsent output is above its high mark, or the memory budget is tight: `send` answers full.
+pub const FULL: u64 = 1;
+/// Flag: the session is closing: `send` answers gone.
+pub const CLOSING: u64 = 2;
+
+/// Which reactor owns a session.
+#[must_use]
+pub const fn reactor_of(session: u64) -> usize {
+    (session & ((1 << REACTOR_BITS) - 1)) as usize
+}
+
+/// Makes a session id of a reactor's counter.
+#[must_use]
+pub const fn session_id(counter: u64, reactor: usize) -> u64 {
+    (counter << REACTOR_BITS | reactor as u64) & ((1 << 53) - 1)
+}
+
+/// One entry of the table. All zero: free.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct Entry {
+    words: [AtomicU64; ENTRY_WORDS],
+}
+
+/// What an entry says of an open session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// The session.
+    pub session: u64,
+    /// Address of the client.
+    pub peer: SocketAddr,
+    /// When it was accepted, nanoseconds of the machine's monotonic clock.
+    pub connected_at_ns: u64,
+    /// [`FULL`], [`CLOSING`].
+    pub flags: u64,
+    /// How often the state blob was set.
+    pub state_version: u32,
+    /// The state blob.
+    pub state: Vec<u8>,
+}
+
+impl Entry {
+    /// A free entry, for models and tests.
+    #[must_use]
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Self { words: std::array::from_fn(|_| AtomicU64::new(0)) }
+    }
+
+    fn word(&self, index: usize) -> &AtomicU64 {
+        #[allow(clippy::indexing_slicing)]
+        // every index is a constant below ENTRY_WORDS, or clipped by the caller
+        &self.words[index]
+    }
+
+    fn write(&self, change: impl FnOnce(&Self)) {
+        let sequence = self.word(SEQUENCE).load(Ordering::Relaxed);
+        self.word(SEQUENCE).store(sequence | 1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        change(self);
+        self.word(SEQUENCE).store((sequence | 1) + 1, Ordering::Release);
+    }
+
+    fn set(&self, index: usize, value: u64) {
+        self.word(index).store(value, Ordering::Relaxed);
+    }
+
+    fn get(&self, index: usize) -> u64 {
+        self.word(index).load(Ordering::Relaxed)
+    }
+
+    /// Owner: a session begins in this entry.
+    pub fn open(&self, session: u64, peer: SocketAddr, connected_at_ns: u64) {
+        let (low, high, port) = pack_peer(peer);
+        self.write(|entry| {
+            entry.set(ID, session);
+            entry.set(FLAGS, 0);
+            entry.set(PEER_LOW, low);
+            entry.set(PEER_HIGH, high);
+            entry.set(PEER_PORT, port);
+            entry.set(CONNECTED, connected_at_ns);
+            entry.set(STATE, 0);
+        });
+    }
+
+    /// Owner: the session is gone, the entry free.
+    pub fn close(&self) {
+        self.write(|entry| entry.set(ID, 0));
+    }
+
+    /// Owner: sets the flags; a single word, so no sequence is needed.
+    pub fn set_flags(&self, flags: u64) {
+        self.set(FLAGS, flags);
+    }
+
+    /// Owner: whether no session lives here.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.get(ID) == 0
+    }
+
+    /// Owner: the session's new state; clipped to [`STATE_MAX_BYTES`].
+    pub fn set_state(&self, state: &[u8]) {
+        let state = state.get(..STATE_MAX_BYTES).unwrap_or(state);
+        let version = (self.get(STATE) >> 32) + 1;
+        self.write(|entry| {
+            entry.set(STATE, version << 32 | state.len() as u64);
+            for (index, chunk) in state.chunks(8).enumerate() {
+                let mut bytes = [0u8; 8];
+                for (to, from) in bytes.iter_mut().zip(chunk) {
+                    *to = *from;
+                }
+                entry.set(FIRST_STATE_WORD + index, u64::from_le_bytes(bytes));
+            }
+        });
+    }
+
+    /// Anyone: the flags, if `session` lives here. Cheap; may be a moment old.
+    #[must_use]
+    pub fn flags_of(&self, session: u64) -> Option<u64> {
+        let flags = self.get(FLAGS);
+        (self.get(ID) == session && session != 0).then_some(flags)
+    }
+
+    /// Anyone: a consistent copy of the entry, `None` when it is free (or its writer died in it).
+    #[must_use]
+    pub fn read(&self) -> Option<SessionRecord> {
+        for _ in 0..READ_TRIES {
+            let before = self.word(SEQUENCE).load(Ordering::Acquire);
+            if before & 1 == 1 {
+                crate_yield();
+                continue;
+            }
+            let copy: [u64; ENTRY_WORDS] = std::array::from_fn(|index| self.get(index));
+            fence(Ordering::Acquire);
+            if self.word(SEQUENCE).load(Ordering::Relaxed) == before {
+                return unpack(&copy);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(not(loom))]
+fn crate_yield() {
+    std::hint::spin_loop();
+}
+#[cfg(loom)]
+fn crate_yield() {
+    loom::thread::yield_now();
+}
+
+fn unpack(copy: &[u64; ENTRY_WORDS]) -> Option<SessionRecord> {
+    let [_, session, flags, low, high, port, connected_at_ns, state, blob @ ..] = copy;
+    if *session == 0 {
+        return None;
+    }
+    let len = (*state as u32 as usize).min(STATE_MAX_BYTES);
+    let state_bytes = blob.iter().flat_map(|word| word.to_le_bytes()).take(len).collect();
+    Some(SessionRecord {
+        session: *session,
+        peer: unpack_peer(*low, *high, *port),
+        connected_at_ns: *connected_at_ns,
+        flags: *flags,
+        state_version: (*state >> 32) as u32,
+        state: state_bytes,
+    })
+}
+
+const IS_V6: u64 = 1 << 16;
+
+fn pack_peer(peer: SocketAddr) -> (u64, u64, u64) {
+    match peer.ip() {
+        IpAddr::V4(ip) => (u64::from(ip.to_bits()), 0, u64::from(peer.port())),
+        IpAddr::V6(ip) => {
+            let bits = ip.to_bits();
+            (bits as u64, (bits >> 64) as u64, u64::from(peer.port()) | IS_V6)
+        }
+    }
+}
+
+fn unpack_peer(low: u64, high: u64, port: u64) -> SocketAddr {
+    let ip = if port & IS_V6 == 0 {
+        IpAddr::V4(Ipv4Addr::from_bits(low as u32))
+    } else {
+        IpAddr::V6(Ipv6Addr::from_bits(u128::from(low) | u128::from(high) << 64))
+    };
+    SocketAddr::new(ip, port as u16)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            session in 1u64.., ip in any::<u128>(), v4 in any::<u32>(), is_v6: bool, port: u16,
+            state in proptest::collection::vec(any::<u8>(), 0..=STATE_MAX_BYTES), at: u64,
+        ) {
+            let ip = if is_v6 { IpAddr::V6(Ipv6Addr::from_bits(ip)) } else { IpAddr::V4(Ipv4Addr::from_bits(v4)) };
+            let entry = Entry::new();
+            entry.open(session, SocketAddr::new(ip, port), at);
+            entry.set_state(&state);
+            let read = entry.read().unwrap();
+            prop_assert_eq!(read.session, session);
+            prop_assert_eq!(read.peer, SocketAddr::new(ip, port));
+            prop_assert_eq!(read.connected_at_ns, at);
+            prop_assert_eq!(read.state, state);
+            prop_assert_eq!(read.state_version, 1);
+            entry.close();
+            prop_assert!(entry.read().is_none());
+            prop_assert!(entry.flags_of(session).is_none());
+        }
+    }
+
+    #[test]
+    fn a_new_session_does_not_inherit_state() {
+        let entry = Entry::new();
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        entry.open(64, peer, 1);
+        entry.set_state(b"secret");
+        entry.close();
+        entry.open(128, peer, 2);
+        let read = entry.read().unwrap();
+        assert_eq!((read.state.as_slice(), read.state_version), (&b""[..], 0));
+    }
+
+    #[test]
+    fn ids_name_their_reactor() {
+        assert_eq!(reactor_of(session_id(77, 5)), 5);
+        assert!(session_id(u64::MAX, 63) < 1 << 53);
+    }
+}
