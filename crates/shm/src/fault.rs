@@ -85,6 +85,44 @@ mod armed {
 #[cfg(all(debug_assertions, not(loom)))]
 pub use armed::{arm, step};
 
+/// The hook of the loom models: a "process" is a loom thread, and it dies by unwinding out of whatever it was in.
+#[cfg(loom)]
+mod modelled {
+    use super::Step;
+    use std::cell::Cell;
+
+    loom::thread_local! {
+        static LEFT: Cell<u32> = Cell::new(0);
+    }
+
+    /// What a dying model thread unwinds with; the model catches it at the thread's root.
+    #[derive(Debug)]
+    pub struct Died(
+        /// Where.
+        pub Step,
+    );
+
+    /// Lets the calling loom thread die at the `count`-th step it reaches, of whatever kind; 0 lets it live.
+    pub fn die_at(count: u32) {
+        LEFT.with(|left| left.set(count));
+    }
+
+    /// Dies here when the count is reached.
+    pub fn step(step: Step) {
+        let dies = LEFT.with(|left| {
+            let count = left.get();
+            left.set(count.saturating_sub(1));
+            count == 1
+        });
+        if dies {
+            std::panic::resume_unwind(Box::new(Died(step)));
+        }
+    }
+}
+
+#[cfg(loom)]
+pub use modelled::{Died, die_at, step};
+
 /// Arms nothing: this build has no hook.
 #[cfg(not(all(debug_assertions, not(loom))))]
 #[must_use]
@@ -93,6 +131,6 @@ pub fn arm(_text: &str) -> bool {
 }
 
 /// Does nothing: this build has no hook.
-#[cfg(not(all(debug_assertions, not(loom))))]
+#[cfg(not(any(debug_assertions, loom)))]
 #[inline(always)]
 pub fn step(_step: Step) {}

@@ -126,6 +126,13 @@ impl Giver {
         up.taken.freed.load(Ordering::Acquire)
     }
 
+    /// Whether the worker has freed space since the last [`Giver::reclaim`]. For the check before sleeping of a reactor
+    /// that waits for ring space.
+    #[must_use]
+    pub fn has_freed(&self, up: &UpWords) -> bool {
+        self.peek_freed(up) != self.freed_seen
+    }
+
     /// Allows the space below `freed` to be used again; also the recalled range when nothing before it is in use.
     ///
     /// # Errors

@@ -9,7 +9,9 @@ use crate::words::{DownWords, UpWords};
 /// What [`Inbox::take`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Take {
-    /// Nothing to do on this lane.
+    /// Nothing to do on this lane. The cursor may have passed a pad or a void: if nothing of the lane is held any more,
+    /// the caller says so ([`Inbox::free_up_to`] with [`Inbox::position`]) and looks at the reactor's sleep word
+    /// before it sleeps itself. `take` does not, for it cannot know what is held.
     Empty,
     /// A recall is in progress: look again at once (yield first).
     GateClosed,
@@ -54,9 +56,11 @@ impl Inbox {
     pub fn take(&mut self, down: &DownWords, up: &UpWords, bytes: &impl RingBytes) -> Take {
         loop {
             self.position = self.over_the_void(self.position); // T1: always tested
-            if self.position == self.written {
+            // Not `==`: the jump over a void may lead beyond the last `pkg_written` seen here (what was given since then
+            // was recalled as well). `void_to` is below the current `pkg_written`, which was stored before the gate.
+            if self.position >= self.written {
                 self.written = down.package.pkg_written.load(Ordering::Acquire); // T2
-                if self.position == self.written {
+                if self.position >= self.written {
                     // The gate may have news although there is nothing to take: a recall of everything. It has to be
                     // seen, or the sleep check would find news for ever.
                     if down.gate.gate.load(Ordering::Acquire) != self.gate_seen {
@@ -65,7 +69,6 @@ impl Inbox {
                         }
                         continue;
                     }
-                    self.free_up_to(self.position, up);
                     return Take::Empty;
                 }
             }
@@ -135,12 +138,15 @@ impl Inbox {
         self.position
     }
 
-    /// Tells the reactor that no package memory below `position` is referred to any more.
-    pub fn free_up_to(&mut self, position: u64, up: &UpWords) {
-        if position > self.freed {
-            self.freed = position;
-            up.taken.freed.store(position, Ordering::Release);
-            step(Step::Freed);
+    /// Tells the reactor that no package memory below `position` is referred to any more. After the commit of outputs
+    /// that refer to it, before the fence and the look at the reactor's sleep word. Answers whether the word moved.
+    pub fn free_up_to(&mut self, position: u64, up: &UpWords) -> bool {
+        if position <= self.freed {
+            return false;
         }
+        self.freed = position;
+        up.taken.freed.store(position, Ordering::Release);
+        step(Step::Freed);
+        true
     }
 }

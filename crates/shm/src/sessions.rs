@@ -32,6 +32,8 @@ const READ_TRIES: usize = 10_000;
 
 /// Flag: the session's unsent output is above its high mark, or the memory budget is tight: `send` answers full.
 pub const FULL: u64 = 1;
+/// Flag: the session has unsent output: under memory pressure `send` answers full.
+pub const QUEUED: u64 = 4;
 /// Flag: the session is closing: `send` answers gone.
 pub const CLOSING: u64 = 2;
 

@@ -1,0 +1,221 @@
+//! The command line.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser, ValueExt};
+use ostler_bench::baseline::Baseline;
+use ostler_bench::load::{LoadOptions, Mode};
+use ostler_bench::process::Peer;
+use ostler_bench::table::TableOptions;
+use ostler_bench::{Error, Result};
+
+pub(crate) const HELP: &str = "\
+ostler-bench: load generator, baseline servers and comparison table
+
+  raw-epoll-echo --listen ADDRESS     the limit: single-threaded echo on bare epoll
+  tokio-echo --listen ADDRESS         echo on tokio's current_thread runtime
+      Both print `listening on ADDRESS` first and run until SIGTERM.
+
+  load --target ADDRESS               loads a server that echoes; fails if anything went wrong
+      --connections N (64)  --size BYTES (64)  --pipeline D (1; open loop 1024)
+      --mode closed|open (closed)     --rate REQUESTS_PER_S (open loop)
+      --duration_ms N (5000; with --requests 60000)  --requests N  --warmup_ms N (0)
+      --timeout_ms N (10000)          --reconnect
+
+  table                               compares servers with the raw echo; fails on a wrong byte, any
+                                      error, or a server that does not start
+      --rounds N (7)  --seconds S per measurement (1)  --connections N (64)
+      --sizes BYTES,... (64,4096,65536)  --placement free|pinned|both (both)
+      --only NAME,...                 of raw, tokio, ostler and the --peer names; raw is always there
+      --peer NAME=CMD                 another server; no shell; CMD prints `listening on ADDRESS` first,
+                                      or has {port} in it, which becomes a free port
+      --ostler PATH                   Ostler's echo example (examples/echo beside this program)
+      --quick                         3 rounds of 0.3 s: to see that it works, not to decide by
+
+  pinned CPU -- CMD..., unpinned -- CMD...
+                                      run CMD in this process, on one CPU; it ends with its parent
+";
+
+/// What the user wants.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Help,
+    Serve { baseline: Baseline, listen: SocketAddr },
+    Load(LoadOptions),
+    Table(TableOptions),
+    Launch { cpu: Option<usize>, command: Vec<String> },
+}
+
+fn usage(error: lexopt::Error) -> Error {
+    Error::usage(error.to_string())
+}
+
+/// Parses the arguments after the program's name. `bench` is this program.
+pub(crate) fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    bench: PathBuf,
+) -> Result<Command> {
+    let mut parser = Parser::from_args(arguments);
+    let name = match parser.next().map_err(usage)? {
+        None | Some(Arg::Short('h') | Arg::Long("help")) => return Ok(Command::Help),
+        Some(Arg::Value(name)) => name,
+        Some(other) => return Err(usage(other.unexpected())),
+    };
+    let command = match name.to_str() {
+        Some("raw-epoll-echo") => serve(&mut parser, Baseline::RawEpoll),
+        Some("tokio-echo") => serve(&mut parser, Baseline::Tokio),
+        Some("load") => load(&mut parser),
+        Some("table") => table(&mut parser, bench),
+        Some("pinned") => launch(&mut parser, true),
+        Some("unpinned") => launch(&mut parser, false),
+        Some("help") => Ok(Command::Help),
+        _ => Err(format!("unknown command {}", name.to_string_lossy()).into()),
+    };
+    command.map_err(usage)
+}
+
+type Parsed = std::result::Result<Command, lexopt::Error>;
+
+fn serve(parser: &mut Parser, baseline: Baseline) -> Parsed {
+    let mut listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("listen") => listen = parser.value()?.parse()?,
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Serve { baseline, listen })
+}
+
+fn load(parser: &mut Parser) -> Parsed {
+    let mut options = LoadOptions::new(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let (mut target, mut open, mut rate_per_s) = (None, None, None);
+    let (mut pipeline, mut duration_ms) = (None, None);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("target") => target = Some(parser.value()?.parse()?),
+            Arg::Long("connections") => options.connections = parser.value()?.parse()?,
+            Arg::Long("size") => options.size_bytes = parser.value()?.parse()?,
+            Arg::Long("pipeline") => pipeline = Some(parser.value()?.parse()?),
+            Arg::Long("mode") => {
+                open = match parser.value()?.to_str() {
+                    Some("closed") => Some(false),
+                    Some("open") => Some(true),
+                    _ => return Err("--mode is closed or open".into()),
+                }
+            }
+            Arg::Long("rate") => rate_per_s = Some(parser.value()?.parse()?),
+            Arg::Long("duration_ms") => duration_ms = Some(parser.value()?.parse()?),
+            Arg::Long("requests") => options.requests = Some(parser.value()?.parse()?),
+            Arg::Long("warmup_ms") => options.warmup_ms = parser.value()?.parse()?,
+            Arg::Long("timeout_ms") => options.timeout_ms = parser.value()?.parse()?,
+            Arg::Long("reconnect") => options.reconnect = true,
+            other => return Err(other.unexpected()),
+        }
+    }
+    options.target = target.ok_or("load needs --target ADDRESS")?;
+    options.mode = match (open, rate_per_s) {
+        (None | Some(false), None) => Mode::Closed,
+        (Some(true), Some(rate_per_s)) => Mode::Open { rate_per_s },
+        (Some(true), None) => return Err("--mode open needs --rate".into()),
+        (None | Some(false), Some(_)) => return Err("--rate needs --mode open".into()),
+    };
+    options.pipeline = pipeline.unwrap_or(if open == Some(true) { 1024 } else { 1 });
+    let default_ms = if options.requests.is_some() { 60_000 } else { 5_000 };
+    options.duration_ms = duration_ms.unwrap_or(default_ms);
+    Ok(Command::Load(options))
+}
+
+fn table(parser: &mut Parser, bench: PathBuf) -> Parsed {
+    let mut echo = bench.with_file_name("examples").join("echo");
+    let (mut rounds, mut seconds, mut quick) = (None, None, false);
+    let (mut connections, mut sizes_bytes) = (64, vec![64, 4096, 65_536]);
+    let (mut free, mut pinned) = (true, true);
+    let (mut only, mut more) = (None, Vec::new());
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("rounds") => rounds = Some(parser.value()?.parse()?),
+            Arg::Long("seconds") => seconds = Some(parser.value()?.parse()?),
+            Arg::Long("connections") => connections = parser.value()?.parse()?,
+            Arg::Long("sizes") => {
+                let list = parser.value()?.string()?;
+                let sizes = list.split(',').map(|size| size.trim().parse());
+                sizes_bytes = sizes
+                    .collect::<std::result::Result<_, _>>()
+                    .map_err(|_| format!("--sizes {list}: expected BYTES,BYTES,..."))?;
+            }
+            Arg::Long("placement") => {
+                (free, pinned) = match parser.value()?.to_str() {
+                    Some("free") => (true, false),
+                    Some("pinned") => (false, true),
+                    Some("both") => (true, true),
+                    _ => return Err("--placement is free, pinned or both".into()),
+                }
+            }
+            Arg::Long("only") => only = Some(parser.value()?.string()?),
+            Arg::Long("peer") => {
+                let peer = Peer::parse(&parser.value()?.string()?);
+                more.push(peer.map_err(|error| error.to_string())?);
+            }
+            Arg::Long("ostler") => echo = parser.value()?.into(),
+            Arg::Long("quick") => quick = true,
+            other => return Err(other.unexpected()),
+        }
+    }
+    let seconds: f64 = seconds.unwrap_or(if quick { 0.3 } else { 1.0 });
+    if !(0.01..=3600.0).contains(&seconds) {
+        return Err("--seconds: 0.01 to 3600".into());
+    }
+    let mut peers = vec![Peer::raw_epoll(&bench), Peer::tokio(&bench), Peer::ostler(&echo)];
+    peers.extend(more);
+    Ok(Command::Table(TableOptions {
+        peers: select(peers, only.as_deref())?,
+        bench,
+        sizes_bytes,
+        rounds: rounds.unwrap_or(if quick { 3 } else { 7 }),
+        duration_ms: (seconds * 1000.0) as u64,
+        warmup_ms: if quick { 100 } else { 300 },
+        connections,
+        free,
+        pinned,
+    }))
+}
+
+/// Keeps the named peers, and the first one, which is the reference.
+fn select(peers: Vec<Peer>, only: Option<&str>) -> std::result::Result<Vec<Peer>, lexopt::Error> {
+    let names: Vec<&str> = peers.iter().map(|peer| peer.name.as_str()).collect();
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = names.iter().find(|name| !seen.insert(**name)) {
+        return Err(format!("two peers are called {twice}").into());
+    }
+    let Some(only) = only else { return Ok(peers) };
+    let wanted: Vec<&str> = only.split(',').map(str::trim).collect();
+    if let Some(unknown) = wanted.iter().find(|name| !names.contains(name)) {
+        return Err(format!("--only: no peer `{unknown}`; there are {}", names.join(", ")).into());
+    }
+    let reference = names.first().copied().unwrap_or_default().to_owned();
+    let kept = |peer: &Peer| peer.name == reference || wanted.contains(&peer.name.as_str());
+    Ok(peers.iter().filter(|peer| kept(peer)).cloned().collect())
+}
+
+fn launch(parser: &mut Parser, pinned: bool) -> Parsed {
+    let cpu = if pinned { Some(parser.value()?.parse()?) } else { None };
+    let rest = parser.raw_args()?;
+    let mut words = rest.map(|word| word.into_string());
+    let words: std::result::Result<Vec<String>, OsString> = words.by_ref().collect();
+    let mut command = words.map_err(lexopt::Error::NonUnicodeValue)?;
+    if command.first().is_some_and(|word| word == "--") {
+        command.remove(0);
+    }
+    if command.is_empty() {
+        return Err("no command to run after `--`".into());
+    }
+    Ok(Command::Launch { cpu, command })
+}
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

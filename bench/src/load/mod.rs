@@ -1,0 +1,20 @@
+//! The load generator: one thread, one epoll, any number of connections, every byte of every reply compared.
+
+mod checker;
+mod client;
+mod engine;
+mod link;
+mod options;
+mod pattern;
+mod progress;
+mod report;
+mod schedule;
+mod thread;
+
+pub use checker::{Checker, Fault, FaultKind};
+pub use client::run;
+pub use options::{LoadOptions, Mode};
+pub use pattern::{HEADER_BYTES, Message, Origin, Pattern};
+pub use progress::{Observer, Progress};
+pub use report::{Interruption, InterruptionKind, LoadReport, Troubles};
+pub use thread::LoadThread;

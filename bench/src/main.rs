@@ -1,0 +1,74 @@
+//! `ostler-bench`: see `ostler-bench --help`.
+
+mod args;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use args::Command;
+use ostler_bench::load::{LoadOptions, Progress};
+use ostler_bench::table::TableOptions;
+use ostler_bench::{Error, Result, baseline, load, process, table};
+
+/// The bench ran, and what it measured was wrong.
+const FAULTY: u8 = 1;
+/// The bench could not run.
+const FAILED: u8 = 2;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("ostler-bench: {error}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    let bench = std::env::current_exe().map_err(Error::system("find this program"))?;
+    match args::parse(std::env::args_os().skip(1), bench)? {
+        Command::Help => print(args::HELP),
+        Command::Serve { baseline, listen } => match baseline::serve(baseline, listen)? {},
+        Command::Launch { cpu, command } => match process::launch(cpu, &command)? {},
+        Command::Load(options) => run_load(&options),
+        Command::Table(options) => run_table(&options),
+    }
+}
+
+fn print(text: &str) -> Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).map_err(Error::system("write to stdout"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_load(options: &LoadOptions) -> Result<ExitCode> {
+    let report = load::run(options, &Progress::default(), &mut ())?;
+    print(&format!("{report}\n"))?;
+    let good = report.troubles.is_clean() && report.completed > 0;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(FAULTY) })
+}
+
+fn run_table(options: &TableOptions) -> Result<ExitCode> {
+    let outcome = table::run(options, &mut std::io::stderr())?;
+    print(&format!(
+        "\nCPU ratio and rate ratio: median over {} rounds of (peer / raw echo in the same round). {} connections, \
+         closed loop,\n{} ms per measurement. CPU of the whole process tree. Others: CPU of this machine ({} CPUs) \
+         used by neither\nserver nor client.\n\n{}",
+        options.rounds,
+        options.connections,
+        options.duration_ms,
+        process::machine_busy()?.cpus,
+        outcome.text()
+    ))?;
+    if outcome.disturbed() > 0 {
+        eprintln!("note: {} rows were disturbed by other processes (> 10 %)", outcome.disturbed());
+    }
+    if options.rounds < 7 {
+        eprintln!("note: fewer than 7 rounds are no ground for a decision");
+    }
+    for fault in &outcome.faults {
+        eprintln!("FAULT {fault}");
+    }
+    Ok(if outcome.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAULTY) })
+}

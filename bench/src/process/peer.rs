@@ -1,0 +1,103 @@
+//! A server to be measured: a name and a command line.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// In a command: replaced by a free port. Such a server need not print anything; it is up when the port answers.
+pub(super) const PORT: &str = "{port}";
+
+/// A server to be measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name in tables and messages.
+    pub name: String,
+    /// Program and arguments. Without `{port}` in it, the server must print `listening on ADDRESS` first.
+    pub command: Vec<String>,
+}
+
+impl Peer {
+    /// A peer from program and arguments.
+    pub fn new(name: &str, program: &Path, arguments: &[&str]) -> Self {
+        let mut command = vec![program.to_string_lossy().into_owned()];
+        command.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        Self { name: name.to_owned(), command }
+    }
+
+    /// Parses `NAME=CMD`. CMD is split like a shell would (quotes, backslashes) but no shell runs.
+    pub fn parse(text: &str) -> Result<Self> {
+        let wrong = |reason: &str| Error::usage(format!("peer `{text}`: {reason}"));
+        let (name, command) = text.split_once('=').ok_or_else(|| wrong("expected NAME=CMD"))?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        if name.is_empty() || !name.chars().all(plain) {
+            return Err(wrong("a name has letters, digits, `_`, `-`, `.`"));
+        }
+        let command = shlex::split(command).ok_or_else(|| wrong("a quote is not closed"))?;
+        if command.is_empty() {
+            return Err(wrong("the command is empty"));
+        }
+        Ok(Self { name: name.to_owned(), command })
+    }
+
+    /// The raw epoll echo of this crate; `bench` is the `ostler-bench` program.
+    pub fn raw_epoll(bench: &Path) -> Self {
+        Self::new("raw", bench, &["raw-epoll-echo", "--listen", "127.0.0.1:0"])
+    }
+
+    /// The tokio echo of this crate; `bench` is the `ostler-bench` program.
+    pub fn tokio(bench: &Path) -> Self {
+        Self::new("tokio", bench, &["tokio-echo", "--listen", "127.0.0.1:0"])
+    }
+
+    /// Ostler's own `echo` example with one reactor and one worker.
+    pub fn ostler(echo: &Path) -> Self {
+        let settings = ["listen=127.0.0.1:0", "workers=1", "reactors=1"];
+        let mut arguments: Vec<&str> =
+            settings.iter().flat_map(|setting| ["--set", *setting]).collect();
+        arguments.extend(["--handler", "echo"]);
+        Self::new("ostler", echo, &arguments)
+    }
+
+    /// Whether the port is ours to choose.
+    pub(super) fn takes_port(&self) -> bool {
+        self.command.iter().any(|word| word.contains(PORT))
+    }
+
+    /// The program's path if it is given as a path and there is no such file.
+    pub(super) fn missing_program(&self) -> Option<PathBuf> {
+        let program = self.command.first()?;
+        let path = PathBuf::from(program);
+        (program.contains('/') && !path.exists()).then_some(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_split_without_a_shell() {
+        let peer =
+            Peer::parse(r#"php-8.4=php "my server.php" --port={port} '$HOME' a\ b"#).unwrap();
+        assert_eq!(peer.name, "php-8.4");
+        assert_eq!(peer.command, ["php", "my server.php", "--port={port}", "$HOME", "a b"]);
+        assert!(peer.takes_port());
+        let peer = Peer::parse("x=env A=1 true").unwrap();
+        assert_eq!(peer.command, ["env", "A=1", "true"]);
+        assert!(!peer.takes_port());
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["", "x", "=true", "x=", "x=  ", "a b=true", "x='open"] {
+            assert!(Peer::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_program_is_seen() {
+        assert!(Peer::parse("x=/no/such/program").unwrap().missing_program().is_some());
+        assert!(Peer::parse("x=sh -c true").unwrap().missing_program().is_none());
+        assert!(Peer::parse("x=/bin/sh").unwrap().missing_program().is_none());
+    }
+}

@@ -1,0 +1,149 @@
+//! The rounds: every peer once per round, each round starting with another one.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::case::{Case, Placement, Sample, measure};
+use super::summary::Row;
+use super::text;
+use crate::process::{Peer, Server, allowed_cpus};
+use crate::{Error, Result};
+
+/// More than this share of the machine for others in most rounds, and a row is no ground for a decision.
+const DISTURBED: f64 = 0.1;
+
+/// What the table shall show.
+#[derive(Debug, Clone)]
+pub struct TableOptions {
+    /// The `ostler-bench` program, which launches the peers.
+    pub bench: PathBuf,
+    /// The peers; the first one is the reference.
+    pub peers: Vec<Peer>,
+    /// Request lengths.
+    pub sizes_bytes: Vec<usize>,
+    /// Rounds of each combination.
+    pub rounds: usize,
+    /// Length of each measurement.
+    pub duration_ms: u64,
+    /// Warm-up before each measurement.
+    pub warmup_ms: u64,
+    /// Connections.
+    pub connections: u32,
+    /// Measure where the scheduler puts things.
+    pub free: bool,
+    /// Measure with the server on one CPU and the client on another.
+    pub pinned: bool,
+}
+
+/// The table and what was wrong with it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// All rows.
+    pub rows: Vec<Row>,
+    /// Faults of servers: wrong bytes, errors, bad ends. Empty is good.
+    pub faults: Vec<String>,
+}
+
+impl Outcome {
+    /// The table as text.
+    pub fn text(&self) -> String {
+        text::table(&self.rows)
+    }
+
+    /// The rows whose rounds were mostly disturbed by other processes.
+    pub fn disturbed(&self) -> usize {
+        self.rows.iter().filter(|row| row.others.median > DISTURBED).count()
+    }
+}
+
+/// Measures everything, telling progress line by line to `progress`.
+pub fn run(options: &TableOptions, progress: &mut dyn Write) -> Result<Outcome> {
+    if options.peers.is_empty() || options.sizes_bytes.is_empty() || options.rounds == 0 {
+        return Err(Error::usage("nothing to measure: peers, sizes and rounds must not be empty"));
+    }
+    let placements = placements(options)?;
+    // Better now than in the middle of the night.
+    for peer in &options.peers {
+        Server::start(peer, &options.bench, None)?.stop(5_000)?;
+    }
+    let mut outcome = Outcome { rows: Vec::new(), faults: Vec::new() };
+    let cases = options.sizes_bytes.iter().flat_map(|size_bytes| {
+        placements.iter().map(|placement| Case {
+            size_bytes: *size_bytes,
+            placement: *placement,
+            connections: options.connections,
+            warmup_ms: options.warmup_ms,
+            duration_ms: options.duration_ms,
+        })
+    });
+    for case in cases {
+        case_rounds(options, &case, &mut outcome, progress)?;
+    }
+    Ok(outcome)
+}
+
+fn placements(options: &TableOptions) -> Result<Vec<Placement>> {
+    let mut placements = Vec::new();
+    if options.free {
+        placements.push(Placement::Free);
+    }
+    if options.pinned {
+        let cpus = allowed_cpus()?;
+        let (Some(&client_cpu), Some(&server_cpu)) = (cpus.first(), cpus.get(1)) else {
+            return Err(Error::usage("the pinned placement needs two CPUs: use --placement free"));
+        };
+        placements.push(Placement::Pinned { server_cpu, client_cpu });
+    }
+    Ok(placements)
+}
+
+fn case_rounds(
+    options: &TableOptions,
+    case: &Case,
+    outcome: &mut Outcome,
+    progress: &mut dyn Write,
+) -> Result<()> {
+    let peers = &options.peers;
+    let mut samples: BTreeMap<usize, Vec<Sample>> = BTreeMap::new();
+    for round in 0..options.rounds {
+        for turn in 0..peers.len() {
+            let number = (round + turn) % peers.len();
+            let Some(peer) = peers.get(number) else { continue };
+            let started = Instant::now();
+            let sample = measure(peer, &options.bench, case)?;
+            let label = format!(
+                "{:>6} B {:<6} round {}/{} {:<10}",
+                case.size_bytes,
+                case.placement,
+                round + 1,
+                options.rounds,
+                peer.name
+            );
+            // Progress that cannot be shown does not spoil the numbers.
+            _ = writeln!(
+                progress,
+                "{label} {:>9.0}/s {:>8.2} us CPU  others {:>3.0} %  ({:.1} s)",
+                sample.requests_per_s,
+                sample.cpu_us,
+                sample.others * 100.0,
+                started.elapsed().as_secs_f64()
+            )
+            .and_then(|()| progress.flush());
+            if !sample.troubles.is_clean() {
+                outcome.faults.push(format!("{label}: {}", sample.troubles));
+                outcome.faults.extend(sample.troubles.faults.iter().map(ToString::to_string));
+            }
+            outcome.faults.extend(sample.bad_end.iter().map(|text| format!("{label}: {text}")));
+            samples.entry(number).or_default().push(sample);
+        }
+    }
+    let Some(reference) = samples.get(&0) else { return Ok(()) };
+    for (number, peer) in peers.iter().enumerate() {
+        let own = samples.get(&number).map(Vec::as_slice).unwrap_or_default();
+        let row = Row::join(case.size_bytes, case.placement, &peer.name, own, reference);
+        outcome.rows.extend(row);
+    }
+    Ok(())
+}

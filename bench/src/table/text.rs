@@ -1,0 +1,107 @@
+//! Rows as an aligned table.
+
+use super::summary::{Row, Spread};
+
+const HEAD: [&str; 11] = [
+    "payload",
+    "place",
+    "peer",
+    "requests/s",
+    "CPU us/req",
+    "CPU ratio",
+    "(min-max)",
+    "rate ratio",
+    "p50 us",
+    "p99 us",
+    "others",
+];
+/// Columns of text; the others are numbers and end on the right.
+const TEXT: [usize; 2] = [1, 2];
+
+fn cells(row: &Row) -> [String; 11] {
+    let Spread { median, min, max } = row.cpu_ratio;
+    [
+        payload(row.size_bytes),
+        row.placement.to_string(),
+        row.peer.clone(),
+        format!("{:.0}", row.requests_per_s.median),
+        format!("{:.2}", row.cpu_us.median),
+        format!("{median:.2}"),
+        format!("({min:.2}-{max:.2})"),
+        format!("{:.2}", row.throughput_ratio.median),
+        format!("{:.0}", row.p50_us.median),
+        format!("{:.0}", row.p99_us.median),
+        format!("{:.0} %", row.others.median * 100.0),
+    ]
+}
+
+fn payload(size_bytes: usize) -> String {
+    if size_bytes >= 1024 && size_bytes.is_multiple_of(1024) {
+        format!("{} KiB", size_bytes / 1024)
+    } else {
+        format!("{size_bytes} B")
+    }
+}
+
+/// The table, one line per row, each group of a payload and a placement set apart.
+pub(super) fn table(rows: &[Row]) -> String {
+    let mut lines = vec![HEAD.map(str::to_owned)];
+    lines.extend(rows.iter().map(cells));
+    let mut widths = [0; HEAD.len()];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = cell.len().max(*width);
+        }
+    }
+    let mut text = String::new();
+    let mut group = None;
+    for (number, line) in lines.iter().enumerate() {
+        let own = number.checked_sub(1).and_then(|row| rows.get(row));
+        let own = own.map(|row| (row.size_bytes, row.placement));
+        if own != group {
+            text.push('\n');
+            group = own;
+        }
+        let mut padded = String::new();
+        for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
+            let cell = if TEXT.contains(&column) {
+                format!("{cell:<width$}  ")
+            } else {
+                format!("{cell:>width$}  ")
+            };
+            padded.push_str(&cell);
+        }
+        text.push_str(padded.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::case::Placement;
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_groups_set_apart() {
+        let spread = |median| Spread { median, min: median, max: median };
+        let row = |size_bytes, peer: &str| Row {
+            size_bytes,
+            placement: Placement::Free,
+            peer: peer.to_owned(),
+            requests_per_s: spread(123_456.0),
+            cpu_us: spread(3.0),
+            cpu_ratio: spread(1.0),
+            throughput_ratio: spread(1.0),
+            p50_us: spread(10.0),
+            p99_us: spread(20.0),
+            others: spread(0.05),
+        };
+        let text = table(&[row(64, "raw"), row(64, "a-long-name"), row(65_536, "raw")]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 6);
+        assert!(lines[1].is_empty() && lines[4].is_empty());
+        assert!(lines[5].trim_start().starts_with("64 KiB  free"));
+        assert!([lines[2], lines[3], lines[5]].iter().all(|line| line.len() == lines[0].len()));
+    }
+}

@@ -1,0 +1,92 @@
+//! Package framing: where one message of a byte stream ends and the next begins.
+//!
+//! **Responsible for:** finding package boundaries incrementally, each byte looked at once however
+//! the stream is cut into reads, and for saying when a package is too long.
+//!
+//! **Must never:** own or copy payload, allocate per connection, or panic on any input: every byte
+//! comes from a client.
+//!
+//! A port keeps one [`Framer`] made from its [`FramingConfig`]; every connection takes a copy. More
+//! framings (length field, MQTT, RESP, HTTP) join as further variants behind [`Framing`].
+
+mod config;
+mod eof_split;
+mod raw;
+mod search;
+#[cfg(test)]
+mod tests;
+
+pub use config::{FramingConfig, FramingError, MAX_EOF_LENGTH};
+pub use eof_split::EofSplit;
+pub use raw::Raw;
+
+/// What is at the front of the buffered bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The first `len` bytes (1 or more, never more than are buffered) are one package.
+    Package {
+        /// Length in bytes, delimiter or header included.
+        len: usize,
+    },
+    /// The package is not complete: ask again when more bytes have arrived.
+    NeedMore,
+    /// The package is, or will be, longer than the framing allows: the connection is to be closed
+    /// (seed settings section 4). Final: the answer stays the same however much arrives.
+    TooLong,
+}
+
+/// Finds packages in the byte stream of one connection.
+pub trait Framing {
+    /// Judges the bytes at the front of the stream.
+    ///
+    /// `buffered` is everything received and not yet consumed. The caller keeps two rules, for what
+    /// was looked at is not looked at again: after [`Frame::NeedMore`] the next call brings the
+    /// same bytes, with or without more behind them; after [`Frame::Package`] it brings what
+    /// follows those `len` bytes. Breaking them yields wrong boundaries, never a panic.
+    fn next(&mut self, buffered: &[u8]) -> Frame;
+
+    /// The longest possible package in bytes. Buffering more than this for one package is never of
+    /// use: with that many bytes the answer is not [`Frame::NeedMore`].
+    fn max_length(&self) -> usize;
+}
+
+/// Any framing, for one connection: the configuration and how far its stream was searched. Kept at
+/// 20 bytes, because every idle connection holds one.
+#[derive(Clone, Copy, Debug)]
+pub enum Framer {
+    /// See [`Raw`].
+    Raw(Raw),
+    /// See [`EofSplit`].
+    EofSplit(EofSplit),
+}
+
+impl Framer {
+    /// Makes a framer; done once per port, connections copy it.
+    ///
+    /// # Errors
+    /// As [`Raw::new`] and [`EofSplit::new`].
+    pub fn new(config: &FramingConfig) -> Result<Self, FramingError> {
+        Ok(match config {
+            FramingConfig::Raw { max_length } => Self::Raw(Raw::new(*max_length)?),
+            FramingConfig::EofSplit { eof, max_length } => {
+                Self::EofSplit(EofSplit::new(eof, *max_length)?)
+            }
+        })
+    }
+}
+
+impl Framing for Framer {
+    fn next(&mut self, buffered: &[u8]) -> Frame {
+        match self {
+            Self::Raw(raw) => raw.next(buffered),
+            Self::EofSplit(eof_split) => eof_split.next(buffered),
+        }
+    }
+
+    fn max_length(&self) -> usize {
+        match self {
+            Self::Raw(raw) => raw.max_length(),
+            Self::EofSplit(eof_split) => eof_split.max_length(),
+        }
+    }
+}

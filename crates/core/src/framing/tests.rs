@@ -1,0 +1,173 @@
+//! Framing against a splitter that is too simple to be wrong.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::{EofSplit, Frame, Framer, Framing, FramingConfig, FramingError, Raw};
+
+fn eof_config(eof: &[u8], max_length: u32) -> FramingConfig {
+    FramingConfig::EofSplit { eof: eof.to_vec(), max_length }
+}
+
+/// What a stream becomes: packages, and whether it was cut off as too long.
+type Split = (Vec<Vec<u8>>, bool);
+
+/// The definition of `EofSplit`, without increments.
+fn reference(stream: &[u8], eof: &[u8], max_length: usize) -> Split {
+    let mut packages = Vec::new();
+    let mut rest = stream;
+    loop {
+        let end = (eof.len()..=rest.len()).find(|end| rest[..*end].ends_with(eof));
+        match end {
+            Some(end) if end <= max_length => {
+                packages.push(rest[..end].to_vec());
+                rest = &rest[end..];
+            }
+            _ => return (packages, rest.len() >= max_length),
+        }
+    }
+}
+
+/// Feeds the stream in chunks of the given lengths (again and again), as a connection does.
+fn split(framer: &Framer, stream: &[u8], chunks: &[usize]) -> Split {
+    let mut framer = *framer;
+    let mut buffered: Vec<u8> = Vec::new();
+    let mut packages = Vec::new();
+    let mut stream = stream;
+    for chunk in chunks.iter().cycle() {
+        if stream.is_empty() {
+            return (packages, false);
+        }
+        let (now, later) = stream.split_at(stream.len().min(*chunk));
+        buffered.extend_from_slice(now);
+        stream = later;
+        loop {
+            match framer.next(&buffered) {
+                Frame::Package { len } => {
+                    assert!(len > 0 && len <= framer.max_length());
+                    packages.push(buffered.drain(..len).collect());
+                }
+                Frame::NeedMore => {
+                    assert!(buffered.len() < framer.max_length());
+                    assert_eq!(framer.next(&buffered), Frame::NeedMore, "asking twice");
+                    break;
+                }
+                Frame::TooLong => {
+                    assert_eq!(framer.next(&buffered), Frame::TooLong, "TooLong is final");
+                    return (packages, true);
+                }
+            }
+        }
+    }
+    (packages, false)
+}
+
+#[test]
+fn a_framer_is_small() {
+    assert!(size_of::<Framer>() <= 20, "{}", size_of::<Framer>());
+}
+
+#[test]
+fn refuses_what_cannot_work() {
+    let error = |config: FramingConfig| Framer::new(&config).unwrap_err();
+    assert_eq!(error(eof_config(b"", 10)), FramingError::EofEmpty);
+    assert_eq!(error(eof_config(b"123456789", 10)), FramingError::EofTooLong { length: 9 });
+    let too_small = FramingError::MaxLengthTooSmall { max_length: 1, needed: 2 };
+    assert_eq!(error(eof_config(b"\r\n", 1)), too_small);
+    let too_small = FramingError::MaxLengthTooSmall { max_length: 0, needed: 1 };
+    assert_eq!(error(FramingConfig::Raw { max_length: 0 }), too_small);
+    assert_eq!(FramingError::EofEmpty.to_string(), "the package delimiter is empty");
+    assert!(Framer::new(&eof_config(b"12345678", 8)).is_ok());
+    assert!(Framer::new(&eof_config(b"\n", u32::MAX)).is_ok());
+}
+
+#[test]
+fn raw_takes_all_up_to_the_limit() {
+    let mut raw = Raw::new(4).unwrap();
+    assert_eq!(raw.next(b""), Frame::NeedMore);
+    assert_eq!(raw.next(b"abc"), Frame::Package { len: 3 });
+    assert_eq!(raw.next(b"abcdef"), Frame::Package { len: 4 });
+}
+
+#[test]
+fn a_delimiter_cut_by_reads_is_found() {
+    let mut framer = EofSplit::new(b"\r\n\r\n", 100).unwrap();
+    assert_eq!(framer.next(b"GET\r"), Frame::NeedMore);
+    assert_eq!(framer.next(b"GET\r\n"), Frame::NeedMore);
+    assert_eq!(framer.next(b"GET\r\n\r"), Frame::NeedMore);
+    assert_eq!(framer.next(b"GET\r\n\r\nPUT"), Frame::Package { len: 7 });
+    assert_eq!(framer.next(b"PUT"), Frame::NeedMore);
+    assert_eq!(framer.next(b"PUT\r\n\r\n"), Frame::Package { len: 7 });
+    assert_eq!(framer.next(b"\r\n\r\n"), Frame::Package { len: 4 });
+}
+
+#[test]
+fn the_limit_counts_the_delimiter() {
+    let framer = || EofSplit::new(b"\r\n", 5).unwrap();
+    assert_eq!(framer().next(b"abc\r\n"), Frame::Package { len: 5 });
+    assert_eq!(framer().next(b"abcd"), Frame::NeedMore);
+    assert_eq!(framer().next(b"abcd\r"), Frame::TooLong);
+    assert_eq!(framer().next(b"abcd\r\n"), Frame::TooLong);
+}
+
+#[test]
+fn bytes_are_searched_once() {
+    // 4 MiB in steps of 16 bytes: searching from the start each time would be 5 * 10^11 bytes.
+    let stream = vec![b'x'; 4 << 20];
+    let mut framer = EofSplit::new(b"xxxxxxxy", 8 << 20).unwrap();
+    for end in (0..stream.len()).step_by(16) {
+        assert_eq!(framer.next(&stream[..end]), Frame::NeedMore);
+    }
+}
+
+#[test]
+fn broken_caller_rules_do_not_panic() {
+    let mut framer = EofSplit::new(b"\n", 100).unwrap();
+    assert_eq!(framer.next(b"long enough"), Frame::NeedMore);
+    assert_eq!(framer.next(b"short"), Frame::NeedMore);
+    assert_eq!(framer.next(b""), Frame::NeedMore);
+}
+
+proptest! {
+    /// Few different bytes, so that delimiters and near misses are common.
+    #[test]
+    fn any_chunking_gives_the_packages_of_the_reference(
+        stream in vec(0_u8..3, 0..400),
+        eof in vec(0_u8..3, 1..=8),
+        spare in 0_u32..80,
+        chunks in vec(1_usize..40, 1..20),
+    ) {
+        let max_length = u32::try_from(eof.len()).unwrap() + spare;
+        let framer = Framer::new(&eof_config(&eof, max_length)).unwrap();
+        let expected = reference(&stream, &eof, usize::try_from(max_length).unwrap());
+        prop_assert_eq!(split(&framer, &stream, &chunks), expected);
+    }
+
+    /// Long stretches without a delimiter, for the search by blocks.
+    #[test]
+    fn long_packages_too(
+        lengths in vec(0_usize..300, 0..8),
+        eof in vec(any::<u8>().prop_map(|byte| byte & 0x7f), 1..=8),
+        chunks in vec(1_usize..200, 1..10),
+    ) {
+        let mut stream = Vec::new();
+        for length in lengths {
+            stream.extend(std::iter::repeat_n(0xff, length));
+            stream.extend_from_slice(&eof);
+        }
+        let framer = Framer::new(&eof_config(&eof, 280)).unwrap();
+        prop_assert_eq!(split(&framer, &stream, &chunks), reference(&stream, &eof, 280));
+    }
+
+    #[test]
+    fn raw_loses_nothing(
+        stream in vec(any::<u8>(), 0..400),
+        max_length in 1_u32..50,
+        chunks in vec(1_usize..100, 1..10),
+    ) {
+        let framer = Framer::new(&FramingConfig::Raw { max_length }).unwrap();
+        let (packages, too_long) = split(&framer, &stream, &chunks);
+        prop_assert!(!too_long);
+        prop_assert_eq!(packages.concat(), stream);
+    }
+}

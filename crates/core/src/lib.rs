@@ -1,0 +1,19 @@
+//! The pure logic of Ostler: no I/O, no clock, no randomness, no unsafe code.
+//!
+//! Every state machine here takes time as an argument ([`Millis`] or [`Nanos`]) and answers with actions, so that the
+//! drivers in the `ostler` crate stay thin and a simulator can replay any run.
+#![forbid(unsafe_code)]
+
+pub mod budget;
+pub mod framing;
+pub mod ids;
+pub mod output;
+pub mod policy;
+pub mod reactor;
+pub mod shutdown;
+pub mod supervisor;
+
+/// Milliseconds on a monotonic clock of the caller's choice.
+pub type Millis = u64;
+/// Nanoseconds on a monotonic clock of the caller's choice.
+pub type Nanos = u64;

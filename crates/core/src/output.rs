@@ -1,0 +1,117 @@
+//! A connection's unsent output: a bounded queue of chunks that is charged by what it really holds.
+
+use std::collections::VecDeque;
+
+/// Small outputs are gathered in chunks of this size, so that a queue of many small messages costs what it weighs.
+const CHUNK: usize = 16 * 1024;
+
+/// Bytes waiting to be written to one socket, in order.
+#[derive(Debug, Default)]
+pub struct OutputQueue {
+    chunks: VecDeque<Vec<u8>>,
+    /// Bytes of the first chunk that are written already.
+    written: usize,
+    bytes: usize,
+}
+
+impl OutputQueue {
+    /// Unsent bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Memory held, bytes: what the budget is charged.
+    #[must_use]
+    pub fn charged(&self) -> usize {
+        self.chunks.iter().map(Vec::capacity).sum()
+    }
+
+    /// Memory that [`OutputQueue::push`] of `len` bytes would add.
+    #[must_use]
+    pub fn growth(&self, len: usize) -> usize {
+        match self.chunks.back() {
+            Some(last) if last.capacity() - last.len() >= len => 0,
+            _ => len.max(CHUNK.min(self.bytes + len)),
+        }
+    }
+
+    /// Appends bytes that `fill` puts at the end of the vector it is given; `len` is how many it will put.
+    pub fn push(&mut self, len: usize, fill: impl FnOnce(&mut Vec<u8>)) {
+        let growth = self.growth(len);
+        if growth > 0 {
+            self.chunks.push_back(Vec::with_capacity(growth));
+        }
+        if let Some(last) = self.chunks.back_mut() {
+            let before = last.len();
+            fill(last);
+            self.bytes += last.len() - before;
+        }
+    }
+
+    /// The next bytes to write.
+    #[must_use]
+    pub fn front(&self) -> &[u8] {
+        self.chunks.front().and_then(|chunk| chunk.get(self.written..)).unwrap_or(&[])
+    }
+
+    /// `len` of the front's bytes were written. Answers the memory that was freed.
+    pub fn advance(&mut self, len: usize) -> usize {
+        let Some(chunk) = self.chunks.front() else { return 0 };
+        let len = len.min(chunk.len() - self.written);
+        self.written += len;
+        self.bytes -= len;
+        if self.written < chunk.len() {
+            return 0;
+        }
+        let freed = chunk.capacity();
+        self.chunks.pop_front();
+        self.written = 0;
+        freed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bytes_come_out_in_order_and_the_charge_is_what_is_held(
+            pieces in proptest::collection::vec((1usize..40_000, 0usize..50_000), 1..60),
+        ) {
+            let mut queue = OutputQueue::default();
+            let (mut expected, mut got, mut next) = (Vec::new(), Vec::new(), 0u8);
+            let mut charge = 0;
+            for (len, write) in pieces {
+                let piece: Vec<u8> = (0..len).map(|_| { next = next.wrapping_add(1); next }).collect();
+                expected.extend_from_slice(&piece);
+                let growth = queue.growth(len);
+                queue.push(len, |to| to.extend_from_slice(&piece));
+                charge += growth;
+                prop_assert_eq!(queue.charged(), charge);
+                let taken = queue.front().len().min(write);
+                got.extend_from_slice(&queue.front()[..taken]);
+                charge -= queue.advance(taken);
+                prop_assert_eq!(queue.charged(), charge);
+                // A chunk is left when the next piece does not fit: never more waste than that piece holds. Beside that,
+                // the first chunk may be nearly written and the last nearly empty.
+                prop_assert!(queue.charged() <= 2 * queue.len() + 64 * 1024);
+            }
+            while !queue.is_empty() {
+                let taken = queue.front().len();
+                got.extend_from_slice(queue.front());
+                charge -= queue.advance(taken);
+            }
+            prop_assert_eq!(charge, 0);
+            prop_assert!(expected == got);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Choices that users make about dispatch and crashes.
+
+/// Which worker gets the next package of a session that is not bound to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispatch {
+    /// The next worker in turn that has credit.
+    RoundRobin,
+    /// Always the same worker for a session, by its id; waits for that worker (seed row S19 for when it is down).
+    SessionHash,
+    /// The worker with the least in hand; late binding from one queue (pain P5).
+    IdleFirst,
+}
+
+/// What becomes of a package that a worker had started when it died (architecture section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashPolicy {
+    /// Its session is closed, so that no client hangs.
+    Close,
+    /// It is counted and forgotten; the session goes on.
+    Drop,
+    /// It is delivered again, at most so many times. The visible output happens exactly once, the execution may not.
+    Redeliver(u8),
+}

@@ -1,0 +1,108 @@
+//! The books: every session and every package is somewhere, at any time (architecture section 6).
+
+use super::reason::{CLOSE_REASONS, CloseReason};
+
+/// Counters of one reactor; those of several are added up with [`Books::add`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// Sessions accepted.
+    pub accepted: u64,
+    /// Sessions open now.
+    pub open: u64,
+    /// Sessions closed, by reason.
+    pub closed: [u64; CLOSE_REASONS],
+    /// Packages read from clients (given to a worker for the first time; bytes in the kernel are not received yet).
+    pub received: u64,
+    /// Packages whose handler finished.
+    pub finished: u64,
+    /// Packages at a worker now.
+    pub in_hand: u64,
+    /// Packages taken back from a worker and waiting now.
+    pub recalled: u64,
+    /// Packages refused (none yet: refusals of tasks and messages will count here).
+    pub refused: u64,
+    /// Started packages dropped by the crash policy `drop`.
+    pub dropped_worker_died: u64,
+    /// Waiting packages dropped because their session had ended.
+    pub dropped_session_gone: u64,
+    /// Packages that ended with their session closed because of them, by reason.
+    pub closed_by: [u64; CLOSE_REASONS],
+    /// Packages started again after a worker's death (not part of the balance).
+    pub redelivered: u64,
+    /// Packages taken back before they were started (not part of the balance).
+    pub recalls: u64,
+    /// Outputs for sessions that had ended (not part of the balance).
+    pub output_session_gone: u64,
+    /// Bytes of such outputs, and of unsent output dropped with its session (not part of the balance).
+    pub output_dropped_bytes: u64,
+}
+
+impl Books {
+    /// Adds another reactor's books.
+    pub fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.open += other.open;
+        self.received += other.received;
+        self.finished += other.finished;
+        self.in_hand += other.in_hand;
+        self.recalled += other.recalled;
+        self.refused += other.refused;
+        self.dropped_worker_died += other.dropped_worker_died;
+        self.dropped_session_gone += other.dropped_session_gone;
+        self.redelivered += other.redelivered;
+        self.recalls += other.recalls;
+        self.output_session_gone += other.output_session_gone;
+        self.output_dropped_bytes += other.output_dropped_bytes;
+        for (to, from) in self.closed.iter_mut().zip(other.closed) {
+            *to += from;
+        }
+        for (to, from) in self.closed_by.iter_mut().zip(other.closed_by) {
+            *to += from;
+        }
+    }
+
+    pub(super) fn count_closed(&mut self, reason: CloseReason) {
+        self.open = self.open.saturating_sub(1);
+        if let Some(count) = self.closed.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+
+    pub(super) fn count_closed_by(&mut self, reason: CloseReason) {
+        if let Some(count) = self.closed_by.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+
+    /// Sessions closed for any reason.
+    #[must_use]
+    pub fn closed_total(&self) -> u64 {
+        self.closed.iter().sum()
+    }
+
+    /// Packages that ended by a close, for any reason.
+    #[must_use]
+    pub fn closed_by_total(&self) -> u64 {
+        self.closed_by.iter().sum()
+    }
+
+    /// Packages dropped for any reason.
+    #[must_use]
+    pub const fn dropped_total(&self) -> u64 {
+        self.dropped_worker_died + self.dropped_session_gone
+    }
+
+    /// Whether both equations hold: `accepted = open + closed` and
+    /// `received = finished + in hand + recalled + refused + dropped + closed_by`.
+    #[must_use]
+    pub fn balance(&self) -> bool {
+        self.accepted == self.open + self.closed_total()
+            && self.received
+                == self.finished
+                    + self.in_hand
+                    + self.recalled
+                    + self.refused
+                    + self.dropped_total()
+                    + self.closed_by_total()
+    }
+}

@@ -1,0 +1,232 @@
+//! The dispatcher: two kinds of runnable lists, one package per turn, back to the tail (architecture section 5).
+
+use super::brain::{Brain, Give, What};
+use super::connection::{ConnectionSlot, Queued};
+use super::lane::{Lane, LaneSlot, LaneState};
+use super::lists::End;
+use crate::Nanos;
+use crate::policy::Dispatch;
+
+/// A delivery that waited this long behind another is taken back when another worker idles.
+const RECALL_AFTER_NS: Nanos = 1_000_000;
+
+impl Brain {
+    /// Puts a session on the list where it belongs, if it could be given something and stands on none.
+    pub(super) fn enqueue(&mut self, slot: ConnectionSlot) {
+        self.enqueue_at(slot, End::Last);
+    }
+
+    /// As [`Brain::enqueue`]; first on the list for one that had its turn, but could not use it.
+    pub(super) fn enqueue_at(&mut self, slot: ConnectionSlot, end: End) {
+        let reading = self.reading;
+        let window = self.settings.session_window;
+        let Some(connection) = self.connection(slot) else { return };
+        if connection.queued == Queued::No
+            && connection.has_work(reading)
+            && connection.outstanding < window
+        {
+            let place = self.place_of(slot);
+            self.link(slot, place, end);
+        }
+    }
+
+    /// The list where a session belongs.
+    pub(super) fn place_of(&self, slot: ConnectionSlot) -> Queued {
+        let Some(Some(connection)) = self.connections.get(slot.0 as usize) else {
+            return Queued::No;
+        };
+        if let Some(lane) = connection.bound {
+            return Queued::Lane(lane);
+        }
+        if self.settings.dispatch != Dispatch::SessionHash {
+            return Queued::Global;
+        }
+        let worker = hash(connection.session) % u64::from(self.settings.workers.max(1));
+        match self.serving.get(worker as usize).copied().flatten() {
+            Some(lane) => Queued::Lane(lane),
+            None => Queued::Slot(worker as u16),
+        }
+    }
+
+    /// The next delivery to give, if any session is runnable and any worker has credit.
+    pub fn next_give(&mut self) -> Option<Give> {
+        for _ in 0..2 {
+            self.global_turn = !self.global_turn;
+            let give = if self.global_turn { self.give_global() } else { self.give_bound() };
+            if give.is_some() {
+                return give;
+            }
+        }
+        None
+    }
+
+    fn give_global(&mut self) -> Option<Give> {
+        while let Some(slot) = self.global.first() {
+            let (worker, lane) = self.pick_lane()?;
+            if let Some(give) = self.give(slot, lane) {
+                self.slot_cursor = worker + 1;
+                return Some(give);
+            }
+        }
+        None
+    }
+
+    fn give_bound(&mut self) -> Option<Give> {
+        let capacity = self.lanes.capacity();
+        for step in 0..capacity {
+            let index = (self.lane_cursor + step) % capacity.max(1);
+            while let Some(lane) = self.lanes.get(index) {
+                if !lane.has_credit(self.settings.prefetch_ns, self.settings.prefetch_packages) {
+                    break;
+                }
+                let Some(slot) = lane.runnable.first() else { break };
+                if let Some(give) = self.give(slot, LaneSlot(index as u32)) {
+                    self.lane_cursor = index + 1;
+                    return Some(give);
+                }
+            }
+        }
+        None
+    }
+
+    /// The session leaves its list and gets its next delivery, if it still has one.
+    fn give(&mut self, slot: ConnectionSlot, lane: LaneSlot) -> Option<Give> {
+        let seq = self.lanes.get(lane.0 as usize)?.ledger.next_seq();
+        let reading = self.reading;
+        self.unlink(slot);
+        let connection = self.connection(slot)?;
+        let mut returned_len = 0;
+        let what = if let Some(returned) = connection.returned.pop_front() {
+            returned_len = returned.body.len() as u64;
+            What::Returned(returned)
+        } else if connection.owes_connect {
+            What::Connect
+        } else if connection.may_read(reading) && connection.readable {
+            What::Read
+        } else if connection.owes_closed {
+            What::Closed
+        } else {
+            return None;
+        };
+        let session = connection.session;
+        self.returned_bytes = self.returned_bytes.saturating_sub(returned_len);
+        Some(Give { connection: slot, session, lane, seq, what })
+    }
+
+    /// The lane that gets the next free session, and its worker slot.
+    fn pick_lane(&self) -> Option<(usize, LaneSlot)> {
+        let (prefetch_ns, packages) = (self.settings.prefetch_ns, self.settings.prefetch_packages);
+        let slots = self.serving.len();
+        let start = self.slot_cursor;
+        let mut best: Option<(u32, usize, LaneSlot)> = None;
+        for step in 0..slots {
+            let index = (start + step) % slots;
+            let Some(lane_slot) = self.serving.get(index).copied().flatten() else { continue };
+            let Some(lane) = self.lanes.get(lane_slot.0 as usize) else { continue };
+            if !lane.has_credit(prefetch_ns, packages) {
+                continue;
+            }
+            if self.settings.dispatch == Dispatch::RoundRobin || lane.in_hand == 0 {
+                best = Some((0, index, lane_slot));
+                break;
+            }
+            if best.is_none_or(|(in_hand, _, _)| lane.in_hand < in_hand) {
+                best = Some((lane.in_hand, index, lane_slot));
+            }
+        }
+        best.map(|(_, worker, lane)| (worker, lane))
+    }
+
+    /// Whether a worker idles while deliveries wait behind others at another: the lane to recall, now or (second value)
+    /// at that time. Not with hashed sessions, which may go nowhere else.
+    #[must_use]
+    pub fn recall_candidate(
+        &self,
+        now: Nanos,
+        taken: impl Fn(LaneSlot) -> u64,
+    ) -> Option<(LaneSlot, Nanos)> {
+        if self.settings.dispatch == Dispatch::SessionHash || !self.global.is_empty() {
+            return None;
+        }
+        let serving = || {
+            self.serving
+                .iter()
+                .flatten()
+                .filter_map(|slot| self.lanes.get(slot.0 as usize).map(|lane| (*slot, lane)))
+        };
+        let (ns, packages) = (self.settings.prefetch_ns, self.settings.prefetch_packages);
+        let idles = |lane: &Lane| {
+            lane.in_hand == 0 && lane.runnable.is_empty() && lane.has_credit(ns, packages)
+        };
+        if !serving().any(|(_, lane)| idles(lane)) {
+            return None;
+        }
+        serving()
+            .filter(|(_, lane)| lane.in_hand > 1)
+            .filter_map(|(slot, lane)| {
+                let waiting = lane.ledger.oldest_movable(taken(slot))?;
+                Some((slot, waiting.given_at + RECALL_AFTER_NS))
+            })
+            .min_by_key(|(_, due)| *due)
+            .map(|(slot, due)| (slot, due.max(now)))
+    }
+
+    /// Sessions hashed to a slot that is down for too long go to a slot that serves (seed row S19).
+    pub fn rehash(&mut self, now: Nanos) {
+        let live: Vec<LaneSlot> = self.serving.iter().flatten().copied().collect();
+        if live.is_empty() {
+            return;
+        }
+        for worker in 0..self.slot_waiting.len() {
+            let Some(since) = self.down_since.get_mut(worker) else { continue };
+            let is_down = self.serving.get(worker).is_some_and(Option::is_none);
+            if !is_down || now < since.get_or_insert(now).saturating_add(self.settings.slot_down_ns)
+            {
+                continue;
+            }
+            for slot in self.unlink_all(Queued::Slot(worker as u16)) {
+                // Other bits than those that chose the slot: all its sessions would go to one lane else.
+                let spread = hash(self.session(slot).unwrap_or(0)) >> 32;
+                let index = (spread % live.len() as u64) as usize;
+                if let Some(lane) = live.get(index).copied() {
+                    self.link(slot, Queued::Lane(lane), End::Last);
+                }
+            }
+        }
+    }
+
+    /// When [`Brain::rehash`] is due next.
+    #[must_use]
+    pub fn rehash_due(&self) -> Option<Nanos> {
+        if self.serving.iter().all(Option::is_none) {
+            return None;
+        }
+        self.slot_waiting
+            .iter()
+            .zip(&self.down_since)
+            .filter(|(waiting, _)| !waiting.is_empty())
+            .map(|(_, since)| {
+                since.map_or(0, |since| since.saturating_add(self.settings.slot_down_ns))
+            })
+            .min()
+    }
+
+    /// The sessions on the list of a lane or slot that changed find their new places.
+    pub(super) fn requeue_all(&mut self, place: Queued) {
+        for slot in self.unlink_all(place) {
+            self.enqueue(slot);
+        }
+    }
+
+    /// Whether a lane takes packages.
+    #[must_use]
+    pub fn is_serving(&self, lane: LaneSlot) -> bool {
+        self.lane_state(lane) == Some(LaneState::Serving)
+    }
+}
+
+/// Spreads session ids, whose low bits name the reactor and whose counters are consecutive, over the workers.
+const fn hash(session: u64) -> u64 {
+    let mixed = (session ^ (session >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^ (mixed >> 32)
+}

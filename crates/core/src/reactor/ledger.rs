@@ -1,0 +1,202 @@
+//! The ledger: a reactor's private list of what it gave to a lane and what became of it. It survives the worker.
+
+use super::connection::ConnectionSlot;
+use crate::Nanos;
+use std::collections::VecDeque;
+
+/// What a delivery tells the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryKind {
+    /// The session was accepted.
+    Connect,
+    /// A package.
+    Package,
+    /// The session is closed.
+    Closed,
+}
+
+/// One delivery at a lane.
+#[derive(Debug)]
+pub struct Entry {
+    /// Number of the delivery on its lane; `FIN` and `EXPOSE` name it.
+    pub seq: u64,
+    /// Position of its (last) record in the package ring: started when below `taken`.
+    pub position: u64,
+    /// Its session's place.
+    pub connection: ConnectionSlot,
+    /// What it is.
+    pub kind: DeliveryKind,
+    /// Bytes of the package.
+    pub len: u32,
+    /// How often it was started by workers that died.
+    pub attempt: u8,
+    /// How many workers died with it waiting at them, unstarted.
+    pub bindings: u8,
+    /// Its outputs were seen before it was finished: it is never delivered again.
+    pub exposed: bool,
+    /// It is finished.
+    pub done: bool,
+    /// When it was given.
+    pub given_at: Nanos,
+    /// The package, when it is kept on the heap (a message of several parts); `None`: it lies in the ring.
+    pub body: Option<Vec<u8>>,
+}
+
+/// So many done deliveries may stand behind one that is not done before that one is put aside.
+const DONE_MAX: usize = 64;
+
+/// What was given to one lane, oldest first; done entries leave from the front.
+#[derive(Debug)]
+pub struct Ledger {
+    /// Started deliveries that take long, put aside so that those behind them can leave; oldest first.
+    slow: Vec<Entry>,
+    entries: VecDeque<Entry>,
+    /// Number of the first of `entries`.
+    first_seq: u64,
+    /// How many of `entries` are done.
+    done: usize,
+    /// Bodies below this position are kept already.
+    kept_below: u64,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { slow: Vec::new(), entries: VecDeque::new(), first_seq: 1, done: 0, kept_below: 0 }
+    }
+}
+
+impl Ledger {
+    /// The number of the next delivery. Numbers of recalled deliveries are used again: no worker ever saw them start.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.first_seq + self.entries.len() as u64
+    }
+
+    /// Adds the newest delivery; its `seq` is set here.
+    pub fn push(&mut self, mut entry: Entry) {
+        entry.seq = self.next_seq();
+        self.entries.push_back(entry);
+    }
+
+    /// The delivery `seq`, if it is still listed.
+    pub fn get_mut(&mut self, seq: u64) -> Option<&mut Entry> {
+        if let Some(index) = seq.checked_sub(self.first_seq) {
+            return self.entries.get_mut(usize::try_from(index).ok()?);
+        }
+        let index = self.slow.binary_search_by_key(&seq, |entry| entry.seq).ok()?;
+        self.slow.get_mut(index)
+    }
+
+    /// The delivery `seq`, if it is still listed.
+    #[must_use]
+    pub fn get(&self, seq: u64) -> Option<&Entry> {
+        if let Some(index) = seq.checked_sub(self.first_seq) {
+            return self.entries.get(usize::try_from(index).ok()?);
+        }
+        let index = self.slow.binary_search_by_key(&seq, |entry| entry.seq).ok()?;
+        self.slow.get(index)
+    }
+
+    /// The delivery `seq` is done: its body goes now, the entry when nothing unfinished is before it.
+    pub fn finish(&mut self, seq: u64) {
+        if seq < self.first_seq {
+            if let Ok(index) = self.slow.binary_search_by_key(&seq, |entry| entry.seq) {
+                self.slow.remove(index);
+            }
+            return;
+        }
+        if let Some(entry) = self.get_mut(seq)
+            && !entry.done
+        {
+            entry.done = true;
+            entry.body = None;
+            self.done += 1;
+        }
+        self.pop_done();
+    }
+
+    /// Forgets done deliveries at the front. One that stays unfinished while many behind it are done was started long
+    /// ago (deliveries start in order): it is put aside.
+    fn pop_done(&mut self) {
+        while let Some(front) = self.entries.front()
+            && (front.done || self.done >= DONE_MAX)
+        {
+            let Some(entry) = self.entries.pop_front() else { return };
+            self.first_seq += 1;
+            if entry.done {
+                self.done -= 1;
+            } else {
+                self.slow.push(entry);
+            }
+        }
+    }
+
+    /// Takes out the newest delivery if it was not started (`position >= t`).
+    pub fn pop_unstarted(&mut self, t: u64) -> Option<Entry> {
+        if self.entries.back()?.position >= t { self.entries.pop_back() } else { None }
+    }
+
+    /// Takes out the newest delivery.
+    pub fn pop_newest(&mut self) -> Option<Entry> {
+        let Some(entry) = self.entries.pop_back() else { return self.slow.pop() };
+        self.done -= usize::from(entry.done);
+        Some(entry)
+    }
+
+    /// Copies packages below `freed` that may have to be delivered again: started less than `most` times before by
+    /// workers that died, nothing of them seen. Costs nothing unless the oldest unfinished delivery lies there.
+    pub fn keep_bodies(&mut self, freed: u64, most: u8, copy: &mut dyn FnMut(&Entry) -> Vec<u8>) {
+        if freed <= self.kept_below || self.iter().next().is_none_or(|e| e.position >= freed) {
+            return;
+        }
+        let kept = self.kept_below;
+        let slow_kept = self.slow.partition_point(|entry| entry.position < kept);
+        let listed_kept = self.entries.partition_point(|entry| entry.position < kept);
+        let slow = self.slow.iter_mut().skip(slow_kept);
+        for entry in slow.chain(self.entries.iter_mut().skip(listed_kept)) {
+            if entry.position >= freed {
+                break;
+            }
+            let again = !entry.done && !entry.exposed && entry.attempt < most;
+            if again && entry.kind == DeliveryKind::Package && entry.body.is_none() {
+                entry.body = Some(copy(entry));
+            }
+        }
+        self.kept_below = freed;
+    }
+
+    /// Whether the newest delivery is sent in several parts and its last part is not written.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.entries.back().is_some_and(|entry| entry.position == u64::MAX)
+    }
+
+    /// The oldest delivery that is not started and could go elsewhere: its session has nothing started here.
+    #[must_use]
+    pub fn oldest_movable(&self, t: u64) -> Option<&Entry> {
+        let started = self.entries.partition_point(|entry| entry.position < t);
+        let pins =
+            |entry: &&Entry, waiting: &Entry| !entry.done && entry.connection == waiting.connection;
+        self.entries.iter().skip(started).find(|waiting| {
+            let mut started = self.slow.iter().chain(self.entries.iter().take(started));
+            !started.any(|entry| pins(&entry, waiting))
+        })
+    }
+
+    /// Deliveries listed, done ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slow.len() + self.entries.len()
+    }
+
+    /// Whether nothing is listed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slow.is_empty() && self.entries.is_empty()
+    }
+
+    /// The listed deliveries, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.slow.iter().chain(&self.entries)
+    }
+}

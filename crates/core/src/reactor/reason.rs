@@ -1,0 +1,93 @@
+//! Why a session ended; every end has exactly one reason and a counter.
+
+/// Why a session was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CloseReason {
+    /// The client closed and everything it had sent was served.
+    Peer,
+    /// The client's connection failed (reset, timeout).
+    PeerError,
+    /// User code closed it.
+    Worker,
+    /// User code asked for a reset.
+    WorkerReset,
+    /// The worker died with a package of it in hand.
+    WorkerDied,
+    /// Its worker wrote nonsense into its lanes.
+    WorkerCondemned,
+    /// The sender of a message in several parts died before the last part.
+    Truncated,
+    /// Its package was bound to workers that died too often without starting it.
+    Unservable,
+    /// It did not read its output.
+    SlowReader,
+    /// The memory budget was exhausted and its queue was the largest.
+    MemoryBudget,
+    /// It sent a package longer than allowed.
+    PackageTooLong,
+    /// The server ended in good order.
+    Shutdown,
+    /// The server ended and the session did not drain in time.
+    ShutdownTimeout,
+}
+
+/// Number of reasons.
+pub const CLOSE_REASONS: usize = 13;
+
+impl CloseReason {
+    /// All reasons, in the order of their numbers.
+    pub const ALL: [Self; CLOSE_REASONS] = [
+        Self::Peer,
+        Self::PeerError,
+        Self::Worker,
+        Self::WorkerReset,
+        Self::WorkerDied,
+        Self::WorkerCondemned,
+        Self::Truncated,
+        Self::Unservable,
+        Self::SlowReader,
+        Self::MemoryBudget,
+        Self::PackageTooLong,
+        Self::Shutdown,
+        Self::ShutdownTimeout,
+    ];
+
+    /// The reason's name in logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::PeerError => "peer_error",
+            Self::Worker => "worker",
+            Self::WorkerReset => "worker_reset",
+            Self::WorkerDied => "worker_died",
+            Self::WorkerCondemned => "worker_condemned",
+            Self::Truncated => "truncated",
+            Self::Unservable => "unservable",
+            Self::SlowReader => "slow_reader",
+            Self::MemoryBudget => "memory_budget",
+            Self::PackageTooLong => "package_too_long",
+            Self::Shutdown => "shutdown",
+            Self::ShutdownTimeout => "shutdown_timeout",
+        }
+    }
+
+    /// Whether the connection is cut at once: nothing more can or should be written.
+    #[must_use]
+    pub const fn is_abrupt(self) -> bool {
+        !matches!(self, Self::Peer | Self::Worker | Self::Shutdown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_listed_at_its_number() {
+        for (index, reason) in CloseReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index, "{}", reason.name());
+        }
+    }
+}

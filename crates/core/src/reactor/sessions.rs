@@ -1,0 +1,176 @@
+//! The life of a session: accepted, read, ended once.
+
+use super::brain::{Action, Brain};
+use super::connection::{Connection, ConnectionSlot, Phase};
+use super::ledger::DeliveryKind;
+use super::reason::CloseReason;
+
+/// How far a new session looks for a free place before the reactor counts as full.
+const PLACE_TRIES: u64 = 1 << 20;
+
+impl Brain {
+    /// A connection was accepted: finds it a place. The answer is its place and its session id; `make_id` makes the id
+    /// from the session's counter. `None`: all places are taken.
+    pub fn accept(&mut self, make_id: impl FnOnce(u64) -> u64) -> Option<(ConnectionSlot, u64)> {
+        let mask = u64::from(self.settings.sessions_max) - 1;
+        for _ in 0..=mask.min(PLACE_TRIES) {
+            self.counter += 1;
+            let index = (self.counter & mask) as u32;
+            let place = self.connections.get_mut(index as usize)?;
+            if place.is_some() {
+                continue;
+            }
+            let session = make_id(self.counter);
+            *place = Some(Box::new(Connection::new(session)));
+            self.present += 1;
+            self.books.accepted += 1;
+            self.books.open += 1;
+            let slot = ConnectionSlot(index);
+            self.enqueue(slot);
+            return Some((slot, session));
+        }
+        None
+    }
+
+    /// The session in a place.
+    #[must_use]
+    pub fn session(&self, slot: ConnectionSlot) -> Option<u64> {
+        Some(self.connections.get(slot.0 as usize)?.as_ref()?.session)
+    }
+
+    /// Where a session stands.
+    #[must_use]
+    pub fn phase(&self, slot: ConnectionSlot) -> Option<Phase> {
+        Some(self.connections.get(slot.0 as usize)?.as_ref()?.phase)
+    }
+
+    /// The session's socket, or its framing tail, may have input.
+    pub fn readable(&mut self, slot: ConnectionSlot) {
+        if let Some(connection) = self.connection(slot)
+            && !connection.readable
+        {
+            connection.readable = true;
+            self.enqueue(slot);
+        }
+    }
+
+    /// The client will send no more, and all that it sent was read and given: no whole package of it waits in the
+    /// framing tail. What was given is still served and answered, then the session ends: a client that
+    /// half-closes after its last request gets its answers.
+    pub fn peer_done(&mut self, slot: ConnectionSlot) {
+        if let Some(connection) = self.connection(slot) {
+            connection.peer_done = true;
+            connection.readable = false;
+            self.check_end(slot);
+            self.enqueue(slot);
+        }
+    }
+
+    /// The state of the session's unsent output: whether there is any, and whether it is too much to go on reading.
+    pub fn output(&mut self, slot: ConnectionSlot, pending: bool, high: bool) {
+        let Some(connection) = self.connection(slot) else { return };
+        connection.output_pending = pending;
+        let resumed = connection.output_high && !high;
+        connection.output_high = high;
+        if !pending {
+            self.check_end(slot);
+        }
+        if resumed {
+            self.enqueue(slot);
+        }
+    }
+
+    /// Ends a session: at once when the reason is abrupt, else when its queued output is written. A session that is
+    /// ending or ended already is left as it is, except that an abrupt reason cuts a flush short.
+    pub fn close(&mut self, slot: ConnectionSlot, reason: CloseReason) {
+        let Some(connection) = self.connection(slot) else { return };
+        match connection.phase {
+            Phase::Ended => return,
+            Phase::Flushing(_) if !reason.is_abrupt() => return,
+            Phase::Flushing(_) | Phase::Open => {}
+        }
+        if reason.is_abrupt() || !connection.output_pending {
+            self.close_now(slot, reason);
+        } else {
+            connection.phase = Phase::Flushing(reason);
+            self.drop_returned(slot);
+        }
+    }
+
+    pub(super) fn close_now(&mut self, slot: ConnectionSlot, reason: CloseReason) {
+        let Some(connection) = self.connection(slot) else { return };
+        if connection.phase == Phase::Ended {
+            return;
+        }
+        connection.phase = Phase::Ended;
+        connection.ended_by = Some(reason);
+        connection.readable = false;
+        connection.output_pending = false;
+        self.drop_returned(slot);
+        let Some(connection) = self.connection(slot) else { return };
+        let never_seen = connection.owes_connect;
+        connection.owes_connect = false;
+        connection.owes_closed = !never_seen;
+        self.books.count_closed(reason);
+        self.actions.push_back(Action::CloseSocket { connection: slot, reason });
+        if never_seen {
+            // No worker was told of it: there is nobody to tell its end.
+            self.free_session(slot);
+        } else {
+            self.enqueue(slot);
+        }
+    }
+
+    /// Deliveries that came back and whose session is over: counted, dropped. A connect event among them means that no
+    /// worker ever saw the session, so no close event is owed.
+    fn drop_returned(&mut self, slot: ConnectionSlot) {
+        let Some(connection) = self.connection(slot) else { return };
+        let returned = std::mem::take(&mut connection.returned);
+        let (mut packages, mut bytes) = (0, 0);
+        for delivery in returned {
+            bytes += delivery.body.len() as u64;
+            match delivery.kind {
+                DeliveryKind::Package => packages += 1,
+                DeliveryKind::Connect if delivery.attempt == 0 => connection.owes_connect = true,
+                DeliveryKind::Connect => {}
+                DeliveryKind::Closed => connection.owes_closed = true,
+            }
+        }
+        self.returned_bytes = self.returned_bytes.saturating_sub(bytes);
+        self.books.recalled = self.books.recalled.saturating_sub(packages);
+        self.books.dropped_session_gone += packages;
+    }
+
+    /// The server drains: nothing more is read; sessions end as soon as what was read is served and written.
+    pub fn drain(&mut self) {
+        self.reading = false;
+        for index in 0..self.connections.len() {
+            self.check_end(ConnectionSlot(index as u32));
+        }
+    }
+
+    /// Ends every open session at once.
+    pub fn close_all(&mut self, reason: CloseReason) {
+        for index in 0..self.connections.len() {
+            self.close(ConnectionSlot(index as u32), reason);
+        }
+    }
+
+    /// Sessions whose socket is open.
+    #[must_use]
+    pub fn open_sessions(&self) -> u64 {
+        self.books.open
+    }
+
+    /// Whether no session is left, not even one whose close event is still at a worker.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.present == 0
+    }
+
+    /// Sessions with deliveries at a lane, for the drain's report of what held it.
+    #[must_use]
+    pub fn held_sessions(&self) -> usize {
+        self.connections.iter().flatten().filter(|connection| connection.outstanding > 0).count()
+    }
+}

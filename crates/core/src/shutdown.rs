@@ -1,0 +1,208 @@
+//! The end of a server, in order: stop accepting, stop reading, let workers finish, flush, close events, end workers
+//! (architecture section 8). Every stage has a deadline.
+
+use crate::Millis;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The first TERM to the master, or a request through the manager. Both come when a whole process group is told to end
+    /// (systemd, Ctrl-C), so a second request means nothing more than the first (review S17).
+    Requested,
+    /// A second TERM to the master: now.
+    Terminate,
+    /// INT: now.
+    Interrupt,
+    /// Every reactor has ended all its sessions.
+    SessionsDrained,
+    /// The manager has ended all workers.
+    WorkersGone,
+    /// The manager is gone although nobody asked for it, for good.
+    ManagersLost,
+    /// The time that [`Shutdown::deadline`] named has come.
+    Tick,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Close the listeners, tell the reactors to drain.
+    Drain,
+    /// The drain took too long: say what held it, and close every session now.
+    CloseSessions {
+        /// Whether a deadline passed (else somebody asked for it).
+        timed_out: bool,
+    },
+    /// Ask the manager to end the workers.
+    StopWorkers {
+        /// Without letting them leave.
+        now: bool,
+    },
+    /// Stop the reactors and exit.
+    Exit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Running,
+    Draining {
+        until: Millis,
+    },
+    /// Sessions are closed by force; their close events may still reach workers.
+    Closing {
+        until: Millis,
+    },
+    StoppingWorkers {
+        until: Millis,
+        now: bool,
+    },
+    Done,
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Shutdown {
+    stage: Stage,
+    shutdown_timeout_ms: Millis,
+    drain_timeout_ms: Millis,
+}
+
+/// How long close events may take after sessions were closed by force.
+const CLOSE_EVENTS_MS: Millis = 1_000;
+/// How long the manager may take beyond the workers' own deadline.
+const MANAGER_GRACE_MS: Millis = 2_000;
+
+impl Shutdown {
+    /// A server that runs. `shutdown_timeout_ms` bounds the drain of sessions, `drain_timeout_ms` that of workers.
+    #[must_use]
+    pub const fn new(shutdown_timeout_ms: Millis, drain_timeout_ms: Millis) -> Self {
+        Self { stage: Stage::Running, shutdown_timeout_ms, drain_timeout_ms }
+    }
+
+    /// Whether the end has begun.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.stage != Stage::Running
+    }
+
+    /// When to send [`Event::Tick`].
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Millis> {
+        match self.stage {
+            Stage::Running | Stage::Done => None,
+            Stage::Draining { until }
+            | Stage::Closing { until }
+            | Stage::StoppingWorkers { until, .. } => Some(until),
+        }
+    }
+
+    /// One step.
+    pub fn on(&mut self, event: Event, now: Millis) -> Vec<Action> {
+        match (self.stage, event) {
+            (Stage::Done, _) => Vec::new(),
+            (_, Event::ManagersLost) => self.exit(),
+            (Stage::Running, Event::Requested | Event::Terminate) => {
+                self.stage = Stage::Draining { until: now + self.shutdown_timeout_ms };
+                vec![Action::Drain]
+            }
+            (Stage::Running, Event::Interrupt) => {
+                let mut actions = vec![Action::Drain];
+                actions.extend(self.end_now(now));
+                actions
+            }
+            (
+                Stage::Draining { .. } | Stage::Closing { .. },
+                Event::Terminate | Event::Interrupt,
+            ) => self.end_now(now),
+            (Stage::StoppingWorkers { now: false, .. }, Event::Terminate | Event::Interrupt) => {
+                self.stop_workers(now, true)
+            }
+            (Stage::Draining { .. } | Stage::Closing { .. }, Event::SessionsDrained) => {
+                self.stop_workers(now, false)
+            }
+            (Stage::Draining { until }, Event::Tick) if now >= until => {
+                self.stage = Stage::Closing { until: now + CLOSE_EVENTS_MS };
+                vec![Action::CloseSessions { timed_out: true }]
+            }
+            (Stage::Closing { until }, Event::Tick) if now >= until => self.stop_workers(now, true),
+            (Stage::StoppingWorkers { until, .. }, Event::Tick) if now >= until => self.exit(),
+            (Stage::StoppingWorkers { .. }, Event::WorkersGone) => self.exit(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn end_now(&mut self, now: Millis) -> Vec<Action> {
+        let mut actions = vec![Action::CloseSessions { timed_out: false }];
+        actions.extend(self.stop_workers(now, true));
+        actions
+    }
+
+    fn stop_workers(&mut self, now: Millis, at_once: bool) -> Vec<Action> {
+        let wait = if at_once { 0 } else { self.drain_timeout_ms };
+        self.stage = Stage::StoppingWorkers { until: now + wait + MANAGER_GRACE_MS, now: at_once };
+        vec![Action::StopWorkers { now: at_once }]
+    }
+
+    fn exit(&mut self) -> Vec<Action> {
+        self.stage = Stage::Done;
+        vec![Action::Exit]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn in_good_order() {
+        let mut shutdown = Shutdown::new(100, 50);
+        assert_eq!(shutdown.on(Event::Requested, 0), [Action::Drain]);
+        assert_eq!(shutdown.on(Event::Requested, 5), [], "a group's TERM comes by two ways");
+        assert_eq!(shutdown.on(Event::SessionsDrained, 10), [Action::StopWorkers { now: false }]);
+        assert_eq!(shutdown.on(Event::WorkersGone, 20), [Action::Exit]);
+        assert_eq!(shutdown.deadline(), None);
+    }
+
+    #[test]
+    fn a_drain_that_takes_too_long_is_cut() {
+        let mut shutdown = Shutdown::new(100, 50);
+        shutdown.on(Event::Terminate, 0);
+        assert_eq!(shutdown.on(Event::Tick, 99), []);
+        assert_eq!(shutdown.on(Event::Tick, 100), [Action::CloseSessions { timed_out: true }]);
+        assert_eq!(shutdown.on(Event::SessionsDrained, 110), [Action::StopWorkers { now: false }]);
+        assert_eq!(shutdown.on(Event::Tick, 110 + 50 + MANAGER_GRACE_MS), [Action::Exit]);
+    }
+
+    #[test]
+    fn a_second_term_ends_now() {
+        let mut shutdown = Shutdown::new(100, 50);
+        shutdown.on(Event::Terminate, 0);
+        assert_eq!(
+            shutdown.on(Event::Terminate, 1),
+            [Action::CloseSessions { timed_out: false }, Action::StopWorkers { now: true }]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn it_always_ends_and_exits_once(events in proptest::collection::vec(0u8..7, 1..40)) {
+            let mut shutdown = Shutdown::new(100, 50);
+            let mut exits = 0;
+            let mut now = 0;
+            for event in events {
+                now += 7;
+                let event = [Event::Terminate, Event::Interrupt, Event::SessionsDrained, Event::WorkersGone,
+                    Event::ManagersLost, Event::Tick, Event::Requested][usize::from(event)];
+                exits += shutdown.on(event, now).iter().filter(|a| **a == Action::Exit).count();
+            }
+            exits += shutdown.on(Event::Terminate, now).iter().filter(|a| **a == Action::Exit).count();
+            while let Some(deadline) = shutdown.deadline() {
+                prop_assert!(deadline >= now);
+                now = deadline;
+                exits += shutdown.on(Event::Tick, now).iter().filter(|a| **a == Action::Exit).count();
+            }
+            prop_assert_eq!(exits, 1);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Pauses that grow with failures in a row (review B9: only failures to boot pause).
+
+use super::Supervisor;
+use super::types::{Action, Settings};
+use crate::Millis;
+use crate::ids::Slot;
+
+/// Failures in a row, and until when to pause after them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BackOff {
+    pub(super) failures: u32,
+    pub(super) not_before: Millis,
+}
+
+impl BackOff {
+    /// Counts a failure at `now` and returns the pause after it.
+    pub(super) fn failed(&mut self, now: Millis, settings: &Settings) -> Millis {
+        self.failures = self.failures.saturating_add(1);
+        let pause = pause(self.failures, settings.back_off_min_ms, settings.back_off_max_ms);
+        self.not_before = now.saturating_add(pause);
+        pause
+    }
+
+    pub(super) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// `min * 2^(failures - 1)`, at most `max`.
+fn pause(failures: u32, min: Millis, max: Millis) -> Millis {
+    let doublings = failures.saturating_sub(1).min(63);
+    min.saturating_mul(1 << doublings).min(max)
+}
+
+impl Supervisor {
+    /// A slot without a serving process failed to boot one: the next attempt waits.
+    pub(super) fn boot_failed(&mut self, slot: Slot, out: &mut Vec<Action>) {
+        let Some(state) = self.slots.get_mut(usize::from(slot.0)) else { return };
+        let retry_after_ms = state.boot.failed(self.now, &self.settings);
+        // A successor that is under way already is not stopped by the pause, so there is none.
+        if state.starting.is_none() {
+            out.push(Action::BackOff { slot, failures: state.boot.failures, retry_after_ms });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pause;
+
+    #[test]
+    fn pauses_double_up_to_the_cap() {
+        let pauses: Vec<_> = (1..=10).map(|failures| pause(failures, 100, 30_000)).collect();
+        assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000]);
+        assert_eq!(pause(u32::MAX, 100, 30_000), 30_000);
+        assert_eq!(pause(1, 100, 10), 10);
+    }
+}

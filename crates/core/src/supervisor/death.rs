@@ -1,0 +1,102 @@
+//! What an exit, or a start that failed, means for the slot.
+
+use super::Supervisor;
+use super::process::{Process, Stage, Starting};
+use super::types::{Action, Exit, KillCause};
+use crate::ids::WorkerKey;
+
+impl Supervisor {
+    /// A process was reaped (seed rows S12, S15, S21). The slot is refilled by the comparison that
+    /// follows every event, not from here.
+    pub(super) fn exited(&mut self, key: WorkerKey, exit: Exit, out: &mut Vec<Action>) {
+        let Some(slot) = self.slot_mut(key) else { return };
+        if let Some(starting) =
+            slot.starting.take_if(|starting| starting.key == key && starting.stage != Stage::Memory)
+        {
+            self.report(died_starting(&starting, exit), out);
+            self.start_failed(key, out);
+        } else if let Some(process) = slot.serving.take_if(|process| process.key == key) {
+            slot.recycling.take_if(|recycling| recycling.old == key);
+            self.report(died(&process, exit), out);
+            // Exit 0 of a process that was ready is its own wish and not a failure to boot.
+            if !process.served && exit != Exit::Code(0) && !self.is_ending() {
+                self.boot_failed(key.slot, out);
+            }
+        } else if let Some(process) = slot.leaving.take_if(|process| process.key == key) {
+            slot.recycling.take_if(|recycling| recycling.old == key);
+            self.report(died(&process, exit), out);
+        }
+    }
+
+    /// The master had no memory for it: nothing to release.
+    pub(super) fn memory_failed(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+        self.give_up(key, Stage::Memory, out);
+    }
+
+    /// The fork failed: the memory made for it is of no use.
+    pub(super) fn fork_failed(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+        self.give_up(key, Stage::Forking, out);
+    }
+
+    fn give_up(&mut self, key: WorkerKey, stage: Stage, out: &mut Vec<Action>) {
+        let Some(slot) = self.slot_mut(key) else { return };
+        let failed =
+            slot.starting.take_if(|starting| starting.key == key && starting.stage == stage);
+        if failed.is_none() {
+            return;
+        }
+        if stage == Stage::Forking {
+            out.push(Action::ReleaseMemory(key));
+        }
+        self.start_failed(key, out);
+    }
+
+    /// A start ended before it was ready. Whom it was for decides: a reload ends, a recycling is
+    /// tried again later, an empty slot backs off.
+    fn start_failed(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+        if self.is_ending() {
+            return;
+        }
+        let Some(slot) = self.slot_mut(key) else { return };
+        if slot.serving.is_none() {
+            self.boot_failed(key.slot, out);
+        } else if slot.is_recycling() {
+            self.recycling_failed(key.slot, out);
+        }
+        self.reload_failed_by(key, out);
+    }
+
+    fn report(&mut self, died: Action, out: &mut Vec<Action>) {
+        let unexpected = matches!(died, Action::Died { expected: false, .. });
+        out.push(died);
+        if unexpected && let Some(deaths) = self.intensity.record(self.now) {
+            out.push(Action::IntensityExceeded { deaths });
+        }
+    }
+}
+
+fn died_starting(starting: &Starting, exit: Exit) -> Action {
+    Action::Died {
+        worker: starting.key,
+        exit,
+        killed: starting.killed(),
+        served: false,
+        expected: matches!(starting.end, Some(KillCause::Shutdown | KillCause::ReloadAborted)),
+    }
+}
+
+fn died(process: &Process, exit: Exit) -> Action {
+    let asked = process.gone_by.is_some() || process.leave_asked;
+    Action::Died {
+        worker: process.key,
+        exit,
+        killed: process.killed,
+        served: process.served,
+        expected: match process.killed {
+            Some(KillCause::BootTimeout | KillCause::Condemned) => false,
+            Some(KillCause::DrainTimeout | KillCause::Shutdown | KillCause::ReloadAborted) => true,
+            // A crash on the way out is still a crash.
+            None => asked && exit == Exit::Code(0),
+        },
+    }
+}

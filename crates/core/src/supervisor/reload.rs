@@ -1,0 +1,112 @@
+//! Reload: every slot gets a new generation, one after another, successor first (seed rows S8-S11,
+//! S17; architecture section 7).
+
+use std::collections::VecDeque;
+
+use super::Supervisor;
+use super::slot::SlotState;
+use super::types::{Action, ReloadOutcome};
+use crate::ids::{Generation, Slot, WorkerKey};
+
+/// A slot that the reload has not been through.
+#[derive(Debug)]
+struct Target {
+    slot: Slot,
+    /// The slot is through when a generation newer than this serves, whoever started it: a process
+    /// that a crash has replaced since the reload began runs the new code already.
+    mark: Generation,
+}
+
+/// A reload under way.
+#[derive(Debug)]
+pub(super) struct Reload {
+    canary: Slot,
+    /// What is left, the current slot first.
+    targets: VecDeque<Target>,
+}
+
+impl Reload {
+    /// Plans a reload of all slots. The canary is the first slot that serves, if there is one:
+    /// there a failure says most and costs nothing. One that can be replaced without waiting is
+    /// preferred.
+    fn plan(slots: &[SlotState]) -> Self {
+        let canary = slots
+            .iter()
+            .min_by_key(|slot| {
+                let busy = slot.starting.is_some() || slot.leaving.is_some();
+                (slot.serving.is_none(), busy)
+            })
+            .map_or(Slot(0), |slot| slot.slot);
+        let mut targets: VecDeque<_> =
+            slots.iter().map(|slot| Target { slot: slot.slot, mark: slot.mark() }).collect();
+        let place = targets.iter().position(|target| target.slot == canary);
+        if let Some(target) = place.and_then(|place| targets.remove(place)) {
+            targets.push_front(target);
+        }
+        Self { canary, targets }
+    }
+
+    /// Whether it is this slot's turn.
+    pub(super) fn is_at(&self, slot: Slot) -> bool {
+        self.targets.front().is_some_and(|target| target.slot == slot)
+    }
+
+    /// Whether this process is a start that the reload waits for. One begun before the reload may
+    /// run the old code: its fate says nothing.
+    pub(super) fn waits_for(&self, key: WorkerKey) -> bool {
+        let current = self.targets.front();
+        current.is_some_and(|target| target.slot == key.slot && key.generation > target.mark)
+    }
+
+    /// Goes on to the first slot that has not been replaced; `false` when there is none.
+    fn advance(&mut self, slots: &[SlotState]) -> bool {
+        while let Some(target) = self.targets.front() {
+            let slot = slots.get(usize::from(target.slot.0));
+            if slot.is_some_and(|slot| !slot.has_served_since(target.mark)) {
+                return true;
+            }
+            self.targets.pop_front();
+        }
+        false
+    }
+}
+
+impl Supervisor {
+    /// A user asked. During a reload this is remembered as one follow-up (S3: never dropped); a
+    /// server that ends answers at once.
+    pub(super) fn reload_requested(&mut self, out: &mut Vec<Action>) {
+        if self.is_ending() {
+            out.push(Action::ReloadFinished(ReloadOutcome::ShuttingDown));
+        } else {
+            self.reload_wanted = true;
+        }
+    }
+
+    /// Begins, continues and ends reloads. The starts themselves come from the comparison of
+    /// wanted with actual.
+    pub(super) fn advance_reload(&mut self, out: &mut Vec<Action>) {
+        loop {
+            if self.reload.is_none() && self.reload_wanted {
+                self.reload_wanted = false;
+                self.reload = Some(Reload::plan(&self.slots));
+                out.push(Action::ReloadStarted);
+            }
+            let Some(reload) = &mut self.reload else { return };
+            if reload.advance(&self.slots) {
+                return;
+            }
+            self.reload = None;
+            out.push(Action::ReloadFinished(ReloadOutcome::Done));
+        }
+    }
+
+    /// Ends the reload if `key`, which failed to become ready, was the process it waited for.
+    pub(super) fn reload_failed_by(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+        let Some(reload) = self.reload.take_if(|reload| reload.waits_for(key)) else { return };
+        out.push(Action::ReloadFinished(if key.slot == reload.canary {
+            ReloadOutcome::CanaryFailed(key.slot)
+        } else {
+            ReloadOutcome::Partial(key.slot)
+        }));
+    }
+}

@@ -1,0 +1,178 @@
+//! One slot: at most one process starting, one serving and one leaving (review M11).
+
+use super::backoff::BackOff;
+use super::process::{Process, Stage, Starting};
+use super::recycle::Recycling;
+use super::types::{Action, KillCause};
+use crate::Millis;
+use crate::ids::{Generation, Slot, WorkerKey};
+
+/// What is known of a slot. `serving` and `leaving` are both taken only while the predecessor of
+/// the serving process drains.
+#[derive(Debug)]
+pub(super) struct SlotState {
+    pub(super) slot: Slot,
+    pub(super) starting: Option<Starting>,
+    pub(super) serving: Option<Process>,
+    pub(super) leaving: Option<Process>,
+    /// The recycling token that this slot holds.
+    pub(super) recycling: Option<Recycling>,
+    /// Boot failures in a row.
+    pub(super) boot: BackOff,
+    /// The newest generation that was made to serve; 0 before the first.
+    newest_served: Generation,
+    /// The newest generation that was begun; 0 before the first.
+    newest_begun: Generation,
+    /// When memory or a fork was last asked for.
+    last_start: Option<Millis>,
+}
+
+impl SlotState {
+    pub(super) fn new(slot: Slot) -> Self {
+        Self {
+            slot,
+            starting: None,
+            serving: None,
+            leaving: None,
+            recycling: None,
+            boot: BackOff::default(),
+            newest_served: Generation(0),
+            newest_begun: Generation(0),
+            last_start: None,
+        }
+    }
+
+    /// Whether no process, and no start that may have become one, is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.starting.is_none() && self.serving.is_none() && self.leaving.is_none()
+    }
+
+    /// Whether a start can begin as far as the slot itself is concerned. Generations are never
+    /// reused, so a slot that has used all 2^32 of them stays as it is (at one fork per 50 ms that
+    /// is after six years of crashes).
+    pub(super) fn can_begin(&self) -> bool {
+        self.starting.is_none() && self.newest_begun.0 < u32::MAX
+    }
+
+    /// The earliest next start that keeps the starts of this slot `interval` apart. Failed starts
+    /// count too: a failing master must not be asked in a tight loop.
+    pub(super) fn spaced(&self, interval: Millis) -> Millis {
+        self.last_start.map_or(0, |last| last.saturating_add(interval))
+    }
+
+    /// Whether a generation newer than `mark` was made to serve.
+    pub(super) fn has_served_since(&self, mark: Generation) -> bool {
+        self.newest_served > mark
+    }
+
+    /// The newest generation begun; all later ones are greater.
+    pub(super) fn mark(&self) -> Generation {
+        self.newest_begun
+    }
+
+    /// Whether the serving process holds a recycling token.
+    pub(super) fn is_recycling(&self) -> bool {
+        match (&self.recycling, &self.serving) {
+            (Some(recycling), Some(serving)) => recycling.old == serving.key,
+            _ => false,
+        }
+    }
+
+    /// Begins a start with the next generation.
+    pub(super) fn begin(&mut self, now: Millis, out: &mut Vec<Action>) {
+        self.newest_begun = Generation(self.newest_begun.0.saturating_add(1));
+        let key = WorkerKey { slot: self.slot, generation: self.newest_begun };
+        self.starting = Some(Starting::new(key));
+        self.last_start = Some(now);
+        out.push(Action::NeedMemory(key));
+    }
+
+    pub(super) fn memory_ready(&mut self, key: WorkerKey, now: Millis, out: &mut Vec<Action>) {
+        if let Some(starting) = self.starting.as_mut().filter(|starting| starting.key == key) {
+            if starting.stage == Stage::Memory {
+                starting.stage = Stage::Forking;
+                self.last_start = Some(now);
+                out.push(Action::Fork(key));
+            }
+            return;
+        }
+        // Asked for once, but the start was given up meanwhile (shutdown).
+        let was_begun = key.generation > Generation(0) && key.generation <= self.newest_begun;
+        if was_begun && !self.has_process(key) {
+            out.push(Action::ReleaseMemory(key));
+        }
+    }
+
+    pub(super) fn forked(&mut self, key: WorkerKey, ready_by: Millis, out: &mut Vec<Action>) {
+        let starting = self.starting.as_mut().filter(|starting| starting.key == key);
+        if let Some(starting) = starting
+            && starting.stage == Stage::Forking
+        {
+            starting.forked(ready_by, out);
+        }
+    }
+
+    /// The new process takes over; the old one, if there is one, leaves until `gone_by`.
+    /// That a successor only starts while `leaving` is free keeps its place free here.
+    pub(super) fn ready(&mut self, key: WorkerKey, gone_by: Millis, out: &mut Vec<Action>) {
+        let ready = self.starting.take_if(|starting| {
+            starting.key == key && starting.stage != Stage::Memory && starting.end.is_none()
+        });
+        let Some(ready) = ready else { return };
+        let old = self.serving.replace(Process::new(key, ready.leave_asked));
+        let leave = old.as_ref().map(|old| old.key);
+        if let Some(mut old) = old {
+            old.gone_by = Some(gone_by);
+            self.leaving = Some(old);
+        }
+        self.newest_served = key.generation;
+        out.push(Action::Serve { serve: key, leave });
+    }
+
+    pub(super) fn served(&mut self, key: WorkerKey) {
+        if let Some(process) = self.serving.as_mut().filter(|process| process.key == key) {
+            process.served = true;
+            self.boot.reset();
+        } else if let Some(process) = self.leaving.as_mut().filter(|process| process.key == key) {
+            // Its successor's boot has nothing to do with that, so the count stays.
+            process.served = true;
+        }
+    }
+
+    /// Kills the process whatever it does. One that was not forked cannot have written anything.
+    pub(super) fn condemned(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+        if let Some(starting) = self.starting.as_mut().filter(|starting| starting.key == key) {
+            starting.end(KillCause::Condemned, out);
+        }
+        for process in [&mut self.serving, &mut self.leaving].into_iter().flatten() {
+            if process.key == key {
+                process.kill(KillCause::Condemned, out);
+            }
+        }
+    }
+
+    /// Kills what has outlived its deadline.
+    pub(super) fn kill_overdue(&mut self, now: Millis, out: &mut Vec<Action>) {
+        if let Some(starting) = &mut self.starting
+            && starting.deadline().is_some_and(|at| at <= now)
+        {
+            starting.end(KillCause::BootTimeout, out);
+        }
+        for process in [&mut self.serving, &mut self.leaving].into_iter().flatten() {
+            if process.deadline().is_some_and(|at| at <= now) {
+                process.kill(KillCause::DrainTimeout, out);
+            }
+        }
+    }
+
+    /// The next deadline of any of its processes.
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        let starting = self.starting.as_ref().and_then(Starting::deadline);
+        let processes = [&self.serving, &self.leaving].into_iter().flatten();
+        processes.filter_map(Process::deadline).chain(starting).min()
+    }
+
+    fn has_process(&self, key: WorkerKey) -> bool {
+        [&self.serving, &self.leaving].into_iter().flatten().any(|process| process.key == key)
+    }
+}

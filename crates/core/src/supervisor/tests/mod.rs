@@ -1,0 +1,122 @@
+//! Rule by rule, with the events spelled out; `properties` drives random events.
+
+mod boot;
+mod properties;
+mod recycle;
+mod reload;
+mod shutdown;
+mod world;
+
+use super::{Action, Event, Exit, KillCause, LeaveReason, Settings, Supervisor};
+use crate::Millis;
+use crate::ids::WorkerKey;
+
+const SIGKILL: Exit = Exit::Signal { signal: 9, core_dumped: false };
+const SEGFAULT: Exit = Exit::Signal { signal: 11, core_dumped: true };
+
+fn key(slot: u16, generation: u32) -> WorkerKey {
+    WorkerKey::new(slot, generation)
+}
+
+fn serve(slot: u16, generation: u32, leave: Option<u32>) -> Action {
+    let leave = leave.map(|generation| key(slot, generation));
+    Action::Serve { serve: key(slot, generation), leave }
+}
+
+/// A supervisor, a clock that stands still unless told, and what was answered last.
+struct Case {
+    supervisor: Supervisor,
+    now: Millis,
+}
+
+impl Case {
+    /// Not started.
+    fn new(workers: u16) -> Self {
+        Self::with(Settings { workers, ..Settings::default() })
+    }
+
+    fn with(settings: Settings) -> Self {
+        Self { supervisor: Supervisor::new(settings), now: 1_000 }
+    }
+
+    /// All slots serve their first process, long enough ago that the fork interval is over.
+    fn serving(workers: u16) -> Self {
+        Self::serving_with(Settings { workers, ..Settings::default() })
+    }
+
+    fn serving_with(settings: Settings) -> Self {
+        let workers = settings.workers;
+        let mut case = Self::with(settings);
+        case.start();
+        for slot in 0..workers {
+            case.boot(slot, 1);
+        }
+        case.pass(1_000);
+        case
+    }
+
+    fn start(&mut self) -> Vec<Action> {
+        let mut out = Vec::new();
+        self.supervisor.start(self.now, &mut out);
+        out
+    }
+
+    fn on(&mut self, event: Event) -> Vec<Action> {
+        let mut out = Vec::new();
+        self.supervisor.on(event, self.now, &mut out);
+        out
+    }
+
+    /// Memory and fork of a start that was asked for.
+    fn fork(&mut self, slot: u16, generation: u32) {
+        let key = key(slot, generation);
+        assert_eq!(self.on(Event::MemoryReady(key)), [Action::Fork(key)]);
+        assert_eq!(self.on(Event::Forked(key)), []);
+    }
+
+    /// The same up to ready; returns what ready led to.
+    fn boot(&mut self, slot: u16, generation: u32) -> Vec<Action> {
+        self.fork(slot, generation);
+        self.on(Event::Ready(key(slot, generation)))
+    }
+
+    /// Time passes without anything to do.
+    fn pass(&mut self, millis: Millis) {
+        self.now += millis;
+        assert_eq!(self.on(Event::Tick), []);
+    }
+
+    /// Sleeps until the deadline, which has to be `millis` away.
+    fn wake_after(&mut self, millis: Millis) -> Vec<Action> {
+        assert_eq!(self.supervisor.deadline(), Some(self.now + millis));
+        self.now += millis - 1;
+        assert_eq!(self.on(Event::Tick), [], "too early");
+        self.now += 1;
+        self.on(Event::Tick)
+    }
+
+    fn exited(&mut self, slot: u16, generation: u32, exit: Exit) -> Vec<Action> {
+        let mut out = self.on(Event::Exited(key(slot, generation), exit));
+        assert!(matches!(out.first(), Some(Action::Died { worker, .. })
+            if *worker == key(slot, generation)));
+        out.remove(0);
+        out
+    }
+
+    fn leave_requested(&mut self, slot: u16, generation: u32) -> Vec<Action> {
+        let key = key(slot, generation);
+        self.on(Event::LeaveRequested(key, LeaveReason::MaxRequests))
+    }
+
+    fn is_settled(&self) -> bool {
+        self.supervisor.deadline().is_none()
+    }
+}
+
+fn need(slot: u16, generation: u32) -> Action {
+    Action::NeedMemory(key(slot, generation))
+}
+
+fn kill(slot: u16, generation: u32, cause: KillCause) -> Action {
+    Action::Kill(key(slot, generation), cause)
+}

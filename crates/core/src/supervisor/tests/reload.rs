@@ -1,0 +1,200 @@
+//! Reload: canary, order, failures, follow-up.
+
+use super::super::ReloadOutcome;
+use super::*;
+use crate::ids::Slot;
+
+fn finished(outcome: ReloadOutcome) -> Action {
+    Action::ReloadFinished(outcome)
+}
+
+const DONE: Action = Action::ReloadFinished(ReloadOutcome::Done);
+
+#[test]
+fn slots_are_replaced_one_after_another_successor_first() {
+    let mut case = Case::serving(2);
+    assert_eq!(case.on(Event::ReloadRequested), [Action::ReloadStarted, need(0, 2)]);
+    assert_eq!(case.boot(0, 2), [serve(0, 2, Some(1)), need(1, 2)]);
+    assert_eq!(case.boot(1, 2), [serve(1, 2, Some(1)), DONE]);
+    let out = case.on(Event::Exited(key(0, 1), Exit::Code(0)));
+    let died = Action::Died {
+        worker: key(0, 1),
+        exit: Exit::Code(0),
+        killed: None,
+        served: false,
+        expected: true,
+    };
+    assert_eq!(out, [died]);
+    assert_eq!(case.exited(1, 1, Exit::Code(0)), []);
+    assert!(case.is_settled());
+}
+
+#[test]
+fn one_that_does_not_leave_is_killed() {
+    let mut case = Case::serving(1);
+    case.on(Event::ReloadRequested);
+    case.boot(0, 2);
+    assert_eq!(case.wake_after(10_000), [kill(0, 1, KillCause::DrainTimeout)]);
+    assert!(case.is_settled());
+    let out = case.on(Event::Exited(key(0, 1), SIGKILL));
+    assert!(
+        matches!(
+            out.as_slice(),
+            [Action::Died { expected: true, killed: Some(KillCause::DrainTimeout), .. }]
+        ),
+        "{out:?}"
+    );
+}
+
+#[test]
+fn a_crash_while_leaving_is_unexpected_but_needs_nothing() {
+    let mut case = Case::serving(1);
+    case.on(Event::ReloadRequested);
+    case.boot(0, 2);
+    let out = case.on(Event::Exited(key(0, 1), SEGFAULT));
+    assert!(matches!(out.as_slice(), [Action::Died { expected: false, .. }]), "{out:?}");
+    assert!(case.is_settled());
+}
+
+#[test]
+fn a_canary_that_fails_ends_the_reload_and_nothing_else() {
+    let failed = || finished(ReloadOutcome::CanaryFailed(Slot(0)));
+    let reloading = || {
+        let mut case = Case::serving(2);
+        case.on(Event::ReloadRequested);
+        case
+    };
+
+    let mut case = reloading();
+    assert_eq!(case.on(Event::MemoryFailed(key(0, 2))), [failed()]);
+    assert!(case.is_settled(), "no back-off: the old generation serves");
+
+    let mut case = reloading();
+    case.on(Event::MemoryReady(key(0, 2)));
+    let out = case.on(Event::ForkFailed(key(0, 2)));
+    assert_eq!(out, [Action::ReleaseMemory(key(0, 2)), failed()]);
+    assert!(case.is_settled());
+
+    for exit in [SEGFAULT, Exit::Code(1), Exit::Code(0)] {
+        let mut case = reloading();
+        case.fork(0, 2);
+        assert_eq!(case.exited(0, 2, exit), [failed()]);
+        assert!(case.is_settled());
+    }
+
+    let mut case = reloading();
+    case.fork(0, 2);
+    assert_eq!(case.wake_after(30_000), [kill(0, 2, KillCause::BootTimeout)]);
+    assert_eq!(case.exited(0, 2, SIGKILL), [failed()]);
+    assert!(case.is_settled());
+}
+
+#[test]
+fn a_later_failure_leaves_the_reload_partial() {
+    let mut case = Case::serving(3);
+    case.on(Event::ReloadRequested);
+    case.boot(0, 2);
+    case.fork(1, 2);
+    assert_eq!(case.exited(1, 2, SEGFAULT), [finished(ReloadOutcome::Partial(Slot(1)))]);
+    assert_eq!(case.exited(0, 1, Exit::Code(0)), []);
+    assert!(case.is_settled());
+}
+
+#[test]
+fn requests_during_a_reload_become_one_follow_up() {
+    let mut case = Case::serving(1);
+    case.on(Event::ReloadRequested);
+    assert_eq!(case.on(Event::ReloadRequested), []);
+    assert_eq!(case.on(Event::ReloadRequested), []);
+    let out = case.boot(0, 2);
+    assert_eq!(out, [serve(0, 2, Some(1)), DONE, Action::ReloadStarted]);
+    // M11: the follow-up waits for the predecessor to be gone, and for the fork interval.
+    case.pass(1_000);
+    assert_eq!(case.exited(0, 1, Exit::Code(0)), [need(0, 3)]);
+    assert_eq!(case.boot(0, 3), [serve(0, 3, Some(2)), DONE]);
+}
+
+#[test]
+fn a_failed_reload_does_not_swallow_the_follow_up() {
+    let mut case = Case::serving(1);
+    case.on(Event::ReloadRequested);
+    case.on(Event::ReloadRequested);
+    case.fork(0, 2);
+    case.now += 100;
+    let failed = finished(ReloadOutcome::CanaryFailed(Slot(0)));
+    assert_eq!(case.exited(0, 2, SEGFAULT), [failed, Action::ReloadStarted, need(0, 3)]);
+}
+
+#[test]
+fn the_canary_is_a_slot_that_serves() {
+    let mut case = Case::serving(2);
+    case.exited(0, 1, SIGKILL);
+    // Slot 0 is in back-off.
+    assert_eq!(case.on(Event::ReloadRequested), [Action::ReloadStarted, need(1, 2)]);
+    case.fork(1, 2);
+    let out = case.exited(1, 2, SEGFAULT);
+    assert_eq!(out, [finished(ReloadOutcome::CanaryFailed(Slot(1)))]);
+    assert_eq!(case.wake_after(100), [need(0, 2)]);
+}
+
+#[test]
+fn a_reload_does_not_wait_for_the_back_off_of_an_empty_slot() {
+    let mut case = Case::serving(1);
+    case.exited(0, 1, SIGKILL);
+    assert_eq!(case.on(Event::ReloadRequested), [Action::ReloadStarted, need(0, 2)]);
+    case.fork(0, 2);
+    let out = case.exited(0, 2, SEGFAULT);
+    let back_off = Action::BackOff { slot: Slot(0), failures: 2, retry_after_ms: 200 };
+    assert_eq!(out, [back_off, finished(ReloadOutcome::CanaryFailed(Slot(0)))]);
+}
+
+#[test]
+fn a_crash_of_the_slot_being_reloaded_is_an_ordinary_crash() {
+    let mut case = Case::serving(1);
+    case.on(Event::Served(key(0, 1)));
+    case.on(Event::ReloadRequested);
+    case.fork(0, 2);
+    assert_eq!(case.exited(0, 1, SIGKILL), [], "the successor is under way already");
+    assert_eq!(case.on(Event::Ready(key(0, 2))), [serve(0, 2, None), DONE]);
+}
+
+#[test]
+fn a_crash_elsewhere_is_refilled_and_counts_as_reloaded() {
+    let mut case = Case::serving(2);
+    case.on(Event::Served(key(1, 1)));
+    case.on(Event::ReloadRequested);
+    assert_eq!(case.exited(1, 1, SIGKILL), [need(1, 2)]);
+    assert_eq!(case.boot(1, 2), [serve(1, 2, None)]);
+    assert_eq!(case.boot(0, 2), [serve(0, 2, Some(1)), DONE]);
+}
+
+#[test]
+fn a_boot_from_before_the_reload_is_replaced_and_its_failure_is_not_the_reloads() {
+    let mut case = Case::new(1);
+    case.start();
+    case.fork(0, 1);
+    assert_eq!(case.on(Event::ReloadRequested), [Action::ReloadStarted]);
+    case.pass(60);
+    let out = case.exited(0, 1, SEGFAULT);
+    assert!(matches!(out.as_slice(), [Action::BackOff { .. }, next] if *next == need(0, 2)));
+    assert_eq!(case.boot(0, 2), [serve(0, 2, None), DONE]);
+}
+
+#[test]
+fn a_condemned_predecessor_is_handed_over_without_a_second_kill() {
+    let mut case = Case::serving(1);
+    case.on(Event::ReloadRequested);
+    case.fork(0, 2);
+    assert_eq!(case.on(Event::Condemned(key(0, 1))), [kill(0, 1, KillCause::Condemned)]);
+    assert_eq!(case.on(Event::Ready(key(0, 2))), [serve(0, 2, Some(1)), DONE]);
+    assert!(case.is_settled());
+    assert_eq!(case.exited(0, 1, SIGKILL), []);
+}
+
+#[test]
+fn a_request_before_the_start_is_kept() {
+    let mut case = Case::new(1);
+    assert_eq!(case.on(Event::ReloadRequested), []);
+    assert_eq!(case.start(), [Action::ReloadStarted, need(0, 1)]);
+    assert_eq!(case.boot(0, 1), [serve(0, 1, None), DONE]);
+}

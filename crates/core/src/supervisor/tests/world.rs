@@ -1,0 +1,369 @@
+//! A small fake world around the supervisor: it carries out actions as the driver, the master and
+//! the kernel would, and objects to every action that makes no sense in it. It keeps its own
+//! account of every process and never looks into the supervisor.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::ReloadOutcome;
+use super::*;
+use crate::ids::Slot;
+
+/// What is true of a key, as the world sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    MemoryAsked,
+    /// Memory was made; only while the supervisor answers that.
+    MemoryMade,
+    ForkAsked,
+    /// Only while the supervisor answers that.
+    ForkFailed,
+    Booting,
+    Serving,
+    Leaving,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fake {
+    pub(super) state: State,
+    pub(super) killed: Option<KillCause>,
+    served: bool,
+    /// Told to leave by a shutdown.
+    told: bool,
+    /// Asked to be replaced.
+    leave_asked: bool,
+}
+
+impl Fake {
+    pub(super) fn is_alive(&self) -> bool {
+        matches!(self.state, State::Booting | State::Serving | State::Leaving)
+    }
+
+    fn is_starting(&self) -> bool {
+        !matches!(self.state, State::Serving | State::Leaving)
+    }
+}
+
+pub(super) struct World {
+    pub(super) supervisor: Supervisor,
+    settings: Settings,
+    /// The clock, which may jump, and the latest time it showed.
+    pub(super) now: Millis,
+    seen: Millis,
+    pub(super) fakes: BTreeMap<WorkerKey, Fake>,
+    /// Every key that ever was and is no more.
+    pub(super) gone: Vec<WorkerKey>,
+    newest: BTreeMap<Slot, u32>,
+    last_fork: BTreeMap<Slot, Millis>,
+    pub(super) ending: bool,
+    finished: bool,
+    reload_wanted: bool,
+    reload_runs: bool,
+    reload_ever: bool,
+    served_since_reload: BTreeSet<Slot>,
+    pub(super) outcomes: Vec<ReloadOutcome>,
+    pub(super) forks: usize,
+}
+
+impl World {
+    pub(super) fn start(settings: Settings) -> Self {
+        let mut world = Self {
+            supervisor: Supervisor::new(settings.clone()),
+            settings,
+            now: 1_000,
+            seen: 1_000,
+            fakes: BTreeMap::new(),
+            gone: Vec::new(),
+            newest: BTreeMap::new(),
+            last_fork: BTreeMap::new(),
+            ending: false,
+            finished: false,
+            reload_wanted: false,
+            reload_runs: false,
+            reload_ever: false,
+            served_since_reload: BTreeSet::new(),
+            outcomes: Vec::new(),
+            forks: 0,
+        };
+        let mut out = Vec::new();
+        world.supervisor.start(world.now, &mut out);
+        world.carry_out(&Event::Tick, out);
+        world
+    }
+
+    /// An event happens: the world changes first, then the supervisor hears of it.
+    pub(super) fn happen(&mut self, event: Event) {
+        let mut exited = None;
+        let mut answer_due = false;
+        match &event {
+            Event::MemoryReady(key) => self.set(*key, State::MemoryAsked, State::MemoryMade),
+            Event::MemoryFailed(key) => self.remove(*key),
+            Event::Forked(key) => self.set(*key, State::ForkAsked, State::Booting),
+            Event::ForkFailed(key) => self.set(*key, State::ForkAsked, State::ForkFailed),
+            Event::Served(key) => self.fakes.get_mut(key).unwrap().served = true,
+            Event::LeaveRequested(key, _) => self.fakes.get_mut(key).unwrap().leave_asked = true,
+            Event::Exited(key, _) => {
+                exited = self.fakes.get(key).copied();
+                self.remove(*key);
+            }
+            Event::ReloadRequested => {
+                answer_due = self.ending;
+                self.reload_wanted = true;
+                self.reload_ever = true;
+            }
+            Event::ShutdownRequested { .. } => self.ending = true,
+            _ => {}
+        }
+        let out = self.tell(event.clone());
+        if let Event::Exited(key, exit) = event {
+            self.check_death(key, exit, exited.unwrap(), &out);
+        } else {
+            assert!(!out.iter().any(|action| matches!(action, Action::Died { .. })));
+        }
+        if answer_due {
+            assert_eq!(out, [Action::ReloadFinished(ReloadOutcome::ShuttingDown)]);
+        }
+        self.carry_out(&event, out);
+    }
+
+    /// An event that is not true (any more): nothing but memory may be touched.
+    pub(super) fn pretend(&mut self, event: Event) {
+        // Time may have made something due; that is not the point here.
+        self.happen(Event::Tick);
+        let out = self.tell(event);
+        assert!(
+            out.iter().all(|action| matches!(action, Action::ReleaseMemory(key)
+                if !self.fakes.contains_key(key))),
+            "{out:?}"
+        );
+    }
+
+    fn tell(&mut self, event: Event) -> Vec<Action> {
+        self.seen = self.seen.max(self.now);
+        let mut out = Vec::new();
+        self.supervisor.on(event, self.now, &mut out);
+        out
+    }
+
+    fn set(&mut self, key: WorkerKey, from: State, to: State) {
+        let fake = self.fakes.get_mut(&key).unwrap();
+        assert_eq!(fake.state, from);
+        fake.state = to;
+    }
+
+    fn remove(&mut self, key: WorkerKey) {
+        self.fakes.remove(&key).unwrap();
+        self.gone.push(key);
+    }
+
+    fn find(&self, slot: Slot, state: State) -> Option<WorkerKey> {
+        let mut found =
+            self.fakes.iter().filter(|(key, fake)| key.slot == slot && fake.state == state);
+        let first = found.next().map(|(key, _)| *key);
+        assert!(found.next().is_none(), "two {state:?} in slot {slot}");
+        first
+    }
+
+    fn carry_out(&mut self, event: &Event, out: Vec<Action>) {
+        for action in out {
+            assert!(
+                !self.finished
+                    || matches!(action, Action::ReloadFinished(_))
+                    || matches!(action, Action::ReleaseMemory(_)),
+                "{action:?} after Finished"
+            );
+            self.carry_out_one(event, action);
+        }
+        self.check();
+    }
+
+    fn carry_out_one(&mut self, event: &Event, action: Action) {
+        match action {
+            Action::NeedMemory(key) => {
+                assert!(!self.ending, "start after shutdown");
+                assert!(key.slot.0 < self.settings.workers);
+                let newest = self.newest.insert(key.slot, key.generation.0).unwrap_or(0);
+                assert_eq!(key.generation.0, newest + 1);
+                let state = State::MemoryAsked;
+                let fake =
+                    Fake { state, killed: None, served: false, told: false, leave_asked: false };
+                self.fakes.insert(key, fake);
+            }
+            Action::Fork(key) => {
+                assert!(!self.ending, "fork after shutdown");
+                self.set(key, State::MemoryMade, State::ForkAsked);
+                self.forks += 1;
+                if let Some(last) = self.last_fork.insert(key.slot, self.seen) {
+                    assert!(self.seen - last >= self.settings.fork_interval_ms, "forks too fast");
+                }
+            }
+            Action::ReleaseMemory(key) => {
+                let state = self.fakes.get(&key).unwrap().state;
+                assert!(matches!(state, State::MemoryMade | State::ForkFailed), "{state:?}");
+                self.remove(key);
+            }
+            Action::Serve { serve, leave } => {
+                assert!(!self.ending);
+                assert_eq!(*event, Event::Ready(serve));
+                assert_eq!(leave, self.find(serve.slot, State::Serving));
+                if let Some(leave) = leave {
+                    assert_eq!(self.find(serve.slot, State::Leaving), None, "two leaving");
+                    self.set(leave, State::Serving, State::Leaving);
+                }
+                assert!(self.fakes.get(&serve).unwrap().killed.is_none());
+                self.set(serve, State::Booting, State::Serving);
+                self.served_since_reload.insert(serve.slot);
+            }
+            Action::Leave(key) => {
+                assert!(self.ending);
+                let fake = self.fakes.get_mut(&key).unwrap();
+                assert!(fake.state == State::Serving && !fake.told && fake.killed.is_none());
+                fake.told = true;
+            }
+            Action::Kill(key, cause) => {
+                let fake = self.fakes.get_mut(&key).unwrap();
+                assert!(fake.is_alive() && fake.killed.is_none(), "kill of {key}: {fake:?}");
+                fake.killed = Some(cause);
+            }
+            Action::Died { .. } | Action::IntensityExceeded { .. } => {}
+            Action::BackOff { slot, failures, retry_after_ms } => {
+                assert!(!self.ending && failures > 0);
+                assert!(retry_after_ms <= self.settings.back_off_max_ms);
+                assert!(slot.0 < self.settings.workers);
+            }
+            Action::ReloadStarted => {
+                assert!(self.reload_wanted && !self.reload_runs);
+                self.reload_wanted = false;
+                self.reload_runs = true;
+                self.served_since_reload.clear();
+            }
+            Action::ReloadFinished(outcome) => self.reload_finished(event, outcome),
+            Action::Finished => {
+                assert!(self.ending && !self.finished);
+                assert!(!self.fakes.values().any(Fake::is_alive));
+                self.finished = true;
+            }
+        }
+    }
+
+    fn reload_finished(&mut self, event: &Event, outcome: ReloadOutcome) {
+        assert_eq!(self.ending, outcome == ReloadOutcome::ShuttingDown);
+        if self.ending {
+            assert!(self.reload_runs || self.reload_wanted);
+            self.reload_wanted = false;
+        } else {
+            assert!(self.reload_runs);
+        }
+        self.reload_runs = false;
+        self.outcomes.push(outcome);
+        match outcome {
+            ReloadOutcome::Done => {
+                let served = self.served_since_reload.len();
+                assert_eq!(served, usize::from(self.settings.workers), "slots left out");
+            }
+            ReloadOutcome::CanaryFailed(slot) | ReloadOutcome::Partial(slot) => {
+                let (Event::MemoryFailed(key) | Event::ForkFailed(key) | Event::Exited(key, _)) =
+                    event
+                else {
+                    panic!("{outcome:?} after {event:?}");
+                };
+                assert_eq!(key.slot, slot);
+                assert_eq!(self.newest.get(&slot), Some(&key.generation.0));
+            }
+            ReloadOutcome::ShuttingDown => {}
+        }
+    }
+
+    fn check_death(&self, key: WorkerKey, exit: Exit, fake: Fake, out: &[Action]) {
+        let Some(Action::Died { worker, exit: told, killed, served, expected }) = out.first()
+        else {
+            panic!("no Died for {key}: {out:?}");
+        };
+        assert_eq!((*worker, *told, *killed, *served), (key, exit, fake.killed, fake.served));
+        let deaths = out.iter().filter(|action| matches!(action, Action::Died { .. })).count();
+        assert_eq!(deaths, 1);
+        if *expected {
+            assert!(fake.killed.is_some() || exit == Exit::Code(0));
+        }
+    }
+
+    /// What holds after every step.
+    fn check(&self) {
+        for slot in (0..self.settings.workers).map(Slot) {
+            let starting =
+                self.fakes.iter().filter(|(key, fake)| key.slot == slot && fake.is_starting());
+            assert!(starting.count() <= 1, "two starting in slot {slot}");
+            self.find(slot, State::Serving);
+            self.find(slot, State::Leaving);
+        }
+        for (key, fake) in &self.fakes {
+            let answered = !matches!(fake.state, State::MemoryMade | State::ForkFailed);
+            assert!(answered, "memory of {key} leaked");
+        }
+        if !self.reload_ever {
+            let tokens = usize::from(self.settings.recycle_at_once.max(1));
+            assert!(self.count_recycling() <= tokens, "more recycle than tokens allow");
+        }
+        if let Some(deadline) = self.supervisor.deadline() {
+            assert!(deadline > self.seen, "a deadline that is over: busy loop");
+        }
+        let alive =
+            self.fakes.values().any(|fake| fake.is_alive() || fake.state == State::ForkAsked);
+        assert_eq!(self.finished, self.ending && !alive, "Finished when all are gone");
+    }
+
+    /// Slots with a process beyond the serving one; without reloads these are recycling.
+    fn count_recycling(&self) -> usize {
+        let is_recycling = |slot: &Slot| {
+            let starts =
+                self.fakes.iter().any(|(key, fake)| key.slot == *slot && fake.is_starting());
+            self.find(*slot, State::Leaving).is_some()
+                || starts && self.find(*slot, State::Serving).is_some()
+        };
+        (0..self.settings.workers).map(Slot).filter(is_recycling).count()
+    }
+
+    /// Whether every slot has a serving process that was not killed.
+    pub(super) fn is_at_capacity(&self) -> bool {
+        (0..self.settings.workers).map(Slot).all(|slot| {
+            let serving = self.find(slot, State::Serving);
+            serving.and_then(|key| self.fakes.get(&key)).is_some_and(|fake| fake.killed.is_none())
+        })
+    }
+
+    /// From now on everything works and everybody does what they are told, at once; time passes
+    /// only from deadline to deadline. Returns when nothing is left to do.
+    pub(super) fn behave(&mut self) {
+        for _ in 0..10_000 {
+            let next = self.fakes.iter().find_map(|(key, fake)| match fake.state {
+                State::MemoryAsked => Some(Event::MemoryReady(*key)),
+                State::ForkAsked => Some(Event::Forked(*key)),
+                _ if fake.killed.is_some() => Some(Event::Exited(*key, SIGKILL)),
+                State::Booting => Some(Event::Ready(*key)),
+                State::Leaving => Some(Event::Exited(*key, Exit::Code(0))),
+                State::Serving if fake.told => Some(Event::Exited(*key, Exit::Code(0))),
+                _ => None,
+            });
+            if let Some(event) = next {
+                self.happen(event);
+            } else if let Some(deadline) = self.supervisor.deadline() {
+                self.now = deadline;
+                self.happen(Event::Tick);
+            } else {
+                self.check_settled();
+                return;
+            }
+        }
+        panic!("does not settle: {:?}", self.fakes);
+    }
+
+    fn check_settled(&self) {
+        assert!(!self.reload_runs && !self.reload_wanted, "a reload request without an answer");
+        if self.ending {
+            assert!(self.finished && self.fakes.is_empty());
+        } else {
+            assert!(self.is_at_capacity());
+            assert_eq!(self.fakes.len(), usize::from(self.settings.workers));
+            assert!(!self.fakes.values().any(|fake| fake.leave_asked), "a request forgotten");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What the supervisor hears ([`Event`]) and what it asks for ([`Action`]).
+
+use crate::Millis;
+use crate::ids::{Slot, WorkerKey};
+
+/// How a worker process ended, as `waitid(2)` tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It called `exit` with this code.
+    Code(i32),
+    /// A signal ended it; `core_dumped` says whether a core file was written.
+    Signal {
+        /// The signal's number.
+        signal: i32,
+        /// Whether a core was dumped.
+        core_dumped: bool,
+    },
+}
+
+/// Why a worker asks to be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaveReason {
+    /// It has served its `max_requests`.
+    MaxRequests,
+    /// It got a TERM from outside, or its own code asked.
+    Asked,
+}
+
+/// Why the supervisor kills a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KillCause {
+    /// It did not say READY within `boot_timeout_ms`.
+    BootTimeout,
+    /// It did not leave within `drain_timeout_ms`.
+    DrainTimeout,
+    /// It wrote nonsense into its lanes (the master condemned it).
+    Condemned,
+    /// The server ends now.
+    Shutdown,
+    /// The reload that started it was aborted.
+    ReloadAborted,
+}
+
+/// What happened, told to [`super::Supervisor::on`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The time that [`super::Supervisor::deadline`] named has come (harmless when it has not).
+    Tick,
+    /// The master made the lane memory of this process: it can be forked.
+    MemoryReady(WorkerKey),
+    /// The master could not make the memory (out of descriptors or memory).
+    MemoryFailed(WorkerKey),
+    /// The process was forked.
+    Forked(WorkerKey),
+    /// The fork failed.
+    ForkFailed(WorkerKey),
+    /// The process finished `on_worker_start` and can serve.
+    Ready(WorkerKey),
+    /// The process finished its first delivery (from then on its death is a run failure, not a boot failure).
+    Served(WorkerKey),
+    /// The process wants to be replaced.
+    LeaveRequested(WorkerKey, LeaveReason),
+    /// The master found that the process wrote nonsense.
+    Condemned(WorkerKey),
+    /// The process was reaped.
+    Exited(WorkerKey, Exit),
+    /// A user asked to reload all event workers.
+    ReloadRequested,
+    /// The server is to end; the master has already drained the sessions. `now` skips the drain of the workers.
+    ShutdownRequested {
+        /// Kill at once instead of letting workers leave.
+        now: bool,
+    },
+}
+
+/// How a reload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadOutcome {
+    /// Every slot has a new generation.
+    Done,
+    /// The canary (the first new process) did not become ready; the old generation serves on. Names the canary's slot.
+    CanaryFailed(Slot),
+    /// A later slot's new process did not become ready; that slot and those after it keep their old process.
+    Partial(Slot),
+    /// The server began to shut down.
+    ShuttingDown,
+}
+
+/// What the driver is to do now, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Ask the master for the lane memory of this process; answered by `MemoryReady` or `MemoryFailed`.
+    NeedMemory(WorkerKey),
+    /// Fork the process; answered by `Forked` or `ForkFailed`.
+    Fork(WorkerKey),
+    /// Tell the master to drop the lane memory of a process that was never forked.
+    ReleaseMemory(WorkerKey),
+    /// Tell the master that `serve` takes packages from now on and `leave` (its predecessor) takes no more.
+    Serve {
+        /// The process that serves from now on.
+        serve: WorkerKey,
+        /// Its predecessor, which drains and ends.
+        leave: Option<WorkerKey>,
+    },
+    /// Tell the master that this process takes no more packages, without a successor (shutdown).
+    Leave(WorkerKey),
+    /// Send SIGKILL through the pidfd.
+    Kill(WorkerKey, KillCause),
+    /// A process ended. For the log and the death record; `expected` is false for a failure.
+    Died {
+        /// Who.
+        worker: WorkerKey,
+        /// How.
+        exit: Exit,
+        /// Our own kill, if it was one.
+        killed: Option<KillCause>,
+        /// Whether it had finished at least one delivery.
+        served: bool,
+        /// Whether its end was asked for (reload, recycling, shutdown).
+        expected: bool,
+    },
+    /// A slot's process failed to boot; the next attempt is after this pause.
+    BackOff {
+        /// The slot.
+        slot: Slot,
+        /// Boot failures in a row.
+        failures: u32,
+        /// Pause before the next attempt.
+        retry_after_ms: Millis,
+    },
+    /// More deaths than `restart_intensity` within `restart_period_ms` over all slots (logged, nothing is stopped).
+    IntensityExceeded {
+        /// Deaths within the period.
+        deaths: u32,
+    },
+    /// A reload began.
+    ReloadStarted,
+    /// A reload ended.
+    ReloadFinished(ReloadOutcome),
+    /// All processes are gone after a shutdown request: the manager may end.
+    Finished,
+}
+
+/// Settings of the supervisor; every time in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Number of event workers (slots `0..workers`).
+    pub workers: u16,
+    /// A process that is not READY by then is killed.
+    pub boot_timeout_ms: Millis,
+    /// A leaving process that has not ended by then is killed.
+    pub drain_timeout_ms: Millis,
+    /// First pause after a boot failure; doubles with each further one.
+    pub back_off_min_ms: Millis,
+    /// Longest pause after boot failures.
+    pub back_off_max_ms: Millis,
+    /// At most one fork per slot in this time.
+    pub fork_interval_ms: Millis,
+    /// At most this many processes recycle themselves at once (tokens).
+    pub recycle_at_once: u16,
+    /// Deaths within `restart_period_ms` that are reported as too many.
+    pub restart_intensity: u32,
+    /// Period of `restart_intensity`.
+    pub restart_period_ms: Millis,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            boot_timeout_ms: 30_000,
+            drain_timeout_ms: 10_000,
+            back_off_min_ms: 100,
+            back_off_max_ms: 30_000,
+            fork_interval_ms: 50,
+            recycle_at_once: 1,
+            restart_intensity: 10,
+            restart_period_ms: 10_000,
+        }
+    }
+}

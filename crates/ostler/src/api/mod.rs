@@ -1,0 +1,8 @@
+//! What a user of the crate writes against.
+
+pub(crate) mod handler;
+pub(crate) mod package;
+pub(crate) mod send_error;
+pub(crate) mod server;
+pub(crate) mod session;
+pub(crate) mod worker;

@@ -1,0 +1,74 @@
+//! Why a send was not accepted.
+
+use std::fmt;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SendErrorKind {
+    Full,
+    Gone,
+    TooLong { len: usize, most: usize },
+    Truncated,
+}
+
+/// Why an output was not accepted; nothing of it reaches the client, except after [`SendError::is_truncated`].
+///
+/// An output that *is* accepted is written to the socket in order, or the session closes with a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendError {
+    kind: SendErrorKind,
+}
+
+impl SendError {
+    pub(crate) const fn new(kind: SendErrorKind) -> Self {
+        Self { kind }
+    }
+
+    pub(crate) const fn too_long(len: usize, most: usize) -> Self {
+        Self::new(SendErrorKind::TooLong { len, most })
+    }
+
+    /// The session has too much unsent output (`send_queue_high`), or the memory budget is tight, or the lane had no room
+    /// within `send_timeout_ms`. Try again later, or drop the message.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        matches!(self.kind, SendErrorKind::Full)
+    }
+
+    /// The session has ended, or never was.
+    #[must_use]
+    pub const fn is_gone(&self) -> bool {
+        matches!(self.kind, SendErrorKind::Gone)
+    }
+
+    /// The message is longer than `max_send_bytes` (or a state blob longer than [`crate::STATE_MAX_BYTES`]).
+    #[must_use]
+    pub const fn is_too_long(&self) -> bool {
+        matches!(self.kind, SendErrorKind::TooLong { .. })
+    }
+
+    /// A part of the message was sent already when the room ended: the session is closed with the reason `truncated`.
+    #[must_use]
+    pub const fn is_truncated(&self) -> bool {
+        matches!(self.kind, SendErrorKind::Truncated)
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            SendErrorKind::Full => f.write_str(
+                "the session's output is full: its client reads too slowly or the server is short of memory; \
+                 send less or later",
+            ),
+            SendErrorKind::Gone => f.write_str("the session has ended"),
+            SendErrorKind::TooLong { len, most } => {
+                write!(f, "{len} bytes are more than the {most} that one send takes; send it in pieces")
+            }
+            SendErrorKind::Truncated => f.write_str(
+                "the message could be sent only in part: its session is closed with the reason truncated",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for SendError {}

@@ -1,0 +1,118 @@
+//! Building and running a server.
+
+use std::net::SocketAddr;
+
+use super::handler::Handler;
+use crate::error::Result;
+use crate::master;
+use crate::options::Options;
+
+/// A server whose listener is bound and that does not accept yet.
+///
+/// ```no_run
+/// use ostler::{Handler, Package, Server, Session, Worker};
+///
+/// struct Echo;
+///
+/// impl Handler for Echo {
+///     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) {
+///         let _ = session.send(package);
+///     }
+/// }
+///
+/// fn main() -> ostler::Result<()> {
+///     Server::builder().listen("127.0.0.1:9501").workers(2).bind()?.run(|| Echo)
+/// }
+/// ```
+pub struct Server {
+    bound: master::Bound,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.bound.address).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Begins with the default options.
+    #[must_use]
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    /// The address it listens on, with the port that the kernel chose if 0 was asked for.
+    #[must_use]
+    pub const fn local_address(&self) -> SocketAddr {
+        self.bound.address
+    }
+
+    /// Runs the server: this process becomes the master, and returns when it was told to end (TERM) and has drained.
+    /// `make` is called once in each worker process, after its fork.
+    ///
+    /// Call it early in `main`: the process must not have started threads, because it forks.
+    ///
+    /// # Errors
+    /// When the server cannot start, or its managers are lost; see [`crate::Error::exit_code`].
+    pub fn run<H, F>(self, make: F) -> Result<()>
+    where
+        H: Handler,
+        F: Fn() -> H + 'static,
+    {
+        master::run(self.bound, make)
+    }
+}
+
+/// Options of a server to be. Values are checked by [`ServerBuilder::bind`].
+#[derive(Debug, Default)]
+pub struct ServerBuilder {
+    options: Options,
+    problem: Option<crate::Error>,
+}
+
+impl ServerBuilder {
+    /// Begins with these options.
+    #[must_use]
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sets any option by its name; see [`Options::table`]. A wrong name or value is told by [`ServerBuilder::bind`].
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+        if let Err(error) = self.options.set(name, &value.to_string()) {
+            self.problem.get_or_insert(error);
+        }
+        self
+    }
+
+    /// The address to listen on, `HOST:PORT`; port 0 lets the kernel choose.
+    #[must_use]
+    pub fn listen(self, address: &str) -> Self {
+        self.set("listen", address)
+    }
+
+    /// The number of event workers.
+    #[must_use]
+    pub fn workers(self, workers: u16) -> Self {
+        self.set("workers", workers)
+    }
+
+    /// The number of reactor threads.
+    #[must_use]
+    pub fn reactors(self, reactors: u16) -> Self {
+        self.set("reactors", reactors)
+    }
+
+    /// Checks the options and binds the listener.
+    ///
+    /// # Errors
+    /// The first option that is wrong, or why the address cannot be listened on.
+    pub fn bind(self) -> Result<Server> {
+        match self.problem {
+            Some(error) => Err(error),
+            None => Ok(Server { bound: master::bind(self.options)? }),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A client's connection, as user code sees it.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::send_error::SendError;
+use crate::sys::clock;
+use crate::worker::inner::Inner;
+use crate::worker::send::Output;
+
+/// A handle to a session. Any worker may use it for any session; it outlives the session, and then answers `gone`.
+#[derive(Clone)]
+pub struct Session {
+    inner: Rc<Inner>,
+    id: u64,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What is known of an open session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// Its id.
+    pub id: u64,
+    /// Address of the client.
+    pub peer: SocketAddr,
+    /// How long it has been connected.
+    pub connected_for: Duration,
+    /// Its unsent output is above `send_queue_high`.
+    pub is_full: bool,
+}
+
+impl Session {
+    pub(crate) const fn new(inner: Rc<Inner>, id: u64) -> Self {
+        Self { inner, id }
+    }
+
+    /// The session's id: 53 bits, never issued twice by one server.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Sends bytes to the client. Accepted means: written to the socket in order, or the session closes with a reason.
+    /// Inside a callback this is an output of its delivery (see `crash_policy`), elsewhere it is visible at once.
+    ///
+    /// A reply that is a part of the package being handled is not copied.
+    ///
+    /// # Errors
+    /// [`SendError`]: full, gone or too long.
+    pub fn send(&self, bytes: &[u8]) -> Result<(), SendError> {
+        self.inner.output(self.id, Output::Send(bytes))
+    }
+
+    /// Ends the session after everything sent before is written.
+    ///
+    /// # Errors
+    /// [`SendError::is_gone`] when it has ended already.
+    pub fn close(&self) -> Result<(), SendError> {
+        self.inner.output(self.id, Output::Close(false))
+    }
+
+    /// Ends the session at once with a TCP reset; what is unsent is thrown away.
+    ///
+    /// # Errors
+    /// [`SendError::is_gone`] when it has ended already.
+    pub fn reset(&self) -> Result<(), SendError> {
+        self.inner.output(self.id, Output::Close(true))
+    }
+
+    /// What is known of it; `None` once it has ended (after `on_close`).
+    #[must_use]
+    pub fn info(&self) -> Option<SessionInfo> {
+        let record = self.inner.port.borrow().board().session(self.id)?;
+        let connected_ns = clock::monotonic_ns().saturating_sub(record.connected_at_ns);
+        Some(SessionInfo {
+            id: self.id,
+            peer: record.peer,
+            connected_for: Duration::from_nanos(connected_ns),
+            is_full: record.flags & ostler_shm::sessions::FULL != 0,
+        })
+    }
+
+    /// Keeps a small blob with the session, in the master: it survives this process and is seen by every worker. Inside a
+    /// callback it is published together with the reply.
+    ///
+    /// # Errors
+    /// [`SendError::is_too_long`] above [`crate::STATE_MAX_BYTES`]; gone.
+    pub fn set_state(&self, state: &[u8]) -> Result<(), SendError> {
+        self.inner.output(self.id, Output::State(state))?;
+        let port = self.inner.port.borrow();
+        self.inner.states.borrow_mut().set(self.id, state, |session| {
+            port.board().session(session).map(|record| record.state_version)
+        });
+        Ok(())
+    }
+
+    /// The blob; empty when none was set or the session has ended.
+    #[must_use]
+    pub fn state(&self) -> Vec<u8> {
+        let record = self.inner.port.borrow().board().session(self.id);
+        let Some(record) = record else { return Vec::new() };
+        let mut states = self.inner.states.borrow_mut();
+        match states.get(self.id, record.state_version) {
+            Some(newer) => newer.to_vec(),
+            None => record.state,
+        }
+    }
+}

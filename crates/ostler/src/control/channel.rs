@@ -1,0 +1,129 @@
+//! A channel between master and manager: whole messages with descriptors, in order, without blocking.
+//!
+//! Neither side ever waits for the other: two sides that block on full sockets would wait for ever. What does not fit
+//! into the socket waits in an outbox, which is bounded by what a living peer can leave unread.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::manager::{MANAGER_MESSAGE_SIZE_BYTES, ToManager, ToMaster};
+use super::wire::Malformed;
+use crate::sys::control_socket;
+
+/// Messages in an outbox, beyond which the peer counts as dead: eight for each of 4 096 workers.
+const OUTBOX_MESSAGES_MAX: usize = 32_768;
+
+/// One kind of message of a [`Channel`].
+pub(crate) trait Message: Sized {
+    /// The message as bytes.
+    fn to_bytes(&self) -> [u8; MANAGER_MESSAGE_SIZE_BYTES];
+    /// The message in these bytes, if they are exactly one.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed>;
+}
+
+impl Message for ToManager {
+    fn to_bytes(&self) -> [u8; MANAGER_MESSAGE_SIZE_BYTES] {
+        self.encode()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        Self::decode(bytes)
+    }
+}
+
+impl Message for ToMaster {
+    fn to_bytes(&self) -> [u8; MANAGER_MESSAGE_SIZE_BYTES] {
+        self.encode()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        Self::decode(bytes)
+    }
+}
+
+/// What [`Channel::receive`] found.
+#[derive(Debug)]
+pub(crate) enum Received<In> {
+    /// A message and the descriptors that came with it.
+    Message(In, Vec<OwnedFd>),
+    /// Nothing is there now.
+    Nothing,
+    /// The peer is gone, and everything it sent has been received.
+    Closed,
+}
+
+/// One end: sends `Out`, receives `In`.
+#[derive(Debug)]
+pub(crate) struct Channel<Out, In> {
+    socket: OwnedFd,
+    outbox: VecDeque<([u8; MANAGER_MESSAGE_SIZE_BYTES], Vec<OwnedFd>)>,
+    kinds: PhantomData<fn(Out) -> In>,
+}
+
+impl<Out: Message, In: Message> Channel<Out, In> {
+    /// Takes an end of [`control_socket::pair`].
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        Self { socket, outbox: VecDeque::new(), kinds: PhantomData }
+    }
+
+    /// Takes the socket out; what is in the outbox is lost.
+    pub(crate) fn into_socket(self) -> OwnedFd {
+        self.socket
+    }
+
+    /// Sends a message, or puts it into the outbox when the socket is full; see [`Channel::has_backlog`].
+    ///
+    /// The descriptors are closed here once they are sent. An error means that the peer cannot be reached any more.
+    pub(crate) fn send(&mut self, message: &Out, descriptors: Vec<OwnedFd>) -> io::Result<()> {
+        if self.outbox.len() >= OUTBOX_MESSAGES_MAX {
+            return Err(io::Error::new(ErrorKind::TimedOut, "the peer reads no control messages"));
+        }
+        self.outbox.push_back((message.to_bytes(), descriptors));
+        self.flush()
+    }
+
+    /// Sends what is in the outbox, as far as the socket takes it.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        while let Some((message, descriptors)) = self.outbox.front() {
+            let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+            match control_socket::send(&self.socket, message, &borrowed) {
+                Ok(()) => self.outbox.pop_front(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(())
+    }
+
+    /// Whether the outbox holds something: then watch the socket for writing and call [`Channel::flush`].
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Takes one message. Malformed ones are an `InvalidData` error.
+    pub(crate) fn receive(&self) -> io::Result<Received<In>> {
+        let mut bytes = [0; MANAGER_MESSAGE_SIZE_BYTES];
+        match control_socket::receive(&self.socket, &mut bytes) {
+            Ok((0, _)) => Ok(Received::Closed),
+            Ok((length, descriptors)) => {
+                let message = In::from_bytes(bytes.get(..length).unwrap_or(&[]))?;
+                Ok(Received::Message(message, descriptors))
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(Received::Nothing),
+                // The peer closed with messages of ours unread.
+                ErrorKind::ConnectionReset => Ok(Received::Closed),
+                _ => Err(error),
+            },
+        }
+    }
+}
+
+impl<Out, In> AsFd for Channel<Out, In> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

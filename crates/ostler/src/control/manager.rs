@@ -1,0 +1,227 @@
+//! What master and manager tell each other.
+
+use ostler_core::ids::{Slot, WorkerKey};
+use ostler_core::supervisor::{Exit, KillCause, ReloadOutcome};
+
+use super::wire::{Malformed, Reader, Writer};
+
+/// Size of every message between master and manager.
+pub(crate) const MANAGER_MESSAGE_SIZE_BYTES: usize = 32;
+
+/// Descriptors of [`ToManager::MemoryReady`] before the lane bells: down memory, up memory, worker bell.
+pub(crate) const LANE_DESCRIPTORS_FIXED: usize = 3;
+
+/// From the master to the manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ToManager {
+    /// Stop being a spare: fork one, then supervise.
+    Promote {
+        /// All generations that the new manager names are above this one.
+        generation_base: u32,
+    },
+    /// The lane memory of this process, with `[down, up, worker_bell, lane_bell_0 .. lane_bell_{R-1}]`.
+    MemoryReady(WorkerKey),
+    /// There is no memory for this process now.
+    MemoryFailed(WorkerKey),
+    /// This process wrote nonsense into its lanes.
+    Condemn(WorkerKey),
+    /// Replace all event workers.
+    Reload,
+    /// End all workers; the sessions are already drained.
+    Shutdown {
+        /// Kill instead of letting them leave.
+        now: bool,
+    },
+}
+
+/// A death, for the log and the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DeathNotice {
+    /// Who.
+    pub(crate) worker: WorkerKey,
+    /// How.
+    pub(crate) exit: Exit,
+    /// Our own kill, if it was one.
+    pub(crate) killed: Option<KillCause>,
+    /// Whether it had finished at least one delivery.
+    pub(crate) served: bool,
+    /// Whether its end was asked for.
+    pub(crate) expected: bool,
+}
+
+/// From the manager to the master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ToMaster {
+    /// There is a new spare manager, with `[socket, pidfd]`; an older one is gone.
+    Spare {
+        /// Its number, for the log.
+        pid: i32,
+    },
+    /// No spare manager could be forked; the manager tries again.
+    SpareFailed {
+        /// `errno` of the failure.
+        errno: i32,
+    },
+    /// Make lane memory for this process; answered by `MemoryReady` or `MemoryFailed`.
+    Need(WorkerKey),
+    /// The process was forked, with `[pidfd]`.
+    Spawned {
+        /// Who.
+        worker: WorkerKey,
+        /// Its number, for the log.
+        pid: i32,
+    },
+    /// One process takes packages from now on, another no more.
+    Serve {
+        /// Who serves.
+        serve: WorkerKey,
+        /// Its predecessor.
+        leave: Option<WorkerKey>,
+    },
+    /// This process takes no more packages.
+    Leave(WorkerKey),
+    /// Drop the memory of a process that was never forked.
+    Release(WorkerKey),
+    /// A process ended and was reaped.
+    Died(DeathNotice),
+    /// A reload ended.
+    ReloadFinished(ReloadOutcome),
+    /// The manager got TERM from outside.
+    ShutdownRequested,
+    /// All workers are gone; the manager ends.
+    Finished,
+}
+
+impl ToManager {
+    /// The message as bytes.
+    pub(crate) fn encode(&self) -> [u8; MANAGER_MESSAGE_SIZE_BYTES] {
+        let writer = Writer::new();
+        match *self {
+            Self::Promote { generation_base } => writer.u8(1).u32(generation_base),
+            Self::MemoryReady(key) => writer.u8(2).key(key),
+            Self::MemoryFailed(key) => writer.u8(3).key(key),
+            Self::Condemn(key) => writer.u8(4).key(key),
+            Self::Reload => writer.u8(5),
+            Self::Shutdown { now } => writer.u8(6).flag(now),
+        }
+        .finish()
+    }
+
+    /// The message in these bytes, if they are exactly one.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes, MANAGER_MESSAGE_SIZE_BYTES)?;
+        let message = match reader.u8()? {
+            1 => Self::Promote { generation_base: reader.u32()? },
+            2 => Self::MemoryReady(reader.key()?),
+            3 => Self::MemoryFailed(reader.key()?),
+            4 => Self::Condemn(reader.key()?),
+            5 => Self::Reload,
+            6 => Self::Shutdown { now: reader.flag()? },
+            _ => return Err(Malformed),
+        };
+        reader.finish(message)
+    }
+}
+
+impl ToMaster {
+    /// The message as bytes.
+    pub(crate) fn encode(&self) -> [u8; MANAGER_MESSAGE_SIZE_BYTES] {
+        let writer = Writer::new();
+        match *self {
+            Self::Spare { pid } => writer.u8(65).i32(pid),
+            Self::SpareFailed { errno } => writer.u8(66).i32(errno),
+            Self::Need(key) => writer.u8(67).key(key),
+            Self::Spawned { worker, pid } => writer.u8(68).key(worker).i32(pid),
+            Self::Serve { serve, leave: None } => writer.u8(69).key(serve).flag(false),
+            Self::Serve { serve, leave: Some(leave) } => {
+                writer.u8(69).key(serve).flag(true).key(leave)
+            }
+            Self::Leave(key) => writer.u8(70).key(key),
+            Self::Release(key) => writer.u8(71).key(key),
+            Self::Died(death) => encode_death(writer.u8(72), death),
+            Self::ReloadFinished(outcome) => encode_outcome(writer.u8(73), outcome),
+            Self::ShutdownRequested => writer.u8(74),
+            Self::Finished => writer.u8(75),
+        }
+        .finish()
+    }
+
+    /// The message in these bytes, if they are exactly one.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes, MANAGER_MESSAGE_SIZE_BYTES)?;
+        let message = match reader.u8()? {
+            65 => Self::Spare { pid: reader.i32()? },
+            66 => Self::SpareFailed { errno: reader.i32()? },
+            67 => Self::Need(reader.key()?),
+            68 => Self::Spawned { worker: reader.key()?, pid: reader.i32()? },
+            69 => {
+                let serve = reader.key()?;
+                let leave = if reader.flag()? { Some(reader.key()?) } else { None };
+                Self::Serve { serve, leave }
+            }
+            70 => Self::Leave(reader.key()?),
+            71 => Self::Release(reader.key()?),
+            72 => Self::Died(decode_death(&mut reader)?),
+            73 => Self::ReloadFinished(decode_outcome(&mut reader)?),
+            74 => Self::ShutdownRequested,
+            75 => Self::Finished,
+            _ => return Err(Malformed),
+        };
+        reader.finish(message)
+    }
+}
+
+fn encode_death<const N: usize>(writer: Writer<N>, death: DeathNotice) -> Writer<N> {
+    let writer = writer.key(death.worker).flag(death.served).flag(death.expected);
+    let writer = writer.u8(match death.killed {
+        None => 0,
+        Some(KillCause::BootTimeout) => 1,
+        Some(KillCause::DrainTimeout) => 2,
+        Some(KillCause::Condemned) => 3,
+        Some(KillCause::Shutdown) => 4,
+        Some(KillCause::ReloadAborted) => 5,
+    });
+    match death.exit {
+        Exit::Code(code) => writer.u8(1).i32(code),
+        Exit::Signal { signal, core_dumped } => writer.u8(2).i32(signal).flag(core_dumped),
+    }
+}
+
+fn decode_death(reader: &mut Reader<'_>) -> Result<DeathNotice, Malformed> {
+    let (worker, served, expected) = (reader.key()?, reader.flag()?, reader.flag()?);
+    let killed = match reader.u8()? {
+        0 => None,
+        1 => Some(KillCause::BootTimeout),
+        2 => Some(KillCause::DrainTimeout),
+        3 => Some(KillCause::Condemned),
+        4 => Some(KillCause::Shutdown),
+        5 => Some(KillCause::ReloadAborted),
+        _ => return Err(Malformed),
+    };
+    let exit = match reader.u8()? {
+        1 => Exit::Code(reader.i32()?),
+        2 => Exit::Signal { signal: reader.i32()?, core_dumped: reader.flag()? },
+        _ => return Err(Malformed),
+    };
+    Ok(DeathNotice { worker, exit, killed, served, expected })
+}
+
+fn encode_outcome<const N: usize>(writer: Writer<N>, outcome: ReloadOutcome) -> Writer<N> {
+    let (kind, Slot(slot)) = match outcome {
+        ReloadOutcome::Done => (1, Slot(0)),
+        ReloadOutcome::CanaryFailed(slot) => (2, slot),
+        ReloadOutcome::Partial(slot) => (3, slot),
+        ReloadOutcome::ShuttingDown => (4, Slot(0)),
+    };
+    writer.u8(kind).u16(slot)
+}
+
+fn decode_outcome(reader: &mut Reader<'_>) -> Result<ReloadOutcome, Malformed> {
+    match reader.u8()? {
+        1 => Ok(ReloadOutcome::Done),
+        2 => Ok(ReloadOutcome::CanaryFailed(Slot(reader.u16()?))),
+        3 => Ok(ReloadOutcome::Partial(Slot(reader.u16()?))),
+        4 => Ok(ReloadOutcome::ShuttingDown),
+        _ => Err(Malformed),
+    }
+}

@@ -1,0 +1,177 @@
+use super::manager::MANAGER_MESSAGE_SIZE_BYTES;
+use super::wire::Malformed;
+use super::*;
+use crate::sys::{control_socket, eventfd};
+use ostler_core::ids::{Slot, WorkerKey};
+use ostler_core::supervisor::{Exit, KillCause, LeaveReason, ReloadOutcome};
+use proptest::prelude::*;
+
+fn key() -> impl Strategy<Value = WorkerKey> {
+    (any::<u16>(), any::<u32>()).prop_map(|(slot, generation)| WorkerKey::new(slot, generation))
+}
+
+fn exit() -> impl Strategy<Value = Exit> {
+    prop_oneof![
+        any::<i32>().prop_map(Exit::Code),
+        (any::<i32>(), any::<bool>())
+            .prop_map(|(signal, core_dumped)| Exit::Signal { signal, core_dumped }),
+    ]
+}
+
+fn kill_cause() -> impl Strategy<Value = Option<KillCause>> {
+    prop_oneof![
+        Just(None),
+        Just(Some(KillCause::BootTimeout)),
+        Just(Some(KillCause::DrainTimeout)),
+        Just(Some(KillCause::Condemned)),
+        Just(Some(KillCause::Shutdown)),
+        Just(Some(KillCause::ReloadAborted)),
+    ]
+}
+
+fn outcome() -> impl Strategy<Value = ReloadOutcome> {
+    prop_oneof![
+        Just(ReloadOutcome::Done),
+        any::<u16>().prop_map(|slot| ReloadOutcome::CanaryFailed(Slot(slot))),
+        any::<u16>().prop_map(|slot| ReloadOutcome::Partial(Slot(slot))),
+        Just(ReloadOutcome::ShuttingDown),
+    ]
+}
+
+fn to_manager() -> impl Strategy<Value = ToManager> {
+    prop_oneof![
+        any::<u32>().prop_map(|generation_base| ToManager::Promote { generation_base }),
+        key().prop_map(ToManager::MemoryReady),
+        key().prop_map(ToManager::MemoryFailed),
+        key().prop_map(ToManager::Condemn),
+        Just(ToManager::Reload),
+        any::<bool>().prop_map(|now| ToManager::Shutdown { now }),
+    ]
+}
+
+fn to_master() -> impl Strategy<Value = ToMaster> {
+    prop_oneof![
+        any::<i32>().prop_map(|pid| ToMaster::Spare { pid }),
+        any::<i32>().prop_map(|errno| ToMaster::SpareFailed { errno }),
+        key().prop_map(ToMaster::Need),
+        (key(), any::<i32>()).prop_map(|(worker, pid)| ToMaster::Spawned { worker, pid }),
+        (key(), prop::option::of(key()))
+            .prop_map(|(serve, leave)| ToMaster::Serve { serve, leave }),
+        key().prop_map(ToMaster::Leave),
+        key().prop_map(ToMaster::Release),
+        (key(), exit(), kill_cause(), any::<bool>(), any::<bool>()).prop_map(
+            |(worker, exit, killed, served, expected)| {
+                ToMaster::Died(DeathNotice { worker, exit, killed, served, expected })
+            }
+        ),
+        outcome().prop_map(ToMaster::ReloadFinished),
+        Just(ToMaster::ShutdownRequested),
+        Just(ToMaster::Finished),
+    ]
+}
+
+fn from_worker() -> impl Strategy<Value = FromWorker> {
+    prop_oneof![
+        Just(FromWorker::Ready),
+        Just(FromWorker::LeaveRequest(LeaveReason::MaxRequests)),
+        Just(FromWorker::LeaveRequest(LeaveReason::Asked)),
+        Just(FromWorker::Served),
+    ]
+}
+
+/// Bytes that come near to messages: a small first byte, often the right length, mostly zeros.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![4 => Just(0), 2 => 1..=3_u8, 1 => any::<u8>()];
+    let first = prop_oneof![0..=80_u8, Just(0xA7), any::<u8>()];
+    let length =
+        prop_oneof![Just(MANAGER_MESSAGE_SIZE_BYTES), Just(WORKER_MESSAGE_SIZE_BYTES), 0..70_usize];
+    (first, length).prop_flat_map(move |(first, length)| {
+        prop::collection::vec(byte.clone(), length).prop_map(move |mut bytes| {
+            if let Some(place) = bytes.first_mut() {
+                *place = first;
+            }
+            bytes
+        })
+    })
+}
+
+proptest! {
+    #[test]
+    fn messages_to_the_manager_come_back(message in to_manager()) {
+        prop_assert_eq!(ToManager::decode(&message.encode()), Ok(message));
+        prop_assert_eq!(ToMaster::decode(&message.encode()), Err(Malformed));
+    }
+
+    #[test]
+    fn messages_to_the_master_come_back(message in to_master()) {
+        prop_assert_eq!(ToMaster::decode(&message.encode()), Ok(message));
+        prop_assert_eq!(ToManager::decode(&message.encode()), Err(Malformed));
+    }
+
+    #[test]
+    fn messages_from_workers_come_back(message in from_worker()) {
+        prop_assert_eq!(FromWorker::decode(&message.encode()), Ok(message));
+    }
+
+    #[test]
+    fn any_bytes_are_one_message_or_none(bytes in bytes()) {
+        if let Ok(message) = ToManager::decode(&bytes) {
+            prop_assert_eq!(&message.encode()[..], &bytes[..]);
+        }
+        if let Ok(message) = ToMaster::decode(&bytes) {
+            prop_assert_eq!(&message.encode()[..], &bytes[..]);
+        }
+        if let Ok(message) = FromWorker::decode(&bytes) {
+            prop_assert_eq!(&message.encode()[..], &bytes[..]);
+        }
+    }
+}
+
+fn channels() -> (Channel<ToManager, ToMaster>, Channel<ToMaster, ToManager>) {
+    let (near, far) = control_socket::pair().unwrap();
+    (Channel::new(near), Channel::new(far))
+}
+
+#[test]
+fn a_channel_carries_messages_and_descriptors_until_closed() {
+    let (mut master, mut manager) = channels();
+    assert!(matches!(manager.receive().unwrap(), Received::Nothing));
+    let bell = eventfd::create().unwrap();
+    let message = ToManager::MemoryReady(WorkerKey::new(3, 4));
+    master.send(&message, vec![bell.try_clone().unwrap()]).unwrap();
+    let Received::Message(received, descriptors) = manager.receive().unwrap() else { panic!() };
+    assert_eq!((received, descriptors.len()), (message, 1));
+    eventfd::ring(&descriptors[0]).unwrap();
+    assert_eq!(eventfd::drain(&bell).unwrap(), 1);
+    manager.send(&ToMaster::Finished, Vec::new()).unwrap();
+    drop(manager);
+    assert!(matches!(master.receive().unwrap(), Received::Message(ToMaster::Finished, _)));
+    assert!(matches!(master.receive().unwrap(), Received::Closed));
+    assert!(master.send(&ToManager::Reload, Vec::new()).is_err());
+}
+
+#[test]
+fn a_full_socket_keeps_order_in_the_outbox() {
+    let (mut master, manager) = channels();
+    let count = 2_000;
+    for generation in 0..count {
+        master.send(&ToManager::Condemn(WorkerKey::new(0, generation)), Vec::new()).unwrap();
+    }
+    assert!(master.has_backlog());
+    for generation in 0..count {
+        master.flush().unwrap();
+        let Received::Message(message, _) = manager.receive().unwrap() else { panic!() };
+        assert_eq!(message, ToManager::Condemn(WorkerKey::new(0, generation)));
+    }
+    assert!(!master.has_backlog());
+}
+
+#[test]
+fn garbage_on_a_channel_is_an_error() {
+    let (near, far) = control_socket::pair().unwrap();
+    let manager = Channel::<ToMaster, ToManager>::new(far);
+    control_socket::send(&near, &[0xFF; MANAGER_MESSAGE_SIZE_BYTES], &[]).unwrap();
+    assert_eq!(manager.receive().unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+    control_socket::send(&near, &[1; 3], &[]).unwrap();
+    assert_eq!(manager.receive().unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+}

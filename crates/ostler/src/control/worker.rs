@@ -1,0 +1,69 @@
+//! What a worker tells the manager. Three kinds, eight bytes, no descriptors (review S15).
+//!
+//! The sender is known by its socket, which belongs to one process alone; so no message names a worker.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use ostler_core::supervisor::LeaveReason;
+
+use super::wire::{Malformed, Reader, Writer};
+use crate::sys::control_socket;
+
+/// Size of every message from a worker.
+pub(crate) const WORKER_MESSAGE_SIZE_BYTES: usize = 8;
+
+/// First byte of every message from a worker, so that stray bytes are not taken for one.
+const MAGIC: u8 = 0xA7;
+
+/// A message from a worker. The sender is hostile until decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FromWorker {
+    /// `on_worker_start` is done; packages may come.
+    Ready,
+    /// It wants to be replaced and goes on until its successor serves.
+    LeaveRequest(LeaveReason),
+    /// It has finished its first delivery.
+    Served,
+}
+
+impl FromWorker {
+    /// Tells the manager, without blocking. Each word is said a few times in a life at most, so there is always room; an
+    /// error means that the manager is gone or listens to this worker no more.
+    pub(crate) fn send(self, control: impl AsFd) -> io::Result<()> {
+        control_socket::send(control, &self.encode(), &[])
+    }
+
+    /// The message as bytes.
+    pub(crate) fn encode(self) -> [u8; WORKER_MESSAGE_SIZE_BYTES] {
+        let writer = Writer::new().u8(MAGIC);
+        match self {
+            Self::Ready => writer.u8(1),
+            Self::LeaveRequest(reason) => writer.u8(2).u8(match reason {
+                LeaveReason::MaxRequests => 1,
+                LeaveReason::Asked => 2,
+            }),
+            Self::Served => writer.u8(3),
+        }
+        .finish()
+    }
+
+    /// The message in these bytes, if they are exactly one.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes, WORKER_MESSAGE_SIZE_BYTES)?;
+        if reader.u8()? != MAGIC {
+            return Err(Malformed);
+        }
+        let message = match reader.u8()? {
+            1 => Self::Ready,
+            2 => Self::LeaveRequest(match reader.u8()? {
+                1 => LeaveReason::MaxRequests,
+                2 => LeaveReason::Asked,
+                _ => return Err(Malformed),
+            }),
+            3 => Self::Served,
+            _ => return Err(Malformed),
+        };
+        reader.finish(message)
+    }
+}

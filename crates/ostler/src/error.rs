@@ -1,0 +1,257 @@
+//! The one error type of this crate: what went wrong, what to do about it, and with which code the process ends.
+//!
+//! The kind is private, the questions are public ([`Error::is_option`] and so on). The text is written for people, may
+//! change in any release and is no part of the interface.
+#![allow(dead_code)] // Until master, manager and worker use all of it.
+
+use std::error::Error as StdError;
+use std::{fmt, io};
+
+/// Exit code of a bad option or of wrong usage.
+pub const EXIT_OPTION: u8 = 2;
+/// Exit code of a listener that could not be opened.
+pub const EXIT_LISTEN: u8 = 3;
+/// Exit code of a server that could not start.
+pub const EXIT_START: u8 = 4;
+/// Exit code of a master that lost two managers within a second.
+pub const EXIT_MANAGERS_LOST: u8 = 5;
+/// Exit code of a broken assumption inside Ostler.
+pub const EXIT_INTERNAL: u8 = 70;
+
+/// Why a server did not start, or ended.
+#[derive(Debug)]
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    kind: Kind,
+    /// What happened and what to do, without the cause.
+    text: String,
+    source: Option<io::Error>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Option,
+    Listen,
+    Start,
+    ManagersLost,
+    Internal,
+}
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// Whether an option has a bad name or value, or options contradict each other.
+    #[must_use]
+    pub fn is_option(&self) -> bool {
+        self.inner.kind == Kind::Option
+    }
+
+    /// Whether a listener could not be opened: the port is in use, the address is not of this machine, and so on.
+    #[must_use]
+    pub fn is_listen(&self) -> bool {
+        self.inner.kind == Kind::Listen
+    }
+
+    /// Whether the server could not start: no memory, no fork, workers that never became ready.
+    #[must_use]
+    pub fn is_start(&self) -> bool {
+        self.inner.kind == Kind::Start
+    }
+
+    /// Whether the master ended because it lost two managers within a second.
+    #[must_use]
+    pub fn is_managers_lost(&self) -> bool {
+        self.inner.kind == Kind::ManagersLost
+    }
+
+    /// Whether an assumption inside Ostler did not hold: a bug, or a system call that failed as it never should.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        self.inner.kind == Kind::Internal
+    }
+
+    /// The code with which a program should end because of this error.
+    ///
+    /// | code | meaning |
+    /// |---|---|
+    /// | 2 | a bad option, or wrong usage |
+    /// | 3 | cannot listen |
+    /// | 4 | could not start: memory, fork, workers that never became ready |
+    /// | 5 | two managers lost within a second |
+    /// | 70 | internal error |
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.inner.kind {
+            Kind::Option => EXIT_OPTION,
+            Kind::Listen => EXIT_LISTEN,
+            Kind::Start => EXIT_START,
+            Kind::ManagersLost => EXIT_MANAGERS_LOST,
+            Kind::Internal => EXIT_INTERNAL,
+        }
+    }
+
+    /// A bad option, or wrong usage. `text` names the option and the value and says what would be right.
+    pub(crate) fn option(text: impl Into<String>) -> Self {
+        Self::new(Kind::Option, text, None)
+    }
+
+    /// An option whose value the system refused, for example a path that cannot be opened.
+    pub(crate) fn option_refused(text: impl Into<String>, source: io::Error) -> Self {
+        Self::new(Kind::Option, text, Some(source))
+    }
+
+    /// A listener that could not be opened on `address`.
+    pub(crate) fn listen(address: impl fmt::Display, source: io::Error) -> Self {
+        let advice = listen_advice(source.kind());
+        Self::new(Kind::Listen, format!("cannot listen on {address}: {advice}"), Some(source))
+    }
+
+    /// A server that could not start. `what` says what failed and what to do.
+    pub(crate) fn start(what: impl Into<String>, source: Option<io::Error>) -> Self {
+        Self::new(Kind::Start, what, source)
+    }
+
+    /// Shared memory that could not be made. `what` names it.
+    pub(crate) fn memory(what: impl fmt::Display, source: io::Error) -> Self {
+        let text = format!(
+            "cannot make {what}: lower `lane_memory` or `workers`, or raise the limits of memory and open files \
+             (`ulimit -a`)"
+        );
+        Self::new(Kind::Start, text, Some(source))
+    }
+
+    /// A process that could not be forked. `what` names it.
+    pub(crate) fn fork(what: impl fmt::Display, source: io::Error) -> Self {
+        let text = format!(
+            "cannot fork {what}: raise the limit of processes (`ulimit -u`, `pids.max` of the control group) or free \
+             memory"
+        );
+        Self::new(Kind::Start, text, Some(source))
+    }
+
+    /// Workers that did not become ready in time.
+    pub(crate) fn never_ready(ready: usize, wanted: usize, boot_timeout_ms: u64) -> Self {
+        Self::start(
+            format!(
+                "only {ready} of {wanted} workers became ready within {boot_timeout_ms} ms: the log says how the \
+                 others ended; if they only need longer, raise `boot_timeout_ms`"
+            ),
+            None,
+        )
+    }
+
+    /// Two managers lost within a second.
+    pub(crate) fn managers_lost() -> Self {
+        let text = "two managers ended within a second, so no third was started: the log says how they ended; when \
+                    something kills them (the system's out-of-memory killer?), stop that first";
+        Self::new(Kind::ManagersLost, text, None)
+    }
+
+    /// An assumption that did not hold. `what` names it.
+    pub(crate) fn internal(what: impl fmt::Display, source: Option<io::Error>) -> Self {
+        let text = format!(
+            "internal error: {what}; this is a bug in Ostler, please report it with the log"
+        );
+        Self::new(Kind::Internal, text, source)
+    }
+
+    fn new(kind: Kind, text: impl Into<String>, source: Option<io::Error>) -> Self {
+        Self { inner: Box::new(Inner { kind, text: text.into(), source }) }
+    }
+}
+
+fn listen_advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::AddrInUse => {
+            "the port is in use; stop the program that holds it (`ss -ltnp` names it), or choose another port with \
+             the option `listen`"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; use one of `ip address`, or 0.0.0.0 for all"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "not permitted; use a port above 1023, or give the program CAP_NET_BIND_SERVICE"
+        }
+        _ => "choose another address with the option `listen`",
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.text)?;
+        match &self.inner.source {
+            Some(source) => write!(f, " ({source})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.inner.source.as_ref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one_of_each() -> [(Error, u8); 5] {
+        let refused = || io::Error::from(io::ErrorKind::AddrInUse);
+        [
+            (Error::option("`workers` = 0"), 2),
+            (Error::listen("127.0.0.1:9501", refused()), 3),
+            (Error::never_ready(1, 4, 30_000), 4),
+            (Error::managers_lost(), 5),
+            (Error::internal("a lane without a worker", None), 70),
+        ]
+    }
+
+    #[test]
+    fn error_codes_are_the_documented_ones() {
+        for (error, code) in one_of_each() {
+            assert_eq!(error.exit_code(), code, "{error}");
+        }
+        assert_eq!(Error::memory("a lane", io::Error::other("x")).exit_code(), 4);
+        assert_eq!(Error::fork("a worker", io::Error::other("x")).exit_code(), 4);
+    }
+
+    #[test]
+    fn exactly_one_question_is_true_of_each_error() {
+        for (error, _) in one_of_each() {
+            let answers = [
+                error.is_option(),
+                error.is_listen(),
+                error.is_start(),
+                error.is_managers_lost(),
+                error.is_internal(),
+            ];
+            assert_eq!(answers.iter().filter(|yes| **yes).count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_port_in_use_names_address_and_remedy_and_keeps_the_cause() {
+        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = held.local_addr().unwrap();
+        let cause = std::net::TcpListener::bind(address).unwrap_err();
+        let error = Error::listen(address, cause);
+        let text = error.to_string();
+        assert!(error.is_listen());
+        assert!(text.contains(&address.to_string()) && text.contains("in use"), "{text}");
+        assert!(text.contains("`listen`"), "{text}");
+        assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn an_error_is_one_word_wide_and_can_cross_threads() {
+        fn crosses<T: Send + Sync + 'static>() {}
+        crosses::<Error>();
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}

@@ -1,0 +1,30 @@
+//! A server engine whose connections outlive the code that serves them.
+//!
+//! A small *master* process owns every client socket. Your code runs in supervised *worker* processes that may crash, block, be
+//! recycled or reloaded; no connection closes, no accepted message vanishes in silence, no buffer grows without bound.
+//!
+//! Implement [`Handler`], give it to [`Server::run`]. See `ARCHITECTURE.md` for how it works, `docs/OPTIONS.md` for what can be
+//! set.
+
+mod api;
+mod control;
+mod error;
+mod log;
+mod manager;
+mod master;
+mod options;
+mod reactor;
+mod sys;
+mod worker;
+
+pub use api::handler::{Handler, StartError};
+pub use api::package::{Deferred, Package};
+pub use api::send_error::SendError;
+pub use api::server::{Server, ServerBuilder};
+pub use api::session::{Session, SessionInfo};
+pub use api::worker::{KeepAlive, TimerId, Worker};
+pub use error::{
+    EXIT_INTERNAL, EXIT_LISTEN, EXIT_MANAGERS_LOST, EXIT_OPTION, EXIT_START, Error, Result,
+};
+pub use options::{CrashPolicy, Dispatch, FramingKind, Kind, LogLevel, OptionInfo, Options};
+pub use ostler_shm::sessions::STATE_MAX_BYTES;

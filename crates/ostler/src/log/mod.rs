@@ -1,0 +1,148 @@
+//! The log: structured lines, one `write(2)` each, from every process of the tree into one file.
+//!
+//! `2026-01-31T12:00:00.123Z WARN w0.3 delivery took long session=71 took_ms=812`
+//!
+//! Responsible for: one event, one line, never interleaved with another process's line; never waiting for a full pipe.
+//! Must never: start a thread (it would not exist in a forked child, and its lines would vanish), take a lock that a
+//! fork could leave held, or hold a line back in a buffer that dies with the process.
+//!
+//! The whole tree shares the descriptor that [`init`] opened in the master before the first fork. A line that does not fit
+//! into the pipe at this moment is not written but counted, and the next line that fits says `suppressed=n`.
+//!
+//! In the master a reactor writes its lines itself. A writer thread behind a bounded queue would keep even the cost of
+//! the system call, and the race described at [`sink::Sink::write_line`], out of the reactors; it is not built yet. What is
+//! promised today: a reader that stalls costs a reactor two system calls per line, and lines, but does not stop it, apart
+//! from that race.
+#![allow(dead_code)] // Until master, manager and worker use all of it.
+
+mod fields;
+mod label;
+mod line;
+mod sink;
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use tracing_subscriber::fmt::MakeWriter;
+
+pub(crate) use label::Process;
+
+use crate::error::Result;
+use crate::options::LogLevel;
+use sink::Sink;
+
+/// Where lines of this process go. Set once; children inherit it.
+static SINK: OnceLock<Sink> = OnceLock::new();
+
+/// Opens the log and makes it the destination of every `tracing` event of this program. Once, in the master, before the
+/// first fork. A program that has installed a `tracing` subscriber of its own keeps it and gets Ostler's events there; it
+/// then answers itself for what that subscriber does across a fork.
+///
+/// # Errors
+///
+/// `is_option`, if `file` cannot be opened for appending.
+pub(crate) fn init(level: LogLevel, file: &str) -> Result<()> {
+    let sink = match file {
+        "" => Sink::standard_error(),
+        path => Sink::append_to(Path::new(path))?,
+    };
+    if SINK.set(sink).is_err() {
+        return Ok(());
+    }
+    let subscriber = tracing_subscriber::fmt()
+        // The default reports its own failures with eprintln, which waits for a full pipe.
+        .log_internal_errors(false)
+        .with_max_level(filter(level))
+        .event_format(line::LineFormat)
+        .with_writer(ToSink)
+        .finish();
+    // Fails only if the program has a subscriber already, see above.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    Ok(())
+}
+
+/// Tells the log which process this is. Called after each fork, and once in the master.
+pub(crate) fn set_process(process: Process) {
+    label::set(process);
+    if let Some(sink) = SINK.get() {
+        // The parent will report its own losses.
+        sink.forget_suppressed();
+    }
+}
+
+fn filter(level: LogLevel) -> tracing::level_filters::LevelFilter {
+    use tracing::level_filters::LevelFilter;
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+/// Hands whole lines to [`SINK`].
+struct ToSink;
+
+impl MakeWriter<'_> for ToSink {
+    type Writer = LineWriter;
+
+    fn make_writer(&self) -> LineWriter {
+        LineWriter
+    }
+}
+
+/// Gets each event as one `write` of the whole line.
+struct LineWriter;
+
+impl std::io::Write for LineWriter {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        if let Some(sink) = SINK.get() {
+            sink.write_line(line);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ostler_core::ids::WorkerKey;
+
+    /// The one test that uses the global log: the runner gives each test a process of its own, and under plain `cargo test`
+    /// it is still the only one that installs a subscriber.
+    #[test]
+    fn log_appends_events_of_every_process_to_one_file() {
+        let path = std::env::temp_dir().join(format!("ostler-log-{}", std::process::id()));
+        std::fs::write(&path, "before\n").unwrap();
+        init(LogLevel::Info, path.to_str().unwrap()).unwrap();
+
+        set_process(Process::Master);
+        tracing::info!(port = 9501, "listening");
+        tracing::debug!("too detailed");
+        set_process(Process::Worker(WorkerKey::new(0, 3)));
+        tracing::error!(error = %std::io::Error::other("disk full\nof logs"), "handler failed");
+
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert_eq!(lines[0], "before", "the file is appended to");
+        assert!(lines[1].ends_with("Z INFO master listening port=9501"), "{text}");
+        assert!(
+            lines[2].ends_with(r#"Z ERROR w0.3 handler failed error="disk full\nof logs""#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn log_file_that_cannot_be_opened_is_an_option_error() {
+        let error = init(LogLevel::Warn, "/nonexistent/directory/log").unwrap_err();
+        assert!(error.is_option());
+        assert!(error.to_string().contains("`log_file`"), "{error}");
+    }
+}

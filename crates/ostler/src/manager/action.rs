@@ -1,0 +1,129 @@
+//! What the supervisor and the master ask for.
+
+use std::os::fd::OwnedFd;
+
+use ostler_core::ids::WorkerKey;
+use ostler_core::supervisor::{Action, Event, KillCause};
+
+use super::child::{Gated, fork_worker};
+use super::driver::{Driver, Ending, Step};
+use super::report;
+use super::setup::LaneDescriptors;
+use super::source::Source;
+use crate::control::{DeathNotice, ToManager, ToMaster};
+use crate::sys::epoll::Interest;
+
+impl Driver<'_> {
+    /// Does what the supervisor asks for; answers with what it has to be told at once.
+    pub(super) fn act(&mut self, action: Action) -> Step<Option<Event>> {
+        match action {
+            Action::NeedMemory(worker) => self.say(&ToMaster::Need(worker))?,
+            Action::Fork(worker) => return self.fork(worker).map(Some),
+            Action::ReleaseMemory(worker) => {
+                self.lanes.remove(&worker);
+                self.say(&ToMaster::Release(worker))?;
+            }
+            Action::Serve { serve, leave } => self.say(&ToMaster::Serve { serve, leave })?,
+            Action::Leave(worker) => self.say(&ToMaster::Leave(worker))?,
+            Action::Kill(worker, cause) => self.kill(worker, cause),
+            Action::Died { worker, exit, killed, served, expected } => {
+                let death = DeathNotice { worker, exit, killed, served, expected };
+                let reaped = self.reaped.take_if(|(key, _)| *key == worker);
+                report::death(&death, reaped.map(|(_, pid)| pid));
+                self.say(&ToMaster::Died(death))?;
+            }
+            Action::BackOff { slot, failures, retry_after_ms } => {
+                tracing::warn!(%slot, failures, retry_after_ms, "worker failed to start");
+            }
+            Action::IntensityExceeded { deaths } => {
+                let period_ms = self.setup.settings.restart_period_ms;
+                tracing::warn!(deaths, period_ms, "workers die often");
+            }
+            Action::ReloadStarted => tracing::info!("reload begins"),
+            Action::ReloadFinished(outcome) => {
+                report::reload(outcome);
+                self.say(&ToMaster::ReloadFinished(outcome))?;
+            }
+            Action::Finished => return Err(Ending::Finished),
+        }
+        Ok(None)
+    }
+
+    /// Does what the master asks for.
+    pub(super) fn obey(&mut self, message: ToManager, descriptors: Vec<OwnedFd>) -> Step {
+        match message {
+            ToManager::Promote { .. } => {
+                tracing::warn!("manager was promoted twice");
+                Ok(())
+            }
+            ToManager::MemoryReady(worker) => {
+                let count = descriptors.len();
+                let Some(lanes) = LaneDescriptors::new(descriptors, self.setup.reactors) else {
+                    tracing::error!(%worker, count, "lane memory with wrong descriptors");
+                    return self.tell(Event::MemoryFailed(worker));
+                };
+                self.lanes.insert(worker, lanes);
+                self.tell(Event::MemoryReady(worker))?;
+                // Forked or released by now, unless it was never asked for.
+                self.lanes.remove(&worker);
+                Ok(())
+            }
+            ToManager::MemoryFailed(worker) => {
+                tracing::warn!(%worker, "the master has no memory for a worker");
+                self.tell(Event::MemoryFailed(worker))
+            }
+            ToManager::Condemn(worker) => {
+                tracing::warn!(%worker, "worker wrote nonsense into its lanes");
+                self.tell(Event::Condemned(worker))
+            }
+            ToManager::Reload => self.tell(Event::ReloadRequested),
+            ToManager::Shutdown { now } => {
+                tracing::info!(now, "workers have to end");
+                self.tell(Event::ShutdownRequested { now })
+            }
+        }
+    }
+
+    fn fork(&mut self, worker: WorkerKey) -> Step<Event> {
+        let Some(lanes) = self.lanes.remove(&worker) else {
+            tracing::error!(%worker, "fork without lane memory");
+            return Ok(Event::ForkFailed(worker));
+        };
+        let watched = fork_worker(self.setup, worker, lanes).and_then(|gated| {
+            let pidfd = gated.pidfd().try_clone()?;
+            self.watch(worker, &gated)?;
+            Ok((gated, pidfd))
+        });
+        let (gated, pidfd) = match watched {
+            Ok(watched) => watched,
+            Err(error) => {
+                tracing::warn!(%worker, %error, "cannot fork a worker");
+                return Ok(Event::ForkFailed(worker));
+            }
+        };
+        let pid = gated.pid();
+        tracing::debug!(%worker, %pid, "worker forked");
+        self.say_with(&ToMaster::Spawned { worker, pid: pid.get() }, vec![pidfd])?;
+        self.children.insert(worker, gated.let_go());
+        Ok(Event::Forked(worker))
+    }
+
+    fn watch(&self, worker: WorkerKey, gated: &Gated) -> std::io::Result<()> {
+        // Edge: a dead worker that a debugger holds back would be told for ever.
+        self.epoll.add(gated.pidfd(), Source::WorkerProcess(worker).token(), Interest::BELL)?;
+        let control = Source::WorkerControl(worker).token();
+        self.epoll.add(gated.control(), control, Interest::READ).inspect_err(|_| {
+            // The worker ends at its gate; its pidfd must not be told of under a key that is no child.
+            let _ = self.epoll.remove(gated.pidfd());
+        })
+    }
+
+    fn kill(&mut self, worker: WorkerKey, cause: KillCause) {
+        let Some(child) = self.children.get(worker) else { return };
+        tracing::debug!(%worker, pid = %child.pid, cause = report::cause(cause), "SIGKILL");
+        // Fails only when it has been reaped, and then it is not in the table.
+        if let Err(error) = child.pidfd.kill() {
+            tracing::error!(%worker, pid = %child.pid, %error, "cannot kill");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! How a worker process is made, and what it does before its code runs.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ostler_core::ids::WorkerKey;
+
+use super::children::Child;
+use super::setup::{LaneDescriptors, ManagerSetup, WorkerBoot};
+use super::{EXIT_NOT_PREPARED, EXIT_ORPHANED};
+use crate::log;
+use crate::sys::pidfd::PidFd;
+use crate::sys::process::{self, EXIT_PANIC, ExitBy, ProcessId, fork_child};
+use crate::sys::{control_socket, panic, poll, process_name, signal};
+
+/// The message that opens the gate at which a forked worker waits.
+const GO: &[u8] = b"go";
+
+/// A worker process that waits at its gate: it runs once it is let go, and ends if this is dropped before.
+///
+/// So nothing of it runs before the manager has its pidfd and watches it, and no failure in between leaves a process
+/// that nobody knows.
+#[derive(Debug)]
+pub(super) struct Gated {
+    pid: ProcessId,
+    pidfd: PidFd,
+    control: OwnedFd,
+}
+
+/// Forks a worker. Its lane descriptors are closed here, whatever comes of it.
+pub(super) fn fork_worker(
+    setup: &ManagerSetup,
+    key: WorkerKey,
+    lanes: LaneDescriptors,
+) -> io::Result<Gated> {
+    let (near, far) = control_socket::pair()?;
+    let boot = WorkerBoot {
+        key,
+        down: lanes.down,
+        up: lanes.up,
+        board: setup.board.try_clone()?,
+        worker_bell: lanes.worker_bell,
+        lane_bells: lanes.lane_bells,
+        control: far,
+        master_pidfd: PidFd::from_descriptor(setup.master_pidfd.try_clone()?),
+    };
+    // The one list: what is not in it is closed before the child does anything else.
+    let keep = setup.kept_with(boot.descriptors());
+    let manager = process::current();
+    let pid = fork_child(&keep, ExitBy::Handlers, move || live_as_worker(setup, manager, boot))?;
+    Ok(Gated { pid, pidfd: PidFd::open(pid)?, control: near })
+}
+
+impl Gated {
+    pub(super) fn pid(&self) -> ProcessId {
+        self.pid
+    }
+
+    pub(super) fn pidfd(&self) -> &PidFd {
+        &self.pidfd
+    }
+
+    pub(super) fn control(&self) -> &OwnedFd {
+        &self.control
+    }
+
+    /// Opens the gate. A worker that has died meanwhile is found by its pidfd.
+    pub(super) fn let_go(self) -> Child {
+        // Fails only when the other end is closed, that is, when the worker is dead.
+        let _ = control_socket::send(&self.control, GO, &[]);
+        Child { pid: self.pid, pidfd: self.pidfd, control: Some(self.control), garbage: 0 }
+    }
+}
+
+/// The life of a worker process after it has closed what is not its own; answers with the exit code.
+fn live_as_worker(setup: &ManagerSetup, manager: ProcessId, boot: WorkerBoot) -> i32 {
+    panic::unwind_on_panic();
+    log::set_process(log::Process::Worker(boot.key));
+    match prepare(setup, manager, &boot) {
+        Ok(true) => {}
+        Ok(false) => return EXIT_ORPHANED,
+        Err(error) => {
+            tracing::error!(%error, "worker cannot begin");
+            return EXIT_NOT_PREPARED;
+        }
+    }
+    match catch_unwind(AssertUnwindSafe(|| (setup.worker_main)(boot))) {
+        Ok(code) => code,
+        Err(payload) => {
+            let text = payload
+                .downcast_ref::<&str>()
+                .copied()
+                .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+                .unwrap_or("(no text)");
+            tracing::error!("worker panicked: {text}");
+            EXIT_PANIC
+        }
+    }
+}
+
+/// Makes the process ready for user code. `Ok(false)`: it is an orphan and must end.
+///
+/// The dumpable attribute stays as inherited: with `harden` a worker keeps 0, so that its siblings cannot trace it; the
+/// price is that it leaves no core file.
+fn prepare(setup: &ManagerSetup, manager: ProcessId, boot: &WorkerBoot) -> io::Result<bool> {
+    if !gate_opens(boot)? {
+        return Ok(false);
+    }
+    // All managed signals are still blocked; none that came meanwhile is lost.
+    signal::restore_default(&signal::MANAGED)?;
+    signal::install_no_operation(&signal::IGNORED_FROM_OUTSIDE)?;
+    signal::install_termination(boot.worker_bell.try_clone()?)?;
+    signal::unblock_all()?;
+    // After privileges would have been dropped, which clears it; then the check for what it came too late for.
+    process::die_with_parent()?;
+    if process::parent() != Some(manager) || boot.master_pidfd.has_ended()? {
+        return Ok(false);
+    }
+    if setup.sched_batch {
+        process::schedule_as_batch()?;
+    }
+    let name = setup.process_name(format_args!("w{}", boot.key.slot));
+    if let Err(error) = process_name::set(&name) {
+        tracing::debug!(%error, "process keeps its name");
+    }
+    Ok(true)
+}
+
+/// Waits until the manager has everything in place; false when it is gone or gave the worker up.
+fn gate_opens(boot: &WorkerBoot) -> io::Result<bool> {
+    loop {
+        let watched = [boot.control.as_fd(), boot.master_pidfd.as_fd()];
+        let [said, master_gone] = poll::wait_readable(watched, None)?;
+        if master_gone {
+            return Ok(false);
+        }
+        if said {
+            let mut word = [0; GO.len()];
+            let length = control_socket::receive_without_descriptors(&boot.control, &mut word)?;
+            return Ok(length == GO.len() && word == GO);
+        }
+    }
+}

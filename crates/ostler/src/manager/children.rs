@@ -1,0 +1,58 @@
+//! The table of worker processes.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+
+use ostler_core::ids::WorkerKey;
+
+use crate::sys::pidfd::PidFd;
+use crate::sys::process::ProcessId;
+
+/// A forked worker that has not been reaped.
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) pid: ProcessId,
+    pub(super) pidfd: PidFd,
+    /// Its words; `None` once it has closed its end or has said too much nonsense. Its life goes on without.
+    pub(super) control: Option<OwnedFd>,
+    /// Messages that were none.
+    pub(super) garbage: u32,
+}
+
+/// All workers, found by key and, for reaping, by number.
+#[derive(Debug, Default)]
+pub(super) struct Children {
+    by_key: HashMap<WorkerKey, Child>,
+    by_pid: HashMap<ProcessId, WorkerKey>,
+}
+
+impl Children {
+    pub(super) fn insert(&mut self, key: WorkerKey, child: Child) {
+        self.by_pid.insert(child.pid, key);
+        self.by_key.insert(key, child);
+    }
+
+    pub(super) fn get(&self, key: WorkerKey) -> Option<&Child> {
+        self.by_key.get(&key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: WorkerKey) -> Option<&mut Child> {
+        self.by_key.get_mut(&key)
+    }
+
+    pub(super) fn key_of(&self, pid: ProcessId) -> Option<WorkerKey> {
+        self.by_pid.get(&pid).copied()
+    }
+
+    pub(super) fn remove(&mut self, key: WorkerKey) -> Option<Child> {
+        let child = self.by_key.remove(&key)?;
+        self.by_pid.remove(&child.pid);
+        Some(child)
+    }
+
+    /// Takes all of them, for the end.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Child> + '_ {
+        self.by_pid.clear();
+        self.by_key.drain().map(|(_, child)| child)
+    }
+}

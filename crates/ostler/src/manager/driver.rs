@@ -1,0 +1,247 @@
+//! The manager's loop: one epoll object, one sleep, every event an ordinary event.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use ostler_core::Millis;
+use ostler_core::ids::WorkerKey;
+use ostler_core::supervisor::{Event, Supervisor};
+
+use super::children::Children;
+use super::generations::BasedSupervisor;
+use super::setup::{LaneDescriptors, ManagerSetup};
+use super::source::Source;
+use super::spare::Spare;
+use super::{EXIT_BROKEN, EXIT_ORPHANED, sweep};
+use crate::control::{Channel, Received, ToManager, ToMaster};
+use crate::sys::clock;
+use crate::sys::epoll::{Epoll, Events, Interest};
+use crate::sys::process::{self, ProcessId};
+use crate::sys::signal::{self, SignalFd};
+
+/// Events per wait; what does not fit comes with the next one.
+const EVENTS_PER_TURN: usize = 64;
+/// Messages from the master per turn.
+const MASTER_MESSAGES_PER_TURN: usize = 64;
+/// Words from one worker per turn.
+const WORKER_WORDS_PER_TURN: usize = 16;
+
+/// Why the loop ends.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// All workers are gone after a shutdown.
+    Finished,
+    /// The master is gone, or talks to us no more.
+    MasterGone,
+    /// A system call failed that never should.
+    Broken(io::Error),
+}
+
+impl From<io::Error> for Ending {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+pub(super) type Step<T = ()> = Result<T, Ending>;
+
+/// A promoted manager.
+pub(super) struct Driver<'setup> {
+    pub(super) setup: &'setup ManagerSetup,
+    pub(super) epoll: Epoll,
+    signals: SignalFd,
+    pub(super) master: Channel<ToMaster, ToManager>,
+    /// Whether the master's socket is watched for room to write.
+    watches_backlog: bool,
+    supervisor: BasedSupervisor,
+    pub(super) children: Children,
+    /// Lane memory that has arrived and is not forked with yet.
+    pub(super) lanes: HashMap<WorkerKey, LaneDescriptors>,
+    /// The number of the process that was reaped last, for its death's log line.
+    pub(super) reaped: Option<(WorkerKey, ProcessId)>,
+    pub(super) spare: Option<Spare>,
+    /// When the last spare was forked, or tried to be.
+    pub(super) spare_forked_at: Millis,
+    /// Whether one has to be forked again.
+    pub(super) spare_wanted: bool,
+}
+
+impl<'setup> Driver<'setup> {
+    pub(super) fn new(
+        setup: &'setup ManagerSetup,
+        master: Channel<ToMaster, ToManager>,
+        generation_base: u32,
+        spare: Option<Spare>,
+    ) -> io::Result<Self> {
+        process::adopt_orphans()?;
+        let signals = SignalFd::new(&signal::MANAGED)?;
+        let epoll = Epoll::new()?;
+        epoll.add(&signals, Source::Signals.token(), Interest::READ)?;
+        epoll.add(&master, Source::Master.token(), Interest::READ)?;
+        epoll.add(&setup.master_pidfd, Source::MasterProcess.token(), Interest::READ)?;
+        let supervisor = Supervisor::new(setup.settings.clone());
+        Ok(Self {
+            setup,
+            epoll,
+            signals,
+            master,
+            watches_backlog: false,
+            supervisor: BasedSupervisor::new(supervisor, generation_base),
+            children: Children::default(),
+            lanes: HashMap::new(),
+            reaped: None,
+            spare_wanted: spare.is_none(),
+            spare_forked_at: clock::monotonic_ms(),
+            spare,
+        })
+    }
+
+    /// Supervises until the end; answers with the exit code.
+    pub(super) fn run(mut self) -> i32 {
+        tracing::info!(workers = self.setup.settings.workers, "manager supervises");
+        let ending = self.supervise();
+        let left = sweep::end_all(
+            self.children.drain().map(|child| child.pidfd),
+            self.spare.as_ref().map(|spare| spare.pid),
+        );
+        if left > 0 {
+            tracing::error!(left, "processes survived SIGKILL, the manager ends without them");
+        }
+        match ending {
+            Ending::Finished => {
+                if self.master.send(&ToMaster::Finished, Vec::new()).is_ok() {
+                    sweep::flush(&mut self.master);
+                }
+                tracing::info!("manager ends, all workers are gone");
+                0
+            }
+            Ending::MasterGone => {
+                tracing::warn!("manager ends, the master is gone");
+                EXIT_ORPHANED
+            }
+            Ending::Broken(error) => {
+                tracing::error!(%error, "manager ends, a system call failed");
+                EXIT_BROKEN
+            }
+        }
+    }
+
+    fn supervise(&mut self) -> Ending {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        let mut step = self.begin();
+        while step.is_ok() {
+            step = self.turn(&mut events);
+        }
+        step.err().unwrap_or(Ending::Finished)
+    }
+
+    fn begin(&mut self) -> Step {
+        let actions = self.supervisor.start(clock::monotonic_ms());
+        let mut follow_ups = VecDeque::new();
+        for action in actions {
+            follow_ups.extend(self.act(action)?);
+        }
+        follow_ups.into_iter().try_for_each(|event| self.tell(event))
+    }
+
+    fn turn(&mut self, events: &mut Events) -> Step {
+        let now = clock::monotonic_ms();
+        if self.supervisor.deadline().is_some_and(|at| at <= now) {
+            self.tell(Event::Tick)?;
+        }
+        self.keep_spare(now)?;
+        self.watch_backlog()?;
+        self.epoll.wait(events, self.timeout())?;
+        for (token, _) in events.iter() {
+            match Source::of_token(token) {
+                Some(Source::Signals) => self.read_signals()?,
+                Some(Source::Master) => self.hear_master()?,
+                Some(Source::MasterProcess) => return Err(Ending::MasterGone),
+                Some(Source::WorkerProcess(key)) => self.reap(key)?,
+                Some(Source::WorkerControl(key)) => self.hear(key, WORKER_WORDS_PER_TURN)?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Until the next thing that no descriptor tells; `None` for ever: an idle manager does not wake up.
+    fn timeout(&self) -> Option<Duration> {
+        let at = [self.supervisor.deadline(), self.spare_due()].into_iter().flatten().min()?;
+        // At least 1 ms, so that a deadline that does not move can never make this loop spin.
+        Some(Duration::from_millis(at.saturating_sub(clock::monotonic_ms()).max(1)))
+    }
+
+    /// Tells the supervisor what happened and does what it asks for, until nothing follows.
+    pub(super) fn tell(&mut self, event: Event) -> Step {
+        let mut pending = VecDeque::from([event]);
+        while let Some(event) = pending.pop_front() {
+            for action in self.supervisor.on(event, clock::monotonic_ms()) {
+                pending.extend(self.act(action)?);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn say(&mut self, message: &ToMaster) -> Step {
+        self.say_with(message, Vec::new())
+    }
+
+    pub(super) fn say_with(&mut self, message: &ToMaster, descriptors: Vec<OwnedFd>) -> Step {
+        self.master.send(message, descriptors).map_err(|error| {
+            tracing::warn!(%error, "cannot reach the master");
+            Ending::MasterGone
+        })
+    }
+
+    fn watch_backlog(&mut self) -> Step {
+        let wanted = self.master.has_backlog();
+        if wanted != self.watches_backlog {
+            let interest = if wanted { Interest::READ | Interest::WRITE } else { Interest::READ };
+            self.epoll.modify(&self.master, Source::Master.token(), interest)?;
+            self.watches_backlog = wanted;
+        }
+        Ok(())
+    }
+
+    fn hear_master(&mut self) -> Step {
+        self.master.flush().map_err(|_| Ending::MasterGone)?;
+        for _ in 0..MASTER_MESSAGES_PER_TURN {
+            match self.master.receive()? {
+                Received::Message(message, descriptors) => {
+                    self.obey(message, descriptors)?;
+                }
+                Received::Nothing => break,
+                Received::Closed => return Err(Ending::MasterGone),
+            }
+        }
+        Ok(())
+    }
+
+    fn read_signals(&mut self) -> Step {
+        while let Some(received) = self.signals.read()? {
+            match received.signal {
+                signal::CHLD => self.reap_strays()?,
+                signal::TERM => {
+                    tracing::info!(sender = received.sender_pid, "manager got SIGTERM");
+                    self.say(&ToMaster::ShutdownRequested)?;
+                }
+                other => {
+                    let signal = signal::name(other);
+                    tracing::debug!(signal, sender = received.sender_pid, "signal ignored");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops listening to a worker.
+    pub(super) fn close_control(&mut self, key: WorkerKey) -> Step {
+        if let Some(control) = self.children.get_mut(key).and_then(|child| child.control.take()) {
+            self.epoll.remove(control.as_fd())?;
+        }
+        Ok(())
+    }
+}

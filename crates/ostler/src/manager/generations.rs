@@ -1,0 +1,105 @@
+//! Keys of a manager that is not the first.
+//!
+//! Every supervisor counts generations from 1. The master still knows the processes of a manager that died, so a later
+//! manager adds a base to all its generations: towards the master, the log and its own tables. Only this file knows both.
+
+use ostler_core::Millis;
+use ostler_core::ids::{Generation, WorkerKey};
+use ostler_core::supervisor::{Action, Event, Supervisor};
+
+/// A supervisor whose keys are all above a base.
+#[derive(Debug)]
+pub(super) struct BasedSupervisor {
+    supervisor: Supervisor,
+    base: u32,
+}
+
+impl BasedSupervisor {
+    pub(super) fn new(supervisor: Supervisor, base: u32) -> Self {
+        Self { supervisor, base }
+    }
+
+    pub(super) fn start(&mut self, now: Millis) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.supervisor.start(now, &mut actions);
+        self.outward(actions)
+    }
+
+    /// Events about processes of an earlier manager are dropped.
+    pub(super) fn on(&mut self, event: Event, now: Millis) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if let Some(event) = self.inward(event) {
+            self.supervisor.on(event, now, &mut actions);
+        }
+        self.outward(actions)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        self.supervisor.deadline()
+    }
+
+    fn inward(&self, event: Event) -> Option<Event> {
+        let key = |key: WorkerKey| {
+            let generation = key.generation.0.checked_sub(self.base)?;
+            Some(WorkerKey { generation: Generation(generation), ..key })
+        };
+        Some(match event {
+            Event::MemoryReady(worker) => Event::MemoryReady(key(worker)?),
+            Event::MemoryFailed(worker) => Event::MemoryFailed(key(worker)?),
+            Event::Forked(worker) => Event::Forked(key(worker)?),
+            Event::ForkFailed(worker) => Event::ForkFailed(key(worker)?),
+            Event::Ready(worker) => Event::Ready(key(worker)?),
+            Event::Served(worker) => Event::Served(key(worker)?),
+            Event::LeaveRequested(worker, reason) => Event::LeaveRequested(key(worker)?, reason),
+            Event::Condemned(worker) => Event::Condemned(key(worker)?),
+            Event::Exited(worker, exit) => Event::Exited(key(worker)?, exit),
+            Event::Tick | Event::ReloadRequested | Event::ShutdownRequested { .. } => event,
+        })
+    }
+
+    fn outward(&self, mut actions: Vec<Action>) -> Vec<Action> {
+        let base = self.base;
+        let raise = |key: &mut WorkerKey| {
+            key.generation = Generation(key.generation.0.saturating_add(base));
+        };
+        for action in &mut actions {
+            match action {
+                Action::NeedMemory(worker)
+                | Action::Fork(worker)
+                | Action::ReleaseMemory(worker)
+                | Action::Leave(worker)
+                | Action::Kill(worker, _)
+                | Action::Died { worker, .. } => raise(worker),
+                Action::Serve { serve, leave } => {
+                    raise(serve);
+                    leave.as_mut().map(raise);
+                }
+                Action::BackOff { .. }
+                | Action::IntensityExceeded { .. }
+                | Action::ReloadStarted
+                | Action::ReloadFinished(_)
+                | Action::Finished => {}
+            }
+        }
+        actions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ostler_core::supervisor::Settings;
+
+    #[test]
+    fn keys_are_above_the_base_both_ways() {
+        let settings = Settings { workers: 1, ..Settings::default() };
+        let mut supervisor = BasedSupervisor::new(Supervisor::new(settings), 70);
+        let key = WorkerKey::new(0, 71);
+        assert_eq!(supervisor.start(1), [Action::NeedMemory(key)]);
+        assert_eq!(supervisor.on(Event::MemoryReady(WorkerKey::new(0, 1)), 2), []);
+        assert_eq!(supervisor.on(Event::MemoryReady(key), 3), [Action::Fork(key)]);
+        assert_eq!(supervisor.on(Event::Forked(key), 4), []);
+        let serve = Action::Serve { serve: key, leave: None };
+        assert_eq!(supervisor.on(Event::Ready(key), 5), [serve]);
+    }
+}

@@ -1,0 +1,64 @@
+//! Words from workers: hostile until decoded, bounded per turn, never with descriptors.
+
+use std::io::ErrorKind;
+use std::os::fd::AsFd;
+
+use ostler_core::ids::WorkerKey;
+use ostler_core::supervisor::Event;
+
+use super::driver::{Driver, Step};
+use crate::control::{FromWorker, WORKER_MESSAGE_SIZE_BYTES};
+use crate::sys::control_socket;
+
+/// Messages of one worker that are none, after which it is heard no more.
+const GARBAGE_MAX: u32 = 100;
+
+enum Heard {
+    Word(FromWorker),
+    Garbage,
+    Nothing,
+    Closed,
+}
+
+fn hear_one(control: impl AsFd) -> Heard {
+    // One byte more than any message, so that a longer one is seen as such.
+    let mut buffer = [0; WORKER_MESSAGE_SIZE_BYTES + 1];
+    match control_socket::receive_without_descriptors(control, &mut buffer) {
+        Ok(0) => Heard::Closed,
+        Ok(length) => match buffer.get(..length).map(FromWorker::decode) {
+            Some(Ok(word)) => Heard::Word(word),
+            Some(Err(_)) | None => Heard::Garbage,
+        },
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Heard::Nothing,
+        Err(error) if error.kind() == ErrorKind::Interrupted => Heard::Nothing,
+        Err(_) => Heard::Closed,
+    }
+}
+
+impl Driver<'_> {
+    /// Takes at most `at_most` words from a worker. A closed socket is no death: only the pidfd is.
+    pub(super) fn hear(&mut self, key: WorkerKey, at_most: usize) -> Step {
+        for _ in 0..at_most {
+            let Some(child) = self.children.get_mut(key) else { break };
+            let Some(control) = &child.control else { break };
+            match hear_one(control) {
+                Heard::Word(FromWorker::Ready) => self.tell(Event::Ready(key))?,
+                Heard::Word(FromWorker::Served) => self.tell(Event::Served(key))?,
+                Heard::Word(FromWorker::LeaveRequest(reason)) => {
+                    self.tell(Event::LeaveRequested(key, reason))?;
+                }
+                Heard::Garbage => {
+                    child.garbage = child.garbage.saturating_add(1);
+                    if child.garbage >= GARBAGE_MAX {
+                        let count = child.garbage;
+                        tracing::warn!(worker = %key, count, "worker talks nonsense, heard no more");
+                        return self.close_control(key);
+                    }
+                }
+                Heard::Nothing => break,
+                Heard::Closed => return self.close_control(key),
+            }
+        }
+        Ok(())
+    }
+}

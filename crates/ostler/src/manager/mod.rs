@@ -1,0 +1,41 @@
+//! The manager: the single-threaded process that forks and supervises the workers.
+//!
+//! **Responsible for:** carrying out what the pure supervisor of `ostler-core` decides (fork, kill, tell the master),
+//! telling it what happened (exits through pidfds, words from workers, memory and requests from the master), reaping
+//! every child and every orphan among their descendants, and keeping one spare manager that can take its place.
+//!
+//! **Must never:** start a thread, map lane memory, touch client data, run user code in its own process, send a signal to
+//! a bare pid, wait for the master or a worker, react to a signal in signal context, or outlive the master.
+//!
+//! One file per idea: `setup` (what it is made with), `handle` (the master's view of it), `spare` (a manager before its
+//! promotion), `driver` (the loop), `action` (what the supervisor asks for), `children` (the table), `child` (what a
+//! forked worker does first), `hearing` (words from workers), `reaping` (children that have ended), `source` (tokens), `generations` (a later manager's keys), `sweep` (the end
+//! of all children), `report` (log lines).
+#![allow(dead_code, unused_imports)] // temporary: until the master uses all of it
+
+mod action;
+mod child;
+mod children;
+mod driver;
+mod generations;
+mod handle;
+mod hearing;
+mod reaping;
+mod report;
+mod setup;
+mod source;
+mod spare;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use handle::{ManagerHandle, fork_managers};
+pub(crate) use setup::{ManagerSetup, WorkerBoot, WorkerMain};
+pub(crate) use sweep::end_all;
+
+/// Exit code of a manager or worker whose master is gone, or whose manager was gone before it began.
+pub(crate) const EXIT_ORPHANED: i32 = 69;
+/// Exit code of a manager whose loop failed, as of every broken assumption inside Ostler.
+pub(crate) const EXIT_BROKEN: i32 = 70;
+/// Exit code of a worker that the system refused a signal handler or an attribute.
+pub(crate) const EXIT_NOT_PREPARED: i32 = 71;

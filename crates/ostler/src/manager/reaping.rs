@@ -1,0 +1,84 @@
+//! Children that have ended: workers, adopted orphans, and the spare, which is replaced.
+
+use ostler_core::Millis;
+use ostler_core::ids::WorkerKey;
+use ostler_core::supervisor::{Event, Exit};
+
+use super::driver::{Driver, Ending, Step};
+use super::spare::{EXIT_DISMISSED, fork_and_announce};
+use crate::sys::pidfd::PidFd;
+use crate::sys::strays;
+
+/// Words of a dead worker that are still heard; its descendants may hold the socket and go on talking.
+const LAST_WORDS_MAX: usize = 64;
+/// Children reaped per turn.
+const REAPED_PER_TURN: usize = 1_024;
+/// Pause before another attempt to have a spare.
+const SPARE_RETRY_MS: Millis = 1_000;
+
+impl Driver<'_> {
+    /// Reaps one of our workers if it has ended. What it said before is heard first.
+    pub(super) fn reap(&mut self, key: WorkerKey) -> Step {
+        self.hear(key, LAST_WORDS_MAX)?;
+        let Some(child) = self.children.get(key) else { return Ok(()) };
+        let exit = match child.pidfd.try_reap() {
+            Ok(Some(exit)) => exit,
+            // A debugger has it; SIGCHLD comes when that lets go.
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                // Somebody else has reaped it, which nobody can.
+                tracing::error!(worker = %key, pid = %child.pid, %error, "cannot reap");
+                Exit::Code(-1)
+            }
+        };
+        self.reaped = Some((key, child.pid));
+        // The master holds the pidfd too, so closing ours would not end its events.
+        self.epoll.remove(&child.pidfd)?;
+        self.close_control(key)?;
+        self.children.remove(key);
+        self.tell(Event::Exited(key, exit))
+    }
+
+    /// Reaps what has ended and is not found by a pidfd: adopted orphans, workers that never passed their gate, the spare.
+    pub(super) fn reap_strays(&mut self) -> Step {
+        for _ in 0..REAPED_PER_TURN {
+            let Some(pid) = strays::peek_ended_child()? else { break };
+            if let Some(key) = self.children.key_of(pid) {
+                self.reap(key)?;
+                continue;
+            }
+            let spare = self.spare.take_if(|spare| spare.pid == pid);
+            let exit = match &spare {
+                Some(spare) => spare.pidfd.try_reap()?,
+                None => PidFd::open(pid)?.try_reap()?,
+            };
+            match (spare, exit) {
+                (None, _) => tracing::debug!(%pid, ?exit, "orphan reaped"),
+                (Some(_), Some(Exit::Code(EXIT_DISMISSED))) => {
+                    tracing::debug!(%pid, "spare manager dismissed");
+                }
+                (Some(_), _) => {
+                    tracing::warn!(%pid, ?exit, "spare manager died");
+                    self.spare_wanted = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// When a spare has to be forked. Spares that die at once are forked once per [`SPARE_RETRY_MS`].
+    pub(super) fn spare_due(&self) -> Option<Millis> {
+        self.spare_wanted.then(|| self.spare_forked_at.saturating_add(SPARE_RETRY_MS))
+    }
+
+    pub(super) fn keep_spare(&mut self, now: Millis) -> Step {
+        if self.spare_due().is_none_or(|at| now < at) {
+            return Ok(());
+        }
+        self.spare_forked_at = now;
+        self.spare =
+            fork_and_announce(self.setup, &mut self.master).map_err(|_| Ending::MasterGone)?;
+        self.spare_wanted = self.spare.is_none();
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! Log lines about deaths and reloads.
+
+use ostler_core::supervisor::{Exit, KillCause, ReloadOutcome};
+
+use crate::control::DeathNotice;
+use crate::sys::process::ProcessId;
+use crate::sys::signal;
+
+/// A death: a warning if nobody asked for it, quiet if it was in good order.
+pub(super) fn death(death: &DeathNotice, pid: Option<ProcessId>) {
+    let worker = death.worker;
+    let pid = pid.map_or(0, ProcessId::get);
+    let (exit, killed, served) = (exit(death.exit), killed(death.killed), death.served);
+    if !death.expected {
+        tracing::warn!(%worker, pid, exit, killed, served, "worker died");
+    } else if death.killed.is_some() || death.exit != Exit::Code(0) {
+        tracing::info!(%worker, pid, exit, killed, served, "worker ended");
+    } else {
+        tracing::debug!(%worker, pid, exit, killed, served, "worker ended");
+    }
+}
+
+/// The end of a reload.
+pub(super) fn reload(outcome: ReloadOutcome) {
+    match outcome {
+        ReloadOutcome::Done => tracing::info!("reload is done"),
+        ReloadOutcome::ShuttingDown => tracing::info!("reload ends, the server shuts down"),
+        ReloadOutcome::CanaryFailed(slot) => {
+            tracing::warn!(%slot, "reload aborted, the first new worker did not start; nothing changed");
+        }
+        ReloadOutcome::Partial(slot) => {
+            tracing::warn!(%slot, "reload stopped, a new worker did not start; from this slot on nothing changed");
+        }
+    }
+}
+
+/// How a process ended, in words.
+fn exit(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("code {code}"),
+        Exit::Signal { signal, core_dumped: false } => signal::name(signal),
+        Exit::Signal { signal, core_dumped: true } => {
+            format!("{}, core dumped", signal::name(signal))
+        }
+    }
+}
+
+fn killed(killed: Option<KillCause>) -> &'static str {
+    killed.map_or("no", cause)
+}
+
+/// Why we kill, in words.
+pub(super) fn cause(cause: KillCause) -> &'static str {
+    match cause {
+        KillCause::BootTimeout => "boot timeout",
+        KillCause::DrainTimeout => "drain timeout",
+        KillCause::Condemned => "condemned",
+        KillCause::Shutdown => "shutdown",
+        KillCause::ReloadAborted => "reload aborted",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_told_in_words() {
+        let segfault = Exit::Signal { signal: 11, core_dumped: true };
+        assert_eq!(exit(segfault), "SIGSEGV, core dumped");
+        assert_eq!(exit(Exit::Signal { signal: 9, core_dumped: false }), "SIGKILL");
+        assert_eq!(exit(Exit::Code(101)), "code 101");
+        assert_eq!(killed(None), "no");
+        assert_eq!(killed(Some(KillCause::Condemned)), "condemned");
+    }
+}

@@ -1,0 +1,168 @@
+//! A manager before its promotion: asleep until the master needs it or is gone.
+//!
+//! A master with threads cannot fork a manager, and closures cannot be exec'ed; so a spare one exists at all times. The
+//! first manager begins as a spare too: all managers are made the same way.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use super::driver::Driver;
+use super::handle::ManagerHandle;
+use super::setup::ManagerSetup;
+use super::{EXIT_BROKEN, EXIT_ORPHANED};
+use crate::control::{Channel, Received, ToManager, ToMaster};
+use crate::log;
+use crate::sys::pidfd::PidFd;
+use crate::sys::process::{self, ExitBy, ProcessId, fork_child};
+use crate::sys::{control_socket, panic, poll, process_name};
+
+/// Exit code of a spare that the master let go by closing its socket.
+pub(super) const EXIT_DISMISSED: i32 = 0;
+
+/// Who forks the spare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The master: the spare dies with it by the kernel's doing.
+    Master,
+    /// A manager, which the spare must survive: it watches the master by its pidfd.
+    Manager,
+}
+
+/// Forks a spare manager. Its end of the channel and its pidfd are in the handle.
+pub(super) fn fork_spare(setup: &ManagerSetup, origin: Origin) -> io::Result<ManagerHandle> {
+    let (near, far) = control_socket::pair()?;
+    let (board, master) = (setup.board.as_raw_fd(), setup.master_pidfd.as_fd().as_raw_fd());
+    let keep = setup.kept_with([far.as_raw_fd(), board, master]);
+    let pid = fork_child(&keep, ExitBy::Immediately, move || {
+        live_as_spare(setup, Channel::new(far), origin)
+    })?;
+    // If this fails, `near` closes and the spare ends by itself.
+    let pidfd = PidFd::open(pid)?;
+    Ok(ManagerHandle { channel: Channel::new(near), pidfd, pid })
+}
+
+/// The life of a spare, and of the manager that it becomes; answers with the exit code.
+fn live_as_spare(
+    setup: &ManagerSetup,
+    mut master: Channel<ToMaster, ToManager>,
+    origin: Origin,
+) -> i32 {
+    panic::abort_on_panic();
+    log::set_process(log::Process::SpareManager);
+    take_name(setup, "spare");
+    if let Err(error) = prepare(setup, origin) {
+        tracing::error!(%error, "spare manager cannot begin");
+        return EXIT_BROKEN;
+    }
+    let generation_base = match wait_for_promotion(setup, &master) {
+        Ok(Waited::Promoted { generation_base }) => generation_base,
+        Ok(Waited::Dismissed) => return EXIT_DISMISSED,
+        Ok(Waited::MasterGone) => return EXIT_ORPHANED,
+        Err(error) => {
+            tracing::error!(%error, "spare manager failed");
+            return EXIT_BROKEN;
+        }
+    };
+    log::set_process(log::Process::Manager);
+    take_name(setup, "manager");
+    // The manager that forked us is gone, so now our parent is the master, if that adopts orphans.
+    if process::parent() == Some(setup.master_pid)
+        && let Err(error) = process::die_with_parent()
+    {
+        tracing::warn!(%error, "the kernel will not end this manager with the master");
+    }
+    // Before anything else: from here on this process can be lost too.
+    let spare = match fork_and_announce(setup, &mut master) {
+        Ok(spare) => spare,
+        Err(error) => {
+            tracing::error!(%error, "manager cannot reach the master");
+            return EXIT_ORPHANED;
+        }
+    };
+    match Driver::new(setup, master, generation_base, spare) {
+        Ok(driver) => driver.run(),
+        Err(error) => {
+            tracing::error!(%error, "manager cannot begin");
+            EXIT_BROKEN
+        }
+    }
+}
+
+fn take_name(setup: &ManagerSetup, role: &str) {
+    // Cosmetic: a process without a name works as well.
+    if let Err(error) = process_name::set(&setup.process_name(role)) {
+        tracing::debug!(%error, "process keeps its name");
+    }
+}
+
+fn prepare(setup: &ManagerSetup, origin: Origin) -> io::Result<()> {
+    if setup.harden {
+        process::forbid_dumping()?;
+    }
+    match origin {
+        // A master that was gone before is not noticed by this, but by `wait_for_promotion`.
+        Origin::Master => process::die_with_parent(),
+        Origin::Manager => Ok(()),
+    }
+}
+
+enum Waited {
+    Promoted { generation_base: u32 },
+    Dismissed,
+    MasterGone,
+}
+
+/// Sleeps, without a single wake-up, until there is something to do.
+fn wait_for_promotion(
+    setup: &ManagerSetup,
+    master: &Channel<ToMaster, ToManager>,
+) -> io::Result<Waited> {
+    loop {
+        let [_, master_gone] =
+            poll::wait_readable([master.as_fd(), setup.master_pidfd.as_fd()], None)?;
+        if master_gone {
+            return Ok(Waited::MasterGone);
+        }
+        match master.receive()? {
+            Received::Message(ToManager::Promote { generation_base }, _) => {
+                return Ok(Waited::Promoted { generation_base });
+            }
+            Received::Message(..) => return Err(io::ErrorKind::InvalidData.into()),
+            Received::Closed => return Ok(Waited::Dismissed),
+            Received::Nothing => {}
+        }
+    }
+}
+
+/// The spare of a manager, as the manager knows it.
+#[derive(Debug)]
+pub(super) struct Spare {
+    pub(super) pid: ProcessId,
+    pub(super) pidfd: PidFd,
+}
+
+/// Forks a spare and sends its descriptors to the master. `Ok(None)`: the fork failed, which the master was told.
+///
+/// An error means that the master cannot be reached.
+pub(super) fn fork_and_announce(
+    setup: &ManagerSetup,
+    master: &mut Channel<ToMaster, ToManager>,
+) -> io::Result<Option<Spare>> {
+    let forked = fork_spare(setup, Origin::Manager).and_then(|spare| {
+        let pidfd = spare.pidfd.try_clone()?;
+        Ok((spare, pidfd))
+    });
+    match forked {
+        Ok((spare, pidfd)) => {
+            let descriptors: Vec<OwnedFd> = vec![spare.channel.into_socket(), pidfd];
+            master.send(&ToMaster::Spare { pid: spare.pid.get() }, descriptors)?;
+            Ok(Some(Spare { pid: spare.pid, pidfd: spare.pidfd }))
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot fork a spare manager");
+            let errno = error.raw_os_error().unwrap_or(0);
+            master.send(&ToMaster::SpareFailed { errno }, Vec::new())?;
+            Ok(None)
+        }
+    }
+}

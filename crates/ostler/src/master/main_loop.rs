@@ -1,0 +1,345 @@
+//! The master's main thread: one loop over signals, the listener, the manager and the reactors' reports.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ostler_core::Millis;
+use ostler_core::ids::WorkerKey;
+use ostler_core::shutdown::{self, Shutdown};
+
+use super::acceptor::{Acceptor, Verdict};
+use super::lanes;
+use super::managers::{Lost, Managers};
+use crate::control::{Received, ToManager, ToMaster};
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::reactor::mailbox::{FromReactor, Mailbox, Reports, ToReactor};
+use crate::sys::epoll::{Epoll, Events, Interest};
+use crate::sys::{clock, signal, strays};
+
+const SIGNALS: u64 = 0;
+const LISTENER: u64 = 1;
+const MANAGER: u64 = 2;
+const MANAGER_PIDFD: u64 = 3;
+const REPORTS: u64 = 4;
+const SPARE_PIDFD: u64 = 5;
+
+/// Control messages taken before other events are looked at.
+const MESSAGES_MAX: usize = 64;
+
+/// The main thread's state.
+pub(super) struct Master {
+    pub(super) options: Options,
+    pub(super) epoll: Epoll,
+    pub(super) signals: signal::SignalFd,
+    pub(super) acceptor: Option<Acceptor>,
+    pub(super) managers: Managers,
+    pub(super) mailboxes: Vec<Arc<Mailbox>>,
+    pub(super) threads: Vec<JoinHandle<()>>,
+    pub(super) reports: Reports,
+    pub(super) shutdown: Shutdown,
+    /// Until then at least one worker must have become ready.
+    pub(super) boot_deadline: Option<Millis>,
+    pub(super) drained: usize,
+    pub(super) exit: Option<Result<()>>,
+    /// A TERM came to this process.
+    pub(super) was_terminated: bool,
+}
+
+impl Master {
+    pub(super) fn run(mut self) -> Result<()> {
+        let internal = |error| Error::internal("the master's loop failed", Some(error));
+        self.watch_all().map_err(internal)?;
+        let mut events = Events::with_capacity(64);
+        let mut rest_until: Option<Millis> = None;
+        tracing::info!(plan = self.options.memory_plan(), "started");
+        while self.exit.is_none() {
+            let deadlines = [self.shutdown.deadline(), self.boot_deadline, rest_until];
+            let timeout = deadlines.into_iter().flatten().min().map(|deadline| {
+                Duration::from_millis(deadline.saturating_sub(clock::monotonic_ms()))
+            });
+            self.epoll.wait(&mut events, timeout).map_err(internal)?;
+            let now = clock::monotonic_ms();
+            for (token, readiness) in events.iter() {
+                match token {
+                    SIGNALS => self.take_signals(now),
+                    LISTENER => rest_until = self.accept(now),
+                    MANAGER => {
+                        self.take_messages(now);
+                        if readiness.writable() {
+                            self.flush_manager();
+                        }
+                    }
+                    MANAGER_PIDFD => self.manager_lost(now),
+                    REPORTS => {
+                        if self.take_reports(now) && rest_until.is_some() {
+                            rest_until = self.resume_accepting();
+                        }
+                    }
+                    SPARE_PIDFD => self.spare_lost(),
+                    _ => {}
+                }
+            }
+            if rest_until.is_some_and(|until| now >= until) {
+                rest_until = self.resume_accepting();
+            }
+            self.look_at_time(now);
+        }
+        self.finish()
+    }
+
+    fn watch_all(&mut self) -> std::io::Result<()> {
+        self.epoll.add(&self.signals, SIGNALS, Interest::READ)?;
+        self.epoll.add(self.reports.queue.bell(), REPORTS, Interest::BELL)?;
+        if let Some(acceptor) = &self.acceptor {
+            self.epoll.add(acceptor, LISTENER, Interest::READ)?;
+        }
+        self.watch_manager()
+    }
+
+    fn watch_manager(&mut self) -> std::io::Result<()> {
+        self.epoll.add(&self.managers.current.channel, MANAGER, Interest::READ)?;
+        self.epoll.add(&self.managers.current.pidfd, MANAGER_PIDFD, Interest::READ)?;
+        self.watch_spare()
+    }
+
+    fn watch_spare(&self) -> std::io::Result<()> {
+        match &self.managers.spare {
+            Some(spare) => self.epoll.add(&spare.pidfd, SPARE_PIDFD, Interest::READ),
+            None => Ok(()),
+        }
+    }
+
+    // ---- events --------------------------------------------------------------------------------------------------
+
+    fn take_signals(&mut self, now: Millis) {
+        while let Ok(Some(received)) = self.signals.read() {
+            match received.signal {
+                signal::TERM if std::mem::replace(&mut self.was_terminated, true) => {
+                    self.on_shutdown(shutdown::Event::Terminate, now);
+                }
+                signal::TERM => self.on_shutdown(shutdown::Event::Requested, now),
+                signal::INT | signal::QUIT => self.on_shutdown(shutdown::Event::Interrupt, now),
+                signal::USR1 | signal::HUP => self.send(&ToManager::Reload, Vec::new()),
+                signal::CHLD => self.bury_strays(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Orphans that a dead manager left to the master. The manager itself is looked at through its pidfd.
+    fn bury_strays(&self) {
+        while let Ok(Some(pid)) = strays::peek_ended_child() {
+            // The manager's own pidfd event reaps it; others end here.
+            if pid == self.managers.current.pid || !matches!(strays::reap_next(), Ok(Some(_))) {
+                return;
+            }
+        }
+    }
+
+    fn accept(&mut self, now: Millis) -> Option<Millis> {
+        let acceptor = self.acceptor.as_mut()?;
+        match acceptor.accept(&self.mailboxes, now) {
+            Verdict::Watch => None,
+            Verdict::RestUntil(until) => {
+                let _ = self.epoll.modify(&*acceptor, LISTENER, Interest::NONE);
+                Some(until)
+            }
+        }
+    }
+
+    fn resume_accepting(&mut self) -> Option<Millis> {
+        let acceptor = self.acceptor.as_mut()?;
+        acceptor.resumed();
+        let _ = self.epoll.modify(&*acceptor, LISTENER, Interest::READ);
+        None
+    }
+
+    fn take_messages(&mut self, now: Millis) {
+        for _ in 0..MESSAGES_MAX {
+            match self.managers.current.channel.receive() {
+                Ok(Received::Message(message, descriptors)) => {
+                    self.on_message(message, descriptors, now);
+                }
+                // What follows a close is told by the pidfd.
+                Ok(Received::Nothing | Received::Closed) => return,
+                Err(error) => {
+                    tracing::error!(%error, "the manager's message cannot be read");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        message: ToMaster,
+        descriptors: Vec<std::os::fd::OwnedFd>,
+        now: Millis,
+    ) {
+        match message {
+            ToMaster::Spare { pid } => {
+                self.managers.set_spare(pid, descriptors);
+                if let Err(error) = self.watch_spare() {
+                    tracing::error!(%error, "cannot watch the spare manager");
+                }
+            }
+            ToMaster::SpareFailed { errno } => {
+                let error = std::io::Error::from_raw_os_error(errno);
+                tracing::error!(%error, "no spare manager; the manager tries again");
+            }
+            ToMaster::Need(key) => self.make_memory(key),
+            ToMaster::Spawned { worker, pid } => self.on_spawned(worker, pid, descriptors),
+            ToMaster::Serve { serve, leave } => {
+                self.boot_deadline = None;
+                tracing::info!(worker = %serve, "serves");
+                self.tell_all(|| ToReactor::Serve { serve, leave });
+            }
+            ToMaster::Leave(key) => self.tell_all(|| ToReactor::Leave(key)),
+            ToMaster::Release(key) => {
+                self.managers.note_gone(key);
+                self.tell_all(|| ToReactor::Release(key));
+            }
+            ToMaster::Died(notice) => self.managers.note_gone(notice.worker),
+            ToMaster::ReloadFinished(outcome) => tracing::info!(?outcome, "reload finished"),
+            ToMaster::ShutdownRequested => self.on_shutdown(shutdown::Event::Requested, now),
+            ToMaster::Finished => self.on_shutdown(shutdown::Event::WorkersGone, now),
+        }
+    }
+
+    fn make_memory(&mut self, key: WorkerKey) {
+        match lanes::make(key, self.options.lane_sizes(), &self.mailboxes) {
+            Ok(descriptors) => {
+                self.managers.note_needed(key);
+                self.send(&ToManager::MemoryReady(key), descriptors);
+            }
+            Err(error) => {
+                tracing::error!(worker = %key, %error, "cannot make the lane memory of a worker");
+                self.send(&ToManager::MemoryFailed(key), Vec::new());
+            }
+        }
+    }
+
+    fn on_spawned(&mut self, key: WorkerKey, pid: i32, descriptors: Vec<std::os::fd::OwnedFd>) {
+        tracing::debug!(worker = %key, pid, "forked");
+        self.managers.note_spawned(key);
+        let Some(pidfd) = descriptors.into_iter().next() else { return };
+        for mailbox in &self.mailboxes {
+            match pidfd.try_clone() {
+                Ok(copy) => mailbox.push(ToReactor::Spawned(key, copy)),
+                Err(error) => {
+                    // A reactor that cannot see the worker's death must not give it packages.
+                    tracing::error!(worker = %key, %error, "cannot watch a worker, it is replaced");
+                    self.send(&ToManager::Condemn(key), Vec::new());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// True when a connection was closed that the acceptor waits for.
+    fn take_reports(&mut self, now: Millis) -> bool {
+        let mut closed = false;
+        for report in self.reports.queue.take() {
+            match report {
+                FromReactor::Condemned(key, why) => {
+                    tracing::debug!(worker = %key, why, "condemned");
+                    self.tell_all(|| ToReactor::Condemn(key));
+                    self.send(&ToManager::Condemn(key), Vec::new());
+                }
+                FromReactor::Drained => {
+                    self.drained += 1;
+                    if self.drained == self.mailboxes.len() {
+                        self.on_shutdown(shutdown::Event::SessionsDrained, now);
+                    }
+                }
+                FromReactor::Closed => closed = true,
+                FromReactor::Failed(index, error) => {
+                    let what = format!("reactor {index} failed");
+                    self.exit = Some(Err(Error::internal(what, Some(error))));
+                }
+            }
+        }
+        closed
+    }
+
+    fn manager_lost(&mut self, now: Millis) {
+        // What it said before it died counts.
+        self.take_messages(now);
+        if self.exit.is_some() {
+            return;
+        }
+        let _ = self.epoll.remove(&self.managers.current.channel);
+        let _ = self.epoll.remove(&self.managers.current.pidfd);
+        if let Some(spare) = &self.managers.spare {
+            let _ = self.epoll.remove(&spare.pidfd);
+        }
+        if self.shutdown.has_begun() {
+            self.on_shutdown(shutdown::Event::ManagersLost, now);
+            return;
+        }
+        let (lost, unborn) = self.managers.lost(now);
+        for key in unborn {
+            self.tell_all(|| ToReactor::Release(key));
+        }
+        if lost == Lost::ForGood {
+            self.exit = Some(Err(Error::managers_lost()));
+            return;
+        }
+        tracing::warn!(
+            pid = self.managers.current.pid.get(),
+            "the manager died, its spare takes its place; its workers died with it"
+        );
+        if let Err(error) = self.watch_manager() {
+            self.exit = Some(Err(Error::internal("cannot watch the manager", Some(error))));
+        }
+    }
+
+    fn spare_lost(&mut self) {
+        if let Some(spare) = self.managers.spare.take() {
+            let _ = self.epoll.remove(&spare.pidfd);
+            tracing::warn!(pid = spare.pid.get(), "the spare manager died");
+            // The manager notices too and forks another.
+        }
+    }
+
+    fn look_at_time(&mut self, now: Millis) {
+        if self.shutdown.deadline().is_some_and(|deadline| now >= deadline) {
+            self.on_shutdown(shutdown::Event::Tick, now);
+        }
+        if self.boot_deadline.is_some_and(|deadline| now >= deadline) {
+            self.boot_deadline = None;
+            let wanted = usize::from(self.options.workers);
+            self.exit = Some(Err(Error::never_ready(0, wanted, self.options.boot_timeout_ms)));
+        }
+    }
+
+    // ---- helpers -------------------------------------------------------------------------------------------------
+
+    /// A message to the manager. When it cannot be reached its pidfd will say so.
+    pub(super) fn send(&mut self, message: &ToManager, descriptors: Vec<std::os::fd::OwnedFd>) {
+        if let Err(error) = self.managers.current.channel.send(message, descriptors) {
+            tracing::debug!(%error, "the manager cannot be reached");
+        }
+        self.watch_backlog();
+    }
+
+    fn flush_manager(&mut self) {
+        let _ = self.managers.current.channel.flush();
+        self.watch_backlog();
+    }
+
+    fn watch_backlog(&mut self) {
+        let channel = &self.managers.current.channel;
+        let interest =
+            if channel.has_backlog() { Interest::READ | Interest::WRITE } else { Interest::READ };
+        let _ = self.epoll.modify(channel, MANAGER, interest);
+    }
+
+    pub(super) fn tell_all(&self, message: impl Fn() -> ToReactor) {
+        for mailbox in &self.mailboxes {
+            mailbox.push(message());
+        }
+    }
+}

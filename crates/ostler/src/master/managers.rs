@@ -1,0 +1,86 @@
+//! The manager and its spare, as the master keeps them (review S8).
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+
+use ostler_core::Millis;
+use ostler_core::ids::WorkerKey;
+
+use crate::manager::ManagerHandle;
+
+/// Two managers lost within this time: something is wrong that another one will not cure.
+const LOST_TWICE_MS: Millis = 1_000;
+
+/// What became of a lost manager.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The spare took its place.
+    Replaced,
+    /// There is nobody left, or managers die too fast.
+    ForGood,
+}
+
+/// The manager in charge, the one in waiting, and what the former has asked for.
+pub(super) struct Managers {
+    pub(super) current: ManagerHandle,
+    pub(super) spare: Option<ManagerHandle>,
+    lost_at: Option<Millis>,
+    highest_generation: u32,
+    /// Processes whose memory exists: whether their pidfd has come.
+    processes: HashMap<WorkerKey, bool>,
+}
+
+impl Managers {
+    pub(super) fn new(current: ManagerHandle, spare: ManagerHandle) -> Self {
+        Self {
+            current,
+            spare: Some(spare),
+            lost_at: None,
+            highest_generation: 0,
+            processes: HashMap::new(),
+        }
+    }
+
+    /// The manager asked for a process.
+    pub(super) fn note_needed(&mut self, key: WorkerKey) {
+        self.highest_generation = self.highest_generation.max(key.generation.0);
+        self.processes.insert(key, false);
+    }
+
+    pub(super) fn note_spawned(&mut self, key: WorkerKey) {
+        self.processes.insert(key, true);
+    }
+
+    pub(super) fn note_gone(&mut self, key: WorkerKey) {
+        self.processes.remove(&key);
+    }
+
+    /// Takes a new spare's descriptors.
+    pub(super) fn set_spare(&mut self, pid: i32, descriptors: Vec<OwnedFd>) {
+        match ManagerHandle::from_spare(pid, descriptors) {
+            Ok(spare) => self.spare = Some(spare),
+            Err(error) => tracing::error!(%error, "the manager sent a spare that cannot be used"),
+        }
+    }
+
+    /// The manager died. Answers what follows, and the processes that were never forked (as far as the master knows): their
+    /// lanes are to be released. Those that were forked are dying with it and are settled at their pidfds.
+    pub(super) fn lost(&mut self, now: Millis) -> (Lost, Vec<WorkerKey>) {
+        let unborn =
+            self.processes.iter().filter(|(_, born)| !**born).map(|(key, _)| *key).collect();
+        self.processes.clear();
+        let twice = self.lost_at.is_some_and(|before| now < before + LOST_TWICE_MS);
+        self.lost_at = Some(now);
+        // Reaped here if it was a child of the master; a later spare was not, and init has done it.
+        let _ = self.current.pidfd.try_reap();
+        let Some(mut spare) = self.spare.take().filter(|_| !twice) else {
+            return (Lost::ForGood, unborn);
+        };
+        if let Err(error) = spare.promote(self.highest_generation) {
+            tracing::error!(%error, "the spare manager cannot be promoted");
+            return (Lost::ForGood, unborn);
+        }
+        self.current = spare;
+        (Lost::Replaced, unborn)
+    }
+}

@@ -1,0 +1,14 @@
+//! The master process: owns listeners and client sockets.
+//!
+//! Responsible for: accepting, handing sockets to reactors, making lane memory, promoting the spare manager, ending in
+//! order.
+//! Must never: run user code after the start, wait for a worker, or go on when a thread of it is broken (a panic aborts).
+
+mod acceptor;
+mod lanes;
+mod main_loop;
+mod managers;
+mod start;
+mod stop;
+
+pub(crate) use start::{Bound, bind, run};

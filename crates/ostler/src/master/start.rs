@@ -1,0 +1,150 @@
+//! Starting: everything that can fail fails here, with one line that says what to do.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use ostler_core::budget::Budget;
+use ostler_core::shutdown::Shutdown;
+use ostler_shm::board::Board;
+
+use super::acceptor::Acceptor;
+use super::main_loop::Master;
+use super::managers::Managers;
+use crate::api::handler::Handler;
+use crate::error::{Error, Result};
+use crate::manager::{ManagerSetup, fork_managers};
+use crate::options::Options;
+use crate::reactor::mailbox::{Mailbox, Reports};
+use crate::reactor::{Reactor, ReactorSettings};
+use crate::sys::epoll::Epoll;
+use crate::sys::pidfd::PidFd;
+use crate::sys::{clock, panic, process, process_name, random, signal, socket};
+use crate::{log, worker};
+
+/// First part of process names.
+const NAME_PREFIX: &str = "ostler";
+
+/// A listener that is bound and does not accept yet.
+pub(crate) struct Bound {
+    pub(crate) options: Options,
+    pub(crate) listener: OwnedFd,
+    pub(crate) address: SocketAddr,
+    keep: Vec<std::os::fd::RawFd>,
+}
+
+/// Checks the options, opens the log, binds the listener.
+pub(crate) fn bind(options: Options) -> Result<Bound> {
+    options.validate()?;
+    log::init(options.log_level, &options.log_file)?;
+    let keep = process::open_descriptors()
+        .map_err(|error| Error::internal("cannot list this process's descriptors", Some(error)))?;
+    let wanted = options.listen_address()?;
+    let listener = socket::listen(wanted, i32::from(options.backlog))
+        .map_err(|error| Error::listen(&options.listen, error))?;
+    let address =
+        socket::local_address(&listener).map_err(|error| Error::listen(&options.listen, error))?;
+    Ok(Bound { options, listener, address, keep })
+}
+
+/// Runs the server until it is told to end.
+pub(crate) fn run<H, F>(bound: Bound, make: F) -> Result<()>
+where
+    H: Handler,
+    F: Fn() -> H + 'static,
+{
+    let Bound { options, listener, keep, .. } = bound;
+    let fail = |what: &str, error| Error::start(what, Some(error));
+    panic::abort_on_panic();
+    log::set_process(log::Process::Master);
+    if options.harden {
+        process::forbid_dumping().map_err(|error| fail("cannot harden the master", error))?;
+    }
+    if let Err(error) = process_name::set(&format!("{NAME_PREFIX}-master")) {
+        tracing::debug!(%error, "process keeps its name");
+    }
+    let (board, board_fd) =
+        Board::create(usize::from(options.reactors), options.sessions_per_reactor())
+            .map_err(|error| Error::start(error.to_string(), None))?;
+    let own_pidfd = PidFd::open(process::current())
+        .map_err(|error| fail("cannot open the master's pidfd", error))?;
+
+    let worker_options = options.clone();
+    let setup = ManagerSetup {
+        master_pid: process::current(),
+        master_pidfd: own_pidfd,
+        board: board_fd,
+        settings: options.supervisor_settings(),
+        reactors: usize::from(options.reactors),
+        harden: options.harden,
+        sched_batch: options.sched_batch,
+        name_prefix: NAME_PREFIX.to_owned(),
+        keep,
+        worker_main: Box::new(move |boot| worker::run::worker_main(boot, &worker_options, &make)),
+    };
+    // The last moment without threads: everything after this line may start some.
+    let (manager, spare) =
+        fork_managers(&setup).map_err(|error| Error::fork("the manager", error))?;
+
+    let signals = signal::SignalFd::new(&signal::MANAGED)
+        .map_err(|error| fail("cannot watch signals", error))?;
+    let reports = Reports::new().map_err(|error| fail("cannot make a bell", error))?;
+    let board = Arc::new(board);
+    let (mailboxes, threads) = start_reactors(&options, &board, &reports)?;
+    let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
+    let acceptor = Acceptor::new(listener, &options, reports.clone())
+        .map_err(|error| fail("cannot prepare accepting", error))?;
+    let now = clock::monotonic_ms();
+    let master = Master {
+        shutdown: Shutdown::new(options.shutdown_timeout_ms, options.drain_timeout_ms),
+        managers: Managers::new(manager, spare),
+        boot_deadline: Some(now + options.boot_timeout_ms),
+        options,
+        epoll,
+        signals,
+        acceptor: Some(acceptor),
+        mailboxes,
+        threads,
+        reports,
+        drained: 0,
+        exit: None,
+        was_terminated: false,
+    };
+    master.run()
+}
+
+type Threads = Vec<JoinHandle<()>>;
+
+fn start_reactors(
+    options: &Options,
+    board: &Arc<Board>,
+    reports: &Reports,
+) -> Result<(Vec<Arc<Mailbox>>, Threads)> {
+    let fail = |error| Error::start("cannot start a reactor", Some(error));
+    let settings = ReactorSettings::new(options).map_err(fail)?;
+    let budget = Budget::new(options.memory_budget as u64);
+    // Random, and with room to count: ids stay below 2^47 counters for longer than any server runs.
+    let first_counter = random::seed().map_err(fail)? & 0xffff_ffff;
+    let (mut mailboxes, mut threads) = (Vec::new(), Vec::new());
+    for index in 0..usize::from(options.reactors) {
+        let mailbox = Arc::new(Mailbox::new().map_err(fail)?);
+        let reactor = Reactor::new(
+            index,
+            settings.clone(),
+            first_counter,
+            Arc::clone(board),
+            Arc::clone(&budget),
+            Arc::clone(&mailbox),
+            reports.clone(),
+        )
+        .map_err(fail)?;
+        let thread = std::thread::Builder::new()
+            .name(format!("reactor-{index}"))
+            .spawn(move || reactor.run())
+            .map_err(fail)?;
+        mailboxes.push(mailbox);
+        threads.push(thread);
+    }
+    Ok((mailboxes, threads))
+}

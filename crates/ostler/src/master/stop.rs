@@ -1,0 +1,102 @@
+//! Ending in order, and the books.
+
+use std::sync::atomic::Ordering;
+
+use ostler_core::Millis;
+use ostler_core::reactor::{Books, CloseReason};
+use ostler_core::shutdown::{Action, Event};
+
+use super::main_loop::Master;
+use crate::control::ToManager;
+use crate::error::Result;
+use crate::reactor::mailbox::ToReactor;
+
+impl Master {
+    pub(super) fn on_shutdown(&mut self, event: Event, now: Millis) {
+        for action in self.shutdown.on(event, now) {
+            match action {
+                Action::Drain => self.begin_drain(),
+                Action::CloseSessions { timed_out } => self.close_sessions(timed_out),
+                Action::StopWorkers { now } => self.send(&ToManager::Shutdown { now }, Vec::new()),
+                Action::Exit => self.exit = Some(Ok(())),
+            }
+        }
+    }
+
+    fn begin_drain(&mut self) {
+        tracing::info!("draining: no more connections, no more input");
+        self.boot_deadline = None;
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = self.epoll.remove(&acceptor);
+            acceptor.close();
+        }
+        self.tell_all(|| ToReactor::Drain);
+    }
+
+    fn close_sessions(&self, timed_out: bool) {
+        if timed_out {
+            tracing::warn!(
+                open = self.reports.open.load(Ordering::Relaxed),
+                with_packages_in_hand = self.reports.held.load(Ordering::Relaxed),
+                shutdown_timeout_ms = self.options.shutdown_timeout_ms,
+                "the drain took too long, sessions are closed"
+            );
+        }
+        self.tell_all(|| ToReactor::CloseAll(CloseReason::ShutdownTimeout));
+    }
+
+    /// Stops the reactors, writes the books.
+    pub(super) fn finish(mut self) -> Result<()> {
+        // Those that are left (a spare; all of them after a failure) end with their sockets and with the master.
+        self.managers.spare = None;
+        if matches!(self.exit, Some(Err(_))) {
+            let _ = self.managers.current.pidfd.kill();
+        }
+        self.tell_all(|| ToReactor::Stop);
+        for thread in std::mem::take(&mut self.threads) {
+            // A panic aborts the process, so a thread that can be joined has ended well.
+            let _ = thread.join();
+        }
+        if let Ok(books) = self.reports.books.lock() {
+            log_books(&books);
+        }
+        self.exit.unwrap_or(Ok(()))
+    }
+}
+
+fn log_books(books: &Books) {
+    let closed = |reason: CloseReason| books.closed.get(reason as usize).copied().unwrap_or(0);
+    tracing::info!(
+        accepted = books.accepted,
+        open = books.open,
+        closed = books.closed_total(),
+        received = books.received,
+        finished = books.finished,
+        in_hand = books.in_hand,
+        runnable = 0,
+        recalled = books.recalled,
+        refused = books.refused,
+        dropped = books.dropped_total(),
+        closed_by = books.closed_by_total(),
+        dropped_worker_died = books.dropped_worker_died,
+        dropped_session_gone = books.dropped_session_gone,
+        redelivered = books.redelivered,
+        recalls = books.recalls,
+        output_session_gone = books.output_session_gone,
+        output_dropped_bytes = books.output_dropped_bytes,
+        closed_peer = closed(CloseReason::Peer),
+        closed_peer_error = closed(CloseReason::PeerError),
+        closed_worker = closed(CloseReason::Worker),
+        closed_worker_reset = closed(CloseReason::WorkerReset),
+        closed_worker_died = closed(CloseReason::WorkerDied),
+        closed_worker_condemned = closed(CloseReason::WorkerCondemned),
+        closed_truncated = closed(CloseReason::Truncated),
+        closed_unservable = closed(CloseReason::Unservable),
+        closed_slow_reader = closed(CloseReason::SlowReader),
+        closed_memory_budget = closed(CloseReason::MemoryBudget),
+        closed_package_too_long = closed(CloseReason::PackageTooLong),
+        closed_shutdown = closed(CloseReason::Shutdown),
+        closed_shutdown_timeout = closed(CloseReason::ShutdownTimeout),
+        "books"
+    );
+}

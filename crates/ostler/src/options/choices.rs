@@ -1,0 +1,88 @@
+//! Options that are one word of a few.
+
+use ostler_core::policy::Dispatch;
+
+use super::info::Kind;
+use super::setting::{Problem, Setting};
+
+/// How the bytes of a session become packages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FramingKind {
+    /// Each read is a package.
+    Raw,
+    /// A delimiter ends a package.
+    Eof,
+}
+
+/// How important a line of the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LogLevel {
+    /// Something failed that the engine could not repair.
+    Error,
+    /// Something failed and was repaired, or will need attention.
+    Warn,
+    /// Life cycle: start, reload, stop.
+    Info,
+    /// Decisions of the engine.
+    Debug,
+    /// Every event. Slow.
+    Trace,
+}
+
+/// An enumeration that is spelled with one word for each variant.
+pub(super) trait Words {
+    /// The words, in the order of the documentation.
+    const WORDS: &'static [&'static str];
+}
+
+/// Gives each variant its word.
+macro_rules! words {
+    ($name:ident { $($variant:ident = $word:literal,)* }) => {
+        impl Words for $name {
+            const WORDS: &'static [&'static str] = &[$($word),*];
+        }
+
+        impl Setting for $name {
+            fn parse(_: Kind, text: &str) -> Result<Self, Problem> {
+                match text.trim().to_ascii_lowercase().replace('-', "_").as_str() {
+                    $($word => Ok(Self::$variant),)*
+                    other => Err(none_of(Self::WORDS, other)),
+                }
+            }
+
+            fn render(&self) -> String {
+                match self { $(Self::$variant => $word,)* }.to_owned()
+            }
+        }
+    };
+}
+
+words!(Dispatch {
+    RoundRobin = "round_robin",
+    SessionHash = "session_hash",
+    IdleFirst = "idle_first",
+});
+words!(FramingKind { Raw = "raw", Eof = "eof", });
+words!(LogLevel {
+    Error = "error",
+    Warn = "warn",
+    Info = "info",
+    Debug = "debug",
+    Trace = "trace",
+});
+
+/// Says which words are valid, and which of them is nearest.
+pub(super) fn none_of(words: &[&str], given: &str) -> Problem {
+    let list = words.join("`, `");
+    // Common prefixes count much: `warning` means `warn`. Longer texts are no slips of the finger.
+    let near = words
+        .iter()
+        .filter(|_| given.len() <= 64)
+        .map(|word| (strsim::jaro_winkler(given, word), word))
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .filter(|(likeness, _)| *likeness > 0.8);
+    match near {
+        Some((_, near)) => format!("it is one of `{list}`: did you mean `{near}`?"),
+        None => format!("it is one of `{list}`"),
+    }
+}

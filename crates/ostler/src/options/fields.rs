@@ -1,0 +1,147 @@
+//! The options as typed fields, and their defaults. Limits and reasons stand in `table/`.
+
+use super::size::{KIB, MIB};
+use super::{CrashPolicy, Dispatch, FramingKind, LogLevel};
+
+/// The options of a server.
+///
+/// They start at their defaults and are changed by name with [`Options::set`]; [`Options::table`] describes each of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Address to listen on, `HOST:PORT`.
+    pub(crate) listen: String,
+    /// Length of the kernel's queue of connections that wait to be accepted.
+    pub(crate) backlog: u16,
+    /// Disable Nagle's algorithm on accepted sockets.
+    pub(crate) tcp_nodelay: bool,
+    /// Most connections open at once.
+    pub(crate) max_connections: u32,
+
+    /// Number of event workers.
+    pub(crate) workers: u16,
+    /// Number of reactor threads.
+    pub(crate) reactors: u16,
+    /// Make master and manager not dumpable.
+    pub(crate) harden: bool,
+    /// Run workers under `SCHED_BATCH`.
+    pub(crate) sched_batch: bool,
+
+    /// Bytes of each package and output ring of a lane; 0 = automatic. See [`Options::lane_size_resolved`].
+    pub(crate) lane_size: usize,
+    /// Most bytes of those rings over all lanes.
+    pub(crate) lane_memory: usize,
+    /// Most bytes of queues, partial packages and kept bodies in the master.
+    pub(crate) memory_budget: usize,
+
+    /// Which worker gets the packages of a session that is not bound.
+    pub(crate) dispatch: Dispatch,
+    /// What becomes of packages that a dying worker had started.
+    pub(crate) crash_policy: CrashPolicy,
+    /// Most output of one delivery that is held back under `redeliver`.
+    pub(crate) redeliver_output_bytes: usize,
+    /// Most packages of one session given and not finished.
+    pub(crate) session_window: u32,
+    /// Estimated work kept at a worker beyond what it does.
+    pub(crate) prefetch_us: u32,
+    /// Most packages kept at a worker.
+    pub(crate) prefetch_packages: u32,
+
+    /// How bytes become packages.
+    pub(crate) framing: FramingKind,
+    /// What ends a package when `framing` is `eof`.
+    pub(crate) package_eof: Vec<u8>,
+    /// Longest framed package.
+    pub(crate) package_max_length: usize,
+    /// Longest raw package. See [`Options::receive_size_resolved`].
+    pub(crate) receive_size: usize,
+
+    /// Unsent bytes of a session above which a send answers full.
+    pub(crate) send_queue_high: usize,
+    /// Unsent bytes of a session above which it is not read.
+    pub(crate) send_queue_low: usize,
+    /// Unsent bytes of a session above which it is closed.
+    pub(crate) send_queue_max: usize,
+    /// Longest message of one send.
+    pub(crate) max_send_bytes: usize,
+    /// How long a worker's send waits for room in the lane.
+    pub(crate) send_timeout_ms: u64,
+
+    /// How long a leaving worker may finish what it has in hand.
+    pub(crate) drain_timeout_ms: u64,
+    /// How long a shutdown may flush and end.
+    pub(crate) shutdown_timeout_ms: u64,
+    /// How long a worker may take to become ready.
+    pub(crate) boot_timeout_ms: u64,
+    /// How long a hashed session waits for its slot.
+    pub(crate) slot_down_ms: u64,
+    /// First pause after a boot failure.
+    pub(crate) back_off_min_ms: u64,
+    /// Longest pause after boot failures.
+    pub(crate) back_off_max_ms: u64,
+    /// Least time between two forks for one slot.
+    pub(crate) fork_interval_ms: u64,
+    /// Deliveries after which a worker asks to be replaced; 0 = never. See [`Options::max_requests_of`].
+    pub(crate) max_requests: u64,
+    /// Most workers that are recycled at the same time.
+    pub(crate) recycle_at_once: u16,
+
+    /// Least important level that is logged.
+    pub(crate) log_level: LogLevel,
+    /// File to append the log to; empty = standard error.
+    pub(crate) log_file: String,
+}
+
+/// Most workers by default: with 8 reactors this many get lanes of the smallest size out of the default `lane_memory`, so
+/// that the defaults start on any machine.
+const WORKERS_DEFAULT_MAX: usize = 256;
+/// Most reactors by default: one reactor switches more packages than the workers of several CPUs produce.
+const REACTORS_DEFAULT_MAX: usize = 8;
+
+impl Default for Options {
+    fn default() -> Self {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            listen: "127.0.0.1:9501".to_owned(),
+            backlog: 512,
+            tcp_nodelay: true,
+            max_connections: 16_384,
+            workers: at_most(cpus, WORKERS_DEFAULT_MAX),
+            reactors: at_most(cpus, REACTORS_DEFAULT_MAX),
+            harden: true,
+            sched_batch: true,
+            lane_size: 0,
+            lane_memory: 256 * MIB,
+            memory_budget: 64 * MIB,
+            dispatch: Dispatch::IdleFirst,
+            crash_policy: CrashPolicy::Close,
+            redeliver_output_bytes: MIB,
+            session_window: 16,
+            prefetch_us: 100,
+            prefetch_packages: 64,
+            framing: FramingKind::Raw,
+            package_eof: b"\r\n".to_vec(),
+            package_max_length: 2 * MIB,
+            receive_size: 64 * KIB,
+            send_queue_high: 256 * KIB,
+            send_queue_low: 64 * KIB,
+            send_queue_max: MIB,
+            max_send_bytes: 2 * MIB,
+            send_timeout_ms: 1_000,
+            drain_timeout_ms: 10_000,
+            shutdown_timeout_ms: 10_000,
+            boot_timeout_ms: 30_000,
+            slot_down_ms: 1_000,
+            back_off_min_ms: 100,
+            back_off_max_ms: 30_000,
+            fork_interval_ms: 50,
+            max_requests: 0,
+            recycle_at_once: 1,
+            log_level: LogLevel::Warn,
+            log_file: String::new(),
+        }
+    }
+}
+
+fn at_most(cpus: usize, most: usize) -> u16 {
+    u16::try_from(cpus.min(most)).unwrap_or(1)
+}

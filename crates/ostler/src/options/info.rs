@@ -1,0 +1,94 @@
+//! What is known about one option: a row of the table.
+
+use super::setting::Access;
+use super::size;
+
+/// What values an option takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A whole number from `min` to `max`.
+    Integer {
+        /// Smallest value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// A number of bytes from `min` to `max`; `K`, `M` and `G` behind it multiply by 1024 and so on.
+    Bytes {
+        /// Smallest value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// A power of two from `min` to `max` bytes, or 0 for automatic.
+    PowerOfTwo {
+        /// Smallest value apart from 0.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// `true` or `false` (also `on`, `off`, `yes`, `no`, `1`, `0`).
+    Bool,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// `close`, `drop` or `redeliver:N` with `N` up to `attempts_max`.
+    CrashPolicy {
+        /// Largest `N`.
+        attempts_max: u64,
+    },
+    /// `HOST:PORT`.
+    Address,
+    /// One to `bytes_max` bytes, with the escapes `\r \n \t \0 \\ \xNN`.
+    Delimiter {
+        /// Most bytes, after the escapes are read.
+        bytes_max: usize,
+    },
+    /// A path, or nothing.
+    Path,
+}
+
+impl Kind {
+    /// The kind and its limits in words, as the documentation shows it.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match *self {
+            Self::Integer { min, max } => format!("{min} to {max}"),
+            Self::Bytes { min, max } => format!("{} to {}", size::render(min), size::render(max)),
+            Self::PowerOfTwo { min, max } => {
+                format!("0 or a power of two, {} to {}", size::render(min), size::render(max))
+            }
+            Self::Bool => "true or false".to_owned(),
+            Self::Choice(words) => words.join(", "),
+            Self::CrashPolicy { attempts_max } => {
+                format!("close, drop, redeliver:N with N 1 to {attempts_max}")
+            }
+            Self::Address => "HOST:PORT".to_owned(),
+            Self::Delimiter { bytes_max } => {
+                format!(r"1 to {bytes_max} bytes; \r \n \t \0 \\ \xNN")
+            }
+            Self::Path => "path or empty".to_owned(),
+        }
+    }
+}
+
+/// One option: a row of [`Options::table`](super::Options::table).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct OptionInfo {
+    /// The name, as [`Options::set`](super::Options::set) takes it.
+    pub name: &'static str,
+    /// The group under which the documentation lists it.
+    pub topic: &'static str,
+    /// What values it takes.
+    pub kind: Kind,
+    /// The default: a value, or words if it depends on the machine.
+    pub default: &'static str,
+    /// What a number counts; empty where the kind says it.
+    pub unit: &'static str,
+    /// Why the default and the limits are what they are.
+    pub why: &'static str,
+    /// What it does, with the rows of the requirements it answers.
+    pub effect: &'static str,
+    pub(super) access: Access,
+}

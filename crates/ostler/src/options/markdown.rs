@@ -1,0 +1,58 @@
+//! `docs/OPTIONS.md`, written from the table.
+
+use std::fmt::Write as _;
+
+use super::info::OptionInfo;
+use super::{Options, table};
+
+const HEAD: &str = "# Options
+
+Written from the table in `crates/ostler/src/options/table`; do not edit (a test compares).
+`OSTLER_BLESS=1 cargo test -p ostler options` writes it anew.
+
+Sizes take the suffixes `K`, `M` and `G` (1024, 1024², 1024³). A value outside of its limits is an error at start that names
+the nearest valid value; nothing is clamped in silence. `S..` and `P..` are rows of the requirements.
+
+Checked between options: `send_queue_low <= send_queue_high <= send_queue_max`; `back_off_min_ms <= back_off_max_ms`;
+`package_max_length` and `max_send_bytes` fit into `memory_budget`, which has 512K for each reactor; all lanes fit into
+`lane_memory`.
+";
+
+impl Options {
+    /// The table as Markdown: the contents of `docs/OPTIONS.md`.
+    #[must_use]
+    pub fn table_markdown() -> String {
+        let mut text = HEAD.to_owned();
+        let mut topic = "";
+        for info in table::rows() {
+            if info.topic != topic {
+                topic = info.topic;
+                // Writing into a String cannot fail.
+                let _ = write!(
+                    text,
+                    "\n## {topic}\n\n| option | values | default | what it does | why so |\n|---|---|---|---|---|\n"
+                );
+            }
+            row(&mut text, info);
+        }
+        text
+    }
+}
+
+fn row(text: &mut String, info: &OptionInfo) {
+    let mut values = info.kind.describe();
+    if !info.unit.is_empty() && info.unit != "bytes" {
+        values = format!("{values} {}", info.unit);
+    }
+    let default = match info.default {
+        "" => "empty".to_owned(),
+        // Words, not a value: it depends on the machine.
+        words if words.contains(' ') => words.to_owned(),
+        value => format!("`{value}`"),
+    };
+    let _ = writeln!(
+        text,
+        "| `{}` | {values} | {default} | {} | {} |",
+        info.name, info.effect, info.why
+    );
+}

@@ -1,0 +1,98 @@
+//! The options of a server: one table, from which parsing, limits, error texts and `docs/OPTIONS.md` come.
+//!
+//! Responsible for: names, defaults, limits, the checks between options, sizes that follow from options.
+//! Must never: touch the system (apart from counting CPUs and resolving the name in `listen`), or accept a value silently
+//! changed into another.
+//!
+//! To add an option: a field and its default in `fields.rs`, a row in `table/`, and `OSTLER_BLESS=1 cargo test -p ostler`
+//! to write the documentation anew.
+#![allow(dead_code)] // Until master, manager and worker use all of it.
+
+mod address;
+mod choices;
+mod crash_policy;
+mod delimiter;
+mod fields;
+mod info;
+mod markdown;
+mod plan;
+mod setting;
+mod size;
+mod table;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+pub use choices::{FramingKind, LogLevel};
+pub use fields::Options;
+pub use info::{Kind, OptionInfo};
+pub use ostler_core::policy::{CrashPolicy, Dispatch};
+
+use crate::error::{Error, Result};
+
+impl Options {
+    /// Every option, in the order of the documentation.
+    #[must_use]
+    pub fn table() -> &'static [OptionInfo] {
+        table::rows()
+    }
+
+    /// Gives the option `name` the value that `value` spells.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_option`] if there is no such option (the text suggests the nearest name) or the value is none of its
+    /// values (the text names the nearest valid one). The options are then unchanged.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let info = table::find(name).ok_or_else(|| unknown(name))?;
+        (info.access.set)(self, info.kind, value).map_err(|problem| {
+            let value = shown(value);
+            Error::option(format!("option `{}` cannot be `{value}`: {problem}", info.name))
+        })
+    }
+
+    /// The value of the option `name`, spelled so that [`Options::set`] reads it back; `None` if there is no such option.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        table::find(name).map(|info| (info.access.get)(self))
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    let shown = shown(name);
+    match nearest(name) {
+        Some(near) => {
+            Error::option(format!("there is no option `{shown}`: did you mean `{near}`?"))
+        }
+        None => Error::option(format!(
+            "there is no option `{shown}`: docs/OPTIONS.md lists all of them"
+        )),
+    }
+}
+
+/// The option whose name is nearest to `name`, if one is near enough to be meant.
+fn nearest(name: &str) -> Option<&'static str> {
+    // Distances cost the product of both lengths: a name that long is no slip of the finger.
+    const NAME_BYTES_MAX: usize = 64;
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    let wanted = name.trim().to_ascii_lowercase().replace(['-', ' '], "_");
+    table::rows()
+        .iter()
+        .map(|info| (strsim::damerau_levenshtein(&wanted, info.name), info.name))
+        .min()
+        .filter(|(distance, near)| *distance <= near.len() / 3 + 1)
+        .map(|(_, near)| near)
+}
+
+/// `value` as an error text shows it: on one line, without control characters, not endless.
+fn shown(value: &str) -> String {
+    const CHARACTERS_MAX: usize = 80;
+    let mut text: String =
+        value.chars().take(CHARACTERS_MAX).flat_map(char::escape_debug).collect();
+    if value.chars().nth(CHARACTERS_MAX).is_some() {
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,258 @@
+//! What follows from the options: sizes of lanes, the spread of `max_requests`, the memory plan.
+
+use std::fmt::Write as _;
+
+use ostler_core::framing::FramingConfig;
+use ostler_core::ids::Slot;
+use ostler_core::supervisor::Settings;
+
+use ostler_shm::layout::{CONTROL_SIZE, LANE_SIZE_MIN, Sizes};
+use ostler_shm::sessions::Entry;
+
+use super::size::{KIB, about};
+use super::{FramingKind, Options};
+
+/// Above this size rings gained nothing measurable.
+const LANE_SIZE_AUTOMATIC_MAX: usize = 512 * KIB;
+
+impl Options {
+    /// Smallest lane: below it a raw package of common size no longer fits into a quarter.
+    pub(crate) const LANE_SIZE_MIN: usize = LANE_SIZE_MIN as usize;
+
+    /// Package and output rings over all lanes of one generation.
+    pub(super) fn rings(&self) -> usize {
+        2 * usize::from(self.reactors) * usize::from(self.workers)
+    }
+
+    /// Bytes of each package ring and each output ring: `lane_size`, or what `lane_memory` allows. A power of two, and never
+    /// less than 64 KiB; [`Options::validate`] refuses options whose memory is not enough for that.
+    pub(crate) fn lane_size_resolved(&self) -> usize {
+        if self.lane_size != 0 {
+            return self.lane_size;
+        }
+        let share = (self.lane_memory / self.rings().max(1)).min(LANE_SIZE_AUTOMATIC_MAX);
+        let power = share.checked_ilog2().map_or(0, |log| 1 << log);
+        power.max(Self::LANE_SIZE_MIN)
+    }
+
+    /// The sizes that fix a worker's memory files.
+    pub(crate) fn lane_sizes(&self) -> Sizes {
+        Sizes { reactors: usize::from(self.reactors), lane_size: self.lane_size_resolved() as u64 }
+    }
+
+    /// Most bytes of one raw package: `receive_size`, clipped to what one record holds, which is a quarter of the lane
+    /// *including* the header.
+    pub(crate) fn receive_size_resolved(&self) -> usize {
+        self.receive_size.min(self.lane_sizes().payload_max())
+    }
+
+    /// Entries of the session table that each reactor gets: its share of `max_connections` and a quarter more, as a power of
+    /// two. The rest is slack: without it the search for a free entry gets long when the server is nearly full, and a
+    /// reactor whose clients stay longer than the others' would be full too early.
+    pub(crate) fn sessions_per_reactor(&self) -> u64 {
+        let share = u64::from(self.max_connections).div_ceil(u64::from(self.reactors.max(1)));
+        (share + share.div_ceil(4)).next_power_of_two()
+    }
+
+    /// Deliveries after which the worker in `slot` asks to be replaced; `None` = never.
+    ///
+    /// Above 10 the slots are spread evenly over half as many again, by their number and not by chance, so that workers
+    /// that started together do not leave together (S29).
+    pub(crate) fn max_requests_of(&self, slot: Slot) -> Option<u64> {
+        const SPREAD_ABOVE: u64 = 10;
+        match self.max_requests {
+            0 => None,
+            limit if limit <= SPREAD_ABOVE => Some(limit),
+            limit => {
+                let workers = u64::from(self.workers.max(1));
+                let turn = u64::from(slot.0) % workers;
+                // At most 1e12 / 2 * 1024: far below the largest u64.
+                Some(limit + limit / 2 * turn / workers)
+            }
+        }
+    }
+
+    /// The framing of the port.
+    pub(crate) fn framing_config(&self) -> FramingConfig {
+        // The table's limits are far below 4 GiB.
+        let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        match self.framing {
+            FramingKind::Raw => {
+                FramingConfig::Raw { max_length: length(self.receive_size_resolved()) }
+            }
+            FramingKind::Eof => FramingConfig::EofSplit {
+                eof: self.package_eof.clone(),
+                max_length: length(self.package_max_length),
+            },
+        }
+    }
+
+    /// The supervisor's part of the options.
+    pub(crate) fn supervisor_settings(&self) -> Settings {
+        Settings {
+            workers: self.workers,
+            boot_timeout_ms: self.boot_timeout_ms,
+            drain_timeout_ms: self.drain_timeout_ms,
+            back_off_min_ms: self.back_off_min_ms,
+            back_off_max_ms: self.back_off_max_ms,
+            fork_interval_ms: self.fork_interval_ms,
+            recycle_at_once: self.recycle_at_once,
+            ..Settings::default()
+        }
+    }
+
+    /// How much memory the server will use at most for what it can plan: lanes, board, budget. One item a line.
+    ///
+    /// Kernel buffers of sockets, and the memory of user code, are not in it.
+    #[must_use]
+    pub fn memory_plan(&self) -> String {
+        let (reactors, workers) = (u64::from(self.reactors), u64::from(self.workers));
+        let sizes = self.lane_sizes();
+        let process = sizes.down_len() + sizes.up_len();
+        let lanes = process * workers;
+        let board = self.sessions_per_reactor() * reactors * size_of::<Entry>() as u64;
+        let budget = self.memory_budget as u64;
+        let (ring, answers) = (about(sizes.lane_size), about(CONTROL_SIZE));
+        let lines = [
+            (
+                "one lane",
+                2 * sizes.lane_size + CONTROL_SIZE,
+                format!("packages {ring}, output {ring}, answers {answers}"),
+            ),
+            (
+                "one worker",
+                process,
+                format!("a lane to each of {reactors} reactors, and their words"),
+            ),
+            ("all lanes", lanes, format!("{workers} workers")),
+            (
+                "board",
+                board,
+                format!("the session table, for {} connections", self.max_connections),
+            ),
+            ("budget", budget, "queues and bodies in the master".to_owned()),
+            ("total", lanes + board + budget, "without kernel buffers and user code".to_owned()),
+            ("reload", process, "more for each worker that runs beside its successor".to_owned()),
+        ];
+        let mut plan = String::new();
+        for (what, bytes, note) in lines {
+            // Writing into a String cannot fail.
+            let _ = writeln!(plan, "{what:<12}{:>10}  {note}", about(bytes));
+        }
+        plan
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ostler_core::framing::Framer;
+
+    fn options(pairs: &[(&str, &str)]) -> Options {
+        let mut options = Options { workers: 2, reactors: 2, ..Options::default() };
+        for (name, value) in pairs {
+            options.set(name, value).unwrap();
+        }
+        options
+    }
+
+    #[test]
+    fn options_lane_size_follows_memory_reactors_and_workers() {
+        assert_eq!(
+            options(&[]).lane_size_resolved(),
+            512 * KIB,
+            "never more than 512 KiB by itself"
+        );
+        let many = options(&[("workers", "64"), ("reactors", "8")]);
+        assert_eq!(many.lane_size_resolved(), 256 * KIB);
+        let odd = options(&[("workers", "65"), ("reactors", "8")]);
+        assert_eq!(odd.lane_size_resolved(), 128 * KIB, "rounded down to a power of two");
+        assert_eq!(options(&[("lane_size", "1M")]).lane_size_resolved(), 1024 * KIB);
+    }
+
+    #[test]
+    fn options_raw_package_fits_into_a_quarter_with_its_header() {
+        let small = options(&[("lane_size", "64K")]);
+        assert_eq!(small.receive_size_resolved(), 16 * KIB - 64);
+        assert_eq!(
+            options(&[]).receive_size_resolved(),
+            64 * KIB,
+            "the default lane holds 64 KiB and its header"
+        );
+        let edge = options(&[("lane_size", "256K")]);
+        assert_eq!(edge.receive_size_resolved(), 64 * KIB - 64, "64 KiB miss it by the header");
+    }
+
+    #[test]
+    fn options_max_requests_are_spread_by_slot_not_by_chance() {
+        let spread = options(&[("max_requests", "1000"), ("workers", "4")]);
+        let limits: Vec<_> = (0..4).map(|slot| spread.max_requests_of(Slot(slot))).collect();
+        assert_eq!(limits, [Some(1000), Some(1125), Some(1250), Some(1375)]);
+        let few = options(&[("max_requests", "10"), ("workers", "4")]);
+        assert_eq!(few.max_requests_of(Slot(3)), Some(10), "too few to spread");
+        assert_eq!(options(&[]).max_requests_of(Slot(0)), None);
+    }
+
+    #[test]
+    fn options_supervisor_gets_every_time() {
+        let settings = options(&[
+            ("boot_timeout_ms", "1"),
+            ("drain_timeout_ms", "2"),
+            ("back_off_min_ms", "3"),
+            ("back_off_max_ms", "4"),
+            ("fork_interval_ms", "5"),
+            ("recycle_at_once", "6"),
+        ])
+        .supervisor_settings();
+        let expected = Settings {
+            workers: 2,
+            boot_timeout_ms: 1,
+            drain_timeout_ms: 2,
+            back_off_min_ms: 3,
+            back_off_max_ms: 4,
+            fork_interval_ms: 5,
+            recycle_at_once: 6,
+            ..Settings::default()
+        };
+        assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn options_framing_is_one_that_the_framer_takes() {
+        let raw = options(&[("receive_size", "4M")]);
+        assert_eq!(raw.framing_config(), FramingConfig::Raw { max_length: 128 * 1024 - 64 });
+        let eof = options(&[
+            ("framing", "eof"),
+            ("package_eof", "12345678"),
+            ("package_max_length", "64"),
+        ]);
+        for options in [raw, eof, options(&[("framing", "eof")])] {
+            assert!(Framer::new(&options.framing_config()).is_ok());
+        }
+    }
+
+    #[test]
+    fn options_memory_plan_adds_up() {
+        let plan = options(&[("lane_size", "512K"), ("max_connections", "16384")]).memory_plan();
+        let expected = "\
+one lane         1 MiB  packages 512 KiB, output 512 KiB, answers 16 KiB
+one worker       2 MiB  a lane to each of 2 reactors, and their words
+all lanes        4 MiB  2 workers
+board            8 MiB  the session table, for 16384 connections
+budget          64 MiB  queues and bodies in the master
+total           76 MiB  without kernel buffers and user code
+reload           2 MiB  more for each worker that runs beside its successor
+";
+        assert_eq!(plan, expected);
+    }
+
+    #[test]
+    fn options_session_table_has_room_for_every_connection_and_slack() {
+        for (connections, reactors, entries) in
+            [("16384", "2", 16_384), ("1", "1", 2), ("1000", "3", 512)]
+        {
+            let options = options(&[("max_connections", connections), ("reactors", reactors)]);
+            assert_eq!(options.sessions_per_reactor(), entries);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The table of all options: one row each, in one file per topic.
+//!
+//! A row gives limits and default, why they are so, and what the option does. `S..` and `P..` name the rows of the
+//! requirements that it answers.
+
+mod lanes;
+mod log;
+mod network;
+mod packages;
+mod processes;
+mod sending;
+mod supervision;
+
+use std::sync::LazyLock;
+
+use super::info::OptionInfo;
+
+static ROWS: LazyLock<Vec<OptionInfo>> = LazyLock::new(|| {
+    let topics = [
+        network::ROWS,
+        processes::ROWS,
+        lanes::ROWS,
+        packages::ROWS,
+        sending::ROWS,
+        supervision::ROWS,
+        log::ROWS,
+    ];
+    topics.concat()
+});
+
+/// Every row, in the order of the documentation.
+pub(super) fn rows() -> &'static [OptionInfo] {
+    &ROWS
+}
+
+/// The row of the option `name`.
+pub(super) fn find(name: &str) -> Option<&'static OptionInfo> {
+    rows().iter().find(|info| info.name == name)
+}

@@ -1,0 +1,52 @@
+//! Network: the listener and its connections.
+
+use crate::options::info::{Kind, OptionInfo};
+use crate::options::setting::field;
+
+const TOPIC: &str = "Network";
+
+pub(super) const ROWS: &[OptionInfo] = &[
+    OptionInfo {
+        name: "listen",
+        topic: TOPIC,
+        kind: Kind::Address,
+        default: "127.0.0.1:9501",
+        unit: "",
+        why: "Only this machine can connect until someone decides otherwise; port 0 lets the \
+              kernel choose a free one.",
+        effect: "The address that clients connect to.",
+        access: field!(listen),
+    },
+    OptionInfo {
+        name: "backlog",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 1, max: 65_535 },
+        default: "512",
+        unit: "connections",
+        why: "A burst of connections waits in the kernel for the master's next turn; the kernel \
+              itself caps the number at net.core.somaxconn.",
+        effect: "Length of the kernel's queue of connections that wait to be accepted.",
+        access: field!(backlog),
+    },
+    OptionInfo {
+        name: "tcp_nodelay",
+        topic: TOPIC,
+        kind: Kind::Bool,
+        default: "true",
+        unit: "",
+        why: "A reply is written as a whole, so that holding back its last bytes only adds delay.",
+        effect: "Switches Nagle's algorithm off on accepted sockets.",
+        access: field!(tcp_nodelay),
+    },
+    OptionInfo {
+        name: "max_connections",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 1, max: 1_048_576 },
+        default: "16384",
+        unit: "connections",
+        why: "The session table is fixed at start, for the whole server, at 256 bytes an entry; it \
+              has up to twice as many entries as this.",
+        effect: "Above it a new connection is closed at once and counted.",
+        access: field!(max_connections),
+    },
+];

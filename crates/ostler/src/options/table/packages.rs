@@ -1,0 +1,124 @@
+//! Packages: from a client's bytes to a worker's handler.
+
+use crate::options::choices::Words as _;
+use crate::options::info::{Kind, OptionInfo};
+use crate::options::setting::field;
+use crate::options::size;
+use crate::options::{Dispatch, FramingKind};
+
+const GIB: u64 = size::GIB as u64;
+const MIB: u64 = size::MIB as u64;
+
+const TOPIC: &str = "Packages";
+
+pub(super) const ROWS: &[OptionInfo] = &[
+    OptionInfo {
+        name: "dispatch",
+        topic: TOPIC,
+        kind: Kind::Choice(Dispatch::WORDS),
+        default: "idle_first",
+        unit: "",
+        why: "It is the only mode in which a slow request delays no other while a worker is free.",
+        effect: "Which worker gets the packages of a session that is not bound to one: the next in \
+              turn, always the same slot, or an idle one (P5, S54).",
+        access: field!(dispatch),
+    },
+    OptionInfo {
+        name: "crash_policy",
+        topic: TOPIC,
+        kind: Kind::CrashPolicy { attempts_max: 100 },
+        default: "close",
+        unit: "",
+        why: "No client hangs and nothing runs twice; more than 100 attempts only repeat the same \
+              crash.",
+        effect: "What becomes of a package whose worker died after it was started: close the \
+              session, drop the package, or give it to another worker up to N times. With \
+              redeliver the visible output happens exactly once, the execution may not (P2, S53).",
+        access: field!(crash_policy),
+    },
+    OptionInfo {
+        name: "redeliver_output_bytes",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: 0, max: GIB },
+        default: "1M",
+        unit: "bytes",
+        why: "Output that is held back costs worker memory; most replies are far smaller.",
+        effect: "Output of one delivery held back in the worker under redeliver; more than that is \
+              sent at once, and that delivery is never repeated.",
+        access: field!(redeliver_output_bytes),
+    },
+    OptionInfo {
+        name: "session_window",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 1, max: 1_024 },
+        default: "16",
+        unit: "packages",
+        why: "Enough to keep a pipelining client busy, too little for one session to fill a lane.",
+        effect: "Most packages of one session that are given to a worker and not finished; the rest \
+              stays in the kernel.",
+        access: field!(session_window),
+    },
+    OptionInfo {
+        name: "prefetch_us",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: 100_000 },
+        default: "100",
+        unit: "microseconds",
+        why: "Longer than a wake-up takes, shorter than anyone notices; 0 gives a worker one \
+              package at a time.",
+        effect: "Estimated work kept ready at a busy worker; what waits there can be taken back.",
+        access: field!(prefetch_us),
+    },
+    OptionInfo {
+        name: "prefetch_packages",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 1, max: 4_096 },
+        default: "64",
+        unit: "packages",
+        why: "Bounds the damage of a wrong estimate.",
+        effect: "Most packages kept ready at a worker, however short they seem.",
+        access: field!(prefetch_packages),
+    },
+    OptionInfo {
+        name: "framing",
+        topic: TOPIC,
+        kind: Kind::Choice(FramingKind::WORDS),
+        default: "raw",
+        unit: "",
+        why: "It changes nothing of what the client sent.",
+        effect: "How bytes become packages: each read is one (raw), or a delimiter ends one (eof).",
+        access: field!(framing),
+    },
+    OptionInfo {
+        name: "package_eof",
+        topic: TOPIC,
+        kind: Kind::Delimiter { bytes_max: 8 },
+        default: "\\r\\n",
+        unit: "",
+        why: "The end of a line in most text protocols; 8 bytes are as many as Swoole takes.",
+        effect: "The delimiter of framing = eof; the package includes it.",
+        access: field!(package_eof),
+    },
+    OptionInfo {
+        name: "package_max_length",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: 64, max: 64 * MIB },
+        default: "2M",
+        unit: "bytes",
+        why: "A client that never sends the delimiter must not fill the memory; more than 64M \
+              belongs into a file.",
+        effect: "Longest framed package; a session that exceeds it is closed.",
+        access: field!(package_max_length),
+    },
+    OptionInfo {
+        name: "receive_size",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: 64, max: 4 * MIB },
+        default: "64K",
+        unit: "bytes",
+        why: "One record of the default lane; it is clipped to a quarter of the lane \
+              minus the 64-byte header, and 4M is that quarter of the largest lane.",
+        effect: "Most bytes of one raw package.",
+        access: field!(receive_size),
+    },
+];

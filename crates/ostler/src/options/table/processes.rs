@@ -1,0 +1,52 @@
+//! Processes: how many there are, and how they are kept apart.
+
+use crate::options::info::{Kind, OptionInfo};
+use crate::options::setting::field;
+
+const TOPIC: &str = "Processes";
+
+pub(super) const ROWS: &[OptionInfo] = &[
+    OptionInfo {
+        name: "workers",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 1, max: 1_024 },
+        default: "number of CPUs, at most 256",
+        unit: "processes",
+        why: "A worker runs user code on one thread; 256 of them get lanes of the smallest size \
+              from the default lane_memory, so that the default starts on any machine.",
+        effect: "Number of event workers (slots).",
+        access: field!(workers),
+    },
+    OptionInfo {
+        name: "reactors",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 1, max: 64 },
+        default: "number of CPUs, at most 8",
+        unit: "threads",
+        why: "A reactor only moves bytes and so serves several workers; each costs one more lane per worker.",
+        effect: "Number of reactor threads in the master.",
+        access: field!(reactors),
+    },
+    OptionInfo {
+        name: "harden",
+        topic: TOPIC,
+        kind: Kind::Bool,
+        default: "true",
+        unit: "",
+        why: "A hostile worker of the same user could open the master's memory and sockets \
+              through /proc; off only to debug the master.",
+        effect: "Makes master and manager not dumpable (P72).",
+        access: field!(harden),
+    },
+    OptionInfo {
+        name: "sched_batch",
+        topic: TOPIC,
+        kind: Kind::Bool,
+        default: "true",
+        unit: "",
+        why: "A woken worker otherwise preempts the reactor that woke it, which costs more than \
+              the lane itself.",
+        effect: "Runs workers under SCHED_BATCH.",
+        access: field!(sched_batch),
+    },
+];

@@ -1,0 +1,65 @@
+//! Sending: from a worker's reply to the client's socket.
+
+use crate::options::info::{Kind, OptionInfo};
+use crate::options::setting::field;
+use crate::options::size;
+
+const GIB: u64 = size::GIB as u64;
+const KIB: u64 = size::KIB as u64;
+
+const TOPIC: &str = "Sending";
+
+pub(super) const ROWS: &[OptionInfo] = &[
+    OptionInfo {
+        name: "send_queue_high",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: KIB, max: GIB },
+        default: "256K",
+        unit: "bytes",
+        why: "Dozens of replies of common size, so that only a client that really lags meets it.",
+        effect: "A session with more unsent bytes answers full to a send (S40).",
+        access: field!(send_queue_high),
+    },
+    OptionInfo {
+        name: "send_queue_low",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: KIB, max: GIB },
+        default: "64K",
+        unit: "bytes",
+        why: "Who does not read answers should not ask more; one reply of common size stays below \
+              it.",
+        effect: "A session with more unsent bytes is not read until they are fewer.",
+        access: field!(send_queue_low),
+    },
+    OptionInfo {
+        name: "send_queue_max",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: KIB, max: GIB },
+        default: "1M",
+        unit: "bytes",
+        why: "Between high and max there is room for replies that were already accepted.",
+        effect: "A session with more unsent bytes is closed as a slow reader; one message may \
+              overshoot it by max_send_bytes.",
+        access: field!(send_queue_max),
+    },
+    OptionInfo {
+        name: "max_send_bytes",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: KIB, max: GIB },
+        default: "2M",
+        unit: "bytes",
+        why: "One message is accepted or refused as a whole, so it has to be bounded.",
+        effect: "Longest message of one send; a longer one is refused (S46).",
+        access: field!(max_send_bytes),
+    },
+    OptionInfo {
+        name: "send_timeout_ms",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: 600_000 },
+        default: "1000",
+        unit: "milliseconds",
+        why: "A reactor drains its lanes in every turn, so a second without room means trouble; 0 refuses at once.",
+        effect: "How long a worker's send waits for room in the lane before it answers full (S51).",
+        access: field!(send_timeout_ms),
+    },
+];

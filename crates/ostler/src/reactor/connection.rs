@@ -1,0 +1,103 @@
+//! What the driver keeps of a connection besides what the brain knows: its socket and its bytes.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+
+use ostler_core::output::OutputQueue;
+use ostler_core::reactor::{ConnectionSlot, LaneSlot};
+
+use super::intake::Intake;
+
+/// One open connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) socket: OwnedFd,
+    pub(super) session: u64,
+    /// Unsent output.
+    pub(super) output: OutputQueue,
+    /// The kernel takes output (as far as is known).
+    pub(super) writable: bool,
+    /// The client has shut down its side: a read that brings little is not the last one.
+    pub(super) hangup: bool,
+    /// Flags as they stand in the session table.
+    pub(super) flags: u64,
+    /// Input of a framed session that is not delivered yet.
+    pub(super) intake: Option<Box<Intake>>,
+    /// A message in several parts is being written: whose, and what waits behind it.
+    pub(super) stream: Option<Box<Stream>>,
+}
+
+/// A message in several parts: until its last one the connection's output belongs to its sender.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) owner: LaneSlot,
+    /// Outputs of other workers, in the order in which they came.
+    pub(super) behind: VecDeque<Vec<u8>>,
+    pub(super) behind_bytes: usize,
+}
+
+/// All connections of a reactor, by their place.
+#[derive(Debug)]
+pub(super) struct Connections {
+    places: Vec<Option<Box<Connection>>>,
+}
+
+impl Connections {
+    pub(super) fn new(places: u32) -> Self {
+        Self { places: (0..places).map(|_| None).collect() }
+    }
+
+    pub(super) fn insert(&mut self, slot: ConnectionSlot, connection: Connection) {
+        if let Some(place) = self.places.get_mut(slot.0 as usize) {
+            *place = Some(Box::new(connection));
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, slot: ConnectionSlot) -> Option<&mut Connection> {
+        self.places.get_mut(slot.0 as usize)?.as_deref_mut()
+    }
+
+    pub(super) fn take(&mut self, slot: ConnectionSlot) -> Option<Box<Connection>> {
+        self.places.get_mut(slot.0 as usize)?.take()
+    }
+
+    /// The place of an open session.
+    pub(super) fn find(&mut self, session: u64) -> Option<ConnectionSlot> {
+        let counter = session >> ostler_shm::sessions::REACTOR_BITS;
+        let slot = ConnectionSlot((counter & (self.places.len() as u64 - 1)) as u32);
+        self.get_mut(slot).is_some_and(|connection| connection.session == session).then_some(slot)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionSlot, &Connection)> {
+        self.places.iter().enumerate().filter_map(|(index, place)| {
+            place.as_deref().map(|connection| (ConnectionSlot(index as u32), connection))
+        })
+    }
+}
+
+impl Connection {
+    pub(super) fn new(socket: OwnedFd, session: u64, intake: Option<Box<Intake>>) -> Self {
+        Self {
+            socket,
+            session,
+            output: OutputQueue::default(),
+            writable: true,
+            hangup: false,
+            flags: 0,
+            intake,
+            stream: None,
+        }
+    }
+
+    /// Bytes of memory that its queues hold, as they are charged.
+    pub(super) fn charged(&self) -> usize {
+        let behind = self.stream.as_ref().map_or(0, |stream| stream.behind_bytes);
+        let intake = self.intake.as_ref().map_or(0, |intake| intake.charged());
+        self.output.charged() + behind + intake
+    }
+
+    /// Bytes that wait to be written.
+    pub(super) fn unsent(&self) -> usize {
+        self.output.len() + self.stream.as_ref().map_or(0, |stream| stream.behind_bytes)
+    }
+}

@@ -1,0 +1,189 @@
+//! Consuming: what a worker published becomes bytes on sockets, or a condemnation (protocol §6).
+//!
+//! Every branch disposes of its record; nothing waits.
+
+use ostler_core::reactor::{CloseReason, LaneSlot, Phase};
+use ostler_shm::consume::Record;
+use ostler_shm::give::Nonsense;
+use ostler_shm::lane::RawBytes;
+use ostler_shm::record::{FLAG_FIN, FLAG_MORE, FLAG_RESET, HEADER_SIZE, Kind};
+use ostler_shm::sync::{Ordering, fence};
+
+use super::Reactor;
+use super::lane_end::LaneEnd;
+use super::mailbox::FromReactor;
+use crate::sys::eventfd;
+
+/// Consumed bytes after which the worker gets its space back in the middle of a turn.
+const RELEASE_BYTES: u64 = 64 * 1024;
+/// Rings in a row that bring nothing before the ringer is condemned (review S13).
+const EMPTY_RINGS_MAX: u32 = 1_000;
+
+impl Reactor {
+    /// A worker rang; its outputs are consumed with everybody's in this turn.
+    pub(super) fn bell_rang(&mut self, lane: LaneSlot, mark: u32) {
+        let Some(end) = self.lanes.get_mut(lane) else { return };
+        if end.key.generation.0 & 0xff_ffff != mark || end.condemned {
+            return;
+        }
+        let news = end.consumer.has_news(end.memory.process(), end.memory.up());
+        end.empty_rings = if news { 0 } else { end.empty_rings + 1 };
+        if end.empty_rings > EMPTY_RINGS_MAX {
+            self.condemn(lane, "it rings without having anything to say");
+        }
+    }
+
+    pub(super) fn consume_all(&mut self) {
+        for index in 0..self.lanes.len() {
+            let lane = LaneSlot(index as u32);
+            let Some(end) = self.lanes.get(lane) else { continue };
+            let news = end.consumer.has_news(end.memory.process(), end.memory.up())
+                || (self.brain.is_full(lane) && end.giver.has_freed(end.memory.up()));
+            if news && !end.condemned {
+                self.consume(lane);
+            }
+        }
+    }
+
+    /// Reads what a worker has committed; condemns it for nonsense.
+    pub(super) fn consume(&mut self, lane: LaneSlot) {
+        let Some(mut end) = self.lanes.take(lane) else { return };
+        let result = self.consume_end(lane, &mut end);
+        self.lanes.put_back(lane, end);
+        match result {
+            Ok(()) => self.brain.estimate(lane, self.now),
+            Err(Nonsense(why)) => self.condemn(lane, why),
+        }
+    }
+
+    fn consume_end(&mut self, lane: LaneSlot, end: &mut LaneEnd) -> Result<(), Nonsense> {
+        // `freed` before the outputs: an output may refer to package memory (see `Giver::peek_freed`).
+        let freed = end.giver.peek_freed(end.memory.up());
+        end.consumer.look(end.memory.process(), end.memory.up(), end.memory.capacity())?;
+        let started = end.giver.started_below(end.memory.up())?;
+        while let Some(record) = end.consumer.next(&end.memory.outputs)? {
+            self.record(lane, end, record, started)?;
+            if end.consumer.unreleased() >= RELEASE_BYTES {
+                release(end);
+            }
+        }
+        release(end);
+        if self.settings.keeps_bodies {
+            let memory = &end.memory;
+            self.brain.keep_bodies(lane, freed, &mut |entry| super::lanes::body(memory, entry));
+        }
+        end.giver.reclaim(freed)?;
+        if end.sending.is_none() {
+            self.brain.has_room(lane);
+        }
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        lane: LaneSlot,
+        end: &LaneEnd,
+        record: Record,
+        started: u64,
+    ) -> Result<(), Nonsense> {
+        let header = record.header;
+        let bytes = end.memory.outputs.raw(record.payload_offset, header.payload_len());
+        match record.kind {
+            Kind::Out => self.out(lane, header.subject, bytes, header.flags & FLAG_MORE != 0),
+            Kind::OutReference => {
+                let bytes = self.referred(lane, end, &record, started)?;
+                self.out(lane, header.subject, bytes, false);
+            }
+            Kind::Abort => self.abort(lane, header.subject),
+            Kind::Close => self.close_session(header.subject, header.flags & FLAG_RESET != 0),
+            Kind::State => self.set_state(header.subject, bytes),
+            Kind::Expose => self.brain.expose(lane, header.cause, started).map_err(Nonsense)?,
+            Kind::Fin => self.brain.finish(lane, header.cause, started).map_err(Nonsense)?,
+            Kind::Pad | Kind::Connect | Kind::Data | Kind::Closed => {
+                return Err(Nonsense("a record of the other direction"));
+            }
+        }
+        if header.flags & FLAG_FIN != 0 && record.kind != Kind::Fin {
+            self.brain.finish(lane, header.cause, started).map_err(Nonsense)?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of a reply that lies in its own request, in memory that only this side writes.
+    fn referred<'a>(
+        &self,
+        lane: LaneSlot,
+        end: &'a LaneEnd,
+        record: &Record,
+        started: u64,
+    ) -> Result<RawBytes<'a>, Nonsense> {
+        let (position, len) = self
+            .brain
+            .in_ring(lane, record.header.cause, started)
+            .ok_or(Nonsense("a reference to a delivery that is not in hand"))?;
+        let (offset, total) = (record.header.part_offset, record.header.total);
+        if u64::from(offset) + u64::from(total) > u64::from(len) {
+            return Err(Nonsense("a reference reaches outside its delivery"));
+        }
+        let at = (position & (end.memory.capacity() - 1)) + HEADER_SIZE as u64 + u64::from(offset);
+        Ok(end.memory.packages.raw(at, total as usize))
+    }
+
+    fn out(&mut self, lane: LaneSlot, session: u64, bytes: RawBytes<'_>, more: bool) {
+        match self.connections.find(session) {
+            Some(slot) if matches!(self.brain.phase(slot), Some(Phase::Open)) => {
+                self.write(slot, lane, bytes, more);
+            }
+            _ => self.brain.count_output_gone(bytes.len() as u64),
+        }
+    }
+
+    fn abort(&mut self, lane: LaneSlot, session: u64) {
+        if let Some(slot) = self.connections.find(session)
+            && let Some(connection) = self.connections.get_mut(slot)
+            && connection.stream.as_ref().is_some_and(|stream| stream.owner == lane)
+        {
+            self.brain.close(slot, CloseReason::Truncated);
+        }
+    }
+
+    fn close_session(&mut self, session: u64, reset: bool) {
+        if let Some(slot) = self.connections.find(session) {
+            let reason = if reset { CloseReason::WorkerReset } else { CloseReason::Worker };
+            self.brain.close(slot, reason);
+            self.show_closing(slot);
+        }
+    }
+
+    fn set_state(&mut self, session: u64, bytes: RawBytes<'_>) {
+        if self.connections.find(session).is_some()
+            && let Some(entry) = self.board.entry(session)
+        {
+            entry.set_state(&bytes.to_vec());
+        }
+    }
+
+    /// The worker wrote nonsense: it is read no more, its sessions close, the main thread has it killed.
+    pub(super) fn condemn(&mut self, lane: LaneSlot, why: &'static str) {
+        let Some(end) = self.lanes.get_mut(lane) else { return };
+        if std::mem::replace(&mut end.condemned, true) {
+            return;
+        }
+        tracing::error!(worker = %end.key, why, "worker wrote nonsense, condemned");
+        self.reports.queue.push(FromReactor::Condemned(end.key, why));
+        self.brain.condemn(lane, self.now);
+        self.drop_streams_of(lane);
+    }
+}
+
+/// Gives consumed ring space back and wakes the worker if it waits for it.
+fn release(end: &mut LaneEnd) {
+    if !end.consumer.release(end.memory.down()) {
+        return;
+    }
+    fence(Ordering::SeqCst);
+    if end.room_ringer.needs_bell(&end.memory.process().sleep.room_want) {
+        // Fails only when it is rung already.
+        let _ = eventfd::ring(&end.worker_bell);
+    }
+}

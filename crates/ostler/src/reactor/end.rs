@@ -1,0 +1,114 @@
+//! A connection's beginning and its end.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use ostler_core::reactor::{CloseReason, ConnectionSlot};
+use ostler_shm::sessions::session_id;
+
+use super::Reactor;
+use super::connection::Connection;
+use super::intake::Intake;
+use super::token;
+use crate::sys::epoll::Interest;
+use crate::sys::{clock, socket};
+
+/// Input thrown away when a connection is closed in good order, so that the kernel does not answer it with a reset that
+/// would overtake our last bytes (pain P12).
+const DISCARD_MAX_BYTES: usize = 256 * 1024;
+
+impl Reactor {
+    pub(super) fn accepted(&mut self, connection: OwnedFd, peer: SocketAddr) {
+        let index = self.index;
+        let Some((slot, session)) = self.brain.accept(|counter| session_id(counter, index)) else {
+            // The acceptor counts places; this is the last line of defence.
+            tracing::warn!(%peer, "no place for a session, connection closed");
+            self.reports.count_closed();
+            return;
+        };
+        if let Some(entry) = self.board.entry(session) {
+            entry.open(session, peer, clock::monotonic_ns());
+        }
+        let added = self.epoll.add(&connection, token::connection(slot, session), Interest::CLIENT);
+        let intake = self.settings.framer.map(|framer| Box::new(Intake::new(framer)));
+        self.connections.insert(slot, Connection::new(connection, session, intake));
+        if let Err(error) = added {
+            tracing::warn!(%peer, %error, "cannot watch a connection, closed");
+            self.brain.close(slot, CloseReason::PeerError);
+        }
+    }
+
+    /// The socket reported an error or a hang-up: a session that is not being read would not notice otherwise.
+    pub(super) fn look_for_end(&mut self, slot: ConnectionSlot) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        // An error is pending only after a reset or a timeout; a plain hang-up (both sides shut down) is read in order.
+        if socket::is_broken(&connection.socket) {
+            self.brain.close(slot, CloseReason::PeerError);
+        }
+    }
+
+    /// Closes sockets that the brain has ended, in the middle of a turn: their memory is needed now.
+    pub(super) fn carry_out_closes(&mut self) {
+        use ostler_core::reactor::Action;
+        let mut later = Vec::new();
+        while let Some(action) = self.brain.next_action() {
+            match action {
+                Action::CloseSocket { connection, reason } => self.close_socket(connection, reason),
+                other => later.push(other),
+            }
+        }
+        for action in later {
+            match action {
+                Action::FreeSession(slot) => self.free_session(slot),
+                Action::CloseSocket { .. } | Action::LaneDrained(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn close_socket(&mut self, slot: ConnectionSlot, reason: CloseReason) {
+        self.show_closing(slot);
+        let Some(connection) = self.connections.take(slot) else { return };
+        self.account.release(connection.charged() as u64);
+        self.brain.count_output_dropped(connection.unsent() as u64);
+        tracing::debug!(session = connection.session, reason = reason.name(), "session closed");
+        let Connection { socket, .. } = *connection;
+        match reason {
+            CloseReason::WorkerReset
+            | CloseReason::SlowReader
+            | CloseReason::MemoryBudget
+            | CloseReason::Truncated
+            | CloseReason::ShutdownTimeout => socket::reset(socket),
+            CloseReason::PeerError => drop(socket),
+            _ => close_in_order(&socket),
+        }
+        self.reports.count_closed();
+        self.show_pressure();
+    }
+
+    /// The session's last event is over: its place in the table is free.
+    pub(super) fn free_session(&mut self, slot: ConnectionSlot) {
+        let sessions = self.board.sessions_per_reactor();
+        if let Some(entry) = self.board.entry(session_id(u64::from(slot.0) % sessions, self.index))
+        {
+            entry.close();
+        }
+    }
+}
+
+/// Says that nothing more comes, throws away unread input, closes.
+fn close_in_order(connection: &OwnedFd) {
+    if socket::shutdown_write(connection).is_err() {
+        return;
+    }
+    let mut scratch = [0; 16 * 1024];
+    let mut discarded = 0;
+    while discarded < DISCARD_MAX_BYTES {
+        match socket::recv(connection, &mut scratch) {
+            Ok(0) => return,
+            Ok(len) => discarded += len,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}

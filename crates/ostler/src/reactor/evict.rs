@@ -1,0 +1,63 @@
+//! The memory budget in a reactor: charge, and when nothing is left, end the session that holds the most (review S7).
+
+use ostler_core::reactor::{CloseReason, ConnectionSlot};
+
+use super::Reactor;
+
+impl Reactor {
+    /// Charges `bytes` that a session is about to hold. When the budget is exhausted the session with the largest queue of
+    /// this reactor is closed, until there is room; false when that was this session itself.
+    pub(super) fn charge_for(&mut self, slot: ConnectionSlot, bytes: usize) -> bool {
+        loop {
+            if self.account.charge(bytes as u64) {
+                self.show_pressure();
+                return true;
+            }
+            let own = self.connections.get_mut(slot).map_or(0, |connection| connection.charged());
+            let largest = self
+                .connections
+                .iter()
+                .map(|(slot, connection)| (connection.charged(), slot))
+                .filter(|(charged, other)| *charged > own + bytes && *other != slot)
+                .max_by_key(|(charged, _)| *charged);
+            let victim = largest.map_or(slot, |(_, other)| other);
+            self.brain.close(victim, CloseReason::MemoryBudget);
+            self.carry_out_closes();
+            if victim == slot {
+                return false;
+            }
+        }
+    }
+
+    pub(super) fn show_pressure(&self) {
+        let tight = self.account.budget().is_tight();
+        if tight != self.board.pressure() {
+            self.board.set_pressure(tight);
+        }
+    }
+
+    /// Bodies of returned deliveries are the brain's; their charge follows once per turn. They cannot be refused (they were
+    /// accepted from clients already), so somebody's queue has to go.
+    pub(super) fn settle_charges(&mut self) {
+        let held = self.brain.returned_bytes();
+        if held > self.charged_returned {
+            let more = held - self.charged_returned;
+            while !self.account.charge(more) {
+                let largest = self
+                    .connections
+                    .iter()
+                    .map(|(slot, connection)| (connection.charged(), slot))
+                    .filter(|(charged, _)| *charged > 0)
+                    .max_by_key(|(charged, _)| *charged);
+                let Some((_, victim)) = largest else { return };
+                self.brain.close(victim, CloseReason::MemoryBudget);
+                self.carry_out_closes();
+            }
+            self.charged_returned = held;
+        } else if held < self.charged_returned {
+            self.account.release(self.charged_returned - held);
+            self.charged_returned = held;
+        }
+        self.show_pressure();
+    }
+}

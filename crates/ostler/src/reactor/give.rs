@@ -1,0 +1,266 @@
+//! Giving: from a session's socket (or from what came back) into a lane's package ring.
+
+use std::io::ErrorKind;
+
+use ostler_core::framing::Frame;
+use ostler_core::reactor::{CloseReason, DeliveryKind, Give, What};
+use ostler_shm::record::{FLAG_MORE, FLAG_REDELIVERED, Header, Kind};
+
+use super::Reactor;
+use super::lane_end::{LaneEnd, Sending};
+use crate::sys::{lane_io, socket};
+
+/// The least ring space worth a read; a smaller rest waits until more is free.
+const READ_MIN_BYTES: u64 = 2 * 1024;
+/// Position of a package whose last part is not written: no worker can have started it.
+const NOT_WRITTEN: u64 = u64::MAX;
+
+impl Reactor {
+    pub(super) fn give(&mut self, mut give: Give) {
+        let Some(mut end) = self.lanes.take(give.lane) else { return };
+        let lane = give.lane;
+        match std::mem::replace(&mut give.what, What::Read) {
+            What::Connect => {
+                self.give_event(&mut end, Give { what: What::Connect, ..give }, Kind::Connect)
+            }
+            What::Closed => {
+                self.give_event(&mut end, Give { what: What::Closed, ..give }, Kind::Closed)
+            }
+            What::Returned(returned) => {
+                let kind = match returned.kind {
+                    DeliveryKind::Connect => Kind::Connect,
+                    DeliveryKind::Closed => Kind::Closed,
+                    DeliveryKind::Package => Kind::Data,
+                };
+                self.give_returned(&mut end, Give { what: What::Returned(returned), ..give }, kind);
+            }
+            What::Read if self.settings.framer.is_some() => self.give_framed(&mut end, give),
+            What::Read => self.give_raw(&mut end, give),
+        }
+        self.lanes.put_back(lane, end);
+    }
+
+    fn header(&self, give: &Give, kind: Kind, total: u32) -> Header {
+        Header {
+            kind: kind as u8,
+            seq: give.seq,
+            subject: give.session,
+            stamp: self.now,
+            total,
+            ..Header::default()
+        }
+    }
+
+    fn give_event(&mut self, end: &mut LaneEnd, give: Give, kind: Kind) {
+        let Some(opening) = end.giver.open(end.memory.capacity(), 0, 0) else {
+            return self.brain.no_room(give);
+        };
+        let header = self.header(&give, kind, 0);
+        let given = end.giver.complete(&end.memory.packages, opening, header, 0);
+        self.brain.gave(give, given.position, 0, None, false, self.now);
+    }
+
+    fn give_returned(&mut self, end: &mut LaneEnd, mut give: Give, kind: Kind) {
+        let What::Returned(returned) = &mut give.what else { return };
+        let flags = if returned.attempt > 0 { FLAG_REDELIVERED } else { 0 };
+        let body = std::mem::take(&mut returned.body);
+        if body.len() > self.settings.sizes.payload_max() {
+            return self.begin_sending(end, give, body, flags);
+        }
+        let len = body.len() as u64;
+        let Some(opening) = end.giver.open(end.memory.capacity(), len, len) else {
+            returned.body = body;
+            return self.brain.no_room(give);
+        };
+        end.memory.packages.raw_mut(opening.payload_offset, body.len()).copy_from(&body);
+        let header = Header { flags, ..self.header(&give, kind, body.len() as u32) };
+        let given = end.giver.complete(&end.memory.packages, opening, header, len);
+        self.brain.gave(give, given.position, len as u32, None, false, self.now);
+    }
+
+    /// Reads a raw session straight into the ring.
+    fn give_raw(&mut self, end: &mut LaneEnd, give: Give) {
+        let want = self.settings.receive_size as u64;
+        let least = READ_MIN_BYTES.min(want);
+        let Some(opening) = end.giver.open(end.memory.capacity(), want, least) else {
+            return self.brain.no_room(give);
+        };
+        let Some(connection) = self.connections.get_mut(give.connection) else {
+            return self.brain.input_dry(&give);
+        };
+        let mut space =
+            end.memory.packages.raw_mut(opening.payload_offset, opening.payload_max as usize);
+        match lane_io::recv(&connection.socket, &mut space) {
+            Ok(0) => {
+                self.brain.input_dry(&give);
+                self.brain.peer_done(give.connection);
+            }
+            Ok(len) => {
+                // A short read empties the socket; what comes later is told by a new edge, but the end may be told already.
+                let more = len as u64 == opening.payload_max || connection.hangup;
+                let header = self.header(&give, Kind::Data, len as u32);
+                let given = end.giver.complete(&end.memory.packages, opening, header, len as u64);
+                self.brain.gave(give, given.position, len as u32, None, more, self.now);
+            }
+            Err(error) => self.read_failed(&give, error.kind()),
+        }
+    }
+
+    fn read_failed(&mut self, give: &Give, kind: ErrorKind) {
+        match kind {
+            ErrorKind::WouldBlock => self.brain.input_dry(give),
+            ErrorKind::Interrupted => {
+                self.brain.input_dry(give);
+                self.brain.readable(give.connection);
+            }
+            _ => {
+                self.brain.input_dry(give);
+                self.brain.close(give.connection, CloseReason::PeerError);
+            }
+        }
+    }
+
+    /// Gives the next message of a framed session; receives until there is one.
+    fn give_framed(&mut self, end: &mut LaneEnd, give: Give) {
+        loop {
+            let Some(connection) = self.connections.get_mut(give.connection) else {
+                return self.brain.input_dry(&give);
+            };
+            let Some(intake) = connection.intake.as_deref_mut() else {
+                return self.brain.input_dry(&give);
+            };
+            match intake.frame() {
+                Frame::Package { len } => return self.give_package(end, give, len),
+                Frame::TooLong => {
+                    self.brain.input_dry(&give);
+                    return self.brain.close(give.connection, CloseReason::PackageTooLong);
+                }
+                Frame::NeedMore => {}
+            }
+            match socket::recv(&connection.socket, &mut self.scratch) {
+                Ok(0) => {
+                    self.brain.input_dry(&give);
+                    return self.brain.peer_done(give.connection);
+                }
+                Ok(len) => {
+                    let received = self.scratch.get(..len).unwrap_or(&[]);
+                    let before = intake.charged();
+                    intake.push(received);
+                    let growth = intake.charged().saturating_sub(before);
+                    if !self.charge_for(give.connection, growth) {
+                        return self.brain.input_dry(&give);
+                    }
+                }
+                Err(error) => return self.read_failed(&give, error.kind()),
+            }
+        }
+    }
+
+    fn give_package(&mut self, end: &mut LaneEnd, give: Give, len: usize) {
+        let slot = give.connection;
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let Some(intake) = connection.intake.as_deref_mut() else { return };
+        let before = intake.charged();
+        if len > self.settings.sizes.payload_max() {
+            let body = intake.front(len).to_vec();
+            intake.consume(len);
+            let freed = before.saturating_sub(intake.charged());
+            self.account.release(freed as u64);
+            return self.begin_sending(end, give, body, 0);
+        }
+        let Some(opening) = end.giver.open(end.memory.capacity(), len as u64, len as u64) else {
+            return self.brain.no_room(give);
+        };
+        end.memory.packages.raw_mut(opening.payload_offset, len).copy_from(intake.front(len));
+        intake.consume(len);
+        let freed = before.saturating_sub(intake.charged());
+        self.account.release(freed as u64);
+        let header = self.header(&give, Kind::Data, len as u32);
+        let given = end.giver.complete(&end.memory.packages, opening, header, len as u64);
+        // Whether more is there is known only by looking: the socket may hold more than was received.
+        self.brain.gave(give, given.position, len as u32, None, true, self.now);
+    }
+
+    // ---- packages larger than one record (protocol §8) ----------------------------------------------------------
+
+    /// Begins to write a package in parts. Its body stays with the delivery until it is finished; the lane takes nothing
+    /// else until the last part is written.
+    fn begin_sending(&mut self, end: &mut LaneEnd, give: Give, body: Vec<u8>, flags: u8) {
+        let (seq, session, lane) = (give.seq, give.session, give.lane);
+        let len = body.len() as u32;
+        let is_fresh_read = matches!(give.what, What::Read);
+        self.brain.gave(give, NOT_WRITTEN, len, Some(body.clone()), is_fresh_read, self.now);
+        end.sending = Some(Sending { seq, session, flags, body, offset: 0 });
+        self.continue_sending(end, lane);
+    }
+
+    fn continue_sending(&mut self, end: &mut LaneEnd, lane: ostler_core::reactor::LaneSlot) {
+        let Some(mut sending) = end.sending.take() else { return };
+        let payload_max = self.settings.sizes.payload_max();
+        while sending.offset < sending.body.len() {
+            let left = sending.body.len() - sending.offset;
+            let part = left.min(payload_max);
+            let least = (part as u64).min(READ_MIN_BYTES);
+            let Some(opening) = end.giver.open(end.memory.capacity(), part as u64, least) else {
+                self.brain.set_full(lane);
+                end.sending = Some(sending);
+                return;
+            };
+            let part = part.min(opening.payload_max as usize);
+            let bytes = sending.body.get(sending.offset..sending.offset + part).unwrap_or(&[]);
+            end.memory.packages.raw_mut(opening.payload_offset, part).copy_from(bytes);
+            let more = part < left;
+            let header = Header {
+                kind: Kind::Data as u8,
+                flags: sending.flags | if more { FLAG_MORE } else { 0 },
+                seq: sending.seq,
+                subject: sending.session,
+                stamp: self.now,
+                part_offset: sending.offset as u32,
+                total: sending.body.len() as u32,
+                ..Header::default()
+            };
+            let given = end.giver.complete(&end.memory.packages, opening, header, part as u64);
+            sending.offset += part;
+            if !more {
+                self.brain.set_position(lane, sending.seq, given.position);
+                self.brain.has_room(lane);
+            }
+        }
+    }
+
+    /// Goes on with packages that wait for ring space.
+    pub(super) fn continue_sendings(&mut self) {
+        for index in 0..self.lanes.len() {
+            let lane = ostler_core::reactor::LaneSlot(index as u32);
+            if self.lanes.get(lane).is_some_and(|end| end.sending.is_some())
+                && let Some(mut end) = self.lanes.take(lane)
+            {
+                self.continue_sending(&mut end, lane);
+                self.lanes.put_back(lane, end);
+            }
+        }
+    }
+
+    /// Makes what was given visible and rings the workers that sleep: once per turn (review B8).
+    pub(super) fn publish(&mut self) {
+        let mut dirty = false;
+        for (_, end) in self.lanes.iter_mut() {
+            if end.giver.is_dirty() {
+                end.giver.publish(end.memory.down());
+                dirty = true;
+            }
+        }
+        if !dirty {
+            return;
+        }
+        ostler_shm::sync::fence(ostler_shm::sync::Ordering::SeqCst);
+        for (_, end) in self.lanes.iter_mut() {
+            let word = &end.memory.process().sleep.worker_sleep;
+            if end.worker_ringer.needs_bell(word) {
+                // Fails only when it is rung already.
+                let _ = crate::sys::eventfd::ring(&end.worker_bell);
+            }
+        }
+    }
+}

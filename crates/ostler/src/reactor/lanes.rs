@@ -1,0 +1,183 @@
+//! Lanes come, serve, leave and die.
+
+use std::os::fd::OwnedFd;
+
+use ostler_core::ids::WorkerKey;
+use ostler_core::reactor::{Entry, LaneSlot};
+use ostler_shm::consume::Consumer;
+use ostler_shm::give::Giver;
+use ostler_shm::lane::ReactorLane;
+use ostler_shm::record::HEADER_SIZE;
+use ostler_shm::sleep::Ringer;
+
+use super::Reactor;
+use super::lane_end::LaneEnd;
+use super::token;
+use crate::sys::epoll::Interest;
+use crate::sys::eventfd;
+
+/// A delivery's body, out of this side's own package ring.
+pub(super) fn body(memory: &ReactorLane, entry: &Entry) -> Vec<u8> {
+    let offset = (entry.position & (memory.capacity() - 1)) + HEADER_SIZE as u64;
+    memory.packages.raw(offset, entry.len as usize).to_vec()
+}
+
+impl Reactor {
+    pub(super) fn add_lane(
+        &mut self,
+        key: WorkerKey,
+        memory: ReactorLane,
+        worker_bell: OwnedFd,
+        lane_bell: OwnedFd,
+    ) {
+        let slot = self.brain.add_lane(key);
+        if let Err(error) = self.epoll.add(
+            &lane_bell,
+            token::bell(slot, key.generation.0 & 0xff_ffff),
+            Interest::BELL,
+        ) {
+            // The worker would never be heard: better that it does not serve. It is killed and tried again.
+            tracing::error!(worker = %key, %error, "cannot watch a lane");
+            self.reports
+                .queue
+                .push(super::mailbox::FromReactor::Condemned(key, "lane not watched"));
+        }
+        self.lanes.insert(
+            slot,
+            LaneEnd {
+                key,
+                memory,
+                giver: Giver::default(),
+                consumer: Consumer::default(),
+                worker_bell,
+                worker_ringer: Ringer::default(),
+                room_ringer: Ringer::default(),
+                lane_bell,
+                pidfd: None,
+                empty_rings: 0,
+                condemned: false,
+                sending: None,
+            },
+        );
+    }
+
+    pub(super) fn spawned(&mut self, key: WorkerKey, pidfd: OwnedFd) {
+        let Some(slot) = self.lanes.find(key) else { return };
+        let token = token::pidfd(slot, key.generation.0 & 0xff_ffff);
+        if let Err(error) = self.epoll.add(&pidfd, token, Interest::READ) {
+            tracing::error!(worker = %key, %error, "cannot watch a worker");
+            self.reports
+                .queue
+                .push(super::mailbox::FromReactor::Condemned(key, "worker not watched"));
+        }
+        if let Some(end) = self.lanes.get_mut(slot) {
+            end.pidfd = Some(pidfd);
+        }
+    }
+
+    pub(super) fn serve(&mut self, key: WorkerKey) {
+        if let Some(slot) = self.lanes.find(key) {
+            self.brain.serve(slot);
+        }
+    }
+
+    /// The worker takes no more packages: what it has not started is recalled, then it is told by the `leave` word.
+    pub(super) fn leave(&mut self, key: WorkerKey) {
+        let Some(slot) = self.lanes.find(key) else { return };
+        let Some(mut end) = self.lanes.take(slot) else { return };
+        let recalled = end.giver.recall(end.memory.down(), end.memory.up());
+        end.sending = None;
+        match recalled {
+            Ok(t) => {
+                let memory = &end.memory;
+                self.brain.leave(slot, t, self.now, &mut |entry| body(memory, entry));
+                end.giver.leave(end.memory.down());
+                wake_worker(&mut end);
+                self.lanes.put_back(slot, end);
+            }
+            Err(nonsense) => {
+                self.lanes.put_back(slot, end);
+                self.condemn(slot, nonsense.0);
+            }
+        }
+    }
+
+    /// Takes back what waits behind a slow delivery while another worker idles.
+    pub(super) fn recall(&mut self, slot: LaneSlot) {
+        let Some(mut end) = self.lanes.take(slot) else { return };
+        let recalled = end.giver.recall(end.memory.down(), end.memory.up());
+        match recalled {
+            Ok(t) => {
+                let memory = &end.memory;
+                self.brain.recalled(slot, t, &mut |entry| body(memory, entry));
+                if end.sending.take().is_some() {
+                    self.brain.has_room(slot);
+                }
+                wake_worker(&mut end);
+                self.lanes.put_back(slot, end);
+            }
+            Err(nonsense) => {
+                self.lanes.put_back(slot, end);
+                self.condemn(slot, nonsense.0);
+            }
+        }
+    }
+
+    /// The pidfd says that the process is gone: everything it committed is consumed, the rest is settled (protocol §10).
+    pub(super) fn worker_ended(&mut self, slot: LaneSlot, mark: u32) {
+        let Some(end) = self.lanes.get(slot) else { return };
+        if end.key.generation.0 & 0xff_ffff != mark {
+            return;
+        }
+        if !end.condemned {
+            self.consume(slot);
+        }
+        let Some(mut end) = self.lanes.take(slot) else { return };
+        let t = match end.giver.started_below(end.memory.up()) {
+            Ok(t) => t,
+            Err(nonsense) => {
+                self.lanes.put_back(slot, end);
+                self.condemn(slot, nonsense.0);
+                let Some(back) = self.lanes.take(slot) else { return };
+                end = back;
+                u64::MAX
+            }
+        };
+        let memory = &end.memory;
+        self.brain.worker_died(slot, t, self.now, &mut |entry| body(memory, entry));
+        self.drop_streams_of(slot);
+        tracing::debug!(worker = %end.key, "lane settled");
+        // Descriptors leave the epoll set when they are closed, unless somebody else holds them: say it.
+        let _ = self.epoll.remove(&end.lane_bell);
+        if let Some(pidfd) = &end.pidfd {
+            let _ = self.epoll.remove(pidfd);
+        }
+    }
+
+    /// A worker that was never forked.
+    pub(super) fn release(&mut self, key: WorkerKey) {
+        let Some(slot) = self.lanes.find(key) else { return };
+        if let Some(end) = self.lanes.take(slot) {
+            let _ = self.epoll.remove(&end.lane_bell);
+            if let Some(pidfd) = &end.pidfd {
+                let _ = self.epoll.remove(pidfd);
+            }
+        }
+        self.brain.remove_lane(slot);
+    }
+
+    pub(super) fn condemn_key(&mut self, key: WorkerKey) {
+        if let Some(slot) = self.lanes.find(key) {
+            self.condemn(slot, "condemned by another reactor");
+        }
+    }
+}
+
+/// The gate or `leave` has news for a worker that may sleep.
+fn wake_worker(end: &mut LaneEnd) {
+    ostler_shm::sync::fence(ostler_shm::sync::Ordering::SeqCst);
+    if end.worker_ringer.needs_bell(&end.memory.process().sleep.worker_sleep) {
+        // Fails only when it is rung already.
+        let _ = eventfd::ring(&end.worker_bell);
+    }
+}

@@ -1,0 +1,116 @@
+//! Messages between the master's main thread and a reactor. Neither side ever waits for the other.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ostler_core::ids::WorkerKey;
+use ostler_core::reactor::{Books, CloseReason};
+use ostler_shm::lane::ReactorLane;
+
+use crate::sys::eventfd;
+
+/// To a reactor. Bounded by what the main thread accepts (`max_connections`) and by the number of worker processes.
+#[derive(Debug)]
+pub(crate) enum ToReactor {
+    /// A connection to own.
+    Accepted(OwnedFd, SocketAddr),
+    /// A lane to a worker that will be forked.
+    AddLane { key: WorkerKey, lane: Box<ReactorLane>, worker_bell: OwnedFd, lane_bell: OwnedFd },
+    /// The worker's pidfd.
+    Spawned(WorkerKey, OwnedFd),
+    /// One worker serves from now on, another leaves. One message, so that no package falls between them.
+    Serve { serve: WorkerKey, leave: Option<WorkerKey> },
+    /// A worker leaves without a successor.
+    Leave(WorkerKey),
+    /// A worker was never forked: its lane goes.
+    Release(WorkerKey),
+    /// A worker wrote nonsense to another reactor.
+    Condemn(WorkerKey),
+    /// Read nothing more; end sessions as they become idle.
+    Drain,
+    /// End every session now.
+    CloseAll(CloseReason),
+    /// Report the books and end.
+    Stop,
+}
+
+/// From a reactor.
+#[derive(Debug)]
+pub(crate) enum FromReactor {
+    /// This worker wrote nonsense: kill it.
+    Condemned(WorkerKey, &'static str),
+    /// No session is left after a `Drain`.
+    Drained,
+    /// A descriptor was freed while the acceptor waited for one.
+    Closed,
+    /// A reactor cannot go on.
+    Failed(usize, io::Error),
+}
+
+/// A queue with a bell.
+#[derive(Debug)]
+pub(crate) struct Queue<T> {
+    messages: Mutex<Vec<T>>,
+    bell: OwnedFd,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { messages: Mutex::new(Vec::new()), bell: eventfd::create()? })
+    }
+
+    pub(crate) fn push(&self, message: T) {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        // Fails only when it is rung already.
+        let _ = eventfd::ring(&self.bell);
+    }
+
+    pub(crate) fn take(&self) -> Vec<T> {
+        std::mem::take(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) const fn bell(&self) -> &OwnedFd {
+        &self.bell
+    }
+}
+
+/// A reactor's inbox.
+pub(crate) type Mailbox = Queue<ToReactor>;
+
+/// What reactors share with the main thread.
+#[derive(Clone)]
+pub(crate) struct Reports {
+    /// Messages to the main thread.
+    pub(crate) queue: Arc<Queue<FromReactor>>,
+    /// Open connections over all reactors.
+    pub(crate) open: Arc<AtomicU64>,
+    /// The acceptor waits for a descriptor or for a place.
+    pub(crate) acceptor_waits: Arc<AtomicBool>,
+    /// Each reactor's books as they were when it stopped.
+    pub(crate) books: Arc<Mutex<Books>>,
+    /// Sessions with packages in hand, asked for when a drain runs out of time.
+    pub(crate) held: Arc<AtomicU64>,
+}
+
+impl Reports {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            queue: Arc::new(Queue::new()?),
+            open: Arc::default(),
+            acceptor_waits: Arc::default(),
+            books: Arc::default(),
+            held: Arc::default(),
+        })
+    }
+
+    /// A connection is closed.
+    pub(crate) fn count_closed(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        if self.acceptor_waits.swap(false, Ordering::AcqRel) {
+            self.queue.push(FromReactor::Closed);
+        }
+    }
+}

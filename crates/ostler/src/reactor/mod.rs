@@ -1,0 +1,148 @@
+//! A reactor: one thread, one event loop, its connections and one end of its lanes.
+//!
+//! Responsible for: reading sessions into lanes, writing what workers published, noticing that clients and workers are
+//! gone. The decisions are [`ostler_core::reactor::Brain`]'s; this is its driver.
+//! Must never: wait for a worker, run user code, trust a byte that a worker wrote, or let a buffer grow without a charge.
+
+mod connection;
+mod consume;
+mod end;
+mod evict;
+mod give;
+mod intake;
+mod lane_end;
+mod lanes;
+pub(crate) mod mailbox;
+mod output;
+mod sleep;
+mod token;
+mod turn;
+
+use std::io;
+use std::sync::Arc;
+
+use ostler_core::Nanos;
+use ostler_core::budget::{Account, Budget};
+use ostler_core::framing::Framer;
+use ostler_core::reactor::{Brain, BrainSettings};
+use ostler_shm::board::Board;
+use ostler_shm::layout::Sizes;
+use ostler_shm::sleep::Sleeper;
+
+use crate::options::Options;
+use crate::sys::epoll::{Epoll, Events, Interest};
+use connection::Connections;
+use lane_end::LaneEnds;
+use mailbox::{Mailbox, Reports};
+
+/// Events taken from the kernel at once: enough to share the cost of the call, few enough that bells are rung soon.
+const EVENTS_MAX: usize = 256;
+/// How often an unstarted delivery may lose its worker; see [`BrainSettings::bindings_max`].
+const BINDINGS_MAX: u8 = 16;
+
+/// The figures a reactor takes from the options.
+#[derive(Clone, Debug)]
+pub(crate) struct ReactorSettings {
+    brain: BrainSettings,
+    sizes: Sizes,
+    receive_size: usize,
+    framer: Option<Framer>,
+    send_queue_high: usize,
+    send_queue_low: usize,
+    send_queue_max: usize,
+    keeps_bodies: bool,
+}
+
+impl ReactorSettings {
+    pub(crate) fn new(options: &Options) -> io::Result<Self> {
+        use crate::options::FramingKind;
+        let framer = match options.framing {
+            FramingKind::Raw => None,
+            _ => Some(Framer::new(&options.framing_config()).map_err(io::Error::other)?),
+        };
+        Ok(Self {
+            brain: BrainSettings {
+                dispatch: options.dispatch,
+                crash_policy: options.crash_policy,
+                session_window: options.session_window,
+                prefetch_ns: Nanos::from(options.prefetch_us) * 1_000,
+                prefetch_packages: options.prefetch_packages,
+                slot_down_ns: options.slot_down_ms * 1_000_000,
+                bindings_max: BINDINGS_MAX,
+                sessions_max: u32::try_from(options.sessions_per_reactor()).unwrap_or(u32::MAX),
+                workers: options.workers,
+            },
+            sizes: options.lane_sizes(),
+            receive_size: options.receive_size_resolved(),
+            framer,
+            send_queue_high: options.send_queue_high,
+            send_queue_low: options.send_queue_low,
+            send_queue_max: options.send_queue_max,
+            keeps_bodies: matches!(
+                options.crash_policy,
+                ostler_core::policy::CrashPolicy::Redeliver(_)
+            ),
+        })
+    }
+}
+
+/// One reactor.
+pub(crate) struct Reactor {
+    index: usize,
+    settings: ReactorSettings,
+    brain: Brain,
+    connections: Connections,
+    lanes: LaneEnds,
+    board: Arc<Board>,
+    epoll: Epoll,
+    mailbox: Arc<Mailbox>,
+    reports: Reports,
+    sleeper: Sleeper,
+    account: Account,
+    /// Bytes of returned deliveries that the account was charged.
+    charged_returned: u64,
+    scratch: Vec<u8>,
+    now: Nanos,
+    draining: bool,
+    reported_drained: bool,
+}
+
+impl Reactor {
+    /// A reactor without sessions and lanes.
+    pub(crate) fn new(
+        index: usize,
+        settings: ReactorSettings,
+        first_counter: u64,
+        board: Arc<Board>,
+        budget: Arc<Budget>,
+        mailbox: Arc<Mailbox>,
+        reports: Reports,
+    ) -> io::Result<Self> {
+        let epoll = Epoll::new()?;
+        epoll.add(mailbox.bell(), token::MAILBOX, Interest::BELL)?;
+        let scratch =
+            if settings.framer.is_some() { vec![0; settings.receive_size] } else { Vec::new() };
+        Ok(Self {
+            index,
+            brain: Brain::new(settings.brain.clone(), first_counter),
+            connections: Connections::new(settings.brain.sessions_max),
+            lanes: LaneEnds::default(),
+            board,
+            epoll,
+            mailbox,
+            reports,
+            sleeper: Sleeper::default(),
+            account: Account::new(budget),
+            charged_returned: 0,
+            scratch,
+            now: 0,
+            draining: false,
+            reported_drained: false,
+            settings,
+        })
+    }
+
+    pub(crate) fn events() -> Events {
+        Events::with_capacity(EVENTS_MAX)
+    }
+}

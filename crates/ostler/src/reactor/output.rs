@@ -1,0 +1,183 @@
+//! Output: written at once when the kernel takes it, else queued within the limits.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+
+use ostler_core::reactor::{CloseReason, ConnectionSlot, LaneSlot};
+use ostler_shm::lane::RawBytes;
+use ostler_shm::sessions::{CLOSING, FULL, QUEUED};
+
+use super::Reactor;
+use super::connection::{Connection, Stream};
+use crate::sys::{lane_io, socket};
+
+impl Reactor {
+    /// Writes one output (or one part of one) of a worker to a session.
+    pub(super) fn write(
+        &mut self,
+        slot: ConnectionSlot,
+        lane: LaneSlot,
+        bytes: RawBytes<'_>,
+        more: bool,
+    ) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        match connection.stream.as_deref_mut() {
+            Some(stream) if stream.owner != lane => {
+                let copy = bytes.to_vec();
+                stream.behind_bytes += copy.len();
+                let len = copy.len();
+                stream.behind.push_back(copy);
+                if self.charge_for(slot, len) {
+                    self.show_output(slot);
+                }
+                return;
+            }
+            Some(_) => {}
+            None if more => {
+                connection.stream = Some(Box::new(Stream {
+                    owner: lane,
+                    behind: VecDeque::new(),
+                    behind_bytes: 0,
+                }));
+            }
+            None => {}
+        }
+        if self.write_now(slot, bytes) && !more {
+            self.end_stream(slot);
+        }
+    }
+
+    /// False when the session was closed instead.
+    fn write_now(&mut self, slot: ConnectionSlot, bytes: RawBytes<'_>) -> bool {
+        let Some(connection) = self.connections.get_mut(slot) else { return false };
+        let mut rest = bytes;
+        while connection.output.is_empty() && connection.writable && !rest.is_empty() {
+            match lane_io::send(&connection.socket, rest) {
+                Ok(len) => {
+                    // A short write means that the kernel's buffer is full: an edge will tell when it is not.
+                    connection.writable = len == rest.len();
+                    rest = rest.skip(len);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => connection.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.brain.close(slot, CloseReason::PeerError);
+                    return false;
+                }
+            }
+        }
+        rest.is_empty() || self.queue(slot, rest.len(), |chunk| rest.append_to(chunk))
+    }
+
+    /// Queues bytes within the session's limit and the budget. False when the session was closed instead.
+    fn queue(&mut self, slot: ConnectionSlot, len: usize, fill: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let most = self.settings.send_queue_max;
+        let Some(connection) = self.connections.get_mut(slot) else { return false };
+        if connection.unsent() > most {
+            self.brain.close(slot, CloseReason::SlowReader);
+            return false;
+        }
+        let growth = connection.output.growth(len);
+        if !self.charge_for(slot, growth) {
+            return false;
+        }
+        if let Some(connection) = self.connections.get_mut(slot) {
+            connection.output.push(len, fill);
+        }
+        self.show_output(slot);
+        true
+    }
+
+    /// The last part of a message is queued: what waited behind it follows.
+    fn end_stream(&mut self, slot: ConnectionSlot) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let Some(stream) = connection.stream.take() else { return };
+        self.account.release(stream.behind_bytes as u64);
+        for bytes in stream.behind {
+            if !self.queue(slot, bytes.len(), |chunk| chunk.extend_from_slice(&bytes)) {
+                return;
+            }
+        }
+        self.flush(slot);
+    }
+
+    /// Writes queued output until the kernel takes no more.
+    pub(super) fn flush(&mut self, slot: ConnectionSlot) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        if connection.output.is_empty() {
+            return;
+        }
+        let mut freed = 0;
+        let mut failed = false;
+        while connection.writable && !connection.output.is_empty() {
+            let front = connection.output.front();
+            let wanted = front.len();
+            match socket::send(&connection.socket, front) {
+                Ok(len) => {
+                    connection.writable = len == wanted;
+                    freed += connection.output.advance(len);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => connection.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => {
+                    failed = true;
+                    break;
+                }
+            }
+        }
+        self.account.release(freed as u64);
+        if failed {
+            self.brain.close(slot, CloseReason::PeerError);
+        }
+        self.show_output(slot);
+    }
+
+    /// Tells the brain and the session table how much waits to be written.
+    pub(super) fn show_output(&mut self, slot: ConnectionSlot) {
+        let (high, low) = (self.settings.send_queue_high, self.settings.send_queue_low);
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let unsent = connection.unsent();
+        let mut flags = connection.flags & CLOSING;
+        if unsent > 0 {
+            flags |= QUEUED;
+        }
+        // Full above the high mark, not full again below the low one.
+        if unsent > high || (connection.flags & FULL != 0 && unsent > low) {
+            flags |= FULL;
+        }
+        self.show_flags(slot, flags);
+        self.brain.output(slot, unsent > 0, unsent > low);
+    }
+
+    pub(super) fn show_flags(&mut self, slot: ConnectionSlot, flags: u64) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        if connection.flags != flags {
+            connection.flags = flags;
+            if let Some(entry) = self.board.entry(connection.session) {
+                entry.set_flags(flags);
+            }
+        }
+    }
+
+    /// Workers learn that the session takes no more output.
+    pub(super) fn show_closing(&mut self, slot: ConnectionSlot) {
+        let flags = self.connections.get_mut(slot).map_or(0, |connection| connection.flags);
+        self.show_flags(slot, flags | CLOSING);
+    }
+
+    /// The owner of unfinished messages is gone: their sessions would wait for ever.
+    pub(super) fn drop_streams_of(&mut self, lane: LaneSlot) {
+        let owned = |connection: &Connection| {
+            connection.stream.as_ref().is_some_and(|stream| stream.owner == lane)
+        };
+        let slots: Vec<_> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| owned(connection))
+            .map(|(slot, _)| slot)
+            .collect();
+        for slot in slots {
+            self.brain.close(slot, CloseReason::Truncated);
+        }
+    }
+}

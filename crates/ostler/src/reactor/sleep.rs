@@ -1,0 +1,52 @@
+//! Falling asleep without missing a bell, and when to wake without one.
+
+use std::time::Duration;
+
+use super::Reactor;
+use crate::sys::clock;
+
+impl Reactor {
+    /// Announces the sleep, then looks at every lane once more. True: there are news, do not sleep.
+    pub(super) fn fall_asleep(&mut self) -> bool {
+        if let Some(word) = self.board.reactor_sleep(self.index) {
+            self.sleeper.announce(word);
+        }
+        self.lanes.iter().any(|(slot, end)| {
+            !end.condemned
+                && (end.consumer.has_news(end.memory.process(), end.memory.up())
+                    || (self.brain.is_full(slot) && end.giver.has_freed(end.memory.up())))
+        })
+    }
+
+    /// Announces that the reactor is awake.
+    pub(super) fn wake(&mut self) {
+        if let Some(word) = self.board.reactor_sleep(self.index) {
+            self.sleeper.awake(word);
+        }
+    }
+
+    /// How long to sleep at most; `None`: until something happens. An idle reactor has nothing to wait for.
+    pub(super) fn sleep_time(&self) -> Option<Duration> {
+        let recall = self.recall_candidate().map(|(_, due)| due);
+        let due = [recall, self.brain.rehash_due()].into_iter().flatten().min()?;
+        Some(Duration::from_nanos(due.saturating_sub(clock::monotonic_ns())))
+    }
+
+    /// What is due by the clock: recall for idle workers, sessions of a slot that is down.
+    pub(super) fn look_at_time(&mut self) {
+        if let Some((lane, due)) = self.recall_candidate()
+            && due <= self.now
+        {
+            self.recall(lane);
+        }
+        if self.brain.rehash_due().is_some_and(|due| due <= self.now) {
+            self.brain.rehash(self.now);
+        }
+    }
+
+    fn recall_candidate(&self) -> Option<(ostler_core::reactor::LaneSlot, u64)> {
+        self.brain.recall_candidate(self.now, |lane| {
+            self.lanes.get(lane).map_or(0, |end| end.giver.peek_taken(end.memory.up()))
+        })
+    }
+}

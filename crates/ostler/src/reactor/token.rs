@@ -1,0 +1,87 @@
+//! What an epoll event belongs to, packed into its 64-bit token.
+
+use ostler_core::reactor::{ConnectionSlot, LaneSlot};
+
+const KIND_SHIFT: u32 = 56;
+const CONNECTION: u64 = 1;
+const BELL: u64 = 2;
+const PIDFD: u64 = 3;
+
+/// The reactor's own mailbox.
+pub(super) const MAILBOX: u64 = 0;
+
+/// The owner of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    Mailbox,
+    /// A connection, with a part of its session id: an event of a connection that was closed in the same batch must not
+    /// reach its successor in the place.
+    Connection(ConnectionSlot, u32),
+    Bell(LaneSlot, u32),
+    Pidfd(LaneSlot, u32),
+}
+
+/// 24 bits that tell successive owners of one place apart.
+const MARK_MASK: u64 = 0xff_ffff;
+
+fn pack(kind: u64, index: u32, mark: u64) -> u64 {
+    kind << KIND_SHIFT | (mark & MARK_MASK) << 32 | u64::from(index)
+}
+
+pub(super) fn connection(slot: ConnectionSlot, session: u64) -> u64 {
+    pack(CONNECTION, slot.0, connection_mark(session).into())
+}
+
+/// The part of a session id that its token carries.
+pub(super) fn connection_mark(session: u64) -> u32 {
+    // The low bits name the reactor and the place; the changing part lies above the place's bits, so fold them together.
+    let counter = session >> ostler_shm::sessions::REACTOR_BITS;
+    ((counter ^ (counter >> 20)) & MARK_MASK) as u32
+}
+
+pub(super) fn bell(lane: LaneSlot, mark: u32) -> u64 {
+    pack(BELL, lane.0, mark.into())
+}
+
+pub(super) fn pidfd(lane: LaneSlot, mark: u32) -> u64 {
+    pack(PIDFD, lane.0, mark.into())
+}
+
+pub(super) fn unpack(token: u64) -> Token {
+    let index = token as u32;
+    let mark = ((token >> 32) & MARK_MASK) as u32;
+    match token >> KIND_SHIFT {
+        CONNECTION => Token::Connection(ConnectionSlot(index), mark),
+        BELL => Token::Bell(LaneSlot(index), mark),
+        PIDFD => Token::Pidfd(LaneSlot(index), mark),
+        _ => Token::Mailbox,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        let slot = ConnectionSlot(u32::MAX);
+        let session = 0x1f_ffff_ffff_ffff;
+        assert_eq!(
+            unpack(connection(slot, session)),
+            Token::Connection(slot, connection_mark(session))
+        );
+        assert_eq!(unpack(bell(LaneSlot(3), 9)), Token::Bell(LaneSlot(3), 9));
+        assert_eq!(unpack(pidfd(LaneSlot(0), 1)), Token::Pidfd(LaneSlot(0), 1));
+        assert_eq!(unpack(MAILBOX), Token::Mailbox);
+    }
+
+    #[test]
+    fn successive_sessions_of_one_place_have_different_marks() {
+        let places = 16_384;
+        let first = ostler_shm::sessions::session_id(5, 0);
+        for round in 1..1_000 {
+            let later = ostler_shm::sessions::session_id(5 + round * places, 0);
+            assert_ne!(connection_mark(first), connection_mark(later));
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! One turn of the loop: take events, read what workers published, give, carry out, publish, sleep.
+
+use std::time::Duration;
+
+use ostler_core::reactor::{Action, ConnectionSlot};
+
+use super::Reactor;
+use super::mailbox::{FromReactor, ToReactor};
+use super::token::{self, Token};
+use crate::sys::clock;
+use crate::sys::epoll::{Events, Readiness};
+
+/// Deliveries given in one turn before events are looked at again: a bound on the turn's length.
+const GIVES_MAX: usize = 256;
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    GoOn,
+    Stop,
+}
+
+impl Reactor {
+    /// The life of the thread.
+    pub(crate) fn run(mut self) {
+        let mut events = Self::events();
+        let mut more = false;
+        loop {
+            let timeout = if more { Some(Duration::ZERO) } else { self.sleep_time() };
+            if !more && self.fall_asleep() {
+                self.wake();
+                more = true;
+                continue;
+            }
+            let waited = self.epoll.wait(&mut events, timeout);
+            self.wake();
+            if let Err(error) = waited {
+                self.reports.queue.push(FromReactor::Failed(self.index, error));
+                return;
+            }
+            self.now = clock::monotonic_ns();
+            if self.take_events(&events) == Flow::Stop {
+                return;
+            }
+            self.consume_all();
+            self.look_at_time();
+            more = self.give_all();
+            self.carry_out();
+            self.publish();
+            self.settle_charges();
+            self.report_drained();
+        }
+    }
+
+    fn take_events(&mut self, events: &Events) -> Flow {
+        let mut dead = Vec::new();
+        let mut mail = false;
+        for (token, readiness) in events.iter() {
+            match token::unpack(token) {
+                Token::Mailbox => mail = true,
+                Token::Connection(slot, mark) => self.connection_event(slot, mark, readiness),
+                Token::Bell(lane, mark) => self.bell_rang(lane, mark),
+                Token::Pidfd(lane, mark) => dead.push((lane, mark)),
+            }
+        }
+        for (lane, mark) in dead {
+            self.worker_ended(lane, mark);
+        }
+        if mail { self.take_mail() } else { Flow::GoOn }
+    }
+
+    fn connection_event(&mut self, slot: ConnectionSlot, mark: u32, readiness: Readiness) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        if token::connection_mark(connection.session) != mark {
+            return; // of a predecessor that was closed in this turn
+        }
+        if readiness.read_hangup() || readiness.hangup() || readiness.error() {
+            connection.hangup = true;
+        }
+        if readiness.writable() && !connection.writable {
+            connection.writable = true;
+            self.flush(slot);
+        }
+        if readiness.readable()
+            || readiness.read_hangup()
+            || readiness.hangup()
+            || readiness.error()
+        {
+            self.brain.readable(slot);
+        }
+        if readiness.error() || readiness.hangup() {
+            self.look_for_end(slot);
+        }
+    }
+
+    fn take_mail(&mut self) -> Flow {
+        for message in self.mailbox.take() {
+            match message {
+                ToReactor::Accepted(socket, peer) => self.accepted(socket, peer),
+                ToReactor::AddLane { key, lane, worker_bell, lane_bell } => {
+                    self.add_lane(key, *lane, worker_bell, lane_bell);
+                }
+                ToReactor::Spawned(key, pidfd) => self.spawned(key, pidfd),
+                ToReactor::Serve { serve, leave } => {
+                    if let Some(leave) = leave {
+                        self.leave(leave);
+                    }
+                    self.serve(serve);
+                }
+                ToReactor::Leave(key) => self.leave(key),
+                ToReactor::Release(key) => self.release(key),
+                ToReactor::Condemn(key) => self.condemn_key(key),
+                ToReactor::Drain => {
+                    self.draining = true;
+                    self.brain.drain();
+                }
+                ToReactor::CloseAll(reason) => self.brain.close_all(reason),
+                ToReactor::Stop => {
+                    self.stop();
+                    return Flow::Stop;
+                }
+            }
+        }
+        Flow::GoOn
+    }
+
+    /// Gives until nothing can be given; true when the turn's bound was met first.
+    fn give_all(&mut self) -> bool {
+        self.continue_sendings();
+        for _ in 0..GIVES_MAX {
+            let Some(give) = self.brain.next_give() else { return false };
+            self.give(give);
+        }
+        true
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(action) = self.brain.next_action() {
+            match action {
+                Action::CloseSocket { connection, reason } => self.close_socket(connection, reason),
+                Action::FreeSession(slot) => self.free_session(slot),
+                Action::LaneDrained(_) => {}
+            }
+        }
+    }
+
+    fn report_drained(&mut self) {
+        if !self.draining {
+            return;
+        }
+        self.reports
+            .held
+            .fetch_max(self.brain.held_sessions() as u64, std::sync::atomic::Ordering::Relaxed);
+        if !self.reported_drained && self.brain.is_empty() {
+            self.reported_drained = true;
+            self.reports.queue.push(FromReactor::Drained);
+        }
+    }
+
+    /// The end: the books are handed over, the thread's sockets close with it.
+    fn stop(&mut self) {
+        self.brain.close_all(ostler_core::reactor::CloseReason::ShutdownTimeout);
+        self.carry_out();
+        let books = self.brain.books();
+        if let Ok(mut all) = self.reports.books.lock() {
+            all.add(books);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Control sockets: pairs of local sockets that keep message boundaries and carry descriptors.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::cmsg_space;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+
+/// Most descriptors in one message: the kernel's `SCM_MAX_FD`.
+pub(crate) const DESCRIPTORS_MAX: usize = 253;
+
+const CONTROL_SPACE: usize = cmsg_space!(ScmRights(DESCRIPTORS_MAX));
+
+/// `socketpair(2)`, `AF_UNIX`, `SOCK_SEQPACKET` — makes two connected ends, nonblocking and closed on exec.
+pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
+}
+
+/// `sendmsg(2)`, `SCM_RIGHTS` — sends one whole message with descriptors, or nothing (`WouldBlock`).
+///
+/// The descriptors stay open here. More than [`DESCRIPTORS_MAX`] are refused.
+pub(crate) fn send(
+    socket: impl AsFd,
+    message: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); CONTROL_SPACE];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many descriptors"));
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    let sent = rustix::net::sendmsg(socket, &[IoSlice::new(message)], &mut control, flags)?;
+    // A packet socket takes a message whole or not at all.
+    if sent == message.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
+/// `recvmsg(2)` — takes one message and its descriptors, which are closed on exec; `WouldBlock` when none waits.
+///
+/// Tells the length, 0 at the end of file. A message longer than `buffer`, or with more descriptors than the process may
+/// open, is an error and is gone.
+pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); CONTROL_SPACE];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let message =
+        rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags)?;
+    let mut descriptors = Vec::new();
+    for part in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = part {
+            descriptors.extend(rights);
+        }
+    }
+    if message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "control message was cut"));
+    }
+    Ok((message.bytes, descriptors))
+}
+
+/// `recv(2)` — takes one message from a peer that is not trusted; `WouldBlock` when none waits.
+///
+/// There is no room for descriptors, so the kernel closes any that the peer attached. Tells the true length, which is
+/// more than that of `buffer` when the message was cut; 0 at the end of file, and also for an empty message.
+pub(crate) fn receive_without_descriptors(
+    socket: impl AsFd,
+    buffer: &mut [u8],
+) -> io::Result<usize> {
+    let (_, length) = rustix::net::recv(socket, buffer, RecvFlags::DONTWAIT | RecvFlags::TRUNC)?;
+    Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{eventfd, process};
+
+    #[test]
+    fn messages_keep_their_boundaries_and_descriptors() {
+        let (near, far) = pair().unwrap();
+        let bells: Vec<_> = (0..5).map(|_| eventfd::create().unwrap()).collect();
+        let borrowed: Vec<_> = bells.iter().map(AsFd::as_fd).collect();
+        send(&near, b"first", &borrowed).unwrap();
+        send(&near, b"second", &[]).unwrap();
+        let mut buffer = [0; 32];
+        let (length, received) = receive(&far, &mut buffer).unwrap();
+        assert_eq!((&buffer[..length], received.len()), (&b"first"[..], 5));
+        eventfd::ring(&received[4]).unwrap();
+        assert_eq!(eventfd::drain(&bells[4]).unwrap(), 1);
+        let (length, received) = receive(&far, &mut buffer).unwrap();
+        assert_eq!((&buffer[..length], received.len()), (&b"second"[..], 0));
+        let empty = receive(&far, &mut buffer).unwrap_err();
+        assert_eq!(empty.kind(), io::ErrorKind::WouldBlock);
+        drop(near);
+        assert_eq!(receive(&far, &mut buffer).unwrap().0, 0);
+    }
+
+    #[test]
+    fn a_cut_message_is_an_error() {
+        let (near, far) = pair().unwrap();
+        send(&near, &[7; 64], &[]).unwrap();
+        assert_eq!(receive(&far, &mut [0; 32]).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        send(&near, &[7; 64], &[]).unwrap();
+        assert_eq!(receive_without_descriptors(&far, &mut [0; 32]).unwrap(), 64);
+    }
+
+    #[test]
+    fn too_many_descriptors_are_refused() {
+        let (near, _far) = pair().unwrap();
+        let many = vec![near.as_fd(); DESCRIPTORS_MAX + 1];
+        assert!(send(&near, b"x", &many).is_err());
+    }
+
+    #[test]
+    fn the_most_descriptors_arrive_and_unwanted_ones_are_closed() {
+        process::in_forked_test(|| {
+            let (near, far) = pair().unwrap();
+            let before = process::open_descriptors().unwrap();
+            let many = vec![near.as_fd(); DESCRIPTORS_MAX];
+            send(&near, b"x", &many).unwrap();
+            let (_, received) = receive(&far, &mut [0; 8]).unwrap();
+            assert_eq!(received.len(), DESCRIPTORS_MAX);
+            drop(received);
+            send(&near, b"x", &many).unwrap();
+            assert_eq!(receive_without_descriptors(&far, &mut [0; 8]).unwrap(), 1);
+            assert_eq!(process::open_descriptors().unwrap(), before);
+        });
+    }
+}

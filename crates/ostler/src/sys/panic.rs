@@ -1,0 +1,64 @@
+//! What a panic does to this process: master and manager abort after one log line, workers unwind.
+//!
+//! Half a master is worse than none (architecture section 8). The hook is installed once and asks a flag, because a worker
+//! inherits its memory and must get the former behaviour back.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static ABORTS: AtomicBool = AtomicBool::new(false);
+static INSTALLED: Once = Once::new();
+
+/// From now on a panic in any thread of this process logs one line and aborts.
+pub(crate) fn abort_on_panic() {
+    INSTALLED.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if ABORTS.load(Ordering::Acquire) {
+                tracing::error!(process = std::process::id(), "panic, aborting: {info}");
+                std::process::abort();
+            }
+            previous(info);
+        }));
+    });
+    ABORTS.store(true, Ordering::Release);
+}
+
+/// From now on a panic does what it did before [`abort_on_panic`]. First thing in a worker.
+pub(crate) fn unwind_on_panic() {
+    ABORTS.store(false, Ordering::Release);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::pidfd::PidFd;
+    use crate::sys::poll;
+    use crate::sys::process::{self, ExitBy, fork_child, in_forked_test};
+    use ostler_core::supervisor::Exit;
+    use std::os::fd::AsFd;
+
+    fn end_of(child: impl FnOnce() -> i32) -> Exit {
+        let pidfd = PidFd::open(fork_child(&[], ExitBy::Immediately, child).unwrap()).unwrap();
+        poll::wait_readable([pidfd.as_fd()], None).unwrap();
+        pidfd.try_reap().unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_manager_aborts_and_its_worker_unwinds() {
+        in_forked_test(|| {
+            process::forbid_dumping().unwrap();
+            let aborted = end_of(|| {
+                abort_on_panic();
+                panic!("on purpose: half a manager");
+            });
+            assert_eq!(aborted, Exit::Signal { signal: libc::SIGABRT, core_dumped: false });
+            let unwound = end_of(|| {
+                abort_on_panic();
+                unwind_on_panic();
+                panic!("on purpose: a worker");
+            });
+            assert_eq!(unwound, Exit::Code(process::EXIT_PANIC));
+        });
+    }
+}

@@ -1,0 +1,93 @@
+//! What all handles of one worker process share.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use ostler_core::ids::WorkerKey;
+use ostler_core::policy::CrashPolicy;
+
+use super::port::Port;
+use super::state::StateOverlay;
+use super::timers::Timers;
+use crate::options::Options;
+
+/// The delivery whose callback is running.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Current {
+    /// Its home lane.
+    pub(crate) lane: usize,
+    /// Its number there.
+    pub(crate) seq: u64,
+    /// Position of its record in the package ring.
+    pub(crate) position: u64,
+    /// Bytes of its payload when it lies in the ring, 0 when not.
+    pub(crate) ring_len: usize,
+    /// Its outputs are published as they come.
+    pub(crate) exposed: bool,
+    /// It was deferred: its token finishes it.
+    pub(crate) deferred: bool,
+}
+
+/// The settings a worker needs, taken from the options once.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerSettings {
+    pub(crate) crash_policy: CrashPolicy,
+    pub(crate) max_send_bytes: usize,
+    pub(crate) send_timeout_ms: u64,
+    pub(crate) redeliver_output_bytes: usize,
+    pub(crate) max_requests: Option<u64>,
+}
+
+impl WorkerSettings {
+    pub(crate) fn new(options: &Options, key: WorkerKey) -> Self {
+        Self {
+            crash_policy: options.crash_policy,
+            max_send_bytes: options.max_send_bytes,
+            send_timeout_ms: options.send_timeout_ms,
+            redeliver_output_bytes: options.redeliver_output_bytes,
+            max_requests: options.max_requests_of(key.slot),
+        }
+    }
+
+    /// Whether outputs are held back until their delivery is finished.
+    pub(crate) const fn holds_outputs(&self) -> bool {
+        matches!(self.crash_policy, CrashPolicy::Redeliver(_))
+    }
+}
+
+/// Shared by [`crate::Worker`], [`crate::Session`], [`crate::Deferred`].
+pub(crate) struct Inner {
+    pub(crate) key: WorkerKey,
+    pub(crate) settings: WorkerSettings,
+    pub(crate) port: RefCell<Port>,
+    pub(crate) current: Cell<Option<Current>>,
+    pub(crate) timers: RefCell<Timers>,
+    pub(crate) states: RefCell<StateOverlay>,
+    /// Deferred deliveries that are finished and wait for the end of the running callback.
+    pub(crate) finished_later: RefCell<Vec<super::deferred::Finished>>,
+    /// Sessions whose message could not be completed and must be told so as soon as there is room.
+    pub(crate) aborts: RefCell<Vec<u64>>,
+    /// What keeps this process alive while it leaves.
+    pub(crate) keep_alive: Cell<usize>,
+    /// User code asked to be replaced.
+    pub(crate) wants_to_leave: Cell<bool>,
+    pub(crate) finished: Cell<u64>,
+}
+
+impl Inner {
+    pub(crate) fn new(key: WorkerKey, settings: WorkerSettings, port: Port) -> Rc<Self> {
+        Rc::new(Self {
+            key,
+            settings,
+            port: RefCell::new(port),
+            current: Cell::new(None),
+            timers: RefCell::default(),
+            states: RefCell::default(),
+            finished_later: RefCell::default(),
+            aborts: RefCell::default(),
+            keep_alive: Cell::new(0),
+            wants_to_leave: Cell::new(false),
+            finished: Cell::new(0),
+        })
+    }
+}

@@ -1,0 +1,16 @@
+//! The worker process: runs user code, one delivery at a time.
+//!
+//! Responsible for: taking deliveries, calling the handler, publishing what it sends, leaving when told.
+//! Must never: touch a client socket, hold a lock another process needs, or let a delivery end without a `FIN`.
+//!
+//! * [`port`]: the lanes as one pollable object that knows no runtime;
+//! * [`run`]: the built-in loop (callbacks, timers);
+//! * [`deferred`], [`timers`], [`state`]: what handlers hold between callbacks.
+
+pub(crate) mod deferred;
+pub(crate) mod inner;
+pub(crate) mod port;
+pub(crate) mod run;
+pub(crate) mod send;
+pub(crate) mod state;
+pub(crate) mod timers;

@@ -1,0 +1,355 @@
+//! The worker's side of all its lanes as one pollable object: take, append, publish, sleep (protocol §5).
+//!
+//! It knows no runtime and calls no user code. It keeps the contract that `freed` is stored only while no package memory
+//! is held, and stores it between `commit` and the look at the reactors' sleep words, so that a reactor waiting for ring
+//! space cannot sleep past it.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use ostler_shm::board::Board;
+use ostler_shm::fault::{Step, step};
+use ostler_shm::inbox::{Inbox, Take};
+use ostler_shm::lane::{PackageBytes, WorkerLane, WorkerMemory};
+use ostler_shm::outbox::{Committer, NoRoom, Outbox};
+use ostler_shm::record::{FLAG_MORE, Header, Kind};
+use ostler_shm::sleep::{Ringer, Sleeper};
+use ostler_shm::sync::Ordering;
+
+use crate::sys::epoll::{Epoll, Events, Interest};
+use crate::sys::eventfd;
+
+/// How often a closed gate is looked at before the worker yields its CPU for longer.
+const GATE_SPINS: u32 = 100;
+
+/// One lane's worker end.
+struct LaneEnd {
+    lane: WorkerLane,
+    inbox: Inbox,
+    outbox: Outbox,
+    ringer: Ringer,
+    bell: OwnedFd,
+    /// Parts of a message that is not complete.
+    partial: Vec<u8>,
+}
+
+/// A delivery that was taken.
+pub(crate) struct Taken {
+    /// Which lane.
+    pub(crate) lane: usize,
+    /// Its header (of the last part).
+    pub(crate) header: Header,
+    /// Its bytes.
+    pub(crate) payload: Payload,
+    /// Position of its header in the package ring.
+    pub(crate) position: u64,
+}
+
+/// The bytes of a delivery.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    /// In the package ring.
+    Ring(PackageBytes),
+    /// On the heap: assembled from parts, or copied by a deferral.
+    Heap(Vec<u8>),
+}
+
+impl Payload {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Ring(bytes) => bytes,
+            Self::Heap(bytes) => bytes,
+        }
+    }
+}
+
+/// What [`Port::take`] found.
+pub(crate) enum Found {
+    /// A delivery, started now.
+    Delivery(Taken),
+    /// Nothing on any lane.
+    Nothing,
+    /// The master wrote something impossible: this process must end.
+    Broken,
+}
+
+/// All lanes of this process.
+pub(crate) struct Port {
+    memory: WorkerMemory,
+    board: Board,
+    lanes: Vec<LaneEnd>,
+    committer: Committer,
+    sleeper: Sleeper,
+    room: Sleeper,
+    next_lane: usize,
+    epoll: Epoll,
+    events: Events,
+    /// Held open: closing it would take it out of the epoll set.
+    _worker_bell: OwnedFd,
+}
+
+impl Port {
+    /// Joins mapped memory and bells.
+    pub(crate) fn new(
+        memory: WorkerMemory,
+        board: Board,
+        worker_bell: OwnedFd,
+        lane_bells: Vec<OwnedFd>,
+    ) -> io::Result<Self> {
+        let epoll = Epoll::new()?;
+        epoll.add(&worker_bell, 0, Interest::BELL)?;
+        let mut lanes = Vec::new();
+        for (reactor, bell) in lane_bells.into_iter().enumerate() {
+            lanes.push(LaneEnd {
+                lane: memory.lane(reactor).map_err(io::Error::other)?,
+                inbox: Inbox::default(),
+                outbox: Outbox::default(),
+                ringer: Ringer::default(),
+                bell,
+                partial: Vec::new(),
+            });
+        }
+        Ok(Self {
+            memory,
+            board,
+            lanes,
+            committer: Committer::default(),
+            sleeper: Sleeper::default(),
+            room: Sleeper::default(),
+            next_lane: 0,
+            epoll,
+            events: Events::with_capacity(8),
+            _worker_bell: worker_bell,
+        })
+    }
+
+    /// The board.
+    pub(crate) const fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// The longest payload of one record.
+    pub(crate) const fn payload_max(&self) -> usize {
+        self.memory.sizes().payload_max()
+    }
+
+    /// Bytes of each ring.
+    pub(crate) const fn lane_size(&self) -> u64 {
+        self.memory.sizes().lane_size
+    }
+
+    // ---- down --------------------------------------------------------------------------------------------------
+
+    /// Takes the next delivery; lanes in turn.
+    pub(crate) fn take(&mut self) -> Found {
+        let count = self.lanes.len();
+        for turn in 0..count {
+            let index = (self.next_lane + turn) % count;
+            match self.take_from(index) {
+                Found::Nothing => {}
+                found => {
+                    self.next_lane = index + 1;
+                    return found;
+                }
+            }
+        }
+        Found::Nothing
+    }
+
+    fn take_from(&mut self, index: usize) -> Found {
+        let Some(end) = self.lanes.get_mut(index) else { return Found::Nothing };
+        let mut spins = 0;
+        loop {
+            match end.inbox.take(end.lane.down(), end.lane.up(), &end.lane.packages) {
+                Take::Empty => return Found::Nothing,
+                Take::Broken => return Found::Broken,
+                Take::GateClosed => {
+                    // The recall takes nanoseconds, unless its reactor lost its CPU in it.
+                    spins += 1;
+                    if spins < GATE_SPINS {
+                        std::thread::yield_now();
+                    } else {
+                        std::thread::sleep(Duration::from_micros(50));
+                    }
+                }
+                Take::Record { header, position } => {
+                    let ring = end.lane.payload(position, &header);
+                    if header.flags & FLAG_MORE != 0 || header.part_offset != 0 {
+                        if header.part_offset == 0 {
+                            end.partial.clear();
+                        }
+                        // A part that does not continue what is there belongs to a message whose head was recalled.
+                        if end.partial.len() == header.part_offset as usize {
+                            end.partial.extend_from_slice(&ring);
+                        }
+                        drop(ring);
+                        if header.flags & FLAG_MORE != 0 {
+                            let position = end.inbox.position();
+                            end.inbox.free_up_to(position, end.lane.up());
+                            continue;
+                        }
+                        let payload = Payload::Heap(std::mem::take(&mut end.partial));
+                        return Found::Delivery(Taken { lane: index, header, payload, position });
+                    }
+                    let payload = Payload::Ring(ring);
+                    return Found::Delivery(Taken { lane: index, header, payload, position });
+                }
+            }
+        }
+    }
+
+    /// Where in the payload of the delivery at `position` of a lane a slice lies, if it lies in that package's ring
+    /// memory: then a reply may refer to it instead of being copied.
+    pub(crate) fn offset_in_package(
+        &self,
+        lane: usize,
+        position: u64,
+        len: usize,
+        slice: &[u8],
+    ) -> Option<u32> {
+        let end = self.lanes.get(lane)?;
+        let at = end.lane.packages.offset_of(slice)?;
+        let first = (position & (self.lane_size() - 1)) + ostler_shm::record::HEADER_SIZE as u64;
+        let offset = at.checked_sub(first)?;
+        (offset + slice.len() as u64 <= len as u64).then(|| u32::try_from(offset).ok())?
+    }
+
+    /// Whether every lane has been left by its reactor and nothing is to be taken.
+    pub(crate) fn is_left(&self) -> bool {
+        self.lanes.iter().all(|end| end.inbox.is_left(end.lane.down()))
+    }
+
+    // ---- up ----------------------------------------------------------------------------------------------------
+
+    /// Appends a record to a lane's out ring; not visible before [`Port::publish`].
+    pub(crate) fn append(
+        &mut self,
+        lane: usize,
+        mut header: Header,
+        payload: &[u8],
+    ) -> Result<(), NoRoom> {
+        header.stamp = self.committer.open_transaction();
+        let end = self.lanes.get_mut(lane).ok_or(NoRoom)?;
+        let pieces: &[&[u8]] = if payload.is_empty() { &[] } else { &[payload] };
+        let result = end.outbox.append(end.lane.down(), &end.lane.outputs, header, pieces);
+        if result.is_ok() {
+            match Kind::from_byte(header.kind) {
+                Some(Kind::Expose) => step(Step::Exposed),
+                Some(Kind::Fin) => step(Step::FinAppended),
+                _ => {}
+            }
+        }
+        result
+    }
+
+    /// Bytes appended to a lane and not published.
+    pub(crate) fn staged(&self, lane: usize) -> u64 {
+        self.lanes.get(lane).map_or(0, |end| end.outbox.staged())
+    }
+
+    /// Whether anything is appended and not published.
+    pub(crate) fn has_staged(&self) -> bool {
+        self.lanes.iter().any(|end| end.outbox.staged() > 0)
+    }
+
+    /// Publishes all that was appended, on all lanes, by one word. With `freed` the package memory of that lane is given
+    /// back in the same step (unless some of it is still held).
+    pub(crate) fn publish(&mut self, freed: Option<usize>) {
+        let mut touched: u64 = 0;
+        for (index, end) in self.lanes.iter_mut().enumerate() {
+            if end.outbox.staged() > 0 {
+                Committer::store_written(&mut end.outbox, end.lane.up());
+                touched |= 1 << index;
+            }
+        }
+        if touched != 0
+            && let Ok(process) = self.memory.process()
+        {
+            self.committer.commit(process);
+        }
+        if let Some(end) = freed.and_then(|lane| self.lanes.get_mut(lane))
+            && !end.lane.is_held()
+        {
+            let position = end.inbox.position();
+            end.inbox.free_up_to(position, end.lane.up());
+        }
+        if touched == 0 {
+            return;
+        }
+        Committer::fence();
+        for (index, end) in self.lanes.iter_mut().enumerate() {
+            if touched & (1 << index) != 0
+                && let Some(word) = self.board.reactor_sleep(index)
+                && end.ringer.needs_bell(word)
+            {
+                // The bell cannot fail but by being rung already.
+                let _ = eventfd::ring(&end.bell);
+            }
+        }
+        step(Step::Rung);
+    }
+
+    /// Waits until a lane's out ring has room for `payload_len` bytes, at most `timeout`. False: still no room.
+    pub(crate) fn wait_for_room(
+        &mut self,
+        lane: usize,
+        payload_len: usize,
+        timeout: Duration,
+    ) -> bool {
+        let deadline = std::time::Instant::now() + timeout;
+        let capacity = self.lane_size();
+        loop {
+            let Ok(process) = self.memory.process() else { return false };
+            let Some(end) = self.lanes.get_mut(lane) else { return false };
+            self.room.announce(&process.sleep.room_want);
+            step(Step::WaitingForRoom);
+            let has_room = end.outbox.has_room(end.lane.down(), capacity, payload_len as u64);
+            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            if !has_room && !left.is_zero() {
+                // What the reactor has not seen yet it must be woken for: it may sleep on unconsumed outputs of ours only
+                // if it was never rung, which `publish` rules out. So: just wait.
+                let _ = self.epoll.wait(&mut self.events, Some(left));
+            }
+            if let Ok(process) = self.memory.process() {
+                self.room.awake(&process.sleep.room_want);
+            }
+            if has_room || left.is_zero() {
+                return has_room;
+            }
+        }
+    }
+
+    // ---- sleep -------------------------------------------------------------------------------------------------
+
+    /// Sleeps until a bell rings or `timeout` passes, unless there are news.
+    pub(crate) fn idle(&mut self, timeout: Option<Duration>, was_left: bool) -> io::Result<()> {
+        let Ok(process) = self.memory.process() else { return Ok(()) };
+        self.sleeper.announce(&process.sleep.worker_sleep);
+        step(Step::Sleeping);
+        let news = self.lanes.iter().any(|end| end.inbox.has_news(end.lane.down()));
+        let result = if news || (!was_left && self.is_left()) {
+            Ok(0)
+        } else {
+            self.epoll.wait(&mut self.events, timeout)
+        };
+        if let Ok(process) = self.memory.process() {
+            self.sleeper.awake(&process.sleep.worker_sleep);
+        }
+        result.map(|_| ())
+    }
+
+    /// Shows which session's delivery is being handled (0: none) and how many are finished.
+    pub(crate) fn show_phase(&self, session: u64, finished: u64) {
+        if let Ok(process) = self.memory.process() {
+            process.phase.session.store(session, Ordering::Relaxed);
+            process.phase.finished.store(finished, Ordering::Relaxed);
+        }
+    }
+}
+
+impl AsFd for Port {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}

@@ -1,0 +1,241 @@
+//! The built-in loop of a worker: deliveries, timers, leaving.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use ostler_core::supervisor::LeaveReason;
+use ostler_shm::board::Board;
+use ostler_shm::lane::WorkerMemory;
+use ostler_shm::record::{FLAG_REDELIVERED, Kind};
+
+use super::inner::{Current, Inner, WorkerSettings};
+use super::port::{Found, Payload, Port, Taken};
+use crate::api::handler::Handler;
+use crate::api::package::Package;
+use crate::api::session::Session;
+use crate::api::worker::Worker;
+use crate::control::FromWorker;
+use crate::manager::WorkerBoot;
+use crate::options::Options;
+use crate::sys::{clock, signal};
+
+/// `on_worker_start` failed.
+pub(crate) const EXIT_START_FAILED: i32 = 3;
+/// The memory that the master gave does not fit this worker, or became nonsense.
+pub(crate) const EXIT_LANES: i32 = 4;
+
+/// Deliveries handled before timers and signals are looked at again.
+const BATCH: usize = 64;
+
+/// The life of one worker process; answers its exit code.
+pub(crate) fn worker_main<H: Handler>(
+    boot: WorkerBoot,
+    options: &Options,
+    make: &dyn Fn() -> H,
+) -> i32 {
+    if let Ok(fault) = std::env::var("OSTLER_FAULT")
+        && boot.key.generation.0 == 1
+        && boot.key.slot.0 == 0
+    {
+        let armed = ostler_shm::fault::arm(&fault);
+        tracing::info!(fault, armed, "debug hook");
+    }
+    let key = boot.key;
+    let port = match open_port(&boot) {
+        Ok(port) => port,
+        Err(error) => {
+            tracing::error!(%error, "cannot use the lanes");
+            return EXIT_LANES;
+        }
+    };
+    let inner = Inner::new(key, WorkerSettings::new(options, key), port);
+    let mut run = Run {
+        worker: Worker::new(Rc::clone(&inner)),
+        inner,
+        handler: make(),
+        boot,
+        said_served: false,
+        asked_to_leave: false,
+    };
+    run.run()
+}
+
+fn open_port(boot: &WorkerBoot) -> Result<Port, Box<dyn std::error::Error>> {
+    let memory = WorkerMemory::open(&boot.down, &boot.up)?;
+    let (slot, generation) = memory.key();
+    if (slot, generation) != (u64::from(boot.key.slot.0), u64::from(boot.key.generation.0)) {
+        return Err(format!("the lanes are of w{slot}.{generation}").into());
+    }
+    let board = Board::open(&boot.board)?;
+    let bells = boot.lane_bells.iter().map(std::os::fd::OwnedFd::try_clone);
+    let bells = bells.collect::<Result<Vec<_>, _>>()?;
+    Ok(Port::new(memory, board, boot.worker_bell.try_clone()?, bells)?)
+}
+
+struct Run<H> {
+    inner: Rc<Inner>,
+    worker: Worker,
+    handler: H,
+    boot: WorkerBoot,
+    said_served: bool,
+    asked_to_leave: bool,
+}
+
+impl<H: Handler> Run<H> {
+    fn run(&mut self) -> i32 {
+        if let Err(error) = self.handler.on_worker_start(&self.worker) {
+            tracing::error!(%error, "on_worker_start failed");
+            return EXIT_START_FAILED;
+        }
+        if let Err(error) = FromWorker::Ready.send(&self.boot.control) {
+            tracing::error!(%error, "the manager does not listen");
+            return EXIT_LANES;
+        }
+        tracing::debug!("ready");
+        let code = self.serve();
+        if code == 0 {
+            self.handler.on_worker_stop(&self.worker);
+            self.inner.finish_deferred();
+            self.inner.port.borrow_mut().publish(None);
+            tracing::debug!(finished = self.inner.finished.get(), "leaves");
+        }
+        code
+    }
+
+    fn serve(&mut self) -> i32 {
+        let mut is_left = false;
+        loop {
+            self.run_timers();
+            let mut busy = true;
+            for _ in 0..BATCH {
+                // Bound apart, so that no borrow is held while the handler runs.
+                let found = self.inner.port.borrow_mut().take();
+                match found {
+                    Found::Delivery(taken) => self.deliver(taken),
+                    Found::Nothing => {
+                        busy = false;
+                        break;
+                    }
+                    Found::Broken => {
+                        tracing::error!("the lanes hold nonsense");
+                        return EXIT_LANES;
+                    }
+                }
+            }
+            self.inner.flush_aborts();
+            self.ask_to_leave();
+            if busy {
+                continue;
+            }
+            if self.inner.port.borrow().is_left() {
+                if !is_left {
+                    is_left = true;
+                    self.handler.on_worker_exit(&self.worker);
+                    self.inner.finish_deferred();
+                    self.log_holders();
+                }
+                if !self.is_held() {
+                    return 0;
+                }
+            }
+            if let Err(error) = self.idle(is_left) {
+                tracing::error!(%error, "cannot wait");
+                return EXIT_LANES;
+            }
+        }
+    }
+
+    fn idle(&self, is_left: bool) -> std::io::Result<()> {
+        let due = self.inner.timers.borrow_mut().next_due();
+        let mut timeout =
+            due.map(|at| Duration::from_nanos(at.saturating_sub(clock::monotonic_ns())));
+        if !self.inner.aborts.borrow().is_empty() {
+            timeout = Some(Duration::from_millis(10));
+        }
+        self.inner.port.borrow_mut().idle(timeout, is_left)
+    }
+
+    fn run_timers(&self) {
+        loop {
+            let due = self.inner.timers.borrow_mut().take_due(clock::monotonic_ns());
+            let Some(callback) = due else { return };
+            callback(&self.worker);
+            self.inner.finish_deferred();
+        }
+    }
+
+    fn deliver(&mut self, taken: Taken) {
+        let Taken { lane, header, payload, position } = taken;
+        let ring_len = match &payload {
+            Payload::Ring(bytes) => bytes.len(),
+            Payload::Heap(_) => 0,
+        };
+        let exposed = !self.inner.settings.holds_outputs();
+        let current =
+            Current { lane, seq: header.seq, position, ring_len, exposed, deferred: false };
+        self.inner.current.set(Some(current));
+        self.inner.port.borrow().show_phase(header.subject, self.inner.finished.get());
+        let session = Session::new(Rc::clone(&self.inner), header.subject);
+        match Kind::from_byte(header.kind) {
+            Some(Kind::Connect) => self.handler.on_connect(&self.worker, &session),
+            Some(Kind::Data) => {
+                let redelivered = header.flags & FLAG_REDELIVERED != 0;
+                let package = Package::new(&self.inner, payload, header.subject, redelivered);
+                self.handler.on_receive(&self.worker, &session, &package);
+            }
+            Some(Kind::Closed) => {
+                self.handler.on_close(&self.worker, &session);
+                self.inner.states.borrow_mut().forget(header.subject);
+            }
+            _ => tracing::warn!(kind = header.kind, "a delivery of an unknown kind is skipped"),
+        }
+        let deferred = self.inner.current.get().is_some_and(|current| current.deferred);
+        if deferred {
+            // What the callback sent before it deferred; its package was copied, the ring space is free.
+            self.inner.port.borrow_mut().publish(Some(lane));
+        } else {
+            self.inner.finish(lane, header.seq, true);
+        }
+        self.inner.current.set(None);
+        self.inner.finish_deferred();
+        if !self.said_served && !deferred {
+            self.said_served = true;
+            let _ = FromWorker::Served.send(&self.boot.control);
+        }
+    }
+
+    fn ask_to_leave(&mut self) {
+        if self.asked_to_leave {
+            return;
+        }
+        let enough =
+            self.inner.settings.max_requests.is_some_and(|most| self.inner.finished.get() >= most);
+        let reason = if enough {
+            LeaveReason::MaxRequests
+        } else if signal::termination_requested() || self.inner.wants_to_leave.get() {
+            LeaveReason::Asked
+        } else {
+            return;
+        };
+        self.asked_to_leave = true;
+        let _ = FromWorker::LeaveRequest(reason).send(&self.boot.control);
+    }
+
+    fn is_held(&self) -> bool {
+        self.inner.keep_alive.get() > 0 || self.inner.timers.borrow().one_shot().next().is_some()
+    }
+
+    /// Says once what keeps a leaving process (pain P8).
+    fn log_holders(&self) {
+        if !self.is_held() {
+            return;
+        }
+        let timers: Vec<String> =
+            self.inner.timers.borrow().one_shot().take(8).map(ToString::to_string).collect();
+        tracing::info!(
+            tokens_and_deferred = self.inner.keep_alive.get(),
+            timers = timers.join(" "),
+            "leaving, but held"
+        );
+    }
+}

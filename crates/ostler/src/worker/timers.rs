@@ -1,0 +1,117 @@
+//! Timers of a worker: a heap of due times; cancelled ones are skipped when they come up.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::panic::Location;
+use std::rc::Rc;
+
+use ostler_core::Nanos;
+
+use crate::api::worker::Worker;
+
+/// What a timer calls.
+pub(crate) type Callback = Rc<dyn Fn(&Worker)>;
+
+struct Timer {
+    callback: Callback,
+    every_ns: Option<Nanos>,
+    made_at: &'static Location<'static>,
+}
+
+/// All timers of one worker.
+#[derive(Default)]
+pub(crate) struct Timers {
+    due: BinaryHeap<Reverse<(Nanos, u64)>>,
+    timers: HashMap<u64, Timer>,
+    last_id: u64,
+}
+
+impl Timers {
+    /// Adds a timer; it is due at `at`, and with `every_ns` again and again.
+    pub(crate) fn add(
+        &mut self,
+        at: Nanos,
+        every_ns: Option<Nanos>,
+        callback: Callback,
+        made_at: &'static Location<'static>,
+    ) -> u64 {
+        self.last_id += 1;
+        self.timers.insert(self.last_id, Timer { callback, every_ns, made_at });
+        self.due.push(Reverse((at, self.last_id)));
+        self.last_id
+    }
+
+    /// Removes a timer; false when it is not there any more.
+    pub(crate) fn cancel(&mut self, id: u64) -> bool {
+        self.timers.remove(&id).is_some()
+    }
+
+    /// When the next timer is due.
+    pub(crate) fn next_due(&mut self) -> Option<Nanos> {
+        while let Some(Reverse((at, id))) = self.due.peek() {
+            if self.timers.contains_key(id) {
+                return Some(*at);
+            }
+            self.due.pop();
+        }
+        None
+    }
+
+    /// Takes one timer that is due. A repeating one is due next after `now`: missed turns are not made up for.
+    pub(crate) fn take_due(&mut self, now: Nanos) -> Option<Callback> {
+        if self.next_due()? > now {
+            return None;
+        }
+        let Reverse((at, id)) = self.due.pop()?;
+        let timer = self.timers.get(&id)?;
+        let callback = Rc::clone(&timer.callback);
+        match timer.every_ns {
+            Some(every) => {
+                let missed = (now - at) / every.max(1);
+                self.due.push(Reverse((at + (missed + 1) * every.max(1), id)));
+            }
+            None => {
+                self.timers.remove(&id);
+            }
+        }
+        Some(callback)
+    }
+
+    /// One-shot timers that are not due yet: they keep a leaving worker alive. Where they were made.
+    pub(crate) fn one_shot(&self) -> impl Iterator<Item = &'static Location<'static>> + '_ {
+        self.timers.values().filter(|timer| timer.every_ns.is_none()).map(|timer| timer.made_at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing() -> Callback {
+        Rc::new(|_| {})
+    }
+
+    #[test]
+    fn timers_come_due_in_order_and_once() {
+        let mut timers = Timers::default();
+        let here = Location::caller();
+        timers.add(20, None, nothing(), here);
+        let first = timers.add(10, None, nothing(), here);
+        assert_eq!(timers.next_due(), Some(10));
+        assert!(timers.take_due(5).is_none());
+        assert!(timers.take_due(15).is_some());
+        assert!(timers.take_due(15).is_none());
+        assert!(!timers.cancel(first), "it has been");
+        assert_eq!(timers.one_shot().count(), 1);
+    }
+
+    #[test]
+    fn a_repeating_timer_does_not_make_up_for_missed_turns() {
+        let mut timers = Timers::default();
+        let id = timers.add(10, Some(10), nothing(), Location::caller());
+        assert!(timers.take_due(57).is_some());
+        assert_eq!(timers.next_due(), Some(60));
+        assert!(timers.cancel(id));
+        assert_eq!(timers.next_due(), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! Real-process tests of the whole server (filled in with the server).

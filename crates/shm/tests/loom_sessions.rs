@@ -1,0 +1,163 @@
+//! The session table's seqlock: a reader never sees a record that is half one session's and half another's.
+#![cfg(loom)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // test code
+
+mod model;
+
+use loom::thread;
+use model::{explore, finds};
+use ostler_shm::sessions::{Entry, FULL, SessionRecord};
+use ostler_shm::sync::{AtomicU64, Ordering, fence};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+fn peer(last: u8) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, last], u16::from(last)))
+}
+
+fn check(record: &SessionRecord) {
+    let nth = (record.session / 64) as u8;
+    assert_eq!(record.peer, peer(nth), "a mixed record");
+    assert_eq!(record.connected_at_ns, u64::from(nth), "a mixed record");
+    let state = [nth; 3];
+    match record.state_version {
+        0 => assert!(record.state.is_empty(), "a mixed record"),
+        _ => assert_eq!(record.state, state, "a mixed record"),
+    }
+}
+
+/// Preemption bound 2: an entry has 32 words.
+#[test]
+fn a_reader_sees_one_session_or_the_other() {
+    explore("session entry reused", Some(2), || {
+        let entry = Arc::new(Entry::new());
+        entry.open(64, peer(1), 1);
+        let writer = {
+            let entry = Arc::clone(&entry);
+            thread::spawn(move || {
+                entry.close();
+                entry.open(128, peer(2), 2);
+            })
+        };
+        if let Some(record) = entry.read() {
+            check(&record);
+        }
+        writer.join().unwrap();
+        check(&entry.read().unwrap());
+    });
+}
+
+/// Preemption bound 2.
+#[test]
+fn a_reader_sees_a_state_whole() {
+    explore("session state set", Some(2), || {
+        let entry = Arc::new(Entry::new());
+        entry.open(64, peer(1), 1);
+        let writer = {
+            let entry = Arc::clone(&entry);
+            thread::spawn(move || entry.set_state(&[1; 3]))
+        };
+        check(&entry.read().unwrap());
+        writer.join().unwrap();
+        assert_eq!(entry.read().unwrap().state_version, 1);
+    });
+}
+
+/// Who knows a session's id by the reactor's word (a package, the table) sees no flags of the session before it.
+#[test]
+fn flags_are_not_those_of_the_session_before() {
+    explore("session flags", None, || {
+        let shared = Arc::new((Entry::new(), AtomicU64::new(0)));
+        shared.0.open(64, peer(1), 1);
+        shared.0.set_flags(FULL);
+        let writer = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                shared.0.close();
+                shared.0.open(128, peer(2), 2);
+                shared.1.store(128, Ordering::Release); // a package's publish
+            })
+        };
+        let known = shared.1.load(Ordering::Acquire);
+        if known == 128 {
+            assert_eq!(shared.0.flags_of(128), Some(0));
+            assert_eq!(shared.0.flags_of(64), None);
+        }
+        writer.join().unwrap();
+    });
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wrong {
+    Nothing,
+    /// The writer has no fence between the odd sequence and its stores.
+    NoWriterFence,
+    /// The reader has no fence between its loads and the second look.
+    NoReaderFence,
+    /// The reader does not look again.
+    NoSecondLook,
+    /// The writer never makes the sequence odd.
+    NeverOdd,
+}
+
+/// The entry's algorithm on two words.
+#[derive(Default)]
+struct Small {
+    sequence: AtomicU64,
+    words: [AtomicU64; 2],
+}
+
+impl Small {
+    fn write(&self, wrong: Wrong, value: u64) {
+        let sequence = self.sequence.load(Ordering::Relaxed);
+        if wrong != Wrong::NeverOdd {
+            self.sequence.store(sequence | 1, Ordering::Relaxed);
+        }
+        if wrong != Wrong::NoWriterFence {
+            fence(Ordering::SeqCst);
+        }
+        for word in &self.words {
+            word.store(value, Ordering::Relaxed);
+        }
+        self.sequence.store((sequence | 1) + 1, Ordering::Release);
+    }
+
+    fn read(&self, wrong: Wrong) -> Option<[u64; 2]> {
+        let before = self.sequence.load(Ordering::Acquire);
+        if before & 1 == 1 {
+            return None;
+        }
+        let copy = [0, 1].map(|index: usize| self.words[index].load(Ordering::Relaxed));
+        if wrong != Wrong::NoReaderFence {
+            fence(Ordering::Acquire);
+        }
+        let same = self.sequence.load(Ordering::Relaxed) == before;
+        (same || wrong == Wrong::NoSecondLook).then_some(copy)
+    }
+}
+
+fn small(wrong: Wrong) {
+    explore("small entry", None, move || {
+        let entry = Arc::new(Small::default());
+        let writer = {
+            let entry = Arc::clone(&entry);
+            thread::spawn(move || {
+                entry.write(wrong, 1);
+                entry.write(wrong, 2);
+            })
+        };
+        if let Some([first, second]) = entry.read(wrong) {
+            assert_eq!(first, second, "a mixed record");
+        }
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn the_small_entry_passes_and_its_mutants_do_not() {
+    small(Wrong::Nothing);
+    for wrong in [Wrong::NoWriterFence, Wrong::NoReaderFence, Wrong::NoSecondLook, Wrong::NeverOdd]
+    {
+        finds(&format!("session entry {wrong:?}"), "a mixed record", || small(wrong));
+    }
+}

@@ -1,0 +1,220 @@
+//! What a server must not leave behind: processes, a bound port, files.
+//!
+//! Tests run side by side, so each check asks whose the find is before it accuses this server.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::TestResult;
+use crate::procfs::{self, Stat};
+use crate::tree::{self, Tree};
+use crate::wait::{LEAK_GRACE, poll_until};
+
+/// Where named shared memory would lie.
+const SHM: &str = "/dev/shm";
+
+/// The processes of the tree that outlive the server; empty when all is well.
+pub(crate) fn leftover_processes(tree: &Tree) -> Option<String> {
+    let mut left: Vec<Stat> = Vec::new();
+    let gone = poll_until(LEAK_GRACE, || {
+        left = tree.members_and_orphans();
+        left.is_empty().then_some(())
+    });
+    match gone {
+        Some(()) => None,
+        None => Some(format!("processes outlive the server:\n{}", tree::describe(&left))),
+    }
+}
+
+/// Binds the port as a server does (with SO_REUSEADDR, which std sets); says what is wrong when that fails.
+///
+/// The kernel may have given the port to somebody else meanwhile; that is no leak of this server.
+pub(crate) fn port_still_taken(address: SocketAddr, limit: Duration) -> Option<String> {
+    let mut error = None;
+    let bound = poll_until(limit, || match TcpListener::bind(address) {
+        Ok(_listener) => Some(()),
+        Err(failure) => {
+            error = Some(failure);
+            None
+        }
+    });
+    if bound.is_some() || stranger_holds(address.port()) {
+        return None;
+    }
+    let error = error.map_or_else(String::new, |error| error.to_string());
+    Some(format!("{address} cannot be bound again: {error}"))
+}
+
+/// Whether a living process holds a socket with this local port. Asked when the tree is known to be gone, so that
+/// whoever is found is a stranger.
+fn stranger_holds(port: u16) -> bool {
+    let inodes = sockets_at(port);
+    procfs::all_stats().iter().any(|stat| {
+        procfs::links_of_descriptors(stat.pid).iter().any(|(_, target)| {
+            target
+                .strip_prefix("socket:[")
+                .and_then(|rest| rest.strip_suffix(']'))
+                .is_some_and(|inode| inodes.contains(inode))
+        })
+    })
+}
+
+/// The inodes of the sockets with this local port, as `/proc/net/tcp` and `tcp6` list them.
+fn sockets_at(port: u16) -> BTreeSet<String> {
+    let suffix = format!(":{port:04X}");
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|file| fs::read_to_string(file).ok())
+        .flat_map(|text| {
+            text.lines()
+                .filter_map(|line| {
+                    let fields: Vec<&str> = line.split_whitespace().collect();
+                    let local = fields.get(1)?;
+                    local.ends_with(&suffix).then(|| fields.get(9).map(ToString::to_string))?
+                })
+                .filter(|inode| inode != "0")
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// The files in `/dev/shm` before the server started, and the directory that is the server's own `TMPDIR`.
+#[derive(Debug)]
+pub(crate) struct FileWatch {
+    before: BTreeSet<PathBuf>,
+    scratch: PathBuf,
+}
+
+impl FileWatch {
+    /// Makes the scratch directory of the server and remembers what there is.
+    pub(crate) fn start(marker: &str) -> TestResult<Self> {
+        let scratch = std::env::temp_dir().join(format!("testkit-{marker}"));
+        fs::create_dir_all(scratch.join("tmp"))?;
+        Ok(Self { before: list(Path::new(SHM)).into_iter().collect(), scratch })
+    }
+
+    /// A directory for the test's own files; removed with the server.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// The server's `TMPDIR`; must be empty at the end.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.scratch.join("tmp")
+    }
+
+    /// The new files that nobody holds: everything in the server's `TMPDIR`; in `/dev/shm` what is not named after a
+    /// process of somebody else; in `/tmp` what is named after Ostler and a process of this server.
+    pub(crate) fn leftover_files(&self, tree: &Tree) -> Option<String> {
+        let mut left = Vec::new();
+        let clean = poll_until(LEAK_GRACE, || {
+            left = list(&self.temporary());
+            left.extend(list(Path::new(SHM)).into_iter().filter(|path| {
+                !self.before.contains(path) && names_this(path, tree).unwrap_or(true)
+            }));
+            left.extend(list(Path::new("/tmp")).into_iter().filter(|path| {
+                path.to_string_lossy().contains("ostler") && names_this(path, tree) == Some(true)
+            }));
+            left.retain(|path| !held_by_somebody(path));
+            left.is_empty().then_some(())
+        });
+        match clean {
+            Some(()) => None,
+            None => Some(format!("files outlive the server: {left:?}")),
+        }
+    }
+}
+
+impl Drop for FileWatch {
+    fn drop(&mut self) {
+        // A scratch directory that cannot be removed harms nobody: its name is never used again.
+        let _ignored = fs::remove_dir_all(&self.scratch);
+    }
+}
+
+/// Whether a number in a file's name is a process of this tree; `None` when there is no number.
+fn names_this(path: &Path, tree: &Tree) -> Option<bool> {
+    let name = path.file_name()?.to_string_lossy();
+    let numbers: Vec<u32> = name
+        .split(|letter: char| !letter.is_ascii_alphanumeric())
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    (!numbers.is_empty()).then(|| numbers.into_iter().any(|pid| tree.has_seen(pid)))
+}
+
+fn list(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+/// Whether a living process has the file open or mapped: then it belongs to a server of another test.
+fn held_by_somebody(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    procfs::all_stats().iter().any(|stat| {
+        let open = || procfs::links_of_descriptors(stat.pid).iter().any(|(_, link)| *link == name);
+        let mapped = || {
+            fs::read_to_string(format!("/proc/{}/maps", stat.pid))
+                .is_ok_and(|maps| maps.lines().any(|line| line.ends_with(&*name)))
+        };
+        open() || mapped()
+    })
+}
+
+/// A name that no other server of this machine has or had.
+pub(crate) fn unique_marker() -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::{SystemTime, UNIX_EPOCH};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+    format!("{}-{number}-{now}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_port_has_a_holder() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(sockets_at(port).len(), 1);
+        assert!(stranger_holds(port));
+        drop(listener);
+        assert!(!stranger_holds(port));
+    }
+
+    #[test]
+    fn a_server_without_reuseaddr_leaves_its_port_taken() {
+        use rustix::net::{AddressFamily, SocketType, accept, bind, getsockname, listen, socket};
+        let server = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&server, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        listen(&server, 1).unwrap();
+        let address = SocketAddr::try_from(getsockname(&server).unwrap()).unwrap();
+        let client = std::net::TcpStream::connect(address).unwrap();
+        // The side that closes first keeps the port in TIME_WAIT.
+        drop(accept(&server).unwrap());
+        drop(server);
+        drop(client);
+        let text = port_still_taken(address, Duration::from_millis(10)).unwrap();
+        assert!(text.contains("cannot be bound again"), "{text}");
+    }
+
+    #[test]
+    fn an_open_file_is_held() {
+        let path = std::env::temp_dir().join(format!("testkit-file-{}", unique_marker()));
+        let file = fs::File::create(&path).unwrap();
+        assert!(held_by_somebody(&path));
+        drop(file);
+        assert!(!held_by_somebody(&path));
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn markers_differ() {
+        assert_ne!(unique_marker(), unique_marker());
+    }
+}

@@ -1,0 +1,160 @@
+//! Chat: line based rooms. Names and rooms are kept by the master, so a worker may die and nobody loses theirs.
+//!
+//! ```text
+//! chat [--set NAME=VALUE]...        then:  nc 127.0.0.1 9501
+//! /name ada        /join kitchen        /who        /quit        anything else is said to the room
+//! ```
+
+use std::process::ExitCode;
+
+use ostler::{EXIT_OPTION, Handler, Package, Server, Session, Worker};
+
+/// The room that everybody begins in.
+const LOBBY: &str = "lobby";
+/// Names and rooms may be so long; both must fit into the state that the master keeps for a session.
+const NAME_MAX_BYTES: usize = 32;
+
+/// What the master keeps for each session: `name NUL room`.
+struct Person {
+    name: String,
+    room: String,
+}
+
+impl Person {
+    fn of(session: &Session) -> Self {
+        let state = session.state();
+        let text = String::from_utf8_lossy(&state);
+        let (name, room) = text.split_once('\0').unwrap_or(("", LOBBY));
+        let name =
+            if name.is_empty() { format!("guest{}", session.id() % 10_000) } else { name.into() };
+        Self { name, room: room.into() }
+    }
+
+    fn keep(&self, session: &Session) {
+        // A session that has ended needs no state.
+        let _ = session.set_state(format!("{}\0{}", self.name, self.room).as_bytes());
+    }
+}
+
+struct Chat;
+
+impl Chat {
+    /// Says a line to everybody in a room but one.
+    fn say(worker: &Worker, room: &str, except: u64, line: &str) {
+        for other in worker.sessions() {
+            if other.id() != except && Person::of(&other).room == room {
+                // Somebody who reads too slowly misses lines; nobody waits for them.
+                let _ = other.send(format!("{line}\n").as_bytes());
+            }
+        }
+    }
+
+    fn command(worker: &Worker, session: &Session, person: &mut Person, line: &str) -> String {
+        let (command, argument) = line.split_once(' ').unwrap_or((line, ""));
+        let argument = argument.trim();
+        match command {
+            "/name" | "/join" if !is_word(argument) => {
+                format!("* write {command} and one word of at most {NAME_MAX_BYTES} letters")
+            }
+            "/name" => {
+                let line = format!("* {} is now {argument}", person.name);
+                Self::say(worker, &person.room, session.id(), &line);
+                person.name = argument.to_owned();
+                person.keep(session);
+                format!("* you are {argument}")
+            }
+            "/join" => {
+                let left = format!("* {} left", person.name);
+                Self::say(worker, &person.room, session.id(), &left);
+                person.room = argument.to_owned();
+                person.keep(session);
+                let joined = format!("* {} joined", person.name);
+                Self::say(worker, &person.room, session.id(), &joined);
+                format!("* you are in {argument}")
+            }
+            "/who" => {
+                let mut names: Vec<String> = worker
+                    .sessions()
+                    .iter()
+                    .map(Person::of)
+                    .filter(|other| other.room == person.room)
+                    .map(|other| other.name)
+                    .collect();
+                names.sort();
+                format!("* in {}: {}", person.room, names.join(" "))
+            }
+            "/quit" => {
+                let _ = session.send(b"* bye\n");
+                let _ = session.close();
+                String::new()
+            }
+            _ => "* commands: /name NAME  /join ROOM  /who  /quit".to_owned(),
+        }
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.len() <= NAME_MAX_BYTES && text.chars().all(char::is_alphanumeric)
+}
+
+impl Handler for Chat {
+    fn on_connect(&mut self, worker: &Worker, session: &Session) {
+        let person = Person::of(session);
+        person.keep(session);
+        let _ = session.send(
+            format!("* welcome, {}: /name NAME  /join ROOM  /who  /quit\n", person.name).as_bytes(),
+        );
+        Self::say(worker, &person.room, session.id(), &format!("* {} joined", person.name));
+    }
+
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) {
+        let text = String::from_utf8_lossy(package);
+        let line = text.trim_end_matches(['\r', '\n']);
+        let mut person = Person::of(session);
+        if line.starts_with('/') {
+            let answer = Self::command(worker, session, &mut person, line);
+            if !answer.is_empty() {
+                let _ = session.send(format!("{answer}\n").as_bytes());
+            }
+        } else if !line.is_empty() {
+            Self::say(worker, &person.room, session.id(), &format!("{}: {line}", person.name));
+        }
+    }
+
+    fn on_close(&mut self, worker: &Worker, session: &Session) {
+        let person = Person::of(session);
+        Self::say(worker, &person.room, session.id(), &format!("* {} left", person.name));
+    }
+}
+
+fn main() -> ExitCode {
+    let mut builder = Server::builder()
+        .set("framing", "eof")
+        .set("package_eof", "\\n")
+        .set("package_max_length", 4096)
+        .set("crash_policy", "redeliver:3");
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let pair = arguments.next();
+        let Some((name, value)) = pair.as_deref().and_then(|pair| pair.split_once('=')) else {
+            eprintln!("usage: chat [--set NAME=VALUE]...   (options: see docs/OPTIONS.md)");
+            return ExitCode::from(EXIT_OPTION);
+        };
+        if argument != "--set" {
+            eprintln!("chat: `{argument}` is unknown; write --set NAME=VALUE");
+            return ExitCode::from(EXIT_OPTION);
+        }
+        builder = builder.set(name, value);
+    }
+    let result = builder.bind().and_then(|server| {
+        println!("listening on {}", server.local_address());
+        server.run(|| Chat)
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("chat: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
