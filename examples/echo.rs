@@ -1,7 +1,7 @@
 //! Echo: sends back what it gets. Also the instrument of every measurement and process test.
 //!
 //! ```text
-//! echo [--set NAME=VALUE]... [--handler echo|sleep_ms:N|crash_every:N|big_reply:N]
+//! echo [--set NAME=VALUE]... [--handler echo|sleep_ms:N|crash_every:N|big_reply:N|orders]
 //! ```
 //!
 //! Every option of the engine can be set by its name (`docs/OPTIONS.md`). The first line on standard output is
@@ -24,6 +24,8 @@ enum Behaviour {
     CrashEvery(u64),
     /// Send N bytes, whatever came.
     BigReply(usize),
+    /// Do what the package says, see [`obey`].
+    Orders,
 }
 
 impl Behaviour {
@@ -37,8 +39,9 @@ impl Behaviour {
             "sleep_ms" => count().map(Self::SleepMs),
             "crash_every" => count().map(|every| Self::CrashEvery(every.max(1))),
             "big_reply" => count().map(|len| Self::BigReply(len as usize)),
+            "orders" => Ok(Self::Orders),
             _ => Err(format!(
-                "`{text}` is no handler: write echo, sleep_ms:N, crash_every:N or big_reply:N"
+                "`{text}` is no handler: write echo, sleep_ms:N, crash_every:N, big_reply:N or orders"
             )),
         }
     }
@@ -82,9 +85,38 @@ impl Handler for Echo {
             }
             Behaviour::CrashEvery(every) if seen.is_multiple_of(every) => std::process::abort(),
             Behaviour::CrashEvery(_) | Behaviour::Echo => package,
+            Behaviour::Orders => {
+                self.reply = obey(package);
+                self.reply.as_slice()
+            }
         };
         // Full or gone: the client reads too slowly or has left; an echo has nothing better to do than to drop it.
         let _ = session.send(reply);
+    }
+}
+
+/// Carries out one order and answers with the reply. For process tests that need a package to be surely in hand.
+///
+/// `pid`: the number of this process. `hold PATH`: writes it to PATH, then waits until somebody removes PATH. `panic`,
+/// `abort`: what they say. Everything else is sent back.
+fn obey(package: &[u8]) -> Vec<u8> {
+    let order = String::from_utf8_lossy(package);
+    let (word, argument) = order.split_once(' ').unwrap_or((&order, ""));
+    match word {
+        "pid" => std::process::id().to_string().into_bytes(),
+        "hold" => {
+            let path = std::path::Path::new(argument);
+            if std::fs::write(path, std::process::id().to_string()).is_err() {
+                return format!("cannot write {argument}").into_bytes();
+            }
+            while path.exists() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            b"released".to_vec()
+        }
+        "panic" => panic!("told to panic"),
+        "abort" => std::process::abort(),
+        _ => package.to_vec(),
     }
 }
 
@@ -110,7 +142,7 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<(ServerBuilder, Beha
     Ok((builder, behaviour))
 }
 
-const USAGE: &str = "usage: echo [--set NAME=VALUE]... [--handler echo|sleep_ms:N|crash_every:N|big_reply:N]\n\
+const USAGE: &str = "usage: echo [--set NAME=VALUE]... [--handler echo|sleep_ms:N|crash_every:N|big_reply:N|orders]\n\
     options: see docs/OPTIONS.md";
 
 fn main() -> ExitCode {

@@ -193,7 +193,10 @@ mod file {
         /// Copies of all open sessions, reactor by reactor. Looks at every entry: for broadcasts, not for each package.
         pub fn sessions(&self) -> impl Iterator<Item = SessionRecord> + '_ {
             let all = self.reactors as u64 * self.sessions_per_reactor;
-            (0..all).filter_map(|index| self.entry_at(index)).filter_map(Entry::read)
+            (0..all)
+                .filter_map(|index| self.entry_at(index))
+                .filter(|entry| !entry.is_free())
+                .filter_map(Entry::read)
         }
     }
 

@@ -136,10 +136,14 @@ impl Giver {
     /// Allows the space below `freed` to be used again; also the recalled range when nothing before it is in use.
     ///
     /// # Errors
-    /// [`Nonsense`] when `freed` went back or beyond what was published.
+    /// [`Nonsense`] when `freed` went back, beyond what was published, or is no record's position. Whether it lies behind
+    /// a record that was never taken only the ledger can tell: that check is the caller's (protocol §6).
     pub fn reclaim(&mut self, freed: u64) -> Result<(), Nonsense> {
         if freed < self.freed_seen || freed > self.published {
             return Err(Nonsense("freed is outside what was given"));
+        }
+        if !freed.is_multiple_of(HEADER_SIZE as u64) {
+            return Err(Nonsense("freed is not the position of a record"));
         }
         self.freed_seen = freed;
         self.reuse = self.reuse.max(self.over_the_void(freed));

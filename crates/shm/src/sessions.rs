@@ -127,7 +127,7 @@ impl Entry {
         self.set(FLAGS, flags);
     }
 
-    /// Owner: whether no session lives here.
+    /// Whether no session lives here (for others than the owner: a moment ago).
     #[must_use]
     pub fn is_free(&self) -> bool {
         self.get(ID) == 0

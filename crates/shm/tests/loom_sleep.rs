@@ -229,10 +229,10 @@ fn commit_before_out_written_is_not_seen_as_news() {
     reactor_mutant("commit before out_written, one lane", Wrong::CommitFirst, 1);
 }
 
-/// Both sides sleep: a package, its answer, a package, its answer. Preemption bound 2.
+/// Both sides sleep: a package, its answer, a package, its answer. Preemption bound 3.
 #[test]
 fn both_sides_sleep() {
-    explore("ping-pong, both sleep", Some(2), || {
+    explore("ping-pong, both sleep", Some(3), || {
         let shared = Shared::new(1, 256);
         let bells = Arc::new((AtomicU64::new(0), Bell::new(), Bell::new()));
         let worker = {

@@ -52,8 +52,9 @@ pub(crate) struct Launched {
 }
 
 impl ServerBuilder {
+    /// An example, on a port that the kernel chooses: tests run beside each other and beside other servers.
     pub(crate) fn example(name: &'static str) -> Self {
-        Self::new(Program::Example(name))
+        Self::new(Program::Example(name)).set("listen", "127.0.0.1:0")
     }
 
     pub(crate) fn path(path: &Path) -> Self {
@@ -266,6 +267,6 @@ mod tests {
         let builder = builder.set("workers", 3);
         let list: Vec<String> =
             builder.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        assert_eq!(list, ["log_level=debug", "workers=3"]);
+        assert_eq!(list, ["listen=127.0.0.1:0", "log_level=debug", "workers=3"]);
     }
 }

@@ -41,10 +41,10 @@ impl Brain {
         if self.settings.dispatch != Dispatch::SessionHash {
             return Queued::Global;
         }
-        let worker = hash(connection.session) % u64::from(self.settings.workers.max(1));
-        match self.serving.get(worker as usize).copied().flatten() {
+        let worker = home(connection.session, self.settings.workers);
+        match self.serving.get(usize::from(worker)).copied().flatten() {
             Some(lane) => Queued::Lane(lane),
-            None => Queued::Slot(worker as u16),
+            None => Queued::Slot(worker),
         }
     }
 
@@ -165,7 +165,7 @@ impl Brain {
             .filter(|(_, lane)| lane.in_hand > 1)
             .filter_map(|(slot, lane)| {
                 let waiting = lane.ledger.oldest_movable(taken(slot))?;
-                Some((slot, waiting.given_at + RECALL_AFTER_NS))
+                Some((slot, waiting.given_at.saturating_add(RECALL_AFTER_NS)))
             })
             .min_by_key(|(_, due)| *due)
             .map(|(slot, due)| (slot, due.max(now)))
@@ -223,6 +223,11 @@ impl Brain {
     pub fn is_serving(&self, lane: LaneSlot) -> bool {
         self.lane_state(lane) == Some(LaneState::Serving)
     }
+}
+
+/// The worker slot of a hashed session.
+pub(super) fn home(session: u64, workers: u16) -> u16 {
+    (hash(session) % u64::from(workers.max(1))) as u16
 }
 
 /// Spreads session ids, whose low bits name the reactor and whose counters are consecutive, over the workers.

@@ -16,6 +16,11 @@ impl List {
         self.first.is_none()
     }
 
+    #[cfg(test)]
+    pub(super) const fn last(&self) -> Option<ConnectionSlot> {
+        self.last
+    }
+
     pub(super) const fn first(&self) -> Option<ConnectionSlot> {
         self.first
     }

@@ -121,19 +121,22 @@ impl Brain {
         }
     }
 
-    /// Deliveries that came back and whose session is over: counted, dropped. A connect event among them means that no
-    /// worker ever saw the session, so no close event is owed.
+    /// Packages that came back and whose session is ending: counted, dropped. When the session is over, the rest goes
+    /// too: a connect event among it that never started means that no worker ever saw the session, so that no close
+    /// event is owed.
     fn drop_returned(&mut self, slot: ConnectionSlot) {
         let Some(connection) = self.connection(slot) else { return };
-        let returned = std::mem::take(&mut connection.returned);
         let (mut packages, mut bytes) = (0, 0);
+        let returned = std::mem::take(&mut connection.returned);
         for delivery in returned {
-            bytes += delivery.body.len() as u64;
             match delivery.kind {
-                DeliveryKind::Package => packages += 1,
+                DeliveryKind::Package => {
+                    packages += 1;
+                    bytes += delivery.body.len() as u64;
+                }
+                _ if connection.phase != Phase::Ended => connection.returned.push_back(delivery),
                 DeliveryKind::Connect if delivery.attempt == 0 => connection.owes_connect = true,
-                DeliveryKind::Connect => {}
-                DeliveryKind::Closed => connection.owes_closed = true,
+                DeliveryKind::Connect | DeliveryKind::Closed => {}
             }
         }
         self.returned_bytes = self.returned_bytes.saturating_sub(bytes);

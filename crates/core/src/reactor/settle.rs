@@ -1,7 +1,7 @@
 //! Lanes begin, leave and die; what they had is settled (protocol §7, §9, §10).
 
 use super::brain::{Action, BodyCopier, Brain};
-use super::connection::{Phase, Queued, Returned};
+use super::connection::{ConnectionSlot, Phase, Queued, Returned};
 use super::lane::{Lane, LaneSlot, LaneState};
 use super::ledger::{DeliveryKind, Entry};
 use super::lists::End;
@@ -84,6 +84,8 @@ impl Brain {
         } else if is_package && entry.bindings > self.settings.bindings_max {
             self.books.count_closed_by(CloseReason::Unservable);
             self.close(slot, CloseReason::Unservable);
+        } else if entry.kind == DeliveryKind::Connect && self.phase(slot) == Some(Phase::Ended) {
+            self.never_mind(slot, entry.attempt > 0);
         } else {
             self.books.recalled += u64::from(is_package);
             let body = match entry.body.take() {
@@ -100,6 +102,18 @@ impl Brain {
         }
         // Newest first, each before those given later: the lists keep the order in which the sessions had their turn.
         self.left_lane(slot, End::First);
+    }
+
+    /// The connect event of a session that is over came back: if no worker ever saw it, nobody is to be told its end.
+    fn never_mind(&mut self, slot: ConnectionSlot, was_seen: bool) {
+        if let Some(connection) = self.connection(slot)
+            && !was_seen
+        {
+            connection.owes_closed = false;
+            // The close event, if it came back too.
+            connection.returned.clear();
+            connection.is_closed = true;
+        }
     }
 
     /// The worker wrote nonsense: every session with a delivery at this lane ends now, nothing more is given.

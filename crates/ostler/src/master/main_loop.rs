@@ -72,10 +72,8 @@ impl Master {
                         }
                     }
                     MANAGER_PIDFD => self.manager_lost(now),
-                    REPORTS => {
-                        if self.take_reports(now) && rest_until.is_some() {
-                            rest_until = self.resume_accepting();
-                        }
+                    REPORTS if self.take_reports(now) && rest_until.is_some() => {
+                        rest_until = self.resume_accepting();
                     }
                     SPARE_PIDFD => self.spare_lost(),
                     _ => {}

@@ -143,13 +143,15 @@ impl Reactor {
                     return self.brain.peer_done(give.connection);
                 }
                 Ok(len) => {
-                    let received = self.scratch.get(..len).unwrap_or(&[]);
-                    let before = intake.charged();
-                    intake.push(received);
-                    let growth = intake.charged().saturating_sub(before);
+                    let growth = intake.growth(len);
                     if !self.charge_for(give.connection, growth) {
                         return self.brain.input_dry(&give);
                     }
+                    let Some(connection) = self.connections.get_mut(give.connection) else {
+                        return;
+                    };
+                    let Some(intake) = connection.intake.as_deref_mut() else { return };
+                    intake.push(self.scratch.get(..len).unwrap_or(&[]));
                 }
                 Err(error) => return self.read_failed(&give, error.kind()),
             }

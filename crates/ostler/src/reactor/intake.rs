@@ -40,12 +40,48 @@ impl Intake {
         }
     }
 
+    /// Memory that [`Intake::push`] of `len` bytes would add.
+    pub(super) fn growth(&self, len: usize) -> usize {
+        self.capacity_for(len).saturating_sub(self.bytes.capacity())
+    }
+
     /// Appends received bytes.
     pub(super) fn push(&mut self, received: &[u8]) {
-        if self.start > 0 && self.start >= self.bytes.len() / 2 {
+        let capacity = self.capacity_for(received.len());
+        if self.start > 0 {
             self.bytes.drain(..self.start);
             self.start = 0;
         }
+        self.bytes.reserve_exact(capacity - self.bytes.len());
         self.bytes.extend_from_slice(received);
+    }
+
+    /// Grows in powers of two, so that what a slow sender sends in small pieces is not copied for each of them.
+    fn capacity_for(&self, len: usize) -> usize {
+        (self.bytes.len() - self.start + len).next_power_of_two().max(self.bytes.capacity())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ostler_core::framing::FramingConfig;
+
+    #[test]
+    fn growth_is_told_before_it_happens() {
+        let config = FramingConfig::EofSplit { eof: b"\n".to_vec(), max_length: 1 << 20 };
+        let mut intake = Intake::new(Framer::new(&config).unwrap());
+        for len in [1, 5, 100, 3, 4096, 17] {
+            let before = intake.charged();
+            let growth = intake.growth(len);
+            intake.push(&vec![b'x'; len]);
+            assert_eq!(intake.charged(), before + growth);
+            assert_eq!(intake.frame(), Frame::NeedMore);
+        }
+        intake.push(b"\n");
+        let Frame::Package { len } = intake.frame() else { panic!("no package") };
+        assert_eq!(len, 4223);
+        intake.consume(len);
+        assert_eq!(intake.charged(), 0);
     }
 }

@@ -22,16 +22,7 @@ impl Reactor {
     ) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         match connection.stream.as_deref_mut() {
-            Some(stream) if stream.owner != lane => {
-                let copy = bytes.to_vec();
-                stream.behind_bytes += copy.len();
-                let len = copy.len();
-                stream.behind.push_back(copy);
-                if self.charge_for(slot, len) {
-                    self.show_output(slot);
-                }
-                return;
-            }
+            Some(stream) if stream.owner != lane => return self.wait_behind(slot, bytes),
             Some(_) => {}
             None if more => {
                 connection.stream = Some(Box::new(Stream {
@@ -45,6 +36,25 @@ impl Reactor {
         if self.write_now(slot, bytes) && !more {
             self.end_stream(slot);
         }
+    }
+
+    /// An output of another worker while a message in parts is being written: it waits for the last part.
+    fn wait_behind(&mut self, slot: ConnectionSlot, bytes: RawBytes<'_>) {
+        let most = self.settings.send_queue_max;
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        if connection.unsent() > most {
+            return self.brain.close(slot, CloseReason::SlowReader);
+        }
+        if !self.charge_for(slot, bytes.len()) {
+            return;
+        }
+        if let Some(stream) =
+            self.connections.get_mut(slot).and_then(|connection| connection.stream.as_deref_mut())
+        {
+            stream.behind_bytes += bytes.len();
+            stream.behind.push_back(bytes.to_vec());
+        }
+        self.show_output(slot);
     }
 
     /// False when the session was closed instead.

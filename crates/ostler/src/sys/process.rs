@@ -190,8 +190,10 @@ pub(crate) fn schedule_as_batch() -> io::Result<()> {
 pub(crate) fn in_forked_test(test: impl FnOnce()) {
     use std::time::{Duration, Instant};
 
-    // SAFETY: other threads of the test harness may hold locks that stay locked in the child. glibc makes its allocator
-    // usable there, and tests write messages to descriptor 2 without a lock; a deadlock would end as a failed test.
+    // SAFETY: other threads of the test harness may hold locks, which stay locked in the child. glibc makes its allocator
+    // usable there, and messages go to descriptor 2 without a lock. With nextest, which runs each test in a process of its
+    // own, the other thread only waits. With `cargo test` a test that fails meanwhile (it holds the lock of the panic
+    // hook) can make this one hang until it is killed and fails too.
     match unsafe { nix::unistd::fork() }.unwrap() {
         ForkResult::Parent { child } => {
             let pidfd = super::pidfd::PidFd::open(ProcessId::new(child.as_raw()).unwrap()).unwrap();

@@ -34,6 +34,15 @@ fn workers_start_with_exactly_what_is_theirs_and_end_when_told() {
     });
 }
 
+/// A process that has just been forked holds more until it runs.
+fn until_it_holds(pid: i32, kinds: &[&str]) {
+    let patience = Instant::now() + Duration::from_secs(5);
+    while descriptor_kinds(pid) != kinds {
+        assert!(Instant::now() < patience, "{:?}, not {kinds:?}", descriptor_kinds(pid));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn managers_hold_nothing_but_what_they_need() {
     in_forked_test(|| {
@@ -42,7 +51,7 @@ fn managers_hold_nothing_but_what_they_need() {
         master.until_serving(&[key(0, 1)]);
         let spare = master.spare.as_ref().unwrap().pid.get();
         let alone = ["anon_inode:[eventfd]", "anon_inode:[pidfd]", "socket"];
-        assert_eq!(descriptor_kinds(spare), alone, "board, master, channel");
+        until_it_holds(spare, &alone); // board, master, channel
         // And: epoll, pidfds of spare and worker, signalfd, the worker's control socket.
         let supervising = [
             "anon_inode:[eventfd]",
@@ -54,7 +63,7 @@ fn managers_hold_nothing_but_what_they_need() {
             "socket",
             "socket",
         ];
-        assert_eq!(descriptor_kinds(master.manager.pid.get()), supervising);
+        until_it_holds(master.manager.pid.get(), &supervising);
         master.shut_down();
     });
 }
@@ -93,6 +102,21 @@ fn a_killed_worker_is_reported_and_replaced() {
         assert_eq!(death.killed, None);
         master.until_serving(&[key(0, 2)]);
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        master.shut_down();
+    });
+}
+
+#[test]
+fn the_last_words_of_a_worker_are_heard_before_its_death() {
+    in_forked_test(|| {
+        let mut master = TestMaster::start(settings(1), Box::new(obedient));
+        for generation in 1..=3 {
+            master.until_serving(&[key(0, generation)]);
+            master.command(key(0, generation), worker::DIE_TALKING);
+            let death = master.until_dead(key(0, generation));
+            assert_eq!((death.exit, death.served), (Exit::Code(4), true));
+        }
+        master.until_serving(&[key(0, 4)]);
         master.shut_down();
     });
 }

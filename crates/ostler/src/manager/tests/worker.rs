@@ -22,6 +22,8 @@ pub(super) const LEAVE_A_STRAY: u64 = 4;
 pub(super) const HANG_UP: u64 = 5;
 /// Say that the first delivery is served.
 pub(super) const SERVE_ONE: u64 = 6;
+/// Say more than the manager hears in one turn, "served" last, and end with code 4.
+pub(super) const DIE_TALKING: u64 = 7;
 /// What is added to eventfds for a command, so that two commands cannot add up to a third.
 pub(super) const COMMAND_BASE: u64 = 1_000;
 
@@ -68,6 +70,13 @@ pub(super) fn obedient(boot: WorkerBoot) -> i32 {
                 rustix::net::shutdown(control, rustix::net::Shutdown::Both).unwrap();
             }
             SERVE_ONE => FromWorker::Served.send(&boot.control).unwrap(),
+            DIE_TALKING => {
+                for _ in 0..40 {
+                    control_socket::send(&boot.control, b"nonsense", &[]).unwrap();
+                }
+                FromWorker::Served.send(&boot.control).unwrap();
+                process::exit_immediately(4);
+            }
             other => panic!("command {other}"),
         }
     }

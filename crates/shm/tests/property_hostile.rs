@@ -1,0 +1,45 @@
+//! A hostile worker (protocol §6, review S12): whatever it writes, the reactor's functions answer `Nonsense` or go on. The
+//! same bodies are fuzzed in `/fuzz`.
+#![cfg(not(loom))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // test code
+
+mod plain;
+
+use plain::hostile::up_bytes;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+#[test]
+fn no_script_of_a_hostile_worker_breaks_the_reactor() {
+    let mut runner =
+        TestRunner::new(Config { cases: 20_000, failure_persistence: None, ..Config::default() });
+    let scripts = proptest::collection::vec(any::<u8>(), 0..1_200);
+    runner
+        .run(&scripts, |script| {
+            up_bytes(&script);
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// Scripts that mostly keep to the protocol get deeper into the ring before they go wrong.
+#[test]
+fn no_almost_right_worker_breaks_the_reactor() {
+    let step = prop_oneof![
+        4 => (any::<u8>(), any::<u8>()).prop_map(|(size, kind)| vec![7, size, kind, 15]),
+        2 => Just(vec![11]),
+        2 => (any::<u8>(), any::<u8>()).prop_map(|(want, min)| vec![9, want, min % 64, 0]),
+        1 => Just(vec![10]),
+        1 => Just(vec![12]),
+        1 => Just(vec![13]),
+        1 => proptest::collection::vec(any::<u8>(), 1..12),
+    ];
+    let mut runner =
+        TestRunner::new(Config { cases: 20_000, failure_persistence: None, ..Config::default() });
+    runner
+        .run(&proptest::collection::vec(step, 0..120), |steps| {
+            up_bytes(&steps.concat());
+            Ok(())
+        })
+        .unwrap();
+}

@@ -1,0 +1,7 @@
+//! A hostile worker: see `crates/shm/tests/plain/hostile.rs`.
+#![no_main]
+
+#[path = "../../crates/shm/tests/plain/mod.rs"]
+mod plain;
+
+libfuzzer_sys::fuzz_target!(|script: &[u8]| plain::hostile::up_bytes(script));
