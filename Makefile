@@ -67,10 +67,12 @@ bench: ## Measures Ostler against its baselines and prints the table.
 	$(CARGO) build --release --examples -p ostler -p ostler-bench
 	$(CARGO) run --release -p ostler-bench -- table
 
-demo: ## Shows a worker crash that no client notices.
+demo: ## Shows crashes and reloads that no client notices, in half a minute.
+	$(CARGO) build --release --examples -p ostler
 	$(CARGO) run --release -p ostler-bench -- demo
 
-soak: ## Runs a server under load and faults for a long time and checks its books.
+soak: ## Runs servers under load and faults for ten minutes and checks what was promised.
+	$(CARGO) build --release --examples -p ostler
 	$(CARGO) run --release -p ostler-bench -- soak
 
 # Needs a nightly compiler and cargo-fuzz; FUZZ_SECONDS is the time for each target.

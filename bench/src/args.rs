@@ -7,13 +7,15 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 use ostler_bench::baseline::Baseline;
+use ostler_bench::demo::DemoOptions;
 use ostler_bench::load::{LoadOptions, Mode};
 use ostler_bench::process::Peer;
+use ostler_bench::soak::SoakOptions;
 use ostler_bench::table::TableOptions;
 use ostler_bench::{Error, Result};
 
 pub(crate) const HELP: &str = "\
-ostler-bench: load generator, baseline servers and comparison table
+ostler-bench: load generator, baseline servers, comparison table, soak and demo
 
   raw-epoll-echo --listen ADDRESS     the limit: single-threaded echo on bare epoll
   tokio-echo --listen ADDRESS         echo on tokio's current_thread runtime
@@ -35,6 +37,15 @@ ostler-bench: load generator, baseline servers and comparison table
       --ostler PATH                   Ostler's echo example (examples/echo beside this program)
       --quick                         3 rounds of 0.3 s: to see that it works, not to decide by
 
+  soak                                runs the long proofs under load and faults; fails if a target is missed
+      --only NAME,...                 of reload, kill-redeliver-echo, kill-redeliver-2ms, kill-close, kill-master,
+                                      kill-manager, idle, non-readers, deaf-listeners
+      --quick                         a few seconds each, with smaller targets
+      --examples DIRECTORY            the built examples (examples beside this program)
+
+  demo                                half a minute of crashes and reloads that no client notices
+      --examples DIRECTORY            as above
+
   pinned CPU -- CMD..., unpinned -- CMD...
                                       run CMD in this process, on one CPU; it ends with its parent
 ";
@@ -46,6 +57,8 @@ pub(crate) enum Command {
     Serve { baseline: Baseline, listen: SocketAddr },
     Load(LoadOptions),
     Table(TableOptions),
+    Soak(SoakOptions),
+    Demo(DemoOptions),
     Launch { cpu: Option<usize>, command: Vec<String> },
 }
 
@@ -69,6 +82,8 @@ pub(crate) fn parse(
         Some("tokio-echo") => serve(&mut parser, Baseline::Tokio),
         Some("load") => load(&mut parser),
         Some("table") => table(&mut parser, bench),
+        Some("soak") => soak(&mut parser, bench),
+        Some("demo") => demo(&mut parser, bench),
         Some("pinned") => launch(&mut parser, true),
         Some("unpinned") => launch(&mut parser, false),
         Some("help") => Ok(Command::Help),
@@ -199,6 +214,36 @@ fn select(peers: Vec<Peer>, only: Option<&str>) -> std::result::Result<Vec<Peer>
     let reference = names.first().copied().unwrap_or_default().to_owned();
     let kept = |peer: &Peer| peer.name == reference || wanted.contains(&peer.name.as_str());
     Ok(peers.iter().filter(|peer| kept(peer)).cloned().collect())
+}
+
+fn soak(parser: &mut Parser, bench: PathBuf) -> Parsed {
+    let examples = bench.with_file_name("examples");
+    let mut options = SoakOptions { bench, examples, only: Vec::new(), quick: false };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("only") => {
+                let list = parser.value()?.string()?;
+                options.only.extend(list.split(',').map(|name| name.trim().to_owned()));
+            }
+            Arg::Long("quick") => options.quick = true,
+            Arg::Long("examples") => options.examples = parser.value()?.into(),
+            other => return Err(other.unexpected()),
+        }
+    }
+    options.validate().map_err(|error| error.to_string())?;
+    Ok(Command::Soak(options))
+}
+
+fn demo(parser: &mut Parser, bench: PathBuf) -> Parsed {
+    let examples = bench.with_file_name("examples");
+    let mut options = DemoOptions { bench, examples };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("examples") => options.examples = parser.value()?.into(),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Demo(options))
 }
 
 fn launch(parser: &mut Parser, pinned: bool) -> Parsed {

@@ -52,6 +52,17 @@ fn peers_are_selected_and_the_reference_stays() {
 }
 
 #[test]
+fn scenarios_are_selected() {
+    let Ok(Command::Soak(options)) = parsed("soak --quick --only idle,reload") else {
+        panic!("not a soak")
+    };
+    assert!(options.quick && options.only == ["idle", "reload"]);
+    assert_eq!(options.examples, PathBuf::from("/t/release/examples"));
+    let Ok(Command::Demo(options)) = parsed("demo --examples /x") else { panic!("not a demo") };
+    assert_eq!(options.examples, PathBuf::from("/x"));
+}
+
+#[test]
 fn a_launched_command_keeps_its_own_options() {
     let Ok(Command::Launch { cpu, command }) = parsed("pinned 1 -- prog --listen x -- y") else {
         panic!("not a launch")
@@ -79,6 +90,8 @@ fn nonsense_is_refused() {
         "pinned -- prog",
         "pinned 0",
         "unpinned --",
+        "soak --only tea",
+        "demo --quick",
         "raw-epoll-echo --port 3",
     ] {
         assert!(matches!(parsed(line), Err(Error::Usage(_))), "{line}");

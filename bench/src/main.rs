@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use args::Command;
 use ostler_bench::load::{LoadOptions, Progress};
+use ostler_bench::soak::{Row, SoakOptions, Verdict};
 use ostler_bench::table::TableOptions;
-use ostler_bench::{Error, Result, baseline, load, process, table};
+use ostler_bench::{Error, Result, baseline, demo, load, process, soak, table};
 
 /// The bench ran, and what it measured was wrong.
 const FAULTY: u8 = 1;
@@ -33,6 +34,11 @@ fn run() -> Result<ExitCode> {
         Command::Launch { cpu, command } => match process::launch(cpu, &command)? {},
         Command::Load(options) => run_load(&options),
         Command::Table(options) => run_table(&options),
+        Command::Soak(options) => run_soak(&options),
+        Command::Demo(options) => {
+            let good = demo::run(&options, &mut std::io::stdout())?;
+            Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(FAULTY) })
+        }
     }
 }
 
@@ -47,6 +53,16 @@ fn run_load(options: &LoadOptions) -> Result<ExitCode> {
     print(&format!("{report}\n"))?;
     let good = report.troubles.is_clean() && report.completed > 0;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(FAULTY) })
+}
+
+fn run_soak(options: &SoakOptions) -> Result<ExitCode> {
+    let rows = soak::run(options, &mut std::io::stderr())?;
+    print(&format!("\n{}", Row::table(&rows)))?;
+    let missed = rows.iter().filter(|row| row.verdict == Verdict::Missed).count();
+    if missed > 0 {
+        eprintln!("soak: {missed} targets were missed");
+    }
+    Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAULTY) })
 }
 
 fn run_table(options: &TableOptions) -> Result<ExitCode> {

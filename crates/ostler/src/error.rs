@@ -2,7 +2,6 @@
 //!
 //! The kind is private, the questions are public ([`Error::is_option`] and so on). The text is written for people, may
 //! change in any release and is no part of the interface.
-#![allow(dead_code)] // Until master, manager and worker use all of it.
 
 use std::error::Error as StdError;
 use std::{fmt, io};
@@ -116,15 +115,6 @@ impl Error {
         Self::new(Kind::Start, what, source)
     }
 
-    /// Shared memory that could not be made. `what` names it.
-    pub(crate) fn memory(what: impl fmt::Display, source: io::Error) -> Self {
-        let text = format!(
-            "cannot make {what}: lower `lane_memory` or `workers`, or raise the limits of memory and open files \
-             (`ulimit -a`)"
-        );
-        Self::new(Kind::Start, text, Some(source))
-    }
-
     /// A process that could not be forked. `what` names it.
     pub(crate) fn fork(what: impl fmt::Display, source: io::Error) -> Self {
         let text = format!(
@@ -217,7 +207,6 @@ mod tests {
         for (error, code) in one_of_each() {
             assert_eq!(error.exit_code(), code, "{error}");
         }
-        assert_eq!(Error::memory("a lane", io::Error::other("x")).exit_code(), 4);
         assert_eq!(Error::fork("a worker", io::Error::other("x")).exit_code(), 4);
     }
 

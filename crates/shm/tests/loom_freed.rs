@@ -219,7 +219,7 @@ fn starved(wrong: Wrong) {
         }
         sleeper.announce(&board.0);
         let news = reactor.consumer.has_news(&shared.process, &lane.up);
-        let room = wrong != Wrong::NoFreedRecheck && reactor.freed_moved(lane);
+        let room = wrong != Wrong::NoFreedRecheck && reactor.giver.has_freed(&lane.up);
         if !news && !room {
             board.1.wait();
         }
@@ -302,7 +302,9 @@ fn void_behind_a_pad(frees: bool, looks: bool) {
             break;
         }
         sleeper.announce(&board.0);
-        if !reactor.consumer.has_news(&shared.process, &lane.up) && !reactor.freed_moved(lane) {
+        if !reactor.consumer.has_news(&shared.process, &lane.up)
+            && !reactor.giver.has_freed(&lane.up)
+        {
             board.1.wait();
         }
         sleeper.awake(&board.0);

@@ -463,13 +463,15 @@ mod kill_steps {
         seen: &mut Seen,
         begin: Instant,
     ) -> WaitStatus {
-        for turn in 0u64.. {
+        let mut turn = 0;
+        loop {
+            turn += 1;
             assert!(begin.elapsed() < Duration::from_secs(30), "the run does not end");
             for (index, (reactor, pending)) in
                 reactors.iter_mut().zip(pending.iter_mut()).enumerate()
             {
                 reactor.consume(seen);
-                if (turn + index as u64) % 5 == 4 {
+                if (turn + index) % 5 == 4 {
                     reactor.recall(pending);
                 }
                 reactor.give(pending);
@@ -483,7 +485,6 @@ mod kill_steps {
             // Slow enough that the worker fills its out rings.
             std::thread::sleep(Duration::from_micros(300));
         }
-        unreachable!()
     }
 
     fn check(armed: &str, seen: &Seen, closed: &[u64]) {

@@ -30,6 +30,7 @@ const LISTENING: &str = "listening on ";
 #[must_use = "nothing runs before `start`"]
 pub struct ServerBuilder {
     program: Program,
+    launcher: Vec<OsString>,
     settings: Vec<(String, String)>,
     arguments: Vec<OsString>,
     environment: Vec<(String, OsString)>,
@@ -63,8 +64,8 @@ impl ServerBuilder {
 
     fn new(program: Program) -> Self {
         let settings = vec![("log_level".to_owned(), "info".to_owned())];
-        let (arguments, environment, allowed) = Default::default();
-        Self { program, settings, arguments, environment, allowed }
+        let (launcher, arguments, environment, allowed) = Default::default();
+        Self { program, launcher, settings, arguments, environment, allowed }
     }
 
     /// `--set name=value`. A later value of the same name replaces the earlier.
@@ -77,6 +78,13 @@ impl ServerBuilder {
     /// `--handler spec`: `echo`, `sleep_ms:N`, `crash_every:N`, `big_reply:N`.
     pub fn handler(self, spec: &str) -> Self {
         self.args(["--handler", spec])
+    }
+
+    /// Starts the server through a launcher: its program and first arguments, which the server's own command follows. It
+    /// has to end in an `exec` of that command, so that the process stays the same.
+    pub fn through<A: Into<OsString>>(mut self, launcher: impl IntoIterator<Item = A>) -> Self {
+        self.launcher = launcher.into_iter().map(Into::into).collect();
+        self
     }
 
     /// An environment variable of the server.
@@ -171,7 +179,14 @@ impl ServerBuilder {
         };
         let marker = leaks::unique_marker();
         let files = FileWatch::start(&marker)?;
-        let mut command = Command::new(&program);
+        let mut command = match self.launcher.split_first() {
+            Some((launcher, words)) => {
+                let mut command = Command::new(launcher);
+                command.args(words).arg(&program);
+                command
+            }
+            None => Command::new(&program),
+        };
         for (name, value) in &self.settings {
             command.arg("--set").arg(format!("{name}={value}"));
         }

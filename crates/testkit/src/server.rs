@@ -42,6 +42,11 @@ impl TestServer {
         ServerBuilder::example("chat")
     }
 
+    /// Any other example, by its name.
+    pub fn example(name: &'static str) -> ServerBuilder {
+        ServerBuilder::example(name)
+    }
+
     /// Any program that honours the contract of the examples.
     pub fn program(path: impl AsRef<Path>) -> ServerBuilder {
         ServerBuilder::path(path.as_ref())

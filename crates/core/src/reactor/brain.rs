@@ -279,8 +279,10 @@ impl Brain {
     /// may refer to it.
     #[must_use]
     pub fn in_ring(&self, lane: LaneSlot, seq: u64, t: u64) -> Option<(u64, u32)> {
-        let entry = self.lanes.get(lane.0 as usize)?.ledger.get(seq)?;
-        let is_in_hand = !entry.done && entry.position < t && entry.body.is_none();
+        let lane = self.lanes.get(lane.0 as usize)?;
+        let entry = lane.ledger.get(seq)?;
+        let is_in_hand =
+            !entry.done && (lane.reused_below..t).contains(&entry.position) && entry.body.is_none();
         is_in_hand.then_some((entry.position, entry.len))
     }
 
@@ -359,10 +361,13 @@ impl Brain {
     }
 
     /// The ring space below `freed` will be used again: packages there that may have to be delivered once more are
-    /// copied first.
+    /// copied first, and no reply may refer to any of them any more ([`Brain::in_ring`]). To be told whatever the crash
+    /// policy is; costs nothing where nothing has to be kept.
     pub fn keep_bodies(&mut self, lane: LaneSlot, freed: u64, copy: BodyCopier<'_>) {
-        let CrashPolicy::Redeliver(most) = self.settings.crash_policy else { return };
-        if let Some(lane) = self.lane_mut(lane) {
+        let policy = self.settings.crash_policy;
+        let Some(lane) = self.lane_mut(lane) else { return };
+        lane.reused_below = lane.reused_below.max(freed);
+        if let CrashPolicy::Redeliver(most) = policy {
             lane.ledger.keep_bodies(freed, most, copy);
         }
     }

@@ -185,8 +185,8 @@ impl Brain {
                 continue;
             }
             for slot in self.unlink_all(Queued::Slot(worker as u16)) {
-                // Other bits than those that chose the slot: all its sessions would go to one lane else.
-                let spread = hash(self.session(slot).unwrap_or(0)) >> 32;
+                // Not the number that chose the slot: all its sessions would go to one lane.
+                let spread = hash(hash(self.session(slot).unwrap_or(0)));
                 let index = (spread % live.len() as u64) as usize;
                 if let Some(lane) = live.get(index).copied() {
                     self.link(slot, Queued::Lane(lane), End::Last);

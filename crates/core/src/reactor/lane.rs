@@ -39,6 +39,8 @@ pub(super) struct Lane {
     /// The ring had no room; cleared when the worker frees some.
     pub(super) is_full: bool,
     pub(super) estimate_ns: Nanos,
+    /// Ring space below this position holds other packages by now.
+    pub(super) reused_below: u64,
     busy_since: Nanos,
     finished_in_turn: u64,
 }
@@ -53,6 +55,7 @@ impl Lane {
             runnable: List::default(),
             is_full: false,
             estimate_ns: estimate_ns.unwrap_or(ESTIMATE_FIRST_NS),
+            reused_below: 0,
             busy_since: 0,
             finished_in_turn: 0,
         }

@@ -2,6 +2,7 @@
 
 use super::brain::{Action, Brain};
 use super::connection::{Connection, ConnectionSlot, Phase};
+use super::lane::LaneSlot;
 use super::ledger::DeliveryKind;
 use super::reason::CloseReason;
 
@@ -171,7 +172,13 @@ impl Brain {
         self.present == 0
     }
 
-    /// Sessions with deliveries at a lane, for the drain's report of what held it.
+    /// Deliveries at a lane that are not finished.
+    #[must_use]
+    pub fn in_hand(&self, lane: LaneSlot) -> u32 {
+        self.lanes.get(lane.0 as usize).map_or(0, |lane| lane.in_hand)
+    }
+
+    /// Sessions with deliveries at a lane.
     #[must_use]
     pub fn held_sessions(&self) -> usize {
         self.connections.iter().flatten().filter(|connection| connection.outstanding > 0).count()

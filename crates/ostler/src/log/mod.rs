@@ -13,7 +13,6 @@
 //! the system call, and the race described at [`sink::Sink::write_line`], out of the reactors; it is not built yet. What is
 //! promised today: a reader that stalls costs a reactor two system calls per line, and lines, but does not stop it, apart
 //! from that race.
-#![allow(dead_code)] // Until master, manager and worker use all of it.
 
 mod fields;
 mod label;

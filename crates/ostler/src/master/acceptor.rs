@@ -9,7 +9,7 @@ use ostler_core::Millis;
 
 use crate::options::Options;
 use crate::reactor::mailbox::{Mailbox, Reports, ToReactor};
-use crate::sys::socket::{self, ReserveDescriptor};
+use crate::sys::socket;
 
 /// Connections taken before other events are looked at.
 const BATCH: usize = 64;
@@ -28,7 +28,6 @@ pub(super) enum Verdict {
 /// The listener and its counters.
 pub(super) struct Acceptor {
     listener: OwnedFd,
-    reserve: Option<ReserveDescriptor>,
     reports: Reports,
     max_connections: u64,
     nodelay: bool,
@@ -38,17 +37,16 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(listener: OwnedFd, options: &Options, reports: Reports) -> io::Result<Self> {
-        Ok(Self {
+    pub(super) fn new(listener: OwnedFd, options: &Options, reports: Reports) -> Self {
+        Self {
             listener,
-            reserve: Some(ReserveDescriptor::take()?),
             reports,
             max_connections: u64::from(options.max_connections),
             nodelay: options.tcp_nodelay,
             next_reactor: 0,
             said_exhausted: false,
             said_full: false,
-        })
+        }
     }
 
     /// Accepts what waits, up to a batch.
@@ -76,9 +74,10 @@ impl Acceptor {
                     }
                     self.next_reactor = self.next_reactor.wrapping_add(1);
                     self.said_full = false;
+                    self.said_exhausted = false;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Verdict::Watch,
-                Err(error) if ReserveDescriptor::is_needed_for(&error) => {
+                Err(error) if socket::is_out_of_descriptors(&error) => {
                     return self.exhausted(&error, now);
                 }
                 // The connection was gone before it was taken; the next may be better (accept(2)).
@@ -92,7 +91,7 @@ impl Acceptor {
         Verdict::Watch
     }
 
-    /// No descriptors left: one waiting client is turned away so that it does not wait for nothing, then accepting rests.
+    /// No descriptors left: accepting rests, who waits is taken when a connection has ended. Said once until it works again.
     fn exhausted(&mut self, error: &io::Error, now: Millis) -> Verdict {
         if !std::mem::replace(&mut self.said_exhausted, true) {
             tracing::warn!(%error, "no descriptors left, accepting pauses; raise the limit (ulimit -n) or lower max_connections");
@@ -108,11 +107,6 @@ impl Acceptor {
     /// Accepting works again.
     pub(super) fn resumed(&mut self) {
         self.reports.acceptor_waits.store(false, Ordering::Release);
-    }
-
-    /// Gives the reserve descriptor back, before the end.
-    pub(super) fn close(mut self) {
-        self.reserve = None;
     }
 }
 

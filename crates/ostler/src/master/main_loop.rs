@@ -278,6 +278,8 @@ impl Master {
             return;
         }
         let (lost, unborn) = self.managers.lost(now);
+        // Its workers died with it and are ours to bury; their signals came while the manager itself was in the way.
+        self.bury_strays();
         for key in unborn {
             self.tell_all(|| ToReactor::Release(key));
         }

@@ -71,7 +71,7 @@ impl Managers {
         self.processes.clear();
         let twice = self.lost_at.is_some_and(|before| now < before + LOST_TWICE_MS);
         self.lost_at = Some(now);
-        // Reaped here if it was a child of the master; a later spare was not, and init has done it.
+        // A child of the master, by birth or by adoption.
         let _ = self.current.pidfd.try_reap();
         let Some(mut spare) = self.spare.take().filter(|_| !twice) else {
             return (Lost::ForGood, unborn);

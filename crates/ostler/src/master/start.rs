@@ -93,8 +93,7 @@ where
     let board = Arc::new(board);
     let (mailboxes, threads) = start_reactors(&options, &board, &reports)?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
-    let acceptor = Acceptor::new(listener, &options, reports.clone())
-        .map_err(|error| fail("cannot prepare accepting", error))?;
+    let acceptor = Acceptor::new(listener, &options, reports.clone());
     let now = clock::monotonic_ms();
     let master = Master {
         shutdown: Shutdown::new(options.shutdown_timeout_ms, options.drain_timeout_ms),

@@ -28,7 +28,6 @@ impl Master {
         self.boot_deadline = None;
         if let Some(acceptor) = self.acceptor.take() {
             let _ = self.epoll.remove(&acceptor);
-            acceptor.close();
         }
         self.tell_all(|| ToReactor::Drain);
     }
@@ -37,12 +36,12 @@ impl Master {
         if timed_out {
             tracing::warn!(
                 open = self.reports.open.load(Ordering::Relaxed),
-                with_packages_in_hand = self.reports.held.load(Ordering::Relaxed),
                 shutdown_timeout_ms = self.options.shutdown_timeout_ms,
                 "the drain took too long, sessions are closed"
             );
         }
-        self.tell_all(|| ToReactor::CloseAll(CloseReason::ShutdownTimeout));
+        let reason = CloseReason::ShutdownTimeout;
+        self.tell_all(|| ToReactor::CloseAll { reason, timed_out });
     }
 
     /// Stops the reactors, writes the books.

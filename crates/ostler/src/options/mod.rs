@@ -6,7 +6,6 @@
 //!
 //! To add an option: a field and its default in `fields.rs`, a row in `table/`, and `OSTLER_BLESS=1 cargo test -p ostler`
 //! to write the documentation anew.
-#![allow(dead_code)] // Until master, manager and worker use all of it.
 
 mod address;
 mod choices;

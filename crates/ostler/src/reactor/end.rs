@@ -22,11 +22,14 @@ impl Reactor {
     pub(super) fn accepted(&mut self, connection: OwnedFd, peer: SocketAddr) {
         let index = self.index;
         let Some((slot, session)) = self.brain.accept(|counter| session_id(counter, index)) else {
-            // The acceptor counts places; this is the last line of defence.
-            tracing::warn!(%peer, "no place for a session, connection closed");
+            // Places are held by ended sessions too, until a worker has seen their close event: none is up.
+            if !std::mem::replace(&mut self.said_no_place, true) {
+                tracing::warn!(%peer, "no place for a session, connections are closed; is no worker up?");
+            }
             self.reports.count_closed();
             return;
         };
+        self.said_no_place = false;
         if let Some(entry) = self.board.entry(session) {
             entry.open(session, peer, clock::monotonic_ns());
         }
@@ -63,6 +66,21 @@ impl Reactor {
                 Action::FreeSession(slot) => self.free_session(slot),
                 Action::CloseSocket { .. } | Action::LaneDrained(_) => {}
             }
+        }
+    }
+
+    /// A drain ran out of time: says what held it.
+    pub(super) fn report_holders(&self) {
+        for (lane, end) in self.lanes.iter() {
+            let deliveries = self.brain.in_hand(lane);
+            if deliveries > 0 {
+                tracing::warn!(worker = %end.key, deliveries, "what held the drain: a worker that has not finished");
+            }
+        }
+        let unsent = |connection: &Connection| connection.unsent() > 0;
+        let sessions = self.connections.iter().filter(|(_, connection)| unsent(connection)).count();
+        if sessions > 0 {
+            tracing::warn!(sessions, "what held the drain: clients that do not read their output");
         }
     }
 

@@ -31,8 +31,8 @@ pub(crate) enum ToReactor {
     Condemn(WorkerKey),
     /// Read nothing more; end sessions as they become idle.
     Drain,
-    /// End every session now.
-    CloseAll(CloseReason),
+    /// End every session now; if a drain ran out of time, say first what held it.
+    CloseAll { reason: CloseReason, timed_out: bool },
     /// Report the books and end.
     Stop,
 }
@@ -91,8 +91,6 @@ pub(crate) struct Reports {
     pub(crate) acceptor_waits: Arc<AtomicBool>,
     /// Each reactor's books as they were when it stopped.
     pub(crate) books: Arc<Mutex<Books>>,
-    /// Sessions with packages in hand, asked for when a drain runs out of time.
-    pub(crate) held: Arc<AtomicU64>,
 }
 
 impl Reports {
@@ -102,7 +100,6 @@ impl Reports {
             open: Arc::default(),
             acceptor_waits: Arc::default(),
             books: Arc::default(),
-            held: Arc::default(),
         })
     }
 

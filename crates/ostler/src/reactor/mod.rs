@@ -105,6 +105,7 @@ pub(crate) struct Reactor {
     now: Nanos,
     draining: bool,
     reported_drained: bool,
+    said_no_place: bool,
 }
 
 impl Reactor {
@@ -138,6 +139,7 @@ impl Reactor {
             now: 0,
             draining: false,
             reported_drained: false,
+            said_no_place: false,
             settings,
         })
     }

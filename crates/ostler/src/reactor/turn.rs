@@ -114,7 +114,12 @@ impl Reactor {
                     self.draining = true;
                     self.brain.drain();
                 }
-                ToReactor::CloseAll(reason) => self.brain.close_all(reason),
+                ToReactor::CloseAll { reason, timed_out } => {
+                    if timed_out {
+                        self.report_holders();
+                    }
+                    self.brain.close_all(reason);
+                }
                 ToReactor::Stop => {
                     self.stop();
                     return Flow::Stop;
@@ -145,13 +150,7 @@ impl Reactor {
     }
 
     fn report_drained(&mut self) {
-        if !self.draining {
-            return;
-        }
-        self.reports
-            .held
-            .fetch_max(self.brain.held_sessions() as u64, std::sync::atomic::Ordering::Relaxed);
-        if !self.reported_drained && self.brain.is_empty() {
+        if self.draining && !self.reported_drained && self.brain.is_empty() {
             self.reported_drained = true;
             self.reports.queue.push(FromReactor::Drained);
         }

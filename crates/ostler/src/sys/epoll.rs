@@ -20,10 +20,6 @@ impl Interest {
     pub(crate) const READ: Self = Self(EventFlags::IN);
     /// `EPOLLOUT`: there is room to write.
     pub(crate) const WRITE: Self = Self(EventFlags::OUT);
-    /// `EPOLLRDHUP`: the peer has shut down its writing side.
-    pub(crate) const READ_HANGUP: Self = Self(EventFlags::RDHUP);
-    /// `EPOLLET`: told once per change instead of as long as it lasts.
-    pub(crate) const EDGE: Self = Self(EventFlags::ET);
     /// What a client socket is registered with, once for its whole life: everything, edge-triggered.
     pub(crate) const CLIENT: Self =
         Self(EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET));
@@ -89,20 +85,14 @@ impl Events {
         })
     }
 
-    /// The event at `index` of the last wait. For loops that change their own state per event.
-    pub(crate) fn get(&self, index: usize) -> Option<(u64, Readiness)> {
-        self.list.get(index).map(|event| {
-            let (data, flags) = (event.data, event.flags);
-            (data.u64(), Readiness(flags))
-        })
-    }
-
     /// Number of events of the last wait.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.list.len()
     }
 
     /// Whether the last wait brought nothing.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -181,7 +171,7 @@ mod tests {
         assert_eq!(epoll.wait(&mut events, None).unwrap(), 2);
         assert!(events.iter().all(|(_, ready)| ready.readable() && !ready.error()));
         assert_eq!(epoll.wait(&mut events, Some(Duration::ZERO)).unwrap(), 1);
-        assert_eq!(events.get(0).unwrap().0, 1);
+        assert_eq!(events.iter().next().unwrap().0, 1);
         eventfd::ring(&edge).unwrap();
         assert_eq!(epoll.wait(&mut events, Some(Duration::ZERO)).unwrap(), 2);
         epoll.remove(&level).unwrap();

@@ -5,7 +5,6 @@
 //! appears in a signature that leaves this module, except for the descriptor types of the standard library.
 //!
 //! Must never: hold policy, log, or retry. A call that would block answers `WouldBlock`; the caller decides.
-#![allow(dead_code)] // temporary: until master, reactor and worker use all of it
 
 pub(crate) mod clock;
 pub(crate) mod control_socket;

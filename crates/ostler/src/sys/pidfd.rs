@@ -40,6 +40,7 @@ impl PidFd {
     }
 
     /// `pidfd_send_signal(2)` — asks the process to leave.
+    #[cfg(test)]
     pub(crate) fn terminate(&self) -> io::Result<()> {
         Ok(rustix::process::pidfd_send_signal(&self.descriptor, Signal::TERM)?)
     }

@@ -6,35 +6,11 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::net::sockopt::{set_socket_linger, set_socket_reuseaddr, set_tcp_nodelay};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, acceptfrom_with, bind,
     getsockname, socket_with,
 };
-
-/// Most pieces that [`send_raw_vectored`] passes to the kernel in one call.
-pub(crate) const PIECES_MAX: usize = 16;
-
-/// A piece of memory to send, which another process may be writing: an address, never a `&[u8]`.
-#[derive(Clone, Copy, Debug)]
-#[repr(transparent)]
-pub(crate) struct RawSlice(libc::iovec);
-
-impl RawSlice {
-    /// A piece of no bytes, to fill arrays with.
-    pub(crate) const EMPTY: Self = Self(libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 });
-
-    /// Names `len` bytes from `pointer` on. What may be done with it is for [`send_raw_vectored`] to demand.
-    pub(crate) const fn new(pointer: *const u8, len: usize) -> Self {
-        Self(libc::iovec { iov_base: pointer.cast_mut().cast(), iov_len: len })
-    }
-
-    /// Number of bytes.
-    pub(crate) const fn len(&self) -> usize {
-        self.0.iov_len
-    }
-}
 
 /// `socket(2)`, `bind(2)`, `listen(2)` — makes a nonblocking listener, closed on exec, with `SO_REUSEADDR`.
 pub(crate) fn listen(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
@@ -102,30 +78,6 @@ pub(crate) unsafe fn send_raw(
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
-/// `sendmsg(2)` — sends the first [`PIECES_MAX`] pieces in one call, without blocking and without SIGPIPE.
-///
-/// # Safety
-///
-/// Each piece must be mapped readable during the call; as with [`send_raw`] its bytes may change.
-pub(crate) unsafe fn send_raw_vectored(
-    connection: impl AsFd,
-    pieces: &[RawSlice],
-) -> io::Result<usize> {
-    let descriptor = connection.as_fd().as_raw_fd();
-    // SAFETY: `msghdr` is a C struct of integers and pointers, for which all zero bits is "no address, no data, no
-    // control".
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    // `RawSlice` is a transparent `iovec`; the kernel only reads the array.
-    message.msg_iov = pieces.as_ptr().cast_mut().cast();
-    message.msg_iovlen = pieces.len().min(PIECES_MAX);
-    // SAFETY: the descriptor is open (borrowed), `message` names an array that is borrowed for the call and at most as
-    // long as it is, and each of its ranges is readable (the caller's promise).
-    let sent = unsafe {
-        libc::sendmsg(descriptor, &raw const message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
-    };
-    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
-}
-
 /// `recv(2)` — like [`recv`], into memory that another process may be reading meanwhile.
 ///
 /// # Safety
@@ -154,51 +106,9 @@ pub(crate) fn reset(connection: OwnedFd) {
     drop(connection);
 }
 
-/// One descriptor held back for the moment when there are no more (`EMFILE`, `ENFILE`).
-///
-/// Without it a listener with waiting connections stays readable and the acceptor spins: it can neither take them nor
-/// turn them away.
-#[derive(Debug)]
-pub(crate) struct ReserveDescriptor {
-    held: Option<OwnedFd>,
-}
-
-impl ReserveDescriptor {
-    /// `open(2)` of `/dev/null` — takes the reserve.
-    pub(crate) fn take() -> io::Result<Self> {
-        Ok(Self { held: Some(open_null()?) })
-    }
-
-    /// Whether `error` of [`accept`] is the one that this is for.
-    pub(crate) fn is_needed_for(error: &io::Error) -> bool {
-        matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
-    }
-
-    /// Gives the reserve up, accepts one connection, resets it, and takes the reserve again.
-    ///
-    /// `Ok(true)`: one connection was turned away. `Ok(false)`: none waited, or somebody else took the descriptor.
-    pub(crate) fn turn_away_one(&mut self, listener: impl AsFd) -> io::Result<bool> {
-        self.held = None;
-        let turned_away = match accept(listener) {
-            Ok((connection, _)) => {
-                reset(connection);
-                Ok(true)
-            }
-            Err(error)
-                if error.kind() == io::ErrorKind::WouldBlock || Self::is_needed_for(&error) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        };
-        // Fails when another thread took the descriptor; then the next call tries again.
-        self.held = open_null().ok();
-        turned_away
-    }
-}
-
-fn open_null() -> io::Result<OwnedFd> {
-    Ok(rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+/// Whether [`accept`] failed because there are no descriptors left, in this process or in the machine.
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ struct LaneEnd {
     bell: OwnedFd,
     /// Parts of a message that is not complete.
     partial: Vec<u8>,
+    /// Ring space was given back and the reactor, which may sleep until there is some, was not told.
+    owes_bell: bool,
 }
 
 /// A delivery that was taken.
@@ -108,6 +110,7 @@ impl Port {
                 ringer: Ringer::default(),
                 bell,
                 partial: Vec::new(),
+                owes_bell: false,
             });
         }
         Ok(Self {
@@ -162,7 +165,14 @@ impl Port {
         let mut spins = 0;
         loop {
             match end.inbox.take(end.lane.down(), end.lane.up(), &end.lane.packages) {
-                Take::Empty => return Found::Nothing,
+                Take::Empty => {
+                    // The rest of a message in parts comes only when its reactor knows of the space.
+                    if std::mem::take(&mut end.owes_bell) {
+                        Committer::fence();
+                        ring_if_asleep(end, &self.board, index);
+                    }
+                    return Found::Nothing;
+                }
                 Take::Broken => return Found::Broken,
                 Take::GateClosed => {
                     // The recall takes nanoseconds, unless its reactor lost its CPU in it.
@@ -186,7 +196,7 @@ impl Port {
                         drop(ring);
                         if header.flags & FLAG_MORE != 0 {
                             let position = end.inbox.position();
-                            end.inbox.free_up_to(position, end.lane.up());
+                            end.owes_bell |= end.inbox.free_up_to(position, end.lane.up());
                             continue;
                         }
                         let payload = Payload::Heap(std::mem::take(&mut end.partial));
@@ -268,23 +278,21 @@ impl Port {
         {
             self.committer.commit(process);
         }
-        if let Some(end) = freed.and_then(|lane| self.lanes.get_mut(lane))
+        if let Some(lane) = freed
+            && let Some(end) = self.lanes.get_mut(lane)
             && !end.lane.is_held()
         {
             let position = end.inbox.position();
-            end.inbox.free_up_to(position, end.lane.up());
+            // Without a record this is the only news: the callback of a deferred delivery is over.
+            touched |= u64::from(end.inbox.free_up_to(position, end.lane.up())) << lane;
         }
         if touched == 0 {
             return;
         }
         Committer::fence();
         for (index, end) in self.lanes.iter_mut().enumerate() {
-            if touched & (1 << index) != 0
-                && let Some(word) = self.board.reactor_sleep(index)
-                && end.ringer.needs_bell(word)
-            {
-                // The bell cannot fail but by being rung already.
-                let _ = eventfd::ring(&end.bell);
+            if touched & (1 << index) != 0 {
+                ring_if_asleep(end, &self.board, index);
             }
         }
         step(Step::Rung);
@@ -345,6 +353,16 @@ impl Port {
             process.phase.session.store(session, Ordering::Relaxed);
             process.phase.finished.store(finished, Ordering::Relaxed);
         }
+    }
+}
+
+/// After a fence: rings for what was published, unless its reactor is awake or rung already.
+fn ring_if_asleep(end: &mut LaneEnd, board: &Board, reactor: usize) {
+    if let Some(word) = board.reactor_sleep(reactor)
+        && end.ringer.needs_bell(word)
+    {
+        // The bell cannot fail but by being rung already.
+        let _ = eventfd::ring(&end.bell);
     }
 }
 

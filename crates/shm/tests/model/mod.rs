@@ -17,7 +17,7 @@
 //! that moves `freed` when it finds a lane empty (behind a pad or a void) does steps 5 and 6 before it sleeps.
 //!
 //! A reactor, on its side: `peek_freed`, then `look` and `next` until `None`, then `reclaim`; before it sleeps it
-//! announces, then looks at `Consumer::has_news` of each lane and, where it is starved of room, at `freed`.
+//! announces, then looks at `Consumer::has_news` of each lane and, where it is starved of room, at `Giver::has_freed`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // test code
 #![allow(missing_docs, dead_code)] // test code; each model uses a part of it
 #![allow(unsafe_code)] // loom's cells
@@ -169,7 +169,6 @@ pub struct Reactor {
     /// Every record consumed, in order.
     pub outputs: Vec<Header>,
     seq: u64,
-    freed: u64,
 }
 
 impl Reactor {
@@ -227,12 +226,6 @@ impl Reactor {
 
     pub fn reclaim(&mut self, freed: u64) {
         self.giver.reclaim(freed).unwrap();
-        self.freed = freed;
-    }
-
-    /// Whether the worker freed room since the last reclaim: looked at before a starved reactor sleeps.
-    pub fn freed_moved(&self, lane: &Lane) -> bool {
-        self.peek_freed(lane) != self.freed
     }
 
     pub fn consume_only(&mut self, shared: &Shared, index: usize) {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::sys::{poll, process};
+use crate::sys::poll;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
@@ -50,27 +50,6 @@ fn bytes_go_both_ways_and_ends_are_seen() {
 }
 
 #[test]
-fn at_most_sixteen_pieces_go_in_one_call() {
-    let (server, mut client) = connected();
-    let bytes: Vec<u8> = (0..40).collect();
-    let pieces: Vec<_> =
-        bytes.chunks(2).map(|piece| RawSlice::new(piece.as_ptr(), piece.len())).collect();
-    assert_eq!(pieces.iter().map(RawSlice::len).sum::<usize>(), 40);
-    // SAFETY: the pieces lie in `bytes`, which lives on.
-    let sent = unsafe { send_raw_vectored(&server, &pieces) }.unwrap();
-    assert_eq!(sent, 2 * PIECES_MAX);
-    // SAFETY: the same.
-    let sent = unsafe { send_raw_vectored(&server, &pieces[PIECES_MAX..]) }.unwrap();
-    assert_eq!(sent, 8);
-    // SAFETY: there is no piece at all.
-    assert_eq!(unsafe { send_raw_vectored(&server, &[RawSlice::EMPTY]) }.unwrap(), 0);
-    drop(server);
-    let mut received = Vec::new();
-    client.read_to_end(&mut received).unwrap();
-    assert_eq!(received, bytes);
-}
-
-#[test]
 fn a_full_socket_takes_a_part_then_would_block_and_a_gone_peer_is_no_signal() {
     let (server, client) = connected();
     let block = vec![1; 1 << 20];
@@ -96,30 +75,3 @@ fn a_reset_reaches_the_peer() {
     assert_eq!(client.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 
-#[test]
-fn the_reserve_turns_a_connection_away_when_there_are_no_descriptors() {
-    process::in_forked_test(|| {
-        let (listener, address) = loopback();
-        let mut reserve = ReserveDescriptor::take().unwrap();
-        let mut first = TcpStream::connect(address).unwrap();
-        let second = TcpStream::connect(address).unwrap();
-        wait(&listener);
-        let highest = process::open_descriptors().unwrap().pop().unwrap();
-        let limit = u64::try_from(highest).unwrap() + 1;
-        let _fillers: Vec<_> = std::iter::from_fn(|| second.try_clone().ok())
-            .take_while(|filler| u64::try_from(filler.as_fd().as_raw_fd()).unwrap() < limit)
-            .collect();
-        rustix::process::setrlimit(
-            rustix::process::Resource::Nofile,
-            rustix::process::Rlimit { current: Some(limit), maximum: Some(limit) },
-        )
-        .unwrap();
-        let error = accept(&listener).unwrap_err();
-        assert!(ReserveDescriptor::is_needed_for(&error), "{error}");
-        assert!(reserve.turn_away_one(&listener).unwrap());
-        assert_eq!(first.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionReset);
-        assert!(reserve.turn_away_one(&listener).unwrap());
-        assert!(!reserve.turn_away_one(&listener).unwrap());
-        assert!(reserve.held.is_some());
-    });
-}

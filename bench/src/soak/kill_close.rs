@@ -1,0 +1,83 @@
+//! Workers killed under `close`: who was being served is told at once, all others are served.
+
+use std::time::{Duration, Instant};
+
+use ostler_testkit::{Random, TestResult};
+
+use super::sheet::Sheet;
+use super::stage::{Stage, end, endless, kit};
+use crate::load::{InterruptionKind, LoadOptions, LoadThread};
+
+const CONNECTIONS: u32 = 32;
+const KILL_EVERY: Duration = Duration::from_millis(500);
+/// From just before the kill until the client has the end of its connection.
+const CLOSE_MAX_MS: f64 = 50.0;
+/// Four workers serve 32 clients, 20 ms each, in 160 ms; three in 220 ms. More than a second means that somebody hung.
+const WAIT_MAX_MS: f64 = 1_000.0;
+
+pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
+    let kills_wanted = stage.pick(120, 8);
+    let server = stage
+        .echo()
+        .handler("sleep_ms:20")
+        .set("crash_policy", "close")
+        .expect_log("worker died")
+        .expect_log("workers die often")
+        .start()?;
+    let options = LoadOptions { reconnect: true, ..endless(&server, CONNECTIONS) };
+    let load = LoadThread::spawn(options).map_err(kit)?;
+    let mut random = Random::from_environment("soak")?;
+    let mut kills = Vec::new();
+    let mut next = Instant::now() + KILL_EVERY;
+    for _ in 0..kills_wanted {
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        next += KILL_EVERY;
+        let workers = server.workers();
+        if let Some(worker) = random.pick(&workers) {
+            let just_before = Instant::now();
+            if worker.kill() {
+                kills.push(just_before);
+            }
+        }
+    }
+    std::thread::sleep(KILL_EVERY);
+    let report = load.stop().map_err(kit)?;
+    let troubles = &report.troubles;
+    let closed: Vec<Instant> = troubles
+        .interruptions
+        .iter()
+        .filter(|seen| seen.kind == InterruptionKind::EarlyEnd)
+        .map(|seen| seen.at)
+        .collect();
+    let mut delays_ms: Vec<f64> = closed
+        .iter()
+        .filter_map(|at| {
+            let kill = kills.iter().rev().find(|kill| *kill <= at)?;
+            Some(at.duration_since(*kill).as_secs_f64() * 1e3)
+        })
+        .collect();
+    delays_ms.sort_by(f64::total_cmp);
+    let unexplained = closed.len() - delays_ms.len();
+    let median_ms = delays_ms.get(delays_ms.len() / 2).copied().unwrap_or_default();
+    let most_ms = delays_ms.last().copied().unwrap_or_default();
+
+    sheet.at_least("workers killed", kills.len() as u64, kills_wanted as u64 * 8 / 10);
+    // Now and then a kill meets a worker between two packages, or one that has just begun.
+    sheet.at_least("clients told of it", closed.len() as u64, kills.len() as u64 / 2);
+    sheet.at_most("told after, longest", most_ms, CLOSE_MAX_MS, "ms");
+    sheet.told("told after, median", format_args!("{median_ms:.2} ms"));
+    sheet.none("closed without a kill", unexplained as u64);
+    let beyond = closed.len().saturating_sub(kills.len());
+    sheet.none("closed beyond one for each kill", beyond as u64);
+    let others = troubles.resets + troubles.refused + troubles.timeouts + troubles.failed;
+    sheet.none("reset, refused or hanging", others);
+    sheet.none("replies with wrong bytes", troubles.corrupt);
+    sheet.at_most("longest wait of those served", report.latency_us(1.0) / 1e3, WAIT_MAX_MS, "ms");
+    sheet.told("requests served", report.completed);
+    let ended = end(server, sheet)?;
+    let books = ended.books()?;
+    let counted = books.detail("closed_worker_died");
+    let told = format!("{counted} in the books, {} seen", closed.len());
+    sheet.check("closed by a death", told, "equal".to_owned(), counted == closed.len() as u64);
+    Ok(())
+}

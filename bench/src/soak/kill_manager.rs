@@ -1,0 +1,44 @@
+//! The manager killed under load, and its workers with it: the spare takes over, nobody notices.
+
+use std::time::{Duration, Instant};
+
+use ostler_testkit::TestResult;
+
+use super::sheet::Sheet;
+use super::stage::{REDELIVER, Stage, end, endless, judge_undisturbed, kit};
+use crate::load::LoadThread;
+
+const CONNECTIONS: u32 = 64;
+const KILL_EVERY: Duration = Duration::from_secs(2);
+/// All workers die at once; until four new ones are ready nobody is served.
+const WAIT_MAX_MS: f64 = 1_000.0;
+
+pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
+    let kills_wanted = stage.pick(10, 2);
+    let server = stage
+        .echo()
+        .set("crash_policy", REDELIVER)
+        .expect_log("worker died")
+        .expect_log("workers die often")
+        .expect_log("the manager died")
+        .start()?;
+    let load = LoadThread::spawn(endless(&server, CONNECTIONS)).map_err(kit)?;
+    let mut kills = 0;
+    let mut next = Instant::now() + KILL_EVERY / 2;
+    for _ in 0..kills_wanted {
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        // Two managers lost within a second end the server (exit code 5): never sooner than that.
+        server.spare();
+        next = Instant::now() + KILL_EVERY;
+        kills += u64::from(server.manager().kill());
+    }
+    std::thread::sleep(KILL_EVERY / 2);
+    let report = load.stop().map_err(kit)?;
+    sheet.at_least("managers killed", kills, kills_wanted);
+    sheet.told("requests", report.completed);
+    judge_undisturbed(sheet, &report);
+    sheet.at_most("longest wait of a request", report.latency_us(1.0) / 1e3, WAIT_MAX_MS, "ms");
+    // A spare that is just being made is killed by the shutdown otherwise, which the log tells as a warning.
+    server.spare();
+    end(server, sheet).map(drop)
+}

@@ -1,0 +1,130 @@
+//! What all scenarios share: where the programs are, how servers are started, how a load is judged.
+
+use std::path::{Path, PathBuf};
+
+use ostler_testkit::{Ended, ServerBuilder, TestError, TestResult, TestServer};
+
+use super::sheet::Sheet;
+use crate::load::{FaultKind, LoadOptions, LoadReport};
+use crate::{Error, Result};
+
+/// Event workers of every server here.
+pub(crate) const WORKERS: usize = 4;
+
+/// Attempts under `redeliver`. A kill every 100 ms meets a given one of four workers every 400 ms, so that even a package
+/// of 2 ms is met with less than 1 % per attempt: twenty times in a row never happens by chance. A package that does use
+/// up twenty attempts was therefore lost by the engine, and its closed session shows it; with the maximum of 100 such a
+/// fault would stay hidden for longer.
+pub(crate) const REDELIVER: &str = "redeliver:20";
+
+/// The programs, and how long to take.
+pub(crate) struct Stage {
+    bench: PathBuf,
+    examples: PathBuf,
+    quick: bool,
+}
+
+/// An error of this crate in the words of the kit.
+pub(crate) fn kit(error: Error) -> TestError {
+    TestError::new(error.to_string())
+}
+
+impl Stage {
+    pub(crate) fn new(bench: &Path, examples: &Path, quick: bool) -> Self {
+        Self { bench: bench.to_owned(), examples: examples.to_owned(), quick }
+    }
+
+    /// Whether the examples are there.
+    pub(crate) fn check_programs(&self) -> Result<()> {
+        for name in ["echo", "chat"] {
+            let path = self.examples.join(name);
+            if !path.is_file() {
+                return Err(Error::usage(format!(
+                    "there is no {}; build it with `cargo build --release --examples -p ostler`",
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// One of two, by how long the run may take.
+    pub(crate) fn pick<T>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+
+    /// An example on a free port, with [`WORKERS`] workers, which ends at the latest with this thread.
+    fn example(&self, name: &str) -> ServerBuilder {
+        let leash = [self.bench.as_os_str(), "unpinned".as_ref(), "--".as_ref()];
+        TestServer::program(self.examples.join(name))
+            .through(leash)
+            .set("listen", "127.0.0.1:0")
+            .set("workers", WORKERS)
+    }
+
+    /// The echo example.
+    pub(crate) fn echo(&self) -> ServerBuilder {
+        self.example("echo")
+    }
+
+    /// The chat example.
+    pub(crate) fn chat(&self) -> ServerBuilder {
+        self.example("chat")
+    }
+}
+
+/// An endless closed loop of small requests that stops when told.
+pub(crate) fn endless(server: &TestServer, connections: u32) -> LoadOptions {
+    LoadOptions {
+        connections,
+        duration_ms: 3_600_000,
+        timeout_ms: 10_000,
+        ..LoadOptions::new(server.address())
+    }
+}
+
+/// What no client may notice: the rows of a load that was not to be disturbed.
+pub(crate) fn judge_undisturbed(sheet: &mut Sheet<'_>, report: &LoadReport) {
+    let troubles = &report.troubles;
+    let is_doubled = |kind: &FaultKind| matches!(kind, FaultKind::Extra { .. });
+    let is_older = |kind: &FaultKind, due: u64| {
+        matches!(kind, FaultKind::Wrong { origin: Some(origin), .. } if origin.sequence < due)
+    };
+    let doubled = troubles
+        .faults
+        .iter()
+        .filter(|fault| is_doubled(&fault.kind) || is_older(&fault.kind, fault.sequence))
+        .count() as u64;
+    sheet.none("requests lost", troubles.lost_requests);
+    sheet.none("connections reset, closed or timed out", {
+        troubles.resets
+            + troubles.early_ends
+            + troubles.refused
+            + troubles.timeouts
+            + troubles.failed
+    });
+    sheet.none("replies doubled", doubled);
+    sheet.none("replies with wrong bytes", troubles.corrupt.saturating_sub(doubled));
+    for fault in &troubles.faults {
+        sheet.say(format_args!("  fault: {fault}"));
+    }
+    for interruption in troubles.interruptions.iter().take(8) {
+        let at = interruption.at.saturating_duration_since(report.started);
+        sheet.say(format_args!(
+            "  connection {} {:?} at {} ms, {} requests lost",
+            interruption.connection,
+            interruption.kind,
+            at.as_millis(),
+            interruption.lost_requests
+        ));
+    }
+}
+
+/// Ends the server in order; says what its books say of the faults.
+pub(crate) fn end(server: TestServer, sheet: &mut Sheet<'_>) -> TestResult<Ended> {
+    let ended = server.stop_and_report()?;
+    let books = ended.books()?;
+    let text = format!("received {} = finished {} + ...", books.received, books.settled());
+    sheet.check("books, log, processes, port, files", text, "balanced, clean".to_owned(), true);
+    Ok(ended)
+}

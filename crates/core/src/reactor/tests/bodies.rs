@@ -1,0 +1,127 @@
+//! Packages on the heap: messages of several parts, packages whose ring space is used again, packages that came back.
+
+use super::world::ONE_RECORD;
+use super::*;
+
+const BIG: usize = 3 * ONE_RECORD;
+
+#[test]
+fn a_message_in_parts_is_started_after_its_last_part() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let item = world.send(id, BIG);
+    world.pump();
+    for _ in 0..3 {
+        assert!(!world.start(0));
+        world.nonsense(0, world.lanes[0].waiting[0].seq);
+        world.part(0);
+    }
+    assert!(world.start(0));
+    world.finish(0, 0);
+    assert_eq!(world.state(id, item), State::Finished);
+}
+
+#[test]
+fn a_lane_gets_nothing_else_between_the_parts() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    world.send(id, BIG);
+    world.pump();
+    let other = world.connect().unwrap();
+    world.pump();
+    assert_eq!(world.state(other, Item::Connect), State::Unread);
+    (0..3).for_each(|_| world.part(0));
+    world.pump();
+    assert_eq!(world.lane_of(other, Item::Connect), 0);
+}
+
+#[test]
+fn a_message_in_parts_is_whole_after_a_recall_and_after_a_death() {
+    // The world compares the body when it is given again.
+    for parts in 0..=3 {
+        let (mut world, id) = one(CrashPolicy::Redeliver(3));
+        let item = world.send(id, BIG);
+        world.pump();
+        (0..parts).for_each(|_| world.part(0));
+        world.recall(0);
+        assert_eq!(world.brain.returned_bytes(), BIG as u64 + 12);
+        world.pump();
+        assert_eq!(world.brain.returned_bytes(), 0);
+        (0..3).for_each(|_| world.part(0));
+        world.start(0);
+        world.free(0);
+        world.die(0);
+        world.calm_down();
+        assert_eq!(world.state(id, item), State::Finished);
+    }
+}
+
+#[test]
+fn a_started_package_is_kept_when_its_ring_space_is_used_again() {
+    // The world fails when a body is fetched from ring space that is used already.
+    let (mut world, id) = one(CrashPolicy::Redeliver(3));
+    let (first, second) = (world.request(id), world.request(id));
+    world.start(0);
+    world.free(0);
+    world.start(0);
+    world.free(0);
+    world.die(0);
+    world.calm_down();
+    assert_eq!(world.state(id, first), State::Finished);
+    assert_eq!(world.state(id, second), State::Finished);
+}
+
+#[test]
+fn nothing_is_kept_without_redelivery_or_when_it_was_seen_or_tried_too_often() {
+    let cases = [
+        (CrashPolicy::Close, false),
+        (CrashPolicy::Drop, false),
+        (CrashPolicy::Redeliver(0), false),
+    ]
+    .into_iter()
+    .chain([(CrashPolicy::Redeliver(3), true)]);
+    for (policy, exposes) in cases {
+        let (mut world, id) = one(policy);
+        world.request(id);
+        world.start(0);
+        if exposes {
+            world.expose(0, 0);
+        }
+        let lane = world.lanes[0].slot;
+        world.brain.keep_bodies(lane, world.lanes[0].t, &mut |_| panic!("copied: {policy:?}"));
+    }
+}
+
+#[test]
+fn a_body_is_copied_once() {
+    let (mut world, id) = one(CrashPolicy::Redeliver(3));
+    world.request(id);
+    world.request(id);
+    world.start_all(0);
+    let (slot, t) = (world.lanes[0].slot, world.lanes[0].t);
+    let mut copied = Vec::new();
+    for freed in [t - 1, t, t, t + 8] {
+        world.brain.keep_bodies(slot, freed, &mut |entry| {
+            copied.push(entry.seq);
+            Vec::new()
+        });
+    }
+    let expected: Vec<_> = world.lanes[0].started.iter().map(|record| record.seq).collect();
+    assert_eq!(copied, expected);
+}
+
+#[test]
+fn a_reply_may_refer_to_a_package_in_hand_while_its_ring_space_is_its_own() {
+    for policy in [CrashPolicy::Close, CrashPolicy::Redeliver(3)] {
+        let (mut world, id) = one(policy);
+        world.request(id);
+        let (slot, seq) = (world.lanes[0].slot, world.lanes[0].waiting[0].seq);
+        assert_eq!(world.brain.in_ring(slot, seq, world.lanes[0].t), None, "not started");
+        world.start(0);
+        let t = world.lanes[0].t;
+        assert_eq!(world.brain.in_ring(slot, seq, t), Some((t - 1, 8 + 12)));
+        // The worker deferred it: it is still in hand, but other packages may lie there now.
+        world.free(0);
+        assert_eq!(world.brain.in_ring(slot, seq, t), None);
+        world.finish(0, 0);
+        assert_eq!(world.brain.in_ring(slot, seq, t), None);
+    }
+}

@@ -1,0 +1,126 @@
+//! The end of a session.
+
+use super::*;
+
+#[test]
+fn a_client_that_half_closes_gets_its_answers_first() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    world.request(id);
+    world.eof(id);
+    world.pump();
+    assert_eq!(world.phase(id), Some(Phase::Open));
+    world.start(0);
+    world.output(id, true, false);
+    world.finish(0, 0);
+    world.pump();
+    assert_eq!(world.phase(id), Some(Phase::Flushing(CloseReason::Peer)));
+    world.output(id, false, false);
+    world.pump();
+    assert_eq!(world.closed(id), Some(CloseReason::Peer));
+    world.start(0);
+    world.finish(0, 0);
+    world.pump();
+    assert!(world.sessions[&id].freed);
+}
+
+#[test]
+fn an_abrupt_reason_cuts_a_flush_short_a_second_good_one_changes_nothing() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    world.output(id, true, false);
+    world.close(id, CloseReason::Worker);
+    world.close(id, CloseReason::Shutdown);
+    assert_eq!(world.phase(id), Some(Phase::Flushing(CloseReason::Worker)));
+    world.close(id, CloseReason::PeerError);
+    world.close(id, CloseReason::WorkerReset);
+    world.pump();
+    assert_eq!(world.closed(id), Some(CloseReason::PeerError));
+}
+
+#[test]
+fn a_session_that_no_worker_saw_has_no_close_event() {
+    let mut world = serving(Dispatch::IdleFirst, CrashPolicy::Close);
+    let id = world.connect().unwrap();
+    world.close(id, CloseReason::PeerError);
+    world.pump();
+    assert!(world.sessions[&id].freed);
+    assert!(world.log.is_empty());
+}
+
+#[test]
+fn a_connect_event_that_was_never_started_is_forgotten_with_its_session() {
+    for close_first in [true, false] {
+        let mut world = serving_with(BrainSettings {
+            workers: 1,
+            ..settings(Dispatch::IdleFirst, CrashPolicy::Close)
+        });
+        let id = world.connect().unwrap();
+        world.pump();
+        if close_first {
+            world.close(id, CloseReason::PeerError);
+            world.pump();
+            world.recall(0);
+        } else {
+            world.recall(0);
+            world.close(id, CloseReason::PeerError);
+        }
+        world.actions();
+        assert!(world.sessions[&id].freed, "{close_first}");
+        assert!(world.brain.is_empty());
+    }
+}
+
+#[test]
+fn a_place_is_kept_while_a_delivery_is_deferred_though_the_close_event_is_finished() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    world.request(id);
+    world.start(0);
+    world.close(id, CloseReason::PeerError);
+    world.pump();
+    world.start(0);
+    // The close event finishes first.
+    world.finish(0, 1);
+    world.pump();
+    assert!(!world.sessions[&id].freed, "a delivery of it is at the worker");
+    world.finish(0, 0);
+    world.pump();
+    assert!(world.sessions[&id].freed);
+}
+
+#[test]
+fn a_place_is_free_when_the_driver_heard_of_it_and_no_sooner() {
+    let mut world = World::new(BrainSettings {
+        sessions_max: 1,
+        ..settings(Dispatch::IdleFirst, CrashPolicy::Close)
+    });
+    let id = world.connect().unwrap();
+    assert_eq!(world.connect(), None, "all places are taken");
+    world.close(id, CloseReason::PeerError);
+    assert_eq!(world.connect(), None);
+    world.actions();
+    assert!(world.connect().is_some_and(|next| next != id));
+}
+
+#[test]
+fn packages_that_came_back_are_dropped_with_their_session_but_not_its_events() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    world.request(id);
+    world.recall(0);
+    world.output(id, true, false);
+    world.close(id, CloseReason::Worker);
+    assert_eq!(world.brain.books().dropped_session_gone, 1);
+    assert_eq!(world.brain.returned_bytes(), 0);
+    world.output(id, false, false);
+    world.calm_down();
+    assert!(world.sessions[&id].freed);
+}
+
+#[test]
+fn a_session_with_much_unsent_output_is_not_read() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    world.output(id, true, true);
+    let item = world.request(id);
+    assert_eq!(world.state(id, item), State::Unread);
+    world.output(id, true, false);
+    world.pump();
+    assert_eq!(world.lane_of(id, item), 0);
+}

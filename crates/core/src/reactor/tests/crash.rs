@@ -1,0 +1,144 @@
+//! What becomes of deliveries of dead workers.
+
+use super::*;
+
+/// A session with a started package and one behind it.
+fn started_and_waiting(crash_policy: CrashPolicy) -> (World, u64, Item, Item) {
+    let (mut world, id) = one(crash_policy);
+    let started = world.request(id);
+    let waiting = world.request(id);
+    world.start(0);
+    (world, id, started, waiting)
+}
+
+#[test]
+fn close_ends_the_session_of_a_started_package_once() {
+    let (mut world, id, _, _) = started_and_waiting(CrashPolicy::Close);
+    let other = world.connect().unwrap();
+    world.pump();
+    world.die(0);
+    world.pump();
+    assert_eq!(world.closed(id), Some(CloseReason::WorkerDied));
+    let books = world.brain.books();
+    assert_eq!(books.closed_by[CloseReason::WorkerDied as usize], 1);
+    assert_eq!(books.dropped_session_gone, 1, "what waited behind it");
+    assert_eq!(world.phase(other), Some(Phase::Open), "an innocent one");
+    world.calm_down();
+    assert_eq!(world.brain.open_sessions(), 1);
+}
+
+#[test]
+fn drop_counts_the_started_package_and_the_session_goes_on() {
+    let (mut world, id, started, waiting) = started_and_waiting(CrashPolicy::Drop);
+    world.die(0);
+    assert_eq!(world.brain.books().dropped_worker_died, 1);
+    world.calm_down();
+    assert_eq!(world.state(id, started), State::Gone);
+    assert_eq!(world.state(id, waiting), State::Finished);
+}
+
+#[test]
+fn redeliver_gives_it_again_in_its_place_with_its_attempts() {
+    let (mut world, id, started, waiting) = started_and_waiting(CrashPolicy::Redeliver(1));
+    world.die(0);
+    assert_eq!(world.sessions[&id].items[&started].attempt, 1);
+    assert_eq!(world.sessions[&id].items[&waiting].attempt, 0, "it was not started");
+    world.calm_down();
+    let items: Vec<_> = world.log.iter().map(|(_, item, _)| *item).collect();
+    assert_eq!(items, [Item::Connect, started, started, waiting]);
+    assert_eq!(world.brain.books().redelivered, 1);
+    assert_eq!(world.brain.books().finished, 2);
+}
+
+#[test]
+fn redeliver_gives_up_at_the_limit() {
+    let (mut world, id, started, _) = started_and_waiting(CrashPolicy::Redeliver(1));
+    world.die(0);
+    world.repair();
+    world.pump();
+    world.start(0);
+    assert_eq!(world.log.last().unwrap().1, started);
+    world.die(0);
+    world.pump();
+    assert_eq!(world.closed(id), Some(CloseReason::WorkerDied));
+    assert_eq!(world.brain.books().closed_by_total(), 1);
+}
+
+#[test]
+fn what_was_seen_is_not_delivered_again() {
+    let (mut world, id, _, _) = started_and_waiting(CrashPolicy::Redeliver(9));
+    world.expose(0, 0);
+    world.die(0);
+    world.pump();
+    assert_eq!(world.closed(id), Some(CloseReason::WorkerDied));
+    assert_eq!(world.brain.books().redelivered, 0);
+}
+
+#[test]
+fn redelivery_lets_a_session_that_flushes_write_what_it_has() {
+    let (mut world, id, _, _) = started_and_waiting(CrashPolicy::Redeliver(9));
+    world.output(id, true, false);
+    world.close(id, CloseReason::Worker);
+    world.die(0);
+    assert_eq!(world.phase(id), Some(Phase::Flushing(CloseReason::Worker)));
+    world.calm_down();
+    assert_eq!(world.closed(id), Some(CloseReason::Worker));
+    assert_eq!(world.brain.books().redelivered, 0);
+}
+
+#[test]
+fn a_started_package_of_a_session_that_had_ended_is_no_reason_of_its_end() {
+    let (mut world, id, _, _) = started_and_waiting(CrashPolicy::Close);
+    world.close(id, CloseReason::PeerError);
+    world.die(0);
+    world.pump();
+    assert_eq!(world.closed(id), Some(CloseReason::PeerError));
+    assert_eq!(world.brain.books().dropped_session_gone, 2);
+    assert_eq!(world.brain.books().closed_by_total(), 0);
+}
+
+#[test]
+fn a_package_that_waits_at_too_many_dying_workers_closes_its_session() {
+    let (mut world, id) = one(CrashPolicy::Redeliver(9));
+    world.request(id);
+    for death in 1..=4 {
+        assert_eq!(world.phase(id), Some(Phase::Open), "{death}");
+        world.die(0);
+        world.repair();
+        world.pump();
+    }
+    assert_eq!(world.closed(id), Some(CloseReason::Unservable));
+    world.calm_down();
+    assert!(world.sessions[&id].freed);
+}
+
+#[test]
+fn a_close_event_is_started_once_and_one_that_was_not_started_is_given_again() {
+    let (mut world, id) = one(CrashPolicy::Redeliver(9));
+    world.close(id, CloseReason::PeerError);
+    world.pump();
+    world.die(0);
+    world.repair();
+    world.pump();
+    world.start(0);
+    assert_eq!(world.log.last().unwrap().1, Item::Closed);
+    world.die(0);
+    world.actions();
+    assert!(world.sessions[&id].freed, "it was started: never again");
+}
+
+#[test]
+fn a_connect_event_is_given_again_before_the_packages() {
+    let mut world = serving_with(BrainSettings {
+        workers: 1,
+        ..settings(Dispatch::IdleFirst, CrashPolicy::Redeliver(1))
+    });
+    let id = world.connect().unwrap();
+    let item = world.send(id, 8);
+    world.pump();
+    world.start_all(0);
+    world.die(0);
+    world.calm_down();
+    let items: Vec<_> = world.log.iter().map(|(_, item, _)| *item).collect();
+    assert_eq!(items, [Item::Connect, item, Item::Connect, item]);
+}

@@ -1,0 +1,82 @@
+//! Which worker gets the next package.
+
+use super::*;
+
+#[test]
+fn round_robin_rotates_whatever_bound_sessions_get_in_between() {
+    let mut world = serving_with(BrainSettings {
+        workers: 3,
+        ..settings(Dispatch::RoundRobin, CrashPolicy::Close)
+    });
+    let bound = world.connected();
+    world.request(bound);
+    world.log.clear();
+    for _ in 0..6 {
+        // A package for the bound session, between any two for free ones.
+        world.request(bound);
+        world.connect();
+        world.pump();
+    }
+    (0..3).for_each(|lane| world.start_all(lane));
+    let connects = |worker| {
+        world.log.iter().filter(|(_, item, w)| *item == Item::Connect && *w == worker).count()
+    };
+    assert_eq!([connects(0), connects(1), connects(2)], [2, 2, 2]);
+}
+
+#[test]
+fn idle_first_takes_the_least_loaded() {
+    let mut world = serving_with(BrainSettings {
+        workers: 3,
+        ..settings(Dispatch::IdleFirst, CrashPolicy::Close)
+    });
+    let sessions: Vec<_> = (0..6).map(|_| world.connect().unwrap()).collect();
+    world.pump();
+    let loads = |world: &World| {
+        let mut loads: Vec<_> = world.lanes.iter().map(|lane| lane.waiting.len()).collect();
+        loads.sort_unstable();
+        loads
+    };
+    assert_eq!(loads(&world), [2, 2, 2]);
+    let lane = world.lane_of(sessions[0], Item::Connect);
+    world.start_all(lane);
+    world.finish_all(lane);
+    let id = world.connect().unwrap();
+    world.pump();
+    assert_eq!(world.lane_of(id, Item::Connect), lane);
+}
+
+#[test]
+fn a_hashed_session_always_goes_to_its_worker() {
+    let mut world = serving_with(BrainSettings {
+        workers: 3,
+        ..settings(Dispatch::SessionHash, CrashPolicy::Close)
+    });
+    let sessions: Vec<_> = (0..12).map(|_| world.connect().unwrap()).collect();
+    for _ in 0..5 {
+        world.calm_down();
+        sessions.iter().for_each(|id| _ = world.send(*id, 8));
+    }
+    world.calm_down();
+    let mut used = [0; 3];
+    for (id, _, worker) in &world.log {
+        assert_eq!(*worker, world.home(*id));
+        used[usize::from(*worker)] += 1;
+    }
+    assert!(used.iter().all(|used| *used > 0), "all workers are used: {used:?}");
+}
+
+#[test]
+fn a_slow_worker_gets_nothing_ahead() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    for _ in 0..40 {
+        world.request(id);
+        world.start(0);
+        world.pass(10_000_000);
+        world.finish(0, 0);
+        world.estimate(0);
+    }
+    let (first, second) = (world.request(id), world.request(id));
+    assert_eq!(world.lane_of(id, first), 0);
+    assert_eq!(world.state(id, second), State::Unread);
+}

@@ -1,0 +1,86 @@
+//! Workers come and go.
+
+use super::*;
+
+#[test]
+fn a_successor_gets_what_the_predecessor_had_not_started() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let (started, waiting) = (world.request(id), world.request(id));
+    world.start(0);
+    let next = world.serving(0);
+    world.pump();
+    assert_eq!(world.state(id, waiting), State::Returned, "bound until the started one is over");
+    assert!(!world.lanes[0].drained);
+    world.finish(0, 0);
+    world.pump();
+    assert!(world.lanes[0].drained);
+    assert_eq!(world.state(id, started), State::Finished);
+    assert_eq!(world.lane_of(id, waiting), next);
+}
+
+#[test]
+fn a_leaving_worker_is_drained_once() {
+    let (mut world, _) = one(CrashPolicy::Close);
+    world.leave(0);
+    world.leave(0);
+    world.recall(0);
+    world.actions();
+    assert!(world.lanes[0].drained);
+    // The world fails on a second report.
+    world.leave(0);
+    world.actions();
+}
+
+#[test]
+fn no_report_of_a_lane_comes_after_its_end() {
+    let (mut world, _) = one(CrashPolicy::Close);
+    world.leave(0);
+    world.die(0);
+    let lane = world.boot(0);
+    assert_eq!(world.brain.next_action(), None, "its place is that of another lane now");
+    world.serve(lane);
+}
+
+#[test]
+fn a_booting_worker_gets_nothing_and_its_lane_can_be_removed() {
+    let mut world = World::new(settings(Dispatch::IdleFirst, CrashPolicy::Close));
+    world.boot(0);
+    world.connect();
+    assert!(!world.give());
+    let slot = world.lanes[0].slot;
+    world.brain.remove_lane(slot);
+    assert_eq!(world.brain.lane_state(slot), None);
+}
+
+#[test]
+fn a_serving_lane_is_not_removed() {
+    let (mut world, _) = one(CrashPolicy::Close);
+    let slot = world.lanes[0].slot;
+    world.brain.remove_lane(slot);
+    assert!(world.brain.is_serving(slot));
+    assert_eq!(world.brain.lane_key(slot), Some(world.lanes[0].key));
+}
+
+#[test]
+fn a_full_ring_gets_nothing_until_there_is_room() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    world.set_room(0, 1);
+    let (first, second) = (world.request(id), world.request(id));
+    assert_eq!(world.lane_of(id, first), 0);
+    assert_eq!(world.state(id, second), State::Unread);
+    assert!(world.brain.is_full(world.lanes[0].slot));
+    world.start(0);
+    world.pump();
+    assert_eq!(world.lane_of(id, second), 0);
+}
+
+#[test]
+fn a_successor_does_not_inherit_caution_from_a_reload() {
+    let (mut world, _) = one(CrashPolicy::Close);
+    world.leave(0);
+    world.die(0);
+    world.repair();
+    let sessions: Vec<_> = (0..4).map(|_| world.connect().unwrap()).collect();
+    world.pump();
+    assert_eq!(world.lanes[0].waiting.len(), sessions.len());
+}

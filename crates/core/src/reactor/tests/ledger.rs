@@ -1,0 +1,90 @@
+//! The ledger beside a delivery that takes long.
+
+use super::super::{ConnectionSlot, DeliveryKind, Entry, Ledger};
+use super::*;
+
+fn entry(position: u64) -> Entry {
+    Entry {
+        seq: 0,
+        position,
+        connection: ConnectionSlot(0),
+        kind: DeliveryKind::Package,
+        len: 0,
+        attempt: 0,
+        bindings: 0,
+        exposed: false,
+        done: false,
+        given_at: 0,
+        body: None,
+    }
+}
+
+#[test]
+fn it_stays_small_and_finds_all() {
+    let mut ledger = Ledger::default();
+    let slow = [1, 2, 500];
+    for seq in 1..=10_000 {
+        ledger.push(entry(seq * 8));
+        assert_eq!(ledger.get(seq).unwrap().seq, seq);
+        if !slow.contains(&seq) {
+            ledger.finish(seq);
+        }
+        assert!(ledger.len() < 100, "{}", ledger.len());
+    }
+    for seq in slow {
+        assert_eq!(ledger.get_mut(seq).unwrap().position, seq * 8);
+        assert!(!ledger.get(seq).unwrap().done);
+    }
+    assert!(ledger.get(3).is_none() && ledger.get(10_001).is_none() && ledger.get(0).is_none());
+    let undone: Vec<_> = ledger.iter().filter(|entry| !entry.done).map(|entry| entry.seq).collect();
+    assert_eq!(undone, slow);
+    ledger.finish(2);
+    let mut popped = Vec::new();
+    while let Some(entry) = ledger.pop_newest() {
+        if !entry.done {
+            popped.push(entry.seq);
+        }
+    }
+    assert_eq!(popped, [500, 1]);
+    assert!(ledger.is_empty());
+}
+
+#[test]
+fn bodies_of_those_put_aside_are_kept() {
+    let mut ledger = Ledger::default();
+    for seq in 1..=200 {
+        ledger.push(entry(seq * 8));
+        if seq != 1 {
+            ledger.finish(seq);
+        }
+    }
+    ledger.push(entry(201 * 8));
+    let mut copied = Vec::new();
+    for freed in [8, 9, 100, 201 * 8, 201 * 8 + 1, 202 * 8] {
+        ledger.keep_bodies(freed, 1, &mut |entry| {
+            copied.push((freed, entry.seq));
+            vec![1]
+        });
+    }
+    assert_eq!(copied, [(9, 1), (201 * 8 + 1, 201)]);
+}
+
+#[test]
+fn one_deferred_request_does_not_make_the_ledger_grow() {
+    let (mut world, id) = one(CrashPolicy::Redeliver(1));
+    let slow = world.request(id);
+    world.start(0);
+    world.free(0);
+    let other = world.connected();
+    for _ in 0..300 {
+        world.request(other);
+        world.start(0);
+        world.free(0);
+        world.finish(0, 1);
+    }
+    let lane = world.lanes[0].slot;
+    assert!(world.brain.lanes[lane.0 as usize].ledger.len() < 100);
+    world.die(0);
+    world.calm_down();
+    assert_eq!(world.state(id, slow), State::Finished);
+}

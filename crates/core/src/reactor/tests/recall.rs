@@ -1,0 +1,103 @@
+//! Taking back what was not started.
+
+use super::*;
+
+/// Two workers; one has a started package and an innocent one behind it, the other idles.
+fn stuck_behind() -> (World, u64, Item) {
+    let mut world = serving(Dispatch::IdleFirst, CrashPolicy::Close);
+    let sessions: Vec<_> = (0..4).map(|_| world.connected()).collect();
+    let items: Vec<_> = sessions.iter().map(|id| (*id, world.request(*id))).collect();
+    let slow = world.lane_of(items[0].0, items[0].1);
+    world.start(slow);
+    let other = 1 - slow;
+    world.start_all(other);
+    world.finish_all(other);
+    let (id, item) = items[2];
+    assert_eq!(world.lane_of(id, item), slow);
+    (world, id, item)
+}
+
+#[test]
+fn what_waits_behind_a_slow_delivery_goes_to_an_idle_worker() {
+    let (mut world, id, item) = stuck_behind();
+    let slow = world.lane_of(id, item);
+    let (_, due) = world.candidate().unwrap();
+    assert!(due > world.now, "not at once");
+    assert_eq!(world.recall_if_due(), None);
+    world.pass(due - world.now);
+    assert_eq!(world.recall_if_due(), Some(slow));
+    assert_ne!(world.lane_of(id, item), slow);
+    assert_eq!(world.sessions[&id].items[&item].attempt, 0);
+    assert_eq!(world.brain.books().recalls, 1);
+    assert!(world.candidate().is_none(), "it does not come back");
+}
+
+#[test]
+fn what_must_stay_with_a_started_one_of_its_session_is_no_candidate() {
+    let mut world = serving(Dispatch::IdleFirst, CrashPolicy::Close);
+    let id = world.connected();
+    let item = world.request(id);
+    world.request(id);
+    let lane = world.lane_of(id, item);
+    world.start(lane);
+    world.pass(10_000_000_000);
+    assert_eq!(world.lanes[lane].waiting.len(), 1);
+    assert!(world.candidate().is_none());
+    let other = world.connected();
+    assert_eq!(world.lanes[lane].waiting.len(), 1);
+    world.request(other);
+    assert!(world.candidate().is_none());
+}
+
+#[test]
+fn hashed_sessions_are_not_recalled_for_idle_workers() {
+    let mut world = serving(Dispatch::SessionHash, CrashPolicy::Close);
+    for _ in 0..8 {
+        world.connect();
+    }
+    world.pump();
+    world.start(0);
+    world.start_all(1);
+    world.finish_all(1);
+    world.pass(10_000_000_000);
+    assert!(world.candidate().is_none());
+}
+
+#[test]
+fn nobody_is_recalled_while_nobody_idles() {
+    let (mut world, id, item) = stuck_behind();
+    let slow = world.lane_of(id, item);
+    let other = world.connect().unwrap();
+    world.pump();
+    assert_ne!(world.lane_of(other, Item::Connect), slow);
+    world.pass(10_000_000_000);
+    assert!(world.candidate().is_none());
+}
+
+#[test]
+fn a_recall_keeps_the_order_of_sessions_and_of_their_packages() {
+    let mut world = serving_with(BrainSettings {
+        workers: 1,
+        ..settings(Dispatch::IdleFirst, CrashPolicy::Close)
+    });
+    let sessions: Vec<_> = (0..3).map(|_| world.connected()).collect();
+    for _ in 0..2 {
+        sessions.iter().for_each(|id| _ = world.request(*id));
+    }
+    let late = world.connect().unwrap();
+    let order = |world: &World| -> Vec<u64> {
+        world.lanes[0].waiting.iter().map(|record| record.session).collect()
+    };
+    let before = order(&world);
+    world.recall(0);
+    world.log.clear();
+    for _ in 0..7 {
+        world.pump();
+        world.start(0);
+        world.finish(0, 0);
+    }
+    let first: Vec<u64> = world.log.iter().take(3).map(|(id, _, _)| *id).collect();
+    assert_eq!(first, before[..3], "those that had waited longest, before the new one");
+    assert!(world.log.iter().any(|(id, _, _)| *id == late));
+    assert_eq!(world.brain.books().recalls, 6);
+}

@@ -1,1 +1,0 @@
-//! Real-process tests of the whole server (filled in with the server).

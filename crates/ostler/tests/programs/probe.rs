@@ -1,0 +1,709 @@
+//! Probe: a line server whose commands exercise the whole interface, for the process tests.
+//!
+//! ```text
+//! probe [--set NAME=VALUE]...
+//! ```
+//!
+//! One line is one command (`framing = eof`, delimiter `\n`), each answer is one line unless said otherwise. With
+//! `PROBE_JOURNAL=FILE` every callback appends a line to that file. The commands that begin with `hostile` write nonsense
+//! into this process's own lanes and then wait to be killed for it.
+
+use std::cell::RefCell;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
+use std::process::{Command, ExitCode, Stdio};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use ostler::{
+    Deferred, EXIT_OPTION, Handler, KeepAlive, Package, SendError, Server, Session, StartError,
+    TimerId, Worker,
+};
+use ostler_shm::layout::Sizes;
+use ostler_shm::record::{Header, Kind};
+
+/// A hostile command waits so long for its end.
+const DOOM: Duration = Duration::from_secs(60);
+
+struct Probe {
+    journal: Option<File>,
+    sizes: Sizes,
+    tokens: RefCell<Vec<KeepAlive>>,
+    deferred: Rc<RefCell<Vec<Deferred>>>,
+    timers: RefCell<Vec<TimerId>>,
+}
+
+/// What became of an output, in one word.
+fn outcome(result: Result<(), SendError>) -> &'static str {
+    match result {
+        Ok(()) => "ok",
+        Err(error) if error.is_full() => "full",
+        Err(error) if error.is_gone() => "gone",
+        Err(error) if error.is_too_long() => "too_long",
+        Err(error) if error.is_truncated() => "truncated",
+        Err(_) => "unknown",
+    }
+}
+
+/// Bytes whose order shows: 251 is prime to every power of two.
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|index| (index % 251) as u8).collect()
+}
+
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+fn say(session: &Session, text: impl AsRef<str>) {
+    let _ = session.send(format!("{}\n", text.as_ref()).as_bytes());
+}
+
+/// The arguments of a command, one by one.
+struct Arguments<'a>(&'a str);
+
+impl<'a> Arguments<'a> {
+    fn word(&mut self) -> &'a str {
+        let (word, rest) = self.0.split_once(' ').unwrap_or((self.0, ""));
+        self.0 = rest;
+        word
+    }
+
+    fn number(&mut self) -> u64 {
+        self.word().parse().unwrap_or(0)
+    }
+
+    fn size(&mut self) -> usize {
+        self.number() as usize
+    }
+
+    fn millis(&mut self) -> Duration {
+        Duration::from_millis(self.number())
+    }
+
+    fn rest(&self) -> String {
+        self.0.to_owned()
+    }
+}
+
+impl Probe {
+    fn new(sizes: Sizes) -> Self {
+        let journal = std::env::var_os("PROBE_JOURNAL")
+            .and_then(|path| OpenOptions::new().append(true).create(true).open(path).ok());
+        Self {
+            journal,
+            sizes,
+            tokens: RefCell::default(),
+            deferred: Rc::default(),
+            timers: RefCell::default(),
+        }
+    }
+
+    fn note(&self, worker: &Worker, what: impl AsRef<str>) {
+        if let Some(mut journal) = self.journal.as_ref() {
+            let line = format!("w{}.{} {}\n", worker.slot(), worker.generation(), what.as_ref());
+            let _ = journal.write_all(line.as_bytes());
+        }
+    }
+
+    fn command(&mut self, worker: &Worker, session: &Session, package: &Package, line: &str) {
+        let mut rest = Arguments(line);
+        match rest.word() {
+            "echo" => say(session, rest.rest()),
+            "ref" => drop(session.send(package)),
+            "sum" => say(session, format!("sum {} {}", package.len(), checksum(package))),
+            "redelivered" => say(session, package.is_redelivered().to_string()),
+            "big" => {
+                let result = session.send(&pattern(rest.size()));
+                if result.is_err() {
+                    say(session, outcome(result));
+                }
+            }
+            "bigs" => {
+                let bytes = pattern(rest.size());
+                for piece in bytes.chunks(rest.size().max(1)) {
+                    // A client that reads may be slower than this loop.
+                    while session.send(piece).is_err_and(|error| error.is_full()) {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                }
+            }
+            "close" => {
+                say(session, "bye");
+                let _ = session.close();
+            }
+            "closebig" => {
+                let _ = session.send(&pattern(rest.size()));
+                let _ = session.close();
+            }
+            "reset" => drop(session.reset()),
+            "closeof" => say(session, outcome(worker.session(rest.number()).close())),
+            "closeonly" => drop(worker.session(rest.number()).close()),
+            "resetof" => say(session, outcome(worker.session(rest.number()).reset())),
+            "state" => say(session, outcome(session.set_state(rest.rest().as_bytes()))),
+            "statebig" => say(session, outcome(session.set_state(&pattern(rest.size())))),
+            "rw" => {
+                let _ = session.set_state(rest.rest().as_bytes());
+                say(session, String::from_utf8_lossy(&session.state()));
+            }
+            "get" => say(session, String::from_utf8_lossy(&session.state())),
+            "getof" => {
+                let state = worker.session(rest.number()).state();
+                say(session, String::from_utf8_lossy(&state));
+            }
+            "id" => say(session, session.id().to_string()),
+            "info" => match session.info() {
+                Some(info) => say(session, format!("{} {} {}", info.id, info.peer, info.is_full)),
+                None => say(session, "none"),
+            },
+            "infoof" => {
+                let info = worker.session(rest.number()).info();
+                say(session, if info.is_some() { "some" } else { "none" });
+            }
+            "sessions" => {
+                let mut ids: Vec<u64> = worker.sessions().iter().map(Session::id).collect();
+                ids.sort_unstable();
+                let words: Vec<String> = ids.iter().map(u64::to_string).collect();
+                say(session, words.join(" "));
+            }
+            "send" => {
+                let to = worker.session(rest.number());
+                say(session, outcome(to.send(format!("{}\n", rest.rest()).as_bytes())));
+            }
+            "flood" => {
+                let to = worker.session(rest.number());
+                let (count, size) = (rest.number(), rest.size());
+                say(session, flood(&[to], count, size));
+            }
+            "broadcast" => {
+                let mut others = worker.sessions();
+                others.retain(|other| other.id() != session.id());
+                let (count, size) = (rest.number(), rest.size());
+                say(session, flood(&others, count, size));
+            }
+            "whoami" => {
+                let pid = std::process::id();
+                say(session, format!("w{}.{} {pid}", worker.slot(), worker.generation()));
+            }
+            "finished" => say(session, worker.finished().to_string()),
+            "sleep" => {
+                std::thread::sleep(rest.millis());
+                say(session, rest.rest());
+            }
+            // Sleeps until the file is there.
+            "until" => {
+                let path = rest.word();
+                while !std::path::Path::new(path).exists() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                say(session, rest.rest());
+            }
+            // Sends first, then waits: what is held back shows.
+            "senduntil" => {
+                let path = rest.word();
+                let size = rest.size();
+                let _ = session.send(&pattern(size));
+                while !std::path::Path::new(path).exists() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                say(session, "end");
+            }
+            "leave" => {
+                say(session, "leaving");
+                worker.leave();
+            }
+            "keepalive" => {
+                self.tokens.borrow_mut().push(worker.keep_alive());
+                say(session, "held");
+            }
+            "panic" => panic!("told to panic: {}", rest.rest()),
+            "exit" => std::process::exit(rest.number() as i32),
+            "abort" => std::process::abort(),
+            "spin" => spin(),
+            "hostile" => self.hostile(worker, session, &mut rest),
+            word => self.timed_command(worker, session, package, word, &mut rest),
+        }
+    }
+
+    fn timed_command(
+        &self,
+        worker: &Worker,
+        session: &Session,
+        package: &Package,
+        word: &str,
+        rest: &mut Arguments<'_>,
+    ) {
+        match word {
+            "defer" => {
+                let delay = rest.millis();
+                answer_later(worker, delay, package.defer(), rest.rest());
+                if package.defer().is_some() {
+                    say(session, "deferred twice");
+                }
+            }
+            // Sends before it defers and after.
+            "senddefer" => {
+                say(session, "first");
+                let delay = rest.millis();
+                answer_later(worker, delay, package.defer(), rest.rest());
+            }
+            // Is finished without an answer.
+            "deferdrop" => {
+                drop(package.defer());
+                say(session, "dropped");
+            }
+            // Is finished by the death of the process only.
+            "hold" => self.deferred.borrow_mut().extend(package.defer()),
+            // Answers everything that is held, as outputs of those deliveries.
+            "release" => {
+                let held = std::mem::take(&mut *self.deferred.borrow_mut());
+                for mut deferred in held {
+                    let _ = deferred.send(format!("released {}\n", rest.rest()).as_bytes());
+                }
+                say(session, "ok");
+            }
+            "deferbig" => {
+                let (delay, size) = (rest.millis(), rest.size());
+                let held = RefCell::new(package.defer());
+                worker.after(delay, move |_| {
+                    if let Some(mut deferred) = held.borrow_mut().take() {
+                        let _ = deferred.send(&pattern(size));
+                    }
+                });
+            }
+            "deferclose" => {
+                let held = RefCell::new(package.defer());
+                worker.after(rest.millis(), move |_| {
+                    if let Some(mut deferred) = held.borrow_mut().take() {
+                        let _ = deferred.set_state(b"closing");
+                        let _ = deferred.send(b"bye\n");
+                        let _ = deferred.close();
+                        deferred.finish();
+                    }
+                });
+            }
+            // The timer panics while it holds the deferred package.
+            "deferpanic" => {
+                let held = RefCell::new(package.defer());
+                let again = package.is_redelivered();
+                worker.after(rest.millis(), move |_| {
+                    let deferred = held.borrow_mut().take();
+                    if !again {
+                        panic!("told to panic with a deferred package");
+                    }
+                    if let Some(mut deferred) = deferred {
+                        let _ = deferred.send(b"second time\n");
+                    }
+                });
+            }
+            "after" => {
+                let (delay, session, text) = (rest.millis(), session.clone(), rest.rest());
+                worker.after(delay, move |_| say(&session, &text));
+            }
+            // Sends N times and cancels itself.
+            "every" => {
+                let (period, count) = (rest.millis(), rest.number());
+                let (session, text) = (session.clone(), rest.rest());
+                let state = Rc::new(RefCell::new((0, None)));
+                let shared = Rc::clone(&state);
+                let timer = worker.every(period, move |worker| {
+                    let mut state = shared.borrow_mut();
+                    state.0 += 1;
+                    say(&session, format!("{} {text}", state.0));
+                    if state.0 == count
+                        && let Some(timer) = state.1
+                    {
+                        say(&session, format!("cancelled {}", worker.cancel(timer)));
+                        say(&session, format!("cancelled {}", worker.cancel(timer)));
+                    }
+                });
+                state.borrow_mut().1 = Some(timer);
+            }
+            // A timer whose callback takes longer than its period.
+            "busyevery" => {
+                let (period, work) = (rest.millis(), rest.millis());
+                let timer = worker.every(period, move |_| std::thread::sleep(work));
+                self.timers.borrow_mut().push(timer);
+                say(session, "busy");
+            }
+            "canceltimers" => {
+                let timers = std::mem::take(&mut *self.timers.borrow_mut());
+                let cancelled = timers.into_iter().filter(|timer| worker.cancel(*timer)).count();
+                say(session, format!("cancelled {cancelled}"));
+            }
+            "panictimer" => {
+                worker.after(rest.millis(), |_| panic!("told to panic in a timer"));
+            }
+            _ => say(session, format!("unknown {word}")),
+        }
+    }
+
+    // ---- hostile ------------------------------------------------------------------------------------------------
+
+    fn hostile(&self, worker: &Worker, session: &Session, rest: &mut Arguments<'_>) {
+        let what = rest.word();
+        let mut random = Random(rest.number() ^ u64::from(std::process::id()));
+        let (Some(up), bells) = (open_memory("ostler-up"), bells()) else {
+            return say(session, "there is no up file");
+        };
+        let reactor = ostler_shm::sessions::reactor_of(session.id());
+        let words = self.sizes.up_words_at(reactor);
+        let ring = self.sizes.out_ring_at(reactor);
+        let put = |at: u64, value: u64| drop(up.write_all_at(&value.to_le_bytes(), at));
+        let get = |at: u64| {
+            let mut bytes = [0; 8];
+            let _ = up.read_exact_at(&mut bytes, at);
+            u64::from_le_bytes(bytes)
+        };
+        let (taken, freed, written, commit) = (words, words + 8, words + 64, 0);
+        // A record is behind those that are there, whatever else is wrong with it.
+        let record = |header: Header, len: u64| {
+            let at = get(written);
+            let offset = at & (self.sizes.lane_size - 1);
+            for (index, word) in header.to_words().into_iter().enumerate() {
+                put(ring + offset + 8 * index as u64, word);
+            }
+            put(written, at + len);
+            put(commit, get(commit) + 1);
+        };
+        // The number of the next record is not known here; the last one in the ring knows it.
+        let last_seq = self.last_seq(&up, ring, get(written));
+        let good = Header {
+            len: 64,
+            kind: Kind::Fin as u8,
+            seq: last_seq + 1,
+            stamp: get(commit) + 1,
+            ..Header::default()
+        };
+        match what {
+            "words" => {
+                for at in (0..self.sizes.out_ring_at(0)).step_by(8) {
+                    put(at, random.next());
+                }
+            }
+            "ring" => {
+                for at in (0..self.sizes.lane_size).step_by(8) {
+                    put(ring + at, random.next());
+                }
+                put(written, get(written) + 64);
+                put(commit, u64::MAX);
+            }
+            "commit_back" => {
+                put(commit, 0);
+                put(written, get(written) + 64);
+            }
+            "written_far" => {
+                put(written, u64::MAX & !63);
+                put(commit, get(commit) + 1);
+            }
+            "written_back" => {
+                put(written, 0);
+                put(commit, get(commit) + 1);
+            }
+            "written_odd" => {
+                put(written, get(written) + 1);
+                put(commit, get(commit) + 1);
+            }
+            "taken_far" => {
+                put(taken, u64::MAX);
+                record(Header { kind: Kind::Close as u8, subject: 0, ..good }, 64);
+            }
+            "taken_back" => {
+                put(taken, 0);
+                record(Header { kind: Kind::Close as u8, subject: 0, ..good }, 64);
+            }
+            "freed_far" => {
+                put(freed, get(taken) + (1 << 20));
+                record(Header { kind: Kind::Close as u8, subject: 0, ..good }, 64);
+            }
+            "freed_odd" => {
+                put(freed, get(freed) + 8);
+                record(Header { kind: Kind::Close as u8, subject: 0, ..good }, 64);
+            }
+            // All that was given is freed, also what was never taken.
+            "freed_untaken" => {
+                let up_to = rest.number();
+                put(freed, (get(taken) - 1) + up_to);
+                record(Header { kind: Kind::Close as u8, subject: 0, ..good }, 64);
+            }
+            "fin_unknown" => record(Header { cause: 1 << 40, ..good }, 64),
+            "fin_zero" => record(Header { cause: 0, ..good }, 64),
+            "expose_unknown" => {
+                record(Header { kind: Kind::Expose as u8, cause: 77_777, ..good }, 64);
+            }
+            "kind_unknown" => record(Header { kind: 99, ..good }, 64),
+            "kind_down" => record(Header { kind: Kind::Data as u8, ..good }, 64),
+            "seq_wrong" => record(Header { seq: last_seq + 2, ..good }, 64),
+            "len_zero" => record(Header { len: 0, ..good }, 64),
+            "len_huge" => record(Header { len: u32::MAX, ..good }, 64),
+            "len_beyond" => record(Header { len: 128, ..good }, 64),
+            "reference" => {
+                let header = Header {
+                    kind: Kind::OutReference as u8,
+                    subject: session.id(),
+                    cause: rest.number(),
+                    part_offset: u32::MAX,
+                    total: u32::MAX,
+                    ..good
+                };
+                record(header, 64);
+            }
+            // Flips random words for a while and goes on as if nothing had happened.
+            "fuzz" => {
+                let places = [commit, 64, 72, 128, 136, taken, freed, written, words + 128];
+                for _ in 0..rest.number().max(1) {
+                    match random.next() % 4 {
+                        0 => put(random.next() % self.sizes.up_len() & !7, random.next()),
+                        1 => {
+                            let at = places.get(random.next() as usize % places.len());
+                            put(at.copied().unwrap_or(0), random.next());
+                        }
+                        2 => {
+                            let at =
+                                *places.get(random.next() as usize % places.len()).unwrap_or(&0);
+                            put(at, get(at).wrapping_add(random.next() % 256 * 64));
+                        }
+                        _ => put(
+                            ring + random.next() % self.sizes.lane_size & !7,
+                            random.next() % 1024,
+                        ),
+                    }
+                }
+                ring_all(&bells);
+                return say(session, "fuzzed");
+            }
+            "bells" => {
+                let doom = Instant::now() + DOOM;
+                while Instant::now() < doom {
+                    ring_all(&bells);
+                    std::thread::yield_now();
+                }
+            }
+            "few_bells" => {
+                for _ in 0..500 {
+                    ring_all(&bells);
+                }
+                return say(session, "rung");
+            }
+            // The master's files are sealed: nothing can be written into them.
+            "down" => {
+                let refused = ["ostler-down", "ostler-board"].map(|name| {
+                    open_memory(name).map_or("missing", |file| {
+                        if file.write_all_at(&[0xff; 64], 0).is_err() {
+                            "refused"
+                        } else {
+                            "written"
+                        }
+                    })
+                });
+                return say(session, refused.join(" "));
+            }
+            // A process that outlives this one, with everything that it inherits.
+            "child" => {
+                let child = Command::new("sleep")
+                    .arg("300")
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null())
+                    .spawn();
+                let pid = child.map_or(0, |child| child.id());
+                return say(session, format!("child {pid}"));
+            }
+            _ => return say(session, "unknown kind of harm"),
+        }
+        self.note(worker, format!("harm {what}"));
+        ring_all(&bells);
+        std::thread::sleep(DOOM);
+    }
+
+    /// The number of the last record that ends at `written`: the ring is searched for the newest one.
+    fn last_seq(&self, up: &File, ring: u64, written: u64) -> u64 {
+        let capacity = self.sizes.lane_size;
+        let mut at = written.saturating_sub(capacity).next_multiple_of(64);
+        let mut last = 0;
+        while at < written {
+            let mut bytes = [0; 64];
+            if up.read_exact_at(&mut bytes, ring + (at & (capacity - 1))).is_err() {
+                return last;
+            }
+            let mut words = [0; 8];
+            for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+                *word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
+            }
+            let header = Header::from_words(words);
+            // In a ring that never wrapped the first record is at 0 and each tells where the next one is.
+            last = header.seq;
+            at += u64::from(header.len.max(64)).next_multiple_of(64);
+        }
+        last
+    }
+}
+
+/// Answers a deferred package by a timer.
+fn answer_later(worker: &Worker, delay: Duration, deferred: Option<Deferred>, text: String) {
+    let held = RefCell::new(deferred);
+    worker.after(delay, move |_| {
+        if let Some(mut deferred) = held.borrow_mut().take() {
+            let _ = deferred.send(format!("{text}\n").as_bytes());
+        }
+    });
+}
+
+fn flood(to: &[Session], count: u64, size: usize) -> String {
+    let bytes = pattern(size);
+    let (mut ok, mut full, mut gone, mut other) = (0, 0, 0, 0);
+    for _ in 0..count {
+        for session in to {
+            match outcome(session.send(&bytes)) {
+                "ok" => ok += 1,
+                "full" => full += 1,
+                "gone" => gone += 1,
+                _ => other += 1,
+            }
+        }
+    }
+    format!("ok {ok} full {full} gone {gone} other {other}")
+}
+
+fn spin() -> ! {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+/// Numbers and targets of this process's descriptors.
+fn descriptors() -> Vec<(i32, String)> {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return Vec::new() };
+    let mut found: Vec<(i32, String)> = entries
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let number = entry.file_name().to_str()?.parse().ok()?;
+            let target = std::fs::read_link(entry.path()).ok()?;
+            Some((number, target.to_string_lossy().into_owned()))
+        })
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+/// Opens one of this process's memory files anew, for writing.
+fn open_memory(name: &str) -> Option<File> {
+    let (number, _) = descriptors().into_iter().find(|(_, target)| target.contains(name))?;
+    OpenOptions::new().read(true).write(true).open(format!("/proc/self/fd/{number}")).ok()
+}
+
+/// Every eventfd of this process: its own bell and those of its lanes.
+fn bells() -> Vec<OwnedFd> {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+    let Ok(own) = pidfd_open(getpid(), PidfdFlags::empty()) else { return Vec::new() };
+    descriptors()
+        .into_iter()
+        .filter(|(_, target)| target.contains("eventfd"))
+        .filter_map(|(number, _)| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok())
+        .collect()
+}
+
+fn ring_all(bells: &[OwnedFd]) {
+    for bell in bells {
+        let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
+    }
+}
+
+impl Handler for Probe {
+    fn on_worker_start(&mut self, worker: &Worker) -> Result<(), StartError> {
+        self.note(worker, "start");
+        match std::env::var_os("PROBE_FAIL_START_IF_EXISTS") {
+            Some(path) if std::path::Path::new(&path).exists() => Err("told to fail".into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_connect(&mut self, worker: &Worker, session: &Session) {
+        self.note(worker, format!("connect {}", session.id()));
+        if let Some(path) = std::env::var_os("PROBE_HOLD_CONNECT_UNTIL") {
+            while !std::path::Path::new(&path).exists() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        if std::env::var_os("PROBE_GREET").is_some() {
+            say(session, "hello");
+        }
+    }
+
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) {
+        if self.journal.is_some() {
+            self.note(worker, format!("receive {} {}", session.id(), package.len()));
+        }
+        // Commands are at the front; the rest of a long line is only weighed.
+        let head = package.get(..512).unwrap_or(package);
+        let line = String::from_utf8_lossy(head);
+        let line = line.trim_end_matches(['\r', '\n']).to_owned();
+        self.command(worker, session, package, &line);
+    }
+
+    fn on_close(&mut self, worker: &Worker, session: &Session) {
+        let state = String::from_utf8_lossy(&session.state()).into_owned();
+        let info = if session.info().is_some() { "info" } else { "noinfo" };
+        let sent = outcome(session.send(b"too late\n"));
+        self.note(worker, format!("close {} {info} {sent} {state}", session.id()));
+    }
+
+    fn on_worker_exit(&mut self, worker: &Worker) {
+        self.note(worker, "exit");
+        self.tokens.borrow_mut().clear();
+    }
+
+    fn on_worker_stop(&mut self, worker: &Worker) {
+        self.note(worker, "stop");
+    }
+}
+
+fn main() -> ExitCode {
+    let mut builder = Server::builder()
+        .set("framing", "eof")
+        .set("package_eof", "\\n")
+        .set("listen", "127.0.0.1:0");
+    // For the hostile commands, which are given both.
+    let mut sizes = Sizes { reactors: 1, lane_size: 64 * 1024 };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let pair = arguments.next();
+        let pair = pair.as_deref().and_then(|pair| pair.split_once('='));
+        let (true, Some((name, value))) = (argument == "--set", pair) else {
+            eprintln!("usage: probe [--set NAME=VALUE]...");
+            return ExitCode::from(EXIT_OPTION);
+        };
+        match name {
+            "reactors" => sizes.reactors = value.parse().unwrap_or(1),
+            "lane_size" => sizes.lane_size = value.parse().unwrap_or(64 * 1024),
+            _ => {}
+        }
+        builder = builder.set(name, value);
+    }
+    let result = builder.bind().and_then(|server| {
+        println!("listening on {}", server.local_address());
+        server.run(move || Probe::new(sizes))
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("probe: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

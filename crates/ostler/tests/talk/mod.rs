@@ -1,0 +1,204 @@
+//! Talking with the `probe` server line by line, and what several test binaries share.
+#![allow(dead_code)] // each binary uses a part of it
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ostler_testkit::{Client, DEADLINE, Process, ServerBuilder, TestError, TestResult, TestServer};
+
+/// The probe with the sizes that its hostile commands rely on.
+pub fn probe() -> ServerBuilder {
+    TestServer::example("probe").set("workers", 2).set("reactors", 2).set("lane_size", 65_536)
+}
+
+/// The probe with one worker and one reactor: everything meets everything.
+pub fn small_probe() -> ServerBuilder {
+    probe().set("workers", 1).set("reactors", 1)
+}
+
+/// A connection on which questions are asked by the line.
+pub struct Talk {
+    pub client: Client,
+    read: Vec<u8>,
+}
+
+impl Talk {
+    pub fn new(server: &TestServer) -> TestResult<Self> {
+        Ok(Self::with(server.connect()?))
+    }
+
+    pub fn with(client: Client) -> Self {
+        Self { client, read: Vec::new() }
+    }
+
+    /// Sends a line.
+    pub fn say(&mut self, line: &str) -> TestResult {
+        self.client.send(format!("{line}\n").as_bytes())
+    }
+
+    /// Receives a line, without its end.
+    pub fn line(&mut self) -> TestResult<String> {
+        loop {
+            if let Some(at) = self.read.iter().position(|byte| *byte == b'\n') {
+                let rest = self.read.split_off(at + 1);
+                self.read.pop();
+                let line = String::from_utf8_lossy(&self.read).into_owned();
+                self.read = rest;
+                return Ok(line);
+            }
+            self.more("a line")?;
+        }
+    }
+
+    /// Sends a line and receives one.
+    pub fn ask(&mut self, line: &str) -> TestResult<String> {
+        self.say(line)?;
+        self.line()
+    }
+
+    /// As `ask`, for a number.
+    pub fn number(&mut self, line: &str) -> TestResult<u64> {
+        let answer = self.ask(line)?;
+        answer.parse().map_err(|_| TestError::new(format!("{line:?}: {answer:?} is no number")))
+    }
+
+    /// Expects this line next.
+    #[track_caller]
+    pub fn expect(&mut self, line: &str) {
+        let got = self.line().unwrap_or_else(|error| panic!("expected {line:?}: {error}"));
+        assert_eq!(got, line);
+    }
+
+    /// Receives exactly so many bytes.
+    pub fn bytes(&mut self, count: usize) -> TestResult<Vec<u8>> {
+        while self.read.len() < count {
+            self.more("bytes")?;
+        }
+        let rest = self.read.split_off(count);
+        Ok(std::mem::replace(&mut self.read, rest))
+    }
+
+    fn more(&mut self, what: &str) -> TestResult {
+        let some = self.client.read_some()?;
+        if some.is_empty() {
+            let have = self.read.len();
+            return Err(TestError::new(format!(
+                "expected {what}, got the end behind {have} bytes"
+            )));
+        }
+        self.read.extend(some);
+        Ok(())
+    }
+
+    /// Expects the orderly end, with nothing before it.
+    #[track_caller]
+    pub fn expect_eof(mut self) {
+        assert_eq!(String::from_utf8_lossy(&self.read), "", "bytes before the end");
+        self.client.expect_eof().unwrap();
+    }
+
+    /// Expects an end of any kind, with nothing before it.
+    #[track_caller]
+    pub fn expect_closed(mut self) {
+        assert_eq!(String::from_utf8_lossy(&self.read), "", "bytes before the end");
+        self.client.expect_closed().unwrap();
+    }
+
+    /// Everything until the orderly end.
+    pub fn rest(mut self) -> TestResult<Vec<u8>> {
+        loop {
+            let some = self.client.read_some()?;
+            if some.is_empty() {
+                return Ok(self.read);
+            }
+            self.read.extend(some);
+        }
+    }
+
+    /// Whether nothing arrives within a moment. Only for what must *not* happen.
+    #[track_caller]
+    pub fn expect_silence(&mut self) {
+        assert_eq!(String::from_utf8_lossy(&self.read), "");
+        let stream = self.client.stream();
+        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let mut byte = [0];
+        let result = (&mut &*stream).read(&mut byte);
+        assert!(result.is_err(), "silence was expected, got {result:?} {byte:?}");
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    }
+}
+
+/// The bytes that the probe sends for `big N`.
+pub fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|index| (index % 251) as u8).collect()
+}
+
+/// The checksum that the probe answers to `sum`.
+pub fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// A directory of one test, removed at its end.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new(name: &str) -> TestResult<Self> {
+        let path = std::env::temp_dir().join(format!("probe-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Makes the file for which somebody waits.
+    pub fn make(&self, name: &str) -> TestResult {
+        std::fs::write(self.path(name), b"")?;
+        Ok(())
+    }
+
+    /// The lines of a file; none while it is not there.
+    pub fn lines(&self, name: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path(name)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    pub fn at(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Voluntary context switches of every thread of every process of the server.
+pub fn wake_ups(server: &TestServer) -> TestResult<u64> {
+    let each: TestResult<Vec<u64>> =
+        server.tree().processes().iter().map(Process::voluntary_context_switches).collect();
+    Ok(each?.iter().sum())
+}
+
+/// Waits until the server has come to rest, then looks for three seconds whether anything stirs.
+pub fn expect_idle(server: &TestServer) -> TestResult {
+    // What the test has just caused may still be on its way: rest begins when a look finds no change.
+    let mut before = wake_ups(server)?;
+    server.wait_for("the server at rest", |server| {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = wake_ups(server).unwrap_or(u64::MAX);
+        std::mem::replace(&mut before, now) == now
+    })?;
+    let before = wake_ups(server)?;
+    std::thread::sleep(Duration::from_secs(3));
+    let after = wake_ups(server)?;
+    if after == before {
+        return Ok(());
+    }
+    Err(TestError::new(format!("{} wake-ups in three seconds of nothing", after - before)))
+}
