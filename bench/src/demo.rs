@@ -77,7 +77,9 @@ fn show(stage: &Stage, out: &mut dyn Write) -> TestResult<bool> {
     show.kill_workers(5 * SECOND)?;
     show.say("Three reloads (SIGUSR1): all workers are replaced, one after another.")?;
     show.reload()?;
-    show.say("Now the manager, which starts the workers: all of them die with it. A spare takes over.")?;
+    show.say(
+        "Now the manager, which starts the workers: all of them die with it. A spare takes over.",
+    )?;
     show.kill_manager()?;
     show.end()
 }

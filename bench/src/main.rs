@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use args::Command;
 use ostler_bench::load::{LoadOptions, Progress};
-use ostler_bench::soak::{Row, SoakOptions, Verdict};
+use ostler_bench::soak::{SoakOptions, Verdict};
 use ostler_bench::table::TableOptions;
 use ostler_bench::{Error, Result, baseline, demo, load, process, soak, table};
 
@@ -57,7 +57,7 @@ fn run_load(options: &LoadOptions) -> Result<ExitCode> {
 
 fn run_soak(options: &SoakOptions) -> Result<ExitCode> {
     let rows = soak::run(options, &mut std::io::stderr())?;
-    print(&format!("\n{}", Row::table(&rows)))?;
+    print(&format!("\n{}", soak::table(&rows)))?;
     let missed = rows.iter().filter(|row| row.verdict == Verdict::Missed).count();
     if missed > 0 {
         eprintln!("soak: {missed} targets were missed");

@@ -10,15 +10,13 @@ use std::time::{Duration, Instant};
 use ostler_testkit::{Client, DEADLINE, TestError, TestResult, TestServer};
 
 use super::clients::Deaf;
-use super::memory::{Memory, mib};
+use super::memory::{Memory, heap_limit_mib, mib};
 use super::sheet::Sheet;
 use super::stage::{Stage, end};
 
 const LISTENERS: usize = 4;
 /// Length of what the talker says.
 const LINE_BYTES: usize = 1_000;
-/// The default `memory_budget`.
-const BUDGET_MIB: f64 = 64.0;
 /// A listener that reads at once may miss lines only while the server has no memory for it.
 const HEARD_LEAST: f64 = 0.99;
 /// Lines heard every second by everybody who reads, at the least: the chat is not at a standstill.
@@ -32,7 +30,8 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     let server = stage.chat().set("harden", false).start()?;
     let master = server.master();
     let mut talker = Talker::connect(&server)?;
-    let listeners = (0..LISTENERS).map(|_| Listener::start(&server)).collect::<TestResult<Vec<_>>>()?;
+    let listeners =
+        (0..LISTENERS).map(|_| Listener::start(&server)).collect::<TestResult<Vec<_>>>()?;
     // Said and heard once by everybody before the deaf come.
     talker.say(1)?;
     await_heard(&listeners, 1)?;
@@ -57,7 +56,7 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     sheet.at_most(
         "master heap beyond its base",
         mib(most.anonymous_bytes.saturating_sub(base.anonymous_bytes)),
-        BUDGET_MIB,
+        heap_limit_mib(deaf_count),
         "MiB",
     );
     sheet.told("master Pss, most", format_args!("{:.1} MiB", mib(most.total_bytes)));

@@ -6,13 +6,11 @@ use std::time::{Duration, Instant};
 use ostler_testkit::{Client, DEADLINE, Process, TestError, TestResult, TestServer};
 use rustix::process::{Resource, getrlimit};
 
-use super::memory::Memory;
+use super::memory::{CONNECTION_BYTES, Memory};
 use super::sheet::Sheet;
 use super::stage::{Stage, end, kit};
 use crate::load::{LoadOptions, Progress};
 
-/// Review M5.
-const BYTES_MAX: f64 = 768.0;
 /// Descriptors that client and server need beside those of the connections.
 const SPARE_DESCRIPTORS: u64 = 500;
 /// Nobody may stir for this long before the watch begins: what connecting has stirred up must come to rest.
@@ -41,12 +39,12 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
 
     let stirred = stirred_during(&server, watch)?;
 
-    let silent = clients.iter_mut().filter(|client| !answers(client)).count() as u64;
+    let silent = clients.iter_mut().map(answers).filter(|answered| !answered).count() as u64;
     let served = Memory::settled(&master)?;
     let growth_served = served.total_bytes.saturating_sub(before.total_bytes) as f64 / count as f64;
 
     sheet.at_least("idle connections", count, wanted);
-    sheet.at_most("master memory for each", growth, BYTES_MAX, "B");
+    sheet.at_most("master memory for each", growth, CONNECTION_BYTES as f64, "B");
     let seconds = watch.as_secs();
     sheet.none(&format!("wake-ups of all threads in {seconds} s"), stirred.values().sum());
     for (process, count) in &stirred {

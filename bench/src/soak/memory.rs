@@ -48,18 +48,36 @@ impl Memory {
         Err(TestError::timeout(format!("the memory of {process} does not settle")))
     }
 
+    /// The greater of each.
+    pub(super) fn max(self, other: Self) -> Self {
+        Self {
+            total_bytes: self.total_bytes.max(other.total_bytes),
+            anonymous_bytes: self.anonymous_bytes.max(other.anonymous_bytes),
+        }
+    }
+
     /// The most of each, seen during `time`.
     pub(super) fn most_during(process: &Process, time: Duration) -> TestResult<Self> {
         let end = Instant::now() + time;
         let mut most = Self::default();
         while Instant::now() < end {
-            let now = Self::of(process)?;
-            most.total_bytes = most.total_bytes.max(now.total_bytes);
-            most.anonymous_bytes = most.anonymous_bytes.max(now.anonymous_bytes);
+            most = most.max(Self::of(process)?);
             std::thread::sleep(SAMPLE_EVERY.min(end.saturating_duration_since(Instant::now())));
         }
         Ok(most)
     }
+}
+
+/// The default `memory_budget`, which bounds what connections queue.
+const BUDGET_MIB: f64 = 64.0;
+/// What a connection costs besides: the limit for an idle one (review M5).
+pub(super) const CONNECTION_BYTES: u64 = 768;
+/// What the allocator keeps beside what it was asked for.
+const ALLOCATOR_MIB: f64 = 2.0;
+
+/// The most that the master's heap may grow when `connections` come and queue what they like.
+pub(super) fn heap_limit_mib(connections: usize) -> f64 {
+    BUDGET_MIB + mib(connections as u64 * CONNECTION_BYTES) + ALLOCATOR_MIB
 }
 
 /// Bytes as MiB, for people.

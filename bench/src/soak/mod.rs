@@ -19,14 +19,15 @@ mod sheet;
 mod stage;
 
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
-use ostler_testkit::TestResult;
+use ostler_testkit::{TestError, TestResult};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub(crate) use kill_redeliver::KILL_EVERY;
 pub(crate) use reload::reload;
-pub use sheet::{Row, Verdict};
+pub use sheet::{Row, Verdict, table};
 pub(crate) use stage::{REDELIVER, Stage, WORKERS, endless, kit};
 
 use crate::{Error, Result};
@@ -83,8 +84,12 @@ pub fn run(options: &SoakOptions, progress: &mut dyn Write) -> Result<Vec<Row>> 
     for (name, scenario) in SCENARIOS {
         if options.only.is_empty() || options.only.iter().any(|wanted| wanted == name) {
             sheet.begin(name);
-            if let Err(error) = scenario(&stage, &mut sheet) {
-                sheet.broke_off(&error);
+            // The kit panics where a process that must be there is not; the other scenarios shall still run.
+            let attempt = AssertUnwindSafe(|| scenario(&stage, &mut sheet));
+            match catch_unwind(attempt) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => sheet.broke_off(&error),
+                Err(_) => sheet.broke_off(&TestError::new("a panic, see above")),
             }
         }
     }

@@ -29,7 +29,8 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
         slowest = slowest.max(begun.elapsed());
         reloads += 1;
         if reloads % 50 == 0 {
-            sheet.say(format_args!("  {reloads} reloads, {} requests", load.progress().completed()));
+            sheet
+                .say(format_args!("  {reloads} reloads, {} requests", load.progress().completed()));
         }
     }
     let report = load.stop().map_err(kit)?;

@@ -93,7 +93,7 @@ impl<'a> Sheet<'a> {
     /// A figure with one decimal and an upper limit.
     pub(super) fn at_most(&mut self, counted: &str, value: f64, most: f64, unit: &str) {
         let met = value <= most;
-        self.check(counted, format!("{value:.1} {unit}"), format!("<= {most} {unit}"), met);
+        self.check(counted, format!("{value:.1} {unit}"), format!("<= {most:.0} {unit}"), met);
     }
 
     /// A share, with its lower limit, both as fractions of one.
@@ -112,8 +112,8 @@ impl<'a> Sheet<'a> {
     }
 }
 
-/// The table.
-pub(super) fn table(rows: &[Row]) -> String {
+/// All rows as a table of aligned columns.
+pub fn table(rows: &[Row]) -> String {
     let head = ["scenario", "counted", "measured", "target", "verdict"].map(str::to_owned);
     let mut lines = vec![head];
     let mut scenario = "";
@@ -144,13 +144,6 @@ pub(super) fn table(rows: &[Row]) -> String {
     text
 }
 
-impl Row {
-    /// All rows as a table of aligned columns.
-    pub fn table(rows: &[Self]) -> String {
-        table(rows)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,7 +163,7 @@ mod tests {
         let verdicts: Vec<Verdict> = rows.iter().map(|row| row.verdict).collect();
         use Verdict::{Met, Missed, Told};
         assert_eq!(verdicts, [Met, Missed, Missed, Met, Told, Missed]);
-        let table = Row::table(&rows);
+        let table = table(&rows);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 7);
         assert!(lines[1].starts_with("tea ") && lines[2].starts_with("    "), "{table}");

@@ -87,9 +87,7 @@ pub(crate) fn endless(server: &TestServer, connections: u32) -> LoadOptions {
 pub(crate) fn judge_undisturbed(sheet: &mut Sheet<'_>, report: &LoadReport) {
     let troubles = &report.troubles;
     let is_doubled = |kind: &FaultKind| matches!(kind, FaultKind::Extra { .. });
-    let is_older = |kind: &FaultKind, due: u64| {
-        matches!(kind, FaultKind::Wrong { origin: Some(origin), .. } if origin.sequence < due)
-    };
+    let is_older = |kind: &FaultKind, due: u64| matches!(kind, FaultKind::Wrong { origin: Some(origin), .. } if origin.sequence < due);
     let doubled = troubles
         .faults
         .iter()
@@ -124,7 +122,7 @@ pub(crate) fn judge_undisturbed(sheet: &mut Sheet<'_>, report: &LoadReport) {
 pub(crate) fn end(server: TestServer, sheet: &mut Sheet<'_>) -> TestResult<Ended> {
     let ended = server.stop_and_report()?;
     let books = ended.books()?;
-    let text = format!("received {} = finished {} + ...", books.received, books.settled());
+    let text = format!("{} packages accounted for", books.settled());
     sheet.check("books, log, processes, port, files", text, "balanced, clean".to_owned(), true);
     Ok(ended)
 }

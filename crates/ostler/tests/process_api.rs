@@ -2,8 +2,6 @@
 
 mod talk;
 
-use std::time::Duration;
-
 use ostler_testkit::{Client, TestResult, wait_until};
 use talk::{Scratch, Talk, checksum, pattern, probe, small_probe};
 
@@ -102,7 +100,7 @@ fn a_leaving_worker_waits_for_deferred_packages_and_one_shot_timers() -> TestRes
     talk.say("after 700 timer of the old")?;
     let mut other = Talk::new(&server)?;
     assert_eq!(other.ask("leave")?, "leaving");
-    server.wait_for_log("w0.2 serves").or_else(|_| server.wait_for_log("worker=w0.2"))?;
+    server.wait_for_log("serves worker=w0.2")?;
     assert!(other.ask("whoami")?.starts_with("w0.2 "), "the successor serves meanwhile");
     talk.expect("from the old");
     talk.expect("timer of the old");
@@ -491,7 +489,10 @@ fn finished_counts_deliveries_and_the_package_says_whether_it_was_delivered_befo
 
 #[test]
 fn a_panic_ends_the_worker_and_closes_its_session_only() -> TestResult {
-    let server = probe().expect_log("panic").expect_log("died").start()?;
+    let server = probe()
+        .expect_log("told to panic")
+        .expect_log("died")
+        .start()?;
     let mut other = Talk::new(&server)?;
     assert_eq!(other.ask("state kept")?, "ok");
     let mut talk = Talk::new(&server)?;
@@ -550,7 +551,3 @@ fn redelivery_is_said_and_shows_its_output_once() -> TestResult {
     assert_eq!(books.detail("redelivered"), 1, "{books}");
     Ok(())
 }
-
-/// Time enough for a test that something does not happen.
-#[allow(dead_code)]
-const A_MOMENT: Duration = Duration::from_millis(100);

@@ -67,6 +67,7 @@ fn only_its_worker_ends_by(order: &str, exit: &str) -> TestResult {
     let server = start(
         orders(2)
             .expect_log("worker died")
+            .expect_log("ended before it served")
             // What Rust and the worker say about a panic.
             .expect_log("panicked")
             .expect_log("told to panic")
@@ -284,7 +285,6 @@ fn every_process_has_exactly_its_descriptors_and_mappings() -> TestResult {
                 (pidfd, 3 + WORKERS * REACTORS),      // itself, manager, spare, workers
                 (signalfd, 1),
                 ("/memfd:ostler-board", 1),
-                ("/dev/null", 1), // the reserve
             ],
         )?;
         expect_kinds(

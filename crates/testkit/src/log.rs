@@ -95,6 +95,8 @@ impl Log {
     pub fn unclean_lines(&self, allowed: &[&str]) -> Vec<String> {
         self.lines()
             .into_iter()
+            // Rust puts an empty line before the words of a panic; it says nothing, they are judged.
+            .filter(|line| !line.is_empty())
             .filter(|line| LogLine::parse(line).is_none_or(|line| line.level <= Level::Warn))
             .filter(|line| !allowed.iter().any(|text| line.contains(text)))
             .collect()

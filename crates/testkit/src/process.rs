@@ -65,11 +65,7 @@ impl Process {
 
     /// Sends SIGKILL and says whether there was still somebody to receive it.
     pub fn kill(&self) -> bool {
-        match pidfd_send_signal(&*self.descriptor, Signal::KILL) {
-            Ok(()) => true,
-            Err(Errno::SRCH) => false,
-            Err(error) => fail(&TestError::from(error).context(format!("cannot kill {self}"))),
-        }
+        self.try_signal(Signal::KILL)
     }
 
     /// Sends a signal.
@@ -80,6 +76,17 @@ impl Process {
     pub fn signal(&self, signal: Signal) {
         if let Err(error) = pidfd_send_signal(&*self.descriptor, signal) {
             fail(&TestError::from(error).context(format!("cannot send {signal:?} to {self}")));
+        }
+    }
+
+    /// Sends a signal to a process that others may be ending, and says whether there was still somebody to receive it.
+    pub fn try_signal(&self, signal: Signal) -> bool {
+        match pidfd_send_signal(&*self.descriptor, signal) {
+            Ok(()) => true,
+            Err(Errno::SRCH) => false,
+            Err(error) => {
+                fail(&TestError::from(error).context(format!("cannot send {signal:?} to {self}")))
+            }
         }
     }
 

@@ -310,6 +310,12 @@ impl Brain {
         self.lanes.get(lane.0 as usize).is_some_and(|lane| lane.is_full)
     }
 
+    /// Whether it matters that the worker frees ring space: the lane waits for some, or for the end of a callback.
+    #[must_use]
+    pub fn awaits_freed(&self, lane: LaneSlot) -> bool {
+        self.lanes.get(lane.0 as usize).is_some_and(|lane| lane.is_full || lane.in_hand > 0)
+    }
+
     /// A worker says that a delivery is finished. `t` bounds what it has started.
     ///
     /// # Errors
@@ -321,7 +327,9 @@ impl Brain {
             return Err("FIN of a delivery that is done or not started");
         }
         let (connection, kind) = (entry.connection, entry.kind);
-        lane.count_finished();
+        if entry.position >= lane.reused_below {
+            lane.count_finished(); // else it was deferred, and counted when its callback was over
+        }
         lane.ledger.finish(seq);
         let drained = lane.state == LaneState::Leaving && lane.ledger.is_empty();
         if kind == DeliveryKind::Package {
@@ -360,12 +368,24 @@ impl Brain {
         }
     }
 
+    /// Position of a lane's oldest delivery that is not started: nothing from there on can have been freed (protocol §6).
+    #[must_use]
+    pub fn first_unstarted(&self, lane: LaneSlot, t: u64) -> Option<u64> {
+        self.lanes.get(lane.0 as usize)?.ledger.first_unstarted(t)
+    }
+
     /// The ring space below `freed` will be used again: packages there that may have to be delivered once more are
     /// copied first, and no reply may refer to any of them any more ([`Brain::in_ring`]). To be told whatever the crash
-    /// policy is; costs nothing where nothing has to be kept.
+    /// policy is, when all that the worker had committed is consumed; costs nothing where nothing has to be kept.
+    ///
+    /// A worker frees a package when its callback is over. One that is not finished then was deferred: it goes on, but the
+    /// worker has a free hand, so that it takes no credit any more.
     pub fn keep_bodies(&mut self, lane: LaneSlot, freed: u64, copy: BodyCopier<'_>) {
         let policy = self.settings.crash_policy;
         let Some(lane) = self.lane_mut(lane) else { return };
+        for _ in 0..lane.ledger.unfinished_between(lane.reused_below, freed) {
+            lane.count_finished();
+        }
         lane.reused_below = lane.reused_below.max(freed);
         if let CrashPolicy::Redeliver(most) = policy {
             lane.ledger.keep_bodies(freed, most, copy);

@@ -161,10 +161,14 @@ impl Brain {
         if !serving().any(|(_, lane)| idles(lane)) {
             return None;
         }
+        let outstanding = |slot: ConnectionSlot| match self.connections.get(slot.0 as usize) {
+            Some(Some(connection)) => connection.outstanding,
+            _ => 0,
+        };
         serving()
             .filter(|(_, lane)| lane.in_hand > 1)
             .filter_map(|(slot, lane)| {
-                let waiting = lane.ledger.oldest_movable(taken(slot))?;
+                let waiting = lane.ledger.oldest_movable(taken(slot), outstanding)?;
                 Some((slot, waiting.given_at.saturating_add(RECALL_AFTER_NS)))
             })
             .min_by_key(|(_, due)| *due)

@@ -32,7 +32,7 @@ pub(super) struct Lane {
     pub(super) key: WorkerKey,
     pub(super) state: LaneState,
     pub(super) ledger: Ledger,
-    /// Deliveries given and not finished.
+    /// Deliveries given whose callback is not known to be over.
     pub(super) in_hand: u32,
     /// Bound or hashed sessions that could be given something.
     pub(super) runnable: List,

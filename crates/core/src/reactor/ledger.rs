@@ -50,6 +50,8 @@ const DONE_MAX: usize = 64;
 pub struct Ledger {
     /// Started deliveries that take long, put aside so that those behind them can leave; oldest first.
     slow: Vec<Entry>,
+    /// How many of `slow` are done; they leave when they are more than half.
+    slow_done: usize,
     entries: VecDeque<Entry>,
     /// Number of the first of `entries`.
     first_seq: u64,
@@ -61,7 +63,14 @@ pub struct Ledger {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { slow: Vec::new(), entries: VecDeque::new(), first_seq: 1, done: 0, kept_below: 0 }
+        Self {
+            slow: Vec::new(),
+            slow_done: 0,
+            entries: VecDeque::new(),
+            first_seq: 1,
+            done: 0,
+            kept_below: 0,
+        }
     }
 }
 
@@ -99,20 +108,22 @@ impl Ledger {
 
     /// The delivery `seq` is done: its body goes now, the entry when nothing unfinished is before it.
     pub fn finish(&mut self, seq: u64) {
-        if seq < self.first_seq {
-            if let Ok(index) = self.slow.binary_search_by_key(&seq, |entry| entry.seq) {
-                self.slow.remove(index);
-            }
+        let is_slow = seq < self.first_seq;
+        let Some(entry) = self.get_mut(seq) else { return };
+        if std::mem::replace(&mut entry.done, true) {
             return;
         }
-        if let Some(entry) = self.get_mut(seq)
-            && !entry.done
-        {
-            entry.done = true;
-            entry.body = None;
+        entry.body = None;
+        if !is_slow {
             self.done += 1;
+            self.pop_done();
+            return;
         }
-        self.pop_done();
+        self.slow_done += 1;
+        if 2 * self.slow_done > self.slow.len() {
+            self.slow.retain(|entry| !entry.done);
+            self.slow_done = 0;
+        }
     }
 
     /// Forgets done deliveries at the front. One that stays unfinished while many behind it are done was started long
@@ -138,8 +149,12 @@ impl Ledger {
 
     /// Takes out the newest delivery.
     pub fn pop_newest(&mut self) -> Option<Entry> {
-        let Some(entry) = self.entries.pop_back() else { return self.slow.pop() };
-        self.done -= usize::from(entry.done);
+        if let Some(entry) = self.entries.pop_back() {
+            self.done -= usize::from(entry.done);
+            return Some(entry);
+        }
+        let entry = self.slow.pop()?;
+        self.slow_done -= usize::from(entry.done);
         Some(entry)
     }
 
@@ -165,21 +180,44 @@ impl Ledger {
         self.kept_below = freed;
     }
 
+    /// How many deliveries from position `from` up to `to` are not done.
+    #[must_use]
+    pub fn unfinished_between(&self, from: u64, to: u64) -> usize {
+        if to <= from || self.iter().next().is_none_or(|entry| entry.position >= to) {
+            return 0;
+        }
+        let slow = self.slow.partition_point(|entry| entry.position < from);
+        let listed = self.entries.partition_point(|entry| entry.position < from);
+        let later = self.slow.iter().skip(slow).chain(self.entries.iter().skip(listed));
+        later.take_while(|entry| entry.position < to).filter(|entry| !entry.done).count()
+    }
+
+    /// Position of the oldest delivery that is not started: nothing from there on can have been freed.
+    #[must_use]
+    pub fn first_unstarted(&self, t: u64) -> Option<u64> {
+        let started = self.entries.partition_point(|entry| entry.position < t);
+        self.entries.get(started).map(|entry| entry.position)
+    }
+
     /// Whether the newest delivery is sent in several parts and its last part is not written.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.entries.back().is_some_and(|entry| entry.position == u64::MAX)
     }
 
-    /// The oldest delivery that is not started and could go elsewhere: its session has nothing started here.
+    /// The oldest delivery that is not started and could go elsewhere: none of its session's, of which `outstanding` are
+    /// at this lane, is started.
     #[must_use]
-    pub fn oldest_movable(&self, t: u64) -> Option<&Entry> {
+    pub fn oldest_movable(
+        &self,
+        t: u64,
+        outstanding: impl Fn(ConnectionSlot) -> u32,
+    ) -> Option<&Entry> {
         let started = self.entries.partition_point(|entry| entry.position < t);
-        let pins =
-            |entry: &&Entry, waiting: &Entry| !entry.done && entry.connection == waiting.connection;
-        self.entries.iter().skip(started).find(|waiting| {
-            let mut started = self.slow.iter().chain(self.entries.iter().take(started));
-            !started.any(|entry| pins(&entry, waiting))
+        let waiting = || self.entries.iter().skip(started);
+        waiting().find(|entry| {
+            let own = waiting().filter(|other| other.connection == entry.connection).count();
+            own == outstanding(entry.connection) as usize
         })
     }
 

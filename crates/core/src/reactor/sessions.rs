@@ -2,7 +2,7 @@
 
 use super::brain::{Action, Brain};
 use super::connection::{Connection, ConnectionSlot, Phase};
-use super::lane::LaneSlot;
+use super::lane::{Lane, LaneSlot};
 use super::ledger::DeliveryKind;
 use super::reason::CloseReason;
 
@@ -175,7 +175,8 @@ impl Brain {
     /// Deliveries at a lane that are not finished.
     #[must_use]
     pub fn in_hand(&self, lane: LaneSlot) -> u32 {
-        self.lanes.get(lane.0 as usize).map_or(0, |lane| lane.in_hand)
+        let unfinished = |lane: &Lane| lane.ledger.iter().filter(|entry| !entry.done).count();
+        self.lanes.get(lane.0 as usize).map_or(0, |lane| unfinished(lane) as u32)
     }
 
     /// Sessions with deliveries at a lane.

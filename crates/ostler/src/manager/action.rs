@@ -33,7 +33,8 @@ impl Driver<'_> {
                 self.say(&ToMaster::Died(death))?;
             }
             Action::BackOff { slot, failures, retry_after_ms } => {
-                tracing::warn!(%slot, failures, retry_after_ms, "worker failed to start");
+                // Whether it was ready or not: it ended without having finished anything (review B9).
+                tracing::warn!(%slot, failures, retry_after_ms, "worker ended before it served, the next one waits");
             }
             Action::IntensityExceeded { deaths } => {
                 let period_ms = self.setup.settings.restart_period_ms;

@@ -77,6 +77,9 @@ impl<'setup> Driver<'setup> {
     ) -> io::Result<Self> {
         process::adopt_orphans()?;
         let signals = SignalFd::new(&signal::MANAGED)?;
+        // What came while this process was a spare was not for a manager: a TERM of long ago must not end the server now.
+        // (A child that has ended meanwhile is looked for at the beginning.)
+        while signals.read()?.is_some() {}
         let epoll = Epoll::new()?;
         epoll.add(&signals, Source::Signals.token(), Interest::READ)?;
         epoll.add(&master, Source::Master.token(), Interest::READ)?;
@@ -138,6 +141,7 @@ impl<'setup> Driver<'setup> {
     }
 
     fn begin(&mut self) -> Step {
+        self.reap_strays()?;
         let actions = self.supervisor.start(clock::monotonic_ms());
         let mut follow_ups = VecDeque::new();
         for action in actions {

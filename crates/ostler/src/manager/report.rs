@@ -6,13 +6,15 @@ use crate::control::DeathNotice;
 use crate::sys::process::ProcessId;
 use crate::sys::signal;
 
-/// A death: a warning if nobody asked for it, quiet if it was in good order.
+/// A death: a warning if nobody asked for it or if it did not leave in time, quiet if it was in good order.
 pub(super) fn death(death: &DeathNotice, pid: Option<ProcessId>) {
     let worker = death.worker;
     let pid = pid.map_or(0, ProcessId::get);
     let (exit, killed, served) = (exit(death.exit), killed(death.killed), death.served);
     if !death.expected {
         tracing::warn!(%worker, pid, exit, killed, served, "worker died");
+    } else if death.killed == Some(KillCause::DrainTimeout) {
+        tracing::warn!(%worker, pid, exit, killed, served, "worker did not leave in time");
     } else if death.killed.is_some() || death.exit != Exit::Code(0) {
         tracing::info!(%worker, pid, exit, killed, served, "worker ended");
     } else {

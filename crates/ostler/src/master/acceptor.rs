@@ -16,6 +16,9 @@ const BATCH: usize = 64;
 /// How long accepting rests when it failed for a reason that time may cure.
 const PAUSE_MS: Millis = 1_000;
 
+/// How often it is said that accepting pauses.
+const SAY_AGAIN_MS: Millis = 60_000;
+
 /// Why the listener is not watched now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -32,8 +35,8 @@ pub(super) struct Acceptor {
     max_connections: u64,
     nodelay: bool,
     next_reactor: usize,
-    said_exhausted: bool,
-    said_full: bool,
+    /// When it was last said that accepting pauses.
+    said_at: Option<Millis>,
 }
 
 impl Acceptor {
@@ -44,8 +47,7 @@ impl Acceptor {
             max_connections: u64::from(options.max_connections),
             nodelay: options.tcp_nodelay,
             next_reactor: 0,
-            said_exhausted: false,
-            said_full: false,
+            said_at: None,
         }
     }
 
@@ -53,7 +55,7 @@ impl Acceptor {
     pub(super) fn accept(&mut self, mailboxes: &[Arc<Mailbox>], now: Millis) -> Verdict {
         for _ in 0..BATCH {
             if self.reports.open.load(Ordering::Relaxed) >= self.max_connections {
-                if !std::mem::replace(&mut self.said_full, true) {
+                if self.may_say(now) {
                     tracing::warn!(
                         max_connections = self.max_connections,
                         "all places are taken, accepting pauses until sessions end"
@@ -73,8 +75,6 @@ impl Acceptor {
                         mailbox.push(ToReactor::Accepted(connection, peer));
                     }
                     self.next_reactor = self.next_reactor.wrapping_add(1);
-                    self.said_full = false;
-                    self.said_exhausted = false;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Verdict::Watch,
                 Err(error) if socket::is_out_of_descriptors(&error) => {
@@ -91,12 +91,21 @@ impl Acceptor {
         Verdict::Watch
     }
 
-    /// No descriptors left: accepting rests, who waits is taken when a connection has ended. Said once until it works again.
+    /// No descriptors left: accepting rests, who waits is taken when a connection has ended. Said once a minute.
     fn exhausted(&mut self, error: &io::Error, now: Millis) -> Verdict {
-        if !std::mem::replace(&mut self.said_exhausted, true) {
+        if self.may_say(now) {
             tracing::warn!(%error, "no descriptors left, accepting pauses; raise the limit (ulimit -n) or lower max_connections");
         }
         self.rest(now)
+    }
+
+    /// A server at its limit pauses with every connection that comes; the log need not.
+    fn may_say(&mut self, now: Millis) -> bool {
+        let may = self.said_at.is_none_or(|before| now >= before + SAY_AGAIN_MS);
+        if may {
+            self.said_at = Some(now);
+        }
+        may
     }
 
     fn rest(&self, now: Millis) -> Verdict {

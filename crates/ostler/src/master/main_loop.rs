@@ -66,7 +66,7 @@ impl Master {
                     SIGNALS => self.take_signals(now),
                     LISTENER => rest_until = self.accept(now),
                     MANAGER => {
-                        self.take_messages(now);
+                        self.take_messages(MESSAGES_MAX, now);
                         if readiness.writable() {
                             self.flush_manager();
                         }
@@ -154,8 +154,8 @@ impl Master {
         None
     }
 
-    fn take_messages(&mut self, now: Millis) {
-        for _ in 0..MESSAGES_MAX {
+    fn take_messages(&mut self, at_most: usize, now: Millis) {
+        for _ in 0..at_most {
             match self.managers.current.channel.receive() {
                 Ok(Received::Message(message, descriptors)) => {
                     self.on_message(message, descriptors, now);
@@ -263,8 +263,8 @@ impl Master {
     }
 
     fn manager_lost(&mut self, now: Millis) {
-        // What it said before it died counts.
-        self.take_messages(now);
+        // What it said before it died counts, to the last word: that may be its spare. It adds nothing any more.
+        self.take_messages(usize::MAX, now);
         if self.exit.is_some() {
             return;
         }

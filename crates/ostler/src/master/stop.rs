@@ -18,7 +18,14 @@ impl Master {
                 Action::Drain => self.begin_drain(),
                 Action::CloseSessions { timed_out } => self.close_sessions(timed_out),
                 Action::StopWorkers { now } => self.send(&ToManager::Shutdown { now }, Vec::new()),
-                Action::Exit => self.exit = Some(Ok(())),
+                Action::Exit => {
+                    if event == Event::Tick {
+                        tracing::warn!("the manager did not end its workers in time, all are killed");
+                        // Its workers die with it. It may have ended meanwhile.
+                        let _ = self.managers.current.pidfd.kill();
+                    }
+                    self.exit = Some(Ok(()));
+                }
             }
         }
     }

@@ -96,6 +96,11 @@ impl Connection {
         self.output.charged() + behind + intake
     }
 
+    /// Whether a message of this lane's worker is being written.
+    pub(super) fn is_owned_by(&self, lane: LaneSlot) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.owner == lane)
+    }
+
     /// Bytes that wait to be written.
     pub(super) fn unsent(&self) -> usize {
         self.output.len() + self.stream.as_ref().map_or(0, |stream| stream.behind_bytes)

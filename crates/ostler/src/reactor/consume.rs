@@ -2,7 +2,7 @@
 //!
 //! Every branch disposes of its record; nothing waits.
 
-use ostler_core::reactor::{CloseReason, LaneSlot, Phase};
+use ostler_core::reactor::{CloseReason, ConnectionSlot, LaneSlot, Phase};
 use ostler_shm::consume::Record;
 use ostler_shm::give::Nonsense;
 use ostler_shm::lane::RawBytes;
@@ -26,7 +26,8 @@ impl Reactor {
         if end.key.generation.0 & 0xff_ffff != mark || end.condemned {
             return;
         }
-        let news = end.consumer.has_news(end.memory.process(), end.memory.up());
+        let news = end.consumer.has_news(end.memory.process(), end.memory.up())
+            || end.giver.has_freed(end.memory.up());
         end.empty_rings = if news { 0 } else { end.empty_rings + 1 };
         if end.empty_rings > EMPTY_RINGS_MAX {
             self.condemn(lane, "it rings without having anything to say");
@@ -38,7 +39,7 @@ impl Reactor {
             let lane = LaneSlot(index as u32);
             let Some(end) = self.lanes.get(lane) else { continue };
             let news = end.consumer.has_news(end.memory.process(), end.memory.up())
-                || (self.brain.is_full(lane) && end.giver.has_freed(end.memory.up()));
+                || (self.brain.awaits_freed(lane) && end.giver.has_freed(end.memory.up()));
             if news && !end.condemned {
                 self.consume(lane);
             }
@@ -68,10 +69,11 @@ impl Reactor {
             }
         }
         release(end);
-        if self.settings.keeps_bodies {
-            let memory = &end.memory;
-            self.brain.keep_bodies(lane, freed, &mut |entry| super::lanes::body(memory, entry));
+        if self.brain.first_unstarted(lane, started).is_some_and(|first| freed > first) {
+            return Err(Nonsense("freed is behind a package that was never taken"));
         }
+        let memory = &end.memory;
+        self.brain.keep_bodies(lane, freed, &mut |entry| super::lanes::body(memory, entry));
         end.giver.reclaim(freed)?;
         if end.sending.is_none() {
             self.brain.has_room(lane);
@@ -131,17 +133,26 @@ impl Reactor {
 
     fn out(&mut self, lane: LaneSlot, session: u64, bytes: RawBytes<'_>, more: bool) {
         match self.connections.find(session) {
-            Some(slot) if matches!(self.brain.phase(slot), Some(Phase::Open)) => {
-                self.write(slot, lane, bytes, more);
-            }
+            Some(slot) if self.takes_output(slot, lane) => self.write(slot, lane, bytes, more),
             _ => self.brain.count_output_gone(bytes.len() as u64),
+        }
+    }
+
+    /// An open session takes output; one that ends takes the rest of a message that was begun before.
+    fn takes_output(&mut self, slot: ConnectionSlot, lane: LaneSlot) -> bool {
+        match self.brain.phase(slot) {
+            Some(Phase::Open) => true,
+            Some(Phase::Flushing(_)) => {
+                self.connections.get_mut(slot).is_some_and(|connection| connection.is_owned_by(lane))
+            }
+            _ => false,
         }
     }
 
     fn abort(&mut self, lane: LaneSlot, session: u64) {
         if let Some(slot) = self.connections.find(session)
             && let Some(connection) = self.connections.get_mut(slot)
-            && connection.stream.as_ref().is_some_and(|stream| stream.owner == lane)
+            && connection.is_owned_by(lane)
         {
             self.brain.close(slot, CloseReason::Truncated);
         }

@@ -98,8 +98,9 @@ impl Reactor {
             | CloseReason::Truncated
             | CloseReason::ShutdownTimeout => socket::reset(socket),
             CloseReason::PeerError => drop(socket),
-            _ => close_in_order(&socket),
+            _ => close_in_order(socket),
         }
+        // Only now, when its descriptor is free: the acceptor may be waiting for one.
         self.reports.count_closed();
         self.show_pressure();
     }
@@ -115,14 +116,14 @@ impl Reactor {
 }
 
 /// Says that nothing more comes, throws away unread input, closes.
-fn close_in_order(connection: &OwnedFd) {
-    if socket::shutdown_write(connection).is_err() {
+fn close_in_order(connection: OwnedFd) {
+    if socket::shutdown_write(&connection).is_err() {
         return;
     }
     let mut scratch = [0; 16 * 1024];
     let mut discarded = 0;
     while discarded < DISCARD_MAX_BYTES {
-        match socket::recv(connection, &mut scratch) {
+        match socket::recv(&connection, &mut scratch) {
             Ok(0) => return,
             Ok(len) => discarded += len,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

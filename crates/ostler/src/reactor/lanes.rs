@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use ostler_core::ids::WorkerKey;
-use ostler_core::reactor::{Entry, LaneSlot};
+use ostler_core::reactor::{Entry, LaneSlot, LaneState};
 use ostler_shm::consume::Consumer;
 use ostler_shm::give::Giver;
 use ostler_shm::lane::ReactorLane;
@@ -143,6 +143,10 @@ impl Reactor {
                 u64::MAX
             }
         };
+        let deliveries = self.brain.in_hand(slot);
+        if deliveries > 0 && self.brain.lane_state(slot) == Some(LaneState::Leaving) {
+            tracing::warn!(worker = %end.key, deliveries, "a leaving worker ended before it had finished");
+        }
         let memory = &end.memory;
         self.brain.worker_died(slot, t, self.now, &mut |entry| body(memory, entry));
         self.drop_streams_of(slot);

@@ -50,7 +50,6 @@ pub(crate) struct ReactorSettings {
     send_queue_high: usize,
     send_queue_low: usize,
     send_queue_max: usize,
-    keeps_bodies: bool,
 }
 
 impl ReactorSettings {
@@ -78,10 +77,6 @@ impl ReactorSettings {
             send_queue_high: options.send_queue_high,
             send_queue_low: options.send_queue_low,
             send_queue_max: options.send_queue_max,
-            keeps_bodies: matches!(
-                options.crash_policy,
-                ostler_core::policy::CrashPolicy::Redeliver(_)
-            ),
         })
     }
 }

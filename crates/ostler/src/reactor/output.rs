@@ -25,11 +25,10 @@ impl Reactor {
             Some(stream) if stream.owner != lane => return self.wait_behind(slot, bytes),
             Some(_) => {}
             None if more => {
-                connection.stream = Some(Box::new(Stream {
-                    owner: lane,
-                    behind: VecDeque::new(),
-                    behind_bytes: 0,
-                }));
+                if !self.may_queue(slot) {
+                    return;
+                }
+                self.begin_stream(slot, lane);
             }
             None => {}
         }
@@ -38,14 +37,29 @@ impl Reactor {
         }
     }
 
+    /// From the first part of a message to the last the session has output to write, although none may be queued.
+    fn begin_stream(&mut self, slot: ConnectionSlot, owner: LaneSlot) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let (behind, behind_bytes) = (VecDeque::new(), 0);
+        connection.stream = Some(Box::new(Stream { owner, behind, behind_bytes }));
+        self.show_output(slot);
+    }
+
+    /// Whether the session may take one more message; one that was begun is queued to its end. False when the session was
+    /// closed instead.
+    fn may_queue(&mut self, slot: ConnectionSlot) -> bool {
+        let most = self.settings.send_queue_max;
+        let Some(connection) = self.connections.get_mut(slot) else { return false };
+        if connection.unsent() > most {
+            self.brain.close(slot, CloseReason::SlowReader);
+            return false;
+        }
+        true
+    }
+
     /// An output of another worker while a message in parts is being written: it waits for the last part.
     fn wait_behind(&mut self, slot: ConnectionSlot, bytes: RawBytes<'_>) {
-        let most = self.settings.send_queue_max;
-        let Some(connection) = self.connections.get_mut(slot) else { return };
-        if connection.unsent() > most {
-            return self.brain.close(slot, CloseReason::SlowReader);
-        }
-        if !self.charge_for(slot, bytes.len()) {
+        if !self.may_queue(slot) || !self.charge_for(slot, bytes.len()) {
             return;
         }
         if let Some(stream) =
@@ -81,12 +95,11 @@ impl Reactor {
 
     /// Queues bytes within the session's limit and the budget. False when the session was closed instead.
     fn queue(&mut self, slot: ConnectionSlot, len: usize, fill: impl FnOnce(&mut Vec<u8>)) -> bool {
-        let most = self.settings.send_queue_max;
         let Some(connection) = self.connections.get_mut(slot) else { return false };
-        if connection.unsent() > most {
-            self.brain.close(slot, CloseReason::SlowReader);
+        if connection.stream.is_none() && !self.may_queue(slot) {
             return false;
         }
+        let Some(connection) = self.connections.get_mut(slot) else { return false };
         let growth = connection.output.growth(len);
         if !self.charge_for(slot, growth) {
             return false;
@@ -109,6 +122,7 @@ impl Reactor {
             }
         }
         self.flush(slot);
+        self.show_output(slot);
     }
 
     /// Writes queued output until the kernel takes no more.
@@ -155,8 +169,9 @@ impl Reactor {
         if unsent > high || (connection.flags & FULL != 0 && unsent > low) {
             flags |= FULL;
         }
+        let pending = unsent > 0 || connection.stream.is_some();
         self.show_flags(slot, flags);
-        self.brain.output(slot, unsent > 0, unsent > low);
+        self.brain.output(slot, pending, unsent > low);
     }
 
     pub(super) fn show_flags(&mut self, slot: ConnectionSlot, flags: u64) {
@@ -177,9 +192,7 @@ impl Reactor {
 
     /// The owner of unfinished messages is gone: their sessions would wait for ever.
     pub(super) fn drop_streams_of(&mut self, lane: LaneSlot) {
-        let owned = |connection: &Connection| {
-            connection.stream.as_ref().is_some_and(|stream| stream.owner == lane)
-        };
+        let owned = |connection: &Connection| connection.is_owned_by(lane);
         let slots: Vec<_> = self
             .connections
             .iter()

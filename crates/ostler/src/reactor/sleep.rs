@@ -14,7 +14,7 @@ impl Reactor {
         self.lanes.iter().any(|(slot, end)| {
             !end.condemned
                 && (end.consumer.has_news(end.memory.process(), end.memory.up())
-                    || (self.brain.is_full(slot) && end.giver.has_freed(end.memory.up())))
+                    || (self.brain.awaits_freed(slot) && end.giver.has_freed(end.memory.up())))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use ostler_shm::record::{Header, Kind};
+use ostler_shm::record::Kind;
 
 use super::inner::{Current, Inner};
 use super::send::Output;
@@ -66,6 +66,7 @@ impl DeferredDelivery {
             ring_len: 0,
             exposed: self.exposed,
             deferred: true,
+            held_bytes: 0,
         }
     }
 
@@ -119,8 +120,8 @@ impl DeferredDelivery {
     }
 
     fn expose(&mut self) {
-        let header = Header { kind: Kind::Expose as u8, cause: self.seq, ..Header::default() };
-        self.exposed = self.inner.port.borrow_mut().append(self.lane, header, &[]).is_ok();
+        self.inner.append_surely(self.lane, Kind::Expose, self.seq);
+        self.exposed = true;
     }
 
     fn end(&mut self) {
@@ -137,7 +138,10 @@ impl DeferredDelivery {
 
 impl Drop for DeferredDelivery {
     fn drop(&mut self) {
-        self.end();
+        // A panic ends the process: what it had in hand is for the crash policy to settle, not finished.
+        if !std::thread::panicking() {
+            self.end();
+        }
     }
 }
 
@@ -178,6 +182,7 @@ impl Inner {
                 ring_len: 0,
                 exposed: !self.settings.holds_outputs(),
                 deferred: false,
+                held_bytes: 0,
             };
             let before = self.current.replace(Some(current));
             let _ = self.append_all(finished.held, current);

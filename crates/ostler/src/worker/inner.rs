@@ -26,6 +26,8 @@ pub(crate) struct Current {
     pub(crate) exposed: bool,
     /// It was deferred: its token finishes it.
     pub(crate) deferred: bool,
+    /// Bytes of its outputs that are held back.
+    pub(crate) held_bytes: usize,
 }
 
 /// The settings a worker needs, taken from the options once.

@@ -166,6 +166,11 @@ impl Port {
         loop {
             match end.inbox.take(end.lane.down(), end.lane.up(), &end.lane.packages) {
                 Take::Empty => {
+                    // A void that ends behind a pad is the worker's to give back: the reactor cannot jump it.
+                    if !end.lane.is_held() {
+                        let position = end.inbox.position();
+                        end.owes_bell |= end.inbox.free_up_to(position, end.lane.up());
+                    }
                     // The rest of a message in parts comes only when its reactor knows of the space.
                     if std::mem::take(&mut end.owes_bell) {
                         Committer::fence();

@@ -155,9 +155,12 @@ impl<H: Handler> Run<H> {
         self.inner.port.borrow_mut().idle(timeout, is_left)
     }
 
+    /// Calls what is due now. What becomes due meanwhile waits for the next round, or a timer whose callback takes longer
+    /// than its period would keep the packages out.
     fn run_timers(&self) {
+        let now = clock::monotonic_ns();
         loop {
-            let due = self.inner.timers.borrow_mut().take_due(clock::monotonic_ns());
+            let due = self.inner.timers.borrow_mut().take_due(now);
             let Some(callback) = due else { return };
             callback(&self.worker);
             self.inner.finish_deferred();
@@ -171,15 +174,26 @@ impl<H: Handler> Run<H> {
             Payload::Heap(_) => 0,
         };
         let exposed = !self.inner.settings.holds_outputs();
-        let current =
-            Current { lane, seq: header.seq, position, ring_len, exposed, deferred: false };
+        let current = Current {
+            lane,
+            seq: header.seq,
+            position,
+            ring_len,
+            exposed,
+            deferred: false,
+            held_bytes: 0,
+        };
         self.inner.current.set(Some(current));
         self.inner.port.borrow().show_phase(header.subject, self.inner.finished.get());
         let session = Session::new(Rc::clone(&self.inner), header.subject);
-        match Kind::from_byte(header.kind) {
+        let kind = Kind::from_byte(header.kind);
+        // Nothing of the ring may be held when the delivery is finished: its space is given back with the FIN.
+        let payload = Some(payload).filter(|_| kind == Some(Kind::Data));
+        match kind {
             Some(Kind::Connect) => self.handler.on_connect(&self.worker, &session),
             Some(Kind::Data) => {
                 let redelivered = header.flags & FLAG_REDELIVERED != 0;
+                let payload = payload.unwrap_or(Payload::Heap(Vec::new()));
                 let package = Package::new(&self.inner, payload, header.subject, redelivered);
                 self.handler.on_receive(&self.worker, &session, &package);
             }

@@ -158,7 +158,7 @@ impl Inner {
             if port.append(lane, header, payload).is_ok() {
                 let too_much = port.staged(lane) > port.lane_size() / 2;
                 drop(port);
-                if too_much {
+                if self.holds_too_much(payload.len()) || too_much {
                     self.expose();
                 }
                 return Ok(());
@@ -176,46 +176,44 @@ impl Inner {
         }
     }
 
+    /// Counts what is held back for the running delivery; whether it is more than the options allow.
+    fn holds_too_much(&self, more: usize) -> bool {
+        let Some(mut current) = self.current.get().filter(|_| self.is_holding()) else {
+            return false;
+        };
+        current.held_bytes += more;
+        self.current.set(Some(current));
+        current.held_bytes > self.settings.redeliver_output_bytes
+    }
+
     /// Makes the held outputs of the running delivery visible from now on: they do not fit into the ring any more. It is
     /// never delivered again afterwards. False when nothing is held back.
     fn expose(&self) -> bool {
         let Some(mut current) = self.current.get().filter(|_| self.is_holding()) else {
             return false;
         };
-        let mut port = self.port.borrow_mut();
-        let header = Header { kind: Kind::Expose as u8, cause: current.seq, ..Header::default() };
-        if port.append(current.lane, header, &[]).is_err() {
-            // No room on the home lane: what was published before is being consumed, so room comes.
-            let timeout = Duration::from_millis(self.settings.send_timeout_ms);
-            if !port.wait_for_room(current.lane, 0, timeout)
-                || port.append(current.lane, header, &[]).is_err()
-            {
-                return true;
-            }
-        }
-        port.publish(None);
+        self.append_surely(current.lane, Kind::Expose, current.seq);
+        self.port.borrow_mut().publish(None);
         current.exposed = true;
         self.current.set(Some(current));
         true
     }
 
-    /// Ends a delivery: `FIN`, published with everything that is held back. Waits for room as long as it takes: a
-    /// delivery that never ends would hold its session for ever, and the reactor always makes room.
-    pub(crate) fn finish(&self, lane: usize, seq: u64, frees: bool) {
-        let header = Header { kind: Kind::Fin as u8, cause: seq, ..Header::default() };
-        loop {
-            let mut port = self.port.borrow_mut();
-            if port.append(lane, header, &[]).is_ok() {
-                port.publish(frees.then_some(lane));
-                break;
-            }
-            if port.has_staged() {
-                drop(port);
-                self.expose();
-                port = self.port.borrow_mut();
-            }
+    /// Appends a record without payload, however long it takes: a delivery that is not exposed or not finished when it
+    /// should be would be doubled or held for ever. There always comes room: what is staged is at most half a ring, the
+    /// rest is committed, and reactors wait for nobody.
+    pub(crate) fn append_surely(&self, lane: usize, kind: Kind, cause: u64) {
+        let header = Header { kind: kind as u8, cause, ..Header::default() };
+        let mut port = self.port.borrow_mut();
+        while port.append(lane, header, &[]).is_err() {
             port.wait_for_room(lane, 0, Duration::from_secs(1));
         }
+    }
+
+    /// Ends a delivery: `FIN`, published with everything that is held back.
+    pub(crate) fn finish(&self, lane: usize, seq: u64, frees: bool) {
+        self.append_surely(lane, Kind::Fin, seq);
+        self.port.borrow_mut().publish(frees.then_some(lane));
         self.finished.set(self.finished.get() + 1);
     }
 

@@ -8,6 +8,8 @@
 //! `PROBE_JOURNAL=FILE` every callback appends a line to that file. The commands that begin with `hostile` write nonsense
 //! into this process's own lanes and then wait to be killed for it.
 
+#![allow(clippy::panic)] // told to
+
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -223,6 +225,10 @@ impl Probe {
             "exit" => std::process::exit(rest.number() as i32),
             "abort" => std::process::abort(),
             "spin" => spin(),
+            "dumpable" => {
+                let behaviour = rustix::process::dumpable_behavior();
+                say(session, behaviour.map_or("unknown".to_owned(), |b| format!("{b:?}")));
+            }
             "hostile" => self.hostile(worker, session, &mut rest),
             word => self.timed_command(worker, session, package, word, &mut rest),
         }
@@ -321,6 +327,13 @@ impl Probe {
                     }
                 });
                 state.borrow_mut().1 = Some(timer);
+            }
+            // A big message that belongs to no delivery.
+            "afterbig" => {
+                let (delay, size, session) = (rest.millis(), rest.size(), session.clone());
+                worker.after(delay, move |_| {
+                    let _ = session.send(&pattern(size));
+                });
             }
             // A timer whose callback takes longer than its period.
             "busyevery" => {
@@ -674,6 +687,8 @@ impl Handler for Probe {
 }
 
 fn main() -> ExitCode {
+    // The engine says what there is to say of a panic in one line; the default hook would add some more.
+    std::panic::set_hook(Box::new(|_| {}));
     let mut builder = Server::builder()
         .set("framing", "eof")
         .set("package_eof", "\\n")

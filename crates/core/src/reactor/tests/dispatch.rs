@@ -80,3 +80,25 @@ fn a_slow_worker_gets_nothing_ahead() {
     assert_eq!(world.lane_of(id, first), 0);
     assert_eq!(world.state(id, second), State::Unread);
 }
+
+#[test]
+fn a_deferred_delivery_takes_no_credit_but_binds_its_session() {
+    let mut world = serving_with(BrainSettings {
+        workers: 1,
+        prefetch_packages: 1,
+        ..settings(Dispatch::IdleFirst, CrashPolicy::Close)
+    });
+    let (first, second) = (world.connected(), world.connected());
+    let deferred = world.request(first);
+    let waits = world.request(second);
+    world.start(0);
+    assert_eq!(world.state(second, waits), State::Unread);
+    // Its callback is over, but it is not finished.
+    world.free(0);
+    world.pump();
+    assert_eq!(world.lane_of(second, waits), 0);
+    assert_eq!(world.lane_of(first, deferred), 0);
+    assert_eq!(world.brain.books().in_hand, 2);
+    world.calm_down();
+    assert_eq!(world.brain.books().finished, 2);
+}

@@ -88,3 +88,24 @@ fn one_deferred_request_does_not_make_the_ledger_grow() {
     world.calm_down();
     assert_eq!(world.state(id, slow), State::Finished);
 }
+
+#[test]
+fn many_deferred_requests_leave_in_any_order() {
+    let mut ledger = Ledger::default();
+    for seq in 1..=3_000 {
+        ledger.push(entry(seq * 8));
+        if seq % 3 == 0 {
+            ledger.finish(seq);
+        }
+    }
+    for seq in (1..=3_000).rev().filter(|seq| seq % 2 == 0) {
+        ledger.finish(seq);
+        ledger.finish(seq);
+        assert!(ledger.get(seq).is_none_or(|entry| entry.done));
+    }
+    let undone = ledger.iter().filter(|entry| !entry.done).count();
+    assert_eq!(undone, 1_000);
+    assert!(ledger.len() < 2 * undone + 100, "{}", ledger.len());
+    (1..=3_000).for_each(|seq| ledger.finish(seq));
+    assert!(ledger.is_empty());
+}

@@ -77,8 +77,9 @@ fn without_room_in_the_ring_a_session_keeps_its_turn() {
     });
     let (first, second) = (world.connected(), world.connected());
     world.set_room(0, 0);
-    let item = world.request(first);
-    world.request(second);
+    let item = world.send(first, 8);
+    world.send(second, 8);
+    world.pump();
     world.set_room(0, 1);
     world.pump();
     assert_eq!(world.lane_of(first, item), 0);

@@ -82,6 +82,8 @@ pub(super) struct FakeLane {
     ring: BTreeMap<u64, Vec<u8>>,
     written: u64,
     pub(super) t: u64,
+    /// Below this the ring was used again: started deliveries there were deferred.
+    reused: u64,
     parts_left: u32,
     pub(super) room: usize,
     drain_due: bool,
@@ -144,6 +146,14 @@ impl FakeSession {
 
     fn delivery(&mut self, item: Item) -> &mut Delivery {
         self.items.get_mut(&item).unwrap()
+    }
+}
+
+impl FakeLane {
+    /// Deliveries that take credit: not those that were deferred.
+    fn in_hand(&self) -> usize {
+        let deferred = self.started.iter().filter(|record| record.position < self.reused).count();
+        self.waiting.len() + self.started.len() - deferred
     }
 }
 
@@ -391,7 +401,7 @@ impl World {
         let (ns, packages) = (self.settings.prefetch_ns, self.settings.prefetch_packages);
         serving
             .filter(|lane| self.brain.lanes[lane.slot.0 as usize].has_credit(ns, packages))
-            .map(|lane| (lane.key.slot.0, lane.waiting.len() + lane.started.len()))
+            .map(|lane| (lane.key.slot.0, lane.in_hand()))
             .collect()
     }
 
@@ -474,6 +484,7 @@ impl World {
             ring: BTreeMap::new(),
             written: 0,
             t: 0,
+            reused: 0,
             parts_left: 0,
             room: ROOM,
             drain_due: false,
@@ -571,9 +582,8 @@ impl World {
         let pinned: HashSet<_> = lane.started.iter().map(|record| record.session).collect();
         let movable = lane.waiting.iter().any(|record| !pinned.contains(&record.session));
         assert!(movable, "all that waits is pinned: {lane:?}");
-        let idle = |lane: &FakeLane| lane.waiting.is_empty() && lane.started.is_empty();
         let mut serving = self.lanes.iter().filter(|lane| lane.state == LaneState::Serving);
-        assert!(serving.any(idle), "nobody idles");
+        assert!(serving.any(|lane| lane.in_hand() == 0), "nobody idles");
         Some((index, due))
     }
 
@@ -663,6 +673,7 @@ impl World {
         let freed = if unstarted == u64::MAX { lane.t } else { unstarted };
         self.brain.keep_bodies(lane.slot, freed, &mut copier(&lane.ring));
         lane.ring = lane.ring.split_off(&freed);
+        lane.reused = freed;
         self.check();
     }
 
@@ -937,7 +948,10 @@ impl World {
         let mut outstanding: HashMap<ConnectionSlot, (u32, LaneSlot)> = HashMap::new();
         for (index, lane) in &brain.lanes {
             let undone: Vec<_> = lane.ledger.iter().filter(|entry| !entry.done).collect();
-            assert_eq!(lane.in_hand as usize, undone.len());
+            let fake = self.lanes.iter().find(|fake| fake.slot.0 as usize == index);
+            assert_eq!(lane.in_hand as usize, fake.map_or(0, FakeLane::in_hand));
+            assert_eq!(brain.in_hand(LaneSlot(index as u32)) as usize, undone.len());
+            assert_eq!(lane.ledger.is_empty(), undone.is_empty());
             for entry in undone {
                 let slot = LaneSlot(index as u32);
                 let (count, _) = outstanding.entry(entry.connection).or_insert((0, slot));

@@ -46,7 +46,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "connections",
         why: "The session table is fixed at start, for the whole server, at 256 bytes an entry; it \
               has up to twice as many entries as this.",
-        effect: "Above it a new connection is closed at once and counted.",
+        effect: "Above it nobody is accepted until a session ends; who comes waits in the kernel's \
+                 queue (backlog).",
         access: field!(max_connections),
     },
 ];

@@ -1,0 +1,459 @@
+//! Processes that die: workers, managers, the spare and the master; what becomes of packages, sessions and successors.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use ostler_testkit::{DEADLINE, KillEvery, Signal, TestResult, TestServer};
+use support::{Held, ask, check, echo, orders, round_trip, start, wait_lines, wait_serving, worker_of};
+
+/// What the log may say when workers are killed. (A worker killed before its first delivery counts as failing to start.)
+const DIED: &str = "worker died";
+const OFTEN: &str = "workers die often";
+const BACK_OFF: &str = "ended before it served";
+
+// ---- one worker --------------------------------------------------------------------------------------------------
+
+#[test]
+fn close_ends_the_session_in_hand_and_no_other() -> TestResult {
+    let server = start(orders(2).expect_log(DIED).expect_log(BACK_OFF), 2)?;
+    let mut victim = server.connect()?;
+    let mut others = [server.connect()?, server.connect()?, server.connect()?];
+    let hold = Held::by(&server, &mut victim, "hold")?;
+    for (number, other) in others.iter_mut().enumerate() {
+        round_trip(other, &format!("before {number}"))?;
+    }
+    hold.worker(&server)?.kill();
+    victim.expect_closed()?;
+    for (number, other) in others.iter_mut().enumerate() {
+        round_trip(other, &format!("after {number}"))?;
+    }
+    wait_serving(&server, 3)?;
+    let books = server.stop_and_report()?.books()?;
+    check(books.detail("closed_worker_died") == 1 && books.closed_by == 1, format!("{books}"))?;
+    check(books.detail("closed_shutdown") == 3, format!("{books}"))
+}
+
+#[test]
+fn drop_loses_the_package_and_keeps_the_session() -> TestResult {
+    let server = start(orders(1).set("crash_policy", "drop").expect_log(DIED).expect_log(BACK_OFF), 1)?;
+    let mut client = server.connect()?;
+    Held::by(&server, &mut client, "hold")?.worker(&server)?.kill();
+    round_trip(&mut client, "next")?;
+    let books = server.stop_and_report()?.books()?;
+    check(books.detail("dropped_worker_died") == 1 && books.dropped == 1, format!("{books}"))?;
+    check(books.finished == 1 && books.closed_by == 0, format!("{books}"))
+}
+
+#[test]
+fn redeliver_gives_the_package_to_the_next_worker() -> TestResult {
+    let server = start(orders(1).set("crash_policy", "redeliver:1").expect_log(DIED).expect_log(BACK_OFF), 1)?;
+    let mut client = server.connect()?;
+    let first = Held::by(&server, &mut client, "hold")?;
+    let worker = first.worker(&server)?;
+    worker.kill();
+    worker.wait_gone(DEADLINE)?;
+    // The same order runs again in the successor, which writes its own number; then it is let go.
+    let old = first.pid().to_string();
+    let path = server.directory().join("hold");
+    server.wait_for("the successor to hold it", |_| {
+        std::fs::read_to_string(&path).is_ok_and(|pid| !pid.is_empty() && pid != old)
+    })?;
+    first.release()?;
+    client.expect(b"released")?;
+    round_trip(&mut client, "and on")?;
+    let books = server.stop_and_report()?.books()?;
+    check(books.detail("redelivered") == 1 && books.finished == 2, format!("{books}"))
+}
+
+/// Behind a package in hand others wait that nobody has started: they are served whatever becomes of their worker.
+#[test]
+fn packages_that_wait_at_a_dead_worker_are_served_elsewhere() -> TestResult {
+    let server = start(orders(2).expect_log(DIED).expect_log(BACK_OFF), 2)?;
+    let (mut first, mut second) = (server.connect()?, server.connect()?);
+    let one = Held::by(&server, &mut first, "one")?;
+    let two = Held::by(&server, &mut second, "two")?;
+    let mut waiting = [server.connect()?, server.connect()?, server.connect()?, server.connect()?];
+    for (number, client) in waiting.iter_mut().enumerate() {
+        client.send(format!("waiting {number}").as_bytes())?;
+    }
+    check(one.pid() != two.pid(), "an idle worker goes first")?;
+    two.worker(&server)?.kill();
+    second.expect_closed()?;
+    for (number, client) in waiting.iter_mut().enumerate() {
+        client.expect(format!("waiting {number}").as_bytes())?;
+    }
+    one.release()?;
+    first.expect(b"released")?;
+    let books = server.stop_and_report()?.books()?;
+    check(books.closed_by == 1 && books.finished == 5, format!("{books}"))
+}
+
+/// The same without a death: a worker that becomes idle takes what waits behind a slow one.
+#[test]
+fn packages_that_wait_behind_a_slow_one_are_recalled() -> TestResult {
+    let server = start(orders(2), 2)?;
+    let (mut first, mut second) = (server.connect()?, server.connect()?);
+    let one = Held::by(&server, &mut first, "one")?;
+    let two = Held::by(&server, &mut second, "two")?;
+    let mut waiting = [server.connect()?, server.connect()?, server.connect()?, server.connect()?];
+    for (number, client) in waiting.iter_mut().enumerate() {
+        client.send(format!("waiting {number}").as_bytes())?;
+    }
+    two.release()?;
+    second.expect(b"released")?;
+    for (number, client) in waiting.iter_mut().enumerate() {
+        client.expect(format!("waiting {number}").as_bytes())?;
+    }
+    one.release()?;
+    first.expect(b"released")?;
+    server.stop()
+}
+
+/// Only the pidfd is death (review S14): a worker that stands still keeps what it has.
+#[test]
+fn a_stopped_worker_is_not_settled_before_it_is_dead() -> TestResult {
+    let server = start(orders(2).expect_log(DIED).expect_log(BACK_OFF), 2)?;
+    let (mut victim, mut other) = (server.connect()?, server.connect()?);
+    let hold = Held::by(&server, &mut victim, "hold")?;
+    let worker = hold.worker(&server)?;
+    worker.stop()?;
+    for number in 0..300 {
+        round_trip(&mut other, &format!("meanwhile {number}"))?;
+    }
+    check(worker.is_alive() && server.workers().len() == 2, "somebody was replaced")?;
+    worker.cont()?;
+    hold.release()?;
+    victim.expect(b"released")?;
+    // And once more, to its end.
+    let hold = Held::by(&server, &mut victim, "again")?;
+    let worker = hold.worker(&server)?;
+    worker.stop()?;
+    for number in 0..300 {
+        round_trip(&mut other, &format!("meanwhile {number}"))?;
+    }
+    worker.kill();
+    victim.expect_closed()?;
+    round_trip(&mut other, "after")?;
+    let books = server.stop_and_report()?.books()?;
+    check(books.closed_by == 1 && books.detail("closed_worker_died") == 1, format!("{books}"))
+}
+
+// ---- many workers under load -------------------------------------------------------------------------------------
+
+/// 20 000 requests while workers are killed: nothing lost, nothing doubled, nothing wrong, no connection cut.
+fn survives_kills(handler: &str, requests: u64, workers: u16, connections: usize) -> TestResult {
+    let builder = echo(workers, 2)
+        .handler(handler)
+        .set("crash_policy", "redeliver:20")
+        .expect_log(DIED)
+        .expect_log(OFTEN)
+        .expect_log(BACK_OFF);
+    let server = start(builder, workers)?;
+    let load = server
+        .load()
+        .connections(connections)
+        .depth(4)
+        .bytes(24, 2_048)
+        .requests(requests)
+        .time(Duration::from_secs(15))
+        .start()?;
+    let kills = KillEvery::start(&server, Duration::from_millis(100))?;
+    let report = load.finish()?;
+    let killed = kills.stop()?;
+    report.check_perfect()?;
+    check(killed >= 3, format!("only {killed} kills in {report}"))?;
+    // Whoever has survived still serves.
+    round_trip(&mut server.connect()?, "after all")?;
+    let books = server.stop_and_report()?.books()?;
+    check(books.closed_by == 0 && books.dropped == 0, format!("{killed} kills: {books}"))
+}
+
+#[test]
+fn redeliver_survives_kills_of_fast_workers() -> TestResult {
+    survives_kills("echo", 60_000, 3, 32)
+}
+
+#[test]
+fn redeliver_survives_kills_of_slow_workers() -> TestResult {
+    survives_kills("sleep_ms:2", 2_000, 3, 32)
+}
+
+#[test]
+fn all_workers_killed_at_once_are_replaced() -> TestResult {
+    let builder = echo(3, 2)
+        .set("crash_policy", "redeliver:20")
+        .expect_log(DIED)
+        .expect_log(OFTEN)
+        .expect_log(BACK_OFF);
+    let server = start(builder, 3)?;
+    let load = server.load().connections(16).depth(4).start()?;
+    for round in 0..5 {
+        load.wait_for_more(500)?;
+        for worker in server.workers() {
+            worker.kill();
+        }
+        wait_serving(&server, 3 * (round + 2))?;
+    }
+    load.wait_for_more(500)?;
+    load.stop()?.check_perfect()?;
+    server.stop()
+}
+
+#[test]
+fn close_under_load_is_honest() -> TestResult {
+    let builder = echo(2, 2).expect_log(DIED).expect_log(OFTEN).expect_log(BACK_OFF);
+    let server = start(builder, 2)?;
+    let load = server.load().connections(16).depth(4).start()?;
+    for round in 0..10 {
+        load.wait_for_more(300)?;
+        server.worker(round % 2).kill();
+    }
+    load.wait_for_more(300)?;
+    let report = load.stop()?;
+    report.check_honest()?;
+    let books = server.stop_and_report()?.books()?;
+    let died = books.detail("closed_worker_died");
+    check(report.closed_early + report.reset == died, format!("{report}; {books}"))
+}
+
+// ---- packages that kill ------------------------------------------------------------------------------------------
+
+#[test]
+fn a_package_that_kills_every_worker_ends_with_its_session() -> TestResult {
+    let builder = echo(1, 1)
+        .handler("crash_every:1")
+        .set("crash_policy", "redeliver:2")
+        .expect_log(DIED)
+        .expect_log(BACK_OFF);
+    let server = start(builder, 1)?;
+    let (mut killer, idle) = (server.connect()?, server.connect()?);
+    killer.send(b"poison")?;
+    killer.expect_closed()?;
+    wait_lines(&server, DIED, 3)?;
+    let ended = server.stop_and_report()?;
+    drop(idle);
+    let books = ended.books()?;
+    check(books.detail("redelivered") == 2, format!("started three times in all: {books}"))?;
+    check(books.closed_by == 1 && books.detail("closed_worker_died") == 1, format!("{books}"))?;
+    check(books.detail("closed_shutdown") == 1, format!("the other session lives: {books}"))
+}
+
+// ---- workers that do not start -----------------------------------------------------------------------------------
+
+/// A file that workers do not start with, outside of the server's own directory: it exists before the server.
+struct Broken {
+    path: std::path::PathBuf,
+}
+
+impl Broken {
+    fn new(name: &str) -> TestResult<Self> {
+        let name = format!("ostler-test-{name}-{}", std::process::id());
+        let broken = Self { path: std::env::temp_dir().join(name) };
+        std::fs::write(&broken.path, "")?;
+        Ok(broken)
+    }
+
+    fn repair(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Broken {
+    fn drop(&mut self) {
+        let _gone = std::fs::remove_file(&self.path);
+    }
+}
+
+#[test]
+fn a_crash_loop_at_start_backs_off_and_recovers() -> TestResult {
+    let broken = Broken::new("loop")?;
+    let builder = echo(1, 1)
+        .env("ECHO_FAIL_START_IF_EXISTS", &broken.path)
+        .set("back_off_min_ms", 20)
+        .set("back_off_max_ms", 200)
+        .expect_log("on_worker_start failed")
+        .expect_log(OFTEN)
+        .expect_log(DIED)
+        .expect_log(BACK_OFF);
+    let server = builder.start()?;
+    let mut client = server.connect()?;
+    client.send(b"early")?;
+    wait_lines(&server, BACK_OFF, 6)?;
+    let pauses: Vec<u64> = server
+        .log()
+        .parsed()
+        .iter()
+        .filter(|line| line.message.contains(BACK_OFF))
+        .filter_map(|line| line.number("retry_after_ms"))
+        .collect();
+    check(pauses.starts_with(&[20, 40, 80, 160, 200, 200]), format!("{pauses:?}"))?;
+    broken.repair();
+    // What came too early waited in the kernel.
+    client.expect(b"early")?;
+    server.stop()
+}
+
+#[test]
+fn a_first_start_that_never_succeeds_ends_the_server() -> TestResult {
+    let broken = Broken::new("never")?;
+    let (code, text) = echo(2, 1)
+        .env("ECHO_FAIL_START_IF_EXISTS", &broken.path)
+        .set("boot_timeout_ms", 500)
+        .start_expecting_failure()?;
+    check(code == 4, format!("code {code}: {text}"))?;
+    let said = text.contains("0 of 2 workers became ready within 500 ms");
+    check(said && text.contains("told to fail"), text)
+}
+
+// ---- managers ----------------------------------------------------------------------------------------------------
+
+/// No zombie is left to anybody: processes that died were reaped.
+fn no_zombies(server: &TestServer) -> TestResult {
+    server.wait_for("zombies to be buried", |server| {
+        server.tree().processes().iter().all(|process| {
+            let children = format!("/proc/{0}/task/{0}/children", process.pid());
+            let children = std::fs::read_to_string(children).unwrap_or_default();
+            children.split_whitespace().all(|child| {
+                std::fs::read_to_string(format!("/proc/{child}/stat"))
+                    .is_ok_and(|stat| !stat.contains(") Z "))
+            })
+        })
+    })
+}
+
+/// More than a second: a second loss within it would be one too many.
+fn let_a_second_pass(load: &ostler_testkit::RunningLoad) -> TestResult {
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_millis(1_200) {
+        load.wait_for_more(50)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_spare_takes_the_place_of_a_dead_manager() -> TestResult {
+    let builder = echo(2, 2)
+        .set("crash_policy", "redeliver:3")
+        .expect_log("the manager died")
+        .expect_log(DIED)
+        .expect_log(BACK_OFF);
+    let server = start(builder, 2)?;
+    let load = server.load().connections(16).depth(4).start()?;
+    load.wait_for_more(500)?;
+    for round in 0..2 {
+        let (manager, spare, workers) = (server.manager(), server.spare(), server.workers());
+        manager.kill();
+        manager.wait_gone(DEADLINE)?;
+        wait_lines(&server, "the manager died", round + 1)?;
+        server.wait_for("the spare to be the manager", |server| {
+            server.tree().manager().is_some_and(|now| now == spare)
+        })?;
+        for worker in workers {
+            worker.wait_gone(DEADLINE)?;
+        }
+        wait_serving(&server, 2 * (round + 2))?;
+        let next = server.spare();
+        check(next != spare, "the spare is its own spare")?;
+        load.wait_for_more(500)?;
+        no_zombies(&server)?;
+        let_a_second_pass(&load)?;
+    }
+    // A reload reaches the third manager as it did the first.
+    server.signal(Signal::USR1);
+    server.wait_for_log("reload is done")?;
+    load.wait_for_more(500)?;
+    load.stop()?.check_perfect()?;
+    server.stop()
+}
+
+#[test]
+fn two_managers_lost_within_a_second_end_the_server() -> TestResult {
+    let server = start(echo(2, 1), 2)?;
+    let mut client = server.connect()?;
+    round_trip(&mut client, "hello")?;
+    let (manager, spare) = (server.manager(), server.spare());
+    manager.kill();
+    spare.kill();
+    client.expect_closed()?;
+    let ended = server.wait_end()?;
+    check(ended.code() == Some(5), format!("{:?} {:?}", ended.code(), ended.signal()))?;
+    check(!ended.log().lines_with("two managers ended within a second").is_empty(), "not said")?;
+    ended.check_books()
+}
+
+#[test]
+fn a_dead_spare_is_replaced_and_the_new_one_is_good() -> TestResult {
+    let builder = echo(2, 1)
+        .set("crash_policy", "redeliver:3")
+        .expect_log("spare manager died")
+        .expect_log("the manager died")
+        .expect_log(DIED)
+        .expect_log(BACK_OFF);
+    let server = start(builder, 2)?;
+    let load = server.load().connections(8).depth(2).start()?;
+    let (manager, old) = (server.manager(), server.spare());
+    old.kill();
+    server.wait_for("a new spare", |server| {
+        server.tree().spare().is_some_and(|now| now != old)
+    })?;
+    load.wait_for_more(200)?;
+    check(server.manager() == manager, "the manager did not stay")?;
+    let spare = server.spare();
+    manager.kill();
+    server.wait_for("the new spare to be the manager", |server| {
+        server.tree().manager().is_some_and(|now| now == spare)
+    })?;
+    load.wait_for_more(200)?;
+    no_zombies(&server)?;
+    load.stop()?.check_perfect()?;
+    server.stop()
+}
+
+// ---- the master --------------------------------------------------------------------------------------------------
+
+/// With the master everything ends, and the port is free (pain P7). `wait_end` looks for processes, port and files.
+#[test]
+fn nothing_outlives_the_master() -> TestResult {
+    for round in 0..20 {
+        let server = start(echo(2, 1), 2)?;
+        let load = server.load().connections(8).depth(2).start()?;
+        load.wait_for_more(50)?;
+        if round % 2 == 1 {
+            // In the middle of a hand-over.
+            server.signal(Signal::USR1);
+        }
+        server.master().kill();
+        let ended = server.wait_end()?;
+        check(ended.signal() == Some(9), "somebody else ended the master")?;
+        drop(load);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_busy_worker_does_not_outlive_the_master() -> TestResult {
+    let server = start(orders(1), 1)?;
+    let mut client = server.connect()?;
+    let hold = Held::by(&server, &mut client, "hold")?;
+    let worker = worker_of(&server, hold.pid())?;
+    server.master().kill();
+    worker.wait_gone(DEADLINE)?;
+    client.expect_closed()?;
+    server.wait_end()?;
+    drop(hold);
+    Ok(())
+}
+
+#[test]
+fn the_successor_of_a_killed_worker_has_the_next_generation() -> TestResult {
+    let server = start(orders(1).expect_log(DIED).expect_log(BACK_OFF), 1)?;
+    let mut client = server.connect()?;
+    for generation in 2..5 {
+        let pid: u32 = ask(&mut client, "pid")?.parse().unwrap_or(0);
+        worker_of(&server, pid)?.kill();
+        server.wait_for_log(&format!("serves worker=w0.{generation}"))?;
+    }
+    round_trip(&mut client, "still the same connection")?;
+    server.stop()
+}

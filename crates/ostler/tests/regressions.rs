@@ -1,0 +1,193 @@
+//! Bugs that were there once, one test each.
+
+mod talk;
+
+use ostler_testkit::{Client, TestResult, TestServer};
+use talk::{Scratch, Talk, checksum, pattern, probe, small_probe};
+
+/// A worker gave ring space back between the parts of a package without ringing: its reactor slept on.
+#[test]
+fn a_package_larger_than_the_ring_does_not_wait_for_a_bell() -> TestResult {
+    let server = small_probe().start()?;
+    let mut talk = Talk::new(&server)?;
+    for round in 0..20 {
+        let mut line = format!("sum {round} ").into_bytes();
+        line.resize(300_000, b'x');
+        line.push(b'\n');
+        talk.client.send(&line)?;
+        assert_eq!(talk.line()?, format!("sum {} {}", line.len(), checksum(&line)));
+    }
+    server.stop()
+}
+
+/// A deferred delivery took its worker's credit: once one had been seen to take long, each blocked all others.
+#[test]
+fn deferred_packages_do_not_keep_a_worker_from_others() -> TestResult {
+    let server = small_probe().start()?;
+    let mut talks = Vec::new();
+    // The first teaches the reactor that packages take long here.
+    let mut first = Talk::new(&server)?;
+    first.say("defer 300 taught")?;
+    first.expect("taught");
+    for _ in 0..20 {
+        let mut talk = Talk::new(&server)?;
+        talk.say("hold")?;
+        talks.push(talk);
+    }
+    // Held for ever, until this one comes through behind them.
+    assert_eq!(first.ask("echo through")?, "through");
+    server.wait_for("all to be held", |_| {
+        first.number("finished").is_ok_and(|finished| finished >= 2 + 20)
+    })?;
+    assert_eq!(first.ask("release at last")?, "ok");
+    for mut talk in talks {
+        talk.expect("released at last");
+    }
+    server.stop()
+}
+
+/// A repeating timer whose callback takes longer than its period was due again at once: no package was handled any more.
+#[test]
+fn a_busy_timer_does_not_starve_packages() -> TestResult {
+    let server = small_probe().start()?;
+    let mut talk = Talk::new(&server)?;
+    assert_eq!(talk.ask("busyevery 1 5")?, "busy");
+    for round in 0..10 {
+        // Long enough for the timer to be due.
+        assert_eq!(talk.ask(&format!("sleep 2 {round}"))?, round.to_string());
+    }
+    assert_eq!(talk.ask("canceltimers")?, "cancelled 1");
+    server.stop()
+}
+
+/// The unwinding of a panic dropped the token of a deferred delivery, which finished it: its client waited for ever.
+#[test]
+fn a_panic_does_not_finish_the_deferred_package_it_drops() -> TestResult {
+    let server = small_probe().expect_log("told to panic").expect_log("died").start()?;
+    let mut talk = Talk::new(&server)?;
+    talk.say("deferpanic 10")?;
+    talk.expect_closed();
+    server.stop()?;
+    let server = small_probe()
+        .set("crash_policy", "redeliver:2")
+        .expect_log("told to panic")
+        .expect_log("died")
+        .start()?;
+    let mut talk = Talk::new(&server)?;
+    talk.say("deferpanic 10")?;
+    talk.expect("second time");
+    server.stop()
+}
+
+/// A close by another worker came between the parts of a message: the rest was dropped, and what waited behind it was
+/// never written, so that the session did not end.
+#[test]
+fn a_close_waits_for_the_message_that_is_being_written() -> TestResult {
+    const BYTES: usize = 32 << 20;
+    let server = probe()
+        .set("dispatch", "round_robin")
+        .set("max_send_bytes", "32M")
+        .set("send_queue_high", "64M")
+        .set("send_queue_max", "64M")
+        .set("memory_budget", "512M")
+        .start()?;
+    for _ in 0..5 {
+        let (mut big, mut closer) = (Talk::new(&server)?, Talk::new(&server)?);
+        let id = big.number("id")?;
+        // Which worker a package goes to alternates: these two never meet in one.
+        big.say(&format!("big {BYTES}"))?;
+        let head = big.bytes(1)?;
+        closer.say(&format!("send {id} behind"))?;
+        closer.say(&format!("closeof {id}"))?;
+        let all = big.rest()?;
+        assert_eq!(head, [0]);
+        let wanted = pattern(BYTES);
+        assert!(all.len() >= BYTES - 1, "{} bytes of {BYTES} came", all.len() + 1);
+        assert!(all[..BYTES - 1] == wanted[1..], "the bytes differ");
+        let behind = String::from_utf8_lossy(&all[BYTES - 1..]).into_owned();
+        assert!(["", "behind\n"].contains(&&*behind), "{behind:?}");
+    }
+    server.stop()
+}
+
+/// A half-close ended the session between the parts of a message that belonged to no delivery.
+#[test]
+fn a_half_close_waits_for_the_message_that_is_being_written() -> TestResult {
+    const BYTES: usize = 8 << 20;
+    let server = small_probe()
+        .set("max_send_bytes", "8M")
+        .set("send_queue_high", "16M")
+        .set("send_queue_max", "16M")
+        .start()?;
+    for _ in 0..5 {
+        let mut talk = Talk::new(&server)?;
+        talk.say(&format!("afterbig 0 {BYTES}"))?;
+        let head = talk.bytes(1)?;
+        talk.client.half_close()?;
+        let all = talk.rest()?;
+        assert!([head, all].concat() == pattern(BYTES), "the bytes differ");
+    }
+    server.stop()
+}
+
+/// One message of legal size was enough to be closed as a slow reader, because each of its parts was measured anew.
+#[test]
+fn one_message_may_overshoot_the_queue() -> TestResult {
+    let server = small_probe().set("send_queue_max", "256K").set("max_send_bytes", "16M").start()?;
+    let client = Client::connect_with_receive_buffer(server.address(), 4096)?;
+    let mut talk = Talk::with(client);
+    talk.say(&format!("big {}", 16 << 20))?;
+    // It is all with the master, or on its way, when somebody else has been served.
+    let mut other = Talk::new(&server)?;
+    assert_eq!(other.ask("echo x")?, "x");
+    assert!(talk.bytes(16 << 20)? == pattern(16 << 20), "the bytes differ");
+    assert_eq!(talk.ask("echo still here")?, "still here");
+    server.stop()
+}
+
+/// `redeliver_output_bytes` held for deferred deliveries only.
+#[test]
+fn output_beyond_the_limit_is_not_held_back() -> TestResult {
+    let scratch = Scratch::new("limit")?;
+    let server = small_probe()
+        .set("lane_size", 1 << 20)
+        .set("crash_policy", "redeliver:3")
+        .set("redeliver_output_bytes", "10K")
+        .expect_log("died")
+        .start()?;
+    let never = scratch.path("never");
+    let mut held = Talk::new(&server)?;
+    held.say(&format!("senduntil {} 10000", never.display()))?;
+    held.expect_silence();
+    let old = server.worker(0);
+    old.kill();
+    server.wait_for("a successor", |s| s.worker(0) != old)?;
+    scratch.make("never")?;
+    assert!(held.bytes(10_000)? == pattern(10_000), "nothing was seen of it before");
+    held.expect("end");
+    // More than that is seen while the handler runs, and not delivered again.
+    let mut talk = Talk::new(&server)?;
+    talk.say(&format!("senduntil {} 20000", scratch.path("no").display()))?;
+    assert!(talk.bytes(20_000)? == pattern(20_000), "the bytes differ");
+    server.worker(0).kill();
+    talk.expect_closed();
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!((books.detail("redelivered"), books.detail("closed_worker_died")), (1, 1));
+    Ok(())
+}
+
+/// Connect events held their ring space until the next package came: with more idle clients than the ring has records the
+/// rest was never told, and a drain waited for them until its deadline.
+#[test]
+fn more_idle_clients_than_the_ring_has_records() -> TestResult {
+    let server =
+        TestServer::echo().set("workers", 1).set("reactors", 1).set("lane_size", "64K").start()?;
+    let mut clients = Vec::new();
+    for _ in 0..2_500 {
+        clients.push(server.connect()?);
+    }
+    let last = clients.last_mut().ok_or("no client")?;
+    last.send(b"hello")?;
+    last.expect(b"hello")?;
+    server.stop()
+}
