@@ -98,7 +98,8 @@ impl Handler for Echo {
 /// Carries out one order and answers with the reply. For process tests that need a package to be surely in hand.
 ///
 /// `pid`: the number of this process. `hold PATH`: writes it to PATH, then waits until somebody removes PATH. `panic`,
-/// `abort`: what they say. Everything else is sent back.
+/// `abort`: what they say. `spawn`: starts a program that runs for ever, and answers with its number. Everything else is
+/// sent back.
 fn obey(package: &[u8]) -> Vec<u8> {
     let order = String::from_utf8_lossy(package);
     let (word, argument) = order.split_once(' ').unwrap_or((&order, ""));
@@ -117,6 +118,10 @@ fn obey(package: &[u8]) -> Vec<u8> {
         #[allow(clippy::panic, reason = "that is the order")]
         "panic" => panic!("told to panic"),
         "abort" => std::process::abort(),
+        "spawn" => match std::process::Command::new("sleep").arg("infinity").spawn() {
+            Ok(child) => child.id().to_string().into_bytes(),
+            Err(error) => error.to_string().into_bytes(),
+        },
         _ => package.to_vec(),
     }
 }

@@ -489,10 +489,7 @@ fn finished_counts_deliveries_and_the_package_says_whether_it_was_delivered_befo
 
 #[test]
 fn a_panic_ends_the_worker_and_closes_its_session_only() -> TestResult {
-    let server = probe()
-        .expect_log("told to panic")
-        .expect_log("died")
-        .start()?;
+    let server = probe().expect_log("told to panic").expect_log("died").start()?;
     let mut other = Talk::new(&server)?;
     assert_eq!(other.ask("state kept")?, "ok");
     let mut talk = Talk::new(&server)?;

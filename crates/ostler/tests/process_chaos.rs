@@ -40,7 +40,10 @@ fn harm(server: &TestServer, random: &mut Random, managers: bool) -> TestResult<
     let mut kills = 0;
     while Instant::now() < end {
         let workers = server.workers();
-        let Some(worker) = random.pick(&workers) else { continue };
+        let Some(worker) = random.pick(&workers) else {
+            std::thread::yield_now();
+            continue;
+        };
         match random.next_u64() % 8 {
             0..4 => kills += u64::from(worker.kill()),
             4 => server.signal(Signal::USR1),
@@ -64,12 +67,26 @@ fn harm(server: &TestServer, random: &mut Random, managers: bool) -> TestResult<
     Ok(kills)
 }
 
-fn survives(builder: ServerBuilder, workers: u16, load: impl Fn(EchoLoad) -> EchoLoad) -> TestResult {
+/// The log without what every kill says.
+fn unusual(server: &TestServer) -> String {
+    let usual = ["worker died", "serves worker=", "reload "];
+    let lines = server.log().lines();
+    let unusual = lines.iter().filter(|line| !usual.iter().any(|text| line.contains(text)));
+    format!("--- what is unusual ---\n{}", unusual.cloned().collect::<Vec<_>>().join("\n"))
+}
+
+fn survives(
+    builder: ServerBuilder,
+    workers: u16,
+    load: impl Fn(EchoLoad) -> EchoLoad,
+) -> TestResult {
     let server = start(builder.set("log_level", "info"), workers)?;
     let mut random = Random::from_environment("chaos")?;
     let load = load(server.load()).time(DEADLINE * 20).start()?;
     let kills = harm(&server, &mut random, true)?;
-    server.wait_for("all to be well", |server| server.workers().len() >= usize::from(workers))?;
+    server
+        .wait_for("all to be well", |server| server.workers().len() >= usize::from(workers))
+        .map_err(|error| error.followed_by(&unusual(&server)))?;
     load.wait_for_more(200)?;
     let report = load.stop()?;
     report.check_perfect().map_err(|error| error.context(format!("{kills} kills")))?;
@@ -93,8 +110,7 @@ fn chaos_costs_nothing_with_idle_first() -> TestResult {
 
 #[test]
 fn chaos_costs_nothing_with_round_robin() -> TestResult {
-    let builder =
-        chaotic(3, 2).set("crash_policy", "redeliver:100").set("dispatch", "round_robin");
+    let builder = chaotic(3, 2).set("crash_policy", "redeliver:100").set("dispatch", "round_robin");
     survives(builder, 3, |load| load.connections(24).depth(4).bytes(24, 3_000))
 }
 
@@ -118,7 +134,8 @@ fn chaos_costs_nothing_with_small_rings() -> TestResult {
 fn chaos_is_honest_under_close() -> TestResult {
     let server = start(chaotic(3, 2).set("log_level", "info"), 3)?;
     let mut random = Random::from_environment("chaos")?;
-    let load = server.load().connections(24).depth(4).bytes(24, 3_000).time(DEADLINE * 20).start()?;
+    let load =
+        server.load().connections(24).depth(4).bytes(24, 3_000).time(DEADLINE * 20).start()?;
     harm(&server, &mut random, true)?;
     load.wait_for_more(200)?;
     let report = load.stop()?;

@@ -5,7 +5,9 @@ mod support;
 use std::time::{Duration, Instant};
 
 use ostler_testkit::{DEADLINE, KillEvery, Signal, TestResult, TestServer};
-use support::{Held, ask, check, echo, orders, round_trip, start, wait_lines, wait_serving, worker_of};
+use support::{
+    Held, ask, check, echo, orders, round_trip, start, wait_lines, wait_serving, worker_of,
+};
 
 /// What the log may say when workers are killed. (A worker killed before its first delivery counts as failing to start.)
 const DIED: &str = "worker died";
@@ -36,7 +38,8 @@ fn close_ends_the_session_in_hand_and_no_other() -> TestResult {
 
 #[test]
 fn drop_loses_the_package_and_keeps_the_session() -> TestResult {
-    let server = start(orders(1).set("crash_policy", "drop").expect_log(DIED).expect_log(BACK_OFF), 1)?;
+    let server =
+        start(orders(1).set("crash_policy", "drop").expect_log(DIED).expect_log(BACK_OFF), 1)?;
     let mut client = server.connect()?;
     Held::by(&server, &mut client, "hold")?.worker(&server)?.kill();
     round_trip(&mut client, "next")?;
@@ -47,7 +50,10 @@ fn drop_loses_the_package_and_keeps_the_session() -> TestResult {
 
 #[test]
 fn redeliver_gives_the_package_to_the_next_worker() -> TestResult {
-    let server = start(orders(1).set("crash_policy", "redeliver:1").expect_log(DIED).expect_log(BACK_OFF), 1)?;
+    let server = start(
+        orders(1).set("crash_policy", "redeliver:1").expect_log(DIED).expect_log(BACK_OFF),
+        1,
+    )?;
     let mut client = server.connect()?;
     let first = Held::by(&server, &mut client, "hold")?;
     let worker = first.worker(&server)?;
@@ -394,9 +400,7 @@ fn a_dead_spare_is_replaced_and_the_new_one_is_good() -> TestResult {
     let load = server.load().connections(8).depth(2).start()?;
     let (manager, old) = (server.manager(), server.spare());
     old.kill();
-    server.wait_for("a new spare", |server| {
-        server.tree().spare().is_some_and(|now| now != old)
-    })?;
+    server.wait_for("a new spare", |server| server.tree().spare().is_some_and(|now| now != old))?;
     load.wait_for_more(200)?;
     check(server.manager() == manager, "the manager did not stay")?;
     let spare = server.spare();
@@ -427,6 +431,17 @@ fn nothing_outlives_the_master() -> TestResult {
         let ended = server.wait_end()?;
         check(ended.signal() == Some(9), "somebody else ended the master")?;
         drop(load);
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_outlives_a_master_that_dies_while_starting() -> TestResult {
+    for round in 0..24_u64 {
+        let server = echo(3, 2).start()?;
+        std::thread::sleep(Duration::from_micros(round * 250));
+        server.master().kill();
+        server.wait_end()?;
     }
     Ok(())
 }

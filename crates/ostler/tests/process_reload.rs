@@ -212,3 +212,16 @@ fn a_reload_under_close_closes_nobody() -> TestResult {
     wait_serving(&server, 14)?;
     server.stop()
 }
+
+/// A worker that has served its share is replaced as by a reload (pain P1).
+#[test]
+fn recycling_by_max_requests_costs_nothing() -> TestResult {
+    let server = start(echo(3, 2).set("max_requests", 100), 3)?;
+    let load = server.load().connections(24).depth(4).start()?;
+    wait_serving(&server, 3 + 12)?;
+    load.wait_for_more(200)?;
+    load.stop()?.check_perfect()?;
+    let most = (0..3).map(|slot| generations(&server, slot).len()).max().unwrap_or(0);
+    check(most >= 5, "twelve successors over three slots")?;
+    server.stop()
+}

@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::time::Duration;
+
 use ostler_testkit::{Client, DEADLINE, Signal, TestResult, TestServer};
-use support::{Held, check, echo, orders, round_trip, start};
+use support::{Held, ask, check, echo, orders, round_trip, start, worker_of};
 
 /// Nobody is accepted any more: the port answers with a refusal.
 fn expect_refused(server: &TestServer) -> TestResult {
@@ -110,6 +112,54 @@ fn term_to_the_manager_is_a_request_to_the_master() -> TestResult {
     ended.check_books()
 }
 
+/// Every stage has a deadline, also the one in which the manager ends its workers.
+#[test]
+fn a_manager_that_stands_still_cannot_hold_the_end() -> TestResult {
+    let text = "the manager did not end its workers in time";
+    let server = start(echo(2, 1).expect_log(text), 2)?;
+    round_trip(&mut server.connect()?, "hello")?;
+    server.manager().stop()?;
+    let ended = server.stop_with(Signal::INT)?;
+    check(ended.log().lines_with(text).len() == 1, "not said")
+}
+
+/// A TERM in the midst of the start ends the server as well as any other.
+#[test]
+fn term_while_starting_leaves_nothing_behind() -> TestResult {
+    for round in 0..24_u64 {
+        // The line with the address is written before the first process is forked.
+        let server = echo(3, 2).start()?;
+        std::thread::sleep(Duration::from_micros(round * 250));
+        server.signal(Signal::TERM);
+        let ended = server.wait_end()?;
+        let (code, signal) = (ended.code(), ended.signal());
+        // Before the first fork there is nothing to end in order, and TERM does what it does to every program.
+        let good = code == Some(0) || signal == Some(15) && ended.log().lines().is_empty();
+        check(good, format!("round {round}: {code:?} {signal:?}\n{}", ended.log().tail()))?;
+        ended.log().check_clean(&[])?;
+    }
+    Ok(())
+}
+
+/// What user code has started ends with the server, also if the worker that started it is long gone.
+#[test]
+fn programs_that_workers_started_are_swept() -> TestResult {
+    let server =
+        start(orders(2).expect_log("worker died").expect_log("ended before it served"), 2)?;
+    let mut client = server.connect()?;
+    let first = ask(&mut client, "spawn")?;
+    let worker: u32 = ask(&mut client, "pid")?.parse().unwrap_or(0);
+    worker_of(&server, worker)?.kill();
+    server.wait_for_log("worker died")?;
+    let second = ask(&mut client, "spawn")?;
+    for pid in [first, second] {
+        let path = format!("/proc/{pid}");
+        check(std::path::Path::new(&path).exists(), format!("there is no process {pid}"))?;
+    }
+    // `stop` looks for whoever has the environment of this server.
+    server.stop()
+}
+
 const LATE: &str = "the drain took too long";
 const HELD: &str = "what held the drain";
 
@@ -126,7 +176,8 @@ fn a_drain_that_takes_too_long_says_what_held_it() -> TestResult {
     let log = ended.log();
     check(log.lines_with(LATE).len() == 1, "said other than once")?;
     let holders = log.lines_with(HELD);
-    let named = holders.len() == 1 && holders[0].contains(&format!("worker=w{slot}.1 deliveries=1"));
+    let named =
+        holders.len() == 1 && holders[0].contains(&format!("worker=w{slot}.1 deliveries=1"));
     check(named, format!("who held it is not said: {holders:?}"))?;
     drop(hold);
     Ok(())
@@ -153,7 +204,9 @@ fn a_client_that_does_not_read_cannot_hold_the_end() -> TestResult {
     other.read_exactly(REPLY)?;
     let ended = server.stop_with(Signal::TERM)?;
     let holders = ended.log().lines_with(HELD);
-    let named = holders.len() == 1 && holders[0].contains("do not read") && holders[0].contains("sessions=1");
+    let named = holders.len() == 1
+        && holders[0].contains("do not read")
+        && holders[0].contains("sessions=1");
     check(named, format!("what held it is not said: {holders:?}"))?;
     drop(deaf);
     Ok(())

@@ -2,7 +2,7 @@
 
 mod talk;
 
-use ostler_testkit::{Client, TestResult, TestServer};
+use ostler_testkit::{Client, Signal, TestError, TestResult, TestServer};
 use talk::{Scratch, Talk, checksum, pattern, probe, small_probe};
 
 /// A worker gave ring space back between the parts of a package without ringing: its reactor slept on.
@@ -133,7 +133,8 @@ fn a_half_close_waits_for_the_message_that_is_being_written() -> TestResult {
 /// One message of legal size was enough to be closed as a slow reader, because each of its parts was measured anew.
 #[test]
 fn one_message_may_overshoot_the_queue() -> TestResult {
-    let server = small_probe().set("send_queue_max", "256K").set("max_send_bytes", "16M").start()?;
+    let server =
+        small_probe().set("send_queue_max", "256K").set("max_send_bytes", "16M").start()?;
     let client = Client::connect_with_receive_buffer(server.address(), 4096)?;
     let mut talk = Talk::with(client);
     talk.say(&format!("big {}", 16 << 20))?;
@@ -186,8 +187,36 @@ fn more_idle_clients_than_the_ring_has_records() -> TestResult {
     for _ in 0..2_500 {
         clients.push(server.connect()?);
     }
-    let last = clients.last_mut().ok_or("no client")?;
+    let mut last = server.connect()?;
     last.send(b"hello")?;
     last.expect(b"hello")?;
     server.stop()
+}
+
+/// Signals that came to a spare manager waited there, and its promotion read them: a TERM of long ago ended the server
+/// when, much later, the manager died.
+#[test]
+fn a_term_to_the_spare_does_not_end_a_later_manager() -> TestResult {
+    let server = TestServer::echo().set("workers", 1).expect_log("the manager died").start()?;
+    let mut client = server.connect()?;
+    client.send(b"before")?;
+    client.expect(b"before")?;
+    let spare = server.spare();
+    spare.signal(Signal::TERM);
+    server.manager().kill();
+    server.wait_for("the spare to be the manager", |server| {
+        server.tree().manager().is_some_and(|now| now == spare)
+    })?;
+    server.wait_for("a worker of the new manager", |server| {
+        server.log_lines_with("serves worker=").len() == 2
+    })?;
+    client.send(b"after")?;
+    client.expect(b"after")?;
+    check_not(&server, "draining")?;
+    server.stop()
+}
+
+fn check_not(server: &TestServer, text: &str) -> TestResult {
+    let lines = server.log_lines_with(text);
+    if lines.is_empty() { Ok(()) } else { Err(TestError::new(format!("said {lines:?}"))) }
 }

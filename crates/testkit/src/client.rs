@@ -66,6 +66,14 @@ impl Client {
         Ok(Self { stream })
     }
 
+    /// The same connection once more, for a thread that receives while another sends.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn second_handle(&self) -> TestResult<Self> {
+        Ok(Self { stream: self.stream.try_clone()? })
+    }
+
     /// This side's address, by which a log names the connection.
     ///
     /// # Errors

@@ -153,6 +153,20 @@ impl Brain {
         self.returned_bytes
     }
 
+    /// Bytes of packages on the heap: of deliveries that came back, of those in several parts, and of those kept because
+    /// they may have to be delivered again. What the memory budget is charged for them.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.returned_bytes
+            + self.lanes.iter().map(|(_, lane)| lane.ledger.body_bytes()).sum::<u64>()
+    }
+
+    /// The body of a delivery that does not lie in the ring as one record.
+    #[must_use]
+    pub fn body(&self, lane: LaneSlot, seq: u64) -> Option<&[u8]> {
+        self.lanes.get(lane.0 as usize)?.ledger.get(seq)?.body.as_deref()
+    }
+
     /// The next thing to do besides giving. A session's place is free from when [`Action::FreeSession`] was answered.
     pub fn next_action(&mut self) -> Option<Action> {
         let action = self.actions.pop_front()?;

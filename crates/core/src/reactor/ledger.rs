@@ -59,6 +59,14 @@ pub struct Ledger {
     done: usize,
     /// Bodies below this position are kept already.
     kept_below: u64,
+    /// Bytes of all bodies kept on the heap.
+    body_bytes: u64,
+}
+
+impl Entry {
+    fn body_len(&self) -> u64 {
+        self.body.as_ref().map_or(0, |body| body.len() as u64)
+    }
 }
 
 impl Default for Ledger {
@@ -70,6 +78,7 @@ impl Default for Ledger {
             first_seq: 1,
             done: 0,
             kept_below: 0,
+            body_bytes: 0,
         }
     }
 }
@@ -84,6 +93,7 @@ impl Ledger {
     /// Adds the newest delivery; its `seq` is set here.
     pub fn push(&mut self, mut entry: Entry) {
         entry.seq = self.next_seq();
+        self.body_bytes += entry.body_len();
         self.entries.push_back(entry);
     }
 
@@ -113,7 +123,9 @@ impl Ledger {
         if std::mem::replace(&mut entry.done, true) {
             return;
         }
+        let freed = entry.body_len();
         entry.body = None;
+        self.body_bytes -= freed;
         if !is_slow {
             self.done += 1;
             self.pop_done();
@@ -144,17 +156,24 @@ impl Ledger {
 
     /// Takes out the newest delivery if it was not started (`position >= t`).
     pub fn pop_unstarted(&mut self, t: u64) -> Option<Entry> {
-        if self.entries.back()?.position >= t { self.entries.pop_back() } else { None }
+        if self.entries.back()?.position < t {
+            return None;
+        }
+        let entry = self.entries.pop_back()?;
+        self.body_bytes -= entry.body_len();
+        Some(entry)
     }
 
     /// Takes out the newest delivery.
     pub fn pop_newest(&mut self) -> Option<Entry> {
         if let Some(entry) = self.entries.pop_back() {
             self.done -= usize::from(entry.done);
+            self.body_bytes -= entry.body_len();
             return Some(entry);
         }
         let entry = self.slow.pop()?;
         self.slow_done -= usize::from(entry.done);
+        self.body_bytes -= entry.body_len();
         Some(entry)
     }
 
@@ -175,6 +194,7 @@ impl Ledger {
             let again = !entry.done && !entry.exposed && entry.attempt < most;
             if again && entry.kind == DeliveryKind::Package && entry.body.is_none() {
                 entry.body = Some(copy(entry));
+                self.body_bytes += entry.body_len();
             }
         }
         self.kept_below = freed;
@@ -219,6 +239,12 @@ impl Ledger {
             let own = waiting().filter(|other| other.connection == entry.connection).count();
             own == outstanding(entry.connection) as usize
         })
+    }
+
+    /// Bytes of all bodies kept on the heap.
+    #[must_use]
+    pub const fn body_bytes(&self) -> u64 {
+        self.body_bytes
     }
 
     /// Deliveries listed, done ones included.

@@ -20,7 +20,9 @@ impl Master {
                 Action::StopWorkers { now } => self.send(&ToManager::Shutdown { now }, Vec::new()),
                 Action::Exit => {
                     if event == Event::Tick {
-                        tracing::warn!("the manager did not end its workers in time, all are killed");
+                        tracing::warn!(
+                            "the manager did not end its workers in time, all are killed"
+                        );
                         // Its workers die with it. It may have ended meanwhile.
                         let _ = self.managers.current.pidfd.kill();
                     }

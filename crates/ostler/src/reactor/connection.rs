@@ -31,6 +31,8 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) owner: LaneSlot,
+    /// Bytes of it that have come; the next part begins there.
+    pub(super) next_offset: usize,
     /// Outputs of other workers, in the order in which they came.
     pub(super) behind: VecDeque<Vec<u8>>,
     pub(super) behind_bytes: usize,

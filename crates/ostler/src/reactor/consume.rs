@@ -12,6 +12,7 @@ use ostler_shm::sync::{Ordering, fence};
 use super::Reactor;
 use super::lane_end::LaneEnd;
 use super::mailbox::FromReactor;
+use super::output::Part;
 use crate::sys::eventfd;
 
 /// Consumed bytes after which the worker gets its space back in the middle of a turn.
@@ -91,10 +92,19 @@ impl Reactor {
         let header = record.header;
         let bytes = end.memory.outputs.raw(record.payload_offset, header.payload_len());
         match record.kind {
-            Kind::Out => self.out(lane, header.subject, bytes, header.flags & FLAG_MORE != 0),
+            Kind::Out => {
+                let part = Part {
+                    offset: header.part_offset as usize,
+                    more: header.flags & FLAG_MORE != 0,
+                };
+                if part.offset + bytes.len() > self.settings.max_send_bytes {
+                    return Err(Nonsense("a message longer than max_send_bytes"));
+                }
+                self.out(lane, header.subject, bytes, part);
+            }
             Kind::OutReference => {
                 let bytes = self.referred(lane, end, &record, started)?;
-                self.out(lane, header.subject, bytes, false);
+                self.out(lane, header.subject, bytes, Part::WHOLE);
             }
             Kind::Abort => self.abort(lane, header.subject),
             Kind::Close => self.close_session(header.subject, header.flags & FLAG_RESET != 0),
@@ -131,9 +141,9 @@ impl Reactor {
         Ok(end.memory.packages.raw(at, total as usize))
     }
 
-    fn out(&mut self, lane: LaneSlot, session: u64, bytes: RawBytes<'_>, more: bool) {
+    fn out(&mut self, lane: LaneSlot, session: u64, bytes: RawBytes<'_>, part: Part) {
         match self.connections.find(session) {
-            Some(slot) if self.takes_output(slot, lane) => self.write(slot, lane, bytes, more),
+            Some(slot) if self.takes_output(slot, lane) => self.write(slot, lane, bytes, part),
             _ => self.brain.count_output_gone(bytes.len() as u64),
         }
     }
@@ -142,9 +152,10 @@ impl Reactor {
     fn takes_output(&mut self, slot: ConnectionSlot, lane: LaneSlot) -> bool {
         match self.brain.phase(slot) {
             Some(Phase::Open) => true,
-            Some(Phase::Flushing(_)) => {
-                self.connections.get_mut(slot).is_some_and(|connection| connection.is_owned_by(lane))
-            }
+            Some(Phase::Flushing(_)) => self
+                .connections
+                .get_mut(slot)
+                .is_some_and(|connection| connection.is_owned_by(lane)),
             _ => false,
         }
     }

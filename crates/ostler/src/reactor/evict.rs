@@ -36,12 +36,12 @@ impl Reactor {
         }
     }
 
-    /// Bodies of returned deliveries are the brain's; their charge follows once per turn. They cannot be refused (they were
+    /// Bodies of deliveries are the brain's; their charge follows once per turn. They cannot be refused (they were
     /// accepted from clients already), so somebody's queue has to go.
     pub(super) fn settle_charges(&mut self) {
-        let held = self.brain.returned_bytes();
-        if held > self.charged_returned {
-            let more = held - self.charged_returned;
+        let held = self.brain.held_bytes();
+        if held > self.charged_held {
+            let more = held - self.charged_held;
             while !self.account.charge(more) {
                 let largest = self
                     .connections
@@ -53,10 +53,10 @@ impl Reactor {
                 self.brain.close(victim, CloseReason::MemoryBudget);
                 self.carry_out_closes();
             }
-            self.charged_returned = held;
-        } else if held < self.charged_returned {
-            self.account.release(self.charged_returned - held);
-            self.charged_returned = held;
+            self.charged_held = held;
+        } else if held < self.charged_held {
+            self.account.release(self.charged_held - held);
+            self.charged_held = held;
         }
         self.show_pressure();
     }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use ostler_core::framing::Frame;
-use ostler_core::reactor::{CloseReason, DeliveryKind, Give, What};
+use ostler_core::reactor::{CloseReason, DeliveryKind, Give, LaneSlot, What};
 use ostler_shm::record::{FLAG_MORE, FLAG_REDELIVERED, Header, Kind};
 
 use super::Reactor;
@@ -191,16 +191,16 @@ impl Reactor {
         let (seq, session, lane) = (give.seq, give.session, give.lane);
         let len = body.len() as u32;
         let is_fresh_read = matches!(give.what, What::Read);
-        self.brain.gave(give, NOT_WRITTEN, len, Some(body.clone()), is_fresh_read, self.now);
-        end.sending = Some(Sending { seq, session, flags, body, offset: 0 });
+        self.brain.gave(give, NOT_WRITTEN, len, Some(body), is_fresh_read, self.now);
+        end.sending = Some(Sending { seq, session, flags, offset: 0 });
         self.continue_sending(end, lane);
     }
 
-    fn continue_sending(&mut self, end: &mut LaneEnd, lane: ostler_core::reactor::LaneSlot) {
+    fn continue_sending(&mut self, end: &mut LaneEnd, lane: LaneSlot) {
         let Some(mut sending) = end.sending.take() else { return };
         let payload_max = self.settings.sizes.payload_max();
-        while sending.offset < sending.body.len() {
-            let left = sending.body.len() - sending.offset;
+        while let Some(body) = self.brain.body(lane, sending.seq) {
+            let (left, total) = (body.len() - sending.offset, body.len() as u32);
             let part = left.min(payload_max);
             let least = (part as u64).min(READ_MIN_BYTES);
             let Some(opening) = end.giver.open(end.memory.capacity(), part as u64, least) else {
@@ -209,7 +209,7 @@ impl Reactor {
                 return;
             };
             let part = part.min(opening.payload_max as usize);
-            let bytes = sending.body.get(sending.offset..sending.offset + part).unwrap_or(&[]);
+            let bytes = body.get(sending.offset..sending.offset + part).unwrap_or(&[]);
             end.memory.packages.raw_mut(opening.payload_offset, part).copy_from(bytes);
             let more = part < left;
             let header = Header {
@@ -219,7 +219,7 @@ impl Reactor {
                 subject: sending.session,
                 stamp: self.now,
                 part_offset: sending.offset as u32,
-                total: sending.body.len() as u32,
+                total,
                 ..Header::default()
             };
             let given = end.giver.complete(&end.memory.packages, opening, header, part as u64);
@@ -227,6 +227,7 @@ impl Reactor {
             if !more {
                 self.brain.set_position(lane, sending.seq, given.position);
                 self.brain.has_room(lane);
+                return;
             }
         }
     }
@@ -234,7 +235,7 @@ impl Reactor {
     /// Goes on with packages that wait for ring space.
     pub(super) fn continue_sendings(&mut self) {
         for index in 0..self.lanes.len() {
-            let lane = ostler_core::reactor::LaneSlot(index as u32);
+            let lane = LaneSlot(index as u32);
             if self.lanes.get(lane).is_some_and(|end| end.sending.is_some())
                 && let Some(mut end) = self.lanes.take(lane)
             {

@@ -9,13 +9,12 @@ use ostler_shm::give::Giver;
 use ostler_shm::lane::ReactorLane;
 use ostler_shm::sleep::Ringer;
 
-/// A package of several parts that is being written into a package ring.
-#[derive(Debug)]
+/// A package of several parts that is being written into a package ring. Its body is the brain's, with the delivery.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Sending {
     pub(super) seq: u64,
     pub(super) session: u64,
     pub(super) flags: u8,
-    pub(super) body: Vec<u8>,
     pub(super) offset: usize,
 }
 

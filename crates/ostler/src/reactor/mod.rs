@@ -50,6 +50,7 @@ pub(crate) struct ReactorSettings {
     send_queue_high: usize,
     send_queue_low: usize,
     send_queue_max: usize,
+    max_send_bytes: usize,
 }
 
 impl ReactorSettings {
@@ -77,6 +78,7 @@ impl ReactorSettings {
             send_queue_high: options.send_queue_high,
             send_queue_low: options.send_queue_low,
             send_queue_max: options.send_queue_max,
+            max_send_bytes: options.max_send_bytes,
         })
     }
 }
@@ -94,8 +96,8 @@ pub(crate) struct Reactor {
     reports: Reports,
     sleeper: Sleeper,
     account: Account,
-    /// Bytes of returned deliveries that the account was charged.
-    charged_returned: u64,
+    /// Bytes of bodies held by the brain that the account was charged.
+    charged_held: u64,
     scratch: Vec<u8>,
     now: Nanos,
     draining: bool,
@@ -129,7 +131,7 @@ impl Reactor {
             reports,
             sleeper: Sleeper::default(),
             account: Account::new(budget),
-            charged_returned: 0,
+            charged_held: 0,
             scratch,
             now: 0,
             draining: false,

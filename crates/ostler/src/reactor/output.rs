@@ -11,6 +11,20 @@ use super::Reactor;
 use super::connection::{Connection, Stream};
 use crate::sys::{lane_io, socket};
 
+/// Which part of a message an output is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// Bytes of the message before it.
+    pub(super) offset: usize,
+    /// There are more behind it.
+    pub(super) more: bool,
+}
+
+impl Part {
+    /// All of it.
+    pub(super) const WHOLE: Self = Self { offset: 0, more: false };
+}
+
 impl Reactor {
     /// Writes one output (or one part of one) of a worker to a session.
     pub(super) fn write(
@@ -18,30 +32,34 @@ impl Reactor {
         slot: ConnectionSlot,
         lane: LaneSlot,
         bytes: RawBytes<'_>,
-        more: bool,
+        part: Part,
     ) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         match connection.stream.as_deref_mut() {
             Some(stream) if stream.owner != lane => return self.wait_behind(slot, bytes),
-            Some(_) => {}
-            None if more => {
+            Some(stream) if stream.next_offset != part.offset => {
+                // The message before was never completed.
+                return self.brain.close(slot, CloseReason::Truncated);
+            }
+            Some(stream) => stream.next_offset += bytes.len(),
+            None if part.more => {
                 if !self.may_queue(slot) {
                     return;
                 }
-                self.begin_stream(slot, lane);
+                self.begin_stream(slot, lane, bytes.len());
             }
             None => {}
         }
-        if self.write_now(slot, bytes) && !more {
+        if self.write_now(slot, bytes) && !part.more {
             self.end_stream(slot);
         }
     }
 
     /// From the first part of a message to the last the session has output to write, although none may be queued.
-    fn begin_stream(&mut self, slot: ConnectionSlot, owner: LaneSlot) {
+    fn begin_stream(&mut self, slot: ConnectionSlot, owner: LaneSlot, next_offset: usize) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let (behind, behind_bytes) = (VecDeque::new(), 0);
-        connection.stream = Some(Box::new(Stream { owner, behind, behind_bytes }));
+        connection.stream = Some(Box::new(Stream { owner, next_offset, behind, behind_bytes }));
         self.show_output(slot);
     }
 

@@ -944,6 +944,9 @@ impl World {
         let waiting = present.clone().flat_map(|connection| &connection.returned);
         let bytes: usize = waiting.map(|returned| returned.body.len()).sum();
         assert_eq!(brain.returned_bytes(), bytes as u64);
+        let kept = brain.lanes.iter().flat_map(|(_, lane)| lane.ledger.iter());
+        let kept: usize = kept.filter_map(|entry| entry.body.as_ref()).map(Vec::len).sum();
+        assert_eq!(brain.held_bytes(), (bytes + kept) as u64);
         assert_eq!(brain.present, present.count());
         let mut outstanding: HashMap<ConnectionSlot, (u32, LaneSlot)> = HashMap::new();
         for (index, lane) in &brain.lanes {

@@ -74,4 +74,3 @@ fn a_reset_reaches_the_peer() {
     reset(server);
     assert_eq!(client.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
-

@@ -1,0 +1,269 @@
+//! Clients that are broken, rude or too many: they harm nobody but themselves.
+
+mod talk;
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ostler_testkit::{Client, Random, ServerBuilder, TestError, TestResult, TestServer, wait_until};
+use talk::{Scratch, Talk, probe, small_probe};
+
+fn random_bytes(random: &mut Random, len: usize) -> Vec<u8> {
+    (0..len.div_ceil(8)).flat_map(|_| random.next_u64().to_le_bytes()).take(len).collect()
+}
+
+#[test]
+fn random_bytes_are_echoed_by_a_raw_server() -> TestResult {
+    let server = TestServer::echo().set("workers", 2).set("reactors", 2).start()?;
+    let mut random = Random::from_environment("random bytes, raw")?;
+    for _ in 0..20 {
+        let mut client = server.connect()?;
+        for _ in 0..5 {
+            let len = 1 + random.next_u64() as usize % 30_000;
+            let bytes = random_bytes(&mut random, len);
+            client.send(&bytes)?;
+            client.expect(&bytes)?;
+        }
+    }
+    server.stop()
+}
+
+#[test]
+fn random_bytes_do_not_disturb_a_framed_server() -> TestResult {
+    let server = probe().set("package_max_length", 4096).set("package_eof", "\\xff\\x00").start()?;
+    let mut random = Random::from_environment("random bytes, framed")?;
+    for round in 0..30 {
+        let mut client = server.connect()?;
+        let bytes = random_bytes(&mut random, 100_000);
+        // Closed with an error by a server that has had enough, or taken.
+        let taken = client.send(&bytes);
+        match round % 3 {
+            0 => drop(client),
+            1 => client.abort()?,
+            _ if taken.is_ok() => {
+                let _closed = client.half_close();
+                while client.read_some().is_ok_and(|bytes| !bytes.is_empty()) {}
+            }
+            _ => {}
+        }
+    }
+    let mut client = server.connect()?;
+    client.send(b"echo fine\xff\x00")?;
+    client.expect(b"fine")?;
+    server.stop()
+}
+
+/// Waits until the worker has nothing to do: everything before was handled.
+fn settle(server: &TestServer) -> TestResult {
+    let mut talk = Talk::new(server)?;
+    talk.ask("echo settled").map(drop)
+}
+
+#[test]
+fn a_reset_in_every_state_ends_one_session_only() -> TestResult {
+    let scratch = Scratch::new("reset")?;
+    let hold = scratch.path("connect");
+    scratch.make("connect")?;
+    let server = small_probe()
+        .env("PROBE_JOURNAL", scratch.path("journal"))
+        .env("PROBE_HOLD_CONNECT_UNTIL", &hold)
+        .start()?;
+    let mut other = Talk::new(&server)?;
+    assert_eq!(other.ask("echo x")?, "x");
+    let closes = |count: usize| {
+        let lines = || scratch.lines("journal");
+        let closes = move || lines().iter().filter(|line| line.contains(" close ")).count();
+        wait_until(&format!("{count} close events"), move || closes() == count)
+    };
+    // Before the first byte.
+    Talk::new(&server)?.client.abort()?;
+    closes(1)?;
+    // In the middle of a line.
+    let mut talk = Talk::new(&server)?;
+    talk.client.send(b"half a li")?;
+    talk.client.abort()?;
+    closes(2)?;
+    // While its package is in hand.
+    let file = scratch.path("in-hand");
+    let mut talk = Talk::new(&server)?;
+    talk.say(&format!("until {} answer", file.display()))?;
+    wait_until("the package in hand", || {
+        scratch.lines("journal").last().is_some_and(|line| line.contains(" receive "))
+    })?;
+    talk.client.abort()?;
+    scratch.make("in-hand")?;
+    closes(3)?;
+    // While it is deferred, and answered later.
+    let mut talk = Talk::new(&server)?;
+    talk.say("hold")?;
+    assert_eq!(talk.ask("echo held")?, "held");
+    talk.client.abort()?;
+    assert_eq!(other.ask("release it")?, "ok");
+    closes(4)?;
+    // While output is queued.
+    let mut talk =
+        Talk::with(Client::connect_with_receive_buffer(server.address(), 4096)?);
+    talk.say("bigs 8000000 100000")?;
+    talk.bytes(1)?;
+    talk.client.abort()?;
+    closes(5)?;
+    // While its connect event is queued behind a worker that is busy.
+    std::fs::remove_file(&hold)?;
+    let busy = Talk::new(&server)?; // in `on_connect` until the file is there again
+    let mut aborted = Vec::new();
+    for _ in 0..10 {
+        let mut talk = Talk::new(&server)?;
+        talk.say("echo nobody reads this")?;
+        aborted.push(talk);
+    }
+    for talk in aborted {
+        talk.client.abort()?;
+    }
+    scratch.make("connect")?;
+    drop(busy);
+    assert_eq!(other.ask("echo still served")?, "still served");
+    settle(&server)?;
+    // Who was connected before the reset was told, and only who was told has a close event.
+    wait_until("as many close events as connect events", || {
+        let lines = scratch.lines("journal");
+        let count = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
+        count(" connect ") == count(" close ") + 1 // `other`
+    })?;
+    server.stop()
+}
+
+#[test]
+fn a_thousand_quick_connections_leave_nothing() -> TestResult {
+    let server = probe().start()?;
+    let fds = server.master().fd_count()?;
+    for round in 0..1000 {
+        let client = server.connect()?;
+        match round % 4 {
+            0 => client.abort()?,
+            1 => {
+                let mut client = client;
+                client.send(b"echo x\n")?;
+            }
+            _ => drop(client),
+        }
+    }
+    let mut talk = Talk::new(&server)?;
+    server.wait_for("all sessions gone", |_| {
+        talk.ask("sessions").is_ok_and(|ids| !ids.contains(' '))
+    })?;
+    drop(talk);
+    server.wait_for("all descriptors closed", |server| {
+        server.master().fd_count().is_ok_and(|now| now <= fds)
+    })?;
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.accepted, 1001, "{books}");
+    Ok(())
+}
+
+#[test]
+fn who_closes_at_once_gets_neither_served_nor_stuck() -> TestResult {
+    let server = small_probe().start()?;
+    for _ in 0..50 {
+        let mut talk = Talk::new(&server)?;
+        talk.say("sleep 1 x")?;
+        talk.say("sleep 1 y")?;
+        drop(talk);
+    }
+    settle(&server)?;
+    server.stop()
+}
+
+#[test]
+fn more_input_than_is_read_is_not_lost() -> TestResult {
+    // Sends everything before it reads anything: the kernel's buffers fill in both directions, nothing else does.
+    let server = TestServer::echo().set("workers", 2).set("reactors", 2).start()?;
+    let mut writer = server.connect()?;
+    let mut reader = writer.second_handle()?;
+    let bytes: Vec<u8> = (0..24_000_000).map(|index: u32| (index % 249) as u8).collect();
+    let expected = bytes.clone();
+    let sending = std::thread::spawn(move || writer.send(&bytes).and_then(|()| writer.half_close()));
+    let mut other = server.connect()?;
+    for _ in 0..10 {
+        other.send(b"served meanwhile")?;
+        other.expect(b"served meanwhile")?;
+    }
+    reader.expect(&expected)?;
+    sending.join().map_err(|_| TestError::new("the sender panicked"))??;
+    reader.expect_eof()?;
+    server.stop()
+}
+
+/// A program that runs another one under a limit of descriptors.
+fn limited(scratch: &Scratch, program: &str, descriptors: u32) -> TestResult<ServerBuilder> {
+    let test = std::env::current_exe()?;
+    let profile = test.parent().and_then(|deps| deps.parent());
+    let target = profile.map(|profile| profile.join("examples").join(program)).unwrap_or_default();
+    let path: PathBuf = scratch.path("limited");
+    let mut script = std::fs::File::create(&path)?;
+    write!(script, "#!/bin/sh\nulimit -n {descriptors}\nexec {} \"$@\"\n", target.display())?;
+    drop(script);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(TestServer::program(path))
+}
+
+#[test]
+fn without_descriptors_accepting_pauses_and_goes_on() -> TestResult {
+    let scratch = Scratch::new("emfile")?;
+    let server = limited(&scratch, "echo", 64)?
+        .set("workers", 1)
+        .set("reactors", 1)
+        .expect_log("no descriptors left")
+        .start()?;
+    let mut clients = Vec::new();
+    for _ in 0..60 {
+        let mut client = server.connect()?;
+        client.send(b"hello")?;
+        clients.push(client);
+    }
+    server.wait_for_log("no descriptors left")?;
+    // Those that were accepted are served, the master does not spin.
+    clients[0].expect(b"hello")?;
+    let before = server.master().cpu_ns()?;
+    std::thread::sleep(Duration::from_secs(2));
+    let spent = server.master().cpu_ns()? - before;
+    assert!(spent < 200_000_000, "{spent} ns of CPU time in two seconds of waiting");
+    // With every one that goes the next is taken.
+    for mut client in clients.drain(..30) {
+        let _ = client.half_close();
+    }
+    for mut client in clients {
+        client.expect(b"hello")?;
+    }
+    assert_eq!(server.log_lines_with("no descriptors left").len(), 1, "said once");
+    server.stop()
+}
+
+#[test]
+fn above_max_connections_clients_wait_until_one_goes() -> TestResult {
+    let server =
+        probe().set("max_connections", 3).expect_log("all places are taken").start()?;
+    let mut inside: Vec<Talk> = Vec::new();
+    for _ in 0..3 {
+        let mut talk = Talk::new(&server)?;
+        assert_eq!(talk.ask("echo in")?, "in");
+        inside.push(talk);
+    }
+    let mut waiting = Talk::new(&server)?;
+    waiting.say("echo at last")?;
+    server.wait_for_log("all places are taken")?;
+    waiting.expect_silence();
+    assert_eq!(inside[0].ask("echo still")?, "still");
+    drop(inside.pop());
+    waiting.expect("at last");
+    for _ in 0..20 {
+        let mut next = Talk::new(&server)?;
+        next.say("echo next")?;
+        drop(waiting);
+        next.expect("next");
+        waiting = next;
+    }
+    assert_eq!(server.log_lines_with("all places are taken").len(), 1, "said once");
+    server.stop()
+}

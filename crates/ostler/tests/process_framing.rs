@@ -1,0 +1,156 @@
+//! How bytes become packages, over real sockets and however TCP cuts them.
+
+mod talk;
+
+use ostler_testkit::{Random, TestResult, TestServer};
+use talk::{Talk, checksum, probe, small_probe};
+
+#[test]
+fn lines_arrive_whole_however_they_are_cut() -> TestResult {
+    let server = probe().start()?;
+    let mut random = Random::from_environment("cuts")?;
+    for _ in 0..10 {
+        let mut talk = Talk::new(&server)?;
+        let mut stream = Vec::new();
+        let mut expected = Vec::new();
+        for index in 0..40 {
+            let len = 10 + (random.next_u64() % 3000) as usize;
+            let mut line = format!("sum {index} ").into_bytes();
+            line.resize(len.max(line.len()), b'.');
+            line.push(b'\n');
+            expected.push(format!("sum {} {}", line.len(), checksum(&line)));
+            stream.extend(line);
+        }
+        let mut rest = stream.as_slice();
+        while !rest.is_empty() {
+            let cut = (1 + random.next_u64() as usize % 5000).min(rest.len());
+            let (piece, behind) = rest.split_at(cut);
+            talk.client.send(piece)?;
+            rest = behind;
+        }
+        for line in expected {
+            assert_eq!(talk.line()?, line);
+        }
+    }
+    server.stop()
+}
+
+#[test]
+fn a_line_sent_byte_by_byte_is_one_package() -> TestResult {
+    let server = small_probe().start()?;
+    let mut talk = Talk::new(&server)?;
+    for byte in b"echo byte by byte\n" {
+        talk.client.send(&[*byte])?;
+    }
+    talk.expect("byte by byte");
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.received, 1);
+    Ok(())
+}
+
+#[test]
+fn a_delimiter_of_several_bytes_may_be_cut_anywhere() -> TestResult {
+    // Also one that begins again inside itself.
+    for (eof, bytes) in [("\\r\\n", &b"\r\n"[..]), ("aab", b"aab"), ("\\0\\0\\0\\0", b"\0\0\0\0")] {
+        let server = small_probe().set("package_eof", eof).start()?;
+        let mut talk = Talk::new(&server)?;
+        let messages: [&[u8]; 4] = [b"sum 1", b"sum a", b"sum \r\r", b"sum 4"];
+        for message in messages {
+            let package = [message, bytes].concat();
+            for cut in 1..package.len() {
+                let (head, tail) = package.split_at(cut);
+                talk.client.send(head)?;
+                talk.client.send(tail)?;
+                // A package ends at the first delimiter: what looks like one inside the message is none here.
+                let answer = talk.line()?;
+                assert_eq!(answer, format!("sum {} {}", package.len(), checksum(&package)), "{eof}");
+            }
+        }
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_package_may_be_as_long_as_allowed_and_not_a_byte_longer() -> TestResult {
+    for max in [64_usize, 4096, 100_000] {
+        let server = small_probe().set("package_max_length", max).start()?;
+        let mut talk = Talk::new(&server)?;
+        let mut line = b"sum ".to_vec();
+        line.resize(max - 1, b'x');
+        line.push(b'\n');
+        talk.client.send(&line)?;
+        assert_eq!(talk.line()?, format!("sum {max} {}", checksum(&line)));
+        line.insert(4, b'y');
+        talk.client.send(&line)?;
+        talk.expect_closed();
+        let books = server.stop_and_report()?.books()?;
+        assert_eq!((books.received, books.detail("closed_package_too_long")), (1, 1), "{max}");
+    }
+    Ok(())
+}
+
+#[test]
+fn packages_before_one_that_is_too_long_are_served() -> TestResult {
+    let server = small_probe().set("package_max_length", 64).start()?;
+    let mut talk = Talk::new(&server)?;
+    let mut bytes = b"echo one\necho two\n".to_vec();
+    bytes.extend([b'x'; 200]);
+    talk.client.send(&bytes)?;
+    talk.expect("one");
+    talk.expect("two");
+    talk.expect_closed();
+    server.stop()
+}
+
+#[test]
+fn a_client_that_never_ends_its_package_is_closed() -> TestResult {
+    let server = probe().set("package_max_length", "1M").start()?;
+    let mut endless = server.connect()?;
+    let mut other = Talk::new(&server)?;
+    // Sent until the server has had enough; more than the limit and all buffers on the way.
+    let chunk = vec![b'x'; 64 * 1024];
+    let mut sent = 0;
+    while sent < 64 << 20 {
+        if endless.send(&chunk).is_err() {
+            break;
+        }
+        sent += chunk.len();
+    }
+    assert!(sent < 64 << 20, "the server took {sent} bytes without a delimiter");
+    assert_eq!(other.ask("echo served")?, "served");
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.detail("closed_package_too_long"), 1, "{books}");
+    Ok(())
+}
+
+#[test]
+fn empty_lines_are_packages_too() -> TestResult {
+    let server = small_probe().start()?;
+    let mut talk = Talk::new(&server)?;
+    talk.client.send(b"\n\n\necho x\n")?;
+    for _ in 0..3 {
+        talk.expect("unknown ");
+    }
+    talk.expect("x");
+    server.stop()
+}
+
+#[test]
+fn raw_packages_are_what_the_kernel_had_up_to_receive_size() -> TestResult {
+    for size in [64_usize, 1000, 16_320, 65_536] {
+        let server = TestServer::echo()
+            .set("workers", 2)
+            .set("reactors", 2)
+            .set("receive_size", size)
+            .set("lane_size", "512K")
+            .start()?;
+        let mut client = server.connect()?;
+        let bytes: Vec<u8> = (0..300_000).map(|index| (index % 253) as u8).collect();
+        client.send(&bytes)?;
+        client.expect(&bytes)?;
+        let books = server.stop_and_report()?.books()?;
+        assert!(books.received >= 300_000 / size as u64, "{size}: {books}");
+    }
+    Ok(())
+}
