@@ -132,6 +132,8 @@ fn main() -> ExitCode {
         .set("framing", "eof")
         .set("package_eof", "\\n")
         .set("package_max_length", 4096)
+        // One worker for all that somebody says: two of them could overtake each other on the way to the listeners.
+        .set("dispatch", "session_hash")
         .set("crash_policy", "redeliver:3");
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {

@@ -13,6 +13,7 @@ use crate::load::{LoadOptions, Progress};
 
 /// Descriptors that client and server need beside those of the connections.
 const SPARE_DESCRIPTORS: u64 = 500;
+const REQUEST: &[u8] = b"still there?";
 /// Nobody may stir for this long before the watch begins: what connecting has stirred up must come to rest.
 const REST: Duration = Duration::from_secs(1);
 
@@ -39,7 +40,7 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
 
     let stirred = stirred_during(&server, watch)?;
 
-    let silent = clients.iter_mut().map(answers).filter(|answered| !answered).count() as u64;
+    let silent = silent_among(&mut clients);
     let served = Memory::settled(&master)?;
     let growth_served = served.total_bytes.saturating_sub(before.total_bytes) as f64 / count as f64;
 
@@ -71,8 +72,17 @@ fn warm_up(server: &TestServer) -> TestResult {
     Err(TestError::new(format!("the warm-up went wrong: {report}")))
 }
 
-fn answers(client: &mut Client) -> bool {
-    client.send(b"still there?").and_then(|()| client.expect(b"still there?")).is_ok()
+/// How many get no answer to a request. All ask first, and wait together no longer than one alone would.
+fn silent_among(clients: &mut [Client]) -> u64 {
+    let asked: Vec<bool> = clients.iter_mut().map(|client| client.send(REQUEST).is_ok()).collect();
+    let limit = Instant::now() + DEADLINE;
+    let answers = |(client, asked): &mut (&mut Client, bool)| {
+        let left = limit.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let waits = *asked && client.stream().set_read_timeout(Some(left)).is_ok();
+        waits && client.expect(REQUEST).is_ok()
+    };
+    let mut clients: Vec<_> = clients.iter_mut().zip(asked).collect();
+    clients.iter_mut().map(answers).filter(|answered| !answered).count() as u64
 }
 
 fn switches(processes: &[Process]) -> TestResult<BTreeMap<String, u64>> {

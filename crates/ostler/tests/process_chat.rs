@@ -47,6 +47,8 @@ fn names_and_rooms_survive_the_death_of_every_worker() -> TestResult {
         .set("workers", 2)
         .set("reactors", 2)
         .expect_log("worker died")
+        // Killed again before it had anything to do.
+        .expect_log("before it served")
         .start()?;
     let mut ada = join(&server, "ada", "kitchen")?;
     let mut bob = join(&server, "bob", "kitchen")?;

@@ -10,6 +10,7 @@
 mod books;
 mod brain;
 mod connection;
+mod delivery;
 mod dispatch;
 mod lane;
 mod ledger;

@@ -184,4 +184,32 @@ impl Brain {
     pub fn held_sessions(&self) -> usize {
         self.connections.iter().flatten().filter(|connection| connection.outstanding > 0).count()
     }
+
+    /// Nothing of the session is left: its place is free when the driver has heard of it.
+    pub(super) fn free_session(&mut self, slot: ConnectionSlot) {
+        self.unlink(slot);
+        self.actions.push_back(Action::FreeSession(slot));
+    }
+
+    /// Ends a session that has nothing left to do.
+    pub(super) fn check_end(&mut self, slot: ConnectionSlot) {
+        let reading = self.reading;
+        let Some(connection) = self.connection(slot) else { return };
+        let reason = match connection.phase {
+            Phase::Open if connection.is_finished(reading) => {
+                if connection.peer_done {
+                    CloseReason::Peer
+                } else {
+                    CloseReason::Shutdown
+                }
+            }
+            Phase::Flushing(reason) => reason,
+            _ => return,
+        };
+        if connection.output_pending {
+            connection.phase = Phase::Flushing(reason);
+        } else {
+            self.close_now(slot, reason);
+        }
+    }
 }

@@ -203,6 +203,16 @@ impl Probe {
                 }
                 say(session, rest.rest());
             }
+            // Waits for the file, floods its own session and notes what came of it.
+            "stalled" => {
+                let path = rest.word();
+                while !std::path::Path::new(path).exists() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                let (count, size) = (rest.number(), rest.size());
+                let result = flood(std::slice::from_ref(session), count, size);
+                self.note(worker, format!("flooded {result}"));
+            }
             // Sends first, then waits: what is held back shows.
             "senduntil" => {
                 let path = rest.word();
@@ -640,6 +650,10 @@ fn ring_all(bells: &[OwnedFd]) {
 impl Handler for Probe {
     fn on_worker_start(&mut self, worker: &Worker) -> Result<(), StartError> {
         self.note(worker, "start");
+        let hang = std::env::var_os("PROBE_HANG_START_IF_EXISTS");
+        while hang.as_ref().is_some_and(|path| std::path::Path::new(path).exists()) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         match std::env::var_os("PROBE_FAIL_START_IF_EXISTS") {
             Some(path) if std::path::Path::new(&path).exists() => Err("told to fail".into()),
             _ => Ok(()),

@@ -1,0 +1,253 @@
+//! The way of one delivery: given, exposed, finished; and what its ring space allows meanwhile.
+
+use super::brain::{Action, BodyCopier, Brain, Give, What};
+use super::connection::{ConnectionSlot, Queued};
+use super::lane::{LaneSlot, LaneState};
+use super::ledger::{DeliveryKind, Entry};
+use super::lists::End;
+use crate::Nanos;
+use crate::policy::CrashPolicy;
+
+impl Brain {
+    /// The driver wrote the record: the delivery is in hand from now on. `more` says that the session may have more
+    /// input. `body` is the package where it does not lie in the ring as one record.
+    #[allow(clippy::too_many_arguments)] // one call, one record: all of it comes from the ring at once
+    pub fn gave(
+        &mut self,
+        give: Give,
+        position: u64,
+        len: u32,
+        body: Option<Vec<u8>>,
+        more: bool,
+        now: Nanos,
+    ) {
+        let (kind, attempt, bindings, fresh) = match &give.what {
+            What::Connect => (DeliveryKind::Connect, 0, 0, true),
+            What::Read => (DeliveryKind::Package, 0, 0, true),
+            What::Closed => (DeliveryKind::Closed, 0, 0, true),
+            What::Returned(r) => (r.kind, r.attempt, r.bindings, false),
+        };
+        if kind == DeliveryKind::Package {
+            self.books.in_hand += 1;
+            if fresh {
+                self.books.received += 1;
+            } else {
+                self.books.recalled = self.books.recalled.saturating_sub(1);
+            }
+        }
+        let connection_slot = give.connection;
+        if let Some(lane) = self.lane_mut(give.lane) {
+            lane.count_given(now);
+            lane.ledger.push(Entry {
+                seq: 0,
+                position,
+                connection: connection_slot,
+                kind,
+                len,
+                attempt,
+                bindings,
+                exposed: false,
+                done: false,
+                given_at: now,
+                body,
+            });
+        }
+        if let Some(connection) = self.connection(connection_slot) {
+            connection.outstanding += 1;
+            connection.bound = Some(give.lane);
+            match give.what {
+                What::Connect => connection.owes_connect = false,
+                What::Closed => connection.owes_closed = false,
+                What::Read => connection.readable = more,
+                What::Returned(_) => {}
+            }
+        }
+        self.enqueue(connection_slot);
+    }
+
+    /// The session had nothing to read after all.
+    pub fn input_dry(&mut self, give: &Give) {
+        if let Some(connection) = self.connection(give.connection) {
+            connection.readable = false;
+        }
+        self.enqueue(give.connection);
+    }
+
+    /// The lane's ring has no room for it: the session keeps its turn, the lane gets nothing more until
+    /// [`Brain::has_room`].
+    pub fn no_room(&mut self, give: Give) {
+        let slot = give.connection;
+        if let Some(lane) = self.lane_mut(give.lane) {
+            lane.is_full = true;
+        }
+        if let Some(connection) = self.connection(slot)
+            && let What::Returned(returned) = give.what
+        {
+            let len = returned.body.len() as u64;
+            connection.returned.push_front(returned);
+            self.returned_bytes += len;
+        }
+        self.enqueue_at(slot, End::First);
+    }
+
+    /// The lane takes nothing more until [`Brain::has_room`]: a package in parts is being written to it.
+    pub fn set_full(&mut self, lane: LaneSlot) {
+        if let Some(lane) = self.lane_mut(lane) {
+            lane.is_full = true;
+        }
+    }
+
+    /// Position and length of a delivery that is started, unfinished and lies in the package ring as one record: a reply
+    /// may refer to it.
+    #[must_use]
+    pub fn in_ring(&self, lane: LaneSlot, seq: u64, t: u64) -> Option<(u64, u32)> {
+        let lane = self.lanes.get(lane.0 as usize)?;
+        let entry = lane.ledger.get(seq)?;
+        let is_in_hand =
+            !entry.done && (lane.reused_below..t).contains(&entry.position) && entry.body.is_none();
+        is_in_hand.then_some((entry.position, entry.len))
+    }
+
+    /// An output was dropped because its session had ended.
+    pub fn count_output_gone(&mut self, bytes: u64) {
+        self.books.output_session_gone += 1;
+        self.books.output_dropped_bytes += bytes;
+    }
+
+    /// Unsent output was dropped with its session.
+    pub fn count_output_dropped(&mut self, bytes: u64) {
+        self.books.output_dropped_bytes += bytes;
+    }
+
+    /// The worker has freed ring space.
+    pub fn has_room(&mut self, lane: LaneSlot) {
+        if let Some(lane) = self.lane_mut(lane) {
+            lane.is_full = false;
+        }
+    }
+
+    /// Whether the lane waits for ring space.
+    #[must_use]
+    pub fn is_full(&self, lane: LaneSlot) -> bool {
+        self.lanes.get(lane.0 as usize).is_some_and(|lane| lane.is_full)
+    }
+
+    /// Whether it matters that the worker frees ring space: the lane waits for some, or for the end of a callback.
+    #[must_use]
+    pub fn awaits_freed(&self, lane: LaneSlot) -> bool {
+        self.lanes.get(lane.0 as usize).is_some_and(|lane| lane.is_full || lane.in_hand > 0)
+    }
+
+    /// A worker says that a delivery is finished. `t` bounds what it has started.
+    ///
+    /// # Errors
+    /// What is wrong, when the worker cannot have finished it: the lane is to be condemned.
+    pub fn finish(&mut self, lane_slot: LaneSlot, seq: u64, t: u64) -> Result<(), &'static str> {
+        let lane = self.lane_mut(lane_slot).ok_or("no such lane")?;
+        let entry = lane.ledger.get_mut(seq).ok_or("FIN of an unknown delivery")?;
+        if entry.done || entry.position >= t {
+            return Err("FIN of a delivery that is done or not started");
+        }
+        let (connection, kind) = (entry.connection, entry.kind);
+        if entry.position >= lane.reused_below {
+            lane.count_finished(); // else it was deferred, and counted when its callback was over
+        }
+        lane.ledger.finish(seq);
+        let drained = lane.state == LaneState::Leaving && lane.ledger.is_empty();
+        if kind == DeliveryKind::Package {
+            self.books.in_hand = self.books.in_hand.saturating_sub(1);
+            self.books.finished += 1;
+        }
+        self.delivery_ended(connection, kind);
+        if drained {
+            self.actions.push_back(Action::LaneDrained(lane_slot));
+        }
+        Ok(())
+    }
+
+    /// A worker says that outputs of an unfinished delivery become visible.
+    ///
+    /// # Errors
+    /// What is wrong, when that cannot be.
+    pub fn expose(&mut self, lane: LaneSlot, seq: u64, t: u64) -> Result<(), &'static str> {
+        let lane = self.lane_mut(lane).ok_or("no such lane")?;
+        let entry = lane.ledger.get_mut(seq).ok_or("EXPOSE of an unknown delivery")?;
+        if entry.done || entry.position >= t {
+            return Err("EXPOSE of a delivery that is done or not started");
+        }
+        entry.exposed = true;
+        Ok(())
+    }
+
+    /// The last part of a delivery that is sent in several is written: `position` is that part's. It was
+    /// [given](Brain::gave) with the position `u64::MAX`, which means that it cannot have been started; the lane gets
+    /// nothing else until then.
+    pub fn set_position(&mut self, lane: LaneSlot, seq: u64, position: u64) {
+        if let Some(entry) = self.lane_mut(lane).and_then(|lane| lane.ledger.get_mut(seq))
+            && entry.position == u64::MAX
+        {
+            entry.position = position;
+        }
+    }
+
+    /// Position of a lane's oldest delivery that is not started: nothing from there on can have been freed (protocol §6).
+    #[must_use]
+    pub fn first_unstarted(&self, lane: LaneSlot, t: u64) -> Option<u64> {
+        self.lanes.get(lane.0 as usize)?.ledger.first_unstarted(t)
+    }
+
+    /// The ring space below `freed` will be used again: packages there that may have to be delivered once more are
+    /// copied first, and no reply may refer to any of them any more ([`Brain::in_ring`]). To be told whatever the crash
+    /// policy is, when all that the worker had committed is consumed; costs nothing where nothing has to be kept.
+    ///
+    /// A worker frees a package when its callback is over. One that is not finished then was deferred: it goes on, but the
+    /// worker has a free hand, so that it takes no credit any more.
+    pub fn keep_bodies(&mut self, lane: LaneSlot, freed: u64, copy: BodyCopier<'_>) {
+        let policy = self.settings.crash_policy;
+        let Some(lane) = self.lane_mut(lane) else { return };
+        for _ in 0..lane.ledger.unfinished_between(lane.reused_below, freed) {
+            lane.count_finished();
+        }
+        lane.reused_below = lane.reused_below.max(freed);
+        if let CrashPolicy::Redeliver(most) = policy {
+            lane.ledger.keep_bodies(freed, most, copy);
+        }
+    }
+
+    /// The turn's outputs of a lane are consumed: its estimate of work is brought up to date.
+    pub fn estimate(&mut self, lane: LaneSlot, now: Nanos) {
+        if let Some(lane) = self.lane_mut(lane) {
+            lane.estimate(now);
+        }
+    }
+
+    /// One delivery of a session is over (finished or settled): unbind it when it was the last.
+    pub(super) fn delivery_ended(&mut self, slot: ConnectionSlot, kind: DeliveryKind) {
+        if kind == DeliveryKind::Closed
+            && let Some(connection) = self.connection(slot)
+        {
+            connection.is_closed = true;
+        }
+        self.left_lane(slot, End::Last);
+    }
+
+    /// One delivery of a session is at a lane no more.
+    pub(super) fn left_lane(&mut self, slot: ConnectionSlot, end: End) {
+        let Some(connection) = self.connection(slot) else { return };
+        connection.outstanding = connection.outstanding.saturating_sub(1);
+        if connection.outstanding == 0 {
+            connection.bound = None;
+            let (queued, is_closed) = (connection.queued, connection.is_closed);
+            if is_closed {
+                self.free_session(slot);
+                return;
+            }
+            if queued != Queued::No && queued != self.place_of(slot) {
+                // It may go anywhere now.
+                self.unlink(slot);
+            }
+        }
+        self.check_end(slot);
+        self.enqueue_at(slot, end);
+    }
+}
