@@ -75,6 +75,21 @@ impl Troubles {
         self.interruptions.is_empty() && self.corrupt == 0 && self.unsent_requests == 0
     }
 
+    fn absorb(&mut self, other: Self) {
+        self.resets += other.resets;
+        self.early_ends += other.early_ends;
+        self.refused += other.refused;
+        self.timeouts += other.timeouts;
+        self.failed += other.failed;
+        self.corrupt += other.corrupt;
+        self.lost_requests += other.lost_requests;
+        self.unsent_requests += other.unsent_requests;
+        self.interruptions.extend(other.interruptions);
+        self.interruptions.truncate(KEPT_INTERRUPTIONS);
+        self.faults.extend(other.faults);
+        self.faults.truncate(KEPT_FAULTS);
+    }
+
     pub(super) fn interrupted(&mut self, interruption: Interruption) {
         *match interruption.kind {
             InterruptionKind::Reset => &mut self.resets,
@@ -172,6 +187,19 @@ impl LoadReport {
         if let Some(count) = self.per_second.get_mut(second) {
             *count += 1;
         }
+    }
+
+    /// Adds the counts of another run, as if one had gone on where the other ended.
+    pub fn absorb(&mut self, other: Self) -> Result<()> {
+        self.elapsed += other.elapsed;
+        self.begun += other.begun;
+        self.completed += other.completed;
+        self.latency_ns
+            .add(other.latency_ns)
+            .map_err(|error| Error::usage(format!("histogram: {error}")))?;
+        self.per_second.extend(other.per_second);
+        self.troubles.absorb(other.troubles);
+        Ok(())
     }
 
     /// Completed requests per second.

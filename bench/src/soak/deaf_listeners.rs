@@ -1,5 +1,6 @@
 //! One talker in a room of five hundred who never listen, and some who do: memory stays bounded, the chat goes on.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -49,7 +50,8 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     talker.say(LAST)?;
     let heard: Vec<Heard> = listeners.into_iter().map(Listener::join).collect::<TestResult<_>>()?;
     let least = heard.iter().map(|heard| heard.lines).min().unwrap_or_default();
-    let disordered = heard.iter().map(|heard| heard.disordered).sum();
+    let doubled = heard.iter().map(|heard| heard.doubled).sum();
+    let swapped: u64 = heard.iter().map(|heard| heard.swapped).sum();
 
     sheet.told("deaf listeners", deaf_count);
     sheet.told("times one was closed", closed);
@@ -64,7 +66,9 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     let met = per_s >= LINES_PER_S_LEAST;
     sheet.check("lines said", format!("{per_s:.1}/s"), format!(">= {LINES_PER_S_LEAST}/s"), met);
     sheet.share_at_least("heard by each who listens", least as f64 / said as f64, HEARD_LEAST);
-    sheet.none("lines heard twice or out of order", disordered);
+    sheet.none("lines heard twice", doubled);
+    // The order is kept for each pair of a worker and a session; two lines may have been said by two workers.
+    sheet.told("lines overtaken by a later one", swapped);
     drop(talker);
     let ended = end(server, sheet)?;
     let books = ended.books()?;
@@ -118,8 +122,12 @@ impl Talker {
 
 /// What a listener heard of the talker.
 struct Heard {
+    /// Different lines.
     lines: u64,
-    disordered: u64,
+    /// Lines heard before.
+    doubled: u64,
+    /// Lines that came behind a later one.
+    swapped: u64,
 }
 
 /// Reads all that is said, on a thread of its own, until the last line.
@@ -145,8 +153,8 @@ impl Listener {
 
 fn listen(client: &Client, newest: &AtomicU64) -> TestResult<Heard> {
     let mut reader = BufReader::new(client.stream());
-    let (mut line, mut last) = (Vec::new(), 0);
-    let mut heard = Heard { lines: 0, disordered: 0 };
+    let (mut line, mut known, mut latest) = (Vec::new(), HashSet::new(), 0);
+    let mut heard = Heard { lines: 0, doubled: 0, swapped: 0 };
     loop {
         line.clear();
         if reader.read_until(b'\n', &mut line)? == 0 {
@@ -159,10 +167,14 @@ fn listen(client: &Client, newest: &AtomicU64) -> TestResult<Heard> {
         if number == LAST {
             return Ok(heard);
         }
+        if !known.insert(number) {
+            heard.doubled += 1;
+            continue;
+        }
         heard.lines += 1;
-        heard.disordered += u64::from(number <= last);
-        last = number;
-        newest.store(last, Ordering::Relaxed);
+        heard.swapped += u64::from(number < latest);
+        latest = latest.max(number);
+        newest.store(latest, Ordering::Relaxed);
     }
 }
 

@@ -1,11 +1,12 @@
 //! What all scenarios share: where the programs are, how servers are started, how a load is judged.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ostler_testkit::{Ended, ServerBuilder, TestError, TestResult, TestServer};
 
 use super::sheet::Sheet;
-use crate::load::{FaultKind, LoadOptions, LoadReport};
+use crate::load::{FaultKind, LoadOptions, LoadReport, LoadThread};
 use crate::{Error, Result};
 
 /// Event workers of every server here.
@@ -81,6 +82,27 @@ pub(crate) fn endless(server: &TestServer, connections: u32) -> LoadOptions {
         timeout_ms: 10_000,
         ..LoadOptions::new(server.address())
     }
+}
+
+/// A load that nothing disturbs, for comparison.
+pub(crate) fn undisturbed(options: LoadOptions, time: Duration) -> TestResult<LoadReport> {
+    let load = LoadThread::spawn(options).map_err(kit)?;
+    std::thread::sleep(time);
+    load.stop().map_err(kit)
+}
+
+/// The longest wait of a request. A machine with other work lets everybody wait: so the limit is also three times what
+/// the same clients had to wait while nothing was done to the server.
+pub(crate) fn judge_longest_wait(
+    sheet: &mut Sheet<'_>,
+    report: &LoadReport,
+    calm: &LoadReport,
+    limit_ms: f64,
+) {
+    let longest_ms = |report: &LoadReport| report.latency_us(1.0) / 1e3;
+    sheet.told("longest wait undisturbed", format_args!("{:.1} ms", longest_ms(calm)));
+    let limit_ms = limit_ms.max(3.0 * longest_ms(calm));
+    sheet.at_most("longest wait of a request", longest_ms(report), limit_ms, "ms");
 }
 
 /// What no client may notice: the rows of a load that was not to be disturbed.

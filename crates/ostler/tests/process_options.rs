@@ -546,7 +546,9 @@ fn waiting_at_a_worker(name: &str, value: u32, prefetch_us: u32) -> TestResult<u
 #[test]
 fn prefetch_us_of_zero_gives_one_at_a_time() -> TestResult {
     assert_eq!(waiting_at_a_worker("prefetch_us", 0, 0)?, 0);
-    assert_eq!(waiting_at_a_worker("prefetch_us", 100_000, 100_000)?, 12);
+    // As many as are thought to take less than that; how many that is depends on the machine.
+    let waiting = waiting_at_a_worker("prefetch_us", 100_000, 100_000)?;
+    assert!((4..=12).contains(&waiting), "{waiting}");
     Ok(())
 }
 
@@ -809,7 +811,7 @@ fn boot_timeout_ms_ends_a_start_that_hangs() -> TestResult {
     let mark = server.log().mark();
     server.signal(Signal::USR1);
     let line = server.log().wait_after(mark, "reload finished")?;
-    assert!(line.to_lowercase().contains("abort"), "{line}");
+    assert!(line.contains("CanaryFailed"), "{line}");
     assert!(talk.ask("whoami")?.starts_with("w0.1 "), "the old one serves on");
     std::fs::remove_file(&hang)?;
     server.stop()

@@ -220,3 +220,56 @@ fn check_not(server: &TestServer, text: &str) -> TestResult {
     let lines = server.log_lines_with(text);
     if lines.is_empty() { Ok(()) } else { Err(TestError::new(format!("said {lines:?}"))) }
 }
+
+/// What the workers of a lost manager had started became children of the master, which did not look for them at its end:
+/// they outlived the server.
+#[test]
+fn programs_started_under_a_lost_manager_end_with_the_server() -> TestResult {
+    let server = TestServer::echo()
+        .set("workers", 1)
+        .handler("orders")
+        .expect_log("the manager died")
+        .start()?;
+    let mut client = server.connect()?;
+    client.send(b"spawn")?;
+    let pid = String::from_utf8_lossy(&client.read_some()?).into_owned();
+    server.manager().kill();
+    server.wait_for("a worker of the new manager", |server| {
+        server.log_lines_with("serves worker=").len() == 2
+    })?;
+    server.wait_for("the program to be the master's", |server| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let parent = stat.split_whitespace().nth(3).map(str::to_owned);
+        parent == Some(server.master().pid().to_string())
+    })?;
+    client.send(b"pid")?;
+    client.read_some()?;
+    // It has the environment of this server, and `stop` looks for that.
+    server.stop()
+}
+
+/// A reactor did not know that a worker was busy with a package of another reactor, and did not take back what it had
+/// given to it: the neighbours of a slow request waited for it although another worker was idle.
+#[test]
+fn a_worker_that_is_busy_for_another_reactor_keeps_nobody_waiting() -> TestResult {
+    let scratch = Scratch::new("busy")?;
+    let server = probe().set("reactors", 3).set("workers", 2).start()?;
+    for worker in 0..2 {
+        server.wait_for_log(&format!("serves worker=w{worker}."))?;
+    }
+    let mut stuck = Talk::new(&server)?;
+    stuck.say(&format!("until {} done", scratch.path("go").display()))?;
+    let mut talks: Vec<Talk> = (0..9).map(|_| Talk::new(&server)).collect::<TestResult<_>>()?;
+    for round in 0..20 {
+        for talk in &mut talks {
+            talk.say(&format!("echo {round}"))?;
+        }
+        for talk in &mut talks {
+            talk.expect(&round.to_string());
+        }
+    }
+    stuck.expect_silence();
+    scratch.make("go")?;
+    stuck.expect("done");
+    server.stop()
+}

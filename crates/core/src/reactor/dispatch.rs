@@ -9,6 +9,9 @@ use crate::policy::Dispatch;
 
 /// A delivery that waited this long behind another is taken back when another worker idles.
 const RECALL_AFTER_NS: Nanos = 1_000_000;
+/// It waits twice as long with each recall in a row, up to so many times: workers that all seem to idle and are all busy
+/// for other reactors would hand it round without end.
+const RECALL_DOUBLINGS_MAX: u32 = 4;
 
 impl Brain {
     /// Puts a session on the list where it belongs, if it could be given something and stands on none.
@@ -126,12 +129,12 @@ impl Brain {
             if !lane.has_credit(prefetch_ns, packages) {
                 continue;
             }
-            if self.settings.dispatch == Dispatch::RoundRobin || lane.in_hand == 0 {
+            if self.settings.dispatch == Dispatch::RoundRobin || lane.load() == 0 {
                 best = Some((0, index, lane_slot));
                 break;
             }
-            if best.is_none_or(|(in_hand, _, _)| lane.in_hand < in_hand) {
-                best = Some((lane.in_hand, index, lane_slot));
+            if best.is_none_or(|(load, _, _)| lane.load() < load) {
+                best = Some((lane.load(), index, lane_slot));
             }
         }
         best.map(|(_, worker, lane)| (worker, lane))
@@ -166,10 +169,15 @@ impl Brain {
             _ => 0,
         };
         serving()
-            .filter(|(_, lane)| lane.in_hand > 1)
+            .filter(|(_, lane)| lane.in_hand > 0)
             .filter_map(|(slot, lane)| {
                 let waiting = lane.ledger.oldest_movable(taken(slot), outstanding)?;
-                Some((slot, waiting.given_at.saturating_add(RECALL_AFTER_NS)))
+                // Alone it waits behind a package of another reactor; or it has several parts and is on its way.
+                if lane.in_hand == 1 && waiting.body.is_some() {
+                    return None;
+                }
+                let patience = RECALL_AFTER_NS << lane.recalls_in_row.min(RECALL_DOUBLINGS_MAX);
+                Some((slot, waiting.given_at.saturating_add(patience)))
             })
             .min_by_key(|(_, due)| *due)
             .map(|(slot, due)| (slot, due.max(now)))

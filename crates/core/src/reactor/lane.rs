@@ -41,6 +41,9 @@ pub(super) struct Lane {
     pub(super) estimate_ns: Nanos,
     /// Ring space below this position holds other packages by now.
     pub(super) reused_below: u64,
+    /// How often deliveries were taken back since the last that was finished: the worker is busy, maybe with what another
+    /// reactor gave it, of which this one knows nothing.
+    pub(super) recalls_in_row: u32,
     busy_since: Nanos,
     finished_in_turn: u64,
 }
@@ -56,6 +59,7 @@ impl Lane {
             is_full: false,
             estimate_ns: estimate_ns.unwrap_or(ESTIMATE_FIRST_NS),
             reused_below: 0,
+            recalls_in_row: 0,
             busy_since: 0,
             finished_in_turn: 0,
         }
@@ -85,6 +89,12 @@ impl Lane {
     pub(super) fn count_finished(&mut self) {
         self.in_hand = self.in_hand.saturating_sub(1);
         self.finished_in_turn += 1;
+        self.recalls_in_row = 0;
+    }
+
+    /// What the dispatcher compares: deliveries in hand, and one more if the worker seems to have one of somebody else.
+    pub(super) fn load(&self) -> u32 {
+        self.in_hand + u32::from(self.recalls_in_row > 0)
     }
 
     /// At the end of a turn in which outputs were consumed: what one delivery cost.

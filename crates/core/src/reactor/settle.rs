@@ -63,6 +63,7 @@ impl Brain {
             self.give_back(entry, copy);
         }
         if let Some(lane) = self.lane_mut(lane_slot) {
+            lane.recalls_in_row += 1;
             lane.is_full = false;
             if lane.state == LaneState::Serving {
                 // What waited behind a slow delivery would only wait there again: no prefetch until it proves fast.

@@ -105,10 +105,9 @@ impl<'setup> Driver<'setup> {
     pub(super) fn run(mut self) -> i32 {
         tracing::info!(workers = self.setup.settings.workers, "manager supervises");
         let ending = self.supervise();
-        let left = sweep::end_all(
-            self.children.drain().map(|child| child.pidfd),
-            self.spare.as_ref().map(|spare| spare.pid),
-        );
+        let spare = self.spare.as_ref().map(|spare| spare.pid);
+        let workers = self.children.drain().map(|child| child.pidfd);
+        let left = sweep::end_all(workers, spare.as_slice());
         if left > 0 {
             tracing::error!(left, "processes survived SIGKILL, the manager ends without them");
         }

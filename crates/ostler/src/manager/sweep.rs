@@ -15,11 +15,11 @@ const FLUSH_MAX: Duration = Duration::from_millis(1_000);
 /// Pause between two looks at a full socket.
 const FLUSH_STEP: Duration = Duration::from_millis(5);
 
-/// Kills and reaps `workers`, every other child but the spare, and what becomes our child by that, until there is none;
-/// answers how many are left after a second.
+/// Kills and reaps `workers`, every other child but those in `keep`, and what becomes our child by that, until there is
+/// none; answers how many are left after a second.
 ///
 /// Also for a master at its end: orphans that a dead manager had adopted are its children.
-pub(crate) fn end_all(workers: impl Iterator<Item = PidFd>, spare: Option<ProcessId>) -> usize {
+pub(crate) fn end_all(workers: impl Iterator<Item = PidFd>, keep: &[ProcessId]) -> usize {
     let deadline = Instant::now() + END_MAX;
     // Workers first and by their own pidfds, so that they end even where /proc does not name children.
     let left = end(workers.collect(), deadline);
@@ -33,7 +33,7 @@ pub(crate) fn end_all(workers: impl Iterator<Item = PidFd>, spare: Option<Proces
         };
         let others: Vec<PidFd> = others
             .into_iter()
-            .filter(|pid| Some(*pid) != spare)
+            .filter(|pid| !keep.contains(pid))
             .filter_map(|pid| PidFd::open(pid).ok())
             .collect();
         if others.is_empty() {

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::reactor::mailbox::{FromReactor, Mailbox, Reports, ToReactor};
 use crate::sys::epoll::{Epoll, Events, Interest};
+use crate::sys::process::ProcessId;
 use crate::sys::{clock, signal, strays};
 
 const SIGNALS: u64 = 0;
@@ -42,6 +43,8 @@ pub(super) struct Master {
     /// Until then at least one worker must have become ready.
     pub(super) boot_deadline: Option<Millis>,
     pub(super) drained: usize,
+    /// Children that the program had before it became a master.
+    pub(super) own_children: Vec<ProcessId>,
     pub(super) exit: Option<Result<()>>,
     /// A TERM came to this process.
     pub(super) was_terminated: bool,

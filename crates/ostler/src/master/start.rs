@@ -20,7 +20,7 @@ use crate::reactor::mailbox::{Mailbox, Reports};
 use crate::reactor::{Reactor, ReactorSettings};
 use crate::sys::epoll::Epoll;
 use crate::sys::pidfd::PidFd;
-use crate::sys::{clock, panic, process, process_name, random, signal, socket};
+use crate::sys::{clock, panic, process, process_name, random, signal, socket, strays};
 use crate::{log, worker};
 
 /// First part of process names.
@@ -83,6 +83,7 @@ where
         keep,
         worker_main: Box::new(move |boot| worker::run::worker_main(boot, &worker_options, &make)),
     };
+    let own_children = strays::children().unwrap_or_default();
     // The last moment without threads: everything after this line may start some.
     let (manager, spare) =
         fork_managers(&setup).map_err(|error| Error::fork("the manager", error))?;
@@ -107,6 +108,7 @@ where
         threads,
         reports,
         drained: 0,
+        own_children,
         exit: None,
         was_terminated: false,
     };

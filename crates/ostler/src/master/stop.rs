@@ -1,6 +1,8 @@
 //! Ending in order, and the books.
 
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use ostler_core::Millis;
 use ostler_core::reactor::{Books, CloseReason};
@@ -9,7 +11,12 @@ use ostler_core::shutdown::{Action, Event};
 use super::main_loop::Master;
 use crate::control::ToManager;
 use crate::error::Result;
+use crate::manager::end_all;
 use crate::reactor::mailbox::ToReactor;
+use crate::sys::poll;
+
+/// How long a manager that has said goodbye may take to end.
+const MANAGER_END_MAX: Duration = Duration::from_millis(500);
 
 impl Master {
     pub(super) fn on_shutdown(&mut self, event: Event, now: Millis) {
@@ -68,7 +75,22 @@ impl Master {
         if let Ok(books) = self.reports.books.lock() {
             log_books(&books);
         }
+        self.sweep();
         self.exit.unwrap_or(Ok(()))
+    }
+}
+
+impl Master {
+    /// Ends what is left of a manager that was lost or did not end: programs that its workers had started are our children
+    /// now. What the program itself had started before stays.
+    fn sweep(&self) {
+        let manager = &self.managers.current.pidfd;
+        // It says its last words and ends; a spare ends when its socket is closed.
+        let _ = poll::wait_readable([manager.as_fd()], Some(MANAGER_END_MAX));
+        let left = end_all(std::iter::empty(), &self.own_children);
+        if left > 0 {
+            tracing::error!(left, "processes survived SIGKILL, the master ends without them");
+        }
     }
 }
 
