@@ -244,3 +244,25 @@ impl fmt::Display for LoadReport {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_runs_count_as_one() {
+        let mut first = LoadReport::new().unwrap();
+        let (start, second) = (first.started, Duration::from_secs(1));
+        first.complete(start, start + second / 2);
+        first.elapsed = second;
+        let mut other = first.clone();
+        other.complete(start, start + second);
+        let kind = InterruptionKind::Reset;
+        let seen = Interruption { at: start, connection: 1, kind, lost_requests: 2 };
+        other.troubles.interrupted(seen);
+        first.absorb(other).unwrap();
+        assert_eq!((first.completed, first.elapsed, first.latency_ns.len()), (3, 2 * second, 3));
+        assert_eq!((first.troubles.resets, first.troubles.lost_requests), (1, 2));
+        assert!(!first.troubles.is_clean() && first.latency_us(1.0) >= 1e6);
+    }
+}

@@ -135,3 +135,20 @@ fn mapped(pid: u32) -> impl Iterator<Item = u64> {
         .collect();
     lines.into_iter()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_memory_file_is_found_while_somebody_holds_it() {
+        let flags = rustix::fs::MemfdFlags::CLOEXEC;
+        let file = rustix::fs::memfd_create("bench-test", flags).unwrap();
+        let inode = rustix::fs::fstat(&file).unwrap().st_ino;
+        let mine = || memory_files([std::process::id()]);
+        assert!(mine().contains(&inode));
+        assert!(memory_files(all_processes()).contains(&inode));
+        drop(file);
+        assert!(!mine().contains(&inode));
+    }
+}

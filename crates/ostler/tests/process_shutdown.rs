@@ -144,8 +144,13 @@ fn term_while_starting_leaves_nothing_behind() -> TestResult {
 /// What user code has started ends with the server, also if the worker that started it is long gone.
 #[test]
 fn programs_that_workers_started_are_swept() -> TestResult {
-    let server =
-        start(orders(2).expect_log("worker died").expect_log("ended before it served"), 2)?;
+    let server = start(
+        orders(2)
+            .set("crash_policy", "redeliver:3")
+            .expect_log("worker died")
+            .expect_log("ended before it served"),
+        2,
+    )?;
     let mut client = server.connect()?;
     let first = ask(&mut client, "spawn")?;
     let worker: u32 = ask(&mut client, "pid")?.parse().unwrap_or(0);

@@ -197,7 +197,11 @@ fn more_idle_clients_than_the_ring_has_records() -> TestResult {
 /// when, much later, the manager died.
 #[test]
 fn a_term_to_the_spare_does_not_end_a_later_manager() -> TestResult {
-    let server = TestServer::echo().set("workers", 1).expect_log("the manager died").start()?;
+    let server = TestServer::echo()
+        .set("workers", 1)
+        .set("crash_policy", "redeliver:3")
+        .expect_log("the manager died")
+        .start()?;
     let mut client = server.connect()?;
     client.send(b"before")?;
     client.expect(b"before")?;
@@ -227,6 +231,7 @@ fn check_not(server: &TestServer, text: &str) -> TestResult {
 fn programs_started_under_a_lost_manager_end_with_the_server() -> TestResult {
     let server = TestServer::echo()
         .set("workers", 1)
+        .set("crash_policy", "redeliver:3")
         .handler("orders")
         .expect_log("the manager died")
         .start()?;
