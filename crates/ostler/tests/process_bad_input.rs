@@ -7,7 +7,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ostler_testkit::{Client, Random, ServerBuilder, TestError, TestResult, TestServer, wait_until};
+use ostler_testkit::{
+    Client, Random, ServerBuilder, TestError, TestResult, TestServer, wait_until,
+};
 use talk::{Scratch, Talk, probe, small_probe};
 
 fn random_bytes(random: &mut Random, len: usize) -> Vec<u8> {
@@ -32,7 +34,8 @@ fn random_bytes_are_echoed_by_a_raw_server() -> TestResult {
 
 #[test]
 fn random_bytes_do_not_disturb_a_framed_server() -> TestResult {
-    let server = probe().set("package_max_length", 4096).set("package_eof", "\\xff\\x00").start()?;
+    let server =
+        probe().set("package_max_length", 4096).set("package_eof", "\\xff\\x00").start()?;
     let mut random = Random::from_environment("random bytes, framed")?;
     for round in 0..30 {
         let mut client = server.connect()?;
@@ -103,8 +106,7 @@ fn a_reset_in_every_state_ends_one_session_only() -> TestResult {
     assert_eq!(other.ask("release it")?, "ok");
     closes(4)?;
     // While output is queued.
-    let mut talk =
-        Talk::with(Client::connect_with_receive_buffer(server.address(), 4096)?);
+    let mut talk = Talk::with(Client::connect_with_receive_buffer(server.address(), 4096)?);
     talk.say("bigs 8000000 100000")?;
     talk.bytes(1)?;
     talk.client.abort()?;
@@ -186,7 +188,8 @@ fn more_input_than_is_read_is_not_lost() -> TestResult {
     let mut reader = writer.second_handle()?;
     let bytes: Vec<u8> = (0..24_000_000).map(|index: u32| (index % 249) as u8).collect();
     let expected = bytes.clone();
-    let sending = std::thread::spawn(move || writer.send(&bytes).and_then(|()| writer.half_close()));
+    let sending =
+        std::thread::spawn(move || writer.send(&bytes).and_then(|()| writer.half_close()));
     let mut other = server.connect()?;
     for _ in 0..10 {
         other.send(b"served meanwhile")?;
@@ -245,8 +248,7 @@ fn without_descriptors_accepting_pauses_and_goes_on() -> TestResult {
 
 #[test]
 fn above_max_connections_clients_wait_until_one_goes() -> TestResult {
-    let server =
-        probe().set("max_connections", 3).expect_log("all places are taken").start()?;
+    let server = probe().set("max_connections", 3).expect_log("all places are taken").start()?;
     let mut inside: Vec<Talk> = Vec::new();
     for _ in 0..3 {
         let mut talk = Talk::new(&server)?;

@@ -63,7 +63,11 @@ fn a_delimiter_of_several_bytes_may_be_cut_anywhere() -> TestResult {
                 talk.client.send(tail)?;
                 // A package ends at the first delimiter: what looks like one inside the message is none here.
                 let answer = talk.line()?;
-                assert_eq!(answer, format!("sum {} {}", package.len(), checksum(&package)), "{eof}");
+                assert_eq!(
+                    answer,
+                    format!("sum {} {}", package.len(), checksum(&package)),
+                    "{eof}"
+                );
             }
         }
         server.stop()?;

@@ -82,10 +82,10 @@ fn numbers_outside_the_limits_are_refused_with_the_nearest_valid_one() -> TestRe
             _ => continue,
         };
         let nearest = |text: &str, value: u64| {
-            let spelled = [value.to_string(), format!("{}K", value >> 10), format!("{}M", value >> 20)];
-            let found = spelled.iter().any(|word| {
-                text.contains(&format!("nearest valid value is {word}"))
-            });
+            let spelled =
+                [value.to_string(), format!("{}K", value >> 10), format!("{}M", value >> 20)];
+            let found =
+                spelled.iter().any(|word| text.contains(&format!("nearest valid value is {word}")));
             let gib = format!("nearest valid value is {}G", value >> 30);
             assert!(found || text.contains(&gib), "{}: {value}: {text}", info.name);
         };
@@ -315,7 +315,8 @@ fn sched_batch_is_the_workers_policy() -> TestResult {
 fn down_bytes(worker: &Process) -> TestResult<u64> {
     let line = worker.maps()?.into_iter().find(|line| line.contains("memfd:ostler-down"));
     let line = line.unwrap_or_default();
-    let (from, to) = line.split(' ').next().and_then(|range| range.split_once('-')).unwrap_or(("0", "0"));
+    let (from, to) =
+        line.split(' ').next().and_then(|range| range.split_once('-')).unwrap_or(("0", "0"));
     let number = |text| u64::from_str_radix(text, 16).unwrap_or(0);
     Ok(number(to) - number(from))
 }
@@ -334,7 +335,8 @@ fn down_bytes_with(name: &str, value: &str) -> TestResult<u64> {
 
 #[test]
 fn lane_size_is_the_size_of_the_rings() -> TestResult {
-    let (small, large) = (down_bytes_with("lane_size", "64K")?, down_bytes_with("lane_size", "1M")?);
+    let (small, large) =
+        (down_bytes_with("lane_size", "64K")?, down_bytes_with("lane_size", "1M")?);
     assert_eq!(large - small, 2 * ((1 << 20) - (64 << 10)), "one ring for each of two reactors");
     Ok(())
 }
@@ -383,7 +385,8 @@ fn memory_budget_bounds_what_sessions_hold() -> TestResult {
 
 #[test]
 fn dispatch_round_robin_spreads() -> TestResult {
-    let server = probe().set("workers", 3).set("reactors", 1).set("dispatch", "round_robin").start()?;
+    let server =
+        probe().set("workers", 3).set("reactors", 1).set("dispatch", "round_robin").start()?;
     for worker in 0..3 {
         server.wait_for_log(&format!("serves worker=w{worker}."))?;
     }
@@ -447,8 +450,11 @@ fn dispatch_idle_first_avoids_a_busy_worker() -> TestResult {
 #[test]
 fn crash_policy_decides_about_what_was_in_hand() -> TestResult {
     for policy in ["close", "drop", "redeliver:1"] {
-        let server =
-            small_probe().set("crash_policy", policy).expect_log("died").expect_log("before it served").start()?;
+        let server = small_probe()
+            .set("crash_policy", policy)
+            .expect_log("died")
+            .expect_log("before it served")
+            .start()?;
         let mut talk = Talk::new(&server)?;
         assert_eq!(talk.ask("echo before")?, "before");
         talk.say("abort")?;
@@ -517,7 +523,9 @@ fn session_window_of_one_is_strictly_serial() -> TestResult {
 
 /// How many packages wait at a busy worker: those that come back when it is killed without having started them.
 fn waiting_at_a_worker(name: &str, value: u32, prefetch_us: u32) -> TestResult<u64> {
+    let scratch = Scratch::new("prefetch")?;
     let server = small_probe()
+        .env("PROBE_JOURNAL", scratch.path("journal"))
         .set("prefetch_us", prefetch_us)
         .set(name, value)
         .expect_log("died")
@@ -529,6 +537,10 @@ fn waiting_at_a_worker(name: &str, value: u32, prefetch_us: u32) -> TestResult<u
     }
     let mut stuck = Talk::new(&server)?;
     stuck.say("spin")?;
+    wait_until("the handler to spin", || {
+        let lines = scratch.lines("journal");
+        lines.iter().filter(|line| line.contains(" receive ")).count() == 13
+    })?;
     for talk in &mut talks {
         talk.say("echo after all")?;
     }
@@ -643,7 +655,8 @@ fn flood_until_full(talk: &mut Talk, id: u64) -> TestResult<u64> {
 fn send_queue_high_answers_full() -> TestResult {
     let mut taken = Vec::new();
     for high in ["100K", "4M"] {
-        let server = small_probe().set("send_queue_high", high).set("send_queue_max", "8M").start()?;
+        let server =
+            small_probe().set("send_queue_high", high).set("send_queue_max", "8M").start()?;
         let (mut listener, id) = deaf(&server)?;
         let mut talk = Talk::new(&server)?;
         let bytes = flood_until_full(&mut talk, id)?;
@@ -651,7 +664,10 @@ fn send_queue_high_answers_full() -> TestResult {
         for _ in 0..bytes / 10_000 {
             assert!(listener.bytes(10_000)? == pattern(10_000), "the bytes differ");
         }
-        assert!(talk.ask(&format!("flood {id} 1 10000"))?.starts_with("ok 1 "), "not full any more");
+        assert!(
+            talk.ask(&format!("flood {id} 1 10000"))?.starts_with("ok 1 "),
+            "not full any more"
+        );
         taken.push(bytes);
         server.stop()?;
     }
@@ -668,7 +684,11 @@ fn send_queue_low_stops_reading() -> TestResult {
     let bytes = flood_until_full(&mut talk, id)?;
     listener.say("state was read")?;
     for _ in 0..20 {
-        assert_eq!(talk.ask(&format!("getof {id}"))?, "", "a session with unsent output is not read");
+        assert_eq!(
+            talk.ask(&format!("getof {id}"))?,
+            "",
+            "a session with unsent output is not read"
+        );
     }
     listener.bytes(bytes as usize)?;
     listener.expect("ok");

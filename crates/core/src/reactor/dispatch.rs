@@ -11,7 +11,7 @@ use crate::policy::Dispatch;
 const RECALL_AFTER_NS: Nanos = 1_000_000;
 /// It waits twice as long with each recall in a row, up to so many times: workers that all seem to idle and are all busy
 /// for other reactors would hand it round without end.
-const RECALL_DOUBLINGS_MAX: u32 = 4;
+const RECALL_DOUBLINGS_MAX: u32 = 2;
 
 impl Brain {
     /// Puts a session on the list where it belongs, if it could be given something and stands on none.

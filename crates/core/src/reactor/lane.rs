@@ -27,6 +27,10 @@ const ESTIMATE_SHIFT: u32 = 3;
 /// First estimate, before anything was measured: optimistic, because a wrong guess is recallable.
 const ESTIMATE_FIRST_NS: Nanos = 1_000;
 
+/// A worker whose deliveries were taken back counts as having at most so many more in hand: it is tried again when the
+/// others have as many.
+const SUSPICION_MAX: u32 = 8;
+
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) key: WorkerKey,
@@ -92,9 +96,13 @@ impl Lane {
         self.recalls_in_row = 0;
     }
 
-    /// What the dispatcher compares: deliveries in hand, and one more if the worker seems to have one of somebody else.
+    /// What the dispatcher compares: deliveries in hand, and more the longer the worker seems to be busy for others.
     pub(super) fn load(&self) -> u32 {
-        self.in_hand + u32::from(self.recalls_in_row > 0)
+        self.in_hand + self.suspicion()
+    }
+
+    pub(super) fn suspicion(&self) -> u32 {
+        self.recalls_in_row.min(SUSPICION_MAX)
     }
 
     /// At the end of a turn in which outputs were consumed: what one delivery cost.

@@ -203,6 +203,7 @@ fn release(end: &mut LaneEnd) {
     if !end.consumer.release(end.memory.down()) {
         return;
     }
+    end.empty_rings = 0;
     fence(Ordering::SeqCst);
     if end.room_ringer.needs_bell(&end.memory.process().sleep.room_want) {
         // Fails only when it is rung already.

@@ -401,7 +401,10 @@ impl World {
         let (ns, packages) = (self.settings.prefetch_ns, self.settings.prefetch_packages);
         serving
             .filter(|lane| self.brain.lanes[lane.slot.0 as usize].has_credit(ns, packages))
-            .map(|lane| (lane.key.slot.0, lane.in_hand()))
+            .map(|lane| {
+                let suspicion = self.brain.lanes[lane.slot.0 as usize].suspicion() as usize;
+                (lane.key.slot.0, lane.in_hand() + suspicion)
+            })
             .collect()
     }
 

@@ -1,0 +1,251 @@
+//! A worker that writes nonsense into its lanes harms itself and the sessions it has in hand, nobody else.
+
+mod talk;
+
+use ostler_testkit::{TestResult, TestServer, wait_until};
+use talk::{Talk, probe};
+
+/// Two workers and two reactors; the log lines that a condemnation brings are expected.
+fn server() -> TestResult<TestServer> {
+    let server = probe()
+        .expect_log("worker wrote nonsense")
+        .expect_log("worker died")
+        .expect_log("before it served")
+        .start()?;
+    for worker in 0..2 {
+        server.wait_for_log(&format!("serves worker=w{worker}."))?;
+    }
+    Ok(server)
+}
+
+/// The harm is done, the doer condemned and replaced, its client closed, everybody else served.
+fn is_condemned(harm: &str) -> TestResult {
+    let server = server()?;
+    let mut others = Vec::new();
+    for index in 0..4 {
+        let mut other = Talk::new(&server)?;
+        assert_eq!(other.ask(&format!("state {index}"))?, "ok");
+        others.push(other);
+    }
+    let mut villain = Talk::new(&server)?;
+    let who = villain.ask("whoami")?;
+    assert_eq!(villain.ask("echo warm")?, "warm");
+    villain.say(&format!("hostile {harm}"))?;
+    villain.expect_closed();
+    server.wait_for_log("worker wrote nonsense, condemned")?;
+    server.wait_for_log("worker died")?;
+    server.wait_for("two workers again", |server| server.workers().len() == 2)?;
+    for (index, other) in others.iter_mut().enumerate() {
+        for _ in 0..5 {
+            assert_eq!(other.ask("get")?, index.to_string(), "{harm} of {who}");
+        }
+    }
+    let mut talk = Talk::new(&server)?;
+    assert_eq!(talk.ask("echo new")?, "new");
+    drop((others, talk));
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.detail("closed_worker_condemned"), 1, "{harm}: {books}");
+    assert_eq!(books.closed_by, 1, "{harm}: {books}");
+    Ok(())
+}
+
+macro_rules! condemned {
+    ($($name:ident: $harm:literal,)*) => {$(
+        #[test]
+        fn $name() -> TestResult {
+            is_condemned($harm)
+        }
+    )*};
+}
+
+condemned! {
+    random_words_are_condemned: "words 1",
+    a_random_ring_is_condemned: "ring 2",
+    a_commit_that_goes_back_is_condemned: "commit_back",
+    an_out_position_beyond_the_ring_is_condemned: "written_far",
+    an_out_position_that_goes_back_is_condemned: "written_back",
+    an_out_position_within_a_record_is_condemned: "written_odd",
+    a_start_of_what_was_not_given_is_condemned: "taken_far",
+    a_start_taken_back_is_condemned: "taken_back",
+    space_freed_that_was_not_given_is_condemned: "freed_far",
+    space_freed_within_a_record_is_condemned: "freed_odd",
+    the_end_of_an_unknown_delivery_is_condemned: "fin_unknown",
+    the_end_of_no_delivery_is_condemned: "fin_zero",
+    an_unknown_delivery_exposed_is_condemned: "expose_unknown",
+    an_unknown_kind_is_condemned: "kind_unknown",
+    a_record_of_the_other_direction_is_condemned: "kind_down",
+    a_record_out_of_sequence_is_condemned: "seq_wrong",
+    a_record_without_length_is_condemned: "len_zero",
+    a_record_longer_than_the_ring_is_condemned: "len_huge",
+    a_record_beyond_what_was_written_is_condemned: "len_beyond",
+    a_reference_outside_its_package_is_condemned: "reference 1",
+    endless_bells_are_condemned: "bells",
+}
+
+/// A package that waits at the villain, unstarted, must not be lost to space that it frees behind its back.
+#[test]
+fn space_freed_under_a_package_that_was_not_taken_is_condemned() -> TestResult {
+    let server = probe()
+        .set("workers", 1)
+        .set("reactors", 1)
+        .set("prefetch_us", 100_000)
+        .expect_log("worker wrote nonsense")
+        .expect_log("worker died")
+        .expect_log("before it served")
+        .start()?;
+    let mut other = Talk::new(&server)?;
+    assert_eq!(other.ask("echo warm")?, "warm");
+    let mut villain = Talk::new(&server)?;
+    assert_eq!(villain.ask("echo warm")?, "warm");
+    // All in one write, so that the second package is given behind the first: 128 bytes further is the end of it.
+    villain.client.send(b"hostile freed_untaken 7 256\necho never\n")?;
+    villain.expect_closed();
+    let line = server.wait_for_log("worker wrote nonsense, condemned")?;
+    assert!(line.contains("freed"), "{line}");
+    assert_eq!(other.ask("echo on")?, "on");
+    drop(other);
+    server.stop()
+}
+
+#[test]
+fn what_waits_at_a_condemned_worker_is_closed_and_the_rest_is_served() -> TestResult {
+    let server = probe()
+        .set("workers", 1)
+        .set("prefetch_us", 100_000)
+        .expect_log("worker wrote nonsense")
+        .expect_log("worker died")
+        .expect_log("before it served")
+        .start()?;
+    let mut idle = Talk::new(&server)?;
+    assert_eq!(idle.ask("state kept")?, "ok");
+    let mut villain = Talk::new(&server)?;
+    assert_eq!(villain.ask("echo warm")?, "warm");
+    villain.say("hostile len_zero")?;
+    // Comes while the worker is the only one, before or after its condemnation: closed or served, never forgotten.
+    let mut late = Vec::new();
+    for _ in 0..10 {
+        let mut talk = Talk::new(&server)?;
+        talk.say("echo late")?;
+        late.push(talk);
+    }
+    villain.expect_closed();
+    for mut talk in late {
+        match talk.line() {
+            Ok(line) => assert_eq!(line, "late"),
+            Err(error) => assert!(!error.is_timeout(), "forgotten: {error}"),
+        }
+    }
+    assert_eq!(idle.ask("get")?, "kept");
+    server.stop()
+}
+
+#[test]
+fn some_bells_for_nothing_are_forgiven() -> TestResult {
+    let server = server()?;
+    let mut talk = Talk::new(&server)?;
+    // They are forgotten as soon as there is something to ring for; at the other reactor there never is.
+    for _ in 0..2 {
+        assert_eq!(talk.ask("hostile few_bells")?, "rung");
+        assert_eq!(talk.ask("echo fine")?, "fine");
+    }
+    assert_eq!(server.log_lines_with("nonsense").len(), 0);
+    server.stop()
+}
+
+#[test]
+fn the_masters_memory_cannot_be_written() -> TestResult {
+    let server = server()?;
+    let mut talk = Talk::new(&server)?;
+    assert_eq!(talk.ask("hostile down")?, "refused refused");
+    assert_eq!(talk.ask("echo fine")?, "fine");
+    server.stop()
+}
+
+/// Whatever a worker scribbles, the master lives, keeps its books, and serves the others.
+#[test]
+fn workers_that_scribble_at_random_end_and_the_master_does_not() -> TestResult {
+    let server = probe()
+        .set("fork_interval_ms", 0)
+        .set("back_off_min_ms", 1)
+        .set("back_off_max_ms", 5)
+        .expect_log("worker wrote nonsense")
+        .expect_log("worker died")
+        .expect_log("before it served")
+        .expect_log("many")
+        .expect_log("worker")
+        .start()?;
+    let mut good = Talk::new(&server)?;
+    assert_eq!(good.ask("state good")?, "ok");
+    let master = server.master();
+    for round in 0..40 {
+        let mut villain = Talk::new(&server)?;
+        villain.say(&format!("hostile fuzz {round} {}", 1 + round % 7))?;
+        // A few flipped words may harm nobody; then the villain answers.
+        match villain.line() {
+            Ok(_) => drop(villain),
+            Err(error) => assert!(!error.is_timeout(), "round {round}: {error}"),
+        }
+        // The worker may be broken in a way that shows only now; a session that it has in hand goes with it.
+        match good.ask("get") {
+            Ok(state) => assert_eq!(state, "good"),
+            Err(error) => {
+                assert!(!error.is_timeout(), "round {round}: {error}");
+                good = Talk::new(&server)?;
+                if good.ask("state good").is_err() {
+                    good = Talk::new(&server)?;
+                    let _again = good.ask("state good");
+                }
+            }
+        }
+    }
+    assert_eq!(server.master(), master);
+    for worker in server.workers() {
+        worker.kill();
+    }
+    wait_until("somebody to serve", || {
+        Talk::new(&server).and_then(|mut talk| talk.ask("echo end")).is_ok_and(|line| line == "end")
+    })?;
+    drop(good);
+    server.stop()
+}
+
+/// The lanes are not inherited: neither by a fork (`dc`: do not copy) nor through an exec (no descriptor is left).
+#[test]
+fn a_child_of_a_worker_has_no_lanes() -> TestResult {
+    let server = server()?;
+    let mut talk = Talk::new(&server)?;
+    let who = talk.ask("whoami")?;
+    let worker = server
+        .workers()
+        .into_iter()
+        .find(|worker| who.ends_with(&format!(" {}", worker.pid())))
+        .expect("the worker is in the tree");
+    let smaps = std::fs::read_to_string(format!("/proc/{}/smaps", worker.pid()))?;
+    let (mut lanes, mut inside) = (0, false);
+    for line in smaps.lines() {
+        if line.contains("memfd:ostler-") {
+            inside = true;
+        } else if inside && let Some(flags) = line.strip_prefix("VmFlags:") {
+            assert!(flags.split(' ').any(|flag| flag == "dc"), "{flags}");
+            (lanes, inside) = (lanes + 1, false);
+        }
+    }
+    assert!(lanes >= 3, "down, up and board");
+    let answer = talk.ask("hostile child")?;
+    let pid: u32 = answer.trim_start_matches("child ").parse().expect("a number");
+    let child =
+        server.tree().processes().into_iter().find(|child| child.pid() == pid).expect("a child");
+    wait_until("the exec", || child.comm().is_ok_and(|name| name == "sleep"))?;
+    for target in child.fds()? {
+        let ours = ["socket:", "anon_inode:", "memfd:"].iter().any(|kind| target.contains(kind));
+        assert!(!ours, "{target}");
+    }
+    assert!(child.maps()?.iter().all(|line| !line.contains("ostler-")));
+    // It lives on when its parent is killed, and holds nothing up.
+    worker.kill();
+    for _ in 0..10 {
+        assert_eq!(talk.ask("echo on")?, "on");
+    }
+    drop(talk);
+    server.stop()
+}
