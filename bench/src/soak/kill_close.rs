@@ -17,13 +17,7 @@ const WAIT_MAX_MS: f64 = 1_000.0;
 
 pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     let kills_wanted = stage.pick(120, 8);
-    let server = stage
-        .echo()
-        .handler("sleep_ms:20")
-        .set("crash_policy", "close")
-        .expect_log("worker died")
-        .expect_log("workers die often")
-        .start()?;
+    let server = stage.victim().handler("sleep_ms:20").set("crash_policy", "close").start()?;
     let options = LoadOptions { reconnect: true, ..endless(&server, CONNECTIONS) };
     let load = LoadThread::spawn(options).map_err(kit)?;
     let mut random = Random::from_environment("soak")?;

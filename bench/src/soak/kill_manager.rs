@@ -17,13 +17,7 @@ const WAIT_MAX_MS: f64 = 1_000.0;
 
 pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     let kills_wanted = stage.pick(10, 2);
-    let server = stage
-        .echo()
-        .set("crash_policy", REDELIVER)
-        .expect_log("worker died")
-        .expect_log("workers die often")
-        .expect_log("the manager died")
-        .start()?;
+    let server = stage.victim().set("crash_policy", REDELIVER).start()?;
     let calm = undisturbed(endless(&server, CONNECTIONS), KILL_EVERY)?;
     let load = LoadThread::spawn(endless(&server, CONNECTIONS)).map_err(kit)?;
     let mut kills = 0;

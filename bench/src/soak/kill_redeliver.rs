@@ -26,13 +26,7 @@ pub(super) fn two_ms(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
 /// Slices with and without kills take turns, so that both see the same machine.
 fn run(stage: &Stage, sheet: &mut Sheet<'_>, handler: &str) -> TestResult {
     let (slices, length) = stage.pick((6, Duration::from_secs(10)), (2, Duration::from_secs(1)));
-    let server = stage
-        .echo()
-        .handler(handler)
-        .set("crash_policy", REDELIVER)
-        .expect_log("worker died")
-        .expect_log("workers die often")
-        .start()?;
+    let server = stage.victim().handler(handler).set("crash_policy", REDELIVER).start()?;
     let mut random = Random::from_environment("soak")?;
     let (mut calm, _) = slice(&server, length, None)?;
     let (mut killed, mut kills) = slice(&server, length, Some(&mut random))?;
@@ -58,6 +52,8 @@ fn run(stage: &Stage, sheet: &mut Sheet<'_>, handler: &str) -> TestResult {
     sheet.share_at_least("throughput kept", per_s / calm_per_s, SHARE_LEAST);
     judge_longest_wait(sheet, &killed, &calm, WAIT_MAX_MS);
     let ended = end(server, sheet)?;
+    let unborn = ended.log().lines_with("ended before it served").len();
+    sheet.told("of the killed, before they had served", unborn);
     sheet.told("packages delivered again", ended.books()?.detail("redelivered"));
     Ok(())
 }

@@ -107,8 +107,15 @@ impl<'a> Sheet<'a> {
     pub(super) fn broke_off(&mut self, error: &TestError) {
         let text = error.to_string();
         self.say(&text);
-        let first = text.lines().next().unwrap_or_default().to_owned();
-        self.row("whole scenario", first, "comes to its end".to_owned(), Verdict::Missed);
+        let mut lines = text.lines().map(|line| line.trim_start_matches([' ', '-']));
+        let mut short = lines.next().unwrap_or_default().to_owned();
+        // A line that announces others says nothing without the first of them.
+        while short.ends_with(':')
+            && let Some(line) = lines.next()
+        {
+            short = format!("{short} {line}");
+        }
+        self.row("whole scenario", short, "comes to its end".to_owned(), Verdict::Missed);
     }
 }
 
@@ -158,7 +165,7 @@ mod tests {
         sheet.at_most("brewing", 50.04, 50.0, "ms");
         sheet.share_at_least("still warm", 0.6, 0.6);
         sheet.told("guests", 7);
-        sheet.broke_off(&TestError::new("the pot broke\nand the log is long"));
+        sheet.broke_off(&TestError::new("alas:\n- the pot broke\nand the log is long"));
         let rows = sheet.into_rows();
         let verdicts: Vec<Verdict> = rows.iter().map(|row| row.verdict).collect();
         use Verdict::{Met, Missed, Told};
@@ -168,7 +175,7 @@ mod tests {
         assert_eq!(lines.len(), 7);
         assert!(lines[1].starts_with("tea ") && lines[2].starts_with("    "), "{table}");
         assert_eq!(lines[1].find("0"), lines[2].find("3"), "{table}");
-        assert!(lines[6].contains("the pot broke") && !table.contains("the log"), "{table}");
+        assert!(lines[6].contains("alas: the pot broke") && !table.contains("the log"), "{table}");
         assert!(String::from_utf8(said).unwrap().lines().count() >= 7);
     }
 }

@@ -68,6 +68,13 @@ impl Stage {
         self.example("echo")
     }
 
+    /// The echo example, about to be hurt: the log may speak of deaths. Of a worker that is killed in its first moment, too:
+    /// it counts as one that cannot start.
+    pub(crate) fn victim(&self) -> ServerBuilder {
+        let echo = self.echo().expect_log("worker died").expect_log("workers die often");
+        echo.expect_log("worker ended before it served").expect_log("the manager died")
+    }
+
     /// The chat example.
     pub(crate) fn chat(&self) -> ServerBuilder {
         self.example("chat")

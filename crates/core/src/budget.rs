@@ -85,8 +85,9 @@ impl Account {
     pub fn release(&mut self, bytes: u64) {
         self.used = self.used.saturating_sub(bytes);
         let spare = self.held - self.used;
-        if spare >= 2 * CHUNK {
-            let back = (spare / CHUNK - 1) * CHUNK;
+        // An idle reactor holds nothing back from the others; a busy one keeps a chunk, not to lease it again at once.
+        if self.used == 0 || spare >= 2 * CHUNK {
+            let back = if self.used == 0 { spare } else { (spare / CHUNK - 1) * CHUNK };
             self.held -= back;
             self.budget.give_back(back);
         }

@@ -278,3 +278,35 @@ fn a_worker_that_is_busy_for_another_reactor_keeps_nobody_waiting() -> TestResul
     stuck.expect("done");
     server.stop()
 }
+
+/// Two workers sent messages in parts to one session: what waited behind the first one's message lost its owner and its
+/// order, so that other outputs got in between, or the session was closed as truncated.
+#[test]
+fn long_messages_of_several_workers_to_one_session_do_not_mix() -> TestResult {
+    // Many parts each, and no multiple of the pattern's period.
+    const SIZE: usize = 400_003;
+    const COUNT: usize = 6;
+    const TALKERS: usize = 3;
+    let server = probe()
+        .set("workers", TALKERS)
+        .set("reactors", 1)
+        .set("send_queue_high", "32M")
+        .set("send_queue_low", "16M")
+        .set("send_queue_max", "48M")
+        .start()?;
+    let mut listener = Talk::new(&server)?;
+    let id = listener.number("id")?;
+    let mut talkers: Vec<Talk> =
+        (0..TALKERS).map(|_| Talk::new(&server)).collect::<TestResult<_>>()?;
+    for talker in &mut talkers {
+        talker.say(&format!("flood {id} {COUNT} {SIZE}"))?;
+    }
+    let expected = pattern(SIZE);
+    for message in 0..TALKERS * COUNT {
+        assert!(listener.bytes(SIZE)? == expected, "message {message} is mixed with another");
+    }
+    for talker in &mut talkers {
+        talker.expect(&format!("ok {COUNT} full 0 gone 0 other 0"));
+    }
+    server.stop()
+}

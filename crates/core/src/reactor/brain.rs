@@ -102,6 +102,8 @@ pub struct Brain {
     pub(super) books: Books,
     /// Sessions are read (false while the server drains).
     pub(super) reading: bool,
+    /// No fresh input is taken for now: what workers hold already is more than there is memory for.
+    pub(super) paused: bool,
     /// Worker slot whose turn it is to get a free session.
     pub(super) slot_cursor: usize,
     /// Lane whose turn it is to get a bound session.
@@ -131,6 +133,7 @@ impl Brain {
             actions: VecDeque::new(),
             books: Books::default(),
             reading: true,
+            paused: false,
             slot_cursor: 0,
             lane_cursor: 0,
             global_turn: false,

@@ -209,8 +209,10 @@ impl Brain {
             lane.count_finished();
         }
         lane.reused_below = lane.reused_below.max(freed);
-        if let CrashPolicy::Redeliver(most) = policy {
-            lane.ledger.keep_bodies(freed, most, copy);
+        match policy {
+            CrashPolicy::Redeliver(most) => lane.ledger.keep_bodies(freed, most, copy),
+            // What is freed is started, and will not be started again.
+            CrashPolicy::Close | CrashPolicy::Drop => lane.ledger.drop_bodies(freed),
         }
     }
 

@@ -21,7 +21,7 @@ impl Brain {
 
     /// As [`Brain::enqueue`]; first on the list for one that had its turn, but could not use it.
     pub(super) fn enqueue_at(&mut self, slot: ConnectionSlot, end: End) {
-        let reading = self.reading;
+        let reading = self.reading && !self.paused;
         let window = self.settings.session_window;
         let Some(connection) = self.connection(slot) else { return };
         if connection.queued == Queued::No
@@ -95,7 +95,7 @@ impl Brain {
     /// The session leaves its list and gets its next delivery, if it still has one.
     fn give(&mut self, slot: ConnectionSlot, lane: LaneSlot) -> Option<Give> {
         let seq = self.lanes.get(lane.0 as usize)?.ledger.next_seq();
-        let reading = self.reading;
+        let reading = self.reading && !self.paused;
         self.unlink(slot);
         let connection = self.connection(slot)?;
         let mut returned_len = 0;

@@ -200,6 +200,19 @@ impl Ledger {
         self.kept_below = freed;
     }
 
+    /// Drops the bodies of deliveries below `freed`. Costs nothing when there are no bodies.
+    pub fn drop_bodies(&mut self, freed: u64) {
+        if self.body_bytes == 0 {
+            return;
+        }
+        for entry in self.slow.iter_mut().chain(&mut self.entries) {
+            if entry.position < freed {
+                self.body_bytes -= entry.body_len();
+                entry.body = None;
+            }
+        }
+    }
+
     /// How many deliveries from position `from` up to `to` are not done.
     #[must_use]
     pub fn unfinished_between(&self, from: u64, to: u64) -> usize {

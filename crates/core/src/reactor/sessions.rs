@@ -145,6 +145,16 @@ impl Brain {
         self.books.dropped_session_gone += packages;
     }
 
+    /// Stops taking fresh input (or takes it again): the back-pressure of last resort, when bodies that workers hold in
+    /// hand exhaust the memory budget. What came back is still given.
+    pub fn pause_reading(&mut self, paused: bool) {
+        if std::mem::replace(&mut self.paused, paused) && !paused {
+            for index in 0..self.connections.len() {
+                self.enqueue(ConnectionSlot(index as u32));
+            }
+        }
+    }
+
     /// The server drains: nothing more is read; sessions end as soon as what was read is served and written.
     pub fn drain(&mut self) {
         self.reading = false;

@@ -10,9 +10,9 @@ use ostler_shm::record::{FLAG_FIN, FLAG_MORE, FLAG_RESET, HEADER_SIZE, Kind};
 use ostler_shm::sync::{Ordering, fence};
 
 use super::Reactor;
+use super::connection::Part;
 use super::lane_end::LaneEnd;
 use super::mailbox::FromReactor;
-use super::output::Part;
 use crate::sys::eventfd;
 
 /// Consumed bytes after which the worker gets its space back in the middle of a turn.

@@ -36,28 +36,21 @@ impl Reactor {
         }
     }
 
-    /// Bodies of deliveries are the brain's; their charge follows once per turn. They cannot be refused (they were
-    /// accepted from clients already), so somebody's queue has to go.
+    /// Bodies of deliveries are the brain's; their charge follows once per turn. They cannot be refused, for their packages
+    /// were accepted already, and no session that merely reads slowly is to blame: while the budget does not cover them
+    /// nothing fresh is read.
     pub(super) fn settle_charges(&mut self) {
         let held = self.brain.held_bytes();
-        if held > self.charged_held {
-            let more = held - self.charged_held;
-            while !self.account.charge(more) {
-                let largest = self
-                    .connections
-                    .iter()
-                    .map(|(slot, connection)| (connection.charged(), slot))
-                    .filter(|(charged, _)| *charged > 0)
-                    .max_by_key(|(charged, _)| *charged);
-                let Some((_, victim)) = largest else { return };
-                self.brain.close(victim, CloseReason::MemoryBudget);
-                self.carry_out_closes();
-            }
-            self.charged_held = held;
-        } else if held < self.charged_held {
+        let covered = if held > self.charged_held {
+            self.account.charge(held - self.charged_held)
+        } else {
             self.account.release(self.charged_held - held);
+            true
+        };
+        if covered {
             self.charged_held = held;
         }
+        self.brain.pause_reading(!covered);
         self.show_pressure();
     }
 }

@@ -249,10 +249,9 @@ impl Reactor {
     pub(super) fn publish(&mut self) {
         let mut dirty = false;
         for (_, end) in self.lanes.iter_mut() {
-            if end.giver.is_dirty() {
-                end.giver.publish(end.memory.down());
-                dirty = true;
-            }
+            end.has_news = end.giver.is_dirty();
+            end.giver.publish(end.memory.down());
+            dirty |= end.has_news;
         }
         if !dirty {
             return;
@@ -260,7 +259,7 @@ impl Reactor {
         ostler_shm::sync::fence(ostler_shm::sync::Ordering::SeqCst);
         for (_, end) in self.lanes.iter_mut() {
             let word = &end.memory.process().sleep.worker_sleep;
-            if end.worker_ringer.needs_bell(word) {
+            if end.has_news && end.worker_ringer.needs_bell(word) {
                 // Fails only when it is rung already.
                 let _ = crate::sys::eventfd::ring(&end.worker_bell);
             }

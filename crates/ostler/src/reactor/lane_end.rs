@@ -36,6 +36,8 @@ pub(super) struct LaneEnd {
     /// Rings in a row that brought nothing (review S13).
     pub(super) empty_rings: u32,
     pub(super) condemned: bool,
+    /// Packages were published in this turn.
+    pub(super) has_news: bool,
     pub(super) sending: Option<Sending>,
 }
 

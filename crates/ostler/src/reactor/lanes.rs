@@ -56,6 +56,7 @@ impl Reactor {
                 pidfd: None,
                 empty_rings: 0,
                 condemned: false,
+                has_news: false,
                 sending: None,
             },
         );

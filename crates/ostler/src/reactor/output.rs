@@ -1,6 +1,5 @@
 //! Output: written at once when the kernel takes it, else queued within the limits.
 
-use std::collections::VecDeque;
 use std::io::ErrorKind;
 
 use ostler_core::reactor::{CloseReason, ConnectionSlot, LaneSlot};
@@ -8,22 +7,8 @@ use ostler_shm::lane::RawBytes;
 use ostler_shm::sessions::{CLOSING, FULL, QUEUED};
 
 use super::Reactor;
-use super::connection::{Connection, Stream};
+use super::connection::{Connection, Part, Piece, Stream};
 use crate::sys::{lane_io, socket};
-
-/// Which part of a message an output is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
-    /// Bytes of the message before it.
-    pub(super) offset: usize,
-    /// There are more behind it.
-    pub(super) more: bool,
-}
-
-impl Part {
-    /// All of it.
-    pub(super) const WHOLE: Self = Self { offset: 0, more: false };
-}
 
 impl Reactor {
     /// Writes one output (or one part of one) of a worker to a session.
@@ -36,7 +21,9 @@ impl Reactor {
     ) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         match connection.stream.as_deref_mut() {
-            Some(stream) if stream.owner != lane => return self.wait_behind(slot, bytes),
+            Some(stream) if stream.owner != lane => {
+                return self.wait_behind(slot, lane, bytes, part);
+            }
             Some(stream) if stream.next_offset != part.offset => {
                 // The message before was never completed.
                 return self.brain.close(slot, CloseReason::Truncated);
@@ -58,8 +45,7 @@ impl Reactor {
     /// From the first part of a message to the last the session has output to write, although none may be queued.
     fn begin_stream(&mut self, slot: ConnectionSlot, owner: LaneSlot, next_offset: usize) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
-        let (behind, behind_bytes) = (VecDeque::new(), 0);
-        connection.stream = Some(Box::new(Stream { owner, next_offset, behind, behind_bytes }));
+        connection.stream = Some(Box::new(Stream::new(owner, next_offset)));
         self.show_output(slot);
     }
 
@@ -76,15 +62,23 @@ impl Reactor {
     }
 
     /// An output of another worker while a message in parts is being written: it waits for the last part.
-    fn wait_behind(&mut self, slot: ConnectionSlot, bytes: RawBytes<'_>) {
-        if !self.may_queue(slot) || !self.charge_for(slot, bytes.len()) {
+    fn wait_behind(
+        &mut self,
+        slot: ConnectionSlot,
+        lane: LaneSlot,
+        bytes: RawBytes<'_>,
+        part: Part,
+    ) {
+        if bytes.is_empty() || !self.may_queue(slot) {
+            return;
+        }
+        if !self.charge_for(slot, Piece::cost(bytes.len())) {
             return;
         }
         if let Some(stream) =
             self.connections.get_mut(slot).and_then(|connection| connection.stream.as_deref_mut())
         {
-            stream.behind_bytes += bytes.len();
-            stream.behind.push_back(bytes.to_vec());
+            stream.push_behind(lane, Piece { part, bytes: bytes.to_vec() });
         }
         self.show_output(slot);
     }
@@ -129,14 +123,36 @@ impl Reactor {
         true
     }
 
-    /// The last part of a message is queued: what waited behind it follows.
+    /// The last part of a message is queued: what waited behind it follows, worker by worker, until one of them has begun a
+    /// message that is not complete; that one's the output is then.
     fn end_stream(&mut self, slot: ConnectionSlot) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
-        let Some(stream) = connection.stream.take() else { return };
-        self.account.release(stream.behind_bytes as u64);
-        for bytes in stream.behind {
-            if !self.queue(slot, bytes.len(), |chunk| chunk.extend_from_slice(&bytes)) {
-                return;
+        let Some(mut stream) = connection.stream.take() else { return };
+        while let Some(waiting) = stream.behind.pop_front() {
+            let mut expected = 0;
+            for piece in waiting.pieces {
+                let cost = Piece::cost(piece.bytes.len());
+                self.account.release(cost as u64);
+                stream.behind_bytes -= cost;
+                let fits = piece.part.offset == expected;
+                expected = if piece.part.more { expected + piece.bytes.len() } else { 0 };
+                let push = |chunk: &mut Vec<u8>| chunk.extend_from_slice(&piece.bytes);
+                if !fits {
+                    self.brain.close(slot, CloseReason::Truncated);
+                }
+                if !fits || !self.queue(slot, piece.bytes.len(), push) {
+                    // The session is closed; what is left goes with it.
+                    self.account.release(stream.behind_bytes as u64);
+                    return;
+                }
+            }
+            if expected > 0 {
+                stream.owner = waiting.lane;
+                stream.next_offset = expected;
+                if let Some(connection) = self.connections.get_mut(slot) {
+                    connection.stream = Some(stream);
+                }
+                break;
             }
         }
         self.flush(slot);

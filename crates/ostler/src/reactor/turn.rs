@@ -44,10 +44,10 @@ impl Reactor {
             }
             self.consume_all();
             self.look_at_time();
+            self.settle_charges();
             more = self.give_all();
             self.carry_out();
             self.publish();
-            self.settle_charges();
             self.report_drained();
         }
     }
@@ -63,10 +63,12 @@ impl Reactor {
                 Token::Pidfd(lane, mark) => dead.push((lane, mark)),
             }
         }
+        // Mail first: a worker that another reactor condemned is settled as condemned here too (review M16).
+        let flow = if mail { self.take_mail() } else { Flow::GoOn };
         for (lane, mark) in dead {
             self.worker_ended(lane, mark);
         }
-        if mail { self.take_mail() } else { Flow::GoOn }
+        flow
     }
 
     fn connection_event(&mut self, slot: ConnectionSlot, mark: u32, readiness: Readiness) {
