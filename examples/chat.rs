@@ -134,7 +134,9 @@ fn main() -> ExitCode {
         .set("package_max_length", 4096)
         // One worker for all that somebody says: two of them could overtake each other on the way to the listeners.
         .set("dispatch", "session_hash")
-        .set("crash_policy", "redeliver:3");
+        .set("crash_policy", "redeliver:3")
+        // One worker for each talker: with others the lines of one talker could overtake each other on their way.
+        .set("dispatch", "session_hash");
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let pair = arguments.next();

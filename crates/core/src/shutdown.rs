@@ -17,7 +17,8 @@ pub enum Event {
     SessionsDrained,
     /// The manager has ended all workers.
     WorkersGone,
-    /// The manager is gone although nobody asked for it, for good.
+    /// The manager is gone although nobody asked for it, for good: there is no spare, or it is not wanted any more
+    /// ([`Shutdown::wants_manager`]).
     ManagersLost,
     /// The time that [`Shutdown::deadline`] named has come.
     Tick,
@@ -83,6 +84,13 @@ impl Shutdown {
     #[must_use]
     pub fn has_begun(&self) -> bool {
         self.stage != Stage::Running
+    }
+
+    /// Whether a manager that is lost has to be replaced. While sessions are drained or closed there is work for workers
+    /// left; afterwards the manager only ends them, which its own end does as well.
+    #[must_use]
+    pub const fn wants_manager(&self) -> bool {
+        matches!(self.stage, Stage::Running | Stage::Draining { .. } | Stage::Closing { .. })
     }
 
     /// When to send [`Event::Tick`].
@@ -182,6 +190,32 @@ mod tests {
             shutdown.on(Event::Terminate, 1),
             [Action::CloseSessions { timed_out: false }, Action::StopWorkers { now: true }]
         );
+    }
+
+    #[test]
+    fn a_manager_is_wanted_as_long_as_sessions_need_workers() {
+        let mut shutdown = Shutdown::new(100, 50);
+        assert!(shutdown.wants_manager(), "running");
+        shutdown.on(Event::Requested, 0);
+        assert!(shutdown.wants_manager(), "draining");
+        shutdown.on(Event::Tick, 100);
+        assert!(shutdown.wants_manager(), "closing");
+        shutdown.on(Event::SessionsDrained, 110);
+        assert!(!shutdown.wants_manager(), "its workers end with it");
+        assert_eq!(shutdown.on(Event::ManagersLost, 120), [Action::Exit]);
+        assert!(!shutdown.wants_manager(), "the end");
+    }
+
+    #[test]
+    fn without_any_manager_the_end_comes_at_once() {
+        for events in [&[][..], &[Event::Requested], &[Event::Requested, Event::Tick]] {
+            let mut shutdown = Shutdown::new(0, 50);
+            for event in events {
+                shutdown.on(*event, 0);
+            }
+            assert_eq!(shutdown.on(Event::ManagersLost, 1), [Action::Exit], "{events:?}");
+            assert_eq!(shutdown.on(Event::ManagersLost, 2), []);
+        }
     }
 
     proptest! {

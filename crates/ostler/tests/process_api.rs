@@ -174,6 +174,8 @@ fn state_survives_a_death_and_a_reload() -> TestResult {
     let server = small_probe().expect_log("died").expect_log("killed").start()?;
     let mut talk = Talk::new(&server)?;
     assert_eq!(talk.ask("state precious")?, "ok");
+    // Whose package was answered before this one's is not in hand any more.
+    assert_eq!(Talk::new(&server)?.ask("echo x")?, "x");
     let old = server.worker(0);
     old.kill();
     server.wait_for("a successor", |s| s.worker(0) != old)?;
@@ -307,8 +309,7 @@ fn big_replies_arrive_whole_whatever_the_policy() -> TestResult {
 /// A line of so many bytes, delimiter included, which begins with a command.
 fn long_line(command: &str, len: usize) -> Vec<u8> {
     let mut line = format!("{command} ").into_bytes();
-    let letters = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    line.extend((0..len - line.len() - 1).map(|index| letters[index % letters.len()]));
+    line.extend((b'a'..=b'z').cycle().take(len - line.len() - 1));
     line.push(b'\n');
     line
 }

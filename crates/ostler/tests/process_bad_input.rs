@@ -215,12 +215,14 @@ fn limited(scratch: &Scratch, program: &str, descriptors: u32) -> TestResult<Ser
 }
 
 #[test]
-fn without_descriptors_accepting_pauses_and_goes_on() -> TestResult {
+fn without_descriptors_accepting_pauses_and_workers_are_replaced() -> TestResult {
     let scratch = Scratch::new("emfile")?;
     let server = limited(&scratch, "echo", 64)?
         .set("workers", 1)
         .set("reactors", 1)
+        .set("crash_policy", "drop")
         .expect_log("no descriptors left")
+        .expect_log("worker died")
         .start()?;
     let mut clients = Vec::new();
     for _ in 0..60 {
@@ -235,6 +237,12 @@ fn without_descriptors_accepting_pauses_and_goes_on() -> TestResult {
     std::thread::sleep(Duration::from_secs(2));
     let spent = server.master().cpu_ns()? - before;
     assert!(spent < 200_000_000, "{spent} ns of CPU time in two seconds of waiting");
+    // The last descriptors are not for clients: a worker that dies is replaced.
+    let old = server.worker(0);
+    old.kill();
+    server.wait_for_log("serves worker=w0.2")?;
+    clients[1].send(b" again")?;
+    clients[1].expect(b"hello again")?;
     // With every one that goes the next is taken.
     for mut client in clients.drain(..30) {
         let _ = client.half_close();

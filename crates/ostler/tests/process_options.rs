@@ -391,6 +391,8 @@ fn dispatch_round_robin_spreads() -> TestResult {
         server.wait_for_log(&format!("serves worker=w{worker}."))?;
     }
     let mut talk = Talk::new(&server)?;
+    // Events take turns too, and the first package goes where the connect event went.
+    assert_eq!(talk.ask("echo first")?, "first");
     let mut turns = Vec::new();
     for _ in 0..9 {
         turns.push(talk.ask("whoami")?);
@@ -842,6 +844,7 @@ fn slot_down_ms_moves_hashed_sessions() -> TestResult {
     let scratch = Scratch::new("down")?;
     let fail = scratch.path("fail");
     let server = probe()
+        .set("crash_policy", "drop")
         .set("dispatch", "session_hash")
         .set("slot_down_ms", 100)
         .set("back_off_min_ms", 3_600_000)
@@ -877,6 +880,7 @@ fn back_off_grows_from_min_to_max() -> TestResult {
     let scratch = Scratch::new("backoff")?;
     let fail = scratch.path("fail");
     let server = small_probe()
+        .set("crash_policy", "drop")
         .set("back_off_min_ms", 10)
         .set("back_off_max_ms", 35)
         .set("fork_interval_ms", 0)
@@ -907,7 +911,11 @@ fn back_off_grows_from_min_to_max() -> TestResult {
 #[test]
 fn fork_interval_ms_spaces_forks() -> TestResult {
     let started = std::time::Instant::now();
-    let server = small_probe().set("fork_interval_ms", 700).expect_log("died").start()?;
+    let server = small_probe()
+        .set("crash_policy", "drop")
+        .set("fork_interval_ms", 700)
+        .expect_log("died")
+        .start()?;
     let mut talk = Talk::new(&server)?;
     assert_eq!(talk.ask("echo x")?, "x");
     server.worker(0).kill();
@@ -1007,5 +1015,24 @@ fn log_file_gets_the_log() -> TestResult {
     let lines = scratch.lines("log");
     let books = lines.iter().filter(|line| line.contains("books")).count();
     assert_eq!(books, 2, "appended, not overwritten");
+    Ok(())
+}
+
+// ---- limits of the system -------------------------------------------------------------------------------------------
+
+#[test]
+fn a_limit_of_descriptors_that_leaves_none_for_clients_is_an_error_at_start() -> TestResult {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scratch = Scratch::new("nofile")?;
+    let test = std::env::current_exe()?;
+    let profile = test.parent().and_then(|deps| deps.parent());
+    let echo = profile.map(|profile| profile.join("examples/echo")).unwrap_or_default();
+    let script = scratch.path("limited");
+    std::fs::write(&script, format!("#!/bin/sh\nulimit -n 64\nexec {} \"$@\"\n", echo.display()))?;
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+    let builder = TestServer::program(script).set("workers", 8).set("reactors", 8);
+    let (code, text) = builder.start_expecting_failure()?;
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("limit on open files is 64") && text.contains("ulimit -n"), "{text}");
     Ok(())
 }

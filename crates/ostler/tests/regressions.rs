@@ -2,7 +2,7 @@
 
 mod talk;
 
-use ostler_testkit::{Client, Signal, TestError, TestResult, TestServer};
+use ostler_testkit::{Client, Signal, TestError, TestResult, TestServer, wait_until};
 use talk::{Scratch, Talk, checksum, pattern, probe, small_probe};
 
 /// A worker gave ring space back between the parts of a package without ringing: its reactor slept on.
@@ -309,4 +309,135 @@ fn long_messages_of_several_workers_to_one_session_do_not_mix() -> TestResult {
         talker.expect(&format!("ok {COUNT} full 0 gone 0 other 0"));
     }
     server.stop()
+}
+
+/// What a callback sent itself after it had deferred its package was published without exposing the delivery: a crash
+/// doubled it.
+#[test]
+fn what_a_callback_sends_after_a_deferral_is_not_doubled() -> TestResult {
+    let server = small_probe().set("crash_policy", "redeliver:3").expect_log("died").start()?;
+    let mut talk = Talk::new(&server)?;
+    assert_eq!(talk.ask("holdsend seen")?, "seen");
+    let old = server.worker(0);
+    old.kill();
+    server.wait_for("a successor", |s| s.worker(0) != old)?;
+    talk.expect_closed();
+    // Without a death it is an output like others, and what the token sends comes behind it.
+    let mut talk = Talk::new(&server)?;
+    assert_eq!(talk.ask("holdsend seen")?, "seen");
+    let mut other = Talk::new(&server)?;
+    assert_eq!(other.ask("release late")?, "ok");
+    talk.expect("released late");
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!((books.detail("redelivered"), books.detail("closed_worker_died")), (0, 1));
+    Ok(())
+}
+
+/// Deferred deliveries that were finished in one callback were answered in reverse.
+#[test]
+fn deferred_answers_come_in_the_order_in_which_they_are_given() -> TestResult {
+    for policy in ["close", "redeliver:3"] {
+        let server = small_probe().set("crash_policy", policy).start()?;
+        let mut held = Vec::new();
+        for _ in 0..5 {
+            let mut talk = Talk::new(&server)?;
+            talk.say("hold")?;
+            held.push(talk);
+        }
+        let mut talk = Talk::new(&server)?;
+        // What was said first was handled first: there is one worker.
+        assert_eq!(talk.ask("echo x")?, "x");
+        talk.say("releasehere")?;
+        for index in 0..5 {
+            talk.expect(&index.to_string());
+        }
+        server.stop()?;
+    }
+    Ok(())
+}
+
+/// Output of a deferred delivery beyond `redeliver_output_bytes` was not published before its end, and all that it sent
+/// later was held without bound.
+#[test]
+fn deferred_output_beyond_the_limit_does_not_wait() -> TestResult {
+    let server = small_probe()
+        .set("crash_policy", "redeliver:3")
+        .set("redeliver_output_bytes", "10K")
+        .start()?;
+    let mut talk = Talk::new(&server)?;
+    talk.say("holdbig 10 20000")?;
+    assert!(talk.bytes(20_000)? == pattern(20_000), "the bytes differ");
+    // In the callback of another delivery it waits for the end of that one, and is bounded meanwhile: each of these costs a
+    // header too.
+    let mut other = Talk::new(&server)?;
+    for _ in 0..3 {
+        assert_eq!(other.ask("heldflood 100 1000")?, "begin");
+        other.expect("ok 9 full 91 other 0");
+        for _ in 0..9 {
+            assert!(talk.bytes(1_000)? == pattern(1_000), "the bytes differ");
+        }
+    }
+    // One message is taken whatever its size.
+    assert_eq!(other.ask("heldflood 2 20000")?, "begin");
+    other.expect("ok 1 full 1 other 0");
+    assert!(talk.bytes(20_000)? == pattern(20_000), "the bytes differ");
+    assert_eq!(other.ask("release last")?, "ok");
+    talk.expect("released last");
+    server.stop()
+}
+
+/// A deferred output for which there was no room vanished: it neither reached its client nor ended the session.
+#[test]
+fn a_deferred_output_without_room_ends_its_session() -> TestResult {
+    let scratch = Scratch::new("noroom")?;
+    let server = small_probe()
+        .set("crash_policy", "redeliver:3")
+        .set("send_timeout_ms", 50)
+        .set("send_queue_high", "4M")
+        .set("send_queue_max", "8M")
+        .env("PROBE_JOURNAL", scratch.path("journal"))
+        .expect_log("a deferred output found no room")
+        .start()?;
+    let mut talk = Talk::new(&server)?;
+    talk.say(&format!("stalleddefer {} 10 16000", scratch.path("go").display()))?;
+    let journal = |text: &str| scratch.lines("journal").iter().any(|line| line.contains(text));
+    wait_until("the handler", || journal("receive"))?;
+    // Nobody drains the lane, which has room for four of these messages. All of them are promised.
+    server.master().stop()?;
+    scratch.make("go")?;
+    wait_until("the end of the flood", || journal("flooded ok 10 full 0 other 0"))?;
+    server.wait_for_log("a deferred output found no room")?;
+    server.master().cont()?;
+    let result = talk.rest();
+    assert!(result.is_err(), "an orderly end, behind {:?} bytes", result.map(|all| all.len()));
+    let mut other = Talk::new(&server)?;
+    assert_eq!(other.ask("echo others go on")?, "others go on");
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.detail("closed_worker_reset"), 1);
+    Ok(())
+}
+
+/// What a deferred delivery sent in the callback of another one counted against that one, which was not delivered again
+/// although nothing of it had been seen.
+#[test]
+fn deferred_output_does_not_expose_the_delivery_it_is_sent_in() -> TestResult {
+    let scratch = Scratch::new("notmine")?;
+    let server = small_probe()
+        .set("crash_policy", "redeliver:3")
+        .set("redeliver_output_bytes", "10K")
+        .expect_log("died")
+        .start()?;
+    let mut held = Talk::new(&server)?;
+    held.say("holdbig 10 20000")?;
+    assert!(held.bytes(20_000)? == pattern(20_000), "the bytes differ");
+    let mut talk = Talk::new(&server)?;
+    talk.say(&format!("helduntil {} 20000", scratch.path("go").display()))?;
+    assert!(held.bytes(20_000)? == pattern(20_000), "the bytes differ");
+    server.worker(0).kill();
+    held.expect_closed();
+    scratch.make("go")?;
+    talk.expect("end");
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!((books.detail("redelivered"), books.detail("closed_worker_died")), (1, 1));
+    Ok(())
 }

@@ -55,6 +55,8 @@ pub struct Supervisor {
     /// A reload was asked for and has not begun: any number of requests merge into this one.
     reload_wanted: bool,
     recycle_queue: VecDeque<Request>,
+    /// The end is near: no recycling is begun.
+    draining: bool,
     intensity: Intensity,
     ending: Ending,
 }
@@ -77,6 +79,7 @@ impl Supervisor {
             reload: None,
             reload_wanted: false,
             recycle_queue: VecDeque::new(),
+            draining: false,
             intensity,
             ending: Ending::Running,
         }
@@ -111,6 +114,7 @@ impl Supervisor {
             Event::Condemned(key) => self.condemned(key, out),
             Event::Exited(key, exit) => self.exited(key, exit, out),
             Event::ReloadRequested => self.reload_requested(out),
+            Event::Draining => self.draining = true,
             Event::ShutdownRequested { now } => self.shutdown_requested(now, out),
         }
         self.reconcile(out);

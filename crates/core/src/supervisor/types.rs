@@ -66,6 +66,8 @@ pub enum Event {
     Exited(WorkerKey, Exit),
     /// A user asked to reload all event workers.
     ReloadRequested,
+    /// The sessions are being drained: nobody is recycled any more, because the end of the server is near.
+    Draining,
     /// The server is to end; the master has already drained the sessions. `now` skips the drain of the workers.
     ShutdownRequested {
         /// Kill at once instead of letting workers leave.

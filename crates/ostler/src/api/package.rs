@@ -73,7 +73,12 @@ impl Deref for Package {
 /// A delivery that goes on after its callback. Dropping it finishes it.
 ///
 /// With `crash_policy = redeliver` its outputs become visible all at once when it is finished; more than
-/// `redeliver_output_bytes` of them become visible as they come, and the package is then never delivered again.
+/// `redeliver_output_bytes` of them become visible as they come, and the package is then never delivered again. The same
+/// happens when the callback it was taken in sends something itself.
+///
+/// What becomes visible as it comes waits for the end of a callback of another delivery that it is sent in, if that one
+/// has sent something too: at most `redeliver_output_bytes` (or one message), then sending answers *full* until that
+/// callback has returned.
 pub struct Deferred {
     worker: Worker,
     delivery: DeferredDelivery,

@@ -27,6 +27,8 @@ pub(crate) enum ToManager {
     Condemn(WorkerKey),
     /// Replace all event workers.
     Reload,
+    /// The sessions are being drained: the end is near, nobody is recycled.
+    Draining,
     /// End all workers; the sessions are already drained.
     Shutdown {
         /// Kill instead of letting them leave.
@@ -103,6 +105,7 @@ impl ToManager {
             Self::Condemn(key) => writer.u8(4).key(key),
             Self::Reload => writer.u8(5),
             Self::Shutdown { now } => writer.u8(6).flag(now),
+            Self::Draining => writer.u8(7),
         }
         .finish()
     }
@@ -117,6 +120,7 @@ impl ToManager {
             4 => Self::Condemn(reader.key()?),
             5 => Self::Reload,
             6 => Self::Shutdown { now: reader.flag()? },
+            7 => Self::Draining,
             _ => return Err(Malformed),
         };
         reader.finish(message)

@@ -45,6 +45,7 @@ fn to_manager() -> impl Strategy<Value = ToManager> {
         key().prop_map(ToManager::MemoryFailed),
         key().prop_map(ToManager::Condemn),
         Just(ToManager::Reload),
+        Just(ToManager::Draining),
         any::<bool>().prop_map(|now| ToManager::Shutdown { now }),
     ]
 }

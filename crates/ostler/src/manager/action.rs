@@ -60,7 +60,9 @@ impl Driver<'_> {
             ToManager::MemoryReady(worker) => {
                 let count = descriptors.len();
                 let Some(lanes) = LaneDescriptors::new(descriptors, self.setup.reactors) else {
+                    // This process may have none left to open them with.
                     tracing::error!(%worker, count, "lane memory with wrong descriptors");
+                    self.say(&ToMaster::Release(worker))?;
                     return self.tell(Event::MemoryFailed(worker));
                 };
                 self.lanes.insert(worker, lanes);
@@ -78,6 +80,7 @@ impl Driver<'_> {
                 self.tell(Event::Condemned(worker))
             }
             ToManager::Reload => self.tell(Event::ReloadRequested),
+            ToManager::Draining => self.tell(Event::Draining),
             ToManager::Shutdown { now } => {
                 tracing::info!(now, "workers have to end");
                 self.tell(Event::ShutdownRequested { now })

@@ -69,7 +69,7 @@ impl Gated {
     pub(super) fn let_go(self) -> Child {
         // Fails only when the other end is closed, that is, when the worker is dead.
         let _ = control_socket::send(&self.control, GO, &[]);
-        Child { pid: self.pid, pidfd: self.pidfd, control: Some(self.control), garbage: 0 }
+        Child { pid: self.pid, pidfd: self.pidfd, control: Some(self.control), words: 0 }
     }
 }
 

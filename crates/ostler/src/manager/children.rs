@@ -13,10 +13,10 @@ use crate::sys::process::ProcessId;
 pub(super) struct Child {
     pub(super) pid: ProcessId,
     pub(super) pidfd: PidFd,
-    /// Its words; `None` once it has closed its end or has said too much nonsense. Its life goes on without.
+    /// Where it speaks; `None` once it has closed its end or has said too much. Its life goes on without.
     pub(super) control: Option<OwnedFd>,
-    /// Messages that were none.
-    pub(super) garbage: u32,
+    /// Messages that it has sent, also those that were none.
+    pub(super) words: u32,
 }
 
 /// All workers, found by key and, for reaping, by number.

@@ -53,7 +53,10 @@ impl BasedSupervisor {
             Event::LeaveRequested(worker, reason) => Event::LeaveRequested(key(worker)?, reason),
             Event::Condemned(worker) => Event::Condemned(key(worker)?),
             Event::Exited(worker, exit) => Event::Exited(key(worker)?, exit),
-            Event::Tick | Event::ReloadRequested | Event::ShutdownRequested { .. } => event,
+            Event::Tick
+            | Event::ReloadRequested
+            | Event::Draining
+            | Event::ShutdownRequested { .. } => event,
         })
     }
 

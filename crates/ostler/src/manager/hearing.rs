@@ -10,8 +10,9 @@ use super::driver::{Driver, Step};
 use crate::control::{FromWorker, WORKER_MESSAGE_SIZE_BYTES};
 use crate::sys::control_socket;
 
-/// Messages of one worker that are none, after which it is heard no more.
-const GARBAGE_MAX: u32 = 100;
+/// Messages of one worker, of whatever kind, after which it is heard no more: in its whole life it has a handful to say,
+/// and each one costs the manager a look at all slots.
+const WORDS_MAX: u32 = 100;
 
 enum Heard {
     Word(FromWorker),
@@ -41,20 +42,21 @@ impl Driver<'_> {
         for _ in 0..at_most {
             let Some(child) = self.children.get_mut(key) else { break };
             let Some(control) = &child.control else { break };
-            match hear_one(control) {
+            let heard = hear_one(control);
+            if matches!(heard, Heard::Word(_) | Heard::Garbage) {
+                child.words = child.words.saturating_add(1);
+                if child.words > WORDS_MAX {
+                    tracing::warn!(worker = %key, most = WORDS_MAX, "worker talks too much, heard no more");
+                    return self.close_control(key);
+                }
+            }
+            match heard {
                 Heard::Word(FromWorker::Ready) => self.tell(Event::Ready(key))?,
                 Heard::Word(FromWorker::Served) => self.tell(Event::Served(key))?,
                 Heard::Word(FromWorker::LeaveRequest(reason)) => {
                     self.tell(Event::LeaveRequested(key, reason))?;
                 }
-                Heard::Garbage => {
-                    child.garbage = child.garbage.saturating_add(1);
-                    if child.garbage >= GARBAGE_MAX {
-                        let count = child.garbage;
-                        tracing::warn!(worker = %key, count, "worker talks nonsense, heard no more");
-                        return self.close_control(key);
-                    }
-                }
+                Heard::Garbage => {}
                 Heard::Nothing => break,
                 Heard::Closed => return self.close_control(key),
             }

@@ -55,7 +55,9 @@ impl Driver<'_> {
             match (spare, exit) {
                 (None, _) => tracing::debug!(%pid, ?exit, "orphan reaped"),
                 (Some(_), Some(Exit::Code(EXIT_DISMISSED))) => {
+                    // The master could not use it (no descriptors left, say), and has none now.
                     tracing::debug!(%pid, "spare manager dismissed");
+                    self.spare_wanted = true;
                 }
                 (Some(_), _) => {
                     tracing::warn!(%pid, ?exit, "spare manager died");

@@ -32,8 +32,8 @@ pub(crate) struct ManagerSetup {
     /// First part of process names: `ostler` makes `ostler-manager`, `ostler-spare`, `ostler-w0`.
     pub(crate) name_prefix: String,
     /// Descriptors that are not Ostler's and that all processes keep besides 0, 1 and 2: the log file, and what the program
-    /// had open before. Everything else is closed in every child. Take [`crate::sys::process::open_descriptors`] right
-    /// after the log is opened, before Ostler opens anything.
+    /// had open before. Everything else is closed in every child. They are numbers, so take them when the program can
+    /// close nothing any more and Ostler has opened nothing yet: a number given to something of Ostler's would be kept.
     pub(crate) keep: Vec<RawFd>,
     /// What workers run.
     pub(crate) worker_main: WorkerMain,

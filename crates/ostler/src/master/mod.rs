@@ -5,6 +5,7 @@
 //! Must never: run user code after the start, wait for a worker, or go on when a thread of it is broken (a panic aborts).
 
 mod acceptor;
+mod descriptors;
 mod lanes;
 mod main_loop;
 mod managers;

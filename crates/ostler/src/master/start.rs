@@ -10,6 +10,7 @@ use ostler_core::shutdown::Shutdown;
 use ostler_shm::board::Board;
 
 use super::acceptor::Acceptor;
+use super::descriptors;
 use super::main_loop::Master;
 use super::managers::Managers;
 use crate::api::handler::Handler;
@@ -94,7 +95,8 @@ where
     let board = Arc::new(board);
     let (mailboxes, threads) = start_reactors(&options, &board, &reports)?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
-    let acceptor = Acceptor::new(listener, &options, reports.clone());
+    let descriptors_max = descriptors::connections_max(&options)?;
+    let acceptor = Acceptor::new(listener, &options, descriptors_max, reports.clone());
     let now = clock::monotonic_ms();
     let master = Master {
         shutdown: Shutdown::new(options.shutdown_timeout_ms, options.drain_timeout_ms),

@@ -42,8 +42,9 @@ pub(crate) fn send(
 
 /// `recvmsg(2)` — takes one message and its descriptors, which are closed on exec; `WouldBlock` when none waits.
 ///
-/// Tells the length, 0 at the end of file. A message longer than `buffer`, or with more descriptors than the process may
-/// open, is an error and is gone.
+/// Tells the length, 0 at the end of file. A message longer than `buffer` is an error and is gone. One with more descriptors
+/// than the process may open comes without any, never with some of them: what it says is true all the same, and whoever
+/// needs its descriptors sees that they are missing.
 pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); CONTROL_SPACE];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -56,8 +57,11 @@ pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize
             descriptors.extend(rights);
         }
     }
-    if message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+    if message.flags.contains(ReturnFlags::TRUNC) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "control message was cut"));
+    }
+    if message.flags.contains(ReturnFlags::CTRUNC) {
+        descriptors.clear();
     }
     Ok((message.bytes, descriptors))
 }
@@ -77,7 +81,8 @@ pub(crate) fn receive_without_descriptors(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::{eventfd, process};
+    use crate::sys::{eventfd, limit, process};
+    use std::os::fd::AsRawFd as _;
 
     #[test]
     fn messages_keep_their_boundaries_and_descriptors() {
@@ -106,6 +111,29 @@ mod tests {
         assert_eq!(receive(&far, &mut [0; 32]).unwrap_err().kind(), io::ErrorKind::InvalidData);
         send(&near, &[7; 64], &[]).unwrap();
         assert_eq!(receive_without_descriptors(&far, &mut [0; 32]).unwrap(), 64);
+    }
+
+    #[test]
+    fn a_message_whose_descriptors_cannot_be_opened_comes_without_any() {
+        process::in_forked_test(|| {
+            let (near, far) = pair().unwrap();
+            let highest = process::open_descriptors().unwrap().pop().unwrap();
+            // Every number below is taken first, so that there is room for exactly one.
+            let mut fill = Vec::new();
+            while fill.last().is_none_or(|last: &OwnedFd| last.as_raw_fd() <= highest) {
+                fill.push(eventfd::create().unwrap());
+            }
+            let last = fill.pop().unwrap().as_raw_fd();
+            limit::set_soft_descriptors(u64::try_from(last).unwrap() + 1);
+            let before = process::open_descriptors().unwrap();
+            send(&near, b"three", &[near.as_fd(); 3]).unwrap();
+            let mut buffer = [0; 8];
+            let (length, received) = receive(&far, &mut buffer).unwrap();
+            assert_eq!((&buffer[..length], received.len()), (&b"three"[..], 0));
+            assert_eq!(process::open_descriptors().unwrap(), before, "nothing stays open");
+            send(&near, b"one", &[near.as_fd()]).unwrap();
+            assert_eq!(receive(&far, &mut buffer).unwrap().1.len(), 1);
+        });
     }
 
     #[test]

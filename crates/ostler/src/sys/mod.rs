@@ -11,6 +11,7 @@ pub(crate) mod control_socket;
 pub(crate) mod epoll;
 pub(crate) mod eventfd;
 pub(crate) mod lane_io;
+pub(crate) mod limit;
 pub(crate) mod panic;
 pub(crate) mod pidfd;
 pub(crate) mod poll;

@@ -1,14 +1,19 @@
 //! Deferred deliveries: finished by their token, not by the return of the callback (architecture section 6).
+//!
+//! Their outputs are held here until the delivery is finished, or until it is exposed. From then on they are published as
+//! they come, but never into the transaction of another delivery whose callback is running: then they wait for its end.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use ostler_shm::record::Kind;
+use ostler_shm::record::{FLAG_RESET, HEADER_SIZE, Header, Kind};
+use ostler_shm::sessions::reactor_of;
 
 use super::inner::{Current, Inner};
 use super::send::Output;
 use crate::api::send_error::{SendError, SendErrorKind};
 
-/// An output that waits for its delivery to be finished.
+/// An output that waits.
 #[derive(Debug)]
 enum Held {
     Send(u64, Vec<u8>),
@@ -16,178 +21,191 @@ enum Held {
     State(u64, Vec<u8>),
 }
 
-/// A delivery that was deferred.
-pub(crate) struct DeferredDelivery {
-    inner: Rc<Inner>,
-    lane: usize,
-    seq: u64,
-    held: Vec<Held>,
-    held_bytes: usize,
-    exposed: bool,
+impl Held {
+    fn new(session: u64, output: Output<'_>) -> Self {
+        match output {
+            Output::Send(bytes) => Self::Send(session, bytes.to_vec()),
+            Output::Close(reset) => Self::Close(session, reset),
+            Output::State(state) => Self::State(session, state.to_vec()),
+        }
+    }
+
+    fn parts(&self) -> (u64, Output<'_>) {
+        match self {
+            Self::Send(session, bytes) => (*session, Output::Send(bytes)),
+            Self::Close(session, reset) => (*session, Output::Close(*reset)),
+            Self::State(session, state) => (*session, Output::State(state)),
+        }
+    }
 }
 
-/// A deferred delivery that is finished and whose outputs are to be appended.
-pub(crate) struct Finished {
-    lane: usize,
-    seq: u64,
+/// What is held back for an output: its bytes and a header, so that many small ones are bounded too.
+const fn cost(output: Output<'_>) -> usize {
+    HEADER_SIZE + output.len()
+}
+
+/// The token of a delivery that was deferred.
+pub(crate) struct DeferredDelivery {
+    inner: Rc<Inner>,
+    deferral: SharedDeferral,
+}
+
+/// Shared by the token, the callback that it was taken in, and the ends of other callbacks.
+pub(crate) type SharedDeferral = Rc<RefCell<Deferral>>;
+
+/// A delivery that was deferred.
+pub(crate) struct Deferral {
+    /// As the cause of its outputs. Its package is not in the ring any more.
+    current: Current,
     held: Vec<Held>,
+    held_bytes: usize,
+    /// Its token is gone.
+    is_over: bool,
+    /// It waits for the end of the running callback.
+    is_queued: bool,
 }
 
 impl DeferredDelivery {
     /// Takes the running delivery out of its callback. `None` when there is none, or it is deferred already.
     pub(crate) fn begin(inner: &Rc<Inner>) -> Option<Self> {
-        let mut current = inner.current.get().filter(|current| !current.deferred)?;
-        let exposed = current.exposed || !inner.settings.holds_outputs();
-        // What the callback sent so far stays staged in the rings and is published at its end, before the delivery is
-        // finished: it has to be exposed, or a death in between would deliver it again with outputs seen.
-        let mut deferred = Self {
-            inner: Rc::clone(inner),
-            lane: current.lane,
-            seq: current.seq,
+        let mut running = inner.current.get().filter(|_| inner.deferral.borrow().is_none())?;
+        // What the callback sent so far is published before the delivery is finished: it has to be exposed, or a death in
+        // between would deliver it again with outputs seen.
+        if inner.port.borrow().has_staged() {
+            inner.publish_early(Some(&mut running));
+        }
+        let current = Current { position: 0, ring_len: 0, held_bytes: 0, ..running };
+        let deferral = Rc::new(RefCell::new(Deferral {
+            current,
             held: Vec::new(),
             held_bytes: 0,
-            exposed,
-        };
-        if !exposed && inner.port.borrow().has_staged() {
-            deferred.expose();
-        }
-        current.deferred = true;
-        current.exposed = deferred.exposed;
-        inner.current.set(Some(current));
+            is_over: false,
+            is_queued: false,
+        }));
+        // From here on it is the deferral that has to be exposed, see `Inner::expose_deferral`: the callback holds nothing
+        // back any more.
+        inner.current.set(Some(Current { exposed: true, ..running }));
+        inner.deferral.replace(Some(Rc::clone(&deferral)));
         inner.keep_alive.set(inner.keep_alive.get() + 1);
-        Some(deferred)
-    }
-
-    fn as_current(&self) -> Current {
-        Current {
-            lane: self.lane,
-            seq: self.seq,
-            position: 0,
-            ring_len: 0,
-            exposed: self.exposed,
-            deferred: true,
-            held_bytes: 0,
-        }
+        Some(Self { inner: Rc::clone(inner), deferral })
     }
 
     /// An output on behalf of this delivery.
     pub(crate) fn output(&mut self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         self.inner.check_session(session, matches!(output, Output::Send(_)))?;
         self.inner.check_size(output)?;
-        if !self.exposed {
-            self.hold(session, output);
-            if self.held_bytes <= self.inner.settings.redeliver_output_bytes {
-                return Ok(());
-            }
-            self.expose();
-            return self.append_held();
-        }
-        // Another delivery's transaction may be open: its records must not be published by this one.
-        if self.is_transaction_open() {
-            self.hold(session, output);
+        let mut deferral = self.deferral.borrow_mut();
+        let fits = deferral.held_bytes + cost(output) <= self.inner.settings.redeliver_output_bytes;
+        if !deferral.current.exposed && fits {
+            deferral.hold(session, output);
             return Ok(());
         }
-        self.append_held()?;
-        self.inner.append_output(session, output, Some(self.as_current()))?;
-        self.inner.port.borrow_mut().publish(None);
-        Ok(())
-    }
-
-    fn is_transaction_open(&self) -> bool {
-        self.inner.settings.holds_outputs() && self.inner.port.borrow().has_staged()
-    }
-
-    fn hold(&mut self, session: u64, output: Output<'_>) {
-        self.held.push(match output {
-            Output::Send(bytes) => {
-                self.held_bytes += bytes.len();
-                Held::Send(session, bytes.to_vec())
+        // Only one transaction fits into the rings at a time, and the running callback has one open. What comes meanwhile
+        // is bounded by the limit, or one output, and what is above it refused: waiting would not end, it is the caller
+        // that has to return.
+        if self.inner.is_transaction_open() {
+            if !fits && deferral.held_bytes > 0 {
+                return Err(SendError::new(SendErrorKind::Full));
             }
-            Output::Close(reset) => Held::Close(session, reset),
-            Output::State(state) => Held::State(session, state.to_vec()),
-        });
-    }
-
-    fn append_held(&mut self) -> Result<(), SendError> {
-        if self.is_transaction_open() {
+            deferral.hold(session, output);
+            drop(deferral);
+            self.inner.settle_later(&self.deferral);
             return Ok(());
         }
-        self.held_bytes = 0;
-        let held = std::mem::take(&mut self.held);
-        let result = self.inner.append_all(held, self.as_current());
+        self.inner.show(&mut deferral);
+        let result = self.inner.append_output(session, output, Some(&mut deferral.current));
         self.inner.port.borrow_mut().publish(None);
         result
-    }
-
-    fn expose(&mut self) {
-        self.inner.append_surely(self.lane, Kind::Expose, self.seq);
-        self.exposed = true;
-    }
-
-    fn end(&mut self) {
-        let finished =
-            Finished { lane: self.lane, seq: self.seq, held: std::mem::take(&mut self.held) };
-        self.inner.keep_alive.set(self.inner.keep_alive.get().saturating_sub(1));
-        // Inside a callback there may be an open transaction, and only one fits into the rings at a time.
-        self.inner.finished_later.borrow_mut().push(finished);
-        if self.inner.current.get().is_none() {
-            self.inner.finish_deferred();
-        }
     }
 }
 
 impl Drop for DeferredDelivery {
     fn drop(&mut self) {
         // A panic ends the process: what it had in hand is for the crash policy to settle, not finished.
-        if !std::thread::panicking() {
-            self.end();
+        if std::thread::panicking() {
+            return;
+        }
+        self.deferral.borrow_mut().is_over = true;
+        self.inner.keep_alive.set(self.inner.keep_alive.get().saturating_sub(1));
+        self.inner.settle_later(&self.deferral);
+        // Inside a callback there may be an open transaction.
+        if self.inner.current.get().is_none() {
+            self.inner.settle_deferred();
         }
     }
 }
 
+impl Deferral {
+    fn hold(&mut self, session: u64, output: Output<'_>) {
+        self.held_bytes += cost(output);
+        self.held.push(Held::new(session, output));
+    }
+}
+
 impl Inner {
-    fn append_all(&self, held: Vec<Held>, current: Current) -> Result<(), SendError> {
-        let mut result = Ok(());
-        for output in held {
-            let appended = match &output {
-                Held::Send(session, bytes) => {
-                    self.append_output(*session, Output::Send(bytes), Some(current))
-                }
-                Held::Close(session, reset) => {
-                    self.append_output(*session, Output::Close(*reset), Some(current))
-                }
-                Held::State(session, state) => {
-                    self.append_output(*session, Output::State(state), Some(current))
-                }
-            };
-            if let (Err(error), Held::Send(session, _)) = (appended, &output) {
-                // It was promised to the caller: the session must not go on as if it had been sent.
-                self.aborts.borrow_mut().push(*session);
-                tracing::warn!(session, %error, "a deferred output found no room: its session is closed");
-                result = Err(SendError::new(SendErrorKind::Truncated));
-            }
-        }
-        result
+    /// Whether the running callback has appended what is to be published together with its `FIN`.
+    fn is_transaction_open(&self) -> bool {
+        self.current.get().is_some_and(|current| !current.exposed)
+            && self.port.borrow().has_staged()
     }
 
-    /// Appends and publishes what deferred deliveries left, each as one transaction with its `FIN`.
-    pub(crate) fn finish_deferred(&self) {
+    /// Before the running callback sends something itself: if its delivery was deferred, that is seen before the delivery is
+    /// finished, and comes behind what its token has sent.
+    pub(crate) fn expose_deferral(&self) {
+        let deferral = self.deferral.borrow();
+        if let Some(deferral) = deferral.as_ref().filter(|_| self.settings.holds_outputs()) {
+            self.show(&mut deferral.borrow_mut());
+        }
+    }
+
+    /// Exposes a deferred delivery and publishes what it holds. No transaction is open.
+    fn show(&self, deferral: &mut Deferral) {
+        if !deferral.current.exposed {
+            self.publish_early(Some(&mut deferral.current));
+        }
+        self.append_held(deferral);
+        self.port.borrow_mut().publish(None);
+    }
+
+    /// Appends what a deferred delivery holds. It was promised to the caller: a session for which it finds no room is reset,
+    /// in the same transaction, because it must not go on as if it had been sent.
+    fn append_held(&self, deferral: &mut Deferral) {
+        deferral.held_bytes = 0;
+        for held in std::mem::take(&mut deferral.held) {
+            let (session, output) = held.parts();
+            if let Err(error) = self.append_output(session, output, Some(&mut deferral.current)) {
+                tracing::warn!(session, %error, "a deferred output found no room: its session is closed");
+                let header = Header {
+                    kind: Kind::Close as u8,
+                    flags: FLAG_RESET,
+                    subject: session,
+                    cause: deferral.current.seq,
+                    ..Header::default()
+                };
+                self.append_surely(reactor_of(session), header);
+            }
+        }
+    }
+
+    fn settle_later(&self, deferral: &SharedDeferral) {
+        if !std::mem::replace(&mut deferral.borrow_mut().is_queued, true) {
+            self.to_settle.borrow_mut().push_back(Rc::clone(deferral));
+        }
+    }
+
+    /// Outside of callbacks: publishes what deferred deliveries left, in the order in which they did, each as one
+    /// transaction with its `FIN`. What is not finished yet was above the limit, and is exposed.
+    pub(crate) fn settle_deferred(&self) {
         loop {
-            let Some(finished) = self.finished_later.borrow_mut().pop() else { return };
-            // While it is appended, it is the running delivery: outputs too large for the ring expose it.
-            let current = Current {
-                lane: finished.lane,
-                seq: finished.seq,
-                position: 0,
-                ring_len: 0,
-                exposed: !self.settings.holds_outputs(),
-                deferred: false,
-                held_bytes: 0,
-            };
-            let before = self.current.replace(Some(current));
-            let _ = self.append_all(finished.held, current);
-            self.finish(finished.lane, finished.seq, false);
-            self.current.set(before);
+            let Some(deferral) = self.to_settle.borrow_mut().pop_front() else { return };
+            let mut deferral = deferral.borrow_mut();
+            deferral.is_queued = false;
+            if deferral.is_over {
+                self.append_held(&mut deferral);
+                self.finish(deferral.current.lane, deferral.current.seq, false);
+            } else {
+                self.show(&mut deferral);
+            }
         }
     }
 }

@@ -1,17 +1,19 @@
 //! What all handles of one worker process share.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use ostler_core::ids::WorkerKey;
 use ostler_core::policy::CrashPolicy;
 
+use super::deferred::SharedDeferral;
 use super::port::Port;
 use super::state::StateOverlay;
 use super::timers::Timers;
 use crate::options::Options;
 
-/// The delivery whose callback is running.
+/// A delivery as the cause of outputs: the one whose callback is running, or one that was deferred.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Current {
     /// Its home lane.
@@ -22,10 +24,8 @@ pub(crate) struct Current {
     pub(crate) position: u64,
     /// Bytes of its payload when it lies in the ring, 0 when not.
     pub(crate) ring_len: usize,
-    /// Its outputs are published as they come.
+    /// Its outputs are published as they come, it is never delivered again.
     pub(crate) exposed: bool,
-    /// It was deferred: its token finishes it.
-    pub(crate) deferred: bool,
     /// Bytes of its outputs that are held back.
     pub(crate) held_bytes: usize,
 }
@@ -62,11 +62,14 @@ pub(crate) struct Inner {
     pub(crate) key: WorkerKey,
     pub(crate) settings: WorkerSettings,
     pub(crate) port: RefCell<Port>,
+    /// The delivery whose callback is running.
     pub(crate) current: Cell<Option<Current>>,
+    /// It, when it was deferred: its token finishes it.
+    pub(crate) deferral: RefCell<Option<SharedDeferral>>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) states: RefCell<StateOverlay>,
-    /// Deferred deliveries that are finished and wait for the end of the running callback.
-    pub(crate) finished_later: RefCell<Vec<super::deferred::Finished>>,
+    /// Deferred deliveries that wait for the end of the running callback: finished ones, and such as hold too much.
+    pub(crate) to_settle: RefCell<VecDeque<SharedDeferral>>,
     /// Sessions whose message could not be completed and must be told so as soon as there is room.
     pub(crate) aborts: RefCell<Vec<u64>>,
     /// What keeps this process alive while it leaves.
@@ -83,9 +86,10 @@ impl Inner {
             settings,
             port: RefCell::new(port),
             current: Cell::new(None),
+            deferral: RefCell::default(),
             timers: RefCell::default(),
             states: RefCell::default(),
-            finished_later: RefCell::default(),
+            to_settle: RefCell::default(),
             aborts: RefCell::default(),
             keep_alive: Cell::new(0),
             wants_to_leave: Cell::new(false),

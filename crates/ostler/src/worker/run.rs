@@ -95,7 +95,7 @@ impl<H: Handler> Run<H> {
         let code = self.serve();
         if code == 0 {
             self.handler.on_worker_stop(&self.worker);
-            self.inner.finish_deferred();
+            self.inner.settle_deferred();
             self.inner.port.borrow_mut().publish(None);
             tracing::debug!(finished = self.inner.finished.get(), "leaves");
         }
@@ -131,7 +131,7 @@ impl<H: Handler> Run<H> {
                 if !is_left {
                     is_left = true;
                     self.handler.on_worker_exit(&self.worker);
-                    self.inner.finish_deferred();
+                    self.inner.settle_deferred();
                     self.log_holders();
                 }
                 if !self.is_held() {
@@ -163,7 +163,7 @@ impl<H: Handler> Run<H> {
             let due = self.inner.timers.borrow_mut().take_due(now);
             let Some(callback) = due else { return };
             callback(&self.worker);
-            self.inner.finish_deferred();
+            self.inner.settle_deferred();
         }
     }
 
@@ -174,15 +174,7 @@ impl<H: Handler> Run<H> {
             Payload::Heap(_) => 0,
         };
         let exposed = !self.inner.settings.holds_outputs();
-        let current = Current {
-            lane,
-            seq: header.seq,
-            position,
-            ring_len,
-            exposed,
-            deferred: false,
-            held_bytes: 0,
-        };
+        let current = Current { lane, seq: header.seq, position, ring_len, exposed, held_bytes: 0 };
         self.inner.current.set(Some(current));
         self.inner.port.borrow().show_phase(header.subject, self.inner.finished.get());
         let session = Session::new(Rc::clone(&self.inner), header.subject);
@@ -203,15 +195,15 @@ impl<H: Handler> Run<H> {
             }
             _ => tracing::warn!(kind = header.kind, "a delivery of an unknown kind is skipped"),
         }
-        let deferred = self.inner.current.get().is_some_and(|current| current.deferred);
+        let deferred = self.inner.deferral.take().is_some();
         if deferred {
-            // What the callback sent before it deferred; its package was copied, the ring space is free.
+            // Its package was copied, the ring space is free.
             self.inner.port.borrow_mut().publish(Some(lane));
         } else {
             self.inner.finish(lane, header.seq, true);
         }
         self.inner.current.set(None);
-        self.inner.finish_deferred();
+        self.inner.settle_deferred();
         if !self.said_served && !deferred {
             self.said_served = true;
             let _ = FromWorker::Served.send(&self.boot.control);

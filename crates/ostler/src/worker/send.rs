@@ -23,6 +23,16 @@ pub(crate) enum Output<'a> {
     State(&'a [u8]),
 }
 
+impl Output<'_> {
+    /// Bytes that it carries.
+    pub(crate) const fn len(self) -> usize {
+        match self {
+            Self::Send(bytes) | Self::State(bytes) => bytes.len(),
+            Self::Close(_) => 0,
+        }
+    }
+}
+
 impl Inner {
     /// Whether `session` takes output now.
     pub(crate) fn check_session(&self, session: u64, is_send: bool) -> Result<(), SendError> {
@@ -43,37 +53,35 @@ impl Inner {
     pub(crate) fn output(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         self.check_session(session, matches!(output, Output::Send(_)))?;
         self.check_size(output)?;
-        self.append_output(session, output, self.current.get())?;
-        if !self.is_holding() {
+        self.expose_deferral();
+        let mut current = self.current.get();
+        let result = self.append_output(session, output, current.as_mut());
+        self.current.set(current);
+        if current.is_none_or(|current| current.exposed) {
             self.port.borrow_mut().publish(None);
         }
-        Ok(())
+        result
     }
 
     pub(crate) fn check_size(&self, output: Output<'_>) -> Result<(), SendError> {
-        let (len, most) = match output {
-            Output::Send(bytes) => (bytes.len(), self.settings.max_send_bytes),
-            Output::State(bytes) => (bytes.len(), sessions::STATE_MAX_BYTES),
-            Output::Close(_) => (0, 0),
+        let len = output.len();
+        let most = match output {
+            Output::Send(_) => self.settings.max_send_bytes,
+            Output::State(_) => sessions::STATE_MAX_BYTES,
+            Output::Close(_) => 0,
         };
         if len > most { Err(SendError::too_long(len, most)) } else { Ok(()) }
     }
 
-    /// Whether outputs of the running callback are held back until it ends.
-    fn is_holding(&self) -> bool {
-        self.settings.holds_outputs()
-            && self.current.get().is_some_and(|current| !current.exposed && !current.deferred)
-    }
-
-    /// Appends an output on behalf of a delivery (or of none). `for_delivery` is the delivery that causes it.
+    /// Appends an output on behalf of the delivery that causes it, or of none.
     pub(crate) fn append_output(
         &self,
         session: u64,
         output: Output<'_>,
-        for_delivery: Option<Current>,
+        for_delivery: Option<&mut Current>,
     ) -> Result<(), SendError> {
         let lane = reactor_of(session);
-        let cause = for_delivery.map_or(0, |current| current.seq);
+        let cause = for_delivery.as_ref().map_or(0, |current| current.seq);
         match output {
             Output::Send(bytes) => self.append_message(session, lane, cause, bytes, for_delivery),
             Output::State(bytes) => {
@@ -83,7 +91,7 @@ impl Inner {
                     cause,
                     ..Header::default()
                 };
-                self.append_waiting(lane, header, bytes)
+                self.append_waiting(lane, header, bytes, for_delivery)
             }
             Output::Close(reset) => {
                 let flags = if reset { FLAG_RESET } else { 0 };
@@ -94,7 +102,7 @@ impl Inner {
                     cause,
                     ..Header::default()
                 };
-                self.append_waiting(lane, header, &[])
+                self.append_waiting(lane, header, &[], for_delivery)
             }
         }
     }
@@ -105,26 +113,27 @@ impl Inner {
         lane: usize,
         cause: u64,
         bytes: &[u8],
-        for_delivery: Option<Current>,
+        mut for_delivery: Option<&mut Current>,
     ) -> Result<(), SendError> {
         let total = u32::try_from(bytes.len())
             .map_err(|_| SendError::too_long(bytes.len(), u32::MAX as usize))?;
         let header =
             Header { kind: Kind::Out as u8, subject: session, cause, total, ..Header::default() };
-        if let Some(part_offset) = self.as_reference(lane, bytes, for_delivery) {
+        if let Some(part_offset) = self.as_reference(lane, bytes, for_delivery.as_deref()) {
             let header = Header { kind: Kind::OutReference as u8, part_offset, ..header };
-            return self.append_waiting(lane, header, &[]);
+            return self.append_waiting(lane, header, &[], for_delivery);
         }
         let payload_max = self.port.borrow().payload_max();
         if bytes.len() <= payload_max {
-            return self.append_waiting(lane, header, bytes);
+            return self.append_waiting(lane, header, bytes, for_delivery);
         }
         for (index, part) in bytes.chunks(payload_max).enumerate() {
             let offset = index * payload_max;
             let more = offset + part.len() < bytes.len();
             let flags = if more { FLAG_MORE } else { 0 };
             let header = Header { flags, part_offset: offset as u32, ..header };
-            if let Err(error) = self.append_waiting(lane, header, part) {
+            let result = self.append_waiting(lane, header, part, for_delivery.as_deref_mut());
+            if let Err(error) = result {
                 if index == 0 {
                     return Err(error);
                 }
@@ -140,7 +149,7 @@ impl Inner {
         &self,
         lane: usize,
         bytes: &[u8],
-        for_delivery: Option<Current>,
+        for_delivery: Option<&Current>,
     ) -> Option<u32> {
         let current = for_delivery?;
         if bytes.len() < REFERENCE_MIN_BYTES || current.lane != lane || current.ring_len == 0 {
@@ -149,25 +158,29 @@ impl Inner {
         self.port.borrow().offset_in_package(lane, current.position, current.ring_len, bytes)
     }
 
-    /// Appends one record; waits for room, at most `send_timeout_ms`, after exposing what is held back if that is what
-    /// fills the ring.
-    fn append_waiting(&self, lane: usize, header: Header, payload: &[u8]) -> Result<(), SendError> {
+    /// Appends one record; waits for room, at most `send_timeout_ms`, after publishing what is staged if that is what fills
+    /// the ring.
+    fn append_waiting(
+        &self,
+        lane: usize,
+        header: Header,
+        payload: &[u8],
+        mut for_delivery: Option<&mut Current>,
+    ) -> Result<(), SendError> {
         let timeout = Duration::from_millis(self.settings.send_timeout_ms);
         loop {
             let mut port = self.port.borrow_mut();
             if port.append(lane, header, payload).is_ok() {
                 let too_much = port.staged(lane) > port.lane_size() / 2;
                 drop(port);
-                if self.holds_too_much(payload.len()) || too_much {
-                    self.expose();
+                if self.holds_too_much(for_delivery.as_deref_mut(), payload.len()) || too_much {
+                    self.publish_early(for_delivery);
                 }
                 return Ok(());
             }
             if port.has_staged() {
                 drop(port);
-                if !self.expose() {
-                    self.port.borrow_mut().publish(None);
-                }
+                self.publish_early(for_delivery.as_deref_mut());
                 port = self.port.borrow_mut();
             }
             if !port.wait_for_room(lane, payload.len(), timeout) {
@@ -176,34 +189,29 @@ impl Inner {
         }
     }
 
-    /// Counts what is held back for the running delivery; whether it is more than the options allow.
-    fn holds_too_much(&self, more: usize) -> bool {
-        let Some(mut current) = self.current.get().filter(|_| self.is_holding()) else {
-            return false;
-        };
+    /// Counts what is held back for a delivery; whether it is more than the options allow.
+    fn holds_too_much(&self, for_delivery: Option<&mut Current>, more: usize) -> bool {
+        let Some(current) = for_delivery.filter(|current| !current.exposed) else { return false };
         current.held_bytes += more;
-        self.current.set(Some(current));
         current.held_bytes > self.settings.redeliver_output_bytes
     }
 
-    /// Makes the held outputs of the running delivery visible from now on: they do not fit into the ring any more. It is
-    /// never delivered again afterwards. False when nothing is held back.
-    fn expose(&self) -> bool {
-        let Some(mut current) = self.current.get().filter(|_| self.is_holding()) else {
-            return false;
-        };
-        self.append_surely(current.lane, Kind::Expose, current.seq);
+    /// Publishes what is staged before its delivery is finished, because it does not fit into the ring or the limits any
+    /// more. If it was held back, the delivery is exposed first: it is never delivered again.
+    pub(crate) fn publish_early(&self, for_delivery: Option<&mut Current>) {
+        if let Some(current) = for_delivery.filter(|current| !current.exposed) {
+            let header =
+                Header { kind: Kind::Expose as u8, cause: current.seq, ..Header::default() };
+            self.append_surely(current.lane, header);
+            current.exposed = true;
+        }
         self.port.borrow_mut().publish(None);
-        current.exposed = true;
-        self.current.set(Some(current));
-        true
     }
 
     /// Appends a record without payload, however long it takes: a delivery that is not exposed or not finished when it
-    /// should be would be doubled or held for ever. There always comes room: what is staged is at most half a ring, the
-    /// rest is committed, and reactors wait for nobody.
-    pub(crate) fn append_surely(&self, lane: usize, kind: Kind, cause: u64) {
-        let header = Header { kind: kind as u8, cause, ..Header::default() };
+    /// should be would be doubled or held for ever, a session that is not reset would go on with a message missing. There
+    /// always comes room: what is staged is at most half a ring, the rest is committed, and reactors wait for nobody.
+    pub(crate) fn append_surely(&self, lane: usize, header: Header) {
         let mut port = self.port.borrow_mut();
         while port.append(lane, header, &[]).is_err() {
             port.wait_for_room(lane, 0, Duration::from_secs(1));
@@ -212,7 +220,8 @@ impl Inner {
 
     /// Ends a delivery: `FIN`, published with everything that is held back.
     pub(crate) fn finish(&self, lane: usize, seq: u64, frees: bool) {
-        self.append_surely(lane, Kind::Fin, seq);
+        let header = Header { kind: Kind::Fin as u8, cause: seq, ..Header::default() };
+        self.append_surely(lane, header);
         self.port.borrow_mut().publish(frees.then_some(lane));
         self.finished.set(self.finished.get() + 1);
     }

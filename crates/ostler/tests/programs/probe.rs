@@ -281,6 +281,55 @@ impl Probe {
                 }
                 say(session, "ok");
             }
+            // The same to the one who asks, in the order in which they were held.
+            "releasehere" => {
+                let held = std::mem::take(&mut *self.deferred.borrow_mut());
+                for (index, mut deferred) in held.into_iter().enumerate() {
+                    let _ = deferred.send_to(session.id(), format!("{index}\n").as_bytes());
+                }
+            }
+            // Is held, and sends all the same: not by its token.
+            "holdsend" => {
+                self.deferred.borrow_mut().extend(package.defer());
+                say(session, rest.rest());
+            }
+            // A timer sends something, and holds it.
+            "holdbig" => {
+                let (delay, size) = (rest.millis(), rest.size());
+                let (waiting, held) = (RefCell::new(package.defer()), Rc::clone(&self.deferred));
+                worker.after(delay, move |_| {
+                    if let Some(mut deferred) = waiting.borrow_mut().take() {
+                        let _ = deferred.send(&pattern(size));
+                        held.borrow_mut().push(deferred);
+                    }
+                });
+            }
+            // Everything that is held sends; this delivery has sent already, or waits then for a file.
+            "heldflood" => {
+                say(session, "begin");
+                let (count, size) = (rest.number(), rest.size());
+                say(session, self.held_flood(count, size));
+            }
+            "helduntil" => {
+                let path = rest.word();
+                let _ = self.held_flood(1, rest.size());
+                while !std::path::Path::new(path).exists() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                say(session, "end");
+            }
+            // Waits for the file, floods its own session by its token, and is finished.
+            "stalleddefer" => {
+                let path = rest.word();
+                while !std::path::Path::new(path).exists() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                self.deferred.borrow_mut().extend(package.defer());
+                let (count, size) = (rest.number(), rest.size());
+                let result = self.held_flood(count, size);
+                self.note(worker, format!("flooded {result}"));
+                self.deferred.borrow_mut().clear();
+            }
             "deferbig" => {
                 let (delay, size) = (rest.millis(), rest.size());
                 let held = RefCell::new(package.defer());
@@ -362,6 +411,22 @@ impl Probe {
             }
             _ => say(session, format!("unknown {word}")),
         }
+    }
+
+    /// Sends messages by every token that is held.
+    fn held_flood(&self, count: u64, size: usize) -> String {
+        let bytes = pattern(size);
+        let (mut ok, mut full, mut other) = (0, 0, 0);
+        for deferred in self.deferred.borrow_mut().iter_mut() {
+            for _ in 0..count {
+                match outcome(deferred.send(&bytes)) {
+                    "ok" => ok += 1,
+                    "full" => full += 1,
+                    _ => other += 1,
+                }
+            }
+        }
+        format!("ok {ok} full {full} other {other}")
     }
 
     // ---- hostile ------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 //! Talking with the `probe` server line by line, and what several test binaries share.
 #![allow(dead_code)] // each binary uses a part of it
+#![allow(clippy::panic, clippy::unwrap_used)] // a test that cannot go on
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

@@ -178,3 +178,21 @@ fn exit_0_after_asking_is_expected() {
     let out = case.on(Event::Exited(key(0, 1), Exit::Code(0)));
     assert!(matches!(out.as_slice(), [Action::Died { expected: true, .. }]), "{out:?}");
 }
+
+#[test]
+fn nobody_is_recycled_during_a_drain() {
+    let mut case = Case::serving(3);
+    assert_eq!(case.leave_requested(0, 1), [need(0, 2)]);
+    assert_eq!(case.on(Event::Draining), []);
+    for slot in [1, 2] {
+        assert_eq!(case.leave_requested(slot, 1), []);
+    }
+    // What has begun is finished, and its token goes to nobody.
+    assert_eq!(case.boot(0, 2), [serve(0, 2, Some(1))]);
+    assert_eq!(case.exited(0, 1, Exit::Code(0)), []);
+    assert!(case.is_settled());
+    // Who dies is replaced: there may be work for it.
+    assert_eq!(case.exited(1, 1, SIGKILL).last(), Some(&need(1, 2)));
+    let leave = [0, 2].map(|slot| Action::Leave(key(slot, if slot == 0 { 2 } else { 1 })));
+    assert_eq!(case.on(Event::ShutdownRequested { now: false }), leave);
+}

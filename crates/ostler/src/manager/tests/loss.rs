@@ -57,6 +57,19 @@ fn a_killed_spare_is_replaced() {
     });
 }
 
+/// A master that cannot use a spare drops it; the manager offers another.
+#[test]
+fn a_dismissed_spare_is_replaced() {
+    in_forked_test(|| {
+        let mut master = TestMaster::start(settings(1), Box::new(obedient));
+        master.until_serving(&[key(0, 1)]);
+        let first = master.spare.take().unwrap().pid;
+        master.until("another spare", |master| master.spares_seen == 2);
+        assert_ne!(master.spare.as_ref().unwrap().pid, first);
+        master.shut_down();
+    });
+}
+
 /// Runs a master in a process of its own, kills it, and checks that everything under it is gone within a second.
 fn nothing_outlives_a_killed_master(promoted: bool) {
     process::adopt_orphans().unwrap();
@@ -108,22 +121,24 @@ fn nothing_outlives_a_master_with_a_promoted_manager() {
 #[test]
 fn nonsense_from_a_worker_harms_nobody() {
     in_forked_test(|| {
-        let mut master = TestMaster::start_open(settings(2), Box::new(obedient));
-        master.until_serving(&[key(0, 1), key(1, 1)]);
+        let mut master = TestMaster::start_open(settings(3), Box::new(obedient));
+        master.until_serving(&[key(0, 1), key(1, 1), key(2, 1)]);
         let directory = format!("/proc/{}/fd", master.manager.pid);
         let descriptors = || std::fs::read_dir(&directory).unwrap().count();
         let before = descriptors();
         master.command(key(0, 1), worker::TALK_NONSENSE);
         master.command(key(1, 1), worker::HANG_UP);
+        // Words that are some, and too many, cost as much.
+        master.command(key(2, 1), worker::TALK_ON);
         let patience = Instant::now() + Duration::from_secs(5);
-        while descriptors() != before - 2 {
+        while descriptors() != before - 3 {
             assert!(Instant::now() < patience, "{} descriptors, before {before}", descriptors());
             std::thread::sleep(Duration::from_millis(5));
         }
-        assert_eq!(master.serving(), [key(0, 1), key(1, 1)], "both go on");
+        assert_eq!(master.serving(), [key(0, 1), key(1, 1), key(2, 1)], "all go on");
         master.workers[&key(0, 1)].pidfd.kill().unwrap();
-        master.until_serving(&[key(0, 2), key(1, 1)]);
-        assert_eq!(descriptors(), before - 1);
+        master.until_serving(&[key(0, 2), key(1, 1), key(2, 1)]);
+        assert_eq!(descriptors(), before - 2);
         master.shut_down();
     });
 }

@@ -24,6 +24,8 @@ pub(super) const HANG_UP: u64 = 5;
 pub(super) const SERVE_ONE: u64 = 6;
 /// Say more than the manager hears in one turn, "served" last, and end with code 4.
 pub(super) const DIE_TALKING: u64 = 7;
+/// Say 250 times "served", then go on.
+pub(super) const TALK_ON: u64 = 8;
 /// What is added to eventfds for a command, so that two commands cannot add up to a third.
 pub(super) const COMMAND_BASE: u64 = 1_000;
 
@@ -58,6 +60,7 @@ pub(super) fn obedient(boot: WorkerBoot) -> i32 {
             LEAVE => return 0,
             PANIC => panic!("on purpose"),
             TALK_NONSENSE => talk_nonsense(&boot),
+            TALK_ON => talk_on(&boot),
             LEAVE_A_STRAY => {
                 let stray = fork_child(&[], ExitBy::Immediately, || {
                     std::thread::sleep(Duration::from_secs(60));
@@ -78,6 +81,17 @@ pub(super) fn obedient(boot: WorkerBoot) -> i32 {
                 process::exit_immediately(4);
             }
             other => panic!("command {other}"),
+        }
+    }
+}
+
+fn talk_on(boot: &WorkerBoot) {
+    for _ in 0..250 {
+        while let Err(error) = FromWorker::Served.send(&boot.control) {
+            if error.kind() != std::io::ErrorKind::WouldBlock {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
