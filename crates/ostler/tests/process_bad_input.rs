@@ -217,11 +217,11 @@ fn limited(scratch: &Scratch, program: &str, descriptors: u32) -> TestResult<Ser
 #[test]
 fn without_descriptors_accepting_pauses_and_workers_are_replaced() -> TestResult {
     let scratch = Scratch::new("emfile")?;
-    let server = limited(&scratch, "echo", 64)?
+    let server = limited(&scratch, "echo", 110)?
         .set("workers", 1)
         .set("reactors", 1)
         .set("crash_policy", "drop")
-        .expect_log("no descriptors left")
+        .expect_log("all places are taken")
         .expect_log("worker died")
         .start()?;
     let mut clients = Vec::new();
@@ -230,7 +230,7 @@ fn without_descriptors_accepting_pauses_and_workers_are_replaced() -> TestResult
         client.send(b"hello")?;
         clients.push(client);
     }
-    server.wait_for_log("no descriptors left")?;
+    server.wait_for_log("all places are taken")?;
     // Those that were accepted are served, the master does not spin.
     clients[0].expect(b"hello")?;
     let before = server.master().cpu_ns()?;
@@ -250,7 +250,63 @@ fn without_descriptors_accepting_pauses_and_workers_are_replaced() -> TestResult
     for mut client in clients {
         client.expect(b"hello")?;
     }
+    assert_eq!(server.log_lines_with("all places are taken").len(), 1, "said once");
+    server.stop()
+}
+
+/// The limit may also be lowered under a running server, or the system's own be reached: accepting pauses as well.
+#[test]
+fn descriptors_that_are_gone_all_the_same_make_accepting_pause() -> TestResult {
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+    let server = TestServer::echo()
+        .set("workers", 1)
+        .set("reactors", 1)
+        .expect_log("no descriptors left")
+        .start()?;
+    server.wait_for_log("serves worker=w0")?;
+    let mut inside = server.connect()?;
+    inside.send(b"in")?;
+    inside.expect(b"in")?;
+    let pid = i32::try_from(server.master().pid()).ok().and_then(Pid::from_raw);
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let limit = |current| prlimit(pid, Resource::Nofile, Rlimit { current, maximum });
+    let before = limit(Some(3)).map_err(std::io::Error::from)?;
+    let mut waiting = server.connect()?;
+    waiting.send(b"out")?;
+    server.wait_for_log("no descriptors left")?;
+    inside.send(b"still")?;
+    inside.expect(b"still")?;
+    // It tries again by itself, without saying so, and without spinning.
+    let cpu = server.master().cpu_ns()?;
+    std::thread::sleep(Duration::from_secs(2));
+    let spent = server.master().cpu_ns()? - cpu;
+    assert!(spent < 200_000_000, "{spent} ns of CPU time in two seconds of waiting");
+    limit(before.current).map_err(std::io::Error::from)?;
+    waiting.expect(b"out")?;
     assert_eq!(server.log_lines_with("no descriptors left").len(), 1, "said once");
+    server.stop()
+}
+
+#[test]
+fn the_limit_of_descriptors_is_raised_and_lowers_max_connections() -> TestResult {
+    let scratch = Scratch::new("raised")?;
+    let script = scratch.path("limited");
+    // Of soft and hard limit the latter counts.
+    let _soft_and_hard = limited(&scratch, "echo", 140)?;
+    let text = std::fs::read_to_string(&script)?;
+    std::fs::write(&script, text.replace("exec", "ulimit -S -n 60\nexec"))?;
+    let server = TestServer::program(script).set("workers", 1).set("reactors", 1).start()?;
+    let line = server.wait_for_log("max_connections is lowered")?;
+    assert!(line.contains("INFO") && line.contains(" limit=140 "), "{line}");
+    let mut client = server.connect()?;
+    client.send(b"hello")?;
+    client.expect(b"hello")?;
+    for process in server.tree().processes() {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.pid()))?;
+        let files = limits.lines().find(|line| line.starts_with("Max open files"));
+        let soft = files.and_then(|line| line.split_whitespace().nth(3));
+        assert_eq!(soft, Some("140"), "{process}: {limits}");
+    }
     server.stop()
 }
 

@@ -414,6 +414,112 @@ fn a_dead_spare_is_replaced_and_the_new_one_is_good() -> TestResult {
     server.stop()
 }
 
+/// The master hears of a new spare and of the death of the old one in one turn, in this order.
+#[test]
+fn a_new_spare_is_not_taken_for_the_dead_one() -> TestResult {
+    let builder = echo(1, 1)
+        .set("crash_policy", "redeliver:3")
+        .expect_log("spare manager died")
+        .expect_log("the manager died")
+        .expect_log(DIED)
+        .expect_log(BACK_OFF);
+    let server = start(builder, 1)?;
+    let (worker, old) = (server.worker(0), server.spare());
+    server.master().stop()?;
+    // So that something of the manager's waits before the pidfd of the old spare does.
+    worker.kill();
+    server.wait_for_log(DIED)?;
+    old.kill();
+    server.wait_for("a new spare", |server| server.tree().spare().is_some_and(|now| now != old))?;
+    // It is announced at once after its fork.
+    std::thread::sleep(Duration::from_millis(100));
+    server.master().cont()?;
+    let spare = server.spare();
+    wait_serving(&server, 2)?;
+    server.manager().kill();
+    server.wait_for("the new spare to be the manager", |server| {
+        server.tree().manager().is_some_and(|now| now == spare)
+    })?;
+    wait_serving(&server, 3)?;
+    round_trip(&mut server.connect()?, "hello")?;
+    server.stop()
+}
+
+/// Takes a process's descriptors away, those that it has not opened yet; answers the limit that it had.
+fn limit_descriptors(process: &ostler_testkit::Process, limit: u64) -> TestResult<u64> {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let pid = i32::try_from(process.pid()).ok().and_then(Pid::from_raw);
+    let limit = Rlimit {
+        current: Some(limit),
+        maximum: rustix::process::getrlimit(Resource::Nofile).maximum,
+    };
+    let before = prlimit(pid, Resource::Nofile, limit).map_err(std::io::Error::from)?;
+    Ok(before.current.unwrap_or(u64::MAX))
+}
+
+/// Descriptors that cannot be opened get lost on their way; what they came with does not.
+#[test]
+fn a_manager_without_descriptors_waits_for_some() -> TestResult {
+    let lost = "lane memory with wrong descriptors";
+    let builder = echo(1, 1)
+        .set("crash_policy", "redeliver:3")
+        .expect_log(lost)
+        .expect_log("has no memory for a worker")
+        .expect_log(DIED)
+        .expect_log(BACK_OFF);
+    let server = start(builder, 1)?;
+    let mut client = server.connect()?;
+    round_trip(&mut client, "hello")?;
+    let fds = server.master().fd_count()?;
+    let manager = server.manager();
+    let before = limit_descriptors(&manager, 3)?;
+    server.worker(0).kill();
+    wait_lines(&server, lost, 3)?;
+    client.send(b"waits")?;
+    limit_descriptors(&manager, before)?;
+    client.expect(b"waits")?;
+    check(server.manager() == manager, "the manager did not stay")?;
+    server.wait_for("the master to close what nobody got", |server| {
+        server.master().fd_count().is_ok_and(|now| now <= fds)
+    })?;
+    server.stop()
+}
+
+#[test]
+fn a_spare_that_the_master_cannot_take_is_offered_again() -> TestResult {
+    let unusable = "a spare that cannot be used";
+    let builder = echo(1, 1)
+        .set("crash_policy", "redeliver:3")
+        .expect_log(unusable)
+        .expect_log("spare manager died")
+        .expect_log("the manager died")
+        .expect_log(DIED)
+        .expect_log(BACK_OFF);
+    let server = start(builder, 1)?;
+    let master = server.master();
+    let before = limit_descriptors(&master, 3)?;
+    server.spare().kill();
+    wait_lines(&server, unusable, 2)?;
+    limit_descriptors(&master, before)?;
+    // Who was not taken has ended; who is alive for longer than it takes to end has been taken.
+    let mut last = None;
+    server.wait_for("a spare that stays", |server| {
+        let seen = server.tree().spare().map(|spare| spare.pid());
+        std::thread::sleep(Duration::from_millis(300));
+        let stays = seen.is_some() && seen == last;
+        last = seen;
+        stays
+    })?;
+    let spare = server.spare();
+    server.manager().kill();
+    server.wait_for("the spare to be the manager", |server| {
+        server.tree().manager().is_some_and(|now| now == spare)
+    })?;
+    wait_serving(&server, 2)?;
+    round_trip(&mut server.connect()?, "hello")?;
+    server.stop()
+}
+
 // ---- the master --------------------------------------------------------------------------------------------------
 
 /// With the master everything ends, and the port is free (pain P7). `wait_end` looks for processes, port and files.

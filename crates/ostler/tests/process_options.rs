@@ -391,17 +391,13 @@ fn dispatch_round_robin_spreads() -> TestResult {
         server.wait_for_log(&format!("serves worker=w{worker}."))?;
     }
     let mut talk = Talk::new(&server)?;
-    // Events take turns too, and the first package goes where the connect event went.
-    assert_eq!(talk.ask("echo first")?, "first");
-    let mut turns = Vec::new();
-    for _ in 0..9 {
-        turns.push(talk.ask("whoami")?);
+    // A package that comes before the last one is finished goes where that one is; so not every one takes a turn.
+    let mut turns = std::collections::HashMap::new();
+    for _ in 0..300 {
+        *turns.entry(talk.ask("whoami")?).or_insert(0) += 1;
     }
-    // The turn goes on without regard to who asks.
-    for (turn, later) in turns.iter().zip(turns.iter().skip(3)) {
-        assert_eq!(turn, later, "{turns:?}");
-    }
-    assert_eq!(turns.iter().collect::<BTreeSet<_>>().len(), 3, "{turns:?}");
+    assert_eq!(turns.len(), 3, "{turns:?}");
+    assert!(turns.values().all(|count| *count >= 30), "{turns:?}");
     server.stop()
 }
 
@@ -941,7 +937,7 @@ fn max_requests_replaces_a_worker() -> TestResult {
 
 #[test]
 fn recycle_at_once_bounds_how_many_leave() -> TestResult {
-    for (at_once, least) in [(1, 2), (3, 0)] {
+    for at_once in [1, 3] {
         let scratch = Scratch::new("recycle")?;
         let server = probe()
             .set("workers", 3)
@@ -953,28 +949,29 @@ fn recycle_at_once_bounds_how_many_leave() -> TestResult {
         for worker in 0..3 {
             server.wait_for_log(&format!("serves worker=w{worker}."))?;
         }
-        // Held packages keep those that leave from ending.
-        let mut talks: Vec<Talk> = (0..3).map(|_| Talk::new(&server)).collect::<TestResult<_>>()?;
-        for talk in &mut talks {
+        // A held package at each worker keeps it from ending when it leaves.
+        let mut talks = Vec::new();
+        let mut holders = BTreeSet::new();
+        while holders.len() < 3 {
+            let mut talk = Talk::new(&server)?;
             talk.say("hold")?;
+            holders.insert(talk.ask("whoami")?);
+            talks.push(talk);
         }
         let mut asking = Talk::new(&server)?;
         let exits = || {
             let lines = scratch.lines("journal");
             lines.iter().filter(|line| line.ends_with(".1 exit")).count()
         };
+        server.wait_for("those that may leave", |_| {
+            let _served = asking.ask("whoami");
+            exits() == at_once
+        })?;
         // More than enough for all of them.
         for _ in 0..200 {
             asking.ask("whoami")?;
         }
-        let wanted = if at_once == 1 { 1 } else { 3 };
-        server.wait_for("those that may leave", |_| {
-            let _served = asking.ask("whoami");
-            exits() >= wanted
-        })?;
-        let still = server.workers().len() - 3;
-        assert!(still <= at_once, "{still} leave at once");
-        assert_eq!(3 - exits(), least);
+        assert_eq!(exits(), at_once);
         for talk in talks {
             talk.client.abort()?;
         }
@@ -1033,6 +1030,6 @@ fn a_limit_of_descriptors_that_leaves_none_for_clients_is_an_error_at_start() ->
     let builder = TestServer::program(script).set("workers", 8).set("reactors", 8);
     let (code, text) = builder.start_expecting_failure()?;
     assert_eq!(code, 4, "{text}");
-    assert!(text.contains("limit on open files is 64") && text.contains("ulimit -n"), "{text}");
+    assert!(text.contains("descriptors (64)") && text.contains("ulimit -n"), "{text}");
     Ok(())
 }

@@ -112,6 +112,38 @@ fn term_to_the_manager_is_a_request_to_the_master() -> TestResult {
     ended.check_books()
 }
 
+/// What was read is answered although the manager, and with it every worker, dies in the midst of the drain.
+#[test]
+fn a_manager_that_dies_during_a_drain_is_replaced() -> TestResult {
+    let builder = orders(2)
+        .set("crash_policy", "redeliver:3")
+        .expect_log("the manager died")
+        .expect_log("worker died")
+        .expect_log("ended before it served");
+    let server = start(builder, 2)?;
+    let (mut busy, mut idle) = (server.connect()?, server.connect()?);
+    round_trip(&mut idle, "hello")?;
+    let hold = Held::by(&server, &mut busy, "hold")?;
+    server.signal(Signal::TERM);
+    idle.expect_eof()?;
+    let old = hold.pid().to_string();
+    server.manager().kill();
+    // The same order runs again in a worker of the new manager, which writes its own number.
+    let path = server.directory().join("hold");
+    server.wait_for("a successor to hold it", |_| {
+        std::fs::read_to_string(&path).is_ok_and(|pid| !pid.is_empty() && pid != old)
+    })?;
+    expect_refused(&server)?;
+    hold.release()?;
+    busy.expect(b"released")?;
+    busy.expect_eof()?;
+    let ended = server.wait_end()?;
+    check(ended.code() == Some(0), format!("{:?}", ended.code()))?;
+    ended.check_books()?;
+    let books = ended.books()?;
+    check(books.detail("closed_shutdown") == 2 && books.closed_by == 0, format!("{books}"))
+}
+
 /// Every stage has a deadline, also the one in which the manager ends its workers.
 #[test]
 fn a_manager_that_stands_still_cannot_hold_the_end() -> TestResult {

@@ -253,6 +253,30 @@ fn programs_started_under_a_lost_manager_end_with_the_server() -> TestResult {
     server.stop()
 }
 
+/// Sessions hold their places until a worker has seen their end: whoever came before that was reset.
+#[test]
+fn who_comes_while_others_leave_waits_for_a_place() -> TestResult {
+    let scratch = Scratch::new("places")?;
+    let server =
+        small_probe().set("max_connections", 4).expect_log("all places are taken").start()?;
+    let mut stuck = Talk::new(&server)?;
+    stuck.say(&format!("until {} done", scratch.path("go").display()))?;
+    // More sessions begin and end than the table has entries, and the only worker sees none of it.
+    let mut waiting = Vec::new();
+    for _ in 0..40 {
+        let mut talk = Talk::new(&server)?;
+        talk.say("echo served")?;
+        talk.client.half_close()?;
+        waiting.push(talk);
+    }
+    scratch.make("go")?;
+    stuck.expect("done");
+    for talk in waiting {
+        assert_eq!(talk.rest()?, b"served\n");
+    }
+    server.stop()
+}
+
 /// A reactor did not know that a worker was busy with a package of another reactor, and did not take back what it had
 /// given to it: the neighbours of a slow request waited for it although another worker was idle.
 #[test]

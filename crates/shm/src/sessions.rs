@@ -37,6 +37,25 @@ pub const QUEUED: u64 = 4;
 /// Flag: the session is closing: `send` answers gone.
 pub const CLOSING: u64 = 2;
 
+/// Flags: why the session is closing, a number plus one; 0 while it is not.
+pub const REASON_MASK: u64 = 0xff << REASON_SHIFT;
+const REASON_SHIFT: u32 = 8;
+
+/// Flags of a session that is closing for the reason with this number.
+#[must_use]
+pub const fn closing_because(reason: u8) -> u64 {
+    CLOSING | (reason as u64 + 1) << REASON_SHIFT & REASON_MASK
+}
+
+/// The number of the reason for which a session is closing.
+#[must_use]
+pub const fn closing_reason(flags: u64) -> Option<u8> {
+    match (flags & REASON_MASK) >> REASON_SHIFT {
+        0 => None,
+        number => Some((number - 1) as u8),
+    }
+}
+
 /// Which reactor owns a session.
 #[must_use]
 pub const fn reactor_of(session: u64) -> usize {
@@ -259,6 +278,14 @@ mod tests {
         entry.open(128, peer, 2);
         let read = entry.read().unwrap();
         assert_eq!((read.state.as_slice(), read.state_version), (&b""[..], 0));
+    }
+
+    #[test]
+    fn flags_carry_the_reason_of_a_close() {
+        for reason in [0, 1, 200, 254] {
+            assert_eq!(closing_reason(closing_because(reason) | FULL), Some(reason));
+        }
+        assert_eq!(closing_reason(CLOSING | FULL | QUEUED), None);
     }
 
     #[test]

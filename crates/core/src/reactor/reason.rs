@@ -53,6 +53,12 @@ impl CloseReason {
         Self::ShutdownTimeout,
     ];
 
+    /// The reason with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
     /// The reason's name in logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {

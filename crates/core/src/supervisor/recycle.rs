@@ -93,7 +93,9 @@ impl Supervisor {
     /// serving until all end, and a TERM to the whole process group makes all ask at once.
     fn has_free_token(&self) -> bool {
         let used = self.slots.iter().filter(|slot| slot.recycling.is_some()).count();
-        !self.draining && self.reload.is_none() && used < usize::from(self.settings.recycle_at_once.max(1))
+        !self.draining
+            && self.reload.is_none()
+            && used < usize::from(self.settings.recycle_at_once.max(1))
     }
 
     /// Whether a token would be of use now, apart from the pause after a failure.

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use ostler_core::reactor::CloseReason;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendErrorKind {
     Full,
-    Gone,
+    Gone(Option<CloseReason>),
     TooLong { len: usize, most: usize },
     Truncated,
 }
@@ -23,6 +25,11 @@ impl SendError {
         Self { kind }
     }
 
+    /// `reason` is the number of a [`CloseReason`], while it is known.
+    pub(crate) fn gone(reason: Option<u8>) -> Self {
+        Self::new(SendErrorKind::Gone(reason.and_then(CloseReason::from_number)))
+    }
+
     pub(crate) const fn too_long(len: usize, most: usize) -> Self {
         Self::new(SendErrorKind::TooLong { len, most })
     }
@@ -37,7 +44,17 @@ impl SendError {
     /// The session has ended, or never was.
     #[must_use]
     pub const fn is_gone(&self) -> bool {
-        matches!(self.kind, SendErrorKind::Gone)
+        matches!(self.kind, SendErrorKind::Gone(_))
+    }
+
+    /// Why the session has ended, by its name in the log and the books (`peer`, `slow_reader`, `worker_died` …). `None` when
+    /// it is not [`SendError::is_gone`], or so long ago that nobody remembers.
+    #[must_use]
+    pub const fn gone_because(&self) -> Option<&'static str> {
+        match self.kind {
+            SendErrorKind::Gone(Some(reason)) => Some(reason.name()),
+            _ => None,
+        }
     }
 
     /// The message is longer than `max_send_bytes` (or a state blob longer than [`crate::STATE_MAX_BYTES`]).
@@ -60,7 +77,10 @@ impl fmt::Display for SendError {
                 "the session's output is full: its client reads too slowly or the server is short of memory; \
                  send less or later",
             ),
-            SendErrorKind::Gone => f.write_str("the session has ended"),
+            SendErrorKind::Gone(None) => f.write_str("the session has ended"),
+            SendErrorKind::Gone(Some(reason)) => {
+                write!(f, "the session has ended ({})", reason.name())
+            }
             SendErrorKind::TooLong { len, most } => {
                 write!(f, "{len} bytes are more than the {most} that one send takes; send it in pieces")
             }

@@ -103,7 +103,7 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         !self.outbox.is_empty()
     }
 
-    /// Takes one message. Malformed ones are an `InvalidData` error.
+    /// Takes one message. A malformed one is an `InvalidData` error and is gone; the next may be better.
     pub(crate) fn receive(&self) -> io::Result<Received<In>> {
         let mut bytes = [0; MANAGER_MESSAGE_SIZE_BYTES];
         match control_socket::receive(&self.socket, &mut bytes) {

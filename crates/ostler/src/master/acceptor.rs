@@ -33,8 +33,6 @@ pub(super) struct Acceptor {
     listener: OwnedFd,
     reports: Reports,
     max_connections: u64,
-    /// The most connections that leave the master the descriptors it needs.
-    descriptors_max: u64,
     nodelay: bool,
     next_reactor: usize,
     /// When it was last said that accepting pauses.
@@ -42,17 +40,11 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(
-        listener: OwnedFd,
-        options: &Options,
-        descriptors_max: u64,
-        reports: Reports,
-    ) -> Self {
+    pub(super) fn new(listener: OwnedFd, options: &Options, reports: Reports) -> Self {
         Self {
             listener,
             reports,
             max_connections: u64::from(options.max_connections),
-            descriptors_max,
             nodelay: options.tcp_nodelay,
             next_reactor: 0,
             said_at: None,
@@ -62,8 +54,7 @@ impl Acceptor {
     /// Accepts what waits, up to a batch.
     pub(super) fn accept(&mut self, mailboxes: &[Arc<Mailbox>], now: Millis) -> Verdict {
         for _ in 0..BATCH {
-            let open = self.reports.open.load(Ordering::Relaxed);
-            if open >= self.max_connections {
+            if self.reports.open.load(Ordering::Relaxed) >= self.max_connections {
                 if self.may_say(now) {
                     tracing::warn!(
                         max_connections = self.max_connections,
@@ -71,9 +62,6 @@ impl Acceptor {
                     );
                 }
                 return self.rest(now);
-            }
-            if open >= self.descriptors_max {
-                return self.exhausted("the rest is for workers", now);
             }
             match socket::accept(&self.listener) {
                 Ok((connection, peer)) => {
@@ -90,7 +78,7 @@ impl Acceptor {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Verdict::Watch,
                 Err(error) if socket::is_out_of_descriptors(&error) => {
-                    return self.exhausted(&error.to_string(), now);
+                    return self.exhausted(&error, now);
                 }
                 // The connection was gone before it was taken; the next may be better (accept(2)).
                 Err(error) if is_passing(&error) => {}
@@ -104,10 +92,10 @@ impl Acceptor {
     }
 
     /// No descriptors left: accepting rests, who waits is taken when a connection has ended. Said once a minute.
-    fn exhausted(&mut self, why: &str, now: Millis) -> Verdict {
+    fn exhausted(&mut self, error: &io::Error, now: Millis) -> Verdict {
         if self.may_say(now) {
             tracing::warn!(
-                why,
+                %error,
                 "no descriptors left, accepting pauses; raise the limit (ulimit -n) or lower max_connections"
             );
         }

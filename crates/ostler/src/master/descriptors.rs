@@ -1,52 +1,116 @@
-//! How many connections the limit on descriptors has room for: the master's own needs come first.
+//! Descriptors: what the program had, how many there may be, and how many of them clients may take.
 //!
-//! Without that, clients take the last descriptor, and a worker that dies cannot be replaced: its successor's lanes need
-//! some. Nobody is served then, so nobody leaves, so none comes free. And a pidfd that finds no place on its way to the
-//! master would be a worker whose death nobody sees.
+//! A master whose clients have taken all descriptors cannot replace a worker: lane memory needs some, and whatever a dead
+//! worker gives back goes to the next client. So some are never for clients.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::sys::process;
+use crate::sys::{limit, process};
 
-/// For what lasts a moment: `/proc`, the log, messages with descriptors under way.
-const SPARE: u64 = 8;
+/// What the master has besides clients and lanes: listener, log, signals, epoll sets, bells, managers.
+const FIXED: u64 = 64;
+/// What the lane memory of one worker takes while it is made: two files, a bell, and copies of them to send away.
+const PER_WORKER: u64 = 6;
+/// For each reactor: a lane bell and its copy, a copy of the worker's bell. Later a pidfd takes the place of the copy.
+const PER_LANE: u64 = 3;
 
-/// What the master may need beside connections, from when its threads run.
-fn needed(options: &Options) -> u64 {
-    let (reactors, workers) = (u64::from(options.reactors), u64::from(options.workers));
-    // Each reactor holds two bells and the pidfd of each worker; at a reload there are two workers in each slot. One more
-    // set is in the making: two memory files, a bell, a bell for each reactor, and the copies that are sent. A new spare
-    // manager brings two.
-    let lanes = 3 * reactors * 2 * workers;
-    let in_the_making = 2 * (3 + reactors);
-    lanes + in_the_making + 2 + SPARE
+/// What the program has open besides the listener, the log among it. Every process of the tree keeps it.
+pub(super) fn of_the_program(listener: &OwnedFd) -> io::Result<Vec<RawFd>> {
+    let mut open = process::open_descriptors()?;
+    open.retain(|&descriptor| descriptor != listener.as_raw_fd());
+    Ok(open)
 }
 
-/// The most connections that may be open at once for the sake of descriptors. To be asked when everything else is open.
-pub(super) fn connections_max(options: &Options) -> Result<u64> {
-    let fail = |error| Error::start("cannot count this process's descriptors", Some(error));
-    let open = process::open_descriptors().map_err(fail)?.len() as u64;
-    let limit = process::descriptor_limit();
-    let own = open + needed(options);
-    if limit <= own {
+/// Raises the limit of descriptors as far as it goes, and lowers `max_connections` to what it leaves for clients.
+///
+/// All processes of the tree inherit the limit, workers and what they start too: whoever uses `select(2)`, which knows
+/// descriptors below 1024 only, has to lower the soft limit again in `on_worker_start`.
+pub(super) fn provide(options: &mut Options, inherited: usize) -> Result<()> {
+    let (limit, raised) = limit::raise_descriptors();
+    if let Err(error) = raised {
+        tracing::info!(%error, limit, "the limit of descriptors stays as it is");
+    }
+    let reserve = reserve(options, inherited);
+    let Some(most) = limit.checked_sub(reserve).filter(|most| *most > 0) else {
+        let (workers, reactors) = (options.workers, options.reactors);
         return Err(Error::start(
             format!(
-                "the limit on open files is {limit}, which leaves none for connections: raise it above {own} \
-                 (ulimit -n, LimitNOFILE=), or lower `workers` or `reactors`"
+                "the limit of descriptors ({limit}) leaves none for clients, because {workers} workers and {reactors} \
+                 reactors need {reserve}: raise it (`ulimit -n`, `LimitNOFILE=` of the systemd unit) well above that, or \
+                 lower `workers` or `reactors`"
             ),
             None,
         ));
+    };
+    let wanted = u64::from(options.max_connections);
+    if most < wanted {
+        tracing::info!(
+            wanted,
+            max_connections = most,
+            limit,
+            reserve,
+            "max_connections is lowered to what the limit of descriptors allows, raise that (ulimit -n)"
+        );
+        // Less than what was wanted, which is a u32.
+        options.max_connections = u32::try_from(most).unwrap_or(u32::MAX);
     }
-    Ok(limit - own)
+    Ok(())
+}
+
+/// Descriptors that are not for clients. Each worker counts twice, for a successor beside it.
+fn reserve(options: &Options, inherited: usize) -> u64 {
+    let (workers, reactors) = (u64::from(options.workers), u64::from(options.reactors));
+    FIXED + inherited as u64 + 2 * workers * (PER_WORKER + PER_LANE * reactors)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::process::in_forked_test;
+    use crate::sys::{eventfd, socket};
+
+    fn options() -> Options {
+        Options { workers: 2, reactors: 3, max_connections: 500, ..Options::default() }
+    }
 
     #[test]
-    fn a_server_of_common_size_fits_into_the_common_limit() {
-        let options = Options { workers: 16, reactors: 8, ..Options::default() };
-        assert!(needed(&options) < 1024 - 100);
+    fn what_ostler_opened_or_the_program_closed_is_not_the_programs() {
+        in_forked_test(|| {
+            let listener = socket::listen("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+            let before = of_the_program(&listener).unwrap();
+            assert!(!before.contains(&listener.as_raw_fd()));
+            let bell = eventfd::create().unwrap();
+            let number = bell.as_raw_fd();
+            assert!(of_the_program(&listener).unwrap().contains(&number));
+            drop(bell);
+            assert_eq!(of_the_program(&listener).unwrap(), before);
+        });
+    }
+
+    #[test]
+    fn clients_get_what_the_rest_does_not_need() {
+        let reserve = reserve(&options(), 5);
+        assert_eq!(reserve, 64 + 5 + 2 * 2 * (6 + 3 * 3));
+        for (limit, expected) in [
+            (reserve, None),
+            (reserve + 1, Some(1)),
+            (reserve + 499, Some(499)),
+            (reserve + 501, Some(500)),
+        ] {
+            in_forked_test(|| {
+                limit::set_descriptors(limit);
+                let mut options = options();
+                match (provide(&mut options, 5), expected) {
+                    (Ok(()), Some(most)) => assert_eq!(options.max_connections, most),
+                    (Err(error), None) => {
+                        assert!(error.is_start() && error.to_string().contains("ulimit -n"));
+                    }
+                    (result, _) => panic!("{limit}: {result:?}"),
+                }
+            });
+        }
     }
 }

@@ -13,6 +13,7 @@ use super::lanes;
 use super::managers::{Lost, Managers};
 use crate::control::{Received, ToManager, ToMaster};
 use crate::error::{Error, Result};
+use crate::manager::ManagerHandle;
 use crate::options::Options;
 use crate::reactor::mailbox::{FromReactor, Mailbox, Reports, ToReactor};
 use crate::sys::epoll::{Epoll, Events, Interest};
@@ -167,7 +168,10 @@ impl Master {
                 Ok(Received::Nothing | Received::Closed) => return,
                 Err(error) => {
                     tracing::error!(%error, "the manager's message cannot be read");
-                    return;
+                    // One that makes no sense is gone; the next may be its spare.
+                    if error.kind() != std::io::ErrorKind::InvalidData {
+                        return;
+                    }
                 }
             }
         }
@@ -181,6 +185,9 @@ impl Master {
     ) {
         match message {
             ToMaster::Spare { pid } => {
+                if let Some(old) = &self.managers.spare {
+                    let _ = self.epoll.remove(&old.pidfd);
+                }
                 self.managers.set_spare(pid, descriptors);
                 if let Err(error) = self.watch_spare() {
                     tracing::error!(%error, "cannot watch the spare manager");
@@ -192,17 +199,17 @@ impl Master {
             }
             ToMaster::Need(key) => self.make_memory(key),
             ToMaster::Spawned { worker, pid } => self.on_spawned(worker, pid, descriptors),
-            ToMaster::Serve { serve, leave } => {
-                self.boot_deadline = None;
-                tracing::info!(worker = %serve, "serves");
-                self.tell_all(|| ToReactor::Serve { serve, leave });
-            }
+            ToMaster::Serve { serve, leave } => self.on_serve(serve, leave),
             ToMaster::Leave(key) => self.tell_all(|| ToReactor::Leave(key)),
             ToMaster::Release(key) => {
                 self.managers.note_gone(key);
                 self.tell_all(|| ToReactor::Release(key));
             }
-            ToMaster::Died(notice) => self.managers.note_gone(notice.worker),
+            ToMaster::Died(notice) => {
+                self.managers.note_gone(notice.worker);
+                // For reactors without its pidfd; the others settle it when that is readable.
+                self.tell_all(|| ToReactor::Release(notice.worker));
+            }
             ToMaster::ReloadFinished(outcome) => tracing::info!(?outcome, "reload finished"),
             ToMaster::ShutdownRequested => self.on_shutdown(shutdown::Event::Requested, now),
             ToMaster::Finished => self.on_shutdown(shutdown::Event::WorkersGone, now),
@@ -224,19 +231,41 @@ impl Master {
 
     fn on_spawned(&mut self, key: WorkerKey, pid: i32, descriptors: Vec<std::os::fd::OwnedFd>) {
         tracing::debug!(worker = %key, pid, "forked");
-        self.managers.note_spawned(key);
-        let Some(pidfd) = descriptors.into_iter().next() else { return };
-        for mailbox in &self.mailboxes {
-            match pidfd.try_clone() {
-                Ok(copy) => mailbox.push(ToReactor::Spawned(key, copy)),
-                Err(error) => {
-                    // A reactor that cannot see the worker's death must not give it packages.
-                    tracing::error!(worker = %key, %error, "cannot watch a worker, it is replaced");
-                    self.send(&ToManager::Condemn(key), Vec::new());
-                    return;
-                }
-            }
+        if let Err(error) = self.watch_worker(key, descriptors) {
+            // It will not serve, see `on_serve`.
+            tracing::error!(worker = %key, %error, "cannot watch a worker, it is replaced");
+            self.send(&ToManager::Condemn(key), Vec::new());
         }
+    }
+
+    /// Sends a worker's pidfd to every reactor.
+    fn watch_worker(
+        &mut self,
+        key: WorkerKey,
+        descriptors: Vec<std::os::fd::OwnedFd>,
+    ) -> std::io::Result<()> {
+        let missing = || std::io::Error::other("its pidfd did not come, no descriptors left");
+        let pidfd = descriptors.into_iter().next().ok_or_else(missing)?;
+        for mailbox in &self.mailboxes {
+            mailbox.push(ToReactor::Spawned(key, pidfd.try_clone()?));
+        }
+        self.managers.note_watched(key);
+        Ok(())
+    }
+
+    fn on_serve(&mut self, serve: WorkerKey, leave: Option<WorkerKey>) {
+        if !self.managers.is_watched(serve) {
+            // A reactor that cannot see the worker's death must not give it packages: their sessions would wait for ever.
+            tracing::error!(worker = %serve, "does not serve, because nobody could see its death");
+            if let Some(leave) = leave {
+                self.tell_all(|| ToReactor::Leave(leave));
+            }
+            self.send(&ToManager::Condemn(serve), Vec::new());
+            return;
+        }
+        self.boot_deadline = None;
+        tracing::info!(worker = %serve, "serves");
+        self.tell_all(|| ToReactor::Serve { serve, leave });
     }
 
     /// True when a connection was closed that the acceptor waits for.
@@ -276,14 +305,14 @@ impl Master {
         if let Some(spare) = &self.managers.spare {
             let _ = self.epoll.remove(&spare.pidfd);
         }
-        if self.shutdown.has_begun() {
+        if !self.shutdown.wants_manager() {
             self.on_shutdown(shutdown::Event::ManagersLost, now);
             return;
         }
-        let (lost, unborn) = self.managers.lost(now);
+        let (lost, processes) = self.managers.lost(now);
         // Its workers died with it and are ours to bury; their signals came while the manager itself was in the way.
         self.bury_strays();
-        for key in unborn {
+        for key in processes {
             self.tell_all(|| ToReactor::Release(key));
         }
         if lost == Lost::ForGood {
@@ -294,13 +323,18 @@ impl Master {
             pid = self.managers.current.pid.get(),
             "the manager died, its spare takes its place; its workers died with it"
         );
+        if self.shutdown.has_begun() {
+            self.send(&ToManager::Draining, Vec::new());
+        }
         if let Err(error) = self.watch_manager() {
             self.exit = Some(Err(Error::internal("cannot watch the manager", Some(error))));
         }
     }
 
     fn spare_lost(&mut self) {
-        if let Some(spare) = self.managers.spare.take() {
+        // The event may be of its predecessor: the manager has forked another in the same turn.
+        let is_lost = |spare: &mut ManagerHandle| matches!(spare.pidfd.has_ended(), Ok(true));
+        if let Some(spare) = self.managers.spare.take_if(is_lost) {
             let _ = self.epoll.remove(&spare.pidfd);
             tracing::warn!(pid = spare.pid.get(), "the spare manager died");
             // The manager notices too and forks another.

@@ -26,7 +26,7 @@ pub(super) struct Managers {
     pub(super) spare: Option<ManagerHandle>,
     lost_at: Option<Millis>,
     highest_generation: u32,
-    /// Processes whose memory exists: whether their pidfd has come.
+    /// Processes whose memory exists: whether every reactor was sent their pidfd.
     processes: HashMap<WorkerKey, bool>,
 }
 
@@ -47,8 +47,14 @@ impl Managers {
         self.processes.insert(key, false);
     }
 
-    pub(super) fn note_spawned(&mut self, key: WorkerKey) {
+    /// Every reactor was sent the pidfd of a process.
+    pub(super) fn note_watched(&mut self, key: WorkerKey) {
         self.processes.insert(key, true);
+    }
+
+    /// Whether every reactor was sent the pidfd of a process.
+    pub(super) fn is_watched(&self, key: WorkerKey) -> bool {
+        self.processes.get(&key).copied().unwrap_or(false)
     }
 
     pub(super) fn note_gone(&mut self, key: WorkerKey) {
@@ -63,24 +69,22 @@ impl Managers {
         }
     }
 
-    /// The manager died. Answers what follows, and the processes that were never forked (as far as the master knows): their
-    /// lanes are to be released. Those that were forked are dying with it and are settled at their pidfds.
+    /// The manager died. Answers what follows, and all its processes, which die with it or were never forked: their lanes
+    /// are to be released.
     pub(super) fn lost(&mut self, now: Millis) -> (Lost, Vec<WorkerKey>) {
-        let unborn =
-            self.processes.iter().filter(|(_, born)| !**born).map(|(key, _)| *key).collect();
-        self.processes.clear();
+        let processes = self.processes.drain().map(|(key, _)| key).collect();
         let twice = self.lost_at.is_some_and(|before| now < before + LOST_TWICE_MS);
         self.lost_at = Some(now);
         // A child of the master, by birth or by adoption.
         let _ = self.current.pidfd.try_reap();
         let Some(mut spare) = self.spare.take().filter(|_| !twice) else {
-            return (Lost::ForGood, unborn);
+            return (Lost::ForGood, processes);
         };
         if let Err(error) = spare.promote(self.highest_generation) {
             tracing::error!(%error, "the spare manager cannot be promoted");
-            return (Lost::ForGood, unborn);
+            return (Lost::ForGood, processes);
         }
         self.current = spare;
-        (Lost::Replaced, unborn)
+        (Lost::Replaced, processes)
     }
 }

@@ -32,21 +32,18 @@ pub(crate) struct Bound {
     pub(crate) options: Options,
     pub(crate) listener: OwnedFd,
     pub(crate) address: SocketAddr,
-    keep: Vec<std::os::fd::RawFd>,
 }
 
 /// Checks the options, opens the log, binds the listener.
 pub(crate) fn bind(options: Options) -> Result<Bound> {
     options.validate()?;
     log::init(options.log_level, &options.log_file)?;
-    let keep = process::open_descriptors()
-        .map_err(|error| Error::internal("cannot list this process's descriptors", Some(error)))?;
     let wanted = options.listen_address()?;
     let listener = socket::listen(wanted, i32::from(options.backlog))
         .map_err(|error| Error::listen(&options.listen, error))?;
     let address =
         socket::local_address(&listener).map_err(|error| Error::listen(&options.listen, error))?;
-    Ok(Bound { options, listener, address, keep })
+    Ok(Bound { options, listener, address })
 }
 
 /// Runs the server until it is told to end.
@@ -55,10 +52,14 @@ where
     H: Handler,
     F: Fn() -> H + 'static,
 {
-    let Bound { options, listener, keep, .. } = bound;
+    let Bound { mut options, listener, .. } = bound;
     let fail = |what: &str, error| Error::start(what, Some(error));
+    // Before anything is opened here, and when the program cannot close anything any more.
+    let keep = descriptors::of_the_program(&listener)
+        .map_err(|error| Error::internal("cannot list this process's descriptors", Some(error)))?;
     panic::abort_on_panic();
     log::set_process(log::Process::Master);
+    descriptors::provide(&mut options, keep.len())?;
     if options.harden {
         process::forbid_dumping().map_err(|error| fail("cannot harden the master", error))?;
     }
@@ -95,8 +96,7 @@ where
     let board = Arc::new(board);
     let (mailboxes, threads) = start_reactors(&options, &board, &reports)?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
-    let descriptors_max = descriptors::connections_max(&options)?;
-    let acceptor = Acceptor::new(listener, &options, descriptors_max, reports.clone());
+    let acceptor = Acceptor::new(listener, &options, reports.clone());
     let now = clock::monotonic_ms();
     let master = Master {
         shutdown: Shutdown::new(options.shutdown_timeout_ms, options.drain_timeout_ms),

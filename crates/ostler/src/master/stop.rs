@@ -45,6 +45,7 @@ impl Master {
         if let Some(acceptor) = self.acceptor.take() {
             let _ = self.epoll.remove(&acceptor);
         }
+        self.send(&ToManager::Draining, Vec::new());
         self.tell_all(|| ToReactor::Drain);
     }
 

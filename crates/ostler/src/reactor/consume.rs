@@ -173,7 +173,7 @@ impl Reactor {
         if let Some(slot) = self.connections.find(session) {
             let reason = if reset { CloseReason::WorkerReset } else { CloseReason::Worker };
             self.brain.close(slot, reason);
-            self.show_closing(slot);
+            self.show_closing(slot, reason);
         }
     }
 

@@ -22,14 +22,13 @@ impl Reactor {
     pub(super) fn accepted(&mut self, connection: OwnedFd, peer: SocketAddr) {
         let index = self.index;
         let Some((slot, session)) = self.brain.accept(|counter| session_id(counter, index)) else {
-            // Places are held by ended sessions too, until a worker has seen their close event: none is up.
+            // The acceptor counts sockets; places are held by ended sessions too, until a worker has seen their close event.
             if !std::mem::replace(&mut self.said_no_place, true) {
-                tracing::warn!(%peer, "no place for a session, connections are closed; is no worker up?");
+                tracing::info!("no place for a session before workers have seen the end of others");
             }
-            self.reports.count_closed();
+            self.without_place.push_back((connection, peer));
             return;
         };
-        self.said_no_place = false;
         if let Some(entry) = self.board.entry(session) {
             entry.open(session, peer, clock::monotonic_ns());
         }
@@ -85,7 +84,7 @@ impl Reactor {
     }
 
     pub(super) fn close_socket(&mut self, slot: ConnectionSlot, reason: CloseReason) {
-        self.show_closing(slot);
+        self.show_closing(slot, reason);
         let Some(connection) = self.connections.take(slot) else { return };
         self.account.release(connection.charged() as u64);
         self.brain.count_output_dropped(connection.unsent() as u64);
@@ -111,6 +110,27 @@ impl Reactor {
         if let Some(entry) = self.board.entry(session_id(u64::from(slot.0) % sessions, self.index))
         {
             entry.close();
+        }
+        self.place_was_freed = true;
+    }
+
+    /// Places have become free: who waited for one gets it. True when somebody did.
+    pub(super) fn admit_waiting(&mut self) -> bool {
+        if !std::mem::take(&mut self.place_was_freed) || self.without_place.is_empty() {
+            return false;
+        }
+        for (connection, peer) in std::mem::take(&mut self.without_place) {
+            self.accepted(connection, peer);
+        }
+        self.said_no_place &= !self.without_place.is_empty();
+        true
+    }
+
+    /// The server ends: who waits for a place gets none.
+    pub(super) fn turn_waiting_away(&mut self) {
+        for (connection, _) in std::mem::take(&mut self.without_place) {
+            drop(connection);
+            self.reports.count_closed();
         }
     }
 }

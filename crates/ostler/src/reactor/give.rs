@@ -17,7 +17,7 @@ const NOT_WRITTEN: u64 = u64::MAX;
 
 impl Reactor {
     pub(super) fn give(&mut self, mut give: Give) {
-        let Some(mut end) = self.lanes.take(give.lane) else { return };
+        let Some(mut end) = self.lanes.take(give.lane) else { return self.brain.no_room(give) };
         let lane = give.lane;
         match std::mem::replace(&mut give.what, What::Read) {
             What::Connect => {

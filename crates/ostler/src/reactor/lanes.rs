@@ -66,8 +66,10 @@ impl Reactor {
         let Some(slot) = self.lanes.find(key) else { return };
         let token = token::pidfd(slot, key.generation.0 & 0xff_ffff);
         if let Err(error) = self.epoll.add(&pidfd, token, Interest::READ) {
+            // As if the pidfd had never come: it does not serve here, and its lane goes when the manager has reaped it.
             tracing::error!(worker = %key, %error, "cannot watch a worker");
-            self.reports
+            return self
+                .reports
                 .queue
                 .push(super::mailbox::FromReactor::Condemned(key, "worker not watched"));
         }
@@ -77,7 +79,9 @@ impl Reactor {
     }
 
     pub(super) fn serve(&mut self, key: WorkerKey) {
-        if let Some(slot) = self.lanes.find(key) {
+        let Some(slot) = self.lanes.find(key) else { return };
+        // Nobody would notice the death of a worker without a pidfd.
+        if self.lanes.get(slot).is_some_and(|end| end.pidfd.is_some()) {
             self.brain.serve(slot);
         }
     }
@@ -159,14 +163,15 @@ impl Reactor {
         }
     }
 
-    /// A worker that was never forked.
+    /// A worker that was never forked or is gone. One whose pidfd is here is settled when that is readable; one without
+    /// has never served here ([`Reactor::serve`]), so that there is nothing to settle.
     pub(super) fn release(&mut self, key: WorkerKey) {
         let Some(slot) = self.lanes.find(key) else { return };
+        if self.lanes.get(slot).is_some_and(|end| end.pidfd.is_some()) {
+            return;
+        }
         if let Some(end) = self.lanes.take(slot) {
             let _ = self.epoll.remove(&end.lane_bell);
-            if let Some(pidfd) = &end.pidfd {
-                let _ = self.epoll.remove(pidfd);
-            }
         }
         self.brain.remove_lane(slot);
     }
@@ -184,5 +189,74 @@ fn wake_worker(end: &mut LaneEnd) {
     if end.worker_ringer.needs_bell(&end.memory.process().sleep.worker_sleep) {
         // Fails only when it is rung already.
         let _ = eventfd::ring(&end.worker_bell);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ostler_core::budget::Budget;
+    use ostler_shm::board::Board;
+    use ostler_shm::lane::MasterMemory;
+
+    use super::*;
+    use crate::options::Options;
+    use crate::reactor::ReactorSettings;
+    use crate::reactor::mailbox::{FromReactor, Mailbox, Reports};
+    use crate::sys::pidfd::PidFd;
+    use crate::sys::process;
+
+    const KEY: WorkerKey = WorkerKey::new(0, 1);
+
+    fn reactor() -> Reactor {
+        let options = Options { workers: 1, reactors: 1, max_connections: 4, ..Options::default() };
+        let settings = ReactorSettings::new(&options).unwrap();
+        let (board, _) = Board::create(1, options.sessions_per_reactor()).unwrap();
+        let budget = Budget::new(options.memory_budget as u64);
+        let (mailbox, reports) = (Arc::new(Mailbox::new().unwrap()), Reports::new().unwrap());
+        let mut reactor =
+            Reactor::new(0, settings, 0, Arc::new(board), budget, mailbox, reports).unwrap();
+        let memory = MasterMemory::create(options.lane_sizes(), 0, 1).unwrap();
+        let lane = memory.lane(0).unwrap();
+        reactor.add_lane(KEY, lane, eventfd::create().unwrap(), eventfd::create().unwrap());
+        reactor
+    }
+
+    fn serves(reactor: &Reactor) -> bool {
+        reactor.lanes.find(KEY).is_some_and(|slot| reactor.brain.is_serving(slot))
+    }
+
+    #[test]
+    fn who_is_not_watched_does_not_serve_and_goes_when_it_is_reaped() {
+        let mut reactor = reactor();
+        reactor.serve(KEY);
+        assert!(!serves(&reactor));
+        reactor.release(KEY);
+        assert_eq!(reactor.lanes.find(KEY), None);
+    }
+
+    #[test]
+    fn who_cannot_be_watched_is_condemned_and_does_not_serve() {
+        let mut reactor = reactor();
+        // A file: nothing that epoll can watch.
+        reactor.spawned(KEY, std::fs::File::open("/proc/self/exe").unwrap().into());
+        reactor.serve(KEY);
+        assert!(!serves(&reactor));
+        let reports = reactor.reports.queue.take();
+        assert!(matches!(reports.as_slice(), [FromReactor::Condemned(KEY, _)]), "{reports:?}");
+        reactor.release(KEY);
+        assert_eq!(reactor.lanes.find(KEY), None);
+    }
+
+    #[test]
+    fn who_is_watched_serves_and_is_settled_by_its_pidfd_alone() {
+        let mut reactor = reactor();
+        let pidfd = PidFd::open(process::current()).unwrap();
+        reactor.spawned(KEY, pidfd.into());
+        reactor.serve(KEY);
+        assert!(serves(&reactor));
+        reactor.release(KEY);
+        assert!(serves(&reactor), "its death has not been seen here");
     }
 }

@@ -25,7 +25,7 @@ pub(crate) enum ToReactor {
     Serve { serve: WorkerKey, leave: Option<WorkerKey> },
     /// A worker leaves without a successor.
     Leave(WorkerKey),
-    /// A worker was never forked: its lane goes.
+    /// A worker was never forked, or is gone: its lane goes, unless this reactor has its pidfd, which tells when to settle.
     Release(WorkerKey),
     /// A worker wrote nonsense to another reactor.
     Condemn(WorkerKey),

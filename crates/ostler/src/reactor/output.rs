@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use ostler_core::reactor::{CloseReason, ConnectionSlot, LaneSlot};
 use ostler_shm::lane::RawBytes;
-use ostler_shm::sessions::{CLOSING, FULL, QUEUED};
+use ostler_shm::sessions::{CLOSING, FULL, QUEUED, REASON_MASK, closing_because};
 
 use super::Reactor;
 use super::connection::{Connection, Part, Piece, Stream};
@@ -195,7 +195,7 @@ impl Reactor {
         let (high, low) = (self.settings.send_queue_high, self.settings.send_queue_low);
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let unsent = connection.unsent();
-        let mut flags = connection.flags & CLOSING;
+        let mut flags = connection.flags & (CLOSING | REASON_MASK);
         if unsent > 0 {
             flags |= QUEUED;
         }
@@ -218,10 +218,10 @@ impl Reactor {
         }
     }
 
-    /// Workers learn that the session takes no more output.
-    pub(super) fn show_closing(&mut self, slot: ConnectionSlot) {
+    /// Workers learn that the session takes no more output, and why.
+    pub(super) fn show_closing(&mut self, slot: ConnectionSlot, reason: CloseReason) {
         let flags = self.connections.get_mut(slot).map_or(0, |connection| connection.flags);
-        self.show_flags(slot, flags | CLOSING);
+        self.show_flags(slot, flags & !REASON_MASK | closing_because(reason as u8));
     }
 
     /// The owner of unfinished messages is gone: their sessions would wait for ever.

@@ -47,6 +47,7 @@ impl Reactor {
             self.settle_charges();
             more = self.give_all();
             self.carry_out();
+            more |= self.admit_waiting();
             self.publish();
             self.report_drained();
         }
@@ -113,6 +114,7 @@ impl Reactor {
                 ToReactor::Release(key) => self.release(key),
                 ToReactor::Condemn(key) => self.condemn_key(key),
                 ToReactor::Drain => {
+                    self.turn_waiting_away();
                     self.draining = true;
                     self.brain.drain();
                 }

@@ -85,12 +85,6 @@ impl Events {
         })
     }
 
-    /// Number of events of the last wait.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.list.len()
-    }
-
     /// Whether the last wait brought nothing.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {

@@ -23,6 +23,13 @@ pub(crate) fn set_soft_descriptors(limit: u64) {
     setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum }).unwrap();
 }
 
+/// `setrlimit(2)`, `RLIMIT_NOFILE` — lowers the limit for good.
+#[cfg(test)]
+pub(crate) fn set_descriptors(limit: u64) {
+    let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,12 +39,6 @@ impl PidFd {
         Ok(rustix::process::pidfd_send_signal(&self.descriptor, Signal::KILL)?)
     }
 
-    /// `pidfd_send_signal(2)` — asks the process to leave.
-    #[cfg(test)]
-    pub(crate) fn terminate(&self) -> io::Result<()> {
-        Ok(rustix::process::pidfd_send_signal(&self.descriptor, Signal::TERM)?)
-    }
-
     /// `waitid(2)`, `P_PIDFD`, `WEXITED | WNOHANG` — reaps the process if it has ended. For our own children only.
     ///
     /// Stopped and traced processes have not ended (seed row S12).

@@ -54,11 +54,6 @@ pub(crate) fn parent() -> Option<ProcessId> {
     rustix::process::getppid().map(ProcessId::from_rustix)
 }
 
-/// `getrlimit(2)`, `RLIMIT_NOFILE` — the most descriptors that this process may have.
-pub(crate) fn descriptor_limit() -> u64 {
-    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
-}
-
 /// `/proc/self/task` — number of threads of this process.
 pub(crate) fn thread_count() -> io::Result<usize> {
     Ok(std::fs::read_dir("/proc/self/task")?.count())

@@ -1,8 +1,10 @@
 //! The built-in loop of a worker: deliveries, timers, leaving.
 
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ostler_core::ids::WorkerKey;
 use ostler_core::supervisor::LeaveReason;
 use ostler_shm::board::Board;
 use ostler_shm::lane::WorkerMemory;
@@ -40,43 +42,50 @@ pub(crate) fn worker_main<H: Handler>(
         let armed = ostler_shm::fault::arm(&fault);
         tracing::info!(fault, armed, "debug hook");
     }
-    let key = boot.key;
-    let port = match open_port(&boot) {
-        Ok(port) => port,
-        Err(error) => {
-            tracing::error!(%error, "cannot use the lanes");
-            return EXIT_LANES;
-        }
-    };
+    let (key, control) = (boot.key, boot.control);
+    let port =
+        match open_port(key, [boot.down, boot.up, boot.board], boot.worker_bell, boot.lane_bells) {
+            Ok(port) => port,
+            Err(error) => {
+                tracing::error!(%error, "cannot use the lanes");
+                return EXIT_LANES;
+            }
+        };
     let inner = Inner::new(key, WorkerSettings::new(options, key), port);
     let mut run = Run {
         worker: Worker::new(Rc::clone(&inner)),
         inner,
         handler: make(),
-        boot,
+        control,
         said_served: false,
         asked_to_leave: false,
     };
     run.run()
 }
 
-fn open_port(boot: &WorkerBoot) -> Result<Port, Box<dyn std::error::Error>> {
-    let memory = WorkerMemory::open(&boot.down, &boot.up)?;
+/// Maps the memory and closes its files: a process that user code forks does not inherit the mappings, and must not be able
+/// to make them again and write when this one is dead.
+fn open_port(
+    key: WorkerKey,
+    [down, up, board]: [OwnedFd; 3],
+    worker_bell: OwnedFd,
+    lane_bells: Vec<OwnedFd>,
+) -> Result<Port, Box<dyn std::error::Error>> {
+    let memory = WorkerMemory::open(&down, &up)?;
     let (slot, generation) = memory.key();
-    if (slot, generation) != (u64::from(boot.key.slot.0), u64::from(boot.key.generation.0)) {
+    if (slot, generation) != (u64::from(key.slot.0), u64::from(key.generation.0)) {
         return Err(format!("the lanes are of w{slot}.{generation}").into());
     }
-    let board = Board::open(&boot.board)?;
-    let bells = boot.lane_bells.iter().map(std::os::fd::OwnedFd::try_clone);
-    let bells = bells.collect::<Result<Vec<_>, _>>()?;
-    Ok(Port::new(memory, board, boot.worker_bell.try_clone()?, bells)?)
+    let board = Board::open(&board)?;
+    Ok(Port::new(memory, board, worker_bell, lane_bells)?)
 }
 
 struct Run<H> {
     inner: Rc<Inner>,
     worker: Worker,
     handler: H,
-    boot: WorkerBoot,
+    /// Words to the manager.
+    control: OwnedFd,
     said_served: bool,
     asked_to_leave: bool,
 }
@@ -87,7 +96,7 @@ impl<H: Handler> Run<H> {
             tracing::error!(%error, "on_worker_start failed");
             return EXIT_START_FAILED;
         }
-        if let Err(error) = FromWorker::Ready.send(&self.boot.control) {
+        if let Err(error) = FromWorker::Ready.send(&self.control) {
             tracing::error!(%error, "the manager does not listen");
             return EXIT_LANES;
         }
@@ -206,7 +215,7 @@ impl<H: Handler> Run<H> {
         self.inner.settle_deferred();
         if !self.said_served && !deferred {
             self.said_served = true;
-            let _ = FromWorker::Served.send(&self.boot.control);
+            let _ = FromWorker::Served.send(&self.control);
         }
     }
 
@@ -224,7 +233,7 @@ impl<H: Handler> Run<H> {
             return;
         };
         self.asked_to_leave = true;
-        let _ = FromWorker::LeaveRequest(reason).send(&self.boot.control);
+        let _ = FromWorker::LeaveRequest(reason).send(&self.control);
     }
 
     fn is_held(&self) -> bool {

@@ -38,9 +38,9 @@ impl Inner {
     pub(crate) fn check_session(&self, session: u64, is_send: bool) -> Result<(), SendError> {
         let port = self.port.borrow();
         let flags = port.board().entry(session).and_then(|entry| entry.flags_of(session));
-        let Some(flags) = flags else { return Err(SendError::new(SendErrorKind::Gone)) };
+        let Some(flags) = flags else { return Err(SendError::gone(None)) };
         if flags & CLOSING != 0 {
-            return Err(SendError::new(SendErrorKind::Gone));
+            return Err(SendError::gone(sessions::closing_reason(flags)));
         }
         let full = flags & FULL != 0 || (flags & QUEUED != 0 && port.board().pressure());
         if is_send && full {

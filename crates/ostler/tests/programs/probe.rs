@@ -434,16 +434,16 @@ impl Probe {
     fn hostile(&self, worker: &Worker, session: &Session, rest: &mut Arguments<'_>) {
         let what = rest.word();
         let mut random = Random(rest.number() ^ u64::from(std::process::id()));
-        let (Some(up), bells) = (open_memory("ostler-up"), bells()) else {
+        let (Some(up), bells) = (Memory::open("ostler-up"), bells()) else {
             return say(session, "there is no up file");
         };
         let reactor = ostler_shm::sessions::reactor_of(session.id());
         let words = self.sizes.up_words_at(reactor);
         let ring = self.sizes.out_ring_at(reactor);
-        let put = |at: u64, value: u64| drop(up.write_all_at(&value.to_le_bytes(), at));
+        let put = |at: u64, value: u64| drop(up.write(&value.to_le_bytes(), at));
         let get = |at: u64| {
             let mut bytes = [0; 8];
-            let _ = up.read_exact_at(&mut bytes, at);
+            let _ = up.read(&mut bytes, at);
             u64::from_le_bytes(bytes)
         };
         let (taken, freed, written, commit) = (words, words + 8, words + 64, 0);
@@ -484,7 +484,7 @@ impl Probe {
                 put(written, get(written) + 64);
             }
             "written_far" => {
-                put(written, u64::MAX & !63);
+                put(written, !63);
                 put(commit, get(commit) + 1);
             }
             "written_back" => {
@@ -544,7 +544,7 @@ impl Probe {
                 let places = [commit, 64, 72, 128, 136, taken, freed, written, words + 128];
                 for _ in 0..rest.number().max(1) {
                     match random.next() % 4 {
-                        0 => put(random.next() % self.sizes.up_len() & !7, random.next()),
+                        0 => put((random.next() % self.sizes.up_len()) & !7, random.next()),
                         1 => {
                             let at = places.get(random.next() as usize % places.len());
                             put(at.copied().unwrap_or(0), random.next());
@@ -555,7 +555,7 @@ impl Probe {
                             put(at, get(at).wrapping_add(random.next() % 256 * 64));
                         }
                         _ => put(
-                            ring + random.next() % self.sizes.lane_size & !7,
+                            ring + ((random.next() % self.sizes.lane_size) & !7),
                             random.next() % 1024,
                         ),
                     }
@@ -579,12 +579,8 @@ impl Probe {
             // The master's files are sealed: nothing can be written into them.
             "down" => {
                 let refused = ["ostler-down", "ostler-board"].map(|name| {
-                    open_memory(name).map_or("missing", |file| {
-                        if file.write_all_at(&[0xff; 64], 0).is_err() {
-                            "refused"
-                        } else {
-                            "written"
-                        }
+                    Memory::open(name).map_or("missing", |memory| {
+                        if memory.write(&[0xff; 64], 0).is_err() { "refused" } else { "written" }
                     })
                 });
                 return say(session, refused.join(" "));
@@ -608,13 +604,13 @@ impl Probe {
     }
 
     /// The number of the last record that ends at `written`: the ring is searched for the newest one.
-    fn last_seq(&self, up: &File, ring: u64, written: u64) -> u64 {
+    fn last_seq(&self, up: &Memory, ring: u64, written: u64) -> u64 {
         let capacity = self.sizes.lane_size;
         let mut at = written.saturating_sub(capacity).next_multiple_of(64);
         let mut last = 0;
         while at < written {
             let mut bytes = [0; 64];
-            if up.read_exact_at(&mut bytes, ring + (at & (capacity - 1))).is_err() {
+            if up.read(&mut bytes, ring + (at & (capacity - 1))).is_err() {
                 return last;
             }
             let mut words = [0; 8];
@@ -689,10 +685,28 @@ fn descriptors() -> Vec<(i32, String)> {
     found
 }
 
-/// Opens one of this process's memory files anew, for writing.
-fn open_memory(name: &str) -> Option<File> {
-    let (number, _) = descriptors().into_iter().find(|(_, target)| target.contains(name))?;
-    OpenOptions::new().read(true).write(true).open(format!("/proc/self/fd/{number}")).ok()
+/// Shared memory of this process, past all that the library allows: its files are closed, but it is mapped.
+struct Memory {
+    all: File,
+    at: u64,
+}
+
+impl Memory {
+    fn open(name: &str) -> Option<Self> {
+        let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+        let line = maps.lines().find(|line| line.contains(name))?;
+        let at = u64::from_str_radix(line.split_once('-')?.0, 16).ok()?;
+        let all = OpenOptions::new().read(true).write(true).open("/proc/self/mem").ok()?;
+        Some(Self { all, at })
+    }
+
+    fn write(&self, bytes: &[u8], at: u64) -> std::io::Result<()> {
+        self.all.write_all_at(bytes, self.at + at)
+    }
+
+    fn read(&self, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
+        self.all.read_exact_at(bytes, self.at + at)
+    }
 }
 
 /// Every eventfd of this process: its own bell and those of its lanes.
@@ -751,8 +765,10 @@ impl Handler for Probe {
     fn on_close(&mut self, worker: &Worker, session: &Session) {
         let state = String::from_utf8_lossy(&session.state()).into_owned();
         let info = if session.info().is_some() { "info" } else { "noinfo" };
-        let sent = outcome(session.send(b"too late\n"));
-        self.note(worker, format!("close {} {info} {sent} {state}", session.id()));
+        let sent = session.send(b"too late\n");
+        let why = sent.err().and_then(|error| error.gone_because()).unwrap_or("-");
+        let sent = outcome(sent);
+        self.note(worker, format!("close {} {info} {sent} {why} {state}", session.id()));
     }
 
     fn on_worker_exit(&mut self, worker: &Worker) {

@@ -47,7 +47,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "The session table is fixed at start, for the whole server, at 256 bytes an entry; it \
               has up to twice as many entries as this.",
         effect: "Above it nobody is accepted until a session ends; who comes waits in the kernel's \
-                 queue (backlog).",
+                 queue (backlog). A limit of descriptors (ulimit -n) that does not allow so many \
+                 lowers it at start.",
         access: field!(max_connections),
     },
 ];
