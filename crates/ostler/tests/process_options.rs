@@ -1,4 +1,5 @@
 //! Every option does what the table says: one test each that shows its effect on a real server.
+#![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
 
 mod talk;
 
@@ -10,8 +11,11 @@ use ostler::{Kind, Options};
 use ostler_testkit::{Client, Process, Signal, TestResult, TestServer, wait_until};
 use talk::{Scratch, Talk, pattern, probe, small_probe};
 
+/// A test.
+type Effect = fn() -> TestResult;
+
 /// The effect of each option, by the test that shows it. Naming the function makes sure that it exists.
-const EFFECTS: &[(&str, fn() -> TestResult)] = &[
+const EFFECTS: &[(&str, Effect)] = &[
     ("listen", listen_is_where_clients_connect),
     ("backlog", backlog_is_how_many_wait_while_nobody_accepts),
     ("tcp_nodelay", tcp_nodelay_is_set_on_accepted_sockets),
@@ -1027,7 +1031,10 @@ fn a_limit_of_descriptors_that_leaves_none_for_clients_is_an_error_at_start() ->
     let script = scratch.path("limited");
     std::fs::write(&script, format!("#!/bin/sh\nulimit -n 64\nexec {} \"$@\"\n", echo.display()))?;
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
-    let builder = TestServer::program(script).set("workers", 8).set("reactors", 8);
+    let builder = TestServer::program(script)
+        .set("listen", "127.0.0.1:0")
+        .set("workers", 8)
+        .set("reactors", 8);
     let (code, text) = builder.start_expecting_failure()?;
     assert_eq!(code, 4, "{text}");
     assert!(text.contains("descriptors (64)") && text.contains("ulimit -n"), "{text}");
