@@ -465,3 +465,17 @@ fn deferred_output_does_not_expose_the_delivery_it_is_sent_in() -> TestResult {
     assert_eq!((books.detail("redelivered"), books.detail("closed_worker_died")), (1, 1));
     Ok(())
 }
+
+/// A package that was too long cut its session at once: answers to the packages before it were lost.
+#[test]
+fn packages_before_one_that_is_too_long_are_answered() -> TestResult {
+    let server = small_probe().set("package_max_length", 64).start()?;
+    let mut talk = Talk::new(&server)?;
+    let mut lines = b"sleep 20 first\necho second\n".to_vec();
+    lines.extend_from_slice(&[b'x'; 200]);
+    talk.client.send(&lines)?;
+    talk.expect("first");
+    talk.expect("second");
+    talk.expect_closed();
+    server.stop()
+}

@@ -60,8 +60,8 @@ pub struct Connection {
     pub(super) next: Option<ConnectionSlot>,
     /// The kernel (or the framing tail) may have input.
     pub(super) readable: bool,
-    /// The client will send no more.
-    pub(super) peer_done: bool,
+    /// Nothing more is read, and why the session ends when what was read is served.
+    pub(super) input_ended: Option<CloseReason>,
     /// Too much unsent output: not read until it is written.
     pub(super) output_high: bool,
     /// Bytes wait to be written.
@@ -91,7 +91,7 @@ impl Connection {
             ended_by: None,
             is_closed: false,
             readable: false,
-            peer_done: false,
+            input_ended: None,
             output_high: false,
             output_pending: false,
             owes_connect: true,
@@ -109,7 +109,7 @@ impl Connection {
     }
 
     pub(super) fn may_read(&self, reading: bool) -> bool {
-        reading && self.phase == Phase::Open && !self.peer_done && !self.output_high
+        reading && self.phase == Phase::Open && self.input_ended.is_none() && !self.output_high
     }
 
     pub(super) fn has_returned(&self) -> bool {
@@ -119,7 +119,7 @@ impl Connection {
     /// Everything the client sent was served and answered, and it will send no more.
     pub(super) fn is_finished(&self, reading: bool) -> bool {
         self.phase == Phase::Open
-            && (self.peer_done || !reading)
+            && (self.input_ended.is_some() || !reading)
             && self.outstanding == 0
             && !self.has_returned()
             && !self.owes_connect

@@ -82,7 +82,7 @@ impl CloseReason {
     /// Whether the connection is cut at once: nothing more can or should be written.
     #[must_use]
     pub const fn is_abrupt(self) -> bool {
-        !matches!(self, Self::Peer | Self::Worker | Self::Shutdown)
+        !matches!(self, Self::Peer | Self::Worker | Self::PackageTooLong | Self::Shutdown)
     }
 }
 

@@ -59,8 +59,14 @@ impl Brain {
     /// framing tail. What was given is still served and answered, then the session ends: a client that
     /// half-closes after its last request gets its answers.
     pub fn peer_done(&mut self, slot: ConnectionSlot) {
+        self.end_input(slot, CloseReason::Peer);
+    }
+
+    /// Nothing more can be read, for this reason. What was read before is still served and answered, then the session
+    /// ends.
+    pub fn end_input(&mut self, slot: ConnectionSlot, reason: CloseReason) {
         if let Some(connection) = self.connection(slot) {
-            connection.peer_done = true;
+            connection.input_ended.get_or_insert(reason);
             connection.readable = false;
             self.check_end(slot);
             self.enqueue(slot);
@@ -207,11 +213,7 @@ impl Brain {
         let Some(connection) = self.connection(slot) else { return };
         let reason = match connection.phase {
             Phase::Open if connection.is_finished(reading) => {
-                if connection.peer_done {
-                    CloseReason::Peer
-                } else {
-                    CloseReason::Shutdown
-                }
+                connection.input_ended.unwrap_or(CloseReason::Shutdown)
             }
             Phase::Flushing(reason) => reason,
             _ => return,

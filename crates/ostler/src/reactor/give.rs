@@ -133,7 +133,8 @@ impl Reactor {
                 Frame::Package { len } => return self.give_package(end, give, len),
                 Frame::TooLong => {
                     self.brain.input_dry(&give);
-                    return self.brain.close(give.connection, CloseReason::PackageTooLong);
+                    // What came before it is still answered.
+                    return self.brain.end_input(give.connection, CloseReason::PackageTooLong);
                 }
                 Frame::NeedMore => {}
             }
