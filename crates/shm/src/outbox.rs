@@ -30,7 +30,7 @@ impl Outbox {
         placed.end.saturating_sub(self.read_seen) <= capacity
     }
 
-    /// Appends a record whose payload is the given pieces one after another. Not visible before [`publish`].
+    /// Appends a record whose payload is the given pieces one after another. Not visible before [`Committer::commit`].
     /// `len` and `seq` of the header are set here.
     ///
     /// # Errors
