@@ -33,6 +33,7 @@ test-workspace: ## Runs the tests of all crates, without the loom models.
 
 # A target directory of its own: the flag would otherwise rebuild everything at each change between loom and not loom.
 loom: ## Checks the lane protocol's models under every interleaving.
+	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom $(CARGO) test -p ostler-shm --release --test 'loom_*'
 
 lint: fmt-check clippy doc deny ## Formatting, clippy, documentation, licences and dependencies.
