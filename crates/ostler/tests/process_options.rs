@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ostler::{Kind, Options};
 use ostler_testkit::{Client, Process, Signal, TestResult, TestServer, wait_until};
-use talk::{Scratch, Talk, pattern, probe, small_probe};
+use talk::{Scratch, Talk, expect_neighbours_served, pattern, probe, small_probe};
 
 /// A test.
 type Effect = fn() -> TestResult;
@@ -428,24 +428,7 @@ fn dispatch_session_hash_sticks() -> TestResult {
 fn dispatch_idle_first_avoids_a_busy_worker() -> TestResult {
     let scratch = Scratch::new("idle")?;
     let server = probe().set("dispatch", "idle_first").start()?;
-    for worker in 0..2 {
-        server.wait_for_log(&format!("serves worker=w{worker}."))?;
-    }
-    let mut stuck = Talk::new(&server)?;
-    stuck.say(&format!("until {} done", scratch.path("go").display()))?;
-    // Whatever was given to the stuck worker beforehand is taken back and served by the other.
-    let mut talks: Vec<Talk> = (0..20).map(|_| Talk::new(&server)).collect::<TestResult<_>>()?;
-    for round in 0..10 {
-        for talk in &mut talks {
-            talk.say(&format!("echo {round}"))?;
-        }
-        for talk in &mut talks {
-            talk.expect(&round.to_string());
-        }
-    }
-    stuck.expect_silence();
-    scratch.make("go")?;
-    stuck.expect("done");
+    expect_neighbours_served(&server, &scratch, 20, 10)?;
     server.stop()
 }
 

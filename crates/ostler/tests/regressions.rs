@@ -3,7 +3,7 @@
 mod talk;
 
 use ostler_testkit::{Client, Signal, TestError, TestResult, TestServer, wait_until};
-use talk::{Scratch, Talk, checksum, pattern, probe, small_probe};
+use talk::{Scratch, Talk, checksum, expect_neighbours_served, pattern, probe, small_probe};
 
 /// A worker gave ring space back between the parts of a package without ringing: its reactor slept on.
 #[test]
@@ -283,23 +283,7 @@ fn who_comes_while_others_leave_waits_for_a_place() -> TestResult {
 fn a_worker_that_is_busy_for_another_reactor_keeps_nobody_waiting() -> TestResult {
     let scratch = Scratch::new("busy")?;
     let server = probe().set("reactors", 3).set("workers", 2).start()?;
-    for worker in 0..2 {
-        server.wait_for_log(&format!("serves worker=w{worker}."))?;
-    }
-    let mut stuck = Talk::new(&server)?;
-    stuck.say(&format!("until {} done", scratch.path("go").display()))?;
-    let mut talks: Vec<Talk> = (0..9).map(|_| Talk::new(&server)).collect::<TestResult<_>>()?;
-    for round in 0..20 {
-        for talk in &mut talks {
-            talk.say(&format!("echo {round}"))?;
-        }
-        for talk in &mut talks {
-            talk.expect(&round.to_string());
-        }
-    }
-    stuck.expect_silence();
-    scratch.make("go")?;
-    stuck.expect("done");
+    expect_neighbours_served(&server, &scratch, 9, 20)?;
     server.stop()
 }
 

@@ -50,24 +50,6 @@ impl Reactor {
         }
     }
 
-    /// Closes sockets that the brain has ended, in the middle of a turn: their memory is needed now.
-    pub(super) fn carry_out_closes(&mut self) {
-        use ostler_core::reactor::Action;
-        let mut later = Vec::new();
-        while let Some(action) = self.brain.next_action() {
-            match action {
-                Action::CloseSocket { connection, reason } => self.close_socket(connection, reason),
-                other => later.push(other),
-            }
-        }
-        for action in later {
-            match action {
-                Action::FreeSession(slot) => self.free_session(slot),
-                Action::CloseSocket { .. } | Action::LaneDrained(_) => {}
-            }
-        }
-    }
-
     /// A drain ran out of time: says what held it.
     pub(super) fn report_holders(&self) {
         for (lane, end) in self.lanes.iter() {

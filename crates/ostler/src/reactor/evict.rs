@@ -22,7 +22,7 @@ impl Reactor {
                 .max_by_key(|(charged, _)| *charged);
             let victim = largest.map_or(slot, |(_, other)| other);
             self.brain.close(victim, CloseReason::MemoryBudget);
-            self.carry_out_closes();
+            self.carry_out();
             if victim == slot {
                 return false;
             }

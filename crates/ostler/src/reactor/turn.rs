@@ -143,7 +143,9 @@ impl Reactor {
         true
     }
 
-    fn carry_out(&mut self) {
+    /// Does what the brain has decided besides giving. Also in the middle of a turn, when the memory of a session that was
+    /// closed is needed now.
+    pub(super) fn carry_out(&mut self) {
         while let Some(action) = self.brain.next_action() {
             match action {
                 Action::CloseSocket { connection, reason } => self.close_socket(connection, reason),

@@ -203,3 +203,32 @@ pub fn expect_idle(server: &TestServer) -> TestResult {
     }
     Err(TestError::new(format!("{} wake-ups in three seconds of nothing", after - before)))
 }
+
+/// While one of the two workers of `server` is stuck in a package, every other session is served: what was given to the
+/// stuck one beforehand is taken back.
+pub fn expect_neighbours_served(
+    server: &TestServer,
+    scratch: &Scratch,
+    talkers: usize,
+    rounds: usize,
+) -> TestResult {
+    for worker in 0..2 {
+        server.wait_for_log(&format!("serves worker=w{worker}."))?;
+    }
+    let mut stuck = Talk::new(server)?;
+    stuck.say(&format!("until {} done", scratch.path("go").display()))?;
+    let mut talks: Vec<Talk> =
+        (0..talkers).map(|_| Talk::new(server)).collect::<TestResult<_>>()?;
+    for round in 0..rounds {
+        for talk in &mut talks {
+            talk.say(&format!("echo {round}"))?;
+        }
+        for talk in &mut talks {
+            talk.expect(&round.to_string());
+        }
+    }
+    stuck.expect_silence();
+    scratch.make("go")?;
+    stuck.expect("done");
+    Ok(())
+}
