@@ -7,9 +7,9 @@
 pub mod budget;
 pub mod framing;
 pub mod ids;
-pub mod output;
 pub mod policy;
 pub mod reactor;
+pub mod send_queue;
 pub mod shutdown;
 pub mod supervisor;
 

@@ -26,7 +26,7 @@ pub enum Event {
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum ShutdownAction {
     /// Close the listeners, tell the reactors to drain.
     Drain,
     /// The drain took too long: say what held it, and close every session now.
@@ -105,16 +105,16 @@ impl Shutdown {
     }
 
     /// One step.
-    pub fn on(&mut self, event: Event, now: Millis) -> Vec<Action> {
+    pub fn on(&mut self, event: Event, now: Millis) -> Vec<ShutdownAction> {
         match (self.stage, event) {
             (Stage::Done, _) => Vec::new(),
             (_, Event::ManagersLost) => self.exit(),
             (Stage::Running, Event::Requested | Event::Terminate) => {
                 self.stage = Stage::Draining { until: now + self.shutdown_timeout_ms };
-                vec![Action::Drain]
+                vec![ShutdownAction::Drain]
             }
             (Stage::Running, Event::Interrupt) => {
-                let mut actions = vec![Action::Drain];
+                let mut actions = vec![ShutdownAction::Drain];
                 actions.extend(self.end_now(now));
                 actions
             }
@@ -130,7 +130,7 @@ impl Shutdown {
             }
             (Stage::Draining { until }, Event::Tick) if now >= until => {
                 self.stage = Stage::Closing { until: now + CLOSE_EVENTS_MS };
-                vec![Action::CloseSessions { timed_out: true }]
+                vec![ShutdownAction::CloseSessions { timed_out: true }]
             }
             (Stage::Closing { until }, Event::Tick) if now >= until => self.stop_workers(now, true),
             (Stage::StoppingWorkers { until, .. }, Event::Tick) if now >= until => self.exit(),
@@ -139,21 +139,21 @@ impl Shutdown {
         }
     }
 
-    fn end_now(&mut self, now: Millis) -> Vec<Action> {
-        let mut actions = vec![Action::CloseSessions { timed_out: false }];
+    fn end_now(&mut self, now: Millis) -> Vec<ShutdownAction> {
+        let mut actions = vec![ShutdownAction::CloseSessions { timed_out: false }];
         actions.extend(self.stop_workers(now, true));
         actions
     }
 
-    fn stop_workers(&mut self, now: Millis, at_once: bool) -> Vec<Action> {
+    fn stop_workers(&mut self, now: Millis, at_once: bool) -> Vec<ShutdownAction> {
         let wait = if at_once { 0 } else { self.drain_timeout_ms };
         self.stage = Stage::StoppingWorkers { until: now + wait + MANAGER_GRACE_MS, now: at_once };
-        vec![Action::StopWorkers { now: at_once }]
+        vec![ShutdownAction::StopWorkers { now: at_once }]
     }
 
-    fn exit(&mut self) -> Vec<Action> {
+    fn exit(&mut self) -> Vec<ShutdownAction> {
         self.stage = Stage::Done;
-        vec![Action::Exit]
+        vec![ShutdownAction::Exit]
     }
 }
 
@@ -165,10 +165,13 @@ mod tests {
     #[test]
     fn in_good_order() {
         let mut shutdown = Shutdown::new(100, 50);
-        assert_eq!(shutdown.on(Event::Requested, 0), [Action::Drain]);
+        assert_eq!(shutdown.on(Event::Requested, 0), [ShutdownAction::Drain]);
         assert_eq!(shutdown.on(Event::Requested, 5), [], "a group's TERM comes by two ways");
-        assert_eq!(shutdown.on(Event::SessionsDrained, 10), [Action::StopWorkers { now: false }]);
-        assert_eq!(shutdown.on(Event::WorkersGone, 20), [Action::Exit]);
+        assert_eq!(
+            shutdown.on(Event::SessionsDrained, 10),
+            [ShutdownAction::StopWorkers { now: false }]
+        );
+        assert_eq!(shutdown.on(Event::WorkersGone, 20), [ShutdownAction::Exit]);
         assert_eq!(shutdown.deadline(), None);
     }
 
@@ -177,9 +180,15 @@ mod tests {
         let mut shutdown = Shutdown::new(100, 50);
         shutdown.on(Event::Terminate, 0);
         assert_eq!(shutdown.on(Event::Tick, 99), []);
-        assert_eq!(shutdown.on(Event::Tick, 100), [Action::CloseSessions { timed_out: true }]);
-        assert_eq!(shutdown.on(Event::SessionsDrained, 110), [Action::StopWorkers { now: false }]);
-        assert_eq!(shutdown.on(Event::Tick, 110 + 50 + MANAGER_GRACE_MS), [Action::Exit]);
+        assert_eq!(
+            shutdown.on(Event::Tick, 100),
+            [ShutdownAction::CloseSessions { timed_out: true }]
+        );
+        assert_eq!(
+            shutdown.on(Event::SessionsDrained, 110),
+            [ShutdownAction::StopWorkers { now: false }]
+        );
+        assert_eq!(shutdown.on(Event::Tick, 110 + 50 + MANAGER_GRACE_MS), [ShutdownAction::Exit]);
     }
 
     #[test]
@@ -188,7 +197,10 @@ mod tests {
         shutdown.on(Event::Terminate, 0);
         assert_eq!(
             shutdown.on(Event::Terminate, 1),
-            [Action::CloseSessions { timed_out: false }, Action::StopWorkers { now: true }]
+            [
+                ShutdownAction::CloseSessions { timed_out: false },
+                ShutdownAction::StopWorkers { now: true }
+            ]
         );
     }
 
@@ -202,7 +214,7 @@ mod tests {
         assert!(shutdown.wants_manager(), "closing");
         shutdown.on(Event::SessionsDrained, 110);
         assert!(!shutdown.wants_manager(), "its workers end with it");
-        assert_eq!(shutdown.on(Event::ManagersLost, 120), [Action::Exit]);
+        assert_eq!(shutdown.on(Event::ManagersLost, 120), [ShutdownAction::Exit]);
         assert!(!shutdown.wants_manager(), "the end");
     }
 
@@ -213,7 +225,7 @@ mod tests {
             for event in events {
                 shutdown.on(*event, 0);
             }
-            assert_eq!(shutdown.on(Event::ManagersLost, 1), [Action::Exit], "{events:?}");
+            assert_eq!(shutdown.on(Event::ManagersLost, 1), [ShutdownAction::Exit], "{events:?}");
             assert_eq!(shutdown.on(Event::ManagersLost, 2), []);
         }
     }
@@ -228,13 +240,13 @@ mod tests {
                 now += 7;
                 let event = [Event::Terminate, Event::Interrupt, Event::SessionsDrained, Event::WorkersGone,
                     Event::ManagersLost, Event::Tick, Event::Requested][usize::from(event)];
-                exits += shutdown.on(event, now).iter().filter(|a| **a == Action::Exit).count();
+                exits += shutdown.on(event, now).iter().filter(|a| **a == ShutdownAction::Exit).count();
             }
-            exits += shutdown.on(Event::Terminate, now).iter().filter(|a| **a == Action::Exit).count();
+            exits += shutdown.on(Event::Terminate, now).iter().filter(|a| **a == ShutdownAction::Exit).count();
             while let Some(deadline) = shutdown.deadline() {
                 prop_assert!(deadline >= now);
                 now = deadline;
-                exits += shutdown.on(Event::Tick, now).iter().filter(|a| **a == Action::Exit).count();
+                exits += shutdown.on(Event::Tick, now).iter().filter(|a| **a == ShutdownAction::Exit).count();
             }
             prop_assert_eq!(exits, 1);
         }

@@ -22,13 +22,13 @@ mod measured {
     use nix::sys::wait::waitpid;
     use nix::unistd::{ForkResult, fork};
     use ostler_shm::board::Board;
-    use ostler_shm::consume::Consumer;
-    use ostler_shm::give::Giver;
+    use ostler_shm::consumer::Consumer;
+    use ostler_shm::giver::Giver;
     use ostler_shm::inbox::{Inbox, Take};
     use ostler_shm::lane::{MasterMemory, ReactorLane, WorkerLane, WorkerMemory};
     use ostler_shm::layout::Sizes;
     use ostler_shm::outbox::{Committer, Outbox};
-    use ostler_shm::record::{Header, Kind};
+    use ostler_shm::record::{Header, RecordKind};
     use ostler_shm::sleep::{Ringer, Sleeper};
     use ostler_shm::sync::{AtomicU64, Ordering, fence};
     use rustix::event::{EventfdFlags, eventfd};
@@ -242,7 +242,7 @@ mod measured {
 
         fn send(&mut self, cause: u64, payload: &[u8]) -> bool {
             let stamp = self.committer.open_transaction();
-            let header = Header { kind: Kind::Out as u8, cause, stamp, ..Header::default() };
+            let header = Header { kind: RecordKind::Out as u8, cause, stamp, ..Header::default() };
             while self
                 .outbox
                 .append(self.lane.down(), &self.lane.outputs, header, &[payload])
@@ -323,7 +323,7 @@ mod measured {
             let len = message.len() as u64;
             let opening = self.giver.open(SIZES.lane_size, len, len).unwrap();
             self.lane.packages.raw_mut(opening.payload_offset, message.len()).copy_from(message);
-            let header = Header { kind: Kind::Data as u8, ..Header::default() };
+            let header = Header { kind: RecordKind::Data as u8, ..Header::default() };
             self.giver.complete(&self.lane.packages, opening, header, len);
             self.giver.publish(self.lane.down());
             fence(Ordering::SeqCst);

@@ -1,7 +1,7 @@
 //! The worker's end of a package ring: take one record just before its handler starts (protocol §5, T1-T4).
 
 use crate::fault::{Step, step};
-use crate::record::{Header, Kind};
+use crate::record::{Header, RecordKind};
 use crate::ring::{self, RingBytes};
 use crate::sync::{Ordering, fence};
 use crate::words::{DownWords, UpWords};
@@ -100,7 +100,7 @@ impl Inbox {
         }
         let position = self.position;
         self.position += ring::aligned(u64::from(header.len));
-        if header.kind == Kind::Pad as u8 {
+        if header.kind == RecordKind::Pad as u8 {
             return Take::Empty;
         }
         step(Step::HeaderRead);

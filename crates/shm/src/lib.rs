@@ -13,9 +13,9 @@
 //! model's cells), so the code that is model-checked is the code that runs.
 
 pub mod board;
-pub mod consume;
+pub mod consumer;
 pub mod fault;
-pub mod give;
+pub mod giver;
 pub mod inbox;
 #[cfg(not(loom))]
 pub mod lane;

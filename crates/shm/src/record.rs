@@ -6,7 +6,7 @@ pub const HEADER_SIZE: usize = 64;
 /// What a record is. The numbers are part of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Kind {
+pub enum RecordKind {
     /// Filler up to the wrap; carries nothing.
     Pad = 1,
     /// Down, package ring: a session was accepted.
@@ -31,7 +31,7 @@ pub enum Kind {
     OutReference = 22,
 }
 
-impl Kind {
+impl RecordKind {
     /// Reads a kind byte written by a peer.
     #[must_use]
     pub const fn from_byte(byte: u8) -> Option<Self> {
@@ -52,13 +52,13 @@ impl Kind {
     }
 }
 
-/// Flag of [`Kind::Out`] and [`Kind::Data`]: more parts of the same message follow.
+/// Flag of [`RecordKind::Out`] and [`RecordKind::Data`]: more parts of the same message follow.
 pub const FLAG_MORE: u8 = 1;
-/// Flag of [`Kind::Close`]: close with a reset, dropping what is unsent.
+/// Flag of [`RecordKind::Close`]: close with a reset, dropping what is unsent.
 pub const FLAG_RESET: u8 = 2;
 /// Flag of an up record: the delivery `cause` is finished with this record (saves a `Fin`).
 pub const FLAG_FIN: u8 = 4;
-/// Flag of [`Kind::Data`]: the delivery was started before by a process that died (attempt > 1).
+/// Flag of [`RecordKind::Data`]: the delivery was started before by a process that died (attempt > 1).
 pub const FLAG_REDELIVERED: u8 = 8;
 
 /// A record's header, as plain values. [`Header::to_words`] and [`Header::from_words`] are its form in memory.
@@ -66,7 +66,7 @@ pub const FLAG_REDELIVERED: u8 = 8;
 pub struct Header {
     /// Bytes of the record with its header, without the alignment behind it.
     pub len: u32,
-    /// See [`Kind`]; a raw byte because a peer may write anything.
+    /// See [`RecordKind`]; a raw byte because a peer may write anything.
     pub kind: u8,
     /// `FLAG_*`.
     pub flags: u8,

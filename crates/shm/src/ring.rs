@@ -4,7 +4,7 @@
 //! contiguous: when it does not fit before the wrap, a `Pad` record fills the rest. Records are aligned to
 //! [`HEADER_SIZE`], so the rest before the wrap always has room for a header.
 
-use crate::record::{HEADER_SIZE, Header, Kind};
+use crate::record::{HEADER_SIZE, Header, RecordKind};
 
 /// The bytes of a ring: mapped memory, or a model's cells.
 ///
@@ -56,7 +56,8 @@ pub const fn place(head: u64, len: u64, capacity: u64) -> Placement {
 
 /// Writes the pad of a placement.
 pub fn write_pad(bytes: &impl RingBytes, head: u64, pad: u64, seq: u64, stamp: u64) {
-    let header = Header { len: pad as u32, kind: Kind::Pad as u8, seq, stamp, ..Header::default() };
+    let header =
+        Header { len: pad as u32, kind: RecordKind::Pad as u8, seq, stamp, ..Header::default() };
     bytes.write_header(head & (bytes.capacity() - 1), &header);
 }
 
@@ -66,7 +67,8 @@ pub fn write_pad(bytes: &impl RingBytes, head: u64, pad: u64, seq: u64, stamp: u
 pub const fn length_is_possible(header: &Header, position: u64, limit: u64, capacity: u64) -> bool {
     let len = header.len as u64;
     let offset = position & (capacity - 1);
-    let longest = if header.kind == Kind::Pad as u8 { capacity } else { max_record(capacity) };
+    let longest =
+        if header.kind == RecordKind::Pad as u8 { capacity } else { max_record(capacity) };
     len >= HEADER_SIZE as u64
         && len <= longest
         && offset + aligned(len) <= capacity

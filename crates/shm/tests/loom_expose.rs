@@ -7,7 +7,7 @@ mod model;
 
 use loom::thread;
 use model::{Reactor, Shared, Worker, explore_deaths, finds, live};
-use ostler_shm::record::Kind;
+use ostler_shm::record::RecordKind;
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,26 +26,26 @@ fn run(shared: &Shared, wrong: Wrong) {
     let mut worker = Worker::new(2);
     let (first, _) = worker.take(shared, 0).unwrap();
     let k = first.seq;
-    worker.append(shared, 1, Kind::Out, 1, k).unwrap();
-    worker.append(shared, 0, Kind::Out, 1, k).unwrap();
+    worker.append(shared, 1, RecordKind::Out, 1, k).unwrap();
+    worker.append(shared, 0, RecordKind::Out, 1, k).unwrap();
     match wrong {
-        Wrong::Nothing => worker.append(shared, 0, Kind::Expose, 1, k).unwrap(),
-        Wrong::ExposedAway => worker.append(shared, 1, Kind::Expose, 1, k).unwrap(),
+        Wrong::Nothing => worker.append(shared, 0, RecordKind::Expose, 1, k).unwrap(),
+        Wrong::ExposedAway => worker.append(shared, 1, RecordKind::Expose, 1, k).unwrap(),
         Wrong::ExposedLate | Wrong::NotExposed => {}
     }
     worker.commit(shared);
     if wrong == Wrong::ExposedLate {
-        worker.append(shared, 0, Kind::Expose, 1, k).unwrap();
+        worker.append(shared, 0, RecordKind::Expose, 1, k).unwrap();
     }
-    worker.append(shared, 1, Kind::Out, 1, k).unwrap();
+    worker.append(shared, 1, RecordKind::Out, 1, k).unwrap();
     worker.commit(shared);
-    worker.append(shared, 0, Kind::Fin, 1, k).unwrap();
+    worker.append(shared, 0, RecordKind::Fin, 1, k).unwrap();
     worker.commit(shared);
     worker.free(shared, 0);
 
     let (second, _) = worker.take(shared, 0).unwrap();
-    worker.append(shared, 1, Kind::Out, 2, second.seq).unwrap();
-    worker.append(shared, 0, Kind::Fin, 2, second.seq).unwrap();
+    worker.append(shared, 1, RecordKind::Out, 2, second.seq).unwrap();
+    worker.append(shared, 0, RecordKind::Fin, 2, second.seq).unwrap();
     worker.commit(shared);
     worker.free(shared, 0);
 }
@@ -68,7 +68,7 @@ fn model(wrong: Wrong, death: u32) -> bool {
         let lane = &shared.lanes[1];
         away.consumer.look(&shared.process, &lane.up, 512).unwrap();
         while let Some(record) = away.consumer.next(&lane.outputs).unwrap() {
-            if record.kind == Kind::Out {
+            if record.kind == RecordKind::Out {
                 away_outs[record.header.subject as usize] += 1;
             }
         }

@@ -9,7 +9,7 @@ use loom::thread;
 use model::{Bell, Reactor, Shared, Worker, explore, finds};
 use ostler_shm::inbox::Take;
 use ostler_shm::outbox::Committer;
-use ostler_shm::record::Kind;
+use ostler_shm::record::RecordKind;
 use ostler_shm::ring::RingBytes;
 use ostler_shm::sleep::{Ringer, Sleeper};
 use ostler_shm::sync::AtomicU64;
@@ -47,8 +47,8 @@ fn run_references(shared: &Shared, packages: usize, wrong: Wrong) {
         if wrong == Wrong::FreedBeforeCommit {
             worker.free(shared, 0);
         }
-        worker.append(shared, 0, Kind::OutReference, header.subject, header.seq).unwrap();
-        worker.append(shared, 0, Kind::Fin, header.subject, header.seq).unwrap();
+        worker.append(shared, 0, RecordKind::OutReference, header.subject, header.seq).unwrap();
+        worker.append(shared, 0, RecordKind::Fin, header.subject, header.seq).unwrap();
         worker.commit(shared);
         worker.free(shared, 0);
     }
@@ -60,7 +60,7 @@ fn consume_references(reactor: &mut Reactor, shared: &Shared) {
     let from = reactor.outputs.len();
     reactor.consume_only(shared, 0);
     for header in &reactor.outputs[from..] {
-        if header.kind == Kind::OutReference as u8 {
+        if header.kind == RecordKind::OutReference as u8 {
             let entry = reactor.ledger.iter().find(|entry| entry.seq == header.cause).unwrap();
             let record = lane.packages.read_header(entry.position & (CAPACITY - 1));
             assert_eq!(record.subject, header.subject, "the output's bytes were overwritten");
@@ -197,7 +197,7 @@ fn starved(wrong: Wrong) {
             let mut worker = Worker::new(1);
             let mut ringer = Ringer::default();
             let (header, _) = worker.take(&shared, 0).unwrap();
-            worker.append(&shared, 0, Kind::Fin, header.subject, header.seq).unwrap();
+            worker.append(&shared, 0, RecordKind::Fin, header.subject, header.seq).unwrap();
             worker.commit(&shared);
             if wrong != Wrong::FreedAfterLook {
                 worker.free(&shared, 0);
@@ -261,7 +261,7 @@ fn void_behind_a_pad(frees: bool, looks: bool) {
         assert!(reactor.give(lane, id, &[]));
         reactor.publish(lane);
         let (header, _) = worker.take(&shared, 0).unwrap();
-        worker.append(&shared, 0, Kind::Fin, id, header.seq).unwrap();
+        worker.append(&shared, 0, RecordKind::Fin, id, header.seq).unwrap();
         worker.commit(&shared);
         worker.free(&shared, 0);
         reactor.consume(&shared, 0);
@@ -283,7 +283,7 @@ fn void_behind_a_pad(frees: bool, looks: bool) {
                 }
             };
             while let Some((header, _)) = worker.take(&shared, 0) {
-                worker.append(&shared, 0, Kind::Fin, 0, header.seq).unwrap();
+                worker.append(&shared, 0, RecordKind::Fin, 0, header.seq).unwrap();
                 worker.commit(&shared);
                 worker.free(&shared, 0);
                 look();

@@ -8,7 +8,7 @@ mod model;
 
 use model::mutants::{Defect, MutantInbox};
 use model::{Reactor, Shared, Worker, explore, explore_deaths, finds, live};
-use ostler_shm::record::{Header, Kind};
+use ostler_shm::record::{Header, RecordKind};
 use std::sync::Arc;
 
 const CAPACITY: u64 = 256;
@@ -37,11 +37,11 @@ fn run(shared: &Shared, wrong: Wrong) {
 }
 
 fn answer(worker: &mut Worker, shared: &Shared, header: Header, wrong: Wrong) {
-    worker.append(shared, 0, Kind::Out, header.subject, header.seq).unwrap();
+    worker.append(shared, 0, RecordKind::Out, header.subject, header.seq).unwrap();
     if wrong == Wrong::FinApart {
         worker.commit(shared);
     }
-    worker.append(shared, 0, Kind::Fin, header.subject, header.seq).unwrap();
+    worker.append(shared, 0, RecordKind::Fin, header.subject, header.seq).unwrap();
     worker.commit(shared);
 }
 

@@ -6,7 +6,7 @@ mod model;
 
 use loom::thread;
 use model::{Bell, Reactor, Shared, Worker, explore, finds};
-use ostler_shm::record::Kind;
+use ostler_shm::record::RecordKind;
 use ostler_shm::sleep::{Ringer, Sleeper};
 use ostler_shm::sync::{AtomicU64, Ordering, fence};
 use std::sync::Arc;
@@ -58,7 +58,7 @@ fn send(
     let lane = &shared.lanes[0];
     let want = &shared.process.sleep.room_want;
     for _ in 0..count {
-        while worker.append(shared, 0, Kind::Out, 1, 0).is_err() {
+        while worker.append(shared, 0, RecordKind::Out, 1, 0).is_err() {
             if wrong != Wrong::StagedKept && worker.outboxes[0].staged() > 0 {
                 publish(wrong, worker, shared, &mut ringer, bells);
             }
@@ -87,7 +87,7 @@ fn model(wrong: Wrong, before: usize, after: usize, staged: bool) {
         Arc::new(Bells { word: AtomicU64::new(0), reactor: Bell::new(), worker: Bell::new() });
     let mut worker = Worker::new(1);
     for _ in 0..before {
-        worker.append(&shared, 0, Kind::Out, 1, 0).unwrap();
+        worker.append(&shared, 0, RecordKind::Out, 1, 0).unwrap();
     }
     if before > 0 {
         worker.commit(&shared);

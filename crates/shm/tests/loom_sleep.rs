@@ -7,7 +7,7 @@ mod model;
 use loom::thread;
 use model::{Bell, Reactor, Shared, Worker, explore, finds};
 use ostler_shm::outbox::Committer;
-use ostler_shm::record::Kind;
+use ostler_shm::record::RecordKind;
 use ostler_shm::sleep::{Ringer, Sleeper};
 use ostler_shm::sync::{AtomicU64, Ordering, fence};
 use std::sync::Arc;
@@ -178,7 +178,7 @@ fn idle_reactor(wrong: Wrong, transactions: usize) {
             let mut worker = Worker::new(1);
             let mut ringer = Ringer::default();
             for _ in 0..transactions {
-                worker.append(&shared, 0, Kind::Out, 1, 0).unwrap();
+                worker.append(&shared, 0, RecordKind::Out, 1, 0).unwrap();
                 if wrong == Wrong::CommitFirst {
                     worker.committer.commit(&shared.process);
                     Committer::store_written(&mut worker.outboxes[0], &shared.lanes[0].up);
@@ -243,7 +243,7 @@ fn both_sides_sleep() {
                 let mut done = 0;
                 while done < 2 {
                     if let Some((header, _)) = worker.take(&shared, 0) {
-                        worker.append(&shared, 0, Kind::Fin, 0, header.seq).unwrap();
+                        worker.append(&shared, 0, RecordKind::Fin, 0, header.seq).unwrap();
                         worker.commit(&shared);
                         worker.free(&shared, 0);
                         ring(Wrong::Nothing, &mut ringer, &bells.0, &bells.1);

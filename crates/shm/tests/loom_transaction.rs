@@ -7,7 +7,7 @@ mod model;
 use loom::thread;
 use model::{Reactor, Shared, Worker, explore, explore_deaths, finds, live};
 use ostler_shm::outbox::Committer;
-use ostler_shm::record::Kind;
+use ostler_shm::record::RecordKind;
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +29,9 @@ fn run(shared: &Shared, other: &Shared, wrong: Wrong) {
     for _ in 0..PACKAGES {
         let (header, _) = worker.take(shared, 0).unwrap();
         let subject = header.subject;
-        worker.append(shared, 1, Kind::Out, subject, header.seq).unwrap();
-        worker.append(shared, 0, Kind::Out, subject, header.seq).unwrap();
-        worker.append(shared, 0, Kind::Fin, subject, header.seq).unwrap();
+        worker.append(shared, 1, RecordKind::Out, subject, header.seq).unwrap();
+        worker.append(shared, 0, RecordKind::Out, subject, header.seq).unwrap();
+        worker.append(shared, 0, RecordKind::Fin, subject, header.seq).unwrap();
         let [home, away] = &mut worker.outboxes[..] else { panic!() };
         match wrong {
             Wrong::CommitFirst => {
@@ -138,7 +138,7 @@ fn order_of_looks(written_first: bool) {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
                 let mut worker = Worker::new(1);
-                worker.append(&shared, 0, Kind::Out, 1, 0).unwrap();
+                worker.append(&shared, 0, RecordKind::Out, 1, 0).unwrap();
                 worker.commit(&shared);
             })
         };

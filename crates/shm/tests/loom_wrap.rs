@@ -7,7 +7,7 @@ mod model;
 use loom::thread;
 use model::mutants::{Defect, MutantInbox};
 use model::{Reactor, Shared, Worker, explore, explore_deaths, finds, live};
-use ostler_shm::record::{HEADER_SIZE, Header, Kind};
+use ostler_shm::record::{HEADER_SIZE, Header, RecordKind};
 use ostler_shm::ring::{self, RingBytes};
 use ostler_shm::sync::Ordering;
 use std::sync::{Arc, Mutex};
@@ -34,7 +34,7 @@ fn advanced(shared: &Shared) -> (Reactor, Worker) {
         assert!(reactor.give(lane, id, &[]));
         reactor.publish(lane);
         let (header, _) = worker.take(shared, 0).unwrap();
-        worker.append(shared, 0, Kind::Fin, id, header.seq).unwrap();
+        worker.append(shared, 0, RecordKind::Fin, id, header.seq).unwrap();
         worker.commit(shared);
         worker.free(shared, 0);
         reactor.consume(shared, 0);
@@ -57,7 +57,7 @@ fn answer(wrong: Wrong, worker: &mut Worker, shared: &Shared, header: Header, pa
             }
             let out = Header {
                 len: 128,
-                kind: Kind::Out as u8,
+                kind: RecordKind::Out as u8,
                 seq: 9,
                 subject: header.subject,
                 cause: header.seq,
@@ -74,8 +74,8 @@ fn answer(wrong: Wrong, worker: &mut Worker, shared: &Shared, header: Header, pa
         }
         _ => {
             let (subject, cause) = (header.subject, header.seq);
-            worker.append_bytes(shared, 0, Kind::Out, subject, cause, payload).unwrap();
-            worker.append(shared, 0, Kind::Fin, subject, cause).unwrap();
+            worker.append_bytes(shared, 0, RecordKind::Out, subject, cause, payload).unwrap();
+            worker.append(shared, 0, RecordKind::Fin, subject, cause).unwrap();
             worker.commit(shared);
         }
     }
@@ -106,7 +106,7 @@ fn through(wrong: Wrong) {
         let freed = reactor.peek_freed(lane);
         reactor.consumer.look(&shared.process, &lane.up, CAPACITY).unwrap();
         while let Some(record) = reactor.consumer.next(&lane.outputs).unwrap() {
-            if record.kind == Kind::Out {
+            if record.kind == RecordKind::Out {
                 let words = lane.outputs.cell(record.payload_offset);
                 let value = record.header.subject as u8 + 100;
                 assert_eq!(words, [u64::from_le_bytes([value; 8]); 8]);

@@ -95,7 +95,7 @@ mod lone_grandchild {
     use ostler_shm::lane::{MasterMemory, ReactorLane, WorkerMemory};
     use ostler_shm::layout::Sizes;
     use ostler_shm::outbox::{Committer, Outbox};
-    use ostler_shm::record::{Header, Kind};
+    use ostler_shm::record::{Header, RecordKind};
     use ostler_shm::sync::Ordering;
     use std::time::Duration;
 
@@ -104,7 +104,7 @@ mod lone_grandchild {
     fn publish(memory: &WorkerMemory, outbox: &mut Outbox, committer: &mut Committer) {
         let lane = memory.lane(0).unwrap();
         let stamp = committer.open_transaction();
-        let header = Header { kind: Kind::Out as u8, stamp, ..Header::default() };
+        let header = Header { kind: RecordKind::Out as u8, stamp, ..Header::default() };
         outbox.append(lane.down(), &lane.outputs, header, &[b"from the child"]).unwrap();
         Committer::store_written(outbox, lane.up());
         committer.commit(memory.process().unwrap());
@@ -173,14 +173,14 @@ mod kill_steps {
     use super::process::Child;
     use nix::sys::signal::Signal;
     use nix::sys::wait::WaitStatus;
-    use ostler_shm::consume::Consumer;
+    use ostler_shm::consumer::Consumer;
     use ostler_shm::fault::{self, STEPS, Step, step};
-    use ostler_shm::give::Giver;
+    use ostler_shm::giver::Giver;
     use ostler_shm::inbox::{Inbox, Take};
     use ostler_shm::lane::{MasterMemory, ReactorLane, WorkerLane, WorkerMemory};
     use ostler_shm::layout::Sizes;
     use ostler_shm::outbox::{Committer, Outbox};
-    use ostler_shm::record::{Header, Kind};
+    use ostler_shm::record::{Header, RecordKind};
     use std::collections::{BTreeMap, VecDeque};
     use std::os::fd::BorrowedFd;
     use std::time::{Duration, Instant};
@@ -213,7 +213,7 @@ mod kill_steps {
     }
 
     impl Worker {
-        fn append(&mut self, lane: usize, kind: Kind, id: u64, cause: u64, payload: &[u8]) {
+        fn append(&mut self, lane: usize, kind: RecordKind, id: u64, cause: u64, payload: &[u8]) {
             let header = Header {
                 kind: kind as u8,
                 subject: id,
@@ -227,8 +227,8 @@ mod kill_steps {
                 std::thread::sleep(Duration::from_micros(20));
             }
             match kind {
-                Kind::Expose => step(Step::Exposed),
-                Kind::Fin => step(Step::FinAppended),
+                RecordKind::Expose => step(Step::Exposed),
+                RecordKind::Fin => step(Step::FinAppended),
                 _ => {}
             }
         }
@@ -251,16 +251,16 @@ mod kill_steps {
             let id = header.subject;
             let package = self.lanes[home].0.payload(position, &header);
             assert_eq!(&*package, output(id, 99), "the package is what the master gave");
-            self.append(home, Kind::Out, id, header.seq, &output(id, 0));
-            self.append(LANES - 1 - home, Kind::Out, id, header.seq, &output(id, 1));
+            self.append(home, RecordKind::Out, id, header.seq, &output(id, 0));
+            self.append(LANES - 1 - home, RecordKind::Out, id, header.seq, &output(id, 1));
             if is_exposed(id) {
-                self.append(home, Kind::Expose, id, header.seq, &[]);
+                self.append(home, RecordKind::Expose, id, header.seq, &[]);
                 self.publish(None);
-                self.append(LANES - 1 - home, Kind::Out, id, header.seq, &output(id, 2));
+                self.append(LANES - 1 - home, RecordKind::Out, id, header.seq, &output(id, 2));
                 self.publish(None);
             }
             drop(package);
-            self.append(home, Kind::Fin, id, header.seq, &[]);
+            self.append(home, RecordKind::Fin, id, header.seq, &[]);
             self.publish(Some(home));
         }
     }
@@ -342,7 +342,7 @@ mod kill_steps {
                 assert_eq!(copied, payload.len());
                 self.seq += 1;
                 let header = Header {
-                    kind: Kind::Data as u8,
+                    kind: RecordKind::Data as u8,
                     seq: self.seq,
                     subject: *id,
                     ..Header::default()
@@ -367,7 +367,7 @@ mod kill_steps {
             while let Some(record) = self.consumer.next(&self.lane.outputs).unwrap() {
                 let header = record.header;
                 match record.kind {
-                    Kind::Out => {
+                    RecordKind::Out => {
                         let bytes = self
                             .lane
                             .outputs
@@ -377,12 +377,12 @@ mod kill_steps {
                         assert_eq!(bytes, output(header.subject, part), "an output is whole");
                         *seen.entry((header.subject, part)).or_default() += 1;
                     }
-                    Kind::Expose | Kind::Fin => {
+                    RecordKind::Expose | RecordKind::Fin => {
                         let entry =
                             self.ledger.iter_mut().find(|entry| entry.seq == header.cause).unwrap();
                         assert!(!entry.done && entry.id == header.subject);
-                        entry.exposed |= record.kind == Kind::Expose;
-                        entry.done |= record.kind == Kind::Fin;
+                        entry.exposed |= record.kind == RecordKind::Expose;
+                        entry.done |= record.kind == RecordKind::Fin;
                     }
                     other => panic!("{other:?} was never sent"),
                 }

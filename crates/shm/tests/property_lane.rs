@@ -5,11 +5,11 @@
 
 mod plain;
 
-use ostler_shm::consume::Consumer;
-use ostler_shm::give::Giver;
+use ostler_shm::consumer::Consumer;
+use ostler_shm::giver::Giver;
 use ostler_shm::inbox::{Inbox, Take};
 use ostler_shm::outbox::{Committer, Outbox};
-use ostler_shm::record::{HEADER_SIZE, Header, Kind};
+use ostler_shm::record::{HEADER_SIZE, Header, RecordKind};
 use ostler_shm::ring::{RingBytes, max_record};
 use ostler_shm::words::{DownWords, ProcessWords, UpWords};
 use plain::Plain;
@@ -148,7 +148,7 @@ impl World {
         self.packages.write_bytes(opening.payload_offset, &payload(package.id, package.size));
         self.next_seq += 1;
         let header = Header {
-            kind: Kind::Data as u8,
+            kind: RecordKind::Data as u8,
             seq: self.next_seq,
             subject: package.id,
             ..Header::default()
@@ -202,7 +202,7 @@ impl World {
         self.inbox.free_up_to(position, &self.up);
     }
 
-    fn append(&mut self, kind: Kind, cause: u64, payload: &[u8]) -> bool {
+    fn append(&mut self, kind: RecordKind, cause: u64, payload: &[u8]) -> bool {
         let stamp = self.committer.open_transaction();
         let header = Header { kind: kind as u8, cause, stamp, ..Header::default() };
         self.outbox.append(&self.down, &self.outputs, header, &[payload]).is_ok()
@@ -217,15 +217,15 @@ impl World {
             // Room for the FIN is kept.
             let fits =
                 self.outbox.has_room(&self.down, CAPACITY, *size as u64 + 2 * HEADER_SIZE as u64);
-            if fits && self.append(Kind::Out, cause, &payload(cause, *size)) {
+            if fits && self.append(RecordKind::Out, cause, &payload(cause, *size)) {
                 fitted.push((cause, Some(*size)));
             }
         }
-        if !self.append(Kind::Fin, cause, &[]) {
+        if !self.append(RecordKind::Fin, cause, &[]) {
             // Only possible when nothing of this transaction is in the ring.
             assert!(fitted.is_empty() || self.outbox.staged() > 0);
             self.consume();
-            assert!(self.append(Kind::Fin, cause, &[]), "a drained ring has room for a FIN");
+            assert!(self.append(RecordKind::Fin, cause, &[]), "a drained ring has room for a FIN");
         }
         self.held.remove(nth);
         Committer::store_written(&mut self.outbox, &self.up);
@@ -262,13 +262,13 @@ impl World {
             assert_eq!(record.header.cause, cause, "outputs are reordered");
             match size {
                 Some(size) => {
-                    assert_eq!(record.kind, Kind::Out);
+                    assert_eq!(record.kind, RecordKind::Out);
                     assert_eq!(record.header.payload_len(), size);
                     let bytes = self.outputs.bytes(record.payload_offset, size);
                     assert_eq!(bytes, payload(cause, size), "an output changed");
                 }
                 None => {
-                    assert_eq!(record.kind, Kind::Fin);
+                    assert_eq!(record.kind, RecordKind::Fin);
                     self.ledger.iter_mut().find(|given| given.seq == cause).unwrap().done = true;
                 }
             }
@@ -332,7 +332,7 @@ fn an_empty_ring_takes_every_record() {
             }
             world.play(Op::Arrive(size));
             world.drain();
-            assert!(world.append(Kind::Out, 0, &payload(1, size)));
+            assert!(world.append(RecordKind::Out, 0, &payload(1, size)));
         }
     }
 }

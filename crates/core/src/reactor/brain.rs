@@ -29,7 +29,7 @@ pub struct BrainSettings {
     pub slot_down_ns: Nanos,
     /// How many workers may die with a delivery waiting at them, unstarted, before its session is closed: a package that
     /// kills without being announced must not go round for ever.
-    pub bindings_max: u8,
+    pub deaths_while_waiting_max: u8,
     /// Places for sessions, a power of two.
     pub sessions_max: u32,
     /// Worker slots.
@@ -38,7 +38,7 @@ pub struct BrainSettings {
 
 /// What the driver is to give to a lane.
 #[derive(Debug)]
-pub struct Give {
+pub struct Assignment {
     /// Whose.
     pub connection: ConnectionSlot,
     /// The session.
@@ -48,12 +48,12 @@ pub struct Give {
     /// The number that the record carries.
     pub seq: u64,
     /// What.
-    pub what: What,
+    pub content: Content,
 }
 
-/// The kinds of [`Give`].
+/// The kinds of [`Assignment`].
 #[derive(Debug)]
-pub enum What {
+pub enum Content {
     /// The connect event.
     Connect,
     /// The next package, to be read from the session.
@@ -66,7 +66,7 @@ pub enum What {
 
 /// What the driver is to do besides giving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum BrainAction {
     /// Close the socket (`reset`: without writing what is queued) and free its buffers. Told once per session.
     CloseSocket {
         /// Whose.
@@ -98,7 +98,7 @@ pub struct Brain {
     /// What one delivery cost at a slot's last worker.
     pub(super) slot_estimate: Vec<Option<Nanos>>,
     pub(super) global: List,
-    pub(super) actions: VecDeque<Action>,
+    pub(super) actions: VecDeque<BrainAction>,
     pub(super) books: Books,
     /// Sessions are read (false while the server drains).
     pub(super) reading: bool,
@@ -170,10 +170,10 @@ impl Brain {
         self.lanes.get(lane.0 as usize)?.ledger.get(seq)?.body.as_deref()
     }
 
-    /// The next thing to do besides giving. A session's place is free from when [`Action::FreeSession`] was answered.
-    pub fn next_action(&mut self) -> Option<Action> {
+    /// The next thing to do besides giving. A session's place is free from when [`BrainAction::FreeSession`] was answered.
+    pub fn next_action(&mut self) -> Option<BrainAction> {
         let action = self.actions.pop_front()?;
-        if let Action::FreeSession(slot) = action
+        if let BrainAction::FreeSession(slot) = action
             && let Some(place) = self.connections.get_mut(slot.0 as usize)
         {
             *place = None;

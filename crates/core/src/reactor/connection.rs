@@ -30,12 +30,12 @@ pub struct Returned {
     /// How often it was started by workers that died.
     pub attempt: u8,
     /// How many workers died with it waiting at them, unstarted.
-    pub bindings: u8,
+    pub deaths_while_waiting: u8,
 }
 
 /// On which list of runnable sessions a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Queued {
+pub(super) enum RunListId {
     /// On none.
     No,
     /// On the global one.
@@ -54,7 +54,7 @@ pub struct Connection {
     /// Deliveries at the lane `bound`.
     pub(super) outstanding: u32,
     pub(super) bound: Option<LaneSlot>,
-    pub(super) queued: Queued,
+    pub(super) queued: RunListId,
     /// Its neighbours on that list.
     pub(super) previous: Option<ConnectionSlot>,
     pub(super) next: Option<ConnectionSlot>,
@@ -85,7 +85,7 @@ impl Connection {
             phase: Phase::Open,
             outstanding: 0,
             bound: None,
-            queued: Queued::No,
+            queued: RunListId::No,
             previous: None,
             next: None,
             ended_by: None,

@@ -1,10 +1,10 @@
 //! The way of one delivery: given, exposed, finished; and what its ring space allows meanwhile.
 
-use super::brain::{Action, BodyCopier, Brain, Give, What};
-use super::connection::{ConnectionSlot, Queued};
+use super::brain::{Assignment, BodyCopier, Brain, BrainAction, Content};
+use super::connection::{ConnectionSlot, RunListId};
 use super::lane::{LaneSlot, LaneState};
 use super::ledger::{DeliveryKind, Entry};
-use super::lists::End;
+use super::lists::Position;
 use crate::Nanos;
 use crate::policy::CrashPolicy;
 
@@ -12,20 +12,20 @@ impl Brain {
     /// The driver wrote the record: the delivery is in hand from now on. `more` says that the session may have more
     /// input. `body` is the package where it does not lie in the ring as one record.
     #[allow(clippy::too_many_arguments)] // one call, one record: all of it comes from the ring at once
-    pub fn gave(
+    pub fn record_written(
         &mut self,
-        give: Give,
+        assignment: Assignment,
         position: u64,
         len: u32,
         body: Option<Vec<u8>>,
         more: bool,
         now: Nanos,
     ) {
-        let (kind, attempt, bindings, fresh) = match &give.what {
-            What::Connect => (DeliveryKind::Connect, 0, 0, true),
-            What::Read => (DeliveryKind::Package, 0, 0, true),
-            What::Closed => (DeliveryKind::Closed, 0, 0, true),
-            What::Returned(r) => (r.kind, r.attempt, r.bindings, false),
+        let (kind, attempt, deaths_while_waiting, fresh) = match &assignment.content {
+            Content::Connect => (DeliveryKind::Connect, 0, 0, true),
+            Content::Read => (DeliveryKind::Package, 0, 0, true),
+            Content::Closed => (DeliveryKind::Closed, 0, 0, true),
+            Content::Returned(r) => (r.kind, r.attempt, r.deaths_while_waiting, false),
         };
         if kind == DeliveryKind::Package {
             self.books.in_hand += 1;
@@ -35,8 +35,8 @@ impl Brain {
                 self.books.recalled = self.books.recalled.saturating_sub(1);
             }
         }
-        let connection_slot = give.connection;
-        if let Some(lane) = self.lane_mut(give.lane) {
+        let connection_slot = assignment.connection;
+        if let Some(lane) = self.lane_mut(assignment.lane) {
             lane.count_given(now);
             lane.ledger.push(Entry {
                 seq: 0,
@@ -45,7 +45,7 @@ impl Brain {
                 kind,
                 len,
                 attempt,
-                bindings,
+                deaths_while_waiting,
                 exposed: false,
                 done: false,
                 given_at: now,
@@ -54,43 +54,43 @@ impl Brain {
         }
         if let Some(connection) = self.connection(connection_slot) {
             connection.outstanding += 1;
-            connection.bound = Some(give.lane);
-            match give.what {
-                What::Connect => connection.owes_connect = false,
-                What::Closed => connection.owes_closed = false,
-                What::Read => connection.readable = more,
-                What::Returned(_) => {}
+            connection.bound = Some(assignment.lane);
+            match assignment.content {
+                Content::Connect => connection.owes_connect = false,
+                Content::Closed => connection.owes_closed = false,
+                Content::Read => connection.readable = more,
+                Content::Returned(_) => {}
             }
         }
         self.enqueue(connection_slot);
     }
 
     /// The session had nothing to read after all.
-    pub fn input_dry(&mut self, give: &Give) {
-        if let Some(connection) = self.connection(give.connection) {
+    pub fn input_dry(&mut self, assignment: &Assignment) {
+        if let Some(connection) = self.connection(assignment.connection) {
             connection.readable = false;
         }
-        self.enqueue(give.connection);
+        self.enqueue(assignment.connection);
     }
 
     /// The lane's ring has no room for it: the session keeps its turn, the lane gets nothing more until
-    /// [`Brain::has_room`].
-    pub fn no_room(&mut self, give: Give) {
-        let slot = give.connection;
-        if let Some(lane) = self.lane_mut(give.lane) {
+    /// [`Brain::room_freed`].
+    pub fn no_room(&mut self, assignment: Assignment) {
+        let slot = assignment.connection;
+        if let Some(lane) = self.lane_mut(assignment.lane) {
             lane.is_full = true;
         }
         if let Some(connection) = self.connection(slot)
-            && let What::Returned(returned) = give.what
+            && let Content::Returned(returned) = assignment.content
         {
             let len = returned.body.len() as u64;
             connection.returned.push_front(returned);
             self.returned_bytes += len;
         }
-        self.enqueue_at(slot, End::First);
+        self.enqueue_at(slot, Position::First);
     }
 
-    /// The lane takes nothing more until [`Brain::has_room`]: a package in parts is being written to it.
+    /// The lane takes nothing more until [`Brain::room_freed`]: a package in parts is being written to it.
     pub fn set_full(&mut self, lane: LaneSlot) {
         if let Some(lane) = self.lane_mut(lane) {
             lane.is_full = true;
@@ -120,7 +120,7 @@ impl Brain {
     }
 
     /// The worker has freed ring space.
-    pub fn has_room(&mut self, lane: LaneSlot) {
+    pub fn room_freed(&mut self, lane: LaneSlot) {
         if let Some(lane) = self.lane_mut(lane) {
             lane.is_full = false;
         }
@@ -160,7 +160,7 @@ impl Brain {
         }
         self.delivery_ended(connection, kind);
         if drained {
-            self.actions.push_back(Action::LaneDrained(lane_slot));
+            self.actions.push_back(BrainAction::LaneDrained(lane_slot));
         }
         Ok(())
     }
@@ -180,7 +180,7 @@ impl Brain {
     }
 
     /// The last part of a delivery that is sent in several is written: `position` is that part's. It was
-    /// [given](Brain::gave) with the position `u64::MAX`, which means that it cannot have been started; the lane gets
+    /// [given](Brain::record_written) with the position `u64::MAX`, which means that it cannot have been started; the lane gets
     /// nothing else until then.
     pub fn set_position(&mut self, lane: LaneSlot, seq: u64, position: u64) {
         if let Some(entry) = self.lane_mut(lane).and_then(|lane| lane.ledger.get_mut(seq))
@@ -230,11 +230,11 @@ impl Brain {
         {
             connection.is_closed = true;
         }
-        self.left_lane(slot, End::Last);
+        self.left_lane(slot, Position::Last);
     }
 
     /// One delivery of a session is at a lane no more.
-    pub(super) fn left_lane(&mut self, slot: ConnectionSlot, end: End) {
+    pub(super) fn left_lane(&mut self, slot: ConnectionSlot, position: Position) {
         let Some(connection) = self.connection(slot) else { return };
         connection.outstanding = connection.outstanding.saturating_sub(1);
         if connection.outstanding == 0 {
@@ -244,12 +244,12 @@ impl Brain {
                 self.free_session(slot);
                 return;
             }
-            if queued != Queued::No && queued != self.place_of(slot) {
+            if queued != RunListId::No && queued != self.place_of(slot) {
                 // It may go anywhere now.
                 self.unlink(slot);
             }
         }
         self.check_end(slot);
-        self.enqueue_at(slot, end);
+        self.enqueue_at(slot, position);
     }
 }

@@ -1,9 +1,9 @@
 //! The dispatcher: two kinds of runnable lists, one package per turn, back to the tail (architecture section 5).
 
-use super::brain::{Brain, Give, What};
-use super::connection::{ConnectionSlot, Queued};
+use super::brain::{Assignment, Brain, Content};
+use super::connection::{ConnectionSlot, RunListId};
 use super::lane::{Lane, LaneSlot, LaneState};
-use super::lists::End;
+use super::lists::Position;
 use crate::Nanos;
 use crate::policy::Dispatch;
 
@@ -16,65 +16,65 @@ const RECALL_DOUBLINGS_MAX: u32 = 2;
 impl Brain {
     /// Puts a session on the list where it belongs, if it could be given something and stands on none.
     pub(super) fn enqueue(&mut self, slot: ConnectionSlot) {
-        self.enqueue_at(slot, End::Last);
+        self.enqueue_at(slot, Position::Last);
     }
 
     /// As [`Brain::enqueue`]; first on the list for one that had its turn, but could not use it.
-    pub(super) fn enqueue_at(&mut self, slot: ConnectionSlot, end: End) {
+    pub(super) fn enqueue_at(&mut self, slot: ConnectionSlot, position: Position) {
         let reading = self.reading && !self.paused;
         let window = self.settings.session_window;
         let Some(connection) = self.connection(slot) else { return };
-        if connection.queued == Queued::No
+        if connection.queued == RunListId::No
             && connection.has_work(reading)
             && connection.outstanding < window
         {
             let place = self.place_of(slot);
-            self.link(slot, place, end);
+            self.link(slot, place, position);
         }
     }
 
     /// The list where a session belongs.
-    pub(super) fn place_of(&self, slot: ConnectionSlot) -> Queued {
+    pub(super) fn place_of(&self, slot: ConnectionSlot) -> RunListId {
         let Some(Some(connection)) = self.connections.get(slot.0 as usize) else {
-            return Queued::No;
+            return RunListId::No;
         };
         if let Some(lane) = connection.bound {
-            return Queued::Lane(lane);
+            return RunListId::Lane(lane);
         }
         if self.settings.dispatch != Dispatch::SessionHash {
-            return Queued::Global;
+            return RunListId::Global;
         }
         let worker = home(connection.session, self.settings.workers);
         match self.serving.get(usize::from(worker)).copied().flatten() {
-            Some(lane) => Queued::Lane(lane),
-            None => Queued::Slot(worker),
+            Some(lane) => RunListId::Lane(lane),
+            None => RunListId::Slot(worker),
         }
     }
 
     /// The next delivery to give, if any session is runnable and any worker has credit.
-    pub fn next_give(&mut self) -> Option<Give> {
+    pub fn next_give(&mut self) -> Option<Assignment> {
         for _ in 0..2 {
             self.global_turn = !self.global_turn;
-            let give = if self.global_turn { self.give_global() } else { self.give_bound() };
-            if give.is_some() {
-                return give;
+            let assignment = if self.global_turn { self.give_global() } else { self.give_bound() };
+            if assignment.is_some() {
+                return assignment;
             }
         }
         None
     }
 
-    fn give_global(&mut self) -> Option<Give> {
+    fn give_global(&mut self) -> Option<Assignment> {
         while let Some(slot) = self.global.first() {
             let (worker, lane) = self.pick_lane()?;
-            if let Some(give) = self.give(slot, lane) {
+            if let Some(assignment) = self.give(slot, lane) {
                 self.slot_cursor = worker + 1;
-                return Some(give);
+                return Some(assignment);
             }
         }
         None
     }
 
-    fn give_bound(&mut self) -> Option<Give> {
+    fn give_bound(&mut self) -> Option<Assignment> {
         let capacity = self.lanes.capacity();
         for step in 0..capacity {
             let index = (self.lane_cursor + step) % capacity.max(1);
@@ -83,9 +83,9 @@ impl Brain {
                     break;
                 }
                 let Some(slot) = lane.runnable.first() else { break };
-                if let Some(give) = self.give(slot, LaneSlot(index as u32)) {
+                if let Some(assignment) = self.give(slot, LaneSlot(index as u32)) {
                     self.lane_cursor = index + 1;
-                    return Some(give);
+                    return Some(assignment);
                 }
             }
         }
@@ -93,27 +93,27 @@ impl Brain {
     }
 
     /// The session leaves its list and gets its next delivery, if it still has one.
-    fn give(&mut self, slot: ConnectionSlot, lane: LaneSlot) -> Option<Give> {
+    fn give(&mut self, slot: ConnectionSlot, lane: LaneSlot) -> Option<Assignment> {
         let seq = self.lanes.get(lane.0 as usize)?.ledger.next_seq();
         let reading = self.reading && !self.paused;
         self.unlink(slot);
         let connection = self.connection(slot)?;
         let mut returned_len = 0;
-        let what = if let Some(returned) = connection.returned.pop_front() {
+        let content = if let Some(returned) = connection.returned.pop_front() {
             returned_len = returned.body.len() as u64;
-            What::Returned(returned)
+            Content::Returned(returned)
         } else if connection.owes_connect {
-            What::Connect
+            Content::Connect
         } else if connection.may_read(reading) && connection.readable {
-            What::Read
+            Content::Read
         } else if connection.owes_closed {
-            What::Closed
+            Content::Closed
         } else {
             return None;
         };
         let session = connection.session;
         self.returned_bytes = self.returned_bytes.saturating_sub(returned_len);
-        Some(Give { connection: slot, session, lane, seq, what })
+        Some(Assignment { connection: slot, session, lane, seq, content })
     }
 
     /// The lane that gets the next free session, and its worker slot.
@@ -196,12 +196,12 @@ impl Brain {
             {
                 continue;
             }
-            for slot in self.unlink_all(Queued::Slot(worker as u16)) {
+            for slot in self.unlink_all(RunListId::Slot(worker as u16)) {
                 // Not the number that chose the slot: all its sessions would go to one lane.
                 let spread = hash(hash(self.session(slot).unwrap_or(0)));
                 let index = (spread % live.len() as u64) as usize;
                 if let Some(lane) = live.get(index).copied() {
-                    self.link(slot, Queued::Lane(lane), End::Last);
+                    self.link(slot, RunListId::Lane(lane), Position::Last);
                 }
             }
         }
@@ -224,7 +224,7 @@ impl Brain {
     }
 
     /// The sessions on the list of a lane or slot that changed find their new places.
-    pub(super) fn requeue_all(&mut self, place: Queued) {
+    pub(super) fn requeue_all(&mut self, place: RunListId) {
         for slot in self.unlink_all(place) {
             self.enqueue(slot);
         }

@@ -31,7 +31,7 @@ pub struct Entry {
     /// How often it was started by workers that died.
     pub attempt: u8,
     /// How many workers died with it waiting at them, unstarted.
-    pub bindings: u8,
+    pub deaths_while_waiting: u8,
     /// Its outputs were seen before it was finished: it is never delivered again.
     pub exposed: bool,
     /// It is finished.

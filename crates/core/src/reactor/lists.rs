@@ -2,7 +2,7 @@
 //! behind, and nothing is ever allocated for a turn.
 
 use super::brain::Brain;
-use super::connection::{ConnectionSlot, Queued};
+use super::connection::{ConnectionSlot, RunListId};
 
 /// One list, in the order of the turns.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,27 +28,27 @@ impl List {
 
 /// Where on a list a session is put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum Position {
     First,
     Last,
 }
 
 impl Brain {
-    fn list_mut(&mut self, place: Queued) -> Option<&mut List> {
+    fn list_mut(&mut self, place: RunListId) -> Option<&mut List> {
         match place {
-            Queued::No => None,
-            Queued::Global => Some(&mut self.global),
-            Queued::Lane(lane) => self.lane_mut(lane).map(|lane| &mut lane.runnable),
-            Queued::Slot(worker) => self.slot_waiting.get_mut(usize::from(worker)),
+            RunListId::No => None,
+            RunListId::Global => Some(&mut self.global),
+            RunListId::Lane(lane) => self.lane_mut(lane).map(|lane| &mut lane.runnable),
+            RunListId::Slot(worker) => self.slot_waiting.get_mut(usize::from(worker)),
         }
     }
 
     /// Puts a session that stands on no list on one; on none when there is no such list.
-    pub(super) fn link(&mut self, slot: ConnectionSlot, place: Queued, end: End) {
+    pub(super) fn link(&mut self, slot: ConnectionSlot, place: RunListId, position: Position) {
         let Some(list) = self.list_mut(place) else { return };
-        let (previous, next) = match end {
-            End::First => (None, list.first),
-            End::Last => (list.last, None),
+        let (previous, next) = match position {
+            Position::First => (None, list.first),
+            Position::Last => (list.last, None),
         };
         if previous.is_none() {
             list.first = Some(slot);
@@ -72,9 +72,9 @@ impl Brain {
     /// Takes a session off the list on which it stands, if any.
     pub(super) fn unlink(&mut self, slot: ConnectionSlot) {
         let Some(connection) = self.connection(slot) else { return };
-        let place = std::mem::replace(&mut connection.queued, Queued::No);
+        let place = std::mem::replace(&mut connection.queued, RunListId::No);
         let (previous, next) = (connection.previous.take(), connection.next.take());
-        if place == Queued::No {
+        if place == RunListId::No {
             return;
         }
         if let Some(list) = self.list_mut(place) {
@@ -94,7 +94,7 @@ impl Brain {
     }
 
     /// Takes all sessions off a list, in their order.
-    pub(super) fn unlink_all(&mut self, place: Queued) -> Vec<ConnectionSlot> {
+    pub(super) fn unlink_all(&mut self, place: RunListId) -> Vec<ConnectionSlot> {
         let mut sessions = Vec::new();
         while let Some(slot) = self.list_mut(place).and_then(|list| list.first) {
             self.unlink(slot);

@@ -22,7 +22,7 @@ mod settle;
 mod tests;
 
 pub use books::Books;
-pub use brain::{Action, BodyCopier, Brain, BrainSettings, Give, What};
+pub use brain::{Assignment, BodyCopier, Brain, BrainAction, BrainSettings, Content};
 pub use connection::{ConnectionSlot, Phase, Returned};
 pub use lane::{LaneSlot, LaneState};
 pub use ledger::{DeliveryKind, Entry, Ledger};

@@ -1,6 +1,6 @@
 //! The life of a session: accepted, read, ended once.
 
-use super::brain::{Action, Brain};
+use super::brain::{Brain, BrainAction};
 use super::connection::{Connection, ConnectionSlot, Phase};
 use super::lane::{Lane, LaneSlot};
 use super::ledger::DeliveryKind;
@@ -74,7 +74,7 @@ impl Brain {
     }
 
     /// The state of the session's unsent output: whether there is any, and whether it is too much to go on reading.
-    pub fn output(&mut self, slot: ConnectionSlot, pending: bool, high: bool) {
+    pub fn output_changed(&mut self, slot: ConnectionSlot, pending: bool, high: bool) {
         let Some(connection) = self.connection(slot) else { return };
         connection.output_pending = pending;
         let resumed = connection.output_high && !high;
@@ -119,7 +119,7 @@ impl Brain {
         connection.owes_connect = false;
         connection.owes_closed = !never_seen;
         self.books.count_closed(reason);
-        self.actions.push_back(Action::CloseSocket { connection: slot, reason });
+        self.actions.push_back(BrainAction::CloseSocket { connection: slot, reason });
         if never_seen {
             // No worker was told of it: there is nobody to tell its end.
             self.free_session(slot);
@@ -204,7 +204,7 @@ impl Brain {
     /// Nothing of the session is left: its place is free when the driver has heard of it.
     pub(super) fn free_session(&mut self, slot: ConnectionSlot) {
         self.unlink(slot);
-        self.actions.push_back(Action::FreeSession(slot));
+        self.actions.push_back(BrainAction::FreeSession(slot));
     }
 
     /// Ends a session that has nothing left to do.

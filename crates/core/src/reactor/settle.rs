@@ -1,10 +1,10 @@
 //! Lanes begin, leave and die; what they had is settled (protocol §7, §9, §10).
 
-use super::brain::{Action, BodyCopier, Brain};
-use super::connection::{ConnectionSlot, Phase, Queued, Returned};
+use super::brain::{BodyCopier, Brain, BrainAction};
+use super::connection::{ConnectionSlot, Phase, Returned, RunListId};
 use super::lane::{Lane, LaneSlot, LaneState};
 use super::ledger::{DeliveryKind, Entry};
-use super::lists::End;
+use super::lists::Position;
 use super::reason::CloseReason;
 use crate::Nanos;
 use crate::ids::WorkerKey;
@@ -33,7 +33,7 @@ impl Brain {
         if let Some(since) = self.down_since.get_mut(worker) {
             *since = None;
         }
-        self.requeue_all(Queued::Slot(lane_worker));
+        self.requeue_all(RunListId::Slot(lane_worker));
     }
 
     /// The worker takes no more packages: what it has not started (`position >= t`) comes back.
@@ -46,7 +46,7 @@ impl Brain {
         self.not_serving(lane_slot, now);
         self.recalled(lane_slot, t, copy);
         if self.lanes.get(lane_slot.0 as usize).is_some_and(|lane| lane.ledger.is_empty()) {
-            self.actions.push_back(Action::LaneDrained(lane_slot));
+            self.actions.push_back(BrainAction::LaneDrained(lane_slot));
         }
     }
 
@@ -82,11 +82,12 @@ impl Brain {
         let gone = self.phase(slot).is_none_or(|phase| phase != Phase::Open);
         if is_package && gone {
             self.books.dropped_session_gone += 1;
-        } else if is_package && entry.bindings > self.settings.bindings_max {
+        } else if is_package && entry.deaths_while_waiting > self.settings.deaths_while_waiting_max
+        {
             self.books.count_closed_by(CloseReason::Unservable);
             self.close(slot, CloseReason::Unservable);
         } else if entry.kind == DeliveryKind::Connect && self.phase(slot) == Some(Phase::Ended) {
-            self.never_mind(slot, entry.attempt > 0);
+            self.forget_unseen_session(slot, entry.attempt > 0);
         } else {
             self.books.recalled += u64::from(is_package);
             let body = match entry.body.take() {
@@ -94,19 +95,25 @@ impl Brain {
                 None if is_package => copy(&entry),
                 None => Vec::new(),
             };
-            let (kind, attempt, bindings) = (entry.kind, entry.attempt, entry.bindings);
+            let (kind, attempt, deaths_while_waiting) =
+                (entry.kind, entry.attempt, entry.deaths_while_waiting);
             let len = body.len() as u64;
             if let Some(connection) = self.connection(slot) {
-                connection.returned.push_front(Returned { kind, body, attempt, bindings });
+                connection.returned.push_front(Returned {
+                    kind,
+                    body,
+                    attempt,
+                    deaths_while_waiting,
+                });
                 self.returned_bytes += len;
             }
         }
         // Newest first, each before those given later: the lists keep the order in which the sessions had their turn.
-        self.left_lane(slot, End::First);
+        self.left_lane(slot, Position::First);
     }
 
     /// The connect event of a session that is over came back: if no worker ever saw it, nobody is to be told its end.
-    fn never_mind(&mut self, slot: ConnectionSlot, was_seen: bool) {
+    fn forget_unseen_session(&mut self, slot: ConnectionSlot, was_seen: bool) {
         if let Some(connection) = self.connection(slot)
             && !was_seen
         {
@@ -148,7 +155,7 @@ impl Brain {
         if let Some(place) = self.slot_estimate.get_mut(worker) {
             *place = Some(estimate);
         }
-        self.actions.retain(|action| *action != Action::LaneDrained(lane_slot));
+        self.actions.retain(|action| *action != BrainAction::LaneDrained(lane_slot));
         self.lanes.try_remove(lane_slot.0 as usize);
     }
 
@@ -156,7 +163,7 @@ impl Brain {
         let slot = entry.connection;
         if entry.position >= t && !condemned {
             self.books.recalls += 1;
-            entry.bindings = entry.bindings.saturating_add(1);
+            entry.deaths_while_waiting = entry.deaths_while_waiting.saturating_add(1);
             self.give_back(entry, copy);
             return;
         }
@@ -229,6 +236,6 @@ impl Brain {
             }
         }
         // Bound sessions come back to this list until their deliveries are over; hashed ones move on.
-        self.requeue_all(Queued::Lane(lane_slot));
+        self.requeue_all(RunListId::Lane(lane_slot));
     }
 }

@@ -1,7 +1,7 @@
 //! Pauses that grow with failures in a row (review B9: only failures to boot pause).
 
 use super::Supervisor;
-use super::types::{Action, Settings};
+use super::types::{Settings, SupervisorAction};
 use crate::Millis;
 use crate::ids::Slot;
 
@@ -34,12 +34,16 @@ fn pause(failures: u32, min: Millis, max: Millis) -> Millis {
 
 impl Supervisor {
     /// A slot without a serving process failed to boot one: the next attempt waits.
-    pub(super) fn boot_failed(&mut self, slot: Slot, out: &mut Vec<Action>) {
+    pub(super) fn boot_failed(&mut self, slot: Slot, out: &mut Vec<SupervisorAction>) {
         let Some(state) = self.slots.get_mut(usize::from(slot.0)) else { return };
         let retry_after_ms = state.boot.failed(self.now, &self.settings);
         // A successor that is under way already is not stopped by the pause, so there is none.
         if state.starting.is_none() {
-            out.push(Action::BackOff { slot, failures: state.boot.failures, retry_after_ms });
+            out.push(SupervisorAction::BackOff {
+                slot,
+                failures: state.boot.failures,
+                retry_after_ms,
+            });
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use super::Supervisor;
 use super::process::{Process, Stage, Starting};
-use super::types::{Action, Exit, KillCause};
+use super::types::{Exit, KillCause, SupervisorAction};
 use crate::ids::WorkerKey;
 
 impl Supervisor {
     /// A process was reaped (seed rows S12, S15, S21). The slot is refilled by the comparison that
     /// follows every event, not from here.
-    pub(super) fn exited(&mut self, key: WorkerKey, exit: Exit, out: &mut Vec<Action>) {
+    pub(super) fn exited(&mut self, key: WorkerKey, exit: Exit, out: &mut Vec<SupervisorAction>) {
         let Some(slot) = self.slot_mut(key) else { return };
         if let Some(starting) =
             slot.starting.take_if(|starting| starting.key == key && starting.stage != Stage::Memory)
@@ -29,16 +29,16 @@ impl Supervisor {
     }
 
     /// The master had no memory for it: nothing to release.
-    pub(super) fn memory_failed(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+    pub(super) fn memory_failed(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
         self.give_up(key, Stage::Memory, out);
     }
 
     /// The fork failed: the memory made for it is of no use.
-    pub(super) fn fork_failed(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+    pub(super) fn fork_failed(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
         self.give_up(key, Stage::Forking, out);
     }
 
-    fn give_up(&mut self, key: WorkerKey, stage: Stage, out: &mut Vec<Action>) {
+    fn give_up(&mut self, key: WorkerKey, stage: Stage, out: &mut Vec<SupervisorAction>) {
         let Some(slot) = self.slot_mut(key) else { return };
         let failed =
             slot.starting.take_if(|starting| starting.key == key && starting.stage == stage);
@@ -46,14 +46,14 @@ impl Supervisor {
             return;
         }
         if stage == Stage::Forking {
-            out.push(Action::ReleaseMemory(key));
+            out.push(SupervisorAction::ReleaseMemory(key));
         }
         self.start_failed(key, out);
     }
 
     /// A start ended before it was ready. Whom it was for decides: a reload ends, a recycling is
     /// tried again later, an empty slot backs off.
-    fn start_failed(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+    fn start_failed(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
         if self.is_ending() {
             return;
         }
@@ -66,17 +66,17 @@ impl Supervisor {
         self.reload_failed_by(key, out);
     }
 
-    fn report(&mut self, died: Action, out: &mut Vec<Action>) {
-        let unexpected = matches!(died, Action::Died { expected: false, .. });
+    fn report(&mut self, died: SupervisorAction, out: &mut Vec<SupervisorAction>) {
+        let unexpected = matches!(died, SupervisorAction::Died { expected: false, .. });
         out.push(died);
         if unexpected && let Some(deaths) = self.intensity.record(self.now) {
-            out.push(Action::IntensityExceeded { deaths });
+            out.push(SupervisorAction::IntensityExceeded { deaths });
         }
     }
 }
 
-fn died_starting(starting: &Starting, exit: Exit) -> Action {
-    Action::Died {
+fn died_starting(starting: &Starting, exit: Exit) -> SupervisorAction {
+    SupervisorAction::Died {
         worker: starting.key,
         exit,
         killed: starting.killed(),
@@ -85,9 +85,9 @@ fn died_starting(starting: &Starting, exit: Exit) -> Action {
     }
 }
 
-fn died(process: &Process, exit: Exit) -> Action {
+fn died(process: &Process, exit: Exit) -> SupervisorAction {
     let asked = process.gone_by.is_some() || process.leave_asked;
-    Action::Died {
+    SupervisorAction::Died {
         worker: process.key,
         exit,
         killed: process.killed,

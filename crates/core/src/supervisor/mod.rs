@@ -25,7 +25,7 @@ mod slot;
 mod tests;
 mod types;
 
-pub use types::{Action, Event, Exit, KillCause, LeaveReason, ReloadOutcome, Settings};
+pub use types::{Event, Exit, KillCause, LeaveReason, ReloadOutcome, Settings, SupervisorAction};
 
 use std::collections::VecDeque;
 
@@ -89,7 +89,7 @@ impl Supervisor {
     ///
     /// `now` is in milliseconds on the clock that [`Supervisor::on`] uses; actions are appended to
     /// `out`.
-    pub fn start(&mut self, now: Millis, out: &mut Vec<Action>) {
+    pub fn start(&mut self, now: Millis, out: &mut Vec<SupervisorAction>) {
         self.now = self.now.max(now);
         self.started = true;
         self.reconcile(out);
@@ -100,7 +100,7 @@ impl Supervisor {
     /// `now` is in milliseconds on a monotonic clock; one that jumps backwards is taken as standing
     /// still. Events about processes that are not known (any more), or that make no sense in the
     /// phase of their process, are ignored (seed rows S6, S15).
-    pub fn on(&mut self, event: Event, now: Millis, out: &mut Vec<Action>) {
+    pub fn on(&mut self, event: Event, now: Millis, out: &mut Vec<SupervisorAction>) {
         self.now = self.now.max(now);
         match event {
             Event::Tick => {}
@@ -132,7 +132,7 @@ impl Supervisor {
     }
 
     /// Compares wanted with actual and closes the gap as far as it can be closed now.
-    fn reconcile(&mut self, out: &mut Vec<Action>) {
+    fn reconcile(&mut self, out: &mut Vec<SupervisorAction>) {
         for slot in &mut self.slots {
             slot.kill_overdue(self.now, out);
         }
@@ -177,21 +177,21 @@ impl Supervisor {
         self.slots.get_mut(usize::from(key.slot.0))
     }
 
-    fn memory_ready(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+    fn memory_ready(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
         let now = self.now;
         if let Some(slot) = self.slot_mut(key) {
             slot.memory_ready(key, now, out);
         }
     }
 
-    fn forked(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+    fn forked(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
         let ready_by = self.now.saturating_add(self.settings.boot_timeout_ms);
         if let Some(slot) = self.slot_mut(key) {
             slot.forked(key, ready_by, out);
         }
     }
 
-    fn ready(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+    fn ready(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
         let gone_by = self.now.saturating_add(self.settings.drain_timeout_ms);
         if let Some(slot) = self.slot_mut(key) {
             slot.ready(key, gone_by, out);
@@ -204,7 +204,7 @@ impl Supervisor {
         }
     }
 
-    fn condemned(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+    fn condemned(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
         if let Some(slot) = self.slot_mut(key) {
             slot.condemned(key, out);
         }

@@ -1,6 +1,6 @@
 //! One worker process as the supervisor knows it: first [`Starting`], then [`Process`].
 
-use super::types::{Action, KillCause};
+use super::types::{KillCause, SupervisorAction};
 use crate::Millis;
 use crate::ids::WorkerKey;
 
@@ -36,21 +36,21 @@ impl Starting {
 
     /// Ends the start: kills the process if there is one, or as soon as there is. Once only.
     /// A start that still waits for memory has nothing to kill; its owner drops it.
-    pub(super) fn end(&mut self, cause: KillCause, out: &mut Vec<Action>) {
+    pub(super) fn end(&mut self, cause: KillCause, out: &mut Vec<SupervisorAction>) {
         if self.end.is_some() || self.stage == Stage::Memory {
             return;
         }
         self.end = Some(cause);
         if self.is_booting() {
-            out.push(Action::Kill(self.key, cause));
+            out.push(SupervisorAction::Kill(self.key, cause));
         }
     }
 
     /// The fork succeeded.
-    pub(super) fn forked(&mut self, ready_by: Millis, out: &mut Vec<Action>) {
+    pub(super) fn forked(&mut self, ready_by: Millis, out: &mut Vec<SupervisorAction>) {
         self.stage = Stage::Booting { ready_by };
         if let Some(cause) = self.end {
-            out.push(Action::Kill(self.key, cause));
+            out.push(SupervisorAction::Kill(self.key, cause));
         }
     }
 
@@ -92,10 +92,10 @@ impl Process {
     }
 
     /// Kills it, unless that was done before.
-    pub(super) fn kill(&mut self, cause: KillCause, out: &mut Vec<Action>) {
+    pub(super) fn kill(&mut self, cause: KillCause, out: &mut Vec<SupervisorAction>) {
         if self.killed.is_none() {
             self.killed = Some(cause);
-            out.push(Action::Kill(self.key, cause));
+            out.push(SupervisorAction::Kill(self.key, cause));
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::Supervisor;
 use super::backoff::BackOff;
-use super::types::Action;
+use super::types::SupervisorAction;
 use crate::Millis;
 use crate::ids::{Slot, WorkerKey};
 
@@ -71,11 +71,11 @@ impl Supervisor {
 
     /// The successor failed to boot: the old process goes on serving, the token goes to the next
     /// in the queue, the request comes back after a pause.
-    pub(super) fn recycling_failed(&mut self, slot: Slot, out: &mut Vec<Action>) {
+    pub(super) fn recycling_failed(&mut self, slot: Slot, out: &mut Vec<SupervisorAction>) {
         let Some(state) = self.slots.get_mut(usize::from(slot.0)) else { return };
         let Some(Recycling { old, mut retry }) = state.recycling.take() else { return };
         let retry_after_ms = retry.failed(self.now, &self.settings);
-        out.push(Action::BackOff { slot, failures: retry.failures, retry_after_ms });
+        out.push(SupervisorAction::BackOff { slot, failures: retry.failures, retry_after_ms });
         self.recycle_queue.push_back(Request { key: old, retry });
     }
 

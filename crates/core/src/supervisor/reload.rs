@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::Supervisor;
 use super::slot::SlotState;
-use super::types::{Action, ReloadOutcome};
+use super::types::{ReloadOutcome, SupervisorAction};
 use crate::ids::{Generation, Slot, WorkerKey};
 
 /// A slot that the reload has not been through.
@@ -74,9 +74,9 @@ impl Reload {
 impl Supervisor {
     /// A user asked. During a reload this is remembered as one follow-up (S3: never dropped); a
     /// server that ends answers at once.
-    pub(super) fn reload_requested(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn reload_requested(&mut self, out: &mut Vec<SupervisorAction>) {
         if self.is_ending() {
-            out.push(Action::ReloadFinished(ReloadOutcome::ShuttingDown));
+            out.push(SupervisorAction::ReloadFinished(ReloadOutcome::ShuttingDown));
         } else {
             self.reload_wanted = true;
         }
@@ -84,26 +84,26 @@ impl Supervisor {
 
     /// Begins, continues and ends reloads. The starts themselves come from the comparison of
     /// wanted with actual.
-    pub(super) fn advance_reload(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn advance_reload(&mut self, out: &mut Vec<SupervisorAction>) {
         loop {
             if self.reload.is_none() && self.reload_wanted {
                 self.reload_wanted = false;
                 self.reload = Some(Reload::plan(&self.slots));
-                out.push(Action::ReloadStarted);
+                out.push(SupervisorAction::ReloadStarted);
             }
             let Some(reload) = &mut self.reload else { return };
             if reload.advance(&self.slots) {
                 return;
             }
             self.reload = None;
-            out.push(Action::ReloadFinished(ReloadOutcome::Done));
+            out.push(SupervisorAction::ReloadFinished(ReloadOutcome::Done));
         }
     }
 
     /// Ends the reload if `key`, which failed to become ready, was the process it waited for.
-    pub(super) fn reload_failed_by(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+    pub(super) fn reload_failed_by(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
         let Some(reload) = self.reload.take_if(|reload| reload.waits_for(key)) else { return };
-        out.push(Action::ReloadFinished(if key.slot == reload.canary {
+        out.push(SupervisorAction::ReloadFinished(if key.slot == reload.canary {
             ReloadOutcome::CanaryFailed(key.slot)
         } else {
             ReloadOutcome::Partial(key.slot)

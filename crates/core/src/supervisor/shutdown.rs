@@ -2,7 +2,7 @@
 
 use super::Supervisor;
 use super::process::Stage;
-use super::types::{Action, KillCause, ReloadOutcome};
+use super::types::{KillCause, ReloadOutcome, SupervisorAction};
 
 /// How far the server is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Supervisor {
 
     /// First request: gives up reload and recycling, ends what is starting, lets the rest leave.
     /// With `at_once`, the first time or later: kills all.
-    pub(super) fn shutdown_requested(&mut self, at_once: bool, out: &mut Vec<Action>) {
+    pub(super) fn shutdown_requested(&mut self, at_once: bool, out: &mut Vec<SupervisorAction>) {
         if self.ending == Ending::Running {
             self.ending = Ending::Asked;
             self.begin_shutdown(at_once, out);
@@ -41,11 +41,11 @@ impl Supervisor {
         }
     }
 
-    fn begin_shutdown(&mut self, at_once: bool, out: &mut Vec<Action>) {
+    fn begin_shutdown(&mut self, at_once: bool, out: &mut Vec<SupervisorAction>) {
         let reload = self.reload.take();
         // A follow-up that has not begun shares this answer: it has merged with its forerunner.
         if std::mem::take(&mut self.reload_wanted) || reload.is_some() {
-            out.push(Action::ReloadFinished(ReloadOutcome::ShuttingDown));
+            out.push(SupervisorAction::ReloadFinished(ReloadOutcome::ShuttingDown));
         }
         self.recycle_queue.clear();
         let gone_by = self.now.saturating_add(self.settings.drain_timeout_ms);
@@ -64,17 +64,17 @@ impl Supervisor {
             if let Some(serving) = slot.serving.as_mut().filter(|serving| serving.killed.is_none())
             {
                 serving.gone_by = Some(gone_by);
-                out.push(Action::Leave(serving.key));
+                out.push(SupervisorAction::Leave(serving.key));
             }
         }
     }
 
     /// Tells once that nothing is left.
-    pub(super) fn finish_when_empty(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn finish_when_empty(&mut self, out: &mut Vec<SupervisorAction>) {
         let empty = self.slots.iter().all(super::slot::SlotState::is_empty);
         if empty && self.ending == Ending::Asked {
             self.ending = Ending::Finished;
-            out.push(Action::Finished);
+            out.push(SupervisorAction::Finished);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::backoff::BackOff;
 use super::process::{Process, Stage, Starting};
 use super::recycle::Recycling;
-use super::types::{Action, KillCause};
+use super::types::{KillCause, SupervisorAction};
 use crate::Millis;
 use crate::ids::{Generation, Slot, WorkerKey};
 
@@ -79,31 +79,41 @@ impl SlotState {
     }
 
     /// Begins a start with the next generation.
-    pub(super) fn begin(&mut self, now: Millis, out: &mut Vec<Action>) {
+    pub(super) fn begin(&mut self, now: Millis, out: &mut Vec<SupervisorAction>) {
         self.newest_begun = Generation(self.newest_begun.0.saturating_add(1));
         let key = WorkerKey { slot: self.slot, generation: self.newest_begun };
         self.starting = Some(Starting::new(key));
         self.last_start = Some(now);
-        out.push(Action::NeedMemory(key));
+        out.push(SupervisorAction::NeedMemory(key));
     }
 
-    pub(super) fn memory_ready(&mut self, key: WorkerKey, now: Millis, out: &mut Vec<Action>) {
+    pub(super) fn memory_ready(
+        &mut self,
+        key: WorkerKey,
+        now: Millis,
+        out: &mut Vec<SupervisorAction>,
+    ) {
         if let Some(starting) = self.starting.as_mut().filter(|starting| starting.key == key) {
             if starting.stage == Stage::Memory {
                 starting.stage = Stage::Forking;
                 self.last_start = Some(now);
-                out.push(Action::Fork(key));
+                out.push(SupervisorAction::Fork(key));
             }
             return;
         }
         // Asked for once, but the start was given up meanwhile (shutdown).
         let was_begun = key.generation > Generation(0) && key.generation <= self.newest_begun;
         if was_begun && !self.has_process(key) {
-            out.push(Action::ReleaseMemory(key));
+            out.push(SupervisorAction::ReleaseMemory(key));
         }
     }
 
-    pub(super) fn forked(&mut self, key: WorkerKey, ready_by: Millis, out: &mut Vec<Action>) {
+    pub(super) fn forked(
+        &mut self,
+        key: WorkerKey,
+        ready_by: Millis,
+        out: &mut Vec<SupervisorAction>,
+    ) {
         let starting = self.starting.as_mut().filter(|starting| starting.key == key);
         if let Some(starting) = starting
             && starting.stage == Stage::Forking
@@ -114,7 +124,12 @@ impl SlotState {
 
     /// The new process takes over; the old one, if there is one, leaves until `gone_by`.
     /// That a successor only starts while `leaving` is free keeps its place free here.
-    pub(super) fn ready(&mut self, key: WorkerKey, gone_by: Millis, out: &mut Vec<Action>) {
+    pub(super) fn ready(
+        &mut self,
+        key: WorkerKey,
+        gone_by: Millis,
+        out: &mut Vec<SupervisorAction>,
+    ) {
         let ready = self.starting.take_if(|starting| {
             starting.key == key && starting.stage != Stage::Memory && starting.end.is_none()
         });
@@ -126,7 +141,7 @@ impl SlotState {
             self.leaving = Some(old);
         }
         self.newest_served = key.generation;
-        out.push(Action::Serve { serve: key, leave });
+        out.push(SupervisorAction::Serve { serve: key, leave });
     }
 
     pub(super) fn served(&mut self, key: WorkerKey) {
@@ -140,7 +155,7 @@ impl SlotState {
     }
 
     /// Kills the process whatever it does. One that was not forked cannot have written anything.
-    pub(super) fn condemned(&mut self, key: WorkerKey, out: &mut Vec<Action>) {
+    pub(super) fn condemned(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
         if let Some(starting) = self.starting.as_mut().filter(|starting| starting.key == key) {
             starting.end(KillCause::Condemned, out);
         }
@@ -152,7 +167,7 @@ impl SlotState {
     }
 
     /// Kills what has outlived its deadline.
-    pub(super) fn kill_overdue(&mut self, now: Millis, out: &mut Vec<Action>) {
+    pub(super) fn kill_overdue(&mut self, now: Millis, out: &mut Vec<SupervisorAction>) {
         if let Some(starting) = &mut self.starting
             && starting.deadline().is_some_and(|at| at <= now)
         {

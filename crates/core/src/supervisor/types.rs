@@ -90,7 +90,7 @@ pub enum ReloadOutcome {
 
 /// What the driver is to do now, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum SupervisorAction {
     /// Ask the master for the lane memory of this process; answered by `MemoryReady` or `MemoryFailed`.
     NeedMemory(WorkerKey),
     /// Fork the process; answered by `Forked` or `ForkFailed`.

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::send_error::SendError;
 use super::worker::Worker;
+use crate::worker::context::WorkerContext;
 use crate::worker::deferred::DeferredDelivery;
-use crate::worker::inner::Inner;
 use crate::worker::port::Payload;
 use crate::worker::send::Output;
 
@@ -20,7 +20,7 @@ pub struct Package {
     attempt: bool,
 }
 
-struct PackageInner(Rc<Inner>);
+struct PackageInner(Rc<WorkerContext>);
 
 impl std::fmt::Debug for PackageInner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -29,7 +29,12 @@ impl std::fmt::Debug for PackageInner {
 }
 
 impl Package {
-    pub(crate) fn new(inner: &Rc<Inner>, payload: Payload, session: u64, attempt: bool) -> Self {
+    pub(crate) fn new(
+        inner: &Rc<WorkerContext>,
+        payload: Payload,
+        session: u64,
+        attempt: bool,
+    ) -> Self {
         Self { inner: PackageInner(Rc::clone(inner)), payload, session, attempt }
     }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::send_error::SendError;
 use crate::sys::clock;
-use crate::worker::inner::Inner;
+use crate::worker::context::WorkerContext;
 use crate::worker::send::Output;
 
 /// A handle to a session. Any worker may use it for any session; it outlives the session, and then answers `gone`.
 #[derive(Clone)]
 pub struct Session {
-    inner: Rc<Inner>,
+    inner: Rc<WorkerContext>,
     id: u64,
 }
 
@@ -37,7 +37,7 @@ pub struct SessionInfo {
 }
 
 impl Session {
-    pub(crate) const fn new(inner: Rc<Inner>, id: u64) -> Self {
+    pub(crate) const fn new(inner: Rc<WorkerContext>, id: u64) -> Self {
         Self { inner, id }
     }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::session::Session;
 use crate::sys::clock;
-use crate::worker::inner::Inner;
+use crate::worker::context::WorkerContext;
 
 /// A handle to this worker process; cheap to clone, stays on its thread.
 #[derive(Clone)]
 pub struct Worker {
-    inner: Rc<Inner>,
+    inner: Rc<WorkerContext>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -26,7 +26,7 @@ pub struct TimerId(u64);
 
 /// Keeps a leaving worker alive until it is dropped (at most `drain_timeout_ms`).
 pub struct KeepAlive {
-    inner: Rc<Inner>,
+    inner: Rc<WorkerContext>,
 }
 
 impl std::fmt::Debug for KeepAlive {
@@ -42,7 +42,7 @@ impl Drop for KeepAlive {
 }
 
 impl Worker {
-    pub(crate) const fn new(inner: Rc<Inner>) -> Self {
+    pub(crate) const fn new(inner: Rc<WorkerContext>) -> Self {
         Self { inner }
     }
 

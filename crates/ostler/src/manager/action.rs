@@ -3,55 +3,61 @@
 use std::os::fd::OwnedFd;
 
 use ostler_core::ids::WorkerKey;
-use ostler_core::supervisor::{Action, Event, KillCause};
+use ostler_core::supervisor::{Event, KillCause, SupervisorAction};
 
 use super::child::{Gated, fork_worker};
-use super::driver::{Driver, Ending, Step};
+use super::event_loop::{Driver, Ending, Step};
 use super::report;
 use super::setup::LaneDescriptors;
-use super::source::Source;
+use super::token::Source;
 use crate::control::{DeathNotice, ToManager, ToMaster};
 use crate::sys::epoll::Interest;
 
 impl Driver<'_> {
     /// Does what the supervisor asks for; answers with what it has to be told at once.
-    pub(super) fn act(&mut self, action: Action) -> Step<Option<Event>> {
+    pub(super) fn act(&mut self, action: SupervisorAction) -> Step<Option<Event>> {
         match action {
-            Action::NeedMemory(worker) => self.say(&ToMaster::Need(worker))?,
-            Action::Fork(worker) => return self.fork(worker).map(Some),
-            Action::ReleaseMemory(worker) => {
+            SupervisorAction::NeedMemory(worker) => self.say(&ToMaster::Need(worker))?,
+            SupervisorAction::Fork(worker) => return self.fork(worker).map(Some),
+            SupervisorAction::ReleaseMemory(worker) => {
                 self.lanes.remove(&worker);
                 self.say(&ToMaster::Release(worker))?;
             }
-            Action::Serve { serve, leave } => self.say(&ToMaster::Serve { serve, leave })?,
-            Action::Leave(worker) => self.say(&ToMaster::Leave(worker))?,
-            Action::Kill(worker, cause) => self.kill(worker, cause),
-            Action::Died { worker, exit, killed, served, expected } => {
+            SupervisorAction::Serve { serve, leave } => {
+                self.say(&ToMaster::Serve { serve, leave })?
+            }
+            SupervisorAction::Leave(worker) => self.say(&ToMaster::Leave(worker))?,
+            SupervisorAction::Kill(worker, cause) => self.kill(worker, cause),
+            SupervisorAction::Died { worker, exit, killed, served, expected } => {
                 let death = DeathNotice { worker, exit, killed, served, expected };
                 let reaped = self.reaped.take_if(|(key, _)| *key == worker);
                 report::death(&death, reaped.map(|(_, pid)| pid));
                 self.say(&ToMaster::Died(death))?;
             }
-            Action::BackOff { slot, failures, retry_after_ms } => {
+            SupervisorAction::BackOff { slot, failures, retry_after_ms } => {
                 // Whether it was ready or not: it ended without having finished anything (review B9).
                 tracing::warn!(%slot, failures, retry_after_ms, "worker ended before it served, the next one waits");
             }
-            Action::IntensityExceeded { deaths } => {
+            SupervisorAction::IntensityExceeded { deaths } => {
                 let period_ms = self.setup.settings.restart_period_ms;
                 tracing::warn!(deaths, period_ms, "workers die often");
             }
-            Action::ReloadStarted => tracing::info!("reload begins"),
-            Action::ReloadFinished(outcome) => {
+            SupervisorAction::ReloadStarted => tracing::info!("reload begins"),
+            SupervisorAction::ReloadFinished(outcome) => {
                 report::reload(outcome);
                 self.say(&ToMaster::ReloadFinished(outcome))?;
             }
-            Action::Finished => return Err(Ending::Finished),
+            SupervisorAction::Finished => return Err(Ending::Finished),
         }
         Ok(None)
     }
 
     /// Does what the master asks for.
-    pub(super) fn obey(&mut self, message: ToManager, descriptors: Vec<OwnedFd>) -> Step {
+    pub(super) fn on_master_message(
+        &mut self,
+        message: ToManager,
+        descriptors: Vec<OwnedFd>,
+    ) -> Step {
         match message {
             ToManager::Promote { .. } => {
                 tracing::warn!("manager was promoted twice");
@@ -108,7 +114,7 @@ impl Driver<'_> {
         let pid = gated.pid();
         tracing::debug!(%worker, %pid, "worker forked");
         self.say_with(&ToMaster::Spawned { worker, pid: pid.get() }, vec![pidfd])?;
-        self.children.insert(worker, gated.let_go());
+        self.children.insert(worker, gated.open_gate());
         Ok(Event::Forked(worker))
     }
 

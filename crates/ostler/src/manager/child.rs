@@ -66,7 +66,7 @@ impl Gated {
     }
 
     /// Opens the gate. A worker that has died meanwhile is found by its pidfd.
-    pub(super) fn let_go(self) -> Child {
+    pub(super) fn open_gate(self) -> Child {
         // Fails only when the other end is closed, that is, when the worker is dead.
         let _ = control_socket::send(&self.control, GO, &[]);
         Child { pid: self.pid, pidfd: self.pidfd, control: Some(self.control), words: 0 }

@@ -5,7 +5,7 @@
 
 use ostler_core::Millis;
 use ostler_core::ids::{Generation, WorkerKey};
-use ostler_core::supervisor::{Action, Event, Supervisor};
+use ostler_core::supervisor::{Event, Supervisor, SupervisorAction};
 
 /// A supervisor whose keys are all above a base.
 #[derive(Debug)]
@@ -19,14 +19,14 @@ impl BasedSupervisor {
         Self { supervisor, base }
     }
 
-    pub(super) fn start(&mut self, now: Millis) -> Vec<Action> {
+    pub(super) fn start(&mut self, now: Millis) -> Vec<SupervisorAction> {
         let mut actions = Vec::new();
         self.supervisor.start(now, &mut actions);
         self.outward(actions)
     }
 
     /// Events about processes of an earlier manager are dropped.
-    pub(super) fn on(&mut self, event: Event, now: Millis) -> Vec<Action> {
+    pub(super) fn on(&mut self, event: Event, now: Millis) -> Vec<SupervisorAction> {
         let mut actions = Vec::new();
         if let Some(event) = self.inward(event) {
             self.supervisor.on(event, now, &mut actions);
@@ -60,28 +60,28 @@ impl BasedSupervisor {
         })
     }
 
-    fn outward(&self, mut actions: Vec<Action>) -> Vec<Action> {
+    fn outward(&self, mut actions: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
         let base = self.base;
         let raise = |key: &mut WorkerKey| {
             key.generation = Generation(key.generation.0.saturating_add(base));
         };
         for action in &mut actions {
             match action {
-                Action::NeedMemory(worker)
-                | Action::Fork(worker)
-                | Action::ReleaseMemory(worker)
-                | Action::Leave(worker)
-                | Action::Kill(worker, _)
-                | Action::Died { worker, .. } => raise(worker),
-                Action::Serve { serve, leave } => {
+                SupervisorAction::NeedMemory(worker)
+                | SupervisorAction::Fork(worker)
+                | SupervisorAction::ReleaseMemory(worker)
+                | SupervisorAction::Leave(worker)
+                | SupervisorAction::Kill(worker, _)
+                | SupervisorAction::Died { worker, .. } => raise(worker),
+                SupervisorAction::Serve { serve, leave } => {
                     raise(serve);
                     leave.as_mut().map(raise);
                 }
-                Action::BackOff { .. }
-                | Action::IntensityExceeded { .. }
-                | Action::ReloadStarted
-                | Action::ReloadFinished(_)
-                | Action::Finished => {}
+                SupervisorAction::BackOff { .. }
+                | SupervisorAction::IntensityExceeded { .. }
+                | SupervisorAction::ReloadStarted
+                | SupervisorAction::ReloadFinished(_)
+                | SupervisorAction::Finished => {}
             }
         }
         actions
@@ -98,11 +98,11 @@ mod tests {
         let settings = Settings { workers: 1, ..Settings::default() };
         let mut supervisor = BasedSupervisor::new(Supervisor::new(settings), 70);
         let key = WorkerKey::new(0, 71);
-        assert_eq!(supervisor.start(1), [Action::NeedMemory(key)]);
+        assert_eq!(supervisor.start(1), [SupervisorAction::NeedMemory(key)]);
         assert_eq!(supervisor.on(Event::MemoryReady(WorkerKey::new(0, 1)), 2), []);
-        assert_eq!(supervisor.on(Event::MemoryReady(key), 3), [Action::Fork(key)]);
+        assert_eq!(supervisor.on(Event::MemoryReady(key), 3), [SupervisorAction::Fork(key)]);
         assert_eq!(supervisor.on(Event::Forked(key), 4), []);
-        let serve = Action::Serve { serve: key, leave: None };
+        let serve = SupervisorAction::Serve { serve: key, leave: None };
         assert_eq!(supervisor.on(Event::Ready(key), 5), [serve]);
     }
 }

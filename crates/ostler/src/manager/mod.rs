@@ -16,18 +16,18 @@
 mod action;
 mod child;
 mod children;
-mod driver;
+mod event_loop;
 mod generations;
 mod handle;
-mod hearing;
 mod reaping;
 mod report;
 mod setup;
-mod source;
 mod spare;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod token;
+mod worker_message;
 
 pub(crate) use handle::{ManagerHandle, fork_managers};
 pub(crate) use setup::{ManagerSetup, WorkerBoot, WorkerMain};

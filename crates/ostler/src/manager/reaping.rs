@@ -4,10 +4,10 @@ use ostler_core::Millis;
 use ostler_core::ids::WorkerKey;
 use ostler_core::supervisor::{Event, Exit};
 
-use super::driver::{Driver, Ending, Step};
+use super::event_loop::{Driver, Ending, Step};
 use super::spare::{EXIT_DISMISSED, fork_and_announce};
+use crate::sys::orphans;
 use crate::sys::pidfd::PidFd;
-use crate::sys::strays;
 
 /// Words of a dead worker that are still heard; its descendants may hold the socket and go on talking.
 const LAST_WORDS_MAX: usize = 64;
@@ -19,7 +19,7 @@ const SPARE_RETRY_MS: Millis = 1_000;
 impl Driver<'_> {
     /// Reaps one of our workers if it has ended. What it said before is heard first.
     pub(super) fn reap(&mut self, key: WorkerKey) -> Step {
-        self.hear(key, LAST_WORDS_MAX)?;
+        self.on_worker_message(key, LAST_WORDS_MAX)?;
         let Some(child) = self.children.get(key) else { return Ok(()) };
         let exit = match child.pidfd.try_reap() {
             Ok(Some(exit)) => exit,
@@ -42,7 +42,7 @@ impl Driver<'_> {
     /// Reaps what has ended and is not found by a pidfd: adopted orphans, workers that never passed their gate, the spare.
     pub(super) fn reap_strays(&mut self) -> Step {
         for _ in 0..REAPED_PER_TURN {
-            let Some(pid) = strays::peek_ended_child()? else { break };
+            let Some(pid) = orphans::peek_ended_child()? else { break };
             if let Some(key) = self.children.key_of(pid) {
                 self.reap(key)?;
                 continue;

@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use super::driver::Driver;
+use super::event_loop::Driver;
 use super::handle::ManagerHandle;
 use super::setup::ManagerSetup;
 use super::{EXIT_BROKEN, EXIT_ORPHANED};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::control::{Channel, ToManager, ToMaster};
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::ProcessId;
-use crate::sys::{poll, strays};
+use crate::sys::{orphans, poll};
 
 /// Time for killed processes to end: one in an uninterruptible system call does not.
 const END_MAX: Duration = Duration::from_millis(1_000);
@@ -24,7 +24,7 @@ pub(crate) fn end_all(workers: impl Iterator<Item = PidFd>, keep: &[ProcessId]) 
     // Workers first and by their own pidfds, so that they end even where /proc does not name children.
     let left = end(workers.collect(), deadline);
     loop {
-        let others = match strays::children() {
+        let others = match orphans::children() {
             Ok(children) => children,
             Err(error) => {
                 tracing::warn!(%error, "cannot look for orphans");

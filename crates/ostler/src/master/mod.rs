@@ -6,8 +6,8 @@
 
 mod acceptor;
 mod descriptors;
+mod event_loop;
 mod lanes;
-mod main_loop;
 mod managers;
 mod start;
 mod stop;

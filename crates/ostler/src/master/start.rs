@@ -11,7 +11,7 @@ use ostler_shm::board::Board;
 
 use super::acceptor::Acceptor;
 use super::descriptors;
-use super::main_loop::Master;
+use super::event_loop::Master;
 use super::managers::Managers;
 use crate::api::handler::Handler;
 use crate::error::{Error, Result};
@@ -21,7 +21,7 @@ use crate::reactor::mailbox::{Mailbox, Reports};
 use crate::reactor::{Reactor, ReactorSettings};
 use crate::sys::epoll::Epoll;
 use crate::sys::pidfd::PidFd;
-use crate::sys::{clock, panic, process, process_name, random, signal, socket, strays};
+use crate::sys::{clock, orphans, panic, process, process_name, random, signal, socket};
 use crate::{log, worker};
 
 /// First part of process names.
@@ -83,9 +83,11 @@ where
         sched_batch: options.sched_batch,
         name_prefix: NAME_PREFIX.to_owned(),
         keep,
-        worker_main: Box::new(move |boot| worker::run::worker_main(boot, &worker_options, &make)),
+        worker_main: Box::new(move |boot| {
+            worker::event_loop::worker_main(boot, &worker_options, &make)
+        }),
     };
-    let own_children = strays::children().unwrap_or_default();
+    let own_children = orphans::children().unwrap_or_default();
     // The last moment without threads: everything after this line may start some.
     let (manager, spare) =
         fork_managers(&setup).map_err(|error| Error::fork("the manager", error))?;

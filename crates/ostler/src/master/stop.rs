@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use ostler_core::Millis;
 use ostler_core::reactor::{Books, CloseReason};
-use ostler_core::shutdown::{Action, Event};
+use ostler_core::shutdown::{Event, ShutdownAction};
 
-use super::main_loop::Master;
+use super::event_loop::Master;
 use crate::control::ToManager;
 use crate::error::Result;
 use crate::manager::end_all;
@@ -22,10 +22,12 @@ impl Master {
     pub(super) fn on_shutdown(&mut self, event: Event, now: Millis) {
         for action in self.shutdown.on(event, now) {
             match action {
-                Action::Drain => self.begin_drain(),
-                Action::CloseSessions { timed_out } => self.close_sessions(timed_out),
-                Action::StopWorkers { now } => self.send(&ToManager::Shutdown { now }, Vec::new()),
-                Action::Exit => {
+                ShutdownAction::Drain => self.begin_drain(),
+                ShutdownAction::CloseSessions { timed_out } => self.close_sessions(timed_out),
+                ShutdownAction::StopWorkers { now } => {
+                    self.send(&ToManager::Shutdown { now }, Vec::new())
+                }
+                ShutdownAction::Exit => {
                     if event == Event::Tick {
                         tracing::warn!(
                             "the manager did not end its workers in time, all are killed"

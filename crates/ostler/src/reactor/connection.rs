@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
-use ostler_core::output::OutputQueue;
 use ostler_core::reactor::{ConnectionSlot, LaneSlot};
+use ostler_core::send_queue::SendQueue;
 
 use super::intake::Intake;
 
@@ -14,7 +14,7 @@ pub(super) struct Connection {
     pub(super) socket: OwnedFd,
     pub(super) session: u64,
     /// Unsent output.
-    pub(super) output: OutputQueue,
+    pub(super) output: SendQueue,
     /// The kernel takes output (as far as is known).
     pub(super) writable: bool,
     /// The client has shut down its side: a read that brings little is not the last one.
@@ -143,7 +143,7 @@ impl Connection {
         Self {
             socket,
             session,
-            output: OutputQueue::default(),
+            output: SendQueue::default(),
             writable: true,
             hangup: false,
             flags: 0,

@@ -3,10 +3,10 @@
 //! Every branch disposes of its record; nothing waits.
 
 use ostler_core::reactor::{CloseReason, ConnectionSlot, LaneSlot, Phase};
-use ostler_shm::consume::Record;
-use ostler_shm::give::Nonsense;
+use ostler_shm::consumer::Record;
+use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;
-use ostler_shm::record::{FLAG_FIN, FLAG_MORE, FLAG_RESET, HEADER_SIZE, Kind};
+use ostler_shm::record::{FLAG_FIN, FLAG_MORE, FLAG_RESET, HEADER_SIZE, RecordKind};
 use ostler_shm::sync::{Ordering, fence};
 
 use super::Reactor;
@@ -54,11 +54,11 @@ impl Reactor {
         self.lanes.put_back(lane, end);
         match result {
             Ok(()) => self.brain.estimate(lane, self.now),
-            Err(Nonsense(why)) => self.condemn(lane, why),
+            Err(ProtocolViolation(why)) => self.condemn(lane, why),
         }
     }
 
-    fn consume_end(&mut self, lane: LaneSlot, end: &mut LaneEnd) -> Result<(), Nonsense> {
+    fn consume_end(&mut self, lane: LaneSlot, end: &mut LaneEnd) -> Result<(), ProtocolViolation> {
         // `freed` before the outputs: an output may refer to package memory (see `Giver::peek_freed`).
         let freed = end.giver.peek_freed(end.memory.up());
         end.consumer.look(end.memory.process(), end.memory.up(), end.memory.capacity())?;
@@ -71,13 +71,13 @@ impl Reactor {
         }
         release(end);
         if self.brain.first_unstarted(lane, started).is_some_and(|first| freed > first) {
-            return Err(Nonsense("freed is behind a package that was never taken"));
+            return Err(ProtocolViolation("freed is behind a package that was never taken"));
         }
         let memory = &end.memory;
         self.brain.keep_bodies(lane, freed, &mut |entry| super::lanes::body(memory, entry));
         end.giver.reclaim(freed)?;
         if end.sending.is_none() {
-            self.brain.has_room(lane);
+            self.brain.room_freed(lane);
         }
         Ok(())
     }
@@ -88,35 +88,39 @@ impl Reactor {
         end: &LaneEnd,
         record: Record,
         started: u64,
-    ) -> Result<(), Nonsense> {
+    ) -> Result<(), ProtocolViolation> {
         let header = record.header;
         let bytes = end.memory.outputs.raw(record.payload_offset, header.payload_len());
         match record.kind {
-            Kind::Out => {
+            RecordKind::Out => {
                 let part = Part {
                     offset: header.part_offset as usize,
                     more: header.flags & FLAG_MORE != 0,
                 };
                 if part.offset + bytes.len() > self.settings.max_send_bytes {
-                    return Err(Nonsense("a message longer than max_send_bytes"));
+                    return Err(ProtocolViolation("a message longer than max_send_bytes"));
                 }
                 self.out(lane, header.subject, bytes, part);
             }
-            Kind::OutReference => {
+            RecordKind::OutReference => {
                 let bytes = self.referred(lane, end, &record, started)?;
                 self.out(lane, header.subject, bytes, Part::WHOLE);
             }
-            Kind::Abort => self.abort(lane, header.subject),
-            Kind::Close => self.close_session(header.subject, header.flags & FLAG_RESET != 0),
-            Kind::State => self.set_state(header.subject, bytes),
-            Kind::Expose => self.brain.expose(lane, header.cause, started).map_err(Nonsense)?,
-            Kind::Fin => self.brain.finish(lane, header.cause, started).map_err(Nonsense)?,
-            Kind::Pad | Kind::Connect | Kind::Data | Kind::Closed => {
-                return Err(Nonsense("a record of the other direction"));
+            RecordKind::Abort => self.abort(lane, header.subject),
+            RecordKind::Close => self.close_session(header.subject, header.flags & FLAG_RESET != 0),
+            RecordKind::State => self.set_state(header.subject, bytes),
+            RecordKind::Expose => {
+                self.brain.expose(lane, header.cause, started).map_err(ProtocolViolation)?
+            }
+            RecordKind::Fin => {
+                self.brain.finish(lane, header.cause, started).map_err(ProtocolViolation)?
+            }
+            RecordKind::Pad | RecordKind::Connect | RecordKind::Data | RecordKind::Closed => {
+                return Err(ProtocolViolation("a record of the other direction"));
             }
         }
-        if header.flags & FLAG_FIN != 0 && record.kind != Kind::Fin {
-            self.brain.finish(lane, header.cause, started).map_err(Nonsense)?;
+        if header.flags & FLAG_FIN != 0 && record.kind != RecordKind::Fin {
+            self.brain.finish(lane, header.cause, started).map_err(ProtocolViolation)?;
         }
         Ok(())
     }
@@ -128,14 +132,14 @@ impl Reactor {
         end: &'a LaneEnd,
         record: &Record,
         started: u64,
-    ) -> Result<RawBytes<'a>, Nonsense> {
+    ) -> Result<RawBytes<'a>, ProtocolViolation> {
         let (position, len) = self
             .brain
             .in_ring(lane, record.header.cause, started)
-            .ok_or(Nonsense("a reference to a delivery that is not in hand"))?;
+            .ok_or(ProtocolViolation("a reference to a delivery that is not in hand"))?;
         let (offset, total) = (record.header.part_offset, record.header.total);
         if u64::from(offset) + u64::from(total) > u64::from(len) {
-            return Err(Nonsense("a reference reaches outside its delivery"));
+            return Err(ProtocolViolation("a reference reaches outside its delivery"));
         }
         let at = (position & (end.memory.capacity() - 1)) + HEADER_SIZE as u64 + u64::from(offset);
         Ok(end.memory.packages.raw(at, total as usize))
@@ -173,7 +177,7 @@ impl Reactor {
         if let Some(slot) = self.connections.find(session) {
             let reason = if reset { CloseReason::WorkerReset } else { CloseReason::Worker };
             self.brain.close(slot, reason);
-            self.show_closing(slot, reason);
+            self.publish_closing(slot, reason);
         }
     }
 

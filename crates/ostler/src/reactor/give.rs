@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 
 use ostler_core::framing::Frame;
-use ostler_core::reactor::{CloseReason, DeliveryKind, Give, LaneSlot, What};
-use ostler_shm::record::{FLAG_MORE, FLAG_REDELIVERED, Header, Kind};
+use ostler_core::reactor::{Assignment, CloseReason, Content, DeliveryKind, LaneSlot};
+use ostler_shm::record::{FLAG_MORE, FLAG_REDELIVERED, Header, RecordKind};
 
 use super::Reactor;
 use super::lane_end::{LaneEnd, Sending};
@@ -16,151 +16,172 @@ const READ_MIN_BYTES: u64 = 2 * 1024;
 const NOT_WRITTEN: u64 = u64::MAX;
 
 impl Reactor {
-    pub(super) fn give(&mut self, mut give: Give) {
-        let Some(mut end) = self.lanes.take(give.lane) else { return self.brain.no_room(give) };
-        let lane = give.lane;
-        match std::mem::replace(&mut give.what, What::Read) {
-            What::Connect => {
-                self.give_event(&mut end, Give { what: What::Connect, ..give }, Kind::Connect)
-            }
-            What::Closed => {
-                self.give_event(&mut end, Give { what: What::Closed, ..give }, Kind::Closed)
-            }
-            What::Returned(returned) => {
+    pub(super) fn give(&mut self, mut assignment: Assignment) {
+        let Some(mut end) = self.lanes.take(assignment.lane) else {
+            return self.brain.no_room(assignment);
+        };
+        let lane = assignment.lane;
+        match std::mem::replace(&mut assignment.content, Content::Read) {
+            Content::Connect => self.give_event(
+                &mut end,
+                Assignment { content: Content::Connect, ..assignment },
+                RecordKind::Connect,
+            ),
+            Content::Closed => self.give_event(
+                &mut end,
+                Assignment { content: Content::Closed, ..assignment },
+                RecordKind::Closed,
+            ),
+            Content::Returned(returned) => {
                 let kind = match returned.kind {
-                    DeliveryKind::Connect => Kind::Connect,
-                    DeliveryKind::Closed => Kind::Closed,
-                    DeliveryKind::Package => Kind::Data,
+                    DeliveryKind::Connect => RecordKind::Connect,
+                    DeliveryKind::Closed => RecordKind::Closed,
+                    DeliveryKind::Package => RecordKind::Data,
                 };
-                self.give_returned(&mut end, Give { what: What::Returned(returned), ..give }, kind);
+                self.give_returned(
+                    &mut end,
+                    Assignment { content: Content::Returned(returned), ..assignment },
+                    kind,
+                );
             }
-            What::Read if self.settings.framer.is_some() => self.give_framed(&mut end, give),
-            What::Read => self.give_raw(&mut end, give),
+            Content::Read if self.settings.framer.is_some() => {
+                self.give_framed(&mut end, assignment)
+            }
+            Content::Read => self.give_raw(&mut end, assignment),
         }
         self.lanes.put_back(lane, end);
     }
 
-    fn header(&self, give: &Give, kind: Kind, total: u32) -> Header {
+    fn header(&self, assignment: &Assignment, kind: RecordKind, total: u32) -> Header {
         Header {
             kind: kind as u8,
-            seq: give.seq,
-            subject: give.session,
+            seq: assignment.seq,
+            subject: assignment.session,
             stamp: self.now,
             total,
             ..Header::default()
         }
     }
 
-    fn give_event(&mut self, end: &mut LaneEnd, give: Give, kind: Kind) {
+    fn give_event(&mut self, end: &mut LaneEnd, assignment: Assignment, kind: RecordKind) {
         let Some(opening) = end.giver.open(end.memory.capacity(), 0, 0) else {
-            return self.brain.no_room(give);
+            return self.brain.no_room(assignment);
         };
-        let header = self.header(&give, kind, 0);
+        let header = self.header(&assignment, kind, 0);
         let given = end.giver.complete(&end.memory.packages, opening, header, 0);
-        self.brain.gave(give, given.position, 0, None, false, self.now);
+        self.brain.record_written(assignment, given.position, 0, None, false, self.now);
     }
 
-    fn give_returned(&mut self, end: &mut LaneEnd, mut give: Give, kind: Kind) {
-        let What::Returned(returned) = &mut give.what else { return };
+    fn give_returned(&mut self, end: &mut LaneEnd, mut assignment: Assignment, kind: RecordKind) {
+        let Content::Returned(returned) = &mut assignment.content else { return };
         let flags = if returned.attempt > 0 { FLAG_REDELIVERED } else { 0 };
         let body = std::mem::take(&mut returned.body);
         if body.len() > self.settings.sizes.payload_max() {
-            return self.begin_sending(end, give, body, flags);
+            return self.begin_sending(end, assignment, body, flags);
         }
         let len = body.len() as u64;
         let Some(opening) = end.giver.open(end.memory.capacity(), len, len) else {
             returned.body = body;
-            return self.brain.no_room(give);
+            return self.brain.no_room(assignment);
         };
         end.memory.packages.raw_mut(opening.payload_offset, body.len()).copy_from(&body);
-        let header = Header { flags, ..self.header(&give, kind, body.len() as u32) };
+        let header = Header { flags, ..self.header(&assignment, kind, body.len() as u32) };
         let given = end.giver.complete(&end.memory.packages, opening, header, len);
-        self.brain.gave(give, given.position, len as u32, None, false, self.now);
+        self.brain.record_written(assignment, given.position, len as u32, None, false, self.now);
     }
 
     /// Reads a raw session straight into the ring.
-    fn give_raw(&mut self, end: &mut LaneEnd, give: Give) {
+    fn give_raw(&mut self, end: &mut LaneEnd, assignment: Assignment) {
         let want = self.settings.receive_size as u64;
         let least = READ_MIN_BYTES.min(want);
         let Some(opening) = end.giver.open(end.memory.capacity(), want, least) else {
-            return self.brain.no_room(give);
+            return self.brain.no_room(assignment);
         };
-        let Some(connection) = self.connections.get_mut(give.connection) else {
-            return self.brain.input_dry(&give);
+        let Some(connection) = self.connections.get_mut(assignment.connection) else {
+            return self.brain.input_dry(&assignment);
         };
         let mut space =
             end.memory.packages.raw_mut(opening.payload_offset, opening.payload_max as usize);
         match lane_io::recv(&connection.socket, &mut space) {
             Ok(0) => {
-                self.brain.input_dry(&give);
-                self.brain.peer_done(give.connection);
+                self.brain.input_dry(&assignment);
+                self.brain.peer_done(assignment.connection);
             }
             Ok(len) => {
                 // A short read empties the socket; what comes later is told by a new edge, but the end may be told already.
                 let more = len as u64 == opening.payload_max || connection.hangup;
-                let header = self.header(&give, Kind::Data, len as u32);
+                let header = self.header(&assignment, RecordKind::Data, len as u32);
                 let given = end.giver.complete(&end.memory.packages, opening, header, len as u64);
-                self.brain.gave(give, given.position, len as u32, None, more, self.now);
+                self.brain.record_written(
+                    assignment,
+                    given.position,
+                    len as u32,
+                    None,
+                    more,
+                    self.now,
+                );
             }
-            Err(error) => self.read_failed(&give, error.kind()),
+            Err(error) => self.read_failed(&assignment, error.kind()),
         }
     }
 
-    fn read_failed(&mut self, give: &Give, kind: ErrorKind) {
+    fn read_failed(&mut self, assignment: &Assignment, kind: ErrorKind) {
         match kind {
-            ErrorKind::WouldBlock => self.brain.input_dry(give),
+            ErrorKind::WouldBlock => self.brain.input_dry(assignment),
             ErrorKind::Interrupted => {
-                self.brain.input_dry(give);
-                self.brain.readable(give.connection);
+                self.brain.input_dry(assignment);
+                self.brain.readable(assignment.connection);
             }
             _ => {
-                self.brain.input_dry(give);
-                self.brain.close(give.connection, CloseReason::PeerError);
+                self.brain.input_dry(assignment);
+                self.brain.close(assignment.connection, CloseReason::PeerError);
             }
         }
     }
 
     /// Gives the next message of a framed session; receives until there is one.
-    fn give_framed(&mut self, end: &mut LaneEnd, give: Give) {
+    fn give_framed(&mut self, end: &mut LaneEnd, assignment: Assignment) {
         loop {
-            let Some(connection) = self.connections.get_mut(give.connection) else {
-                return self.brain.input_dry(&give);
+            let Some(connection) = self.connections.get_mut(assignment.connection) else {
+                return self.brain.input_dry(&assignment);
             };
             let Some(intake) = connection.intake.as_deref_mut() else {
-                return self.brain.input_dry(&give);
+                return self.brain.input_dry(&assignment);
             };
             match intake.frame() {
-                Frame::Package { len } => return self.give_package(end, give, len),
+                Frame::Package { len } => return self.give_package(end, assignment, len),
                 Frame::TooLong => {
-                    self.brain.input_dry(&give);
+                    self.brain.input_dry(&assignment);
                     // What came before it is still answered.
-                    return self.brain.end_input(give.connection, CloseReason::PackageTooLong);
+                    return self
+                        .brain
+                        .end_input(assignment.connection, CloseReason::PackageTooLong);
                 }
                 Frame::NeedMore => {}
             }
             match socket::recv(&connection.socket, &mut self.scratch) {
                 Ok(0) => {
-                    self.brain.input_dry(&give);
-                    return self.brain.peer_done(give.connection);
+                    self.brain.input_dry(&assignment);
+                    return self.brain.peer_done(assignment.connection);
                 }
                 Ok(len) => {
                     let growth = intake.growth(len);
-                    if !self.charge_for(give.connection, growth) {
-                        return self.brain.input_dry(&give);
+                    if !self.charge_for(assignment.connection, growth) {
+                        return self.brain.input_dry(&assignment);
                     }
-                    let Some(connection) = self.connections.get_mut(give.connection) else {
+                    let Some(connection) = self.connections.get_mut(assignment.connection) else {
                         return;
                     };
                     let Some(intake) = connection.intake.as_deref_mut() else { return };
                     intake.push(self.scratch.get(..len).unwrap_or(&[]));
                 }
-                Err(error) => return self.read_failed(&give, error.kind()),
+                Err(error) => return self.read_failed(&assignment, error.kind()),
             }
         }
     }
 
-    fn give_package(&mut self, end: &mut LaneEnd, give: Give, len: usize) {
-        let slot = give.connection;
+    fn give_package(&mut self, end: &mut LaneEnd, assignment: Assignment, len: usize) {
+        let slot = assignment.connection;
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let Some(intake) = connection.intake.as_deref_mut() else { return };
         let before = intake.charged();
@@ -169,30 +190,43 @@ impl Reactor {
             intake.consume(len);
             let freed = before.saturating_sub(intake.charged());
             self.account.release(freed as u64);
-            return self.begin_sending(end, give, body, 0);
+            return self.begin_sending(end, assignment, body, 0);
         }
         let Some(opening) = end.giver.open(end.memory.capacity(), len as u64, len as u64) else {
-            return self.brain.no_room(give);
+            return self.brain.no_room(assignment);
         };
         end.memory.packages.raw_mut(opening.payload_offset, len).copy_from(intake.front(len));
         intake.consume(len);
         let freed = before.saturating_sub(intake.charged());
         self.account.release(freed as u64);
-        let header = self.header(&give, Kind::Data, len as u32);
+        let header = self.header(&assignment, RecordKind::Data, len as u32);
         let given = end.giver.complete(&end.memory.packages, opening, header, len as u64);
         // Whether more is there is known only by looking: the socket may hold more than was received.
-        self.brain.gave(give, given.position, len as u32, None, true, self.now);
+        self.brain.record_written(assignment, given.position, len as u32, None, true, self.now);
     }
 
     // ---- packages larger than one record (protocol §8) ----------------------------------------------------------
 
     /// Begins to write a package in parts. Its body stays with the delivery until it is finished; the lane takes nothing
     /// else until the last part is written.
-    fn begin_sending(&mut self, end: &mut LaneEnd, give: Give, body: Vec<u8>, flags: u8) {
-        let (seq, session, lane) = (give.seq, give.session, give.lane);
+    fn begin_sending(
+        &mut self,
+        end: &mut LaneEnd,
+        assignment: Assignment,
+        body: Vec<u8>,
+        flags: u8,
+    ) {
+        let (seq, session, lane) = (assignment.seq, assignment.session, assignment.lane);
         let len = body.len() as u32;
-        let is_fresh_read = matches!(give.what, What::Read);
-        self.brain.gave(give, NOT_WRITTEN, len, Some(body), is_fresh_read, self.now);
+        let is_fresh_read = matches!(assignment.content, Content::Read);
+        self.brain.record_written(
+            assignment,
+            NOT_WRITTEN,
+            len,
+            Some(body),
+            is_fresh_read,
+            self.now,
+        );
         end.sending = Some(Sending { seq, session, flags, offset: 0 });
         self.continue_sending(end, lane);
     }
@@ -214,7 +248,7 @@ impl Reactor {
             end.memory.packages.raw_mut(opening.payload_offset, part).copy_from(bytes);
             let more = part < left;
             let header = Header {
-                kind: Kind::Data as u8,
+                kind: RecordKind::Data as u8,
                 flags: sending.flags | if more { FLAG_MORE } else { 0 },
                 seq: sending.seq,
                 subject: sending.session,
@@ -227,7 +261,7 @@ impl Reactor {
             sending.offset += part;
             if !more {
                 self.brain.set_position(lane, sending.seq, given.position);
-                self.brain.has_room(lane);
+                self.brain.room_freed(lane);
                 return;
             }
         }

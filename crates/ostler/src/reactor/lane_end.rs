@@ -4,8 +4,8 @@ use std::os::fd::OwnedFd;
 
 use ostler_core::ids::WorkerKey;
 use ostler_core::reactor::LaneSlot;
-use ostler_shm::consume::Consumer;
-use ostler_shm::give::Giver;
+use ostler_shm::consumer::Consumer;
+use ostler_shm::giver::Giver;
 use ostler_shm::lane::ReactorLane;
 use ostler_shm::sleep::Ringer;
 

@@ -4,8 +4,8 @@ use std::os::fd::OwnedFd;
 
 use ostler_core::ids::WorkerKey;
 use ostler_core::reactor::{Entry, LaneSlot, LaneState};
-use ostler_shm::consume::Consumer;
-use ostler_shm::give::Giver;
+use ostler_shm::consumer::Consumer;
+use ostler_shm::giver::Giver;
 use ostler_shm::lane::ReactorLane;
 use ostler_shm::record::HEADER_SIZE;
 use ostler_shm::sleep::Ringer;
@@ -100,9 +100,9 @@ impl Reactor {
                 wake_worker(&mut end);
                 self.lanes.put_back(slot, end);
             }
-            Err(nonsense) => {
+            Err(violation) => {
                 self.lanes.put_back(slot, end);
-                self.condemn(slot, nonsense.0);
+                self.condemn(slot, violation.0);
             }
         }
     }
@@ -116,14 +116,14 @@ impl Reactor {
                 let memory = &end.memory;
                 self.brain.recalled(slot, t, &mut |entry| body(memory, entry));
                 if end.sending.take().is_some() {
-                    self.brain.has_room(slot);
+                    self.brain.room_freed(slot);
                 }
                 wake_worker(&mut end);
                 self.lanes.put_back(slot, end);
             }
-            Err(nonsense) => {
+            Err(violation) => {
                 self.lanes.put_back(slot, end);
-                self.condemn(slot, nonsense.0);
+                self.condemn(slot, violation.0);
             }
         }
     }
@@ -140,9 +140,9 @@ impl Reactor {
         let Some(mut end) = self.lanes.take(slot) else { return };
         let t = match end.giver.started_below(end.memory.up()) {
             Ok(t) => t,
-            Err(nonsense) => {
+            Err(violation) => {
                 self.lanes.put_back(slot, end);
-                self.condemn(slot, nonsense.0);
+                self.condemn(slot, violation.0);
                 let Some(back) = self.lanes.take(slot) else { return };
                 end = back;
                 u64::MAX

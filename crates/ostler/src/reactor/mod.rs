@@ -4,10 +4,12 @@
 //! gone. The decisions are [`ostler_core::reactor::Brain`]'s; this is its driver.
 //! Must never: wait for a worker, run user code, trust a byte that a worker wrote, or let a buffer grow without a charge.
 
+mod accept;
+mod budget;
+mod close;
 mod connection;
 mod consume;
-mod end;
-mod evict;
+mod event_loop;
 mod give;
 mod intake;
 mod lane_end;
@@ -16,7 +18,6 @@ pub(crate) mod mailbox;
 mod output;
 mod sleep;
 mod token;
-mod turn;
 
 use std::collections::VecDeque;
 use std::io;
@@ -40,8 +41,8 @@ use mailbox::{Mailbox, Reports};
 
 /// Events taken from the kernel at once: enough to share the cost of the call, few enough that bells are rung soon.
 const EVENTS_MAX: usize = 256;
-/// How often an unstarted delivery may lose its worker; see [`BrainSettings::bindings_max`].
-const BINDINGS_MAX: u8 = 16;
+/// How often an unstarted delivery may lose its worker; see [`BrainSettings::deaths_while_waiting_max`].
+const DEATHS_WHILE_WAITING_MAX: u8 = 16;
 
 /// The figures a reactor takes from the options.
 #[derive(Clone, Debug)]
@@ -71,7 +72,7 @@ impl ReactorSettings {
                 prefetch_ns: Nanos::from(options.prefetch_us) * 1_000,
                 prefetch_packages: options.prefetch_packages,
                 slot_down_ns: options.slot_down_ms * 1_000_000,
-                bindings_max: BINDINGS_MAX,
+                deaths_while_waiting_max: DEATHS_WHILE_WAITING_MAX,
                 sessions_max: u32::try_from(options.sessions_per_reactor()).unwrap_or(u32::MAX),
                 workers: options.workers,
             },

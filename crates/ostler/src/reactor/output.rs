@@ -46,7 +46,7 @@ impl Reactor {
     fn begin_stream(&mut self, slot: ConnectionSlot, owner: LaneSlot, next_offset: usize) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         connection.stream = Some(Box::new(Stream::new(owner, next_offset)));
-        self.show_output(slot);
+        self.publish_output(slot);
     }
 
     /// Whether the session may take one more message; one that was begun is queued to its end. False when the session was
@@ -80,7 +80,7 @@ impl Reactor {
         {
             stream.push_behind(lane, Piece { part, bytes: bytes.to_vec() });
         }
-        self.show_output(slot);
+        self.publish_output(slot);
     }
 
     /// False when the session was closed instead.
@@ -119,7 +119,7 @@ impl Reactor {
         if let Some(connection) = self.connections.get_mut(slot) {
             connection.output.push(len, fill);
         }
-        self.show_output(slot);
+        self.publish_output(slot);
         true
     }
 
@@ -156,7 +156,7 @@ impl Reactor {
             }
         }
         self.flush(slot);
-        self.show_output(slot);
+        self.publish_output(slot);
     }
 
     /// Writes queued output until the kernel takes no more.
@@ -187,11 +187,11 @@ impl Reactor {
         if failed {
             self.brain.close(slot, CloseReason::PeerError);
         }
-        self.show_output(slot);
+        self.publish_output(slot);
     }
 
     /// Tells the brain and the session table how much waits to be written.
-    pub(super) fn show_output(&mut self, slot: ConnectionSlot) {
+    pub(super) fn publish_output(&mut self, slot: ConnectionSlot) {
         let (high, low) = (self.settings.send_queue_high, self.settings.send_queue_low);
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let unsent = connection.unsent();
@@ -204,11 +204,11 @@ impl Reactor {
             flags |= FULL;
         }
         let pending = unsent > 0 || connection.stream.is_some();
-        self.show_flags(slot, flags);
-        self.brain.output(slot, pending, unsent > low);
+        self.publish_flags(slot, flags);
+        self.brain.output_changed(slot, pending, unsent > low);
     }
 
-    pub(super) fn show_flags(&mut self, slot: ConnectionSlot, flags: u64) {
+    pub(super) fn publish_flags(&mut self, slot: ConnectionSlot, flags: u64) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         if connection.flags != flags {
             connection.flags = flags;
@@ -219,9 +219,9 @@ impl Reactor {
     }
 
     /// Workers learn that the session takes no more output, and why.
-    pub(super) fn show_closing(&mut self, slot: ConnectionSlot, reason: CloseReason) {
+    pub(super) fn publish_closing(&mut self, slot: ConnectionSlot, reason: CloseReason) {
         let flags = self.connections.get_mut(slot).map_or(0, |connection| connection.flags);
-        self.show_flags(slot, flags & !REASON_MASK | closing_because(reason as u8));
+        self.publish_flags(slot, flags & !REASON_MASK | closing_because(reason as u8));
     }
 
     /// The owner of unfinished messages is gone: their sessions would wait for ever.

@@ -33,7 +33,7 @@ impl Reactor {
     }
 
     /// What is due by the clock: recall for idle workers, sessions of a slot that is down.
-    pub(super) fn look_at_time(&mut self) {
+    pub(super) fn run_due(&mut self) {
         if let Some((lane, due)) = self.recall_candidate()
             && due <= self.now
         {

@@ -6,10 +6,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use ostler_shm::record::{FLAG_RESET, HEADER_SIZE, Header, Kind};
+use ostler_shm::record::{FLAG_RESET, HEADER_SIZE, Header, RecordKind};
 use ostler_shm::sessions::reactor_of;
 
-use super::inner::{Current, Inner};
+use super::context::{RunningDelivery, WorkerContext};
 use super::send::Output;
 use crate::api::send_error::{SendError, SendErrorKind};
 
@@ -46,7 +46,7 @@ const fn cost(output: Output<'_>) -> usize {
 
 /// The token of a delivery that was deferred.
 pub(crate) struct DeferredDelivery {
-    inner: Rc<Inner>,
+    inner: Rc<WorkerContext>,
     deferral: SharedDeferral,
 }
 
@@ -56,7 +56,7 @@ pub(crate) type SharedDeferral = Rc<RefCell<Deferral>>;
 /// A delivery that was deferred.
 pub(crate) struct Deferral {
     /// As the cause of its outputs. Its package is not in the ring any more.
-    current: Current,
+    current: RunningDelivery,
     held: Vec<Held>,
     held_bytes: usize,
     /// Its token is gone.
@@ -67,14 +67,14 @@ pub(crate) struct Deferral {
 
 impl DeferredDelivery {
     /// Takes the running delivery out of its callback. `None` when there is none, or it is deferred already.
-    pub(crate) fn begin(inner: &Rc<Inner>) -> Option<Self> {
+    pub(crate) fn begin(inner: &Rc<WorkerContext>) -> Option<Self> {
         let mut running = inner.current.get().filter(|_| inner.deferral.borrow().is_none())?;
         // What the callback sent so far is published before the delivery is finished: it has to be exposed, or a death in
         // between would deliver it again with outputs seen.
         if inner.port.borrow().has_staged() {
             inner.publish_early(Some(&mut running));
         }
-        let current = Current { position: 0, ring_len: 0, held_bytes: 0, ..running };
+        let current = RunningDelivery { position: 0, ring_len: 0, held_bytes: 0, ..running };
         let deferral = Rc::new(RefCell::new(Deferral {
             current,
             held: Vec::new(),
@@ -82,9 +82,9 @@ impl DeferredDelivery {
             is_over: false,
             is_queued: false,
         }));
-        // From here on it is the deferral that has to be exposed, see `Inner::expose_deferral`: the callback holds nothing
+        // From here on it is the deferral that has to be exposed, see `WorkerContext::expose_deferral`: the callback holds nothing
         // back any more.
-        inner.current.set(Some(Current { exposed: true, ..running }));
+        inner.current.set(Some(RunningDelivery { exposed: true, ..running }));
         inner.deferral.replace(Some(Rc::clone(&deferral)));
         inner.keep_alive.set(inner.keep_alive.get() + 1);
         Some(Self { inner: Rc::clone(inner), deferral })
@@ -142,7 +142,7 @@ impl Deferral {
     }
 }
 
-impl Inner {
+impl WorkerContext {
     /// Whether the running callback has appended what is to be published together with its `FIN`.
     fn is_transaction_open(&self) -> bool {
         self.current.get().is_some_and(|current| !current.exposed)
@@ -176,13 +176,13 @@ impl Inner {
             if let Err(error) = self.append_output(session, output, Some(&mut deferral.current)) {
                 tracing::warn!(session, %error, "a deferred output found no room: its session is closed");
                 let header = Header {
-                    kind: Kind::Close as u8,
+                    kind: RecordKind::Close as u8,
                     flags: FLAG_RESET,
                     subject: session,
                     cause: deferral.current.seq,
                     ..Header::default()
                 };
-                self.append_surely(reactor_of(session), header);
+                self.append_blocking(reactor_of(session), header);
             }
         }
     }

@@ -7,10 +7,10 @@
 //! * [`run`]: the built-in loop (callbacks, timers);
 //! * [`deferred`], [`timers`], [`state`]: what handlers hold between callbacks.
 
+pub(crate) mod context;
 pub(crate) mod deferred;
-pub(crate) mod inner;
+pub(crate) mod event_loop;
 pub(crate) mod port;
-pub(crate) mod run;
 pub(crate) mod send;
 pub(crate) mod state;
 pub(crate) mod timers;

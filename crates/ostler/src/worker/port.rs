@@ -13,7 +13,7 @@ use ostler_shm::fault::{Step, step};
 use ostler_shm::inbox::{Inbox, Take};
 use ostler_shm::lane::{PackageBytes, WorkerLane, WorkerMemory};
 use ostler_shm::outbox::{Committer, NoRoom, Outbox};
-use ostler_shm::record::{FLAG_MORE, Header, Kind};
+use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
 use ostler_shm::sleep::{Ringer, Sleeper};
 use ostler_shm::sync::Ordering;
 
@@ -249,9 +249,9 @@ impl Port {
         let pieces: &[&[u8]] = if payload.is_empty() { &[] } else { &[payload] };
         let result = end.outbox.append(end.lane.down(), &end.lane.outputs, header, pieces);
         if result.is_ok() {
-            match Kind::from_byte(header.kind) {
-                Some(Kind::Expose) => step(Step::Exposed),
-                Some(Kind::Fin) => step(Step::FinAppended),
+            match RecordKind::from_byte(header.kind) {
+                Some(RecordKind::Expose) => step(Step::Exposed),
+                Some(RecordKind::Fin) => step(Step::FinAppended),
                 _ => {}
             }
         }
@@ -353,7 +353,7 @@ impl Port {
     }
 
     /// Shows which session's delivery is being handled (0: none) and how many are finished.
-    pub(crate) fn show_phase(&self, session: u64, finished: u64) {
+    pub(crate) fn publish_phase(&self, session: u64, finished: u64) {
         if let Ok(process) = self.memory.process() {
             process.phase.session.store(session, Ordering::Relaxed);
             process.phase.finished.store(finished, Ordering::Relaxed);

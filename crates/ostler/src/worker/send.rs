@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ostler_shm::record::{FLAG_MORE, FLAG_RESET, Header, Kind};
+use ostler_shm::record::{FLAG_MORE, FLAG_RESET, Header, RecordKind};
 use ostler_shm::sessions::{self, CLOSING, FULL, QUEUED, reactor_of};
 
-use super::inner::{Current, Inner};
+use super::context::{RunningDelivery, WorkerContext};
 use crate::api::send_error::{SendError, SendErrorKind};
 
 /// Replies of at least this size that lie in their own request are sent by reference instead of being copied. Below it
@@ -33,7 +33,7 @@ impl Output<'_> {
     }
 }
 
-impl Inner {
+impl WorkerContext {
     /// Whether `session` takes output now.
     pub(crate) fn check_session(&self, session: u64, is_send: bool) -> Result<(), SendError> {
         let port = self.port.borrow();
@@ -78,7 +78,7 @@ impl Inner {
         &self,
         session: u64,
         output: Output<'_>,
-        for_delivery: Option<&mut Current>,
+        for_delivery: Option<&mut RunningDelivery>,
     ) -> Result<(), SendError> {
         let lane = reactor_of(session);
         let cause = for_delivery.as_ref().map_or(0, |current| current.seq);
@@ -86,7 +86,7 @@ impl Inner {
             Output::Send(bytes) => self.append_message(session, lane, cause, bytes, for_delivery),
             Output::State(bytes) => {
                 let header = Header {
-                    kind: Kind::State as u8,
+                    kind: RecordKind::State as u8,
                     subject: session,
                     cause,
                     ..Header::default()
@@ -96,7 +96,7 @@ impl Inner {
             Output::Close(reset) => {
                 let flags = if reset { FLAG_RESET } else { 0 };
                 let header = Header {
-                    kind: Kind::Close as u8,
+                    kind: RecordKind::Close as u8,
                     flags,
                     subject: session,
                     cause,
@@ -113,14 +113,19 @@ impl Inner {
         lane: usize,
         cause: u64,
         bytes: &[u8],
-        mut for_delivery: Option<&mut Current>,
+        mut for_delivery: Option<&mut RunningDelivery>,
     ) -> Result<(), SendError> {
         let total = u32::try_from(bytes.len())
             .map_err(|_| SendError::too_long(bytes.len(), u32::MAX as usize))?;
-        let header =
-            Header { kind: Kind::Out as u8, subject: session, cause, total, ..Header::default() };
+        let header = Header {
+            kind: RecordKind::Out as u8,
+            subject: session,
+            cause,
+            total,
+            ..Header::default()
+        };
         if let Some(part_offset) = self.as_reference(lane, bytes, for_delivery.as_deref()) {
-            let header = Header { kind: Kind::OutReference as u8, part_offset, ..header };
+            let header = Header { kind: RecordKind::OutReference as u8, part_offset, ..header };
             return self.append_waiting(lane, header, &[], for_delivery);
         }
         let payload_max = self.port.borrow().payload_max();
@@ -149,7 +154,7 @@ impl Inner {
         &self,
         lane: usize,
         bytes: &[u8],
-        for_delivery: Option<&Current>,
+        for_delivery: Option<&RunningDelivery>,
     ) -> Option<u32> {
         let current = for_delivery?;
         if bytes.len() < REFERENCE_MIN_BYTES || current.lane != lane || current.ring_len == 0 {
@@ -165,7 +170,7 @@ impl Inner {
         lane: usize,
         header: Header,
         payload: &[u8],
-        mut for_delivery: Option<&mut Current>,
+        mut for_delivery: Option<&mut RunningDelivery>,
     ) -> Result<(), SendError> {
         let timeout = Duration::from_millis(self.settings.send_timeout_ms);
         loop {
@@ -190,7 +195,7 @@ impl Inner {
     }
 
     /// Counts what is held back for a delivery; whether it is more than the options allow.
-    fn holds_too_much(&self, for_delivery: Option<&mut Current>, more: usize) -> bool {
+    fn holds_too_much(&self, for_delivery: Option<&mut RunningDelivery>, more: usize) -> bool {
         let Some(current) = for_delivery.filter(|current| !current.exposed) else { return false };
         current.held_bytes += more;
         current.held_bytes > self.settings.redeliver_output_bytes
@@ -198,11 +203,11 @@ impl Inner {
 
     /// Publishes what is staged before its delivery is finished, because it does not fit into the ring or the limits any
     /// more. If it was held back, the delivery is exposed first: it is never delivered again.
-    pub(crate) fn publish_early(&self, for_delivery: Option<&mut Current>) {
+    pub(crate) fn publish_early(&self, for_delivery: Option<&mut RunningDelivery>) {
         if let Some(current) = for_delivery.filter(|current| !current.exposed) {
             let header =
-                Header { kind: Kind::Expose as u8, cause: current.seq, ..Header::default() };
-            self.append_surely(current.lane, header);
+                Header { kind: RecordKind::Expose as u8, cause: current.seq, ..Header::default() };
+            self.append_blocking(current.lane, header);
             current.exposed = true;
         }
         self.port.borrow_mut().publish(None);
@@ -211,7 +216,7 @@ impl Inner {
     /// Appends a record without payload, however long it takes: a delivery that is not exposed or not finished when it
     /// should be would be doubled or held for ever, a session that is not reset would go on with a message missing. There
     /// always comes room: what is staged is at most half a ring, the rest is committed, and reactors wait for nobody.
-    pub(crate) fn append_surely(&self, lane: usize, header: Header) {
+    pub(crate) fn append_blocking(&self, lane: usize, header: Header) {
         let mut port = self.port.borrow_mut();
         while port.append(lane, header, &[]).is_err() {
             port.wait_for_room(lane, 0, Duration::from_secs(1));
@@ -220,8 +225,8 @@ impl Inner {
 
     /// Ends a delivery: `FIN`, published with everything that is held back.
     pub(crate) fn finish(&self, lane: usize, seq: u64, frees: bool) {
-        let header = Header { kind: Kind::Fin as u8, cause: seq, ..Header::default() };
-        self.append_surely(lane, header);
+        let header = Header { kind: RecordKind::Fin as u8, cause: seq, ..Header::default() };
+        self.append_blocking(lane, header);
         self.port.borrow_mut().publish(frees.then_some(lane));
         self.finished.set(self.finished.get() + 1);
     }
@@ -234,7 +239,8 @@ impl Inner {
         }
         let mut port = self.port.borrow_mut();
         aborts.retain(|session| {
-            let header = Header { kind: Kind::Abort as u8, subject: *session, ..Header::default() };
+            let header =
+                Header { kind: RecordKind::Abort as u8, subject: *session, ..Header::default() };
             port.append(reactor_of(*session), header, &[]).is_err()
         });
         port.publish(None);

@@ -24,7 +24,7 @@ use ostler::{
     TimerId, Worker,
 };
 use ostler_shm::layout::Sizes;
-use ostler_shm::record::{Header, Kind};
+use ostler_shm::record::{Header, RecordKind};
 
 /// A hostile command waits so long for its end.
 const DOOM: Duration = Duration::from_secs(60);
@@ -461,7 +461,7 @@ impl Probe {
         let last_seq = self.last_seq(&up, ring, get(written));
         let good = Header {
             len: 64,
-            kind: Kind::Fin as u8,
+            kind: RecordKind::Fin as u8,
             seq: last_seq + 1,
             stamp: get(commit) + 1,
             ..Header::default()
@@ -497,40 +497,40 @@ impl Probe {
             }
             "taken_far" => {
                 put(taken, u64::MAX);
-                record(Header { kind: Kind::Close as u8, subject: 0, ..good }, 64);
+                record(Header { kind: RecordKind::Close as u8, subject: 0, ..good }, 64);
             }
             "taken_back" => {
                 put(taken, 0);
-                record(Header { kind: Kind::Close as u8, subject: 0, ..good }, 64);
+                record(Header { kind: RecordKind::Close as u8, subject: 0, ..good }, 64);
             }
             "freed_far" => {
                 put(freed, get(taken) + (1 << 20));
-                record(Header { kind: Kind::Close as u8, subject: 0, ..good }, 64);
+                record(Header { kind: RecordKind::Close as u8, subject: 0, ..good }, 64);
             }
             "freed_odd" => {
                 put(freed, get(freed) + 8);
-                record(Header { kind: Kind::Close as u8, subject: 0, ..good }, 64);
+                record(Header { kind: RecordKind::Close as u8, subject: 0, ..good }, 64);
             }
             // All that was given is freed, also what was never taken.
             "freed_untaken" => {
                 let up_to = rest.number();
                 put(freed, (get(taken) - 1) + up_to);
-                record(Header { kind: Kind::Close as u8, subject: 0, ..good }, 64);
+                record(Header { kind: RecordKind::Close as u8, subject: 0, ..good }, 64);
             }
             "fin_unknown" => record(Header { cause: 1 << 40, ..good }, 64),
             "fin_zero" => record(Header { cause: 0, ..good }, 64),
             "expose_unknown" => {
-                record(Header { kind: Kind::Expose as u8, cause: 77_777, ..good }, 64);
+                record(Header { kind: RecordKind::Expose as u8, cause: 77_777, ..good }, 64);
             }
             "kind_unknown" => record(Header { kind: 99, ..good }, 64),
-            "kind_down" => record(Header { kind: Kind::Data as u8, ..good }, 64),
+            "kind_down" => record(Header { kind: RecordKind::Data as u8, ..good }, 64),
             "seq_wrong" => record(Header { seq: last_seq + 2, ..good }, 64),
             "len_zero" => record(Header { len: 0, ..good }, 64),
             "len_huge" => record(Header { len: u32::MAX, ..good }, 64),
             "len_beyond" => record(Header { len: 128, ..good }, 64),
             "reference" => {
                 let header = Header {
-                    kind: Kind::OutReference as u8,
+                    kind: RecordKind::OutReference as u8,
                     subject: session.id(),
                     cause: rest.number(),
                     part_offset: u32::MAX,

@@ -1,13 +1,13 @@
 //! One lane, both ends in one process: the plain way of a package and of its answer.
 
 use super::*;
-use crate::consume::Consumer;
-use crate::give::Giver;
+use crate::consumer::Consumer;
+use crate::giver::Giver;
 use crate::inbox::{Inbox, Take};
 use crate::layout::Sizes;
 use crate::mapping::Mapping;
 use crate::outbox::{Committer, Outbox};
-use crate::record::{Header, Kind};
+use crate::record::{Header, RecordKind};
 
 fn sizes() -> Sizes {
     Sizes { reactors: 2, lane_size: 65_536 }
@@ -31,8 +31,12 @@ fn a_package_goes_down_and_its_answer_comes_up() {
             .packages
             .raw_mut(opening.payload_offset, opening.payload_max as usize)
             .copy_from(text.as_bytes());
-        let header =
-            Header { kind: Kind::Data as u8, seq: round + 1, subject: 99, ..Header::default() };
+        let header = Header {
+            kind: RecordKind::Data as u8,
+            seq: round + 1,
+            subject: 99,
+            ..Header::default()
+        };
         giver.complete(&reactor_lane.packages, opening, header, len as u64);
         giver.publish(reactor_lane.down());
 
@@ -44,7 +48,7 @@ fn a_package_goes_down_and_its_answer_comes_up() {
         assert_eq!(&*package, text.as_bytes());
         assert!(lane.is_held());
         let answer = Header {
-            kind: Kind::Out as u8,
+            kind: RecordKind::Out as u8,
             subject: header.subject,
             cause: header.seq,
             stamp: committer.open_transaction(),
@@ -87,7 +91,7 @@ fn what_was_not_started_is_recalled_and_the_space_used_again() {
         let mut positions = Vec::new();
         for seq in 1..=3 {
             let opening = giver.open(65_536, 100, 100).unwrap();
-            let header = Header { kind: Kind::Data as u8, seq, ..Header::default() };
+            let header = Header { kind: RecordKind::Data as u8, seq, ..Header::default() };
             positions.push(giver.complete(&reactor_lane.packages, opening, header, 100).position);
         }
         giver.publish(reactor_lane.down());

@@ -26,12 +26,12 @@ pub mod mutants;
 
 use loom::cell::UnsafeCell;
 use loom::sync::{Condvar, Mutex};
-use ostler_shm::consume::{Consumer, Record};
+use ostler_shm::consumer::{Consumer, Record};
 use ostler_shm::fault::{Died, Step, die_at, step};
-use ostler_shm::give::Giver;
+use ostler_shm::giver::Giver;
 use ostler_shm::inbox::{Inbox, Take};
 use ostler_shm::outbox::{Committer, NoRoom, Outbox};
-use ostler_shm::record::{HEADER_SIZE, Header, Kind};
+use ostler_shm::record::{HEADER_SIZE, Header, RecordKind};
 use ostler_shm::ring::RingBytes;
 use ostler_shm::words::{DownWords, ProcessWords, UpWords};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -182,8 +182,12 @@ impl Reactor {
             lane.packages.write_bytes(opening.payload_offset, payload);
         }
         self.seq += 1;
-        let header =
-            Header { kind: Kind::Data as u8, seq: self.seq, subject: id, ..Header::default() };
+        let header = Header {
+            kind: RecordKind::Data as u8,
+            seq: self.seq,
+            subject: id,
+            ..Header::default()
+        };
         let given = self.giver.complete(&lane.packages, opening, header, len);
         self.ledger.push(Entry {
             id,
@@ -238,11 +242,11 @@ impl Reactor {
 
     fn dispose(&mut self, record: &Record) {
         let header = record.header;
-        if record.kind == Kind::Expose || record.kind == Kind::Fin {
+        if record.kind == RecordKind::Expose || record.kind == RecordKind::Fin {
             let entry = self.ledger.iter_mut().find(|entry| entry.seq == header.cause).unwrap();
             assert!(!entry.done, "finished twice");
             match record.kind {
-                Kind::Expose => entry.exposed = true,
+                RecordKind::Expose => entry.exposed = true,
                 _ => entry.done = true,
             }
         }
@@ -253,7 +257,7 @@ impl Reactor {
     pub fn outs_of(&self, id: u64) -> usize {
         self.outputs
             .iter()
-            .filter(|header| header.kind == Kind::Out as u8 && header.subject == id)
+            .filter(|header| header.kind == RecordKind::Out as u8 && header.subject == id)
             .count()
     }
 
@@ -300,7 +304,7 @@ impl Worker {
         &mut self,
         shared: &Shared,
         lane: usize,
-        kind: Kind,
+        kind: RecordKind,
         subject: u64,
         cause: u64,
     ) -> Result<(), NoRoom> {
@@ -311,7 +315,7 @@ impl Worker {
         &mut self,
         shared: &Shared,
         lane: usize,
-        kind: Kind,
+        kind: RecordKind,
         subject: u64,
         cause: u64,
         payload: &[u8],
@@ -326,8 +330,8 @@ impl Worker {
         let memory = &shared.lanes[lane];
         self.outboxes[lane].append(&memory.down, &memory.outputs, header, &[payload])?;
         match kind {
-            Kind::Expose => step(Step::Exposed),
-            Kind::Fin => step(Step::FinAppended),
+            RecordKind::Expose => step(Step::Exposed),
+            RecordKind::Fin => step(Step::FinAppended),
             _ => {}
         }
         Ok(())

@@ -4,7 +4,7 @@
 
 use super::{Lane, Shared};
 use ostler_shm::fault::{Step, step};
-use ostler_shm::record::{HEADER_SIZE, Header, Kind};
+use ostler_shm::record::{HEADER_SIZE, Header, RecordKind};
 use ostler_shm::ring::{self, RingBytes};
 use ostler_shm::sync::{Ordering, fence};
 
@@ -98,13 +98,13 @@ impl MutantInbox {
             assert!(header.len as usize >= HEADER_SIZE, "the worker read nonsense");
             let position = self.position;
             self.position += ring::aligned(u64::from(header.len));
-            if header.kind == Kind::Pad as u8 && self.defect == Defect::PadNotAnnounced {
+            if header.kind == RecordKind::Pad as u8 && self.defect == Defect::PadNotAnnounced {
                 let position = self.position;
                 let header = lane.packages.read_header(position & (capacity - 1));
                 self.position += ring::aligned(u64::from(header.len));
                 return Some((header, position));
             }
-            if header.kind != Kind::Pad as u8 {
+            if header.kind != RecordKind::Pad as u8 {
                 step(Step::HeaderRead);
                 return Some((header, position));
             }

@@ -1,9 +1,9 @@
 //! A worker that writes anything into its words and its out ring, against the reactor's functions.
 
 use super::Plain;
-use ostler_shm::consume::Consumer;
-use ostler_shm::give::{Giver, Nonsense};
-use ostler_shm::record::{HEADER_SIZE, Header, Kind};
+use ostler_shm::consumer::Consumer;
+use ostler_shm::giver::{Giver, ProtocolViolation};
+use ostler_shm::record::{HEADER_SIZE, Header, RecordKind};
 use ostler_shm::ring::RingBytes;
 use ostler_shm::sleep::Ringer;
 use ostler_shm::sync::{AtomicU64, Ordering};
@@ -79,7 +79,7 @@ pub fn up_bytes(script: &[u8]) {
 }
 
 impl Lane {
-    fn step(&mut self, script: &mut Script<'_>) -> Result<(), Nonsense> {
+    fn step(&mut self, script: &mut Script<'_>) -> Result<(), ProtocolViolation> {
         match script.byte() % 14 {
             0 => set(&self.process.commit.commit, script),
             1 | 2 => set(&self.up.out.out_written, script),
@@ -109,8 +109,14 @@ impl Lane {
     /// A record as a correct worker would write it, with one or no field wrong, made visible.
     fn almost_right(&mut self, script: &mut Script<'_>) {
         let commit = self.process.commit.commit.load(Ordering::Relaxed);
-        let kinds =
-            [Kind::Out, Kind::Fin, Kind::Expose, Kind::Pad, Kind::Close, Kind::OutReference];
+        let kinds = [
+            RecordKind::Out,
+            RecordKind::Fin,
+            RecordKind::Expose,
+            RecordKind::Pad,
+            RecordKind::Close,
+            RecordKind::OutReference,
+        ];
         let size = 64 + u32::from(script.byte()) * 4;
         let mut header = Header {
             len: size,
@@ -141,7 +147,7 @@ impl Lane {
         assert!(first.is_multiple_of(HEADER_SIZE as u64));
         assert!(opening.payload_offset + opening.payload_max <= CAPACITY);
         assert!(opening.payload_max >= min && opening.payload_max <= want.max(min));
-        let header = Header { kind: Kind::Data as u8, ..Header::default() };
+        let header = Header { kind: RecordKind::Data as u8, ..Header::default() };
         let given = self.giver.complete(&self.packages, opening, header, opening.payload_max);
         assert_eq!(given.position & (CAPACITY - 1), first);
         assert!(given.end > self.published);
@@ -156,7 +162,7 @@ impl Lane {
         assert_eq!(self.down.package.pkg_written.load(Ordering::Relaxed), end);
     }
 
-    fn recall(&mut self) -> Result<(), Nonsense> {
+    fn recall(&mut self) -> Result<(), ProtocolViolation> {
         let result = self.giver.recall(&self.down, &self.up);
         self.published = self.down.package.pkg_written.load(Ordering::Relaxed);
         assert_eq!(self.down.gate.gate.load(Ordering::Relaxed) % 2, 0, "the gate stays closed");
@@ -164,7 +170,7 @@ impl Lane {
         Ok(())
     }
 
-    fn consume(&mut self) -> Result<(), Nonsense> {
+    fn consume(&mut self) -> Result<(), ProtocolViolation> {
         self.consumer.look(&self.process, &self.up, CAPACITY)?;
         let commit = self.process.commit.commit.load(Ordering::Relaxed);
         let mut turns = 0;
@@ -173,7 +179,7 @@ impl Lane {
             assert!(turns <= CAPACITY / HEADER_SIZE as u64, "the consumer goes round and round");
             assert!(record.payload_offset + record.header.payload_len() as u64 <= CAPACITY);
             assert!(record.header.stamp <= commit, "an output that does not exist");
-            assert_ne!(record.kind, Kind::Pad);
+            assert_ne!(record.kind, RecordKind::Pad);
             assert_eq!(record.kind as u8, record.header.kind);
         }
         assert!(self.consumer.unreleased() <= CAPACITY);
@@ -182,7 +188,7 @@ impl Lane {
         Ok(())
     }
 
-    fn reclaim(&mut self) -> Result<(), Nonsense> {
+    fn reclaim(&mut self) -> Result<(), ProtocolViolation> {
         let freed = self.giver.peek_freed(&self.up);
         self.giver.reclaim(freed)?;
         assert!(self.freed <= freed && freed <= self.published, "freed is outside what was given");

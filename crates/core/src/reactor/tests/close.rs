@@ -10,11 +10,11 @@ fn a_client_that_half_closes_gets_its_answers_first() {
     world.pump();
     assert_eq!(world.phase(id), Some(Phase::Open));
     world.start(0);
-    world.output(id, true, false);
+    world.output_changed(id, true, false);
     world.finish(0, 0);
     world.pump();
     assert_eq!(world.phase(id), Some(Phase::Flushing(CloseReason::Peer)));
-    world.output(id, false, false);
+    world.output_changed(id, false, false);
     world.pump();
     assert_eq!(world.closed(id), Some(CloseReason::Peer));
     world.start(0);
@@ -26,7 +26,7 @@ fn a_client_that_half_closes_gets_its_answers_first() {
 #[test]
 fn an_abrupt_reason_cuts_a_flush_short_a_second_good_one_changes_nothing() {
     let (mut world, id) = one(CrashPolicy::Close);
-    world.output(id, true, false);
+    world.output_changed(id, true, false);
     world.close(id, CloseReason::Worker);
     world.close(id, CloseReason::Shutdown);
     assert_eq!(world.phase(id), Some(Phase::Flushing(CloseReason::Worker)));
@@ -105,11 +105,11 @@ fn packages_that_came_back_are_dropped_with_their_session_but_not_its_events() {
     let (mut world, id) = one(CrashPolicy::Close);
     world.request(id);
     world.recall(0);
-    world.output(id, true, false);
+    world.output_changed(id, true, false);
     world.close(id, CloseReason::Worker);
     assert_eq!(world.brain.books().dropped_session_gone, 1);
     assert_eq!(world.brain.returned_bytes(), 0);
-    world.output(id, false, false);
+    world.output_changed(id, false, false);
     world.calm_down();
     assert!(world.sessions[&id].freed);
 }
@@ -117,10 +117,10 @@ fn packages_that_came_back_are_dropped_with_their_session_but_not_its_events() {
 #[test]
 fn a_session_with_much_unsent_output_is_not_read() {
     let (mut world, id) = one(CrashPolicy::Close);
-    world.output(id, true, true);
+    world.output_changed(id, true, true);
     let item = world.request(id);
     assert_eq!(world.state(id, item), State::Unread);
-    world.output(id, true, false);
+    world.output_changed(id, true, false);
     world.pump();
     assert_eq!(world.lane_of(id, item), 0);
 }

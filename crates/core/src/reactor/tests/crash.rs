@@ -77,7 +77,7 @@ fn what_was_seen_is_not_delivered_again() {
 #[test]
 fn redelivery_lets_a_session_that_flushes_write_what_it_has() {
     let (mut world, id, _, _) = started_and_waiting(CrashPolicy::Redeliver(9));
-    world.output(id, true, false);
+    world.output_changed(id, true, false);
     world.close(id, CloseReason::Worker);
     world.die(0);
     assert_eq!(world.phase(id), Some(Phase::Flushing(CloseReason::Worker)));

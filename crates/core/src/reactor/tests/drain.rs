@@ -20,7 +20,7 @@ fn what_was_read_is_served_and_what_was_not_is_not_read() {
 #[test]
 fn output_is_written_first() {
     let (mut world, id) = one(CrashPolicy::Close);
-    world.output(id, true, false);
+    world.output_changed(id, true, false);
     world.drain();
     assert_eq!(world.phase(id), Some(Phase::Flushing(CloseReason::Shutdown)));
     world.calm_down();
@@ -30,7 +30,7 @@ fn output_is_written_first() {
 #[test]
 fn at_the_deadline_all_sessions_are_cut() {
     let (mut world, id) = one(CrashPolicy::Close);
-    world.output(id, true, false);
+    world.output_changed(id, true, false);
     world.drain();
     for id in world.sessions.keys().copied().collect::<Vec<_>>() {
         world.close(id, CloseReason::ShutdownTimeout);

@@ -11,7 +11,7 @@ fn entry(position: u64) -> Entry {
         kind: DeliveryKind::Package,
         len: 0,
         attempt: 0,
-        bindings: 0,
+        deaths_while_waiting: 0,
         exposed: false,
         done: false,
         given_at: 0,

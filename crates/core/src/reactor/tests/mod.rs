@@ -26,7 +26,7 @@ fn settings(dispatch: Dispatch, crash_policy: CrashPolicy) -> BrainSettings {
         prefetch_ns: 100_000,
         prefetch_packages: 64,
         slot_down_ns: 1_000_000_000,
-        bindings_max: 3,
+        deaths_while_waiting_max: 3,
         sessions_max: 16,
         workers: 2,
     }

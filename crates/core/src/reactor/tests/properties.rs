@@ -104,7 +104,7 @@ fn apply(world: &mut World, step: Step) {
         Step::Eof(which) => who(which).into_iter().for_each(|id| world.eof(id)),
         Step::Close(which, reason) => who(which).into_iter().for_each(|id| world.close(id, reason)),
         Step::Output(which, pending, high) => {
-            who(which).into_iter().for_each(|id| world.output(id, pending, high));
+            who(which).into_iter().for_each(|id| world.output_changed(id, pending, high));
         }
         Step::Rush(count) => {
             for id in ids {
@@ -205,7 +205,7 @@ fn any_settings() -> impl Strategy<Value = BrainSettings> {
                 dispatch,
                 crash_policy,
                 (window, packages),
-                bindings_max,
+                deaths_while_waiting_max,
                 workers,
                 sessions_max,
                 prefetch_ns,
@@ -214,7 +214,7 @@ fn any_settings() -> impl Strategy<Value = BrainSettings> {
                     session_window: window,
                     prefetch_ns,
                     prefetch_packages: packages,
-                    bindings_max,
+                    deaths_while_waiting_max,
                     workers,
                     sessions_max,
                     ..settings(dispatch, crash_policy)

@@ -1,10 +1,10 @@
 //! A fake driver with fake clients and workers around a brain: it keeps its own account of every delivery, by the words of
 //! the specification, and compares after every step.
 
-use super::super::connection::Queued;
+use super::super::connection::RunListId;
 use super::super::{
-    Action, Brain, BrainSettings, CloseReason, ConnectionSlot, DeliveryKind, Entry, Give, LaneSlot,
-    LaneState, Phase, What,
+    Assignment, Brain, BrainAction, BrainSettings, CloseReason, ConnectionSlot, Content,
+    DeliveryKind, Entry, LaneSlot, LaneState, Phase,
 };
 use crate::Nanos;
 use crate::ids::WorkerKey;
@@ -42,7 +42,7 @@ pub(super) enum State {
 pub(super) struct Delivery {
     pub(super) state: State,
     pub(super) attempt: u8,
-    pub(super) bindings: u8,
+    pub(super) deaths_while_waiting: u8,
     pub(super) starts: u32,
     pub(super) exposed: bool,
     len: usize,
@@ -225,10 +225,10 @@ impl World {
         }
     }
 
-    pub(super) fn output(&mut self, id: u64, pending: bool, high: bool) {
+    pub(super) fn output_changed(&mut self, id: u64, pending: bool, high: bool) {
         let session = &self.sessions[&id];
         if session.closed.is_none() && !session.freed {
-            self.brain.output(session.place, pending, high);
+            self.brain.output_changed(session.place, pending, high);
             self.check();
         }
     }
@@ -274,7 +274,7 @@ impl World {
     pub(super) fn action(&mut self) -> bool {
         let Some(action) = self.brain.next_action() else { return false };
         match action {
-            Action::CloseSocket { connection, reason } => {
+            BrainAction::CloseSocket { connection, reason } => {
                 let id = self.places[&connection];
                 let session = self.sessions.get_mut(&id).unwrap();
                 assert_eq!(session.closed, None, "closed twice");
@@ -288,7 +288,7 @@ impl World {
                 }
                 session.closed = Some(reason);
             }
-            Action::FreeSession(connection) => {
+            BrainAction::FreeSession(connection) => {
                 let id = self.places.remove(&connection).expect("freed twice");
                 let session = self.sessions.get_mut(&id).unwrap();
                 assert!(session.closed.is_some(), "freed with an open socket");
@@ -298,7 +298,7 @@ impl World {
                 assert!(told != never_seen, "told of its end iff it was seen: {session:?}");
                 session.freed = true;
             }
-            Action::LaneDrained(slot) => {
+            BrainAction::LaneDrained(slot) => {
                 let lane = self.lanes.iter_mut().find(|lane| lane.slot == slot).unwrap();
                 assert!(lane.drain_due && !lane.drained, "{lane:?}");
                 lane.drained = true;
@@ -317,25 +317,25 @@ impl World {
     /// Gives one delivery.
     pub(super) fn give(&mut self) -> bool {
         let credit = self.lanes_with_credit();
-        let Some(give) = self.brain.next_give() else { return false };
-        let id = self.places[&give.connection];
-        assert_eq!(id, give.session);
-        let lane = self.lanes.iter().position(|lane| lane.slot == give.lane).unwrap();
+        let Some(assignment) = self.brain.next_give() else { return false };
+        let id = self.places[&assignment.connection];
+        assert_eq!(id, assignment.session);
+        let lane = self.lanes.iter().position(|lane| lane.slot == assignment.lane).unwrap();
         self.check_choice(id, lane, &credit);
-        let Some(item) = self.item_of(id, &give) else {
+        let Some(item) = self.item_of(id, &assignment) else {
             let session = &self.sessions[&id];
             assert_eq!(self.brain.phase(session.place), Some(Phase::Open));
             if session.eof {
                 self.brain.peer_done(session.place);
             } else {
-                self.brain.input_dry(&give);
+                self.brain.input_dry(&assignment);
             }
             self.check();
             return true;
         };
         let fake = &mut self.lanes[lane];
         if fake.waiting.len() >= fake.room {
-            self.brain.no_room(give);
+            self.brain.no_room(assignment);
             assert!(self.brain.is_full(fake.slot));
             self.check();
             return true;
@@ -346,9 +346,9 @@ impl World {
         let bytes = body(id, item, delivery.len);
         let more = session.unread().is_some() || session.eof;
         let last = fake.started.iter().chain(&fake.waiting).map(|record| record.seq).max();
-        assert!(last.is_none_or(|last| give.seq > last), "numbers grow");
+        assert!(last.is_none_or(|last| assignment.seq > last), "numbers grow");
         let len = bytes.len() as u32;
-        let (seq, exposed) = (give.seq, false);
+        let (seq, exposed) = (assignment.seq, false);
         let (position, kept) = if bytes.len() > ONE_RECORD {
             fake.parts_left = PARTS;
             fake.written += 64 + ONE_RECORD as u64;
@@ -360,26 +360,26 @@ impl World {
             (position, None)
         };
         fake.waiting.push(Record { seq, position, session: id, item, exposed });
-        self.brain.gave(give, position, len, kept, more, self.now);
+        self.brain.record_written(assignment, position, len, kept, more, self.now);
         self.check();
         true
     }
 
     /// What is to be given; `None`: there is nothing to read.
-    fn item_of(&self, id: u64, give: &Give) -> Option<Item> {
+    fn item_of(&self, id: u64, assignment: &Assignment) -> Option<Item> {
         let session = &self.sessions[&id];
-        match &give.what {
-            What::Connect => {
+        match &assignment.content {
+            Content::Connect => {
                 assert_eq!(session.state(Item::Connect), Some(State::Unread));
                 Some(Item::Connect)
             }
-            What::Closed => {
+            Content::Closed => {
                 assert_eq!(session.state(Item::Closed), Some(State::Unread));
                 assert_ne!(session.state(Item::Connect), Some(State::Unread));
                 Some(Item::Closed)
             }
-            What::Read => session.unread(),
-            What::Returned(returned) => {
+            Content::Read => session.unread(),
+            Content::Returned(returned) => {
                 let item = match returned.kind {
                     DeliveryKind::Connect => Item::Connect,
                     DeliveryKind::Closed => Item::Closed,
@@ -389,7 +389,7 @@ impl World {
                 assert_eq!(delivery.state, State::Returned, "{id} {item:?}");
                 assert_eq!(returned.body, body(id, item, delivery.len), "{id} {item:?}");
                 assert_eq!(returned.attempt, delivery.attempt);
-                assert_eq!(returned.bindings, delivery.bindings);
+                assert_eq!(returned.deaths_while_waiting, delivery.deaths_while_waiting);
                 Some(item)
             }
         }
@@ -461,7 +461,7 @@ impl World {
     pub(super) fn set_room(&mut self, lane: usize, room: usize) {
         let lane = &mut self.lanes[lane];
         lane.room = room;
-        self.brain.has_room(lane.slot);
+        self.brain.room_freed(lane.slot);
         self.check();
     }
 
@@ -550,12 +550,12 @@ impl World {
     }
 
     /// Unstarted deliveries are the brain's again, unless their session is over.
-    fn came_back(&mut self, records: &[Record], bindings: u8) {
+    fn came_back(&mut self, records: &[Record], deaths_while_waiting: u8) {
         for record in records {
             let session = self.sessions.get_mut(&record.session).unwrap();
             let delivery = session.delivery(record.item);
             delivery.state = State::Returned;
-            delivery.bindings += bindings;
+            delivery.deaths_while_waiting += deaths_while_waiting;
         }
     }
 
@@ -600,7 +600,7 @@ impl World {
         let record = lane.waiting.remove(0);
         lane.t = record.position + 1;
         if lane.waiting.len() < lane.room {
-            self.brain.has_room(lane.slot);
+            self.brain.room_freed(lane.slot);
         }
         let session = self.sessions.get_mut(&record.session).unwrap();
         for (item, before) in session.items.range(..record.item) {
@@ -735,7 +735,7 @@ impl World {
             }
             for record in waiting {
                 let delivery = session.delivery(record.item);
-                delivery.bindings += u8::from(!condemned);
+                delivery.deaths_while_waiting += u8::from(!condemned);
                 // Nothing that a condemned worker says about it is believed: it may have started.
                 delivery.starts += u32::from(condemned);
                 delivery.state = match record.item {
@@ -758,11 +758,12 @@ impl World {
         waiting: &[&Record],
     ) -> Option<CloseReason> {
         let session = &self.sessions[&id];
-        let bindings = |record: &&&Record| {
+        let deaths_while_waiting = |record: &&&Record| {
             matches!(record.item, Item::Package(_))
-                && session.items[&record.item].bindings >= self.settings.bindings_max
+                && session.items[&record.item].deaths_while_waiting
+                    >= self.settings.deaths_while_waiting_max
         };
-        if phase == Phase::Open && waiting.iter().any(|record| bindings(&record)) {
+        if phase == Phase::Open && waiting.iter().any(|record| deaths_while_waiting(&record)) {
             return Some(CloseReason::Unservable);
         }
         let mut started = started.iter().filter(|record| record.item != Item::Closed);
@@ -793,7 +794,7 @@ impl World {
             .iter()
             .filter_map(|(place, id)| {
                 match self.brain.connections[place.0 as usize].as_ref()?.queued {
-                    Queued::Slot(worker) => Some((*id, worker)),
+                    RunListId::Slot(worker) => Some((*id, worker)),
                     _ => None,
                 }
             })
@@ -815,10 +816,10 @@ impl World {
             let since = self.down_since[usize::from(worker)];
             let due = since.is_some_and(|since| self.now - since >= self.settings.slot_down_ns);
             if due && any {
-                assert!(matches!(queued, Queued::Lane(_)), "{id} was not moved");
+                assert!(matches!(queued, RunListId::Lane(_)), "{id} was not moved");
                 self.moved.insert(id);
             } else {
-                assert_eq!(queued, Queued::Slot(worker), "{id} was moved too early");
+                assert_eq!(queued, RunListId::Slot(worker), "{id} was moved too early");
             }
         }
         self.check();
@@ -852,7 +853,7 @@ impl World {
             self.die(lane);
         }
         for id in self.sessions.keys().copied().collect::<Vec<_>>() {
-            self.output(id, false, false);
+            self.output_changed(id, false, false);
         }
         for _ in 0..10_000 {
             self.pump();
@@ -965,11 +966,11 @@ impl World {
             }
             assert!(lane.ledger.iter().is_sorted_by_key(|entry| (entry.position, entry.seq)));
         }
-        let mut listed = self.walk(Queued::Global);
+        let mut listed = self.walk(RunListId::Global);
         listed.extend(
-            brain.lanes.iter().flat_map(|(i, _)| self.walk(Queued::Lane(LaneSlot(i as u32)))),
+            brain.lanes.iter().flat_map(|(i, _)| self.walk(RunListId::Lane(LaneSlot(i as u32)))),
         );
-        listed.extend((0..self.settings.workers).flat_map(|i| self.walk(Queued::Slot(i))));
+        listed.extend((0..self.settings.workers).flat_map(|i| self.walk(RunListId::Slot(i))));
         let unique: HashSet<_> = listed.iter().copied().collect();
         assert_eq!(unique.len(), listed.len(), "listed twice");
         for (index, connection) in brain.connections.iter().enumerate() {
@@ -978,20 +979,20 @@ impl World {
             let at = outstanding.get(&slot);
             assert_eq!(connection.outstanding, at.map_or(0, |(count, _)| *count));
             assert_eq!(connection.bound, at.map(|(_, lane)| *lane));
-            assert_eq!(connection.queued != Queued::No, unique.contains(&slot));
+            assert_eq!(connection.queued != RunListId::No, unique.contains(&slot));
             let may_go = connection.has_work(brain.reading)
                 && connection.outstanding < self.settings.session_window;
-            assert!(!may_go || connection.queued != Queued::No, "stuck: {connection:?}");
+            assert!(!may_go || connection.queued != RunListId::No, "stuck: {connection:?}");
         }
     }
 
-    fn walk(&self, place: Queued) -> Vec<ConnectionSlot> {
+    fn walk(&self, place: RunListId) -> Vec<ConnectionSlot> {
         let brain = &self.brain;
         let list = match place {
-            Queued::No => return Vec::new(),
-            Queued::Global => &brain.global,
-            Queued::Lane(lane) => &brain.lanes[lane.0 as usize].runnable,
-            Queued::Slot(worker) => &brain.slot_waiting[usize::from(worker)],
+            RunListId::No => return Vec::new(),
+            RunListId::Global => &brain.global,
+            RunListId::Lane(lane) => &brain.lanes[lane.0 as usize].runnable,
+            RunListId::Slot(worker) => &brain.slot_waiting[usize::from(worker)],
         };
         let (mut slots, mut next, mut previous) = (Vec::new(), list.first(), None);
         while let Some(slot) = next {
@@ -1010,7 +1011,7 @@ impl FakeSession {
         let delivery = Delivery {
             state: State::Unread,
             attempt: 0,
-            bindings: 0,
+            deaths_while_waiting: 0,
             starts: 0,
             exposed: false,
             len,

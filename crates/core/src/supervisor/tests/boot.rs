@@ -3,8 +3,8 @@
 use super::*;
 use crate::ids::Slot;
 
-fn back_off(slot: u16, failures: u32, retry_after_ms: Millis) -> Action {
-    Action::BackOff { slot: Slot(slot), failures, retry_after_ms }
+fn back_off(slot: u16, failures: u32, retry_after_ms: Millis) -> SupervisorAction {
+    SupervisorAction::BackOff { slot: Slot(slot), failures, retry_after_ms }
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn one_that_served_is_replaced_at_once() {
     let mut case = Case::serving(1);
     case.on(Event::Served(key(0, 1)));
     let out = case.on(Event::Exited(key(0, 1), SEGFAULT));
-    let died = Action::Died {
+    let died = SupervisorAction::Died {
         worker: key(0, 1),
         exit: SEGFAULT,
         killed: None,
@@ -85,7 +85,8 @@ fn at_most_one_fork_per_interval() {
         if generation == 1 {
             assert_eq!(out, [need(0, 2)]);
         } else {
-            let reported = matches!(out.as_slice(), [] | [Action::IntensityExceeded { .. }]);
+            let reported =
+                matches!(out.as_slice(), [] | [SupervisorAction::IntensityExceeded { .. }]);
             assert!(reported, "{out:?}");
             assert_eq!(case.wake_after(50), [need(0, generation + 1)]);
         }
@@ -135,9 +136,9 @@ fn memory_and_fork_failures_back_off() {
     case.start();
     assert_eq!(case.on(Event::MemoryFailed(key(0, 1))), [back_off(0, 1, 100)]);
     assert_eq!(case.wake_after(100), [need(0, 2)]);
-    assert_eq!(case.on(Event::MemoryReady(key(0, 2))), [Action::Fork(key(0, 2))]);
+    assert_eq!(case.on(Event::MemoryReady(key(0, 2))), [SupervisorAction::Fork(key(0, 2))]);
     let out = case.on(Event::ForkFailed(key(0, 2)));
-    assert_eq!(out, [Action::ReleaseMemory(key(0, 2)), back_off(0, 2, 200)]);
+    assert_eq!(out, [SupervisorAction::ReleaseMemory(key(0, 2)), back_off(0, 2, 200)]);
     assert_eq!(case.wake_after(200), [need(0, 3)]);
 }
 
@@ -158,7 +159,7 @@ fn one_that_does_not_get_ready_is_killed() {
     assert!(case.is_settled(), "killed once; only its exit is waited for");
     assert_eq!(case.on(Event::Ready(key(0, 1))), [], "too late");
     let out = case.on(Event::Exited(key(0, 1), SIGKILL));
-    let died = Action::Died {
+    let died = SupervisorAction::Died {
         worker: key(0, 1),
         exit: SIGKILL,
         killed: Some(KillCause::BootTimeout),
@@ -212,7 +213,7 @@ fn a_condemned_process_dies_in_every_phase() {
     assert_eq!(case.on(Event::Condemned(key(0, 3))), [condemned(0, 3)]);
     case.pass(1_000);
     let out = case.on(Event::Exited(key(0, 3), SIGKILL));
-    let died = Action::Died {
+    let died = SupervisorAction::Died {
         worker: key(0, 3),
         exit: SIGKILL,
         killed: Some(KillCause::Condemned),
@@ -241,7 +242,7 @@ fn too_many_deaths_are_reported_once_per_period() {
         let out = case.exited(0, generation, SIGKILL);
         reports += out
             .iter()
-            .filter(|action| matches!(action, Action::IntensityExceeded { deaths: 3 }))
+            .filter(|action| matches!(action, SupervisorAction::IntensityExceeded { deaths: 3 }))
             .count();
         assert_eq!(out.last(), Some(&need(0, generation + 1)));
         case.boot(0, generation + 1);
@@ -254,5 +255,5 @@ fn a_server_without_workers() {
     let mut case = Case::new(0);
     assert_eq!(case.start(), []);
     assert_eq!(case.on(Event::ReloadRequested).len(), 2);
-    assert_eq!(case.on(Event::ShutdownRequested { now: false }), [Action::Finished]);
+    assert_eq!(case.on(Event::ShutdownRequested { now: false }), [SupervisorAction::Finished]);
 }

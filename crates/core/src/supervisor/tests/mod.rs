@@ -7,7 +7,7 @@ mod reload;
 mod shutdown;
 mod world;
 
-use super::{Action, Event, Exit, KillCause, LeaveReason, Settings, Supervisor};
+use super::{Event, Exit, KillCause, LeaveReason, Settings, Supervisor, SupervisorAction};
 use crate::Millis;
 use crate::ids::WorkerKey;
 
@@ -18,9 +18,9 @@ fn key(slot: u16, generation: u32) -> WorkerKey {
     WorkerKey::new(slot, generation)
 }
 
-fn serve(slot: u16, generation: u32, leave: Option<u32>) -> Action {
+fn serve(slot: u16, generation: u32, leave: Option<u32>) -> SupervisorAction {
     let leave = leave.map(|generation| key(slot, generation));
-    Action::Serve { serve: key(slot, generation), leave }
+    SupervisorAction::Serve { serve: key(slot, generation), leave }
 }
 
 /// A supervisor, a clock that stands still unless told, and what was answered last.
@@ -55,13 +55,13 @@ impl Case {
         case
     }
 
-    fn start(&mut self) -> Vec<Action> {
+    fn start(&mut self) -> Vec<SupervisorAction> {
         let mut out = Vec::new();
         self.supervisor.start(self.now, &mut out);
         out
     }
 
-    fn on(&mut self, event: Event) -> Vec<Action> {
+    fn on(&mut self, event: Event) -> Vec<SupervisorAction> {
         let mut out = Vec::new();
         self.supervisor.on(event, self.now, &mut out);
         out
@@ -70,12 +70,12 @@ impl Case {
     /// Memory and fork of a start that was asked for.
     fn fork(&mut self, slot: u16, generation: u32) {
         let key = key(slot, generation);
-        assert_eq!(self.on(Event::MemoryReady(key)), [Action::Fork(key)]);
+        assert_eq!(self.on(Event::MemoryReady(key)), [SupervisorAction::Fork(key)]);
         assert_eq!(self.on(Event::Forked(key)), []);
     }
 
     /// The same up to ready; returns what ready led to.
-    fn boot(&mut self, slot: u16, generation: u32) -> Vec<Action> {
+    fn boot(&mut self, slot: u16, generation: u32) -> Vec<SupervisorAction> {
         self.fork(slot, generation);
         self.on(Event::Ready(key(slot, generation)))
     }
@@ -87,7 +87,7 @@ impl Case {
     }
 
     /// Sleeps until the deadline, which has to be `millis` away.
-    fn wake_after(&mut self, millis: Millis) -> Vec<Action> {
+    fn wake_after(&mut self, millis: Millis) -> Vec<SupervisorAction> {
         assert_eq!(self.supervisor.deadline(), Some(self.now + millis));
         self.now += millis - 1;
         assert_eq!(self.on(Event::Tick), [], "too early");
@@ -95,15 +95,15 @@ impl Case {
         self.on(Event::Tick)
     }
 
-    fn exited(&mut self, slot: u16, generation: u32, exit: Exit) -> Vec<Action> {
+    fn exited(&mut self, slot: u16, generation: u32, exit: Exit) -> Vec<SupervisorAction> {
         let mut out = self.on(Event::Exited(key(slot, generation), exit));
-        assert!(matches!(out.first(), Some(Action::Died { worker, .. })
+        assert!(matches!(out.first(), Some(SupervisorAction::Died { worker, .. })
             if *worker == key(slot, generation)));
         out.remove(0);
         out
     }
 
-    fn leave_requested(&mut self, slot: u16, generation: u32) -> Vec<Action> {
+    fn leave_requested(&mut self, slot: u16, generation: u32) -> Vec<SupervisorAction> {
         let key = key(slot, generation);
         self.on(Event::LeaveRequested(key, LeaveReason::MaxRequests))
     }
@@ -113,10 +113,10 @@ impl Case {
     }
 }
 
-fn need(slot: u16, generation: u32) -> Action {
-    Action::NeedMemory(key(slot, generation))
+fn need(slot: u16, generation: u32) -> SupervisorAction {
+    SupervisorAction::NeedMemory(key(slot, generation))
 }
 
-fn kill(slot: u16, generation: u32, cause: KillCause) -> Action {
-    Action::Kill(key(slot, generation), cause)
+fn kill(slot: u16, generation: u32, cause: KillCause) -> SupervisorAction {
+    SupervisorAction::Kill(key(slot, generation), cause)
 }

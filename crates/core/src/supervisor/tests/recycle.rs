@@ -47,8 +47,11 @@ fn a_failed_successor_is_retried_with_back_off_and_others_pass() {
     let mut case = Case::serving(2);
     case.leave_requested(0, 1);
     case.leave_requested(1, 1);
-    let back_off =
-        |failures, retry_after_ms| Action::BackOff { slot: Slot(0), failures, retry_after_ms };
+    let back_off = |failures, retry_after_ms| SupervisorAction::BackOff {
+        slot: Slot(0),
+        failures,
+        retry_after_ms,
+    };
     let out = case.on(Event::MemoryFailed(key(0, 2)));
     assert_eq!(out, [back_off(1, 100), need(1, 2)]);
     assert!(case.is_settled(), "the token is taken: only an event helps");
@@ -102,7 +105,7 @@ fn a_request_before_ready_is_remembered_when_it_exits() {
     case.leave_requested(0, 1);
     case.on(Event::Ready(key(0, 1)));
     let out = case.on(Event::Exited(key(0, 1), Exit::Code(0)));
-    assert!(matches!(out.as_slice(), [Action::Died { expected: true, .. }]), "{out:?}");
+    assert!(matches!(out.as_slice(), [SupervisorAction::Died { expected: true, .. }]), "{out:?}");
 }
 
 #[test]
@@ -113,7 +116,7 @@ fn a_reload_that_replaces_it_is_enough() {
     assert_eq!(case.leave_requested(0, 1), []);
     case.boot(0, 2);
     let out = case.boot(1, 2);
-    assert_eq!(out, [serve(1, 2, Some(1)), Action::ReloadFinished(ReloadOutcome::Done)]);
+    assert_eq!(out, [serve(1, 2, Some(1)), SupervisorAction::ReloadFinished(ReloadOutcome::Done)]);
     case.exited(0, 1, Exit::Code(0));
     case.exited(1, 1, Exit::Code(0));
     assert!(case.is_settled());
@@ -125,7 +128,7 @@ fn a_request_outlives_a_failed_reload() {
     case.on(Event::ReloadRequested);
     case.leave_requested(1, 1);
     let out = case.on(Event::MemoryFailed(key(0, 2)));
-    let failed = Action::ReloadFinished(ReloadOutcome::CanaryFailed(Slot(0)));
+    let failed = SupervisorAction::ReloadFinished(ReloadOutcome::CanaryFailed(Slot(0)));
     assert_eq!(out, [failed, need(1, 2)]);
 }
 
@@ -133,12 +136,12 @@ fn a_request_outlives_a_failed_reload() {
 fn a_reload_waits_for_a_recycling_under_way_and_then_replaces_its_result() {
     let mut case = Case::serving(1);
     case.leave_requested(0, 1);
-    assert_eq!(case.on(Event::ReloadRequested), [Action::ReloadStarted]);
+    assert_eq!(case.on(Event::ReloadRequested), [SupervisorAction::ReloadStarted]);
     assert_eq!(case.boot(0, 2), [serve(0, 2, Some(1))]);
     case.pass(1_000);
     assert_eq!(case.exited(0, 1, Exit::Code(0)), [need(0, 3)]);
     let out = case.boot(0, 3);
-    assert_eq!(out, [serve(0, 3, Some(2)), Action::ReloadFinished(ReloadOutcome::Done)]);
+    assert_eq!(out, [serve(0, 3, Some(2)), SupervisorAction::ReloadFinished(ReloadOutcome::Done)]);
 }
 
 #[test]
@@ -176,7 +179,7 @@ fn exit_0_after_asking_is_expected() {
     case.on(Event::ReloadRequested);
     case.leave_requested(0, 1);
     let out = case.on(Event::Exited(key(0, 1), Exit::Code(0)));
-    assert!(matches!(out.as_slice(), [Action::Died { expected: true, .. }]), "{out:?}");
+    assert!(matches!(out.as_slice(), [SupervisorAction::Died { expected: true, .. }]), "{out:?}");
 }
 
 #[test]
@@ -194,6 +197,7 @@ fn nobody_is_recycled_during_a_drain() {
     // Who dies is replaced: there may be work for it.
     case.on(Event::Served(key(1, 1)));
     assert_eq!(case.exited(1, 1, SIGKILL), [need(1, 2)]);
-    let leave = [0, 2].map(|slot| Action::Leave(key(slot, if slot == 0 { 2 } else { 1 })));
+    let leave =
+        [0, 2].map(|slot| SupervisorAction::Leave(key(slot, if slot == 0 { 2 } else { 1 })));
     assert_eq!(case.on(Event::ShutdownRequested { now: false }), leave);
 }

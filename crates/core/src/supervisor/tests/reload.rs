@@ -4,20 +4,20 @@ use super::super::ReloadOutcome;
 use super::*;
 use crate::ids::Slot;
 
-fn finished(outcome: ReloadOutcome) -> Action {
-    Action::ReloadFinished(outcome)
+fn finished(outcome: ReloadOutcome) -> SupervisorAction {
+    SupervisorAction::ReloadFinished(outcome)
 }
 
-const DONE: Action = Action::ReloadFinished(ReloadOutcome::Done);
+const DONE: SupervisorAction = SupervisorAction::ReloadFinished(ReloadOutcome::Done);
 
 #[test]
 fn slots_are_replaced_one_after_another_successor_first() {
     let mut case = Case::serving(2);
-    assert_eq!(case.on(Event::ReloadRequested), [Action::ReloadStarted, need(0, 2)]);
+    assert_eq!(case.on(Event::ReloadRequested), [SupervisorAction::ReloadStarted, need(0, 2)]);
     assert_eq!(case.boot(0, 2), [serve(0, 2, Some(1)), need(1, 2)]);
     assert_eq!(case.boot(1, 2), [serve(1, 2, Some(1)), DONE]);
     let out = case.on(Event::Exited(key(0, 1), Exit::Code(0)));
-    let died = Action::Died {
+    let died = SupervisorAction::Died {
         worker: key(0, 1),
         exit: Exit::Code(0),
         killed: None,
@@ -40,7 +40,7 @@ fn one_that_does_not_leave_is_killed() {
     assert!(
         matches!(
             out.as_slice(),
-            [Action::Died { expected: true, killed: Some(KillCause::DrainTimeout), .. }]
+            [SupervisorAction::Died { expected: true, killed: Some(KillCause::DrainTimeout), .. }]
         ),
         "{out:?}"
     );
@@ -52,7 +52,7 @@ fn a_crash_while_leaving_is_unexpected_but_needs_nothing() {
     case.on(Event::ReloadRequested);
     case.boot(0, 2);
     let out = case.on(Event::Exited(key(0, 1), SEGFAULT));
-    assert!(matches!(out.as_slice(), [Action::Died { expected: false, .. }]), "{out:?}");
+    assert!(matches!(out.as_slice(), [SupervisorAction::Died { expected: false, .. }]), "{out:?}");
     assert!(case.is_settled());
 }
 
@@ -72,7 +72,7 @@ fn a_canary_that_fails_ends_the_reload_and_nothing_else() {
     let mut case = reloading();
     case.on(Event::MemoryReady(key(0, 2)));
     let out = case.on(Event::ForkFailed(key(0, 2)));
-    assert_eq!(out, [Action::ReleaseMemory(key(0, 2)), failed()]);
+    assert_eq!(out, [SupervisorAction::ReleaseMemory(key(0, 2)), failed()]);
     assert!(case.is_settled());
 
     for exit in [SEGFAULT, Exit::Code(1), Exit::Code(0)] {
@@ -107,7 +107,7 @@ fn requests_during_a_reload_become_one_follow_up() {
     assert_eq!(case.on(Event::ReloadRequested), []);
     assert_eq!(case.on(Event::ReloadRequested), []);
     let out = case.boot(0, 2);
-    assert_eq!(out, [serve(0, 2, Some(1)), DONE, Action::ReloadStarted]);
+    assert_eq!(out, [serve(0, 2, Some(1)), DONE, SupervisorAction::ReloadStarted]);
     // M11: the follow-up waits for the predecessor to be gone, and for the fork interval.
     case.pass(1_000);
     assert_eq!(case.exited(0, 1, Exit::Code(0)), [need(0, 3)]);
@@ -122,7 +122,7 @@ fn a_failed_reload_does_not_swallow_the_follow_up() {
     case.fork(0, 2);
     case.now += 100;
     let failed = finished(ReloadOutcome::CanaryFailed(Slot(0)));
-    assert_eq!(case.exited(0, 2, SEGFAULT), [failed, Action::ReloadStarted, need(0, 3)]);
+    assert_eq!(case.exited(0, 2, SEGFAULT), [failed, SupervisorAction::ReloadStarted, need(0, 3)]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn the_canary_is_a_slot_that_serves() {
     let mut case = Case::serving(2);
     case.exited(0, 1, SIGKILL);
     // Slot 0 is in back-off.
-    assert_eq!(case.on(Event::ReloadRequested), [Action::ReloadStarted, need(1, 2)]);
+    assert_eq!(case.on(Event::ReloadRequested), [SupervisorAction::ReloadStarted, need(1, 2)]);
     case.fork(1, 2);
     let out = case.exited(1, 2, SEGFAULT);
     assert_eq!(out, [finished(ReloadOutcome::CanaryFailed(Slot(1)))]);
@@ -141,10 +141,10 @@ fn the_canary_is_a_slot_that_serves() {
 fn a_reload_does_not_wait_for_the_back_off_of_an_empty_slot() {
     let mut case = Case::serving(1);
     case.exited(0, 1, SIGKILL);
-    assert_eq!(case.on(Event::ReloadRequested), [Action::ReloadStarted, need(0, 2)]);
+    assert_eq!(case.on(Event::ReloadRequested), [SupervisorAction::ReloadStarted, need(0, 2)]);
     case.fork(0, 2);
     let out = case.exited(0, 2, SEGFAULT);
-    let back_off = Action::BackOff { slot: Slot(0), failures: 2, retry_after_ms: 200 };
+    let back_off = SupervisorAction::BackOff { slot: Slot(0), failures: 2, retry_after_ms: 200 };
     assert_eq!(out, [back_off, finished(ReloadOutcome::CanaryFailed(Slot(0)))]);
 }
 
@@ -173,10 +173,12 @@ fn a_boot_from_before_the_reload_is_replaced_and_its_failure_is_not_the_reloads(
     let mut case = Case::new(1);
     case.start();
     case.fork(0, 1);
-    assert_eq!(case.on(Event::ReloadRequested), [Action::ReloadStarted]);
+    assert_eq!(case.on(Event::ReloadRequested), [SupervisorAction::ReloadStarted]);
     case.pass(60);
     let out = case.exited(0, 1, SEGFAULT);
-    assert!(matches!(out.as_slice(), [Action::BackOff { .. }, next] if *next == need(0, 2)));
+    assert!(
+        matches!(out.as_slice(), [SupervisorAction::BackOff { .. }, next] if *next == need(0, 2))
+    );
     assert_eq!(case.boot(0, 2), [serve(0, 2, None), DONE]);
 }
 
@@ -195,6 +197,6 @@ fn a_condemned_predecessor_is_handed_over_without_a_second_kill() {
 fn a_request_before_the_start_is_kept() {
     let mut case = Case::new(1);
     assert_eq!(case.on(Event::ReloadRequested), []);
-    assert_eq!(case.start(), [Action::ReloadStarted, need(0, 1)]);
+    assert_eq!(case.start(), [SupervisorAction::ReloadStarted, need(0, 1)]);
     assert_eq!(case.boot(0, 1), [serve(0, 1, None), DONE]);
 }

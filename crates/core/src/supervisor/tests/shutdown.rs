@@ -5,17 +5,23 @@ use super::*;
 
 const LEAVE: Event = Event::ShutdownRequested { now: false };
 const NOW: Event = Event::ShutdownRequested { now: true };
-const ABORTED: Action = Action::ReloadFinished(ReloadOutcome::ShuttingDown);
+const ABORTED: SupervisorAction = SupervisorAction::ReloadFinished(ReloadOutcome::ShuttingDown);
 
 #[test]
 fn processes_leave_and_the_end_is_told_once() {
     let mut case = Case::serving(2);
-    assert_eq!(case.on(LEAVE), [Action::Leave(key(0, 1)), Action::Leave(key(1, 1))]);
+    assert_eq!(
+        case.on(LEAVE),
+        [SupervisorAction::Leave(key(0, 1)), SupervisorAction::Leave(key(1, 1))]
+    );
     assert_eq!(case.on(LEAVE), []);
     assert_eq!(case.exited(0, 1, Exit::Code(0)), []);
     let out = case.on(Event::Exited(key(1, 1), Exit::Code(0)));
     assert!(
-        matches!(out.as_slice(), [Action::Died { expected: true, .. }, Action::Finished]),
+        matches!(
+            out.as_slice(),
+            [SupervisorAction::Died { expected: true, .. }, SupervisorAction::Finished]
+        ),
         "{out:?}"
     );
     for event in [Event::Tick, LEAVE, NOW, Event::Exited(key(1, 1), SIGKILL)] {
@@ -29,7 +35,7 @@ fn who_does_not_leave_is_killed() {
     let mut case = Case::serving(1);
     case.on(LEAVE);
     assert_eq!(case.wake_after(10_000), [kill(0, 1, KillCause::DrainTimeout)]);
-    assert_eq!(case.exited(0, 1, SIGKILL), [Action::Finished]);
+    assert_eq!(case.exited(0, 1, SIGKILL), [SupervisorAction::Finished]);
 }
 
 #[test]
@@ -40,7 +46,7 @@ fn a_second_request_kills_all() {
     assert_eq!(case.on(NOW), [kill(1, 1, KillCause::Shutdown)]);
     assert_eq!(case.on(NOW), []);
     assert!(case.is_settled());
-    assert_eq!(case.exited(1, 1, SIGKILL), [Action::Finished]);
+    assert_eq!(case.exited(1, 1, SIGKILL), [SupervisorAction::Finished]);
 }
 
 #[test]
@@ -63,7 +69,7 @@ fn at_once_kills_serving_leaving_and_starting() {
     for (slot, generation) in [(0, 1), (0, 2), (1, 1), (1, 2)] {
         assert_eq!(case.exited(slot, generation, SIGKILL), []);
     }
-    assert_eq!(case.exited(2, 1, SIGKILL), [Action::Finished]);
+    assert_eq!(case.exited(2, 1, SIGKILL), [SupervisorAction::Finished]);
 }
 
 #[test]
@@ -74,20 +80,23 @@ fn a_reload_is_given_up() {
     case.fork(0, 2);
     let out = case.on(LEAVE);
     let killed = kill(0, 2, KillCause::ReloadAborted);
-    assert_eq!(out, [ABORTED, killed, Action::Leave(key(0, 1))]);
+    assert_eq!(out, [ABORTED, killed, SupervisorAction::Leave(key(0, 1))]);
     assert_eq!(case.on(Event::Ready(key(0, 2))), [], "too late");
     assert_eq!(case.on(Event::ReloadRequested), [ABORTED]);
     let out = case.on(Event::Exited(key(0, 2), SIGKILL));
-    assert!(matches!(out.as_slice(), [Action::Died { expected: true, .. }]), "{out:?}");
-    assert_eq!(case.exited(0, 1, Exit::Code(0)), [Action::Finished]);
+    assert!(matches!(out.as_slice(), [SupervisorAction::Died { expected: true, .. }]), "{out:?}");
+    assert_eq!(case.exited(0, 1, Exit::Code(0)), [SupervisorAction::Finished]);
 }
 
 #[test]
 fn a_start_that_waits_for_memory_is_dropped_and_the_memory_released() {
     let mut case = Case::new(1);
     case.start();
-    assert_eq!(case.on(LEAVE), [Action::Finished]);
-    assert_eq!(case.on(Event::MemoryReady(key(0, 1))), [Action::ReleaseMemory(key(0, 1))]);
+    assert_eq!(case.on(LEAVE), [SupervisorAction::Finished]);
+    assert_eq!(
+        case.on(Event::MemoryReady(key(0, 1))),
+        [SupervisorAction::ReleaseMemory(key(0, 1))]
+    );
 }
 
 #[test]
@@ -101,11 +110,11 @@ fn a_fork_under_way_is_waited_for() {
     };
     let mut case = forking();
     let out = case.on(Event::ForkFailed(key(0, 1)));
-    assert_eq!(out, [Action::ReleaseMemory(key(0, 1)), Action::Finished]);
+    assert_eq!(out, [SupervisorAction::ReleaseMemory(key(0, 1)), SupervisorAction::Finished]);
 
     let mut case = forking();
     assert_eq!(case.on(Event::Forked(key(0, 1))), [kill(0, 1, KillCause::Shutdown)]);
-    assert_eq!(case.exited(0, 1, SIGKILL), [Action::Finished]);
+    assert_eq!(case.exited(0, 1, SIGKILL), [SupervisorAction::Finished]);
 }
 
 #[test]
@@ -115,7 +124,7 @@ fn crashes_and_requests_during_the_end_start_nothing() {
     assert_eq!(case.leave_requested(0, 1), []);
     assert_eq!(case.exited(0, 1, SEGFAULT), []);
     assert_eq!(case.on(Event::Condemned(key(1, 1))), [kill(1, 1, KillCause::Condemned)]);
-    assert_eq!(case.exited(1, 1, SIGKILL), [Action::Finished]);
+    assert_eq!(case.exited(1, 1, SIGKILL), [SupervisorAction::Finished]);
 }
 
 #[test]
@@ -131,13 +140,13 @@ fn recycling_ends_with_the_server() {
 fn back_off_ends_with_the_server() {
     let mut case = Case::serving(1);
     case.exited(0, 1, SIGKILL);
-    assert_eq!(case.on(LEAVE), [Action::Finished]);
+    assert_eq!(case.on(LEAVE), [SupervisorAction::Finished]);
     assert!(case.is_settled());
 }
 
 #[test]
 fn before_the_start() {
     let mut case = Case::new(1);
-    assert_eq!(case.on(LEAVE), [Action::Finished]);
+    assert_eq!(case.on(LEAVE), [SupervisorAction::Finished]);
     assert_eq!(case.start(), []);
 }

@@ -117,10 +117,10 @@ impl World {
         if let Event::Exited(key, exit) = event {
             self.check_death(key, exit, exited.unwrap(), &out);
         } else {
-            assert!(!out.iter().any(|action| matches!(action, Action::Died { .. })));
+            assert!(!out.iter().any(|action| matches!(action, SupervisorAction::Died { .. })));
         }
         if answer_due {
-            assert_eq!(out, [Action::ReloadFinished(ReloadOutcome::ShuttingDown)]);
+            assert_eq!(out, [SupervisorAction::ReloadFinished(ReloadOutcome::ShuttingDown)]);
         }
         self.carry_out(&event, out);
     }
@@ -131,13 +131,13 @@ impl World {
         self.happen(Event::Tick);
         let out = self.tell(event);
         assert!(
-            out.iter().all(|action| matches!(action, Action::ReleaseMemory(key)
+            out.iter().all(|action| matches!(action, SupervisorAction::ReleaseMemory(key)
                 if !self.fakes.contains_key(key))),
             "{out:?}"
         );
     }
 
-    fn tell(&mut self, event: Event) -> Vec<Action> {
+    fn tell(&mut self, event: Event) -> Vec<SupervisorAction> {
         self.seen = self.seen.max(self.now);
         let mut out = Vec::new();
         self.supervisor.on(event, self.now, &mut out);
@@ -163,12 +163,12 @@ impl World {
         first
     }
 
-    fn carry_out(&mut self, event: &Event, out: Vec<Action>) {
+    fn carry_out(&mut self, event: &Event, out: Vec<SupervisorAction>) {
         for action in out {
             assert!(
                 !self.finished
-                    || matches!(action, Action::ReloadFinished(_))
-                    || matches!(action, Action::ReleaseMemory(_)),
+                    || matches!(action, SupervisorAction::ReloadFinished(_))
+                    || matches!(action, SupervisorAction::ReleaseMemory(_)),
                 "{action:?} after Finished"
             );
             self.carry_out_one(event, action);
@@ -176,9 +176,9 @@ impl World {
         self.check();
     }
 
-    fn carry_out_one(&mut self, event: &Event, action: Action) {
+    fn carry_out_one(&mut self, event: &Event, action: SupervisorAction) {
         match action {
-            Action::NeedMemory(key) => {
+            SupervisorAction::NeedMemory(key) => {
                 assert!(!self.ending, "start after shutdown");
                 assert!(key.slot.0 < self.settings.workers);
                 let newest = self.newest.insert(key.slot, key.generation.0).unwrap_or(0);
@@ -188,7 +188,7 @@ impl World {
                     Fake { state, killed: None, served: false, told: false, leave_asked: false };
                 self.fakes.insert(key, fake);
             }
-            Action::Fork(key) => {
+            SupervisorAction::Fork(key) => {
                 assert!(!self.ending, "fork after shutdown");
                 self.set(key, State::MemoryMade, State::ForkAsked);
                 self.forks += 1;
@@ -196,12 +196,12 @@ impl World {
                     assert!(self.seen - last >= self.settings.fork_interval_ms, "forks too fast");
                 }
             }
-            Action::ReleaseMemory(key) => {
+            SupervisorAction::ReleaseMemory(key) => {
                 let state = self.fakes.get(&key).unwrap().state;
                 assert!(matches!(state, State::MemoryMade | State::ForkFailed), "{state:?}");
                 self.remove(key);
             }
-            Action::Serve { serve, leave } => {
+            SupervisorAction::Serve { serve, leave } => {
                 assert!(!self.ending);
                 assert_eq!(*event, Event::Ready(serve));
                 assert_eq!(leave, self.find(serve.slot, State::Serving));
@@ -213,31 +213,31 @@ impl World {
                 self.set(serve, State::Booting, State::Serving);
                 self.served_since_reload.insert(serve.slot);
             }
-            Action::Leave(key) => {
+            SupervisorAction::Leave(key) => {
                 assert!(self.ending);
                 let fake = self.fakes.get_mut(&key).unwrap();
                 assert!(fake.state == State::Serving && !fake.told && fake.killed.is_none());
                 fake.told = true;
             }
-            Action::Kill(key, cause) => {
+            SupervisorAction::Kill(key, cause) => {
                 let fake = self.fakes.get_mut(&key).unwrap();
                 assert!(fake.is_alive() && fake.killed.is_none(), "kill of {key}: {fake:?}");
                 fake.killed = Some(cause);
             }
-            Action::Died { .. } | Action::IntensityExceeded { .. } => {}
-            Action::BackOff { slot, failures, retry_after_ms } => {
+            SupervisorAction::Died { .. } | SupervisorAction::IntensityExceeded { .. } => {}
+            SupervisorAction::BackOff { slot, failures, retry_after_ms } => {
                 assert!(!self.ending && failures > 0);
                 assert!(retry_after_ms <= self.settings.back_off_max_ms);
                 assert!(slot.0 < self.settings.workers);
             }
-            Action::ReloadStarted => {
+            SupervisorAction::ReloadStarted => {
                 assert!(self.reload_wanted && !self.reload_runs);
                 self.reload_wanted = false;
                 self.reload_runs = true;
                 self.served_since_reload.clear();
             }
-            Action::ReloadFinished(outcome) => self.reload_finished(event, outcome),
-            Action::Finished => {
+            SupervisorAction::ReloadFinished(outcome) => self.reload_finished(event, outcome),
+            SupervisorAction::Finished => {
                 assert!(self.ending && !self.finished);
                 assert!(!self.fakes.values().any(Fake::is_alive));
                 self.finished = true;
@@ -273,13 +273,15 @@ impl World {
         }
     }
 
-    fn check_death(&self, key: WorkerKey, exit: Exit, fake: Fake, out: &[Action]) {
-        let Some(Action::Died { worker, exit: told, killed, served, expected }) = out.first()
+    fn check_death(&self, key: WorkerKey, exit: Exit, fake: Fake, out: &[SupervisorAction]) {
+        let Some(SupervisorAction::Died { worker, exit: told, killed, served, expected }) =
+            out.first()
         else {
             panic!("no Died for {key}: {out:?}");
         };
         assert_eq!((*worker, *told, *killed, *served), (key, exit, fake.killed, fake.served));
-        let deaths = out.iter().filter(|action| matches!(action, Action::Died { .. })).count();
+        let deaths =
+            out.iter().filter(|action| matches!(action, SupervisorAction::Died { .. })).count();
         assert_eq!(deaths, 1);
         if *expected {
             assert!(fake.killed.is_some() || exit == Exit::Code(0));

@@ -10,7 +10,7 @@ use super::master::{TestMaster, reap, settings};
 use super::worker::{self, obedient};
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ExitBy, fork_child, in_forked_test};
-use crate::sys::{eventfd, poll, strays};
+use crate::sys::{eventfd, orphans, poll};
 
 fn key(slot: u16, generation: u32) -> WorkerKey {
     WorkerKey::new(slot, generation)
@@ -39,7 +39,7 @@ fn a_spare_takes_the_place_of_a_killed_manager_twice() {
             assert_eq!(master.spares_seen, round + 1, "the new manager has a spare of its own");
         }
         // The workers that the dead managers left became our children.
-        while strays::reap_next().unwrap().is_some() {}
+        while orphans::reap_next().unwrap().is_some() {}
         master.shut_down();
     });
 }
@@ -98,8 +98,8 @@ fn nothing_outlives_a_killed_master(promoted: bool) {
     let killed = Instant::now();
     // We have adopted all that it leaves.
     loop {
-        while strays::reap_next().unwrap().is_some() {}
-        let left = strays::children().unwrap();
+        while orphans::reap_next().unwrap().is_some() {}
+        let left = orphans::children().unwrap();
         if left.is_empty() {
             break;
         }

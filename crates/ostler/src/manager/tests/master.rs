@@ -12,7 +12,7 @@ use crate::control::{DeathNotice, Received, ToManager, ToMaster};
 use crate::manager::{ManagerHandle, ManagerSetup, WorkerMain, fork_managers};
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
-use crate::sys::{eventfd, poll, strays};
+use crate::sys::{eventfd, orphans, poll};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -190,7 +190,7 @@ impl TestMaster {
         self.until("the end", |master| master.heard.last() == Some(&ToMaster::Finished));
         assert_eq!(reap(&self.manager.pidfd), Exit::Code(0));
         let spare = self.spare.take().unwrap();
-        assert_eq!(strays::children().unwrap(), [spare.pid], "only the spare is left");
+        assert_eq!(orphans::children().unwrap(), [spare.pid], "only the spare is left");
         let pidfd = spare.pidfd.try_clone().unwrap();
         drop(spare);
         assert_eq!(reap(&PidFd::from_descriptor(pidfd)), Exit::Code(0));

@@ -18,7 +18,7 @@ use crate::options::Options;
 use crate::reactor::mailbox::{FromReactor, Mailbox, Reports, ToReactor};
 use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::sys::process::ProcessId;
-use crate::sys::{clock, signal, strays};
+use crate::sys::{clock, orphans, signal};
 
 const SIGNALS: u64 = 0;
 const LISTENER: u64 = 1;
@@ -86,7 +86,7 @@ impl Master {
             if rest_until.is_some_and(|until| now >= until) {
                 rest_until = self.resume_accepting();
             }
-            self.look_at_time(now);
+            self.run_due(now);
         }
         self.finish()
     }
@@ -132,9 +132,9 @@ impl Master {
 
     /// Orphans that a dead manager left to the master. The manager itself is looked at through its pidfd.
     fn bury_strays(&self) {
-        while let Ok(Some(pid)) = strays::peek_ended_child() {
+        while let Ok(Some(pid)) = orphans::peek_ended_child() {
             // The manager's own pidfd event reaps it; others end here.
-            if pid == self.managers.current.pid || !matches!(strays::reap_next(), Ok(Some(_))) {
+            if pid == self.managers.current.pid || !matches!(orphans::reap_next(), Ok(Some(_))) {
                 return;
             }
         }
@@ -341,7 +341,7 @@ impl Master {
         }
     }
 
-    fn look_at_time(&mut self, now: Millis) {
+    fn run_due(&mut self, now: Millis) {
         if self.shutdown.deadline().is_some_and(|deadline| now >= deadline) {
             self.on_shutdown(shutdown::Event::Tick, now);
         }

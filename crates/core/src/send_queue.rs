@@ -7,14 +7,14 @@ const CHUNK: usize = 16 * 1024;
 
 /// Bytes waiting to be written to one socket, in order.
 #[derive(Debug, Default)]
-pub struct OutputQueue {
+pub struct SendQueue {
     chunks: VecDeque<Vec<u8>>,
     /// Bytes of the first chunk that are written already.
     written: usize,
     bytes: usize,
 }
 
-impl OutputQueue {
+impl SendQueue {
     /// Unsent bytes.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -33,7 +33,7 @@ impl OutputQueue {
         self.chunks.iter().map(Vec::capacity).sum()
     }
 
-    /// Memory that [`OutputQueue::push`] of `len` bytes would add.
+    /// Memory that [`SendQueue::push`] of `len` bytes would add.
     #[must_use]
     pub fn growth(&self, len: usize) -> usize {
         match self.chunks.back() {
@@ -87,7 +87,7 @@ mod tests {
         fn bytes_come_out_in_order_and_the_charge_is_what_is_held(
             pieces in proptest::collection::vec((1usize..40_000, 0usize..50_000), 1..60),
         ) {
-            let mut queue = OutputQueue::default();
+            let mut queue = SendQueue::default();
             let (mut expected, mut got, mut next) = (Vec::new(), Vec::new(), 0u8);
             let mut charge = 0;
             for (len, write) in pieces {

@@ -1,7 +1,6 @@
-//! A connection's beginning and its end.
+//! A connection's end: why, and what the client and the workers see of it.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use ostler_core::reactor::{CloseReason, ConnectionSlot};
@@ -9,38 +8,13 @@ use ostler_shm::sessions::session_id;
 
 use super::Reactor;
 use super::connection::Connection;
-use super::intake::Intake;
-use super::token;
-use crate::sys::epoll::Interest;
-use crate::sys::{clock, socket};
+use crate::sys::socket;
 
 /// Input thrown away when a connection is closed in good order, so that the kernel does not answer it with a reset that
 /// would overtake our last bytes (pain P12).
 const DISCARD_MAX_BYTES: usize = 256 * 1024;
 
 impl Reactor {
-    pub(super) fn accepted(&mut self, connection: OwnedFd, peer: SocketAddr) {
-        let index = self.index;
-        let Some((slot, session)) = self.brain.accept(|counter| session_id(counter, index)) else {
-            // The acceptor counts sockets; places are held by ended sessions too, until a worker has seen their close event.
-            if !std::mem::replace(&mut self.said_no_place, true) {
-                tracing::info!("no place for a session before workers have seen the end of others");
-            }
-            self.without_place.push_back((connection, peer));
-            return;
-        };
-        if let Some(entry) = self.board.entry(session) {
-            entry.open(session, peer, clock::monotonic_ns());
-        }
-        let added = self.epoll.add(&connection, token::connection(slot, session), Interest::CLIENT);
-        let intake = self.settings.framer.map(|framer| Box::new(Intake::new(framer)));
-        self.connections.insert(slot, Connection::new(connection, session, intake));
-        if let Err(error) = added {
-            tracing::warn!(%peer, %error, "cannot watch a connection, closed");
-            self.brain.close(slot, CloseReason::PeerError);
-        }
-    }
-
     /// The socket reported an error or a hang-up: a session that is not being read would not notice otherwise.
     pub(super) fn look_for_end(&mut self, slot: ConnectionSlot) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
@@ -66,7 +40,7 @@ impl Reactor {
     }
 
     pub(super) fn close_socket(&mut self, slot: ConnectionSlot, reason: CloseReason) {
-        self.show_closing(slot, reason);
+        self.publish_closing(slot, reason);
         let Some(connection) = self.connections.take(slot) else { return };
         self.account.release(connection.charged() as u64);
         self.brain.count_output_dropped(connection.unsent() as u64);
@@ -83,7 +57,7 @@ impl Reactor {
         }
         // Only now, when its descriptor is free: the acceptor may be waiting for one.
         self.reports.count_closed();
-        self.show_pressure();
+        self.publish_pressure();
     }
 
     /// The session's last event is over: its place in the table is free.
@@ -94,26 +68,6 @@ impl Reactor {
             entry.close();
         }
         self.place_was_freed = true;
-    }
-
-    /// Places have become free: who waited for one gets it. True when somebody did.
-    pub(super) fn admit_waiting(&mut self) -> bool {
-        if !std::mem::take(&mut self.place_was_freed) || self.without_place.is_empty() {
-            return false;
-        }
-        for (connection, peer) in std::mem::take(&mut self.without_place) {
-            self.accepted(connection, peer);
-        }
-        self.said_no_place &= !self.without_place.is_empty();
-        true
-    }
-
-    /// The server ends: who waits for a place gets none.
-    pub(super) fn turn_waiting_away(&mut self) {
-        for (connection, _) in std::mem::take(&mut self.without_place) {
-            drop(connection);
-            self.reports.count_closed();
-        }
     }
 }
 

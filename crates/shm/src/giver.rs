@@ -1,7 +1,7 @@
 //! The reactor's end of a package ring: place, publish, reclaim, recall (protocol §4, §7).
 //!
 //! Pure of I/O: it moves private cursors, writes ring bytes and this side's words. Whatever it reads from the worker's
-//! words is checked; impossible values are [`Nonsense`], after which the lane is condemned.
+//! words is checked; impossible values are [`ProtocolViolation`], after which the lane is condemned.
 
 use crate::record::{HEADER_SIZE, Header};
 use crate::ring::{self, RingBytes};
@@ -10,7 +10,7 @@ use crate::words::{DownWords, UpWords};
 
 /// A peer wrote something that no correct peer can write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Nonsense(
+pub struct ProtocolViolation(
     /// What was wrong, for the log.
     pub &'static str,
 );
@@ -136,14 +136,14 @@ impl Giver {
     /// Allows the space below `freed` to be used again; also the recalled range when nothing before it is in use.
     ///
     /// # Errors
-    /// [`Nonsense`] when `freed` went back, beyond what was published, or is no record's position. Whether it lies behind
+    /// [`ProtocolViolation`] when `freed` went back, beyond what was published, or is no record's position. Whether it lies behind
     /// a record that was never taken only the ledger can tell: that check is the caller's (protocol §6).
-    pub fn reclaim(&mut self, freed: u64) -> Result<(), Nonsense> {
+    pub fn reclaim(&mut self, freed: u64) -> Result<(), ProtocolViolation> {
         if freed < self.freed_seen || freed > self.published {
-            return Err(Nonsense("freed is outside what was given"));
+            return Err(ProtocolViolation("freed is outside what was given"));
         }
         if !freed.is_multiple_of(HEADER_SIZE as u64) {
-            return Err(Nonsense("freed is not the position of a record"));
+            return Err(ProtocolViolation("freed is not the position of a record"));
         }
         self.freed_seen = freed;
         self.reuse = self.reuse.max(self.over_the_void(freed));
@@ -158,8 +158,8 @@ impl Giver {
     /// when `p < t`, and is the reactor's again when `p >= t` (protocol §7). Never waits.
     ///
     /// # Errors
-    /// [`Nonsense`] when `taken` is impossible.
-    pub fn recall(&mut self, down: &DownWords, up: &UpWords) -> Result<u64, Nonsense> {
+    /// [`ProtocolViolation`] when `taken` is impossible.
+    pub fn recall(&mut self, down: &DownWords, up: &UpWords) -> Result<u64, ProtocolViolation> {
         self.publish(down);
         down.gate.gate.store(self.gate + 1, Ordering::Release);
         fence(Ordering::SeqCst);
@@ -181,11 +181,11 @@ impl Giver {
     /// The boundary `t` of a worker that is dead: what it had started and what not (protocol §10).
     ///
     /// # Errors
-    /// [`Nonsense`] when `taken` is impossible.
-    pub fn started_below(&mut self, up: &UpWords) -> Result<u64, Nonsense> {
+    /// [`ProtocolViolation`] when `taken` is impossible.
+    pub fn started_below(&mut self, up: &UpWords) -> Result<u64, ProtocolViolation> {
         let taken = up.taken.taken.load(Ordering::Acquire);
         if taken < self.taken_seen || taken > self.published {
-            return Err(Nonsense("taken is outside what was given"));
+            return Err(ProtocolViolation("taken is outside what was given"));
         }
         self.taken_seen = taken;
         // An announcement inside the last void: the worker looked at the gate and started nothing there.

@@ -12,8 +12,8 @@ use ostler_core::supervisor::{Event, Supervisor};
 use super::children::Children;
 use super::generations::BasedSupervisor;
 use super::setup::{LaneDescriptors, ManagerSetup};
-use super::source::Source;
 use super::spare::Spare;
+use super::token::Source;
 use super::{EXIT_BROKEN, EXIT_ORPHANED, sweep};
 use crate::control::{Channel, Received, ToManager, ToMaster};
 use crate::sys::clock;
@@ -163,7 +163,9 @@ impl<'setup> Driver<'setup> {
                 Some(Source::Master) => self.hear_master()?,
                 Some(Source::MasterProcess) => return Err(Ending::MasterGone),
                 Some(Source::WorkerProcess(key)) => self.reap(key)?,
-                Some(Source::WorkerControl(key)) => self.hear(key, WORKER_WORDS_PER_TURN)?,
+                Some(Source::WorkerControl(key)) => {
+                    self.on_worker_message(key, WORKER_WORDS_PER_TURN)?
+                }
                 None => {}
             }
         }
@@ -214,7 +216,7 @@ impl<'setup> Driver<'setup> {
         for _ in 0..MASTER_MESSAGES_PER_TURN {
             match self.master.receive()? {
                 Received::Message(message, descriptors) => {
-                    self.obey(message, descriptors)?;
+                    self.on_master_message(message, descriptors)?;
                 }
                 Received::Nothing => break,
                 Received::Closed => return Err(Ending::MasterGone),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ostler_core::reactor::{Action, ConnectionSlot};
+use ostler_core::reactor::{BrainAction, ConnectionSlot};
 
 use super::Reactor;
 use super::mailbox::{FromReactor, ToReactor};
@@ -43,7 +43,7 @@ impl Reactor {
                 return;
             }
             self.consume_all();
-            self.look_at_time();
+            self.run_due();
             self.settle_charges();
             more = self.give_all();
             self.carry_out();
@@ -114,7 +114,7 @@ impl Reactor {
                 ToReactor::Release(key) => self.release(key),
                 ToReactor::Condemn(key) => self.condemn_key(key),
                 ToReactor::Drain => {
-                    self.turn_waiting_away();
+                    self.refuse_waiting();
                     self.draining = true;
                     self.brain.drain();
                 }
@@ -137,8 +137,8 @@ impl Reactor {
     fn give_all(&mut self) -> bool {
         self.continue_sendings();
         for _ in 0..GIVES_MAX {
-            let Some(give) = self.brain.next_give() else { return false };
-            self.give(give);
+            let Some(assignment) = self.brain.next_give() else { return false };
+            self.give(assignment);
         }
         true
     }
@@ -148,9 +148,11 @@ impl Reactor {
     pub(super) fn carry_out(&mut self) {
         while let Some(action) = self.brain.next_action() {
             match action {
-                Action::CloseSocket { connection, reason } => self.close_socket(connection, reason),
-                Action::FreeSession(slot) => self.free_session(slot),
-                Action::LaneDrained(_) => {}
+                BrainAction::CloseSocket { connection, reason } => {
+                    self.close_socket(connection, reason)
+                }
+                BrainAction::FreeSession(slot) => self.free_session(slot),
+                BrainAction::LaneDrained(_) => {}
             }
         }
     }

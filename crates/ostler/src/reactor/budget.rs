@@ -10,7 +10,7 @@ impl Reactor {
     pub(super) fn charge_for(&mut self, slot: ConnectionSlot, bytes: usize) -> bool {
         loop {
             if self.account.charge(bytes as u64) {
-                self.show_pressure();
+                self.publish_pressure();
                 return true;
             }
             let own = self.connections.get_mut(slot).map_or(0, |connection| connection.charged());
@@ -29,7 +29,7 @@ impl Reactor {
         }
     }
 
-    pub(super) fn show_pressure(&self) {
+    pub(super) fn publish_pressure(&self) {
         let tight = self.account.budget().is_tight();
         if tight != self.board.pressure() {
             self.board.set_pressure(tight);
@@ -51,6 +51,6 @@ impl Reactor {
             self.charged_held = held;
         }
         self.brain.pause_reading(!covered);
-        self.show_pressure();
+        self.publish_pressure();
     }
 }

@@ -15,7 +15,7 @@ use crate::options::Options;
 
 /// A delivery as the cause of outputs: the one whose callback is running, or one that was deferred.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Current {
+pub(crate) struct RunningDelivery {
     /// Its home lane.
     pub(crate) lane: usize,
     /// Its number there.
@@ -58,12 +58,12 @@ impl WorkerSettings {
 }
 
 /// Shared by [`crate::Worker`], [`crate::Session`], [`crate::Deferred`].
-pub(crate) struct Inner {
+pub(crate) struct WorkerContext {
     pub(crate) key: WorkerKey,
     pub(crate) settings: WorkerSettings,
     pub(crate) port: RefCell<Port>,
     /// The delivery whose callback is running.
-    pub(crate) current: Cell<Option<Current>>,
+    pub(crate) current: Cell<Option<RunningDelivery>>,
     /// It, when it was deferred: its token finishes it.
     pub(crate) deferral: RefCell<Option<SharedDeferral>>,
     pub(crate) timers: RefCell<Timers>,
@@ -79,7 +79,7 @@ pub(crate) struct Inner {
     pub(crate) finished: Cell<u64>,
 }
 
-impl Inner {
+impl WorkerContext {
     pub(crate) fn new(key: WorkerKey, settings: WorkerSettings, port: Port) -> Rc<Self> {
         Rc::new(Self {
             key,

@@ -8,9 +8,9 @@ use ostler_core::ids::WorkerKey;
 use ostler_core::supervisor::LeaveReason;
 use ostler_shm::board::Board;
 use ostler_shm::lane::WorkerMemory;
-use ostler_shm::record::{FLAG_REDELIVERED, Kind};
+use ostler_shm::record::{FLAG_REDELIVERED, RecordKind};
 
-use super::inner::{Current, Inner, WorkerSettings};
+use super::context::{RunningDelivery, WorkerContext, WorkerSettings};
 use super::port::{Found, Payload, Port, Taken};
 use crate::api::handler::Handler;
 use crate::api::package::Package;
@@ -51,7 +51,7 @@ pub(crate) fn worker_main<H: Handler>(
                 return EXIT_LANES;
             }
         };
-    let inner = Inner::new(key, WorkerSettings::new(options, key), port);
+    let inner = WorkerContext::new(key, WorkerSettings::new(options, key), port);
     let mut run = Run {
         worker: Worker::new(Rc::clone(&inner)),
         inner,
@@ -81,7 +81,7 @@ fn open_port(
 }
 
 struct Run<H> {
-    inner: Rc<Inner>,
+    inner: Rc<WorkerContext>,
     worker: Worker,
     handler: H,
     /// Words to the manager.
@@ -183,22 +183,23 @@ impl<H: Handler> Run<H> {
             Payload::Heap(_) => 0,
         };
         let exposed = !self.inner.settings.holds_outputs();
-        let current = Current { lane, seq: header.seq, position, ring_len, exposed, held_bytes: 0 };
+        let current =
+            RunningDelivery { lane, seq: header.seq, position, ring_len, exposed, held_bytes: 0 };
         self.inner.current.set(Some(current));
-        self.inner.port.borrow().show_phase(header.subject, self.inner.finished.get());
+        self.inner.port.borrow().publish_phase(header.subject, self.inner.finished.get());
         let session = Session::new(Rc::clone(&self.inner), header.subject);
-        let kind = Kind::from_byte(header.kind);
+        let kind = RecordKind::from_byte(header.kind);
         // Nothing of the ring may be held when the delivery is finished: its space is given back with the FIN.
-        let payload = Some(payload).filter(|_| kind == Some(Kind::Data));
+        let payload = Some(payload).filter(|_| kind == Some(RecordKind::Data));
         match kind {
-            Some(Kind::Connect) => self.handler.on_connect(&self.worker, &session),
-            Some(Kind::Data) => {
+            Some(RecordKind::Connect) => self.handler.on_connect(&self.worker, &session),
+            Some(RecordKind::Data) => {
                 let redelivered = header.flags & FLAG_REDELIVERED != 0;
                 let payload = payload.unwrap_or(Payload::Heap(Vec::new()));
                 let package = Package::new(&self.inner, payload, header.subject, redelivered);
                 self.handler.on_receive(&self.worker, &session, &package);
             }
-            Some(Kind::Closed) => {
+            Some(RecordKind::Closed) => {
                 self.handler.on_close(&self.worker, &session);
                 self.inner.states.borrow_mut().forget(header.subject);
             }

@@ -1,7 +1,7 @@
 //! The reactor's end of an out ring: read what is committed, believe nothing (protocol §6).
 
-use crate::give::Nonsense;
-use crate::record::{HEADER_SIZE, Header, Kind};
+use crate::giver::ProtocolViolation;
+use crate::record::{HEADER_SIZE, Header, RecordKind};
 use crate::ring::{self, RingBytes};
 use crate::sync::Ordering;
 use crate::words::{DownWords, ProcessWords, UpWords};
@@ -12,7 +12,7 @@ pub struct Record {
     /// The copy.
     pub header: Header,
     /// The kind, known.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// Offset of the payload in the ring; `header.payload_len()` bytes from there are inside the ring.
     pub payload_offset: u64,
 }
@@ -40,23 +40,23 @@ impl Consumer {
     /// Looks at `commit`, then at `out_written`: the order in which a committed record cannot be missed.
     ///
     /// # Errors
-    /// [`Nonsense`] when either is impossible.
+    /// [`ProtocolViolation`] when either is impossible.
     pub fn look(
         &mut self,
         process: &ProcessWords,
         up: &UpWords,
         capacity: u64,
-    ) -> Result<(), Nonsense> {
+    ) -> Result<(), ProtocolViolation> {
         let commit = process.commit.commit.load(Ordering::Acquire);
         let written = up.out.out_written.load(Ordering::Acquire);
         if commit < self.commit_seen {
-            return Err(Nonsense("commit went back"));
+            return Err(ProtocolViolation("commit went back"));
         }
         if written < self.read || written - self.read > capacity || written < self.written {
-            return Err(Nonsense("out_written is outside the ring"));
+            return Err(ProtocolViolation("out_written is outside the ring"));
         }
         if !written.is_multiple_of(HEADER_SIZE as u64) {
-            return Err(Nonsense("out_written is not aligned"));
+            return Err(ProtocolViolation("out_written is not aligned"));
         }
         self.commit = commit;
         self.commit_seen = commit;
@@ -67,8 +67,8 @@ impl Consumer {
     /// The next committed record seen by the last [`Consumer::look`]; `None` when there is none.
     ///
     /// # Errors
-    /// [`Nonsense`] when the record is impossible: wrong length, kind, sequence or transaction.
-    pub fn next(&mut self, bytes: &impl RingBytes) -> Result<Option<Record>, Nonsense> {
+    /// [`ProtocolViolation`] when the record is impossible: wrong length, kind, sequence or transaction.
+    pub fn next(&mut self, bytes: &impl RingBytes) -> Result<Option<Record>, ProtocolViolation> {
         let capacity = bytes.capacity();
         while self.read != self.written {
             let offset = self.read & (capacity - 1);
@@ -77,21 +77,21 @@ impl Consumer {
                 return Ok(None); // of a transaction that does not exist (yet)
             }
             if header.stamp < self.transaction {
-                return Err(Nonsense("a record's transaction went back"));
+                return Err(ProtocolViolation("a record's transaction went back"));
             }
             if header.seq != self.seq + 1 {
-                return Err(Nonsense("a record's sequence number is wrong"));
+                return Err(ProtocolViolation("a record's sequence number is wrong"));
             }
             if !ring::length_is_possible(&header, self.read, self.written, capacity) {
-                return Err(Nonsense("a record's length is impossible"));
+                return Err(ProtocolViolation("a record's length is impossible"));
             }
-            let Some(kind) = Kind::from_byte(header.kind) else {
-                return Err(Nonsense("a record's kind is unknown"));
+            let Some(kind) = RecordKind::from_byte(header.kind) else {
+                return Err(ProtocolViolation("a record's kind is unknown"));
             };
             self.transaction = header.stamp;
             self.seq += 1;
             self.read += ring::aligned(u64::from(header.len));
-            if kind != Kind::Pad {
+            if kind != RecordKind::Pad {
                 let payload_offset = offset + HEADER_SIZE as u64;
                 return Ok(Some(Record { header, kind, payload_offset }));
             }
