@@ -1,0 +1,41 @@
+//! Log.
+
+use ostler_testkit::{Signal, TestResult};
+
+use crate::Effect;
+use crate::talk::{Scratch, Talk, small_probe};
+
+pub(crate) const EFFECTS: &[(&str, Effect)] =
+    &[("log_level", log_level_is_the_least_that_is_written), ("log_file", log_file_gets_the_log)];
+
+#[test]
+fn log_level_is_the_least_that_is_written() -> TestResult {
+    let mut counts = Vec::new();
+    for level in ["error", "warn", "info", "debug"] {
+        let server = small_probe().set("log_level", level).start()?;
+        assert_eq!(Talk::new(&server)?.ask("echo x")?, "x");
+        server.signal(Signal::TERM);
+        let ended = server.wait_end()?;
+        assert_eq!(ended.code(), Some(0));
+        counts.push(ended.log().lines().len());
+    }
+    assert_eq!(counts[..2], [0, 0], "a healthy server is silent: {counts:?}");
+    assert!(0 < counts[2] && counts[2] < counts[3], "{counts:?}");
+    Ok(())
+}
+
+#[test]
+fn log_file_gets_the_log() -> TestResult {
+    let scratch = Scratch::new("log")?;
+    for _ in 0..2 {
+        let server = small_probe().set("log_file", scratch.path("log").display()).start()?;
+        assert_eq!(Talk::new(&server)?.ask("echo x")?, "x");
+        server.signal(Signal::TERM);
+        let ended = server.wait_end()?;
+        assert_eq!(ended.log().lines(), Vec::<String>::new());
+    }
+    let lines = scratch.lines("log");
+    let books = lines.iter().filter(|line| line.contains("books")).count();
+    assert_eq!(books, 2, "appended, not overwritten");
+    Ok(())
+}

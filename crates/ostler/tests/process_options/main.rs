@@ -1,0 +1,42 @@
+//! Every option does what the table says: one test each that shows its effect on a real server.
+//!
+//! The files are the topics of the table.
+#![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
+
+mod lanes;
+mod log;
+mod network;
+mod packages;
+mod processes;
+mod sending;
+mod supervision;
+mod system;
+#[path = "../talk/mod.rs"]
+mod talk;
+mod wrong_values;
+
+use std::collections::BTreeSet;
+
+use ostler::Options;
+use ostler_testkit::TestResult;
+
+/// A test.
+type Effect = fn() -> TestResult;
+
+/// The effect of each option, by the test that shows it. Naming the function makes sure that it exists.
+const EFFECTS: &[&[(&str, Effect)]] = &[
+    network::EFFECTS,
+    processes::EFFECTS,
+    lanes::EFFECTS,
+    packages::EFFECTS,
+    sending::EFFECTS,
+    supervision::EFFECTS,
+    log::EFFECTS,
+];
+
+#[test]
+fn every_option_has_a_test_of_its_effect() {
+    let tested: BTreeSet<&str> = EFFECTS.iter().copied().flatten().map(|(name, _)| *name).collect();
+    let known: BTreeSet<&str> = Options::table().iter().map(|info| info.name).collect();
+    assert_eq!(tested, known);
+}

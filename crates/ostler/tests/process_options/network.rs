@@ -1,0 +1,96 @@
+//! Network.
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use ostler_testkit::{TestResult, TestServer};
+
+use crate::Effect;
+use crate::talk::{Talk, probe};
+
+pub(crate) const EFFECTS: &[(&str, Effect)] = &[
+    ("listen", listen_is_where_clients_connect),
+    ("backlog", backlog_is_how_many_wait_while_nobody_accepts),
+    ("tcp_nodelay", tcp_nodelay_is_set_on_accepted_sockets),
+    ("max_connections", max_connections_are_open_at_once),
+];
+
+#[test]
+fn listen_is_where_clients_connect() -> TestResult {
+    for (address, ip) in [("127.0.0.2:0", "127.0.0.2"), ("localhost:0", "127.0.0.1")] {
+        let server = TestServer::echo().set("listen", address).start()?;
+        let found = server.address().ip().to_string();
+        assert!(found == ip || found == "::1", "{found}");
+        let mut client = server.connect()?;
+        client.send(b"here")?;
+        client.expect(b"here")?;
+        server.stop()?;
+    }
+    Ok(())
+}
+
+/// How many of 40 connections are made while the master stands still.
+fn connects_while_stopped(backlog: u16) -> TestResult<usize> {
+    let server = TestServer::echo().set("backlog", backlog).start()?;
+    let mut client = server.connect()?;
+    client.send(b"x")?;
+    client.expect(b"x")?;
+    server.master().stop()?;
+    let address = server.address();
+    let patience = Duration::from_millis(100);
+    let attempts = (0..40).map(|_| TcpStream::connect_timeout(&address, patience));
+    // The first that is not taken fills nothing any more: the others would only wait as long.
+    let made: Vec<TcpStream> = attempts.map_while(Result::ok).collect();
+    server.master().cont()?;
+    drop(client);
+    let count = made.len();
+    drop(made);
+    server.stop()?;
+    Ok(count)
+}
+
+#[test]
+fn backlog_is_how_many_wait_while_nobody_accepts() -> TestResult {
+    let few = connects_while_stopped(4)?;
+    assert!((4..=8).contains(&few), "{few}");
+    assert_eq!(connects_while_stopped(64)?, 40);
+    Ok(())
+}
+
+#[test]
+fn tcp_nodelay_is_set_on_accepted_sockets() -> TestResult {
+    use rustix::net::sockopt::tcp_nodelay;
+    use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+    for wanted in [true, false] {
+        let server = TestServer::echo().set("tcp_nodelay", wanted).set("harden", "off").start()?;
+        let mut client = server.connect()?;
+        client.send(b"x")?;
+        client.expect(b"x")?;
+        let pid = i32::try_from(server.master().pid()).ok().and_then(Pid::from_raw).expect("a pid");
+        let master = pidfd_open(pid, PidfdFlags::empty())?;
+        let own = client.local_address()?;
+        let accepted = (3..200).find_map(|number| {
+            let socket = pidfd_getfd(&master, number, PidfdGetfdFlags::empty()).ok()?;
+            let peer = rustix::net::getpeername(&socket).ok()?;
+            (std::net::SocketAddr::try_from(peer?).ok()? == own).then_some(socket)
+        });
+        assert_eq!(tcp_nodelay(accepted.expect("the master has the socket"))?, wanted);
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn max_connections_are_open_at_once() -> TestResult {
+    let server = probe().set("max_connections", 2).expect_log("all places are taken").start()?;
+    let (mut one, mut two) = (Talk::new(&server)?, Talk::new(&server)?);
+    assert_eq!(one.ask("echo 1")?, "1");
+    assert_eq!(two.ask("echo 2")?, "2");
+    let mut three = Talk::new(&server)?;
+    three.say("echo 3")?;
+    server.wait_for_log("all places are taken")?;
+    three.expect_silence();
+    drop(one);
+    three.expect("3");
+    server.stop()
+}

@@ -1,0 +1,162 @@
+//! Sending.
+
+use std::time::Duration;
+
+use ostler_testkit::{Client, TestResult, TestServer, wait_until};
+
+use crate::Effect;
+use crate::talk::{Scratch, Talk, pattern, small_probe};
+
+pub(crate) const EFFECTS: &[(&str, Effect)] = &[
+    ("send_queue_high", send_queue_high_answers_full),
+    ("send_queue_low", send_queue_low_stops_reading),
+    ("send_queue_max", send_queue_max_closes_slow_readers),
+    ("max_send_bytes", max_send_bytes_refuses_longer_messages),
+    ("send_timeout_ms", send_timeout_ms_bounds_the_wait_for_room),
+];
+
+/// A session whose client does not read, and its id.
+fn deaf(server: &TestServer) -> TestResult<(Talk, u64)> {
+    let mut talk = Talk::with(Client::connect_with_receive_buffer(server.address(), 2048)?);
+    let id = talk.number("id")?;
+    Ok((talk, id))
+}
+
+/// Floods a session until a send says `full`, and says how many bytes it took.
+fn flood_until_full(talk: &mut Talk, id: u64) -> TestResult<u64> {
+    let mut taken = 0;
+    for _ in 0..4000 {
+        let answer = talk.ask(&format!("flood {id} 1 10000"))?;
+        if answer.starts_with("ok 0 full 1") {
+            return Ok(taken);
+        }
+        assert!(answer.starts_with("ok 1 "), "{answer} after {taken} bytes");
+        taken += 10_000;
+    }
+    panic!("never full after {taken} bytes");
+}
+
+#[test]
+fn send_queue_high_answers_full() -> TestResult {
+    let mut taken = Vec::new();
+    for high in ["100K", "4M"] {
+        let server =
+            small_probe().set("send_queue_high", high).set("send_queue_max", "8M").start()?;
+        let (mut listener, id) = deaf(&server)?;
+        let mut talk = Talk::new(&server)?;
+        let bytes = flood_until_full(&mut talk, id)?;
+        // What was accepted arrives, in order.
+        for _ in 0..bytes / 10_000 {
+            assert!(listener.bytes(10_000)? == pattern(10_000), "the bytes differ");
+        }
+        assert!(
+            talk.ask(&format!("flood {id} 1 10000"))?.starts_with("ok 1 "),
+            "not full any more"
+        );
+        taken.push(bytes);
+        server.stop()?;
+    }
+    // The kernel's buffers take the same in both cases, or nearly.
+    assert!(taken[1] > taken[0] + (2 << 20), "{taken:?}");
+    Ok(())
+}
+
+#[test]
+fn send_queue_low_stops_reading() -> TestResult {
+    let server = small_probe().set("send_queue_low", "10K").set("send_queue_max", "8M").start()?;
+    let (mut listener, id) = deaf(&server)?;
+    let mut talk = Talk::new(&server)?;
+    let bytes = flood_until_full(&mut talk, id)?;
+    listener.say("state was read")?;
+    for _ in 0..20 {
+        assert_eq!(
+            talk.ask(&format!("getof {id}"))?,
+            "",
+            "a session with unsent output is not read"
+        );
+    }
+    listener.bytes(bytes as usize)?;
+    listener.expect("ok");
+    assert_eq!(talk.ask(&format!("getof {id}"))?, "was read");
+    server.stop()
+}
+
+#[test]
+fn send_queue_max_closes_slow_readers() -> TestResult {
+    // Ten messages at once, before any mark can be seen: the queue goes over its limit.
+    let server = small_probe()
+        .set("send_queue_low", "10K")
+        .set("send_queue_high", "20K")
+        .set("send_queue_max", "20K")
+        .set("crash_policy", "redeliver:1")
+        .set("lane_size", "16M")
+        .set("lane_memory", "64M")
+        .set("redeliver_output_bytes", "64M")
+        .start()?;
+    let (listener, id) = deaf(&server)?;
+    let mut talk = Talk::new(&server)?;
+    let answer = talk.ask(&format!("flood {id} 8 1000000"))?;
+    assert!(answer.starts_with("ok 8 "), "held back, so nothing was full yet: {answer}");
+    server.wait_for("the end of the session", |_| {
+        talk.ask(&format!("infoof {id}")).is_ok_and(|answer| answer == "none")
+    })?;
+    drop(listener);
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.detail("closed_slow_reader"), 1, "{books}");
+    Ok(())
+}
+
+#[test]
+fn max_send_bytes_refuses_longer_messages() -> TestResult {
+    let server = small_probe().set("max_send_bytes", "2K").start()?;
+    let mut talk = Talk::new(&server)?;
+    assert_eq!(talk.ask("big 2049")?, "too_long");
+    talk.say("big 2048")?;
+    assert!(talk.bytes(2048)? == pattern(2048));
+    server.stop()
+}
+
+#[test]
+fn send_timeout_ms_bounds_the_wait_for_room() -> TestResult {
+    for (timeout, ends) in [(0, true), (50, true), (600_000, false)] {
+        let scratch = Scratch::new("room")?;
+        let server = small_probe()
+            .set("send_timeout_ms", timeout)
+            .set("send_queue_high", "4M")
+            .set("send_queue_max", "8M")
+            .env("PROBE_JOURNAL", scratch.path("journal"))
+            .start()?;
+        let mut talk = Talk::new(&server)?;
+        talk.say(&format!("stalled {} 10 16000", scratch.path("go").display()))?;
+        wait_until("the handler", || {
+            scratch.lines("journal").iter().any(|line| line.contains("receive"))
+        })?;
+        // Nobody drains the lane, which has room for four of these messages.
+        server.master().stop()?;
+        scratch.make("go")?;
+        let flooded = || {
+            let lines = scratch.lines("journal");
+            lines.into_iter().find_map(|line| Some(line.split_once("flooded ")?.1.to_owned()))
+        };
+        if ends {
+            wait_until("the end of the flood", || flooded().is_some())?;
+            let flooded = flooded().unwrap_or_default();
+            assert!(flooded.starts_with("ok 4 full 6 "), "{flooded}");
+            server.master().cont()?;
+        } else {
+            std::thread::sleep(Duration::from_millis(300));
+            assert_eq!(flooded(), None);
+            server.master().cont()?;
+            wait_until("the end of the flood", || flooded().is_some())?;
+            let flooded = flooded().unwrap_or_default();
+            assert!(flooded.starts_with("ok 10 full 0 "), "{flooded}");
+        }
+        let count = if ends { 4 } else { 10 };
+        for _ in 0..count {
+            assert!(talk.bytes(16_000)? == pattern(16_000), "the bytes differ");
+        }
+        assert_eq!(talk.ask("echo on")?, "on");
+        server.stop()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! Supervision.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ostler_testkit::{Signal, TestResult};
+
+use crate::Effect;
+use crate::talk::{Scratch, Talk, probe, small_probe};
+
+pub(crate) const EFFECTS: &[(&str, Effect)] = &[
+    ("drain_timeout_ms", drain_timeout_ms_ends_a_leaving_worker),
+    ("shutdown_timeout_ms", shutdown_timeout_ms_ends_a_drain),
+    ("boot_timeout_ms", boot_timeout_ms_ends_a_start_that_hangs),
+    ("slot_down_ms", slot_down_ms_moves_hashed_sessions),
+    ("back_off_min_ms", back_off_grows_from_min_to_max),
+    ("back_off_max_ms", back_off_grows_from_min_to_max),
+    ("fork_interval_ms", fork_interval_ms_spaces_forks),
+    ("max_requests", max_requests_replaces_a_worker),
+    ("recycle_at_once", recycle_at_once_bounds_how_many_leave),
+];
+
+#[test]
+fn drain_timeout_ms_ends_a_leaving_worker() -> TestResult {
+    let server = small_probe()
+        .set("drain_timeout_ms", 200)
+        .expect_log("did not leave in time")
+        .expect_log("before it had finished")
+        .start()?;
+    let mut talk = Talk::new(&server)?;
+    talk.say("hold")?;
+    assert_eq!(talk.ask("echo held")?, "held");
+    let mark = server.log().mark();
+    server.signal(Signal::USR1);
+    server.log().wait_after(mark, "did not leave in time")?;
+    talk.expect_closed();
+    server.stop()
+}
+
+#[test]
+fn shutdown_timeout_ms_ends_a_drain() -> TestResult {
+    let server = small_probe()
+        .set("shutdown_timeout_ms", 200)
+        .expect_log("drain")
+        .expect_log("worker")
+        .start()?;
+    let mut talk = Talk::new(&server)?;
+    talk.say("hold")?;
+    assert_eq!(talk.ask("echo held")?, "held");
+    server.signal(Signal::TERM);
+    server.wait_for_log("the drain took too long")?;
+    let ended = server.wait_end()?;
+    assert_eq!(ended.code(), Some(0));
+    ended.check_books()?;
+    talk.expect_closed();
+    Ok(())
+}
+
+#[test]
+fn boot_timeout_ms_ends_a_start_that_hangs() -> TestResult {
+    let scratch = Scratch::new("boot")?;
+    let hang = scratch.path("hang");
+    let server = small_probe()
+        .set("boot_timeout_ms", 300)
+        .env("PROBE_HANG_START_IF_EXISTS", &hang)
+        .expect_log("w0.2")
+        .expect_log("reload")
+        .expect_log("before it served")
+        .start()?;
+    let mut talk = Talk::new(&server)?;
+    assert!(talk.ask("whoami")?.starts_with("w0.1 "));
+    scratch.make("hang")?;
+    let mark = server.log().mark();
+    server.signal(Signal::USR1);
+    let line = server.log().wait_after(mark, "reload finished")?;
+    assert!(line.contains("CanaryFailed"), "{line}");
+    assert!(talk.ask("whoami")?.starts_with("w0.1 "), "the old one serves on");
+    std::fs::remove_file(&hang)?;
+    server.stop()
+}
+
+#[test]
+fn slot_down_ms_moves_hashed_sessions() -> TestResult {
+    let scratch = Scratch::new("down")?;
+    let fail = scratch.path("fail");
+    let server = probe()
+        .set("crash_policy", "drop")
+        .set("dispatch", "session_hash")
+        .set("slot_down_ms", 100)
+        .set("back_off_min_ms", 3_600_000)
+        .set("back_off_max_ms", 3_600_000)
+        .env("PROBE_FAIL_START_IF_EXISTS", &fail)
+        .expect_log("died")
+        .expect_log("on_worker_start failed")
+        .expect_log("before it served")
+        .start()?;
+    for worker in 0..2 {
+        server.wait_for_log(&format!("serves worker=w{worker}."))?;
+    }
+    // One session of each slot.
+    let mut talks = Vec::new();
+    for _ in 0..20 {
+        let mut talk = Talk::new(&server)?;
+        let home = talk.ask("whoami")?;
+        talks.push((home, talk));
+    }
+    assert!(talks.iter().any(|(home, _)| home.starts_with("w0")), "nobody at w0");
+    scratch.make("fail")?;
+    server.worker(0).kill();
+    // Slot 0 does not come back; its sessions are served by the other after a while.
+    for (_, talk) in &mut talks {
+        assert!(talk.ask("whoami")?.starts_with("w1"));
+    }
+    std::fs::remove_file(&fail)?;
+    server.stop()
+}
+
+#[test]
+fn back_off_grows_from_min_to_max() -> TestResult {
+    let scratch = Scratch::new("backoff")?;
+    let fail = scratch.path("fail");
+    let server = small_probe()
+        .set("crash_policy", "drop")
+        .set("back_off_min_ms", 10)
+        .set("back_off_max_ms", 35)
+        .set("fork_interval_ms", 0)
+        .env("PROBE_FAIL_START_IF_EXISTS", &fail)
+        .expect_log("died")
+        .expect_log("on_worker_start failed")
+        .expect_log("before it served")
+        .expect_log("many deaths")
+        .start()?;
+    let mut talk = Talk::new(&server)?;
+    assert_eq!(talk.ask("echo x")?, "x");
+    scratch.make("fail")?;
+    server.worker(0).kill();
+    server.wait_for_log("failures=4")?;
+    std::fs::remove_file(&fail)?;
+    let pauses: Vec<u64> = server
+        .log()
+        .parsed()
+        .iter()
+        .filter_map(|line| line.fields.get("retry_after_ms")?.parse().ok())
+        .take(4)
+        .collect();
+    assert_eq!(pauses, [10, 20, 35, 35]);
+    assert_eq!(talk.ask("echo repaired")?, "repaired");
+    server.stop()
+}
+
+#[test]
+fn fork_interval_ms_spaces_forks() -> TestResult {
+    let started = std::time::Instant::now();
+    let server = small_probe()
+        .set("crash_policy", "drop")
+        .set("fork_interval_ms", 700)
+        .expect_log("died")
+        .start()?;
+    let mut talk = Talk::new(&server)?;
+    assert_eq!(talk.ask("echo x")?, "x");
+    server.worker(0).kill();
+    assert_eq!(talk.ask("echo y")?, "y");
+    // The first fork was after `started`, the second at least the interval after the first.
+    assert!(started.elapsed() >= Duration::from_millis(700));
+    server.stop()
+}
+
+#[test]
+fn max_requests_replaces_a_worker() -> TestResult {
+    let server = small_probe().set("max_requests", 5).start()?;
+    let mut talk = Talk::new(&server)?;
+    let mut seen = Vec::new();
+    while !seen.iter().any(|who: &String| who.starts_with("w0.4 ")) {
+        seen.push(talk.ask("whoami")?);
+        assert!(seen.len() < 100_000, "never replaced");
+    }
+    seen.dedup();
+    assert_eq!(seen.len(), 4, "every generation in its turn: {seen:?}");
+    server.stop()
+}
+
+#[test]
+fn recycle_at_once_bounds_how_many_leave() -> TestResult {
+    for at_once in [1, 3] {
+        let scratch = Scratch::new("recycle")?;
+        let server = probe()
+            .set("workers", 3)
+            .set("dispatch", "round_robin")
+            .set("max_requests", 10)
+            .set("recycle_at_once", at_once)
+            .env("PROBE_JOURNAL", scratch.path("journal"))
+            .start()?;
+        for worker in 0..3 {
+            server.wait_for_log(&format!("serves worker=w{worker}."))?;
+        }
+        // A held package at each worker keeps it from ending when it leaves.
+        let mut talks = Vec::new();
+        let mut holders = BTreeSet::new();
+        while holders.len() < 3 {
+            let mut talk = Talk::new(&server)?;
+            talk.say("hold")?;
+            holders.insert(talk.ask("whoami")?);
+            talks.push(talk);
+        }
+        let mut asking = Talk::new(&server)?;
+        let exits = || {
+            let lines = scratch.lines("journal");
+            lines.iter().filter(|line| line.ends_with(".1 exit")).count()
+        };
+        server.wait_for("those that may leave", |_| {
+            let _served = asking.ask("whoami");
+            exits() == at_once
+        })?;
+        // More than enough for all of them.
+        for _ in 0..200 {
+            asking.ask("whoami")?;
+        }
+        assert_eq!(exits(), at_once);
+        for talk in talks {
+            talk.client.abort()?;
+        }
+        server.signal(Signal::INT);
+        server.wait_end()?;
+    }
+    Ok(())
+}
