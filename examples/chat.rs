@@ -5,9 +5,7 @@
 //! /name ada        /join kitchen        /who        /quit        anything else is said to the room
 //! ```
 
-use std::process::ExitCode;
-
-use ostler::{EXIT_OPTION, Handler, Package, Server, Session, Worker};
+use ostler::{Error, Exit, Handler, Package, Server, Session, Worker};
 
 /// The room that everybody begins in.
 const LOBBY: &str = "lobby";
@@ -127,13 +125,11 @@ impl Handler for Chat {
     }
 }
 
-fn main() -> ExitCode {
+fn serve() -> ostler::Result<()> {
     let mut builder = Server::builder()
         .set("framing", "eof")
         .set("package_eof", "\\n")
         .set("package_max_length", 4096)
-        // One worker for all that somebody says: two of them could overtake each other on the way to the listeners.
-        .set("dispatch", "session_hash")
         .set("crash_policy", "redeliver:3")
         // One worker for each talker: with others the lines of one talker could overtake each other on their way.
         .set("dispatch", "session_hash");
@@ -141,24 +137,19 @@ fn main() -> ExitCode {
     while let Some(argument) = arguments.next() {
         let pair = arguments.next();
         let Some((name, value)) = pair.as_deref().and_then(|pair| pair.split_once('=')) else {
-            eprintln!("usage: chat [--set NAME=VALUE]...   (options: see docs/OPTIONS.md)");
-            return ExitCode::from(EXIT_OPTION);
+            let usage = "usage: chat [--set NAME=VALUE]...   (options: see docs/OPTIONS.md)";
+            return Err(Error::usage(usage));
         };
         if argument != "--set" {
-            eprintln!("chat: `{argument}` is unknown; write --set NAME=VALUE");
-            return ExitCode::from(EXIT_OPTION);
+            return Err(Error::usage(format!("`{argument}` is unknown; write --set NAME=VALUE")));
         }
         builder = builder.set(name, value);
     }
-    let result = builder.bind().and_then(|server| {
-        println!("listening on {}", server.local_address());
-        server.run(|| Chat)
-    });
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("chat: {error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
+    let server = builder.bind()?;
+    println!("listening on {}", server.local_address());
+    server.run(|| Chat)
+}
+
+fn main() -> Exit {
+    serve().into()
 }

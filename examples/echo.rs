@@ -8,10 +8,9 @@
 //! `listening on ADDRESS`; after it nothing is printed. The process that is started is the master.
 
 use std::cell::Cell;
-use std::process::ExitCode;
 use std::time::Duration;
 
-use ostler::{EXIT_OPTION, Handler, Package, Server, ServerBuilder, Session, StartError, Worker};
+use ostler::{Error, Exit, Handler, Package, Server, ServerBuilder, Session, StartError, Worker};
 
 /// What is done with a package.
 #[derive(Clone, Copy, Debug)]
@@ -151,23 +150,13 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<(ServerBuilder, Beha
 const USAGE: &str = "usage: echo [--set NAME=VALUE]... [--handler echo|sleep_ms:N|crash_every:N|big_reply:N|orders]\n\
     options: see docs/OPTIONS.md";
 
-fn main() -> ExitCode {
-    let (builder, behaviour) = match parse(std::env::args().skip(1)) {
-        Ok(parsed) => parsed,
-        Err(text) => {
-            eprintln!("echo: {text}");
-            return ExitCode::from(EXIT_OPTION);
-        }
-    };
-    let result = builder.bind().and_then(|server| {
-        println!("listening on {}", server.local_address());
-        server.run(move || Echo::new(behaviour))
-    });
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("echo: {error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
+fn serve() -> ostler::Result<()> {
+    let (builder, behaviour) = parse(std::env::args().skip(1)).map_err(Error::usage)?;
+    let server = builder.bind()?;
+    println!("listening on {}", server.local_address());
+    server.run(move || Echo::new(behaviour))
+}
+
+fn main() -> Exit {
+    serve().into()
 }

@@ -18,12 +18,13 @@ pub const EXIT_MANAGERS_LOST: u8 = 5;
 pub const EXIT_INTERNAL: u8 = 70;
 
 /// Why a server did not start, or ended.
-#[derive(Debug)]
+///
+/// Its `Debug` reads like its `Display`, so that `expect`, `unwrap` and a `main` that returns a [`Result`] show the sentence
+/// too. Return [`crate::Exit`] from `main` to end with [`Error::exit_code`] as well.
 pub struct Error {
     inner: Box<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     kind: Kind,
     /// What happened and what to do, without the cause.
@@ -92,6 +93,18 @@ impl Error {
             Kind::ManagersLost => EXIT_MANAGERS_LOST,
             Kind::Internal => EXIT_INTERNAL,
         }
+    }
+
+    /// Wrong usage of the program: an error of kind *option*, for what a program checks itself in its arguments. `text` says
+    /// what is wrong and what would be right.
+    ///
+    /// ```
+    /// let error = ostler::Error::usage("`--prot` is unknown: write --port NUMBER");
+    /// assert_eq!(error.exit_code(), ostler::EXIT_OPTION);
+    /// ```
+    #[must_use]
+    pub fn usage(text: impl Into<String>) -> Self {
+        Self::option(text)
     }
 
     /// A bad option, or wrong usage. `text` names the option and the value and says what would be right.
@@ -181,6 +194,12 @@ impl fmt::Display for Error {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.inner.source.as_ref().map(|source| source as &(dyn StdError + 'static))
@@ -208,6 +227,14 @@ mod tests {
             assert_eq!(error.exit_code(), code, "{error}");
         }
         assert_eq!(Error::fork("a worker", io::Error::other("x")).exit_code(), 4);
+    }
+
+    #[test]
+    fn debug_reads_like_display() {
+        for (error, _) in one_of_each() {
+            assert_eq!(format!("{error:?}"), error.to_string());
+            assert_eq!(format!("{error:#?}"), error.to_string());
+        }
     }
 
     #[test]

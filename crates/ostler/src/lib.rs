@@ -3,7 +3,7 @@
 //! A small *master* process owns every client socket. Your code runs in supervised *worker* processes that may crash, block, be
 //! recycled or reloaded; no connection closes, no accepted message vanishes in silence, no buffer grows without bound.
 //!
-//! Implement [`Handler`], give it to [`Server::run`]. See `ARCHITECTURE.md` for how it works, `docs/OPTIONS.md` for what can be
+//! Implement [`Handler`], give it to [`run_main`] or [`Server::run`]. See `ARCHITECTURE.md` for how it works, `docs/OPTIONS.md` for what can be
 //! set.
 
 mod api;
@@ -17,6 +17,7 @@ mod reactor;
 mod sys;
 mod worker;
 
+pub use api::exit::{Exit, run_main};
 pub use api::handler::{Handler, StartError};
 pub use api::package::{Deferred, Package};
 pub use api::send_error::SendError;

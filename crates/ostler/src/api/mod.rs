@@ -1,5 +1,6 @@
 //! What a user of the crate writes against.
 
+pub(crate) mod exit;
 pub(crate) mod handler;
 pub(crate) mod package;
 pub(crate) mod send_error;

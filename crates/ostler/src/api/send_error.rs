@@ -14,8 +14,9 @@ pub(crate) enum SendErrorKind {
 
 /// Why an output was not accepted; nothing of it reaches the client, except after [`SendError::is_truncated`].
 ///
-/// An output that *is* accepted is written to the socket in order, or the session closes with a reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An output that *is* accepted is written to the socket in order, or the session closes with a reason. `Debug` reads like
+/// `Display`.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError {
     kind: SendErrorKind,
 }
@@ -91,4 +92,22 @@ impl fmt::Display for SendError {
     }
 }
 
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for SendError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_reads_like_display() {
+        for error in [SendError::gone(None), SendError::gone(Some(1)), SendError::too_long(3, 2)] {
+            assert_eq!(format!("{error:?}"), error.to_string());
+        }
+    }
+}

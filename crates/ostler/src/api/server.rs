@@ -20,8 +20,8 @@ use crate::options::Options;
 ///     }
 /// }
 ///
-/// fn main() -> ostler::Result<()> {
-///     Server::builder().listen("127.0.0.1:9501").workers(2).bind()?.run(|| Echo)
+/// fn main() -> ostler::Exit {
+///     ostler::run_main(Server::builder().listen("127.0.0.1:9501").workers(2), || Echo)
 /// }
 /// ```
 pub struct Server {

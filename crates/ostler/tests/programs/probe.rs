@@ -15,12 +15,12 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ostler::{
-    Deferred, EXIT_OPTION, Handler, KeepAlive, Package, SendError, Server, Session, StartError,
+    Deferred, Error, Exit, Handler, KeepAlive, Package, SendError, Server, Session, StartError,
     TimerId, Worker,
 };
 use ostler_shm::layout::Sizes;
@@ -781,7 +781,7 @@ impl Handler for Probe {
     }
 }
 
-fn main() -> ExitCode {
+fn serve() -> ostler::Result<()> {
     // The engine says what there is to say of a panic in one line; the default hook would add some more.
     std::panic::set_hook(Box::new(|_| {}));
     let mut builder = Server::builder()
@@ -795,8 +795,7 @@ fn main() -> ExitCode {
         let pair = arguments.next();
         let pair = pair.as_deref().and_then(|pair| pair.split_once('='));
         let (true, Some((name, value))) = (argument == "--set", pair) else {
-            eprintln!("usage: probe [--set NAME=VALUE]...");
-            return ExitCode::from(EXIT_OPTION);
+            return Err(Error::usage("usage: probe [--set NAME=VALUE]..."));
         };
         match name {
             "reactors" => sizes.reactors = value.parse().unwrap_or(1),
@@ -805,15 +804,11 @@ fn main() -> ExitCode {
         }
         builder = builder.set(name, value);
     }
-    let result = builder.bind().and_then(|server| {
-        println!("listening on {}", server.local_address());
-        server.run(move || Probe::new(sizes))
-    });
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("probe: {error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
+    let server = builder.bind()?;
+    println!("listening on {}", server.local_address());
+    server.run(move || Probe::new(sizes))
+}
+
+fn main() -> Exit {
+    serve().into()
 }
