@@ -1,4 +1,4 @@
-//! Names of things that outlive a process: slots, generations, and the handle made of both.
+//! Names: slots, generations and the handle made of both; places in a reactor; kinds of delivery.
 
 use std::fmt;
 
@@ -26,6 +26,25 @@ impl WorkerKey {
     pub const fn new(slot: u16, generation: u32) -> Self {
         Self { slot: Slot(slot), generation: Generation(generation) }
     }
+}
+
+/// A session's place in its reactor: index of its connection and of its entry in the session table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionSlot(pub u32);
+
+/// A lane's place in its reactor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LaneSlot(pub u32);
+
+/// What a delivery tells the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryKind {
+    /// The session was accepted.
+    Connect,
+    /// A package.
+    Package,
+    /// The session is closed.
+    Closed,
 }
 
 impl fmt::Display for Slot {

@@ -4,11 +4,11 @@
 //! drivers in the `ostler` crate stay thin and a simulator can replay any run.
 #![forbid(unsafe_code)]
 
+pub mod brain;
 pub mod budget;
 pub mod framing;
 pub mod ids;
 pub mod policy;
-pub mod reactor;
 pub mod send_queue;
 pub mod shutdown;
 pub mod supervisor;

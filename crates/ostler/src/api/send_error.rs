@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ostler_core::reactor::CloseReason;
+use ostler_core::brain::CloseReason;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendErrorKind {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ostler_core::Millis;
-use ostler_core::reactor::{Books, CloseReason};
+use ostler_core::brain::{Books, CloseReason};
 use ostler_core::shutdown::{Event, ShutdownAction};
 
 use super::event_loop::Master;

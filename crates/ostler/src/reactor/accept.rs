@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use ostler_core::reactor::CloseReason;
+use ostler_core::brain::CloseReason;
 use ostler_shm::sessions::session_id;
 
 use super::Reactor;

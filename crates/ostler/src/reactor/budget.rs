@@ -1,6 +1,6 @@
 //! The memory budget in a reactor: charge, and when nothing is left, end the session that holds the most (review S7).
 
-use ostler_core::reactor::{CloseReason, ConnectionSlot};
+use ostler_core::brain::{CloseReason, ConnectionSlot};
 
 use super::Reactor;
 

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 
-use ostler_core::reactor::{CloseReason, ConnectionSlot};
+use ostler_core::brain::{CloseReason, ConnectionSlot};
 use ostler_shm::sessions::session_id;
 
 use super::Reactor;

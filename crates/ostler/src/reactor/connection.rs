@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
-use ostler_core::reactor::{ConnectionSlot, LaneSlot};
+use ostler_core::brain::{ConnectionSlot, LaneSlot};
 use ostler_core::send_queue::SendQueue;
 
 use super::intake::Intake;

@@ -2,7 +2,7 @@
 //!
 //! Every branch disposes of its record; nothing waits.
 
-use ostler_core::reactor::{CloseReason, ConnectionSlot, LaneSlot, Phase};
+use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot, Phase};
 use ostler_shm::consumer::Record;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;

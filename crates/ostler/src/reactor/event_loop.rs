@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ostler_core::reactor::{BrainAction, ConnectionSlot};
+use ostler_core::brain::{BrainAction, ConnectionSlot};
 
 use super::Reactor;
 use super::mailbox::{FromReactor, ToReactor};
@@ -166,7 +166,7 @@ impl Reactor {
 
     /// The end: the books are handed over, the thread's sockets close with it.
     fn stop(&mut self) {
-        self.brain.close_all(ostler_core::reactor::CloseReason::ShutdownTimeout);
+        self.brain.close_all(ostler_core::brain::CloseReason::ShutdownTimeout);
         self.carry_out();
         let books = self.brain.books();
         if let Ok(mut all) = self.reports.books.lock() {

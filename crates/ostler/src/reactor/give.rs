@@ -2,8 +2,8 @@
 
 use std::io::ErrorKind;
 
+use ostler_core::brain::{Assignment, CloseReason, Content, DeliveryKind, LaneSlot};
 use ostler_core::framing::Frame;
-use ostler_core::reactor::{Assignment, CloseReason, Content, DeliveryKind, LaneSlot};
 use ostler_shm::record::{FLAG_MORE, FLAG_REDELIVERED, Header, RecordKind};
 
 use super::Reactor;

@@ -2,8 +2,8 @@
 
 use std::os::fd::OwnedFd;
 
+use ostler_core::brain::LaneSlot;
 use ostler_core::ids::WorkerKey;
-use ostler_core::reactor::LaneSlot;
 use ostler_shm::consumer::Consumer;
 use ostler_shm::giver::Giver;
 use ostler_shm::lane::ReactorLane;

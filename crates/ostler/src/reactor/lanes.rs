@@ -2,8 +2,8 @@
 
 use std::os::fd::OwnedFd;
 
+use ostler_core::brain::{Entry, LaneSlot, LaneState};
 use ostler_core::ids::WorkerKey;
-use ostler_core::reactor::{Entry, LaneSlot, LaneState};
 use ostler_shm::consumer::Consumer;
 use ostler_shm::giver::Giver;
 use ostler_shm::lane::ReactorLane;

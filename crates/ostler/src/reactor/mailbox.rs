@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ostler_core::brain::{Books, CloseReason};
 use ostler_core::ids::WorkerKey;
-use ostler_core::reactor::{Books, CloseReason};
 use ostler_shm::lane::ReactorLane;
 
 use crate::sys::eventfd;

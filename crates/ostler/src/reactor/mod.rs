@@ -1,7 +1,7 @@
 //! A reactor: one thread, one event loop, its connections and one end of its lanes.
 //!
 //! Responsible for: reading sessions into lanes, writing what workers published, noticing that clients and workers are
-//! gone. The decisions are [`ostler_core::reactor::Brain`]'s; this is its driver.
+//! gone. The decisions are [`ostler_core::brain::Brain`]'s; this is its driver.
 //! Must never: wait for a worker, run user code, trust a byte that a worker wrote, or let a buffer grow without a charge.
 
 mod accept;
@@ -26,9 +26,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ostler_core::Nanos;
+use ostler_core::brain::{Brain, BrainSettings};
 use ostler_core::budget::{Account, Budget};
 use ostler_core::framing::Framer;
-use ostler_core::reactor::{Brain, BrainSettings};
 use ostler_shm::board::Board;
 use ostler_shm::layout::Sizes;
 use ostler_shm::sleep::Sleeper;

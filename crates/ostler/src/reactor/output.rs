@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use ostler_core::reactor::{CloseReason, ConnectionSlot, LaneSlot};
+use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot};
 use ostler_shm::lane::RawBytes;
 use ostler_shm::sessions::{CLOSING, FULL, QUEUED, REASON_MASK, closing_because};
 

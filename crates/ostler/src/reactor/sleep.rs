@@ -44,7 +44,7 @@ impl Reactor {
         }
     }
 
-    fn recall_candidate(&self) -> Option<(ostler_core::reactor::LaneSlot, u64)> {
+    fn recall_candidate(&self) -> Option<(ostler_core::brain::LaneSlot, u64)> {
         self.brain.recall_candidate(self.now, |lane| {
             self.lanes.get(lane).map_or(0, |end| end.giver.peek_taken(end.memory.up()))
         })

@@ -1,6 +1,6 @@
 //! What an epoll event belongs to, packed into its 64-bit token.
 
-use ostler_core::reactor::{ConnectionSlot, LaneSlot};
+use ostler_core::brain::{ConnectionSlot, LaneSlot};
 
 const KIND_SHIFT: u32 = 56;
 const CONNECTION: u64 = 1;

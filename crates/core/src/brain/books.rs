@@ -1,8 +1,23 @@
 //! The books: every session and every package is somewhere, at any time (architecture section 6).
 
-use super::reason::{CLOSE_REASONS, CloseReason};
+use super::close_reason::{CLOSE_REASONS, CloseReason};
 
-/// Counters of one reactor; those of several are added up with [`Books::add`].
+/// What became of a package that was at a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PackageFate {
+    /// Its handler finished.
+    Finished,
+    /// It came back and waits to be given again.
+    Waits,
+    /// The crash policy `drop` forgot it.
+    DroppedWorkerDied,
+    /// Its session had ended.
+    DroppedSessionGone,
+    /// Its session was closed because of it.
+    ClosedBy(CloseReason),
+}
+
+/// Counters of one reactor. They change only by the methods below, each of which keeps the balance; those of several are added up with [`Books::add`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Books {
     /// Sessions accepted.
@@ -61,17 +76,73 @@ impl Books {
         }
     }
 
-    pub(super) fn count_closed(&mut self, reason: CloseReason) {
+    /// A session was accepted.
+    pub(super) const fn session_accepted(&mut self) {
+        self.accepted += 1;
+        self.open += 1;
+    }
+
+    /// A session was closed.
+    pub(super) fn session_closed(&mut self, reason: CloseReason) {
         self.open = self.open.saturating_sub(1);
         if let Some(count) = self.closed.get_mut(reason as usize) {
             *count += 1;
         }
     }
 
-    pub(super) fn count_closed_by(&mut self, reason: CloseReason) {
-        if let Some(count) = self.closed_by.get_mut(reason as usize) {
-            *count += 1;
+    /// A package was read from a client and given to a worker.
+    pub(super) const fn package_received(&mut self) {
+        self.received += 1;
+        self.in_hand += 1;
+    }
+
+    /// A package that had come back was given to a worker.
+    pub(super) const fn package_given_again(&mut self) {
+        self.recalled = self.recalled.saturating_sub(1);
+        self.in_hand += 1;
+    }
+
+    /// A package at a worker is there no more: it is finished, waits, or ended in another way.
+    pub(super) fn package_left_worker(&mut self, fate: PackageFate) {
+        self.in_hand = self.in_hand.saturating_sub(1);
+        match fate {
+            PackageFate::Finished => self.finished += 1,
+            PackageFate::Waits => self.recalled += 1,
+            PackageFate::DroppedWorkerDied => self.dropped_worker_died += 1,
+            PackageFate::DroppedSessionGone => self.dropped_session_gone += 1,
+            PackageFate::ClosedBy(reason) => {
+                if let Some(count) = self.closed_by.get_mut(reason as usize) {
+                    *count += 1;
+                }
+            }
         }
+    }
+
+    /// Packages that waited were dropped because their session had ended.
+    pub(super) const fn waiting_dropped(&mut self, packages: u64) {
+        self.recalled = self.recalled.saturating_sub(packages);
+        self.dropped_session_gone += packages;
+    }
+
+    /// A delivery was taken back before it was started.
+    pub(super) const fn delivery_recalled(&mut self) {
+        self.recalls += 1;
+    }
+
+    /// A package is started again after a worker's death.
+    pub(super) const fn package_redelivered(&mut self) {
+        self.redelivered += 1;
+    }
+
+    /// An output came for a session that had ended.
+    pub(super) const fn output_gone(&mut self, bytes: u64) {
+        self.output_session_gone += 1;
+        self.output_dropped_bytes += bytes;
+    }
+
+    /// Unsent output was dropped with its session.
+    pub(super) const fn output_dropped(&mut self, bytes: u64) {
+        self.output_dropped_bytes += bytes;
     }
 
     /// Sessions closed for any reason.

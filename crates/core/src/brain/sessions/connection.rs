@@ -1,13 +1,9 @@
 //! A session's state in its reactor: one state machine, closed exactly once (seed rows S48, S52).
 
-use super::lane::LaneSlot;
-use super::ledger::DeliveryKind;
-use super::reason::CloseReason;
+use super::super::close_reason::CloseReason;
+use super::super::run_lists::Link;
+use crate::ids::{DeliveryKind, LaneSlot};
 use std::collections::VecDeque;
-
-/// A session's place in its reactor: index of its connection and of its entry in the session table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ConnectionSlot(pub u32);
 
 /// Where a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,61 +29,44 @@ pub struct Returned {
     pub deaths_while_waiting: u8,
 }
 
-/// On which list of runnable sessions a session stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RunListId {
-    /// On none.
-    No,
-    /// On the global one.
-    Global,
-    /// On a lane's.
-    Lane(LaneSlot),
-    /// On a slot's, waiting for a worker to serve there.
-    Slot(u16),
-}
-
 /// One session.
 #[derive(Debug)]
-pub struct Connection {
-    pub(super) session: u64,
-    pub(super) phase: Phase,
+pub(in crate::brain) struct Connection {
+    pub(in crate::brain) session: u64,
+    pub(in crate::brain) phase: Phase,
     /// Deliveries at the lane `bound`.
-    pub(super) outstanding: u32,
-    pub(super) bound: Option<LaneSlot>,
-    pub(super) queued: RunListId,
-    /// Its neighbours on that list.
-    pub(super) previous: Option<ConnectionSlot>,
-    pub(super) next: Option<ConnectionSlot>,
+    pub(in crate::brain) outstanding: u32,
+    pub(in crate::brain) bound: Option<LaneSlot>,
+    /// Its place on a list of runnable sessions.
+    pub(in crate::brain) link: Link,
     /// The kernel (or the framing tail) may have input.
-    pub(super) readable: bool,
+    pub(in crate::brain) readable: bool,
     /// Nothing more is read, and why the session ends when what was read is served.
-    pub(super) input_ended: Option<CloseReason>,
+    pub(in crate::brain) input_ended: Option<CloseReason>,
     /// Too much unsent output: not read until it is written.
-    pub(super) output_high: bool,
+    pub(in crate::brain) output_high: bool,
     /// Bytes wait to be written.
-    pub(super) output_pending: bool,
+    pub(in crate::brain) output_pending: bool,
     /// The connect event is still to be given.
-    pub(super) owes_connect: bool,
+    pub(in crate::brain) owes_connect: bool,
     /// The close event is still to be given.
-    pub(super) owes_closed: bool,
+    pub(in crate::brain) owes_closed: bool,
     /// Why it ended.
-    pub(super) ended_by: Option<CloseReason>,
+    pub(in crate::brain) ended_by: Option<CloseReason>,
     /// The close event is finished, or nobody is to be told: it may go when nothing of it is at a lane.
-    pub(super) is_closed: bool,
+    pub(in crate::brain) is_closed: bool,
     /// Deliveries that came back, oldest first; before everything else in the session's order.
-    pub(super) returned: VecDeque<Returned>,
+    returned: VecDeque<Returned>,
 }
 
 impl Connection {
-    pub(super) const fn new(session: u64) -> Self {
+    pub(super) fn new(session: u64) -> Self {
         Self {
             session,
             phase: Phase::Open,
             outstanding: 0,
             bound: None,
-            queued: RunListId::No,
-            previous: None,
-            next: None,
+            link: Link::default(),
             ended_by: None,
             is_closed: false,
             readable: false,
@@ -101,23 +80,52 @@ impl Connection {
     }
 
     /// Whether the session could be given something now, if its window allows.
-    pub(super) fn has_work(&self, reading: bool) -> bool {
+    pub(in crate::brain) fn has_work(&self, reading: bool) -> bool {
         self.has_returned()
             || self.owes_connect
             || self.owes_closed
             || (self.may_read(reading) && self.readable)
     }
 
-    pub(super) fn may_read(&self, reading: bool) -> bool {
+    pub(in crate::brain) fn may_read(&self, reading: bool) -> bool {
         reading && self.phase == Phase::Open && self.input_ended.is_none() && !self.output_high
     }
 
-    pub(super) fn has_returned(&self) -> bool {
+    #[cfg(test)]
+    /// Deliveries that came back, oldest first. Changed only through [`super::Sessions`], which counts their bytes.
+    pub(in crate::brain) fn returned(&self) -> impl Iterator<Item = &Returned> {
+        self.returned.iter()
+    }
+
+    pub(super) fn returned_bytes(&self) -> u64 {
+        self.returned.iter().map(|returned| returned.body.len() as u64).sum()
+    }
+
+    pub(super) fn push_returned(&mut self, returned: Returned) {
+        self.returned.push_front(returned);
+    }
+
+    pub(super) fn pop_returned(&mut self) -> Option<Returned> {
+        self.returned.pop_front()
+    }
+
+    pub(super) fn drop_returned(
+        &mut self,
+        mut goes: impl FnMut(&Returned) -> bool,
+    ) -> Vec<Returned> {
+        let all = std::mem::take(&mut self.returned);
+        let (dropped, kept): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|delivery| goes(delivery));
+        self.returned = kept.into();
+        dropped
+    }
+
+    pub(in crate::brain) fn has_returned(&self) -> bool {
         !self.returned.is_empty()
     }
 
     /// Everything the client sent was served and answered, and it will send no more.
-    pub(super) fn is_finished(&self, reading: bool) -> bool {
+    pub(in crate::brain) fn is_finished(&self, reading: bool) -> bool {
         self.phase == Phase::Open
             && (self.input_ended.is_some() || !reading)
             && self.outstanding == 0

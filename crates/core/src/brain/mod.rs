@@ -1,16 +1,42 @@
-//! The brain itself: what it keeps, what it is asked, what it tells its driver to do.
+//! The reactor's brain: which session's package goes to which worker, what becomes of it, when a session ends.
+//!
+//! Responsible for: the ledger of every lane, the order of every session, credits, recall, settling the dead, the books.
+//! Must never: do I/O, read a clock, wait, or believe a worker (its driver checks what a worker wrote; this module checks
+//! what that means).
+//!
+//! The driver pulls: it tells what happened ([`Brain::readable`], [`Brain::finish`], [`Brain::worker_died`], …), asks
+//! [`Brain::next_give`] until there is nothing to give, and carries out [`Brain::next_action`].
 
-use super::books::Books;
-use super::connection::{Connection, ConnectionSlot, Returned};
-use super::lane::{Lane, LaneSlot, LaneState};
-use super::ledger::Entry;
-use super::lists::List;
-use super::reason::CloseReason;
+mod books;
+mod close_reason;
+mod delivery;
+mod dispatch;
+mod lanes;
+mod ledger;
+mod recall;
+mod run_lists;
+mod session_life;
+mod sessions;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+pub use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot};
+pub use books::Books;
+pub use close_reason::{CLOSE_REASONS, CloseReason};
+pub use lanes::LaneState;
+pub use ledger::{Entry, Ledger};
+pub use sessions::{Phase, Returned};
+
+use std::collections::VecDeque;
+
 use crate::Nanos;
 use crate::ids::WorkerKey;
 use crate::policy::{CrashPolicy, Dispatch};
-use slab::Slab;
-use std::collections::VecDeque;
+use dispatch::Turns;
+use lanes::{Credit, Lane, Lanes};
+use run_lists::RunLists;
+use sessions::{Connection, Sessions};
 
 /// Settings of one reactor's brain.
 #[derive(Clone, Debug)]
@@ -86,33 +112,17 @@ pub type BodyCopier<'a> = &'a mut dyn FnMut(&Entry) -> Vec<u8>;
 /// The brain of one reactor.
 #[derive(Debug)]
 pub struct Brain {
-    pub(super) settings: BrainSettings,
-    pub(super) connections: Vec<Option<Box<Connection>>>,
-    pub(super) lanes: Slab<Lane>,
-    /// Lane serving in each worker slot.
-    pub(super) serving: Vec<Option<LaneSlot>>,
-    /// When a slot lost its serving lane; unknown for one that never had any until [`Brain::rehash`] looks.
-    pub(super) down_since: Vec<Option<Nanos>>,
-    /// Sessions hashed to a slot without a serving lane.
-    pub(super) slot_waiting: Vec<List>,
-    /// What one delivery cost at a slot's last worker.
-    pub(super) slot_estimate: Vec<Option<Nanos>>,
-    pub(super) global: List,
-    pub(super) actions: VecDeque<BrainAction>,
-    pub(super) books: Books,
+    settings: BrainSettings,
+    sessions: Sessions,
+    lanes: Lanes,
+    lists: RunLists,
+    turns: Turns,
+    books: Books,
+    actions: VecDeque<BrainAction>,
     /// Sessions are read (false while the server drains).
-    pub(super) reading: bool,
+    reading: bool,
     /// No fresh input is taken for now: what workers hold already is more than there is memory for.
-    pub(super) paused: bool,
-    /// Worker slot whose turn it is to get a free session.
-    pub(super) slot_cursor: usize,
-    /// Lane whose turn it is to get a bound session.
-    pub(super) lane_cursor: usize,
-    pub(super) global_turn: bool,
-    pub(super) counter: u64,
-    pub(super) returned_bytes: u64,
-    /// Places taken.
-    pub(super) present: usize,
+    paused: bool,
 }
 
 impl Brain {
@@ -120,26 +130,15 @@ impl Brain {
     /// ids of a previous master are not accepted (review S20).
     #[must_use]
     pub fn new(settings: BrainSettings, first_counter: u64) -> Self {
-        let slots = usize::from(settings.workers);
-        let connections = (0..settings.sessions_max).map(|_| None).collect();
         Self {
-            connections,
-            lanes: Slab::new(),
-            serving: vec![None; slots],
-            down_since: vec![None; slots],
-            slot_waiting: vec![List::default(); slots],
-            slot_estimate: vec![None; slots],
-            global: List::default(),
-            actions: VecDeque::new(),
+            sessions: Sessions::new(settings.sessions_max, first_counter),
+            lanes: Lanes::new(settings.workers),
+            lists: RunLists::new(settings.workers),
+            turns: Turns::default(),
             books: Books::default(),
+            actions: VecDeque::new(),
             reading: true,
             paused: false,
-            slot_cursor: 0,
-            lane_cursor: 0,
-            global_turn: false,
-            counter: first_counter,
-            returned_bytes: 0,
-            present: 0,
             settings,
         }
     }
@@ -153,52 +152,57 @@ impl Brain {
     /// Bytes of deliveries that came back and wait in their sessions to be given again.
     #[must_use]
     pub const fn returned_bytes(&self) -> u64 {
-        self.returned_bytes
+        self.sessions.returned_bytes()
     }
 
     /// Bytes of packages on the heap: of deliveries that came back, of those in several parts, and of those kept because
     /// they may have to be delivered again. What the memory budget is charged for them.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
-        self.returned_bytes
+        self.returned_bytes()
             + self.lanes.iter().map(|(_, lane)| lane.ledger.body_bytes()).sum::<u64>()
     }
 
     /// The body of a delivery that does not lie in the ring as one record.
     #[must_use]
     pub fn body(&self, lane: LaneSlot, seq: u64) -> Option<&[u8]> {
-        self.lanes.get(lane.0 as usize)?.ledger.get(seq)?.body.as_deref()
+        self.lanes.get(lane)?.ledger.get(seq)?.body.as_deref()
     }
 
     /// The next thing to do besides giving. A session's place is free from when [`BrainAction::FreeSession`] was answered.
     pub fn next_action(&mut self) -> Option<BrainAction> {
         let action = self.actions.pop_front()?;
-        if let BrainAction::FreeSession(slot) = action
-            && let Some(place) = self.connections.get_mut(slot.0 as usize)
-        {
-            *place = None;
-            self.present = self.present.saturating_sub(1);
+        if let BrainAction::FreeSession(slot) = action {
+            self.sessions.remove(slot);
         }
         Some(action)
     }
 
-    pub(super) fn connection(&mut self, slot: ConnectionSlot) -> Option<&mut Connection> {
-        self.connections.get_mut(slot.0 as usize)?.as_deref_mut()
+    fn connection(&mut self, slot: ConnectionSlot) -> Option<&mut Connection> {
+        self.sessions.get_mut(slot)
     }
 
-    pub(super) fn lane_mut(&mut self, lane: LaneSlot) -> Option<&mut Lane> {
-        self.lanes.get_mut(lane.0 as usize)
+    fn lane_mut(&mut self, lane: LaneSlot) -> Option<&mut Lane> {
+        self.lanes.get_mut(lane)
+    }
+
+    /// How much may wait at a worker.
+    const fn credit(&self) -> Credit {
+        Credit {
+            prefetch_ns: self.settings.prefetch_ns,
+            prefetch_packages: self.settings.prefetch_packages,
+        }
     }
 
     /// The state of a lane.
     #[must_use]
     pub fn lane_state(&self, lane: LaneSlot) -> Option<LaneState> {
-        self.lanes.get(lane.0 as usize).map(|lane| lane.state)
+        self.lanes.get(lane).map(Lane::state)
     }
 
     /// The worker at the other end of a lane.
     #[must_use]
     pub fn lane_key(&self, lane: LaneSlot) -> Option<WorkerKey> {
-        self.lanes.get(lane.0 as usize).map(|lane| lane.key)
+        self.lanes.get(lane).map(|lane| lane.key)
     }
 }

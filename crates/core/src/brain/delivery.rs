@@ -1,11 +1,11 @@
 //! The way of one delivery: given, exposed, finished; and what its ring space allows meanwhile.
 
-use super::brain::{Assignment, BodyCopier, Brain, BrainAction, Content};
-use super::connection::{ConnectionSlot, RunListId};
-use super::lane::{LaneSlot, LaneState};
-use super::ledger::{DeliveryKind, Entry};
-use super::lists::Position;
+use super::books::PackageFate;
+use super::ledger::Entry;
+use super::run_lists::{Position, RunListId};
+use super::{Assignment, BodyCopier, Brain, BrainAction, Content, LaneState};
 use crate::Nanos;
+use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot};
 use crate::policy::CrashPolicy;
 
 impl Brain {
@@ -28,11 +28,10 @@ impl Brain {
             Content::Returned(r) => (r.kind, r.attempt, r.deaths_while_waiting, false),
         };
         if kind == DeliveryKind::Package {
-            self.books.in_hand += 1;
             if fresh {
-                self.books.received += 1;
+                self.books.package_received();
             } else {
-                self.books.recalled = self.books.recalled.saturating_sub(1);
+                self.books.package_given_again();
             }
         }
         let connection_slot = assignment.connection;
@@ -80,12 +79,8 @@ impl Brain {
         if let Some(lane) = self.lane_mut(assignment.lane) {
             lane.is_full = true;
         }
-        if let Some(connection) = self.connection(slot)
-            && let Content::Returned(returned) = assignment.content
-        {
-            let len = returned.body.len() as u64;
-            connection.returned.push_front(returned);
-            self.returned_bytes += len;
+        if let Content::Returned(returned) = assignment.content {
+            self.sessions.push_returned(slot, returned);
         }
         self.enqueue_at(slot, Position::First);
     }
@@ -101,22 +96,22 @@ impl Brain {
     /// may refer to it.
     #[must_use]
     pub fn in_ring(&self, lane: LaneSlot, seq: u64, t: u64) -> Option<(u64, u32)> {
-        let lane = self.lanes.get(lane.0 as usize)?;
+        let lane = self.lanes.get(lane)?;
         let entry = lane.ledger.get(seq)?;
-        let is_in_hand =
-            !entry.done && (lane.reused_below..t).contains(&entry.position) && entry.body.is_none();
+        let is_in_hand = !entry.done
+            && (lane.reused_below()..t).contains(&entry.position)
+            && entry.body.is_none();
         is_in_hand.then_some((entry.position, entry.len))
     }
 
     /// An output was dropped because its session had ended.
     pub fn count_output_gone(&mut self, bytes: u64) {
-        self.books.output_session_gone += 1;
-        self.books.output_dropped_bytes += bytes;
+        self.books.output_gone(bytes);
     }
 
     /// Unsent output was dropped with its session.
     pub fn count_output_dropped(&mut self, bytes: u64) {
-        self.books.output_dropped_bytes += bytes;
+        self.books.output_dropped(bytes);
     }
 
     /// The worker has freed ring space.
@@ -129,13 +124,13 @@ impl Brain {
     /// Whether the lane waits for ring space.
     #[must_use]
     pub fn is_full(&self, lane: LaneSlot) -> bool {
-        self.lanes.get(lane.0 as usize).is_some_and(|lane| lane.is_full)
+        self.lanes.get(lane).is_some_and(|lane| lane.is_full)
     }
 
     /// Whether it matters that the worker frees ring space: the lane waits for some, or for the end of a callback.
     #[must_use]
     pub fn awaits_freed(&self, lane: LaneSlot) -> bool {
-        self.lanes.get(lane.0 as usize).is_some_and(|lane| lane.is_full || lane.in_hand > 0)
+        self.lanes.get(lane).is_some_and(|lane| lane.is_full || lane.in_hand() > 0)
     }
 
     /// A worker says that a delivery is finished. `t` bounds what it has started.
@@ -149,14 +144,13 @@ impl Brain {
             return Err("FIN of a delivery that is done or not started");
         }
         let (connection, kind) = (entry.connection, entry.kind);
-        if entry.position >= lane.reused_below {
+        if entry.position >= lane.reused_below() {
             lane.count_finished(); // else it was deferred, and counted when its callback was over
         }
         lane.ledger.finish(seq);
-        let drained = lane.state == LaneState::Leaving && lane.ledger.is_empty();
+        let drained = lane.state() == LaneState::Leaving && lane.ledger.is_empty();
         if kind == DeliveryKind::Package {
-            self.books.in_hand = self.books.in_hand.saturating_sub(1);
-            self.books.finished += 1;
+            self.books.package_left_worker(PackageFate::Finished);
         }
         self.delivery_ended(connection, kind);
         if drained {
@@ -193,22 +187,16 @@ impl Brain {
     /// Position of a lane's oldest delivery that is not started: nothing from there on can have been freed (protocol §6).
     #[must_use]
     pub fn first_unstarted(&self, lane: LaneSlot, t: u64) -> Option<u64> {
-        self.lanes.get(lane.0 as usize)?.ledger.first_unstarted(t)
+        self.lanes.get(lane)?.ledger.first_unstarted(t)
     }
 
     /// The ring space below `freed` will be used again: packages there that may have to be delivered once more are
     /// copied first, and no reply may refer to any of them any more ([`Brain::in_ring`]). To be told whatever the crash
     /// policy is, when all that the worker had committed is consumed; costs nothing where nothing has to be kept.
-    ///
-    /// A worker frees a package when its callback is over. One that is not finished then was deferred: it goes on, but the
-    /// worker has a free hand, so that it takes no credit any more.
     pub fn keep_bodies(&mut self, lane: LaneSlot, freed: u64, copy: BodyCopier<'_>) {
         let policy = self.settings.crash_policy;
         let Some(lane) = self.lane_mut(lane) else { return };
-        for _ in 0..lane.ledger.unfinished_between(lane.reused_below, freed) {
-            lane.count_finished();
-        }
-        lane.reused_below = lane.reused_below.max(freed);
+        lane.reuse_below(freed);
         match policy {
             CrashPolicy::Redeliver(most) => lane.ledger.keep_bodies(freed, most, copy),
             // What is freed is started, and will not be started again.
@@ -239,14 +227,14 @@ impl Brain {
         connection.outstanding = connection.outstanding.saturating_sub(1);
         if connection.outstanding == 0 {
             connection.bound = None;
-            let (queued, is_closed) = (connection.queued, connection.is_closed);
+            let (queued, is_closed) = (connection.link.list(), connection.is_closed);
             if is_closed {
                 self.free_session(slot);
                 return;
             }
             if queued != RunListId::No && queued != self.place_of(slot) {
                 // It may go anywhere now.
-                self.unlink(slot);
+                self.lists.unlink(&mut self.sessions, slot);
             }
         }
         self.check_end(slot);

@@ -1,48 +1,28 @@
 //! The life of a session: accepted, read, ended once.
 
-use super::brain::{Brain, BrainAction};
-use super::connection::{Connection, ConnectionSlot, Phase};
-use super::lane::{Lane, LaneSlot};
-use super::ledger::DeliveryKind;
-use super::reason::CloseReason;
-
-/// How far a new session looks for a free place before the reactor counts as full.
-const PLACE_TRIES: u64 = 1 << 20;
+use super::{Brain, BrainAction, CloseReason, Phase};
+use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot};
 
 impl Brain {
     /// A connection was accepted: finds it a place. The answer is its place and its session id; `make_id` makes the id
     /// from the session's counter. `None`: all places are taken.
     pub fn accept(&mut self, make_id: impl FnOnce(u64) -> u64) -> Option<(ConnectionSlot, u64)> {
-        let mask = u64::from(self.settings.sessions_max) - 1;
-        for _ in 0..=mask.min(PLACE_TRIES) {
-            self.counter += 1;
-            let index = (self.counter & mask) as u32;
-            let place = self.connections.get_mut(index as usize)?;
-            if place.is_some() {
-                continue;
-            }
-            let session = make_id(self.counter);
-            *place = Some(Box::new(Connection::new(session)));
-            self.present += 1;
-            self.books.accepted += 1;
-            self.books.open += 1;
-            let slot = ConnectionSlot(index);
-            self.enqueue(slot);
-            return Some((slot, session));
-        }
-        None
+        let (slot, session) = self.sessions.insert(make_id)?;
+        self.books.session_accepted();
+        self.enqueue(slot);
+        Some((slot, session))
     }
 
     /// The session in a place.
     #[must_use]
     pub fn session(&self, slot: ConnectionSlot) -> Option<u64> {
-        Some(self.connections.get(slot.0 as usize)?.as_ref()?.session)
+        Some(self.sessions.get(slot)?.session)
     }
 
     /// Where a session stands.
     #[must_use]
     pub fn phase(&self, slot: ConnectionSlot) -> Option<Phase> {
-        Some(self.connections.get(slot.0 as usize)?.as_ref()?.phase)
+        Some(self.sessions.get(slot)?.phase)
     }
 
     /// The session's socket, or its framing tail, may have input.
@@ -118,7 +98,7 @@ impl Brain {
         let never_seen = connection.owes_connect;
         connection.owes_connect = false;
         connection.owes_closed = !never_seen;
-        self.books.count_closed(reason);
+        self.books.session_closed(reason);
         self.actions.push_back(BrainAction::CloseSocket { connection: slot, reason });
         if never_seen {
             // No worker was told of it: there is nobody to tell its end.
@@ -133,30 +113,29 @@ impl Brain {
     /// event is owed.
     fn drop_returned(&mut self, slot: ConnectionSlot) {
         let Some(connection) = self.connection(slot) else { return };
-        let (mut packages, mut bytes) = (0, 0);
-        let returned = std::mem::take(&mut connection.returned);
-        for delivery in returned {
+        let is_over = connection.phase == Phase::Ended;
+        let goes = |kind: DeliveryKind| is_over || kind == DeliveryKind::Package;
+        let mut packages = 0;
+        for delivery in self.sessions.drop_returned(slot, |delivery| goes(delivery.kind)) {
             match delivery.kind {
-                DeliveryKind::Package => {
-                    packages += 1;
-                    bytes += delivery.body.len() as u64;
+                DeliveryKind::Package => packages += 1,
+                DeliveryKind::Connect if delivery.attempt == 0 => {
+                    if let Some(connection) = self.connection(slot) {
+                        connection.owes_connect = true;
+                    }
                 }
-                _ if connection.phase != Phase::Ended => connection.returned.push_back(delivery),
-                DeliveryKind::Connect if delivery.attempt == 0 => connection.owes_connect = true,
                 DeliveryKind::Connect | DeliveryKind::Closed => {}
             }
         }
-        self.returned_bytes = self.returned_bytes.saturating_sub(bytes);
-        self.books.recalled = self.books.recalled.saturating_sub(packages);
-        self.books.dropped_session_gone += packages;
+        self.books.waiting_dropped(packages);
     }
 
     /// Stops taking fresh input (or takes it again): the back-pressure of last resort, when bodies that workers hold in
     /// hand exhaust the memory budget. What came back is still given.
     pub fn pause_reading(&mut self, paused: bool) {
         if std::mem::replace(&mut self.paused, paused) && !paused {
-            for index in 0..self.connections.len() {
-                self.enqueue(ConnectionSlot(index as u32));
+            for slot in self.sessions.places() {
+                self.enqueue(slot);
             }
         }
     }
@@ -164,15 +143,15 @@ impl Brain {
     /// The server drains: nothing more is read; sessions end as soon as what was read is served and written.
     pub fn drain(&mut self) {
         self.reading = false;
-        for index in 0..self.connections.len() {
-            self.check_end(ConnectionSlot(index as u32));
+        for slot in self.sessions.places() {
+            self.check_end(slot);
         }
     }
 
     /// Ends every open session at once.
     pub fn close_all(&mut self, reason: CloseReason) {
-        for index in 0..self.connections.len() {
-            self.close(ConnectionSlot(index as u32), reason);
+        for slot in self.sessions.places() {
+            self.close(slot, reason);
         }
     }
 
@@ -185,25 +164,25 @@ impl Brain {
     /// Whether no session is left, not even one whose close event is still at a worker.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.present == 0
+        self.sessions.len() == 0
     }
 
     /// Deliveries at a lane that are not finished.
     #[must_use]
     pub fn in_hand(&self, lane: LaneSlot) -> u32 {
-        let unfinished = |lane: &Lane| lane.ledger.iter().filter(|entry| !entry.done).count();
-        self.lanes.get(lane.0 as usize).map_or(0, |lane| unfinished(lane) as u32)
+        let Some(lane) = self.lanes.get(lane) else { return 0 };
+        lane.ledger.iter().filter(|entry| !entry.done).count() as u32
     }
 
     /// Sessions with deliveries at a lane.
     #[must_use]
     pub fn held_sessions(&self) -> usize {
-        self.connections.iter().flatten().filter(|connection| connection.outstanding > 0).count()
+        self.sessions.iter().filter(|connection| connection.outstanding > 0).count()
     }
 
     /// Nothing of the session is left: its place is free when the driver has heard of it.
     pub(super) fn free_session(&mut self, slot: ConnectionSlot) {
-        self.unlink(slot);
+        self.lists.unlink(&mut self.sessions, slot);
         self.actions.push_back(BrainAction::FreeSession(slot));
     }
 

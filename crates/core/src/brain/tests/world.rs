@@ -1,7 +1,7 @@
 //! A fake driver with fake clients and workers around a brain: it keeps its own account of every delivery, by the words of
 //! the specification, and compares after every step.
 
-use super::super::connection::RunListId;
+use super::super::run_lists::RunListId;
 use super::super::{
     Assignment, Brain, BrainAction, BrainSettings, CloseReason, ConnectionSlot, Content,
     DeliveryKind, Entry, LaneSlot, LaneState, Phase,
@@ -398,11 +398,11 @@ impl World {
     /// Serving lanes that may get something, by worker slot, with what they have in hand.
     fn lanes_with_credit(&self) -> BTreeMap<u16, usize> {
         let serving = self.lanes.iter().filter(|lane| lane.state == LaneState::Serving);
-        let (ns, packages) = (self.settings.prefetch_ns, self.settings.prefetch_packages);
+        let credit = self.brain.credit();
         serving
-            .filter(|lane| self.brain.lanes[lane.slot.0 as usize].has_credit(ns, packages))
+            .filter(|lane| self.brain.lanes.get(lane.slot).unwrap().has_credit(credit))
             .map(|lane| {
-                let suspicion = self.brain.lanes[lane.slot.0 as usize].suspicion() as usize;
+                let suspicion = self.brain.lanes.get(lane.slot).unwrap().suspicion() as usize;
                 (lane.key.slot.0, lane.in_hand() + suspicion)
             })
             .collect()
@@ -438,7 +438,7 @@ impl World {
 
     /// The worker slot of a hashed session: where it went while all slots served.
     pub(super) fn home(&self, id: u64) -> u16 {
-        super::super::dispatch::home(id, self.settings.workers)
+        super::super::dispatch::session_hash::home(id, self.settings.workers)
     }
 
     /// Writes a part of the delivery that the lane is sent in parts.
@@ -792,11 +792,9 @@ impl World {
         let waiting: Vec<(u64, u16)> = self
             .places
             .iter()
-            .filter_map(|(place, id)| {
-                match self.brain.connections[place.0 as usize].as_ref()?.queued {
-                    RunListId::Slot(worker) => Some((*id, worker)),
-                    _ => None,
-                }
+            .filter_map(|(place, id)| match self.brain.sessions.get(*place)?.link.list() {
+                RunListId::Slot(worker) => Some((*id, worker)),
+                _ => None,
             })
             .collect();
         let serving = |worker: u16| {
@@ -812,7 +810,7 @@ impl World {
         self.brain.rehash(self.now);
         for (id, worker) in waiting {
             let place = self.sessions[&id].place;
-            let queued = self.brain.connections[place.0 as usize].as_ref().unwrap().queued;
+            let queued = self.brain.sessions.get(place).unwrap().link.list();
             let since = self.down_since[usize::from(worker)];
             let due = since.is_some_and(|since| self.now - since >= self.settings.slot_down_ns);
             if due && any {
@@ -944,65 +942,46 @@ impl World {
     /// The brain's own bookkeeping.
     fn check_inside(&self) {
         let brain = &self.brain;
-        let present = brain.connections.iter().flatten();
-        let waiting = present.clone().flat_map(|connection| &connection.returned);
+        let present = brain.sessions.iter();
+        let waiting = brain.sessions.iter().flat_map(|connection| connection.returned());
         let bytes: usize = waiting.map(|returned| returned.body.len()).sum();
         assert_eq!(brain.returned_bytes(), bytes as u64);
         let kept = brain.lanes.iter().flat_map(|(_, lane)| lane.ledger.iter());
         let kept: usize = kept.filter_map(|entry| entry.body.as_ref()).map(Vec::len).sum();
         assert_eq!(brain.held_bytes(), (bytes + kept) as u64);
-        assert_eq!(brain.present, present.count());
+        assert_eq!(brain.sessions.len(), present.count());
         let mut outstanding: HashMap<ConnectionSlot, (u32, LaneSlot)> = HashMap::new();
-        for (index, lane) in &brain.lanes {
+        for (slot, lane) in brain.lanes.iter() {
             let undone: Vec<_> = lane.ledger.iter().filter(|entry| !entry.done).collect();
-            let fake = self.lanes.iter().find(|fake| fake.slot.0 as usize == index);
-            assert_eq!(lane.in_hand as usize, fake.map_or(0, FakeLane::in_hand));
-            assert_eq!(brain.in_hand(LaneSlot(index as u32)) as usize, undone.len());
+            let fake = self.lanes.iter().find(|fake| fake.slot == slot);
+            assert_eq!(lane.in_hand() as usize, fake.map_or(0, FakeLane::in_hand));
+            assert_eq!(brain.in_hand(slot) as usize, undone.len());
             assert_eq!(lane.ledger.is_empty(), undone.is_empty());
             for entry in undone {
-                let slot = LaneSlot(index as u32);
                 let (count, _) = outstanding.entry(entry.connection).or_insert((0, slot));
                 *count += 1;
             }
             assert!(lane.ledger.iter().is_sorted_by_key(|entry| (entry.position, entry.seq)));
         }
         let mut listed = self.walk(RunListId::Global);
-        listed.extend(
-            brain.lanes.iter().flat_map(|(i, _)| self.walk(RunListId::Lane(LaneSlot(i as u32)))),
-        );
+        listed.extend(brain.lanes.iter().flat_map(|(slot, _)| self.walk(RunListId::Lane(slot))));
         listed.extend((0..self.settings.workers).flat_map(|i| self.walk(RunListId::Slot(i))));
         let unique: HashSet<_> = listed.iter().copied().collect();
         assert_eq!(unique.len(), listed.len(), "listed twice");
-        for (index, connection) in brain.connections.iter().enumerate() {
-            let Some(connection) = connection else { continue };
-            let slot = ConnectionSlot(index as u32);
+        for slot in brain.sessions.places() {
+            let Some(connection) = brain.sessions.get(slot) else { continue };
             let at = outstanding.get(&slot);
             assert_eq!(connection.outstanding, at.map_or(0, |(count, _)| *count));
             assert_eq!(connection.bound, at.map(|(_, lane)| *lane));
-            assert_eq!(connection.queued != RunListId::No, unique.contains(&slot));
+            assert_eq!(connection.link.list() != RunListId::No, unique.contains(&slot));
             let may_go = connection.has_work(brain.reading)
                 && connection.outstanding < self.settings.session_window;
-            assert!(!may_go || connection.queued != RunListId::No, "stuck: {connection:?}");
+            assert!(!may_go || connection.link.list() != RunListId::No, "stuck: {connection:?}");
         }
     }
 
-    fn walk(&self, place: RunListId) -> Vec<ConnectionSlot> {
-        let brain = &self.brain;
-        let list = match place {
-            RunListId::No => return Vec::new(),
-            RunListId::Global => &brain.global,
-            RunListId::Lane(lane) => &brain.lanes[lane.0 as usize].runnable,
-            RunListId::Slot(worker) => &brain.slot_waiting[usize::from(worker)],
-        };
-        let (mut slots, mut next, mut previous) = (Vec::new(), list.first(), None);
-        while let Some(slot) = next {
-            let connection = brain.connections[slot.0 as usize].as_ref().unwrap();
-            assert_eq!((connection.queued, connection.previous), (place, previous));
-            slots.push(slot);
-            (previous, next) = (Some(slot), connection.next);
-        }
-        assert_eq!(list.last(), previous);
-        slots
+    fn walk(&self, id: RunListId) -> Vec<ConnectionSlot> {
+        self.brain.lists.walk(&self.brain.sessions, id)
     }
 }
 

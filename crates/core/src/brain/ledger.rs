@@ -1,19 +1,8 @@
 //! The ledger: a reactor's private list of what it gave to a lane and what became of it. It survives the worker.
 
-use super::connection::ConnectionSlot;
 use crate::Nanos;
+use crate::ids::{ConnectionSlot, DeliveryKind};
 use std::collections::VecDeque;
-
-/// What a delivery tells the worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeliveryKind {
-    /// The session was accepted.
-    Connect,
-    /// A package.
-    Package,
-    /// The session is closed.
-    Closed,
-}
 
 /// One delivery at a lane.
 #[derive(Debug)]

@@ -1,0 +1,144 @@
+//! The dispatcher: two kinds of runnable lists, one package per turn, back to the tail. One file per mode.
+
+mod idle_first;
+mod recall_candidate;
+mod round_robin;
+pub(super) mod session_hash;
+
+use super::run_lists::{Position, RunListId};
+use super::{Assignment, Brain, Content, LaneState};
+use crate::ids::{ConnectionSlot, LaneSlot};
+use crate::policy::Dispatch;
+
+/// Whose turn it is. Only the dispatcher moves these cursors.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    /// Worker slot whose turn it is to get a free session.
+    slot: usize,
+    /// Lane whose turn it is to get a bound session.
+    lane: usize,
+    /// Free sessions were served last; bound ones are next.
+    global: bool,
+}
+
+impl Brain {
+    /// Puts a session on the list where it belongs, if it could be given something and stands on none.
+    pub(super) fn enqueue(&mut self, slot: ConnectionSlot) {
+        self.enqueue_at(slot, Position::Last);
+    }
+
+    /// As [`Brain::enqueue`]; first on the list for one that had its turn, but could not use it.
+    pub(super) fn enqueue_at(&mut self, slot: ConnectionSlot, position: Position) {
+        let reading = self.reading && !self.paused;
+        let window = self.settings.session_window;
+        let Some(connection) = self.connection(slot) else { return };
+        if connection.link.list() == RunListId::No
+            && connection.has_work(reading)
+            && connection.outstanding < window
+        {
+            let place = self.place_of(slot);
+            self.lists.link(&mut self.sessions, slot, place, position);
+        }
+    }
+
+    /// The list where a session belongs.
+    pub(super) fn place_of(&self, slot: ConnectionSlot) -> RunListId {
+        let Some(connection) = self.sessions.get(slot) else { return RunListId::No };
+        if let Some(lane) = connection.bound {
+            return RunListId::Lane(lane);
+        }
+        if self.settings.dispatch != Dispatch::SessionHash {
+            return RunListId::Global;
+        }
+        let worker = session_hash::home(connection.session, self.settings.workers);
+        match self.lanes.serving_in(usize::from(worker)) {
+            Some((lane, _)) => RunListId::Lane(lane),
+            None => RunListId::Slot(worker),
+        }
+    }
+
+    /// The next delivery to give, if any session is runnable and any worker has credit.
+    pub fn next_give(&mut self) -> Option<Assignment> {
+        for _ in 0..2 {
+            self.turns.global = !self.turns.global;
+            let assignment = if self.turns.global { self.give_global() } else { self.give_bound() };
+            if assignment.is_some() {
+                return assignment;
+            }
+        }
+        None
+    }
+
+    fn give_global(&mut self) -> Option<Assignment> {
+        while let Some(slot) = self.lists.first(RunListId::Global) {
+            let (worker, lane) = self.pick_lane()?;
+            if let Some(assignment) = self.give(slot, lane) {
+                self.turns.slot = worker + 1;
+                return Some(assignment);
+            }
+        }
+        None
+    }
+
+    fn give_bound(&mut self) -> Option<Assignment> {
+        let (credit, capacity) = (self.credit(), self.lanes.capacity());
+        for step in 0..capacity {
+            let index = (self.turns.lane + step) % capacity;
+            let lane_slot = LaneSlot(index as u32);
+            while self.lanes.get(lane_slot).is_some_and(|lane| lane.has_credit(credit)) {
+                let Some(slot) = self.lists.first(RunListId::Lane(lane_slot)) else { break };
+                if let Some(assignment) = self.give(slot, lane_slot) {
+                    self.turns.lane = index + 1;
+                    return Some(assignment);
+                }
+            }
+        }
+        None
+    }
+
+    /// The session leaves its list and gets its next delivery, if it still has one.
+    fn give(&mut self, slot: ConnectionSlot, lane: LaneSlot) -> Option<Assignment> {
+        let seq = self.lanes.get(lane)?.ledger.next_seq();
+        let reading = self.reading && !self.paused;
+        self.lists.unlink(&mut self.sessions, slot);
+        let connection = self.sessions.get(slot)?;
+        let session = connection.session;
+        let content = if connection.has_returned() {
+            Content::Returned(self.sessions.pop_returned(slot)?)
+        } else if connection.owes_connect {
+            Content::Connect
+        } else if connection.may_read(reading) && connection.readable {
+            Content::Read
+        } else if connection.owes_closed {
+            Content::Closed
+        } else {
+            return None;
+        };
+        Some(Assignment { connection: slot, session, lane, seq, content })
+    }
+
+    /// The lane that gets the next free session, and its worker slot.
+    fn pick_lane(&self) -> Option<(usize, LaneSlot)> {
+        let (credit, from) = (self.credit(), self.turns.slot);
+        match self.settings.dispatch {
+            Dispatch::RoundRobin => round_robin::pick(&self.lanes, from, credit),
+            // Hashed sessions are never free, so that it is nobody's turn there.
+            Dispatch::IdleFirst | Dispatch::SessionHash => {
+                idle_first::pick(&self.lanes, from, credit)
+            }
+        }
+    }
+
+    /// The sessions on the list of a lane or slot that changed find their new places.
+    pub(super) fn requeue_all(&mut self, place: RunListId) {
+        for slot in self.lists.unlink_all(&mut self.sessions, place) {
+            self.enqueue(slot);
+        }
+    }
+
+    /// Whether a lane takes packages.
+    #[must_use]
+    pub fn is_serving(&self, lane: LaneSlot) -> bool {
+        self.lane_state(lane) == Some(LaneState::Serving)
+    }
+}

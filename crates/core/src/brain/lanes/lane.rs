@@ -1,0 +1,174 @@
+//! A lane as the reactor's brain sees it: who is at the other end, what is in hand there, how much more may be given.
+
+use super::super::ledger::Ledger;
+use crate::Nanos;
+use crate::ids::WorkerKey;
+
+/// Where a lane stands (protocol §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneState {
+    /// The worker is not ready.
+    Booting,
+    /// Packages are given.
+    Serving,
+    /// No more packages; what is in hand is finished.
+    Leaving,
+    /// The worker wrote nonsense: nothing of it is read any more.
+    Condemned,
+}
+
+/// Weight of a new sample in the estimate of a package's work: one in eight.
+const ESTIMATE_SHIFT: u32 = 3;
+/// First estimate, before anything was measured: optimistic, because a wrong guess is recallable.
+const ESTIMATE_FIRST_NS: Nanos = 1_000;
+
+/// A worker whose deliveries were taken back counts as having at most so many more in hand: it is tried again when the
+/// others have as many.
+const SUSPICION_MAX: u32 = 8;
+
+/// How much may wait at a worker.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::brain) struct Credit {
+    /// Estimated work, nanoseconds.
+    pub(in crate::brain) prefetch_ns: Nanos,
+    /// Deliveries.
+    pub(in crate::brain) prefetch_packages: u32,
+}
+
+/// One lane. What is counted (in hand, recalls, the estimate) changes only by what happened.
+#[derive(Debug)]
+pub(in crate::brain) struct Lane {
+    pub(in crate::brain) key: WorkerKey,
+    state: LaneState,
+    pub(in crate::brain) ledger: Ledger,
+    /// Deliveries given whose callback is not known to be over.
+    in_hand: u32,
+    /// The ring had no room; cleared when the worker frees some.
+    pub(in crate::brain) is_full: bool,
+    estimate_ns: Nanos,
+    /// Ring space below this position holds other packages by now.
+    reused_below: u64,
+    /// How often deliveries were taken back since the last that was finished: the worker is busy, maybe with what another
+    /// reactor gave it, of which this one knows nothing.
+    recalls_in_row: u32,
+    busy_since: Nanos,
+    finished_in_turn: u64,
+}
+
+impl Lane {
+    pub(super) fn new(key: WorkerKey, estimate_ns: Option<Nanos>) -> Self {
+        Self {
+            key,
+            state: LaneState::Booting,
+            ledger: Ledger::default(),
+            in_hand: 0,
+            is_full: false,
+            estimate_ns: estimate_ns.unwrap_or(ESTIMATE_FIRST_NS),
+            reused_below: 0,
+            recalls_in_row: 0,
+            busy_since: 0,
+            finished_in_turn: 0,
+        }
+    }
+
+    /// How many deliveries may be at the worker at once: one it works on, and as many more as it is estimated to do in
+    /// `prefetch_ns`.
+    fn window(&self, credit: Credit) -> u32 {
+        let more = credit.prefetch_ns / self.estimate_ns.max(1);
+        1 + u32::try_from(more).unwrap_or(u32::MAX).min(credit.prefetch_packages.saturating_sub(1))
+    }
+
+    pub(in crate::brain) fn has_credit(&self, credit: Credit) -> bool {
+        self.state == LaneState::Serving
+            && !self.is_full
+            && !self.ledger.is_partial()
+            && self.in_hand < self.window(credit)
+    }
+
+    pub(in crate::brain) const fn state(&self) -> LaneState {
+        self.state
+    }
+
+    /// Set by [`super::Lanes`], which knows the lane that serves in each slot.
+    pub(super) const fn set_state(&mut self, state: LaneState) {
+        self.state = state;
+    }
+
+    /// Deliveries given whose callback is not known to be over.
+    pub(in crate::brain) const fn in_hand(&self) -> u32 {
+        self.in_hand
+    }
+
+    pub(super) const fn estimate_ns(&self) -> Nanos {
+        self.estimate_ns
+    }
+
+    /// Ring space below this position holds other packages by now.
+    pub(in crate::brain) const fn reused_below(&self) -> u64 {
+        self.reused_below
+    }
+
+    /// The worker has freed its ring space below `freed`. A delivery there that is not finished was deferred: it goes on,
+    /// but the worker has a free hand, so that it takes no credit any more.
+    pub(in crate::brain) fn reuse_below(&mut self, freed: u64) {
+        for _ in 0..self.ledger.unfinished_between(self.reused_below, freed) {
+            self.count_finished();
+        }
+        self.reused_below = self.reused_below.max(freed);
+    }
+
+    /// One delivery was taken back, unstarted.
+    pub(in crate::brain) fn count_taken_back(&mut self) {
+        self.in_hand = self.in_hand.saturating_sub(1);
+    }
+
+    /// What the worker had not started was taken back. What waited behind a slow delivery would only wait there again: no
+    /// prefetch until it proves fast.
+    pub(in crate::brain) fn recalled(&mut self, credit: Credit) {
+        self.recalls_in_row += 1;
+        self.is_full = false;
+        if self.state == LaneState::Serving {
+            let no_prefetch_ns = credit.prefetch_ns.saturating_add(1).saturating_mul(8);
+            self.estimate_ns = self.estimate_ns.max(no_prefetch_ns);
+        }
+    }
+
+    /// How often deliveries were taken back since the last that was finished.
+    pub(in crate::brain) const fn recalls_in_row(&self) -> u32 {
+        self.recalls_in_row
+    }
+
+    pub(in crate::brain) fn count_given(&mut self, now: Nanos) {
+        if self.in_hand == 0 {
+            self.busy_since = now;
+        }
+        self.in_hand += 1;
+    }
+
+    pub(in crate::brain) fn count_finished(&mut self) {
+        self.in_hand = self.in_hand.saturating_sub(1);
+        self.finished_in_turn += 1;
+        self.recalls_in_row = 0;
+    }
+
+    /// What the dispatcher compares: deliveries in hand, and more the longer the worker seems to be busy for others.
+    pub(in crate::brain) fn load(&self) -> u32 {
+        self.in_hand + self.suspicion()
+    }
+
+    pub(in crate::brain) fn suspicion(&self) -> u32 {
+        self.recalls_in_row.min(SUSPICION_MAX)
+    }
+
+    /// At the end of a turn in which outputs were consumed: what one delivery cost.
+    pub(in crate::brain) fn estimate(&mut self, now: Nanos) {
+        if self.finished_in_turn == 0 {
+            return;
+        }
+        let sample = now.saturating_sub(self.busy_since) / self.finished_in_turn;
+        self.estimate_ns =
+            self.estimate_ns - (self.estimate_ns >> ESTIMATE_SHIFT) + (sample >> ESTIMATE_SHIFT);
+        self.finished_in_turn = 0;
+        self.busy_since = now;
+    }
+}

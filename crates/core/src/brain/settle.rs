@@ -1,0 +1,144 @@
+//! Lanes begin, leave and die; what they had is settled (protocol §9, §10).
+
+use super::books::PackageFate;
+use super::ledger::Entry;
+use super::run_lists::RunListId;
+use super::{BodyCopier, Brain, BrainAction, CloseReason, LaneState, Phase};
+use crate::Nanos;
+use crate::ids::{DeliveryKind, LaneSlot, WorkerKey};
+use crate::policy::CrashPolicy;
+
+impl Brain {
+    /// A lane to a worker that boots.
+    pub fn add_lane(&mut self, key: WorkerKey) -> LaneSlot {
+        let lane = self.lanes.add(key);
+        self.lists.open_lane(lane);
+        lane
+    }
+
+    /// The worker is ready: packages go to it from now on. Its predecessor in the slot must be told to leave
+    /// ([`Brain::leave`]) by the caller first.
+    pub fn serve(&mut self, lane_slot: LaneSlot) {
+        if let Some(worker) = self.lanes.begin_serving(lane_slot) {
+            self.requeue_all(RunListId::Slot(worker));
+        }
+    }
+
+    /// The worker takes no more packages: what it has not started (`position >= t`) comes back.
+    pub fn leave(&mut self, lane_slot: LaneSlot, t: u64, now: Nanos, copy: BodyCopier<'_>) {
+        let Some(state) = self.lane_state(lane_slot) else { return };
+        if matches!(state, LaneState::Condemned | LaneState::Leaving) {
+            return;
+        }
+        self.stop_serving(lane_slot, LaneState::Leaving, now);
+        self.recalled(lane_slot, t, copy);
+        if self.lanes.get(lane_slot).is_some_and(|lane| lane.ledger.is_empty()) {
+            self.actions.push_back(BrainAction::LaneDrained(lane_slot));
+        }
+    }
+
+    /// The worker wrote nonsense: every session with a delivery at this lane ends now, nothing more is given.
+    pub fn condemn(&mut self, lane_slot: LaneSlot, now: Nanos) {
+        let Some(lane) = self.lane_mut(lane_slot) else { return };
+        if lane.state() == LaneState::Condemned {
+            return;
+        }
+        let sessions: Vec<_> =
+            lane.ledger.iter().filter(|entry| !entry.done).map(|entry| entry.connection).collect();
+        self.stop_serving(lane_slot, LaneState::Condemned, now);
+        for slot in sessions {
+            self.close(slot, CloseReason::WorkerCondemned);
+        }
+    }
+
+    /// The worker is dead and its committed outputs are consumed: settles what it had. `t` bounds what it had started.
+    pub fn worker_died(&mut self, lane_slot: LaneSlot, t: u64, now: Nanos, copy: BodyCopier<'_>) {
+        let Some(state) = self.lane_state(lane_slot) else { return };
+        let condemned = state == LaneState::Condemned;
+        self.stop_serving(lane_slot, LaneState::Condemned, now);
+        while let Some(entry) = self.lane_mut(lane_slot).and_then(|lane| lane.ledger.pop_newest()) {
+            if !entry.done {
+                self.settle(entry, t, condemned, copy);
+            }
+        }
+        self.actions.retain(|action| *action != BrainAction::LaneDrained(lane_slot));
+        self.lanes.remove(lane_slot);
+        self.lists.close_lane(lane_slot);
+    }
+
+    fn settle(&mut self, mut entry: Entry, t: u64, condemned: bool, copy: BodyCopier<'_>) {
+        let slot = entry.connection;
+        if entry.position >= t && !condemned {
+            self.books.delivery_recalled();
+            entry.deaths_while_waiting = entry.deaths_while_waiting.saturating_add(1);
+            self.give_back(entry, copy);
+            return;
+        }
+        match self.settings.crash_policy {
+            _ if entry.kind == DeliveryKind::Closed => {
+                // Started once: never again, whatever the policy.
+                self.delivery_ended(slot, DeliveryKind::Closed);
+            }
+            CrashPolicy::Redeliver(most)
+                if !entry.exposed && !condemned && entry.attempt < most =>
+            {
+                self.settle_by_redelivery(entry, copy);
+            }
+            CrashPolicy::Drop if !condemned => {
+                if entry.kind == DeliveryKind::Package {
+                    self.books.package_left_worker(PackageFate::DroppedWorkerDied);
+                }
+                self.delivery_ended(slot, entry.kind);
+            }
+            _ => self.settle_by_close(&entry, condemned),
+        }
+    }
+
+    fn settle_by_redelivery(&mut self, mut entry: Entry, copy: BodyCopier<'_>) {
+        let is_package = entry.kind == DeliveryKind::Package;
+        if self.phase(entry.connection) == Some(Phase::Open) {
+            entry.attempt += 1;
+            if is_package {
+                self.books.package_redelivered();
+            }
+            self.give_back(entry, copy);
+            return;
+        }
+        // Nothing of it was seen, and the session ends anyway: what it still has to write is written.
+        if is_package {
+            self.books.package_left_worker(PackageFate::DroppedSessionGone);
+        }
+        self.delivery_ended(entry.connection, entry.kind);
+    }
+
+    fn settle_by_close(&mut self, entry: &Entry, condemned: bool) {
+        let slot = entry.connection;
+        let reason = if condemned { CloseReason::WorkerCondemned } else { CloseReason::WorkerDied };
+        self.close(slot, reason);
+        if entry.kind == DeliveryKind::Package {
+            let ended_by = self.sessions.get(slot).and_then(|session| session.ended_by);
+            self.books.package_left_worker(if ended_by == Some(reason) {
+                PackageFate::ClosedBy(reason)
+            } else {
+                PackageFate::DroppedSessionGone
+            });
+        }
+        self.delivery_ended(slot, entry.kind);
+    }
+
+    /// The memory of a lane whose worker was never forked is dropped.
+    pub fn remove_lane(&mut self, lane_slot: LaneSlot) {
+        let unused = !self.lanes.is_serving(lane_slot)
+            && self.lanes.get(lane_slot).is_some_and(|lane| lane.ledger.is_empty());
+        if unused {
+            self.lanes.remove(lane_slot);
+            self.lists.close_lane(lane_slot);
+        }
+    }
+
+    fn stop_serving(&mut self, lane_slot: LaneSlot, state: LaneState, now: Nanos) {
+        self.lanes.stop_serving(lane_slot, state, now);
+        // Bound sessions come back to this list until their deliveries are over; hashed ones move on.
+        self.requeue_all(RunListId::Lane(lane_slot));
+    }
+}
