@@ -14,6 +14,7 @@ use crate::process::Process;
 use crate::procfs;
 use crate::server::TestServer;
 use crate::tree::{MARKER, Tree};
+use crate::turn::Turn;
 use crate::wait::{DEADLINE, LEAK_GRACE, poll_until, timed_out};
 
 /// Where the examples are, when not beside the test.
@@ -34,6 +35,8 @@ pub struct ServerBuilder {
     settings: Vec<(String, String)>,
     arguments: Vec<OsString>,
     environment: Vec<(String, OsString)>,
+    /// Whether other tests may run servers meanwhile.
+    beside_others: bool,
     pub(crate) allowed: Vec<String>,
 }
 
@@ -50,6 +53,8 @@ pub(crate) struct Launched {
     pub(crate) output: Capture,
     pub(crate) log: Log,
     pub(crate) files: FileWatch,
+    /// Dropped last: when the next test has its turn, this server is gone.
+    _turn: Option<Arc<Turn>>,
 }
 
 impl ServerBuilder {
@@ -65,7 +70,8 @@ impl ServerBuilder {
     fn new(program: Program) -> Self {
         let settings = vec![("log_level".to_owned(), "info".to_owned())];
         let (launcher, arguments, environment, allowed) = Default::default();
-        Self { program, launcher, settings, arguments, environment, allowed }
+        let beside_others = false;
+        Self { program, launcher, settings, arguments, environment, beside_others, allowed }
     }
 
     /// `--set name=value`. A later value of the same name replaces the earlier.
@@ -103,6 +109,13 @@ impl ServerBuilder {
     /// `COMMIT`, ... (the server's debug hook, `OSTLER_FAULT=step:nth`).
     pub fn fault(self, step: &str, nth: u64) -> Self {
         self.env(FAULT, format!("{step}:{nth}"))
+    }
+
+    /// Lets other tests run servers meanwhile. For programs that neither measure nor need the machine for themselves;
+    /// without this a server waits until those of all other tests are gone.
+    pub fn beside_others(mut self) -> Self {
+        self.beside_others = true;
+        self
     }
 
     /// Lets WARN, ERROR and stray lines with this text through the final check of the log.
@@ -183,6 +196,7 @@ impl ServerBuilder {
             Program::Path(path) => path.clone(),
             Program::Example(name) => find_example(name)?,
         };
+        let turn = if self.beside_others { None } else { Some(Turn::take(&examples()?)?) };
         let marker = leaks::unique_marker();
         let files = FileWatch::start(&marker)?;
         let mut command = match self.launcher.split_first() {
@@ -203,12 +217,17 @@ impl ServerBuilder {
         let child = command.spawn().map_err(|error| {
             TestError::from(error).context(format!("cannot start {}", program.display()))
         })?;
-        Launched::new(child, marker, files)
+        Launched::new(child, marker, files, turn)
     }
 }
 
 impl Launched {
-    fn new(mut child: Child, marker: String, files: FileWatch) -> TestResult<Self> {
+    fn new(
+        mut child: Child,
+        marker: String,
+        files: FileWatch,
+        turn: Option<Arc<Turn>>,
+    ) -> TestResult<Self> {
         // The child is not waited for before this, so its number is its own, be it alive or a zombie.
         let process = procfs::stat(child.id()).as_ref().and_then(Process::hold);
         let Some(process) = process else {
@@ -223,6 +242,7 @@ impl Launched {
             output: Capture::default(),
             log: Log::new(Capture::default()),
             files,
+            _turn: turn,
         };
         if let (Some(output), Some(errors)) = (output, errors) {
             launched.output = Capture::start(output, "stdout")?;
@@ -249,16 +269,19 @@ impl Drop for Launched {
     }
 }
 
+/// The directory that has the examples; whoever holds its lock may run servers.
+fn examples() -> TestResult<PathBuf> {
+    if let Some(directory) = std::env::var_os(EXAMPLES) {
+        return Ok(PathBuf::from(directory));
+    }
+    let test = std::env::current_exe()?;
+    let profile = test.parent().and_then(Path::parent);
+    Ok(profile.map(|profile| profile.join("examples")).unwrap_or_default())
+}
+
 /// Finds an example beside the running test: `target/PROFILE/deps/TEST` -> `target/PROFILE/examples/NAME`.
 fn find_example(name: &str) -> TestResult<PathBuf> {
-    let directory = match std::env::var_os(EXAMPLES) {
-        Some(directory) => PathBuf::from(directory),
-        None => {
-            let test = std::env::current_exe()?;
-            let profile = test.parent().and_then(Path::parent);
-            profile.map(|profile| profile.join("examples")).unwrap_or_default()
-        }
-    };
+    let directory = examples()?;
     let path = directory.join(name);
     if path.is_file() {
         return Ok(path);

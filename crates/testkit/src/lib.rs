@@ -44,6 +44,7 @@ mod process;
 mod procfs;
 mod server;
 mod tree;
+mod turn;
 mod wait;
 
 pub use books::Books;

@@ -117,7 +117,7 @@ fn a_refusal_can_be_expected() -> TestResult {
 
 #[test]
 fn a_missing_program_is_named() {
-    let builder = ostler_testkit::TestServer::program("/nonexistent/server");
+    let builder = ostler_testkit::TestServer::program("/nonexistent/server").beside_others();
     let error = builder.start().err().unwrap().to_string();
     assert!(error.contains("/nonexistent/server"), "{error}");
 }

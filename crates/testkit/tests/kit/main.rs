@@ -10,5 +10,5 @@ use ostler_testkit::{ServerBuilder, TestServer};
 
 /// The fake server, to be started with `--set breach=...` or a faulty handler.
 fn fake() -> ServerBuilder {
-    TestServer::program(env!("CARGO_BIN_EXE_fake_server"))
+    TestServer::program(env!("CARGO_BIN_EXE_fake_server")).beside_others()
 }
