@@ -8,6 +8,7 @@ pub mod brain;
 pub mod budget;
 pub mod framing;
 pub mod ids;
+pub mod placement;
 pub mod policy;
 pub mod send_queue;
 pub mod shutdown;

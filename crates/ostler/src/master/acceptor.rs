@@ -1,4 +1,4 @@
-//! Accepting: takes connections, counts them, hands them to reactors in turn.
+//! Accepting: takes connections, counts them, hands each to the reactor with the fewest.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -34,7 +34,8 @@ pub(super) struct Acceptor {
     reports: Reports,
     max_connections: u64,
     nodelay: bool,
-    next_reactor: usize,
+    /// Where the search for a reactor begins, so that equals take turns.
+    turn: usize,
     /// When it was last said that accepting pauses.
     said_at: Option<Millis>,
 }
@@ -46,7 +47,7 @@ impl Acceptor {
             reports,
             max_connections: u64::from(options.max_connections),
             nodelay: options.tcp_nodelay,
-            next_reactor: 0,
+            turn: 0,
             said_at: None,
         }
     }
@@ -54,15 +55,24 @@ impl Acceptor {
     /// Accepts what waits, up to a batch.
     pub(super) fn accept(&mut self, mailboxes: &[Arc<Mailbox>], now: Millis) -> Verdict {
         for _ in 0..BATCH {
-            if self.reports.open.load(Ordering::Relaxed) >= self.max_connections {
+            if self.is_full() {
                 if self.may_say(now) {
                     tracing::warn!(
                         max_connections = self.max_connections,
                         "all places are taken, accepting pauses until sessions end"
                     );
                 }
-                return self.rest(now);
+                return self.rest_unless_freed(now);
             }
+            let Some(reactor) = self.reports.places.choose(self.turn) else {
+                if self.may_say(now) {
+                    tracing::warn!(
+                        "all places of the session table are taken, most by sessions whose end no worker has seen yet; \
+                         accepting pauses until busy workers have"
+                    );
+                }
+                return self.rest_unless_freed(now);
+            };
             match socket::accept(&self.listener) {
                 Ok((connection, peer)) => {
                     if self.nodelay {
@@ -70,11 +80,11 @@ impl Acceptor {
                         let _ = socket::set_nodelay(&connection);
                     }
                     self.reports.open.fetch_add(1, Ordering::Relaxed);
-                    if let Some(mailbox) = mailboxes.get(self.next_reactor % mailboxes.len().max(1))
-                    {
+                    self.reports.places.take(reactor);
+                    if let Some(mailbox) = mailboxes.get(reactor) {
                         mailbox.push(ToReactor::Accepted(connection, peer));
                     }
-                    self.next_reactor = self.next_reactor.wrapping_add(1);
+                    self.turn = reactor + 1;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Verdict::Watch,
                 Err(error) if socket::is_out_of_descriptors(&error) => {
@@ -111,14 +121,29 @@ impl Acceptor {
         may
     }
 
+    fn is_full(&self) -> bool {
+        self.reports.open.load(Ordering::SeqCst) >= self.max_connections
+    }
+
+    /// Rests for want of a place. One that became free before a reactor could know that somebody waits is seen here; the
+    /// order of the two looks on both sides is the total one of `SeqCst`.
+    fn rest_unless_freed(&self, now: Millis) -> Verdict {
+        let verdict = self.rest(now);
+        if self.is_full() || self.reports.places.choose(self.turn).is_none() {
+            return verdict;
+        }
+        self.reports.acceptor_waits.store(false, Ordering::SeqCst);
+        Verdict::Watch
+    }
+
     fn rest(&self, now: Millis) -> Verdict {
-        self.reports.acceptor_waits.store(true, Ordering::Release);
+        self.reports.acceptor_waits.store(true, Ordering::SeqCst);
         Verdict::RestUntil(now + PAUSE_MS)
     }
 
     /// Accepting works again.
     pub(super) fn resumed(&mut self) {
-        self.reports.acceptor_waits.store(false, Ordering::Release);
+        self.reports.acceptor_waits.store(false, Ordering::SeqCst);
     }
 }
 
@@ -136,4 +161,49 @@ fn is_passing(error: &io::Error) -> bool {
             | ErrorKind::ConnectionReset
             | ErrorKind::TimedOut
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::places::Places;
+
+    /// An acceptor with `clients` that wait, two reactors with two places each, of which `taken` are taken.
+    fn acceptor(clients: usize, taken: [usize; 2]) -> (Acceptor, Vec<std::net::TcpStream>) {
+        let listener = socket::listen("127.0.0.1:0".parse().unwrap(), 16).unwrap();
+        let address = socket::local_address(&listener).unwrap();
+        let places = Places::new(2, 2);
+        for (reactor, count) in taken.into_iter().enumerate() {
+            (0..count).for_each(|_| places.take(reactor));
+        }
+        let reports = Reports::new(places).unwrap();
+        let clients =
+            (0..clients).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+        (Acceptor::new(listener, &Options::default(), reports), clients)
+    }
+
+    fn handed_over(mailboxes: &[Arc<Mailbox>]) -> Vec<usize> {
+        mailboxes.iter().map(|mailbox| mailbox.take().len()).collect()
+    }
+
+    #[test]
+    fn a_full_reactor_is_passed_over_and_a_full_server_rests() {
+        let mailboxes = [(); 2].map(|()| Arc::new(Mailbox::new().unwrap()));
+        let (mut acceptor, _clients) = acceptor(3, [2, 0]);
+        assert_eq!(acceptor.accept(&mailboxes, 0), Verdict::RestUntil(PAUSE_MS));
+        assert_eq!(handed_over(&mailboxes), [0, 2]);
+        // A place that becomes free wakes it.
+        acceptor.reports.give_place_back(0);
+        assert_eq!(acceptor.reports.queue.take().len(), 1);
+        assert_eq!(acceptor.accept(&mailboxes, 0), Verdict::RestUntil(PAUSE_MS));
+        assert_eq!(handed_over(&mailboxes), [1, 0]);
+    }
+
+    #[test]
+    fn equals_take_turns() {
+        let mailboxes = [(); 2].map(|()| Arc::new(Mailbox::new().unwrap()));
+        let (mut acceptor, _clients) = acceptor(4, [0, 0]);
+        acceptor.accept(&mailboxes, 0);
+        assert_eq!(handed_over(&mailboxes), [2, 2]);
+    }
 }

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::manager::{ManagerSetup, fork_managers};
 use crate::options::Options;
 use crate::reactor::mailbox::{Mailbox, Reports};
+use crate::reactor::places::Places;
 use crate::reactor::{Reactor, ReactorSettings};
 use crate::sys::epoll::Epoll;
 use crate::sys::pidfd::PidFd;
@@ -94,7 +95,8 @@ where
 
     let signals = signal::SignalFd::new(&signal::MANAGED)
         .map_err(|error| fail("cannot watch signals", error))?;
-    let reports = Reports::new().map_err(|error| fail("cannot make a bell", error))?;
+    let places = Places::new(usize::from(options.reactors), options.sessions_per_reactor());
+    let reports = Reports::new(places).map_err(|error| fail("cannot make a bell", error))?;
     let board = Arc::new(board);
     let (mailboxes, threads) = start_reactors(&options, &board, &reports)?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;

@@ -67,7 +67,7 @@ impl Reactor {
         {
             entry.close();
         }
-        self.place_was_freed = true;
+        self.reports.give_place_back(self.index);
     }
 }
 

@@ -47,7 +47,6 @@ impl Reactor {
             self.settle_charges();
             more = self.give_all();
             self.carry_out();
-            more |= self.admit_waiting();
             self.publish();
             self.report_drained();
         }
@@ -114,7 +113,6 @@ impl Reactor {
                 ToReactor::Release(key) => self.release(key),
                 ToReactor::Condemn(key) => self.condemn_key(key),
                 ToReactor::Drain => {
-                    self.refuse_waiting();
                     self.draining = true;
                     self.brain.drain();
                 }

@@ -204,6 +204,7 @@ mod tests {
     use crate::options::Options;
     use crate::reactor::ReactorSettings;
     use crate::reactor::mailbox::{FromReactor, Mailbox, Reports};
+    use crate::reactor::places::Places;
     use crate::sys::pidfd::PidFd;
     use crate::sys::process;
 
@@ -214,7 +215,8 @@ mod tests {
         let settings = ReactorSettings::new(&options).unwrap();
         let (board, _) = Board::create(1, options.sessions_per_reactor()).unwrap();
         let budget = Budget::new(options.memory_budget as u64);
-        let (mailbox, reports) = (Arc::new(Mailbox::new().unwrap()), Reports::new().unwrap());
+        let places = Places::new(1, options.sessions_per_reactor());
+        let (mailbox, reports) = (Arc::new(Mailbox::new().unwrap()), Reports::new(places).unwrap());
         let mut reactor =
             Reactor::new(0, settings, 0, Arc::new(board), budget, mailbox, reports).unwrap();
         let memory = MasterMemory::create(options.lane_sizes(), 0, 1).unwrap();

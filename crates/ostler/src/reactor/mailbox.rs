@@ -10,6 +10,7 @@ use ostler_core::brain::{Books, CloseReason};
 use ostler_core::ids::WorkerKey;
 use ostler_shm::lane::ReactorLane;
 
+use super::places::Places;
 use crate::sys::eventfd;
 
 /// To a reactor. Bounded by what the main thread accepts (`max_connections`) and by the number of worker processes.
@@ -44,7 +45,7 @@ pub(crate) enum FromReactor {
     Condemned(WorkerKey, &'static str),
     /// No session is left after a `Drain`.
     Drained,
-    /// A descriptor was freed while the acceptor waited for one.
+    /// A descriptor or a place was freed while the acceptor waited for one.
     Closed,
     /// A reactor cannot go on.
     Failed(usize, io::Error),
@@ -87,6 +88,8 @@ pub(crate) struct Reports {
     pub(crate) queue: Arc<Queue<FromReactor>>,
     /// Open connections over all reactors.
     pub(crate) open: Arc<AtomicU64>,
+    /// Places taken in each reactor's part of the session table.
+    pub(crate) places: Places,
     /// The acceptor waits for a descriptor or for a place.
     pub(crate) acceptor_waits: Arc<AtomicBool>,
     /// Each reactor's books as they were when it stopped.
@@ -94,10 +97,11 @@ pub(crate) struct Reports {
 }
 
 impl Reports {
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(places: Places) -> io::Result<Self> {
         Ok(Self {
             queue: Arc::new(Queue::new()?),
             open: Arc::default(),
+            places,
             acceptor_waits: Arc::default(),
             books: Arc::default(),
         })
@@ -105,8 +109,18 @@ impl Reports {
 
     /// A connection is closed.
     pub(crate) fn count_closed(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
-        if self.acceptor_waits.swap(false, Ordering::AcqRel) {
+        self.open.fetch_sub(1, Ordering::SeqCst);
+        self.tell_acceptor();
+    }
+
+    /// Nothing is left of a session of this reactor.
+    pub(crate) fn give_place_back(&self, reactor: usize) {
+        self.places.give_back(reactor);
+        self.tell_acceptor();
+    }
+
+    fn tell_acceptor(&self) {
+        if self.acceptor_waits.swap(false, Ordering::SeqCst) {
             self.queue.push(FromReactor::Closed);
         }
     }

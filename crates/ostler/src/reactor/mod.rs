@@ -16,13 +16,11 @@ mod lane_end;
 mod lanes;
 pub(crate) mod mailbox;
 mod output;
+pub(crate) mod places;
 mod sleep;
 mod token;
 
-use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ostler_core::Nanos;
@@ -106,10 +104,6 @@ pub(crate) struct Reactor {
     now: Nanos,
     draining: bool,
     reported_drained: bool,
-    /// Accepted connections that wait for a place in the session table; as many as `max_connections` at most.
-    without_place: VecDeque<(OwnedFd, SocketAddr)>,
-    place_was_freed: bool,
-    said_no_place: bool,
 }
 
 impl Reactor {
@@ -143,9 +137,6 @@ impl Reactor {
             now: 0,
             draining: false,
             reported_drained: false,
-            without_place: VecDeque::new(),
-            place_was_freed: false,
-            said_no_place: false,
             settings,
         })
     }
