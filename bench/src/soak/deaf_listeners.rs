@@ -28,7 +28,7 @@ const LAST: u64 = u64::MAX;
 pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     let (deaf_count, time) =
         stage.pick((500, Duration::from_secs(20)), (200, Duration::from_secs(3)));
-    let server = stage.chat().set("harden", false).start()?;
+    let server = stage.chat().set("harden", "off").start()?;
     let master = server.master();
     let mut talker = Talker::connect(&server)?;
     let listeners =

@@ -23,7 +23,7 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let count = wanted.min(most.saturating_sub(SPARE_DESCRIPTORS));
     // Small lanes, so that the warm-up has touched every page of them: they are no cost of a connection.
-    let server = stage.echo().set("lane_size", "64K").set("harden", false).start()?;
+    let server = stage.echo().set("lane_size", "64K").set("harden", "off").start()?;
     warm_up(&server)?;
     let master = server.master();
     let (before, before_descriptors) = (Memory::settled(&master)?, master.fd_count()? as u64);

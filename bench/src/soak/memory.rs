@@ -17,7 +17,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Reads both. Servers measured here run with `harden=false`, else only root may look.
+    /// Reads both. Servers measured here run with `harden=off`, else only root may look.
     pub(super) fn of(process: &Process) -> TestResult<Self> {
         let path = format!("/proc/{}/smaps_rollup", process.pid());
         let text = fs::read_to_string(&path)

@@ -21,7 +21,7 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     let (deaf_count, time) =
         stage.pick((1_000, Duration::from_secs(20)), (300, Duration::from_secs(2)));
     let server =
-        stage.echo().handler(&format!("big_reply:{REPLY_BYTES}")).set("harden", false).start()?;
+        stage.echo().handler(&format!("big_reply:{REPLY_BYTES}")).set("harden", "off").start()?;
     let master = server.master();
     let reply: Vec<u8> = (0..REPLY_BYTES).map(|index| (index % 251) as u8).collect();
     let readers = Readers::start(server.address(), READERS, REQUEST, reply)?;

@@ -19,6 +19,7 @@ fn deaf(server: &TestServer) -> TestResult<Client> {
 #[test]
 fn clients_that_never_read_cost_no_more_than_the_budget() -> TestResult {
     let server = TestServer::echo()
+        .set("harden", "off")
         .set("workers", 2)
         .set("reactors", 2)
         .set("memory_budget", "8M")
@@ -49,6 +50,7 @@ fn clients_that_never_read_cost_no_more_than_the_budget() -> TestResult {
 #[test]
 fn a_broadcast_to_deaf_listeners_answers_full_and_stays_bounded() -> TestResult {
     let server = probe()
+        .set("harden", "off")
         .set("memory_budget", "8M")
         .set("send_queue_high", "64K")
         .set("send_queue_low", "16K")
@@ -126,6 +128,7 @@ fn what_was_accepted_for_a_deaf_session_is_written_when_it_reads() -> TestResult
 #[test]
 fn clients_that_only_send_are_held_back_by_tcp() -> TestResult {
     let server = TestServer::echo()
+        .set("harden", "off")
         .set("workers", 2)
         .set("reactors", 2)
         .set("memory_budget", "8M")
@@ -152,7 +155,11 @@ fn clients_that_only_send_are_held_back_by_tcp() -> TestResult {
 
 #[test]
 fn half_packages_are_charged_and_the_largest_goes_first() -> TestResult {
-    let server = probe().set("memory_budget", "8M").set("package_max_length", "2M").start()?;
+    let server = probe()
+        .set("harden", "off")
+        .set("memory_budget", "8M")
+        .set("package_max_length", "2M")
+        .start()?;
     let mut good = Talk::new(&server)?;
     assert_eq!(good.ask("echo warm")?, "warm");
     let before = server.master().pss_bytes()?;
@@ -174,8 +181,11 @@ fn half_packages_are_charged_and_the_largest_goes_first() -> TestResult {
 
 #[test]
 fn big_packages_in_many_hands_are_charged() -> TestResult {
-    let server =
-        small_probe().set("memory_budget", "16M").set("crash_policy", "redeliver:1").start()?;
+    let server = small_probe()
+        .set("harden", "off")
+        .set("memory_budget", "16M")
+        .set("crash_policy", "redeliver:1")
+        .start()?;
     let mut good = Talk::new(&server)?;
     assert_eq!(good.ask("echo warm")?, "warm");
     let before = server.master().pss_bytes()?;

@@ -10,6 +10,7 @@ use super::children::Child;
 use super::setup::{LaneDescriptors, ManagerSetup, WorkerBoot};
 use super::{EXIT_NOT_PREPARED, EXIT_ORPHANED};
 use crate::log;
+use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, EXIT_PANIC, ExitBy, ProcessId, fork_child};
 use crate::sys::{control_socket, panic, poll, process_name, signal};
@@ -100,9 +101,6 @@ fn live_as_worker(setup: &ManagerSetup, manager: ProcessId, boot: WorkerBoot) ->
 }
 
 /// Makes the process ready for user code. `Ok(false)`: it is an orphan and must end.
-///
-/// The dumpable attribute stays as inherited: with `harden` a worker keeps 0, so that its siblings cannot trace it; the
-/// price is that it leaves no core file.
 fn prepare(setup: &ManagerSetup, manager: ProcessId, boot: &WorkerBoot) -> io::Result<bool> {
     if !gate_opens(boot)? {
         return Ok(false);
@@ -116,6 +114,12 @@ fn prepare(setup: &ManagerSetup, manager: ProcessId, boot: &WorkerBoot) -> io::R
     process::die_with_parent()?;
     if process::parent() != Some(manager) || boot.master_pidfd.has_ended()? {
         return Ok(false);
+    }
+    // A worker that is as dumpable as the program was can be debugged and profiled; its manager is not (`harden`).
+    if setup.harden != Harden::All
+        && let Err(error) = setup.dumping.restore()
+    {
+        tracing::debug!(%error, "the worker stays closed to debuggers");
     }
     if setup.sched_batch {
         process::schedule_as_batch()?;

@@ -7,8 +7,9 @@ use ostler_core::ids::WorkerKey;
 use ostler_core::supervisor::Settings;
 
 use crate::control::LANE_DESCRIPTORS_FIXED;
+use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
-use crate::sys::process::ProcessId;
+use crate::sys::process::{Dumping, ProcessId};
 
 /// What a worker process runs: it gets its descriptors and returns its exit code.
 pub(crate) type WorkerMain = Box<dyn Fn(WorkerBoot) -> i32>;
@@ -25,8 +26,10 @@ pub(crate) struct ManagerSetup {
     pub(crate) settings: Settings,
     /// Number of reactors, hence of lane bells per worker.
     pub(crate) reactors: usize,
-    /// Whether managers are not dumpable; their workers inherit that.
-    pub(crate) harden: bool,
+    /// Which processes are not dumpable.
+    pub(crate) harden: Harden,
+    /// Whether the program was dumpable before it became a server; workers are again unless `harden` forbids it.
+    pub(crate) dumping: Dumping,
     /// Whether workers run `SCHED_BATCH`.
     pub(crate) sched_batch: bool,
     /// First part of process names: `ostler` makes `ostler-manager`, `ostler-spare`, `ostler-w0`.

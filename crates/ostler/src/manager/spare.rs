@@ -12,6 +12,7 @@ use super::setup::ManagerSetup;
 use super::{EXIT_BROKEN, EXIT_ORPHANED};
 use crate::control::{Channel, Received, ToManager, ToMaster};
 use crate::log;
+use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ExitBy, ProcessId, fork_child};
 use crate::sys::{control_socket, panic, poll, process_name};
@@ -96,7 +97,7 @@ fn take_name(setup: &ManagerSetup, role: &str) {
 }
 
 fn prepare(setup: &ManagerSetup, origin: Origin) -> io::Result<()> {
-    if setup.harden {
+    if setup.harden != Harden::Off {
         process::forbid_dumping()?;
     }
     match origin {

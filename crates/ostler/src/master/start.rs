@@ -16,7 +16,7 @@ use super::managers::Managers;
 use crate::api::handler::Handler;
 use crate::error::{Error, Result};
 use crate::manager::{ManagerSetup, fork_managers};
-use crate::options::Options;
+use crate::options::{Harden, Options};
 use crate::reactor::mailbox::{Mailbox, Reports};
 use crate::reactor::places::Places;
 use crate::reactor::{Reactor, ReactorSettings};
@@ -61,7 +61,8 @@ where
     panic::abort_on_panic();
     log::set_process(log::Process::Master);
     descriptors::provide(&mut options, keep.len())?;
-    if options.harden {
+    let dumping = process::dumping();
+    if options.harden != Harden::Off {
         process::forbid_dumping().map_err(|error| fail("cannot harden the master", error))?;
     }
     if let Err(error) = process_name::set(&format!("{NAME_PREFIX}-master")) {
@@ -81,6 +82,7 @@ where
         settings: options.supervisor_settings(),
         reactors: usize::from(options.reactors),
         harden: options.harden,
+        dumping,
         sched_batch: options.sched_batch,
         name_prefix: NAME_PREFIX.to_owned(),
         keep,

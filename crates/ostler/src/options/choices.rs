@@ -14,6 +14,17 @@ pub enum FramingKind {
     Eof,
 }
 
+/// Which processes keep others of the same user out of their memory and descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Harden {
+    /// None: everything can be debugged.
+    Off,
+    /// Master, manager and spare manager. Workers can be debugged and profiled, and leave core files.
+    Master,
+    /// Workers too, so that one of them cannot open another one.
+    All,
+}
+
 /// How important a line of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LogLevel {
@@ -63,6 +74,7 @@ words!(Dispatch {
     IdleFirst = "idle_first",
 });
 words!(FramingKind { Raw = "raw", Eof = "eof", });
+words!(Harden { Off = "off", Master = "master", All = "all", });
 words!(LogLevel {
     Error = "error",
     Warn = "warn",

@@ -1,7 +1,7 @@
 //! The options as typed fields, and their defaults. Limits and reasons stand in `table/`.
 
 use super::size::{KIB, MIB};
-use super::{CrashPolicy, Dispatch, FramingKind, LogLevel};
+use super::{CrashPolicy, Dispatch, FramingKind, Harden, LogLevel};
 
 /// The options of a server.
 ///
@@ -21,8 +21,8 @@ pub struct Options {
     pub(crate) workers: u16,
     /// Number of reactor threads.
     pub(crate) reactors: u16,
-    /// Make master and manager not dumpable.
-    pub(crate) harden: bool,
+    /// Which processes are not dumpable.
+    pub(crate) harden: Harden,
     /// Run workers under `SCHED_BATCH`.
     pub(crate) sched_batch: bool,
 
@@ -107,7 +107,7 @@ impl Default for Options {
             max_connections: 16_384,
             workers: at_most(cpus, WORKERS_DEFAULT_MAX),
             reactors: at_most(cpus, REACTORS_DEFAULT_MAX),
-            harden: true,
+            harden: Harden::Master,
             sched_batch: true,
             lane_size: 0,
             lane_memory: 256 * MIB,

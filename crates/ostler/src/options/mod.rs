@@ -22,7 +22,7 @@ mod table;
 mod tests;
 mod validate;
 
-pub use choices::{FramingKind, LogLevel};
+pub use choices::{FramingKind, Harden, LogLevel};
 pub use fields::Options;
 pub use info::{Kind, OptionInfo};
 pub use ostler_core::policy::{CrashPolicy, Dispatch};

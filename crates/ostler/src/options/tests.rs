@@ -176,10 +176,10 @@ fn options_lane_size_is_a_power_of_two() {
 fn options_switches_read_the_usual_words() {
     let mut options = Options::default();
     for (word, value) in [("off", false), ("Yes", true), ("0", false), ("true", true)] {
-        options.set("harden", word).unwrap();
-        assert_eq!(options.harden, value);
+        options.set("sched_batch", word).unwrap();
+        assert_eq!(options.sched_batch, value);
     }
-    assert!(refused("harden", "maybe").ends_with("it is `true` or `false`"));
+    assert!(refused("sched_batch", "maybe").ends_with("it is `true` or `false`"));
 }
 
 #[test]

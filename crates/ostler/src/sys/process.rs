@@ -159,6 +159,28 @@ pub(crate) fn die_with_parent() -> io::Result<()> {
     Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?)
 }
 
+/// Whether this process is dumpable, to be put back later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dumping(DumpableBehavior);
+
+/// `prctl(2)`, `PR_GET_DUMPABLE` — tells whether processes of the same user can open our memory and descriptors. Where it
+/// cannot be asked the careful answer is no.
+pub(crate) fn dumping() -> Dumping {
+    Dumping(rustix::process::dumpable_behavior().unwrap_or(DumpableBehavior::NotDumpable))
+}
+
+impl Dumping {
+    /// `prctl(2)`, `PR_SET_DUMPABLE` — puts it back. "Readable by root" cannot be set by a process, so whoever was that
+    /// stays not dumpable.
+    pub(crate) fn restore(self) -> io::Result<()> {
+        let behaviour = match self.0 {
+            DumpableBehavior::Dumpable => DumpableBehavior::Dumpable,
+            _ => DumpableBehavior::NotDumpable,
+        };
+        Ok(rustix::process::set_dumpable_behavior(behaviour)?)
+    }
+}
+
 /// `prctl(2)`, `PR_SET_DUMPABLE` 0 — processes of the same user can open neither our memory nor our descriptors.
 ///
 /// Inherited by fork, ended by exec. Costs core dumps.

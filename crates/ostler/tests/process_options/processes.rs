@@ -1,6 +1,6 @@
 //! Processes.
 
-use ostler_testkit::{Process, TestResult};
+use ostler_testkit::{Process, TestError, TestResult};
 
 use crate::Effect;
 use crate::talk::{Talk, probe, small_probe};
@@ -8,7 +8,7 @@ use crate::talk::{Talk, probe, small_probe};
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("workers", workers_and_reactors_are_as_many_as_told),
     ("reactors", workers_and_reactors_are_as_many_as_told),
-    ("harden", harden_forbids_dumping),
+    ("harden", harden_closes_processes_to_their_user),
     ("sched_batch", sched_batch_is_the_workers_policy),
 ];
 
@@ -29,11 +29,34 @@ fn workers_and_reactors_are_as_many_as_told() -> TestResult {
 }
 
 #[test]
-fn harden_forbids_dumping() -> TestResult {
-    // A worker keeps what master and manager have.
-    for (harden, wanted) in [("on", "NotDumpable"), ("off", "Dumpable")] {
-        let server = probe().set("harden", harden).start()?;
-        assert_eq!(Talk::new(&server)?.ask("dumpable")?, wanted);
+fn harden_closes_processes_to_their_user() -> TestResult {
+    // Root may open whatever it likes by its capabilities, which is not what is asked here.
+    let without_capabilities = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
+    for (harden, master, worker) in [
+        ("off", "opened", "opened"),
+        ("master", "refused", "opened"),
+        ("all", "refused", "refused"),
+    ] {
+        let mut builder = probe().set("harden", harden).set("workers", 2);
+        if rustix::process::geteuid().is_root() {
+            builder = builder.through(without_capabilities);
+        }
+        let server = builder.start()?;
+        let mut talk = Talk::new(&server)?;
+        let who = talk.ask("whoami")?;
+        let others = [server.worker(0), server.worker(1)];
+        let other = others.iter().find(|other| !who.ends_with(&format!(" {}", other.pid())));
+        let other = other.ok_or_else(|| TestError::new("there is no other worker"))?;
+        for (process, wanted) in [
+            (&server.master(), master),
+            (&server.manager(), master),
+            (&server.spare(), master),
+            (other, worker),
+        ] {
+            // The environment is asked for reading only: tracing may be forbidden by the host besides.
+            let answer = talk.ask(&format!("open /proc/{}/environ", process.pid()))?;
+            assert_eq!(answer, wanted, "{harden}: {process}");
+        }
         server.stop()?;
     }
     Ok(())

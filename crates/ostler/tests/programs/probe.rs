@@ -235,9 +235,9 @@ impl Probe {
             "exit" => std::process::exit(rest.number() as i32),
             "abort" => std::process::abort(),
             "spin" => spin(),
-            "dumpable" => {
-                let behaviour = rustix::process::dumpable_behavior();
-                say(session, behaviour.map_or("unknown".to_owned(), |b| format!("{b:?}")));
+            "open" => {
+                let opened = File::open(rest.rest()).is_ok();
+                say(session, if opened { "opened" } else { "refused" });
             }
             "hostile" => self.hostile(worker, session, &mut rest),
             word => self.timed_command(worker, session, package, word, &mut rest),

@@ -10,6 +10,7 @@ use ostler_core::supervisor::{Exit, Settings};
 use super::worker::COMMAND_BASE;
 use crate::control::{DeathNotice, Received, ToManager, ToMaster};
 use crate::manager::{ManagerHandle, ManagerSetup, WorkerMain, fork_managers};
+use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::{eventfd, orphans, poll};
@@ -41,15 +42,15 @@ pub(super) struct TestWorker {
 
 impl TestMaster {
     pub(super) fn start(settings: Settings, worker_main: WorkerMain) -> Self {
-        Self::start_with(settings, worker_main, true)
+        Self::start_with(settings, worker_main, Harden::Master)
     }
 
     /// Starts without `harden`, so that the test may look into the processes.
     pub(super) fn start_open(settings: Settings, worker_main: WorkerMain) -> Self {
-        Self::start_with(settings, worker_main, false)
+        Self::start_with(settings, worker_main, Harden::Off)
     }
 
-    fn start_with(settings: Settings, worker_main: WorkerMain, harden: bool) -> Self {
+    fn start_with(settings: Settings, worker_main: WorkerMain, harden: Harden) -> Self {
         let board = eventfd::create().unwrap();
         let setup = ManagerSetup {
             master_pidfd: PidFd::open(process::current()).unwrap(),
@@ -58,6 +59,7 @@ impl TestMaster {
             settings,
             reactors: 2,
             harden,
+            dumping: process::dumping(),
             sched_batch: true,
             name_prefix: "ostler".to_owned(),
             keep: Vec::new(),

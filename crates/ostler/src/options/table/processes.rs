@@ -1,5 +1,7 @@
 //! Processes: how many there are, and how they are kept apart.
 
+use crate::options::Harden;
+use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::field;
 
@@ -30,12 +32,14 @@ pub(super) const ROWS: &[OptionInfo] = &[
     OptionInfo {
         name: "harden",
         topic: TOPIC,
-        kind: Kind::Bool,
-        default: "true",
+        kind: Kind::Choice(Harden::WORDS),
+        default: "master",
         unit: "",
-        why: "A hostile worker of the same user could open the master's memory and sockets \
-              through /proc; off only to debug the master.",
-        effect: "Makes master and manager not dumpable (P72).",
+        why: "A hostile worker of the same user could open the master's memory and sockets through /proc. Workers \
+              stay open, because they have the same code and the same sessions anyway, and their author wants to \
+              debug and profile them; `off` only to debug the master.",
+        effect: "Which processes are not dumpable, that is, closed to others of the same user: none, `master` (with \
+                 manager and spare), or `all` (workers too, which then leave no core files and cannot be traced) (P72).",
         access: field!(harden),
     },
     OptionInfo {
