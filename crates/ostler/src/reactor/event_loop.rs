@@ -11,7 +11,7 @@ use crate::sys::clock;
 use crate::sys::epoll::{Events, Readiness};
 
 /// Deliveries given in one turn before events are looked at again: a bound on the turn's length.
-const GIVES_MAX: usize = 256;
+pub(super) const GIVES_MAX: usize = 256;
 
 /// Whether the loop goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,11 +131,19 @@ impl Reactor {
         Flow::GoOn
     }
 
-    /// Gives until nothing can be given; true when the turn's bound was met first.
-    fn give_all(&mut self) -> bool {
+    /// Gives until nothing can be given; true when one of the turn's bounds was met first.
+    pub(super) fn give_all(&mut self) -> bool {
+        for slot in self.receive_share.begin_turn() {
+            self.brain.readable(slot);
+        }
         self.continue_sendings();
         for _ in 0..GIVES_MAX {
-            let Some(assignment) = self.brain.next_give() else { return false };
+            if self.receive_share.is_used_up() {
+                return true;
+            }
+            let Some(assignment) = self.brain.next_give() else {
+                return self.receive_share.has_waiting();
+            };
             self.give(assignment);
         }
         true

@@ -139,8 +139,9 @@ impl Reactor {
         }
     }
 
-    /// Gives the next message of a framed session; receives until there is one.
+    /// Gives the next message of a framed session; receives until there is one, or until the session has had its share.
     fn give_framed(&mut self, end: &mut LaneEnd, assignment: Assignment) {
+        let mut share = self.receive_share.session_bytes();
         loop {
             let Some(connection) = self.connections.get_mut(assignment.connection) else {
                 return self.brain.input_dry(&assignment);
@@ -159,12 +160,21 @@ impl Reactor {
                 }
                 Frame::NeedMore => {}
             }
-            match socket::recv(&connection.socket, &mut self.scratch) {
+            if share == 0 {
+                // What the kernel holds is received in the next turn.
+                self.brain.input_dry(&assignment);
+                return self.receive_share.wait_for_turn(assignment.connection);
+            }
+            let most = share.min(self.scratch.len());
+            let Some(space) = self.scratch.get_mut(..most) else { return };
+            match socket::recv(&connection.socket, space) {
                 Ok(0) => {
                     self.brain.input_dry(&assignment);
                     return self.brain.peer_done(assignment.connection);
                 }
                 Ok(len) => {
+                    share -= len;
+                    self.receive_share.count(len);
                     let growth = intake.growth(len);
                     if !self.charge_for(assignment.connection, growth) {
                         return self.brain.input_dry(&assignment);
@@ -186,8 +196,7 @@ impl Reactor {
         let Some(intake) = connection.intake.as_deref_mut() else { return };
         let before = intake.charged();
         if len > self.settings.sizes.payload_max() {
-            let body = intake.front(len).to_vec();
-            intake.consume(len);
+            let body = intake.take(len);
             let freed = before.saturating_sub(intake.charged());
             self.account.release(freed as u64);
             return self.begin_sending(end, assignment, body, 0);

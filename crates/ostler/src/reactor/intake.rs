@@ -2,6 +2,9 @@
 
 use ostler_core::framing::{Frame, Framer, Framing};
 
+/// Above this size a buffer grows by an eighth instead of by its double.
+const COARSE_BYTES: usize = 1024 * 1024;
+
 /// Received bytes of one session, in order, with the framing's place in them.
 #[derive(Debug)]
 pub(super) struct Intake {
@@ -13,6 +16,12 @@ pub(super) struct Intake {
 impl Intake {
     pub(super) const fn new(framer: Framer) -> Self {
         Self { framer, bytes: Vec::new(), start: 0 }
+    }
+
+    /// Bytes that are not delivered yet.
+    #[cfg(test)]
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len() - self.start
     }
 
     /// Bytes of memory held.
@@ -40,6 +49,16 @@ impl Intake {
         }
     }
 
+    /// Takes the first `len` bytes out. Most of the time they are all there are, and nothing is copied.
+    pub(super) fn take(&mut self, len: usize) -> Vec<u8> {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        let rest = self.bytes.split_off(len.min(self.bytes.len()));
+        let mut taken = std::mem::replace(&mut self.bytes, rest);
+        taken.shrink_to_fit();
+        taken
+    }
+
     /// Memory that [`Intake::push`] of `len` bytes would add.
     pub(super) fn growth(&self, len: usize) -> usize {
         self.capacity_for(len).saturating_sub(self.bytes.capacity())
@@ -56,9 +75,13 @@ impl Intake {
         self.bytes.extend_from_slice(received);
     }
 
-    /// Grows in powers of two, so that what a slow sender sends in small pieces is not copied for each of them.
+    /// Grows in powers of two, so that what a slow sender sends in small pieces is not copied for each of them; above
+    /// [`COARSE_BYTES`] by an eighth, because there the unused half would cost more than the copies.
     fn capacity_for(&self, len: usize) -> usize {
-        (self.bytes.len() - self.start + len).next_power_of_two().max(self.bytes.capacity())
+        let needed = self.bytes.len() - self.start + len;
+        let doubled = needed.next_power_of_two();
+        let step = if doubled > COARSE_BYTES { doubled / 16 } else { doubled };
+        needed.next_multiple_of(step).max(self.bytes.capacity())
     }
 }
 
@@ -69,19 +92,38 @@ mod tests {
 
     #[test]
     fn growth_is_told_before_it_happens() {
-        let config = FramingConfig::EofSplit { eof: b"\n".to_vec(), max_length: 1 << 20 };
+        let config = FramingConfig::EofSplit { eof: b"\n".to_vec(), max_length: 1 << 23 };
         let mut intake = Intake::new(Framer::new(&config).unwrap());
-        for len in [1, 5, 100, 3, 4096, 17] {
+        let mut sum = 1;
+        for len in [1, 5, 100, 3, 4096, 17, 3_000_000, 65_536, 500_000] {
+            sum += len;
             let before = intake.charged();
             let growth = intake.growth(len);
             intake.push(&vec![b'x'; len]);
             assert_eq!(intake.charged(), before + growth);
+            assert!(intake.charged() <= 2 * sum.min(COARSE_BYTES) + sum + sum / 8);
             assert_eq!(intake.frame(), Frame::NeedMore);
         }
         intake.push(b"\n");
         let Frame::Package { len } = intake.frame() else { panic!("no package") };
-        assert_eq!(len, 4223);
+        assert_eq!(len, sum);
         intake.consume(len);
         assert_eq!(intake.charged(), 0);
+    }
+
+    #[test]
+    fn a_package_is_taken_out_and_what_follows_it_stays() {
+        let config = FramingConfig::EofSplit { eof: b"\n".to_vec(), max_length: 1 << 20 };
+        let mut intake = Intake::new(Framer::new(&config).unwrap());
+        intake.push(b"one\ntwo\nthr");
+        assert_eq!(intake.frame(), Frame::Package { len: 4 });
+        intake.consume(4);
+        assert_eq!(intake.frame(), Frame::Package { len: 4 });
+        assert_eq!(intake.take(4), b"two\n");
+        assert_eq!(intake.frame(), Frame::NeedMore);
+        intake.push(b"ee\n");
+        assert_eq!(intake.frame(), Frame::Package { len: 6 });
+        assert_eq!(intake.take(6), b"three\n");
+        assert_eq!(intake.charged(), 0, "an idle session keeps no buffer");
     }
 }

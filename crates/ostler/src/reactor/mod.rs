@@ -17,7 +17,10 @@ mod lanes;
 pub(crate) mod mailbox;
 mod output;
 pub(crate) mod places;
+mod receive_share;
 mod sleep;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use std::io;
@@ -36,6 +39,7 @@ use crate::sys::epoll::{Epoll, Events, Interest};
 use connection::Connections;
 use lane_end::LaneEnds;
 use mailbox::{Mailbox, Reports};
+use receive_share::ReceiveShare;
 
 /// Events taken from the kernel at once: enough to share the cost of the call, few enough that bells are rung soon.
 const EVENTS_MAX: usize = 256;
@@ -101,6 +105,7 @@ pub(crate) struct Reactor {
     /// Bytes of bodies held by the brain that the account was charged.
     charged_held: u64,
     scratch: Vec<u8>,
+    receive_share: ReceiveShare,
     now: Nanos,
     draining: bool,
     reported_drained: bool,
@@ -134,6 +139,10 @@ impl Reactor {
             account: Account::new(budget),
             charged_held: 0,
             scratch,
+            receive_share: ReceiveShare::new(
+                receive_share::SESSION_BYTES,
+                receive_share::TURN_BYTES,
+            ),
             now: 0,
             draining: false,
             reported_drained: false,

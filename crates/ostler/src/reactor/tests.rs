@@ -1,0 +1,115 @@
+//! Turns of a reactor that has no thread of its own: what one turn may take from the others.
+
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use ostler_core::brain::ConnectionSlot;
+use ostler_core::budget::Budget;
+use ostler_core::ids::WorkerKey;
+use ostler_shm::board::Board;
+use ostler_shm::lane::MasterMemory;
+
+use super::event_loop::GIVES_MAX;
+use super::mailbox::{Mailbox, Reports};
+use super::places::Places;
+use super::receive_share::ReceiveShare;
+use super::{Reactor, ReactorSettings};
+use crate::options::{FramingKind, Options};
+use crate::sys::pidfd::PidFd;
+use crate::sys::{eventfd, process};
+
+const KEY: WorkerKey = WorkerKey::new(0, 1);
+
+/// A reactor with one lane, at whose other end nobody reads.
+fn reactor(options: &Options) -> Reactor {
+    let settings = ReactorSettings::new(options).unwrap();
+    let (board, _) = Board::create(1, options.sessions_per_reactor()).unwrap();
+    let budget = Budget::new(options.memory_budget as u64);
+    let mailbox = Arc::new(Mailbox::new().unwrap());
+    let reports = Reports::new(Places::new(1, options.sessions_per_reactor())).unwrap();
+    let mut reactor =
+        Reactor::new(0, settings, 0, Arc::new(board), budget, mailbox, reports).unwrap();
+    let memory = MasterMemory::create(options.lane_sizes(), 0, 1).unwrap();
+    let lane = memory.lane(0).unwrap();
+    reactor.add_lane(KEY, lane, eventfd::create().unwrap(), eventfd::create().unwrap());
+    reactor.spawned(KEY, PidFd::open(process::current()).unwrap().into());
+    reactor.serve(KEY);
+    reactor
+}
+
+/// A client whose connection the reactor has, and the place of it.
+fn connect(reactor: &mut Reactor) -> (UnixStream, ConnectionSlot) {
+    let (client, server) = UnixStream::pair().unwrap();
+    server.set_nonblocking(true).unwrap();
+    reactor.accepted(OwnedFd::from(server), "127.0.0.1:1".parse().unwrap());
+    let newest = reactor.connections.iter().max_by_key(|(_, connection)| connection.session);
+    let slot = newest.map(|(slot, _)| slot).unwrap();
+    (client, slot)
+}
+
+fn received(reactor: &mut Reactor, slot: ConnectionSlot) -> usize {
+    let connection = reactor.connections.get_mut(slot).unwrap();
+    connection.intake.as_ref().unwrap().len()
+}
+
+fn framed() -> Options {
+    Options {
+        workers: 1,
+        reactors: 1,
+        max_connections: 1_024,
+        framing: FramingKind::Eof,
+        receive_size: 4_096,
+        prefetch_packages: 10_000,
+        prefetch_us: 1_000_000,
+        ..Options::default()
+    }
+}
+
+#[test]
+fn a_session_receives_its_share_of_a_turn_and_goes_on_in_the_next() {
+    let mut reactor = reactor(&framed());
+    reactor.receive_share = ReceiveShare::new(16 * 1024, 1024 * 1024);
+    let (mut big, slot) = connect(&mut reactor);
+    let (mut small, _) = connect(&mut reactor);
+    assert!(!reactor.give_all(), "the connect events are all there is");
+    big.write_all(&[b'x'; 64 * 1024]).unwrap();
+    small.write_all(b"me too\r\n").unwrap();
+    reactor.brain.readable(slot);
+    assert!(reactor.give_all(), "there is more to receive");
+    assert_eq!(received(&mut reactor, slot), 16 * 1024);
+    for turn in 2..=4 {
+        assert!(reactor.give_all());
+        assert_eq!(received(&mut reactor, slot), turn * 16 * 1024);
+    }
+    assert!(!reactor.give_all(), "nothing is left");
+}
+
+#[test]
+fn all_sessions_together_receive_no_more_than_the_turn_allows() {
+    let mut reactor = reactor(&framed());
+    reactor.receive_share = ReceiveShare::new(16 * 1024, 32 * 1024);
+    let clients: Vec<_> = (0..8).map(|_| connect(&mut reactor)).collect();
+    reactor.give_all();
+    for (mut client, slot) in clients.iter().map(|(client, slot)| (client, *slot)) {
+        client.write_all(&[b'x'; 16 * 1024]).unwrap();
+        reactor.brain.readable(slot);
+    }
+    for turn in 1..=4 {
+        assert!(reactor.give_all(), "events are looked at between the turns");
+        let sum: usize = clients.iter().map(|(_, slot)| received(&mut reactor, *slot)).sum();
+        assert_eq!(sum, turn * 32 * 1024, "two sessions have their share in each turn");
+    }
+}
+
+#[test]
+fn a_turn_ends_after_a_fixed_number_of_deliveries() {
+    let mut reactor = reactor(&framed());
+    let _clients: Vec<_> = (0..GIVES_MAX + 10).map(|_| connect(&mut reactor)).collect();
+    let lane = reactor.lanes.find(KEY).unwrap();
+    assert!(reactor.give_all(), "events are looked at before the rest is given");
+    assert_eq!(reactor.brain.in_hand(lane) as usize, GIVES_MAX);
+    assert!(!reactor.give_all());
+    assert_eq!(reactor.brain.in_hand(lane) as usize, GIVES_MAX + 10);
+}
