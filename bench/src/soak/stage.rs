@@ -21,6 +21,7 @@ pub(crate) const REDELIVER: &str = "redeliver:20";
 /// The programs, and how long to take.
 pub(crate) struct Stage {
     bench: PathBuf,
+    instrument: PathBuf,
     examples: PathBuf,
     quick: bool,
 }
@@ -31,22 +32,20 @@ pub(crate) fn kit(error: Error) -> TestError {
 }
 
 impl Stage {
-    pub(crate) fn new(bench: &Path, examples: &Path, quick: bool) -> Self {
-        Self { bench: bench.to_owned(), examples: examples.to_owned(), quick }
+    pub(crate) fn new(bench: &Path, instrument: &Path, examples: &Path, quick: bool) -> Self {
+        let [bench, instrument, examples] = [bench, instrument, examples].map(Path::to_owned);
+        Self { bench, instrument, examples, quick }
     }
 
-    /// Whether the examples are there.
+    /// Whether the instrument is there.
+    pub(crate) fn check_instrument(&self) -> Result<()> {
+        check_program(&self.instrument, "make instrument")
+    }
+
+    /// Whether the instrument and the examples are there.
     pub(crate) fn check_programs(&self) -> Result<()> {
-        for name in ["echo", "chat"] {
-            let path = self.examples.join(name);
-            if !path.is_file() {
-                return Err(Error::usage(format!(
-                    "there is no {}; build it with `cargo build --release --examples -p ostler`",
-                    path.display()
-                )));
-            }
-        }
-        Ok(())
+        self.check_instrument()?;
+        check_program(&self.examples.join("chat"), "cargo build --release --examples -p ostler")
     }
 
     /// One of two, by how long the run may take.
@@ -54,21 +53,21 @@ impl Stage {
         if self.quick { quick } else { full }
     }
 
-    /// An example on a free port, with [`WORKERS`] workers, which ends at the latest with this thread.
-    fn example(&self, name: &str) -> ServerBuilder {
+    /// A program on a free port, with [`WORKERS`] workers, which ends at the latest with this thread.
+    fn program(&self, path: &Path) -> ServerBuilder {
         let leash = [self.bench.as_os_str(), "unpinned".as_ref(), "--".as_ref()];
-        TestServer::program(self.examples.join(name))
+        TestServer::program(path)
             .through(leash)
             .set("listen", "127.0.0.1:0")
             .set("workers", WORKERS)
     }
 
-    /// The echo example.
+    /// The instrument, which echoes unless it is told otherwise.
     pub(crate) fn echo(&self) -> ServerBuilder {
-        self.example("echo")
+        self.program(&self.instrument)
     }
 
-    /// The echo example, about to be hurt: the log may speak of deaths. Of a worker that is killed in its first moment, too:
+    /// An echo, about to be hurt: the log may speak of deaths. Of a worker that is killed in its first moment, too:
     /// it counts as one that cannot start.
     pub(crate) fn victim(&self) -> ServerBuilder {
         let echo = self.echo().expect_log("worker died").expect_log("workers die often");
@@ -77,8 +76,15 @@ impl Stage {
 
     /// The chat example.
     pub(crate) fn chat(&self) -> ServerBuilder {
-        self.example("chat")
+        self.program(&self.examples.join("chat"))
     }
+}
+
+fn check_program(path: &Path, command: &str) -> Result<()> {
+    if path.is_file() {
+        return Ok(());
+    }
+    Err(Error::usage(format!("there is no {}; build it with `{command}`", path.display())))
 }
 
 /// An endless closed loop of small requests that stops when told.

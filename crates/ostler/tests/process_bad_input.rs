@@ -227,7 +227,7 @@ fn limited(scratch: &Scratch, program: &str, descriptors: u32) -> TestResult<Ser
 #[test]
 fn without_descriptors_accepting_pauses_and_workers_are_replaced() -> TestResult {
     let scratch = Scratch::new("emfile")?;
-    let server = limited(&scratch, "echo", 110)?
+    let server = limited(&scratch, "ostler-echo", 110)?
         .set("workers", 1)
         .set("reactors", 1)
         .set("crash_policy", "drop")
@@ -302,7 +302,7 @@ fn the_limit_of_descriptors_is_raised_and_lowers_max_connections() -> TestResult
     let scratch = Scratch::new("raised")?;
     let script = scratch.path("limited");
     // Of soft and hard limit the latter counts.
-    let _soft_and_hard = limited(&scratch, "echo", 140)?;
+    let _soft_and_hard = limited(&scratch, "ostler-echo", 140)?;
     let text = std::fs::read_to_string(&script)?;
     std::fs::write(&script, text.replace("exec", "ulimit -S -n 60\nexec"))?;
     let server = TestServer::program(script).set("workers", 1).set("reactors", 1).start()?;

@@ -81,7 +81,7 @@ impl ServerBuilder {
         self
     }
 
-    /// `--handler spec`: `echo`, `sleep_ms:N`, `crash_every:N`, `big_reply:N`.
+    /// `--handler spec`: see `bench/instrument/src/behaviour.rs`.
     pub fn handler(self, spec: &str) -> Self {
         self.args(["--handler", spec])
     }

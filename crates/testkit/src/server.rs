@@ -32,9 +32,9 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// The `echo` example.
+    /// The instrument (`bench/instrument`): an echo unless [`ServerBuilder::handler`] says otherwise.
     pub fn echo() -> ServerBuilder {
-        ServerBuilder::example("echo")
+        ServerBuilder::example("ostler-echo")
     }
 
     /// The `chat` example.

@@ -10,7 +10,7 @@ fn a_limit_of_descriptors_that_leaves_none_for_clients_is_an_error_at_start() ->
     let scratch = Scratch::new("nofile")?;
     let test = std::env::current_exe()?;
     let profile = test.parent().and_then(|deps| deps.parent());
-    let echo = profile.map(|profile| profile.join("examples/echo")).unwrap_or_default();
+    let echo = profile.map(|profile| profile.join("examples/ostler-echo")).unwrap_or_default();
     let script = scratch.path("limited");
     std::fs::write(&script, format!("#!/bin/sh\nulimit -n 64\nexec {} \"$@\"\n", echo.display()))?;
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;

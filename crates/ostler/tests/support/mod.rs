@@ -10,7 +10,7 @@ pub fn echo(workers: u16, reactors: u16) -> ServerBuilder {
     TestServer::echo().set("workers", workers).set("reactors", reactors)
 }
 
-/// A server that does what packages say (`examples/echo.rs`, `obey`).
+/// A server that does what packages say (`bench/instrument/src/orders.rs`).
 pub fn orders(workers: u16) -> ServerBuilder {
     // One line about a panic, whatever the environment says.
     echo(workers, 1).handler("orders").env("RUST_BACKTRACE", "0")

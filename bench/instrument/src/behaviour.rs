@@ -1,0 +1,100 @@
+//! What the instrument does with a package, and how that is written on the command line.
+
+use std::time::Duration;
+
+/// The handlers as the user writes them.
+pub(crate) const HANDLERS: &str = "echo, sleep_ms:N, slow_every:N,MS, defer_ms:N, crash_every:N, crash_on:TEXT, \
+     big_reply:N or orders";
+
+/// What is done with a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Behaviour {
+    /// Send it back.
+    Echo,
+    /// Wait so long, then send it back.
+    Sleep(Duration),
+    /// Send it back; wait before that at every N-th package of this process.
+    SlowEvery {
+        /// N.
+        every: u64,
+        /// How long.
+        pause: Duration,
+    },
+    /// Defer it, and send it back so much later; the worker takes other packages meanwhile.
+    Defer(Duration),
+    /// Send it back; at every N-th package of this process, abort instead.
+    CrashEvery(u64),
+    /// Send it back; abort instead when it contains these bytes.
+    CrashOn(Vec<u8>),
+    /// Send N bytes, whatever came.
+    BigReply(usize),
+    /// Do what the package says, see [`crate::orders`].
+    Orders,
+}
+
+impl Behaviour {
+    /// Reads `NAME` or `NAME:VALUE`; the error tells the user what to write instead.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once(':').unwrap_or((text, ""));
+        let number = |value: &str| {
+            value.parse::<u64>().map_err(|_| format!("`{text}`: write a number behind `{name}:`"))
+        };
+        let pause = |value: &str| number(value).map(Duration::from_millis);
+        match name {
+            "echo" => Ok(Self::Echo),
+            "sleep_ms" => pause(value).map(Self::Sleep),
+            "slow_every" => {
+                let (every, ms) = value.split_once(',').ok_or(format!(
+                    "`{text}`: write slow_every:N,MS, for example slow_every:100,5"
+                ))?;
+                Ok(Self::SlowEvery { every: number(every)?.max(1), pause: pause(ms)? })
+            }
+            "defer_ms" => pause(value).map(Self::Defer),
+            "crash_every" => number(value).map(|every| Self::CrashEvery(every.max(1))),
+            "crash_on" if value.is_empty() => {
+                Err(format!("`{text}`: write a text behind `crash_on:`"))
+            }
+            "crash_on" => Ok(Self::CrashOn(value.as_bytes().to_vec())),
+            "big_reply" => number(value).map(|len| Self::BigReply(len as usize)),
+            "orders" => Ok(Self::Orders),
+            _ => Err(format!("`{text}` is no handler: write {HANDLERS}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handlers_are_read() {
+        let five = Duration::from_millis(5);
+        for (text, expected) in [
+            ("echo", Behaviour::Echo),
+            ("sleep_ms:5", Behaviour::Sleep(five)),
+            ("slow_every:100,5", Behaviour::SlowEvery { every: 100, pause: five }),
+            ("defer_ms:5", Behaviour::Defer(five)),
+            ("crash_every:0", Behaviour::CrashEvery(1)),
+            ("crash_on:a:b", Behaviour::CrashOn(b"a:b".to_vec())),
+            ("big_reply:7", Behaviour::BigReply(7)),
+            ("orders", Behaviour::Orders),
+        ] {
+            assert_eq!(Behaviour::parse(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_what_to_write() {
+        for (text, part) in [
+            ("tea", "crash_on:TEXT"),
+            ("sleep_ms", "a number"),
+            ("defer_ms:x", "a number"),
+            ("slow_every:100", "slow_every:N,MS"),
+            ("slow_every:x,5", "a number"),
+            ("crash_on:", "a text"),
+        ] {
+            let error = Behaviour::parse(text).unwrap_err();
+            assert!(error.contains(part) && error.contains(text), "{error}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The handler. Every behaviour takes the same way through it, so that figures of different handlers can be compared:
+//! what differs is only what the behaviour says.
+
+use std::cell::RefCell;
+use std::thread::sleep;
+
+use ostler::{Handler, Package, Session, StartError, Worker};
+
+use crate::behaviour::Behaviour;
+use crate::orders::obey;
+
+/// While this file exists no worker starts: "broken new code", for tests of the reload.
+const FAIL_START: &str = "ECHO_FAIL_START_IF_EXISTS";
+
+/// One worker's handler.
+#[derive(Debug)]
+pub(crate) struct Echo {
+    behaviour: Behaviour,
+    /// Packages of this process.
+    seen: u64,
+    reply: Vec<u8>,
+}
+
+impl Echo {
+    pub(crate) fn new(behaviour: Behaviour) -> Self {
+        let reply = match behaviour {
+            Behaviour::BigReply(len) => (0..len).map(|index| (index % 251) as u8).collect(),
+            _ => Vec::new(),
+        };
+        Self { behaviour, seen: 0, reply }
+    }
+}
+
+impl Handler for Echo {
+    fn on_worker_start(&mut self, _worker: &Worker) -> Result<(), StartError> {
+        match std::env::var_os(FAIL_START) {
+            Some(path) if std::path::Path::new(&path).exists() => {
+                Err(format!("told to fail by {FAIL_START}").into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) {
+        self.seen += 1;
+        let reply: &[u8] = match &self.behaviour {
+            Behaviour::Echo => package,
+            Behaviour::Sleep(pause) => {
+                sleep(*pause);
+                package
+            }
+            Behaviour::SlowEvery { every, pause } => {
+                if self.seen.is_multiple_of(*every) {
+                    sleep(*pause);
+                }
+                package
+            }
+            Behaviour::Defer(pause) => return answer_later(worker, *pause, package),
+            Behaviour::CrashEvery(every) if self.seen.is_multiple_of(*every) => abort(),
+            Behaviour::CrashOn(text) if contains(package, text) => abort(),
+            Behaviour::CrashEvery(_) | Behaviour::CrashOn(_) => package,
+            Behaviour::BigReply(_) => &self.reply,
+            Behaviour::Orders => {
+                self.reply = obey(package);
+                &self.reply
+            }
+        };
+        // Full or gone: the client reads too slowly or has left; an echo has nothing better to do than to drop it.
+        let _ = session.send(reply);
+    }
+}
+
+fn abort() -> ! {
+    std::process::abort()
+}
+
+fn answer_later(worker: &Worker, pause: std::time::Duration, package: &Package) {
+    let held = RefCell::new(package.defer());
+    worker.after(pause, move |_| {
+        if let Some(mut deferred) = held.borrow_mut().take() {
+            let bytes = deferred.as_bytes().to_vec();
+            // As above.
+            let _ = deferred.send(&bytes);
+        }
+    });
+}
+
+/// Whether `text`, which is not empty, is somewhere in `bytes`. Only places with its first byte are compared, because the
+/// search is part of what a measurement of this handler sees.
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    let Some((first, rest)) = text.split_first() else { return false };
+    let mut left = bytes;
+    while let Some(place) = left.iter().position(|byte| byte == first) {
+        left = left.get(place + 1..).unwrap_or_default();
+        if left.starts_with(rest) {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_found_wherever_it_stands() {
+        for bytes in ["boom", "xxboom", "boomxx", "bobobooboom", "b boom"] {
+            assert!(contains(bytes.as_bytes(), b"boom"), "{bytes}");
+        }
+        for bytes in ["", "boo", "bo om", "oomb"] {
+            assert!(!contains(bytes.as_bytes(), b"boom"), "{bytes}");
+        }
+    }
+}
