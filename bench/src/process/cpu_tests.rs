@@ -1,6 +1,7 @@
 //! The accounting over made-up snapshots and over real processes.
 
-use std::process::{Child, Command};
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -51,49 +52,56 @@ fn an_orphan_stays_in_the_tree_and_a_successor_of_its_pid_does_not() {
     assert_eq!(grow(&known, &later), BTreeSet::from([task(12, 4), task(13, 40)]));
 }
 
-/// A shell that starts a child which works for a while, and waits for it.
+/// A shell with a child that works until the shell reads a line; then it ends the child and reads another.
 fn family() -> Child {
-    let work = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done";
-    Command::new("sh").args(["-c", &format!("sh -c '{work}' & wait; sleep 1")]).spawn().unwrap()
+    let script = "sh -c 'while :; do :; done' & read line; kill $!; wait; read line";
+    Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap()
+}
+
+/// Samples until it holds; the total never falls.
+fn sample_until(meter: &mut CpuMeter, holds: impl Fn(&CpuMeter) -> bool) {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while !holds(meter) {
+        assert!(Instant::now() < limit, "{} ns, {} processes", meter.total_ns(), meter.processes());
+        let before_ns = meter.total_ns();
+        std::thread::sleep(Duration::from_millis(5));
+        meter.sample().unwrap();
+        assert!(meter.total_ns() >= before_ns);
+    }
 }
 
 #[test]
 fn work_of_a_grandchild_counts_and_its_death_takes_nothing_away() {
     let mut child = family();
     let mut meter = CpuMeter::start(child.id()).unwrap();
-    let limit = Instant::now() + Duration::from_secs(10);
-    let (mut last_ns, mut most) = (0, 0);
-    while child.try_wait().unwrap().is_none() && Instant::now() < limit {
-        meter.sample().unwrap();
-        assert!(meter.total_ns() >= last_ns);
-        last_ns = meter.total_ns();
-        most = most.max(meter.processes());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    sample_until(&mut meter, |meter| meter.processes() == 2 && meter.total_ns() > 20_000_000);
+    let worked_ns = meter.total_ns();
+    child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    sample_until(&mut meter, |meter| meter.processes() == 1);
+    assert!(meter.total_ns() >= worked_ns);
     child.kill().unwrap();
     child.wait().unwrap();
-    meter.sample().unwrap();
-    assert!(most >= 2, "saw {most} processes");
-    assert!(meter.total_ns() >= last_ns && last_ns > 1_000_000, "{last_ns} ns");
     assert!(CpuMeter::start(u32::MAX).is_err());
 }
 
 #[test]
 fn every_thread_counts() {
+    const WORK_NS: i64 = 5_000_000;
+    let (worked, has_worked) = std::sync::mpsc::channel();
+    let (sampled, was_sampled) = std::sync::mpsc::channel::<()>();
     let meter = std::thread::scope(|scope| {
         let mut meter = CpuMeter::start(std::process::id()).unwrap();
-        let worker = scope.spawn(|| {
-            let limit = Instant::now() + Duration::from_millis(30);
-            while Instant::now() < limit {
-                std::hint::spin_loop();
-            }
-            // Stay alive, asleep, for the sample.
-            std::thread::park_timeout(Duration::from_millis(200));
+        scope.spawn(move || {
+            let clock = rustix::time::ClockId::ThreadCPUTime;
+            while rustix::time::clock_gettime(clock).tv_nsec < WORK_NS {}
+            worked.send(()).unwrap();
+            // Stays alive, asleep, for the sample.
+            was_sampled.recv().unwrap();
         });
-        std::thread::sleep(Duration::from_millis(100));
+        has_worked.recv().unwrap();
         meter.sample().unwrap();
-        worker.thread().unpark();
+        sampled.send(()).unwrap();
         meter
     });
-    assert!(meter.total_ns() > 1_000_000);
+    assert!(meter.total_ns() > 1_000_000, "{} ns", meter.total_ns());
 }
