@@ -12,7 +12,7 @@ pub(crate) const KILL_EVERY: Duration = Duration::from_millis(100);
 const CONNECTIONS: u32 = 64;
 /// Of the throughput of undisturbed slices of the same run.
 const SHARE_LEAST: f64 = 0.6;
-/// Review M3.
+/// Decision 22.
 const WAIT_MAX_MS: f64 = 500.0;
 
 pub(super) fn echo(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {

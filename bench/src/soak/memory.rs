@@ -70,7 +70,7 @@ impl Memory {
 
 /// The default `memory_budget`, which bounds what connections queue.
 const BUDGET_MIB: f64 = 64.0;
-/// What a connection costs besides: the limit for an idle one (review M5).
+/// What a connection costs besides: the limit for an idle one (decision 21).
 pub(super) const CONNECTION_BYTES: u64 = 768;
 /// What the allocator keeps beside what it was asked for.
 const ALLOCATOR_MIB: f64 = 2.0;

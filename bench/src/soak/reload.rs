@@ -11,7 +11,7 @@ use super::stage::{
 use crate::load::LoadThread;
 
 const CONNECTIONS: u32 = 64;
-/// Review M3.
+/// Decision 22.
 const WAIT_MAX_MS: f64 = 200.0;
 const LIMIT: Duration = Duration::from_secs(900);
 

@@ -1,4 +1,4 @@
-//! One memory budget for all reactors: leases of chunks from one atomic (architecture section 5, review S7).
+//! One memory budget for all reactors: leases of chunks from one atomic (decision 13).
 //!
 //! Charged: unsent output of connections, partial packages, bodies kept on the heap. Not charged: lanes (fixed, printed
 //! in the memory plan) and kernel buffers.

@@ -11,7 +11,7 @@ pub struct Slot(pub u16);
 pub struct Generation(pub u32);
 
 /// A worker process: which slot and which generation. Every message about a worker carries this pair, so that news of a
-/// process that is gone can never be mistaken for news of its successor (seed row S6).
+/// process that is gone can never be mistaken for news of its successor (S6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WorkerKey {
     /// The position.

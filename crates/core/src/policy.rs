@@ -5,9 +5,9 @@
 pub enum Dispatch {
     /// The next worker in turn that has credit.
     RoundRobin,
-    /// Always the same worker for a session, by its id; waits for that worker (seed row S19 for when it is down).
+    /// Always the same worker for a session, by its id; waits for that worker (S19 for when it is down).
     SessionHash,
-    /// The worker with the least in hand; late binding from one queue (pain P5).
+    /// The worker with the least in hand; late binding from one queue (P5).
     IdleFirst,
 }
 

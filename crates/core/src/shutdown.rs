@@ -7,7 +7,7 @@ use crate::Millis;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The first TERM to the master, or a request through the manager. Both come when a whole process group is told to end
-    /// (systemd, Ctrl-C), so a second request means nothing more than the first (review S17).
+    /// (systemd, Ctrl-C), so a second request means nothing more than the first (decision 18).
     Requested,
     /// A second TERM to the master: now.
     Terminate,

@@ -116,7 +116,7 @@ fn packages_that_wait_behind_a_slow_one_are_recalled() -> TestResult {
     server.stop()
 }
 
-/// Only the pidfd is death (review S14): a worker that stands still keeps what it has.
+/// Only the pidfd is death (decision 11): a worker that stands still keeps what it has.
 #[test]
 fn a_stopped_worker_is_not_settled_before_it_is_dead() -> TestResult {
     let server = start(orders(2).expect_log(DIED).expect_log(BACK_OFF), 2)?;
@@ -522,7 +522,7 @@ fn a_spare_that_the_master_cannot_take_is_offered_again() -> TestResult {
 
 // ---- the master --------------------------------------------------------------------------------------------------
 
-/// With the master everything ends, and the port is free (pain P7). `wait_end` looks for processes, port and files.
+/// With the master everything ends, and the port is free (P7). `wait_end` looks for processes, port and files.
 #[test]
 fn nothing_outlives_the_master() -> TestResult {
     for round in 0..20 {

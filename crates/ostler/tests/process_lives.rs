@@ -102,7 +102,7 @@ fn an_abort_ends_only_its_worker() -> TestResult {
     only_its_worker_ends_by("abort", "SIGABRT")
 }
 
-/// Ctrl-C, Ctrl-\ and a closed terminal reach the whole group; only the master answers them (review S17).
+/// Ctrl-C, Ctrl-\ and a closed terminal reach the whole group; only the master answers them (decision 18).
 #[test]
 fn only_the_master_listens_to_signals_from_outside() -> TestResult {
     let server = start(orders(2), 2)?;
@@ -150,7 +150,7 @@ fn a_terminated_worker_is_replaced_and_nobody_notices() -> TestResult {
     check(ended.log().lines_with("serves worker=w0.6").len() == 1, "five successors in slot 0")
 }
 
-// ---- what each kind of process has open and mapped (architecture section 7) --------------------------------------
+// ---- what each kind of process has open and mapped (decision 3) ---------------------------------------------------------
 
 /// Descriptors by kind: what stands before the first `:` or the whole name.
 fn kinds(process: &Process, inherited: &BTreeSet<u32>) -> TestResult<BTreeMap<String, usize>> {

@@ -213,7 +213,7 @@ fn a_reload_under_close_closes_nobody() -> TestResult {
     server.stop()
 }
 
-/// A worker that has served its share is replaced as by a reload (pain P1).
+/// A worker that has served its share is replaced as by a reload (P1).
 #[test]
 fn recycling_by_max_requests_costs_nothing() -> TestResult {
     let server = start(echo(3, 2).set("max_requests", 100), 3)?;

@@ -75,7 +75,7 @@ fn int_ends_now() -> TestResult {
     check(ended.books()?.accepted == 1, "one session")
 }
 
-/// systemd sends TERM to every process of the unit: that is one request, not two (review S17).
+/// systemd sends TERM to every process of the unit: that is one request, not two (decision 18).
 #[test]
 fn term_to_every_process_counts_once() -> TestResult {
     let server = start(orders(2), 2)?;

@@ -1,5 +1,5 @@
 //! Where things lie in the memory files (protocol §2). Sizes and a protocol number stand in the `down` header, so that
-//! a worker of another build is refused with a clear error instead of reading nonsense (review M9).
+//! a worker of another build is refused with a clear error instead of reading nonsense (decision 20).
 
 use crate::ring;
 use crate::words::{DownWords, ProcessWords, UpWords};

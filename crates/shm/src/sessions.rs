@@ -1,7 +1,7 @@
 //! The session table: what every worker may know of every session, written by the owning reactor (seqlock).
 //!
 //! An entry changes only under an odd sequence word; a reader copies, then checks that the word is even and unchanged.
-//! Session ids follow review S20: 53 bits, a counter that only grows in the high part and the reactor in the low six,
+//! Session ids follow decision 19: 53 bits, a counter that only grows in the high part and the reactor in the low six,
 //! so an id is never issued twice and says by itself where its connection lives.
 
 use crate::sync::{AtomicU64, Ordering, fence};

@@ -1,4 +1,4 @@
-//! Sleep epochs: how a ringer knows whether a bell is needed, with one writer per word (review S13).
+//! Sleep epochs: how a ringer knows whether a bell is needed, with one writer per word (decision 10).
 //!
 //! The sleeper owns an epoch word, odd while it sleeps. The ringer looks at it after its own stores and a full fence,
 //! and rings when it is odd and not the epoch it rang last: one system call per sleep, no shared write.

@@ -1,4 +1,4 @@
-//! Sleep words (protocol §4, §5 idle and publish, §6 before epoll_wait; review S13): no wake-up is lost in either direction.
+//! Sleep words (protocol §4, §5 idle and publish, §6 before epoll_wait; decision 10): no wake-up is lost in either direction.
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // test code
 

@@ -127,7 +127,7 @@ pub struct Brain {
 
 impl Brain {
     /// A brain without sessions and lanes. `first_counter` is the first session counter: random per start, so that the
-    /// ids of a previous master are not accepted (review S20).
+    /// ids of a previous master are not accepted (decision 19).
     #[must_use]
     pub fn new(settings: BrainSettings, first_counter: u64) -> Self {
         Self {

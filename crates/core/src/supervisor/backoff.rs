@@ -1,4 +1,4 @@
-//! Pauses that grow with failures in a row (review B9: only failures to boot pause).
+//! Pauses that grow with failures in a row (decision 9: only failures to boot pause).
 
 use super::Supervisor;
 use super::types::{Settings, SupervisorAction};

@@ -6,7 +6,7 @@ use super::types::{Exit, KillCause, SupervisorAction};
 use crate::ids::WorkerKey;
 
 impl Supervisor {
-    /// A process was reaped (seed rows S12, S15, S21). The slot is refilled by the comparison that
+    /// A process was reaped (S12, S15, S21). The slot is refilled by the comparison that
     /// follows every event, not from here.
     pub(super) fn exited(&mut self, key: WorkerKey, exit: Exit, out: &mut Vec<SupervisorAction>) {
         let Some(slot) = self.slot_mut(key) else { return };

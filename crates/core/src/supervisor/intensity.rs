@@ -1,4 +1,4 @@
-//! Restart intensity: too many deaths over all slots are reported, nothing is stopped (review B9).
+//! Restart intensity: too many deaths over all slots are reported, nothing is stopped (decision 9).
 
 use std::collections::VecDeque;
 

@@ -8,7 +8,7 @@
 //! name a process by anything but its [`WorkerKey`], or react to an event with a fixed answer. An
 //! event only changes what is known; then *wanted* is compared with *actual* for every slot
 //! (level-triggered, architecture section 7). So a lost or doubled event can delay a step, but it
-//! cannot start a second process in a slot (seed row S6) or leave a slot empty for ever (S5, S10).
+//! cannot start a second process in a slot (S6) or leave a slot empty for ever (S5, S10).
 //!
 //! One file per idea: `process` (one process), `slot` (the up to three of a slot), `death` (what an
 //! exit or a failed start means), `backoff`, `reload`, `recycle`, `intensity`, `shutdown`.
@@ -37,7 +37,7 @@ use reload::Reload;
 use shutdown::Ending;
 use slot::SlotState;
 
-/// The supervisor of all event workers (architecture section 7; seed rows S5-S18).
+/// The supervisor of all event workers (S5 to S18).
 ///
 /// The driver calls [`Supervisor::start`] once, tells every event through [`Supervisor::on`],
 /// carries out the actions in order, and sends [`Event::Tick`] when [`Supervisor::deadline`] has
@@ -99,7 +99,7 @@ impl Supervisor {
     ///
     /// `now` is in milliseconds on a monotonic clock; one that jumps backwards is taken as standing
     /// still. Events about processes that are not known (any more), or that make no sense in the
-    /// phase of their process, are ignored (seed rows S6, S15).
+    /// phase of their process, are ignored (S6, S15).
     pub fn on(&mut self, event: Event, now: Millis, out: &mut Vec<SupervisorAction>) {
         self.now = self.now.max(now);
         match event {
@@ -168,7 +168,7 @@ impl Supervisor {
             // back-off. It cannot spin either, because its first failure ends it.
             return Some(if reloading { spaced } else { spaced.max(slot.boot.not_before) });
         }
-        // Start-then-stop needs the leaving place free for the predecessor (review M11).
+        // Start-then-stop needs the leaving place free for the predecessor (decision 17).
         let replacing = reloading || slot.is_recycling();
         (replacing && slot.leaving.is_none()).then_some(spaced)
     }

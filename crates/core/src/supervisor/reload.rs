@@ -1,5 +1,4 @@
-//! Reload: every slot gets a new generation, one after another, successor first (seed rows S8-S11,
-//! S17; architecture section 7).
+//! Reload: every slot gets a new generation, one after another, successor first (S8 to S11, S17).
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! The end: processes leave, then are killed; nothing starts any more (seed row S18).
+//! The end: processes leave, then are killed; nothing starts any more (S18).
 
 use super::Supervisor;
 use super::process::Stage;

@@ -1,4 +1,4 @@
-//! One slot: at most one process starting, one serving and one leaving (review M11).
+//! One slot: at most one process starting, one serving and one leaving (decision 17).
 
 use super::backoff::BackOff;
 use super::process::{Process, Stage, Starting};

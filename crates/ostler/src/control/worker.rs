@@ -1,4 +1,4 @@
-//! What a worker tells the manager. Three kinds, eight bytes, no descriptors (review S15).
+//! What a worker tells the manager. Three kinds, eight bytes, no descriptors (decision 15).
 //!
 //! The sender is known by its socket, which belongs to one process alone; so no message names a worker.
 

@@ -35,7 +35,7 @@ impl Driver<'_> {
                 self.say(&ToMaster::Died(death))?;
             }
             SupervisorAction::BackOff { slot, failures, retry_after_ms } => {
-                // Whether it was ready or not: it ended without having finished anything (review B9).
+                // Whether it was ready or not: it ended without having finished anything (decision 9).
                 tracing::warn!(%slot, failures, retry_after_ms, "worker ended before it served, the next one waits");
             }
             SupervisorAction::IntensityExceeded { deaths } => {

@@ -1,4 +1,4 @@
-//! The manager and its spare, as the master keeps them (review S8).
+//! The manager and its spare, as the master keeps them (decision 14).
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;

@@ -11,7 +11,7 @@ Written from the table in `crates/ostler/src/options/table`; do not edit (a test
 `OSTLER_BLESS=1 cargo test -p ostler options` writes it anew.
 
 Sizes take the suffixes `K`, `M` and `G` (1024, 1024², 1024³). A value outside of its limits is an error at start that names
-the nearest valid value; nothing is clamped in silence. `S..` and `P..` are rows of the requirements.
+the nearest valid value; nothing is clamped in silence. `S..` and `P..` are rows of [requirements.md](requirements.md).
 
 Checked between options: `send_queue_low <= send_queue_high <= send_queue_max`; `back_off_min_ms <= back_off_max_ms`;
 `package_max_length` and `max_send_bytes` fit into `memory_budget`, which has 512K for each reactor; all lanes fit into

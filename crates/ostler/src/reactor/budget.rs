@@ -1,4 +1,4 @@
-//! The memory budget in a reactor: charge, and when nothing is left, end the session that holds the most (review S7).
+//! The memory budget in a reactor: charge, and when nothing is left, end the session that holds the most (decision 13).
 
 use ostler_core::brain::{CloseReason, ConnectionSlot};
 

@@ -11,7 +11,7 @@ use super::connection::Connection;
 use crate::sys::socket;
 
 /// Input thrown away when a connection is closed in good order, so that the kernel does not answer it with a reset that
-/// would overtake our last bytes (pain P12).
+/// would overtake our last bytes (P12).
 const DISCARD_MAX_BYTES: usize = 256 * 1024;
 
 impl Reactor {

@@ -17,7 +17,7 @@ use crate::sys::eventfd;
 
 /// Consumed bytes after which the worker gets its space back in the middle of a turn.
 const RELEASE_BYTES: u64 = 64 * 1024;
-/// Rings in a row that bring nothing before the ringer is condemned (review S13).
+/// Rings in a row that bring nothing before the ringer is condemned (decision 10).
 const EMPTY_RINGS_MAX: u32 = 1_000;
 
 impl Reactor {

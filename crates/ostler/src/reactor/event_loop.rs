@@ -63,7 +63,7 @@ impl Reactor {
                 Token::Pidfd(lane, mark) => dead.push((lane, mark)),
             }
         }
-        // Mail first: a worker that another reactor condemned is settled as condemned here too (review M16).
+        // Mail first: a worker that another reactor condemned is settled as condemned here too (decision 16).
         let flow = if mail { self.take_mail() } else { Flow::GoOn };
         for (lane, mark) in dead {
             self.worker_ended(lane, mark);

@@ -289,7 +289,7 @@ impl Reactor {
         }
     }
 
-    /// Makes what was given visible and rings the workers that sleep: once per turn (review B8).
+    /// Makes what was given visible and rings the workers that sleep: once per turn (decision 8).
     pub(super) fn publish(&mut self) {
         let mut dirty = false;
         for (_, end) in self.lanes.iter_mut() {

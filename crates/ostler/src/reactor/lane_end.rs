@@ -33,7 +33,7 @@ pub(super) struct LaneEnd {
     #[allow(dead_code)] // held open for epoll, never read
     pub(super) lane_bell: OwnedFd,
     pub(super) pidfd: Option<OwnedFd>,
-    /// Rings in a row that brought nothing (review S13).
+    /// Rings in a row that brought nothing (decision 10).
     pub(super) empty_rings: u32,
     pub(super) condemned: bool,
     /// Packages were published in this turn.

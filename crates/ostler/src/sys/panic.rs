@@ -1,6 +1,6 @@
 //! What a panic does to this process: master and manager abort after one log line, workers unwind.
 //!
-//! Half a master is worse than none (architecture section 8). The hook is installed once and asks a flag, because a worker
+//! Half a master is worse than none. The hook is installed once and asks a flag, because a worker
 //! inherits its memory and must get the former behaviour back.
 
 use std::sync::Once;

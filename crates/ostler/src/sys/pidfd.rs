@@ -41,7 +41,7 @@ impl PidFd {
 
     /// `waitid(2)`, `P_PIDFD`, `WEXITED | WNOHANG` — reaps the process if it has ended. For our own children only.
     ///
-    /// Stopped and traced processes have not ended (seed row S12).
+    /// Stopped and traced processes have not ended (S12).
     pub(crate) fn try_reap(&self) -> io::Result<Option<Exit>> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         let Some(status) = rustix::process::waitid(WaitId::PidFd(self.as_fd()), options)? else {

@@ -66,7 +66,7 @@ pub(crate) fn restore_default(signals: &[SignalNumber]) -> io::Result<()> {
 
 /// `sigaction(2)` — lets these signals do nothing, by a handler that does nothing.
 ///
-/// Not `SIG_IGN`: an ignored signal stays ignored in programs that user code starts, a handler does not (seed row S24).
+/// Not `SIG_IGN`: an ignored signal stays ignored in programs that user code starts, a handler does not (S24).
 pub(crate) fn install_no_operation(signals: &[SignalNumber]) -> io::Result<()> {
     install(signals, SigHandler::Handler(do_nothing))
 }

@@ -1,4 +1,4 @@
-//! Deferred deliveries: finished by their token, not by the return of the callback (architecture section 6).
+//! Deferred deliveries: finished by their token, not by the return of the callback.
 //!
 //! Their outputs are held here until the delivery is finished, or until it is exposed. From then on they are published as
 //! they come, but never into the transaction of another delivery whose callback is running: then they wait for its end.

@@ -241,7 +241,7 @@ impl<H: Handler> Run<H> {
         self.inner.keep_alive.get() > 0 || self.inner.timers.borrow().one_shot().next().is_some()
     }
 
-    /// Says once what keeps a leaving process (pain P8).
+    /// Says once what keeps a leaving process (P8).
     fn log_holders(&self) {
         if !self.is_held() {
             return;

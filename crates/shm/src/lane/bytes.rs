@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Bytes that another process may change at any time: to be written to a socket from where they are, or copied. Never a
-/// slice (review S12).
+/// slice (decision 12).
 #[derive(Clone, Copy, Debug)]
 pub struct RawBytes<'a> {
     pointer: *const u8,

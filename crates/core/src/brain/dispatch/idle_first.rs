@@ -1,5 +1,5 @@
 //! Dispatch `idle_first`: the worker with the least in hand, so that nobody waits behind a slow package while another
-//! worker idles (pain P5).
+//! worker idles (P5).
 
 use super::super::lanes::{Credit, Lanes};
 use crate::ids::LaneSlot;

@@ -6,7 +6,7 @@ use crate::Nanos;
 use crate::ids::LaneSlot;
 
 impl Brain {
-    /// Sessions hashed to a slot that is down for too long go to a slot that serves (seed row S19).
+    /// Sessions hashed to a slot that is down for too long go to a slot that serves (S19).
     pub fn rehash(&mut self, now: Nanos) {
         let live: Vec<LaneSlot> = self.lanes.serving().map(|(slot, _)| slot).collect();
         if live.is_empty() {

@@ -1,4 +1,4 @@
-//! A session's state in its reactor: one state machine, closed exactly once (seed rows S48, S52).
+//! A session's state in its reactor: one state machine, closed exactly once (S48, S52).
 
 use super::super::close_reason::CloseReason;
 use super::super::run_lists::Link;

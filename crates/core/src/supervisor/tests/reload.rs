@@ -108,7 +108,7 @@ fn requests_during_a_reload_become_one_follow_up() {
     assert_eq!(case.on(Event::ReloadRequested), []);
     let out = case.boot(0, 2);
     assert_eq!(out, [serve(0, 2, Some(1)), DONE, SupervisorAction::ReloadStarted]);
-    // M11: the follow-up waits for the predecessor to be gone, and for the fork interval.
+    // Decision 17: the follow-up waits for the predecessor to be gone, and for the fork interval.
     case.pass(1_000);
     assert_eq!(case.exited(0, 1, Exit::Code(0)), [need(0, 3)]);
     assert_eq!(case.boot(0, 3), [serve(0, 3, Some(2)), DONE]);
