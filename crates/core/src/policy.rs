@@ -1,4 +1,4 @@
-//! Choices that users make about dispatch and crashes.
+//! Choices that users make about dispatch, crashes and the order of answers.
 
 /// Which worker gets the next package of a session that is not bound to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,4 +20,13 @@ pub enum CrashPolicy {
     Drop,
     /// It is delivered again, at most so many times. The visible output happens exactly once, the execution may not.
     Redeliver(u8),
+}
+
+/// In which order the answers of one session come, when some of its packages are deferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AnswerOrder {
+    /// In the order of its packages: what later packages cause is held back until the earlier ones are finished.
+    Kept,
+    /// In the order in which they are given: later packages overtake deferred ones.
+    Free,
 }

@@ -28,6 +28,6 @@ pub use error::{
     EXIT_INTERNAL, EXIT_LISTEN, EXIT_MANAGERS_LOST, EXIT_OPTION, EXIT_START, Error, Result,
 };
 pub use options::{
-    CrashPolicy, Dispatch, FramingKind, Harden, Kind, LogLevel, OptionInfo, Options,
+    AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, Kind, LogLevel, OptionInfo, Options,
 };
 pub use ostler_shm::sessions::STATE_MAX_BYTES;

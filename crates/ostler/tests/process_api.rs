@@ -8,14 +8,14 @@ use talk::{Scratch, Talk, checksum, pattern, probe, small_probe};
 
 #[test]
 fn a_deferred_package_is_answered_later_and_others_go_on() -> TestResult {
-    let server = small_probe().start()?;
+    let server = small_probe().set("answer_order", "free").start()?;
     let (mut slow, mut quick) = (Talk::new(&server)?, Talk::new(&server)?);
     slow.say("defer 300 late")?;
     for round in 0..20 {
         assert_eq!(quick.ask(&format!("echo {round}"))?, round.to_string());
     }
     slow.expect("late");
-    // The session itself is not held up either: packages behind a deferred one are handled, and answered before it.
+    // The session itself is not held up either: packages behind a deferred one are handled, and here answered before it.
     slow.say("defer 100 first")?;
     assert_eq!(slow.ask("echo second")?, "second");
     slow.expect("first");
@@ -73,7 +73,8 @@ fn a_deferred_delivery_can_answer_with_more_than_a_ring_holds() -> TestResult {
 #[test]
 fn deferred_answers_given_from_another_callback_are_their_own_deliveries() -> TestResult {
     for policy in ["close", "redeliver:2"] {
-        let server = small_probe().set("crash_policy", policy).start()?;
+        let server =
+            small_probe().set("crash_policy", policy).set("answer_order", "free").start()?;
         let (mut one, mut two, mut three) =
             (Talk::new(&server)?, Talk::new(&server)?, Talk::new(&server)?);
         assert_eq!(three.ask("echo x")?, "x");

@@ -81,6 +81,9 @@ impl Deref for Package {
 /// `redeliver_output_bytes` of them become visible as they come, and the package is then never delivered again. The same
 /// happens when the callback it was taken in sends something itself.
 ///
+/// Until it is finished, later packages of its session are handled, but what they cause is held back, so that the answers
+/// of a session come in the order of its packages (`answer_order = kept`, the default).
+///
 /// What becomes visible as it comes waits for the end of a callback of another delivery that it is sent in, if that one
 /// has sent something too: at most `redeliver_output_bytes` (or one message), then sending answers *full* until that
 /// callback has returned.

@@ -1,6 +1,6 @@
 //! Options that are one word of a few.
 
-use ostler_core::policy::Dispatch;
+use ostler_core::policy::{AnswerOrder, Dispatch};
 
 use super::info::Kind;
 use super::setting::{Problem, Setting};
@@ -73,6 +73,7 @@ words!(Dispatch {
     SessionHash = "session_hash",
     IdleFirst = "idle_first",
 });
+words!(AnswerOrder { Kept = "kept", Free = "free", });
 words!(FramingKind { Raw = "raw", Eof = "eof", });
 words!(Harden { Off = "off", Master = "master", All = "all", });
 words!(LogLevel {

@@ -1,7 +1,7 @@
 //! The options as typed fields, and their defaults. Limits and reasons stand in `table/`.
 
 use super::size::{KIB, MIB};
-use super::{CrashPolicy, Dispatch, FramingKind, Harden, LogLevel};
+use super::{AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, LogLevel};
 
 /// The options of a server.
 ///
@@ -39,6 +39,8 @@ pub struct Options {
     pub(crate) crash_policy: CrashPolicy,
     /// Most output of one delivery that is held back under `redeliver`.
     pub(crate) redeliver_output_bytes: usize,
+    /// Whether answers to later packages overtake those to deferred ones.
+    pub(crate) answer_order: AnswerOrder,
     /// Most packages of one session given and not finished.
     pub(crate) session_window: u32,
     /// Estimated work kept at a worker beyond what it does.
@@ -115,6 +117,7 @@ impl Default for Options {
             dispatch: Dispatch::IdleFirst,
             crash_policy: CrashPolicy::Close,
             redeliver_output_bytes: MIB,
+            answer_order: AnswerOrder::Kept,
             session_window: 16,
             prefetch_us: 100,
             prefetch_packages: 64,

@@ -25,7 +25,7 @@ mod validate;
 pub use choices::{FramingKind, Harden, LogLevel};
 pub use fields::Options;
 pub use info::{Kind, OptionInfo};
-pub use ostler_core::policy::{CrashPolicy, Dispatch};
+pub use ostler_core::policy::{AnswerOrder, CrashPolicy, Dispatch};
 
 use crate::error::{Error, Result};
 

@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use ostler_core::answer_turns::AnswerTurns;
 use ostler_core::ids::WorkerKey;
-use ostler_core::policy::CrashPolicy;
+use ostler_core::policy::{AnswerOrder, CrashPolicy};
 
 use super::deferred::SharedDeferral;
 use super::port::Port;
@@ -16,6 +17,8 @@ use crate::options::Options;
 /// A delivery as the cause of outputs: the one whose callback is running, or one that was deferred.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RunningDelivery {
+    /// Its session.
+    pub(crate) session: u64,
     /// Its home lane.
     pub(crate) lane: usize,
     /// Its number there.
@@ -34,6 +37,7 @@ pub(crate) struct RunningDelivery {
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerSettings {
     pub(crate) crash_policy: CrashPolicy,
+    pub(crate) answer_order: AnswerOrder,
     pub(crate) max_send_bytes: usize,
     pub(crate) send_timeout_ms: u64,
     pub(crate) redeliver_output_bytes: usize,
@@ -44,6 +48,7 @@ impl WorkerSettings {
     pub(crate) fn new(options: &Options, key: WorkerKey) -> Self {
         Self {
             crash_policy: options.crash_policy,
+            answer_order: options.answer_order,
             max_send_bytes: options.max_send_bytes,
             send_timeout_ms: options.send_timeout_ms,
             redeliver_output_bytes: options.redeliver_output_bytes,
@@ -64,8 +69,10 @@ pub(crate) struct WorkerContext {
     pub(crate) port: RefCell<Port>,
     /// The delivery whose callback is running.
     pub(crate) current: Cell<Option<RunningDelivery>>,
-    /// It, when it was deferred: its token finishes it.
+    /// It, when it was deferred or waits for its turn: it is not finished when the callback is over.
     pub(crate) deferral: RefCell<Option<SharedDeferral>>,
+    /// The unfinished deliveries of each session, when their answers keep their order.
+    pub(crate) answer_turns: RefCell<AnswerTurns<SharedDeferral>>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) states: RefCell<StateOverlay>,
     /// Deferred deliveries that wait for the end of the running callback: finished ones, and such as hold too much.
@@ -87,6 +94,7 @@ impl WorkerContext {
             port: RefCell::new(port),
             current: Cell::new(None),
             deferral: RefCell::default(),
+            answer_turns: RefCell::default(),
             timers: RefCell::default(),
             states: RefCell::default(),
             to_settle: RefCell::default(),

@@ -2,10 +2,14 @@
 //!
 //! Their outputs are held here until the delivery is finished, or until it is exposed. From then on they are published as
 //! they come, but never into the transaction of another delivery whose callback is running: then they wait for its end.
+//!
+//! While a delivery is unfinished, those of its session that begin behind it wait for their turn (`answer_order = kept`):
+//! they are deferred from the start, without a token, and all that they cause is held until the earlier ones are finished.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use ostler_core::policy::AnswerOrder;
 use ostler_shm::record::{FLAG_RESET, HEADER_SIZE, Header, RecordKind};
 use ostler_shm::sessions::reactor_of;
 
@@ -59,6 +63,10 @@ pub(crate) struct Deferral {
     current: RunningDelivery,
     held: Vec<Held>,
     held_bytes: usize,
+    /// User code took it out of its callback. Without a token it is over when the callback is.
+    has_token: bool,
+    /// An earlier delivery of its session is not finished: nothing of it may be published.
+    waits: bool,
     /// Its token is gone.
     is_over: bool,
     /// It waits for the end of the running callback.
@@ -68,24 +76,21 @@ pub(crate) struct Deferral {
 impl DeferredDelivery {
     /// Takes the running delivery out of its callback. `None` when there is none, or it is deferred already.
     pub(crate) fn begin(inner: &Rc<WorkerContext>) -> Option<Self> {
-        let mut running = inner.current.get().filter(|_| inner.deferral.borrow().is_none())?;
-        // What the callback sent so far is published before the delivery is finished: it has to be exposed, or a death in
-        // between would deliver it again with outputs seen.
-        if inner.port.borrow().has_staged() {
-            inner.publish_early(Some(&mut running));
-        }
-        let current = RunningDelivery { position: 0, ring_len: 0, held_bytes: 0, ..running };
-        let deferral = Rc::new(RefCell::new(Deferral {
-            current,
-            held: Vec::new(),
-            held_bytes: 0,
-            is_over: false,
-            is_queued: false,
-        }));
-        // From here on it is the deferral that has to be exposed, see `WorkerContext::expose_deferral`: the callback holds nothing
-        // back any more.
-        inner.current.set(Some(RunningDelivery { exposed: true, ..running }));
-        inner.deferral.replace(Some(Rc::clone(&deferral)));
+        let mut running = inner.current.get()?;
+        let waiting = inner.deferral.borrow().clone();
+        let deferral = match waiting {
+            Some(deferral) if deferral.borrow().has_token => return None,
+            Some(deferral) => deferral,
+            None => {
+                // What the callback sent so far is published before the delivery is finished: it has to be exposed, or a
+                // death in between would deliver it again with outputs seen.
+                if inner.port.borrow().has_staged() {
+                    inner.publish_early(Some(&mut running));
+                }
+                inner.defer(running)
+            }
+        };
+        deferral.borrow_mut().has_token = true;
         inner.keep_alive.set(inner.keep_alive.get() + 1);
         Some(Self { inner: Rc::clone(inner), deferral })
     }
@@ -95,6 +100,9 @@ impl DeferredDelivery {
         self.inner.check_session(session, matches!(output, Output::Send(_)))?;
         self.inner.check_size(output)?;
         let mut deferral = self.deferral.borrow_mut();
+        if deferral.waits {
+            return deferral.hold_for_turn(session, output, &self.inner);
+        }
         let fits = deferral.held_bytes + cost(output) <= self.inner.settings.redeliver_output_bytes;
         if !deferral.current.exposed && fits {
             deferral.hold(session, output);
@@ -125,9 +133,8 @@ impl Drop for DeferredDelivery {
         if std::thread::panicking() {
             return;
         }
-        self.deferral.borrow_mut().is_over = true;
         self.inner.keep_alive.set(self.inner.keep_alive.get().saturating_sub(1));
-        self.inner.settle_later(&self.deferral);
+        self.inner.end_deferral(&self.deferral);
         // Inside a callback there may be an open transaction.
         if self.inner.current.get().is_none() {
             self.inner.settle_deferred();
@@ -136,6 +143,21 @@ impl Drop for DeferredDelivery {
 }
 
 impl Deferral {
+    /// Holds an output until the delivery has its turn, as much as the options allow. A close is always held.
+    fn hold_for_turn(
+        &mut self,
+        session: u64,
+        output: Output<'_>,
+        inner: &WorkerContext,
+    ) -> Result<(), SendError> {
+        let fits = self.held_bytes + cost(output) <= inner.settings.redeliver_output_bytes;
+        if fits || self.held_bytes == 0 || matches!(output, Output::Close(_)) {
+            self.hold(session, output);
+            return Ok(());
+        }
+        Err(SendError::new(SendErrorKind::Full))
+    }
+
     fn hold(&mut self, session: u64, output: Output<'_>) {
         self.held_bytes += cost(output);
         self.held.push(Held::new(session, output));
@@ -143,6 +165,66 @@ impl Deferral {
 }
 
 impl WorkerContext {
+    /// A callback begins. While an earlier delivery of its session is not finished, it waits for its turn.
+    pub(crate) fn begin_callback(&self, running: RunningDelivery) {
+        self.current.set(Some(running));
+        if self.answer_turns.borrow().is_busy(running.session) {
+            self.defer(running);
+        }
+    }
+
+    /// The callback is over. Returns whether its delivery is finished with it.
+    pub(crate) fn end_callback(&self, lane: usize, seq: u64) -> bool {
+        let deferral = self.deferral.take();
+        match &deferral {
+            None => self.finish(lane, seq, true),
+            Some(deferral) => {
+                // Its package was copied, or is not needed any more: the ring space is free.
+                self.port.borrow_mut().publish(Some(lane));
+                if !deferral.borrow().has_token {
+                    self.end_deferral(deferral);
+                }
+            }
+        }
+        self.current.set(None);
+        self.settle_deferred();
+        deferral.is_none()
+    }
+
+    /// The running delivery is not finished when its callback is over.
+    fn defer(&self, running: RunningDelivery) -> SharedDeferral {
+        let deferral = Rc::new(RefCell::new(Deferral {
+            current: RunningDelivery { position: 0, ring_len: 0, held_bytes: 0, ..running },
+            held: Vec::new(),
+            held_bytes: 0,
+            has_token: false,
+            waits: false,
+            is_over: false,
+            is_queued: false,
+        }));
+        if self.settings.answer_order == AnswerOrder::Kept {
+            let shared = Rc::clone(&deferral);
+            let now = self.answer_turns.borrow_mut().enter(running.session, running.seq, shared);
+            deferral.borrow_mut().waits = !now;
+        }
+        // From here on it is the deferral that has to be exposed, see `WorkerContext::expose_deferral`: the callback holds
+        // nothing back any more.
+        self.current.set(Some(RunningDelivery { exposed: true, ..running }));
+        self.deferral.replace(Some(Rc::clone(&deferral)));
+        deferral
+    }
+
+    /// An output of the running callback, if its delivery waits for its turn.
+    pub(crate) fn hold_for_turn(
+        &self,
+        session: u64,
+        output: Output<'_>,
+    ) -> Option<Result<(), SendError>> {
+        let running = self.deferral.borrow();
+        let mut deferral = running.as_ref()?.borrow_mut();
+        deferral.waits.then(|| deferral.hold_for_turn(session, output, self))
+    }
+
     /// Whether the running callback has appended what is to be published together with its `FIN`.
     fn is_transaction_open(&self) -> bool {
         self.current.get().is_some_and(|current| !current.exposed)
@@ -187,6 +269,12 @@ impl WorkerContext {
         }
     }
 
+    /// A deferred delivery causes no more outputs.
+    fn end_deferral(&self, deferral: &SharedDeferral) {
+        deferral.borrow_mut().is_over = true;
+        self.settle_later(deferral);
+    }
+
     fn settle_later(&self, deferral: &SharedDeferral) {
         if !std::mem::replace(&mut deferral.borrow_mut().is_queued, true) {
             self.to_settle.borrow_mut().push_back(Rc::clone(deferral));
@@ -198,14 +286,35 @@ impl WorkerContext {
     pub(crate) fn settle_deferred(&self) {
         loop {
             let Some(deferral) = self.to_settle.borrow_mut().pop_front() else { return };
-            let mut deferral = deferral.borrow_mut();
-            deferral.is_queued = false;
-            if deferral.is_over {
-                self.append_held(&mut deferral);
-                self.finish(deferral.current.lane, deferral.current.seq, false);
+            deferral.borrow_mut().is_queued = false;
+            if deferral.borrow().is_over {
+                self.settle_over(&deferral);
             } else {
-                self.show(&mut deferral);
+                self.show(&mut deferral.borrow_mut());
             }
         }
+    }
+
+    /// A delivery that is over is finished when it has its turn; those that waited for it follow.
+    fn settle_over(&self, deferral: &SharedDeferral) {
+        if self.settings.answer_order == AnswerOrder::Free {
+            return self.finish_deferred(&mut deferral.borrow_mut());
+        }
+        let RunningDelivery { session, seq, .. } = deferral.borrow().current;
+        let ended = self.answer_turns.borrow_mut().end(session, seq);
+        for finished in ended.finished {
+            self.finish_deferred(&mut finished.borrow_mut());
+        }
+        let Some(turn) = ended.turn else { return };
+        let mut turn = turn.borrow_mut();
+        turn.waits = false;
+        if turn.current.exposed || turn.held_bytes > self.settings.redeliver_output_bytes {
+            self.show(&mut turn);
+        }
+    }
+
+    fn finish_deferred(&self, deferral: &mut Deferral) {
+        self.append_held(deferral);
+        self.finish(deferral.current.lane, deferral.current.seq, false);
     }
 }

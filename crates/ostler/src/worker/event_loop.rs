@@ -183,9 +183,15 @@ impl<H: Handler> Run<H> {
             Payload::Heap(_) => 0,
         };
         let exposed = !self.inner.settings.holds_outputs();
-        let current =
-            RunningDelivery { lane, seq: header.seq, position, ring_len, exposed, held_bytes: 0 };
-        self.inner.current.set(Some(current));
+        self.inner.begin_callback(RunningDelivery {
+            session: header.subject,
+            lane,
+            seq: header.seq,
+            position,
+            ring_len,
+            exposed,
+            held_bytes: 0,
+        });
         self.inner.port.borrow().publish_phase(header.subject, self.inner.finished.get());
         let session = Session::new(Rc::clone(&self.inner), header.subject);
         let kind = RecordKind::from_byte(header.kind);
@@ -205,16 +211,8 @@ impl<H: Handler> Run<H> {
             }
             _ => tracing::warn!(kind = header.kind, "a delivery of an unknown kind is skipped"),
         }
-        let deferred = self.inner.deferral.take().is_some();
-        if deferred {
-            // Its package was copied, the ring space is free.
-            self.inner.port.borrow_mut().publish(Some(lane));
-        } else {
-            self.inner.finish(lane, header.seq, true);
-        }
-        self.inner.current.set(None);
-        self.inner.settle_deferred();
-        if !self.said_served && !deferred {
+        let is_finished = self.inner.end_callback(lane, header.seq);
+        if !self.said_served && is_finished {
             self.said_served = true;
             let _ = FromWorker::Served.send(&self.control);
         }

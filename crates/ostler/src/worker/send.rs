@@ -53,6 +53,9 @@ impl WorkerContext {
     pub(crate) fn output(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         self.check_session(session, matches!(output, Output::Send(_)))?;
         self.check_size(output)?;
+        if let Some(result) = self.hold_for_turn(session, output) {
+            return result;
+        }
         self.expose_deferral();
         let mut current = self.current.get();
         let result = self.append_output(session, output, current.as_mut());

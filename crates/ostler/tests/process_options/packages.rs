@@ -14,6 +14,7 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("dispatch", dispatch_idle_first_avoids_a_busy_worker),
     ("crash_policy", crash_policy_decides_about_what_was_in_hand),
     ("redeliver_output_bytes", redeliver_output_bytes_are_held_back),
+    ("answer_order", answer_order_decides_whether_answers_overtake),
     ("session_window", session_window_of_one_is_strictly_serial),
     ("prefetch_us", prefetch_us_of_zero_gives_one_at_a_time),
     ("prefetch_packages", prefetch_packages_bounds_what_waits_at_a_worker),
@@ -129,9 +130,24 @@ fn redeliver_output_bytes_are_held_back() -> TestResult {
 }
 
 #[test]
+fn answer_order_decides_whether_answers_overtake() -> TestResult {
+    for (value, order) in [("kept", ["late", "early"]), ("free", ["early", "late"])] {
+        let server = small_probe().set("answer_order", value).start()?;
+        let mut talk = Talk::new(&server)?;
+        talk.client.send(b"defer 100 late\necho early\n")?;
+        for line in order {
+            talk.expect(line);
+        }
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
 fn session_window_of_one_is_strictly_serial() -> TestResult {
     for (window, order) in [(1, ["late", "early"]), (16, ["early", "late"])] {
-        let server = small_probe().set("session_window", window).start()?;
+        let server =
+            small_probe().set("session_window", window).set("answer_order", "free").start()?;
         let mut talk = Talk::new(&server)?;
         talk.client.send(b"defer 100 late\necho early\n")?;
         for line in order {

@@ -4,7 +4,7 @@ use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::field;
 use crate::options::size;
-use crate::options::{Dispatch, FramingKind};
+use crate::options::{AnswerOrder, Dispatch, FramingKind};
 
 const GIB: u64 = size::GIB as u64;
 const MIB: u64 = size::MIB as u64;
@@ -46,6 +46,19 @@ pub(super) const ROWS: &[OptionInfo] = &[
         effect: "Output of one delivery held back in the worker under redeliver; more than that is \
               sent at once, and that delivery is never repeated.",
         access: field!(redeliver_output_bytes),
+    },
+    OptionInfo {
+        name: "answer_order",
+        topic: TOPIC,
+        kind: Kind::Choice(AnswerOrder::WORDS),
+        default: "kept",
+        unit: "",
+        why: "A client that sends several requests at once tells the answers apart by their order.",
+        effect: "Whether the answers of a session come in the order of its packages when some of \
+                 them are deferred (kept), or as they are given (free). Kept holds back what later \
+                 packages cause until the earlier ones are finished: for each of them at most \
+                 redeliver_output_bytes or one message, then a send answers full.",
+        access: field!(answer_order),
     },
     OptionInfo {
         name: "session_window",
