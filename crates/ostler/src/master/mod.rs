@@ -9,6 +9,7 @@ mod descriptors;
 mod event_loop;
 mod lanes;
 mod managers;
+mod program_state;
 mod start;
 mod stop;
 

@@ -13,6 +13,7 @@ use super::acceptor::Acceptor;
 use super::descriptors;
 use super::event_loop::Master;
 use super::managers::Managers;
+use super::program_state::ProgramState;
 use crate::api::handler::Handler;
 use crate::error::{Error, Result};
 use crate::manager::{ManagerSetup, fork_managers};
@@ -58,10 +59,10 @@ where
     // Before anything is opened here, and when the program cannot close anything any more.
     let keep = descriptors::of_the_program(&listener)
         .map_err(|error| Error::internal("cannot list this process's descriptors", Some(error)))?;
+    let program = ProgramState::save();
     panic::abort_on_panic();
     log::set_process(log::Process::Master);
     descriptors::provide(&mut options, keep.len())?;
-    let dumping = process::dumping();
     if options.harden != Harden::Off {
         process::forbid_dumping().map_err(|error| fail("cannot harden the master", error))?;
     }
@@ -82,7 +83,7 @@ where
         settings: options.supervisor_settings(),
         reactors: usize::from(options.reactors),
         harden: options.harden,
-        dumping,
+        dumping: program.dumping(),
         sched_batch: options.sched_batch,
         name_prefix: NAME_PREFIX.to_owned(),
         keep,

@@ -4,6 +4,22 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+/// The limit of descriptors at some moment, to be put back.
+#[derive(Debug)]
+pub(crate) struct DescriptorLimit(Rlimit);
+
+impl DescriptorLimit {
+    /// `getrlimit(2)`, `RLIMIT_NOFILE`.
+    pub(crate) fn save() -> Self {
+        Self(getrlimit(Resource::Nofile))
+    }
+
+    /// `setrlimit(2)`, `RLIMIT_NOFILE`. What is open above the limit stays open.
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        Ok(setrlimit(Resource::Nofile, self.0)?)
+    }
+}
+
 /// `setrlimit(2)`, `RLIMIT_NOFILE` — raises the soft limit of descriptors to the hard one; tells the limit that holds now,
 /// also when it could not be raised.
 ///

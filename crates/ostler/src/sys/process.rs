@@ -190,7 +190,17 @@ pub(crate) fn forbid_dumping() -> io::Result<()> {
 
 /// `prctl(2)`, `PR_SET_CHILD_SUBREAPER` — orphans among our descendants become our children. Not inherited.
 pub(crate) fn adopt_orphans() -> io::Result<()> {
-    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+    set_adopts_orphans(true)
+}
+
+/// `prctl(2)`, `PR_SET_CHILD_SUBREAPER` — as [`adopt_orphans`], or the end of it. Who was adopted stays our child.
+pub(crate) fn set_adopts_orphans(adopts: bool) -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(adopts.then(rustix::process::getpid))?)
+}
+
+/// `prctl(2)`, `PR_GET_CHILD_SUBREAPER` — whether orphans among our descendants become our children.
+pub(crate) fn adopts_orphans() -> bool {
+    matches!(rustix::process::child_subreaper(), Ok(Some(_)))
 }
 
 /// `sched_setscheduler(2)`, `SCHED_BATCH | SCHED_RESET_ON_FORK` — waking this process preempts nobody; programs that it

@@ -1,90 +1,199 @@
 //! The name that `ps`, `top` and `/proc` show of a process.
+//!
+//! The arguments that the program was started with stay where they are, because `std::env::args` reads them there at each
+//! call: the kernel is told that the command line lies elsewhere, in memory of ours. A kernel or a security policy that does
+//! not allow this leaves the old command line; the short name can always be set.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
 use std::io;
 use std::ops::Range;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
-use super::process::thread_count;
+/// Longest command line that is shown, with the zero byte that ends it. Longer ones are cut.
+const TITLE_BYTES_MAX: usize = 256;
 
-/// Longest argument area that is believed: the kernel's own limit is a quarter of the stack limit, at most 6 MiB.
-const AREA_MAX: usize = 6 << 20;
+/// Where the kernel finds our command line. On the heap and never given back: the kernel shows a command line from anonymous
+/// memory only, which static memory is not. A forked process has its own copy at the same place.
+static TITLE: LazyLock<Mutex<Box<[u8]>>> =
+    LazyLock::new(|| Mutex::new(vec![0; TITLE_BYTES_MAX].into_boxed_slice()));
 
-/// Names this process, in `/proc/PID/comm` (15 bytes at most) and in the command line, as far as the old one was long.
+/// The names of this process before it was named, to be put back.
+#[derive(Debug)]
+pub(crate) struct Names {
+    comm: CString,
+    /// Where the command line lies; unknown without `/proc`.
+    command_line: Option<Range<u64>>,
+}
+
+impl Names {
+    /// `prctl(2)`, `PR_GET_NAME`, and `/proc/self/stat` — remembers the names.
+    pub(crate) fn save() -> io::Result<Self> {
+        let command_line = MemoryMap::of_this_process().ok().map(|map| map.arguments());
+        Ok(Self { comm: rustix::thread::name()?, command_line })
+    }
+
+    /// Puts the names back.
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        rustix::thread::set_name(&self.comm)?;
+        match &self.command_line {
+            Some(at) => MemoryMap::of_this_process()?.set_arguments(at.clone()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Names this process, in `/proc/PID/comm` (15 bytes at most) and in the command line. For a process of one thread.
 ///
-/// The arguments that the program was started with are gone afterwards for this process; its parent keeps its own.
+/// An error means that the command line stays as it was; the short name is set all the same.
 pub(crate) fn set(name: &str) -> io::Result<()> {
     let comm = CString::new(name)?;
     // `prctl(2)`, `PR_SET_NAME` — the kernel cuts the name to 15 bytes.
     rustix::thread::set_name(&comm)?;
-    overwrite_arguments(name.as_bytes())
+    let map = MemoryMap::of_this_process()?;
+    let mut title = TITLE.lock().unwrap_or_else(PoisonError::into_inner);
+    title.fill(0);
+    // The last byte stays zero and ends the text.
+    let length = name.len().min(TITLE_BYTES_MAX - 1);
+    for (to, from) in title.iter_mut().zip(name.as_bytes().iter().take(length)) {
+        *to = *from;
+    }
+    let start = title.as_ptr().expose_provenance() as u64;
+    map.set_arguments(start..start + length as u64 + 1)
 }
 
-/// Writes `name` over the argument strings and zeros over what is left of them.
-fn overwrite_arguments(name: &[u8]) -> io::Result<()> {
-    if thread_count()? != 1 {
-        return Err(io::Error::other("naming refused: this process has more than one thread"));
-    }
-    let Some(area) = argument_area(&std::fs::read_to_string("/proc/self/stat")?) else {
-        return Ok(());
-    };
-    // The last byte stays zero: it ends the last argument for whoever reads the arguments later.
-    let length = name.len().min(area.len().saturating_sub(1));
-    let start = std::ptr::with_exposed_provenance_mut::<u8>(area.start);
-    // SAFETY: the kernel says that `area` are the argument strings of this process: writable memory at the start of the
-    // stack that no Rust object lies in. Whoever holds pointers into it (the C library, the Rust runtime for
-    // `std::env::args`) reads zero-ended strings, which stay zero-ended within `area`. One thread (checked above), so
-    // nobody reads it meanwhile; `name` lies elsewhere, because it is a Rust object.
-    unsafe {
-        start.write_bytes(0, area.len());
-        start.copy_from_nonoverlapping(name.as_ptr(), length);
-    }
-    Ok(())
+/// What `prctl(2)`, `PR_SET_MM_MAP` takes, in the kernel's order (`struct prctl_mm_map`). All of it has to be given,
+/// although only the arguments are changed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct MemoryMap {
+    code: [u64; 2],
+    data: [u64; 2],
+    heap: [u64; 2],
+    stack: u64,
+    arguments: [u64; 2],
+    environment: [u64; 2],
+    /// Null with a length of 0: the auxiliary vector stays.
+    auxiliary_vector: u64,
+    auxiliary_vector_bytes: u32,
+    /// -1: the program file stays.
+    program: u32,
 }
 
-/// Fields 48 and 49 of `/proc/PID/stat`, `arg_start` and `arg_end`; see `proc_pid_stat(5)`.
-fn argument_area(stat: &str) -> Option<Range<usize>> {
-    // Field 2 is the program's name in parentheses and may contain anything, so count from the last parenthesis.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace().skip(45);
-    let start: usize = fields.next()?.parse().ok()?;
-    let end: usize = fields.next()?.parse().ok()?;
-    let plausible = start > 0 && end > start && end.saturating_sub(start) <= AREA_MAX;
-    plausible.then_some(start..end)
+impl MemoryMap {
+    /// `/proc/self/stat` — where everything lies now, but for the end of the heap.
+    fn of_this_process() -> io::Result<Self> {
+        let stat = std::fs::read_to_string("/proc/self/stat")?;
+        Self::parse(&stat).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Fields 26 to 28 and 45 to 51 of `/proc/PID/stat`; see `proc_pid_stat(5)`.
+    fn parse(stat: &str) -> Option<Self> {
+        // Field 2 is the program's name in parentheses and may contain anything, so count from the last parenthesis.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+        let field = |number: usize| fields.get(number.checked_sub(3)?)?.parse::<u64>().ok();
+        Some(Self {
+            code: [field(26)?, field(27)?],
+            data: [field(45)?, field(46)?],
+            heap: [field(47)?, 0],
+            stack: field(28)?,
+            arguments: [field(48)?, field(49)?],
+            environment: [field(50)?, field(51)?],
+            auxiliary_vector: 0,
+            auxiliary_vector_bytes: 0,
+            program: u32::MAX,
+        })
+    }
+
+    fn arguments(&self) -> Range<u64> {
+        let [start, end] = self.arguments;
+        start..end
+    }
+
+    /// `prctl(2)`, `PR_SET_MM_MAP` — tells the kernel where the command line lies. Needs no privilege, but a kernel built
+    /// with `CONFIG_CHECKPOINT_RESTORE`.
+    fn set_arguments(mut self, at: Range<u64>) -> io::Result<()> {
+        self.arguments = [at.start, at.end];
+        // SAFETY: `sbrk` with 0 only tells where the heap ends. Asked last, because the kernel takes the end of the heap from
+        // us too, and an allocation in between could move it; this thread makes none and there is no other.
+        self.heap[1] = unsafe { libc::sbrk(0) }.expose_provenance() as u64;
+        let bytes = size_of::<Self>();
+        // SAFETY: the kernel reads `bytes` bytes of a valid struct and checks them. It changes only what it tells others of
+        // this process: no memory, and nothing that the program itself uses.
+        let result = unsafe {
+            libc::prctl(libc::PR_SET_MM, libc::PR_SET_MM_MAP, &raw const self, bytes, 0_usize)
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::process;
+    use crate::sys::process::{self, ExitBy, fork_child};
+
+    fn shown() -> (String, String) {
+        let comm = std::fs::read_to_string("/proc/self/comm").unwrap();
+        let line = std::fs::read_to_string("/proc/self/cmdline").unwrap();
+        (comm.trim_end().to_owned(), line.trim_end_matches('\0').to_owned())
+    }
 
     #[test]
-    fn names_show_in_proc() {
+    fn names_show_in_proc_and_the_arguments_stay() {
         process::in_forked_test(|| {
+            let arguments: Vec<_> = std::env::args_os().collect();
             set("ostler-w0").unwrap();
-            assert_eq!(std::fs::read_to_string("/proc/self/comm").unwrap(), "ostler-w0\n");
-            let line = std::fs::read_to_string("/proc/self/cmdline").unwrap();
-            assert_eq!(line.trim_end_matches('\0'), "ostler-w0");
-            assert_eq!(std::env::args().next().as_deref(), Some("ostler-w0"));
-            // A name that is longer than the whole area is cut, and the area stays ended.
-            let length = line.len();
+            assert_eq!(shown(), ("ostler-w0".to_owned(), "ostler-w0".to_owned()));
+            assert_eq!(std::env::args_os().collect::<Vec<_>>(), arguments);
+            // A long name is cut, and a shorter one after it leaves nothing behind.
             set(&"x".repeat(100_000)).unwrap();
-            let line = std::fs::read_to_string("/proc/self/cmdline").unwrap();
-            assert_eq!(line.len(), length);
-            assert!(line.starts_with("xxx") && line.ends_with('\0'));
+            assert_eq!(shown(), ("x".repeat(15), "x".repeat(TITLE_BYTES_MAX - 1)));
+            set("ostler-w1").unwrap();
+            assert_eq!(shown().1, "ostler-w1");
+            assert_eq!(std::env::args_os().collect::<Vec<_>>(), arguments);
         });
     }
 
     #[test]
-    fn an_odd_stat_line_names_no_area() {
-        let numbers =
-            |start: &str, end: &str| format!("1 (a) b) S {}{start} {end} 0 0", "0 ".repeat(44));
-        assert_eq!(argument_area(&numbers("4096", "4100")), Some(4096..4100));
-        assert_eq!(argument_area(&numbers("0", "0")), None);
-        assert_eq!(argument_area(&numbers("4100", "4096")), None);
-        assert_eq!(argument_area(&numbers("4096", "18446744073709551615")), None);
-        assert_eq!(argument_area(&numbers("4096", "x")), None);
-        assert_eq!(argument_area("1 (a) S 1 2"), None);
-        assert_eq!(argument_area(""), None);
+    fn names_are_put_back() {
+        process::in_forked_test(|| {
+            let before = shown();
+            let names = Names::save().unwrap();
+            set("ostler-master").unwrap();
+            assert_ne!(shown(), before);
+            names.restore().unwrap();
+            assert_eq!(shown(), before);
+        });
+    }
+
+    #[test]
+    fn a_child_has_its_own_name() {
+        process::in_forked_test(|| {
+            set("parent").unwrap();
+            let child = fork_child(&[], ExitBy::Immediately, || {
+                set("child").unwrap();
+                i32::from(shown().1 != "child")
+            });
+            let child = crate::sys::pidfd::PidFd::open(child.unwrap()).unwrap();
+            while !child.has_ended().unwrap() {}
+            let exit = child.try_reap().unwrap();
+            assert_eq!(exit, Some(ostler_core::supervisor::Exit::Code(0)));
+            assert_eq!(shown().1, "parent");
+        });
+    }
+
+    #[test]
+    fn an_odd_stat_line_is_refused() {
+        let line = |last: &str| {
+            let numbers: Vec<String> = (4..=50).map(|field| field.to_string()).collect();
+            format!("1 (a) b) S {} {last} 0", numbers.join(" "))
+        };
+        let map = MemoryMap::parse(&line("51")).unwrap();
+        assert_eq!((map.code, map.stack, map.heap), ([26, 27], 28, [47, 0]));
+        assert_eq!((map.data, map.arguments(), map.environment), ([45, 46], 48..49, [50, 51]));
+        assert_eq!(MemoryMap::parse(&line("x")), None);
+        assert_eq!(MemoryMap::parse("1 (a) S 1 2"), None);
+        assert_eq!(MemoryMap::parse(""), None);
     }
 }

@@ -190,6 +190,7 @@ impl Probe {
                 let pid = std::process::id();
                 say(session, format!("w{}.{} {pid}", worker.slot(), worker.generation()));
             }
+            "arguments" => say(session, std::env::args().collect::<Vec<_>>().join(" ")),
             "finished" => say(session, worker.finished().to_string()),
             "sleep" => {
                 std::thread::sleep(rest.millis());

@@ -1,0 +1,51 @@
+//! What `run` changes in the process that calls it, and puts back when it returns: a server is a part of a program, which
+//! may go on with something else afterwards, or run another server.
+
+use std::io;
+
+use crate::sys::limit::DescriptorLimit;
+use crate::sys::process::{self, Dumping};
+use crate::sys::process_name::Names;
+
+/// The process as the program had it. Dropping this puts everything back.
+///
+/// Made before anything is changed and dropped when all threads of the server have ended; forked processes never drop it.
+#[derive(Debug)]
+pub(super) struct ProgramState {
+    names: io::Result<Names>,
+    dumping: Dumping,
+    descriptor_limit: DescriptorLimit,
+    adopted_orphans: bool,
+}
+
+impl ProgramState {
+    pub(super) fn save() -> Self {
+        Self {
+            names: Names::save(),
+            dumping: process::dumping(),
+            descriptor_limit: DescriptorLimit::save(),
+            adopted_orphans: process::adopts_orphans(),
+        }
+    }
+
+    /// Whether the program could be opened by others of its user.
+    pub(super) fn dumping(&self) -> Dumping {
+        self.dumping
+    }
+}
+
+impl Drop for ProgramState {
+    fn drop(&mut self) {
+        let results = [
+            ("its name", self.names.as_ref().map_or(Ok(()), Names::restore)),
+            ("the dumpable attribute", self.dumping.restore()),
+            ("the limit of descriptors", self.descriptor_limit.restore()),
+            ("the adoption of orphans", process::set_adopts_orphans(self.adopted_orphans)),
+        ];
+        for (what, result) in results {
+            if let Err(error) = result {
+                tracing::debug!(%error, what, "the program does not get it back");
+            }
+        }
+    }
+}
