@@ -245,6 +245,23 @@ fn a_package_that_kills_every_worker_ends_with_its_session() -> TestResult {
     check(books.detail("closed_shutdown") == 1, format!("the other session lives: {books}"))
 }
 
+/// A package that kills a worker at its very first delivery is no failure to boot: nobody waits for a back-off.
+#[test]
+fn a_death_at_work_is_no_failure_to_boot() -> TestResult {
+    let server = start(orders(1).expect_log(DIED), 1)?;
+    for generation in 2..7 {
+        let mut client = server.connect()?;
+        client.send(b"abort")?;
+        client.expect_closed()?;
+        server.wait_for_log(&format!("serves worker=w0.{generation}"))?;
+    }
+    round_trip(&mut server.connect()?, "after all")?;
+    let failed = server.log_lines_with(BACK_OFF);
+    check(failed.is_empty(), format!("{failed:?}"))?;
+    let books = server.stop_and_report()?.books()?;
+    check(books.detail("closed_worker_died") == 5, format!("{books}"))
+}
+
 // ---- workers that do not start -----------------------------------------------------------------------------------
 
 /// A file that workers do not start with, outside of the server's own directory: it exists before the server.

@@ -19,7 +19,7 @@ impl Supervisor {
             slot.recycling.take_if(|recycling| recycling.old == key);
             self.report(died(&process, exit), out);
             // Exit 0 of a process that was ready is its own wish and not a failure to boot.
-            if !process.served && exit != Exit::Code(0) && !self.is_ending() {
+            if !process.took_delivery && exit != Exit::Code(0) && !self.is_ending() {
                 self.boot_failed(key.slot, out);
             }
         } else if let Some(process) = slot.leaving.take_if(|process| process.key == key) {
@@ -39,12 +39,14 @@ impl Supervisor {
     }
 
     fn give_up(&mut self, key: WorkerKey, stage: Stage, out: &mut Vec<SupervisorAction>) {
+        let now = self.now;
         let Some(slot) = self.slot_mut(key) else { return };
         let failed =
             slot.starting.take_if(|starting| starting.key == key && starting.stage == stage);
         if failed.is_none() {
             return;
         }
+        slot.gave_up(now);
         if stage == Stage::Forking {
             out.push(SupervisorAction::ReleaseMemory(key));
         }
@@ -80,7 +82,7 @@ fn died_starting(starting: &Starting, exit: Exit) -> SupervisorAction {
         worker: starting.key,
         exit,
         killed: starting.killed(),
-        served: false,
+        took_delivery: false,
         expected: matches!(starting.end, Some(KillCause::Shutdown | KillCause::ReloadAborted)),
     }
 }
@@ -91,7 +93,7 @@ fn died(process: &Process, exit: Exit) -> SupervisorAction {
         worker: process.key,
         exit,
         killed: process.killed,
-        served: process.served,
+        took_delivery: process.took_delivery,
         expected: match process.killed {
             Some(KillCause::BootTimeout | KillCause::Condemned) => false,
             Some(KillCause::DrainTimeout | KillCause::Shutdown | KillCause::ReloadAborted) => true,

@@ -109,7 +109,7 @@ impl Supervisor {
             Event::Forked(key) => self.forked(key, out),
             Event::ForkFailed(key) => self.fork_failed(key, out),
             Event::Ready(key) => self.ready(key, out),
-            Event::Served(key) => self.served(key),
+            Event::TookDelivery(key) => self.took_delivery(key),
             Event::LeaveRequested(key, _reason) => self.leave_requested(key),
             Event::Condemned(key) => self.condemned(key, out),
             Event::Exited(key, exit) => self.exited(key, exit, out),
@@ -150,7 +150,7 @@ impl Supervisor {
             if due.is_some_and(|at| at <= self.now)
                 && let Some(slot) = self.slots.get_mut(index)
             {
-                slot.begin(self.now, out);
+                slot.begin(out);
             }
         }
     }
@@ -198,9 +198,9 @@ impl Supervisor {
         }
     }
 
-    fn served(&mut self, key: WorkerKey) {
+    fn took_delivery(&mut self, key: WorkerKey) {
         if let Some(slot) = self.slot_mut(key) {
-            slot.served(key);
+            slot.took_delivery(key);
         }
     }
 

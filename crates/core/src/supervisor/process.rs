@@ -76,8 +76,8 @@ impl Starting {
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) key: WorkerKey,
-    /// It finished at least one delivery.
-    pub(super) served: bool,
+    /// It has taken at least one delivery.
+    pub(super) took_delivery: bool,
     /// It asked to be replaced.
     pub(super) leave_asked: bool,
     /// It was told to take no more packages, and has to be gone by then.
@@ -88,7 +88,7 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn new(key: WorkerKey, leave_asked: bool) -> Self {
-        Self { key, served: false, leave_asked, gone_by: None, killed: None }
+        Self { key, took_delivery: false, leave_asked, gone_by: None, killed: None }
     }
 
     /// Kills it, unless that was done before.

@@ -23,8 +23,8 @@ pub(super) struct SlotState {
     newest_served: Generation,
     /// The newest generation that was begun; 0 before the first.
     newest_begun: Generation,
-    /// When memory or a fork was last asked for.
-    last_start: Option<Millis>,
+    /// When a process was last forked, or a start last given up before its fork.
+    last_attempt: Option<Millis>,
 }
 
 impl SlotState {
@@ -38,7 +38,7 @@ impl SlotState {
             boot: BackOff::default(),
             newest_served: Generation(0),
             newest_begun: Generation(0),
-            last_start: None,
+            last_attempt: None,
         }
     }
 
@@ -54,10 +54,15 @@ impl SlotState {
         self.starting.is_none() && self.newest_begun.0 < u32::MAX
     }
 
-    /// The earliest next start that keeps the starts of this slot `interval` apart. Failed starts
-    /// count too: a failing master must not be asked in a tight loop.
+    /// The earliest next start that keeps the forks of this slot `interval` apart. A start that was
+    /// given up before its fork counts too: a failing master must not be asked in a tight loop.
     pub(super) fn spaced(&self, interval: Millis) -> Millis {
-        self.last_start.map_or(0, |last| last.saturating_add(interval))
+        self.last_attempt.map_or(0, |last| last.saturating_add(interval))
+    }
+
+    /// A start was given up before its fork.
+    pub(super) fn gave_up(&mut self, now: Millis) {
+        self.last_attempt = Some(now);
     }
 
     /// Whether a generation newer than `mark` was made to serve.
@@ -79,11 +84,10 @@ impl SlotState {
     }
 
     /// Begins a start with the next generation.
-    pub(super) fn begin(&mut self, now: Millis, out: &mut Vec<SupervisorAction>) {
+    pub(super) fn begin(&mut self, out: &mut Vec<SupervisorAction>) {
         self.newest_begun = Generation(self.newest_begun.0.saturating_add(1));
         let key = WorkerKey { slot: self.slot, generation: self.newest_begun };
         self.starting = Some(Starting::new(key));
-        self.last_start = Some(now);
         out.push(SupervisorAction::NeedMemory(key));
     }
 
@@ -96,7 +100,7 @@ impl SlotState {
         if let Some(starting) = self.starting.as_mut().filter(|starting| starting.key == key) {
             if starting.stage == Stage::Memory {
                 starting.stage = Stage::Forking;
-                self.last_start = Some(now);
+                self.last_attempt = Some(now);
                 out.push(SupervisorAction::Fork(key));
             }
             return;
@@ -144,13 +148,13 @@ impl SlotState {
         out.push(SupervisorAction::Serve { serve: key, leave });
     }
 
-    pub(super) fn served(&mut self, key: WorkerKey) {
+    pub(super) fn took_delivery(&mut self, key: WorkerKey) {
         if let Some(process) = self.serving.as_mut().filter(|process| process.key == key) {
-            process.served = true;
+            process.took_delivery = true;
             self.boot.reset();
         } else if let Some(process) = self.leaving.as_mut().filter(|process| process.key == key) {
             // Its successor's boot has nothing to do with that, so the count stays.
-            process.served = true;
+            process.took_delivery = true;
         }
     }
 

@@ -56,8 +56,9 @@ pub enum Event {
     ForkFailed(WorkerKey),
     /// The process finished `on_worker_start` and can serve.
     Ready(WorkerKey),
-    /// The process finished its first delivery (from then on its death is a run failure, not a boot failure).
-    Served(WorkerKey),
+    /// The process has taken its first delivery: from then on its death is a failure of that work
+    /// and not of its boot, so its successor does not wait.
+    TookDelivery(WorkerKey),
     /// The process wants to be replaced.
     LeaveRequested(WorkerKey, LeaveReason),
     /// The master found that the process wrote nonsense.
@@ -116,8 +117,8 @@ pub enum SupervisorAction {
         exit: Exit,
         /// Our own kill, if it was one.
         killed: Option<KillCause>,
-        /// Whether it had finished at least one delivery.
-        served: bool,
+        /// Whether it had taken at least one delivery.
+        took_delivery: bool,
         /// Whether its end was asked for (reload, recycling, shutdown).
         expected: bool,
     },

@@ -45,8 +45,8 @@ pub(crate) struct DeathNotice {
     pub(crate) exit: Exit,
     /// Our own kill, if it was one.
     pub(crate) killed: Option<KillCause>,
-    /// Whether it had finished at least one delivery.
-    pub(crate) served: bool,
+    /// Whether it had taken at least one delivery.
+    pub(crate) took_delivery: bool,
     /// Whether its end was asked for.
     pub(crate) expected: bool,
 }
@@ -176,7 +176,7 @@ impl ToMaster {
 }
 
 fn encode_death<const N: usize>(writer: Writer<N>, death: DeathNotice) -> Writer<N> {
-    let writer = writer.key(death.worker).flag(death.served).flag(death.expected);
+    let writer = writer.key(death.worker).flag(death.took_delivery).flag(death.expected);
     let writer = writer.u8(match death.killed {
         None => 0,
         Some(KillCause::BootTimeout) => 1,
@@ -192,7 +192,7 @@ fn encode_death<const N: usize>(writer: Writer<N>, death: DeathNotice) -> Writer
 }
 
 fn decode_death(reader: &mut Reader<'_>) -> Result<DeathNotice, Malformed> {
-    let (worker, served, expected) = (reader.key()?, reader.flag()?, reader.flag()?);
+    let (worker, took_delivery, expected) = (reader.key()?, reader.flag()?, reader.flag()?);
     let killed = match reader.u8()? {
         0 => None,
         1 => Some(KillCause::BootTimeout),
@@ -207,7 +207,7 @@ fn decode_death(reader: &mut Reader<'_>) -> Result<DeathNotice, Malformed> {
         2 => Exit::Signal { signal: reader.i32()?, core_dumped: reader.flag()? },
         _ => return Err(Malformed),
     };
-    Ok(DeathNotice { worker, exit, killed, served, expected })
+    Ok(DeathNotice { worker, exit, killed, took_delivery, expected })
 }
 
 fn encode_outcome<const N: usize>(writer: Writer<N>, outcome: ReloadOutcome) -> Writer<N> {

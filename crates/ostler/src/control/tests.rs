@@ -61,8 +61,8 @@ fn to_master() -> impl Strategy<Value = ToMaster> {
         key().prop_map(ToMaster::Leave),
         key().prop_map(ToMaster::Release),
         (key(), exit(), kill_cause(), any::<bool>(), any::<bool>()).prop_map(
-            |(worker, exit, killed, served, expected)| {
-                ToMaster::Died(DeathNotice { worker, exit, killed, served, expected })
+            |(worker, exit, killed, took_delivery, expected)| {
+                ToMaster::Died(DeathNotice { worker, exit, killed, took_delivery, expected })
             }
         ),
         outcome().prop_map(ToMaster::ReloadFinished),
@@ -76,7 +76,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         Just(FromWorker::Ready),
         Just(FromWorker::LeaveRequest(LeaveReason::MaxRequests)),
         Just(FromWorker::LeaveRequest(LeaveReason::Asked)),
-        Just(FromWorker::Served),
+        Just(FromWorker::TookDelivery),
     ]
 }
 

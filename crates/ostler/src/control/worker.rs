@@ -23,8 +23,9 @@ pub(crate) enum FromWorker {
     Ready,
     /// It wants to be replaced and goes on until its successor serves.
     LeaveRequest(LeaveReason),
-    /// It has finished its first delivery.
-    Served,
+    /// It has taken its first delivery, and is about to handle it. Said before user code sees the delivery, so that
+    /// the word cannot be lost by what that code does.
+    TookDelivery,
 }
 
 impl FromWorker {
@@ -43,7 +44,7 @@ impl FromWorker {
                 LeaveReason::MaxRequests => 1,
                 LeaveReason::Asked => 2,
             }),
-            Self::Served => writer.u8(3),
+            Self::TookDelivery => writer.u8(3),
         }
         .finish()
     }
@@ -61,7 +62,7 @@ impl FromWorker {
                 2 => LeaveReason::Asked,
                 _ => return Err(Malformed),
             }),
-            3 => Self::Served,
+            3 => Self::TookDelivery,
             _ => return Err(Malformed),
         };
         reader.finish(message)

@@ -28,8 +28,8 @@ impl Driver<'_> {
             }
             SupervisorAction::Leave(worker) => self.say(&ToMaster::Leave(worker))?,
             SupervisorAction::Kill(worker, cause) => self.kill(worker, cause),
-            SupervisorAction::Died { worker, exit, killed, served, expected } => {
-                let death = DeathNotice { worker, exit, killed, served, expected };
+            SupervisorAction::Died { worker, exit, killed, took_delivery, expected } => {
+                let death = DeathNotice { worker, exit, killed, took_delivery, expected };
                 let reaped = self.reaped.take_if(|(key, _)| *key == worker);
                 report::death(&death, reaped.map(|(_, pid)| pid));
                 self.say(&ToMaster::Died(death))?;

@@ -49,7 +49,7 @@ impl BasedSupervisor {
             Event::Forked(worker) => Event::Forked(key(worker)?),
             Event::ForkFailed(worker) => Event::ForkFailed(key(worker)?),
             Event::Ready(worker) => Event::Ready(key(worker)?),
-            Event::Served(worker) => Event::Served(key(worker)?),
+            Event::TookDelivery(worker) => Event::TookDelivery(key(worker)?),
             Event::LeaveRequested(worker, reason) => Event::LeaveRequested(key(worker)?, reason),
             Event::Condemned(worker) => Event::Condemned(key(worker)?),
             Event::Exited(worker, exit) => Event::Exited(key(worker)?, exit),

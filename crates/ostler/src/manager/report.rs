@@ -10,15 +10,16 @@ use crate::sys::signal;
 pub(super) fn death(death: &DeathNotice, pid: Option<ProcessId>) {
     let worker = death.worker;
     let pid = pid.map_or(0, ProcessId::get);
-    let (exit, killed, served) = (exit(death.exit), killed(death.killed), death.served);
+    let (exit, killed, took_delivery) =
+        (exit(death.exit), killed(death.killed), death.took_delivery);
     if !death.expected {
-        tracing::warn!(%worker, pid, exit, killed, served, "worker died");
+        tracing::warn!(%worker, pid, exit, killed, took_delivery, "worker died");
     } else if death.killed == Some(KillCause::DrainTimeout) {
-        tracing::warn!(%worker, pid, exit, killed, served, "worker did not leave in time");
+        tracing::warn!(%worker, pid, exit, killed, took_delivery, "worker did not leave in time");
     } else if death.killed.is_some() || death.exit != Exit::Code(0) {
-        tracing::info!(%worker, pid, exit, killed, served, "worker ended");
+        tracing::info!(%worker, pid, exit, killed, took_delivery, "worker ended");
     } else {
-        tracing::debug!(%worker, pid, exit, killed, served, "worker ended");
+        tracing::debug!(%worker, pid, exit, killed, took_delivery, "worker ended");
     }
 }
 

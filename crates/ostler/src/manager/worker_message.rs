@@ -52,7 +52,7 @@ impl Driver<'_> {
             }
             match heard {
                 Heard::Word(FromWorker::Ready) => self.tell(Event::Ready(key))?,
-                Heard::Word(FromWorker::Served) => self.tell(Event::Served(key))?,
+                Heard::Word(FromWorker::TookDelivery) => self.tell(Event::TookDelivery(key))?,
                 Heard::Word(FromWorker::LeaveRequest(reason)) => {
                     self.tell(Event::LeaveRequested(key, reason))?;
                 }

@@ -173,8 +173,8 @@ impl WorkerContext {
         }
     }
 
-    /// The callback is over. Returns whether its delivery is finished with it.
-    pub(crate) fn end_callback(&self, lane: usize, seq: u64) -> bool {
+    /// The callback is over, and with it its delivery unless that was deferred.
+    pub(crate) fn end_callback(&self, lane: usize, seq: u64) {
         let deferral = self.deferral.take();
         match &deferral {
             None => self.finish(lane, seq, true),
@@ -188,7 +188,6 @@ impl WorkerContext {
         }
         self.current.set(None);
         self.settle_deferred();
-        deferral.is_none()
     }
 
     /// The running delivery is not finished when its callback is over.

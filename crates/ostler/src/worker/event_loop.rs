@@ -57,7 +57,7 @@ pub(crate) fn worker_main<H: Handler>(
         inner,
         handler: make(),
         control,
-        said_served: false,
+        said_taken: false,
         asked_to_leave: false,
     };
     run.run()
@@ -86,7 +86,7 @@ struct Run<H> {
     handler: H,
     /// Words to the manager.
     control: OwnedFd,
-    said_served: bool,
+    said_taken: bool,
     asked_to_leave: bool,
 }
 
@@ -177,6 +177,11 @@ impl<H: Handler> Run<H> {
     }
 
     fn deliver(&mut self, taken: Taken) {
+        if !self.said_taken {
+            self.said_taken = true;
+            // If the manager does not listen any more, it is not interested either.
+            let _ = FromWorker::TookDelivery.send(&self.control);
+        }
         let Taken { lane, header, payload, position } = taken;
         let ring_len = match &payload {
             Payload::Ring(bytes) => bytes.len(),
@@ -211,11 +216,7 @@ impl<H: Handler> Run<H> {
             }
             _ => tracing::warn!(kind = header.kind, "a delivery of an unknown kind is skipped"),
         }
-        let is_finished = self.inner.end_callback(lane, header.seq);
-        if !self.said_served && is_finished {
-            self.said_served = true;
-            let _ = FromWorker::Served.send(&self.control);
-        }
+        self.inner.end_callback(lane, header.seq);
     }
 
     fn ask_to_leave(&mut self) {

@@ -148,12 +148,14 @@ fn back_off_grows_from_min_to_max() -> TestResult {
     server.stop()
 }
 
+/// The time is measured from fork to fork: neither from the death of the process before, nor from its readiness.
 #[test]
 fn fork_interval_ms_spaces_forks() -> TestResult {
+    const INTERVAL: Duration = Duration::from_millis(1_500);
     let started = std::time::Instant::now();
     let server = small_probe()
         .set("crash_policy", "drop")
-        .set("fork_interval_ms", 700)
+        .set("fork_interval_ms", INTERVAL.as_millis())
         .expect_log("died")
         .start()?;
     let mut talk = Talk::new(&server)?;
@@ -161,7 +163,13 @@ fn fork_interval_ms_spaces_forks() -> TestResult {
     server.worker(0).kill();
     assert_eq!(talk.ask("echo y")?, "y");
     // The first fork was after `started`, the second at least the interval after the first.
-    assert!(started.elapsed() >= Duration::from_millis(700));
+    assert!(started.elapsed() >= INTERVAL, "{:?}", started.elapsed());
+    // Now the interval since the second fork goes by before the death: nothing is left to wait for.
+    std::thread::sleep(INTERVAL);
+    let killed = std::time::Instant::now();
+    server.worker(0).kill();
+    assert_eq!(talk.ask("echo z")?, "z");
+    assert!(killed.elapsed() < INTERVAL, "{:?}", killed.elapsed());
     server.stop()
 }
 

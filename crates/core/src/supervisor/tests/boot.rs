@@ -29,7 +29,7 @@ fn unknown_stale_and_untimely_news_is_ignored() {
             Event::Forked(key),
             Event::ForkFailed(key),
             Event::Ready(key),
-            Event::Served(key),
+            Event::TookDelivery(key),
             Event::LeaveRequested(key, LeaveReason::Asked),
             Event::Condemned(key),
             Event::Exited(key, SIGKILL),
@@ -64,13 +64,13 @@ fn news_of_a_process_before_its_fork_is_ignored() {
 #[test]
 fn one_that_served_is_replaced_at_once() {
     let mut case = Case::serving(1);
-    case.on(Event::Served(key(0, 1)));
+    case.on(Event::TookDelivery(key(0, 1)));
     let out = case.on(Event::Exited(key(0, 1), SEGFAULT));
     let died = SupervisorAction::Died {
         worker: key(0, 1),
         exit: SEGFAULT,
         killed: None,
-        served: true,
+        took_delivery: true,
         expected: false,
     };
     assert_eq!(out, [died, need(0, 2)]);
@@ -80,7 +80,7 @@ fn one_that_served_is_replaced_at_once() {
 fn at_most_one_fork_per_interval() {
     let mut case = Case::serving(1);
     for generation in 1..20 {
-        case.on(Event::Served(key(0, generation)));
+        case.on(Event::TookDelivery(key(0, generation)));
         let out = case.exited(0, generation, SIGKILL);
         if generation == 1 {
             assert_eq!(out, [need(0, 2)]);
@@ -100,7 +100,7 @@ fn the_interval_is_between_forks_even_when_memory_is_slow() {
     case.start();
     case.pass(40);
     case.boot(0, 1);
-    case.on(Event::Served(key(0, 1)));
+    case.on(Event::TookDelivery(key(0, 1)));
     assert_eq!(case.exited(0, 1, SIGKILL), []);
     assert_eq!(case.wake_after(50), [need(0, 2)]);
 }
@@ -109,6 +109,22 @@ fn the_interval_is_between_forks_even_when_memory_is_slow() {
 fn exit_0_unasked_is_replaced_and_no_boot_failure() {
     let mut case = Case::serving(1);
     assert_eq!(case.exited(0, 1, Exit::Code(0)), [need(0, 2)]);
+}
+
+/// A storm of deaths at work, after starts that failed: no death makes its successor wait.
+#[test]
+fn deaths_at_work_never_back_off() {
+    let mut case = Case::new(1);
+    case.start();
+    case.fork(0, 1);
+    assert_eq!(case.exited(0, 1, SIGKILL), [back_off(0, 1, 100)]);
+    assert_eq!(case.wake_after(100), [need(0, 2)]);
+    for generation in 2..40 {
+        case.boot(0, generation);
+        case.on(Event::TookDelivery(key(0, generation)));
+        case.exited(0, generation, SEGFAULT);
+        assert_eq!(case.wake_after(50), [need(0, generation + 1)]);
+    }
 }
 
 #[test]
@@ -123,7 +139,7 @@ fn deaths_before_the_first_delivery_back_off() {
         case.boot(0, generation);
     }
     // A delivery ends the series.
-    case.on(Event::Served(key(0, generation)));
+    case.on(Event::TookDelivery(key(0, generation)));
     case.pass(1_000);
     assert_eq!(case.exited(0, generation, SIGKILL), [need(0, generation + 1)]);
     case.fork(0, generation + 1);
@@ -163,7 +179,7 @@ fn one_that_does_not_get_ready_is_killed() {
         worker: key(0, 1),
         exit: SIGKILL,
         killed: Some(KillCause::BootTimeout),
-        served: false,
+        took_delivery: false,
         expected: false,
     };
     assert_eq!(out, [died, back_off(0, 1, 100)]);
@@ -209,7 +225,7 @@ fn a_condemned_process_dies_in_every_phase() {
     case.wake_after(200);
 
     case.boot(0, 3);
-    case.on(Event::Served(key(0, 3)));
+    case.on(Event::TookDelivery(key(0, 3)));
     assert_eq!(case.on(Event::Condemned(key(0, 3))), [condemned(0, 3)]);
     case.pass(1_000);
     let out = case.on(Event::Exited(key(0, 3), SIGKILL));
@@ -217,7 +233,7 @@ fn a_condemned_process_dies_in_every_phase() {
         worker: key(0, 3),
         exit: SIGKILL,
         killed: Some(KillCause::Condemned),
-        served: true,
+        took_delivery: true,
         expected: false,
     };
     assert_eq!(out, [died, need(0, 4)]);
@@ -237,7 +253,7 @@ fn too_many_deaths_are_reported_once_per_period() {
     let mut case = Case::serving_with(settings);
     let mut reports = 0;
     for generation in 1..=10 {
-        case.on(Event::Served(key(0, generation)));
+        case.on(Event::TookDelivery(key(0, generation)));
         case.pass(100);
         let out = case.exited(0, generation, SIGKILL);
         reports += out

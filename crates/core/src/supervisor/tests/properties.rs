@@ -16,7 +16,7 @@ enum Step {
     /// The kernel answers a fork.
     Fork(usize, bool),
     Ready(usize),
-    Served(usize),
+    TookDelivery(usize),
     LeaveRequested(usize),
     Condemned(usize),
     Exited(usize, Exit),
@@ -42,7 +42,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (pick(), prop::bool::weighted(0.85)).prop_map(|(pick, ok)| Step::Memory(pick, ok)),
         12 => (pick(), prop::bool::weighted(0.85)).prop_map(|(pick, ok)| Step::Fork(pick, ok)),
         12 => pick().prop_map(Step::Ready),
-        5 => pick().prop_map(Step::Served),
+        5 => pick().prop_map(Step::TookDelivery),
         5 => pick().prop_map(Step::LeaveRequested),
         2 => pick().prop_map(Step::Condemned),
         6 => (pick(), exit()).prop_map(|(pick, exit)| Step::Exited(pick, exit)),
@@ -104,7 +104,7 @@ fn stale(world: &World, pick: usize, what: u8) -> Event {
         1 => Event::Forked(key),
         2 => Event::ForkFailed(key),
         3 => Event::Ready(key),
-        4 => Event::Served(key),
+        4 => Event::TookDelivery(key),
         5 => Event::LeaveRequested(key, LeaveReason::Asked),
         6 => Event::Condemned(key),
         _ => Event::Exited(key, SIGKILL),
@@ -120,9 +120,9 @@ fn take(world: &mut World, step: &Step) {
         Step::Fork(n, false) => pick(world, n, is(State::ForkAsked)).map(Event::ForkFailed),
         // Also of one that was killed: its last words.
         Step::Ready(n) => pick(world, n, is(State::Booting)).map(Event::Ready),
-        Step::Served(n) => {
+        Step::TookDelivery(n) => {
             pick(world, n, |fake| matches!(fake.state, State::Serving | State::Leaving))
-                .map(Event::Served)
+                .map(Event::TookDelivery)
         }
         Step::LeaveRequested(n) => pick(world, n, Fake::is_alive)
             .map(|key| Event::LeaveRequested(key, LeaveReason::MaxRequests)),

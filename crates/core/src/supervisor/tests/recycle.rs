@@ -67,7 +67,7 @@ fn a_failed_successor_is_retried_with_back_off_and_others_pass() {
 #[test]
 fn pauses_of_recycling_do_not_hold_up_a_crashed_slot() {
     let mut case = Case::serving(1);
-    case.on(Event::Served(key(0, 1)));
+    case.on(Event::TookDelivery(key(0, 1)));
     case.leave_requested(0, 1);
     case.on(Event::MemoryFailed(key(0, 2)));
     case.now += 60;
@@ -79,7 +79,7 @@ fn pauses_of_recycling_do_not_hold_up_a_crashed_slot() {
 #[test]
 fn a_death_while_the_successor_boots_gives_the_token_back() {
     let mut case = Case::serving(2);
-    case.on(Event::Served(key(0, 1)));
+    case.on(Event::TookDelivery(key(0, 1)));
     case.leave_requested(0, 1);
     case.leave_requested(1, 1);
     assert_eq!(case.exited(0, 1, SIGKILL), [need(1, 2)]);
@@ -195,7 +195,7 @@ fn nobody_is_recycled_during_a_drain() {
     assert_eq!(case.exited(0, 1, Exit::Code(0)), []);
     assert!(case.is_settled());
     // Who dies is replaced: there may be work for it.
-    case.on(Event::Served(key(1, 1)));
+    case.on(Event::TookDelivery(key(1, 1)));
     assert_eq!(case.exited(1, 1, SIGKILL), [need(1, 2)]);
     let leave =
         [0, 2].map(|slot| SupervisorAction::Leave(key(slot, if slot == 0 { 2 } else { 1 })));

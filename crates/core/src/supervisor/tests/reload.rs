@@ -21,7 +21,7 @@ fn slots_are_replaced_one_after_another_successor_first() {
         worker: key(0, 1),
         exit: Exit::Code(0),
         killed: None,
-        served: false,
+        took_delivery: false,
         expected: true,
     };
     assert_eq!(out, [died]);
@@ -151,7 +151,7 @@ fn a_reload_does_not_wait_for_the_back_off_of_an_empty_slot() {
 #[test]
 fn a_crash_of_the_slot_being_reloaded_is_an_ordinary_crash() {
     let mut case = Case::serving(1);
-    case.on(Event::Served(key(0, 1)));
+    case.on(Event::TookDelivery(key(0, 1)));
     case.on(Event::ReloadRequested);
     case.fork(0, 2);
     assert_eq!(case.exited(0, 1, SIGKILL), [], "the successor is under way already");
@@ -161,7 +161,7 @@ fn a_crash_of_the_slot_being_reloaded_is_an_ordinary_crash() {
 #[test]
 fn a_crash_elsewhere_is_refilled_and_counts_as_reloaded() {
     let mut case = Case::serving(2);
-    case.on(Event::Served(key(1, 1)));
+    case.on(Event::TookDelivery(key(1, 1)));
     case.on(Event::ReloadRequested);
     assert_eq!(case.exited(1, 1, SIGKILL), [need(1, 2)]);
     assert_eq!(case.boot(1, 2), [serve(1, 2, None)]);

@@ -26,7 +26,7 @@ pub(super) enum State {
 pub(super) struct Fake {
     pub(super) state: State,
     pub(super) killed: Option<KillCause>,
-    served: bool,
+    took_delivery: bool,
     /// Told to leave by a shutdown.
     told: bool,
     /// Asked to be replaced.
@@ -54,6 +54,10 @@ pub(super) struct World {
     pub(super) gone: Vec<WorkerKey>,
     newest: BTreeMap<Slot, u32>,
     last_fork: BTreeMap<Slot, Millis>,
+    /// When a start was last given up before its fork.
+    last_given_up: BTreeMap<Slot, Millis>,
+    /// Slots whose process died after it had taken a delivery and has no successor under way.
+    owed: BTreeSet<Slot>,
     pub(super) ending: bool,
     finished: bool,
     reload_wanted: bool,
@@ -75,6 +79,8 @@ impl World {
             gone: Vec::new(),
             newest: BTreeMap::new(),
             last_fork: BTreeMap::new(),
+            last_given_up: BTreeMap::new(),
+            owed: BTreeSet::new(),
             ending: false,
             finished: false,
             reload_wanted: false,
@@ -92,6 +98,10 @@ impl World {
 
     /// An event happens: the world changes first, then the supervisor hears of it.
     pub(super) fn happen(&mut self, event: Event) {
+        self.seen = self.seen.max(self.now);
+        if let Event::MemoryFailed(key) | Event::ForkFailed(key) = &event {
+            self.last_given_up.insert(key.slot, self.seen);
+        }
         let mut exited = None;
         let mut answer_due = false;
         match &event {
@@ -99,10 +109,14 @@ impl World {
             Event::MemoryFailed(key) => self.remove(*key),
             Event::Forked(key) => self.set(*key, State::ForkAsked, State::Booting),
             Event::ForkFailed(key) => self.set(*key, State::ForkAsked, State::ForkFailed),
-            Event::Served(key) => self.fakes.get_mut(key).unwrap().served = true,
+            Event::TookDelivery(key) => self.fakes.get_mut(key).unwrap().took_delivery = true,
             Event::LeaveRequested(key, _) => self.fakes.get_mut(key).unwrap().leave_asked = true,
             Event::Exited(key, _) => {
                 exited = self.fakes.get(key).copied();
+                let at_work = |fake: Fake| fake.state == State::Serving && fake.took_delivery;
+                if exited.is_some_and(at_work) && !self.has_start(key.slot) {
+                    self.owed.insert(key.slot);
+                }
                 self.remove(*key);
             }
             Event::ReloadRequested => {
@@ -155,6 +169,10 @@ impl World {
         self.gone.push(key);
     }
 
+    fn has_start(&self, slot: Slot) -> bool {
+        self.fakes.iter().any(|(key, fake)| key.slot == slot && fake.is_starting())
+    }
+
     fn find(&self, slot: Slot, state: State) -> Option<WorkerKey> {
         let mut found =
             self.fakes.iter().filter(|(key, fake)| key.slot == slot && fake.state == state);
@@ -183,9 +201,15 @@ impl World {
                 assert!(key.slot.0 < self.settings.workers);
                 let newest = self.newest.insert(key.slot, key.generation.0).unwrap_or(0);
                 assert_eq!(key.generation.0, newest + 1);
+                self.owed.remove(&key.slot);
                 let state = State::MemoryAsked;
-                let fake =
-                    Fake { state, killed: None, served: false, told: false, leave_asked: false };
+                let fake = Fake {
+                    state,
+                    killed: None,
+                    took_delivery: false,
+                    told: false,
+                    leave_asked: false,
+                };
                 self.fakes.insert(key, fake);
             }
             SupervisorAction::Fork(key) => {
@@ -274,12 +298,15 @@ impl World {
     }
 
     fn check_death(&self, key: WorkerKey, exit: Exit, fake: Fake, out: &[SupervisorAction]) {
-        let Some(SupervisorAction::Died { worker, exit: told, killed, served, expected }) =
+        let Some(SupervisorAction::Died { worker, exit: told, killed, took_delivery, expected }) =
             out.first()
         else {
             panic!("no Died for {key}: {out:?}");
         };
-        assert_eq!((*worker, *told, *killed, *served), (key, exit, fake.killed, fake.served));
+        assert_eq!(
+            (*worker, *told, *killed, *took_delivery),
+            (key, exit, fake.killed, fake.took_delivery)
+        );
         let deaths =
             out.iter().filter(|action| matches!(action, SupervisorAction::Died { .. })).count();
         assert_eq!(deaths, 1);
@@ -301,6 +328,7 @@ impl World {
             let answered = !matches!(fake.state, State::MemoryMade | State::ForkFailed);
             assert!(answered, "memory of {key} leaked");
         }
+        self.check_succession();
         if !self.reload_ever {
             let tokens = usize::from(self.settings.recycle_at_once.max(1));
             assert!(self.count_recycling() <= tokens, "more recycle than tokens allow");
@@ -311,6 +339,22 @@ impl World {
         let alive =
             self.fakes.values().any(|fake| fake.is_alive() || fake.state == State::ForkAsked);
         assert_eq!(self.finished, self.ending && !alive, "Finished when all are gone");
+    }
+
+    /// A slot whose process died at its work is refilled when the fork interval since its last fork
+    /// is over, whatever its earlier processes did: so it is never empty for longer than that and
+    /// the boot of its successor.
+    fn check_succession(&self) {
+        if self.ending {
+            return;
+        }
+        for slot in &self.owed {
+            let last = self.last_given_up.get(slot).max(self.last_fork.get(slot));
+            let due = last.unwrap() + self.settings.fork_interval_ms;
+            assert!(due > self.seen, "slot {slot} is empty and could be filled");
+            let deadline = self.supervisor.deadline();
+            assert!(deadline.is_some_and(|at| at <= due), "{slot}: {deadline:?}, due at {due}");
+        }
     }
 
     /// Slots with a process beyond the serving one; without reloads these are recycling.

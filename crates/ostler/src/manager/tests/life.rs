@@ -99,7 +99,7 @@ fn a_killed_worker_is_reported_and_replaced() {
         master.workers[&key(0, 1)].pidfd.kill().unwrap();
         let death = master.until_dead(key(0, 1));
         assert_eq!(death.exit, Exit::Signal { signal: 9, core_dumped: false });
-        assert!(death.served && !death.expected);
+        assert!(death.took_delivery && !death.expected);
         assert_eq!(death.killed, None);
         master.until_serving(&[key(0, 2)]);
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
@@ -115,7 +115,7 @@ fn the_last_words_of_a_worker_are_heard_before_its_death() {
             master.until_serving(&[key(0, generation)]);
             master.command(key(0, generation), worker::DIE_TALKING);
             let death = master.until_dead(key(0, generation));
-            assert_eq!((death.exit, death.served), (Exit::Code(4), true));
+            assert_eq!((death.exit, death.took_delivery), (Exit::Code(4), true));
         }
         master.until_serving(&[key(0, 4)]);
         master.shut_down();
@@ -129,7 +129,7 @@ fn a_panic_ends_a_worker_with_101() {
         master.until_serving(&[key(0, 1)]);
         master.command(key(0, 1), worker::PANIC);
         let death = master.until_dead(key(0, 1));
-        assert_eq!((death.exit, death.served), (Exit::Code(101), false));
+        assert_eq!((death.exit, death.took_delivery), (Exit::Code(101), false));
         master.until_serving(&[key(0, 2)]);
         master.shut_down();
     });

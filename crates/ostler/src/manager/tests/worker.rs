@@ -72,12 +72,12 @@ pub(super) fn obedient(boot: WorkerBoot) -> i32 {
                 let control = control.take().unwrap();
                 rustix::net::shutdown(control, rustix::net::Shutdown::Both).unwrap();
             }
-            SERVE_ONE => FromWorker::Served.send(&boot.control).unwrap(),
+            SERVE_ONE => FromWorker::TookDelivery.send(&boot.control).unwrap(),
             DIE_TALKING => {
                 for _ in 0..40 {
                     control_socket::send(&boot.control, b"nonsense", &[]).unwrap();
                 }
-                FromWorker::Served.send(&boot.control).unwrap();
+                FromWorker::TookDelivery.send(&boot.control).unwrap();
                 process::exit_immediately(4);
             }
             other => panic!("command {other}"),
@@ -87,7 +87,7 @@ pub(super) fn obedient(boot: WorkerBoot) -> i32 {
 
 fn talk_on(boot: &WorkerBoot) {
     for _ in 0..250 {
-        while let Err(error) = FromWorker::Served.send(&boot.control) {
+        while let Err(error) = FromWorker::TookDelivery.send(&boot.control) {
             if error.kind() != std::io::ErrorKind::WouldBlock {
                 return;
             }
