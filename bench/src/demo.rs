@@ -1,4 +1,5 @@
-//! Half a minute for newcomers: a server under load is hurt in every way, and its clients say what they noticed.
+//! Half a minute for newcomers: a server under load is hurt in every way, and its clients say what
+//! they noticed.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -49,7 +50,8 @@ fn show(stage: &Stage, out: &mut dyn Write) -> TestResult<bool> {
     let server = stage.victim().set("crash_policy", REDELIVER).start()?;
     writeln!(
         out,
-        "An echo server on {}: a master that owns the connections, a manager and {WORKERS} workers.\n\
+        "An echo server on {}: a master that owns the connections, a manager and {WORKERS} \
+         workers.\n\
          {CLIENTS} clients send requests as fast as they are answered and compare every byte.\n",
         server.address()
     )?;
@@ -104,7 +106,8 @@ impl Show<'_> {
         let rate = completed - std::mem::replace(&mut self.last, completed);
         writeln!(
             self.out,
-            "  {:>3} s  {rate:>7} requests/s   workers killed {:>3}   reloads {}   managers killed {}   \
+            "  {:>3} s  {rate:>7} requests/s   workers killed {:>3}   reloads {}   managers \
+             killed {}   \
              connections lost {}",
             self.begun.elapsed().as_secs(),
             self.kills,
@@ -152,7 +155,8 @@ impl Show<'_> {
         let (kills, reloads, managers) = (self.kills, self.reloads, self.managers);
         writeln!(
             self.out,
-            "\nDone to the server:    {kills} workers killed, {reloads} reloads, {managers} manager killed"
+            "\nDone to the server:    {kills} workers killed, {reloads} reloads, {managers} \
+             manager killed"
         )?;
         tell_clients(self.out, &report)?;
         tell_books(self.out, &ended.books()?)?;
@@ -183,7 +187,8 @@ fn tell_books(out: &mut dyn Write, books: &Books) -> TestResult {
     writeln!(
         out,
         "The server's books:    {accepted} connections = {open} open + {closed} closed;\n\
-         \u{20}                      {received} packages = {finished} finished + {dropped} dropped + {closed_by} closed on; \
+         \u{20}                      {received} packages = {finished} finished + {dropped} \
+         dropped + {closed_by} closed on; \
          {redelivered} delivered again"
     )?;
     Ok(())

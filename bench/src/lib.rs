@@ -1,8 +1,9 @@
 //! Load generator, baseline servers, CPU accounting, comparison table, soak and demo of Ostler.
 //!
-//! Responsible for: numbers one can trust (every reply byte is compared, latencies are taken from the intended send
-//! time, the CPU of a whole process tree is counted) and for servers that never outlive the measurement.
-//! Must never: link the engine (only the instrument does, a package of its own). The bench sees servers as processes that say `listening on ADDRESS`; the scenarios start
+//! Responsible for: numbers one can trust (every reply byte is compared, latencies are taken from
+//! the intended send time, the CPU of a whole process tree is counted) and for servers that never
+//! outlive the measurement. Must never: link the engine (only the instrument does, a package of its
+//! own). The bench sees servers as processes that say `listening on ADDRESS`; the scenarios start
 //! them with the test kit, which knows them only from outside too.
 //!
 //! * [`load`]: the client. [`load::run`] on this thread, [`load::LoadThread`] beside a scenario.

@@ -68,8 +68,10 @@ fn run_soak(options: &SoakOptions) -> Result<ExitCode> {
 fn run_table(options: &TableOptions) -> Result<ExitCode> {
     let outcome = table::run(options, &mut std::io::stderr())?;
     print(&format!(
-        "\nCPU ratio and rate ratio: median over {} rounds of (peer / raw echo in the same round). {} connections, \
-         closed loop,\n{} ms per measurement. CPU of the whole process tree. Others: CPU of this machine ({} CPUs) \
+        "\nCPU ratio and rate ratio: median over {} rounds of (peer / raw echo in the same \
+         round). {} connections, \
+         closed loop,\n{} ms per measurement. CPU of the whole process tree. Others: CPU of this \
+         machine ({} CPUs) \
          used by neither\nserver nor client.\n\n{}",
         options.rounds,
         options.connections,

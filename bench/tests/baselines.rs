@@ -97,8 +97,8 @@ fn open_loop_sends_what_is_due() {
 
 #[test]
 fn open_loop_requests_leave_on_time() {
-    // A server with nothing else to do answers at once, so a high median would be the client's own lateness. The machine
-    // may be busy: the best of a few tries counts.
+    // A server with nothing else to do answers at once, so a high median would be the client's own
+    // lateness. The machine may be busy: the best of a few tries counts.
     let medians = (0..5).flat_map(|_| {
         with_each(|options| {
             options.mode = Mode::Open { rate_per_s: 2_000.0 };

@@ -14,7 +14,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use ostler_bench::load::{FaultKind, InterruptionKind, LoadOptions, LoadReport, Progress, run};
 
-/// Serves `connections` connections one after the other with `session`, on a thread that ends with the last one.
+/// Serves `connections` connections one after the other with `session`, on a thread that ends with
+/// the last one.
 fn serve(connections: usize, session: fn(TcpStream) -> std::io::Result<()>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// The handlers as the user writes them.
-pub(crate) const HANDLERS: &str = "echo, sleep_ms:N, slow_every:N,MS, defer_ms:N, crash_every:N, crash_on:TEXT, \
+pub(crate) const HANDLERS: &str = "echo, sleep_ms:N, slow_every:N,MS, defer_ms:N, crash_every:N, \
+    crash_on:TEXT, \
      big_reply:N or orders";
 
 /// What is done with a package.

@@ -1,5 +1,5 @@
-//! The handler. Every behaviour takes the same way through it, so that figures of different handlers can be compared:
-//! what differs is only what the behaviour says.
+//! The handler. Every behaviour takes the same way through it, so that figures of different
+//! handlers can be compared: what differs is only what the behaviour says.
 
 use std::cell::RefCell;
 use std::thread::sleep;
@@ -65,7 +65,8 @@ impl Handler for Echo {
                 &self.reply
             }
         };
-        // Full or gone: the client reads too slowly or has left; an echo has nothing better to do than to drop it.
+        // Full or gone: the client reads too slowly or has left; an echo has nothing better to do
+        // than to drop it.
         let _ = session.send(reply);
     }
 }
@@ -85,8 +86,8 @@ fn answer_later(worker: &Worker, pause: std::time::Duration, package: &Package) 
     });
 }
 
-/// Whether `text`, which is not empty, is somewhere in `bytes`. Only places with its first byte are compared, because the
-/// search is part of what a measurement of this handler sees.
+/// Whether `text`, which is not empty, is somewhere in `bytes`. Only places with its first byte are
+/// compared, because the search is part of what a measurement of this handler sees.
 fn contains(bytes: &[u8], text: &[u8]) -> bool {
     let Some((first, rest)) = text.split_first() else { return false };
     let mut left = bytes;

@@ -4,9 +4,9 @@
 //! ostler-echo [--set NAME=VALUE]... [--handler HANDLER]
 //! ```
 //!
-//! Every option of the engine can be set by its name (`docs/OPTIONS.md`); [`behaviour::HANDLERS`] lists the handlers. The
-//! first line on standard output is `listening on ADDRESS`; after it nothing is printed. The process that is started is
-//! the master.
+//! Every option of the engine can be set by its name (`docs/OPTIONS.md`); [`behaviour::HANDLERS`]
+//! lists the handlers. The first line on standard output is `listening on ADDRESS`; after it
+//! nothing is printed. The process that is started is the master.
 
 mod behaviour;
 mod echo;

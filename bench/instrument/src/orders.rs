@@ -1,13 +1,14 @@
-//! A handler that does what packages say, for process tests that need a package to be surely in hand.
+//! A handler that does what packages say, for process tests that need a package to be surely in
+//! hand.
 
 use std::path::Path;
 use std::time::Duration;
 
 /// Carries out one order and answers with the reply.
 ///
-/// `pid`: the number of this process. `hold PATH`: writes it to PATH, then waits until somebody removes PATH. `panic`,
-/// `abort`: what they say. `spawn`: starts a program that runs for ever, and answers with its number. Everything else is
-/// sent back.
+/// `pid`: the number of this process. `hold PATH`: writes it to PATH, then waits until somebody
+/// removes PATH. `panic`, `abort`: what they say. `spawn`: starts a program that runs for ever, and
+/// answers with its number. Everything else is sent back.
 pub(crate) fn obey(package: &[u8]) -> Vec<u8> {
     let order = String::from_utf8_lossy(package);
     let (word, argument) = order.split_once(' ').unwrap_or((&order, ""));

@@ -1,7 +1,9 @@
-//! The limit: what a TCP echo costs on this machine when nothing stands between epoll and the socket.
+//! The limit: what a TCP echo costs on this machine when nothing stands between epoll and the
+//! socket.
 //!
-//! Level-triggered, one `recv` and one `send` per ready connection and turn: no read that ends in EAGAIN, no
-//! `epoll_ctl` per request. Edge-triggered needs a second `recv` whenever a read fills the buffer and gains nothing else.
+//! Level-triggered, one `recv` and one `send` per ready connection and turn: no read that ends in
+//! EAGAIN, no `epoll_ctl` per request. Edge-triggered needs a second `recv` whenever a read fills
+//! the buffer and gains nothing else.
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -19,7 +21,8 @@ const LISTENER: u64 = u64::MAX;
 const EVENTS_PER_TURN: usize = 256;
 const ACCEPTS_PER_TURN: usize = 64;
 
-/// A client. `pending` holds what the socket did not take; while there is any, the client is not read.
+/// A client. `pending` holds what the socket did not take; while there is any, the client is not
+/// read.
 struct Client {
     socket: OwnedFd,
     pending: Vec<u8>,

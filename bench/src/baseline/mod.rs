@@ -1,5 +1,6 @@
-//! The servers Ostler is compared with. Contract of each, and of every peer: bind the given address, print
-//! `listening on ADDRESS` as the first line of stdout, echo until SIGTERM (whose default action ends them).
+//! The servers Ostler is compared with. Contract of each, and of every peer: bind the given
+//! address, print `listening on ADDRESS` as the first line of stdout, echo until SIGTERM (whose
+//! default action ends them).
 
 mod epoll_echo;
 mod tokio_echo;

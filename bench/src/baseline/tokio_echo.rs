@@ -1,4 +1,5 @@
-//! What an ordinary Rust server costs: tokio, current_thread, one task per connection, `read` then `write_all`.
+//! What an ordinary Rust server costs: tokio, current_thread, one task per connection, `read` then
+//! `write_all`.
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -20,7 +21,8 @@ pub(super) fn serve(listener: TcpListener) -> Result<Infallible> {
         loop {
             let (socket, _) = listener.accept().await.map_err(Error::system("accept"))?;
             socket.set_nodelay(true).map_err(Error::system("TCP_NODELAY"))?;
-            // Detached on purpose: an echo task ends with its connection, an error is the client's to notice.
+            // Detached on purpose: an echo task ends with its connection, an error is the client's
+            // to notice.
             drop(tokio::spawn(echo(socket)));
         }
     })

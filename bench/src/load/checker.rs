@@ -1,8 +1,9 @@
 //! Compares every byte of a connection's reply stream with what must stand there.
 //!
-//! An echo stream is fully known in advance, so a wrong, reordered, doubled or missing byte shows as a difference at the
-//! place where it happened; a byte too many shows as more than was sent; one missing at the end shows as a reply that
-//! never completes (timeout or early end, counted by the client).
+//! An echo stream is fully known in advance, so a wrong, reordered, doubled or missing byte shows
+//! as a difference at the place where it happened; a byte too many shows as more than was sent; one
+//! missing at the end shows as a reply that never completes (timeout or early end, counted by the
+//! client).
 
 use std::fmt;
 
@@ -40,8 +41,9 @@ pub enum FaultKind {
         expected: u8,
         /// What came.
         found: u8,
-        /// The request that the found bytes belong to, if the difference is in a header that can be read: an earlier
-        /// sequence means doubled, a later one reordered or missing, another connection a mix-up of clients.
+        /// The request that the found bytes belong to, if the difference is in a header that can be
+        /// read: an earlier sequence means doubled, a later one reordered or missing, another
+        /// connection a mix-up of clients.
         origin: Option<Origin>,
     },
     /// More bytes than were sent.
@@ -57,8 +59,9 @@ impl Checker {
         Self { connection, sequence, offset: 0, seen_header: [0; HEADER_BYTES] }
     }
 
-    /// Takes the next bytes of the stream, of which at most `owed_bytes` may come. Returns how many replies they
-    /// completed. After a fault the stream is out of step: the connection must be given up.
+    /// Takes the next bytes of the stream, of which at most `owed_bytes` may come. Returns how many
+    /// replies they completed. After a fault the stream is out of step: the connection must be
+    /// given up.
     pub fn accept(
         &mut self,
         pattern: &Pattern,

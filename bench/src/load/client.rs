@@ -22,7 +22,8 @@ const TEND_EVERY: Duration = Duration::from_millis(10);
 /// How long connections may take to end after the run; ending later is no fault.
 const FINISH_LIMIT: Duration = Duration::from_secs(1);
 
-/// Runs a load on the calling thread until its duration, its number of requests or [`Progress::stop`].
+/// Runs a load on the calling thread until its duration, its number of requests or
+/// [`Progress::stop`].
 ///
 /// An error means that the client could not work; whatever the server did wrong is in the report.
 pub fn run(
@@ -187,8 +188,8 @@ impl Client<'_> {
         for event in self.events.iter().take(ready) {
             let token = event.data.u64();
             if let (TIMER, Some(timer)) = (token, &self.timer) {
-                // The kernel winds a periodic timer up again only when it is read. How often it fired does not matter:
-                // what is due is computed from the clock.
+                // The kernel winds a periodic timer up again only when it is read. How often it
+                // fired does not matter: what is due is computed from the clock.
                 _ = rustix::io::read(timer, &mut [0; 8]);
             } else if let Some(link) = self.links.get_mut(token as usize) {
                 self.engine.event(link, event.flags)?;

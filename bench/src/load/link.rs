@@ -1,4 +1,5 @@
-//! One client connection: bytes in, bytes out. It knows no epoll and no clock beyond the times it is given.
+//! One client connection: bytes in, bytes out. It knows no epoll and no clock beyond the times it
+//! is given.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -13,8 +14,8 @@ use super::checker::{Checker, Fault};
 use super::pattern::Pattern;
 use super::report::InterruptionKind;
 
-/// Messages below this length are copied together, so that a pipeline of them is one `send`; longer ones are sent in
-/// place.
+/// Messages below this length are copied together, so that a pipeline of them is one `send`; longer
+/// ones are sent in place.
 const COPY_BELOW_BYTES: usize = 16 * 1024;
 /// Most bytes copied together.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -55,7 +56,8 @@ pub(super) struct Link {
     pub(super) waiting_since: Instant,
     /// Requests begun in open mode: the schedule's own count.
     pub(super) scheduled: u64,
-    /// Number of the next request to begin; never used twice, so content stays unique over reconnects.
+    /// Number of the next request to begin; never used twice, so content stays unique over
+    /// reconnects.
     next_sequence: u64,
     write_sequence: u64,
     write_offset: usize,
@@ -118,8 +120,8 @@ impl Link {
         Ok(())
     }
 
-    /// Whether the kernel connected the socket to itself, as it may when nobody listens on an ephemeral port: an echo
-    /// that is always right.
+    /// Whether the kernel connected the socket to itself, as it may when nobody listens on an
+    /// ephemeral port: an echo that is always right.
     pub(super) fn is_own_peer(&self) -> bool {
         let Some(socket) = &self.socket else { return false };
         match (rustix::net::getsockname(socket), rustix::net::getpeername(socket)) {
@@ -175,7 +177,8 @@ impl Link {
                 Ok(sent) => sent,
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => return Ok(true),
-                // The server closed it. What it sent before is still to be read, and the end shows there.
+                // The server closed it. What it sent before is still to be read, and the end shows
+                // there.
                 Err(Errno::PIPE) => return Ok(false),
                 Err(errno) => return Err(Broken::Ended(kind_of(errno))),
             };
@@ -190,8 +193,8 @@ impl Link {
         Ok(false)
     }
 
-    /// Reads and compares what has come; returns how many replies are complete. The caller takes their times from
-    /// `in_flight`. A failure is told only after the replies that came before it.
+    /// Reads and compares what has come; returns how many replies are complete. The caller takes
+    /// their times from `in_flight`. A failure is told only after the replies that came before it.
     pub(super) fn receive(
         &mut self,
         pattern: &Pattern,

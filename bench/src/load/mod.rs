@@ -1,4 +1,5 @@
-//! The load generator: one thread, one epoll, any number of connections, every byte of every reply compared.
+//! The load generator: one thread, one epoll, any number of connections, every byte of every reply
+//! compared.
 
 mod checker;
 mod client;

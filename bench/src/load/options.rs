@@ -11,8 +11,8 @@ use crate::{Error, Result};
 pub enum Mode {
     /// Each connection keeps `pipeline` requests in flight; a reply makes room for the next one.
     Closed,
-    /// Requests are due at fixed times, dealt to the connections in turn, whatever the server does. Latency counts from
-    /// the due time, so a stall is charged to every request it delayed.
+    /// Requests are due at fixed times, dealt to the connections in turn, whatever the server does.
+    /// Latency counts from the due time, so a stall is charged to every request it delayed.
     Open {
         /// Requests due per second, over all connections.
         rate_per_s: f64,
@@ -28,7 +28,8 @@ pub struct LoadOptions {
     pub connections: u32,
     /// Length of each request and reply.
     pub size_bytes: usize,
-    /// Most requests in flight on one connection (in open mode too: more due ones wait here, with their time running).
+    /// Most requests in flight on one connection (in open mode too: more due ones wait here, with
+    /// their time running).
     pub pipeline: u32,
     /// When requests are sent.
     pub mode: Mode,
@@ -38,19 +39,21 @@ pub struct LoadOptions {
     pub requests: Option<u64>,
     /// Issue requests this long before the measurement, on the same connections, closed loop.
     pub warmup_ms: u64,
-    /// A request without its reply for this long is a timeout and its connection is given up. Also bounds connecting
-    /// and the wait for the last replies.
+    /// A request without its reply for this long is a timeout and its connection is given up. Also
+    /// bounds connecting and the wait for the last replies.
     pub timeout_ms: u64,
     /// Connect again when the server closed or reset a connection, or refuses it.
     pub reconnect: bool,
     /// Pause before connecting again.
     pub reconnect_delay_ms: u64,
-    /// Part of every request's content: tells concurrent load generators on one server apart. Random by default.
+    /// Part of every request's content: tells concurrent load generators on one server apart.
+    /// Random by default.
     pub salt: u32,
 }
 
 impl LoadOptions {
-    /// The defaults, for this server: 64 connections, closed loop, 64 bytes, pipeline 1, five seconds.
+    /// The defaults, for this server: 64 connections, closed loop, 64 bytes, pipeline 1, five
+    /// seconds.
     pub fn new(target: SocketAddr) -> Self {
         Self {
             target,

@@ -1,8 +1,9 @@
 //! Content of requests: unique for each (salt, connection, sequence), and cheap to compare.
 //!
-//! A message is a 16-byte header (sequence, connection, salt) and a window into one pool of pseudo-random bytes that
-//! starts at a place derived from connection and sequence. Nothing is generated or copied per request; the comparison
-//! is one `memcmp`. A message shorter than 16 bytes is the beginning of its header.
+//! A message is a 16-byte header (sequence, connection, salt) and a window into one pool of
+//! pseudo-random bytes that starts at a place derived from connection and sequence. Nothing is
+//! generated or copied per request; the comparison is one `memcmp`. A message shorter than 16 bytes
+//! is the beginning of its header.
 
 /// Length of the header that makes each message unique.
 pub const HEADER_BYTES: usize = 16;
@@ -84,7 +85,8 @@ impl Pattern {
 }
 
 impl Message<'_> {
-    /// The two parts that remain when `skip` bytes of the message are already done; either may be empty.
+    /// The two parts that remain when `skip` bytes of the message are already done; either may be
+    /// empty.
     pub fn parts(&self, skip: usize) -> (&[u8], &[u8]) {
         let header = self.header.get(skip..self.header_bytes).unwrap_or_default();
         let body = self.body.get(skip.saturating_sub(self.header_bytes)..).unwrap_or_default();

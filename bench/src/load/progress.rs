@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::report::Interruption;
 
-/// Shared between a run and other threads: live counts one way, the stop flag the other. Publishes nothing but itself,
-/// so every access is relaxed.
+/// Shared between a run and other threads: live counts one way, the stop flag the other. Publishes
+/// nothing but itself, so every access is relaxed.
 #[derive(Debug, Default)]
 pub struct Progress {
     stop: AtomicBool,
@@ -43,9 +43,11 @@ impl Progress {
     }
 }
 
-/// Called by a run, on its own thread, between its turns. Every method does nothing unless implemented.
+/// Called by a run, on its own thread, between its turns. Every method does nothing unless
+/// implemented.
 pub trait Observer {
-    /// All connections are open, the warm-up is answered, nothing is in flight: the measurement begins when this returns.
+    /// All connections are open, the warm-up is answered, nothing is in flight: the measurement
+    /// begins when this returns.
     fn begins(&mut self) {}
     /// One more second of the measurement is over.
     fn second(&mut self) {}

@@ -133,7 +133,8 @@ impl fmt::Display for Troubles {
     }
 }
 
-/// The result of a load run. Counts and latencies are those of the measurement, [`Troubles`] those of the whole run.
+/// The result of a load run. Counts and latencies are those of the measurement, [`Troubles`] those
+/// of the whole run.
 #[derive(Debug, Clone)]
 pub struct LoadReport {
     /// Start of the measurement.

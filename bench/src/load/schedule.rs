@@ -14,7 +14,8 @@ use crate::{Error, Result};
 const SHORTEST_TICK: Duration = Duration::from_micros(50);
 const LONGEST_TICK: Duration = Duration::from_millis(20);
 
-/// Request `k` of the run is due `k / rate` after the start and belongs to connection `k % connections`.
+/// Request `k` of the run is due `k / rate` after the start and belongs to connection `k %
+/// connections`.
 #[derive(Debug)]
 pub(super) struct Schedule {
     start: Instant,

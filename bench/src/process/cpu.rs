@@ -1,8 +1,8 @@
 //! CPU time of a whole server: every thread of a process and of all its descendants.
 //!
-//! The scheduler's own count in nanoseconds (`schedstat`), not the 10 ms ticks of `stat`. For a thread that sleeps the
-//! count is exact; for one that runs at the moment of the sample it may lack up to a scheduler tick, so sample when
-//! the server is idle.
+//! The scheduler's own count in nanoseconds (`schedstat`), not the 10 ms ticks of `stat`. For a
+//! thread that sleeps the count is exact; for one that runs at the moment of the sample it may lack
+//! up to a scheduler tick, so sample when the server is idle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,8 +18,9 @@ struct Reading {
 
 /// Sums the CPU time used by a process tree since the meter was made.
 ///
-/// Threads and processes that appear count from their beginning; one that ends keeps what was seen at the last
-/// [`CpuMeter::sample`] before, so the total never falls. A descendant once seen stays in, also after its parent died.
+/// Threads and processes that appear count from their beginning; one that ends keeps what was seen
+/// at the last [`CpuMeter::sample`] before, so the total never falls. A descendant once seen stays
+/// in, also after its parent died.
 #[derive(Debug)]
 pub struct CpuMeter {
     tree: BTreeSet<TaskId>,

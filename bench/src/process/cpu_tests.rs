@@ -52,7 +52,8 @@ fn an_orphan_stays_in_the_tree_and_a_successor_of_its_pid_does_not() {
     assert_eq!(grow(&known, &later), BTreeSet::from([task(12, 4), task(13, 40)]));
 }
 
-/// A shell with a child that works until the shell reads a line; then it ends the child and reads another.
+/// A shell with a child that works until the shell reads a line; then it ends the child and reads
+/// another.
 fn family() -> Child {
     let script = "sh -c 'while :; do :; done' & read line; kill $!; wait; read line";
     Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap()

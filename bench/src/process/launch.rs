@@ -1,7 +1,8 @@
 //! The step between this program and a server: placement and a leash, then `exec`.
 //!
-//! Done in a process of its own (subcommands `pinned` and `unpinned`) because between `fork` and `exec` only unsafe code
-//! may run; here everything is ordinary. The pid stays the same, and the affinity is set before the server can fork.
+//! Done in a process of its own (subcommands `pinned` and `unpinned`) because between `fork` and
+//! `exec` only unsafe code may run; here everything is ordinary. The pid stays the same, and the
+//! affinity is set before the server can fork.
 
 use std::convert::Infallible;
 use std::os::unix::process::CommandExt;
@@ -12,8 +13,8 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use super::affinity::pin_current_thread;
 use crate::{Error, Result};
 
-/// Becomes `command`, on one CPU if asked to; returns only on failure. The server gets SIGTERM when the thread that
-/// started it ends, so that an interrupted bench leaves nothing behind.
+/// Becomes `command`, on one CPU if asked to; returns only on failure. The server gets SIGTERM when
+/// the thread that started it ends, so that an interrupted bench leaves nothing behind.
 pub fn launch(cpu: Option<usize>, command: &[String]) -> Result<Infallible> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(Error::usage("no command to run"));

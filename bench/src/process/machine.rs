@@ -2,13 +2,15 @@
 
 use crate::{Error, Result};
 
-/// Nanoseconds of a clock tick in /proc/stat: USER_HZ is 100 on Linux, whatever the kernel's own HZ.
+/// Nanoseconds of a clock tick in /proc/stat: USER_HZ is 100 on Linux, whatever the kernel's own
+/// HZ.
 const TICK_NS: u64 = 10_000_000;
 
 /// The machine's CPU clock.
 #[derive(Debug, Clone, Copy)]
 pub struct MachineBusy {
-    /// CPU time that anybody used since boot, over all CPUs, time stolen by the hypervisor included.
+    /// CPU time that anybody used since boot, over all CPUs, time stolen by the hypervisor
+    /// included.
     pub busy_ns: u64,
     /// CPUs that are online.
     pub cpus: usize,
@@ -22,7 +24,8 @@ pub fn machine_busy() -> Result<MachineBusy> {
     Ok(MachineBusy { busy_ns: ticks * TICK_NS, cpus })
 }
 
-/// Sum of the first line of proc_stat(5) without idle, iowait and the guest times (which user and nice contain).
+/// Sum of the first line of proc_stat(5) without idle, iowait and the guest times (which user and
+/// nice contain).
 fn busy_ticks(text: &str) -> Option<u64> {
     let line = text.lines().next()?.strip_prefix("cpu ")?;
     let fields: Vec<u64> =

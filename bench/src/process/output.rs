@@ -1,4 +1,5 @@
-//! Keeps a server's pipes empty: the first line of stdout is handed over, the end of stderr is kept for messages.
+//! Keeps a server's pipes empty: the first line of stdout is handed over, the end of stderr is kept
+//! for messages.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::mpsc::{Receiver, channel};

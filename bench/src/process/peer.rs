@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// In a command: replaced by a free port. Such a server need not print anything; it is up when the port answers.
+/// In a command: replaced by a free port. Such a server need not print anything; it is up when the
+/// port answers.
 pub(super) const PORT: &str = "{port}";
 
 /// A server to be measured.
@@ -12,7 +13,8 @@ pub(super) const PORT: &str = "{port}";
 pub struct Peer {
     /// Its name in tables and messages.
     pub name: String,
-    /// Program and arguments. Without `{port}` in it, the server must print `listening on ADDRESS` first.
+    /// Program and arguments. Without `{port}` in it, the server must print `listening on ADDRESS`
+    /// first.
     pub command: Vec<String>,
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Error, ErrorKind, Result};
 
-/// A process or thread id together with its start time: names one task for good, while a bare id may be used again.
+/// A process or thread id together with its start time: names one task for good, while a bare id
+/// may be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TaskId {
     pub(super) id: u32,

@@ -1,4 +1,5 @@
-//! A server process under measurement: started, reachable, and gone with all its children when stopped.
+//! A server process under measurement: started, reachable, and gone with all its children when
+//! stopped.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -42,8 +43,9 @@ pub struct StopReport {
 }
 
 impl Server {
-    /// Starts `peer` on one CPU (or anywhere) and waits until it can be reached. `bench` is the `ostler-bench` program,
-    /// used to launch it. The server ends at the latest with the calling thread.
+    /// Starts `peer` on one CPU (or anywhere) and waits until it can be reached. `bench` is the
+    /// `ostler-bench` program, used to launch it. The server ends at the latest with the calling
+    /// thread.
     pub fn start(peer: &Peer, bench: &Path, cpu: Option<usize>) -> Result<Self> {
         let failed = |reason: String| Error::Start { peer: peer.name.clone(), reason };
         if let Some(path) = peer.missing_program() {

@@ -1,6 +1,8 @@
-//! Clients that the load generator does not have: some that read what they know will come, some that never read.
+//! Clients that the load generator does not have: some that read what they know will come, some
+//! that never read.
 //!
-//! A thread for each reader, one for all the deaf: simple code, and only ratios between runs of the same kind are judged.
+//! A thread for each reader, one for all the deaf: simple code, and only ratios between runs of the
+//! same kind are judged.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,7 +15,8 @@ use std::time::{Duration, Instant};
 use ostler_testkit::{Client, DEADLINE, TestError, TestResult};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// The smallest the kernel gives: a deaf client shall be a burden to the server, not to its own kernel buffer.
+/// The smallest the kernel gives: a deaf client shall be a burden to the server, not to its own
+/// kernel buffer.
 const RECEIVE_BUFFER_BYTES: usize = 1024;
 /// How often the deaf are looked after.
 const TICK: Duration = Duration::from_millis(50);
@@ -149,7 +152,8 @@ enum Ear {
 }
 
 impl Deaf {
-    /// Starts `count` of them; each sends `request` at every tick, if there is one, for as long as the server takes it.
+    /// Starts `count` of them; each sends `request` at every tick, if there is one, for as long as
+    /// the server takes it.
     pub(super) fn start(
         address: SocketAddr,
         count: usize,

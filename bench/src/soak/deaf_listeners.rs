@@ -1,4 +1,5 @@
-//! One talker in a room of five hundred who never listen, and some who do: memory stays bounded, the chat goes on.
+//! One talker in a room of five hundred who never listen, and some who do: memory stays bounded,
+//! the chat goes on.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
@@ -67,7 +68,8 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     sheet.check("lines said", format!("{per_s:.1}/s"), format!(">= {LINES_PER_S_LEAST}/s"), met);
     sheet.share_at_least("heard by each who listens", least as f64 / said as f64, HEARD_LEAST);
     sheet.none("lines heard twice", doubled);
-    // The order is kept for each pair of a worker and a session; two lines may have been said by two workers.
+    // The order is kept for each pair of a worker and a session; two lines may have been said by
+    // two workers.
     sheet.told("lines overtaken by a later one", swapped);
     drop(talker);
     let ended = end(server, sheet)?;

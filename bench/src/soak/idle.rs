@@ -14,7 +14,8 @@ use crate::load::{LoadOptions, Progress};
 /// Descriptors that client and server need beside those of the connections.
 const SPARE_DESCRIPTORS: u64 = 500;
 const REQUEST: &[u8] = b"still there?";
-/// Nobody may stir for this long before the watch begins: what connecting has stirred up must come to rest.
+/// Nobody may stir for this long before the watch begins: what connecting has stirred up must come
+/// to rest.
 const REST: Duration = Duration::from_secs(1);
 
 pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
@@ -22,7 +23,8 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     let watch = stage.pick(Duration::from_secs(10), Duration::from_secs(1));
     let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let count = wanted.min(most.saturating_sub(SPARE_DESCRIPTORS));
-    // Small lanes, so that the warm-up has touched every page of them: they are no cost of a connection.
+    // Small lanes, so that the warm-up has touched every page of them: they are no cost of a
+    // connection.
     let server = stage.echo().set("lane_size", "64K").set("harden", "off").start()?;
     warm_up(&server)?;
     let master = server.master();
@@ -72,7 +74,8 @@ fn warm_up(server: &TestServer) -> TestResult {
     Err(TestError::new(format!("the warm-up went wrong: {report}")))
 }
 
-/// How many get no answer to a request. All ask first, and wait together no longer than one alone would.
+/// How many get no answer to a request. All ask first, and wait together no longer than one alone
+/// would.
 fn silent_among(clients: &mut [Client]) -> u64 {
     let asked: Vec<bool> = clients.iter_mut().map(|client| client.send(REQUEST).is_ok()).collect();
     let limit = Instant::now() + DEADLINE;
@@ -92,7 +95,8 @@ fn switches(processes: &[Process]) -> TestResult<BTreeMap<String, u64>> {
         .collect()
 }
 
-/// Waits for rest, then watches: how often the threads of each process that did not sleep through woke up.
+/// Waits for rest, then watches: how often the threads of each process that did not sleep through
+/// woke up.
 fn stirred_during(server: &TestServer, watch: Duration) -> TestResult<BTreeMap<String, u64>> {
     let processes = server.tree().processes();
     let limit = Instant::now() + DEADLINE;

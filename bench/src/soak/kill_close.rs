@@ -12,7 +12,8 @@ const CONNECTIONS: u32 = 32;
 const KILL_EVERY: Duration = Duration::from_millis(500);
 /// From just before the kill until the client has the end of its connection.
 const CLOSE_MAX_MS: f64 = 50.0;
-/// Four workers serve 32 clients, 20 ms each, in 160 ms; three in 220 ms. More than a second means that somebody hung.
+/// Four workers serve 32 clients, 20 ms each, in 160 ms; three in 220 ms. More than a second means
+/// that somebody hung.
 const WAIT_MAX_MS: f64 = 1_000.0;
 
 pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {

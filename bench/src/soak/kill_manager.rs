@@ -35,7 +35,8 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     sheet.told("requests", report.completed);
     judge_undisturbed(sheet, &report);
     judge_longest_wait(sheet, &report, &calm, WAIT_MAX_MS);
-    // A spare that is just being made is killed by the shutdown otherwise, which the log tells as a warning.
+    // A spare that is just being made is killed by the shutdown otherwise, which the log tells as a
+    // warning.
     server.spare();
     end(server, sheet).map(drop)
 }

@@ -107,8 +107,8 @@ fn all_processes() -> Vec<u32> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// The inodes of all memory files (memfd) that these processes hold open or mapped. All live in one file system of the
-/// kernel's own, so the inode names them.
+/// The inodes of all memory files (memfd) that these processes hold open or mapped. All live in one
+/// file system of the kernel's own, so the inode names them.
 fn memory_files(pids: impl IntoIterator<Item = u32>) -> BTreeSet<u64> {
     pids.into_iter().flat_map(|pid| opened(pid).chain(mapped(pid))).collect()
 }

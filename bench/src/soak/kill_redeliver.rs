@@ -58,8 +58,8 @@ fn run(stage: &Stage, sheet: &mut Sheet<'_>, handler: &str) -> TestResult {
     Ok(())
 }
 
-/// One slice: the load, and how many workers were killed. The look at the processes is taken in both kinds: it costs
-/// time that the server would have.
+/// One slice: the load, and how many workers were killed. The look at the processes is taken in
+/// both kinds: it costs time that the server would have.
 fn slice(
     server: &TestServer,
     length: Duration,

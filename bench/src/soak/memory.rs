@@ -12,7 +12,8 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(200);
 pub(super) struct Memory {
     /// Everything.
     pub(super) total_bytes: u64,
-    /// Private heap, stacks and data: where queues lie. Lanes and board are shared memory and not in it.
+    /// Private heap, stacks and data: where queues lie. Lanes and board are shared memory and not
+    /// in it.
     pub(super) anonymous_bytes: u64,
 }
 

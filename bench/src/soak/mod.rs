@@ -1,9 +1,11 @@
-//! The long proofs: what the README promises, counted from outside under load and faults, one table at the end.
+//! The long proofs: what the README promises, counted from outside under load and faults, one table
+//! at the end.
 //!
-//! Responsible for: scenarios over real release-built servers, each with targets that are met or missed. A scenario ends
-//! its server in order, so its books, log, processes, port and files are judged too. Must never: hang (every wait has a
-//! deadline), leave a process behind (servers are leashed to this process), or hide a figure: what was measured is
-//! printed whether or not the target was met.
+//! Responsible for: scenarios over real release-built servers, each with targets that are met or
+//! missed. A scenario ends its server in order, so its books, log, processes, port and files are
+//! judged too. Must never: hang (every wait has a deadline), leave a process behind (servers are
+//! leashed to this process), or hide a figure: what was measured is printed whether or not the
+//! target was met.
 
 mod clients;
 mod deaf_listeners;
@@ -86,7 +88,8 @@ pub fn run(options: &SoakOptions, progress: &mut dyn Write) -> Result<Vec<Row>> 
     for (name, scenario) in SCENARIOS {
         if options.only.is_empty() || options.only.iter().any(|wanted| wanted == name) {
             sheet.begin(name);
-            // The kit panics where a process that must be there is not; the other scenarios shall still run.
+            // The kit panics where a process that must be there is not; the other scenarios shall
+            // still run.
             let attempt = AssertUnwindSafe(|| scenario(&stage, &mut sheet));
             match catch_unwind(attempt) {
                 Ok(Ok(())) => {}

@@ -1,4 +1,5 @@
-//! A thousand clients that ask for big replies and never read: memory stays bounded, the others are served.
+//! A thousand clients that ask for big replies and never read: memory stays bounded, the others are
+//! served.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,9 @@ const REPLY_BYTES: usize = 64 * 1024;
 const REQUEST: &[u8] = b"a request that asks for a big reply";
 const READERS: usize = 64;
 const FILLING: Duration = Duration::from_secs(6);
-/// The deaf ask twenty times a second each, and every time a worker has to make a reply that nobody reads: the others
-/// cannot keep all of their throughput on a machine whose two CPUs run the clients too.
+/// The deaf ask twenty times a second each, and every time a worker has to make a reply that nobody
+/// reads: the others cannot keep all of their throughput on a machine whose two CPUs run the
+/// clients too.
 const SHARE_LEAST: f64 = 0.3;
 
 pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
@@ -34,7 +36,8 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
 
     let deaf = Deaf::start(server.address(), deaf_count, Some(REQUEST))?;
     deaf.wait_open(deaf_count as u64 * 9 / 10)?;
-    // First the kernel's buffers of the deaf fill up, at the price of copying hundreds of megabytes.
+    // First the kernel's buffers of the deaf fill up, at the price of copying hundreds of
+    // megabytes.
     let mut most = Memory::most_during(&master, time.max(FILLING) / 2)?;
     let disturbed = rate_during(&readers, || {
         most = most.max(Memory::most_during(&master, time / 2)?);

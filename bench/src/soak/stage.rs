@@ -12,10 +12,11 @@ use crate::{Error, Result};
 /// Event workers of every server here.
 pub(crate) const WORKERS: usize = 4;
 
-/// Attempts under `redeliver`. A kill every 100 ms meets a given one of four workers every 400 ms, so that even a package
-/// of 2 ms is met with less than 1 % per attempt: twenty times in a row never happens by chance. A package that does use
-/// up twenty attempts was therefore lost by the engine, and its closed session shows it; with the maximum of 100 such a
-/// fault would stay hidden for longer.
+/// Attempts under `redeliver`. A kill every 100 ms meets a given one of four workers every 400 ms,
+/// so that even a package of 2 ms is met with less than 1 % per attempt: twenty times in a row
+/// never happens by chance. A package that does use up twenty attempts was therefore lost by the
+/// engine, and its closed session shows it; with the maximum of 100 such a fault would stay hidden
+/// for longer.
 pub(crate) const REDELIVER: &str = "redeliver:20";
 
 /// The programs, and how long to take.
@@ -53,7 +54,8 @@ impl Stage {
         if self.quick { quick } else { full }
     }
 
-    /// A program on a free port, with [`WORKERS`] workers, which ends at the latest with this thread.
+    /// A program on a free port, with [`WORKERS`] workers, which ends at the latest with this
+    /// thread.
     fn program(&self, path: &Path) -> ServerBuilder {
         let leash = [self.bench.as_os_str(), "unpinned".as_ref(), "--".as_ref()];
         TestServer::program(path)
@@ -67,8 +69,8 @@ impl Stage {
         self.program(&self.instrument)
     }
 
-    /// An echo, about to be hurt: the log may speak of deaths. Of a worker that is killed in its first moment, too:
-    /// it counts as one that cannot start.
+    /// An echo, about to be hurt: the log may speak of deaths. Of a worker that is killed in its
+    /// first moment, too: it counts as one that cannot start.
     pub(crate) fn victim(&self) -> ServerBuilder {
         let echo = self.echo().expect_log("worker died").expect_log("workers die often");
         echo.expect_log("worker ended before it served").expect_log("the manager died")
@@ -104,8 +106,8 @@ pub(crate) fn undisturbed(options: LoadOptions, time: Duration) -> TestResult<Lo
     load.stop().map_err(kit)
 }
 
-/// The longest wait of a request. A machine with other work lets everybody wait: so the limit is also three times what
-/// the same clients had to wait while nothing was done to the server.
+/// The longest wait of a request. A machine with other work lets everybody wait: so the limit is
+/// also three times what the same clients had to wait while nothing was done to the server.
 pub(crate) fn judge_longest_wait(
     sheet: &mut Sheet<'_>,
     report: &LoadReport,
@@ -122,7 +124,10 @@ pub(crate) fn judge_longest_wait(
 pub(crate) fn judge_undisturbed(sheet: &mut Sheet<'_>, report: &LoadReport) {
     let troubles = &report.troubles;
     let is_doubled = |kind: &FaultKind| matches!(kind, FaultKind::Extra { .. });
-    let is_older = |kind: &FaultKind, due: u64| matches!(kind, FaultKind::Wrong { origin: Some(origin), .. } if origin.sequence < due);
+    let is_older = |kind: &FaultKind, due: u64| match kind {
+        FaultKind::Wrong { origin: Some(origin), .. } => origin.sequence < due,
+        _ => false,
+    };
     let doubled = troubles
         .faults
         .iter()

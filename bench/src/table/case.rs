@@ -60,8 +60,8 @@ pub struct Sample {
     pub bad_end: Option<String>,
 }
 
-/// Reads the CPU clocks at both ends of the measurement, and every second so that a worker which dies in between is not
-/// forgotten.
+/// Reads the CPU clocks at both ends of the measurement, and every second so that a worker which
+/// dies in between is not forgotten.
 struct CpuObserver {
     pid: u32,
     clocks: Option<Clocks>,

@@ -11,7 +11,8 @@ use super::text;
 use crate::process::{Peer, Server, allowed_cpus};
 use crate::{Error, Result};
 
-/// More than this share of the machine for others in most rounds, and a row is no ground for a decision.
+/// More than this share of the machine for others in most rounds, and a row is no ground for a
+/// decision.
 const DISTURBED: f64 = 0.1;
 
 /// What the table shall show.

@@ -51,7 +51,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// Joins the rounds of one peer with those of the reference; both in the order of the rounds. `None` without rounds.
+    /// Joins the rounds of one peer with those of the reference; both in the order of the rounds.
+    /// `None` without rounds.
     pub fn join(
         size_bytes: usize,
         placement: Placement,
@@ -100,7 +101,8 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_within_a_round() {
-        // The machine is twice as slow in the second round: the ratio does not show it, the medians do.
+        // The machine is twice as slow in the second round: the ratio does not show it, the medians
+        // do.
         let reference = [sample(100.0, 1.0), sample(50.0, 2.0)];
         let peer = [sample(80.0, 1.5), sample(40.0, 3.0)];
         let row = Row::join(64, Placement::Free, "x", &peer, &reference).unwrap();

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A stable worker position. Event workers hold `0..workers`; the process living in a slot changes, the slot does not.
+/// A stable worker position. Event workers hold `0..workers`; the process living in a slot changes,
+/// the slot does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(pub u16);
 
@@ -10,8 +11,9 @@ pub struct Slot(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Generation(pub u32);
 
-/// A worker process: which slot and which generation. Every message about a worker carries this pair, so that news of a
-/// process that is gone can never be mistaken for news of its successor (S6).
+/// A worker process: which slot and which generation. Every message about a worker carries this
+/// pair, so that news of a process that is gone can never be mistaken for news of its successor
+/// (S6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WorkerKey {
     /// The position.

@@ -1,8 +1,8 @@
 //! Which reactor gets a new connection.
 
-/// The reactor with the fewest places taken, of those that have one free; among equals the first from `turn` on, so that
-/// an idle server fills them evenly. `taken` has one number for each reactor, `places` is what each of them has. `None`:
-/// all places of all reactors are taken.
+/// The reactor with the fewest places taken, of those that have one free; among equals the first
+/// from `turn` on, so that an idle server fills them evenly. `taken` has one number for each
+/// reactor, `places` is what each of them has. `None`: all places of all reactors are taken.
 #[must_use]
 pub fn emptiest(taken: &[u64], places: u64, turn: usize) -> Option<usize> {
     let count = taken.len();

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// Small outputs are gathered in chunks of this size, so that a queue of many small messages costs what it weighs.
+/// Small outputs are gathered in chunks of this size, so that a queue of many small messages costs
+/// what it weighs.
 const CHUNK: usize = 16 * 1024;
 
 /// Bytes waiting to be written to one socket, in order.
@@ -42,7 +43,8 @@ impl SendQueue {
         }
     }
 
-    /// Appends bytes that `fill` puts at the end of the vector it is given; `len` is how many it will put.
+    /// Appends bytes that `fill` puts at the end of the vector it is given; `len` is how many it
+    /// will put.
     pub fn push(&mut self, len: usize, fill: impl FnOnce(&mut Vec<u8>)) {
         let growth = self.growth(len);
         if growth > 0 {
@@ -91,7 +93,11 @@ mod tests {
             let (mut expected, mut got, mut next) = (Vec::new(), Vec::new(), 0u8);
             let mut charge = 0;
             for (len, write) in pieces {
-                let piece: Vec<u8> = (0..len).map(|_| { next = next.wrapping_add(1); next }).collect();
+                let bytes = (0..len).map(|_| {
+                    next = next.wrapping_add(1);
+                    next
+                });
+                let piece: Vec<u8> = bytes.collect();
                 expected.extend_from_slice(&piece);
                 let growth = queue.growth(len);
                 queue.push(len, |to| to.extend_from_slice(&piece));
@@ -101,8 +107,9 @@ mod tests {
                 got.extend_from_slice(&queue.front()[..taken]);
                 charge -= queue.advance(taken);
                 prop_assert_eq!(queue.charged(), charge);
-                // A chunk is left when the next piece does not fit: never more waste than that piece holds. Beside that,
-                // the first chunk may be nearly written and the last nearly empty.
+                // A chunk is left when the next piece does not fit: never more waste than that
+                // piece holds. Beside that, the first chunk may be nearly written and the last
+                // nearly empty.
                 prop_assert!(queue.charged() <= 2 * queue.len() + 64 * 1024);
             }
             while !queue.is_empty() {

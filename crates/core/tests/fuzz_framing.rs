@@ -7,7 +7,10 @@ mod framing;
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(2_000)
+    })]
 
     #[test]
     fn packages_do_not_depend_on_the_cuts(input in proptest::collection::vec(any::<u8>(), 0..600)) {

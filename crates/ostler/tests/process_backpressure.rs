@@ -1,5 +1,5 @@
-//! Clients that do not read, do not stop, or do nothing: memory stays bounded, the others are served, and an idle server
-//! sleeps.
+//! Clients that do not read, do not stop, or do nothing: memory stays bounded, the others are
+//! served, and an idle server sleeps.
 #![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
 
 mod talk;
@@ -89,7 +89,8 @@ fn a_broadcast_to_deaf_listeners_answers_full_and_stays_bounded() -> TestResult 
 fn a_slow_reader_gets_every_byte_in_order_in_the_end() -> TestResult {
     let server = small_probe().start()?;
     let mut slow = Talk::with(deaf(&server)?);
-    // The handler tries again while the session is full: it waits for this client, nobody else has to be served.
+    // The handler tries again while the session is full: it waits for this client, nobody else has
+    // to be served.
     slow.say("bigs 12000000 50000")?;
     let wanted: Vec<u8> = pattern(12_000_000);
     let mut got = Vec::new();

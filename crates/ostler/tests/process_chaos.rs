@@ -1,6 +1,7 @@
 //! Everything at once: kills, stops, reloads and lost managers under load, in every dispatch mode.
 //!
-//! `OSTLER_CHAOS_SECONDS` makes each test last longer than its two seconds; `OSTLER_SEED` repeats its choices.
+//! `OSTLER_CHAOS_SECONDS` makes each test last longer than its two seconds; `OSTLER_SEED` repeats
+//! its choices.
 
 mod support;
 

@@ -1,4 +1,5 @@
-//! A worker that kills itself at each numbered step of the lane protocol (its section 12), under load.
+//! A worker that kills itself at each numbered step of the lane protocol (its section 12), under
+//! load.
 //!
 //! Only a build with debug assertions has the hook; other builds skip these tests.
 
@@ -72,7 +73,8 @@ fn close_is_honest_at_every_step() -> TestResult {
 
 const REPLY: usize = 300_000;
 
-/// Asks for replies that do not fit into the ring, until told to stop; each is whole, or a beginning and then the end.
+/// Asks for replies that do not fit into the ring, until told to stop; each is whole, or a
+/// beginning and then the end.
 fn ask_for_big_replies(client: &mut Client) -> TestResult<bool> {
     client.send(b"x")?;
     let mut at = 0;

@@ -62,7 +62,8 @@ fn a_delimiter_of_several_bytes_may_be_cut_anywhere() -> TestResult {
                 let (head, tail) = package.split_at(cut);
                 talk.client.send(head)?;
                 talk.client.send(tail)?;
-                // A package ends at the first delimiter: what looks like one inside the message is none here.
+                // A package ends at the first delimiter: what looks like one inside the message is
+                // none here.
                 let answer = talk.line()?;
                 assert_eq!(
                     answer,

@@ -1,4 +1,5 @@
-//! A worker that writes nonsense into its lanes harms itself and the sessions it has in hand, nobody else.
+//! A worker that writes nonsense into its lanes harms itself and the sessions it has in hand,
+//! nobody else.
 #![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
 
 mod talk;
@@ -83,7 +84,8 @@ condemned! {
     endless_bells_are_condemned: "bells",
 }
 
-/// A package that waits at the villain, unstarted, must not be lost to space that it frees behind its back.
+/// A package that waits at the villain, unstarted, must not be lost to space that it frees behind
+/// its back.
 #[test]
 fn space_freed_under_a_package_that_was_not_taken_is_condemned() -> TestResult {
     let server = probe()
@@ -98,7 +100,8 @@ fn space_freed_under_a_package_that_was_not_taken_is_condemned() -> TestResult {
     assert_eq!(other.ask("echo warm")?, "warm");
     let mut villain = Talk::new(&server)?;
     assert_eq!(villain.ask("echo warm")?, "warm");
-    // All in one write, so that the second package is given behind the first: 128 bytes further is the end of it.
+    // All in one write, so that the second package is given behind the first: 128 bytes further is
+    // the end of it.
     villain.client.send(b"hostile freed_untaken 7 256\necho never\n")?;
     villain.expect_closed();
     let line = server.wait_for_log("worker wrote nonsense, condemned")?;
@@ -122,7 +125,8 @@ fn what_waits_at_a_condemned_worker_is_closed_and_the_rest_is_served() -> TestRe
     let mut villain = Talk::new(&server)?;
     assert_eq!(villain.ask("echo warm")?, "warm");
     villain.say("hostile len_zero")?;
-    // Comes while the worker is the only one, before or after its condemnation: closed or served, never forgotten.
+    // Comes while the worker is the only one, before or after its condemnation: closed or served,
+    // never forgotten.
     let mut late = Vec::new();
     for _ in 0..10 {
         let mut talk = Talk::new(&server)?;
@@ -144,7 +148,8 @@ fn what_waits_at_a_condemned_worker_is_closed_and_the_rest_is_served() -> TestRe
 fn some_bells_for_nothing_are_forgiven() -> TestResult {
     let server = server()?;
     let mut talk = Talk::new(&server)?;
-    // They are forgotten as soon as there is something to ring for; at the other reactor there never is.
+    // They are forgotten as soon as there is something to ring for; at the other reactor there
+    // never is.
     for _ in 0..2 {
         assert_eq!(talk.ask("hostile few_bells")?, "rung");
         assert_eq!(talk.ask("echo fine")?, "fine");
@@ -186,7 +191,8 @@ fn workers_that_scribble_at_random_end_and_the_master_does_not() -> TestResult {
             Ok(_) => drop(villain),
             Err(error) => assert!(!error.is_timeout(), "round {round}: {error}"),
         }
-        // The worker may be broken in a way that shows only now; a session that it has in hand goes with it.
+        // The worker may be broken in a way that shows only now; a session that it has in hand goes
+        // with it.
         match good.ask("get") {
             Ok(state) => assert_eq!(state, "good"),
             Err(error) => {
@@ -210,7 +216,8 @@ fn workers_that_scribble_at_random_end_and_the_master_does_not() -> TestResult {
     server.stop()
 }
 
-/// The lanes are not inherited: neither by a fork (`dc`: do not copy) nor through an exec (no descriptor is left).
+/// The lanes are not inherited: neither by a fork (`dc`: do not copy) nor through an exec (no
+/// descriptor is left).
 #[test]
 fn a_child_of_a_worker_has_no_lanes() -> TestResult {
     // What was answered a moment ago may be unfinished when the worker is killed.

@@ -1,4 +1,5 @@
-//! Input: what clients have sent is received to the last byte, and who has left takes nobody's place.
+//! Input: what clients have sent is received to the last byte, and who has left takes nobody's
+//! place.
 #![allow(clippy::unwrap_used)] // a test that cannot go on
 
 mod talk;

@@ -46,7 +46,8 @@ fn a_reload_replaces_every_worker_one_after_another() -> TestResult {
         check(found == expected, format!("slot {slot} had generations {found:?}"))?;
     }
     let ended = server.stop_and_report()?;
-    // The slots of one reload follow each other: nobody is replaced twice before everybody was once.
+    // The slots of one reload follow each other: nobody is replaced twice before everybody was
+    // once.
     let order: Vec<String> = ended
         .log()
         .parsed()
@@ -120,7 +121,8 @@ fn a_slow_delivery_is_finished_by_the_old_worker() -> TestResult {
     fast.expect(b"waiting")?;
     check(ask(&mut fast, "pid")? == server.worker(0).pid().to_string(), "who serves?")?;
     check(old.is_alive() && server.worker(0) != old, "the old worker has to wait")?;
-    // What its session sends next has to wait too: one session, one order. Then it goes to the new worker.
+    // What its session sends next has to wait too: one session, one order. Then it goes to the new
+    // worker.
     hold.release()?;
     slow.expect(b"released")?;
     old.wait_gone(DEADLINE)?;

@@ -112,7 +112,8 @@ fn term_to_the_manager_is_a_request_to_the_master() -> TestResult {
     ended.check_books()
 }
 
-/// What was read is answered although the manager, and with it every worker, dies in the midst of the drain.
+/// What was read is answered although the manager, and with it every worker, dies in the midst of
+/// the drain.
 #[test]
 fn a_manager_that_dies_during_a_drain_is_replaced() -> TestResult {
     let builder = orders(2)
@@ -165,7 +166,8 @@ fn term_while_starting_leaves_nothing_behind() -> TestResult {
         server.signal(Signal::TERM);
         let ended = server.wait_end()?;
         let (code, signal) = (ended.code(), ended.signal());
-        // Before the first fork there is nothing to end in order, and TERM does what it does to every program.
+        // Before the first fork there is nothing to end in order, and TERM does what it does to
+        // every program.
         let good = code == Some(0) || signal == Some(15) && ended.log().lines().is_empty();
         check(good, format!("round {round}: {code:?} {signal:?}\n{}", ended.log().tail()))?;
         ended.log().check_clean(&[])?;
@@ -173,7 +175,8 @@ fn term_while_starting_leaves_nothing_behind() -> TestResult {
     Ok(())
 }
 
-/// What user code has started ends with the server, also if the worker that started it is long gone.
+/// What user code has started ends with the server, also if the worker that started it is long
+/// gone.
 #[test]
 fn programs_that_workers_started_are_swept() -> TestResult {
     let server = start(
@@ -249,7 +252,7 @@ fn a_client_that_does_not_read_cannot_hold_the_end() -> TestResult {
     Ok(())
 }
 
-// ---- before the beginning ----------------------------------------------------------------------------------------
+// ---- before the beginning -----------------------------------------------------------------------
 
 #[test]
 fn a_port_in_use_is_one_line_and_code_3() -> TestResult {

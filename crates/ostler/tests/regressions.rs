@@ -5,7 +5,8 @@ mod talk;
 use ostler_testkit::{Client, Signal, TestError, TestResult, TestServer, wait_until};
 use talk::{Scratch, Talk, checksum, expect_neighbours_served, pattern, probe, small_probe};
 
-/// A worker gave ring space back between the parts of a package without ringing: its reactor slept on.
+/// A worker gave ring space back between the parts of a package without ringing: its reactor slept
+/// on.
 #[test]
 fn a_package_larger_than_the_ring_does_not_wait_for_a_bell() -> TestResult {
     let server = small_probe().start()?;
@@ -20,7 +21,8 @@ fn a_package_larger_than_the_ring_does_not_wait_for_a_bell() -> TestResult {
     server.stop()
 }
 
-/// A deferred delivery took its worker's credit: once one had been seen to take long, each blocked all others.
+/// A deferred delivery took its worker's credit: once one had been seen to take long, each blocked
+/// all others.
 #[test]
 fn deferred_packages_do_not_keep_a_worker_from_others() -> TestResult {
     let server = small_probe().start()?;
@@ -46,7 +48,8 @@ fn deferred_packages_do_not_keep_a_worker_from_others() -> TestResult {
     server.stop()
 }
 
-/// A repeating timer whose callback takes longer than its period was due again at once: no package was handled any more.
+/// A repeating timer whose callback takes longer than its period was due again at once: no package
+/// was handled any more.
 #[test]
 fn a_busy_timer_does_not_starve_packages() -> TestResult {
     let server = small_probe().start()?;
@@ -60,7 +63,8 @@ fn a_busy_timer_does_not_starve_packages() -> TestResult {
     server.stop()
 }
 
-/// The unwinding of a panic dropped the token of a deferred delivery, which finished it: its client waited for ever.
+/// The unwinding of a panic dropped the token of a deferred delivery, which finished it: its client
+/// waited for ever.
 #[test]
 fn a_panic_does_not_finish_the_deferred_package_it_drops() -> TestResult {
     let server = small_probe().expect_log("told to panic").expect_log("died").start()?;
@@ -79,8 +83,8 @@ fn a_panic_does_not_finish_the_deferred_package_it_drops() -> TestResult {
     server.stop()
 }
 
-/// A close by another worker came between the parts of a message: the rest was dropped, and what waited behind it was
-/// never written, so that the session did not end.
+/// A close by another worker came between the parts of a message: the rest was dropped, and what
+/// waited behind it was never written, so that the session did not end.
 #[test]
 fn a_close_waits_for_the_message_that_is_being_written() -> TestResult {
     const BYTES: usize = 32 << 20;
@@ -130,7 +134,8 @@ fn a_half_close_waits_for_the_message_that_is_being_written() -> TestResult {
     server.stop()
 }
 
-/// One message of legal size was enough to be closed as a slow reader, because each of its parts was measured anew.
+/// One message of legal size was enough to be closed as a slow reader, because each of its parts
+/// was measured anew.
 #[test]
 fn one_message_may_overshoot_the_queue() -> TestResult {
     let server =
@@ -177,8 +182,8 @@ fn output_beyond_the_limit_is_not_held_back() -> TestResult {
     Ok(())
 }
 
-/// Connect events held their ring space until the next package came: with more idle clients than the ring has records the
-/// rest was never told, and a drain waited for them until its deadline.
+/// Connect events held their ring space until the next package came: with more idle clients than
+/// the ring has records the rest was never told, and a drain waited for them until its deadline.
 #[test]
 fn more_idle_clients_than_the_ring_has_records() -> TestResult {
     let server =
@@ -193,8 +198,8 @@ fn more_idle_clients_than_the_ring_has_records() -> TestResult {
     server.stop()
 }
 
-/// Signals that came to a spare manager waited there, and its promotion read them: a TERM of long ago ended the server
-/// when, much later, the manager died.
+/// Signals that came to a spare manager waited there, and its promotion read them: a TERM of long
+/// ago ended the server when, much later, the manager died.
 #[test]
 fn a_term_to_the_spare_does_not_end_a_later_manager() -> TestResult {
     let server = TestServer::echo()
@@ -225,8 +230,8 @@ fn check_not(server: &TestServer, text: &str) -> TestResult {
     if lines.is_empty() { Ok(()) } else { Err(TestError::new(format!("said {lines:?}"))) }
 }
 
-/// What the workers of a lost manager had started became children of the master, which did not look for them at its end:
-/// they outlived the server.
+/// What the workers of a lost manager had started became children of the master, which did not look
+/// for them at its end: they outlived the server.
 #[test]
 fn programs_started_under_a_lost_manager_end_with_the_server() -> TestResult {
     let server = TestServer::echo()
@@ -253,7 +258,8 @@ fn programs_started_under_a_lost_manager_end_with_the_server() -> TestResult {
     server.stop()
 }
 
-/// Sessions hold their places until a worker has seen their end: whoever came before that was reset.
+/// Sessions hold their places until a worker has seen their end: whoever came before that was
+/// reset.
 #[test]
 fn who_comes_while_others_leave_waits_for_a_place() -> TestResult {
     let scratch = Scratch::new("places")?;
@@ -277,8 +283,9 @@ fn who_comes_while_others_leave_waits_for_a_place() -> TestResult {
     server.stop()
 }
 
-/// A reactor did not know that a worker was busy with a package of another reactor, and did not take back what it had
-/// given to it: the neighbours of a slow request waited for it although another worker was idle.
+/// A reactor did not know that a worker was busy with a package of another reactor, and did not
+/// take back what it had given to it: the neighbours of a slow request waited for it although
+/// another worker was idle.
 #[test]
 fn a_worker_that_is_busy_for_another_reactor_keeps_nobody_waiting() -> TestResult {
     let scratch = Scratch::new("busy")?;
@@ -287,8 +294,9 @@ fn a_worker_that_is_busy_for_another_reactor_keeps_nobody_waiting() -> TestResul
     server.stop()
 }
 
-/// Two workers sent messages in parts to one session: what waited behind the first one's message lost its owner and its
-/// order, so that other outputs got in between, or the session was closed as truncated.
+/// Two workers sent messages in parts to one session: what waited behind the first one's message
+/// lost its owner and its order, so that other outputs got in between, or the session was closed as
+/// truncated.
 #[test]
 fn long_messages_of_several_workers_to_one_session_do_not_mix() -> TestResult {
     // Many parts each, and no multiple of the pattern's period.
@@ -319,8 +327,8 @@ fn long_messages_of_several_workers_to_one_session_do_not_mix() -> TestResult {
     server.stop()
 }
 
-/// What a callback sent itself after it had deferred its package was published without exposing the delivery: a crash
-/// doubled it.
+/// What a callback sent itself after it had deferred its package was published without exposing the
+/// delivery: a crash doubled it.
 #[test]
 fn what_a_callback_sends_after_a_deferral_is_not_doubled() -> TestResult {
     let server = small_probe().set("crash_policy", "redeliver:3").expect_log("died").start()?;
@@ -364,8 +372,8 @@ fn deferred_answers_come_in_the_order_in_which_they_are_given() -> TestResult {
     Ok(())
 }
 
-/// Output of a deferred delivery beyond `redeliver_output_bytes` was not published before its end, and all that it sent
-/// later was held without bound.
+/// Output of a deferred delivery beyond `redeliver_output_bytes` was not published before its end,
+/// and all that it sent later was held without bound.
 #[test]
 fn deferred_output_beyond_the_limit_does_not_wait() -> TestResult {
     let server = small_probe()
@@ -375,8 +383,8 @@ fn deferred_output_beyond_the_limit_does_not_wait() -> TestResult {
     let mut talk = Talk::new(&server)?;
     talk.say("holdbig 10 20000")?;
     assert!(talk.bytes(20_000)? == pattern(20_000), "the bytes differ");
-    // In the callback of another delivery it waits for the end of that one, and is bounded meanwhile: each of these costs a
-    // header too.
+    // In the callback of another delivery it waits for the end of that one, and is bounded
+    // meanwhile: each of these costs a header too.
     let mut other = Talk::new(&server)?;
     for _ in 0..3 {
         assert_eq!(other.ask("heldflood 100 1000")?, "begin");
@@ -394,7 +402,8 @@ fn deferred_output_beyond_the_limit_does_not_wait() -> TestResult {
     server.stop()
 }
 
-/// A deferred output for which there was no room vanished: it neither reached its client nor ended the session.
+/// A deferred output for which there was no room vanished: it neither reached its client nor ended
+/// the session.
 #[test]
 fn a_deferred_output_without_room_ends_its_session() -> TestResult {
     let scratch = Scratch::new("noroom")?;
@@ -425,8 +434,8 @@ fn a_deferred_output_without_room_ends_its_session() -> TestResult {
     Ok(())
 }
 
-/// What a deferred delivery sent in the callback of another one counted against that one, which was not delivered again
-/// although nothing of it had been seen.
+/// What a deferred delivery sent in the callback of another one counted against that one, which was
+/// not delivered again although nothing of it had been seen.
 #[test]
 fn deferred_output_does_not_expose_the_delivery_it_is_sent_in() -> TestResult {
     let scratch = Scratch::new("notmine")?;
@@ -450,7 +459,8 @@ fn deferred_output_does_not_expose_the_delivery_it_is_sent_in() -> TestResult {
     Ok(())
 }
 
-/// A package that was too long cut its session at once: answers to the packages before it were lost.
+/// A package that was too long cut its session at once: answers to the packages before it were
+/// lost.
 #[test]
 fn packages_before_one_that_is_too_long_are_answered() -> TestResult {
     let server = small_probe().set("package_max_length", 64).start()?;

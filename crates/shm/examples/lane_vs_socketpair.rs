@@ -2,10 +2,12 @@
 //!
 //! `cargo run --release -p ostler-shm --example lane_vs_socketpair`
 //!
-//! Two processes. Ping-pong: one message at a time, there and back. Flood: as many as the carrier holds, one way, with the
-//! bytes copied out at the far end. The lane blocks on its bells (eventfds) and sleep words as the real drivers do, so a
-//! wait costs what it costs there. Figures of a small or shared machine vary by a third from run to run.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a measurement, not a product
+//! Two processes. Ping-pong: one message at a time, there and back. Flood: as many as the carrier
+//! holds, one way, with the bytes copied out at the far end. The lane blocks on its bells
+//! (eventfds) and sleep words as the real drivers do, so a wait costs what it costs there. Figures
+//! of a small or shared machine vary by a third from run to run.
+// a measurement, not a product
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(unsafe_code)] // fork
 
 #[cfg(loom)]
@@ -116,7 +118,8 @@ mod measured {
         let near_raw = std::os::fd::AsRawFd::as_raw_fd(&near);
         with_child(
             || {
-                // SAFETY: the child's copy of the other end, used by nobody here: without it, end of stream comes.
+                // SAFETY: the child's copy of the other end, used by nobody here: without it, end
+                // of stream comes.
                 unsafe { nix::libc::close(near_raw) };
                 let mut buffer = vec![0; size];
                 while read_exact(&far, &mut buffer) && write_all(&far, &buffer) {}
@@ -199,7 +202,8 @@ mod measured {
         }
     }
 
-    /// The longest payload of a record is below a quarter of the ring: 64 KiB fits, with its header.
+    /// The longest payload of a record is below a quarter of the ring: 64 KiB fits, with its
+    /// header.
     struct Worker<'a> {
         shared: &'a Shared,
         board: Board,

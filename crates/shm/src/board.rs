@@ -1,8 +1,8 @@
-//! The board: one memory file that the master writes and every worker reads — the session table, the reactors' sleep
-//! words, the memory pressure.
+//! The board: one memory file that the master writes and every worker reads — the session table,
+//! the reactors' sleep words, the memory pressure.
 //!
-//! It lives as long as the master. Later slots of it (scoreboard, counters) are appended; [`crate::layout::PROTOCOL`]
-//! changes with them.
+//! It lives as long as the master. Later slots of it (scoreboard, counters) are appended;
+//! [`crate::layout::PROTOCOL`] changes with them.
 
 use crate::sync::AtomicU64;
 
@@ -71,7 +71,8 @@ mod file {
     }
 
     impl Board {
-        /// Master: makes the board. The descriptor is for the workers; it can only be mapped read-only from now on.
+        /// Master: makes the board. The descriptor is for the workers; it can only be mapped
+        /// read-only from now on.
         ///
         /// # Errors
         /// When memory or descriptors are lacking, or the sizes are impossible.
@@ -190,7 +191,8 @@ mod file {
             self.entry(session)?.read().filter(|record| record.session == session)
         }
 
-        /// Copies of all open sessions, reactor by reactor. Looks at every entry: for broadcasts, not for each package.
+        /// Copies of all open sessions, reactor by reactor. Looks at every entry: for broadcasts,
+        /// not for each package.
         pub fn sessions(&self) -> impl Iterator<Item = SessionRecord> + '_ {
             let all = self.reactors as u64 * self.sessions_per_reactor;
             (0..all)

@@ -13,7 +13,8 @@ pub struct Record {
     pub header: Header,
     /// The kind, known.
     pub kind: RecordKind,
-    /// Offset of the payload in the ring; `header.payload_len()` bytes from there are inside the ring.
+    /// Offset of the payload in the ring; `header.payload_len()` bytes from there are inside the
+    /// ring.
     pub payload_offset: u64,
 }
 
@@ -37,7 +38,8 @@ impl Consumer {
             && up.out.out_written.load(Ordering::Acquire) != self.read
     }
 
-    /// Looks at `commit`, then at `out_written`: the order in which a committed record cannot be missed.
+    /// Looks at `commit`, then at `out_written`: the order in which a committed record cannot be
+    /// missed.
     ///
     /// # Errors
     /// [`ProtocolViolation`] when either is impossible.
@@ -67,7 +69,8 @@ impl Consumer {
     /// The next committed record seen by the last [`Consumer::look`]; `None` when there is none.
     ///
     /// # Errors
-    /// [`ProtocolViolation`] when the record is impossible: wrong length, kind, sequence or transaction.
+    /// [`ProtocolViolation`] when the record is impossible: wrong length, kind, sequence or
+    /// transaction.
     pub fn next(&mut self, bytes: &impl RingBytes) -> Result<Option<Record>, ProtocolViolation> {
         let capacity = bytes.capacity();
         while self.read != self.written {
@@ -99,8 +102,9 @@ impl Consumer {
         Ok(None)
     }
 
-    /// Gives the space of consumed records back to the worker. The caller then does a `fence(SeqCst)` and looks at the
-    /// worker's `room_want`. False when there was nothing to give back.
+    /// Gives the space of consumed records back to the worker. The caller then does a
+    /// `fence(SeqCst)` and looks at the worker's `room_want`. False when there was nothing to give
+    /// back.
     pub fn release(&mut self, down: &DownWords) -> bool {
         if self.released == self.read {
             return false;

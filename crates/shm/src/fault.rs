@@ -1,6 +1,8 @@
-//! A debug hook that kills the calling process at a numbered step of the protocol (the kill-at-every-step tests).
+//! A debug hook that kills the calling process at a numbered step of the protocol (the
+//! kill-at-every-step tests).
 //!
-//! Compiled to nothing unless `debug_assertions` are on. A worker arms it once from its environment.
+//! Compiled to nothing unless `debug_assertions` are on. A worker arms it once from its
+//! environment.
 
 /// The steps at which a worker can be made to die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +58,8 @@ mod armed {
     static STEP: AtomicU32 = AtomicU32::new(0);
     static LEFT: AtomicU32 = AtomicU32::new(0);
 
-    /// Arms the hook from `NAME:COUNT` (die at the COUNT-th time step NAME is reached). Unknown text arms nothing and
-    /// answers false.
+    /// Arms the hook from `NAME:COUNT` (die at the COUNT-th time step NAME is reached). Unknown
+    /// text arms nothing and answers false.
     pub fn arm(text: &str) -> bool {
         let Some((name, count)) = text.split_once(':') else { return false };
         let Ok(count) = count.parse::<u32>() else { return false };
@@ -85,7 +87,8 @@ mod armed {
 #[cfg(all(debug_assertions, not(loom)))]
 pub use armed::{arm, step};
 
-/// The hook of the loom models: a "process" is a loom thread, and it dies by unwinding out of whatever it was in.
+/// The hook of the loom models: a "process" is a loom thread, and it dies by unwinding out of
+/// whatever it was in.
 #[cfg(loom)]
 mod modelled {
     use super::Step;
@@ -102,7 +105,8 @@ mod modelled {
         pub Step,
     );
 
-    /// Lets the calling loom thread die at the `count`-th step it reaches, of whatever kind; 0 lets it live.
+    /// Lets the calling loom thread die at the `count`-th step it reaches, of whatever kind; 0 lets
+    /// it live.
     pub fn die_at(count: u32) {
         LEFT.with(|left| left.set(count));
     }

@@ -1,7 +1,8 @@
 //! The reactor's end of a package ring: place, publish, reclaim, recall (protocol §4, §7).
 //!
-//! Pure of I/O: it moves private cursors, writes ring bytes and this side's words. Whatever it reads from the worker's
-//! words is checked; impossible values are [`ProtocolViolation`], after which the lane is condemned.
+//! Pure of I/O: it moves private cursors, writes ring bytes and this side's words. Whatever it
+//! reads from the worker's words is checked; impossible values are [`ProtocolViolation`], after
+//! which the lane is condemned.
 
 use crate::record::{HEADER_SIZE, Header};
 use crate::ring::{self, RingBytes};
@@ -51,8 +52,8 @@ pub struct Giver {
 }
 
 impl Giver {
-    /// Finds space for a payload of at most `payload_want` bytes; a smaller opening is offered when at least
-    /// `payload_min` bytes fit. `None`: no room now.
+    /// Finds space for a payload of at most `payload_want` bytes; a smaller opening is offered when
+    /// at least `payload_min` bytes fit. `None`: no room now.
     #[must_use]
     pub fn open(&self, capacity: u64, payload_want: u64, payload_min: u64) -> Option<Opening> {
         let header = HEADER_SIZE as u64;
@@ -82,8 +83,8 @@ impl Giver {
         })
     }
 
-    /// Writes the header of an opening whose payload is in place. Not visible before [`Giver::publish`].
-    /// `header.len` is set here from `payload_len` (clipped to the opening).
+    /// Writes the header of an opening whose payload is in place. Not visible before
+    /// [`Giver::publish`]. `header.len` is set here from `payload_len` (clipped to the opening).
     pub fn complete(
         &mut self,
         bytes: &impl RingBytes,
@@ -109,8 +110,8 @@ impl Giver {
         self.head != self.published
     }
 
-    /// Makes all completed records visible. The caller then does one `fence(SeqCst)` for all lanes of its turn and
-    /// rings the bells that are needed.
+    /// Makes all completed records visible. The caller then does one `fence(SeqCst)` for all lanes
+    /// of its turn and rings the bells that are needed.
     pub fn publish(&mut self, down: &DownWords) {
         if self.is_dirty() {
             self.published = self.head;
@@ -118,26 +119,28 @@ impl Giver {
         }
     }
 
-    /// Reads the worker's `freed` word. To be read *before* the worker's outputs are consumed and applied (with
-    /// [`Giver::reclaim`]) after: an output may refer to package memory, and `freed` is stored after the commit that
-    /// publishes such an output.
+    /// Reads the worker's `freed` word. To be read *before* the worker's outputs are consumed and
+    /// applied (with [`Giver::reclaim`]) after: an output may refer to package memory, and `freed`
+    /// is stored after the commit that publishes such an output.
     #[must_use]
     pub fn peek_freed(&self, up: &UpWords) -> u64 {
         up.taken.freed.load(Ordering::Acquire)
     }
 
-    /// Whether the worker has freed space since the last [`Giver::reclaim`]. For the check before sleeping of a reactor
-    /// that waits for ring space.
+    /// Whether the worker has freed space since the last [`Giver::reclaim`]. For the check before
+    /// sleeping of a reactor that waits for ring space.
     #[must_use]
     pub fn has_freed(&self, up: &UpWords) -> bool {
         self.peek_freed(up) != self.freed_seen
     }
 
-    /// Allows the space below `freed` to be used again; also the recalled range when nothing before it is in use.
+    /// Allows the space below `freed` to be used again; also the recalled range when nothing before
+    /// it is in use.
     ///
     /// # Errors
-    /// [`ProtocolViolation`] when `freed` went back, beyond what was published, or is no record's position. Whether it lies behind
-    /// a record that was never taken only the ledger can tell: that check is the caller's (protocol §6).
+    /// [`ProtocolViolation`] when `freed` went back, beyond what was published, or is no record's
+    /// position. Whether it lies behind a record that was never taken only the ledger can tell:
+    /// that check is the caller's (protocol §6).
     pub fn reclaim(&mut self, freed: u64) -> Result<(), ProtocolViolation> {
         if freed < self.freed_seen || freed > self.published {
             return Err(ProtocolViolation("freed is outside what was given"));
@@ -154,8 +157,9 @@ impl Giver {
         if self.void_from <= position && position < self.void_to { self.void_to } else { position }
     }
 
-    /// Takes back everything that the worker has not started, and answers `t`: a record at position `p` stays in hand
-    /// when `p < t`, and is the reactor's again when `p >= t` (protocol §7). Never waits.
+    /// Takes back everything that the worker has not started, and answers `t`: a record at position
+    /// `p` stays in hand when `p < t`, and is the reactor's again when `p >= t` (protocol §7).
+    /// Never waits.
     ///
     /// # Errors
     /// [`ProtocolViolation`] when `taken` is impossible.
@@ -188,11 +192,13 @@ impl Giver {
             return Err(ProtocolViolation("taken is outside what was given"));
         }
         self.taken_seen = taken;
-        // An announcement inside the last void: the worker looked at the gate and started nothing there.
+        // An announcement inside the last void: the worker looked at the gate and started nothing
+        // there.
         if self.void_from < taken && taken <= self.void_to { Ok(self.void_from) } else { Ok(taken) }
     }
 
-    /// Whether the worker has announced a start since the last look (for the dispatcher's decision to recall).
+    /// Whether the worker has announced a start since the last look (for the dispatcher's decision
+    /// to recall).
     #[must_use]
     pub fn peek_taken(&self, up: &UpWords) -> u64 {
         up.taken.taken.load(Ordering::Acquire)
@@ -204,7 +210,8 @@ impl Giver {
         self.head - self.reuse
     }
 
-    /// Tells the worker that nothing more will ever be given on this lane. Call it after the last recall.
+    /// Tells the worker that nothing more will ever be given on this lane. Call it after the last
+    /// recall.
     pub fn leave(&self, down: &DownWords) {
         down.control.leave.store(1, Ordering::Release);
     }

@@ -1,4 +1,5 @@
-//! The worker's end of a package ring: take one record just before its handler starts (protocol §5, T1-T4).
+//! The worker's end of a package ring: take one record just before its handler starts (protocol §5,
+//! T1-T4).
 
 use crate::fault::{Step, step};
 use crate::record::{Header, RecordKind};
@@ -9,13 +10,15 @@ use crate::words::{DownWords, UpWords};
 /// What [`Inbox::take`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Take {
-    /// Nothing to do on this lane. The cursor may have passed a pad or a void: if nothing of the lane is held any more,
-    /// the caller says so ([`Inbox::free_up_to`] with [`Inbox::position`]) and looks at the reactor's sleep word
-    /// before it sleeps itself. `take` does not, for it cannot know what is held.
+    /// Nothing to do on this lane. The cursor may have passed a pad or a void: if nothing of the
+    /// lane is held any more, the caller says so ([`Inbox::free_up_to`] with [`Inbox::position`])
+    /// and looks at the reactor's sleep word before it sleeps itself. `take` does not, for it
+    /// cannot know what is held.
     Empty,
     /// A recall is in progress: look again at once (yield first).
     GateClosed,
-    /// This record is started; its payload is `header.payload_len()` bytes behind `position`'s header.
+    /// This record is started; its payload is `header.payload_len()` bytes behind `position`'s
+    /// header.
     Record {
         /// A copy of its header.
         header: Header,
@@ -56,13 +59,14 @@ impl Inbox {
     pub fn take(&mut self, down: &DownWords, up: &UpWords, bytes: &impl RingBytes) -> Take {
         loop {
             self.position = self.over_the_void(self.position); // T1: always tested
-            // Not `==`: the jump over a void may lead beyond the last `pkg_written` seen here (what was given since then
-            // was recalled as well). `void_to` is below the current `pkg_written`, which was stored before the gate.
+            // Not `==`: the jump over a void may lead beyond the last `pkg_written` seen here (what
+            // was given since then was recalled as well). `void_to` is below the current
+            // `pkg_written`, which was stored before the gate.
             if self.position >= self.written {
                 self.written = down.package.pkg_written.load(Ordering::Acquire); // T2
                 if self.position >= self.written {
-                    // The gate may have news although there is nothing to take: a recall of everything. It has to be
-                    // seen, or the sleep check would find news for ever.
+                    // The gate may have news although there is nothing to take: a recall of
+                    // everything. It has to be seen, or the sleep check would find news for ever.
                     if down.gate.gate.load(Ordering::Acquire) != self.gate_seen {
                         if !self.read_gate(down) {
                             return Take::GateClosed;
@@ -132,14 +136,16 @@ impl Inbox {
         if self.is_void(position) { self.void_to } else { position }
     }
 
-    /// Position up to which records were taken; what [`Inbox::free_up_to`] is given once nothing of them is needed.
+    /// Position up to which records were taken; what [`Inbox::free_up_to`] is given once nothing of
+    /// them is needed.
     #[must_use]
     pub const fn position(&self) -> u64 {
         self.position
     }
 
-    /// Tells the reactor that no package memory below `position` is referred to any more. After the commit of outputs
-    /// that refer to it, before the fence and the look at the reactor's sleep word. Answers whether the word moved.
+    /// Tells the reactor that no package memory below `position` is referred to any more. After the
+    /// commit of outputs that refer to it, before the fence and the look at the reactor's sleep
+    /// word. Answers whether the word moved.
     pub fn free_up_to(&mut self, position: u64, up: &UpWords) -> bool {
         if position <= self.freed {
             return false;

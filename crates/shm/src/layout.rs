@@ -1,5 +1,6 @@
-//! Where things lie in the memory files (protocol §2). Sizes and a protocol number stand in the `down` header, so that
-//! a worker of another build is refused with a clear error instead of reading nonsense (decision 20).
+//! Where things lie in the memory files (protocol §2). Sizes and a protocol number stand in the
+//! `down` header, so that a worker of another build is refused with a clear error instead of
+//! reading nonsense (decision 20).
 
 use crate::ring;
 use crate::words::{DownWords, ProcessWords, UpWords};
@@ -13,11 +14,13 @@ pub const BOARD_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERbd");
 pub const PROTOCOL: u64 = 1;
 /// Bytes of a page; every ring begins on one.
 pub const PAGE: u64 = 4096;
-/// Bytes of each lane's ring for answers (`ctl`). Answers are small and reserved by the request they answer.
+/// Bytes of each lane's ring for answers (`ctl`). Answers are small and reserved by the request
+/// they answer.
 pub const CONTROL_SIZE: u64 = 16 * 1024;
 /// Smallest lane ring, bytes.
 pub const LANE_SIZE_MIN: u64 = 64 * 1024;
-/// Largest lane ring, bytes: positions inside a record header are 32 bits wide, and nothing was gained above 4 MiB.
+/// Largest lane ring, bytes: positions inside a record header are 32 bits wide, and nothing was
+/// gained above 4 MiB.
 pub const LANE_SIZE_MAX: u64 = 16 * 1024 * 1024;
 
 /// The sizes that fix a worker's memory files.

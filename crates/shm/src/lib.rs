@@ -1,16 +1,17 @@
-//! Everything two Ostler processes see at once: memory files, rings, lanes, bells, the session table, the board.
+//! Everything two Ostler processes see at once: memory files, rings, lanes, bells, the session
+//! table, the board.
 //!
-//! The specification is the lane protocol (`docs/lane-protocol.md`); the section numbers in comments (`T3`, `§7`) are
-//! its. Rules that hold for every word in here:
+//! The specification is the lane protocol (`docs/lane-protocol.md`); the section numbers in
+//! comments (`T3`, `§7`) are its. Rules that hold for every word in here:
 //!
-//! * each shared word has exactly one writing process and lies in that process's memory file, which the other side maps
-//!   read-only;
-//! * nothing a peer writes can make this side panic, loop or read outside a ring: what is read is copied first, then
-//!   checked, then used;
+//! * each shared word has exactly one writing process and lies in that process's memory file, which
+//!   the other side maps read-only;
+//! * nothing a peer writes can make this side panic, loop or read outside a ring: what is read is
+//!   copied first, then checked, then used;
 //! * a process that dies at any instruction leaves nothing locked and nothing half visible.
 //!
-//! The algorithms are generic over [`sync`] (real atomics or loom's) and over [`ring::RingBytes`] (mapped memory or a
-//! model's cells), so the code that is model-checked is the code that runs.
+//! The algorithms are generic over [`sync`] (real atomics or loom's) and over [`ring::RingBytes`]
+//! (mapped memory or a model's cells), so the code that is model-checked is the code that runs.
 
 pub mod board;
 pub mod consumer;

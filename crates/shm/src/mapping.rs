@@ -1,4 +1,5 @@
-//! Memory files: anonymous (`memfd_create(2)`), sealed, mapped once, never inherited through a fork.
+//! Memory files: anonymous (`memfd_create(2)`), sealed, mapped once, never inherited through a
+//! fork.
 #![allow(unsafe_code)]
 
 use rustix::fd::{AsFd, OwnedFd};
@@ -10,14 +11,15 @@ use std::ptr::NonNull;
 /// Who may write a memory file after it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer {
-    /// Only mappings that exist when [`seal`] is called (the `down` file and the board: the master's).
+    /// Only mappings that exist when [`seal`] is called (the `down` file and the board: the
+    /// master's).
     Existing,
     /// Anyone who is given the descriptor (the `up` file: the worker).
     Receiver,
 }
 
-/// `memfd_create` — makes a memory file of `len` zero bytes. With `populate` all its pages exist afterwards, so that a
-/// lack of memory is a clean error here and not a SIGBUS later.
+/// `memfd_create` — makes a memory file of `len` zero bytes. With `populate` all its pages exist
+/// afterwards, so that a lack of memory is a clean error here and not a SIGBUS later.
 ///
 /// # Errors
 /// Those of memfd_create(2), ftruncate(2) and fallocate(2).
@@ -30,7 +32,8 @@ pub fn create(name: &str, len: u64, populate: bool) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// `fcntl(F_ADD_SEALS)` — fixes a file's size, and with [`Writer::Existing`] forbids new writable mappings.
+/// `fcntl(F_ADD_SEALS)` — fixes a file's size, and with [`Writer::Existing`] forbids new writable
+/// mappings.
 ///
 /// # Errors
 /// Those of fcntl(2).
@@ -42,8 +45,8 @@ pub fn seal(fd: impl AsFd, writer: Writer) -> io::Result<()> {
     Ok(rustix::fs::fcntl_add_seals(fd, seals)?)
 }
 
-/// A shared mapping of a whole memory file; unmapped on drop. Its bytes may change at any time, so they are reached
-/// through atomics and raw copies only.
+/// A shared mapping of a whole memory file; unmapped on drop. Its bytes may change at any time, so
+/// they are reached through atomics and raw copies only.
 #[derive(Debug)]
 pub struct Mapping {
     base: NonNull<u8>,
@@ -51,15 +54,16 @@ pub struct Mapping {
     writable: bool,
 }
 
-// SAFETY: the mapping is plain shared memory without thread affinity; it is unmapped only when the last owner drops it.
+// SAFETY: the mapping is plain shared memory without thread affinity; it is unmapped only when the
+// last owner drops it.
 unsafe impl Send for Mapping {}
-// SAFETY: as above; all access through `Mapping` is by atomics, volatile copies, or raw pointers whose users are in this
-// crate and keep to one writer per byte (the lane protocol).
+// SAFETY: as above; all access through `Mapping` is by atomics, volatile copies, or raw pointers
+// whose users are in this crate and keep to one writer per byte (the lane protocol).
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// `mmap` — maps `len` bytes of `fd`, shared, and keeps the mapping out of forked children (`MADV_DONTFORK`): a
-    /// child of user code must not go on writing after its parent's death.
+    /// `mmap` — maps `len` bytes of `fd`, shared, and keeps the mapping out of forked children
+    /// (`MADV_DONTFORK`): a child of user code must not go on writing after its parent's death.
     ///
     /// # Errors
     /// Those of mmap(2) and madvise(2); also when the file is shorter than `len`.
@@ -72,7 +76,8 @@ impl Mapping {
         }
         let protection =
             if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
-        // SAFETY: a fresh mapping at an address of the kernel's choice aliases nothing of this process.
+        // SAFETY: a fresh mapping at an address of the kernel's choice aliases nothing of this
+        // process.
         let base = unsafe {
             rustix::mm::mmap(std::ptr::null_mut(), bytes, protection, MapFlags::SHARED, fd, 0)?
         };
@@ -80,7 +85,8 @@ impl Mapping {
             return Err(io::Error::other("mmap answered a null pointer"));
         };
         let mapping = Self { base, len: bytes, writable };
-        // SAFETY: base and len are exactly the mapping made above; DONTFORK changes nothing for this process.
+        // SAFETY: base and len are exactly the mapping made above; DONTFORK changes nothing for
+        // this process.
         unsafe { rustix::mm::madvise(base.as_ptr().cast(), bytes, Advice::LinuxDontFork)? };
         Ok(mapping)
     }
@@ -115,22 +121,25 @@ impl Mapping {
 
     /// A reference to shared words at `offset`.
     ///
-    /// `T` is a `repr(C)` group of `AtomicU64`s only (the words of this crate): any bit pattern is valid and a peer may
-    /// write at any time. On a read-only mapping only loads are done (a store would fault, not corrupt).
+    /// `T` is a `repr(C)` group of `AtomicU64`s only (the words of this crate): any bit pattern is
+    /// valid and a peer may write at any time. On a read-only mapping only loads are done (a store
+    /// would fault, not corrupt).
     pub(crate) fn words<T: SharedWords>(&self, offset: u64) -> Option<&T> {
         let pointer = self.at(offset, size_of::<T>() as u64)?.cast::<T>();
         if !pointer.is_aligned() {
             return None;
         }
-        // SAFETY: in bounds (checked by `at`), aligned (checked), valid for any bits and for shared mutation because
-        // SharedWords is implemented only for structs of atomics; lives as long as `self`.
+        // SAFETY: in bounds (checked by `at`), aligned (checked), valid for any bits and for shared
+        // mutation because SharedWords is implemented only for structs of atomics; lives as long as
+        // `self`.
         Some(unsafe { pointer.as_ref() })
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: base and len are those of the mapping made in `new`, and no reference outlives `self` (all borrow it).
+        // SAFETY: base and len are those of the mapping made in `new`, and no reference outlives
+        // `self` (all borrow it).
         let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
     }
 }
@@ -138,7 +147,8 @@ impl Drop for Mapping {
 /// Structs that consist of `AtomicU64`s only.
 ///
 /// # Safety
-/// The implementer promises `repr(C)`, no padding that matters, only atomics inside, and alignment of at most a page.
+/// The implementer promises `repr(C)`, no padding that matters, only atomics inside, and alignment
+/// of at most a page.
 pub(crate) unsafe trait SharedWords {}
 
 // SAFETY: repr(C) structs of AtomicU64 groups (see `words`).

@@ -1,4 +1,5 @@
-//! The worker's end of its out rings: append privately, publish all lanes by one word (protocol §5).
+//! The worker's end of its out rings: append privately, publish all lanes by one word (protocol
+//! §5).
 
 use crate::fault::{Step, step};
 use crate::record::{HEADER_SIZE, Header};
@@ -30,11 +31,12 @@ impl Outbox {
         placed.end.saturating_sub(self.read_seen) <= capacity
     }
 
-    /// Appends a record whose payload is the given pieces one after another. Not visible before [`Committer::commit`].
-    /// `len` and `seq` of the header are set here.
+    /// Appends a record whose payload is the given pieces one after another. Not visible before
+    /// [`Committer::commit`]. `len` and `seq` of the header are set here.
     ///
     /// # Errors
-    /// [`NoRoom`] when the reactor has not consumed enough yet, or the record is larger than a quarter of the ring.
+    /// [`NoRoom`] when the reactor has not consumed enough yet, or the record is larger than a
+    /// quarter of the ring.
     pub fn append(
         &mut self,
         down: &DownWords,

@@ -23,11 +23,13 @@ pub enum RecordKind {
     Close = 18,
     /// Up: the session's new state blob.
     State = 19,
-    /// Up: the outputs of delivery `cause` become visible before it is finished; it is never redelivered.
+    /// Up: the outputs of delivery `cause` become visible before it is finished; it is never
+    /// redelivered.
     Expose = 20,
     /// Up: delivery `cause` is finished.
     Fin = 21,
-    /// Up: bytes for a session that lie in the package ring of the same lane (`part_offset`, `total`: see `Reference`).
+    /// Up: bytes for a session that lie in the package ring of the same lane (`part_offset`,
+    /// `total`: see `Reference`).
     OutReference = 22,
 }
 
@@ -58,10 +60,12 @@ pub const FLAG_MORE: u8 = 1;
 pub const FLAG_RESET: u8 = 2;
 /// Flag of an up record: the delivery `cause` is finished with this record (saves a `Fin`).
 pub const FLAG_FIN: u8 = 4;
-/// Flag of [`RecordKind::Data`]: the delivery was started before by a process that died (attempt > 1).
+/// Flag of [`RecordKind::Data`]: the delivery was started before by a process that died (attempt >
+/// 1).
 pub const FLAG_REDELIVERED: u8 = 8;
 
-/// A record's header, as plain values. [`Header::to_words`] and [`Header::from_words`] are its form in memory.
+/// A record's header, as plain values. [`Header::to_words`] and [`Header::from_words`] are its form
+/// in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Header {
     /// Bytes of the record with its header, without the alignment behind it.

@@ -1,15 +1,16 @@
 //! Ring arithmetic: where a record of a given size goes, and when a peer's numbers are impossible.
 //!
-//! Positions are `u64` byte counts that never wrap; the place in memory is `position & (capacity - 1)`. A record is
-//! contiguous: when it does not fit before the wrap, a `Pad` record fills the rest. Records are aligned to
-//! [`HEADER_SIZE`], so the rest before the wrap always has room for a header.
+//! Positions are `u64` byte counts that never wrap; the place in memory is `position & (capacity -
+//! 1)`. A record is contiguous: when it does not fit before the wrap, a `Pad` record fills the
+//! rest. Records are aligned to [`HEADER_SIZE`], so the rest before the wrap always has room for a
+//! header.
 
 use crate::record::{HEADER_SIZE, Header, RecordKind};
 
 /// The bytes of a ring: mapped memory, or a model's cells.
 ///
-/// Offsets handed in are multiples of [`HEADER_SIZE`] below the capacity; implementations check and do nothing (writes)
-/// or answer an all-zero header (reads) when they are not.
+/// Offsets handed in are multiples of [`HEADER_SIZE`] below the capacity; implementations check and
+/// do nothing (writes) or answer an all-zero header (reads) when they are not.
 pub trait RingBytes {
     /// Bytes of the ring, a power of two.
     fn capacity(&self) -> u64;
@@ -17,7 +18,8 @@ pub trait RingBytes {
     fn write_header(&self, offset: u64, header: &Header);
     /// Copies a header out of `offset`; the peer may be writing, so any value is possible.
     fn read_header(&self, offset: u64) -> Header;
-    /// Copies bytes to `offset`, which lies behind a header; `offset + bytes.len()` does not pass the capacity.
+    /// Copies bytes to `offset`, which lies behind a header; `offset + bytes.len()` does not pass
+    /// the capacity.
     fn write_bytes(&self, offset: u64, bytes: &[u8]);
 }
 
@@ -27,8 +29,8 @@ pub const fn aligned(len: u64) -> u64 {
     len.div_ceil(HEADER_SIZE as u64) * HEADER_SIZE as u64
 }
 
-/// The largest record, with header, of a ring: a quarter, so that a message of several parts always makes progress and
-/// a pad plus a record fits beside a staged half (protocol §5).
+/// The largest record, with header, of a ring: a quarter, so that a message of several parts always
+/// makes progress and a pad plus a record fits beside a staged half (protocol §5).
 #[must_use]
 pub const fn max_record(capacity: u64) -> u64 {
     capacity / 4
@@ -61,8 +63,8 @@ pub fn write_pad(bytes: &impl RingBytes, head: u64, pad: u64, seq: u64, stamp: u
     bytes.write_header(head & (bytes.capacity() - 1), &header);
 }
 
-/// Whether a header's length, written by a peer, is possible for a record at `position` of which bytes below `limit`
-/// are published.
+/// Whether a header's length, written by a peer, is possible for a record at `position` of which
+/// bytes below `limit` are published.
 #[must_use]
 pub const fn length_is_possible(header: &Header, position: u64, limit: u64, capacity: u64) -> bool {
     let len = header.len as u64;
@@ -98,7 +100,10 @@ mod tests {
 
         #[test]
         fn no_length_reaches_outside_the_ring(
-            len in any::<u32>(), kind in any::<u8>(), position in (0u64..1 << 20).prop_map(|p| p * 64), ahead in 0u64..=65_536,
+            len in any::<u32>(),
+            kind in any::<u8>(),
+            position in (0u64..1 << 20).prop_map(|p| p * 64),
+            ahead in 0u64..=65_536,
         ) {
             let header = Header { len, kind, ..Header::default() };
             if length_is_possible(&header, position, position + ahead, 65_536) {

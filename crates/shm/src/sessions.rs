@@ -1,16 +1,18 @@
-//! The session table: what every worker may know of every session, written by the owning reactor (seqlock).
+//! The session table: what every worker may know of every session, written by the owning reactor
+//! (seqlock).
 //!
-//! An entry changes only under an odd sequence word; a reader copies, then checks that the word is even and unchanged.
-//! Session ids follow decision 19: 53 bits, a counter that only grows in the high part and the reactor in the low six,
-//! so an id is never issued twice and says by itself where its connection lives.
+//! An entry changes only under an odd sequence word; a reader copies, then checks that the word is
+//! even and unchanged. Session ids follow decision 19: 53 bits, a counter that only grows in the
+//! high part and the reactor in the low six, so an id is never issued twice and says by itself
+//! where its connection lives.
 
 use crate::sync::{AtomicU64, Ordering, fence};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Words of one entry (256 bytes).
 pub const ENTRY_WORDS: usize = 32;
-/// The longest state blob of a session, bytes: what is left of an entry. The blob is meant for a name, a room, a cursor;
-/// larger things belong into a store of the application.
+/// The longest state blob of a session, bytes: what is left of an entry. The blob is meant for a
+/// name, a room, a cursor; larger things belong into a store of the application.
 pub const STATE_MAX_BYTES: usize = (ENTRY_WORDS - FIRST_STATE_WORD) * 8;
 /// Bits of a session id that name the reactor.
 pub const REACTOR_BITS: u32 = 6;
@@ -26,11 +28,12 @@ const PEER_HIGH: usize = 4;
 const PEER_PORT: usize = 5;
 const CONNECTED: usize = 6;
 const STATE: usize = 7;
-/// How often a reader tries again when it meets a writer. The writer holds an entry for well under a microsecond; a
-/// reader that fails this often looks at an entry whose reactor is gone.
+/// How often a reader tries again when it meets a writer. The writer holds an entry for well under
+/// a microsecond; a reader that fails this often looks at an entry whose reactor is gone.
 const READ_TRIES: usize = 10_000;
 
-/// Flag: the session's unsent output is above its high mark, or the memory budget is tight: `send` answers full.
+/// Flag: the session's unsent output is above its high mark, or the memory budget is tight: `send`
+/// answers full.
 pub const FULL: u64 = 1;
 /// Flag: the session has unsent output: under memory pressure `send` answers full.
 pub const QUEUED: u64 = 4;
@@ -252,7 +255,11 @@ mod tests {
             session in 1u64.., ip in any::<u128>(), v4 in any::<u32>(), is_v6: bool, port: u16,
             state in proptest::collection::vec(any::<u8>(), 0..=STATE_MAX_BYTES), at: u64,
         ) {
-            let ip = if is_v6 { IpAddr::V6(Ipv6Addr::from_bits(ip)) } else { IpAddr::V4(Ipv4Addr::from_bits(v4)) };
+            let ip = if is_v6 {
+                IpAddr::V6(Ipv6Addr::from_bits(ip))
+            } else {
+                IpAddr::V4(Ipv4Addr::from_bits(v4))
+            };
             let entry = Entry::new();
             entry.open(session, SocketAddr::new(ip, port), at);
             entry.set_state(&state);

@@ -1,5 +1,5 @@
-//! EXPOSE (protocol §5 send, §6, §10): an exposed delivery is never redelivered; one that is not exposed and not finished
-//! has no visible output on any lane, whenever its worker dies.
+//! EXPOSE (protocol §5 send, §6, §10): an exposed delivery is never redelivered; one that is not
+//! exposed and not finished has no visible output on any lane, whenever its worker dies.
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // test code
 
@@ -84,7 +84,8 @@ fn model(wrong: Wrong, death: u32) -> bool {
         if entry.done {
             assert_eq!((near, far), all, "outputs of the finished delivery {}", entry.id);
         } else if entry.exposed {
-            assert!((near, far) >= (1, 1), "exposed with its first transaction"); // closed, not redelivered
+            // closed, not redelivered
+            assert!((near, far) >= (1, 1), "exposed with its first transaction");
         } else {
             assert_eq!((near, far), (0, 0), "delivery {} is redelivered", entry.id);
         }

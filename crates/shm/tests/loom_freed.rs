@@ -1,5 +1,5 @@
-//! `freed` and reclaim (protocol §6): no package memory is used again while the worker reads it or an unconsumed output
-//! refers to it, and a reactor that is starved of room is told.
+//! `freed` and reclaim (protocol §6): no package memory is used again while the worker reads it or
+//! an unconsumed output refers to it, and a reactor that is starved of room is told.
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // test code
 
@@ -34,7 +34,8 @@ enum Wrong {
     NoFreedRecheck,
 }
 
-/// Takes `packages`; each is answered with a reference to the record itself, then finished and freed.
+/// Takes `packages`; each is answered with a reference to the record itself, then finished and
+/// freed.
 fn run_references(shared: &Shared, packages: usize, wrong: Wrong) {
     let mut worker = Worker::new(1);
     for _ in 0..packages {
@@ -141,8 +142,9 @@ fn freed_must_be_stored_after_the_commit() {
     mutant("freed before commit", "overwritten", Wrong::FreedBeforeCommit);
 }
 
-/// The handler keeps a record (a `PackageBytes` that outlives its callback) and takes on: the lane is empty then. (The
-/// first `take` freed what it had passed when it found nothing: these models found that it frees what is held.)
+/// The handler keeps a record (a `PackageBytes` that outlives its callback) and takes on: the lane
+/// is empty then. (The first `take` freed what it had passed when it found nothing: these models
+/// found that it frees what is held.)
 fn kept_record(frees_when_empty: bool) {
     explore("kept record", None, move || {
         let shared = Shared::new(1, CAPACITY);
@@ -181,7 +183,8 @@ fn a_record_that_is_kept_is_not_freed_by_finding_the_lane_empty() {
     finds("freed while it is kept", "Causality", || kept_record(true));
 }
 
-/// A worker that finishes one package, and a reactor that wants to give one more than fits and sleeps until it can.
+/// A worker that finishes one package, and a reactor that wants to give one more than fits and
+/// sleeps until it can.
 fn starved(wrong: Wrong) {
     let shared = Shared::new(1, CAPACITY);
     let board = Arc::new((AtomicU64::new(0), Bell::new()));
@@ -247,8 +250,9 @@ fn a_starved_reactor_has_to_look_at_freed_before_it_sleeps() {
     });
 }
 
-/// A pad is announced like a record. When everything behind it is recalled, `freed` stays in front of the pad and the
-/// reactor cannot jump its void: it needs the worker to free what it passed when it finds the lane empty, and to ring.
+/// A pad is announced like a record. When everything behind it is recalled, `freed` stays in front
+/// of the pad and the reactor cannot jump its void: it needs the worker to free what it passed when
+/// it finds the lane empty, and to ring.
 fn void_behind_a_pad(frees: bool, looks: bool) {
     let shared = Shared::new(1, 512);
     let board = Arc::new((AtomicU64::new(0), Bell::new()));
@@ -256,7 +260,8 @@ fn void_behind_a_pad(frees: bool, looks: bool) {
     let mut reactor = Reactor::default();
     let mut worker = Worker::new(1);
     let mut worker_ringer = Ringer::default();
-    // 7 packages of one cell run before anything else happens: the next one of two cells needs a pad.
+    // 7 packages of one cell run before anything else happens: the next one of two cells needs a
+    // pad.
     for id in 1..=7 {
         assert!(reactor.give(lane, id, &[]));
         reactor.publish(lane);

@@ -1,5 +1,5 @@
-//! Recall while the worker takes (protocol §5 T1-T4, §7): every delivery is either in hand at the worker or the reactor's
-//! again, never both, never neither; void space is used again at once.
+//! Recall while the worker takes (protocol §5 T1-T4, §7): every delivery is either in hand at the
+//! worker or the reactor's again, never both, never neither; void space is used again at once.
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // test code
 
@@ -76,7 +76,8 @@ fn check(reactor: &mut Reactor, shared: &Shared, ran: &Ran, mut waiting: Vec<u64
     assert_eq!(given, ids, "a package was doubled");
 }
 
-/// `recalls` times: recall, then give all that came back again, and one package more, into the void's memory.
+/// `recalls` times: recall, then give all that came back again, and one package more, into the
+/// void's memory.
 fn recall_model(
     defect: Option<Defect>,
     death: u32,

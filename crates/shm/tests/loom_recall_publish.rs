@@ -1,6 +1,6 @@
-//! Publish and recall together (protocol §5-§7, §10): the worker finishes packages while the reactor recalls, gives again
-//! and consumes; then the worker is dead, its lane is settled, and a successor runs what is left. Every package has its
-//! output exactly once.
+//! Publish and recall together (protocol §5-§7, §10): the worker finishes packages while the
+//! reactor recalls, gives again and consumes; then the worker is dead, its lane is settled, and a
+//! successor runs what is left. Every package has its output exactly once.
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // test code
 
@@ -70,7 +70,8 @@ fn model(wrong: Wrong, death: u32) -> bool {
     let died = worker.join().unwrap();
 
     let unstarted = reactor.settle(&shared, 0);
-    // Started and unfinished: given again (`redeliver`). Then what was not started, then what was not given.
+    // Started and unfinished: given again (`redeliver`). Then what was not started, then what was
+    // not given.
     let mut left: Vec<u64> =
         reactor.ledger.iter().filter(|entry| !entry.done).map(|entry| entry.id).collect();
     assert!(left.len() <= usize::from(died), "a living worker leaves nothing half done: {left:?}");

@@ -1,4 +1,5 @@
-//! Waiting for room in an out ring (protocol §5 send, §6): no lost wake-up, no deadlock, no output overwritten unread.
+//! Waiting for room in an out ring (protocol §5 send, §6): no lost wake-up, no deadlock, no output
+//! overwritten unread.
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // test code
 
@@ -46,7 +47,8 @@ fn publish(wrong: Wrong, worker: &mut Worker, shared: &Shared, ringer: &mut Ring
     }
 }
 
-/// Sends `count` records, each published when the next has no room (`staged`) or at once; waits for room when needed.
+/// Sends `count` records, each published when the next has no room (`staged`) or at once; waits for
+/// room when needed.
 fn send(
     wrong: Wrong,
     worker: &mut Worker,
@@ -80,7 +82,8 @@ fn send(
     }
 }
 
-/// `before` records are published already; the worker sends `after` more. The reactor releases after every record.
+/// `before` records are published already; the worker sends `after` more. The reactor releases
+/// after every record.
 fn model(wrong: Wrong, before: usize, after: usize, staged: bool) {
     let shared = Shared::new(1, CAPACITY);
     let bells =

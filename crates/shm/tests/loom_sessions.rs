@@ -1,4 +1,5 @@
-//! The session table's seqlock: a reader never sees a record that is half one session's and half another's.
+//! The session table's seqlock: a reader never sees a record that is half one session's and half
+//! another's.
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // test code
 
@@ -63,7 +64,8 @@ fn a_reader_sees_a_state_whole() {
     });
 }
 
-/// Who knows a session's id by the reactor's word (a package, the table) sees no flags of the session before it.
+/// Who knows a session's id by the reactor's word (a package, the table) sees no flags of the
+/// session before it.
 #[test]
 fn flags_are_not_those_of_the_session_before() {
     explore("session flags", None, || {

@@ -1,4 +1,5 @@
-//! Sleep words (protocol §4, §5 idle and publish, §6 before epoll_wait; decision 10): no wake-up is lost in either direction.
+//! Sleep words (protocol §4, §5 idle and publish, §6 before epoll_wait; decision 10): no wake-up is
+//! lost in either direction.
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // test code
 
@@ -203,7 +204,8 @@ fn idle_reactor(wrong: Wrong, transactions: usize) {
     worker.join().unwrap();
 }
 
-/// Preemption bound 4 for two transactions (without a bound it was run once: 6 481 837 executions, 254 s, passed).
+/// Preemption bound 4 for two transactions (without a bound it was run once: 6 481 837 executions,
+/// 254 s, passed).
 #[test]
 fn an_idle_reactor_is_woken_by_a_commit() {
     explore("idle reactor, 1 transaction", None, || idle_reactor(Wrong::Nothing, 1));

@@ -1,4 +1,5 @@
-//! One transaction over two lanes (protocol §5 publish, §6): two reactors see all of it or nothing, whenever the worker dies.
+//! One transaction over two lanes (protocol §5 publish, §6): two reactors see all of it or nothing,
+//! whenever the worker dies.
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // test code
 
@@ -63,7 +64,8 @@ fn model(wrong: Wrong, death: u32, live_looks: bool) -> bool {
         let (shared, other) = (Arc::clone(&shared), Arc::clone(&other));
         thread::spawn(move || live(death, || run(&shared, &other, wrong)))
     };
-    // The away reactor looks while the worker lives; the home reactor, too, if the state space allows it.
+    // The away reactor looks while the worker lives; the home reactor, too, if the state space
+    // allows it.
     let mut away = Reactor::default();
     let commit = if wrong == Wrong::WordPerLane { Arc::clone(&other) } else { Arc::clone(&shared) };
     let look = move |shared: &Shared, away: &mut Reactor| {
@@ -130,7 +132,8 @@ fn two_reactors_and_a_worker_at_once() {
     });
 }
 
-/// A reactor that has seen `commit` must find the records: the order of its two looks. A local copy of the looks.
+/// A reactor that has seen `commit` must find the records: the order of its two looks. A local copy
+/// of the looks.
 fn order_of_looks(written_first: bool) {
     explore("order of looks", None, move || {
         let shared = Shared::new(1, 256);

@@ -1,4 +1,5 @@
-//! Wrap and pad, on both rings (protocol §3): what is behind a pad is whole, announced by itself, and can be recalled.
+//! Wrap and pad, on both rings (protocol §3): what is behind a pad is whole, announced by itself,
+//! and can be recalled.
 #![cfg(loom)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // test code
 
@@ -175,8 +176,8 @@ fn recalled_at_a_pad(wrong: Wrong, death: u32) -> bool {
             })
         })
     };
-    // When the pad was announced, its void cannot be jumped before the worker frees it (see `loom_freed`): what does not
-    // fit stays with the reactor.
+    // When the pad was announced, its void cannot be jumped before the worker frees it (see
+    // `loom_freed`): what does not fit stays with the reactor.
     let mut waiting = reactor.recall(lane);
     while let Some(id) = waiting.first() {
         if !reactor.give(lane, *id, &[*id as u8; 64]) {

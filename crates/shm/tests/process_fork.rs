@@ -1,6 +1,8 @@
-//! Real processes over a real lane set: a worker that forks and lives on, and a worker that is killed at every numbered
-//! step of the protocol (§10, §12). Without the test harness, because the process that forks must have one thread.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // test code
+//! Real processes over a real lane set: a worker that forks and lives on, and a worker that is
+//! killed at every numbered step of the protocol (§10, §12). Without the test harness, because the
+//! process that forks must have one thread.
+// test code
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs)] // test code
 #![allow(unsafe_code)] // fork
 
@@ -120,7 +122,8 @@ mod lone_grandchild {
         )
     }
 
-    /// What a child forked by user code does: it waits for its parent's death, then goes on publishing.
+    /// What a child forked by user code does: it waits for its parent's death, then goes on
+    /// publishing.
     fn grandchild(master: Pid, memory: &WorkerMemory, mut state: (Outbox, Committer)) -> ! {
         let _ = prctl::set_pdeathsig(None);
         let limit = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };

@@ -1,7 +1,8 @@
-//! A hostile worker (protocol §6, decision 12): whatever it writes, the reactor's functions answer `ProtocolViolation` or go on. The
-//! same bodies are fuzzed in `/fuzz`.
+//! A hostile worker (protocol §6, decision 12): whatever it writes, the reactor's functions answer
+//! `ProtocolViolation` or go on. The same bodies are fuzzed in `/fuzz`.
 #![cfg(not(loom))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // test code
+// test code
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod plain;
 

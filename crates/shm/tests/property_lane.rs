@@ -1,7 +1,9 @@
-//! Any interleaving of give, take, finish, recall, publish, consume on one lane, against a plain queue: nothing is lost,
-//! doubled or reordered, no byte changes while somebody needs it, and room always comes back.
+//! Any interleaving of give, take, finish, recall, publish, consume on one lane, against a plain
+//! queue: nothing is lost, doubled or reordered, no byte changes while somebody needs it, and room
+//! always comes back.
 #![cfg(not(loom))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // test code
+// test code
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod plain;
 
@@ -208,7 +210,8 @@ impl World {
         self.outbox.append(&self.down, &self.outputs, header, &[payload]).is_ok()
     }
 
-    /// Finishes a held package; gives up what does not fit (its outputs so far stay, published with the FIN).
+    /// Finishes a held package; gives up what does not fit (its outputs so far stay, published with
+    /// the FIN).
     fn finish(&mut self, nth: usize, sizes: &[usize]) {
         self.check_held();
         let cause = self.held[nth].seq;

@@ -1,4 +1,5 @@
-//! The books: one line by which the master accounts for every connection and every package at its end.
+//! The books: one line by which the master accounts for every connection and every package at its
+//! end.
 
 use std::collections::BTreeMap;
 use std::fmt;

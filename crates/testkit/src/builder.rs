@@ -58,7 +58,8 @@ pub(crate) struct Launched {
 }
 
 impl ServerBuilder {
-    /// An example, on a port that the kernel chooses: tests run beside each other and beside other servers.
+    /// An example, on a port that the kernel chooses: tests run beside each other and beside other
+    /// servers.
     pub(crate) fn example(name: &'static str) -> Self {
         Self::new(Program::Example(name)).set("listen", "127.0.0.1:0")
     }
@@ -86,8 +87,9 @@ impl ServerBuilder {
         self.args(["--handler", spec])
     }
 
-    /// Starts the server through a launcher: its program and first arguments, which the server's own command follows. It
-    /// has to end in an `exec` of that command, so that the process stays the same.
+    /// Starts the server through a launcher: its program and first arguments, which the server's
+    /// own command follows. It has to end in an `exec` of that command, so that the process stays
+    /// the same.
     pub fn through<A: Into<OsString>>(mut self, launcher: impl IntoIterator<Item = A>) -> Self {
         self.launcher = launcher.into_iter().map(Into::into).collect();
         self
@@ -105,14 +107,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets a worker kill itself when it comes to a step of the lane protocol for the `nth` time: `T3`, `SEND`,
-    /// `COMMIT`, ... (the server's debug hook, `OSTLER_FAULT=step:nth`).
+    /// Lets a worker kill itself when it comes to a step of the lane protocol for the `nth` time:
+    /// `T3`, `SEND`, `COMMIT`, ... (the server's debug hook, `OSTLER_FAULT=step:nth`).
     pub fn fault(self, step: &str, nth: u64) -> Self {
         self.env(FAULT, format!("{step}:{nth}"))
     }
 
-    /// Lets other tests run servers meanwhile. For programs that neither measure nor need the machine for themselves;
-    /// without this a server waits until those of all other tests are gone.
+    /// Lets other tests run servers meanwhile. For programs that neither measure nor need the
+    /// machine for themselves; without this a server waits until those of all other tests are gone.
     pub fn beside_others(mut self) -> Self {
         self.beside_others = true;
         self
@@ -120,8 +122,9 @@ impl ServerBuilder {
 
     /// Lets WARN, ERROR and stray lines with this text through the final check of the log.
     ///
-    /// Who expects workers to die (`died`, `worker died`) also expects that one may die at its very first delivery, whichever worker that
-    /// goes to: the manager then says that its slot waits a moment.
+    /// Who expects workers to die (`died`, `worker died`) also expects that one may die at its very
+    /// first delivery, whichever worker that goes to: the manager then says that its slot waits a
+    /// moment.
     pub fn expect_log(mut self, text: &str) -> Self {
         if text == "died" || text == "worker died" {
             self.allowed.push("worker ended before it served".to_owned());
@@ -164,8 +167,8 @@ impl ServerBuilder {
         Ok(TestServer::new(launched, address, self.allowed))
     }
 
-    /// Starts a server that is to refuse: waits for its end and returns its exit code and what it wrote to stderr.
-    /// Also checks that it left nothing behind.
+    /// Starts a server that is to refuse: waits for its end and returns its exit code and what it
+    /// wrote to stderr. Also checks that it left nothing behind.
     ///
     /// # Errors
     /// When it starts after all, ends by a signal, or leaves something behind.
@@ -228,7 +231,8 @@ impl Launched {
         files: FileWatch,
         turn: Option<Arc<Turn>>,
     ) -> TestResult<Self> {
-        // The child is not waited for before this, so its number is its own, be it alive or a zombie.
+        // The child is not waited for before this, so its number is its own, be it alive or a
+        // zombie.
         let process = procfs::stat(child.id()).as_ref().and_then(Process::hold);
         let Some(process) = process else {
             let killed = child.kill().and_then(|()| child.wait());
@@ -252,7 +256,8 @@ impl Launched {
     }
 
     fn ended_early(&self, status: ExitStatus) -> TestError {
-        // Everything it wrote is in the pipes; the end of the stream follows when its children are gone too.
+        // Everything it wrote is in the pipes; the end of the stream follows when its children are
+        // gone too.
         self.log.wait_ended(LEAK_GRACE);
         let text = format!("the server ended before it listened: {status}");
         TestError::new(text).with_tail(&self.log)
@@ -279,7 +284,8 @@ fn examples() -> TestResult<PathBuf> {
     Ok(profile.map(|profile| profile.join("examples")).unwrap_or_default())
 }
 
-/// Finds an example beside the running test: `target/PROFILE/deps/TEST` -> `target/PROFILE/examples/NAME`.
+/// Finds an example beside the running test: `target/PROFILE/deps/TEST` ->
+/// `target/PROFILE/examples/NAME`.
 fn find_example(name: &str) -> TestResult<PathBuf> {
     let directory = examples()?;
     let path = directory.join(name);

@@ -87,8 +87,8 @@ impl Capture {
         self.lock().ended
     }
 
-    /// Waits for a line, looking at each line once, from number `from` on. `None` at the limit, or when the stream
-    /// ended without it.
+    /// Waits for a line, looking at each line once, from number `from` on. `None` at the limit, or
+    /// when the stream ended without it.
     pub(crate) fn wait_for(
         &self,
         from: usize,

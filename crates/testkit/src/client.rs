@@ -43,8 +43,9 @@ impl Client {
         Self::with_deadlines(stream)
     }
 
-    /// Connects with a small receive buffer (the kernel doubles the number and has a least value): the client that
-    /// never reads. The buffer must be set before the connection is made, else the window is already wide.
+    /// Connects with a small receive buffer (the kernel doubles the number and has a least value):
+    /// the client that never reads. The buffer must be set before the connection is made, else the
+    /// window is already wide.
     ///
     /// # Errors
     /// As [`Client::connect`].
@@ -101,8 +102,8 @@ impl Client {
         })
     }
 
-    /// Sends as much as the server and the kernel take within `patience`; returns how many bytes that was. For
-    /// clients that fill a server's buffers on purpose.
+    /// Sends as much as the server and the kernel take within `patience`; returns how many bytes
+    /// that was. For clients that fill a server's buffers on purpose.
     ///
     /// # Errors
     /// When the connection is closed.

@@ -167,7 +167,8 @@ impl Engine {
     }
 }
 
-/// Begins a connection and registers it, edge-triggered and once; `None` when the server refused at once.
+/// Begins a connection and registers it, edge-triggered and once; `None` when the server refused at
+/// once.
 fn open(
     epoll: &OwnedFd,
     address: SocketAddr,

@@ -34,8 +34,8 @@ fn alive() -> Arc<()> {
 
 /// How many errors made on this thread are not yet dropped.
 ///
-/// A server dropped while this is above zero is most likely dropped by an early `return Err(..)`; panicking about the
-/// missing `stop` would then hide the true reason of the failure.
+/// A server dropped while this is above zero is most likely dropped by an early `return Err(..)`;
+/// panicking about the missing `stop` would then hide the true reason of the failure.
 pub(crate) fn errors_in_flight() -> usize {
     // One count is the cell's own, one the clone taken here.
     Arc::strong_count(&alive()).saturating_sub(2)

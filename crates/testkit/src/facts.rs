@@ -48,7 +48,8 @@ impl Process {
         Ok(self.fds()?.len())
     }
 
-    /// What its descriptors point to, ordered by descriptor: `socket:[123]`, `/memfd:lane (deleted)`, ...
+    /// What its descriptors point to, ordered by descriptor: `socket:[123]`, `/memfd:lane
+    /// (deleted)`, ...
     ///
     /// # Errors
     /// When it is gone.
@@ -66,7 +67,8 @@ impl Process {
         Ok(self.read("maps")?.lines().map(str::to_owned).collect())
     }
 
-    /// Its proportional share of memory: private pages in full, shared pages divided by the number of sharers.
+    /// Its proportional share of memory: private pages in full, shared pages divided by the number
+    /// of sharers.
     ///
     /// # Errors
     /// When it is gone or the kernel has no `smaps_rollup`.
@@ -85,8 +87,8 @@ impl Process {
         Ok(self.per_thread("comm")?.into_iter().map(|name| name.trim_end().to_owned()).collect())
     }
 
-    /// How often its threads went to sleep of their own will, summed over the threads now alive. An idle process
-    /// does not move this number.
+    /// How often its threads went to sleep of their own will, summed over the threads now alive. An
+    /// idle process does not move this number.
     ///
     /// # Errors
     /// When it is gone.

@@ -24,7 +24,8 @@ impl Random {
         Self { state: seed }
     }
 
-    /// A generator seeded by `OSTLER_SEED`, else by the kernel. Prints the seed, for `OSTLER_SEED=... ` to repeat it.
+    /// A generator seeded by `OSTLER_SEED`, else by the kernel. Prints the seed, for
+    /// `OSTLER_SEED=... ` to repeat it.
     ///
     /// # Errors
     /// When the variable is no number, or the kernel has no random bytes.

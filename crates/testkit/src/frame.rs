@@ -1,4 +1,5 @@
-//! The numbered requests of the load: each names itself and no two are alike, so a reply can be judged by its bytes.
+//! The numbered requests of the load: each names itself and no two are alike, so a reply can be
+//! judged by its bytes.
 
 use crate::faults::Random;
 

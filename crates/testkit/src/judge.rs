@@ -84,8 +84,8 @@ impl Judge {
         Nonsense
     }
 
-    /// The connection has ended: what was under way is settled as `end` says. `unsent` requests were issued but never
-    /// handed over in full; nobody can hold the server to them.
+    /// The connection has ended: what was under way is settled as `end` says. `unsent` requests
+    /// were issued but never handed over in full; nobody can hold the server to them.
     pub(crate) fn end(mut self, unsent: u64, end: End, report: &mut LoadReport) {
         if self.under_way() == 0 && !self.buffer.is_empty() {
             report.stray += 1;

@@ -29,7 +29,8 @@ pub(crate) fn leftover_processes(tree: &Tree) -> Option<String> {
     }
 }
 
-/// Binds the port as a server does (with SO_REUSEADDR, which std sets); says what is wrong when that fails.
+/// Binds the port as a server does (with SO_REUSEADDR, which std sets); says what is wrong when
+/// that fails.
 ///
 /// The kernel may have given the port to somebody else meanwhile; that is no leak of this server.
 pub(crate) fn port_still_taken(address: SocketAddr, limit: Duration) -> Option<String> {
@@ -48,8 +49,8 @@ pub(crate) fn port_still_taken(address: SocketAddr, limit: Duration) -> Option<S
     Some(format!("{address} cannot be bound again: {error}"))
 }
 
-/// Whether a living process holds a socket with this local port. Asked when the tree is known to be gone, so that
-/// whoever is found is a stranger.
+/// Whether a living process holds a socket with this local port. Asked when the tree is known to be
+/// gone, so that whoever is found is a stranger.
 fn stranger_holds(port: u16) -> bool {
     let inodes = sockets_at(port);
     procfs::all_stats().iter().any(|stat| {
@@ -81,7 +82,8 @@ fn sockets_at(port: u16) -> BTreeSet<String> {
         .collect()
 }
 
-/// The files in `/dev/shm` before the server started, and the directory that is the server's own `TMPDIR`.
+/// The files in `/dev/shm` before the server started, and the directory that is the server's own
+/// `TMPDIR`.
 #[derive(Debug)]
 pub(crate) struct FileWatch {
     before: BTreeSet<PathBuf>,
@@ -106,8 +108,9 @@ impl FileWatch {
         self.scratch.join("tmp")
     }
 
-    /// The new files that nobody holds: everything in the server's `TMPDIR`; in `/dev/shm` what is not named after a
-    /// process of somebody else; in `/tmp` what is named after Ostler and a process of this server.
+    /// The new files that nobody holds: everything in the server's `TMPDIR`; in `/dev/shm` what is
+    /// not named after a process of somebody else; in `/tmp` what is named after Ostler and a
+    /// process of this server.
     pub(crate) fn leftover_files(&self, tree: &Tree) -> Option<String> {
         let mut left = Vec::new();
         let clean = poll_until(LEAK_GRACE, || {
@@ -150,7 +153,8 @@ fn list(directory: &Path) -> Vec<PathBuf> {
     entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
-/// Whether a living process has the file open or mapped: then it belongs to a server of another test.
+/// Whether a living process has the file open or mapped: then it belongs to a server of another
+/// test.
 fn held_by_somebody(path: &Path) -> bool {
     let name = path.to_string_lossy();
     procfs::all_stats().iter().any(|stat| {

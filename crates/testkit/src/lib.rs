@@ -18,11 +18,13 @@
 //! # }
 //! ```
 //!
-//! Three rules keep such tests honest. Nothing is awaited by sleeping: every wait is for an event, with a deadline that
-//! only a defect reaches. Every server is ended by a call that checks exit code, log, books, processes, port and
-//! files; forgetting it fails the test. And whatever happens, no process outlives the test.
+//! Three rules keep such tests honest. Nothing is awaited by sleeping: every wait is for an event,
+//! with a deadline that only a defect reaches. Every server is ended by a call that checks exit
+//! code, log, books, processes, port and files; forgetting it fails the test. And whatever happens,
+//! no process outlives the test.
 //!
-//! The kit knows the server only from outside: its arguments, its two output streams, its sockets, and `/proc`.
+//! The kit knows the server only from outside: its arguments, its two output streams, its sockets,
+//! and `/proc`.
 
 mod books;
 mod builder;

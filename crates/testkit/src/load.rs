@@ -1,7 +1,8 @@
 //! A load of numbered requests with unique content over many connections, which judges every reply.
 //!
-//! One thread with one epoll drives all connections ([`engine`](crate::engine)); what a reply must look like is in
-//! [`frame`](crate::frame), what became of each request is decided in [`judge`](crate::judge).
+//! One thread with one epoll drives all connections ([`engine`](crate::engine)); what a reply must
+//! look like is in [`frame`](crate::frame), what became of each request is decided in
+//! [`judge`](crate::judge).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,8 +16,8 @@ use crate::error::{TestError, TestResult};
 use crate::frame::HEADER_BYTES;
 use crate::wait::DEADLINE;
 
-/// A load about to be started. The defaults: 16 connections, one request at a time on each, 24 to 512 bytes, no
-/// end by count, two minutes at most.
+/// A load about to be started. The defaults: 16 connections, one request at a time on each, 24 to
+/// 512 bytes, no end by count, two minutes at most.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is sent before `start`"]
 pub struct EchoLoad {
@@ -71,8 +72,8 @@ impl EchoLoad {
         Self { time_max, ..self }
     }
 
-    /// How long a connection that owes a reply may be silent, before its requests count as lost and a new connection
-    /// takes its place.
+    /// How long a connection that owes a reply may be silent, before its requests count as lost and
+    /// a new connection takes its place.
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
@@ -133,7 +134,8 @@ impl RunningLoad {
         self.shared.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until this many more requests are answered than at the call. The way to let a load run "for a while".
+    /// Waits until this many more requests are answered than at the call. The way to let a load run
+    /// "for a while".
     ///
     /// # Errors
     /// When they are not in time.
@@ -181,7 +183,8 @@ impl Drop for RunningLoad {
 
 /// What became of all requests.
 ///
-/// Every request ends in exactly one way: `sent = answered + wrong + lost + cut`, once the load has ended.
+/// Every request ends in exactly one way: `sent = answered + wrong + lost + cut`, once the load has
+/// ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
     /// Requests handed to the kernel in full.
@@ -190,7 +193,8 @@ pub struct LoadReport {
     pub answered: u64,
     /// Requests whose reply had other content.
     pub wrong: u64,
-    /// Requests without a reply on a connection that lived: skipped by a later reply, or silent until the end.
+    /// Requests without a reply on a connection that lived: skipped by a later reply, or silent
+    /// until the end.
     pub lost: u64,
     /// Requests under way when their connection ended: no reply, but the client knows.
     pub cut: u64,
@@ -211,7 +215,8 @@ pub struct LoadReport {
 }
 
 impl LoadReport {
-    /// Demands that every request was answered once and rightly, and that no connection ended of itself.
+    /// Demands that every request was answered once and rightly, and that no connection ended of
+    /// itself.
     ///
     /// # Errors
     /// With the counts.

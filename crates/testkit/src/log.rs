@@ -89,13 +89,14 @@ impl Log {
         text
     }
 
-    /// The lines that a clean log must not have: WARN, ERROR, and whatever is no log line (panics, stray prints);
-    /// a line with one of the `allowed` texts is let through.
+    /// The lines that a clean log must not have: WARN, ERROR, and whatever is no log line (panics,
+    /// stray prints); a line with one of the `allowed` texts is let through.
     #[must_use]
     pub fn unclean_lines(&self, allowed: &[&str]) -> Vec<String> {
         self.lines()
             .into_iter()
-            // Rust puts an empty line before the words of a panic; it says nothing, they are judged.
+            // Rust puts an empty line before the words of a panic; it says nothing, they are
+            // judged.
             .filter(|line| !line.is_empty())
             .filter(|line| LogLine::parse(line).is_none_or(|line| line.level <= Level::Warn))
             .filter(|line| !allowed.iter().any(|text| line.contains(text)))

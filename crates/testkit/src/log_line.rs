@@ -1,8 +1,8 @@
 //! One log line, taken apart.
 //!
-//! A line is `2026-11-23T10:00:00.123Z LEVEL label message key=value ...`. The message ends where the first
-//! `key=value` begins; a word without `=` after that belongs to the value before it, and a value may stand in double
-//! quotes.
+//! A line is `2026-11-23T10:00:00.123Z LEVEL label message key=value ...`. The message ends where
+//! the first `key=value` begins; a word without `=` after that belongs to the value before it, and
+//! a value may stand in double quotes.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;

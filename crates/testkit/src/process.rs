@@ -1,4 +1,5 @@
-//! One process of a server, held by a pidfd, so that a signal never reaches a stranger with a reused number.
+//! One process of a server, held by a pidfd, so that a signal never reaches a stranger with a
+//! reused number.
 
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
@@ -25,8 +26,8 @@ pub struct Process {
 impl Process {
     /// Takes hold of a process that was just seen; `None` when it has gone meanwhile.
     ///
-    /// The start time is read again *after* the descriptor was opened: if it still agrees, the descriptor is of the
-    /// process that was seen and not of a later one with the same number.
+    /// The start time is read again *after* the descriptor was opened: if it still agrees, the
+    /// descriptor is of the process that was seen and not of a later one with the same number.
     pub(crate) fn hold(seen: &Stat) -> Option<Self> {
         let raw = i32::try_from(seen.pid).ok()?;
         let descriptor = pidfd_open(Pid::from_raw(raw)?, PidfdFlags::empty()).ok()?;
@@ -79,7 +80,8 @@ impl Process {
         }
     }
 
-    /// Sends a signal to a process that others may be ending, and says whether there was still somebody to receive it.
+    /// Sends a signal to a process that others may be ending, and says whether there was still
+    /// somebody to receive it.
     pub fn try_signal(&self, signal: Signal) -> bool {
         match pidfd_send_signal(&*self.descriptor, signal) {
             Ok(()) => true,

@@ -54,7 +54,8 @@ fn pids() -> Vec<u32> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// The value of `key` in the environment a process was started with; `None` also when it may not be read.
+/// The value of `key` in the environment a process was started with; `None` also when it may not be
+/// read.
 pub(crate) fn environment_value(pid: u32, key: &str) -> Option<String> {
     let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
     bytes.split(|byte| *byte == 0).find_map(|entry| {
@@ -63,7 +64,8 @@ pub(crate) fn environment_value(pid: u32, key: &str) -> Option<String> {
     })
 }
 
-/// What the descriptors of a process point to, in the order of the descriptors. Empty when the process is gone.
+/// What the descriptors of a process point to, in the order of the descriptors. Empty when the
+/// process is gone.
 pub(crate) fn links_of_descriptors(pid: u32) -> Vec<(u32, String)> {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
     let mut links: Vec<(u32, String)> = entries

@@ -20,8 +20,9 @@ use crate::wait::{DEADLINE, LEAK_GRACE, poll_until, timed_out};
 
 /// A server of real processes.
 ///
-/// It must be ended by [`stop`](Self::stop) or a sister of it, so that the final checks run; whoever forgets that in
-/// a passing test fails it. Whatever happens, no process outlives this value.
+/// It must be ended by [`stop`](Self::stop) or a sister of it, so that the final checks run;
+/// whoever forgets that in a passing test fails it. Whatever happens, no process outlives this
+/// value.
 #[must_use = "a server is ended by `stop`"]
 pub struct TestServer {
     launched: Launched,
@@ -32,7 +33,8 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// The instrument (`bench/instrument`): an echo unless [`ServerBuilder::handler`] says otherwise.
+    /// The instrument (`bench/instrument`): an echo unless [`ServerBuilder::handler`] says
+    /// otherwise.
     pub fn echo() -> ServerBuilder {
         ServerBuilder::example("ostler-echo")
     }
@@ -175,8 +177,8 @@ impl TestServer {
         self.master().signal(signal);
     }
 
-    /// Ends the server by SIGTERM and checks that the end was good: exit code 0, clean log, balanced books, no
-    /// process left, the port free again, no file left.
+    /// Ends the server by SIGTERM and checks that the end was good: exit code 0, clean log,
+    /// balanced books, no process left, the port free again, no file left.
     ///
     /// # Errors
     /// With everything that was not good.
@@ -201,8 +203,8 @@ impl TestServer {
         self.end(true)
     }
 
-    /// Waits for an end that the test has caused otherwise, say by killing the master. Checks only that nothing is
-    /// left behind; exit code, log and books are for the test to judge.
+    /// Waits for an end that the test has caused otherwise, say by killing the master. Checks only
+    /// that nothing is left behind; exit code, log and books are for the test to judge.
     ///
     /// # Errors
     /// When it does not end in time or something is left.
@@ -236,7 +238,8 @@ impl TestServer {
     /// What it left behind.
     fn traces(&self) -> Vec<String> {
         let processes = leaks::leftover_processes(self.tree());
-        // With processes left, the other two would only repeat the fault, and take their time for it.
+        // With processes left, the other two would only repeat the fault, and take their time for
+        // it.
         if let Some(text) = processes {
             return vec![text];
         }
@@ -281,7 +284,8 @@ impl Drop for TestServer {
             return;
         }
         fail(&TestError::new(
-            "a server was dropped without `stop`, `wait_end` or `abandon`: its final checks never ran",
+            "a server was dropped without `stop`, `wait_end` or `abandon`: its final checks never \
+             ran",
         ));
     }
 }

@@ -1,8 +1,8 @@
 //! The processes of one server and their roles, found by descent from the master and by name.
 //!
-//! A process belongs to the tree when it descends from the master, when it was once seen to do so (it may have been
-//! handed to another parent since), or when its environment carries the server's marker: the last finds orphans that
-//! no look caught in time.
+//! A process belongs to the tree when it descends from the master, when it was once seen to do so
+//! (it may have been handed to another parent since), or when its environment carries the server's
+//! marker: the last finds orphans that no look caught in time.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -41,8 +41,8 @@ impl Tree {
 
     /// The present manager, if there is one.
     ///
-    /// A child has its parent's name until it has set its own, so a manager's child called "manager" is a worker or a
-    /// spare in its first microseconds.
+    /// A child has its parent's name until it has set its own, so a manager's child called
+    /// "manager" is a worker or a spare in its first microseconds.
     #[must_use]
     pub fn manager(&self) -> Option<Process> {
         let members = self.members();
@@ -61,7 +61,8 @@ impl Tree {
         newest(self.members().iter().filter(|stat| stat.comm == SPARE))
     }
 
-    /// Every worker, serving or leaving, ordered by slot and within a slot by age, the oldest first.
+    /// Every worker, serving or leaving, ordered by slot and within a slot by age, the oldest
+    /// first.
     #[must_use]
     pub fn workers(&self) -> Vec<Process> {
         let mut found: Vec<(u16, Stat)> = self
@@ -101,10 +102,12 @@ impl Tree {
         self.select(|_| false)
     }
 
-    /// The living members by descent or marker. Reads every environment of the machine: for the end of a test.
+    /// The living members by descent or marker. Reads every environment of the machine: for the end
+    /// of a test.
     pub(crate) fn members_and_orphans(&self) -> Vec<Stat> {
         let master = self.master.pid();
-        // A number stays taken while a group has it; a new process of that number means that our group is no more.
+        // A number stays taken while a group has it; a new process of that number means that our
+        // group is no more.
         let reused = procfs::stat(master).is_some_and(|now| now.started != self.master.started());
         self.select(|stat| {
             (!reused && (stat.group == master || stat.session == master))
@@ -139,8 +142,8 @@ impl Tree {
         queue.into_iter().filter(|stat| stat.is_alive()).cloned().collect()
     }
 
-    /// Kills everything, master first so that nobody starts successors, until nobody is left. `false` when
-    /// somebody resisted for `limit`.
+    /// Kills everything, master first so that nobody starts successors, until nobody is left.
+    /// `false` when somebody resisted for `limit`.
     pub(crate) fn kill_all(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         loop {

@@ -1,10 +1,10 @@
-//! One real server at a time: two of them would take each other's processor time, and a wait that is generous for one
-//! would be short for both.
+//! One real server at a time: two of them would take each other's processor time, and a wait that
+//! is generous for one would be short for both.
 //!
-//! The lock is the kernel's (`flock`) on the directory that has the servers, so it holds between the threads of one
-//! test binary, between binaries, and between several runs in one build directory; it leaves no file, and the kernel
-//! gives it back when a test process dies. A test that starts a second server beside its first one has its turn
-//! already.
+//! The lock is the kernel's (`flock`) on the directory that has the servers, so it holds between
+//! the threads of one test binary, between binaries, and between several runs in one build
+//! directory; it leaves no file, and the kernel gives it back when a test process dies. A test that
+//! starts a second server beside its first one has its turn already.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -21,7 +21,8 @@ thread_local! {
 /// The right to run servers, until the last clone is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    /// Closing the descriptor gives the lock back. It is not inherited by an `exec`, so a server never holds it.
+    /// Closing the descriptor gives the lock back. It is not inherited by an `exec`, so a server
+    /// never holds it.
     _directory: File,
 }
 

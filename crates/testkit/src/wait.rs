@@ -1,15 +1,16 @@
-//! Waiting for an event. No test sleeps for luck and none asserts a duration: it waits for what it needs, with a
-//! deadline so generous that only a defect reaches it.
+//! Waiting for an event. No test sleeps for luck and none asserts a duration: it waits for what it
+//! needs, with a deadline so generous that only a defect reaches it.
 
 use std::time::{Duration, Instant};
 
 use crate::error::{TestError, TestResult};
 
-/// How long any wait lasts before it is a failure. Long, because a loaded machine is no defect of the server.
+/// How long any wait lasts before it is a failure. Long, because a loaded machine is no defect of
+/// the server.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long traces (processes, ports, files) may outlive the server before they count as leaked. The server promises
-/// one second; the rest is for loaded machines.
+/// How long traces (processes, ports, files) may outlive the server before they count as leaked.
+/// The server promises one second; the rest is for loaded machines.
 pub(crate) const LEAK_GRACE: Duration = Duration::from_secs(5);
 
 /// Pause between two looks at a condition: short beside a fork, long beside a scan of `/proc`.

@@ -1,4 +1,5 @@
-//! The ledger: a reactor's private list of what it gave to a lane and what became of it. It survives the worker.
+//! The ledger: a reactor's private list of what it gave to a lane and what became of it. It
+//! survives the worker.
 
 use crate::Nanos;
 use crate::ids::{ConnectionSlot, DeliveryKind};
@@ -27,7 +28,8 @@ pub struct Entry {
     pub done: bool,
     /// When it was given.
     pub given_at: Nanos,
-    /// The package, when it is kept on the heap (a message of several parts); `None`: it lies in the ring.
+    /// The package, when it is kept on the heap (a message of several parts); `None`: it lies in
+    /// the ring.
     pub body: Option<Vec<u8>>,
 }
 
@@ -37,7 +39,8 @@ const DONE_MAX: usize = 64;
 /// What was given to one lane, oldest first; done entries leave from the front.
 #[derive(Debug)]
 pub struct Ledger {
-    /// Started deliveries that take long, put aside so that those behind them can leave; oldest first.
+    /// Started deliveries that take long, put aside so that those behind them can leave; oldest
+    /// first.
     slow: Vec<Entry>,
     /// How many of `slow` are done; they leave when they are more than half.
     slow_done: usize,
@@ -73,7 +76,8 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// The number of the next delivery. Numbers of recalled deliveries are used again: no worker ever saw them start.
+    /// The number of the next delivery. Numbers of recalled deliveries are used again: no worker
+    /// ever saw them start.
     #[must_use]
     pub fn next_seq(&self) -> u64 {
         self.first_seq + self.entries.len() as u64
@@ -105,7 +109,8 @@ impl Ledger {
         self.slow.get(index)
     }
 
-    /// The delivery `seq` is done: its body goes now, the entry when nothing unfinished is before it.
+    /// The delivery `seq` is done: its body goes now, the entry when nothing unfinished is before
+    /// it.
     pub fn finish(&mut self, seq: u64) {
         let is_slow = seq < self.first_seq;
         let Some(entry) = self.get_mut(seq) else { return };
@@ -127,8 +132,8 @@ impl Ledger {
         }
     }
 
-    /// Forgets done deliveries at the front. One that stays unfinished while many behind it are done was started long
-    /// ago (deliveries start in order): it is put aside.
+    /// Forgets done deliveries at the front. One that stays unfinished while many behind it are
+    /// done was started long ago (deliveries start in order): it is put aside.
     fn pop_done(&mut self) {
         while let Some(front) = self.entries.front()
             && (front.done || self.done >= DONE_MAX)
@@ -166,8 +171,9 @@ impl Ledger {
         Some(entry)
     }
 
-    /// Copies packages below `freed` that may have to be delivered again: started less than `most` times before by
-    /// workers that died, nothing of them seen. Costs nothing unless the oldest unfinished delivery lies there.
+    /// Copies packages below `freed` that may have to be delivered again: started less than `most`
+    /// times before by workers that died, nothing of them seen. Costs nothing unless the oldest
+    /// unfinished delivery lies there.
     pub fn keep_bodies(&mut self, freed: u64, most: u8, copy: &mut dyn FnMut(&Entry) -> Vec<u8>) {
         if freed <= self.kept_below || self.iter().next().is_none_or(|e| e.position >= freed) {
             return;
@@ -214,7 +220,8 @@ impl Ledger {
         later.take_while(|entry| entry.position < to).filter(|entry| !entry.done).count()
     }
 
-    /// Position of the oldest delivery that is not started: nothing from there on can have been freed.
+    /// Position of the oldest delivery that is not started: nothing from there on can have been
+    /// freed.
     #[must_use]
     pub fn first_unstarted(&self, t: u64) -> Option<u64> {
         let started = self.entries.partition_point(|entry| entry.position < t);
@@ -227,8 +234,8 @@ impl Ledger {
         self.entries.back().is_some_and(|entry| entry.position == u64::MAX)
     }
 
-    /// The oldest delivery that is not started and could go elsewhere: none of its session's, of which `outstanding` are
-    /// at this lane, is started.
+    /// The oldest delivery that is not started and could go elsewhere: none of its session's, of
+    /// which `outstanding` are at this lane, is started.
     #[must_use]
     pub fn oldest_movable(
         &self,

@@ -1,5 +1,5 @@
-//! The lists of runnable sessions: linked through the sessions themselves, so that one that moves on leaves no trace
-//! behind, and nothing is ever allocated for a turn.
+//! The lists of runnable sessions: linked through the sessions themselves, so that one that moves
+//! on leaves no trace behind, and nothing is ever allocated for a turn.
 
 use super::sessions::Sessions;
 use crate::ids::{ConnectionSlot, LaneSlot};
@@ -25,7 +25,8 @@ pub(super) enum Position {
     Last,
 }
 
-/// A session's place on its list. Only [`RunLists`] reads or writes it: the two neighbours always agree about each other.
+/// A session's place on its list. Only [`RunLists`] reads or writes it: the two neighbours always
+/// agree about each other.
 #[derive(Debug, Default)]
 pub(super) struct Link {
     list: RunListId,
@@ -47,7 +48,8 @@ struct Ends {
     last: Option<ConnectionSlot>,
 }
 
-/// All lists of one reactor. A session stands on one of them at most, and only while it could be given something.
+/// All lists of one reactor. A session stands on one of them at most, and only while it could be
+/// given something.
 #[derive(Debug)]
 pub(super) struct RunLists {
     global: Ends,

@@ -89,8 +89,9 @@ impl Supervisor {
         waiting.map(|request| request.retry.not_before)
     }
 
-    /// No token while a reload runs: it replaces most of those who ask anyway. None during a drain: who asks goes on
-    /// serving until all end, and a TERM to the whole process group makes all ask at once.
+    /// No token while a reload runs: it replaces most of those who ask anyway. None during a drain:
+    /// who asks goes on serving until all end, and a TERM to the whole process group makes all ask
+    /// at once.
     fn has_free_token(&self) -> bool {
         let used = self.slots.iter().filter(|slot| slot.recycling.is_some()).count();
         !self.draining

@@ -12,10 +12,11 @@ pub(crate) enum SendErrorKind {
     Truncated,
 }
 
-/// Why an output was not accepted; nothing of it reaches the client, except after [`SendError::is_truncated`].
+/// Why an output was not accepted; nothing of it reaches the client, except after
+/// [`SendError::is_truncated`].
 ///
-/// An output that *is* accepted is written to the socket in order, or the session closes with a reason. `Debug` reads like
-/// `Display`.
+/// An output that *is* accepted is written to the socket in order, or the session closes with a
+/// reason. `Debug` reads like `Display`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError {
     kind: SendErrorKind,
@@ -35,8 +36,8 @@ impl SendError {
         Self::new(SendErrorKind::TooLong { len, most })
     }
 
-    /// The session has too much unsent output (`send_queue_high`), or the memory budget is tight, or the lane had no room
-    /// within `send_timeout_ms`. Try again later, or drop the message.
+    /// The session has too much unsent output (`send_queue_high`), or the memory budget is tight,
+    /// or the lane had no room within `send_timeout_ms`. Try again later, or drop the message.
     #[must_use]
     pub const fn is_full(&self) -> bool {
         matches!(self.kind, SendErrorKind::Full)
@@ -48,8 +49,9 @@ impl SendError {
         matches!(self.kind, SendErrorKind::Gone(_))
     }
 
-    /// Why the session has ended, by its name in the log and the books (`peer`, `slow_reader`, `worker_died` …). `None` when
-    /// it is not [`SendError::is_gone`], or so long ago that nobody remembers.
+    /// Why the session has ended, by its name in the log and the books (`peer`, `slow_reader`,
+    /// `worker_died` …). `None` when it is not [`SendError::is_gone`], or so long ago that nobody
+    /// remembers.
     #[must_use]
     pub const fn gone_because(&self) -> Option<&'static str> {
         match self.kind {
@@ -58,13 +60,15 @@ impl SendError {
         }
     }
 
-    /// The message is longer than `max_send_bytes` (or a state blob longer than [`crate::STATE_MAX_BYTES`]).
+    /// The message is longer than `max_send_bytes` (or a state blob longer than
+    /// [`crate::STATE_MAX_BYTES`]).
     #[must_use]
     pub const fn is_too_long(&self) -> bool {
         matches!(self.kind, SendErrorKind::TooLong { .. })
     }
 
-    /// A part of the message was sent already when the room ended: the session is closed with the reason `truncated`.
+    /// A part of the message was sent already when the room ended: the session is closed with the
+    /// reason `truncated`.
     #[must_use]
     pub const fn is_truncated(&self) -> bool {
         matches!(self.kind, SendErrorKind::Truncated)
@@ -75,7 +79,8 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             SendErrorKind::Full => f.write_str(
-                "the session's output is full: its client reads too slowly or the server is short of memory; \
+                "the session's output is full: its client reads too slowly or the server is short \
+                 of memory; \
                  send less or later",
             ),
             SendErrorKind::Gone(None) => f.write_str("the session has ended"),
@@ -83,10 +88,15 @@ impl fmt::Display for SendError {
                 write!(f, "the session has ended ({})", reason.name())
             }
             SendErrorKind::TooLong { len, most } => {
-                write!(f, "{len} bytes are more than the {most} that one send takes; send it in pieces")
+                write!(
+                    f,
+                    "{len} bytes are more than the {most} that one send takes; send it in \
+                    pieces"
+                )
             }
             SendErrorKind::Truncated => f.write_str(
-                "the message could be sent only in part: its session is closed with the reason truncated",
+                "the message could be sent only in part: its session is closed with the reason \
+                 truncated",
             ),
         }
     }

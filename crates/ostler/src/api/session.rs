@@ -9,7 +9,8 @@ use crate::sys::clock;
 use crate::worker::context::WorkerContext;
 use crate::worker::send::Output;
 
-/// A handle to a session. Any worker may use it for any session; it outlives the session, and then answers `gone`.
+/// A handle to a session. Any worker may use it for any session; it outlives the session, and then
+/// answers `gone`.
 #[derive(Clone)]
 pub struct Session {
     inner: Rc<WorkerContext>,
@@ -47,8 +48,9 @@ impl Session {
         self.id
     }
 
-    /// Sends bytes to the client. Accepted means: written to the socket in order, or the session closes with a reason.
-    /// Inside a callback this is an output of its delivery (see `crash_policy`), elsewhere it is visible at once.
+    /// Sends bytes to the client. Accepted means: written to the socket in order, or the session
+    /// closes with a reason. Inside a callback this is an output of its delivery (see
+    /// `crash_policy`), elsewhere it is visible at once.
     ///
     /// A reply that is a part of the package being handled is not copied.
     ///
@@ -87,8 +89,8 @@ impl Session {
         })
     }
 
-    /// Keeps a small blob with the session, in the master: it survives this process and is seen by every worker. Inside a
-    /// callback it is published together with the reply.
+    /// Keeps a small blob with the session, in the master: it survives this process and is seen by
+    /// every worker. Inside a callback it is published together with the reply.
     ///
     /// # Errors
     /// [`SendError::is_too_long`] above [`crate::STATE_MAX_BYTES`]; gone.

@@ -1,7 +1,9 @@
-//! A channel between master and manager: whole messages with descriptors, in order, without blocking.
+//! A channel between master and manager: whole messages with descriptors, in order, without
+//! blocking.
 //!
-//! Neither side ever waits for the other: two sides that block on full sockets would wait for ever. What does not fit
-//! into the socket waits in an outbox, which is bounded by what a living peer can leave unread.
+//! Neither side ever waits for the other: two sides that block on full sockets would wait for ever.
+//! What does not fit into the socket waits in an outbox, which is bounded by what a living peer can
+//! leave unread.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -73,9 +75,11 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         self.socket
     }
 
-    /// Sends a message, or puts it into the outbox when the socket is full; see [`Channel::has_backlog`].
+    /// Sends a message, or puts it into the outbox when the socket is full; see
+    /// [`Channel::has_backlog`].
     ///
-    /// The descriptors are closed here once they are sent. An error means that the peer cannot be reached any more.
+    /// The descriptors are closed here once they are sent. An error means that the peer cannot be
+    /// reached any more.
     pub(crate) fn send(&mut self, message: &Out, descriptors: Vec<OwnedFd>) -> io::Result<()> {
         if self.outbox.len() >= OUTBOX_MESSAGES_MAX {
             return Err(io::Error::new(ErrorKind::TimedOut, "the peer reads no control messages"));
@@ -98,12 +102,14 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         Ok(())
     }
 
-    /// Whether the outbox holds something: then watch the socket for writing and call [`Channel::flush`].
+    /// Whether the outbox holds something: then watch the socket for writing and call
+    /// [`Channel::flush`].
     pub(crate) fn has_backlog(&self) -> bool {
         !self.outbox.is_empty()
     }
 
-    /// Takes one message. A malformed one is an `InvalidData` error and is gone; the next may be better.
+    /// Takes one message. A malformed one is an `InvalidData` error and is gone; the next may be
+    /// better.
     pub(crate) fn receive(&self) -> io::Result<Received<In>> {
         let mut bytes = [0; MANAGER_MESSAGE_SIZE_BYTES];
         match control_socket::receive(&self.socket, &mut bytes) {

@@ -1,9 +1,11 @@
 //! The control plane: what master, manager and workers say to each other besides the lanes.
 //!
-//! Responsible for the messages, their bytes, and a channel that sends them with descriptors and without blocking.
+//! Responsible for the messages, their bytes, and a channel that sends them with descriptors and
+//! without blocking.
 //!
-//! Must never: trust a length, a kind or a value. Decoding is total: any bytes give a message or [`Malformed`], and a
-//! message has exactly one encoding. Everything has a fixed size, so that nothing is assembled from parts.
+//! Must never: trust a length, a kind or a value. Decoding is total: any bytes give a message or
+//! [`Malformed`], and a message has exactly one encoding. Everything has a fixed size, so that
+//! nothing is assembled from parts.
 #![allow(dead_code, unused_imports)] // temporary: until the master uses all of it
 
 mod channel;

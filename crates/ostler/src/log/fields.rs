@@ -6,8 +6,9 @@ use tracing::field::{Field, Visit};
 
 /// Writes fields as ` key=value` behind the message.
 ///
-/// Text from clients gets into logs. Control characters (a newline would forge a line, an escape would drive the
-/// terminal) are escaped, and a value with a space, a quote or `=` stands in quotes, so that a line can be taken apart.
+/// Text from clients gets into logs. Control characters (a newline would forge a line, an escape
+/// would drive the terminal) are escaped, and a value with a space, a quote or `=` stands in
+/// quotes, so that a line can be taken apart.
 #[derive(Default)]
 pub(super) struct Fields {
     message: String,

@@ -13,7 +13,8 @@ use rustix::time::Timespec;
 
 use crate::error::{Error, Result};
 
-/// Longest line with its newline: PIPE_BUF, up to which a write into a pipe is never mixed with another process's.
+/// Longest line with its newline: PIPE_BUF, up to which a write into a pipe is never mixed with
+/// another process's.
 const LINE_BYTES_MAX: usize = 4096;
 
 /// Writes whole lines, or counts them.
@@ -24,8 +25,9 @@ pub(super) struct Sink {
 }
 
 enum Target {
-    /// Descriptor 2, which belongs to nobody. Its flags stay as they are: they are shared with whoever gave it to us. Even
-    /// without O_APPEND lines of different processes do not overwrite each other, because all share one file offset.
+    /// Descriptor 2, which belongs to nobody. Its flags stay as they are: they are shared with
+    /// whoever gave it to us. Even without O_APPEND lines of different processes do not overwrite
+    /// each other, because all share one file offset.
     StandardError,
     /// The log file, opened with O_APPEND.
     File(OwnedFd),
@@ -43,7 +45,8 @@ impl Sink {
         let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
         let fd = open(path, flags, mode).map_err(|errno| {
             let text = format!(
-                "option `log_file`: cannot append to `{}`: create its directory, or allow this user to write there",
+                "option `log_file`: cannot append to `{}`: create its directory, or allow this \
+                 user to write there",
                 path.display()
             );
             Error::option_refused(text, errno.into())
@@ -62,9 +65,10 @@ impl Sink {
 
     /// Writes one line, which ends with its newline, in one `write(2)`, or counts it as suppressed.
     ///
-    /// It asks with `poll` first and does not wait. For a pipe "writable" means that PIPE_BUF bytes fit. One race stays:
-    /// another process may fill the pipe between the two calls, and then this one waits until the reader takes a line.
-    /// O_NONBLOCK would end that, but would change the descriptor for everyone who shares it.
+    /// It asks with `poll` first and does not wait. For a pipe "writable" means that PIPE_BUF bytes
+    /// fit. One race stays: another process may fill the pipe between the two calls, and then this
+    /// one waits until the reader takes a line. O_NONBLOCK would end that, but would change the
+    /// descriptor for everyone who shares it.
     pub(super) fn write_line(&self, line: &[u8]) {
         if !self.has_room() {
             self.suppressed.fetch_add(1, Ordering::Relaxed);
@@ -79,7 +83,8 @@ impl Sink {
     fn write_once(&self, line: &[u8]) -> bool {
         loop {
             match write(self.as_fd(), line) {
-                // A part (the disk is full, say) is not repeated: the rest would land behind other lines.
+                // A part (the disk is full, say) is not repeated: the rest would land behind other
+                // lines.
                 Ok(_) => return true,
                 Err(Errno::INTR) => {}
                 Err(_) => return false,
@@ -105,7 +110,8 @@ impl Sink {
     }
 }
 
-/// The line as it is written: with the number of suppressed lines, if any, and cut to [`LINE_BYTES_MAX`].
+/// The line as it is written: with the number of suppressed lines, if any, and cut to
+/// [`LINE_BYTES_MAX`].
 fn finished(line: &[u8], suppressed: u64) -> Cow<'_, [u8]> {
     if suppressed == 0 && line.len() <= LINE_BYTES_MAX {
         return Cow::Borrowed(line);

@@ -14,7 +14,8 @@ use crate::sys::process::{Dumping, ProcessId};
 /// What a worker process runs: it gets its descriptors and returns its exit code.
 pub(crate) type WorkerMain = Box<dyn Fn(WorkerBoot) -> i32>;
 
-/// All that managers, spares and workers need; made by the master before the first fork, inherited as memory.
+/// All that managers, spares and workers need; made by the master before the first fork, inherited
+/// as memory.
 pub(crate) struct ManagerSetup {
     /// The master: readable means that everything has to end.
     pub(crate) master_pidfd: PidFd,
@@ -28,15 +29,17 @@ pub(crate) struct ManagerSetup {
     pub(crate) reactors: usize,
     /// Which processes are not dumpable.
     pub(crate) harden: Harden,
-    /// Whether the program was dumpable before it became a server; workers are again unless `harden` forbids it.
+    /// Whether the program was dumpable before it became a server; workers are again unless
+    /// `harden` forbids it.
     pub(crate) dumping: Dumping,
     /// Whether workers run `SCHED_BATCH`.
     pub(crate) sched_batch: bool,
     /// First part of process names: `ostler` makes `ostler-manager`, `ostler-spare`, `ostler-w0`.
     pub(crate) name_prefix: String,
-    /// Descriptors that are not Ostler's and that all processes keep besides 0, 1 and 2: the log file, and what the program
-    /// had open before. Everything else is closed in every child. They are numbers, so take them when the program can
-    /// close nothing any more and Ostler has opened nothing yet: a number given to something of Ostler's would be kept.
+    /// Descriptors that are not Ostler's and that all processes keep besides 0, 1 and 2: the log
+    /// file, and what the program had open before. Everything else is closed in every child. They
+    /// are numbers, so take them when the program can close nothing any more and Ostler has opened
+    /// nothing yet: a number given to something of Ostler's would be kept.
     pub(crate) keep: Vec<RawFd>,
     /// What workers run.
     pub(crate) worker_main: WorkerMain,
@@ -64,7 +67,8 @@ pub(super) struct LaneDescriptors {
 }
 
 impl LaneDescriptors {
-    /// Sorts the descriptors of a message; `None` when they are not exactly those for this number of reactors.
+    /// Sorts the descriptors of a message; `None` when they are not exactly those for this number
+    /// of reactors.
     pub(super) fn new(descriptors: Vec<OwnedFd>, reactors: usize) -> Option<Self> {
         if descriptors.len().checked_sub(LANE_DESCRIPTORS_FIXED) != Some(reactors) {
             return None;
@@ -79,7 +83,8 @@ impl LaneDescriptors {
     }
 }
 
-/// What a worker process begins with: who it is, and all descriptors it has besides those of the program.
+/// What a worker process begins with: who it is, and all descriptors it has besides those of the
+/// program.
 #[derive(Debug)]
 pub(crate) struct WorkerBoot {
     /// Who it is.

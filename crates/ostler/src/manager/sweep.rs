@@ -15,13 +15,14 @@ const FLUSH_MAX: Duration = Duration::from_millis(1_000);
 /// Pause between two looks at a full socket.
 const FLUSH_STEP: Duration = Duration::from_millis(5);
 
-/// Kills and reaps `workers`, every other child but those in `keep`, and what becomes our child by that, until there is
-/// none; answers how many are left after a second.
+/// Kills and reaps `workers`, every other child but those in `keep`, and what becomes our child by
+/// that, until there is none; answers how many are left after a second.
 ///
 /// Also for a master at its end: orphans that a dead manager had adopted are its children.
 pub(crate) fn end_all(workers: impl Iterator<Item = PidFd>, keep: &[ProcessId]) -> usize {
     let deadline = Instant::now() + END_MAX;
-    // Workers first and by their own pidfds, so that they end even where /proc does not name children.
+    // Workers first and by their own pidfds, so that they end even where /proc does not name
+    // children.
     let left = end(workers.collect(), deadline);
     loop {
         let others = match orphans::children() {

@@ -67,7 +67,8 @@ impl Acceptor {
             let Some(reactor) = self.reports.places.choose(self.turn) else {
                 if self.may_say(now) {
                     tracing::warn!(
-                        "all places of the session table are taken, most by sessions whose end no worker has seen yet; \
+                        "all places of the session table are taken, most by sessions whose end no \
+                         worker has seen yet; \
                          accepting pauses until busy workers have"
                     );
                 }
@@ -101,12 +102,14 @@ impl Acceptor {
         Verdict::Watch
     }
 
-    /// No descriptors left: accepting rests, who waits is taken when a connection has ended. Said once a minute.
+    /// No descriptors left: accepting rests, who waits is taken when a connection has ended. Said
+    /// once a minute.
     fn exhausted(&mut self, error: &io::Error, now: Millis) -> Verdict {
         if self.may_say(now) {
             tracing::warn!(
                 %error,
-                "no descriptors left, accepting pauses; raise the limit (ulimit -n) or lower max_connections"
+                "no descriptors left, accepting pauses; raise the limit (ulimit -n) or lower \
+                 max_connections"
             );
         }
         self.rest(now)
@@ -125,8 +128,8 @@ impl Acceptor {
         self.reports.open.load(Ordering::SeqCst) >= self.max_connections
     }
 
-    /// Rests for want of a place. One that became free before a reactor could know that somebody waits is seen here; the
-    /// order of the two looks on both sides is the total one of `SeqCst`.
+    /// Rests for want of a place. One that became free before a reactor could know that somebody
+    /// waits is seen here; the order of the two looks on both sides is the total one of `SeqCst`.
     fn rest_unless_freed(&self, now: Millis) -> Verdict {
         let verdict = self.rest(now);
         if self.is_full() || self.reports.places.choose(self.turn).is_none() {
@@ -168,7 +171,8 @@ mod tests {
     use super::*;
     use crate::reactor::places::Places;
 
-    /// An acceptor with `clients` that wait, two reactors with two places each, of which `taken` are taken.
+    /// An acceptor with `clients` that wait, two reactors with two places each, of which `taken`
+    /// are taken.
     fn acceptor(clients: usize, taken: [usize; 2]) -> (Acceptor, Vec<std::net::TcpStream>) {
         let listener = socket::listen("127.0.0.1:0".parse().unwrap(), 16).unwrap();
         let address = socket::local_address(&listener).unwrap();

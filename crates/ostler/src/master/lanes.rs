@@ -1,4 +1,5 @@
-//! Lane memory of one worker process: made here, mapped by the reactors, sent to the manager for the fork (protocol §9).
+//! Lane memory of one worker process: made here, mapped by the reactors, sent to the manager for
+//! the fork (protocol §9).
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,8 +12,8 @@ use ostler_shm::layout::Sizes;
 use crate::reactor::mailbox::{Mailbox, ToReactor};
 use crate::sys::eventfd;
 
-/// Makes the memory and bells of a process, gives each reactor its lane, and answers the descriptors for the worker:
-/// `[down, up, worker_bell, lane_bell_0 ..]`.
+/// Makes the memory and bells of a process, gives each reactor its lane, and answers the
+/// descriptors for the worker: `[down, up, worker_bell, lane_bell_0 ..]`.
 pub(super) fn make(
     key: WorkerKey,
     sizes: Sizes,
@@ -36,7 +37,8 @@ pub(super) fn make(
             lane_bell,
         });
     }
-    // Only when everything is there: a lane that half of the reactors have would have to be taken back.
+    // Only when everything is there: a lane that half of the reactors have would have to be taken
+    // back.
     for (mailbox, message) in mailboxes.iter().zip(messages) {
         mailbox.push(message);
     }

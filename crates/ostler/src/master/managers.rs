@@ -69,8 +69,8 @@ impl Managers {
         }
     }
 
-    /// The manager died. Answers what follows, and all its processes, which die with it or were never forked: their lanes
-    /// are to be released.
+    /// The manager died. Answers what follows, and all its processes, which die with it or were
+    /// never forked: their lanes are to be released.
     pub(super) fn lost(&mut self, now: Millis) -> (Lost, Vec<WorkerKey>) {
         let processes = self.processes.drain().map(|(key, _)| key).collect();
         let twice = self.lost_at.is_some_and(|before| now < before + LOST_TWICE_MS);

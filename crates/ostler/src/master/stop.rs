@@ -65,7 +65,8 @@ impl Master {
 
     /// Stops the reactors, writes the books.
     pub(super) fn finish(mut self) -> Result<()> {
-        // Those that are left (a spare; all of them after a failure) end with their sockets and with the master.
+        // Those that are left (a spare; all of them after a failure) end with their sockets and
+        // with the master.
         self.managers.spare = None;
         if matches!(self.exit, Some(Err(_))) {
             let _ = self.managers.current.pidfd.kill();
@@ -84,8 +85,8 @@ impl Master {
 }
 
 impl Master {
-    /// Ends what is left of a manager that was lost or did not end: programs that its workers had started are our children
-    /// now. What the program itself had started before stays.
+    /// Ends what is left of a manager that was lost or did not end: programs that its workers had
+    /// started are our children now. What the program itself had started before stays.
     fn sweep(&self) {
         let manager = &self.managers.current.pidfd;
         // It says its last words and ends; a spare ends when its socket is closed.

@@ -7,7 +7,8 @@ use super::Options;
 use super::setting::Problem;
 use crate::error::{Error, Result};
 
-const FORM: &str = "it is HOST:PORT, for example `127.0.0.1:9501`, `0.0.0.0:9501`, `[::1]:9501` or `localhost:9501`";
+const FORM: &str = "it is HOST:PORT, for example `127.0.0.1:9501`, `0.0.0.0:9501`, `[::1]:9501` \
+    or `localhost:9501`";
 
 /// Checks the form only: a host name is resolved when the server starts.
 pub(super) fn parse(text: &str) -> std::result::Result<String, Problem> {

@@ -107,7 +107,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn options_delimiter_survives_writing_and_reading(bytes in prop::collection::vec(any::<u8>(), 1..=8)) {
+        fn options_delimiter_survives_writing_and_reading(
+            bytes in prop::collection::vec(any::<u8>(), 1..=8)
+        ) {
             prop_assert_eq!(Vec::<u8>::parse(KIND, &bytes.render()).unwrap(), bytes);
         }
     }

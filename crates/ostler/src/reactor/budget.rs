@@ -1,12 +1,14 @@
-//! The memory budget in a reactor: charge, and when nothing is left, end the session that holds the most (decision 13).
+//! The memory budget in a reactor: charge, and when nothing is left, end the session that holds the
+//! most (decision 13).
 
 use ostler_core::brain::{CloseReason, ConnectionSlot};
 
 use super::Reactor;
 
 impl Reactor {
-    /// Charges `bytes` that a session is about to hold. When the budget is exhausted the session with the largest queue of
-    /// this reactor is closed, until there is room; false when that was this session itself.
+    /// Charges `bytes` that a session is about to hold. When the budget is exhausted the session
+    /// with the largest queue of this reactor is closed, until there is room; false when that was
+    /// this session itself.
     pub(super) fn charge_for(&mut self, slot: ConnectionSlot, bytes: usize) -> bool {
         loop {
             if self.account.charge(bytes as u64) {
@@ -36,9 +38,9 @@ impl Reactor {
         }
     }
 
-    /// Bodies of deliveries are the brain's; their charge follows once per turn. They cannot be refused, for their packages
-    /// were accepted already, and no session that merely reads slowly is to blame: while the budget does not cover them
-    /// nothing fresh is read.
+    /// Bodies of deliveries are the brain's; their charge follows once per turn. They cannot be
+    /// refused, for their packages were accepted already, and no session that merely reads slowly
+    /// is to blame: while the budget does not cover them nothing fresh is read.
     pub(super) fn settle_charges(&mut self) {
         let held = self.brain.held_bytes();
         let covered = if held > self.charged_held {

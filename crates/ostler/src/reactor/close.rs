@@ -10,15 +10,17 @@ use super::Reactor;
 use super::connection::Connection;
 use crate::sys::socket;
 
-/// Input thrown away when a connection is closed in good order, so that the kernel does not answer it with a reset that
-/// would overtake our last bytes (P12).
+/// Input thrown away when a connection is closed in good order, so that the kernel does not answer
+/// it with a reset that would overtake our last bytes (P12).
 const DISCARD_MAX_BYTES: usize = 256 * 1024;
 
 impl Reactor {
-    /// The socket reported an error or a hang-up: a session that is not being read would not notice otherwise.
+    /// The socket reported an error or a hang-up: a session that is not being read would not notice
+    /// otherwise.
     pub(super) fn look_for_end(&mut self, slot: ConnectionSlot) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
-        // An error is pending only after a reset or a timeout; a plain hang-up (both sides shut down) is read in order.
+        // An error is pending only after a reset or a timeout; a plain hang-up (both sides shut
+        // down) is read in order.
         if socket::is_broken(&connection.socket) {
             self.brain.close(slot, CloseReason::PeerError);
         }
@@ -29,7 +31,8 @@ impl Reactor {
         for (lane, end) in self.lanes.iter() {
             let deliveries = self.brain.in_hand(lane);
             if deliveries > 0 {
-                tracing::warn!(worker = %end.key, deliveries, "what held the drain: a worker that has not finished");
+                tracing::warn!(worker = %end.key, deliveries, "what held the drain: a worker that \
+                    has not finished");
             }
         }
         let unsent = |connection: &Connection| connection.unsent() > 0;

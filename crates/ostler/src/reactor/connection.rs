@@ -47,7 +47,8 @@ pub(super) struct Stream {
     pub(super) owner: LaneSlot,
     /// Bytes of it that have come; the next part begins there.
     pub(super) next_offset: usize,
-    /// Outputs of other workers, each worker's in its order; the workers in the order in which they came.
+    /// Outputs of other workers, each worker's in its order; the workers in the order in which they
+    /// came.
     pub(super) behind: VecDeque<Waiting>,
     /// What `behind` is charged.
     pub(super) behind_bytes: usize,
@@ -67,7 +68,8 @@ pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
 }
 
-/// What a waiting piece costs besides its bytes: its place in the queue and the allocation of its own.
+/// What a waiting piece costs besides its bytes: its place in the queue and the allocation of its
+/// own.
 const PIECE_COST_BYTES: usize = 64;
 
 impl Piece {

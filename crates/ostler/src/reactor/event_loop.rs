@@ -63,7 +63,8 @@ impl Reactor {
                 Token::Pidfd(lane, mark) => dead.push((lane, mark)),
             }
         }
-        // Mail first: a worker that another reactor condemned is settled as condemned here too (decision 16).
+        // Mail first: a worker that another reactor condemned is settled as condemned here too
+        // (decision 16).
         let flow = if mail { self.take_mail() } else { Flow::GoOn };
         for (lane, mark) in dead {
             self.worker_ended(lane, mark);
@@ -149,8 +150,8 @@ impl Reactor {
         true
     }
 
-    /// Does what the brain has decided besides giving. Also in the middle of a turn, when the memory of a session that was
-    /// closed is needed now.
+    /// Does what the brain has decided besides giving. Also in the middle of a turn, when the
+    /// memory of a session that was closed is needed now.
     pub(super) fn carry_out(&mut self) {
         while let Some(action) = self.brain.next_action() {
             match action {

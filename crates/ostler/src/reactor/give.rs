@@ -108,7 +108,8 @@ impl Reactor {
                 self.brain.peer_done(assignment.connection);
             }
             Ok(len) => {
-                // A short read empties the socket; what comes later is told by a new edge, but the end may be told already.
+                // A short read empties the socket; what comes later is told by a new edge, but the
+                // end may be told already.
                 let more = len as u64 == opening.payload_max || connection.hangup;
                 let header = self.header(&assignment, RecordKind::Data, len as u32);
                 let given = end.giver.complete(&end.memory.packages, opening, header, len as u64);
@@ -139,7 +140,8 @@ impl Reactor {
         }
     }
 
-    /// Gives the next message of a framed session; receives until there is one, or until the session has had its share.
+    /// Gives the next message of a framed session; receives until there is one, or until the
+    /// session has had its share.
     fn give_framed(&mut self, end: &mut LaneEnd, assignment: Assignment) {
         let mut share = self.receive_share.session_bytes();
         loop {
@@ -210,14 +212,15 @@ impl Reactor {
         self.account.release(freed as u64);
         let header = self.header(&assignment, RecordKind::Data, len as u32);
         let given = end.giver.complete(&end.memory.packages, opening, header, len as u64);
-        // Whether more is there is known only by looking: the socket may hold more than was received.
+        // Whether more is there is known only by looking: the socket may hold more than was
+        // received.
         self.brain.record_written(assignment, given.position, len as u32, None, true, self.now);
     }
 
-    // ---- packages larger than one record (protocol §8) ----------------------------------------------------------
+    // ---- packages larger than one record (protocol §8) ------------------------------------------
 
-    /// Begins to write a package in parts. Its body stays with the delivery until it is finished; the lane takes nothing
-    /// else until the last part is written.
+    /// Begins to write a package in parts. Its body stays with the delivery until it is finished;
+    /// the lane takes nothing else until the last part is written.
     fn begin_sending(
         &mut self,
         end: &mut LaneEnd,

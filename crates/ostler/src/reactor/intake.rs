@@ -49,7 +49,8 @@ impl Intake {
         }
     }
 
-    /// Takes the first `len` bytes out. Most of the time they are all there are, and nothing is copied.
+    /// Takes the first `len` bytes out. Most of the time they are all there are, and nothing is
+    /// copied.
     pub(super) fn take(&mut self, len: usize) -> Vec<u8> {
         self.bytes.drain(..self.start);
         self.start = 0;
@@ -75,8 +76,9 @@ impl Intake {
         self.bytes.extend_from_slice(received);
     }
 
-    /// Grows in powers of two, so that what a slow sender sends in small pieces is not copied for each of them; above
-    /// [`COARSE_BYTES`] by an eighth, because there the unused half would cost more than the copies.
+    /// Grows in powers of two, so that what a slow sender sends in small pieces is not copied for
+    /// each of them; above [`COARSE_BYTES`] by an eighth, because there the unused half would cost
+    /// more than the copies.
     fn capacity_for(&self, len: usize) -> usize {
         let needed = self.bytes.len() - self.start + len;
         let doubled = needed.next_power_of_two();

@@ -9,7 +9,8 @@ use ostler_shm::giver::Giver;
 use ostler_shm::lane::ReactorLane;
 use ostler_shm::sleep::Ringer;
 
-/// A package of several parts that is being written into a package ring. Its body is the brain's, with the delivery.
+/// A package of several parts that is being written into a package ring. Its body is the brain's,
+/// with the delivery.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sending {
     pub(super) seq: u64,

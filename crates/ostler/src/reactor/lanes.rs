@@ -36,7 +36,8 @@ impl Reactor {
             token::bell(slot, key.generation.0 & 0xff_ffff),
             Interest::BELL,
         ) {
-            // The worker would never be heard: better that it does not serve. It is killed and tried again.
+            // The worker would never be heard: better that it does not serve. It is killed and
+            // tried again.
             tracing::error!(worker = %key, %error, "cannot watch a lane");
             self.reports
                 .queue
@@ -66,7 +67,8 @@ impl Reactor {
         let Some(slot) = self.lanes.find(key) else { return };
         let token = token::pidfd(slot, key.generation.0 & 0xff_ffff);
         if let Err(error) = self.epoll.add(&pidfd, token, Interest::READ) {
-            // As if the pidfd had never come: it does not serve here, and its lane goes when the manager has reaped it.
+            // As if the pidfd had never come: it does not serve here, and its lane goes when the
+            // manager has reaped it.
             tracing::error!(worker = %key, %error, "cannot watch a worker");
             return self
                 .reports
@@ -86,7 +88,8 @@ impl Reactor {
         }
     }
 
-    /// The worker takes no more packages: what it has not started is recalled, then it is told by the `leave` word.
+    /// The worker takes no more packages: what it has not started is recalled, then it is told by
+    /// the `leave` word.
     pub(super) fn leave(&mut self, key: WorkerKey) {
         let Some(slot) = self.lanes.find(key) else { return };
         let Some(mut end) = self.lanes.take(slot) else { return };
@@ -128,7 +131,8 @@ impl Reactor {
         }
     }
 
-    /// The pidfd says that the process is gone: everything it committed is consumed, the rest is settled (protocol §10).
+    /// The pidfd says that the process is gone: everything it committed is consumed, the rest is
+    /// settled (protocol §10).
     pub(super) fn worker_ended(&mut self, slot: LaneSlot, mark: u32) {
         let Some(end) = self.lanes.get(slot) else { return };
         if end.key.generation.0 & 0xff_ffff != mark {
@@ -150,21 +154,24 @@ impl Reactor {
         };
         let deliveries = self.brain.in_hand(slot);
         if deliveries > 0 && self.brain.lane_state(slot) == Some(LaneState::Leaving) {
-            tracing::warn!(worker = %end.key, deliveries, "a leaving worker ended before it had finished");
+            tracing::warn!(worker = %end.key, deliveries, "a leaving worker ended before it had \
+                finished");
         }
         let memory = &end.memory;
         self.brain.worker_died(slot, t, self.now, &mut |entry| body(memory, entry));
         self.drop_streams_of(slot);
         tracing::debug!(worker = %end.key, "lane settled");
-        // Descriptors leave the epoll set when they are closed, unless somebody else holds them: say it.
+        // Descriptors leave the epoll set when they are closed, unless somebody else holds them:
+        // say it.
         let _ = self.epoll.remove(&end.lane_bell);
         if let Some(pidfd) = &end.pidfd {
             let _ = self.epoll.remove(pidfd);
         }
     }
 
-    /// A worker that was never forked or is gone. One whose pidfd is here is settled when that is readable; one without
-    /// has never served here ([`Reactor::serve`]), so that there is nothing to settle.
+    /// A worker that was never forked or is gone. One whose pidfd is here is settled when that is
+    /// readable; one without has never served here ([`Reactor::serve`]), so that there is nothing
+    /// to settle.
     pub(super) fn release(&mut self, key: WorkerKey) {
         let Some(slot) = self.lanes.find(key) else { return };
         if self.lanes.get(slot).is_some_and(|end| end.pidfd.is_some()) {

@@ -13,7 +13,8 @@ use ostler_shm::lane::ReactorLane;
 use super::places::Places;
 use crate::sys::eventfd;
 
-/// To a reactor. Bounded by what the main thread accepts (`max_connections`) and by the number of worker processes.
+/// To a reactor. Bounded by what the main thread accepts (`max_connections`) and by the number of
+/// worker processes.
 #[derive(Debug)]
 pub(crate) enum ToReactor {
     /// A connection to own.
@@ -22,11 +23,13 @@ pub(crate) enum ToReactor {
     AddLane { key: WorkerKey, lane: Box<ReactorLane>, worker_bell: OwnedFd, lane_bell: OwnedFd },
     /// The worker's pidfd.
     Spawned(WorkerKey, OwnedFd),
-    /// One worker serves from now on, another leaves. One message, so that no package falls between them.
+    /// One worker serves from now on, another leaves. One message, so that no package falls between
+    /// them.
     Serve { serve: WorkerKey, leave: Option<WorkerKey> },
     /// A worker leaves without a successor.
     Leave(WorkerKey),
-    /// A worker was never forked, or is gone: its lane goes, unless this reactor has its pidfd, which tells when to settle.
+    /// A worker was never forked, or is gone: its lane goes, unless this reactor has its pidfd,
+    /// which tells when to settle.
     Release(WorkerKey),
     /// A worker wrote nonsense to another reactor.
     Condemn(WorkerKey),

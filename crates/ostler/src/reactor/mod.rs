@@ -1,8 +1,9 @@
 //! A reactor: one thread, one event loop, its connections and one end of its lanes.
 //!
-//! Responsible for: reading sessions into lanes, writing what workers published, noticing that clients and workers are
-//! gone. The decisions are [`ostler_core::brain::Brain`]'s; this is its driver.
-//! Must never: wait for a worker, run user code, trust a byte that a worker wrote, or let a buffer grow without a charge.
+//! Responsible for: reading sessions into lanes, writing what workers published, noticing that
+//! clients and workers are gone. The decisions are [`ostler_core::brain::Brain`]'s; this is its
+//! driver. Must never: wait for a worker, run user code, trust a byte that a worker wrote, or let a
+//! buffer grow without a charge.
 
 mod accept;
 mod budget;
@@ -41,9 +42,11 @@ use lane_end::LaneEnds;
 use mailbox::{Mailbox, Reports};
 use receive_share::ReceiveShare;
 
-/// Events taken from the kernel at once: enough to share the cost of the call, few enough that bells are rung soon.
+/// Events taken from the kernel at once: enough to share the cost of the call, few enough that
+/// bells are rung soon.
 const EVENTS_MAX: usize = 256;
-/// How often an unstarted delivery may lose its worker; see [`BrainSettings::deaths_while_waiting_max`].
+/// How often an unstarted delivery may lose its worker; see
+/// [`BrainSettings::deaths_while_waiting_max`].
 const DEATHS_WHILE_WAITING_MAX: u8 = 16;
 
 /// The figures a reactor takes from the options.

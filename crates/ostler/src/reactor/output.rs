@@ -42,15 +42,16 @@ impl Reactor {
         }
     }
 
-    /// From the first part of a message to the last the session has output to write, although none may be queued.
+    /// From the first part of a message to the last the session has output to write, although none
+    /// may be queued.
     fn begin_stream(&mut self, slot: ConnectionSlot, owner: LaneSlot, next_offset: usize) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         connection.stream = Some(Box::new(Stream::new(owner, next_offset)));
         self.publish_output(slot);
     }
 
-    /// Whether the session may take one more message; one that was begun is queued to its end. False when the session was
-    /// closed instead.
+    /// Whether the session may take one more message; one that was begun is queued to its end.
+    /// False when the session was closed instead.
     fn may_queue(&mut self, slot: ConnectionSlot) -> bool {
         let most = self.settings.send_queue_max;
         let Some(connection) = self.connections.get_mut(slot) else { return false };
@@ -61,7 +62,8 @@ impl Reactor {
         true
     }
 
-    /// An output of another worker while a message in parts is being written: it waits for the last part.
+    /// An output of another worker while a message in parts is being written: it waits for the last
+    /// part.
     fn wait_behind(
         &mut self,
         slot: ConnectionSlot,
@@ -90,7 +92,8 @@ impl Reactor {
         while connection.output.is_empty() && connection.writable && !rest.is_empty() {
             match lane_io::send(&connection.socket, rest) {
                 Ok(len) => {
-                    // A short write means that the kernel's buffer is full: an edge will tell when it is not.
+                    // A short write means that the kernel's buffer is full: an edge will tell when
+                    // it is not.
                     connection.writable = len == rest.len();
                     rest = rest.skip(len);
                 }
@@ -105,7 +108,8 @@ impl Reactor {
         rest.is_empty() || self.queue(slot, rest.len(), |chunk| rest.append_to(chunk))
     }
 
-    /// Queues bytes within the session's limit and the budget. False when the session was closed instead.
+    /// Queues bytes within the session's limit and the budget. False when the session was closed
+    /// instead.
     fn queue(&mut self, slot: ConnectionSlot, len: usize, fill: impl FnOnce(&mut Vec<u8>)) -> bool {
         let Some(connection) = self.connections.get_mut(slot) else { return false };
         if connection.stream.is_none() && !self.may_queue(slot) {
@@ -123,8 +127,8 @@ impl Reactor {
         true
     }
 
-    /// The last part of a message is queued: what waited behind it follows, worker by worker, until one of them has begun a
-    /// message that is not complete; that one's the output is then.
+    /// The last part of a message is queued: what waited behind it follows, worker by worker, until
+    /// one of them has begun a message that is not complete; that one's the output is then.
     fn end_stream(&mut self, slot: ConnectionSlot) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let Some(mut stream) = connection.stream.take() else { return };

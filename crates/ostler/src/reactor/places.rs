@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ostler_core::placement::emptiest;
 
-/// The places of all reactors. The acceptor takes one for each connection that it hands over; the reactor gives it back
-/// when nothing is left of the session, which is after workers have seen its end.
+/// The places of all reactors. The acceptor takes one for each connection that it hands over; the
+/// reactor gives it back when nothing is left of the session, which is after workers have seen its
+/// end.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
     taken: Arc<[AtomicU64]>,
@@ -19,8 +20,8 @@ impl Places {
         Self { taken: (0..reactors).map(|_| AtomicU64::new(0)).collect(), each }
     }
 
-    /// The reactor that the next connection is for, or `None` while all places are taken. Only the acceptor takes places,
-    /// so that the one which was seen free stays free until it does.
+    /// The reactor that the next connection is for, or `None` while all places are taken. Only the
+    /// acceptor takes places, so that the one which was seen free stays free until it does.
     pub(crate) fn choose(&self, turn: usize) -> Option<usize> {
         let taken: Vec<u64> = self.taken.iter().map(|taken| taken.load(Ordering::SeqCst)).collect();
         emptiest(&taken, self.each, turn)

@@ -1,7 +1,8 @@
 //! How much framed sessions may receive before others have their turn.
 //!
-//! A framed session receives until a package is complete. Without a bound the sender of a big package
-//! that is faster than the reactor would keep the whole turn to itself, and everybody else would wait.
+//! A framed session receives until a package is complete. Without a bound the sender of a big
+//! package that is faster than the reactor would keep the whole turn to itself, and everybody else
+//! would wait.
 
 use ostler_core::brain::ConnectionSlot;
 

@@ -25,7 +25,8 @@ impl Reactor {
         }
     }
 
-    /// How long to sleep at most; `None`: until something happens. An idle reactor has nothing to wait for.
+    /// How long to sleep at most; `None`: until something happens. An idle reactor has nothing to
+    /// wait for.
     pub(super) fn sleep_time(&self) -> Option<Duration> {
         let recall = self.recall_candidate().map(|(_, due)| due);
         let due = [recall, self.brain.rehash_due()].into_iter().flatten().min()?;

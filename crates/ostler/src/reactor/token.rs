@@ -14,8 +14,8 @@ pub(super) const MAILBOX: u64 = 0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     Mailbox,
-    /// A connection, with a part of its session id: an event of a connection that was closed in the same batch must not
-    /// reach its successor in the place.
+    /// A connection, with a part of its session id: an event of a connection that was closed in the
+    /// same batch must not reach its successor in the place.
     Connection(ConnectionSlot, u32),
     Bell(LaneSlot, u32),
     Pidfd(LaneSlot, u32),
@@ -34,7 +34,8 @@ pub(super) fn connection(slot: ConnectionSlot, session: u64) -> u64 {
 
 /// The part of a session id that its token carries.
 pub(super) fn connection_mark(session: u64) -> u32 {
-    // The low bits name the reactor and the place; the changing part lies above the place's bits, so fold them together.
+    // The low bits name the reactor and the place; the changing part lies above the place's bits,
+    // so fold them together.
     let counter = session >> ostler_shm::sessions::REACTOR_BITS;
     ((counter ^ (counter >> 20)) & MARK_MASK) as u32
 }

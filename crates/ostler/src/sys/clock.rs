@@ -3,7 +3,8 @@
 use ostler_core::{Millis, Nanos};
 use rustix::time::{ClockId, clock_gettime};
 
-/// `clock_gettime(2)`, `CLOCK_MONOTONIC` — nanoseconds since some fixed moment before this process began.
+/// `clock_gettime(2)`, `CLOCK_MONOTONIC` — nanoseconds since some fixed moment before this process
+/// began.
 pub(crate) fn monotonic_ns() -> Nanos {
     let now = clock_gettime(ClockId::Monotonic);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);

@@ -15,13 +15,15 @@ pub(crate) const DESCRIPTORS_MAX: usize = 253;
 
 const CONTROL_SPACE: usize = cmsg_space!(ScmRights(DESCRIPTORS_MAX));
 
-/// `socketpair(2)`, `AF_UNIX`, `SOCK_SEQPACKET` — makes two connected ends, nonblocking and closed on exec.
+/// `socketpair(2)`, `AF_UNIX`, `SOCK_SEQPACKET` — makes two connected ends, nonblocking and closed
+/// on exec.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
 }
 
-/// `sendmsg(2)`, `SCM_RIGHTS` — sends one whole message with descriptors, or nothing (`WouldBlock`).
+/// `sendmsg(2)`, `SCM_RIGHTS` — sends one whole message with descriptors, or nothing
+/// (`WouldBlock`).
 ///
 /// The descriptors stay open here. More than [`DESCRIPTORS_MAX`] are refused.
 pub(crate) fn send(
@@ -40,11 +42,12 @@ pub(crate) fn send(
     if sent == message.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
-/// `recvmsg(2)` — takes one message and its descriptors, which are closed on exec; `WouldBlock` when none waits.
+/// `recvmsg(2)` — takes one message and its descriptors, which are closed on exec; `WouldBlock`
+/// when none waits.
 ///
-/// Tells the length, 0 at the end of file. A message longer than `buffer` is an error and is gone. One with more descriptors
-/// than the process may open comes without any, never with some of them: what it says is true all the same, and whoever
-/// needs its descriptors sees that they are missing.
+/// Tells the length, 0 at the end of file. A message longer than `buffer` is an error and is gone.
+/// One with more descriptors than the process may open comes without any, never with some of them:
+/// what it says is true all the same, and whoever needs its descriptors sees that they are missing.
 pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); CONTROL_SPACE];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -68,8 +71,9 @@ pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize
 
 /// `recv(2)` — takes one message from a peer that is not trusted; `WouldBlock` when none waits.
 ///
-/// There is no room for descriptors, so the kernel closes any that the peer attached. Tells the true length, which is
-/// more than that of `buffer` when the message was cut; 0 at the end of file, and also for an empty message.
+/// There is no room for descriptors, so the kernel closes any that the peer attached. Tells the
+/// true length, which is more than that of `buffer` when the message was cut; 0 at the end of file,
+/// and also for an empty message.
 pub(crate) fn receive_without_descriptors(
     socket: impl AsFd,
     buffer: &mut [u8],

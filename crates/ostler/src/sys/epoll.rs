@@ -20,7 +20,8 @@ impl Interest {
     pub(crate) const READ: Self = Self(EventFlags::IN);
     /// `EPOLLOUT`: there is room to write.
     pub(crate) const WRITE: Self = Self(EventFlags::OUT);
-    /// What a client socket is registered with, once for its whole life: everything, edge-triggered.
+    /// What a client socket is registered with, once for its whole life: everything,
+    /// edge-triggered.
     pub(crate) const CLIENT: Self =
         Self(EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET));
     /// What a bell (eventfd that is never read) is registered with: each ring is one event.
@@ -126,9 +127,11 @@ impl Epoll {
         Ok(epoll::delete(&self.descriptor, source)?)
     }
 
-    /// `epoll_pwait2(2)` — sleeps until something is ready or `timeout` is over; `None` sleeps for ever.
+    /// `epoll_pwait2(2)` — sleeps until something is ready or `timeout` is over; `None` sleeps for
+    /// ever.
     ///
-    /// The timeout counts in nanoseconds. A signal that was caught ends the sleep like a timeout: `Ok(0)`.
+    /// The timeout counts in nanoseconds. A signal that was caught ends the sleep like a timeout:
+    /// `Ok(0)`.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
         events.list.clear();
         // A timeout that does not fit the kernel's type is as good as none.

@@ -16,6 +16,7 @@ pub(crate) fn send(connection: impl AsFd, bytes: RawBytes<'_>) -> io::Result<usi
 
 /// `recv(2)` into this process's own ring.
 pub(crate) fn recv(connection: impl AsFd, space: &mut RawBytesMut<'_>) -> io::Result<usize> {
-    // SAFETY: a `RawBytesMut` names writable memory of a mapping that it borrows mutably; no reference to it exists.
+    // SAFETY: a `RawBytesMut` names writable memory of a mapping that it borrows mutably; no
+    // reference to it exists.
     unsafe { socket::recv_raw(connection, space.as_mut_ptr(), space.len()) }
 }

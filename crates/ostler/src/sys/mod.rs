@@ -1,10 +1,12 @@
 //! System calls: the only module of this crate with unsafe code.
 //!
-//! Responsible for typed, thin wrappers, one file per idea. `rustix` first, `nix` where `rustix` lacks the call (`fork`,
-//! `sigaction`, `sigprocmask`, `signalfd`), `libc` for raw pointers and the few calls neither has. None of these crates
-//! appears in a signature that leaves this module, except for the descriptor types of the standard library.
+//! Responsible for typed, thin wrappers, one file per idea. `rustix` first, `nix` where `rustix`
+//! lacks the call (`fork`, `sigaction`, `sigprocmask`, `signalfd`), `libc` for raw pointers and the
+//! few calls neither has. None of these crates appears in a signature that leaves this module,
+//! except for the descriptor types of the standard library.
 //!
-//! Must never: hold policy, log, or retry. A call that would block answers `WouldBlock`; the caller decides.
+//! Must never: hold policy, log, or retry. A call that would block answers `WouldBlock`; the caller
+//! decides.
 
 pub(crate) mod clock;
 pub(crate) mod control_socket;

@@ -8,17 +8,20 @@ use ostler_core::supervisor::Exit;
 use super::pidfd::PidFd;
 use super::process::{ProcessId, current};
 
-/// `waitid(2)`, `P_ALL`, `WEXITED | WNOHANG | WNOWAIT` — names one child that has ended, without reaping it.
+/// `waitid(2)`, `P_ALL`, `WEXITED | WNOHANG | WNOWAIT` — names one child that has ended, without
+/// reaping it.
 ///
 /// Reap it through its pidfd before the next call, which would name the same one again.
 pub(crate) fn peek_ended_child() -> io::Result<Option<ProcessId>> {
-    // SAFETY: `siginfo_t` is a C struct of integers and pointers, for which all zero bits is "no signal, pid 0".
+    // SAFETY: `siginfo_t` is a C struct of integers and pointers, for which all zero bits is "no
+    // signal, pid 0".
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: `info` is a valid struct that the kernel fills.
     let result = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, options) };
     if result == 0 {
-        // SAFETY: the kernel has filled `info` as for SIGCHLD, or left it zero when no child has ended; both have a pid.
+        // SAFETY: the kernel has filled `info` as for SIGCHLD, or left it zero when no child has
+        // ended; both have a pid.
         return Ok(ProcessId::new(unsafe { info.si_pid() }));
     }
     match io::Error::last_os_error() {
@@ -29,7 +32,8 @@ pub(crate) fn peek_ended_child() -> io::Result<Option<ProcessId>> {
 
 /// Reaps one child that has ended, whoever it is.
 ///
-/// For processes that do not have to reap one of them in a special way; otherwise use [`peek_ended_child`].
+/// For processes that do not have to reap one of them in a special way; otherwise use
+/// [`peek_ended_child`].
 pub(crate) fn reap_next() -> io::Result<Option<(ProcessId, Exit)>> {
     let Some(pid) = peek_ended_child()? else { return Ok(None) };
     // Ended and not reaped, so the number still is its own.

@@ -17,8 +17,8 @@ pub(crate) struct PidFd {
 impl PidFd {
     /// `pidfd_open(2)` — opens the process with this number.
     ///
-    /// The number must not be able to change hands before the call: it is our own, our parent's, or that of a child that
-    /// nobody has reaped yet.
+    /// The number must not be able to change hands before the call: it is our own, our parent's, or
+    /// that of a child that nobody has reaped yet.
     pub(crate) fn open(process: ProcessId) -> io::Result<Self> {
         let descriptor = rustix::process::pidfd_open(process.to_rustix(), PidfdFlags::empty())?;
         Ok(Self { descriptor })
@@ -39,7 +39,8 @@ impl PidFd {
         Ok(rustix::process::pidfd_send_signal(&self.descriptor, Signal::KILL)?)
     }
 
-    /// `waitid(2)`, `P_PIDFD`, `WEXITED | WNOHANG` — reaps the process if it has ended. For our own children only.
+    /// `waitid(2)`, `P_PIDFD`, `WEXITED | WNOHANG` — reaps the process if it has ended. For our own
+    /// children only.
     ///
     /// Stopped and traced processes have not ended (S12).
     pub(crate) fn try_reap(&self) -> io::Result<Option<Exit>> {
@@ -54,7 +55,8 @@ impl PidFd {
         Ok(Some(Exit::Signal { signal, core_dumped: status.dumped() }))
     }
 
-    /// `ppoll(2)` — whether the process has ended. For anybody who holds the descriptor, child or not.
+    /// `ppoll(2)` — whether the process has ended. For anybody who holds the descriptor, child or
+    /// not.
     pub(crate) fn has_ended(&self) -> io::Result<bool> {
         super::poll::is_readable(self)
     }

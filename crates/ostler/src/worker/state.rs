@@ -1,4 +1,5 @@
-//! States that this worker has set and the session table does not show yet: a handler reads what it wrote.
+//! States that this worker has set and the session table does not show yet: a handler reads what it
+//! wrote.
 
 use std::collections::HashMap;
 
@@ -12,7 +13,8 @@ pub(crate) struct StateOverlay {
 }
 
 impl StateOverlay {
-    /// Remembers what was set. `shown` answers the version that the table shows of a session, `None` when it is gone.
+    /// Remembers what was set. `shown` answers the version that the table shows of a session,
+    /// `None` when it is gone.
     pub(crate) fn set(&mut self, session: u64, state: &[u8], shown: impl Fn(u64) -> Option<u32>) {
         if self.states.len() >= PRUNE_AT {
             self.states.retain(|session, (version, _)| {
@@ -64,7 +66,8 @@ mod tests {
     fn it_does_not_grow_without_bound() {
         let mut overlay = StateOverlay::default();
         for session in 0..10_000_u64 {
-            // The table follows a hundred sessions behind; the oldest half of the sessions has ended.
+            // The table follows a hundred sessions behind; the oldest half of the sessions has
+            // ended.
             overlay.set(session, b"x", |other| match session - other {
                 ..100 => Some(1),
                 _ if other < 5_000 => None,

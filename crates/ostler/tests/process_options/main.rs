@@ -23,7 +23,8 @@ use ostler_testkit::TestResult;
 /// A test.
 type Effect = fn() -> TestResult;
 
-/// The effect of each option, by the test that shows it. Naming the function makes sure that it exists.
+/// The effect of each option, by the test that shows it. Naming the function makes sure that it
+/// exists.
 const EFFECTS: &[&[(&str, Effect)]] = &[
     network::EFFECTS,
     processes::EFFECTS,

@@ -53,7 +53,8 @@ fn harden_closes_processes_to_their_user() -> TestResult {
             (&server.spare(), master),
             (other, worker),
         ] {
-            // The environment is asked for reading only: tracing may be forbidden by the host besides.
+            // The environment is asked for reading only: tracing may be forbidden by the host
+            // besides.
             let answer = talk.ask(&format!("open /proc/{}/environ", process.pid()))?;
             assert_eq!(answer, wanted, "{harden}: {process}");
         }

@@ -16,7 +16,8 @@ pub fn orders(workers: u16) -> ServerBuilder {
     echo(workers, 1).handler("orders").env("RUST_BACKTRACE", "0")
 }
 
-/// Starts a server and waits until so many workers serve: until then the server has no more to lose than one package.
+/// Starts a server and waits until so many workers serve: until then the server has no more to lose
+/// than one package.
 pub fn start(builder: ServerBuilder, workers: u16) -> TestResult<TestServer> {
     let server = builder.start()?;
     wait_serving(&server, workers.into())?;
@@ -56,7 +57,8 @@ pub fn worker_of(server: &TestServer, pid: u32) -> TestResult<Process> {
         .ok_or_else(|| TestError::new(format!("no worker has the number {pid}")))
 }
 
-/// Sends a signal to the master and waits until it has taken it: a second one of the same kind would merge with it.
+/// Sends a signal to the master and waits until it has taken it: a second one of the same kind
+/// would merge with it.
 pub fn signal_taken(server: &TestServer, signal: Signal) -> TestResult {
     server.signal(signal);
     let status = format!("/proc/{}/status", server.master().pid());

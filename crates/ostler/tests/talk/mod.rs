@@ -188,7 +188,8 @@ pub fn wake_ups(server: &TestServer) -> TestResult<u64> {
 
 /// Waits until the server has come to rest, then looks for three seconds whether anything stirs.
 pub fn expect_idle(server: &TestServer) -> TestResult {
-    // What the test has just caused may still be on its way: rest begins when a look finds no change.
+    // What the test has just caused may still be on its way: rest begins when a look finds no
+    // change.
     let mut before = wake_ups(server)?;
     server.wait_for("the server at rest", |server| {
         std::thread::sleep(Duration::from_millis(200));
@@ -204,8 +205,8 @@ pub fn expect_idle(server: &TestServer) -> TestResult {
     Err(TestError::new(format!("{} wake-ups in three seconds of nothing", after - before)))
 }
 
-/// While one of the two workers of `server` is stuck in a package, every other session is served: what was given to the
-/// stuck one beforehand is taken back.
+/// While one of the two workers of `server` is stuck in a package, every other session is served:
+/// what was given to the stuck one beforehand is taken back.
 pub fn expect_neighbours_served(
     server: &TestServer,
     scratch: &Scratch,

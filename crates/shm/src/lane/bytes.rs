@@ -7,8 +7,8 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Bytes that another process may change at any time: to be written to a socket from where they are, or copied. Never a
-/// slice (decision 12).
+/// Bytes that another process may change at any time: to be written to a socket from where they
+/// are, or copied. Never a slice (decision 12).
 #[derive(Clone, Copy, Debug)]
 pub struct RawBytes<'a> {
     pointer: *const u8,
@@ -54,9 +54,9 @@ impl<'a> RawBytes<'a> {
     #[allow(unsafe_code)]
     pub fn append_to(&self, to: &mut Vec<u8>) {
         to.reserve(self.len);
-        // SAFETY: pointer..pointer+len lies in a live mapping (kept by 'a); the spare capacity was reserved and belongs
-        // to the private vector, so the ranges do not overlap. A racing writer can only change which bytes are copied;
-        // every byte value is a valid u8.
+        // SAFETY: pointer..pointer+len lies in a live mapping (kept by 'a); the spare capacity was
+        // reserved and belongs to the private vector, so the ranges do not overlap. A racing writer
+        // can only change which bytes are copied; every byte value is a valid u8.
         unsafe {
             std::ptr::copy_nonoverlapping(self.pointer, to.as_mut_ptr().add(to.len()), self.len);
             to.set_len(to.len() + self.len);
@@ -107,15 +107,16 @@ impl RawBytesMut<'_> {
     #[allow(unsafe_code)]
     pub fn copy_from(&mut self, from: &[u8]) -> usize {
         let len = from.len().min(self.len);
-        // SAFETY: the space lies in a live writable mapping of this process (kept by the lifetime) and `from` is private
-        // memory, so they do not overlap; `len` is within both.
+        // SAFETY: the space lies in a live writable mapping of this process (kept by the lifetime)
+        // and `from` is private memory, so they do not overlap; `len` is within both.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), self.pointer, len) };
         len
     }
 }
 
-/// A package in the package ring, as the worker's handler sees it: read-only memory that stays as it is until the worker
-/// says `freed`, which it does not while a `PackageBytes` lives (the shared count).
+/// A package in the package ring, as the worker's handler sees it: read-only memory that stays as
+/// it is until the worker says `freed`, which it does not while a `PackageBytes` lives (the shared
+/// count).
 #[derive(Debug)]
 pub struct PackageBytes {
     mapping: Arc<Mapping>,
@@ -142,9 +143,10 @@ impl Deref for PackageBytes {
     #[allow(unsafe_code)]
     fn deref(&self) -> &[u8] {
         debug_assert!(!self.mapping.is_writable());
-        // SAFETY: in bounds of the live mapping (checked by the lane that made this value, kept by `mapping`). The
-        // reactor does not write there until `freed` passes the record, and the lane stores `freed` only when no
-        // PackageBytes is held (`holds`); this process maps it read-only.
+        // SAFETY: in bounds of the live mapping (checked by the lane that made this value, kept by
+        // `mapping`). The reactor does not write there until `freed` passes the record, and the
+        // lane stores `freed` only when no PackageBytes is held (`holds`); this process maps it
+        // read-only.
         unsafe { std::slice::from_raw_parts(self.pointer, self.len) }
     }
 }

@@ -16,7 +16,8 @@ pub(super) const HEAD_LANE_SIZE: u64 = 192;
 pub(super) const HEAD_SLOT: u64 = 256;
 pub(super) const HEAD_GENERATION: u64 = 320;
 
-/// The master's side of one worker process's memory; the descriptors go to the manager for the fork.
+/// The master's side of one worker process's memory; the descriptors go to the manager for the
+/// fork.
 #[derive(Debug)]
 pub struct MasterMemory {
     down_fd: OwnedFd,
@@ -27,7 +28,8 @@ pub struct MasterMemory {
 }
 
 impl MasterMemory {
-    /// Makes, fills in and seals both files. All pages exist afterwards: lack of memory is an error here.
+    /// Makes, fills in and seals both files. All pages exist afterwards: lack of memory is an error
+    /// here.
     ///
     /// # Errors
     /// Those of memfd_create(2), fallocate(2), mmap(2); also impossible sizes.

@@ -1,6 +1,8 @@
-//! Lanes over real memory: the files of one worker process and the views that each side has of them.
+//! Lanes over real memory: the files of one worker process and the views that each side has of
+//! them.
 //!
-//! * [`MasterMemory`]: both files of one process (slot, generation), made by the master before the fork.
+//! * [`MasterMemory`]: both files of one process (slot, generation), made by the master before the
+//!   fork.
 //! * [`ReactorLane`]: one reactor's view of its lane: writes `down`, reads `up` as hostile input.
 //! * [`WorkerMemory`]: the worker's view of all its lanes: reads `down`, writes `up`.
 

@@ -8,7 +8,8 @@ use crate::ring::RingBytes;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// One ring of a memory file. All offsets are checked against the ring, so no number a peer writes reaches outside.
+/// One ring of a memory file. All offsets are checked against the ring, so no number a peer writes
+/// reaches outside.
 #[derive(Debug)]
 pub struct RingMemory {
     mapping: Arc<Mapping>,
@@ -16,7 +17,8 @@ pub struct RingMemory {
     capacity: u64,
 }
 
-// SAFETY: `base` points into `mapping`, which is Send + Sync and kept alive by the Arc; access is by raw copies.
+// SAFETY: `base` points into `mapping`, which is Send + Sync and kept alive by the Arc; access is
+// by raw copies.
 unsafe impl Send for RingMemory {}
 
 impl RingMemory {
@@ -30,7 +32,8 @@ impl RingMemory {
         if end > self.capacity {
             return None;
         }
-        // SAFETY: offset <= end <= capacity, and base..base+capacity was checked to lie in the mapping.
+        // SAFETY: offset <= end <= capacity, and base..base+capacity was checked to lie in the
+        // mapping.
         Some(unsafe { self.base.as_ptr().add(offset as usize) })
     }
 
@@ -81,16 +84,17 @@ impl RingBytes for RingMemory {
             return;
         };
         for (index, word) in header.to_words().into_iter().enumerate() {
-            // SAFETY: eight aligned words inside the ring (checked above), in memory that only this process writes;
-            // volatile because another process reads it.
+            // SAFETY: eight aligned words inside the ring (checked above), in memory that only this
+            // process writes; volatile because another process reads it.
             unsafe { pointer.add(index).write_volatile(word) };
         }
     }
 
     fn read_header(&self, offset: u64) -> Header {
         let Some(pointer) = self.header_pointer(offset) else { return Header::default() };
-        // SAFETY: eight aligned words inside the ring (checked above). Another process may write them meanwhile: each is
-        // read exactly once, volatile, into private memory; any value is possible and checked by the caller.
+        // SAFETY: eight aligned words inside the ring (checked above). Another process may write
+        // them meanwhile: each is read exactly once, volatile, into private memory; any value is
+        // possible and checked by the caller.
         let words = std::array::from_fn(|index| unsafe { pointer.add(index).read_volatile() });
         Header::from_words(words)
     }
@@ -101,8 +105,9 @@ impl RingBytes for RingMemory {
         else {
             return;
         };
-        // SAFETY: the target lies inside the ring (checked) in memory that only this process writes, `bytes` is memory
-        // that does not overlap a ring being written (a package ring is read-only here).
+        // SAFETY: the target lies inside the ring (checked) in memory that only this process
+        // writes, `bytes` is memory that does not overlap a ring being written (a package ring is
+        // read-only here).
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), pointer, bytes.len()) };
     }
 }

@@ -66,7 +66,8 @@ impl WorkerMemory {
         }
         if head(HEAD_PROTOCOL) != PROTOCOL {
             return Err(LayoutRefused(format!(
-                "the master speaks lane protocol {}, this worker {PROTOCOL}: build both from one version",
+                "the master speaks lane protocol {}, this worker {PROTOCOL}: build both from one \
+                 version",
                 head(HEAD_PROTOCOL)
             )));
         }
@@ -164,8 +165,8 @@ impl WorkerLane {
         self.up.words(self.up_at).unwrap_or(&self.fallback.1)
     }
 
-    /// The payload of a taken record. While the answer lives, [`WorkerLane::is_held`] is true and `freed` must not pass
-    /// the record (the caller asks before it stores).
+    /// The payload of a taken record. While the answer lives, [`WorkerLane::is_held`] is true and
+    /// `freed` must not pass the record (the caller asks before it stores).
     #[must_use]
     pub fn payload(&self, position: u64, header: &Header) -> PackageBytes {
         let offset = (position & (self.packages.capacity() - 1)) + HEADER_SIZE as u64;

@@ -1,24 +1,30 @@
-//! What the loom models share: rings of tracked cells, bells, death, and the two ends of a lane as the real processes
-//! drive them.
+//! What the loom models share: rings of tracked cells, bells, death, and the two ends of a lane as
+//! the real processes drive them.
 //!
 //! # The order of a worker's steps (a contract of the worker's port)
 //!
-//! The models check this order and fail when it is changed; `crates/ostler/src/worker` has to keep it:
+//! The models check this order and fail when it is changed; `crates/ostler/src/worker` has to keep
+//! it:
 //!
-//! 1. append outputs and `FIN` (or flag it on the last record), all stamped with the open transaction;
+//! 1. append outputs and `FIN` (or flag it on the last record), all stamped with the open
+//!    transaction;
 //! 2. `out_written` of every touched lane;
 //! 3. `commit`;
 //! 4. `freed` (never while the record is still held);
 //! 5. one `fence(SeqCst)`;
-//! 6. look at the sleep word of every reactor whose lane got outputs *or whose `freed` moved*, ring if needed.
+//! 6. look at the sleep word of every reactor whose lane got outputs *or whose `freed` moved*, ring
+//!    if needed.
 //!
-//! `freed` is stored before the fence, not after the bells: a reactor that is starved of room in its package ring looks
-//! at `freed` once more after it announced its sleep, and step 6 is what wakes it otherwise. For the same reason a worker
-//! that moves `freed` when it finds a lane empty (behind a pad or a void) does steps 5 and 6 before it sleeps.
+//! `freed` is stored before the fence, not after the bells: a reactor that is starved of room in
+//! its package ring looks at `freed` once more after it announced its sleep, and step 6 is what
+//! wakes it otherwise. For the same reason a worker that moves `freed` when it finds a lane empty
+//! (behind a pad or a void) does steps 5 and 6 before it sleeps.
 //!
-//! A reactor, on its side: `peek_freed`, then `look` and `next` until `None`, then `reclaim`; before it sleeps it
-//! announces, then looks at `Consumer::has_news` of each lane and, where it is starved of room, at `Giver::has_freed`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // test code
+//! A reactor, on its side: `peek_freed`, then `look` and `next` until `None`, then `reclaim`;
+//! before it sleeps it announces, then looks at `Consumer::has_news` of each lane and, where it is
+//! starved of room, at `Giver::has_freed`.
+// test code
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs, dead_code)] // test code; each model uses a part of it
 #![allow(unsafe_code)] // loom's cells
 
@@ -39,10 +45,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// A ring whose every 64-byte cell is tracked: loom reports a read of a cell that another thread may be writing.
+/// A ring whose every 64-byte cell is tracked: loom reports a read of a cell that another thread
+/// may be writing.
 pub struct Cells(Vec<UnsafeCell<[u64; 8]>>);
 
-// SAFETY: the cells are loom's; loom fails the model when two threads reach one without an order between them.
+// SAFETY: the cells are loom's; loom fails the model when two threads reach one without an order
+// between them.
 unsafe impl Sync for Cells {}
 
 impl Cells {
@@ -123,7 +131,8 @@ impl Shared {
     }
 }
 
-/// An eventfd in edge-triggered epoll: a ring is one event, events do not add up, an event is not lost.
+/// An eventfd in edge-triggered epoll: a ring is one event, events do not add up, an event is not
+/// lost.
 pub struct Bell {
     rung: Mutex<bool>,
     event: Condvar,
@@ -261,7 +270,8 @@ impl Reactor {
             .count()
     }
 
-    /// §10 a and b, after the death: consumes to the final commit and answers the unstarted packages.
+    /// §10 a and b, after the death: consumes to the final commit and answers the unstarted
+    /// packages.
     pub fn settle(&mut self, shared: &Shared, lane: usize) -> Vec<u64> {
         self.consume(shared, lane);
         let t = self.giver.started_below(&shared.lanes[lane].up).unwrap();
@@ -352,7 +362,8 @@ impl Worker {
     }
 }
 
-/// Runs a worker's life, which ends at its `death`-th step (0: at its own end). Answers whether it was cut short.
+/// Runs a worker's life, which ends at its `death`-th step (0: at its own end). Answers whether it
+/// was cut short.
 pub fn live(death: u32, life: impl FnOnce()) -> bool {
     die_at(death);
     match catch_unwind(AssertUnwindSafe(life)) {
@@ -362,7 +373,8 @@ pub fn live(death: u32, life: impl FnOnce()) -> bool {
     }
 }
 
-/// Explores a model. `preemptions`: the bound on involuntary switches, `None` for all interleavings.
+/// Explores a model. `preemptions`: the bound on involuntary switches, `None` for all
+/// interleavings.
 pub fn explore(name: &str, preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     install_hook();
     let begin = Instant::now();
@@ -379,8 +391,9 @@ pub fn explore(name: &str, preemptions: Option<usize>, model: impl Fn() + Send +
     println!("model {name}: {count} executions, {:?}", begin.elapsed());
 }
 
-/// Explores a model once for a worker that lives and once for each step at which it may die. `model` is told the step
-/// and answers (after the threads were joined) whether the worker died of it.
+/// Explores a model once for a worker that lives and once for each step at which it may die.
+/// `model` is told the step and answers (after the threads were joined) whether the worker died of
+/// it.
 pub fn explore_deaths(
     name: &str,
     preemptions: Option<usize>,
@@ -416,8 +429,9 @@ thread_local! {
     static QUIET: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Installs a panic hook that is silent while this thread looks for a mutant's failure. Once, before loom's generators
-/// install theirs (which goes on to this one): the hook belongs to the whole process.
+/// Installs a panic hook that is silent while this thread looks for a mutant's failure. Once,
+/// before loom's generators install theirs (which goes on to this one): the hook belongs to the
+/// whole process.
 fn install_hook() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -430,7 +444,8 @@ fn install_hook() {
     });
 }
 
-/// Asserts that loom finds the defect of a mutant, and that it fails with a text that contains `expected`.
+/// Asserts that loom finds the defect of a mutant, and that it fails with a text that contains
+/// `expected`.
 pub fn finds(name: &str, expected: &str, explored: impl FnOnce()) {
     install_hook();
     let begin = Instant::now();

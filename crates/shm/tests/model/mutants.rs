@@ -1,4 +1,5 @@
-//! `Inbox::take` again, with a defect to choose; without one it is the same algorithm as the real one.
+//! `Inbox::take` again, with a defect to choose; without one it is the same algorithm as the real
+//! one.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // test code
 #![allow(missing_docs, dead_code)] // test code
 
@@ -20,7 +21,8 @@ pub enum Defect {
     VoidOnlyWhenGateMoved,
     /// The header is read before the announcement.
     ReadFirst,
-    /// The cursor is compared with `pkg_written` for equality only (a defect that these models found).
+    /// The cursor is compared with `pkg_written` for equality only (a defect that these models
+    /// found).
     StaleWritten,
     /// The record behind a pad is read without an announcement of its own.
     PadNotAnnounced,

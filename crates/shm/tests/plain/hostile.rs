@@ -52,8 +52,8 @@ struct Lane {
     seq: u64,
 }
 
-/// Plays a script. Panics when one of the reactor's functions breaks its promise; their own panics and endless loops are
-/// found by who calls this.
+/// Plays a script. Panics when one of the reactor's functions breaks its promise; their own panics
+/// and endless loops are found by who calls this.
 pub fn up_bytes(script: &[u8]) {
     let mut script = Script(script);
     let mut lane = Lane {

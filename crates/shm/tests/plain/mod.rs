@@ -1,6 +1,7 @@
-//! Rings in plain memory, for the property tests, and (with the hostile worker in it) for the fuzz targets in `/fuzz`,
-//! which include this file.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // test code
+//! Rings in plain memory, for the property tests, and (with the hostile worker in it) for the fuzz
+//! targets in `/fuzz`, which include this file.
+// test code
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs, dead_code)] // test code; each user needs a part of it
 
 pub mod hostile;

@@ -1,9 +1,9 @@
-//! A server that honours the contract of the examples and, on request, breaks one clause of it. It exists to test the
-//! test kit: the kit must find the breach.
+//! A server that honours the contract of the examples and, on request, breaks one clause of it. It
+//! exists to test the test kit: the kit must find the breach.
 //!
-//! It has the process tree and the names of the real one, but its master serves the clients itself: threads instead
-//! of lanes, polling instead of pidfds. `--set breach=NAME` chooses the breach, `--handler NAME_every:N` a faulty
-//! echo.
+//! It has the process tree and the names of the real one, but its master serves the clients itself:
+//! threads instead of lanes, polling instead of pidfds. `--set breach=NAME` chooses the breach,
+//! `--handler NAME_every:N` a faulty echo.
 
 use std::error::Error;
 use std::ffi::CString;
@@ -217,7 +217,8 @@ fn serve(listener: TcpListener, options: &Options, account: &Arc<Account>) {
             account.accepted.fetch_add(1, Ordering::SeqCst);
             std::thread::spawn(move || {
                 let _ended = echo(&mut stream, &fault, every, &account);
-                // Booked first, closed at the end of this block: who sees the end may read the books.
+                // Booked first, closed at the end of this block: who sees the end may read the
+                // books.
                 account.closed.fetch_add(1, Ordering::SeqCst);
             });
         }

@@ -6,7 +6,8 @@ use ostler_testkit::{LoadReport, TestResult};
 
 use crate::fake;
 
-/// Runs 300 requests against a handler. One at a time on four connections, so that one package is one request.
+/// Runs 300 requests against a handler. One at a time on four connections, so that one package is
+/// one request.
 fn report(handler: &str) -> TestResult<LoadReport> {
     let server = fake().handler(handler).start()?;
     let load = server.load().connections(4).requests(300).patience(Duration::from_millis(300));
@@ -52,7 +53,8 @@ fn swallowed_requests_are_lost() -> TestResult {
 #[test]
 fn a_silent_connection_is_given_up_and_replaced() -> TestResult {
     let server = fake().handler("swallow_every:40").start()?;
-    // One connection, deep: a swallowed package holds one request or several, followed by others or by silence.
+    // One connection, deep: a swallowed package holds one request or several, followed by others or
+    // by silence.
     let load = server.load().connections(1).depth(4).requests(400);
     let report = load.patience(Duration::from_millis(100)).start()?.finish()?;
     assert!(report.lost >= 2, "{report}");

@@ -1,5 +1,5 @@
-//! The kit tested on a server that breaks its promises on request: every breach must be found, and a server without
-//! one must pass.
+//! The kit tested on a server that breaks its promises on request: every breach must be found, and
+//! a server without one must pass.
 
 mod breaches;
 mod clients;

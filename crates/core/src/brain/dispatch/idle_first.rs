@@ -1,10 +1,11 @@
-//! Dispatch `idle_first`: the worker with the least in hand, so that nobody waits behind a slow package while another
-//! worker idles (P5).
+//! Dispatch `idle_first`: the worker with the least in hand, so that nobody waits behind a slow
+//! package while another worker idles (P5).
 
 use super::super::lanes::{Credit, Lanes};
 use crate::ids::LaneSlot;
 
-/// The worker slot whose lane has credit and the least load, and that lane; among equals the first from `from` on.
+/// The worker slot whose lane has credit and the least load, and that lane; among equals the first
+/// from `from` on.
 pub(super) fn pick(lanes: &Lanes, from: usize, credit: Credit) -> Option<(usize, LaneSlot)> {
     let slots = lanes.slots();
     let mut best: Option<(u32, usize, LaneSlot)> = None;

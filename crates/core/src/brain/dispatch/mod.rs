@@ -1,4 +1,5 @@
-//! The dispatcher: two kinds of runnable lists, one package per turn, back to the tail. One file per mode.
+//! The dispatcher: two kinds of runnable lists, one package per turn, back to the tail. One file
+//! per mode.
 
 mod idle_first;
 mod recall_candidate;
@@ -22,7 +23,8 @@ pub(super) struct Turns {
 }
 
 impl Brain {
-    /// Puts a session on the list where it belongs, if it could be given something and stands on none.
+    /// Puts a session on the list where it belongs, if it could be given something and stands on
+    /// none.
     pub(super) fn enqueue(&mut self, slot: ConnectionSlot) {
         self.enqueue_at(slot, Position::Last);
     }

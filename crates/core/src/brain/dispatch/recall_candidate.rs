@@ -9,13 +9,13 @@ use crate::policy::Dispatch;
 
 /// A delivery that waited this long behind another is taken back when another worker idles.
 const RECALL_AFTER_NS: Nanos = 1_000_000;
-/// It waits twice as long with each recall in a row, up to so many times: workers that all seem to idle and are all busy
-/// for other reactors would hand it round without end.
+/// It waits twice as long with each recall in a row, up to so many times: workers that all seem to
+/// idle and are all busy for other reactors would hand it round without end.
 const RECALL_DOUBLINGS_MAX: u32 = 2;
 
 impl Brain {
-    /// Whether a worker idles while deliveries wait behind others at another: the lane to recall, now or (second value)
-    /// at that time. Not with hashed sessions, which may go nowhere else.
+    /// Whether a worker idles while deliveries wait behind others at another: the lane to recall,
+    /// now or (second value) at that time. Not with hashed sessions, which may go nowhere else.
     #[must_use]
     pub fn recall_candidate(
         &self,
@@ -43,7 +43,8 @@ impl Brain {
             .filter(|(_, lane)| lane.in_hand() > 0)
             .filter_map(|(slot, lane)| {
                 let waiting = lane.ledger.oldest_movable(taken(slot), outstanding)?;
-                // Alone it waits behind a package of another reactor; or it has several parts and is on its way.
+                // Alone it waits behind a package of another reactor; or it has several parts and
+                // is on its way.
                 if lane.in_hand() == 1 && waiting.body.is_some() {
                     return None;
                 }

@@ -52,7 +52,8 @@ pub(in crate::brain) fn home(session: u64, workers: u16) -> u16 {
     (hash(session) % u64::from(workers.max(1))) as u16
 }
 
-/// Spreads session ids, whose low bits name the reactor and whose counters are consecutive, over the workers.
+/// Spreads session ids, whose low bits name the reactor and whose counters are consecutive, over
+/// the workers.
 const fn hash(session: u64) -> u64 {
     let mixed = (session ^ (session >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed ^ (mixed >> 32)

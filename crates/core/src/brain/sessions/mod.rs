@@ -1,4 +1,5 @@
-//! The sessions of one reactor by their places: who is there, and what came back to them from workers.
+//! The sessions of one reactor by their places: who is there, and what came back to them from
+//! workers.
 
 mod connection;
 
@@ -11,7 +12,8 @@ use crate::ids::ConnectionSlot;
 /// How far a new session looks for a free place before the reactor counts as full.
 const PLACE_TRIES: u64 = 1 << 20;
 
-/// All sessions. It counts the places that are taken and the bytes that came back, so that nobody has to add them up.
+/// All sessions. It counts the places that are taken and the bytes that came back, so that nobody
+/// has to add them up.
 #[derive(Debug)]
 pub(super) struct Sessions {
     places: Vec<Option<Box<Connection>>>,

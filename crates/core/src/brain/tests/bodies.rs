@@ -1,4 +1,5 @@
-//! Packages on the heap: messages of several parts, packages whose ring space is used again, packages that came back.
+//! Packages on the heap: messages of several parts, packages whose ring space is used again,
+//! packages that came back.
 
 use super::world::ONE_RECORD;
 use super::*;

@@ -70,7 +70,8 @@ fn a_dismissed_spare_is_replaced() {
     });
 }
 
-/// Runs a master in a process of its own, kills it, and checks that everything under it is gone within a second.
+/// Runs a master in a process of its own, kills it, and checks that everything under it is gone
+/// within a second.
 fn nothing_outlives_a_killed_master(promoted: bool) {
     process::adopt_orphans().unwrap();
     let serves = eventfd::create().unwrap();

@@ -20,7 +20,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "0 = the smaller of 512K and lane_memory / (2 * reactors * workers), rounded down to \
               a power of two; larger rings gain no speed, and below 64K a raw package no longer \
               fits well.",
-        effect: "Size of the package ring and of the output ring of each lane; one record is at most \
+        effect: "Size of the package ring and of the output ring of each lane; one record is at \
+            most \
               a quarter of it.",
         access: field!(lane_size),
     },
@@ -32,7 +33,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "bytes",
         why: "Every byte of a ring becomes resident sooner or later, so the sum is what has to be \
               bounded.",
-        effect: "Most bytes of package and output rings over all lanes of one generation; too little \
+        effect: "Most bytes of package and output rings over all lanes of one generation; too \
+            little \
               for 64K each is an error at start.",
         access: field!(lane_memory),
     },
@@ -44,7 +46,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "bytes",
         why: "Slow clients and big messages must not take the machine's memory; each reactor \
               leases 256K at a time from it.",
-        effect: "Most bytes of send queues, partial packages, kept bodies and assembled messages in \
+        effect: "Most bytes of send queues, partial packages, kept bodies and assembled messages \
+            in \
               the master; under pressure the largest queue goes first.",
         access: field!(memory_budget),
     },

@@ -1,7 +1,7 @@
 //! The table of all options: one row each, in one file per topic.
 //!
-//! A row gives limits and default, why they are so, and what the option does. `S..` and `P..` name the rows of the
-//! requirements that it answers.
+//! A row gives limits and default, why they are so, and what the option does. `S..` and `P..` name
+//! the rows of the requirements that it answers.
 
 mod lanes;
 mod log;

@@ -25,7 +25,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         kind: Kind::Integer { min: 1, max: 64 },
         default: "number of CPUs, at most 8",
         unit: "threads",
-        why: "A reactor only moves bytes and so serves several workers; each costs one more lane per worker.",
+        why: "A reactor only moves bytes and so serves several workers; each costs one more lane \
+            per worker.",
         effect: "Number of reactor threads in the master.",
         access: field!(reactors),
     },
@@ -35,11 +36,15 @@ pub(super) const ROWS: &[OptionInfo] = &[
         kind: Kind::Choice(Harden::WORDS),
         default: "master",
         unit: "",
-        why: "A hostile worker of the same user could open the master's memory and sockets through /proc. Workers \
-              stay open, because they have the same code and the same sessions anyway, and their author wants to \
+        why: "A hostile worker of the same user could open the master's memory and sockets \
+            through /proc. Workers \
+              stay open, because they have the same code and the same sessions anyway, and their \
+              author wants to \
               debug and profile them; `off` only to debug the master.",
-        effect: "Which processes are not dumpable, that is, closed to others of the same user: none, `master` (with \
-                 manager and spare), or `all` (workers too, which then leave no core files and cannot be traced) (P72).",
+        effect: "Which processes are not dumpable, that is, closed to others of the same user: \
+            none, `master` (with \
+                 manager and spare), or `all` (workers too, which then leave no core files and \
+                 cannot be traced) (P72).",
         access: field!(harden),
     },
     OptionInfo {
