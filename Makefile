@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-first test-workspace loom lint fmt-check clippy doc deny tools linker instrument bench demo soak \
+.PHONY: help run check test test-first test-workspace loom lint fmt-check clippy doc tidy deny tools linker instrument bench demo soak \
 	fuzz
 
 CARGO ?= cargo
@@ -30,9 +30,9 @@ linker:
 run: linker ## Builds and starts the chat example on 127.0.0.1:9501.
 	$(CARGO) run --release -p ostler --example chat
 
-check: linker fmt-check ## What to run while working: format, check, unit tests of core and shm.
+check: linker fmt-check ## What to run while working: format, check, tidiness, unit tests of core and shm.
 	$(CARGO) check --workspace --all-targets
-	$(CARGO) test --quiet -p ostler-core -p ostler-shm --lib --tests
+	$(CARGO) test --quiet -p ostler-core -p ostler-shm -p ostler-tidy --lib --tests
 
 test: test-first test-workspace loom ## Runs every test: unit, property, process, documentation and loom.
 
@@ -54,7 +54,7 @@ loom: linker ## Checks the lane protocol's models under every interleaving.
 	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom $(CARGO) test -p ostler-shm --release --test 'loom_*'
 
-lint: linker fmt-check clippy doc deny ## Formatting, clippy, documentation, licences, dependencies.
+lint: linker fmt-check clippy doc tidy deny ## Formatting, clippy, documentation, tidiness, licences, dependencies.
 
 fmt-check:
 	$(CARGO) fmt --all -- --check
@@ -64,6 +64,9 @@ clippy:
 
 doc: ## Builds the documentation; a warning is an error.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+tidy: linker ## Columns, lengths, layers, references: crates/tidy says what and why.
+	$(CARGO) test --quiet -p ostler-tidy
 
 # The list of advisories comes over the network: without it the rest is still checked, and the output says so.
 deny:
