@@ -4,12 +4,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-first test-workspace loom lint fmt-check clippy doc tidy deny tools linker instrument bench demo soak \
+.PHONY: help run check test test-first test-workspace loom mutants lint fmt-check clippy doc tidy deny tools linker instrument bench demo soak \
 	fuzz
 
 CARGO ?= cargo
 OFFLINE ?=
 FUZZ_SECONDS ?= 60
+MUTANTS ?=
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 help: ## Lists the targets.
@@ -53,6 +54,17 @@ test-workspace: linker ## Runs the tests of all crates, without the loom models.
 loom: linker ## Checks the lane protocol's models under every interleaving.
 	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom $(CARGO) test -p ostler-shm --release --test 'loom_*'
+
+# One package after the other, because the loom models of shm must not be built for each mutant.
+mutants: linker ## Breaks core and shm in small ways and says which breaks no test notices (docs/MUTANTS.md).
+	@if ! $(CARGO) mutants --version >/dev/null 2>&1; then \
+		echo "make: cargo-mutants is missing: cargo install cargo-mutants --locked"; exit 1; \
+	fi
+	status=0; \
+	nice $(CARGO) mutants --package ostler-core --output target/mutants-core $(MUTANTS) -C=--lib || status=$$?; \
+	nice $(CARGO) mutants --package ostler-shm --output target/mutants-shm $(MUTANTS) \
+		-C=--lib -C=--test=process_fork -C=--test='property_*' -C=--test=edges || status=$$?; \
+	exit $$status
 
 lint: linker fmt-check clippy doc tidy deny ## Formatting, clippy, documentation, tidiness, licences, dependencies.
 
