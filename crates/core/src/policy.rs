@@ -11,7 +11,7 @@ pub enum Dispatch {
     IdleFirst,
 }
 
-/// What becomes of a package that a worker had started when it died (architecture section 6).
+/// What becomes of a package that a worker had started when it died (P2, S53).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrashPolicy {
     /// Its session is closed, so that no client hangs.

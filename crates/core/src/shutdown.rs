@@ -1,5 +1,5 @@
-//! The end of a server, in order: stop accepting, stop reading, let workers finish, flush, close events, end workers
-//! (architecture section 8). Every stage has a deadline.
+//! The end of a server, in order: stop accepting, stop reading, let workers finish, flush, close events, end
+//! workers. Every stage has a deadline.
 
 use crate::Millis;
 

@@ -18,6 +18,9 @@ const PROTOCOL: &str = "docs/lane-protocol.md";
 /// The directories that paths in backquotes begin with.
 const TREES: [&str; 6] = ["docs/", "crates/", "bench/", "examples/", "fuzz/", ".config/"];
 
+/// The beginnings of citations of what nobody can open.
+const ELSEWHERE: [&str; 4] = ["architecture section", "seed row", "seed setting", "Seed row"];
+
 /// All that can be cited by number.
 struct Targets {
     rows: BTreeSet<String>,
@@ -73,7 +76,8 @@ impl Targets {
 
     /// What a line cites and nothing has.
     fn missing(&self, line: &str, prose: bool) -> Vec<String> {
-        let mut missing = Vec::new();
+        let elsewhere = ELSEWHERE.iter().filter(|words| prose && line.contains(**words));
+        let mut missing: Vec<String> = elsewhere.map(|words| format!("`{words}`")).collect();
         let words = words(line);
         for (index, word) in words.iter().enumerate() {
             let next = words.get(index + 1).copied().unwrap_or("");
@@ -198,6 +202,7 @@ mod tests {
         assert!(texts("a.rs", "// decision 9")[0].contains("decision 9"));
         assert!(texts("a.rs", "// protocol §8")[0].contains("section 8"));
         assert!(texts("a.rs", "// as T4 says")[0].contains("step T4"));
+        assert!(texts("a.rs", &format!("// {} 7", ELSEWHERE[0]))[0].contains(ELSEWHERE[0]));
         assert!(texts("a.md", "[it](nowhere.md)")[0].contains("nowhere.md"));
         assert!(texts("a.rs", "// see `docs/nowhere.md`")[0].contains("docs/nowhere.md"));
         assert!(texts("docs/decisions/09-more.md", "")[0].contains("not in the list"));

@@ -1,4 +1,4 @@
-//! The books: every session and every package is somewhere, at any time (architecture section 6).
+//! The books: every session and every package is somewhere, at any time.
 
 use super::close_reason::{CLOSE_REASONS, CloseReason};
 

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-/// The longest delimiter in bytes (seed setting `package_eof`).
+/// The longest delimiter in bytes (option `package_eof`).
 pub const MAX_EOF_LENGTH: usize = 8;
 
-/// The framing of a port: exactly one (seed settings section 4). Plain data; [`super::Framer::new`]
-/// checks it.
+/// The framing of a port: exactly one. Plain data; [`super::Framer::new`] checks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FramingConfig {
     /// No framing: what one read brings is a package.
@@ -14,13 +13,12 @@ pub enum FramingConfig {
         /// Longest package in bytes, at least 1.
         max_length: u32,
     },
-    /// A delimiter ends each package and is part of it (seed settings `open_eof_split` and
-    /// `package_eof`).
+    /// A delimiter ends each package and is part of it (option `package_eof`).
     EofSplit {
         /// The delimiter, 1 to [`MAX_EOF_LENGTH`] bytes.
         eof: Vec<u8>,
-        /// Longest package in bytes, delimiter included; at least as long as the delimiter (seed
-        /// setting `package_max_length`).
+        /// Longest package in bytes, delimiter included; at least as long as the delimiter
+        /// (option `package_max_length`).
         max_length: u32,
     },
 }

@@ -30,8 +30,8 @@ pub enum Frame {
     },
     /// The package is not complete: ask again when more bytes have arrived.
     NeedMore,
-    /// The package is, or will be, longer than the framing allows: the connection is to be closed
-    /// (seed settings section 4). Final: the answer stays the same however much arrives.
+    /// The package is, or will be, longer than the framing allows: the connection is to be
+    /// closed. Final: the answer stays the same however much arrives.
     TooLong,
 }
 

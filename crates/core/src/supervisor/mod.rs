@@ -7,7 +7,7 @@
 //! **Must never:** do I/O, read a clock, draw random numbers, panic, fork after a shutdown request,
 //! name a process by anything but its [`WorkerKey`], or react to an event with a fixed answer. An
 //! event only changes what is known; then *wanted* is compared with *actual* for every slot
-//! (level-triggered, architecture section 7). So a lost or doubled event can delay a step, but it
+//! (level-triggered). So a lost or doubled event can delay a step, but it
 //! cannot start a second process in a slot (S6) or leave a slot empty for ever (S5, S10).
 //!
 //! One file per idea: `process` (one process), `slot` (the up to three of a slot), `death` (what an
