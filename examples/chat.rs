@@ -5,7 +5,7 @@
 //! /name ada        /join kitchen        /who        /quit        anything else is said to the room
 //! ```
 
-use ostler::{Error, Exit, Handler, Package, Server, Session, Worker};
+use ostler::{Error, Exit, Failure, Handler, Outcome, Package, Server, Session, Worker};
 
 /// The room that everybody begins in.
 const LOBBY: &str = "lobby";
@@ -28,9 +28,8 @@ impl Person {
         Self { name, room: room.into() }
     }
 
-    fn keep(&self, session: &Session) {
-        // A session that has ended needs no state.
-        let _ = session.set_state(format!("{}\0{}", self.name, self.room).as_bytes());
+    fn keep(&self, session: &Session) -> Outcome {
+        Ok(session.set_state(format!("{}\0{}", self.name, self.room).as_bytes())?)
     }
 }
 
@@ -47,10 +46,15 @@ impl Chat {
         }
     }
 
-    fn command(worker: &Worker, session: &Session, person: &mut Person, line: &str) -> String {
+    fn command(
+        worker: &Worker,
+        session: &Session,
+        person: &mut Person,
+        line: &str,
+    ) -> Result<String, Failure> {
         let (command, argument) = line.split_once(' ').unwrap_or((line, ""));
         let argument = argument.trim();
-        match command {
+        Ok(match command {
             "/name" | "/join" if !is_word(argument) => {
                 format!("* write {command} and one word of at most {NAME_MAX_BYTES} letters")
             }
@@ -58,14 +62,14 @@ impl Chat {
                 let line = format!("* {} is now {argument}", person.name);
                 Self::say(worker, &person.room, session.id(), &line);
                 person.name = argument.to_owned();
-                person.keep(session);
+                person.keep(session)?;
                 format!("* you are {argument}")
             }
             "/join" => {
                 let left = format!("* {} left", person.name);
                 Self::say(worker, &person.room, session.id(), &left);
                 person.room = argument.to_owned();
-                person.keep(session);
+                person.keep(session)?;
                 let joined = format!("* {} joined", person.name);
                 Self::say(worker, &person.room, session.id(), &joined);
                 format!("* you are in {argument}")
@@ -82,12 +86,12 @@ impl Chat {
                 format!("* in {}: {}", person.room, names.join(" "))
             }
             "/quit" => {
-                let _ = session.send(b"* bye\n");
-                let _ = session.close();
+                session.send(b"* bye\n")?;
+                session.close()?;
                 String::new()
             }
             _ => "* commands: /name NAME  /join ROOM  /who  /quit".to_owned(),
-        }
+        })
     }
 }
 
@@ -96,32 +100,34 @@ fn is_word(text: &str) -> bool {
 }
 
 impl Handler for Chat {
-    fn on_connect(&mut self, worker: &Worker, session: &Session) {
+    fn on_connect(&mut self, worker: &Worker, session: &Session) -> Outcome {
         let person = Person::of(session);
-        person.keep(session);
-        let _ = session.send(
-            format!("* welcome, {}: /name NAME  /join ROOM  /who  /quit\n", person.name).as_bytes(),
-        );
+        person.keep(session)?;
+        let welcome = format!("* welcome, {}: /name NAME  /join ROOM  /who  /quit\n", person.name);
+        session.send(welcome.as_bytes())?;
         Self::say(worker, &person.room, session.id(), &format!("* {} joined", person.name));
+        Ok(())
     }
 
-    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) {
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
         let text = String::from_utf8_lossy(package);
         let line = text.trim_end_matches(['\r', '\n']);
         let mut person = Person::of(session);
         if line.starts_with('/') {
-            let answer = Self::command(worker, session, &mut person, line);
+            let answer = Self::command(worker, session, &mut person, line)?;
             if !answer.is_empty() {
-                let _ = session.send(format!("{answer}\n").as_bytes());
+                session.send(format!("{answer}\n").as_bytes())?;
             }
         } else if !line.is_empty() {
             Self::say(worker, &person.room, session.id(), &format!("{}: {line}", person.name));
         }
+        Ok(())
     }
 
-    fn on_close(&mut self, worker: &Worker, session: &Session) {
+    fn on_close(&mut self, worker: &Worker, session: &Session) -> Outcome {
         let person = Person::of(session);
         Self::say(worker, &person.room, session.id(), &format!("* {} left", person.name));
+        Ok(())
     }
 }
 
@@ -147,7 +153,7 @@ fn serve() -> ostler::Result<()> {
     }
     let server = builder.bind()?;
     println!("listening on {}", server.local_address());
-    server.run(|| Chat)
+    server.run(|_| Chat)
 }
 
 fn main() -> Exit {

@@ -1,10 +1,9 @@
 //! The handler. Every behaviour takes the same way through it, so that figures of different
 //! handlers can be compared: what differs is only what the behaviour says.
 
-use std::cell::RefCell;
 use std::thread::sleep;
 
-use ostler::{Handler, Package, Session, StartError, Worker};
+use ostler::{Handler, Outcome, Package, SendError, Session, Worker};
 
 use crate::behaviour::Behaviour;
 use crate::orders::obey;
@@ -32,7 +31,7 @@ impl Echo {
 }
 
 impl Handler for Echo {
-    fn on_worker_start(&mut self, _worker: &Worker) -> Result<(), StartError> {
+    fn on_worker_start(&mut self, _worker: &Worker) -> Outcome {
         match std::env::var_os(FAIL_START) {
             Some(path) if std::path::Path::new(&path).exists() => {
                 Err(format!("told to fail by {FAIL_START}").into())
@@ -41,7 +40,7 @@ impl Handler for Echo {
         }
     }
 
-    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) {
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
         self.seen += 1;
         let reply: &[u8] = match &self.behaviour {
             Behaviour::Echo => package,
@@ -65,9 +64,15 @@ impl Handler for Echo {
                 &self.reply
             }
         };
-        // Full or gone: the client reads too slowly or has left; an echo has nothing better to do
-        // than to drop it.
-        let _ = session.send(reply);
+        drop_if_full(session.send(reply))
+    }
+}
+
+/// A client that reads too slowly: an echo has nothing better to do than to drop its answer.
+fn drop_if_full(sent: Result<(), SendError>) -> Outcome {
+    match sent {
+        Err(error) if error.is_full() => Ok(()),
+        sent => Ok(sent?),
     }
 }
 
@@ -75,15 +80,13 @@ fn abort() -> ! {
     std::process::abort()
 }
 
-fn answer_later(worker: &Worker, pause: std::time::Duration, package: &Package) {
-    let held = RefCell::new(package.defer());
-    worker.after(pause, move |_| {
-        if let Some(mut deferred) = held.borrow_mut().take() {
-            let bytes = deferred.as_bytes().to_vec();
-            // As above.
-            let _ = deferred.send(&bytes);
-        }
+fn answer_later(worker: &Worker, pause: std::time::Duration, package: &Package) -> Outcome {
+    let Some(mut deferred) = package.defer() else { return Ok(()) };
+    worker.after::<Echo>(pause, move |_, _| {
+        let bytes = deferred.as_bytes().to_vec();
+        drop_if_full(deferred.send(&bytes))
     });
+    Ok(())
 }
 
 /// Whether `text`, which is not empty, is somewhere in `bytes`. Only places with its first byte are

@@ -50,7 +50,7 @@ fn serve(arguments: impl Iterator<Item = String>) -> ostler::Result<()> {
     let (builder, behaviour) = parse(arguments).map_err(Error::usage)?;
     let server = builder.bind()?;
     println!("listening on {}", server.local_address());
-    server.run(move || Echo::new(behaviour.clone()))
+    server.run(move |_| Echo::new(behaviour.clone()))
 }
 
 fn main() -> Exit {

@@ -18,8 +18,10 @@ mod sys;
 mod worker;
 
 pub use api::exit::{Exit, run_main};
-pub use api::handler::{Handler, StartError};
+pub use api::handler::Handler;
+pub use api::outcome::{Failure, IntoHandler, IntoOutcome, Outcome};
 pub use api::package::{Deferred, Package};
+pub use api::remote::{PostError, Remote};
 pub use api::send_error::SendError;
 pub use api::server::{Server, ServerBuilder};
 pub use api::session::{Session, SessionInfo};

@@ -5,8 +5,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{ExitCode, Termination};
 
-use super::handler::Handler;
+use super::outcome::IntoHandler;
 use super::server::ServerBuilder;
+use super::worker::Worker;
 use crate::error::{Error, Result};
 
 /// What `main` returns: the program ends with the documented exit code ([`Error::exit_code`], or 0), and a server that
@@ -16,14 +17,14 @@ use crate::error::{Error, Result};
 /// other code for errors.
 ///
 /// ```no_run
-/// # use ostler::{Handler, Package, Server, Session, Worker};
+/// # use ostler::{Handler, Outcome, Package, Server, Session, Worker};
 /// # struct Echo;
 /// # impl Handler for Echo {
-/// #     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) {}
+/// #     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome { Ok(()) }
 /// # }
 /// fn serve() -> ostler::Result<()> {
 ///     let server = Server::builder().listen("127.0.0.1:9501").bind()?;
-///     server.run(|| Echo)
+///     server.run(|_| Echo)
 /// }
 ///
 /// fn main() -> ostler::Exit {
@@ -41,19 +42,19 @@ pub struct Exit {
 /// [`crate::Server::run`] instead to do something between the two, or to handle the error.
 ///
 /// ```no_run
-/// # use ostler::{Handler, Package, Server, Session, Worker};
+/// # use ostler::{Handler, Outcome, Package, Server, Session, Worker};
 /// # struct Echo;
 /// # impl Handler for Echo {
-/// #     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) {}
+/// #     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome { Ok(()) }
 /// # }
 /// fn main() -> ostler::Exit {
-///     ostler::run_main(Server::builder().listen("127.0.0.1:9501"), || Echo)
+///     ostler::run_main(Server::builder().listen("127.0.0.1:9501"), |_| Echo)
 /// }
 /// ```
-pub fn run_main<H, F>(builder: ServerBuilder, make: F) -> Exit
+pub fn run_main<R, F>(builder: ServerBuilder, make: F) -> Exit
 where
-    H: Handler,
-    F: Fn() -> H + 'static,
+    R: IntoHandler,
+    F: Fn(&Worker) -> R + 'static,
 {
     builder.bind().and_then(|server| server.run(make)).into()
 }
@@ -109,15 +110,19 @@ fn program_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::package::Package;
-    use crate::api::server::Server;
-    use crate::api::session::Session;
-    use crate::api::worker::Worker;
+    use crate::{Handler, Outcome, Package, Server, Session};
 
     struct Silent;
 
     impl Handler for Silent {
-        fn on_receive(&mut self, _worker: &Worker, _session: &Session, _package: &Package) {}
+        fn on_receive(
+            &mut self,
+            _worker: &Worker,
+            _session: &Session,
+            _package: &Package,
+        ) -> Outcome {
+            Ok(())
+        }
     }
 
     #[test]
@@ -128,11 +133,11 @@ mod tests {
 
     #[test]
     fn main_as_one_expression_ends_with_the_code_of_the_error() {
-        let wrong_option = run_main(Server::builder().set("workers", 0), || Silent);
+        let wrong_option = run_main(Server::builder().set("workers", 0), |_| Silent);
         assert_eq!(wrong_option.code(), crate::EXIT_OPTION);
         let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = held.local_addr().unwrap().to_string();
-        let port_in_use = run_main(Server::builder().listen(&address), || Silent);
+        let port_in_use = run_main(Server::builder().listen(&address), |_| Silent);
         assert_eq!(port_in_use.code(), crate::EXIT_LISTEN);
         assert!(format!("{port_in_use:?}").contains(&address));
     }

@@ -1,38 +1,49 @@
 //! The callbacks of a server.
 
+use super::outcome::Outcome;
 use super::package::Package;
 use super::session::Session;
 use super::worker::Worker;
 
-/// What went wrong in [`Handler::on_worker_start`].
-pub type StartError = Box<dyn std::error::Error>;
-
 /// A server's code. One value lives in each worker process, made there after the fork; its callbacks run one at a time.
 ///
-/// A panic in a callback ends the worker process, not the server: the package in hand is settled by `crash_policy`, every
+/// A callback that returns an error ends its session, see [`Outcome`]. A panic in a callback ends the worker process, not the server: the package in hand is settled by `crash_policy`, every
 /// other session is served by the successor.
 ///
 /// The order for one session is always `on_connect`, `on_receive`…, `on_close`, each started after the one before it is
 /// finished or at the same worker.
 #[allow(unused_variables)] // names are documentation for those who implement them
-pub trait Handler {
+pub trait Handler: Sized + 'static {
     /// The process has started and takes no packages yet: open files, connect to databases. An error ends the process; the
     /// server tries again later with growing pauses, a reload is aborted and the old code serves on.
     ///
     /// # Errors
     /// Whatever keeps this worker from serving; it is logged.
-    fn on_worker_start(&mut self, worker: &Worker) -> Result<(), StartError> {
+    fn on_worker_start(&mut self, worker: &Worker) -> Outcome {
         Ok(())
     }
 
     /// A client has connected.
-    fn on_connect(&mut self, worker: &Worker, session: &Session) {}
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    fn on_connect(&mut self, worker: &Worker, session: &Session) -> Outcome {
+        Ok(())
+    }
 
     /// A package has come. The delivery is finished when this returns, unless [`Package::defer`] was called.
-    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package);
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome;
 
     /// A session has ended. [`Session::info`] and [`Session::state`] still answer, sends do not.
-    fn on_close(&mut self, worker: &Worker, session: &Session) {}
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    fn on_close(&mut self, worker: &Worker, session: &Session) -> Outcome {
+        Ok(())
+    }
 
     /// The process is to leave (reload, recycling, shutdown): give back [`crate::KeepAlive`] tokens, cancel timers. It goes on
     /// until deferred packages are finished and no token or one-shot timer is left, at most `drain_timeout_ms`.

@@ -2,7 +2,9 @@
 
 pub(crate) mod exit;
 pub(crate) mod handler;
+pub(crate) mod outcome;
 pub(crate) mod package;
+pub(crate) mod remote;
 pub(crate) mod send_error;
 pub(crate) mod server;
 pub(crate) mod session;

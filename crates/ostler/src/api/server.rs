@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::handler::Handler;
+use super::outcome::IntoHandler;
+use super::worker::Worker;
 use crate::error::Result;
 use crate::master;
 use crate::options::Options;
@@ -10,18 +11,18 @@ use crate::options::Options;
 /// A server whose listener is bound and that does not accept yet.
 ///
 /// ```no_run
-/// use ostler::{Handler, Package, Server, Session, Worker};
+/// use ostler::{Handler, Outcome, Package, Server, Session, Worker};
 ///
 /// struct Echo;
 ///
 /// impl Handler for Echo {
-///     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) {
-///         let _ = session.send(package);
+///     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome {
+///         Ok(session.send(package)?)
 ///     }
 /// }
 ///
 /// fn main() -> ostler::Exit {
-///     ostler::run_main(Server::builder().listen("127.0.0.1:9501").workers(2), || Echo)
+///     ostler::run_main(Server::builder().listen("127.0.0.1:9501").workers(2), |_| Echo)
 /// }
 /// ```
 pub struct Server {
@@ -48,16 +49,17 @@ impl Server {
     }
 
     /// Runs the server: this process becomes the master, and returns when it was told to end (TERM) and has drained.
-    /// `make` is called once in each worker process, after its fork.
+    /// `make` is called once in each worker process, after its fork; it returns the handler, or a result of one: an error
+    /// is logged and ends that process, as one of [`crate::Handler::on_worker_start`] does.
     ///
     /// Call it early in `main`: the process must not have started threads, because it forks.
     ///
     /// # Errors
     /// When the server cannot start, or its managers are lost; see [`crate::Error::exit_code`].
-    pub fn run<H, F>(self, make: F) -> Result<()>
+    pub fn run<R, F>(self, make: F) -> Result<()>
     where
-        H: Handler,
-        F: Fn() -> H + 'static,
+        R: IntoHandler,
+        F: Fn(&Worker) -> R + 'static,
     {
         master::run(self.bound, make)
     }

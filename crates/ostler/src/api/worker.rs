@@ -1,12 +1,21 @@
 //! The worker process, as user code sees it.
 
+use std::any::{Any, TypeId};
+use std::cell::RefCell;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::handler::Handler;
+use super::outcome::Outcome;
+use super::remote::Remote;
 use super::session::Session;
 use crate::sys::clock;
 use crate::worker::context::WorkerContext;
+use crate::worker::timers::Callback;
+
+/// What is said when a callback is meant for a handler of another type than this worker's.
+pub(crate) const WRONG_HANDLER: &str = "the type parameter is not the type of this worker's handler: write the type that the factory makes";
 
 /// A handle to this worker process; cheap to clone, stays on its thread.
 #[derive(Clone)]
@@ -82,30 +91,88 @@ impl Worker {
             .collect()
     }
 
-    /// Calls `callback` once, after `delay`. A leaving worker waits for it.
+    /// Calls `callback` once, after `delay`, with the handler of this worker. A leaving worker waits for it. An error that it
+    /// returns is logged.
+    ///
+    /// ```
+    /// # use ostler::{Handler, Outcome, Package, Session, Worker};
+    /// # use std::time::Duration;
+    /// struct Counter {
+    ///     packages: u64,
+    /// }
+    ///
+    /// impl Handler for Counter {
+    ///     fn on_worker_start(&mut self, worker: &Worker) -> Outcome {
+    ///         worker.every::<Self>(Duration::from_secs(10), |me, worker| {
+    ///             println!("worker {} had {} packages", worker.slot(), me.packages);
+    ///             Ok(())
+    ///         });
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome {
+    ///         self.packages += 1;
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// When `H` is not the type of this worker's handler.
     #[track_caller]
-    pub fn after(&self, delay: Duration, callback: impl Fn(&Self) + 'static) -> TimerId {
-        self.add_timer(delay, None, Rc::new(callback), Location::caller())
-    }
-
-    /// Calls `callback` every `period` (at least one millisecond). A leaving worker does not wait for it; turns that were
-    /// missed because a callback took long are not made up for.
-    #[track_caller]
-    pub fn every(&self, period: Duration, callback: impl Fn(&Self) + 'static) -> TimerId {
-        let period = period.max(Duration::from_millis(1));
-        self.add_timer(period, Some(period), Rc::new(callback), Location::caller())
-    }
-
-    fn add_timer(
+    pub fn after<H: Handler>(
         &self,
         delay: Duration,
-        every: Option<Duration>,
-        callback: crate::worker::timers::Callback,
-        made_at: &'static Location<'static>,
+        callback: impl FnOnce(&mut H, &Self) -> Outcome + 'static,
     ) -> TimerId {
+        self.check_handler::<H>();
+        let callback = move |handler: &mut dyn Any, worker: &Self| {
+            handler.downcast_mut().map_or(Ok(()), |handler| callback(handler, worker))
+        };
+        self.add_timer(delay, Duration::ZERO, Callback::Once(Box::new(callback)))
+    }
+
+    /// Calls `callback` every `period` (at least one millisecond), as [`Worker::after`] does. A leaving worker does not wait
+    /// for it; turns that were missed because a callback took long are not made up for.
+    ///
+    /// # Panics
+    /// When `H` is not the type of this worker's handler.
+    #[track_caller]
+    pub fn every<H: Handler>(
+        &self,
+        period: Duration,
+        mut callback: impl FnMut(&mut H, &Self) -> Outcome + 'static,
+    ) -> TimerId {
+        self.check_handler::<H>();
+        let period = period.max(Duration::from_millis(1));
+        let callback = move |handler: &mut dyn Any, worker: &Self| {
+            handler.downcast_mut().map_or(Ok(()), |handler| callback(handler, worker))
+        };
+        self.add_timer(period, period, Callback::Repeating(Rc::new(RefCell::new(callback))))
+    }
+
+    #[track_caller]
+    fn check_handler<H: Handler>(&self) {
+        assert!(TypeId::of::<H>() == self.inner.handler_type, "{WRONG_HANDLER}");
+    }
+
+    #[track_caller]
+    fn add_timer(&self, delay: Duration, every: Duration, callback: Callback) -> TimerId {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4);
         let at = clock::monotonic_ns().saturating_add(nanos(delay));
-        TimerId(self.inner.timers.borrow_mut().add(at, every.map(nanos), callback, made_at))
+        let made_at = Location::caller();
+        TimerId(self.inner.timers.borrow_mut().add(at, nanos(every), callback, made_at))
+    }
+
+    /// A way into this worker for other threads of its process.
+    ///
+    /// # Panics
+    /// When `H` is not the type of this worker's handler.
+    #[must_use]
+    #[track_caller]
+    pub fn remote<H: Handler>(&self) -> Remote<H> {
+        self.check_handler::<H>();
+        Remote::new(&self.inner.inbox)
     }
 
     /// Cancels a timer; false when it has been or was cancelled already.

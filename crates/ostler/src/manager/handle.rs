@@ -47,7 +47,7 @@ impl ManagerHandle {
 ///
 /// Afterwards [`signal::MANAGED`] is blocked in this thread and all that it starts (nothing that came meanwhile is lost:
 /// read it with a [`signal::SignalFd`]), and the master adopts orphans: when a manager dies, its spare and the orphans
-/// that it had adopted become children of the master, which reaps them with the help of [`crate::sys::strays`].
+/// that it had adopted become children of the master, which reaps them with the help of [`crate::sys::orphans`].
 pub(crate) fn fork_managers(setup: &ManagerSetup) -> io::Result<(ManagerHandle, ManagerHandle)> {
     signal::block(&signal::MANAGED)?;
     signal::restore_default(&[signal::CHLD])?;

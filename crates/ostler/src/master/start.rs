@@ -14,7 +14,8 @@ use super::descriptors;
 use super::event_loop::Master;
 use super::managers::Managers;
 use super::program_state::ProgramState;
-use crate::api::handler::Handler;
+use crate::api::outcome::IntoHandler;
+use crate::api::worker::Worker;
 use crate::error::{Error, Result};
 use crate::manager::{ManagerSetup, fork_managers};
 use crate::options::{Harden, Options};
@@ -49,10 +50,10 @@ pub(crate) fn bind(options: Options) -> Result<Bound> {
 }
 
 /// Runs the server until it is told to end.
-pub(crate) fn run<H, F>(bound: Bound, make: F) -> Result<()>
+pub(crate) fn run<R, F>(bound: Bound, make: F) -> Result<()>
 where
-    H: Handler,
-    F: Fn() -> H + 'static,
+    R: IntoHandler,
+    F: Fn(&Worker) -> R + 'static,
 {
     let Bound { mut options, listener, .. } = bound;
     let fail = |what: &str, error| Error::start(what, Some(error));

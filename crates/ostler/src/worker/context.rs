@@ -1,14 +1,17 @@
 //! What all handles of one worker process share.
 
+use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ostler_core::answer_turns::AnswerTurns;
 use ostler_core::ids::WorkerKey;
 use ostler_core::policy::{AnswerOrder, CrashPolicy};
 
 use super::deferred::SharedDeferral;
+use super::inbox::Inbox;
 use super::port::Port;
 use super::state::StateOverlay;
 use super::timers::Timers;
@@ -66,6 +69,10 @@ impl WorkerSettings {
 pub(crate) struct WorkerContext {
     pub(crate) key: WorkerKey,
     pub(crate) settings: WorkerSettings,
+    /// What the factory makes; timers and remotes are meant for it.
+    pub(crate) handler_type: TypeId,
+    /// What other threads post.
+    pub(crate) inbox: Arc<Inbox>,
     pub(crate) port: RefCell<Port>,
     /// The delivery whose callback is running.
     pub(crate) current: Cell<Option<RunningDelivery>>,
@@ -87,10 +94,18 @@ pub(crate) struct WorkerContext {
 }
 
 impl WorkerContext {
-    pub(crate) fn new(key: WorkerKey, settings: WorkerSettings, port: Port) -> Rc<Self> {
+    pub(crate) fn new(
+        key: WorkerKey,
+        settings: WorkerSettings,
+        handler_type: TypeId,
+        inbox: Arc<Inbox>,
+        port: Port,
+    ) -> Rc<Self> {
         Rc::new(Self {
             key,
             settings,
+            handler_type,
+            inbox,
             port: RefCell::new(port),
             current: Cell::new(None),
             deferral: RefCell::default(),

@@ -1,7 +1,9 @@
 //! The built-in loop of a worker: deliveries, timers, leaving.
 
+use std::any::{Any, TypeId};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ostler_core::ids::WorkerKey;
@@ -11,9 +13,12 @@ use ostler_shm::lane::WorkerMemory;
 use ostler_shm::record::{FLAG_REDELIVERED, RecordKind};
 
 use super::context::{RunningDelivery, WorkerContext, WorkerSettings};
+use super::inbox::Inbox;
 use super::port::{Found, Payload, Port, Taken};
 use crate::api::handler::Handler;
+use crate::api::outcome::{Failure, IntoHandler, Outcome};
 use crate::api::package::Package;
+use crate::api::send_error::SendError;
 use crate::api::session::Session;
 use crate::api::worker::Worker;
 use crate::control::FromWorker;
@@ -30,10 +35,10 @@ pub(crate) const EXIT_LANES: i32 = 4;
 const BATCH: usize = 64;
 
 /// The life of one worker process; answers its exit code.
-pub(crate) fn worker_main<H: Handler>(
+pub(crate) fn worker_main<R: IntoHandler>(
     boot: WorkerBoot,
     options: &Options,
-    make: &dyn Fn() -> H,
+    make: &dyn Fn(&Worker) -> R,
 ) -> i32 {
     if let Ok(fault) = std::env::var("OSTLER_FAULT")
         && boot.key.generation.0 == 1
@@ -43,23 +48,32 @@ pub(crate) fn worker_main<H: Handler>(
         tracing::info!(fault, armed, "debug hook");
     }
     let (key, control) = (boot.key, boot.control);
-    let port =
-        match open_port(key, [boot.down, boot.up, boot.board], boot.worker_bell, boot.lane_bells) {
-            Ok(port) => port,
-            Err(error) => {
-                tracing::error!(%error, "cannot use the lanes");
-                return EXIT_LANES;
-            }
-        };
-    let inner = WorkerContext::new(key, WorkerSettings::new(options, key), port);
-    let mut run = Run {
-        worker: Worker::new(Rc::clone(&inner)),
-        inner,
-        handler: make(),
-        control,
-        said_taken: false,
-        asked_to_leave: false,
+    let open = || -> Result<_, Failure> {
+        let inbox = Inbox::new()?;
+        let maps = [boot.down, boot.up, boot.board];
+        let port = open_port(key, maps, boot.worker_bell, boot.lane_bells)?;
+        port.watch(inbox.bell())?;
+        Ok((Arc::new(inbox), port))
     };
+    let (inbox, port) = match open() {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::error!(%error, "cannot use the lanes");
+            return EXIT_LANES;
+        }
+    };
+    let handler_type = TypeId::of::<R::Handler>();
+    let settings = WorkerSettings::new(options, key);
+    let inner = WorkerContext::new(key, settings, handler_type, inbox, port);
+    let worker = Worker::new(Rc::clone(&inner));
+    let handler = match make(&worker).into_handler() {
+        Ok(handler) => handler,
+        Err(error) => {
+            tracing::error!(%error, "the handler cannot be made");
+            return EXIT_START_FAILED;
+        }
+    };
+    let mut run = Run { worker, inner, handler, control, said_taken: false, asked_to_leave: false };
     run.run()
 }
 
@@ -70,7 +84,7 @@ fn open_port(
     [down, up, board]: [OwnedFd; 3],
     worker_bell: OwnedFd,
     lane_bells: Vec<OwnedFd>,
-) -> Result<Port, Box<dyn std::error::Error>> {
+) -> Result<Port, Failure> {
     let memory = WorkerMemory::open(&down, &up)?;
     let (slot, generation) = memory.key();
     if (slot, generation) != (u64::from(key.slot.0), u64::from(key.generation.0)) {
@@ -115,6 +129,7 @@ impl<H: Handler> Run<H> {
         let mut is_left = false;
         loop {
             self.run_timers();
+            self.run_posts();
             let mut busy = true;
             for _ in 0..BATCH {
                 // Bound apart, so that no borrow is held while the handler runs.
@@ -143,7 +158,7 @@ impl<H: Handler> Run<H> {
                     self.inner.settle_deferred();
                     self.log_holders();
                 }
-                if !self.is_held() {
+                if !self.is_held() && self.inner.inbox.end() {
                     return 0;
                 }
             }
@@ -158,6 +173,9 @@ impl<H: Handler> Run<H> {
         let due = self.inner.timers.borrow_mut().next_due();
         let mut timeout =
             due.map(|at| Duration::from_nanos(at.saturating_sub(clock::monotonic_ns())));
+        if self.inner.inbox.has_posts() {
+            timeout = Some(Duration::ZERO);
+        }
         if !self.inner.aborts.borrow().is_empty() {
             timeout = Some(Duration::from_millis(10));
         }
@@ -166,12 +184,22 @@ impl<H: Handler> Run<H> {
 
     /// Calls what is due now. What becomes due meanwhile waits for the next round, or a timer whose callback takes longer
     /// than its period would keep the packages out.
-    fn run_timers(&self) {
+    fn run_timers(&mut self) {
         let now = clock::monotonic_ns();
         loop {
             let due = self.inner.timers.borrow_mut().take_due(now);
             let Some(callback) = due else { return };
-            callback(&self.worker);
+            let outcome = callback.call(&mut self.handler as &mut dyn Any, &self.worker);
+            log_failure(outcome, "timer");
+            self.inner.settle_deferred();
+        }
+    }
+
+    /// Runs what other threads have posted until now.
+    fn run_posts(&mut self) {
+        for post in self.inner.inbox.take() {
+            let outcome = post(&mut self.handler as &mut dyn Any, &self.worker);
+            log_failure(outcome, "post");
             self.inner.settle_deferred();
         }
     }
@@ -203,15 +231,19 @@ impl<H: Handler> Run<H> {
         // Nothing of the ring may be held when the delivery is finished: its space is given back with the FIN.
         let payload = Some(payload).filter(|_| kind == Some(RecordKind::Data));
         match kind {
-            Some(RecordKind::Connect) => self.handler.on_connect(&self.worker, &session),
+            Some(RecordKind::Connect) => {
+                let outcome = self.handler.on_connect(&self.worker, &session);
+                close_on_failure(outcome, "on_connect", &session);
+            }
             Some(RecordKind::Data) => {
                 let redelivered = header.flags & FLAG_REDELIVERED != 0;
                 let payload = payload.unwrap_or(Payload::Heap(Vec::new()));
                 let package = Package::new(&self.inner, payload, header.subject, redelivered);
-                self.handler.on_receive(&self.worker, &session, &package);
+                let outcome = self.handler.on_receive(&self.worker, &session, &package);
+                close_on_failure(outcome, "on_receive", &session);
             }
             Some(RecordKind::Closed) => {
-                self.handler.on_close(&self.worker, &session);
+                log_failure(self.handler.on_close(&self.worker, &session), "on_close");
                 self.inner.states.borrow_mut().forget(header.subject);
             }
             _ => tracing::warn!(kind = header.kind, "a delivery of an unknown kind is skipped"),
@@ -253,4 +285,29 @@ impl<H: Handler> Run<H> {
             "leaving, but held"
         );
     }
+}
+
+/// A callback of a session has returned. If it failed its client would wait for an answer that does not come: the session
+/// ends. That a session is gone is no failure, its `on_close` follows.
+fn close_on_failure(outcome: Outcome, callback: &str, session: &Session) {
+    let Err(error) = outcome else { return };
+    if is_gone(&error) {
+        return;
+    }
+    tracing::error!(callback, session = session.id(), %error, "a callback failed, its session is closed");
+    // Gone meanwhile: then there is nothing to close.
+    let _ = session.close();
+}
+
+/// A callback without a session has returned.
+fn log_failure(outcome: Outcome, callback: &str) {
+    if let Err(error) = outcome
+        && !is_gone(&error)
+    {
+        tracing::error!(callback, %error, "a callback failed");
+    }
+}
+
+fn is_gone(error: &Failure) -> bool {
+    error.downcast_ref::<SendError>().is_some_and(SendError::is_gone)
 }

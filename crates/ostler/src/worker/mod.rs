@@ -4,12 +4,13 @@
 //! Must never: touch a client socket, hold a lock another process needs, or let a delivery end without a `FIN`.
 //!
 //! * [`port`]: the lanes as one pollable object that knows no runtime;
-//! * [`run`]: the built-in loop (callbacks, timers);
-//! * [`deferred`], [`timers`], [`state`]: what handlers hold between callbacks.
+//! * [`event_loop`]: the built-in loop (callbacks, timers);
+//! * [`deferred`], [`timers`], [`state`], [`inbox`]: what handlers hold between callbacks.
 
 pub(crate) mod context;
 pub(crate) mod deferred;
 pub(crate) mod event_loop;
+pub(crate) mod inbox;
 pub(crate) mod port;
 pub(crate) mod send;
 pub(crate) mod state;

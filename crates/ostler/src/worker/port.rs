@@ -352,6 +352,11 @@ impl Port {
         result.map(|_| ())
     }
 
+    /// Watches one more bell: it ends a sleep.
+    pub(crate) fn watch(&self, bell: impl AsFd) -> io::Result<()> {
+        self.epoll.add(bell, 1, Interest::BELL)
+    }
+
     /// Shows which session's delivery is being handled (0: none) and how many are finished.
     pub(crate) fn publish_phase(&self, session: u64, finished: u64) {
         if let Ok(process) = self.memory.process() {

@@ -1,5 +1,7 @@
 //! Timers of a worker: a heap of due times; cancelled ones are skipped when they come up.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::panic::Location;
@@ -7,14 +9,34 @@ use std::rc::Rc;
 
 use ostler_core::Nanos;
 
+use crate::api::outcome::Outcome;
 use crate::api::worker::Worker;
 
-/// What a timer calls.
-pub(crate) type Callback = Rc<dyn Fn(&Worker)>;
+/// What a timer calls; the first argument is the worker's handler.
+pub(crate) enum Callback {
+    /// Once.
+    Once(Box<dyn FnOnce(&mut dyn Any, &Worker) -> Outcome>),
+    /// Again and again.
+    Repeating(Repeating),
+}
+
+/// Shared with the timer while it is called: it may cancel itself.
+pub(crate) type Repeating = Rc<RefCell<dyn FnMut(&mut dyn Any, &Worker) -> Outcome>>;
+
+impl Callback {
+    /// Calls it, where no other callback runs.
+    pub(crate) fn call(self, handler: &mut dyn Any, worker: &Worker) -> Outcome {
+        match self {
+            Self::Once(callback) => callback(handler, worker),
+            Self::Repeating(callback) => (callback.borrow_mut())(handler, worker),
+        }
+    }
+}
 
 struct Timer {
     callback: Callback,
-    every_ns: Option<Nanos>,
+    /// Of a repeating one.
+    every_ns: Nanos,
     made_at: &'static Location<'static>,
 }
 
@@ -27,11 +49,11 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// Adds a timer; it is due at `at`, and with `every_ns` again and again.
+    /// Adds a timer; it is due at `at`, a repeating one every `every_ns` after that.
     pub(crate) fn add(
         &mut self,
         at: Nanos,
-        every_ns: Option<Nanos>,
+        every_ns: Nanos,
         callback: Callback,
         made_at: &'static Location<'static>,
     ) -> u64 {
@@ -64,22 +86,21 @@ impl Timers {
         }
         let Reverse((at, id)) = self.due.pop()?;
         let timer = self.timers.get(&id)?;
-        let callback = Rc::clone(&timer.callback);
-        match timer.every_ns {
-            Some(every) => {
-                let missed = (now - at) / every.max(1);
-                self.due.push(Reverse((at + (missed + 1) * every.max(1), id)));
-            }
-            None => {
-                self.timers.remove(&id);
-            }
+        if let Callback::Repeating(callback) = &timer.callback {
+            let (callback, every_ns) = (Rc::clone(callback), timer.every_ns.max(1));
+            let missed = (now - at) / every_ns;
+            self.due.push(Reverse((at + (missed + 1) * every_ns, id)));
+            return Some(Callback::Repeating(callback));
         }
-        Some(callback)
+        self.timers.remove(&id).map(|timer| timer.callback)
     }
 
     /// One-shot timers that are not due yet: they keep a leaving worker alive. Where they were made.
     pub(crate) fn one_shot(&self) -> impl Iterator<Item = &'static Location<'static>> + '_ {
-        self.timers.values().filter(|timer| timer.every_ns.is_none()).map(|timer| timer.made_at)
+        self.timers
+            .values()
+            .filter(|timer| matches!(timer.callback, Callback::Once(_)))
+            .map(|timer| timer.made_at)
     }
 }
 
@@ -87,16 +108,20 @@ impl Timers {
 mod tests {
     use super::*;
 
-    fn nothing() -> Callback {
-        Rc::new(|_| {})
+    fn once() -> Callback {
+        Callback::Once(Box::new(|_, _| Ok(())))
+    }
+
+    fn repeating() -> Callback {
+        Callback::Repeating(Rc::new(RefCell::new(|_: &mut dyn Any, _: &Worker| Ok(()))))
     }
 
     #[test]
     fn timers_come_due_in_order_and_once() {
         let mut timers = Timers::default();
         let here = Location::caller();
-        timers.add(20, None, nothing(), here);
-        let first = timers.add(10, None, nothing(), here);
+        timers.add(20, 0, once(), here);
+        let first = timers.add(10, 0, once(), here);
         assert_eq!(timers.next_due(), Some(10));
         assert!(timers.take_due(5).is_none());
         assert!(timers.take_due(15).is_some());
@@ -108,7 +133,7 @@ mod tests {
     #[test]
     fn a_repeating_timer_does_not_make_up_for_missed_turns() {
         let mut timers = Timers::default();
-        let id = timers.add(10, Some(10), nothing(), Location::caller());
+        let id = timers.add(10, 10, repeating(), Location::caller());
         assert!(timers.take_due(57).is_some());
         assert_eq!(timers.next_due(), Some(60));
         assert!(timers.cancel(id));

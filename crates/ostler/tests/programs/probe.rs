@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ostler::{
-    Deferred, Error, Exit, Handler, KeepAlive, Package, SendError, Server, Session, StartError,
+    Deferred, Error, Exit, Handler, KeepAlive, Outcome, Package, SendError, Server, Session,
     TimerId, Worker,
 };
 use ostler_shm::layout::Sizes;
@@ -298,11 +298,12 @@ impl Probe {
             "holdbig" => {
                 let (delay, size) = (rest.millis(), rest.size());
                 let (waiting, held) = (RefCell::new(package.defer()), Rc::clone(&self.deferred));
-                worker.after(delay, move |_| {
+                worker.after::<Probe>(delay, move |_, _| {
                     if let Some(mut deferred) = waiting.borrow_mut().take() {
                         let _ = deferred.send(&pattern(size));
                         held.borrow_mut().push(deferred);
                     }
+                    Ok(())
                 });
             }
             // Everything that is held sends; this delivery has sent already, or waits then for a file.
@@ -334,28 +335,30 @@ impl Probe {
             "deferbig" => {
                 let (delay, size) = (rest.millis(), rest.size());
                 let held = RefCell::new(package.defer());
-                worker.after(delay, move |_| {
+                worker.after::<Probe>(delay, move |_, _| {
                     if let Some(mut deferred) = held.borrow_mut().take() {
                         let _ = deferred.send(&pattern(size));
                     }
+                    Ok(())
                 });
             }
             "deferclose" => {
                 let held = RefCell::new(package.defer());
-                worker.after(rest.millis(), move |_| {
+                worker.after::<Probe>(rest.millis(), move |_, _| {
                     if let Some(mut deferred) = held.borrow_mut().take() {
                         let _ = deferred.set_state(b"closing");
                         let _ = deferred.send(b"bye\n");
                         let _ = deferred.close();
                         deferred.finish();
                     }
+                    Ok(())
                 });
             }
             // The timer panics while it holds the deferred package.
             "deferpanic" => {
                 let held = RefCell::new(package.defer());
                 let again = package.is_redelivered();
-                worker.after(rest.millis(), move |_| {
+                worker.after::<Probe>(rest.millis(), move |_, _| {
                     let deferred = held.borrow_mut().take();
                     if !again {
                         panic!("told to panic with a deferred package");
@@ -363,11 +366,30 @@ impl Probe {
                     if let Some(mut deferred) = deferred {
                         let _ = deferred.send(b"second time\n");
                     }
+                    Ok(())
+                });
+            }
+            // Waits in a thread of its own, and answers by the way into this worker from there: N times, in order.
+            "remote" => {
+                let (remote, id) = (worker.remote::<Self>(), session.id());
+                let (delay, count, text) = (rest.millis(), rest.number(), rest.rest());
+                std::thread::spawn(move || {
+                    std::thread::sleep(delay);
+                    for number in 0..count {
+                        let line = format!("{number} {text}");
+                        let _ = remote.post(move |me, worker| {
+                            me.note(worker, format!("posted {line}"));
+                            say(&worker.session(id), line);
+                        });
+                    }
                 });
             }
             "after" => {
                 let (delay, session, text) = (rest.millis(), session.clone(), rest.rest());
-                worker.after(delay, move |_| say(&session, &text));
+                worker.after::<Probe>(delay, move |_, _| {
+                    say(&session, &text);
+                    Ok(())
+                });
             }
             // Sends N times and cancels itself.
             "every" => {
@@ -375,7 +397,7 @@ impl Probe {
                 let (session, text) = (session.clone(), rest.rest());
                 let state = Rc::new(RefCell::new((0, None)));
                 let shared = Rc::clone(&state);
-                let timer = worker.every(period, move |worker| {
+                let timer = worker.every::<Probe>(period, move |_, worker| {
                     let mut state = shared.borrow_mut();
                     state.0 += 1;
                     say(&session, format!("{} {text}", state.0));
@@ -385,20 +407,25 @@ impl Probe {
                         say(&session, format!("cancelled {}", worker.cancel(timer)));
                         say(&session, format!("cancelled {}", worker.cancel(timer)));
                     }
+                    Ok(())
                 });
                 state.borrow_mut().1 = Some(timer);
             }
             // A big message that belongs to no delivery.
             "afterbig" => {
                 let (delay, size, session) = (rest.millis(), rest.size(), session.clone());
-                worker.after(delay, move |_| {
+                worker.after::<Probe>(delay, move |_, _| {
                     let _ = session.send(&pattern(size));
+                    Ok(())
                 });
             }
             // A timer whose callback takes longer than its period.
             "busyevery" => {
                 let (period, work) = (rest.millis(), rest.millis());
-                let timer = worker.every(period, move |_| std::thread::sleep(work));
+                let timer = worker.every::<Probe>(period, move |_, _| {
+                    std::thread::sleep(work);
+                    Ok(())
+                });
                 self.timers.borrow_mut().push(timer);
                 say(session, "busy");
             }
@@ -408,7 +435,7 @@ impl Probe {
                 say(session, format!("cancelled {cancelled}"));
             }
             "panictimer" => {
-                worker.after(rest.millis(), |_| panic!("told to panic in a timer"));
+                worker.after::<Probe>(rest.millis(), |_, _| panic!("told to panic in a timer"));
             }
             _ => say(session, format!("unknown {word}")),
         }
@@ -630,10 +657,11 @@ impl Probe {
 /// Answers a deferred package by a timer.
 fn answer_later(worker: &Worker, delay: Duration, deferred: Option<Deferred>, text: String) {
     let held = RefCell::new(deferred);
-    worker.after(delay, move |_| {
+    worker.after::<Probe>(delay, move |_, _| {
         if let Some(mut deferred) = held.borrow_mut().take() {
             let _ = deferred.send(format!("{text}\n").as_bytes());
         }
+        Ok(())
     });
 }
 
@@ -728,7 +756,7 @@ fn ring_all(bells: &[OwnedFd]) {
 }
 
 impl Handler for Probe {
-    fn on_worker_start(&mut self, worker: &Worker) -> Result<(), StartError> {
+    fn on_worker_start(&mut self, worker: &Worker) -> Outcome {
         self.note(worker, "start");
         let hang = std::env::var_os("PROBE_HANG_START_IF_EXISTS");
         while hang.as_ref().is_some_and(|path| std::path::Path::new(path).exists()) {
@@ -740,7 +768,7 @@ impl Handler for Probe {
         }
     }
 
-    fn on_connect(&mut self, worker: &Worker, session: &Session) {
+    fn on_connect(&mut self, worker: &Worker, session: &Session) -> Outcome {
         self.note(worker, format!("connect {}", session.id()));
         if let Some(path) = std::env::var_os("PROBE_HOLD_CONNECT_UNTIL") {
             while !std::path::Path::new(&path).exists() {
@@ -750,9 +778,10 @@ impl Handler for Probe {
         if std::env::var_os("PROBE_GREET").is_some() {
             say(session, "hello");
         }
+        Ok(())
     }
 
-    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) {
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
         if self.journal.is_some() {
             self.note(worker, format!("receive {} {}", session.id(), package.len()));
         }
@@ -760,16 +789,22 @@ impl Handler for Probe {
         let head = package.get(..512).unwrap_or(package);
         let line = String::from_utf8_lossy(head);
         let line = line.trim_end_matches(['\r', '\n']).to_owned();
+        if let Some(why) = line.strip_prefix("fail ") {
+            say(session, "sent before it failed");
+            return Err(why.into());
+        }
         self.command(worker, session, package, &line);
+        Ok(())
     }
 
-    fn on_close(&mut self, worker: &Worker, session: &Session) {
+    fn on_close(&mut self, worker: &Worker, session: &Session) -> Outcome {
         let state = String::from_utf8_lossy(&session.state()).into_owned();
         let info = if session.info().is_some() { "info" } else { "noinfo" };
         let sent = session.send(b"too late\n");
         let why = sent.err().and_then(|error| error.gone_because()).unwrap_or("-");
         let sent = outcome(sent);
         self.note(worker, format!("close {} {info} {sent} {why} {state}", session.id()));
+        Ok(())
     }
 
     fn on_worker_exit(&mut self, worker: &Worker) {
@@ -807,7 +842,10 @@ fn serve() -> ostler::Result<()> {
     }
     let server = builder.bind()?;
     println!("listening on {}", server.local_address());
-    server.run(move || Probe::new(sizes))
+    server.run(move |_| match std::env::var_os("PROBE_FAIL_MAKE_IF_EXISTS") {
+        Some(path) if std::path::Path::new(&path).exists() => Err("told not to be made"),
+        _ => Ok(Probe::new(sizes)),
+    })
 }
 
 fn main() -> Exit {

@@ -1,0 +1,79 @@
+//! What a callback returns: nothing wrong, or why it failed.
+
+use std::error::Error;
+
+/// Why a callback failed. Any error becomes one by `?`, as do strings by `.into()`.
+pub type Failure = Box<dyn Error>;
+
+/// What a callback returns. A failure is logged with its session, and the session is closed after everything that was sent
+/// to it before: its client would wait for an answer that does not come.
+///
+/// A send that fails because the session has ended is no failure of the callback: nothing is logged.
+///
+/// ```
+/// use ostler::{Handler, Outcome, Package, Session, Worker};
+///
+/// struct Upper;
+///
+/// impl Handler for Upper {
+///     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome {
+///         let text = std::str::from_utf8(package)?; // a client that sends something else is closed
+///         session.send(text.to_uppercase().as_bytes())?;
+///         Ok(())
+///     }
+/// }
+/// ```
+pub type Outcome = Result<(), Failure>;
+
+/// What the callback of a [`crate::Remote`] may return: nothing, or a result whose error is logged.
+///
+/// Implemented for `()` and for `Result<(), E>` with any error; nobody else needs to implement it.
+pub trait IntoOutcome {
+    /// The outcome.
+    ///
+    /// # Errors
+    /// What went wrong.
+    fn into_outcome(self) -> Outcome;
+}
+
+impl IntoOutcome for () {
+    fn into_outcome(self) -> Outcome {
+        Ok(())
+    }
+}
+
+impl<E: Into<Failure>> IntoOutcome for Result<(), E> {
+    fn into_outcome(self) -> Outcome {
+        self.map_err(Into::into)
+    }
+}
+
+/// What the factory of [`crate::Server::run`] may return: a handler, or a result of one.
+///
+/// Implemented for every [`crate::Handler`] and for `Result<H, E>`; nobody else needs to implement it.
+pub trait IntoHandler {
+    /// The handler that is made.
+    type Handler: crate::Handler;
+
+    /// The handler.
+    ///
+    /// # Errors
+    /// Why it cannot be made.
+    fn into_handler(self) -> Result<Self::Handler, Failure>;
+}
+
+impl<H: crate::Handler> IntoHandler for H {
+    type Handler = H;
+
+    fn into_handler(self) -> Result<H, Failure> {
+        Ok(self)
+    }
+}
+
+impl<H: crate::Handler, E: Into<Failure>> IntoHandler for Result<H, E> {
+    type Handler = H;
+
+    fn into_handler(self) -> Result<H, Failure> {
+        self.map_err(Into::into)
+    }
+}

@@ -1,0 +1,78 @@
+//! Callbacks that fail, factories that fail, and the way into a worker from other threads, on a real server.
+#![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
+
+mod talk;
+
+use ostler_testkit::{Signal, TestResult};
+use talk::{Scratch, Talk, small_probe};
+
+#[test]
+fn a_callback_that_fails_is_logged_and_ends_its_session_alone() -> TestResult {
+    for policy in ["close", "redeliver:2"] {
+        let server = small_probe()
+            .set("crash_policy", policy)
+            .expect_log("a callback failed, its session is closed")
+            .start()?;
+        let (mut failing, mut other) = (Talk::new(&server)?, Talk::new(&server)?);
+        let id = failing.number("id")?;
+        failing.say("fail no such article")?;
+        failing.expect("sent before it failed");
+        failing.expect_eof();
+        assert_eq!(other.ask("echo still here")?, "still here");
+        let line = server.wait_for_log("a callback failed")?;
+        assert!(line.contains("on_receive") && line.contains("no such article"), "{line}");
+        assert!(line.contains(&id.to_string()), "the session is not named: {line}");
+        let ended = server.stop_and_report()?;
+        let books = ended.books()?;
+        assert_eq!((books.received, books.finished), (3, 3), "{books}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_handler_that_cannot_be_made_does_not_serve() -> TestResult {
+    let scratch = Scratch::new("callbacks-make")?;
+    let path = scratch.path("fail");
+    let server = small_probe()
+        .env("PROBE_FAIL_MAKE_IF_EXISTS", &path)
+        .expect_log("the handler cannot be made")
+        .expect_log("worker died")
+        .expect_log("reload aborted")
+        .start()?;
+    let mut talk = Talk::new(&server)?;
+    let old = talk.ask("whoami")?;
+    std::fs::write(&path, "")?;
+    server.signal(Signal::USR1);
+    server.wait_for_log("reload aborted")?;
+    let line = server.wait_for_log("the handler cannot be made")?;
+    assert!(line.contains("told not to be made"), "{line}");
+    std::fs::remove_file(&path)?;
+    assert_eq!(talk.ask("whoami")?, old);
+    server.stop()
+}
+
+#[test]
+fn what_other_threads_post_runs_in_their_order_and_wakes_a_sleeping_worker() -> TestResult {
+    let scratch = Scratch::new("callbacks-remote")?;
+    let journal = scratch.path("journal");
+    let server = small_probe().env("PROBE_JOURNAL", &journal).start()?;
+    let (mut one, mut two) = (Talk::new(&server)?, Talk::new(&server)?);
+    // The worker sleeps when the thread posts: nothing else wakes it.
+    one.say("remote 50 300 one")?;
+    for number in 0..300 {
+        one.expect(&format!("{number} one"));
+    }
+    // Two threads at once: each in its order.
+    one.say("remote 0 500 one")?;
+    two.say("remote 0 500 two")?;
+    for number in 0..500 {
+        one.expect(&format!("{number} one"));
+        two.expect(&format!("{number} two"));
+    }
+    assert_eq!(one.ask("echo on")?, "on");
+    server.stop()?;
+    // The handler was reached: it wrote its journal.
+    let journal = std::fs::read_to_string(journal)?;
+    assert_eq!(journal.lines().filter(|line| line.contains("posted")).count(), 1_300);
+    Ok(())
+}
