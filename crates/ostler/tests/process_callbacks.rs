@@ -76,3 +76,56 @@ fn what_other_threads_post_runs_in_their_order_and_wakes_a_sleeping_worker() -> 
     assert_eq!(journal.lines().filter(|line| line.contains("posted")).count(), 1_300);
     Ok(())
 }
+
+#[test]
+fn a_deferred_package_is_answered_by_another_thread_in_order() -> TestResult {
+    for policy in ["close", "redeliver:2"] {
+        let server = small_probe().set("crash_policy", policy).start()?;
+        let mut talk = Talk::new(&server)?;
+        // The second answer is ready long before the first, and comes behind it all the same.
+        talk.say("deferthread 100 2000 one")?;
+        talk.say("deferthread 0 3 two")?;
+        talk.say("echo three")?;
+        for number in 0..2_000 {
+            talk.expect(&format!("{number} one"));
+        }
+        for number in 0..3 {
+            talk.expect(&format!("{number} two"));
+        }
+        talk.expect("three");
+        let ended = server.stop_and_report()?;
+        let books = ended.books()?;
+        assert_eq!((books.received, books.finished), (3, 3), "{policy}: {books}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_leaving_worker_waits_for_what_other_threads_have_deferred() -> TestResult {
+    let server = small_probe().start()?;
+    let mut talk = Talk::new(&server)?;
+    let old = talk.ask("whoami")?;
+    talk.say("deferthread 300 5 late")?;
+    talk.say("leave")?;
+    for number in 0..5 {
+        talk.expect(&format!("{number} late"));
+    }
+    talk.expect("leaving");
+    server.wait_for("another worker to answer", |_| {
+        talk.ask("whoami").is_ok_and(|worker| worker != old)
+    })?;
+    server.stop()
+}
+
+#[test]
+fn a_thread_that_panics_with_a_deferred_package_closes_its_session_alone() -> TestResult {
+    let server = small_probe().expect_log("lost in a panic").expect_log("panic").start()?;
+    let (mut lost, mut other) = (Talk::new(&server)?, Talk::new(&server)?);
+    lost.say("deferthread 0 0 -")?;
+    lost.expect_eof();
+    assert_eq!(other.ask("echo still here")?, "still here");
+    let ended = server.stop_and_report()?;
+    let books = ended.books()?;
+    assert_eq!((books.received, books.finished), (2, 2), "{books}");
+    Ok(())
+}

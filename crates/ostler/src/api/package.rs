@@ -1,31 +1,38 @@
 //! One message of a session.
 
+use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
 
 use super::send_error::SendError;
-use super::worker::Worker;
 use crate::worker::context::WorkerContext;
-use crate::worker::deferred::DeferredDelivery;
 use crate::worker::port::Payload;
 use crate::worker::send::Output;
+use crate::worker::token::DeferredToken;
 
 /// A package: one read of a raw session, one message of a framed one. Its bytes lie in shared memory that only the master
 /// can change, and does not while the callback runs.
-#[derive(Debug)]
 pub struct Package {
-    inner: PackageInner,
+    inner: Rc<WorkerContext>,
     payload: Payload,
     session: u64,
     attempt: bool,
 }
 
-struct PackageInner(Rc<WorkerContext>);
+/// So many bytes are shown by `Debug`.
+const SHOWN_BYTES: usize = 64;
 
-impl std::fmt::Debug for PackageInner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "worker {}", self.0.key)
+impl fmt::Debug for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_bytes(f, "Package", self.session, self.as_bytes())
     }
+}
+
+/// The length and the first bytes, escaped: a package may be long, and of any bytes.
+fn debug_bytes(f: &mut fmt::Formatter<'_>, name: &str, session: u64, bytes: &[u8]) -> fmt::Result {
+    let shown = bytes.get(..SHOWN_BYTES).unwrap_or(bytes).escape_ascii();
+    let more = if bytes.len() > SHOWN_BYTES { "…" } else { "" };
+    write!(f, "{name}(session {session}, {} bytes: \"{shown}{more}\")", bytes.len())
 }
 
 impl Package {
@@ -35,7 +42,7 @@ impl Package {
         session: u64,
         attempt: bool,
     ) -> Self {
-        Self { inner: PackageInner(Rc::clone(inner)), payload, session, attempt }
+        Self { inner: Rc::clone(inner), payload, session, attempt }
     }
 
     /// The bytes.
@@ -57,13 +64,8 @@ impl Package {
     /// `None` when it was deferred already.
     #[must_use]
     pub fn defer(&self) -> Option<Deferred> {
-        let delivery = DeferredDelivery::begin(&self.inner.0)?;
-        Some(Deferred {
-            worker: Worker::new(Rc::clone(&self.inner.0)),
-            delivery,
-            bytes: self.as_bytes().to_vec(),
-            session: self.session,
-        })
+        let token = DeferredToken::begin(&self.inner, self.session)?;
+        Some(Deferred { token, bytes: self.as_bytes().to_vec(), session: self.session })
     }
 }
 
@@ -75,7 +77,27 @@ impl Deref for Package {
     }
 }
 
-/// A delivery that goes on after its callback. Dropping it finishes it.
+/// A delivery that goes on after its callback. Dropping it finishes it. It may go to another thread:
+/// there its outputs are posted to the worker, in their order. When a thread panics with it, its
+/// session is closed, because nobody will answer any more.
+///
+/// ```
+/// use ostler::{Handler, Outcome, Package, Session, Worker};
+///
+/// struct Slow;
+///
+/// impl Handler for Slow {
+///     fn on_receive(&mut self, _: &Worker, _: &Session, package: &Package) -> Outcome {
+///         if let Some(mut deferred) = package.defer() {
+///             std::thread::spawn(move || {
+///                 let answer = deferred.as_bytes().repeat(2); // takes long
+///                 deferred.send(&answer)
+///             });
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
 ///
 /// With `crash_policy = redeliver` its outputs become visible all at once when it is finished; more than
 /// `redeliver_output_bytes` of them become visible as they come, and the package is then never delivered again. The same
@@ -88,15 +110,14 @@ impl Deref for Package {
 /// has sent something too: at most `redeliver_output_bytes` (or one message), then sending answers *full* until that
 /// callback has returned.
 pub struct Deferred {
-    worker: Worker,
-    delivery: DeferredDelivery,
+    token: DeferredToken,
     bytes: Vec<u8>,
     session: u64,
 }
 
-impl std::fmt::Debug for Deferred {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Deferred").field("session", &self.session).finish_non_exhaustive()
+impl fmt::Debug for Deferred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_bytes(f, "Deferred", self.session, &self.bytes)
     }
 }
 
@@ -113,18 +134,12 @@ impl Deferred {
         self.session
     }
 
-    /// The worker.
-    #[must_use]
-    pub const fn worker(&self) -> &Worker {
-        &self.worker
-    }
-
     /// Sends bytes to the package's session as an output of this delivery.
     ///
     /// # Errors
     /// See [`SendError`].
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        self.delivery.output(self.session, Output::Send(bytes))
+        self.token.output(self.session, Output::Send(bytes))
     }
 
     /// Sends bytes to any session as an output of this delivery.
@@ -132,7 +147,7 @@ impl Deferred {
     /// # Errors
     /// See [`SendError`].
     pub fn send_to(&mut self, session: u64, bytes: &[u8]) -> Result<(), SendError> {
-        self.delivery.output(session, Output::Send(bytes))
+        self.token.output(session, Output::Send(bytes))
     }
 
     /// Sets the state of the package's session as an output of this delivery.
@@ -140,7 +155,7 @@ impl Deferred {
     /// # Errors
     /// See [`SendError`].
     pub fn set_state(&mut self, state: &[u8]) -> Result<(), SendError> {
-        self.delivery.output(self.session, Output::State(state))
+        self.token.output(self.session, Output::State(state))
     }
 
     /// Closes the package's session, after what was sent before, as an output of this delivery.
@@ -148,9 +163,35 @@ impl Deferred {
     /// # Errors
     /// See [`SendError`].
     pub fn close(&mut self) -> Result<(), SendError> {
-        self.delivery.output(self.session, Output::Close(false))
+        self.token.output(self.session, Output::Close(false))
     }
 
     /// Finishes the delivery; the same as dropping it.
     pub fn finish(self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deferred_package_may_go_to_another_thread() {
+        const fn may_be_sent<T: Send>() {}
+        may_be_sent::<Deferred>();
+    }
+
+    #[test]
+    fn debug_shows_the_length_and_the_first_bytes_escaped() {
+        struct Shown<'a>(&'a [u8]);
+        impl fmt::Debug for Shown<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                debug_bytes(f, "Package", 7, self.0)
+            }
+        }
+        let short = format!("{:?}", Shown(b"GET \xff\n"));
+        assert_eq!(short, "Package(session 7, 6 bytes: \"GET \\xff\\n\")");
+        let long = format!("{:?}", Shown(&[b'x'; 1_000]));
+        assert!(long.contains("1000 bytes") && long.ends_with("x…\")"), "{long}");
+        assert!(long.len() < 120, "{long}");
+    }
 }

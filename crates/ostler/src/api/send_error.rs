@@ -9,6 +9,7 @@ pub(crate) enum SendErrorKind {
     Full,
     Gone(Option<CloseReason>),
     TooLong { len: usize, most: usize },
+    StateTooLong { len: usize, most: usize },
     Truncated,
 }
 
@@ -34,6 +35,10 @@ impl SendError {
 
     pub(crate) const fn too_long(len: usize, most: usize) -> Self {
         Self::new(SendErrorKind::TooLong { len, most })
+    }
+
+    pub(crate) const fn state_too_long(len: usize, most: usize) -> Self {
+        Self::new(SendErrorKind::StateTooLong { len, most })
     }
 
     /// The session has too much unsent output (`send_queue_high`), or the memory budget is tight,
@@ -64,7 +69,7 @@ impl SendError {
     /// [`crate::STATE_MAX_BYTES`]).
     #[must_use]
     pub const fn is_too_long(&self) -> bool {
-        matches!(self.kind, SendErrorKind::TooLong { .. })
+        matches!(self.kind, SendErrorKind::TooLong { .. } | SendErrorKind::StateTooLong { .. })
     }
 
     /// A part of the message was sent already when the room ended: the session is closed with the
@@ -94,6 +99,11 @@ impl fmt::Display for SendError {
                     pieces"
                 )
             }
+            SendErrorKind::StateTooLong { len, most } => write!(
+                f,
+                "a state of {len} bytes is longer than the {most} that are kept for a session; keep \
+                 the rest elsewhere and only its key here"
+            ),
             SendErrorKind::Truncated => f.write_str(
                 "the message could be sent only in part: its session is closed with the reason \
                  truncated",

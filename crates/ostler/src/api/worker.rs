@@ -55,6 +55,10 @@ impl Worker {
         Self { inner }
     }
 
+    pub(crate) const fn context(&self) -> &Rc<WorkerContext> {
+        &self.inner
+    }
+
     /// The slot: `0..workers`.
     #[must_use]
     pub fn slot(&self) -> u16 {

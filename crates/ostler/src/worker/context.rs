@@ -2,7 +2,7 @@
 
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use ostler_core::answer_turns::AnswerTurns;
 use ostler_core::ids::WorkerKey;
 use ostler_core::policy::{AnswerOrder, CrashPolicy};
 
-use super::deferred::SharedDeferral;
+use super::deferred::{DeferredDelivery, SharedDeferral};
 use super::inbox::Inbox;
 use super::port::Port;
 use super::state::StateOverlay;
@@ -65,8 +65,10 @@ impl WorkerSettings {
     }
 }
 
-/// Shared by [`crate::Worker`], [`crate::Session`], [`crate::Deferred`].
+/// Shared by [`crate::Worker`], [`crate::Session`] and what runs on the worker's thread.
 pub(crate) struct WorkerContext {
+    /// Which of this process's contexts it is: a token finds its own.
+    pub(crate) id: u64,
     pub(crate) key: WorkerKey,
     pub(crate) settings: WorkerSettings,
     /// What the factory makes; timers and remotes are meant for it.
@@ -78,6 +80,9 @@ pub(crate) struct WorkerContext {
     pub(crate) current: Cell<Option<RunningDelivery>>,
     /// It, when it was deferred or waits for its turn: it is not finished when the callback is over.
     pub(crate) deferral: RefCell<Option<SharedDeferral>>,
+    /// The deliveries whose tokens user code has, by the numbers of the tokens.
+    pub(crate) tokens: RefCell<HashMap<u64, DeferredDelivery>>,
+    pub(crate) last_token: Cell<u64>,
     /// The unfinished deliveries of each session, when their answers keep their order.
     pub(crate) answer_turns: RefCell<AnswerTurns<SharedDeferral>>,
     pub(crate) timers: RefCell<Timers>,
@@ -102,6 +107,7 @@ impl WorkerContext {
         port: Port,
     ) -> Rc<Self> {
         Rc::new(Self {
+            id: super::token::next_context_id(),
             key,
             settings,
             handler_type,
@@ -109,6 +115,8 @@ impl WorkerContext {
             port: RefCell::new(port),
             current: Cell::new(None),
             deferral: RefCell::default(),
+            tokens: RefCell::default(),
+            last_token: Cell::new(0),
             answer_turns: RefCell::default(),
             timers: RefCell::default(),
             states: RefCell::default(),

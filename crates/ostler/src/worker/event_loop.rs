@@ -65,6 +65,7 @@ pub(crate) fn worker_main<R: IntoHandler>(
     let handler_type = TypeId::of::<R::Handler>();
     let settings = WorkerSettings::new(options, key);
     let inner = WorkerContext::new(key, settings, handler_type, inbox, port);
+    super::token::live_here(&inner);
     let worker = Worker::new(Rc::clone(&inner));
     let handler = match make(&worker).into_handler() {
         Ok(handler) => handler,

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::api::outcome::Outcome;
 use crate::api::worker::Worker;
@@ -67,13 +67,31 @@ impl Inbox {
 
     /// Any thread: adds a closure.
     pub(crate) fn post(&self, post: Post) -> Result<(), Refused> {
-        let mut posts = self.posts.lock().unwrap_or_else(PoisonError::into_inner);
+        let posts = self.posts.lock().unwrap_or_else(PoisonError::into_inner);
         if posts.ended {
             return Err(Refused::Ended);
         }
         if posts.waiting.len() >= POSTS_MAX {
             return Err(Refused::Full);
         }
+        self.push(posts, post);
+        Ok(())
+    }
+
+    /// Any thread: adds a closure, however many wait: for what is bounded otherwise and must not be
+    /// lost. Dropped when the worker has ended.
+    pub(crate) fn post_always(&self, post: Post) {
+        let posts = self.posts.lock().unwrap_or_else(PoisonError::into_inner);
+        if !posts.ended {
+            self.push(posts, post);
+        } else {
+            // Not under the lock: what it holds may post as well when it is dropped.
+            drop(posts);
+            drop(post);
+        }
+    }
+
+    fn push(&self, mut posts: MutexGuard<'_, Posts>, post: Post) {
         posts.waiting.push_back(post);
         let was_empty = !self.has_posts.swap(true, Ordering::AcqRel);
         drop(posts);
@@ -81,7 +99,6 @@ impl Inbox {
             // It cannot fail: a counter that is full rings already, and the descriptor is ours.
             let _ = eventfd::ring(&self.bell);
         }
-        Ok(())
     }
 
     /// The worker: whether anything waits.

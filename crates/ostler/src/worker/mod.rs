@@ -15,3 +15,4 @@ pub(crate) mod port;
 pub(crate) mod send;
 pub(crate) mod state;
 pub(crate) mod timers;
+pub(crate) mod token;

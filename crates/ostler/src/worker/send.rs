@@ -73,7 +73,11 @@ impl WorkerContext {
             Output::State(_) => sessions::STATE_MAX_BYTES,
             Output::Close(_) => 0,
         };
-        if len > most { Err(SendError::too_long(len, most)) } else { Ok(()) }
+        match output {
+            _ if len <= most => Ok(()),
+            Output::State(_) => Err(SendError::state_too_long(len, most)),
+            _ => Err(SendError::too_long(len, most)),
+        }
     }
 
     /// Appends an output on behalf of the delivery that causes it, or of none.

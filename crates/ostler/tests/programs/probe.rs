@@ -384,6 +384,23 @@ impl Probe {
                     }
                 });
             }
+            // Is answered by another thread: so many lines after a while. With 0 lines the thread panics.
+            "deferthread" => {
+                let (delay, count, text) = (rest.millis(), rest.number(), rest.rest());
+                let Some(mut deferred) = package.defer() else { return };
+                std::thread::spawn(move || {
+                    std::thread::sleep(delay);
+                    assert!(count > 0, "told to panic with a deferred package");
+                    for number in 0..count {
+                        while deferred
+                            .send(format!("{number} {text}\n").as_bytes())
+                            .is_err_and(|error| error.is_full())
+                        {
+                            std::thread::sleep(Duration::from_millis(1));
+                        }
+                    }
+                });
+            }
             "after" => {
                 let (delay, session, text) = (rest.millis(), session.clone(), rest.rest());
                 worker.after::<Probe>(delay, move |_, _| {

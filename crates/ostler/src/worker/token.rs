@@ -1,0 +1,181 @@
+//! The token of a deferred delivery, for any thread: on the worker's own thread it acts at once,
+//! elsewhere it posts what is to be done.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use super::context::WorkerContext;
+use super::deferred::DeferredDelivery;
+use super::inbox::{Inbox, Refused};
+use super::send::Output;
+use crate::api::send_error::{SendError, SendErrorKind};
+use crate::api::worker::Worker;
+
+thread_local! {
+    /// The worker that lives on this thread.
+    static HERE: RefCell<Weak<WorkerContext>> = const { RefCell::new(Weak::new()) };
+}
+
+/// Names a worker context within this process.
+static NEXT_CONTEXT: AtomicU64 = AtomicU64::new(1);
+
+/// A number for a new context.
+pub(crate) fn next_context_id() -> u64 {
+    NEXT_CONTEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// This thread is the one of `context` from now on.
+pub(crate) fn live_here(context: &Rc<WorkerContext>) {
+    HERE.set(Rc::downgrade(context));
+}
+
+fn context_here(id: u64) -> Option<Rc<WorkerContext>> {
+    // Nothing is here any more while the thread ends.
+    let here = HERE.try_with(|here| here.borrow().upgrade()).ok().flatten();
+    here.filter(|context| context.id == id)
+}
+
+/// An output on its way to the worker's thread.
+enum Posted {
+    Send(u64, Vec<u8>),
+    Close(u64),
+    State(u64, Vec<u8>),
+}
+
+/// Finishes its delivery when it is dropped, on whatever thread.
+pub(crate) struct DeferredToken {
+    context: u64,
+    delivery: u64,
+    session: u64,
+    inbox: Arc<Inbox>,
+    /// Bytes of outputs that were posted and did not arrive yet; while there are any, everything is
+    /// posted, or it would overtake them.
+    on_the_way: Arc<AtomicUsize>,
+    /// The most of them.
+    on_the_way_max: usize,
+    max_send_bytes: usize,
+}
+
+/// What an output costs on its way, besides its bytes.
+const POSTED_COST_BYTES: usize = 64;
+
+impl DeferredToken {
+    /// Takes the running delivery out of its callback. `None` when it is deferred already.
+    pub(crate) fn begin(context: &Rc<WorkerContext>, session: u64) -> Option<Self> {
+        let deferred = DeferredDelivery::begin(context)?;
+        let delivery = context.last_token.get() + 1;
+        context.last_token.set(delivery);
+        context.tokens.borrow_mut().insert(delivery, deferred);
+        Some(Self {
+            context: context.id,
+            delivery,
+            session,
+            inbox: Arc::clone(&context.inbox),
+            on_the_way: Arc::default(),
+            on_the_way_max: context.settings.redeliver_output_bytes,
+            max_send_bytes: context.settings.max_send_bytes,
+        })
+    }
+
+    /// The context, if this is its thread and nothing is on its way to it.
+    fn at_home(&self) -> Option<Rc<WorkerContext>> {
+        context_here(self.context).filter(|_| self.on_the_way.load(Ordering::Acquire) == 0)
+    }
+
+    /// An output of the delivery.
+    pub(crate) fn output(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
+        if let Some(context) = self.at_home() {
+            let Some(mut deferred) = context.tokens.borrow_mut().remove(&self.delivery) else {
+                return Err(SendError::gone(None));
+            };
+            let result = deferred.output(session, output);
+            context.tokens.borrow_mut().insert(self.delivery, deferred);
+            return result;
+        }
+        let posted = match output {
+            Output::Send(bytes) if bytes.len() > self.max_send_bytes => {
+                return Err(SendError::too_long(bytes.len(), self.max_send_bytes));
+            }
+            Output::State(state) if state.len() > crate::STATE_MAX_BYTES => {
+                return Err(SendError::state_too_long(state.len(), crate::STATE_MAX_BYTES));
+            }
+            Output::Send(bytes) => Posted::Send(session, bytes.to_vec()),
+            Output::State(state) => Posted::State(session, state.to_vec()),
+            Output::Close(_) => Posted::Close(session),
+        };
+        self.post(posted, POSTED_COST_BYTES + output.len())
+    }
+
+    fn post(&self, posted: Posted, cost: usize) -> Result<(), SendError> {
+        let before = self.on_the_way.fetch_add(cost, Ordering::AcqRel);
+        let is_close = matches!(posted, Posted::Close(_));
+        if before > 0 && before + cost > self.on_the_way_max && !is_close {
+            self.on_the_way.fetch_sub(cost, Ordering::AcqRel);
+            return Err(SendError::new(SendErrorKind::Full));
+        }
+        let (delivery, on_the_way) = (self.delivery, Arc::clone(&self.on_the_way));
+        let arrive = move |worker: &Worker| {
+            arrive(worker.context(), delivery, &posted);
+            on_the_way.fetch_sub(cost, Ordering::AcqRel);
+        };
+        let result = self.inbox.post(Box::new(move |_, worker| {
+            arrive(worker);
+            Ok(())
+        }));
+        result.map_err(|refused| {
+            self.on_the_way.fetch_sub(cost, Ordering::AcqRel);
+            match refused {
+                Refused::Full => SendError::new(SendErrorKind::Full),
+                Refused::Ended => SendError::gone(None),
+            }
+        })
+    }
+
+    /// The thread that had the token panics: nobody will answer any more.
+    fn abandon(context: &WorkerContext, delivery: u64, session: u64) {
+        tracing::error!(session, "a deferred package was lost in a panic, its session is closed");
+        arrive(context, delivery, &Posted::Close(session));
+    }
+}
+
+impl Drop for DeferredToken {
+    fn drop(&mut self) {
+        if let Some(context) = self.at_home() {
+            // Taken out first: finishing may publish, and looks at nothing of the table.
+            let deferred = context.tokens.borrow_mut().remove(&self.delivery);
+            return drop(deferred);
+        }
+        let (delivery, session) = (self.delivery, self.session);
+        let in_panic = std::thread::panicking();
+        // A worker that has ended has settled nothing: the master does.
+        self.inbox.post_always(Box::new(move |_, worker| {
+            if in_panic {
+                Self::abandon(worker.context(), delivery, session);
+            }
+            let deferred = worker.context().tokens.borrow_mut().remove(&delivery);
+            drop(deferred);
+            Ok(())
+        }));
+    }
+}
+
+/// A posted output is at its worker. It was accepted: a session for which it finds no room is reset,
+/// because it must not go on as if it had been sent.
+fn arrive(context: &WorkerContext, delivery: u64, posted: &Posted) {
+    let (session, output) = match posted {
+        Posted::Send(session, bytes) => (*session, Output::Send(bytes)),
+        Posted::State(session, state) => (*session, Output::State(state)),
+        Posted::Close(session) => (*session, Output::Close(false)),
+    };
+    let Some(mut deferred) = context.tokens.borrow_mut().remove(&delivery) else { return };
+    if let Err(error) = deferred.output(session, output)
+        && !error.is_gone()
+    {
+        tracing::warn!(session, %error, "a deferred output found no room: its session is closed");
+        // Gone meanwhile: then there is nothing to reset.
+        let _ = deferred.output(session, Output::Close(true));
+    }
+    context.tokens.borrow_mut().insert(delivery, deferred);
+}
