@@ -306,7 +306,7 @@ fn every_process_has_exactly_its_descriptors_and_mappings() -> TestResult {
             &server.manager(),
             &inherited,
             &[
-                ("socket", 1 + WORKERS), // master, workers
+                ("socket", 2 + WORKERS), // master, spare, workers
                 (epoll, 1),
                 (pidfd, 2 + WORKERS), // master, spare, workers
                 (signalfd, 1),
@@ -316,7 +316,8 @@ fn every_process_has_exactly_its_descriptors_and_mappings() -> TestResult {
         expect_kinds(
             &server.spare(),
             &inherited,
-            &[("socket", 1), (pidfd, 1), ("/memfd:ostler-board", 1)],
+            // Master and manager; the master and the workers that it guards.
+            &[("socket", 2), (pidfd, 1 + WORKERS), ("/memfd:ostler-board", 1)],
         )?;
         for slot in 0..2 {
             let worker = server.worker(slot);

@@ -114,6 +114,7 @@ impl Driver<'_> {
         let pid = gated.pid();
         tracing::debug!(%worker, %pid, "worker forked");
         self.say_with(&ToMaster::Spawned { worker, pid: pid.get() }, vec![pidfd])?;
+        self.tell_spare(|guard| guard.add(gated.pidfd()));
         self.children.insert(worker, gated.open_gate());
         Ok(Event::Forked(worker))
     }

@@ -1,6 +1,7 @@
 //! The table of worker processes.
 
 use std::collections::HashMap;
+use std::io;
 use std::os::fd::OwnedFd;
 
 use ostler_core::ids::WorkerKey;
@@ -48,6 +49,12 @@ impl Children {
         let child = self.by_key.remove(&key)?;
         self.by_pid.remove(&child.pid);
         Some(child)
+    }
+
+    /// Second pidfds of all of them.
+    pub(super) fn pidfds(&self) -> io::Result<Vec<PidFd>> {
+        let clone = |child: &Child| child.pidfd.try_clone().map(PidFd::from_descriptor);
+        self.by_key.values().map(clone).collect()
     }
 
     /// Takes all of them, for the end.

@@ -56,7 +56,8 @@ pub(crate) fn fork_managers(setup: &ManagerSetup) -> io::Result<(ManagerHandle, 
     // the runner's main thread may have held it at the fork.)
     #[cfg(not(test))]
     io::Write::flush(&mut io::stdout())?;
-    let mut manager = spare::fork_spare(setup, Origin::Master)?;
+    // It has no workers yet; the spare that it forks guards those that it will have.
+    let (mut manager, _) = spare::fork_spare(setup, Origin::Master, Vec::new())?;
     match manager.promote(0).and_then(|()| first_spare(&manager)) {
         Ok(spare) => Ok((manager, spare)),
         Err(error) => {

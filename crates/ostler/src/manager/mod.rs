@@ -9,7 +9,7 @@
 //!
 //! One file per idea: `setup` (what it is made with), `handle` (the master's view of it), `spare` (a manager before its
 //! promotion), `driver` (the loop), `action` (what the supervisor asks for), `children` (the table), `child` (what a
-//! forked worker does first), `hearing` (words from workers), `reaping` (children that have ended), `source` (tokens), `generations` (a later manager's keys), `sweep` (the end
+//! forked worker does first), `guard` (workers that must not outlive all), `hearing` (words from workers), `reaping` (children that have ended), `source` (tokens), `generations` (a later manager's keys), `sweep` (the end
 //! of all children), `report` (log lines).
 #![allow(dead_code, unused_imports)] // temporary: until the master uses all of it
 
@@ -18,6 +18,7 @@ mod child;
 mod children;
 mod event_loop;
 mod generations;
+mod guard;
 mod handle;
 mod reaping;
 mod report;

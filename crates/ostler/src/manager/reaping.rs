@@ -1,10 +1,13 @@
 //! Children that have ended: workers, adopted orphans, and the spare, which is replaced.
 
+use std::io;
+
 use ostler_core::Millis;
 use ostler_core::ids::WorkerKey;
 use ostler_core::supervisor::{Event, Exit};
 
 use super::event_loop::{Driver, Ending, Step};
+use super::guard::Guard;
 use super::spare::{EXIT_DISMISSED, fork_and_announce};
 use crate::sys::orphans;
 use crate::sys::pidfd::PidFd;
@@ -36,6 +39,7 @@ impl Driver<'_> {
         self.epoll.remove(&child.pidfd)?;
         self.close_control(key)?;
         self.children.remove(key);
+        self.tell_spare(Guard::look_for_ended);
         self.tell(Event::Exited(key, exit))
     }
 
@@ -68,6 +72,16 @@ impl Driver<'_> {
         Ok(())
     }
 
+    /// Tells the spare about workers. One that cannot be told guards nobody: it is killed, and replaced when it is reaped.
+    pub(super) fn tell_spare(&self, say: impl FnOnce(&Guard) -> io::Result<()>) {
+        let Some(spare) = &self.spare else { return };
+        if let Err(error) = say(&spare.guard) {
+            tracing::warn!(pid = %spare.pid, %error, "the spare manager does not listen, it is replaced");
+            // It may have ended meanwhile.
+            let _ = spare.pidfd.kill();
+        }
+    }
+
     /// When a spare has to be forked. Spares that die at once are forked once per [`SPARE_RETRY_MS`].
     pub(super) fn spare_due(&self) -> Option<Millis> {
         self.spare_wanted.then(|| self.spare_forked_at.saturating_add(SPARE_RETRY_MS))
@@ -78,8 +92,12 @@ impl Driver<'_> {
             return Ok(());
         }
         self.spare_forked_at = now;
-        self.spare =
-            fork_and_announce(self.setup, &mut self.master).map_err(|_| Ending::MasterGone)?;
+        let workers = self.children.pidfds().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the spare manager guards no worker that lives already");
+            Vec::new()
+        });
+        self.spare = fork_and_announce(self.setup, &mut self.master, workers)
+            .map_err(|_| Ending::MasterGone)?;
         self.spare_wanted = self.spare.is_none();
         Ok(())
     }

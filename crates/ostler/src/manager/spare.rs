@@ -5,8 +5,10 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use super::event_loop::Driver;
+use super::guard::{self, Guard, Guarded};
 use super::handle::ManagerHandle;
 use super::setup::ManagerSetup;
 use super::{EXIT_BROKEN, EXIT_ORPHANED};
@@ -29,23 +31,33 @@ pub(super) enum Origin {
     Manager,
 }
 
-/// Forks a spare manager. Its end of the channel and its pidfd are in the handle.
-pub(super) fn fork_spare(setup: &ManagerSetup, origin: Origin) -> io::Result<ManagerHandle> {
+/// How long a spare whose socket was closed looks whether that is the end of the master.
+const MASTER_END_MAX: Duration = Duration::from_millis(250);
+
+/// Forks a spare manager that guards `workers`. Its end of the channel and its pidfd are in the handle.
+pub(super) fn fork_spare(
+    setup: &ManagerSetup,
+    origin: Origin,
+    workers: Vec<PidFd>,
+) -> io::Result<(ManagerHandle, Guard)> {
     let (near, far) = control_socket::pair()?;
-    let (board, master) = (setup.board.as_raw_fd(), setup.master_pidfd.as_fd().as_raw_fd());
-    let keep = setup.kept_with([far.as_raw_fd(), board, master]);
+    let (guard, guarded) = guard::pair(workers)?;
+    let own = [far.as_fd(), setup.board.as_fd(), setup.master_pidfd.as_fd()];
+    let own = own.into_iter().chain(guarded.descriptors());
+    let keep = setup.kept_with(own.map(|descriptor| descriptor.as_raw_fd()));
     let pid = fork_child(&keep, ExitBy::Immediately, move || {
-        live_as_spare(setup, Channel::new(far), origin)
+        live_as_spare(setup, Channel::new(far), guarded, origin)
     })?;
     // If this fails, `near` closes and the spare ends by itself.
     let pidfd = PidFd::open(pid)?;
-    Ok(ManagerHandle { channel: Channel::new(near), pidfd, pid })
+    Ok((ManagerHandle { channel: Channel::new(near), pidfd, pid }, guard))
 }
 
 /// The life of a spare, and of the manager that it becomes; answers with the exit code.
 fn live_as_spare(
     setup: &ManagerSetup,
     mut master: Channel<ToMaster, ToManager>,
+    mut guarded: Guarded,
     origin: Origin,
 ) -> i32 {
     panic::abort_on_panic();
@@ -55,15 +67,20 @@ fn live_as_spare(
         tracing::error!(%error, "spare manager cannot begin");
         return EXIT_BROKEN;
     }
-    let generation_base = match wait_for_promotion(setup, &master) {
+    let generation_base = match wait_for_promotion(setup, &master, &mut guarded) {
         Ok(Waited::Promoted { generation_base }) => generation_base,
         Ok(Waited::Dismissed) => return EXIT_DISMISSED,
-        Ok(Waited::MasterGone) => return EXIT_ORPHANED,
+        Ok(Waited::MasterGone) => {
+            guarded.kill_all();
+            return EXIT_ORPHANED;
+        }
         Err(error) => {
             tracing::error!(%error, "spare manager failed");
             return EXIT_BROKEN;
         }
     };
+    // Its manager is dead, and they are its workers.
+    guarded.kill_all();
     log::set_process(log::Process::Manager);
     take_name(setup, "manager");
     // The manager that forked us is gone, so now our parent is the master, if that adopts orphans.
@@ -73,7 +90,7 @@ fn live_as_spare(
         tracing::warn!(%error, "the kernel will not end this manager with the master");
     }
     // Before anything else: from here on this process can be lost too.
-    let spare = match fork_and_announce(setup, &mut master) {
+    let spare = match fork_and_announce(setup, &mut master, Vec::new()) {
         Ok(spare) => spare,
         Err(error) => {
             tracing::error!(%error, "manager cannot reach the master");
@@ -117,10 +134,10 @@ enum Waited {
 fn wait_for_promotion(
     setup: &ManagerSetup,
     master: &Channel<ToMaster, ToManager>,
+    guarded: &mut Guarded,
 ) -> io::Result<Waited> {
     loop {
-        let [_, master_gone] =
-            poll::wait_readable([master.as_fd(), setup.master_pidfd.as_fd()], None)?;
+        let [_, master_gone] = guarded.wait([master.as_fd(), setup.master_pidfd.as_fd()])?;
         if master_gone {
             return Ok(Waited::MasterGone);
         }
@@ -129,35 +146,44 @@ fn wait_for_promotion(
                 return Ok(Waited::Promoted { generation_base });
             }
             Received::Message(..) => return Err(io::ErrorKind::InvalidData.into()),
-            Received::Closed => return Ok(Waited::Dismissed),
+            Received::Closed => return after_hang_up(setup),
             Received::Nothing => {}
         }
     }
 }
 
+/// A process that is being killed closes its sockets a moment before its pidfd tells.
+fn after_hang_up(setup: &ManagerSetup) -> io::Result<Waited> {
+    let master = [setup.master_pidfd.as_fd()];
+    let [master_gone] = poll::wait_readable(master, Some(MASTER_END_MAX))?;
+    Ok(if master_gone { Waited::MasterGone } else { Waited::Dismissed })
+}
+
 /// The spare of a manager, as the manager knows it.
 #[derive(Debug)]
 pub(super) struct Spare {
+    pub(super) guard: Guard,
     pub(super) pid: ProcessId,
     pub(super) pidfd: PidFd,
 }
 
-/// Forks a spare and sends its descriptors to the master. `Ok(None)`: the fork failed, which the master was told.
+/// Forks a spare that guards `workers` and sends its descriptors to the master. `Ok(None)`: the fork failed, which the master was told.
 ///
 /// An error means that the master cannot be reached.
 pub(super) fn fork_and_announce(
     setup: &ManagerSetup,
     master: &mut Channel<ToMaster, ToManager>,
+    workers: Vec<PidFd>,
 ) -> io::Result<Option<Spare>> {
-    let forked = fork_spare(setup, Origin::Manager).and_then(|spare| {
+    let forked = fork_spare(setup, Origin::Manager, workers).and_then(|(spare, guard)| {
         let pidfd = spare.pidfd.try_clone()?;
-        Ok((spare, pidfd))
+        Ok((spare, guard, pidfd))
     });
     match forked {
-        Ok((spare, pidfd)) => {
+        Ok((spare, guard, pidfd)) => {
             let descriptors: Vec<OwnedFd> = vec![spare.channel.into_socket(), pidfd];
             master.send(&ToMaster::Spare { pid: spare.pid.get() }, descriptors)?;
-            Ok(Some(Spare { pid: spare.pid, pidfd: spare.pidfd }))
+            Ok(Some(Spare { guard, pid: spare.pid, pidfd: spare.pidfd }))
         }
         Err(error) => {
             tracing::error!(%error, "cannot fork a spare manager");

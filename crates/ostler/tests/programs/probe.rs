@@ -236,6 +236,12 @@ impl Probe {
             "exit" => std::process::exit(rest.number() as i32),
             "abort" => std::process::abort(),
             "spin" => spin(),
+            // This process is another user's from now on.
+            "become" => {
+                let id = rustix::process::Uid::from_raw(rest.number() as u32);
+                let became = rustix::thread::set_thread_uid(id);
+                say(session, if became.is_ok() { "ok" } else { "refused" });
+            }
             "open" => {
                 let opened = File::open(rest.rest()).is_ok();
                 say(session, if opened { "opened" } else { "refused" });

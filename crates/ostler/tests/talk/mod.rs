@@ -58,6 +58,15 @@ impl Talk {
         self.line()
     }
 
+    /// Sends a line and expects another.
+    pub fn expect_answer(&mut self, line: &str, expected: &str) -> TestResult {
+        let answer = self.ask(line)?;
+        if answer == expected {
+            return Ok(());
+        }
+        Err(TestError::new(format!("{line:?}: {answer:?}, not {expected:?}")))
+    }
+
     /// As `ask`, for a number.
     pub fn number(&mut self, line: &str) -> TestResult<u64> {
         let answer = self.ask(line)?;

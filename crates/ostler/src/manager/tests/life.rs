@@ -50,9 +50,17 @@ fn managers_hold_nothing_but_what_they_need() {
         let mut master = TestMaster::start_open(settings(1), Box::new(obedient));
         master.until_serving(&[key(0, 1)]);
         let spare = master.spare.as_ref().unwrap().pid.get();
-        let alone = ["anon_inode:[eventfd]", "anon_inode:[pidfd]", "socket"];
-        until("the spare holds board, master, channel", || descriptor_kinds(spare) == alone);
-        // And: epoll, pidfds of spare and worker, signalfd, the worker's control socket.
+        let alone = [
+            "anon_inode:[eventfd]",
+            "anon_inode:[pidfd]",
+            "anon_inode:[pidfd]",
+            "socket",
+            "socket",
+        ];
+        until("the spare holds board, master, channel, and the worker that it guards", || {
+            descriptor_kinds(spare) == alone
+        });
+        // And: epoll, pidfds of spare and worker, signalfd, control sockets of the worker and the spare.
         let supervising = [
             "anon_inode:[eventfd]",
             "anon_inode:[eventpoll]",
@@ -60,6 +68,7 @@ fn managers_hold_nothing_but_what_they_need() {
             "anon_inode:[pidfd]",
             "anon_inode:[pidfd]",
             "anon_inode:[signalfd]",
+            "socket",
             "socket",
             "socket",
         ];

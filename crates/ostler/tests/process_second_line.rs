@@ -1,0 +1,97 @@
+//! The second line: what ends and what goes on when the first means do not work: workers under another
+//! user id.
+
+mod support;
+mod talk;
+
+use std::time::Instant;
+
+use ostler_testkit::{DEADLINE, Process, ServerBuilder, TestResult, TestServer};
+use support::{start, wait_serving};
+use talk::{Talk, small_probe};
+
+/// Nobody's user id.
+const NOBODY: u32 = 65_534;
+
+/// Whether this test may change user ids. CI runs it as root, where it must be able to.
+fn may_change_ids() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        eprintln!("NOT TESTED: changing the user id needs root");
+    }
+    is_root
+}
+
+fn tolerant(builder: ServerBuilder) -> ServerBuilder {
+    ["worker died", "the manager died", "spare manager died", "before it had finished"]
+        .into_iter()
+        .fold(builder, ServerBuilder::expect_log)
+}
+
+/// A server whose worker has become somebody else and is busy for ever: the kernel ends it with nobody, and it hears
+/// nothing.
+fn with_stray_worker() -> TestResult<(TestServer, Process, Talk)> {
+    let server = start(tolerant(small_probe()), 1)?;
+    let worker = server.worker(0);
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer(&format!("become {NOBODY}"), "ok")?;
+    talk.say("spin")?;
+    Ok((server, worker, talk))
+}
+
+#[test]
+fn a_worker_of_another_user_does_not_outlive_master_and_manager() -> TestResult {
+    if !may_change_ids() {
+        return Ok(());
+    }
+    let (server, worker, _talk) = with_stray_worker()?;
+    // It can do nothing for its workers any more.
+    server.manager().stop()?;
+    let killed = Instant::now();
+    server.master().kill();
+    worker.wait_gone(DEADLINE)?;
+    println!("gone after {:?}", killed.elapsed());
+    // No process, no port.
+    server.wait_end().map(drop)
+}
+
+#[test]
+fn a_worker_of_another_user_does_not_outlive_the_master() -> TestResult {
+    if !may_change_ids() {
+        return Ok(());
+    }
+    let (server, worker, _talk) = with_stray_worker()?;
+    server.master().kill();
+    worker.wait_gone(DEADLINE)?;
+    server.wait_end().map(drop)
+}
+
+#[test]
+fn a_worker_of_another_user_does_not_outlive_its_manager() -> TestResult {
+    if !may_change_ids() {
+        return Ok(());
+    }
+    let (server, worker, talk) = with_stray_worker()?;
+    server.manager().kill();
+    worker.wait_gone(DEADLINE)?;
+    wait_serving(&server, 2)?;
+    talk.expect_closed();
+    assert_eq!(Talk::new(&server)?.ask("echo on")?, "on");
+    server.stop()
+}
+
+/// A spare that was forked later guards the workers that were there before.
+#[test]
+fn a_new_spare_guards_old_workers() -> TestResult {
+    if !may_change_ids() {
+        return Ok(());
+    }
+    let (server, worker, _talk) = with_stray_worker()?;
+    let old = server.spare();
+    old.kill();
+    server.wait_for("a new spare", |server| server.tree().spare().is_some_and(|now| now != old))?;
+    server.manager().stop()?;
+    server.master().kill();
+    worker.wait_gone(DEADLINE)?;
+    server.wait_end().map(drop)
+}
