@@ -12,7 +12,7 @@ pub const EXIT_OPTION: u8 = 2;
 pub const EXIT_LISTEN: u8 = 3;
 /// Exit code of a server that could not start.
 pub const EXIT_START: u8 = 4;
-/// Exit code of a master that lost two managers within a second.
+/// Exit code of a master without a manager: two ended within a second, or the spare did not take the place of one.
 pub const EXIT_MANAGERS_LOST: u8 = 5;
 /// Exit code of a broken assumption inside Ostler.
 pub const EXIT_INTERNAL: u8 = 70;
@@ -63,7 +63,8 @@ impl Error {
         self.inner.kind == Kind::Start
     }
 
-    /// Whether the master ended because it lost two managers within a second.
+    /// Whether the master ended because it had no manager any more: two ended within a second, or the spare did not take the
+    /// place of one.
     #[must_use]
     pub fn is_managers_lost(&self) -> bool {
         self.inner.kind == Kind::ManagersLost
@@ -82,7 +83,7 @@ impl Error {
     /// | 2 | a bad option, or wrong usage |
     /// | 3 | cannot listen |
     /// | 4 | could not start: memory, fork, workers that never became ready |
-    /// | 5 | two managers lost within a second |
+    /// | 5 | no manager left: two ended within a second, or the spare did not take the place of one |
     /// | 70 | internal error |
     #[must_use]
     pub fn exit_code(&self) -> u8 {
@@ -148,10 +149,12 @@ impl Error {
         )
     }
 
-    /// Two managers lost within a second.
-    pub(crate) fn managers_lost() -> Self {
-        let text = "two managers ended within a second, so no third was started: the log says how they ended; when \
-                    something kills them (the system's out-of-memory killer?), stop that first";
+    /// Nobody is left to supervise workers; `why` says how that came.
+    pub(crate) fn managers_lost(why: &str) -> Self {
+        let text = format!(
+            "{why}, so no manager is left: the log says how they ended; when something kills or holds them (the system's \
+             out-of-memory killer? a debugger?), stop that first"
+        );
         Self::new(Kind::ManagersLost, text, None)
     }
 
@@ -216,7 +219,7 @@ mod tests {
             (Error::option("`workers` = 0"), 2),
             (Error::listen("127.0.0.1:9501", refused()), 3),
             (Error::never_ready(1, 4, 30_000), 4),
-            (Error::managers_lost(), 5),
+            (Error::managers_lost("two managers ended within a second"), 5),
             (Error::internal("a lane without a worker", None), 70),
         ]
     }

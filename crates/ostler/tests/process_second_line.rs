@@ -1,13 +1,16 @@
-//! The second line: what ends and what goes on when the first means do not work: workers under another
-//! user id.
+//! The second line: what ends and what goes on when the first means do not work: workers under another user id, and a spare
+//! manager that stands still.
 
 mod support;
 mod talk;
 
 use std::time::Instant;
 
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
 use ostler_testkit::{DEADLINE, Process, ServerBuilder, TestResult, TestServer};
-use support::{start, wait_serving};
+use support::{check, echo, round_trip, start, wait_lines, wait_serving};
 use talk::{Talk, small_probe};
 
 /// Nobody's user id.
@@ -94,4 +97,41 @@ fn a_new_spare_guards_old_workers() -> TestResult {
     server.master().kill();
     worker.wait_gone(DEADLINE)?;
     server.wait_end().map(drop)
+}
+
+// ---- a spare that stands still -----------------------------------------------------------------------------------
+
+#[test]
+fn a_stopped_spare_is_woken_when_it_is_promoted() -> TestResult {
+    let server = start(tolerant(echo(2, 1).set("crash_policy", "redeliver:3")), 2)?;
+    let mut client = server.connect()?;
+    round_trip(&mut client, "before")?;
+    let spare = server.spare();
+    spare.stop()?;
+    server.manager().kill();
+    wait_serving(&server, 4)?;
+    check(server.manager() == spare, "somebody else is the manager")?;
+    round_trip(&mut client, "after")?;
+    server.stop()
+}
+
+/// One that a debugger holds cannot be woken: the server ends with the code for lost managers, and does not hang.
+#[test]
+fn a_spare_that_cannot_be_woken_ends_the_server() -> TestResult {
+    // The debugger must be allowed to look into it.
+    let server = start(tolerant(echo(1, 1).set("harden", "off")), 1)?;
+    let mut client = server.connect()?;
+    round_trip(&mut client, "before")?;
+    let spare = Pid::from_raw(i32::try_from(server.spare().pid()).unwrap_or(0));
+    ptrace::seize(spare, ptrace::Options::empty()).map_err(std::io::Error::from)?;
+    ptrace::interrupt(spare).map_err(std::io::Error::from)?;
+    waitpid(spare, Some(WaitPidFlag::__WALL)).map_err(std::io::Error::from)?;
+    server.manager().kill();
+    wait_lines(&server, "the spare manager did not take its place", 1)?;
+    client.expect_closed()?;
+    // A debugger's prey is buried by the debugger.
+    waitpid(spare, Some(WaitPidFlag::__WALL)).map_err(std::io::Error::from)?;
+    let ended = server.wait_end()?;
+    check(ended.code() == Some(5), format!("{:?} {:?}", ended.code(), ended.signal()))?;
+    ended.check_books()
 }

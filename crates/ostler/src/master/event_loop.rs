@@ -59,7 +59,8 @@ impl Master {
         let mut rest_until: Option<Millis> = None;
         tracing::info!(plan = self.options.memory_plan(), "started");
         while self.exit.is_none() {
-            let deadlines = [self.shutdown.deadline(), self.boot_deadline, rest_until];
+            let promotion = self.managers.promotion_deadline();
+            let deadlines = [self.shutdown.deadline(), self.boot_deadline, rest_until, promotion];
             let timeout = deadlines.into_iter().flatten().min().map(|deadline| {
                 Duration::from_millis(deadline.saturating_sub(clock::monotonic_ms()))
             });
@@ -162,6 +163,7 @@ impl Master {
         for _ in 0..at_most {
             match self.managers.current.channel.receive() {
                 Ok(Received::Message(message, descriptors)) => {
+                    self.managers.on_word();
                     self.on_message(message, descriptors, now);
                 }
                 // What follows a close is told by the pidfd.
@@ -315,8 +317,8 @@ impl Master {
         for key in processes {
             self.tell_all(|| ToReactor::Release(key));
         }
-        if lost == Lost::ForGood {
-            self.exit = Some(Err(Error::managers_lost()));
+        if let Lost::ForGood(why) = lost {
+            self.exit = Some(Err(Error::managers_lost(why)));
             return;
         }
         tracing::warn!(
@@ -342,6 +344,10 @@ impl Master {
     }
 
     fn run_due(&mut self, now: Millis) {
+        if self.managers.promotion_failed(now) {
+            let why = "the manager ended, and its spare did not take its place";
+            self.exit = Some(Err(Error::managers_lost(why)));
+        }
         if self.shutdown.deadline().is_some_and(|deadline| now >= deadline) {
             self.on_shutdown(shutdown::Event::Tick, now);
         }

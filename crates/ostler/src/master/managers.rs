@@ -11,13 +11,17 @@ use crate::manager::ManagerHandle;
 /// Two managers lost within this time: something is wrong that another one will not cure.
 const LOST_TWICE_MS: Millis = 1_000;
 
+/// A promoted spare forks a spare of its own and says so, which takes milliseconds; one that has said nothing by then cannot
+/// run. (Sessions wait meanwhile, so it is not long; a loaded machine needs less.)
+const PROMOTION_MAX_MS: Millis = 3_000;
+
 /// What became of a lost manager.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// The spare took its place.
+    /// The spare takes its place.
     Replaced,
-    /// There is nobody left, or managers die too fast.
-    ForGood,
+    /// Nobody is left, or managers die too fast; why.
+    ForGood(&'static str),
 }
 
 /// The manager in charge, the one in waiting, and what the former has asked for.
@@ -25,6 +29,8 @@ pub(super) struct Managers {
     pub(super) current: ManagerHandle,
     pub(super) spare: Option<ManagerHandle>,
     lost_at: Option<Millis>,
+    /// By when the promoted spare has to have said something.
+    promotion_deadline: Option<Millis>,
     highest_generation: u32,
     /// Processes whose memory exists: whether every reactor was sent their pidfd.
     processes: HashMap<WorkerKey, bool>,
@@ -36,6 +42,7 @@ impl Managers {
             current,
             spare: Some(spare),
             lost_at: None,
+            promotion_deadline: None,
             highest_generation: 0,
             processes: HashMap::new(),
         }
@@ -77,14 +84,48 @@ impl Managers {
         self.lost_at = Some(now);
         // A child of the master, by birth or by adoption.
         let _ = self.current.pidfd.try_reap();
-        let Some(mut spare) = self.spare.take().filter(|_| !twice) else {
-            return (Lost::ForGood, processes);
-        };
-        if let Err(error) = spare.promote(self.highest_generation) {
-            tracing::error!(%error, "the spare manager cannot be promoted");
-            return (Lost::ForGood, processes);
+        if twice {
+            self.spare = None;
+            return (Lost::ForGood("two managers ended within a second"), processes);
         }
+        let Some(mut spare) = self.spare.take() else {
+            return (Lost::ForGood("the manager ended, and its spare with it"), processes);
+        };
+        // Somebody may have stopped it, and not meant this.
+        let promoted = spare.pidfd.resume().and_then(|()| spare.promote(self.highest_generation));
+        if let Err(error) = promoted {
+            tracing::error!(%error, "the spare manager cannot be promoted");
+            return (Lost::ForGood("the manager ended, and its spare with it"), processes);
+        }
+        self.promotion_deadline = Some(now + PROMOTION_MAX_MS);
         self.current = spare;
         (Lost::Replaced, processes)
+    }
+
+    /// The manager has said something: it is alive.
+    pub(super) fn on_word(&mut self) {
+        self.promotion_deadline = None;
+    }
+
+    /// When [`Managers::promotion_failed`] is to be asked.
+    pub(super) const fn promotion_deadline(&self) -> Option<Millis> {
+        self.promotion_deadline
+    }
+
+    /// Whether a spare was promoted and did nothing about it. It is killed then: as a manager of nobody it is of no use,
+    /// and there is no other.
+    pub(super) fn promotion_failed(&mut self, now: Millis) -> bool {
+        if self.promotion_deadline.is_none_or(|deadline| now < deadline) {
+            return false;
+        }
+        self.promotion_deadline = None;
+        tracing::error!(
+            pid = self.current.pid.get(),
+            waited_ms = PROMOTION_MAX_MS,
+            "the spare manager did not take its place"
+        );
+        // It may have ended meanwhile.
+        let _ = self.current.pidfd.kill();
+        true
     }
 }

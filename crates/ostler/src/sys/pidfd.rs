@@ -39,6 +39,11 @@ impl PidFd {
         Ok(rustix::process::pidfd_send_signal(&self.descriptor, Signal::KILL)?)
     }
 
+    /// `pidfd_send_signal(2)` — lets a stopped process go on; one that runs is not disturbed.
+    pub(crate) fn resume(&self) -> io::Result<()> {
+        Ok(rustix::process::pidfd_send_signal(&self.descriptor, Signal::CONT)?)
+    }
+
     /// `waitid(2)`, `P_PIDFD`, `WEXITED | WNOHANG` — reaps the process if it has ended. For our own
     /// children only.
     ///
