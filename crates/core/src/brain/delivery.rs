@@ -151,6 +151,9 @@ impl Brain {
         let drained = lane.state() == LaneState::Leaving && lane.ledger.is_empty();
         if kind == DeliveryKind::Package {
             self.books.package_left_worker(PackageFate::Finished);
+            if let Some(connection) = self.connection(connection) {
+                connection.was_served = true;
+            }
         }
         self.delivery_ended(connection, kind);
         if drained {

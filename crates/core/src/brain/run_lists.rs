@@ -1,7 +1,7 @@
 //! The lists of runnable sessions: linked through the sessions themselves, so that one that moves
 //! on leaves no trace behind, and nothing is ever allocated for a turn.
 
-use super::sessions::Sessions;
+use super::sessions::{Connection, Sessions};
 use crate::ids::{ConnectionSlot, LaneSlot};
 
 /// On which list of runnable sessions a session stands.
@@ -25,11 +25,32 @@ pub(super) enum Position {
     Last,
 }
 
-/// A session's place on its list. Only [`RunLists`] reads or writes it: the two neighbours always
-/// agree about each other.
+/// Whether a session has had a package finished before.
+///
+/// Every list takes turns between those that have and those that have not. So neither a crowd of new sessions whose
+/// packages kill their workers holds up clients that have been served for long, nor the other way round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum History {
+    #[default]
+    New,
+    Served,
+}
+
+impl History {
+    /// The other one.
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::New => Self::Served,
+            Self::Served => Self::New,
+        }
+    }
+}
+
+/// A session's place on its list. Only [`RunLists`] reads or writes it: the two neighbours always agree about each other.
 #[derive(Debug, Default)]
 pub(super) struct Link {
     list: RunListId,
+    history: History,
     previous: Option<ConnectionSlot>,
     next: Option<ConnectionSlot>,
 }
@@ -41,30 +62,52 @@ impl Link {
     }
 }
 
-/// The ends of one list, in the order of the turns.
+/// The ends of one half of a list, in the order of the turns.
 #[derive(Clone, Copy, Debug, Default)]
 struct Ends {
     first: Option<ConnectionSlot>,
     last: Option<ConnectionSlot>,
 }
 
-/// All lists of one reactor. A session stands on one of them at most, and only while it could be
-/// given something.
+/// One list: its two halves take turns.
+#[derive(Clone, Copy, Debug, Default)]
+struct RunList {
+    new: Ends,
+    served: Ends,
+}
+
+impl RunList {
+    const fn half(&self, history: History) -> &Ends {
+        match history {
+            History::New => &self.new,
+            History::Served => &self.served,
+        }
+    }
+
+    const fn half_mut(&mut self, history: History) -> &mut Ends {
+        match history {
+            History::New => &mut self.new,
+            History::Served => &mut self.served,
+        }
+    }
+}
+
+/// All lists of one reactor. A session stands on one of them at most, and only while it could be given something.
 #[derive(Debug)]
 pub(super) struct RunLists {
-    global: Ends,
+    global: RunList,
     /// By lane; `None` where there is no lane.
-    lanes: Vec<Option<Ends>>,
+    lanes: Vec<Option<RunList>>,
     /// By worker slot: the sessions that are hashed to a slot without a serving lane.
-    slots: Vec<Ends>,
+    slots: Vec<RunList>,
 }
 
 impl RunLists {
     pub(super) fn new(workers: u16) -> Self {
         Self {
-            global: Ends::default(),
+            global: RunList::default(),
             lanes: Vec::new(),
-            slots: vec![Ends::default(); usize::from(workers)],
+            slots: vec![RunList::default(); usize::from(workers)],
         }
     }
 
@@ -75,22 +118,19 @@ impl RunLists {
             self.lanes.resize(index + 1, None);
         }
         if let Some(place) = self.lanes.get_mut(index) {
-            *place = Some(Ends::default());
+            *place = Some(RunList::default());
         }
     }
 
     /// A lane is gone, and its list with it; no session stands there any more.
     pub(super) fn close_lane(&mut self, lane: LaneSlot) {
-        debug_assert!(
-            self.first(RunListId::Lane(lane)).is_none(),
-            "sessions wait at a lane that goes"
-        );
+        debug_assert!(self.is_empty(RunListId::Lane(lane)), "sessions wait at a lane that goes");
         if let Some(place) = self.lanes.get_mut(lane.0 as usize) {
             *place = None;
         }
     }
 
-    fn ends(&self, id: RunListId) -> Option<&Ends> {
+    fn list(&self, id: RunListId) -> Option<&RunList> {
         match id {
             RunListId::No => None,
             RunListId::Global => Some(&self.global),
@@ -99,7 +139,7 @@ impl RunLists {
         }
     }
 
-    fn ends_mut(&mut self, id: RunListId) -> Option<&mut Ends> {
+    fn list_mut(&mut self, id: RunListId) -> Option<&mut RunList> {
         match id {
             RunListId::No => None,
             RunListId::Global => Some(&mut self.global),
@@ -108,14 +148,16 @@ impl RunLists {
         }
     }
 
-    /// The session whose turn is next on a list.
-    pub(super) fn first(&self, id: RunListId) -> Option<ConnectionSlot> {
-        self.ends(id)?.first
+    /// The session whose turn is next on a list when it is the turn of those with this history; of the others, if there
+    /// is none.
+    pub(super) fn first(&self, id: RunListId, turn_of: History) -> Option<ConnectionSlot> {
+        let list = self.list(id)?;
+        list.half(turn_of).first.or(list.half(turn_of.other()).first)
     }
 
     /// Whether no session stands on a list.
     pub(super) fn is_empty(&self, id: RunListId) -> bool {
-        self.first(id).is_none()
+        self.first(id, History::New).is_none()
     }
 
     /// Puts a session that stands on no list on one; on none when there is no such list.
@@ -126,7 +168,9 @@ impl RunLists {
         id: RunListId,
         position: Position,
     ) {
-        let Some(ends) = self.ends_mut(id) else { return };
+        let history = sessions.get(slot).map(Connection::history).unwrap_or_default();
+        let Some(list) = self.list_mut(id) else { return };
+        let ends = list.half_mut(history);
         let (previous, next) = match position {
             Position::First => (None, ends.first),
             Position::Last => (ends.last, None),
@@ -138,7 +182,7 @@ impl RunLists {
             ends.last = Some(slot);
         }
         if let Some(connection) = sessions.get_mut(slot) {
-            connection.link = Link { list: id, previous, next };
+            connection.link = Link { list: id, history, previous, next };
         }
         if let Some(previous) = previous.and_then(|previous| sessions.get_mut(previous)) {
             previous.link.next = Some(slot);
@@ -151,11 +195,11 @@ impl RunLists {
     /// Takes a session off the list on which it stands, if any.
     pub(super) fn unlink(&mut self, sessions: &mut Sessions, slot: ConnectionSlot) {
         let Some(connection) = sessions.get_mut(slot) else { return };
-        let Link { list, previous, next } = std::mem::take(&mut connection.link);
+        let Link { list, history, previous, next } = std::mem::take(&mut connection.link);
         if list == RunListId::No {
             return;
         }
-        if let Some(ends) = self.ends_mut(list) {
+        if let Some(ends) = self.list_mut(list).map(|list| list.half_mut(history)) {
             if previous.is_none() {
                 ends.first = next;
             }
@@ -171,32 +215,36 @@ impl RunLists {
         }
     }
 
-    /// Takes all sessions off a list, in their order.
+    /// Takes all sessions off a list, in their order within each half.
     pub(super) fn unlink_all(
         &mut self,
         sessions: &mut Sessions,
         id: RunListId,
     ) -> Vec<ConnectionSlot> {
         let mut taken = Vec::new();
-        while let Some(slot) = self.first(id) {
+        while let Some(slot) = self.first(id, History::Served) {
             self.unlink(sessions, slot);
             taken.push(slot);
         }
         taken
     }
 
-    /// The sessions of a list in their order; fails when two neighbours disagree.
+    /// The sessions of a list, those that were served first, in their order; fails when two neighbours disagree.
     #[cfg(test)]
     pub(super) fn walk(&self, sessions: &Sessions, id: RunListId) -> Vec<ConnectionSlot> {
-        let Some(ends) = self.ends(id) else { return Vec::new() };
-        let (mut slots, mut next, mut previous) = (Vec::new(), ends.first, None);
-        while let Some(slot) = next {
-            let link = &sessions.get(slot).unwrap().link;
-            assert_eq!((link.list, link.previous), (id, previous));
-            slots.push(slot);
-            (previous, next) = (Some(slot), link.next);
+        let Some(list) = self.list(id) else { return Vec::new() };
+        let mut slots = Vec::new();
+        for history in [History::Served, History::New] {
+            let ends = list.half(history);
+            let (mut next, mut previous) = (ends.first, None);
+            while let Some(slot) = next {
+                let link = &sessions.get(slot).unwrap().link;
+                assert_eq!((link.list, link.history, link.previous), (id, history, previous));
+                slots.push(slot);
+                (previous, next) = (Some(slot), link.next);
+            }
+            assert_eq!(ends.last, previous);
         }
-        assert_eq!(ends.last, previous);
         slots
     }
 }

@@ -72,8 +72,9 @@ impl Brain {
     }
 
     fn give_global(&mut self) -> Option<Assignment> {
-        while let Some(slot) = self.lists.first(RunListId::Global) {
+        while !self.lists.is_empty(RunListId::Global) {
             let (worker, lane) = self.pick_lane()?;
+            let slot = self.lists.first(RunListId::Global, self.lanes.get(lane)?.turn_of())?;
             if let Some(assignment) = self.give(slot, lane) {
                 self.turns.slot = worker + 1;
                 return Some(assignment);
@@ -87,8 +88,10 @@ impl Brain {
         for step in 0..capacity {
             let index = (self.turns.lane + step) % capacity;
             let lane_slot = LaneSlot(index as u32);
-            while self.lanes.get(lane_slot).is_some_and(|lane| lane.has_credit(credit)) {
-                let Some(slot) = self.lists.first(RunListId::Lane(lane_slot)) else { break };
+            while let Some(lane) = self.lanes.get(lane_slot).filter(|lane| lane.has_credit(credit))
+            {
+                let next = self.lists.first(RunListId::Lane(lane_slot), lane.turn_of());
+                let Some(slot) = next else { break };
                 if let Some(assignment) = self.give(slot, lane_slot) {
                     self.turns.lane = index + 1;
                     return Some(assignment);
@@ -104,6 +107,9 @@ impl Brain {
         let reading = self.reading && !self.paused;
         self.lists.unlink(&mut self.sessions, slot);
         let connection = self.sessions.get(slot)?;
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.pass_turn(connection.history());
+        }
         let session = connection.session;
         let content = if connection.has_returned() {
             Content::Returned(self.sessions.pop_returned(slot)?)

@@ -1,6 +1,7 @@
 //! A lane as the reactor's brain sees it: who is at the other end, what is in hand there, how much more may be given.
 
 use super::super::ledger::Ledger;
+use super::super::run_lists::History;
 use crate::Nanos;
 use crate::ids::WorkerKey;
 
@@ -51,6 +52,8 @@ pub(in crate::brain) struct Lane {
     /// How often deliveries were taken back since the last that was finished: the worker is busy, maybe with what another
     /// reactor gave it, of which this one knows nothing.
     recalls_in_row: u32,
+    /// Whose turn is next.
+    turn_of: History,
     busy_since: Nanos,
     finished_in_turn: u64,
 }
@@ -66,6 +69,12 @@ impl Lane {
             estimate_ns: estimate_ns.unwrap_or(ESTIMATE_FIRST_NS),
             reused_below: 0,
             recalls_in_row: 0,
+            // Not always the same: if a package of theirs kills every process, the others must come first in some.
+            turn_of: if key.generation.0.is_multiple_of(2) {
+                History::New
+            } else {
+                History::Served
+            },
             busy_since: 0,
             finished_in_turn: 0,
         }
@@ -149,6 +158,16 @@ impl Lane {
         self.in_hand = self.in_hand.saturating_sub(1);
         self.finished_in_turn += 1;
         self.recalls_in_row = 0;
+    }
+
+    /// Those with this history have their turn now.
+    pub(in crate::brain) const fn turn_of(&self) -> History {
+        self.turn_of
+    }
+
+    /// A session with this history has had its turn.
+    pub(in crate::brain) const fn pass_turn(&mut self, from: History) {
+        self.turn_of = from.other();
     }
 
     /// What the dispatcher compares: deliveries in hand, and more the longer the worker seems to be busy for others.

@@ -1,7 +1,7 @@
 //! A session's state in its reactor: one state machine, closed exactly once (S48, S52).
 
 use super::super::close_reason::CloseReason;
-use super::super::run_lists::Link;
+use super::super::run_lists::{History, Link};
 use crate::ids::{DeliveryKind, LaneSlot};
 use std::collections::VecDeque;
 
@@ -39,6 +39,8 @@ pub(in crate::brain) struct Connection {
     pub(in crate::brain) bound: Option<LaneSlot>,
     /// Its place on a list of runnable sessions.
     pub(in crate::brain) link: Link,
+    /// A package of it was finished.
+    pub(in crate::brain) was_served: bool,
     /// The kernel (or the framing tail) may have input.
     pub(in crate::brain) readable: bool,
     /// Nothing more is read, and why the session ends when what was read is served.
@@ -67,6 +69,7 @@ impl Connection {
             outstanding: 0,
             bound: None,
             link: Link::default(),
+            was_served: false,
             ended_by: None,
             is_closed: false,
             readable: false,
@@ -85,6 +88,11 @@ impl Connection {
             || self.owes_connect
             || self.owes_closed
             || (self.may_read(reading) && self.readable)
+    }
+
+    /// Which half of a list it stands on. (One that is on a list already stays where it is until its turn.)
+    pub(in crate::brain) const fn history(&self) -> History {
+        if self.was_served { History::Served } else { History::New }
     }
 
     pub(in crate::brain) fn may_read(&self, reading: bool) -> bool {

@@ -142,3 +142,43 @@ fn a_connect_event_is_given_again_before_the_packages() {
     let items: Vec<_> = world.log.iter().map(|(_, item, _)| *item).collect();
     assert_eq!(items, [Item::Connect, item, Item::Connect, item]);
 }
+
+/// Many sessions ask first and each of their packages kills its worker; one other session asks behind them. Counts the
+/// workers that live until it is answered.
+fn lives_in_a_storm(was_the_storm_served: bool) -> usize {
+    let policy = settings(Dispatch::IdleFirst, CrashPolicy::Close);
+    let mut world = serving_with(BrainSettings { workers: 1, sessions_max: 64, ..policy });
+    let storm: Vec<u64> = (0..30).map(|_| world.connected()).collect();
+    let honest = world.connected();
+    let served = if was_the_storm_served { storm.clone() } else { vec![honest] };
+    for id in served {
+        world.request(id);
+        world.start(0);
+        world.finish(0, 0);
+    }
+    for id in storm {
+        world.send(id, 8);
+    }
+    world.request(honest);
+    for lives in 1..100 {
+        assert!(world.start(0), "nothing was given");
+        if world.log.last().unwrap().0 == honest {
+            world.finish(0, 0);
+            return lives;
+        }
+        world.die(0);
+        world.repair();
+        world.pump();
+    }
+    panic!("it was never answered");
+}
+
+#[test]
+fn a_storm_of_new_sessions_does_not_hold_up_one_that_was_served() {
+    assert!(lives_in_a_storm(false) <= 2);
+}
+
+#[test]
+fn a_storm_of_served_sessions_does_not_hold_up_a_new_one() {
+    assert!(lives_in_a_storm(true) <= 2);
+}

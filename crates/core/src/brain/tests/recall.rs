@@ -81,6 +81,12 @@ fn a_recall_keeps_the_order_of_sessions_and_of_their_packages() {
         ..settings(Dispatch::IdleFirst, CrashPolicy::Close)
     });
     let sessions: Vec<_> = (0..3).map(|_| world.connected()).collect();
+    // All of them were served before, so that they stand on one half of the list.
+    for id in &sessions {
+        world.request(*id);
+        world.start(0);
+        world.finish(0, 0);
+    }
     for _ in 0..2 {
         sessions.iter().for_each(|id| _ = world.request(*id));
     }
@@ -96,8 +102,9 @@ fn a_recall_keeps_the_order_of_sessions_and_of_their_packages() {
         world.start(0);
         world.finish(0, 0);
     }
-    let first: Vec<u64> = world.log.iter().take(3).map(|(id, _, _)| *id).collect();
-    assert_eq!(first, before[..3], "those that had waited longest, before the new one");
+    let mut first: Vec<u64> = world.log.iter().map(|(id, _, _)| *id).collect();
+    first.retain(|id| *id != late);
+    assert_eq!(first[..3], before[..3], "those that had waited longest");
     assert!(world.log.iter().any(|(id, _, _)| *id == late));
     assert_eq!(world.brain.books().recalls, 6);
 }
