@@ -118,6 +118,35 @@ fn a_leaving_worker_waits_for_deferred_packages_and_one_shot_timers() -> TestRes
     server.stop()
 }
 
+/// A timer that adds the next one would hold it to the end of `drain_timeout_ms`, and then it would be killed.
+#[test]
+fn a_timer_that_rearms_itself_does_not_hold_a_leaving_worker() -> TestResult {
+    let scratch = Scratch::new("rearm")?;
+    let server = small_probe()
+        .env("PROBE_JOURNAL", scratch.path("journal"))
+        .set("drain_timeout_ms", 3_600_000)
+        .start()?;
+    let mut talk = Talk::new(&server)?;
+    assert_eq!(talk.ask("rearm 5")?, "armed");
+    assert_eq!(talk.ask("leave")?, "leaving");
+    wait_until("the old worker's end", || {
+        scratch.lines("journal").iter().any(|line| line == "w0.1 stop")
+    })?;
+    assert!(talk.ask("whoami")?.starts_with("w0.2 "));
+    server.stop()
+}
+
+/// Those who look at a worker from outside see for which session it works, and that it does not work any more.
+#[test]
+fn the_phase_words_are_cleared_when_a_handler_is_over() -> TestResult {
+    let server = small_probe().start()?;
+    let mut talk = Talk::new(&server)?;
+    let id = talk.number("id")?;
+    assert_eq!(talk.ask("phase")?, format!("phase true {id}"));
+    assert_eq!(talk.ask("phaselater")?, "phase true 0");
+    server.stop()
+}
+
 #[test]
 fn a_keep_alive_token_holds_a_leaving_worker_until_it_is_dropped() -> TestResult {
     let scratch = Scratch::new("keep")?;

@@ -95,34 +95,11 @@ impl Worker {
             .collect()
     }
 
-    /// Calls `callback` once, after `delay`, with the handler of this worker. A leaving worker waits for it. An error that it
-    /// returns is logged.
+    /// Calls `callback` once, after `delay`.
     ///
-    /// ```
-    /// # use ostler::{Handler, Outcome, Package, Session, Worker};
-    /// # use std::time::Duration;
-    /// struct Counter {
-    ///     packages: u64,
-    /// }
-    ///
-    /// impl Handler for Counter {
-    ///     fn on_worker_start(&mut self, worker: &Worker) -> Outcome {
-    ///         worker.every::<Self>(Duration::from_secs(10), |me, worker| {
-    ///             println!("worker {} had {} packages", worker.slot(), me.packages);
-    ///             Ok(())
-    ///         });
-    ///         Ok(())
-    ///     }
-    ///
-    ///     fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome {
-    ///         self.packages += 1;
-    ///         Ok(())
-    ///     }
-    /// }
-    /// ```
-    ///
-    /// # Panics
-    /// When `H` is not the type of this worker's handler.
+    /// A worker that leaves waits for the timers that were added before it began to leave, at most `drain_timeout_ms`;
+    /// it does not wait for those that are added while it leaves (a callback that adds the next timer would hold it for
+    /// ever). [`Worker::keep_alive`] holds it in any case, [`Worker::is_leaving`] tells a callback that the end is near.
     #[track_caller]
     pub fn after<H: Handler>(
         &self,
@@ -190,6 +167,12 @@ impl Worker {
     pub fn keep_alive(&self) -> KeepAlive {
         self.inner.keep_alive.set(self.inner.keep_alive.get() + 1);
         KeepAlive { inner: Rc::clone(&self.inner) }
+    }
+
+    /// Whether this process has begun to leave: it gets no more deliveries, and ends when nothing holds it.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.inner.is_leaving.get()
     }
 
     /// Asks to be replaced by a fresh process; this one goes on until its successor serves.

@@ -95,6 +95,8 @@ pub(crate) struct WorkerContext {
     pub(crate) keep_alive: Cell<usize>,
     /// User code asked to be replaced.
     pub(crate) wants_to_leave: Cell<bool>,
+    /// Nothing will be given any more: the process ends when nothing holds it.
+    pub(crate) is_leaving: Cell<bool>,
     pub(crate) finished: Cell<u64>,
 }
 
@@ -124,6 +126,7 @@ impl WorkerContext {
             aborts: RefCell::default(),
             keep_alive: Cell::new(0),
             wants_to_leave: Cell::new(false),
+            is_leaving: Cell::new(false),
             finished: Cell::new(0),
         })
     }

@@ -155,6 +155,8 @@ impl<H: Handler> Run<H> {
             if self.inner.port.borrow().is_left() {
                 if !is_left {
                     is_left = true;
+                    self.inner.is_leaving.set(true);
+                    self.inner.timers.borrow_mut().begin_leaving();
                     self.handler.on_worker_exit(&self.worker);
                     self.inner.settle_deferred();
                     self.log_holders();
@@ -250,6 +252,8 @@ impl<H: Handler> Run<H> {
             _ => tracing::warn!(kind = header.kind, "a delivery of an unknown kind is skipped"),
         }
         self.inner.end_callback(lane, header.seq);
+        // Who looks must not take an idle worker for a busy one.
+        self.inner.port.borrow().publish_phase(0, self.inner.finished.get());
     }
 
     fn ask_to_leave(&mut self) {
@@ -270,7 +274,7 @@ impl<H: Handler> Run<H> {
     }
 
     fn is_held(&self) -> bool {
-        self.inner.keep_alive.get() > 0 || self.inner.timers.borrow().one_shot().next().is_some()
+        self.inner.keep_alive.get() > 0 || self.inner.timers.borrow().holding().next().is_some()
     }
 
     /// Says once what keeps a leaving process (P8).
@@ -279,7 +283,7 @@ impl<H: Handler> Run<H> {
             return;
         }
         let timers: Vec<String> =
-            self.inner.timers.borrow().one_shot().take(8).map(ToString::to_string).collect();
+            self.inner.timers.borrow().holding().take(8).map(ToString::to_string).collect();
         tracing::info!(
             tokens_and_deferred = self.inner.keep_alive.get(),
             timers = timers.join(" "),

@@ -35,8 +35,9 @@ impl Callback {
 
 struct Timer {
     callback: Callback,
-    /// Of a repeating one.
-    every_ns: Nanos,
+    every_ns: Option<Nanos>,
+    /// A leaving worker waits for it.
+    holds: bool,
     made_at: &'static Location<'static>,
 }
 
@@ -46,6 +47,9 @@ pub(crate) struct Timers {
     due: BinaryHeap<Reverse<(Nanos, u64)>>,
     timers: HashMap<u64, Timer>,
     last_id: u64,
+    /// The worker leaves: it does not wait for what is added from now on, or a callback that adds the next timer would hold
+    /// it for ever.
+    leaving: bool,
 }
 
 impl Timers {
@@ -58,7 +62,8 @@ impl Timers {
         made_at: &'static Location<'static>,
     ) -> u64 {
         self.last_id += 1;
-        self.timers.insert(self.last_id, Timer { callback, every_ns, made_at });
+        let holds = every_ns.is_none() && !self.leaving;
+        self.timers.insert(self.last_id, Timer { callback, every_ns, holds, made_at });
         self.due.push(Reverse((at, self.last_id)));
         self.last_id
     }
@@ -95,12 +100,14 @@ impl Timers {
         self.timers.remove(&id).map(|timer| timer.callback)
     }
 
-    /// One-shot timers that are not due yet: they keep a leaving worker alive. Where they were made.
-    pub(crate) fn one_shot(&self) -> impl Iterator<Item = &'static Location<'static>> + '_ {
-        self.timers
-            .values()
-            .filter(|timer| matches!(timer.callback, Callback::Once(_)))
-            .map(|timer| timer.made_at)
+    /// The worker begins to leave.
+    pub(crate) fn begin_leaving(&mut self) {
+        self.leaving = true;
+    }
+
+    /// Where the timers were made that a leaving worker waits for: one-shot ones that were added before it left.
+    pub(crate) fn holding(&self) -> impl Iterator<Item = &'static Location<'static>> + '_ {
+        self.timers.values().filter(|timer| timer.holds).map(|timer| timer.made_at)
     }
 }
 
@@ -127,7 +134,7 @@ mod tests {
         assert!(timers.take_due(15).is_some());
         assert!(timers.take_due(15).is_none());
         assert!(!timers.cancel(first), "it has been");
-        assert_eq!(timers.one_shot().count(), 1);
+        assert_eq!(timers.holding().count(), 1);
     }
 
     #[test]
@@ -138,5 +145,19 @@ mod tests {
         assert_eq!(timers.next_due(), Some(60));
         assert!(timers.cancel(id));
         assert_eq!(timers.next_due(), None);
+    }
+
+    #[test]
+    fn only_one_shot_timers_from_before_hold_a_leaving_worker() {
+        let mut timers = Timers::default();
+        let here = Location::caller();
+        timers.add(10, None, nothing(), here);
+        timers.add(10, Some(10), nothing(), here);
+        timers.begin_leaving();
+        assert_eq!(timers.holding().count(), 1);
+        while timers.take_due(10).is_some() {}
+        timers.add(20, None, nothing(), here);
+        assert_eq!(timers.holding().count(), 0, "the callback has added another");
+        assert!(timers.take_due(20).is_some(), "it is called all the same, if there is time");
     }
 }

@@ -26,6 +26,9 @@ use ostler::{
 use ostler_shm::layout::Sizes;
 use ostler_shm::record::{Header, RecordKind};
 
+/// Place of the phase words in the `up` file.
+const PHASE_AT: u64 = 128;
+
 /// A hostile command waits so long for its end.
 const DOOM: Duration = Duration::from_secs(60);
 
@@ -457,6 +460,17 @@ impl Probe {
                 let cancelled = timers.into_iter().filter(|timer| worker.cancel(*timer)).count();
                 say(session, format!("cancelled {cancelled}"));
             }
+            // A timer that adds the next one, for ever.
+            "rearm" => {
+                rearm(worker, rest.millis());
+                say(session, "armed");
+            }
+            // The phase words of this process, now or when its handler is over.
+            "phase" => say(session, phase()),
+            "phaselater" => {
+                let session = session.clone();
+                worker.after(Duration::ZERO, move |_| say(&session, phase()));
+            }
             "panictimer" => {
                 worker.after::<Probe>(rest.millis(), |_, _| panic!("told to panic in a timer"));
             }
@@ -675,6 +689,18 @@ impl Probe {
         }
         last
     }
+}
+
+/// A one-shot timer that adds the next one.
+fn rearm(worker: &Worker, period: Duration) {
+    worker.after(period, move |worker| rearm(worker, period));
+}
+
+/// What this process says of itself to those who look: the session that it works for (0: none).
+fn phase() -> String {
+    let mut word = [0; 8];
+    let read = Memory::open("ostler-up").map(|memory| memory.read(&mut word, PHASE_AT));
+    format!("phase {} {}", matches!(read, Some(Ok(()))), u64::from_ne_bytes(word))
 }
 
 /// Answers a deferred package by a timer.
