@@ -203,13 +203,14 @@ pub(crate) fn adopts_orphans() -> bool {
     matches!(rustix::process::child_subreaper(), Ok(Some(_)))
 }
 
-/// `sched_setscheduler(2)`, `SCHED_BATCH | SCHED_RESET_ON_FORK` — waking this process preempts nobody; programs that it
-/// starts get the ordinary policy back.
+/// `sched_setscheduler(2)`, `SCHED_BATCH` — waking this process preempts nobody.
+///
+/// Programs that it starts inherit the policy: the kernel's `SCHED_RESET_ON_FORK` takes back real-time policies and raised
+/// priorities only.
 pub(crate) fn schedule_as_batch() -> io::Result<()> {
     let parameters = libc::sched_param { sched_priority: 0 };
-    let policy = libc::SCHED_BATCH | libc::SCHED_RESET_ON_FORK;
     // SAFETY: pid 0 is the calling thread, `parameters` is a valid struct that the kernel only reads.
-    let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
+    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -65,7 +65,11 @@ fn harden_closes_processes_to_their_user() -> TestResult {
 
 /// Field 41 of `/proc/PID/stat`: the scheduling policy.
 fn policy(process: &Process) -> TestResult<String> {
-    let text = std::fs::read_to_string(format!("/proc/{}/stat", process.pid()))?;
+    policy_of(&process.pid().to_string())
+}
+
+fn policy_of(pid: &str) -> TestResult<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let behind_name = text.rsplit(')').next().unwrap_or("");
     Ok(behind_name.split_whitespace().nth(38).unwrap_or("").to_owned())
 }
@@ -75,8 +79,9 @@ fn sched_batch_is_the_workers_policy() -> TestResult {
     const BATCH: &str = "3";
     for (value, wanted) in [("on", BATCH), ("off", "0")] {
         let server = small_probe().set("sched_batch", value).start()?;
-        assert_eq!(Talk::new(&server)?.ask("echo up")?, "up");
+        let child = Talk::new(&server)?.ask("start child")?;
         assert_eq!(policy(&server.worker(0))?, wanted);
+        assert_eq!(policy_of(&child)?, wanted, "what a worker starts has its policy");
         assert_eq!(policy(&server.master())?, "0");
         server.stop()?;
     }

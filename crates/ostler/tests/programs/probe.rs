@@ -239,6 +239,7 @@ impl Probe {
             "exit" => std::process::exit(rest.number() as i32),
             "abort" => std::process::abort(),
             "spin" => spin(),
+            "start" => say(session, start_child().to_string()),
             // This process is another user's from now on.
             "become" => {
                 let id = rustix::process::Uid::from_raw(rest.number() as u32);
@@ -650,17 +651,7 @@ impl Probe {
                 });
                 return say(session, refused.join(" "));
             }
-            // A process that outlives this one, with everything that it inherits.
-            "child" => {
-                let child = Command::new("sleep")
-                    .arg("300")
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::null())
-                    .spawn();
-                let pid = child.map_or(0, |child| child.id());
-                return say(session, format!("child {pid}"));
-            }
+            "child" => return say(session, format!("child {}", start_child())),
             _ => return say(session, "unknown kind of harm"),
         }
         self.note(worker, format!("harm {what}"));
@@ -689,6 +680,17 @@ impl Probe {
         }
         last
     }
+}
+
+/// Starts a process that outlives this one, with everything that it inherits; its number.
+fn start_child() -> u32 {
+    let child = Command::new("sleep")
+        .arg("300")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    child.map_or(0, |child| child.id())
 }
 
 /// A one-shot timer that adds the next one.

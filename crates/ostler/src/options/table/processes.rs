@@ -55,7 +55,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "",
         why: "A woken worker otherwise preempts the reactor that woke it, which costs more than \
               the lane itself.",
-        effect: "Runs workers under SCHED_BATCH.",
+        effect: "Runs workers, and the programs that they start, under SCHED_BATCH.",
         access: field!(sched_batch),
     },
 ];
