@@ -1,9 +1,9 @@
 //! Supervision.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ostler_testkit::{Signal, TestResult};
+use ostler_testkit::{Signal, TestResult, TestServer};
 
 use crate::Effect;
 use crate::talk::{Scratch, Talk, probe, small_probe};
@@ -20,39 +20,55 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("recycle_at_once", recycle_at_once_bounds_how_many_leave),
 ];
 
+/// Shorter than the default of both drains, 10 s, and longer than a machine under load needs for what is waited for.
+const SOONER: Duration = Duration::from_secs(8);
+
+/// Lets a worker hold a package of a client, and waits until it does.
+fn hold(server: &TestServer) -> TestResult<Talk> {
+    let mut holder = Talk::new(server)?;
+    holder.say("hold")?;
+    // The one worker takes one after the other.
+    let mut other = Talk::new(server)?;
+    assert_eq!(other.ask("echo held")?, "held");
+    Ok(holder)
+}
+
 #[test]
 fn drain_timeout_ms_ends_a_leaving_worker() -> TestResult {
+    const TIMEOUT: Duration = Duration::from_millis(1_500);
     let server = small_probe()
-        .set("drain_timeout_ms", 200)
+        .set("drain_timeout_ms", TIMEOUT.as_millis())
         .expect_log("did not leave in time")
         .expect_log("before it had finished")
         .start()?;
-    let mut talk = Talk::new(&server)?;
-    talk.say("hold")?;
-    assert_eq!(talk.ask("echo held")?, "held");
-    let mark = server.log().mark();
+    let holder = hold(&server)?;
+    let (mark, asked) = (server.log().mark(), Instant::now());
     server.signal(Signal::USR1);
     server.log().wait_after(mark, "did not leave in time")?;
-    talk.expect_closed();
+    let waited = asked.elapsed();
+    assert!(waited >= TIMEOUT && waited < SOONER, "{waited:?}");
+    holder.expect_closed();
     server.stop()
 }
 
 #[test]
 fn shutdown_timeout_ms_ends_a_drain() -> TestResult {
+    const TIMEOUT: Duration = Duration::from_millis(1_500);
     let server = small_probe()
-        .set("shutdown_timeout_ms", 200)
+        .set("shutdown_timeout_ms", TIMEOUT.as_millis())
         .expect_log("drain")
         .expect_log("worker")
         .start()?;
-    let mut talk = Talk::new(&server)?;
-    talk.say("hold")?;
-    assert_eq!(talk.ask("echo held")?, "held");
+    let holder = hold(&server)?;
+    let asked = Instant::now();
     server.signal(Signal::TERM);
     server.wait_for_log("the drain took too long")?;
+    let waited = asked.elapsed();
+    assert!(waited >= TIMEOUT && waited < SOONER, "{waited:?}");
     let ended = server.wait_end()?;
     assert_eq!(ended.code(), Some(0));
     ended.check_books()?;
-    talk.expect_closed();
+    holder.expect_closed();
     Ok(())
 }
 
@@ -81,12 +97,14 @@ fn boot_timeout_ms_ends_a_start_that_hangs() -> TestResult {
 
 #[test]
 fn slot_down_ms_moves_hashed_sessions() -> TestResult {
+    // More than the default: sessions that move sooner show it.
+    const DOWN: Duration = Duration::from_millis(2_500);
     let scratch = Scratch::new("down")?;
     let fail = scratch.path("fail");
     let server = probe()
         .set("crash_policy", "drop")
         .set("dispatch", "session_hash")
-        .set("slot_down_ms", 100)
+        .set("slot_down_ms", DOWN.as_millis())
         .set("back_off_min_ms", 3_600_000)
         .set("back_off_max_ms", 3_600_000)
         .env("PROBE_FAIL_START_IF_EXISTS", &fail)
@@ -106,10 +124,12 @@ fn slot_down_ms_moves_hashed_sessions() -> TestResult {
     }
     assert!(talks.iter().any(|(home, _)| home.starts_with("w0")), "nobody at w0");
     scratch.make("fail")?;
+    let killed = Instant::now();
     server.worker(0).kill();
-    // Slot 0 does not come back; its sessions are served by the other after a while.
-    for (_, talk) in &mut talks {
+    // Slot 0 does not come back; its sessions are served by the other after a while, and not before.
+    for (home, talk) in &mut talks {
         assert!(talk.ask("whoami")?.starts_with("w1"));
+        assert!(home.starts_with("w1") || killed.elapsed() >= DOWN, "{:?}", killed.elapsed());
     }
     std::fs::remove_file(&fail)?;
     server.stop()
@@ -152,7 +172,7 @@ fn back_off_grows_from_min_to_max() -> TestResult {
 #[test]
 fn fork_interval_ms_spaces_forks() -> TestResult {
     const INTERVAL: Duration = Duration::from_millis(1_500);
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let server = small_probe()
         .set("crash_policy", "drop")
         .set("fork_interval_ms", INTERVAL.as_millis())
@@ -166,7 +186,7 @@ fn fork_interval_ms_spaces_forks() -> TestResult {
     assert!(started.elapsed() >= INTERVAL, "{:?}", started.elapsed());
     // Now the interval since the second fork goes by before the death: nothing is left to wait for.
     std::thread::sleep(INTERVAL);
-    let killed = std::time::Instant::now();
+    let killed = Instant::now();
     server.worker(0).kill();
     assert_eq!(talk.ask("echo z")?, "z");
     assert!(killed.elapsed() < INTERVAL, "{:?}", killed.elapsed());
@@ -206,8 +226,8 @@ fn recycle_at_once_bounds_how_many_leave() -> TestResult {
         let mut holders = BTreeSet::new();
         while holders.len() < 3 {
             let mut talk = Talk::new(&server)?;
-            talk.say("hold")?;
             holders.insert(talk.ask("whoami")?);
+            talk.say("hold")?;
             talks.push(talk);
         }
         let mut asking = Talk::new(&server)?;
