@@ -12,7 +12,8 @@ pub const EXIT_OPTION: u8 = 2;
 pub const EXIT_LISTEN: u8 = 3;
 /// Exit code of a server that could not start.
 pub const EXIT_START: u8 = 4;
-/// Exit code of a master without a manager: two ended within a second, or the spare did not take the place of one.
+/// Exit code of a master without a manager: two ended within a second, or the spare did not take
+/// the place of one.
 pub const EXIT_MANAGERS_LOST: u8 = 5;
 /// Exit code of a broken assumption inside Ostler.
 pub const EXIT_INTERNAL: u8 = 70;
@@ -63,8 +64,8 @@ impl Error {
         self.inner.kind == Kind::Start
     }
 
-    /// Whether the master ended because it had no manager any more: two ended within a second, or the spare did not take the
-    /// place of one.
+    /// Whether the master ended because it had no manager any more: two ended within a second, or
+    /// the spare did not take the place of one.
     #[must_use]
     pub fn is_managers_lost(&self) -> bool {
         self.inner.kind == Kind::ManagersLost
@@ -83,7 +84,7 @@ impl Error {
     /// | 2 | a bad option, or wrong usage |
     /// | 3 | cannot listen |
     /// | 4 | could not start: memory, fork, workers that never became ready |
-    /// | 5 | no manager left: two ended within a second, or the spare did not take the place of one |
+    /// | 5 | no manager left: two ended within a second, or a spare took no place |
     /// | 70 | internal error |
     #[must_use]
     pub fn exit_code(&self) -> u8 {
@@ -152,8 +153,8 @@ impl Error {
     /// Nobody is left to supervise workers; `why` says how that came.
     pub(crate) fn managers_lost(why: &str) -> Self {
         let text = format!(
-            "{why}, so no manager is left: the log says how they ended; when something kills or holds them (the system's \
-             out-of-memory killer? a debugger?), stop that first"
+            "{why}, so no manager is left: the log says how they ended; when something kills or \
+             holds them (the system's out-of-memory killer? a debugger?), stop that first"
         );
         Self::new(Kind::ManagersLost, text, None)
     }

@@ -118,7 +118,8 @@ fn a_leaving_worker_waits_for_deferred_packages_and_one_shot_timers() -> TestRes
     server.stop()
 }
 
-/// A timer that adds the next one would hold it to the end of `drain_timeout_ms`, and then it would be killed.
+/// A timer that adds the next one would hold it to the end of `drain_timeout_ms`, and then it would
+/// be killed.
 #[test]
 fn a_timer_that_rearms_itself_does_not_hold_a_leaving_worker() -> TestResult {
     let scratch = Scratch::new("rearm")?;
@@ -136,7 +137,8 @@ fn a_timer_that_rearms_itself_does_not_hold_a_leaving_worker() -> TestResult {
     server.stop()
 }
 
-/// Those who look at a worker from outside see for which session it works, and that it does not work any more.
+/// Those who look at a worker from outside see for which session it works, and that it does not
+/// work any more.
 #[test]
 fn the_phase_words_are_cleared_when_a_handler_is_over() -> TestResult {
     let server = small_probe().start()?;

@@ -1,5 +1,5 @@
-//! The second line: what ends and what goes on when the first means do not work: workers under another user id, and a spare
-//! manager that stands still.
+//! The second line: what ends and what goes on when the first means do not work: workers under
+//! another user id, and a spare manager that stands still.
 
 mod support;
 mod talk;
@@ -31,8 +31,8 @@ fn tolerant(builder: ServerBuilder) -> ServerBuilder {
         .fold(builder, ServerBuilder::expect_log)
 }
 
-/// A server whose worker has become somebody else and is busy for ever: the kernel ends it with nobody, and it hears
-/// nothing.
+/// A server whose worker has become somebody else and is busy for ever: the kernel ends it with
+/// nobody, and it hears nothing.
 fn with_stray_worker() -> TestResult<(TestServer, Process, Talk)> {
     let server = start(tolerant(small_probe()), 1)?;
     let worker = server.worker(0);
@@ -99,7 +99,7 @@ fn a_new_spare_guards_old_workers() -> TestResult {
     server.wait_end().map(drop)
 }
 
-// ---- a spare that stands still -----------------------------------------------------------------------------------
+// ---- a spare that stands still ------------------------------------------------------------------
 
 #[test]
 fn a_stopped_spare_is_woken_when_it_is_promoted() -> TestResult {
@@ -115,7 +115,8 @@ fn a_stopped_spare_is_woken_when_it_is_promoted() -> TestResult {
     server.stop()
 }
 
-/// One that a debugger holds cannot be woken: the server ends with the code for lost managers, and does not hang.
+/// One that a debugger holds cannot be woken: the server ends with the code for lost managers, and
+/// does not hang.
 #[test]
 fn a_spare_that_cannot_be_woken_ends_the_server() -> TestResult {
     // The debugger must be allowed to look into it.

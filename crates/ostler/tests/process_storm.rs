@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use ostler_testkit::{Client, TestError, TestResult};
 use support::{check, orders, round_trip, start};
 
-/// So many clients, as fast as they can connect, with one package each that kills the worker that takes it.
+/// So many clients, as fast as they can connect, with one package each that kills the worker that
+/// takes it.
 fn storm(address: SocketAddr, clients: usize) -> JoinHandle<TestResult> {
     std::thread::spawn(move || {
         let mut crashing = Vec::new();

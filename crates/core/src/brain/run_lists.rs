@@ -27,8 +27,9 @@ pub(super) enum Position {
 
 /// Whether a session has had a package finished before.
 ///
-/// Every list takes turns between those that have and those that have not. So neither a crowd of new sessions whose
-/// packages kill their workers holds up clients that have been served for long, nor the other way round.
+/// Every list takes turns between those that have and those that have not. So neither a crowd of
+/// new sessions whose packages kill their workers holds up clients that have been served for long,
+/// nor the other way round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum History {
     #[default]
@@ -46,7 +47,8 @@ impl History {
     }
 }
 
-/// A session's place on its list. Only [`RunLists`] reads or writes it: the two neighbours always agree about each other.
+/// A session's place on its list. Only [`RunLists`] reads or writes it: the two neighbours always
+/// agree about each other.
 #[derive(Debug, Default)]
 pub(super) struct Link {
     list: RunListId,
@@ -92,7 +94,8 @@ impl RunList {
     }
 }
 
-/// All lists of one reactor. A session stands on one of them at most, and only while it could be given something.
+/// All lists of one reactor. A session stands on one of them at most, and only while it could be
+/// given something.
 #[derive(Debug)]
 pub(super) struct RunLists {
     global: RunList,
@@ -148,8 +151,8 @@ impl RunLists {
         }
     }
 
-    /// The session whose turn is next on a list when it is the turn of those with this history; of the others, if there
-    /// is none.
+    /// The session whose turn is next on a list when it is the turn of those with this history; of
+    /// the others, if there is none.
     pub(super) fn first(&self, id: RunListId, turn_of: History) -> Option<ConnectionSlot> {
         let list = self.list(id)?;
         list.half(turn_of).first.or(list.half(turn_of.other()).first)
@@ -229,7 +232,8 @@ impl RunLists {
         taken
     }
 
-    /// The sessions of a list, those that were served first, in their order; fails when two neighbours disagree.
+    /// The sessions of a list, those that were served first, in their order; fails when two
+    /// neighbours disagree.
     #[cfg(test)]
     pub(super) fn walk(&self, sessions: &Sessions, id: RunListId) -> Vec<ConnectionSlot> {
         let Some(list) = self.list(id) else { return Vec::new() };

@@ -95,11 +95,39 @@ impl Worker {
             .collect()
     }
 
-    /// Calls `callback` once, after `delay`.
+    /// Calls `callback` once, after `delay`, with the handler of this worker. An error that it
+    /// returns is logged.
     ///
-    /// A worker that leaves waits for the timers that were added before it began to leave, at most `drain_timeout_ms`;
-    /// it does not wait for those that are added while it leaves (a callback that adds the next timer would hold it for
-    /// ever). [`Worker::keep_alive`] holds it in any case, [`Worker::is_leaving`] tells a callback that the end is near.
+    /// A worker that leaves waits for the timers that were added before it began to leave, at most
+    /// `drain_timeout_ms`. It does not wait for those that are added while it leaves, because a
+    /// callback that adds the next timer would hold it for ever: [`Worker::is_leaving`] tells the
+    /// callback that the end is near, [`Worker::keep_alive`] holds the worker in any case.
+    ///
+    /// ```
+    /// # use ostler::{Handler, Outcome, Package, Session, Worker};
+    /// # use std::time::Duration;
+    /// struct Counter {
+    ///     packages: u64,
+    /// }
+    ///
+    /// impl Handler for Counter {
+    ///     fn on_worker_start(&mut self, worker: &Worker) -> Outcome {
+    ///         worker.every::<Self>(Duration::from_secs(10), |me, worker| {
+    ///             println!("worker {} had {} packages", worker.slot(), me.packages);
+    ///             Ok(())
+    ///         });
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome {
+    ///         self.packages += 1;
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// When `H` is not the type of this worker's handler.
     #[track_caller]
     pub fn after<H: Handler>(
         &self,
@@ -169,7 +197,8 @@ impl Worker {
         KeepAlive { inner: Rc::clone(&self.inner) }
     }
 
-    /// Whether this process has begun to leave: it gets no more deliveries, and ends when nothing holds it.
+    /// Whether this process has begun to leave: it gets no more deliveries, and ends when nothing
+    /// holds it.
     #[must_use]
     pub fn is_leaving(&self) -> bool {
         self.inner.is_leaving.get()

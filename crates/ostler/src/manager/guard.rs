@@ -1,8 +1,9 @@
 //! The second line: no worker outlives master and manager, whatever it has become.
 //!
-//! The kernel ends a worker with its manager (`PR_SET_PDEATHSIG`), but forgets that when the worker changes its user or
-//! group id, and the worker's own loop may be busy. So the spare manager, which has the ids of the start and sleeps
-//! anyway, holds a pidfd of every worker. It kills them when the master ends, and when it takes the manager's place.
+//! The kernel ends a worker with its manager (`PR_SET_PDEATHSIG`), but forgets that when the worker
+//! changes its user or group id, and the worker's own loop may be busy. So the spare manager, which
+//! has the ids of the start and sleeps anyway, holds a pidfd of every worker. It kills them when
+//! the master ends, and when it takes the manager's place.
 //! (`docs/decisions/23-the-spare-guards-the-workers.md`)
 
 use std::io::{self, ErrorKind};
@@ -23,10 +24,11 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Hands a worker to the spare; to be called before any of its code runs, so that no moment is left in which nobody
-    /// would end it.
+    /// Hands a worker to the spare; to be called before any of its code runs, so that no moment is
+    /// left in which nobody would end it.
     ///
-    /// An error means that the spare is gone or does not read (`WouldBlock`): it guards nobody and has to be replaced.
+    /// An error means that the spare is gone or does not read (`WouldBlock`): it guards nobody and
+    /// has to be replaced.
     pub(super) fn add(&self, worker: &PidFd) -> io::Result<()> {
         control_socket::send(&self.socket, FORKED, &[worker.as_fd()])
     }
@@ -69,7 +71,8 @@ impl Guarded {
         Ok([first, second])
     }
 
-    /// Takes all that the manager has said. It is said no more than a few hundred words ahead: that is what the socket holds.
+    /// Takes all that the manager has said. It is said no more than a few hundred words ahead: that
+    /// is what the socket holds.
     fn on_manager_messages(&mut self) {
         while let Some(socket) = &self.from_manager {
             let mut word = [0; FORKED.len()];

@@ -1,16 +1,20 @@
 //! The manager: the single-threaded process that forks and supervises the workers.
 //!
-//! **Responsible for:** carrying out what the pure supervisor of `ostler-core` decides (fork, kill, tell the master),
-//! telling it what happened (exits through pidfds, words from workers, memory and requests from the master), reaping
-//! every child and every orphan among their descendants, and keeping one spare manager that can take its place.
+//! **Responsible for:** carrying out what the pure supervisor of `ostler-core` decides (fork, kill,
+//! tell the master), telling it what happened (exits through pidfds, words from workers, memory and
+//! requests from the master), reaping every child and every orphan among their descendants, and
+//! keeping one spare manager that can take its place.
 //!
-//! **Must never:** start a thread, map lane memory, touch client data, run user code in its own process, send a signal to
-//! a bare pid, wait for the master or a worker, react to a signal in signal context, or outlive the master.
+//! **Must never:** start a thread, map lane memory, touch client data, run user code in its own
+//! process, send a signal to a bare pid, wait for the master or a worker, react to a signal in
+//! signal context, or outlive the master.
 //!
-//! One file per idea: `setup` (what it is made with), `handle` (the master's view of it), `spare` (a manager before its
-//! promotion), `driver` (the loop), `action` (what the supervisor asks for), `children` (the table), `child` (what a
-//! forked worker does first), `guard` (workers that must not outlive all), `hearing` (words from workers), `reaping` (children that have ended), `source` (tokens), `generations` (a later manager's keys), `sweep` (the end
-//! of all children), `report` (log lines).
+//! One file per idea: `setup` (what it is made with), `handle` (the master's view of it), `spare`
+//! (a manager before its promotion), `driver` (the loop), `action` (what the supervisor asks for),
+//! `children` (the table), `child` (what a forked worker does first), `guard` (workers that must
+//! not outlive all), `hearing` (words from workers), `reaping` (children that have ended), `source`
+//! (tokens), `generations` (a later manager's keys), `sweep` (the end of all children), `report`
+//! (log lines).
 #![allow(dead_code, unused_imports)] // temporary: until the master uses all of it
 
 mod action;

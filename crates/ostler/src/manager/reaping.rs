@@ -72,11 +72,13 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Tells the spare about workers. One that cannot be told guards nobody: it is killed, and replaced when it is reaped.
+    /// Tells the spare about workers. One that cannot be told guards nobody: it is killed, and
+    /// replaced when it is reaped.
     pub(super) fn tell_spare(&self, say: impl FnOnce(&Guard) -> io::Result<()>) {
         let Some(spare) = &self.spare else { return };
         if let Err(error) = say(&spare.guard) {
-            tracing::warn!(pid = %spare.pid, %error, "the spare manager does not listen, it is replaced");
+            let pid = spare.pid;
+            tracing::warn!(%pid, %error, "the spare manager does not listen, it is replaced");
             // It may have ended meanwhile.
             let _ = spare.pidfd.kill();
         }

@@ -34,7 +34,8 @@ pub(super) enum Origin {
 /// How long a spare whose socket was closed looks whether that is the end of the master.
 const MASTER_END_MAX: Duration = Duration::from_millis(250);
 
-/// Forks a spare manager that guards `workers`. Its end of the channel and its pidfd are in the handle.
+/// Forks a spare manager that guards `workers`. Its end of the channel and its pidfd are in the
+/// handle.
 pub(super) fn fork_spare(
     setup: &ManagerSetup,
     origin: Origin,
@@ -167,7 +168,8 @@ pub(super) struct Spare {
     pub(super) pidfd: PidFd,
 }
 
-/// Forks a spare that guards `workers` and sends its descriptors to the master. `Ok(None)`: the fork failed, which the master was told.
+/// Forks a spare that guards `workers` and sends its descriptors to the master. `Ok(None)`: the
+/// fork failed, which the master was told.
 ///
 /// An error means that the master cannot be reached.
 pub(super) fn fork_and_announce(

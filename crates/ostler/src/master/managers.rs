@@ -11,8 +11,9 @@ use crate::manager::ManagerHandle;
 /// Two managers lost within this time: something is wrong that another one will not cure.
 const LOST_TWICE_MS: Millis = 1_000;
 
-/// A promoted spare forks a spare of its own and says so, which takes milliseconds; one that has said nothing by then cannot
-/// run. (Sessions wait meanwhile, so it is not long; a loaded machine needs less.)
+/// A promoted spare forks a spare of its own and says so, which takes milliseconds; one that has
+/// said nothing by then cannot run. (Sessions wait meanwhile, so it is not long; a loaded machine
+/// needs less.)
 const PROMOTION_MAX_MS: Millis = 3_000;
 
 /// What became of a lost manager.
@@ -112,8 +113,8 @@ impl Managers {
         self.promotion_deadline
     }
 
-    /// Whether a spare was promoted and did nothing about it. It is killed then: as a manager of nobody it is of no use,
-    /// and there is no other.
+    /// Whether a spare was promoted and did nothing about it. It is killed then: as a manager of
+    /// nobody it is of no use, and there is no other.
     pub(super) fn promotion_failed(&mut self, now: Millis) -> bool {
         if self.promotion_deadline.is_none_or(|deadline| now < deadline) {
             return false;

@@ -205,8 +205,8 @@ pub(crate) fn adopts_orphans() -> bool {
 
 /// `sched_setscheduler(2)`, `SCHED_BATCH` — waking this process preempts nobody.
 ///
-/// Programs that it starts inherit the policy: the kernel's `SCHED_RESET_ON_FORK` takes back real-time policies and raised
-/// priorities only.
+/// Programs that it starts inherit the policy: the kernel's `SCHED_RESET_ON_FORK` takes back
+/// real-time policies and raised priorities only.
 pub(crate) fn schedule_as_batch() -> io::Result<()> {
     let parameters = libc::sched_param { sched_priority: 0 };
     // SAFETY: pid 0 is the calling thread, `parameters` is a valid struct that the kernel only reads.

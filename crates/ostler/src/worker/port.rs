@@ -101,9 +101,9 @@ impl Port {
     ) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(&worker_bell, 0, Interest::BELL)?;
-        // Processes of a slot begin at different lanes: if one lane's packages kill every process, the others' are
-        // taken first in some of them. (Half as fast as the reactors change whose turn is first, so that all
-        // combinations come.)
+        // Processes of a slot begin at different lanes: if one lane's packages kill every process,
+        // the others' are taken first in some of them. (Half as fast as the reactors change whose
+        // turn is first, so that all combinations come.)
         let (_, generation) = memory.key();
         let next_lane = usize::try_from(generation / 2).unwrap_or(0);
         let mut lanes = Vec::new();

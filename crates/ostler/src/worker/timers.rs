@@ -15,10 +15,13 @@ use crate::api::worker::Worker;
 /// What a timer calls; the first argument is the worker's handler.
 pub(crate) enum Callback {
     /// Once.
-    Once(Box<dyn FnOnce(&mut dyn Any, &Worker) -> Outcome>),
+    Once(Once),
     /// Again and again.
     Repeating(Repeating),
 }
+
+/// Called where no other callback runs.
+pub(crate) type Once = Box<dyn FnOnce(&mut dyn Any, &Worker) -> Outcome>;
 
 /// Shared with the timer while it is called: it may cancel itself.
 pub(crate) type Repeating = Rc<RefCell<dyn FnMut(&mut dyn Any, &Worker) -> Outcome>>;
@@ -35,7 +38,8 @@ impl Callback {
 
 struct Timer {
     callback: Callback,
-    every_ns: Option<Nanos>,
+    /// Of a repeating one.
+    every_ns: Nanos,
     /// A leaving worker waits for it.
     holds: bool,
     made_at: &'static Location<'static>,
@@ -47,8 +51,8 @@ pub(crate) struct Timers {
     due: BinaryHeap<Reverse<(Nanos, u64)>>,
     timers: HashMap<u64, Timer>,
     last_id: u64,
-    /// The worker leaves: it does not wait for what is added from now on, or a callback that adds the next timer would hold
-    /// it for ever.
+    /// The worker leaves: it does not wait for what is added from now on, or a callback that adds
+    /// the next timer would hold it for ever.
     leaving: bool,
 }
 
@@ -62,7 +66,7 @@ impl Timers {
         made_at: &'static Location<'static>,
     ) -> u64 {
         self.last_id += 1;
-        let holds = every_ns.is_none() && !self.leaving;
+        let holds = matches!(callback, Callback::Once(_)) && !self.leaving;
         self.timers.insert(self.last_id, Timer { callback, every_ns, holds, made_at });
         self.due.push(Reverse((at, self.last_id)));
         self.last_id
@@ -105,7 +109,8 @@ impl Timers {
         self.leaving = true;
     }
 
-    /// Where the timers were made that a leaving worker waits for: one-shot ones that were added before it left.
+    /// Where the timers were made that a leaving worker waits for: one-shot ones that were added
+    /// before it left.
     pub(crate) fn holding(&self) -> impl Iterator<Item = &'static Location<'static>> + '_ {
         self.timers.values().filter(|timer| timer.holds).map(|timer| timer.made_at)
     }
@@ -151,12 +156,12 @@ mod tests {
     fn only_one_shot_timers_from_before_hold_a_leaving_worker() {
         let mut timers = Timers::default();
         let here = Location::caller();
-        timers.add(10, None, nothing(), here);
-        timers.add(10, Some(10), nothing(), here);
+        timers.add(10, 0, once(), here);
+        timers.add(10, 10, repeating(), here);
         timers.begin_leaving();
         assert_eq!(timers.holding().count(), 1);
         while timers.take_due(10).is_some() {}
-        timers.add(20, None, nothing(), here);
+        timers.add(20, 0, once(), here);
         assert_eq!(timers.holding().count(), 0, "the callback has added another");
         assert!(timers.take_due(20).is_some(), "it is called all the same, if there is time");
     }

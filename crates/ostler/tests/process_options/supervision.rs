@@ -20,7 +20,8 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("recycle_at_once", recycle_at_once_bounds_how_many_leave),
 ];
 
-/// Shorter than the default of both drains, 10 s, and longer than a machine under load needs for what is waited for.
+/// Shorter than the default of both drains, 10 s, and longer than a machine under load needs for
+/// what is waited for.
 const SOONER: Duration = Duration::from_secs(8);
 
 /// Lets a worker hold a package of a client, and waits until it does.
@@ -126,7 +127,8 @@ fn slot_down_ms_moves_hashed_sessions() -> TestResult {
     scratch.make("fail")?;
     let killed = Instant::now();
     server.worker(0).kill();
-    // Slot 0 does not come back; its sessions are served by the other after a while, and not before.
+    // Slot 0 does not come back; its sessions are served by the other after a while, and not
+    // before.
     for (home, talk) in &mut talks {
         assert!(talk.ask("whoami")?.starts_with("w1"));
         assert!(home.starts_with("w1") || killed.elapsed() >= DOWN, "{:?}", killed.elapsed());

@@ -470,7 +470,10 @@ impl Probe {
             "phase" => say(session, phase()),
             "phaselater" => {
                 let session = session.clone();
-                worker.after(Duration::ZERO, move |_| say(&session, phase()));
+                worker.after::<Probe>(Duration::ZERO, move |_, _| {
+                    say(&session, phase());
+                    Ok(())
+                });
             }
             "panictimer" => {
                 worker.after::<Probe>(rest.millis(), |_, _| panic!("told to panic in a timer"));
@@ -695,7 +698,10 @@ fn start_child() -> u32 {
 
 /// A one-shot timer that adds the next one.
 fn rearm(worker: &Worker, period: Duration) {
-    worker.after(period, move |worker| rearm(worker, period));
+    worker.after::<Probe>(period, move |_, worker| {
+        rearm(worker, period);
+        Ok(())
+    });
 }
 
 /// What this process says of itself to those who look: the session that it works for (0: none).

@@ -69,7 +69,8 @@ impl Lane {
             estimate_ns: estimate_ns.unwrap_or(ESTIMATE_FIRST_NS),
             reused_below: 0,
             recalls_in_row: 0,
-            // Not always the same: if a package of theirs kills every process, the others must come first in some.
+            // Not always the same: if a package of theirs kills every process, the others must come
+            // first in some.
             turn_of: if key.generation.0.is_multiple_of(2) {
                 History::New
             } else {

@@ -90,7 +90,8 @@ impl Connection {
             || (self.may_read(reading) && self.readable)
     }
 
-    /// Which half of a list it stands on. (One that is on a list already stays where it is until its turn.)
+    /// Which half of a list it stands on. (One that is on a list already stays where it is until
+    /// its turn.)
     pub(in crate::brain) const fn history(&self) -> History {
         if self.was_served { History::Served } else { History::New }
     }

@@ -143,8 +143,8 @@ fn a_connect_event_is_given_again_before_the_packages() {
     assert_eq!(items, [Item::Connect, item, Item::Connect, item]);
 }
 
-/// Many sessions ask first and each of their packages kills its worker; one other session asks behind them. Counts the
-/// workers that live until it is answered.
+/// Many sessions ask first and each of their packages kills its worker; one other session asks
+/// behind them. Counts the workers that live until it is answered.
 fn lives_in_a_storm(was_the_storm_served: bool) -> usize {
     let policy = settings(Dispatch::IdleFirst, CrashPolicy::Close);
     let mut world = serving_with(BrainSettings { workers: 1, sessions_max: 64, ..policy });

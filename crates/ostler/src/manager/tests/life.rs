@@ -60,7 +60,8 @@ fn managers_hold_nothing_but_what_they_need() {
         until("the spare holds board, master, channel, and the worker that it guards", || {
             descriptor_kinds(spare) == alone
         });
-        // And: epoll, pidfds of spare and worker, signalfd, control sockets of the worker and the spare.
+        // And: epoll, pidfds of spare and worker, signalfd, control sockets of the worker and the
+        // spare.
         let supervising = [
             "anon_inode:[eventfd]",
             "anon_inode:[eventpoll]",
