@@ -114,6 +114,17 @@ impl Error {
         Self::new(Kind::Option, text, None)
     }
 
+    /// Several options that are wrong, or one. Each text is a sentence of its own.
+    pub(crate) fn options(texts: &[String]) -> Self {
+        match texts {
+            [one] => Self::option(one),
+            all => {
+                let list: String = all.iter().map(|text| format!("\n  - {text}")).collect();
+                Self::option(format!("{} options are wrong:{list}", all.len()))
+            }
+        }
+    }
+
     /// An option whose value the system refused, for example a path that cannot be opened.
     pub(crate) fn option_refused(text: impl Into<String>, source: io::Error) -> Self {
         Self::new(Kind::Option, text, Some(source))

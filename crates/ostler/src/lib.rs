@@ -17,19 +17,22 @@ mod reactor;
 mod sys;
 mod worker;
 
+pub use api::builder::ServerBuilder;
 pub use api::exit::{Exit, run_main};
+pub use api::framing::Framing;
 pub use api::handler::Handler;
 pub use api::outcome::{Failure, IntoHandler, IntoOutcome, Outcome};
 pub use api::package::{Deferred, Package};
 pub use api::remote::{PostError, Remote};
 pub use api::send_error::SendError;
-pub use api::server::{Server, ServerBuilder};
+pub use api::server::Server;
 pub use api::session::{Session, SessionInfo};
 pub use api::worker::{KeepAlive, TimerId, Worker};
 pub use error::{
     EXIT_INTERNAL, EXIT_LISTEN, EXIT_MANAGERS_LOST, EXIT_OPTION, EXIT_START, Error, Result,
 };
 pub use options::{
-    AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, Kind, LogLevel, OptionInfo, Options,
+    AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, LogLevel, OptionInfo, OptionKind,
+    Options,
 };
 pub use ostler_shm::sessions::STATE_MAX_BYTES;

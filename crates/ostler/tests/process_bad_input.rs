@@ -221,7 +221,8 @@ fn limited(scratch: &Scratch, program: &str, descriptors: u32) -> TestResult<Ser
     write!(script, "#!/bin/sh\nulimit -n {descriptors}\nexec {} \"$@\"\n", target.display())?;
     drop(script);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
-    Ok(TestServer::program(path).set("listen", "127.0.0.1:0"))
+    let builder = TestServer::program(path).set("listen", "127.0.0.1:0");
+    Ok(builder.expect_log("max_connections is lowered"))
 }
 
 #[test]
@@ -305,9 +306,15 @@ fn the_limit_of_descriptors_is_raised_and_lowers_max_connections() -> TestResult
     let _soft_and_hard = limited(&scratch, "ostler-echo", 140)?;
     let text = std::fs::read_to_string(&script)?;
     std::fs::write(&script, text.replace("exec", "ulimit -S -n 60\nexec"))?;
-    let server = TestServer::program(script).set("workers", 1).set("reactors", 1).start()?;
+    let server = TestServer::program(script)
+        .set("workers", 1)
+        .set("reactors", 1)
+        .set("max_connections", 1000)
+        .expect_log("max_connections is lowered")
+        .start()?;
     let line = server.wait_for_log("max_connections is lowered")?;
-    assert!(line.contains("INFO") && line.contains(" limit=140 "), "{line}");
+    assert!(line.contains("WARN") && line.contains(" limit=140 "), "{line}");
+    assert!(line.contains(" wanted=1000 ") && line.contains(" max_connections="), "{line}");
     let mut client = server.connect()?;
     client.send(b"hello")?;
     client.expect(b"hello")?;

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{ExitCode, Termination};
 
+use super::builder::ServerBuilder;
 use super::outcome::IntoHandler;
-use super::server::ServerBuilder;
 use super::worker::Worker;
 use crate::error::{Error, Result};
 

@@ -1,6 +1,8 @@
 //! What a user of the crate writes against.
 
+pub(crate) mod builder;
 pub(crate) mod exit;
+pub(crate) mod framing;
 pub(crate) mod handler;
 pub(crate) mod outcome;
 pub(crate) mod package;
@@ -8,4 +10,5 @@ pub(crate) mod remote;
 pub(crate) mod send_error;
 pub(crate) mod server;
 pub(crate) mod session;
+pub(crate) mod setters;
 pub(crate) mod worker;

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
+use super::builder::ServerBuilder;
 use super::outcome::IntoHandler;
 use super::worker::Worker;
 use crate::error::Result;
 use crate::master;
-use crate::options::Options;
 
 /// A server whose listener is bound and that does not accept yet.
 ///
@@ -36,6 +36,10 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
+    pub(super) fn new(bound: master::Bound) -> Self {
+        Self { bound }
+    }
+
     /// Begins with the default options.
     #[must_use]
     pub fn builder() -> ServerBuilder {
@@ -62,59 +66,5 @@ impl Server {
         F: Fn(&Worker) -> R + 'static,
     {
         master::run(self.bound, make)
-    }
-}
-
-/// Options of a server to be. Values are checked by [`ServerBuilder::bind`].
-#[derive(Debug, Default)]
-pub struct ServerBuilder {
-    options: Options,
-    problem: Option<crate::Error>,
-}
-
-impl ServerBuilder {
-    /// Begins with these options.
-    #[must_use]
-    pub fn options(mut self, options: Options) -> Self {
-        self.options = options;
-        self
-    }
-
-    /// Sets any option by its name; see [`Options::table`]. A wrong name or value is told by [`ServerBuilder::bind`].
-    #[must_use]
-    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
-        if let Err(error) = self.options.set(name, &value.to_string()) {
-            self.problem.get_or_insert(error);
-        }
-        self
-    }
-
-    /// The address to listen on, `HOST:PORT`; port 0 lets the kernel choose.
-    #[must_use]
-    pub fn listen(self, address: &str) -> Self {
-        self.set("listen", address)
-    }
-
-    /// The number of event workers.
-    #[must_use]
-    pub fn workers(self, workers: u16) -> Self {
-        self.set("workers", workers)
-    }
-
-    /// The number of reactor threads.
-    #[must_use]
-    pub fn reactors(self, reactors: u16) -> Self {
-        self.set("reactors", reactors)
-    }
-
-    /// Checks the options and binds the listener.
-    ///
-    /// # Errors
-    /// The first option that is wrong, or why the address cannot be listened on.
-    pub fn bind(self) -> Result<Server> {
-        match self.problem {
-            Some(error) => Err(error),
-            None => Ok(Server { bound: master::bind(self.options)? }),
-        }
     }
 }

@@ -47,12 +47,13 @@ pub(super) fn provide(options: &mut Options, inherited: usize) -> Result<()> {
     };
     let wanted = u64::from(options.max_connections);
     if most < wanted {
-        tracing::info!(
+        tracing::warn!(
             wanted,
             max_connections = most,
             limit,
             reserve,
-            "max_connections is lowered to what the limit of descriptors allows, raise that (ulimit -n)"
+            "max_connections is lowered to what the limit of descriptors allows: raise that (ulimit -n, LimitNOFILE=) or \
+             set max_connections"
         );
         // Less than what was wanted, which is a u32.
         options.max_connections = u32::try_from(most).unwrap_or(u32::MAX);

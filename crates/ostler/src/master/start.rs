@@ -44,9 +44,21 @@ pub(crate) fn bind(options: Options) -> Result<Bound> {
     let wanted = options.listen_address()?;
     let listener = socket::listen(wanted, i32::from(options.backlog))
         .map_err(|error| Error::listen(&options.listen, error))?;
+    warn_of_short_backlog(options.backlog, socket::longest_backlog());
     let address =
         socket::local_address(&listener).map_err(|error| Error::listen(&options.listen, error))?;
     Ok(Bound { options, listener, address })
+}
+
+/// The kernel shortens the queue without a word.
+fn warn_of_short_backlog(wanted: u16, longest: Option<u64>) {
+    if let Some(backlog) = longest.filter(|longest| *longest < u64::from(wanted)) {
+        tracing::warn!(
+            wanted,
+            backlog,
+            "backlog is lowered to what the kernel allows: raise net.core.somaxconn or set backlog"
+        );
+    }
 }
 
 /// Runs the server until it is told to end.

@@ -54,7 +54,7 @@ pub struct Options {
     pub(crate) package_eof: Vec<u8>,
     /// Longest framed package.
     pub(crate) package_max_length: usize,
-    /// Longest raw package. See [`Options::receive_size_resolved`].
+    /// Longest raw package; 0 = automatic. See [`Options::receive_size_resolved`].
     pub(crate) receive_size: usize,
 
     /// Unsent bytes of a session above which a send answers full.
@@ -124,7 +124,7 @@ impl Default for Options {
             framing: FramingKind::Raw,
             package_eof: b"\r\n".to_vec(),
             package_max_length: 2 * MIB,
-            receive_size: 64 * KIB,
+            receive_size: 0,
             send_queue_high: 256 * KIB,
             send_queue_low: 64 * KIB,
             send_queue_max: MIB,

@@ -1,12 +1,15 @@
 //! What is known about one option: a row of the table.
 
+use super::amount::Measure;
 use super::setting::Access;
 use super::size;
+
+pub(super) use OptionKind as Kind;
 
 /// What values an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum OptionKind {
     /// A whole number from `min` to `max`.
     Integer {
         /// Smallest value.
@@ -14,14 +17,35 @@ pub enum Kind {
         /// Largest value.
         max: u64,
     },
-    /// A number of bytes from `min` to `max`; `K`, `M` and `G` behind it multiply by 1024 and so on.
+    /// A number of bytes from `min` to `max`, with or without a unit: `65536`, `64K`, `64MiB`, `1.5G`.
     Bytes {
         /// Smallest value.
         min: u64,
         /// Largest value.
         max: u64,
     },
-    /// A power of two from `min` to `max` bytes, or 0 for automatic.
+    /// The same, or 0 (also `auto`) for automatic.
+    BytesOrAutomatic {
+        /// Smallest value apart from 0.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// A time from `min` to `max` milliseconds, with or without a unit: `500`, `500ms`, `10s`, `1.5min`, `2h`, `1d`.
+    Milliseconds {
+        /// Smallest value, in milliseconds.
+        min: u64,
+        /// Largest value, in milliseconds.
+        max: u64,
+    },
+    /// A time from `min` to `max` microseconds, with or without a unit: `100`, `100us`, `2ms`.
+    Microseconds {
+        /// Smallest value, in microseconds.
+        min: u64,
+        /// Largest value, in microseconds.
+        max: u64,
+    },
+    /// A power of two from `min` to `max` bytes, or 0 (also `auto`) for automatic.
     PowerOfTwo {
         /// Smallest value apart from 0.
         min: u64,
@@ -48,13 +72,18 @@ pub enum Kind {
     Path,
 }
 
-impl Kind {
+impl OptionKind {
     /// The kind and its limits in words, as the documentation shows it.
     #[must_use]
     pub fn describe(&self) -> String {
         match *self {
             Self::Integer { min, max } => format!("{min} to {max}"),
             Self::Bytes { min, max } => format!("{} to {}", size::render(min), size::render(max)),
+            Self::BytesOrAutomatic { min, max } => {
+                format!("0 or {} to {}", size::render(min), size::render(max))
+            }
+            Self::Milliseconds { min, max } => range(Measure::Milliseconds, min, max),
+            Self::Microseconds { min, max } => range(Measure::Microseconds, min, max),
             Self::PowerOfTwo { min, max } => {
                 format!("0 or a power of two, {} to {}", size::render(min), size::render(max))
             }
@@ -72,6 +101,10 @@ impl Kind {
     }
 }
 
+fn range(measure: Measure, min: u64, max: u64) -> String {
+    format!("{} to {}", measure.render(min), measure.render(max))
+}
+
 /// One option: a row of [`Options::table`](super::Options::table).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -81,7 +114,7 @@ pub struct OptionInfo {
     /// The group under which the documentation lists it.
     pub topic: &'static str,
     /// What values it takes.
-    pub kind: Kind,
+    pub kind: OptionKind,
     /// The default: a value, or words if it depends on the machine.
     pub default: &'static str,
     /// What a number counts; empty where the kind says it.

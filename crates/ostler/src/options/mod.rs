@@ -8,11 +8,13 @@
 //! to write the documentation anew.
 
 mod address;
+mod amount;
 mod choices;
 mod crash_policy;
 mod delimiter;
 mod fields;
 mod info;
+pub(crate) mod layers;
 mod markdown;
 mod plan;
 mod setting;
@@ -24,8 +26,9 @@ mod validate;
 
 pub use choices::{FramingKind, Harden, LogLevel};
 pub use fields::Options;
-pub use info::{Kind, OptionInfo};
+pub use info::{OptionInfo, OptionKind};
 pub use ostler_core::policy::{AnswerOrder, CrashPolicy, Dispatch};
+pub(crate) use setting::{Spell, spell_bytes};
 
 use crate::error::{Error, Result};
 

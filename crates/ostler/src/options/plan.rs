@@ -15,6 +15,9 @@ use super::{FramingKind, Options};
 /// Above this size rings gained nothing measurable.
 const LANE_SIZE_AUTOMATIC_MAX: usize = 512 * KIB;
 
+/// Larger reads gained nothing measurable.
+const RECEIVE_SIZE_AUTOMATIC_MAX: usize = 64 * KIB;
+
 impl Options {
     /// Smallest lane: below it a raw package of common size no longer fits into a quarter.
     pub(crate) const LANE_SIZE_MIN: usize = LANE_SIZE_MIN as usize;
@@ -40,10 +43,14 @@ impl Options {
         Sizes { reactors: usize::from(self.reactors), lane_size: self.lane_size_resolved() as u64 }
     }
 
-    /// Most bytes of one raw package: `receive_size`, clipped to what one record holds, which is a quarter of the lane
-    /// *including* the header.
+    /// Most bytes of one raw package: `receive_size`, or by itself 64 KiB or what one record holds, which is a quarter of
+    /// the lane *including* the header. [`Options::validate`] refuses a `receive_size` that does not fit.
     pub(crate) fn receive_size_resolved(&self) -> usize {
-        self.receive_size.min(self.lane_sizes().payload_max())
+        let most = self.lane_sizes().payload_max();
+        match self.receive_size {
+            0 => most.min(RECEIVE_SIZE_AUTOMATIC_MAX),
+            size => size.min(most),
+        }
     }
 
     /// Entries of the session table that each reactor gets: its share of `max_connections` and a quarter more, as a power of
@@ -181,6 +188,10 @@ mod tests {
         );
         let edge = options(&[("lane_size", "256K")]);
         assert_eq!(edge.receive_size_resolved(), 64 * KIB - 64, "64 KiB miss it by the header");
+        assert!(edge.validate().is_ok());
+        let explicit = options(&[("lane_size", "256K"), ("receive_size", "64K")]);
+        let text = explicit.validate().unwrap_err().to_string();
+        assert!(text.contains("lower it to 65472"), "{text}");
     }
 
     #[test]
@@ -219,8 +230,8 @@ mod tests {
 
     #[test]
     fn options_framing_is_one_that_the_framer_takes() {
-        let raw = options(&[("receive_size", "4M")]);
-        assert_eq!(raw.framing_config(), FramingConfig::Raw { max_length: 128 * 1024 - 64 });
+        let raw = options(&[("receive_size", "100000")]);
+        assert_eq!(raw.framing_config(), FramingConfig::Raw { max_length: 100_000 });
         let eof = options(&[
             ("framing", "eof"),
             ("package_eof", "12345678"),

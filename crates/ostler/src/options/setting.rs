@@ -1,5 +1,6 @@
 //! How the text of a value becomes a typed field and back.
 
+use super::amount::{Amount, Measure};
 use super::info::Kind;
 use super::{Options, size};
 
@@ -104,12 +105,12 @@ fn parse_path(text: &str) -> Result<String, Problem> {
 
 fn parse_number<T: TryFrom<u64>>(kind: Kind, text: &str) -> Result<T, Problem> {
     let number = match kind {
-        Kind::Integer { min, max } => in_range(read(text.trim(), 1), min, max, |n| n.to_string())?,
-        Kind::Bytes { min, max } => {
-            let (digits, unit) = size::split_unit(text.trim());
-            in_range(read(digits, unit), min, max, size::render)?
-        }
-        Kind::PowerOfTwo { min, max } => power_of_two(text.trim(), min, max)?,
+        Kind::Integer { min, max } => in_range(Measure::Count, text, min, max)?,
+        Kind::Bytes { min, max } => in_range(Measure::Bytes, text, min, max)?,
+        Kind::Milliseconds { min, max } => in_range(Measure::Milliseconds, text, min, max)?,
+        Kind::Microseconds { min, max } => in_range(Measure::Microseconds, text, min, max)?,
+        Kind::BytesOrAutomatic { min, max } => bytes_or_automatic(text, min, max)?,
+        Kind::PowerOfTwo { min, max } => power_of_two(text, min, max)?,
         _ => {
             return Err(
                 "the table gives this option no numbers; this is a bug in Ostler".to_owned()
@@ -119,61 +120,58 @@ fn parse_number<T: TryFrom<u64>>(kind: Kind, text: &str) -> Result<T, Problem> {
     T::try_from(number).map_err(|_| "the number does not fit this machine's word".to_owned())
 }
 
-/// What a text says as a number.
-enum Read {
-    Number(u64),
-    /// Below every limit.
-    Negative,
-    /// Above every limit.
-    Huge,
-    NoNumber,
-}
-
-fn read(digits: &str, unit: u64) -> Read {
-    let (negative, digits) = match digits.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, digits),
-    };
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Read::NoNumber;
-    }
-    if negative && digits.bytes().any(|digit| digit != b'0') {
-        return Read::Negative;
-    }
-    // Only digits are left: the one way to fail is a number too large.
-    match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)) {
-        Some(number) => Read::Number(number),
-        None => Read::Huge,
-    }
-}
-
-fn in_range(read: Read, min: u64, max: u64, show: fn(u64) -> String) -> Result<u64, Problem> {
-    let nearest = match read {
-        Read::Number(number) if (min..=max).contains(&number) => return Ok(number),
-        Read::Number(number) => number.clamp(min, max),
-        Read::Negative => min,
-        Read::Huge => max,
-        Read::NoNumber => {
-            return Err(format!("it is a whole number from {} to {}", show(min), show(max)));
+fn in_range(measure: Measure, text: &str, min: u64, max: u64) -> Result<u64, Problem> {
+    let (least, most) = (measure.render(min), measure.render(max));
+    let nearest = match measure.read(text) {
+        Amount::Whole(number) if (min..=max).contains(&number) => return Ok(number),
+        Amount::Whole(number) => number.clamp(min, max),
+        Amount::Negative => min,
+        Amount::Huge => max,
+        other => {
+            let what = no_amount(measure, other);
+            return Err(format!("{what}; it is {least} to {most}"));
         }
     };
-    let (min, max, nearest) = (show(min), show(max), show(nearest));
-    Err(format!("it is {min} to {max}; the nearest valid value is {nearest}"))
+    let nearest = measure.render(nearest);
+    Err(format!("it is {least} to {most}; the nearest valid value is {nearest}"))
+}
+
+/// Why a text is no amount, and what to write.
+fn no_amount(measure: Measure, amount: Amount) -> String {
+    match amount {
+        Amount::Ambiguous(advice) => advice.to_owned(),
+        Amount::Broken => format!("it is not a whole number of {}", measure.own_words()),
+        _ => format!("write {}", measure.form()),
+    }
+}
+
+/// Whether the text asks for the automatic value.
+fn is_automatic(text: &str) -> bool {
+    text.trim().eq_ignore_ascii_case("auto")
+}
+
+fn bytes_or_automatic(text: &str, min: u64, max: u64) -> Result<u64, Problem> {
+    if is_automatic(text) || Measure::Bytes.read(text) == Amount::Whole(0) {
+        return Ok(0);
+    }
+    in_range(Measure::Bytes, text, min, max)
+        .map_err(|problem| format!("{problem}, or 0 for automatic"))
 }
 
 fn power_of_two(text: &str, min: u64, max: u64) -> Result<u64, Problem> {
-    let (digits, unit) = size::split_unit(text);
-    let number = match read(digits, unit) {
-        Read::Number(0) => return Ok(0),
-        Read::Number(number) if number.is_power_of_two() && (min..=max).contains(&number) => {
+    let number = match Measure::Bytes.read(text) {
+        Amount::Whole(0) => return Ok(0),
+        Amount::Whole(number) if number.is_power_of_two() && (min..=max).contains(&number) => {
             return Ok(number);
         }
-        Read::Number(number) => number,
-        Read::Negative => 0,
-        Read::Huge => max,
-        Read::NoNumber => {
+        Amount::Whole(number) => number,
+        Amount::Negative => 0,
+        Amount::Huge => max,
+        _ if is_automatic(text) => return Ok(0),
+        other => {
             return Err(format!(
-                "it is 0 or a power of two from {} to {}",
+                "{}; it is 0 (automatic) or a power of two from {} to {}",
+                no_amount(Measure::Bytes, other),
                 size::render(min),
                 size::render(max)
             ));
@@ -193,4 +191,39 @@ fn nearest_power_of_two(number: u64) -> u64 {
     let above = number.next_power_of_two();
     let below = above / 2;
     if number - below < above - number { below } else { above }
+}
+
+/// A typed value as the text that [`Options::set`] reads.
+pub(crate) trait Spell {
+    /// The text.
+    fn spell(&self) -> String;
+}
+
+macro_rules! spelled_by_render {
+    ($($type:ty)*) => {$(
+        impl Spell for $type {
+            fn spell(&self) -> String {
+                Setting::render(self)
+            }
+        }
+    )*};
+}
+
+spelled_by_render!(bool u16 u32 u64 usize);
+spelled_by_render!(super::AnswerOrder super::CrashPolicy super::Dispatch super::Harden super::LogLevel);
+
+/// Exactly: what is finer than microseconds is spelled so that it is refused and not rounded.
+impl Spell for std::time::Duration {
+    fn spell(&self) -> String {
+        let nanoseconds = self.as_nanos();
+        match nanoseconds % 1_000 {
+            0 => format!("{}us", nanoseconds / 1_000),
+            rest => format!("{}.{rest:03}us", nanoseconds / 1_000),
+        }
+    }
+}
+
+/// Bytes with escapes, as a delimiter is spelled.
+pub(crate) fn spell_bytes(bytes: &[u8]) -> String {
+    bytes.to_vec().render()
 }

@@ -1,4 +1,4 @@
-//! Byte sizes: `65536`, `64K`, `2M`, `1G`.
+//! Byte sizes, as they are spelled: `65536`, `64K`, `2M`, `1G`.
 
 /// 1024 bytes.
 pub(crate) const KIB: usize = 1024;
@@ -35,18 +35,6 @@ pub(super) fn about(bytes: u64) -> String {
     format!("{bytes} B")
 }
 
-/// Splits the unit off: the digits in front, and how many bytes each counts.
-pub(super) fn split_unit(text: &str) -> (&str, u64) {
-    for (suffix, unit) in UNITS {
-        for letter in [suffix, suffix.to_ascii_lowercase()] {
-            if let Some(digits) = text.strip_suffix(letter) {
-                return (digits, unit as u64);
-            }
-        }
-    }
-    (text, 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,12 +54,5 @@ mod tests {
         assert_eq!(about(17), "17 B");
         assert_eq!(about(1536), "1.5 KiB");
         assert_eq!(about(256 * MIB as u64), "256 MiB");
-    }
-
-    #[test]
-    fn options_units_may_be_lower_case() {
-        assert_eq!(split_unit("64k"), ("64", 1024));
-        assert_eq!(split_unit("2M"), ("2", MIB as u64));
-        assert_eq!(split_unit("17"), ("17", 1));
     }
 }

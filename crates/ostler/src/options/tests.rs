@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::amount::Measure;
 use super::*;
 use crate::error::Error;
 
@@ -23,11 +24,66 @@ type Spell = fn(u64) -> String;
 type Contradiction<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
 
 /// Smallest and largest value of a numeric option, and how to spell them.
-fn limits(kind: Kind) -> Option<(u64, u64, Spell)> {
+fn limits(kind: OptionKind) -> Option<(u64, u64, Spell)> {
     match kind {
-        Kind::Integer { min, max } => Some((min, max, |n| n.to_string())),
-        Kind::Bytes { min, max } => Some((min, max, size::render)),
+        OptionKind::Integer { min, max } => Some((min, max, |n| n.to_string())),
+        OptionKind::Bytes { min, max } => Some((min, max, size::render)),
+        OptionKind::Milliseconds { min, max } => {
+            Some((min, max, |n| Measure::Milliseconds.render(n)))
+        }
+        OptionKind::Microseconds { min, max } => {
+            Some((min, max, |n| Measure::Microseconds.render(n)))
+        }
         _ => None,
+    }
+}
+
+/// What a numeric option counts.
+fn measure(kind: OptionKind) -> Measure {
+    match kind {
+        OptionKind::Milliseconds { .. } => Measure::Milliseconds,
+        OptionKind::Microseconds { .. } => Measure::Microseconds,
+        OptionKind::Integer { .. } => Measure::Count,
+        _ => Measure::Bytes,
+    }
+}
+
+#[test]
+fn options_named_after_a_unit_read_that_unit() {
+    for info in Options::table() {
+        let is_time = matches!(info.unit, "milliseconds" | "microseconds");
+        assert_eq!(info.name.ends_with("_ms"), info.unit == "milliseconds", "{}", info.name);
+        assert_eq!(info.name.ends_with("_us"), info.unit == "microseconds", "{}", info.name);
+        let measure = measure(info.kind);
+        assert_eq!(is_time, matches!(measure, Measure::Milliseconds | Measure::Microseconds));
+        let mut options = Options::default();
+        match measure {
+            Measure::Milliseconds => {
+                options.set(info.name, "0.5min").unwrap();
+                assert_eq!(options.get(info.name).as_deref(), Some("30000"));
+            }
+            Measure::Microseconds => {
+                options.set(info.name, "2 ms").unwrap();
+                assert_eq!(options.get(info.name).as_deref(), Some("2000"));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn options_sizes_are_read_with_binary_units_and_fractions() {
+    let mut options = Options::default();
+    options.set("memory_budget", "1.5G").unwrap();
+    assert_eq!(options.memory_budget, 3 << 29);
+    options.set("memory_budget", "64MiB").unwrap();
+    assert_eq!(options.memory_budget, 64 << 20);
+    assert!(refused("memory_budget", "64MB").contains("`MiB`"));
+    assert!(refused("receive_size", "64.5").contains("whole number of bytes"));
+    assert!(refused("slot_down_ms", "0.5ms").contains("whole number of milliseconds"));
+    for name in ["receive_size", "lane_size"] {
+        options.set(name, "auto").unwrap();
+        assert_eq!(options.get(name).as_deref(), Some("0"));
     }
 }
 
@@ -102,7 +158,9 @@ fn options_can_be_set_to_both_limits_and_read_back() {
         for value in [show(min), show(max)] {
             let mut options = Options::default();
             options.set(info.name, &value).unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(options.get(info.name), Some(value), "{}", info.name);
+            let found = options.get(info.name).unwrap();
+            let measure = measure(info.kind);
+            assert_eq!(measure.read(&found), measure.read(&value), "{}", info.name);
         }
     }
 }
@@ -129,10 +187,11 @@ fn options_outside_of_their_limits_name_the_nearest_valid_value() {
 fn options_that_are_no_numbers_are_told_the_limits() {
     for info in Options::table() {
         let Some((min, max, show)) = limits(info.kind) else { continue };
-        for value in ["", "many", "1.5", "0x10", "K", "-", "1 000", "10T", "+1"] {
+        for value in ["", "many", "1.5.5", "0x10", "K", "-", "1 000", "10T", "+1"] {
             let text = refused(info.name, value);
-            let limits = format!("it is a whole number from {} to {}", show(min), show(max));
+            let limits = format!("it is {} to {}", show(min), show(max));
             assert!(text.ends_with(&limits), "{text}");
+            assert!(text.contains(measure(info.kind).form()), "{text}");
         }
     }
 }
@@ -140,7 +199,7 @@ fn options_that_are_no_numbers_are_told_the_limits() {
 #[test]
 fn options_with_words_take_each_of_them_and_suggest_the_nearest() {
     for info in Options::table() {
-        let Kind::Choice(words) = info.kind else { continue };
+        let OptionKind::Choice(words) = info.kind else { continue };
         for word in words {
             let mut options = Options::default();
             options.set(info.name, word).unwrap();
@@ -244,6 +303,26 @@ fn options_that_contradict_each_other_are_named() {
 }
 
 #[test]
+fn options_that_contradict_each_other_are_all_told() {
+    let mut options = Options { reactors: 1, workers: 1, ..Options::default() };
+    for (name, value) in [
+        ("send_queue_low", "2M"),
+        ("back_off_min_ms", "60s"),
+        ("lane_size", "64K"),
+        ("receive_size", "64K"),
+    ] {
+        options.set(name, value).unwrap();
+    }
+    let text = options.validate().unwrap_err().to_string();
+    assert!(text.starts_with("3 options are wrong:\n"), "{text}");
+    for words in
+        ["`send_queue_low` (2M)", "`back_off_min_ms` (60000)", "`receive_size` (64K)", "16320"]
+    {
+        assert!(text.contains(words), "{words} is not in: {text}");
+    }
+}
+
+#[test]
 fn options_documentation_is_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/OPTIONS.md");
     let wanted = Options::table_markdown();
@@ -265,7 +344,7 @@ fn any_name() -> impl Strategy<Value = String> {
 fn any_value() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
-        "[-+]?[0-9]{0,25}[KMGkmgT]?",
+        "[-+]?[0-9]{0,25}[.]?[0-9]{0,9} ?[KMGkmgT]?(iB|b|s|in)?",
         r"(\\[rnt0x\\]?[0-9a-f]{0,2}){0,9}",
         "(redeliver|close|drop)?:?[0-9]{0,4}",
         r"[\[\]a-z0-9.:]{0,20}:[0-9]{0,6}",
@@ -299,6 +378,7 @@ proptest! {
         prop_assert!(lane.is_power_of_two() && lane >= Options::LANE_SIZE_MIN);
         prop_assert!(!valid || lane * options.rings() <= options.lane_memory);
         prop_assert!(options.receive_size_resolved() <= lane / 4 - 64);
+        prop_assert!(!valid || options.receive_size == 0 || options.receive_size == options.receive_size_resolved());
         prop_assert!(!options.memory_plan().is_empty());
         let _ = options.max_requests_of(ostler_core::ids::Slot(u16::MAX));
     }

@@ -7,56 +7,79 @@ use crate::error::{Error, Result};
 /// nothing would already make the budget tight.
 const BUDGET_PER_REACTOR_BYTES: usize = 512 * size::KIB;
 
+/// Options that do not fit each other.
+pub(super) struct Contradiction {
+    /// The options that are involved.
+    pub(super) names: &'static [&'static str],
+    /// What is wrong and what would be valid.
+    pub(super) text: String,
+}
+
 impl Options {
     /// Checks the options against each other. A server does so before it starts anything.
     ///
     /// # Errors
     ///
-    /// [`Error::is_option`], naming the options that contradict each other and what would be valid.
+    /// [`Error::is_option`], naming all options that contradict each other and what would be valid.
     pub fn validate(&self) -> Result<()> {
-        self.check_queues()?;
-        self.check_budget()?;
-        self.check_lanes()?;
-        not_above(
-            ("back_off_min_ms", self.back_off_min_ms, self.back_off_min_ms.to_string()),
-            ("back_off_max_ms", self.back_off_max_ms, self.back_off_max_ms.to_string()),
-        )
+        let texts: Vec<String> =
+            self.contradictions().into_iter().map(|found| found.text).collect();
+        if texts.is_empty() { Ok(()) } else { Err(Error::options(&texts)) }
     }
 
-    fn check_queues(&self) -> Result<()> {
-        let low = bytes("send_queue_low", self.send_queue_low);
-        let high = bytes("send_queue_high", self.send_queue_high);
-        let max = bytes("send_queue_max", self.send_queue_max);
-        not_above(low, high.clone())?;
-        not_above(high, max)
+    /// Everything that does not fit, in the order of the table.
+    pub(super) fn contradictions(&self) -> Vec<Contradiction> {
+        let low = bytes(self.send_queue_low);
+        let high = bytes(self.send_queue_high);
+        let max = bytes(self.send_queue_max);
+        let budget = bytes(self.memory_budget);
+        [
+            self.lanes_too_large(),
+            self.receive_size_too_large(),
+            self.budget_too_small(),
+            not_above(
+                &["package_max_length", "memory_budget"],
+                bytes(self.package_max_length),
+                &budget,
+            ),
+            not_above(&["max_send_bytes", "memory_budget"], bytes(self.max_send_bytes), &budget),
+            not_above(&["send_queue_low", "send_queue_high"], low, &high),
+            not_above(&["send_queue_high", "send_queue_max"], high, &max),
+            not_above(
+                &["back_off_min_ms", "back_off_max_ms"],
+                (self.back_off_min_ms, self.back_off_min_ms.to_string()),
+                &(self.back_off_max_ms, self.back_off_max_ms.to_string()),
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
-    fn check_budget(&self) -> Result<()> {
-        let budget = bytes("memory_budget", self.memory_budget);
+    fn budget_too_small(&self) -> Option<Contradiction> {
         let least = BUDGET_PER_REACTOR_BYTES * usize::from(self.reactors);
-        if self.memory_budget < least {
-            return Err(Error::option(format!(
+        (self.memory_budget < least).then(|| Contradiction {
+            names: &["memory_budget", "reactors"],
+            text: format!(
                 "`memory_budget` ({}) is too small for {} reactors, which need 512K each: raise it to {} or more, or \
                  lower `reactors`",
-                budget.2,
+                size::render(self.memory_budget as u64),
                 self.reactors,
                 size::render(least as u64)
-            )));
-        }
-        not_above(bytes("package_max_length", self.package_max_length), budget.clone())?;
-        not_above(bytes("max_send_bytes", self.max_send_bytes), budget)
+            ),
+        })
     }
 
-    fn check_lanes(&self) -> Result<()> {
+    fn lanes_too_large(&self) -> Option<Contradiction> {
         let (reactors, workers) = (self.reactors, self.workers);
         let lane_memory = size::render(self.lane_memory as u64);
         let lane_size = if self.lane_size == 0 { Self::LANE_SIZE_MIN } else { self.lane_size };
         let needed = lane_size.saturating_mul(self.rings());
         if needed <= self.lane_memory {
-            return Ok(());
+            return None;
         }
         let needed = size::render(needed as u64);
-        Err(Error::option(if self.lane_size == 0 {
+        let text = if self.lane_size == 0 {
             format!(
                 "`lane_memory` ({lane_memory}) gives each lane of {reactors} reactors and {workers} workers less than \
                  64K: raise it to {needed} or more, or lower `reactors` or `workers`"
@@ -67,23 +90,38 @@ impl Options {
                  ({lane_memory}): raise `lane_memory` to {needed} or more, or lower `lane_size`",
                 size::render(lane_size as u64)
             )
-        }))
+        };
+        Some(Contradiction { names: &["lane_memory", "lane_size", "workers", "reactors"], text })
+    }
+
+    fn receive_size_too_large(&self) -> Option<Contradiction> {
+        let most = self.lane_sizes().payload_max();
+        (self.receive_size > most).then(|| Contradiction {
+            names: &["receive_size", "lane_size", "lane_memory", "workers", "reactors"],
+            text: format!(
+                "`receive_size` ({}) does not fit into a record of the lane, which takes {most} bytes of a lane of {}: \
+                 lower it to {most} or less (0 = as much as fits, up to 64K), or raise `lane_size`",
+                size::render(self.receive_size as u64),
+                size::render(self.lane_size_resolved() as u64)
+            ),
+        })
     }
 }
 
-/// A name, its value as a number, and the value as it is spelled.
-type Bound = (&'static str, u64, String);
+/// A value as a number and as it is spelled.
+type Bound = (u64, String);
 
-fn bytes(name: &'static str, value: usize) -> Bound {
-    (name, value as u64, size::render(value as u64))
+fn bytes(value: usize) -> Bound {
+    (value as u64, size::render(value as u64))
 }
 
-fn not_above(low: Bound, high: Bound) -> Result<()> {
-    if low.1 <= high.1 {
-        return Ok(());
-    }
-    Err(Error::option(format!(
-        "`{}` ({}) must not be above `{}` ({}): lower the first to {} or raise the second to {}",
-        low.0, low.2, high.0, high.2, high.2, low.2
-    )))
+fn not_above(names: &'static [&'static str; 2], low: Bound, high: &Bound) -> Option<Contradiction> {
+    let [first, second] = names;
+    (low.0 > high.0).then(|| Contradiction {
+        names,
+        text: format!(
+            "`{first}` ({}) must not be above `{second}` ({}): lower the first to {} or raise the second to {}",
+            low.1, high.1, high.1, low.1
+        ),
+    })
 }

@@ -23,6 +23,11 @@ pub(crate) fn listen(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
     Ok(listener)
 }
 
+/// `/proc/sys/net/core/somaxconn` — the longest queue that the kernel gives a listener; `None` where that cannot be read.
+pub(crate) fn longest_backlog() -> Option<u64> {
+    std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok()?.trim().parse().ok()
+}
+
 /// `accept4(2)` — takes one connection, nonblocking and closed on exec; `WouldBlock` when none waits.
 pub(crate) fn accept(listener: impl AsFd) -> io::Result<(OwnedFd, SocketAddr)> {
     let (connection, address) =

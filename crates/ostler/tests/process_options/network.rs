@@ -77,6 +77,21 @@ fn backlog_is_how_many_wait_while_nobody_accepts() -> TestResult {
 }
 
 #[test]
+fn a_backlog_that_the_kernel_shortens_is_told() -> TestResult {
+    let longest = std::fs::read_to_string("/proc/sys/net/core/somaxconn")?;
+    let server =
+        TestServer::echo().set("backlog", 65_535).expect_log("backlog is lowered").start()?;
+    let mut client = server.connect()?;
+    client.send(b"x")?;
+    client.expect(b"x")?;
+    if longest.trim().parse::<u32>().is_ok_and(|longest| longest < 65_535) {
+        let line = server.wait_for_log("backlog is lowered")?;
+        assert!(line.contains(&format!("wanted=65535 backlog={}", longest.trim())), "{line}");
+    }
+    server.stop()
+}
+
+#[test]
 fn tcp_nodelay_is_set_on_accepted_sockets() -> TestResult {
     use rustix::net::sockopt::tcp_nodelay;
     use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};

@@ -256,7 +256,12 @@ fn package_max_length_closes_who_exceeds_it() -> TestResult {
 #[test]
 fn receive_size_cuts_raw_packages() -> TestResult {
     for (size, packages) in [(64, 16), (65_536, 1)] {
-        let server = TestServer::echo().set("receive_size", size).start()?;
+        // Few lanes, so that they are large enough for the larger size.
+        let server = TestServer::echo()
+            .set("workers", 2)
+            .set("reactors", 2)
+            .set("receive_size", size)
+            .start()?;
         let mut client = server.connect()?;
         client.send(&[7; 1024])?;
         client.expect(&[7; 1024])?;

@@ -1,6 +1,6 @@
 //! Values that are wrong, and options that contradict each other.
 
-use ostler::{Kind, Options};
+use ostler::{OptionKind, Options};
 use ostler_testkit::{TestResult, TestServer};
 
 /// Starts with a wrong option; the text on stderr.
@@ -12,37 +12,52 @@ fn refused(name: &str, value: &str) -> TestResult<String> {
     Ok(text)
 }
 
+/// The value that an error text calls the nearest valid one, as the option spells it.
+fn nearest(name: &str, text: &str) -> String {
+    let word = text.split_once("nearest valid value is ").map_or("", |(_, rest)| rest);
+    let word = word.split(',').next().unwrap_or("");
+    spelled(name, word)
+}
+
+fn spelled(name: &str, value: &str) -> String {
+    let mut options = Options::default();
+    options.set(name, value).unwrap_or_else(|error| panic!("{error}"));
+    options.get(name).unwrap_or_default()
+}
+
 #[test]
 fn numbers_outside_the_limits_are_refused_with_the_nearest_valid_one() -> TestResult {
     for info in Options::table() {
-        let (below, above, least, greatest) = match info.kind {
-            Kind::Integer { min, max } | Kind::Bytes { min, max } => {
-                (min.checked_sub(1).map(|n| n.to_string()), max + 1, min, max)
-            }
-            Kind::PowerOfTwo { min, max } => (Some((min - 1).to_string()), max + 1, min, max),
+        let (min, max) = match info.kind {
+            OptionKind::Integer { min, max }
+            | OptionKind::Bytes { min, max }
+            | OptionKind::BytesOrAutomatic { min, max }
+            | OptionKind::Milliseconds { min, max }
+            | OptionKind::Microseconds { min, max }
+            | OptionKind::PowerOfTwo { min, max } => (min, max),
             _ => continue,
         };
-        let nearest = |text: &str, value: u64| {
-            let spelled =
-                [value.to_string(), format!("{}K", value >> 10), format!("{}M", value >> 20)];
-            let found =
-                spelled.iter().any(|word| text.contains(&format!("nearest valid value is {word}")));
-            let gib = format!("nearest valid value is {}G", value >> 30);
-            assert!(found || text.contains(&gib), "{}: {value}: {text}", info.name);
-        };
+        // 0 means automatic there, so that -5 has two neighbours.
+        let automatic = matches!(
+            info.kind,
+            OptionKind::PowerOfTwo { .. } | OptionKind::BytesOrAutomatic { .. }
+        );
+        let below = min.checked_sub(1).map(|number| number.to_string());
         for value in below.into_iter().chain(["-5".to_owned()]) {
             let text = refused(info.name, &value)?;
             assert!(text.contains(&format!("`{value}`")), "{text}");
-            // 0 means automatic where powers of two are wanted, and is the nearest to what is below it.
-            let zero = matches!(info.kind, Kind::PowerOfTwo { .. }) && value.starts_with('-');
-            if !zero {
-                nearest(&text, least);
+            if !automatic || value != "-5" {
+                assert_eq!(
+                    nearest(info.name, &text),
+                    spelled(info.name, &min.to_string()),
+                    "{text}"
+                );
             }
         }
-        for value in [above.to_string(), "99999999999999999999999".to_owned()] {
+        for value in [(max + 1).to_string(), "99999999999999999999999".to_owned()] {
             let text = refused(info.name, &value)?;
             assert!(text.contains(&format!("`{value}`")), "{text}");
-            nearest(&text, greatest);
+            assert_eq!(nearest(info.name, &text), spelled(info.name, &max.to_string()), "{text}");
         }
         refused(info.name, "many")?;
         refused(info.name, "")?;
@@ -51,16 +66,41 @@ fn numbers_outside_the_limits_are_refused_with_the_nearest_valid_one() -> TestRe
 }
 
 #[test]
+fn all_wrong_options_are_told_at_once() -> TestResult {
+    let (code, text) = TestServer::echo()
+        .set("worker", 3)
+        .set("dispatch", "session_hsah")
+        .set("memory_budget", "64MB")
+        .set("send_queue_low", "2M")
+        .set("receive_size", "4M")
+        .set("workers", 1)
+        .set("reactors", 1)
+        .start_expecting_failure()?;
+    assert_eq!(code, 2, "{text}");
+    for words in [
+        "5 options are wrong",
+        "did you mean `workers`?",
+        "did you mean `session_hash`?",
+        "`MiB`",
+        "`send_queue_low` (2M)",
+        "`receive_size` (4M)",
+    ] {
+        assert!(text.contains(words), "{words} is not in: {text}");
+    }
+    Ok(())
+}
+
+#[test]
 fn words_and_forms_that_are_wrong_are_refused() -> TestResult {
     for info in Options::table() {
         let wrong: &[&str] = match info.kind {
-            Kind::Bool => &["maybe", "", "2"],
-            Kind::Choice(_) => &["nonsense", ""],
-            Kind::CrashPolicy { .. } => {
+            OptionKind::Bool => &["maybe", "", "2"],
+            OptionKind::Choice(_) => &["nonsense", ""],
+            OptionKind::CrashPolicy { .. } => {
                 &["redeliver", "redeliver:0", "redeliver:101", "redeliver:x", "explode", ""]
             }
-            Kind::Address => &["9501", "127.0.0.1", "127.0.0.1:99999", ":1", "[::1:80", ""],
-            Kind::Delimiter { .. } => &["", "123456789", "\\q", "\\x0"],
+            OptionKind::Address => &["9501", "127.0.0.1", "127.0.0.1:99999", ":1", "[::1:80", ""],
+            OptionKind::Delimiter { .. } => &["", "123456789", "\\q", "\\x0"],
             _ => &[],
         };
         for value in wrong {

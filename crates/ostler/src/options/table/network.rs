@@ -24,7 +24,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "512",
         unit: "connections",
         why: "A burst of connections waits in the kernel for the master's next turn; the kernel \
-              itself caps the number at net.core.somaxconn.",
+              itself caps the number at net.core.somaxconn, and a line of the log says so.",
         effect: "Length of the kernel's queue of connections that wait to be accepted.",
         access: field!(backlog),
     },
@@ -48,7 +48,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
               has up to twice as many entries as this.",
         effect: "Above it nobody is accepted until a session ends; who comes waits in the kernel's \
                  queue (backlog). A limit of descriptors (ulimit -n) that does not allow so many \
-                 lowers it at start.",
+                 lowers it at start, and a line of the log says so.",
         access: field!(max_connections),
     },
 ];

@@ -74,7 +74,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
     OptionInfo {
         name: "prefetch_us",
         topic: TOPIC,
-        kind: Kind::Integer { min: 0, max: 100_000 },
+        kind: Kind::Microseconds { min: 0, max: 100_000 },
         default: "100",
         unit: "microseconds",
         why: "Longer than a wake-up takes, shorter than anyone notices; 0 gives a worker one \
@@ -126,12 +126,13 @@ pub(super) const ROWS: &[OptionInfo] = &[
     OptionInfo {
         name: "receive_size",
         topic: TOPIC,
-        kind: Kind::Bytes { min: 64, max: 4 * MIB },
-        default: "64K",
+        kind: Kind::BytesOrAutomatic { min: 64, max: 4 * MIB },
+        default: "0",
         unit: "bytes",
-        why: "One record of the default lane; it is clipped to a quarter of the lane \
-              minus the 64-byte header, and 4M is that quarter of the largest lane.",
-        effect: "Most bytes of one raw package.",
+        why: "0 = the smaller of 64K, above which reads gain no speed, and one record of the lane \
+              (a quarter of it, less the 64-byte header); 4M is that quarter of the largest lane.",
+        effect: "Most bytes of one raw package; one that does not fit into a record of the lane is an \
+                 error at start.",
         access: field!(receive_size),
     },
 ];

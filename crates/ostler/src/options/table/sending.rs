@@ -55,7 +55,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
     OptionInfo {
         name: "send_timeout_ms",
         topic: TOPIC,
-        kind: Kind::Integer { min: 0, max: 600_000 },
+        kind: Kind::Milliseconds { min: 0, max: 600_000 },
         default: "1000",
         unit: "milliseconds",
         why: "A reactor drains its lanes in every turn, so a second without room means trouble; 0 refuses at once.",

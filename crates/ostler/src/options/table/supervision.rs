@@ -9,7 +9,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
     OptionInfo {
         name: "drain_timeout_ms",
         topic: TOPIC,
-        kind: Kind::Integer { min: 0, max: 86_400_000 },
+        kind: Kind::Milliseconds { min: 0, max: 86_400_000 },
         default: "10000",
         unit: "milliseconds",
         why: "Requests are expected to end within seconds; raise it for long ones, up to a day.",
@@ -19,7 +19,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
     OptionInfo {
         name: "shutdown_timeout_ms",
         topic: TOPIC,
-        kind: Kind::Integer { min: 0, max: 86_400_000 },
+        kind: Kind::Milliseconds { min: 0, max: 86_400_000 },
         default: "10000",
         unit: "milliseconds",
         why: "Below the 90 seconds after which systemd kills, with a margin.",
@@ -29,7 +29,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
     OptionInfo {
         name: "boot_timeout_ms",
         topic: TOPIC,
-        kind: Kind::Integer { min: 1, max: 3_600_000 },
+        kind: Kind::Milliseconds { min: 1, max: 3_600_000 },
         default: "30000",
         unit: "milliseconds",
         why: "Loading a large application takes seconds; a worker that hangs at start must not \
@@ -40,7 +40,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
     OptionInfo {
         name: "slot_down_ms",
         topic: TOPIC,
-        kind: Kind::Integer { min: 0, max: 3_600_000 },
+        kind: Kind::Milliseconds { min: 0, max: 3_600_000 },
         default: "1000",
         unit: "milliseconds",
         why: "A restart takes far less; clients should not wait for a slot that does not come \
@@ -52,7 +52,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
     OptionInfo {
         name: "back_off_min_ms",
         topic: TOPIC,
-        kind: Kind::Integer { min: 1, max: 3_600_000 },
+        kind: Kind::Milliseconds { min: 1, max: 3_600_000 },
         default: "100",
         unit: "milliseconds",
         why: "Short enough that a single bad start is hardly noticed.",
@@ -63,7 +63,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
     OptionInfo {
         name: "back_off_max_ms",
         topic: TOPIC,
-        kind: Kind::Integer { min: 1, max: 3_600_000 },
+        kind: Kind::Milliseconds { min: 1, max: 3_600_000 },
         default: "30000",
         unit: "milliseconds",
         why: "A repaired application is serving again within half a minute.",
@@ -73,7 +73,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
     OptionInfo {
         name: "fork_interval_ms",
         topic: TOPIC,
-        kind: Kind::Integer { min: 0, max: 60_000 },
+        kind: Kind::Milliseconds { min: 0, max: 60_000 },
         default: "50",
         unit: "milliseconds",
         why: "A worker that dies with every request must not turn the machine into a fork loop.",

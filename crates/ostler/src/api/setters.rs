@@ -1,0 +1,208 @@
+//! A typed method for each option. All of them end in [`ServerBuilder::set`], so that limits, units and error texts are the
+//! same however a value comes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::builder::ServerBuilder;
+use super::framing::Framing;
+use crate::options::layers::Layer;
+use crate::options::{AnswerOrder, CrashPolicy, Dispatch, Harden, LogLevel, Spell, spell_bytes};
+
+/// Methods that hand a typed value on as text.
+macro_rules! setters {
+    ($($(#[$doc:meta])+ $method:ident($argument:ident: $type:ty) => $option:literal;)+) => {
+        impl ServerBuilder {
+            $(
+                $(#[$doc])+
+                #[must_use]
+                pub fn $method(self, $argument: $type) -> Self {
+                    self.set($option, Spell::spell(&$argument))
+                }
+            )+
+        }
+
+        /// The options that the macro's methods set.
+        #[cfg(test)]
+        const SET_BY_MACRO: &[&str] = &[$($option),+];
+    };
+}
+
+setters! {
+    /// Length of the kernel's queue of connections that wait to be accepted, 1 to 65 535.
+    backlog(connections: u16) => "backlog";
+    /// Whether Nagle's algorithm is off on accepted sockets.
+    tcp_nodelay(on: bool) => "tcp_nodelay";
+    /// Most connections open at once, 1 to 1 048 576.
+    max_connections(connections: u32) => "max_connections";
+    /// The number of event workers, 1 to 1 024.
+    workers(processes: u16) => "workers";
+    /// The number of reactor threads, 1 to 64.
+    reactors(threads: u16) => "reactors";
+    /// Which processes are closed to others of the same user.
+    harden(processes: Harden) => "harden";
+    /// Whether workers run under `SCHED_BATCH`.
+    sched_batch(on: bool) => "sched_batch";
+    /// Size of the package ring and of the output ring of each lane, a power of two from 64 KiB
+    /// to 16 MiB; 0 chooses it from `lane_memory`.
+    lane_size(bytes: usize) => "lane_size";
+    /// Most bytes of those rings over all lanes of one generation.
+    lane_memory(bytes: usize) => "lane_memory";
+    /// Most bytes of send queues, partial packages and kept bodies in the master, 1 MiB or more.
+    memory_budget(bytes: usize) => "memory_budget";
+    /// Which worker gets the packages of a session that is not bound to one.
+    dispatch(mode: Dispatch) => "dispatch";
+    /// What becomes of a package whose worker died after it was started.
+    crash_policy(policy: CrashPolicy) => "crash_policy";
+    /// Most output of one delivery that is held back in the worker under
+    /// [`CrashPolicy::Redeliver`], up to 1 GiB.
+    redeliver_output_bytes(bytes: usize) => "redeliver_output_bytes";
+    /// Whether the answers of a session come in the order of its packages when some are deferred.
+    answer_order(order: AnswerOrder) => "answer_order";
+    /// Most packages of one session that are given to a worker and not finished, 1 to 1 024.
+    session_window(packages: u32) => "session_window";
+    /// Estimated work kept ready at a busy worker, up to 100 ms in whole microseconds.
+    prefetch(work: Duration) => "prefetch_us";
+    /// Most packages kept ready at a worker, 1 to 4 096.
+    prefetch_packages(packages: u32) => "prefetch_packages";
+    /// Longest framed package, 64 bytes to 64 MiB; a session that exceeds it is closed.
+    package_max_length(bytes: usize) => "package_max_length";
+    /// Most bytes of one raw package, 64 bytes to 4 MiB; 0 chooses it from the lane's size.
+    receive_size(bytes: usize) => "receive_size";
+    /// A session with more unsent bytes answers *full* to a send, 1 KiB to 1 GiB.
+    send_queue_high(bytes: usize) => "send_queue_high";
+    /// A session with more unsent bytes is not read, 1 KiB to 1 GiB.
+    send_queue_low(bytes: usize) => "send_queue_low";
+    /// A session with more unsent bytes is closed as a slow reader, 1 KiB to 1 GiB.
+    send_queue_max(bytes: usize) => "send_queue_max";
+    /// Longest message of one send, 1 KiB to 1 GiB.
+    max_send_bytes(bytes: usize) => "max_send_bytes";
+    /// How long a worker's send waits for room in the lane before it answers *full*, up to 10
+    /// minutes in whole milliseconds.
+    send_timeout(time: Duration) => "send_timeout_ms";
+    /// How long a leaving worker may finish what it has in hand before it is killed, up to a day
+    /// in whole milliseconds.
+    drain_timeout(time: Duration) => "drain_timeout_ms";
+    /// How long a shutdown may take to finish and flush before everything ends, up to a day in
+    /// whole milliseconds.
+    shutdown_timeout(time: Duration) => "shutdown_timeout_ms";
+    /// How long a worker may take to become ready before it is killed, 1 ms to an hour in whole
+    /// milliseconds.
+    boot_timeout(time: Duration) => "boot_timeout_ms";
+    /// How long a session hashed to a slot without a worker waits before it is hashed over the
+    /// others, up to an hour in whole milliseconds.
+    slot_down(time: Duration) => "slot_down_ms";
+    /// Pause after the first boot failure of a slot, 1 ms to an hour in whole milliseconds.
+    back_off_min(time: Duration) => "back_off_min_ms";
+    /// Longest pause between boot attempts of a slot, 1 ms to an hour in whole milliseconds.
+    back_off_max(time: Duration) => "back_off_max_ms";
+    /// Least time between two forks for one slot, up to a minute in whole milliseconds.
+    fork_interval(time: Duration) => "fork_interval_ms";
+    /// Deliveries after which a worker asks to be replaced; 0 = never.
+    max_requests(deliveries: u64) => "max_requests";
+    /// Most workers that are recycled because of `max_requests` at the same time, 1 to 1 024.
+    recycle_at_once(workers: u16) => "recycle_at_once";
+    /// Least important level that is written.
+    log_level(level: LogLevel) => "log_level";
+}
+
+impl ServerBuilder {
+    /// The address to listen on, `HOST:PORT`; port 0 lets the kernel choose.
+    #[must_use]
+    pub fn listen(self, address: &str) -> Self {
+        self.set("listen", address)
+    }
+
+    /// How the bytes of a session become packages.
+    #[must_use]
+    pub fn framing(self, framing: Framing) -> Self {
+        let builder = self.set("framing", framing.kind);
+        if framing.kind == Framing::lines().kind {
+            builder.set("package_eof", spell_bytes(&framing.delimiter))
+        } else {
+            builder
+        }
+    }
+
+    /// The file that the log is appended to, instead of standard error.
+    #[must_use]
+    pub fn log_file(mut self, path: impl AsRef<Path>) -> Self {
+        match path.as_ref().to_str() {
+            Some(text) => self.layers.say(Layer::Program, "log_file", text, ""),
+            None => self.layers.object(format!(
+                "option `log_file` cannot be `{}`: a path has to be UTF-8",
+                path.as_ref().display()
+            )),
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+    use std::collections::BTreeSet;
+
+    fn get(builder: &ServerBuilder, name: &str) -> String {
+        builder.layers.resolve().unwrap().options.get(name).unwrap()
+    }
+
+    #[test]
+    fn every_option_has_a_typed_method() {
+        let others = ["listen", "framing", "package_eof", "log_file"];
+        let typed: BTreeSet<&str> = SET_BY_MACRO.iter().copied().chain(others).collect();
+        let known: BTreeSet<&str> = Options::table().iter().map(|info| info.name).collect();
+        assert_eq!(typed, known, "add a method to `setters!`");
+    }
+
+    #[test]
+    fn typed_values_arrive() {
+        let builder = ServerBuilder::default()
+            .dispatch(Dispatch::SessionHash)
+            .crash_policy(CrashPolicy::Redeliver(3))
+            .framing(Framing::delimited(b"\0\x1e"))
+            .log_level(LogLevel::Debug)
+            .drain_timeout(Duration::from_secs(30))
+            .prefetch(Duration::from_micros(250))
+            .memory_budget(64 << 20)
+            .tcp_nodelay(false)
+            .log_file("a b")
+            .max_requests(7);
+        for (name, value) in [
+            ("dispatch", "session_hash"),
+            ("crash_policy", "redeliver:3"),
+            ("framing", "eof"),
+            ("package_eof", "\\0\\x1e"),
+            ("log_level", "debug"),
+            ("drain_timeout_ms", "30000"),
+            ("prefetch_us", "250"),
+            ("memory_budget", "64M"),
+            ("tcp_nodelay", "false"),
+            ("log_file", "a b"),
+            ("max_requests", "7"),
+        ] {
+            assert_eq!(get(&builder, name), value, "{name}");
+        }
+        assert_eq!(get(&builder.framing(Framing::raw()), "framing"), "raw");
+    }
+
+    #[test]
+    fn typed_values_have_the_same_limits_and_are_all_told() {
+        let wrong = ServerBuilder::default()
+            .workers(0)
+            .drain_timeout(Duration::from_micros(1_500))
+            .send_timeout(Duration::MAX)
+            .framing(Framing::delimited(b""));
+        let text = wrong.layers.resolve().unwrap_err().to_string();
+        for words in [
+            "4 options are wrong",
+            "`workers` cannot be `0`: it is 1 to 1024",
+            "`drain_timeout_ms` cannot be `1500us`: it is not a whole number of milliseconds",
+            "`send_timeout_ms`",
+            "`package_eof`",
+        ] {
+            assert!(text.contains(words), "{words} is not in: {text}");
+        }
+    }
+}
