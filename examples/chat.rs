@@ -5,7 +5,10 @@
 //! /name ada        /join kitchen        /who        /quit        anything else is said to the room
 //! ```
 
-use ostler::{Error, Exit, Failure, Handler, Outcome, Package, Server, Session, Worker};
+use ostler::{
+    CrashPolicy, Dispatch, Exit, Failure, Framing, Handler, Outcome, Package, Server, Session,
+    Worker,
+};
 
 /// The room that everybody begins in.
 const LOBBY: &str = "lobby";
@@ -132,26 +135,15 @@ impl Handler for Chat {
 }
 
 fn serve() -> ostler::Result<()> {
-    let mut builder = Server::builder()
-        .set("framing", "eof")
-        .set("package_eof", "\\n")
-        .set("package_max_length", 4096)
-        .set("crash_policy", "redeliver:3")
+    let server = Server::builder()
+        .framing(Framing::lines())
+        .package_max_length(4096)
+        .crash_policy(CrashPolicy::Redeliver(3))
         // One worker for each talker: with others the lines of one talker could overtake each other on their way.
-        .set("dispatch", "session_hash");
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let pair = arguments.next();
-        let Some((name, value)) = pair.as_deref().and_then(|pair| pair.split_once('=')) else {
-            let usage = "usage: chat [--set NAME=VALUE]...   (options: see docs/OPTIONS.md)";
-            return Err(Error::usage(usage));
-        };
-        if argument != "--set" {
-            return Err(Error::usage(format!("`{argument}` is unknown; write --set NAME=VALUE")));
-        }
-        builder = builder.set(name, value);
-    }
-    let server = builder.bind()?;
+        .dispatch(Dispatch::SessionHash)
+        .from_env("OSTLER_")
+        .args(std::env::args_os().skip(1))
+        .bind()?;
     println!("listening on {}", server.local_address());
     server.run(|_| Chat)
 }

@@ -11,5 +11,6 @@ impl Handler for Echo {
 }
 
 fn main() -> ostler::Exit {
-    ostler::run_main(Server::builder().listen("127.0.0.1:9501").workers(4), |_| Echo)
+    let server = Server::builder().listen("127.0.0.1:9501").args(std::env::args_os().skip(1));
+    ostler::run_main(server, |_| Echo)
 }

@@ -12,52 +12,39 @@ mod behaviour;
 mod echo;
 mod orders;
 
+use std::ffi::OsString;
+
 use behaviour::{Behaviour, HANDLERS};
 use echo::Echo;
-use ostler::{Error, Exit, Server, ServerBuilder};
+use ostler::{Error, Exit, Server};
 
-fn parse(
-    mut arguments: impl Iterator<Item = String>,
-) -> Result<(ServerBuilder, Behaviour), String> {
-    let mut builder = Server::builder();
+/// Takes the instrument's own arguments out of those that are no options.
+fn own(arguments: Vec<OsString>) -> Result<Behaviour, String> {
     let mut behaviour = Behaviour::Echo;
+    let mut arguments =
+        arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned());
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or(format!("`{argument}` needs a value"));
-        match argument.as_str() {
-            "--set" => {
-                let pair = value()?;
-                let (name, value) = pair
-                    .split_once('=')
-                    .ok_or(format!("`--set {pair}`: write --set NAME=VALUE"))?;
-                builder = builder.set(name, value);
-            }
-            "--handler" => behaviour = Behaviour::parse(&value()?)?,
-            _ => return Err(format!("`{argument}` is unknown\n{}", usage())),
+        if argument != "--handler" {
+            return Err(format!(
+                "the argument `{argument}` is unknown: --help lists what there is"
+            ));
         }
+        let value = arguments.next().ok_or("`--handler` needs a value")?;
+        behaviour = Behaviour::parse(&value)?;
     }
-    Ok((builder, behaviour))
+    Ok(behaviour)
 }
 
-fn usage() -> String {
-    format!(
-        "usage: ostler-echo [--set NAME=VALUE]... [--handler HANDLER]\n\
-         options: see docs/OPTIONS.md\n\
-         handlers: {HANDLERS}"
-    )
-}
-
-fn serve(arguments: impl Iterator<Item = String>) -> ostler::Result<()> {
-    let (builder, behaviour) = parse(arguments).map_err(Error::usage)?;
+fn serve() -> ostler::Result<()> {
+    let builder = Server::builder()
+        .help(&format!("  --handler HANDLER   what is done with a package: {HANDLERS}"));
+    let (builder, others) = builder.take_args(std::env::args_os().skip(1));
+    let behaviour = own(others).map_err(Error::usage)?;
     let server = builder.bind()?;
     println!("listening on {}", server.local_address());
     server.run(move |_| Echo::new(behaviour.clone()))
 }
 
 fn main() -> Exit {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
-        println!("{}", usage());
-        return Exit::from(Ok(()));
-    }
-    serve(arguments.into_iter()).into()
+    serve().into()
 }

@@ -1,10 +1,16 @@
 //! Collecting the options of a server.
 
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::Path;
+
 use super::server::Server;
 use crate::error::Result;
 use crate::master;
 use crate::options::Options;
-use crate::options::layers::{Layer, Layers};
+use crate::options::sources::command_line::{self, Argument, Question};
+use crate::options::sources::layers::{Layer, Layers};
+use crate::options::sources::show;
 
 /// Options of a server to be. Values are checked by [`ServerBuilder::bind`], which tells all wrong ones at once.
 ///
@@ -29,6 +35,8 @@ use crate::options::layers::{Layer, Layers};
 #[derive(Debug, Default)]
 pub struct ServerBuilder {
     pub(super) layers: Layers,
+    question: Option<Question>,
+    help: String,
 }
 
 impl ServerBuilder {
@@ -46,11 +54,166 @@ impl ServerBuilder {
         self
     }
 
+    /// Takes options from a TOML file, one `name = value` a line. They replace what the program says itself.
+    ///
+    /// A file that cannot be read, an unknown name or a wrong value is told by [`ServerBuilder::bind`], with its line.
+    ///
+    /// ```toml
+    /// listen = "0.0.0.0:9501"
+    /// workers = 8
+    /// memory_budget = "256MiB"
+    /// drain_timeout_ms = "30s"
+    /// crash_policy = "redeliver:3"
+    /// ```
+    #[must_use]
+    pub fn file(mut self, path: impl AsRef<Path>) -> Self {
+        let path = path.as_ref();
+        match std::fs::read_to_string(path) {
+            Ok(text) => self.layers.say_file(&path.display().to_string(), &text),
+            Err(error) => {
+                self.layers.object(format!("cannot read the file `{}`: {error}", path.display()));
+            }
+        }
+        self
+    }
+
+    /// Takes options from environment variables: with the prefix `OSTLER_`, `OSTLER_WORKERS=4` is `workers = 4`. They
+    /// replace what a file or the program says.
+    ///
+    /// A variable whose name is nearly that of an option is told by [`ServerBuilder::bind`]; others are let alone.
+    #[must_use]
+    pub fn from_env(mut self, prefix: &str) -> Self {
+        self.layers.say_environment(prefix, std::env::vars_os());
+        self
+    }
+
+    /// Takes options from the arguments of the program, without its name: `--NAME VALUE`, `--NAME=VALUE`, `--set
+    /// NAME=VALUE`, `--config FILE`. They replace what environment, file and program say.
+    ///
+    /// The program also answers `--help`, `--check` and `--print-options`: [`ServerBuilder::bind`] then prints the answer
+    /// on standard output and ends the process with code 0 instead of returning. An argument that is unknown is told by
+    /// [`ServerBuilder::bind`]; see [`ServerBuilder::take_args`] for a program that has arguments of its own.
+    ///
+    /// ```no_run
+    /// # use ostler::{Handler, Package, Server, Session, Worker};
+    /// # struct Echo;
+    /// # impl Handler for Echo {
+    /// #     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) {}
+    /// # }
+    /// fn main() -> ostler::Exit {
+    ///     let server = Server::builder().from_env("OSTLER_").args(std::env::args_os().skip(1));
+    ///     ostler::run_main(server, || Echo)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn args<A: Into<OsString>>(self, arguments: impl IntoIterator<Item = A>) -> Self {
+        let (mut builder, others) = self.take_args(arguments);
+        for other in &others {
+            builder.layers.object(command_line::unknown(other));
+        }
+        builder
+    }
+
+    /// As [`ServerBuilder::args`], but gives back what it does not know, in order. [`ServerBuilder::help`] says what that
+    /// may be.
+    pub fn take_args<A: Into<OsString>>(
+        mut self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> (Self, Vec<OsString>) {
+        let mut others = Vec::new();
+        for argument in command_line::read(arguments.into_iter().map(Into::into)) {
+            match argument {
+                Argument::Option { name, value } => {
+                    self.layers.say(Layer::CommandLine, &name, &value, "command line");
+                }
+                Argument::File(path) => self = self.file(path),
+                // The first one counts, except that help is always given.
+                Argument::Question(Question::Help) => self.question = Some(Question::Help),
+                Argument::Question(question) => {
+                    self.question.get_or_insert(question);
+                }
+                Argument::Wrong(problem) => self.layers.object(problem),
+                Argument::Other(other) => others.push(other),
+            }
+        }
+        (self, others)
+    }
+
+    /// What `--help` says about the program itself and its own arguments, above the list of options.
+    #[must_use]
+    pub fn help(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.help);
+        self
+    }
+
     /// Checks the options and binds the listener.
+    ///
+    /// With [`ServerBuilder::args`], an argument such as `--help` makes it answer and end the process instead.
     ///
     /// # Errors
     /// Every option that is wrong, or why the address cannot be listened on.
     pub fn bind(self) -> Result<Server> {
+        if let Some(question) = self.question {
+            let answer = self.answer(question)?;
+            // Who asked and does not listen to the answer misses nothing.
+            let _ = std::io::stdout().lock().write_all(answer.as_bytes());
+            std::process::exit(0);
+        }
         Ok(Server::new(master::bind(self.layers.resolve()?.options)?))
+    }
+
+    fn answer(&self, question: Question) -> Result<String> {
+        if question == Question::Help {
+            // Who needs help may have wrong options; then the defaults are shown.
+            let options = self.layers.resolve().map(|resolved| resolved.options);
+            let program = crate::options::program_name();
+            return Ok(show::help(&program, &self.help, &options.unwrap_or_default()));
+        }
+        let resolved = self.layers.resolve()?;
+        if question == Question::PrintOptions {
+            return Ok(show::as_toml(&resolved));
+        }
+        let address = resolved.options.listen_address()?;
+        Ok(format!(
+            "the options are valid, the address is {address}\n{}",
+            resolved.options.memory_plan()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_of_every_kind_find_their_place() {
+        let words = ["--workers", "3", "--handler", "echo", "--set", "log_level=debug", "--check"];
+        let (builder, others) = ServerBuilder::default().workers(9).take_args(words);
+        assert_eq!(others, ["--handler", "echo"]);
+        assert_eq!(builder.question, Some(Question::Check));
+        let options = builder.layers.resolve().unwrap().options;
+        assert_eq!(options.get("workers").as_deref(), Some("3"), "stronger than the program");
+        assert_eq!(options.get("log_level").as_deref(), Some("debug"));
+    }
+
+    #[test]
+    fn a_question_is_answered_and_a_wrong_option_is_no_answer() {
+        let good = ServerBuilder::default().listen("127.0.0.1:0").workers(2);
+        let text = good.answer(Question::Check).unwrap();
+        assert!(text.starts_with("the options are valid, the address is 127.0.0.1:0\n"), "{text}");
+        assert!(good.answer(Question::PrintOptions).unwrap().contains("workers = 2 "));
+        let wrong = ServerBuilder::default().set("worker", 1);
+        assert!(wrong.answer(Question::Check).unwrap_err().is_option());
+        assert!(wrong.answer(Question::PrintOptions).unwrap_err().is_option());
+        assert!(wrong.help("own words").answer(Question::Help).unwrap().contains("own words"));
+    }
+
+    #[test]
+    fn strangers_on_the_command_line_and_missing_files_are_told() {
+        let wrong = ServerBuilder::default().args(["--worker=3", "x"]).file("/nonexistent/o.toml");
+        let text = wrong.layers.resolve().unwrap_err().to_string();
+        for words in ["did you mean `--workers`?", "`x` is unknown", "`/nonexistent/o.toml`"] {
+            assert!(text.contains(words), "{words} is not in: {text}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::builder::ServerBuilder;
 use super::framing::Framing;
-use crate::options::layers::Layer;
+use crate::options::sources::layers::Layer;
 use crate::options::{AnswerOrder, CrashPolicy, Dispatch, Harden, LogLevel, Spell, spell_bytes};
 
 /// Methods that hand a typed value on as text.

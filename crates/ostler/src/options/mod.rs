@@ -1,10 +1,10 @@
 //! The options of a server: one table, from which parsing, limits, error texts and `docs/OPTIONS.md` come.
 //!
 //! Responsible for: names, defaults, limits, the checks between options, sizes that follow from options.
-//! Must never: touch the system (apart from counting CPUs and resolving the name in `listen`), or accept a value silently
+//! Must never: touch the system (apart from counting CPUs, naming the program and resolving the name in `listen`), or accept a value silently
 //! changed into another.
 //!
-//! To add an option: a field and its default in `fields.rs`, a row in `table/`, and `OSTLER_BLESS=1 cargo test -p ostler`
+//! To add an option: a field and its default in `fields.rs`, a row in `table/`, a method in `api/setters.rs`, and `OSTLER_BLESS=1 cargo test -p ostler`
 //! to write the documentation anew.
 
 mod address;
@@ -14,11 +14,11 @@ mod crash_policy;
 mod delimiter;
 mod fields;
 mod info;
-pub(crate) mod layers;
 mod markdown;
 mod plan;
 mod setting;
 mod size;
+pub(crate) mod sources;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -97,4 +97,11 @@ fn shown(value: &str) -> String {
         text.push('…');
     }
     text
+}
+
+/// The name of this program's file, for help and process titles.
+pub(crate) fn program_name() -> String {
+    let file = std::env::current_exe().ok();
+    let name = file.as_deref().and_then(std::path::Path::file_name);
+    name.map_or_else(|| "server".to_owned(), |name| name.to_string_lossy().into_owned())
 }

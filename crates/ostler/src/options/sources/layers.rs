@@ -4,14 +4,22 @@
 //! within a layer the last word counts. A value that is replaced must be valid all the same: who reads the file would
 //! otherwise take it for one that works.
 
-use super::{Options, table};
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
+use crate::options::{Options, table};
 
 /// Who says what an option shall be, the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Layer {
     /// The program itself.
     Program,
+    /// A file of options.
+    File,
+    /// Environment variables.
+    Environment,
+    /// The command line.
+    CommandLine,
 }
 
 /// One value that somebody gave to an option.
@@ -36,6 +44,15 @@ pub(crate) struct Layers {
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) options: Options,
+    /// Where the value of an option stands that is not the default.
+    origins: BTreeMap<&'static str, String>,
+}
+
+impl Resolved {
+    /// Where the value of this option comes from; `None` for a default.
+    pub(crate) fn origin_of(&self, name: &str) -> Option<&str> {
+        self.origins.get(name).map(String::as_str)
+    }
 }
 
 impl Layers {
@@ -68,15 +85,20 @@ impl Layers {
         let mut options = self.base.clone();
         let mut problems = self.problems.clone();
         let mut refused = Vec::new();
+        let mut origins = BTreeMap::new();
         let mut in_order: Vec<&Assignment> = self.assignments.iter().collect();
         in_order.sort_by_key(|assignment| assignment.layer);
         for assignment in in_order {
             let Assignment { name, value, origin, .. } = assignment;
+            let known = table::find(name).map(|info| info.name);
             match options.set(name, value) {
-                Ok(()) => {}
+                Ok(()) => {
+                    let origin = if origin.is_empty() { "the program" } else { origin };
+                    origins.extend(known.map(|name| (name, origin.to_owned())));
+                }
                 Err(error) => {
                     problems.push(located(origin, &error.to_string()));
-                    refused.extend(table::find(name).map(|info| info.name));
+                    refused.extend(known);
                 }
             }
         }
@@ -85,10 +107,59 @@ impl Layers {
         let contradictions = options.contradictions().into_iter();
         let contradictions = contradictions.filter(|found| found.names.iter().all(is_known));
         problems.extend(contradictions.map(|found| found.text));
-        if problems.is_empty() { Ok(Resolved { options }) } else { Err(Error::options(&problems)) }
+        if problems.is_empty() {
+            Ok(Resolved { options, origins })
+        } else {
+            Err(Error::options(&problems))
+        }
     }
 }
 
 fn located(origin: &str, problem: &str) -> String {
     if origin.is_empty() { problem.to_owned() } else { format!("{origin}: {problem}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_a_stronger_layer_count_whatever_the_order_of_the_calls() {
+        use Layer::{CommandLine, Environment, File, Program};
+        let mut layers = Layers::default();
+        for (layer, value) in
+            [(CommandLine, "4"), (Program, "1"), (Environment, "3"), (File, "2"), (Program, "9")]
+        {
+            layers.say(layer, "workers", value, &format!("{layer:?}"));
+            let resolved = layers.resolve().unwrap();
+            assert_eq!(resolved.options.get("workers").as_deref(), Some("4"));
+            assert_eq!(resolved.origin_of("workers"), Some("CommandLine"));
+        }
+        layers.say(CommandLine, "workers", "5", "later");
+        let resolved = layers.resolve().unwrap();
+        assert_eq!(resolved.options.get("workers").as_deref(), Some("5"), "the last word");
+        assert_eq!(resolved.origin_of("reactors"), None);
+    }
+
+    #[test]
+    fn options_that_are_wrong_are_told_with_their_place_even_if_replaced() {
+        let mut layers = Layers::default();
+        layers.say_file("a.toml", "workers = 0\n\nworker = 1\n");
+        layers.say(Layer::CommandLine, "workers", "4", "command line");
+        let text = layers.resolve().unwrap_err().to_string();
+        assert!(text.contains("a.toml, line 1: option `workers` cannot be `0`"), "{text}");
+        assert!(
+            text.contains("a.toml, line 3: there is no option `worker`: did you mean `workers`?"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn options_whose_own_value_is_unknown_contradict_nothing() {
+        let mut layers = Layers::default();
+        layers.say(Layer::Program, "send_queue_high", "much", "");
+        layers.say(Layer::Program, "send_queue_low", "1M", "");
+        let text = layers.resolve().unwrap_err().to_string();
+        assert!(!text.contains("must not be above"), "{text}");
+    }
 }

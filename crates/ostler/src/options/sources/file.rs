@@ -1,0 +1,123 @@
+//! A file of options: TOML, one `name = value` a line, no tables.
+
+use toml::de::{DeTable, DeValue};
+
+/// One option of the file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    /// The value as [`crate::Options::set`] reads it.
+    pub(super) value: String,
+    pub(super) line: usize,
+}
+
+/// Something in the file that is no option.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FileProblem {
+    pub(super) line: usize,
+    pub(super) text: String,
+}
+
+/// Reads the text of a file. With an error of syntax nothing else is said, because what follows it may be misread.
+pub(super) fn read(text: &str) -> (Vec<Entry>, Vec<FileProblem>) {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        let problem = |error: toml::de::Error| FileProblem {
+            line: line_of(text, error.span().map_or(0, |span| span.start)),
+            text: format!("not TOML: {}", error.message()),
+        };
+        return (Vec::new(), errors.into_iter().map(problem).collect());
+    }
+    let (mut entries, mut problems) = (Vec::new(), Vec::new());
+    for (key, value) in table.get_ref() {
+        let line = line_of(text, key.span().start);
+        match spell(value.get_ref()) {
+            Ok(value) => entries.push(Entry { key: key.get_ref().to_string(), value, line }),
+            Err(kind) => problems.push(FileProblem {
+                line,
+                text: format!(
+                    "`{}` is {kind}: write one value behind the name, for example `workers = 4` or `log_level = \"debug\"`; \
+                     options stand in no table",
+                    super::super::shown(key.get_ref())
+                ),
+            }),
+        }
+    }
+    entries.sort_by_key(|entry| entry.line);
+    (entries, problems)
+}
+
+/// A value as text, or what it is instead.
+fn spell(value: &DeValue<'_>) -> Result<String, &'static str> {
+    match value {
+        DeValue::String(text) => Ok(text.to_string()),
+        DeValue::Boolean(on) => Ok(on.to_string()),
+        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(decimal) => Ok(decimal.to_string()),
+            // Too large for any option, which says so itself.
+            Err(_) => Ok(number.as_str().to_owned()),
+        },
+        DeValue::Float(number) => Ok(number.as_str().to_owned()),
+        DeValue::Datetime(_) => Err("a date"),
+        DeValue::Array(_) => Err("a list"),
+        DeValue::Table(_) => Err("a table"),
+    }
+}
+
+/// The number of the line that holds this byte, from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
+    1 + before.iter().filter(|byte| **byte == b'\n').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_file_values_of_every_kind_become_text() {
+        let (entries, problems) = read(
+            "# a comment\nworkers = 4\nlog_level = \"debug\"\n\ntcp_nodelay = false\nbacklog = 0x10\n\
+             package_eof = '\\r\\n'\nmemory_budget = \"64MiB\"\nlane_memory = 1_000_000\n",
+        );
+        assert_eq!(problems, []);
+        let found: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.key.as_str(), entry.value.as_str(), entry.line))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("workers", "4", 2),
+                ("log_level", "debug", 3),
+                ("tcp_nodelay", "false", 5),
+                ("backlog", "16", 6),
+                ("package_eof", "\\r\\n", 7),
+                ("memory_budget", "64MiB", 8),
+                ("lane_memory", "1000000", 9),
+            ]
+        );
+    }
+
+    #[test]
+    fn options_file_says_on_which_line_it_is_wrong() {
+        let (entries, problems) = read("workers = 4\n[server]\nreactors = 1\n");
+        assert_eq!(entries.len(), 1);
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].line, 2);
+        assert!(problems[0].text.contains("`server` is a table"), "{}", problems[0].text);
+        let (entries, problems) = read("workers = 4\nreactors =\n");
+        assert_eq!(entries, []);
+        assert_eq!(problems[0].line, 2);
+        assert!(problems[0].text.starts_with("not TOML: "), "{}", problems[0].text);
+        assert_eq!(read("a = [1]\nb = 2020-01-01\n").1.len(), 2);
+        assert_eq!(read(""), (vec![], vec![]));
+    }
+
+    #[test]
+    fn options_file_twice_the_same_name_is_an_error() {
+        let (_, problems) = read("workers = 4\nworkers = 5\n");
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0].line, 2);
+    }
+}
