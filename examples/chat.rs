@@ -1,4 +1,5 @@
-//! Chat: line based rooms. Names and rooms are kept by the master, so a worker may die and nobody loses theirs.
+//! Chat: line based rooms. Names and rooms are kept by the master, so a worker may die and nobody
+//! loses theirs.
 //!
 //! ```text
 //! chat [--set NAME=VALUE]...        then:  nc 127.0.0.1 9501
@@ -12,7 +13,8 @@ use ostler::{
 
 /// The room that everybody begins in.
 const LOBBY: &str = "lobby";
-/// Names and rooms may be so long; both must fit into the state that the master keeps for a session.
+/// Names and rooms may be so long; both must fit into the state that the master keeps for a
+/// session.
 const NAME_MAX_BYTES: usize = 32;
 
 /// What the master keeps for each session: `name NUL room`.
@@ -139,13 +141,13 @@ fn serve() -> ostler::Result<()> {
         .framing(Framing::lines())
         .package_max_length(4096)
         .crash_policy(CrashPolicy::Redeliver(3))
-        // One worker for each talker: with others the lines of one talker could overtake each other on their way.
+        // One worker for each talker: with others the lines of one talker could overtake each other
+        // on their way.
         .dispatch(Dispatch::SessionHash)
         .from_env("OSTLER_")
         .args(std::env::args_os().skip(1))
         .bind()?;
-    println!("listening on {}", server.local_address());
-    server.run(|_| Chat)
+    server.on_listening(|address| println!("listening on {address}")).run(|_| Chat)
 }
 
 fn main() -> Exit {

@@ -41,7 +41,7 @@ fn serve() -> ostler::Result<()> {
     let (builder, others) = builder.take_args(std::env::args_os().skip(1));
     let behaviour = own(others).map_err(Error::usage)?;
     let server = builder.bind()?;
-    println!("listening on {}", server.local_address());
+    let server = server.on_listening(|address| println!("listening on {address}"));
     server.run(move |_| Echo::new(behaviour.clone()))
 }
 

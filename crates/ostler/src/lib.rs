@@ -32,7 +32,7 @@ pub use error::{
     EXIT_INTERNAL, EXIT_LISTEN, EXIT_MANAGERS_LOST, EXIT_OPTION, EXIT_START, Error, Result,
 };
 pub use options::{
-    AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, LogLevel, OptionInfo, OptionKind,
-    Options,
+    AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, LogLevel, OptionInfo,
+    OptionKind, Options,
 };
 pub use ostler_shm::sessions::STATE_MAX_BYTES;

@@ -1,4 +1,5 @@
-//! Options from a file, the environment and the command line, and the questions that every program answers.
+//! Options from a file, the environment and the command line, and the questions that every program
+//! answers.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

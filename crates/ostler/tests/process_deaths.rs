@@ -384,7 +384,7 @@ fn the_spare_takes_the_place_of_a_dead_manager() -> TestResult {
     }
     // A reload reaches the third manager as it did the first.
     server.signal(Signal::USR1);
-    server.wait_for_log("reload is done")?;
+    server.wait_for_log("reload finished")?;
     load.wait_for_more(500)?;
     load.stop()?.check_perfect()?;
     server.stop()

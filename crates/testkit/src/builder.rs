@@ -82,6 +82,12 @@ impl ServerBuilder {
         self
     }
 
+    /// The level is not set: the server has its own default.
+    pub fn default_log_level(mut self) -> Self {
+        self.settings.retain(|(name, _)| name != "log_level");
+        self
+    }
+
     /// `--handler spec`: see `bench/instrument/src/behaviour.rs`.
     pub fn handler(self, spec: &str) -> Self {
         self.args(["--handler", spec])

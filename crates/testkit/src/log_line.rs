@@ -1,8 +1,9 @@
 //! One log line, taken apart.
 //!
-//! A line is `2026-11-23T10:00:00.123Z LEVEL label message key=value ...`. The message ends where
-//! the first `key=value` begins; a word without `=` after that belongs to the value before it, and
-//! a value may stand in double quotes.
+//! A line is `2026-11-23T10:00:00.123+01:00 LEVEL label message key=value ...`. The message ends
+//! where the first
+//! `key=value` begins; a word without `=` after that belongs to the value before it, and a value
+//! may stand in double quotes.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -106,11 +107,20 @@ impl LogLine {
     }
 }
 
-/// `2026-11-23T10:00:00.123Z`: same length, digits where digits stand here, the rest equal.
+/// Local time with its offset from UTC, east or west, or UTC.
 fn is_time(text: &str) -> bool {
-    const SHAPE: &str = "2026-11-23T10:00:00.123Z";
-    text.len() == SHAPE.len()
-        && text.bytes().zip(SHAPE.bytes()).all(|(byte, shape)| {
+    const SHAPES: [&str; 3] = [
+        "2026-11-23T10:00:00.123+01:00",
+        "2026-11-23T10:00:00.123-01:00",
+        "2026-11-23T10:00:00.123Z",
+    ];
+    SHAPES.iter().any(|shape| has_shape(text, shape))
+}
+
+/// Same length, digits where digits stand in the shape, the rest equal.
+fn has_shape(text: &str, shape: &str) -> bool {
+    text.len() == shape.len()
+        && text.bytes().zip(shape.bytes()).all(|(byte, shape)| {
             if shape.is_ascii_digit() { byte.is_ascii_digit() } else { byte == shape }
         })
 }
@@ -153,7 +163,7 @@ fn unquote(value: &str) -> String {
 mod tests {
     use super::*;
 
-    const TIME: &str = "2026-11-23T10:00:00.123Z";
+    const TIME: &str = "2026-11-23T10:00:00.123+01:00";
 
     #[test]
     fn a_line_is_taken_apart() {

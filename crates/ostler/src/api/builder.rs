@@ -12,10 +12,11 @@ use crate::options::sources::command_line::{self, Argument, Question};
 use crate::options::sources::layers::{Layer, Layers};
 use crate::options::sources::show;
 
-/// Options of a server to be. Values are checked by [`ServerBuilder::bind`], which tells all wrong ones at once.
+/// Options of a server to be. Values are checked by [`ServerBuilder::bind`], which tells all wrong
+/// ones at once.
 ///
-/// Each option has a typed method here; [`ServerBuilder::set`] takes any of them as text. `docs/OPTIONS.md` lists them
-/// with limits, units and reasons.
+/// Each option has a typed method here; [`ServerBuilder::set`] takes any of them as text.
+/// `docs/OPTIONS.md` lists them with limits, units and reasons.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -47,16 +48,19 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets any option by its name; see [`Options::table`]. A wrong name or value is told by [`ServerBuilder::bind`].
+    /// Sets any option by its name; see [`Options::table`]. A wrong name or value is told by
+    /// [`ServerBuilder::bind`].
     #[must_use]
     pub fn set(mut self, name: &str, value: impl ToString) -> Self {
         self.layers.say(Layer::Program, name, &value.to_string(), "");
         self
     }
 
-    /// Takes options from a TOML file, one `name = value` a line. They replace what the program says itself.
+    /// Takes options from a TOML file, one `name = value` a line. They replace what the program
+    /// says itself.
     ///
-    /// A file that cannot be read, an unknown name or a wrong value is told by [`ServerBuilder::bind`], with its line.
+    /// A file that cannot be read, an unknown name or a wrong value is told by
+    /// [`ServerBuilder::bind`], with its line.
     ///
     /// ```toml
     /// listen = "0.0.0.0:9501"
@@ -77,32 +81,35 @@ impl ServerBuilder {
         self
     }
 
-    /// Takes options from environment variables: with the prefix `OSTLER_`, `OSTLER_WORKERS=4` is `workers = 4`. They
-    /// replace what a file or the program says.
+    /// Takes options from environment variables: with the prefix `OSTLER_`, `OSTLER_WORKERS=4` is
+    /// `workers = 4`. They replace what a file or the program says.
     ///
-    /// A variable whose name is nearly that of an option is told by [`ServerBuilder::bind`]; others are let alone.
+    /// A variable whose name is nearly that of an option is told by [`ServerBuilder::bind`]; others
+    /// are let alone.
     #[must_use]
     pub fn from_env(mut self, prefix: &str) -> Self {
         self.layers.say_environment(prefix, std::env::vars_os());
         self
     }
 
-    /// Takes options from the arguments of the program, without its name: `--NAME VALUE`, `--NAME=VALUE`, `--set
-    /// NAME=VALUE`, `--config FILE`. They replace what environment, file and program say.
+    /// Takes options from the arguments of the program, without its name: `--NAME VALUE`,
+    /// `--NAME=VALUE`, `--set NAME=VALUE`, `--config FILE`. They replace what environment, file and
+    /// program say.
     ///
-    /// The program also answers `--help`, `--check` and `--print-options`: [`ServerBuilder::bind`] then prints the answer
-    /// on standard output and ends the process with code 0 instead of returning. An argument that is unknown is told by
-    /// [`ServerBuilder::bind`]; see [`ServerBuilder::take_args`] for a program that has arguments of its own.
+    /// The program also answers `--help`, `--check` and `--print-options`: [`ServerBuilder::bind`]
+    /// then prints the answer on standard output and ends the process with code 0 instead of
+    /// returning. An argument that is unknown is told by [`ServerBuilder::bind`]; see
+    /// [`ServerBuilder::take_args`] for a program that has arguments of its own.
     ///
     /// ```no_run
-    /// # use ostler::{Handler, Package, Server, Session, Worker};
+    /// # use ostler::{Handler, Outcome, Package, Server, Session, Worker};
     /// # struct Echo;
     /// # impl Handler for Echo {
-    /// #     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) {}
+    /// #     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome { Ok(()) }
     /// # }
     /// fn main() -> ostler::Exit {
     ///     let server = Server::builder().from_env("OSTLER_").args(std::env::args_os().skip(1));
-    ///     ostler::run_main(server, || Echo)
+    ///     ostler::run_main(server, |_| Echo)
     /// }
     /// ```
     #[must_use]
@@ -114,8 +121,8 @@ impl ServerBuilder {
         builder
     }
 
-    /// As [`ServerBuilder::args`], but gives back what it does not know, in order. [`ServerBuilder::help`] says what that
-    /// may be.
+    /// As [`ServerBuilder::args`], but gives back what it does not know, in order.
+    /// [`ServerBuilder::help`] says what that may be.
     pub fn take_args<A: Into<OsString>>(
         mut self,
         arguments: impl IntoIterator<Item = A>,
@@ -139,7 +146,8 @@ impl ServerBuilder {
         (self, others)
     }
 
-    /// What `--help` says about the program itself and its own arguments, above the list of options.
+    /// What `--help` says about the program itself and its own arguments, above the list of
+    /// options.
     #[must_use]
     pub fn help(mut self, text: &str) -> Self {
         text.clone_into(&mut self.help);
@@ -148,7 +156,8 @@ impl ServerBuilder {
 
     /// Checks the options and binds the listener.
     ///
-    /// With [`ServerBuilder::args`], an argument such as `--help` makes it answer and end the process instead.
+    /// With [`ServerBuilder::args`], an argument such as `--help` makes it answer and end the
+    /// process instead.
     ///
     /// # Errors
     /// Every option that is wrong, or why the address cannot be listened on.

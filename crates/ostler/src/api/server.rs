@@ -52,6 +52,24 @@ impl Server {
         self.bound.address
     }
 
+    /// Lets the program do something once the server serves: `announce` is called in the master when the first worker is
+    /// ready. The log says `listening on` at the same moment, whether this is used or not.
+    ///
+    /// It runs between the master's other work: print a line, write a file, but do not wait for anything.
+    ///
+    /// ```no_run
+    /// use ostler::Server;
+    ///
+    /// let server = Server::builder().listen("127.0.0.1:0").bind()?;
+    /// let server = server.on_listening(|address| println!("listening on {address}"));
+    /// # Ok::<(), ostler::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_listening(mut self, announce: impl FnOnce(SocketAddr) + 'static) -> Self {
+        self.bound.announcement = Box::new(announce);
+        self
+    }
+
     /// Runs the server: this process becomes the master, and returns when it was told to end (TERM) and has drained.
     /// `make` is called once in each worker process, after its fork; it returns the handler, or a result of one: an error
     /// is logged and ends that process, as one of [`crate::Handler::on_worker_start`] does.

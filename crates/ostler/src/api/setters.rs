@@ -1,5 +1,5 @@
-//! A typed method for each option. All of them end in [`ServerBuilder::set`], so that limits, units and error texts are the
-//! same however a value comes.
+//! A typed method for each option. All of them end in [`ServerBuilder::set`], so that limits, units
+//! and error texts are the same however a value comes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::builder::ServerBuilder;
 use super::framing::Framing;
 use crate::options::sources::layers::Layer;
-use crate::options::{AnswerOrder, CrashPolicy, Dispatch, Harden, LogLevel, Spell, spell_bytes};
+use crate::options::{
+    AnswerOrder, CrashPolicy, Dispatch, Harden, LogFormat, LogLevel, Spell, spell_bytes,
+};
 
 /// Methods that hand a typed value on as text.
 macro_rules! setters {
@@ -104,6 +106,8 @@ setters! {
     recycle_at_once(workers: u16) => "recycle_at_once";
     /// Least important level that is written.
     log_level(level: LogLevel) => "log_level";
+    /// The form of the lines of the log.
+    log_format(format: LogFormat) => "log_format";
 }
 
 impl ServerBuilder {
@@ -111,6 +115,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn listen(self, address: &str) -> Self {
         self.set("listen", address)
+    }
+
+    /// What the server is called in process titles and in the log: up to 32 letters, digits, `.`,
+    /// `_`, `-`.
+    #[must_use]
+    pub fn name(self, name: &str) -> Self {
+        self.set("name", name)
     }
 
     /// How the bytes of a session become packages.
@@ -150,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_option_has_a_typed_method() {
-        let others = ["listen", "framing", "package_eof", "log_file"];
+        let others = ["listen", "name", "framing", "package_eof", "log_file"];
         let typed: BTreeSet<&str> = SET_BY_MACRO.iter().copied().chain(others).collect();
         let known: BTreeSet<&str> = Options::table().iter().map(|info| info.name).collect();
         assert_eq!(typed, known, "add a method to `setters!`");

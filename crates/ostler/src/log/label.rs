@@ -32,6 +32,19 @@ impl fmt::Display for Process {
 /// The process, packed into one word: no lock, hence nothing that a fork could leave locked.
 static PROCESS: AtomicU64 = AtomicU64::new(0);
 
+/// The session whose delivery this process works at; 0 = none.
+static SESSION: AtomicU64 = AtomicU64::new(0);
+
+/// Notes the session whose delivery begins; 0 when it has ended.
+pub(super) fn set_session(session: u64) {
+    SESSION.store(session, Ordering::Relaxed);
+}
+
+/// The session whose delivery this process works at.
+pub(super) fn session() -> Option<u64> {
+    Some(SESSION.load(Ordering::Relaxed)).filter(|session| *session != 0)
+}
+
 // A word is 16 bits of kind, 16 of slot, 32 of generation.
 const MANAGER: u64 = 1 << 48;
 const SPARE_MANAGER: u64 = 2 << 48;

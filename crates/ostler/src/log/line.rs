@@ -1,18 +1,28 @@
 //! One event as one line: time, level, process, message, fields.
 
 use std::fmt;
-use std::time::SystemTime;
 
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::fields::Fields;
 use super::label::{self, Process};
+use super::sink::{LINE_BYTES_MAX, SUPPRESSED_BYTES_MAX};
+use crate::sys::clock::{self, LocalTime};
 
 /// The form of a line.
-pub(super) struct LineFormat;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LineFormat {
+    /// `TIME LEVEL process message key=value`.
+    Text {
+        /// With colours, for a terminal.
+        colour: bool,
+    },
+    /// An object with the members `time`, `level`, `process`, `message` and the fields.
+    Json,
+}
 
 impl<S, N> FormatEvent<S, N> for LineFormat
 where
@@ -32,7 +42,25 @@ where
         if !is_ours(metadata.target()) {
             fields.push("target", metadata.target());
         }
-        write_line(&mut out, SystemTime::now(), metadata.level(), label::current(), &fields)
+        let head =
+            Head { time: clock::local(), level: *metadata.level(), process: label::current() };
+        self.write_line(&mut out, &head, &fields)
+    }
+}
+
+/// What every line begins with.
+struct Head {
+    time: LocalTime,
+    level: Level,
+    process: Process,
+}
+
+impl LineFormat {
+    fn write_line(self, out: &mut dyn fmt::Write, head: &Head, fields: &Fields) -> fmt::Result {
+        match self {
+            Self::Text { colour } => write_text(out, head, fields, colour),
+            Self::Json => write_json(out, head, fields),
+        }
     }
 }
 
@@ -41,46 +69,88 @@ fn is_ours(target: &str) -> bool {
     matches!(krate, "ostler" | "ostler_core" | "ostler_shm")
 }
 
-fn write_line(
+fn write_text(
     out: &mut dyn fmt::Write,
-    now: SystemTime,
-    level: &tracing::Level,
-    process: Process,
+    Head { time, level, process }: &Head,
     fields: &Fields,
+    colour: bool,
 ) -> fmt::Result {
-    // humantime refuses years behind 9999 with an error, and that error would lose the line.
-    let latest = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(253_402_300_799);
-    let now = now.clamp(SystemTime::UNIX_EPOCH, latest);
-    write!(out, "{} {level} {process}", humantime::format_rfc3339_millis(now))?;
-    fields.write_to(out)?;
+    if colour {
+        let code = colour_of(*level);
+        write!(out, "\x1b[2m{time}\x1b[0m \x1b[{code}m{level}\x1b[0m {process}")?;
+    } else {
+        write!(out, "{time} {level} {process}")?;
+    }
+    fields.write_text(out)?;
     out.write_char('\n')
+}
+
+/// The parameter of the escape sequence: red, yellow, green, blue, magenta.
+fn colour_of(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 31,
+        Level::WARN => 33,
+        Level::INFO => 32,
+        Level::DEBUG => 34,
+        Level::TRACE => 35,
+    }
+}
+
+/// Half an object is no JSON: one that would not fit is written anew with less in it.
+fn write_json(out: &mut dyn fmt::Write, head: &Head, fields: &Fields) -> fmt::Result {
+    let mut line = json_line(head, fields)?;
+    if line.len() > LINE_BYTES_MAX - SUPPRESSED_BYTES_MAX {
+        line = json_line(head, &fields.shortened(line.len()))?;
+    }
+    out.write_str(&line)
+}
+
+fn json_line(Head { time, level, process }: &Head, fields: &Fields) -> Result<String, fmt::Error> {
+    use fmt::Write as _;
+    let mut line = String::new();
+    write!(line, "{{\"time\":\"{time}\",\"level\":\"{level}\",\"process\":\"{process}\"")?;
+    fields.write_json(&mut line)?;
+    line.push_str("}\n");
+    Ok(line)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
-    fn line_at(now: SystemTime) -> String {
+    fn line(format: LineFormat, value: &str) -> String {
         let mut fields = Fields::default();
-        fields.push("key", "value");
+        fields.push("key", value);
+        let time = LocalTime::from_parts([2000, 2, 29, 1, 2, 3], 42, 3_600 + 1_800);
+        let head = Head { time, level: Level::WARN, process: Process::Manager };
         let mut out = String::new();
-        write_line(&mut out, now, &tracing::Level::WARN, Process::Manager, &fields).unwrap();
+        format.write_line(&mut out, &head, &fields).unwrap();
         out
     }
 
     #[test]
-    fn log_lines_begin_with_utc_in_milliseconds() {
-        let leap_day = SystemTime::UNIX_EPOCH + Duration::from_millis(951_782_400_042);
-        assert_eq!(line_at(leap_day), "2000-02-29T00:00:00.042Z WARN manager key=value\n");
+    fn log_lines_begin_with_local_time_and_its_offset() {
+        let text = line(LineFormat::Text { colour: false }, "value");
+        assert_eq!(text, "2000-02-29T01:02:03.042+01:30 WARN manager key=value\n");
     }
 
     #[test]
-    fn log_lines_survive_a_clock_that_is_far_off() {
-        let early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
-        assert!(line_at(early).starts_with("1970-01-01T00:00:00.000Z "));
-        let late = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
-        assert!(line_at(late).starts_with("9999-12-31T23:59:59.000Z "));
+    fn log_lines_have_colours_only_when_asked() {
+        let text = line(LineFormat::Text { colour: true }, "value");
+        assert_eq!(
+            text,
+            "\x1b[2m2000-02-29T01:02:03.042+01:30\x1b[0m \x1b[33mWARN\x1b[0m manager key=value\n"
+        );
+    }
+
+    #[test]
+    fn log_lines_in_json_are_objects_also_when_they_would_be_too_long() {
+        let head = r#"{"time":"2000-02-29T01:02:03.042+01:30","level":"WARN","process":"manager","message":"""#;
+        assert_eq!(line(LineFormat::Json, "a b"), format!("{head},\"key\":\"a b\"}}\n"));
+        let long = line(LineFormat::Json, &"\n".repeat(5_000));
+        assert!(long.len() < LINE_BYTES_MAX, "{}", long.len());
+        assert!(long.starts_with(head) && long.contains("\"cut_bytes\":10"), "{long}");
+        assert!(long.ends_with("}\n"));
     }
 
     #[test]

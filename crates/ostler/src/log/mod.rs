@@ -1,6 +1,6 @@
 //! The log: structured lines, one `write(2)` each, from every process of the tree into one file.
 //!
-//! `2026-01-31T12:00:00.123Z WARN w0.3 delivery took long session=71 took_ms=812`
+//! `2026-01-31T12:00:00.123+01:00 WARN w0.3 delivery took long session=71 took_ms=812`
 //!
 //! Responsible for: one event, one line, never interleaved with another process's line; never waiting for a full pipe.
 //! Must never: start a thread (it would not exist in a forked child, and its lines would vanish), take a lock that a
@@ -27,7 +27,8 @@ use tracing_subscriber::fmt::MakeWriter;
 pub(crate) use label::Process;
 
 use crate::error::Result;
-use crate::options::LogLevel;
+use crate::options::{LogFormat, LogLevel};
+use line::LineFormat;
 use sink::Sink;
 
 /// Where lines of this process go. Set once; children inherit it.
@@ -40,10 +41,17 @@ static SINK: OnceLock<Sink> = OnceLock::new();
 /// # Errors
 ///
 /// `is_option`, if `file` cannot be opened for appending.
-pub(crate) fn init(level: LogLevel, file: &str) -> Result<()> {
+pub(crate) fn init(level: LogLevel, file: &str, format: LogFormat) -> Result<()> {
     let sink = match file {
         "" => Sink::standard_error(),
         path => Sink::append_to(Path::new(path))?,
+    };
+    let (sink, format) = match format {
+        LogFormat::Text => {
+            let colour = sink.wants_colour();
+            (sink, LineFormat::Text { colour })
+        }
+        LogFormat::Json => (sink.with_json(), LineFormat::Json),
     };
     if SINK.set(sink).is_err() {
         return Ok(());
@@ -52,7 +60,7 @@ pub(crate) fn init(level: LogLevel, file: &str) -> Result<()> {
         // The default reports its own failures with eprintln, which waits for a full pipe.
         .log_internal_errors(false)
         .with_max_level(filter(level))
-        .event_format(line::LineFormat)
+        .event_format(format)
         .with_writer(ToSink)
         .finish();
     // Fails only if the program has a subscriber already, see above.
@@ -67,6 +75,16 @@ pub(crate) fn set_process(process: Process) {
         // The parent will report its own losses.
         sink.forget_suppressed();
     }
+}
+
+/// Notes the session whose delivery begins in this process, for the line about a panic; 0 when it has ended.
+pub(crate) fn set_session(session: u64) {
+    label::set_session(session);
+}
+
+/// The session whose delivery this process works at.
+pub(crate) fn session() -> Option<u64> {
+    label::session()
 }
 
 fn filter(level: LogLevel) -> tracing::level_filters::LevelFilter {
@@ -118,7 +136,7 @@ mod tests {
     fn log_appends_events_of_every_process_to_one_file() {
         let path = std::env::temp_dir().join(format!("ostler-log-{}", std::process::id()));
         std::fs::write(&path, "before\n").unwrap();
-        init(LogLevel::Info, path.to_str().unwrap()).unwrap();
+        init(LogLevel::Info, path.to_str().unwrap(), LogFormat::Text).unwrap();
 
         set_process(Process::Master);
         tracing::info!(port = 9501, "listening");
@@ -131,16 +149,17 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
         assert_eq!(lines[0], "before", "the file is appended to");
-        assert!(lines[1].ends_with("Z INFO master listening port=9501"), "{text}");
+        assert!(lines[1].ends_with(" INFO master listening port=9501"), "{text}");
         assert!(
-            lines[2].ends_with(r#"Z ERROR w0.3 handler failed error="disk full\nof logs""#),
+            lines[2].ends_with(r#" ERROR w0.3 handler failed error="disk full\nof logs""#),
             "{text}"
         );
     }
 
     #[test]
     fn log_file_that_cannot_be_opened_is_an_option_error() {
-        let error = init(LogLevel::Warn, "/nonexistent/directory/log").unwrap_err();
+        let error =
+            init(LogLevel::Warn, "/nonexistent/directory/log", LogFormat::Text).unwrap_err();
         assert!(error.is_option());
         assert!(error.to_string().contains("`log_file`"), "{error}");
     }

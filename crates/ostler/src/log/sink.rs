@@ -15,13 +15,17 @@ use crate::error::{Error, Result};
 
 /// Longest line with its newline: PIPE_BUF, up to which a write into a pipe is never mixed with
 /// another process's.
-const LINE_BYTES_MAX: usize = 4096;
+pub(super) const LINE_BYTES_MAX: usize = 4096;
+/// Longest text that the number of suppressed lines takes in a line.
+pub(super) const SUPPRESSED_BYTES_MAX: usize = 36;
 
 /// Writes whole lines, or counts them.
 pub(super) struct Sink {
     target: Target,
     /// Lines that did not fit and have not been reported yet.
     suppressed: AtomicU64,
+    /// Whether lines are JSON objects.
+    json: bool,
 }
 
 enum Target {
@@ -55,7 +59,26 @@ impl Sink {
     }
 
     fn new(target: Target) -> Self {
-        Self { target, suppressed: AtomicU64::new(0) }
+        Self { target, suppressed: AtomicU64::new(0), json: false }
+    }
+
+    /// The same for lines that are JSON objects.
+    pub(super) fn with_json(self) -> Self {
+        Self { json: true, ..self }
+    }
+
+    /// Whether somebody looks at the lines on a terminal that shows colours.
+    pub(super) fn wants_colour(&self) -> bool {
+        use std::io::IsTerminal as _;
+        let is_terminal = match &self.target {
+            Target::StandardError => std::io::stderr().is_terminal(),
+            Target::File(_) => false,
+        };
+        // https://no-color.org
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        is_terminal
+            && !is_set("NO_COLOR")
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
     }
 
     /// Drops the count of lines that did not fit.
@@ -75,7 +98,9 @@ impl Sink {
             return;
         }
         let suppressed = self.suppressed.swap(0, Ordering::Relaxed);
-        if !self.write_once(&finished(line, suppressed)) {
+        let line =
+            if self.json { finished_json(line, suppressed) } else { finished(line, suppressed) };
+        if !self.write_once(&line) {
             self.suppressed.fetch_add(suppressed.saturating_add(1), Ordering::Relaxed);
         }
     }
@@ -130,6 +155,17 @@ fn finished(line: &[u8], suppressed: u64) -> Cow<'_, [u8]> {
     let marker = format!(" ...cut, {} bytes", text.len());
     let kept = text.get(..room - marker.len()).unwrap_or_default();
     Cow::Owned([whole_characters(kept), marker.as_bytes(), &tail].concat())
+}
+
+/// The same for a JSON object, which was made to fit.
+fn finished_json(line: &[u8], suppressed: u64) -> Cow<'_, [u8]> {
+    match line.strip_suffix(b"}\n") {
+        Some(object) if suppressed > 0 => {
+            let tail = format!(",\"suppressed\":{suppressed}}}\n");
+            Cow::Owned([object, tail.as_bytes()].concat())
+        }
+        _ => Cow::Borrowed(line),
+    }
 }
 
 /// `text` without the character that was cut in two at its end.
@@ -213,6 +249,14 @@ mod tests {
                 assert!(out.ends_with(&format!("{end}\n")), "{out}");
             }
         }
+    }
+
+    #[test]
+    fn log_counts_suppressed_lines_inside_the_json_object() {
+        assert_eq!(finished_json(b"{\"a\":1}\n", 0).as_ref(), b"{\"a\":1}\n");
+        let most = finished_json(b"{\"a\":1}\n", u64::MAX);
+        assert_eq!(most.as_ref(), b"{\"a\":1,\"suppressed\":18446744073709551615}\n".as_slice());
+        assert!(most.len() <= b"{\"a\":1}\n".len() + SUPPRESSED_BYTES_MAX);
     }
 
     #[test]

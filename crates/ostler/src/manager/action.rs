@@ -44,7 +44,7 @@ impl Driver<'_> {
             }
             SupervisorAction::ReloadStarted => tracing::info!("reload begins"),
             SupervisorAction::ReloadFinished(outcome) => {
-                report::reload(outcome);
+                // The master says how it ended.
                 self.say(&ToMaster::ReloadFinished(outcome))?;
             }
             SupervisorAction::Finished => return Err(Ending::Finished),
@@ -60,7 +60,7 @@ impl Driver<'_> {
     ) -> Step {
         match message {
             ToManager::Promote { .. } => {
-                tracing::warn!("manager was promoted twice");
+                tracing::warn!("was promoted twice");
                 Ok(())
             }
             ToManager::MemoryReady(worker) => {

@@ -13,7 +13,7 @@ use crate::log;
 use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, EXIT_PANIC, ExitBy, ProcessId, fork_child};
-use crate::sys::{control_socket, panic, poll, process_name, signal};
+use crate::sys::{control_socket, panic, poll, signal};
 
 /// The message that opens the gate at which a forked worker waits.
 const GO: &[u8] = b"go";
@@ -82,7 +82,7 @@ fn live_as_worker(setup: &ManagerSetup, manager: ProcessId, boot: WorkerBoot) ->
         Ok(true) => {}
         Ok(false) => return EXIT_ORPHANED,
         Err(error) => {
-            tracing::error!(%error, "worker cannot begin");
+            tracing::error!(%error, "cannot begin");
             return EXIT_NOT_PREPARED;
         }
     }
@@ -94,7 +94,9 @@ fn live_as_worker(setup: &ManagerSetup, manager: ProcessId, boot: WorkerBoot) ->
                 .copied()
                 .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
                 .unwrap_or("(no text)");
-            tracing::error!("worker panicked: {text}");
+            let place = panic::place();
+            let (file, line) = (place.map(|place| place.file), place.map(|place| place.line));
+            tracing::error!(file, line, session = log::session(), "panicked: {text}");
             EXIT_PANIC
         }
     }
@@ -124,10 +126,7 @@ fn prepare(setup: &ManagerSetup, manager: ProcessId, boot: &WorkerBoot) -> io::R
     if setup.sched_batch {
         process::schedule_as_batch()?;
     }
-    let name = setup.process_name(format_args!("w{}", boot.key.slot));
-    if let Err(error) = process_name::set(&name) {
-        tracing::debug!(%error, "process keeps its name");
-    }
+    setup.names.take(&format!("w{}", boot.key.slot));
     Ok(true)
 }
 

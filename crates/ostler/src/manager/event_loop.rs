@@ -103,28 +103,28 @@ impl<'setup> Driver<'setup> {
 
     /// Supervises until the end; answers with the exit code.
     pub(super) fn run(mut self) -> i32 {
-        tracing::info!(workers = self.setup.settings.workers, "manager supervises");
+        tracing::info!(workers = self.setup.settings.workers, "supervises");
         let ending = self.supervise();
         let spare = self.spare.as_ref().map(|spare| spare.pid);
         let workers = self.children.drain().map(|child| child.pidfd);
         let left = sweep::end_all(workers, spare.as_slice());
         if left > 0 {
-            tracing::error!(left, "processes survived SIGKILL, the manager ends without them");
+            tracing::error!(left, "processes survived SIGKILL, this process ends without them");
         }
         match ending {
             Ending::Finished => {
                 if self.master.send(&ToMaster::Finished, Vec::new()).is_ok() {
                     sweep::flush(&mut self.master);
                 }
-                tracing::info!("manager ends, all workers are gone");
+                tracing::info!("ends: all workers are gone");
                 0
             }
             Ending::MasterGone => {
-                tracing::warn!("manager ends, the master is gone");
+                tracing::warn!("ends: the master is gone");
                 EXIT_ORPHANED
             }
             Ending::Broken(error) => {
-                tracing::error!(%error, "manager ends, a system call failed");
+                tracing::error!(%error, "ends: a system call failed");
                 EXIT_BROKEN
             }
         }
@@ -230,7 +230,7 @@ impl<'setup> Driver<'setup> {
             match received.signal {
                 signal::CHLD => self.reap_strays()?,
                 signal::TERM => {
-                    tracing::info!(sender = received.sender_pid, "manager got SIGTERM");
+                    tracing::info!(sender = received.sender_pid, "got SIGTERM");
                     self.say(&ToMaster::ShutdownRequested)?;
                 }
                 other => {

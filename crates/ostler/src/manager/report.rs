@@ -1,6 +1,6 @@
-//! Log lines about deaths and reloads.
+//! Log lines about deaths.
 
-use ostler_core::supervisor::{Exit, KillCause, ReloadOutcome};
+use ostler_core::supervisor::{Exit, KillCause};
 
 use crate::control::DeathNotice;
 use crate::sys::process::ProcessId;
@@ -11,7 +11,7 @@ pub(super) fn death(death: &DeathNotice, pid: Option<ProcessId>) {
     let worker = death.worker;
     let pid = pid.map_or(0, ProcessId::get);
     let (exit, killed, took_delivery) =
-        (exit(death.exit), killed(death.killed), death.took_delivery);
+        (exit(death.exit), death.killed.map(cause), death.took_delivery);
     if !death.expected {
         tracing::warn!(%worker, pid, exit, killed, took_delivery, "worker died");
     } else if death.killed == Some(KillCause::DrainTimeout) {
@@ -20,20 +20,6 @@ pub(super) fn death(death: &DeathNotice, pid: Option<ProcessId>) {
         tracing::info!(%worker, pid, exit, killed, took_delivery, "worker ended");
     } else {
         tracing::debug!(%worker, pid, exit, killed, took_delivery, "worker ended");
-    }
-}
-
-/// The end of a reload.
-pub(super) fn reload(outcome: ReloadOutcome) {
-    match outcome {
-        ReloadOutcome::Done => tracing::info!("reload is done"),
-        ReloadOutcome::ShuttingDown => tracing::info!("reload ends, the server shuts down"),
-        ReloadOutcome::CanaryFailed(slot) => {
-            tracing::warn!(%slot, "reload aborted, the first new worker did not start; nothing changed");
-        }
-        ReloadOutcome::Partial(slot) => {
-            tracing::warn!(%slot, "reload stopped, a new worker did not start; from this slot on nothing changed");
-        }
     }
 }
 
@@ -46,10 +32,6 @@ fn exit(exit: Exit) -> String {
             format!("{}, core dumped", signal::name(signal))
         }
     }
-}
-
-fn killed(killed: Option<KillCause>) -> &'static str {
-    killed.map_or("no", cause)
 }
 
 /// Why we kill, in words.
@@ -73,7 +55,6 @@ mod tests {
         assert_eq!(exit(segfault), "SIGSEGV, core dumped");
         assert_eq!(exit(Exit::Signal { signal: 9, core_dumped: false }), "SIGKILL");
         assert_eq!(exit(Exit::Code(101)), "code 101");
-        assert_eq!(killed(None), "no");
-        assert_eq!(killed(Some(KillCause::Condemned)), "condemned");
+        assert_eq!(cause(KillCause::Condemned), "condemned");
     }
 }

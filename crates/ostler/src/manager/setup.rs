@@ -1,6 +1,5 @@
 //! What a manager is made with, and what it makes a worker with.
 
-use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use ostler_core::ids::WorkerKey;
@@ -10,6 +9,7 @@ use crate::control::LANE_DESCRIPTORS_FIXED;
 use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{Dumping, ProcessId};
+use crate::sys::process_name::Instance;
 
 /// What a worker process runs: it gets its descriptors and returns its exit code.
 pub(crate) type WorkerMain = Box<dyn Fn(WorkerBoot) -> i32>;
@@ -34,8 +34,8 @@ pub(crate) struct ManagerSetup {
     pub(crate) dumping: Dumping,
     /// Whether workers run `SCHED_BATCH`.
     pub(crate) sched_batch: bool,
-    /// First part of process names: `ostler` makes `ostler-manager`, `ostler-spare`, `ostler-w0`.
-    pub(crate) name_prefix: String,
+    /// What the processes are called.
+    pub(crate) names: Instance,
     /// Descriptors that are not Ostler's and that all processes keep besides 0, 1 and 2: the log
     /// file, and what the program had open before. Everything else is closed in every child. They
     /// are numbers, so take them when the program can close nothing any more and Ostler has opened
@@ -46,11 +46,6 @@ pub(crate) struct ManagerSetup {
 }
 
 impl ManagerSetup {
-    /// The name of a process, for `ps`.
-    pub(super) fn process_name(&self, role: impl fmt::Display) -> String {
-        format!("{}-{role}", self.name_prefix)
-    }
-
     /// What a child keeps: its own descriptors and [`ManagerSetup::keep`].
     pub(super) fn kept_with(&self, own: impl IntoIterator<Item = RawFd>) -> Vec<RawFd> {
         own.into_iter().chain(self.keep.iter().copied()).collect()

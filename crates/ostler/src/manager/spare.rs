@@ -17,7 +17,7 @@ use crate::log;
 use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ExitBy, ProcessId, fork_child};
-use crate::sys::{control_socket, panic, poll, process_name};
+use crate::sys::{control_socket, panic, poll};
 
 /// Exit code of a spare that the master let go by closing its socket.
 pub(super) const EXIT_DISMISSED: i32 = 0;
@@ -63,9 +63,9 @@ fn live_as_spare(
 ) -> i32 {
     panic::abort_on_panic();
     log::set_process(log::Process::SpareManager);
-    take_name(setup, "spare");
+    setup.names.take("spare");
     if let Err(error) = prepare(setup, origin) {
-        tracing::error!(%error, "spare manager cannot begin");
+        tracing::error!(%error, "cannot begin");
         return EXIT_BROKEN;
     }
     let generation_base = match wait_for_promotion(setup, &master, &mut guarded) {
@@ -76,14 +76,14 @@ fn live_as_spare(
             return EXIT_ORPHANED;
         }
         Err(error) => {
-            tracing::error!(%error, "spare manager failed");
+            tracing::error!(%error, "failed");
             return EXIT_BROKEN;
         }
     };
     // Its manager is dead, and they are its workers.
     guarded.kill_all();
     log::set_process(log::Process::Manager);
-    take_name(setup, "manager");
+    setup.names.take("manager");
     // The manager that forked us is gone, so now our parent is the master, if that adopts orphans.
     if process::parent() == Some(setup.master_pid)
         && let Err(error) = process::die_with_parent()
@@ -94,23 +94,16 @@ fn live_as_spare(
     let spare = match fork_and_announce(setup, &mut master, Vec::new()) {
         Ok(spare) => spare,
         Err(error) => {
-            tracing::error!(%error, "manager cannot reach the master");
+            tracing::error!(%error, "cannot reach the master");
             return EXIT_ORPHANED;
         }
     };
     match Driver::new(setup, master, generation_base, spare) {
         Ok(driver) => driver.run(),
         Err(error) => {
-            tracing::error!(%error, "manager cannot begin");
+            tracing::error!(%error, "cannot begin");
             EXIT_BROKEN
         }
-    }
-}
-
-fn take_name(setup: &ManagerSetup, role: &str) {
-    // Cosmetic: a process without a name works as well.
-    if let Err(error) = process_name::set(&setup.process_name(role)) {
-        tracing::debug!(%error, "process keeps its name");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The master's main thread: one loop over signals, the listener, the manager and the reactors' reports.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use ostler_core::shutdown::{self, Shutdown};
 use super::acceptor::{Acceptor, Verdict};
 use super::lanes;
 use super::managers::{Lost, Managers};
+use super::report::{Announcement, report_reload};
 use crate::control::{Received, ToManager, ToMaster};
 use crate::error::{Error, Result};
 use crate::manager::ManagerHandle;
@@ -49,6 +51,12 @@ pub(super) struct Master {
     pub(super) exit: Option<Result<()>>,
     /// A TERM came to this process.
     pub(super) was_terminated: bool,
+    /// Where clients connect.
+    pub(super) address: SocketAddr,
+    /// What this server is called.
+    pub(super) name: String,
+    /// To be told once when the first worker serves.
+    pub(super) announcement: Option<Announcement>,
 }
 
 impl Master {
@@ -57,7 +65,7 @@ impl Master {
         self.watch_all().map_err(internal)?;
         let mut events = Events::with_capacity(64);
         let mut rest_until: Option<Millis> = None;
-        tracing::info!(plan = self.options.memory_plan(), "started");
+        self.report_start();
         while self.exit.is_none() {
             let promotion = self.managers.promotion_deadline();
             let deadlines = [self.shutdown.deadline(), self.boot_deadline, rest_until, promotion];
@@ -212,7 +220,7 @@ impl Master {
                 // For reactors without its pidfd; the others settle it when that is readable.
                 self.tell_all(|| ToReactor::Release(notice.worker));
             }
-            ToMaster::ReloadFinished(outcome) => tracing::info!(?outcome, "reload finished"),
+            ToMaster::ReloadFinished(outcome) => report_reload(outcome),
             ToMaster::ShutdownRequested => self.on_shutdown(shutdown::Event::Requested, now),
             ToMaster::Finished => self.on_shutdown(shutdown::Event::WorkersGone, now),
         }
@@ -266,6 +274,7 @@ impl Master {
             return;
         }
         self.boot_deadline = None;
+        self.announce();
         tracing::info!(worker = %serve, "serves");
         self.tell_all(|| ToReactor::Serve { serve, leave });
     }

@@ -10,6 +10,7 @@ mod event_loop;
 mod lanes;
 mod managers;
 mod program_state;
+mod report;
 mod start;
 mod stop;
 

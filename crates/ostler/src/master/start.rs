@@ -14,6 +14,7 @@ use super::descriptors;
 use super::event_loop::Master;
 use super::managers::Managers;
 use super::program_state::ProgramState;
+use super::report::Announcement;
 use crate::api::outcome::IntoHandler;
 use crate::api::worker::Worker;
 use crate::error::{Error, Result};
@@ -24,30 +25,30 @@ use crate::reactor::places::Places;
 use crate::reactor::{Reactor, ReactorSettings};
 use crate::sys::epoll::Epoll;
 use crate::sys::pidfd::PidFd;
-use crate::sys::{clock, orphans, panic, process, process_name, random, signal, socket};
+use crate::sys::process_name::Instance;
+use crate::sys::{clock, orphans, panic, process, random, signal, socket};
 use crate::{log, worker};
-
-/// First part of process names.
-const NAME_PREFIX: &str = "ostler";
 
 /// A listener that is bound and does not accept yet.
 pub(crate) struct Bound {
     pub(crate) options: Options,
     pub(crate) listener: OwnedFd,
     pub(crate) address: SocketAddr,
+    /// Called once when the first worker serves.
+    pub(crate) announcement: Announcement,
 }
 
 /// Checks the options, opens the log, binds the listener.
 pub(crate) fn bind(options: Options) -> Result<Bound> {
     options.validate()?;
-    log::init(options.log_level, &options.log_file)?;
+    log::init(options.log_level, &options.log_file, options.log_format)?;
     let wanted = options.listen_address()?;
     let listener = socket::listen(wanted, i32::from(options.backlog))
         .map_err(|error| Error::listen(&options.listen, error))?;
     warn_of_short_backlog(options.backlog, socket::longest_backlog());
     let address =
         socket::local_address(&listener).map_err(|error| Error::listen(&options.listen, error))?;
-    Ok(Bound { options, listener, address })
+    Ok(Bound { options, listener, address, announcement: Box::new(|_| {}) })
 }
 
 /// The kernel shortens the queue without a word.
@@ -67,7 +68,7 @@ where
     R: IntoHandler,
     F: Fn(&Worker) -> R + 'static,
 {
-    let Bound { mut options, listener, .. } = bound;
+    let Bound { mut options, listener, address, announcement } = bound;
     let fail = |what: &str, error| Error::start(what, Some(error));
     // Before anything is opened here, and when the program cannot close anything any more.
     let keep = descriptors::of_the_program(&listener)
@@ -79,9 +80,9 @@ where
     if options.harden != Harden::Off {
         process::forbid_dumping().map_err(|error| fail("cannot harden the master", error))?;
     }
-    if let Err(error) = process_name::set(&format!("{NAME_PREFIX}-master")) {
-        tracing::debug!(%error, "process keeps its name");
-    }
+    let name = options.name_resolved();
+    let names = Instance::new(address, &name);
+    names.take("master");
     let (board, board_fd) =
         Board::create(usize::from(options.reactors), options.sessions_per_reactor())
             .map_err(|error| Error::start(error.to_string(), None))?;
@@ -98,7 +99,7 @@ where
         harden: options.harden,
         dumping: program.dumping(),
         sched_batch: options.sched_batch,
-        name_prefix: NAME_PREFIX.to_owned(),
+        names,
         keep,
         worker_main: Box::new(move |boot| {
             worker::event_loop::worker_main(boot, &worker_options, &make)
@@ -133,6 +134,9 @@ where
         own_children,
         exit: None,
         was_terminated: false,
+        address,
+        name,
+        announcement: Some(announcement),
     };
     master.run()
 }

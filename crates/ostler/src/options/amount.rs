@@ -11,7 +11,8 @@ pub(super) enum Amount {
     Negative,
     /// Above every limit.
     Huge,
-    /// A number, but no whole one in the option's own unit: `1.5ms` of an option that counts milliseconds.
+    /// A number, but no whole one in the option's own unit: `1.5ms` of an option that counts
+    /// milliseconds.
     Broken,
     /// A unit that is spelled in a way that has two meanings, and how to say what is meant.
     Ambiguous(&'static str),
@@ -115,7 +116,8 @@ impl Measure {
         }
     }
 
-    /// Reads an amount in the option's own unit. Whatever it is given, it reads it exactly or says why it cannot.
+    /// Reads an amount in the option's own unit. Whatever it is given, it reads it exactly or says
+    /// why it cannot.
     pub(super) fn read(self, text: &str) -> Amount {
         let (negative, text) = match text.trim().strip_prefix('-') {
             Some(rest) => (true, rest),

@@ -40,6 +40,15 @@ pub enum LogLevel {
     Trace,
 }
 
+/// The form of the lines of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LogFormat {
+    /// `TIME LEVEL process message key=value`, for people.
+    Text,
+    /// A JSON object a line, for collectors.
+    Json,
+}
+
 /// An enumeration that is spelled with one word for each variant.
 pub(super) trait Words {
     /// The words, in the order of the documentation.
@@ -76,6 +85,7 @@ words!(Dispatch {
 words!(AnswerOrder { Kept = "kept", Free = "free", });
 words!(FramingKind { Raw = "raw", Eof = "eof", });
 words!(Harden { Off = "off", Master = "master", All = "all", });
+words!(LogFormat { Text = "text", Json = "json", });
 words!(LogLevel {
     Error = "error",
     Warn = "warn",

@@ -1,7 +1,7 @@
 //! The options as typed fields, and their defaults. Limits and reasons stand in `table/`.
 
 use super::size::{KIB, MIB};
-use super::{AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, LogLevel};
+use super::{AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, LogLevel};
 
 /// The options of a server.
 ///
@@ -17,6 +17,8 @@ pub struct Options {
     /// Most connections open at once.
     pub(crate) max_connections: u32,
 
+    /// What the server is called; empty = as the program. See [`Options::name_resolved`].
+    pub(crate) name: String,
     /// Number of event workers.
     pub(crate) workers: u16,
     /// Number of reactor threads.
@@ -91,6 +93,8 @@ pub struct Options {
     pub(crate) log_level: LogLevel,
     /// File to append the log to; empty = standard error.
     pub(crate) log_file: String,
+    /// The form of its lines.
+    pub(crate) log_format: LogFormat,
 }
 
 /// Most workers by default: with 8 reactors this many get lanes of the smallest size out of the default `lane_memory`, so
@@ -107,6 +111,7 @@ impl Default for Options {
             backlog: 512,
             tcp_nodelay: true,
             max_connections: 16_384,
+            name: String::new(),
             workers: at_most(cpus, WORKERS_DEFAULT_MAX),
             reactors: at_most(cpus, REACTORS_DEFAULT_MAX),
             harden: Harden::Master,
@@ -139,8 +144,9 @@ impl Default for Options {
             fork_interval_ms: 50,
             max_requests: 0,
             recycle_at_once: 1,
-            log_level: LogLevel::Warn,
+            log_level: LogLevel::Info,
             log_file: String::new(),
+            log_format: LogFormat::Text,
         }
     }
 }

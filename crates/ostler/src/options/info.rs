@@ -70,6 +70,11 @@ pub enum OptionKind {
     },
     /// A path, or nothing.
     Path,
+    /// Up to `bytes_max` letters, digits and `.`, `_`, `-`, or nothing.
+    Name {
+        /// Most characters.
+        bytes_max: usize,
+    },
 }
 
 impl OptionKind {
@@ -97,6 +102,7 @@ impl OptionKind {
                 format!(r"1 to {bytes_max} bytes; \r \n \t \0 \\ \xNN")
             }
             Self::Path => "path or empty".to_owned(),
+            Self::Name { bytes_max } => format!("up to {bytes_max} letters, digits, `.`, `_`, `-`"),
         }
     }
 }

@@ -15,6 +15,7 @@ mod delimiter;
 mod fields;
 mod info;
 mod markdown;
+mod name;
 mod plan;
 mod setting;
 mod size;
@@ -24,7 +25,7 @@ mod table;
 mod tests;
 mod validate;
 
-pub use choices::{FramingKind, Harden, LogLevel};
+pub use choices::{FramingKind, Harden, LogFormat, LogLevel};
 pub use fields::Options;
 pub use info::{OptionInfo, OptionKind};
 pub use ostler_core::policy::{AnswerOrder, CrashPolicy, Dispatch};

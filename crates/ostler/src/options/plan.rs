@@ -1,6 +1,6 @@
 //! What follows from the options: sizes of lanes, the spread of `max_requests`, the memory plan.
 
-use std::fmt::Write as _;
+use std::fmt;
 
 use ostler_core::framing::FramingConfig;
 use ostler_core::ids::Slot;
@@ -113,40 +113,106 @@ impl Options {
     /// Kernel buffers of sockets, and the memory of user code, are not in it.
     #[must_use]
     pub fn memory_plan(&self) -> String {
-        let (reactors, workers) = (u64::from(self.reactors), u64::from(self.workers));
+        self.planned().to_string()
+    }
+
+    /// The same as numbers.
+    pub(crate) fn planned(&self) -> MemoryPlan {
         let sizes = self.lane_sizes();
-        let process = sizes.down_len() + sizes.up_len();
-        let lanes = process * workers;
-        let board = self.sessions_per_reactor() * reactors * size_of::<Entry>() as u64;
-        let budget = self.memory_budget as u64;
-        let (ring, answers) = (about(sizes.lane_size), about(CONTROL_SIZE));
-        let lines = [
-            (
-                "one lane",
-                2 * sizes.lane_size + CONTROL_SIZE,
-                format!("packages {ring}, output {ring}, answers {answers}"),
-            ),
-            (
-                "one worker",
-                process,
-                format!("a lane to each of {reactors} reactors, and their words"),
-            ),
-            ("all lanes", lanes, format!("{workers} workers")),
-            (
-                "board",
-                board,
-                format!("the session table, for {} connections", self.max_connections),
-            ),
-            ("budget", budget, "queues and bodies in the master".to_owned()),
-            ("total", lanes + board + budget, "without kernel buffers and user code".to_owned()),
-            ("reload", process, "more for each worker that runs beside its successor".to_owned()),
-        ];
-        let mut plan = String::new();
-        for (what, bytes, note) in lines {
-            // Writing into a String cannot fail.
-            let _ = writeln!(plan, "{what:<12}{:>10}  {note}", about(bytes));
+        MemoryPlan {
+            reactors: u64::from(self.reactors),
+            workers: u64::from(self.workers),
+            connections: self.max_connections,
+            ring: sizes.lane_size,
+            worker: sizes.down_len() + sizes.up_len(),
+            entries: self.sessions_per_reactor() * u64::from(self.reactors),
+            budget: self.memory_budget as u64,
         }
-        plan
+    }
+}
+
+/// How much memory a server will use at most for what it can plan.
+pub(crate) struct MemoryPlan {
+    reactors: u64,
+    workers: u64,
+    connections: u32,
+    /// Bytes of a package ring or an output ring.
+    ring: u64,
+    /// Bytes of both memory files of a worker.
+    worker: u64,
+    /// Entries of the session table.
+    entries: u64,
+    /// Bytes of queues and bodies in the master.
+    budget: u64,
+}
+
+/// Bytes for people, in one word.
+fn word(bytes: u64) -> String {
+    about(bytes).replace(' ', "")
+}
+
+impl MemoryPlan {
+    fn lanes_bytes(&self) -> u64 {
+        self.worker * self.workers
+    }
+
+    fn board_bytes(&self) -> u64 {
+        self.entries * size_of::<Entry>() as u64
+    }
+
+    fn total_bytes(&self) -> u64 {
+        self.lanes_bytes() + self.board_bytes() + self.budget
+    }
+
+    /// Size of each ring, for the log.
+    pub(crate) fn lane_size(&self) -> String {
+        word(self.ring)
+    }
+
+    /// All lanes of one generation, for the log.
+    pub(crate) fn lanes(&self) -> String {
+        word(self.lanes_bytes())
+    }
+
+    /// The session table, for the log.
+    pub(crate) fn board(&self) -> String {
+        word(self.board_bytes())
+    }
+
+    /// Queues and bodies in the master, for the log.
+    pub(crate) fn budget(&self) -> String {
+        word(self.budget)
+    }
+
+    /// All of it, for the log.
+    pub(crate) fn total(&self) -> String {
+        word(self.total_bytes())
+    }
+}
+
+impl fmt::Display for MemoryPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ring, answers) = (about(self.ring), about(CONTROL_SIZE));
+        let lane = format!("packages {ring}, output {ring}, answers {answers}");
+        let worker = format!("a lane to each of {} reactors, and their words", self.reactors);
+        let board = format!("the session table, for {} connections", self.connections);
+        let lines = [
+            ("one lane", 2 * self.ring + CONTROL_SIZE, lane),
+            ("one worker", self.worker, worker),
+            ("all lanes", self.lanes_bytes(), format!("{} workers", self.workers)),
+            ("board", self.board_bytes(), board),
+            ("budget", self.budget, "queues and bodies in the master".to_owned()),
+            ("total", self.total_bytes(), "without kernel buffers and user code".to_owned()),
+            (
+                "reload",
+                self.worker,
+                "more for each worker that runs beside its successor".to_owned(),
+            ),
+        ];
+        for (what, bytes, note) in lines {
+            writeln!(f, "{what:<12}{:>10}  {note}", about(bytes))?;
+        }
+        Ok(())
     }
 }
 

@@ -82,6 +82,7 @@ impl Setting for String {
     fn parse(kind: Kind, text: &str) -> Result<Self, Problem> {
         match kind {
             Kind::Address => super::address::parse(text),
+            Kind::Name { bytes_max } => super::name::parse(bytes_max, text),
             _ => parse_path(text),
         }
     }
@@ -210,7 +211,8 @@ macro_rules! spelled_by_render {
 }
 
 spelled_by_render!(bool u16 u32 u64 usize);
-spelled_by_render!(super::AnswerOrder super::CrashPolicy super::Dispatch super::Harden super::LogLevel);
+spelled_by_render!(super::AnswerOrder super::CrashPolicy super::Dispatch super::Harden);
+spelled_by_render!(super::LogFormat super::LogLevel);
 
 /// Exactly: what is finer than microseconds is spelled so that it is refused and not rounded.
 impl Spell for std::time::Duration {

@@ -3,8 +3,8 @@
 use super::{Options, size};
 use crate::error::{Error, Result};
 
-/// A reactor leases 256 KiB of the memory budget at a time. With less than two leases each, reactors that hold nearly
-/// nothing would already make the budget tight.
+/// A reactor leases 256 KiB of the memory budget at a time. With less than two leases each,
+/// reactors that hold nearly nothing would already make the budget tight.
 const BUDGET_PER_REACTOR_BYTES: usize = 512 * size::KIB;
 
 /// Options that do not fit each other.

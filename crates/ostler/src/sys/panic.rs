@@ -3,8 +3,23 @@
 //! Half a master is worse than none. The hook is installed once and asks a flag, because a worker
 //! inherits its memory and must get the former behaviour back.
 
+use std::cell::Cell;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Where in the source something happened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The file, as the compiler was given it.
+    pub(crate) file: &'static str,
+    /// The line, from 1.
+    pub(crate) line: u32,
+}
+
+thread_local! {
+    /// Where this thread panicked last.
+    static PLACE: Cell<Option<Place>> = const { Cell::new(None) };
+}
 
 static ABORTS: AtomicBool = AtomicBool::new(false);
 static INSTALLED: Once = Once::new();
@@ -14,10 +29,16 @@ pub(crate) fn abort_on_panic() {
     INSTALLED.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
+            let place =
+                info.location().map(|at| Place { file: intern(at.file()), line: at.line() });
             if ABORTS.load(Ordering::Acquire) {
-                tracing::error!(process = std::process::id(), "panic, aborting: {info}");
+                let (file, line) = (place.map(|place| place.file), place.map(|place| place.line));
+                let text = info.payload_as_str().unwrap_or("(no text)");
+                tracing::error!(pid = std::process::id(), file, line, "panicked, aborting: {text}");
                 std::process::abort();
             }
+            // Fails only while the thread ends.
+            let _ = PLACE.try_with(|last| last.set(place));
             previous(info);
         }));
     });
@@ -27,6 +48,16 @@ pub(crate) fn abort_on_panic() {
 /// From now on a panic does what it did before [`abort_on_panic`]. First thing in a worker.
 pub(crate) fn unwind_on_panic() {
     ABORTS.store(false, Ordering::Release);
+}
+
+/// Where this thread panicked last. For who has caught the panic.
+pub(crate) fn place() -> Option<Place> {
+    PLACE.try_with(Cell::get).ok().flatten()
+}
+
+/// A panic ends the process, so that what is leaked here is one path.
+fn intern(file: &str) -> &'static str {
+    Box::leak(file.to_owned().into_boxed_str())
 }
 
 #[cfg(test)]

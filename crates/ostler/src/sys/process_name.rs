@@ -7,6 +7,7 @@
 
 use std::ffi::CString;
 use std::io;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -43,11 +44,40 @@ impl Names {
     }
 }
 
-/// Names this process, in `/proc/PID/comm` (15 bytes at most) and in the command line. For a process of one thread.
+/// What the processes of one server are called.
+///
+/// The short name says what a process is (`ostler-w0`), the command line also whose (`ostler: w0 127.0.0.1:9501 (chat)`), so
+/// that `pkill -f` can name one server among several.
+#[derive(Clone, Debug)]
+pub(crate) struct Instance {
+    whose: String,
+}
+
+impl Instance {
+    /// The server that listens on `address` and is called `name`.
+    pub(crate) fn new(address: SocketAddr, name: &str) -> Self {
+        Self { whose: format!("{address} ({name})") }
+    }
+
+    /// Names this process. Cosmetic: a process without a name works as well.
+    pub(crate) fn take(&self, role: &str) {
+        if let Err(error) = set(&format!("ostler-{role}"), &self.title(role)) {
+            tracing::debug!(%error, "process keeps its command line");
+        }
+    }
+
+    fn title(&self, role: &str) -> String {
+        format!("ostler: {role} {}", self.whose)
+    }
+}
+
+/// Names this process: `comm` in `/proc/PID/comm` (15 bytes at most), `title` as the command line. For a process of one
+/// thread.
 ///
 /// An error means that the command line stays as it was; the short name is set all the same.
-pub(crate) fn set(name: &str) -> io::Result<()> {
-    let comm = CString::new(name)?;
+fn set(comm: &str, title: &str) -> io::Result<()> {
+    let name = title;
+    let comm = CString::new(comm)?;
     // `prctl(2)`, `PR_SET_NAME` — the kernel cuts the name to 15 bytes.
     rustix::thread::set_name(&comm)?;
     let map = MemoryMap::of_this_process()?;
@@ -143,13 +173,13 @@ mod tests {
     fn names_show_in_proc_and_the_arguments_stay() {
         process::in_forked_test(|| {
             let arguments: Vec<_> = std::env::args_os().collect();
-            set("ostler-w0").unwrap();
+            set("ostler-w0", "ostler-w0").unwrap();
             assert_eq!(shown(), ("ostler-w0".to_owned(), "ostler-w0".to_owned()));
             assert_eq!(std::env::args_os().collect::<Vec<_>>(), arguments);
             // A long name is cut, and a shorter one after it leaves nothing behind.
-            set(&"x".repeat(100_000)).unwrap();
+            set(&"x".repeat(100_000), &"x".repeat(100_000)).unwrap();
             assert_eq!(shown(), ("x".repeat(15), "x".repeat(TITLE_BYTES_MAX - 1)));
-            set("ostler-w1").unwrap();
+            set("ostler-w1", "ostler-w1").unwrap();
             assert_eq!(shown().1, "ostler-w1");
             assert_eq!(std::env::args_os().collect::<Vec<_>>(), arguments);
         });
@@ -160,7 +190,7 @@ mod tests {
         process::in_forked_test(|| {
             let before = shown();
             let names = Names::save().unwrap();
-            set("ostler-master").unwrap();
+            set("ostler-master", "ostler-master").unwrap();
             assert_ne!(shown(), before);
             names.restore().unwrap();
             assert_eq!(shown(), before);
@@ -170,9 +200,9 @@ mod tests {
     #[test]
     fn a_child_has_its_own_name() {
         process::in_forked_test(|| {
-            set("parent").unwrap();
+            set("parent", "parent").unwrap();
             let child = fork_child(&[], ExitBy::Immediately, || {
-                set("child").unwrap();
+                set("child", "child").unwrap();
                 i32::from(shown().1 != "child")
             });
             let child = crate::sys::pidfd::PidFd::open(child.unwrap()).unwrap();
@@ -195,5 +225,11 @@ mod tests {
         assert_eq!(MemoryMap::parse(&line("x")), None);
         assert_eq!(MemoryMap::parse("1 (a) S 1 2"), None);
         assert_eq!(MemoryMap::parse(""), None);
+    }
+
+    #[test]
+    fn titles_name_the_server() {
+        let instance = Instance::new("[::1]:9501".parse().unwrap(), "chat");
+        assert_eq!(instance.title("w12"), "ostler: w12 [::1]:9501 (chat)");
     }
 }

@@ -22,6 +22,7 @@ use crate::api::send_error::SendError;
 use crate::api::session::Session;
 use crate::api::worker::Worker;
 use crate::control::FromWorker;
+use crate::log;
 use crate::manager::WorkerBoot;
 use crate::options::Options;
 use crate::sys::{clock, signal};
@@ -230,6 +231,7 @@ impl<H: Handler> Run<H> {
         });
         self.inner.port.borrow().publish_phase(header.subject, self.inner.finished.get());
         let session = Session::new(Rc::clone(&self.inner), header.subject);
+        log::set_session(header.subject);
         let kind = RecordKind::from_byte(header.kind);
         // Nothing of the ring may be held when the delivery is finished: its space is given back with the FIN.
         let payload = Some(payload).filter(|_| kind == Some(RecordKind::Data));
@@ -251,6 +253,7 @@ impl<H: Handler> Run<H> {
             }
             _ => tracing::warn!(kind = header.kind, "a delivery of an unknown kind is skipped"),
         }
+        log::set_session(0);
         self.inner.end_callback(lane, header.seq);
         // Who looks must not take an idle worker for a busy one.
         self.inner.port.borrow().publish_phase(0, self.inner.finished.get());

@@ -39,3 +39,20 @@ fn log_file_gets_the_log() -> TestResult {
     assert_eq!(books, 2, "appended, not overwritten");
     Ok(())
 }
+
+#[test]
+fn log_format_json_is_an_object_a_line() -> TestResult {
+    let server = small_probe().set("log_format", "json").start()?;
+    assert_eq!(Talk::new(&server)?.ask("echo x")?, "x");
+    server.signal(Signal::TERM);
+    let ended = server.wait_end()?;
+    let lines = ended.log().lines();
+    assert!(lines.len() > 3, "{lines:?}");
+    for line in &lines {
+        assert!(line.starts_with("{\"time\":\"") && line.ends_with('}'), "{line}");
+        assert!(line.contains("\",\"level\":\"INFO\",\"process\":\""), "{line}");
+    }
+    let starts = lines.iter().find(|line| line.contains("\"message\":\"starts\""));
+    assert!(starts.is_some_and(|line| line.contains(",\"workers\":1,")), "{lines:?}");
+    Ok(())
+}

@@ -6,6 +6,7 @@ use crate::Effect;
 use crate::talk::{Talk, probe, small_probe};
 
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
+    ("name", name_stands_in_titles_and_in_the_log),
     ("workers", workers_and_reactors_are_as_many_as_told),
     ("reactors", workers_and_reactors_are_as_many_as_told),
     ("harden", harden_closes_processes_to_their_user),
@@ -83,6 +84,19 @@ fn sched_batch_is_the_workers_policy() -> TestResult {
         assert_eq!(policy(&server.worker(0))?, wanted);
         assert_eq!(policy_of(&child)?, wanted, "what a worker starts has its policy");
         assert_eq!(policy(&server.master())?, "0");
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn name_stands_in_titles_and_in_the_log() -> TestResult {
+    for (name, wanted) in [("shop-2", "shop-2"), ("", "probe")] {
+        let server = small_probe().set("name", name).start()?;
+        assert_eq!(Talk::new(&server)?.ask("echo up")?, "up");
+        let title = server.master().cmdline()?.join(" ");
+        assert_eq!(title, format!("ostler: master {} ({wanted})", server.address()));
+        assert!(server.wait_for_log("starts")?.contains(&format!(" name={wanted} ")));
         server.stop()?;
     }
     Ok(())

@@ -898,7 +898,7 @@ fn serve() -> ostler::Result<()> {
         builder = builder.set(name, value);
     }
     let server = builder.bind()?;
-    println!("listening on {}", server.local_address());
+    let server = server.on_listening(|address| println!("listening on {address}"));
     server.run(move |_| match std::env::var_os("PROBE_FAIL_MAKE_IF_EXISTS") {
         Some(path) if std::path::Path::new(&path).exists() => Err("told not to be made"),
         _ => Ok(Probe::new(sizes)),

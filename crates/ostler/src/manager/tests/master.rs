@@ -13,6 +13,7 @@ use crate::manager::{ManagerHandle, ManagerSetup, WorkerMain, fork_managers};
 use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
+use crate::sys::process_name::Instance;
 use crate::sys::{eventfd, orphans, poll};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -61,7 +62,7 @@ impl TestMaster {
             harden,
             dumping: process::dumping(),
             sched_batch: true,
-            name_prefix: "ostler".to_owned(),
+            names: Instance::new("127.0.0.1:0".parse().unwrap(), "test"),
             keep: Vec::new(),
             worker_main,
         };

@@ -1,6 +1,7 @@
 //! Options on the command line, and the questions that every program answers.
 //!
-//! `--set NAME=VALUE`, `--NAME VALUE`, `--NAME=VALUE` (a `-` in the name is as good as a `_`), `--config FILE`, `--check`,
+//! `--set NAME=VALUE`, `--NAME VALUE`, `--NAME=VALUE` (a `-` in the name is as good as a `_`),
+//! `--config FILE`, `--check`,
 //! `--print-options`, `--help`.
 
 use std::ffi::OsString;

@@ -16,8 +16,9 @@ pub(super) struct Variable {
 
 /// Those variables that begin with `prefix` and name an option, and what is wrong with others.
 ///
-/// A name that nearly is an option's is a mistake and told. Any other is somebody else's: orchestrators put variables of
-/// their own beside ours (`OSTLER_SERVICE_HOST`), which must not keep a server from starting.
+/// A name that nearly is an option's is a mistake and told. Any other is somebody else's:
+/// orchestrators put variables of their own beside ours (`OSTLER_SERVICE_HOST`), which must not
+/// keep a server from starting.
 pub(super) fn options(
     prefix: &str,
     variables: impl Iterator<Item = (OsString, OsString)>,

@@ -18,7 +18,8 @@ pub(super) struct FileProblem {
     pub(super) text: String,
 }
 
-/// Reads the text of a file. With an error of syntax nothing else is said, because what follows it may be misread.
+/// Reads the text of a file. With an error of syntax nothing else is said, because what follows it
+/// may be misread.
 pub(super) fn read(text: &str) -> (Vec<Entry>, Vec<FileProblem>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {

@@ -1,8 +1,8 @@
 //! Where the values of options come from, and whose word counts.
 //!
-//! One order for all programs, whatever the order of the calls: a later [`Layer`] replaces what an earlier one said, and
-//! within a layer the last word counts. A value that is replaced must be valid all the same: who reads the file would
-//! otherwise take it for one that works.
+//! One order for all programs, whatever the order of the calls: a later [`Layer`] replaces what an
+//! earlier one said, and within a layer the last word counts. A value that is replaced must be
+//! valid all the same: who reads the file would otherwise take it for one that works.
 
 use std::collections::BTreeMap;
 

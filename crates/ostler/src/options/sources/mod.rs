@@ -1,7 +1,7 @@
 //! Where options come from besides the program: a file, the environment, the command line.
 //!
-//! Everything here is pure: text in, assignments and problems out. [`crate::ServerBuilder`] reads the file, the environment
-//! and the arguments.
+//! Everything here is pure: text in, assignments and problems out. [`crate::ServerBuilder`] reads
+//! the file, the environment and the arguments.
 
 pub(crate) mod command_line;
 mod environment;

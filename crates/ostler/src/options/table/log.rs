@@ -1,9 +1,9 @@
 //! Log: what is written, and where.
 
-use crate::options::LogLevel;
 use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::field;
+use crate::options::{LogFormat, LogLevel};
 
 const TOPIC: &str = "Log";
 
@@ -12,9 +12,10 @@ pub(super) const ROWS: &[OptionInfo] = &[
         name: "log_level",
         topic: TOPIC,
         kind: Kind::Choice(LogLevel::WORDS),
-        default: "warn",
+        default: "info",
         unit: "",
-        why: "A healthy server is silent.",
+        why: "A line for each event that an operator asks for afterwards: start, worker, reload, death, \
+              end; nothing per client.",
         effect: "Least important level that is written.",
         access: field!(log_level),
     },
@@ -27,5 +28,16 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "Supervisors such as systemd collect standard error.",
         effect: "File to append the log to; empty = standard error.",
         access: field!(log_file),
+    },
+    OptionInfo {
+        name: "log_format",
+        topic: TOPIC,
+        kind: Kind::Choice(LogFormat::WORDS),
+        default: "text",
+        unit: "",
+        why: "People read it first; collectors read json.",
+        effect: "Form of the lines: text (local time with its offset from UTC, level, process, message, \
+                 fields; coloured on a terminal unless NO_COLOR is set), or a JSON object each.",
+        access: field!(log_format),
     },
 ];

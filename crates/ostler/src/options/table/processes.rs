@@ -3,11 +3,23 @@
 use crate::options::Harden;
 use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
+use crate::options::name::NAME_BYTES_MAX;
 use crate::options::setting::field;
 
 const TOPIC: &str = "Processes";
 
 pub(super) const ROWS: &[OptionInfo] = &[
+    OptionInfo {
+        name: "name",
+        topic: TOPIC,
+        kind: Kind::Name { bytes_max: NAME_BYTES_MAX },
+        default: "",
+        unit: "",
+        why: "Several servers on one machine are told apart; the characters mean nothing to `pkill -f`.",
+        effect: "What the server is called in process titles (`ostler: master 127.0.0.1:9501 (chat)`) and in the log; \
+                 empty = the name of the program's file.",
+        access: field!(name),
+    },
     OptionInfo {
         name: "workers",
         topic: TOPIC,

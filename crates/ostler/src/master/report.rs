@@ -1,0 +1,56 @@
+//! What the master tells about the life of the server.
+
+use std::net::SocketAddr;
+
+use ostler_core::supervisor::ReloadOutcome;
+
+use super::event_loop::Master;
+use crate::sys::process;
+
+/// What the program wants to do when the server listens.
+pub(crate) type Announcement = Box<dyn FnOnce(SocketAddr)>;
+
+impl Master {
+    /// The figures that are in force, whatever was asked for.
+    pub(super) fn report_start(&self) {
+        let (options, plan) = (&self.options, self.options.planned());
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            name = self.name,
+            workers = options.workers,
+            reactors = options.reactors,
+            max_connections = options.max_connections,
+            lane_size = plan.lane_size(),
+            lanes = plan.lanes(),
+            sessions = plan.board(),
+            budget = plan.budget(),
+            total = plan.total(),
+            "starts"
+        );
+    }
+
+    /// Says once that clients are served from now on.
+    pub(super) fn announce(&mut self) {
+        if let Some(announcement) = self.announcement.take() {
+            tracing::info!(pid = process::current().get(), "listening on tcp://{}", self.address);
+            announcement(self.address);
+        }
+    }
+}
+
+/// The end of a reload.
+pub(super) fn report_reload(outcome: ReloadOutcome) {
+    match outcome {
+        ReloadOutcome::Done => tracing::info!("reload finished: every worker is new"),
+        ReloadOutcome::ShuttingDown => tracing::info!("reload finished: the server shuts down"),
+        ReloadOutcome::CanaryFailed(slot) => {
+            tracing::warn!(%slot, "reload finished: aborted, the first new worker did not start, nothing changed");
+        }
+        ReloadOutcome::Partial(slot) => {
+            tracing::warn!(
+                %slot,
+                "reload finished: stopped, a new worker did not start, from this slot on nothing changed"
+            );
+        }
+    }
+}

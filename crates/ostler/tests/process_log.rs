@@ -1,0 +1,121 @@
+//! What the log says, and how.
+#![allow(clippy::panic, clippy::indexing_slicing)] // a test that cannot go on
+
+mod talk;
+
+use std::collections::HashMap;
+
+use ostler_testkit::{LogLine, Process, Signal, TestResult};
+use talk::{Scratch, Talk, small_probe};
+
+/// A life with everything in it: start, a death with its reason, a reload, the end. At the default
+/// level.
+fn eventful() -> TestResult<Vec<LogLine>> {
+    let server = small_probe().default_log_level().expect_log("worker died").start()?;
+    let mut talk = Talk::new(&server)?;
+    assert_eq!(talk.ask("echo before")?, "before");
+    server.worker(0).kill();
+    server.wait_for_log("serves worker=w0.2")?;
+    server.signal(Signal::USR1);
+    server.wait_for_log("reload finished")?;
+    drop(talk);
+    let ended = server.stop_and_report()?;
+    Ok(ended.log().parsed())
+}
+
+#[test]
+fn each_event_has_one_line_and_no_word_stands_twice() -> TestResult {
+    let lines = eventful()?;
+    let mut times: HashMap<String, usize> = HashMap::new();
+    for line in &lines {
+        let words: Vec<&str> = line.message.split_whitespace().collect();
+        let role = line.label.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        assert_ne!(words.first().copied(), Some(role), "the label is said twice: {line:?}");
+        assert!(words.windows(2).all(|pair| pair[0] != pair[1]), "{line:?}");
+        for (name, value) in &line.fields {
+            assert!(!value.contains("\\n"), "a table in a field: {line:?}");
+            let is_total = matches!(name.as_str(), "accepted" | "received" | "finished");
+            assert!(is_total || (value != "0" && value != "no"), "{name} says nothing: {line:?}");
+        }
+        *times.entry(line.message.clone()).or_default() += 1;
+    }
+    let begins = |text: &str| lines.iter().filter(|line| line.message.starts_with(text)).count();
+    for event in
+        ["starts", "listening on tcp://", "worker died", "reload begins", "reload finished"]
+    {
+        assert_eq!(begins(event), 1, "{event}: {lines:#?}");
+    }
+    assert_eq!(begins("serves"), 3, "the first, the one after the kill, the one of the reload");
+    let started = lines.iter().find(|line| line.message == "starts");
+    let fields = &started.unwrap_or_else(|| panic!("{lines:#?}")).fields;
+    for (name, value) in [
+        ("workers", "1"),
+        ("reactors", "1"),
+        ("lane_size", "64KiB"),
+        ("name", "probe"),
+        ("budget", "64MiB"),
+    ] {
+        assert_eq!(fields.get(name).map(String::as_str), Some(value), "{fields:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn listening_is_said_with_url_and_pid_when_the_first_worker_serves() -> TestResult {
+    let scratch = Scratch::new("listening")?;
+    let server = small_probe().default_log_level().start()?;
+    let url = format!("listening on tcp://{}", server.address());
+    let line = server.wait_for_log(&url)?;
+    assert!(line.contains(&format!(" pid={}", server.master().pid())), "{line}");
+    assert_eq!(server.output(), [format!("listening on {}", server.address())]);
+    // A server that cannot be talked to says nothing of the kind: it is at its worker's start when
+    // it is ended.
+    server.stop()?;
+    scratch.make("hang")?;
+    let (code, text) = small_probe()
+        .default_log_level()
+        .set("boot_timeout_ms", "300ms")
+        .env("PROBE_HANG_START_IF_EXISTS", scratch.path("hang"))
+        .start_expecting_failure()?;
+    assert_eq!(code, 4, "{text}");
+    assert!(!text.contains("listening on"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn a_panic_is_one_line_with_file_line_and_session() -> TestResult {
+    let server = small_probe().expect_log("told to panic").expect_log("died").start()?;
+    let mut talk = Talk::new(&server)?;
+    let session = talk.number("id")?;
+    talk.say("panic")?;
+    talk.expect_closed();
+    let text = server.wait_for_log("panicked: told to panic")?;
+    let line = LogLine::parse(&text).unwrap_or_else(|| panic!("{text}"));
+    assert_eq!(line.worker(), Some((0, 1)), "{text}");
+    assert!(line.field("file").is_some_and(|file| file.ends_with("probe.rs")), "{text}");
+    assert!(line.number("line").is_some_and(|number| number > 100), "{text}");
+    assert_eq!(line.number("session"), Some(session), "{text}");
+    server.stop()
+}
+
+#[test]
+fn titles_name_the_server_and_only_that() -> TestResult {
+    let title = |process: &Process| -> TestResult<String> { Ok(process.cmdline()?.join(" ")) };
+    let one = small_probe().set("name", "first-one").start()?;
+    let two = small_probe().start()?;
+    for (server, name) in [(&one, "first-one"), (&two, "probe")] {
+        assert_eq!(Talk::new(server)?.ask("echo up")?, "up");
+        let whose = format!("{} ({name})", server.address());
+        for (process, role) in [
+            (server.master(), "master"),
+            (server.manager(), "manager"),
+            (server.spare(), "spare"),
+            (server.worker(0), "w0"),
+        ] {
+            assert_eq!(title(&process)?, format!("ostler: {role} {whose}"));
+            assert_eq!(process.comm()?, format!("ostler-{role}"), "the short name stays");
+        }
+    }
+    two.stop()?;
+    one.stop()
+}
