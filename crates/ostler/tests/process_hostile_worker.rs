@@ -167,6 +167,56 @@ fn the_masters_memory_cannot_be_written() -> TestResult {
     server.stop()
 }
 
+/// Workers that say of their work what they like get too much or too little ahead. Nobody is condemned for it, and what
+/// waits behind a slow delivery at one of them is still taken back.
+fn lies_about_its_work(work_ns: u64) -> TestResult {
+    let server = probe().set("reactors", 1).start()?;
+    for worker in 0..2 {
+        server.wait_for_log(&format!("serves worker=w{worker}."))?;
+    }
+    let mut talks = (0..20).map(|_| Talk::new(&server)).collect::<TestResult<Vec<_>>>()?;
+    let mut liars = std::collections::BTreeSet::new();
+    while liars.len() < 2 {
+        for talk in &mut talks {
+            talk.say(&format!("hostile work {work_ns}"))?;
+        }
+        for talk in &mut talks {
+            liars.insert(talk.line()?);
+        }
+    }
+    for round in 0..50 {
+        talks.iter_mut().try_for_each(|talk| talk.say(&format!("echo {round}")))?;
+        talks.iter_mut().for_each(|talk| talk.expect(&round.to_string()));
+    }
+    let release = server.directory().join("release");
+    let mut slow = Talk::new(&server)?;
+    slow.say(&format!("until {} released", release.display()))?;
+    for round in 0..50 {
+        talks.iter_mut().try_for_each(|talk| talk.say(&format!("echo {round}")))?;
+        talks.iter_mut().for_each(|talk| talk.expect(&round.to_string()));
+    }
+    std::fs::write(&release, "")?;
+    slow.expect("released");
+    assert_eq!(server.log_lines_with("nonsense").len(), 0);
+    drop((talks, slow));
+    server.stop()
+}
+
+#[test]
+fn a_worker_that_says_it_measured_nothing_harms_nobody() -> TestResult {
+    lies_about_its_work(0)
+}
+
+#[test]
+fn a_worker_that_says_it_takes_no_time_harms_nobody() -> TestResult {
+    lies_about_its_work(1)
+}
+
+#[test]
+fn a_worker_that_says_it_takes_for_ever_harms_nobody() -> TestResult {
+    lies_about_its_work(u64::MAX)
+}
+
 /// Whatever a worker scribbles, the master lives, keeps its books, and serves the others.
 #[test]
 fn workers_that_scribble_at_random_end_and_the_master_does_not() -> TestResult {

@@ -105,7 +105,8 @@ pub struct SleepLine {
     pub room_want: AtomicU64,
 }
 
-/// Worker's words: what it is doing, for people who look (later: the slow-request tracer).
+/// Worker's words: what it is doing, for people who look (later: the slow-request tracer), and how long that takes, for
+/// reactors.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct PhaseLine {
@@ -113,6 +114,9 @@ pub struct PhaseLine {
     pub session: AtomicU64,
     /// Deliveries finished by this process.
     pub finished: AtomicU64,
+    /// What one delivery takes this process, in nanoseconds; 0 while it has measured none. The reactor cannot measure it:
+    /// it sees only times that contain its own work, wake-ups and the wait for a CPU.
+    pub work_ns: AtomicU64,
 }
 
 /// The words of one worker process over all its lanes; they lie at the head of the `up` file.
@@ -153,6 +157,8 @@ zeroed_new! {
     UpWords { taken: TakenLine::new(), out: OutLine::new(), ctl_read: OutLine::new() }
     CommitLine { commit: AtomicU64::new(0) }
     SleepLine { worker_sleep: AtomicU64::new(0), room_want: AtomicU64::new(0) }
-    PhaseLine { session: AtomicU64::new(0), finished: AtomicU64::new(0) }
+    PhaseLine {
+        session: AtomicU64::new(0), finished: AtomicU64::new(0), work_ns: AtomicU64::new(0),
+    }
     ProcessWords { commit: CommitLine::new(), sleep: SleepLine::new(), phase: PhaseLine::new() }
 }

@@ -36,7 +36,7 @@ impl Brain {
         }
         let connection_slot = assignment.connection;
         if let Some(lane) = self.lane_mut(assignment.lane) {
-            lane.count_given(now);
+            lane.count_given();
             lane.ledger.push(Entry {
                 seq: 0,
                 position,
@@ -207,10 +207,13 @@ impl Brain {
         }
     }
 
-    /// The turn's outputs of a lane are consumed: its estimate of work is brought up to date.
-    pub fn estimate(&mut self, lane: LaneSlot, now: Nanos) {
+    /// What one delivery takes a worker by its own measure; zero while it has measured none. Any value is allowed: it
+    /// decides only how much waits at that worker, at most [`BrainSettings::prefetch_packages`].
+    ///
+    /// [`BrainSettings::prefetch_packages`]: super::BrainSettings::prefetch_packages
+    pub fn set_work(&mut self, lane: LaneSlot, work_ns: Nanos) {
         if let Some(lane) = self.lane_mut(lane) {
-            lane.estimate(now);
+            lane.set_work(work_ns);
         }
     }
 

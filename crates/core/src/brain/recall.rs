@@ -18,9 +18,8 @@ impl Brain {
             self.books.delivery_recalled();
             self.give_back(entry, copy);
         }
-        let credit = self.credit();
         if let Some(lane) = self.lane_mut(lane_slot) {
-            lane.recalled(credit);
+            lane.recalled();
         }
     }
 

@@ -51,9 +51,10 @@ impl Reactor {
     pub(super) fn consume(&mut self, lane: LaneSlot) {
         let Some(mut end) = self.lanes.take(lane) else { return };
         let result = self.consume_end(lane, &mut end);
+        let work_ns = end.memory.process().phase.work_ns.load(Ordering::Relaxed);
         self.lanes.put_back(lane, end);
         match result {
-            Ok(()) => self.brain.estimate(lane, self.now),
+            Ok(()) => self.brain.set_work(lane, work_ns),
             Err(ProtocolViolation(why)) => self.condemn(lane, why),
         }
     }

@@ -6,8 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ostler_core::Nanos;
 use ostler_core::ids::WorkerKey;
 use ostler_core::supervisor::LeaveReason;
+use ostler_core::work_mean::WorkMean;
 use ostler_shm::board::Board;
 use ostler_shm::lane::WorkerMemory;
 use ostler_shm::record::{FLAG_REDELIVERED, RecordKind};
@@ -75,7 +77,16 @@ pub(crate) fn worker_main<R: IntoHandler>(
             return EXIT_START_FAILED;
         }
     };
-    let mut run = Run { worker, inner, handler, control, said_taken: false, asked_to_leave: false };
+    let mut run = Run {
+        worker,
+        inner,
+        handler,
+        control,
+        said_taken: false,
+        asked_to_leave: false,
+        work: WorkMean::default(),
+        measured_at: 0,
+    };
     run.run()
 }
 
@@ -104,6 +115,9 @@ struct Run<H> {
     control: OwnedFd,
     said_taken: bool,
     asked_to_leave: bool,
+    work: WorkMean,
+    /// When the last delivery ended, or the batch began.
+    measured_at: Nanos,
 }
 
 impl<H: Handler> Run<H> {
@@ -132,12 +146,16 @@ impl<H: Handler> Run<H> {
         loop {
             self.run_timers();
             self.run_posts();
+            self.measured_at = clock::monotonic_ns();
             let mut busy = true;
             for _ in 0..BATCH {
                 // Bound apart, so that no borrow is held while the handler runs.
                 let found = self.inner.port.borrow_mut().take();
                 match found {
-                    Found::Delivery(taken) => self.deliver(taken),
+                    Found::Delivery(taken) => {
+                        self.deliver(taken);
+                        self.measure();
+                    }
                     Found::Nothing => {
                         busy = false;
                         break;
@@ -257,6 +275,14 @@ impl<H: Handler> Run<H> {
         self.inner.end_callback(lane, header.seq);
         // Who looks must not take an idle worker for a busy one.
         self.inner.port.borrow().publish_phase(0, self.inner.finished.get());
+    }
+
+    /// A delivery is over: tells reactors what one takes, so that they know how many may wait here.
+    fn measure(&mut self) {
+        let now = clock::monotonic_ns();
+        self.work.add(now.saturating_sub(self.measured_at));
+        self.measured_at = now;
+        self.inner.port.borrow().publish_work(self.work.mean_ns());
     }
 
     fn ask_to_leave(&mut self) {

@@ -362,6 +362,13 @@ impl Port {
         self.epoll.add(bell, 1, Interest::BELL)
     }
 
+    /// Tells reactors what one delivery takes.
+    pub(crate) fn publish_work(&self, ns: u64) {
+        if let Ok(process) = self.memory.process() {
+            process.phase.work_ns.store(ns, Ordering::Relaxed);
+        }
+    }
+
     /// Shows which session's delivery is being handled (0: none) and how many are finished.
     pub(crate) fn publish_phase(&self, session: u64, finished: u64) {
         if let Ok(process) = self.memory.process() {

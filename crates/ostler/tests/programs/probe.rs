@@ -25,6 +25,7 @@ use ostler::{
 };
 use ostler_shm::layout::Sizes;
 use ostler_shm::record::{Header, RecordKind};
+use ostler_shm::words::{PhaseLine, ProcessWords};
 
 /// Place of the phase words in the `up` file.
 const PHASE_AT: u64 = 128;
@@ -644,6 +645,18 @@ impl Probe {
                     ring_all(&bells);
                 }
                 return say(session, "rung");
+            }
+            // Says from now on that a delivery takes so long, whatever the engine says of it in between.
+            "work" => {
+                let work_ns = std::mem::offset_of!(ProcessWords, phase)
+                    + std::mem::offset_of!(PhaseLine, work_ns);
+                let lie = rest.word().parse::<u64>().unwrap_or(u64::MAX).to_le_bytes();
+                std::thread::spawn(move || {
+                    while up.write(&lie, work_ns as u64).is_ok() {
+                        std::thread::sleep(Duration::from_micros(20));
+                    }
+                });
+                return say(session, format!("w{} lies", worker.slot()));
             }
             // The master's files are sealed: nothing can be written into them.
             "down" => {

@@ -18,10 +18,12 @@ pub enum LaneState {
     Condemned,
 }
 
-/// Weight of a new sample in the estimate of a package's work: one in eight.
-const ESTIMATE_SHIFT: u32 = 3;
-/// First estimate, before anything was measured: optimistic, because a wrong guess is recallable.
-const ESTIMATE_FIRST_NS: Nanos = 1_000;
+/// Work of one delivery before its worker has measured any: optimistic, because a wrong guess is recallable.
+const WORK_FIRST_NS: Nanos = 1_000;
+/// After a recall the worker has to finish so many deliveries one by one before any waits behind another again. With
+/// fewer, handlers that are slow now and then would hold up others at each turn; with many more, each slow one would cost
+/// a wake-up per delivery for long.
+const PROOF_DELIVERIES: u32 = 8;
 
 /// A worker whose deliveries were taken back counts as having at most so many more in hand: it is tried again when the
 /// others have as many.
@@ -36,7 +38,7 @@ pub(in crate::brain) struct Credit {
     pub(in crate::brain) prefetch_packages: u32,
 }
 
-/// One lane. What is counted (in hand, recalls, the estimate) changes only by what happened.
+/// One lane. What is counted (in hand, recalls) changes only by what happened.
 #[derive(Debug)]
 pub(in crate::brain) struct Lane {
     pub(in crate::brain) key: WorkerKey,
@@ -46,7 +48,10 @@ pub(in crate::brain) struct Lane {
     in_hand: u32,
     /// The ring had no room; cleared when the worker frees some.
     pub(in crate::brain) is_full: bool,
-    estimate_ns: Nanos,
+    /// What one delivery takes at this worker, by its own measure. It may lie: then it gets too much or too little ahead.
+    work_ns: Nanos,
+    /// Deliveries to be finished before anything waits behind another again.
+    unproven: u32,
     /// Ring space below this position holds other packages by now.
     reused_below: u64,
     /// How often deliveries were taken back since the last that was finished: the worker is busy, maybe with what another
@@ -54,19 +59,18 @@ pub(in crate::brain) struct Lane {
     recalls_in_row: u32,
     /// Whose turn is next.
     turn_of: History,
-    busy_since: Nanos,
-    finished_in_turn: u64,
 }
 
 impl Lane {
-    pub(super) fn new(key: WorkerKey, estimate_ns: Option<Nanos>) -> Self {
+    pub(super) fn new(key: WorkerKey, work_ns: Option<Nanos>) -> Self {
         Self {
             key,
             state: LaneState::Booting,
             ledger: Ledger::default(),
             in_hand: 0,
             is_full: false,
-            estimate_ns: estimate_ns.unwrap_or(ESTIMATE_FIRST_NS),
+            work_ns: work_ns.unwrap_or(WORK_FIRST_NS),
+            unproven: 0,
             reused_below: 0,
             recalls_in_row: 0,
             // Not always the same: if a package of theirs kills every process, the others must come
@@ -76,15 +80,16 @@ impl Lane {
             } else {
                 History::Served
             },
-            busy_since: 0,
-            finished_in_turn: 0,
         }
     }
 
-    /// How many deliveries may be at the worker at once: one it works on, and as many more as it is estimated to do in
-    /// `prefetch_ns`.
+    /// How many deliveries may be at the worker at once: one it works on, and as many more as it does in `prefetch_ns`
+    /// by its own measure.
     fn window(&self, credit: Credit) -> u32 {
-        let more = credit.prefetch_ns / self.estimate_ns.max(1);
+        if self.unproven > 0 {
+            return 1;
+        }
+        let more = credit.prefetch_ns / self.work_ns.max(1);
         1 + u32::try_from(more).unwrap_or(u32::MAX).min(credit.prefetch_packages.saturating_sub(1))
     }
 
@@ -109,8 +114,15 @@ impl Lane {
         self.in_hand
     }
 
-    pub(super) const fn estimate_ns(&self) -> Nanos {
-        self.estimate_ns
+    pub(super) const fn work_ns(&self) -> Nanos {
+        self.work_ns
+    }
+
+    /// The worker's own measure of one delivery. Zero means that it has measured none yet.
+    pub(in crate::brain) const fn set_work(&mut self, work_ns: Nanos) {
+        if work_ns > 0 {
+            self.work_ns = work_ns;
+        }
     }
 
     /// Ring space below this position holds other packages by now.
@@ -132,15 +144,13 @@ impl Lane {
         self.in_hand = self.in_hand.saturating_sub(1);
     }
 
-    /// What the worker had not started was taken back. What waited behind a slow delivery would only wait there again: no
-    /// prefetch until it proves fast.
-    pub(in crate::brain) fn recalled(&mut self, credit: Credit) {
+    /// What the worker had not started was taken back. What waited behind a slow delivery would only wait there again:
+    /// nothing waits there until what it has in hand, and some more, is finished. What the worker measures cannot lift
+    /// that: its mean does not show the delivery that it is busy with.
+    pub(in crate::brain) fn recalled(&mut self) {
         self.recalls_in_row += 1;
         self.is_full = false;
-        if self.state == LaneState::Serving {
-            let no_prefetch_ns = credit.prefetch_ns.saturating_add(1).saturating_mul(8);
-            self.estimate_ns = self.estimate_ns.max(no_prefetch_ns);
-        }
+        self.unproven = self.in_hand.saturating_add(PROOF_DELIVERIES);
     }
 
     /// How often deliveries were taken back since the last that was finished.
@@ -148,16 +158,13 @@ impl Lane {
         self.recalls_in_row
     }
 
-    pub(in crate::brain) fn count_given(&mut self, now: Nanos) {
-        if self.in_hand == 0 {
-            self.busy_since = now;
-        }
+    pub(in crate::brain) fn count_given(&mut self) {
         self.in_hand += 1;
     }
 
     pub(in crate::brain) fn count_finished(&mut self) {
         self.in_hand = self.in_hand.saturating_sub(1);
-        self.finished_in_turn += 1;
+        self.unproven = self.unproven.saturating_sub(1);
         self.recalls_in_row = 0;
     }
 
@@ -178,17 +185,5 @@ impl Lane {
 
     pub(in crate::brain) fn suspicion(&self) -> u32 {
         self.recalls_in_row.min(SUSPICION_MAX)
-    }
-
-    /// At the end of a turn in which outputs were consumed: what one delivery cost.
-    pub(in crate::brain) fn estimate(&mut self, now: Nanos) {
-        if self.finished_in_turn == 0 {
-            return;
-        }
-        let sample = now.saturating_sub(self.busy_since) / self.finished_in_turn;
-        self.estimate_ns =
-            self.estimate_ns - (self.estimate_ns >> ESTIMATE_SHIFT) + (sample >> ESTIMATE_SHIFT);
-        self.finished_in_turn = 0;
-        self.busy_since = now;
     }
 }

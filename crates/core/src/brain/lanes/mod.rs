@@ -18,8 +18,8 @@ struct SlotState {
     serving: Option<LaneSlot>,
     /// When the slot lost its serving lane; unknown for one that never had any until [`Lanes::down_for`] looks.
     down_since: Option<Nanos>,
-    /// What one delivery cost at the slot's last worker.
-    estimate_ns: Option<Nanos>,
+    /// What one delivery took the slot's last worker.
+    work_ns: Option<Nanos>,
 }
 
 /// All lanes. At most one of them serves in a slot, and it is one whose state is [`LaneState::Serving`].
@@ -36,17 +36,17 @@ impl Lanes {
 
     /// A lane to a worker that boots.
     pub(super) fn add(&mut self, key: WorkerKey) -> LaneSlot {
-        let estimate = self.slots.get(usize::from(key.slot.0)).and_then(|slot| slot.estimate_ns);
-        LaneSlot(self.lanes.insert(Lane::new(key, estimate)) as u32)
+        let work_ns = self.slots.get(usize::from(key.slot.0)).and_then(|slot| slot.work_ns);
+        LaneSlot(self.lanes.insert(Lane::new(key, work_ns)) as u32)
     }
 
-    /// Forgets a lane; what its deliveries cost is remembered for its successor in the slot. It serves no more
+    /// Forgets a lane; what its deliveries took is remembered for its successor in the slot. It serves no more
     /// ([`Lanes::stop_serving`]).
     pub(super) fn remove(&mut self, lane_slot: LaneSlot) {
         debug_assert!(!self.is_serving(lane_slot));
         let Some(lane) = self.lanes.try_remove(lane_slot.0 as usize) else { return };
         if let Some(slot) = self.slots.get_mut(usize::from(lane.key.slot.0)) {
-            slot.estimate_ns = Some(lane.estimate_ns());
+            slot.work_ns = Some(lane.work_ns());
         }
     }
 

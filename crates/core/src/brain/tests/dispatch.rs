@@ -69,16 +69,37 @@ fn a_hashed_session_always_goes_to_its_worker() {
 #[test]
 fn a_slow_worker_gets_nothing_ahead() {
     let (mut world, id) = one(CrashPolicy::Close);
-    for _ in 0..40 {
-        world.request(id);
-        world.start(0);
-        world.pass(10_000_000);
-        world.finish(0, 0);
-        world.estimate(0);
-    }
+    world.set_work(0, 10_000_000);
     let (first, second) = (world.request(id), world.request(id));
     assert_eq!(world.lane_of(id, first), 0);
     assert_eq!(world.state(id, second), State::Unread);
+}
+
+/// How many of a dozen packages are given to a worker that says this of its work.
+fn given_to_a_worker_that_says(work_ns: &[u64]) -> usize {
+    let mut world = serving_with(BrainSettings {
+        workers: 1,
+        prefetch_packages: 8,
+        ..settings(Dispatch::IdleFirst, CrashPolicy::Close)
+    });
+    let sessions: Vec<_> = (0..12).map(|_| world.connected()).collect();
+    work_ns.iter().for_each(|ns| world.set_work(0, *ns));
+    sessions.iter().for_each(|id| _ = world.request(*id));
+    world.lanes[0].waiting.len()
+}
+
+#[test]
+fn a_worker_gets_ahead_what_it_does_in_the_time_of_prefetch() {
+    assert_eq!(given_to_a_worker_that_says(&[20_000]), 6, "one in hand, 100 us of others");
+    assert_eq!(given_to_a_worker_that_says(&[100_001]), 1);
+}
+
+#[test]
+fn whatever_a_worker_says_of_its_work_it_gets_one_and_at_most_the_limit() {
+    assert_eq!(given_to_a_worker_that_says(&[1]), 8);
+    assert_eq!(given_to_a_worker_that_says(&[u64::MAX]), 1);
+    assert_eq!(given_to_a_worker_that_says(&[0]), 8, "not measured: the first guess");
+    assert_eq!(given_to_a_worker_that_says(&[20_000, 0]), 6, "not measured: what was known");
 }
 
 #[test]

@@ -36,7 +36,7 @@ enum Step {
     Die(usize),
     Recall(usize),
     RecallIfDue,
-    Estimate(usize),
+    SetWork(usize, u64),
     Pass(u64),
     Rehash,
     CalmDown,
@@ -77,7 +77,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => who().prop_map(Die),
         1 => who().prop_map(Recall),
         2 => Just(RecallIfDue),
-        3 => who().prop_map(Estimate),
+        3 => (who(), any_work()).prop_map(|(which, ns)| SetWork(which, ns)),
         4 => prop_oneof![0u64..100_000, 900_000u64..2_000_000_000].prop_map(Pass),
         3 => Just(Rehash),
         1 => Just(CalmDown),
@@ -171,11 +171,16 @@ fn apply(world: &mut World, step: Step) {
         Step::RecallIfDue => {
             world.recall_if_due();
         }
-        Step::Estimate(which) => lane(which).into_iter().for_each(|l| world.estimate(l)),
+        Step::SetWork(which, ns) => lane(which).into_iter().for_each(|l| world.set_work(l, ns)),
         Step::Pass(ns) => world.pass(ns),
         Step::Rehash => world.rehash(),
         Step::CalmDown => world.calm_down(),
     }
+}
+
+/// What a worker says of its work, be it true or not.
+fn any_work() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), Just(1), 100u64..100_000_000, Just(u64::MAX)]
 }
 
 fn any_settings() -> impl Strategy<Value = BrainSettings> {

@@ -74,6 +74,40 @@ fn nobody_is_recalled_while_nobody_idles() {
     assert!(world.candidate().is_none());
 }
 
+/// Packages given to the only worker, started or not.
+fn in_hand(world: &World) -> usize {
+    world.lanes[0].waiting.len() + world.lanes[0].started.len()
+}
+
+#[test]
+fn after_a_recall_nothing_waits_behind_another_until_the_worker_has_proved_fast() {
+    let mut world = serving_with(BrainSettings {
+        workers: 1,
+        ..settings(Dispatch::IdleFirst, CrashPolicy::Close)
+    });
+    let sessions: Vec<_> = (0..12).map(|_| world.connected()).collect();
+    sessions.iter().for_each(|id| _ = world.request(*id));
+    world.start(0);
+    world.start(0);
+    world.recall(0);
+    assert_eq!(in_hand(&world), 2, "what was started stays");
+    // Its mean has not seen the delivery that it is busy with.
+    world.set_work(0, 1);
+    world.pump();
+    assert_eq!(in_hand(&world), 2, "nothing more, however fast it says it is");
+    world.finish(0, 0);
+    for _ in 0..9 {
+        world.set_work(0, 1);
+        world.pump();
+        assert_eq!(in_hand(&world), 1, "one by one");
+        world.start(0);
+        world.finish(0, 0);
+        sessions.iter().for_each(|id| _ = world.send(*id, 8));
+    }
+    world.pump();
+    assert!(in_hand(&world) > 1, "it has proved fast");
+}
+
 #[test]
 fn a_recall_keeps_the_order_of_sessions_and_of_their_packages() {
     let mut world = serving_with(BrainSettings {

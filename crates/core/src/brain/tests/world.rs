@@ -783,8 +783,9 @@ impl World {
         self.now = self.now.saturating_add(ns);
     }
 
-    pub(super) fn estimate(&mut self, lane: usize) {
-        self.brain.estimate(self.lanes[lane].slot, self.now);
+    /// The worker tells what one delivery takes it.
+    pub(super) fn set_work(&mut self, lane: usize, work_ns: Nanos) {
+        self.brain.set_work(self.lanes[lane].slot, work_ns);
         self.check();
     }
 
@@ -871,7 +872,6 @@ impl World {
                     moved = true;
                 }
                 self.pass(1_000);
-                self.estimate(lane);
             }
             if !moved && self.brain.actions.is_empty() {
                 break;
@@ -955,6 +955,7 @@ impl World {
             let undone: Vec<_> = lane.ledger.iter().filter(|entry| !entry.done).collect();
             let fake = self.lanes.iter().find(|fake| fake.slot == slot);
             assert_eq!(lane.in_hand() as usize, fake.map_or(0, FakeLane::in_hand));
+            assert!(lane.in_hand() <= self.settings.prefetch_packages.max(1), "too much ahead");
             assert_eq!(brain.in_hand(slot) as usize, undone.len());
             assert_eq!(lane.ledger.is_empty(), undone.is_empty());
             for entry in undone {
