@@ -11,7 +11,7 @@ use ostler_bench::demo::DemoOptions;
 use ostler_bench::load::{LoadOptions, Mode};
 use ostler_bench::process::Peer;
 use ostler_bench::soak::SoakOptions;
-use ostler_bench::table::TableOptions;
+use ostler_bench::table::{Extra, TableOptions};
 use ostler_bench::{Error, Result};
 
 pub(crate) const HELP: &str = "\
@@ -25,12 +25,14 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
       --connections N (64)  --size BYTES (64)  --pipeline D (1; open loop 1024)
       --mode closed|open (closed)     --rate REQUESTS_PER_S (open loop)
       --duration_ms N (5000; with --requests 60000)  --requests N  --warmup_ms N (0)
-      --timeout_ms N (10000)          --reconnect
+      --timeout_ms N (10000)          --reconnect      --churn (a connection for each request)
 
   table                               compares servers with the raw echo; fails on a wrong byte, any
                                       error, or a server that does not start
-      --rounds N (7)  --seconds S per measurement (1)  --connections N (64)
-      --sizes BYTES,... (64,4096,65536)  --placement free|pinned|both (both)
+      --rounds N (9)  --seconds S per measurement (1)  --connections N (64)
+      --sizes BYTES,...|none (64,4096,65536)  --placement free|pinned|both (both)
+      --extras NAME,...|none          rows beside the payloads, with 64 bytes, free (all of them): churn, depth-16,
+                                      1000-connections, 2+2 (reactors and workers), slow-handlers (1 % of 5 ms)
       --only NAME,...                 of raw, tokio, ostler and the --peer names; raw is always there
       --peer NAME=CMD                 another server; no shell; CMD prints `listening on ADDRESS` first,
                                       or has {port} in it, which becomes a free port
@@ -132,6 +134,7 @@ fn load(parser: &mut Parser) -> Parsed {
             Arg::Long("warmup_ms") => options.warmup_ms = parser.value()?.parse()?,
             Arg::Long("timeout_ms") => options.timeout_ms = parser.value()?.parse()?,
             Arg::Long("reconnect") => options.reconnect = true,
+            Arg::Long("churn") => options.churn = true,
             other => return Err(other.unexpected()),
         }
     }
@@ -153,6 +156,7 @@ fn table(parser: &mut Parser, bench: PathBuf) -> Parsed {
     let (mut rounds, mut seconds, mut quick) = (None, None, false);
     let (mut connections, mut sizes_bytes) = (64, vec![64, 4096, 65_536]);
     let (mut free, mut pinned) = (true, true);
+    let mut extras = Extra::ALL.to_vec();
     let (mut only, mut more) = (None, Vec::new());
     while let Some(argument) = parser.next()? {
         match argument {
@@ -161,7 +165,8 @@ fn table(parser: &mut Parser, bench: PathBuf) -> Parsed {
             Arg::Long("connections") => connections = parser.value()?.parse()?,
             Arg::Long("sizes") => {
                 let list = parser.value()?.string()?;
-                let sizes = list.split(',').map(|size| size.trim().parse());
+                let sizes = list.split(',').filter(|size| *size != "none");
+                let sizes = sizes.map(|size| size.trim().parse());
                 sizes_bytes = sizes
                     .collect::<std::result::Result<_, _>>()
                     .map_err(|_| format!("--sizes {list}: expected BYTES,BYTES,..."))?;
@@ -174,6 +179,7 @@ fn table(parser: &mut Parser, bench: PathBuf) -> Parsed {
                     _ => return Err("--placement is free, pinned or both".into()),
                 }
             }
+            Arg::Long("extras") => extras = parse_extras(&parser.value()?.string()?)?,
             Arg::Long("only") => only = Some(parser.value()?.string()?),
             Arg::Long("peer") => {
                 let peer = Peer::parse(&parser.value()?.string()?);
@@ -193,14 +199,28 @@ fn table(parser: &mut Parser, bench: PathBuf) -> Parsed {
     Ok(Command::Table(TableOptions {
         peers: select(peers, only.as_deref())?,
         bench,
+        instrument,
         sizes_bytes,
-        rounds: rounds.unwrap_or(if quick { 3 } else { 7 }),
+        extras,
+        rounds: rounds.unwrap_or(if quick { 3 } else { 9 }),
         duration_ms: (seconds * 1000.0) as u64,
         warmup_ms: if quick { 100 } else { 300 },
         connections,
         free,
         pinned,
     }))
+}
+
+fn parse_extras(list: &str) -> std::result::Result<Vec<Extra>, lexopt::Error> {
+    let known = |name: &str| Extra::ALL.into_iter().find(|extra| extra.name() == name);
+    let names = list.split(',').map(str::trim).filter(|name| *name != "none");
+    names
+        .map(|name| {
+            let names = Extra::ALL.map(Extra::name).join(", ");
+            known(name)
+                .ok_or_else(|| format!("--extras: no row `{name}`; there are {names}").into())
+        })
+        .collect()
 }
 
 /// Keeps the named peers, and the first one, which is the reference.

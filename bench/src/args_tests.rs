@@ -30,7 +30,8 @@ fn load_options() {
 #[test]
 fn table_defaults_and_quick() {
     let Ok(Command::Table(options)) = parsed("table") else { panic!("not a table") };
-    assert_eq!((options.rounds, options.duration_ms), (7, 1000));
+    assert_eq!((options.rounds, options.duration_ms), (9, 1000));
+    assert_eq!(options.extras, Extra::ALL);
     assert_eq!(options.sizes_bytes, [64, 4096, 65_536]);
     assert!(options.free && options.pinned);
     let ostler = &options.peers[2].command;
@@ -41,6 +42,11 @@ fn table_defaults_and_quick() {
     };
     assert_eq!((options.rounds, options.duration_ms), (2, 300));
     assert!(options.free && !options.pinned);
+    let Ok(Command::Table(options)) = parsed("table --sizes none --extras 2+2,churn") else {
+        panic!("not a table")
+    };
+    assert_eq!(options.extras, [Extra::TwoByTwo, Extra::Churn]);
+    assert!(options.sizes_bytes.is_empty());
 }
 
 #[test]
@@ -87,6 +93,7 @@ fn nonsense_is_refused() {
         "table --only nobody",
         "table --peer raw=true",
         "table --sizes 1,x",
+        "table --extras tea",
         "table --seconds 0",
         "pinned -- prog",
         "pinned 0",

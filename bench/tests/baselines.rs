@@ -56,6 +56,14 @@ fn closed_loop_of_every_size() {
 }
 
 #[test]
+fn each_request_on_a_connection_of_its_own() {
+    all_answered(3_000, |options| {
+        options.churn = true;
+        options.connections = 16;
+    });
+}
+
+#[test]
 fn pipelines_deeper_than_the_socket_buffers() {
     all_answered(3_000, |options| {
         options.connections = 3;

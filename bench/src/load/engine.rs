@@ -99,10 +99,14 @@ impl<'a> Engine<'a> {
             return Ok(());
         }
         self.connecting -= 1;
+        let began = match link.state {
+            State::Connecting(since) if self.options.churn => since,
+            _ => now,
+        };
         link.state = State::Open;
         link.waiting_since = now;
         self.watch(link, false)?;
-        self.top_up(link, now)
+        self.top_up(link, began)
     }
 
     fn readable(&mut self, link: &mut Link) -> Result<()> {
@@ -116,6 +120,10 @@ impl<'a> Engine<'a> {
             self.progress.add_completed(completed);
         }
         match result {
+            Ok(()) if self.options.churn && completed > 0 && !self.finishing => {
+                link.disconnect(State::Waiting(now));
+                self.connect(link, now)
+            }
             Ok(()) => self.top_up(link, now),
             Err(Broken::Ended(_)) if self.finishing => {
                 link.disconnect(State::Down);
@@ -222,7 +230,7 @@ impl<'a> Engine<'a> {
     }
 
     fn connect(&mut self, link: &mut Link, now: Instant) -> Result<()> {
-        if let Err(errno) = link.connect(&self.options.target, now) {
+        if let Err(errno) = link.connect(self.options, now) {
             self.interrupt(link, kind_of(errno), now);
             return Ok(());
         }

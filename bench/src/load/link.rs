@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags};
 
 use super::checker::{Checker, Fault};
+use super::options::LoadOptions;
 use super::pattern::Pattern;
 use super::report::InterruptionKind;
 
@@ -76,6 +77,13 @@ pub(super) fn kind_of(errno: Errno) -> InterruptionKind {
     }
 }
 
+/// A loopback address for a connection that connects again and again. Ended connections hold their port for a minute, so
+/// that one address is out of ports after 28 000 of them; runs choose different ones.
+fn own_address(salt: u32, id: u32) -> SocketAddr {
+    let [_, _, high, low] = (id % 0xffff).to_be_bytes();
+    SocketAddr::from(([127, 1 + (salt % 254) as u8, high, low.clamp(1, 254)], 0))
+}
+
 impl Link {
     pub(super) fn new(id: u32, now: Instant) -> Self {
         Self {
@@ -95,8 +103,10 @@ impl Link {
         }
     }
 
-    /// Starts to connect. The stream begins with the next unused request.
-    pub(super) fn connect(&mut self, target: &SocketAddr, now: Instant) -> Result<(), Errno> {
+    /// Starts to connect. The stream begins with the next unused request. A connection that is to churn comes from an
+    /// address of its own, if the server is on this machine.
+    pub(super) fn connect(&mut self, options: &LoadOptions, now: Instant) -> Result<(), Errno> {
+        let target = &options.target;
         let family = match target {
             SocketAddr::V4(_) => AddressFamily::INET,
             SocketAddr::V6(_) => AddressFamily::INET6,
@@ -105,6 +115,9 @@ impl Link {
         let socket =
             rustix::net::socket_with(family, rustix::net::SocketType::STREAM, flags, None)?;
         rustix::net::sockopt::set_tcp_nodelay(&socket, true)?;
+        if options.churn && target.ip().is_loopback() && target.is_ipv4() {
+            rustix::net::bind(&socket, &own_address(options.salt, self.id))?;
+        }
         match rustix::net::connect(&socket, target) {
             Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => {}
             Err(errno) => return Err(errno),

@@ -44,6 +44,9 @@ pub struct LoadOptions {
     pub timeout_ms: u64,
     /// Connect again when the server closed or reset a connection, or refuses it.
     pub reconnect: bool,
+    /// Each request has a connection of its own: the client connects, sends it, reads the reply, closes. Latency counts
+    /// from the connect. Closed loop with pipeline 1 only.
+    pub churn: bool,
     /// Pause before connecting again.
     pub reconnect_delay_ms: u64,
     /// Part of every request's content: tells concurrent load generators on one server apart.
@@ -66,6 +69,7 @@ impl LoadOptions {
             warmup_ms: 0,
             timeout_ms: 10_000,
             reconnect: false,
+            churn: false,
             reconnect_delay_ms: 10,
             salt: RandomState::new().hash_one(0) as u32,
         }
@@ -82,6 +86,10 @@ impl LoadOptions {
             (self.timeout_ms >= 1 && self.timeout_ms <= 3_600_000, "timeout: 1 ms to an hour"),
             (self.reconnect_delay_ms <= 3_600_000, "reconnect delay: at most an hour"),
             (self.requests != Some(0), "requests: at least 1"),
+            (
+                !self.churn || (self.mode == Mode::Closed && self.pipeline == 1),
+                "churn: only with a closed loop and a pipeline of 1",
+            ),
             (
                 match self.mode {
                     Mode::Closed => true,
@@ -108,6 +116,7 @@ mod tests {
         assert!(LoadOptions { connections: 0, ..good.clone() }.validate().is_err());
         assert!(LoadOptions { size_bytes: 0, ..good.clone() }.validate().is_err());
         assert!(LoadOptions { requests: Some(0), ..good.clone() }.validate().is_err());
+        assert!(LoadOptions { churn: true, pipeline: 2, ..good.clone() }.validate().is_err());
         let mode = Mode::Open { rate_per_s: f64::NAN };
         assert!(LoadOptions { mode, ..good }.validate().is_err());
     }

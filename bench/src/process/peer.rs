@@ -53,10 +53,16 @@ impl Peer {
 
     /// Ostler's instrument with one reactor and one worker.
     pub fn ostler(instrument: &Path) -> Self {
-        let settings = ["listen=127.0.0.1:0", "workers=1", "reactors=1"];
+        Self::ostler_as(instrument, 1, 1, "echo")
+    }
+
+    /// Ostler's instrument with so many processes and threads and this handler.
+    pub fn ostler_as(instrument: &Path, workers: u16, reactors: u16, handler: &str) -> Self {
+        let (workers, reactors) = (format!("workers={workers}"), format!("reactors={reactors}"));
+        let settings = ["listen=127.0.0.1:0", &workers, &reactors];
         let mut arguments: Vec<&str> =
             settings.iter().flat_map(|setting| ["--set", *setting]).collect();
-        arguments.extend(["--handler", "echo"]);
+        arguments.extend(["--handler", handler]);
         Self::new("ostler", instrument, &arguments)
     }
 

@@ -29,12 +29,18 @@ pub enum Placement {
 /// What is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
+    /// What makes it another case than those with the same payload and placement.
+    pub load: &'static str,
     /// Request and reply length.
     pub size_bytes: usize,
     /// Where server and client run.
     pub placement: Placement,
-    /// Connections, closed loop, one request in flight on each.
+    /// Connections, closed loop.
     pub connections: u32,
+    /// Requests in flight on each.
+    pub depth: u32,
+    /// Each request has a connection of its own.
+    pub churn: bool,
     /// Warm-up before the measurement.
     pub warmup_ms: u64,
     /// Length of the measurement.
@@ -147,6 +153,8 @@ pub fn measure(peer: &Peer, bench: &Path, case: &Case) -> Result<Sample> {
     let server = Server::start(peer, bench, server_cpu)?;
     let options = LoadOptions {
         connections: case.connections,
+        pipeline: case.depth,
+        churn: case.churn,
         size_bytes: case.size_bytes,
         duration_ms: case.duration_ms,
         warmup_ms: case.warmup_ms,

@@ -8,10 +8,12 @@
 //! before the clocks are read.
 
 mod case;
+mod extra;
 mod rounds;
 mod summary;
 mod text;
 
 pub use case::{Case, Placement, Sample, measure};
+pub use extra::Extra;
 pub use rounds::{Outcome, TableOptions, run};
 pub use summary::{Row, Spread};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::case::{Case, Placement, Sample, measure};
+use super::extra::Extra;
 use super::summary::Row;
 use super::text;
 use crate::process::{Peer, Server, allowed_cpus};
@@ -22,8 +23,12 @@ pub struct TableOptions {
     pub bench: PathBuf,
     /// The peers; the first one is the reference.
     pub peers: Vec<Peer>,
+    /// Ostler's instrument, for rows that need it in another shape than the peer of that name.
+    pub instrument: PathBuf,
     /// Request lengths.
     pub sizes_bytes: Vec<usize>,
+    /// Rows beside the payloads.
+    pub extras: Vec<Extra>,
     /// Rounds of each combination.
     pub rounds: usize,
     /// Length of each measurement.
@@ -61,8 +66,9 @@ impl Outcome {
 
 /// Measures everything, telling progress line by line to `progress`.
 pub fn run(options: &TableOptions, progress: &mut dyn Write) -> Result<Outcome> {
-    if options.peers.is_empty() || options.sizes_bytes.is_empty() || options.rounds == 0 {
-        return Err(Error::usage("nothing to measure: peers, sizes and rounds must not be empty"));
+    let no_rows = options.sizes_bytes.is_empty() && options.extras.is_empty();
+    if options.peers.is_empty() || no_rows || options.rounds == 0 {
+        return Err(Error::usage("nothing to measure: no peers, no rows, or no rounds"));
     }
     let placements = placements(options)?;
     // Better now than in the middle of the night.
@@ -70,17 +76,25 @@ pub fn run(options: &TableOptions, progress: &mut dyn Write) -> Result<Outcome> 
         Server::start(peer, &options.bench, None)?.stop(5_000)?;
     }
     let mut outcome = Outcome { rows: Vec::new(), faults: Vec::new() };
-    let cases = options.sizes_bytes.iter().flat_map(|size_bytes| {
-        placements.iter().map(|placement| Case {
-            size_bytes: *size_bytes,
-            placement: *placement,
-            connections: options.connections,
-            warmup_ms: options.warmup_ms,
-            duration_ms: options.duration_ms,
-        })
-    });
-    for case in cases {
-        case_rounds(options, &case, &mut outcome, progress)?;
+    let usual = Case {
+        load: "",
+        size_bytes: 64,
+        placement: Placement::Free,
+        connections: options.connections,
+        depth: 1,
+        churn: false,
+        warmup_ms: options.warmup_ms,
+        duration_ms: options.duration_ms,
+    };
+    for &size_bytes in &options.sizes_bytes {
+        for &placement in &placements {
+            let case = Case { size_bytes, placement, ..usual };
+            case_rounds(options, &options.peers, &case, &mut outcome, progress)?;
+        }
+    }
+    for extra in &options.extras {
+        let peers = extra.peers(&options.peers, &options.instrument);
+        case_rounds(options, &peers, &extra.case(usual), &mut outcome, progress)?;
     }
     Ok(outcome)
 }
@@ -102,11 +116,11 @@ fn placements(options: &TableOptions) -> Result<Vec<Placement>> {
 
 fn case_rounds(
     options: &TableOptions,
+    peers: &[Peer],
     case: &Case,
     outcome: &mut Outcome,
     progress: &mut dyn Write,
 ) -> Result<()> {
-    let peers = &options.peers;
     let mut samples: BTreeMap<usize, Vec<Sample>> = BTreeMap::new();
     for round in 0..options.rounds {
         for turn in 0..peers.len() {
@@ -115,8 +129,10 @@ fn case_rounds(
             let started = Instant::now();
             let sample = measure(peer, &options.bench, case)?;
             let label = format!(
-                "{:>6} B {:<6} round {}/{} {:<10}",
+                "{:>6} B {}{}{:<6} round {}/{} {:<10}",
                 case.size_bytes,
+                case.load,
+                if case.load.is_empty() { "" } else { " " },
                 case.placement,
                 round + 1,
                 options.rounds,
@@ -143,7 +159,7 @@ fn case_rounds(
     let Some(reference) = samples.get(&0) else { return Ok(()) };
     for (number, peer) in peers.iter().enumerate() {
         let own = samples.get(&number).map(Vec::as_slice).unwrap_or_default();
-        let row = Row::join(case.size_bytes, case.placement, &peer.name, own, reference);
+        let row = Row::join(case, &peer.name, own, reference);
         outcome.rows.extend(row);
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! From the samples of all rounds to one row: medians, and ratios taken within each round.
 
-use super::case::{Placement, Sample};
+use super::case::{Case, Placement, Sample};
 
 /// Median, least and greatest of a number over the rounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,6 +28,8 @@ impl Spread {
 /// One line of the table.
 #[derive(Debug, Clone)]
 pub struct Row {
+    /// What makes it another row than those with the same payload and placement.
+    pub load: &'static str,
     /// Request and reply length.
     pub size_bytes: usize,
     /// Where server and client ran.
@@ -46,6 +48,8 @@ pub struct Row {
     pub p50_us: Spread,
     /// 99th percentile of the latency.
     pub p99_us: Spread,
+    /// 99th percentile over that of the reference in the same round.
+    pub p99_ratio: Spread,
     /// Share of the machine's CPU time used by neither server nor client.
     pub others: Spread,
 }
@@ -53,21 +57,16 @@ pub struct Row {
 impl Row {
     /// Joins the rounds of one peer with those of the reference; both in the order of the rounds.
     /// `None` without rounds.
-    pub fn join(
-        size_bytes: usize,
-        placement: Placement,
-        peer: &str,
-        samples: &[Sample],
-        reference: &[Sample],
-    ) -> Option<Self> {
+    pub fn join(case: &Case, peer: &str, samples: &[Sample], reference: &[Sample]) -> Option<Self> {
         let over = |value: fn(&Sample) -> f64| Spread::of(samples.iter().map(value));
         let ratio = |value: fn(&Sample) -> f64| {
             let pairs = samples.iter().zip(reference);
             Spread::of(pairs.map(|(sample, reference)| value(sample) / value(reference)))
         };
         Some(Self {
-            size_bytes,
-            placement,
+            load: case.load,
+            size_bytes: case.size_bytes,
+            placement: case.placement,
             peer: peer.to_owned(),
             requests_per_s: over(|sample| sample.requests_per_s)?,
             cpu_us: over(|sample| sample.cpu_us)?,
@@ -75,6 +74,7 @@ impl Row {
             throughput_ratio: ratio(|sample| sample.requests_per_s)?,
             p50_us: over(|sample| sample.p50_us)?,
             p99_us: over(|sample| sample.p99_us)?,
+            p99_ratio: ratio(|sample| sample.p99_us)?,
             others: over(|sample| sample.others)?,
         })
     }
@@ -105,7 +105,17 @@ mod tests {
         // do.
         let reference = [sample(100.0, 1.0), sample(50.0, 2.0)];
         let peer = [sample(80.0, 1.5), sample(40.0, 3.0)];
-        let row = Row::join(64, Placement::Free, "x", &peer, &reference).unwrap();
+        let case = Case {
+            load: "",
+            size_bytes: 64,
+            placement: Placement::Free,
+            connections: 1,
+            depth: 1,
+            churn: false,
+            warmup_ms: 0,
+            duration_ms: 1,
+        };
+        let row = Row::join(&case, "x", &peer, &reference).unwrap();
         assert_eq!(row.cpu_ratio, Spread { median: 1.5, min: 1.5, max: 1.5 });
         assert_eq!(row.throughput_ratio, Spread { median: 0.8, min: 0.8, max: 0.8 });
         assert_eq!(row.cpu_us, Spread { median: 2.25, min: 1.5, max: 3.0 });

@@ -2,8 +2,9 @@
 
 use super::summary::{Row, Spread};
 
-const HEAD: [&str; 11] = [
+const HEAD: [&str; 13] = [
     "payload",
+    "load",
     "place",
     "peer",
     "requests/s",
@@ -13,15 +14,17 @@ const HEAD: [&str; 11] = [
     "rate ratio",
     "p50 us",
     "p99 us",
+    "p99 ratio",
     "others",
 ];
 /// Columns of text; the others are numbers and end on the right.
-const TEXT: [usize; 2] = [1, 2];
+const TEXT: [usize; 3] = [1, 2, 3];
 
-fn cells(row: &Row) -> [String; 11] {
+fn cells(row: &Row) -> [String; 13] {
     let Spread { median, min, max } = row.cpu_ratio;
     [
         payload(row.size_bytes),
+        row.load.to_owned(),
         row.placement.to_string(),
         row.peer.clone(),
         format!("{:.0}", row.requests_per_s.median),
@@ -31,6 +34,7 @@ fn cells(row: &Row) -> [String; 11] {
         format!("{:.2}", row.throughput_ratio.median),
         format!("{:.0}", row.p50_us.median),
         format!("{:.0}", row.p99_us.median),
+        format!("{:.2}", row.p99_ratio.median),
         format!("{:.0} %", row.others.median * 100.0),
     ]
 }
@@ -43,7 +47,7 @@ fn payload(size_bytes: usize) -> String {
     }
 }
 
-/// The table, one line per row, each group of a payload and a placement set apart.
+/// The table, one line per row, each group of a case set apart.
 pub(super) fn table(rows: &[Row]) -> String {
     let mut lines = vec![HEAD.map(str::to_owned)];
     lines.extend(rows.iter().map(cells));
@@ -57,7 +61,7 @@ pub(super) fn table(rows: &[Row]) -> String {
     let mut group = None;
     for (number, line) in lines.iter().enumerate() {
         let own = number.checked_sub(1).and_then(|row| rows.get(row));
-        let own = own.map(|row| (row.size_bytes, row.placement));
+        let own = own.map(|row| (row.load, row.size_bytes, row.placement));
         if own != group {
             text.push('\n');
             group = own;
@@ -86,6 +90,7 @@ mod tests {
     fn columns_are_aligned_and_groups_set_apart() {
         let spread = |median| Spread { median, min: median, max: median };
         let row = |size_bytes, peer: &str| Row {
+            load: "64 x 1",
             size_bytes,
             placement: Placement::Free,
             peer: peer.to_owned(),
@@ -95,13 +100,14 @@ mod tests {
             throughput_ratio: spread(1.0),
             p50_us: spread(10.0),
             p99_us: spread(20.0),
+            p99_ratio: spread(1.0),
             others: spread(0.05),
         };
         let text = table(&[row(64, "raw"), row(64, "a-long-name"), row(65_536, "raw")]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 6);
         assert!(lines[1].is_empty() && lines[4].is_empty());
-        assert!(lines[5].trim_start().starts_with("64 KiB  free"));
+        assert!(lines[5].trim_start().starts_with("64 KiB  64 x 1  free"));
         assert!([lines[2], lines[3], lines[5]].iter().all(|line| line.len() == lines[0].len()));
     }
 }
