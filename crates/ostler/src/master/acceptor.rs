@@ -11,7 +11,8 @@ use crate::options::Options;
 use crate::reactor::mailbox::{Mailbox, Reports, ToReactor};
 use crate::sys::socket;
 
-/// Connections taken before other events are looked at.
+/// Connections taken before other events are looked at, and before reactors get them: each is woken once for its share.
+/// More would let the first ones wait for longer than the wake-ups cost that they save.
 const BATCH: usize = 64;
 /// How long accepting rests when it failed for a reason that time may cure.
 const PAUSE_MS: Millis = 1_000;
@@ -34,6 +35,8 @@ pub(super) struct Acceptor {
     reports: Reports,
     max_connections: u64,
     nodelay: bool,
+    /// Accepted in this turn, for each reactor.
+    accepted: Vec<Vec<ToReactor>>,
     /// Where the search for a reactor begins, so that equals take turns.
     turn: usize,
     /// When it was last said that accepting pauses.
@@ -47,13 +50,23 @@ impl Acceptor {
             reports,
             max_connections: u64::from(options.max_connections),
             nodelay: options.tcp_nodelay,
+            accepted: Vec::new(),
             turn: 0,
             said_at: None,
         }
     }
 
-    /// Accepts what waits, up to a batch.
+    /// Accepts what waits, up to a batch, and hands it to the reactors.
     pub(super) fn accept(&mut self, mailboxes: &[Arc<Mailbox>], now: Millis) -> Verdict {
+        self.accepted.resize_with(mailboxes.len(), Vec::new);
+        let verdict = self.accept_batch(now);
+        for (mailbox, accepted) in mailboxes.iter().zip(&mut self.accepted) {
+            mailbox.push_all(accepted.drain(..));
+        }
+        verdict
+    }
+
+    fn accept_batch(&mut self, now: Millis) -> Verdict {
         for _ in 0..BATCH {
             if self.is_full() {
                 if self.may_say(now) {
@@ -82,8 +95,8 @@ impl Acceptor {
                     }
                     self.reports.open.fetch_add(1, Ordering::Relaxed);
                     self.reports.places.take(reactor);
-                    if let Some(mailbox) = mailboxes.get(reactor) {
-                        mailbox.push(ToReactor::Accepted(connection, peer));
+                    if let Some(accepted) = self.accepted.get_mut(reactor) {
+                        accepted.push(ToReactor::Accepted(connection, peer));
                     }
                     self.turn = reactor + 1;
                 }

@@ -67,9 +67,21 @@ impl<T> Queue<T> {
     }
 
     pub(crate) fn push(&self, message: T) {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
-        // Fails only when it is rung already.
-        let _ = eventfd::ring(&self.bell);
+        self.push_all(std::iter::once(message));
+    }
+
+    /// Rings once for all of them, and not at all when others wait already: their sender has rung, or is about to, and
+    /// who is woken by that takes everything.
+    pub(crate) fn push_all(&self, new: impl IntoIterator<Item = T>) {
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_empty = messages.is_empty();
+        messages.extend(new);
+        let rings = was_empty && !messages.is_empty();
+        drop(messages);
+        if rings {
+            // Fails only when it is rung already.
+            let _ = eventfd::ring(&self.bell);
+        }
     }
 
     pub(crate) fn take(&self) -> Vec<T> {
@@ -126,5 +138,46 @@ impl Reports {
         if self.acceptor_waits.swap(false, Ordering::SeqCst) {
             self.queue.push(FromReactor::Closed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_rings_only_when_it_was_empty() {
+        let queue = Queue::new().unwrap();
+        let rings = || eventfd::drain(queue.bell()).unwrap();
+        queue.push_all([]);
+        assert_eq!(rings(), 0, "for nothing");
+        queue.push_all([1, 2]);
+        queue.push(3);
+        assert_eq!(rings(), 1, "once for all that wait");
+        assert_eq!(queue.take(), [1, 2, 3]);
+        queue.push(4);
+        assert_eq!((rings(), queue.take()), (1, vec![4]), "again for what came later");
+    }
+
+    #[test]
+    fn who_waits_for_the_bell_gets_everything() {
+        const EACH: u32 = 20_000;
+        let queue = Arc::new(Queue::new().unwrap());
+        let senders: Vec<_> = (0..2)
+            .map(|_| {
+                let queue = Arc::clone(&queue);
+                std::thread::spawn(move || (0..EACH).for_each(|number| queue.push(number)))
+            })
+            .collect();
+        let mut taken = 0;
+        while taken < 2 * EACH as usize {
+            let poll =
+                &mut [rustix::event::PollFd::new(queue.bell(), rustix::event::PollFlags::IN)];
+            let limit = rustix::event::Timespec { tv_sec: 60, tv_nsec: 0 };
+            assert_eq!(rustix::event::poll(poll, Some(&limit)).unwrap(), 1, "after {taken}");
+            eventfd::drain(queue.bell()).unwrap();
+            taken += queue.take().len();
+        }
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
     }
 }
