@@ -31,8 +31,9 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
                                       error, or a server that does not start
       --rounds N (9)  --seconds S per measurement (1)  --connections N (64)
       --sizes BYTES,...|none (64,4096,65536)  --placement free|pinned|both (both)
-      --extras NAME,...|none          rows beside the payloads, with 64 bytes, free (all of them): churn, depth-16,
-                                      1000-connections, 2+2 (reactors and workers), slow-handlers (1 % of 5 ms)
+      --extras NAME,...|none          rows beside the payloads, with 64 bytes, free (all):
+                                      churn, depth-16, 1000-connections, 2+2 (reactors and
+                                      workers), slow-handlers (1 % of 5 ms)
       --only NAME,...                 of raw, tokio, ostler and the --peer names; raw is always there
       --peer NAME=CMD                 another server; no shell; CMD prints `listening on ADDRESS` first,
                                       or has {port} in it, which becomes a free port

@@ -77,8 +77,9 @@ pub(super) fn kind_of(errno: Errno) -> InterruptionKind {
     }
 }
 
-/// A loopback address for a connection that connects again and again. Ended connections hold their port for a minute, so
-/// that one address is out of ports after 28 000 of them; runs choose different ones.
+/// A loopback address for a connection that connects again and again. Ended connections hold their
+/// port for a minute, so that one address is out of ports after 28 000 of them; runs choose
+/// different ones.
 fn own_address(salt: u32, id: u32) -> SocketAddr {
     let [_, _, high, low] = (id % 0xffff).to_be_bytes();
     SocketAddr::from(([127, 1 + (salt % 254) as u8, high, low.clamp(1, 254)], 0))
@@ -103,8 +104,8 @@ impl Link {
         }
     }
 
-    /// Starts to connect. The stream begins with the next unused request. A connection that is to churn comes from an
-    /// address of its own, if the server is on this machine.
+    /// Starts to connect. The stream begins with the next unused request. A connection that is to
+    /// churn comes from an address of its own, if the server is on this machine.
     pub(super) fn connect(&mut self, options: &LoadOptions, now: Instant) -> Result<(), Errno> {
         let target = &options.target;
         let family = match target {

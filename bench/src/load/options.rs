@@ -44,8 +44,8 @@ pub struct LoadOptions {
     pub timeout_ms: u64,
     /// Connect again when the server closed or reset a connection, or refuses it.
     pub reconnect: bool,
-    /// Each request has a connection of its own: the client connects, sends it, reads the reply, closes. Latency counts
-    /// from the connect. Closed loop with pipeline 1 only.
+    /// Each request has a connection of its own: the client connects, sends it, reads the reply,
+    /// closes. Latency counts from the connect. Closed loop with pipeline 1 only.
     pub churn: bool,
     /// Pause before connecting again.
     pub reconnect_delay_ms: u64,

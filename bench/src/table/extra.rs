@@ -1,4 +1,5 @@
-//! Rows beside the payloads: other ways in which clients and servers meet, each with 64 bytes and free placement.
+//! Rows beside the payloads: other ways in which clients and servers meet, each with 64 bytes and
+//! free placement.
 
 use std::path::Path;
 

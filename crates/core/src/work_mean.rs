@@ -4,9 +4,9 @@ use crate::Nanos;
 
 /// Weight of a new sample: one in eight.
 const WEIGHT: Nanos = 8;
-/// A sample counts as at most so many times the mean: a worker that lost its CPU in the middle of a delivery did not
-/// become slow, and one slow delivery among many fast ones says nothing of the next. One that did become slow is known
-/// as such after a dozen deliveries.
+/// A sample counts as at most so many times the mean: a worker that lost its CPU in the middle of a
+/// delivery did not become slow, and one slow delivery among many fast ones says nothing of the
+/// next. One that did become slow is known as such after a dozen deliveries.
 const OUTLIER: Nanos = 4;
 /// The longest sample: keeps the sums within their type.
 const SAMPLE_MAX_NS: Nanos = 1 << 50;
@@ -14,7 +14,8 @@ const SAMPLE_MAX_NS: Nanos = 1 << 50;
 /// The mean over the last deliveries, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WorkMean {
-    /// [`WEIGHT`] times the mean, so that a small mean can grow in spite of whole numbers. Zero: nothing was measured.
+    /// [`WEIGHT`] times the mean, so that a small mean can grow in spite of whole numbers. Zero:
+    /// nothing was measured.
     sum: Nanos,
 }
 

@@ -11,8 +11,9 @@ use crate::options::Options;
 use crate::reactor::mailbox::{Mailbox, Reports, ToReactor};
 use crate::sys::socket;
 
-/// Connections taken before other events are looked at, and before reactors get them: each is woken once for its share.
-/// More would let the first ones wait for longer than the wake-ups cost that they save.
+/// Connections taken before other events are looked at, and before reactors get them: each is woken
+/// once for its share. More would let the first ones wait for longer than the wake-ups cost that
+/// they save.
 const BATCH: usize = 64;
 /// How long accepting rests when it failed for a reason that time may cure.
 const PAUSE_MS: Millis = 1_000;

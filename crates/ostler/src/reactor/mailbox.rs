@@ -70,8 +70,8 @@ impl<T> Queue<T> {
         self.push_all(std::iter::once(message));
     }
 
-    /// Rings once for all of them, and not at all when others wait already: their sender has rung, or is about to, and
-    /// who is woken by that takes everything.
+    /// Rings once for all of them, and not at all when others wait already: their sender has rung,
+    /// or is about to, and who is woken by that takes everything.
     pub(crate) fn push_all(&self, new: impl IntoIterator<Item = T>) {
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         let was_empty = messages.is_empty();
