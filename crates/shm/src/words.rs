@@ -1,7 +1,8 @@
 //! The shared words of a lane and of a worker process, grouped by who writes them (protocol §2).
 //!
-//! Each group fills its own cache line, so that a side polling one word does not slow the writer of another.
-//! All-zero memory is the valid initial state of every group: a fresh memory file needs no initialisation.
+//! Each group fills its own cache line, so that a side polling one word does not slow the writer of
+//! another. All-zero memory is the valid initial state of every group: a fresh memory file needs no
+//! initialisation.
 
 use crate::sync::AtomicU64;
 
@@ -31,7 +32,8 @@ pub struct GateLine {
 pub struct ControlLine {
     /// Byte position behind the last published answer.
     pub ctl_written: AtomicU64,
-    /// 1 once no package will ever be given on this lane again. A word, not a record: a full ring cannot hide it.
+    /// 1 once no package will ever be given on this lane again. A word, not a record: a full ring
+    /// cannot hide it.
     pub leave: AtomicU64,
 }
 
@@ -71,7 +73,8 @@ pub struct TakenLine {
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct OutLine {
-    /// Byte position behind the last written output record; a record counts only when its transaction is committed.
+    /// Byte position behind the last written output record; a record counts only when its
+    /// transaction is committed.
     pub out_written: AtomicU64,
 }
 
@@ -105,8 +108,8 @@ pub struct SleepLine {
     pub room_want: AtomicU64,
 }
 
-/// Worker's words: what it is doing, for people who look (later: the slow-request tracer), and how long that takes, for
-/// reactors.
+/// Worker's words: what it is doing, for people who look (later: the slow-request tracer), and how
+/// long that takes, for reactors.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct PhaseLine {
@@ -114,8 +117,9 @@ pub struct PhaseLine {
     pub session: AtomicU64,
     /// Deliveries finished by this process.
     pub finished: AtomicU64,
-    /// What one delivery takes this process, in nanoseconds; 0 while it has measured none. The reactor cannot measure it:
-    /// it sees only times that contain its own work, wake-ups and the wait for a CPU.
+    /// What one delivery takes this process, in nanoseconds; 0 while it has measured none. The
+    /// reactor cannot measure it: it sees only times that contain its own work, wake-ups and the
+    /// wait for a CPU.
     pub work_ns: AtomicU64,
 }
 

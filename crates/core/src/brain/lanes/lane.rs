@@ -1,4 +1,5 @@
-//! A lane as the reactor's brain sees it: who is at the other end, what is in hand there, how much more may be given.
+//! A lane as the reactor's brain sees it: who is at the other end, what is in hand there, how much
+//! more may be given.
 
 use super::super::ledger::Ledger;
 use super::super::run_lists::History;
@@ -18,15 +19,16 @@ pub enum LaneState {
     Condemned,
 }
 
-/// Work of one delivery before its worker has measured any: optimistic, because a wrong guess is recallable.
+/// Work of one delivery before its worker has measured any: optimistic, because a wrong guess is
+/// recallable.
 const WORK_FIRST_NS: Nanos = 1_000;
-/// After a recall the worker has to finish so many deliveries one by one before any waits behind another again. With
-/// fewer, handlers that are slow now and then would hold up others at each turn; with many more, each slow one would cost
-/// a wake-up per delivery for long.
+/// After a recall the worker has to finish so many deliveries one by one before any waits behind
+/// another again. With fewer, handlers that are slow now and then would hold up others at each
+/// turn; with many more, each slow one would cost a wake-up per delivery for long.
 const PROOF_DELIVERIES: u32 = 8;
 
-/// A worker whose deliveries were taken back counts as having at most so many more in hand: it is tried again when the
-/// others have as many.
+/// A worker whose deliveries were taken back counts as having at most so many more in hand: it is
+/// tried again when the others have as many.
 const SUSPICION_MAX: u32 = 8;
 
 /// How much may wait at a worker.
@@ -48,14 +50,15 @@ pub(in crate::brain) struct Lane {
     in_hand: u32,
     /// The ring had no room; cleared when the worker frees some.
     pub(in crate::brain) is_full: bool,
-    /// What one delivery takes at this worker, by its own measure. It may lie: then it gets too much or too little ahead.
+    /// What one delivery takes at this worker, by its own measure. It may lie: then it gets too
+    /// much or too little ahead.
     work_ns: Nanos,
     /// Deliveries to be finished before anything waits behind another again.
     unproven: u32,
     /// Ring space below this position holds other packages by now.
     reused_below: u64,
-    /// How often deliveries were taken back since the last that was finished: the worker is busy, maybe with what another
-    /// reactor gave it, of which this one knows nothing.
+    /// How often deliveries were taken back since the last that was finished: the worker is busy,
+    /// maybe with what another reactor gave it, of which this one knows nothing.
     recalls_in_row: u32,
     /// Whose turn is next.
     turn_of: History,
@@ -83,8 +86,8 @@ impl Lane {
         }
     }
 
-    /// How many deliveries may be at the worker at once: one it works on, and as many more as it does in `prefetch_ns`
-    /// by its own measure.
+    /// How many deliveries may be at the worker at once: one it works on, and as many more as it
+    /// does in `prefetch_ns` by its own measure.
     fn window(&self, credit: Credit) -> u32 {
         if self.unproven > 0 {
             return 1;
@@ -130,8 +133,8 @@ impl Lane {
         self.reused_below
     }
 
-    /// The worker has freed its ring space below `freed`. A delivery there that is not finished was deferred: it goes on,
-    /// but the worker has a free hand, so that it takes no credit any more.
+    /// The worker has freed its ring space below `freed`. A delivery there that is not finished was
+    /// deferred: it goes on, but the worker has a free hand, so that it takes no credit any more.
     pub(in crate::brain) fn reuse_below(&mut self, freed: u64) {
         for _ in 0..self.ledger.unfinished_between(self.reused_below, freed) {
             self.count_finished();
@@ -144,9 +147,10 @@ impl Lane {
         self.in_hand = self.in_hand.saturating_sub(1);
     }
 
-    /// What the worker had not started was taken back. What waited behind a slow delivery would only wait there again:
-    /// nothing waits there until what it has in hand, and some more, is finished. What the worker measures cannot lift
-    /// that: its mean does not show the delivery that it is busy with.
+    /// What the worker had not started was taken back. What waited behind a slow delivery would
+    /// only wait there again: nothing waits there until what it has in hand, and some more, is
+    /// finished. What the worker measures cannot lift that: its mean does not show the delivery
+    /// that it is busy with.
     pub(in crate::brain) fn recalled(&mut self) {
         self.recalls_in_row += 1;
         self.is_full = false;
@@ -178,7 +182,8 @@ impl Lane {
         self.turn_of = from.other();
     }
 
-    /// What the dispatcher compares: deliveries in hand, and more the longer the worker seems to be busy for others.
+    /// What the dispatcher compares: deliveries in hand, and more the longer the worker seems to be
+    /// busy for others.
     pub(in crate::brain) fn load(&self) -> u32 {
         self.in_hand + self.suspicion()
     }
