@@ -6,7 +6,7 @@
 mod model;
 
 use model::mutants::{Defect, MutantInbox};
-use model::{Lane, Reactor, Shared, Worker, explore, explore_deaths, finds, live};
+use model::{Lane, RACE, Reactor, Shared, Worker, explore, explore_deaths, finds, live};
 use ostler_shm::record::Header;
 use ostler_shm::ring::RingBytes;
 use std::sync::{Arc, Mutex};
@@ -154,31 +154,31 @@ fn the_copy_without_a_defect_passes() {
 }
 
 #[test]
-fn without_the_fence_a_delivery_is_run_twice() {
-    finds("take without a fence", "", || mutant(Defect::NoFence, 1));
+fn without_the_fence_a_record_is_read_while_it_is_written() {
+    finds("take without a fence", RACE, || mutant(Defect::NoFence, 1));
 }
 
 #[test]
-fn without_the_gate_check_a_delivery_is_run_twice() {
-    finds("take without the gate", "", || mutant(Defect::NoGateCheck, 1));
+fn without_the_gate_check_a_record_is_read_while_it_is_written() {
+    finds("take without the gate", RACE, || mutant(Defect::NoGateCheck, 1));
 }
 
 #[test]
 fn a_void_tested_only_when_the_gate_moves_is_run() {
-    finds("void only when the gate moved", "", || mutant(Defect::VoidOnlyWhenGateMoved, 2));
+    finds("void only when the gate moved", "in hand", || mutant(Defect::VoidOnlyWhenGateMoved, 2));
 }
 
 #[test]
 fn a_record_read_before_its_announcement_is_a_race() {
-    finds("read first", "", || mutant(Defect::ReadFirst, 1));
+    finds("read first", RACE, || mutant(Defect::ReadFirst, 1));
 }
 
 #[test]
 fn a_jump_beyond_the_last_look_reads_what_is_not_given() {
-    finds("stale written", "", || mutant(Defect::StaleWritten, 2));
+    finds("stale written", RACE, || mutant(Defect::StaleWritten, 2));
 }
 
 #[test]
 fn an_odd_gate_must_be_waited_for() {
-    finds("odd gate ignored", "", || mutant(Defect::OddGateIgnored, 1));
+    finds("odd gate ignored", RACE, || mutant(Defect::OddGateIgnored, 1));
 }

@@ -7,7 +7,7 @@
 mod model;
 
 use model::mutants::{Defect, MutantInbox};
-use model::{Reactor, Shared, Worker, explore, explore_deaths, finds, live};
+use model::{RACE, Reactor, Shared, Worker, explore, explore_deaths, finds, live};
 use ostler_shm::record::{Header, RecordKind};
 use std::sync::Arc;
 
@@ -101,8 +101,8 @@ fn mutant(name: &str, expected: &str, wrong: Wrong) {
 }
 
 #[test]
-fn without_the_gate_check_an_output_is_doubled() {
-    mutant("publish without the gate check", "", Wrong::NoGateCheck);
+fn without_the_gate_check_a_record_is_read_while_it_is_written() {
+    mutant("publish without the gate check", RACE, Wrong::NoGateCheck);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 mod model;
 
 use loom::thread;
-use model::{Bell, Reactor, Shared, Worker, explore, finds};
+use model::{Bell, RACE, Reactor, Shared, Worker, explore, finds};
 use ostler_shm::record::RecordKind;
 use ostler_shm::sleep::{Ringer, Sleeper};
 use ostler_shm::sync::{AtomicU64, Ordering, fence};
@@ -182,5 +182,5 @@ fn the_bell_that_is_owed_must_be_rung_before_the_wait() {
 
 #[test]
 fn space_given_back_unread_is_a_race() {
-    mutant("released unread", "", Wrong::ReleasedUnread, 4, 1, false);
+    mutant("released unread", RACE, Wrong::ReleasedUnread, 4, 1, false);
 }

@@ -166,7 +166,7 @@ fn commit_is_looked_at_before_out_written() {
 }
 
 fn mutant(name: &str, wrong: Wrong) {
-    finds(name, "", || {
+    finds(name, "away outputs of 1", || {
         explore_deaths("mutant", Some(2), move |death| model(wrong, death, false));
     });
 }

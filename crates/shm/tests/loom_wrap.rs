@@ -7,7 +7,7 @@ mod model;
 
 use loom::thread;
 use model::mutants::{Defect, MutantInbox};
-use model::{Reactor, Shared, Worker, explore, explore_deaths, finds, live};
+use model::{RACE, Reactor, Shared, Worker, explore, explore_deaths, finds, live};
 use ostler_shm::record::{HEADER_SIZE, Header, RecordKind};
 use ostler_shm::ring::{self, RingBytes};
 use ostler_shm::sync::Ordering;
@@ -138,7 +138,7 @@ fn a_pad_belongs_to_its_transaction() {
 
 #[test]
 fn a_pad_is_written_before_it_is_published() {
-    finds("pad written late", "", || {
+    finds("pad written late", RACE, || {
         explore("mutant", Some(2), || through(Wrong::PadWrittenLate));
     });
 }
@@ -192,7 +192,7 @@ fn recalled_at_a_pad(wrong: Wrong, death: u32) -> bool {
     let in_hand: Vec<u64> = reactor.ledger.iter().map(|entry| entry.id).collect();
     assert!(
         in_hand.len() <= ran.len() + usize::from(died) && ran.len() <= in_hand.len(),
-        "{ran:?}"
+        "in hand {in_hand:?}, ran {ran:?}"
     );
     assert_eq!(in_hand[..ran.len()], ran[..]);
     let all: Vec<u64> = in_hand.into_iter().chain(unstarted).chain(waiting).collect();
@@ -209,7 +209,7 @@ fn a_recall_at_a_pad_loses_and_doubles_nothing() {
 
 #[test]
 fn a_record_behind_a_pad_needs_its_own_announcement() {
-    finds("pad not announced", "", || {
+    finds("pad not announced", "in hand", || {
         explore("mutant", Some(3), || {
             recalled_at_a_pad(Wrong::PadNotAnnounced, 0);
         });

@@ -444,9 +444,13 @@ fn install_hook() {
     });
 }
 
+/// What loom says when a side reads what the other is writing.
+pub const RACE: &str = "Causality violation: Concurrent read and write";
+
 /// Asserts that loom finds the defect of a mutant, and that it fails with a text that contains
 /// `expected`.
 pub fn finds(name: &str, expected: &str, explored: impl FnOnce()) {
+    assert!(!expected.is_empty(), "the mutant {name} must name its violation");
     install_hook();
     let begin = Instant::now();
     QUIET.with(|quiet| quiet.set(true));
