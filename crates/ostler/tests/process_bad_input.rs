@@ -111,7 +111,10 @@ fn a_reset_in_every_state_ends_one_session_only() -> TestResult {
     // While it is deferred, and answered later.
     let mut talk = Talk::new(&server)?;
     talk.say("hold")?;
-    assert_eq!(talk.ask("echo held")?, "held");
+    wait_until("the package deferred", || {
+        scratch.lines("journal").last().is_some_and(|line| line.contains(" receive "))
+    })?;
+    assert_eq!(other.ask("echo in order")?, "in order"); // at the same worker
     talk.client.abort()?;
     assert_eq!(other.ask("release it")?, "ok");
     closes(4)?;
@@ -192,7 +195,8 @@ fn who_closes_at_once_gets_neither_served_nor_stuck() -> TestResult {
 
 #[test]
 fn more_input_than_is_read_is_not_lost() -> TestResult {
-    // Sends everything before it reads anything: the kernel's buffers fill in both directions, nothing else does.
+    // Sends everything before it reads anything: the kernel's buffers fill in both directions,
+    // nothing else does.
     let server = TestServer::echo().set("workers", 2).set("reactors", 2).start()?;
     let mut writer = server.connect()?;
     let mut reader = writer.second_handle()?;
@@ -265,7 +269,8 @@ fn without_descriptors_accepting_pauses_and_workers_are_replaced() -> TestResult
     server.stop()
 }
 
-/// The limit may also be lowered under a running server, or the system's own be reached: accepting pauses as well.
+/// The limit may also be lowered under a running server, or the system's own be reached: accepting
+/// pauses as well.
 #[test]
 fn descriptors_that_are_gone_all_the_same_make_accepting_pause() -> TestResult {
     use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};

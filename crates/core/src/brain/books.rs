@@ -17,7 +17,8 @@ pub(super) enum PackageFate {
     ClosedBy(CloseReason),
 }
 
-/// Counters of one reactor. They change only by the methods below, each of which keeps the balance; those of several are added up with [`Books::add`].
+/// Counters of one reactor. They change only by the methods below, each of which keeps the balance;
+/// those of several are added up with [`Books::add`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Books {
     /// Sessions accepted.
@@ -26,7 +27,8 @@ pub struct Books {
     pub open: u64,
     /// Sessions closed, by reason.
     pub closed: [u64; CLOSE_REASONS],
-    /// Packages read from clients (given to a worker for the first time; bytes in the kernel are not received yet).
+    /// Packages read from clients (given to a worker for the first time; bytes in the kernel are
+    /// not received yet).
     pub received: u64,
     /// Packages whose handler finished.
     pub finished: u64,
@@ -48,8 +50,12 @@ pub struct Books {
     pub recalls: u64,
     /// Outputs for sessions that had ended (not part of the balance).
     pub output_session_gone: u64,
-    /// Bytes of such outputs, and of unsent output dropped with its session (not part of the balance).
+    /// Bytes of such outputs, and of unsent output dropped with its session (not part of the
+    /// balance).
     pub output_dropped_bytes: u64,
+    /// Bytes that clients had sent and nobody was given, by the reason for which they were thrown
+    /// away (not part of the balance, which counts packages).
+    pub input_dropped_bytes: [u64; CLOSE_REASONS],
 }
 
 impl Books {
@@ -72,6 +78,9 @@ impl Books {
             *to += from;
         }
         for (to, from) in self.closed_by.iter_mut().zip(other.closed_by) {
+            *to += from;
+        }
+        for (to, from) in self.input_dropped_bytes.iter_mut().zip(other.input_dropped_bytes) {
             *to += from;
         }
     }
@@ -143,6 +152,19 @@ impl Books {
     /// Unsent output was dropped with its session.
     pub(super) const fn output_dropped(&mut self, bytes: u64) {
         self.output_dropped_bytes += bytes;
+    }
+
+    /// Input was thrown away.
+    pub(super) fn input_dropped(&mut self, reason: CloseReason, bytes: u64) {
+        if let Some(count) = self.input_dropped_bytes.get_mut(reason as usize) {
+            *count += bytes;
+        }
+    }
+
+    /// Bytes of input thrown away for any reason.
+    #[must_use]
+    pub fn input_dropped_total(&self) -> u64 {
+        self.input_dropped_bytes.iter().sum()
     }
 
     /// Sessions closed for any reason.

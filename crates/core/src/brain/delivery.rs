@@ -3,14 +3,15 @@
 use super::books::PackageFate;
 use super::ledger::Entry;
 use super::run_lists::{Position, RunListId};
-use super::{Assignment, BodyCopier, Brain, BrainAction, Content, LaneState};
+use super::{Assignment, BodyCopier, Brain, BrainAction, CloseReason, Content, LaneState, Phase};
 use crate::Nanos;
 use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot};
 use crate::policy::CrashPolicy;
 
 impl Brain {
-    /// The driver wrote the record: the delivery is in hand from now on. `more` says that the session may have more
-    /// input. `body` is the package where it does not lie in the ring as one record.
+    /// The driver wrote the record: the delivery is in hand from now on. `more` says that the
+    /// session may have more input. `body` is the package where it does not lie in the ring as one
+    /// record.
     #[allow(clippy::too_many_arguments)] // one call, one record: all of it comes from the ring at once
     pub fn record_written(
         &mut self,
@@ -72,8 +73,8 @@ impl Brain {
         self.enqueue(assignment.connection);
     }
 
-    /// The lane's ring has no room for it: the session keeps its turn, the lane gets nothing more until
-    /// [`Brain::room_freed`].
+    /// The lane's ring has no room for it: the session keeps its turn, the lane gets nothing more
+    /// until [`Brain::room_freed`].
     pub fn no_room(&mut self, assignment: Assignment) {
         let slot = assignment.connection;
         if let Some(lane) = self.lane_mut(assignment.lane) {
@@ -85,15 +86,16 @@ impl Brain {
         self.enqueue_at(slot, Position::First);
     }
 
-    /// The lane takes nothing more until [`Brain::room_freed`]: a package in parts is being written to it.
+    /// The lane takes nothing more until [`Brain::room_freed`]: a package in parts is being written
+    /// to it.
     pub fn set_full(&mut self, lane: LaneSlot) {
         if let Some(lane) = self.lane_mut(lane) {
             lane.is_full = true;
         }
     }
 
-    /// Position and length of a delivery that is started, unfinished and lies in the package ring as one record: a reply
-    /// may refer to it.
+    /// Position and length of a delivery that is started, unfinished and lies in the package ring
+    /// as one record: a reply may refer to it.
     #[must_use]
     pub fn in_ring(&self, lane: LaneSlot, seq: u64, t: u64) -> Option<(u64, u32)> {
         let lane = self.lanes.get(lane)?;
@@ -114,6 +116,11 @@ impl Brain {
         self.books.output_dropped(bytes);
     }
 
+    /// Input that a client had sent was thrown away for this reason.
+    pub fn count_input_dropped(&mut self, reason: CloseReason, bytes: u64) {
+        self.books.input_dropped(reason, bytes);
+    }
+
     /// The worker has freed ring space.
     pub fn room_freed(&mut self, lane: LaneSlot) {
         if let Some(lane) = self.lane_mut(lane) {
@@ -127,7 +134,8 @@ impl Brain {
         self.lanes.get(lane).is_some_and(|lane| lane.is_full)
     }
 
-    /// Whether it matters that the worker frees ring space: the lane waits for some, or for the end of a callback.
+    /// Whether it matters that the worker frees ring space: the lane waits for some, or for the end
+    /// of a callback.
     #[must_use]
     pub fn awaits_freed(&self, lane: LaneSlot) -> bool {
         self.lanes.get(lane).is_some_and(|lane| lane.is_full || lane.in_hand() > 0)
@@ -176,9 +184,9 @@ impl Brain {
         Ok(())
     }
 
-    /// The last part of a delivery that is sent in several is written: `position` is that part's. It was
-    /// [given](Brain::record_written) with the position `u64::MAX`, which means that it cannot have been started; the lane gets
-    /// nothing else until then.
+    /// The last part of a delivery that is sent in several is written: `position` is that part's.
+    /// It was [given](Brain::record_written) with the position `u64::MAX`, which means that it
+    /// cannot have been started; the lane gets nothing else until then.
     pub fn set_position(&mut self, lane: LaneSlot, seq: u64, position: u64) {
         if let Some(entry) = self.lane_mut(lane).and_then(|lane| lane.ledger.get_mut(seq))
             && entry.position == u64::MAX
@@ -187,15 +195,17 @@ impl Brain {
         }
     }
 
-    /// Position of a lane's oldest delivery that is not started: nothing from there on can have been freed (protocol §6).
+    /// Position of a lane's oldest delivery that is not started: nothing from there on can have
+    /// been freed (protocol §6).
     #[must_use]
     pub fn first_unstarted(&self, lane: LaneSlot, t: u64) -> Option<u64> {
         self.lanes.get(lane)?.ledger.first_unstarted(t)
     }
 
-    /// The ring space below `freed` will be used again: packages there that may have to be delivered once more are
-    /// copied first, and no reply may refer to any of them any more ([`Brain::in_ring`]). To be told whatever the crash
-    /// policy is, when all that the worker had committed is consumed; costs nothing where nothing has to be kept.
+    /// The ring space below `freed` will be used again: packages there that may have to be
+    /// delivered once more are copied first, and no reply may refer to any of them any more
+    /// ([`Brain::in_ring`]). To be told whatever the crash policy is, when all that the worker had
+    /// committed is consumed; costs nothing where nothing has to be kept.
     pub fn keep_bodies(&mut self, lane: LaneSlot, freed: u64, copy: BodyCopier<'_>) {
         let policy = self.settings.crash_policy;
         let Some(lane) = self.lane_mut(lane) else { return };
@@ -223,6 +233,9 @@ impl Brain {
             && let Some(connection) = self.connection(slot)
         {
             connection.is_closed = true;
+            // Nothing follows the close event, not even a package that was deferred and comes back
+            // from a dead worker.
+            connection.phase = Phase::Ended;
         }
         self.left_lane(slot, Position::Last);
     }

@@ -1,11 +1,13 @@
-//! The reactor's brain: which session's package goes to which worker, what becomes of it, when a session ends.
+//! The reactor's brain: which session's package goes to which worker, what becomes of it, when a
+//! session ends.
 //!
-//! Responsible for: the ledger of every lane, the order of every session, credits, recall, settling the dead, the books.
-//! Must never: do I/O, read a clock, wait, or believe a worker (its driver checks what a worker wrote; this module checks
-//! what that means).
+//! Responsible for: the ledger of every lane, the order of every session, credits, recall, settling
+//! the dead, the books. Must never: do I/O, read a clock, wait, or believe a worker (its driver
+//! checks what a worker wrote; this module checks what that means).
 //!
-//! The driver pulls: it tells what happened ([`Brain::readable`], [`Brain::finish`], [`Brain::worker_died`], …), asks
-//! [`Brain::next_give`] until there is nothing to give, and carries out [`Brain::next_action`].
+//! The driver pulls: it tells what happened ([`Brain::readable`], [`Brain::finish`],
+//! [`Brain::worker_died`], …), asks [`Brain::next_give`] until there is nothing to give, and
+//! carries out [`Brain::next_action`].
 
 mod books;
 mod close_reason;
@@ -51,10 +53,11 @@ pub struct BrainSettings {
     pub prefetch_ns: Nanos,
     /// The most deliveries that may be at one worker.
     pub prefetch_packages: u32,
-    /// After this time without a serving worker a slot's hashed sessions go to other slots, nanoseconds.
+    /// After this time without a serving worker a slot's hashed sessions go to other slots,
+    /// nanoseconds.
     pub slot_down_ns: Nanos,
-    /// How many workers may die with a delivery waiting at them, unstarted, before its session is closed: a package that
-    /// kills without being announced must not go round for ever.
+    /// How many workers may die with a delivery waiting at them, unstarted, before its session is
+    /// closed: a package that kills without being announced must not go round for ever.
     pub deaths_while_waiting_max: u8,
     /// Places for sessions, a power of two.
     pub sessions_max: u32,
@@ -93,8 +96,17 @@ pub enum Content {
 /// What the driver is to do besides giving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrainAction {
-    /// Close the socket (`reset`: without writing what is queued) and free its buffers. Told once per session.
+    /// Close the socket (`reset`: without writing what is queued) and free its buffers. Told once
+    /// per session.
     CloseSocket {
+        /// Whose.
+        connection: ConnectionSlot,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// What the driver still holds of the input of a session without a socket will not be served:
+    /// throw it away and count it for this reason.
+    DropInput {
         /// Whose.
         connection: ConnectionSlot,
         /// Why.
@@ -126,8 +138,8 @@ pub struct Brain {
 }
 
 impl Brain {
-    /// A brain without sessions and lanes. `first_counter` is the first session counter: random per start, so that the
-    /// ids of a previous master are not accepted (decision 19).
+    /// A brain without sessions and lanes. `first_counter` is the first session counter: random per
+    /// start, so that the ids of a previous master are not accepted (decision 19).
     #[must_use]
     pub fn new(settings: BrainSettings, first_counter: u64) -> Self {
         Self {
@@ -155,8 +167,9 @@ impl Brain {
         self.sessions.returned_bytes()
     }
 
-    /// Bytes of packages on the heap: of deliveries that came back, of those in several parts, and of those kept because
-    /// they may have to be delivered again. What the memory budget is charged for them.
+    /// Bytes of packages on the heap: of deliveries that came back, of those in several parts, and
+    /// of those kept because they may have to be delivered again. What the memory budget is charged
+    /// for them.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
         self.returned_bytes()
@@ -169,7 +182,8 @@ impl Brain {
         self.lanes.get(lane)?.ledger.get(seq)?.body.as_deref()
     }
 
-    /// The next thing to do besides giving. A session's place is free from when [`BrainAction::FreeSession`] was answered.
+    /// The next thing to do besides giving. A session's place is free from when
+    /// [`BrainAction::FreeSession`] was answered.
     pub fn next_action(&mut self) -> Option<BrainAction> {
         let action = self.actions.pop_front()?;
         if let BrainAction::FreeSession(slot) = action {

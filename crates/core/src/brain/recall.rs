@@ -7,7 +7,8 @@ use super::{BodyCopier, Brain, CloseReason, Phase, Returned};
 use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot};
 
 impl Brain {
-    /// A recall ended with the boundary `t`: deliveries not started go back to the front of their sessions.
+    /// A recall ended with the boundary `t`: deliveries not started go back to the front of their
+    /// sessions.
     pub fn recalled(&mut self, lane_slot: LaneSlot, t: u64, copy: BodyCopier<'_>) {
         while let Some(entry) =
             self.lane_mut(lane_slot).and_then(|lane| lane.ledger.pop_unstarted(t))
@@ -27,14 +28,14 @@ impl Brain {
     pub(super) fn give_back(&mut self, mut entry: Entry, copy: BodyCopier<'_>) {
         let slot = entry.connection;
         let is_package = entry.kind == DeliveryKind::Package;
-        let gone = self.phase(slot).is_none_or(|phase| phase != Phase::Open);
+        let gone = self.phase(slot).is_none_or(|phase| !phase.is_served());
         if is_package && gone {
             self.books.package_left_worker(PackageFate::DroppedSessionGone);
         } else if is_package && entry.deaths_while_waiting > self.settings.deaths_while_waiting_max
         {
             self.books.package_left_worker(PackageFate::ClosedBy(CloseReason::Unservable));
             self.close(slot, CloseReason::Unservable);
-        } else if entry.kind == DeliveryKind::Connect && self.phase(slot) == Some(Phase::Ended) {
+        } else if entry.kind == DeliveryKind::Connect && self.has_nothing_to_serve(slot) {
             self.forget_unseen_session(slot, entry.attempt > 0);
         } else {
             if is_package {
@@ -49,11 +50,22 @@ impl Brain {
             let returned = Returned { kind, body, attempt, deaths_while_waiting };
             self.sessions.push_returned(slot, returned);
         }
-        // Newest first, each before those given later: the lists keep the order in which the sessions had their turn.
+        // Newest first, each before those given later: the lists keep the order in which the
+        // sessions had their turn.
         self.left_lane(slot, Position::First);
     }
 
-    /// The connect event of a session that is over came back: if no worker ever saw it, nobody is to be told its end.
+    /// Whether the socket is closed and no package is left.
+    fn has_nothing_to_serve(&self, slot: ConnectionSlot) -> bool {
+        self.sessions.get(slot).is_some_and(|connection| match connection.phase {
+            Phase::Open | Phase::Flushing(_) => false,
+            Phase::PeerGone => !connection.readable && !connection.has_returned_package(),
+            Phase::Ended => true,
+        })
+    }
+
+    /// The connect event of a session that is over came back: if no worker ever saw it, nobody is
+    /// to be told its end.
     fn forget_unseen_session(&mut self, slot: ConnectionSlot, was_seen: bool) {
         if let Some(connection) = self.connection(slot)
             && !was_seen

@@ -4,8 +4,8 @@ use super::{Brain, BrainAction, CloseReason, Phase};
 use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot};
 
 impl Brain {
-    /// A connection was accepted: finds it a place. The answer is its place and its session id; `make_id` makes the id
-    /// from the session's counter. `None`: all places are taken.
+    /// A connection was accepted: finds it a place. The answer is its place and its session id;
+    /// `make_id` makes the id from the session's counter. `None`: all places are taken.
     pub fn accept(&mut self, make_id: impl FnOnce(u64) -> u64) -> Option<(ConnectionSlot, u64)> {
         let (slot, session) = self.sessions.insert(make_id)?;
         self.books.session_accepted();
@@ -35,15 +35,36 @@ impl Brain {
         }
     }
 
-    /// The client will send no more, and all that it sent was read and given: no whole package of it waits in the
-    /// framing tail. What was given is still served and answered, then the session ends: a client that
-    /// half-closes after its last request gets its answers.
+    /// The client will send no more, and all that it sent was read and given: no whole package of
+    /// it waits in the framing tail. What was given is still served and answered, then the session
+    /// ends: a client that half-closes after its last request gets its answers.
     pub fn peer_done(&mut self, slot: ConnectionSlot) {
         self.end_input(slot, CloseReason::Peer);
     }
 
-    /// Nothing more can be read, for this reason. What was read before is still served and answered, then the session
-    /// ends.
+    /// The client's connection failed: nothing can be written any more, and the socket is to be
+    /// closed at once. `has_input` says that the driver holds input of it. That is still served, as
+    /// is what came back from workers, and what they have in hand; the close event follows. A
+    /// session that was being flushed ends.
+    pub fn peer_lost(&mut self, slot: ConnectionSlot, has_input: bool) {
+        let Some(connection) = self.connection(slot) else { return };
+        if connection.phase != Phase::Open {
+            return self.close(slot, CloseReason::PeerError);
+        }
+        connection.readable = has_input && connection.input_ended.is_none();
+        let is_over = !connection.readable
+            && connection.outstanding == 0
+            && !connection.has_returned_package();
+        if is_over {
+            return self.close_now(slot, CloseReason::PeerError);
+        }
+        connection.phase = Phase::PeerGone;
+        self.socket_closed(slot, CloseReason::PeerError);
+        self.enqueue(slot);
+    }
+
+    /// Nothing more can be read, for this reason. What was read before is still served and
+    /// answered, then the session ends.
     pub fn end_input(&mut self, slot: ConnectionSlot, reason: CloseReason) {
         if let Some(connection) = self.connection(slot) {
             connection.input_ended.get_or_insert(reason);
@@ -53,7 +74,8 @@ impl Brain {
         }
     }
 
-    /// The state of the session's unsent output: whether there is any, and whether it is too much to go on reading.
+    /// The state of the session's unsent output: whether there is any, and whether it is too much
+    /// to go on reading.
     pub fn output_changed(&mut self, slot: ConnectionSlot, pending: bool, high: bool) {
         let Some(connection) = self.connection(slot) else { return };
         connection.output_pending = pending;
@@ -67,12 +89,18 @@ impl Brain {
         }
     }
 
-    /// Ends a session: at once when the reason is abrupt, else when its queued output is written. A session that is
-    /// ending or ended already is left as it is, except that an abrupt reason cuts a flush short.
+    /// Ends a session: at once when the reason is abrupt, else when its queued output is written. A
+    /// session that is ending or ended already is left as it is, except that an abrupt reason cuts
+    /// a flush short. Of a session whose client is gone nothing more is served.
     pub fn close(&mut self, slot: ConnectionSlot, reason: CloseReason) {
         let Some(connection) = self.connection(slot) else { return };
         match connection.phase {
             Phase::Ended => return,
+            Phase::PeerGone if reason == CloseReason::PeerError => return,
+            Phase::PeerGone => {
+                self.actions.push_back(BrainAction::DropInput { connection: slot, reason });
+                return self.end_service(slot);
+            }
             Phase::Flushing(_) if !reason.is_abrupt() => return,
             Phase::Flushing(_) | Phase::Open => {}
         }
@@ -85,36 +113,50 @@ impl Brain {
     }
 
     pub(super) fn close_now(&mut self, slot: ConnectionSlot, reason: CloseReason) {
-        let Some(connection) = self.connection(slot) else { return };
-        if connection.phase == Phase::Ended {
-            return;
+        if self.phase(slot).is_some_and(Phase::has_socket) {
+            self.socket_closed(slot, reason);
+            self.end_service(slot);
         }
-        connection.phase = Phase::Ended;
-        connection.ended_by = Some(reason);
-        connection.readable = false;
-        connection.output_pending = false;
-        self.drop_returned(slot);
+    }
+
+    /// The session has no socket any more: it is counted as closed, and workers are owed its close
+    /// event.
+    fn socket_closed(&mut self, slot: ConnectionSlot, reason: CloseReason) {
         let Some(connection) = self.connection(slot) else { return };
-        let never_seen = connection.owes_connect;
-        connection.owes_connect = false;
-        connection.owes_closed = !never_seen;
+        connection.ended_by = Some(reason);
+        connection.output_pending = false;
+        connection.owes_closed = true;
         self.books.session_closed(reason);
         self.actions.push_back(BrainAction::CloseSocket { connection: slot, reason });
-        if never_seen {
+    }
+
+    /// Nothing of the session is served any more but its close event.
+    fn end_service(&mut self, slot: ConnectionSlot) {
+        let Some(connection) = self.connection(slot) else { return };
+        connection.phase = Phase::Ended;
+        connection.readable = false;
+        self.drop_returned(slot);
+        let Some(connection) = self.connection(slot) else { return };
+        if std::mem::take(&mut connection.owes_connect) {
             // No worker was told of it: there is nobody to tell its end.
+            connection.owes_closed = false;
             self.free_session(slot);
         } else {
             self.enqueue(slot);
         }
     }
 
-    /// Packages that came back and whose session is ending: counted, dropped. When the session is over, the rest goes
-    /// too: a connect event among it that never started means that no worker ever saw the session, so that no close
-    /// event is owed.
+    /// Packages that came back and whose session is ending: counted, dropped. When the session is
+    /// over, its connect event goes too: one that never started means that no worker ever saw the
+    /// session, so that no close event is owed.
     fn drop_returned(&mut self, slot: ConnectionSlot) {
         let Some(connection) = self.connection(slot) else { return };
         let is_over = connection.phase == Phase::Ended;
-        let goes = |kind: DeliveryKind| is_over || kind == DeliveryKind::Package;
+        let goes = |kind: DeliveryKind| match kind {
+            DeliveryKind::Package => true,
+            DeliveryKind::Connect => is_over,
+            DeliveryKind::Closed => false,
+        };
         let mut packages = 0;
         for delivery in self.sessions.drop_returned(slot, |delivery| goes(delivery.kind)) {
             match delivery.kind {
@@ -130,8 +172,8 @@ impl Brain {
         self.books.waiting_dropped(packages);
     }
 
-    /// Stops taking fresh input (or takes it again): the back-pressure of last resort, when bodies that workers hold in
-    /// hand exhaust the memory budget. What came back is still given.
+    /// Stops taking fresh input (or takes it again): the back-pressure of last resort, when bodies
+    /// that workers hold in hand exhaust the memory budget. What came back is still given.
     pub fn pause_reading(&mut self, paused: bool) {
         if std::mem::replace(&mut self.paused, paused) && !paused {
             for slot in self.sessions.places() {
@@ -140,7 +182,8 @@ impl Brain {
         }
     }
 
-    /// The server drains: nothing more is read; sessions end as soon as what was read is served and written.
+    /// The server drains: nothing more is read; sessions end as soon as what was read is served and
+    /// written.
     pub fn drain(&mut self) {
         self.reading = false;
         for slot in self.sessions.places() {

@@ -16,8 +16,8 @@ impl Brain {
         lane
     }
 
-    /// The worker is ready: packages go to it from now on. Its predecessor in the slot must be told to leave
-    /// ([`Brain::leave`]) by the caller first.
+    /// The worker is ready: packages go to it from now on. Its predecessor in the slot must be told
+    /// to leave ([`Brain::leave`]) by the caller first.
     pub fn serve(&mut self, lane_slot: LaneSlot) {
         if let Some(worker) = self.lanes.begin_serving(lane_slot) {
             self.requeue_all(RunListId::Slot(worker));
@@ -37,7 +37,8 @@ impl Brain {
         }
     }
 
-    /// The worker wrote nonsense: every session with a delivery at this lane ends now, nothing more is given.
+    /// The worker wrote nonsense: every session with a delivery at this lane ends now, nothing more
+    /// is given.
     pub fn condemn(&mut self, lane_slot: LaneSlot, now: Nanos) {
         let Some(lane) = self.lane_mut(lane_slot) else { return };
         if lane.state() == LaneState::Condemned {
@@ -51,7 +52,8 @@ impl Brain {
         }
     }
 
-    /// The worker is dead and its committed outputs are consumed: settles what it had. `t` bounds what it had started.
+    /// The worker is dead and its committed outputs are consumed: settles what it had. `t` bounds
+    /// what it had started.
     pub fn worker_died(&mut self, lane_slot: LaneSlot, t: u64, now: Nanos, copy: BodyCopier<'_>) {
         let Some(state) = self.lane_state(lane_slot) else { return };
         let condemned = state == LaneState::Condemned;
@@ -96,7 +98,7 @@ impl Brain {
 
     fn settle_by_redelivery(&mut self, mut entry: Entry, copy: BodyCopier<'_>) {
         let is_package = entry.kind == DeliveryKind::Package;
-        if self.phase(entry.connection) == Some(Phase::Open) {
+        if self.phase(entry.connection).is_some_and(Phase::is_served) {
             entry.attempt += 1;
             if is_package {
                 self.books.package_redelivered();
@@ -104,7 +106,8 @@ impl Brain {
             self.give_back(entry, copy);
             return;
         }
-        // Nothing of it was seen, and the session ends anyway: what it still has to write is written.
+        // Nothing of it was seen, and the session ends anyway: what it still has to write is
+        // written.
         if is_package {
             self.books.package_left_worker(PackageFate::DroppedSessionGone);
         }
@@ -138,7 +141,8 @@ impl Brain {
 
     fn stop_serving(&mut self, lane_slot: LaneSlot, state: LaneState, now: Nanos) {
         self.lanes.stop_serving(lane_slot, state, now);
-        // Bound sessions come back to this list until their deliveries are over; hashed ones move on.
+        // Bound sessions come back to this list until their deliveries are over; hashed ones move
+        // on.
         self.requeue_all(RunListId::Lane(lane_slot));
     }
 }

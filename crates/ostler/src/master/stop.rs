@@ -99,6 +99,12 @@ impl Master {
 }
 
 fn log_books(books: &Books) {
+    for reason in CloseReason::ALL {
+        let bytes = books.input_dropped_bytes.get(reason as usize).copied().unwrap_or(0);
+        if bytes > 0 {
+            tracing::info!(reason = reason.name(), bytes, "input that nobody was given");
+        }
+    }
     // What did not happen is not told: a reader looks for what did.
     let some = |count: u64| (count > 0).then_some(count);
     let closed = |reason: CloseReason| books.closed.get(reason as usize).copied().unwrap_or(0);
@@ -119,6 +125,7 @@ fn log_books(books: &Books) {
         recalls = some(books.recalls),
         output_session_gone = some(books.output_session_gone),
         output_dropped_bytes = some(books.output_dropped_bytes),
+        input_dropped_bytes = some(books.input_dropped_total()),
         closed_peer = some(closed(CloseReason::Peer)),
         closed_peer_error = some(closed(CloseReason::PeerError)),
         closed_worker = some(closed(CloseReason::Worker)),

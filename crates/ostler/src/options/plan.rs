@@ -18,6 +18,11 @@ const LANE_SIZE_AUTOMATIC_MAX: usize = 512 * KIB;
 /// Larger reads gained nothing measurable.
 const RECEIVE_SIZE_AUTOMATIC_MAX: usize = 64 * KIB;
 
+/// Entries of each reactor for sessions that have ended and whose end no worker has seen yet: waves
+/// of clients that leave while a worker is busy must not keep out those who come. When they are
+/// taken too, accepting pauses.
+const ENDED_SESSIONS: u64 = 1_024;
+
 impl Options {
     /// Smallest lane: below it a raw package of common size no longer fits into a quarter.
     pub(crate) const LANE_SIZE_MIN: usize = LANE_SIZE_MIN as usize;
@@ -27,8 +32,9 @@ impl Options {
         2 * usize::from(self.reactors) * usize::from(self.workers)
     }
 
-    /// Bytes of each package ring and each output ring: `lane_size`, or what `lane_memory` allows. A power of two, and never
-    /// less than 64 KiB; [`Options::validate`] refuses options whose memory is not enough for that.
+    /// Bytes of each package ring and each output ring: `lane_size`, or what `lane_memory` allows.
+    /// A power of two, and never less than 64 KiB; [`Options::validate`] refuses options whose
+    /// memory is not enough for that.
     pub(crate) fn lane_size_resolved(&self) -> usize {
         if self.lane_size != 0 {
             return self.lane_size;
@@ -43,8 +49,9 @@ impl Options {
         Sizes { reactors: usize::from(self.reactors), lane_size: self.lane_size_resolved() as u64 }
     }
 
-    /// Most bytes of one raw package: `receive_size`, or by itself 64 KiB or what one record holds, which is a quarter of
-    /// the lane *including* the header. [`Options::validate`] refuses a `receive_size` that does not fit.
+    /// Most bytes of one raw package: `receive_size`, or by itself 64 KiB or what one record holds,
+    /// which is a quarter of the lane *including* the header. [`Options::validate`] refuses a
+    /// `receive_size` that does not fit.
     pub(crate) fn receive_size_resolved(&self) -> usize {
         let most = self.lane_sizes().payload_max();
         match self.receive_size {
@@ -53,18 +60,19 @@ impl Options {
         }
     }
 
-    /// Entries of the session table that each reactor gets: its share of `max_connections` and a quarter more, as a power of
-    /// two. The rest is slack: without it the search for a free entry gets long when the server is nearly full, and a
-    /// reactor whose clients stay longer than the others' would be full too early.
+    /// Entries of the session table that each reactor gets: its share of `max_connections`, a
+    /// quarter more, and [`ENDED_SESSIONS`], as a power of two. The quarter is slack: without it
+    /// the search for a free entry gets long when the server is nearly full, and a reactor whose
+    /// clients stay longer than the others' would be full too early.
     pub(crate) fn sessions_per_reactor(&self) -> u64 {
         let share = u64::from(self.max_connections).div_ceil(u64::from(self.reactors.max(1)));
-        (share + share.div_ceil(4)).next_power_of_two()
+        (share + share.div_ceil(4) + ENDED_SESSIONS).next_power_of_two()
     }
 
     /// Deliveries after which the worker in `slot` asks to be replaced; `None` = never.
     ///
-    /// Above 10 the slots are spread evenly over half as many again, by their number and not by chance, so that workers
-    /// that started together do not leave together (S29).
+    /// Above 10 the slots are spread evenly over half as many again, by their number and not by
+    /// chance, so that workers that started together do not leave together (S29).
     pub(crate) fn max_requests_of(&self, slot: Slot) -> Option<u64> {
         const SPREAD_ABOVE: u64 = 10;
         match self.max_requests {
@@ -108,7 +116,8 @@ impl Options {
         }
     }
 
-    /// How much memory the server will use at most for what it can plan: lanes, board, budget. One item a line.
+    /// How much memory the server will use at most for what it can plan: lanes, board, budget. One
+    /// item a line.
     ///
     /// Kernel buffers of sockets, and the memory of user code, are not in it.
     #[must_use]
@@ -326,7 +335,7 @@ reload           2 MiB  more for each worker that runs beside its successor
     #[test]
     fn options_session_table_has_room_for_every_connection_and_slack() {
         for (connections, reactors, entries) in
-            [("16384", "2", 16_384), ("1", "1", 2), ("1000", "3", 512)]
+            [("16384", "2", 16_384), ("1", "1", 2_048), ("5000", "3", 4_096)]
         {
             let options = options(&[("max_connections", connections), ("reactors", reactors)]);
             assert_eq!(options.sessions_per_reactor(), entries);

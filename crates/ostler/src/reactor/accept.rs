@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use ostler_core::brain::CloseReason;
 use ostler_shm::sessions::session_id;
 
 use super::Reactor;
@@ -31,7 +30,7 @@ impl Reactor {
         self.connections.insert(slot, Connection::new(connection, session, intake));
         if let Err(error) = added {
             tracing::warn!(%peer, %error, "cannot watch a connection, closed");
-            self.brain.close(slot, CloseReason::PeerError);
+            self.peer_lost(slot);
         }
     }
 }

@@ -15,15 +15,14 @@ use crate::sys::socket;
 const DISCARD_MAX_BYTES: usize = 256 * 1024;
 
 impl Reactor {
-    /// The socket reported an error or a hang-up: a session that is not being read would not notice
-    /// otherwise.
-    pub(super) fn look_for_end(&mut self, slot: ConnectionSlot) {
-        let Some(connection) = self.connections.get_mut(slot) else { return };
-        // An error is pending only after a reset or a timeout; a plain hang-up (both sides shut
-        // down) is read in order.
-        if socket::is_broken(&connection.socket) {
-            self.brain.close(slot, CloseReason::PeerError);
-        }
+    /// Whether the client has shut down its side and nothing is left to read. It is looked at apart
+    /// from reading, because that needs a worker that takes packages, and a place should not wait
+    /// for one.
+    pub(super) fn has_left_in_silence(&mut self, slot: ConnectionSlot) -> bool {
+        self.connections.get_mut(slot).is_some_and(|connection| {
+            connection.intake.as_ref().is_none_or(|intake| intake.len() == 0)
+                && socket::is_at_end(&connection.socket)
+        })
     }
 
     /// A drain ran out of time: says what held it.
@@ -45,18 +44,28 @@ impl Reactor {
     pub(super) fn close_socket(&mut self, slot: ConnectionSlot, reason: CloseReason) {
         self.publish_closing(slot, reason);
         let Some(connection) = self.connections.take(slot) else { return };
-        self.account.release(connection.charged() as u64);
+        self.account.release(connection.output_charged() as u64);
         self.brain.count_output_dropped(connection.unsent() as u64);
         tracing::debug!(session = connection.session, reason = reason.name(), "session closed");
-        let Connection { socket, .. } = *connection;
+        let Connection { socket, intake, .. } = *connection;
+        if let Some(intake) = intake {
+            self.keep_or_drop_input(slot, intake, reason);
+        }
+        if reason.is_abrupt() {
+            self.count_input_dropped(reason, socket::unread(&socket));
+        }
         match reason {
             CloseReason::WorkerReset
             | CloseReason::SlowReader
             | CloseReason::MemoryBudget
             | CloseReason::Truncated
             | CloseReason::ShutdownTimeout => socket::reset(socket),
-            CloseReason::PeerError => drop(socket),
-            _ => close_in_order(socket),
+            // All that it sent is read, so that closing sends an orderly end.
+            CloseReason::PeerError | CloseReason::Peer => drop(socket),
+            _ => {
+                let discarded = close_in_order(&socket);
+                self.count_input_dropped(reason, discarded);
+            }
         }
         // Only now, when its descriptor is free: the acceptor may be waiting for one.
         self.reports.count_closed();
@@ -65,6 +74,8 @@ impl Reactor {
 
     /// The session's last event is over: its place in the table is free.
     pub(super) fn free_session(&mut self, slot: ConnectionSlot) {
+        // A message that was never complete.
+        self.drop_kept_input(slot, CloseReason::PeerError);
         let sessions = self.board.sessions_per_reactor();
         if let Some(entry) = self.board.entry(session_id(u64::from(slot.0) % sessions, self.index))
         {
@@ -74,19 +85,20 @@ impl Reactor {
     }
 }
 
-/// Says that nothing more comes, throws away unread input, closes.
-fn close_in_order(connection: OwnedFd) {
-    if socket::shutdown_write(&connection).is_err() {
-        return;
+/// Says that nothing more comes, throws away unread input; answers how much.
+fn close_in_order(connection: &OwnedFd) -> usize {
+    if socket::shutdown_write(connection).is_err() {
+        return 0;
     }
     let mut scratch = [0; 16 * 1024];
     let mut discarded = 0;
     while discarded < DISCARD_MAX_BYTES {
-        match socket::recv(&connection, &mut scratch) {
-            Ok(0) => return,
+        match socket::recv(connection, &mut scratch) {
+            Ok(0) => break,
             Ok(len) => discarded += len,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return,
+            Err(_) => break,
         }
     }
+    discarded
 }

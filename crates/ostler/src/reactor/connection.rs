@@ -126,10 +126,15 @@ impl Connections {
         self.places.get_mut(slot.0 as usize)?.take()
     }
 
+    /// The place that a session has, if it has one.
+    pub(super) fn place(&self, session: u64) -> ConnectionSlot {
+        let counter = session >> ostler_shm::sessions::REACTOR_BITS;
+        ConnectionSlot((counter & (self.places.len() as u64 - 1)) as u32)
+    }
+
     /// The place of an open session.
     pub(super) fn find(&mut self, session: u64) -> Option<ConnectionSlot> {
-        let counter = session >> ostler_shm::sessions::REACTOR_BITS;
-        let slot = ConnectionSlot((counter & (self.places.len() as u64 - 1)) as u32);
+        let slot = self.place(session);
         self.get_mut(slot).is_some_and(|connection| connection.session == session).then_some(slot)
     }
 
@@ -156,9 +161,12 @@ impl Connection {
 
     /// Bytes of memory that its queues hold, as they are charged.
     pub(super) fn charged(&self) -> usize {
-        let behind = self.stream.as_ref().map_or(0, |stream| stream.behind_bytes);
-        let intake = self.intake.as_ref().map_or(0, |intake| intake.charged());
-        self.output.charged() + behind + intake
+        self.output_charged() + self.intake.as_ref().map_or(0, |intake| intake.charged())
+    }
+
+    /// The part of them that is output.
+    pub(super) fn output_charged(&self) -> usize {
+        self.output.charged() + self.stream.as_ref().map_or(0, |stream| stream.behind_bytes)
     }
 
     /// Whether a message of this lane's worker is being written, or waits and is incomplete.

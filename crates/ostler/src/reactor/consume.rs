@@ -60,7 +60,8 @@ impl Reactor {
     }
 
     fn consume_end(&mut self, lane: LaneSlot, end: &mut LaneEnd) -> Result<(), ProtocolViolation> {
-        // `freed` before the outputs: an output may refer to package memory (see `Giver::peek_freed`).
+        // `freed` before the outputs: an output may refer to package memory (see
+        // `Giver::peek_freed`).
         let freed = end.giver.peek_freed(end.memory.up());
         end.consumer.look(end.memory.process(), end.memory.up(), end.memory.capacity())?;
         let started = end.giver.started_below(end.memory.up())?;
@@ -153,7 +154,8 @@ impl Reactor {
         }
     }
 
-    /// An open session takes output; one that ends takes the rest of a message that was begun before.
+    /// An open session takes output; one that ends takes the rest of a message that was begun
+    /// before.
     fn takes_output(&mut self, slot: ConnectionSlot, lane: LaneSlot) -> bool {
         match self.brain.phase(slot) {
             Some(Phase::Open) => true,
@@ -175,22 +177,29 @@ impl Reactor {
     }
 
     fn close_session(&mut self, session: u64, reset: bool) {
-        if let Some(slot) = self.connections.find(session) {
+        if let Some(slot) = self.place_of(session) {
             let reason = if reset { CloseReason::WorkerReset } else { CloseReason::Worker };
             self.brain.close(slot, reason);
             self.publish_closing(slot, reason);
         }
     }
 
+    /// The place of a session that workers may still be told of, also without a socket.
+    fn place_of(&self, session: u64) -> Option<ConnectionSlot> {
+        let slot = self.connections.place(session);
+        (self.brain.session(slot) == Some(session)).then_some(slot)
+    }
+
     fn set_state(&mut self, session: u64, bytes: RawBytes<'_>) {
-        if self.connections.find(session).is_some()
+        if self.place_of(session).is_some()
             && let Some(entry) = self.board.entry(session)
         {
             entry.set_state(&bytes.to_vec());
         }
     }
 
-    /// The worker wrote nonsense: it is read no more, its sessions close, the main thread has it killed.
+    /// The worker wrote nonsense: it is read no more, its sessions close, the main thread has it
+    /// killed.
     pub(super) fn condemn(&mut self, lane: LaneSlot, why: &'static str) {
         let Some(end) = self.lanes.get_mut(lane) else { return };
         if std::mem::replace(&mut end.condemned, true) {

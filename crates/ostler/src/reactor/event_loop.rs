@@ -77,22 +77,21 @@ impl Reactor {
         if token::connection_mark(connection.session) != mark {
             return; // of a predecessor that was closed in this turn
         }
-        if readiness.read_hangup() || readiness.hangup() || readiness.error() {
-            connection.hangup = true;
+        // This side is never shut down alone, so that a hang-up of both means a failure: a reset, a
+        // timeout.
+        if readiness.error() || readiness.hangup() {
+            return self.peer_lost(slot);
         }
+        connection.hangup |= readiness.read_hangup();
         if readiness.writable() && !connection.writable {
             connection.writable = true;
             self.flush(slot);
         }
-        if readiness.readable()
-            || readiness.read_hangup()
-            || readiness.hangup()
-            || readiness.error()
-        {
-            self.brain.readable(slot);
+        if readiness.read_hangup() && self.has_left_in_silence(slot) {
+            return self.brain.peer_done(slot);
         }
-        if readiness.error() || readiness.hangup() {
-            self.look_for_end(slot);
+        if readiness.readable() || readiness.read_hangup() {
+            self.brain.readable(slot);
         }
     }
 
@@ -157,6 +156,9 @@ impl Reactor {
             match action {
                 BrainAction::CloseSocket { connection, reason } => {
                     self.close_socket(connection, reason)
+                }
+                BrainAction::DropInput { connection, reason } => {
+                    self.drop_kept_input(connection, reason);
                 }
                 BrainAction::FreeSession(slot) => self.free_session(slot),
                 BrainAction::LaneDrained(_) => {}

@@ -44,7 +44,7 @@ impl Reactor {
                     kind,
                 );
             }
-            Content::Read if self.settings.framer.is_some() => {
+            Content::Read if self.intake_mut(assignment.connection).is_some() => {
                 self.give_framed(&mut end, assignment)
             }
             Content::Read => self.give_raw(&mut end, assignment),
@@ -135,7 +135,7 @@ impl Reactor {
             }
             _ => {
                 self.brain.input_dry(assignment);
-                self.brain.close(assignment.connection, CloseReason::PeerError);
+                self.peer_lost(assignment.connection);
             }
         }
     }
@@ -145,10 +145,7 @@ impl Reactor {
     fn give_framed(&mut self, end: &mut LaneEnd, assignment: Assignment) {
         let mut share = self.receive_share.session_bytes();
         loop {
-            let Some(connection) = self.connections.get_mut(assignment.connection) else {
-                return self.brain.input_dry(&assignment);
-            };
-            let Some(intake) = connection.intake.as_deref_mut() else {
+            let Some(intake) = self.intake_mut(assignment.connection) else {
                 return self.brain.input_dry(&assignment);
             };
             match intake.frame() {
@@ -167,6 +164,10 @@ impl Reactor {
                 self.brain.input_dry(&assignment);
                 return self.receive_share.wait_for_turn(assignment.connection);
             }
+            let Some(connection) = self.connections.get_mut(assignment.connection) else {
+                // The client is gone: no more follows what was kept of it.
+                return self.brain.input_dry(&assignment);
+            };
             let most = share.min(self.scratch.len());
             let Some(space) = self.scratch.get_mut(..most) else { return };
             match socket::recv(&connection.socket, space) {
@@ -177,8 +178,9 @@ impl Reactor {
                 Ok(len) => {
                     share -= len;
                     self.receive_share.count(len);
-                    let growth = intake.growth(len);
+                    let growth = connection.intake.as_ref().map_or(0, |intake| intake.growth(len));
                     if !self.charge_for(assignment.connection, growth) {
+                        self.count_input_dropped(CloseReason::MemoryBudget, len);
                         return self.brain.input_dry(&assignment);
                     }
                     let Some(connection) = self.connections.get_mut(assignment.connection) else {
@@ -194,13 +196,13 @@ impl Reactor {
 
     fn give_package(&mut self, end: &mut LaneEnd, assignment: Assignment, len: usize) {
         let slot = assignment.connection;
-        let Some(connection) = self.connections.get_mut(slot) else { return };
-        let Some(intake) = connection.intake.as_deref_mut() else { return };
+        let payload_max = self.settings.sizes.payload_max();
+        let Some(intake) = self.intake_mut(slot) else { return };
         let before = intake.charged();
-        if len > self.settings.sizes.payload_max() {
+        if len > payload_max {
             let body = intake.take(len);
             let freed = before.saturating_sub(intake.charged());
-            self.account.release(freed as u64);
+            self.intake_shrank(slot, freed);
             return self.begin_sending(end, assignment, body, 0);
         }
         let Some(opening) = end.giver.open(end.memory.capacity(), len as u64, len as u64) else {
@@ -209,7 +211,7 @@ impl Reactor {
         end.memory.packages.raw_mut(opening.payload_offset, len).copy_from(intake.front(len));
         intake.consume(len);
         let freed = before.saturating_sub(intake.charged());
-        self.account.release(freed as u64);
+        self.intake_shrank(slot, freed);
         let header = self.header(&assignment, RecordKind::Data, len as u32);
         let given = end.giver.complete(&end.memory.packages, opening, header, len as u64);
         // Whether more is there is known only by looking: the socket may hold more than was

@@ -19,7 +19,6 @@ impl Intake {
     }
 
     /// Bytes that are not delivered yet.
-    #[cfg(test)]
     pub(super) const fn len(&self) -> usize {
         self.bytes.len() - self.start
     }

@@ -13,6 +13,7 @@ mod consume;
 mod event_loop;
 mod give;
 mod intake;
+mod kept_input;
 mod lane_end;
 mod lanes;
 pub(crate) mod mailbox;
@@ -38,6 +39,7 @@ use ostler_shm::sleep::Sleeper;
 use crate::options::Options;
 use crate::sys::epoll::{Epoll, Events, Interest};
 use connection::Connections;
+use kept_input::KeptInput;
 use lane_end::LaneEnds;
 use mailbox::{Mailbox, Reports};
 use receive_share::ReceiveShare;
@@ -49,6 +51,10 @@ const EVENTS_MAX: usize = 256;
 /// [`BrainSettings::deaths_while_waiting_max`].
 const DEATHS_WHILE_WAITING_MAX: u8 = 16;
 
+/// The part of the memory budget that input of clients that are gone may take, over all reactors:
+/// one in so many.
+const KEPT_INPUT_PART: usize = 4;
+
 /// The figures a reactor takes from the options.
 #[derive(Clone, Debug)]
 pub(crate) struct ReactorSettings {
@@ -56,6 +62,11 @@ pub(crate) struct ReactorSettings {
     sizes: Sizes,
     receive_size: usize,
     framer: Option<Framer>,
+    /// Cuts what is left of a session whose client is gone into packages: `framer`, or reads of the
+    /// raw size.
+    rest_framer: Framer,
+    /// The most memory for it, bytes.
+    kept_input_max: usize,
     send_queue_high: usize,
     send_queue_low: usize,
     send_queue_max: usize,
@@ -65,9 +76,10 @@ pub(crate) struct ReactorSettings {
 impl ReactorSettings {
     pub(crate) fn new(options: &Options) -> io::Result<Self> {
         use crate::options::FramingKind;
+        let rest_framer = Framer::new(&options.framing_config()).map_err(io::Error::other)?;
         let framer = match options.framing {
             FramingKind::Raw => None,
-            _ => Some(Framer::new(&options.framing_config()).map_err(io::Error::other)?),
+            _ => Some(rest_framer),
         };
         Ok(Self {
             brain: BrainSettings {
@@ -84,6 +96,8 @@ impl ReactorSettings {
             sizes: options.lane_sizes(),
             receive_size: options.receive_size_resolved(),
             framer,
+            rest_framer,
+            kept_input_max: options.memory_budget / KEPT_INPUT_PART / usize::from(options.reactors),
             send_queue_high: options.send_queue_high,
             send_queue_low: options.send_queue_low,
             send_queue_max: options.send_queue_max,
@@ -107,6 +121,7 @@ pub(crate) struct Reactor {
     account: Account,
     /// Bytes of bodies held by the brain that the account was charged.
     charged_held: u64,
+    kept_input: KeptInput,
     scratch: Vec<u8>,
     receive_share: ReceiveShare,
     now: Nanos,
@@ -127,8 +142,9 @@ impl Reactor {
     ) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(mailbox.bell(), token::MAILBOX, Interest::BELL)?;
-        let scratch =
-            if settings.framer.is_some() { vec![0; settings.receive_size] } else { Vec::new() };
+        // Without framing it is used for what clients that are gone have left, and costs nothing
+        // before.
+        let scratch = vec![0; settings.receive_size];
         Ok(Self {
             index,
             brain: Brain::new(settings.brain.clone(), first_counter),
@@ -141,6 +157,7 @@ impl Reactor {
             sleeper: Sleeper::default(),
             account: Account::new(budget),
             charged_held: 0,
+            kept_input: KeptInput::new(settings.kept_input_max),
             scratch,
             receive_share: ReceiveShare::new(
                 receive_share::SESSION_BYTES,

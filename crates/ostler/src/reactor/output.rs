@@ -100,7 +100,7 @@ impl Reactor {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => connection.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => {
-                    self.brain.close(slot, CloseReason::PeerError);
+                    self.peer_lost(slot);
                     return false;
                 }
             }
@@ -189,7 +189,7 @@ impl Reactor {
         }
         self.account.release(freed as u64);
         if failed {
-            self.brain.close(slot, CloseReason::PeerError);
+            self.peer_lost(slot);
         }
         self.publish_output(slot);
     }

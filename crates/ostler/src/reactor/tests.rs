@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use ostler_core::brain::ConnectionSlot;
+use ostler_core::brain::{CloseReason, ConnectionSlot};
 use ostler_core::budget::Budget;
 use ostler_core::ids::WorkerKey;
 use ostler_shm::board::Board;
@@ -112,4 +112,47 @@ fn a_turn_ends_after_a_fixed_number_of_deliveries() {
     assert_eq!(reactor.brain.in_hand(lane) as usize, GIVES_MAX);
     assert!(!reactor.give_all());
     assert_eq!(reactor.brain.in_hand(lane) as usize, GIVES_MAX + 10);
+}
+
+/// The client is lost after it has sent `bytes`.
+fn lose(reactor: &mut Reactor, bytes: &[u8]) {
+    let (mut client, slot) = connect(reactor);
+    client.write_all(bytes).unwrap();
+    drop(client);
+    reactor.peer_lost(slot);
+    assert!(reactor.connections.get_mut(slot).is_none(), "its descriptor is closed");
+}
+
+#[test]
+fn input_of_lost_clients_is_kept_up_to_its_part_of_the_budget_and_the_rest_is_counted() {
+    for framing in [FramingKind::Eof, FramingKind::Raw] {
+        let budget = 1024 * 1024;
+        let mut reactor = reactor(&Options { memory_budget: budget, framing, ..framed() });
+        let input = b"a line\r\n".repeat(8 * 1024);
+        for _ in 0..12 {
+            lose(&mut reactor, &input);
+        }
+        let dropped = reactor.brain.books().input_dropped_total();
+        let kept = reactor.account.used();
+        assert!(kept <= budget as u64 / 4 && kept > budget as u64 / 8, "{kept}");
+        assert!(dropped + kept >= 12 * input.len() as u64, "{dropped} dropped, {kept} kept");
+        // What is kept is given, or counted when something ends its session.
+        reactor.brain.close_all(CloseReason::ShutdownTimeout);
+        reactor.carry_out();
+        assert_eq!(reactor.brain.books().input_dropped_total(), 12 * input.len() as u64);
+        assert_eq!(reactor.account.used(), 0);
+    }
+}
+
+#[test]
+fn input_of_a_lost_client_is_given_to_the_last_byte_and_its_memory_comes_back() {
+    for framing in [FramingKind::Eof, FramingKind::Raw] {
+        let mut reactor = reactor(&Options { framing, session_window: 4_096, ..framed() });
+        lose(&mut reactor, &b"a line\r\n".repeat(1024));
+        assert_eq!(reactor.account.used(), 8 * 1024);
+        while reactor.give_all() {}
+        assert_eq!(reactor.account.used(), 0);
+        let packages = if framing == FramingKind::Raw { 2 } else { 1024 };
+        assert_eq!(reactor.brain.books().received, packages);
+    }
 }

@@ -12,7 +12,8 @@ use rustix::net::{
     getsockname, socket_with,
 };
 
-/// `socket(2)`, `bind(2)`, `listen(2)` — makes a nonblocking listener, closed on exec, with `SO_REUSEADDR`.
+/// `socket(2)`, `bind(2)`, `listen(2)` — makes a nonblocking listener, closed on exec, with
+/// `SO_REUSEADDR`.
 pub(crate) fn listen(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -23,12 +24,14 @@ pub(crate) fn listen(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
     Ok(listener)
 }
 
-/// `/proc/sys/net/core/somaxconn` — the longest queue that the kernel gives a listener; `None` where that cannot be read.
+/// `/proc/sys/net/core/somaxconn` — the longest queue that the kernel gives a listener; `None`
+/// where that cannot be read.
 pub(crate) fn longest_backlog() -> Option<u64> {
     std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok()?.trim().parse().ok()
 }
 
-/// `accept4(2)` — takes one connection, nonblocking and closed on exec; `WouldBlock` when none waits.
+/// `accept4(2)` — takes one connection, nonblocking and closed on exec; `WouldBlock` when none
+/// waits.
 pub(crate) fn accept(listener: impl AsFd) -> io::Result<(OwnedFd, SocketAddr)> {
     let (connection, address) =
         acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
@@ -57,26 +60,33 @@ pub(crate) fn recv(connection: impl AsFd, buffer: &mut [u8]) -> io::Result<usize
     Ok(count)
 }
 
-/// `recv(2)`, `MSG_PEEK` — whether the connection has failed (reset, timed out); takes nothing from it.
-pub(crate) fn is_broken(connection: impl AsFd) -> bool {
+/// `recv(2)`, `MSG_PEEK` — whether the stream has ended and everything was read; takes nothing from
+/// it.
+pub(crate) fn is_at_end(connection: impl AsFd) -> bool {
     let mut byte = [0];
     let peeked = rustix::net::recv(connection, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
-    !matches!(peeked, Ok(_) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR))
+    matches!(peeked, Ok((0, _)))
+}
+
+/// `ioctl(2)`, `FIONREAD` — bytes that were received and not read.
+pub(crate) fn unread(connection: impl AsFd) -> usize {
+    rustix::io::ioctl_fionread(connection).map_or(0, |bytes| bytes as usize)
 }
 
 /// `send(2)` — like [`send`], from memory that another process may be writing meanwhile.
 ///
 /// # Safety
 ///
-/// `pointer..pointer+len` must be mapped readable during the call. The bytes may change under it: only the kernel reads
-/// them, so no Rust reference to them comes into being.
+/// `pointer..pointer+len` must be mapped readable during the call. The bytes may change under it:
+/// only the kernel reads them, so no Rust reference to them comes into being.
 pub(crate) unsafe fn send_raw(
     connection: impl AsFd,
     pointer: *const u8,
     len: usize,
 ) -> io::Result<usize> {
     let descriptor = connection.as_fd().as_raw_fd();
-    // SAFETY: the descriptor is open (borrowed), the range is readable (the caller's promise), the kernel only reads it.
+    // SAFETY: the descriptor is open (borrowed), the range is readable (the caller's promise), the
+    // kernel only reads it.
     let sent = unsafe {
         libc::send(descriptor, pointer.cast(), len, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
     };
@@ -87,14 +97,16 @@ pub(crate) unsafe fn send_raw(
 ///
 /// # Safety
 ///
-/// `pointer..pointer+len` must be mapped writable during the call, and no Rust reference to it may exist in this process.
+/// `pointer..pointer+len` must be mapped writable during the call, and no Rust reference to it may
+/// exist in this process.
 pub(crate) unsafe fn recv_raw(
     connection: impl AsFd,
     pointer: *mut u8,
     len: usize,
 ) -> io::Result<usize> {
     let descriptor = connection.as_fd().as_raw_fd();
-    // SAFETY: the descriptor is open (borrowed), the range is writable and not referenced (the caller's promise).
+    // SAFETY: the descriptor is open (borrowed), the range is writable and not referenced (the
+    // caller's promise).
     let received = unsafe { libc::recv(descriptor, pointer.cast(), len, libc::MSG_DONTWAIT) };
     usize::try_from(received).map_err(|_| io::Error::last_os_error())
 }
@@ -104,14 +116,17 @@ pub(crate) fn shutdown_write(connection: impl AsFd) -> io::Result<()> {
     Ok(rustix::net::shutdown(connection, Shutdown::Write)?)
 }
 
-/// `setsockopt(2)`, `SO_LINGER` 0, then `close(2)` — ends the connection with a RST; what is queued is thrown away.
+/// `setsockopt(2)`, `SO_LINGER` 0, then `close(2)` — ends the connection with a RST; what is queued
+/// is thrown away.
 pub(crate) fn reset(connection: OwnedFd) {
-    // A socket that cannot linger is closed in the ordinary way; there is nothing better to do with it.
+    // A socket that cannot linger is closed in the ordinary way; there is nothing better to do with
+    // it.
     let _ = set_socket_linger(&connection, Some(Duration::ZERO));
     drop(connection);
 }
 
-/// Whether [`accept`] failed because there are no descriptors left, in this process or in the machine.
+/// Whether [`accept`] failed because there are no descriptors left, in this process or in the
+/// machine.
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }

@@ -12,8 +12,25 @@ pub enum Phase {
     Open,
     /// The session ends once its queued output is written; it is not read any more.
     Flushing(CloseReason),
-    /// The socket is closed; the close event is owed or at a worker.
+    /// The client's connection failed and the socket is closed: nothing can be written. What the
+    /// client had sent before is still served, from memory; the close event follows behind it.
+    PeerGone,
+    /// The socket is closed and nothing is served any more; the close event is owed or at a worker.
     Ended,
+}
+
+impl Phase {
+    /// Whether packages of the session are given to workers, those that came back too.
+    #[must_use]
+    pub const fn is_served(self) -> bool {
+        matches!(self, Self::Open | Self::PeerGone)
+    }
+
+    /// Whether the session still has its socket.
+    #[must_use]
+    pub const fn has_socket(self) -> bool {
+        matches!(self, Self::Open | Self::Flushing(_))
+    }
 }
 
 /// A delivery that came back from a lane.
@@ -41,7 +58,7 @@ pub(in crate::brain) struct Connection {
     pub(in crate::brain) link: Link,
     /// A package of it was finished.
     pub(in crate::brain) was_served: bool,
-    /// The kernel (or the framing tail) may have input.
+    /// The kernel (or what the driver holds of the session) may have input.
     pub(in crate::brain) readable: bool,
     /// Nothing more is read, and why the session ends when what was read is served.
     pub(in crate::brain) input_ended: Option<CloseReason>,
@@ -55,7 +72,8 @@ pub(in crate::brain) struct Connection {
     pub(in crate::brain) owes_closed: bool,
     /// Why it ended.
     pub(in crate::brain) ended_by: Option<CloseReason>,
-    /// The close event is finished, or nobody is to be told: it may go when nothing of it is at a lane.
+    /// The close event is finished, or nobody is to be told: it may go when nothing of it is at a
+    /// lane.
     pub(in crate::brain) is_closed: bool,
     /// Deliveries that came back, oldest first; before everything else in the session's order.
     returned: VecDeque<Returned>,
@@ -97,11 +115,18 @@ impl Connection {
     }
 
     pub(in crate::brain) fn may_read(&self, reading: bool) -> bool {
-        reading && self.phase == Phase::Open && self.input_ended.is_none() && !self.output_high
+        let may = match self.phase {
+            Phase::Open => reading && !self.output_high,
+            // It takes no memory, it gives some back.
+            Phase::PeerGone => true,
+            Phase::Flushing(_) | Phase::Ended => false,
+        };
+        may && self.input_ended.is_none()
     }
 
     #[cfg(test)]
-    /// Deliveries that came back, oldest first. Changed only through [`super::Sessions`], which counts their bytes.
+    /// Deliveries that came back, oldest first. Changed only through [`super::Sessions`], which
+    /// counts their bytes.
     pub(in crate::brain) fn returned(&self) -> impl Iterator<Item = &Returned> {
         self.returned.iter()
     }
@@ -127,6 +152,11 @@ impl Connection {
             all.into_iter().partition(|delivery| goes(delivery));
         self.returned = kept.into();
         dropped
+    }
+
+    /// Whether a package is among what came back.
+    pub(in crate::brain) fn has_returned_package(&self) -> bool {
+        self.returned.iter().any(|returned| returned.kind == DeliveryKind::Package)
     }
 
     pub(in crate::brain) fn has_returned(&self) -> bool {

@@ -124,3 +124,73 @@ fn a_session_with_much_unsent_output_is_not_read() {
     world.pump();
     assert_eq!(world.lane_of(id, item), 0);
 }
+
+#[test]
+fn what_a_client_had_sent_is_served_after_it_is_lost_and_the_close_event_comes_last() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let items: Vec<_> = (0..40).map(|_| world.send(id, 8)).collect();
+    world.pump();
+    world.lose(id);
+    world.actions();
+    assert_eq!(world.closed(id), Some(CloseReason::PeerError), "its socket goes at once");
+    assert_eq!(world.phase(id), Some(Phase::PeerGone));
+    world.calm_down();
+    assert!(items.iter().all(|item| world.state(id, *item) == State::Finished));
+    assert_eq!(world.log.last().map(|(_, item, _)| *item), Some(Item::Closed));
+    assert!(world.sessions[&id].freed);
+}
+
+#[test]
+fn a_client_that_is_lost_before_a_worker_saw_it_is_served_if_it_had_sent_something() {
+    let mut world = serving(Dispatch::IdleFirst, CrashPolicy::Close);
+    let (spoke, silent) = (world.connect().unwrap(), world.connect().unwrap());
+    let item = world.send(spoke, 8);
+    world.lose(spoke);
+    world.lose(silent);
+    world.calm_down();
+    assert_eq!(world.state(spoke, item), State::Finished);
+    assert_eq!(world.sessions[&silent].items[&Item::Connect].starts, 0);
+    assert!(world.log.iter().all(|(id, ..)| *id == spoke));
+}
+
+#[test]
+fn the_close_event_of_a_lost_client_does_not_wait_for_a_deferred_package() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    world.request(id);
+    world.start(0);
+    world.lose(id);
+    world.pump();
+    assert!(world.start(0), "the close event is at the worker");
+    assert_eq!(world.log.last().map(|(_, item, _)| *item), Some(Item::Closed));
+    world.calm_down();
+}
+
+#[test]
+fn what_a_lost_client_had_sent_is_given_again_after_a_recall_and_while_the_server_drains() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let items: Vec<_> = (0..4).map(|_| world.send(id, 8)).collect();
+    world.pump();
+    world.lose(id);
+    world.pump();
+    world.drain();
+    world.recall(0);
+    world.calm_down();
+    assert!(items.iter().all(|item| world.state(id, *item) == State::Finished));
+}
+
+#[test]
+fn what_ends_a_session_ends_the_service_of_a_lost_client_too() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    for _ in 0..40 {
+        world.send(id, 8);
+    }
+    world.pump();
+    world.start(0);
+    world.lose(id);
+    world.die(0);
+    world.actions();
+    assert_eq!(world.phase(id), Some(Phase::Ended));
+    assert_eq!(world.sessions[&id].input_dropped, Some(CloseReason::WorkerDied));
+    assert_eq!(world.closed(id), Some(CloseReason::PeerError), "closed once, for the first reason");
+    world.calm_down();
+}

@@ -7,13 +7,16 @@ use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// One thing that happens. Numbers pick among those to which it can happen; when there is none, nothing happens.
+/// One thing that happens. Numbers pick among those to which it can happen; when there is none,
+/// nothing happens.
 #[derive(Clone, Debug)]
 enum Step {
     Connect,
     Send(usize, u8, usize),
     Eof(usize),
     Close(usize, CloseReason),
+    /// The client's connection fails.
+    Lose(usize),
     Output(usize, bool, bool),
     /// All clients send, all is given, all workers start so many.
     Rush(u8),
@@ -57,6 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(who, count, len)| Send(who, count, len)),
         1 => who().prop_map(Eof),
         1 => (who(), reason).prop_map(|(who, reason)| Close(who, reason)),
+        2 => who().prop_map(Lose),
         6 => (who(), 0u8..6).prop_map(|(who, what)| Output(who, what < 2, what < 1)),
         8 => (0u8..12).prop_map(Rush),
         6 => (1u8..4).prop_map(Give),
@@ -103,6 +107,7 @@ fn apply(world: &mut World, step: Step) {
         }
         Step::Eof(which) => who(which).into_iter().for_each(|id| world.eof(id)),
         Step::Close(which, reason) => who(which).into_iter().for_each(|id| world.close(id, reason)),
+        Step::Lose(which) => who(which).into_iter().for_each(|id| world.lose(id)),
         Step::Output(which, pending, high) => {
             who(which).into_iter().for_each(|id| world.output_changed(id, pending, high));
         }

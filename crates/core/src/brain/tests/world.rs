@@ -1,5 +1,5 @@
-//! A fake driver with fake clients and workers around a brain: it keeps its own account of every delivery, by the words of
-//! the specification, and compares after every step.
+//! A fake driver with fake clients and workers around a brain: it keeps its own account of every
+//! delivery, by the words of the specification, and compares after every step.
 
 use super::super::run_lists::RunListId;
 use super::super::{
@@ -54,6 +54,12 @@ pub(super) struct FakeSession {
     pub(super) place: ConnectionSlot,
     pub(super) items: BTreeMap<Item, Delivery>,
     eof: bool,
+    /// Its client was lost while it was open: all that it had sent is the driver's.
+    lost: bool,
+    /// Something has ended its service since.
+    unserved: bool,
+    /// Why the rest of that input was thrown away.
+    pub(super) input_dropped: Option<CloseReason>,
     pub(super) closed: Option<CloseReason>,
     pub(super) freed: bool,
     /// Why it had to end, once something happened that ends it.
@@ -144,6 +150,12 @@ impl FakeSession {
         packages.filter(|(_, d)| d.state == State::Unread).map(|(item, _)| *item).next()
     }
 
+    /// Whether a package that nobody was given must still be given: its client is gone, and nothing
+    /// ended the session since.
+    fn owes(&self, item: Item) -> bool {
+        self.lost && !self.unserved && matches!(item, Item::Package(_))
+    }
+
     fn delivery(&mut self, item: Item) -> &mut Delivery {
         self.items.get_mut(&item).unwrap()
     }
@@ -176,7 +188,8 @@ impl World {
         }
     }
 
-    // ---- clients -----------------------------------------------------------------------------------------------
+    // ---- clients
+    // -----------------------------------------------------------------------------------------------
 
     pub(super) fn connect(&mut self) -> Option<u64> {
         let (place, id) = self.brain.accept(|counter| counter << 6)?;
@@ -186,6 +199,9 @@ impl World {
             place,
             items: BTreeMap::new(),
             eof: false,
+            lost: false,
+            unserved: false,
+            input_dropped: None,
             closed: None,
             freed: false,
             must: None,
@@ -205,7 +221,7 @@ impl World {
         let session = self.sessions.get_mut(&id).unwrap();
         let number = session.items.len() as u32 - 2;
         let item = Item::Package(number);
-        if session.closed.is_none() && !session.eof {
+        if session.closed.is_none() && !session.eof && !session.lost {
             session.add(item, len);
             let place = session.place;
             self.brain.readable(place);
@@ -216,7 +232,7 @@ impl World {
 
     pub(super) fn eof(&mut self, id: u64) {
         let session = self.sessions.get_mut(&id).unwrap();
-        if session.closed.is_none() {
+        if session.closed.is_none() && !session.lost {
             session.eof = true;
             session.may.insert(CloseReason::Peer as u8);
             let place = session.place;
@@ -227,7 +243,7 @@ impl World {
 
     pub(super) fn output_changed(&mut self, id: u64, pending: bool, high: bool) {
         let session = &self.sessions[&id];
-        if session.closed.is_none() && !session.freed {
+        if session.closed.is_none() && !session.freed && !session.lost {
             self.brain.output_changed(session.place, pending, high);
             self.check();
         }
@@ -240,10 +256,41 @@ impl World {
         }
         session.may.insert(reason as u8);
         let place = session.place;
-        let was_ended = self.brain.phase(place) == Some(Phase::Ended);
+        let before = self.brain.phase(place).unwrap();
         self.brain.close(place, reason);
-        if !was_ended && reason.is_abrupt() {
+        if before.has_socket() && reason.is_abrupt() {
             self.must_end(id, reason);
+        }
+        if before == Phase::PeerGone && reason != CloseReason::PeerError {
+            assert_eq!(self.brain.phase(place), Some(Phase::Ended), "nothing more is served");
+            self.sessions.get_mut(&id).unwrap().unserved = true;
+        }
+        self.check();
+    }
+
+    /// The connection fails; the driver holds what was not given.
+    pub(super) fn lose(&mut self, id: u64) {
+        let session = self.sessions.get_mut(&id).unwrap();
+        if session.freed {
+            return;
+        }
+        session.may.insert(CloseReason::PeerError as u8);
+        let place = session.place;
+        let before = self.brain.phase(place).unwrap();
+        let has_input = session.unread().is_some();
+        if before == Phase::Open {
+            session.lost = true;
+            session.must = Some(CloseReason::PeerError);
+        }
+        self.brain.peer_lost(place, has_input);
+        match before {
+            Phase::Open => {
+                let after = self.brain.phase(place).unwrap();
+                assert!(!after.has_socket());
+                assert!(!has_input || after == Phase::PeerGone, "its input is served");
+            }
+            Phase::Flushing(_) => self.must_end(id, CloseReason::PeerError),
+            Phase::PeerGone | Phase::Ended => {}
         }
         self.check();
     }
@@ -265,7 +312,8 @@ impl World {
         );
     }
 
-    // ---- the driver --------------------------------------------------------------------------------------------
+    // ---- the driver
+    // --------------------------------------------------------------------------------------------
 
     pub(super) fn actions(&mut self) {
         while self.action() {}
@@ -287,6 +335,12 @@ impl World {
                     assert!(before.all(|(_, delivery)| served(delivery)), "{session:?}");
                 }
                 session.closed = Some(reason);
+            }
+            BrainAction::DropInput { connection, reason } => {
+                let session = self.sessions.get_mut(&self.places[&connection]).unwrap();
+                assert!(session.unserved && session.input_dropped.is_none(), "{session:?}");
+                assert!(session.may.contains(&(reason as u8)), "dropped for {reason:?}");
+                session.input_dropped = Some(reason);
             }
             BrainAction::FreeSession(connection) => {
                 let id = self.places.remove(&connection).expect("freed twice");
@@ -324,8 +378,8 @@ impl World {
         self.check_choice(id, lane, &credit);
         let Some(item) = self.item_of(id, &assignment) else {
             let session = &self.sessions[&id];
-            assert_eq!(self.brain.phase(session.place), Some(Phase::Open));
-            if session.eof {
+            assert!(self.brain.phase(session.place).is_some_and(Phase::is_served));
+            if session.eof && !session.lost {
                 self.brain.peer_done(session.place);
             } else {
                 self.brain.input_dry(&assignment);
@@ -465,7 +519,8 @@ impl World {
         self.check();
     }
 
-    // ---- workers -----------------------------------------------------------------------------------------------
+    // ---- workers
+    // -----------------------------------------------------------------------------------------------
 
     /// Starts a worker and lets it serve; its predecessor leaves.
     pub(super) fn serving(&mut self, worker: u16) -> usize {
@@ -606,7 +661,7 @@ impl World {
         for (item, before) in session.items.range(..record.item) {
             let skipped = match before.state {
                 State::At(_) | State::Returned => true,
-                State::Unread => record.item != Item::Closed,
+                State::Unread => record.item != Item::Closed || session.owes(*item),
                 _ => false,
             };
             assert!(!skipped, "{item:?} skipped by {record:?}");
@@ -669,7 +724,8 @@ impl World {
         self.check();
     }
 
-    /// The worker frees the ring below its first record that is not started; the driver uses it again.
+    /// The worker frees the ring below its first record that is not started; the driver uses it
+    /// again.
     pub(super) fn free(&mut self, lane: usize) {
         let lane = &mut self.lanes[lane];
         let unstarted = lane.waiting.first().map_or(lane.written, |record| record.position);
@@ -691,11 +747,10 @@ impl World {
         let hit: BTreeSet<_> =
             fake.waiting.iter().chain(&fake.started).map(|record| record.session).collect();
         let slot = fake.slot;
-        let ends: Vec<_> =
-            hit.into_iter().filter(|id| self.phase(*id) != Some(Phase::Ended)).collect();
+        let before: Vec<_> = hit.into_iter().filter_map(|id| Some((id, self.phase(id)?))).collect();
         self.brain.condemn(slot, self.now);
-        for id in ends {
-            self.must_end(id, CloseReason::WorkerCondemned);
+        for (id, before) in before {
+            self.ended(id, before, CloseReason::WorkerCondemned);
         }
         self.check();
     }
@@ -719,9 +774,10 @@ impl World {
                 self.ends_by_death(id, before[&id], &started, &waiting)
             };
             if let Some(reason) = ends {
-                self.must_end(id, reason);
+                self.ended(id, before[&id], reason);
             }
-            let open = before[&id] == Phase::Open && ends.is_none();
+            let told = started.iter().any(|record| record.item == Item::Closed);
+            let open = before[&id].is_served() && ends.is_none() && !told;
             let again = matches!(self.settings.crash_policy, CrashPolicy::Redeliver(_)) && open;
             let session = self.sessions.get_mut(&id).unwrap();
             for record in started {
@@ -763,7 +819,7 @@ impl World {
                 && session.items[&record.item].deaths_while_waiting
                     >= self.settings.deaths_while_waiting_max
         };
-        if phase == Phase::Open && waiting.iter().any(|record| deaths_while_waiting(&record)) {
+        if phase.is_served() && waiting.iter().any(|record| deaths_while_waiting(&record)) {
             return Some(CloseReason::Unservable);
         }
         let mut started = started.iter().filter(|record| record.item != Item::Closed);
@@ -777,7 +833,19 @@ impl World {
         (fatal && phase != Phase::Ended).then_some(CloseReason::WorkerDied)
     }
 
-    // ---- time --------------------------------------------------------------------------------------------------
+    /// Something that ends sessions happened to one that stood here before.
+    fn ended(&mut self, id: u64, before: Phase, reason: CloseReason) {
+        if before.has_socket() {
+            self.must_end(id, reason);
+        }
+        let session = self.sessions.get_mut(&id).unwrap();
+        session.may.insert(reason as u8);
+        session.unserved |= before == Phase::PeerGone;
+        assert_eq!(self.brain.phase(session.place), Some(Phase::Ended), "{id}: {reason:?}");
+    }
+
+    // ---- time
+    // --------------------------------------------------------------------------------------------------
 
     pub(super) fn pass(&mut self, ns: Nanos) {
         self.now = self.now.saturating_add(ns);
@@ -844,7 +912,8 @@ impl World {
         }
     }
 
-    /// All behave well until nothing moves any more: workers serve everywhere and finish, clients read their output.
+    /// All behave well until nothing moves any more: workers serve everywhere and finish, clients
+    /// read their output.
     pub(super) fn calm_down(&mut self) {
         self.repair();
         while let Some(lane) = self.lanes.iter().position(|lane| lane.state == LaneState::Condemned)
@@ -879,6 +948,10 @@ impl World {
         }
         assert_eq!(self.brain.books().in_hand, 0);
         assert_eq!(self.brain.books().recalled, 0);
+        for session in self.sessions.values().filter(|session| session.lost) {
+            let is_served = session.unread().is_none() || session.input_dropped.is_some();
+            assert!(is_served, "neither given nor counted: {session:?}");
+        }
         for session in self.sessions.values().filter(|session| !session.freed) {
             assert!(session.closed.is_none(), "closed, never freed: {session:?}");
             assert!(!session.eof || self.draining, "never ended: {session:?}");
@@ -897,16 +970,22 @@ impl World {
         assert!(self.candidate().is_none());
     }
 
-    // ---- the account -------------------------------------------------------------------------------------------
+    // ---- the account
+    // -------------------------------------------------------------------------------------------
 
     /// A session that ends takes along what waited for it.
     fn sync(&mut self) {
         for session in self.sessions.values_mut().filter(|session| !session.freed) {
             let phase = self.brain.phase(session.place).unwrap();
+            // Of a client that left without a word before a worker was told of it.
+            let package = |item: &Item| matches!(item, Item::Package(_));
+            let waits = |d: &Delivery| matches!(d.state, State::Unread | State::Returned);
+            let is_forgotten = phase == Phase::PeerGone
+                && !session.items.iter().any(|(item, d)| package(item) && waits(d));
             for (item, delivery) in &mut session.items {
                 let goes = match item {
-                    Item::Package(_) => phase != Phase::Open,
-                    Item::Connect => phase == Phase::Ended,
+                    Item::Package(_) => !phase.is_served(),
+                    Item::Connect => phase == Phase::Ended || is_forgotten,
                     Item::Closed => false,
                 };
                 if goes && delivery.state == State::Returned {

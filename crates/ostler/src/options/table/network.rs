@@ -45,7 +45,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "16384",
         unit: "connections",
         why: "The session table is fixed at start, for the whole server, at 256 bytes an entry; it \
-              has up to twice as many entries as this.",
+              has at least a quarter more entries than this, and 1024 for each reactor, for \
+              sessions whose end no worker has seen yet.",
         effect: "Above it nobody is accepted until a session ends; who comes waits in the kernel's \
                  queue (backlog). A limit of descriptors (ulimit -n) that does not allow so many \
                  lowers it at start, and a line of the log says so.",
