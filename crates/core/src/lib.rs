@@ -14,6 +14,7 @@ pub mod policy;
 pub mod send_queue;
 pub mod shutdown;
 pub mod supervisor;
+pub mod throttle;
 pub mod work_mean;
 
 /// Milliseconds on a monotonic clock of the caller's choice.

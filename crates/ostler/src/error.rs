@@ -161,6 +161,13 @@ impl Error {
         )
     }
 
+    /// All workers failed to start; `why` is the last reason.
+    pub(crate) fn nobody_starts(workers: usize, why: &str) -> Self {
+        let who =
+            if workers == 1 { "the worker".to_owned() } else { format!("all {workers} workers") };
+        Self::start(format!("{who} failed to start: {why}; the log says more"), None)
+    }
+
     /// Nobody is left to supervise workers; `why` says how that came.
     pub(crate) fn managers_lost(why: &str) -> Self {
         let text = format!(

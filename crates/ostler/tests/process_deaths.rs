@@ -277,8 +277,12 @@ impl Broken {
         Ok(broken)
     }
 
-    fn repair(self) {
-        drop(self);
+    fn repair(&self) -> TestResult {
+        Ok(std::fs::remove_file(&self.path)?)
+    }
+
+    fn destroy(&self) -> TestResult {
+        Ok(std::fs::write(&self.path, "")?)
     }
 }
 
@@ -288,20 +292,26 @@ impl Drop for Broken {
     }
 }
 
+/// Workers that served once and do not start any more: attempts go on, slower and slower, until it
+/// works.
 #[test]
 fn a_crash_loop_at_start_backs_off_and_recovers() -> TestResult {
     let broken = Broken::new("loop")?;
+    broken.repair()?;
     let builder = echo(1, 1)
         .env("ECHO_FAIL_START_IF_EXISTS", &broken.path)
+        .set("log_level", "debug")
         .set("back_off_min_ms", 20)
         .set("back_off_max_ms", 200)
+        .set("slot_down_ms", 3_600_000)
         .expect_log("on_worker_start failed")
         .expect_log(OFTEN)
-        .expect_log(DIED)
-        .expect_log(BACK_OFF);
-    let server = builder.start()?;
+        .expect_log(DIED);
+    let server = start(builder, 1)?;
     let mut client = server.connect()?;
-    client.send(b"early")?;
+    round_trip(&mut client, "before")?;
+    broken.destroy()?;
+    server.worker(0).kill();
     wait_lines(&server, BACK_OFF, 6)?;
     let pauses: Vec<u64> = server
         .log()
@@ -311,22 +321,68 @@ fn a_crash_loop_at_start_backs_off_and_recovers() -> TestResult {
         .filter_map(|line| line.number("retry_after_ms"))
         .collect();
     check(pauses.starts_with(&[20, 40, 80, 160, 200, 200]), format!("{pauses:?}"))?;
-    broken.repair();
-    // What came too early waited in the kernel.
-    client.expect(b"early")?;
+    client.send(b"meanwhile")?;
+    broken.repair()?;
+    client.expect(b"meanwhile")?;
     server.stop()
 }
 
+/// Code that never starts ends the server as soon as every slot has tried it, and with the reason.
 #[test]
 fn a_first_start_that_never_succeeds_ends_the_server() -> TestResult {
     let broken = Broken::new("never")?;
     let (code, text) = echo(2, 1)
         .env("ECHO_FAIL_START_IF_EXISTS", &broken.path)
+        .set("boot_timeout_ms", 3_600_000)
+        .start_expecting_failure()?;
+    check(code == 4, format!("code {code}: {text}"))?;
+    let last = text.lines().last().unwrap_or_default();
+    let said = last.contains("all 2 workers failed to start: on_worker_start failed: told to fail");
+    check(said, text)
+}
+
+/// Code that does not come to an end of its start is given the time that it was promised.
+#[test]
+fn a_first_start_that_hangs_ends_the_server_after_its_time() -> TestResult {
+    let broken = Broken::new("hangs")?;
+    let (code, text) = TestServer::example("probe")
+        .env("PROBE_HANG_START_IF_EXISTS", &broken.path)
+        .set("workers", 2)
         .set("boot_timeout_ms", 500)
         .start_expecting_failure()?;
     check(code == 4, format!("code {code}: {text}"))?;
-    let said = text.contains("0 of 2 workers became ready within 500 ms");
-    check(said && text.contains("told to fail"), text)
+    let said = text.contains("workers became ready within 500 ms")
+        || text.contains("all 2 workers failed to start");
+    check(said, text)
+}
+
+/// Hundreds of starts that fail are a handful of lines.
+#[test]
+fn starts_that_fail_do_not_fill_the_log() -> TestResult {
+    let broken = Broken::new("lines")?;
+    broken.repair()?;
+    let builder = echo(4, 1)
+        .env("ECHO_FAIL_START_IF_EXISTS", &broken.path)
+        .set("back_off_min_ms", 1)
+        .set("back_off_max_ms", 1)
+        .set("fork_interval_ms", 0)
+        .expect_log("on_worker_start failed")
+        .expect_log(OFTEN)
+        .expect_log(DIED);
+    let server = start(builder, 4)?;
+    round_trip(&mut server.connect()?, "before")?;
+    broken.destroy()?;
+    for worker in server.workers() {
+        worker.kill();
+    }
+    // What was not said one by one is said as a number.
+    let line = server.wait_for_log("workers could not start, without a line for each")?;
+    check(line.contains("told to fail"), &line)?;
+    let lines = server.log().lines().len();
+    check(lines < 60, format!("{lines} lines"))?;
+    broken.repair()?;
+    round_trip(&mut server.connect()?, "after")?;
+    server.stop()
 }
 
 // ---- managers ----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 //! Pauses that grow with failures in a row (decision 9: only failures to boot pause).
 
 use super::Supervisor;
+use super::slot::SlotState;
 use super::types::{Settings, SupervisorAction};
 use crate::Millis;
 use crate::ids::Slot;
@@ -44,6 +45,11 @@ impl Supervisor {
                 failures: state.boot.failures,
                 retry_after_ms,
             });
+        }
+        let failed = |slot: &SlotState| slot.boot.failures > 0 && !slot.was_ever_ready();
+        if !self.told_nobody_boots && self.slots.iter().all(failed) {
+            self.told_nobody_boots = true;
+            out.push(SupervisorAction::NobodyBoots);
         }
     }
 }

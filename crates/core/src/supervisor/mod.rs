@@ -59,6 +59,7 @@ pub struct Supervisor {
     draining: bool,
     intensity: Intensity,
     ending: Ending,
+    told_nobody_boots: bool,
 }
 
 impl Supervisor {
@@ -82,6 +83,7 @@ impl Supervisor {
             draining: false,
             intensity,
             ending: Ending::Running,
+            told_nobody_boots: false,
         }
     }
 

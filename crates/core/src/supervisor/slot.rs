@@ -65,6 +65,11 @@ impl SlotState {
         self.last_attempt = Some(now);
     }
 
+    /// Whether any process of it was ever ready.
+    pub(super) fn was_ever_ready(&self) -> bool {
+        self.newest_served > Generation(0)
+    }
+
     /// Whether a generation newer than `mark` was made to serve.
     pub(super) fn has_served_since(&self, mark: Generation) -> bool {
         self.newest_served > mark

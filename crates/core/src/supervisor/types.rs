@@ -131,6 +131,8 @@ pub enum SupervisorAction {
         /// Pause before the next attempt.
         retry_after_ms: Millis,
     },
+    /// No process has ever been ready, and every slot has failed to boot one. Told once.
+    NobodyBoots,
     /// More deaths than `restart_intensity` within `restart_period_ms` over all slots (logged, nothing is stopped).
     IntensityExceeded {
         /// Deaths within the period.

@@ -3,10 +3,11 @@
 use ostler_core::ids::{Slot, WorkerKey};
 use ostler_core::supervisor::{Exit, KillCause, ReloadOutcome};
 
+use super::short_text::ShortText;
 use super::wire::{Malformed, Reader, Writer};
 
 /// Size of every message between master and manager.
-pub(crate) const MANAGER_MESSAGE_SIZE_BYTES: usize = 32;
+pub(crate) const MANAGER_MESSAGE_SIZE_BYTES: usize = 128;
 
 /// Descriptors of [`ToManager::MemoryReady`] before the lane bells: down memory, up memory, worker bell.
 pub(crate) const LANE_DESCRIPTORS_FIXED: usize = 3;
@@ -88,6 +89,8 @@ pub(crate) enum ToMaster {
     Died(DeathNotice),
     /// A reload ended.
     ReloadFinished(ReloadOutcome),
+    /// No worker has ever been ready, and every slot has failed to start one; the last reason.
+    NobodyStarts(ShortText),
     /// The manager got TERM from outside.
     ShutdownRequested,
     /// All workers are gone; the manager ends.
@@ -146,6 +149,7 @@ impl ToMaster {
             Self::ReloadFinished(outcome) => encode_outcome(writer.u8(73), outcome),
             Self::ShutdownRequested => writer.u8(74),
             Self::Finished => writer.u8(75),
+            Self::NobodyStarts(why) => writer.u8(76).text(why),
         }
         .finish()
     }
@@ -169,6 +173,7 @@ impl ToMaster {
             73 => Self::ReloadFinished(decode_outcome(&mut reader)?),
             74 => Self::ShutdownRequested,
             75 => Self::Finished,
+            76 => Self::NobodyStarts(reader.text()?),
             _ => return Err(Malformed),
         };
         reader.finish(message)

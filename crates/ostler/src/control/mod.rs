@@ -10,11 +10,13 @@
 
 mod channel;
 mod manager;
+mod short_text;
 mod wire;
 mod worker;
 
 pub(crate) use channel::{Channel, Received};
 pub(crate) use manager::{DeathNotice, LANE_DESCRIPTORS_FIXED, ToManager, ToMaster};
+pub(crate) use short_text::ShortText;
 pub(crate) use worker::{FromWorker, WORKER_MESSAGE_SIZE_BYTES};
 
 #[cfg(test)]

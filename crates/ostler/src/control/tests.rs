@@ -68,6 +68,7 @@ fn to_master() -> impl Strategy<Value = ToMaster> {
         outcome().prop_map(ToMaster::ReloadFinished),
         Just(ToMaster::ShutdownRequested),
         Just(ToMaster::Finished),
+        any::<String>().prop_map(|why| ToMaster::NobodyStarts(ShortText::new(&why))),
     ]
 }
 
@@ -77,6 +78,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         Just(FromWorker::LeaveRequest(LeaveReason::MaxRequests)),
         Just(FromWorker::LeaveRequest(LeaveReason::Asked)),
         Just(FromWorker::TookDelivery),
+        any::<String>().prop_map(|why| FromWorker::StartFailed(ShortText::new(&why))),
     ]
 }
 

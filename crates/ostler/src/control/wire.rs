@@ -4,6 +4,8 @@ use std::fmt;
 
 use ostler_core::ids::WorkerKey;
 
+use super::short_text::ShortText;
+
 /// These bytes are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
@@ -67,6 +69,11 @@ impl<const N: usize> Writer<N> {
         self.u16(key.slot.0).u32(key.generation.0)
     }
 
+    pub(super) fn text(self, text: ShortText) -> Self {
+        let (len, bytes) = text.to_wire();
+        self.u8(len).bytes(bytes)
+    }
+
     pub(super) const fn finish(self) -> [u8; N] {
         self.bytes
     }
@@ -116,6 +123,10 @@ impl<'message> Reader<'message> {
 
     pub(super) fn key(&mut self) -> Result<WorkerKey, Malformed> {
         Ok(WorkerKey::new(self.u16()?, self.u32()?))
+    }
+
+    pub(super) fn text(&mut self) -> Result<ShortText, Malformed> {
+        ShortText::from_wire(self.u8()?, self.bytes()?)
     }
 
     /// Ends the message: what was not taken must be zero.

@@ -1,4 +1,4 @@
-//! What a worker tells the manager. Three kinds, eight bytes, no descriptors (decision 15).
+//! What a worker tells the manager. Four kinds, 128 bytes, no descriptors (decision 15).
 //!
 //! The sender is known by its socket, which belongs to one process alone; so no message names a worker.
 
@@ -7,11 +7,12 @@ use std::os::fd::AsFd;
 
 use ostler_core::supervisor::LeaveReason;
 
+use super::short_text::ShortText;
 use super::wire::{Malformed, Reader, Writer};
 use crate::sys::control_socket;
 
 /// Size of every message from a worker.
-pub(crate) const WORKER_MESSAGE_SIZE_BYTES: usize = 8;
+pub(crate) const WORKER_MESSAGE_SIZE_BYTES: usize = 128;
 
 /// First byte of every message from a worker, so that stray bytes are not taken for one.
 const MAGIC: u8 = 0xA7;
@@ -23,6 +24,8 @@ pub(crate) enum FromWorker {
     Ready,
     /// It wants to be replaced and goes on until its successor serves.
     LeaveRequest(LeaveReason),
+    /// It cannot start, and why; it ends now.
+    StartFailed(ShortText),
     /// It has taken its first delivery, and is about to handle it. Said before user code sees the delivery, so that
     /// the word cannot be lost by what that code does.
     TookDelivery,
@@ -45,6 +48,7 @@ impl FromWorker {
                 LeaveReason::Asked => 2,
             }),
             Self::TookDelivery => writer.u8(3),
+            Self::StartFailed(text) => writer.u8(4).text(text),
         }
         .finish()
     }
@@ -63,6 +67,7 @@ impl FromWorker {
                 _ => return Err(Malformed),
             }),
             3 => Self::TookDelivery,
+            4 => Self::StartFailed(reader.text()?),
             _ => return Err(Malformed),
         };
         reader.finish(message)

@@ -11,6 +11,7 @@ use super::report;
 use super::setup::LaneDescriptors;
 use super::token::Source;
 use crate::control::{DeathNotice, ToManager, ToMaster};
+use crate::sys::clock;
 use crate::sys::epoll::Interest;
 
 impl Driver<'_> {
@@ -30,13 +31,21 @@ impl Driver<'_> {
             SupervisorAction::Kill(worker, cause) => self.kill(worker, cause),
             SupervisorAction::Died { worker, exit, killed, took_delivery, expected } => {
                 let death = DeathNotice { worker, exit, killed, took_delivery, expected };
-                let reaped = self.reaped.take_if(|(key, _)| *key == worker);
-                report::death(&death, reaped.map(|(_, pid)| pid));
+                let reaped = self.reaped.take_if(|reaped| reaped.key == worker);
+                self.reports.death(&death, reaped.as_ref(), clock::monotonic_ms());
                 self.say(&ToMaster::Died(death))?;
             }
             SupervisorAction::BackOff { slot, failures, retry_after_ms } => {
-                // Whether it was ready or not: it ended without having finished anything (decision 9).
-                tracing::warn!(%slot, failures, retry_after_ms, "worker ended before it served, the next one waits");
+                // Whether it was ready or not: it ended without having taken anything (decision 9).
+                tracing::debug!(
+                    %slot,
+                    failures,
+                    retry_after_ms,
+                    "worker ended before it served, the next one waits"
+                );
+            }
+            SupervisorAction::NobodyBoots => {
+                self.say(&ToMaster::NobodyStarts(self.reports.last_failure()))?;
             }
             SupervisorAction::IntensityExceeded { deaths } => {
                 let period_ms = self.setup.settings.restart_period_ms;
@@ -78,7 +87,7 @@ impl Driver<'_> {
                 Ok(())
             }
             ToManager::MemoryFailed(worker) => {
-                tracing::warn!(%worker, "the master has no memory for a worker");
+                self.reports.no_memory(worker, clock::monotonic_ms());
                 self.tell(Event::MemoryFailed(worker))
             }
             ToManager::Condemn(worker) => {
@@ -107,7 +116,7 @@ impl Driver<'_> {
         let (gated, pidfd) = match watched {
             Ok(watched) => watched,
             Err(error) => {
-                tracing::warn!(%worker, %error, "cannot fork a worker");
+                self.reports.no_fork(worker, &error, clock::monotonic_ms());
                 return Ok(Event::ForkFailed(worker));
             }
         };

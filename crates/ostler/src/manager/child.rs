@@ -9,6 +9,7 @@ use ostler_core::ids::WorkerKey;
 use super::children::Child;
 use super::setup::{LaneDescriptors, ManagerSetup, WorkerBoot};
 use super::{EXIT_NOT_PREPARED, EXIT_ORPHANED};
+use crate::control::{FromWorker, ShortText};
 use crate::log;
 use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
@@ -70,7 +71,14 @@ impl Gated {
     pub(super) fn open_gate(self) -> Child {
         // Fails only when the other end is closed, that is, when the worker is dead.
         let _ = control_socket::send(&self.control, GO, &[]);
-        Child { pid: self.pid, pidfd: self.pidfd, control: Some(self.control), words: 0 }
+        Child {
+            pid: self.pid,
+            pidfd: self.pidfd,
+            control: Some(self.control),
+            is_ready: false,
+            start_error: None,
+            words: 0,
+        }
     }
 }
 
@@ -82,18 +90,16 @@ fn live_as_worker(setup: &ManagerSetup, manager: ProcessId, boot: WorkerBoot) ->
         Ok(true) => {}
         Ok(false) => return EXIT_ORPHANED,
         Err(error) => {
-            tracing::error!(%error, "cannot begin");
+            let text = format!("the worker cannot begin: {error}");
+            tracing::debug!("{text}");
+            let _ = FromWorker::StartFailed(ShortText::new(&text)).send(&boot.control);
             return EXIT_NOT_PREPARED;
         }
     }
     match catch_unwind(AssertUnwindSafe(|| (setup.worker_main)(boot))) {
         Ok(code) => code,
         Err(payload) => {
-            let text = payload
-                .downcast_ref::<&str>()
-                .copied()
-                .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-                .unwrap_or("(no text)");
+            let text = panic::text_of(&*payload);
             let place = panic::place();
             let (file, line) = (place.map(|place| place.file), place.map(|place| place.line));
             tracing::error!(file, line, session = log::session(), "panicked: {text}");

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 
 use ostler_core::ids::WorkerKey;
 
+use crate::control::ShortText;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::ProcessId;
 
@@ -16,6 +17,10 @@ pub(super) struct Child {
     pub(super) pidfd: PidFd,
     /// Where it speaks; `None` once it has closed its end or has said too much. Its life goes on without.
     pub(super) control: Option<OwnedFd>,
+    /// It has said that it is ready.
+    pub(super) is_ready: bool,
+    /// Why it could not start, in its own words.
+    pub(super) start_error: Option<ShortText>,
     /// Messages that it has sent, also those that were none.
     pub(super) words: u32,
 }

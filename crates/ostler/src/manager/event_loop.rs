@@ -11,6 +11,8 @@ use ostler_core::supervisor::{Event, Supervisor};
 
 use super::children::Children;
 use super::generations::BasedSupervisor;
+use super::reaping::Reaped;
+use super::report::Reports;
 use super::setup::{LaneDescriptors, ManagerSetup};
 use super::spare::Spare;
 use super::token::Source;
@@ -59,8 +61,9 @@ pub(super) struct Driver<'setup> {
     pub(super) children: Children,
     /// Lane memory that has arrived and is not forked with yet.
     pub(super) lanes: HashMap<WorkerKey, LaneDescriptors>,
-    /// The number of the process that was reaped last, for its death's log line.
-    pub(super) reaped: Option<(WorkerKey, ProcessId)>,
+    /// The process that was reaped last, until its death is told.
+    pub(super) reaped: Option<Reaped>,
+    pub(super) reports: Reports,
     pub(super) spare: Option<Spare>,
     /// When the last spare was forked, or tried to be.
     pub(super) spare_forked_at: Millis,
@@ -95,6 +98,7 @@ impl<'setup> Driver<'setup> {
             children: Children::default(),
             lanes: HashMap::new(),
             reaped: None,
+            reports: Reports::default(),
             spare_wanted: spare.is_none(),
             spare_forked_at: clock::monotonic_ms(),
             spare,
@@ -155,6 +159,7 @@ impl<'setup> Driver<'setup> {
             self.tell(Event::Tick)?;
         }
         self.keep_spare(now)?;
+        self.reports.run_due(now);
         self.watch_backlog()?;
         self.epoll.wait(events, self.timeout())?;
         for (token, _) in events.iter() {
@@ -174,7 +179,8 @@ impl<'setup> Driver<'setup> {
 
     /// Until the next thing that no descriptor tells; `None` for ever: an idle manager does not wake up.
     fn timeout(&self) -> Option<Duration> {
-        let at = [self.supervisor.deadline(), self.spare_due()].into_iter().flatten().min()?;
+        let due = [self.supervisor.deadline(), self.spare_due(), self.reports.due()];
+        let at = due.into_iter().flatten().min()?;
         // At least 1 ms, so that a deadline that does not move can never make this loop spin.
         Some(Duration::from_millis(at.saturating_sub(clock::monotonic_ms()).max(1)))
     }

@@ -78,6 +78,7 @@ impl BasedSupervisor {
                     leave.as_mut().map(raise);
                 }
                 SupervisorAction::BackOff { .. }
+                | SupervisorAction::NobodyBoots
                 | SupervisorAction::IntensityExceeded { .. }
                 | SupervisorAction::ReloadStarted
                 | SupervisorAction::ReloadFinished(_)

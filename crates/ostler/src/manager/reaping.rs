@@ -9,8 +9,10 @@ use ostler_core::supervisor::{Event, Exit};
 use super::event_loop::{Driver, Ending, Step};
 use super::guard::Guard;
 use super::spare::{EXIT_DISMISSED, fork_and_announce};
+use crate::control::ShortText;
 use crate::sys::orphans;
 use crate::sys::pidfd::PidFd;
+use crate::sys::process::ProcessId;
 
 /// Words of a dead worker that are still heard; its descendants may hold the socket and go on talking.
 const LAST_WORDS_MAX: usize = 64;
@@ -18,6 +20,14 @@ const LAST_WORDS_MAX: usize = 64;
 const REAPED_PER_TURN: usize = 1_024;
 /// Pause before another attempt to have a spare.
 const SPARE_RETRY_MS: Millis = 1_000;
+
+/// A worker that was reaped, as far as its death is told.
+pub(super) struct Reaped {
+    pub(super) key: WorkerKey,
+    pub(super) pid: ProcessId,
+    pub(super) is_ready: bool,
+    pub(super) start_error: Option<ShortText>,
+}
 
 impl Driver<'_> {
     /// Reaps one of our workers if it has ended. What it said before is heard first.
@@ -34,7 +44,12 @@ impl Driver<'_> {
                 Exit::Code(-1)
             }
         };
-        self.reaped = Some((key, child.pid));
+        self.reaped = Some(Reaped {
+            key,
+            pid: child.pid,
+            is_ready: child.is_ready,
+            start_error: child.start_error,
+        });
         // The master holds the pidfd too, so closing ours would not end its events.
         self.epoll.remove(&child.pidfd)?;
         self.close_control(key)?;

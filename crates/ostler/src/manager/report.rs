@@ -1,25 +1,109 @@
-//! Log lines about deaths.
+//! Log lines about deaths, and starts that fail.
 
+use std::io;
+
+use ostler_core::Millis;
+use ostler_core::ids::WorkerKey;
 use ostler_core::supervisor::{Exit, KillCause};
+use ostler_core::throttle::Throttle;
 
-use crate::control::DeathNotice;
-use crate::sys::process::ProcessId;
+use super::reaping::Reaped;
+use crate::control::{DeathNotice, ShortText};
 use crate::sys::signal;
 
-/// A death: a warning if nobody asked for it or if it did not leave in time, quiet if it was in good order.
-pub(super) fn death(death: &DeathNotice, pid: Option<ProcessId>) {
-    let worker = death.worker;
-    let pid = pid.map_or(0, ProcessId::get);
-    let (exit, killed, took_delivery) =
-        (exit(death.exit), death.killed.map(cause), death.took_delivery);
-    if !death.expected {
-        tracing::warn!(%worker, pid, exit, killed, took_delivery, "worker died");
-    } else if death.killed == Some(KillCause::DrainTimeout) {
-        tracing::warn!(%worker, pid, exit, killed, took_delivery, "worker did not leave in time");
-    } else if death.killed.is_some() || death.exit != Exit::Code(0) {
-        tracing::info!(%worker, pid, exit, killed, took_delivery, "worker ended");
-    } else {
-        tracing::debug!(%worker, pid, exit, killed, took_delivery, "worker ended");
+/// Lines about starts that failed, and about deaths, that are written one by one in a period; the
+/// others are counted. The same as the default of `restart_intensity` within its period.
+const LINES_MAX: u32 = 10;
+/// The period.
+const PERIOD_MS: Millis = 10_000;
+
+/// The log lines about processes that die or do not start. A server whose code is broken says so,
+/// and does not fill the disk with it.
+pub(super) struct Reports {
+    deaths: Throttle,
+    failures: Throttle,
+    /// Why a start failed the last time.
+    last_failure: ShortText,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self {
+            deaths: Throttle::new(LINES_MAX, PERIOD_MS),
+            failures: Throttle::new(LINES_MAX, PERIOD_MS),
+            last_failure: ShortText::new("no start has failed"),
+        }
+    }
+}
+
+impl Reports {
+    /// A death: a warning if nobody asked for it or if it did not leave in time, quiet if it was in
+    /// good order.
+    pub(super) fn death(&mut self, death: &DeathNotice, reaped: Option<&Reaped>, now: Millis) {
+        let worker = death.worker;
+        let pid = reaped.map_or(0, |reaped| reaped.pid.get());
+        let (exit, killed) = (exit(death.exit), death.killed.map(cause));
+        let took_delivery = death.took_delivery;
+        if !death.expected && reaped.is_some_and(|reaped| !reaped.is_ready) {
+            let said = reaped.and_then(|reaped| reaped.start_error);
+            self.last_failure = said.unwrap_or_else(|| {
+                ShortText::new(&format!("{worker} ended before it was ready: {exit}"))
+            });
+            if self.failures.admits(now) {
+                let error = self.last_failure;
+                tracing::warn!(%worker, pid, exit, killed, %error, "worker could not start");
+            }
+        } else if !death.expected {
+            if self.deaths.admits(now) {
+                tracing::warn!(%worker, pid, exit, killed, took_delivery, "worker died");
+            }
+        } else if death.killed == Some(KillCause::DrainTimeout) {
+            let text = "worker did not leave in time";
+            tracing::warn!(%worker, pid, exit, killed, took_delivery, "{text}");
+        } else if death.killed.is_some() || death.exit != Exit::Code(0) {
+            tracing::info!(%worker, pid, exit, killed, took_delivery, "worker ended");
+        } else {
+            tracing::debug!(%worker, pid, exit, killed, took_delivery, "worker ended");
+        }
+    }
+
+    /// The master had no memory for a worker.
+    pub(super) fn no_memory(&mut self, worker: WorkerKey, now: Millis) {
+        self.last_failure =
+            ShortText::new("the master has no memory for a worker, its log says why");
+        if self.failures.admits(now) {
+            tracing::warn!(%worker, "the master has no memory for a worker");
+        }
+    }
+
+    /// A worker could not be forked.
+    pub(super) fn no_fork(&mut self, worker: WorkerKey, error: &io::Error, now: Millis) {
+        self.last_failure = ShortText::new(&format!("cannot fork a worker: {error}"));
+        if self.failures.admits(now) {
+            tracing::warn!(%worker, %error, "cannot fork a worker");
+        }
+    }
+
+    /// Why a start failed the last time.
+    pub(super) const fn last_failure(&self) -> ShortText {
+        self.last_failure
+    }
+
+    /// When [`Reports::run_due`] has something to say.
+    pub(super) fn due(&self) -> Option<Millis> {
+        [self.deaths.due(), self.failures.due()].into_iter().flatten().min()
+    }
+
+    /// Says how much was not said.
+    pub(super) fn run_due(&mut self, now: Millis) {
+        if let Some(more) = self.deaths.take_held_back(now) {
+            tracing::warn!(more, period_ms = PERIOD_MS, "workers died, without a line for each");
+        }
+        if let Some(more) = self.failures.take_held_back(now) {
+            let error = self.last_failure;
+            let text = "workers could not start, without a line for each";
+            tracing::warn!(more, period_ms = PERIOD_MS, %error, "{text}");
+        }
     }
 }
 

@@ -51,7 +51,11 @@ impl Driver<'_> {
                 }
             }
             match heard {
-                Heard::Word(FromWorker::Ready) => self.tell(Event::Ready(key))?,
+                Heard::Word(FromWorker::Ready) => {
+                    child.is_ready = true;
+                    self.tell(Event::Ready(key))?;
+                }
+                Heard::Word(FromWorker::StartFailed(text)) => child.start_error = Some(text),
                 Heard::Word(FromWorker::TookDelivery) => self.tell(Event::TookDelivery(key))?,
                 Heard::Word(FromWorker::LeaveRequest(reason)) => {
                     self.tell(Event::LeaveRequested(key, reason))?;

@@ -13,7 +13,7 @@ use super::acceptor::{Acceptor, Verdict};
 use super::lanes;
 use super::managers::{Lost, Managers};
 use super::report::{Announcement, report_reload};
-use crate::control::{Received, ToManager, ToMaster};
+use crate::control::{Received, ShortText, ToManager, ToMaster};
 use crate::error::{Error, Result};
 use crate::manager::ManagerHandle;
 use crate::options::Options;
@@ -221,8 +221,18 @@ impl Master {
                 self.tell_all(|| ToReactor::Release(notice.worker));
             }
             ToMaster::ReloadFinished(outcome) => report_reload(outcome),
+            ToMaster::NobodyStarts(why) => self.on_nobody_starts(why),
             ToMaster::ShutdownRequested => self.on_shutdown(shutdown::Event::Requested, now),
             ToMaster::Finished => self.on_shutdown(shutdown::Event::WorkersGone, now),
+        }
+    }
+
+    /// Every slot has failed to start a worker. At the first boot there is nothing to wait for: the
+    /// code does not start. Later others have served, and may again.
+    fn on_nobody_starts(&mut self, why: ShortText) {
+        if self.boot_deadline.take().is_some() {
+            let workers = usize::from(self.options.workers);
+            self.exit = Some(Err(Error::nobody_starts(workers, why.as_str())));
         }
     }
 

@@ -3,6 +3,7 @@
 //! Half a master is worse than none. The hook is installed once and asks a flag, because a worker
 //! inherits its memory and must get the former behaviour back.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +49,12 @@ pub(crate) fn abort_on_panic() {
 /// From now on a panic does what it did before [`abort_on_panic`]. First thing in a worker.
 pub(crate) fn unwind_on_panic() {
     ABORTS.store(false, Ordering::Release);
+}
+
+/// What a caught panic said.
+pub(crate) fn text_of(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)")
 }
 
 /// Where this thread panicked last. For who has caught the panic.

@@ -2,6 +2,7 @@
 
 use std::any::{Any, TypeId};
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +24,11 @@ use crate::api::package::Package;
 use crate::api::send_error::SendError;
 use crate::api::session::Session;
 use crate::api::worker::Worker;
-use crate::control::FromWorker;
+use crate::control::{FromWorker, ShortText};
 use crate::log;
 use crate::manager::WorkerBoot;
 use crate::options::Options;
-use crate::sys::{clock, signal};
+use crate::sys::{clock, panic, signal};
 
 /// `on_worker_start` failed.
 pub(crate) const EXIT_START_FAILED: i32 = 3;
@@ -70,12 +71,9 @@ pub(crate) fn worker_main<R: IntoHandler>(
     let inner = WorkerContext::new(key, settings, handler_type, inbox, port);
     super::token::live_here(&inner);
     let worker = Worker::new(Rc::clone(&inner));
-    let handler = match make(&worker).into_handler() {
+    let handler = match starting(&control, || make(&worker).into_handler()) {
         Ok(handler) => handler,
-        Err(error) => {
-            tracing::error!(%error, "the handler cannot be made");
-            return EXIT_START_FAILED;
-        }
+        Err(error) => return cannot_start(&control, "the handler cannot be made", &error),
     };
     let mut run = Run {
         worker,
@@ -107,6 +105,24 @@ fn open_port(
     Ok(Port::new(memory, board, worker_bell, lane_bells)?)
 }
 
+/// Runs a part of the start that is user code; a panic in it is told as the reason of the failure.
+fn starting<T>(control: &OwnedFd, run: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+        let text = format!("panicked at the start: {}", panic::text_of(&*payload));
+        let _ = FromWorker::StartFailed(ShortText::new(&text)).send(control);
+        resume_unwind(payload)
+    })
+}
+
+/// Tells the manager, which writes it to the log, why this process ends; the answer is the exit
+/// code.
+fn cannot_start(control: &OwnedFd, what: &str, error: &dyn std::fmt::Display) -> i32 {
+    let text = format!("{what}: {error}");
+    tracing::debug!("{text}");
+    let _ = FromWorker::StartFailed(ShortText::new(&text)).send(control);
+    EXIT_START_FAILED
+}
+
 struct Run<H> {
     inner: Rc<WorkerContext>,
     worker: Worker,
@@ -122,9 +138,9 @@ struct Run<H> {
 
 impl<H: Handler> Run<H> {
     fn run(&mut self) -> i32 {
-        if let Err(error) = self.handler.on_worker_start(&self.worker) {
-            tracing::error!(%error, "on_worker_start failed");
-            return EXIT_START_FAILED;
+        let started = starting(&self.control, || self.handler.on_worker_start(&self.worker));
+        if let Err(error) = started {
+            return cannot_start(&self.control, "on_worker_start failed", &error);
         }
         if let Err(error) = FromWorker::Ready.send(&self.control) {
             tracing::error!(%error, "the manager does not listen");

@@ -142,6 +142,7 @@ fn back_off_grows_from_min_to_max() -> TestResult {
     let scratch = Scratch::new("backoff")?;
     let fail = scratch.path("fail");
     let server = small_probe()
+        .set("log_level", "debug")
         .set("crash_policy", "drop")
         .set("back_off_min_ms", 10)
         .set("back_off_max_ms", 35)

@@ -1,5 +1,6 @@
 //! Starting, dying, backing off, being condemned.
 
+use super::SupervisorAction::NobodyBoots;
 use super::*;
 use crate::ids::Slot;
 
@@ -117,7 +118,7 @@ fn deaths_at_work_never_back_off() {
     let mut case = Case::new(1);
     case.start();
     case.fork(0, 1);
-    assert_eq!(case.exited(0, 1, SIGKILL), [back_off(0, 1, 100)]);
+    assert_eq!(case.exited(0, 1, SIGKILL), [back_off(0, 1, 100), NobodyBoots]);
     assert_eq!(case.wake_after(100), [need(0, 2)]);
     for generation in 2..40 {
         case.boot(0, generation);
@@ -150,7 +151,7 @@ fn deaths_before_the_first_delivery_back_off() {
 fn memory_and_fork_failures_back_off() {
     let mut case = Case::new(1);
     case.start();
-    assert_eq!(case.on(Event::MemoryFailed(key(0, 1))), [back_off(0, 1, 100)]);
+    assert_eq!(case.on(Event::MemoryFailed(key(0, 1))), [back_off(0, 1, 100), NobodyBoots]);
     assert_eq!(case.wake_after(100), [need(0, 2)]);
     assert_eq!(case.on(Event::MemoryReady(key(0, 2))), [SupervisorAction::Fork(key(0, 2))]);
     let out = case.on(Event::ForkFailed(key(0, 2)));
@@ -162,7 +163,7 @@ fn memory_and_fork_failures_back_off() {
 fn without_back_off_the_fork_interval_still_holds() {
     let mut case = Case::with(Settings { back_off_min_ms: 0, ..Settings::default() });
     case.start();
-    assert_eq!(case.on(Event::MemoryFailed(key(0, 1))), [back_off(0, 1, 0)]);
+    assert_eq!(case.on(Event::MemoryFailed(key(0, 1))), [back_off(0, 1, 0), NobodyBoots]);
     assert_eq!(case.wake_after(50), [need(0, 2)]);
 }
 
@@ -182,7 +183,7 @@ fn one_that_does_not_get_ready_is_killed() {
         took_delivery: false,
         expected: false,
     };
-    assert_eq!(out, [died, back_off(0, 1, 100)]);
+    assert_eq!(out, [died, back_off(0, 1, 100), NobodyBoots]);
 }
 
 #[test]
@@ -194,7 +195,7 @@ fn a_clock_that_jumps_back_stands_still() {
     case.now = 5;
     assert_eq!(case.on(Event::Tick), []);
     assert_eq!(case.supervisor.deadline(), due);
-    assert_eq!(case.exited(0, 1, SIGKILL), [back_off(0, 1, 100)]);
+    assert_eq!(case.exited(0, 1, SIGKILL), [back_off(0, 1, 100), NobodyBoots]);
     assert_eq!(case.supervisor.deadline(), Some(1_100));
 }
 
@@ -216,7 +217,7 @@ fn a_condemned_process_dies_in_every_phase() {
     assert_eq!(case.on(Event::Condemned(first)), [], "perhaps not forked yet");
     assert_eq!(case.on(Event::Forked(first)), [condemned(0, 1)]);
     assert_eq!(case.on(Event::Condemned(first)), []);
-    assert_eq!(case.exited(0, 1, SIGKILL), [back_off(0, 1, 100)]);
+    assert_eq!(case.exited(0, 1, SIGKILL), [back_off(0, 1, 100), NobodyBoots]);
     case.wake_after(100);
 
     case.fork(0, 2);
@@ -272,4 +273,26 @@ fn a_server_without_workers() {
     assert_eq!(case.start(), []);
     assert_eq!(case.on(Event::ReloadRequested).len(), 2);
     assert_eq!(case.on(Event::ShutdownRequested { now: false }), [SupervisorAction::Finished]);
+}
+
+/// Nobody serves and nobody will: that is said once, when the last slot has failed, and not when
+/// one has been ready.
+#[test]
+fn that_nobody_boots_is_said_when_every_slot_has_failed() {
+    let mut case = Case::new(2);
+    case.start();
+    case.fork(0, 1);
+    case.fork(1, 1);
+    assert_eq!(case.exited(0, 1, Exit::Code(3)), [back_off(0, 1, 100)]);
+    assert_eq!(case.wake_after(100), [need(0, 2)]);
+    case.fork(0, 2);
+    assert_eq!(case.exited(0, 2, Exit::Code(3)), [back_off(0, 2, 200)]);
+    assert_eq!(case.exited(1, 1, Exit::Code(3)), [back_off(1, 1, 100), NobodyBoots]);
+    case.wake_after(100);
+    case.fork(1, 2);
+    assert_eq!(case.exited(1, 2, Exit::Code(3)), [back_off(1, 2, 200)], "once");
+
+    let mut case = Case::serving(2);
+    assert_eq!(case.exited(0, 1, SIGKILL), [back_off(0, 1, 100)]);
+    assert_eq!(case.exited(1, 1, SIGKILL), [back_off(1, 1, 100)], "they were ready before");
 }

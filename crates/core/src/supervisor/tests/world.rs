@@ -58,6 +58,9 @@ pub(super) struct World {
     last_given_up: BTreeMap<Slot, Millis>,
     /// Slots whose process died after it had taken a delivery and has no successor under way.
     owed: BTreeSet<Slot>,
+    failed_boots: BTreeSet<Slot>,
+    ever_ready: bool,
+    told_nobody_boots: bool,
     pub(super) ending: bool,
     finished: bool,
     reload_wanted: bool,
@@ -81,6 +84,9 @@ impl World {
             last_fork: BTreeMap::new(),
             last_given_up: BTreeMap::new(),
             owed: BTreeSet::new(),
+            failed_boots: BTreeSet::new(),
+            ever_ready: false,
+            told_nobody_boots: false,
             ending: false,
             finished: false,
             reload_wanted: false,
@@ -235,6 +241,7 @@ impl World {
                 }
                 assert!(self.fakes.get(&serve).unwrap().killed.is_none());
                 self.set(serve, State::Booting, State::Serving);
+                self.ever_ready = true;
                 self.served_since_reload.insert(serve.slot);
             }
             SupervisorAction::Leave(key) => {
@@ -249,10 +256,16 @@ impl World {
                 fake.killed = Some(cause);
             }
             SupervisorAction::Died { .. } | SupervisorAction::IntensityExceeded { .. } => {}
+            SupervisorAction::NobodyBoots => {
+                assert!(!self.ever_ready && !self.told_nobody_boots);
+                assert_eq!(self.failed_boots.len(), usize::from(self.settings.workers));
+                self.told_nobody_boots = true;
+            }
             SupervisorAction::BackOff { slot, failures, retry_after_ms } => {
                 assert!(!self.ending && failures > 0);
                 assert!(retry_after_ms <= self.settings.back_off_max_ms);
                 assert!(slot.0 < self.settings.workers);
+                self.failed_boots.insert(slot);
             }
             SupervisorAction::ReloadStarted => {
                 assert!(self.reload_wanted && !self.reload_runs);
@@ -329,6 +342,8 @@ impl World {
             assert!(answered, "memory of {key} leaked");
         }
         self.check_succession();
+        let all_failed = self.failed_boots.len() == usize::from(self.settings.workers);
+        assert!(!all_failed || self.ever_ready || self.told_nobody_boots, "nobody was told");
         if !self.reload_ever {
             let tokens = usize::from(self.settings.recycle_at_once.max(1));
             assert!(self.count_recycling() <= tokens, "more recycle than tokens allow");
