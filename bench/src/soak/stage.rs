@@ -62,6 +62,7 @@ impl Stage {
             .through(leash)
             .set("listen", "127.0.0.1:0")
             .set("workers", WORKERS)
+            .expect_log("the memory budget is used up")
     }
 
     /// The instrument, which echoes unless it is told otherwise.

@@ -9,6 +9,9 @@ use talk::{Talk, checksum, expect_idle, pattern, probe, small_probe};
 
 const MIB: u64 = 1 << 20;
 
+/// What the master says when the budget is used up.
+const LACKS: &str = "the memory budget is used up";
+
 /// What the master may use beyond its budget: session table, lanes, code, stacks.
 const MARGIN: u64 = 12 * MIB;
 
@@ -24,6 +27,7 @@ fn clients_that_never_read_cost_no_more_than_the_budget() -> TestResult {
         .set("reactors", 2)
         .set("memory_budget", "8M")
         .handler("big_reply:65536")
+        .expect_log(LACKS)
         .start()?;
     let mut good = server.connect()?;
     good.send(b"warm")?;
@@ -54,6 +58,7 @@ fn a_broadcast_to_deaf_listeners_answers_full_and_stays_bounded() -> TestResult 
         .set("memory_budget", "8M")
         .set("send_queue_high", "64K")
         .set("send_queue_low", "16K")
+        .expect_log(LACKS)
         .start()?;
     let mut talker = Talk::new(&server)?;
     assert_eq!(talker.ask("echo warm")?, "warm");
@@ -133,6 +138,7 @@ fn clients_that_only_send_are_held_back_by_tcp() -> TestResult {
         .set("workers", 2)
         .set("reactors", 2)
         .set("memory_budget", "8M")
+        .expect_log(LACKS)
         .start()?;
     let mut good = server.connect()?;
     good.send(b"warm")?;
@@ -160,6 +166,7 @@ fn half_packages_are_charged_and_the_largest_goes_first() -> TestResult {
         .set("harden", "off")
         .set("memory_budget", "8M")
         .set("package_max_length", "2M")
+        .expect_log(LACKS)
         .start()?;
     let mut good = Talk::new(&server)?;
     assert_eq!(good.ask("echo warm")?, "warm");
@@ -186,6 +193,7 @@ fn big_packages_in_many_hands_are_charged() -> TestResult {
         .set("harden", "off")
         .set("memory_budget", "16M")
         .set("crash_policy", "redeliver:1")
+        .expect_log(LACKS)
         .start()?;
     let mut good = Talk::new(&server)?;
     assert_eq!(good.ask("echo warm")?, "warm");

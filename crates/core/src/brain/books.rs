@@ -50,6 +50,8 @@ pub struct Books {
     pub recalls: u64,
     /// Outputs for sessions that had ended (not part of the balance).
     pub output_session_gone: u64,
+    /// Shortages of memory that this reactor was the first to notice (not part of the balance).
+    pub memory_shortages: u64,
     /// Bytes of such outputs, and of unsent output dropped with its session (not part of the
     /// balance).
     pub output_dropped_bytes: u64,
@@ -73,6 +75,7 @@ impl Books {
         self.redelivered += other.redelivered;
         self.recalls += other.recalls;
         self.output_session_gone += other.output_session_gone;
+        self.memory_shortages += other.memory_shortages;
         self.output_dropped_bytes += other.output_dropped_bytes;
         for (to, from) in self.closed.iter_mut().zip(other.closed) {
             *to += from;
@@ -165,6 +168,11 @@ impl Books {
     #[must_use]
     pub fn input_dropped_total(&self) -> u64 {
         self.input_dropped_bytes.iter().sum()
+    }
+
+    /// This reactor was the first to notice that memory is lacking.
+    pub(super) const fn memory_lacked(&mut self) {
+        self.memory_shortages += 1;
     }
 
     /// Sessions closed for any reason.

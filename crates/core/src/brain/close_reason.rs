@@ -22,7 +22,7 @@ pub enum CloseReason {
     Unservable,
     /// It did not read its output.
     SlowReader,
-    /// The memory budget was exhausted and its queue was the largest.
+    /// The memory budget was used up and it held the most, over all reactors.
     MemoryBudget,
     /// It sent a package longer than allowed.
     PackageTooLong,

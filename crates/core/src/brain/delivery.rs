@@ -3,10 +3,9 @@
 use super::books::PackageFate;
 use super::ledger::Entry;
 use super::run_lists::{Position, RunListId};
-use super::{Assignment, BodyCopier, Brain, BrainAction, CloseReason, Content, LaneState, Phase};
+use super::{Assignment, Brain, BrainAction, CloseReason, Content, LaneState, Phase};
 use crate::Nanos;
 use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot};
-use crate::policy::CrashPolicy;
 
 impl Brain {
     /// The driver wrote the record: the delivery is in hand from now on. `more` says that the
@@ -49,6 +48,7 @@ impl Brain {
                 exposed: false,
                 done: false,
                 given_at: now,
+                in_parts: body.is_some(),
                 body,
             });
         }
@@ -100,9 +100,8 @@ impl Brain {
     pub fn in_ring(&self, lane: LaneSlot, seq: u64, t: u64) -> Option<(u64, u32)> {
         let lane = self.lanes.get(lane)?;
         let entry = lane.ledger.get(seq)?;
-        let is_in_hand = !entry.done
-            && (lane.reused_below()..t).contains(&entry.position)
-            && entry.body.is_none();
+        let is_in_hand =
+            !entry.done && (lane.reused_below()..t).contains(&entry.position) && !entry.in_parts;
         is_in_hand.then_some((entry.position, entry.len))
     }
 
@@ -119,6 +118,11 @@ impl Brain {
     /// Input that a client had sent was thrown away for this reason.
     pub fn count_input_dropped(&mut self, reason: CloseReason, bytes: u64) {
         self.books.input_dropped(reason, bytes);
+    }
+
+    /// This reactor was the first to notice that memory is lacking.
+    pub fn count_shortage(&mut self) {
+        self.books.memory_lacked();
     }
 
     /// The worker has freed ring space.
@@ -184,37 +188,11 @@ impl Brain {
         Ok(())
     }
 
-    /// The last part of a delivery that is sent in several is written: `position` is that part's.
-    /// It was [given](Brain::record_written) with the position `u64::MAX`, which means that it
-    /// cannot have been started; the lane gets nothing else until then.
-    pub fn set_position(&mut self, lane: LaneSlot, seq: u64, position: u64) {
-        if let Some(entry) = self.lane_mut(lane).and_then(|lane| lane.ledger.get_mut(seq))
-            && entry.position == u64::MAX
-        {
-            entry.position = position;
-        }
-    }
-
     /// Position of a lane's oldest delivery that is not started: nothing from there on can have
     /// been freed (protocol §6).
     #[must_use]
     pub fn first_unstarted(&self, lane: LaneSlot, t: u64) -> Option<u64> {
         self.lanes.get(lane)?.ledger.first_unstarted(t)
-    }
-
-    /// The ring space below `freed` will be used again: packages there that may have to be
-    /// delivered once more are copied first, and no reply may refer to any of them any more
-    /// ([`Brain::in_ring`]). To be told whatever the crash policy is, when all that the worker had
-    /// committed is consumed; costs nothing where nothing has to be kept.
-    pub fn keep_bodies(&mut self, lane: LaneSlot, freed: u64, copy: BodyCopier<'_>) {
-        let policy = self.settings.crash_policy;
-        let Some(lane) = self.lane_mut(lane) else { return };
-        lane.reuse_below(freed);
-        match policy {
-            CrashPolicy::Redeliver(most) => lane.ledger.keep_bodies(freed, most, copy),
-            // What is freed is started, and will not be started again.
-            CrashPolicy::Close | CrashPolicy::Drop => lane.ledger.drop_bodies(freed),
-        }
     }
 
     /// What one delivery takes a worker by its own measure; zero while it has measured none. Any value is allowed: it
@@ -236,6 +214,7 @@ impl Brain {
             // Nothing follows the close event, not even a package that was deferred and comes back
             // from a dead worker.
             connection.phase = Phase::Ended;
+            self.let_bodies_go(slot);
         }
         self.left_lane(slot, Position::Last);
     }

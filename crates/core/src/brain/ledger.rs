@@ -28,8 +28,9 @@ pub struct Entry {
     pub done: bool,
     /// When it was given.
     pub given_at: Nanos,
-    /// The package, when it is kept on the heap (a message of several parts); `None`: it lies in
-    /// the ring.
+    /// Whether it was given in several parts: it does not lie in the ring as one record.
+    pub in_parts: bool,
+    /// The package, as long as it is kept on the heap.
     pub body: Option<Vec<u8>>,
 }
 
@@ -172,9 +173,15 @@ impl Ledger {
     }
 
     /// Copies packages below `freed` that may have to be delivered again: started less than `most`
-    /// times before by workers that died, nothing of them seen. Costs nothing unless the oldest
-    /// unfinished delivery lies there.
-    pub fn keep_bodies(&mut self, freed: u64, most: u8, copy: &mut dyn FnMut(&Entry) -> Vec<u8>) {
+    /// times before by workers that died, nothing of them seen, their session `is_served`. Costs
+    /// nothing unless the oldest unfinished delivery lies there.
+    pub fn keep_bodies(
+        &mut self,
+        freed: u64,
+        most: u8,
+        is_served: impl Fn(ConnectionSlot) -> bool,
+        copy: &mut dyn FnMut(&Entry) -> Vec<u8>,
+    ) {
         if freed <= self.kept_below || self.iter().next().is_none_or(|e| e.position >= freed) {
             return;
         }
@@ -187,7 +194,8 @@ impl Ledger {
                 break;
             }
             let again = !entry.done && !entry.exposed && entry.attempt < most;
-            if again && entry.kind == DeliveryKind::Package && entry.body.is_none() {
+            let is_new = entry.kind == DeliveryKind::Package && entry.body.is_none();
+            if again && is_new && !entry.in_parts && is_served(entry.connection) {
                 entry.body = Some(copy(entry));
                 self.body_bytes += entry.body_len();
             }
@@ -202,6 +210,22 @@ impl Ledger {
         }
         for entry in self.slow.iter_mut().chain(&mut self.entries) {
             if entry.position < freed {
+                self.body_bytes -= entry.body_len();
+                entry.body = None;
+            }
+        }
+    }
+
+    /// Drops the bodies of a session that is served no more, of whose deliveries `unfinished` are
+    /// here. One that is still being written into the ring stays until it is whole.
+    pub fn drop_bodies_of(&mut self, connection: ConnectionSlot, unfinished: u32) {
+        if self.body_bytes == 0 {
+            return;
+        }
+        let entries = self.slow.iter_mut().chain(&mut self.entries);
+        let own = entries.filter(|entry| entry.connection == connection && !entry.done);
+        for entry in own.take(unfinished as usize) {
+            if entry.position != u64::MAX {
                 self.body_bytes -= entry.body_len();
                 entry.body = None;
             }

@@ -9,6 +9,7 @@
 //! [`Brain::worker_died`], …), asks [`Brain::next_give`] until there is nothing to give, and
 //! carries out [`Brain::next_action`].
 
+mod bodies;
 mod books;
 mod close_reason;
 mod delivery;
@@ -165,21 +166,6 @@ impl Brain {
     #[must_use]
     pub const fn returned_bytes(&self) -> u64 {
         self.sessions.returned_bytes()
-    }
-
-    /// Bytes of packages on the heap: of deliveries that came back, of those in several parts, and
-    /// of those kept because they may have to be delivered again. What the memory budget is charged
-    /// for them.
-    #[must_use]
-    pub fn held_bytes(&self) -> u64 {
-        self.returned_bytes()
-            + self.lanes.iter().map(|(_, lane)| lane.ledger.body_bytes()).sum::<u64>()
-    }
-
-    /// The body of a delivery that does not lie in the ring as one record.
-    #[must_use]
-    pub fn body(&self, lane: LaneSlot, seq: u64) -> Option<&[u8]> {
-        self.lanes.get(lane)?.ledger.get(seq)?.body.as_deref()
     }
 
     /// The next thing to do besides giving. A session's place is free from when

@@ -150,6 +150,7 @@ impl Brain {
     /// over, its connect event goes too: one that never started means that no worker ever saw the
     /// session, so that no close event is owed.
     fn drop_returned(&mut self, slot: ConnectionSlot) {
+        self.let_bodies_go(slot);
         let Some(connection) = self.connection(slot) else { return };
         let is_over = connection.phase == Phase::Ended;
         let goes = |kind: DeliveryKind| match kind {
@@ -172,8 +173,9 @@ impl Brain {
         self.books.waiting_dropped(packages);
     }
 
-    /// Stops taking fresh input (or takes it again): the back-pressure of last resort, when bodies
-    /// that workers hold in hand exhaust the memory budget. What came back is still given.
+    /// Stops taking fresh input (or takes it again) while the memory budget is used up and packages
+    /// that workers have in hand are a part of that: fresh ones would only add to them. What came
+    /// back is still given.
     pub fn pause_reading(&mut self, paused: bool) {
         if std::mem::replace(&mut self.paused, paused) && !paused {
             for slot in self.sessions.places() {

@@ -5,7 +5,6 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use ostler_core::budget::Budget;
 use ostler_core::shutdown::Shutdown;
 use ostler_shm::board::Board;
 
@@ -22,6 +21,7 @@ use crate::manager::{ManagerSetup, fork_managers};
 use crate::options::{Harden, Options};
 use crate::reactor::mailbox::{Mailbox, Reports};
 use crate::reactor::places::Places;
+use crate::reactor::shared_memory::SharedMemory;
 use crate::reactor::{Reactor, ReactorSettings};
 use crate::sys::epoll::Epoll;
 use crate::sys::pidfd::PidFd;
@@ -150,19 +150,22 @@ fn start_reactors(
 ) -> Result<(Vec<Arc<Mailbox>>, Threads)> {
     let fail = |error| Error::start("cannot start a reactor", Some(error));
     let settings = ReactorSettings::new(options).map_err(fail)?;
-    let budget = Budget::new(options.memory_budget as u64);
     // Random, and with room to count: ids stay below 2^47 counters for longer than any server runs.
     let first_counter = random::seed().map_err(fail)? & 0xffff_ffff;
-    let (mut mailboxes, mut threads) = (Vec::new(), Vec::new());
-    for index in 0..usize::from(options.reactors) {
-        let mailbox = Arc::new(Mailbox::new().map_err(fail)?);
+    let mailboxes: Vec<_> = (0..options.reactors)
+        .map(|_| Ok(Arc::new(Mailbox::new()?)))
+        .collect::<std::io::Result<_>>()
+        .map_err(fail)?;
+    let memory = SharedMemory::new(options.memory_budget as u64, mailboxes.clone());
+    let mut threads = Vec::new();
+    for (index, mailbox) in mailboxes.iter().enumerate() {
         let reactor = Reactor::new(
             index,
             settings.clone(),
             first_counter,
             Arc::clone(board),
-            Arc::clone(&budget),
-            Arc::clone(&mailbox),
+            Arc::clone(&memory),
+            Arc::clone(mailbox),
             reports.clone(),
         )
         .map_err(fail)?;
@@ -170,7 +173,6 @@ fn start_reactors(
             .name(format!("reactor-{index}"))
             .spawn(move || reactor.run())
             .map_err(fail)?;
-        mailboxes.push(mailbox);
         threads.push(thread);
     }
     Ok((mailboxes, threads))

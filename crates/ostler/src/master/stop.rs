@@ -123,6 +123,7 @@ fn log_books(books: &Books) {
         dropped_session_gone = some(books.dropped_session_gone),
         redelivered = some(books.redelivered),
         recalls = some(books.recalls),
+        memory_shortages = some(books.memory_shortages),
         output_session_gone = some(books.output_session_gone),
         output_dropped_bytes = some(books.output_dropped_bytes),
         input_dropped_bytes = some(books.input_dropped_total()),

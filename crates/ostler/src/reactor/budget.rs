@@ -1,58 +1,267 @@
-//! The memory budget in a reactor: charge, and when nothing is left, end the session that holds the
-//! most (decision 13).
+//! The memory budget in a reactor: what is charged when, and this reactor's part in a shortage.
+//!
+//! What can wait does: a session whose input finds no room is not read, its bytes stay in the
+//! kernel. What was accepted already is charged beyond the limit if it must be, and somebody pays
+//! for it: the session that holds the most, of whichever reactor (`ostler_core::budget`, decision
+//! 13).
 
+use ostler_core::Nanos;
 use ostler_core::brain::{CloseReason, ConnectionSlot};
+use ostler_core::budget::{Award, Lack, payers};
 
 use super::Reactor;
+use super::mailbox::ToReactor;
+
+/// Bytes beyond the limit after which no more outputs of workers are taken before somebody has
+/// paid. Workers then wait for room in their lanes, for as long as it takes the reactors to agree.
+const EXCESS_MAX_BYTES: u64 = 1024 * 1024;
+/// What a session may receive at least when there is no room for a whole read.
+const RECEIVE_LEAST_BYTES: usize = 4 * 1024;
+
+/// This reactor's view of the memory that all reactors share.
+#[derive(Debug, Default)]
+pub(super) struct MemoryState {
+    /// Bytes of bodies held by the brain that the account was charged.
+    charged_bodies: u64,
+    /// Sessions with input that waits for memory.
+    starved: Vec<ConnectionSlot>,
+    /// Bytes of output that were charged beyond the limit in this shortage.
+    output_excess: u64,
+    /// When this reactor calls for bids, if it has noticed the shortage.
+    due: Option<Nanos>,
+}
+
+impl MemoryState {
+    pub(super) const fn due(&self) -> Option<Nanos> {
+        self.due
+    }
+}
 
 impl Reactor {
-    /// Charges `bytes` that a session is about to hold. When the budget is exhausted the session
-    /// with the largest queue of this reactor is closed, until there is room; false when that was
-    /// this session itself.
-    pub(super) fn charge_for(&mut self, slot: ConnectionSlot, bytes: usize) -> bool {
-        loop {
-            if self.account.charge(bytes as u64) {
-                self.publish_pressure();
-                return true;
+    /// Charges room for up to `most` received bytes of a framed session, as far as there is some:
+    /// how many may be received, and what was charged. Nothing: the session waits until there is
+    /// memory.
+    pub(super) fn room_to_receive(&mut self, slot: ConnectionSlot, most: usize) -> (usize, usize) {
+        for bytes in [most, most.min(RECEIVE_LEAST_BYTES)] {
+            let Some(connection) = self.connections.get_mut(slot) else { return (0, 0) };
+            let Some(intake) = connection.intake.as_deref() else { return (0, 0) };
+            for growth in [intake.growth(bytes), intake.least_growth(bytes)] {
+                if self.account.charge(growth as u64) {
+                    return (bytes, growth);
+                }
             }
-            let own = self.connections.get_mut(slot).map_or(0, |connection| connection.charged());
-            let largest = self
-                .connections
-                .iter()
-                .map(|(slot, connection)| (connection.charged(), slot))
-                .filter(|(charged, other)| *charged > own + bytes && *other != slot)
-                .max_by_key(|(charged, _)| *charged);
-            let victim = largest.map_or(slot, |(_, other)| other);
-            self.brain.close(victim, CloseReason::MemoryBudget);
-            self.carry_out();
-            if victim == slot {
-                return false;
-            }
+        }
+        self.starve(slot);
+        (0, 0)
+    }
+
+    /// A session's input waits for memory.
+    fn starve(&mut self, slot: ConnectionSlot) {
+        if self.lack("input", false) {
+            self.memory.starved.push(slot);
+        } else {
+            // There is some again.
+            self.receive_share.wait_for_turn(slot);
         }
     }
 
-    pub(super) fn publish_pressure(&self) {
+    /// Charges output that was accepted already.
+    pub(super) fn charge_output(&mut self, bytes: usize) {
+        self.account.charge_owed(bytes as u64);
+        if self.account.budget().excess() > 0 {
+            self.memory.output_excess += bytes as u64;
+            self.lack("output", true);
+        }
+    }
+
+    /// Whether outputs of workers have to wait until somebody has paid. A reactor that is alone
+    /// does so at once.
+    pub(super) fn holds_outputs_back(&mut self) -> bool {
+        if self.memory.output_excess > EXCESS_MAX_BYTES && self.shared_memory.is_alone() {
+            self.charge_bodies();
+            self.call_for_bids();
+        }
+        self.memory.output_excess > EXCESS_MAX_BYTES
+    }
+
+    /// Bodies of deliveries are the brain's; their charge follows. They cannot be refused, for
+    /// their packages were accepted already.
+    fn charge_bodies(&mut self) {
+        let held = self.brain.held_bytes();
+        let charged = std::mem::replace(&mut self.memory.charged_bodies, held);
+        if held > charged {
+            self.account.charge_owed(held - charged);
+            if self.account.budget().excess() > 0 {
+                self.lack("packages in hand", false);
+            }
+        } else {
+            self.account.release(charged - held);
+        }
+    }
+
+    /// Memory is lacking: begins the shortage, unless it is known. False when there is some again.
+    fn lack(&mut self, what: &'static str, urgent: bool) -> bool {
+        let budget = self.account.budget();
+        let mut shortage = self.shared_memory.shortage();
+        if !urgent && shortage.is_over() && budget.has_room() {
+            return false;
+        }
+        let lack = shortage.lack(self.now, urgent);
+        if lack == Lack::IsKnown {
+            return true;
+        }
+        budget.set_short(true);
+        self.memory.due = shortage.due();
+        drop(shortage);
+        if let Lack::Begins { say } = lack {
+            self.brain.count_shortage();
+            if say {
+                tracing::warn!(
+                    memory_budget = budget.limit(),
+                    leased = budget.leased(),
+                    what,
+                    "the memory budget is used up; unless it has room soon, sessions that \
+                     hold the most are closed"
+                );
+            }
+            self.shared_memory.tell_others(self.index, || ToReactor::MemoryLacks);
+        }
+        self.account.trim();
+        true
+    }
+
+    /// Once per turn: charges what the brain holds, and takes the next step of a shortage.
+    pub(super) fn tend_memory(&mut self) {
+        self.charge_bodies();
+        if self.account.budget().is_short() {
+            self.end_shortage_if_over();
+            if self.memory.due.is_some_and(|due| due <= self.now) {
+                self.call_for_bids();
+            }
+        }
+        let is_short = self.account.budget().is_short();
+        self.brain.pause_reading(is_short && self.memory.charged_bodies > 0);
+        self.publish_pressure();
+    }
+
+    fn publish_pressure(&self) {
         let tight = self.account.budget().is_tight();
         if tight != self.board.pressure() {
             self.board.set_pressure(tight);
         }
     }
 
-    /// Bodies of deliveries are the brain's; their charge follows once per turn. They cannot be
-    /// refused, for their packages were accepted already, and no session that merely reads slowly
-    /// is to blame: while the budget does not cover them nothing fresh is read.
-    pub(super) fn settle_charges(&mut self) {
-        let held = self.brain.held_bytes();
-        let covered = if held > self.charged_held {
-            self.account.charge(held - self.charged_held)
-        } else {
-            self.account.release(self.charged_held - held);
-            true
-        };
-        if covered {
-            self.charged_held = held;
+    fn call_for_bids(&mut self) {
+        self.memory.due = None;
+        if self.shared_memory.shortage().call() {
+            self.shared_memory.tell_others(self.index, || ToReactor::BidForMemory);
+            self.bid_for_memory();
         }
-        self.brain.pause_reading(!covered);
-        self.publish_pressure();
+    }
+
+    /// Another reactor lacks memory: it gets what is leased here and not used.
+    pub(super) fn memory_lacks(&mut self) {
+        self.account.trim();
+    }
+
+    /// Says what the largest session of this reactor holds; the last reactor to do so learns who
+    /// pays.
+    pub(super) fn bid_for_memory(&mut self) {
+        self.account.trim();
+        let largest = self.holders().into_iter().map(|(bytes, _)| bytes).max().unwrap_or(0);
+        if largest == 0 {
+            self.memory.output_excess = 0;
+        }
+        let mut shortage = self.shared_memory.shortage();
+        let award = shortage.bid(self.index, largest, self.now);
+        let due = shortage.due();
+        drop(shortage);
+        match award {
+            Some(Award::Pays { reactor, floor }) if reactor == self.index => {
+                self.pay_for_memory(floor)
+            }
+            Some(Award::Pays { reactor, floor }) => {
+                self.shared_memory.tell(reactor, ToReactor::PayForMemory { floor });
+            }
+            Some(Award::Nobody) => self.memory.due = due,
+            None => {}
+        }
+    }
+
+    /// Closes the sessions that hold the most, until there is room or others hold more.
+    pub(super) fn pay_for_memory(&mut self, floor: u64) {
+        if !self.shared_memory.shortage().is_paid_for() {
+            return; // it ended meanwhile
+        }
+        let (mut sessions, mut bytes) = (0, 0);
+        for (held, slot) in payers(self.holders(), floor) {
+            if self.account.budget().has_room() {
+                break;
+            }
+            self.brain.close(slot, CloseReason::MemoryBudget);
+            self.carry_out();
+            self.charge_bodies();
+            sessions += 1;
+            bytes += held;
+        }
+        self.shared_memory.shortage().paid(sessions, bytes, self.now);
+        if !self.end_shortage_if_over() {
+            self.memory.due = Some(self.now);
+        }
+    }
+
+    /// What each session of this reactor holds. It looks at all of them: only for when memory is
+    /// lacking.
+    fn holders(&self) -> Vec<(u64, ConnectionSlot)> {
+        let mut bodies = self.brain.held_by_session();
+        for (slot, held) in self.kept_input.held() {
+            *bodies.entry(slot).or_insert(0) += held;
+        }
+        let mut holders: Vec<_> = self
+            .connections
+            .iter()
+            .map(|(slot, connection)| {
+                (connection.charged() as u64 + bodies.remove(&slot).unwrap_or(0), slot)
+            })
+            .collect();
+        // Sessions whose socket is closed already.
+        holders.extend(bodies.into_iter().map(|(slot, held)| (held, slot)));
+        holders
+    }
+
+    /// True when there is room again: everybody goes on.
+    fn end_shortage_if_over(&mut self) -> bool {
+        let budget = self.account.budget();
+        if !budget.has_room() {
+            return false;
+        }
+        let mut shortage = self.shared_memory.shortage();
+        let ended = shortage.end(self.now);
+        budget.set_short(false);
+        drop(shortage);
+        self.memory.due = None;
+        if let Some(ended) = ended {
+            if ended.say {
+                tracing::info!(
+                    lasted_ms = ended.lasted_ns / 1_000_000,
+                    shortages = ended.shortages,
+                    closed = ended.sessions,
+                    freed = ended.bytes,
+                    leased = budget.leased(),
+                    "the memory budget has room again"
+                );
+            }
+            self.shared_memory.tell_others(self.index, || ToReactor::MemoryIsFree);
+            self.memory_is_free();
+        }
+        true
+    }
+
+    /// Sessions that waited for memory are read again.
+    pub(super) fn memory_is_free(&mut self) {
+        self.memory.output_excess = 0;
+        for slot in std::mem::take(&mut self.memory.starved) {
+            self.brain.readable(slot);
+        }
     }
 }

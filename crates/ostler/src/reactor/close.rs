@@ -69,7 +69,6 @@ impl Reactor {
         }
         // Only now, when its descriptor is free: the acceptor may be waiting for one.
         self.reports.count_closed();
-        self.publish_pressure();
     }
 
     /// The session's last event is over: its place in the table is free.

@@ -43,6 +43,9 @@ impl Reactor {
                 || (self.brain.awaits_freed(lane) && end.giver.has_freed(end.memory.up()));
             if news && !end.condemned {
                 self.consume(lane);
+                if self.holds_outputs_back() {
+                    return; // the rest of them in the next turn
+                }
             }
         }
     }

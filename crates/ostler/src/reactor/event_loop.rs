@@ -44,7 +44,7 @@ impl Reactor {
             }
             self.consume_all();
             self.run_due();
-            self.settle_charges();
+            self.tend_memory();
             more = self.give_all();
             self.carry_out();
             self.publish();
@@ -112,6 +112,10 @@ impl Reactor {
                 ToReactor::Leave(key) => self.leave(key),
                 ToReactor::Release(key) => self.release(key),
                 ToReactor::Condemn(key) => self.condemn_key(key),
+                ToReactor::MemoryLacks => self.memory_lacks(),
+                ToReactor::BidForMemory => self.bid_for_memory(),
+                ToReactor::PayForMemory { floor } => self.pay_for_memory(floor),
+                ToReactor::MemoryIsFree => self.memory_is_free(),
                 ToReactor::Drain => {
                     self.draining = true;
                     self.brain.drain();

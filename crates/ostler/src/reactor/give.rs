@@ -1,8 +1,10 @@
 //! Giving: from a session's socket (or from what came back) into a lane's package ring.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
-use ostler_core::brain::{Assignment, CloseReason, Content, DeliveryKind, LaneSlot};
+use ostler_core::brain::{
+    Assignment, CloseReason, ConnectionSlot, Content, DeliveryKind, LaneSlot,
+};
 use ostler_core::framing::Frame;
 use ostler_shm::record::{FLAG_MORE, FLAG_REDELIVERED, Header, RecordKind};
 
@@ -164,34 +166,38 @@ impl Reactor {
                 self.brain.input_dry(&assignment);
                 return self.receive_share.wait_for_turn(assignment.connection);
             }
-            let Some(connection) = self.connections.get_mut(assignment.connection) else {
-                // The client is gone: no more follows what was kept of it.
-                return self.brain.input_dry(&assignment);
-            };
-            let most = share.min(self.scratch.len());
-            let Some(space) = self.scratch.get_mut(..most) else { return };
-            match socket::recv(&connection.socket, space) {
-                Ok(0) => {
+            match self.receive_framed(assignment.connection, share) {
+                Ok(None) => return self.brain.input_dry(&assignment),
+                Ok(Some(0)) => {
                     self.brain.input_dry(&assignment);
                     return self.brain.peer_done(assignment.connection);
                 }
-                Ok(len) => {
+                Ok(Some(len)) => {
                     share -= len;
                     self.receive_share.count(len);
-                    let growth = connection.intake.as_ref().map_or(0, |intake| intake.growth(len));
-                    if !self.charge_for(assignment.connection, growth) {
-                        self.count_input_dropped(CloseReason::MemoryBudget, len);
-                        return self.brain.input_dry(&assignment);
-                    }
-                    let Some(connection) = self.connections.get_mut(assignment.connection) else {
-                        return;
-                    };
-                    let Some(intake) = connection.intake.as_deref_mut() else { return };
-                    intake.push(self.scratch.get(..len).unwrap_or(&[]));
                 }
                 Err(error) => return self.read_failed(&assignment, error.kind()),
             }
         }
+    }
+
+    /// Receives up to `share` bytes, as far as there is memory for them. `None`: there is none.
+    fn receive_framed(&mut self, slot: ConnectionSlot, share: usize) -> io::Result<Option<usize>> {
+        let (most, room) = self.room_to_receive(slot, share.min(self.scratch.len()));
+        if most == 0 {
+            return Ok(None);
+        }
+        let connection = self.connections.get_mut(slot).ok_or(ErrorKind::NotConnected)?;
+        let space = self.scratch.get_mut(..most).unwrap_or_default();
+        let received = socket::recv(&connection.socket, space);
+        let mut grown = 0;
+        if let (Ok(len), Some(intake)) = (&received, connection.intake.as_deref_mut()) {
+            let before = intake.charged();
+            intake.push(space.get(..*len).unwrap_or_default(), room);
+            grown = intake.charged().saturating_sub(before);
+        }
+        self.account.release(room.saturating_sub(grown) as u64);
+        received.map(Some)
     }
 
     fn give_package(&mut self, end: &mut LaneEnd, assignment: Assignment, len: usize) {

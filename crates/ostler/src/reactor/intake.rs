@@ -64,14 +64,20 @@ impl Intake {
         self.capacity_for(len).saturating_sub(self.bytes.capacity())
     }
 
-    /// Appends received bytes.
-    pub(super) fn push(&mut self, received: &[u8]) {
-        let capacity = self.capacity_for(received.len());
+    /// The least that it could add, when memory is lacking.
+    pub(super) fn least_growth(&self, len: usize) -> usize {
+        (self.bytes.len() - self.start + len).saturating_sub(self.bytes.capacity())
+    }
+
+    /// Appends received bytes, with `room` more memory at most: what [`Intake::growth`] or
+    /// [`Intake::least_growth`] said about as many bytes or more.
+    pub(super) fn push(&mut self, received: &[u8], room: usize) {
+        let capacity = self.capacity_for(received.len()).min(self.bytes.capacity() + room);
         if self.start > 0 {
             self.bytes.drain(..self.start);
             self.start = 0;
         }
-        self.bytes.reserve_exact(capacity - self.bytes.len());
+        self.bytes.reserve_exact(capacity.saturating_sub(self.bytes.len()));
         self.bytes.extend_from_slice(received);
     }
 
@@ -100,12 +106,12 @@ mod tests {
             sum += len;
             let before = intake.charged();
             let growth = intake.growth(len);
-            intake.push(&vec![b'x'; len]);
+            intake.push(&vec![b'x'; len], growth);
             assert_eq!(intake.charged(), before + growth);
             assert!(intake.charged() <= 2 * sum.min(COARSE_BYTES) + sum + sum / 8);
             assert_eq!(intake.frame(), Frame::NeedMore);
         }
-        intake.push(b"\n");
+        intake.push(b"\n", intake.growth(1));
         let Frame::Package { len } = intake.frame() else { panic!("no package") };
         assert_eq!(len, sum);
         intake.consume(len);
@@ -113,16 +119,29 @@ mod tests {
     }
 
     #[test]
+    fn when_memory_is_lacking_it_grows_by_what_is_received_and_no_more() {
+        let config = FramingConfig::EofSplit { eof: b"\n".to_vec(), max_length: 1 << 20 };
+        let mut intake = Intake::new(Framer::new(&config).unwrap());
+        intake.push(&[b'x'; 5_000], intake.growth(5_000));
+        assert_eq!(intake.charged(), 8_192);
+        assert_eq!(intake.least_growth(3_000), 0);
+        assert_eq!(intake.least_growth(4_000), 808);
+        intake.push(&[b'x'; 3_900], intake.least_growth(4_000));
+        assert_eq!(intake.charged(), 9_000);
+        assert_eq!(intake.len(), 8_900);
+    }
+
+    #[test]
     fn a_package_is_taken_out_and_what_follows_it_stays() {
         let config = FramingConfig::EofSplit { eof: b"\n".to_vec(), max_length: 1 << 20 };
         let mut intake = Intake::new(Framer::new(&config).unwrap());
-        intake.push(b"one\ntwo\nthr");
+        intake.push(b"one\ntwo\nthr", intake.growth(11));
         assert_eq!(intake.frame(), Frame::Package { len: 4 });
         intake.consume(4);
         assert_eq!(intake.frame(), Frame::Package { len: 4 });
         assert_eq!(intake.take(4), b"two\n");
         assert_eq!(intake.frame(), Frame::NeedMore);
-        intake.push(b"ee\n");
+        intake.push(b"ee\n", intake.growth(3));
         assert_eq!(intake.frame(), Frame::Package { len: 6 });
         assert_eq!(intake.take(6), b"three\n");
         assert_eq!(intake.charged(), 0, "an idle session keeps no buffer");

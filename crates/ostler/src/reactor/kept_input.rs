@@ -32,6 +32,11 @@ impl KeptInput {
         self.bytes + more <= self.max
     }
 
+    /// What is held of each session, bytes of memory.
+    pub(super) fn held(&self) -> impl Iterator<Item = (ConnectionSlot, u64)> {
+        self.of.iter().map(|(slot, intake)| (*slot, intake.charged() as u64))
+    }
+
     fn insert(&mut self, slot: ConnectionSlot, intake: Box<Intake>) {
         self.bytes += intake.charged();
         self.of.insert(slot, intake);
@@ -74,7 +79,7 @@ impl Reactor {
             // Nothing may be left out in the middle.
             let fits = dropped == 0 && self.kept_input.has_room(held + growth);
             if fits && self.account.charge(growth as u64) {
-                intake.push(self.scratch.get(..len).unwrap_or(&[]));
+                intake.push(self.scratch.get(..len).unwrap_or(&[]), growth);
             } else {
                 dropped += len;
             }

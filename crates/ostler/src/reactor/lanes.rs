@@ -203,7 +203,6 @@ fn wake_worker(end: &mut LaneEnd) {
 mod tests {
     use std::sync::Arc;
 
-    use ostler_core::budget::Budget;
     use ostler_shm::board::Board;
     use ostler_shm::lane::MasterMemory;
 
@@ -212,6 +211,7 @@ mod tests {
     use crate::reactor::ReactorSettings;
     use crate::reactor::mailbox::{FromReactor, Mailbox, Reports};
     use crate::reactor::places::Places;
+    use crate::reactor::shared_memory::SharedMemory;
     use crate::sys::pidfd::PidFd;
     use crate::sys::process;
 
@@ -221,11 +221,11 @@ mod tests {
         let options = Options { workers: 1, reactors: 1, max_connections: 4, ..Options::default() };
         let settings = ReactorSettings::new(&options).unwrap();
         let (board, _) = Board::create(1, options.sessions_per_reactor()).unwrap();
-        let budget = Budget::new(options.memory_budget as u64);
         let places = Places::new(1, options.sessions_per_reactor());
         let (mailbox, reports) = (Arc::new(Mailbox::new().unwrap()), Reports::new(places).unwrap());
+        let memory = SharedMemory::new(options.memory_budget as u64, vec![Arc::clone(&mailbox)]);
         let mut reactor =
-            Reactor::new(0, settings, 0, Arc::new(board), budget, mailbox, reports).unwrap();
+            Reactor::new(0, settings, 0, Arc::new(board), memory, mailbox, reports).unwrap();
         let memory = MasterMemory::create(options.lane_sizes(), 0, 1).unwrap();
         let lane = memory.lane(0).unwrap();
         reactor.add_lane(KEY, lane, eventfd::create().unwrap(), eventfd::create().unwrap());

@@ -33,6 +33,15 @@ pub(crate) enum ToReactor {
     Release(WorkerKey),
     /// A worker wrote nonsense to another reactor.
     Condemn(WorkerKey),
+    /// Memory is lacking: leases that are not used go back to the budget.
+    MemoryLacks,
+    /// Say what the largest session holds.
+    BidForMemory,
+    /// Close the sessions that hold the most, while they hold at least so many bytes and there is
+    /// no room.
+    PayForMemory { floor: u64 },
+    /// There is memory again.
+    MemoryIsFree,
     /// Read nothing more; end sessions as they become idle.
     Drain,
     /// End every session now; if a drain ran out of time, say first what held it.

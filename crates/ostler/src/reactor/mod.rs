@@ -20,6 +20,7 @@ pub(crate) mod mailbox;
 mod output;
 pub(crate) mod places;
 mod receive_share;
+pub(crate) mod shared_memory;
 mod sleep;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 
 use ostler_core::Nanos;
 use ostler_core::brain::{Brain, BrainSettings};
-use ostler_core::budget::{Account, Budget};
+use ostler_core::budget::Account;
 use ostler_core::framing::Framer;
 use ostler_shm::board::Board;
 use ostler_shm::layout::Sizes;
@@ -38,11 +39,13 @@ use ostler_shm::sleep::Sleeper;
 
 use crate::options::Options;
 use crate::sys::epoll::{Epoll, Events, Interest};
+use budget::MemoryState;
 use connection::Connections;
 use kept_input::KeptInput;
 use lane_end::LaneEnds;
 use mailbox::{Mailbox, Reports};
 use receive_share::ReceiveShare;
+use shared_memory::SharedMemory;
 
 /// Events taken from the kernel at once: enough to share the cost of the call, few enough that
 /// bells are rung soon.
@@ -119,8 +122,8 @@ pub(crate) struct Reactor {
     reports: Reports,
     sleeper: Sleeper,
     account: Account,
-    /// Bytes of bodies held by the brain that the account was charged.
-    charged_held: u64,
+    shared_memory: Arc<SharedMemory>,
+    memory: MemoryState,
     kept_input: KeptInput,
     scratch: Vec<u8>,
     receive_share: ReceiveShare,
@@ -136,7 +139,7 @@ impl Reactor {
         settings: ReactorSettings,
         first_counter: u64,
         board: Arc<Board>,
-        budget: Arc<Budget>,
+        shared_memory: Arc<SharedMemory>,
         mailbox: Arc<Mailbox>,
         reports: Reports,
     ) -> io::Result<Self> {
@@ -155,8 +158,9 @@ impl Reactor {
             mailbox,
             reports,
             sleeper: Sleeper::default(),
-            account: Account::new(budget),
-            charged_held: 0,
+            account: Account::new(Arc::clone(shared_memory.budget())),
+            shared_memory,
+            memory: MemoryState::default(),
             kept_input: KeptInput::new(settings.kept_input_max),
             scratch,
             receive_share: ReceiveShare::new(

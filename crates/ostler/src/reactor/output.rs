@@ -74,9 +74,7 @@ impl Reactor {
         if bytes.is_empty() || !self.may_queue(slot) {
             return;
         }
-        if !self.charge_for(slot, Piece::cost(bytes.len())) {
-            return;
-        }
+        self.charge_output(Piece::cost(bytes.len()));
         if let Some(stream) =
             self.connections.get_mut(slot).and_then(|connection| connection.stream.as_deref_mut())
         {
@@ -117,9 +115,7 @@ impl Reactor {
         }
         let Some(connection) = self.connections.get_mut(slot) else { return false };
         let growth = connection.output.growth(len);
-        if !self.charge_for(slot, growth) {
-            return false;
-        }
+        self.charge_output(growth);
         if let Some(connection) = self.connections.get_mut(slot) {
             connection.output.push(len, fill);
         }

@@ -29,7 +29,8 @@ impl Reactor {
     /// wait for.
     pub(super) fn sleep_time(&self) -> Option<Duration> {
         let recall = self.recall_candidate().map(|(_, due)| due);
-        let due = [recall, self.brain.rehash_due()].into_iter().flatten().min()?;
+        let due =
+            [recall, self.brain.rehash_due(), self.memory.due()].into_iter().flatten().min()?;
         Some(Duration::from_nanos(due.saturating_sub(clock::monotonic_ns())))
     }
 

@@ -6,7 +6,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use ostler_core::brain::{CloseReason, ConnectionSlot};
-use ostler_core::budget::Budget;
 use ostler_core::ids::WorkerKey;
 use ostler_shm::board::Board;
 use ostler_shm::lane::MasterMemory;
@@ -15,6 +14,7 @@ use super::event_loop::GIVES_MAX;
 use super::mailbox::{Mailbox, Reports};
 use super::places::Places;
 use super::receive_share::ReceiveShare;
+use super::shared_memory::SharedMemory;
 use super::{Reactor, ReactorSettings};
 use crate::options::{FramingKind, Options};
 use crate::sys::pidfd::PidFd;
@@ -26,11 +26,11 @@ const KEY: WorkerKey = WorkerKey::new(0, 1);
 fn reactor(options: &Options) -> Reactor {
     let settings = ReactorSettings::new(options).unwrap();
     let (board, _) = Board::create(1, options.sessions_per_reactor()).unwrap();
-    let budget = Budget::new(options.memory_budget as u64);
     let mailbox = Arc::new(Mailbox::new().unwrap());
     let reports = Reports::new(Places::new(1, options.sessions_per_reactor())).unwrap();
+    let memory = SharedMemory::new(options.memory_budget as u64, vec![Arc::clone(&mailbox)]);
     let mut reactor =
-        Reactor::new(0, settings, 0, Arc::new(board), budget, mailbox, reports).unwrap();
+        Reactor::new(0, settings, 0, Arc::new(board), memory, mailbox, reports).unwrap();
     let memory = MasterMemory::create(options.lane_sizes(), 0, 1).unwrap();
     let lane = memory.lane(0).unwrap();
     reactor.add_lane(KEY, lane, eventfd::create().unwrap(), eventfd::create().unwrap());

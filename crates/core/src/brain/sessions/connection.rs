@@ -131,7 +131,7 @@ impl Connection {
         self.returned.iter()
     }
 
-    pub(super) fn returned_bytes(&self) -> u64 {
+    pub(in crate::brain) fn returned_bytes(&self) -> u64 {
         self.returned.iter().map(|returned| returned.body.len() as u64).sum()
     }
 

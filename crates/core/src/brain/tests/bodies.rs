@@ -126,3 +126,42 @@ fn a_reply_may_refer_to_a_package_in_hand_while_its_ring_space_is_its_own() {
         assert_eq!(world.brain.in_ring(slot, seq, t), None);
     }
 }
+
+#[test]
+fn a_session_that_ends_lets_its_packages_go_and_keeps_no_more_of_them() {
+    let (mut world, id) = one(CrashPolicy::Redeliver(3));
+    world.request(id);
+    world.request(id);
+    world.start(0);
+    world.free(0);
+    assert!(world.brain.held_bytes() > 0, "the first may have to be delivered again");
+    let place = world.sessions[&id].place;
+    assert_eq!(world.brain.held_by_session().get(&place), Some(&world.brain.held_bytes()));
+    world.close(id, CloseReason::MemoryBudget);
+    world.actions();
+    assert_eq!(world.brain.held_bytes(), 0);
+    world.start(0);
+    world.free(0);
+    assert_eq!(world.brain.held_bytes(), 0, "the second is not kept at all");
+    world.finish_all(0);
+    world.calm_down();
+}
+
+#[test]
+fn a_package_that_is_being_written_is_kept_to_its_last_part_although_its_session_ends() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    world.send(id, BIG);
+    world.pump();
+    let (slot, seq) = (world.lanes[0].slot, world.lanes[0].waiting[0].seq);
+    world.part(0);
+    world.close(id, CloseReason::MemoryBudget);
+    world.actions();
+    assert!(world.brain.body(slot, seq).is_some(), "the worker waits for the rest");
+    (0..2).for_each(|_| world.part(0));
+    assert_eq!(world.brain.held_bytes(), 0);
+    world.start(0);
+    let t = world.lanes[0].t;
+    assert_eq!(world.brain.in_ring(slot, seq, t), None, "it is no single record");
+    world.finish(0, 0);
+    world.calm_down();
+}

@@ -15,6 +15,7 @@ fn entry(position: u64) -> Entry {
         exposed: false,
         done: false,
         given_at: 0,
+        in_parts: false,
         body: None,
     }
 }
@@ -61,7 +62,7 @@ fn bodies_of_those_put_aside_are_kept() {
     ledger.push(entry(201 * 8));
     let mut copied = Vec::new();
     for freed in [8, 9, 100, 201 * 8, 201 * 8 + 1, 202 * 8] {
-        ledger.keep_bodies(freed, 1, &mut |entry| {
+        ledger.keep_bodies(freed, 1, |_| true, &mut |entry| {
             copied.push((freed, entry.seq));
             vec![1]
         });

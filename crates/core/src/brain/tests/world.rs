@@ -1028,6 +1028,15 @@ impl World {
         let kept = brain.lanes.iter().flat_map(|(_, lane)| lane.ledger.iter());
         let kept: usize = kept.filter_map(|entry| entry.body.as_ref()).map(Vec::len).sum();
         assert_eq!(brain.held_bytes(), (bytes + kept) as u64);
+        let by_session = brain.held_by_session();
+        let entries = brain.lanes.iter().flat_map(|(_, lane)| lane.ledger.iter());
+        for entry in entries.filter(|entry| entry.body.is_some()) {
+            let slot = entry.connection;
+            let is_served = brain.phase(slot).is_some_and(Phase::is_served);
+            assert!(is_served || self.is_being_written(slot), "held for nobody: {entry:?}");
+            assert_eq!(by_session.contains_key(&slot), is_served);
+        }
+        assert!(by_session.values().sum::<u64>() <= brain.held_bytes());
         assert_eq!(brain.sessions.len(), present.count());
         let mut outstanding: HashMap<ConnectionSlot, (u32, LaneSlot)> = HashMap::new();
         for (slot, lane) in brain.lanes.iter() {
@@ -1058,6 +1067,14 @@ impl World {
                 && connection.outstanding < self.settings.session_window;
             assert!(!may_go || connection.link.list() != RunListId::No, "stuck: {connection:?}");
         }
+    }
+
+    /// Whether a delivery of the session is in the middle of its parts.
+    fn is_being_written(&self, slot: ConnectionSlot) -> bool {
+        let unwritten = |record: &Record| {
+            record.position == u64::MAX && self.sessions[&record.session].place == slot
+        };
+        self.lanes.iter().any(|lane| lane.waiting.iter().any(unwritten))
     }
 
     fn walk(&self, id: RunListId) -> Vec<ConnectionSlot> {

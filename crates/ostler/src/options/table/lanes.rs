@@ -47,8 +47,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "Slow clients and big messages must not take the machine's memory; each reactor \
               leases 256K at a time from it.",
         effect: "Most bytes of send queues, partial packages, kept bodies and assembled messages \
-            in \
-              the master; under pressure the largest queue goes first.",
+              in the master; when it is used up, the session that holds the most, of whichever \
+              reactor, is closed.",
         access: field!(memory_budget),
     },
 ];

@@ -1,0 +1,93 @@
+//! Packages on the heap: those in several parts, those whose ring space is used again before they
+//! are finished, those that came back. They are charged to the memory budget; a session that is
+//! served no more keeps none.
+
+use std::collections::HashMap;
+
+use super::sessions::{Connection, Sessions};
+use super::{BodyCopier, Brain};
+use crate::ids::{ConnectionSlot, LaneSlot};
+use crate::policy::CrashPolicy;
+
+impl Brain {
+    /// The body of a delivery that does not lie in the ring as one record.
+    #[must_use]
+    pub fn body(&self, lane: LaneSlot, seq: u64) -> Option<&[u8]> {
+        self.lanes.get(lane)?.ledger.get(seq)?.body.as_deref()
+    }
+
+    /// Bytes of packages on the heap: of deliveries that came back, of those in several parts, and
+    /// of those kept because they may have to be delivered again. What the memory budget is charged
+    /// for them.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.returned_bytes()
+            + self.lanes.iter().map(|(_, lane)| lane.ledger.body_bytes()).sum::<u64>()
+    }
+
+    /// The same by the sessions that are served. It looks at every delivery: only for when memory
+    /// is lacking.
+    #[must_use]
+    pub fn held_by_session(&self) -> HashMap<ConnectionSlot, u64> {
+        let mut held = HashMap::new();
+        let at_lanes = self.lanes.iter().flat_map(|(_, lane)| lane.ledger.iter());
+        let at_lanes = at_lanes.filter_map(|entry| Some((entry.connection, entry.body.as_ref()?)));
+        for (slot, body) in at_lanes.filter(|(slot, _)| is_served(&self.sessions, *slot)) {
+            *held.entry(slot).or_insert(0) += body.len() as u64;
+        }
+        for slot in self.sessions.places() {
+            let returned = self.sessions.get(slot).map_or(0, Connection::returned_bytes);
+            if returned > 0 {
+                *held.entry(slot).or_insert(0) += returned;
+            }
+        }
+        held
+    }
+
+    /// The ring space below `freed` will be used again: packages there that may have to be
+    /// delivered once more are copied first, and no reply may refer to any of them any more
+    /// ([`Brain::in_ring`]). To be told whatever the crash policy is, when all that the worker had
+    /// committed is consumed; costs nothing where nothing has to be kept.
+    pub fn keep_bodies(&mut self, lane: LaneSlot, freed: u64, copy: BodyCopier<'_>) {
+        let Some(lane) = self.lanes.get_mut(lane) else { return };
+        lane.reuse_below(freed);
+        match self.settings.crash_policy {
+            CrashPolicy::Redeliver(most) => {
+                let sessions = &self.sessions;
+                lane.ledger.keep_bodies(freed, most, |slot| is_served(sessions, slot), copy);
+            }
+            // What is freed is started, and will not be started again.
+            CrashPolicy::Close | CrashPolicy::Drop => lane.ledger.drop_bodies(freed),
+        }
+    }
+
+    /// The last part of a delivery that is sent in several is written: `position` is that part's.
+    /// It was [given](Brain::record_written) with the position `u64::MAX`, which means that it
+    /// cannot have been started; the lane gets nothing else until then.
+    pub fn set_position(&mut self, lane: LaneSlot, seq: u64, position: u64) {
+        let Some(entry) = self.lane_mut(lane).and_then(|lane| lane.ledger.get_mut(seq)) else {
+            return;
+        };
+        if entry.position != u64::MAX {
+            return;
+        }
+        entry.position = position;
+        let slot = entry.connection;
+        if !is_served(&self.sessions, slot) {
+            self.let_bodies_go(slot);
+        }
+    }
+
+    /// A session is served no more: none of its packages will be delivered again.
+    pub(super) fn let_bodies_go(&mut self, slot: ConnectionSlot) {
+        if let Some(connection) = self.sessions.get(slot)
+            && let Some(lane) = connection.bound.and_then(|lane| self.lanes.get_mut(lane))
+        {
+            lane.ledger.drop_bodies_of(slot, connection.outstanding);
+        }
+    }
+}
+
+fn is_served(sessions: &Sessions, slot: ConnectionSlot) -> bool {
+    sessions.get(slot).is_some_and(|connection| connection.phase.is_served())
+}

@@ -1,0 +1,128 @@
+//! The memory budget is one for all: who pays when it is exhausted, and that it ends.
+#![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
+
+mod talk;
+
+use ostler_testkit::{Client, TestResult, TestServer};
+use talk::{Talk, probe, small_probe};
+
+/// What the master says when memory is lacking, and when it is there again.
+const LACKS: &str = "the memory budget is used up";
+const AGAIN: &str = "the memory budget has room again";
+
+/// A line of this length, which begins with this command.
+fn long_line(command: &str, len: usize) -> Vec<u8> {
+    let mut line = format!("{command} ").into_bytes();
+    line.resize(len - 1, b'x');
+    line.push(b'\n');
+    line
+}
+
+/// A client whose line of this length a handler holds until it is told to answer all of them.
+fn hold(server: &TestServer, len: usize) -> TestResult<Talk> {
+    let mut talk = Talk::new(server)?;
+    talk.client.send(&long_line("hold", len))?;
+    Ok(talk)
+}
+
+fn reactor_of(talk: &mut Talk) -> TestResult<u64> {
+    Ok(talk.number("id")? & 63)
+}
+
+#[test]
+fn packages_held_beyond_the_budget_cost_the_largest_their_session() -> TestResult {
+    let server = small_probe()
+        .set("memory_budget", "4M")
+        .set("crash_policy", "redeliver:1")
+        .expect_log(LACKS)
+        .start()?;
+    let biggest = hold(&server, 200_000)?;
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        held.push(hold(&server, 60_000)?);
+    }
+    let mut honest = Talk::new(&server)?;
+    assert_eq!(honest.ask("echo still served")?, "still served");
+    server.wait_for_log(LACKS)?;
+    server.wait_for_log(AGAIN)?;
+    biggest.expect_closed();
+    assert_eq!(honest.ask("release now")?, "ok");
+    let mut answered = 0;
+    for mut talk in held {
+        answered += u32::from(talk.line().is_ok_and(|line| line == "released now"));
+    }
+    drop(honest);
+    let books = server.stop_and_report()?.books()?;
+    let closed = books.detail("closed_memory_budget");
+    // 6 MB do not fit into 4 MiB; a few more than those beyond it are closed, so that there is room
+    // for a while.
+    assert!((31..=60).contains(&closed), "{books}");
+    assert!(answered >= 101 - closed as u32, "{answered} answered, {books}");
+    Ok(())
+}
+
+#[test]
+fn packages_of_sessions_that_are_gone_cost_nothing() -> TestResult {
+    let server =
+        small_probe().set("memory_budget", "4M").set("crash_policy", "redeliver:1").start()?;
+    let mut talk = Talk::new(&server)?;
+    for _ in 0..4 {
+        let mut gone = Vec::new();
+        for _ in 0..50 {
+            let mut holder = Talk::new(&server)?;
+            let id = holder.number("id")?;
+            // It is answered all the same: then it is held.
+            holder.client.send(&long_line("holdsend", 60_000))?;
+            holder.line()?;
+            talk.say(&format!("resetof {id}"))?;
+            gone.push(holder);
+        }
+        for _ in &gone {
+            talk.expect("ok");
+        }
+    }
+    let mut last = Talk::new(&server)?;
+    last.client.send(&long_line("holdsend", 1_500_000))?;
+    last.line()?;
+    assert_eq!(talk.ask("release now")?, "ok");
+    last.expect("released now");
+    drop((talk, last));
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.detail("closed_memory_budget"), 0, "{books}");
+    Ok(())
+}
+
+#[test]
+fn slow_readers_of_one_reactor_cost_no_client_of_another() -> TestResult {
+    let server =
+        probe().set("memory_budget", "8M").set("max_send_bytes", "8M").expect_log(LACKS).start()?;
+    let (mut slow, mut honest) = (Vec::new(), Vec::new());
+    while slow.len() < 20 || honest.len() < 20 {
+        let client = Client::connect_with_receive_buffer(server.address(), 2048)?;
+        let mut talk = Talk::with(client);
+        match reactor_of(&mut talk)? {
+            0 => slow.push(talk),
+            _ => honest.push(talk),
+        }
+    }
+    for talk in &mut slow {
+        // Some are closed meanwhile: they hold the most.
+        let _closed = talk.say("big 8000000");
+    }
+    let all = slow.len() + honest.len();
+    server.wait_for("slow readers to fill the budget", |_| {
+        honest[0].ask("sessions").is_ok_and(|ids| ids.split(' ').count() < all)
+    })?;
+    // Longer than any rest of the budget that a slow reader could not use.
+    let line = format!("sum {}", "y".repeat(40_000));
+    for talk in &mut honest {
+        assert!(talk.ask(&line)?.starts_with("sum 40005 "));
+    }
+    for talk in &mut honest {
+        assert_eq!(talk.ask("echo still there")?, "still there");
+    }
+    drop((slow, honest));
+    let books = server.stop_and_report()?.books()?;
+    assert!(books.detail("closed_memory_budget") > 0, "{books}");
+    Ok(())
+}
