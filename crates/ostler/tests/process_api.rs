@@ -104,7 +104,10 @@ fn a_leaving_worker_waits_for_deferred_packages_and_one_shot_timers() -> TestRes
     let mut other = Talk::new(&server)?;
     assert_eq!(other.ask("leave")?, "leaving");
     server.wait_for_log("serves worker=w0.2")?;
-    assert!(other.ask("whoami")?.starts_with("w0.2 "), "the successor serves meanwhile");
+    // The reactor learns of the successor a moment after the log.
+    server.wait_for("the successor to serve", |_| {
+        other.ask("whoami").is_ok_and(|worker| worker.starts_with("w0.2 "))
+    })?;
     talk.expect("from the old");
     talk.expect("timer of the old");
     // With nothing outstanding the session moves on.

@@ -37,13 +37,13 @@ fn a_handler_that_cannot_be_made_does_not_serve() -> TestResult {
         .env("PROBE_FAIL_MAKE_IF_EXISTS", &path)
         .expect_log("the handler cannot be made")
         .expect_log("worker died")
-        .expect_log("reload aborted")
+        .expect_log("reload finished: aborted")
         .start()?;
     let mut talk = Talk::new(&server)?;
     let old = talk.ask("whoami")?;
     std::fs::write(&path, "")?;
     server.signal(Signal::USR1);
-    server.wait_for_log("reload aborted")?;
+    server.wait_for_log("reload finished: aborted")?;
     let line = server.wait_for_log("the handler cannot be made")?;
     assert!(line.contains("told not to be made"), "{line}");
     std::fs::remove_file(&path)?;

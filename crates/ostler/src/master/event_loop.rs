@@ -284,9 +284,10 @@ impl Master {
             return;
         }
         self.boot_deadline = None;
-        self.announce();
-        tracing::info!(worker = %serve, "serves");
         self.tell_all(|| ToReactor::Serve { serve, leave });
+        // After the reactors know, so that who reads the line is served by this worker.
+        tracing::info!(worker = %serve, "serves");
+        self.announce();
     }
 
     /// True when a connection was closed that the acceptor waits for.

@@ -5,8 +5,11 @@ use ostler_testkit::{Signal, TestResult};
 use crate::Effect;
 use crate::talk::{Scratch, Talk, small_probe};
 
-pub(crate) const EFFECTS: &[(&str, Effect)] =
-    &[("log_level", log_level_is_the_least_that_is_written), ("log_file", log_file_gets_the_log)];
+pub(crate) const EFFECTS: &[(&str, Effect)] = &[
+    ("log_level", log_level_is_the_least_that_is_written),
+    ("log_file", log_file_gets_the_log),
+    ("log_format", log_format_json_is_an_object_a_line),
+];
 
 #[test]
 fn log_level_is_the_least_that_is_written() -> TestResult {
