@@ -30,22 +30,45 @@ pub struct BoardHead {
     pub pressure: AtomicU64,
 }
 
+/// Which places of a reactor's part of the session table are taken, a bit each: who looks for open
+/// sessions reads these words and not every entry. Written by the reactor alone.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct OccupancyLine {
+    /// Bit `n % 64` of word `n / 64`: place `n` of the line.
+    pub words: [AtomicU64; OCCUPANCY_WORDS],
+}
+
+/// Words of an [`OccupancyLine`].
+pub const OCCUPANCY_WORDS: usize = 8;
+
 #[cfg(not(loom))]
 pub use file::{Board, BoardError};
 
 #[cfg(not(loom))]
 mod file {
-    use super::{BoardHead, SleepWord};
+    use super::{BoardHead, OCCUPANCY_WORDS, OccupancyLine, SleepWord};
     use crate::layout::{BOARD_MAGIC, PAGE, PROTOCOL};
     use crate::mapping::{self, Mapping, Writer};
     use crate::sessions::{Entry, REACTOR_BITS, REACTORS_MAX, SessionRecord, reactor_of};
     use crate::sync::{AtomicU64, Ordering};
     use rustix::fd::{AsFd, OwnedFd};
     use std::io;
+    use std::net::SocketAddr;
 
     const SLEEP_AT: u64 = PAGE;
     const SESSIONS_AT: u64 = 2 * PAGE;
     const ENTRY_SIZE: u64 = size_of::<Entry>() as u64;
+    const LINE_SIZE: u64 = size_of::<OccupancyLine>() as u64;
+    /// Places that one line tells of.
+    const LINE_PLACES: u64 = OCCUPANCY_WORDS as u64 * 64;
+
+    /// Bytes of a board; `None` when that is no number of bytes.
+    fn board_len(reactors: u64, sessions_per_reactor: u64) -> Option<u64> {
+        let entries = sessions_per_reactor.checked_mul(ENTRY_SIZE)?;
+        let occupancy = sessions_per_reactor.div_ceil(LINE_PLACES).checked_mul(LINE_SIZE)?;
+        entries.checked_add(occupancy)?.checked_mul(reactors)?.checked_add(SESSIONS_AT)
+    }
 
     /// Why a board cannot be used.
     #[derive(Debug)]
@@ -83,7 +106,8 @@ mod file {
             if reactors == 0 || reactors > REACTORS_MAX || !sessions_per_reactor.is_power_of_two() {
                 return Err(BoardError("impossible board sizes", None));
             }
-            let len = SESSIONS_AT + reactors as u64 * sessions_per_reactor * ENTRY_SIZE;
+            let len = board_len(reactors as u64, sessions_per_reactor)
+                .ok_or(BoardError("impossible board sizes", None))?;
             let io = |error| BoardError("cannot make the board", Some(error));
             let fd = mapping::create("ostler-board", len, false).map_err(io)?;
             let mapping = Mapping::new(&fd, len, true).map_err(io)?;
@@ -119,10 +143,7 @@ mod file {
             }
             let reactors = head.reactors.load(Ordering::Relaxed);
             let sessions = head.sessions_per_reactor.load(Ordering::Relaxed);
-            let needed = reactors
-                .checked_mul(sessions)
-                .and_then(|entries| entries.checked_mul(ENTRY_SIZE))
-                .and_then(|bytes| bytes.checked_add(SESSIONS_AT));
+            let needed = board_len(reactors, sessions);
             if needed.is_none_or(|needed| needed > len) || !sessions.is_power_of_two() {
                 return Err(BoardError("the board's sizes do not fit its length", None));
             }
@@ -191,14 +212,68 @@ mod file {
             self.entry(session)?.read().filter(|record| record.session == session)
         }
 
-        /// Copies of all open sessions, reactor by reactor. Looks at every entry: for broadcasts,
-        /// not for each package.
-        pub fn sessions(&self) -> impl Iterator<Item = SessionRecord> + '_ {
-            let all = self.reactors as u64 * self.sessions_per_reactor;
-            (0..all)
-                .filter_map(|index| self.entry_at(index))
-                .filter(|entry| !entry.is_free())
-                .filter_map(Entry::read)
+        /// Master, the session's reactor: a session begins.
+        pub fn open_session(&self, session: u64, peer: SocketAddr, connected_at_ns: u64) {
+            if let Some(entry) = self.entry(session) {
+                entry.open(session, peer, connected_at_ns);
+            }
+            self.set_occupied(session, true);
+        }
+
+        /// Master, the session's reactor: the place of a session is free. Any id of that place will do.
+        pub fn close_session(&self, session: u64) {
+            self.set_occupied(session, false);
+            if let Some(entry) = self.entry(session) {
+                entry.close();
+            }
+        }
+
+        fn set_occupied(&self, session: u64, occupied: bool) {
+            let place = (session >> REACTOR_BITS) & (self.sessions_per_reactor - 1);
+            let Some(word) = self.occupancy(reactor_of(session), place) else { return };
+            // One writer, the reactor: a load and a store are enough.
+            let (bits, bit) = (word.load(Ordering::Relaxed), 1 << (place % 64));
+            word.store(if occupied { bits | bit } else { bits & !bit }, Ordering::Release);
+        }
+
+        /// The word that tells of a place.
+        fn occupancy(&self, reactor: usize, place: u64) -> Option<&AtomicU64> {
+            if reactor >= self.reactors {
+                return None;
+            }
+            let entries = self.reactors as u64 * self.sessions_per_reactor * ENTRY_SIZE;
+            let lines = self.sessions_per_reactor.div_ceil(LINE_PLACES);
+            let line = reactor as u64 * lines + place / LINE_PLACES;
+            let line =
+                self.mapping.words::<OccupancyLine>(SESSIONS_AT + entries + line * LINE_SIZE)?;
+            line.words.get((place % LINE_PLACES / 64) as usize)
+        }
+
+        /// Ids and flags of all open sessions, reactor by reactor. Costs by the number of open sessions, and a
+        /// word for 64 places of the table.
+        pub fn sessions(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+            let words = self.sessions_per_reactor.div_ceil(64);
+            (0..self.reactors)
+                .flat_map(move |reactor| (0..words).map(move |word| (reactor, word * 64)))
+                .flat_map(move |(reactor, first)| {
+                    let word = self.occupancy(reactor, first);
+                    let bits = word.map_or(0, |word| word.load(Ordering::Acquire));
+                    let first = reactor as u64 * self.sessions_per_reactor + first;
+                    Bits(bits).filter_map(move |bit| self.entry_at(first + bit)?.id_and_flags())
+                })
+        }
+    }
+
+    /// The numbers of the bits that are set, from the lowest.
+    struct Bits(u64);
+
+    impl Iterator for Bits {
+        type Item = u64;
+
+        fn next(&mut self) -> Option<u64> {
+            let bit = u64::from((self.0 != 0).then(|| self.0.trailing_zeros())?);
+            self.0 &= self.0 - 1;
+            Some(bit)
         }
     }
 
@@ -214,9 +289,9 @@ mod file {
             let worker = Board::open(&fd).unwrap();
             let session = session_id(9, 1);
             let peer = SocketAddr::from(([127, 0, 0, 1], 80));
-            master.entry(session).unwrap().open(session, peer, 5);
+            master.open_session(session, peer, 5);
             assert_eq!(worker.session(session).unwrap().peer, peer);
-            assert_eq!(worker.sessions().count(), 1);
+            assert_eq!(worker.sessions().collect::<Vec<_>>(), [(session, 0)]);
             assert!(worker.session(session_id(9 + 64, 1)).is_none(), "same slot, other id");
             assert!(Mapping::new(&fd, 4096, true).is_err(), "sealed against writable maps");
         }

@@ -161,5 +161,7 @@ unsafe impl SharedWords for crate::words::ProcessWords {}
 unsafe impl SharedWords for crate::sessions::Entry {}
 // SAFETY: repr(C) struct of AtomicU64 (see `board`).
 unsafe impl SharedWords for crate::board::SleepWord {}
+// SAFETY: repr(C), an array of AtomicU64 (see `board`).
+unsafe impl SharedWords for crate::board::OccupancyLine {}
 // SAFETY: repr(C) struct of AtomicU64 (see `board`).
 unsafe impl SharedWords for crate::board::BoardHead {}

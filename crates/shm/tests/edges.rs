@@ -65,15 +65,16 @@ fn every_session_has_an_entry_of_its_own_up_to_the_last() {
         .flat_map(|reactor| (8..16).map(move |counter| session_id(counter, reactor)))
         .collect();
     for id in &ids {
-        master.entry(*id).unwrap().open(*id, peer, 1);
+        master.open_session(*id, peer, 1);
     }
     for id in &ids {
         assert_eq!(worker.session(*id).unwrap().session, *id);
     }
-    assert_eq!(worker.sessions().count(), ids.len());
+    let open = || worker.sessions().map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!(open(), ids);
     assert!(worker.entry(session_id(8, 3)).is_none(), "there is no reactor 3");
-    master.entry(ids[0]).unwrap().close();
-    assert_eq!(worker.sessions().count(), ids.len() - 1);
+    master.close_session(ids[0]);
+    assert_eq!(open(), ids[1..]);
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn sleep_words_of_reactors_are_apart() {
     assert!(worker.reactor_sleep(2).is_none());
     let peer = SocketAddr::from(([127, 0, 0, 1], 80));
     let id = session_id(8, 0);
-    master.entry(id).unwrap().open(id, peer, 1);
+    master.open_session(id, peer, 1);
     assert_eq!(worker.reactor_sleep(0).unwrap().load(Ordering::Relaxed), 5, "not overwritten");
 }
 

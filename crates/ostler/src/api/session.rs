@@ -76,6 +76,24 @@ impl Session {
         self.inner.output(self.id, Output::Close(true))
     }
 
+    /// The client's address; `None` once the session has ended (after `on_close`).
+    ///
+    /// ```
+    /// # use ostler::{Handler, Outcome, Package, Session, Worker};
+    /// # struct Greeter;
+    /// # impl Handler for Greeter {
+    /// fn on_connect(&mut self, _worker: &Worker, session: &Session) -> Outcome {
+    ///     let Some(peer) = session.peer() else { return Ok(()) }; // it has left already
+    ///     Ok(session.send(format!("welcome, {peer}\n").as_bytes())?)
+    /// }
+    /// # fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome { Ok(()) }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        Some(self.info()?.peer)
+    }
+
     /// What is known of it; `None` once it has ended (after `on_close`).
     #[must_use]
     pub fn info(&self) -> Option<SessionInfo> {

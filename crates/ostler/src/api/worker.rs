@@ -83,15 +83,16 @@ impl Worker {
         Session::new(Rc::clone(&self.inner), id)
     }
 
-    /// All open sessions of the server with their states. Looks at the whole session table: meant for broadcasts.
+    /// All open sessions of the server, for broadcasts. Costs by the number of open sessions, not by
+    /// `max_connections`.
     #[must_use]
     pub fn sessions(&self) -> Vec<Session> {
         let port = self.inner.port.borrow();
         let closing = ostler_shm::sessions::CLOSING;
         port.board()
             .sessions()
-            .filter(|record| record.flags & closing == 0)
-            .map(|record| Session::new(Rc::clone(&self.inner), record.session))
+            .filter(|(_, flags)| flags & closing == 0)
+            .map(|(session, _)| Session::new(Rc::clone(&self.inner), session))
             .collect()
     }
 

@@ -22,9 +22,7 @@ impl Reactor {
             self.reports.count_closed();
             return self.reports.give_place_back(index);
         };
-        if let Some(entry) = self.board.entry(session) {
-            entry.open(session, peer, clock::monotonic_ns());
-        }
+        self.board.open_session(session, peer, clock::monotonic_ns());
         let added = self.epoll.add(&connection, token::connection(slot, session), Interest::CLIENT);
         let intake = self.settings.framer.map(|framer| Box::new(Intake::new(framer)));
         self.connections.insert(slot, Connection::new(connection, session, intake));

@@ -76,10 +76,7 @@ impl Reactor {
         // A message that was never complete.
         self.drop_kept_input(slot, CloseReason::PeerError);
         let sessions = self.board.sessions_per_reactor();
-        if let Some(entry) = self.board.entry(session_id(u64::from(slot.0) % sessions, self.index))
-        {
-            entry.close();
-        }
+        self.board.close_session(session_id(u64::from(slot.0) % sessions, self.index));
         self.reports.give_place_back(self.index);
     }
 }
