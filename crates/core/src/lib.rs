@@ -9,6 +9,7 @@ pub mod brain;
 pub mod budget;
 pub mod framing;
 pub mod ids;
+pub mod invariant;
 pub mod placement;
 pub mod policy;
 pub mod send_queue;

@@ -139,7 +139,10 @@ impl Ledger {
         while let Some(front) = self.entries.front()
             && (front.done || self.done >= DONE_MAX)
         {
-            let Some(entry) = self.entries.pop_front() else { return };
+            let Some(entry) = self.entries.pop_front() else {
+                crate::invariant!(false, "what was at the front can be popped");
+                return;
+            };
             self.first_seq += 1;
             if entry.done {
                 self.done -= 1;

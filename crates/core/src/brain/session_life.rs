@@ -122,7 +122,10 @@ impl Brain {
     /// The session has no socket any more: it is counted as closed, and workers are owed its close
     /// event.
     fn socket_closed(&mut self, slot: ConnectionSlot, reason: CloseReason) {
-        let Some(connection) = self.connection(slot) else { return };
+        let Some(connection) = self.connection(slot) else {
+            crate::invariant!(false, "a socket that closes belongs to a session");
+            return;
+        };
         connection.ended_by = Some(reason);
         connection.output_pending = false;
         connection.owes_closed = true;
@@ -132,11 +135,17 @@ impl Brain {
 
     /// Nothing of the session is served any more but its close event.
     fn end_service(&mut self, slot: ConnectionSlot) {
-        let Some(connection) = self.connection(slot) else { return };
+        let Some(connection) = self.connection(slot) else {
+            crate::invariant!(false, "a session whose service ends exists");
+            return;
+        };
         connection.phase = Phase::Ended;
         connection.readable = false;
         self.drop_returned(slot);
-        let Some(connection) = self.connection(slot) else { return };
+        let Some(connection) = self.connection(slot) else {
+            crate::invariant!(false, "dropping what came back does not end the session");
+            return;
+        };
         if std::mem::take(&mut connection.owes_connect) {
             // No worker was told of it: there is nobody to tell its end.
             connection.owes_closed = false;

@@ -36,7 +36,10 @@ fn pause(failures: u32, min: Millis, max: Millis) -> Millis {
 impl Supervisor {
     /// A slot without a serving process failed to boot one: the next attempt waits.
     pub(super) fn boot_failed(&mut self, slot: Slot, out: &mut Vec<SupervisorAction>) {
-        let Some(state) = self.slots.get_mut(usize::from(slot.0)) else { return };
+        let Some(state) = self.slots.get_mut(usize::from(slot.0)) else {
+            crate::invariant!(false, "a process that failed to boot has a slot");
+            return;
+        };
         let retry_after_ms = state.boot.failed(self.now, &self.settings);
         // A successor that is under way already is not stopped by the pause, so there is none.
         if state.starting.is_none() {

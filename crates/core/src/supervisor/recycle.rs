@@ -73,7 +73,10 @@ impl Supervisor {
     /// in the queue, the request comes back after a pause.
     pub(super) fn recycling_failed(&mut self, slot: Slot, out: &mut Vec<SupervisorAction>) {
         let Some(state) = self.slots.get_mut(usize::from(slot.0)) else { return };
-        let Some(Recycling { old, mut retry }) = state.recycling.take() else { return };
+        let Some(Recycling { old, mut retry }) = state.recycling.take() else {
+            crate::invariant!(false, "only a slot that is being recycled fails at it");
+            return;
+        };
         let retry_after_ms = retry.failed(self.now, &self.settings);
         out.push(SupervisorAction::BackOff { slot, failures: retry.failures, retry_after_ms });
         self.recycle_queue.push_back(Request { key: old, retry });

@@ -65,6 +65,13 @@ pub(crate) fn init(level: LogLevel, file: &str, format: LogFormat) -> Result<()>
         .finish();
     // Fails only if the program has a subscriber already, see above.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    // Release builds only come here: in debug builds a broken invariant panics.
+    ostler_core::invariant::report_to(|place| {
+        tracing::error!(
+            place,
+            "a fault of Ostler: an invariant is broken; please report this line"
+        );
+    });
     Ok(())
 }
 

@@ -43,8 +43,11 @@ impl Lanes {
     /// Forgets a lane; what its deliveries took is remembered for its successor in the slot. It serves no more
     /// ([`Lanes::stop_serving`]).
     pub(super) fn remove(&mut self, lane_slot: LaneSlot) {
-        debug_assert!(!self.is_serving(lane_slot));
-        let Some(lane) = self.lanes.try_remove(lane_slot.0 as usize) else { return };
+        crate::invariant!(!self.is_serving(lane_slot), "a lane that is forgotten serves no more");
+        let Some(lane) = self.lanes.try_remove(lane_slot.0 as usize) else {
+            crate::invariant!(false, "a lane is forgotten once");
+            return;
+        };
         if let Some(slot) = self.slots.get_mut(usize::from(lane.key.slot.0)) {
             slot.work_ns = Some(lane.work_ns());
         }
