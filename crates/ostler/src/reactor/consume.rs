@@ -3,6 +3,7 @@
 //! Every branch disposes of its record; nothing waits.
 
 use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot, Phase};
+use ostler_core::send_queue::Part;
 use ostler_shm::consumer::Record;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;
@@ -10,7 +11,6 @@ use ostler_shm::record::{FLAG_FIN, FLAG_MORE, FLAG_RESET, HEADER_SIZE, RecordKin
 use ostler_shm::sync::{Ordering, fence};
 
 use super::Reactor;
-use super::connection::Part;
 use super::lane_end::LaneEnd;
 use super::mailbox::FromReactor;
 use crate::sys::eventfd;

@@ -33,6 +33,7 @@ use ostler_core::Nanos;
 use ostler_core::brain::{Brain, BrainSettings};
 use ostler_core::budget::Account;
 use ostler_core::framing::Framer;
+use ostler_core::send_queue::WaterMarks;
 use ostler_shm::board::Board;
 use ostler_shm::layout::Sizes;
 use ostler_shm::sleep::Sleeper;
@@ -70,9 +71,7 @@ pub(crate) struct ReactorSettings {
     rest_framer: Framer,
     /// The most memory for it, bytes.
     kept_input_max: usize,
-    send_queue_high: usize,
-    send_queue_low: usize,
-    send_queue_max: usize,
+    marks: WaterMarks,
     max_send_bytes: usize,
 }
 
@@ -101,9 +100,11 @@ impl ReactorSettings {
             framer,
             rest_framer,
             kept_input_max: options.memory_budget / KEPT_INPUT_PART / usize::from(options.reactors),
-            send_queue_high: options.send_queue_high,
-            send_queue_low: options.send_queue_low,
-            send_queue_max: options.send_queue_max,
+            marks: WaterMarks {
+                low: options.send_queue_low,
+                high: options.send_queue_high,
+                max: options.send_queue_max,
+            },
             max_send_bytes: options.max_send_bytes,
         })
     }

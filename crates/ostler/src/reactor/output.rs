@@ -3,11 +3,12 @@
 use std::io::ErrorKind;
 
 use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot};
+use ostler_core::send_queue::{Part, Refusal, Route};
 use ostler_shm::lane::RawBytes;
 use ostler_shm::sessions::{CLOSING, FULL, QUEUED, REASON_MASK, closing_because};
 
 use super::Reactor;
-use super::connection::{Connection, Part, Piece, Stream};
+use super::connection::Connection;
 use crate::sys::{lane_io, socket};
 
 impl Reactor {
@@ -20,67 +21,46 @@ impl Reactor {
         part: Part,
     ) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
-        match connection.stream.as_deref_mut() {
-            Some(stream) if stream.owner != lane => {
-                return self.wait_behind(slot, lane, bytes, part);
-            }
-            Some(stream) if stream.next_offset != part.offset => {
-                // The message before was never completed.
-                return self.brain.close(slot, CloseReason::Truncated);
-            }
-            Some(stream) => stream.next_offset += bytes.len(),
-            None if part.more => {
-                if !self.may_queue(slot) {
-                    return;
+        match connection.output.route(lane, bytes.len(), part, &self.settings.marks) {
+            Route::Now => {
+                if part.more {
+                    // From its first part to the last there is output to write, although none may
+                    // be queued.
+                    self.publish_output(slot);
                 }
-                self.begin_stream(slot, lane, bytes.len());
+                if self.write_now(slot, bytes) && !part.more {
+                    self.end_message(slot);
+                }
             }
-            None => {}
-        }
-        if self.write_now(slot, bytes) && !part.more {
-            self.end_stream(slot);
+            Route::Behind => {
+                let before = connection.output.charged();
+                connection.output.push_behind(lane, part, bytes.to_vec());
+                self.output_resized(slot, before);
+                self.publish_output(slot);
+            }
+            Route::Refused(refusal) => self.refuse(slot, refusal),
         }
     }
 
-    /// From the first part of a message to the last the session has output to write, although none
-    /// may be queued.
-    fn begin_stream(&mut self, slot: ConnectionSlot, owner: LaneSlot, next_offset: usize) {
+    fn refuse(&mut self, slot: ConnectionSlot, refusal: Refusal) {
+        self.brain.close(
+            slot,
+            match refusal {
+                Refusal::TooMuch => CloseReason::SlowReader,
+                Refusal::Truncated => CloseReason::Truncated,
+            },
+        );
+    }
+
+    /// A queue changed: the account follows what it holds now.
+    fn output_resized(&mut self, slot: ConnectionSlot, before: usize) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
-        connection.stream = Some(Box::new(Stream::new(owner, next_offset)));
-        self.publish_output(slot);
-    }
-
-    /// Whether the session may take one more message; one that was begun is queued to its end.
-    /// False when the session was closed instead.
-    fn may_queue(&mut self, slot: ConnectionSlot) -> bool {
-        let most = self.settings.send_queue_max;
-        let Some(connection) = self.connections.get_mut(slot) else { return false };
-        if connection.unsent() > most {
-            self.brain.close(slot, CloseReason::SlowReader);
-            return false;
+        let after = connection.output.charged();
+        if after > before {
+            self.charge_output(after - before);
+        } else {
+            self.account.release((before - after) as u64);
         }
-        true
-    }
-
-    /// An output of another worker while a message in parts is being written: it waits for the last
-    /// part.
-    fn wait_behind(
-        &mut self,
-        slot: ConnectionSlot,
-        lane: LaneSlot,
-        bytes: RawBytes<'_>,
-        part: Part,
-    ) {
-        if bytes.is_empty() || !self.may_queue(slot) {
-            return;
-        }
-        self.charge_output(Piece::cost(bytes.len()));
-        if let Some(stream) =
-            self.connections.get_mut(slot).and_then(|connection| connection.stream.as_deref_mut())
-        {
-            stream.push_behind(lane, Piece { part, bytes: bytes.to_vec() });
-        }
-        self.publish_output(slot);
     }
 
     /// False when the session was closed instead.
@@ -103,60 +83,39 @@ impl Reactor {
                 }
             }
         }
-        rest.is_empty() || self.queue(slot, rest.len(), |chunk| rest.append_to(chunk))
+        rest.is_empty() || self.queue(slot, rest)
     }
 
-    /// Queues bytes within the session's limit and the budget. False when the session was closed
-    /// instead.
-    fn queue(&mut self, slot: ConnectionSlot, len: usize, fill: impl FnOnce(&mut Vec<u8>)) -> bool {
+    /// Queues bytes within the session's limit. False when the session was closed instead.
+    fn queue(&mut self, slot: ConnectionSlot, rest: RawBytes<'_>) -> bool {
         let Some(connection) = self.connections.get_mut(slot) else { return false };
-        if connection.stream.is_none() && !self.may_queue(slot) {
+        if !connection.output.may_push(&self.settings.marks) {
+            self.refuse(slot, Refusal::TooMuch);
             return false;
         }
-        let Some(connection) = self.connections.get_mut(slot) else { return false };
-        let growth = connection.output.growth(len);
-        self.charge_output(growth);
-        if let Some(connection) = self.connections.get_mut(slot) {
-            connection.output.push(len, fill);
-        }
+        let before = connection.output.charged();
+        connection.output.push(rest.len(), |chunk| rest.append_to(chunk));
+        self.output_resized(slot, before);
         self.publish_output(slot);
         true
     }
 
-    /// The last part of a message is queued: what waited behind it follows, worker by worker, until
-    /// one of them has begun a message that is not complete; that one's the output is then.
-    fn end_stream(&mut self, slot: ConnectionSlot) {
+    /// The last part of a message is written or queued: what waited behind it follows.
+    fn end_message(&mut self, slot: ConnectionSlot) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
-        let Some(mut stream) = connection.stream.take() else { return };
-        while let Some(waiting) = stream.behind.pop_front() {
-            let mut expected = 0;
-            for piece in waiting.pieces {
-                let cost = Piece::cost(piece.bytes.len());
-                self.account.release(cost as u64);
-                stream.behind_bytes -= cost;
-                let fits = piece.part.offset == expected;
-                expected = if piece.part.more { expected + piece.bytes.len() } else { 0 };
-                let push = |chunk: &mut Vec<u8>| chunk.extend_from_slice(&piece.bytes);
-                if !fits {
-                    self.brain.close(slot, CloseReason::Truncated);
-                }
-                if !fits || !self.queue(slot, piece.bytes.len(), push) {
-                    // The session is closed; what is left goes with it.
-                    self.account.release(stream.behind_bytes as u64);
-                    return;
-                }
-            }
-            if expected > 0 {
-                stream.owner = waiting.lane;
-                stream.next_offset = expected;
-                if let Some(connection) = self.connections.get_mut(slot) {
-                    connection.stream = Some(stream);
-                }
-                break;
-            }
+        if !connection.output.has_open_message() {
+            return;
         }
-        self.flush(slot);
-        self.publish_output(slot);
+        let before = connection.output.charged();
+        let ended = connection.output.end_message(&self.settings.marks);
+        self.output_resized(slot, before);
+        match ended {
+            Ok(()) => {
+                self.flush(slot);
+                self.publish_output(slot);
+            }
+            Err(refusal) => self.refuse(slot, refusal),
+        }
     }
 
     /// Writes queued output until the kernel takes no more.
@@ -165,7 +124,7 @@ impl Reactor {
         if connection.output.is_empty() {
             return;
         }
-        let mut freed = 0;
+        let before = connection.output.charged();
         let mut failed = false;
         while connection.writable && !connection.output.is_empty() {
             let front = connection.output.front();
@@ -173,7 +132,7 @@ impl Reactor {
             match socket::send(&connection.socket, front) {
                 Ok(len) => {
                     connection.writable = len == wanted;
-                    freed += connection.output.advance(len);
+                    connection.output.advance(len);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => connection.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -183,7 +142,7 @@ impl Reactor {
                 }
             }
         }
-        self.account.release(freed as u64);
+        self.output_resized(slot, before);
         if failed {
             self.peer_lost(slot);
         }
@@ -192,20 +151,19 @@ impl Reactor {
 
     /// Tells the brain and the session table how much waits to be written.
     pub(super) fn publish_output(&mut self, slot: ConnectionSlot) {
-        let (high, low) = (self.settings.send_queue_high, self.settings.send_queue_low);
+        let marks = self.settings.marks;
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let unsent = connection.unsent();
         let mut flags = connection.flags & (CLOSING | REASON_MASK);
         if unsent > 0 {
             flags |= QUEUED;
         }
-        // Full above the high mark, not full again below the low one.
-        if unsent > high || (connection.flags & FULL != 0 && unsent > low) {
+        if marks.is_full(unsent, connection.flags & FULL != 0) {
             flags |= FULL;
         }
-        let pending = unsent > 0 || connection.stream.is_some();
+        let pending = connection.output.is_pending();
         self.publish_flags(slot, flags);
-        self.brain.output_changed(slot, pending, unsent > low);
+        self.brain.output_changed(slot, pending, marks.holds_reading(unsent));
     }
 
     pub(super) fn publish_flags(&mut self, slot: ConnectionSlot, flags: u64) {

@@ -1,4 +1,4 @@
-//! A connection's unsent output: a bounded queue of chunks that is charged by what it really holds.
+//! The bytes of a queue: bounded chunks that are charged by what they really hold.
 
 use std::collections::VecDeque;
 
@@ -8,35 +8,37 @@ const CHUNK: usize = 16 * 1024;
 
 /// Bytes waiting to be written to one socket, in order.
 #[derive(Debug, Default)]
-pub struct SendQueue {
+pub(super) struct Chunks {
     chunks: VecDeque<Vec<u8>>,
     /// Bytes of the first chunk that are written already.
     written: usize,
     bytes: usize,
+    /// Memory of all chunks.
+    capacity: usize,
 }
 
-impl SendQueue {
+impl Chunks {
     /// Unsent bytes.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.bytes
     }
 
     /// Whether nothing waits.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.bytes == 0
     }
 
     /// Memory held, bytes: what the budget is charged.
     #[must_use]
-    pub fn charged(&self) -> usize {
-        self.chunks.iter().map(Vec::capacity).sum()
+    pub(super) const fn charged(&self) -> usize {
+        self.capacity
     }
 
-    /// Memory that [`SendQueue::push`] of `len` bytes would add.
+    /// Memory that [`Chunks::push`] of `len` bytes would add.
     #[must_use]
-    pub fn growth(&self, len: usize) -> usize {
+    pub(super) fn growth(&self, len: usize) -> usize {
         match self.chunks.back() {
             Some(last) if last.capacity() - last.len() >= len => 0,
             _ => len.max(CHUNK.min(self.bytes + len)),
@@ -45,26 +47,29 @@ impl SendQueue {
 
     /// Appends bytes that `fill` puts at the end of the vector it is given; `len` is how many it
     /// will put.
-    pub fn push(&mut self, len: usize, fill: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn push(&mut self, len: usize, fill: impl FnOnce(&mut Vec<u8>)) {
         let growth = self.growth(len);
         if growth > 0 {
-            self.chunks.push_back(Vec::with_capacity(growth));
+            let chunk = Vec::with_capacity(growth);
+            self.capacity += chunk.capacity();
+            self.chunks.push_back(chunk);
         }
         if let Some(last) = self.chunks.back_mut() {
-            let before = last.len();
+            let before = (last.len(), last.capacity());
             fill(last);
-            self.bytes += last.len() - before;
+            self.bytes += last.len() - before.0;
+            self.capacity += last.capacity() - before.1;
         }
     }
 
     /// The next bytes to write.
     #[must_use]
-    pub fn front(&self) -> &[u8] {
+    pub(super) fn front(&self) -> &[u8] {
         self.chunks.front().and_then(|chunk| chunk.get(self.written..)).unwrap_or(&[])
     }
 
     /// `len` of the front's bytes were written. Answers the memory that was freed.
-    pub fn advance(&mut self, len: usize) -> usize {
+    pub(super) fn advance(&mut self, len: usize) -> usize {
         let Some(chunk) = self.chunks.front() else { return 0 };
         let len = len.min(chunk.len() - self.written);
         self.written += len;
@@ -73,6 +78,7 @@ impl SendQueue {
             return 0;
         }
         let freed = chunk.capacity();
+        self.capacity -= freed;
         self.chunks.pop_front();
         self.written = 0;
         freed
@@ -89,7 +95,7 @@ mod tests {
         fn bytes_come_out_in_order_and_the_charge_is_what_is_held(
             pieces in proptest::collection::vec((1usize..40_000, 0usize..50_000), 1..60),
         ) {
-            let mut queue = SendQueue::default();
+            let mut queue = Chunks::default();
             let (mut expected, mut got, mut next) = (Vec::new(), Vec::new(), 0u8);
             let mut charge = 0;
             for (len, write) in pieces {

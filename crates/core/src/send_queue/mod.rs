@@ -1,0 +1,166 @@
+//! A connection's unsent output: what is written in which order, how much of it there may be.
+//!
+//! A message in several parts belongs to the worker that began it: what other workers send
+//! meanwhile waits behind its last part, so that no message is ever torn by another.
+//!
+//! Responsible for: the order of bytes, the marks, and what a queue is charged.
+//! Must never: know a socket. The driver writes [`SendQueue::front`] and says how far it came.
+
+mod chunks;
+mod message_owner;
+mod water_marks;
+
+use crate::ids::LaneSlot;
+use chunks::Chunks;
+use message_owner::OpenMessage;
+
+pub use message_owner::Part;
+pub use water_marks::WaterMarks;
+
+/// What is to be done with an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// It follows what is queued: write it, or [push](SendQueue::push) it.
+    Now,
+    /// It [waits behind](SendQueue::push_behind) another worker's message.
+    Behind,
+    /// The session is to be closed instead.
+    Refused(Refusal),
+}
+
+/// Why an output ends its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// More is unsent than the session may have.
+    TooMuch,
+    /// A message lacks a part: its worker died, or gave it up.
+    Truncated,
+}
+
+/// The unsent output of one connection.
+#[derive(Debug, Default)]
+pub struct SendQueue {
+    chunks: Chunks,
+    /// A message in parts that is not complete, and what waits behind it.
+    open: Option<Box<OpenMessage>>,
+}
+
+impl SendQueue {
+    /// Where an output of `len` bytes goes. The answer [`Route::Now`] makes its lane the owner of
+    /// the connection when more parts follow.
+    pub fn route(&mut self, lane: LaneSlot, len: usize, part: Part, marks: &WaterMarks) -> Route {
+        let unsent = self.unsent();
+        match self.open.as_deref_mut() {
+            Some(open) if open.owner() != lane => {
+                if marks.is_exceeded(unsent) {
+                    return Route::Refused(Refusal::TooMuch);
+                }
+                Route::Behind
+            }
+            Some(open) => match open.take_part(len, part) {
+                true => Route::Now,
+                false => Route::Refused(Refusal::Truncated),
+            },
+            None if part.more => {
+                if marks.is_exceeded(unsent) {
+                    return Route::Refused(Refusal::TooMuch);
+                }
+                self.open = Some(Box::new(OpenMessage::new(lane, part.offset + len)));
+                Route::Now
+            }
+            None => Route::Now,
+        }
+    }
+
+    /// Whether an output that is routed [now](Route::Now) may be queued. A message that was begun
+    /// is queued to its end.
+    #[must_use]
+    pub fn may_push(&self, marks: &WaterMarks) -> bool {
+        self.open.is_some() || !marks.is_exceeded(self.unsent())
+    }
+
+    /// Queues `len` bytes that `fill` puts at the end of the vector it is given.
+    pub fn push(&mut self, len: usize, fill: impl FnOnce(&mut Vec<u8>)) {
+        self.chunks.push(len, fill);
+    }
+
+    /// Queues an output that waits [behind](Route::Behind) another worker's message.
+    pub fn push_behind(&mut self, lane: LaneSlot, part: Part, bytes: Vec<u8>) {
+        if let Some(open) = self.open.as_deref_mut() {
+            open.push_behind(lane, part, bytes);
+        }
+    }
+
+    /// The last part of a message is written or queued. What waited behind it follows, worker by
+    /// worker, until one of them has begun a message that is not complete: its worker is the owner
+    /// then.
+    ///
+    /// # Errors
+    /// Why the session is to be closed. What could not follow is still part of the queue.
+    pub fn end_message(&mut self, marks: &WaterMarks) -> Result<(), Refusal> {
+        let Some(open) = self.open.as_deref_mut() else { return Ok(()) };
+        while let Some(piece) = open.next_piece()? {
+            if marks.is_exceeded(self.chunks.len()) {
+                return Err(Refusal::TooMuch);
+            }
+            self.chunks.push(piece.len(), |chunk| chunk.extend_from_slice(piece));
+            open.drop_piece();
+        }
+        if !open.is_incomplete() {
+            self.open = None;
+        }
+        Ok(())
+    }
+
+    /// Whether a message in parts is not complete, or something waits behind one.
+    #[must_use]
+    pub const fn has_open_message(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The next bytes to write.
+    #[must_use]
+    pub fn front(&self) -> &[u8] {
+        self.chunks.front()
+    }
+
+    /// `len` of the front's bytes were written.
+    pub fn advance(&mut self, len: usize) {
+        self.chunks.advance(len);
+    }
+
+    /// Whether nothing waits in front of an output that is routed [now](Route::Now).
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.chunks.len() + self.open.as_ref().map_or(0, |open| open.behind_bytes())
+    }
+
+    /// Whether there is something to write, or a message of which parts are still to come.
+    #[must_use]
+    pub const fn is_pending(&self) -> bool {
+        !self.chunks.is_empty() || self.open.is_some()
+    }
+
+    /// Memory held, bytes: what the budget is charged.
+    #[must_use]
+    pub fn charged(&self) -> usize {
+        let behind = self.open.as_ref().map_or(0, |open| open.behind_cost());
+        self.chunks.charged() + behind
+    }
+
+    /// Whether a message of this lane's worker is being written, or waits and is incomplete:
+    /// without the worker it will never be complete.
+    #[must_use]
+    pub fn is_owned_by(&self, lane: LaneSlot) -> bool {
+        self.open.as_ref().is_some_and(|open| open.is_owned_by(lane))
+    }
+}
+
+#[cfg(test)]
+mod tests;
