@@ -6,7 +6,6 @@
 //! Must never: trust a length, a kind or a value. Decoding is total: any bytes give a message or
 //! [`Malformed`], and a message has exactly one encoding. Everything has a fixed size, so that
 //! nothing is assembled from parts.
-#![allow(dead_code, unused_imports)] // temporary: until the master uses all of it
 
 mod channel;
 mod manager;

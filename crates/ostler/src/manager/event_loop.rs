@@ -20,7 +20,7 @@ use super::{EXIT_BROKEN, EXIT_ORPHANED, sweep};
 use crate::control::{Channel, Received, ToManager, ToMaster};
 use crate::sys::clock;
 use crate::sys::epoll::{Epoll, Events, Interest};
-use crate::sys::process::{self, ProcessId};
+use crate::sys::process;
 use crate::sys::signal::{self, SignalFd};
 
 /// Events per wait; what does not fit comes with the next one.

@@ -15,7 +15,6 @@
 //! not outlive all), `hearing` (words from workers), `reaping` (children that have ended), `source`
 //! (tokens), `generations` (a later manager's keys), `sweep` (the end of all children), `report`
 //! (log lines).
-#![allow(dead_code, unused_imports)] // temporary: until the master uses all of it
 
 mod action;
 mod child;
@@ -35,7 +34,7 @@ mod token;
 mod worker_message;
 
 pub(crate) use handle::{ManagerHandle, fork_managers};
-pub(crate) use setup::{ManagerSetup, WorkerBoot, WorkerMain};
+pub(crate) use setup::{ManagerSetup, WorkerBoot};
 pub(crate) use sweep::end_all;
 
 /// Exit code of a manager or worker whose master is gone, or whose manager was gone before it began.

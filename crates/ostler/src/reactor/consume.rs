@@ -223,7 +223,6 @@ fn release(end: &mut LaneEnd) {
     end.empty_rings = 0;
     fence(Ordering::SeqCst);
     if end.room_ringer.needs_bell(&end.memory.process().sleep.room_want) {
-        // Fails only when it is rung already.
-        let _ = eventfd::ring(&end.worker_bell);
+        eventfd::ring_own(&end.worker_bell);
     }
 }

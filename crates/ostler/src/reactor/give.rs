@@ -315,8 +315,7 @@ impl Reactor {
         for (_, end) in self.lanes.iter_mut() {
             let word = &end.memory.process().sleep.worker_sleep;
             if end.has_news && end.worker_ringer.needs_bell(word) {
-                // Fails only when it is rung already.
-                let _ = crate::sys::eventfd::ring(&end.worker_bell);
+                crate::sys::eventfd::ring_own(&end.worker_bell);
             }
         }
     }

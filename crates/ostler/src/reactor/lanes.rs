@@ -194,8 +194,7 @@ impl Reactor {
 fn wake_worker(end: &mut LaneEnd) {
     ostler_shm::sync::fence(ostler_shm::sync::Ordering::SeqCst);
     if end.worker_ringer.needs_bell(&end.memory.process().sleep.worker_sleep) {
-        // Fails only when it is rung already.
-        let _ = eventfd::ring(&end.worker_bell);
+        eventfd::ring_own(&end.worker_bell);
     }
 }
 

@@ -88,8 +88,7 @@ impl<T> Queue<T> {
         let rings = was_empty && !messages.is_empty();
         drop(messages);
         if rings {
-            // Fails only when it is rung already.
-            let _ = eventfd::ring(&self.bell);
+            eventfd::ring_own(&self.bell);
         }
     }
 

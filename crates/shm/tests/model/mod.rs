@@ -58,7 +58,7 @@ impl Cells {
         Self((0..capacity / HEADER_SIZE as u64).map(|_| UnsafeCell::new([0; 8])).collect())
     }
 
-    /// The words of the cell at a byte offset: what a handler or `writev` reads of a payload.
+    /// The words of the cell at a byte offset: what a handler or a system call reads of a payload.
     pub fn cell(&self, offset: u64) -> [u64; 8] {
         // SAFETY: loom checks that nobody writes meanwhile.
         self.0[offset as usize / HEADER_SIZE].with(|cell| unsafe { *cell })

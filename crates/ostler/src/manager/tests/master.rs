@@ -9,7 +9,8 @@ use ostler_core::supervisor::{Exit, Settings};
 
 use super::worker::COMMAND_BASE;
 use crate::control::{DeathNotice, Received, ToManager, ToMaster};
-use crate::manager::{ManagerHandle, ManagerSetup, WorkerMain, fork_managers};
+use crate::manager::setup::WorkerMain;
+use crate::manager::{ManagerHandle, ManagerSetup, fork_managers};
 use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
