@@ -97,7 +97,11 @@ impl Reports {
     /// Says how much was not said.
     pub(super) fn run_due(&mut self, now: Millis) {
         if let Some(more) = self.deaths.take_held_back(now) {
-            tracing::warn!(more, period_ms = PERIOD_MS, "workers died, without a line for each");
+            tracing::warn!(
+                more,
+                period_ms = PERIOD_MS,
+                "workers die often, without a line for each"
+            );
         }
         if let Some(more) = self.failures.take_held_back(now) {
             let error = self.last_failure;

@@ -1,0 +1,47 @@
+//! No worker serves, and has not for long: who waits is refused instead of hanging without limit.
+
+use super::{Brain, CloseReason, Phase};
+use crate::Nanos;
+
+impl Brain {
+    /// When [`Brain::begin_refusing`] is due: `slot_down_ns` after the last worker stopped serving.
+    /// `None` while one serves, before the first has served, or once it has begun.
+    #[must_use]
+    pub fn refusal_due(&self) -> Option<Nanos> {
+        if self.refusing || self.lanes.serving().next().is_some() {
+            return None;
+        }
+        let since = (0..self.lanes.slots()).filter_map(|slot| self.lanes.down_since(slot)).max()?;
+        Some(since.saturating_add(self.settings.slot_down_ns))
+    }
+
+    /// From now on until a worker serves, sessions that ask for something are closed. Idle ones stay:
+    /// what they will ask for may find a worker.
+    pub fn begin_refusing(&mut self) {
+        self.refusing = true;
+        for slot in self.sessions.places() {
+            self.refuse(slot);
+        }
+    }
+
+    /// Whether sessions that ask for something are closed because no worker serves.
+    #[must_use]
+    pub const fn is_refusing(&self) -> bool {
+        self.refusing
+    }
+
+    /// Closes a session that waits for a worker. One with a delivery at a worker that leaves is let
+    /// be until that is over.
+    pub(super) fn refuse(&mut self, slot: crate::ids::ConnectionSlot) {
+        let reading = self.reading && !self.paused;
+        let waits = self.sessions.get(slot).is_some_and(|connection| {
+            connection.phase == Phase::Open
+                && connection.outstanding == 0
+                && connection.has_work(reading)
+        });
+        if waits {
+            self.lists.unlink(&mut self.sessions, slot);
+            self.close(slot, CloseReason::NoWorker);
+        }
+    }
+}

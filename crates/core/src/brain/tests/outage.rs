@@ -1,0 +1,42 @@
+//! No worker serves: sessions that wait are refused after a while, and not before.
+
+use super::*;
+
+#[test]
+fn who_waits_is_refused_when_no_worker_has_served_for_long() {
+    let mut world = serving_with(BrainSettings {
+        workers: 1,
+        ..settings(Dispatch::IdleFirst, CrashPolicy::Close)
+    });
+    let (waiting, idle) = (world.connected(), world.connected());
+    assert_eq!(world.brain.refusal_due(), None);
+    world.die(0);
+    world.send(waiting, 8);
+    world.pump();
+    let due = world.brain.refusal_due().unwrap();
+    assert_eq!(due, world.now() + 1_000_000_000);
+    assert_eq!(world.closed(waiting), None, "there may be a worker in time");
+    world.brain.begin_refusing();
+    let late = world.connect().unwrap();
+    world.pump();
+    assert_eq!(world.closed(waiting), Some(CloseReason::NoWorker));
+    assert_eq!(world.closed(late), Some(CloseReason::NoWorker), "a new client too");
+    assert_eq!(world.closed(idle), None, "it has asked for nothing");
+    assert_eq!(world.brain.refusal_due(), None, "nothing is due again and again");
+    world.send(idle, 8);
+    world.pump();
+    assert_eq!(world.closed(idle), Some(CloseReason::NoWorker), "now it has");
+    world.repair();
+    let next = world.connected();
+    let item = world.request(next);
+    world.start_all(0);
+    world.finish_all(0);
+    assert_eq!(world.state(next, item), State::Finished, "a worker serves again");
+}
+
+/// At the first start clients wait as long as workers boot.
+#[test]
+fn nobody_is_refused_before_the_first_worker_has_served() {
+    let world = World::new(settings(Dispatch::IdleFirst, CrashPolicy::Close));
+    assert_eq!(world.brain.refusal_due(), None);
+}
