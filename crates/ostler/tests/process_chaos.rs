@@ -114,10 +114,8 @@ fn chaos_costs_nothing_with_round_robin() -> TestResult {
 
 #[test]
 fn chaos_costs_nothing_with_session_hash() -> TestResult {
-    let builder = chaotic(3, 2)
-        .set("crash_policy", "redeliver:100")
-        .set("dispatch", "session_hash")
-        .set("slot_down_ms", 20);
+    let builder =
+        chaotic(3, 2).set("crash_policy", "redeliver:100").set("dispatch", "session_hash");
     survives(builder, 3, |load| load.connections(24).depth(4).bytes(24, 3_000))
 }
 

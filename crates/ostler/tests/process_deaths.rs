@@ -535,6 +535,7 @@ fn limit_descriptors(process: &ostler_testkit::Process, limit: u64) -> TestResul
 fn a_manager_without_descriptors_waits_for_some() -> TestResult {
     let lost = "lane memory with wrong descriptors";
     let builder = echo(1, 1)
+        .set("slot_down_ms", 3_600_000)
         .set("crash_policy", "redeliver:3")
         .expect_log(lost)
         .expect_log("has no memory for a worker")

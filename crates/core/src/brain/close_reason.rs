@@ -30,10 +30,12 @@ pub enum CloseReason {
     Shutdown,
     /// The server ended and the session did not drain in time.
     ShutdownTimeout,
+    /// It asked for something, and no worker had served for longer than `slot_down_ms`.
+    NoWorker,
 }
 
 /// Number of reasons.
-pub const CLOSE_REASONS: usize = 13;
+pub const CLOSE_REASONS: usize = 14;
 
 impl CloseReason {
     /// All reasons, in the order of their numbers.
@@ -51,6 +53,7 @@ impl CloseReason {
         Self::PackageTooLong,
         Self::Shutdown,
         Self::ShutdownTimeout,
+        Self::NoWorker,
     ];
 
     /// The reason with this number.
@@ -76,13 +79,17 @@ impl CloseReason {
             Self::PackageTooLong => "package_too_long",
             Self::Shutdown => "shutdown",
             Self::ShutdownTimeout => "shutdown_timeout",
+            Self::NoWorker => "no_worker",
         }
     }
 
     /// Whether the connection is cut at once: nothing more can or should be written.
     #[must_use]
     pub const fn is_abrupt(self) -> bool {
-        !matches!(self, Self::Peer | Self::Worker | Self::PackageTooLong | Self::Shutdown)
+        !matches!(
+            self,
+            Self::Peer | Self::Worker | Self::PackageTooLong | Self::Shutdown | Self::NoWorker
+        )
     }
 }
 

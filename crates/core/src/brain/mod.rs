@@ -16,6 +16,7 @@ mod delivery;
 mod dispatch;
 mod lanes;
 mod ledger;
+mod outage;
 mod recall;
 mod run_lists;
 mod session_life;
@@ -136,6 +137,8 @@ pub struct Brain {
     reading: bool,
     /// No fresh input is taken for now: what workers hold already is more than there is memory for.
     paused: bool,
+    /// No worker has served for too long: who asks for something is closed.
+    refusing: bool,
 }
 
 impl Brain {
@@ -152,6 +155,7 @@ impl Brain {
             actions: VecDeque::new(),
             reading: true,
             paused: false,
+            refusing: false,
             settings,
         }
     }

@@ -15,8 +15,8 @@ impl Brain {
         Some(since.saturating_add(self.settings.slot_down_ns))
     }
 
-    /// From now on until a worker serves, sessions that ask for something are closed. Idle ones stay:
-    /// what they will ask for may find a worker.
+    /// From now on until a worker serves, sessions that ask for something are closed. Idle ones
+    /// stay: what they will ask for may find a worker.
     pub fn begin_refusing(&mut self) {
         self.refusing = true;
         for slot in self.sessions.places() {

@@ -20,6 +20,7 @@ impl Brain {
     /// to leave ([`Brain::leave`]) by the caller first.
     pub fn serve(&mut self, lane_slot: LaneSlot) {
         if let Some(worker) = self.lanes.begin_serving(lane_slot) {
+            self.refusing = false;
             self.requeue_all(RunListId::Slot(worker));
         }
     }

@@ -140,6 +140,7 @@ fn log_books(books: &Books) {
         closed_package_too_long = some(closed(CloseReason::PackageTooLong)),
         closed_shutdown = some(closed(CloseReason::Shutdown)),
         closed_shutdown_timeout = some(closed(CloseReason::ShutdownTimeout)),
+        closed_no_worker = some(closed(CloseReason::NoWorker)),
         "books"
     );
 }

@@ -84,6 +84,9 @@ impl Reactor {
         let Some(slot) = self.lanes.find(key) else { return };
         // Nobody would notice the death of a worker without a pidfd.
         if self.lanes.get(slot).is_some_and(|end| end.pidfd.is_some()) {
+            if self.brain.is_refusing() && self.index == 0 {
+                tracing::info!("clients are served again");
+            }
             self.brain.serve(slot);
         }
     }

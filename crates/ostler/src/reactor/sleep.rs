@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ostler_core::Nanos;
+
 use super::Reactor;
 use crate::sys::clock;
 
@@ -29,8 +31,9 @@ impl Reactor {
     /// wait for.
     pub(super) fn sleep_time(&self) -> Option<Duration> {
         let recall = self.recall_candidate().map(|(_, due)| due);
-        let due =
-            [recall, self.brain.rehash_due(), self.memory.due()].into_iter().flatten().min()?;
+        let refusal = self.refusal_due();
+        let due = [recall, self.brain.rehash_due(), self.memory.due(), refusal];
+        let due = due.into_iter().flatten().min()?;
         Some(Duration::from_nanos(due.saturating_sub(clock::monotonic_ns())))
     }
 
@@ -41,9 +44,21 @@ impl Reactor {
         {
             self.recall(lane);
         }
+        if self.refusal_due().is_some_and(|due| due <= self.now) {
+            // Each reactor finds out for itself; one says it.
+            if self.index == 0 {
+                tracing::warn!("no worker serves: clients that ask for something are refused");
+            }
+            self.brain.begin_refusing();
+        }
         if self.brain.rehash_due().is_some_and(|due| due <= self.now) {
             self.brain.rehash(self.now);
         }
+    }
+
+    /// A server that drains ends its workers: nobody is refused because of that.
+    fn refusal_due(&self) -> Option<Nanos> {
+        self.brain.refusal_due().filter(|_| !self.draining)
     }
 
     fn recall_candidate(&self) -> Option<(ostler_core::brain::LaneSlot, u64)> {

@@ -13,6 +13,7 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("shutdown_timeout_ms", shutdown_timeout_ms_ends_a_drain),
     ("boot_timeout_ms", boot_timeout_ms_ends_a_start_that_hangs),
     ("slot_down_ms", slot_down_ms_moves_hashed_sessions),
+    ("slot_down_ms", slot_down_ms_refuses_clients_without_a_worker),
     ("back_off_min_ms", back_off_grows_from_min_to_max),
     ("back_off_max_ms", back_off_grows_from_min_to_max),
     ("fork_interval_ms", fork_interval_ms_spaces_forks),
@@ -137,12 +138,48 @@ fn slot_down_ms_moves_hashed_sessions() -> TestResult {
     server.stop()
 }
 
+/// All workers are broken after a good start: who asks learns it, and later it goes on.
+#[test]
+fn slot_down_ms_refuses_clients_without_a_worker() -> TestResult {
+    // More than the default: who is refused sooner shows it.
+    const DOWN: Duration = Duration::from_millis(2_500);
+    let scratch = Scratch::new("refuse")?;
+    let fail = scratch.path("fail");
+    let server = small_probe()
+        .set("slot_down_ms", DOWN.as_millis())
+        .set("back_off_max_ms", 100)
+        .env("PROBE_FAIL_START_IF_EXISTS", &fail)
+        .expect_log("died")
+        .expect_log("often")
+        .expect_log("told to fail")
+        .expect_log("no worker serves")
+        .start()?;
+    let (mut waiting, mut idle) = (Talk::new(&server)?, Talk::new(&server)?);
+    assert_eq!(waiting.ask("echo x")?, "x");
+    assert_eq!(idle.ask("echo x")?, "x");
+    scratch.make("fail")?;
+    let killed = Instant::now();
+    server.worker(0).kill();
+    server.wait_for_log("died")?;
+    waiting.say("echo nobody")?;
+    waiting.expect_closed();
+    assert!(killed.elapsed() >= DOWN, "{:?}", killed.elapsed());
+    Talk::new(&server)?.expect_closed();
+    std::fs::remove_file(&fail)?;
+    server.wait_for_log("clients are served again")?;
+    assert_eq!(idle.ask("echo again")?, "again", "who asked for nothing was not closed");
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.detail("closed_no_worker"), 2, "{books}");
+    Ok(())
+}
+
 #[test]
 fn back_off_grows_from_min_to_max() -> TestResult {
     let scratch = Scratch::new("backoff")?;
     let fail = scratch.path("fail");
     let server = small_probe()
         .set("log_level", "debug")
+        .set("slot_down_ms", 3_600_000)
         .set("crash_policy", "drop")
         .set("back_off_min_ms", 10)
         .set("back_off_max_ms", 35)
@@ -177,6 +214,7 @@ fn fork_interval_ms_spaces_forks() -> TestResult {
     const INTERVAL: Duration = Duration::from_millis(1_500);
     let started = Instant::now();
     let server = small_probe()
+        .set("slot_down_ms", 3_600_000)
         .set("crash_policy", "drop")
         .set("fork_interval_ms", INTERVAL.as_millis())
         .expect_log("died")

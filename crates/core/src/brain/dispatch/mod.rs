@@ -40,6 +40,9 @@ impl Brain {
         {
             let place = self.place_of(slot);
             self.lists.link(&mut self.sessions, slot, place, position);
+            if self.refusing {
+                self.refuse(slot);
+            }
         }
     }
 

@@ -9,6 +9,7 @@ mod drain;
 mod lanes;
 mod ledger;
 mod order;
+mod outage;
 mod properties;
 mod recall;
 mod rehash;

@@ -315,6 +315,11 @@ impl World {
     // ---- the driver
     // --------------------------------------------------------------------------------------------
 
+    /// From now on this session may be closed for this reason too.
+    pub(super) fn may_close(&mut self, id: u64, reason: CloseReason) {
+        self.sessions.get_mut(&id).unwrap().may.insert(reason as u8);
+    }
+
     pub(super) fn actions(&mut self) {
         while self.action() {}
     }

@@ -44,9 +44,10 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "1000",
         unit: "milliseconds",
         why: "A restart takes far less; clients should not wait for a slot that does not come \
-              back.",
-        effect: "How long a session hashed to a slot without a worker waits before it is hashed over \
-              the others.",
+              back. Raise it where workers need longer to boot.",
+        effect: "How long a session hashed to a slot without a worker waits before it is hashed \
+              over the others; without any worker, how long clients wait before those that ask for \
+              something are closed (`closed_no_worker`).",
         access: field!(slot_down_ms),
     },
     OptionInfo {
