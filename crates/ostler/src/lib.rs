@@ -15,6 +15,7 @@ mod master;
 mod options;
 mod reactor;
 mod sys;
+pub mod test;
 mod worker;
 
 pub use api::builder::ServerBuilder;

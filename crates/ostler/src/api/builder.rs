@@ -171,6 +171,14 @@ impl ServerBuilder {
         Ok(Server::new(master::bind(self.layers.resolve()?.options)?))
     }
 
+    /// The options, without binding anything.
+    ///
+    /// # Errors
+    /// Every option that is wrong.
+    pub(crate) fn into_options(self) -> Result<Options> {
+        Ok(self.layers.resolve()?.options)
+    }
+
     fn answer(&self, question: Question) -> Result<String> {
         if question == Question::Help {
             // Who needs help may have wrong options; then the defaults are shown.

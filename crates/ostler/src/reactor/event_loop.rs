@@ -1,5 +1,6 @@
 //! One turn of the loop: take events, read what workers published, give, carry out, publish, sleep.
 
+use std::io;
 use std::time::Duration;
 
 use ostler_core::brain::{BrainAction, ConnectionSlot};
@@ -16,9 +17,15 @@ pub(super) const GIVES_MAX: usize = 256;
 /// Whether the loop goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
-    GoOn,
+    /// `more`: the turn's bound was met, there is something to give at once.
+    GoOn {
+        more: bool,
+    },
     Stop,
 }
+
+/// Nothing ends the loop.
+const GO_ON: Flow = Flow::GoOn { more: false };
 
 impl Reactor {
     /// The life of the thread.
@@ -38,18 +45,37 @@ impl Reactor {
                 self.reports.queue.push(FromReactor::Failed(self.index, error));
                 return;
             }
-            self.now = clock::monotonic_ns();
-            if self.take_events(&events) == Flow::Stop {
-                return;
+            match self.turn(&events) {
+                Flow::GoOn { more: gives_left } => more = gives_left,
+                Flow::Stop => return,
             }
-            self.consume_all();
-            self.run_due();
-            self.tend_memory();
-            more = self.give_all();
-            self.carry_out();
-            self.publish();
-            self.report_drained();
         }
+    }
+
+    /// One turn, apart from the sleep before it.
+    fn turn(&mut self, events: &Events) -> Flow {
+        self.now = clock::monotonic_ns();
+        if self.take_events(events) == Flow::Stop {
+            return Flow::Stop;
+        }
+        self.consume_all();
+        self.run_due();
+        self.tend_memory();
+        let more = self.give_all();
+        self.carry_out();
+        self.publish();
+        self.report_drained();
+        Flow::GoOn { more }
+    }
+
+    /// One turn of a reactor that has no thread of its own. False when there was nothing to do.
+    ///
+    /// # Errors
+    /// When the kernel cannot tell what happened.
+    pub(crate) fn turn_now(&mut self, events: &mut Events) -> io::Result<bool> {
+        self.epoll.wait(events, Some(Duration::ZERO))?;
+        let had_events = events.iter().next().is_some();
+        Ok(matches!(self.turn(events), Flow::GoOn { more: true }) || had_events)
     }
 
     fn take_events(&mut self, events: &Events) -> Flow {
@@ -65,7 +91,7 @@ impl Reactor {
         }
         // Mail first: a worker that another reactor condemned is settled as condemned here too
         // (decision 16).
-        let flow = if mail { self.take_mail() } else { Flow::GoOn };
+        let flow = if mail { self.take_mail() } else { GO_ON };
         for (lane, mark) in dead {
             self.worker_ended(lane, mark);
         }
@@ -132,7 +158,7 @@ impl Reactor {
                 }
             }
         }
-        Flow::GoOn
+        GO_ON
     }
 
     /// Gives until nothing can be given; true when one of the turn's bounds was met first.

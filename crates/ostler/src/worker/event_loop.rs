@@ -75,17 +75,7 @@ pub(crate) fn worker_main<R: IntoHandler>(
         Ok(handler) => handler,
         Err(error) => return cannot_start(&control, "the handler cannot be made", &error),
     };
-    let mut run = Run {
-        worker,
-        inner,
-        handler,
-        control,
-        said_taken: false,
-        asked_to_leave: false,
-        work: WorkMean::default(),
-        measured_at: 0,
-    };
-    run.run()
+    Run::new(inner, handler, control).run()
 }
 
 /// Maps the memory and closes its files: a process that user code forks does not inherit the mappings, and must not be able
@@ -123,7 +113,8 @@ fn cannot_start(control: &OwnedFd, what: &str, error: &dyn std::fmt::Display) ->
     EXIT_START_FAILED
 }
 
-struct Run<H> {
+/// The loop of a worker process.
+pub(crate) struct Run<H> {
     inner: Rc<WorkerContext>,
     worker: Worker,
     handler: H,
@@ -136,7 +127,41 @@ struct Run<H> {
     measured_at: Nanos,
 }
 
+/// What a round of the loop found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Round {
+    /// There may be more at once.
+    Busy,
+    /// Nothing is left to do for now.
+    Idle,
+    /// The lanes hold nonsense.
+    Broken,
+}
+
 impl<H: Handler> Run<H> {
+    pub(crate) fn new(inner: Rc<WorkerContext>, handler: H, control: OwnedFd) -> Self {
+        Self {
+            worker: Worker::new(Rc::clone(&inner)),
+            inner,
+            handler,
+            control,
+            said_taken: false,
+            asked_to_leave: false,
+            work: WorkMean::default(),
+            measured_at: 0,
+        }
+    }
+
+    /// The worker's handler.
+    pub(crate) const fn handler(&mut self) -> &mut H {
+        &mut self.handler
+    }
+
+    /// Calls `on_worker_start`.
+    pub(crate) fn start(&mut self) -> Outcome {
+        self.handler.on_worker_start(&self.worker)
+    }
+
     fn run(&mut self) -> i32 {
         let started = starting(&self.control, || self.handler.on_worker_start(&self.worker));
         if let Err(error) = started {
@@ -160,32 +185,10 @@ impl<H: Handler> Run<H> {
     fn serve(&mut self) -> i32 {
         let mut is_left = false;
         loop {
-            self.run_timers();
-            self.run_posts();
-            self.measured_at = clock::monotonic_ns();
-            let mut busy = true;
-            for _ in 0..BATCH {
-                // Bound apart, so that no borrow is held while the handler runs.
-                let found = self.inner.port.borrow_mut().take();
-                match found {
-                    Found::Delivery(taken) => {
-                        self.deliver(taken);
-                        self.measure();
-                    }
-                    Found::Nothing => {
-                        busy = false;
-                        break;
-                    }
-                    Found::Broken => {
-                        tracing::error!("the lanes hold nonsense");
-                        return EXIT_LANES;
-                    }
-                }
-            }
-            self.inner.flush_aborts();
-            self.ask_to_leave();
-            if busy {
-                continue;
+            match self.round() {
+                Round::Busy => continue,
+                Round::Broken => return EXIT_LANES,
+                Round::Idle => {}
             }
             if self.inner.port.borrow().is_left() {
                 if !is_left {
@@ -205,6 +208,35 @@ impl<H: Handler> Run<H> {
                 return EXIT_LANES;
             }
         }
+    }
+
+    /// What is due, what other threads posted, a batch of deliveries.
+    pub(crate) fn round(&mut self) -> Round {
+        self.run_timers();
+        self.run_posts();
+        self.measured_at = clock::monotonic_ns();
+        let mut round = Round::Busy;
+        for _ in 0..BATCH {
+            // Bound apart, so that no borrow is held while the handler runs.
+            let found = self.inner.port.borrow_mut().take();
+            match found {
+                Found::Delivery(taken) => {
+                    self.deliver(taken);
+                    self.measure();
+                }
+                Found::Nothing => {
+                    round = Round::Idle;
+                    break;
+                }
+                Found::Broken => {
+                    tracing::error!("the lanes hold nonsense");
+                    return Round::Broken;
+                }
+            }
+        }
+        self.inner.flush_aborts();
+        self.ask_to_leave();
+        round
     }
 
     fn idle(&self, is_left: bool) -> std::io::Result<()> {

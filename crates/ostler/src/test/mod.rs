@@ -1,0 +1,286 @@
+//! A server in one thread of a test: a handler gets packages, its outputs are looked at, nothing is
+//! forked and no port is opened.
+//!
+//! The handler runs as in a worker process: the same loop, the same lanes, the same reactor, with
+//! framing, dispatch, back-pressure and sessions as the options say. What needs several processes
+//! (deaths, reloads, signals) is not here: a panic in a callback is the test's.
+//!
+//! ```
+//! use ostler::test::TestServer;
+//! use ostler::{Framing, Handler, Outcome, Package, Server, Session, Worker};
+//!
+//! struct Upper;
+//!
+//! impl Handler for Upper {
+//!     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome {
+//!         let text = std::str::from_utf8(package)?;
+//!         Ok(session.send(text.to_uppercase().as_bytes())?)
+//!     }
+//! }
+//!
+//! # fn main() -> ostler::Result<()> {
+//! let server = TestServer::start(Server::builder().framing(Framing::lines()), |_| Upper)?;
+//! let mut client = server.connect();
+//! client.send(b"hello\nwor");
+//! client.expect(b"HELLO\n");
+//! client.send(b"ld\n");
+//! client.expect(b"WORLD\n");
+//! client.send(b"\xff\n"); // not text: the callback fails, which ends the session
+//! client.expect_end();
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod parts;
+
+use std::cell::RefCell;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use client::TestClient;
+
+use crate::api::builder::ServerBuilder;
+use crate::api::handler::Handler;
+use crate::api::outcome::IntoHandler;
+use crate::api::worker::Worker;
+use crate::error::{Error, Result};
+use crate::reactor::Reactor;
+use crate::reactor::mailbox::{Mailbox, ToReactor};
+use crate::sys::epoll::Events;
+use crate::worker::context::WorkerContext;
+use crate::worker::event_loop::{Round, Run};
+
+/// What a test waits for must come within this time.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Rounds without anything to do after which everything that could happen has happened: what one
+/// side does last the other sees in the next.
+const QUIET_ROUNDS: u32 = 3;
+
+/// A server for a test. One worker, one reactor, no process and no port of its own.
+pub struct TestServer<H: Handler> {
+    both: Rc<RefCell<Both<H>>>,
+}
+
+impl<H: Handler> std::fmt::Debug for TestServer<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TestServer")
+    }
+}
+
+/// Both ends of the lane.
+struct Both<H> {
+    reactor: Reactor,
+    events: Events,
+    mailbox: Arc<Mailbox>,
+    run: Run<H>,
+    context: Rc<WorkerContext>,
+    /// The worker's words to its manager, which nobody reads.
+    _manager: std::os::fd::OwnedFd,
+    clients: u16,
+}
+
+/// Lets a server do what there is to do.
+trait Pump {
+    fn pump(&mut self);
+}
+
+impl<H: Handler> Pump for Both<H> {
+    fn pump(&mut self) {
+        let mut quiet = 0;
+        while quiet < QUIET_ROUNDS {
+            let turned = self.reactor.turn_now(&mut self.events);
+            let before = self.context.finished.get();
+            let round = self.run.round();
+            assert!(round != Round::Broken, "the lanes hold nonsense");
+            let busy = matches!(turned, Ok(true)) || round == Round::Busy;
+            quiet = if busy || self.context.finished.get() != before { 0 } else { quiet + 1 };
+        }
+    }
+}
+
+impl<H: Handler> TestServer<H> {
+    /// Starts a server with these options; `workers` and `reactors` are 1 whatever they say. `make`
+    /// makes the handler, as for [`crate::Server::run`].
+    ///
+    /// # Errors
+    /// An option that is wrong, or why the handler does not start.
+    pub fn start<R>(builder: ServerBuilder, make: impl Fn(&Worker) -> R) -> Result<Self>
+    where
+        R: IntoHandler<Handler = H>,
+    {
+        let mut options = builder.into_options()?;
+        (options.workers, options.reactors) = (1, 1);
+        let wrong = |error: io::Error| Error::start("cannot make a test server", Some(error));
+        let parts = parts::make::<H>(&options).map_err(wrong)?;
+        let parts::Parts { reactor, control, manager, mailbox, context } = parts;
+        let worker = Worker::new(Rc::clone(&context));
+        let failed = |error: crate::Failure| Error::start(error.to_string(), None);
+        let handler = make(&worker).into_handler().map_err(failed)?;
+        let mut run = Run::new(Rc::clone(&context), handler, control);
+        run.start().map_err(failed)?;
+        let events = Reactor::events();
+        let both = Both { reactor, events, mailbox, run, context, _manager: manager, clients: 0 };
+        Ok(Self { both: Rc::new(RefCell::new(both)) })
+    }
+
+    /// A new client.
+    ///
+    /// # Panics
+    /// When no connection can be made.
+    #[must_use]
+    #[track_caller]
+    pub fn connect(&self) -> TestClient {
+        #[allow(clippy::expect_used, reason = "a test cannot go on without it")]
+        let (client, server) = connection().expect("a connection");
+        {
+            let mut both = self.both.borrow_mut();
+            both.clients += 1;
+            let address = std::net::SocketAddr::from(([127, 0, 0, 1], both.clients));
+            both.mailbox.push(ToReactor::Accepted(server.into(), address));
+            both.pump();
+        }
+        let pump: Rc<RefCell<dyn Pump>> = Rc::clone(&self.both) as _;
+        TestClient::new(client, pump)
+    }
+
+    /// Lets the server do what there is to do: packages, timers that are due, what other threads
+    /// have posted.
+    pub fn run(&self) {
+        self.both.borrow_mut().pump();
+    }
+
+    /// Looks at the handler, or changes it.
+    pub fn handler<T>(&self, look: impl FnOnce(&mut H) -> T) -> T {
+        look(self.both.borrow_mut().run.handler())
+    }
+
+    /// Runs until the handler is as it should be: for what timers and other threads do.
+    ///
+    /// # Panics
+    /// When it is not within ten seconds.
+    #[track_caller]
+    pub fn run_until(&self, mut is_so: impl FnMut(&mut H) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            self.run();
+            if self.handler(&mut is_so) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "waited {DEADLINE:?} in vain");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn connection() -> io::Result<(UnixStream, UnixStream)> {
+    let (client, server) = UnixStream::pair()?;
+    client.set_nonblocking(true)?;
+    server.set_nonblocking(true)?;
+    Ok((client, server))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Framing, Outcome, Package, Server, Session};
+
+    /// Counts, answers late, remembers.
+    #[derive(Default)]
+    struct Handled {
+        events: Vec<String>,
+        ticks: u32,
+    }
+
+    impl Handler for Handled {
+        fn on_worker_start(&mut self, worker: &Worker) -> Outcome {
+            worker.every::<Self>(Duration::from_millis(1), |me, _| {
+                me.ticks += 1;
+                Ok(())
+            });
+            Ok(())
+        }
+
+        fn on_connect(&mut self, _worker: &Worker, _session: &Session) -> Outcome {
+            self.events.push("connect".to_owned());
+            Ok(())
+        }
+
+        fn on_receive(
+            &mut self,
+            _worker: &Worker,
+            session: &Session,
+            package: &Package,
+        ) -> Outcome {
+            match package.as_bytes() {
+                b"late\n" => {
+                    let mut deferred = package.defer().ok_or("deferred already")?;
+                    std::thread::spawn(move || deferred.send(b"from another thread\n"));
+                }
+                b"fail\n" => return Err("told to fail".into()),
+                other => session.send(other)?,
+            }
+            Ok(())
+        }
+
+        fn on_close(&mut self, _worker: &Worker, _session: &Session) -> Outcome {
+            self.events.push("close".to_owned());
+            Ok(())
+        }
+    }
+
+    fn server() -> TestServer<Handled> {
+        let builder = Server::builder().framing(Framing::lines());
+        TestServer::start(builder, |_| Handled::default()).unwrap()
+    }
+
+    #[test]
+    fn sessions_timers_and_threads_work_as_in_a_worker_process() {
+        let server = server();
+        let (mut one, mut two) = (server.connect(), server.connect());
+        one.send(b"a\nb\nhal");
+        one.expect(b"a\nb\n");
+        assert!(one.received().is_empty(), "half a line is no package");
+        one.send(b"f\n");
+        one.expect(b"half\n");
+        two.send(b"late\nafter it\n");
+        two.expect(b"from another thread\nafter it\n");
+        server.run_until(|handler| handler.ticks >= 3);
+        drop(one);
+        two.send(b"fail\n");
+        two.expect_end();
+        server.run_until(|handler| handler.events == ["connect", "connect", "close", "close"]);
+    }
+
+    #[test]
+    fn who_shuts_down_gets_the_answers_and_then_the_end() {
+        let server = server();
+        let mut client = server.connect();
+        client.send(b"last\n");
+        client.shutdown();
+        client.expect(b"last\n");
+        client.expect_end();
+    }
+
+    #[test]
+    fn wrong_options_and_handlers_that_cannot_be_made_are_told() {
+        let wrong =
+            TestServer::start(Server::builder().set("framing", "x"), |_| Handled::default());
+        assert_eq!(wrong.unwrap_err().exit_code(), crate::EXIT_OPTION);
+        let broken = |_: &Worker| Err::<Handled, _>("no database");
+        let error = TestServer::start(Server::builder(), broken).unwrap_err();
+        assert!(error.to_string().contains("no database"), "{error}");
+    }
+
+    #[test]
+    #[should_panic(expected = "expected \"b\\n\", got \"a\\n\"")]
+    fn another_answer_than_expected_is_shown() {
+        let server = server();
+        let mut client = server.connect();
+        client.send(b"a\n");
+        client.expect(b"b\n");
+    }
+}

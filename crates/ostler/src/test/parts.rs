@@ -1,0 +1,69 @@
+//! The parts of a test server: a reactor and a worker at the two ends of one lane.
+
+use std::any::TypeId;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ostler_core::ids::WorkerKey;
+use ostler_shm::board::Board;
+use ostler_shm::lane::{MasterMemory, WorkerMemory};
+
+use crate::api::handler::Handler;
+use crate::options::Options;
+use crate::reactor::mailbox::{Mailbox, Reports, ToReactor};
+use crate::reactor::places::Places;
+use crate::reactor::shared_memory::SharedMemory;
+use crate::reactor::{Reactor, ReactorSettings};
+use crate::sys::pidfd::PidFd;
+use crate::sys::{control_socket, eventfd, process};
+use crate::worker::context::{WorkerContext, WorkerSettings};
+use crate::worker::inbox::Inbox;
+use crate::worker::port::Port;
+use crate::worker::token;
+
+const KEY: WorkerKey = WorkerKey::new(0, 1);
+/// Places for sessions: more clients than a test needs, less memory than a server takes.
+const PLACES: u32 = 1_024;
+
+pub(super) struct Parts {
+    pub(super) reactor: Reactor,
+    pub(super) control: OwnedFd,
+    pub(super) manager: OwnedFd,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) context: Rc<WorkerContext>,
+}
+
+pub(super) fn make<H: Handler>(options: &Options) -> io::Result<Parts> {
+    let options = &Options { max_connections: PLACES, ..options.clone() };
+    let (board, board_fd) =
+        Board::create(1, options.sessions_per_reactor()).map_err(io::Error::other)?;
+    let mailbox = Arc::new(Mailbox::new()?);
+    let reports = Reports::new(Places::new(1, options.sessions_per_reactor()))?;
+    let shared = SharedMemory::new(options.memory_budget as u64, vec![Arc::clone(&mailbox)]);
+    let settings = ReactorSettings::new(options)?;
+    let board = Arc::new(board);
+    let reactor = Reactor::new(0, settings, 0, board, shared, Arc::clone(&mailbox), reports)?;
+    let memory = MasterMemory::create(options.lane_sizes(), KEY.slot.0, KEY.generation.0)?;
+    let (worker_bell, lane_bell) = (eventfd::create()?, eventfd::create()?);
+    mailbox.push(ToReactor::AddLane {
+        key: KEY,
+        lane: Box::new(memory.lane(0)?),
+        worker_bell: worker_bell.try_clone()?,
+        lane_bell: lane_bell.try_clone()?,
+    });
+    // The worker lives in this process.
+    mailbox.push(ToReactor::Spawned(KEY, PidFd::open(process::current())?.into()));
+    mailbox.push(ToReactor::Serve { serve: KEY, leave: None });
+    let worker = WorkerMemory::open(memory.down_fd(), memory.up_fd()).map_err(io::Error::other)?;
+    let board = Board::open(&board_fd).map_err(io::Error::other)?;
+    let port = Port::new(worker, board, worker_bell, vec![lane_bell])?;
+    let inbox = Arc::new(Inbox::new()?);
+    port.watch(inbox.bell())?;
+    let (control, manager) = control_socket::pair()?;
+    let settings = WorkerSettings::new(options, KEY);
+    let context = WorkerContext::new(KEY, settings, TypeId::of::<H>(), inbox, port);
+    token::live_here(&context);
+    Ok(Parts { reactor, control, manager, mailbox, context })
+}
