@@ -1,4 +1,5 @@
-//! Callbacks that fail, factories that fail, and the way into a worker from other threads, on a real server.
+//! Callbacks that fail, factories that fail, and the way into a worker from other threads, on a
+//! real server.
 #![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
 
 mod talk;

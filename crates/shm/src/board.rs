@@ -220,7 +220,8 @@ mod file {
             self.set_occupied(session, true);
         }
 
-        /// Master, the session's reactor: the place of a session is free. Any id of that place will do.
+        /// Master, the session's reactor: the place of a session is free. Any id of that place will
+        /// do.
         pub fn close_session(&self, session: u64) {
             self.set_occupied(session, false);
             if let Some(entry) = self.entry(session) {
@@ -249,8 +250,8 @@ mod file {
             line.words.get((place % LINE_PLACES / 64) as usize)
         }
 
-        /// Ids and flags of all open sessions, reactor by reactor. Costs by the number of open sessions, and a
-        /// word for 64 places of the table.
+        /// Ids and flags of all open sessions, reactor by reactor. Costs by the number of open
+        /// sessions, and a word for 64 places of the table.
         pub fn sessions(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
             let words = self.sessions_per_reactor.div_ceil(64);
             (0..self.reactors)

@@ -178,8 +178,9 @@ impl Entry {
         (self.get(ID) == session && session != 0).then_some(flags)
     }
 
-    /// Anyone: the session that lives here and its flags, `None` when none does. Cheap; may be a moment
-    /// old, and the flags those of a successor: what is done with the session is checked again.
+    /// Anyone: the session that lives here and its flags, `None` when none does. Cheap; may be a
+    /// moment old, and the flags those of a successor: what is done with the session is checked
+    /// again.
     #[must_use]
     pub fn id_and_flags(&self) -> Option<(u64, u64)> {
         let session = self.get(ID);

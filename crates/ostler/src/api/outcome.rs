@@ -5,10 +5,11 @@ use std::error::Error;
 /// Why a callback failed. Any error becomes one by `?`, as do strings by `.into()`.
 pub type Failure = Box<dyn Error>;
 
-/// What a callback returns. A failure is logged with its session, and the session is closed after everything that was sent
-/// to it before: its client would wait for an answer that does not come.
+/// What a callback returns. A failure is logged with its session, and the session is closed after
+/// everything that was sent to it before: its client would wait for an answer that does not come.
 ///
-/// A send that fails because the session has ended is no failure of the callback: nothing is logged.
+/// A send that fails because the session has ended is no failure of the callback: nothing is
+/// logged.
 ///
 /// ```
 /// use ostler::{Handler, Outcome, Package, Session, Worker};
@@ -50,7 +51,8 @@ impl<E: Into<Failure>> IntoOutcome for Result<(), E> {
 
 /// What the factory of [`crate::Server::run`] may return: a handler, or a result of one.
 ///
-/// Implemented for every [`crate::Handler`] and for `Result<H, E>`; nobody else needs to implement it.
+/// Implemented for every [`crate::Handler`] and for `Result<H, E>`; nobody else needs to implement
+/// it.
 pub trait IntoHandler {
     /// The handler that is made.
     type Handler: crate::Handler;

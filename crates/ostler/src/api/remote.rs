@@ -10,11 +10,11 @@ use super::outcome::IntoOutcome;
 use super::worker::Worker;
 use crate::worker::inbox::{Inbox, Refused};
 
-/// A handle to a worker for other threads of its process: thread pools, runtimes, drivers with threads of their own. Made by
-/// [`Worker::remote`], cheap to clone, may go anywhere.
+/// A handle to a worker for other threads of its process: thread pools, runtimes, drivers with
+/// threads of their own. Made by [`Worker::remote`], cheap to clone, may go anywhere.
 ///
-/// What is posted runs on the worker's thread between two callbacks, in the order in which one thread posted it. It gets the
-/// handler and the worker, so that it may do whatever a callback may.
+/// What is posted runs on the worker's thread between two callbacks, in the order in which one
+/// thread posted it. It gets the handler and the worker, so that it may do whatever a callback may.
 ///
 /// Threads must be started after the fork: in the factory of [`crate::Server::run`], in
 /// [`Handler::on_worker_start`] or later.
@@ -58,11 +58,12 @@ impl<H: Handler> Remote<H> {
         Self { inbox: Arc::clone(inbox), handler: PhantomData }
     }
 
-    /// Runs `callback` on the worker's thread, soon. An error that it returns is logged. At most 65 536 callbacks wait at a
-    /// time.
+    /// Runs `callback` on the worker's thread, soon. An error that it returns is logged. At most 65
+    /// 536 callbacks wait at a time.
     ///
     /// # Errors
-    /// [`PostError`]: the worker has ended, or so many callbacks wait already; `callback` is dropped.
+    /// [`PostError`]: the worker has ended, or so many callbacks wait already; `callback` is
+    /// dropped.
     pub fn post<R: IntoOutcome>(
         &self,
         callback: impl FnOnce(&mut H, &Worker) -> R + Send + 'static,

@@ -101,7 +101,8 @@ impl fmt::Display for SendError {
             }
             SendErrorKind::StateTooLong { len, most } => write!(
                 f,
-                "a state of {len} bytes is longer than the {most} that are kept for a session; keep \
+                "a state of {len} bytes is longer than the {most} that are kept for a session; \
+                 keep \
                  the rest elsewhere and only its key here"
             ),
             SendErrorKind::Truncated => f.write_str(

@@ -15,7 +15,8 @@ use crate::worker::context::WorkerContext;
 use crate::worker::timers::Callback;
 
 /// What is said when a callback is meant for a handler of another type than this worker's.
-pub(crate) const WRONG_HANDLER: &str = "the type parameter is not the type of this worker's handler: write the type that the factory makes";
+pub(crate) const WRONG_HANDLER: &str = "the type parameter is not the type of this worker's \
+    handler: write the type that the factory makes";
 
 /// A handle to this worker process; cheap to clone, stays on its thread.
 #[derive(Clone)]
@@ -83,8 +84,8 @@ impl Worker {
         Session::new(Rc::clone(&self.inner), id)
     }
 
-    /// All open sessions of the server, for broadcasts. Costs by the number of open sessions, not by
-    /// `max_connections`.
+    /// All open sessions of the server, for broadcasts. Costs by the number of open sessions, not
+    /// by `max_connections`.
     #[must_use]
     pub fn sessions(&self) -> Vec<Session> {
         let port = self.inner.port.borrow();
@@ -142,8 +143,9 @@ impl Worker {
         self.add_timer(delay, Duration::ZERO, Callback::Once(Box::new(callback)))
     }
 
-    /// Calls `callback` every `period` (at least one millisecond), as [`Worker::after`] does. A leaving worker does not wait
-    /// for it; turns that were missed because a callback took long are not made up for.
+    /// Calls `callback` every `period` (at least one millisecond), as [`Worker::after`] does. A
+    /// leaving worker does not wait for it; turns that were missed because a callback took long are
+    /// not made up for.
     ///
     /// # Panics
     /// When `H` is not the type of this worker's handler.

@@ -129,7 +129,8 @@ impl Measure {
         let unit = unit.trim_start().to_ascii_lowercase();
         if self == Self::Bytes && matches!(unit.as_str(), "kb" | "mb" | "gb") {
             return Amount::Ambiguous(
-                "a `B` behind the letter may mean 1000 or 1024: write `K`, `M`, `G` (or `KiB`, `MiB`, `GiB`) for 1024, \
+                "a `B` behind the letter may mean 1000 or 1024: write `K`, `M`, `G` (or `KiB`, \
+                 `MiB`, `GiB`) for 1024, \
                  1024² and 1024³",
             );
         }

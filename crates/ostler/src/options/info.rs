@@ -17,7 +17,8 @@ pub enum OptionKind {
         /// Largest value.
         max: u64,
     },
-    /// A number of bytes from `min` to `max`, with or without a unit: `65536`, `64K`, `64MiB`, `1.5G`.
+    /// A number of bytes from `min` to `max`, with or without a unit: `65536`, `64K`, `64MiB`,
+    /// `1.5G`.
     Bytes {
         /// Smallest value.
         min: u64,
@@ -31,7 +32,8 @@ pub enum OptionKind {
         /// Largest value.
         max: u64,
     },
-    /// A time from `min` to `max` milliseconds, with or without a unit: `500`, `500ms`, `10s`, `1.5min`, `2h`, `1d`.
+    /// A time from `min` to `max` milliseconds, with or without a unit: `500`, `500ms`, `10s`,
+    /// `1.5min`, `2h`, `1d`.
     Milliseconds {
         /// Smallest value, in milliseconds.
         min: u64,

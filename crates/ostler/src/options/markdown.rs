@@ -32,7 +32,8 @@ impl Options {
                 // Writing into a String cannot fail.
                 let _ = write!(
                     text,
-                    "\n## {topic}\n\n| option | values | default | what it does | why so |\n|---|---|---|---|---|\n"
+                    "\n## {topic}\n\n| option | values | default | what it does | why so \
+                     |\n|---|---|---|---|---|\n"
                 );
             }
             row(&mut text, info);

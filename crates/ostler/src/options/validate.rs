@@ -61,7 +61,8 @@ impl Options {
         (self.memory_budget < least).then(|| Contradiction {
             names: &["memory_budget", "reactors"],
             text: format!(
-                "`memory_budget` ({}) is too small for {} reactors, which need 512K each: raise it to {} or more, or \
+                "`memory_budget` ({}) is too small for {} reactors, which need 512K each: raise \
+                 it to {} or more, or \
                  lower `reactors`",
                 size::render(self.memory_budget as u64),
                 self.reactors,
@@ -81,12 +82,14 @@ impl Options {
         let needed = size::render(needed as u64);
         let text = if self.lane_size == 0 {
             format!(
-                "`lane_memory` ({lane_memory}) gives each lane of {reactors} reactors and {workers} workers less than \
+                "`lane_memory` ({lane_memory}) gives each lane of {reactors} reactors and \
+                 {workers} workers less than \
                  64K: raise it to {needed} or more, or lower `reactors` or `workers`"
             )
         } else {
             format!(
-                "`lane_size` ({}) for {reactors} reactors and {workers} workers takes {needed}, more than `lane_memory` \
+                "`lane_size` ({}) for {reactors} reactors and {workers} workers takes {needed}, \
+                 more than `lane_memory` \
                  ({lane_memory}): raise `lane_memory` to {needed} or more, or lower `lane_size`",
                 size::render(lane_size as u64)
             )
@@ -99,7 +102,8 @@ impl Options {
         (self.receive_size > most).then(|| Contradiction {
             names: &["receive_size", "lane_size", "lane_memory", "workers", "reactors"],
             text: format!(
-                "`receive_size` ({}) does not fit into a record of the lane, which takes {most} bytes of a lane of {}: \
+                "`receive_size` ({}) does not fit into a record of the lane, which takes {most} \
+                 bytes of a lane of {}: \
                  lower it to {most} or less (0 = as much as fits, up to 64K), or raise `lane_size`",
                 size::render(self.receive_size as u64),
                 size::render(self.lane_size_resolved() as u64)
@@ -120,7 +124,8 @@ fn not_above(names: &'static [&'static str; 2], low: Bound, high: &Bound) -> Opt
     (low.0 > high.0).then(|| Contradiction {
         names,
         text: format!(
-            "`{first}` ({}) must not be above `{second}` ({}): lower the first to {} or raise the second to {}",
+            "`{first}` ({}) must not be above `{second}` ({}): lower the first to {} or raise the \
+             second to {}",
             low.1, high.1, high.1, low.1
         ),
     })

@@ -1,8 +1,9 @@
 //! The name that `ps`, `top` and `/proc` show of a process.
 //!
-//! The arguments that the program was started with stay where they are, because `std::env::args` reads them there at each
-//! call: the kernel is told that the command line lies elsewhere, in memory of ours. A kernel or a security policy that does
-//! not allow this leaves the old command line; the short name can always be set.
+//! The arguments that the program was started with stay where they are, because `std::env::args`
+//! reads them there at each call: the kernel is told that the command line lies elsewhere, in
+//! memory of ours. A kernel or a security policy that does not allow this leaves the old command
+//! line; the short name can always be set.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
@@ -14,8 +15,9 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 /// Longest command line that is shown, with the zero byte that ends it. Longer ones are cut.
 const TITLE_BYTES_MAX: usize = 256;
 
-/// Where the kernel finds our command line. On the heap and never given back: the kernel shows a command line from anonymous
-/// memory only, which static memory is not. A forked process has its own copy at the same place.
+/// Where the kernel finds our command line. On the heap and never given back: the kernel shows a
+/// command line from anonymous memory only, which static memory is not. A forked process has its
+/// own copy at the same place.
 static TITLE: LazyLock<Mutex<Box<[u8]>>> =
     LazyLock::new(|| Mutex::new(vec![0; TITLE_BYTES_MAX].into_boxed_slice()));
 
@@ -46,8 +48,8 @@ impl Names {
 
 /// What the processes of one server are called.
 ///
-/// The short name says what a process is (`ostler-w0`), the command line also whose (`ostler: w0 127.0.0.1:9501 (chat)`), so
-/// that `pkill -f` can name one server among several.
+/// The short name says what a process is (`ostler-w0`), the command line also whose (`ostler: w0
+/// 127.0.0.1:9501 (chat)`), so that `pkill -f` can name one server among several.
 #[derive(Clone, Debug)]
 pub(crate) struct Instance {
     whose: String,
@@ -71,8 +73,8 @@ impl Instance {
     }
 }
 
-/// Names this process: `comm` in `/proc/PID/comm` (15 bytes at most), `title` as the command line. For a process of one
-/// thread.
+/// Names this process: `comm` in `/proc/PID/comm` (15 bytes at most), `title` as the command line.
+/// For a process of one thread.
 ///
 /// An error means that the command line stays as it was; the short name is set all the same.
 fn set(comm: &str, title: &str) -> io::Result<()> {
@@ -92,8 +94,8 @@ fn set(comm: &str, title: &str) -> io::Result<()> {
     map.set_arguments(start..start + length as u64 + 1)
 }
 
-/// What `prctl(2)`, `PR_SET_MM_MAP` takes, in the kernel's order (`struct prctl_mm_map`). All of it has to be given,
-/// although only the arguments are changed.
+/// What `prctl(2)`, `PR_SET_MM_MAP` takes, in the kernel's order (`struct prctl_mm_map`). All of it
+/// has to be given, although only the arguments are changed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct MemoryMap {
@@ -119,7 +121,8 @@ impl MemoryMap {
 
     /// Fields 26 to 28 and 45 to 51 of `/proc/PID/stat`; see `proc_pid_stat(5)`.
     fn parse(stat: &str) -> Option<Self> {
-        // Field 2 is the program's name in parentheses and may contain anything, so count from the last parenthesis.
+        // Field 2 is the program's name in parentheses and may contain anything, so count from the
+        // last parenthesis.
         let (_, fields) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
         let field = |number: usize| fields.get(number.checked_sub(3)?)?.parse::<u64>().ok();
@@ -141,16 +144,18 @@ impl MemoryMap {
         start..end
     }
 
-    /// `prctl(2)`, `PR_SET_MM_MAP` — tells the kernel where the command line lies. Needs no privilege, but a kernel built
-    /// with `CONFIG_CHECKPOINT_RESTORE`.
+    /// `prctl(2)`, `PR_SET_MM_MAP` — tells the kernel where the command line lies. Needs no
+    /// privilege, but a kernel built with `CONFIG_CHECKPOINT_RESTORE`.
     fn set_arguments(mut self, at: Range<u64>) -> io::Result<()> {
         self.arguments = [at.start, at.end];
-        // SAFETY: `sbrk` with 0 only tells where the heap ends. Asked last, because the kernel takes the end of the heap from
-        // us too, and an allocation in between could move it; this thread makes none and there is no other.
+        // SAFETY: `sbrk` with 0 only tells where the heap ends. Asked last, because the kernel
+        // takes the end of the heap from us too, and an allocation in between could move it; this
+        // thread makes none and there is no other.
         self.heap[1] = unsafe { libc::sbrk(0) }.expose_provenance() as u64;
         let bytes = size_of::<Self>();
-        // SAFETY: the kernel reads `bytes` bytes of a valid struct and checks them. It changes only what it tells others of
-        // this process: no memory, and nothing that the program itself uses.
+        // SAFETY: the kernel reads `bytes` bytes of a valid struct and checks them. It changes only
+        // what it tells others of this process: no memory, and nothing that the program itself
+        // uses.
         let result = unsafe {
             libc::prctl(libc::PR_SET_MM, libc::PR_SET_MM_MAP, &raw const self, bytes, 0_usize)
         };

@@ -1,7 +1,9 @@
-//! What other threads of a worker process ask its own thread to do: closures, in the order in which they were posted.
+//! What other threads of a worker process ask its own thread to do: closures, in the order in which
+//! they were posted.
 //!
-//! One eventfd wakes the worker; it is rung only when the queue was empty, because the worker takes all that is there
-//! whenever it looks. The worker looks before it sleeps, and whoever posts after that look rings.
+//! One eventfd wakes the worker; it is rung only when the queue was empty, because the worker takes
+//! all that is there whenever it looks. The worker looks before it sleeps, and whoever posts after
+//! that look rings.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -14,8 +16,8 @@ use crate::api::outcome::Outcome;
 use crate::api::worker::Worker;
 use crate::sys::eventfd;
 
-/// The most closures that wait; posting more is refused. Each costs its captures and two words, and a worker that takes
-/// this long does not come to them soon anyway.
+/// The most closures that wait; posting more is refused. Each costs its captures and two words, and
+/// a worker that takes this long does not come to them soon anyway.
 pub(crate) const POSTS_MAX: usize = 65_536;
 
 /// A closure for the worker's thread; the first argument is its handler.
@@ -116,7 +118,8 @@ impl Inbox {
         std::mem::take(&mut posts.waiting)
     }
 
-    /// The worker ends, unless something waits: nothing is taken from now on. False when something does.
+    /// The worker ends, unless something waits: nothing is taken from now on. False when something
+    /// does.
     pub(crate) fn end(&self) -> bool {
         let mut posts = self.posts.lock().unwrap_or_else(PoisonError::into_inner);
         posts.ended = posts.waiting.is_empty();

@@ -161,8 +161,8 @@ impl Drop for DeferredToken {
     }
 }
 
-/// A posted output is at its worker. It was accepted: a session for which it finds no room is reset,
-/// because it must not go on as if it had been sent.
+/// A posted output is at its worker. It was accepted: a session for which it finds no room is
+/// reset, because it must not go on as if it had been sent.
 fn arrive(context: &WorkerContext, delivery: u64, posted: &Posted) {
     let (session, output) = match posted {
         Posted::Send(session, bytes) => (*session, Output::Send(bytes)),

@@ -32,7 +32,8 @@ pub(super) fn options(
             if let Some(near) = nearest(&name) {
                 let meant = near.to_ascii_uppercase();
                 problems.push(format!(
-                    "environment variable {}: there is no option `{}`: did you mean `{prefix}{meant}`?",
+                    "environment variable {}: there is no option `{}`: did you mean \
+                     `{prefix}{meant}`?",
                     shown(variable),
                     shown(&name)
                 ));

@@ -37,7 +37,8 @@ pub(super) fn read(text: &str) -> (Vec<Entry>, Vec<FileProblem>) {
             Err(kind) => problems.push(FileProblem {
                 line,
                 text: format!(
-                    "`{}` is {kind}: write one value behind the name, for example `workers = 4` or `log_level = \"debug\"`; \
+                    "`{}` is {kind}: write one value behind the name, for example `workers = 4` \
+                     or `log_level = \"debug\"`; \
                      options stand in no table",
                     super::super::shown(key.get_ref())
                 ),
@@ -78,7 +79,8 @@ mod tests {
     #[test]
     fn options_file_values_of_every_kind_become_text() {
         let (entries, problems) = read(
-            "# a comment\nworkers = 4\nlog_level = \"debug\"\n\ntcp_nodelay = false\nbacklog = 0x10\n\
+            "# a comment\nworkers = 4\nlog_level = \"debug\"\n\ntcp_nodelay = false\nbacklog = \
+             0x10\n\
              package_eof = '\\r\\n'\nmemory_budget = \"64MiB\"\nlane_memory = 1_000_000\n",
         );
         assert_eq!(problems, []);

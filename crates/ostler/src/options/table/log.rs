@@ -14,7 +14,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         kind: Kind::Choice(LogLevel::WORDS),
         default: "info",
         unit: "",
-        why: "A line for each event that an operator asks for afterwards: start, worker, reload, death, \
+        why: "A line for each event that an operator asks for afterwards: start, worker, reload, \
+            death, \
               end; nothing per client.",
         effect: "Least important level that is written.",
         access: field!(log_level),
@@ -36,7 +37,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "text",
         unit: "",
         why: "People read it first; collectors read json.",
-        effect: "Form of the lines: text (local time with its offset from UTC, level, process, message, \
+        effect: "Form of the lines: text (local time with its offset from UTC, level, process, \
+            message, \
                  fields; coloured on a terminal unless NO_COLOR is set), or a JSON object each.",
         access: field!(log_format),
     },
