@@ -126,3 +126,60 @@ fn slow_readers_of_one_reactor_cost_no_client_of_another() -> TestResult {
     assert!(books.detail("closed_memory_budget") > 0, "{books}");
     Ok(())
 }
+
+/// A copy of each reply would fill the ring, and a send would not wait for room.
+#[test]
+fn a_reply_that_is_its_request_takes_no_room_in_the_lane() -> TestResult {
+    let server = small_probe()
+        .set("send_timeout_ms", 0)
+        .set("send_queue_high", "4M")
+        .set("send_queue_max", "4M")
+        .start()?;
+    let mut talk = Talk::new(&server)?;
+    let line = long_line("refs 100", 16_000);
+    talk.client.send(&line)?;
+    for _ in 0..100 {
+        assert!(talk.bytes(line.len())? == line, "the bytes differ");
+    }
+    talk.expect("sent 100");
+    drop(talk);
+    server.stop()
+}
+
+#[test]
+fn while_memory_is_tight_a_session_with_unsent_output_is_full_and_no_other() -> TestResult {
+    let server = small_probe()
+        .set("memory_budget", "64M")
+        .set("package_max_length", "32M")
+        .set("send_queue_high", "16M")
+        .set("send_queue_max", "16M")
+        .start()?;
+    let mut talker = Talk::new(&server)?;
+    let mut deaf = Talk::with(Client::connect_with_receive_buffer(server.address(), 2048)?);
+    let id = deaf.number("id")?;
+    // More than the kernel takes, less than makes it full.
+    let flood = format!("flood {id} 70 100000");
+    assert_eq!(talker.ask(&flood)?, "ok 70 full 0 gone 0 other 0");
+    let once = format!("flood {id} 1 100");
+    assert_eq!(talker.ask(&once)?, "ok 1 full 0 gone 0 other 0");
+    let mut halves = Vec::new();
+    for _ in 0..2 {
+        let mut half = server.connect()?;
+        half.send(&vec![b'x'; 28 << 20])?;
+        halves.push(half);
+    }
+    server.wait_for("a send to be refused for the memory", |_| {
+        talker.ask(&once).is_ok_and(|answer| answer == "ok 0 full 1 gone 0 other 0")
+    })?;
+    assert_eq!(talker.ask("echo not full")?, "not full");
+    for half in halves {
+        half.abort()?;
+    }
+    server.wait_for("a send to be taken again", |_| {
+        talker.ask(&once).is_ok_and(|answer| answer == "ok 1 full 0 gone 0 other 0")
+    })?;
+    drop((talker, deaf));
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.detail("closed_memory_budget"), 0, "{books}");
+    Ok(())
+}

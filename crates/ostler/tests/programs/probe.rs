@@ -120,6 +120,12 @@ impl Probe {
         match rest.word() {
             "echo" => say(session, rest.rest()),
             "ref" => drop(session.send(package)),
+            // The package so many times.
+            "refs" => {
+                let count = rest.size();
+                let sent = (0..count).filter(|_| session.send(package).is_ok()).count();
+                say(session, format!("sent {sent}"));
+            }
             "sum" => say(session, format!("sum {} {}", package.len(), checksum(package))),
             "redelivered" => say(session, package.is_redelivered().to_string()),
             "big" => {
