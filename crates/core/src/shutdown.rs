@@ -1,15 +1,18 @@
-//! The end of a server, in order: stop accepting, stop reading, let workers finish, flush, close events, end
-//! workers. Every stage has a deadline.
+//! The end of a server, in order: stop accepting, stop reading, let workers finish, flush, close
+//! events, end workers. Every stage has a deadline.
 
 use crate::Millis;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The first TERM to the master, or a request through the manager. Both come when a whole process group is told to end
-    /// (systemd, Ctrl-C), so a second request means nothing more than the first (decision 18).
+    /// The first TERM to the master, or a request through the manager. Both come when a whole
+    /// process group is told to end (systemd, Ctrl-C), so a second request means nothing more than
+    /// the first (decision 18).
     Requested,
-    /// A second TERM to the master: now.
+    /// A TERM to the master. The first asks as [`Event::Requested`] does. A later one means "now",
+    /// but only [`SECOND_TERM_AFTER_MS`] later: `timeout` and service managers send two at once, to
+    /// a process and to its group.
     Terminate,
     /// INT: now.
     Interrupt,
@@ -17,8 +20,8 @@ pub enum Event {
     SessionsDrained,
     /// The manager has ended all workers.
     WorkersGone,
-    /// The manager is gone although nobody asked for it, for good: there is no spare, or it is not wanted any more
-    /// ([`Shutdown::wants_manager`]).
+    /// The manager is gone although nobody asked for it, for good: there is no spare, or it is not
+    /// wanted any more ([`Shutdown::wants_manager`]).
     ManagersLost,
     /// The time that [`Shutdown::deadline`] named has come.
     Tick,
@@ -66,18 +69,23 @@ pub struct Shutdown {
     stage: Stage,
     shutdown_timeout_ms: Millis,
     drain_timeout_ms: Millis,
+    /// When the first TERM came.
+    terminated_at: Option<Millis>,
 }
 
+/// A further TERM counts this long after the first one.
+pub const SECOND_TERM_AFTER_MS: Millis = 1_000;
 /// How long close events may take after sessions were closed by force.
 const CLOSE_EVENTS_MS: Millis = 1_000;
 /// How long the manager may take beyond the workers' own deadline.
 const MANAGER_GRACE_MS: Millis = 2_000;
 
 impl Shutdown {
-    /// A server that runs. `shutdown_timeout_ms` bounds the drain of sessions, `drain_timeout_ms` that of workers.
+    /// A server that runs. `shutdown_timeout_ms` bounds the drain of sessions, `drain_timeout_ms`
+    /// that of workers.
     #[must_use]
     pub const fn new(shutdown_timeout_ms: Millis, drain_timeout_ms: Millis) -> Self {
-        Self { stage: Stage::Running, shutdown_timeout_ms, drain_timeout_ms }
+        Self { stage: Stage::Running, shutdown_timeout_ms, drain_timeout_ms, terminated_at: None }
     }
 
     /// Whether the end has begun.
@@ -86,8 +94,9 @@ impl Shutdown {
         self.stage != Stage::Running
     }
 
-    /// Whether a manager that is lost has to be replaced. While sessions are drained or closed there is work for workers
-    /// left; afterwards the manager only ends them, which its own end does as well.
+    /// Whether a manager that is lost has to be replaced. While sessions are drained or closed
+    /// there is work for workers left; afterwards the manager only ends them, which its own end
+    /// does as well.
     #[must_use]
     pub const fn wants_manager(&self) -> bool {
         matches!(self.stage, Stage::Running | Stage::Draining { .. } | Stage::Closing { .. })
@@ -106,6 +115,15 @@ impl Shutdown {
 
     /// One step.
     pub fn on(&mut self, event: Event, now: Millis) -> Vec<ShutdownAction> {
+        if event == Event::Terminate {
+            let first = *self.terminated_at.get_or_insert(now);
+            let is_second = now >= first.saturating_add(SECOND_TERM_AFTER_MS);
+            return self.step(if is_second { Event::Terminate } else { Event::Requested }, now);
+        }
+        self.step(event, now)
+    }
+
+    fn step(&mut self, event: Event, now: Millis) -> Vec<ShutdownAction> {
         match (self.stage, event) {
             (Stage::Done, _) => Vec::new(),
             (_, Event::ManagersLost) => self.exit(),
@@ -194,14 +212,31 @@ mod tests {
     #[test]
     fn a_second_term_ends_now() {
         let mut shutdown = Shutdown::new(100, 50);
-        shutdown.on(Event::Terminate, 0);
+        shutdown.on(Event::Terminate, 7);
         assert_eq!(
-            shutdown.on(Event::Terminate, 1),
+            shutdown.on(Event::Terminate, 7 + SECOND_TERM_AFTER_MS),
             [
                 ShutdownAction::CloseSessions { timed_out: false },
                 ShutdownAction::StopWorkers { now: true }
             ]
         );
+    }
+
+    #[test]
+    fn two_terms_at_once_are_one() {
+        let mut shutdown = Shutdown::new(5_000, 50);
+        assert_eq!(shutdown.on(Event::Terminate, 7), [ShutdownAction::Drain]);
+        for now in [7, 8, 6 + SECOND_TERM_AFTER_MS] {
+            assert_eq!(shutdown.on(Event::Terminate, now), [], "at {now}");
+        }
+    }
+
+    #[test]
+    fn the_first_term_is_no_second_one_whoever_asked_before() {
+        let mut shutdown = Shutdown::new(5_000, 50);
+        assert_eq!(shutdown.on(Event::Requested, 0), [ShutdownAction::Drain]);
+        assert_eq!(shutdown.on(Event::Terminate, 2_000), []);
+        assert_eq!(shutdown.on(Event::Terminate, 3_000).len(), 2);
     }
 
     #[test]

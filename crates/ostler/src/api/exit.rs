@@ -9,12 +9,13 @@ use super::builder::ServerBuilder;
 use super::outcome::IntoHandler;
 use super::worker::Worker;
 use crate::error::{Error, Result};
+use crate::sys::signal::Held;
 
-/// What `main` returns: the program ends with the documented exit code ([`Error::exit_code`], or 0), and a server that
-/// failed says why in one sentence on standard error.
+/// What `main` returns: the program ends with the documented exit code ([`Error::exit_code`], or
+/// 0), and a server that failed says why in one sentence on standard error.
 ///
-/// A `main` that returns a plain [`Result`] ends with code 1 whatever the reason, because the standard library knows no
-/// other code for errors.
+/// A `main` that returns a plain [`Result`] ends with code 1 whatever the reason, because the
+/// standard library knows no other code for errors.
 ///
 /// ```no_run
 /// # use ostler::{Handler, Outcome, Package, Server, Session, Worker};
@@ -38,8 +39,9 @@ pub struct Exit {
 
 /// Binds and runs a server, so that a whole `main` is one expression.
 ///
-/// Like [`crate::Server::run`], call it before the program starts any thread. Use [`ServerBuilder::bind`] and
-/// [`crate::Server::run`] instead to do something between the two, or to handle the error.
+/// Like [`crate::Server::run`], call it before the program starts any thread. Use
+/// [`ServerBuilder::bind`] and [`crate::Server::run`] instead to do something between the two, or
+/// to handle the error.
 ///
 /// ```no_run
 /// # use ostler::{Handler, Outcome, Package, Server, Session, Worker};
@@ -56,6 +58,9 @@ where
     R: IntoHandler,
     F: Fn(&Worker) -> R + 'static,
 {
+    // Nothing comes after the server, so a TERM that comes while it ends must not spoil the exit
+    // code.
+    let _ = Held::new().map(std::mem::forget);
     builder.bind().and_then(|server| server.run(make)).into()
 }
 
@@ -91,8 +96,8 @@ impl fmt::Debug for Exit {
 impl Termination for Exit {
     fn report(self) -> ExitCode {
         if let Err(error) = &self.result {
-            // One write, so that lines of other processes do not get in between. Where nobody can read the sentence the
-            // code still tells.
+            // One write, so that lines of other processes do not get in between. Where nobody can
+            // read the sentence the code still tells.
             let line = format!("{}: {error}\n", program_name());
             let _ = std::io::stderr().write_all(line.as_bytes());
         }

@@ -5,17 +5,27 @@ use super::package::Package;
 use super::session::Session;
 use super::worker::Worker;
 
-/// A server's code. One value lives in each worker process, made there after the fork; its callbacks run one at a time.
+/// A server's code. One value lives in each worker process, made there after the fork; its
+/// callbacks run one at a time.
 ///
-/// A callback that returns an error ends its session, see [`Outcome`]. A panic in a callback ends the worker process, not the server: the package in hand is settled by `crash_policy`, every
+/// A callback that returns an error ends its session, see [`Outcome`]. A panic in a callback ends
+/// the worker process, not the server: the package in hand is settled by `crash_policy`, every
 /// other session is served by the successor.
 ///
-/// The order for one session is always `on_connect`, `on_receive`…, `on_close`, each started after the one before it is
-/// finished or at the same worker.
+/// The order for one session is always `on_connect`, `on_receive`…, `on_close`, each started after
+/// the one before it is finished or at the same worker.
 #[allow(unused_variables)] // names are documentation for those who implement them
 pub trait Handler: Sized + 'static {
-    /// The process has started and takes no packages yet: open files, connect to databases. An error ends the process; the
-    /// server tries again later with growing pauses, a reload is aborted and the old code serves on.
+    /// The process has started and takes no packages yet: open files, connect to databases, catch
+    /// signals.
+    ///
+    /// `TERM` belongs to Ostler, which then replaces this worker. Every other signal that would end
+    /// a process for nothing (`HUP`, `INT`, `QUIT`, `USR1`, `USR2`, `ALRM`, `IO`, real-time signals
+    /// …) does nothing; a handler installed here takes its place. What the program caught or
+    /// ignored before the server began (`ALRM` and those behind it) is left as it was.
+    ///
+    /// An error ends the process; the server tries again later with growing pauses, a reload is
+    /// aborted and the old code serves on.
     ///
     /// # Errors
     /// Whatever keeps this worker from serving; it is logged.
@@ -31,7 +41,8 @@ pub trait Handler: Sized + 'static {
         Ok(())
     }
 
-    /// A package has come. The delivery is finished when this returns, unless [`Package::defer`] was called.
+    /// A package has come. The delivery is finished when this returns, unless [`Package::defer`]
+    /// was called.
     ///
     /// # Errors
     /// See [`Outcome`].
@@ -45,8 +56,9 @@ pub trait Handler: Sized + 'static {
         Ok(())
     }
 
-    /// The process is to leave (reload, recycling, shutdown): give back [`crate::KeepAlive`] tokens, cancel timers. It goes on
-    /// until deferred packages are finished and no token or one-shot timer is left, at most `drain_timeout_ms`.
+    /// The process is to leave (reload, recycling, shutdown): give back [`crate::KeepAlive`]
+    /// tokens, cancel timers. It goes on until deferred packages are finished and no token or
+    /// one-shot timer is left, at most `drain_timeout_ms`.
     fn on_worker_exit(&mut self, worker: &Worker) {}
 
     /// The process ends now, in good order.

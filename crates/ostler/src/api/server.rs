@@ -10,6 +10,9 @@ use crate::master;
 
 /// A server whose listener is bound and that does not accept yet.
 ///
+/// From here on signals wait: one that comes before [`Server::run`] has its documented effect when
+/// that begins. Dropping the server gives them back to the program.
+///
 /// ```no_run
 /// use ostler::{Handler, Outcome, Package, Server, Session, Worker};
 ///
@@ -74,7 +77,9 @@ impl Server {
     /// `make` is called once in each worker process, after its fork; it returns the handler, or a result of one: an error
     /// is logged and ends that process, as one of [`crate::Handler::on_worker_start`] does.
     ///
-    /// Call it early in `main`: the process must not have started threads, because it forks.
+    /// Call it early in `main`: the process must not have started threads, because it forks. When
+    /// it returns the process is as it was (signals, name, limits, panic hook), its own children
+    /// are its own, and it may run another server.
     ///
     /// # Errors
     /// When the server cannot start, or its managers are lost; see [`crate::Error::exit_code`].

@@ -2,46 +2,76 @@
 //!
 //! `2026-01-31T12:00:00.123+01:00 WARN w0.3 delivery took long session=71 took_ms=812`
 //!
-//! Responsible for: one event, one line, never interleaved with another process's line; never waiting for a full pipe.
-//! Must never: start a thread (it would not exist in a forked child, and its lines would vanish), take a lock that a
-//! fork could leave held, or hold a line back in a buffer that dies with the process.
+//! Responsible for: one event, one line, never interleaved with another process's line; never
+//! waiting for a full pipe. Must never: start a thread (it would not exist in a forked child, and
+//! its lines would vanish), take a lock that a fork could leave held, or hold a line back in a
+//! buffer that dies with the process.
 //!
-//! The whole tree shares the descriptor that [`init`] opened in the master before the first fork. A line that does not fit
-//! into the pipe at this moment is not written but counted, and the next line that fits says `suppressed=n`.
+//! The whole tree shares the descriptor that [`init`] opened in the master before the first fork. A
+//! line that does not fit into the pipe at this moment is not written but counted, and the next
+//! line that fits says `suppressed=n`.
 //!
-//! In the master a reactor writes its lines itself. A writer thread behind a bounded queue would keep even the cost of
-//! the system call, and the race described at [`sink::Sink::write_line`], out of the reactors; it is not built yet. What is
-//! promised today: a reader that stalls costs a reactor two system calls per line, and lines, but does not stop it, apart
-//! from that race.
+//! In the master a reactor writes its lines itself. A writer thread behind a bounded queue would
+//! keep even the cost of the system call, and the race described at [`sink::Sink::write_line`], out
+//! of the reactors; it is not built yet. What is promised today: a reader that stalls costs a
+//! reactor two system calls per line, and lines, but does not stop it, apart from that race.
 
 mod fields;
 mod label;
 mod line;
+mod signals;
 mod sink;
 
+use std::os::fd::RawFd;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing_subscriber::fmt::MakeWriter;
 
 pub(crate) use label::Process;
+pub(crate) use signals::SignalNotes;
 
 use crate::error::Result;
 use crate::options::{LogFormat, LogLevel};
 use line::LineFormat;
 use sink::Sink;
 
-/// Where lines of this process go. Set once; children inherit it.
-static SINK: OnceLock<Sink> = OnceLock::new();
+/// Where lines of this process go; children inherit it. Written in processes of one thread only, so
+/// that no fork finds it locked for ever.
+static SINK: RwLock<Option<Arc<Sink>>> = RwLock::new(None);
 
-/// Opens the log and makes it the destination of every `tracing` event of this program. Once, in the master, before the
-/// first fork. A program that has installed a `tracing` subscriber of its own keeps it and gets Ostler's events there; it
-/// then answers itself for what that subscriber does across a fork.
+/// The log of one server, opened when that is bound, so that a file that cannot be written is told
+/// then.
+#[derive(Clone)]
+pub(crate) struct ServerLog {
+    sink: Arc<Sink>,
+}
+
+impl ServerLog {
+    /// Lines go there from now on. For the master, before the first fork: of several servers of a
+    /// program each has its own file while it runs. (The level is that of the first one bound.)
+    pub(crate) fn make_current(&self) {
+        *SINK.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&self.sink));
+    }
+
+    /// The descriptor of its file, if it has one of its own.
+    pub(crate) fn descriptor(&self) -> Option<RawFd> {
+        self.sink.file_descriptor()
+    }
+}
+
+fn current() -> Option<Arc<Sink>> {
+    SINK.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Opens a log. The first one of the program also becomes the destination of every `tracing` event
+/// from now on. A program that has installed a `tracing` subscriber of its own keeps it and gets
+/// Ostler's events there; it then answers itself for what that subscriber does across a fork.
 ///
 /// # Errors
 ///
 /// `is_option`, if `file` cannot be opened for appending.
-pub(crate) fn init(level: LogLevel, file: &str, format: LogFormat) -> Result<()> {
+pub(crate) fn init(level: LogLevel, file: &str, format: LogFormat) -> Result<ServerLog> {
     let sink = match file {
         "" => Sink::standard_error(),
         path => Sink::append_to(Path::new(path))?,
@@ -53,9 +83,11 @@ pub(crate) fn init(level: LogLevel, file: &str, format: LogFormat) -> Result<()>
         }
         LogFormat::Json => (sink.with_json(), LineFormat::Json),
     };
-    if SINK.set(sink).is_err() {
-        return Ok(());
+    let log = ServerLog { sink: Arc::new(sink) };
+    if current().is_some() {
+        return Ok(log);
     }
+    log.make_current();
     let subscriber = tracing_subscriber::fmt()
         // The default reports its own failures with eprintln, which waits for a full pipe.
         .log_internal_errors(false)
@@ -72,13 +104,13 @@ pub(crate) fn init(level: LogLevel, file: &str, format: LogFormat) -> Result<()>
             "a fault of Ostler: an invariant is broken; please report this line"
         );
     });
-    Ok(())
+    Ok(log)
 }
 
 /// Tells the log which process this is. Called after each fork, and once in the master.
 pub(crate) fn set_process(process: Process) {
     label::set(process);
-    if let Some(sink) = SINK.get() {
+    if let Some(sink) = current() {
         // The parent will report its own losses.
         sink.forget_suppressed();
     }
@@ -121,7 +153,7 @@ struct LineWriter;
 
 impl std::io::Write for LineWriter {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        if let Some(sink) = SINK.get() {
+        if let Some(sink) = current() {
             sink.write_line(line);
         }
         Ok(line.len())
@@ -181,8 +213,9 @@ mod tests {
 
     #[test]
     fn log_file_that_cannot_be_opened_is_an_option_error() {
-        let error =
-            init(LogLevel::Warn, "/nonexistent/directory/log", LogFormat::Text).unwrap_err();
+        let error = init(LogLevel::Warn, "/nonexistent/directory/log", LogFormat::Text)
+            .map(drop)
+            .unwrap_err();
         assert!(error.is_option());
         assert!(error.to_string().contains("`log_file`"), "{error}");
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::Write as _;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -79,6 +79,14 @@ impl Sink {
         is_terminal
             && !is_set("NO_COLOR")
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    }
+
+    /// The descriptor of the log file; `None` for standard error, which belongs to nobody.
+    pub(super) fn file_descriptor(&self) -> Option<RawFd> {
+        match &self.target {
+            Target::StandardError => None,
+            Target::File(file) => Some(file.as_raw_fd()),
+        }
     }
 
     /// Drops the count of lines that did not fit.

@@ -19,10 +19,11 @@ use crate::sys::{control_socket, panic, poll, signal};
 /// The message that opens the gate at which a forked worker waits.
 const GO: &[u8] = b"go";
 
-/// A worker process that waits at its gate: it runs once it is let go, and ends if this is dropped before.
+/// A worker process that waits at its gate: it runs once it is let go, and ends if this is dropped
+/// before.
 ///
-/// So nothing of it runs before the manager has its pidfd and watches it, and no failure in between leaves a process
-/// that nobody knows.
+/// So nothing of it runs before the manager has its pidfd and watches it, and no failure in between
+/// leaves a process that nobody knows.
 #[derive(Debug)]
 pub(super) struct Gated {
     pid: ProcessId,
@@ -82,7 +83,8 @@ impl Gated {
     }
 }
 
-/// The life of a worker process after it has closed what is not its own; answers with the exit code.
+/// The life of a worker process after it has closed what is not its own; answers with the exit
+/// code.
 fn live_as_worker(setup: &ManagerSetup, manager: ProcessId, boot: WorkerBoot) -> i32 {
     panic::unwind_on_panic();
     log::set_process(log::Process::Worker(boot.key));
@@ -115,15 +117,17 @@ fn prepare(setup: &ManagerSetup, manager: ProcessId, boot: &WorkerBoot) -> io::R
     }
     // All managed signals are still blocked; none that came meanwhile is lost.
     signal::restore_default(&signal::MANAGED)?;
-    signal::install_no_operation(&signal::IGNORED_FROM_OUTSIDE)?;
+    signal::install_no_operation()?;
     signal::install_termination(boot.worker_bell.try_clone()?)?;
-    signal::unblock_all()?;
-    // After privileges would have been dropped, which clears it; then the check for what it came too late for.
+    signal::unblock_for_worker()?;
+    // After privileges would have been dropped, which clears it; then the check for what it came
+    // too late for.
     process::die_with_parent()?;
     if process::parent() != Some(manager) || boot.master_pidfd.has_ended()? {
         return Ok(false);
     }
-    // A worker that is as dumpable as the program was can be debugged and profiled; its manager is not (`harden`).
+    // A worker that is as dumpable as the program was can be debugged and profiled; its manager is
+    // not (`harden`).
     if setup.harden != Harden::All
         && let Err(error) = setup.dumping.restore()
     {

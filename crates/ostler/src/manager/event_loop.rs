@@ -18,6 +18,7 @@ use super::spare::Spare;
 use super::token::Source;
 use super::{EXIT_BROKEN, EXIT_ORPHANED, sweep};
 use crate::control::{Channel, Received, ToManager, ToMaster};
+use crate::log::SignalNotes;
 use crate::sys::clock;
 use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::sys::process;
@@ -54,6 +55,7 @@ pub(super) struct Driver<'setup> {
     pub(super) setup: &'setup ManagerSetup,
     pub(super) epoll: Epoll,
     signals: SignalFd,
+    signal_notes: SignalNotes,
     pub(super) master: Channel<ToMaster, ToManager>,
     /// Whether the master's socket is watched for room to write.
     watches_backlog: bool,
@@ -79,9 +81,10 @@ impl<'setup> Driver<'setup> {
         spare: Option<Spare>,
     ) -> io::Result<Self> {
         process::adopt_orphans()?;
-        let signals = SignalFd::new(&signal::MANAGED)?;
-        // What came while this process was a spare was not for a manager: a TERM of long ago must not end the server now.
-        // (A child that has ended meanwhile is looked for at the beginning.)
+        let signals = SignalFd::new()?;
+        // What came while this process was a spare was not for a manager: a TERM of long ago must
+        // not end the server now. (A child that has ended meanwhile is looked for at the
+        // beginning.)
         while signals.read()?.is_some() {}
         let epoll = Epoll::new()?;
         epoll.add(&signals, Source::Signals.token(), Interest::READ)?;
@@ -92,6 +95,7 @@ impl<'setup> Driver<'setup> {
             setup,
             epoll,
             signals,
+            signal_notes: SignalNotes::default(),
             master,
             watches_backlog: false,
             supervisor: BasedSupervisor::new(supervisor, generation_base),
@@ -177,7 +181,8 @@ impl<'setup> Driver<'setup> {
         Ok(())
     }
 
-    /// Until the next thing that no descriptor tells; `None` for ever: an idle manager does not wake up.
+    /// Until the next thing that no descriptor tells; `None` for ever: an idle manager does not
+    /// wake up.
     fn timeout(&self) -> Option<Duration> {
         let due = [self.supervisor.deadline(), self.spare_due(), self.reports.due()];
         let at = due.into_iter().flatten().min()?;
@@ -239,10 +244,9 @@ impl<'setup> Driver<'setup> {
                     tracing::info!(sender = received.sender_pid, "got SIGTERM");
                     self.say(&ToMaster::ShutdownRequested)?;
                 }
-                other => {
-                    let signal = signal::name(other);
-                    tracing::debug!(signal, sender = received.sender_pid, "signal ignored");
-                }
+                // A terminal sends these to the whole group, the master answers them.
+                signal::INT | signal::HUP | signal::QUIT | signal::USR1 => {}
+                _ => self.signal_notes.note(received),
             }
         }
         Ok(())

@@ -36,24 +36,25 @@ impl ManagerHandle {
 
     /// Makes a spare the manager. It answers with the spare that it forks, then asks for memory.
     ///
-    /// `generation_base` is the highest generation that any manager of this master has named, 0 for the first manager:
-    /// all keys of the new one are above it, so that no key ever names two processes.
+    /// `generation_base` is the highest generation that any manager of this master has named, 0 for
+    /// the first manager: all keys of the new one are above it, so that no key ever names two
+    /// processes.
     pub(crate) fn promote(&mut self, generation_base: u32) -> io::Result<()> {
         self.channel.send(&ToManager::Promote { generation_base }, Vec::new())
     }
 }
 
-/// Forks the first manager, promotes it, and waits for the spare that it forks. For the master, before it has threads.
+/// Forks the first manager, promotes it, and waits for the spare that it forks. For the master,
+/// before it has threads.
 ///
-/// Afterwards [`signal::MANAGED`] is blocked in this thread and all that it starts (nothing that came meanwhile is lost:
-/// read it with a [`signal::SignalFd`]), and the master adopts orphans: when a manager dies, its spare and the orphans
-/// that it had adopted become children of the master, which reaps them with the help of [`crate::sys::orphans`].
+/// Signals must be held ([`signal::Held`]), so that the managers inherit that. Afterwards the
+/// master adopts orphans: when a manager dies, its spare and the orphans that it had adopted become
+/// children of the master, which reaps them with the help of [`crate::sys::orphans`].
 pub(crate) fn fork_managers(setup: &ManagerSetup) -> io::Result<(ManagerHandle, ManagerHandle)> {
-    signal::block(&signal::MANAGED)?;
     signal::restore_default(&[signal::CHLD])?;
     process::adopt_orphans()?;
-    // What is in the buffer now would be written once by every worker that ends. (A forked test must not wait for the lock:
-    // the runner's main thread may have held it at the fork.)
+    // What is in the buffer now would be written once by every worker that ends. (A forked test
+    // must not wait for the lock: the runner's main thread may have held it at the fork.)
     #[cfg(not(test))]
     io::Write::flush(&mut io::stdout())?;
     // It has no workers yet; the spare that it forks guards those that it will have.

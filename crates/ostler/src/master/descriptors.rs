@@ -1,33 +1,41 @@
 //! Descriptors: what the program had, how many there may be, and how many of them clients may take.
 //!
-//! A master whose clients have taken all descriptors cannot replace a worker: lane memory needs some, and whatever a dead
-//! worker gives back goes to the next client. So some are never for clients.
+//! A master whose clients have taken all descriptors cannot replace a worker: lane memory needs
+//! some, and whatever a dead worker gives back goes to the next client. So some are never for
+//! clients.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 
+use super::bound_descriptors;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::sys::{limit, process};
 
-/// What the master has besides clients and lanes: listener, log, signals, epoll sets, bells, managers.
+/// What the master has besides clients and lanes: listener, log, signals, epoll sets, bells,
+/// managers.
 const FIXED: u64 = 64;
-/// What the lane memory of one worker takes while it is made: two files, a bell, and copies of them to send away.
+/// What the lane memory of one worker takes while it is made: two files, a bell, and copies of them
+/// to send away.
 const PER_WORKER: u64 = 6;
-/// For each reactor: a lane bell and its copy, a copy of the worker's bell. Later a pidfd takes the place of the copy.
+/// For each reactor: a lane bell and its copy, a copy of the worker's bell. Later a pidfd takes the
+/// place of the copy.
 const PER_LANE: u64 = 3;
 
-/// What the program has open besides the listener, the log among it. Every process of the tree keeps it.
-pub(super) fn of_the_program(listener: &OwnedFd) -> io::Result<Vec<RawFd>> {
+/// What the program has open besides listeners, of this server or of another one that is bound, but
+/// with the log of this one. Every process of the tree keeps it.
+pub(super) fn of_the_program(log: Option<RawFd>) -> io::Result<Vec<RawFd>> {
     let mut open = process::open_descriptors()?;
-    open.retain(|&descriptor| descriptor != listener.as_raw_fd());
+    open.retain(|&descriptor| Some(descriptor) == log || !bound_descriptors::contains(descriptor));
     Ok(open)
 }
 
-/// Raises the limit of descriptors as far as it goes, and lowers `max_connections` to what it leaves for clients.
+/// Raises the limit of descriptors as far as it goes, and lowers `max_connections` to what it
+/// leaves for clients.
 ///
-/// All processes of the tree inherit the limit, workers and what they start too: whoever uses `select(2)`, which knows
-/// descriptors below 1024 only, has to lower the soft limit again in `on_worker_start`.
+/// All processes of the tree inherit the limit, workers and what they start too: whoever uses
+/// `select(2)`, which knows descriptors below 1024 only, has to lower the soft limit again in
+/// `on_worker_start`.
 pub(super) fn provide(options: &mut Options, inherited: usize) -> Result<()> {
     let (limit, raised) = limit::raise_descriptors();
     if let Err(error) = raised {
@@ -69,25 +77,31 @@ fn reserve(options: &Options, inherited: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::bound_descriptors::BoundDescriptors;
     use super::*;
     use crate::sys::process::in_forked_test;
     use crate::sys::{eventfd, socket};
+    use std::os::fd::AsRawFd as _;
 
     fn options() -> Options {
         Options { workers: 2, reactors: 3, max_connections: 500, ..Options::default() }
     }
 
     #[test]
-    fn what_ostler_opened_or_the_program_closed_is_not_the_programs() {
+    fn what_servers_have_or_the_program_closed_is_not_the_programs() {
         in_forked_test(|| {
             let listener = socket::listen("127.0.0.1:0".parse().unwrap(), 1).unwrap();
-            let before = of_the_program(&listener).unwrap();
+            let private = BoundDescriptors::new(vec![listener.as_raw_fd()]);
+            let before = of_the_program(None).unwrap();
             assert!(!before.contains(&listener.as_raw_fd()));
+            assert!(of_the_program(Some(listener.as_raw_fd())).unwrap().len() == before.len() + 1);
             let bell = eventfd::create().unwrap();
             let number = bell.as_raw_fd();
-            assert!(of_the_program(&listener).unwrap().contains(&number));
+            assert!(of_the_program(None).unwrap().contains(&number));
             drop(bell);
-            assert_eq!(of_the_program(&listener).unwrap(), before);
+            assert_eq!(of_the_program(None).unwrap(), before);
+            drop(private);
+            assert!(of_the_program(None).unwrap().contains(&listener.as_raw_fd()));
         });
     }
 

@@ -1,4 +1,5 @@
-//! The master's main thread: one loop over signals, the listener, the manager and the reactors' reports.
+//! The master's main thread: one loop over signals, the listener, the manager and the reactors'
+//! reports.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,15 +13,17 @@ use ostler_core::shutdown::{self, Shutdown};
 use super::acceptor::{Acceptor, Verdict};
 use super::lanes;
 use super::managers::{Lost, Managers};
+use super::orphans::Orphans;
 use super::report::{Announcement, report_reload};
 use crate::control::{Received, ShortText, ToManager, ToMaster};
 use crate::error::{Error, Result};
+use crate::log::SignalNotes;
 use crate::manager::ManagerHandle;
 use crate::options::Options;
 use crate::reactor::mailbox::{FromReactor, Mailbox, Reports, ToReactor};
 use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::sys::process::ProcessId;
-use crate::sys::{clock, orphans, signal};
+use crate::sys::{clock, signal};
 
 const SIGNALS: u64 = 0;
 const LISTENER: u64 = 1;
@@ -37,6 +40,7 @@ pub(super) struct Master {
     pub(super) options: Options,
     pub(super) epoll: Epoll,
     pub(super) signals: signal::SignalFd,
+    pub(super) signal_notes: SignalNotes,
     pub(super) acceptor: Option<Acceptor>,
     pub(super) managers: Managers,
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
@@ -46,11 +50,8 @@ pub(super) struct Master {
     /// Until then at least one worker must have become ready.
     pub(super) boot_deadline: Option<Millis>,
     pub(super) drained: usize,
-    /// Children that the program had before it became a master.
-    pub(super) own_children: Vec<ProcessId>,
+    pub(super) orphans: Orphans,
     pub(super) exit: Option<Result<()>>,
-    /// A TERM came to this process.
-    pub(super) was_terminated: bool,
     /// Where clients connect.
     pub(super) address: SocketAddr,
     /// What this server is called.
@@ -122,31 +123,33 @@ impl Master {
         }
     }
 
-    // ---- events --------------------------------------------------------------------------------------------------
+    // ---- events
+    // --------------------------------------------------------------------------------------------------
 
     fn take_signals(&mut self, now: Millis) {
         while let Ok(Some(received)) = self.signals.read() {
             match received.signal {
-                signal::TERM if std::mem::replace(&mut self.was_terminated, true) => {
-                    self.on_shutdown(shutdown::Event::Terminate, now);
-                }
-                signal::TERM => self.on_shutdown(shutdown::Event::Requested, now),
+                signal::TERM => self.on_shutdown(shutdown::Event::Terminate, now),
                 signal::INT | signal::QUIT => self.on_shutdown(shutdown::Event::Interrupt, now),
                 signal::USR1 | signal::HUP => self.send(&ToManager::Reload, Vec::new()),
-                signal::CHLD => self.bury_strays(),
-                _ => {}
+                signal::CHLD => self.reap_orphans(),
+                signal::USR2 => {
+                    let sender = received.sender_pid;
+                    tracing::info!(sender, "SIGUSR2 is reserved and has no effect yet");
+                }
+                _ => self.signal_notes.note(received),
             }
         }
     }
 
-    /// Orphans that a dead manager left to the master. The manager itself is looked at through its pidfd.
-    fn bury_strays(&self) {
-        while let Ok(Some(pid)) = orphans::peek_ended_child() {
-            // The manager's own pidfd event reaps it; others end here.
-            if pid == self.managers.current.pid || !matches!(orphans::reap_next(), Ok(Some(_))) {
-                return;
-            }
-        }
+    /// Reaps orphans that a dead manager left to the master. Manager and spare are looked at
+    /// through their pidfds.
+    pub(super) fn reap_orphans(&mut self) {
+        let handles = [Some(&self.managers.current), self.managers.spare.as_ref()];
+        let managers: Vec<ProcessId> = handles.into_iter().flatten().map(|it| it.pid).collect();
+        let manager_ended =
+            handles.into_iter().flatten().any(|it| matches!(it.pidfd.has_ended(), Ok(true)));
+        self.orphans.on_child_ended(&managers, manager_ended);
     }
 
     fn accept(&mut self, now: Millis) -> Option<Millis> {
@@ -275,7 +278,8 @@ impl Master {
 
     fn on_serve(&mut self, serve: WorkerKey, leave: Option<WorkerKey>) {
         if !self.managers.is_watched(serve) {
-            // A reactor that cannot see the worker's death must not give it packages: their sessions would wait for ever.
+            // A reactor that cannot see the worker's death must not give it packages: their
+            // sessions would wait for ever.
             tracing::error!(worker = %serve, "does not serve, because nobody could see its death");
             if let Some(leave) = leave {
                 self.tell_all(|| ToReactor::Leave(leave));
@@ -317,7 +321,8 @@ impl Master {
     }
 
     fn manager_lost(&mut self, now: Millis) {
-        // What it said before it died counts, to the last word: that may be its spare. It adds nothing any more.
+        // What it said before it died counts, to the last word: that may be its spare. It adds
+        // nothing any more.
         self.take_messages(usize::MAX, now);
         if self.exit.is_some() {
             return;
@@ -331,9 +336,10 @@ impl Master {
             self.on_shutdown(shutdown::Event::ManagersLost, now);
             return;
         }
+        // Its workers died with it and are ours now. Asked while it is known to have ended, so that
+        // they are known as ours.
+        self.reap_orphans();
         let (lost, processes) = self.managers.lost(now);
-        // Its workers died with it and are ours to bury; their signals came while the manager itself was in the way.
-        self.bury_strays();
         for key in processes {
             self.tell_all(|| ToReactor::Release(key));
         }
@@ -378,7 +384,8 @@ impl Master {
         }
     }
 
-    // ---- helpers -------------------------------------------------------------------------------------------------
+    // ---- helpers
+    // -------------------------------------------------------------------------------------------------
 
     /// A message to the manager. When it cannot be reached its pidfd will say so.
     pub(super) fn send(&mut self, message: &ToManager, descriptors: Vec<std::os::fd::OwnedFd>) {

@@ -1,14 +1,16 @@
 //! The master process: owns listeners and client sockets.
 //!
-//! Responsible for: accepting, handing sockets to reactors, making lane memory, promoting the spare manager, ending in
-//! order.
-//! Must never: run user code after the start, wait for a worker, or go on when a thread of it is broken (a panic aborts).
+//! Responsible for: accepting, handing sockets to reactors, making lane memory, promoting the spare
+//! manager, ending in order. Must never: run user code after the start, wait for a worker, or go on
+//! when a thread of it is broken (a panic aborts).
 
 mod acceptor;
+mod bound_descriptors;
 mod descriptors;
 mod event_loop;
 mod lanes;
 mod managers;
+mod orphans;
 mod program_state;
 mod report;
 mod start;

@@ -1,21 +1,26 @@
-//! What `run` changes in the process that calls it, and puts back when it returns: a server is a part of a program, which
-//! may go on with something else afterwards, or run another server.
+//! What `run` changes in the process that calls it, and puts back when it returns: a server is a
+//! part of a program, which may go on with something else afterwards, or run another server.
 
 use std::io;
 
 use crate::sys::limit::DescriptorLimit;
+use crate::sys::panic;
 use crate::sys::process::{self, Dumping};
 use crate::sys::process_name::Names;
+use crate::sys::signal::{self, Disposition};
 
 /// The process as the program had it. Dropping this puts everything back.
 ///
-/// Made before anything is changed and dropped when all threads of the server have ended; forked processes never drop it.
+/// Made before anything is changed and dropped when all threads of the server have ended; forked
+/// processes never drop it.
 #[derive(Debug)]
 pub(super) struct ProgramState {
     names: io::Result<Names>,
     dumping: Dumping,
     descriptor_limit: DescriptorLimit,
     adopted_orphans: bool,
+    /// What the end of a child does.
+    child_signal: io::Result<Disposition>,
 }
 
 impl ProgramState {
@@ -25,6 +30,7 @@ impl ProgramState {
             dumping: process::dumping(),
             descriptor_limit: DescriptorLimit::save(),
             adopted_orphans: process::adopts_orphans(),
+            child_signal: Disposition::of(signal::CHLD),
         }
     }
 
@@ -36,11 +42,13 @@ impl ProgramState {
 
 impl Drop for ProgramState {
     fn drop(&mut self) {
+        panic::restore_hook();
         let results = [
             ("its name", self.names.as_ref().map_or(Ok(()), Names::restore)),
             ("the dumpable attribute", self.dumping.restore()),
             ("the limit of descriptors", self.descriptor_limit.restore()),
             ("the adoption of orphans", process::set_adopts_orphans(self.adopted_orphans)),
+            ("SIGCHLD", self.child_signal.as_ref().map_or(Ok(()), Disposition::restore)),
         ];
         for (what, result) in results {
             if let Err(error) = result {

@@ -1,7 +1,7 @@
 //! Starting: everything that can fail fails here, with one line that says what to do.
 
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -9,14 +9,17 @@ use ostler_core::shutdown::Shutdown;
 use ostler_shm::board::Board;
 
 use super::acceptor::Acceptor;
+use super::bound_descriptors::BoundDescriptors;
 use super::descriptors;
 use super::event_loop::Master;
 use super::managers::Managers;
+use super::orphans::Orphans;
 use super::program_state::ProgramState;
 use super::report::Announcement;
 use crate::api::outcome::IntoHandler;
 use crate::api::worker::Worker;
 use crate::error::{Error, Result};
+use crate::log::ServerLog;
 use crate::manager::{ManagerSetup, fork_managers};
 use crate::options::{Harden, Options};
 use crate::reactor::mailbox::{Mailbox, Reports};
@@ -26,29 +29,40 @@ use crate::reactor::{Reactor, ReactorSettings};
 use crate::sys::epoll::Epoll;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process_name::Instance;
-use crate::sys::{clock, orphans, panic, process, random, signal, socket};
+use crate::sys::signal::Held;
+use crate::sys::{clock, panic, process, random, signal, socket};
 use crate::{log, worker};
 
 /// A listener that is bound and does not accept yet.
 pub(crate) struct Bound {
+    /// First, so that they are private as long as they are open.
+    descriptors: BoundDescriptors,
     pub(crate) options: Options,
     pub(crate) listener: OwnedFd,
     pub(crate) address: SocketAddr,
     /// Called once when the first worker serves.
     pub(crate) announcement: Announcement,
+    log: ServerLog,
+    /// Signals wait for the loop that will read them.
+    pub(crate) signals: Held,
 }
 
 /// Checks the options, opens the log, binds the listener.
 pub(crate) fn bind(options: Options) -> Result<Bound> {
     options.validate()?;
-    log::init(options.log_level, &options.log_file, options.log_format)?;
+    let log = log::init(options.log_level, &options.log_file, options.log_format)?;
+    // Before anybody can know that there is a server to send a signal to.
+    let signals = Held::new().map_err(|error| Error::start("cannot block signals", Some(error)))?;
     let wanted = options.listen_address()?;
     let listener = socket::listen(wanted, i32::from(options.backlog))
         .map_err(|error| Error::listen(&options.listen, error))?;
     warn_of_short_backlog(options.backlog, socket::longest_backlog());
     let address =
         socket::local_address(&listener).map_err(|error| Error::listen(&options.listen, error))?;
-    Ok(Bound { options, listener, address, announcement: Box::new(|_| {}) })
+    let own = [Some(listener.as_raw_fd()), log.descriptor()];
+    let descriptors = BoundDescriptors::new(own.into_iter().flatten().collect());
+    let announcement: Announcement = Box::new(|_| {});
+    Ok(Bound { descriptors, options, listener, address, announcement, log, signals })
 }
 
 /// The kernel shortens the queue without a word.
@@ -68,13 +82,22 @@ where
     R: IntoHandler,
     F: Fn(&Worker) -> R + 'static,
 {
-    let Bound { mut options, listener, address, announcement } = bound;
+    let Bound {
+        descriptors: _private,
+        mut options,
+        listener,
+        address,
+        announcement,
+        log,
+        signals: _held,
+    } = bound;
     let fail = |what: &str, error| Error::start(what, Some(error));
     // Before anything is opened here, and when the program cannot close anything any more.
-    let keep = descriptors::of_the_program(&listener)
+    let keep = descriptors::of_the_program(log.descriptor())
         .map_err(|error| Error::internal("cannot list this process's descriptors", Some(error)))?;
     let program = ProgramState::save();
     panic::abort_on_panic();
+    log.make_current();
     log::set_process(log::Process::Master);
     descriptors::provide(&mut options, keep.len())?;
     if options.harden != Harden::Off {
@@ -105,13 +128,12 @@ where
             worker::event_loop::worker_main(boot, &worker_options, &make)
         }),
     };
-    let own_children = orphans::children().unwrap_or_default();
+    let orphans = Orphans::new();
     // The last moment without threads: everything after this line may start some.
     let (manager, spare) =
         fork_managers(&setup).map_err(|error| Error::fork("the manager", error))?;
 
-    let signals = signal::SignalFd::new(&signal::MANAGED)
-        .map_err(|error| fail("cannot watch signals", error))?;
+    let signals = signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?;
     let places = Places::new(usize::from(options.reactors), options.sessions_per_reactor());
     let reports = Reports::new(places).map_err(|error| fail("cannot make a bell", error))?;
     let board = Arc::new(board);
@@ -126,14 +148,14 @@ where
         options,
         epoll,
         signals,
+        signal_notes: log::SignalNotes::default(),
         acceptor: Some(acceptor),
         mailboxes,
         threads,
         reports,
         drained: 0,
-        own_children,
+        orphans,
         exit: None,
-        was_terminated: false,
         address,
         name,
         announcement: Some(announcement),

@@ -11,7 +11,6 @@ use ostler_core::shutdown::{Event, ShutdownAction};
 use super::event_loop::Master;
 use crate::control::ToManager;
 use crate::error::Result;
-use crate::manager::end_all;
 use crate::reactor::mailbox::ToReactor;
 use crate::sys::poll;
 
@@ -87,11 +86,12 @@ impl Master {
 impl Master {
     /// Ends what is left of a manager that was lost or did not end: programs that its workers had
     /// started are our children now. What the program itself had started before stays.
-    fn sweep(&self) {
-        let manager = &self.managers.current.pidfd;
+    fn sweep(&mut self) {
         // It says its last words and ends; a spare ends when its socket is closed.
-        let _ = poll::wait_readable([manager.as_fd()], Some(MANAGER_END_MAX));
-        let left = end_all(std::iter::empty(), &self.own_children);
+        let manager = self.managers.current.pidfd.as_fd();
+        let _ = poll::wait_readable([manager], Some(MANAGER_END_MAX));
+        self.reap_orphans();
+        let left = self.orphans.end_all();
         if left > 0 {
             tracing::error!(left, "processes survived SIGKILL, the master ends without them");
         }

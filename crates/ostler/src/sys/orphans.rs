@@ -3,8 +3,12 @@
 
 use std::io;
 
+#[cfg(test)]
 use ostler_core::supervisor::Exit;
+use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions};
 
+#[cfg(test)]
 use super::pidfd::PidFd;
 use super::process::{ProcessId, current};
 
@@ -30,10 +34,21 @@ pub(crate) fn peek_ended_child() -> io::Result<Option<ProcessId>> {
     }
 }
 
+/// `waitid(2)`, `P_PID`, `WEXITED | WNOHANG` — reaps one of our children if it has ended; whether
+/// it is no child of ours any more.
+pub(crate) fn reap(pid: ProcessId) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    match rustix::process::waitid(WaitId::Pid(pid.to_rustix()), options) {
+        Ok(status) => status.is_some(),
+        Err(error) => error == Errno::CHILD,
+    }
+}
+
 /// Reaps one child that has ended, whoever it is.
 ///
 /// For processes that do not have to reap one of them in a special way; otherwise use
 /// [`peek_ended_child`].
+#[cfg(test)]
 pub(crate) fn reap_next() -> io::Result<Option<(ProcessId, Exit)>> {
     let Some(pid) = peek_ended_child()? else { return Ok(None) };
     // Ended and not reaped, so the number still is its own.

@@ -1,12 +1,13 @@
 //! What a panic does to this process: master and manager abort after one log line, workers unwind.
 //!
-//! Half a master is worse than none. The hook is installed once and asks a flag, because a worker
-//! inherits its memory and must get the former behaviour back.
+//! Half a master is worse than none (decision 3). The hook of the program is kept meanwhile,
+//! because a worker inherits the memory of its manager and must get it back, and so must the
+//! program when its server has ended.
 
 use std::any::Any;
 use std::cell::Cell;
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::panic::PanicHookInfo;
+use std::sync::{Mutex, PoisonError};
 
 /// Where in the source something happened.
 #[derive(Clone, Copy, Debug)]
@@ -22,33 +23,51 @@ thread_local! {
     static PLACE: Cell<Option<Place>> = const { Cell::new(None) };
 }
 
-static ABORTS: AtomicBool = AtomicBool::new(false);
-static INSTALLED: Once = Once::new();
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
+/// The program's hook while ours is installed.
+static KEPT: Mutex<Option<Hook>> = Mutex::new(None);
 
 /// From now on a panic in any thread of this process logs one line and aborts.
 pub(crate) fn abort_on_panic() {
-    INSTALLED.call_once(|| {
-        let previous = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            let place =
-                info.location().map(|at| Place { file: intern(at.file()), line: at.line() });
-            if ABORTS.load(Ordering::Acquire) {
-                let (file, line) = (place.map(|place| place.file), place.map(|place| place.line));
-                let text = info.payload_as_str().unwrap_or("(no text)");
-                tracing::error!(pid = std::process::id(), file, line, "panicked, aborting: {text}");
-                std::process::abort();
-            }
-            // Fails only while the thread ends.
-            let _ = PLACE.try_with(|last| last.set(place));
-            previous(info);
-        }));
-    });
-    ABORTS.store(true, Ordering::Release);
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if kept.is_some() {
+        return;
+    }
+    *kept = Some(std::panic::take_hook());
+    std::panic::set_hook(Box::new(|info| {
+        let place = place_of(info);
+        let (file, line) = (place.map(|place| place.file), place.map(|place| place.line));
+        let text = info.payload_as_str().unwrap_or("(no text)");
+        tracing::error!(pid = std::process::id(), file, line, "panicked, aborting: {text}");
+        std::process::abort();
+    }));
 }
 
-/// From now on a panic does what it did before [`abort_on_panic`]. First thing in a worker.
+fn place_of(info: &PanicHookInfo<'_>) -> Option<Place> {
+    info.location().map(|at| Place { file: intern(at.file()), line: at.line() })
+}
+
+/// From now on a panic does what it did before [`abort_on_panic`], and is remembered by [`place`].
+/// First thing in a worker.
 pub(crate) fn unwind_on_panic() {
-    ABORTS.store(false, Ordering::Release);
+    let Some(hook) = take_kept() else { return };
+    std::panic::set_hook(Box::new(move |info| {
+        // Fails only while the thread ends.
+        let _ = PLACE.try_with(|last| last.set(place_of(info)));
+        hook(info);
+    }));
+}
+
+/// Gives the program its hook back, at the end of its server.
+pub(crate) fn restore_hook() {
+    if let Some(hook) = take_kept() {
+        std::panic::set_hook(hook);
+    }
+}
+
+fn take_kept() -> Option<Hook> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// What a caught panic said.

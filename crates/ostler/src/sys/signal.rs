@@ -1,16 +1,26 @@
-//! Signals: blocked and read from a descriptor in master and manager, caught by two tiny handlers in workers.
+//! Signals: blocked and read from a descriptor in master and manager, caught by two tiny handlers
+//! in workers.
 //!
-//! No code of ours runs in signal context except the two handlers at the end of this file, which only store to an atomic
-//! and write to an eventfd.
+//! | kind | master, manager, spare | worker |
+//! |---|---|---|
+//! | [`MANAGED`] | blocked, read | TERM asks to be replaced, the others do nothing |
+//! | [`WITHOUT_EFFECT`], real-time | blocked, read, logged once | do nothing |
+//! | the same, but the program's own | as the program has it | as the program has it |
+//! | faults, KILL, those that stop or continue | as usual | as usual |
+//!
+//! A signal is the program's own when the program caught or ignored it before.
+//!
+//! No code of ours runs in signal context except the two handlers at the end of this file, which
+//! only store to an atomic and write to an eventfd.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
-use nix::sys::signal::{
-    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask,
-};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd as NixSignalFd};
 
 /// A signal's number, as `signal(7)` lists them.
@@ -34,50 +44,124 @@ pub(crate) const CHLD: SignalNumber = libc::SIGCHLD;
 /// All signals that Ostler handles. Blocked in master and manager from before the first fork on.
 pub(crate) const MANAGED: [SignalNumber; 7] = [TERM, INT, HUP, QUIT, USR1, USR2, CHLD];
 
-/// The signals that manager and workers do not react to when they come from outside (a terminal sends INT to the whole
-/// group): only the master does.
+/// The signals that manager and workers do not react to when they come from outside (a terminal
+/// sends INT to the whole group): only the master does.
 pub(crate) const IGNORED_FROM_OUTSIDE: [SignalNumber; 5] = [INT, HUP, QUIT, USR1, USR2];
 
-/// The signal's name for a log line: `SIGTERM`.
+/// Signals that end a process by default and say nothing that a server would act on: timers, I/O,
+/// limits, power. A stray one must not end anybody. Real-time signals belong to them too.
+const WITHOUT_EFFECT: [SignalNumber; 8] = [
+    libc::SIGALRM,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGIO,
+    libc::SIGPWR,
+    libc::SIGSTKFLT,
+    libc::SIGXCPU,
+    libc::SIGXFSZ,
+];
+
+/// The signal's name for a log line: `SIGTERM`, `SIGRTMIN+3`.
 pub(crate) fn name(signal: SignalNumber) -> String {
     match Signal::try_from(signal) {
         Ok(known) => known.as_str().to_owned(),
+        Err(_) if (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&signal) => {
+            format!("SIGRTMIN+{}", signal.saturating_sub(libc::SIGRTMIN()))
+        }
         Err(_) => format!("signal {signal}"),
     }
 }
 
-/// `sigprocmask(2)`, `SIG_BLOCK` — keeps these signals pending from now on, in this thread and those it starts.
-pub(crate) fn block(signals: &[SignalNumber]) -> io::Result<()> {
-    Ok(sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set_of(signals)?), None)?)
+thread_local! {
+    /// How many [`Held`] there are.
+    static HOLDERS: Cell<usize> = const { Cell::new(0) };
+    /// The signals that this thread blocked before the first of them.
+    static BLOCKED_BEFORE: Cell<Option<SigSet>> = const { Cell::new(None) };
 }
 
-/// `sigprocmask(2)`, `SIG_SETMASK` — lets every signal through; pending ones are delivered before this returns.
-pub(crate) fn unblock_all() -> io::Result<()> {
-    Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
+/// While one of these exists, signals that Ostler takes, or that would end the process for nothing,
+/// wait.
+///
+/// Made when a listener is bound, so that a signal between that and the server's loop has its
+/// documented effect, only later. When the last one is dropped the thread has the mask that it had
+/// before the first. Stays in its thread.
+#[derive(Debug)]
+pub(crate) struct Held {
+    stays_in_its_thread: PhantomData<*const ()>,
+}
+
+impl Held {
+    /// `sigprocmask(2)`, `SIG_BLOCK` — keeps signals pending from now on, in this thread and those
+    /// that it starts.
+    pub(crate) fn new() -> io::Result<Self> {
+        let mut before = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set_of(&taken())), Some(&mut before))?;
+        if HOLDERS.get() == 0 {
+            BLOCKED_BEFORE.set(Some(before));
+        }
+        HOLDERS.set(HOLDERS.get().saturating_add(1));
+        Ok(Self { stays_in_its_thread: PhantomData })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        HOLDERS.set(HOLDERS.get().saturating_sub(1));
+        if HOLDERS.get() == 0 {
+            // Fails only for a mask that does not exist.
+            let _ = sigprocmask(SigmaskHow::SIG_SETMASK, BLOCKED_BEFORE.get().as_ref(), None);
+        }
+    }
+}
+
+/// The signals that master and manager take: [`MANAGED`], and those of [`WITHOUT_EFFECT`] that have
+/// their default effect.
+fn taken() -> Vec<SignalNumber> {
+    MANAGED.into_iter().chain(stray_signals()).collect()
+}
+
+/// Signals that would end this process for nothing. Those that the program catches or ignores are
+/// its own.
+fn stray_signals() -> impl Iterator<Item = SignalNumber> {
+    let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
+    WITHOUT_EFFECT.into_iter().chain(real_time).filter(|signal| has_default_effect(*signal))
+}
+
+/// `sigprocmask(2)`, `SIG_SETMASK` — gives a worker the mask that the program had, without
+/// [`MANAGED`]; pending signals are delivered before this returns.
+pub(crate) fn unblock_for_worker() -> io::Result<()> {
+    let mut mask = BLOCKED_BEFORE.get().unwrap_or_else(SigSet::empty);
+    for signal in MANAGED {
+        mask.remove(Signal::try_from(signal)?);
+    }
+    Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?)
 }
 
 /// `sigaction(2)` — gives these signals their default effect.
 ///
-/// For `CHLD` this matters even if nobody changed it here: an ignored `CHLD` is inherited through exec, and then the
-/// kernel reaps children itself and their exit status is lost.
+/// For `CHLD` this matters even if nobody changed it here: an ignored `CHLD` is inherited through
+/// exec, and then the kernel reaps children itself and their exit status is lost.
 pub(crate) fn restore_default(signals: &[SignalNumber]) -> io::Result<()> {
-    install(signals, SigHandler::SigDfl)
+    install(signals, libc::SIG_DFL)
 }
 
-/// `sigaction(2)` — lets these signals do nothing, by a handler that does nothing.
+/// `sigaction(2)` — lets [`IGNORED_FROM_OUTSIDE`] and stray signals do nothing, by a handler that
+/// does nothing.
 ///
-/// Not `SIG_IGN`: an ignored signal stays ignored in programs that user code starts, a handler does not (S24).
-pub(crate) fn install_no_operation(signals: &[SignalNumber]) -> io::Result<()> {
-    install(signals, SigHandler::Handler(do_nothing))
+/// Not `SIG_IGN`: an ignored signal stays ignored in programs that user code starts, a handler does
+/// not (S24).
+pub(crate) fn install_no_operation() -> io::Result<()> {
+    let signals: Vec<_> = IGNORED_FROM_OUTSIDE.into_iter().chain(stray_signals()).collect();
+    install(&signals, do_nothing as *const () as libc::sighandler_t)
 }
 
 /// `sigaction(2)` — lets TERM set a flag ([`termination_requested`]) and ring `bell`.
 ///
-/// Takes a descriptor of its own and never closes it, so that the handler can never write to a descriptor that meanwhile
-/// names something else. Call it once per process.
+/// Takes a descriptor of its own and never closes it, so that the handler can never write to a
+/// descriptor that meanwhile names something else. Call it once per process.
 pub(crate) fn install_termination(bell: OwnedFd) -> io::Result<()> {
     TERMINATION_BELL.store(bell.into_raw_fd(), Ordering::Release);
-    install(&[TERM], SigHandler::Handler(request_termination))
+    install(&[TERM], request_termination as *const () as libc::sighandler_t)
 }
 
 /// Whether TERM has come since [`install_termination`].
@@ -101,12 +185,14 @@ pub(crate) struct SignalFd {
 }
 
 impl SignalFd {
-    /// `signalfd(2)` — makes a nonblocking descriptor for these signals, closed on exec.
+    /// `signalfd(2)` — makes a nonblocking descriptor for the signals that a [`Held`] keeps, closed
+    /// on exec.
     ///
-    /// It reads the signals of the process that reads, not of the one that made it: a child must close it.
-    pub(crate) fn new(signals: &[SignalNumber]) -> io::Result<Self> {
+    /// It reads the signals of the process that reads, not of the one that made it: a child must
+    /// close it.
+    pub(crate) fn new() -> io::Result<Self> {
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        Ok(Self { inner: NixSignalFd::with_flags(&set_of(signals)?, flags)? })
+        Ok(Self { inner: NixSignalFd::with_flags(&set_of(&taken()), flags)? })
     }
 
     /// `read(2)` — takes one pending signal; `None` when there is none.
@@ -123,21 +209,71 @@ impl AsFd for SignalFd {
     }
 }
 
-fn set_of(signals: &[SignalNumber]) -> io::Result<SigSet> {
-    let mut set = SigSet::empty();
+/// Not by nix's own means, because its signals end below the real-time ones.
+fn set_of(signals: &[SignalNumber]) -> SigSet {
+    let mut set = *SigSet::empty().as_ref();
     for &signal in signals {
-        set.add(Signal::try_from(signal)?);
+        // SAFETY: `set` is a valid set; a number that is no signal is refused and changes nothing.
+        unsafe { libc::sigaddset(&raw mut set, signal) };
     }
-    Ok(set)
+    // SAFETY: `set` began as a valid empty set and was only added to.
+    unsafe { SigSet::from_sigset_t_unchecked(set) }
 }
 
-fn install(signals: &[SignalNumber], handler: SigHandler) -> io::Result<()> {
-    let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
+/// `sigaction(2)` — sets what these signals do.
+fn install(signals: &[SignalNumber], handler: libc::sighandler_t) -> io::Result<()> {
+    // SAFETY: `sigaction` is a C struct of integers and a nullable function pointer, for which zero
+    // bits are valid: no further signals are blocked in a handler.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler;
+    action.sa_flags = libc::SA_RESTART;
     for &signal in signals {
-        // SAFETY: `handler` is the default or one of the two functions below, which are async-signal-safe.
-        unsafe { sigaction(Signal::try_from(signal)?, &action) }?;
+        // SAFETY: `action` is valid; its handler is the default or one of the two functions below,
+        // which are async-signal-safe.
+        if unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
     }
     Ok(())
+}
+
+/// `sigaction(2)` — whether a signal has its default effect in this process.
+fn has_default_effect(signal: SignalNumber) -> bool {
+    Disposition::of(signal).is_ok_and(|disposition| disposition.0.sa_sigaction == libc::SIG_DFL)
+}
+
+/// What a signal does in this process, to be put back.
+#[derive(Clone, Copy)]
+pub(crate) struct Disposition(libc::sigaction, SignalNumber);
+
+impl Disposition {
+    /// `sigaction(2)` — asks for it.
+    pub(crate) fn of(signal: SignalNumber) -> io::Result<Self> {
+        // SAFETY: `sigaction` is a C struct of integers and a nullable function pointer, for which
+        // zero bits are valid.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: no new action is given, `action` is a valid struct that is filled.
+        if unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self(action, signal))
+    }
+
+    /// `sigaction(2)` — puts it back.
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        // SAFETY: the action was this signal's own; its handler is code of this program, which is
+        // never unloaded.
+        if unsafe { libc::sigaction(self.1, &raw const self.0, std::ptr::null_mut()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Disposition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Disposition").field(&name(self.1)).finish_non_exhaustive()
+    }
 }
 
 static TERMINATION_REQUESTED: AtomicBool = AtomicBool::new(false);
@@ -150,8 +286,9 @@ extern "C" fn request_termination(_signal: libc::c_int) {
     TERMINATION_REQUESTED.store(true, Ordering::Release);
     let bell = TERMINATION_BELL.load(Ordering::Acquire);
     let one = 1_u64.to_ne_bytes();
-    // SAFETY: `write` and the location of `errno` are async-signal-safe; `bell` is open for ever or -1 (then EBADF, which
-    // is what we want); `one` is 8 readable bytes. `errno` belongs to the interrupted code and is put back.
+    // SAFETY: `write` and the location of `errno` are async-signal-safe; `bell` is open for ever or
+    // -1 (then EBADF, which is what we want); `one` is 8 readable bytes. `errno` belongs to the
+    // interrupted code and is put back.
     unsafe {
         let errno = libc::__errno_location();
         let saved = *errno;
@@ -169,14 +306,15 @@ mod tests {
     fn signals_have_names() {
         assert_eq!(name(TERM), "SIGTERM");
         assert_eq!(name(libc::SIGSEGV), "SIGSEGV");
-        assert_eq!(name(40), "signal 40");
+        assert_eq!(name(libc::SIGRTMIN() + 3), "SIGRTMIN+3");
+        assert_eq!(name(99), "signal 99");
     }
 
     #[test]
     fn a_blocked_signal_waits_for_the_descriptor() {
         process::in_forked_test(|| {
-            block(&MANAGED).unwrap();
-            let signals = SignalFd::new(&MANAGED).unwrap();
+            let _held = Held::new().unwrap();
+            let signals = SignalFd::new().unwrap();
             assert_eq!(signals.read().unwrap(), None);
             nix::sys::signal::raise(Signal::SIGUSR1).unwrap();
             let received = signals.read().unwrap().unwrap();
@@ -189,18 +327,82 @@ mod tests {
     #[test]
     fn handlers_ring_or_do_nothing() {
         process::in_forked_test(|| {
-            block(&MANAGED).unwrap();
+            let _held = Held::new().unwrap();
             let bell = eventfd::create().unwrap();
             for signal in IGNORED_FROM_OUTSIDE {
                 nix::sys::signal::raise(Signal::try_from(signal).unwrap()).unwrap();
             }
             nix::sys::signal::raise(Signal::SIGTERM).unwrap();
-            install_no_operation(&IGNORED_FROM_OUTSIDE).unwrap();
+            install_no_operation().unwrap();
             install_termination(bell.try_clone().unwrap()).unwrap();
             assert!(!termination_requested());
-            unblock_all().unwrap();
+            unblock_for_worker().unwrap();
             assert!(termination_requested());
             assert_eq!(eventfd::drain(&bell).unwrap(), 1);
+        });
+    }
+    /// All signals that can be blocked: the kernel's, and those that the C library keeps for itself
+    /// are no others.
+    fn mask() -> Vec<SignalNumber> {
+        let mut set = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_BLOCK, None, Some(&mut set)).unwrap();
+        // SAFETY: a valid set is read.
+        let contains = |signal: &i32| unsafe { libc::sigismember(set.as_ref(), *signal) == 1 };
+        (1..=libc::SIGRTMAX()).filter(contains).collect()
+    }
+
+    fn send(signal: SignalNumber) {
+        // SAFETY: sends a signal to this process, which is what the test is about.
+        assert_eq!(unsafe { libc::kill(libc::getpid(), signal) }, 0);
+    }
+
+    #[test]
+    fn signals_are_held_until_the_last_holder_is_gone() {
+        process::in_forked_test(|| {
+            let before = mask();
+            let first = Held::new().unwrap();
+            let held = mask();
+            assert!(held.contains(&TERM) && held.contains(&libc::SIGALRM));
+            assert!(held.contains(&libc::SIGRTMIN()) && !held.contains(&libc::SIGSEGV));
+            let second = Held::new().unwrap();
+            drop(first);
+            assert_eq!(mask(), held);
+            drop(second);
+            assert_eq!(mask(), before);
+        });
+    }
+
+    #[test]
+    fn what_the_program_catches_or_ignores_stays_its_own() {
+        process::in_forked_test(|| {
+            let handler = do_nothing as *const () as libc::sighandler_t;
+            install(&[libc::SIGALRM], handler).unwrap();
+            install(&[libc::SIGRTMAX()], libc::SIG_IGN).unwrap();
+            let caught = Disposition::of(libc::SIGALRM).unwrap();
+            let _held = Held::new().unwrap();
+            for own in [libc::SIGALRM, libc::SIGRTMAX()] {
+                assert!(!mask().contains(&own), "{}", name(own));
+            }
+            install_no_operation().unwrap();
+            let ignored = Disposition::of(libc::SIGRTMAX()).unwrap();
+            assert_eq!(ignored.0.sa_sigaction, libc::SIG_IGN);
+            restore_default(&[libc::SIGALRM]).unwrap();
+            assert!(has_default_effect(libc::SIGALRM));
+            caught.restore().unwrap();
+            assert!(!has_default_effect(libc::SIGALRM));
+        });
+    }
+
+    #[test]
+    fn every_signal_that_can_be_caught_and_is_no_fault_leaves_a_worker_alive() {
+        process::in_forked_test(|| {
+            let _held = Held::new().unwrap();
+            install_no_operation().unwrap();
+            install_termination(eventfd::create().unwrap()).unwrap();
+            unblock_for_worker().unwrap();
+            for signal in taken() {
+                send(signal);
+            }
         });
     }
 }

@@ -4,9 +4,10 @@
 //! probe [--set NAME=VALUE]...
 //! ```
 //!
-//! One line is one command (`framing = eof`, delimiter `\n`), each answer is one line unless said otherwise. With
-//! `PROBE_JOURNAL=FILE` every callback appends a line to that file. The commands that begin with `hostile` write nonsense
-//! into this process's own lanes and then wait to be killed for it.
+//! One line is one command (`framing = eof`, delimiter `\n`), each answer is one line unless said
+//! otherwise. With `PROBE_JOURNAL=FILE` every callback appends a line to that file. The commands
+//! that begin with `hostile` write nonsense into this process's own lanes and then wait to be
+//! killed for it.
 
 #![allow(clippy::panic)] // told to
 
@@ -323,7 +324,8 @@ impl Probe {
                     Ok(())
                 });
             }
-            // Everything that is held sends; this delivery has sent already, or waits then for a file.
+            // Everything that is held sends; this delivery has sent already, or waits then for a
+            // file.
             "heldflood" => {
                 say(session, "begin");
                 let (count, size) = (rest.number(), rest.size());
@@ -386,7 +388,8 @@ impl Probe {
                     Ok(())
                 });
             }
-            // Waits in a thread of its own, and answers by the way into this worker from there: N times, in order.
+            // Waits in a thread of its own, and answers by the way into this worker from there: N
+            // times, in order.
             "remote" => {
                 let (remote, id) = (worker.remote::<Self>(), session.id());
                 let (delay, count, text) = (rest.millis(), rest.number(), rest.rest());
@@ -505,7 +508,8 @@ impl Probe {
         format!("ok {ok} full {full} other {other}")
     }
 
-    // ---- hostile ------------------------------------------------------------------------------------------------
+    // ---- hostile
+    // ------------------------------------------------------------------------------------------------
 
     fn hostile(&self, worker: &Worker, session: &Session, rest: &mut Arguments<'_>) {
         let what = rest.word();
@@ -681,7 +685,8 @@ impl Probe {
         std::thread::sleep(DOOM);
     }
 
-    /// The number of the last record that ends at `written`: the ring is searched for the newest one.
+    /// The number of the last record that ends at `written`: the ring is searched for the newest
+    /// one.
     fn last_seq(&self, up: &Memory, ring: u64, written: u64) -> u64 {
         let capacity = self.sizes.lane_size;
         let mut at = written.saturating_sub(capacity).next_multiple_of(64);
@@ -696,7 +701,8 @@ impl Probe {
                 *word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
             }
             let header = Header::from_words(words);
-            // In a ring that never wrapped the first record is at 0 and each tells where the next one is.
+            // In a ring that never wrapped the first record is at 0 and each tells where the next
+            // one is.
             last = header.seq;
             at += u64::from(header.len.max(64)).next_multiple_of(64);
         }
@@ -790,7 +796,8 @@ fn descriptors() -> Vec<(i32, String)> {
     found
 }
 
-/// Shared memory of this process, past all that the library allows: its files are closed, but it is mapped.
+/// Shared memory of this process, past all that the library allows: its files are closed, but it is
+/// mapped.
 struct Memory {
     all: File,
     at: u64,
@@ -894,7 +901,8 @@ impl Handler for Probe {
 }
 
 fn serve() -> ostler::Result<()> {
-    // The engine says what there is to say of a panic in one line; the default hook would add some more.
+    // The engine says what there is to say of a panic in one line; the default hook would add some
+    // more.
     std::panic::set_hook(Box::new(|_| {}));
     let mut builder = Server::builder()
         .set("framing", "eof")
@@ -917,7 +925,17 @@ fn serve() -> ostler::Result<()> {
         builder = builder.set(name, value);
     }
     let server = builder.bind()?;
-    let server = server.on_listening(|address| println!("listening on {address}"));
+    let server = match std::env::var_os("PROBE_RUN_WHEN_EXISTS") {
+        // Is known before it serves.
+        Some(path) => {
+            println!("listening on {}", server.local_address());
+            while !std::path::Path::new(&path).exists() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            server
+        }
+        None => server.on_listening(|address| println!("listening on {address}")),
+    };
     server.run(move |_| match std::env::var_os("PROBE_FAIL_MAKE_IF_EXISTS") {
         Some(path) if std::path::Path::new(&path).exists() => Err("told not to be made"),
         _ => Ok(Probe::new(sizes)),

@@ -15,7 +15,7 @@ use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::process_name::Instance;
-use crate::sys::{eventfd, orphans, poll};
+use crate::sys::{eventfd, orphans, poll, signal};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -34,6 +34,7 @@ pub(super) struct TestMaster {
     pub(super) spares_seen: u32,
     generation_max: u32,
     _board: OwnedFd,
+    _signals: signal::Held,
 }
 
 pub(super) struct TestWorker {
@@ -53,6 +54,7 @@ impl TestMaster {
     }
 
     fn start_with(settings: Settings, worker_main: WorkerMain, harden: Harden) -> Self {
+        let signals = signal::Held::new().unwrap();
         let board = eventfd::create().unwrap();
         let setup = ManagerSetup {
             master_pidfd: PidFd::open(process::current()).unwrap(),
@@ -77,6 +79,7 @@ impl TestMaster {
             spares_seen: 1,
             generation_max: 0,
             _board: board,
+            _signals: signals,
         }
     }
 

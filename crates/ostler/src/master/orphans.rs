@@ -1,0 +1,83 @@
+//! The master's children besides manager and spare: those that the program had, and orphans.
+//!
+//! The master adopts what a dead manager leaves behind: workers that are about to end, and programs
+//! that they have started. Those it reaps, and ends with the server. What the program itself had
+//! started stays the program's: it is neither reaped, because the program may wait for it, nor
+//! killed.
+
+use std::collections::BTreeSet;
+
+use crate::manager::end_all;
+use crate::sys::orphans;
+use crate::sys::process::ProcessId;
+
+/// Who is whose.
+#[derive(Debug, Default)]
+pub(super) struct Orphans {
+    /// Children that the program had before it became a master, and what became ours through their
+    /// end.
+    of_the_program: BTreeSet<ProcessId>,
+    /// Left by a dead manager, and what became ours through their end.
+    adopted: BTreeSet<ProcessId>,
+}
+
+impl Orphans {
+    /// Before the first manager is forked: all children are the program's. Without `/proc` nobody
+    /// is known, hence nobody is reaped or ended.
+    pub(super) fn new() -> Self {
+        let of_the_program = orphans::children().unwrap_or_default().into_iter().collect();
+        Self { of_the_program, adopted: BTreeSet::new() }
+    }
+
+    /// A child has ended. `managers` are the master's own, which are reaped elsewhere;
+    /// `manager_ended` tells whether one of them has ended.
+    pub(super) fn on_child_ended(&mut self, managers: &[ProcessId], manager_ended: bool) {
+        let before = self.adopted.len();
+        self.adopted.retain(|pid| !orphans::reap(*pid));
+        let left_by_ours = manager_ended || self.adopted.len() < before;
+        self.sort(orphans::children().unwrap_or_default(), managers, left_by_ours);
+    }
+
+    /// Sorts the children that are not known yet.
+    fn sort(&mut self, children: Vec<ProcessId>, managers: &[ProcessId], left_by_ours: bool) {
+        for child in children {
+            let is_known = managers.contains(&child)
+                || self.of_the_program.contains(&child)
+                || self.adopted.contains(&child);
+            if is_known {
+                continue;
+            }
+            if left_by_ours {
+                self.adopted.insert(child);
+            } else {
+                self.of_the_program.insert(child);
+            }
+        }
+    }
+
+    /// Ends all children but the program's; answers how many are left after a second.
+    pub(super) fn end_all(&self) -> usize {
+        let keep: Vec<ProcessId> = self.of_the_program.iter().copied().collect();
+        end_all(std::iter::empty(), &keep)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pids(numbers: &[i32]) -> Vec<ProcessId> {
+        numbers.iter().map(|number| ProcessId::new(*number).unwrap()).collect()
+    }
+
+    #[test]
+    fn who_comes_when_one_of_ours_ends_is_ours() {
+        let mut orphans = Orphans::default();
+        let managers = pids(&[10, 11]);
+        orphans.sort(pids(&[10, 11, 20]), &managers, false);
+        orphans.sort(pids(&[10, 11, 20, 30, 31]), &managers, true);
+        orphans.sort(pids(&[10, 11, 20, 21, 30]), &managers, false);
+        assert_eq!(orphans.of_the_program, pids(&[20, 21]).into_iter().collect());
+        assert_eq!(orphans.adopted, pids(&[30, 31]).into_iter().collect());
+    }
+}
