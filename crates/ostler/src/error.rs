@@ -6,6 +6,8 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
+use crate::sys::process::TooManyThreads;
+
 /// Exit code of a bad option or of wrong usage.
 pub const EXIT_OPTION: u8 = 2;
 /// Exit code of a listener that could not be opened.
@@ -143,10 +145,7 @@ impl Error {
 
     /// A process that could not be forked. `what` names it.
     pub(crate) fn fork(what: impl fmt::Display, source: io::Error) -> Self {
-        let text = format!(
-            "cannot fork {what}: raise the limit of processes (`ulimit -u`, `pids.max` of the control group) or free \
-             memory"
-        );
+        let text = format!("cannot fork {what}: {}", fork_advice(&source));
         Self::new(Kind::Start, text, Some(source))
     }
 
@@ -187,6 +186,29 @@ impl Error {
 
     fn new(kind: Kind, text: impl Into<String>, source: Option<io::Error>) -> Self {
         Self { inner: Box::new(Inner { kind, text: text.into(), source }) }
+    }
+}
+
+/// What to do, by what the system said; the place where it said so knows less.
+fn fork_advice(error: &io::Error) -> &'static str {
+    if error.get_ref().is_some_and(|inner| inner.is::<TooManyThreads>()) {
+        return "call `run` before the program starts any thread; no `#[tokio::main]`: start a \
+                runtime in `on_worker_start`";
+    }
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => {
+            "raise the limit of processes (`ulimit -u`, `pids.max` of the control group)"
+        }
+        Some(libc::ENOMEM) => "free memory, or allow more of it (`memory.max`)",
+        Some(libc::EMFILE | libc::ENFILE) => "raise the limit of descriptors (`ulimit -n`)",
+        Some(libc::ENOSYS) => {
+            "this kernel lacks a system call that Ostler needs (Linux 5.4 or later has them), or a \
+             seccomp profile hides it"
+        }
+        Some(libc::EPERM | libc::EACCES) => {
+            "a security policy (seccomp, a container's profile) forbids it: allow it"
+        }
+        _ => "the log says more",
     }
 }
 
@@ -256,6 +278,23 @@ mod tests {
         for (error, _) in one_of_each() {
             assert_eq!(format!("{error:?}"), error.to_string());
             assert_eq!(format!("{error:#?}"), error.to_string());
+        }
+    }
+
+    #[test]
+    fn advice_about_a_fork_comes_from_what_the_system_said() {
+        let text = |error| Error::fork("the manager", error).to_string();
+        let threads = text(io::Error::other(TooManyThreads(3)));
+        assert!(threads.contains("3 threads") && threads.contains("tokio::main"), "{threads}");
+        for (errno, word) in [
+            (libc::EAGAIN, "ulimit -u"),
+            (libc::ENOMEM, "memory"),
+            (libc::EMFILE, "ulimit -n"),
+            (libc::ENOSYS, "kernel"),
+            (libc::EPERM, "seccomp"),
+        ] {
+            let text = text(io::Error::from_raw_os_error(errno));
+            assert!(text.contains(word), "{text}");
         }
     }
 

@@ -1,13 +1,16 @@
 //! epoll: which descriptors are ready.
+#![allow(unsafe_code)]
 
 use std::io;
 use std::ops::BitOr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::io::Errno;
 
 /// What to be told of a descriptor. Hang-up and error are always told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,15 +137,54 @@ impl Epoll {
     /// `Ok(0)`.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
         events.list.clear();
+        if !HAS_FINE_TIMEOUTS.load(Ordering::Relaxed) {
+            return self.wait_milliseconds(events, timeout);
+        }
         // A timeout that does not fit the kernel's type is as good as none.
-        let timeout = timeout.and_then(|duration| Timespec::try_from(duration).ok());
-        match epoll::wait(&self.descriptor, spare_capacity(&mut events.list), timeout.as_ref()) {
+        let limit = timeout.and_then(|duration| Timespec::try_from(duration).ok());
+        match epoll::wait(&self.descriptor, spare_capacity(&mut events.list), limit.as_ref()) {
             Ok(count) => Ok(count),
-            Err(rustix::io::Errno::INTR) => Ok(0),
+            Err(Errno::INTR) => Ok(0),
+            // A kernel before 5.11, or a seccomp profile that does not know the call.
+            Err(Errno::NOSYS | Errno::PERM) => {
+                HAS_FINE_TIMEOUTS.store(false, Ordering::Relaxed);
+                self.wait_milliseconds(events, timeout)
+            }
             Err(error) => Err(error.into()),
         }
     }
+
+    /// `epoll_wait(2)` — the same for kernels without `epoll_pwait2`; a part of a millisecond
+    /// counts as a whole one.
+    fn wait_milliseconds(
+        &self,
+        events: &mut Events,
+        timeout: Option<Duration>,
+    ) -> io::Result<usize> {
+        let milliseconds = timeout.map_or(-1, |duration| {
+            i32::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+        });
+        let room = events.list.spare_capacity_mut();
+        let capacity = i32::try_from(room.len()).unwrap_or(i32::MAX);
+        let list = room.as_mut_ptr().cast::<libc::epoll_event>();
+        // SAFETY: `list` has room for `capacity` events, whose layout is the kernel's in both
+        // crates (their size is checked below).
+        let count =
+            unsafe { libc::epoll_wait(self.descriptor.as_raw_fd(), list, capacity, milliseconds) };
+        let Ok(count) = usize::try_from(count) else {
+            let error = io::Error::last_os_error();
+            return if error.kind() == io::ErrorKind::Interrupted { Ok(0) } else { Err(error) };
+        };
+        // SAFETY: the kernel has filled `count` events, which is no more than there was room for.
+        unsafe { events.list.set_len(count) };
+        Ok(count)
+    }
 }
+
+const _: () = assert!(size_of::<Event>() == size_of::<libc::epoll_event>());
+
+/// Whether the kernel takes timeouts below a millisecond (`epoll_pwait2(2)`). Asked by using it.
+static HAS_FINE_TIMEOUTS: AtomicBool = AtomicBool::new(true);
 
 impl AsFd for Epoll {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -206,5 +248,20 @@ mod tests {
             .unwrap();
         assert!(shortest >= Duration::from_micros(100), "{shortest:?}");
         assert!(shortest < Duration::from_millis(1), "{shortest:?}");
+    }
+
+    #[test]
+    fn whole_milliseconds_do_where_finer_ones_are_not_to_be_had() {
+        let epoll = Epoll::new().unwrap();
+        let bell = eventfd::create().unwrap();
+        epoll.add(&bell, 7, Interest::READ).unwrap();
+        let mut events = Events::with_capacity(4);
+        let start = Instant::now();
+        let timeout = Some(Duration::from_micros(100));
+        assert_eq!(epoll.wait_milliseconds(&mut events, timeout).unwrap(), 0);
+        assert!(start.elapsed() >= Duration::from_micros(900), "a part counts as a whole one");
+        eventfd::ring(&bell).unwrap();
+        assert_eq!(epoll.wait_milliseconds(&mut events, None).unwrap(), 1);
+        assert_eq!(events.iter().next().unwrap().0, 7);
     }
 }

@@ -59,6 +59,18 @@ pub(crate) fn thread_count() -> io::Result<usize> {
     Ok(std::fs::read_dir("/proc/self/task")?.count())
 }
 
+/// A fork was refused because this process has so many threads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TooManyThreads(pub(crate) usize);
+
+impl fmt::Display for TooManyThreads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this process has {} threads", self.0)
+    }
+}
+
+impl std::error::Error for TooManyThreads {}
+
 /// How a child ends when its code has returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitBy {
@@ -81,8 +93,11 @@ pub(crate) fn fork_child(
     exit_by: ExitBy,
     child: impl FnOnce() -> i32,
 ) -> io::Result<ProcessId> {
-    if thread_count()? != 1 {
-        return Err(io::Error::other("fork refused: this process has more than one thread"));
+    // Where it cannot be counted (no /proc) the caller's word has to do.
+    if let Ok(threads) = thread_count()
+        && threads != 1
+    {
+        return Err(io::Error::other(TooManyThreads(threads)));
     }
     let mut keep = [keep, &[0, 1, 2]].concat();
     keep.sort_unstable();
@@ -129,11 +144,46 @@ fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: called only in a forked child, before any of its code runs. Objects that own these descriptors are in frames
     // of the parent, which the child never returns to (see `fork_child`), so nobody uses or closes them again.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        return Ok(());
+    }
+    match io::Error::last_os_error() {
+        // A kernel before 5.9, or a seccomp profile that does not know the call.
+        error if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+            close_one_by_one(first, last)
+        }
+        error => Err(error),
+    }
+}
+
+/// `close(2)` — closes what is open from `first` to `last`.
+fn close_one_by_one(first: u32, last: u32) -> io::Result<()> {
+    for descriptor in open_descriptors()? {
+        if u32::try_from(descriptor).is_ok_and(|number| (first..=last).contains(&number)) {
+            // SAFETY: as in `close_range`.
+            unsafe { libc::close(descriptor) };
+        }
+    }
+    Ok(())
+}
+
+/// The descriptors that are open in this process, sorted.
+pub(crate) fn open_descriptors() -> io::Result<Vec<RawFd>> {
+    listed_descriptors().or_else(|_| Ok(tried_descriptors()))
+}
+
+/// `fcntl(2)`, `F_GETFD` — finds them without `/proc`, by asking for every number below the limit.
+fn tried_descriptors() -> Vec<RawFd> {
+    const MOST: u64 = 1 << 20;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let end = limit.current.unwrap_or(MOST).min(MOST);
+    let end = RawFd::try_from(end).unwrap_or(RawFd::MAX);
+    // SAFETY: asks for the flags of a number; one that is not open answers EBADF.
+    (0..end).filter(|number| unsafe { libc::fcntl(*number, libc::F_GETFD) } >= 0).collect()
 }
 
 /// `/proc/self/fd` — the descriptors that are open in this process, sorted, without the one used to look.
-pub(crate) fn open_descriptors() -> io::Result<Vec<RawFd>> {
+fn listed_descriptors() -> io::Result<Vec<RawFd>> {
     let directory = rustix::fs::open(
         "/proc/self/fd",
         rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC,
@@ -272,6 +322,21 @@ mod tests {
         assert!(fork_child(&[], ExitBy::Immediately, || 0).is_err());
         parked.thread().unpark();
         parked.join().unwrap();
+    }
+
+    #[test]
+    fn descriptors_are_found_and_closed_without_proc_and_close_range() {
+        in_forked_test(|| {
+            let bells: Vec<_> = (0..5).map(|_| eventfd::create().unwrap()).collect();
+            assert_eq!(tried_descriptors(), listed_descriptors().unwrap());
+            let from = u32::try_from(bells[1].as_raw_fd()).unwrap();
+            let to = u32::try_from(bells[3].as_raw_fd()).unwrap();
+            close_one_by_one(from, to).unwrap();
+            let left = listed_descriptors().unwrap();
+            assert!(left.contains(&bells[0].as_raw_fd()) && left.contains(&bells[4].as_raw_fd()));
+            assert!(bells[1..=3].iter().all(|bell| !left.contains(&bell.as_raw_fd())));
+            bells.into_iter().for_each(std::mem::forget);
+        });
     }
 
     #[test]
