@@ -207,3 +207,47 @@ impl Books {
                     + self.closed_by_total()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers in the text of a value, in their order.
+    fn numbers(books: &Books) -> Vec<u64> {
+        let text = format!("{books:?}");
+        text.split(|letter: char| !letter.is_ascii_digit())
+            .filter_map(|word| word.parse().ok())
+            .collect()
+    }
+
+    /// Every counter of the sum is the sum of the counters, also of one that is added later: a
+    /// counter without a value here fails the test.
+    #[test]
+    fn the_books_of_reactors_are_added_counter_by_counter() {
+        let one = Books {
+            accepted: 3,
+            open: 5,
+            closed: [7; CLOSE_REASONS],
+            received: 11,
+            finished: 13,
+            in_hand: 17,
+            recalled: 19,
+            refused: 23,
+            dropped_worker_died: 29,
+            dropped_session_gone: 31,
+            closed_by: [37; CLOSE_REASONS],
+            redelivered: 41,
+            recalls: 43,
+            output_session_gone: 47,
+            memory_shortages: 53,
+            output_dropped_bytes: 59,
+            input_dropped_bytes: [61; CLOSE_REASONS],
+        };
+        assert!(!numbers(&one).contains(&0));
+        let mut sum = one.clone();
+        sum.add(&one);
+        sum.add(&one);
+        let tripled: Vec<u64> = numbers(&one).into_iter().map(|number| 3 * number).collect();
+        assert_eq!(numbers(&sum), tripled);
+    }
+}
