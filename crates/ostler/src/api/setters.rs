@@ -82,6 +82,9 @@ setters! {
     /// How long a worker's send waits for room in the lane before it answers *full*, up to 10
     /// minutes in whole milliseconds.
     send_timeout(time: Duration) => "send_timeout_ms";
+    /// How long a connection that the server has closed in order is kept until its client has
+    /// closed too, up to 10 minutes in whole milliseconds; zero closes at once.
+    linger_timeout(time: Duration) => "linger_timeout_ms";
     /// How long a leaving worker may finish what it has in hand before it is killed, up to a day
     /// in whole milliseconds.
     drain_timeout(time: Duration) => "drain_timeout_ms";

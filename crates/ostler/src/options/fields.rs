@@ -69,6 +69,8 @@ pub struct Options {
     pub(crate) max_send_bytes: usize,
     /// How long a worker's send waits for room in the lane.
     pub(crate) send_timeout_ms: u64,
+    /// How long a closed connection waits for its client to close too.
+    pub(crate) linger_timeout_ms: u64,
 
     /// How long a leaving worker may finish what it has in hand.
     pub(crate) drain_timeout_ms: u64,
@@ -135,6 +137,7 @@ impl Default for Options {
             send_queue_max: MIB,
             max_send_bytes: 2 * MIB,
             send_timeout_ms: 1_000,
+            linger_timeout_ms: 2_000,
             drain_timeout_ms: 10_000,
             shutdown_timeout_ms: 10_000,
             boot_timeout_ms: 30_000,

@@ -1,18 +1,11 @@
 //! A connection's end: why, and what the client and the workers see of it.
 
-use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
-
 use ostler_core::brain::{CloseReason, ConnectionSlot};
 use ostler_shm::sessions::session_id;
 
 use super::Reactor;
 use super::connection::Connection;
 use crate::sys::socket;
-
-/// Input thrown away when a connection is closed in good order, so that the kernel does not answer
-/// it with a reset that would overtake our last bytes (P12).
-const DISCARD_MAX_BYTES: usize = 256 * 1024;
 
 impl Reactor {
     /// Whether the client has shut down its side and nothing is left to read. It is looked at apart
@@ -54,21 +47,26 @@ impl Reactor {
         if reason.is_abrupt() {
             self.count_input_dropped(reason, socket::unread(&socket));
         }
-        match reason {
+        let is_free = match reason {
             CloseReason::WorkerReset
             | CloseReason::SlowReader
             | CloseReason::MemoryBudget
             | CloseReason::Truncated
-            | CloseReason::ShutdownTimeout => socket::reset(socket),
-            // All that it sent is read, so that closing sends an orderly end.
-            CloseReason::PeerError | CloseReason::Peer => drop(socket),
-            _ => {
-                let discarded = close_in_order(&socket);
-                self.count_input_dropped(reason, discarded);
+            | CloseReason::ShutdownTimeout => {
+                socket::reset(socket);
+                true
             }
+            // All that it sent is read, so that closing sends an orderly end.
+            CloseReason::PeerError | CloseReason::Peer => {
+                drop(socket);
+                true
+            }
+            _ => self.close_in_order(socket, reason),
+        };
+        if is_free {
+            // Only now, when its descriptor is free: the acceptor may be waiting for one.
+            self.reports.count_closed();
         }
-        // Only now, when its descriptor is free: the acceptor may be waiting for one.
-        self.reports.count_closed();
     }
 
     /// The session's last event is over: its place in the table is free.
@@ -79,22 +77,4 @@ impl Reactor {
         self.board.close_session(session_id(u64::from(slot.0) % sessions, self.index));
         self.reports.give_place_back(self.index);
     }
-}
-
-/// Says that nothing more comes, throws away unread input; answers how much.
-fn close_in_order(connection: &OwnedFd) -> usize {
-    if socket::shutdown_write(connection).is_err() {
-        return 0;
-    }
-    let mut scratch = [0; 16 * 1024];
-    let mut discarded = 0;
-    while discarded < DISCARD_MAX_BYTES {
-        match socket::recv(connection, &mut scratch) {
-            Ok(0) => break,
-            Ok(len) => discarded += len,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => break,
-        }
-    }
-    discarded
 }

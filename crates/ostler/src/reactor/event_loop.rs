@@ -87,6 +87,7 @@ impl Reactor {
                 Token::Connection(slot, mark) => self.connection_event(slot, mark, readiness),
                 Token::Bell(lane, mark) => self.bell_rang(lane, mark),
                 Token::Pidfd(lane, mark) => dead.push((lane, mark)),
+                Token::Linger(number) => self.lingerer_event(number),
             }
         }
         // Mail first: a worker that another reactor condemned is settled as condemned here too
@@ -151,6 +152,8 @@ impl Reactor {
                         self.report_holders();
                     }
                     self.brain.close_all(reason);
+                    self.carry_out();
+                    self.end_all_lingerers();
                 }
                 ToReactor::Stop => {
                     self.stop();
@@ -197,7 +200,11 @@ impl Reactor {
     }
 
     fn report_drained(&mut self) {
-        if self.draining && !self.reported_drained && self.brain.is_empty() {
+        if self.draining
+            && !self.reported_drained
+            && self.brain.is_empty()
+            && self.lingerers.is_empty()
+        {
             self.reported_drained = true;
             self.reports.queue.push(FromReactor::Drained);
         }
@@ -207,6 +214,7 @@ impl Reactor {
     fn stop(&mut self) {
         self.brain.close_all(ostler_core::brain::CloseReason::ShutdownTimeout);
         self.carry_out();
+        self.end_all_lingerers();
         let books = self.brain.books();
         if let Ok(mut all) = self.reports.books.lock() {
             all.add(books);

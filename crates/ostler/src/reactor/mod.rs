@@ -16,6 +16,7 @@ mod intake;
 mod kept_input;
 mod lane_end;
 mod lanes;
+mod linger;
 pub(crate) mod mailbox;
 mod output;
 pub(crate) mod places;
@@ -44,6 +45,7 @@ use budget::MemoryState;
 use connection::Connections;
 use kept_input::KeptInput;
 use lane_end::LaneEnds;
+use linger::Lingerers;
 use mailbox::{Mailbox, Reports};
 use receive_share::ReceiveShare;
 use shared_memory::SharedMemory;
@@ -73,6 +75,7 @@ pub(crate) struct ReactorSettings {
     kept_input_max: usize,
     marks: WaterMarks,
     max_send_bytes: usize,
+    linger_ns: Nanos,
 }
 
 impl ReactorSettings {
@@ -106,6 +109,7 @@ impl ReactorSettings {
                 max: options.send_queue_max,
             },
             max_send_bytes: options.max_send_bytes,
+            linger_ns: options.linger_timeout_ms * 1_000_000,
         })
     }
 }
@@ -126,6 +130,7 @@ pub(crate) struct Reactor {
     shared_memory: Arc<SharedMemory>,
     memory: MemoryState,
     kept_input: KeptInput,
+    lingerers: Lingerers,
     scratch: Vec<u8>,
     receive_share: ReceiveShare,
     now: Nanos,
@@ -163,6 +168,7 @@ impl Reactor {
             shared_memory,
             memory: MemoryState::default(),
             kept_input: KeptInput::new(settings.kept_input_max),
+            lingerers: Lingerers::new(settings.linger_ns),
             scratch,
             receive_share: ReceiveShare::new(
                 receive_share::SESSION_BYTES,

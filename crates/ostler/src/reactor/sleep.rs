@@ -32,13 +32,16 @@ impl Reactor {
     pub(super) fn sleep_time(&self) -> Option<Duration> {
         let recall = self.recall_candidate().map(|(_, due)| due);
         let refusal = self.refusal_due();
-        let due = [recall, self.brain.rehash_due(), self.memory.due(), refusal];
+        let lingerers = self.lingerers.next_due(self.draining);
+        let due = [recall, self.brain.rehash_due(), self.memory.due(), refusal, lingerers];
         let due = due.into_iter().flatten().min()?;
         Some(Duration::from_nanos(due.saturating_sub(clock::monotonic_ns())))
     }
 
-    /// What is due by the clock: recall for idle workers, sessions of a slot that is down.
+    /// What is due by the clock: recall for idle workers, sessions of a slot that is down, clients
+    /// that do not close.
     pub(super) fn run_due(&mut self) {
+        self.end_due_lingerers();
         if let Some((lane, due)) = self.recall_candidate()
             && due <= self.now
         {

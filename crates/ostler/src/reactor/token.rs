@@ -6,6 +6,7 @@ const KIND_SHIFT: u32 = 56;
 const CONNECTION: u64 = 1;
 const BELL: u64 = 2;
 const PIDFD: u64 = 3;
+const LINGER: u64 = 4;
 
 /// The reactor's own mailbox.
 pub(super) const MAILBOX: u64 = 0;
@@ -19,6 +20,8 @@ pub(super) enum Token {
     Connection(ConnectionSlot, u32),
     Bell(LaneSlot, u32),
     Pidfd(LaneSlot, u32),
+    /// A connection to which this side says no more, by its number.
+    Linger(u32),
 }
 
 /// 24 bits that tell successive owners of one place apart.
@@ -48,6 +51,10 @@ pub(super) fn pidfd(lane: LaneSlot, mark: u32) -> u64 {
     pack(PIDFD, lane.0, mark.into())
 }
 
+pub(super) fn linger(number: u32) -> u64 {
+    pack(LINGER, number, 0)
+}
+
 pub(super) fn unpack(token: u64) -> Token {
     let index = token as u32;
     let mark = ((token >> 32) & MARK_MASK) as u32;
@@ -55,6 +62,7 @@ pub(super) fn unpack(token: u64) -> Token {
         CONNECTION => Token::Connection(ConnectionSlot(index), mark),
         BELL => Token::Bell(LaneSlot(index), mark),
         PIDFD => Token::Pidfd(LaneSlot(index), mark),
+        LINGER => Token::Linger(index),
         _ => Token::Mailbox,
     }
 }
@@ -73,6 +81,7 @@ mod tests {
         );
         assert_eq!(unpack(bell(LaneSlot(3), 9)), Token::Bell(LaneSlot(3), 9));
         assert_eq!(unpack(pidfd(LaneSlot(0), 1)), Token::Pidfd(LaneSlot(0), 1));
+        assert_eq!(unpack(linger(u32::MAX)), Token::Linger(u32::MAX));
         assert_eq!(unpack(MAILBOX), Token::Mailbox);
     }
 

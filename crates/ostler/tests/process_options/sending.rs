@@ -13,6 +13,7 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("send_queue_max", send_queue_max_closes_slow_readers),
     ("max_send_bytes", max_send_bytes_refuses_longer_messages),
     ("send_timeout_ms", send_timeout_ms_bounds_the_wait_for_room),
+    ("linger_timeout_ms", linger_timeout_ms_keeps_a_closed_connection_for_a_while),
 ];
 
 /// A session whose client does not read, and its id.
@@ -156,6 +157,29 @@ fn send_timeout_ms_bounds_the_wait_for_room() -> TestResult {
             assert!(talk.bytes(16_000)? == pattern(16_000), "the bytes differ");
         }
         assert_eq!(talk.ask("echo on")?, "on");
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn linger_timeout_ms_keeps_a_closed_connection_for_a_while() -> TestResult {
+    for (timeout, is_kept) in [(0, false), (600_000, true)] {
+        let builder = small_probe().set("linger_timeout_ms", timeout).set("max_connections", 1);
+        let server = builder.expect_log("all places are taken").start()?;
+        let mut talk = Talk::new(&server)?;
+        talk.say("close")?;
+        talk.expect("bye");
+        // It does not close, so that its place is free when it is not waited for any more.
+        let mut next = Talk::new(&server)?;
+        next.say("echo next")?;
+        if is_kept {
+            // Longer than the default.
+            std::thread::sleep(Duration::from_millis(2_500));
+            next.expect_silence();
+            drop(talk);
+        }
+        next.expect("next");
         server.stop()?;
     }
     Ok(())

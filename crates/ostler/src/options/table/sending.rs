@@ -62,4 +62,17 @@ pub(super) const ROWS: &[OptionInfo] = &[
         effect: "How long a worker's send waits for room in the lane before it answers full (S51).",
         access: field!(send_timeout_ms),
     },
+    OptionInfo {
+        name: "linger_timeout_ms",
+        topic: TOPIC,
+        kind: Kind::Milliseconds { min: 0, max: 600_000 },
+        default: "2000",
+        unit: "milliseconds",
+        why: "A client that reads hears of the end within a round trip and closes too; one that \
+              does not would keep its descriptor for ever. 0 closes at once.",
+        effect: "How long a connection that the server has closed in order is kept, its input \
+                 thrown away, until its client has closed too: a socket closed earlier may answer \
+                 with a reset that overtakes the last bytes.",
+        access: field!(linger_timeout_ms),
+    },
 ];
