@@ -102,8 +102,16 @@ pub struct Options {
 /// Most workers by default: with 8 reactors this many get lanes of the smallest size out of the default `lane_memory`, so
 /// that the defaults start on any machine.
 const WORKERS_DEFAULT_MAX: usize = 256;
-/// Most reactors by default: one reactor switches more packages than the workers of several CPUs produce.
+/// Most reactors by default: one reactor switches more packages than the workers of several CPUs
+/// produce.
 const REACTORS_DEFAULT_MAX: usize = 8;
+
+/// One reactor for two CPUs, because each more that shares them sleeps and wakes more often (decision
+/// 25).
+const fn reactors_by_default(cpus: usize) -> usize {
+    let half = cpus / 2;
+    if half == 0 { 1 } else { half }
+}
 
 impl Default for Options {
     fn default() -> Self {
@@ -115,7 +123,7 @@ impl Default for Options {
             max_connections: 16_384,
             name: String::new(),
             workers: at_most(cpus, WORKERS_DEFAULT_MAX),
-            reactors: at_most(cpus, REACTORS_DEFAULT_MAX),
+            reactors: at_most(reactors_by_default(cpus), REACTORS_DEFAULT_MAX),
             harden: Harden::Master,
             sched_batch: true,
             lane_size: 0,
@@ -156,4 +164,20 @@ impl Default for Options {
 
 fn at_most(cpus: usize, most: usize) -> u16 {
     u16::try_from(cpus.min(most)).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_reactor_for_two_cpus() {
+        let reactors = |cpus| at_most(reactors_by_default(cpus), REACTORS_DEFAULT_MAX);
+        let expected = [(1, 1), (2, 1), (3, 1), (4, 2), (9, 4), (16, 8), (17, 8), (256, 8)];
+        for (cpus, number) in expected {
+            assert_eq!(reactors(cpus), number, "{cpus} CPUs");
+        }
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        assert_eq!(Options::default().reactors, reactors(cpus));
+    }
 }

@@ -35,10 +35,11 @@ pub(super) const ROWS: &[OptionInfo] = &[
         name: "reactors",
         topic: TOPIC,
         kind: Kind::Integer { min: 1, max: 64 },
-        default: "number of CPUs, at most 8",
+        default: "half the number of CPUs, 1 to 8",
         unit: "threads",
-        why: "A reactor only moves bytes and so serves several workers; each costs one more lane \
-            per worker.",
+        why: "A reactor only moves bytes and so serves several workers. On two CPUs one reactor \
+            costs 1.08 times the CPU of a raw echo at 64 bytes and two cost 1.53 times, because \
+            they sleep and wake more often (decision 25); each costs one more lane per worker.",
         effect: "Number of reactor threads in the master.",
         access: field!(reactors),
     },
