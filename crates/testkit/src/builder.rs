@@ -128,8 +128,8 @@ impl ServerBuilder {
 
     /// Lets WARN, ERROR and stray lines with this text through the final check of the log.
     ///
-    /// Who expects workers to die (`died`, `worker died`) also expects that one may die before it is
-    /// ready: the manager then says that it could not start.
+    /// Who expects workers to die (`died`, `worker died`) also expects that one may die before it
+    /// is ready: the manager then says that it could not start.
     pub fn expect_log(mut self, text: &str) -> Self {
         if text == "died" || text == "worker died" {
             // Whoever kills workers may kill one that is not ready yet.
