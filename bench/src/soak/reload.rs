@@ -53,7 +53,7 @@ pub(crate) fn reload(server: &TestServer) -> TestResult<bool> {
     let mark = server.log().mark();
     server.signal(Signal::USR1);
     let line = server.log().wait_after(mark, "reload finished")?;
-    if !line.contains("Done") {
+    if !line.contains("every worker is new") {
         return Err(TestError::new(format!("a reload failed: {line}")));
     }
     // Those that leave may still be there.

@@ -39,7 +39,10 @@ impl Turn {
             let text = format!("cannot wait for the turn of this test at {}", directory.display());
             TestError::from(error).context(text)
         };
-        let file = File::open(directory).map_err(explain)?;
+        // A program that is no test, such as the demo, may have no such directory: the nearest one
+        // above it serves as well.
+        let there = directory.ancestors().find(|path| path.is_dir()).unwrap_or(directory);
+        let file = File::open(there).map_err(explain)?;
         file.lock().map_err(explain)?;
         let turn = Arc::new(Self { _directory: file });
         MINE.set(Arc::downgrade(&turn));
@@ -57,6 +60,14 @@ mod tests {
         let path = std::env::temp_dir().join(format!("turn-{}", crate::leaks::unique_marker()));
         std::fs::create_dir(&path).unwrap();
         path
+    }
+
+    #[test]
+    fn a_directory_that_is_missing_is_replaced_by_the_one_above() {
+        let path = directory();
+        let turn = Turn::take(&path.join("nonesuch")).unwrap();
+        drop(turn);
+        std::fs::remove_dir(path).unwrap();
     }
 
     #[test]

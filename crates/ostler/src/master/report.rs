@@ -17,6 +17,7 @@ impl Master {
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             name = self.name,
+            address = %self.address,
             workers = options.workers,
             reactors = options.reactors,
             max_connections = options.max_connections,
