@@ -1,6 +1,6 @@
 //! Sending.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ostler_testkit::{Client, TestResult, TestServer, wait_until};
 
@@ -64,7 +64,12 @@ fn send_queue_high_answers_full() -> TestResult {
 
 #[test]
 fn send_queue_low_stops_reading() -> TestResult {
-    let server = small_probe().set("send_queue_low", "10K").set("send_queue_max", "8M").start()?;
+    // Full is answered below the default of the low mark, so that only the one set here stops reading.
+    let server = small_probe()
+        .set("send_queue_low", "10K")
+        .set("send_queue_high", "20K")
+        .set("send_queue_max", "8M")
+        .start()?;
     let (mut listener, id) = deaf(&server)?;
     let mut talk = Talk::new(&server)?;
     let bytes = flood_until_full(&mut talk, id)?;
@@ -84,26 +89,35 @@ fn send_queue_low_stops_reading() -> TestResult {
 
 #[test]
 fn send_queue_max_closes_slow_readers() -> TestResult {
-    // Ten messages at once, before any mark can be seen: the queue goes over its limit.
-    let server = small_probe()
-        .set("send_queue_low", "10K")
-        .set("send_queue_high", "20K")
-        .set("send_queue_max", "20K")
-        .set("crash_policy", "redeliver:1")
-        .set("lane_size", "16M")
-        .set("lane_memory", "64M")
-        .set("redeliver_output_bytes", "64M")
-        .start()?;
-    let (listener, id) = deaf(&server)?;
-    let mut talk = Talk::new(&server)?;
-    let answer = talk.ask(&format!("flood {id} 8 1000000"))?;
-    assert!(answer.starts_with("ok 8 "), "held back, so nothing was full yet: {answer}");
-    server.wait_for("the end of the session", |_| {
-        talk.ask(&format!("infoof {id}")).is_ok_and(|answer| answer == "none")
-    })?;
-    drop(listener);
-    let books = server.stop_and_report()?.books()?;
-    assert_eq!(books.detail("closed_slow_reader"), 1, "{books}");
+    // Eight messages at once, before any mark can be seen: the queue goes over its limit, or over
+    // the default but not over the limit.
+    for (max, closed) in [("20K", 1), ("16M", 0)] {
+        let server = small_probe()
+            .set("send_queue_low", "10K")
+            .set("send_queue_high", "20K")
+            .set("send_queue_max", max)
+            .set("crash_policy", "redeliver:1")
+            .set("lane_size", "16M")
+            .set("lane_memory", "64M")
+            .set("redeliver_output_bytes", "64M")
+            .start()?;
+        let (mut listener, id) = deaf(&server)?;
+        let mut talk = Talk::new(&server)?;
+        let answer = talk.ask(&format!("flood {id} 8 1000000"))?;
+        assert!(answer.starts_with("ok 8 "), "held back, so nothing was full yet: {answer}");
+        if closed == 1 {
+            server.wait_for("the end of the session", |_| {
+                talk.ask(&format!("infoof {id}")).is_ok_and(|answer| answer == "none")
+            })?;
+        } else {
+            for _ in 0..8 {
+                assert!(listener.bytes(1_000_000)? == pattern(1_000_000), "the bytes differ");
+            }
+        }
+        drop(listener);
+        let books = server.stop_and_report()?.books()?;
+        assert_eq!(books.detail("closed_slow_reader"), closed, "{max}: {books}");
+    }
     Ok(())
 }
 
@@ -135,17 +149,22 @@ fn send_timeout_ms_bounds_the_wait_for_room() -> TestResult {
         // Nobody drains the lane, which has room for four of these messages.
         server.master().stop()?;
         scratch.make("go")?;
+        let begun = Instant::now();
         let flooded = || {
             let lines = scratch.lines("journal");
             lines.into_iter().find_map(|line| Some(line.split_once("flooded ")?.1.to_owned()))
         };
         if ends {
             wait_until("the end of the flood", || flooded().is_some())?;
+            // Six sends waited so long each; with the default they would have waited six seconds.
+            let (waited, least) = (begun.elapsed(), 6 * Duration::from_millis(timeout));
+            assert!(waited >= least && waited < Duration::from_secs(5), "{timeout}: {waited:?}");
             let flooded = flooded().unwrap_or_default();
             assert!(flooded.starts_with("ok 4 full 6 "), "{flooded}");
             server.master().cont()?;
         } else {
-            std::thread::sleep(Duration::from_millis(300));
+            // Longer than the default: a send that waits only for that answers full.
+            std::thread::sleep(Duration::from_millis(1_500));
             assert_eq!(flooded(), None);
             server.master().cont()?;
             wait_until("the end of the flood", || flooded().is_some())?;

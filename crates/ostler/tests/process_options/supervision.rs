@@ -88,9 +88,10 @@ fn boot_timeout_ms_ends_a_start_that_hangs() -> TestResult {
     let mut talk = Talk::new(&server)?;
     assert!(talk.ask("whoami")?.starts_with("w0.1 "));
     scratch.make("hang")?;
-    let mark = server.log().mark();
+    let (mark, asked) = (server.log().mark(), Instant::now());
     server.signal(Signal::USR1);
     let line = server.log().wait_after(mark, "reload finished")?;
+    assert!(asked.elapsed() < SOONER, "far sooner than by default: {:?}", asked.elapsed());
     assert!(line.contains("nothing changed"), "{line}");
     assert!(talk.ask("whoami")?.starts_with("w0.1 "), "the old one serves on");
     std::fs::remove_file(&hang)?;
