@@ -23,7 +23,9 @@ impl Throttle {
     /// An event at `now`: whether it is to be told by itself. Others are counted for
     /// [`Throttle::take_held_back`].
     pub fn admits(&mut self, now: Millis) -> bool {
-        if self.since.is_none_or(|since| now.saturating_sub(since) >= self.period) {
+        let is_over = self.since.is_none_or(|since| now.saturating_sub(since) >= self.period);
+        // What was held back is told first: events that never pause would put it off for ever.
+        if is_over && self.held_back == 0 {
             self.since = Some(now);
             self.admitted = 0;
         }
@@ -66,6 +68,18 @@ mod tests {
         assert_eq!(throttle.take_held_back(105), Some(2));
         assert_eq!((throttle.due(), throttle.take_held_back(300)), (None, None));
         assert!(throttle.admits(300), "a new period");
+    }
+
+    #[test]
+    fn events_that_never_pause_do_not_put_off_the_count() {
+        let mut throttle = Throttle::new(1, 100);
+        let mut told = Vec::new();
+        for now in 0..=250 {
+            // An event comes before the look at the clock, as in a loop that is never idle.
+            throttle.admits(now);
+            told.extend(throttle.take_held_back(now));
+        }
+        assert_eq!(told, [100, 100], "once per period, and nothing is lost");
     }
 
     #[test]

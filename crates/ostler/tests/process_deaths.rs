@@ -366,6 +366,7 @@ fn starts_that_fail_do_not_fill_the_log() -> TestResult {
         .set("back_off_min_ms", 1)
         .set("back_off_max_ms", 1)
         .set("fork_interval_ms", 0)
+        .expect_log("no worker serves")
         .expect_log("on_worker_start failed")
         .expect_log(OFTEN)
         .expect_log(DIED);

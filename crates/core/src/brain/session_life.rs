@@ -237,6 +237,10 @@ impl Brain {
     /// Nothing of the session is left: its place is free when the driver has heard of it.
     pub(super) fn free_session(&mut self, slot: ConnectionSlot) {
         self.lists.unlink(&mut self.sessions, slot);
+        if let Some(connection) = self.connection(slot) {
+            // Whatever else is settled of it now finds it ended: nothing is told after the last word.
+            connection.phase = Phase::Ended;
+        }
         self.actions.push_back(BrainAction::FreeSession(slot));
     }
 

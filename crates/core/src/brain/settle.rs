@@ -59,7 +59,13 @@ impl Brain {
         let Some(state) = self.lane_state(lane_slot) else { return };
         let condemned = state == LaneState::Condemned;
         self.stop_serving(lane_slot, LaneState::Condemned, now);
-        while let Some(entry) = self.lane_mut(lane_slot).and_then(|lane| lane.ledger.pop_newest()) {
+        let suspect = self.lanes.get(lane_slot).and_then(|lane| lane.ledger.suspect(t));
+        while let Some(mut entry) =
+            self.lane_mut(lane_slot).and_then(|lane| lane.ledger.pop_newest())
+        {
+            if suspect == Some(entry.position) {
+                entry.deaths_while_waiting = entry.deaths_while_waiting.saturating_add(1);
+            }
             if !entry.done {
                 self.settle(entry, t, condemned, copy);
             }
@@ -69,11 +75,10 @@ impl Brain {
         self.lists.close_lane(lane_slot);
     }
 
-    fn settle(&mut self, mut entry: Entry, t: u64, condemned: bool, copy: BodyCopier<'_>) {
+    fn settle(&mut self, entry: Entry, t: u64, condemned: bool, copy: BodyCopier<'_>) {
         let slot = entry.connection;
         if entry.position >= t && !condemned {
             self.books.delivery_recalled();
-            entry.deaths_while_waiting = entry.deaths_while_waiting.saturating_add(1);
             self.give_back(entry, copy);
             return;
         }

@@ -194,3 +194,18 @@ fn what_ends_a_session_ends_the_service_of_a_lost_client_too() {
     assert_eq!(world.closed(id), Some(CloseReason::PeerError), "closed once, for the first reason");
     world.calm_down();
 }
+
+#[test]
+fn nothing_is_told_of_a_session_after_its_place_is_free() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    world.request(id);
+    world.start(0);
+    world.lose(id);
+    world.pump();
+    assert!(world.start(0), "the close event is at the worker, beside the package");
+    // The death settles the close event first, then the package: that one closes nothing any more.
+    world.die(0);
+    world.actions();
+    assert!(world.sessions[&id].freed);
+    assert_eq!(world.sessions[&id].input_dropped, None);
+}

@@ -182,3 +182,22 @@ fn a_storm_of_new_sessions_does_not_hold_up_one_that_was_served() {
 fn a_storm_of_served_sessions_does_not_hold_up_a_new_one() {
     assert!(lives_in_a_storm(true) <= 2);
 }
+
+#[test]
+fn who_waits_behind_others_that_kill_their_workers_is_no_suspect() {
+    let mut world = serving_with(BrainSettings {
+        workers: 1,
+        deaths_while_waiting_max: 0,
+        ..settings(Dispatch::IdleFirst, CrashPolicy::Close)
+    });
+    let (killer, honest) = (world.connected(), world.connected());
+    world.request(killer);
+    assert!(world.start(0));
+    let item = world.request(honest);
+    assert!(matches!(world.state(honest, item), State::At(_)));
+    world.die(0);
+    world.actions();
+    assert_eq!(world.closed(honest), None);
+    world.calm_down();
+    assert_eq!(world.state(honest, item), State::Finished);
+}

@@ -769,15 +769,15 @@ impl World {
         hit.extend(fake.waiting.iter().chain(&fake.started).map(|record| record.session));
         let before: HashMap<u64, Phase> =
             hit.iter().map(|id| (*id, self.phase(*id).unwrap())).collect();
+        // Nobody else can have killed it without having been announced.
+        let next = fake.waiting.first().filter(|_| fake.started.is_empty());
+        let next = next.map(|record| (record.session, record.item));
         self.brain.worker_died(fake.slot, fake.t, self.now, &mut copier(&fake.ring));
         for id in hit {
             let started: Vec<_> = fake.started.iter().filter(|r| r.session == id).collect();
             let waiting: Vec<_> = fake.waiting.iter().filter(|r| r.session == id).collect();
-            let ends = if condemned {
-                None
-            } else {
-                self.ends_by_death(id, before[&id], &started, &waiting)
-            };
+            let ends =
+                if condemned { None } else { self.ends_by_death(id, before[&id], &started, next) };
             if let Some(reason) = ends {
                 self.ended(id, before[&id], reason);
             }
@@ -796,7 +796,8 @@ impl World {
             }
             for record in waiting {
                 let delivery = session.delivery(record.item);
-                delivery.deaths_while_waiting += u8::from(!condemned);
+                let was_next = next == Some((id, record.item));
+                delivery.deaths_while_waiting += u8::from(was_next && !condemned);
                 // Nothing that a condemned worker says about it is believed: it may have started.
                 delivery.starts += u32::from(condemned);
                 delivery.state = match record.item {
@@ -816,15 +817,14 @@ impl World {
         id: u64,
         phase: Phase,
         started: &[&Record],
-        waiting: &[&Record],
+        next: Option<(u64, Item)>,
     ) -> Option<CloseReason> {
         let session = &self.sessions[&id];
-        let deaths_while_waiting = |record: &&&Record| {
-            matches!(record.item, Item::Package(_))
-                && session.items[&record.item].deaths_while_waiting
-                    >= self.settings.deaths_while_waiting_max
-        };
-        if phase.is_served() && waiting.iter().any(|record| deaths_while_waiting(&record)) {
+        let most = self.settings.deaths_while_waiting_max;
+        if let Some((_, item @ Item::Package(_))) = next.filter(|(session, _)| *session == id)
+            && phase.is_served()
+            && session.items[&item].deaths_while_waiting >= most
+        {
             return Some(CloseReason::Unservable);
         }
         let mut started = started.iter().filter(|record| record.item != Item::Closed);
