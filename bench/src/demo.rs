@@ -13,8 +13,8 @@ use crate::{Error, Result};
 
 const CLIENTS: u32 = 32;
 const RELOADS: u64 = 3;
-/// What a handler does that asks a database: so a worker nearly always has a package in hand when it
-/// is killed, and the show is about what becomes of that.
+/// What a handler does that asks a database: so a worker nearly always has a package in hand when
+/// it is killed, and the show is about what becomes of that.
 const HANDLER: &str = "sleep_ms:5";
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -191,8 +191,8 @@ fn tell_books(out: &mut dyn Write, books: &Books) -> TestResult {
     writeln!(
         out,
         "The server's books:    {accepted} connections = {open} open + {closed} closed;\n\
-         \u{20}                      {received} packages = {finished} finished + {dropped} dropped + \
-         {closed_by} closed on"
+         \u{20}                      {received} packages = {finished} finished + {dropped} \
+         dropped + {closed_by} closed on"
     )?;
     Ok(())
 }
@@ -206,8 +206,8 @@ fn tell_redelivered(out: &mut dyn Write, redelivered: u64) -> TestResult<bool> {
     }
     writeln!(
         out,
-        "Delivered again:       {redelivered} requests that a killed worker had in hand; another one \
-         answered them"
+        "Delivered again:       {redelivered} requests that a killed worker had in hand; another \
+         one answered them"
     )?;
     Ok(true)
 }

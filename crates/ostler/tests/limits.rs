@@ -1,7 +1,7 @@
 //! `docs/LIMITS.md` has every fixed limit of the code, with its value.
 //!
-//! A constant counts as a limit by its name: what ends with `_MAX`, `_BYTES`, `_MS` and so on bounds
-//! something. The list may say more (rules that are no constants), never less.
+//! A constant counts as a limit by its name: what ends with `_MAX`, `_BYTES`, `_MS` and so on
+//! bounds something. The list may say more (rules that are no constants), never less.
 #![allow(clippy::panic, clippy::indexing_slicing)] // a test that cannot go on
 
 use std::collections::BTreeMap;

@@ -255,8 +255,8 @@ impl Ledger {
         self.entries.get(started).map(|entry| entry.position)
     }
 
-    /// Position of the delivery that may have killed a worker without having been announced as started: the oldest that
-    /// is not started, when none is in hand that explains the death.
+    /// Position of the delivery that may have killed a worker without having been announced as
+    /// started: the oldest that is not started, when none is in hand that explains the death.
     #[must_use]
     pub fn suspect(&self, t: u64) -> Option<u64> {
         let explained = self.iter().any(|entry| entry.position < t && !entry.done);

@@ -238,7 +238,8 @@ impl Brain {
     pub(super) fn free_session(&mut self, slot: ConnectionSlot) {
         self.lists.unlink(&mut self.sessions, slot);
         if let Some(connection) = self.connection(slot) {
-            // Whatever else is settled of it now finds it ended: nothing is told after the last word.
+            // Whatever else is settled of it now finds it ended: nothing is told after the last
+            // word.
             connection.phase = Phase::Ended;
         }
         self.actions.push_back(BrainAction::FreeSession(slot));

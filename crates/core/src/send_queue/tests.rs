@@ -20,7 +20,7 @@ struct World {
 impl World {
     /// A mark that tells the messages of all workers apart.
     fn mark(&self, lane: usize) -> u8 {
-        (lane as u8) << 6 | self.number[lane] % 64
+        ((lane as u8) << 6) | (self.number[lane] % 64)
     }
 
     fn send(&mut self, lane: usize, len: usize, more: bool) {

@@ -64,7 +64,8 @@ fn send_queue_high_answers_full() -> TestResult {
 
 #[test]
 fn send_queue_low_stops_reading() -> TestResult {
-    // Full is answered below the default of the low mark, so that only the one set here stops reading.
+    // Full is answered below the default of the low mark, so that only the one set here stops
+    // reading.
     let server = small_probe()
         .set("send_queue_low", "10K")
         .set("send_queue_high", "20K")
