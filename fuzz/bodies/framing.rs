@@ -17,6 +17,7 @@ pub fn cuts(input: &[u8]) {
     }
     check_raw(max_length, &reads);
     check_split(eof, max_length, &reads);
+    check_stream(max_length, &reads);
 }
 
 fn check_raw(max_length: u32, reads: &[&[u8]]) {
@@ -26,6 +27,50 @@ fn check_raw(max_length: u32, reads: &[&[u8]]) {
         while let Frame::Package { len } = framer.next(rest) {
             assert!(len >= 1 && len <= rest.len() && len <= framer.max_length());
             rest = &rest[len..];
+        }
+    }
+}
+
+/// The first byte of a message says how long the whole of it is. A message that is longer than the limit, and only such a
+/// one, ends the stream; the messages do not depend on the cuts.
+fn check_stream(max_length: u32, reads: &[&[u8]]) {
+    let Ok(framer) = Framer::new(&FramingConfig::Stream { max_length }) else { return };
+    let (mut cut, mut buffered, mut lengths, mut too_long) =
+        (framer, Vec::new(), Vec::new(), false);
+    for read in reads {
+        buffered.extend_from_slice(read);
+        too_long |= use_messages(&mut cut, &mut buffered, &mut lengths);
+        if too_long {
+            break;
+        }
+    }
+    let (mut whole, mut all, mut whole_lengths) = (framer, reads.concat(), Vec::new());
+    let whole_too_long = use_messages(&mut whole, &mut all, &mut whole_lengths);
+    assert_eq!((lengths, too_long), (whole_lengths, whole_too_long), "messages depend on the cuts");
+}
+
+/// Uses whole messages as a worker does; answers whether one is too long.
+fn use_messages(framer: &mut Framer, buffered: &mut Vec<u8>, lengths: &mut Vec<usize>) -> bool {
+    loop {
+        match framer.next(buffered) {
+            Frame::NeedMore => return false,
+            Frame::TooLong => return true,
+            Frame::Package { len } => {
+                assert!(len >= 1 && len <= buffered.len() && len <= framer.max_length());
+                let mut used = 0;
+                while let Some(first) = buffered.get(used).filter(|_| used < len) {
+                    let message = usize::from(*first).max(1);
+                    if used + message > len {
+                        break;
+                    }
+                    lengths.push(message);
+                    used += message;
+                }
+                buffered.drain(..used);
+                if used < len {
+                    framer.put_back(used, len - used);
+                }
+            }
         }
     }
 }

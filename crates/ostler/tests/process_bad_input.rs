@@ -19,7 +19,8 @@ fn random_bytes(random: &mut Random, len: usize) -> Vec<u8> {
 
 #[test]
 fn random_bytes_are_echoed_by_a_raw_server() -> TestResult {
-    let server = TestServer::echo().set("workers", 2).set("reactors", 2).start()?;
+    let server =
+        TestServer::echo().set("framing", "raw").set("workers", 2).set("reactors", 2).start()?;
     let mut random = Random::from_environment("random bytes, raw")?;
     for _ in 0..20 {
         let mut client = server.connect()?;
@@ -71,6 +72,7 @@ fn a_reset_in_every_state_ends_one_session_only() -> TestResult {
     let hold = scratch.path("connect");
     scratch.make("connect")?;
     let server = small_probe()
+        .set("answer_order", "free")
         .env("PROBE_JOURNAL", scratch.path("journal"))
         .env("PROBE_HOLD_CONNECT_UNTIL", &hold)
         .start()?;

@@ -152,6 +152,7 @@ fn empty_lines_are_packages_too() -> TestResult {
 fn raw_packages_are_what_the_kernel_had_up_to_receive_size() -> TestResult {
     for size in [64_usize, 1000, 16_320, 65_536] {
         let server = TestServer::echo()
+            .set("framing", "raw")
             .set("workers", 2)
             .set("reactors", 2)
             .set("receive_size", size)

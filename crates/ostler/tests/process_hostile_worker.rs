@@ -5,7 +5,7 @@
 mod talk;
 
 use ostler_testkit::{TestResult, TestServer, wait_until};
-use talk::{Talk, probe};
+use talk::{Talk, probe, small_probe};
 
 /// Two workers and two reactors; the log lines that a condemnation brings are expected.
 fn server() -> TestResult<TestServer> {
@@ -307,4 +307,27 @@ fn a_child_of_a_worker_has_no_lanes() -> TestResult {
     }
     drop(talk);
     server.stop()
+}
+
+/// The client is the first of its server: its connect event has the number 1, the hostile line 2.
+#[test]
+fn a_worker_that_has_used_more_than_it_was_given_is_condemned() -> TestResult {
+    for (framing, used) in [("stream", "32"), ("stream", "4294967295"), ("eof", "1")] {
+        let server = small_probe()
+            .set("framing", framing)
+            .expect_log("worker wrote nonsense")
+            .expect_log("worker died")
+            .start()?;
+        let mut villain = Talk::new(&server)?;
+        // With its end the line has 32 bytes, or more.
+        let line = format!("hostile fin_partly 0 2 {used:<8}");
+        villain.say(&line)?;
+        villain.expect_closed();
+        server.wait_for_log("FIN with more bytes used than the delivery has")?;
+        let mut talk = Talk::new(&server)?;
+        assert_eq!(talk.ask("echo new")?, "new");
+        let books = server.stop_and_report()?.books()?;
+        assert_eq!((books.closed_by, books.detail("continued")), (1, 0), "{framing}: {books}");
+    }
+    Ok(())
 }

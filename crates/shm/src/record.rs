@@ -64,6 +64,12 @@ pub const FLAG_FIN: u8 = 4;
 /// 1).
 pub const FLAG_REDELIVERED: u8 = 8;
 
+/// Flag of [`RecordKind::Data`]: nothing of the session's input comes behind this package.
+pub const FLAG_LAST: u8 = 16;
+/// Flag of [`RecordKind::Fin`]: only the first `total` bytes of the package were used, the rest is
+/// to be given again.
+pub const FLAG_PARTLY: u8 = 32;
+
 /// A record's header, as plain values. [`Header::to_words`] and [`Header::from_words`] are its form
 /// in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

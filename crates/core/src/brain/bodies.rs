@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::sessions::{Connection, Sessions};
-use super::{BodyCopier, Brain};
+use super::{BodyCopier, Brain, Entry};
 use crate::ids::{ConnectionSlot, LaneSlot};
 use crate::policy::CrashPolicy;
 
@@ -51,10 +51,16 @@ impl Brain {
     pub fn keep_bodies(&mut self, lane: LaneSlot, freed: u64, copy: BodyCopier<'_>) {
         let Some(lane) = self.lanes.get_mut(lane) else { return };
         lane.reuse_below(freed);
+        let sessions = &self.sessions;
         match self.settings.crash_policy {
+            // The worker may still say that it has not used all of it.
+            _ if self.settings.keeps_unused => {
+                lane.ledger.keep_bodies(freed, |e| is_served(sessions, e.connection), copy);
+            }
             CrashPolicy::Redeliver(most) => {
-                let sessions = &self.sessions;
-                lane.ledger.keep_bodies(freed, most, |slot| is_served(sessions, slot), copy);
+                let again = |e: &Entry| !e.exposed && e.attempt < most;
+                let needed = |e: &Entry| again(e) && is_served(sessions, e.connection);
+                lane.ledger.keep_bodies(freed, needed, copy);
             }
             // What is freed is started, and will not be started again.
             CrashPolicy::Close | CrashPolicy::Drop => lane.ledger.drop_bodies(freed),

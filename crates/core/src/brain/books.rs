@@ -58,6 +58,9 @@ pub struct Books {
     /// Bytes that clients had sent and nobody was given, by the reason for which they were thrown
     /// away (not part of the balance, which counts packages).
     pub input_dropped_bytes: [u64; CLOSE_REASONS],
+    /// Finished packages of which a part was not used and was given again (not part of the balance:
+    /// with what came since it is another package).
+    pub continued: u64,
 }
 
 impl Books {
@@ -77,6 +80,7 @@ impl Books {
         self.output_session_gone += other.output_session_gone;
         self.memory_shortages += other.memory_shortages;
         self.output_dropped_bytes += other.output_dropped_bytes;
+        self.continued += other.continued;
         for (to, from) in self.closed.iter_mut().zip(other.closed) {
             *to += from;
         }
@@ -164,6 +168,11 @@ impl Books {
         }
     }
 
+    /// A part of a finished package is given again.
+    pub(super) const fn package_continued(&mut self) {
+        self.continued += 1;
+    }
+
     /// Bytes of input thrown away for any reason.
     #[must_use]
     pub fn input_dropped_total(&self) -> u64 {
@@ -242,6 +251,7 @@ mod tests {
             memory_shortages: 53,
             output_dropped_bytes: 59,
             input_dropped_bytes: [61; CLOSE_REASONS],
+            continued: 67,
         };
         assert!(!numbers(&one).contains(&0));
         let mut sum = one.clone();

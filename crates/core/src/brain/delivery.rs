@@ -3,7 +3,9 @@
 use super::books::PackageFate;
 use super::ledger::Entry;
 use super::run_lists::{Position, RunListId};
-use super::{Assignment, Brain, BrainAction, CloseReason, Content, LaneState, Phase};
+use super::{
+    Assignment, BodyCopier, Brain, BrainAction, CloseReason, Content, LaneState, Phase, Unused,
+};
 use crate::Nanos;
 use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot};
 
@@ -58,7 +60,10 @@ impl Brain {
             match assignment.content {
                 Content::Connect => connection.owes_connect = false,
                 Content::Closed => connection.owes_closed = false,
-                Content::Read => connection.readable = more,
+                Content::Read => {
+                    connection.readable = more;
+                    connection.has_rest = false;
+                }
                 Content::Returned(_) => {}
             }
         }
@@ -69,6 +74,7 @@ impl Brain {
     pub fn input_dry(&mut self, assignment: &Assignment) {
         if let Some(connection) = self.connection(assignment.connection) {
             connection.readable = false;
+            connection.has_rest = false;
         }
         self.enqueue(assignment.connection);
     }
@@ -156,6 +162,80 @@ impl Brain {
             return Err("FIN of a delivery that is done or not started");
         }
         let (connection, kind) = (entry.connection, entry.kind);
+        self.end_delivery(lane_slot, seq);
+        self.delivery_ended(connection, kind);
+        Ok(())
+    }
+
+    /// A worker says that a package is finished and that it has used only the first `used` bytes of it. `rest` copies
+    /// what follows them out of the package ring, where it lies there. Returns what the driver is to put back to the front
+    /// of the session's input, before it does anything else; `None` when the session takes no input any more and the rest
+    /// is thrown away, counted.
+    ///
+    /// # Errors
+    /// What is wrong, when the worker cannot have finished it like this: the lane is to be condemned.
+    pub fn finish_partly(
+        &mut self,
+        lane_slot: LaneSlot,
+        seq: u64,
+        used: u32,
+        t: u64,
+        rest: BodyCopier<'_>,
+    ) -> Result<Option<Unused>, &'static str> {
+        let keeps_unused = self.settings.keeps_unused;
+        let lane = self.lane_mut(lane_slot).ok_or("no such lane")?;
+        let reused_below = lane.reused_below();
+        let entry = lane.ledger.get_mut(seq).ok_or("FIN of an unknown delivery")?;
+        if entry.done || entry.position >= t {
+            return Err("FIN of a delivery that is done or not started");
+        }
+        if !keeps_unused || entry.kind != DeliveryKind::Package || used >= entry.len {
+            return Err("FIN with more bytes used than the delivery has");
+        }
+        let (slot, kind) = (entry.connection, entry.kind);
+        let bytes = match entry.body.as_deref() {
+            Some(body) => body.get(used as usize..).unwrap_or_default().to_vec(),
+            // It was let go with its session, which is served no more.
+            None if entry.in_parts || entry.position < reused_below => Vec::new(),
+            None => rest(entry),
+        };
+        let unused = u64::from(entry.len - used);
+        self.end_delivery(lane_slot, seq);
+        self.books.package_continued();
+        let kept = self.keep_unused(slot, used, bytes, unused);
+        self.delivery_ended(slot, kind);
+        Ok(kept)
+    }
+
+    /// The unused rest of a package stays the session's input, unless no input of it is served any more.
+    fn keep_unused(
+        &mut self,
+        slot: ConnectionSlot,
+        used: u32,
+        bytes: Vec<u8>,
+        unused: u64,
+    ) -> Option<Unused> {
+        let connection = self.connection(slot)?;
+        let reason = match connection.phase {
+            Phase::Open | Phase::PeerGone => connection.input_ended,
+            Phase::Flushing(reason) => Some(reason),
+            Phase::Ended => Some(connection.ended_by.unwrap_or(CloseReason::Peer)),
+        };
+        let Some(reason) = reason else {
+            // There may be a further message in it. Where nothing was used, there is a part of one,
+            // which waits for more, unless there will be none.
+            connection.has_rest = used > 0 || connection.phase == Phase::PeerGone;
+            return Some(Unused { connection: slot, used, bytes });
+        };
+        self.books.input_dropped(reason, unused);
+        None
+    }
+
+    /// A delivery leaves its lane because it is finished.
+    fn end_delivery(&mut self, lane_slot: LaneSlot, seq: u64) {
+        let Some(lane) = self.lane_mut(lane_slot) else { return };
+        let Some(entry) = lane.ledger.get_mut(seq) else { return };
+        let (connection, kind) = (entry.connection, entry.kind);
         if entry.position >= lane.reused_below() {
             lane.count_finished(); // else it was deferred, and counted when its callback was over
         }
@@ -167,11 +247,9 @@ impl Brain {
                 connection.was_served = true;
             }
         }
-        self.delivery_ended(connection, kind);
         if drained {
             self.actions.push_back(BrainAction::LaneDrained(lane_slot));
         }
-        Ok(())
     }
 
     /// A worker says that outputs of an unfinished delivery become visible.

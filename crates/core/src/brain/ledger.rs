@@ -175,14 +175,12 @@ impl Ledger {
         Some(entry)
     }
 
-    /// Copies packages below `freed` that may have to be delivered again: started less than `most`
-    /// times before by workers that died, nothing of them seen, their session `is_served`. Costs
+    /// Copies unfinished packages below `freed` that are `needed`, because they may have to be delivered again. Costs
     /// nothing unless the oldest unfinished delivery lies there.
     pub fn keep_bodies(
         &mut self,
         freed: u64,
-        most: u8,
-        is_served: impl Fn(ConnectionSlot) -> bool,
+        needed: impl Fn(&Entry) -> bool,
         copy: &mut dyn FnMut(&Entry) -> Vec<u8>,
     ) {
         if freed <= self.kept_below || self.iter().next().is_none_or(|e| e.position >= freed) {
@@ -196,9 +194,9 @@ impl Ledger {
             if entry.position >= freed {
                 break;
             }
-            let again = !entry.done && !entry.exposed && entry.attempt < most;
+            let again = !entry.done && needed(entry);
             let is_new = entry.kind == DeliveryKind::Package && entry.body.is_none();
-            if again && is_new && !entry.in_parts && is_served(entry.connection) {
+            if again && is_new && !entry.in_parts {
                 entry.body = Some(copy(entry));
                 self.body_bytes += entry.body_len();
             }

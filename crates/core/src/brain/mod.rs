@@ -51,6 +51,8 @@ pub struct BrainSettings {
     pub crash_policy: CrashPolicy,
     /// The most deliveries of one session at a worker.
     pub session_window: u32,
+    /// A worker may leave a part of a package unused; it is kept and given again. One package of a session at a time.
+    pub keeps_unused: bool,
     /// Estimated work that may wait at a worker, nanoseconds.
     pub prefetch_ns: Nanos,
     /// The most deliveries that may be at one worker.
@@ -80,6 +82,17 @@ pub struct Assignment {
     pub seq: u64,
     /// What.
     pub content: Content,
+}
+
+/// What a worker has not used of a package: to be put back to the front of the session's input.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unused {
+    /// Whose.
+    pub connection: ConnectionSlot,
+    /// Bytes of the package that were used.
+    pub used: u32,
+    /// The rest of it.
+    pub bytes: Vec<u8>,
 }
 
 /// The kinds of [`Assignment`].

@@ -42,6 +42,18 @@ impl Brain {
         self.end_input(slot, CloseReason::Peer);
     }
 
+    /// Whether fresh input is taken now: the server neither drains nor is short of memory.
+    #[must_use]
+    pub const fn takes_fresh_input(&self) -> bool {
+        self.reading && !self.paused
+    }
+
+    /// Whether nothing of the session's input comes behind what was given.
+    #[must_use]
+    pub fn is_input_ended(&self, slot: ConnectionSlot) -> bool {
+        self.sessions.get(slot).is_some_and(|connection| connection.input_ended.is_some())
+    }
+
     /// The client's connection failed: nothing can be written any more, and the socket is to be
     /// closed at once. `has_input` says that the driver holds input of it. That is still served, as
     /// is what came back from workers, and what they have in hand; the close event follows. A
@@ -69,6 +81,7 @@ impl Brain {
         if let Some(connection) = self.connection(slot) {
             connection.input_ended.get_or_insert(reason);
             connection.readable = false;
+            connection.has_rest = false;
             self.check_end(slot);
             self.enqueue(slot);
         }

@@ -13,12 +13,14 @@ mod config;
 mod eof_split;
 mod raw;
 mod search;
+mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use config::{FramingConfig, FramingError, MAX_EOF_LENGTH};
 pub use eof_split::EofSplit;
 pub use raw::Raw;
+pub use stream::Stream;
 
 /// What is at the front of the buffered bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,27 +53,38 @@ pub trait Framing {
 }
 
 /// Any framing, for one connection: the configuration and how far its stream was searched. Kept at
-/// 20 bytes, because every idle connection holds one.
+/// 24 bytes, because every idle connection holds one.
 #[derive(Clone, Copy, Debug)]
 pub enum Framer {
     /// See [`Raw`].
     Raw(Raw),
     /// See [`EofSplit`].
     EofSplit(EofSplit),
+    /// See [`Stream`].
+    Stream(Stream),
 }
 
 impl Framer {
     /// Makes a framer; done once per port, connections copy it.
     ///
     /// # Errors
-    /// As [`Raw::new`] and [`EofSplit::new`].
+    /// As [`Raw::new`], [`EofSplit::new`] and [`Stream::new`].
     pub fn new(config: &FramingConfig) -> Result<Self, FramingError> {
         Ok(match config {
             FramingConfig::Raw { max_length } => Self::Raw(Raw::new(*max_length)?),
             FramingConfig::EofSplit { eof, max_length } => {
                 Self::EofSplit(EofSplit::new(eof, *max_length)?)
             }
+            FramingConfig::Stream { max_length } => Self::Stream(Stream::new(*max_length)?),
         })
+    }
+
+    /// A worker has used only the first `used` bytes of the last package; the `rest` is at the front of the buffer again.
+    /// Happens with [`Framer::Stream`] only.
+    pub fn put_back(&mut self, used: usize, rest: usize) {
+        if let Self::Stream(stream) = self {
+            stream.put_back(used, rest);
+        }
     }
 }
 
@@ -80,6 +93,7 @@ impl Framing for Framer {
         match self {
             Self::Raw(raw) => raw.next(buffered),
             Self::EofSplit(eof_split) => eof_split.next(buffered),
+            Self::Stream(stream) => stream.next(buffered),
         }
     }
 
@@ -87,6 +101,7 @@ impl Framing for Framer {
         match self {
             Self::Raw(raw) => raw.max_length(),
             Self::EofSplit(eof_split) => eof_split.max_length(),
+            Self::Stream(stream) => stream.max_length(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{EofSplit, Frame, Framer, Framing, FramingConfig, FramingError, Raw};
+use super::{EofSplit, Frame, Framer, Framing, FramingConfig, FramingError, Raw, Stream};
 
 fn eof_config(eof: &[u8], max_length: u32) -> FramingConfig {
     FramingConfig::EofSplit { eof: eof.to_vec(), max_length }
@@ -64,7 +64,7 @@ fn split(framer: &Framer, stream: &[u8], chunks: &[usize]) -> Split {
 
 #[test]
 fn a_framer_is_small() {
-    assert!(size_of::<Framer>() <= 20, "{}", size_of::<Framer>());
+    assert!(size_of::<Framer>() <= 24, "{}", size_of::<Framer>());
 }
 
 #[test]
@@ -87,6 +87,31 @@ fn raw_takes_all_up_to_the_limit() {
     assert_eq!(raw.next(b""), Frame::NeedMore);
     assert_eq!(raw.next(b"abc"), Frame::Package { len: 3 });
     assert_eq!(raw.next(b"abcdef"), Frame::Package { len: 4 });
+}
+
+#[test]
+fn a_stream_waits_for_more_only_when_nothing_was_used() {
+    let mut stream = Stream::new(6).unwrap();
+    assert_eq!(stream.next(b""), Frame::NeedMore);
+    assert_eq!(stream.next(b"abcd"), Frame::Package { len: 4 });
+    assert_eq!(stream.next(b"abcd"), Frame::Package { len: 4 }, "asking twice");
+    stream.put_back(1, 3);
+    assert_eq!(stream.next(b"bcd"), Frame::Package { len: 3 }, "there may be more messages in it");
+    stream.put_back(0, 3);
+    assert_eq!(stream.next(b"bcd"), Frame::NeedMore);
+    assert_eq!(stream.next(b"bcd"), Frame::NeedMore, "asking twice");
+    assert_eq!(stream.next(b"bcde"), Frame::Package { len: 4 });
+    // All was used: what follows is new.
+    assert_eq!(stream.next(b"fg"), Frame::Package { len: 2 });
+}
+
+#[test]
+fn a_stream_that_brings_no_message_within_the_limit_is_too_long() {
+    let mut stream = Stream::new(4).unwrap();
+    assert_eq!(stream.next(b"abcdef"), Frame::Package { len: 4 });
+    stream.put_back(0, 4);
+    assert_eq!(stream.next(b"abcdef"), Frame::TooLong);
+    assert_eq!(stream.next(b"abcdefg"), Frame::TooLong, "it is final");
 }
 
 #[test]
@@ -169,5 +194,53 @@ proptest! {
         let (packages, too_long) = split(&framer, &stream, &chunks);
         prop_assert!(!too_long);
         prop_assert_eq!(packages.concat(), stream);
+    }
+
+    /// Messages of one length byte and so many bytes, parsed by a worker that uses whole ones only and between one and
+    /// all of them: every message is seen once, whole and in order, however the stream is cut, and nobody spins.
+    #[test]
+    fn a_stream_brings_every_message_once(
+        lengths in vec(0_u8..60, 0..40),
+        max_length in 61_u32..200,
+        chunks in vec(1_usize..100, 1..10),
+        at_once in vec(1_usize..5, 1..10),
+    ) {
+        let messages: Vec<Vec<u8>> = lengths.iter().enumerate()
+            .map(|(index, len)| [vec![*len], vec![index as u8; usize::from(*len)]].concat())
+            .collect();
+        let stream = messages.concat();
+        let mut framer = Framer::new(&FramingConfig::Stream { max_length }).unwrap();
+        let (mut seen, mut buffered, mut rest) = (Vec::new(), Vec::new(), stream.as_slice());
+        let mut at_once = at_once.iter().cycle();
+        for chunk in chunks.iter().cycle() {
+            loop {
+                match framer.next(&buffered) {
+                    Frame::NeedMore => break,
+                    Frame::TooLong => prop_assert!(false, "no message is too long"),
+                    Frame::Package { len } => {
+                        prop_assert!(len > 0 && len <= framer.max_length());
+                        let mut used = 0;
+                        for _ in 0..*at_once.next().unwrap() {
+                            let Some(end) = buffered[used..len].first().map(|l| used + 1 + usize::from(*l)) else { break };
+                            if end > len { break }
+                            seen.push(buffered[used..end].to_vec());
+                            used = end;
+                        }
+                        buffered.drain(..used);
+                        if used < len {
+                            framer.put_back(used, len - used);
+                        }
+                    }
+                }
+            }
+            if rest.is_empty() {
+                break;
+            }
+            let (now, later) = rest.split_at(rest.len().min(*chunk));
+            buffered.extend_from_slice(now);
+            rest = later;
+        }
+        prop_assert_eq!(seen, messages);
+        prop_assert!(buffered.is_empty());
     }
 }

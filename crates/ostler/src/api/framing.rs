@@ -17,6 +17,13 @@ pub struct Framing {
 }
 
 impl Framing {
+    /// Each read is a package, behind what the handler has not used of the one before, see
+    /// [`Package::consume`](crate::Package::consume) (`framing = stream`, the default).
+    #[must_use]
+    pub const fn stream() -> Self {
+        Self { kind: "stream", delimiter: Vec::new() }
+    }
+
     /// Each read is a package (`framing = raw`).
     #[must_use]
     pub const fn raw() -> Self {

@@ -4,19 +4,22 @@ use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
 
+use ostler_shm::record::{FLAG_LAST, FLAG_REDELIVERED};
+
 use super::send_error::SendError;
 use crate::worker::context::WorkerContext;
 use crate::worker::port::Payload;
 use crate::worker::send::Output;
 use crate::worker::token::DeferredToken;
 
-/// A package: one read of a raw session, one message of a framed one. Its bytes lie in shared memory that only the master
-/// can change, and does not while the callback runs.
+/// A package: one message of a framed session, or what a read brought of one without framing, see
+/// [`Package::consume`]. Its bytes lie in shared memory that only the master can change, and does
+/// not while the callback runs.
 pub struct Package {
     inner: Rc<WorkerContext>,
     payload: Payload,
     session: u64,
-    attempt: bool,
+    flags: u8,
 }
 
 /// So many bytes are shown by `Debug`.
@@ -40,9 +43,9 @@ impl Package {
         inner: &Rc<WorkerContext>,
         payload: Payload,
         session: u64,
-        attempt: bool,
+        flags: u8,
     ) -> Self {
-        Self { inner: Rc::clone(inner), payload, session, attempt }
+        Self { inner: Rc::clone(inner), payload, session, flags }
     }
 
     /// The bytes.
@@ -55,7 +58,42 @@ impl Package {
     /// server may have happened already.
     #[must_use]
     pub const fn is_redelivered(&self) -> bool {
-        self.attempt
+        self.flags & FLAG_REDELIVERED != 0
+    }
+
+    /// Says that only the first `len` bytes of the package were used (framing `stream`, the default). The rest is given
+    /// again, with what the client has sent since, to this worker or to another one: a message that is not complete yet
+    /// needs no memory in the handler, and survives its worker. Without a call, or with `len` at least the package's
+    /// length, all of it was used. The last call counts.
+    ///
+    /// After a package of which something was used the rest is given again at once; after one of which nothing was used,
+    /// when more has come. The most that can be kept is `package_max_length`.
+    ///
+    /// ```
+    /// # use ostler::{Package, Session};
+    /// /// Answers each line; the beginning of the next one stays with the server.
+    /// fn on_receive(session: &Session, package: &Package) {
+    ///     let complete = package.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    ///     for line in package[..complete].split_inclusive(|byte| *byte == b'\n') {
+    ///         let _ = session.send(line);
+    ///     }
+    ///     package.consume(complete);
+    /// }
+    /// ```
+    ///
+    /// It is to be called in the callback, also for a package that is deferred: the rest is given again
+    /// when the deferred delivery is finished.
+    ///
+    /// With another framing a package is always used as a whole; the call is logged as a mistake.
+    pub fn consume(&self, len: usize) {
+        self.inner.set_used(part_of(len, self.as_bytes().len()));
+    }
+
+    /// Whether this is the rest that a handler did not use, given once more because the client will send no more (framing
+    /// `stream`). What is not used now is thrown away. A client that leaves nothing unused behind has no last package.
+    #[must_use]
+    pub const fn is_last(&self) -> bool {
+        self.flags & FLAG_LAST != 0
     }
 
     /// Takes the delivery out of the callback: it is finished when the answer is dropped, not when `on_receive` returns.
@@ -67,6 +105,11 @@ impl Package {
         let token = DeferredToken::begin(&self.inner, self.session)?;
         Some(Deferred { token, bytes: self.as_bytes().to_vec(), session: self.session })
     }
+}
+
+/// `used` of `len` bytes; `None` = all.
+fn part_of(used: usize, len: usize) -> Option<u32> {
+    if used < len { u32::try_from(used).ok() } else { None }
 }
 
 impl Deref for Package {

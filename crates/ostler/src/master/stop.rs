@@ -122,6 +122,7 @@ fn log_books(books: &Books) {
         dropped_worker_died = some(books.dropped_worker_died),
         dropped_session_gone = some(books.dropped_session_gone),
         redelivered = some(books.redelivered),
+        continued = some(books.continued),
         recalls = some(books.recalls),
         memory_shortages = some(books.memory_shortages),
         output_session_gone = some(books.output_session_gone),

@@ -8,6 +8,8 @@ use super::setting::{Problem, Setting};
 /// How the bytes of a session become packages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FramingKind {
+    /// Each read is a package, behind what the worker has not used of the one before.
+    Stream,
     /// Each read is a package.
     Raw,
     /// A delimiter ends a package.
@@ -82,8 +84,30 @@ words!(Dispatch {
     SessionHash = "session_hash",
     IdleFirst = "idle_first",
 });
+
+/// Chosen by the user, or (`auto`) by the framing.
+impl Words for Option<Dispatch> {
+    const WORDS: &'static [&'static str] = &["auto", "round_robin", "session_hash", "idle_first"];
+}
+
+impl Setting for Option<Dispatch> {
+    fn parse(kind: Kind, text: &str) -> Result<Self, Problem> {
+        match text.trim() {
+            word if word.eq_ignore_ascii_case("auto") => Ok(None),
+            word => match Dispatch::parse(kind, word) {
+                Ok(dispatch) => Ok(Some(dispatch)),
+                Err(_) => Err(none_of(Self::WORDS, &word.to_ascii_lowercase())),
+            },
+        }
+    }
+
+    fn render(&self) -> String {
+        self.as_ref().map_or_else(|| "auto".to_owned(), Setting::render)
+    }
+}
+
 words!(AnswerOrder { Kept = "kept", Free = "free", });
-words!(FramingKind { Raw = "raw", Eof = "eof", });
+words!(FramingKind { Stream = "stream", Raw = "raw", Eof = "eof", });
 words!(Harden { Off = "off", Master = "master", All = "all", });
 words!(LogFormat { Text = "text", Json = "json", });
 words!(LogLevel {

@@ -35,8 +35,9 @@ pub struct Options {
     /// Most bytes of queues, partial packages and kept bodies in the master.
     pub(crate) memory_budget: usize,
 
-    /// Which worker gets the packages of a session that is not bound.
-    pub(crate) dispatch: Dispatch,
+    /// Which worker gets the packages of a session that is not bound; `None` = by the framing. See
+    /// [`Options::dispatch_resolved`].
+    pub(crate) dispatch: Option<Dispatch>,
     /// What becomes of packages that a dying worker had started.
     pub(crate) crash_policy: CrashPolicy,
     /// Most output of one delivery that is held back under `redeliver`.
@@ -129,14 +130,14 @@ impl Default for Options {
             lane_size: 0,
             lane_memory: 256 * MIB,
             memory_budget: 64 * MIB,
-            dispatch: Dispatch::IdleFirst,
+            dispatch: None,
             crash_policy: CrashPolicy::Close,
             redeliver_output_bytes: MIB,
             answer_order: AnswerOrder::Kept,
             session_window: 16,
             prefetch_us: 100,
             prefetch_packages: 64,
-            framing: FramingKind::Raw,
+            framing: FramingKind::Stream,
             package_eof: b"\r\n".to_vec(),
             package_max_length: 2 * MIB,
             receive_size: 0,

@@ -10,7 +10,7 @@ use ostler_shm::layout::{CONTROL_SIZE, LANE_SIZE_MIN, Sizes};
 use ostler_shm::sessions::Entry;
 
 use super::size::{KIB, about};
-use super::{FramingKind, Options};
+use super::{Dispatch, FramingKind, Options};
 
 /// Above this size rings gained nothing measurable.
 const LANE_SIZE_AUTOMATIC_MAX: usize = 512 * KIB;
@@ -87,6 +87,17 @@ impl Options {
         }
     }
 
+    /// Which worker gets the packages of a session that is not bound: as the user says, else by the framing. Whole
+    /// messages may go to whoever idles. What a client sends without boundaries stays with one worker, where code that
+    /// keeps a part of a message finds it again.
+    #[must_use]
+    pub fn dispatch_resolved(&self) -> Dispatch {
+        self.dispatch.unwrap_or(match self.framing {
+            FramingKind::Stream | FramingKind::Raw => Dispatch::SessionHash,
+            FramingKind::Eof => Dispatch::IdleFirst,
+        })
+    }
+
     /// The framing of the port.
     pub(crate) fn framing_config(&self) -> FramingConfig {
         // The table's limits are far below 4 GiB.
@@ -94,6 +105,9 @@ impl Options {
         match self.framing {
             FramingKind::Raw => {
                 FramingConfig::Raw { max_length: length(self.receive_size_resolved()) }
+            }
+            FramingKind::Stream => {
+                FramingConfig::Stream { max_length: length(self.package_max_length) }
             }
             FramingKind::Eof => FramingConfig::EofSplit {
                 eof: self.package_eof.clone(),
@@ -305,16 +319,32 @@ mod tests {
 
     #[test]
     fn options_framing_is_one_that_the_framer_takes() {
-        let raw = options(&[("receive_size", "100000")]);
+        let raw = options(&[("framing", "raw"), ("receive_size", "100000")]);
         assert_eq!(raw.framing_config(), FramingConfig::Raw { max_length: 100_000 });
         let eof = options(&[
             ("framing", "eof"),
             ("package_eof", "12345678"),
             ("package_max_length", "64"),
         ]);
-        for options in [raw, eof, options(&[("framing", "eof")])] {
+        for options in [raw, eof, options(&[("framing", "eof")]), options(&[])] {
             assert!(Framer::new(&options.framing_config()).is_ok());
         }
+    }
+
+    #[test]
+    fn options_dispatch_follows_the_framing_unless_it_is_set() {
+        for (framing, dispatch) in [
+            ("stream", Dispatch::SessionHash),
+            ("raw", Dispatch::SessionHash),
+            ("eof", Dispatch::IdleFirst),
+        ] {
+            assert_eq!(options(&[("framing", framing)]).dispatch_resolved(), dispatch);
+            let set = options(&[("framing", framing), ("dispatch", "round_robin")]);
+            assert_eq!(set.dispatch_resolved(), Dispatch::RoundRobin);
+            let auto = options(&[("framing", framing), ("dispatch", "auto")]);
+            assert_eq!(auto.dispatch_resolved(), dispatch);
+        }
+        assert_eq!(options(&[]).dispatch_resolved(), Dispatch::SessionHash);
     }
 
     #[test]

@@ -24,7 +24,9 @@ impl Reactor {
         };
         self.board.open_session(session, peer, clock::monotonic_ns());
         let added = self.epoll.add(&connection, token::connection(slot, session), Interest::CLIENT);
-        let intake = self.settings.framer.map(|framer| Box::new(Intake::new(framer)));
+        // A stream has one only while something of it is kept.
+        let framer = self.settings.framer.filter(|_| !self.settings.keeps_unused);
+        let intake = framer.map(|framer| Box::new(Intake::new(framer)));
         self.connections.insert(slot, Connection::new(connection, session, intake));
         if let Err(error) = added {
             tracing::warn!(%peer, %error, "cannot watch a connection, closed");

@@ -100,7 +100,7 @@ impl Reactor {
     }
 
     /// Memory is lacking: begins the shortage, unless it is known. False when there is some again.
-    fn lack(&mut self, what: &'static str, urgent: bool) -> bool {
+    pub(super) fn lack(&mut self, what: &'static str, urgent: bool) -> bool {
         let budget = self.account.budget();
         let mut shortage = self.shared_memory.shortage();
         if !urgent && shortage.is_over() && budget.has_room() {

@@ -6,7 +6,7 @@ use ostler_core::brain::{
     Assignment, CloseReason, ConnectionSlot, Content, DeliveryKind, LaneSlot,
 };
 use ostler_core::framing::Frame;
-use ostler_shm::record::{FLAG_MORE, FLAG_REDELIVERED, Header, RecordKind};
+use ostler_shm::record::{FLAG_LAST, FLAG_MORE, FLAG_REDELIVERED, Header, RecordKind};
 
 use super::Reactor;
 use super::lane_end::{LaneEnd, Sending};
@@ -46,6 +46,7 @@ impl Reactor {
                     kind,
                 );
             }
+            Content::Read if self.settings.keeps_unused => self.give_stream(&mut end, assignment),
             Content::Read if self.intake_mut(assignment.connection).is_some() => {
                 self.give_framed(&mut end, assignment)
             }
@@ -76,10 +77,13 @@ impl Reactor {
 
     fn give_returned(&mut self, end: &mut LaneEnd, mut assignment: Assignment, kind: RecordKind) {
         let Content::Returned(returned) = &mut assignment.content else { return };
-        let flags = if returned.attempt > 0 { FLAG_REDELIVERED } else { 0 };
+        let mut flags = if returned.attempt > 0 { FLAG_REDELIVERED } else { 0 };
+        if self.settings.keeps_unused && self.brain.is_input_ended(assignment.connection) {
+            flags |= FLAG_LAST;
+        }
         let body = std::mem::take(&mut returned.body);
         if body.len() > self.settings.sizes.payload_max() {
-            return self.begin_sending(end, assignment, body, flags);
+            return self.begin_sending(end, assignment, body, flags, false);
         }
         let len = body.len() as u64;
         let Some(opening) = end.giver.open(end.memory.capacity(), len, len) else {
@@ -93,7 +97,7 @@ impl Reactor {
     }
 
     /// Reads a raw session straight into the ring.
-    fn give_raw(&mut self, end: &mut LaneEnd, assignment: Assignment) {
+    pub(super) fn give_raw(&mut self, end: &mut LaneEnd, assignment: Assignment) {
         let want = self.settings.receive_size as u64;
         let least = READ_MIN_BYTES.min(want);
         let Some(opening) = end.giver.open(end.memory.capacity(), want, least) else {
@@ -128,7 +132,7 @@ impl Reactor {
         }
     }
 
-    fn read_failed(&mut self, assignment: &Assignment, kind: ErrorKind) {
+    pub(super) fn read_failed(&mut self, assignment: &Assignment, kind: ErrorKind) {
         match kind {
             ErrorKind::WouldBlock => self.brain.input_dry(assignment),
             ErrorKind::Interrupted => {
@@ -151,7 +155,11 @@ impl Reactor {
                 return self.brain.input_dry(&assignment);
             };
             match intake.frame() {
-                Frame::Package { len } => return self.give_package(end, assignment, len),
+                Frame::Package { len } => {
+                    // Whether more is there is known only by looking: the socket may hold more than was received.
+                    self.give_package(end, assignment, len, 0, true);
+                    return;
+                }
                 Frame::TooLong => {
                     self.brain.input_dry(&assignment);
                     // What came before it is still answered.
@@ -182,7 +190,11 @@ impl Reactor {
     }
 
     /// Receives up to `share` bytes, as far as there is memory for them. `None`: there is none.
-    fn receive_framed(&mut self, slot: ConnectionSlot, share: usize) -> io::Result<Option<usize>> {
+    pub(super) fn receive_framed(
+        &mut self,
+        slot: ConnectionSlot,
+        share: usize,
+    ) -> io::Result<Option<usize>> {
         let (most, room) = self.room_to_receive(slot, share.min(self.scratch.len()));
         if most == 0 {
             return Ok(None);
@@ -200,29 +212,39 @@ impl Reactor {
         received.map(Some)
     }
 
-    fn give_package(&mut self, end: &mut LaneEnd, assignment: Assignment, len: usize) {
+    /// Gives the first `len` bytes of what was received. Returns false when the ring has no room
+    /// for them.
+    pub(super) fn give_package(
+        &mut self,
+        end: &mut LaneEnd,
+        assignment: Assignment,
+        len: usize,
+        flags: u8,
+        more: bool,
+    ) -> bool {
         let slot = assignment.connection;
         let payload_max = self.settings.sizes.payload_max();
-        let Some(intake) = self.intake_mut(slot) else { return };
+        let Some(intake) = self.intake_mut(slot) else { return false };
         let before = intake.charged();
         if len > payload_max {
             let body = intake.take(len);
             let freed = before.saturating_sub(intake.charged());
             self.intake_shrank(slot, freed);
-            return self.begin_sending(end, assignment, body, 0);
+            self.begin_sending(end, assignment, body, flags, more);
+            return true;
         }
         let Some(opening) = end.giver.open(end.memory.capacity(), len as u64, len as u64) else {
-            return self.brain.no_room(assignment);
+            self.brain.no_room(assignment);
+            return false;
         };
         end.memory.packages.raw_mut(opening.payload_offset, len).copy_from(intake.front(len));
         intake.consume(len);
         let freed = before.saturating_sub(intake.charged());
         self.intake_shrank(slot, freed);
-        let header = self.header(&assignment, RecordKind::Data, len as u32);
+        let header = Header { flags, ..self.header(&assignment, RecordKind::Data, len as u32) };
         let given = end.giver.complete(&end.memory.packages, opening, header, len as u64);
-        // Whether more is there is known only by looking: the socket may hold more than was
-        // received.
-        self.brain.record_written(assignment, given.position, len as u32, None, true, self.now);
+        self.brain.record_written(assignment, given.position, len as u32, None, more, self.now);
+        true
     }
 
     // ---- packages larger than one record (protocol §8) ------------------------------------------
@@ -235,18 +257,11 @@ impl Reactor {
         assignment: Assignment,
         body: Vec<u8>,
         flags: u8,
+        more: bool,
     ) {
         let (seq, session, lane) = (assignment.seq, assignment.session, assignment.lane);
         let len = body.len() as u32;
-        let is_fresh_read = matches!(assignment.content, Content::Read);
-        self.brain.record_written(
-            assignment,
-            NOT_WRITTEN,
-            len,
-            Some(body),
-            is_fresh_read,
-            self.now,
-        );
+        self.brain.record_written(assignment, NOT_WRITTEN, len, Some(body), more, self.now);
         end.sending = Some(Sending { seq, session, flags, offset: 0 });
         self.continue_sending(end, lane);
     }

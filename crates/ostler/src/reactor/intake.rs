@@ -1,4 +1,4 @@
-//! The input of a framed session: what was received and is not yet delivered.
+//! The input of a session that is in memory: what was received and is not yet delivered, or was not used by a worker.
 
 use ostler_core::framing::{Frame, Framer, Framing};
 
@@ -57,6 +57,28 @@ impl Intake {
         let mut taken = std::mem::replace(&mut self.bytes, rest);
         taken.shrink_to_fit();
         taken
+    }
+
+    /// Memory that [`Intake::put_back`] of `len` bytes would add.
+    pub(super) fn growth_in_front(&self, len: usize) -> usize {
+        if len <= self.start { 0 } else { (self.len() + len).saturating_sub(self.bytes.capacity()) }
+    }
+
+    /// A worker has used `used` bytes of the last package; the `rest` that follows them is at the front again.
+    pub(super) fn put_back(&mut self, used: usize, rest: &[u8]) {
+        if let Some(front) = self.start.checked_sub(rest.len()) {
+            if let Some(place) = self.bytes.get_mut(front..self.start) {
+                place.copy_from_slice(rest);
+            }
+            self.start = front;
+        } else {
+            let mut bytes =
+                Vec::with_capacity((self.len() + rest.len()).max(self.bytes.capacity()));
+            bytes.extend_from_slice(rest);
+            bytes.extend_from_slice(self.bytes.get(self.start..).unwrap_or(&[]));
+            (self.bytes, self.start) = (bytes, 0);
+        }
+        self.framer.put_back(used, rest.len());
     }
 
     /// Memory that [`Intake::push`] of `len` bytes would add.
@@ -129,6 +151,27 @@ mod tests {
         intake.push(&[b'x'; 3_900], intake.least_growth(4_000));
         assert_eq!(intake.charged(), 9_000);
         assert_eq!(intake.len(), 8_900);
+    }
+
+    #[test]
+    fn what_was_not_used_is_put_back_in_front_of_what_came_since() {
+        let framer = Framer::new(&FramingConfig::Stream { max_length: 1 << 20 }).unwrap();
+        let mut intake = Intake::new(framer);
+        for (received, used) in [("abcdef", 2), ("gh", 1), ("", 3), ("ijklmnopqrstuvwxyz", 0)] {
+            intake.push(received.as_bytes(), intake.growth(received.len()));
+            let all = intake.len();
+            let Frame::Package { len } = intake.frame() else { panic!("no package") };
+            assert_eq!(len, all);
+            let package = intake.front(len).to_vec();
+            intake.consume(len);
+            intake.push(b"+", intake.growth(1));
+            let (before, growth) = (intake.charged(), intake.growth_in_front(len - used));
+            intake.put_back(used, &package[used..]);
+            assert_eq!(intake.charged(), before + growth);
+            assert_eq!(intake.front(all - used), &package[used..]);
+            assert_eq!(intake.len(), all - used + 1);
+        }
+        assert_eq!(intake.frame(), Frame::Package { len: 24 }, "one byte is new");
     }
 
     #[test]

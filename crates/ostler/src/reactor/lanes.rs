@@ -18,8 +18,14 @@ use crate::sys::eventfd;
 
 /// A delivery's body, out of this side's own package ring.
 pub(super) fn body(memory: &ReactorLane, entry: &Entry) -> Vec<u8> {
-    let offset = (entry.position & (memory.capacity() - 1)) + HEADER_SIZE as u64;
-    memory.packages.raw(offset, entry.len as usize).to_vec()
+    body_from(memory, entry, 0)
+}
+
+/// A delivery's body without its first `skipped` bytes.
+pub(super) fn body_from(memory: &ReactorLane, entry: &Entry, skipped: u32) -> Vec<u8> {
+    let first = (entry.position & (memory.capacity() - 1)) + HEADER_SIZE as u64;
+    let rest = entry.len.saturating_sub(skipped) as usize;
+    memory.packages.raw(first + u64::from(skipped), rest).to_vec()
 }
 
 impl Reactor {

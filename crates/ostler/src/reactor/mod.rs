@@ -23,6 +23,7 @@ pub(crate) mod places;
 mod receive_share;
 pub(crate) mod shared_memory;
 mod sleep;
+mod stream_input;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -67,6 +68,7 @@ pub(crate) struct ReactorSettings {
     brain: BrainSettings,
     sizes: Sizes,
     receive_size: usize,
+    /// Finds packages in what was received; `None`: every read is one.
     framer: Option<Framer>,
     /// Cuts what is left of a session whose client is gone into packages: `framer`, or reads of the
     /// raw size.
@@ -74,6 +76,9 @@ pub(crate) struct ReactorSettings {
     /// The most memory for it, bytes.
     kept_input_max: usize,
     marks: WaterMarks,
+    /// Workers may leave a part of a package unused.
+    keeps_unused: bool,
+    package_max_length: usize,
     max_send_bytes: usize,
     linger_ns: Nanos,
 }
@@ -82,15 +87,18 @@ impl ReactorSettings {
     pub(crate) fn new(options: &Options) -> io::Result<Self> {
         use crate::options::FramingKind;
         let rest_framer = Framer::new(&options.framing_config()).map_err(io::Error::other)?;
+        let keeps_unused = options.framing == FramingKind::Stream;
         let framer = match options.framing {
             FramingKind::Raw => None,
             _ => Some(rest_framer),
         };
         Ok(Self {
             brain: BrainSettings {
-                dispatch: options.dispatch,
+                dispatch: options.dispatch_resolved(),
                 crash_policy: options.crash_policy,
-                session_window: options.session_window,
+                // A worker that has a package may still leave a part of it for the next.
+                session_window: if keeps_unused { 1 } else { options.session_window },
+                keeps_unused,
                 prefetch_ns: Nanos::from(options.prefetch_us) * 1_000,
                 prefetch_packages: options.prefetch_packages,
                 slot_down_ns: options.slot_down_ms * 1_000_000,
@@ -108,6 +116,8 @@ impl ReactorSettings {
                 high: options.send_queue_high,
                 max: options.send_queue_max,
             },
+            keeps_unused,
+            package_max_length: options.package_max_length,
             max_send_bytes: options.max_send_bytes,
             linger_ns: options.linger_timeout_ms * 1_000_000,
         })

@@ -15,7 +15,7 @@ use super::inbox::Inbox;
 use super::port::Port;
 use super::state::StateOverlay;
 use super::timers::Timers;
-use crate::options::Options;
+use crate::options::{FramingKind, Options};
 
 /// A delivery as the cause of outputs: the one whose callback is running, or one that was deferred.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct RunningDelivery {
     pub(crate) exposed: bool,
     /// Bytes of its outputs that are held back.
     pub(crate) held_bytes: usize,
+    /// Bytes of its package that were used, if not all of them.
+    pub(crate) used: Option<u32>,
 }
 
 /// The settings a worker needs, taken from the options once.
@@ -41,6 +43,8 @@ pub(crate) struct RunningDelivery {
 pub(crate) struct WorkerSettings {
     pub(crate) crash_policy: CrashPolicy,
     pub(crate) answer_order: AnswerOrder,
+    /// What is not used of a package is given again.
+    pub(crate) keeps_unused: bool,
     pub(crate) max_send_bytes: usize,
     pub(crate) send_timeout_ms: u64,
     pub(crate) redeliver_output_bytes: usize,
@@ -52,6 +56,7 @@ impl WorkerSettings {
         Self {
             crash_policy: options.crash_policy,
             answer_order: options.answer_order,
+            keeps_unused: options.framing == FramingKind::Stream,
             max_send_bytes: options.max_send_bytes,
             send_timeout_ms: options.send_timeout_ms,
             redeliver_output_bytes: options.redeliver_output_bytes,

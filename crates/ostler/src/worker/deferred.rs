@@ -165,6 +165,19 @@ impl Deferral {
 }
 
 impl WorkerContext {
+    /// The running callback says how much of its package it has used; `None` = all.
+    pub(crate) fn set_used(&self, used: Option<u32>) {
+        if !self.settings.keeps_unused {
+            tracing::warn!("Package::consume has no effect: it needs framing = stream");
+            return;
+        }
+        if let Some(deferral) = self.deferral.borrow().as_ref() {
+            deferral.borrow_mut().current.used = used;
+        } else if let Some(running) = self.current.get() {
+            self.current.set(Some(RunningDelivery { used, ..running }));
+        }
+    }
+
     /// A callback begins. While an earlier delivery of its session is not finished, it waits for its turn.
     pub(crate) fn begin_callback(&self, running: RunningDelivery) {
         self.current.set(Some(running));
@@ -177,7 +190,10 @@ impl WorkerContext {
     pub(crate) fn end_callback(&self, lane: usize, seq: u64) {
         let deferral = self.deferral.take();
         match &deferral {
-            None => self.finish(lane, seq, true),
+            None => {
+                let used = self.current.get().and_then(|current| current.used);
+                self.finish(lane, seq, used, true);
+            }
             Some(deferral) => {
                 // Its package was copied, or is not needed any more: the ring space is free.
                 self.port.borrow_mut().publish(Some(lane));
@@ -314,6 +330,7 @@ impl WorkerContext {
 
     fn finish_deferred(&self, deferral: &mut Deferral) {
         self.append_held(deferral);
-        self.finish(deferral.current.lane, deferral.current.seq, false);
+        let RunningDelivery { lane, seq, used, .. } = deferral.current;
+        self.finish(lane, seq, used, false);
     }
 }

@@ -13,7 +13,7 @@ use ostler_core::supervisor::LeaveReason;
 use ostler_core::work_mean::WorkMean;
 use ostler_shm::board::Board;
 use ostler_shm::lane::WorkerMemory;
-use ostler_shm::record::{FLAG_REDELIVERED, RecordKind};
+use ostler_shm::record::RecordKind;
 
 use super::context::{RunningDelivery, WorkerContext, WorkerSettings};
 use super::inbox::Inbox;
@@ -294,6 +294,7 @@ impl<H: Handler> Run<H> {
             ring_len,
             exposed,
             held_bytes: 0,
+            used: None,
         });
         self.inner.port.borrow().publish_phase(header.subject, self.inner.finished.get());
         let session = Session::new(Rc::clone(&self.inner), header.subject);
@@ -307,9 +308,8 @@ impl<H: Handler> Run<H> {
                 close_on_failure(outcome, "on_connect", &session);
             }
             Some(RecordKind::Data) => {
-                let redelivered = header.flags & FLAG_REDELIVERED != 0;
                 let payload = payload.unwrap_or(Payload::Heap(Vec::new()));
-                let package = Package::new(&self.inner, payload, header.subject, redelivered);
+                let package = Package::new(&self.inner, payload, header.subject, header.flags);
                 let outcome = self.handler.on_receive(&self.worker, &session, &package);
                 close_on_failure(outcome, "on_receive", &session);
             }

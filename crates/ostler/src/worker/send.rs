@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ostler_shm::record::{FLAG_MORE, FLAG_RESET, Header, RecordKind};
+use ostler_shm::record::{FLAG_MORE, FLAG_PARTLY, FLAG_RESET, Header, RecordKind};
 use ostler_shm::sessions::{self, CLOSING, FULL, QUEUED, reactor_of};
 
 use super::context::{RunningDelivery, WorkerContext};
@@ -231,8 +231,15 @@ impl WorkerContext {
     }
 
     /// Ends a delivery: `FIN`, published with everything that is held back.
-    pub(crate) fn finish(&self, lane: usize, seq: u64, frees: bool) {
-        let header = Header { kind: RecordKind::Fin as u8, cause: seq, ..Header::default() };
+    /// `used`: so many bytes of its package were used, and the rest is to be given again.
+    pub(crate) fn finish(&self, lane: usize, seq: u64, used: Option<u32>, frees: bool) {
+        let header = Header {
+            kind: RecordKind::Fin as u8,
+            flags: if used.is_some() { FLAG_PARTLY } else { 0 },
+            cause: seq,
+            total: used.unwrap_or(0),
+            ..Header::default()
+        };
         self.append_blocking(lane, header);
         self.port.borrow_mut().publish(frees.then_some(lane));
         self.finished.set(self.finished.get() + 1);

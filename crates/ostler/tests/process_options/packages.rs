@@ -18,7 +18,9 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("session_window", session_window_of_one_is_strictly_serial),
     ("prefetch_us", prefetch_us_of_zero_gives_one_at_a_time),
     ("prefetch_packages", prefetch_packages_bounds_what_waits_at_a_worker),
+    ("dispatch", dispatch_auto_follows_the_framing),
     ("framing", framing_decides_what_a_package_is),
+    ("framing", framing_stream_gives_again_what_was_not_used),
     ("package_eof", package_eof_ends_a_package),
     ("package_max_length", package_max_length_closes_who_exceeds_it),
     ("receive_size", receive_size_cuts_raw_packages),
@@ -209,7 +211,7 @@ fn prefetch_packages_bounds_what_waits_at_a_worker() -> TestResult {
 
 #[test]
 fn framing_decides_what_a_package_is() -> TestResult {
-    for (framing, packages) in [("raw", 1), ("eof", 3)] {
+    for (framing, packages) in [("stream", 1), ("raw", 1), ("eof", 3)] {
         let server = TestServer::echo().set("framing", framing).start()?;
         let mut client = server.connect()?;
         client.send(b"one\r\ntwo\r\nthree\r\n")?;
@@ -217,6 +219,44 @@ fn framing_decides_what_a_package_is() -> TestResult {
         assert_eq!(server.stop_and_report()?.books()?.received, packages);
     }
     Ok(())
+}
+
+#[test]
+fn framing_stream_gives_again_what_was_not_used() -> TestResult {
+    let server = small_probe().set("framing", "stream").start()?;
+    let mut talk = Talk::new(&server)?;
+    talk.client.send(b"echo one\necho tw")?;
+    talk.expect("one");
+    talk.client.send(b"o\n")?;
+    talk.expect("two");
+    let books = server.stop_and_report()?.books()?;
+    assert!(books.detail("continued") >= 1, "{books}");
+    Ok(())
+}
+
+#[test]
+fn dispatch_auto_follows_the_framing() -> TestResult {
+    // Lines go to whoever idles.
+    let scratch = Scratch::new("auto")?;
+    let server = probe().set("dispatch", "auto").start()?;
+    expect_neighbours_served(&server, &scratch, 20, 3)?;
+    server.stop()?;
+    // A stream stays with one worker.
+    let server = probe().set("workers", 3).set("framing", "stream").start()?;
+    for worker in 0..3 {
+        server.wait_for_log(&format!("serves worker=w{worker}."))?;
+    }
+    let mut seen = BTreeSet::new();
+    for _ in 0..24 {
+        let mut talk = Talk::new(&server)?;
+        let first = talk.ask("whoami")?;
+        for _ in 0..5 {
+            assert_eq!(talk.ask("whoami")?, first);
+        }
+        seen.insert(first);
+    }
+    assert_eq!(seen.len(), 3, "24 sessions over 3 workers: {seen:?}");
+    server.stop()
 }
 
 #[test]
@@ -255,9 +295,12 @@ fn package_max_length_closes_who_exceeds_it() -> TestResult {
 
 #[test]
 fn receive_size_cuts_raw_packages() -> TestResult {
-    for (size, packages) in [(64, 16), (65_536, 1)] {
+    for (framing, size, packages) in
+        [("raw", 64, 16), ("raw", 65_536, 1), ("stream", 64, 16), ("stream", 65_536, 1)]
+    {
         // Few lanes, so that they are large enough for the larger size.
         let server = TestServer::echo()
+            .set("framing", framing)
             .set("workers", 2)
             .set("reactors", 2)
             .set("receive_size", size)

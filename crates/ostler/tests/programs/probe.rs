@@ -25,7 +25,7 @@ use ostler::{
     TimerId, Worker,
 };
 use ostler_shm::layout::Sizes;
-use ostler_shm::record::{Header, RecordKind};
+use ostler_shm::record::{FLAG_PARTLY, Header, RecordKind};
 use ostler_shm::words::{PhaseLine, ProcessWords};
 
 /// Place of the phase words in the `up` file.
@@ -35,6 +35,10 @@ const PHASE_AT: u64 = 128;
 const DOOM: Duration = Duration::from_secs(60);
 
 struct Probe {
+    /// Packages are pieces of a stream of lines.
+    is_stream: bool,
+    /// At most one line of a package is used.
+    one_by_one: bool,
     journal: Option<File>,
     sizes: Sizes,
     tokens: RefCell<Vec<KeepAlive>>,
@@ -97,10 +101,12 @@ impl<'a> Arguments<'a> {
 }
 
 impl Probe {
-    fn new(sizes: Sizes) -> Self {
+    fn new(sizes: Sizes, is_stream: bool) -> Self {
         let journal = std::env::var_os("PROBE_JOURNAL")
             .and_then(|path| OpenOptions::new().append(true).create(true).open(path).ok());
         Self {
+            is_stream,
+            one_by_one: std::env::var_os("PROBE_ONE_BY_ONE").is_some(),
             journal,
             sizes,
             tokens: RefCell::default(),
@@ -113,6 +119,27 @@ impl Probe {
         if let Some(mut journal) = self.journal.as_ref() {
             let line = format!("w{}.{} {}\n", worker.slot(), worker.generation(), what.as_ref());
             let _ = journal.write_all(line.as_bytes());
+        }
+    }
+
+    /// Uses the whole lines of a package.
+    fn on_stream(&mut self, worker: &Worker, session: &Session, package: &Package) {
+        let mut used = 0;
+        while let Some(rest) = package.get(used..)
+            && let Some(end) = rest.iter().position(|byte| *byte == b'\n')
+        {
+            let head = rest.get(..end.min(512)).unwrap_or(rest);
+            used += end + 1;
+            // Before the command, which may defer the package.
+            package.consume(used);
+            self.command(worker, session, package, &String::from_utf8_lossy(head));
+            if self.one_by_one {
+                break;
+            }
+        }
+        package.consume(used);
+        if package.is_last() {
+            say(session, format!("last {}", package.len() - used));
         }
     }
 
@@ -599,6 +626,11 @@ impl Probe {
             }
             "fin_unknown" => record(Header { cause: 1 << 40, ..good }, 64),
             "fin_zero" => record(Header { cause: 0, ..good }, 64),
+            // A part of this delivery is said to be used: its number, and how many bytes.
+            "fin_partly" => {
+                let (cause, total) = (rest.number(), rest.number() as u32);
+                record(Header { flags: FLAG_PARTLY, cause, total, ..good }, 64);
+            }
             "expose_unknown" => {
                 record(Header { kind: RecordKind::Expose as u8, cause: 77_777, ..good }, 64);
             }
@@ -868,6 +900,10 @@ impl Handler for Probe {
         if self.journal.is_some() {
             self.note(worker, format!("receive {} {}", session.id(), package.len()));
         }
+        if self.is_stream {
+            self.on_stream(worker, session, package);
+            return Ok(());
+        }
         // Commands are at the front; the rest of a long line is only weighed.
         let head = package.get(..512).unwrap_or(package);
         let line = String::from_utf8_lossy(head);
@@ -910,6 +946,7 @@ fn serve() -> ostler::Result<()> {
         .set("listen", "127.0.0.1:0");
     // For the hostile commands, which are given both.
     let mut sizes = Sizes { reactors: 1, lane_size: 64 * 1024 };
+    let mut is_stream = false;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let pair = arguments.next();
@@ -918,6 +955,7 @@ fn serve() -> ostler::Result<()> {
             return Err(Error::usage("usage: probe [--set NAME=VALUE]..."));
         };
         match name {
+            "framing" => is_stream = value == "stream",
             "reactors" => sizes.reactors = value.parse().unwrap_or(1),
             "lane_size" => sizes.lane_size = value.parse().unwrap_or(64 * 1024),
             _ => {}
@@ -938,7 +976,7 @@ fn serve() -> ostler::Result<()> {
     };
     server.run(move |_| match std::env::var_os("PROBE_FAIL_MAKE_IF_EXISTS") {
         Some(path) if std::path::Path::new(&path).exists() => Err("told not to be made"),
-        _ => Ok(Probe::new(sizes)),
+        _ => Ok(Probe::new(sizes, is_stream)),
     })
 }
 

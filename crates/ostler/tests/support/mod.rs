@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use ostler_testkit::{Client, Process, ServerBuilder, Signal, TestError, TestResult, TestServer};
 
-/// An echo server of this shape.
+/// An echo server of this shape, whose packages go to whoever idles: a worker that is held holds nobody else.
 pub fn echo(workers: u16, reactors: u16) -> ServerBuilder {
-    TestServer::echo().set("workers", workers).set("reactors", reactors)
+    TestServer::echo()
+        .set("workers", workers)
+        .set("reactors", reactors)
+        .set("dispatch", "idle_first")
 }
 
 /// A server that does what packages say (`bench/instrument/src/orders.rs`).

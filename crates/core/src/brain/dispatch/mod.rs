@@ -118,7 +118,7 @@ impl Brain {
             Content::Returned(self.sessions.pop_returned(slot)?)
         } else if connection.owes_connect {
             Content::Connect
-        } else if connection.may_read(reading) && connection.readable {
+        } else if connection.has_input(reading) {
             Content::Read
         } else if connection.owes_closed {
             Content::Closed

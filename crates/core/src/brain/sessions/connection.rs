@@ -60,6 +60,8 @@ pub(in crate::brain) struct Connection {
     pub(in crate::brain) was_served: bool,
     /// The kernel (or what the driver holds of the session) may have input.
     pub(in crate::brain) readable: bool,
+    /// The driver holds input of which a worker may take another message, whether or not the kernel has more.
+    pub(in crate::brain) has_rest: bool,
     /// Nothing more is read, and why the session ends when what was read is served.
     pub(in crate::brain) input_ended: Option<CloseReason>,
     /// Too much unsent output: not read until it is written.
@@ -91,6 +93,7 @@ impl Connection {
             ended_by: None,
             is_closed: false,
             readable: false,
+            has_rest: false,
             input_ended: None,
             output_high: false,
             output_pending: false,
@@ -102,10 +105,12 @@ impl Connection {
 
     /// Whether the session could be given something now, if its window allows.
     pub(in crate::brain) fn has_work(&self, reading: bool) -> bool {
-        self.has_returned()
-            || self.owes_connect
-            || self.owes_closed
-            || (self.may_read(reading) && self.readable)
+        self.has_returned() || self.owes_connect || self.owes_closed || self.has_input(reading)
+    }
+
+    /// Whether there is input to be given: fresh, or the rest of what was received before the server drains or pauses.
+    pub(in crate::brain) fn has_input(&self, reading: bool) -> bool {
+        (self.may_read(reading) && self.readable) || (self.may_read(true) && self.has_rest)
     }
 
     /// Which half of a list it stands on. (One that is on a list already stays where it is until
@@ -170,5 +175,6 @@ impl Connection {
             && self.outstanding == 0
             && !self.has_returned()
             && !self.owes_connect
+            && !self.has_rest
     }
 }

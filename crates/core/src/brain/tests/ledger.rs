@@ -62,7 +62,7 @@ fn bodies_of_those_put_aside_are_kept() {
     ledger.push(entry(201 * 8));
     let mut copied = Vec::new();
     for freed in [8, 9, 100, 201 * 8, 201 * 8 + 1, 202 * 8] {
-        ledger.keep_bodies(freed, 1, |_| true, &mut |entry| {
+        ledger.keep_bodies(freed, |entry| !entry.exposed && entry.attempt < 1, &mut |entry| {
             copied.push((freed, entry.seq));
             vec![1]
         });

@@ -13,6 +13,7 @@ mod outage;
 mod properties;
 mod recall;
 mod rehash;
+mod stream;
 mod world;
 
 use super::{BrainSettings, CloseReason, LaneState, Phase};
@@ -24,6 +25,7 @@ fn settings(dispatch: Dispatch, crash_policy: CrashPolicy) -> BrainSettings {
         dispatch,
         crash_policy,
         session_window: 16,
+        keeps_unused: false,
         prefetch_ns: 100_000,
         prefetch_packages: 64,
         slot_down_ns: 1_000_000_000,

@@ -222,6 +222,7 @@ fn any_settings() -> impl Strategy<Value = BrainSettings> {
             )| {
                 BrainSettings {
                     session_window: window,
+                    keeps_unused: false,
                     prefetch_ns,
                     prefetch_packages: packages,
                     deaths_while_waiting_max,

@@ -15,12 +15,15 @@ pub(super) const ROWS: &[OptionInfo] = &[
     OptionInfo {
         name: "dispatch",
         topic: TOPIC,
-        kind: Kind::Choice(Dispatch::WORDS),
-        default: "idle_first",
+        kind: Kind::Choice(<Option<Dispatch>>::WORDS),
+        default: "auto",
         unit: "",
-        why: "It is the only mode in which a slow request delays no other while a worker is free.",
+        why: "Whole messages go to an idle worker, because then a slow request delays no other \
+              while a worker is free; what has no boundaries stays with one worker, where code \
+              that keeps a part of a message finds it again.",
         effect: "Which worker gets the packages of a session that is not bound to one: the next in \
-              turn, always the same slot, or an idle one (P5, S54).",
+              turn, always the same slot, or an idle one (P5, S54). auto = session_hash for \
+              framing stream and raw, idle_first for eof.",
         access: field!(dispatch),
     },
     OptionInfo {
@@ -68,7 +71,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "packages",
         why: "Enough to keep a pipelining client busy, too little for one session to fill a lane.",
         effect: "Most packages of one session that are given to a worker and not finished; the rest \
-              stays in the kernel.",
+              stays in the kernel. With framing = stream always one.",
         access: field!(session_window),
     },
     OptionInfo {
@@ -96,10 +99,13 @@ pub(super) const ROWS: &[OptionInfo] = &[
         name: "framing",
         topic: TOPIC,
         kind: Kind::Choice(FramingKind::WORDS),
-        default: "raw",
+        default: "stream",
         unit: "",
-        why: "It changes nothing of what the client sent.",
-        effect: "How bytes become packages: each read is one (raw), or a delimiter ends one (eof).",
+        why: "It changes nothing of what the client sent, and any protocol can be parsed in a \
+              worker without losing the half of a message with that worker.",
+        effect: "How bytes become packages. stream: each read is one; what the handler does not \
+              use of it (Package::consume) is given again with what comes next, one package of a \
+              session at a time. raw: each read is one. eof: a delimiter ends one.",
         access: field!(framing),
     },
     OptionInfo {
@@ -120,7 +126,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "bytes",
         why: "A client that never sends the delimiter must not fill the memory; more than 64M \
               belongs into a file.",
-        effect: "Longest framed package; a session that exceeds it is closed.",
+        effect: "Longest package of framing = eof, and the most bytes of which a handler of framing \
+              = stream may use nothing; a session that exceeds it is closed.",
         access: field!(package_max_length),
     },
     OptionInfo {
@@ -131,8 +138,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "bytes",
         why: "0 = the smaller of 64K, above which reads gain no speed, and one record of the lane \
               (a quarter of it, less the 64-byte header); 4M is that quarter of the largest lane.",
-        effect: "Most bytes of one raw package; one that does not fit into a record of the lane is an \
-                 error at start.",
+        effect: "Most bytes of one raw package, or of one read of framing = stream; one that does \
+                 not fit into a record of the lane is an error at start.",
         access: field!(receive_size),
     },
 ];

@@ -1,0 +1,159 @@
+//! The input of a stream: a worker says how much of a package it has used; the rest is kept and given again, with what
+//! came since, to whichever worker has its turn.
+//!
+//! As long as all is used nothing is kept, and the session is read straight into the ring like a raw one.
+
+use std::io::ErrorKind;
+
+use ostler_core::brain::{Assignment, CloseReason, ConnectionSlot, LaneSlot, Unused};
+use ostler_core::framing::Frame;
+use ostler_shm::giver::ProtocolViolation;
+use ostler_shm::record::{FLAG_LAST, Header};
+
+use super::Reactor;
+use super::intake::Intake;
+use super::lane_end::LaneEnd;
+use super::lanes;
+
+/// What a look at the socket brought, besides bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behind {
+    /// There may be more.
+    More,
+    /// Nothing for now: an edge tells of more.
+    Nothing,
+    /// The client has shut down its side.
+    End,
+    /// Reading failed.
+    Failed(ErrorKind),
+}
+
+impl Reactor {
+    /// Gives what was kept of a session's input, with what came since.
+    pub(super) fn give_stream(&mut self, end: &mut LaneEnd, assignment: Assignment) {
+        let slot = assignment.connection;
+        if self.intake_mut(slot).is_none() {
+            return self.give_raw(end, assignment);
+        }
+        let behind = self.receive_behind(slot);
+        let hangup = self.connections.get_mut(slot).is_none_or(|connection| connection.hangup);
+        let Some(intake) = self.intake_mut(slot) else { return self.brain.input_dry(&assignment) };
+        let all = intake.len();
+        let (len, is_last) = match (intake.frame(), behind) {
+            (Frame::Package { len }, _) => (len, behind == Behind::End && len == all),
+            // No more of it comes: the worker sees it once more, and that it is the last.
+            (Frame::NeedMore, Behind::End) if all > 0 => (all, true),
+            (Frame::NeedMore, Behind::End) => {
+                self.brain.input_dry(&assignment);
+                return self.brain.peer_done(slot);
+            }
+            (Frame::NeedMore, Behind::Failed(kind)) => {
+                return self.read_failed(&assignment, kind);
+            }
+            (Frame::NeedMore, _) => return self.brain.input_dry(&assignment),
+            (Frame::TooLong, _) => {
+                self.brain.input_dry(&assignment);
+                return self.brain.end_input(slot, CloseReason::PackageTooLong);
+            }
+        };
+        let flags = if is_last { FLAG_LAST } else { 0 };
+        let more = behind != Behind::Nothing || hangup || len < all;
+        if !self.give_package(end, assignment, len, flags, more) {
+            return;
+        }
+        if let Some(connection) = self.connections.get_mut(slot) {
+            // A session without a rest keeps nothing.
+            connection.intake.take_if(|intake| intake.len() == 0);
+        }
+        if is_last {
+            self.brain.end_input(slot, CloseReason::Peer);
+        }
+    }
+
+    /// Receives behind what is kept of a session's input: as much as is kept already, so that a
+    /// long message that is given again and again until it is complete does not cost the square of
+    /// its length.
+    fn receive_behind(&mut self, slot: ConnectionSlot) -> Behind {
+        let kept = self.intake_mut(slot).map_or(0, |intake| intake.len());
+        if self.connections.get_mut(slot).is_none() {
+            // The client is gone: this is all.
+            return if kept > 0 { Behind::End } else { Behind::Failed(ErrorKind::NotConnected) };
+        }
+        if !self.brain.takes_fresh_input() {
+            return Behind::More;
+        }
+        let share = self.receive_share.session_bytes();
+        // It is copied, too.
+        self.receive_share.count(kept);
+        let room = self.settings.package_max_length.saturating_sub(kept);
+        let mut want = kept.max(self.settings.receive_size).min(share).min(room);
+        while want > 0 {
+            let most = want.min(self.scratch.len());
+            match self.receive_framed(slot, most) {
+                Ok(Some(0)) => return Behind::End,
+                Ok(Some(len)) => {
+                    self.receive_share.count(len);
+                    want -= len;
+                }
+                // The budget wakes the session when there is memory again.
+                Ok(None) => return Behind::Nothing,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Behind::Nothing,
+                Err(error) => return Behind::Failed(error.kind()),
+            }
+        }
+        Behind::More
+    }
+
+    /// A worker has finished a package and used only the first `total` bytes of it.
+    pub(super) fn finish_partly(
+        &mut self,
+        lane: LaneSlot,
+        end: &LaneEnd,
+        header: &Header,
+        started: u64,
+    ) -> Result<(), ProtocolViolation> {
+        let (seq, used) = (header.cause, header.total);
+        let rest = &mut |entry: &_| lanes::body_from(&end.memory, entry, used);
+        let unused =
+            self.brain.finish_partly(lane, seq, used, started, rest).map_err(ProtocolViolation)?;
+        if let Some(unused) = unused {
+            self.put_back(&unused);
+        }
+        Ok(())
+    }
+
+    fn put_back(&mut self, unused: &Unused) {
+        let Unused { connection: slot, used, bytes } = unused;
+        let framer = self.settings.rest_framer;
+        if let Some(connection) = self.connections.get_mut(*slot) {
+            connection.intake.get_or_insert_with(|| Box::new(Intake::new(framer)));
+        }
+        let Some(intake) = self.intake_mut(*slot) else {
+            return self.put_back_of_lost(unused);
+        };
+        let growth = intake.growth_in_front(bytes.len());
+        intake.put_back(*used as usize, bytes);
+        let is_too_long = intake.frame() == Frame::TooLong;
+        self.charge_put_back(growth);
+        if is_too_long {
+            self.brain.end_input(*slot, CloseReason::PackageTooLong);
+        }
+    }
+
+    /// It was accepted already, so that it cannot be refused; somebody may have to pay for it.
+    fn charge_put_back(&mut self, growth: usize) {
+        self.account.charge_owed(growth as u64);
+        if self.account.budget().excess() > 0 {
+            self.lack("input", false);
+        }
+    }
+
+    /// The client is gone and nothing else of it is kept.
+    fn put_back_of_lost(&mut self, unused: &Unused) {
+        let mut intake = Box::new(Intake::new(self.settings.rest_framer));
+        let growth = intake.growth_in_front(unused.bytes.len());
+        intake.put_back(unused.used as usize, &unused.bytes);
+        self.charge_put_back(growth);
+        self.keep_or_drop_input(unused.connection, intake, CloseReason::PeerError);
+    }
+}
