@@ -1,12 +1,16 @@
-//! Key-value store: speaks the part of the Redis protocol that `GET`, `SET` and `DEL` need. Try: redis-cli -p 9501
+//! Key-value store: speaks the part of the Redis protocol that `GET`, `SET` and `DEL` need. Try:
+//! redis-cli -p 9501
 //!
-//! It shows how a protocol without end marks is parsed in a worker: a request that has not come whole
-//! yet is left with the server ([`Package::consume`]), so that it survives a worker that dies between its two halves. The data survive in
-//! a file, to which every change is appended before it is answered.
+//! It shows how a protocol without end marks is parsed in a worker: a request that has not come
+//! whole yet is left with the server ([`Package::consume`]), so that it survives a worker that dies
+//! between its two halves. The data survive in a file, to which every change is appended before it
+//! is answered.
 //!
 //! ```text
-//! keyvalue [--file PATH] [--set NAME=VALUE]...        without a file the data live as long as their worker
+//! keyvalue [--file PATH] [--set NAME=VALUE]...
 //! ```
+//!
+//! Without a file the data live as long as their worker.
 
 use std::collections::HashMap;
 use std::ffi::OsString;

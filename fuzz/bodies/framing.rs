@@ -1,4 +1,5 @@
-//! A byte stream in arbitrary cuts: packages must not depend on the cuts, and every answer keeps the framing's promises.
+//! A byte stream in arbitrary cuts: packages must not depend on the cuts, and every answer keeps
+//! the framing's promises.
 
 use ostler_core::framing::{Frame, Framer, Framing, FramingConfig};
 
@@ -31,8 +32,8 @@ fn check_raw(max_length: u32, reads: &[&[u8]]) {
     }
 }
 
-/// The first byte of a message says how long the whole of it is. A message that is longer than the limit, and only such a
-/// one, ends the stream; the messages do not depend on the cuts.
+/// The first byte of a message says how long the whole of it is. A message that is longer than the
+/// limit, and only such a one, ends the stream; the messages do not depend on the cuts.
 fn check_stream(max_length: u32, reads: &[&[u8]]) {
     let Ok(framer) = Framer::new(&FramingConfig::Stream { max_length }) else { return };
     let (mut cut, mut buffered, mut lengths, mut too_long) =

@@ -1,14 +1,16 @@
-//! Whose turn it is to answer: the deliveries of each session that are not finished when their callback is over, in the
-//! order in which their callbacks began.
+//! Whose turn it is to answer: the deliveries of each session that are not finished when their
+//! callback is over, in the order in which their callbacks began.
 //!
-//! **Responsible for:** which delivery of a session may publish its outputs, and what follows when one is over.
+//! **Responsible for:** which delivery of a session may publish its outputs, and what follows when
+//! one is over.
 //!
-//! **Must never:** hold outputs, or list a delivery whose session had nothing unfinished and that is finished when its
-//! callback returns: the usual case costs one look at an empty map.
+//! **Must never:** hold outputs, or list a delivery whose session had nothing unfinished and that
+//! is finished when its callback returns: the usual case costs one look at an empty map.
 
 use std::collections::{HashMap, VecDeque};
 
-/// The deliveries that take turns, by session. `D` is what the caller needs to go on with one of them.
+/// The deliveries that take turns, by session. `D` is what the caller needs to go on with one of
+/// them.
 #[derive(Debug)]
 pub struct AnswerTurns<D> {
     sessions: HashMap<u64, VecDeque<Waiting<D>>>,
@@ -24,7 +26,8 @@ struct Waiting<D> {
 /// What the end of a delivery leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ended<D> {
-    /// To be published and finished now, in this order. Empty while an earlier delivery of the session is not over.
+    /// To be published and finished now, in this order. Empty while an earlier delivery of the
+    /// session is not over.
     pub finished: Vec<D>,
     /// The delivery that has its turn now and is not over yet.
     pub turn: Option<D>,
@@ -43,8 +46,8 @@ impl<D: Clone> AnswerTurns<D> {
         !self.sessions.is_empty() && self.sessions.contains_key(&session)
     }
 
-    /// Lists a delivery behind those of its session. Returns whether it has its turn at once. `id` is unique among the
-    /// listed deliveries of the session.
+    /// Lists a delivery behind those of its session. Returns whether it has its turn at once. `id`
+    /// is unique among the listed deliveries of the session.
     pub fn enter(&mut self, session: u64, id: u64, delivery: D) -> bool {
         let queue = self.sessions.entry(session).or_default();
         queue.push_back(Waiting { id, is_over: false, delivery });
@@ -94,8 +97,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever ends when: each session's deliveries are finished in their order, exactly once, as soon as those
-        /// before them are over; exactly the first unfinished one has the turn; and nothing is left at the end.
+        /// Whatever ends when: each session's deliveries are finished in their order, exactly once,
+        /// as soon as those before them are over; exactly the first unfinished one has the turn;
+        /// and nothing is left at the end.
         #[test]
         fn each_session_is_answered_in_its_order(
             steps in proptest::collection::vec((0u64..3, any::<bool>(), 0usize..8), 1..200),

@@ -1,7 +1,7 @@
 //! The pure logic of Ostler: no I/O, no clock, no randomness, no unsafe code.
 //!
-//! Every state machine here takes time as an argument ([`Millis`] or [`Nanos`]) and answers with actions, so that the
-//! drivers in the `ostler` crate stay thin and a simulator can replay any run.
+//! Every state machine here takes time as an argument ([`Millis`] or [`Nanos`]) and answers with
+//! actions, so that the drivers in the `ostler` crate stay thin and a simulator can replay any run.
 #![forbid(unsafe_code)]
 
 pub mod answer_turns;

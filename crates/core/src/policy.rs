@@ -5,7 +5,8 @@
 pub enum Dispatch {
     /// The next worker in turn that has credit.
     RoundRobin,
-    /// Always the same worker for a session, by its id; waits for that worker (S19 for when it is down).
+    /// Always the same worker for a session, by its id; waits for that worker (S19 for when it is
+    /// down).
     SessionHash,
     /// The worker with the least in hand; late binding from one queue (P5).
     IdleFirst,
@@ -18,14 +19,16 @@ pub enum CrashPolicy {
     Close,
     /// It is counted and forgotten; the session goes on.
     Drop,
-    /// It is delivered again, at most so many times. The visible output happens exactly once, the execution may not.
+    /// It is delivered again, at most so many times. The visible output happens exactly once, the
+    /// execution may not.
     Redeliver(u8),
 }
 
 /// In which order the answers of one session come, when some of its packages are deferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AnswerOrder {
-    /// In the order of its packages: what later packages cause is held back until the earlier ones are finished.
+    /// In the order of its packages: what later packages cause is held back until the earlier ones
+    /// are finished.
     Kept,
     /// In the order in which they are given: later packages overtake deferred ones.
     Free,

@@ -1,7 +1,8 @@
-//! The one error type of this crate: what went wrong, what to do about it, and with which code the process ends.
+//! The one error type of this crate: what went wrong, what to do about it, and with which code the
+//! process ends.
 //!
-//! The kind is private, the questions are public ([`Error::is_option`] and so on). The text is written for people, may
-//! change in any release and is no part of the interface.
+//! The kind is private, the questions are public ([`Error::is_option`] and so on). The text is
+//! written for people, may change in any release and is no part of the interface.
 
 use std::error::Error as StdError;
 use std::{fmt, io};
@@ -22,8 +23,9 @@ pub const EXIT_INTERNAL: u8 = 70;
 
 /// Why a server did not start, or ended.
 ///
-/// Its `Debug` reads like its `Display`, so that `expect`, `unwrap` and a `main` that returns a [`Result`] show the sentence
-/// too. Return [`crate::Exit`] from `main` to end with [`Error::exit_code`] as well.
+/// Its `Debug` reads like its `Display`, so that `expect`, `unwrap` and a `main` that returns a
+/// [`Result`] show the sentence too. Return [`crate::Exit`] from `main` to end with
+/// [`Error::exit_code`] as well.
 pub struct Error {
     inner: Box<Inner>,
 }
@@ -54,7 +56,8 @@ impl Error {
         self.inner.kind == Kind::Option
     }
 
-    /// Whether a listener could not be opened: the port is in use, the address is not of this machine, and so on.
+    /// Whether a listener could not be opened: the port is in use, the address is not of this
+    /// machine, and so on.
     #[must_use]
     pub fn is_listen(&self) -> bool {
         self.inner.kind == Kind::Listen
@@ -73,7 +76,8 @@ impl Error {
         self.inner.kind == Kind::ManagersLost
     }
 
-    /// Whether an assumption inside Ostler did not hold: a bug, or a system call that failed as it never should.
+    /// Whether an assumption inside Ostler did not hold: a bug, or a system call that failed as it
+    /// never should.
     #[must_use]
     pub fn is_internal(&self) -> bool {
         self.inner.kind == Kind::Internal
@@ -99,8 +103,8 @@ impl Error {
         }
     }
 
-    /// Wrong usage of the program: an error of kind *option*, for what a program checks itself in its arguments. `text` says
-    /// what is wrong and what would be right.
+    /// Wrong usage of the program: an error of kind *option*, for what a program checks itself in
+    /// its arguments. `text` says what is wrong and what would be right.
     ///
     /// ```
     /// let error = ostler::Error::usage("`--prot` is unknown: write --port NUMBER");
@@ -111,7 +115,8 @@ impl Error {
         Self::option(text)
     }
 
-    /// A bad option, or wrong usage. `text` names the option and the value and says what would be right.
+    /// A bad option, or wrong usage. `text` names the option and the value and says what would be
+    /// right.
     pub(crate) fn option(text: impl Into<String>) -> Self {
         Self::new(Kind::Option, text, None)
     }

@@ -1,10 +1,11 @@
 //! A server engine whose connections outlive the code that serves them.
 //!
-//! A small *master* process owns every client socket. Your code runs in supervised *worker* processes that may crash, block, be
-//! recycled or reloaded; no connection closes, no accepted message vanishes in silence, no buffer grows without bound.
+//! A small *master* process owns every client socket. Your code runs in supervised *worker*
+//! processes that may crash, block, be recycled or reloaded; no connection closes, no accepted
+//! message vanishes in silence, no buffer grows without bound.
 //!
-//! Implement [`Handler`], give it to [`run_main`] or [`Server::run`]. See `ARCHITECTURE.md` for how it works, `docs/OPTIONS.md` for what can be
-//! set.
+//! Implement [`Handler`], give it to [`run_main`] or [`Server::run`]. See `ARCHITECTURE.md` for how
+//! it works, `docs/OPTIONS.md` for what can be set.
 
 mod api;
 mod control;

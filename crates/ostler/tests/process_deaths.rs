@@ -1,4 +1,5 @@
-//! Processes that die: workers, managers, the spare and the master; what becomes of packages, sessions and successors.
+//! Processes that die: workers, managers, the spare and the master; what becomes of packages,
+//! sessions and successors.
 
 mod support;
 
@@ -9,12 +10,13 @@ use support::{
     Held, ask, check, echo, orders, round_trip, start, wait_lines, wait_serving, worker_of,
 };
 
-/// What the log may say when workers are killed. (A worker killed before its first delivery counts as failing to start.)
+/// What the log may say when workers are killed. (A worker killed before its first delivery counts
+/// as failing to start.)
 const DIED: &str = "worker died";
 const OFTEN: &str = "workers die often";
 const BACK_OFF: &str = "ended before it served";
 
-// ---- one worker --------------------------------------------------------------------------------------------------
+// ---- one worker ---------------------------------------------------------------------------------
 
 #[test]
 fn close_ends_the_session_in_hand_and_no_other() -> TestResult {
@@ -72,7 +74,8 @@ fn redeliver_gives_the_package_to_the_next_worker() -> TestResult {
     check(books.detail("redelivered") == 1 && books.finished == 2, format!("{books}"))
 }
 
-/// Behind a package in hand others wait that nobody has started: they are served whatever becomes of their worker.
+/// Behind a package in hand others wait that nobody has started: they are served whatever becomes
+/// of their worker.
 #[test]
 fn packages_that_wait_at_a_dead_worker_are_served_elsewhere() -> TestResult {
     let server = start(orders(2).expect_log(DIED).expect_log(BACK_OFF), 2)?;
@@ -145,9 +148,10 @@ fn a_stopped_worker_is_not_settled_before_it_is_dead() -> TestResult {
     check(books.closed_by == 1 && books.detail("closed_worker_died") == 1, format!("{books}"))
 }
 
-// ---- many workers under load -------------------------------------------------------------------------------------
+// ---- many workers under load --------------------------------------------------------------------
 
-/// 20 000 requests while workers are killed: nothing lost, nothing doubled, nothing wrong, no connection cut.
+/// 20 000 requests while workers are killed: nothing lost, nothing doubled, nothing wrong, no
+/// connection cut.
 fn survives_kills(handler: &str, requests: u64, workers: u16, connections: usize) -> TestResult {
     let builder = echo(workers, 2)
         .handler(handler)
@@ -223,7 +227,7 @@ fn close_under_load_is_honest() -> TestResult {
     check(report.closed_early + report.reset == died, format!("{report}; {books}"))
 }
 
-// ---- packages that kill ------------------------------------------------------------------------------------------
+// ---- packages that kill -------------------------------------------------------------------------
 
 #[test]
 fn a_package_that_kills_every_worker_ends_with_its_session() -> TestResult {
@@ -245,7 +249,8 @@ fn a_package_that_kills_every_worker_ends_with_its_session() -> TestResult {
     check(books.detail("closed_shutdown") == 1, format!("the other session lives: {books}"))
 }
 
-/// A package that kills a worker at its very first delivery is no failure to boot: nobody waits for a back-off.
+/// A package that kills a worker at its very first delivery is no failure to boot: nobody waits for
+/// a back-off.
 #[test]
 fn a_death_at_work_is_no_failure_to_boot() -> TestResult {
     let server = start(orders(1).expect_log(DIED), 1)?;
@@ -262,9 +267,10 @@ fn a_death_at_work_is_no_failure_to_boot() -> TestResult {
     check(books.detail("closed_worker_died") == 5, format!("{books}"))
 }
 
-// ---- workers that do not start -----------------------------------------------------------------------------------
+// ---- workers that do not start ------------------------------------------------------------------
 
-/// A file that workers do not start with, outside of the server's own directory: it exists before the server.
+/// A file that workers do not start with, outside of the server's own directory: it exists before
+/// the server.
 struct Broken {
     path: std::path::PathBuf,
 }
@@ -386,7 +392,7 @@ fn starts_that_fail_do_not_fill_the_log() -> TestResult {
     server.stop()
 }
 
-// ---- managers ----------------------------------------------------------------------------------------------------
+// ---- managers -----------------------------------------------------------------------------------
 
 /// No zombie is left to anybody: processes that died were reaped.
 fn no_zombies(server: &TestServer) -> TestResult {
@@ -519,7 +525,8 @@ fn a_new_spare_is_not_taken_for_the_dead_one() -> TestResult {
     server.stop()
 }
 
-/// Takes a process's descriptors away, those that it has not opened yet; answers the limit that it had.
+/// Takes a process's descriptors away, those that it has not opened yet; answers the limit that it
+/// had.
 fn limit_descriptors(process: &ostler_testkit::Process, limit: u64) -> TestResult<u64> {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
     let pid = i32::try_from(process.pid()).ok().and_then(Pid::from_raw);
@@ -595,9 +602,10 @@ fn a_spare_that_the_master_cannot_take_is_offered_again() -> TestResult {
     server.stop()
 }
 
-// ---- the master --------------------------------------------------------------------------------------------------
+// ---- the master ---------------------------------------------------------------------------------
 
-/// With the master everything ends, and the port is free (P7). `wait_end` looks for processes, port and files.
+/// With the master everything ends, and the port is free (P7). `wait_end` looks for processes, port
+/// and files.
 #[test]
 fn nothing_outlives_the_master() -> TestResult {
     for round in 0..20 {
@@ -643,7 +651,8 @@ fn a_busy_worker_does_not_outlive_the_master() -> TestResult {
 
 #[test]
 fn the_successor_of_a_killed_worker_has_the_next_generation() -> TestResult {
-    // Only so is a reply that came the end of its package: under `close` the kill may come between the two.
+    // Only so is a reply that came the end of its package: under `close` the kill may come between
+    // the two.
     let builder = orders(1).set("crash_policy", "redeliver:3");
     let builder = builder.expect_log(DIED).expect_log(BACK_OFF);
     let server = start(builder, 1)?;

@@ -167,8 +167,8 @@ fn the_masters_memory_cannot_be_written() -> TestResult {
     server.stop()
 }
 
-/// Workers that say of their work what they like get too much or too little ahead. Nobody is condemned for it, and what
-/// waits behind a slow delivery at one of them is still taken back.
+/// Workers that say of their work what they like get too much or too little ahead. Nobody is
+/// condemned for it, and what waits behind a slow delivery at one of them is still taken back.
 fn lies_about_its_work(work_ns: u64) -> TestResult {
     let server = probe().set("reactors", 1).start()?;
     for worker in 0..2 {

@@ -1,4 +1,5 @@
-//! Processes that live: echo in every shape, names, descriptors and mappings, and signals from outside.
+//! Processes that live: echo in every shape, names, descriptors and mappings, and signals from
+//! outside.
 
 mod support;
 
@@ -105,7 +106,8 @@ fn an_abort_ends_only_its_worker() -> TestResult {
     only_its_worker_ends_by("abort", "SIGABRT")
 }
 
-/// Ctrl-C, Ctrl-\ and a closed terminal reach the whole group; only the master answers them (decision 18).
+/// Ctrl-C, Ctrl-\ and a closed terminal reach the whole group; only the master answers them
+/// (decision 18).
 #[test]
 fn only_the_master_listens_to_signals_from_outside() -> TestResult {
     let server = start(orders(2), 2)?;
@@ -153,7 +155,7 @@ fn a_terminated_worker_is_replaced_and_nobody_notices() -> TestResult {
     check(ended.log().lines_with("serves worker=w0.6").len() == 1, "five successors in slot 0")
 }
 
-// ---- what each kind of process has open and mapped (decision 3) ---------------------------------------------------------
+// ---- what each kind of process has open and mapped (decision 3) ---------------------------------
 
 /// Descriptors by kind: what stands before the first `:` or the whole name.
 fn kinds(process: &Process, inherited: &BTreeSet<u32>) -> TestResult<BTreeMap<String, usize>> {
@@ -198,7 +200,8 @@ fn expect_kinds(
 ) -> TestResult {
     let expected: BTreeMap<String, usize> =
         expected.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect();
-    // What ends meanwhile (a lane that is being settled, a fork that closes what is not its own) takes its moment.
+    // What ends meanwhile (a lane that is being settled, a fork that closes what is not its own)
+    // takes its moment.
     let mut found = BTreeMap::new();
     let settled = ostler_testkit::wait_until("descriptors to be as listed", || {
         found = kinds(process, inherited).unwrap_or_default();
@@ -268,7 +271,8 @@ fn every_process_has_exactly_its_descriptors_and_mappings() -> TestResult {
         .expect_log("the manager died");
     let server = start(builder, 2)?;
     let mut clients = [server.connect()?, server.connect()?, server.connect()?];
-    // Neither a reload nor a death leaves anything behind: the fourth generation has what the first had.
+    // Neither a reload nor a death leaves anything behind: the fourth generation has what the first
+    // had.
     for round in 0..4 {
         let old = server.workers();
         match round {
@@ -282,7 +286,8 @@ fn every_process_has_exactly_its_descriptors_and_mappings() -> TestResult {
                 worker.wait_gone(ostler_testkit::DEADLINE)?;
             }
             wait_serving(&server, WORKERS * (round + 1))?;
-            // A lane is settled when the last reactor has closed its end; a process is named when it is ready.
+            // A lane is settled when the last reactor has closed its end; a process is named when
+            // it is ready.
             server.wait_for("the lanes of the dead to be closed", |server| {
                 lane_maps(&server.master()).is_ok_and(|maps| maps.len() == 1 + 2 * WORKERS)
             })?;

@@ -131,8 +131,8 @@ fn what_waits_for_its_turn_dies_with_the_worker_and_is_settled_by_the_policy() -
     Ok(())
 }
 
-/// A session that ended while a package of it was deferred: its close event is seen at once, and its place is free when
-/// the deferred delivery is over.
+/// A session that ended while a package of it was deferred: its close event is seen at once, and
+/// its place is free when the deferred delivery is over.
 #[test]
 fn on_close_is_called_while_a_package_is_deferred() -> TestResult {
     let scratch = Scratch::new("orderclose")?;

@@ -1,4 +1,5 @@
-//! Framing `stream`: what a worker does not use of a package is kept and given again, to whichever worker comes next.
+//! Framing `stream`: what a worker does not use of a package is kept and given again, to whichever
+//! worker comes next.
 #![allow(clippy::panic, clippy::indexing_slicing, clippy::unwrap_used)] // a test that cannot go on
 
 mod talk;
@@ -308,7 +309,7 @@ fn a_drain_ends_a_session_with_half_a_message() -> TestResult {
     Ok(())
 }
 
-// ---- the example ----------------------------------------------------------------------------------------------------
+// ---- the example --------------------------------------------------------------------------------
 
 fn keyvalue(file: &Path) -> ServerBuilder {
     TestServer::example("keyvalue")

@@ -13,7 +13,8 @@ impl Brain {
     /// The driver wrote the record: the delivery is in hand from now on. `more` says that the
     /// session may have more input. `body` is the package where it does not lie in the ring as one
     /// record.
-    #[allow(clippy::too_many_arguments)] // one call, one record: all of it comes from the ring at once
+    // one call, one record: all of it comes from the ring at once
+    #[allow(clippy::too_many_arguments)]
     pub fn record_written(
         &mut self,
         assignment: Assignment,
@@ -167,13 +168,14 @@ impl Brain {
         Ok(())
     }
 
-    /// A worker says that a package is finished and that it has used only the first `used` bytes of it. `rest` copies
-    /// what follows them out of the package ring, where it lies there. Returns what the driver is to put back to the front
-    /// of the session's input, before it does anything else; `None` when the session takes no input any more and the rest
-    /// is thrown away, counted.
+    /// A worker says that a package is finished and that it has used only the first `used` bytes of
+    /// it. `rest` copies what follows them out of the package ring, where it lies there. Returns
+    /// what the driver is to put back to the front of the session's input, before it does anything
+    /// else; `None` when the session takes no input any more and the rest is thrown away, counted.
     ///
     /// # Errors
-    /// What is wrong, when the worker cannot have finished it like this: the lane is to be condemned.
+    /// What is wrong, when the worker cannot have finished it like this: the lane is to be
+    /// condemned.
     pub fn finish_partly(
         &mut self,
         lane_slot: LaneSlot,
@@ -207,7 +209,8 @@ impl Brain {
         Ok(kept)
     }
 
-    /// The unused rest of a package stays the session's input, unless no input of it is served any more.
+    /// The unused rest of a package stays the session's input, unless no input of it is served any
+    /// more.
     fn keep_unused(
         &mut self,
         slot: ConnectionSlot,
@@ -273,8 +276,9 @@ impl Brain {
         self.lanes.get(lane)?.ledger.first_unstarted(t)
     }
 
-    /// What one delivery takes a worker by its own measure; zero while it has measured none. Any value is allowed: it
-    /// decides only how much waits at that worker, at most [`BrainSettings::prefetch_packages`].
+    /// What one delivery takes a worker by its own measure; zero while it has measured none. Any
+    /// value is allowed: it decides only how much waits at that worker, at most
+    /// [`BrainSettings::prefetch_packages`].
     ///
     /// [`BrainSettings::prefetch_packages`]: super::BrainSettings::prefetch_packages
     pub fn set_work(&mut self, lane: LaneSlot, work_ns: Nanos) {

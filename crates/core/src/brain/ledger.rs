@@ -175,8 +175,8 @@ impl Ledger {
         Some(entry)
     }
 
-    /// Copies unfinished packages below `freed` that are `needed`, because they may have to be delivered again. Costs
-    /// nothing unless the oldest unfinished delivery lies there.
+    /// Copies unfinished packages below `freed` that are `needed`, because they may have to be
+    /// delivered again. Costs nothing unless the oldest unfinished delivery lies there.
     pub fn keep_bodies(
         &mut self,
         freed: u64,

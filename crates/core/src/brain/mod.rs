@@ -51,7 +51,8 @@ pub struct BrainSettings {
     pub crash_policy: CrashPolicy,
     /// The most deliveries of one session at a worker.
     pub session_window: u32,
-    /// A worker may leave a part of a package unused; it is kept and given again. One package of a session at a time.
+    /// A worker may leave a part of a package unused; it is kept and given again. One package of a
+    /// session at a time.
     pub keeps_unused: bool,
     /// Estimated work that may wait at a worker, nanoseconds.
     pub prefetch_ns: Nanos,

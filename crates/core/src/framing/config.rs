@@ -21,9 +21,11 @@ pub enum FramingConfig {
         /// (option `package_max_length`).
         max_length: u32,
     },
-    /// No framing either, but the worker says how much of a package it has used, and gets the rest again.
+    /// No framing either, but the worker says how much of a package it has used, and gets the rest
+    /// again.
     Stream {
-        /// Longest package in bytes, at least 1; also what a worker that uses nothing is given at most.
+        /// Longest package in bytes, at least 1; also what a worker that uses nothing is given at
+        /// most.
         max_length: u32,
     },
 }

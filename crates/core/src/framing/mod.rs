@@ -79,8 +79,8 @@ impl Framer {
         })
     }
 
-    /// A worker has used only the first `used` bytes of the last package; the `rest` is at the front of the buffer again.
-    /// Happens with [`Framer::Stream`] only.
+    /// A worker has used only the first `used` bytes of the last package; the `rest` is at the
+    /// front of the buffer again. Happens with [`Framer::Stream`] only.
     pub fn put_back(&mut self, used: usize, rest: usize) {
         if let Self::Stream(stream) = self {
             stream.put_back(used, rest);

@@ -2,11 +2,12 @@
 
 use super::{Frame, Framing, FramingError};
 
-/// Everything that is buffered is a package, again and again: the worker takes whole messages from its front, the rest is
-/// put back ([`Stream::put_back`]) and given again.
+/// Everything that is buffered is a package, again and again: the worker takes whole messages from
+/// its front, the rest is put back ([`Stream::put_back`]) and given again.
 ///
-/// What the worker could use nothing of is given again only with more behind it: it waits for the rest of a message. After
-/// a package of which something was used the rest is given at once: there may be a further message in it.
+/// What the worker could use nothing of is given again only with more behind it: it waits for the
+/// rest of a message. After a package of which something was used the rest is given at once: there
+/// may be a further message in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Stream {
     max_length: u32,
@@ -15,7 +16,8 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Packages of at most `max_length` bytes; a worker that can use nothing of so many has met a message that is too long.
+    /// Packages of at most `max_length` bytes; a worker that can use nothing of so many has met a
+    /// message that is too long.
     ///
     /// # Errors
     /// [`FramingError::MaxLengthTooSmall`] if `max_length` is 0.
@@ -26,8 +28,8 @@ impl Stream {
         Ok(Self { max_length, refused: 0 })
     }
 
-    /// Of the last package the worker has used `used` bytes; the caller has put the `rest` that follows them back to the
-    /// front of the buffer.
+    /// Of the last package the worker has used `used` bytes; the caller has put the `rest` that
+    /// follows them back to the front of the buffer.
     pub fn put_back(&mut self, used: usize, rest: usize) {
         self.refused = if used == 0 { u32::try_from(rest).unwrap_or(u32::MAX) } else { 0 };
     }

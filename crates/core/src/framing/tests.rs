@@ -196,8 +196,9 @@ proptest! {
         prop_assert_eq!(packages.concat(), stream);
     }
 
-    /// Messages of one length byte and so many bytes, parsed by a worker that uses whole ones only and between one and
-    /// all of them: every message is seen once, whole and in order, however the stream is cut, and nobody spins.
+    /// Messages of one length byte and so many bytes, parsed by a worker that uses whole ones only
+    /// and between one and all of them: every message is seen once, whole and in order, however the
+    /// stream is cut, and nobody spins.
     #[test]
     fn a_stream_brings_every_message_once(
         lengths in vec(0_u8..60, 0..40),
@@ -221,7 +222,9 @@ proptest! {
                         prop_assert!(len > 0 && len <= framer.max_length());
                         let mut used = 0;
                         for _ in 0..*at_once.next().unwrap() {
-                            let Some(end) = buffered[used..len].first().map(|l| used + 1 + usize::from(*l)) else { break };
+                            let first = buffered[used..len].first();
+                            let end = first.map(|l| used + 1 + usize::from(*l));
+                            let Some(end) = end else { break };
                             if end > len { break }
                             seen.push(buffered[used..end].to_vec());
                             used = end;

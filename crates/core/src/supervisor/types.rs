@@ -67,9 +67,11 @@ pub enum Event {
     Exited(WorkerKey, Exit),
     /// A user asked to reload all event workers.
     ReloadRequested,
-    /// The sessions are being drained: nobody is recycled any more, because the end of the server is near.
+    /// The sessions are being drained: nobody is recycled any more, because the end of the server
+    /// is near.
     Draining,
-    /// The server is to end; the master has already drained the sessions. `now` skips the drain of the workers.
+    /// The server is to end; the master has already drained the sessions. `now` skips the drain of
+    /// the workers.
     ShutdownRequested {
         /// Kill at once instead of letting workers leave.
         now: bool,
@@ -81,9 +83,11 @@ pub enum Event {
 pub enum ReloadOutcome {
     /// Every slot has a new generation.
     Done,
-    /// The canary (the first new process) did not become ready; the old generation serves on. Names the canary's slot.
+    /// The canary (the first new process) did not become ready; the old generation serves on. Names
+    /// the canary's slot.
     CanaryFailed(Slot),
-    /// A later slot's new process did not become ready; that slot and those after it keep their old process.
+    /// A later slot's new process did not become ready; that slot and those after it keep their old
+    /// process.
     Partial(Slot),
     /// The server began to shut down.
     ShuttingDown,
@@ -92,13 +96,15 @@ pub enum ReloadOutcome {
 /// What the driver is to do now, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SupervisorAction {
-    /// Ask the master for the lane memory of this process; answered by `MemoryReady` or `MemoryFailed`.
+    /// Ask the master for the lane memory of this process; answered by `MemoryReady` or
+    /// `MemoryFailed`.
     NeedMemory(WorkerKey),
     /// Fork the process; answered by `Forked` or `ForkFailed`.
     Fork(WorkerKey),
     /// Tell the master to drop the lane memory of a process that was never forked.
     ReleaseMemory(WorkerKey),
-    /// Tell the master that `serve` takes packages from now on and `leave` (its predecessor) takes no more.
+    /// Tell the master that `serve` takes packages from now on and `leave` (its predecessor) takes
+    /// no more.
     Serve {
         /// The process that serves from now on.
         serve: WorkerKey,
@@ -133,7 +139,8 @@ pub enum SupervisorAction {
     },
     /// No process has ever been ready, and every slot has failed to boot one. Told once.
     NobodyBoots,
-    /// More deaths than `restart_intensity` within `restart_period_ms` over all slots (logged, nothing is stopped).
+    /// More deaths than `restart_intensity` within `restart_period_ms` over all slots (logged,
+    /// nothing is stopped).
     IntensityExceeded {
         /// Deaths within the period.
         deaths: u32,

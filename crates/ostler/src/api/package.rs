@@ -54,20 +54,22 @@ impl Package {
         self.payload.bytes()
     }
 
-    /// Whether a worker that died had started it before (only with `crash_policy = redeliver`): side effects outside this
-    /// server may have happened already.
+    /// Whether a worker that died had started it before (only with `crash_policy = redeliver`):
+    /// side effects outside this server may have happened already.
     #[must_use]
     pub const fn is_redelivered(&self) -> bool {
         self.flags & FLAG_REDELIVERED != 0
     }
 
-    /// Says that only the first `len` bytes of the package were used (framing `stream`, the default). The rest is given
-    /// again, with what the client has sent since, to this worker or to another one: a message that is not complete yet
-    /// needs no memory in the handler, and survives its worker. Without a call, or with `len` at least the package's
-    /// length, all of it was used. The last call counts.
+    /// Says that only the first `len` bytes of the package were used (framing `stream`, the
+    /// default). The rest is given again, with what the client has sent since, to this worker or to
+    /// another one: a message that is not complete yet needs no memory in the handler, and survives
+    /// its worker. Without a call, or with `len` at least the package's length, all of it was used.
+    /// The last call counts.
     ///
-    /// After a package of which something was used the rest is given again at once; after one of which nothing was used,
-    /// when more has come. The most that can be kept is `package_max_length`.
+    /// After a package of which something was used the rest is given again at once; after one of
+    /// which nothing was used, when more has come. The most that can be kept is
+    /// `package_max_length`.
     ///
     /// ```
     /// # use ostler::{Package, Session};
@@ -81,23 +83,25 @@ impl Package {
     /// }
     /// ```
     ///
-    /// It is to be called in the callback, also for a package that is deferred: the rest is given again
-    /// when the deferred delivery is finished.
+    /// It is to be called in the callback, also for a package that is deferred: the rest is given
+    /// again when the deferred delivery is finished.
     ///
     /// With another framing a package is always used as a whole; the call is logged as a mistake.
     pub fn consume(&self, len: usize) {
         self.inner.set_used(part_of(len, self.as_bytes().len()));
     }
 
-    /// Whether this is the rest that a handler did not use, given once more because the client will send no more (framing
-    /// `stream`). What is not used now is thrown away. A client that leaves nothing unused behind has no last package.
+    /// Whether this is the rest that a handler did not use, given once more because the client will
+    /// send no more (framing `stream`). What is not used now is thrown away. A client that leaves
+    /// nothing unused behind has no last package.
     #[must_use]
     pub const fn is_last(&self) -> bool {
         self.flags & FLAG_LAST != 0
     }
 
-    /// Takes the delivery out of the callback: it is finished when the answer is dropped, not when `on_receive` returns.
-    /// Until then the session stays with this worker and the delivery stays in hand.
+    /// Takes the delivery out of the callback: it is finished when the answer is dropped, not when
+    /// `on_receive` returns. Until then the session stays with this worker and the delivery stays
+    /// in hand.
     ///
     /// `None` when it was deferred already.
     #[must_use]
@@ -120,9 +124,9 @@ impl Deref for Package {
     }
 }
 
-/// A delivery that goes on after its callback. Dropping it finishes it. It may go to another thread:
-/// there its outputs are posted to the worker, in their order. When a thread panics with it, its
-/// session is closed, because nobody will answer any more.
+/// A delivery that goes on after its callback. Dropping it finishes it. It may go to another
+/// thread: there its outputs are posted to the worker, in their order. When a thread panics with
+/// it, its session is closed, because nobody will answer any more.
 ///
 /// ```
 /// use ostler::{Handler, Outcome, Package, Session, Worker};
@@ -142,16 +146,17 @@ impl Deref for Package {
 /// }
 /// ```
 ///
-/// With `crash_policy = redeliver` its outputs become visible all at once when it is finished; more than
-/// `redeliver_output_bytes` of them become visible as they come, and the package is then never delivered again. The same
-/// happens when the callback it was taken in sends something itself.
+/// With `crash_policy = redeliver` its outputs become visible all at once when it is finished; more
+/// than `redeliver_output_bytes` of them become visible as they come, and the package is then never
+/// delivered again. The same happens when the callback it was taken in sends something itself.
 ///
-/// Until it is finished, later packages of its session are handled, but what they cause is held back, so that the answers
-/// of a session come in the order of its packages (`answer_order = kept`, the default).
+/// Until it is finished, later packages of its session are handled, but what they cause is held
+/// back, so that the answers of a session come in the order of its packages (`answer_order = kept`,
+/// the default).
 ///
-/// What becomes visible as it comes waits for the end of a callback of another delivery that it is sent in, if that one
-/// has sent something too: at most `redeliver_output_bytes` (or one message), then sending answers *full* until that
-/// callback has returned.
+/// What becomes visible as it comes waits for the end of a callback of another delivery that it is
+/// sent in, if that one has sent something too: at most `redeliver_output_bytes` (or one message),
+/// then sending answers *full* until that callback has returned.
 pub struct Deferred {
     token: DeferredToken,
     bytes: Vec<u8>,

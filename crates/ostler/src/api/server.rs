@@ -55,10 +55,12 @@ impl Server {
         self.bound.address
     }
 
-    /// Lets the program do something once the server serves: `announce` is called in the master when the first worker is
-    /// ready. The log says `listening on` at the same moment, whether this is used or not.
+    /// Lets the program do something once the server serves: `announce` is called in the master
+    /// when the first worker is ready. The log says `listening on` at the same moment, whether this
+    /// is used or not.
     ///
-    /// It runs between the master's other work: print a line, write a file, but do not wait for anything.
+    /// It runs between the master's other work: print a line, write a file, but do not wait for
+    /// anything.
     ///
     /// ```no_run
     /// use ostler::Server;
@@ -73,9 +75,10 @@ impl Server {
         self
     }
 
-    /// Runs the server: this process becomes the master, and returns when it was told to end (TERM) and has drained.
-    /// `make` is called once in each worker process, after its fork; it returns the handler, or a result of one: an error
-    /// is logged and ends that process, as one of [`crate::Handler::on_worker_start`] does.
+    /// Runs the server: this process becomes the master, and returns when it was told to end (TERM)
+    /// and has drained. `make` is called once in each worker process, after its fork; it returns
+    /// the handler, or a result of one: an error is logged and ends that process, as one of
+    /// [`crate::Handler::on_worker_start`] does.
     ///
     /// Call it early in `main`: the process must not have started threads, because it forks. When
     /// it returns the process is as it was (signals, name, limits, panic hook), its own children

@@ -9,7 +9,8 @@ use super::wire::{Malformed, Reader, Writer};
 /// Size of every message between master and manager.
 pub(crate) const MANAGER_MESSAGE_SIZE_BYTES: usize = 128;
 
-/// Descriptors of [`ToManager::MemoryReady`] before the lane bells: down memory, up memory, worker bell.
+/// Descriptors of [`ToManager::MemoryReady`] before the lane bells: down memory, up memory, worker
+/// bell.
 pub(crate) const LANE_DESCRIPTORS_FIXED: usize = 3;
 
 /// From the master to the manager.
@@ -20,7 +21,8 @@ pub(crate) enum ToManager {
         /// All generations that the new manager names are above this one.
         generation_base: u32,
     },
-    /// The lane memory of this process, with `[down, up, worker_bell, lane_bell_0 .. lane_bell_{R-1}]`.
+    /// The lane memory of this process, with `[down, up, worker_bell, lane_bell_0 ..
+    /// lane_bell_{R-1}]`.
     MemoryReady(WorkerKey),
     /// There is no memory for this process now.
     MemoryFailed(WorkerKey),

@@ -1,6 +1,7 @@
 //! What a worker tells the manager. Four kinds, 128 bytes, no descriptors (decision 15).
 //!
-//! The sender is known by its socket, which belongs to one process alone; so no message names a worker.
+//! The sender is known by its socket, which belongs to one process alone; so no message names a
+//! worker.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -26,14 +27,15 @@ pub(crate) enum FromWorker {
     LeaveRequest(LeaveReason),
     /// It cannot start, and why; it ends now.
     StartFailed(ShortText),
-    /// It has taken its first delivery, and is about to handle it. Said before user code sees the delivery, so that
-    /// the word cannot be lost by what that code does.
+    /// It has taken its first delivery, and is about to handle it. Said before user code sees the
+    /// delivery, so that the word cannot be lost by what that code does.
     TookDelivery,
 }
 
 impl FromWorker {
-    /// Tells the manager, without blocking. Each word is said a few times in a life at most, so there is always room; an
-    /// error means that the manager is gone or listens to this worker no more.
+    /// Tells the manager, without blocking. Each word is said a few times in a life at most, so
+    /// there is always room; an error means that the manager is gone or listens to this worker no
+    /// more.
     pub(crate) fn send(self, control: impl AsFd) -> io::Result<()> {
         control_socket::send(control, &self.encode(), &[])
     }

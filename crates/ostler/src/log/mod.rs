@@ -116,7 +116,8 @@ pub(crate) fn set_process(process: Process) {
     }
 }
 
-/// Notes the session whose delivery begins in this process, for the line about a panic; 0 when it has ended.
+/// Notes the session whose delivery begins in this process, for the line about a panic; 0 when it
+/// has ended.
 pub(crate) fn set_session(session: u64) {
     label::set_session(session);
 }

@@ -133,7 +133,8 @@ impl Driver<'_> {
         self.epoll.add(gated.pidfd(), Source::WorkerProcess(worker).token(), Interest::BELL)?;
         let control = Source::WorkerControl(worker).token();
         self.epoll.add(gated.control(), control, Interest::READ).inspect_err(|_| {
-            // The worker ends at its gate; its pidfd must not be told of under a key that is no child.
+            // The worker ends at its gate; its pidfd must not be told of under a key that is no
+            // child.
             let _ = self.epoll.remove(gated.pidfd());
         })
     }

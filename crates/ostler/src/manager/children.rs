@@ -15,7 +15,8 @@ use crate::sys::process::ProcessId;
 pub(super) struct Child {
     pub(super) pid: ProcessId,
     pub(super) pidfd: PidFd,
-    /// Where it speaks; `None` once it has closed its end or has said too much. Its life goes on without.
+    /// Where it speaks; `None` once it has closed its end or has said too much. Its life goes on
+    /// without.
     pub(super) control: Option<OwnedFd>,
     /// It has said that it is ready.
     pub(super) is_ready: bool,

@@ -1,7 +1,8 @@
 //! Keys of a manager that is not the first.
 //!
-//! Every supervisor counts generations from 1. The master still knows the processes of a manager that died, so a later
-//! manager adds a base to all its generations: towards the master, the log and its own tables. Only this file knows both.
+//! Every supervisor counts generations from 1. The master still knows the processes of a manager
+//! that died, so a later manager adds a base to all its generations: towards the master, the log
+//! and its own tables. Only this file knows both.
 
 use ostler_core::Millis;
 use ostler_core::ids::{Generation, WorkerKey};

@@ -37,7 +37,8 @@ pub(crate) use handle::{ManagerHandle, fork_managers};
 pub(crate) use setup::{ManagerSetup, WorkerBoot};
 pub(crate) use sweep::end_all;
 
-/// Exit code of a manager or worker whose master is gone, or whose manager was gone before it began.
+/// Exit code of a manager or worker whose master is gone, or whose manager was gone before it
+/// began.
 pub(crate) const EXIT_ORPHANED: i32 = 69;
 /// Exit code of a manager whose loop failed, as of every broken assumption inside Ostler.
 pub(crate) const EXIT_BROKEN: i32 = 70;

@@ -14,7 +14,8 @@ use crate::sys::orphans;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::ProcessId;
 
-/// Words of a dead worker that are still heard; its descendants may hold the socket and go on talking.
+/// Words of a dead worker that are still heard; its descendants may hold the socket and go on
+/// talking.
 const LAST_WORDS_MAX: usize = 64;
 /// Children reaped per turn.
 const REAPED_PER_TURN: usize = 1_024;
@@ -58,7 +59,8 @@ impl Driver<'_> {
         self.tell(Event::Exited(key, exit))
     }
 
-    /// Reaps what has ended and is not found by a pidfd: adopted orphans, workers that never passed their gate, the spare.
+    /// Reaps what has ended and is not found by a pidfd: adopted orphans, workers that never passed
+    /// their gate, the spare.
     pub(super) fn reap_strays(&mut self) -> Step {
         for _ in 0..REAPED_PER_TURN {
             let Some(pid) = orphans::peek_ended_child()? else { break };
@@ -99,7 +101,8 @@ impl Driver<'_> {
         }
     }
 
-    /// When a spare has to be forked. Spares that die at once are forked once per [`SPARE_RETRY_MS`].
+    /// When a spare has to be forked. Spares that die at once are forked once per
+    /// [`SPARE_RETRY_MS`].
     pub(super) fn spare_due(&self) -> Option<Millis> {
         self.spare_wanted.then(|| self.spare_forked_at.saturating_add(SPARE_RETRY_MS))
     }

@@ -1,7 +1,8 @@
 //! A manager before its promotion: asleep until the master needs it or is gone.
 //!
-//! A master with threads cannot fork a manager, and closures cannot be exec'ed; so a spare one exists at all times. The
-//! first manager begins as a spare too: all managers are made the same way.
+//! A master with threads cannot fork a manager, and closures cannot be exec'ed; so a spare one
+//! exists at all times. The first manager begins as a spare too: all managers are made the same
+//! way.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};

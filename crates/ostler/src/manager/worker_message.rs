@@ -10,8 +10,8 @@ use super::event_loop::{Driver, Step};
 use crate::control::{FromWorker, WORKER_MESSAGE_SIZE_BYTES};
 use crate::sys::control_socket;
 
-/// Messages of one worker, of whatever kind, after which it is heard no more: in its whole life it has a handful to say,
-/// and each one costs the manager a look at all slots.
+/// Messages of one worker, of whatever kind, after which it is heard no more: in its whole life it
+/// has a handful to say, and each one costs the manager a look at all slots.
 const WORDS_MAX: u32 = 100;
 
 enum Heard {

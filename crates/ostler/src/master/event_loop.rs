@@ -124,7 +124,7 @@ impl Master {
     }
 
     // ---- events
-    // --------------------------------------------------------------------------------------------------
+    // ---------------------------------------------------------------------------------------------
 
     fn take_signals(&mut self, now: Millis) {
         while let Ok(Some(received)) = self.signals.read() {
@@ -385,7 +385,7 @@ impl Master {
     }
 
     // ---- helpers
-    // -------------------------------------------------------------------------------------------------
+    // ---------------------------------------------------------------------------------------------
 
     /// A message to the manager. When it cannot be reached its pidfd will say so.
     pub(super) fn send(&mut self, message: &ToManager, descriptors: Vec<std::os::fd::OwnedFd>) {

@@ -21,7 +21,8 @@ pub enum FramingKind {
 pub enum Harden {
     /// None: everything can be debugged.
     Off,
-    /// Master, manager and spare manager. Workers can be debugged and profiled, and leave core files.
+    /// Master, manager and spare manager. Workers can be debugged and profiled, and leave core
+    /// files.
     Master,
     /// Workers too, so that one of them cannot open another one.
     All,

@@ -5,7 +5,8 @@ use super::{AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, 
 
 /// The options of a server.
 ///
-/// They start at their defaults and are changed by name with [`Options::set`]; [`Options::table`] describes each of them.
+/// They start at their defaults and are changed by name with [`Options::set`]; [`Options::table`]
+/// describes each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Address to listen on, `HOST:PORT`.
@@ -28,7 +29,8 @@ pub struct Options {
     /// Run workers under `SCHED_BATCH`.
     pub(crate) sched_batch: bool,
 
-    /// Bytes of each package and output ring of a lane; 0 = automatic. See [`Options::lane_size_resolved`].
+    /// Bytes of each package and output ring of a lane; 0 = automatic. See
+    /// [`Options::lane_size_resolved`].
     pub(crate) lane_size: usize,
     /// Most bytes of those rings over all lanes.
     pub(crate) lane_memory: usize,
@@ -87,7 +89,8 @@ pub struct Options {
     pub(crate) back_off_max_ms: u64,
     /// Least time between two forks for one slot.
     pub(crate) fork_interval_ms: u64,
-    /// Deliveries after which a worker asks to be replaced; 0 = never. See [`Options::max_requests_of`].
+    /// Deliveries after which a worker asks to be replaced; 0 = never. See
+    /// [`Options::max_requests_of`].
     pub(crate) max_requests: u64,
     /// Most workers that are recycled at the same time.
     pub(crate) recycle_at_once: u16,
@@ -100,15 +103,15 @@ pub struct Options {
     pub(crate) log_format: LogFormat,
 }
 
-/// Most workers by default: with 8 reactors this many get lanes of the smallest size out of the default `lane_memory`, so
-/// that the defaults start on any machine.
+/// Most workers by default: with 8 reactors this many get lanes of the smallest size out of the
+/// default `lane_memory`, so that the defaults start on any machine.
 const WORKERS_DEFAULT_MAX: usize = 256;
 /// Most reactors by default: one reactor switches more packages than the workers of several CPUs
 /// produce.
 const REACTORS_DEFAULT_MAX: usize = 8;
 
-/// One reactor for two CPUs, because each more that shares them sleeps and wakes more often (decision
-/// 25).
+/// One reactor for two CPUs, because each more that shares them sleeps and wakes more often
+/// (decision 25).
 const fn reactors_by_default(cpus: usize) -> usize {
     let half = cpus / 2;
     if half == 0 { 1 } else { half }

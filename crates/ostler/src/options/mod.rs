@@ -1,11 +1,12 @@
-//! The options of a server: one table, from which parsing, limits, error texts and `docs/OPTIONS.md` come.
+//! The options of a server: one table, from which parsing, limits, error texts and
+//! `docs/OPTIONS.md` come.
 //!
-//! Responsible for: names, defaults, limits, the checks between options, sizes that follow from options.
-//! Must never: touch the system (apart from counting CPUs, naming the program and resolving the name in `listen`), or accept a value silently
-//! changed into another.
+//! Responsible for: names, defaults, limits, the checks between options, sizes that follow from
+//! options. Must never: touch the system (apart from counting CPUs, naming the program and
+//! resolving the name in `listen`), or accept a value silently changed into another.
 //!
-//! To add an option: a field and its default in `fields.rs`, a row in `table/`, a method in `api/setters.rs`, and `OSTLER_BLESS=1 cargo test -p ostler`
-//! to write the documentation anew.
+//! To add an option: a field and its default in `fields.rs`, a row in `table/`, a method in
+//! `api/setters.rs`, and `OSTLER_BLESS=1 cargo test -p ostler` to write the documentation anew.
 
 mod address;
 mod amount;
@@ -44,8 +45,9 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`Error::is_option`] if there is no such option (the text suggests the nearest name) or the value is none of its
-    /// values (the text names the nearest valid one). The options are then unchanged.
+    /// [`Error::is_option`] if there is no such option (the text suggests the nearest name) or the
+    /// value is none of its values (the text names the nearest valid one). The options are then
+    /// unchanged.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let info = table::find(name).ok_or_else(|| unknown(name))?;
         (info.access.set)(self, info.kind, value).map_err(|problem| {
@@ -54,7 +56,8 @@ impl Options {
         })
     }
 
-    /// The value of the option `name`, spelled so that [`Options::set`] reads it back; `None` if there is no such option.
+    /// The value of the option `name`, spelled so that [`Options::set`] reads it back; `None` if
+    /// there is no such option.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
         table::find(name).map(|info| (info.access.get)(self))

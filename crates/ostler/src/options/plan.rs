@@ -87,9 +87,9 @@ impl Options {
         }
     }
 
-    /// Which worker gets the packages of a session that is not bound: as the user says, else by the framing. Whole
-    /// messages may go to whoever idles. What a client sends without boundaries stays with one worker, where code that
-    /// keeps a part of a message finds it again.
+    /// Which worker gets the packages of a session that is not bound: as the user says, else by the
+    /// framing. Whole messages may go to whoever idles. What a client sends without boundaries
+    /// stays with one worker, where code that keeps a part of a message finds it again.
     #[must_use]
     pub fn dispatch_resolved(&self) -> Dispatch {
         self.dispatch.unwrap_or(match self.framing {

@@ -156,7 +156,8 @@ impl Reactor {
             };
             match intake.frame() {
                 Frame::Package { len } => {
-                    // Whether more is there is known only by looking: the socket may hold more than was received.
+                    // Whether more is there is known only by looking: the socket may hold more than
+                    // was received.
                     self.give_package(end, assignment, len, 0, true);
                     return;
                 }

@@ -1,4 +1,5 @@
-//! The input of a session that is in memory: what was received and is not yet delivered, or was not used by a worker.
+//! The input of a session that is in memory: what was received and is not yet delivered, or was not
+//! used by a worker.
 
 use ostler_core::framing::{Frame, Framer, Framing};
 
@@ -64,7 +65,8 @@ impl Intake {
         if len <= self.start { 0 } else { (self.len() + len).saturating_sub(self.bytes.capacity()) }
     }
 
-    /// A worker has used `used` bytes of the last package; the `rest` that follows them is at the front again.
+    /// A worker has used `used` bytes of the last package; the `rest` that follows them is at the
+    /// front again.
     pub(super) fn put_back(&mut self, used: usize, rest: &[u8]) {
         if let Some(front) = self.start.checked_sub(rest.len()) {
             if let Some(place) = self.bytes.get_mut(front..self.start) {

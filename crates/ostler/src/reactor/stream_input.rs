@@ -1,7 +1,8 @@
-//! The input of a stream: a worker says how much of a package it has used; the rest is kept and given again, with what
-//! came since, to whichever worker has its turn.
+//! The input of a stream: a worker says how much of a package it has used; the rest is kept and
+//! given again, with what came since, to whichever worker has its turn.
 //!
-//! As long as all is used nothing is kept, and the session is read straight into the ring like a raw one.
+//! As long as all is used nothing is kept, and the session is read straight into the ring like a
+//! raw one.
 
 use std::io::ErrorKind;
 

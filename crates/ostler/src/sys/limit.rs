@@ -20,8 +20,8 @@ impl DescriptorLimit {
     }
 }
 
-/// `setrlimit(2)`, `RLIMIT_NOFILE` — raises the soft limit of descriptors to the hard one; tells the limit that holds now,
-/// also when it could not be raised.
+/// `setrlimit(2)`, `RLIMIT_NOFILE` — raises the soft limit of descriptors to the hard one; tells
+/// the limit that holds now, also when it could not be raised.
 ///
 /// Inherited by fork and by exec.
 pub(crate) fn raise_descriptors() -> (u64, io::Result<()>) {
@@ -32,7 +32,8 @@ pub(crate) fn raise_descriptors() -> (u64, io::Result<()>) {
     (getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX), result)
 }
 
-/// `setrlimit(2)`, `RLIMIT_NOFILE` — lets nobody in this process open a descriptor numbered `limit` or above.
+/// `setrlimit(2)`, `RLIMIT_NOFILE` — lets nobody in this process open a descriptor numbered `limit`
+/// or above.
 #[cfg(test)]
 pub(crate) fn set_soft_descriptors(limit: u64) {
     let maximum = getrlimit(Resource::Nofile).maximum;

@@ -13,12 +13,14 @@ use rustix::process::{DumpableBehavior, Pid, Signal};
 /// Exit code of a child whose code panicked, as the Rust runtime has it.
 pub(crate) const EXIT_PANIC: i32 = 101;
 
-/// A process number. Only good for logs, for [`super::pidfd::PidFd::open`] and for comparison with [`parent`].
+/// A process number. Only good for logs, for [`super::pidfd::PidFd::open`] and for comparison with
+/// [`parent`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ProcessId(NonZeroI32);
 
 impl ProcessId {
-    /// A process number from a message or from `/proc`; `None` for 0 and less, which never name a process.
+    /// A process number from a message or from `/proc`; `None` for 0 and less, which never name a
+    /// process.
     pub(crate) fn new(number: i32) -> Option<Self> {
         NonZeroI32::new(number).filter(|number| number.is_positive()).map(Self)
     }
@@ -74,19 +76,22 @@ impl std::error::Error for TooManyThreads {}
 /// How a child ends when its code has returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitBy {
-    /// `_exit(2)`: at once. For our own processes: exit handlers that the program registered are not theirs.
+    /// `_exit(2)`: at once. For our own processes: exit handlers that the program registered are
+    /// not theirs.
     Immediately,
-    /// `exit(3)`: exit handlers run and standard output is flushed. For workers, which run user code.
+    /// `exit(3)`: exit handlers run and standard output is flushed. For workers, which run user
+    /// code.
     Handlers,
 }
 
-/// `fork(2)` — starts a child that keeps exactly `keep` and the standard descriptors, runs `child`, and exits with its
-/// result.
+/// `fork(2)` — starts a child that keeps exactly `keep` and the standard descriptors, runs `child`,
+/// and exits with its result.
 ///
-/// Refused when this process has more than one thread: the child would have only this one, and every lock that another
-/// one held would stay locked. The child closes what is not in `keep` first of all, whoever owned it; so `child` may use
-/// only descriptors in `keep`. It never returns into the frames of the caller, so nothing of the parent is dropped there.
-/// In the parent `child` is dropped with all it owns, also when the fork fails: that is how the parent closes what now
+/// Refused when this process has more than one thread: the child would have only this one, and
+/// every lock that another one held would stay locked. The child closes what is not in `keep` first
+/// of all, whoever owned it; so `child` may use only descriptors in `keep`. It never returns into
+/// the frames of the caller, so nothing of the parent is dropped there. In the parent `child` is
+/// dropped with all it owns, also when the fork fails: that is how the parent closes what now
 /// belongs to the child.
 pub(crate) fn fork_child(
     keep: &[RawFd],
@@ -101,8 +106,9 @@ pub(crate) fn fork_child(
     }
     let mut keep = [keep, &[0, 1, 2]].concat();
     keep.sort_unstable();
-    // SAFETY: this process has one thread (checked just above; nobody else can start one meanwhile), so no lock is held by
-    // a thread that the child lacks, and the child may do whatever the parent may.
+    // SAFETY: this process has one thread (checked just above; nobody else can start one
+    // meanwhile), so no lock is held by a thread that the child lacks, and the child may do
+    // whatever the parent may.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child: pid } => {
             drop(child);
@@ -123,7 +129,8 @@ pub(crate) fn fork_child(
 
 /// `_exit(2)` — ends the process at once, without exit handlers.
 pub(crate) fn exit_immediately(code: i32) -> ! {
-    // SAFETY: `_exit` has no precondition; it does not return, so nothing can observe a half-ended process.
+    // SAFETY: `_exit` has no precondition; it does not return, so nothing can observe a half-ended
+    // process.
     unsafe { libc::_exit(code) }
 }
 
@@ -141,8 +148,9 @@ fn close_all_except(keep: &[RawFd]) -> io::Result<()> {
 }
 
 fn close_range(first: u32, last: u32) -> io::Result<()> {
-    // SAFETY: called only in a forked child, before any of its code runs. Objects that own these descriptors are in frames
-    // of the parent, which the child never returns to (see `fork_child`), so nobody uses or closes them again.
+    // SAFETY: called only in a forked child, before any of its code runs. Objects that own these
+    // descriptors are in frames of the parent, which the child never returns to (see `fork_child`),
+    // so nobody uses or closes them again.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) };
     if result == 0 {
         return Ok(());
@@ -182,7 +190,8 @@ fn tried_descriptors() -> Vec<RawFd> {
     (0..end).filter(|number| unsafe { libc::fcntl(*number, libc::F_GETFD) } >= 0).collect()
 }
 
-/// `/proc/self/fd` — the descriptors that are open in this process, sorted, without the one used to look.
+/// `/proc/self/fd` — the descriptors that are open in this process, sorted, without the one used to
+/// look.
 fn listed_descriptors() -> io::Result<Vec<RawFd>> {
     let directory = rustix::fs::open(
         "/proc/self/fd",
@@ -203,8 +212,8 @@ fn listed_descriptors() -> io::Result<Vec<RawFd>> {
 
 /// `prctl(2)`, `PR_SET_PDEATHSIG` — the kernel kills this process when its parent ends.
 ///
-/// Cleared by fork and by set*id, so: in the child, after privileges are dropped. A parent that had ended before is not
-/// noticed; check afterwards.
+/// Cleared by fork and by set*id, so: in the child, after privileges are dropped. A parent that had
+/// ended before is not noticed; check afterwards.
 pub(crate) fn die_with_parent() -> io::Result<()> {
     Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?)
 }
@@ -213,15 +222,15 @@ pub(crate) fn die_with_parent() -> io::Result<()> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dumping(DumpableBehavior);
 
-/// `prctl(2)`, `PR_GET_DUMPABLE` — tells whether processes of the same user can open our memory and descriptors. Where it
-/// cannot be asked the careful answer is no.
+/// `prctl(2)`, `PR_GET_DUMPABLE` — tells whether processes of the same user can open our memory and
+/// descriptors. Where it cannot be asked the careful answer is no.
 pub(crate) fn dumping() -> Dumping {
     Dumping(rustix::process::dumpable_behavior().unwrap_or(DumpableBehavior::NotDumpable))
 }
 
 impl Dumping {
-    /// `prctl(2)`, `PR_SET_DUMPABLE` — puts it back. "Readable by root" cannot be set by a process, so whoever was that
-    /// stays not dumpable.
+    /// `prctl(2)`, `PR_SET_DUMPABLE` — puts it back. "Readable by root" cannot be set by a process,
+    /// so whoever was that stays not dumpable.
     pub(crate) fn restore(self) -> io::Result<()> {
         let behaviour = match self.0 {
             DumpableBehavior::Dumpable => DumpableBehavior::Dumpable,
@@ -231,24 +240,28 @@ impl Dumping {
     }
 }
 
-/// `prctl(2)`, `PR_SET_DUMPABLE` 0 — processes of the same user can open neither our memory nor our descriptors.
+/// `prctl(2)`, `PR_SET_DUMPABLE` 0 — processes of the same user can open neither our memory nor our
+/// descriptors.
 ///
 /// Inherited by fork, ended by exec. Costs core dumps.
 pub(crate) fn forbid_dumping() -> io::Result<()> {
     Ok(rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
-/// `prctl(2)`, `PR_SET_CHILD_SUBREAPER` — orphans among our descendants become our children. Not inherited.
+/// `prctl(2)`, `PR_SET_CHILD_SUBREAPER` — orphans among our descendants become our children. Not
+/// inherited.
 pub(crate) fn adopt_orphans() -> io::Result<()> {
     set_adopts_orphans(true)
 }
 
-/// `prctl(2)`, `PR_SET_CHILD_SUBREAPER` — as [`adopt_orphans`], or the end of it. Who was adopted stays our child.
+/// `prctl(2)`, `PR_SET_CHILD_SUBREAPER` — as [`adopt_orphans`], or the end of it. Who was adopted
+/// stays our child.
 pub(crate) fn set_adopts_orphans(adopts: bool) -> io::Result<()> {
     Ok(rustix::process::set_child_subreaper(adopts.then(rustix::process::getpid))?)
 }
 
-/// `prctl(2)`, `PR_GET_CHILD_SUBREAPER` — whether orphans among our descendants become our children.
+/// `prctl(2)`, `PR_GET_CHILD_SUBREAPER` — whether orphans among our descendants become our
+/// children.
 pub(crate) fn adopts_orphans() -> bool {
     matches!(rustix::process::child_subreaper(), Ok(Some(_)))
 }
@@ -259,12 +272,14 @@ pub(crate) fn adopts_orphans() -> bool {
 /// real-time policies and raised priorities only.
 pub(crate) fn schedule_as_batch() -> io::Result<()> {
     let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: pid 0 is the calling thread, `parameters` is a valid struct that the kernel only reads.
+    // SAFETY: pid 0 is the calling thread, `parameters` is a valid struct that the kernel only
+    // reads.
     let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Runs `test` in a forked process of its own, which may change signals, names and limits as it likes.
+/// Runs `test` in a forked process of its own, which may change signals, names and limits as it
+/// likes.
 ///
 /// # Panics
 ///
@@ -273,10 +288,11 @@ pub(crate) fn schedule_as_batch() -> io::Result<()> {
 pub(crate) fn in_forked_test(test: impl FnOnce()) {
     use std::time::{Duration, Instant};
 
-    // SAFETY: other threads of the test harness may hold locks, which stay locked in the child. glibc makes its allocator
-    // usable there, and messages go to descriptor 2 without a lock. With nextest, which runs each test in a process of its
-    // own, the other thread only waits. With `cargo test` a test that fails meanwhile (it holds the lock of the panic
-    // hook) can make this one hang until it is killed and fails too.
+    // SAFETY: other threads of the test harness may hold locks, which stay locked in the child.
+    // glibc makes its allocator usable there, and messages go to descriptor 2 without a lock. With
+    // nextest, which runs each test in a process of its own, the other thread only waits. With
+    // `cargo test` a test that fails meanwhile (it holds the lock of the panic hook) can make this
+    // one hang until it is killed and fails too.
     match unsafe { nix::unistd::fork() }.unwrap() {
         ForkResult::Parent { child } => {
             let pidfd = super::pidfd::PidFd::open(ProcessId::new(child.as_raw()).unwrap()).unwrap();

@@ -83,7 +83,8 @@ pub(crate) struct WorkerContext {
     pub(crate) port: RefCell<Port>,
     /// The delivery whose callback is running.
     pub(crate) current: Cell<Option<RunningDelivery>>,
-    /// It, when it was deferred or waits for its turn: it is not finished when the callback is over.
+    /// It, when it was deferred or waits for its turn: it is not finished when the callback is
+    /// over.
     pub(crate) deferral: RefCell<Option<SharedDeferral>>,
     /// The deliveries whose tokens user code has, by the numbers of the tokens.
     pub(crate) tokens: RefCell<HashMap<u64, DeferredDelivery>>,
@@ -92,7 +93,8 @@ pub(crate) struct WorkerContext {
     pub(crate) answer_turns: RefCell<AnswerTurns<SharedDeferral>>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) states: RefCell<StateOverlay>,
-    /// Deferred deliveries that wait for the end of the running callback: finished ones, and such as hold too much.
+    /// Deferred deliveries that wait for the end of the running callback: finished ones, and such
+    /// as hold too much.
     pub(crate) to_settle: RefCell<VecDeque<SharedDeferral>>,
     /// Sessions whose message could not be completed and must be told so as soon as there is room.
     pub(crate) aborts: RefCell<Vec<u64>>,

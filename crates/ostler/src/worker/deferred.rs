@@ -1,10 +1,12 @@
 //! Deferred deliveries: finished by their token, not by the return of the callback.
 //!
-//! Their outputs are held here until the delivery is finished, or until it is exposed. From then on they are published as
-//! they come, but never into the transaction of another delivery whose callback is running: then they wait for its end.
+//! Their outputs are held here until the delivery is finished, or until it is exposed. From then on
+//! they are published as they come, but never into the transaction of another delivery whose
+//! callback is running: then they wait for its end.
 //!
-//! While a delivery is unfinished, those of its session that begin behind it wait for their turn (`answer_order = kept`):
-//! they are deferred from the start, without a token, and all that they cause is held until the earlier ones are finished.
+//! While a delivery is unfinished, those of its session that begin behind it wait for their turn
+//! (`answer_order = kept`): they are deferred from the start, without a token, and all that they
+//! cause is held until the earlier ones are finished.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -43,7 +45,8 @@ impl Held {
     }
 }
 
-/// What is held back for an output: its bytes and a header, so that many small ones are bounded too.
+/// What is held back for an output: its bytes and a header, so that many small ones are bounded
+/// too.
 const fn cost(output: Output<'_>) -> usize {
     HEADER_SIZE + output.len()
 }
@@ -74,7 +77,8 @@ pub(crate) struct Deferral {
 }
 
 impl DeferredDelivery {
-    /// Takes the running delivery out of its callback. `None` when there is none, or it is deferred already.
+    /// Takes the running delivery out of its callback. `None` when there is none, or it is deferred
+    /// already.
     pub(crate) fn begin(inner: &Rc<WorkerContext>) -> Option<Self> {
         let mut running = inner.current.get()?;
         let waiting = inner.deferral.borrow().clone();
@@ -82,8 +86,9 @@ impl DeferredDelivery {
             Some(deferral) if deferral.borrow().has_token => return None,
             Some(deferral) => deferral,
             None => {
-                // What the callback sent so far is published before the delivery is finished: it has to be exposed, or a
-                // death in between would deliver it again with outputs seen.
+                // What the callback sent so far is published before the delivery is finished: it
+                // has to be exposed, or a death in between would deliver it again with outputs
+                // seen.
                 if inner.port.borrow().has_staged() {
                     inner.publish_early(Some(&mut running));
                 }
@@ -108,9 +113,9 @@ impl DeferredDelivery {
             deferral.hold(session, output);
             return Ok(());
         }
-        // Only one transaction fits into the rings at a time, and the running callback has one open. What comes meanwhile
-        // is bounded by the limit, or one output, and what is above it refused: waiting would not end, it is the caller
-        // that has to return.
+        // Only one transaction fits into the rings at a time, and the running callback has one
+        // open. What comes meanwhile is bounded by the limit, or one output, and what is above it
+        // refused: waiting would not end, it is the caller that has to return.
         if self.inner.is_transaction_open() {
             if !fits && deferral.held_bytes > 0 {
                 return Err(SendError::new(SendErrorKind::Full));
@@ -129,7 +134,8 @@ impl DeferredDelivery {
 
 impl Drop for DeferredDelivery {
     fn drop(&mut self) {
-        // A panic ends the process: what it had in hand is for the crash policy to settle, not finished.
+        // A panic ends the process: what it had in hand is for the crash policy to settle, not
+        // finished.
         if std::thread::panicking() {
             return;
         }
@@ -143,7 +149,8 @@ impl Drop for DeferredDelivery {
 }
 
 impl Deferral {
-    /// Holds an output until the delivery has its turn, as much as the options allow. A close is always held.
+    /// Holds an output until the delivery has its turn, as much as the options allow. A close is
+    /// always held.
     fn hold_for_turn(
         &mut self,
         session: u64,
@@ -178,7 +185,8 @@ impl WorkerContext {
         }
     }
 
-    /// A callback begins. While an earlier delivery of its session is not finished, it waits for its turn.
+    /// A callback begins. While an earlier delivery of its session is not finished, it waits for
+    /// its turn.
     pub(crate) fn begin_callback(&self, running: RunningDelivery) {
         self.current.set(Some(running));
         if self.answer_turns.borrow().is_busy(running.session) {
@@ -222,8 +230,8 @@ impl WorkerContext {
             let now = self.answer_turns.borrow_mut().enter(running.session, running.seq, shared);
             deferral.borrow_mut().waits = !now;
         }
-        // From here on it is the deferral that has to be exposed, see `WorkerContext::expose_deferral`: the callback holds
-        // nothing back any more.
+        // From here on it is the deferral that has to be exposed, see
+        // `WorkerContext::expose_deferral`: the callback holds nothing back any more.
         self.current.set(Some(RunningDelivery { exposed: true, ..running }));
         self.deferral.replace(Some(Rc::clone(&deferral)));
         deferral
@@ -246,8 +254,8 @@ impl WorkerContext {
             && self.port.borrow().has_staged()
     }
 
-    /// Before the running callback sends something itself: if its delivery was deferred, that is seen before the delivery is
-    /// finished, and comes behind what its token has sent.
+    /// Before the running callback sends something itself: if its delivery was deferred, that is
+    /// seen before the delivery is finished, and comes behind what its token has sent.
     pub(crate) fn expose_deferral(&self) {
         let deferral = self.deferral.borrow();
         if let Some(deferral) = deferral.as_ref().filter(|_| self.settings.holds_outputs()) {
@@ -264,8 +272,9 @@ impl WorkerContext {
         self.port.borrow_mut().publish(None);
     }
 
-    /// Appends what a deferred delivery holds. It was promised to the caller: a session for which it finds no room is reset,
-    /// in the same transaction, because it must not go on as if it had been sent.
+    /// Appends what a deferred delivery holds. It was promised to the caller: a session for which
+    /// it finds no room is reset, in the same transaction, because it must not go on as if it had
+    /// been sent.
     fn append_held(&self, deferral: &mut Deferral) {
         deferral.held_bytes = 0;
         for held in std::mem::take(&mut deferral.held) {
@@ -296,8 +305,9 @@ impl WorkerContext {
         }
     }
 
-    /// Outside of callbacks: publishes what deferred deliveries left, in the order in which they did, each as one
-    /// transaction with its `FIN`. What is not finished yet was above the limit, and is exposed.
+    /// Outside of callbacks: publishes what deferred deliveries left, in the order in which they
+    /// did, each as one transaction with its `FIN`. What is not finished yet was above the limit,
+    /// and is exposed.
     pub(crate) fn settle_deferred(&self) {
         loop {
             let Some(deferral) = self.to_settle.borrow_mut().pop_front() else { return };

@@ -78,8 +78,8 @@ pub(crate) fn worker_main<R: IntoHandler>(
     Run::new(inner, handler, control).run()
 }
 
-/// Maps the memory and closes its files: a process that user code forks does not inherit the mappings, and must not be able
-/// to make them again and write when this one is dead.
+/// Maps the memory and closes its files: a process that user code forks does not inherit the
+/// mappings, and must not be able to make them again and write when this one is dead.
 fn open_port(
     key: WorkerKey,
     [down, up, board]: [OwnedFd; 3],
@@ -252,8 +252,8 @@ impl<H: Handler> Run<H> {
         self.inner.port.borrow_mut().idle(timeout, is_left)
     }
 
-    /// Calls what is due now. What becomes due meanwhile waits for the next round, or a timer whose callback takes longer
-    /// than its period would keep the packages out.
+    /// Calls what is due now. What becomes due meanwhile waits for the next round, or a timer whose
+    /// callback takes longer than its period would keep the packages out.
     fn run_timers(&mut self) {
         let now = clock::monotonic_ns();
         loop {
@@ -300,7 +300,8 @@ impl<H: Handler> Run<H> {
         let session = Session::new(Rc::clone(&self.inner), header.subject);
         log::set_session(header.subject);
         let kind = RecordKind::from_byte(header.kind);
-        // Nothing of the ring may be held when the delivery is finished: its space is given back with the FIN.
+        // Nothing of the ring may be held when the delivery is finished: its space is given back
+        // with the FIN.
         let payload = Some(payload).filter(|_| kind == Some(RecordKind::Data));
         match kind {
             Some(RecordKind::Connect) => {
@@ -369,8 +370,8 @@ impl<H: Handler> Run<H> {
     }
 }
 
-/// A callback of a session has returned. If it failed its client would wait for an answer that does not come: the session
-/// ends. That a session is gone is no failure, its `on_close` follows.
+/// A callback of a session has returned. If it failed its client would wait for an answer that does
+/// not come: the session ends. That a session is gone is no failure, its `on_close` follows.
 fn close_on_failure(outcome: Outcome, callback: &str, session: &Session) {
     let Err(error) = outcome else { return };
     if is_gone(&error) {

@@ -1,7 +1,8 @@
 //! The worker process: runs user code, one delivery at a time.
 //!
-//! Responsible for: taking deliveries, calling the handler, publishing what it sends, leaving when told.
-//! Must never: touch a client socket, hold a lock another process needs, or let a delivery end without a `FIN`.
+//! Responsible for: taking deliveries, calling the handler, publishing what it sends, leaving when
+//! told. Must never: touch a client socket, hold a lock another process needs, or let a delivery
+//! end without a `FIN`.
 //!
 //! * [`port`]: the lanes as one pollable object that knows no runtime;
 //! * [`event_loop`]: the built-in loop (callbacks, timers);

@@ -1,8 +1,9 @@
-//! The worker's side of all its lanes as one pollable object: take, append, publish, sleep (protocol §5).
+//! The worker's side of all its lanes as one pollable object: take, append, publish, sleep
+//! (protocol §5).
 //!
-//! It knows no runtime and calls no user code. It keeps the contract that `freed` is stored only while no package memory
-//! is held, and stores it between `commit` and the look at the reactors' sleep words, so that a reactor waiting for ring
-//! space cannot sleep past it.
+//! It knows no runtime and calls no user code. It keeps the contract that `freed` is stored only
+//! while no package memory is held, and stores it between `commit` and the look at the reactors'
+//! sleep words, so that a reactor waiting for ring space cannot sleep past it.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -32,7 +33,8 @@ struct LaneEnd {
     bell: OwnedFd,
     /// Parts of a message that is not complete.
     partial: Vec<u8>,
-    /// Ring space was given back and the reactor, which may sleep until there is some, was not told.
+    /// Ring space was given back and the reactor, which may sleep until there is some, was not
+    /// told.
     owes_bell: bool,
 }
 
@@ -147,7 +149,7 @@ impl Port {
         self.memory.sizes().lane_size
     }
 
-    // ---- down --------------------------------------------------------------------------------------------------
+    // ---- down -----------------------------------------------------------------------------------
 
     /// Takes the next delivery; lanes in turn.
     pub(crate) fn take(&mut self) -> Found {
@@ -171,12 +173,14 @@ impl Port {
         loop {
             match end.inbox.take(end.lane.down(), end.lane.up(), &end.lane.packages) {
                 Take::Empty => {
-                    // A void that ends behind a pad is the worker's to give back: the reactor cannot jump it.
+                    // A void that ends behind a pad is the worker's to give back: the reactor
+                    // cannot jump it.
                     if !end.lane.is_held() {
                         let position = end.inbox.position();
                         end.owes_bell |= end.inbox.free_up_to(position, end.lane.up());
                     }
-                    // The rest of a message in parts comes only when its reactor knows of the space.
+                    // The rest of a message in parts comes only when its reactor knows of the
+                    // space.
                     if std::mem::take(&mut end.owes_bell) {
                         Committer::fence();
                         ring_if_asleep(end, &self.board, index);
@@ -199,7 +203,8 @@ impl Port {
                         if header.part_offset == 0 {
                             end.partial.clear();
                         }
-                        // A part that does not continue what is there belongs to a message whose head was recalled.
+                        // A part that does not continue what is there belongs to a message whose
+                        // head was recalled.
                         if end.partial.len() == header.part_offset as usize {
                             end.partial.extend_from_slice(&ring);
                         }
@@ -219,8 +224,8 @@ impl Port {
         }
     }
 
-    /// Where in the payload of the delivery at `position` of a lane a slice lies, if it lies in that package's ring
-    /// memory: then a reply may refer to it instead of being copied.
+    /// Where in the payload of the delivery at `position` of a lane a slice lies, if it lies in
+    /// that package's ring memory: then a reply may refer to it instead of being copied.
     pub(crate) fn offset_in_package(
         &self,
         lane: usize,
@@ -240,7 +245,7 @@ impl Port {
         self.lanes.iter().all(|end| end.inbox.is_left(end.lane.down()))
     }
 
-    // ---- up ----------------------------------------------------------------------------------------------------
+    // ---- up -------------------------------------------------------------------------------------
 
     /// Appends a record to a lane's out ring; not visible before [`Port::publish`].
     pub(crate) fn append(
@@ -273,8 +278,8 @@ impl Port {
         self.lanes.iter().any(|end| end.outbox.staged() > 0)
     }
 
-    /// Publishes all that was appended, on all lanes, by one word. With `freed` the package memory of that lane is given
-    /// back in the same step (unless some of it is still held).
+    /// Publishes all that was appended, on all lanes, by one word. With `freed` the package memory
+    /// of that lane is given back in the same step (unless some of it is still held).
     pub(crate) fn publish(&mut self, freed: Option<usize>) {
         let mut touched: u64 = 0;
         for (index, end) in self.lanes.iter_mut().enumerate() {
@@ -308,7 +313,8 @@ impl Port {
         step(Step::Rung);
     }
 
-    /// Waits until a lane's out ring has room for `payload_len` bytes, at most `timeout`. False: still no room.
+    /// Waits until a lane's out ring has room for `payload_len` bytes, at most `timeout`. False:
+    /// still no room.
     pub(crate) fn wait_for_room(
         &mut self,
         lane: usize,
@@ -325,8 +331,9 @@ impl Port {
             let has_room = end.outbox.has_room(end.lane.down(), capacity, payload_len as u64);
             let left = deadline.saturating_duration_since(std::time::Instant::now());
             if !has_room && !left.is_zero() {
-                // What the reactor has not seen yet it must be woken for: it may sleep on unconsumed outputs of ours only
-                // if it was never rung, which `publish` rules out. So: just wait.
+                // What the reactor has not seen yet it must be woken for: it may sleep on
+                // unconsumed outputs of ours only if it was never rung, which `publish` rules out.
+                // So: just wait.
                 let _ = self.epoll.wait(&mut self.events, Some(left));
             }
             if let Ok(process) = self.memory.process() {
@@ -338,7 +345,7 @@ impl Port {
         }
     }
 
-    // ---- sleep -------------------------------------------------------------------------------------------------
+    // ---- sleep ----------------------------------------------------------------------------------
 
     /// Sleeps until a bell rings or `timeout` passes, unless there are news.
     pub(crate) fn idle(&mut self, timeout: Option<Duration>, was_left: bool) -> io::Result<()> {

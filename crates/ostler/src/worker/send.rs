@@ -8,8 +8,8 @@ use ostler_shm::sessions::{self, CLOSING, FULL, QUEUED, reactor_of};
 use super::context::{RunningDelivery, WorkerContext};
 use crate::api::send_error::{SendError, SendErrorKind};
 
-/// Replies of at least this size that lie in their own request are sent by reference instead of being copied. Below it
-/// the copy is cheaper than keeping the request's ring space longer.
+/// Replies of at least this size that lie in their own request are sent by reference instead of
+/// being copied. Below it the copy is cheaper than keeping the request's ring space longer.
 const REFERENCE_MIN_BYTES: usize = 2 * 1024;
 
 /// One output of a delivery.
@@ -149,7 +149,8 @@ impl WorkerContext {
                 if index == 0 {
                     return Err(error);
                 }
-                // The session has a part of the message already: it must not be left waiting for the rest.
+                // The session has a part of the message already: it must not be left waiting for
+                // the rest.
                 self.aborts.borrow_mut().push(session);
                 return Err(SendError::new(SendErrorKind::Truncated));
             }
@@ -170,8 +171,8 @@ impl WorkerContext {
         self.port.borrow().offset_in_package(lane, current.position, current.ring_len, bytes)
     }
 
-    /// Appends one record; waits for room, at most `send_timeout_ms`, after publishing what is staged if that is what fills
-    /// the ring.
+    /// Appends one record; waits for room, at most `send_timeout_ms`, after publishing what is
+    /// staged if that is what fills the ring.
     fn append_waiting(
         &self,
         lane: usize,
@@ -208,8 +209,9 @@ impl WorkerContext {
         current.held_bytes > self.settings.redeliver_output_bytes
     }
 
-    /// Publishes what is staged before its delivery is finished, because it does not fit into the ring or the limits any
-    /// more. If it was held back, the delivery is exposed first: it is never delivered again.
+    /// Publishes what is staged before its delivery is finished, because it does not fit into the
+    /// ring or the limits any more. If it was held back, the delivery is exposed first: it is never
+    /// delivered again.
     pub(crate) fn publish_early(&self, for_delivery: Option<&mut RunningDelivery>) {
         if let Some(current) = for_delivery.filter(|current| !current.exposed) {
             let header =
@@ -220,9 +222,10 @@ impl WorkerContext {
         self.port.borrow_mut().publish(None);
     }
 
-    /// Appends a record without payload, however long it takes: a delivery that is not exposed or not finished when it
-    /// should be would be doubled or held for ever, a session that is not reset would go on with a message missing. There
-    /// always comes room: what is staged is at most half a ring, the rest is committed, and reactors wait for nobody.
+    /// Appends a record without payload, however long it takes: a delivery that is not exposed or
+    /// not finished when it should be would be doubled or held for ever, a session that is not
+    /// reset would go on with a message missing. There always comes room: what is staged is at most
+    /// half a ring, the rest is committed, and reactors wait for nobody.
     pub(crate) fn append_blocking(&self, lane: usize, header: Header) {
         let mut port = self.port.borrow_mut();
         while port.append(lane, header, &[]).is_err() {

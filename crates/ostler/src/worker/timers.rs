@@ -88,7 +88,8 @@ impl Timers {
         None
     }
 
-    /// Takes one timer that is due. A repeating one is due next after `now`: missed turns are not made up for.
+    /// Takes one timer that is due. A repeating one is due next after `now`: missed turns are not
+    /// made up for.
     pub(crate) fn take_due(&mut self, now: Nanos) -> Option<Callback> {
         if self.next_due()? > now {
             return None;

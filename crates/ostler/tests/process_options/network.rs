@@ -28,8 +28,9 @@ fn listen_is_where_clients_connect() -> TestResult {
     Ok(())
 }
 
-/// A name is looked up by the system's resolver, and the server listens at what that answers. A machine that knows no
-/// `localhost` is as good for this: then the server has to say which name it cannot find.
+/// A name is looked up by the system's resolver, and the server listens at what that answers. A
+/// machine that knows no `localhost` is as good for this: then the server has to say which name it
+/// cannot find.
 #[test]
 fn listen_takes_a_name() -> TestResult {
     use std::net::ToSocketAddrs as _;

@@ -34,7 +34,8 @@ fn dispatch_round_robin_spreads() -> TestResult {
         server.wait_for_log(&format!("serves worker=w{worker}."))?;
     }
     let mut talk = Talk::new(&server)?;
-    // A package that comes before the last one is finished goes where that one is; so not every one takes a turn.
+    // A package that comes before the last one is finished goes where that one is; so not every one
+    // takes a turn.
     let mut turns = std::collections::HashMap::new();
     for _ in 0..300 {
         *turns.entry(talk.ask("whoami")?).or_insert(0) += 1;
@@ -160,7 +161,8 @@ fn session_window_of_one_is_strictly_serial() -> TestResult {
     Ok(())
 }
 
-/// How many packages wait at a busy worker: those that come back when it is killed without having started them.
+/// How many packages wait at a busy worker: those that come back when it is killed without having
+/// started them.
 fn waiting_at_a_worker(name: &str, value: u32, prefetch_us: u32) -> TestResult<u64> {
     let scratch = Scratch::new("prefetch")?;
     let server = small_probe()
@@ -183,7 +185,8 @@ fn waiting_at_a_worker(name: &str, value: u32, prefetch_us: u32) -> TestResult<u
     for talk in &mut talks {
         talk.say("echo after all")?;
     }
-    // Nothing tells from outside when all were given; who gets none has to be given time to be wrong.
+    // Nothing tells from outside when all were given; who gets none has to be given time to be
+    // wrong.
     std::thread::sleep(Duration::from_millis(200));
     server.worker(0).kill();
     stuck.expect_closed();

@@ -209,7 +209,8 @@ fn back_off_grows_from_min_to_max() -> TestResult {
     server.stop()
 }
 
-/// The time is measured from fork to fork: neither from the death of the process before, nor from its readiness.
+/// The time is measured from fork to fork: neither from the death of the process before, nor from
+/// its readiness.
 #[test]
 fn fork_interval_ms_spaces_forks() -> TestResult {
     const INTERVAL: Duration = Duration::from_millis(1_500);

@@ -431,7 +431,8 @@ impl Probe {
                     }
                 });
             }
-            // Is answered by another thread: so many lines after a while. With 0 lines the thread panics.
+            // Is answered by another thread: so many lines after a while. With 0 lines the thread
+            // panics.
             "deferthread" => {
                 let (delay, count, text) = (rest.millis(), rest.number(), rest.rest());
                 let Some(mut deferred) = package.defer() else { return };
@@ -536,7 +537,7 @@ impl Probe {
     }
 
     // ---- hostile
-    // ------------------------------------------------------------------------------------------------
+    // ---------------------------------------------------------------------------------------------
 
     fn hostile(&self, worker: &Worker, session: &Session, rest: &mut Arguments<'_>) {
         let what = rest.word();
@@ -688,7 +689,8 @@ impl Probe {
                 }
                 return say(session, "rung");
             }
-            // Says from now on that a delivery takes so long, whatever the engine says of it in between.
+            // Says from now on that a delivery takes so long, whatever the engine says of it in
+            // between.
             "work" => {
                 let work_ns = std::mem::offset_of!(ProcessWords, phase)
                     + std::mem::offset_of!(PhaseLine, work_ns);

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use ostler_testkit::{Client, Process, ServerBuilder, Signal, TestError, TestResult, TestServer};
 
-/// An echo server of this shape, whose packages go to whoever idles: a worker that is held holds nobody else.
+/// An echo server of this shape, whose packages go to whoever idles: a worker that is held holds
+/// nobody else.
 pub fn echo(workers: u16, reactors: u16) -> ServerBuilder {
     TestServer::echo()
         .set("workers", workers)

@@ -16,13 +16,15 @@ use crate::ids::{LaneSlot, WorkerKey};
 struct SlotState {
     /// The lane that serves.
     serving: Option<LaneSlot>,
-    /// When the slot lost its serving lane; unknown for one that never had any until [`Lanes::down_for`] looks.
+    /// When the slot lost its serving lane; unknown for one that never had any until
+    /// [`Lanes::down_for`] looks.
     down_since: Option<Nanos>,
     /// What one delivery took the slot's last worker.
     work_ns: Option<Nanos>,
 }
 
-/// All lanes. At most one of them serves in a slot, and it is one whose state is [`LaneState::Serving`].
+/// All lanes. At most one of them serves in a slot, and it is one whose state is
+/// [`LaneState::Serving`].
 #[derive(Debug)]
 pub(super) struct Lanes {
     lanes: Slab<Lane>,
@@ -40,8 +42,8 @@ impl Lanes {
         LaneSlot(self.lanes.insert(Lane::new(key, work_ns)) as u32)
     }
 
-    /// Forgets a lane; what its deliveries took is remembered for its successor in the slot. It serves no more
-    /// ([`Lanes::stop_serving`]).
+    /// Forgets a lane; what its deliveries took is remembered for its successor in the slot. It
+    /// serves no more ([`Lanes::stop_serving`]).
     pub(super) fn remove(&mut self, lane_slot: LaneSlot) {
         crate::invariant!(!self.is_serving(lane_slot), "a lane that is forgotten serves no more");
         let Some(lane) = self.lanes.try_remove(lane_slot.0 as usize) else {
@@ -70,7 +72,8 @@ impl Lanes {
         self.lanes.iter().map(|(index, lane)| (LaneSlot(index as u32), lane))
     }
 
-    /// A booting lane serves from now on. The answer is its worker slot, `None` when it is not booting.
+    /// A booting lane serves from now on. The answer is its worker slot, `None` when it is not
+    /// booting.
     pub(super) fn begin_serving(&mut self, lane_slot: LaneSlot) -> Option<u16> {
         let lane = self.get_mut(lane_slot)?;
         if lane.state() != LaneState::Booting {
@@ -120,8 +123,8 @@ impl Lanes {
         self.slots.iter().any(|slot| slot.serving == Some(lane))
     }
 
-    /// For how long a slot has had no serving lane; `None` when it has one. The time of one that never had any begins
-    /// when this is asked first.
+    /// For how long a slot has had no serving lane; `None` when it has one. The time of one that
+    /// never had any begins when this is asked first.
     pub(super) fn down_for(&mut self, worker: usize, now: Nanos) -> Option<Nanos> {
         let slot = self.slots.get_mut(worker).filter(|slot| slot.serving.is_none())?;
         Some(now.saturating_sub(*slot.down_since.get_or_insert(now)))

@@ -60,7 +60,8 @@ pub(in crate::brain) struct Connection {
     pub(in crate::brain) was_served: bool,
     /// The kernel (or what the driver holds of the session) may have input.
     pub(in crate::brain) readable: bool,
-    /// The driver holds input of which a worker may take another message, whether or not the kernel has more.
+    /// The driver holds input of which a worker may take another message, whether or not the kernel
+    /// has more.
     pub(in crate::brain) has_rest: bool,
     /// Nothing more is read, and why the session ends when what was read is served.
     pub(in crate::brain) input_ended: Option<CloseReason>,
@@ -108,7 +109,8 @@ impl Connection {
         self.has_returned() || self.owes_connect || self.owes_closed || self.has_input(reading)
     }
 
-    /// Whether there is input to be given: fresh, or the rest of what was received before the server drains or pauses.
+    /// Whether there is input to be given: fresh, or the rest of what was received before the
+    /// server drains or pauses.
     pub(in crate::brain) fn has_input(&self, reading: bool) -> bool {
         (self.may_read(reading) && self.readable) || (self.may_read(true) && self.has_rest)
     }

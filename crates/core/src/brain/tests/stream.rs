@@ -1,5 +1,5 @@
-//! Packages of which workers use a part: every byte of a session is seen in its order and used once, whatever happens to
-//! the workers.
+//! Packages of which workers use a part: every byte of a session is seen in its order and used
+//! once, whatever happens to the workers.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! What a worker of these tests does: says READY, then obeys commands that come through its `down` descriptor.
+//! What a worker of these tests does: says READY, then obeys commands that come through its `down`
+//! descriptor.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
