@@ -1,11 +1,50 @@
 //! A server engine whose connections outlive the code that serves them.
 //!
 //! A small *master* process owns every client socket. Your code runs in supervised *worker*
-//! processes that may crash, block, be recycled or reloaded; no connection closes, no accepted
-//! message vanishes in silence, no buffer grows without bound.
+//! processes that may crash, block, be recycled or reloaded; no connection closes because of it, no
+//! accepted message vanishes in silence, no buffer grows without bound.
 //!
-//! Implement [`Handler`], give it to [`run_main`] or [`Server::run`]. See `ARCHITECTURE.md` for how
-//! it works, `docs/OPTIONS.md` for what can be set.
+//! Implement [`Handler`] and give it to [`run_main`]:
+//!
+//! ```no_run
+//! use ostler::{CrashPolicy, Framing, Handler, Outcome, Package, Server, Session, Worker};
+//!
+//! /// Counts the lines of each client. The count is kept by the master: it survives this process.
+//! struct Count;
+//!
+//! impl Handler for Count {
+//!     fn on_receive(&mut self, _: &Worker, session: &Session, line: &Package) -> Outcome {
+//!         let before = session.state();
+//!         let count = std::str::from_utf8(&before)?.parse().unwrap_or(0_u64) + 1;
+//!         session.set_state(count.to_string().as_bytes())?;
+//!         session.send(format!("line {count} has {} bytes\n", line.len()).as_bytes())?;
+//!         Ok(()) // an error is logged, and closes the session
+//!     }
+//! }
+//!
+//! fn main() -> ostler::Exit {
+//!     let server = Server::builder()
+//!         .listen("127.0.0.1:9501")
+//!         .framing(Framing::lines())
+//!         .crash_policy(CrashPolicy::Redeliver(3)) // what a dead worker had in hand is served again
+//!         .args(std::env::args_os().skip(1)); // --set workers=8, --help, --check ...
+//!     ostler::run_main(server, |_| Count)
+//! }
+//! ```
+//!
+//! | To … | look at |
+//! |---|---|
+//! | parse a protocol that has no end marks | [`Package::consume`], with [`Framing::stream`] |
+//! | answer later, or from another thread | [`Package::defer`], [`Deferred`], [`Remote`] |
+//! | keep something for a session | [`Session::set_state`] |
+//! | send to others | [`Worker::session`], [`Worker::sessions`] |
+//! | do something now and then | [`Worker::every`], [`Worker::after`] |
+//! | open what the workers need | the factory of [`Server::run`], [`Handler::on_worker_start`] |
+//! | set options | [`ServerBuilder`]: typed methods, a TOML file, the environment, the command line |
+//! | test a handler without a server | [`test::TestServer`] |
+//!
+//! `docs/OPTIONS.md` lists every option with its default, limits and reason, `ARCHITECTURE.md` tells
+//! how the engine works.
 
 mod api;
 mod control;
