@@ -26,7 +26,8 @@
 //!     let server = Server::builder()
 //!         .listen("127.0.0.1:9501")
 //!         .framing(Framing::lines())
-//!         .crash_policy(CrashPolicy::Redeliver(3)) // what a dead worker had in hand is served again
+//!         // What a dead worker had in hand is served again.
+//!         .crash_policy(CrashPolicy::Redeliver(3))
 //!         .args(std::env::args_os().skip(1)); // --set workers=8, --help, --check ...
 //!     ostler::run_main(server, |_| Count)
 //! }
@@ -39,12 +40,12 @@
 //! | keep something for a session | [`Session::set_state`] |
 //! | send to others | [`Worker::session`], [`Worker::sessions`] |
 //! | do something now and then | [`Worker::every`], [`Worker::after`] |
-//! | open what the workers need | the factory of [`Server::run`], [`Handler::on_worker_start`] |
-//! | set options | [`ServerBuilder`]: typed methods, a TOML file, the environment, the command line |
+//! | open what workers need | the factory of [`Server::run`], [`Handler::on_worker_start`] |
+//! | set options | [`ServerBuilder`]: methods, a TOML file, the environment, the command line |
 //! | test a handler without a server | [`test::TestServer`] |
 //!
-//! `docs/OPTIONS.md` lists every option with its default, limits and reason, `ARCHITECTURE.md` tells
-//! how the engine works.
+//! `docs/OPTIONS.md` lists every option with its default, limits and reason; `ARCHITECTURE.md`
+//! tells how the engine works.
 
 mod api;
 mod control;
