@@ -7,8 +7,8 @@
 //! ```
 
 use ostler::{
-    CrashPolicy, Dispatch, Exit, Failure, Framing, Handler, Outcome, Package, Server, Session,
-    Worker,
+    CloseReason, CrashPolicy, Dispatch, Exit, Failure, Framing, Handler, Outcome, Package, Server,
+    Session, Worker,
 };
 
 /// The room that everybody begins in.
@@ -129,7 +129,7 @@ impl Handler for Chat {
         Ok(())
     }
 
-    fn on_close(&mut self, worker: &Worker, session: &Session) -> Outcome {
+    fn on_close(&mut self, worker: &Worker, session: &Session, _: CloseReason) -> Outcome {
         let person = Person::of(session);
         Self::say(worker, &person.room, session.id(), &format!("* {} left", person.name));
         Ok(())

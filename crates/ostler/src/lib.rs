@@ -77,4 +77,5 @@ pub use options::{
     AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, LogLevel, OptionInfo,
     OptionKind, Options,
 };
+pub use ostler_core::brain::CloseReason;
 pub use ostler_shm::sessions::STATE_MAX_BYTES;

@@ -72,6 +72,7 @@ condemned! {
     space_freed_that_was_not_given_is_condemned: "freed_far",
     space_freed_within_a_record_is_condemned: "freed_odd",
     the_end_of_an_unknown_delivery_is_condemned: "fin_unknown",
+    a_skip_of_an_unknown_delivery_is_condemned: "skip_unknown",
     the_end_of_no_delivery_is_condemned: "fin_zero",
     an_unknown_delivery_exposed_is_condemned: "expose_unknown",
     an_unknown_kind_is_condemned: "kind_unknown",

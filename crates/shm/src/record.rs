@@ -60,6 +60,8 @@ pub const FLAG_MORE: u8 = 1;
 pub const FLAG_RESET: u8 = 2;
 /// Flag of an up record: the delivery `cause` is finished with this record (saves a `Fin`).
 pub const FLAG_FIN: u8 = 4;
+/// Flag of [`RecordKind::Fin`]: no handler saw the package, because its session had been closed.
+pub const FLAG_SKIPPED: u8 = 64;
 /// Flag of [`RecordKind::Data`]: the delivery was started before by a process that died (attempt >
 /// 1).
 pub const FLAG_REDELIVERED: u8 = 8;

@@ -40,7 +40,7 @@ pub struct Books {
     pub refused: u64,
     /// Started packages dropped by the crash policy `drop`.
     pub dropped_worker_died: u64,
-    /// Waiting packages dropped because their session had ended.
+    /// Packages that waited and were dropped because their session had ended or been closed.
     pub dropped_session_gone: u64,
     /// Packages that ended with their session closed because of them, by reason.
     pub closed_by: [u64; CLOSE_REASONS],

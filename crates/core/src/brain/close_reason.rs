@@ -3,6 +3,7 @@
 /// Why a session was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum CloseReason {
     /// The client closed and everything it had sent was served.
     Peer,

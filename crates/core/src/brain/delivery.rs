@@ -156,14 +156,33 @@ impl Brain {
     ///
     /// # Errors
     /// What is wrong, when the worker cannot have finished it: the lane is to be condemned.
-    pub fn finish(&mut self, lane_slot: LaneSlot, seq: u64, t: u64) -> Result<(), &'static str> {
+    pub fn finish(&mut self, lane: LaneSlot, seq: u64, t: u64) -> Result<(), &'static str> {
+        self.end_started(lane, seq, t, PackageFate::Finished)
+    }
+
+    /// A worker says that a delivery is over and no handler saw it, because its session had been
+    /// closed: finished, but for the books. `t` bounds what it has started.
+    ///
+    /// # Errors
+    /// What is wrong, when the worker cannot have had it: the lane is to be condemned.
+    pub fn skip(&mut self, lane: LaneSlot, seq: u64, t: u64) -> Result<(), &'static str> {
+        self.end_started(lane, seq, t, PackageFate::DroppedSessionGone)
+    }
+
+    fn end_started(
+        &mut self,
+        lane_slot: LaneSlot,
+        seq: u64,
+        t: u64,
+        fate: PackageFate,
+    ) -> Result<(), &'static str> {
         let lane = self.lane_mut(lane_slot).ok_or("no such lane")?;
         let entry = lane.ledger.get_mut(seq).ok_or("FIN of an unknown delivery")?;
         if entry.done || entry.position >= t {
             return Err("FIN of a delivery that is done or not started");
         }
         let (connection, kind) = (entry.connection, entry.kind);
-        self.end_delivery(lane_slot, seq);
+        self.end_delivery(lane_slot, seq, fate);
         self.delivery_ended(connection, kind);
         Ok(())
     }
@@ -202,7 +221,7 @@ impl Brain {
             None => rest(entry),
         };
         let unused = u64::from(entry.len - used);
-        self.end_delivery(lane_slot, seq);
+        self.end_delivery(lane_slot, seq, PackageFate::Finished);
         self.books.package_continued();
         let kept = self.keep_unused(slot, used, bytes, unused);
         self.delivery_ended(slot, kind);
@@ -234,8 +253,8 @@ impl Brain {
         None
     }
 
-    /// A delivery leaves its lane because it is finished.
-    fn end_delivery(&mut self, lane_slot: LaneSlot, seq: u64) {
+    /// A delivery leaves its lane because its worker is through with it.
+    fn end_delivery(&mut self, lane_slot: LaneSlot, seq: u64, fate: PackageFate) {
         let Some(lane) = self.lane_mut(lane_slot) else { return };
         let Some(entry) = lane.ledger.get_mut(seq) else { return };
         let (connection, kind) = (entry.connection, entry.kind);
@@ -245,7 +264,7 @@ impl Brain {
         lane.ledger.finish(seq);
         let drained = lane.state() == LaneState::Leaving && lane.ledger.is_empty();
         if kind == DeliveryKind::Package {
-            self.books.package_left_worker(PackageFate::Finished);
+            self.books.package_left_worker(fate);
             if let Some(connection) = self.connection(connection) {
                 connection.was_served = true;
             }

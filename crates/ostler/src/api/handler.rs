@@ -1,5 +1,7 @@
 //! The callbacks of a server.
 
+use ostler_core::brain::CloseReason;
+
 use super::outcome::Outcome;
 use super::package::Package;
 use super::session::Session;
@@ -42,17 +44,19 @@ pub trait Handler: Sized + 'static {
     }
 
     /// A package has come. The delivery is finished when this returns, unless [`Package::defer`]
-    /// was called.
+    /// was called. What a client sent behind the package whose callback closed its session is not
+    /// given any more; the books count it (`dropped_session_gone`).
     ///
     /// # Errors
     /// See [`Outcome`].
     fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome;
 
-    /// A session has ended. [`Session::info`] and [`Session::state`] still answer, sends do not.
+    /// A session has ended, for this reason. [`Session::info`] and [`Session::state`] still answer,
+    /// sends do not.
     ///
     /// # Errors
     /// See [`Outcome`].
-    fn on_close(&mut self, worker: &Worker, session: &Session) -> Outcome {
+    fn on_close(&mut self, worker: &Worker, session: &Session, reason: CloseReason) -> Outcome {
         Ok(())
     }
 

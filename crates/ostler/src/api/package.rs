@@ -207,6 +207,7 @@ impl Deferred {
     }
 
     /// Closes the package's session, after what was sent before, as an output of this delivery.
+    /// Like [`crate::Session::close`] this is never refused for want of room.
     ///
     /// # Errors
     /// See [`SendError`].

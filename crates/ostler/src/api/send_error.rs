@@ -28,9 +28,9 @@ impl SendError {
         Self { kind }
     }
 
-    /// `reason` is the number of a [`CloseReason`], while it is known.
-    pub(crate) fn gone(reason: Option<u8>) -> Self {
-        Self::new(SendErrorKind::Gone(reason.and_then(CloseReason::from_number)))
+    /// `reason`: while it is known.
+    pub(crate) const fn gone(reason: Option<CloseReason>) -> Self {
+        Self::new(SendErrorKind::Gone(reason))
     }
 
     pub(crate) const fn too_long(len: usize, most: usize) -> Self {
@@ -127,7 +127,11 @@ mod tests {
 
     #[test]
     fn debug_reads_like_display() {
-        for error in [SendError::gone(None), SendError::gone(Some(1)), SendError::too_long(3, 2)] {
+        for error in [
+            SendError::gone(None),
+            SendError::gone(Some(CloseReason::PeerError)),
+            SendError::too_long(3, 2),
+        ] {
             assert_eq!(format!("{error:?}"), error.to_string());
         }
     }

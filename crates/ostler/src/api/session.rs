@@ -60,7 +60,9 @@ impl Session {
         self.inner.output(self.id, Output::Send(bytes))
     }
 
-    /// Ends the session after everything sent before is written.
+    /// Ends the session after everything sent before is written. This is never refused for want of
+    /// room; it waits for some, however short `send_timeout_ms` is. Nothing follows it: sends are
+    /// refused at once, and packages that the client sent behind are not given to the handler.
     ///
     /// # Errors
     /// [`SendError::is_gone`] when it has ended already.
@@ -69,6 +71,7 @@ impl Session {
     }
 
     /// Ends the session at once with a TCP reset; what is unsent is thrown away.
+    /// Otherwise like [`Session::close`].
     ///
     /// # Errors
     /// [`SendError::is_gone`] when it has ended already.

@@ -7,7 +7,9 @@ use ostler_core::send_queue::Part;
 use ostler_shm::consumer::Record;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;
-use ostler_shm::record::{FLAG_FIN, FLAG_MORE, FLAG_PARTLY, FLAG_RESET, HEADER_SIZE, RecordKind};
+use ostler_shm::record::{
+    FLAG_FIN, FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, HEADER_SIZE, RecordKind,
+};
 use ostler_shm::sync::{Ordering, fence};
 
 use super::Reactor;
@@ -116,6 +118,9 @@ impl Reactor {
             RecordKind::State => self.set_state(header.subject, bytes),
             RecordKind::Expose => {
                 self.brain.expose(lane, header.cause, started).map_err(ProtocolViolation)?
+            }
+            RecordKind::Fin if header.flags & FLAG_SKIPPED != 0 => {
+                self.brain.skip(lane, header.cause, started).map_err(ProtocolViolation)?
             }
             RecordKind::Fin if header.flags & FLAG_PARTLY != 0 => {
                 self.finish_partly(lane, end, &header, started)?;

@@ -10,6 +10,7 @@ use ostler_core::answer_turns::AnswerTurns;
 use ostler_core::ids::WorkerKey;
 use ostler_core::policy::{AnswerOrder, CrashPolicy};
 
+use super::closed::{Cause, ClosedSessions};
 use super::deferred::{DeferredDelivery, SharedDeferral};
 use super::inbox::Inbox;
 use super::port::Port;
@@ -36,6 +37,15 @@ pub(crate) struct RunningDelivery {
     pub(crate) held_bytes: usize,
     /// Bytes of its package that were used, if not all of them.
     pub(crate) used: Option<u32>,
+    /// A package of a session that was closed before: no handler sees it.
+    pub(crate) skipped: bool,
+}
+
+impl RunningDelivery {
+    /// It, as the cause of its outputs.
+    pub(crate) const fn as_cause(&self) -> Cause {
+        Cause { session: self.session, seq: self.seq }
+    }
 }
 
 /// The settings a worker needs, taken from the options once.
@@ -93,6 +103,7 @@ pub(crate) struct WorkerContext {
     pub(crate) answer_turns: RefCell<AnswerTurns<SharedDeferral>>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) states: RefCell<StateOverlay>,
+    pub(crate) closed: RefCell<ClosedSessions>,
     /// Deferred deliveries that wait for the end of the running callback: finished ones, and such
     /// as hold too much.
     pub(crate) to_settle: RefCell<VecDeque<SharedDeferral>>,
@@ -115,6 +126,7 @@ impl WorkerContext {
         inbox: Arc<Inbox>,
         port: Port,
     ) -> Rc<Self> {
+        let in_order = settings.answer_order == AnswerOrder::Kept;
         Rc::new(Self {
             id: super::token::next_context_id(),
             key,
@@ -129,6 +141,7 @@ impl WorkerContext {
             answer_turns: RefCell::default(),
             timers: RefCell::default(),
             states: RefCell::default(),
+            closed: RefCell::new(ClosedSessions::new(in_order)),
             to_settle: RefCell::default(),
             aborts: RefCell::default(),
             keep_alive: Cell::new(0),

@@ -12,8 +12,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use ostler_core::policy::AnswerOrder;
-use ostler_shm::record::{FLAG_RESET, HEADER_SIZE, Header, RecordKind};
-use ostler_shm::sessions::reactor_of;
+use ostler_shm::record::HEADER_SIZE;
 
 use super::context::{RunningDelivery, WorkerContext};
 use super::send::Output;
@@ -102,15 +101,16 @@ impl DeferredDelivery {
 
     /// An output on behalf of this delivery.
     pub(crate) fn output(&mut self, session: u64, output: Output<'_>) -> Result<(), SendError> {
-        self.inner.check_session(session, matches!(output, Output::Send(_)))?;
+        let cause = self.deferral.borrow().current.as_cause();
+        self.inner.check_session(session, matches!(output, Output::Send(_)), Some(cause))?;
         self.inner.check_size(output)?;
         let mut deferral = self.deferral.borrow_mut();
         if deferral.waits {
             return deferral.hold_for_turn(session, output, &self.inner);
         }
-        let fits = deferral.held_bytes + cost(output) <= self.inner.settings.redeliver_output_bytes;
+        let fits = deferral.has_room_for(output, &self.inner);
         if !deferral.current.exposed && fits {
-            deferral.hold(session, output);
+            deferral.hold(session, output, &self.inner);
             return Ok(());
         }
         // Only one transaction fits into the rings at a time, and the running callback has one
@@ -120,7 +120,7 @@ impl DeferredDelivery {
             if !fits && deferral.held_bytes > 0 {
                 return Err(SendError::new(SendErrorKind::Full));
             }
-            deferral.hold(session, output);
+            deferral.hold(session, output, &self.inner);
             drop(deferral);
             self.inner.settle_later(&self.deferral);
             return Ok(());
@@ -149,23 +149,31 @@ impl Drop for DeferredDelivery {
 }
 
 impl Deferral {
-    /// Holds an output until the delivery has its turn, as much as the options allow. A close is
-    /// always held.
+    /// Whether the options allow to hold one output more. There is always room for a close: it is
+    /// small, and nothing of its session follows.
+    fn has_room_for(&self, output: Output<'_>, inner: &WorkerContext) -> bool {
+        matches!(output, Output::Close(_))
+            || self.held_bytes + cost(output) <= inner.settings.redeliver_output_bytes
+    }
+
+    /// Holds an output until the delivery has its turn, as much as the options allow.
     fn hold_for_turn(
         &mut self,
         session: u64,
         output: Output<'_>,
         inner: &WorkerContext,
     ) -> Result<(), SendError> {
-        let fits = self.held_bytes + cost(output) <= inner.settings.redeliver_output_bytes;
-        if fits || self.held_bytes == 0 || matches!(output, Output::Close(_)) {
-            self.hold(session, output);
+        if self.held_bytes == 0 || self.has_room_for(output, inner) {
+            self.hold(session, output, inner);
             return Ok(());
         }
         Err(SendError::new(SendErrorKind::Full))
     }
 
-    fn hold(&mut self, session: u64, output: Output<'_>) {
+    fn hold(&mut self, session: u64, output: Output<'_>, inner: &WorkerContext) {
+        if let Output::Close(reset) = output {
+            inner.note_held_close(session, reset, self.current.as_cause());
+        }
         self.held_bytes += cost(output);
         self.held.push(Held::new(session, output));
     }
@@ -195,16 +203,14 @@ impl WorkerContext {
     }
 
     /// The callback is over, and with it its delivery unless that was deferred.
-    pub(crate) fn end_callback(&self, lane: usize, seq: u64) {
+    pub(crate) fn end_callback(&self) {
+        let Some(current) = self.current.get() else { return };
         let deferral = self.deferral.take();
         match &deferral {
-            None => {
-                let used = self.current.get().and_then(|current| current.used);
-                self.finish(lane, seq, used, true);
-            }
+            None => self.finish(&current, true),
             Some(deferral) => {
                 // Its package was copied, or is not needed any more: the ring space is free.
-                self.port.borrow_mut().publish(Some(lane));
+                self.port.borrow_mut().publish(Some(current.lane));
                 if !deferral.borrow().has_token {
                     self.end_deferral(deferral);
                 }
@@ -281,14 +287,7 @@ impl WorkerContext {
             let (session, output) = held.parts();
             if let Err(error) = self.append_output(session, output, Some(&mut deferral.current)) {
                 tracing::warn!(session, %error, "a deferred output found no room: its session is closed");
-                let header = Header {
-                    kind: RecordKind::Close as u8,
-                    flags: FLAG_RESET,
-                    subject: session,
-                    cause: deferral.current.seq,
-                    ..Header::default()
-                };
-                self.append_blocking(reactor_of(session), header);
+                self.append_close(session, true, Some(&mut deferral.current));
             }
         }
     }
@@ -340,7 +339,6 @@ impl WorkerContext {
 
     fn finish_deferred(&self, deferral: &mut Deferral) {
         self.append_held(deferral);
-        let RunningDelivery { lane, seq, used, .. } = deferral.current;
-        self.finish(lane, seq, used, false);
+        self.finish(&deferral.current, false);
     }
 }

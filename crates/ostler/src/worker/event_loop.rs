@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ostler_core::Nanos;
+use ostler_core::brain::CloseReason;
 use ostler_core::ids::WorkerKey;
 use ostler_core::supervisor::LeaveReason;
 use ostler_core::work_mean::WorkMean;
@@ -15,6 +16,7 @@ use ostler_shm::board::Board;
 use ostler_shm::lane::WorkerMemory;
 use ostler_shm::record::RecordKind;
 
+use super::closed::Cause;
 use super::context::{RunningDelivery, WorkerContext, WorkerSettings};
 use super::inbox::Inbox;
 use super::port::{Found, Payload, Port, Taken};
@@ -286,6 +288,10 @@ impl<H: Handler> Run<H> {
             Payload::Heap(_) => 0,
         };
         let exposed = !self.inner.settings.holds_outputs();
+        let kind = RecordKind::from_byte(header.kind);
+        let cause = Cause { session: header.subject, seq: header.seq };
+        let is_package = kind == Some(RecordKind::Data);
+        let skipped = is_package && self.inner.skips_package(cause);
         self.inner.begin_callback(RunningDelivery {
             session: header.subject,
             lane,
@@ -295,19 +301,20 @@ impl<H: Handler> Run<H> {
             exposed,
             held_bytes: 0,
             used: None,
+            skipped,
         });
         self.inner.port.borrow().publish_phase(header.subject, self.inner.finished.get());
         let session = Session::new(Rc::clone(&self.inner), header.subject);
         log::set_session(header.subject);
-        let kind = RecordKind::from_byte(header.kind);
         // Nothing of the ring may be held when the delivery is finished: its space is given back
         // with the FIN.
-        let payload = Some(payload).filter(|_| kind == Some(RecordKind::Data));
+        let payload = Some(payload).filter(|_| is_package && !skipped);
         match kind {
             Some(RecordKind::Connect) => {
                 let outcome = self.handler.on_connect(&self.worker, &session);
                 close_on_failure(outcome, "on_connect", &session);
             }
+            Some(RecordKind::Data) if skipped => {}
             Some(RecordKind::Data) => {
                 let payload = payload.unwrap_or(Payload::Heap(Vec::new()));
                 let package = Package::new(&self.inner, payload, header.subject, header.flags);
@@ -315,13 +322,18 @@ impl<H: Handler> Run<H> {
                 close_on_failure(outcome, "on_receive", &session);
             }
             Some(RecordKind::Closed) => {
-                log_failure(self.handler.on_close(&self.worker, &session), "on_close");
+                // Its reactor publishes the reason before it gives this record.
+                let reason = self.inner.shown_reason(header.subject);
+                let reason = reason.unwrap_or(CloseReason::PeerError);
+                let outcome = self.handler.on_close(&self.worker, &session, reason);
+                log_failure(outcome, "on_close");
                 self.inner.states.borrow_mut().forget(header.subject);
+                self.inner.closed.borrow_mut().forget(header.subject);
             }
             _ => tracing::warn!(kind = header.kind, "a delivery of an unknown kind is skipped"),
         }
         log::set_session(0);
-        self.inner.end_callback(lane, header.seq);
+        self.inner.end_callback();
         // Who looks must not take an idle worker for a busy one.
         self.inner.port.borrow().publish_phase(0, self.inner.finished.get());
     }

@@ -8,6 +8,7 @@
 //! * [`event_loop`]: the built-in loop (callbacks, timers);
 //! * [`deferred`], [`timers`], [`state`], [`inbox`]: what handlers hold between callbacks.
 
+mod closed;
 pub(crate) mod context;
 pub(crate) mod deferred;
 pub(crate) mod event_loop;

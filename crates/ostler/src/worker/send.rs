@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use ostler_shm::record::{FLAG_MORE, FLAG_PARTLY, FLAG_RESET, Header, RecordKind};
+use ostler_core::brain::CloseReason;
+use ostler_shm::record::{FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, Header, RecordKind};
 use ostler_shm::sessions::{self, CLOSING, FULL, QUEUED, reactor_of};
 
+use super::closed::Cause;
 use super::context::{RunningDelivery, WorkerContext};
+use super::port::Port;
 use crate::api::send_error::{SendError, SendErrorKind};
 
 /// Replies of at least this size that lie in their own request are sent by reference instead of
@@ -34,13 +37,21 @@ impl Output<'_> {
 }
 
 impl WorkerContext {
-    /// Whether `session` takes output now.
-    pub(crate) fn check_session(&self, session: u64, is_send: bool) -> Result<(), SendError> {
+    /// Whether `session` takes output now, of this delivery or of none.
+    pub(crate) fn check_session(
+        &self,
+        session: u64,
+        is_send: bool,
+        cause: Option<Cause>,
+    ) -> Result<(), SendError> {
         let port = self.port.borrow();
         let flags = port.board().entry(session).and_then(|entry| entry.flags_of(session));
         let Some(flags) = flags else { return Err(SendError::gone(None)) };
         if flags & CLOSING != 0 {
-            return Err(SendError::gone(sessions::closing_reason(flags)));
+            return Err(SendError::gone(closing_reason(flags)));
+        }
+        if let Some(reason) = self.closed.borrow().reason(session, cause) {
+            return Err(SendError::gone(Some(reason)));
         }
         let full = flags & FULL != 0 || (flags & QUEUED != 0 && port.board().pressure());
         if is_send && full {
@@ -51,7 +62,8 @@ impl WorkerContext {
 
     /// Sends one output of the running callback.
     pub(crate) fn output(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
-        self.check_session(session, matches!(output, Output::Send(_)))?;
+        let cause = self.current.get().map(|current| current.as_cause());
+        self.check_session(session, matches!(output, Output::Send(_)), cause)?;
         self.check_size(output)?;
         if let Some(result) = self.hold_for_turn(session, output) {
             return result;
@@ -101,17 +113,57 @@ impl WorkerContext {
                 self.append_waiting(lane, header, bytes, for_delivery)
             }
             Output::Close(reset) => {
-                let flags = if reset { FLAG_RESET } else { 0 };
-                let header = Header {
-                    kind: RecordKind::Close as u8,
-                    flags,
-                    subject: session,
-                    cause,
-                    ..Header::default()
-                };
-                self.append_waiting(lane, header, &[], for_delivery)
+                self.append_close(session, reset, for_delivery);
+                Ok(())
             }
         }
+    }
+
+    /// Appends a close, however long it takes, see [`WorkerContext::append_blocking`]: user code
+    /// that ends a session has nothing else that it could do.
+    pub(crate) fn append_close(
+        &self,
+        session: u64,
+        reset: bool,
+        for_delivery: Option<&mut RunningDelivery>,
+    ) {
+        let lane = reactor_of(session);
+        let header = Header {
+            kind: RecordKind::Close as u8,
+            flags: if reset { FLAG_RESET } else { 0 },
+            subject: session,
+            cause: for_delivery.as_ref().map_or(0, |current| current.seq),
+            ..Header::default()
+        };
+        self.append_blocking(lane, header);
+        let port = self.port.borrow();
+        let is_shown = |session| shows_closing(&port, session);
+        self.closed.borrow_mut().append(session, close_reason(reset), is_shown);
+        drop(port);
+        self.bound_staged(lane, 0, for_delivery);
+    }
+
+    /// A close was held back for this delivery: nothing of it may follow.
+    pub(crate) fn note_held_close(&self, session: u64, reset: bool, cause: Cause) {
+        let port = self.port.borrow();
+        let is_shown = |session| shows_closing(&port, session);
+        self.closed.borrow_mut().hold(session, close_reason(reset), cause, is_shown);
+    }
+
+    /// Whether this package is finished without its handler: a worker has closed the session, and
+    /// what its client sent behind that is not asked for any more.
+    pub(crate) fn skips_package(&self, package: Cause) -> bool {
+        let is_shown = matches!(
+            self.shown_reason(package.session),
+            Some(CloseReason::Worker | CloseReason::WorkerReset)
+        );
+        is_shown || self.closed.borrow().skips(package)
+    }
+
+    /// Why a session is closing, as the session table shows it.
+    pub(crate) fn shown_reason(&self, session: u64) -> Option<CloseReason> {
+        let port = self.port.borrow();
+        closing_reason(port.board().entry(session)?.flags_of(session)?)
     }
 
     fn append_message(
@@ -184,11 +236,8 @@ impl WorkerContext {
         loop {
             let mut port = self.port.borrow_mut();
             if port.append(lane, header, payload).is_ok() {
-                let too_much = port.staged(lane) > port.lane_size() / 2;
                 drop(port);
-                if self.holds_too_much(for_delivery.as_deref_mut(), payload.len()) || too_much {
-                    self.publish_early(for_delivery);
-                }
+                self.bound_staged(lane, payload.len(), for_delivery);
                 return Ok(());
             }
             if port.has_staged() {
@@ -199,6 +248,22 @@ impl WorkerContext {
             if !port.wait_for_room(lane, payload.len(), timeout) {
                 return Err(SendError::new(SendErrorKind::Full));
             }
+        }
+    }
+
+    /// After `more` bytes were appended to a lane: what is staged stays below half a ring, and what
+    /// is held back for a delivery within the options.
+    fn bound_staged(
+        &self,
+        lane: usize,
+        more: usize,
+        mut for_delivery: Option<&mut RunningDelivery>,
+    ) {
+        let port = self.port.borrow();
+        let too_much = port.staged(lane) > port.lane_size() / 2;
+        drop(port);
+        if self.holds_too_much(for_delivery.as_deref_mut(), more) || too_much {
+            self.publish_early(for_delivery);
         }
     }
 
@@ -234,17 +299,22 @@ impl WorkerContext {
     }
 
     /// Ends a delivery: `FIN`, published with everything that is held back.
-    /// `used`: so many bytes of its package were used, and the rest is to be given again.
-    pub(crate) fn finish(&self, lane: usize, seq: u64, used: Option<u32>, frees: bool) {
+    /// Of a package that was used in part the rest is to be given again.
+    pub(crate) fn finish(&self, delivery: &RunningDelivery, frees: bool) {
+        let flags = match delivery.used {
+            _ if delivery.skipped => FLAG_SKIPPED,
+            Some(_) => FLAG_PARTLY,
+            None => 0,
+        };
         let header = Header {
             kind: RecordKind::Fin as u8,
-            flags: if used.is_some() { FLAG_PARTLY } else { 0 },
-            cause: seq,
-            total: used.unwrap_or(0),
+            flags,
+            cause: delivery.seq,
+            total: delivery.used.unwrap_or(0),
             ..Header::default()
         };
-        self.append_blocking(lane, header);
-        self.port.borrow_mut().publish(frees.then_some(lane));
+        self.append_blocking(delivery.lane, header);
+        self.port.borrow_mut().publish(frees.then_some(delivery.lane));
         self.finished.set(self.finished.get() + 1);
     }
 
@@ -262,4 +332,19 @@ impl WorkerContext {
         });
         port.publish(None);
     }
+}
+
+/// The reason in the flags of a session that is closing.
+fn closing_reason(flags: u64) -> Option<CloseReason> {
+    sessions::closing_reason(flags).and_then(CloseReason::from_number)
+}
+
+const fn close_reason(reset: bool) -> CloseReason {
+    if reset { CloseReason::WorkerReset } else { CloseReason::Worker }
+}
+
+/// Whether the session table shows a session as closing, or as gone.
+fn shows_closing(port: &Port, session: u64) -> bool {
+    let flags = port.board().entry(session).and_then(|entry| entry.flags_of(session));
+    flags.is_none_or(|flags| flags & CLOSING != 0)
 }

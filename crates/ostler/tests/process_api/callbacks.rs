@@ -37,10 +37,11 @@ fn a_session_connects_receives_and_closes_in_this_order() -> TestResult {
             .filter(|event| event.split(' ').nth(1) == Some(&id.to_string()))
             .collect();
         assert_eq!(events.first(), Some(&&*format!("connect {id}")), "{events:?}");
-        // In `on_close` info and state still answer, sends say why they do not.
+        // In `on_close` info and state still answer, sends say why they do not, as its argument
+        // does.
         assert_eq!(
             events.last(),
-            Some(&&*format!("close {id} info gone {why} mine")),
+            Some(&&*format!("close {id} info gone {why} {why} mine")),
             "{events:?}"
         );
         assert!((4..=5).contains(&events.len()), "{events:?}");

@@ -21,11 +21,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ostler::{
-    Deferred, Error, Exit, Handler, KeepAlive, Outcome, Package, SendError, Server, Session,
-    TimerId, Worker,
+    CloseReason, Deferred, Error, Exit, Handler, KeepAlive, Outcome, Package, SendError, Server,
+    Session, TimerId, Worker,
 };
 use ostler_shm::layout::Sizes;
-use ostler_shm::record::{FLAG_PARTLY, Header, RecordKind};
+use ostler_shm::record::{FLAG_PARTLY, FLAG_SKIPPED, Header, RecordKind};
 use ostler_shm::words::{PhaseLine, ProcessWords};
 
 /// Place of the phase words in the `up` file.
@@ -67,6 +67,12 @@ fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+fn wait_for_file(path: &str) {
+    while !std::path::Path::new(path).exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn say(session: &Session, text: impl AsRef<str>) {
@@ -180,6 +186,12 @@ impl Probe {
                 let _ = session.close();
             }
             "reset" => drop(session.reset()),
+            "farewell" => self.farewell(worker, session, package, &mut rest),
+            // Closes, and goes on until the file is there.
+            "closeuntil" => {
+                let _ = session.close();
+                wait_for_file(rest.word());
+            }
             "closeof" => say(session, outcome(worker.session(rest.number()).close())),
             "closeonly" => drop(worker.session(rest.number()).close()),
             "resetof" => say(session, outcome(worker.session(rest.number()).reset())),
@@ -290,6 +302,55 @@ impl Probe {
         }
     }
 
+    /// Fills the lane when the file is there, ends its session, tries to go on and notes what came
+    /// of it all: `farewell close|reset|token FILE`.
+    fn farewell(
+        &self,
+        worker: &Worker,
+        session: &Session,
+        package: &Package,
+        rest: &mut Arguments<'_>,
+    ) {
+        let how = rest.word();
+        wait_for_file(rest.word());
+        let filled = loop {
+            match outcome(session.send(&pattern(20))) {
+                "ok" => {}
+                other => break other,
+            }
+        };
+        // Those are as small as a close.
+        while session.set_state(b"").is_ok() {}
+        self.note(worker, format!("filled {filled}"));
+        let ended = match how {
+            "close" => session.close(),
+            "reset" => session.reset(),
+            _ => package.defer().map_or(Ok(()), |mut token| token.close()),
+        };
+        let later = [session.send(b"late"), session.set_state(b"late"), session.close()];
+        let later = later.map(|result| result.err().and_then(|error| error.gone_because()));
+        let later = later.map(|why| why.unwrap_or("-")).join(" ");
+        self.note(worker, format!("ended {} {later}", outcome(ended)));
+    }
+
+    /// Everything that is held sends until it is refused, closes its session, and tries once more.
+    fn held_farewell(&self, session: &Session) {
+        say(session, "begin");
+        for held in &mut *self.deferred.borrow_mut() {
+            let filled = loop {
+                match outcome(held.send(&pattern(1_000))) {
+                    "ok" => {}
+                    other => break other,
+                }
+            };
+            let closed = outcome(held.close());
+            let late = held.send(b"late");
+            let why = late.err().and_then(|error| error.gone_because()).unwrap_or("-");
+            say(session, format!("{filled} {closed} {why}"));
+        }
+        self.deferred.borrow_mut().clear();
+    }
+
     fn timed_command(
         &self,
         worker: &Worker,
@@ -358,6 +419,7 @@ impl Probe {
                 let (count, size) = (rest.number(), rest.size());
                 say(session, self.held_flood(count, size));
             }
+            "heldfarewell" => self.held_farewell(session),
             "helduntil" => {
                 let path = rest.word();
                 let _ = self.held_flood(1, rest.size());
@@ -626,6 +688,9 @@ impl Probe {
                 record(Header { kind: RecordKind::Close as u8, subject: 0, ..good }, 64);
             }
             "fin_unknown" => record(Header { cause: 1 << 40, ..good }, 64),
+            "skip_unknown" => {
+                record(Header { cause: 1 << 40, flags: FLAG_SKIPPED, ..good }, 64);
+            }
             "fin_zero" => record(Header { cause: 0, ..good }, 64),
             // A part of this delivery is said to be used: its number, and how many bytes.
             "fin_partly" => {
@@ -918,13 +983,13 @@ impl Handler for Probe {
         Ok(())
     }
 
-    fn on_close(&mut self, worker: &Worker, session: &Session) -> Outcome {
+    fn on_close(&mut self, worker: &Worker, session: &Session, reason: CloseReason) -> Outcome {
         let state = String::from_utf8_lossy(&session.state()).into_owned();
         let info = if session.info().is_some() { "info" } else { "noinfo" };
         let sent = session.send(b"too late\n");
         let why = sent.err().and_then(|error| error.gone_because()).unwrap_or("-");
-        let sent = outcome(sent);
-        self.note(worker, format!("close {} {info} {sent} {why} {state}", session.id()));
+        let (sent, reason) = (outcome(sent), reason.name());
+        self.note(worker, format!("close {} {info} {sent} {why} {reason} {state}", session.id()));
         Ok(())
     }
 

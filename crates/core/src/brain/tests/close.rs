@@ -115,6 +115,22 @@ fn packages_that_came_back_are_dropped_with_their_session_but_not_its_events() {
 }
 
 #[test]
+fn a_package_that_its_worker_skips_is_counted_as_dropped_with_its_session() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    world.request(id);
+    world.request(id);
+    world.start(0);
+    world.start(0);
+    world.close(id, CloseReason::Worker);
+    world.finish(0, 0);
+    world.skip(0, 0);
+    let books = world.brain.books();
+    assert_eq!((books.received, books.finished, books.dropped_session_gone), (2, 1, 1));
+    world.calm_down();
+    assert!(world.sessions[&id].freed);
+}
+
+#[test]
 fn a_session_with_much_unsent_output_is_not_read() {
     let (mut world, id) = one(CrashPolicy::Close);
     world.output_changed(id, true, true);

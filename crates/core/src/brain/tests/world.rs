@@ -689,17 +689,29 @@ impl World {
 
     /// The worker finishes one of those that it has started.
     pub(super) fn finish(&mut self, lane: usize, which: usize) {
+        self.end(lane, which, State::Finished);
+    }
+
+    /// The worker ends one of those without a handler.
+    pub(super) fn skip(&mut self, lane: usize, which: usize) {
+        self.end(lane, which, State::Gone);
+    }
+
+    fn end(&mut self, lane: usize, which: usize, state: State) {
         let lane = &mut self.lanes[lane];
         if lane.state == LaneState::Condemned || lane.started.is_empty() {
             return;
         }
         let record = lane.started.remove(which % lane.started.len());
-        self.brain.finish(lane.slot, record.seq, lane.t).unwrap();
+        match state {
+            State::Gone => self.brain.skip(lane.slot, record.seq, lane.t).unwrap(),
+            _ => self.brain.finish(lane.slot, record.seq, lane.t).unwrap(),
+        }
         assert!(self.brain.finish(lane.slot, record.seq, lane.t).is_err(), "finished twice");
         let idle = lane.started.is_empty() && lane.waiting.is_empty();
         lane.drain_due |= lane.state == LaneState::Leaving && idle;
         let session = self.sessions.get_mut(&record.session).unwrap();
-        session.delivery(record.item).state = State::Finished;
+        session.delivery(record.item).state = state;
         self.check();
     }
 
@@ -725,6 +737,7 @@ impl World {
             return;
         }
         assert!(self.brain.finish(lane.slot, number, lane.t).is_err());
+        assert!(self.brain.skip(lane.slot, number, lane.t).is_err());
         assert!(self.brain.expose(lane.slot, number, lane.t).is_err());
         self.check();
     }
