@@ -343,6 +343,8 @@ impl Probe {
                     other => break other,
                 }
             };
+            // Those are as small as a close.
+            while held.set_state(b"").is_ok() {}
             let closed = outcome(held.close());
             let late = held.send(b"late");
             let why = late.err().and_then(|error| error.gone_because()).unwrap_or("-");
