@@ -13,12 +13,12 @@
 //! Without a file the data live as long as their worker.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write as _};
+use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
-use ostler::{CrashPolicy, Exit, Handler, Outcome, Package, Server, Session, Worker};
+use ostler::{Error, Exit, Handler, Outcome, Package, Server, Session, Worker};
 
 /// Words of a request; `SET key value` has three.
 const WORDS_MAX: usize = 16;
@@ -67,15 +67,55 @@ fn number(bytes: &[u8], at: usize, kind: u8) -> Result<Option<(usize, usize)>, M
     Ok(Some((number, at + end + 2)))
 }
 
+/// Answers of so many bytes are sent before more requests are carried out.
+const ANSWERS_MAX: usize = 256 * 1024;
+
+#[derive(Default)]
 struct Store {
     values: HashMap<Vec<u8>, Vec<u8>>,
-    path: Option<PathBuf>,
+    /// Every change, in order. All workers, also one that leaves beside its successor, append to it
+    /// and read what the others have appended.
     file: Option<File>,
+    /// The file is carried out up to here.
+    read_to: u64,
 }
 
 impl Store {
-    fn new(path: Option<PathBuf>) -> Self {
-        Self { values: HashMap::new(), path, file: None }
+    fn open(path: Option<&PathBuf>) -> std::io::Result<Self> {
+        let open = |path| OpenOptions::new().read(true).append(true).create(true).open(path);
+        let mut store = Self { file: path.map(open).transpose()?, ..Self::default() };
+        store.catch_up()?;
+        Ok(store)
+    }
+
+    /// Carries out what was appended since the last look.
+    fn catch_up(&mut self) -> std::io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let mut bytes = vec![0; (file.metadata()?.len().saturating_sub(self.read_to)) as usize];
+        file.read_exact_at(&mut bytes, self.read_to)?;
+        let mut read = 0;
+        while let Ok(Some((words, len))) = request(bytes.get(read..).unwrap_or(&[])) {
+            self.answer(&words);
+            read += len;
+        }
+        self.read_to += read as u64;
+        Ok(())
+    }
+
+    /// Appends a change before it is carried out.
+    fn keep(&mut self, change: &[u8]) -> std::io::Result<()> {
+        let Some(lock) = self.file.as_ref().map(File::try_clone).transpose()? else {
+            return Ok(());
+        };
+        lock.lock()?; // the kernel gives it back when this process dies
+        let kept = self.catch_up().and_then(|()| {
+            // What a worker did not write to the end before it died.
+            lock.set_len(self.read_to)?;
+            (&lock).write_all(change)
+        });
+        lock.unlock()?;
+        self.read_to += if kept.is_ok() { change.len() as u64 } else { 0 };
+        kept
     }
 
     /// Carries out a request and answers it.
@@ -99,44 +139,27 @@ impl Store {
         }
     }
 
-    /// Appends a request that changes something to the file, as it came.
-    fn keep(&mut self, words: &[&[u8]], request: &[u8]) -> std::io::Result<()> {
-        let changes = words.first().is_some_and(|name| !name.eq_ignore_ascii_case(b"GET"));
-        match &mut self.file {
-            Some(file) if changes => file.write_all(request),
-            _ => Ok(()),
+    /// Looks at what others have changed, keeps what this request changes, carries it out.
+    fn serve(&mut self, words: &[&[u8]], request: &[u8]) -> Vec<u8> {
+        let reads = words.first().is_some_and(|name| name.eq_ignore_ascii_case(b"GET"));
+        let kept = if reads { self.catch_up() } else { self.keep(request) };
+        match kept {
+            Ok(()) => self.answer(words),
+            Err(error) => format!("-ERR not kept: {error}\r\n").into_bytes(),
         }
     }
 }
 
 impl Handler for Store {
-    /// Reads what predecessors have kept, and cuts off what one of them did not write to the end.
-    fn on_worker_start(&mut self, _worker: &Worker) -> Outcome {
-        let Some(path) = &self.path else { return Ok(()) };
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        let mut read = 0;
-        while let Ok(Some((words, len))) = request(bytes.get(read..).unwrap_or(&[])) {
-            self.answer(&words);
-            read += len;
-        }
-        file.set_len(read as u64)?;
-        self.file = Some(file);
-        Ok(())
-    }
-
     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome {
         let (mut used, mut answers, mut malformed) = (0, Vec::new(), false);
         loop {
             let rest = package.get(used..).unwrap_or(&[]);
             match request(rest) {
+                // What is left comes again at once.
+                _ if answers.len() >= ANSWERS_MAX => break package.consume(used),
                 Ok(Some((words, len))) => {
-                    let kept = self.keep(&words, rest.get(..len).unwrap_or(&[]));
-                    answers.extend(match kept {
-                        Ok(()) => self.answer(&words),
-                        Err(error) => format!("-ERR not kept: {error}\r\n").into_bytes(),
-                    });
+                    answers.extend(self.serve(&words, rest.get(..len).unwrap_or(&[])));
                     used += len;
                 }
                 // The rest comes again, with what the client sends next.
@@ -157,22 +180,20 @@ impl Handler for Store {
 }
 
 fn serve() -> ostler::Result<()> {
-    let mut path = None;
-    let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    if let Some(at) = arguments.iter().position(|argument| argument == "--file") {
-        path = arguments.get(at + 1).map(PathBuf::from);
-        arguments.drain(at..arguments.len().min(at + 2));
-    }
-    let server = Server::builder()
-        // One worker has all the data.
+    let builder = Server::builder()
+        // Without a file one worker has all the data.
         .workers(1)
-        // To carry out a request twice after a crash comes to the same.
-        .crash_policy(CrashPolicy::Redeliver(3))
-        .from_env("OSTLER_")
-        .args(arguments)
-        .bind()?;
+        .help("keyvalue [--file PATH]: GET, SET and DEL of the Redis protocol")
+        .from_env("OSTLER_");
+    let (builder, own) = builder.take_args(std::env::args_os().skip(1));
+    let path = match own.as_slice() {
+        [] => None,
+        [name, path] if name == "--file" => Some(PathBuf::from(path)),
+        _ => return Err(Error::usage("write: keyvalue [--file PATH] [--set NAME=VALUE]...")),
+    };
+    let server = builder.bind()?;
     let server = server.on_listening(|address| println!("listening on {address}"));
-    server.run(move |_| Store::new(path.clone()))
+    server.run(move |_| Store::open(path.as_ref()))
 }
 
 fn main() -> Exit {

@@ -4,6 +4,7 @@
 
 mod talk;
 
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use ostler_testkit::{Client, ServerBuilder, TestResult, TestServer, wait_until};
@@ -207,6 +208,27 @@ fn what_nobody_is_given_is_counted_by_its_reason() -> TestResult {
     assert_eq!(ended.books()?.detail("input_dropped_bytes"), 10);
     for line in ["nobody was given reason=peer bytes=4", "nobody was given reason=worker bytes=6"] {
         assert_eq!(ended.log().lines_with(line).len(), 1, "{line}");
+    }
+    Ok(())
+}
+
+/// A read stops at urgent data (RFC 6093), though more may follow: that must not be taken for the
+/// end of what is there.
+#[test]
+fn urgent_data_does_not_hide_what_follows_it() -> TestResult {
+    for framing in ["stream", "raw", "eof"] {
+        let server = TestServer::echo().set("framing", framing).set("workers", 1).start()?;
+        for _ in 0..20 {
+            let mut stream = std::net::TcpStream::connect(server.address())?;
+            stream.write_all(b"abc")?;
+            rustix::net::send(&stream, b"!", rustix::net::SendFlags::OOB)?;
+            stream.write_all(b"def\r\n")?;
+            let mut answer = [0; 8];
+            stream.set_read_timeout(Some(ostler_testkit::DEADLINE))?;
+            stream.read_exact(&mut answer)?;
+            assert_eq!(&answer, b"abcdef\r\n", "{framing}");
+        }
+        server.stop()?;
     }
     Ok(())
 }

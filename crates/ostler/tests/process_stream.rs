@@ -333,7 +333,9 @@ fn keyvalue_survives_a_kill_between_two_halves_of_a_request() -> TestResult {
     let request = b"*2\r\n$3\r\nGET\r\n$4\r\nname\r\n";
     for cut in 1..request.len() {
         let (first, second) = request.split_at(cut);
-        client.send(first)?;
+        // The answer to the whole request says that the half behind it was seen and left.
+        client.send(&[request, first].concat())?;
+        client.expect(b"$3\r\nada\r\n")?;
         if cut % 8 == 1 {
             kill_all(&server)?;
         }
@@ -345,5 +347,35 @@ fn keyvalue_survives_a_kill_between_two_halves_of_a_request() -> TestResult {
     client.send(b"nonsense\r\n")?;
     client.expect(b"-ERR this is no request\r\n")?;
     client.expect_eof()?;
+    server.stop()
+}
+
+/// A worker that leaves and its successor append to the same file, and see each other's changes.
+#[test]
+fn keyvalue_loses_no_answered_change_over_reloads() -> TestResult {
+    let scratch = Scratch::new("keyvalue-reload")?;
+    let server = keyvalue(&scratch.path("data")).start()?;
+    let mut clients = [server.connect()?, server.connect()?, server.connect()?];
+    for round in 0..6 {
+        server.signal(Signal::USR1);
+        for number in 0..60 {
+            for (index, client) in clients.iter_mut().enumerate() {
+                set(client, "shared", &format!("{index}{number}"))?;
+                set(client, &format!("{round}-{index}-{number}"), "kept")?;
+            }
+        }
+        server.wait_for("the reload", |server| {
+            server.log_lines_with("reload finished: every worker is new").len() > round
+        })?;
+    }
+    let client = &mut clients[0];
+    for round in 0..6 {
+        for (index, number) in (0..3).flat_map(|index| (0..60).map(move |n| (index, n))) {
+            let key = format!("{round}-{index}-{number}");
+            let get = format!("*2\r\n$3\r\nGET\r\n${}\r\n{key}\r\n", key.len());
+            client.send(get.as_bytes())?;
+            client.expect(b"$4\r\nkept\r\n")?;
+        }
+    }
     server.stop()
 }

@@ -16,8 +16,9 @@ pub(super) struct Connection {
     pub(super) output: SendQueue,
     /// The kernel takes output (as far as is known).
     pub(super) writable: bool,
-    /// The client has shut down its side: a read that brings little is not the last one.
-    pub(super) hangup: bool,
+    /// The client has shut down its side, or has sent urgent data: a read that brings little is not
+    /// the last one.
+    pub(super) reads_may_be_short: bool,
     /// Flags as they stand in the session table.
     pub(super) flags: u64,
     /// Input of a framed session that is not delivered yet.
@@ -75,7 +76,7 @@ impl Connection {
             session,
             output: SendQueue::default(),
             writable: true,
-            hangup: false,
+            reads_may_be_short: false,
             flags: 0,
             intake,
         }

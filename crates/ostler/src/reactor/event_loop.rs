@@ -109,7 +109,7 @@ impl Reactor {
         if readiness.error() || readiness.hangup() {
             return self.peer_lost(slot);
         }
-        connection.hangup |= readiness.read_hangup();
+        connection.reads_may_be_short |= readiness.read_hangup() || readiness.urgent();
         if readiness.writable() && !connection.writable {
             connection.writable = true;
             self.flush(slot);
@@ -117,7 +117,7 @@ impl Reactor {
         if readiness.read_hangup() && self.has_left_in_silence(slot) {
             return self.brain.peer_done(slot);
         }
-        if readiness.readable() || readiness.read_hangup() {
+        if readiness.readable() || readiness.read_hangup() || readiness.urgent() {
             self.brain.readable(slot);
         }
     }

@@ -116,7 +116,7 @@ impl Reactor {
             Ok(len) => {
                 // A short read empties the socket; what comes later is told by a new edge, but the
                 // end may be told already.
-                let more = len as u64 == opening.payload_max || connection.hangup;
+                let more = len as u64 == opening.payload_max || connection.reads_may_be_short;
                 let header = self.header(&assignment, RecordKind::Data, len as u32);
                 let given = end.giver.complete(&end.memory.packages, opening, header, len as u64);
                 self.brain.record_written(

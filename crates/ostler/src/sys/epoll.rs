@@ -26,9 +26,16 @@ impl Interest {
     /// What a client socket is registered with, once for its whole life: everything,
     /// edge-triggered.
     pub(crate) const CLIENT: Self =
-        Self(EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET));
+        Self(EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET))
+            .or(EventFlags::PRI);
     /// What a bell (eventfd that is never read) is registered with: each ring is one event.
     pub(crate) const BELL: Self = Self(EventFlags::IN.union(EventFlags::ET));
+}
+
+impl Interest {
+    const fn or(self, flags: EventFlags) -> Self {
+        Self(self.0.union(flags))
+    }
 }
 
 impl BitOr for Interest {
@@ -52,6 +59,11 @@ impl Readiness {
     /// There is room to write.
     pub(crate) const fn writable(self) -> bool {
         self.0.contains(EventFlags::OUT)
+    }
+
+    /// `EPOLLPRI`: the peer has sent TCP urgent data. A read stops there, though more may follow.
+    pub(crate) const fn urgent(self) -> bool {
+        self.0.contains(EventFlags::PRI)
     }
 
     /// The peer has shut down its writing side.
