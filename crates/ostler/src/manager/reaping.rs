@@ -8,6 +8,7 @@ use ostler_core::supervisor::{Event, Exit};
 
 use super::event_loop::{Driver, Ending, Step};
 use super::guard::Guard;
+use super::report;
 use super::spare::{EXIT_DISMISSED, fork_and_announce};
 use crate::control::ShortText;
 use crate::sys::orphans;
@@ -81,7 +82,8 @@ impl Driver<'_> {
                     self.spare_wanted = true;
                 }
                 (Some(_), _) => {
-                    tracing::warn!(%pid, ?exit, "spare manager died");
+                    let exit = exit.map(report::exit);
+                    tracing::warn!(%pid, exit, "spare manager died");
                     self.spare_wanted = true;
                 }
             }

@@ -112,7 +112,7 @@ impl Reports {
 }
 
 /// How a process ended, in words.
-fn exit(exit: Exit) -> String {
+pub(super) fn exit(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("code {code}"),
         Exit::Signal { signal, core_dumped: false } => signal::name(signal),
