@@ -3,8 +3,10 @@
 
 mod talk;
 
-use ostler_testkit::{Client, TestResult, TestServer};
-use talk::{Talk, probe, small_probe};
+use std::collections::BTreeSet;
+
+use ostler_testkit::{Client, TestResult, TestServer, wait_until};
+use talk::{Scratch, Talk, probe, small_probe};
 
 /// What the master says when memory is lacking, and when it is there again.
 const LACKS: &str = "the memory budget is used up";
@@ -31,7 +33,9 @@ fn reactor_of(talk: &mut Talk) -> TestResult<u64> {
 
 #[test]
 fn packages_held_beyond_the_budget_cost_the_largest_their_session() -> TestResult {
+    let scratch = Scratch::new("budget-held")?;
     let server = small_probe()
+        .env("PROBE_JOURNAL", scratch.path("journal"))
         .set("memory_budget", "4M")
         .set("crash_policy", "redeliver:1")
         .expect_log(LACKS)
@@ -46,6 +50,16 @@ fn packages_held_beyond_the_budget_cost_the_largest_their_session() -> TestResul
     server.wait_for_log(LACKS)?;
     server.wait_for_log(AGAIN)?;
     biggest.expect_closed();
+    // What waited in the kernel meanwhile is read now: who is held after the release is not answered.
+    wait_until("every package to be held, or its session closed", || {
+        let seen = |line: &String| {
+            let mut words = line.split(' ').skip(1);
+            matches!(words.next(), Some("receive" | "close"))
+                .then(|| words.next().map(str::to_owned))
+        };
+        let sessions: BTreeSet<_> = scratch.lines("journal").iter().filter_map(seen).collect();
+        sessions.len() == 102
+    })?;
     assert_eq!(honest.ask("release now")?, "ok");
     let mut answered = 0;
     for mut talk in held {
