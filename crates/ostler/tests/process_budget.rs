@@ -50,7 +50,8 @@ fn packages_held_beyond_the_budget_cost_the_largest_their_session() -> TestResul
     server.wait_for_log(LACKS)?;
     server.wait_for_log(AGAIN)?;
     biggest.expect_closed();
-    // What waited in the kernel meanwhile is read now: who is held after the release is not answered.
+    // What waited in the kernel meanwhile is read now: who is held after the release is not
+    // answered.
     wait_until("every package to be held, or its session closed", || {
         let seen = |line: &String| {
             let mut words = line.split(' ').skip(1);
