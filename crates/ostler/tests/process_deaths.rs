@@ -388,7 +388,10 @@ fn starts_that_fail_do_not_fill_the_log() -> TestResult {
     let lines = server.log().lines().len();
     check(lines < 60, format!("{lines} lines"))?;
     broken.repair()?;
-    round_trip(&mut server.connect()?, "after")?;
+    // Who comes before a worker serves again is refused.
+    server.wait_for("a worker to serve again", |server| {
+        server.connect().and_then(|mut client| round_trip(&mut client, "after")).is_ok()
+    })?;
     server.stop()
 }
 
