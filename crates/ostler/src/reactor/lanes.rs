@@ -209,35 +209,15 @@ fn wake_worker(end: &mut LaneEnd) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use ostler_shm::board::Board;
-    use ostler_shm::lane::MasterMemory;
-
     use super::*;
     use crate::options::Options;
-    use crate::reactor::ReactorSettings;
-    use crate::reactor::mailbox::{FromReactor, Mailbox, Reports};
-    use crate::reactor::places::Places;
-    use crate::reactor::shared_memory::SharedMemory;
+    use crate::reactor::mailbox::FromReactor;
+    use crate::reactor::tests::{KEY, booting};
     use crate::sys::pidfd::PidFd;
     use crate::sys::process;
 
-    const KEY: WorkerKey = WorkerKey::new(0, 1);
-
     fn reactor() -> Reactor {
-        let options = Options { workers: 1, reactors: 1, max_connections: 4, ..Options::default() };
-        let settings = ReactorSettings::new(&options).unwrap();
-        let (board, _) = Board::create(1, options.sessions_per_reactor()).unwrap();
-        let places = Places::new(1, options.sessions_per_reactor());
-        let (mailbox, reports) = (Arc::new(Mailbox::new().unwrap()), Reports::new(places).unwrap());
-        let memory = SharedMemory::new(options.memory_budget as u64, vec![Arc::clone(&mailbox)]);
-        let mut reactor =
-            Reactor::new(0, settings, 0, Arc::new(board), memory, mailbox, reports).unwrap();
-        let memory = MasterMemory::create(options.lane_sizes(), 0, 1).unwrap();
-        let lane = memory.lane(0).unwrap();
-        reactor.add_lane(KEY, lane, eventfd::create().unwrap(), eventfd::create().unwrap());
-        reactor
+        booting(&Options { workers: 1, reactors: 1, max_connections: 4, ..Options::default() })
     }
 
     fn serves(reactor: &Reactor) -> bool {

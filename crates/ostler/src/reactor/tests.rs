@@ -20,10 +20,10 @@ use crate::options::{FramingKind, Options};
 use crate::sys::pidfd::PidFd;
 use crate::sys::{eventfd, process};
 
-const KEY: WorkerKey = WorkerKey::new(0, 1);
+pub(super) const KEY: WorkerKey = WorkerKey::new(0, 1);
 
-/// A reactor with one lane, at whose other end nobody reads.
-fn reactor(options: &Options) -> Reactor {
+/// A reactor with one lane, to a worker that is not there yet.
+pub(super) fn booting(options: &Options) -> Reactor {
     let settings = ReactorSettings::new(options).unwrap();
     let (board, _) = Board::create(1, options.sessions_per_reactor()).unwrap();
     let mailbox = Arc::new(Mailbox::new().unwrap());
@@ -34,6 +34,12 @@ fn reactor(options: &Options) -> Reactor {
     let memory = MasterMemory::create(options.lane_sizes(), 0, 1).unwrap();
     let lane = memory.lane(0).unwrap();
     reactor.add_lane(KEY, lane, eventfd::create().unwrap(), eventfd::create().unwrap());
+    reactor
+}
+
+/// A reactor with one lane that serves, at whose other end nobody reads.
+fn reactor(options: &Options) -> Reactor {
+    let mut reactor = booting(options);
     reactor.spawned(KEY, PidFd::open(process::current()).unwrap().into());
     reactor.serve(KEY);
     reactor
