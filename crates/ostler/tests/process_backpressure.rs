@@ -234,9 +234,13 @@ fn an_idle_server_does_not_wake_up() -> TestResult {
         clients.push(talk);
     }
     expect_idle(&server)?;
+    let processes = server.tree().processes().len();
     let mark = server.log().mark();
     server.signal(Signal::USR1);
     server.log().wait_after(mark, "reload finished")?;
+    server.wait_for("the replaced workers' end", |server| {
+        server.tree().processes().len() == processes
+    })?;
     expect_idle(&server)?;
     drop(clients);
     expect_idle(&server)?;

@@ -188,30 +188,40 @@ impl Drop for Scratch {
     }
 }
 
-/// Voluntary context switches of every thread of every process of the server.
-pub fn wake_ups(server: &TestServer) -> TestResult<u64> {
+/// The processes of a server, and how often all their threads went to sleep of their own will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stirring {
+    pids: Vec<u32>,
+    switches: u64,
+}
+
+/// Looks once; an error when a process left in between.
+fn stirring(server: &TestServer) -> TestResult<Stirring> {
+    let processes = server.tree().processes();
     let each: TestResult<Vec<u64>> =
-        server.tree().processes().iter().map(Process::voluntary_context_switches).collect();
-    Ok(each?.iter().sum())
+        processes.iter().map(Process::voluntary_context_switches).collect();
+    Ok(Stirring {
+        pids: processes.iter().map(Process::pid).collect(),
+        switches: each?.iter().sum(),
+    })
 }
 
 /// Waits until the server has come to rest, then looks for three seconds whether anything stirs.
 pub fn expect_idle(server: &TestServer) -> TestResult {
-    // What the test has just caused may still be on its way: rest begins when a look finds no
-    // change.
-    let mut before = wake_ups(server)?;
+    // What the test has just caused may still be on its way, and a process may be about to leave:
+    // rest begins when a second look finds the same processes and none of them woken.
+    let mut before = None;
     server.wait_for("the server at rest", |server| {
         std::thread::sleep(Duration::from_millis(200));
-        let now = wake_ups(server).unwrap_or(u64::MAX);
-        std::mem::replace(&mut before, now) == now
+        let now = stirring(server).ok();
+        std::mem::replace(&mut before, now.clone()) == now && now.is_some()
     })?;
-    let before = wake_ups(server)?;
     std::thread::sleep(Duration::from_secs(3));
-    let after = wake_ups(server)?;
-    if after == before {
+    let after = stirring(server)?;
+    if Some(&after) == before.as_ref() {
         return Ok(());
     }
-    Err(TestError::new(format!("{} wake-ups in three seconds of nothing", after - before)))
+    Err(TestError::new(format!("in three seconds of nothing {before:?} became {after:?}")))
 }
 
 /// While one of the two workers of `server` is stuck in a package, every other session is served:
