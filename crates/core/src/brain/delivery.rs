@@ -3,9 +3,7 @@
 use super::books::PackageFate;
 use super::ledger::Entry;
 use super::run_lists::{Position, RunListId};
-use super::{
-    Assignment, BodyCopier, Brain, BrainAction, CloseReason, Content, LaneState, Phase, Unused,
-};
+use super::{Assignment, BodyCopier, Brain, CloseReason, Content, Phase, Unused};
 use crate::Nanos;
 use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot};
 
@@ -262,15 +260,11 @@ impl Brain {
             lane.count_finished(); // else it was deferred, and counted when its callback was over
         }
         lane.ledger.finish(seq);
-        let drained = lane.state() == LaneState::Leaving && lane.ledger.is_empty();
         if kind == DeliveryKind::Package {
             self.books.package_left_worker(fate);
             if let Some(connection) = self.connection(connection) {
                 connection.was_served = true;
             }
-        }
-        if drained {
-            self.actions.push_back(BrainAction::LaneDrained(lane_slot));
         }
     }
 

@@ -130,8 +130,6 @@ pub enum BrainAction {
     },
     /// The session's close event is finished: free its entry of the session table.
     FreeSession(ConnectionSlot),
-    /// A leaving worker has finished all that this reactor gave it.
-    LaneDrained(LaneSlot),
 }
 
 /// Copies the body of a delivery out of the package ring of a lane.

@@ -3,7 +3,7 @@
 use super::books::PackageFate;
 use super::ledger::Entry;
 use super::run_lists::RunListId;
-use super::{BodyCopier, Brain, BrainAction, CloseReason, LaneState, Phase};
+use super::{BodyCopier, Brain, CloseReason, LaneState, Phase};
 use crate::Nanos;
 use crate::ids::{DeliveryKind, LaneSlot, WorkerKey};
 use crate::policy::CrashPolicy;
@@ -33,9 +33,6 @@ impl Brain {
         }
         self.stop_serving(lane_slot, LaneState::Leaving, now);
         self.recalled(lane_slot, t, copy);
-        if self.lanes.get(lane_slot).is_some_and(|lane| lane.ledger.is_empty()) {
-            self.actions.push_back(BrainAction::LaneDrained(lane_slot));
-        }
     }
 
     /// The worker wrote nonsense: every session with a delivery at this lane ends now, nothing more
@@ -70,7 +67,6 @@ impl Brain {
                 self.settle(entry, t, condemned, copy);
             }
         }
-        self.actions.retain(|action| *action != BrainAction::LaneDrained(lane_slot));
         self.lanes.remove(lane_slot);
         self.lists.close_lane(lane_slot);
     }

@@ -194,7 +194,6 @@ impl Reactor {
                     self.drop_kept_input(connection, reason);
                 }
                 BrainAction::FreeSession(slot) => self.free_session(slot),
-                BrainAction::LaneDrained(_) => {}
             }
         }
     }

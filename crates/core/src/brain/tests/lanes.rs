@@ -10,34 +10,37 @@ fn a_successor_gets_what_the_predecessor_had_not_started() {
     let next = world.serving(0);
     world.pump();
     assert_eq!(world.state(id, waiting), State::Returned, "bound until the started one is over");
-    assert!(!world.lanes[0].drained);
+    assert_eq!(world.brain.in_hand(world.lanes[0].slot), 1, "not drained");
     world.finish(0, 0);
     world.pump();
-    assert!(world.lanes[0].drained);
+    assert_eq!(world.brain.in_hand(world.lanes[0].slot), 0, "drained");
     assert_eq!(world.state(id, started), State::Finished);
     assert_eq!(world.lane_of(id, waiting), next);
 }
 
 #[test]
-fn a_leaving_worker_is_drained_once() {
+fn a_worker_that_is_told_to_leave_again_leaves_as_before() {
     let (mut world, _) = one(CrashPolicy::Close);
     world.leave(0);
     world.leave(0);
     world.recall(0);
     world.actions();
-    assert!(world.lanes[0].drained);
-    // The world fails on a second report.
     world.leave(0);
-    world.actions();
+    let slot = world.lanes[0].slot;
+    assert_eq!(world.brain.in_hand(slot), 0, "drained");
+    assert_eq!(world.brain.lane_state(slot), Some(LaneState::Leaving));
+    assert_eq!(world.brain.next_action(), None);
 }
 
 #[test]
-fn no_report_of_a_lane_comes_after_its_end() {
+fn a_lane_in_the_place_of_another_begins_with_nothing() {
     let (mut world, _) = one(CrashPolicy::Close);
     world.leave(0);
     world.die(0);
     let lane = world.boot(0);
-    assert_eq!(world.brain.next_action(), None, "its place is that of another lane now");
+    let slot = world.lanes[lane].slot;
+    assert_eq!(world.brain.in_hand(slot), 0, "its place was that of another lane");
+    assert_eq!(world.brain.next_action(), None);
     world.serve(lane);
 }
 

@@ -92,8 +92,6 @@ pub(super) struct FakeLane {
     reused: u64,
     parts_left: u32,
     pub(super) room: usize,
-    drain_due: bool,
-    pub(super) drained: bool,
 }
 
 #[derive(Debug)]
@@ -165,7 +163,12 @@ impl FakeLane {
     /// Deliveries that take credit: not those that were deferred.
     fn in_hand(&self) -> usize {
         let deferred = self.started.iter().filter(|record| record.position < self.reused).count();
-        self.waiting.len() + self.started.len() - deferred
+        self.unfinished() - deferred
+    }
+
+    /// Deliveries that are not finished. A leaving worker without any is drained.
+    pub(super) fn unfinished(&self) -> usize {
+        self.waiting.len() + self.started.len()
     }
 }
 
@@ -357,11 +360,6 @@ impl World {
                 assert!(told != never_seen, "told of its end iff it was seen: {session:?}");
                 session.freed = true;
             }
-            BrainAction::LaneDrained(slot) => {
-                let lane = self.lanes.iter_mut().find(|lane| lane.slot == slot).unwrap();
-                assert!(lane.drain_due && !lane.drained, "{lane:?}");
-                lane.drained = true;
-            }
         }
         self.check();
         true
@@ -550,8 +548,6 @@ impl World {
             reused: 0,
             parts_left: 0,
             room: ROOM,
-            drain_due: false,
-            drained: false,
         });
         self.check();
         self.lanes.len() - 1
@@ -591,7 +587,6 @@ impl World {
         fake.state = LaneState::Leaving;
         let unstarted = std::mem::take(&mut fake.waiting);
         fake.parts_left = 0;
-        fake.drain_due |= fake.started.is_empty();
         self.brain.leave(fake.slot, fake.t, self.now, &mut copier(&fake.ring));
         self.came_back(&unstarted, 0);
         self.check();
@@ -708,8 +703,6 @@ impl World {
             _ => self.brain.finish(lane.slot, record.seq, lane.t).unwrap(),
         }
         assert!(self.brain.finish(lane.slot, record.seq, lane.t).is_err(), "finished twice");
-        let idle = lane.started.is_empty() && lane.waiting.is_empty();
-        lane.drain_due |= lane.state == LaneState::Leaving && idle;
         let session = self.sessions.get_mut(&record.session).unwrap();
         session.delivery(record.item).state = state;
         self.check();
@@ -978,7 +971,7 @@ impl World {
             assert_eq!(left, 1, "only the close event is left: {session:?}");
         }
         for lane in self.lanes.iter().filter(|lane| lane.state == LaneState::Leaving) {
-            assert!(lane.drained, "never drained: {lane:?}");
+            assert_eq!(lane.unfinished(), 0, "never drained: {lane:?}");
         }
         if self.draining {
             assert!(self.brain.is_empty());
@@ -1063,6 +1056,7 @@ impl World {
             assert_eq!(lane.in_hand() as usize, fake.map_or(0, FakeLane::in_hand));
             assert!(lane.in_hand() <= self.settings.prefetch_packages.max(1), "too much ahead");
             assert_eq!(brain.in_hand(slot) as usize, undone.len());
+            assert_eq!(undone.len(), fake.map_or(0, FakeLane::unfinished), "drained in time");
             assert_eq!(lane.ledger.is_empty(), undone.is_empty());
             for entry in undone {
                 let (count, _) = outstanding.entry(entry.connection).or_insert((0, slot));
