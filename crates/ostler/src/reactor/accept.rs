@@ -7,7 +7,7 @@ use ostler_shm::sessions::session_id;
 
 use super::Reactor;
 use super::connection::Connection;
-use super::intake::Intake;
+use super::read::intake::Intake;
 use super::token;
 use crate::sys::clock;
 use crate::sys::epoll::Interest;

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use ostler_core::brain::{ConnectionSlot, LaneSlot};
 use ostler_core::send_queue::SendQueue;
 
-use super::intake::Intake;
+use super::read::intake::Intake;
 
 /// One open connection.
 #[derive(Debug)]

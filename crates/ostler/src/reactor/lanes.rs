@@ -11,7 +11,7 @@ use ostler_shm::record::HEADER_SIZE;
 use ostler_shm::sleep::Ringer;
 
 use super::Reactor;
-use super::lane_end::LaneEnd;
+use super::destination::lane::LaneEnd;
 use super::token;
 use crate::sys::epoll::Interest;
 use crate::sys::eventfd;

@@ -9,21 +9,16 @@ mod accept;
 mod budget;
 mod close;
 mod connection;
-mod consume;
+mod destination;
 mod event_loop;
-mod give;
-mod intake;
-mod kept_input;
-mod lane_end;
 mod lanes;
 mod linger;
 pub(crate) mod mailbox;
 mod output;
 pub(crate) mod places;
-mod receive_share;
+mod read;
 pub(crate) mod shared_memory;
 mod sleep;
-mod stream_input;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -44,11 +39,11 @@ use crate::options::Options;
 use crate::sys::epoll::{Epoll, Events, Interest};
 use budget::MemoryState;
 use connection::Connections;
-use kept_input::KeptInput;
-use lane_end::LaneEnds;
+use destination::lane::LaneEnds;
 use linger::Lingerers;
 use mailbox::{Mailbox, Reports};
-use receive_share::ReceiveShare;
+use read::kept_input::KeptInput;
+use read::receive_share::{self, ReceiveShare};
 use shared_memory::SharedMemory;
 
 /// Events taken from the kernel at once: enough to share the cost of the call, few enough that

@@ -13,7 +13,7 @@ use ostler_shm::lane::MasterMemory;
 use super::event_loop::GIVES_MAX;
 use super::mailbox::{Mailbox, Reports};
 use super::places::Places;
-use super::receive_share::ReceiveShare;
+use super::read::receive_share::ReceiveShare;
 use super::shared_memory::SharedMemory;
 use super::{Reactor, ReactorSettings};
 use crate::options::{FramingKind, Options};

@@ -11,10 +11,10 @@ use ostler_core::framing::Frame;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::record::{FLAG_LAST, Header};
 
-use super::Reactor;
 use super::intake::Intake;
-use super::lane_end::LaneEnd;
-use super::lanes;
+use crate::reactor::Reactor;
+use crate::reactor::destination::lane::LaneEnd;
+use crate::reactor::lanes;
 
 /// What a look at the socket brought, besides bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ enum Behind {
 
 impl Reactor {
     /// Gives what was kept of a session's input, with what came since.
-    pub(super) fn give_stream(&mut self, end: &mut LaneEnd, assignment: Assignment) {
+    pub(in crate::reactor) fn give_stream(&mut self, end: &mut LaneEnd, assignment: Assignment) {
         let slot = assignment.connection;
         if self.intake_mut(slot).is_none() {
             return self.give_raw(end, assignment);
@@ -107,7 +107,7 @@ impl Reactor {
     }
 
     /// A worker has finished a package and used only the first `total` bytes of it.
-    pub(super) fn finish_partly(
+    pub(in crate::reactor) fn finish_partly(
         &mut self,
         lane: LaneSlot,
         end: &LaneEnd,

@@ -8,39 +8,39 @@ const COARSE_BYTES: usize = 1024 * 1024;
 
 /// Received bytes of one session, in order, with the framing's place in them.
 #[derive(Debug)]
-pub(super) struct Intake {
+pub(in crate::reactor) struct Intake {
     framer: Framer,
     bytes: Vec<u8>,
     start: usize,
 }
 
 impl Intake {
-    pub(super) const fn new(framer: Framer) -> Self {
+    pub(in crate::reactor) const fn new(framer: Framer) -> Self {
         Self { framer, bytes: Vec::new(), start: 0 }
     }
 
     /// Bytes that are not delivered yet.
-    pub(super) const fn len(&self) -> usize {
+    pub(in crate::reactor) const fn len(&self) -> usize {
         self.bytes.len() - self.start
     }
 
     /// Bytes of memory held.
-    pub(super) const fn charged(&self) -> usize {
+    pub(in crate::reactor) const fn charged(&self) -> usize {
         self.bytes.capacity()
     }
 
     /// What is at the front.
-    pub(super) fn frame(&mut self) -> Frame {
+    pub(in crate::reactor) fn frame(&mut self) -> Frame {
         self.framer.next(self.bytes.get(self.start..).unwrap_or(&[]))
     }
 
     /// The first `len` bytes.
-    pub(super) fn front(&self, len: usize) -> &[u8] {
+    pub(in crate::reactor) fn front(&self, len: usize) -> &[u8] {
         self.bytes.get(self.start..self.start + len).unwrap_or(&[])
     }
 
     /// The first `len` bytes were delivered.
-    pub(super) fn consume(&mut self, len: usize) {
+    pub(in crate::reactor) fn consume(&mut self, len: usize) {
         self.start += len;
         if self.start >= self.bytes.len() {
             // An idle session keeps no buffer.
@@ -51,7 +51,7 @@ impl Intake {
 
     /// Takes the first `len` bytes out. Most of the time they are all there are, and nothing is
     /// copied.
-    pub(super) fn take(&mut self, len: usize) -> Vec<u8> {
+    pub(in crate::reactor) fn take(&mut self, len: usize) -> Vec<u8> {
         self.bytes.drain(..self.start);
         self.start = 0;
         let rest = self.bytes.split_off(len.min(self.bytes.len()));
@@ -61,13 +61,13 @@ impl Intake {
     }
 
     /// Memory that [`Intake::put_back`] of `len` bytes would add.
-    pub(super) fn growth_in_front(&self, len: usize) -> usize {
+    pub(in crate::reactor) fn growth_in_front(&self, len: usize) -> usize {
         if len <= self.start { 0 } else { (self.len() + len).saturating_sub(self.bytes.capacity()) }
     }
 
     /// A worker has used `used` bytes of the last package; the `rest` that follows them is at the
     /// front again.
-    pub(super) fn put_back(&mut self, used: usize, rest: &[u8]) {
+    pub(in crate::reactor) fn put_back(&mut self, used: usize, rest: &[u8]) {
         if let Some(front) = self.start.checked_sub(rest.len()) {
             if let Some(place) = self.bytes.get_mut(front..self.start) {
                 place.copy_from_slice(rest);
@@ -84,18 +84,18 @@ impl Intake {
     }
 
     /// Memory that [`Intake::push`] of `len` bytes would add.
-    pub(super) fn growth(&self, len: usize) -> usize {
+    pub(in crate::reactor) fn growth(&self, len: usize) -> usize {
         self.capacity_for(len).saturating_sub(self.bytes.capacity())
     }
 
     /// The least that it could add, when memory is lacking.
-    pub(super) fn least_growth(&self, len: usize) -> usize {
+    pub(in crate::reactor) fn least_growth(&self, len: usize) -> usize {
         (self.bytes.len() - self.start + len).saturating_sub(self.bytes.capacity())
     }
 
     /// Appends received bytes, with `room` more memory at most: what [`Intake::growth`] or
     /// [`Intake::least_growth`] said about as many bytes or more.
-    pub(super) fn push(&mut self, received: &[u8], room: usize) {
+    pub(in crate::reactor) fn push(&mut self, received: &[u8], room: usize) {
         let capacity = self.capacity_for(received.len()).min(self.bytes.capacity() + room);
         if self.start > 0 {
             self.bytes.drain(..self.start);

@@ -12,9 +12,9 @@ use ostler_shm::record::{
 };
 use ostler_shm::sync::{Ordering, fence};
 
-use super::Reactor;
-use super::lane_end::LaneEnd;
-use super::mailbox::FromReactor;
+use super::lane::LaneEnd;
+use crate::reactor::Reactor;
+use crate::reactor::mailbox::FromReactor;
 use crate::sys::eventfd;
 
 /// Consumed bytes after which the worker gets its space back in the middle of a turn.
@@ -24,7 +24,7 @@ const EMPTY_RINGS_MAX: u32 = 1_000;
 
 impl Reactor {
     /// A worker rang; its outputs are consumed with everybody's in this turn.
-    pub(super) fn bell_rang(&mut self, lane: LaneSlot, mark: u32) {
+    pub(in crate::reactor) fn bell_rang(&mut self, lane: LaneSlot, mark: u32) {
         let Some(end) = self.lanes.get_mut(lane) else { return };
         if end.key.generation.0 & 0xff_ffff != mark || end.condemned {
             return;
@@ -37,7 +37,7 @@ impl Reactor {
         }
     }
 
-    pub(super) fn consume_all(&mut self) {
+    pub(in crate::reactor) fn consume_all(&mut self) {
         for index in 0..self.lanes.len() {
             let lane = LaneSlot(index as u32);
             let Some(end) = self.lanes.get(lane) else { continue };
@@ -53,7 +53,7 @@ impl Reactor {
     }
 
     /// Reads what a worker has committed; condemns it for nonsense.
-    pub(super) fn consume(&mut self, lane: LaneSlot) {
+    pub(in crate::reactor) fn consume(&mut self, lane: LaneSlot) {
         let Some(mut end) = self.lanes.take(lane) else { return };
         let result = self.consume_end(lane, &mut end);
         let work_ns = end.memory.process().phase.work_ns.load(Ordering::Relaxed);
@@ -81,7 +81,8 @@ impl Reactor {
             return Err(ProtocolViolation("freed is behind a package that was never taken"));
         }
         let memory = &end.memory;
-        self.brain.keep_bodies(lane, freed, &mut |entry| super::lanes::body(memory, entry));
+        self.brain
+            .keep_bodies(lane, freed, &mut |entry| crate::reactor::lanes::body(memory, entry));
         end.giver.reclaim(freed)?;
         if end.sending.is_none() {
             self.brain.room_freed(lane);
@@ -211,7 +212,7 @@ impl Reactor {
 
     /// The worker wrote nonsense: it is read no more, its sessions close, the main thread has it
     /// killed.
-    pub(super) fn condemn(&mut self, lane: LaneSlot, why: &'static str) {
+    pub(in crate::reactor) fn condemn(&mut self, lane: LaneSlot, why: &'static str) {
         let Some(end) = self.lanes.get_mut(lane) else { return };
         if std::mem::replace(&mut end.condemned, true) {
             return;

@@ -12,44 +12,44 @@ use ostler_shm::sleep::Ringer;
 /// A package of several parts that is being written into a package ring. Its body is the brain's,
 /// with the delivery.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sending {
-    pub(super) seq: u64,
-    pub(super) session: u64,
-    pub(super) flags: u8,
-    pub(super) offset: usize,
+pub(in crate::reactor) struct Sending {
+    pub(in crate::reactor) seq: u64,
+    pub(in crate::reactor) session: u64,
+    pub(in crate::reactor) flags: u8,
+    pub(in crate::reactor) offset: usize,
 }
 
 /// One lane.
 #[derive(Debug)]
-pub(super) struct LaneEnd {
-    pub(super) key: WorkerKey,
-    pub(super) memory: ReactorLane,
-    pub(super) giver: Giver,
-    pub(super) consumer: Consumer,
+pub(in crate::reactor) struct LaneEnd {
+    pub(in crate::reactor) key: WorkerKey,
+    pub(in crate::reactor) memory: ReactorLane,
+    pub(in crate::reactor) giver: Giver,
+    pub(in crate::reactor) consumer: Consumer,
     /// Rung by us.
-    pub(super) worker_bell: OwnedFd,
-    pub(super) worker_ringer: Ringer,
-    pub(super) room_ringer: Ringer,
+    pub(in crate::reactor) worker_bell: OwnedFd,
+    pub(in crate::reactor) worker_ringer: Ringer,
+    pub(in crate::reactor) room_ringer: Ringer,
     /// Rung by the worker; ours to keep open.
     #[allow(dead_code)] // held open for epoll, never read
-    pub(super) lane_bell: OwnedFd,
-    pub(super) pidfd: Option<OwnedFd>,
+    pub(in crate::reactor) lane_bell: OwnedFd,
+    pub(in crate::reactor) pidfd: Option<OwnedFd>,
     /// Rings in a row that brought nothing (decision 10).
-    pub(super) empty_rings: u32,
-    pub(super) condemned: bool,
+    pub(in crate::reactor) empty_rings: u32,
+    pub(in crate::reactor) condemned: bool,
     /// Packages were published in this turn.
-    pub(super) has_news: bool,
-    pub(super) sending: Option<Sending>,
+    pub(in crate::reactor) has_news: bool,
+    pub(in crate::reactor) sending: Option<Sending>,
 }
 
 /// All lanes of a reactor, by the brain's places.
 #[derive(Debug, Default)]
-pub(super) struct LaneEnds {
+pub(in crate::reactor) struct LaneEnds {
     places: Vec<Option<Box<LaneEnd>>>,
 }
 
 impl LaneEnds {
-    pub(super) fn insert(&mut self, slot: LaneSlot, end: LaneEnd) {
+    pub(in crate::reactor) fn insert(&mut self, slot: LaneSlot, end: LaneEnd) {
         let index = slot.0 as usize;
         if self.places.len() <= index {
             self.places.resize_with(index + 1, || None);
@@ -59,41 +59,43 @@ impl LaneEnds {
         }
     }
 
-    pub(super) fn get(&self, slot: LaneSlot) -> Option<&LaneEnd> {
+    pub(in crate::reactor) fn get(&self, slot: LaneSlot) -> Option<&LaneEnd> {
         self.places.get(slot.0 as usize)?.as_deref()
     }
 
-    pub(super) fn get_mut(&mut self, slot: LaneSlot) -> Option<&mut LaneEnd> {
+    pub(in crate::reactor) fn get_mut(&mut self, slot: LaneSlot) -> Option<&mut LaneEnd> {
         self.places.get_mut(slot.0 as usize)?.as_deref_mut()
     }
 
     /// Takes a lane out while it is worked on; [`LaneEnds::put_back`] returns it.
-    pub(super) fn take(&mut self, slot: LaneSlot) -> Option<Box<LaneEnd>> {
+    pub(in crate::reactor) fn take(&mut self, slot: LaneSlot) -> Option<Box<LaneEnd>> {
         self.places.get_mut(slot.0 as usize)?.take()
     }
 
-    pub(super) fn put_back(&mut self, slot: LaneSlot, end: Box<LaneEnd>) {
+    pub(in crate::reactor) fn put_back(&mut self, slot: LaneSlot, end: Box<LaneEnd>) {
         if let Some(place) = self.places.get_mut(slot.0 as usize) {
             *place = Some(end);
         }
     }
 
-    pub(super) fn find(&self, key: WorkerKey) -> Option<LaneSlot> {
+    pub(in crate::reactor) fn find(&self, key: WorkerKey) -> Option<LaneSlot> {
         self.iter().find(|(_, end)| end.key == key).map(|(slot, _)| slot)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::reactor) fn len(&self) -> usize {
         self.places.len()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (LaneSlot, &LaneEnd)> {
+    pub(in crate::reactor) fn iter(&self) -> impl Iterator<Item = (LaneSlot, &LaneEnd)> {
         self.places
             .iter()
             .enumerate()
             .filter_map(|(index, place)| place.as_deref().map(|end| (LaneSlot(index as u32), end)))
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (LaneSlot, &mut LaneEnd)> {
+    pub(in crate::reactor) fn iter_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (LaneSlot, &mut LaneEnd)> {
         self.places.iter_mut().enumerate().filter_map(|(index, place)| {
             place.as_deref_mut().map(|end| (LaneSlot(index as u32), end))
         })

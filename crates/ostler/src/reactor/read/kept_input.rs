@@ -9,13 +9,13 @@ use std::io::ErrorKind;
 
 use ostler_core::brain::{CloseReason, ConnectionSlot, Phase};
 
-use super::Reactor;
 use super::intake::Intake;
+use crate::reactor::Reactor;
 use crate::sys::socket;
 
 /// All of it in one reactor.
 #[derive(Debug)]
-pub(super) struct KeptInput {
+pub(in crate::reactor) struct KeptInput {
     of: HashMap<ConnectionSlot, Box<Intake>>,
     /// Bytes of memory held.
     bytes: usize,
@@ -24,7 +24,7 @@ pub(super) struct KeptInput {
 }
 
 impl KeptInput {
-    pub(super) fn new(max: usize) -> Self {
+    pub(in crate::reactor) fn new(max: usize) -> Self {
         Self { of: HashMap::new(), bytes: 0, max }
     }
 
@@ -33,7 +33,7 @@ impl KeptInput {
     }
 
     /// What is held of each session, bytes of memory.
-    pub(super) fn held(&self) -> impl Iterator<Item = (ConnectionSlot, u64)> {
+    pub(in crate::reactor) fn held(&self) -> impl Iterator<Item = (ConnectionSlot, u64)> {
         self.of.iter().map(|(slot, intake)| (*slot, intake.charged() as u64))
     }
 
@@ -52,7 +52,7 @@ impl KeptInput {
 impl Reactor {
     /// The connection failed: writing or reading it answers an error, or the kernel tells a hang-up
     /// of both sides. What the kernel still has of it is received, then its descriptor is closed.
-    pub(super) fn peer_lost(&mut self, slot: ConnectionSlot) {
+    pub(in crate::reactor) fn peer_lost(&mut self, slot: ConnectionSlot) {
         if self.brain.phase(slot) == Some(Phase::Open) {
             self.receive_rest(slot);
         }
@@ -94,7 +94,7 @@ impl Reactor {
     }
 
     /// The socket of a session is closed: its input is kept while it is still served.
-    pub(super) fn keep_or_drop_input(
+    pub(in crate::reactor) fn keep_or_drop_input(
         &mut self,
         slot: ConnectionSlot,
         intake: Box<Intake>,
@@ -109,14 +109,18 @@ impl Reactor {
     }
 
     /// What is kept of a session will not be served.
-    pub(super) fn drop_kept_input(&mut self, slot: ConnectionSlot, reason: CloseReason) {
+    pub(in crate::reactor) fn drop_kept_input(
+        &mut self,
+        slot: ConnectionSlot,
+        reason: CloseReason,
+    ) {
         if let Some(intake) = self.kept_input.remove(slot) {
             self.account.release(intake.charged() as u64);
             self.count_input_dropped(reason, intake.len());
         }
     }
 
-    pub(super) fn count_input_dropped(&mut self, reason: CloseReason, bytes: usize) {
+    pub(in crate::reactor) fn count_input_dropped(&mut self, reason: CloseReason, bytes: usize) {
         if bytes > 0 {
             tracing::debug!(bytes, reason = reason.name(), "input dropped");
             self.brain.count_input_dropped(reason, bytes as u64);
@@ -124,7 +128,7 @@ impl Reactor {
     }
 
     /// What was received of a session and not given yet.
-    pub(super) fn intake_mut(&mut self, slot: ConnectionSlot) -> Option<&mut Intake> {
+    pub(in crate::reactor) fn intake_mut(&mut self, slot: ConnectionSlot) -> Option<&mut Intake> {
         match self.connections.get_mut(slot) {
             Some(connection) => connection.intake.as_deref_mut(),
             None => self.kept_input.of.get_mut(&slot).map(Box::as_mut),
@@ -132,7 +136,7 @@ impl Reactor {
     }
 
     /// An intake holds so much less memory.
-    pub(super) fn intake_shrank(&mut self, slot: ConnectionSlot, freed: usize) {
+    pub(in crate::reactor) fn intake_shrank(&mut self, slot: ConnectionSlot, freed: usize) {
         self.account.release(freed as u64);
         if self.kept_input.of.contains_key(&slot) {
             self.kept_input.bytes -= freed;

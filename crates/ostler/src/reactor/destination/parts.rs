@@ -1,0 +1,79 @@
+//! Packages larger than one record: written in parts, as far as the ring has room (protocol §8).
+
+use ostler_core::brain::{Assignment, LaneSlot};
+use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
+
+use super::lane::{LaneEnd, Sending};
+use crate::reactor::Reactor;
+use crate::reactor::read::READ_MIN_BYTES;
+
+/// Position of a package whose last part is not written: no worker can have started it.
+const NOT_WRITTEN: u64 = u64::MAX;
+
+impl Reactor {
+    /// Begins to write a package in parts. Its body stays with the delivery until it is finished;
+    /// the lane takes nothing else until the last part is written.
+    pub(in crate::reactor) fn begin_sending(
+        &mut self,
+        end: &mut LaneEnd,
+        assignment: Assignment,
+        body: Vec<u8>,
+        flags: u8,
+        more: bool,
+    ) {
+        let (seq, session, lane) = (assignment.seq, assignment.session, assignment.lane);
+        let len = body.len() as u32;
+        self.brain.record_written(assignment, NOT_WRITTEN, len, Some(body), more, self.now);
+        end.sending = Some(Sending { seq, session, flags, offset: 0 });
+        self.continue_sending(end, lane);
+    }
+
+    fn continue_sending(&mut self, end: &mut LaneEnd, lane: LaneSlot) {
+        let Some(mut sending) = end.sending.take() else { return };
+        let payload_max = self.settings.sizes.payload_max();
+        while let Some(body) = self.brain.body(lane, sending.seq) {
+            let (left, total) = (body.len() - sending.offset, body.len() as u32);
+            let part = left.min(payload_max);
+            let least = (part as u64).min(READ_MIN_BYTES);
+            let Some(opening) = end.giver.open(end.memory.capacity(), part as u64, least) else {
+                self.brain.set_full(lane);
+                end.sending = Some(sending);
+                return;
+            };
+            let part = part.min(opening.payload_max as usize);
+            let bytes = body.get(sending.offset..sending.offset + part).unwrap_or(&[]);
+            end.memory.packages.raw_mut(opening.payload_offset, part).copy_from(bytes);
+            let more = part < left;
+            let header = Header {
+                kind: RecordKind::Data as u8,
+                flags: sending.flags | if more { FLAG_MORE } else { 0 },
+                seq: sending.seq,
+                subject: sending.session,
+                stamp: self.now,
+                part_offset: sending.offset as u32,
+                total,
+                ..Header::default()
+            };
+            let given = end.giver.complete(&end.memory.packages, opening, header, part as u64);
+            sending.offset += part;
+            if !more {
+                self.brain.set_position(lane, sending.seq, given.position);
+                self.brain.room_freed(lane);
+                return;
+            }
+        }
+    }
+
+    /// Goes on with packages that wait for ring space.
+    pub(in crate::reactor) fn continue_sendings(&mut self) {
+        for index in 0..self.lanes.len() {
+            let lane = LaneSlot(index as u32);
+            if self.lanes.get(lane).is_some_and(|end| end.sending.is_some())
+                && let Some(mut end) = self.lanes.take(lane)
+            {
+                self.continue_sending(&mut end, lane);
+                self.lanes.put_back(lane, end);
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Reading without framing: from the socket straight into a lane's package ring.
+
+use std::io::ErrorKind;
+
+use ostler_core::brain::Assignment;
+use ostler_shm::record::RecordKind;
+
+use super::READ_MIN_BYTES;
+use crate::reactor::Reactor;
+use crate::reactor::destination::lane::LaneEnd;
+use crate::sys::lane_io;
+
+impl Reactor {
+    /// Reads a raw session straight into the ring.
+    pub(in crate::reactor) fn give_raw(&mut self, end: &mut LaneEnd, assignment: Assignment) {
+        let want = self.settings.receive_size as u64;
+        let least = READ_MIN_BYTES.min(want);
+        let Some(opening) = end.giver.open(end.memory.capacity(), want, least) else {
+            return self.brain.no_room(assignment);
+        };
+        let Some(connection) = self.connections.get_mut(assignment.connection) else {
+            return self.brain.input_dry(&assignment);
+        };
+        let mut space =
+            end.memory.packages.raw_mut(opening.payload_offset, opening.payload_max as usize);
+        match lane_io::recv(&connection.socket, &mut space) {
+            Ok(0) => {
+                self.brain.input_dry(&assignment);
+                self.brain.peer_done(assignment.connection);
+            }
+            Ok(len) => {
+                // A short read empties the socket; what comes later is told by a new edge, but the
+                // end may be told already.
+                let more = len as u64 == opening.payload_max || connection.reads_may_be_short;
+                let header = self.header(&assignment, RecordKind::Data, len as u32);
+                let given = end.giver.complete(&end.memory.packages, opening, header, len as u64);
+                self.brain.record_written(
+                    assignment,
+                    given.position,
+                    len as u32,
+                    None,
+                    more,
+                    self.now,
+                );
+            }
+            Err(error) => self.read_failed(&assignment, error.kind()),
+        }
+    }
+
+    pub(in crate::reactor) fn read_failed(&mut self, assignment: &Assignment, kind: ErrorKind) {
+        match kind {
+            ErrorKind::WouldBlock => self.brain.input_dry(assignment),
+            ErrorKind::Interrupted => {
+                self.brain.input_dry(assignment);
+                self.brain.readable(assignment.connection);
+            }
+            _ => {
+                self.brain.input_dry(assignment);
+                self.peer_lost(assignment.connection);
+            }
+        }
+    }
+}
