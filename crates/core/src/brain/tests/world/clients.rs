@@ -1,0 +1,170 @@
+//! What clients do: they connect, send, end their input, read their output and get lost.
+
+use super::{Delivery, FakeSession, Item, State, World};
+use crate::brain::{CloseReason, Phase};
+use crate::ids::WorkerKey;
+use std::collections::{BTreeMap, HashSet};
+
+impl World {
+    pub(crate) fn connect(&mut self) -> Option<u64> {
+        let (place, id) = self.brain.accept(|counter| counter << 6)?;
+        assert!(self.places.insert(place, id).is_none(), "the place was not free");
+        let mut session = FakeSession {
+            id,
+            place,
+            items: BTreeMap::new(),
+            eof: false,
+            lost: false,
+            unserved: false,
+            input_dropped: None,
+            closed: None,
+            freed: false,
+            must: None,
+            may: HashSet::new(),
+        };
+        session.add(Item::Connect, 0);
+        session.add(Item::Closed, 0);
+        if self.draining {
+            session.may.insert(CloseReason::Shutdown as u8);
+        }
+        self.sessions.insert(id, session);
+        self.check();
+        Some(id)
+    }
+
+    pub(crate) fn send(&mut self, id: u64, len: usize) -> Item {
+        let session = self.sessions.get_mut(&id).unwrap();
+        let number = session.items.len() as u32 - 2;
+        let item = Item::Package(number);
+        if session.closed.is_none() && !session.eof && !session.lost {
+            session.add(item, len);
+            let place = session.place;
+            self.brain.readable(place);
+            self.check();
+        }
+        item
+    }
+
+    pub(crate) fn eof(&mut self, id: u64) {
+        let session = self.sessions.get_mut(&id).unwrap();
+        if session.closed.is_none() && !session.lost {
+            session.eof = true;
+            session.may.insert(CloseReason::Peer as u8);
+            let place = session.place;
+            self.brain.readable(place);
+            self.check();
+        }
+    }
+
+    pub(crate) fn output_changed(&mut self, id: u64, pending: bool, high: bool) {
+        let session = &self.sessions[&id];
+        if session.closed.is_none() && !session.freed && !session.lost {
+            self.brain.output_changed(session.place, pending, high);
+            self.check();
+        }
+    }
+
+    pub(crate) fn close(&mut self, id: u64, reason: CloseReason) {
+        let session = self.sessions.get_mut(&id).unwrap();
+        if session.freed {
+            return;
+        }
+        session.may.insert(reason as u8);
+        let place = session.place;
+        let before = self.brain.phase(place).unwrap();
+        self.brain.close(place, reason);
+        if before.has_socket() && reason.is_abrupt() {
+            self.must_end(id, reason);
+        }
+        if before == Phase::PeerGone && reason != CloseReason::PeerError {
+            assert_eq!(self.brain.phase(place), Some(Phase::Ended), "nothing more is served");
+            self.sessions.get_mut(&id).unwrap().unserved = true;
+        }
+        self.check();
+    }
+
+    /// The connection fails; the driver holds what was not given.
+    pub(crate) fn lose(&mut self, id: u64) {
+        let session = self.sessions.get_mut(&id).unwrap();
+        if session.freed {
+            return;
+        }
+        session.may.insert(CloseReason::PeerError as u8);
+        let place = session.place;
+        let before = self.brain.phase(place).unwrap();
+        let has_input = session.unread().is_some();
+        if before == Phase::Open {
+            session.lost = true;
+            session.must = Some(CloseReason::PeerError);
+        }
+        self.brain.peer_lost(place, has_input);
+        match before {
+            Phase::Open => {
+                let after = self.brain.phase(place).unwrap();
+                assert!(!after.has_socket());
+                assert!(!has_input || after == Phase::PeerGone, "its input is served");
+            }
+            Phase::Flushing(_) => self.must_end(id, CloseReason::PeerError),
+            Phase::PeerGone | Phase::Ended => {}
+        }
+        self.check();
+    }
+
+    pub(crate) fn phase(&self, id: u64) -> Option<Phase> {
+        let session = &self.sessions[&id];
+        if session.freed { None } else { self.brain.phase(session.place) }
+    }
+
+    pub(super) fn must_end(&mut self, id: u64, reason: CloseReason) {
+        let session = self.sessions.get_mut(&id).unwrap();
+        assert_eq!(session.must, None, "{id} ended before");
+        session.must = Some(reason);
+        session.may.insert(reason as u8);
+        assert_eq!(
+            self.brain.phase(session.place),
+            Some(Phase::Ended),
+            "{id} must end: {reason:?}"
+        );
+    }
+}
+
+impl FakeSession {
+    /// Deliveries at a lane, with their lane.
+    pub(super) fn at_lane(&self) -> impl Iterator<Item = WorkerKey> {
+        self.items.values().filter_map(|delivery| match delivery.state {
+            State::At(key) | State::Started(key) => Some(key),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn state(&self, item: Item) -> Option<State> {
+        self.items.get(&item).map(|delivery| delivery.state)
+    }
+
+    pub(super) fn unread(&self) -> Option<Item> {
+        let packages = self.items.iter().filter(|(item, _)| matches!(item, Item::Package(_)));
+        packages.filter(|(_, d)| d.state == State::Unread).map(|(item, _)| *item).next()
+    }
+
+    /// Whether a package that nobody was given must still be given: its client is gone, and nothing
+    /// ended the session since.
+    pub(super) fn owes(&self, item: Item) -> bool {
+        self.lost && !self.unserved && matches!(item, Item::Package(_))
+    }
+
+    pub(super) fn delivery(&mut self, item: Item) -> &mut Delivery {
+        self.items.get_mut(&item).unwrap()
+    }
+
+    pub(super) fn add(&mut self, item: Item, len: usize) {
+        let delivery = Delivery {
+            state: State::Unread,
+            attempt: 0,
+            deaths_while_waiting: 0,
+            starts: 0,
+            exposed: false,
+            len,
+        };
+        self.items.insert(item, delivery);
+    }
+}

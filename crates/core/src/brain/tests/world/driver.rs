@@ -1,0 +1,270 @@
+//! What a driver does for the brain: it carries out actions, gives what it is told to and checks
+//! each choice by the words of the specification.
+
+use super::{Delivery, Item, ONE_RECORD, PARTS, Record, State, World};
+use crate::brain::run_lists::RunListId;
+use crate::brain::{Assignment, BrainAction, CloseReason, Content, DeliveryKind, LaneState, Phase};
+use crate::policy::Dispatch;
+use std::collections::{BTreeMap, BTreeSet};
+
+fn body(session: u64, item: Item, len: usize) -> Vec<u8> {
+    let Item::Package(number) = item else { return Vec::new() };
+    let mut bytes = session.to_le_bytes().to_vec();
+    bytes.extend_from_slice(&number.to_le_bytes());
+    bytes.extend((0..len).map(|index| (index as u8) ^ (number as u8)));
+    bytes
+}
+
+fn number_of(body: &[u8]) -> u32 {
+    u32::from_le_bytes(body[8..12].try_into().unwrap())
+}
+
+impl World {
+    /// From now on this session may be closed for this reason too.
+    pub(crate) fn may_close(&mut self, id: u64, reason: CloseReason) {
+        self.sessions.get_mut(&id).unwrap().may.insert(reason as u8);
+    }
+
+    pub(crate) fn actions(&mut self) {
+        while self.action() {}
+    }
+
+    pub(crate) fn action(&mut self) -> bool {
+        let Some(action) = self.brain.next_action() else { return false };
+        match action {
+            BrainAction::CloseSocket { connection, reason } => {
+                let id = self.places[&connection];
+                let session = self.sessions.get_mut(&id).unwrap();
+                assert_eq!(session.closed, None, "closed twice");
+                assert!(session.may.contains(&(reason as u8)), "{id} closed for {reason:?}");
+                assert!(session.must.is_none_or(|must| must == reason), "{session:?} {reason:?}");
+                if reason == CloseReason::Peer {
+                    assert!(session.eof && session.unread().is_none(), "not all was served");
+                    let served = |d: &Delivery| matches!(d.state, State::Finished | State::Gone);
+                    let mut before = session.items.range(..Item::Closed);
+                    assert!(before.all(|(_, delivery)| served(delivery)), "{session:?}");
+                }
+                session.closed = Some(reason);
+            }
+            BrainAction::DropInput { connection, reason } => {
+                let session = self.sessions.get_mut(&self.places[&connection]).unwrap();
+                assert!(session.unserved && session.input_dropped.is_none(), "{session:?}");
+                assert!(session.may.contains(&(reason as u8)), "dropped for {reason:?}");
+                session.input_dropped = Some(reason);
+            }
+            BrainAction::FreeSession(connection) => {
+                let id = self.places.remove(&connection).expect("freed twice");
+                let session = self.sessions.get_mut(&id).unwrap();
+                assert!(session.closed.is_some(), "freed with an open socket");
+                assert_eq!(session.at_lane().count(), 0, "freed with deliveries at a lane");
+                let never_seen = session.items[&Item::Connect].starts == 0;
+                let told = session.state(Item::Closed) == Some(State::Finished);
+                assert!(told != never_seen, "told of its end iff it was seen: {session:?}");
+                session.freed = true;
+            }
+        }
+        self.check();
+        true
+    }
+
+    pub(crate) fn pump(&mut self) {
+        self.actions();
+        while self.give() {}
+        self.actions();
+    }
+
+    /// Gives one delivery.
+    pub(crate) fn give(&mut self) -> bool {
+        let credit = self.lanes_with_credit();
+        let Some(assignment) = self.brain.next_give() else { return false };
+        let id = self.places[&assignment.connection];
+        assert_eq!(id, assignment.session);
+        let lane = self.lanes.iter().position(|lane| lane.slot == assignment.lane).unwrap();
+        self.check_choice(id, lane, &credit);
+        let Some(item) = self.item_of(id, &assignment) else {
+            let session = &self.sessions[&id];
+            assert!(self.brain.phase(session.place).is_some_and(Phase::is_served));
+            if session.eof && !session.lost {
+                self.brain.peer_done(session.place);
+            } else {
+                self.brain.input_dry(&assignment);
+            }
+            self.check();
+            return true;
+        };
+        let fake = &mut self.lanes[lane];
+        if fake.waiting.len() >= fake.room {
+            self.brain.no_room(assignment);
+            assert!(self.brain.is_full(fake.slot));
+            self.check();
+            return true;
+        }
+        let session = self.sessions.get_mut(&id).unwrap();
+        let delivery = session.delivery(item);
+        delivery.state = State::At(fake.key);
+        let bytes = body(id, item, delivery.len);
+        let more = session.unread().is_some() || session.eof;
+        let last = fake.started.iter().chain(&fake.waiting).map(|record| record.seq).max();
+        assert!(last.is_none_or(|last| assignment.seq > last), "numbers grow");
+        let len = bytes.len() as u32;
+        let (seq, exposed) = (assignment.seq, false);
+        let (position, kept) = if bytes.len() > ONE_RECORD {
+            fake.parts_left = PARTS;
+            fake.written += 64 + ONE_RECORD as u64;
+            (u64::MAX, Some(bytes))
+        } else {
+            let position = fake.written;
+            fake.written += 64 + u64::from(len.next_multiple_of(8));
+            fake.ring.insert(position, bytes);
+            (position, None)
+        };
+        fake.waiting.push(Record { seq, position, session: id, item, exposed });
+        self.brain.record_written(assignment, position, len, kept, more, self.now);
+        self.check();
+        true
+    }
+
+    /// What is to be given; `None`: there is nothing to read.
+    fn item_of(&self, id: u64, assignment: &Assignment) -> Option<Item> {
+        let session = &self.sessions[&id];
+        match &assignment.content {
+            Content::Connect => {
+                assert_eq!(session.state(Item::Connect), Some(State::Unread));
+                Some(Item::Connect)
+            }
+            Content::Closed => {
+                assert_eq!(session.state(Item::Closed), Some(State::Unread));
+                assert_ne!(session.state(Item::Connect), Some(State::Unread));
+                Some(Item::Closed)
+            }
+            Content::Read => session.unread(),
+            Content::Returned(returned) => {
+                let item = match returned.kind {
+                    DeliveryKind::Connect => Item::Connect,
+                    DeliveryKind::Closed => Item::Closed,
+                    DeliveryKind::Package => Item::Package(number_of(&returned.body)),
+                };
+                let delivery = &session.items[&item];
+                assert_eq!(delivery.state, State::Returned, "{id} {item:?}");
+                assert_eq!(returned.body, body(id, item, delivery.len), "{id} {item:?}");
+                assert_eq!(returned.attempt, delivery.attempt);
+                assert_eq!(returned.deaths_while_waiting, delivery.deaths_while_waiting);
+                Some(item)
+            }
+        }
+    }
+
+    /// Serving lanes that may get something, by worker slot, with what they have in hand.
+    pub(super) fn lanes_with_credit(&self) -> BTreeMap<u16, usize> {
+        let serving = self.lanes.iter().filter(|lane| lane.state == LaneState::Serving);
+        let credit = self.brain.credit();
+        serving
+            .filter(|lane| self.brain.lanes.get(lane.slot).unwrap().has_credit(credit))
+            .map(|lane| {
+                let suspicion = self.brain.lanes.get(lane.slot).unwrap().suspicion() as usize;
+                (lane.key.slot.0, lane.in_hand() + suspicion)
+            })
+            .collect()
+    }
+
+    fn check_choice(&mut self, id: u64, lane: usize, credit: &BTreeMap<u16, usize>) {
+        let lane = &self.lanes[lane];
+        let worker = lane.key.slot.0;
+        assert!(credit.contains_key(&worker), "given without credit");
+        let bound: BTreeSet<_> = self.sessions[&id].at_lane().collect();
+        if let Some(at) = bound.first() {
+            assert_eq!((at, bound.len()), (&lane.key, 1), "at two lanes");
+            return;
+        }
+        match self.settings.dispatch {
+            Dispatch::SessionHash => {
+                let moved = self.moved.remove(&id);
+                assert!(moved || self.home(id) == worker, "not at its worker");
+            }
+            Dispatch::IdleFirst => {
+                let least = credit.values().min();
+                assert_eq!(credit.get(&worker), least, "not the least loaded");
+            }
+            Dispatch::RoundRobin => {
+                let slots = usize::from(self.settings.workers);
+                let turn = (0..slots).map(|step| ((self.next_in_turn + step) % slots) as u16);
+                let next = turn.into_iter().find(|slot| credit.contains_key(slot));
+                assert_eq!(next, Some(worker), "not its turn");
+            }
+        }
+        self.next_in_turn = usize::from(worker) + 1;
+    }
+
+    /// The worker slot of a hashed session: where it went while all slots served.
+    pub(crate) fn home(&self, id: u64) -> u16 {
+        crate::brain::dispatch::session_hash::home(id, self.settings.workers)
+    }
+
+    /// Writes a part of the delivery that the lane is sent in parts.
+    pub(crate) fn part(&mut self, lane: usize) {
+        let lane = &mut self.lanes[lane];
+        if lane.parts_left == 0 || lane.state == LaneState::Condemned {
+            return;
+        }
+        lane.parts_left -= 1;
+        let position = lane.written;
+        lane.written += 64 + ONE_RECORD as u64;
+        if lane.parts_left == 0 {
+            let record = lane.waiting.last_mut().unwrap();
+            record.position = position;
+            self.brain.set_position(lane.slot, record.seq, position);
+        }
+        self.check();
+    }
+
+    pub(crate) fn set_room(&mut self, lane: usize, room: usize) {
+        let lane = &mut self.lanes[lane];
+        lane.room = room;
+        self.brain.room_freed(lane.slot);
+        self.check();
+    }
+
+    pub(crate) fn rehash(&mut self) {
+        let waiting: Vec<(u64, u16)> = self
+            .places
+            .iter()
+            .filter_map(|(place, id)| match self.brain.sessions.get(*place)?.link.list() {
+                RunListId::Slot(worker) => Some((*id, worker)),
+                _ => None,
+            })
+            .collect();
+        let serving = |worker: u16| {
+            let mut serving = self.lanes.iter().filter(|lane| lane.state == LaneState::Serving);
+            serving.any(|lane| lane.key.slot.0 == worker)
+        };
+        let any = (0..self.settings.workers).any(serving);
+        for worker in 0..self.settings.workers {
+            if any && !serving(worker) {
+                self.down_since[usize::from(worker)].get_or_insert(self.now);
+            }
+        }
+        self.brain.rehash(self.now);
+        for (id, worker) in waiting {
+            let place = self.sessions[&id].place;
+            let queued = self.brain.sessions.get(place).unwrap().link.list();
+            let since = self.down_since[usize::from(worker)];
+            let due = since.is_some_and(|since| self.now - since >= self.settings.slot_down_ns);
+            if due && any {
+                assert!(matches!(queued, RunListId::Lane(_)), "{id} was not moved");
+                self.moved.insert(id);
+            } else {
+                assert_eq!(queued, RunListId::Slot(worker), "{id} was moved too early");
+            }
+        }
+        self.check();
+    }
+
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+        for session in self.sessions.values_mut() {
+            session.may.insert(CloseReason::Shutdown as u8);
+        }
+        self.brain.drain();
+        self.check();
+    }
+}
