@@ -1,4 +1,5 @@
-//! Names: slots, generations and the handle made of both; places in a reactor; kinds of delivery.
+//! Names: slots, generations and the handle made of both; places in a reactor; what deliveries are
+//! about, and their kinds.
 
 use std::fmt;
 
@@ -37,6 +38,14 @@ pub struct ConnectionSlot(pub u32);
 /// A lane's place in its reactor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LaneSlot(pub u32);
+
+/// What a delivery is about: in whose order it stands, and by whose rules it is settled. The ledger
+/// and the lanes know no more of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A session, by its place in its reactor.
+    Session(ConnectionSlot),
+}
 
 /// What a delivery tells the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

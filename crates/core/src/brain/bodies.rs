@@ -1,12 +1,13 @@
 //! Packages on the heap: those in several parts, those whose ring space is used again before they
-//! are finished, those that came back. They are charged to the memory budget; a session that is
+//! are finished, those that came back. They are charged to the memory budget; a subject that is
 //! served no more keeps none.
 
 use std::collections::HashMap;
 
-use super::sessions::{Connection, Sessions};
+use super::sessions::Connection;
+use super::subjects::is_served;
 use super::{BodyCopier, Brain, Entry};
-use crate::ids::{ConnectionSlot, LaneSlot};
+use crate::ids::{ConnectionSlot, LaneSlot, Subject};
 use crate::policy::CrashPolicy;
 
 impl Brain {
@@ -31,8 +32,9 @@ impl Brain {
     pub fn held_by_session(&self) -> HashMap<ConnectionSlot, u64> {
         let mut held = HashMap::new();
         let at_lanes = self.lanes.iter().flat_map(|(_, lane)| lane.ledger.iter());
-        let at_lanes = at_lanes.filter_map(|entry| Some((entry.connection, entry.body.as_ref()?)));
-        for (slot, body) in at_lanes.filter(|(slot, _)| is_served(&self.sessions, *slot)) {
+        let at_lanes = at_lanes.filter_map(|entry| Some((entry.subject, entry.body.as_ref()?)));
+        for (subject, body) in at_lanes.filter(|(subject, _)| is_served(&self.sessions, *subject)) {
+            let Subject::Session(slot) = subject;
             *held.entry(slot).or_insert(0) += body.len() as u64;
         }
         for slot in self.sessions.places() {
@@ -55,11 +57,11 @@ impl Brain {
         match self.settings.crash_policy {
             // The worker may still say that it has not used all of it.
             _ if self.settings.keeps_unused => {
-                lane.ledger.keep_bodies(freed, |e| is_served(sessions, e.connection), copy);
+                lane.ledger.keep_bodies(freed, |e| is_served(sessions, e.subject), copy);
             }
             CrashPolicy::Redeliver(most) => {
                 let again = |e: &Entry| !e.exposed && e.attempt < most;
-                let needed = |e: &Entry| again(e) && is_served(sessions, e.connection);
+                let needed = |e: &Entry| again(e) && is_served(sessions, e.subject);
                 lane.ledger.keep_bodies(freed, needed, copy);
             }
             // What is freed is started, and will not be started again.
@@ -78,22 +80,7 @@ impl Brain {
             return;
         }
         entry.position = position;
-        let slot = entry.connection;
-        if !is_served(&self.sessions, slot) {
-            self.let_bodies_go(slot);
-        }
+        let subject = entry.subject;
+        self.package_written(subject);
     }
-
-    /// A session is served no more: none of its packages will be delivered again.
-    pub(super) fn let_bodies_go(&mut self, slot: ConnectionSlot) {
-        if let Some(connection) = self.sessions.get(slot)
-            && let Some(lane) = connection.bound.and_then(|lane| self.lanes.get_mut(lane))
-        {
-            lane.ledger.drop_bodies_of(slot, connection.outstanding);
-        }
-    }
-}
-
-fn is_served(sessions: &Sessions, slot: ConnectionSlot) -> bool {
-    sessions.get(slot).is_some_and(|connection| connection.phase.is_served())
 }

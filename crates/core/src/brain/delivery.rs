@@ -2,10 +2,9 @@
 
 use super::books::PackageFate;
 use super::ledger::Entry;
-use super::run_lists::{Position, RunListId};
-use super::{Assignment, BodyCopier, Brain, CloseReason, Content, Phase, Unused};
+use super::{Assignment, BodyCopier, Brain, CloseReason, Content, Unused};
 use crate::Nanos;
-use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot};
+use crate::ids::{DeliveryKind, LaneSlot, Subject};
 
 impl Brain {
     /// The driver wrote the record: the delivery is in hand from now on. `more` says that the
@@ -35,13 +34,12 @@ impl Brain {
                 self.books.package_given_again();
             }
         }
-        let connection_slot = assignment.connection;
         if let Some(lane) = self.lane_mut(assignment.lane) {
             lane.count_given();
             lane.ledger.push(Entry {
                 seq: 0,
                 position,
-                connection: connection_slot,
+                subject: Subject::Session(assignment.connection),
                 kind,
                 len,
                 attempt,
@@ -53,42 +51,7 @@ impl Brain {
                 body,
             });
         }
-        if let Some(connection) = self.connection(connection_slot) {
-            connection.outstanding += 1;
-            connection.bound = Some(assignment.lane);
-            match assignment.content {
-                Content::Connect => connection.owes_connect = false,
-                Content::Closed => connection.owes_closed = false,
-                Content::Read => {
-                    connection.readable = more;
-                    connection.has_rest = false;
-                }
-                Content::Returned(_) => {}
-            }
-        }
-        self.enqueue(connection_slot);
-    }
-
-    /// The session had nothing to read after all.
-    pub fn input_dry(&mut self, assignment: &Assignment) {
-        if let Some(connection) = self.connection(assignment.connection) {
-            connection.readable = false;
-            connection.has_rest = false;
-        }
-        self.enqueue(assignment.connection);
-    }
-
-    /// The lane's ring has no room for it: the session keeps its turn, the lane gets nothing more
-    /// until [`Brain::room_freed`].
-    pub fn no_room(&mut self, assignment: Assignment) {
-        let slot = assignment.connection;
-        if let Some(lane) = self.lane_mut(assignment.lane) {
-            lane.is_full = true;
-        }
-        if let Content::Returned(returned) = assignment.content {
-            self.sessions.push_returned(slot, returned);
-        }
-        self.enqueue_at(slot, Position::First);
+        self.session_given(assignment.connection, assignment.lane, &assignment.content, more);
     }
 
     /// The lane takes nothing more until [`Brain::room_freed`]: a package in parts is being written
@@ -179,9 +142,9 @@ impl Brain {
         if entry.done || entry.position >= t {
             return Err("FIN of a delivery that is done or not started");
         }
-        let (connection, kind) = (entry.connection, entry.kind);
+        let (subject, kind) = (entry.subject, entry.kind);
         self.end_delivery(lane_slot, seq, fate);
-        self.delivery_ended(connection, kind);
+        self.delivery_ended(subject, kind);
         Ok(())
     }
 
@@ -201,17 +164,17 @@ impl Brain {
         t: u64,
         rest: BodyCopier<'_>,
     ) -> Result<Option<Unused>, &'static str> {
-        let keeps_unused = self.settings.keeps_unused;
-        let lane = self.lane_mut(lane_slot).ok_or("no such lane")?;
+        let lane = self.lanes.get(lane_slot).ok_or("no such lane")?;
         let reused_below = lane.reused_below();
-        let entry = lane.ledger.get_mut(seq).ok_or("FIN of an unknown delivery")?;
+        let entry = lane.ledger.get(seq).ok_or("FIN of an unknown delivery")?;
         if entry.done || entry.position >= t {
             return Err("FIN of a delivery that is done or not started");
         }
-        if !keeps_unused || entry.kind != DeliveryKind::Package || used >= entry.len {
+        let (subject, kind) = (entry.subject, entry.kind);
+        let may_leave_some = self.keeps_unused(subject) && kind == DeliveryKind::Package;
+        if !may_leave_some || used >= entry.len {
             return Err("FIN with more bytes used than the delivery has");
         }
-        let (slot, kind) = (entry.connection, entry.kind);
         let bytes = match entry.body.as_deref() {
             Some(body) => body.get(used as usize..).unwrap_or_default().to_vec(),
             // It was let go with its session, which is served no more.
@@ -221,50 +184,23 @@ impl Brain {
         let unused = u64::from(entry.len - used);
         self.end_delivery(lane_slot, seq, PackageFate::Finished);
         self.books.package_continued();
-        let kept = self.keep_unused(slot, used, bytes, unused);
-        self.delivery_ended(slot, kind);
+        let kept = self.keep_unused(subject, used, bytes, unused);
+        self.delivery_ended(subject, kind);
         Ok(kept)
-    }
-
-    /// The unused rest of a package stays the session's input, unless no input of it is served any
-    /// more.
-    fn keep_unused(
-        &mut self,
-        slot: ConnectionSlot,
-        used: u32,
-        bytes: Vec<u8>,
-        unused: u64,
-    ) -> Option<Unused> {
-        let connection = self.connection(slot)?;
-        let reason = match connection.phase {
-            Phase::Open | Phase::PeerGone => connection.input_ended,
-            Phase::Flushing(reason) => Some(reason),
-            Phase::Ended => Some(connection.ended_by.unwrap_or(CloseReason::Peer)),
-        };
-        let Some(reason) = reason else {
-            // There may be a further message in it. Where nothing was used, there is a part of one,
-            // which waits for more, unless there will be none.
-            connection.has_rest = used > 0 || connection.phase == Phase::PeerGone;
-            return Some(Unused { connection: slot, used, bytes });
-        };
-        self.books.input_dropped(reason, unused);
-        None
     }
 
     /// A delivery leaves its lane because its worker is through with it.
     fn end_delivery(&mut self, lane_slot: LaneSlot, seq: u64, fate: PackageFate) {
         let Some(lane) = self.lane_mut(lane_slot) else { return };
         let Some(entry) = lane.ledger.get_mut(seq) else { return };
-        let (connection, kind) = (entry.connection, entry.kind);
+        let (subject, kind) = (entry.subject, entry.kind);
         if entry.position >= lane.reused_below() {
             lane.count_finished(); // else it was deferred, and counted when its callback was over
         }
         lane.ledger.finish(seq);
         if kind == DeliveryKind::Package {
             self.books.package_left_worker(fate);
-            if let Some(connection) = self.connection(connection) {
-                connection.was_served = true;
-            }
+            self.package_served(subject);
         }
     }
 
@@ -298,39 +234,5 @@ impl Brain {
         if let Some(lane) = self.lane_mut(lane) {
             lane.set_work(work_ns);
         }
-    }
-
-    /// One delivery of a session is over (finished or settled): unbind it when it was the last.
-    pub(super) fn delivery_ended(&mut self, slot: ConnectionSlot, kind: DeliveryKind) {
-        if kind == DeliveryKind::Closed
-            && let Some(connection) = self.connection(slot)
-        {
-            connection.is_closed = true;
-            // Nothing follows the close event, not even a package that was deferred and comes back
-            // from a dead worker.
-            connection.phase = Phase::Ended;
-            self.let_bodies_go(slot);
-        }
-        self.left_lane(slot, Position::Last);
-    }
-
-    /// One delivery of a session is at a lane no more.
-    pub(super) fn left_lane(&mut self, slot: ConnectionSlot, position: Position) {
-        let Some(connection) = self.connection(slot) else { return };
-        connection.outstanding = connection.outstanding.saturating_sub(1);
-        if connection.outstanding == 0 {
-            connection.bound = None;
-            let (queued, is_closed) = (connection.link.list(), connection.is_closed);
-            if is_closed {
-                self.free_session(slot);
-                return;
-            }
-            if queued != RunListId::No && queued != self.place_of(slot) {
-                // It may go anywhere now.
-                self.lists.unlink(&mut self.sessions, slot);
-            }
-        }
-        self.check_end(slot);
-        self.enqueue_at(slot, position);
     }
 }

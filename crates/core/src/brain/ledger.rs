@@ -2,7 +2,7 @@
 //! survives the worker.
 
 use crate::Nanos;
-use crate::ids::{ConnectionSlot, DeliveryKind};
+use crate::ids::{DeliveryKind, Subject};
 use std::collections::VecDeque;
 
 /// One delivery at a lane.
@@ -12,8 +12,8 @@ pub struct Entry {
     pub seq: u64,
     /// Position of its (last) record in the package ring: started when below `taken`.
     pub position: u64,
-    /// Its session's place.
-    pub connection: ConnectionSlot,
+    /// What it is about.
+    pub subject: Subject,
     /// What it is.
     pub kind: DeliveryKind,
     /// Bytes of the package.
@@ -217,14 +217,14 @@ impl Ledger {
         }
     }
 
-    /// Drops the bodies of a session that is served no more, of whose deliveries `unfinished` are
+    /// Drops the bodies of a subject that is served no more, of whose deliveries `unfinished` are
     /// here. One that is still being written into the ring stays until it is whole.
-    pub fn drop_bodies_of(&mut self, connection: ConnectionSlot, unfinished: u32) {
+    pub fn drop_bodies_of(&mut self, subject: Subject, unfinished: u32) {
         if self.body_bytes == 0 {
             return;
         }
         let entries = self.slow.iter_mut().chain(&mut self.entries);
-        let own = entries.filter(|entry| entry.connection == connection && !entry.done);
+        let own = entries.filter(|entry| entry.subject == subject && !entry.done);
         for entry in own.take(unfinished as usize) {
             if entry.position != u64::MAX {
                 self.body_bytes -= entry.body_len();
@@ -267,19 +267,15 @@ impl Ledger {
         self.entries.back().is_some_and(|entry| entry.position == u64::MAX)
     }
 
-    /// The oldest delivery that is not started and could go elsewhere: none of its session's, of
+    /// The oldest delivery that is not started and could go elsewhere: none of its subject's, of
     /// which `outstanding` are at this lane, is started.
     #[must_use]
-    pub fn oldest_movable(
-        &self,
-        t: u64,
-        outstanding: impl Fn(ConnectionSlot) -> u32,
-    ) -> Option<&Entry> {
+    pub fn oldest_movable(&self, t: u64, outstanding: impl Fn(Subject) -> u32) -> Option<&Entry> {
         let started = self.entries.partition_point(|entry| entry.position < t);
         let waiting = || self.entries.iter().skip(started);
         waiting().find(|entry| {
-            let own = waiting().filter(|other| other.connection == entry.connection).count();
-            own == outstanding(entry.connection) as usize
+            let own = waiting().filter(|other| other.subject == entry.subject).count();
+            own == outstanding(entry.subject) as usize
         })
     }
 

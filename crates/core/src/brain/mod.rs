@@ -22,10 +22,11 @@ mod run_lists;
 mod session_life;
 mod sessions;
 mod settle;
+mod subjects;
 #[cfg(test)]
 mod tests;
 
-pub use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot};
+pub use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot, Subject};
 pub use books::Books;
 pub use close_reason::{CLOSE_REASONS, CloseReason};
 pub use lanes::LaneState;

@@ -1,12 +1,10 @@
 //! Lanes begin, leave and die; what they had is settled (protocol §9, §10).
 
-use super::books::PackageFate;
 use super::ledger::Entry;
 use super::run_lists::RunListId;
-use super::{BodyCopier, Brain, CloseReason, LaneState, Phase};
+use super::{BodyCopier, Brain, LaneState};
 use crate::Nanos;
-use crate::ids::{DeliveryKind, LaneSlot, WorkerKey};
-use crate::policy::CrashPolicy;
+use crate::ids::{LaneSlot, WorkerKey};
 
 impl Brain {
     /// A lane to a worker that boots.
@@ -35,18 +33,18 @@ impl Brain {
         self.recalled(lane_slot, t, copy);
     }
 
-    /// The worker wrote nonsense: every session with a delivery at this lane ends now, nothing more
+    /// The worker wrote nonsense: what it has in hand ends now (a session is closed), nothing more
     /// is given.
     pub fn condemn(&mut self, lane_slot: LaneSlot, now: Nanos) {
         let Some(lane) = self.lane_mut(lane_slot) else { return };
         if lane.state() == LaneState::Condemned {
             return;
         }
-        let sessions: Vec<_> =
-            lane.ledger.iter().filter(|entry| !entry.done).map(|entry| entry.connection).collect();
+        let subjects: Vec<_> =
+            lane.ledger.iter().filter(|entry| !entry.done).map(|entry| entry.subject).collect();
         self.stop_serving(lane_slot, LaneState::Condemned, now);
-        for slot in sessions {
-            self.close(slot, CloseReason::WorkerCondemned);
+        for subject in subjects {
+            self.holder_condemned(subject);
         }
     }
 
@@ -72,63 +70,11 @@ impl Brain {
     }
 
     fn settle(&mut self, entry: Entry, t: u64, condemned: bool, copy: BodyCopier<'_>) {
-        let slot = entry.connection;
         if entry.position >= t && !condemned {
             self.books.delivery_recalled();
-            self.give_back(entry, copy);
-            return;
+            return self.give_back(entry, copy);
         }
-        match self.settings.crash_policy {
-            _ if entry.kind == DeliveryKind::Closed => {
-                // Started once: never again, whatever the policy.
-                self.delivery_ended(slot, DeliveryKind::Closed);
-            }
-            CrashPolicy::Redeliver(most)
-                if !entry.exposed && !condemned && entry.attempt < most =>
-            {
-                self.settle_by_redelivery(entry, copy);
-            }
-            CrashPolicy::Drop if !condemned => {
-                if entry.kind == DeliveryKind::Package {
-                    self.books.package_left_worker(PackageFate::DroppedWorkerDied);
-                }
-                self.delivery_ended(slot, entry.kind);
-            }
-            _ => self.settle_by_close(&entry, condemned),
-        }
-    }
-
-    fn settle_by_redelivery(&mut self, mut entry: Entry, copy: BodyCopier<'_>) {
-        let is_package = entry.kind == DeliveryKind::Package;
-        if self.phase(entry.connection).is_some_and(Phase::is_served) {
-            entry.attempt += 1;
-            if is_package {
-                self.books.package_redelivered();
-            }
-            self.give_back(entry, copy);
-            return;
-        }
-        // Nothing of it was seen, and the session ends anyway: what it still has to write is
-        // written.
-        if is_package {
-            self.books.package_left_worker(PackageFate::DroppedSessionGone);
-        }
-        self.delivery_ended(entry.connection, entry.kind);
-    }
-
-    fn settle_by_close(&mut self, entry: &Entry, condemned: bool) {
-        let slot = entry.connection;
-        let reason = if condemned { CloseReason::WorkerCondemned } else { CloseReason::WorkerDied };
-        self.close(slot, reason);
-        if entry.kind == DeliveryKind::Package {
-            let ended_by = self.sessions.get(slot).and_then(|session| session.ended_by);
-            self.books.package_left_worker(if ended_by == Some(reason) {
-                PackageFate::ClosedBy(reason)
-            } else {
-                PackageFate::DroppedSessionGone
-            });
-        }
-        self.delivery_ended(slot, entry.kind);
+        self.settle_started(entry, condemned, copy);
     }
 
     /// The memory of a lane whose worker was never forked is dropped.

@@ -3,8 +3,9 @@
 use super::super::Brain;
 use super::super::lanes::Lane;
 use super::super::run_lists::RunListId;
+use super::super::subjects;
 use crate::Nanos;
-use crate::ids::{ConnectionSlot, LaneSlot};
+use crate::ids::LaneSlot;
 use crate::policy::Dispatch;
 
 /// A delivery that waited this long behind another is taken back when another worker idles.
@@ -36,8 +37,7 @@ impl Brain {
         if !self.lanes.serving().any(idles) {
             return None;
         }
-        let outstanding =
-            |slot: ConnectionSlot| self.sessions.get(slot).map_or(0, |session| session.outstanding);
+        let outstanding = |subject| subjects::outstanding(&self.sessions, subject);
         self.lanes
             .serving()
             .filter(|(_, lane)| lane.in_hand() > 0)

@@ -1,13 +1,13 @@
 //! The ledger beside a delivery that takes long.
 
-use super::super::{ConnectionSlot, DeliveryKind, Entry, Ledger};
+use super::super::{ConnectionSlot, DeliveryKind, Entry, Ledger, Subject};
 use super::*;
 
 fn entry(position: u64) -> Entry {
     Entry {
         seq: 0,
         position,
-        connection: ConnectionSlot(0),
+        subject: Subject::Session(ConnectionSlot(0)),
         kind: DeliveryKind::Package,
         len: 0,
         attempt: 0,

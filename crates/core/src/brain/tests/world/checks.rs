@@ -2,7 +2,7 @@
 
 use super::{Delivery, FakeLane, Item, ROOM, Record, State, World};
 use crate::brain::run_lists::RunListId;
-use crate::brain::{ConnectionSlot, LaneSlot, LaneState, Phase};
+use crate::brain::{ConnectionSlot, LaneSlot, LaneState, Phase, Subject};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 impl World {
@@ -122,7 +122,7 @@ impl World {
         let by_session = brain.held_by_session();
         let entries = brain.lanes.iter().flat_map(|(_, lane)| lane.ledger.iter());
         for entry in entries.filter(|entry| entry.body.is_some()) {
-            let slot = entry.connection;
+            let Subject::Session(slot) = entry.subject;
             let is_served = brain.phase(slot).is_some_and(Phase::is_served);
             assert!(is_served || self.is_being_written(slot), "held for nobody: {entry:?}");
             assert_eq!(by_session.contains_key(&slot), is_served);
@@ -139,7 +139,8 @@ impl World {
             assert_eq!(undone.len(), fake.map_or(0, FakeLane::unfinished), "drained in time");
             assert_eq!(lane.ledger.is_empty(), undone.is_empty());
             for entry in undone {
-                let (count, _) = outstanding.entry(entry.connection).or_insert((0, slot));
+                let Subject::Session(connection) = entry.subject;
+                let (count, _) = outstanding.entry(connection).or_insert((0, slot));
                 *count += 1;
             }
             assert!(lane.ledger.iter().is_sorted_by_key(|entry| (entry.position, entry.seq)));

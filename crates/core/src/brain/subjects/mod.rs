@@ -1,0 +1,91 @@
+//! What a delivery is about decides what becomes of it: one file for each kind of subject, and here
+//! every question that depends on the kind.
+//!
+//! The ledger, lanes, credits, recall and the settling of the dead go through these questions. So
+//! another kind is another variant of [`Subject`], an arm in each function here, and its own file.
+
+mod session;
+
+use super::ledger::Entry;
+use super::sessions::Sessions;
+use super::{BodyCopier, Brain, Unused};
+use crate::ids::{DeliveryKind, Subject};
+
+impl Brain {
+    /// A delivery that no worker has started comes back, newest first: to the front of its order.
+    pub(super) fn give_back(&mut self, entry: Entry, copy: BodyCopier<'_>) {
+        match entry.subject {
+            Subject::Session(slot) => self.give_back_to_session(slot, entry, copy),
+        }
+    }
+
+    /// A delivery was started, or may have been by a condemned worker, and that worker is dead.
+    pub(super) fn settle_started(&mut self, entry: Entry, condemned: bool, copy: BodyCopier<'_>) {
+        match entry.subject {
+            Subject::Session(slot) => self.settle_started_of_session(slot, entry, condemned, copy),
+        }
+    }
+
+    /// The worker that has a delivery of it wrote nonsense.
+    pub(super) fn holder_condemned(&mut self, subject: Subject) {
+        match subject {
+            Subject::Session(slot) => self.session_holder_condemned(slot),
+        }
+    }
+
+    /// One delivery is over, finished or settled.
+    pub(super) fn delivery_ended(&mut self, subject: Subject, kind: DeliveryKind) {
+        match subject {
+            Subject::Session(slot) => self.session_delivery_ended(slot, kind),
+        }
+    }
+
+    /// A worker is through with a package of it.
+    pub(super) fn package_served(&mut self, subject: Subject) {
+        match subject {
+            Subject::Session(slot) => self.session_served(slot),
+        }
+    }
+
+    /// Whether a worker may leave a part of a package unused.
+    pub(super) const fn keeps_unused(&self, subject: Subject) -> bool {
+        match subject {
+            Subject::Session(_) => self.settings.keeps_unused,
+        }
+    }
+
+    /// A worker has used only `used` bytes of a package. `None`: the rest is thrown away, counted.
+    pub(super) fn keep_unused(
+        &mut self,
+        subject: Subject,
+        used: u32,
+        bytes: Vec<u8>,
+        unused: u64,
+    ) -> Option<Unused> {
+        match subject {
+            Subject::Session(slot) => self.keep_unused_of_session(slot, used, bytes, unused),
+        }
+    }
+
+    /// A package in several parts is written to its end.
+    pub(super) fn package_written(&mut self, subject: Subject) {
+        match subject {
+            Subject::Session(slot) => self.session_package_written(slot),
+        }
+    }
+}
+
+/// Whether packages of the subject are given to workers, those that came back too: only then a
+/// package is kept that may have to be given again.
+pub(super) fn is_served(sessions: &Sessions, subject: Subject) -> bool {
+    match subject {
+        Subject::Session(slot) => session::is_served(sessions, slot),
+    }
+}
+
+/// How many deliveries of the subject are at the lane to which it is bound.
+pub(super) fn outstanding(sessions: &Sessions, subject: Subject) -> u32 {
+    match subject {
+        Subject::Session(slot) => sessions.get(slot).map_or(0, |session| session.outstanding),
+    }
+}
