@@ -5,7 +5,7 @@ mod talk;
 
 use std::collections::BTreeSet;
 
-use ostler_testkit::{Client, TestResult, TestServer, wait_until};
+use ostler_testkit::{Client, Ended, TestResult, TestServer, wait_until};
 use talk::{Scratch, Talk, probe, small_probe};
 
 /// What the master says when memory is lacking, and when it is there again.
@@ -137,8 +137,50 @@ fn slow_readers_of_one_reactor_cost_no_client_of_another() -> TestResult {
         assert_eq!(talk.ask("echo still there")?, "still there");
     }
     drop((slow, honest));
-    let books = server.stop_and_report()?.books()?;
-    assert!(books.detail("closed_memory_budget") > 0, "{books}");
+    let ended = server.stop_and_report()?;
+    let closed = ended.books()?.detail("closed_memory_budget");
+    assert!(closed > 0);
+    assert_eq!(told_as_closed(&ended), closed);
+    Ok(())
+}
+
+/// Sessions that the log says were closed for the budget.
+fn told_as_closed(ended: &Ended) -> u64 {
+    let lines = ended.log().parsed().into_iter().filter(|line| line.message.contains(AGAIN));
+    lines.filter_map(|line| line.number("closed")).sum()
+}
+
+/// Lines about shortages are rare, but what they tell is complete: also what happened after the
+/// last one that was written at once.
+#[test]
+fn every_session_that_the_budget_cost_is_told_in_the_log() -> TestResult {
+    let server = small_probe()
+        .set("memory_budget", "8M")
+        .set("max_send_bytes", "8M")
+        .expect_log(LACKS)
+        .start()?;
+    let mut honest = Talk::new(&server)?;
+    for _ in 0..4 {
+        let mut slow = Vec::new();
+        for _ in 0..6 {
+            let client = Client::connect_with_receive_buffer(server.address(), 2048)?;
+            let mut talk = Talk::with(client);
+            talk.say("big 8000000")?;
+            slow.push(talk);
+        }
+        server.wait_for("some of them to be closed", |_| {
+            honest.ask("sessions").is_ok_and(|ids| ids.split(' ').count() < 7)
+        })?;
+        drop(slow);
+        server.wait_for("the others to have left", |_| {
+            honest.ask("sessions").is_ok_and(|ids| ids.split(' ').count() == 1)
+        })?;
+    }
+    drop(honest);
+    let ended = server.stop_and_report()?;
+    let books = ended.books()?;
+    assert!(books.detail("memory_shortages") > 2, "{books}");
+    assert_eq!(told_as_closed(&ended), books.detail("closed_memory_budget"), "{books}");
     Ok(())
 }
 

@@ -13,4 +13,4 @@ mod account;
 mod shortage;
 
 pub use account::{Account, Budget};
-pub use shortage::{Award, Ended, Lack, PATIENCE_NS, SAY_AGAIN_NS, Shortage, payers};
+pub use shortage::{Award, End, Ended, Lack, PATIENCE_NS, SAY_AGAIN_NS, Shortage, payers};

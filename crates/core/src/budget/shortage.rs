@@ -10,7 +10,8 @@ use crate::Nanos;
 /// How long memory may be lacking before a session pays for it: a burst that ends by itself costs
 /// nobody anything.
 pub const PATIENCE_NS: Nanos = 100_000_000;
-/// A shortage that begins so soon after the last one that was logged is not logged again.
+/// What happens so soon after the last line about a shortage is not logged by itself; it is told
+/// together, once this time has passed.
 pub const SAY_AGAIN_NS: Nanos = 10_000_000_000;
 
 /// What [`Shortage::lack`] made of a lack.
@@ -42,20 +43,28 @@ pub enum Award {
     Nobody,
 }
 
-/// What a shortage was, when it is over.
+/// What [`Shortage::end`] makes of an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is to be logged now.
+    Tell(Ended),
+    /// A line was written a short time ago: at this moment [`Shortage::take_untold`] has what is to
+    /// be logged then.
+    TellAt(Nanos),
+}
+
+/// What shortages were that are over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// How long it lasted.
+    /// How long they lasted, all together.
     pub lasted_ns: Nanos,
-    /// Shortages that this report is about: those that were not logged are told with the next one
-    /// that is.
+    /// Shortages that this report is about: those that were not logged by themselves are told
+    /// together.
     pub shortages: u64,
     /// Sessions that were closed.
     pub sessions: u64,
     /// Bytes that they held.
     pub bytes: u64,
-    /// Whether it is to be logged.
-    pub say: bool,
 }
 
 #[derive(Debug)]
@@ -81,6 +90,7 @@ pub struct Shortage {
     /// Whether the running one was logged.
     said: bool,
     /// What has not been logged yet.
+    lasted_ns: Nanos,
     shortages: u64,
     sessions: u64,
     bytes: u64,
@@ -96,6 +106,7 @@ impl Shortage {
             began_at: 0,
             said_at: None,
             said: false,
+            lasted_ns: 0,
             shortages: 0,
             sessions: 0,
             bytes: 0,
@@ -110,7 +121,7 @@ impl Shortage {
                 self.state = State::Waiting { due };
                 self.began_at = now;
                 self.shortages += 1;
-                self.said = self.said_at.is_none_or(|before| now >= before + SAY_AGAIN_NS);
+                self.said = self.tell_at().is_none_or(|at| at <= now);
                 if self.said {
                     self.said_at = Some(now);
                 }
@@ -183,22 +194,46 @@ impl Shortage {
     }
 
     /// There is room. `None` when nothing was lacking.
-    pub fn end(&mut self, now: Nanos) -> Option<Ended> {
+    pub fn end(&mut self, now: Nanos) -> Option<End> {
         if matches!(self.state, State::Over) {
             return None;
         }
         self.state = State::Over;
-        let ended = Ended {
-            lasted_ns: now.saturating_sub(self.began_at),
-            shortages: self.shortages,
-            sessions: self.sessions,
-            bytes: self.bytes,
-            say: self.said,
-        };
-        if self.said {
-            (self.shortages, self.sessions, self.bytes) = (0, 0, 0);
+        self.lasted_ns += now.saturating_sub(self.began_at);
+        let tell_at = self.tell_at().filter(|at| *at > now && !self.said);
+        Some(match tell_at {
+            Some(at) => End::TellAt(at),
+            None => End::Tell(self.take_ended(now)),
+        })
+    }
+
+    /// What has ended and was not told at its end, if it is time to. At the end of the server it is
+    /// time for everything, also for a shortage that is not over.
+    pub fn take_untold(&mut self, now: Nanos, is_last: bool) -> Option<Ended> {
+        let is_due = self.is_over() && self.tell_at().is_none_or(|at| at <= now);
+        let is_some = self.shortages > 0 || self.sessions > 0;
+        (is_some && (is_due || is_last)).then(|| self.take_ended(now))
+    }
+
+    /// From when on the next line may be written.
+    fn tell_at(&self) -> Option<Nanos> {
+        self.said_at.map(|before| before + SAY_AGAIN_NS)
+    }
+
+    fn take_ended(&mut self, now: Nanos) -> Ended {
+        if !self.said {
+            self.said_at = Some(now);
         }
-        Some(ended)
+        let running = match self.is_over() {
+            true => 0,
+            false => now.saturating_sub(std::mem::replace(&mut self.began_at, now)),
+        };
+        Ended {
+            lasted_ns: std::mem::take(&mut self.lasted_ns) + running,
+            shortages: std::mem::take(&mut self.shortages),
+            sessions: std::mem::take(&mut self.sessions),
+            bytes: std::mem::take(&mut self.bytes),
+        }
     }
 }
 
@@ -216,13 +251,20 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn told(end: Option<End>) -> Ended {
+        match end {
+            Some(End::Tell(ended)) => ended,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn nobody_pays_for_a_burst_that_ends_by_itself() {
         let mut shortage = Shortage::new(2);
         assert_eq!(shortage.lack(1_000, false), Lack::Begins { say: true });
         assert_eq!(shortage.due(), Some(1_000 + PATIENCE_NS));
         assert_eq!(shortage.lack(2_000, false), Lack::IsKnown);
-        let ended = shortage.end(5_000).unwrap();
+        let ended = told(shortage.end(5_000));
         assert_eq!((ended.lasted_ns, ended.sessions, ended.bytes), (4_000, 0, 0));
         assert_eq!(shortage.end(6_000), None);
         assert!(!shortage.call());
@@ -240,7 +282,8 @@ mod tests {
         assert_eq!(shortage.bid(0, 7, 0), Some(Award::Pays { reactor: 0, floor: 0 }));
         shortage.paid(1, 7, 4_000);
         assert_eq!(shortage.due(), Some(4_000), "there is no room yet");
-        assert_eq!(shortage.end(5_000).map(|ended| (ended.sessions, ended.bytes)), Some((1, 7)));
+        let ended = told(shortage.end(5_000));
+        assert_eq!((ended.sessions, ended.bytes), (1, 7));
     }
 
     #[test]
@@ -265,23 +308,64 @@ mod tests {
         assert_eq!(shortage.due(), Some(500 + PATIENCE_NS));
     }
 
+    /// A shortage of a nanosecond that costs so many sessions.
+    fn one(shortage: &mut Shortage, now: Nanos, sessions: u64) -> (Lack, Option<End>) {
+        let begun = shortage.lack(now, false);
+        shortage.call();
+        shortage.bid(0, 1, now);
+        shortage.paid(sessions, 10 * sessions, now);
+        (begun, shortage.end(now + 1))
+    }
+
     #[test]
     fn shortages_in_a_row_are_told_together() {
         let mut shortage = Shortage::new(1);
-        let mut one = |now: Nanos, sessions| {
-            let begun = shortage.lack(now, false);
-            shortage.call();
-            shortage.bid(0, 1, now);
-            shortage.paid(sessions, 10 * sessions, now);
-            (begun, shortage.end(now + 1).unwrap())
-        };
-        assert!(one(0, 1).1.say);
-        let (begun, second) = one(SAY_AGAIN_NS - 1, 2);
+        assert_eq!(told(one(&mut shortage, 0, 1).1).sessions, 1);
+        let (begun, second) = one(&mut shortage, SAY_AGAIN_NS - 2, 2);
         assert_eq!(begun, Lack::Begins { say: false });
-        assert!(!second.say);
-        let (begun, third) = one(SAY_AGAIN_NS, 3);
+        assert_eq!(second, Some(End::TellAt(SAY_AGAIN_NS)));
+        let (begun, third) = one(&mut shortage, SAY_AGAIN_NS, 3);
         assert_eq!(begun, Lack::Begins { say: true });
-        assert_eq!((third.say, third.shortages, third.sessions, third.bytes), (true, 2, 5, 50));
+        let all = Ended { lasted_ns: 2, shortages: 2, sessions: 5, bytes: 50 };
+        assert_eq!(told(third), all);
+        assert_eq!(shortage.take_untold(Nanos::MAX, true), None, "all is told");
+    }
+
+    #[test]
+    fn the_last_shortages_are_told_although_none_follows() {
+        let mut shortage = Shortage::new(1);
+        one(&mut shortage, 0, 1);
+        one(&mut shortage, 10, 2);
+        one(&mut shortage, 20, 3);
+        assert_eq!(shortage.take_untold(SAY_AGAIN_NS - 1, false), None, "too soon");
+        let untold = shortage.take_untold(SAY_AGAIN_NS, false).unwrap();
+        assert_eq!((untold.shortages, untold.sessions, untold.bytes), (2, 5, 50));
+        assert_eq!(shortage.take_untold(SAY_AGAIN_NS, false), None);
+        let (begun, end) = one(&mut shortage, SAY_AGAIN_NS + 1, 4);
+        assert_eq!(begun, Lack::Begins { say: false }, "a line was written just now");
+        assert_eq!(end, Some(End::TellAt(2 * SAY_AGAIN_NS)));
+        assert_eq!(shortage.take_untold(SAY_AGAIN_NS + 2, true).unwrap().sessions, 4);
+    }
+
+    #[test]
+    fn a_long_shortage_that_was_not_announced_is_told_at_its_end() {
+        let mut shortage = Shortage::new(1);
+        one(&mut shortage, 0, 1);
+        assert_eq!(shortage.lack(10, false), Lack::Begins { say: false });
+        assert_eq!(shortage.take_untold(SAY_AGAIN_NS, false), None, "it is not over");
+        assert_eq!(told(shortage.end(SAY_AGAIN_NS + 10)).lasted_ns, SAY_AGAIN_NS);
+    }
+
+    #[test]
+    fn what_a_shortage_cost_is_told_also_when_the_server_ends_before_it_is_over() {
+        let mut shortage = Shortage::new(1);
+        shortage.lack(0, true);
+        shortage.call();
+        shortage.bid(0, 1, 0);
+        shortage.paid(3, 30, 5);
+        let untold = shortage.take_untold(7, true).unwrap();
+        let wanted = Ended { lasted_ns: 7, shortages: 1, sessions: 3, bytes: 30 };
+        assert_eq!(untold, wanted);
     }
 
     /// Lets reactors with these sessions pay until no more than `limit` is held; what was closed,
@@ -312,7 +396,7 @@ mod tests {
             assert!(paid.0 > 0, "every award closes somebody");
             shortage.paid(paid.0, paid.1, 0);
         }
-        let ended = shortage.end(0).unwrap();
+        let ended = told(shortage.end(0));
         assert_eq!(ended.sessions, closed.len() as u64);
         assert_eq!(ended.bytes, closed.iter().sum::<u64>());
         closed

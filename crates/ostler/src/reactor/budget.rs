@@ -7,7 +7,7 @@
 
 use ostler_core::Nanos;
 use ostler_core::brain::{CloseReason, ConnectionSlot};
-use ostler_core::budget::{Award, Lack, payers};
+use ostler_core::budget::{Award, End, Ended, Lack, payers};
 
 use super::Reactor;
 use super::mailbox::ToReactor;
@@ -29,11 +29,13 @@ pub(super) struct MemoryState {
     output_excess: u64,
     /// When this reactor calls for bids, if it has noticed the shortage.
     due: Option<Nanos>,
+    /// When shortages that ended here and were not logged by themselves are told.
+    tell_at: Option<Nanos>,
 }
 
 impl MemoryState {
-    pub(super) const fn due(&self) -> Option<Nanos> {
-        self.due
+    pub(super) fn due(&self) -> Option<Nanos> {
+        [self.due, self.tell_at].into_iter().flatten().min()
     }
 }
 
@@ -139,6 +141,10 @@ impl Reactor {
                 self.call_for_bids();
             }
         }
+        if self.memory.tell_at.is_some_and(|at| at <= self.now) {
+            self.memory.tell_at = None;
+            self.tell_of_shortages(false);
+        }
         let is_short = self.account.budget().is_short();
         self.brain.pause_reading(is_short && self.memory.charged_bodies > 0);
         self.publish_pressure();
@@ -241,20 +247,33 @@ impl Reactor {
         drop(shortage);
         self.memory.due = None;
         if let Some(ended) = ended {
-            if ended.say {
-                tracing::info!(
-                    lasted_ms = ended.lasted_ns / 1_000_000,
-                    shortages = ended.shortages,
-                    closed = ended.sessions,
-                    freed = ended.bytes,
-                    leased = budget.leased(),
-                    "the memory budget has room again"
-                );
+            match ended {
+                End::Tell(ended) => self.log_shortages(&ended),
+                End::TellAt(at) => self.memory.tell_at = Some(at),
             }
             self.shared_memory.tell_others(self.index, || ToReactor::MemoryIsFree);
             self.memory_is_free();
         }
         true
+    }
+
+    /// Logs what shortages have cost that were not logged at their end; `is_last`: the server ends.
+    pub(super) fn tell_of_shortages(&self, is_last: bool) {
+        let untold = self.shared_memory.shortage().take_untold(self.now, is_last);
+        if let Some(ended) = untold {
+            self.log_shortages(&ended);
+        }
+    }
+
+    fn log_shortages(&self, ended: &Ended) {
+        tracing::info!(
+            lasted_ms = ended.lasted_ns / 1_000_000,
+            shortages = ended.shortages,
+            closed = ended.sessions,
+            freed = ended.bytes,
+            leased = self.account.budget().leased(),
+            "the memory budget has room again"
+        );
     }
 
     /// Sessions that waited for memory are read again.

@@ -214,6 +214,7 @@ impl Reactor {
         self.brain.close_all(ostler_core::brain::CloseReason::ShutdownTimeout);
         self.carry_out();
         self.end_all_lingerers();
+        self.tell_of_shortages(true);
         let books = self.brain.books();
         if let Ok(mut all) = self.reports.books.lock() {
             all.add(books);
