@@ -1,10 +1,48 @@
-//! Names: slots, generations and the handle made of both; places in a reactor; what deliveries are
-//! about, and their kinds.
+//! Names: kinds of process, slots, generations and the key made of them; places in a reactor; what
+//! deliveries are about, and their kinds.
 
 use std::fmt;
 
-/// A stable worker position. Event workers hold `0..workers`; the process living in a slot changes,
-/// the slot does not.
+/// What a process is for. Processes of one kind are numbered, counted and replaced among
+/// themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ProcessKind {
+    /// It handles the events of sessions.
+    Event,
+}
+
+impl ProcessKind {
+    /// All kinds.
+    pub const ALL: [Self; 1] = [Self::Event];
+
+    /// The kind as a byte, for memory and messages that processes share.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Event => 0,
+        }
+    }
+
+    /// The kind with this code; `None` when there is none.
+    #[must_use]
+    pub const fn of_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Event),
+            _ => None,
+        }
+    }
+
+    /// The letter that names processes of this kind in logs and process titles.
+    #[must_use]
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Event => 'w',
+        }
+    }
+}
+
+/// A stable position among the processes of one kind: `0..workers` for event workers. The process
+/// living in a slot changes, the slot does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(pub u16);
 
@@ -12,22 +50,58 @@ pub struct Slot(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Generation(pub u32);
 
-/// A worker process: which slot and which generation. Every message about a worker carries this
-/// pair, so that news of a process that is gone can never be mistaken for news of its successor
-/// (S6).
+/// A process: of which kind, in which slot and which generation. Every message about a process
+/// carries all three, so that news of a process that is gone can never be mistaken for news of its
+/// successor (S6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct WorkerKey {
-    /// The position.
+pub struct ProcessKey {
+    /// What it is for.
+    pub kind: ProcessKind,
+    /// Its position among those of its kind.
     pub slot: Slot,
     /// The process in it.
     pub generation: Generation,
 }
 
-impl WorkerKey {
-    /// Makes a key from plain numbers.
+impl ProcessKey {
+    /// Makes the key of an event worker from plain numbers.
     #[must_use]
-    pub const fn new(slot: u16, generation: u32) -> Self {
-        Self { slot: Slot(slot), generation: Generation(generation) }
+    pub const fn event(slot: u16, generation: u32) -> Self {
+        Self { kind: ProcessKind::Event, slot: Slot(slot), generation: Generation(generation) }
+    }
+
+    /// Kind and slot as one number: the high 16 bits are the kind's code, the low ones the slot.
+    #[must_use]
+    pub const fn place(self) -> u32 {
+        (self.kind.code() as u32) << 16 | self.slot.0 as u32
+    }
+
+    /// The key as one number, whose highest 8 bits are 0 and may be used for something else:
+    /// then 8 bits of kind, 16 of slot and 32 of generation.
+    #[must_use]
+    pub const fn pack(self) -> u64 {
+        (self.place() as u64) << 32 | self.generation.0 as u64
+    }
+
+    /// The key that [`ProcessKey::pack`] made this number of, whatever its highest 8 bits are;
+    /// `None` when there is no such kind.
+    #[must_use]
+    pub const fn unpack(packed: u64) -> Option<Self> {
+        let [_, kind, slot_high, slot_low, generation @ ..] = packed.to_be_bytes();
+        match ProcessKind::of_code(kind) {
+            Some(kind) => Some(Self {
+                kind,
+                slot: Slot(u16::from_be_bytes([slot_high, slot_low])),
+                generation: Generation(u32::from_be_bytes(generation)),
+            }),
+            None => None,
+        }
+    }
+
+    /// The name of its slot: `w0`.
+    #[must_use]
+    pub fn slot_name(self) -> String {
+        format!("{}{}", self.kind.letter(), self.slot)
     }
 }
 
@@ -70,8 +144,40 @@ impl fmt::Display for Generation {
     }
 }
 
-impl fmt::Display for WorkerKey {
+impl fmt::Display for ProcessKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "w{}.{}", self.slot, self.generation)
+        write!(f, "{}{}.{}", self.kind.letter(), self.slot, self.generation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_have_codes_and_letters_of_their_own() {
+        for kind in ProcessKind::ALL {
+            assert_eq!(ProcessKind::of_code(kind.code()), Some(kind));
+            let alike = |other: &&ProcessKind| other.letter() == kind.letter();
+            assert_eq!(ProcessKind::ALL.iter().filter(alike).count(), 1);
+        }
+        assert_eq!(ProcessKind::of_code(u8::MAX), None);
+    }
+
+    #[test]
+    fn keys_survive_packing_whatever_is_put_above_them() {
+        for key in [(0, 1), (1023, 7), (u16::MAX, u32::MAX)] {
+            let key = ProcessKey::event(key.0, key.1);
+            assert_eq!(key.pack() >> 56, 0);
+            assert_eq!(ProcessKey::unpack(key.pack() | 0xAB << 56), Some(key));
+        }
+        assert_eq!(ProcessKey::unpack(0xFF << 48), None, "no such kind");
+    }
+
+    #[test]
+    fn processes_are_named_by_kind_slot_and_generation() {
+        let key = ProcessKey::event(3, 70);
+        assert_eq!(key.to_string(), "w3.70");
+        assert_eq!(key.slot_name(), "w3");
     }
 }

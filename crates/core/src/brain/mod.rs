@@ -36,7 +36,7 @@ pub use sessions::{Phase, Returned};
 use std::collections::VecDeque;
 
 use crate::Nanos;
-use crate::ids::WorkerKey;
+use crate::ids::ProcessKey;
 use crate::policy::{CrashPolicy, Dispatch};
 use dispatch::Turns;
 use lanes::{Credit, Lane, Lanes};
@@ -219,7 +219,7 @@ impl Brain {
 
     /// The worker at the other end of a lane.
     #[must_use]
-    pub fn lane_key(&self, lane: LaneSlot) -> Option<WorkerKey> {
+    pub fn lane_key(&self, lane: LaneSlot) -> Option<ProcessKey> {
         self.lanes.get(lane).map(|lane| lane.key)
     }
 }

@@ -4,11 +4,11 @@ use super::ledger::Entry;
 use super::run_lists::RunListId;
 use super::{BodyCopier, Brain, LaneState};
 use crate::Nanos;
-use crate::ids::{LaneSlot, WorkerKey};
+use crate::ids::{LaneSlot, ProcessKey};
 
 impl Brain {
     /// A lane to a worker that boots.
-    pub fn add_lane(&mut self, key: WorkerKey) -> LaneSlot {
+    pub fn add_lane(&mut self, key: ProcessKey) -> LaneSlot {
         let lane = self.lanes.add(key);
         self.lists.open_lane(lane);
         lane

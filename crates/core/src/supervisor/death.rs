@@ -3,12 +3,12 @@
 use super::Supervisor;
 use super::process::{Process, Stage, Starting};
 use super::types::{Exit, KillCause, SupervisorAction};
-use crate::ids::WorkerKey;
+use crate::ids::ProcessKey;
 
 impl Supervisor {
     /// A process was reaped (S12, S15, S21). The slot is refilled by the comparison that
     /// follows every event, not from here.
-    pub(super) fn exited(&mut self, key: WorkerKey, exit: Exit, out: &mut Vec<SupervisorAction>) {
+    pub(super) fn exited(&mut self, key: ProcessKey, exit: Exit, out: &mut Vec<SupervisorAction>) {
         let Some(slot) = self.slot_mut(key) else { return };
         if let Some(starting) =
             slot.starting.take_if(|starting| starting.key == key && starting.stage != Stage::Memory)
@@ -29,16 +29,16 @@ impl Supervisor {
     }
 
     /// The master had no memory for it: nothing to release.
-    pub(super) fn memory_failed(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
+    pub(super) fn memory_failed(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
         self.give_up(key, Stage::Memory, out);
     }
 
     /// The fork failed: the memory made for it is of no use.
-    pub(super) fn fork_failed(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
+    pub(super) fn fork_failed(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
         self.give_up(key, Stage::Forking, out);
     }
 
-    fn give_up(&mut self, key: WorkerKey, stage: Stage, out: &mut Vec<SupervisorAction>) {
+    fn give_up(&mut self, key: ProcessKey, stage: Stage, out: &mut Vec<SupervisorAction>) {
         let now = self.now;
         let Some(slot) = self.slot_mut(key) else { return };
         let failed =
@@ -55,7 +55,7 @@ impl Supervisor {
 
     /// A start ended before it was ready. Whom it was for decides: a reload ends, a recycling is
     /// tried again later, an empty slot backs off.
-    fn start_failed(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
+    fn start_failed(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
         if self.is_ending() {
             return;
         }

@@ -5,7 +5,7 @@
 //! and the end of all of them at shutdown.
 //!
 //! **Must never:** do I/O, read a clock, draw random numbers, panic, fork after a shutdown request,
-//! name a process by anything but its [`WorkerKey`], or react to an event with a fixed answer. An
+//! name a process by anything but its [`ProcessKey`], or react to an event with a fixed answer. An
 //! event only changes what is known; then *wanted* is compared with *actual* for every slot
 //! (level-triggered). So a lost or doubled event can delay a step, but it
 //! cannot start a second process in a slot (S6) or leave a slot empty for ever (S5, S10).
@@ -30,7 +30,7 @@ pub use types::{Event, Exit, KillCause, LeaveReason, ReloadOutcome, Settings, Su
 use std::collections::VecDeque;
 
 use crate::Millis;
-use crate::ids::{Slot, WorkerKey};
+use crate::ids::{ProcessKey, ProcessKind, Slot};
 use intensity::Intensity;
 use recycle::Request;
 use reload::Reload;
@@ -70,7 +70,9 @@ impl Supervisor {
     /// event workers, `recycle_at_once` 0 counts as 1 (else a worker could never be recycled).
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let slots = (0..settings.workers).map(|slot| SlotState::new(Slot(slot))).collect();
+        let slots = (0..settings.workers)
+            .map(|slot| SlotState::new(ProcessKind::Event, Slot(slot)))
+            .collect();
         let intensity = Intensity::new(settings.restart_intensity, settings.restart_period_ms);
         Self {
             settings,
@@ -175,38 +177,38 @@ impl Supervisor {
         (replacing && slot.leaving.is_none()).then_some(spaced)
     }
 
-    fn slot_mut(&mut self, key: WorkerKey) -> Option<&mut SlotState> {
+    fn slot_mut(&mut self, key: ProcessKey) -> Option<&mut SlotState> {
         self.slots.get_mut(usize::from(key.slot.0))
     }
 
-    fn memory_ready(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
+    fn memory_ready(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
         let now = self.now;
         if let Some(slot) = self.slot_mut(key) {
             slot.memory_ready(key, now, out);
         }
     }
 
-    fn forked(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
+    fn forked(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
         let ready_by = self.now.saturating_add(self.settings.boot_timeout_ms);
         if let Some(slot) = self.slot_mut(key) {
             slot.forked(key, ready_by, out);
         }
     }
 
-    fn ready(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
+    fn ready(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
         let gone_by = self.now.saturating_add(self.settings.drain_timeout_ms);
         if let Some(slot) = self.slot_mut(key) {
             slot.ready(key, gone_by, out);
         }
     }
 
-    fn took_delivery(&mut self, key: WorkerKey) {
+    fn took_delivery(&mut self, key: ProcessKey) {
         if let Some(slot) = self.slot_mut(key) {
             slot.took_delivery(key);
         }
     }
 
-    fn condemned(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
+    fn condemned(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
         if let Some(slot) = self.slot_mut(key) {
             slot.condemned(key, out);
         }

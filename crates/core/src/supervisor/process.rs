@@ -2,7 +2,7 @@
 
 use super::types::{KillCause, SupervisorAction};
 use crate::Millis;
-use crate::ids::WorkerKey;
+use crate::ids::ProcessKey;
 
 /// How far a start has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum Stage {
 /// A start under way.
 #[derive(Debug)]
 pub(super) struct Starting {
-    pub(super) key: WorkerKey,
+    pub(super) key: ProcessKey,
     pub(super) stage: Stage,
     /// Why it is not wanted any more. In [`Stage::Forking`] the kill is owed until it was forked.
     pub(super) end: Option<KillCause>,
@@ -30,7 +30,7 @@ pub(super) struct Starting {
 }
 
 impl Starting {
-    pub(super) fn new(key: WorkerKey) -> Self {
+    pub(super) fn new(key: ProcessKey) -> Self {
         Self { key, stage: Stage::Memory, end: None, leave_asked: false }
     }
 
@@ -75,7 +75,7 @@ impl Starting {
 /// A process that has been ready: it serves, or it leaves.
 #[derive(Debug)]
 pub(super) struct Process {
-    pub(super) key: WorkerKey,
+    pub(super) key: ProcessKey,
     /// It has taken at least one delivery.
     pub(super) took_delivery: bool,
     /// It asked to be replaced.
@@ -87,7 +87,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn new(key: WorkerKey, leave_asked: bool) -> Self {
+    pub(super) fn new(key: ProcessKey, leave_asked: bool) -> Self {
         Self { key, took_delivery: false, leave_asked, gone_by: None, killed: None }
     }
 

@@ -7,12 +7,12 @@ use super::Supervisor;
 use super::backoff::BackOff;
 use super::types::SupervisorAction;
 use crate::Millis;
-use crate::ids::{Slot, WorkerKey};
+use crate::ids::{ProcessKey, Slot};
 
 /// A process in the queue for a token. At most one per living process.
 #[derive(Debug)]
 pub(super) struct Request {
-    key: WorkerKey,
+    key: ProcessKey,
     /// Failures to boot a successor for it; apart from the slot's own boot failures, because the
     /// slot must not pause when this process dies.
     retry: BackOff,
@@ -22,14 +22,14 @@ pub(super) struct Request {
 #[derive(Debug)]
 pub(super) struct Recycling {
     /// The process that is being replaced.
-    pub(super) old: WorkerKey,
+    pub(super) old: ProcessKey,
     retry: BackOff,
 }
 
 impl Supervisor {
     /// Queues the request, once per process. A process that leaves already needs nothing, one that
     /// is not ready yet is recycled when it serves.
-    pub(super) fn leave_requested(&mut self, key: WorkerKey) {
+    pub(super) fn leave_requested(&mut self, key: ProcessKey) {
         if self.is_ending() {
             return;
         }
@@ -103,7 +103,7 @@ impl Supervisor {
     }
 
     /// Whether a token would be of use now, apart from the pause after a failure.
-    fn can_recycle(&self, key: WorkerKey) -> bool {
+    fn can_recycle(&self, key: ProcessKey) -> bool {
         self.slots.get(usize::from(key.slot.0)).is_some_and(|slot| {
             let serving = slot.serving.as_ref();
             serving.is_some_and(|serving| serving.key == key && serving.killed.is_none())

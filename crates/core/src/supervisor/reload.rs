@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::Supervisor;
 use super::slot::SlotState;
 use super::types::{ReloadOutcome, SupervisorAction};
-use crate::ids::{Generation, Slot, WorkerKey};
+use crate::ids::{Generation, ProcessKey, Slot};
 
 /// A slot that the reload has not been through.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Reload {
 
     /// Whether this process is a start that the reload waits for. One begun before the reload may
     /// run the old code: its fate says nothing.
-    pub(super) fn waits_for(&self, key: WorkerKey) -> bool {
+    pub(super) fn waits_for(&self, key: ProcessKey) -> bool {
         let current = self.targets.front();
         current.is_some_and(|target| target.slot == key.slot && key.generation > target.mark)
     }
@@ -100,7 +100,7 @@ impl Supervisor {
     }
 
     /// Ends the reload if `key`, which failed to become ready, was the process it waited for.
-    pub(super) fn reload_failed_by(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
+    pub(super) fn reload_failed_by(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
         let Some(reload) = self.reload.take_if(|reload| reload.waits_for(key)) else { return };
         out.push(SupervisorAction::ReloadFinished(if key.slot == reload.canary {
             ReloadOutcome::CanaryFailed(key.slot)

@@ -5,12 +5,13 @@ use super::process::{Process, Stage, Starting};
 use super::recycle::Recycling;
 use super::types::{KillCause, SupervisorAction};
 use crate::Millis;
-use crate::ids::{Generation, Slot, WorkerKey};
+use crate::ids::{Generation, ProcessKey, ProcessKind, Slot};
 
 /// What is known of a slot. `serving` and `leaving` are both taken only while the predecessor of
 /// the serving process drains.
 #[derive(Debug)]
 pub(super) struct SlotState {
+    kind: ProcessKind,
     pub(super) slot: Slot,
     pub(super) starting: Option<Starting>,
     pub(super) serving: Option<Process>,
@@ -28,8 +29,9 @@ pub(super) struct SlotState {
 }
 
 impl SlotState {
-    pub(super) fn new(slot: Slot) -> Self {
+    pub(super) fn new(kind: ProcessKind, slot: Slot) -> Self {
         Self {
+            kind,
             slot,
             starting: None,
             serving: None,
@@ -91,14 +93,14 @@ impl SlotState {
     /// Begins a start with the next generation.
     pub(super) fn begin(&mut self, out: &mut Vec<SupervisorAction>) {
         self.newest_begun = Generation(self.newest_begun.0.saturating_add(1));
-        let key = WorkerKey { slot: self.slot, generation: self.newest_begun };
+        let key = ProcessKey { kind: self.kind, slot: self.slot, generation: self.newest_begun };
         self.starting = Some(Starting::new(key));
         out.push(SupervisorAction::NeedMemory(key));
     }
 
     pub(super) fn memory_ready(
         &mut self,
-        key: WorkerKey,
+        key: ProcessKey,
         now: Millis,
         out: &mut Vec<SupervisorAction>,
     ) {
@@ -119,7 +121,7 @@ impl SlotState {
 
     pub(super) fn forked(
         &mut self,
-        key: WorkerKey,
+        key: ProcessKey,
         ready_by: Millis,
         out: &mut Vec<SupervisorAction>,
     ) {
@@ -135,7 +137,7 @@ impl SlotState {
     /// That a successor only starts while `leaving` is free keeps its place free here.
     pub(super) fn ready(
         &mut self,
-        key: WorkerKey,
+        key: ProcessKey,
         gone_by: Millis,
         out: &mut Vec<SupervisorAction>,
     ) {
@@ -153,7 +155,7 @@ impl SlotState {
         out.push(SupervisorAction::Serve { serve: key, leave });
     }
 
-    pub(super) fn took_delivery(&mut self, key: WorkerKey) {
+    pub(super) fn took_delivery(&mut self, key: ProcessKey) {
         if let Some(process) = self.serving.as_mut().filter(|process| process.key == key) {
             process.took_delivery = true;
             self.boot.reset();
@@ -164,7 +166,7 @@ impl SlotState {
     }
 
     /// Kills the process whatever it does. One that was not forked cannot have written anything.
-    pub(super) fn condemned(&mut self, key: WorkerKey, out: &mut Vec<SupervisorAction>) {
+    pub(super) fn condemned(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
         if let Some(starting) = self.starting.as_mut().filter(|starting| starting.key == key) {
             starting.end(KillCause::Condemned, out);
         }
@@ -196,7 +198,7 @@ impl SlotState {
         processes.filter_map(Process::deadline).chain(starting).min()
     }
 
-    fn has_process(&self, key: WorkerKey) -> bool {
+    fn has_process(&self, key: ProcessKey) -> bool {
         [&self.serving, &self.leaving].into_iter().flatten().any(|process| process.key == key)
     }
 }

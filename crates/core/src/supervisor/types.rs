@@ -1,7 +1,7 @@
 //! What the supervisor hears ([`Event`]) and what it asks for ([`Action`]).
 
 use crate::Millis;
-use crate::ids::{Slot, WorkerKey};
+use crate::ids::{ProcessKey, Slot};
 
 /// How a worker process ended, as `waitid(2)` tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,24 +47,24 @@ pub enum Event {
     /// The time that [`super::Supervisor::deadline`] named has come (harmless when it has not).
     Tick,
     /// The master made the lane memory of this process: it can be forked.
-    MemoryReady(WorkerKey),
+    MemoryReady(ProcessKey),
     /// The master could not make the memory (out of descriptors or memory).
-    MemoryFailed(WorkerKey),
+    MemoryFailed(ProcessKey),
     /// The process was forked.
-    Forked(WorkerKey),
+    Forked(ProcessKey),
     /// The fork failed.
-    ForkFailed(WorkerKey),
+    ForkFailed(ProcessKey),
     /// The process finished `on_worker_start` and can serve.
-    Ready(WorkerKey),
+    Ready(ProcessKey),
     /// The process has taken its first delivery: from then on its death is a failure of that work
     /// and not of its boot, so its successor does not wait.
-    TookDelivery(WorkerKey),
+    TookDelivery(ProcessKey),
     /// The process wants to be replaced.
-    LeaveRequested(WorkerKey, LeaveReason),
+    LeaveRequested(ProcessKey, LeaveReason),
     /// The master found that the process wrote nonsense.
-    Condemned(WorkerKey),
+    Condemned(ProcessKey),
     /// The process was reaped.
-    Exited(WorkerKey, Exit),
+    Exited(ProcessKey, Exit),
     /// A user asked to reload all event workers.
     ReloadRequested,
     /// The sessions are being drained: nobody is recycled any more, because the end of the server
@@ -98,27 +98,27 @@ pub enum ReloadOutcome {
 pub enum SupervisorAction {
     /// Ask the master for the lane memory of this process; answered by `MemoryReady` or
     /// `MemoryFailed`.
-    NeedMemory(WorkerKey),
+    NeedMemory(ProcessKey),
     /// Fork the process; answered by `Forked` or `ForkFailed`.
-    Fork(WorkerKey),
+    Fork(ProcessKey),
     /// Tell the master to drop the lane memory of a process that was never forked.
-    ReleaseMemory(WorkerKey),
+    ReleaseMemory(ProcessKey),
     /// Tell the master that `serve` takes packages from now on and `leave` (its predecessor) takes
     /// no more.
     Serve {
         /// The process that serves from now on.
-        serve: WorkerKey,
+        serve: ProcessKey,
         /// Its predecessor, which drains and ends.
-        leave: Option<WorkerKey>,
+        leave: Option<ProcessKey>,
     },
     /// Tell the master that this process takes no more packages, without a successor (shutdown).
-    Leave(WorkerKey),
+    Leave(ProcessKey),
     /// Send SIGKILL through the pidfd.
-    Kill(WorkerKey, KillCause),
+    Kill(ProcessKey, KillCause),
     /// A process ended. For the log and the death record; `expected` is false for a failure.
     Died {
         /// Who.
-        worker: WorkerKey,
+        worker: ProcessKey,
         /// How.
         exit: Exit,
         /// Our own kill, if it was one.

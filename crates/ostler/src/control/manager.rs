@@ -1,6 +1,6 @@
 //! What master and manager tell each other.
 
-use ostler_core::ids::{Slot, WorkerKey};
+use ostler_core::ids::{ProcessKey, Slot};
 use ostler_core::supervisor::{Exit, KillCause, ReloadOutcome};
 
 use super::short_text::ShortText;
@@ -23,11 +23,11 @@ pub(crate) enum ToManager {
     },
     /// The lane memory of this process, with `[down, up, worker_bell, lane_bell_0 ..
     /// lane_bell_{R-1}]`.
-    MemoryReady(WorkerKey),
+    MemoryReady(ProcessKey),
     /// There is no memory for this process now.
-    MemoryFailed(WorkerKey),
+    MemoryFailed(ProcessKey),
     /// This process wrote nonsense into its lanes.
-    Condemn(WorkerKey),
+    Condemn(ProcessKey),
     /// Replace all event workers.
     Reload,
     /// The sessions are being drained: the end is near, nobody is recycled.
@@ -43,7 +43,7 @@ pub(crate) enum ToManager {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DeathNotice {
     /// Who.
-    pub(crate) worker: WorkerKey,
+    pub(crate) worker: ProcessKey,
     /// How.
     pub(crate) exit: Exit,
     /// Our own kill, if it was one.
@@ -68,25 +68,25 @@ pub(crate) enum ToMaster {
         errno: i32,
     },
     /// Make lane memory for this process; answered by `MemoryReady` or `MemoryFailed`.
-    Need(WorkerKey),
+    Need(ProcessKey),
     /// The process was forked, with `[pidfd]`.
     Spawned {
         /// Who.
-        worker: WorkerKey,
+        worker: ProcessKey,
         /// Its number, for the log.
         pid: i32,
     },
     /// One process takes packages from now on, another no more.
     Serve {
         /// Who serves.
-        serve: WorkerKey,
+        serve: ProcessKey,
         /// Its predecessor.
-        leave: Option<WorkerKey>,
+        leave: Option<ProcessKey>,
     },
     /// This process takes no more packages.
-    Leave(WorkerKey),
+    Leave(ProcessKey),
     /// Drop the memory of a process that was never forked.
-    Release(WorkerKey),
+    Release(ProcessKey),
     /// A process ended and was reaped.
     Died(DeathNotice),
     /// A reload ended.

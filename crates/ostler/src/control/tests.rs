@@ -2,12 +2,12 @@ use super::manager::MANAGER_MESSAGE_SIZE_BYTES;
 use super::wire::Malformed;
 use super::*;
 use crate::sys::{control_socket, eventfd};
-use ostler_core::ids::{Slot, WorkerKey};
+use ostler_core::ids::{ProcessKey, Slot};
 use ostler_core::supervisor::{Exit, KillCause, LeaveReason, ReloadOutcome};
 use proptest::prelude::*;
 
-fn key() -> impl Strategy<Value = WorkerKey> {
-    (any::<u16>(), any::<u32>()).prop_map(|(slot, generation)| WorkerKey::new(slot, generation))
+fn key() -> impl Strategy<Value = ProcessKey> {
+    (any::<u16>(), any::<u32>()).prop_map(|(slot, generation)| ProcessKey::event(slot, generation))
 }
 
 fn exit() -> impl Strategy<Value = Exit> {
@@ -140,7 +140,7 @@ fn a_channel_carries_messages_and_descriptors_until_closed() {
     let (mut master, mut manager) = channels();
     assert!(matches!(manager.receive().unwrap(), Received::Nothing));
     let bell = eventfd::create().unwrap();
-    let message = ToManager::MemoryReady(WorkerKey::new(3, 4));
+    let message = ToManager::MemoryReady(ProcessKey::event(3, 4));
     master.send(&message, vec![bell.try_clone().unwrap()]).unwrap();
     let Received::Message(received, descriptors) = manager.receive().unwrap() else { panic!() };
     assert_eq!((received, descriptors.len()), (message, 1));
@@ -158,13 +158,13 @@ fn a_full_socket_keeps_order_in_the_outbox() {
     let (mut master, manager) = channels();
     let count = 2_000;
     for generation in 0..count {
-        master.send(&ToManager::Condemn(WorkerKey::new(0, generation)), Vec::new()).unwrap();
+        master.send(&ToManager::Condemn(ProcessKey::event(0, generation)), Vec::new()).unwrap();
     }
     assert!(master.has_backlog());
     for generation in 0..count {
         master.flush().unwrap();
         let Received::Message(message, _) = manager.receive().unwrap() else { panic!() };
-        assert_eq!(message, ToManager::Condemn(WorkerKey::new(0, generation)));
+        assert_eq!(message, ToManager::Condemn(ProcessKey::event(0, generation)));
     }
     assert!(!master.has_backlog());
 }

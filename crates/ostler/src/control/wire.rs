@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::{Generation, ProcessKey, ProcessKind, Slot};
 
 use super::short_text::ShortText;
 
@@ -65,8 +65,8 @@ impl<const N: usize> Writer<N> {
         self.u8(u8::from(value))
     }
 
-    pub(super) fn key(self, key: WorkerKey) -> Self {
-        self.u16(key.slot.0).u32(key.generation.0)
+    pub(super) fn key(self, key: ProcessKey) -> Self {
+        self.u8(key.kind.code()).u16(key.slot.0).u32(key.generation.0)
     }
 
     pub(super) fn text(self, text: ShortText) -> Self {
@@ -121,8 +121,10 @@ impl<'message> Reader<'message> {
         }
     }
 
-    pub(super) fn key(&mut self) -> Result<WorkerKey, Malformed> {
-        Ok(WorkerKey::new(self.u16()?, self.u32()?))
+    pub(super) fn key(&mut self) -> Result<ProcessKey, Malformed> {
+        let kind = ProcessKind::of_code(self.u8()?).ok_or(Malformed)?;
+        let (slot, generation) = (Slot(self.u16()?), Generation(self.u32()?));
+        Ok(ProcessKey { kind, slot, generation })
     }
 
     pub(super) fn text(&mut self) -> Result<ShortText, Malformed> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 
 /// A process of the tree, as its lines name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(crate) enum Process {
     /// Takes the manager's place when that is gone.
     SpareManager,
     /// Runs user code.
-    Worker(WorkerKey),
+    Worker(ProcessKey),
 }
 
 impl fmt::Display for Process {
@@ -45,10 +45,10 @@ pub(super) fn session() -> Option<u64> {
     Some(SESSION.load(Ordering::Relaxed)).filter(|session| *session != 0)
 }
 
-// A word is 16 bits of kind, 16 of slot, 32 of generation.
-const MANAGER: u64 = 1 << 48;
-const SPARE_MANAGER: u64 = 2 << 48;
-const WORKER: u64 = 3 << 48;
+// A word is 8 bits of label, below them the key of the worker.
+const MANAGER: u64 = 1 << 56;
+const SPARE_MANAGER: u64 = 2 << 56;
+const WORKER: u64 = 3 << 56;
 
 /// From now on lines of this process are labelled so.
 pub(super) fn set(process: Process) {
@@ -65,19 +65,15 @@ fn pack(process: Process) -> u64 {
         Process::Master => 0,
         Process::Manager => MANAGER,
         Process::SpareManager => SPARE_MANAGER,
-        Process::Worker(key) => WORKER | u64::from(key.slot.0) << 32 | u64::from(key.generation.0),
+        Process::Worker(key) => WORKER | key.pack(),
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the fields are taken apart by exactly their widths"
-)]
 fn unpack(word: u64) -> Process {
-    match word & 0xffff << 48 {
-        MANAGER => Process::Manager,
-        SPARE_MANAGER => Process::SpareManager,
-        WORKER => Process::Worker(WorkerKey::new((word >> 32) as u16, word as u32)),
+    match (word & 0xff << 56, ProcessKey::unpack(word)) {
+        (MANAGER, _) => Process::Manager,
+        (SPARE_MANAGER, _) => Process::SpareManager,
+        (WORKER, Some(key)) => Process::Worker(key),
         _ => Process::Master,
     }
 }
@@ -89,7 +85,7 @@ mod tests {
     #[test]
     fn log_labels_survive_packing() {
         let workers = [(0, 1), (1023, 7), (u16::MAX, u32::MAX)]
-            .map(|(slot, generation)| Process::Worker(WorkerKey::new(slot, generation)));
+            .map(|(slot, generation)| Process::Worker(ProcessKey::event(slot, generation)));
         for process in
             [Process::Master, Process::Manager, Process::SpareManager].into_iter().chain(workers)
         {
@@ -101,6 +97,6 @@ mod tests {
     fn log_labels_are_the_documented_ones() {
         assert_eq!(Process::Master.to_string(), "master");
         assert_eq!(Process::Manager.to_string(), "manager");
-        assert_eq!(Process::Worker(WorkerKey::new(0, 3)).to_string(), "w0.3");
+        assert_eq!(Process::Worker(ProcessKey::event(0, 3)).to_string(), "w0.3");
     }
 }

@@ -168,7 +168,7 @@ impl std::io::Write for LineWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ostler_core::ids::WorkerKey;
+    use ostler_core::ids::ProcessKey;
 
     /// Set in the process in which the test of the global log runs.
     const ALONE: &str = "OSTLER_TEST_ALONE";
@@ -197,7 +197,7 @@ mod tests {
         set_process(Process::Master);
         tracing::info!(port = 9501, "listening");
         tracing::debug!("too detailed");
-        set_process(Process::Worker(WorkerKey::new(0, 3)));
+        set_process(Process::Worker(ProcessKey::event(0, 3)));
         tracing::error!(error = %std::io::Error::other("disk full\nof logs"), "handler failed");
 
         let text = std::fs::read_to_string(&path).unwrap();

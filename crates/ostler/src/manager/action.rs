@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::{Event, KillCause, SupervisorAction};
 
 use super::child::{Gated, fork_worker};
@@ -103,7 +103,7 @@ impl Driver<'_> {
         }
     }
 
-    fn fork(&mut self, worker: WorkerKey) -> Step<Event> {
+    fn fork(&mut self, worker: ProcessKey) -> Step<Event> {
         let Some(lanes) = self.lanes.remove(&worker) else {
             tracing::error!(%worker, "fork without lane memory");
             return Ok(Event::ForkFailed(worker));
@@ -128,7 +128,7 @@ impl Driver<'_> {
         Ok(Event::Forked(worker))
     }
 
-    fn watch(&self, worker: WorkerKey, gated: &Gated) -> std::io::Result<()> {
+    fn watch(&self, worker: ProcessKey, gated: &Gated) -> std::io::Result<()> {
         // Edge: a dead worker that a debugger holds back would be told for ever.
         self.epoll.add(gated.pidfd(), Source::WorkerProcess(worker).token(), Interest::BELL)?;
         let control = Source::WorkerControl(worker).token();
@@ -139,7 +139,7 @@ impl Driver<'_> {
         })
     }
 
-    fn kill(&mut self, worker: WorkerKey, cause: KillCause) {
+    fn kill(&mut self, worker: ProcessKey, cause: KillCause) {
         let Some(child) = self.children.get(worker) else { return };
         tracing::debug!(%worker, pid = %child.pid, cause = report::cause(cause), "SIGKILL");
         // Fails only when it has been reaped, and then it is not in the table.

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 
 use super::children::Child;
 use super::setup::{LaneDescriptors, ManagerSetup, WorkerBoot};
@@ -34,7 +34,7 @@ pub(super) struct Gated {
 /// Forks a worker. Its lane descriptors are closed here, whatever comes of it.
 pub(super) fn fork_worker(
     setup: &ManagerSetup,
-    key: WorkerKey,
+    key: ProcessKey,
     lanes: LaneDescriptors,
 ) -> io::Result<Gated> {
     let (near, far) = control_socket::pair()?;
@@ -136,11 +136,11 @@ fn prepare(setup: &ManagerSetup, manager: ProcessId, boot: &WorkerBoot) -> io::R
     // Tuning: whoever forbids it gets a slower server, not none.
     if setup.sched_batch
         && let Err(error) = process::schedule_as_batch()
-        && (boot.key.slot.0, boot.key.generation.0) == (0, 1)
+        && boot.key == ProcessKey::event(0, 1)
     {
         tracing::warn!(%error, "workers keep the ordinary scheduling policy (set sched_batch=off)");
     }
-    setup.names.take(&format!("w{}", boot.key.slot));
+    setup.names.take(&boot.key.slot_name());
     Ok(true)
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 
 use crate::control::ShortText;
 use crate::sys::pidfd::PidFd;
@@ -29,29 +29,29 @@ pub(super) struct Child {
 /// All workers, found by key and, for reaping, by number.
 #[derive(Debug, Default)]
 pub(super) struct Children {
-    by_key: HashMap<WorkerKey, Child>,
-    by_pid: HashMap<ProcessId, WorkerKey>,
+    by_key: HashMap<ProcessKey, Child>,
+    by_pid: HashMap<ProcessId, ProcessKey>,
 }
 
 impl Children {
-    pub(super) fn insert(&mut self, key: WorkerKey, child: Child) {
+    pub(super) fn insert(&mut self, key: ProcessKey, child: Child) {
         self.by_pid.insert(child.pid, key);
         self.by_key.insert(key, child);
     }
 
-    pub(super) fn get(&self, key: WorkerKey) -> Option<&Child> {
+    pub(super) fn get(&self, key: ProcessKey) -> Option<&Child> {
         self.by_key.get(&key)
     }
 
-    pub(super) fn get_mut(&mut self, key: WorkerKey) -> Option<&mut Child> {
+    pub(super) fn get_mut(&mut self, key: ProcessKey) -> Option<&mut Child> {
         self.by_key.get_mut(&key)
     }
 
-    pub(super) fn key_of(&self, pid: ProcessId) -> Option<WorkerKey> {
+    pub(super) fn key_of(&self, pid: ProcessId) -> Option<ProcessKey> {
         self.by_pid.get(&pid).copied()
     }
 
-    pub(super) fn remove(&mut self, key: WorkerKey) -> Option<Child> {
+    pub(super) fn remove(&mut self, key: ProcessKey) -> Option<Child> {
         let child = self.by_key.remove(&key)?;
         self.by_pid.remove(&child.pid);
         Some(child)

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use ostler_core::Millis;
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::{Event, Supervisor};
 
 use super::children::Children;
@@ -62,7 +62,7 @@ pub(super) struct Driver<'setup> {
     supervisor: BasedSupervisor,
     pub(super) children: Children,
     /// Lane memory that has arrived and is not forked with yet.
-    pub(super) lanes: HashMap<WorkerKey, LaneDescriptors>,
+    pub(super) lanes: HashMap<ProcessKey, LaneDescriptors>,
     /// The process that was reaped last, until its death is told.
     pub(super) reaped: Option<Reaped>,
     pub(super) reports: Reports,
@@ -253,7 +253,7 @@ impl<'setup> Driver<'setup> {
     }
 
     /// Stops listening to a worker.
-    pub(super) fn close_control(&mut self, key: WorkerKey) -> Step {
+    pub(super) fn close_control(&mut self, key: ProcessKey) -> Step {
         if let Some(control) = self.children.get_mut(key).and_then(|child| child.control.take()) {
             self.epoll.remove(control.as_fd())?;
         }

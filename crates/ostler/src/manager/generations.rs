@@ -5,7 +5,7 @@
 //! and its own tables. Only this file knows both.
 
 use ostler_core::Millis;
-use ostler_core::ids::{Generation, WorkerKey};
+use ostler_core::ids::{Generation, ProcessKey};
 use ostler_core::supervisor::{Event, Supervisor, SupervisorAction};
 
 /// A supervisor whose keys are all above a base.
@@ -40,9 +40,9 @@ impl BasedSupervisor {
     }
 
     fn inward(&self, event: Event) -> Option<Event> {
-        let key = |key: WorkerKey| {
+        let key = |key: ProcessKey| {
             let generation = key.generation.0.checked_sub(self.base)?;
-            Some(WorkerKey { generation: Generation(generation), ..key })
+            Some(ProcessKey { generation: Generation(generation), ..key })
         };
         Some(match event {
             Event::MemoryReady(worker) => Event::MemoryReady(key(worker)?),
@@ -63,7 +63,7 @@ impl BasedSupervisor {
 
     fn outward(&self, mut actions: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
         let base = self.base;
-        let raise = |key: &mut WorkerKey| {
+        let raise = |key: &mut ProcessKey| {
             key.generation = Generation(key.generation.0.saturating_add(base));
         };
         for action in &mut actions {
@@ -99,9 +99,9 @@ mod tests {
     fn keys_are_above_the_base_both_ways() {
         let settings = Settings { workers: 1, ..Settings::default() };
         let mut supervisor = BasedSupervisor::new(Supervisor::new(settings), 70);
-        let key = WorkerKey::new(0, 71);
+        let key = ProcessKey::event(0, 71);
         assert_eq!(supervisor.start(1), [SupervisorAction::NeedMemory(key)]);
-        assert_eq!(supervisor.on(Event::MemoryReady(WorkerKey::new(0, 1)), 2), []);
+        assert_eq!(supervisor.on(Event::MemoryReady(ProcessKey::event(0, 1)), 2), []);
         assert_eq!(supervisor.on(Event::MemoryReady(key), 3), [SupervisorAction::Fork(key)]);
         assert_eq!(supervisor.on(Event::Forked(key), 4), []);
         let serve = SupervisorAction::Serve { serve: key, leave: None };

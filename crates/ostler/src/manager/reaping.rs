@@ -3,7 +3,7 @@
 use std::io;
 
 use ostler_core::Millis;
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::{Event, Exit};
 
 use super::event_loop::{Driver, Ending, Step};
@@ -25,7 +25,7 @@ const SPARE_RETRY_MS: Millis = 1_000;
 
 /// A worker that was reaped, as far as its death is told.
 pub(super) struct Reaped {
-    pub(super) key: WorkerKey,
+    pub(super) key: ProcessKey,
     pub(super) pid: ProcessId,
     pub(super) is_ready: bool,
     pub(super) start_error: Option<ShortText>,
@@ -33,7 +33,7 @@ pub(super) struct Reaped {
 
 impl Driver<'_> {
     /// Reaps one of our workers if it has ended. What it said before is heard first.
-    pub(super) fn reap(&mut self, key: WorkerKey) -> Step {
+    pub(super) fn reap(&mut self, key: ProcessKey) -> Step {
         self.on_worker_message(key, LAST_WORDS_MAX)?;
         let Some(child) = self.children.get(key) else { return Ok(()) };
         let exit = match child.pidfd.try_reap() {

@@ -3,7 +3,7 @@
 use std::io;
 
 use ostler_core::Millis;
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::{Exit, KillCause};
 use ostler_core::throttle::Throttle;
 
@@ -68,7 +68,7 @@ impl Reports {
     }
 
     /// The master had no memory for a worker.
-    pub(super) fn no_memory(&mut self, worker: WorkerKey, now: Millis) {
+    pub(super) fn no_memory(&mut self, worker: ProcessKey, now: Millis) {
         self.last_failure =
             ShortText::new("the master has no memory for a worker, its log says why");
         if self.failures.admits(now) {
@@ -77,7 +77,7 @@ impl Reports {
     }
 
     /// A worker could not be forked.
-    pub(super) fn no_fork(&mut self, worker: WorkerKey, error: &io::Error, now: Millis) {
+    pub(super) fn no_fork(&mut self, worker: ProcessKey, error: &io::Error, now: Millis) {
         self.last_failure = ShortText::new(&format!("cannot fork a worker: {error}"));
         if self.failures.admits(now) {
             tracing::warn!(%worker, %error, "cannot fork a worker");

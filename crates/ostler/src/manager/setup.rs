@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::Settings;
 
 use crate::control::LANE_DESCRIPTORS_FIXED;
@@ -83,7 +83,7 @@ impl LaneDescriptors {
 #[derive(Debug)]
 pub(crate) struct WorkerBoot {
     /// Who it is.
-    pub(crate) key: WorkerKey,
+    pub(crate) key: ProcessKey,
     /// Memory that the master writes and the worker reads.
     pub(crate) down: OwnedFd,
     /// Memory that the worker writes and the master reads.

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
 
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::Event;
 
 use super::event_loop::{Driver, Step};
@@ -38,7 +38,7 @@ fn hear_one(control: impl AsFd) -> Heard {
 
 impl Driver<'_> {
     /// Takes at most `at_most` words from a worker. A closed socket is no death: only the pidfd is.
-    pub(super) fn on_worker_message(&mut self, key: WorkerKey, at_most: usize) -> Step {
+    pub(super) fn on_worker_message(&mut self, key: ProcessKey, at_most: usize) -> Step {
         for _ in 0..at_most {
             let Some(child) = self.children.get_mut(key) else { break };
             let Some(control) = &child.control else { break };

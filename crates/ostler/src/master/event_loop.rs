@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ostler_core::Millis;
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_core::shutdown::{self, Shutdown};
 
 use super::acceptor::{Acceptor, Verdict};
@@ -239,7 +239,7 @@ impl Master {
         }
     }
 
-    fn make_memory(&mut self, key: WorkerKey) {
+    fn make_memory(&mut self, key: ProcessKey) {
         match lanes::make(key, self.options.lane_sizes(), &self.mailboxes) {
             Ok(descriptors) => {
                 self.managers.note_needed(key);
@@ -252,7 +252,7 @@ impl Master {
         }
     }
 
-    fn on_spawned(&mut self, key: WorkerKey, pid: i32, descriptors: Vec<std::os::fd::OwnedFd>) {
+    fn on_spawned(&mut self, key: ProcessKey, pid: i32, descriptors: Vec<std::os::fd::OwnedFd>) {
         tracing::debug!(worker = %key, pid, "forked");
         if let Err(error) = self.watch_worker(key, descriptors) {
             // It will not serve, see `on_serve`.
@@ -264,7 +264,7 @@ impl Master {
     /// Sends a worker's pidfd to every reactor.
     fn watch_worker(
         &mut self,
-        key: WorkerKey,
+        key: ProcessKey,
         descriptors: Vec<std::os::fd::OwnedFd>,
     ) -> std::io::Result<()> {
         let missing = || std::io::Error::other("its pidfd did not come, no descriptors left");
@@ -276,7 +276,7 @@ impl Master {
         Ok(())
     }
 
-    fn on_serve(&mut self, serve: WorkerKey, leave: Option<WorkerKey>) {
+    fn on_serve(&mut self, serve: ProcessKey, leave: Option<ProcessKey>) {
         if !self.managers.is_watched(serve) {
             // A reactor that cannot see the worker's death must not give it packages: their
             // sessions would wait for ever.

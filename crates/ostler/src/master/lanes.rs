@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_shm::lane::MasterMemory;
 use ostler_shm::layout::Sizes;
 
@@ -15,11 +15,11 @@ use crate::sys::eventfd;
 /// Makes the memory and bells of a process, gives each reactor its lane, and answers the
 /// descriptors for the worker: `[down, up, worker_bell, lane_bell_0 ..]`.
 pub(super) fn make(
-    key: WorkerKey,
+    key: ProcessKey,
     sizes: Sizes,
     mailboxes: &[Arc<Mailbox>],
 ) -> io::Result<Vec<OwnedFd>> {
-    let memory = MasterMemory::create(sizes, key.slot.0, key.generation.0)?;
+    let memory = MasterMemory::create(sizes, key.place(), key.generation.0)?;
     let worker_bell = eventfd::create()?;
     let mut descriptors = vec![
         memory.down_fd().try_clone_to_owned()?,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
 use ostler_core::Millis;
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 
 use crate::manager::ManagerHandle;
 
@@ -34,7 +34,7 @@ pub(super) struct Managers {
     promotion_deadline: Option<Millis>,
     highest_generation: u32,
     /// Processes whose memory exists: whether every reactor was sent their pidfd.
-    processes: HashMap<WorkerKey, bool>,
+    processes: HashMap<ProcessKey, bool>,
 }
 
 impl Managers {
@@ -50,22 +50,22 @@ impl Managers {
     }
 
     /// The manager asked for a process.
-    pub(super) fn note_needed(&mut self, key: WorkerKey) {
+    pub(super) fn note_needed(&mut self, key: ProcessKey) {
         self.highest_generation = self.highest_generation.max(key.generation.0);
         self.processes.insert(key, false);
     }
 
     /// Every reactor was sent the pidfd of a process.
-    pub(super) fn note_watched(&mut self, key: WorkerKey) {
+    pub(super) fn note_watched(&mut self, key: ProcessKey) {
         self.processes.insert(key, true);
     }
 
     /// Whether every reactor was sent the pidfd of a process.
-    pub(super) fn is_watched(&self, key: WorkerKey) -> bool {
+    pub(super) fn is_watched(&self, key: ProcessKey) -> bool {
         self.processes.get(&key).copied().unwrap_or(false)
     }
 
-    pub(super) fn note_gone(&mut self, key: WorkerKey) {
+    pub(super) fn note_gone(&mut self, key: ProcessKey) {
         self.processes.remove(&key);
     }
 
@@ -79,7 +79,7 @@ impl Managers {
 
     /// The manager died. Answers what follows, and all its processes, which die with it or were
     /// never forked: their lanes are to be released.
-    pub(super) fn lost(&mut self, now: Millis) -> (Lost, Vec<WorkerKey>) {
+    pub(super) fn lost(&mut self, now: Millis) -> (Lost, Vec<ProcessKey>) {
         let processes = self.processes.drain().map(|(key, _)| key).collect();
         let twice = self.lost_at.is_some_and(|before| now < before + LOST_TWICE_MS);
         self.lost_at = Some(now);

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use ostler_core::brain::{Entry, LaneSlot, LaneState};
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_shm::consumer::Consumer;
 use ostler_shm::giver::Giver;
 use ostler_shm::lane::ReactorLane;
@@ -31,7 +31,7 @@ pub(super) fn body_from(memory: &ReactorLane, entry: &Entry, skipped: u32) -> Ve
 impl Reactor {
     pub(super) fn add_lane(
         &mut self,
-        key: WorkerKey,
+        key: ProcessKey,
         memory: ReactorLane,
         worker_bell: OwnedFd,
         lane_bell: OwnedFd,
@@ -69,7 +69,7 @@ impl Reactor {
         );
     }
 
-    pub(super) fn spawned(&mut self, key: WorkerKey, pidfd: OwnedFd) {
+    pub(super) fn spawned(&mut self, key: ProcessKey, pidfd: OwnedFd) {
         let Some(slot) = self.lanes.find(key) else { return };
         let token = token::pidfd(slot, key.generation.0 & 0xff_ffff);
         if let Err(error) = self.epoll.add(&pidfd, token, Interest::READ) {
@@ -86,7 +86,7 @@ impl Reactor {
         }
     }
 
-    pub(super) fn serve(&mut self, key: WorkerKey) {
+    pub(super) fn serve(&mut self, key: ProcessKey) {
         let Some(slot) = self.lanes.find(key) else { return };
         // Nobody would notice the death of a worker without a pidfd.
         if self.lanes.get(slot).is_some_and(|end| end.pidfd.is_some()) {
@@ -99,7 +99,7 @@ impl Reactor {
 
     /// The worker takes no more packages: what it has not started is recalled, then it is told by
     /// the `leave` word.
-    pub(super) fn leave(&mut self, key: WorkerKey) {
+    pub(super) fn leave(&mut self, key: ProcessKey) {
         let Some(slot) = self.lanes.find(key) else { return };
         let Some(mut end) = self.lanes.take(slot) else { return };
         let recalled = end.giver.recall(end.memory.down(), end.memory.up());
@@ -181,7 +181,7 @@ impl Reactor {
     /// A worker that was never forked or is gone. One whose pidfd is here is settled when that is
     /// readable; one without has never served here ([`Reactor::serve`]), so that there is nothing
     /// to settle.
-    pub(super) fn release(&mut self, key: WorkerKey) {
+    pub(super) fn release(&mut self, key: ProcessKey) {
         let Some(slot) = self.lanes.find(key) else { return };
         if self.lanes.get(slot).is_some_and(|end| end.pidfd.is_some()) {
             return;
@@ -192,7 +192,7 @@ impl Reactor {
         self.brain.remove_lane(slot);
     }
 
-    pub(super) fn condemn_key(&mut self, key: WorkerKey) {
+    pub(super) fn condemn_key(&mut self, key: ProcessKey) {
         if let Some(slot) = self.lanes.find(key) {
             self.condemn(slot, "condemned by another reactor");
         }

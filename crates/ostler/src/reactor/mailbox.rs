@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ostler_core::brain::{Books, CloseReason};
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_shm::lane::ReactorLane;
 
 use super::places::Places;
@@ -20,19 +20,19 @@ pub(crate) enum ToReactor {
     /// A connection to own.
     Accepted(OwnedFd, SocketAddr),
     /// A lane to a worker that will be forked.
-    AddLane { key: WorkerKey, lane: Box<ReactorLane>, worker_bell: OwnedFd, lane_bell: OwnedFd },
+    AddLane { key: ProcessKey, lane: Box<ReactorLane>, worker_bell: OwnedFd, lane_bell: OwnedFd },
     /// The worker's pidfd.
-    Spawned(WorkerKey, OwnedFd),
+    Spawned(ProcessKey, OwnedFd),
     /// One worker serves from now on, another leaves. One message, so that no package falls between
     /// them.
-    Serve { serve: WorkerKey, leave: Option<WorkerKey> },
+    Serve { serve: ProcessKey, leave: Option<ProcessKey> },
     /// A worker leaves without a successor.
-    Leave(WorkerKey),
+    Leave(ProcessKey),
     /// A worker was never forked, or is gone: its lane goes, unless this reactor has its pidfd,
     /// which tells when to settle.
-    Release(WorkerKey),
+    Release(ProcessKey),
     /// A worker wrote nonsense to another reactor.
-    Condemn(WorkerKey),
+    Condemn(ProcessKey),
     /// Memory is lacking: leases that are not used go back to the budget.
     MemoryLacks,
     /// Say what the largest session holds.
@@ -54,7 +54,7 @@ pub(crate) enum ToReactor {
 #[derive(Debug)]
 pub(crate) enum FromReactor {
     /// This worker wrote nonsense: kill it.
-    Condemned(WorkerKey, &'static str),
+    Condemned(ProcessKey, &'static str),
     /// No session is left after a `Drain`.
     Drained,
     /// A descriptor or a place was freed while the acceptor waited for one.

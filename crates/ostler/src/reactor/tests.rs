@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use ostler_core::brain::{CloseReason, ConnectionSlot};
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_shm::board::Board;
 use ostler_shm::lane::MasterMemory;
 
@@ -20,7 +20,7 @@ use crate::options::{FramingKind, Options};
 use crate::sys::pidfd::PidFd;
 use crate::sys::{eventfd, process};
 
-pub(super) const KEY: WorkerKey = WorkerKey::new(0, 1);
+pub(super) const KEY: ProcessKey = ProcessKey::event(0, 1);
 
 /// A reactor with one lane, to a worker that is not there yet.
 pub(super) fn booting(options: &Options) -> Reactor {

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_shm::board::Board;
 use ostler_shm::lane::{MasterMemory, WorkerMemory};
 
@@ -23,7 +23,7 @@ use crate::worker::inbox::Inbox;
 use crate::worker::port::Port;
 use crate::worker::token;
 
-const KEY: WorkerKey = WorkerKey::new(0, 1);
+const KEY: ProcessKey = ProcessKey::event(0, 1);
 /// Places for sessions: more clients than a test needs, less memory than a server takes.
 const PLACES: u32 = 1_024;
 
@@ -45,7 +45,7 @@ pub(super) fn make<H: Handler>(options: &Options) -> io::Result<Parts> {
     let settings = ReactorSettings::new(options)?;
     let board = Arc::new(board);
     let reactor = Reactor::new(0, settings, 0, board, shared, Arc::clone(&mailbox), reports)?;
-    let memory = MasterMemory::create(options.lane_sizes(), KEY.slot.0, KEY.generation.0)?;
+    let memory = MasterMemory::create(options.lane_sizes(), KEY.place(), KEY.generation.0)?;
     let (worker_bell, lane_bell) = (eventfd::create()?, eventfd::create()?);
     mailbox.push(ToReactor::AddLane {
         key: KEY,

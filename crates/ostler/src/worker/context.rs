@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ostler_core::answer_turns::AnswerTurns;
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_core::policy::{AnswerOrder, CrashPolicy};
 
 use super::closed::{Cause, ClosedSessions};
@@ -62,7 +62,7 @@ pub(crate) struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    pub(crate) fn new(options: &Options, key: WorkerKey) -> Self {
+    pub(crate) fn new(options: &Options, key: ProcessKey) -> Self {
         Self {
             crash_policy: options.crash_policy,
             answer_order: options.answer_order,
@@ -84,7 +84,7 @@ impl WorkerSettings {
 pub(crate) struct WorkerContext {
     /// Which of this process's contexts it is: a token finds its own.
     pub(crate) id: u64,
-    pub(crate) key: WorkerKey,
+    pub(crate) key: ProcessKey,
     pub(crate) settings: WorkerSettings,
     /// What the factory makes; timers and remotes are meant for it.
     pub(crate) handler_type: TypeId,
@@ -120,7 +120,7 @@ pub(crate) struct WorkerContext {
 
 impl WorkerContext {
     pub(crate) fn new(
-        key: WorkerKey,
+        key: ProcessKey,
         settings: WorkerSettings,
         handler_type: TypeId,
         inbox: Arc<Inbox>,

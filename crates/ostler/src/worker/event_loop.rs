@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ostler_core::Nanos;
 use ostler_core::brain::CloseReason;
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::LeaveReason;
 use ostler_core::work_mean::WorkMean;
 use ostler_shm::board::Board;
@@ -83,15 +83,15 @@ pub(crate) fn worker_main<R: IntoHandler>(
 /// Maps the memory and closes its files: a process that user code forks does not inherit the
 /// mappings, and must not be able to make them again and write when this one is dead.
 fn open_port(
-    key: WorkerKey,
+    key: ProcessKey,
     [down, up, board]: [OwnedFd; 3],
     worker_bell: OwnedFd,
     lane_bells: Vec<OwnedFd>,
 ) -> Result<Port, Failure> {
     let memory = WorkerMemory::open(&down, &up)?;
-    let (slot, generation) = memory.key();
-    if (slot, generation) != (u64::from(key.slot.0), u64::from(key.generation.0)) {
-        return Err(format!("the lanes are of w{slot}.{generation}").into());
+    let owner = memory.key();
+    if owner != (u64::from(key.place()), u64::from(key.generation.0)) {
+        return Err("the lanes were made for another process".into());
     }
     let board = Board::open(&board)?;
     Ok(Port::new(memory, board, worker_bell, lane_bells)?)

@@ -13,7 +13,7 @@ pub(super) const HEAD_MAGIC: u64 = 0;
 pub(super) const HEAD_PROTOCOL: u64 = 64;
 pub(super) const HEAD_REACTORS: u64 = 128;
 pub(super) const HEAD_LANE_SIZE: u64 = 192;
-pub(super) const HEAD_SLOT: u64 = 256;
+pub(super) const HEAD_PLACE: u64 = 256;
 pub(super) const HEAD_GENERATION: u64 = 320;
 
 /// The master's side of one worker process's memory; the descriptors go to the manager for the
@@ -29,11 +29,12 @@ pub struct MasterMemory {
 
 impl MasterMemory {
     /// Makes, fills in and seals both files. All pages exist afterwards: lack of memory is an error
-    /// here.
+    /// here. `place` (kind and slot) and `generation` say whose they are; only the worker
+    /// looks at them.
     ///
     /// # Errors
     /// Those of memfd_create(2), fallocate(2), mmap(2); also impossible sizes.
-    pub fn create(sizes: Sizes, slot: u16, generation: u32) -> io::Result<Self> {
+    pub fn create(sizes: Sizes, place: u32, generation: u32) -> io::Result<Self> {
         if !sizes.are_valid() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "impossible lane sizes"));
         }
@@ -48,7 +49,7 @@ impl MasterMemory {
             (HEAD_PROTOCOL, PROTOCOL),
             (HEAD_REACTORS, sizes.reactors as u64),
             (HEAD_LANE_SIZE, sizes.lane_size),
-            (HEAD_SLOT, u64::from(slot)),
+            (HEAD_PLACE, u64::from(place)),
             (HEAD_GENERATION, u64::from(generation)),
         ];
         for (at, value) in head {

@@ -2,7 +2,7 @@
 
 use super::bytes::PackageBytes;
 use super::memory::{
-    HEAD_GENERATION, HEAD_LANE_SIZE, HEAD_MAGIC, HEAD_PROTOCOL, HEAD_REACTORS, HEAD_SLOT,
+    HEAD_GENERATION, HEAD_LANE_SIZE, HEAD_MAGIC, HEAD_PLACE, HEAD_PROTOCOL, HEAD_REACTORS,
 };
 use super::ring_memory::RingMemory;
 use crate::board::SleepWord;
@@ -43,7 +43,7 @@ pub struct WorkerMemory {
     up: Arc<Mapping>,
     down: Arc<Mapping>,
     sizes: Sizes,
-    slot: u64,
+    place: u64,
     generation: u64,
 }
 
@@ -76,15 +76,15 @@ impl WorkerMemory {
         if !sizes.are_valid() || sizes.down_len() > down_len || sizes.up_len() > up_len {
             return Err(LayoutRefused("the lane sizes do not fit the files".into()));
         }
-        let (slot, generation) = (head(HEAD_SLOT), head(HEAD_GENERATION));
+        let (place, generation) = (head(HEAD_PLACE), head(HEAD_GENERATION));
         let up = Mapping::new(&up_fd, up_len, true)?;
-        Ok(Self { up: Arc::new(up), down: Arc::new(down), sizes, slot, generation })
+        Ok(Self { up: Arc::new(up), down: Arc::new(down), sizes, place, generation })
     }
 
-    /// Slot and generation that the files were made for.
+    /// Place (kind and slot) and generation that the files were made for.
     #[must_use]
     pub const fn key(&self) -> (u64, u64) {
-        (self.slot, self.generation)
+        (self.place, self.generation)
     }
 
     /// The sizes.

@@ -4,7 +4,7 @@
 use super::super::ledger::Ledger;
 use super::super::run_lists::History;
 use crate::Nanos;
-use crate::ids::WorkerKey;
+use crate::ids::ProcessKey;
 
 /// Where a lane stands (protocol §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(in crate::brain) struct Credit {
 /// One lane. What is counted (in hand, recalls) changes only by what happened.
 #[derive(Debug)]
 pub(in crate::brain) struct Lane {
-    pub(in crate::brain) key: WorkerKey,
+    pub(in crate::brain) key: ProcessKey,
     state: LaneState,
     pub(in crate::brain) ledger: Ledger,
     /// Deliveries given whose callback is not known to be over.
@@ -65,7 +65,7 @@ pub(in crate::brain) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(key: WorkerKey, work_ns: Option<Nanos>) -> Self {
+    pub(super) fn new(key: ProcessKey, work_ns: Option<Nanos>) -> Self {
         Self {
             key,
             state: LaneState::Booting,

@@ -9,7 +9,7 @@ pub(super) use lane::{Credit, Lane};
 use slab::Slab;
 
 use crate::Nanos;
-use crate::ids::{LaneSlot, WorkerKey};
+use crate::ids::{LaneSlot, ProcessKey};
 
 /// What is known of a worker slot, whoever lives in it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,7 +37,7 @@ impl Lanes {
     }
 
     /// A lane to a worker that boots.
-    pub(super) fn add(&mut self, key: WorkerKey) -> LaneSlot {
+    pub(super) fn add(&mut self, key: ProcessKey) -> LaneSlot {
         let work_ns = self.slots.get(usize::from(key.slot.0)).and_then(|slot| slot.work_ns);
         LaneSlot(self.lanes.insert(Lane::new(key, work_ns)) as u32)
     }

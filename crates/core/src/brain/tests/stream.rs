@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::super::{Assignment, Brain, BrainSettings, CloseReason, Content, Entry, Phase};
 use super::settings;
 use crate::framing::{Frame, Framer, Framing, FramingConfig};
-use crate::ids::{ConnectionSlot, LaneSlot, WorkerKey};
+use crate::ids::{ConnectionSlot, LaneSlot, ProcessKey};
 use crate::policy::{CrashPolicy, Dispatch};
 
 /// A delivery at the worker.
@@ -60,7 +60,7 @@ impl Stream {
         let mut brain = Brain::new(settings, 5);
         let (slot, _) = brain.accept(|counter| counter << 6).unwrap();
         let mut stream = Self {
-            lane: brain.add_lane(WorkerKey::new(0, 1)),
+            lane: brain.add_lane(ProcessKey::event(0, 1)),
             brain,
             slot,
             generation: 1,
@@ -189,7 +189,7 @@ impl Stream {
             self.used += started.bytes.len();
         }
         self.generation += 1;
-        self.lane = self.brain.add_lane(WorkerKey::new(0, self.generation));
+        self.lane = self.brain.add_lane(ProcessKey::event(0, self.generation));
         self.brain.serve(self.lane);
         (self.written, self.started_below) = (0, 0);
         self.ring.clear();

@@ -8,7 +8,7 @@ mod workers;
 
 use crate::Nanos;
 use crate::brain::{Brain, BrainSettings, CloseReason, ConnectionSlot, LaneSlot, LaneState};
-use crate::ids::WorkerKey;
+use crate::ids::ProcessKey;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Packages longer than this are sent in parts.
@@ -31,8 +31,8 @@ pub(super) enum State {
     Unread,
     /// Taken back, in the brain.
     Returned,
-    At(WorkerKey),
-    Started(WorkerKey),
+    At(ProcessKey),
+    Started(ProcessKey),
     Finished,
     /// Dropped, or ended with its session.
     Gone,
@@ -80,7 +80,7 @@ pub(super) struct Record {
 #[derive(Debug)]
 pub(super) struct FakeLane {
     pub(super) slot: LaneSlot,
-    pub(super) key: WorkerKey,
+    pub(super) key: ProcessKey,
     pub(super) state: LaneState,
     pub(super) waiting: Vec<Record>,
     pub(super) started: Vec<Record>,

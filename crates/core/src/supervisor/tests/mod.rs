@@ -9,13 +9,13 @@ mod world;
 
 use super::{Event, Exit, KillCause, LeaveReason, Settings, Supervisor, SupervisorAction};
 use crate::Millis;
-use crate::ids::WorkerKey;
+use crate::ids::ProcessKey;
 
 const SIGKILL: Exit = Exit::Signal { signal: 9, core_dumped: false };
 const SEGFAULT: Exit = Exit::Signal { signal: 11, core_dumped: true };
 
-fn key(slot: u16, generation: u32) -> WorkerKey {
-    WorkerKey::new(slot, generation)
+fn key(slot: u16, generation: u32) -> ProcessKey {
+    ProcessKey::event(slot, generation)
 }
 
 fn serve(slot: u16, generation: u32, leave: Option<u32>) -> SupervisorAction {

@@ -89,7 +89,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     )
 }
 
-fn pick(world: &World, pick: usize, wanted: impl Fn(&Fake) -> bool) -> Option<WorkerKey> {
+fn pick(world: &World, pick: usize, wanted: impl Fn(&Fake) -> bool) -> Option<ProcessKey> {
     let keys: Vec<_> =
         world.fakes.iter().filter(|(_, fake)| wanted(fake)).map(|(key, _)| *key).collect();
     (!keys.is_empty()).then(|| keys[pick % keys.len()])

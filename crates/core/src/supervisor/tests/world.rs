@@ -49,9 +49,9 @@ pub(super) struct World {
     /// The clock, which may jump, and the latest time it showed.
     pub(super) now: Millis,
     seen: Millis,
-    pub(super) fakes: BTreeMap<WorkerKey, Fake>,
+    pub(super) fakes: BTreeMap<ProcessKey, Fake>,
     /// Every key that ever was and is no more.
-    pub(super) gone: Vec<WorkerKey>,
+    pub(super) gone: Vec<ProcessKey>,
     newest: BTreeMap<Slot, u32>,
     last_fork: BTreeMap<Slot, Millis>,
     /// When a start was last given up before its fork.
@@ -164,13 +164,13 @@ impl World {
         out
     }
 
-    fn set(&mut self, key: WorkerKey, from: State, to: State) {
+    fn set(&mut self, key: ProcessKey, from: State, to: State) {
         let fake = self.fakes.get_mut(&key).unwrap();
         assert_eq!(fake.state, from);
         fake.state = to;
     }
 
-    fn remove(&mut self, key: WorkerKey) {
+    fn remove(&mut self, key: ProcessKey) {
         self.fakes.remove(&key).unwrap();
         self.gone.push(key);
     }
@@ -179,7 +179,7 @@ impl World {
         self.fakes.iter().any(|(key, fake)| key.slot == slot && fake.is_starting())
     }
 
-    fn find(&self, slot: Slot, state: State) -> Option<WorkerKey> {
+    fn find(&self, slot: Slot, state: State) -> Option<ProcessKey> {
         let mut found =
             self.fakes.iter().filter(|(key, fake)| key.slot == slot && fake.state == state);
         let first = found.next().map(|(key, _)| *key);
@@ -310,7 +310,7 @@ impl World {
         }
     }
 
-    fn check_death(&self, key: WorkerKey, exit: Exit, fake: Fake, out: &[SupervisorAction]) {
+    fn check_death(&self, key: ProcessKey, exit: Exit, fake: Fake, out: &[SupervisorAction]) {
         let Some(SupervisorAction::Died { worker, exit: told, killed, took_delivery, expected }) =
             out.first()
         else {

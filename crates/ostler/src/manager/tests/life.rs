@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ostler_core::ids::{Slot, WorkerKey};
+use ostler_core::ids::{ProcessKey, Slot};
 use ostler_core::supervisor::{Exit, KillCause, ReloadOutcome, Settings};
 use rustix::process::Signal;
 
@@ -13,8 +13,8 @@ use crate::manager::WorkerBoot;
 use crate::sys::eventfd;
 use crate::sys::process::in_forked_test;
 
-fn key(slot: u16, generation: u32) -> WorkerKey {
-    WorkerKey::new(slot, generation)
+fn key(slot: u16, generation: u32) -> ProcessKey {
+    ProcessKey::event(slot, generation)
 }
 
 #[test]

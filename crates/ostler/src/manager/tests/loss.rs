@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::Exit;
 
 use super::master::{TestMaster, reap, settings};
@@ -12,8 +12,8 @@ use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ExitBy, fork_child, in_forked_test};
 use crate::sys::{eventfd, orphans, poll};
 
-fn key(slot: u16, generation: u32) -> WorkerKey {
-    WorkerKey::new(slot, generation)
+fn key(slot: u16, generation: u32) -> ProcessKey {
+    ProcessKey::event(slot, generation)
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::{Exit, Settings};
 
 use super::worker::COMMAND_BASE;
@@ -28,7 +28,7 @@ pub(super) struct TestMaster {
     pub(super) spare: Option<ManagerHandle>,
     /// All messages but Need, Spare and Spawned, in order.
     pub(super) heard: Vec<ToMaster>,
-    pub(super) workers: HashMap<WorkerKey, TestWorker>,
+    pub(super) workers: HashMap<ProcessKey, TestWorker>,
     /// `Need` is answered with `MemoryFailed` this many times.
     pub(super) memory_failures: u32,
     pub(super) spares_seen: u32,
@@ -118,7 +118,7 @@ impl TestMaster {
         }
     }
 
-    fn give_memory(&mut self, key: WorkerKey) {
+    fn give_memory(&mut self, key: ProcessKey) {
         assert!(self.generation_max < u32::MAX);
         self.generation_max = self.generation_max.max(key.generation.0);
         if self.memory_failures > 0 {
@@ -138,7 +138,7 @@ impl TestMaster {
         self.manager.channel.send(&message, Vec::new()).unwrap();
     }
 
-    pub(super) fn command(&self, key: WorkerKey, command: u64) {
+    pub(super) fn command(&self, key: ProcessKey, command: u64) {
         let value = (COMMAND_BASE + command).to_ne_bytes();
         rustix::io::write(&self.workers[&key].down, &value).unwrap();
     }
@@ -149,7 +149,7 @@ impl TestMaster {
         self.manager.promote(self.generation_max).unwrap();
     }
 
-    pub(super) fn serving(&self) -> Vec<WorkerKey> {
+    pub(super) fn serving(&self) -> Vec<ProcessKey> {
         let mut serving = Vec::new();
         for message in &self.heard {
             match message {
@@ -166,18 +166,18 @@ impl TestMaster {
         serving
     }
 
-    pub(super) fn death_of(&self, key: WorkerKey) -> Option<DeathNotice> {
+    pub(super) fn death_of(&self, key: ProcessKey) -> Option<DeathNotice> {
         self.heard.iter().find_map(|message| match message {
             ToMaster::Died(death) if death.worker == key => Some(*death),
             _ => None,
         })
     }
 
-    pub(super) fn until_serving(&mut self, keys: &[WorkerKey]) {
+    pub(super) fn until_serving(&mut self, keys: &[ProcessKey]) {
         self.until(&format!("{keys:?} to serve"), |master| master.serving() == keys);
     }
 
-    pub(super) fn until_dead(&mut self, key: WorkerKey) -> DeathNotice {
+    pub(super) fn until_dead(&mut self, key: ProcessKey) -> DeathNotice {
         self.until(&format!("{key} to die"), |master| master.death_of(key).is_some());
         self.death_of(key).unwrap()
     }

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use ostler_core::brain::LaneSlot;
-use ostler_core::ids::WorkerKey;
+use ostler_core::ids::ProcessKey;
 use ostler_shm::consumer::Consumer;
 use ostler_shm::giver::Giver;
 use ostler_shm::lane::ReactorLane;
@@ -22,7 +22,7 @@ pub(in crate::reactor) struct Sending {
 /// One lane.
 #[derive(Debug)]
 pub(in crate::reactor) struct LaneEnd {
-    pub(in crate::reactor) key: WorkerKey,
+    pub(in crate::reactor) key: ProcessKey,
     pub(in crate::reactor) memory: ReactorLane,
     pub(in crate::reactor) giver: Giver,
     pub(in crate::reactor) consumer: Consumer,
@@ -78,7 +78,7 @@ impl LaneEnds {
         }
     }
 
-    pub(in crate::reactor) fn find(&self, key: WorkerKey) -> Option<LaneSlot> {
+    pub(in crate::reactor) fn find(&self, key: ProcessKey) -> Option<LaneSlot> {
         self.iter().find(|(_, end)| end.key == key).map(|(slot, _)| slot)
     }
 

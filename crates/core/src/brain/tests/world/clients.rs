@@ -2,7 +2,7 @@
 
 use super::{Delivery, FakeSession, Item, State, World};
 use crate::brain::{CloseReason, Phase};
-use crate::ids::WorkerKey;
+use crate::ids::ProcessKey;
 use std::collections::{BTreeMap, HashSet};
 
 impl World {
@@ -130,7 +130,7 @@ impl World {
 
 impl FakeSession {
     /// Deliveries at a lane, with their lane.
-    pub(super) fn at_lane(&self) -> impl Iterator<Item = WorkerKey> {
+    pub(super) fn at_lane(&self) -> impl Iterator<Item = ProcessKey> {
         self.items.values().filter_map(|delivery| match delivery.state {
             State::At(key) | State::Started(key) => Some(key),
             _ => None,

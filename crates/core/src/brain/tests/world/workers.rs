@@ -3,7 +3,7 @@
 use super::{FakeLane, Item, ROOM, Record, State, World};
 use crate::Nanos;
 use crate::brain::{CloseReason, Entry, LaneState, Phase};
-use crate::ids::WorkerKey;
+use crate::ids::ProcessKey;
 use crate::policy::CrashPolicy;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -34,7 +34,7 @@ impl World {
 
     pub(crate) fn boot(&mut self, worker: u16) -> usize {
         self.generation += 1;
-        let key = WorkerKey::new(worker, self.generation);
+        let key = ProcessKey::event(worker, self.generation);
         let slot = self.brain.add_lane(key);
         self.lanes.push(FakeLane {
             slot,
