@@ -9,25 +9,30 @@ use super::Reactor;
 use super::connection::Connection;
 use super::read::intake::Intake;
 use super::token;
+use super::transport::Transport;
 use crate::sys::clock;
-use crate::sys::epoll::Interest;
 
 impl Reactor {
-    pub(super) fn accepted(&mut self, connection: OwnedFd, peer: SocketAddr) {
+    pub(super) fn accepted(&mut self, socket: OwnedFd, peer: SocketAddr) {
+        self.open_session(Transport::plain(socket), peer);
+    }
+
+    /// A session begins on a transport that is ready for it.
+    pub(super) fn open_session(&mut self, transport: Transport, peer: SocketAddr) {
         let index = self.index;
         let Some((slot, session)) = self.brain.accept(|counter| session_id(counter, index)) else {
             // The acceptor hands over no more than there are places.
             tracing::error!(%peer, "no place for a session, closed");
-            drop(connection);
+            transport.close();
             self.reports.count_closed();
             return self.reports.give_place_back(index);
         };
         self.board.open_session(session, peer, clock::monotonic_ns());
-        let added = self.epoll.add(&connection, token::connection(slot, session), Interest::CLIENT);
+        let added = transport.watch(&self.epoll, token::connection(slot, session));
         // A stream has one only while something of it is kept.
         let framer = self.settings.framer.filter(|_| !self.settings.keeps_unused);
         let intake = framer.map(|framer| Box::new(Intake::new(framer)));
-        self.connections.insert(slot, Connection::new(connection, session, intake));
+        self.connections.insert(slot, Connection::new(transport, session, intake));
         if let Err(error) = added {
             tracing::warn!(%peer, %error, "cannot watch a connection, closed");
             self.peer_lost(slot);

@@ -5,7 +5,6 @@ use ostler_shm::sessions::session_id;
 
 use super::Reactor;
 use super::connection::Connection;
-use crate::sys::socket;
 
 impl Reactor {
     /// Whether the client has shut down its side and nothing is left to read. It is looked at apart
@@ -14,7 +13,7 @@ impl Reactor {
     pub(super) fn has_left_in_silence(&mut self, slot: ConnectionSlot) -> bool {
         self.connections.get_mut(slot).is_some_and(|connection| {
             connection.intake.as_ref().is_none_or(|intake| intake.len() == 0)
-                && socket::is_at_end(&connection.socket)
+                && connection.transport.is_at_end()
         })
     }
 
@@ -40,12 +39,12 @@ impl Reactor {
         self.account.release(connection.output_charged() as u64);
         self.brain.count_output_dropped(connection.unsent() as u64);
         tracing::debug!(session = connection.session, reason = reason.name(), "session closed");
-        let Connection { socket, intake, .. } = *connection;
+        let Connection { transport, intake, .. } = *connection;
         if let Some(intake) = intake {
             self.keep_or_drop_input(slot, intake, reason);
         }
         if reason.is_abrupt() {
-            self.count_input_dropped(reason, socket::unread(&socket));
+            self.count_input_dropped(reason, transport.unread());
         }
         let is_free = match reason {
             CloseReason::WorkerReset
@@ -53,15 +52,15 @@ impl Reactor {
             | CloseReason::MemoryBudget
             | CloseReason::Truncated
             | CloseReason::ShutdownTimeout => {
-                socket::reset(socket);
+                transport.reset();
                 true
             }
             // All that it sent is read, so that closing sends an orderly end.
             CloseReason::PeerError | CloseReason::Peer => {
-                drop(socket);
+                transport.close();
                 true
             }
-            _ => self.close_in_order(socket, reason),
+            _ => self.close_in_order(transport, reason),
         };
         if is_free {
             // Only now, when its descriptor is free: the acceptor may be waiting for one.

@@ -1,24 +1,18 @@
-//! What the driver keeps of a connection besides what the brain knows: its socket and its bytes.
-
-use std::os::fd::OwnedFd;
+//! What the driver keeps of a connection besides what the brain knows: its transport and its bytes.
 
 use ostler_core::brain::{ConnectionSlot, LaneSlot};
 use ostler_core::send_queue::SendQueue;
 
 use super::read::intake::Intake;
+use super::transport::Transport;
 
 /// One open connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) socket: OwnedFd,
+    pub(super) transport: Transport,
     pub(super) session: u64,
     /// Unsent output.
     pub(super) output: SendQueue,
-    /// The kernel takes output (as far as is known).
-    pub(super) writable: bool,
-    /// The client has shut down its side, or has sent urgent data: a read that brings little is not
-    /// the last one.
-    pub(super) reads_may_be_short: bool,
     /// Flags as they stand in the session table.
     pub(super) flags: u64,
     /// Input of a framed session that is not delivered yet.
@@ -70,16 +64,8 @@ impl Connections {
 }
 
 impl Connection {
-    pub(super) fn new(socket: OwnedFd, session: u64, intake: Option<Box<Intake>>) -> Self {
-        Self {
-            socket,
-            session,
-            output: SendQueue::default(),
-            writable: true,
-            reads_may_be_short: false,
-            flags: 0,
-            intake,
-        }
+    pub(super) fn new(transport: Transport, session: u64, intake: Option<Box<Intake>>) -> Self {
+        Self { transport, session, output: SendQueue::default(), flags: 0, intake }
     }
 
     /// Bytes of memory that its queues hold, as they are charged.

@@ -104,20 +104,17 @@ impl Reactor {
         if token::connection_mark(connection.session) != mark {
             return; // of a predecessor that was closed in this turn
         }
-        // This side is never shut down alone, so that a hang-up of both means a failure: a reset, a
-        // timeout.
-        if readiness.error() || readiness.hangup() {
+        let ready = connection.transport.on_event(readiness);
+        if ready.failed {
             return self.peer_lost(slot);
         }
-        connection.reads_may_be_short |= readiness.read_hangup() || readiness.urgent();
-        if readiness.writable() && !connection.writable {
-            connection.writable = true;
+        if ready.output {
             self.flush(slot);
         }
-        if readiness.read_hangup() && self.has_left_in_silence(slot) {
+        if ready.ended && self.has_left_in_silence(slot) {
             return self.brain.peer_done(slot);
         }
-        if readiness.readable() || readiness.read_hangup() || readiness.urgent() {
+        if ready.input {
             self.brain.readable(slot);
         }
     }

@@ -7,14 +7,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
 
 use ostler_core::Nanos;
 use ostler_core::brain::CloseReason;
 
+use super::transport::Transport;
 use super::{Reactor, token};
-use crate::sys::epoll::Interest;
-use crate::sys::socket;
 
 /// Input thrown away before others have their turn.
 const TURN_BYTES: usize = 256 * 1024;
@@ -27,7 +25,7 @@ const SILENT_NS: Nanos = 100_000_000;
 /// A connection whose client has not heard yet that it is over.
 #[derive(Debug)]
 struct Lingerer {
-    socket: OwnedFd,
+    transport: Transport,
     reason: CloseReason,
     discarded: usize,
     /// When something came last, or its lingering began.
@@ -61,7 +59,7 @@ impl Lingerer {
         let mut scratch = [0; 16 * 1024];
         let before = self.discarded;
         while self.discarded - before < TURN_BYTES {
-            match socket::recv(&self.socket, &mut scratch) {
+            match self.transport.recv(&mut scratch) {
                 Ok(0) => return Discarded::Done,
                 Ok(len) => {
                     self.discarded += len;
@@ -120,17 +118,15 @@ impl Lingerers {
 
 impl Reactor {
     /// Ends a connection in good order. True when its descriptor is free already.
-    pub(super) fn close_in_order(&mut self, socket: OwnedFd, reason: CloseReason) -> bool {
+    pub(super) fn close_in_order(&mut self, transport: Transport, reason: CloseReason) -> bool {
         let (now, timeout) = (self.now, self.lingerers.timeout);
         let due = now.saturating_add(timeout);
-        let mut lingerer = Lingerer { socket, reason, discarded: 0, heard_at: now, due };
-        let is_over = socket::shutdown_write(&lingerer.socket).is_err()
+        let mut lingerer = Lingerer { transport, reason, discarded: 0, heard_at: now, due };
+        let is_over = lingerer.transport.shutdown_write().is_err()
             || lingerer.discard(now) == Discarded::Done
             || timeout == 0;
         let id = self.lingerers.next;
-        if is_over
-            || self.epoll.modify(&lingerer.socket, token::linger(id), Interest::BELL).is_err()
-        {
+        if is_over || lingerer.transport.watch_input(&self.epoll, token::linger(id)).is_err() {
             self.end_lingerer(lingerer);
             return true;
         }
@@ -149,7 +145,7 @@ impl Reactor {
             Discarded::Dry => false,
             // The edge was told: it is armed anew.
             Discarded::More => {
-                self.epoll.modify(&lingerer.socket, token::linger(id), Interest::BELL).is_err()
+                lingerer.transport.watch_input(&self.epoll, token::linger(id)).is_err()
             }
         };
         if is_over && let Some(lingerer) = self.lingerers.of.remove(&id) {
@@ -175,7 +171,7 @@ impl Reactor {
     }
 
     fn end_lingerer(&mut self, lingerer: Lingerer) {
-        let unread = socket::unread(&lingerer.socket);
+        let unread = lingerer.transport.unread();
         self.count_input_dropped(lingerer.reason, lingerer.discarded + unread);
     }
 }

@@ -22,6 +22,7 @@ mod sleep;
 #[cfg(test)]
 mod tests;
 mod token;
+mod transport;
 
 use std::io;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Output: written at once when the kernel takes it, else queued within the limits.
 
-use std::io::ErrorKind;
+use std::io::{Error, ErrorKind};
 
 use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot};
 use ostler_core::send_queue::{Part, Refusal, Route};
@@ -9,7 +9,6 @@ use ostler_shm::sessions::{CLOSING, FULL, QUEUED, REASON_MASK, closing_because};
 
 use super::Reactor;
 use super::connection::Connection;
-use crate::sys::{lane_io, socket};
 
 impl Reactor {
     /// Writes one output (or one part of one) of a worker to a session.
@@ -67,16 +66,13 @@ impl Reactor {
     fn write_now(&mut self, slot: ConnectionSlot, bytes: RawBytes<'_>) -> bool {
         let Some(connection) = self.connections.get_mut(slot) else { return false };
         let mut rest = bytes;
-        while connection.output.is_empty() && connection.writable && !rest.is_empty() {
-            match lane_io::send(&connection.socket, rest) {
-                Ok(len) => {
-                    // A short write means that the kernel's buffer is full: an edge will tell when
-                    // it is not.
-                    connection.writable = len == rest.len();
-                    rest = rest.skip(len);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => connection.writable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+        while connection.output.is_empty()
+            && connection.transport.takes_output()
+            && !rest.is_empty()
+        {
+            match connection.transport.send_from(rest) {
+                Ok(len) => rest = rest.skip(len),
+                Err(error) if is_passing(&error) => {}
                 Err(_) => {
                     self.peer_lost(slot);
                     return false;
@@ -126,16 +122,10 @@ impl Reactor {
         }
         let before = connection.output.charged();
         let mut failed = false;
-        while connection.writable && !connection.output.is_empty() {
-            let front = connection.output.front();
-            let wanted = front.len();
-            match socket::send(&connection.socket, front) {
-                Ok(len) => {
-                    connection.writable = len == wanted;
-                    connection.output.advance(len);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => connection.writable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+        while connection.transport.takes_output() && !connection.output.is_empty() {
+            match connection.transport.send(connection.output.front()) {
+                Ok(len) => connection.output.advance(len),
+                Err(error) if is_passing(&error) => {}
                 Err(_) => {
                     failed = true;
                     break;
@@ -195,4 +185,10 @@ impl Reactor {
             self.brain.close(slot, CloseReason::Truncated);
         }
     }
+}
+
+/// Whether a write has failed only for now: the transport knows whether it takes output, and if it
+/// does the write is tried again.
+fn is_passing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

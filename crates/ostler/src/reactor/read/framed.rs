@@ -7,7 +7,6 @@ use ostler_core::framing::Frame;
 
 use crate::reactor::Reactor;
 use crate::reactor::destination::lane::LaneEnd;
-use crate::sys::socket;
 
 impl Reactor {
     /// Gives the next message of a framed session; receives until there is one, or until the
@@ -66,7 +65,7 @@ impl Reactor {
         }
         let connection = self.connections.get_mut(slot).ok_or(ErrorKind::NotConnected)?;
         let space = self.scratch.get_mut(..most).unwrap_or_default();
-        let received = socket::recv(&connection.socket, space);
+        let received = connection.transport.recv(space);
         let mut grown = 0;
         if let (Ok(len), Some(intake)) = (&received, connection.intake.as_deref_mut()) {
             let before = intake.charged();

@@ -11,7 +11,6 @@ use ostler_core::brain::{CloseReason, ConnectionSlot, Phase};
 
 use super::intake::Intake;
 use crate::reactor::Reactor;
-use crate::sys::socket;
 
 /// All of it in one reactor.
 #[derive(Debug)]
@@ -67,7 +66,7 @@ impl Reactor {
     fn receive_rest(&mut self, slot: ConnectionSlot) {
         let mut dropped = 0;
         while let Some(connection) = self.connections.get_mut(slot) {
-            let len = match socket::recv(&connection.socket, &mut self.scratch) {
+            let len = match connection.transport.recv(&mut self.scratch) {
                 Ok(0) => break,
                 Ok(len) => len,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,

@@ -8,7 +8,7 @@ use ostler_shm::record::RecordKind;
 use super::READ_MIN_BYTES;
 use crate::reactor::Reactor;
 use crate::reactor::destination::lane::LaneEnd;
-use crate::sys::lane_io;
+use crate::reactor::transport::Received;
 
 impl Reactor {
     /// Reads a raw session straight into the ring.
@@ -23,15 +23,12 @@ impl Reactor {
         };
         let mut space =
             end.memory.packages.raw_mut(opening.payload_offset, opening.payload_max as usize);
-        match lane_io::recv(&connection.socket, &mut space) {
-            Ok(0) => {
+        match connection.transport.recv_into(&mut space) {
+            Ok(Received { len: 0, .. }) => {
                 self.brain.input_dry(&assignment);
                 self.brain.peer_done(assignment.connection);
             }
-            Ok(len) => {
-                // A short read empties the socket; what comes later is told by a new edge, but the
-                // end may be told already.
-                let more = len as u64 == opening.payload_max || connection.reads_may_be_short;
+            Ok(Received { len, more }) => {
                 let header = self.header(&assignment, RecordKind::Data, len as u32);
                 let given = end.giver.complete(&end.memory.packages, opening, header, len as u64);
                 self.brain.record_written(

@@ -37,8 +37,10 @@ impl Reactor {
             return self.give_raw(end, assignment);
         }
         let behind = self.receive_behind(slot);
-        let hangup =
-            self.connections.get_mut(slot).is_none_or(|connection| connection.reads_may_be_short);
+        let hangup = self
+            .connections
+            .get_mut(slot)
+            .is_none_or(|connection| connection.transport.may_hold_more());
         let Some(intake) = self.intake_mut(slot) else { return self.brain.input_dry(&assignment) };
         let all = intake.len();
         let (len, is_last) = match (intake.frame(), behind) {
