@@ -4,7 +4,7 @@
 mod talk;
 
 use ostler_testkit::{TestResult, TestServer};
-use talk::Talk;
+use talk::{Talk, wait_for_rest};
 
 fn join(server: &TestServer, name: &str, room: &str) -> TestResult<Talk> {
     let mut talk = Talk::new(server)?;
@@ -55,6 +55,8 @@ fn names_and_rooms_survive_the_death_of_every_worker() -> TestResult {
     let mut bob = join(&server, "bob", "kitchen")?;
     ada.expect("* bob joined");
     for round in 0..5 {
+        // Nobody is in a package whose session would end with its worker.
+        wait_for_rest(&server)?;
         let before = server.workers();
         for worker in &before {
             worker.kill();

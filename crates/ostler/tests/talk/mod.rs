@@ -206,19 +206,29 @@ fn stirring(server: &TestServer) -> TestResult<Stirring> {
     })
 }
 
-/// Waits until the server has come to rest, then looks for three seconds whether anything stirs.
-pub fn expect_idle(server: &TestServer) -> TestResult {
-    // What the test has just caused may still be on its way, and a process may be about to leave:
-    // rest begins when a second look finds the same processes and none of them woken.
+/// Waits until the server has come to rest: what the test has just caused may still be on its way,
+/// and a process may be about to leave. Rest begins when a second look finds the same processes and
+/// none of them woken.
+pub fn wait_for_rest(server: &TestServer) -> TestResult {
+    rest_of(server).map(drop)
+}
+
+fn rest_of(server: &TestServer) -> TestResult<Option<Stirring>> {
     let mut before = None;
     server.wait_for("the server at rest", |server| {
         std::thread::sleep(Duration::from_millis(200));
         let now = stirring(server).ok();
         std::mem::replace(&mut before, now.clone()) == now && now.is_some()
     })?;
+    Ok(before)
+}
+
+/// Waits until the server has come to rest, then looks for three seconds whether anything stirs.
+pub fn expect_idle(server: &TestServer) -> TestResult {
+    let before = rest_of(server)?;
     std::thread::sleep(Duration::from_secs(3));
     let after = stirring(server)?;
-    if Some(&after) == before.as_ref() {
+    if before.as_ref() == Some(&after) {
         return Ok(());
     }
     Err(TestError::new(format!("in three seconds of nothing {before:?} became {after:?}")))
