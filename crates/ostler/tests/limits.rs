@@ -162,7 +162,7 @@ fn every_fixed_limit_is_documented_with_its_value() {
 
 #[test]
 fn the_restart_intensity_is_the_documented_one() {
-    let settings = ostler_core::supervisor::Settings::default();
+    let settings = ostler_core::supervisor::GroupSettings::default();
     let (deaths, seconds) = (settings.restart_intensity, settings.restart_period_ms / 1_000);
     let text = std::fs::read_to_string(root().join("docs/LIMITS.md")).unwrap_or_default();
     let row = format!("| restart intensity | {deaths} deaths in {seconds} s |");

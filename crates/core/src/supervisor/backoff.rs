@@ -1,8 +1,8 @@
 //! Pauses that grow with failures in a row (decision 9: only failures to boot pause).
 
-use super::Supervisor;
+use super::group::Group;
 use super::slot::SlotState;
-use super::types::{Settings, SupervisorAction};
+use super::types::{GroupSettings, SupervisorAction};
 use crate::Millis;
 use crate::ids::Slot;
 
@@ -15,7 +15,7 @@ pub(super) struct BackOff {
 
 impl BackOff {
     /// Counts a failure at `now` and returns the pause after it.
-    pub(super) fn failed(&mut self, now: Millis, settings: &Settings) -> Millis {
+    pub(super) fn failed(&mut self, now: Millis, settings: &GroupSettings) -> Millis {
         self.failures = self.failures.saturating_add(1);
         let pause = pause(self.failures, settings.back_off_min_ms, settings.back_off_max_ms);
         self.not_before = now.saturating_add(pause);
@@ -33,7 +33,7 @@ fn pause(failures: u32, min: Millis, max: Millis) -> Millis {
     min.saturating_mul(1 << doublings).min(max)
 }
 
-impl Supervisor {
+impl Group {
     /// A slot without a serving process failed to boot one: the next attempt waits.
     pub(super) fn boot_failed(&mut self, slot: Slot, out: &mut Vec<SupervisorAction>) {
         let Some(state) = self.slots.get_mut(usize::from(slot.0)) else {
@@ -44,6 +44,7 @@ impl Supervisor {
         // A successor that is under way already is not stopped by the pause, so there is none.
         if state.starting.is_none() {
             out.push(SupervisorAction::BackOff {
+                kind: self.kind,
                 slot,
                 failures: state.boot.failures,
                 retry_after_ms,
@@ -52,7 +53,7 @@ impl Supervisor {
         let failed = |slot: &SlotState| slot.boot.failures > 0 && !slot.was_ever_ready();
         if !self.told_nobody_boots && self.slots.iter().all(failed) {
             self.told_nobody_boots = true;
-            out.push(SupervisorAction::NobodyBoots);
+            out.push(SupervisorAction::NobodyBoots(self.kind));
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What an exit, or a start that failed, means for the slot.
 
-use super::Supervisor;
+use super::group::Group;
 use super::process::{Process, Stage, Starting};
 use super::types::{Exit, KillCause, SupervisorAction};
 use crate::ids::ProcessKey;
 
-impl Supervisor {
+impl Group {
     /// A process was reaped (S12, S15, S21). The slot is refilled by the comparison that
     /// follows every event, not from here.
     pub(super) fn exited(&mut self, key: ProcessKey, exit: Exit, out: &mut Vec<SupervisorAction>) {
@@ -19,7 +19,7 @@ impl Supervisor {
             slot.recycling.take_if(|recycling| recycling.old == key);
             self.report(died(&process, exit), out);
             // Exit 0 of a process that was ready is its own wish and not a failure to boot.
-            if !process.took_delivery && exit != Exit::Code(0) && !self.is_ending() {
+            if !process.took_delivery && exit != Exit::Code(0) && !self.stopping {
                 self.boot_failed(key.slot, out);
             }
         } else if let Some(process) = slot.leaving.take_if(|process| process.key == key) {
@@ -56,7 +56,7 @@ impl Supervisor {
     /// A start ended before it was ready. Whom it was for decides: a reload ends, a recycling is
     /// tried again later, an empty slot backs off.
     fn start_failed(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
-        if self.is_ending() {
+        if self.stopping {
             return;
         }
         let Some(slot) = self.slot_mut(key) else { return };
@@ -72,7 +72,7 @@ impl Supervisor {
         let unexpected = matches!(died, SupervisorAction::Died { expected: false, .. });
         out.push(died);
         if unexpected && let Some(deaths) = self.intensity.record(self.now) {
-            out.push(SupervisorAction::IntensityExceeded { deaths });
+            out.push(SupervisorAction::IntensityExceeded { kind: self.kind, deaths });
         }
     }
 }

@@ -3,8 +3,8 @@
 //! A token is held from the grant until the old process is gone, so that at most `recycle_at_once`
 //! processes exist beyond one per slot. Until its turn comes the old process goes on serving.
 
-use super::Supervisor;
 use super::backoff::BackOff;
+use super::group::Group;
 use super::types::SupervisorAction;
 use crate::Millis;
 use crate::ids::{ProcessKey, Slot};
@@ -26,11 +26,11 @@ pub(super) struct Recycling {
     retry: BackOff,
 }
 
-impl Supervisor {
+impl Group {
     /// Queues the request, once per process. A process that leaves already needs nothing, one that
     /// is not ready yet is recycled when it serves.
     pub(super) fn leave_requested(&mut self, key: ProcessKey) {
-        if self.is_ending() {
+        if self.stopping {
             return;
         }
         let Some(slot) = self.slot_mut(key) else { return };
@@ -78,7 +78,12 @@ impl Supervisor {
             return;
         };
         let retry_after_ms = retry.failed(self.now, &self.settings);
-        out.push(SupervisorAction::BackOff { slot, failures: retry.failures, retry_after_ms });
+        out.push(SupervisorAction::BackOff {
+            kind: self.kind,
+            slot,
+            failures: retry.failures,
+            retry_after_ms,
+        });
         self.recycle_queue.push_back(Request { key: old, retry });
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Supervisor;
+use super::group::Group;
 use super::slot::SlotState;
 use super::types::{ReloadOutcome, SupervisorAction};
 use crate::ids::{Generation, ProcessKey, Slot};
@@ -70,15 +70,10 @@ impl Reload {
     }
 }
 
-impl Supervisor {
-    /// A user asked. During a reload this is remembered as one follow-up (S3: never dropped); a
-    /// server that ends answers at once.
-    pub(super) fn reload_requested(&mut self, out: &mut Vec<SupervisorAction>) {
-        if self.is_ending() {
-            out.push(SupervisorAction::ReloadFinished(ReloadOutcome::ShuttingDown));
-        } else {
-            self.reload_wanted = true;
-        }
+impl Group {
+    /// A user asked. During a reload this is remembered as one follow-up (S3: never dropped).
+    pub(super) fn reload_requested(&mut self) {
+        self.reload_wanted = true;
     }
 
     /// Begins, continues and ends reloads. The starts themselves come from the comparison of
@@ -88,24 +83,25 @@ impl Supervisor {
             if self.reload.is_none() && self.reload_wanted {
                 self.reload_wanted = false;
                 self.reload = Some(Reload::plan(&self.slots));
-                out.push(SupervisorAction::ReloadStarted);
+                out.push(SupervisorAction::ReloadStarted(self.kind));
             }
             let Some(reload) = &mut self.reload else { return };
             if reload.advance(&self.slots) {
                 return;
             }
             self.reload = None;
-            out.push(SupervisorAction::ReloadFinished(ReloadOutcome::Done));
+            out.push(SupervisorAction::ReloadFinished(self.kind, ReloadOutcome::Done));
         }
     }
 
     /// Ends the reload if `key`, which failed to become ready, was the process it waited for.
     pub(super) fn reload_failed_by(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
         let Some(reload) = self.reload.take_if(|reload| reload.waits_for(key)) else { return };
-        out.push(SupervisorAction::ReloadFinished(if key.slot == reload.canary {
+        let outcome = if key.slot == reload.canary {
             ReloadOutcome::CanaryFailed(key.slot)
         } else {
             ReloadOutcome::Partial(key.slot)
-        }));
+        };
+        out.push(SupervisorAction::ReloadFinished(self.kind, outcome));
     }
 }

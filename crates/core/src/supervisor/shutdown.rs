@@ -1,6 +1,8 @@
-//! The end: processes leave, then are killed; nothing starts any more (S18).
+//! The end: processes leave, then are killed; nothing starts any more (S18). Groups stop one after
+//! another.
 
 use super::Supervisor;
+use super::group::Group;
 use super::process::Stage;
 use super::types::{KillCause, ReloadOutcome, SupervisorAction};
 
@@ -9,27 +11,57 @@ use super::types::{KillCause, ReloadOutcome, SupervisorAction};
 pub(super) enum Ending {
     /// Not at all.
     Running,
-    /// A shutdown was requested.
+    /// A shutdown was requested. There is no way back.
     Asked,
     /// All processes are gone and that was told.
     Finished,
 }
 
 impl Supervisor {
-    /// Whether a shutdown was requested. There is no way back.
-    pub(super) fn is_ending(&self) -> bool {
-        self.ending != Ending::Running
-    }
-
-    /// First request: gives up reload and recycling, ends what is starting, lets the rest leave.
-    /// With `at_once`, the first time or later: kills all.
+    /// First request: the groups stop in turn. With `at_once`, the first time or later: all are
+    /// killed.
     pub(super) fn shutdown_requested(&mut self, at_once: bool, out: &mut Vec<SupervisorAction>) {
         if self.ending == Ending::Running {
             self.ending = Ending::Asked;
-            self.begin_shutdown(at_once, out);
         }
-        if !at_once {
+        if at_once {
+            for group in &mut self.groups {
+                group.stop_at_once(out);
+            }
+        }
+        self.stop_in_turn(out);
+    }
+
+    /// Once a shutdown was requested: stops the first group that is not empty, and those before
+    /// it; tells once that nothing is left.
+    pub(super) fn stop_in_turn(&mut self, out: &mut Vec<SupervisorAction>) {
+        if self.ending != Ending::Asked {
             return;
+        }
+        for group in &mut self.groups {
+            group.stop(out);
+            if !group.is_empty() {
+                return;
+            }
+        }
+        self.ending = Ending::Finished;
+        out.push(SupervisorAction::Finished);
+    }
+}
+
+impl Group {
+    /// Gives up reload and recycling, ends what is starting, lets the rest leave. A second call
+    /// changes nothing.
+    fn stop(&mut self, out: &mut Vec<SupervisorAction>) {
+        if !self.stopping {
+            self.begin_to_stop(false, out);
+        }
+    }
+
+    /// The same without letting anybody leave: kills all. Also after [`Group::stop`].
+    fn stop_at_once(&mut self, out: &mut Vec<SupervisorAction>) {
+        if !self.stopping {
+            self.begin_to_stop(true, out);
         }
         for slot in &mut self.slots {
             if let Some(starting) = &mut slot.starting {
@@ -41,11 +73,12 @@ impl Supervisor {
         }
     }
 
-    fn begin_shutdown(&mut self, at_once: bool, out: &mut Vec<SupervisorAction>) {
+    fn begin_to_stop(&mut self, at_once: bool, out: &mut Vec<SupervisorAction>) {
+        self.stopping = true;
         let reload = self.reload.take();
         // A follow-up that has not begun shares this answer: it has merged with its forerunner.
         if std::mem::take(&mut self.reload_wanted) || reload.is_some() {
-            out.push(SupervisorAction::ReloadFinished(ReloadOutcome::ShuttingDown));
+            out.push(SupervisorAction::ReloadFinished(self.kind, ReloadOutcome::ShuttingDown));
         }
         self.recycle_queue.clear();
         let gone_by = self.now.saturating_add(self.settings.drain_timeout_ms);
@@ -66,15 +99,6 @@ impl Supervisor {
                 serving.gone_by = Some(gone_by);
                 out.push(SupervisorAction::Leave(serving.key));
             }
-        }
-    }
-
-    /// Tells once that nothing is left.
-    pub(super) fn finish_when_empty(&mut self, out: &mut Vec<SupervisorAction>) {
-        let empty = self.slots.iter().all(super::slot::SlotState::is_empty);
-        if empty && self.ending == Ending::Asked {
-            self.ending = Ending::Finished;
-            out.push(SupervisorAction::Finished);
         }
     }
 }

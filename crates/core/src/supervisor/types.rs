@@ -1,7 +1,7 @@
 //! What the supervisor hears ([`Event`]) and what it asks for ([`Action`]).
 
 use crate::Millis;
-use crate::ids::{ProcessKey, Slot};
+use crate::ids::{ProcessKey, ProcessKind, Slot};
 
 /// How a worker process ended, as `waitid(2)` tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub enum Event {
     Condemned(ProcessKey),
     /// The process was reaped.
     Exited(ProcessKey, Exit),
-    /// A user asked to reload all event workers.
+    /// A user asked to reload all processes that are reloaded.
     ReloadRequested,
     /// The sessions are being drained: nobody is recycled any more, because the end of the server
     /// is near.
@@ -130,6 +130,8 @@ pub enum SupervisorAction {
     },
     /// A slot's process failed to boot; the next attempt is after this pause.
     BackOff {
+        /// Of which kind.
+        kind: ProcessKind,
         /// The slot.
         slot: Slot,
         /// Boot failures in a row.
@@ -137,27 +139,52 @@ pub enum SupervisorAction {
         /// Pause before the next attempt.
         retry_after_ms: Millis,
     },
-    /// No process has ever been ready, and every slot has failed to boot one. Told once.
-    NobodyBoots,
-    /// More deaths than `restart_intensity` within `restart_period_ms` over all slots (logged,
-    /// nothing is stopped).
+    /// No process of this kind has ever been ready, and every slot has failed to boot one. Told
+    /// once.
+    NobodyBoots(ProcessKind),
+    /// More deaths than `restart_intensity` within `restart_period_ms` over all slots of a kind
+    /// (logged, nothing is stopped).
     IntensityExceeded {
+        /// Of which kind.
+        kind: ProcessKind,
         /// Deaths within the period.
         deaths: u32,
     },
-    /// A reload began.
-    ReloadStarted,
-    /// A reload ended.
-    ReloadFinished(ReloadOutcome),
+    /// A reload of the processes of this kind began.
+    ReloadStarted(ProcessKind),
+    /// It ended.
+    ReloadFinished(ProcessKind, ReloadOutcome),
     /// All processes are gone after a shutdown request: the manager may end.
     Finished,
 }
 
-/// Settings of the supervisor; every time in milliseconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Settings of the supervisor: those of each group of processes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Number of event workers (slots `0..workers`).
-    pub workers: u16,
+    /// Event workers.
+    pub event: GroupSettings,
+}
+
+impl Settings {
+    /// The settings of one kind.
+    #[must_use]
+    pub const fn of(&self, kind: ProcessKind) -> &GroupSettings {
+        match kind {
+            ProcessKind::Event => &self.event,
+        }
+    }
+
+    /// All groups, in the order in which they stop: who gives work to others goes first.
+    pub(super) fn into_stop_order(self) -> [(ProcessKind, GroupSettings); 1] {
+        [(ProcessKind::Event, self.event)]
+    }
+}
+
+/// Settings of the processes of one kind; every time in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSettings {
+    /// Number of slots: `0..slots`.
+    pub slots: u16,
     /// A process that is not READY by then is killed.
     pub boot_timeout_ms: Millis,
     /// A leaving process that has not ended by then is killed.
@@ -176,10 +203,10 @@ pub struct Settings {
     pub restart_period_ms: Millis,
 }
 
-impl Default for Settings {
+impl Default for GroupSettings {
     fn default() -> Self {
         Self {
-            workers: 1,
+            slots: 1,
             boot_timeout_ms: 30_000,
             drain_timeout_ms: 10_000,
             back_off_min_ms: 100,

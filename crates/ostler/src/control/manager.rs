@@ -1,6 +1,6 @@
 //! What master and manager tell each other.
 
-use ostler_core::ids::{ProcessKey, Slot};
+use ostler_core::ids::{ProcessKey, ProcessKind, Slot};
 use ostler_core::supervisor::{Exit, KillCause, ReloadOutcome};
 
 use super::short_text::ShortText;
@@ -90,7 +90,12 @@ pub(crate) enum ToMaster {
     /// A process ended and was reaped.
     Died(DeathNotice),
     /// A reload ended.
-    ReloadFinished(ReloadOutcome),
+    ReloadFinished {
+        /// Of the processes of which kind.
+        kind: ProcessKind,
+        /// How.
+        outcome: ReloadOutcome,
+    },
     /// No worker has ever been ready, and every slot has failed to start one; the last reason.
     NobodyStarts(ShortText),
     /// The manager got TERM from outside.
@@ -148,7 +153,9 @@ impl ToMaster {
             Self::Leave(key) => writer.u8(70).key(key),
             Self::Release(key) => writer.u8(71).key(key),
             Self::Died(death) => encode_death(writer.u8(72), death),
-            Self::ReloadFinished(outcome) => encode_outcome(writer.u8(73), outcome),
+            Self::ReloadFinished { kind, outcome } => {
+                encode_outcome(writer.u8(73).kind(kind), outcome)
+            }
             Self::ShutdownRequested => writer.u8(74),
             Self::Finished => writer.u8(75),
             Self::NobodyStarts(why) => writer.u8(76).text(why),
@@ -172,7 +179,9 @@ impl ToMaster {
             70 => Self::Leave(reader.key()?),
             71 => Self::Release(reader.key()?),
             72 => Self::Died(decode_death(&mut reader)?),
-            73 => Self::ReloadFinished(decode_outcome(&mut reader)?),
+            73 => {
+                Self::ReloadFinished { kind: reader.kind()?, outcome: decode_outcome(&mut reader)? }
+            }
             74 => Self::ShutdownRequested,
             75 => Self::Finished,
             76 => Self::NobodyStarts(reader.text()?),

@@ -2,7 +2,7 @@ use super::manager::MANAGER_MESSAGE_SIZE_BYTES;
 use super::wire::Malformed;
 use super::*;
 use crate::sys::{control_socket, eventfd};
-use ostler_core::ids::{ProcessKey, Slot};
+use ostler_core::ids::{ProcessKey, ProcessKind, Slot};
 use ostler_core::supervisor::{Exit, KillCause, LeaveReason, ReloadOutcome};
 use proptest::prelude::*;
 
@@ -65,7 +65,8 @@ fn to_master() -> impl Strategy<Value = ToMaster> {
                 ToMaster::Died(DeathNotice { worker, exit, killed, took_delivery, expected })
             }
         ),
-        outcome().prop_map(ToMaster::ReloadFinished),
+        outcome()
+            .prop_map(|outcome| ToMaster::ReloadFinished { kind: ProcessKind::Event, outcome }),
         Just(ToMaster::ShutdownRequested),
         Just(ToMaster::Finished),
         any::<String>().prop_map(|why| ToMaster::NobodyStarts(ShortText::new(&why))),

@@ -65,8 +65,12 @@ impl<const N: usize> Writer<N> {
         self.u8(u8::from(value))
     }
 
+    pub(super) fn kind(self, kind: ProcessKind) -> Self {
+        self.u8(kind.code())
+    }
+
     pub(super) fn key(self, key: ProcessKey) -> Self {
-        self.u8(key.kind.code()).u16(key.slot.0).u32(key.generation.0)
+        self.kind(key.kind).u16(key.slot.0).u32(key.generation.0)
     }
 
     pub(super) fn text(self, text: ShortText) -> Self {
@@ -121,8 +125,12 @@ impl<'message> Reader<'message> {
         }
     }
 
+    pub(super) fn kind(&mut self) -> Result<ProcessKind, Malformed> {
+        ProcessKind::of_code(self.u8()?).ok_or(Malformed)
+    }
+
     pub(super) fn key(&mut self) -> Result<ProcessKey, Malformed> {
-        let kind = ProcessKind::of_code(self.u8()?).ok_or(Malformed)?;
+        let kind = self.kind()?;
         let (slot, generation) = (Slot(self.u16()?), Generation(self.u32()?));
         Ok(ProcessKey { kind, slot, generation })
     }

@@ -35,7 +35,7 @@ impl Driver<'_> {
                 self.reports.death(&death, reaped.as_ref(), clock::monotonic_ms());
                 self.say(&ToMaster::Died(death))?;
             }
-            SupervisorAction::BackOff { slot, failures, retry_after_ms } => {
+            SupervisorAction::BackOff { kind: _, slot, failures, retry_after_ms } => {
                 // Whether it was ready or not: it ended without having taken anything (decision 9).
                 tracing::debug!(
                     %slot,
@@ -44,17 +44,17 @@ impl Driver<'_> {
                     "worker ended before it served, the next one waits"
                 );
             }
-            SupervisorAction::NobodyBoots => {
+            SupervisorAction::NobodyBoots(_) => {
                 self.say(&ToMaster::NobodyStarts(self.reports.last_failure()))?;
             }
-            SupervisorAction::IntensityExceeded { deaths } => {
-                let period_ms = self.setup.settings.restart_period_ms;
+            SupervisorAction::IntensityExceeded { kind, deaths } => {
+                let period_ms = self.setup.settings.of(kind).restart_period_ms;
                 tracing::warn!(deaths, period_ms, "workers die often");
             }
-            SupervisorAction::ReloadStarted => tracing::info!("reload begins"),
-            SupervisorAction::ReloadFinished(outcome) => {
+            SupervisorAction::ReloadStarted(_) => tracing::info!("reload begins"),
+            SupervisorAction::ReloadFinished(kind, outcome) => {
                 // The master says how it ended.
-                self.say(&ToMaster::ReloadFinished(outcome))?;
+                self.say(&ToMaster::ReloadFinished { kind, outcome })?;
             }
             SupervisorAction::Finished => return Err(Ending::Finished),
         }

@@ -111,7 +111,7 @@ impl<'setup> Driver<'setup> {
 
     /// Supervises until the end; answers with the exit code.
     pub(super) fn run(mut self) -> i32 {
-        tracing::info!(workers = self.setup.settings.workers, "supervises");
+        tracing::info!(workers = self.setup.settings.event.slots, "supervises");
         let ending = self.supervise();
         let spare = self.spare.as_ref().map(|spare| spare.pid);
         let workers = self.children.drain().map(|child| child.pidfd);

@@ -79,10 +79,10 @@ impl BasedSupervisor {
                     leave.as_mut().map(raise);
                 }
                 SupervisorAction::BackOff { .. }
-                | SupervisorAction::NobodyBoots
+                | SupervisorAction::NobodyBoots(_)
                 | SupervisorAction::IntensityExceeded { .. }
-                | SupervisorAction::ReloadStarted
-                | SupervisorAction::ReloadFinished(_)
+                | SupervisorAction::ReloadStarted(_)
+                | SupervisorAction::ReloadFinished(..)
                 | SupervisorAction::Finished => {}
             }
         }
@@ -93,11 +93,11 @@ impl BasedSupervisor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ostler_core::supervisor::Settings;
+    use ostler_core::supervisor::{GroupSettings, Settings};
 
     #[test]
     fn keys_are_above_the_base_both_ways() {
-        let settings = Settings { workers: 1, ..Settings::default() };
+        let settings = Settings { event: GroupSettings { slots: 1, ..GroupSettings::default() } };
         let mut supervisor = BasedSupervisor::new(Supervisor::new(settings), 70);
         let key = ProcessKey::event(0, 71);
         assert_eq!(supervisor.start(1), [SupervisorAction::NeedMemory(key)]);

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ostler_core::Millis;
-use ostler_core::ids::ProcessKey;
+use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::shutdown::{self, Shutdown};
 
 use super::acceptor::{Acceptor, Verdict};
@@ -223,7 +223,9 @@ impl Master {
                 // For reactors without its pidfd; the others settle it when that is readable.
                 self.tell_all(|| ToReactor::Release(notice.worker));
             }
-            ToMaster::ReloadFinished(outcome) => report_reload(outcome),
+            ToMaster::ReloadFinished { kind: ProcessKind::Event, outcome } => {
+                report_reload(outcome)
+            }
             ToMaster::NobodyStarts(why) => self.on_nobody_starts(why),
             ToMaster::ShutdownRequested => self.on_shutdown(shutdown::Event::Requested, now),
             ToMaster::Finished => self.on_shutdown(shutdown::Event::WorkersGone, now),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ostler_core::framing::FramingConfig;
 use ostler_core::ids::Slot;
-use ostler_core::supervisor::Settings;
+use ostler_core::supervisor::{GroupSettings, Settings};
 
 use ostler_shm::layout::{CONTROL_SIZE, LANE_SIZE_MIN, Sizes};
 use ostler_shm::sessions::Entry;
@@ -118,16 +118,17 @@ impl Options {
 
     /// The supervisor's part of the options.
     pub(crate) fn supervisor_settings(&self) -> Settings {
-        Settings {
-            workers: self.workers,
+        let event = GroupSettings {
+            slots: self.workers,
             boot_timeout_ms: self.boot_timeout_ms,
             drain_timeout_ms: self.drain_timeout_ms,
             back_off_min_ms: self.back_off_min_ms,
             back_off_max_ms: self.back_off_max_ms,
             fork_interval_ms: self.fork_interval_ms,
             recycle_at_once: self.recycle_at_once,
-            ..Settings::default()
-        }
+            ..GroupSettings::default()
+        };
+        Settings { event }
     }
 
     /// How much memory the server will use at most for what it can plan: lanes, board, budget. One
@@ -304,17 +305,17 @@ mod tests {
             ("recycle_at_once", "6"),
         ])
         .supervisor_settings();
-        let expected = Settings {
-            workers: 2,
+        let event = GroupSettings {
+            slots: 2,
             boot_timeout_ms: 1,
             drain_timeout_ms: 2,
             back_off_min_ms: 3,
             back_off_max_ms: 4,
             fork_interval_ms: 5,
             recycle_at_once: 6,
-            ..Settings::default()
+            ..GroupSettings::default()
         };
-        assert_eq!(settings, expected);
+        assert_eq!(settings, Settings { event });
     }
 
     #[test]

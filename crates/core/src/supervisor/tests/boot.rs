@@ -5,7 +5,7 @@ use super::*;
 use crate::ids::Slot;
 
 fn back_off(slot: u16, failures: u32, retry_after_ms: Millis) -> SupervisorAction {
-    SupervisorAction::BackOff { slot: Slot(slot), failures, retry_after_ms }
+    SupervisorAction::BackOff { kind: EVENT, slot: Slot(slot), failures, retry_after_ms }
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn deaths_at_work_never_back_off() {
     let mut case = Case::new(1);
     case.start();
     case.fork(0, 1);
-    assert_eq!(case.exited(0, 1, SIGKILL), [back_off(0, 1, 100), NobodyBoots]);
+    assert_eq!(case.exited(0, 1, SIGKILL), [back_off(0, 1, 100), NobodyBoots(EVENT)]);
     assert_eq!(case.wake_after(100), [need(0, 2)]);
     for generation in 2..40 {
         case.boot(0, generation);
@@ -151,7 +151,7 @@ fn deaths_before_the_first_delivery_back_off() {
 fn memory_and_fork_failures_back_off() {
     let mut case = Case::new(1);
     case.start();
-    assert_eq!(case.on(Event::MemoryFailed(key(0, 1))), [back_off(0, 1, 100), NobodyBoots]);
+    assert_eq!(case.on(Event::MemoryFailed(key(0, 1))), [back_off(0, 1, 100), NobodyBoots(EVENT)]);
     assert_eq!(case.wake_after(100), [need(0, 2)]);
     assert_eq!(case.on(Event::MemoryReady(key(0, 2))), [SupervisorAction::Fork(key(0, 2))]);
     let out = case.on(Event::ForkFailed(key(0, 2)));
@@ -161,9 +161,9 @@ fn memory_and_fork_failures_back_off() {
 
 #[test]
 fn without_back_off_the_fork_interval_still_holds() {
-    let mut case = Case::with(Settings { back_off_min_ms: 0, ..Settings::default() });
+    let mut case = Case::with(GroupSettings { back_off_min_ms: 0, ..GroupSettings::default() });
     case.start();
-    assert_eq!(case.on(Event::MemoryFailed(key(0, 1))), [back_off(0, 1, 0), NobodyBoots]);
+    assert_eq!(case.on(Event::MemoryFailed(key(0, 1))), [back_off(0, 1, 0), NobodyBoots(EVENT)]);
     assert_eq!(case.wake_after(50), [need(0, 2)]);
 }
 
@@ -183,7 +183,7 @@ fn one_that_does_not_get_ready_is_killed() {
         took_delivery: false,
         expected: false,
     };
-    assert_eq!(out, [died, back_off(0, 1, 100), NobodyBoots]);
+    assert_eq!(out, [died, back_off(0, 1, 100), NobodyBoots(EVENT)]);
 }
 
 #[test]
@@ -195,13 +195,14 @@ fn a_clock_that_jumps_back_stands_still() {
     case.now = 5;
     assert_eq!(case.on(Event::Tick), []);
     assert_eq!(case.supervisor.deadline(), due);
-    assert_eq!(case.exited(0, 1, SIGKILL), [back_off(0, 1, 100), NobodyBoots]);
+    assert_eq!(case.exited(0, 1, SIGKILL), [back_off(0, 1, 100), NobodyBoots(EVENT)]);
     assert_eq!(case.supervisor.deadline(), Some(1_100));
 }
 
 #[test]
 fn a_time_out_of_for_ever_needs_no_timer() {
-    let mut case = Case::with(Settings { boot_timeout_ms: Millis::MAX, ..Settings::default() });
+    let mut case =
+        Case::with(GroupSettings { boot_timeout_ms: Millis::MAX, ..GroupSettings::default() });
     case.start();
     case.fork(0, 1);
     assert!(case.is_settled());
@@ -217,7 +218,7 @@ fn a_condemned_process_dies_in_every_phase() {
     assert_eq!(case.on(Event::Condemned(first)), [], "perhaps not forked yet");
     assert_eq!(case.on(Event::Forked(first)), [condemned(0, 1)]);
     assert_eq!(case.on(Event::Condemned(first)), []);
-    assert_eq!(case.exited(0, 1, SIGKILL), [back_off(0, 1, 100), NobodyBoots]);
+    assert_eq!(case.exited(0, 1, SIGKILL), [back_off(0, 1, 100), NobodyBoots(EVENT)]);
     case.wake_after(100);
 
     case.fork(0, 2);
@@ -250,7 +251,7 @@ fn a_condemned_process_dies_in_every_phase() {
 
 #[test]
 fn too_many_deaths_are_reported_once_per_period() {
-    let settings = Settings { restart_intensity: 2, ..Settings::default() };
+    let settings = GroupSettings { restart_intensity: 2, ..GroupSettings::default() };
     let mut case = Case::serving_with(settings);
     let mut reports = 0;
     for generation in 1..=10 {
@@ -259,7 +260,9 @@ fn too_many_deaths_are_reported_once_per_period() {
         let out = case.exited(0, generation, SIGKILL);
         reports += out
             .iter()
-            .filter(|action| matches!(action, SupervisorAction::IntensityExceeded { deaths: 3 }))
+            .filter(|action| {
+                matches!(action, SupervisorAction::IntensityExceeded { deaths: 3, .. })
+            })
             .count();
         assert_eq!(out.last(), Some(&need(0, generation + 1)));
         case.boot(0, generation + 1);
@@ -287,7 +290,7 @@ fn that_nobody_boots_is_said_when_every_slot_has_failed() {
     assert_eq!(case.wake_after(100), [need(0, 2)]);
     case.fork(0, 2);
     assert_eq!(case.exited(0, 2, Exit::Code(3)), [back_off(0, 2, 200)]);
-    assert_eq!(case.exited(1, 1, Exit::Code(3)), [back_off(1, 1, 100), NobodyBoots]);
+    assert_eq!(case.exited(1, 1, Exit::Code(3)), [back_off(1, 1, 100), NobodyBoots(EVENT)]);
     case.wake_after(100);
     case.fork(1, 2);
     assert_eq!(case.exited(1, 2, Exit::Code(3)), [back_off(1, 2, 200)], "once");

@@ -7,9 +7,13 @@ mod reload;
 mod shutdown;
 mod world;
 
-use super::{Event, Exit, KillCause, LeaveReason, Settings, Supervisor, SupervisorAction};
+use super::{
+    Event, Exit, GroupSettings, KillCause, LeaveReason, Settings, Supervisor, SupervisorAction,
+};
 use crate::Millis;
-use crate::ids::ProcessKey;
+use crate::ids::{ProcessKey, ProcessKind};
+
+const EVENT: ProcessKind = ProcessKind::Event;
 
 const SIGKILL: Exit = Exit::Signal { signal: 9, core_dumped: false };
 const SEGFAULT: Exit = Exit::Signal { signal: 11, core_dumped: true };
@@ -32,20 +36,20 @@ struct Case {
 impl Case {
     /// Not started.
     fn new(workers: u16) -> Self {
-        Self::with(Settings { workers, ..Settings::default() })
+        Self::with(GroupSettings { slots: workers, ..GroupSettings::default() })
     }
 
-    fn with(settings: Settings) -> Self {
-        Self { supervisor: Supervisor::new(settings), now: 1_000 }
+    fn with(settings: GroupSettings) -> Self {
+        Self { supervisor: Supervisor::new(Settings { event: settings }), now: 1_000 }
     }
 
     /// All slots serve their first process, long enough ago that the fork interval is over.
     fn serving(workers: u16) -> Self {
-        Self::serving_with(Settings { workers, ..Settings::default() })
+        Self::serving_with(GroupSettings { slots: workers, ..GroupSettings::default() })
     }
 
-    fn serving_with(settings: Settings) -> Self {
-        let workers = settings.workers;
+    fn serving_with(settings: GroupSettings) -> Self {
+        let workers = settings.slots;
         let mut case = Self::with(settings);
         case.start();
         for slot in 0..workers {

@@ -73,18 +73,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         .prop_map(|(before, ending, after)| [before, ending, after].concat())
 }
 
-fn settings() -> impl Strategy<Value = Settings> {
+fn settings() -> impl Strategy<Value = GroupSettings> {
     (1_u16..5, 0_u16..4, 1_u64..2_000, 1_u64..2_000, 0_u64..200, 0_u64..100, 0_u32..4).prop_map(
-        |(workers, recycle_at_once, boot, drain, back_off, fork_interval_ms, intensity)| Settings {
-            workers,
-            boot_timeout_ms: boot,
-            drain_timeout_ms: drain,
-            back_off_min_ms: back_off,
-            back_off_max_ms: back_off * 10,
-            fork_interval_ms,
-            recycle_at_once,
-            restart_intensity: intensity,
-            restart_period_ms: 1_000,
+        |(workers, recycle_at_once, boot, drain, back_off, fork_interval_ms, intensity)| {
+            GroupSettings {
+                slots: workers,
+                boot_timeout_ms: boot,
+                drain_timeout_ms: drain,
+                back_off_min_ms: back_off,
+                back_off_max_ms: back_off * 10,
+                fork_interval_ms,
+                recycle_at_once,
+                restart_intensity: intensity,
+                restart_period_ms: 1_000,
+            }
         },
     )
 }
@@ -182,7 +184,7 @@ proptest! {
         settings in settings(),
         steps in vec(step(), 0..300),
     ) {
-        let settings = Settings { boot_timeout_ms: Millis::MAX, ..settings };
+        let settings = GroupSettings { boot_timeout_ms: Millis::MAX, ..settings };
         let mut world = World::start(settings);
         world.behave();
         for step in &steps {
@@ -200,8 +202,8 @@ proptest! {
     /// A user's code that never boots costs forks at the pace of the back-off and not faster.
     #[test]
     fn broken_code_does_not_spin(settings in settings()) {
-        let settings = Settings { back_off_min_ms: 100, back_off_max_ms: 30_000, ..settings };
-        let workers = usize::from(settings.workers);
+        let settings = GroupSettings { back_off_min_ms: 100, back_off_max_ms: 30_000, ..settings };
+        let workers = usize::from(settings.slots);
         let mut world = World::start(settings);
         let end = world.now + 60_000;
         while world.now < end {

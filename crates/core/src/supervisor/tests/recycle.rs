@@ -29,8 +29,11 @@ fn tokens_bound_how_many_and_others_wait_in_order() {
 
 #[test]
 fn several_tokens() {
-    let mut case =
-        Case::serving_with(Settings { workers: 3, recycle_at_once: 2, ..Settings::default() });
+    let mut case = Case::serving_with(GroupSettings {
+        slots: 3,
+        recycle_at_once: 2,
+        ..GroupSettings::default()
+    });
     assert_eq!(case.leave_requested(0, 1), [need(0, 2)]);
     assert_eq!(case.leave_requested(1, 1), [need(1, 2)]);
     assert_eq!(case.leave_requested(2, 1), []);
@@ -38,7 +41,8 @@ fn several_tokens() {
 
 #[test]
 fn no_tokens_count_as_one() {
-    let mut case = Case::serving_with(Settings { recycle_at_once: 0, ..Settings::default() });
+    let mut case =
+        Case::serving_with(GroupSettings { recycle_at_once: 0, ..GroupSettings::default() });
     assert_eq!(case.leave_requested(0, 1), [need(0, 2)]);
 }
 
@@ -48,6 +52,7 @@ fn a_failed_successor_is_retried_with_back_off_and_others_pass() {
     case.leave_requested(0, 1);
     case.leave_requested(1, 1);
     let back_off = |failures, retry_after_ms| SupervisorAction::BackOff {
+        kind: EVENT,
         slot: Slot(0),
         failures,
         retry_after_ms,
@@ -116,7 +121,10 @@ fn a_reload_that_replaces_it_is_enough() {
     assert_eq!(case.leave_requested(0, 1), []);
     case.boot(0, 2);
     let out = case.boot(1, 2);
-    assert_eq!(out, [serve(1, 2, Some(1)), SupervisorAction::ReloadFinished(ReloadOutcome::Done)]);
+    assert_eq!(
+        out,
+        [serve(1, 2, Some(1)), SupervisorAction::ReloadFinished(EVENT, ReloadOutcome::Done)]
+    );
     case.exited(0, 1, Exit::Code(0));
     case.exited(1, 1, Exit::Code(0));
     assert!(case.is_settled());
@@ -128,7 +136,7 @@ fn a_request_outlives_a_failed_reload() {
     case.on(Event::ReloadRequested);
     case.leave_requested(1, 1);
     let out = case.on(Event::MemoryFailed(key(0, 2)));
-    let failed = SupervisorAction::ReloadFinished(ReloadOutcome::CanaryFailed(Slot(0)));
+    let failed = SupervisorAction::ReloadFinished(EVENT, ReloadOutcome::CanaryFailed(Slot(0)));
     assert_eq!(out, [failed, need(1, 2)]);
 }
 
@@ -136,17 +144,21 @@ fn a_request_outlives_a_failed_reload() {
 fn a_reload_waits_for_a_recycling_under_way_and_then_replaces_its_result() {
     let mut case = Case::serving(1);
     case.leave_requested(0, 1);
-    assert_eq!(case.on(Event::ReloadRequested), [SupervisorAction::ReloadStarted]);
+    assert_eq!(case.on(Event::ReloadRequested), [SupervisorAction::ReloadStarted(EVENT)]);
     assert_eq!(case.boot(0, 2), [serve(0, 2, Some(1))]);
     case.pass(1_000);
     assert_eq!(case.exited(0, 1, Exit::Code(0)), [need(0, 3)]);
     let out = case.boot(0, 3);
-    assert_eq!(out, [serve(0, 3, Some(2)), SupervisorAction::ReloadFinished(ReloadOutcome::Done)]);
+    assert_eq!(
+        out,
+        [serve(0, 3, Some(2)), SupervisorAction::ReloadFinished(EVENT, ReloadOutcome::Done)]
+    );
 }
 
 #[test]
 fn the_next_recycling_waits_until_the_predecessor_is_gone() {
-    let mut case = Case::serving_with(Settings { recycle_at_once: 9, ..Settings::default() });
+    let mut case =
+        Case::serving_with(GroupSettings { recycle_at_once: 9, ..GroupSettings::default() });
     case.leave_requested(0, 1);
     case.boot(0, 2);
     case.pass(1_000);

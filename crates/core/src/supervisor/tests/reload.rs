@@ -5,15 +5,18 @@ use super::*;
 use crate::ids::Slot;
 
 fn finished(outcome: ReloadOutcome) -> SupervisorAction {
-    SupervisorAction::ReloadFinished(outcome)
+    SupervisorAction::ReloadFinished(EVENT, outcome)
 }
 
-const DONE: SupervisorAction = SupervisorAction::ReloadFinished(ReloadOutcome::Done);
+const DONE: SupervisorAction = SupervisorAction::ReloadFinished(EVENT, ReloadOutcome::Done);
 
 #[test]
 fn slots_are_replaced_one_after_another_successor_first() {
     let mut case = Case::serving(2);
-    assert_eq!(case.on(Event::ReloadRequested), [SupervisorAction::ReloadStarted, need(0, 2)]);
+    assert_eq!(
+        case.on(Event::ReloadRequested),
+        [SupervisorAction::ReloadStarted(EVENT), need(0, 2)]
+    );
     assert_eq!(case.boot(0, 2), [serve(0, 2, Some(1)), need(1, 2)]);
     assert_eq!(case.boot(1, 2), [serve(1, 2, Some(1)), DONE]);
     let out = case.on(Event::Exited(key(0, 1), Exit::Code(0)));
@@ -107,7 +110,7 @@ fn requests_during_a_reload_become_one_follow_up() {
     assert_eq!(case.on(Event::ReloadRequested), []);
     assert_eq!(case.on(Event::ReloadRequested), []);
     let out = case.boot(0, 2);
-    assert_eq!(out, [serve(0, 2, Some(1)), DONE, SupervisorAction::ReloadStarted]);
+    assert_eq!(out, [serve(0, 2, Some(1)), DONE, SupervisorAction::ReloadStarted(EVENT)]);
     // Decision 17: the follow-up waits for the predecessor to be gone, and for the fork interval.
     case.pass(1_000);
     assert_eq!(case.exited(0, 1, Exit::Code(0)), [need(0, 3)]);
@@ -122,7 +125,10 @@ fn a_failed_reload_does_not_swallow_the_follow_up() {
     case.fork(0, 2);
     case.now += 100;
     let failed = finished(ReloadOutcome::CanaryFailed(Slot(0)));
-    assert_eq!(case.exited(0, 2, SEGFAULT), [failed, SupervisorAction::ReloadStarted, need(0, 3)]);
+    assert_eq!(
+        case.exited(0, 2, SEGFAULT),
+        [failed, SupervisorAction::ReloadStarted(EVENT), need(0, 3)]
+    );
 }
 
 #[test]
@@ -130,7 +136,10 @@ fn the_canary_is_a_slot_that_serves() {
     let mut case = Case::serving(2);
     case.exited(0, 1, SIGKILL);
     // Slot 0 is in back-off.
-    assert_eq!(case.on(Event::ReloadRequested), [SupervisorAction::ReloadStarted, need(1, 2)]);
+    assert_eq!(
+        case.on(Event::ReloadRequested),
+        [SupervisorAction::ReloadStarted(EVENT), need(1, 2)]
+    );
     case.fork(1, 2);
     let out = case.exited(1, 2, SEGFAULT);
     assert_eq!(out, [finished(ReloadOutcome::CanaryFailed(Slot(1)))]);
@@ -141,10 +150,14 @@ fn the_canary_is_a_slot_that_serves() {
 fn a_reload_does_not_wait_for_the_back_off_of_an_empty_slot() {
     let mut case = Case::serving(1);
     case.exited(0, 1, SIGKILL);
-    assert_eq!(case.on(Event::ReloadRequested), [SupervisorAction::ReloadStarted, need(0, 2)]);
+    assert_eq!(
+        case.on(Event::ReloadRequested),
+        [SupervisorAction::ReloadStarted(EVENT), need(0, 2)]
+    );
     case.fork(0, 2);
     let out = case.exited(0, 2, SEGFAULT);
-    let back_off = SupervisorAction::BackOff { slot: Slot(0), failures: 2, retry_after_ms: 200 };
+    let back_off =
+        SupervisorAction::BackOff { kind: EVENT, slot: Slot(0), failures: 2, retry_after_ms: 200 };
     assert_eq!(out, [back_off, finished(ReloadOutcome::CanaryFailed(Slot(0)))]);
 }
 
@@ -173,11 +186,11 @@ fn a_boot_from_before_the_reload_is_replaced_and_its_failure_is_not_the_reloads(
     let mut case = Case::new(1);
     case.start();
     case.fork(0, 1);
-    assert_eq!(case.on(Event::ReloadRequested), [SupervisorAction::ReloadStarted]);
+    assert_eq!(case.on(Event::ReloadRequested), [SupervisorAction::ReloadStarted(EVENT)]);
     case.pass(60);
     let out = case.exited(0, 1, SEGFAULT);
     let back_off = matches!(out.first(), Some(SupervisorAction::BackOff { .. }));
-    assert!(back_off && out[1..] == [SupervisorAction::NobodyBoots, need(0, 2)], "{out:?}");
+    assert!(back_off && out[1..] == [SupervisorAction::NobodyBoots(EVENT), need(0, 2)], "{out:?}");
     assert_eq!(case.boot(0, 2), [serve(0, 2, None), DONE]);
 }
 
@@ -196,6 +209,6 @@ fn a_condemned_predecessor_is_handed_over_without_a_second_kill() {
 fn a_request_before_the_start_is_kept() {
     let mut case = Case::new(1);
     assert_eq!(case.on(Event::ReloadRequested), []);
-    assert_eq!(case.start(), [SupervisorAction::ReloadStarted, need(0, 1)]);
+    assert_eq!(case.start(), [SupervisorAction::ReloadStarted(EVENT), need(0, 1)]);
     assert_eq!(case.boot(0, 1), [serve(0, 1, None), DONE]);
 }

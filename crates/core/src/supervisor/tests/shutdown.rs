@@ -1,11 +1,13 @@
 //! The end, from every state.
 
 use super::super::ReloadOutcome;
+use super::super::group::Group;
 use super::*;
 
 const LEAVE: Event = Event::ShutdownRequested { now: false };
 const NOW: Event = Event::ShutdownRequested { now: true };
-const ABORTED: SupervisorAction = SupervisorAction::ReloadFinished(ReloadOutcome::ShuttingDown);
+const ABORTED: SupervisorAction =
+    SupervisorAction::ReloadFinished(EVENT, ReloadOutcome::ShuttingDown);
 
 #[test]
 fn processes_leave_and_the_end_is_told_once() {
@@ -149,4 +151,35 @@ fn before_the_start() {
     let mut case = Case::new(1);
     assert_eq!(case.on(LEAVE), [SupervisorAction::Finished]);
     assert_eq!(case.start(), []);
+}
+
+/// There is one kind of process today; so the second group is of the same, and told apart by its
+/// place.
+#[test]
+fn groups_stop_one_after_another_and_the_later_ones_are_kept_alive_until_then() {
+    let mut case = Case::serving(1);
+    let mut later = Group::new(EVENT, GroupSettings::default());
+    let (first, second, mut out) = (key(0, 1), key(0, 2), Vec::new());
+    later.start();
+    later.pass_to(case.now);
+    later.reconcile(&mut out);
+    later.memory_ready(first, &mut out);
+    later.forked(first, &mut out);
+    later.ready(first, &mut out);
+    later.took_delivery(first);
+    case.supervisor.groups.push(later);
+
+    let leave = [SupervisorAction::Leave(first)];
+    assert_eq!(case.on(Event::ShutdownRequested { now: false }), leave);
+    case.now += 1_000;
+    out.clear();
+    case.supervisor.groups[1].exited(first, SIGKILL, &mut out);
+    assert_eq!(case.on(Event::Tick), [need(0, 2)], "the later group still serves");
+    for event in [Group::memory_ready, Group::forked, Group::ready] {
+        event(&mut case.supervisor.groups[1], second, &mut out);
+    }
+    assert_eq!(case.exited(0, 1, Exit::Code(0)), [SupervisorAction::Leave(second)]);
+    out.clear();
+    case.supervisor.groups[1].exited(second, Exit::Code(0), &mut out);
+    assert_eq!(case.on(Event::Tick), [SupervisorAction::Finished]);
 }

@@ -45,7 +45,7 @@ impl Fake {
 
 pub(super) struct World {
     pub(super) supervisor: Supervisor,
-    settings: Settings,
+    settings: GroupSettings,
     /// The clock, which may jump, and the latest time it showed.
     pub(super) now: Millis,
     seen: Millis,
@@ -72,9 +72,9 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn start(settings: Settings) -> Self {
+    pub(super) fn start(settings: GroupSettings) -> Self {
         let mut world = Self {
-            supervisor: Supervisor::new(settings.clone()),
+            supervisor: Supervisor::new(Settings { event: settings.clone() }),
             settings,
             now: 1_000,
             seen: 1_000,
@@ -140,7 +140,7 @@ impl World {
             assert!(!out.iter().any(|action| matches!(action, SupervisorAction::Died { .. })));
         }
         if answer_due {
-            assert_eq!(out, [SupervisorAction::ReloadFinished(ReloadOutcome::ShuttingDown)]);
+            assert_eq!(out, [SupervisorAction::ReloadFinished(EVENT, ReloadOutcome::ShuttingDown)]);
         }
         self.carry_out(&event, out);
     }
@@ -191,7 +191,7 @@ impl World {
         for action in out {
             assert!(
                 !self.finished
-                    || matches!(action, SupervisorAction::ReloadFinished(_))
+                    || matches!(action, SupervisorAction::ReloadFinished(..))
                     || matches!(action, SupervisorAction::ReleaseMemory(_)),
                 "{action:?} after Finished"
             );
@@ -204,7 +204,7 @@ impl World {
         match action {
             SupervisorAction::NeedMemory(key) => {
                 assert!(!self.ending, "start after shutdown");
-                assert!(key.slot.0 < self.settings.workers);
+                assert!(key.slot.0 < self.settings.slots);
                 let newest = self.newest.insert(key.slot, key.generation.0).unwrap_or(0);
                 assert_eq!(key.generation.0, newest + 1);
                 self.owed.remove(&key.slot);
@@ -256,24 +256,26 @@ impl World {
                 fake.killed = Some(cause);
             }
             SupervisorAction::Died { .. } | SupervisorAction::IntensityExceeded { .. } => {}
-            SupervisorAction::NobodyBoots => {
+            SupervisorAction::NobodyBoots(EVENT) => {
                 assert!(!self.ever_ready && !self.told_nobody_boots);
-                assert_eq!(self.failed_boots.len(), usize::from(self.settings.workers));
+                assert_eq!(self.failed_boots.len(), usize::from(self.settings.slots));
                 self.told_nobody_boots = true;
             }
-            SupervisorAction::BackOff { slot, failures, retry_after_ms } => {
+            SupervisorAction::BackOff { kind: EVENT, slot, failures, retry_after_ms } => {
                 assert!(!self.ending && failures > 0);
                 assert!(retry_after_ms <= self.settings.back_off_max_ms);
-                assert!(slot.0 < self.settings.workers);
+                assert!(slot.0 < self.settings.slots);
                 self.failed_boots.insert(slot);
             }
-            SupervisorAction::ReloadStarted => {
+            SupervisorAction::ReloadStarted(EVENT) => {
                 assert!(self.reload_wanted && !self.reload_runs);
                 self.reload_wanted = false;
                 self.reload_runs = true;
                 self.served_since_reload.clear();
             }
-            SupervisorAction::ReloadFinished(outcome) => self.reload_finished(event, outcome),
+            SupervisorAction::ReloadFinished(EVENT, outcome) => {
+                self.reload_finished(event, outcome)
+            }
             SupervisorAction::Finished => {
                 assert!(self.ending && !self.finished);
                 assert!(!self.fakes.values().any(Fake::is_alive));
@@ -295,7 +297,7 @@ impl World {
         match outcome {
             ReloadOutcome::Done => {
                 let served = self.served_since_reload.len();
-                assert_eq!(served, usize::from(self.settings.workers), "slots left out");
+                assert_eq!(served, usize::from(self.settings.slots), "slots left out");
             }
             ReloadOutcome::CanaryFailed(slot) | ReloadOutcome::Partial(slot) => {
                 let (Event::MemoryFailed(key) | Event::ForkFailed(key) | Event::Exited(key, _)) =
@@ -330,7 +332,7 @@ impl World {
 
     /// What holds after every step.
     fn check(&self) {
-        for slot in (0..self.settings.workers).map(Slot) {
+        for slot in (0..self.settings.slots).map(Slot) {
             let starting =
                 self.fakes.iter().filter(|(key, fake)| key.slot == slot && fake.is_starting());
             assert!(starting.count() <= 1, "two starting in slot {slot}");
@@ -342,7 +344,7 @@ impl World {
             assert!(answered, "memory of {key} leaked");
         }
         self.check_succession();
-        let all_failed = self.failed_boots.len() == usize::from(self.settings.workers);
+        let all_failed = self.failed_boots.len() == usize::from(self.settings.slots);
         assert!(!all_failed || self.ever_ready || self.told_nobody_boots, "nobody was told");
         if !self.reload_ever {
             let tokens = usize::from(self.settings.recycle_at_once.max(1));
@@ -380,12 +382,12 @@ impl World {
             self.find(*slot, State::Leaving).is_some()
                 || starts && self.find(*slot, State::Serving).is_some()
         };
-        (0..self.settings.workers).map(Slot).filter(is_recycling).count()
+        (0..self.settings.slots).map(Slot).filter(is_recycling).count()
     }
 
     /// Whether every slot has a serving process that was not killed.
     pub(super) fn is_at_capacity(&self) -> bool {
-        (0..self.settings.workers).map(Slot).all(|slot| {
+        (0..self.settings.slots).map(Slot).all(|slot| {
             let serving = self.find(slot, State::Serving);
             serving.and_then(|key| self.fakes.get(&key)).is_some_and(|fake| fake.killed.is_none())
         })
@@ -423,7 +425,7 @@ impl World {
             assert!(self.finished && self.fakes.is_empty());
         } else {
             assert!(self.is_at_capacity());
-            assert_eq!(self.fakes.len(), usize::from(self.settings.workers));
+            assert_eq!(self.fakes.len(), usize::from(self.settings.slots));
             assert!(!self.fakes.values().any(|fake| fake.leave_asked), "a request forgotten");
         }
     }

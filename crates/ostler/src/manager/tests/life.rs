@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use ostler_core::ids::{ProcessKey, Slot};
-use ostler_core::supervisor::{Exit, KillCause, ReloadOutcome, Settings};
+use ostler_core::ids::{ProcessKey, ProcessKind, Slot};
+use ostler_core::supervisor::{Exit, GroupSettings, KillCause, ReloadOutcome};
 use rustix::process::Signal;
 
 use super::master::{TestMaster, descriptor_kinds, send_signal, settings, status};
@@ -12,6 +12,10 @@ use crate::control::{ToManager, ToMaster};
 use crate::manager::WorkerBoot;
 use crate::sys::eventfd;
 use crate::sys::process::in_forked_test;
+
+fn reload_finished(outcome: ReloadOutcome) -> ToMaster {
+    ToMaster::ReloadFinished { kind: ProcessKind::Event, outcome }
+}
 
 fn key(slot: u16, generation: u32) -> ProcessKey {
     ProcessKey::event(slot, generation)
@@ -158,7 +162,7 @@ fn a_reload_replaces_every_worker_without_a_gap() {
             master.command(key(slot, 1), worker::LEAVE);
             assert!(master.until_dead(key(slot, 1)).expected);
         }
-        let done = ToMaster::ReloadFinished(ReloadOutcome::Done);
+        let done = reload_finished(ReloadOutcome::Done);
         master.until("the end of the reload", |master| master.heard.contains(&done));
         assert_eq!(master.serving(), [key(0, 2), key(1, 2)]);
         master.shut_down();
@@ -175,7 +179,7 @@ fn a_reload_to_broken_code_changes_nothing() {
         let mut master = TestMaster::start(settings(2), Box::new(breaks_later));
         master.until_serving(&[key(0, 1), key(1, 1)]);
         master.tell(ToManager::Reload);
-        let failed = ToMaster::ReloadFinished(ReloadOutcome::CanaryFailed(Slot(0)));
+        let failed = reload_finished(ReloadOutcome::CanaryFailed(Slot(0)));
         master.until("the end of the reload", |master| master.heard.contains(&failed));
         assert_eq!(master.serving(), [key(0, 1), key(1, 1)]);
         master.shut_down();
@@ -216,7 +220,7 @@ fn a_worker_that_is_never_ready_is_killed() {
             }
             _ => obedient(boot),
         };
-        let settings = Settings { boot_timeout_ms: 1_000, ..settings(1) };
+        let settings = GroupSettings { boot_timeout_ms: 1_000, ..settings(1) };
         let mut master = TestMaster::start(settings, Box::new(sleeps));
         let death = master.until_dead(key(0, 1));
         assert_eq!(death.killed, Some(KillCause::BootTimeout));
@@ -256,7 +260,7 @@ fn a_shutdown_at_once_kills_and_leaves_no_strays() {
 #[test]
 fn a_worker_that_ignores_the_drain_is_killed() {
     in_forked_test(|| {
-        let settings = Settings { drain_timeout_ms: 200, ..settings(1) };
+        let settings = GroupSettings { drain_timeout_ms: 200, ..settings(1) };
         let mut master = TestMaster::start(settings, Box::new(obedient));
         master.until_serving(&[key(0, 1)]);
         master.tell(ToManager::Shutdown { now: false });

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use ostler_core::ids::ProcessKey;
-use ostler_core::supervisor::{Exit, Settings};
+use ostler_core::supervisor::{Exit, GroupSettings, Settings};
 
 use super::worker::COMMAND_BASE;
 use crate::control::{DeathNotice, Received, ToManager, ToMaster};
@@ -19,8 +19,8 @@ use crate::sys::{eventfd, orphans, poll, signal};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) fn settings(workers: u16) -> Settings {
-    Settings { workers, drain_timeout_ms: 5_000, ..Settings::default() }
+pub(super) fn settings(workers: u16) -> GroupSettings {
+    GroupSettings { slots: workers, drain_timeout_ms: 5_000, ..GroupSettings::default() }
 }
 
 pub(super) struct TestMaster {
@@ -44,23 +44,23 @@ pub(super) struct TestWorker {
 }
 
 impl TestMaster {
-    pub(super) fn start(settings: Settings, worker_main: WorkerMain) -> Self {
+    pub(super) fn start(settings: GroupSettings, worker_main: WorkerMain) -> Self {
         Self::start_with(settings, worker_main, Harden::Master)
     }
 
     /// Starts without `harden`, so that the test may look into the processes.
-    pub(super) fn start_open(settings: Settings, worker_main: WorkerMain) -> Self {
+    pub(super) fn start_open(settings: GroupSettings, worker_main: WorkerMain) -> Self {
         Self::start_with(settings, worker_main, Harden::Off)
     }
 
-    fn start_with(settings: Settings, worker_main: WorkerMain, harden: Harden) -> Self {
+    fn start_with(settings: GroupSettings, worker_main: WorkerMain, harden: Harden) -> Self {
         let signals = signal::Held::new().unwrap();
         let board = eventfd::create().unwrap();
         let setup = ManagerSetup {
             master_pidfd: PidFd::open(process::current()).unwrap(),
             master_pid: process::current(),
             board: board.try_clone().unwrap(),
-            settings,
+            settings: Settings { event: settings },
             reactors: 2,
             harden,
             dumping: process::dumping(),
