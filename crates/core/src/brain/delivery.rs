@@ -4,11 +4,11 @@ use super::books::PackageFate;
 use super::ledger::Entry;
 use super::{Assignment, BodyCopier, Brain, CloseReason, Content, Unused};
 use crate::Nanos;
-use crate::ids::{DeliveryKind, LaneSlot, Subject};
+use crate::ids::{DeliveryKind, LaneSlot};
 
 impl Brain {
     /// The driver wrote the record: the delivery is in hand from now on. `more` says that the
-    /// session may have more input. `body` is the package where it does not lie in the ring as one
+    /// subject may have more input. `body` is the package where it does not lie in the ring as one
     /// record.
     // one call, one record: all of it comes from the ring at once
     #[allow(clippy::too_many_arguments)]
@@ -39,7 +39,7 @@ impl Brain {
             lane.ledger.push(Entry {
                 seq: 0,
                 position,
-                subject: Subject::Session(assignment.connection),
+                subject: assignment.subject,
                 kind,
                 len,
                 attempt,
@@ -51,7 +51,16 @@ impl Brain {
                 body,
             });
         }
-        self.session_given(assignment.connection, assignment.lane, &assignment.content, more);
+        self.given(&assignment, more);
+    }
+
+    /// The lane's ring has no room for it: the subject keeps its turn, the lane gets nothing more
+    /// until [`Brain::room_freed`].
+    pub fn no_room(&mut self, assignment: Assignment) {
+        if let Some(lane) = self.lane_mut(assignment.lane) {
+            lane.is_full = true;
+        }
+        self.not_given(assignment);
     }
 
     /// The lane takes nothing more until [`Brain::room_freed`]: a package in parts is being written

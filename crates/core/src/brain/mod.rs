@@ -74,13 +74,13 @@ pub struct BrainSettings {
 /// What the driver is to give to a lane.
 #[derive(Debug)]
 pub struct Assignment {
-    /// Whose.
-    pub connection: ConnectionSlot,
-    /// The session.
-    pub session: u64,
+    /// What it is about.
+    pub subject: Subject,
+    /// The number by which records name the subject: the id of a session.
+    pub subject_number: u64,
     /// Where to.
     pub lane: LaneSlot,
-    /// The number that the record carries.
+    /// The number of the delivery on its lane, which its record carries.
     pub seq: u64,
     /// What.
     pub content: Content,
@@ -102,7 +102,7 @@ pub struct Unused {
 pub enum Content {
     /// The connect event.
     Connect,
-    /// The next package, to be read from the session.
+    /// The next package, to be read from where the subject's packages come from.
     Read,
     /// A delivery that came back from another lane.
     Returned(Returned),

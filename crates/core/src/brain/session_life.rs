@@ -49,8 +49,7 @@ impl Brain {
     }
 
     /// Whether nothing of the session's input comes behind what was given.
-    #[must_use]
-    pub fn is_input_ended(&self, slot: ConnectionSlot) -> bool {
+    pub(super) fn is_session_input_ended(&self, slot: ConnectionSlot) -> bool {
         self.sessions.get(slot).is_some_and(|connection| connection.input_ended.is_some())
     }
 

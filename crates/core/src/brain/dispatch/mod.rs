@@ -8,7 +8,7 @@ pub(super) mod session_hash;
 
 use super::run_lists::{Position, RunListId};
 use super::{Assignment, Brain, Content, LaneState};
-use crate::ids::{ConnectionSlot, LaneSlot};
+use crate::ids::{ConnectionSlot, LaneSlot, Subject};
 use crate::policy::Dispatch;
 
 /// Whose turn it is. Only the dispatcher moves these cursors.
@@ -125,7 +125,8 @@ impl Brain {
         } else {
             return None;
         };
-        Some(Assignment { connection: slot, session, lane, seq, content })
+        let subject = Subject::Session(slot);
+        Some(Assignment { subject, subject_number: session, lane, seq, content })
     }
 
     /// The lane that gets the next free session, and its worker slot.

@@ -8,10 +8,24 @@ mod session;
 
 use super::ledger::Entry;
 use super::sessions::Sessions;
-use super::{BodyCopier, Brain, Unused};
+use super::{Assignment, BodyCopier, Brain, Unused};
 use crate::ids::{DeliveryKind, Subject};
 
 impl Brain {
+    /// A delivery is at a lane. `more` says that its subject may have more input.
+    pub(super) fn given(&mut self, assignment: &Assignment, more: bool) {
+        match assignment.subject {
+            Subject::Session(slot) => self.session_given(slot, assignment, more),
+        }
+    }
+
+    /// A lane had no room for a delivery: the subject has its turn again, before the others.
+    pub(super) fn not_given(&mut self, assignment: Assignment) {
+        match assignment.subject {
+            Subject::Session(slot) => self.session_not_given(slot, assignment.content),
+        }
+    }
+
     /// A delivery that no worker has started comes back, newest first: to the front of its order.
     pub(super) fn give_back(&mut self, entry: Entry, copy: BodyCopier<'_>) {
         match entry.subject {
@@ -64,6 +78,14 @@ impl Brain {
     ) -> Option<Unused> {
         match subject {
             Subject::Session(slot) => self.keep_unused_of_session(slot, used, bytes, unused),
+        }
+    }
+
+    /// Whether nothing of the subject's input comes behind what was given.
+    #[must_use]
+    pub fn is_input_ended(&self, subject: Subject) -> bool {
+        match subject {
+            Subject::Session(slot) => self.is_session_input_ended(slot),
         }
     }
 

@@ -6,22 +6,21 @@ use super::super::ledger::Entry;
 use super::super::run_lists::{Position, RunListId};
 use super::super::sessions::Sessions;
 use super::super::{Assignment, BodyCopier, Brain, CloseReason, Content, Phase, Returned, Unused};
-use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot, Subject};
+use crate::ids::{ConnectionSlot, DeliveryKind, Subject};
 use crate::policy::CrashPolicy;
 
 impl Brain {
     /// A delivery of the session is at a lane. `more` says that it may have more input.
-    pub(in crate::brain) fn session_given(
+    pub(super) fn session_given(
         &mut self,
         slot: ConnectionSlot,
-        lane: LaneSlot,
-        content: &Content,
+        assignment: &Assignment,
         more: bool,
     ) {
         if let Some(connection) = self.connection(slot) {
             connection.outstanding += 1;
-            connection.bound = Some(lane);
-            match content {
+            connection.bound = Some(assignment.lane);
+            match assignment.content {
                 Content::Connect => connection.owes_connect = false,
                 Content::Closed => connection.owes_closed = false,
                 Content::Read => {
@@ -35,22 +34,17 @@ impl Brain {
     }
 
     /// The session had nothing to read after all.
-    pub fn input_dry(&mut self, assignment: &Assignment) {
-        if let Some(connection) = self.connection(assignment.connection) {
+    pub fn input_dry(&mut self, slot: ConnectionSlot) {
+        if let Some(connection) = self.connection(slot) {
             connection.readable = false;
             connection.has_rest = false;
         }
-        self.enqueue(assignment.connection);
+        self.enqueue(slot);
     }
 
-    /// The lane's ring has no room for it: the session keeps its turn, the lane gets nothing more
-    /// until [`Brain::room_freed`].
-    pub fn no_room(&mut self, assignment: Assignment) {
-        let slot = assignment.connection;
-        if let Some(lane) = self.lane_mut(assignment.lane) {
-            lane.is_full = true;
-        }
-        if let Content::Returned(returned) = assignment.content {
+    /// A delivery of the session found no room: the session keeps its turn.
+    pub(super) fn session_not_given(&mut self, slot: ConnectionSlot, content: Content) {
+        if let Content::Returned(returned) = content {
             self.sessions.push_returned(slot, returned);
         }
         self.enqueue_at(slot, Position::First);

@@ -119,9 +119,9 @@ impl Stream {
                 self.record(assignment, bytes, more);
             }
             Frame::NeedMore if self.received < self.sent.len() => self.read(assignment, most),
-            Frame::NeedMore => self.brain.input_dry(&assignment),
+            Frame::NeedMore => self.brain.input_dry(self.slot),
             Frame::TooLong => {
-                self.brain.input_dry(&assignment);
+                self.brain.input_dry(self.slot);
                 self.brain.end_input(self.slot, CloseReason::PackageTooLong);
             }
         }

@@ -1,6 +1,6 @@
 //! Giving: events, packages that came back, and what was received, into a lane's package ring.
 
-use ostler_core::brain::{Assignment, Content, DeliveryKind};
+use ostler_core::brain::{Assignment, ConnectionSlot, Content, DeliveryKind, Subject};
 use ostler_shm::record::{FLAG_LAST, FLAG_REDELIVERED, Header, RecordKind};
 
 use super::lane::LaneEnd;
@@ -35,11 +35,9 @@ impl Reactor {
                     kind,
                 );
             }
-            Content::Read if self.settings.keeps_unused => self.give_stream(&mut end, assignment),
-            Content::Read if self.intake_mut(assignment.connection).is_some() => {
-                self.give_framed(&mut end, assignment)
-            }
-            Content::Read => self.give_raw(&mut end, assignment),
+            Content::Read => match assignment.subject {
+                Subject::Session(slot) => self.give_input(&mut end, slot, assignment),
+            },
         }
         self.lanes.put_back(lane, end);
     }
@@ -53,7 +51,7 @@ impl Reactor {
         Header {
             kind: kind as u8,
             seq: assignment.seq,
-            subject: assignment.session,
+            subject: assignment.subject_number,
             stamp: self.now,
             total,
             ..Header::default()
@@ -72,7 +70,7 @@ impl Reactor {
     fn give_returned(&mut self, end: &mut LaneEnd, mut assignment: Assignment, kind: RecordKind) {
         let Content::Returned(returned) = &mut assignment.content else { return };
         let mut flags = if returned.attempt > 0 { FLAG_REDELIVERED } else { 0 };
-        if self.settings.keeps_unused && self.brain.is_input_ended(assignment.connection) {
+        if self.settings.keeps_unused && self.brain.is_input_ended(assignment.subject) {
             flags |= FLAG_LAST;
         }
         let body = std::mem::take(&mut returned.body);
@@ -90,17 +88,17 @@ impl Reactor {
         self.brain.record_written(assignment, given.position, len as u32, None, false, self.now);
     }
 
-    /// Gives the first `len` bytes of what was received. Returns false when the ring has no room
-    /// for them.
+    /// Gives the first `len` bytes of what was received of a session. Returns false when the ring
+    /// has no room for them.
     pub(in crate::reactor) fn give_package(
         &mut self,
         end: &mut LaneEnd,
+        slot: ConnectionSlot,
         assignment: Assignment,
         len: usize,
         flags: u8,
         more: bool,
     ) -> bool {
-        let slot = assignment.connection;
         let payload_max = self.settings.sizes.payload_max();
         let Some(intake) = self.intake_mut(slot) else { return false };
         let before = intake.charged();

@@ -14,7 +14,8 @@ use ostler_shm::sleep::Ringer;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::reactor) struct Sending {
     pub(in crate::reactor) seq: u64,
-    pub(in crate::reactor) session: u64,
+    /// The number by which records name what it is about.
+    pub(in crate::reactor) subject: u64,
     pub(in crate::reactor) flags: u8,
     pub(in crate::reactor) offset: usize,
 }

@@ -21,10 +21,11 @@ impl Reactor {
         flags: u8,
         more: bool,
     ) {
-        let (seq, session, lane) = (assignment.seq, assignment.session, assignment.lane);
+        let (seq, lane) = (assignment.seq, assignment.lane);
+        let subject = assignment.subject_number;
         let len = body.len() as u32;
         self.brain.record_written(assignment, NOT_WRITTEN, len, Some(body), more, self.now);
-        end.sending = Some(Sending { seq, session, flags, offset: 0 });
+        end.sending = Some(Sending { seq, subject, flags, offset: 0 });
         self.continue_sending(end, lane);
     }
 
@@ -48,7 +49,7 @@ impl Reactor {
                 kind: RecordKind::Data as u8,
                 flags: sending.flags | if more { FLAG_MORE } else { 0 },
                 seq: sending.seq,
-                subject: sending.session,
+                subject: sending.subject,
                 stamp: self.now,
                 part_offset: sending.offset as u32,
                 total,

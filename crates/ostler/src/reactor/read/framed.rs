@@ -11,44 +11,47 @@ use crate::reactor::destination::lane::LaneEnd;
 impl Reactor {
     /// Gives the next message of a framed session; receives until there is one, or until the
     /// session has had its share.
-    pub(in crate::reactor) fn give_framed(&mut self, end: &mut LaneEnd, assignment: Assignment) {
+    pub(in crate::reactor) fn give_framed(
+        &mut self,
+        end: &mut LaneEnd,
+        slot: ConnectionSlot,
+        assignment: Assignment,
+    ) {
         let mut share = self.receive_share.session_bytes();
         loop {
-            let Some(intake) = self.intake_mut(assignment.connection) else {
-                return self.brain.input_dry(&assignment);
+            let Some(intake) = self.intake_mut(slot) else {
+                return self.brain.input_dry(slot);
             };
             match intake.frame() {
                 Frame::Package { len } => {
                     // Whether more is there is known only by looking: the socket may hold more than
                     // was received.
-                    self.give_package(end, assignment, len, 0, true);
+                    self.give_package(end, slot, assignment, len, 0, true);
                     return;
                 }
                 Frame::TooLong => {
-                    self.brain.input_dry(&assignment);
+                    self.brain.input_dry(slot);
                     // What came before it is still answered.
-                    return self
-                        .brain
-                        .end_input(assignment.connection, CloseReason::PackageTooLong);
+                    return self.brain.end_input(slot, CloseReason::PackageTooLong);
                 }
                 Frame::NeedMore => {}
             }
             if share == 0 {
                 // What the kernel holds is received in the next turn.
-                self.brain.input_dry(&assignment);
-                return self.receive_share.wait_for_turn(assignment.connection);
+                self.brain.input_dry(slot);
+                return self.receive_share.wait_for_turn(slot);
             }
-            match self.receive_framed(assignment.connection, share) {
-                Ok(None) => return self.brain.input_dry(&assignment),
+            match self.receive_framed(slot, share) {
+                Ok(None) => return self.brain.input_dry(slot),
                 Ok(Some(0)) => {
-                    self.brain.input_dry(&assignment);
-                    return self.brain.peer_done(assignment.connection);
+                    self.brain.input_dry(slot);
+                    return self.brain.peer_done(slot);
                 }
                 Ok(Some(len)) => {
                     share -= len;
                     self.receive_share.count(len);
                 }
-                Err(error) => return self.read_failed(&assignment, error.kind()),
+                Err(error) => return self.read_failed(slot, error.kind()),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use ostler_core::brain::Assignment;
+use ostler_core::brain::{Assignment, ConnectionSlot};
 use ostler_shm::record::RecordKind;
 
 use super::READ_MIN_BYTES;
@@ -12,21 +12,26 @@ use crate::reactor::transport::Received;
 
 impl Reactor {
     /// Reads a raw session straight into the ring.
-    pub(in crate::reactor) fn give_raw(&mut self, end: &mut LaneEnd, assignment: Assignment) {
+    pub(in crate::reactor) fn give_raw(
+        &mut self,
+        end: &mut LaneEnd,
+        slot: ConnectionSlot,
+        assignment: Assignment,
+    ) {
         let want = self.settings.receive_size as u64;
         let least = READ_MIN_BYTES.min(want);
         let Some(opening) = end.giver.open(end.memory.capacity(), want, least) else {
             return self.brain.no_room(assignment);
         };
-        let Some(connection) = self.connections.get_mut(assignment.connection) else {
-            return self.brain.input_dry(&assignment);
+        let Some(connection) = self.connections.get_mut(slot) else {
+            return self.brain.input_dry(slot);
         };
         let mut space =
             end.memory.packages.raw_mut(opening.payload_offset, opening.payload_max as usize);
         match connection.transport.recv_into(&mut space) {
             Ok(Received { len: 0, .. }) => {
-                self.brain.input_dry(&assignment);
-                self.brain.peer_done(assignment.connection);
+                self.brain.input_dry(slot);
+                self.brain.peer_done(slot);
             }
             Ok(Received { len, more }) => {
                 let header = self.header(&assignment, RecordKind::Data, len as u32);
@@ -40,20 +45,20 @@ impl Reactor {
                     self.now,
                 );
             }
-            Err(error) => self.read_failed(&assignment, error.kind()),
+            Err(error) => self.read_failed(slot, error.kind()),
         }
     }
 
-    pub(in crate::reactor) fn read_failed(&mut self, assignment: &Assignment, kind: ErrorKind) {
+    pub(in crate::reactor) fn read_failed(&mut self, slot: ConnectionSlot, kind: ErrorKind) {
         match kind {
-            ErrorKind::WouldBlock => self.brain.input_dry(assignment),
+            ErrorKind::WouldBlock => self.brain.input_dry(slot),
             ErrorKind::Interrupted => {
-                self.brain.input_dry(assignment);
-                self.brain.readable(assignment.connection);
+                self.brain.input_dry(slot);
+                self.brain.readable(slot);
             }
             _ => {
-                self.brain.input_dry(assignment);
-                self.peer_lost(assignment.connection);
+                self.brain.input_dry(slot);
+                self.peer_lost(slot);
             }
         }
     }

@@ -31,38 +31,42 @@ enum Behind {
 
 impl Reactor {
     /// Gives what was kept of a session's input, with what came since.
-    pub(in crate::reactor) fn give_stream(&mut self, end: &mut LaneEnd, assignment: Assignment) {
-        let slot = assignment.connection;
+    pub(in crate::reactor) fn give_stream(
+        &mut self,
+        end: &mut LaneEnd,
+        slot: ConnectionSlot,
+        assignment: Assignment,
+    ) {
         if self.intake_mut(slot).is_none() {
-            return self.give_raw(end, assignment);
+            return self.give_raw(end, slot, assignment);
         }
         let behind = self.receive_behind(slot);
         let hangup = self
             .connections
             .get_mut(slot)
             .is_none_or(|connection| connection.transport.may_hold_more());
-        let Some(intake) = self.intake_mut(slot) else { return self.brain.input_dry(&assignment) };
+        let Some(intake) = self.intake_mut(slot) else { return self.brain.input_dry(slot) };
         let all = intake.len();
         let (len, is_last) = match (intake.frame(), behind) {
             (Frame::Package { len }, _) => (len, behind == Behind::End && len == all),
             // No more of it comes: the worker sees it once more, and that it is the last.
             (Frame::NeedMore, Behind::End) if all > 0 => (all, true),
             (Frame::NeedMore, Behind::End) => {
-                self.brain.input_dry(&assignment);
+                self.brain.input_dry(slot);
                 return self.brain.peer_done(slot);
             }
             (Frame::NeedMore, Behind::Failed(kind)) => {
-                return self.read_failed(&assignment, kind);
+                return self.read_failed(slot, kind);
             }
-            (Frame::NeedMore, _) => return self.brain.input_dry(&assignment),
+            (Frame::NeedMore, _) => return self.brain.input_dry(slot),
             (Frame::TooLong, _) => {
-                self.brain.input_dry(&assignment);
+                self.brain.input_dry(slot);
                 return self.brain.end_input(slot, CloseReason::PackageTooLong);
             }
         };
         let flags = if is_last { FLAG_LAST } else { 0 };
         let more = behind != Behind::Nothing || hangup || len < all;
-        if !self.give_package(end, assignment, len, flags, more) {
+        if !self.give_package(end, slot, assignment, len, flags, more) {
             return;
         }
         if let Some(connection) = self.connections.get_mut(slot) {

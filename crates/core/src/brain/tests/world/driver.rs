@@ -3,7 +3,9 @@
 
 use super::{Delivery, Item, ONE_RECORD, PARTS, Record, State, World};
 use crate::brain::run_lists::RunListId;
-use crate::brain::{Assignment, BrainAction, CloseReason, Content, DeliveryKind, LaneState, Phase};
+use crate::brain::{
+    Assignment, BrainAction, CloseReason, Content, DeliveryKind, LaneState, Phase, Subject,
+};
 use crate::policy::Dispatch;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,8 +79,9 @@ impl World {
     pub(crate) fn give(&mut self) -> bool {
         let credit = self.lanes_with_credit();
         let Some(assignment) = self.brain.next_give() else { return false };
-        let id = self.places[&assignment.connection];
-        assert_eq!(id, assignment.session);
+        let Subject::Session(place) = assignment.subject;
+        let id = self.places[&place];
+        assert_eq!(id, assignment.subject_number);
         let lane = self.lanes.iter().position(|lane| lane.slot == assignment.lane).unwrap();
         self.check_choice(id, lane, &credit);
         let Some(item) = self.item_of(id, &assignment) else {
@@ -87,7 +90,7 @@ impl World {
             if session.eof && !session.lost {
                 self.brain.peer_done(session.place);
             } else {
-                self.brain.input_dry(&assignment);
+                self.brain.input_dry(place);
             }
             self.check();
             return true;
