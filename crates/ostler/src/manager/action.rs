@@ -5,10 +5,9 @@ use std::os::fd::OwnedFd;
 use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::{Event, KillCause, SupervisorAction};
 
-use super::child::{Gated, fork_worker};
 use super::event_loop::{Driver, Ending, Step};
 use super::report;
-use super::setup::LaneDescriptors;
+use super::spawn::{Gated, LaneDescriptors, fork_process};
 use super::token::Source;
 use crate::control::{DeathNotice, ToManager, ToMaster};
 use crate::sys::clock;
@@ -108,7 +107,7 @@ impl Driver<'_> {
             tracing::error!(%worker, "fork without lane memory");
             return Ok(Event::ForkFailed(worker));
         };
-        let watched = fork_worker(self.setup, worker, lanes).and_then(|gated| {
+        let watched = fork_process(self.setup, worker, lanes).and_then(|gated| {
             let pidfd = gated.pidfd().try_clone()?;
             self.watch(worker, &gated)?;
             Ok((gated, pidfd))

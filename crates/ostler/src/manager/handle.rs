@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::setup::ManagerSetup;
-use super::spare::{self, Origin};
+use super::spawn::spare::{self, Origin};
 use crate::control::{Channel, Received, ToManager, ToMaster};
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};

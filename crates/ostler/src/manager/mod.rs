@@ -9,15 +9,14 @@
 //! process, send a signal to a bare pid, wait for the master or a worker, react to a signal in
 //! signal context, or outlive the master.
 //!
-//! One file per idea: `setup` (what it is made with), `handle` (the master's view of it), `spare`
-//! (a manager before its promotion), `driver` (the loop), `action` (what the supervisor asks for),
-//! `children` (the table), `child` (what a forked worker does first), `guard` (workers that must
-//! not outlive all), `hearing` (words from workers), `reaping` (children that have ended), `source`
-//! (tokens), `generations` (a later manager's keys), `sweep` (the end of all children), `report`
-//! (log lines).
+//! One file per idea: `setup` (what it is made with), `handle` (the master's view of it),
+//! `spawn/spare` (a manager before its promotion), `event_loop`, `action` (what supervisor and
+//! master ask for), `children` (the table), `spawn` (how a process is made and what it does first;
+//! one file per kind), `guard` (workers that must not outlive all), `worker_message`, `reaping`
+//! (children that have ended), `token` (whose event it is), `generations` (a later manager's keys),
+//! `sweep` (the end of all children), `report` (log lines).
 
 mod action;
-mod child;
 mod children;
 mod event_loop;
 mod generations;
@@ -26,7 +25,7 @@ mod handle;
 mod reaping;
 mod report;
 mod setup;
-mod spare;
+mod spawn;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -34,7 +33,8 @@ mod token;
 mod worker_message;
 
 pub(crate) use handle::{ManagerHandle, fork_managers};
-pub(crate) use setup::{ManagerSetup, WorkerBoot};
+pub(crate) use setup::ManagerSetup;
+pub(crate) use spawn::ProcessBoot;
 pub(crate) use sweep::end_all;
 
 /// Exit code of a manager or worker whose master is gone, or whose manager was gone before it

@@ -9,7 +9,7 @@ use ostler_core::supervisor::{Event, Exit};
 use super::event_loop::{Driver, Ending, Step};
 use super::guard::Guard;
 use super::report;
-use super::spare::{EXIT_DISMISSED, fork_and_announce};
+use super::spawn::spare::{EXIT_DISMISSED, fork_and_announce};
 use crate::control::ShortText;
 use crate::sys::orphans;
 use crate::sys::pidfd::PidFd;

@@ -28,7 +28,7 @@ use crate::api::session::Session;
 use crate::api::worker::Worker;
 use crate::control::{FromWorker, ShortText};
 use crate::log;
-use crate::manager::WorkerBoot;
+use crate::manager::ProcessBoot;
 use crate::options::Options;
 use crate::sys::{clock, panic, signal};
 
@@ -42,7 +42,7 @@ const BATCH: usize = 64;
 
 /// The life of one worker process; answers its exit code.
 pub(crate) fn worker_main<R: IntoHandler>(
-    boot: WorkerBoot,
+    boot: ProcessBoot,
     options: &Options,
     make: &dyn Fn(&Worker) -> R,
 ) -> i32 {

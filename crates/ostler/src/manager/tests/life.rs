@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::master::{TestMaster, descriptor_kinds, send_signal, settings, status};
 use super::worker::{self, obedient};
 use crate::control::{ToManager, ToMaster};
-use crate::manager::WorkerBoot;
+use crate::manager::ProcessBoot;
 use crate::sys::eventfd;
 use crate::sys::process::in_forked_test;
 
@@ -172,7 +172,7 @@ fn a_reload_replaces_every_worker_without_a_gap() {
 #[test]
 fn a_reload_to_broken_code_changes_nothing() {
     in_forked_test(|| {
-        let breaks_later = |boot: WorkerBoot| match boot.key.generation.0 {
+        let breaks_later = |boot: ProcessBoot| match boot.key.generation.0 {
             1 => obedient(boot),
             _ => 3,
         };
@@ -213,7 +213,7 @@ fn signals_from_outside_do_what_they_should_and_no_more() {
 #[test]
 fn a_worker_that_is_never_ready_is_killed() {
     in_forked_test(|| {
-        let sleeps = |boot: WorkerBoot| match boot.key.generation.0 {
+        let sleeps = |boot: ProcessBoot| match boot.key.generation.0 {
             1 => {
                 std::thread::sleep(Duration::from_secs(60));
                 0

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ostler_core::supervisor::LeaveReason;
 
 use crate::control::FromWorker;
-use crate::manager::WorkerBoot;
+use crate::manager::ProcessBoot;
 use crate::sys::process::{self, ExitBy, fork_child};
 use crate::sys::{control_socket, eventfd, poll, signal};
 
@@ -33,7 +33,7 @@ pub(super) const COMMAND_BASE: u64 = 1_000;
 /// Exit code of a worker that is not as it should be.
 const EXIT_WRONG: i32 = 9;
 
-pub(super) fn obedient(boot: WorkerBoot) -> i32 {
+pub(super) fn obedient(boot: ProcessBoot) -> i32 {
     if let Err(what) = check(&boot) {
         let line = format!("[worker {}] wrong: {what}\n", boot.key);
         let _ = rustix::io::write(std::io::stderr(), line.as_bytes());
@@ -86,7 +86,7 @@ pub(super) fn obedient(boot: WorkerBoot) -> i32 {
     }
 }
 
-fn talk_on(boot: &WorkerBoot) {
+fn talk_on(boot: &ProcessBoot) {
     for _ in 0..250 {
         while let Err(error) = FromWorker::TookDelivery.send(&boot.control) {
             if error.kind() != std::io::ErrorKind::WouldBlock {
@@ -97,7 +97,7 @@ fn talk_on(boot: &WorkerBoot) {
     }
 }
 
-fn talk_nonsense(boot: &WorkerBoot) {
+fn talk_nonsense(boot: &ProcessBoot) {
     for round in 0..250_u8 {
         let nonsense = vec![round; usize::from(round % 12) + 1];
         let descriptors = [boot.up.as_fd(), boot.board.as_fd()];
@@ -112,7 +112,7 @@ fn talk_nonsense(boot: &WorkerBoot) {
 }
 
 /// Looks at everything that `child.rs` promises.
-fn check(boot: &WorkerBoot) -> Result<(), String> {
+fn check(boot: &ProcessBoot) -> Result<(), String> {
     let mut expected: Vec<i32> = boot.descriptors();
     expected.extend([0, 1, 2]);
     let open = process::open_descriptors().unwrap();

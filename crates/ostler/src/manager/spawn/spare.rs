@@ -8,24 +8,24 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use super::event_loop::Driver;
-use super::guard::{self, Guard, Guarded};
-use super::handle::ManagerHandle;
-use super::setup::ManagerSetup;
-use super::{EXIT_BROKEN, EXIT_ORPHANED};
 use crate::control::{Channel, Received, ToManager, ToMaster};
 use crate::log;
+use crate::manager::event_loop::Driver;
+use crate::manager::guard::{self, Guard, Guarded};
+use crate::manager::handle::ManagerHandle;
+use crate::manager::setup::ManagerSetup;
+use crate::manager::{EXIT_BROKEN, EXIT_ORPHANED};
 use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ExitBy, ProcessId, fork_child};
 use crate::sys::{control_socket, panic, poll};
 
 /// Exit code of a spare that the master let go by closing its socket.
-pub(super) const EXIT_DISMISSED: i32 = 0;
+pub(in crate::manager) const EXIT_DISMISSED: i32 = 0;
 
 /// Who forks the spare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(in crate::manager) enum Origin {
     /// The master: the spare dies with it by the kernel's doing.
     Master,
     /// A manager, which the spare must survive: it watches the master by its pidfd.
@@ -37,7 +37,7 @@ const MASTER_END_MAX: Duration = Duration::from_millis(250);
 
 /// Forks a spare manager that guards `workers`. Its end of the channel and its pidfd are in the
 /// handle.
-pub(super) fn fork_spare(
+pub(in crate::manager) fn fork_spare(
     setup: &ManagerSetup,
     origin: Origin,
     workers: Vec<PidFd>,
@@ -156,17 +156,17 @@ fn after_hang_up(setup: &ManagerSetup) -> io::Result<Waited> {
 
 /// The spare of a manager, as the manager knows it.
 #[derive(Debug)]
-pub(super) struct Spare {
-    pub(super) guard: Guard,
-    pub(super) pid: ProcessId,
-    pub(super) pidfd: PidFd,
+pub(in crate::manager) struct Spare {
+    pub(in crate::manager) guard: Guard,
+    pub(in crate::manager) pid: ProcessId,
+    pub(in crate::manager) pidfd: PidFd,
 }
 
 /// Forks a spare that guards `workers` and sends its descriptors to the master. `Ok(None)`: the
 /// fork failed, which the master was told.
 ///
 /// An error means that the master cannot be reached.
-pub(super) fn fork_and_announce(
+pub(in crate::manager) fn fork_and_announce(
     setup: &ManagerSetup,
     master: &mut Channel<ToMaster, ToManager>,
     workers: Vec<PidFd>,

@@ -1,0 +1,70 @@
+//! The gate at which a forked process waits until the manager knows it and watches it.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::boot::ProcessBoot;
+use crate::manager::children::Child;
+use crate::sys::control_socket;
+use crate::sys::pidfd::PidFd;
+use crate::sys::poll;
+use crate::sys::process::ProcessId;
+
+/// The message that opens the gate at which a forked process waits.
+const GO: &[u8] = b"go";
+
+/// A process that waits at its gate: it runs once it is let go, and ends if this is dropped
+/// before.
+///
+/// So nothing of it runs before the manager has its pidfd and watches it, and no failure in between
+/// leaves a process that nobody knows.
+#[derive(Debug)]
+pub(in crate::manager) struct Gated {
+    pub(super) pid: ProcessId,
+    pub(super) pidfd: PidFd,
+    pub(super) control: OwnedFd,
+}
+
+impl Gated {
+    pub(in crate::manager) fn pid(&self) -> ProcessId {
+        self.pid
+    }
+
+    pub(in crate::manager) fn pidfd(&self) -> &PidFd {
+        &self.pidfd
+    }
+
+    pub(in crate::manager) fn control(&self) -> &OwnedFd {
+        &self.control
+    }
+
+    /// Opens the gate. A process that has died meanwhile is found by its pidfd.
+    pub(in crate::manager) fn open_gate(self) -> Child {
+        // Fails only when the other end is closed, that is, when it is dead.
+        let _ = control_socket::send(&self.control, GO, &[]);
+        Child {
+            pid: self.pid,
+            pidfd: self.pidfd,
+            control: Some(self.control),
+            is_ready: false,
+            start_error: None,
+            words: 0,
+        }
+    }
+}
+
+/// Waits until the manager has everything in place; false when it is gone or gave this process up.
+pub(super) fn opens(boot: &ProcessBoot) -> io::Result<bool> {
+    loop {
+        let watched = [boot.control.as_fd(), boot.master_pidfd.as_fd()];
+        let [said, master_gone] = poll::wait_readable(watched, None)?;
+        if master_gone {
+            return Ok(false);
+        }
+        if said {
+            let mut word = [0; GO.len()];
+            let length = control_socket::receive_without_descriptors(&boot.control, &mut word)?;
+            return Ok(length == GO.len() && word == GO);
+        }
+    }
+}
