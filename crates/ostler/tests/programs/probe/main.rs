@@ -1,0 +1,215 @@
+//! Probe: a line server whose commands exercise the whole interface, for the process tests.
+//!
+//! ```text
+//! probe [--set NAME=VALUE]...
+//! ```
+//!
+//! One line is one command (`framing = eof`, delimiter `\n`), each answer is one line unless said
+//! otherwise. With `PROBE_JOURNAL=FILE` every callback appends a line to that file. The commands
+//! that begin with `hostile` write nonsense into this process's own lanes and then wait to be
+//! killed for it.
+
+#![allow(clippy::panic)] // told to
+
+mod deferred;
+mod hostile;
+mod memory;
+mod outputs;
+mod process;
+mod sessions;
+mod timers;
+mod words;
+
+use std::cell::RefCell;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ostler::{
+    CloseReason, Deferred, Error, Exit, Handler, KeepAlive, Outcome, Package, Server, Session,
+    TimerId, Worker,
+};
+use ostler_shm::layout::Sizes;
+use words::{Arguments, Call, outcome, say, wait_for_file};
+
+struct Probe {
+    /// Packages are pieces of a stream of lines.
+    is_stream: bool,
+    /// At most one line of a package is used.
+    one_by_one: bool,
+    journal: Option<File>,
+    sizes: Sizes,
+    tokens: RefCell<Vec<KeepAlive>>,
+    deferred: Rc<RefCell<Vec<Deferred>>>,
+    timers: RefCell<Vec<TimerId>>,
+}
+
+/// Carries a command of one topic out; `false`: it is of another one.
+type Topic = fn(&Probe, &mut Call<'_>, &str) -> bool;
+
+const TOPICS: [Topic; 6] =
+    [outputs::run, sessions::run, process::run, deferred::run, timers::run, hostile::run];
+
+impl Probe {
+    fn new(sizes: Sizes, is_stream: bool) -> Self {
+        let journal = std::env::var_os("PROBE_JOURNAL")
+            .and_then(|path| OpenOptions::new().append(true).create(true).open(path).ok());
+        Self {
+            is_stream,
+            one_by_one: std::env::var_os("PROBE_ONE_BY_ONE").is_some(),
+            journal,
+            sizes,
+            tokens: RefCell::default(),
+            deferred: Rc::default(),
+            timers: RefCell::default(),
+        }
+    }
+
+    fn note(&self, worker: &Worker, what: impl AsRef<str>) {
+        if let Some(mut journal) = self.journal.as_ref() {
+            let line = format!("w{}.{} {}\n", worker.slot(), worker.generation(), what.as_ref());
+            let _ = journal.write_all(line.as_bytes());
+        }
+    }
+
+    /// Uses the whole lines of a package.
+    fn on_stream(&mut self, worker: &Worker, session: &Session, package: &Package) {
+        let mut used = 0;
+        while let Some(rest) = package.get(used..)
+            && let Some(end) = rest.iter().position(|byte| *byte == b'\n')
+        {
+            let head = rest.get(..end.min(512)).unwrap_or(rest);
+            used += end + 1;
+            // Before the command, which may defer the package.
+            package.consume(used);
+            self.command(worker, session, package, &String::from_utf8_lossy(head));
+            if self.one_by_one {
+                break;
+            }
+        }
+        package.consume(used);
+        if package.is_last() {
+            say(session, format!("last {}", package.len() - used));
+        }
+    }
+
+    fn command(&self, worker: &Worker, session: &Session, package: &Package, line: &str) {
+        let mut arguments = Arguments(line);
+        let word = arguments.word();
+        let mut call = Call { worker, session, package, arguments };
+        if !TOPICS.iter().any(|run| run(self, &mut call, word)) {
+            call.say(format!("unknown {word}"));
+        }
+    }
+}
+
+impl Handler for Probe {
+    fn on_worker_start(&mut self, worker: &Worker) -> Outcome {
+        self.note(worker, "start");
+        let hang = std::env::var_os("PROBE_HANG_START_IF_EXISTS");
+        while hang.as_ref().is_some_and(|path| std::path::Path::new(path).exists()) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        match std::env::var_os("PROBE_FAIL_START_IF_EXISTS") {
+            Some(path) if std::path::Path::new(&path).exists() => Err("told to fail".into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_connect(&mut self, worker: &Worker, session: &Session) -> Outcome {
+        self.note(worker, format!("connect {}", session.id()));
+        if let Some(path) = std::env::var_os("PROBE_HOLD_CONNECT_UNTIL") {
+            wait_for_file(path);
+        }
+        if std::env::var_os("PROBE_GREET").is_some() {
+            say(session, "hello");
+        }
+        Ok(())
+    }
+
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
+        if self.journal.is_some() {
+            self.note(worker, format!("receive {} {}", session.id(), package.len()));
+        }
+        if self.is_stream {
+            self.on_stream(worker, session, package);
+            return Ok(());
+        }
+        // Commands are at the front; the rest of a long line is only weighed.
+        let head = package.get(..512).unwrap_or(package);
+        let line = String::from_utf8_lossy(head);
+        let line = line.trim_end_matches(['\r', '\n']).to_owned();
+        if let Some(why) = line.strip_prefix("fail ") {
+            say(session, "sent before it failed");
+            return Err(why.into());
+        }
+        self.command(worker, session, package, &line);
+        Ok(())
+    }
+
+    fn on_close(&mut self, worker: &Worker, session: &Session, reason: CloseReason) -> Outcome {
+        let state = String::from_utf8_lossy(&session.state()).into_owned();
+        let info = if session.info().is_some() { "info" } else { "noinfo" };
+        let sent = session.send(b"too late\n");
+        let why = sent.err().and_then(|error| error.gone_because()).unwrap_or("-");
+        let (sent, reason) = (outcome(sent), reason.name());
+        self.note(worker, format!("close {} {info} {sent} {why} {reason} {state}", session.id()));
+        Ok(())
+    }
+
+    fn on_worker_exit(&mut self, worker: &Worker) {
+        self.note(worker, "exit");
+        self.tokens.borrow_mut().clear();
+    }
+
+    fn on_worker_stop(&mut self, worker: &Worker) {
+        self.note(worker, "stop");
+    }
+}
+
+fn serve() -> ostler::Result<()> {
+    // The engine says what there is to say of a panic in one line; the default hook would add some
+    // more.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut builder = Server::builder()
+        .set("framing", "eof")
+        .set("package_eof", "\\n")
+        .set("listen", "127.0.0.1:0");
+    // For the hostile commands, which are given both.
+    let mut sizes = Sizes { reactors: 1, lane_size: 64 * 1024 };
+    let mut is_stream = false;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let pair = arguments.next();
+        let pair = pair.as_deref().and_then(|pair| pair.split_once('='));
+        let (true, Some((name, value))) = (argument == "--set", pair) else {
+            return Err(Error::usage("usage: probe [--set NAME=VALUE]..."));
+        };
+        match name {
+            "framing" => is_stream = value == "stream",
+            "reactors" => sizes.reactors = value.parse().unwrap_or(1),
+            "lane_size" => sizes.lane_size = value.parse().unwrap_or(64 * 1024),
+            _ => {}
+        }
+        builder = builder.set(name, value);
+    }
+    let server = builder.bind()?;
+    let server = match std::env::var_os("PROBE_RUN_WHEN_EXISTS") {
+        // Is known before it serves.
+        Some(path) => {
+            println!("listening on {}", server.local_address());
+            wait_for_file(path);
+            server
+        }
+        None => server.on_listening(|address| println!("listening on {address}")),
+    };
+    server.run(move |_| match std::env::var_os("PROBE_FAIL_MAKE_IF_EXISTS") {
+        Some(path) if std::path::Path::new(&path).exists() => Err("told not to be made"),
+        _ => Ok(Probe::new(sizes, is_stream)),
+    })
+}
+
+fn main() -> Exit {
+    serve().into()
+}

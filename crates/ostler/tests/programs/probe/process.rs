@@ -1,0 +1,85 @@
+//! Commands about the process that runs them: who it is, how it waits, ends and changes.
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+
+use crate::Probe;
+use crate::memory::Memory;
+use crate::words::{Call, wait_for_file};
+
+/// Place of the phase words in the `up` file.
+const PHASE_AT: u64 = 128;
+
+/// Carries a command of this topic out; `false`: it is of another one.
+pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
+    let worker = call.worker;
+    let rest = &mut call.arguments;
+    match word {
+        "whoami" => {
+            let pid = std::process::id();
+            call.say(format!("w{}.{} {pid}", worker.slot(), worker.generation()));
+        }
+        "arguments" => call.say(std::env::args().collect::<Vec<_>>().join(" ")),
+        "finished" => call.say(worker.finished().to_string()),
+        "sleep" => {
+            std::thread::sleep(rest.millis());
+            call.say(call.arguments.rest());
+        }
+        // Sleeps until the file is there.
+        "until" => {
+            wait_for_file(rest.word());
+            call.say(call.arguments.rest());
+        }
+        "leave" => {
+            call.say("leaving");
+            worker.leave();
+        }
+        "keepalive" => {
+            probe.tokens.borrow_mut().push(worker.keep_alive());
+            call.say("held");
+        }
+        "panic" => panic!("told to panic: {}", rest.rest()),
+        "exit" => std::process::exit(rest.number() as i32),
+        "abort" => std::process::abort(),
+        "spin" => spin(),
+        "start" => call.say(start_child().to_string()),
+        // This process is another user's from now on.
+        "become" => {
+            let id = rustix::process::Uid::from_raw(rest.number() as u32);
+            let became = rustix::thread::set_thread_uid(id);
+            call.say(if became.is_ok() { "ok" } else { "refused" });
+        }
+        "open" => {
+            let opened = File::open(rest.rest()).is_ok();
+            call.say(if opened { "opened" } else { "refused" });
+        }
+        // The phase words of this process.
+        "phase" => call.say(phase()),
+        _ => return false,
+    }
+    true
+}
+
+/// Starts a process that outlives this one, with everything that it inherits; its number.
+pub(crate) fn start_child() -> u32 {
+    let child = Command::new("sleep")
+        .arg("300")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    child.map_or(0, |child| child.id())
+}
+
+/// What this process says of itself to those who look: the session that it works for (0: none).
+pub(crate) fn phase() -> String {
+    let mut word = [0; 8];
+    let read = Memory::open("ostler-up").map(|memory| memory.read(&mut word, PHASE_AT));
+    format!("phase {} {}", matches!(read, Some(Ok(()))), u64::from_ne_bytes(word))
+}
+
+fn spin() -> ! {
+    loop {
+        std::hint::spin_loop();
+    }
+}

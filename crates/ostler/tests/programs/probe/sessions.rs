@@ -1,0 +1,109 @@
+//! Commands about sessions: their ends, their states and what is known of them.
+
+use ostler::Session;
+
+use crate::Probe;
+use crate::words::{Call, outcome, pattern, wait_for_file};
+
+/// Carries a command of this topic out; `false`: it is of another one.
+pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
+    ends(probe, call, word) || knows(call, word)
+}
+
+fn ends(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
+    let (worker, session) = (call.worker, call.session);
+    let rest = &mut call.arguments;
+    match word {
+        "close" => {
+            call.say("bye");
+            let _ = session.close();
+        }
+        "closebig" => {
+            let _ = session.send(&pattern(rest.size()));
+            let _ = session.close();
+        }
+        "reset" => drop(session.reset()),
+        "farewell" => farewell(probe, call),
+        // Closes, and goes on until the file is there.
+        "closeuntil" => {
+            let _ = session.close();
+            wait_for_file(rest.word());
+        }
+        "closeof" => {
+            let result = worker.session(rest.number()).close();
+            call.say(outcome(result));
+        }
+        "closeonly" => drop(worker.session(rest.number()).close()),
+        "resetof" => {
+            let result = worker.session(rest.number()).reset();
+            call.say(outcome(result));
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn knows(call: &mut Call<'_>, word: &str) -> bool {
+    let (worker, session) = (call.worker, call.session);
+    let rest = &mut call.arguments;
+    let text = |state: &[u8]| String::from_utf8_lossy(state).into_owned();
+    match word {
+        "state" => call.say(outcome(session.set_state(call.arguments.rest().as_bytes()))),
+        "statebig" => {
+            let result = session.set_state(&pattern(rest.size()));
+            call.say(outcome(result));
+        }
+        "rw" => {
+            let _ = session.set_state(rest.rest().as_bytes());
+            call.say(text(&session.state()));
+        }
+        "get" => call.say(text(&session.state())),
+        "getof" => {
+            let state = worker.session(rest.number()).state();
+            call.say(text(&state));
+        }
+        "id" => call.say(session.id().to_string()),
+        "info" => match session.info() {
+            Some(info) => call.say(format!("{} {} {}", info.id, info.peer, info.is_full)),
+            None => call.say("none"),
+        },
+        "infoof" => {
+            let info = worker.session(rest.number()).info();
+            call.say(if info.is_some() { "some" } else { "none" });
+        }
+        "sessions" => {
+            let mut ids: Vec<u64> = worker.sessions().iter().map(Session::id).collect();
+            ids.sort_unstable();
+            let words: Vec<String> = ids.iter().map(u64::to_string).collect();
+            call.say(words.join(" "));
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// Fills the lane when the file is there, ends its session, tries to go on and notes what came of
+/// it all: `farewell close|reset|token FILE`.
+fn farewell(probe: &Probe, call: &mut Call<'_>) {
+    let (worker, session, package) = (call.worker, call.session, call.package);
+    let how = call.arguments.word();
+    wait_for_file(call.arguments.word());
+    let filled = loop {
+        match outcome(session.send(&pattern(20))) {
+            "ok" => {}
+            other => break other,
+        }
+    };
+    // Those are as small as a close.
+    while session.set_state(b"").is_ok() {}
+    probe.note(worker, format!("filled {filled}"));
+    let ended = match how {
+        "close" => session.close(),
+        "reset" => session.reset(),
+        _ => package.defer().map_or(Ok(()), |mut token| token.close()),
+    };
+    let later = [session.send(b"late"), session.set_state(b"late"), session.close()];
+    let later = later.map(|result| result.err().and_then(|error| error.gone_because()));
+    let later = later.map(|why| why.unwrap_or("-")).join(" ");
+    probe.note(worker, format!("ended {} {later}", outcome(ended)));
+}
