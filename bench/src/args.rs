@@ -34,15 +34,18 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
       --extras NAME,...|none          rows beside the payloads, with 64 bytes, free (all):
                                       churn, depth-16, 1000-connections, 2+2 (reactors and
                                       workers), slow-handlers (1 % of 5 ms)
-      --only NAME,...                 of raw, tokio, ostler and the --peer names; raw is always there
-      --peer NAME=CMD                 another server; no shell; CMD prints `listening on ADDRESS` first,
-                                      or has {port} in it, which becomes a free port
+      --only NAME,...                 of raw, tokio, ostler and the --peer names; raw is always
+                                      there
+      --peer NAME=CMD                 another server; no shell; CMD prints `listening on ADDRESS`
+                                      first, or has {port} in it, which becomes a free port
       --ostler PATH                   Ostler's instrument (ostler-echo beside this program)
       --quick                         3 rounds of 0.3 s: to see that it works, not to decide by
 
-  soak                                runs the long proofs under load and faults; fails if a target is missed
-      --only NAME,...                 of reload, kill-redeliver-echo, kill-redeliver-2ms, kill-close, kill-master,
-                                      kill-manager, idle, non-readers, deaf-listeners
+  soak                                runs the long proofs under load and faults; fails if a target
+                                      is missed
+      --only NAME,...                 of reload, kill-redeliver-echo, kill-redeliver-2ms,
+                                      kill-close, kill-master, kill-manager, idle,
+                                      non-readers, deaf-listeners
       --quick                         a few seconds each, with smaller targets
       --ostler PATH                   as above
       --examples DIRECTORY            the built examples (examples beside this program)

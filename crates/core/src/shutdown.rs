@@ -268,20 +268,30 @@ mod tests {
     proptest! {
         #[test]
         fn it_always_ends_and_exits_once(events in proptest::collection::vec(0u8..7, 1..40)) {
+            let all = [
+                Event::Terminate,
+                Event::Interrupt,
+                Event::SessionsDrained,
+                Event::WorkersGone,
+                Event::ManagersLost,
+                Event::Tick,
+                Event::Requested,
+            ];
             let mut shutdown = Shutdown::new(100, 50);
             let mut exits = 0;
+            let mut count = |actions: Vec<ShutdownAction>| {
+                exits += actions.iter().filter(|one| **one == ShutdownAction::Exit).count();
+            };
             let mut now = 0;
             for event in events {
                 now += 7;
-                let event = [Event::Terminate, Event::Interrupt, Event::SessionsDrained, Event::WorkersGone,
-                    Event::ManagersLost, Event::Tick, Event::Requested][usize::from(event)];
-                exits += shutdown.on(event, now).iter().filter(|a| **a == ShutdownAction::Exit).count();
+                count(shutdown.on(all[usize::from(event)], now));
             }
-            exits += shutdown.on(Event::Terminate, now).iter().filter(|a| **a == ShutdownAction::Exit).count();
+            count(shutdown.on(Event::Terminate, now));
             while let Some(deadline) = shutdown.deadline() {
                 prop_assert!(deadline >= now);
                 now = deadline;
-                exits += shutdown.on(Event::Tick, now).iter().filter(|a| **a == ShutdownAction::Exit).count();
+                count(shutdown.on(Event::Tick, now));
             }
             prop_assert_eq!(exits, 1);
         }

@@ -158,8 +158,9 @@ impl Error {
     pub(crate) fn never_ready(ready: usize, wanted: usize, boot_timeout_ms: u64) -> Self {
         Self::start(
             format!(
-                "only {ready} of {wanted} workers became ready within {boot_timeout_ms} ms: the log says how the \
-                 others ended; if they only need longer, raise `boot_timeout_ms`"
+                "only {ready} of {wanted} workers became ready within {boot_timeout_ms} ms: \
+                 the log says how the others \
+                 ended; if they only need longer, raise `boot_timeout_ms`"
             ),
             None,
         )
@@ -220,8 +221,8 @@ fn fork_advice(error: &io::Error) -> &'static str {
 fn listen_advice(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::AddrInUse => {
-            "the port is in use; stop the program that holds it (`ss -ltnp` names it), or choose another port with \
-             the option `listen`"
+            "the port is in use; stop the program that holds it (`ss -ltnp` names it), or choose \
+             another port with the option `listen`"
         }
         io::ErrorKind::AddrNotAvailable => {
             "this machine has no such address; use one of `ip address`, or 0.0.0.0 for all"

@@ -154,7 +154,8 @@ zeroed_new! {
     ControlLine { ctl_written: AtomicU64::new(0), leave: AtomicU64::new(0) }
     ConsumedLine { out_read: AtomicU64::new(0) }
     DownWords {
-        package: PackageLine::new(), gate: GateLine::new(), control: ControlLine::new(), consumed: ConsumedLine::new(),
+        package: PackageLine::new(), gate: GateLine::new(), control: ControlLine::new(),
+        consumed: ConsumedLine::new(),
     }
     TakenLine { taken: AtomicU64::new(0), freed: AtomicU64::new(0) }
     OutLine { out_written: AtomicU64::new(0) }

@@ -105,7 +105,7 @@ impl ServerBuilder {
     /// # use ostler::{Handler, Outcome, Package, Server, Session, Worker};
     /// # struct Echo;
     /// # impl Handler for Echo {
-    /// #     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome { Ok(()) }
+    /// #     fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome { Ok(()) }
     /// # }
     /// fn main() -> ostler::Exit {
     ///     let server = Server::builder().from_env("OSTLER_").args(std::env::args_os().skip(1));

@@ -21,7 +21,7 @@ use crate::sys::signal::Held;
 /// # use ostler::{Handler, Outcome, Package, Server, Session, Worker};
 /// # struct Echo;
 /// # impl Handler for Echo {
-/// #     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome { Ok(()) }
+/// #     fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome { Ok(()) }
 /// # }
 /// fn serve() -> ostler::Result<()> {
 ///     let server = Server::builder().listen("127.0.0.1:9501").bind()?;
@@ -47,7 +47,7 @@ pub struct Exit {
 /// # use ostler::{Handler, Outcome, Package, Server, Session, Worker};
 /// # struct Echo;
 /// # impl Handler for Echo {
-/// #     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome { Ok(()) }
+/// #     fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome { Ok(()) }
 /// # }
 /// fn main() -> ostler::Exit {
 ///     ostler::run_main(Server::builder().listen("127.0.0.1:9501"), |_| Echo)

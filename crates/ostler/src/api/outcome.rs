@@ -17,8 +17,9 @@ pub type Failure = Box<dyn Error>;
 /// struct Upper;
 ///
 /// impl Handler for Upper {
-///     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome {
-///         let text = std::str::from_utf8(package)?; // a client that sends something else is closed
+///     fn on_receive(&mut self, _: &Worker, session: &Session, package: &Package) -> Outcome {
+///         // A client that sends something else is closed.
+///         let text = std::str::from_utf8(package)?;
 ///         session.send(text.to_uppercase().as_bytes())?;
 ///         Ok(())
 ///     }

@@ -19,7 +19,7 @@ use crate::master;
 /// struct Echo;
 ///
 /// impl Handler for Echo {
-///     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome {
+///     fn on_receive(&mut self, _: &Worker, session: &Session, package: &Package) -> Outcome {
 ///         Ok(session.send(package)?)
 ///     }
 /// }

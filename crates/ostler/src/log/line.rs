@@ -145,7 +145,10 @@ mod tests {
 
     #[test]
     fn log_lines_in_json_are_objects_also_when_they_would_be_too_long() {
-        let head = r#"{"time":"2000-02-29T01:02:03.042+01:30","level":"WARN","process":"manager","message":"""#;
+        let head = concat!(
+            r#"{"time":"2000-02-29T01:02:03.042+01:30","level":"WARN","#,
+            r#""process":"manager","message":"""#,
+        );
         assert_eq!(line(LineFormat::Json, "a b"), format!("{head},\"key\":\"a b\"}}\n"));
         let long = line(LineFormat::Json, &"\n".repeat(5_000));
         assert!(long.len() < LINE_BYTES_MAX, "{}", long.len());

@@ -46,7 +46,11 @@ impl Driver<'_> {
             if matches!(heard, Heard::Word(_) | Heard::Garbage) {
                 child.words = child.words.saturating_add(1);
                 if child.words > WORDS_MAX {
-                    tracing::warn!(worker = %key, most = WORDS_MAX, "worker talks too much, heard no more");
+                    tracing::warn!(
+                        worker = %key,
+                        most = WORDS_MAX,
+                        "worker talks too much, heard no more"
+                    );
                     return self.close_control(key);
                 }
             }

@@ -46,9 +46,10 @@ pub(super) fn provide(options: &mut Options, inherited: usize) -> Result<()> {
         let (workers, reactors) = (options.workers, options.reactors);
         return Err(Error::start(
             format!(
-                "the limit of descriptors ({limit}) leaves none for clients, because {workers} workers and {reactors} \
-                 reactors need {reserve}: raise it (`ulimit -n`, `LimitNOFILE=` of the systemd unit) well above that, or \
-                 lower `workers` or `reactors`"
+                "the limit of descriptors ({limit}) leaves none for clients, because {workers} \
+                 workers and {reactors} reactors need {reserve}: raise it (`ulimit -n`, \
+                 `LimitNOFILE=` of the systemd unit) well above that, or lower `workers` \
+                 or `reactors`"
             ),
             None,
         ));
@@ -60,8 +61,8 @@ pub(super) fn provide(options: &mut Options, inherited: usize) -> Result<()> {
             max_connections = most,
             limit,
             reserve,
-            "max_connections is lowered to what the limit of descriptors allows: raise that (ulimit -n, LimitNOFILE=) or \
-             set max_connections"
+            "max_connections is lowered to what the limit of descriptors allows: raise that \
+             (ulimit -n, LimitNOFILE=) or set max_connections"
         );
         // Less than what was wanted, which is a u32.
         options.max_connections = u32::try_from(most).unwrap_or(u32::MAX);

@@ -45,12 +45,16 @@ pub(super) fn report_reload(outcome: ReloadOutcome) {
         ReloadOutcome::Done => tracing::info!("reload finished: every worker is new"),
         ReloadOutcome::ShuttingDown => tracing::info!("reload finished: the server shuts down"),
         ReloadOutcome::CanaryFailed(slot) => {
-            tracing::warn!(%slot, "reload finished: aborted, the first new worker did not start, nothing changed");
+            tracing::warn!(
+                %slot,
+                "reload finished: aborted, the first new worker did not start, nothing changed"
+            );
         }
         ReloadOutcome::Partial(slot) => {
             tracing::warn!(
                 %slot,
-                "reload finished: stopped, a new worker did not start, from this slot on nothing changed"
+                "reload finished: stopped, a new worker did not start, from this slot on nothing \
+                 changed"
             );
         }
     }

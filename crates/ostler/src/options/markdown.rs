@@ -10,14 +10,15 @@ const HEAD: &str = "# Options
 Written from the table in `crates/ostler/src/options/table`; do not edit (a test compares).
 `OSTLER_BLESS=1 cargo test -p ostler options` writes it anew.
 
-Sizes take units: `65536`, `64K` or `64KiB`, `64M` or `64MiB`, `1.5G` or `1.5GiB` (1024, 1024², 1024³). Times do too: `100us`,
-`500ms`, `10s`, `1.5min`, `2h`, `1d`; without a unit the number counts what the option's name ends with. A value outside of its
-limits is an error at start that names the nearest valid value, all wrong options are told at once, and nothing is clamped in
+Sizes take units: `65536`, `64K` or `64KiB`, `64M` or `64MiB`, `1.5G` or `1.5GiB` (1024, 1024²,
+1024³). Times do too: `100us`, `500ms`, `10s`, `1.5min`, `2h`, `1d`; without a unit the number
+counts what the option's name ends with. A value outside of its limits is an error at start that
+names the nearest valid value, all wrong options are told at once, and nothing is clamped in
 silence. `S..` and `P..` are rows of [requirements.md](requirements.md).
 
-Checked between options: `send_queue_low <= send_queue_high <= send_queue_max`; `back_off_min_ms <= back_off_max_ms`;
-`package_max_length` and `max_send_bytes` fit into `memory_budget`, which has 512K for each reactor; all lanes fit into
-`lane_memory`.
+Checked between options: `send_queue_low <= send_queue_high <= send_queue_max`;
+`back_off_min_ms <= back_off_max_ms`; `package_max_length` and `max_send_bytes` fit into
+`memory_budget`, which has 512K for each reactor; all lanes fit into `lane_memory`.
 ";
 
 impl Options {

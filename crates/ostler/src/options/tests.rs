@@ -378,7 +378,8 @@ proptest! {
         prop_assert!(lane.is_power_of_two() && lane >= Options::LANE_SIZE_MIN);
         prop_assert!(!valid || lane * options.rings() <= options.lane_memory);
         prop_assert!(options.receive_size_resolved() <= lane / 4 - 64);
-        prop_assert!(!valid || options.receive_size == 0 || options.receive_size == options.receive_size_resolved());
+        let taken_as_it_is = options.receive_size == options.receive_size_resolved();
+        prop_assert!(!valid || options.receive_size == 0 || taken_as_it_is);
         prop_assert!(!options.memory_plan().is_empty());
         let _ = options.max_requests_of(ostler_core::ids::Slot(u16::MAX));
     }

@@ -12,7 +12,7 @@
 //! struct Upper;
 //!
 //! impl Handler for Upper {
-//!     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome {
+//!     fn on_receive(&mut self, _: &Worker, session: &Session, package: &Package) -> Outcome {
 //!         let text = std::str::from_utf8(package)?;
 //!         Ok(session.send(text.to_uppercase().as_bytes())?)
 //!     }

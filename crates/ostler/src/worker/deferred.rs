@@ -286,7 +286,11 @@ impl WorkerContext {
         for held in std::mem::take(&mut deferral.held) {
             let (session, output) = held.parts();
             if let Err(error) = self.append_output(session, output, Some(&mut deferral.current)) {
-                tracing::warn!(session, %error, "a deferred output found no room: its session is closed");
+                tracing::warn!(
+                    session,
+                    %error,
+                    "a deferred output found no room: its session is closed"
+                );
                 self.append_close(session, true, Some(&mut deferral.current));
             }
         }

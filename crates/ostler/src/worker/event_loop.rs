@@ -389,7 +389,12 @@ fn close_on_failure(outcome: Outcome, callback: &str, session: &Session) {
     if is_gone(&error) {
         return;
     }
-    tracing::error!(callback, session = session.id(), %error, "a callback failed, its session is closed");
+    tracing::error!(
+        callback,
+        session = session.id(),
+        %error,
+        "a callback failed, its session is closed"
+    );
     // Gone meanwhile: then there is nothing to close.
     let _ = session.close();
 }

@@ -64,7 +64,8 @@ pub(crate) fn help(program: &str, own: &str, options: &Options) -> String {
   --print-options     prints the options as a TOML file, and ends
   -h, --help          this text
 
-The command line is stronger than the environment, that than the file, that than what the program says itself.
+The command line is stronger than the environment, that than the file, that than what the
+program says itself.
 Sizes take K, M, G (also KiB, MiB, GiB), times us, ms, s, min, h, d.
 ",
     );

@@ -70,8 +70,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "16",
         unit: "packages",
         why: "Enough to keep a pipelining client busy, too little for one session to fill a lane.",
-        effect: "Most packages of one session that are given to a worker and not finished; the rest \
-              stays in the kernel. With framing = stream always one.",
+        effect: "Most packages of one session that are given to a worker and not finished; the \
+              rest stays in the kernel. With framing = stream always one.",
         access: field!(session_window),
     },
     OptionInfo {
@@ -126,8 +126,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "bytes",
         why: "A client that never sends the delimiter must not fill the memory; more than 64M \
               belongs into a file.",
-        effect: "Longest package of framing = eof, and the most bytes of which a handler of framing \
-              = stream may use nothing; a session that exceeds it is closed.",
+        effect: "Longest package of framing = eof, and the most bytes of which a handler of \
+              framing = stream may use nothing; a session that exceeds it is closed.",
         access: field!(package_max_length),
     },
     OptionInfo {

@@ -15,9 +15,10 @@ pub(super) const ROWS: &[OptionInfo] = &[
         kind: Kind::Name { bytes_max: NAME_BYTES_MAX },
         default: "",
         unit: "",
-        why: "Several servers on one machine are told apart; the characters mean nothing to `pkill -f`.",
-        effect: "What the server is called in process titles (`ostler: master 127.0.0.1:9501 (chat)`) and in the log; \
-                 empty = the name of the program's file.",
+        why: "Several servers on one machine are told apart; the characters mean \
+              nothing to `pkill -f`.",
+        effect: "What the server is called in process titles (`ostler: master 127.0.0.1:9501 \
+                 (chat)`) and in the log; empty = the name of the program's file.",
         access: field!(name),
     },
     OptionInfo {

@@ -58,7 +58,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         kind: Kind::Milliseconds { min: 0, max: 600_000 },
         default: "1000",
         unit: "milliseconds",
-        why: "A reactor drains its lanes in every turn, so a second without room means trouble; 0 refuses at once.",
+        why: "A reactor drains its lanes in every turn, so a second without room means \
+              trouble; 0 refuses at once.",
         effect: "How long a worker's send waits for room in the lane before it answers full (S51).",
         access: field!(send_timeout_ms),
     },

@@ -13,7 +13,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "10000",
         unit: "milliseconds",
         why: "Requests are expected to end within seconds; raise it for long ones, up to a day.",
-        effect: "How long a leaving worker may finish what it has in hand before it is killed (S18, P8).",
+        effect: "How long a leaving worker may finish what it has in hand before it is killed \
+                 (S18, P8).",
         access: field!(drain_timeout_ms),
     },
     OptionInfo {
@@ -88,8 +89,9 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "0",
         unit: "deliveries",
         why: "0 = never: only code that leaks needs it.",
-        effect: "Deliveries after which a worker asks to be replaced; above 10 the slots are spread \
-              over half as many again, so that they do not leave together (S29, S44, P13, P43).",
+        effect: "Deliveries after which a worker asks to be replaced; above 10 the slots are \
+              spread over half as many again, so that they do not leave together (S29, S44, P13, \
+              P43).",
         access: field!(max_requests),
     },
     OptionInfo {
