@@ -148,6 +148,12 @@ impl Error {
         Self::new(Kind::Start, what, source)
     }
 
+    /// Memory shared between processes that could not be made. `what` names it.
+    pub(crate) fn memory(what: impl fmt::Display, source: io::Error) -> Self {
+        let text = format!("cannot make {what}: {}", memory_advice(&source));
+        Self::new(Kind::Start, text, Some(source))
+    }
+
     /// A process that could not be forked. `what` names it.
     pub(crate) fn fork(what: impl fmt::Display, source: io::Error) -> Self {
         let text = format!("cannot fork {what}: {}", fork_advice(&source));
@@ -213,6 +219,21 @@ fn fork_advice(error: &io::Error) -> &'static str {
         }
         Some(libc::EPERM | libc::EACCES) => {
             "a security policy (seccomp, a container's profile) forbids it: allow it"
+        }
+        _ => "the log says more",
+    }
+}
+
+/// What to do about a memory file that could not be made.
+pub(crate) fn memory_advice(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EFBIG) => {
+            "raise the limit of file sizes (`ulimit -f`), which counts for files in memory too"
+        }
+        Some(libc::EMFILE | libc::ENFILE) => "raise the limit of descriptors (`ulimit -n`)",
+        Some(libc::ENOMEM | libc::ENOSPC) => {
+            "free memory or allow more of it (`memory.max`, `ulimit -v`), or ask for less \
+             (`max_connections`, `workers`, `reactors`, `lane_size`)"
         }
         _ => "the log says more",
     }
@@ -301,6 +322,20 @@ mod tests {
         ] {
             let text = text(io::Error::from_raw_os_error(errno));
             assert!(text.contains(word), "{text}");
+        }
+    }
+
+    #[test]
+    fn advice_about_memory_comes_from_what_the_system_said() {
+        for (errno, word) in [
+            (libc::EFBIG, "ulimit -f"),
+            (libc::ENOMEM, "lane_size"),
+            (libc::ENOSPC, "lane_size"),
+            (libc::EMFILE, "ulimit -n"),
+        ] {
+            let error = Error::memory("the board", io::Error::from_raw_os_error(errno));
+            assert!(error.to_string().contains(word), "{error}");
+            assert_eq!(error.exit_code(), EXIT_START);
         }
     }
 

@@ -116,6 +116,47 @@ fn check_tells_what_is_wrong_in_every_source_with_its_place() -> TestResult {
 }
 
 #[test]
+fn flags_take_their_value_behind_an_equals_sign_too() -> TestResult {
+    let file = scratch("equals", "workers = 7\n")?;
+    let config = format!("--config={}", file.display());
+    let text =
+        said(&program("chat")?.args([&config, "--set=reactors=2", "--print-options"]).output()?);
+    assert!(text.contains("workers = 7 ") && text.contains("reactors = 2 "), "{text}");
+    std::fs::remove_file(file)?;
+    Ok(())
+}
+
+#[test]
+fn check_looks_at_the_log_file_and_makes_none() -> TestResult {
+    let directory = std::env::temp_dir();
+    let new = directory.join(format!("ostler-checked-{}.log", std::process::id()));
+    let set = format!("--log_file={}", new.display());
+    said(&program("chat")?.args(["--check", "--workers=2", "--reactors=2", &set]).output()?);
+    assert!(!new.exists());
+    let output = program("chat")?.args(["--check", "--log_file=/nonexistent/log"]).output()?;
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("cannot append to `/nonexistent/log`"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error_and_one_that_is_not_read_is_none() -> TestResult {
+    for question in ["--help", "--check", "--print-options"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
+        let output = program("chat")?.arg(question).stdout(full).output()?;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(4), "{question}: {text}");
+        assert!(text.contains("cannot write to standard output"), "{text}");
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        let output = program("chat")?.arg(question).stdout(writer).output()?;
+        assert_eq!(output.status.code(), Some(0), "{question}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_server_runs_with_what_its_file_says() -> TestResult {
     let file = scratch("serves", "workers = 3\nreactors = 2\n")?;
     let server = TestServer::chat().args(["--config"]).args([&file]).start()?;

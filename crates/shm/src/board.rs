@@ -85,6 +85,15 @@ mod file {
 
     impl std::error::Error for BoardError {}
 
+    impl BoardError {
+        /// What the system said, if it was asked.
+        #[must_use]
+        pub fn into_io(self) -> io::Error {
+            let Self(what, error) = self;
+            error.unwrap_or_else(|| io::Error::other(what))
+        }
+    }
+
     /// A mapping of the board, the master's writable one or a worker's read-only one.
     #[derive(Debug)]
     pub struct Board {

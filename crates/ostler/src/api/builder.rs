@@ -5,7 +5,8 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::server::Server;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::log;
 use crate::master;
 use crate::options::Options;
 use crate::options::sources::command_line::{self, Argument, Question};
@@ -164,8 +165,7 @@ impl ServerBuilder {
     pub fn bind(self) -> Result<Server> {
         if let Some(question) = self.question {
             let answer = self.answer(question)?;
-            // Who asked and does not listen to the answer misses nothing.
-            let _ = std::io::stdout().lock().write_all(answer.as_bytes());
+            say(&answer)?;
             std::process::exit(0);
         }
         Ok(Server::new(master::bind(self.layers.resolve()?.options)?))
@@ -191,10 +191,22 @@ impl ServerBuilder {
             return Ok(show::as_toml(&resolved));
         }
         let address = resolved.options.listen_address()?;
+        log::check(&resolved.options.log_file)?;
         Ok(format!(
             "the options are valid, the address is {address}\n{}",
             resolved.options.memory_plan()
         ))
+    }
+}
+
+/// Writes an answer to standard output.
+fn say(answer: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(answer.as_bytes()).and_then(|()| out.flush()) {
+        // Who asked has read enough (`--help | head`).
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Error::start("cannot write to standard output", Some(error))),
+        Ok(()) => Ok(()),
     }
 }
 

@@ -107,6 +107,15 @@ pub(crate) fn init(level: LogLevel, file: &str, format: LogFormat) -> Result<Ser
     Ok(log)
 }
 
+/// Whether `file` can be logged to.
+///
+/// # Errors
+///
+/// `is_option`, if not.
+pub(crate) fn check(file: &str) -> Result<()> {
+    if file.is_empty() { Ok(()) } else { Sink::check(Path::new(file)) }
+}
+
 /// Tells the log which process this is. Called after each fork, and once in the master.
 pub(crate) fn set_process(process: Process) {
     label::set(process);

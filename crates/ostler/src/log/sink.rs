@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::io::Write as _;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Access, Mode, OFlags, open};
 use rustix::io::{Errno, write};
 use rustix::time::Timespec;
 
@@ -26,6 +26,8 @@ pub(super) struct Sink {
     suppressed: AtomicU64,
     /// Whether lines are JSON objects.
     json: bool,
+    /// Standard error was told that the file takes no lines.
+    told: AtomicBool,
 }
 
 enum Target {
@@ -47,19 +49,30 @@ impl Sink {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOCTTY;
         let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
-        let fd = open(path, flags, mode).map_err(|errno| {
-            let text = format!(
-                "option `log_file`: cannot append to `{}`: create its directory, or allow this \
-                 user to write there",
-                path.display()
-            );
-            Error::option_refused(text, errno.into())
-        })?;
+        let fd = open(path, flags, mode).map_err(|errno| cannot_append(path, errno))?;
         Ok(Self::new(Target::File(fd)))
     }
 
+    /// Whether `path` can be opened for appending, or made, as far as one can know without doing
+    /// so.
+    pub(super) fn check(path: &Path) -> Result<()> {
+        // Without CREATE: a question leaves no file. Without waiting for the reader of a pipe.
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let result = match open(path, flags | OFlags::NONBLOCK, Mode::empty()) {
+            Err(Errno::NOENT) => {
+                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                let access = Access::WRITE_OK | Access::EXEC_OK;
+                rustix::fs::access(parent.unwrap_or(Path::new(".")), access)
+            }
+            // A pipe that nobody reads yet.
+            Ok(_) | Err(Errno::NXIO) => Ok(()),
+            Err(errno) => Err(errno),
+        };
+        result.map_err(|errno| cannot_append(path, errno))
+    }
+
     fn new(target: Target) -> Self {
-        Self { target, suppressed: AtomicU64::new(0), json: false }
+        Self { target, suppressed: AtomicU64::new(0), json: false, told: AtomicBool::new(false) }
     }
 
     /// The same for lines that are JSON objects.
@@ -120,9 +133,27 @@ impl Sink {
                 // lines.
                 Ok(_) => return true,
                 Err(Errno::INTR) => {}
-                Err(_) => return false,
+                Err(errno) => {
+                    self.tell_of_failure(errno);
+                    return false;
+                }
             }
         }
+    }
+
+    /// The file takes no lines: standard error hears it, once from each process.
+    fn tell_of_failure(&self, errno: Errno) {
+        let is_file = matches!(self.target, Target::File(_));
+        if !is_file || self.told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let advice = match errno {
+            Errno::FBIG => "raise the limit of file sizes (ulimit -f), or rotate the file",
+            Errno::NOSPC | Errno::DQUOT => "make room on its disk",
+            _ => "see to the file system it lies on",
+        };
+        let text = format!("the option log_file: no line can be written: {advice} ({errno})\n");
+        Self::standard_error().write_line(text.as_bytes());
     }
 
     fn has_room(&self) -> bool {
@@ -141,6 +172,15 @@ impl Sink {
             Target::File(fd) => fd.as_fd(),
         }
     }
+}
+
+fn cannot_append(path: &Path, errno: Errno) -> Error {
+    let text = format!(
+        "option `log_file`: cannot append to `{}`: create its directory, or allow this user to \
+         write there",
+        path.display()
+    );
+    Error::option_refused(text, errno.into())
 }
 
 /// The line as it is written: with the number of suppressed lines, if any, and cut to
@@ -257,6 +297,22 @@ mod tests {
                 assert!(out.ends_with(&format!("{end}\n")), "{out}");
             }
         }
+    }
+
+    #[test]
+    fn log_file_is_checked_without_making_it() {
+        let directory = std::env::temp_dir().join(format!("ostler-check-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let (new, there) = (directory.join("new"), directory.join("there"));
+        std::fs::write(&there, "a line\n").unwrap();
+        Sink::check(&new).unwrap();
+        Sink::check(&there).unwrap();
+        assert!(!new.exists());
+        for wrong in [&directory, &directory.join("no/file"), &there.join("file")] {
+            let error = Sink::check(wrong).unwrap_err();
+            assert!(error.is_option() && error.to_string().contains("`log_file`"), "{error}");
+        }
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

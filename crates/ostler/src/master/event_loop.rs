@@ -16,7 +16,7 @@ use super::managers::{Lost, Managers};
 use super::orphans::Orphans;
 use super::report::{Announcement, report_reload};
 use crate::control::{Received, ShortText, ToManager, ToMaster};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, memory_advice};
 use crate::log::SignalNotes;
 use crate::manager::ManagerHandle;
 use crate::options::Options;
@@ -52,6 +52,8 @@ pub(super) struct Master {
     pub(super) drained: usize,
     pub(super) orphans: Orphans,
     pub(super) exit: Option<Result<()>>,
+    /// Why there was no memory for a worker, the last time.
+    pub(super) memory_failure: Option<std::io::Error>,
     /// Where clients connect.
     pub(super) address: SocketAddr,
     /// What this server is called.
@@ -237,7 +239,10 @@ impl Master {
     fn on_nobody_starts(&mut self, why: ShortText) {
         if self.boot_deadline.take().is_some() {
             let workers = usize::from(self.options.workers);
-            self.exit = Some(Err(Error::nobody_starts(workers, why.as_str())));
+            self.exit = Some(Err(match self.memory_failure.take() {
+                Some(error) => Error::memory("the lane memory of a worker", error),
+                None => Error::nobody_starts(workers, why.as_str()),
+            }));
         }
     }
 
@@ -248,7 +253,10 @@ impl Master {
                 self.send(&ToManager::MemoryReady(key), descriptors);
             }
             Err(error) => {
-                tracing::error!(worker = %key, %error, "cannot make the lane memory of a worker");
+                let advice = memory_advice(&error);
+                let text = "cannot make the lane memory of a worker";
+                tracing::error!(worker = %key, %error, advice, "{text}");
+                self.memory_failure = Some(error);
                 self.send(&ToManager::MemoryFailed(key), Vec::new());
             }
         }

@@ -108,7 +108,7 @@ where
     names.take("master");
     let (board, board_fd) =
         Board::create(usize::from(options.reactors), options.sessions_per_reactor())
-            .map_err(|error| Error::start(error.to_string(), None))?;
+            .map_err(|error| Error::memory("the board", error.into_io()))?;
     let own_pidfd = PidFd::open(process::current())
         .map_err(|error| fail("cannot open the master's pidfd", error))?;
 
@@ -156,6 +156,7 @@ where
         drained: 0,
         orphans,
         exit: None,
+        memory_failure: None,
         address,
         name,
         announcement: Some(announcement),

@@ -78,15 +78,20 @@ fn unknown(name: &str) -> Error {
 
 /// The option whose name is nearest to `name`, if one is near enough to be meant.
 fn nearest(name: &str) -> Option<&'static str> {
+    let wanted = name.trim().to_ascii_lowercase().replace(['-', ' '], "_");
+    nearest_of(&wanted, table::rows().iter().map(|info| info.name))
+}
+
+/// The word that is nearest to `wanted`, if one is near enough to be meant.
+fn nearest_of(wanted: &str, words: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
     // Distances cost the product of both lengths: a name that long is no slip of the finger.
     const NAME_BYTES_MAX: usize = 64;
-    if name.len() > NAME_BYTES_MAX {
+    if wanted.len() > NAME_BYTES_MAX {
         return None;
     }
-    let wanted = name.trim().to_ascii_lowercase().replace(['-', ' '], "_");
-    table::rows()
-        .iter()
-        .map(|info| (strsim::damerau_levenshtein(&wanted, info.name), info.name))
+    words
+        .into_iter()
+        .map(|word| (strsim::damerau_levenshtein(wanted, word), word))
         .min()
         .filter(|(distance, near)| *distance <= near.len() / 3 + 1)
         .map(|(_, near)| near)

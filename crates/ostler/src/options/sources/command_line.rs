@@ -1,12 +1,13 @@
 //! Options on the command line, and the questions that every program answers.
 //!
-//! `--set NAME=VALUE`, `--NAME VALUE`, `--NAME=VALUE` (a `-` in the name is as good as a `_`),
-//! `--config FILE`, `--check`,
-//! `--print-options`, `--help`.
+//! `--set NAME=VALUE`, `--NAME VALUE` (a `-` in the name is as good as a `_`), `--config FILE`,
+//! `--check`, `--print-options`, `--help`. A value may also stand behind a `=`: `--NAME=VALUE`,
+//! `--config=FILE`, `--set=NAME=VALUE`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 
-use crate::options::{nearest, shown, table};
+use crate::options::{nearest, nearest_of, shown, table};
 
 /// What an argument says.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,35 +35,61 @@ pub(crate) enum Question {
     PrintOptions,
 }
 
+/// The arguments besides the options of the table.
+const WORDS: [&str; 5] = ["set", "config", "check", "print-options", "help"];
+
 /// Takes the arguments apart, without the program's name.
 pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Vec<Argument> {
     let mut arguments = arguments;
     let mut read = Vec::new();
     while let Some(argument) = arguments.next() {
-        let Some(text) = argument.to_str() else {
-            read.push(Argument::Other(argument));
-            continue;
-        };
-        read.push(match text {
-            "-h" | "--help" => Argument::Question(Question::Help),
-            "--check" => Argument::Question(Question::Check),
-            "--print-options" => Argument::Question(Question::PrintOptions),
-            "--config" => match arguments.next() {
-                Some(file) => Argument::File(file),
-                None => Argument::Wrong("`--config` needs the path of a TOML file".to_owned()),
-            },
-            "--set" => set(arguments.next()),
-            _ => match text.strip_prefix("--").and_then(named) {
-                Some((name, Some(value))) => Argument::Option { name, value: value.to_owned() },
-                Some((name, None)) => match arguments.next().map(OsString::into_string) {
-                    Some(Ok(value)) => Argument::Option { name, value },
-                    _ => Argument::Wrong(format!("`{text}` needs a value")),
-                },
-                None => Argument::Other(argument),
-            },
+        let known = split(&argument).and_then(|(name, attached)| {
+            let attached = attached.map(OsStr::to_owned);
+            Some(match name {
+                "-h" | "--help" => question(Question::Help, name, attached),
+                "--check" => question(Question::Check, name, attached),
+                "--print-options" => question(Question::PrintOptions, name, attached),
+                "--config" => file(attached.or_else(|| arguments.next())),
+                "--set" => set(attached.or_else(|| arguments.next())),
+                _ => option(name, table_name(name)?, attached.or_else(|| arguments.next())),
+            })
         });
+        read.push(known.unwrap_or(Argument::Other(argument)));
     }
     read
+}
+
+/// What stands before the first `=` of an argument, and what behind it.
+fn split(argument: &OsStr) -> Option<(&str, Option<&OsStr>)> {
+    let bytes = argument.as_bytes();
+    let mut parts = bytes.splitn(2, |byte| *byte == b'=');
+    let name = std::str::from_utf8(parts.next()?).ok()?;
+    Some((name, parts.next().map(OsStr::from_bytes)))
+}
+
+fn question(question: Question, name: &str, attached: Option<OsString>) -> Argument {
+    match attached {
+        None => Argument::Question(question),
+        Some(value) => {
+            let value = shown(&value.to_string_lossy());
+            Argument::Wrong(format!("`{name}={value}`: write `{name}`, it takes no value"))
+        }
+    }
+}
+
+fn file(path: Option<OsString>) -> Argument {
+    match path.filter(|path| !path.is_empty()) {
+        Some(path) => Argument::File(path),
+        None => Argument::Wrong("`--config` needs the path of a TOML file".to_owned()),
+    }
+}
+
+fn option(word: &str, name: String, value: Option<OsString>) -> Argument {
+    match value.map(OsString::into_string) {
+        Some(Ok(value)) => Argument::Option { name, value },
+        Some(Err(_)) => Argument::Wrong(format!("the value of `{word}` is not UTF-8")),
+        None => Argument::Wrong(format!("`{word}` needs a value")),
+    }
 }
 
 fn set(pair: Option<OsString>) -> Argument {
@@ -79,21 +106,18 @@ fn set(pair: Option<OsString>) -> Argument {
     }
 }
 
-/// The option that `--TEXT` names, and the value behind a `=`.
-fn named(text: &str) -> Option<(String, Option<&str>)> {
-    let (name, value) = match text.split_once('=') {
-        Some((name, value)) => (name, Some(value)),
-        None => (text, None),
-    };
-    let name = name.replace('-', "_");
-    table::find(&name).map(|info| (info.name.to_owned(), value))
+/// The option that `--TEXT` names.
+fn table_name(word: &str) -> Option<String> {
+    let name = word.strip_prefix("--")?.replace('-', "_");
+    table::find(&name).map(|info| info.name.to_owned())
 }
 
 /// What to say about an argument that nobody knows.
 pub(crate) fn unknown(argument: &OsString) -> String {
     let text = argument.to_string_lossy();
     let word = text.trim_start_matches('-').split('=').next().unwrap_or_default();
-    let meant = nearest(word).filter(|_| text.starts_with("--"));
+    let meant = nearest_of(word, WORDS).or_else(|| nearest(word));
+    let meant = meant.filter(|_| text.starts_with("--"));
     match meant {
         Some(near) => {
             format!("the argument `{}` is unknown: did you mean `--{near}`?", shown(&text))
@@ -105,6 +129,7 @@ pub(crate) fn unknown(argument: &OsString) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStringExt as _;
 
     fn of(words: &[&str]) -> Vec<Argument> {
         read(words.iter().map(OsString::from))
@@ -142,12 +167,37 @@ mod tests {
     }
 
     #[test]
+    fn every_flag_takes_its_value_behind_an_equals_sign_too() {
+        assert_eq!(of(&["--set=drain_timeout_ms=10s"]), [option("drain_timeout_ms", "10s")]);
+        assert_eq!(of(&["--config=a=b.toml"]), [Argument::File("a=b.toml".into())]);
+        let odd = OsString::from_vec(b"--config=\xff.toml".to_vec());
+        let path = OsString::from_vec(b"\xff.toml".to_vec());
+        assert_eq!(read([odd].into_iter()), [Argument::File(path)]);
+    }
+
+    #[test]
     fn options_on_the_command_line_that_are_wrong_are_told() {
-        for words in [&["--set"][..], &["--set", "workers"], &["--workers"], &["--config"]] {
+        for words in [
+            &["--set"][..],
+            &["--set", "workers"],
+            &["--set=workers"],
+            &["--workers"],
+            &["--config"],
+            &["--config="],
+            &["--check=yes"],
+            &["--help=workers"],
+            &["--print-options=1"],
+        ] {
             assert!(matches!(of(words)[..], [Argument::Wrong(_)]), "{words:?}");
         }
+        let odd = OsString::from_vec(b"--log-file=\xff".to_vec());
+        assert!(matches!(read([odd].into_iter())[..], [Argument::Wrong(_)]));
         assert_eq!(of(&["--handler", "echo"]).len(), 2, "both are the program's");
         assert!(unknown(&"--worker=3".into()).ends_with("did you mean `--workers`?"));
+        for (slip, word) in [("--confg=a.toml", "config"), ("--chek", "check"), ("--sett", "set")] {
+            let text = unknown(&slip.into());
+            assert!(text.ends_with(&format!("did you mean `--{word}`?")), "{text}");
+        }
         assert!(unknown(&"worker".into()).ends_with("--help lists what there is"));
     }
 }

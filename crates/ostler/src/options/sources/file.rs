@@ -23,11 +23,10 @@ pub(super) struct FileProblem {
 pub(super) fn read(text: &str) -> (Vec<Entry>, Vec<FileProblem>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        let problem = |error: toml::de::Error| FileProblem {
-            line: line_of(text, error.span().map_or(0, |span| span.start)),
-            text: format!("not TOML: {}", error.message()),
-        };
-        return (Vec::new(), errors.into_iter().map(problem).collect());
+        let mut problems: Vec<_> = errors.iter().map(|error| syntax_problem(text, error)).collect();
+        // One word without quotes is several errors of syntax to the parser.
+        problems.dedup_by_key(|problem| problem.line);
+        return (Vec::new(), problems);
     }
     let (mut entries, mut problems) = (Vec::new(), Vec::new());
     for (key, value) in table.get_ref() {
@@ -47,6 +46,31 @@ pub(super) fn read(text: &str) -> (Vec<Entry>, Vec<FileProblem>) {
     }
     entries.sort_by_key(|entry| entry.line);
     (entries, problems)
+}
+
+/// An error of syntax. TOML knows words only in quotes, which is what most of them are about.
+fn syntax_problem(text: &str, error: &toml::de::Error) -> FileProblem {
+    let line = line_of(text, error.span().map_or(0, |span| span.start));
+    let message = error.message();
+    let words = text.lines().nth(line - 1).and_then(unquoted);
+    let text = match words {
+        Some((name, value)) => {
+            let (name, value) = (super::super::shown(name), super::super::shown(value));
+            format!("not TOML: write `{name} = \"{value}\"`, words need quotes ({message})")
+        }
+        None => format!("not TOML: {message}"),
+    };
+    FileProblem { line, text }
+}
+
+/// A line that would be right if its value had quotes: the name and the value.
+fn unquoted(line: &str) -> Option<(&str, &str)> {
+    let (name, rest) = line.split_once('=')?;
+    // Behind it there may be a comment.
+    let value = rest.split(" #").next().unwrap_or(rest).trim();
+    let is_word = |c: char| !c.is_control() && !"\"'[]{}#".contains(c);
+    let is_plain = !value.is_empty() && value.chars().all(is_word);
+    is_plain.then_some((name.trim(), value))
 }
 
 /// A value as text, or what it is instead.
@@ -115,6 +139,27 @@ mod tests {
         assert!(problems[0].text.starts_with("not TOML: "), "{}", problems[0].text);
         assert_eq!(read("a = [1]\nb = 2020-01-01\n").1.len(), 2);
         assert_eq!(read(""), (vec![], vec![]));
+    }
+
+    #[test]
+    fn options_file_says_that_words_need_quotes() {
+        for (line, wanted) in [
+            ("send_timeout = 10s", "write `send_timeout = \"10s\"`"),
+            ("memory_budget = 64MiB # enough", "write `memory_budget = \"64MiB\"`"),
+            ("listen=127.0.0.1:9501", "write `listen = \"127.0.0.1:9501\"`"),
+            ("log_file = /var/log/it.log", "write `log_file = \"/var/log/it.log\"`"),
+            ("log_level = debug", "write `log_level = \"debug\"`"),
+            ("tcp_nodelay = yes", "write `tcp_nodelay = \"yes\"`"),
+            ("package_eof = \\r\\n", "write `package_eof = \"\\\\r\\\\n\"`"),
+        ] {
+            let (entries, problems) = read(&format!("workers = 4\n{line}\nreactors = 1\n"));
+            assert_eq!(entries, [], "{line}");
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert_eq!(problems[0].line, 2);
+            assert!(problems[0].text.contains(wanted), "{}", problems[0].text);
+        }
+        let (_, problems) = read("log_level = \"debug\n");
+        assert!(!problems[0].text.contains("need quotes"), "{problems:?}");
     }
 
     #[test]

@@ -66,6 +66,7 @@ pub(crate) fn help(program: &str, own: &str, options: &Options) -> String {
 
 The command line is stronger than the environment, that than the file, that than what the
 program says itself.
+Every value may also stand behind a `=`, as in --config=FILE.
 Sizes take K, M, G (also KiB, MiB, GiB), times us, ms, s, min, h, d.
 ",
     );
