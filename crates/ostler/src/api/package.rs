@@ -16,7 +16,7 @@ use crate::worker::token::DeferredToken;
 /// [`Package::consume`]. Its bytes lie in shared memory that only the master can change, and does
 /// not while the callback runs.
 pub struct Package {
-    inner: Rc<WorkerContext>,
+    context: Rc<WorkerContext>,
     payload: Payload,
     session: u64,
     flags: u8,
@@ -40,12 +40,12 @@ fn debug_bytes(f: &mut fmt::Formatter<'_>, name: &str, session: u64, bytes: &[u8
 
 impl Package {
     pub(crate) fn new(
-        inner: &Rc<WorkerContext>,
+        context: &Rc<WorkerContext>,
         payload: Payload,
         session: u64,
         flags: u8,
     ) -> Self {
-        Self { inner: Rc::clone(inner), payload, session, flags }
+        Self { context: Rc::clone(context), payload, session, flags }
     }
 
     /// The bytes.
@@ -88,7 +88,7 @@ impl Package {
     ///
     /// With another framing a package is always used as a whole; the call is logged as a mistake.
     pub fn consume(&self, len: usize) {
-        self.inner.set_used(part_of(len, self.as_bytes().len()));
+        self.context.set_used(part_of(len, self.as_bytes().len()));
     }
 
     /// Whether this is the rest that a handler did not use, given once more because the client will
@@ -106,7 +106,7 @@ impl Package {
     /// `None` when it was deferred already.
     #[must_use]
     pub fn defer(&self) -> Option<Deferred> {
-        let token = DeferredToken::begin(&self.inner, self.session)?;
+        let token = DeferredToken::begin(&self.context, self.session)?;
         Some(Deferred { token, bytes: self.as_bytes().to_vec(), session: self.session })
     }
 }

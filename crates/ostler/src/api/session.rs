@@ -13,7 +13,7 @@ use crate::worker::send::Output;
 /// answers `gone`.
 #[derive(Clone)]
 pub struct Session {
-    inner: Rc<WorkerContext>,
+    context: Rc<WorkerContext>,
     id: u64,
 }
 
@@ -38,8 +38,8 @@ pub struct SessionInfo {
 }
 
 impl Session {
-    pub(crate) const fn new(inner: Rc<WorkerContext>, id: u64) -> Self {
-        Self { inner, id }
+    pub(crate) const fn new(context: Rc<WorkerContext>, id: u64) -> Self {
+        Self { context, id }
     }
 
     /// The session's id: 53 bits, never issued twice by one server.
@@ -57,7 +57,7 @@ impl Session {
     /// # Errors
     /// [`SendError`]: full, gone or too long.
     pub fn send(&self, bytes: &[u8]) -> Result<(), SendError> {
-        self.inner.output(self.id, Output::Send(bytes))
+        self.context.output(self.id, Output::Send(bytes))
     }
 
     /// Ends the session after everything sent before is written. This is never refused for want of
@@ -67,7 +67,7 @@ impl Session {
     /// # Errors
     /// [`SendError::is_gone`] when it has ended already.
     pub fn close(&self) -> Result<(), SendError> {
-        self.inner.output(self.id, Output::Close(false))
+        self.context.output(self.id, Output::Close(false))
     }
 
     /// Ends the session at once with a TCP reset; what is unsent is thrown away.
@@ -76,7 +76,7 @@ impl Session {
     /// # Errors
     /// [`SendError::is_gone`] when it has ended already.
     pub fn reset(&self) -> Result<(), SendError> {
-        self.inner.output(self.id, Output::Close(true))
+        self.context.output(self.id, Output::Close(true))
     }
 
     /// The client's address; `None` once the session has ended (after `on_close`).
@@ -100,7 +100,7 @@ impl Session {
     /// What is known of it; `None` once it has ended (after `on_close`).
     #[must_use]
     pub fn info(&self) -> Option<SessionInfo> {
-        let record = self.inner.port.borrow().board().session(self.id)?;
+        let record = self.context.sessions.record(self.id)?;
         let connected_ns = clock::monotonic_ns().saturating_sub(record.connected_at_ns);
         Some(SessionInfo {
             id: self.id,
@@ -116,23 +116,14 @@ impl Session {
     /// # Errors
     /// [`SendError::is_too_long`] above [`crate::STATE_MAX_BYTES`]; gone.
     pub fn set_state(&self, state: &[u8]) -> Result<(), SendError> {
-        self.inner.output(self.id, Output::State(state))?;
-        let port = self.inner.port.borrow();
-        self.inner.states.borrow_mut().set(self.id, state, |session| {
-            port.board().session(session).map(|record| record.state_version)
-        });
+        self.context.output(self.id, Output::State(state))?;
+        self.context.sessions.note_state(self.id, state);
         Ok(())
     }
 
     /// The blob; empty when none was set or the session has ended.
     #[must_use]
     pub fn state(&self) -> Vec<u8> {
-        let record = self.inner.port.borrow().board().session(self.id);
-        let Some(record) = record else { return Vec::new() };
-        let mut states = self.inner.states.borrow_mut();
-        match states.get(self.id, record.state_version) {
-            Some(newer) => newer.to_vec(),
-            None => record.state,
-        }
+        self.context.sessions.state(self.id)
     }
 }

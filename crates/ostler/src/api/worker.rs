@@ -21,12 +21,12 @@ pub(crate) const WRONG_HANDLER: &str = "the type parameter is not the type of th
 /// A handle to this worker process; cheap to clone, stays on its thread.
 #[derive(Clone)]
 pub struct Worker {
-    inner: Rc<WorkerContext>,
+    context: Rc<WorkerContext>,
 }
 
 impl std::fmt::Debug for Worker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Worker").field("key", &self.inner.key).finish_non_exhaustive()
+        f.debug_struct("Worker").field("key", &self.context.key).finish_non_exhaustive()
     }
 }
 
@@ -36,7 +36,7 @@ pub struct TimerId(u64);
 
 /// Keeps a leaving worker alive until it is dropped (at most `drain_timeout_ms`).
 pub struct KeepAlive {
-    inner: Rc<WorkerContext>,
+    context: Rc<WorkerContext>,
 }
 
 impl std::fmt::Debug for KeepAlive {
@@ -47,54 +47,49 @@ impl std::fmt::Debug for KeepAlive {
 
 impl Drop for KeepAlive {
     fn drop(&mut self) {
-        self.inner.keep_alive.set(self.inner.keep_alive.get().saturating_sub(1));
+        self.context.leaving.release();
     }
 }
 
 impl Worker {
-    pub(crate) const fn new(inner: Rc<WorkerContext>) -> Self {
-        Self { inner }
+    pub(crate) const fn new(context: Rc<WorkerContext>) -> Self {
+        Self { context }
     }
 
     pub(crate) const fn context(&self) -> &Rc<WorkerContext> {
-        &self.inner
+        &self.context
     }
 
     /// The slot: `0..workers`.
     #[must_use]
     pub fn slot(&self) -> u16 {
-        self.inner.key.slot.0
+        self.context.key.slot.0
     }
 
     /// Which process in the slot this is, from 1.
     #[must_use]
     pub fn generation(&self) -> u32 {
-        self.inner.key.generation.0
+        self.context.key.generation.0
     }
 
     /// Deliveries that this process has finished.
     #[must_use]
     pub fn finished(&self) -> u64 {
-        self.inner.finished.get()
+        self.context.sender.finished()
     }
 
     /// A handle to any session, by its id. It need not exist.
     #[must_use]
     pub fn session(&self, id: u64) -> Session {
-        Session::new(Rc::clone(&self.inner), id)
+        Session::new(Rc::clone(&self.context), id)
     }
 
     /// All open sessions of the server, for broadcasts. Costs by the number of open sessions, not
     /// by `max_connections`.
     #[must_use]
     pub fn sessions(&self) -> Vec<Session> {
-        let port = self.inner.port.borrow();
-        let closing = ostler_shm::sessions::CLOSING;
-        port.board()
-            .sessions()
-            .filter(|(_, flags)| flags & closing == 0)
-            .map(|(session, _)| Session::new(Rc::clone(&self.inner), session))
-            .collect()
+        let open = self.context.sessions.open();
+        open.map(|session| Session::new(Rc::clone(&self.context), session)).collect()
     }
 
     /// Calls `callback` once, after `delay`, with the handler of this worker. An error that it
@@ -165,7 +160,7 @@ impl Worker {
 
     #[track_caller]
     fn check_handler<H: Handler>(&self) {
-        assert!(TypeId::of::<H>() == self.inner.handler_type, "{WRONG_HANDLER}");
+        assert!(TypeId::of::<H>() == self.context.handler_type, "{WRONG_HANDLER}");
     }
 
     #[track_caller]
@@ -173,7 +168,7 @@ impl Worker {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4);
         let at = clock::monotonic_ns().saturating_add(nanos(delay));
         let made_at = Location::caller();
-        TimerId(self.inner.timers.borrow_mut().add(at, nanos(every), callback, made_at))
+        TimerId(self.context.timers.borrow_mut().add(at, nanos(every), callback, made_at))
     }
 
     /// A way into this worker for other threads of its process.
@@ -184,31 +179,31 @@ impl Worker {
     #[track_caller]
     pub fn remote<H: Handler>(&self) -> Remote<H> {
         self.check_handler::<H>();
-        Remote::new(&self.inner.inbox)
+        Remote::new(&self.context.inbox)
     }
 
     /// Cancels a timer; false when it has been or was cancelled already.
     #[must_use]
     pub fn cancel(&self, timer: TimerId) -> bool {
-        self.inner.timers.borrow_mut().cancel(timer.0)
+        self.context.timers.borrow_mut().cancel(timer.0)
     }
 
     /// Keeps this process alive while it leaves, until the token is dropped.
     #[must_use]
     pub fn keep_alive(&self) -> KeepAlive {
-        self.inner.keep_alive.set(self.inner.keep_alive.get() + 1);
-        KeepAlive { inner: Rc::clone(&self.inner) }
+        self.context.leaving.hold();
+        KeepAlive { context: Rc::clone(&self.context) }
     }
 
     /// Whether this process has begun to leave: it gets no more deliveries, and ends when nothing
     /// holds it.
     #[must_use]
     pub fn is_leaving(&self) -> bool {
-        self.inner.is_leaving.get()
+        self.context.leaving.has_begun()
     }
 
     /// Asks to be replaced by a fresh process; this one goes on until its successor serves.
     pub fn leave(&self) {
-        self.inner.wants_to_leave.set(true);
+        self.context.leaving.want();
     }
 }

@@ -93,11 +93,11 @@ impl<H: Handler> Pump for Both<H> {
         let mut quiet = 0;
         while quiet < QUIET_ROUNDS {
             let turned = self.reactor.turn_now(&mut self.events);
-            let before = self.context.finished.get();
+            let before = self.context.sender.finished();
             let round = self.run.round();
             assert!(round != Round::Broken, "the lanes hold nonsense");
             let busy = matches!(turned, Ok(true)) || round == Round::Busy;
-            quiet = if busy || self.context.finished.get() != before { 0 } else { quiet + 1 };
+            quiet = if busy || self.context.sender.finished() != before { 0 } else { quiet + 1 };
         }
     }
 }

@@ -1,52 +1,23 @@
 //! What all handles of one worker process share.
 
 use std::any::TypeId;
-use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ostler_core::answer_turns::AnswerTurns;
 use ostler_core::ids::ProcessKey;
 use ostler_core::policy::{AnswerOrder, CrashPolicy};
 
-use super::closed::{Cause, ClosedSessions};
-use super::deferred::{DeferredDelivery, SharedDeferral};
+use super::deferred::Deferrals;
 use super::inbox::Inbox;
+use super::leaving::Leaving;
 use super::port::Port;
-use super::state::StateOverlay;
+use super::running::Running;
+use super::send::Sender;
+use super::sessions::Sessions;
 use super::timers::Timers;
+use super::token::Tokens;
 use crate::options::{FramingKind, Options};
-
-/// A delivery as the cause of outputs: the one whose callback is running, or one that was deferred.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RunningDelivery {
-    /// Its session.
-    pub(crate) session: u64,
-    /// Its home lane.
-    pub(crate) lane: usize,
-    /// Its number there.
-    pub(crate) seq: u64,
-    /// Position of its record in the package ring.
-    pub(crate) position: u64,
-    /// Bytes of its payload when it lies in the ring, 0 when not.
-    pub(crate) ring_len: usize,
-    /// Its outputs are published as they come, it is never delivered again.
-    pub(crate) exposed: bool,
-    /// Bytes of its outputs that are held back.
-    pub(crate) held_bytes: usize,
-    /// Bytes of its package that were used, if not all of them.
-    pub(crate) used: Option<u32>,
-    /// A package of a session that was closed before: no handler sees it.
-    pub(crate) skipped: bool,
-}
-
-impl RunningDelivery {
-    /// It, as the cause of its outputs.
-    pub(crate) const fn as_cause(&self) -> Cause {
-        Cause { session: self.session, seq: self.seq }
-    }
-}
 
 /// The settings a worker needs, taken from the options once.
 #[derive(Clone, Debug)]
@@ -80,42 +51,31 @@ impl WorkerSettings {
     }
 }
 
-/// Shared by [`crate::Worker`], [`crate::Session`] and what runs on the worker's thread.
+/// Shared by [`crate::Worker`], [`crate::Session`] and what runs on the worker's thread. Each part
+/// of the state has an owner, which keeps its fields to itself; the steps that concern several are
+/// methods of this type, in `send` and `deferred`.
 pub(crate) struct WorkerContext {
     /// Which of this process's contexts it is: a token finds its own.
-    pub(crate) id: u64,
+    pub(super) id: u64,
     pub(crate) key: ProcessKey,
-    pub(crate) settings: WorkerSettings,
+    pub(super) settings: WorkerSettings,
     /// What the factory makes; timers and remotes are meant for it.
     pub(crate) handler_type: TypeId,
     /// What other threads post.
     pub(crate) inbox: Arc<Inbox>,
-    pub(crate) port: RefCell<Port>,
+    /// The way up: records for the reactors.
+    pub(crate) sender: Sender,
+    /// Sessions as this worker sees them.
+    pub(crate) sessions: Sessions,
     /// The delivery whose callback is running.
-    pub(crate) current: Cell<Option<RunningDelivery>>,
-    /// It, when it was deferred or waits for its turn: it is not finished when the callback is
-    /// over.
-    pub(crate) deferral: RefCell<Option<SharedDeferral>>,
-    /// The deliveries whose tokens user code has, by the numbers of the tokens.
-    pub(crate) tokens: RefCell<HashMap<u64, DeferredDelivery>>,
-    pub(crate) last_token: Cell<u64>,
-    /// The unfinished deliveries of each session, when their answers keep their order.
-    pub(crate) answer_turns: RefCell<AnswerTurns<SharedDeferral>>,
+    pub(super) running: Running,
+    /// Deliveries whose tokens user code has.
+    pub(super) tokens: Tokens,
+    /// Deliveries that are not finished with their callbacks.
+    pub(super) deferrals: Deferrals,
     pub(crate) timers: RefCell<Timers>,
-    pub(crate) states: RefCell<StateOverlay>,
-    pub(crate) closed: RefCell<ClosedSessions>,
-    /// Deferred deliveries that wait for the end of the running callback: finished ones, and such
-    /// as hold too much.
-    pub(crate) to_settle: RefCell<VecDeque<SharedDeferral>>,
-    /// Sessions whose message could not be completed and must be told so as soon as there is room.
-    pub(crate) aborts: RefCell<Vec<u64>>,
-    /// What keeps this process alive while it leaves.
-    pub(crate) keep_alive: Cell<usize>,
-    /// User code asked to be replaced.
-    pub(crate) wants_to_leave: Cell<bool>,
-    /// Nothing will be given any more: the process ends when nothing holds it.
-    pub(crate) is_leaving: Cell<bool>,
-    pub(crate) finished: Cell<u64>,
+    /// How far this process is on its way out.
+    pub(crate) leaving: Leaving,
 }
 
 impl WorkerContext {
@@ -130,24 +90,16 @@ impl WorkerContext {
         Rc::new(Self {
             id: super::token::next_context_id(),
             key,
-            settings,
             handler_type,
             inbox,
-            port: RefCell::new(port),
-            current: Cell::new(None),
-            deferral: RefCell::default(),
-            tokens: RefCell::default(),
-            last_token: Cell::new(0),
-            answer_turns: RefCell::default(),
+            sessions: Sessions::new(port.board(), in_order),
+            sender: Sender::new(port, &settings),
+            running: Running::default(),
+            tokens: Tokens::default(),
+            deferrals: Deferrals::new(in_order),
             timers: RefCell::default(),
-            states: RefCell::default(),
-            closed: RefCell::new(ClosedSessions::new(in_order)),
-            to_settle: RefCell::default(),
-            aborts: RefCell::default(),
-            keep_alive: Cell::new(0),
-            wants_to_leave: Cell::new(false),
-            is_leaving: Cell::new(false),
-            finished: Cell::new(0),
+            leaving: Leaving::default(),
+            settings,
         })
     }
 }

@@ -9,12 +9,15 @@
 //! cause is held until the earlier ones are finished.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
+use ostler_core::answer_turns::{AnswerTurns, Ended};
 use ostler_core::policy::AnswerOrder;
 use ostler_shm::record::HEADER_SIZE;
 
-use super::context::{RunningDelivery, WorkerContext};
+use super::context::WorkerContext;
+use super::running::RunningDelivery;
 use super::send::Output;
 use crate::api::send_error::{SendError, SendErrorKind};
 
@@ -52,7 +55,7 @@ const fn cost(output: Output<'_>) -> usize {
 
 /// The token of a delivery that was deferred.
 pub(crate) struct DeferredDelivery {
-    inner: Rc<WorkerContext>,
+    context: Rc<WorkerContext>,
     deferral: SharedDeferral,
 }
 
@@ -78,9 +81,9 @@ pub(crate) struct Deferral {
 impl DeferredDelivery {
     /// Takes the running delivery out of its callback. `None` when there is none, or it is deferred
     /// already.
-    pub(crate) fn begin(inner: &Rc<WorkerContext>) -> Option<Self> {
-        let mut running = inner.current.get()?;
-        let waiting = inner.deferral.borrow().clone();
+    pub(crate) fn begin(context: &Rc<WorkerContext>) -> Option<Self> {
+        let mut running = context.running.delivery()?;
+        let waiting = context.running.with_deferral(Rc::clone);
         let deferral = match waiting {
             Some(deferral) if deferral.borrow().has_token => return None,
             Some(deferral) => deferral,
@@ -88,46 +91,46 @@ impl DeferredDelivery {
                 // What the callback sent so far is published before the delivery is finished: it
                 // has to be exposed, or a death in between would deliver it again with outputs
                 // seen.
-                if inner.port.borrow().has_staged() {
-                    inner.publish_early(Some(&mut running));
+                if context.sender.has_staged() {
+                    context.sender.publish_early(Some(&mut running));
                 }
-                inner.defer(running)
+                context.defer(running)
             }
         };
         deferral.borrow_mut().has_token = true;
-        inner.keep_alive.set(inner.keep_alive.get() + 1);
-        Some(Self { inner: Rc::clone(inner), deferral })
+        context.leaving.hold();
+        Some(Self { context: Rc::clone(context), deferral })
     }
 
     /// An output on behalf of this delivery.
     pub(crate) fn output(&mut self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         let cause = self.deferral.borrow().current.as_cause();
-        self.inner.check_session(session, matches!(output, Output::Send(_)), Some(cause))?;
-        self.inner.check_size(output)?;
+        self.context.sessions.check(session, matches!(output, Output::Send(_)), Some(cause))?;
+        self.context.check_size(output)?;
         let mut deferral = self.deferral.borrow_mut();
         if deferral.waits {
-            return deferral.hold_for_turn(session, output, &self.inner);
+            return deferral.hold_for_turn(session, output, &self.context);
         }
-        let fits = deferral.has_room_for(output, &self.inner);
+        let fits = deferral.has_room_for(output, &self.context);
         if !deferral.current.exposed && fits {
-            deferral.hold(session, output, &self.inner);
+            deferral.hold(session, output, &self.context);
             return Ok(());
         }
         // Only one transaction fits into the rings at a time, and the running callback has one
         // open. What comes meanwhile is bounded by the limit, or one output, and what is above it
         // refused: waiting would not end, it is the caller that has to return.
-        if self.inner.is_transaction_open() {
+        if self.context.is_transaction_open() {
             if !fits && deferral.held_bytes > 0 {
                 return Err(SendError::new(SendErrorKind::Full));
             }
-            deferral.hold(session, output, &self.inner);
+            deferral.hold(session, output, &self.context);
             drop(deferral);
-            self.inner.settle_later(&self.deferral);
+            self.context.settle_later(&self.deferral);
             return Ok(());
         }
-        self.inner.show(&mut deferral);
-        let result = self.inner.append_output(session, output, Some(&mut deferral.current));
-        self.inner.port.borrow_mut().publish(None);
+        self.context.show(&mut deferral);
+        let result = self.context.append_output(session, output, Some(&mut deferral.current));
+        self.context.sender.publish();
         result
     }
 }
@@ -139,11 +142,11 @@ impl Drop for DeferredDelivery {
         if std::thread::panicking() {
             return;
         }
-        self.inner.keep_alive.set(self.inner.keep_alive.get().saturating_sub(1));
-        self.inner.end_deferral(&self.deferral);
+        self.context.leaving.release();
+        self.context.end_deferral(&self.deferral);
         // Inside a callback there may be an open transaction.
-        if self.inner.current.get().is_none() {
-            self.inner.settle_deferred();
+        if self.context.running.delivery().is_none() {
+            self.context.settle_deferred();
         }
     }
 }
@@ -151,9 +154,9 @@ impl Drop for DeferredDelivery {
 impl Deferral {
     /// Whether the options allow to hold one output more. There is always room for a close: it is
     /// small, and nothing of its session follows.
-    fn has_room_for(&self, output: Output<'_>, inner: &WorkerContext) -> bool {
+    fn has_room_for(&self, output: Output<'_>, context: &WorkerContext) -> bool {
         matches!(output, Output::Close(_))
-            || self.held_bytes + cost(output) <= inner.settings.redeliver_output_bytes
+            || self.held_bytes + cost(output) <= context.settings.redeliver_output_bytes
     }
 
     /// Holds an output until the delivery has its turn, as much as the options allow.
@@ -161,21 +164,65 @@ impl Deferral {
         &mut self,
         session: u64,
         output: Output<'_>,
-        inner: &WorkerContext,
+        context: &WorkerContext,
     ) -> Result<(), SendError> {
-        if self.held_bytes == 0 || self.has_room_for(output, inner) {
-            self.hold(session, output, inner);
+        if self.held_bytes == 0 || self.has_room_for(output, context) {
+            self.hold(session, output, context);
             return Ok(());
         }
         Err(SendError::new(SendErrorKind::Full))
     }
 
-    fn hold(&mut self, session: u64, output: Output<'_>, inner: &WorkerContext) {
+    fn hold(&mut self, session: u64, output: Output<'_>, context: &WorkerContext) {
         if let Output::Close(reset) = output {
-            inner.note_held_close(session, reset, self.current.as_cause());
+            context.sessions.note_held_close(session, reset, self.current.as_cause());
         }
         self.held_bytes += cost(output);
         self.held.push(Held::new(session, output));
+    }
+}
+
+/// The deliveries that are not finished with their callbacks.
+pub(crate) struct Deferrals {
+    /// The unfinished deliveries of each session, when their answers keep their order.
+    turns: RefCell<AnswerTurns<SharedDeferral>>,
+    keeps_order: bool,
+    /// Those that wait for the end of the running callback: finished ones, and such as hold too
+    /// much.
+    to_settle: RefCell<VecDeque<SharedDeferral>>,
+}
+
+impl Deferrals {
+    pub(super) fn new(keeps_order: bool) -> Self {
+        Self { turns: RefCell::default(), keeps_order, to_settle: RefCell::default() }
+    }
+
+    /// Whether a delivery of this session would have to wait for its turn.
+    fn is_busy(&self, session: u64) -> bool {
+        self.turns.borrow().is_busy(session)
+    }
+
+    /// Takes a delivery in; whether it has its turn at once.
+    fn enter(&self, delivery: &RunningDelivery, deferral: &SharedDeferral) -> bool {
+        let enter = || {
+            let shared = Rc::clone(deferral);
+            self.turns.borrow_mut().enter(delivery.session, delivery.seq, shared)
+        };
+        !self.keeps_order || enter()
+    }
+
+    /// A delivery is over: who is finished with it, and whose turn it is.
+    fn end(&self, delivery: &RunningDelivery) -> Ended<SharedDeferral> {
+        self.turns.borrow_mut().end(delivery.session, delivery.seq)
+    }
+
+    /// It is looked at when no callback is running.
+    fn queue(&self, deferral: SharedDeferral) {
+        self.to_settle.borrow_mut().push_back(deferral);
+    }
+
+    fn next_queued(&self) -> Option<SharedDeferral> {
+        self.to_settle.borrow_mut().pop_front()
     }
 }
 
@@ -186,37 +233,38 @@ impl WorkerContext {
             tracing::warn!("Package::consume has no effect: it needs framing = stream");
             return;
         }
-        if let Some(deferral) = self.deferral.borrow().as_ref() {
+        let deferred = self.running.with_deferral(|deferral| {
             deferral.borrow_mut().current.used = used;
-        } else if let Some(running) = self.current.get() {
-            self.current.set(Some(RunningDelivery { used, ..running }));
+        });
+        if let (None, Some(running)) = (deferred, self.running.delivery()) {
+            self.running.update(Some(RunningDelivery { used, ..running }));
         }
     }
 
     /// A callback begins. While an earlier delivery of its session is not finished, it waits for
     /// its turn.
     pub(crate) fn begin_callback(&self, running: RunningDelivery) {
-        self.current.set(Some(running));
-        if self.answer_turns.borrow().is_busy(running.session) {
+        self.running.begin(running);
+        if self.deferrals.is_busy(running.session) {
             self.defer(running);
         }
     }
 
     /// The callback is over, and with it its delivery unless that was deferred.
     pub(crate) fn end_callback(&self) {
-        let Some(current) = self.current.get() else { return };
-        let deferral = self.deferral.take();
+        let Some(current) = self.running.delivery() else { return };
+        let deferral = self.running.take_deferral();
         match &deferral {
-            None => self.finish(&current, true),
+            None => self.sender.finish(&current, true),
             Some(deferral) => {
                 // Its package was copied, or is not needed any more: the ring space is free.
-                self.port.borrow_mut().publish(Some(current.lane));
+                self.sender.publish_and_free(current.lane);
                 if !deferral.borrow().has_token {
                     self.end_deferral(deferral);
                 }
             }
         }
-        self.current.set(None);
+        self.running.end();
         self.settle_deferred();
     }
 
@@ -231,15 +279,9 @@ impl WorkerContext {
             is_over: false,
             is_queued: false,
         }));
-        if self.settings.answer_order == AnswerOrder::Kept {
-            let shared = Rc::clone(&deferral);
-            let now = self.answer_turns.borrow_mut().enter(running.session, running.seq, shared);
-            deferral.borrow_mut().waits = !now;
-        }
-        // From here on it is the deferral that has to be exposed, see
-        // `WorkerContext::expose_deferral`: the callback holds nothing back any more.
-        self.current.set(Some(RunningDelivery { exposed: true, ..running }));
-        self.deferral.replace(Some(Rc::clone(&deferral)));
+        let has_turn = self.deferrals.enter(&running, &deferral);
+        deferral.borrow_mut().waits = !has_turn;
+        self.running.defer(running, Rc::clone(&deferral));
         deferral
     }
 
@@ -249,33 +291,33 @@ impl WorkerContext {
         session: u64,
         output: Output<'_>,
     ) -> Option<Result<(), SendError>> {
-        let running = self.deferral.borrow();
-        let mut deferral = running.as_ref()?.borrow_mut();
-        deferral.waits.then(|| deferral.hold_for_turn(session, output, self))
+        let held = self.running.with_deferral(|deferral| {
+            let mut deferral = deferral.borrow_mut();
+            deferral.waits.then(|| deferral.hold_for_turn(session, output, self))
+        });
+        held.flatten()
     }
 
     /// Whether the running callback has appended what is to be published together with its `FIN`.
     fn is_transaction_open(&self) -> bool {
-        self.current.get().is_some_and(|current| !current.exposed)
-            && self.port.borrow().has_staged()
+        self.running.delivery().is_some_and(|running| !running.exposed) && self.sender.has_staged()
     }
 
     /// Before the running callback sends something itself: if its delivery was deferred, that is
     /// seen before the delivery is finished, and comes behind what its token has sent.
     pub(crate) fn expose_deferral(&self) {
-        let deferral = self.deferral.borrow();
-        if let Some(deferral) = deferral.as_ref().filter(|_| self.settings.holds_outputs()) {
-            self.show(&mut deferral.borrow_mut());
+        if self.settings.holds_outputs() {
+            self.running.with_deferral(|deferral| self.show(&mut deferral.borrow_mut()));
         }
     }
 
     /// Exposes a deferred delivery and publishes what it holds. No transaction is open.
     fn show(&self, deferral: &mut Deferral) {
         if !deferral.current.exposed {
-            self.publish_early(Some(&mut deferral.current));
+            self.sender.publish_early(Some(&mut deferral.current));
         }
         self.append_held(deferral);
-        self.port.borrow_mut().publish(None);
+        self.sender.publish();
     }
 
     /// Appends what a deferred delivery holds. It was promised to the caller: a session for which
@@ -304,7 +346,7 @@ impl WorkerContext {
 
     fn settle_later(&self, deferral: &SharedDeferral) {
         if !std::mem::replace(&mut deferral.borrow_mut().is_queued, true) {
-            self.to_settle.borrow_mut().push_back(Rc::clone(deferral));
+            self.deferrals.queue(Rc::clone(deferral));
         }
     }
 
@@ -313,7 +355,7 @@ impl WorkerContext {
     /// and is exposed.
     pub(crate) fn settle_deferred(&self) {
         loop {
-            let Some(deferral) = self.to_settle.borrow_mut().pop_front() else { return };
+            let Some(deferral) = self.deferrals.next_queued() else { return };
             deferral.borrow_mut().is_queued = false;
             if deferral.borrow().is_over {
                 self.settle_over(&deferral);
@@ -328,8 +370,8 @@ impl WorkerContext {
         if self.settings.answer_order == AnswerOrder::Free {
             return self.finish_deferred(&mut deferral.borrow_mut());
         }
-        let RunningDelivery { session, seq, .. } = deferral.borrow().current;
-        let ended = self.answer_turns.borrow_mut().end(session, seq);
+        let current = deferral.borrow().current;
+        let ended = self.deferrals.end(&current);
         for finished in ended.finished {
             self.finish_deferred(&mut finished.borrow_mut());
         }
@@ -343,6 +385,6 @@ impl WorkerContext {
 
     fn finish_deferred(&self, deferral: &mut Deferral) {
         self.append_held(deferral);
-        self.finish(&deferral.current, false);
+        self.sender.finish(&deferral.current, false);
     }
 }

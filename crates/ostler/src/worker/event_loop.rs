@@ -17,9 +17,10 @@ use ostler_shm::lane::WorkerMemory;
 use ostler_shm::record::RecordKind;
 
 use super::closed::Cause;
-use super::context::{RunningDelivery, WorkerContext, WorkerSettings};
+use super::context::{WorkerContext, WorkerSettings};
 use super::inbox::Inbox;
 use super::port::{Found, Payload, Port, Taken};
+use super::running::RunningDelivery;
 use crate::api::handler::Handler;
 use crate::api::outcome::{Failure, IntoHandler, Outcome};
 use crate::api::package::Package;
@@ -70,14 +71,14 @@ pub(crate) fn worker_main<R: IntoHandler>(
     };
     let handler_type = TypeId::of::<R::Handler>();
     let settings = WorkerSettings::new(options, key);
-    let inner = WorkerContext::new(key, settings, handler_type, inbox, port);
-    super::token::live_here(&inner);
-    let worker = Worker::new(Rc::clone(&inner));
+    let context = WorkerContext::new(key, settings, handler_type, inbox, port);
+    super::token::live_here(&context);
+    let worker = Worker::new(Rc::clone(&context));
     let handler = match starting(&control, || make(&worker).into_handler()) {
         Ok(handler) => handler,
         Err(error) => return cannot_start(&control, "the handler cannot be made", &error),
     };
-    Run::new(inner, handler, control).run()
+    Run::new(context, handler, control).run()
 }
 
 /// Maps the memory and closes its files: a process that user code forks does not inherit the
@@ -117,7 +118,7 @@ fn cannot_start(control: &OwnedFd, what: &str, error: &dyn std::fmt::Display) ->
 
 /// The loop of a worker process.
 pub(crate) struct Run<H> {
-    inner: Rc<WorkerContext>,
+    context: Rc<WorkerContext>,
     worker: Worker,
     handler: H,
     /// Words to the manager.
@@ -141,10 +142,10 @@ pub(crate) enum Round {
 }
 
 impl<H: Handler> Run<H> {
-    pub(crate) fn new(inner: Rc<WorkerContext>, handler: H, control: OwnedFd) -> Self {
+    pub(crate) fn new(context: Rc<WorkerContext>, handler: H, control: OwnedFd) -> Self {
         Self {
-            worker: Worker::new(Rc::clone(&inner)),
-            inner,
+            worker: Worker::new(Rc::clone(&context)),
+            context,
             handler,
             control,
             said_taken: false,
@@ -177,9 +178,9 @@ impl<H: Handler> Run<H> {
         let code = self.serve();
         if code == 0 {
             self.handler.on_worker_stop(&self.worker);
-            self.inner.settle_deferred();
-            self.inner.port.borrow_mut().publish(None);
-            tracing::debug!(finished = self.inner.finished.get(), "leaves");
+            self.context.settle_deferred();
+            self.context.sender.publish();
+            tracing::debug!(finished = self.context.sender.finished(), "leaves");
         }
         code
     }
@@ -192,16 +193,16 @@ impl<H: Handler> Run<H> {
                 Round::Broken => return EXIT_LANES,
                 Round::Idle => {}
             }
-            if self.inner.port.borrow().is_left() {
+            if self.context.sender.port().is_left() {
                 if !is_left {
                     is_left = true;
-                    self.inner.is_leaving.set(true);
-                    self.inner.timers.borrow_mut().begin_leaving();
+                    self.context.leaving.begin();
+                    self.context.timers.borrow_mut().begin_leaving();
                     self.handler.on_worker_exit(&self.worker);
-                    self.inner.settle_deferred();
+                    self.context.settle_deferred();
                     self.log_holders();
                 }
-                if !self.is_held() && self.inner.inbox.end() {
+                if !self.is_held() && self.context.inbox.end() {
                     return 0;
                 }
             }
@@ -220,7 +221,7 @@ impl<H: Handler> Run<H> {
         let mut round = Round::Busy;
         for _ in 0..BATCH {
             // Bound apart, so that no borrow is held while the handler runs.
-            let found = self.inner.port.borrow_mut().take();
+            let found = self.context.sender.port().take();
             match found {
                 Found::Delivery(taken) => {
                     self.deliver(taken);
@@ -236,22 +237,22 @@ impl<H: Handler> Run<H> {
                 }
             }
         }
-        self.inner.flush_aborts();
+        self.context.sender.flush_aborts();
         self.ask_to_leave();
         round
     }
 
     fn idle(&self, is_left: bool) -> std::io::Result<()> {
-        let due = self.inner.timers.borrow_mut().next_due();
+        let due = self.context.timers.borrow_mut().next_due();
         let mut timeout =
             due.map(|at| Duration::from_nanos(at.saturating_sub(clock::monotonic_ns())));
-        if self.inner.inbox.has_posts() {
+        if self.context.inbox.has_posts() {
             timeout = Some(Duration::ZERO);
         }
-        if !self.inner.aborts.borrow().is_empty() {
+        if self.context.sender.owes_aborts() {
             timeout = Some(Duration::from_millis(10));
         }
-        self.inner.port.borrow_mut().idle(timeout, is_left)
+        self.context.sender.port().idle(timeout, is_left)
     }
 
     /// Calls what is due now. What becomes due meanwhile waits for the next round, or a timer whose
@@ -259,20 +260,20 @@ impl<H: Handler> Run<H> {
     fn run_timers(&mut self) {
         let now = clock::monotonic_ns();
         loop {
-            let due = self.inner.timers.borrow_mut().take_due(now);
+            let due = self.context.timers.borrow_mut().take_due(now);
             let Some(callback) = due else { return };
             let outcome = callback.call(&mut self.handler as &mut dyn Any, &self.worker);
             log_failure(outcome, "timer");
-            self.inner.settle_deferred();
+            self.context.settle_deferred();
         }
     }
 
     /// Runs what other threads have posted until now.
     fn run_posts(&mut self) {
-        for post in self.inner.inbox.take() {
+        for post in self.context.inbox.take() {
             let outcome = post(&mut self.handler as &mut dyn Any, &self.worker);
             log_failure(outcome, "post");
-            self.inner.settle_deferred();
+            self.context.settle_deferred();
         }
     }
 
@@ -287,12 +288,12 @@ impl<H: Handler> Run<H> {
             Payload::Ring(bytes) => bytes.len(),
             Payload::Heap(_) => 0,
         };
-        let exposed = !self.inner.settings.holds_outputs();
+        let exposed = !self.context.settings.holds_outputs();
         let kind = RecordKind::from_byte(header.kind);
         let cause = Cause { session: header.subject, seq: header.seq };
         let is_package = kind == Some(RecordKind::Data);
-        let skipped = is_package && self.inner.skips_package(cause);
-        self.inner.begin_callback(RunningDelivery {
+        let skipped = is_package && self.context.sessions.skips_package(cause);
+        self.context.begin_callback(RunningDelivery {
             session: header.subject,
             lane,
             seq: header.seq,
@@ -303,8 +304,8 @@ impl<H: Handler> Run<H> {
             used: None,
             skipped,
         });
-        self.inner.port.borrow().publish_phase(header.subject, self.inner.finished.get());
-        let session = Session::new(Rc::clone(&self.inner), header.subject);
+        self.context.sender.publish_phase(header.subject);
+        let session = Session::new(Rc::clone(&self.context), header.subject);
         log::set_session(header.subject);
         // Nothing of the ring may be held when the delivery is finished: its space is given back
         // with the FIN.
@@ -317,25 +318,24 @@ impl<H: Handler> Run<H> {
             Some(RecordKind::Data) if skipped => {}
             Some(RecordKind::Data) => {
                 let payload = payload.unwrap_or(Payload::Heap(Vec::new()));
-                let package = Package::new(&self.inner, payload, header.subject, header.flags);
+                let package = Package::new(&self.context, payload, header.subject, header.flags);
                 let outcome = self.handler.on_receive(&self.worker, &session, &package);
                 close_on_failure(outcome, "on_receive", &session);
             }
             Some(RecordKind::Closed) => {
                 // Its reactor publishes the reason before it gives this record.
-                let reason = self.inner.shown_reason(header.subject);
+                let reason = self.context.sessions.shown_reason(header.subject);
                 let reason = reason.unwrap_or(CloseReason::PeerError);
                 let outcome = self.handler.on_close(&self.worker, &session, reason);
                 log_failure(outcome, "on_close");
-                self.inner.states.borrow_mut().forget(header.subject);
-                self.inner.closed.borrow_mut().forget(header.subject);
+                self.context.sessions.forget(header.subject);
             }
             _ => tracing::warn!(kind = header.kind, "a delivery of an unknown kind is skipped"),
         }
         log::set_session(0);
-        self.inner.end_callback();
+        self.context.end_callback();
         // Who looks must not take an idle worker for a busy one.
-        self.inner.port.borrow().publish_phase(0, self.inner.finished.get());
+        self.context.sender.publish_phase(0);
     }
 
     /// A delivery is over: tells reactors what one takes, so that they know how many may wait here.
@@ -343,18 +343,21 @@ impl<H: Handler> Run<H> {
         let now = clock::monotonic_ns();
         self.work.add(now.saturating_sub(self.measured_at));
         self.measured_at = now;
-        self.inner.port.borrow().publish_work(self.work.mean_ns());
+        self.context.sender.port().publish_work(self.work.mean_ns());
     }
 
     fn ask_to_leave(&mut self) {
         if self.asked_to_leave {
             return;
         }
-        let enough =
-            self.inner.settings.max_requests.is_some_and(|most| self.inner.finished.get() >= most);
+        let enough = self
+            .context
+            .settings
+            .max_requests
+            .is_some_and(|most| self.context.sender.finished() >= most);
         let reason = if enough {
             LeaveReason::MaxRequests
-        } else if signal::termination_requested() || self.inner.wants_to_leave.get() {
+        } else if signal::termination_requested() || self.context.leaving.is_wanted() {
             LeaveReason::Asked
         } else {
             return;
@@ -364,7 +367,8 @@ impl<H: Handler> Run<H> {
     }
 
     fn is_held(&self) -> bool {
-        self.inner.keep_alive.get() > 0 || self.inner.timers.borrow().holding().next().is_some()
+        self.context.leaving.holders() > 0
+            || self.context.timers.borrow().holding().next().is_some()
     }
 
     /// Says once what keeps a leaving process (P8).
@@ -373,9 +377,9 @@ impl<H: Handler> Run<H> {
             return;
         }
         let timers: Vec<String> =
-            self.inner.timers.borrow().holding().take(8).map(ToString::to_string).collect();
+            self.context.timers.borrow().holding().take(8).map(ToString::to_string).collect();
         tracing::info!(
-            tokens_and_deferred = self.inner.keep_alive.get(),
+            tokens_and_deferred = self.context.leaving.holders(),
             timers = timers.join(" "),
             "leaving, but held"
         );

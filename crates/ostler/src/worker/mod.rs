@@ -6,15 +6,19 @@
 //!
 //! * [`port`]: the lanes as one pollable object that knows no runtime;
 //! * [`event_loop`]: the built-in loop (callbacks, timers);
-//! * [`deferred`], [`timers`], [`state`], [`inbox`]: what handlers hold between callbacks.
+//! * [`context`]: what all handles share; each part of it has an owner: [`running`], [`send`],
+//!   [`sessions`], [`deferred`], [`token`], [`timers`], [`inbox`], [`leaving`].
 
 mod closed;
 pub(crate) mod context;
 pub(crate) mod deferred;
 pub(crate) mod event_loop;
 pub(crate) mod inbox;
+mod leaving;
 pub(crate) mod port;
+mod running;
 pub(crate) mod send;
+mod sessions;
 pub(crate) mod state;
 pub(crate) mod timers;
 pub(crate) mod token;

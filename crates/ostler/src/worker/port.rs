@@ -7,6 +7,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use ostler_shm::board::Board;
@@ -81,7 +82,7 @@ pub(crate) enum Found {
 /// All lanes of this process.
 pub(crate) struct Port {
     memory: WorkerMemory,
-    board: Board,
+    board: Rc<Board>,
     lanes: Vec<LaneEnd>,
     committer: Committer,
     sleeper: Sleeper,
@@ -122,7 +123,7 @@ impl Port {
         }
         Ok(Self {
             memory,
-            board,
+            board: Rc::new(board),
             lanes,
             committer: Committer::default(),
             sleeper: Sleeper::default(),
@@ -135,8 +136,8 @@ impl Port {
     }
 
     /// The board.
-    pub(crate) const fn board(&self) -> &Board {
-        &self.board
+    pub(super) fn board(&self) -> Rc<Board> {
+        Rc::clone(&self.board)
     }
 
     /// The longest payload of one record.

@@ -1,14 +1,14 @@
 //! Sending: from a handler's call to records in the out rings (protocol §5, §8).
 
+use std::cell::{Cell, RefCell, RefMut};
 use std::time::Duration;
 
-use ostler_core::brain::CloseReason;
 use ostler_shm::record::{FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, Header, RecordKind};
-use ostler_shm::sessions::{self, CLOSING, FULL, QUEUED, reactor_of};
+use ostler_shm::sessions::{STATE_MAX_BYTES, reactor_of};
 
-use super::closed::Cause;
-use super::context::{RunningDelivery, WorkerContext};
+use super::context::{WorkerContext, WorkerSettings};
 use super::port::Port;
+use super::running::RunningDelivery;
 use crate::api::send_error::{SendError, SendErrorKind};
 
 /// Replies of at least this size that lie in their own request are sent by reference instead of
@@ -37,43 +37,20 @@ impl Output<'_> {
 }
 
 impl WorkerContext {
-    /// Whether `session` takes output now, of this delivery or of none.
-    pub(crate) fn check_session(
-        &self,
-        session: u64,
-        is_send: bool,
-        cause: Option<Cause>,
-    ) -> Result<(), SendError> {
-        let port = self.port.borrow();
-        let flags = port.board().entry(session).and_then(|entry| entry.flags_of(session));
-        let Some(flags) = flags else { return Err(SendError::gone(None)) };
-        if flags & CLOSING != 0 {
-            return Err(SendError::gone(closing_reason(flags)));
-        }
-        if let Some(reason) = self.closed.borrow().reason(session, cause) {
-            return Err(SendError::gone(Some(reason)));
-        }
-        let full = flags & FULL != 0 || (flags & QUEUED != 0 && port.board().pressure());
-        if is_send && full {
-            return Err(SendError::new(SendErrorKind::Full));
-        }
-        Ok(())
-    }
-
     /// Sends one output of the running callback.
     pub(crate) fn output(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
-        let cause = self.current.get().map(|current| current.as_cause());
-        self.check_session(session, matches!(output, Output::Send(_)), cause)?;
+        let cause = self.running.delivery().map(|running| running.as_cause());
+        self.sessions.check(session, matches!(output, Output::Send(_)), cause)?;
         self.check_size(output)?;
         if let Some(result) = self.hold_for_turn(session, output) {
             return result;
         }
         self.expose_deferral();
-        let mut current = self.current.get();
-        let result = self.append_output(session, output, current.as_mut());
-        self.current.set(current);
-        if current.is_none_or(|current| current.exposed) {
-            self.port.borrow_mut().publish(None);
+        let mut running = self.running.delivery();
+        let result = self.append_output(session, output, running.as_mut());
+        self.running.update(running);
+        if running.is_none_or(|running| running.exposed) {
+            self.sender.publish();
         }
         result
     }
@@ -82,7 +59,7 @@ impl WorkerContext {
         let len = output.len();
         let most = match output {
             Output::Send(_) => self.settings.max_send_bytes,
-            Output::State(_) => sessions::STATE_MAX_BYTES,
+            Output::State(_) => STATE_MAX_BYTES,
             Output::Close(_) => 0,
         };
         match output {
@@ -102,7 +79,9 @@ impl WorkerContext {
         let lane = reactor_of(session);
         let cause = for_delivery.as_ref().map_or(0, |current| current.seq);
         match output {
-            Output::Send(bytes) => self.append_message(session, lane, cause, bytes, for_delivery),
+            Output::Send(bytes) => {
+                self.sender.append_message(session, lane, cause, bytes, for_delivery)
+            }
             Output::State(bytes) => {
                 let header = Header {
                     kind: RecordKind::State as u8,
@@ -110,7 +89,7 @@ impl WorkerContext {
                     cause,
                     ..Header::default()
                 };
-                self.append_waiting(lane, header, bytes, for_delivery)
+                self.sender.append_waiting(lane, header, bytes, for_delivery)
             }
             Output::Close(reset) => {
                 self.append_close(session, reset, for_delivery);
@@ -119,7 +98,7 @@ impl WorkerContext {
         }
     }
 
-    /// Appends a close, however long it takes, see [`WorkerContext::append_blocking`]: user code
+    /// Appends a close, however long it takes, see [`Sender::append_blocking`]: user code
     /// that ends a session has nothing else that it could do.
     pub(crate) fn append_close(
         &self,
@@ -135,38 +114,72 @@ impl WorkerContext {
             cause: for_delivery.as_ref().map_or(0, |current| current.seq),
             ..Header::default()
         };
-        self.append_blocking(lane, header);
-        let port = self.port.borrow();
-        let is_shown = |session| shows_closing(&port, session);
-        self.closed.borrow_mut().append(session, close_reason(reset), is_shown);
-        drop(port);
-        self.bound_staged(lane, 0, for_delivery);
+        self.sender.append_blocking(lane, header);
+        self.sessions.note_close(session, reset);
+        self.sender.bound_staged(lane, 0, for_delivery);
+    }
+}
+
+/// The way up. It knows sessions as numbers only.
+pub(crate) struct Sender {
+    port: RefCell<Port>,
+    /// Sessions whose message could not be completed and must be told so as soon as there is room.
+    aborts: RefCell<Vec<u64>>,
+    /// Deliveries that were finished.
+    finished: Cell<u64>,
+    /// How long an output waits for room.
+    timeout: Duration,
+    /// Most bytes of outputs that are held back for a delivery.
+    held_max_bytes: usize,
+}
+
+impl Sender {
+    pub(super) fn new(port: Port, settings: &WorkerSettings) -> Self {
+        Self {
+            port: RefCell::new(port),
+            aborts: RefCell::default(),
+            finished: Cell::new(0),
+            timeout: Duration::from_millis(settings.send_timeout_ms),
+            held_max_bytes: settings.redeliver_output_bytes,
+        }
     }
 
-    /// A close was held back for this delivery: nothing of it may follow.
-    pub(crate) fn note_held_close(&self, session: u64, reset: bool, cause: Cause) {
-        let port = self.port.borrow();
-        let is_shown = |session| shows_closing(&port, session);
-        self.closed.borrow_mut().hold(session, close_reason(reset), cause, is_shown);
+    /// The lanes, for the loop: taking and sleeping. To be given back before user code runs.
+    pub(super) fn port(&self) -> RefMut<'_, Port> {
+        self.port.borrow_mut()
     }
 
-    /// Whether this package is finished without its handler: a worker has closed the session, and
-    /// what its client sent behind that is not asked for any more.
-    pub(crate) fn skips_package(&self, package: Cause) -> bool {
-        let is_shown = matches!(
-            self.shown_reason(package.session),
-            Some(CloseReason::Worker | CloseReason::WorkerReset)
-        );
-        is_shown || self.closed.borrow().skips(package)
+    /// Deliveries that were finished.
+    pub(crate) fn finished(&self) -> u64 {
+        self.finished.get()
     }
 
-    /// Why a session is closing, as the session table shows it.
-    pub(crate) fn shown_reason(&self, session: u64) -> Option<CloseReason> {
-        let port = self.port.borrow();
-        closing_reason(port.board().entry(session)?.flags_of(session)?)
+    /// Whether anything is appended and not published.
+    pub(super) fn has_staged(&self) -> bool {
+        self.port.borrow().has_staged()
     }
 
-    fn append_message(
+    /// Whether a session waits to be told of a message that cannot be completed.
+    pub(super) fn owes_aborts(&self) -> bool {
+        !self.aborts.borrow().is_empty()
+    }
+
+    /// Publishes what was appended.
+    pub(super) fn publish(&self) {
+        self.port.borrow_mut().publish(None);
+    }
+
+    /// The same, and gives the package memory of a lane back.
+    pub(super) fn publish_and_free(&self, lane: usize) {
+        self.port.borrow_mut().publish(Some(lane));
+    }
+
+    /// Shows which session's delivery is being handled (0: none).
+    pub(super) fn publish_phase(&self, session: u64) {
+        self.port.borrow().publish_phase(session, self.finished.get());
+    }
+
+    pub(super) fn append_message(
         &self,
         session: u64,
         lane: usize,
@@ -225,14 +238,13 @@ impl WorkerContext {
 
     /// Appends one record; waits for room, at most `send_timeout_ms`, after publishing what is
     /// staged if that is what fills the ring.
-    fn append_waiting(
+    pub(super) fn append_waiting(
         &self,
         lane: usize,
         header: Header,
         payload: &[u8],
         mut for_delivery: Option<&mut RunningDelivery>,
     ) -> Result<(), SendError> {
-        let timeout = Duration::from_millis(self.settings.send_timeout_ms);
         loop {
             let mut port = self.port.borrow_mut();
             if port.append(lane, header, payload).is_ok() {
@@ -245,7 +257,7 @@ impl WorkerContext {
                 self.publish_early(for_delivery.as_deref_mut());
                 port = self.port.borrow_mut();
             }
-            if !port.wait_for_room(lane, payload.len(), timeout) {
+            if !port.wait_for_room(lane, payload.len(), self.timeout) {
                 return Err(SendError::new(SendErrorKind::Full));
             }
         }
@@ -253,7 +265,7 @@ impl WorkerContext {
 
     /// After `more` bytes were appended to a lane: what is staged stays below half a ring, and what
     /// is held back for a delivery within the options.
-    fn bound_staged(
+    pub(super) fn bound_staged(
         &self,
         lane: usize,
         more: usize,
@@ -271,13 +283,13 @@ impl WorkerContext {
     fn holds_too_much(&self, for_delivery: Option<&mut RunningDelivery>, more: usize) -> bool {
         let Some(current) = for_delivery.filter(|current| !current.exposed) else { return false };
         current.held_bytes += more;
-        current.held_bytes > self.settings.redeliver_output_bytes
+        current.held_bytes > self.held_max_bytes
     }
 
     /// Publishes what is staged before its delivery is finished, because it does not fit into the
     /// ring or the limits any more. If it was held back, the delivery is exposed first: it is never
     /// delivered again.
-    pub(crate) fn publish_early(&self, for_delivery: Option<&mut RunningDelivery>) {
+    pub(super) fn publish_early(&self, for_delivery: Option<&mut RunningDelivery>) {
         if let Some(current) = for_delivery.filter(|current| !current.exposed) {
             let header =
                 Header { kind: RecordKind::Expose as u8, cause: current.seq, ..Header::default() };
@@ -291,7 +303,7 @@ impl WorkerContext {
     /// not finished when it should be would be doubled or held for ever, a session that is not
     /// reset would go on with a message missing. There always comes room: what is staged is at most
     /// half a ring, the rest is committed, and reactors wait for nobody.
-    pub(crate) fn append_blocking(&self, lane: usize, header: Header) {
+    pub(super) fn append_blocking(&self, lane: usize, header: Header) {
         let mut port = self.port.borrow_mut();
         while port.append(lane, header, &[]).is_err() {
             port.wait_for_room(lane, 0, Duration::from_secs(1));
@@ -300,7 +312,7 @@ impl WorkerContext {
 
     /// Ends a delivery: `FIN`, published with everything that is held back.
     /// Of a package that was used in part the rest is to be given again.
-    pub(crate) fn finish(&self, delivery: &RunningDelivery, frees: bool) {
+    pub(super) fn finish(&self, delivery: &RunningDelivery, frees: bool) {
         let flags = match delivery.used {
             _ if delivery.skipped => FLAG_SKIPPED,
             Some(_) => FLAG_PARTLY,
@@ -319,7 +331,7 @@ impl WorkerContext {
     }
 
     /// Tells sessions with a message that cannot be completed, as far as there is room.
-    pub(crate) fn flush_aborts(&self) {
+    pub(super) fn flush_aborts(&self) {
         let mut aborts = self.aborts.borrow_mut();
         if aborts.is_empty() {
             return;
@@ -332,19 +344,4 @@ impl WorkerContext {
         });
         port.publish(None);
     }
-}
-
-/// The reason in the flags of a session that is closing.
-fn closing_reason(flags: u64) -> Option<CloseReason> {
-    sessions::closing_reason(flags).and_then(CloseReason::from_number)
-}
-
-const fn close_reason(reset: bool) -> CloseReason {
-    if reset { CloseReason::WorkerReset } else { CloseReason::Worker }
-}
-
-/// Whether the session table shows a session as closing, or as gone.
-fn shows_closing(port: &Port, session: u64) -> bool {
-    let flags = port.board().entry(session).and_then(|entry| entry.flags_of(session));
-    flags.is_none_or(|flags| flags & CLOSING != 0)
 }

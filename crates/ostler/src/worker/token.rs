@@ -1,7 +1,8 @@
 //! The token of a deferred delivery, for any thread: on the worker's own thread it acts at once,
 //! elsewhere it posts what is to be done.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -37,6 +38,32 @@ fn context_here(id: u64) -> Option<Rc<WorkerContext>> {
     here.filter(|context| context.id == id)
 }
 
+/// The deliveries whose tokens user code has, by the numbers of the tokens. One is taken out while
+/// it is worked on, so that nothing of the table is borrowed then.
+#[derive(Default)]
+pub(crate) struct Tokens {
+    deliveries: RefCell<HashMap<u64, DeferredDelivery>>,
+    last: Cell<u64>,
+}
+
+impl Tokens {
+    /// Makes a number for a delivery.
+    fn add(&self, delivery: DeferredDelivery) -> u64 {
+        let number = self.last.get() + 1;
+        self.last.set(number);
+        self.put_back(number, delivery);
+        number
+    }
+
+    fn take(&self, number: u64) -> Option<DeferredDelivery> {
+        self.deliveries.borrow_mut().remove(&number)
+    }
+
+    fn put_back(&self, number: u64, delivery: DeferredDelivery) {
+        self.deliveries.borrow_mut().insert(number, delivery);
+    }
+}
+
 /// An output on its way to the worker's thread.
 enum Posted {
     Send(u64, Vec<u8>),
@@ -65,9 +92,7 @@ impl DeferredToken {
     /// Takes the running delivery out of its callback. `None` when it is deferred already.
     pub(crate) fn begin(context: &Rc<WorkerContext>, session: u64) -> Option<Self> {
         let deferred = DeferredDelivery::begin(context)?;
-        let delivery = context.last_token.get() + 1;
-        context.last_token.set(delivery);
-        context.tokens.borrow_mut().insert(delivery, deferred);
+        let delivery = context.tokens.add(deferred);
         Some(Self {
             context: context.id,
             delivery,
@@ -87,11 +112,11 @@ impl DeferredToken {
     /// An output of the delivery.
     pub(crate) fn output(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         if let Some(context) = self.at_home() {
-            let Some(mut deferred) = context.tokens.borrow_mut().remove(&self.delivery) else {
+            let Some(mut deferred) = context.tokens.take(self.delivery) else {
                 return Err(SendError::gone(None));
             };
             let result = deferred.output(session, output);
-            context.tokens.borrow_mut().insert(self.delivery, deferred);
+            context.tokens.put_back(self.delivery, deferred);
             return result;
         }
         let posted = match output {
@@ -144,7 +169,7 @@ impl Drop for DeferredToken {
     fn drop(&mut self) {
         if let Some(context) = self.at_home() {
             // Taken out first: finishing may publish, and looks at nothing of the table.
-            let deferred = context.tokens.borrow_mut().remove(&self.delivery);
+            let deferred = context.tokens.take(self.delivery);
             return drop(deferred);
         }
         let (delivery, session) = (self.delivery, self.session);
@@ -154,7 +179,7 @@ impl Drop for DeferredToken {
             if in_panic {
                 Self::abandon(worker.context(), delivery, session);
             }
-            let deferred = worker.context().tokens.borrow_mut().remove(&delivery);
+            let deferred = worker.context().tokens.take(delivery);
             drop(deferred);
             Ok(())
         }));
@@ -169,7 +194,7 @@ fn arrive(context: &WorkerContext, delivery: u64, posted: &Posted) {
         Posted::State(session, state) => (*session, Output::State(state)),
         Posted::Close(session) => (*session, Output::Close(false)),
     };
-    let Some(mut deferred) = context.tokens.borrow_mut().remove(&delivery) else { return };
+    let Some(mut deferred) = context.tokens.take(delivery) else { return };
     if let Err(error) = deferred.output(session, output)
         && !error.is_gone()
     {
@@ -177,5 +202,5 @@ fn arrive(context: &WorkerContext, delivery: u64, posted: &Posted) {
         // Gone meanwhile: then there is nothing to reset.
         let _ = deferred.output(session, Output::Close(true));
     }
-    context.tokens.borrow_mut().insert(delivery, deferred);
+    context.tokens.put_back(delivery, deferred);
 }

@@ -1,0 +1,128 @@
+//! Sessions as this worker sees them: the board, and what it knows ahead of the board.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use ostler_core::brain::CloseReason;
+use ostler_shm::board::Board;
+use ostler_shm::sessions::{self, CLOSING, FULL, QUEUED, SessionRecord};
+
+use super::closed::{Cause, ClosedSessions};
+use super::state::StateOverlay;
+use crate::api::send_error::{SendError, SendErrorKind};
+
+/// The session table, with the closes and states of this worker that it does not show yet.
+pub(crate) struct Sessions {
+    board: Rc<Board>,
+    closed: RefCell<ClosedSessions>,
+    states: RefCell<StateOverlay>,
+}
+
+impl Sessions {
+    /// `in_order`: deliveries of a session are finished in their order.
+    pub(super) fn new(board: Rc<Board>, in_order: bool) -> Self {
+        Self {
+            board,
+            closed: RefCell::new(ClosedSessions::new(in_order)),
+            states: RefCell::default(),
+        }
+    }
+
+    /// What the table says of a session; `None` when it has ended.
+    pub(crate) fn record(&self, session: u64) -> Option<SessionRecord> {
+        self.board.session(session)
+    }
+
+    /// The ids of all sessions that are not closing.
+    pub(crate) fn open(&self) -> impl Iterator<Item = u64> + '_ {
+        let open = self.board.sessions().filter(|(_, flags)| flags & CLOSING == 0);
+        open.map(|(session, _)| session)
+    }
+
+    /// Whether `session` takes output now, of this delivery or of none.
+    pub(super) fn check(
+        &self,
+        session: u64,
+        is_send: bool,
+        cause: Option<Cause>,
+    ) -> Result<(), SendError> {
+        let Some(flags) = self.flags(session) else { return Err(SendError::gone(None)) };
+        if flags & CLOSING != 0 {
+            return Err(SendError::gone(closing_reason(flags)));
+        }
+        if let Some(reason) = self.closed.borrow().reason(session, cause) {
+            return Err(SendError::gone(Some(reason)));
+        }
+        let full = flags & FULL != 0 || (flags & QUEUED != 0 && self.board.pressure());
+        if is_send && full {
+            return Err(SendError::new(SendErrorKind::Full));
+        }
+        Ok(())
+    }
+
+    /// A close is in the lane.
+    pub(super) fn note_close(&self, session: u64, reset: bool) {
+        let is_shown = |session| self.shows_closing(session);
+        self.closed.borrow_mut().append(session, close_reason(reset), is_shown);
+    }
+
+    /// A close was held back for this delivery: nothing of it may follow.
+    pub(super) fn note_held_close(&self, session: u64, reset: bool, cause: Cause) {
+        let is_shown = |session| self.shows_closing(session);
+        self.closed.borrow_mut().hold(session, close_reason(reset), cause, is_shown);
+    }
+
+    /// Whether this package is finished without its handler: a worker has closed the session, and
+    /// what its client sent behind that is not asked for any more.
+    pub(super) fn skips_package(&self, package: Cause) -> bool {
+        let is_shown = matches!(
+            self.shown_reason(package.session),
+            Some(CloseReason::Worker | CloseReason::WorkerReset)
+        );
+        is_shown || self.closed.borrow().skips(package)
+    }
+
+    /// Why a session is closing, as the session table shows it.
+    pub(super) fn shown_reason(&self, session: u64) -> Option<CloseReason> {
+        closing_reason(self.flags(session)?)
+    }
+
+    /// The state of a session: what this worker has set, or else what the table shows.
+    pub(crate) fn state(&self, session: u64) -> Vec<u8> {
+        let Some(record) = self.record(session) else { return Vec::new() };
+        match self.states.borrow_mut().get(session, record.state_version) {
+            Some(newer) => newer.to_vec(),
+            None => record.state,
+        }
+    }
+
+    /// A state is on its way to the table.
+    pub(crate) fn note_state(&self, session: u64, state: &[u8]) {
+        let shown = |session| self.record(session).map(|record| record.state_version);
+        self.states.borrow_mut().set(session, state, shown);
+    }
+
+    /// The session is gone.
+    pub(super) fn forget(&self, session: u64) {
+        self.states.borrow_mut().forget(session);
+        self.closed.borrow_mut().forget(session);
+    }
+
+    fn flags(&self, session: u64) -> Option<u64> {
+        self.board.entry(session)?.flags_of(session)
+    }
+
+    /// Whether the session table shows a session as closing, or as gone.
+    fn shows_closing(&self, session: u64) -> bool {
+        self.flags(session).is_none_or(|flags| flags & CLOSING != 0)
+    }
+}
+
+/// The reason in the flags of a session that is closing.
+fn closing_reason(flags: u64) -> Option<CloseReason> {
+    sessions::closing_reason(flags).and_then(CloseReason::from_number)
+}
+
+const fn close_reason(reset: bool) -> CloseReason {
+    if reset { CloseReason::WorkerReset } else { CloseReason::Worker }
+}
