@@ -78,4 +78,5 @@ pub use options::{
     OptionKind, Options,
 };
 pub use ostler_core::brain::CloseReason;
+pub use ostler_core::framing::LengthType;
 pub use ostler_shm::sessions::STATE_MAX_BYTES;

@@ -136,6 +136,90 @@ fn a_client_that_never_ends_its_package_is_closed() -> TestResult {
     Ok(())
 }
 
+/// Each length is refused on the header, or the session waits for the rest of its package: nobody
+/// hangs, and nothing is allocated for what a client only announces.
+#[test]
+fn lengths_that_no_package_has_are_refused_on_the_header() -> TestResult {
+    let huge = [1_u64 << 31, (1 << 32) - 1, 1 << 63, u64::MAX];
+    for (letter, fields) in [
+        ("N", huge[..2].iter().map(|v| v.to_be_bytes()[4..].to_vec()).collect::<Vec<_>>()),
+        ("J", huge.iter().map(|v| v.to_be_bytes().to_vec()).collect()),
+        ("P", huge.iter().map(|v| v.to_le_bytes().to_vec()).collect()),
+        ("l", vec![vec![0xff; 4]]),
+        ("q", vec![vec![0xff; 8]]),
+        ("c", vec![vec![0x80]]),
+    ] {
+        let server = TestServer::echo()
+            .set("framing", "length")
+            .set("package_length_type", letter)
+            .set("package_body_offset", 0)
+            .start()?;
+        let count = fields.len() as u64;
+        for field in &fields {
+            let mut client = server.connect()?;
+            client.send(field)?;
+            client.expect_closed()?;
+        }
+        // A length of zero, where the length counts its own header.
+        let mut client = server.connect()?;
+        client.send(&vec![0; fields[0].len()])?;
+        client.expect_closed()?;
+        let books = server.stop_and_report()?.books()?;
+        let closed = ["closed_package_too_long", "closed_package_malformed"];
+        let closed: Vec<u64> = closed.iter().map(|reason| books.detail(reason)).collect();
+        let expected = match letter {
+            "l" | "q" | "c" => [0, count + 1],
+            _ => [count, 1],
+        };
+        assert_eq!((closed.as_slice(), books.received), (&expected[..], 0), "{letter}: {books}");
+    }
+    Ok(())
+}
+
+/// What came whole before the nonsense is answered, and the session ends behind the answer.
+#[test]
+fn what_is_no_package_of_the_protocol_ends_its_session_behind_the_answers() -> TestResult {
+    for (framing, good, bad) in [
+        ("mqtt", &b"\xc0\x00"[..], &b"\x00\x00"[..]),
+        ("mqtt", b"\x30\x02ab", b"\x30\xff\xff\xff\xff"),
+        ("resp", b"*1\r\n$4\r\nPING\r\n", b"*1\r\n+OK\r\n$-9\r\n"),
+        ("resp", b"PING\r\n", b"*1\r\nPING\r\n"),
+        ("resp", b"$3\r\nabc\r\n", b"$3\r\nabcde"),
+    ] {
+        let server = TestServer::echo().set("framing", framing).start()?;
+        let mut client = server.connect()?;
+        let behind: &[u8] = if bad.starts_with(b"*1\r\n+") { &bad[..9] } else { b"" };
+        client.send(&[good, bad].concat())?;
+        client.expect(&[good, behind].concat())?;
+        client.expect_closed()?;
+        let books = server.stop_and_report()?.books()?;
+        assert_eq!(books.detail("closed_package_malformed"), 1, "{framing}: {books}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_package_is_whole_however_its_header_is_cut() -> TestResult {
+    let packages: [(&str, &[u8]); 3] = [
+        ("length", b"\0\0\0\x03one"),
+        ("mqtt", b"\x30\x85\x00\x00\x01abc"),
+        ("resp", b"*2\r\n$3\r\nGET\r\n$5\r\na\r\nbc\r\n"),
+    ];
+    for (framing, package) in packages {
+        let server = TestServer::echo().set("framing", framing).start()?;
+        let mut client = server.connect()?;
+        for cut in 1..package.len() {
+            let (head, tail) = package.split_at(cut);
+            client.send(head)?;
+            client.send(tail)?;
+            client.expect(package)?;
+        }
+        let books = server.stop_and_report()?.books()?;
+        assert_eq!(books.received as usize, package.len() - 1, "{framing}");
+    }
+    Ok(())
+}
+
 #[test]
 fn empty_lines_are_packages_too() -> TestResult {
     let server = small_probe().start()?;

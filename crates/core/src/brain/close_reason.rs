@@ -33,10 +33,12 @@ pub enum CloseReason {
     ShutdownTimeout,
     /// It asked for something, and no worker had served for longer than `slot_down_ms`.
     NoWorker,
+    /// It sent what its port's framing cannot read as a package.
+    PackageMalformed,
 }
 
 /// Number of reasons.
-pub const CLOSE_REASONS: usize = 14;
+pub const CLOSE_REASONS: usize = 15;
 
 impl CloseReason {
     /// All reasons, in the order of their numbers.
@@ -55,6 +57,7 @@ impl CloseReason {
         Self::Shutdown,
         Self::ShutdownTimeout,
         Self::NoWorker,
+        Self::PackageMalformed,
     ];
 
     /// The reason with this number.
@@ -81,6 +84,7 @@ impl CloseReason {
             Self::Shutdown => "shutdown",
             Self::ShutdownTimeout => "shutdown_timeout",
             Self::NoWorker => "no_worker",
+            Self::PackageMalformed => "package_malformed",
         }
     }
 
@@ -89,7 +93,12 @@ impl CloseReason {
     pub const fn is_abrupt(self) -> bool {
         !matches!(
             self,
-            Self::Peer | Self::Worker | Self::PackageTooLong | Self::Shutdown | Self::NoWorker
+            Self::Peer
+                | Self::Worker
+                | Self::PackageTooLong
+                | Self::PackageMalformed
+                | Self::Shutdown
+                | Self::NoWorker
         )
     }
 }

@@ -1,9 +1,8 @@
 //! Packages that end with a delimiter.
 
-use std::num::NonZeroU8;
-
+use super::delimiter::Delimiter;
 use super::search::find;
-use super::{Frame, Framing, FramingError, MAX_EOF_LENGTH};
+use super::{Frame, Framing, FramingError};
 
 /// Splits at a delimiter, wherever it stands in what was received; the package includes it (seed
 /// setting `open_eof_split`).
@@ -12,9 +11,7 @@ use super::{Frame, Framing, FramingError, MAX_EOF_LENGTH};
 /// [`Frame::TooLong`], as soon as `max_length` bytes are there.
 #[derive(Clone, Copy, Debug)]
 pub struct EofSplit {
-    eof: [u8; MAX_EOF_LENGTH],
-    /// Not zero, which leaves the compiler a value to tell the variants of `Framer` apart.
-    eof_length: NonZeroU8,
+    eof: Delimiter,
     max_length: u32,
     /// No delimiter begins before this place of the current package; below `max_length`.
     searched: u32,
@@ -24,25 +21,17 @@ impl EofSplit {
     /// Splits at `eof`; packages have at most `max_length` bytes, delimiter included.
     ///
     /// # Errors
-    /// [`FramingError::EofEmpty`], [`FramingError::EofTooLong`] above [`MAX_EOF_LENGTH`] bytes, and
-    /// [`FramingError::MaxLengthTooSmall`] if `max_length` is below the delimiter's length.
+    /// [`FramingError::EofEmpty`], [`FramingError::EofTooLong`] above
+    /// [`super::MAX_EOF_LENGTH`] bytes, and [`FramingError::MaxLengthTooSmall`] if `max_length` is
+    /// below the delimiter's length.
     pub fn new(eof: &[u8], max_length: u32) -> Result<Self, FramingError> {
-        let mut bytes = [0; MAX_EOF_LENGTH];
-        let too_long = FramingError::EofTooLong { length: eof.len() };
-        bytes.get_mut(..eof.len()).ok_or(too_long)?.copy_from_slice(eof);
-        let eof_length = u8::try_from(eof.len()).map_err(|_| too_long)?;
-        let eof_length = NonZeroU8::new(eof_length).ok_or(FramingError::EofEmpty)?;
-        let needed = u32::from(eof_length.get());
-        if max_length < needed {
-            return Err(FramingError::MaxLengthTooSmall { max_length, needed });
-        }
-        Ok(Self { eof: bytes, eof_length, max_length, searched: 0 })
+        Ok(Self { eof: Delimiter::new(eof, max_length)?, max_length, searched: 0 })
     }
 }
 
 impl Framing for EofSplit {
     fn next(&mut self, buffered: &[u8]) -> Frame {
-        let eof = self.eof.get(..usize::from(self.eof_length.get())).unwrap_or_default();
+        let eof = self.eof.as_bytes();
         let window = buffered.get(..self.max_length()).unwrap_or(buffered);
         let searched = usize::try_from(self.searched).unwrap_or(usize::MAX);
         let unsearched = window.get(searched..).unwrap_or_default();

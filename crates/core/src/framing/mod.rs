@@ -6,20 +6,29 @@
 //! **Must never:** own or copy payload, allocate per connection, or panic on any input: every byte
 //! comes from a client.
 //!
-//! A port keeps one [`Framer`] made from its [`FramingConfig`]; every connection takes a copy. More
-//! framings (length field, MQTT, RESP, HTTP) join as further variants behind [`Framing`].
+//! A port keeps one [`Framer`] made from its [`FramingConfig`]; every connection takes a copy. A
+//! further framing is a file with its state, a variant of [`Framer`] and one of [`FramingConfig`].
 
 mod config;
+mod delimiter;
+mod eof_at_end;
 mod eof_split;
+mod length_field;
+mod mqtt;
 mod raw;
+mod resp;
 mod search;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use config::{FramingConfig, FramingError, MAX_EOF_LENGTH};
+pub use eof_at_end::EofAtEnd;
 pub use eof_split::EofSplit;
+pub use length_field::{LengthField, LengthType, MAX_HEADER_OFFSET};
+pub use mqtt::Mqtt;
 pub use raw::Raw;
+pub use resp::Resp;
 pub use stream::Stream;
 
 /// What is at the front of the buffered bytes.
@@ -32,6 +41,15 @@ pub enum Frame {
     },
     /// The package is not complete: ask again when more bytes have arrived.
     NeedMore,
+    /// The package is not complete, and its header says that it has at least `len` bytes, more than
+    /// are buffered: whoever receives can make room for all of them at once.
+    Incomplete {
+        /// Length in bytes from the front, at most [`Framing::max_length`].
+        len: usize,
+    },
+    /// The bytes are not what the framing describes: the connection is to be closed, because no
+    /// later boundary can be trusted. Final, as [`Frame::TooLong`].
+    Malformed,
     /// The package is, or will be, longer than the framing allows: the connection is to be
     /// closed. Final: the answer stays the same however much arrives.
     TooLong,
@@ -42,7 +60,8 @@ pub trait Framing {
     /// Judges the bytes at the front of the stream.
     ///
     /// `buffered` is everything received and not yet consumed. The caller keeps two rules, for what
-    /// was looked at is not looked at again: after [`Frame::NeedMore`] the next call brings the
+    /// was looked at is not looked at again: after [`Frame::NeedMore`] or
+    /// [`Frame::Incomplete`] the next call brings the
     /// same bytes, with or without more behind them; after [`Frame::Package`] it brings what
     /// follows those `len` bytes. Breaking them yields wrong boundaries, never a panic.
     fn next(&mut self, buffered: &[u8]) -> Frame;
@@ -58,8 +77,16 @@ pub trait Framing {
 pub enum Framer {
     /// See [`Raw`].
     Raw(Raw),
+    /// See [`EofAtEnd`].
+    EofAtEnd(EofAtEnd),
     /// See [`EofSplit`].
     EofSplit(EofSplit),
+    /// See [`LengthField`].
+    LengthField(LengthField),
+    /// See [`Mqtt`].
+    Mqtt(Mqtt),
+    /// See [`Resp`].
+    Resp(Resp),
     /// See [`Stream`].
     Stream(Stream),
 }
@@ -68,13 +95,26 @@ impl Framer {
     /// Makes a framer; done once per port, connections copy it.
     ///
     /// # Errors
-    /// As [`Raw::new`], [`EofSplit::new`] and [`Stream::new`].
+    /// As the `new` of the framing that the configuration names.
     pub fn new(config: &FramingConfig) -> Result<Self, FramingError> {
         Ok(match config {
             FramingConfig::Raw { max_length } => Self::Raw(Raw::new(*max_length)?),
             FramingConfig::EofSplit { eof, max_length } => {
                 Self::EofSplit(EofSplit::new(eof, *max_length)?)
             }
+            FramingConfig::EofAtEnd { eof, max_length } => {
+                Self::EofAtEnd(EofAtEnd::new(eof, *max_length)?)
+            }
+            FramingConfig::LengthField { length_type, length_offset, body_offset, max_length } => {
+                Self::LengthField(LengthField::new(
+                    *length_type,
+                    *length_offset,
+                    *body_offset,
+                    *max_length,
+                )?)
+            }
+            FramingConfig::Mqtt { max_length } => Self::Mqtt(Mqtt::new(*max_length)?),
+            FramingConfig::Resp { max_length } => Self::Resp(Resp::new(*max_length)?),
             FramingConfig::Stream { max_length } => Self::Stream(Stream::new(*max_length)?),
         })
     }
@@ -88,20 +128,27 @@ impl Framer {
     }
 }
 
+/// The framing inside a [`Framer`], whichever it is.
+macro_rules! each {
+    ($framer:expr, $framing:ident => $answer:expr) => {
+        match $framer {
+            Framer::Raw($framing) => $answer,
+            Framer::EofAtEnd($framing) => $answer,
+            Framer::EofSplit($framing) => $answer,
+            Framer::LengthField($framing) => $answer,
+            Framer::Mqtt($framing) => $answer,
+            Framer::Resp($framing) => $answer,
+            Framer::Stream($framing) => $answer,
+        }
+    };
+}
+
 impl Framing for Framer {
     fn next(&mut self, buffered: &[u8]) -> Frame {
-        match self {
-            Self::Raw(raw) => raw.next(buffered),
-            Self::EofSplit(eof_split) => eof_split.next(buffered),
-            Self::Stream(stream) => stream.next(buffered),
-        }
+        each!(self, framing => framing.next(buffered))
     }
 
     fn max_length(&self) -> usize {
-        match self {
-            Self::Raw(raw) => raw.max_length(),
-            Self::EofSplit(eof_split) => eof_split.max_length(),
-            Self::Stream(stream) => stream.max_length(),
-        }
+        each!(self, framing => framing.max_length())
     }
 }

@@ -19,7 +19,16 @@ pub(super) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     }
 }
 
-fn find_byte(haystack: &[u8], wanted: u8) -> Option<usize> {
+/// The place of the last `needle` in `haystack`. An empty needle is found nowhere.
+pub(super) fn find_last(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    if needle.is_empty() {
+        return None;
+    }
+    haystack.windows(needle.len()).rposition(|window| window == needle)
+}
+
+/// The place of the first such byte.
+pub(super) fn find_byte(haystack: &[u8], wanted: u8) -> Option<usize> {
     let mut from = 0;
     for block in haystack.chunks(BLOCK) {
         if block.iter().fold(false, |found, byte| found | (*byte == wanted)) {

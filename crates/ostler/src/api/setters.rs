@@ -7,9 +7,7 @@ use std::time::Duration;
 use super::builder::ServerBuilder;
 use super::framing::Framing;
 use crate::options::sources::layers::Layer;
-use crate::options::{
-    AnswerOrder, CrashPolicy, Dispatch, Harden, LogFormat, LogLevel, Spell, spell_bytes,
-};
+use crate::options::{AnswerOrder, CrashPolicy, Dispatch, Harden, LogFormat, LogLevel, Spell};
 
 /// Methods that hand a typed value on as text.
 macro_rules! setters {
@@ -130,12 +128,7 @@ impl ServerBuilder {
     /// How the bytes of a session become packages.
     #[must_use]
     pub fn framing(self, framing: Framing) -> Self {
-        let builder = self.set("framing", framing.kind);
-        if framing.kind == Framing::lines().kind {
-            builder.set("package_eof", spell_bytes(&framing.delimiter))
-        } else {
-            builder
-        }
+        framing.options().fold(self, |builder, (name, value)| builder.set(name, value))
     }
 
     /// The file that the log is appended to, instead of standard error.
@@ -165,7 +158,9 @@ mod tests {
     #[test]
     fn every_option_has_a_typed_method() {
         let others = ["listen", "name", "framing", "package_eof", "log_file"];
-        let typed: BTreeSet<&str> = SET_BY_MACRO.iter().copied().chain(others).collect();
+        let length = ["package_length_type", "package_length_offset", "package_body_offset"];
+        let typed: BTreeSet<&str> =
+            SET_BY_MACRO.iter().copied().chain(others).chain(length).collect();
         let known: BTreeSet<&str> = Options::table().iter().map(|info| info.name).collect();
         assert_eq!(typed, known, "add a method to `setters!`");
     }

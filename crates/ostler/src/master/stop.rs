@@ -139,6 +139,7 @@ fn log_books(books: &Books) {
         closed_slow_reader = some(closed(CloseReason::SlowReader)),
         closed_memory_budget = some(closed(CloseReason::MemoryBudget)),
         closed_package_too_long = some(closed(CloseReason::PackageTooLong)),
+        closed_package_malformed = some(closed(CloseReason::PackageMalformed)),
         closed_shutdown = some(closed(CloseReason::Shutdown)),
         closed_shutdown_timeout = some(closed(CloseReason::ShutdownTimeout)),
         closed_no_worker = some(closed(CloseReason::NoWorker)),

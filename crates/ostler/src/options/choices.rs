@@ -1,5 +1,6 @@
 //! Options that are one word of a few.
 
+use ostler_core::framing::LengthType;
 use ostler_core::policy::{AnswerOrder, Dispatch};
 
 use super::info::Kind;
@@ -14,6 +15,16 @@ pub enum FramingKind {
     Raw,
     /// A delimiter ends a package.
     Eof,
+    /// Everything received is a package as soon as it ends with the delimiter.
+    EofAtEnd,
+    /// A line feed ends a package.
+    Line,
+    /// A field in the header says how long a package is.
+    Length,
+    /// MQTT control packets.
+    Mqtt,
+    /// Values of the Redis serialization protocol.
+    Resp,
 }
 
 /// Which processes keep others of the same user out of their memory and descriptors.
@@ -108,7 +119,16 @@ impl Setting for Option<Dispatch> {
 }
 
 words!(AnswerOrder { Kept = "kept", Free = "free", });
-words!(FramingKind { Stream = "stream", Raw = "raw", Eof = "eof", });
+words!(FramingKind {
+    Stream = "stream",
+    Raw = "raw",
+    Eof = "eof",
+    EofAtEnd = "eof_at_end",
+    Line = "line",
+    Length = "length",
+    Mqtt = "mqtt",
+    Resp = "resp",
+});
 words!(Harden { Off = "off", Master = "master", All = "all", });
 words!(LogFormat { Text = "text", Json = "json", });
 words!(LogLevel {
@@ -118,6 +138,24 @@ words!(LogLevel {
     Debug = "debug",
     Trace = "trace",
 });
+
+/// A letter, of which the large and the small one differ.
+impl Words for LengthType {
+    const WORDS: &'static [&'static str] =
+        &["c", "C", "s", "S", "n", "v", "l", "L", "N", "V", "q", "Q", "J", "P"];
+}
+
+impl Setting for LengthType {
+    fn parse(_: Kind, text: &str) -> Result<Self, Problem> {
+        let mut letters = text.trim().chars();
+        let known = letters.next().filter(|_| letters.next().is_none()).and_then(Self::from_letter);
+        known.ok_or_else(|| none_of(Self::WORDS, text))
+    }
+
+    fn render(&self) -> String {
+        self.letter().to_string()
+    }
+}
 
 /// Says which words are valid, and which of them is nearest.
 pub(super) fn none_of(words: &[&str], given: &str) -> Problem {

@@ -1,5 +1,7 @@
 //! The options as typed fields, and their defaults. Limits and reasons stand in `table/`.
 
+use ostler_core::framing::LengthType;
+
 use super::size::{KIB, MIB};
 use super::{AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, LogLevel};
 
@@ -55,8 +57,14 @@ pub struct Options {
 
     /// How bytes become packages.
     pub(crate) framing: FramingKind,
-    /// What ends a package when `framing` is `eof`.
+    /// What ends a package when `framing` is `eof` or `eof_at_end`.
     pub(crate) package_eof: Vec<u8>,
+    /// How the length is written when `framing` is `length`.
+    pub(crate) package_length_type: LengthType,
+    /// Bytes before the length.
+    pub(crate) package_length_offset: u32,
+    /// What is added to the length for that of the whole package.
+    pub(crate) package_body_offset: u32,
     /// Longest framed package.
     pub(crate) package_max_length: usize,
     /// Longest raw package; 0 = automatic. See [`Options::receive_size_resolved`].
@@ -142,6 +150,9 @@ impl Default for Options {
             prefetch_packages: 64,
             framing: FramingKind::Stream,
             package_eof: b"\r\n".to_vec(),
+            package_length_type: LengthType::U32Big,
+            package_length_offset: 0,
+            package_body_offset: 4,
             package_max_length: 2 * MIB,
             receive_size: 0,
             send_queue_high: 256 * KIB,

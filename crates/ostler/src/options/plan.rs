@@ -94,7 +94,7 @@ impl Options {
     pub fn dispatch_resolved(&self) -> Dispatch {
         self.dispatch.unwrap_or(match self.framing {
             FramingKind::Stream | FramingKind::Raw => Dispatch::SessionHash,
-            FramingKind::Eof => Dispatch::IdleFirst,
+            _ => Dispatch::IdleFirst,
         })
     }
 
@@ -102,17 +102,24 @@ impl Options {
     pub(crate) fn framing_config(&self) -> FramingConfig {
         // The table's limits are far below 4 GiB.
         let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        let max_length = length(self.package_max_length);
+        let eof = || self.package_eof.clone();
         match self.framing {
             FramingKind::Raw => {
                 FramingConfig::Raw { max_length: length(self.receive_size_resolved()) }
             }
-            FramingKind::Stream => {
-                FramingConfig::Stream { max_length: length(self.package_max_length) }
-            }
-            FramingKind::Eof => FramingConfig::EofSplit {
-                eof: self.package_eof.clone(),
-                max_length: length(self.package_max_length),
+            FramingKind::Stream => FramingConfig::Stream { max_length },
+            FramingKind::Eof => FramingConfig::EofSplit { eof: eof(), max_length },
+            FramingKind::EofAtEnd => FramingConfig::EofAtEnd { eof: eof(), max_length },
+            FramingKind::Line => FramingConfig::EofSplit { eof: b"\n".to_vec(), max_length },
+            FramingKind::Length => FramingConfig::LengthField {
+                length_type: self.package_length_type,
+                length_offset: self.package_length_offset,
+                body_offset: self.package_body_offset,
+                max_length,
             },
+            FramingKind::Mqtt => FramingConfig::Mqtt { max_length },
+            FramingKind::Resp => FramingConfig::Resp { max_length },
         }
     }
 
@@ -327,7 +334,9 @@ mod tests {
             ("package_eof", "12345678"),
             ("package_max_length", "64"),
         ]);
-        for options in [raw, eof, options(&[("framing", "eof")]), options(&[])] {
+        let words = ["eof", "eof_at_end", "line", "length", "mqtt", "resp", "stream"];
+        let all = words.map(|word| options(&[("framing", word), ("package_max_length", "64")]));
+        for options in all.into_iter().chain([raw, eof, options(&[])]) {
             assert!(Framer::new(&options.framing_config()).is_ok());
         }
     }

@@ -1,6 +1,6 @@
 //! What options demand of each other. What an option demands of itself is checked when it is set.
 
-use super::{Options, size};
+use super::{FramingKind, Options, size};
 use crate::error::{Error, Result};
 
 /// A reactor leases 256 KiB of the memory budget at a time. With less than two leases each,
@@ -42,6 +42,7 @@ impl Options {
                 bytes(self.package_max_length),
                 &budget,
             ),
+            self.header_too_long(),
             not_above(&["max_send_bytes", "memory_budget"], bytes(self.max_send_bytes), &budget),
             not_above(&["send_queue_low", "send_queue_high"], low, &high),
             not_above(&["send_queue_high", "send_queue_max"], high, &max),
@@ -54,6 +55,23 @@ impl Options {
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    /// A header of which no package has room.
+    fn header_too_long(&self) -> Option<Contradiction> {
+        use ostler_core::framing::Framer;
+        if self.framing != FramingKind::Length {
+            return None;
+        }
+        let error = Framer::new(&self.framing_config()).err()?;
+        Some(Contradiction {
+            names: &["package_length_offset", "package_body_offset", "package_max_length"],
+            text: format!(
+                "`package_max_length` has no room for the header of `package_length_type`, \
+                 `package_length_offset` and `package_body_offset`: {error}; raise the limit or \
+                 correct the offsets"
+            ),
+        })
     }
 
     fn budget_too_small(&self) -> Option<Contradiction> {

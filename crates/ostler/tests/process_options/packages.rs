@@ -21,7 +21,11 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("dispatch", dispatch_auto_follows_the_framing),
     ("framing", framing_decides_what_a_package_is),
     ("framing", framing_stream_gives_again_what_was_not_used),
+    ("framing", framing_line_length_mqtt_and_resp_cut_where_their_protocols_say),
     ("package_eof", package_eof_ends_a_package),
+    ("package_length_type", package_length_type_reads_the_length),
+    ("package_length_offset", package_length_offset_and_body_offset_place_the_header),
+    ("package_body_offset", package_length_offset_and_body_offset_place_the_header),
     ("package_max_length", package_max_length_closes_who_exceeds_it),
     ("receive_size", receive_size_cuts_raw_packages),
 ];
@@ -280,6 +284,76 @@ fn package_eof_ends_a_package() -> TestResult {
         assert!(b"one; two; three;\n".starts_with(&answer), "{eof}");
         assert_eq!(server.stop_and_report()?.books()?.received, packages, "{eof}");
     }
+    Ok(())
+}
+
+/// How many packages an echo server with these options receives in `bytes`, all answered.
+fn packages_in(options: &[(&str, &str)], bytes: &[u8]) -> TestResult<u64> {
+    let mut server = TestServer::echo();
+    for (name, value) in options {
+        server = server.set(name, value);
+    }
+    let server = server.start()?;
+    let mut client = server.connect()?;
+    client.send(bytes)?;
+    client.expect(bytes)?;
+    Ok(server.stop_and_report()?.books()?.received)
+}
+
+#[test]
+fn framing_line_length_mqtt_and_resp_cut_where_their_protocols_say() -> TestResult {
+    for (framing, bytes, packages) in [
+        ("line", &b"one\r\ntwo\nthree\n"[..], 3),
+        ("eof_at_end", b"one\r\ntwo\r\n", 1),
+        ("length", b"\0\0\0\x03one\0\0\0\x00\0\0\0\x05three", 3),
+        ("mqtt", b"\xc0\x00\x30\x05\x00\x01a12\xe0\x00", 3),
+        ("resp", b"*1\r\n$4\r\nPING\r\nPING\r\n*2\r\n$3\r\nGET\r\n$1\r\n\n\r\n", 3),
+    ] {
+        assert_eq!(packages_in(&[("framing", framing)], bytes)?, packages, "{framing}");
+    }
+    Ok(())
+}
+
+#[test]
+fn package_length_type_reads_the_length() -> TestResult {
+    for (letter, bytes) in [
+        ("n", &b"\0\x02ab\0\x01c"[..]),
+        ("v", b"\x02\0ab\x01\0c"),
+        ("C", b"\x02ab\x01c"),
+        ("P", b"\x02\0\0\0\0\0\0\0ab\x01\0\0\0\0\0\0\0c"),
+    ] {
+        let header = match letter {
+            "C" => "1",
+            "P" => "8",
+            _ => "2",
+        };
+        let options = [
+            ("framing", "length"),
+            ("package_length_type", letter),
+            ("package_body_offset", header),
+        ];
+        assert_eq!(packages_in(&options, bytes)?, 2, "{letter}");
+    }
+    Ok(())
+}
+
+#[test]
+fn package_length_offset_and_body_offset_place_the_header() -> TestResult {
+    let packages = |length_offset, body_offset, bytes: &[u8]| {
+        packages_in(
+            &[
+                ("framing", "length"),
+                ("package_length_type", "n"),
+                ("package_length_offset", length_offset),
+                ("package_body_offset", body_offset),
+            ],
+            bytes,
+        )
+    };
+    // The same bytes, read by three headers.
+    assert_eq!(packages("0", "2", b"\0\x02\0\x04\0\x02xy")?, 2);
+    assert_eq!(packages("2", "4", b"\0\x02\0\x04\0\x02xy")?, 1);
+    assert_eq!(packages("0", "0", b"\0\x02\0\x04\0\x02\0\x02")?, 3);
     Ok(())
 }
 

@@ -135,6 +135,14 @@ fn options_that_contradict_each_other_are_refused() -> TestResult {
         (&[("max_send_bytes", "1G")], "memory_budget"),
         (&[("lane_memory", "128K"), ("workers", "4"), ("reactors", "4")], "lane_memory"),
         (&[("lane_size", "16M"), ("lane_memory", "1M")], "lane_memory"),
+        (
+            &[
+                ("framing", "length"),
+                ("package_length_offset", "100"),
+                ("package_max_length", "64"),
+            ],
+            "package_length_offset",
+        ),
     ];
     for (settings, named) in contradictions {
         let builder = settings

@@ -120,6 +120,7 @@ impl Stream {
             }
             Frame::NeedMore if self.received < self.sent.len() => self.read(assignment, most),
             Frame::NeedMore => self.brain.input_dry(self.slot),
+            Frame::Incomplete { .. } | Frame::Malformed => panic!("a stream has no headers"),
             Frame::TooLong => {
                 self.brain.input_dry(self.slot);
                 self.brain.end_input(self.slot, CloseReason::PackageTooLong);

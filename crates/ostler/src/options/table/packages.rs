@@ -1,6 +1,8 @@
 //! Packages: from a client's bytes to a worker's handler.
 
 use crate::options::choices::Words as _;
+use ostler_core::framing::{LengthType, MAX_HEADER_OFFSET};
+
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::field;
 use crate::options::size;
@@ -23,7 +25,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
               that keeps a part of a message finds it again.",
         effect: "Which worker gets the packages of a session that is not bound to one: the next in \
               turn, always the same slot, or an idle one (P5, S54). auto = session_hash for \
-              framing stream and raw, idle_first for eof.",
+              framing stream and raw, idle_first for the others.",
         access: field!(dispatch),
     },
     OptionInfo {
@@ -105,7 +107,12 @@ pub(super) const ROWS: &[OptionInfo] = &[
               worker without losing the half of a message with that worker.",
         effect: "How bytes become packages. stream: each read is one; what the handler does not \
               use of it (Package::consume) is given again with what comes next, one package of a \
-              session at a time. raw: each read is one. eof: a delimiter ends one.",
+              session at a time. raw: each read is one. eof: a delimiter ends one. eof_at_end: all \
+              that was received is one as soon as it ends with the delimiter, so that several \
+              messages may be glued together; nothing is searched. line: a line feed ends one. \
+              length: a field in the header says how long one is. mqtt: control packets. resp: \
+              values of the Redis protocol, also inline commands (S37). What is no package closes \
+              the session (package_malformed).",
         access: field!(framing),
     },
     OptionInfo {
@@ -115,8 +122,42 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "\\r\\n",
         unit: "",
         why: "The end of a line in most text protocols; 8 bytes are as many as Swoole takes.",
-        effect: "The delimiter of framing = eof; the package includes it.",
+        effect: "The delimiter of framing = eof and eof_at_end; the package includes it.",
         access: field!(package_eof),
+    },
+    OptionInfo {
+        name: "package_length_type",
+        topic: TOPIC,
+        kind: Kind::Choice(LengthType::WORDS),
+        default: "N",
+        unit: "",
+        why: "Four bytes in network byte order are what most protocols with a length have.",
+        effect: "How the length is written with framing = length, as a letter of pack(): c and C \
+              have 1 byte; s, S, n, v 2; l, L, N, V 4; q, Q, J, P 8. n, N, J are in network byte \
+              order, v, V, P little endian, the others as the machine has them; c, s, l, q have a \
+              sign, and a length below zero closes the session.",
+        access: field!(package_length_type),
+    },
+    OptionInfo {
+        name: "package_length_offset",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: MAX_HEADER_OFFSET as u64 },
+        default: "0",
+        unit: "bytes",
+        why: "Most headers begin with the length; 8152 is as far as Swoole looks.",
+        effect: "Bytes of a package before its length, with framing = length.",
+        access: field!(package_length_offset),
+    },
+    OptionInfo {
+        name: "package_body_offset",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: MAX_HEADER_OFFSET as u64 },
+        default: "4",
+        unit: "bytes",
+        why: "The length counts the body behind a header of four bytes; 0 when it counts \
+              everything.",
+        effect: "What is added to the length for that of the whole package, with framing = length.",
+        access: field!(package_body_offset),
     },
     OptionInfo {
         name: "package_max_length",
@@ -126,8 +167,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "bytes",
         why: "A client that never sends the delimiter must not fill the memory; more than 64M \
               belongs into a file.",
-        effect: "Longest package of framing = eof, and the most bytes of which a handler of \
-              framing = stream may use nothing; a session that exceeds it is closed.",
+        effect: "Longest package of a framing with boundaries, and the most bytes of which a \
+              handler of framing = stream may use nothing; a session that exceeds it is closed.",
         access: field!(package_max_length),
     },
     OptionInfo {

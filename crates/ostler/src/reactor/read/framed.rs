@@ -29,12 +29,16 @@ impl Reactor {
                     self.give_package(end, slot, assignment, len, 0, true);
                     return;
                 }
+                // What came before it is still answered.
                 Frame::TooLong => {
                     self.brain.input_dry(slot);
-                    // What came before it is still answered.
                     return self.brain.end_input(slot, CloseReason::PackageTooLong);
                 }
-                Frame::NeedMore => {}
+                Frame::Malformed => {
+                    self.brain.input_dry(slot);
+                    return self.brain.end_input(slot, CloseReason::PackageMalformed);
+                }
+                Frame::NeedMore | Frame::Incomplete { .. } => {}
             }
             if share == 0 {
                 // What the kernel holds is received in the next turn.

@@ -58,7 +58,10 @@ impl Reactor {
             (Frame::NeedMore, Behind::Failed(kind)) => {
                 return self.read_failed(slot, kind);
             }
-            (Frame::NeedMore, _) => return self.brain.input_dry(slot),
+            // A stream has no header that could say more: these two are not its answers.
+            (Frame::NeedMore | Frame::Incomplete { .. } | Frame::Malformed, _) => {
+                return self.brain.input_dry(slot);
+            }
             (Frame::TooLong, _) => {
                 self.brain.input_dry(slot);
                 return self.brain.end_input(slot, CloseReason::PackageTooLong);

@@ -1,7 +1,0 @@
-//! A client's bytes in any cuts: see `fuzz/bodies/framing.rs`.
-#![no_main]
-
-#[path = "../bodies/framing.rs"]
-mod framing;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| framing::cuts(input));
