@@ -19,11 +19,12 @@ impl Reactor {
 
     /// A drain ran out of time: says what held it.
     pub(super) fn report_holders(&self) {
-        for (lane, end) in self.lanes.iter() {
+        for (lane, destination) in self.destinations.iter() {
             let deliveries = self.brain.in_hand(lane);
             if deliveries > 0 {
-                tracing::warn!(worker = %end.key, deliveries, "what held the drain: a worker that \
-                    has not finished");
+                let worker = destination.key();
+                tracing::warn!(%worker, deliveries, "what held the drain: a worker that has not \
+                    finished");
             }
         }
         let unsent = |connection: &Connection| connection.unsent() > 0;

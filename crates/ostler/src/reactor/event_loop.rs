@@ -63,7 +63,7 @@ impl Reactor {
         self.tend_memory();
         let more = self.give_all();
         self.carry_out();
-        self.publish();
+        self.destinations.publish();
         self.report_drained();
         Flow::GoOn { more }
     }

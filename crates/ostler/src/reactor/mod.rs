@@ -40,7 +40,7 @@ use crate::options::Options;
 use crate::sys::epoll::{Epoll, Events, Interest};
 use budget::MemoryState;
 use connection::Connections;
-use destination::lane::LaneEnds;
+use destination::Destinations;
 use linger::Lingerers;
 use mailbox::{Mailbox, Reports};
 use read::kept_input::KeptInput;
@@ -126,7 +126,7 @@ pub(crate) struct Reactor {
     settings: ReactorSettings,
     brain: Brain,
     connections: Connections,
-    lanes: LaneEnds,
+    destinations: Destinations,
     board: Arc<Board>,
     epoll: Epoll,
     mailbox: Arc<Mailbox>,
@@ -164,7 +164,7 @@ impl Reactor {
             index,
             brain: Brain::new(settings.brain.clone(), first_counter),
             connections: Connections::new(settings.brain.sessions_max),
-            lanes: LaneEnds::default(),
+            destinations: Destinations::default(),
             board,
             epoll,
             mailbox,

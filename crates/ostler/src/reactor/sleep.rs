@@ -5,6 +5,7 @@ use std::time::Duration;
 use ostler_core::Nanos;
 
 use super::Reactor;
+use super::destination::Destination;
 use crate::sys::clock;
 
 impl Reactor {
@@ -13,10 +14,8 @@ impl Reactor {
         if let Some(word) = self.board.reactor_sleep(self.index) {
             self.sleeper.announce(word);
         }
-        self.lanes.iter().any(|(slot, end)| {
-            !end.condemned
-                && (end.consumer.has_news(end.memory.process(), end.memory.up())
-                    || (self.brain.awaits_freed(slot) && end.giver.has_freed(end.memory.up())))
+        self.destinations.iter().any(|(slot, destination)| {
+            !destination.is_condemned() && destination.has_news(self.brain.awaits_freed(slot))
         })
     }
 
@@ -66,7 +65,7 @@ impl Reactor {
 
     fn recall_candidate(&self) -> Option<(ostler_core::brain::LaneSlot, u64)> {
         self.brain.recall_candidate(self.now, |lane| {
-            self.lanes.get(lane).map_or(0, |end| end.giver.peek_taken(end.memory.up()))
+            self.destinations.get(lane).map_or(0, Destination::taken)
         })
     }
 }

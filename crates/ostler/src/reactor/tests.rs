@@ -113,7 +113,7 @@ fn all_sessions_together_receive_no_more_than_the_turn_allows() {
 fn a_turn_ends_after_a_fixed_number_of_deliveries() {
     let mut reactor = reactor(&framed());
     let _clients: Vec<_> = (0..GIVES_MAX + 10).map(|_| connect(&mut reactor)).collect();
-    let lane = reactor.lanes.find(KEY).unwrap();
+    let lane = reactor.destinations.find(KEY).unwrap();
     assert!(reactor.give_all(), "events are looked at before the rest is given");
     assert_eq!(reactor.brain.in_hand(lane) as usize, GIVES_MAX);
     assert!(!reactor.give_all());

@@ -7,43 +7,31 @@ use ostler_core::send_queue::Part;
 use ostler_shm::consumer::Record;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;
-use ostler_shm::record::{
-    FLAG_FIN, FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, HEADER_SIZE, RecordKind,
-};
-use ostler_shm::sync::{Ordering, fence};
+use ostler_shm::record::{FLAG_FIN, FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, RecordKind};
 
-use super::lane::LaneEnd;
+use super::{Destination, Looked};
 use crate::reactor::Reactor;
 use crate::reactor::mailbox::FromReactor;
-use crate::sys::eventfd;
 
 /// Consumed bytes after which the worker gets its space back in the middle of a turn.
 const RELEASE_BYTES: u64 = 64 * 1024;
-/// Rings in a row that bring nothing before the ringer is condemned (decision 10).
-const EMPTY_RINGS_MAX: u32 = 1_000;
 
 impl Reactor {
     /// A worker rang; its outputs are consumed with everybody's in this turn.
     pub(in crate::reactor) fn bell_rang(&mut self, lane: LaneSlot, mark: u32) {
-        let Some(end) = self.lanes.get_mut(lane) else { return };
-        if end.key.generation.0 & 0xff_ffff != mark || end.condemned {
+        let Some(destination) = self.destinations.get_mut(lane) else { return };
+        if destination.mark() != mark || destination.is_condemned() {
             return;
         }
-        let news = end.consumer.has_news(end.memory.process(), end.memory.up())
-            || end.giver.has_freed(end.memory.up());
-        end.empty_rings = if news { 0 } else { end.empty_rings + 1 };
-        if end.empty_rings > EMPTY_RINGS_MAX {
+        if !destination.rang() {
             self.condemn(lane, "it rings without having anything to say");
         }
     }
 
     pub(in crate::reactor) fn consume_all(&mut self) {
-        for index in 0..self.lanes.len() {
-            let lane = LaneSlot(index as u32);
-            let Some(end) = self.lanes.get(lane) else { continue };
-            let news = end.consumer.has_news(end.memory.process(), end.memory.up())
-                || (self.brain.awaits_freed(lane) && end.giver.has_freed(end.memory.up()));
-            if news && !end.condemned {
+        for lane in self.destinations.slots() {
+            let Some(destination) = self.destinations.get(lane) else { continue };
+            if destination.has_news(self.brain.awaits_freed(lane)) && !destination.is_condemned() {
                 self.consume(lane);
                 if self.holds_outputs_back() {
                     return; // the rest of them in the next turn
@@ -54,37 +42,35 @@ impl Reactor {
 
     /// Reads what a worker has committed; condemns it for nonsense.
     pub(in crate::reactor) fn consume(&mut self, lane: LaneSlot) {
-        let Some(mut end) = self.lanes.take(lane) else { return };
-        let result = self.consume_end(lane, &mut end);
-        let work_ns = end.memory.process().phase.work_ns.load(Ordering::Relaxed);
-        self.lanes.put_back(lane, end);
+        let Some(mut destination) = self.destinations.take(lane) else { return };
+        let result = self.consume_outputs(lane, &mut destination);
+        let work_ns = destination.work_ns();
+        self.destinations.put_back(lane, destination);
         match result {
             Ok(()) => self.brain.set_work(lane, work_ns),
             Err(ProtocolViolation(why)) => self.condemn(lane, why),
         }
     }
 
-    fn consume_end(&mut self, lane: LaneSlot, end: &mut LaneEnd) -> Result<(), ProtocolViolation> {
-        // `freed` before the outputs: an output may refer to package memory (see
-        // `Giver::peek_freed`).
-        let freed = end.giver.peek_freed(end.memory.up());
-        end.consumer.look(end.memory.process(), end.memory.up(), end.memory.capacity())?;
-        let started = end.giver.started_below(end.memory.up())?;
-        while let Some(record) = end.consumer.next(&end.memory.outputs)? {
-            self.record(lane, end, record, started)?;
-            if end.consumer.unreleased() >= RELEASE_BYTES {
-                release(end);
+    fn consume_outputs(
+        &mut self,
+        lane: LaneSlot,
+        destination: &mut Destination,
+    ) -> Result<(), ProtocolViolation> {
+        let Looked { freed, started } = destination.look()?;
+        while let Some(record) = destination.next_output()? {
+            self.record(lane, destination, record, started)?;
+            if destination.unreleased() >= RELEASE_BYTES {
+                destination.release();
             }
         }
-        release(end);
+        destination.release();
         if self.brain.first_unstarted(lane, started).is_some_and(|first| freed > first) {
             return Err(ProtocolViolation("freed is behind a package that was never taken"));
         }
-        let memory = &end.memory;
-        self.brain
-            .keep_bodies(lane, freed, &mut |entry| crate::reactor::lanes::body(memory, entry));
-        end.giver.reclaim(freed)?;
-        if end.sending.is_none() {
+        self.brain.keep_bodies(lane, freed, &mut |entry| destination.body(entry, 0));
+        destination.reclaim(freed)?;
+        if destination.sending.is_none() {
             self.brain.room_freed(lane);
         }
         Ok(())
@@ -93,12 +79,12 @@ impl Reactor {
     fn record(
         &mut self,
         lane: LaneSlot,
-        end: &LaneEnd,
+        destination: &Destination,
         record: Record,
         started: u64,
     ) -> Result<(), ProtocolViolation> {
         let header = record.header;
-        let bytes = end.memory.outputs.raw(record.payload_offset, header.payload_len());
+        let bytes = destination.output(&record);
         match record.kind {
             RecordKind::Out => {
                 let part = Part {
@@ -111,7 +97,7 @@ impl Reactor {
                 self.out(lane, header.subject, bytes, part);
             }
             RecordKind::OutReference => {
-                let bytes = self.referred(lane, end, &record, started)?;
+                let bytes = self.referred(lane, destination, &record, started)?;
                 self.out(lane, header.subject, bytes, Part::WHOLE);
             }
             RecordKind::Abort => self.abort(lane, header.subject),
@@ -124,7 +110,7 @@ impl Reactor {
                 self.brain.skip(lane, header.cause, started).map_err(ProtocolViolation)?
             }
             RecordKind::Fin if header.flags & FLAG_PARTLY != 0 => {
-                self.finish_partly(lane, end, &header, started)?;
+                self.finish_partly(lane, destination, &header, started)?;
             }
             RecordKind::Fin => {
                 self.brain.finish(lane, header.cause, started).map_err(ProtocolViolation)?
@@ -143,7 +129,7 @@ impl Reactor {
     fn referred<'a>(
         &self,
         lane: LaneSlot,
-        end: &'a LaneEnd,
+        destination: &'a Destination,
         record: &Record,
         started: u64,
     ) -> Result<RawBytes<'a>, ProtocolViolation> {
@@ -155,8 +141,7 @@ impl Reactor {
         if u64::from(offset) + u64::from(total) > u64::from(len) {
             return Err(ProtocolViolation("a reference reaches outside its delivery"));
         }
-        let at = (position & (end.memory.capacity() - 1)) + HEADER_SIZE as u64 + u64::from(offset);
-        Ok(end.memory.packages.raw(at, total as usize))
+        Ok(destination.payload(position, offset, total))
     }
 
     fn out(&mut self, lane: LaneSlot, session: u64, bytes: RawBytes<'_>, part: Part) {
@@ -213,25 +198,14 @@ impl Reactor {
     /// The worker wrote nonsense: it is read no more, its sessions close, the main thread has it
     /// killed.
     pub(in crate::reactor) fn condemn(&mut self, lane: LaneSlot, why: &'static str) {
-        let Some(end) = self.lanes.get_mut(lane) else { return };
-        if std::mem::replace(&mut end.condemned, true) {
+        let Some(destination) = self.destinations.get_mut(lane) else { return };
+        if !destination.condemn() {
             return;
         }
-        tracing::error!(worker = %end.key, why, "worker wrote nonsense, condemned");
-        self.reports.queue.push(FromReactor::Condemned(end.key, why));
+        let key = destination.key();
+        tracing::error!(worker = %key, why, "worker wrote nonsense, condemned");
+        self.reports.queue.push(FromReactor::Condemned(key, why));
         self.brain.condemn(lane, self.now);
         self.drop_streams_of(lane);
-    }
-}
-
-/// Gives consumed ring space back and wakes the worker if it waits for it.
-fn release(end: &mut LaneEnd) {
-    if !end.consumer.release(end.memory.down()) {
-        return;
-    }
-    end.empty_rings = 0;
-    fence(Ordering::SeqCst);
-    if end.room_ringer.needs_bell(&end.memory.process().sleep.room_want) {
-        eventfd::ring_own(&end.worker_bell);
     }
 }

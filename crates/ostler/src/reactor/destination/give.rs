@@ -1,25 +1,25 @@
-//! Giving: events, packages that came back, and what was received, into a lane's package ring.
+//! Giving: events, packages that came back, and what was received, to a destination.
 
 use ostler_core::brain::{Assignment, ConnectionSlot, Content, DeliveryKind, Subject};
 use ostler_shm::record::{FLAG_LAST, FLAG_REDELIVERED, Header, RecordKind};
 
-use super::lane::LaneEnd;
+use super::Destination;
 use crate::reactor::Reactor;
 
 impl Reactor {
     pub(in crate::reactor) fn give(&mut self, mut assignment: Assignment) {
-        let Some(mut end) = self.lanes.take(assignment.lane) else {
+        let Some(mut destination) = self.destinations.take(assignment.lane) else {
             return self.brain.no_room(assignment);
         };
         let lane = assignment.lane;
         match std::mem::replace(&mut assignment.content, Content::Read) {
             Content::Connect => self.give_event(
-                &mut end,
+                &mut destination,
                 Assignment { content: Content::Connect, ..assignment },
                 RecordKind::Connect,
             ),
             Content::Closed => self.give_event(
-                &mut end,
+                &mut destination,
                 Assignment { content: Content::Closed, ..assignment },
                 RecordKind::Closed,
             ),
@@ -30,16 +30,16 @@ impl Reactor {
                     DeliveryKind::Package => RecordKind::Data,
                 };
                 self.give_returned(
-                    &mut end,
+                    &mut destination,
                     Assignment { content: Content::Returned(returned), ..assignment },
                     kind,
                 );
             }
             Content::Read => match assignment.subject {
-                Subject::Session(slot) => self.give_input(&mut end, slot, assignment),
+                Subject::Session(slot) => self.give_input(&mut destination, slot, assignment),
             },
         }
-        self.lanes.put_back(lane, end);
+        self.destinations.put_back(lane, destination);
     }
 
     pub(in crate::reactor) fn header(
@@ -58,16 +58,26 @@ impl Reactor {
         }
     }
 
-    fn give_event(&mut self, end: &mut LaneEnd, assignment: Assignment, kind: RecordKind) {
-        let Some(opening) = end.giver.open(end.memory.capacity(), 0, 0) else {
+    fn give_event(
+        &mut self,
+        destination: &mut Destination,
+        assignment: Assignment,
+        kind: RecordKind,
+    ) {
+        let Some(opening) = destination.open(0, 0) else {
             return self.brain.no_room(assignment);
         };
         let header = self.header(&assignment, kind, 0);
-        let given = end.giver.complete(&end.memory.packages, opening, header, 0);
-        self.brain.record_written(assignment, given.position, 0, None, false, self.now);
+        let position = destination.complete(opening, header, 0);
+        self.brain.record_written(assignment, position, 0, None, false, self.now);
     }
 
-    fn give_returned(&mut self, end: &mut LaneEnd, mut assignment: Assignment, kind: RecordKind) {
+    fn give_returned(
+        &mut self,
+        destination: &mut Destination,
+        mut assignment: Assignment,
+        kind: RecordKind,
+    ) {
         let Content::Returned(returned) = &mut assignment.content else { return };
         let mut flags = if returned.attempt > 0 { FLAG_REDELIVERED } else { 0 };
         if self.settings.keeps_unused && self.brain.is_input_ended(assignment.subject) {
@@ -75,24 +85,24 @@ impl Reactor {
         }
         let body = std::mem::take(&mut returned.body);
         if body.len() > self.settings.sizes.payload_max() {
-            return self.begin_sending(end, assignment, body, flags, false);
+            return self.begin_sending(destination, assignment, body, flags, false);
         }
         let len = body.len() as u64;
-        let Some(opening) = end.giver.open(end.memory.capacity(), len, len) else {
+        let Some(opening) = destination.open(len, len) else {
             returned.body = body;
             return self.brain.no_room(assignment);
         };
-        end.memory.packages.raw_mut(opening.payload_offset, body.len()).copy_from(&body);
+        destination.space(&opening, body.len()).copy_from(&body);
         let header = Header { flags, ..self.header(&assignment, kind, body.len() as u32) };
-        let given = end.giver.complete(&end.memory.packages, opening, header, len);
-        self.brain.record_written(assignment, given.position, len as u32, None, false, self.now);
+        let position = destination.complete(opening, header, len);
+        self.brain.record_written(assignment, position, len as u32, None, false, self.now);
     }
 
     /// Gives the first `len` bytes of what was received of a session. Returns false when the ring
     /// has no room for them.
     pub(in crate::reactor) fn give_package(
         &mut self,
-        end: &mut LaneEnd,
+        destination: &mut Destination,
         slot: ConnectionSlot,
         assignment: Assignment,
         len: usize,
@@ -106,40 +116,20 @@ impl Reactor {
             let body = intake.take(len);
             let freed = before.saturating_sub(intake.charged());
             self.intake_shrank(slot, freed);
-            self.begin_sending(end, assignment, body, flags, more);
+            self.begin_sending(destination, assignment, body, flags, more);
             return true;
         }
-        let Some(opening) = end.giver.open(end.memory.capacity(), len as u64, len as u64) else {
+        let Some(opening) = destination.open(len as u64, len as u64) else {
             self.brain.no_room(assignment);
             return false;
         };
-        end.memory.packages.raw_mut(opening.payload_offset, len).copy_from(intake.front(len));
+        destination.space(&opening, len).copy_from(intake.front(len));
         intake.consume(len);
         let freed = before.saturating_sub(intake.charged());
         self.intake_shrank(slot, freed);
         let header = Header { flags, ..self.header(&assignment, RecordKind::Data, len as u32) };
-        let given = end.giver.complete(&end.memory.packages, opening, header, len as u64);
-        self.brain.record_written(assignment, given.position, len as u32, None, more, self.now);
+        let position = destination.complete(opening, header, len as u64);
+        self.brain.record_written(assignment, position, len as u32, None, more, self.now);
         true
-    }
-
-    /// Makes what was given visible and rings the workers that sleep: once per turn (decision 8).
-    pub(in crate::reactor) fn publish(&mut self) {
-        let mut dirty = false;
-        for (_, end) in self.lanes.iter_mut() {
-            end.has_news = end.giver.is_dirty();
-            end.giver.publish(end.memory.down());
-            dirty |= end.has_news;
-        }
-        if !dirty {
-            return;
-        }
-        ostler_shm::sync::fence(ostler_shm::sync::Ordering::SeqCst);
-        for (_, end) in self.lanes.iter_mut() {
-            let word = &end.memory.process().sleep.worker_sleep;
-            if end.has_news && end.worker_ringer.needs_bell(word) {
-                crate::sys::eventfd::ring_own(&end.worker_bell);
-            }
-        }
     }
 }

@@ -3,19 +3,30 @@
 use ostler_core::brain::{Assignment, LaneSlot};
 use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
 
-use super::lane::{LaneEnd, Sending};
+use super::Destination;
 use crate::reactor::Reactor;
 use crate::reactor::read::READ_MIN_BYTES;
 
 /// Position of a package whose last part is not written: no worker can have started it.
 const NOT_WRITTEN: u64 = u64::MAX;
 
+/// A package of several parts that is being written into a package ring. Its body is the brain's,
+/// with the delivery.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::reactor) struct Sending {
+    seq: u64,
+    /// The number by which records name what it is about.
+    subject: u64,
+    flags: u8,
+    offset: usize,
+}
+
 impl Reactor {
     /// Begins to write a package in parts. Its body stays with the delivery until it is finished;
     /// the lane takes nothing else until the last part is written.
     pub(in crate::reactor) fn begin_sending(
         &mut self,
-        end: &mut LaneEnd,
+        destination: &mut Destination,
         assignment: Assignment,
         body: Vec<u8>,
         flags: u8,
@@ -25,25 +36,25 @@ impl Reactor {
         let subject = assignment.subject_number;
         let len = body.len() as u32;
         self.brain.record_written(assignment, NOT_WRITTEN, len, Some(body), more, self.now);
-        end.sending = Some(Sending { seq, subject, flags, offset: 0 });
-        self.continue_sending(end, lane);
+        destination.sending = Some(Sending { seq, subject, flags, offset: 0 });
+        self.continue_sending(destination, lane);
     }
 
-    fn continue_sending(&mut self, end: &mut LaneEnd, lane: LaneSlot) {
-        let Some(mut sending) = end.sending.take() else { return };
+    fn continue_sending(&mut self, destination: &mut Destination, lane: LaneSlot) {
+        let Some(mut sending) = destination.sending.take() else { return };
         let payload_max = self.settings.sizes.payload_max();
         while let Some(body) = self.brain.body(lane, sending.seq) {
             let (left, total) = (body.len() - sending.offset, body.len() as u32);
             let part = left.min(payload_max);
             let least = (part as u64).min(READ_MIN_BYTES);
-            let Some(opening) = end.giver.open(end.memory.capacity(), part as u64, least) else {
+            let Some(opening) = destination.open(part as u64, least) else {
                 self.brain.set_full(lane);
-                end.sending = Some(sending);
+                destination.sending = Some(sending);
                 return;
             };
             let part = part.min(opening.payload_max as usize);
             let bytes = body.get(sending.offset..sending.offset + part).unwrap_or(&[]);
-            end.memory.packages.raw_mut(opening.payload_offset, part).copy_from(bytes);
+            destination.space(&opening, part).copy_from(bytes);
             let more = part < left;
             let header = Header {
                 kind: RecordKind::Data as u8,
@@ -55,10 +66,10 @@ impl Reactor {
                 total,
                 ..Header::default()
             };
-            let given = end.giver.complete(&end.memory.packages, opening, header, part as u64);
+            let position = destination.complete(opening, header, part as u64);
             sending.offset += part;
             if !more {
-                self.brain.set_position(lane, sending.seq, given.position);
+                self.brain.set_position(lane, sending.seq, position);
                 self.brain.room_freed(lane);
                 return;
             }
@@ -67,13 +78,12 @@ impl Reactor {
 
     /// Goes on with packages that wait for ring space.
     pub(in crate::reactor) fn continue_sendings(&mut self) {
-        for index in 0..self.lanes.len() {
-            let lane = LaneSlot(index as u32);
-            if self.lanes.get(lane).is_some_and(|end| end.sending.is_some())
-                && let Some(mut end) = self.lanes.take(lane)
+        for lane in self.destinations.slots() {
+            if self.destinations.get(lane).is_some_and(|waits| waits.sending.is_some())
+                && let Some(mut destination) = self.destinations.take(lane)
             {
-                self.continue_sending(&mut end, lane);
-                self.lanes.put_back(lane, end);
+                self.continue_sending(&mut destination, lane);
+                self.destinations.put_back(lane, destination);
             }
         }
     }

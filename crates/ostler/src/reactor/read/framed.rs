@@ -6,14 +6,14 @@ use ostler_core::brain::{Assignment, CloseReason, ConnectionSlot};
 use ostler_core::framing::Frame;
 
 use crate::reactor::Reactor;
-use crate::reactor::destination::lane::LaneEnd;
+use crate::reactor::destination::Destination;
 
 impl Reactor {
     /// Gives the next message of a framed session; receives until there is one, or until the
     /// session has had its share.
     pub(in crate::reactor) fn give_framed(
         &mut self,
-        end: &mut LaneEnd,
+        destination: &mut Destination,
         slot: ConnectionSlot,
         assignment: Assignment,
     ) {
@@ -26,7 +26,7 @@ impl Reactor {
                 Frame::Package { len } => {
                     // Whether more is there is known only by looking: the socket may hold more than
                     // was received.
-                    self.give_package(end, slot, assignment, len, 0, true);
+                    self.give_package(destination, slot, assignment, len, 0, true);
                     return;
                 }
                 // What came before it is still answered.

@@ -10,7 +10,7 @@ pub(super) mod stream;
 use ostler_core::brain::{Assignment, ConnectionSlot};
 
 use super::Reactor;
-use super::destination::lane::LaneEnd;
+use super::destination::Destination;
 
 /// The least ring space worth a read; a smaller rest waits until more is free.
 pub(super) const READ_MIN_BYTES: u64 = 2 * 1024;
@@ -19,16 +19,16 @@ impl Reactor {
     /// Gives the next package of a session, read as its framing says.
     pub(super) fn give_input(
         &mut self,
-        end: &mut LaneEnd,
+        destination: &mut Destination,
         slot: ConnectionSlot,
         assignment: Assignment,
     ) {
         if self.settings.keeps_unused {
-            self.give_stream(end, slot, assignment);
+            self.give_stream(destination, slot, assignment);
         } else if self.intake_mut(slot).is_some() {
-            self.give_framed(end, slot, assignment);
+            self.give_framed(destination, slot, assignment);
         } else {
-            self.give_raw(end, slot, assignment);
+            self.give_raw(destination, slot, assignment);
         }
     }
 }

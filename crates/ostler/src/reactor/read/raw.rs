@@ -7,27 +7,26 @@ use ostler_shm::record::RecordKind;
 
 use super::READ_MIN_BYTES;
 use crate::reactor::Reactor;
-use crate::reactor::destination::lane::LaneEnd;
+use crate::reactor::destination::Destination;
 use crate::reactor::transport::Received;
 
 impl Reactor {
     /// Reads a raw session straight into the ring.
     pub(in crate::reactor) fn give_raw(
         &mut self,
-        end: &mut LaneEnd,
+        destination: &mut Destination,
         slot: ConnectionSlot,
         assignment: Assignment,
     ) {
         let want = self.settings.receive_size as u64;
         let least = READ_MIN_BYTES.min(want);
-        let Some(opening) = end.giver.open(end.memory.capacity(), want, least) else {
+        let Some(opening) = destination.open(want, least) else {
             return self.brain.no_room(assignment);
         };
         let Some(connection) = self.connections.get_mut(slot) else {
             return self.brain.input_dry(slot);
         };
-        let mut space =
-            end.memory.packages.raw_mut(opening.payload_offset, opening.payload_max as usize);
+        let mut space = destination.space(&opening, opening.payload_max as usize);
         match connection.transport.recv_into(&mut space) {
             Ok(Received { len: 0, .. }) => {
                 self.brain.input_dry(slot);
@@ -35,15 +34,8 @@ impl Reactor {
             }
             Ok(Received { len, more }) => {
                 let header = self.header(&assignment, RecordKind::Data, len as u32);
-                let given = end.giver.complete(&end.memory.packages, opening, header, len as u64);
-                self.brain.record_written(
-                    assignment,
-                    given.position,
-                    len as u32,
-                    None,
-                    more,
-                    self.now,
-                );
+                let position = destination.complete(opening, header, len as u64);
+                self.brain.record_written(assignment, position, len as u32, None, more, self.now);
             }
             Err(error) => self.read_failed(slot, error.kind()),
         }

@@ -13,8 +13,7 @@ use ostler_shm::record::{FLAG_LAST, Header};
 
 use super::intake::Intake;
 use crate::reactor::Reactor;
-use crate::reactor::destination::lane::LaneEnd;
-use crate::reactor::lanes;
+use crate::reactor::destination::Destination;
 
 /// What a look at the socket brought, besides bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +32,12 @@ impl Reactor {
     /// Gives what was kept of a session's input, with what came since.
     pub(in crate::reactor) fn give_stream(
         &mut self,
-        end: &mut LaneEnd,
+        destination: &mut Destination,
         slot: ConnectionSlot,
         assignment: Assignment,
     ) {
         if self.intake_mut(slot).is_none() {
-            return self.give_raw(end, slot, assignment);
+            return self.give_raw(destination, slot, assignment);
         }
         let behind = self.receive_behind(slot);
         let hangup = self
@@ -69,7 +68,7 @@ impl Reactor {
         };
         let flags = if is_last { FLAG_LAST } else { 0 };
         let more = behind != Behind::Nothing || hangup || len < all;
-        if !self.give_package(end, slot, assignment, len, flags, more) {
+        if !self.give_package(destination, slot, assignment, len, flags, more) {
             return;
         }
         if let Some(connection) = self.connections.get_mut(slot) {
@@ -119,12 +118,12 @@ impl Reactor {
     pub(in crate::reactor) fn finish_partly(
         &mut self,
         lane: LaneSlot,
-        end: &LaneEnd,
+        destination: &Destination,
         header: &Header,
         started: u64,
     ) -> Result<(), ProtocolViolation> {
         let (seq, used) = (header.cause, header.total);
-        let rest = &mut |entry: &_| lanes::body_from(&end.memory, entry, used);
+        let rest = &mut |entry: &_| destination.body(entry, used);
         let unused =
             self.brain.finish_partly(lane, seq, used, started, rest).map_err(ProtocolViolation)?;
         if let Some(unused) = unused {
