@@ -209,6 +209,27 @@ mod tests {
         assert_eq!(shutdown.on(Event::Tick, 110 + 50 + MANAGER_GRACE_MS), [ShutdownAction::Exit]);
     }
 
+    /// Each deadline holds to the millisecond; an early tick only asks again.
+    #[test]
+    fn nothing_is_cut_before_its_time() {
+        let mut shutdown = Shutdown::new(100, 50);
+        assert!(!shutdown.has_begun());
+        shutdown.on(Event::Requested, 0);
+        assert!(shutdown.has_begun());
+        let expected = [
+            (100, ShutdownAction::CloseSessions { timed_out: true }),
+            (100 + CLOSE_EVENTS_MS, ShutdownAction::StopWorkers { now: true }),
+            (100 + CLOSE_EVENTS_MS + MANAGER_GRACE_MS, ShutdownAction::Exit),
+        ];
+        for (due, action) in expected {
+            assert_eq!(shutdown.deadline(), Some(due));
+            assert_eq!(shutdown.on(Event::Tick, due - 1), [], "{action:?}");
+            assert_eq!(shutdown.on(Event::Tick, due), [action]);
+        }
+        assert!(shutdown.has_begun(), "the end stays the end");
+        assert_eq!(shutdown.on(Event::Tick, 1_000_000), []);
+    }
+
     #[test]
     fn a_second_term_ends_now() {
         let mut shutdown = Shutdown::new(100, 50);

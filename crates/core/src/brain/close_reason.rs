@@ -111,6 +111,17 @@ mod tests {
     fn every_reason_is_listed_at_its_number() {
         for (index, reason) in CloseReason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, index, "{}", reason.name());
+            assert_eq!(CloseReason::from_number(reason as u8), Some(reason));
         }
+        assert_eq!(CloseReason::from_number(CLOSE_REASONS as u8), None);
+    }
+
+    /// The rows of the log and of the books are told apart by their names.
+    #[test]
+    fn every_reason_has_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<_> =
+            CloseReason::ALL.iter().map(|reason| reason.name()).collect();
+        assert_eq!(names.len(), CLOSE_REASONS);
+        assert!(names.iter().all(|name| !name.is_empty()));
     }
 }

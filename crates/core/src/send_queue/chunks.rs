@@ -90,6 +90,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// A chunk for each small message would cost more than the messages.
+    #[test]
+    fn small_messages_share_chunks_of_sixteen_kibibytes() {
+        let mut queue = Chunks::default();
+        for _ in 0..2_000 {
+            queue.push(16, |to| to.extend_from_slice(&[7; 16]));
+        }
+        assert_eq!(queue.len(), 32_000);
+        let full = queue.chunks.iter().filter(|chunk| chunk.capacity() == 16 * 1024).count();
+        assert_eq!(full, 1, "{:?}", queue.chunks.iter().map(Vec::capacity).collect::<Vec<_>>());
+        assert!(queue.chunks.len() < 15, "{}", queue.chunks.len());
+    }
+
     proptest! {
         #[test]
         fn bytes_come_out_in_order_and_the_charge_is_what_is_held(

@@ -165,3 +165,69 @@ fn a_package_that_is_being_written_is_kept_to_its_last_part_although_its_session
     world.finish(0, 0);
     world.calm_down();
 }
+
+/// While workers hold more than there is memory for, clients keep what they have; what came back is
+/// given all the same, and afterwards everything goes on.
+#[test]
+fn while_memory_is_lacking_nothing_fresh_is_read_and_what_came_back_is_given() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let back = world.request(id);
+    world.recall(0);
+    assert!(world.brain.takes_fresh_input());
+    world.pause(true);
+    assert!(!world.brain.takes_fresh_input());
+    let fresh = world.send(id, 8);
+    world.pump();
+    assert_eq!(world.lane_of(id, back), 0);
+    assert_eq!(world.state(id, fresh), State::Unread);
+    world.start_all(0);
+    world.finish_all(0);
+    world.pump();
+    assert_eq!(world.state(id, fresh), State::Unread, "still lacking");
+    world.pause(true);
+    world.pump();
+    assert_eq!(world.state(id, fresh), State::Unread, "told twice");
+    world.pause(false);
+    assert!(world.brain.takes_fresh_input());
+    world.pump();
+    assert_eq!(world.lane_of(id, fresh), 0);
+    world.drain();
+    assert!(!world.brain.takes_fresh_input(), "nor while the server ends");
+}
+
+/// Who pays in a shortage is found by what each session holds: at lanes and waiting, added up.
+#[test]
+fn what_a_session_holds_is_added_up_over_all_places() {
+    let (mut world, first) = one(CrashPolicy::Redeliver(3));
+    let second = world.connected();
+    for id in [first, second, second] {
+        world.request(id);
+    }
+    world.start(0);
+    world.free(0);
+    world.recall(0);
+    let held = world.brain.held_by_session();
+    let of = |id: u64| held.get(&world.sessions[&id].place).copied();
+    assert_eq!(of(first), Some(20), "started, its ring space is used again");
+    assert_eq!(of(second), Some(40), "two that came back");
+    assert_eq!(world.brain.held_bytes(), 60);
+}
+
+/// A body in parts is let go with its started delivery when nothing is delivered again.
+#[test]
+fn the_body_of_a_message_in_parts_goes_when_its_space_is_freed_and_no_sooner() {
+    for policy in [CrashPolicy::Close, CrashPolicy::Drop] {
+        let (mut world, id) = one(policy);
+        world.send(id, BIG);
+        world.pump();
+        (0..3).for_each(|_| world.part(0));
+        assert_eq!(world.brain.held_bytes(), BIG as u64 + 12);
+        world.free(0);
+        assert_eq!(world.brain.held_bytes(), BIG as u64 + 12, "not started");
+        world.start(0);
+        world.free(0);
+        assert_eq!(world.brain.held_bytes(), 0, "{policy:?}");
+        world.finish(0, 0);
+        world.calm_down();
+    }
+}

@@ -40,3 +40,17 @@ fn at_the_deadline_all_sessions_are_cut() {
     assert_eq!(world.closed(id), Some(CloseReason::ShutdownTimeout));
     assert!(world.brain.is_empty());
 }
+
+#[test]
+fn every_open_session_is_cut_at_once_and_told_so() {
+    let (mut world, first) = one(CrashPolicy::Close);
+    let second = world.connected();
+    world.output_changed(second, true, false);
+    for id in [first, second] {
+        world.may_close(id, CloseReason::ShutdownTimeout);
+    }
+    world.brain.close_all(CloseReason::ShutdownTimeout);
+    world.actions();
+    assert_eq!(world.closed(first), Some(CloseReason::ShutdownTimeout));
+    assert_eq!(world.closed(second), Some(CloseReason::ShutdownTimeout));
+}

@@ -87,3 +87,63 @@ fn a_successor_does_not_inherit_caution_from_a_reload() {
     world.pump();
     assert_eq!(world.lanes[0].waiting.len(), sessions.len());
 }
+
+/// The driver writes a package in parts: between them nobody else may write.
+#[test]
+fn a_lane_that_is_set_full_gets_nothing_until_room_is_told() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let slot = world.lanes[0].slot;
+    world.brain.set_full(slot);
+    let item = world.request(id);
+    assert_eq!(world.state(id, item), State::Unread);
+    world.brain.room_freed(slot);
+    world.pump();
+    assert_eq!(world.lane_of(id, item), 0);
+}
+
+/// A reactor sleeps through what a worker frees, unless it matters.
+#[test]
+fn freed_ring_space_matters_to_a_full_lane_and_to_one_at_work() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let slot = world.lanes[0].slot;
+    assert!(!world.brain.awaits_freed(slot), "nothing waits for it");
+    world.brain.set_full(slot);
+    assert!(world.brain.awaits_freed(slot), "full");
+    world.brain.room_freed(slot);
+    assert!(!world.brain.awaits_freed(slot));
+    world.request(id);
+    world.start(0);
+    assert!(world.brain.awaits_freed(slot), "a callback that may end by deferring");
+    world.finish(0, 0);
+    assert!(!world.brain.awaits_freed(slot));
+}
+
+/// What a worker says of its ring is checked against this.
+#[test]
+fn the_first_delivery_that_is_not_started_bounds_what_may_be_freed() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let slot = world.lanes[0].slot;
+    assert_eq!(world.brain.first_unstarted(slot, world.lanes[0].t), None);
+    world.request(id);
+    world.request(id);
+    let first = world.lanes[0].t;
+    let bound = world.brain.first_unstarted(slot, first).unwrap();
+    world.start(0);
+    assert_eq!(world.lanes[0].t, bound + 1, "it was the one that is started now");
+    let next = world.brain.first_unstarted(slot, world.lanes[0].t).unwrap();
+    assert!(next > bound);
+    world.start(0);
+    assert_eq!(world.brain.first_unstarted(slot, world.lanes[0].t), None);
+}
+
+#[test]
+fn only_a_serving_lane_serves() {
+    let mut world = World::new(settings(Dispatch::IdleFirst, CrashPolicy::Close));
+    let lane = world.boot(0);
+    let slot = world.lanes[lane].slot;
+    assert!(!world.brain.is_serving(slot));
+    world.serve(lane);
+    assert!(world.brain.is_serving(slot));
+    world.leave(lane);
+    assert!(!world.brain.is_serving(slot));
+}

@@ -110,3 +110,20 @@ fn many_deferred_requests_leave_in_any_order() {
     (1..=3_000).for_each(|seq| ledger.finish(seq));
     assert!(ledger.is_empty());
 }
+
+/// Done deliveries that were put aside leave when they are more than half of what is there.
+#[test]
+fn slow_deliveries_leave_when_half_of_them_are_done() {
+    let mut ledger = Ledger::default();
+    for seq in 1..=1_000 {
+        ledger.push(entry(seq * 8));
+    }
+    (1..=1_000).filter(|seq| seq % 2 == 0).for_each(|seq| ledger.finish(seq));
+    let slow: Vec<u64> = ledger.iter().filter(|entry| !entry.done).map(|one| one.seq).collect();
+    assert_eq!(slow.len(), 500);
+    for (done, seq) in slow.iter().enumerate() {
+        ledger.finish(*seq);
+        let undone = slow.len() - done - 1;
+        assert!(ledger.len() <= 2 * undone + 64, "{} for {undone}", ledger.len());
+    }
+}

@@ -3,11 +3,13 @@
 mod bodies;
 mod close;
 mod condemned;
+mod counts;
 mod crash;
 mod dispatch;
 mod drain;
 mod lanes;
 mod ledger;
+mod ledger_model;
 mod order;
 mod outage;
 mod properties;

@@ -43,3 +43,25 @@ fn nobody_is_refused_before_the_first_worker_has_served() {
     let world = World::new(settings(Dispatch::IdleFirst, CrashPolicy::Close));
     assert_eq!(world.brain.refusal_due(), None);
 }
+
+/// A worker that leaves still answers: its session is let be until then.
+#[test]
+fn who_has_a_package_at_a_leaving_worker_is_not_refused_before_its_answer() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let first = world.request(id);
+    world.start(0);
+    world.request(id);
+    world.leave(0);
+    world.may_close(id, CloseReason::NoWorker);
+    assert!(!world.brain.is_refusing());
+    world.brain.begin_refusing();
+    world.pump();
+    assert!(world.brain.is_refusing());
+    assert_eq!(world.closed(id), None, "its first package is in hand");
+    world.finish(0, 0);
+    world.pump();
+    assert_eq!(world.state(id, first), State::Finished);
+    assert_eq!(world.closed(id), Some(CloseReason::NoWorker), "its second one waits for nobody");
+    world.repair();
+    assert!(!world.brain.is_refusing(), "a worker serves again");
+}

@@ -42,6 +42,7 @@ enum Step {
     SetWork(usize, u64),
     Pass(u64),
     Rehash,
+    Pause(bool),
     CalmDown,
 }
 
@@ -84,6 +85,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (who(), any_work()).prop_map(|(which, ns)| SetWork(which, ns)),
         4 => prop_oneof![0u64..100_000, 900_000u64..2_000_000_000].prop_map(Pass),
         3 => Just(Rehash),
+        2 => any::<bool>().prop_map(Pause),
         1 => Just(CalmDown),
     ]
 }
@@ -179,6 +181,7 @@ fn apply(world: &mut World, step: Step) {
         Step::SetWork(which, ns) => lane(which).into_iter().for_each(|l| world.set_work(l, ns)),
         Step::Pass(ns) => world.pass(ns),
         Step::Rehash => world.rehash(),
+        Step::Pause(paused) => world.pause(paused),
         Step::CalmDown => world.calm_down(),
     }
 }

@@ -10,6 +10,7 @@ impl World {
     /// read their output.
     pub(crate) fn calm_down(&mut self) {
         self.repair();
+        self.pause(false);
         while let Some(lane) = self.lanes.iter().position(|lane| lane.state == LaneState::Condemned)
         {
             self.die(lane);
@@ -156,7 +157,7 @@ impl World {
             assert_eq!(connection.outstanding, at.map_or(0, |(count, _)| *count));
             assert_eq!(connection.bound, at.map(|(_, lane)| *lane));
             assert_eq!(connection.link.list() != RunListId::No, unique.contains(&slot));
-            let may_go = connection.has_work(brain.reading)
+            let may_go = connection.has_work(brain.takes_fresh_input())
                 && connection.outstanding < self.settings.session_window;
             assert!(!may_go || connection.link.list() != RunListId::No, "stuck: {connection:?}");
         }

@@ -262,6 +262,12 @@ impl World {
         self.check();
     }
 
+    /// Memory is lacking, or there is enough again.
+    pub(crate) fn pause(&mut self, paused: bool) {
+        self.brain.pause_reading(paused);
+        self.check();
+    }
+
     pub(crate) fn drain(&mut self) {
         self.draining = true;
         for session in self.sessions.values_mut() {
