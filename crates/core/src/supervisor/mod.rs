@@ -132,10 +132,11 @@ impl Supervisor {
         }
     }
 
-    /// Does something with the group of a process, if there is one.
+    /// Does something with the group of a process.
     fn of(&mut self, key: ProcessKey, act: impl FnOnce(&mut Group)) {
-        if let Some(group) = self.groups.iter_mut().find(|group| group.kind == key.kind) {
-            act(group);
+        match self.groups.iter_mut().find(|group| group.kind == key.kind) {
+            Some(group) => act(group),
+            None => crate::invariant!(false, "each kind of process has its group"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use ostler_core::ids::{Generation, ProcessKey, ProcessKind, Slot};
+use ostler_core::invariant;
 
 use super::short_text::ShortText;
 
@@ -36,10 +37,9 @@ impl<const N: usize> Writer<N> {
     }
 
     fn bytes<const K: usize>(mut self, value: [u8; K]) -> Self {
-        // Every message fits by construction; the round trip of each kind is tested.
-        debug_assert!(self.used + K <= N, "message is larger than its buffer");
-        if let Some(target) = self.bytes.get_mut(self.used..self.used.saturating_add(K)) {
-            target.copy_from_slice(&value);
+        match self.bytes.get_mut(self.used..self.used.saturating_add(K)) {
+            Some(target) => target.copy_from_slice(&value),
+            None => invariant!(false, "every message fits into its buffer"),
         }
         self.used = self.used.saturating_add(K);
         self

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use ostler_core::ids::ProcessKey;
+use ostler_core::invariant;
 use ostler_core::supervisor::{Event, KillCause, SupervisorAction};
 
 use super::event_loop::{Driver, Ending, Step};
@@ -31,6 +32,7 @@ impl Driver<'_> {
             SupervisorAction::Died { worker, exit, killed, took_delivery, expected } => {
                 let death = DeathNotice { worker, exit, killed, took_delivery, expected };
                 let reaped = self.reaped.take_if(|reaped| reaped.key == worker);
+                invariant!(reaped.is_some(), "a death is told when the process was just reaped");
                 self.reports.death(&death, reaped.as_ref(), clock::monotonic_ms());
                 self.say(&ToMaster::Died(death))?;
             }
@@ -104,7 +106,7 @@ impl Driver<'_> {
 
     fn fork(&mut self, worker: ProcessKey) -> Step<Event> {
         let Some(lanes) = self.lanes.remove(&worker) else {
-            tracing::error!(%worker, "fork without lane memory");
+            invariant!(false, "a process is forked when its lane memory has just come");
             return Ok(Event::ForkFailed(worker));
         };
         let watched = fork_process(self.setup, worker, lanes).and_then(|gated| {
@@ -139,9 +141,13 @@ impl Driver<'_> {
     }
 
     fn kill(&mut self, worker: ProcessKey, cause: KillCause) {
-        let Some(child) = self.children.get(worker) else { return };
+        let Some(child) = self.children.get(worker) else {
+            invariant!(false, "only a process that was forked and not reaped is killed");
+            return;
+        };
         tracing::debug!(%worker, pid = %child.pid, cause = report::cause(cause), "SIGKILL");
-        // Fails only when it has been reaped, and then it is not in the table.
+        // It has not been reaped, or it were not in the table; but it may have taken on another
+        // user id, which an ordinary user cannot signal.
         if let Err(error) = child.pidfd.kill() {
             tracing::error!(%worker, pid = %child.pid, %error, "cannot kill");
         }

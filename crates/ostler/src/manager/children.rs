@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use ostler_core::ids::ProcessKey;
+use ostler_core::invariant;
 
 use crate::control::ShortText;
 use crate::sys::pidfd::PidFd;
@@ -36,7 +37,8 @@ pub(super) struct Children {
 impl Children {
     pub(super) fn insert(&mut self, key: ProcessKey, child: Child) {
         self.by_pid.insert(child.pid, key);
-        self.by_key.insert(key, child);
+        let before = self.by_key.insert(key, child);
+        invariant!(before.is_none(), "a key names one process, ever");
     }
 
     pub(super) fn get(&self, key: ProcessKey) -> Option<&Child> {

@@ -5,9 +5,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use ostler_core::Millis;
 use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::{Event, Supervisor};
+use ostler_core::{Millis, invariant};
 
 use super::children::Children;
 use super::generations::BasedSupervisor;
@@ -176,7 +176,7 @@ impl<'setup> Driver<'setup> {
                 Some(Source::WorkerControl(key)) => {
                     self.on_worker_message(key, WORKER_WORDS_PER_TURN)?
                 }
-                None => {}
+                None => invariant!(false, "only tokens of sources are watched"),
             }
         }
         Ok(())

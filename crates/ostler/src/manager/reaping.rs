@@ -35,6 +35,7 @@ impl Driver<'_> {
     /// Reaps one of our workers if it has ended. What it said before is heard first.
     pub(super) fn reap(&mut self, key: ProcessKey) -> Step {
         self.on_worker_message(key, LAST_WORDS_MAX)?;
+        // A SIGCHLD of the same turn may have led to it before.
         let Some(child) = self.children.get(key) else { return Ok(()) };
         let exit = match child.pidfd.try_reap() {
             Ok(Some(exit)) => exit,

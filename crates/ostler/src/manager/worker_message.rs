@@ -40,6 +40,7 @@ impl Driver<'_> {
     /// Takes at most `at_most` words from a worker. A closed socket is no death: only the pidfd is.
     pub(super) fn on_worker_message(&mut self, key: ProcessKey, at_most: usize) -> Step {
         for _ in 0..at_most {
+            // Reaped, or heard no more, since this turn's events were fetched.
             let Some(child) = self.children.get_mut(key) else { break };
             let Some(control) = &child.control else { break };
             let heard = hear_one(control);

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use ostler_core::answer_turns::{AnswerTurns, Ended};
+use ostler_core::invariant;
 use ostler_core::policy::AnswerOrder;
 use ostler_shm::record::HEADER_SIZE;
 
@@ -252,7 +253,10 @@ impl WorkerContext {
 
     /// The callback is over, and with it its delivery unless that was deferred.
     pub(crate) fn end_callback(&self) {
-        let Some(current) = self.running.delivery() else { return };
+        let Some(current) = self.running.delivery() else {
+            invariant!(false, "a callback that ends has begun");
+            return;
+        };
         let deferral = self.running.take_deferral();
         match &deferral {
             None => self.sender.finish(&current, true),

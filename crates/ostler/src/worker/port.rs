@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
+use ostler_core::invariant;
 use ostler_shm::board::Board;
 use ostler_shm::fault::{Step, step};
 use ostler_shm::inbox::{Inbox, Take};
@@ -18,6 +19,7 @@ use ostler_shm::outbox::{Committer, NoRoom, Outbox};
 use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
 use ostler_shm::sleep::{Ringer, Sleeper};
 use ostler_shm::sync::Ordering;
+use ostler_shm::words::ProcessWords;
 
 use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::sys::eventfd;
@@ -169,7 +171,10 @@ impl Port {
     }
 
     fn take_from(&mut self, index: usize) -> Found {
-        let Some(end) = self.lanes.get_mut(index) else { return Found::Nothing };
+        let Some(end) = self.lanes.get_mut(index) else {
+            invariant!(false, "lanes are numbered from 0");
+            return Found::Nothing;
+        };
         let mut spins = 0;
         loop {
             match end.inbox.take(end.lane.down(), end.lane.up(), &end.lane.packages) {
@@ -256,7 +261,10 @@ impl Port {
         payload: &[u8],
     ) -> Result<(), NoRoom> {
         header.stamp = self.committer.open_transaction();
-        let end = self.lanes.get_mut(lane).ok_or(NoRoom)?;
+        let Some(end) = self.lanes.get_mut(lane) else {
+            invariant!(false, "every session that the board knows has a lane");
+            return Err(NoRoom);
+        };
         let pieces: &[&[u8]] = if payload.is_empty() { &[] } else { &[payload] };
         let result = end.outbox.append(end.lane.down(), &end.lane.outputs, header, pieces);
         if result.is_ok() {
@@ -290,7 +298,7 @@ impl Port {
             }
         }
         if touched != 0
-            && let Ok(process) = self.memory.process()
+            && let Some(process) = words(&self.memory)
         {
             self.committer.commit(process);
         }
@@ -325,7 +333,7 @@ impl Port {
         let deadline = std::time::Instant::now() + timeout;
         let capacity = self.lane_size();
         loop {
-            let Ok(process) = self.memory.process() else { return false };
+            let Some(process) = words(&self.memory) else { return false };
             let Some(end) = self.lanes.get_mut(lane) else { return false };
             self.room.announce(&process.sleep.room_want);
             step(Step::WaitingForRoom);
@@ -337,7 +345,7 @@ impl Port {
                 // So: just wait.
                 let _ = self.epoll.wait(&mut self.events, Some(left));
             }
-            if let Ok(process) = self.memory.process() {
+            if let Some(process) = words(&self.memory) {
                 self.room.awake(&process.sleep.room_want);
             }
             if has_room || left.is_zero() {
@@ -350,7 +358,7 @@ impl Port {
 
     /// Sleeps until a bell rings or `timeout` passes, unless there are news.
     pub(crate) fn idle(&mut self, timeout: Option<Duration>, was_left: bool) -> io::Result<()> {
-        let Ok(process) = self.memory.process() else { return Ok(()) };
+        let Some(process) = words(&self.memory) else { return Ok(()) };
         self.sleeper.announce(&process.sleep.worker_sleep);
         step(Step::Sleeping);
         let news = self.lanes.iter().any(|end| end.inbox.has_news(end.lane.down()));
@@ -359,7 +367,7 @@ impl Port {
         } else {
             self.epoll.wait(&mut self.events, timeout)
         };
-        if let Ok(process) = self.memory.process() {
+        if let Some(process) = words(&self.memory) {
             self.sleeper.awake(&process.sleep.worker_sleep);
         }
         result.map(|_| ())
@@ -372,18 +380,25 @@ impl Port {
 
     /// Tells reactors what one delivery takes.
     pub(crate) fn publish_work(&self, ns: u64) {
-        if let Ok(process) = self.memory.process() {
+        if let Some(process) = words(&self.memory) {
             process.phase.work_ns.store(ns, Ordering::Relaxed);
         }
     }
 
     /// Shows which session's delivery is being handled (0: none) and how many are finished.
     pub(crate) fn publish_phase(&self, session: u64, finished: u64) {
-        if let Ok(process) = self.memory.process() {
+        if let Some(process) = words(&self.memory) {
             process.phase.session.store(session, Ordering::Relaxed);
             process.phase.finished.store(finished, Ordering::Relaxed);
         }
     }
+}
+
+/// The words of this process.
+fn words(memory: &WorkerMemory) -> Option<&ProcessWords> {
+    let words = memory.process().ok();
+    invariant!(words.is_some(), "memory that could be opened has the words of its process");
+    words
 }
 
 /// After a fence: rings for what was published, unless its reactor is awake or rung already.

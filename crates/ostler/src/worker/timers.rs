@@ -7,7 +7,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::panic::Location;
 use std::rc::Rc;
 
-use ostler_core::Nanos;
+use ostler_core::{Nanos, invariant};
 
 use crate::api::outcome::Outcome;
 use crate::api::worker::Worker;
@@ -95,7 +95,9 @@ impl Timers {
             return None;
         }
         let Reverse((at, id)) = self.due.pop()?;
-        let timer = self.timers.get(&id)?;
+        let timer = self.timers.get(&id);
+        invariant!(timer.is_some(), "what is due next has not been cancelled");
+        let timer = timer?;
         if let Callback::Repeating(callback) = &timer.callback {
             let (callback, every_ns) = (Rc::clone(callback), timer.every_ns.max(1));
             let missed = (now - at) / every_ns;

@@ -7,6 +7,8 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use ostler_core::invariant;
+
 use super::context::WorkerContext;
 use super::deferred::DeferredDelivery;
 use super::inbox::{Inbox, Refused};
@@ -113,6 +115,7 @@ impl DeferredToken {
     pub(crate) fn output(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         if let Some(context) = self.at_home() {
             let Some(mut deferred) = context.tokens.take(self.delivery) else {
+                invariant!(false, "a delivery stays until its token is dropped");
                 return Err(SendError::gone(None));
             };
             let result = deferred.output(session, output);
@@ -194,7 +197,10 @@ fn arrive(context: &WorkerContext, delivery: u64, posted: &Posted) {
         Posted::State(session, state) => (*session, Output::State(state)),
         Posted::Close(session) => (*session, Output::Close(false)),
     };
-    let Some(mut deferred) = context.tokens.take(delivery) else { return };
+    let Some(mut deferred) = context.tokens.take(delivery) else {
+        invariant!(false, "what a token has posted arrives before its end");
+        return;
+    };
     if let Err(error) = deferred.output(session, output)
         && !error.is_gone()
     {
