@@ -105,6 +105,15 @@ impl ProcessKey {
     }
 }
 
+/// A listening port of the server. Sessions, records and settings refer to it by this number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortId(pub u16);
+
+impl PortId {
+    /// The port that every server has.
+    pub const FIRST: Self = Self(0);
+}
+
 /// A session's place in its reactor: index of its connection and of its entry in the session table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionSlot(pub u32);

@@ -65,6 +65,7 @@ pub use api::framing::Framing;
 pub use api::handler::Handler;
 pub use api::outcome::{Failure, IntoHandler, IntoOutcome, Outcome};
 pub use api::package::{Deferred, Package};
+pub use api::port::Port;
 pub use api::remote::{PostError, Remote};
 pub use api::send_error::SendError;
 pub use api::server::Server;

@@ -222,9 +222,15 @@ mod file {
         }
 
         /// Master, the session's reactor: a session begins.
-        pub fn open_session(&self, session: u64, peer: SocketAddr, connected_at_ns: u64) {
+        pub fn open_session(
+            &self,
+            session: u64,
+            port: u16,
+            peer: SocketAddr,
+            connected_at_ns: u64,
+        ) {
             if let Some(entry) = self.entry(session) {
-                entry.open(session, peer, connected_at_ns);
+                entry.open(session, port, peer, connected_at_ns);
             }
             self.set_occupied(session, true);
         }
@@ -299,8 +305,9 @@ mod file {
             let worker = Board::open(&fd).unwrap();
             let session = session_id(9, 1);
             let peer = SocketAddr::from(([127, 0, 0, 1], 80));
-            master.open_session(session, peer, 5);
+            master.open_session(session, 7, peer, 5);
             assert_eq!(worker.session(session).unwrap().peer, peer);
+            assert_eq!(worker.session(session).unwrap().port, 7);
             assert_eq!(worker.sessions().collect::<Vec<_>>(), [(session, 0)]);
             assert!(worker.session(session_id(9 + 64, 1)).is_none(), "same slot, other id");
             assert!(Mapping::new(&fd, 4096, true).is_err(), "sealed against writable maps");

@@ -82,7 +82,7 @@ pub struct Header {
     pub kind: u8,
     /// `FLAG_*`.
     pub flags: u8,
-    /// Index of the listening port.
+    /// Down: number of the listening port on which the subject came. Up: 0.
     pub port: u16,
     /// Number of the record in its ring, from 1, plus one each.
     pub seq: u64,

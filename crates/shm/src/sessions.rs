@@ -25,7 +25,7 @@ const ID: usize = 1;
 const FLAGS: usize = 2;
 const PEER_LOW: usize = 3;
 const PEER_HIGH: usize = 4;
-const PEER_PORT: usize = 5;
+const PORTS: usize = 5;
 const CONNECTED: usize = 6;
 const STATE: usize = 7;
 /// How often a reader tries again when it meets a writer. The writer holds an entry for well under
@@ -83,6 +83,8 @@ pub struct Entry {
 pub struct SessionRecord {
     /// The session.
     pub session: u64,
+    /// Number of the listening port on which it came.
+    pub port: u16,
     /// Address of the client.
     pub peer: SocketAddr,
     /// When it was accepted, nanoseconds of the machine's monotonic clock.
@@ -126,14 +128,14 @@ impl Entry {
     }
 
     /// Owner: a session begins in this entry.
-    pub fn open(&self, session: u64, peer: SocketAddr, connected_at_ns: u64) {
-        let (low, high, port) = pack_peer(peer);
+    pub fn open(&self, session: u64, port: u16, peer: SocketAddr, connected_at_ns: u64) {
+        let (low, high, peer_port) = pack_peer(peer);
         self.write(|entry| {
             entry.set(ID, session);
             entry.set(FLAGS, 0);
             entry.set(PEER_LOW, low);
             entry.set(PEER_HIGH, high);
-            entry.set(PEER_PORT, port);
+            entry.set(PORTS, peer_port | u64::from(port) << LISTENING_SHIFT);
             entry.set(CONNECTED, connected_at_ns);
             entry.set(STATE, 0);
         });
@@ -216,7 +218,7 @@ fn crate_yield() {
 }
 
 fn unpack(copy: &[u64; ENTRY_WORDS]) -> Option<SessionRecord> {
-    let [_, session, flags, low, high, port, connected_at_ns, state, blob @ ..] = copy;
+    let [_, session, flags, low, high, ports, connected_at_ns, state, blob @ ..] = copy;
     if *session == 0 {
         return None;
     }
@@ -224,7 +226,8 @@ fn unpack(copy: &[u64; ENTRY_WORDS]) -> Option<SessionRecord> {
     let state_bytes = blob.iter().flat_map(|word| word.to_le_bytes()).take(len).collect();
     Some(SessionRecord {
         session: *session,
-        peer: unpack_peer(*low, *high, *port),
+        port: (*ports >> LISTENING_SHIFT) as u16,
+        peer: unpack_peer(*low, *high, *ports),
         connected_at_ns: *connected_at_ns,
         flags: *flags,
         state_version: (*state >> 32) as u32,
@@ -232,7 +235,9 @@ fn unpack(copy: &[u64; ENTRY_WORDS]) -> Option<SessionRecord> {
     })
 }
 
+/// The word of the ports: that of the peer in the low 16 bits, this, and the listening port.
 const IS_V6: u64 = 1 << 16;
+const LISTENING_SHIFT: u32 = 32;
 
 fn pack_peer(peer: SocketAddr) -> (u64, u64, u64) {
     match peer.ip() {
@@ -244,13 +249,13 @@ fn pack_peer(peer: SocketAddr) -> (u64, u64, u64) {
     }
 }
 
-fn unpack_peer(low: u64, high: u64, port: u64) -> SocketAddr {
-    let ip = if port & IS_V6 == 0 {
+fn unpack_peer(low: u64, high: u64, ports: u64) -> SocketAddr {
+    let ip = if ports & IS_V6 == 0 {
         IpAddr::V4(Ipv4Addr::from_bits(low as u32))
     } else {
         IpAddr::V6(Ipv6Addr::from_bits(u128::from(low) | u128::from(high) << 64))
     };
-    SocketAddr::new(ip, port as u16)
+    SocketAddr::new(ip, ports as u16)
 }
 
 #[cfg(all(test, not(loom)))]
@@ -261,7 +266,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(
-            session in 1u64.., ip in any::<u128>(), v4 in any::<u32>(), is_v6: bool, port: u16,
+            session in 1u64.., listening: u16, ip in any::<u128>(),
+            v4 in any::<u32>(), is_v6: bool, port: u16,
             state in proptest::collection::vec(any::<u8>(), 0..=STATE_MAX_BYTES), at: u64,
         ) {
             let ip = if is_v6 {
@@ -270,10 +276,10 @@ mod tests {
                 IpAddr::V4(Ipv4Addr::from_bits(v4))
             };
             let entry = Entry::new();
-            entry.open(session, SocketAddr::new(ip, port), at);
+            entry.open(session, listening, SocketAddr::new(ip, port), at);
             entry.set_state(&state);
             let read = entry.read().unwrap();
-            prop_assert_eq!(read.session, session);
+            prop_assert_eq!((read.session, read.port), (session, listening));
             prop_assert_eq!(read.peer, SocketAddr::new(ip, port));
             prop_assert_eq!(read.connected_at_ns, at);
             prop_assert_eq!(read.state, state);
@@ -288,10 +294,10 @@ mod tests {
     fn a_new_session_does_not_inherit_state() {
         let entry = Entry::new();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        entry.open(64, peer, 1);
+        entry.open(64, 0, peer, 1);
         entry.set_state(b"secret");
         entry.close();
-        entry.open(128, peer, 2);
+        entry.open(128, 0, peer, 2);
         let read = entry.read().unwrap();
         assert_eq!((read.state.as_slice(), read.state_version), (&b""[..], 0));
     }

@@ -65,7 +65,7 @@ fn every_session_has_an_entry_of_its_own_up_to_the_last() {
         .flat_map(|reactor| (8..16).map(move |counter| session_id(counter, reactor)))
         .collect();
     for id in &ids {
-        master.open_session(*id, peer, 1);
+        master.open_session(*id, 0, peer, 1);
     }
     for id in &ids {
         assert_eq!(worker.session(*id).unwrap().session, *id);
@@ -102,7 +102,7 @@ fn sleep_words_of_reactors_are_apart() {
     assert!(worker.reactor_sleep(2).is_none());
     let peer = SocketAddr::from(([127, 0, 0, 1], 80));
     let id = session_id(8, 0);
-    master.open_session(id, peer, 1);
+    master.open_session(id, 0, peer, 1);
     assert_eq!(worker.reactor_sleep(0).unwrap().load(Ordering::Relaxed), 5, "not overwritten");
 }
 
@@ -293,7 +293,7 @@ fn flags_belong_to_the_session_that_lives_in_the_entry() {
     let entry = Entry::new();
     assert!(entry.is_free());
     assert_eq!(entry.flags_of(0), None, "no session has the number 0");
-    entry.open(64, SocketAddr::from(([127, 0, 0, 1], 1)), 1);
+    entry.open(64, 0, SocketAddr::from(([127, 0, 0, 1], 1)), 1);
     assert!(!entry.is_free());
     assert_eq!(entry.flags_of(64), Some(0));
     entry.set_flags(5);
@@ -305,7 +305,7 @@ fn flags_belong_to_the_session_that_lives_in_the_entry() {
 #[test]
 fn each_state_has_the_next_version() {
     let entry = Entry::new();
-    entry.open(64, SocketAddr::from(([127, 0, 0, 1], 1)), 1);
+    entry.open(64, 0, SocketAddr::from(([127, 0, 0, 1], 1)), 1);
     for version in 1..=5 {
         entry.set_state(&vec![version; usize::from(version)]);
         let read = entry.read().unwrap();

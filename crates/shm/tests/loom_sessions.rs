@@ -19,6 +19,7 @@ fn peer(last: u8) -> SocketAddr {
 fn check(record: &SessionRecord) {
     let nth = (record.session / 64) as u8;
     assert_eq!(record.peer, peer(nth), "a mixed record");
+    assert_eq!(record.port, u16::from(nth), "a mixed record");
     assert_eq!(record.connected_at_ns, u64::from(nth), "a mixed record");
     let state = [nth; 3];
     match record.state_version {
@@ -32,12 +33,12 @@ fn check(record: &SessionRecord) {
 fn a_reader_sees_one_session_or_the_other() {
     explore("session entry reused", Some(2), || {
         let entry = Arc::new(Entry::new());
-        entry.open(64, peer(1), 1);
+        entry.open(64, 1, peer(1), 1);
         let writer = {
             let entry = Arc::clone(&entry);
             thread::spawn(move || {
                 entry.close();
-                entry.open(128, peer(2), 2);
+                entry.open(128, 2, peer(2), 2);
             })
         };
         if let Some(record) = entry.read() {
@@ -53,7 +54,7 @@ fn a_reader_sees_one_session_or_the_other() {
 fn a_reader_sees_a_state_whole() {
     explore("session state set", Some(2), || {
         let entry = Arc::new(Entry::new());
-        entry.open(64, peer(1), 1);
+        entry.open(64, 1, peer(1), 1);
         let writer = {
             let entry = Arc::clone(&entry);
             thread::spawn(move || entry.set_state(&[1; 3]))
@@ -70,13 +71,13 @@ fn a_reader_sees_a_state_whole() {
 fn flags_are_not_those_of_the_session_before() {
     explore("session flags", None, || {
         let shared = Arc::new((Entry::new(), AtomicU64::new(0)));
-        shared.0.open(64, peer(1), 1);
+        shared.0.open(64, 1, peer(1), 1);
         shared.0.set_flags(FULL);
         let writer = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
                 shared.0.close();
-                shared.0.open(128, peer(2), 2);
+                shared.0.open(128, 2, peer(2), 2);
                 shared.1.store(128, Ordering::Release); // a package's publish
             })
         };

@@ -26,7 +26,7 @@ mod subjects;
 #[cfg(test)]
 mod tests;
 
-pub use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot, Subject};
+pub use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot, PortId, Subject};
 pub use books::Books;
 pub use close_reason::{CLOSE_REASONS, CloseReason};
 pub use lanes::LaneState;
@@ -78,6 +78,8 @@ pub struct Assignment {
     pub subject: Subject,
     /// The number by which records name the subject: the id of a session.
     pub subject_number: u64,
+    /// The port on which it came.
+    pub port: PortId,
     /// Where to.
     pub lane: LaneSlot,
     /// The number of the delivery on its lane, which its record carries.

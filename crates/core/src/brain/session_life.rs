@@ -1,13 +1,17 @@
 //! The life of a session: accepted, read, ended once.
 
 use super::{Brain, BrainAction, CloseReason, Phase};
-use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot};
+use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot, PortId};
 
 impl Brain {
-    /// A connection was accepted: finds it a place. The answer is its place and its session id;
-    /// `make_id` makes the id from the session's counter. `None`: all places are taken.
-    pub fn accept(&mut self, make_id: impl FnOnce(u64) -> u64) -> Option<(ConnectionSlot, u64)> {
-        let (slot, session) = self.sessions.insert(make_id)?;
+    /// A connection was accepted on this port: finds it a place. The answer is its place and its
+    /// session id; `make_id` makes the id from the session's counter. `None`: all places are taken.
+    pub fn accept(
+        &mut self,
+        port: PortId,
+        make_id: impl FnOnce(u64) -> u64,
+    ) -> Option<(ConnectionSlot, u64)> {
+        let (slot, session) = self.sessions.insert(port, make_id)?;
         self.books.session_accepted();
         self.enqueue(slot);
         Some((slot, session))

@@ -6,6 +6,7 @@ pub(crate) mod framing;
 pub(crate) mod handler;
 pub(crate) mod outcome;
 pub(crate) mod package;
+pub(crate) mod port;
 pub(crate) mod remote;
 pub(crate) mod send_error;
 pub(crate) mod server;

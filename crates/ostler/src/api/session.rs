@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::port::Port;
 use super::send_error::SendError;
 use crate::sys::clock;
 use crate::worker::context::WorkerContext;
@@ -95,6 +96,27 @@ impl Session {
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
         Some(self.info()?.peer)
+    }
+
+    /// The port on which the client came; `None` once the session has ended (after `on_close`).
+    ///
+    /// ```
+    /// # use ostler::{Handler, Outcome, Package, Session, Worker};
+    /// # struct Both;
+    /// # impl Both { fn administer(&self, _: &Session, _: &Package) -> Outcome { Ok(()) } }
+    /// # impl Handler for Both {
+    /// fn on_receive(&mut self, _: &Worker, session: &Session, package: &Package) -> Outcome {
+    ///     if session.port().is_some_and(|port| port.name() == "admin") {
+    ///         return self.administer(session, package);
+    ///     }
+    ///     Ok(session.send(package)?)
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn port(&self) -> Option<Port> {
+        let record = self.context.sessions.record(self.id)?;
+        self.context.listening_port(record.port).cloned()
     }
 
     /// What is known of it; `None` once it has ended (after `on_close`).

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ostler_core::Millis;
+use ostler_core::ids::PortId;
 
 use crate::options::Options;
-use crate::reactor::mailbox::{Mailbox, Reports, ToReactor};
+use crate::reactor::mailbox::{Accepted, Mailbox, Reports, ToReactor};
 use crate::sys::socket;
 
 /// Connections taken before other events are looked at, and before reactors get them: each is woken
@@ -33,6 +34,8 @@ pub(super) enum Verdict {
 /// The listener and its counters.
 pub(super) struct Acceptor {
     listener: OwnedFd,
+    /// Which port the listener is.
+    port: PortId,
     reports: Reports,
     max_connections: u64,
     nodelay: bool,
@@ -45,9 +48,15 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(listener: OwnedFd, options: &Options, reports: Reports) -> Self {
+    pub(super) fn new(
+        listener: OwnedFd,
+        port: PortId,
+        options: &Options,
+        reports: Reports,
+    ) -> Self {
         Self {
             listener,
+            port,
             reports,
             max_connections: u64::from(options.max_connections),
             nodelay: options.tcp_nodelay,
@@ -97,7 +106,9 @@ impl Acceptor {
                     self.reports.open.fetch_add(1, Ordering::Relaxed);
                     self.reports.places.take(reactor);
                     if let Some(accepted) = self.accepted.get_mut(reactor) {
-                        accepted.push(ToReactor::Accepted(connection, peer));
+                        let port = self.port;
+                        let accepted_here = Accepted { socket: connection, peer, port };
+                        accepted.push(ToReactor::Accepted(accepted_here));
                     }
                     self.turn = reactor + 1;
                 }
@@ -197,7 +208,7 @@ mod tests {
         let reports = Reports::new(places).unwrap();
         let clients =
             (0..clients).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
-        (Acceptor::new(listener, &Options::default(), reports), clients)
+        (Acceptor::new(listener, PortId::FIRST, &Options::default(), reports), clients)
     }
 
     fn handed_over(mailboxes: &[Arc<Mailbox>]) -> Vec<usize> {

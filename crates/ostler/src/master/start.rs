@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use ostler_core::ids::PortId;
 use ostler_core::shutdown::Shutdown;
 use ostler_shm::board::Board;
 
@@ -17,6 +18,7 @@ use super::orphans::Orphans;
 use super::program_state::ProgramState;
 use super::report::Announcement;
 use crate::api::outcome::IntoHandler;
+use crate::api::port::Port;
 use crate::api::worker::Worker;
 use crate::error::{Error, Result};
 use crate::log::ServerLog;
@@ -113,6 +115,7 @@ where
         .map_err(|error| fail("cannot open the master's pidfd", error))?;
 
     let worker_options = options.clone();
+    let ports = [Port::first(address)];
     let setup = ManagerSetup {
         master_pid: process::current(),
         master_pidfd: own_pidfd,
@@ -125,7 +128,7 @@ where
         names,
         keep,
         worker_main: Box::new(move |boot| {
-            worker::event_loop::worker_main(boot, &worker_options, &make)
+            worker::event_loop::worker_main(boot, &worker_options, &ports, &make)
         }),
     };
     let orphans = Orphans::new();
@@ -139,7 +142,7 @@ where
     let board = Arc::new(board);
     let (mailboxes, threads) = start_reactors(&options, &board, &reports)?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
-    let acceptor = Acceptor::new(listener, &options, reports.clone());
+    let acceptor = Acceptor::new(listener, PortId::FIRST, &options, reports.clone());
     let now = clock::monotonic_ms();
     let master = Master {
         shutdown: Shutdown::new(options.shutdown_timeout_ms, options.drain_timeout_ms),

@@ -1,33 +1,36 @@
 //! A connection's beginning: a place, an entry of the session table, the epoll set.
 
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 
+use ostler_core::ids::PortId;
 use ostler_shm::sessions::session_id;
 
 use super::Reactor;
 use super::connection::Connection;
+use super::mailbox::Accepted;
 use super::read::intake::Intake;
 use super::token;
 use super::transport::Transport;
 use crate::sys::clock;
 
 impl Reactor {
-    pub(super) fn accepted(&mut self, socket: OwnedFd, peer: SocketAddr) {
-        self.open_session(Transport::plain(socket), peer);
+    pub(super) fn accepted(&mut self, accepted: Accepted) {
+        let Accepted { socket, peer, port } = accepted;
+        self.open_session(Transport::plain(socket), peer, port);
     }
 
     /// A session begins on a transport that is ready for it.
-    pub(super) fn open_session(&mut self, transport: Transport, peer: SocketAddr) {
+    pub(super) fn open_session(&mut self, transport: Transport, peer: SocketAddr, port: PortId) {
         let index = self.index;
-        let Some((slot, session)) = self.brain.accept(|counter| session_id(counter, index)) else {
+        let make_id = |counter| session_id(counter, index);
+        let Some((slot, session)) = self.brain.accept(port, make_id) else {
             // The acceptor hands over no more than there are places.
             tracing::error!(%peer, "no place for a session, closed");
             transport.close();
             self.reports.count_closed();
             return self.reports.give_place_back(index);
         };
-        self.board.open_session(session, peer, clock::monotonic_ns());
+        self.board.open_session(session, port.0, peer, clock::monotonic_ns());
         let added = transport.watch(&self.epoll, token::connection(slot, session));
         // A stream has one only while something of it is kept.
         let framer = self.settings.framer.filter(|_| !self.settings.keeps_unused);

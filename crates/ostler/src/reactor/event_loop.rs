@@ -122,7 +122,7 @@ impl Reactor {
     fn take_mail(&mut self) -> Flow {
         for message in self.mailbox.take() {
             match message {
-                ToReactor::Accepted(socket, peer) => self.accepted(socket, peer),
+                ToReactor::Accepted(accepted) => self.accepted(accepted),
                 ToReactor::AddLane { key, lane, worker_bell, lane_bell } => {
                     self.add_lane(key, *lane, worker_bell, lane_bell);
                 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ostler_core::brain::{Books, CloseReason};
-use ostler_core::ids::ProcessKey;
+use ostler_core::ids::{PortId, ProcessKey};
 use ostler_shm::lane::ReactorLane;
 
 use super::places::Places;
@@ -18,7 +18,7 @@ use crate::sys::eventfd;
 #[derive(Debug)]
 pub(crate) enum ToReactor {
     /// A connection to own.
-    Accepted(OwnedFd, SocketAddr),
+    Accepted(Accepted),
     /// A lane to a worker that will be forked.
     AddLane { key: ProcessKey, lane: Box<ReactorLane>, worker_bell: OwnedFd, lane_bell: OwnedFd },
     /// The worker's pidfd.
@@ -48,6 +48,15 @@ pub(crate) enum ToReactor {
     CloseAll { reason: CloseReason, timed_out: bool },
     /// Report the books and end.
     Stop,
+}
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) socket: OwnedFd,
+    pub(crate) peer: SocketAddr,
+    /// The port on which it came.
+    pub(crate) port: PortId,
 }
 
 /// From a reactor.

@@ -6,12 +6,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use ostler_core::brain::{CloseReason, ConnectionSlot};
-use ostler_core::ids::ProcessKey;
+use ostler_core::ids::{PortId, ProcessKey};
 use ostler_shm::board::Board;
 use ostler_shm::lane::MasterMemory;
 
 use super::event_loop::GIVES_MAX;
-use super::mailbox::{Mailbox, Reports};
+use super::mailbox::{Accepted, Mailbox, Reports};
 use super::places::Places;
 use super::read::receive_share::ReceiveShare;
 use super::shared_memory::SharedMemory;
@@ -20,6 +20,8 @@ use crate::options::{FramingKind, Options};
 use crate::sys::pidfd::PidFd;
 use crate::sys::{eventfd, process};
 
+/// The port on which all clients come.
+const PORT: PortId = PortId(7);
 pub(super) const KEY: ProcessKey = ProcessKey::event(0, 1);
 
 /// A reactor with one lane, to a worker that is not there yet.
@@ -49,7 +51,8 @@ fn reactor(options: &Options) -> Reactor {
 fn connect(reactor: &mut Reactor) -> (UnixStream, ConnectionSlot) {
     let (client, server) = UnixStream::pair().unwrap();
     server.set_nonblocking(true).unwrap();
-    reactor.accepted(OwnedFd::from(server), "127.0.0.1:1".parse().unwrap());
+    let peer = "127.0.0.1:1".parse().unwrap();
+    reactor.accepted(Accepted { socket: OwnedFd::from(server), peer, port: PORT });
     let newest = reactor.connections.iter().max_by_key(|(_, connection)| connection.session);
     let slot = newest.map(|(slot, _)| slot).unwrap();
     (client, slot)

@@ -43,13 +43,15 @@ use std::time::{Duration, Instant};
 
 pub use client::TestClient;
 
+use ostler_core::ids::PortId;
+
 use crate::api::builder::ServerBuilder;
 use crate::api::handler::Handler;
 use crate::api::outcome::IntoHandler;
 use crate::api::worker::Worker;
 use crate::error::{Error, Result};
 use crate::reactor::Reactor;
-use crate::reactor::mailbox::{Mailbox, ToReactor};
+use crate::reactor::mailbox::{Accepted, Mailbox, ToReactor};
 use crate::sys::epoll::Events;
 use crate::worker::context::WorkerContext;
 use crate::worker::event_loop::{Round, Run};
@@ -139,8 +141,9 @@ impl<H: Handler> TestServer<H> {
         {
             let mut both = self.both.borrow_mut();
             both.clients += 1;
-            let address = std::net::SocketAddr::from(([127, 0, 0, 1], both.clients));
-            both.mailbox.push(ToReactor::Accepted(server.into(), address));
+            let peer = std::net::SocketAddr::from(([127, 0, 0, 1], both.clients));
+            let accepted = Accepted { socket: server.into(), peer, port: PortId::FIRST };
+            both.mailbox.push(ToReactor::Accepted(accepted));
             both.pump();
         }
         let pump: Rc<RefCell<dyn Pump>> = Rc::clone(&self.both) as _;

@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use ostler_shm::board::Board;
 use ostler_shm::lane::{MasterMemory, WorkerMemory};
 
 use crate::api::handler::Handler;
+use crate::api::port;
 use crate::options::Options;
 use crate::reactor::mailbox::{Mailbox, Reports, ToReactor};
 use crate::reactor::places::Places;
@@ -58,12 +60,15 @@ pub(super) fn make<H: Handler>(options: &Options) -> io::Result<Parts> {
     mailbox.push(ToReactor::Serve { serve: KEY, leave: None });
     let worker = WorkerMemory::open(memory.down_fd(), memory.up_fd()).map_err(io::Error::other)?;
     let board = Board::open(&board_fd).map_err(io::Error::other)?;
-    let port = Port::new(worker, board, worker_bell, vec![lane_bell])?;
+    let lanes = Port::new(worker, board, worker_bell, vec![lane_bell])?;
     let inbox = Arc::new(Inbox::new()?);
-    port.watch(inbox.bell())?;
+    lanes.watch(inbox.bell())?;
     let (control, manager) = control_socket::pair()?;
-    let settings = WorkerSettings::new(options, KEY);
-    let context = WorkerContext::new(KEY, settings, TypeId::of::<H>(), inbox, port);
+    // Nobody listens there; it is the address that the program would have.
+    let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+    let ports = vec![port::Port::first(options.listen_address().unwrap_or(unknown))];
+    let settings = WorkerSettings::new(options, ports, KEY);
+    let context = WorkerContext::new(KEY, settings, TypeId::of::<H>(), inbox, lanes);
     token::live_here(&context);
     Ok(Parts { reactor, control, manager, mailbox, context })
 }

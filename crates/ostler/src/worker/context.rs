@@ -17,11 +17,14 @@ use super::send::Sender;
 use super::sessions::Sessions;
 use super::timers::Timers;
 use super::token::Tokens;
+use crate::api::port::Port as ListeningPort;
 use crate::options::{FramingKind, Options};
 
 /// The settings a worker needs, taken from the options once.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerSettings {
+    /// The ports of the server, by their numbers.
+    ports: Vec<ListeningPort>,
     pub(crate) crash_policy: CrashPolicy,
     pub(crate) answer_order: AnswerOrder,
     /// What is not used of a package is given again.
@@ -33,8 +36,9 @@ pub(crate) struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    pub(crate) fn new(options: &Options, key: ProcessKey) -> Self {
+    pub(crate) fn new(options: &Options, ports: Vec<ListeningPort>, key: ProcessKey) -> Self {
         Self {
+            ports,
             crash_policy: options.crash_policy,
             answer_order: options.answer_order,
             keeps_unused: options.framing == FramingKind::Stream,
@@ -79,6 +83,11 @@ pub(crate) struct WorkerContext {
 }
 
 impl WorkerContext {
+    /// The port with this number.
+    pub(crate) fn listening_port(&self, number: u16) -> Option<&ListeningPort> {
+        self.settings.ports.get(usize::from(number))
+    }
+
     pub(crate) fn new(
         key: ProcessKey,
         settings: WorkerSettings,

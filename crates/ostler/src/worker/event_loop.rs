@@ -24,6 +24,7 @@ use super::running::RunningDelivery;
 use crate::api::handler::Handler;
 use crate::api::outcome::{Failure, IntoHandler, Outcome};
 use crate::api::package::Package;
+use crate::api::port::Port as ListeningPort;
 use crate::api::send_error::SendError;
 use crate::api::session::Session;
 use crate::api::worker::Worker;
@@ -45,6 +46,7 @@ const BATCH: usize = 64;
 pub(crate) fn worker_main<R: IntoHandler>(
     boot: ProcessBoot,
     options: &Options,
+    ports: &[ListeningPort],
     make: &dyn Fn(&Worker) -> R,
 ) -> i32 {
     if let Ok(fault) = std::env::var("OSTLER_FAULT")
@@ -70,7 +72,7 @@ pub(crate) fn worker_main<R: IntoHandler>(
         }
     };
     let handler_type = TypeId::of::<R::Handler>();
-    let settings = WorkerSettings::new(options, key);
+    let settings = WorkerSettings::new(options, ports.to_vec(), key);
     let context = WorkerContext::new(key, settings, handler_type, inbox, port);
     super::token::live_here(&context);
     let worker = Worker::new(Rc::clone(&context));

@@ -78,6 +78,23 @@ fn sessions_lists_who_is_there_and_info_says_who_it_is() -> TestResult {
 }
 
 #[test]
+fn a_session_knows_the_port_on_which_its_client_came_as_long_as_it_is_there() -> TestResult {
+    let server = probe().set("dispatch", "round_robin").start()?;
+    let (mut talk, mut other) = (Talk::new(&server)?, Talk::new(&server)?);
+    let port = format!("0 main {}", server.address());
+    for _ in 0..4 {
+        assert_eq!(talk.ask("port")?, port, "in every worker");
+    }
+    let id = other.number("id")?;
+    assert_eq!(talk.ask(&format!("portof {id}"))?, "some");
+    drop(other);
+    server.wait_for("the end of the other", |_| {
+        talk.ask(&format!("portof {id}")).is_ok_and(|answer| answer == "none")
+    })?;
+    server.stop()
+}
+
+#[test]
 fn a_send_to_a_session_that_is_gone_or_never_was_says_so() -> TestResult {
     let server = probe().start()?;
     let mut talk = Talk::new(&server)?;

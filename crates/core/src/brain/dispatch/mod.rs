@@ -113,7 +113,7 @@ impl Brain {
         if let Some(lane) = self.lanes.get_mut(lane) {
             lane.pass_turn(connection.history());
         }
-        let session = connection.session;
+        let (session, port) = (connection.session, connection.port);
         let content = if connection.has_returned() {
             Content::Returned(self.sessions.pop_returned(slot)?)
         } else if connection.owes_connect {
@@ -126,7 +126,7 @@ impl Brain {
             return None;
         };
         let subject = Subject::Session(slot);
-        Some(Assignment { subject, subject_number: session, lane, seq, content })
+        Some(Assignment { subject, subject_number: session, port, lane, seq, content })
     }
 
     /// The lane that gets the next free session, and its worker slot.

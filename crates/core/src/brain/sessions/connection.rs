@@ -2,7 +2,7 @@
 
 use super::super::close_reason::CloseReason;
 use super::super::run_lists::{History, Link};
-use crate::ids::{DeliveryKind, LaneSlot};
+use crate::ids::{DeliveryKind, LaneSlot, PortId};
 use std::collections::VecDeque;
 
 /// Where a session stands.
@@ -50,6 +50,8 @@ pub struct Returned {
 #[derive(Debug)]
 pub(in crate::brain) struct Connection {
     pub(in crate::brain) session: u64,
+    /// The listening port on which it came: its settings are those of the session.
+    pub(in crate::brain) port: PortId,
     pub(in crate::brain) phase: Phase,
     /// Deliveries at the lane `bound`.
     pub(in crate::brain) outstanding: u32,
@@ -83,9 +85,10 @@ pub(in crate::brain) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(session: u64) -> Self {
+    pub(super) fn new(session: u64, port: PortId) -> Self {
         Self {
             session,
+            port,
             phase: Phase::Open,
             outstanding: 0,
             bound: None,

@@ -7,7 +7,7 @@ pub use connection::{Phase, Returned};
 
 pub(super) use connection::Connection;
 
-use crate::ids::ConnectionSlot;
+use crate::ids::{ConnectionSlot, PortId};
 
 /// How far a new session looks for a free place before the reactor counts as full.
 const PLACE_TRIES: u64 = 1 << 20;
@@ -39,6 +39,7 @@ impl Sessions {
     /// Finds a new session a place. `None`: all places are taken.
     pub(super) fn insert(
         &mut self,
+        port: PortId,
         make_id: impl FnOnce(u64) -> u64,
     ) -> Option<(ConnectionSlot, u64)> {
         let mask = self.places.len() as u64 - 1;
@@ -50,7 +51,7 @@ impl Sessions {
                 continue;
             }
             let session = make_id(self.counter);
-            *place = Some(Box::new(Connection::new(session)));
+            *place = Some(Box::new(Connection::new(session, port)));
             self.present += 1;
             return Some((ConnectionSlot(index), session));
         }

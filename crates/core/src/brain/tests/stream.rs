@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::super::{Assignment, Brain, BrainSettings, CloseReason, Content, Entry, Phase};
 use super::settings;
 use crate::framing::{Frame, Framer, Framing, FramingConfig};
-use crate::ids::{ConnectionSlot, LaneSlot, ProcessKey};
+use crate::ids::{ConnectionSlot, LaneSlot, PortId, ProcessKey};
 use crate::policy::{CrashPolicy, Dispatch};
 
 /// A delivery at the worker.
@@ -58,7 +58,7 @@ impl Stream {
             ..settings(Dispatch::SessionHash, policy)
         };
         let mut brain = Brain::new(settings, 5);
-        let (slot, _) = brain.accept(|counter| counter << 6).unwrap();
+        let (slot, _) = brain.accept(PortId::FIRST, |counter| counter << 6).unwrap();
         let mut stream = Self {
             lane: brain.add_lane(ProcessKey::event(0, 1)),
             brain,

@@ -8,9 +8,11 @@ mod workers;
 
 use crate::Nanos;
 use crate::brain::{Brain, BrainSettings, CloseReason, ConnectionSlot, LaneSlot, LaneState};
-use crate::ids::ProcessKey;
+use crate::ids::{PortId, ProcessKey};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+/// The port on which all clients come.
+const PORT: PortId = PortId::FIRST;
 /// Packages longer than this are sent in parts.
 pub(super) const ONE_RECORD: usize = 1_000;
 const PARTS: u32 = 3;

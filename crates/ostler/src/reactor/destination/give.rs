@@ -50,6 +50,7 @@ impl Reactor {
     ) -> Header {
         Header {
             kind: kind as u8,
+            port: assignment.port.0,
             seq: assignment.seq,
             subject: assignment.subject_number,
             stamp: self.now,

@@ -17,6 +17,7 @@ pub(in crate::reactor) struct Sending {
     seq: u64,
     /// The number by which records name what it is about.
     subject: u64,
+    port: u16,
     flags: u8,
     offset: usize,
 }
@@ -33,10 +34,10 @@ impl Reactor {
         more: bool,
     ) {
         let (seq, lane) = (assignment.seq, assignment.lane);
-        let subject = assignment.subject_number;
+        let (subject, port) = (assignment.subject_number, assignment.port.0);
         let len = body.len() as u32;
         self.brain.record_written(assignment, NOT_WRITTEN, len, Some(body), more, self.now);
-        destination.sending = Some(Sending { seq, subject, flags, offset: 0 });
+        destination.sending = Some(Sending { seq, subject, port, flags, offset: 0 });
         self.continue_sending(destination, lane);
     }
 
@@ -59,6 +60,7 @@ impl Reactor {
             let header = Header {
                 kind: RecordKind::Data as u8,
                 flags: sending.flags | if more { FLAG_MORE } else { 0 },
+                port: sending.port,
                 seq: sending.seq,
                 subject: sending.subject,
                 stamp: self.now,

@@ -67,6 +67,16 @@ fn knows(call: &mut Call<'_>, word: &str) -> bool {
             Some(info) => call.say(format!("{} {} {}", info.id, info.peer, info.is_full)),
             None => call.say("none"),
         },
+        "port" => match session.port() {
+            Some(port) => {
+                call.say(format!("{} {} {}", port.id(), port.name(), port.local_address()))
+            }
+            None => call.say("none"),
+        },
+        "portof" => {
+            let port = worker.session(rest.number()).port();
+            call.say(if port.is_some() { "some" } else { "none" });
+        }
         "infoof" => {
             let info = worker.session(rest.number()).info();
             call.say(if info.is_some() { "some" } else { "none" });

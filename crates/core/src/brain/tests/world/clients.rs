@@ -1,13 +1,13 @@
 //! What clients do: they connect, send, end their input, read their output and get lost.
 
-use super::{Delivery, FakeSession, Item, State, World};
+use super::{Delivery, FakeSession, Item, PORT, State, World};
 use crate::brain::{CloseReason, Phase};
 use crate::ids::ProcessKey;
 use std::collections::{BTreeMap, HashSet};
 
 impl World {
     pub(crate) fn connect(&mut self) -> Option<u64> {
-        let (place, id) = self.brain.accept(|counter| counter << 6)?;
+        let (place, id) = self.brain.accept(PORT, |counter| counter << 6)?;
         assert!(self.places.insert(place, id).is_none(), "the place was not free");
         let mut session = FakeSession {
             id,

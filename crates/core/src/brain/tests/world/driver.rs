@@ -1,7 +1,7 @@
 //! What a driver does for the brain: it carries out actions, gives what it is told to and checks
 //! each choice by the words of the specification.
 
-use super::{Delivery, Item, ONE_RECORD, PARTS, Record, State, World};
+use super::{Delivery, Item, ONE_RECORD, PARTS, PORT, Record, State, World};
 use crate::brain::run_lists::RunListId;
 use crate::brain::{
     Assignment, BrainAction, CloseReason, Content, DeliveryKind, LaneState, Phase, Subject,
@@ -81,7 +81,7 @@ impl World {
         let Some(assignment) = self.brain.next_give() else { return false };
         let Subject::Session(place) = assignment.subject;
         let id = self.places[&place];
-        assert_eq!(id, assignment.subject_number);
+        assert_eq!((assignment.subject_number, assignment.port), (id, PORT));
         let lane = self.lanes.iter().position(|lane| lane.slot == assignment.lane).unwrap();
         self.check_choice(id, lane, &credit);
         let Some(item) = self.item_of(id, &assignment) else {
