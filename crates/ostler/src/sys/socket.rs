@@ -73,7 +73,9 @@ pub(crate) fn unread(connection: impl AsFd) -> usize {
     rustix::io::ioctl_fionread(connection).map_or(0, |bytes| bytes as usize)
 }
 
-/// `send(2)` — like [`send`], from memory that another process may be writing meanwhile.
+/// `send(2)` — like [`send`], from memory that another process may be writing meanwhile. The system
+/// call itself: in a process with threads the C library's `send` and `recv` are cancellation points,
+/// with two locked instructions each.
 ///
 /// # Safety
 ///
@@ -85,10 +87,12 @@ pub(crate) unsafe fn send_raw(
     len: usize,
 ) -> io::Result<usize> {
     let descriptor = connection.as_fd().as_raw_fd();
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    let (nobody, no_length) = (std::ptr::null::<libc::sockaddr>(), 0_usize);
     // SAFETY: the descriptor is open (borrowed), the range is readable (the caller's promise), the
-    // kernel only reads it.
+    // kernel only reads it. `sendto` has these six arguments, and takes a null address of length 0.
     let sent = unsafe {
-        libc::send(descriptor, pointer.cast(), len, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
+        libc::syscall(libc::SYS_sendto, descriptor, pointer, len, flags, nobody, no_length)
     };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
@@ -105,9 +109,14 @@ pub(crate) unsafe fn recv_raw(
     len: usize,
 ) -> io::Result<usize> {
     let descriptor = connection.as_fd().as_raw_fd();
+    let flags = libc::MSG_DONTWAIT;
+    let (nobody, no_length) =
+        (std::ptr::null_mut::<libc::sockaddr>(), std::ptr::null_mut::<libc::socklen_t>());
     // SAFETY: the descriptor is open (borrowed), the range is writable and not referenced (the
-    // caller's promise).
-    let received = unsafe { libc::recv(descriptor, pointer.cast(), len, libc::MSG_DONTWAIT) };
+    // caller's promise). `recvfrom` has these six arguments, and stores no address behind nulls.
+    let received = unsafe {
+        libc::syscall(libc::SYS_recvfrom, descriptor, pointer, len, flags, nobody, no_length)
+    };
     usize::try_from(received).map_err(|_| io::Error::last_os_error())
 }
 
