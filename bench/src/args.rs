@@ -17,7 +17,8 @@ use ostler_bench::{Error, Result};
 pub(crate) const HELP: &str = "\
 ostler-bench: load generator, baseline servers, comparison table, soak and demo
 
-  raw-epoll-echo --listen ADDRESS     the limit: single-threaded echo on bare epoll
+  raw-epoll-echo --listen ADDRESS     the limit: echo on bare epoll
+      --threads N (1)
   tokio-echo --listen ADDRESS         echo on tokio's current_thread runtime
       Both print `listening on ADDRESS` first and run until SIGTERM.
 
@@ -88,7 +89,7 @@ pub(crate) fn parse(
         Some(other) => return Err(usage(other.unexpected())),
     };
     let command = match name.to_str() {
-        Some("raw-epoll-echo") => serve(&mut parser, Baseline::RawEpoll),
+        Some("raw-epoll-echo") => serve(&mut parser, Baseline::RawEpoll { threads: 1 }),
         Some("tokio-echo") => serve(&mut parser, Baseline::Tokio),
         Some("load") => load(&mut parser),
         Some("table") => table(&mut parser, bench),
@@ -104,11 +105,18 @@ pub(crate) fn parse(
 
 type Parsed = std::result::Result<Command, lexopt::Error>;
 
-fn serve(parser: &mut Parser, baseline: Baseline) -> Parsed {
+fn serve(parser: &mut Parser, mut baseline: Baseline) -> Parsed {
     let mut listen = SocketAddr::from(([127, 0, 0, 1], 0));
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("listen") => listen = parser.value()?.parse()?,
+            Arg::Long("threads") if baseline != Baseline::Tokio => {
+                let threads = parser.value()?.parse()?;
+                if !(1..=256).contains(&threads) {
+                    return Err("--threads: 1 to 256".into());
+                }
+                baseline = Baseline::RawEpoll { threads };
+            }
             other => return Err(other.unexpected()),
         }
     }

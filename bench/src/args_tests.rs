@@ -101,6 +101,8 @@ fn nonsense_is_refused() {
         "soak --only tea",
         "demo --quick",
         "raw-epoll-echo --port 3",
+        "raw-epoll-echo --threads 0",
+        "tokio-echo --threads 2",
     ] {
         assert!(matches!(parsed(line), Err(Error::Usage(_))), "{line}");
     }

@@ -72,15 +72,21 @@ fn run_table(options: &TableOptions) -> Result<ExitCode> {
          round). {} connections, \
          closed loop,\n{} ms per measurement. CPU of the whole process tree. Others: CPU of this \
          machine ({} CPUs) \
-         used by neither\nserver nor client.\n\n{}",
+         used by neither\nserver nor client. *: over fewer than 100 000 requests in a round.\n\n{}",
         options.rounds,
         options.connections,
         options.duration_ms,
         process::machine_busy()?.cpus,
         outcome.text()
     ))?;
+    eprintln!("note: {} targets missed", outcome.missed());
     if outcome.disturbed() > 0 {
-        eprintln!("note: {} rows were disturbed by other processes (> 10 %)", outcome.disturbed());
+        eprintln!(
+            "note: {} rows were disturbed by other processes (> 10 % of the machine, up to {:.0} %): \
+             they are no ground for a decision",
+            outcome.disturbed(),
+            outcome.others() * 100.0
+        );
     }
     if options.rounds < 7 {
         eprintln!("note: fewer than 7 rounds are no ground for a decision");

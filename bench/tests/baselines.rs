@@ -18,7 +18,8 @@ fn bench() -> &'static Path {
 
 /// Runs a load against a fresh server of each baseline.
 fn with_each(change: impl Fn(&mut LoadOptions)) -> Vec<LoadReport> {
-    let peers = [Peer::raw_epoll(bench()), Peer::tokio(bench())];
+    let peers =
+        [Peer::raw_epoll(bench()), Peer::raw_epoll_threads(bench(), 2), Peer::tokio(bench())];
     let reports = peers.iter().map(|peer| {
         let server = Server::start(peer, bench(), None).unwrap();
         let mut options = LoadOptions::new(server.address());

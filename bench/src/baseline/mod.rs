@@ -9,6 +9,9 @@ use std::convert::Infallible;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 
+use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
 use crate::{Error, Result};
 
 /// One read takes at most this much, in every baseline.
@@ -19,25 +22,55 @@ const BACKLOG: i32 = 4096;
 /// Which baseline to serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Baseline {
-    /// One thread on bare epoll: the limit.
-    RawEpoll,
+    /// Bare epoll, with so many threads: the limit. Each thread has a listener of its own, among
+    /// which the kernel shares out the connections (`SO_REUSEPORT`).
+    RawEpoll {
+        /// How many.
+        threads: u16,
+    },
     /// tokio's current_thread runtime, one task per connection.
     Tokio,
 }
 
 /// Serves until the process is killed; returns only on failure.
 pub fn serve(baseline: Baseline, listen: SocketAddr) -> Result<Infallible> {
-    let listener = TcpListener::bind(listen).map_err(Error::system("bind"))?;
-    rustix::net::listen(&listener, BACKLOG).map_err(Error::system("listen"))?;
-    listener.set_nonblocking(true).map_err(Error::system("set non-blocking"))?;
+    let shares = matches!(baseline, Baseline::RawEpoll { threads } if threads > 1);
+    let listener = listen_at(listen, shares)?;
     let address = listener.local_addr().map_err(Error::system("local address"))?;
+    let mut more = Vec::new();
+    if let Baseline::RawEpoll { threads } = baseline {
+        more = (1..threads).map(|_| listen_at(address, shares)).collect::<Result<_>>()?;
+    }
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on {address}")
         .and_then(|()| out.flush())
         .map_err(Error::system("write to stdout"))?;
     drop(out);
     match baseline {
-        Baseline::RawEpoll => epoll_echo::serve(listener),
+        Baseline::RawEpoll { .. } => {
+            for listener in more {
+                // A thread that fails ends the process: a server with fewer threads than it was
+                // asked for would be measured as something else.
+                std::thread::spawn(|| {
+                    let Err(error) = epoll_echo::serve(listener);
+                    eprintln!("raw-epoll-echo: {error}");
+                    std::process::exit(1);
+                });
+            }
+            epoll_echo::serve(listener)
+        }
         Baseline::Tokio => tokio_echo::serve(listener),
     }
+}
+
+fn listen_at(address: SocketAddr, shares: bool) -> Result<TcpListener> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)
+        .map_err(Error::system("socket"))?;
+    set_socket_reuseaddr(&socket, true).map_err(Error::system("SO_REUSEADDR"))?;
+    set_socket_reuseport(&socket, shares).map_err(Error::system("SO_REUSEPORT"))?;
+    rustix::net::bind(&socket, &address).map_err(Error::system("bind"))?;
+    rustix::net::listen(&socket, BACKLOG).map_err(Error::system("listen"))?;
+    Ok(TcpListener::from(socket))
 }

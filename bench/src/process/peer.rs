@@ -46,6 +46,13 @@ impl Peer {
         Self::new("raw", bench, &["raw-epoll-echo", "--listen", "127.0.0.1:0"])
     }
 
+    /// The raw epoll echo with so many threads.
+    pub fn raw_epoll_threads(bench: &Path, threads: u16) -> Self {
+        let (name, threads) = (format!("raw-{threads}"), threads.to_string());
+        let arguments = ["raw-epoll-echo", "--threads", &threads, "--listen", "127.0.0.1:0"];
+        Self::new(&name, bench, &arguments)
+    }
+
     /// The tokio echo of this crate; `bench` is the `ostler-bench` program.
     pub fn tokio(bench: &Path) -> Self {
         Self::new("tokio", bench, &["tokio-echo", "--listen", "127.0.0.1:0"])

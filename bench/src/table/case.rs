@@ -50,6 +50,8 @@ pub struct Case {
 /// The result of one measurement.
 #[derive(Debug, Clone)]
 pub struct Sample {
+    /// Replies that were measured.
+    pub requests: u64,
     /// Replies per second.
     pub requests_per_s: f64,
     /// CPU time of the whole server per reply.
@@ -172,6 +174,7 @@ pub fn measure(peer: &Peer, bench: &Path, case: &Case) -> Result<Sample> {
         format!("{}: killed after SIGTERM: {}, survivors: {}", peer.name, end.forced, end.survivors)
     });
     Ok(Sample {
+        requests: report.completed,
         requests_per_s: report.requests_per_s(),
         cpu_us: clocks.server.total_ns() as f64 / 1_000.0 / report.completed.max(1) as f64,
         p50_us: report.latency_us(0.5),
@@ -192,5 +195,24 @@ fn load(options: &LoadOptions, pid: u32, cpu: Option<usize>) -> Result<(LoadRepo
         (Some(error), _) => Err(error),
         (None, Some(clocks)) => Ok((report, clocks)),
         (None, None) => Err(Error::usage("the measurement did not begin")),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A case of this kind, without a length that anybody measures.
+    pub(in crate::table) fn case(load: &'static str, size_bytes: usize) -> Case {
+        Case {
+            load,
+            size_bytes,
+            placement: Placement::Free,
+            connections: 1,
+            depth: 1,
+            churn: false,
+            warmup_ms: 0,
+            duration_ms: 1,
+        }
     }
 }

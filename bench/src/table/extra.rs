@@ -50,7 +50,7 @@ impl Extra {
     }
 
     /// Who is measured: where only Ostler has such a shape, the reference and Ostler in it.
-    pub(super) fn peers(self, peers: &[Peer], instrument: &Path) -> Vec<Peer> {
+    pub(super) fn peers(self, peers: &[Peer], bench: &Path, instrument: &Path) -> Vec<Peer> {
         let shape = match self {
             Self::Churn | Self::Depth16 | Self::Connections1000 => return peers.to_vec(),
             Self::TwoByTwo => Peer::ostler_as(instrument, 2, 2, "echo"),
@@ -59,6 +59,9 @@ impl Extra {
         if !peers.iter().any(|peer| peer.name == shape.name) {
             return Vec::new();
         }
-        peers.iter().take(1).cloned().chain([shape]).collect()
+        // Two threads without anything between them show what of it is the machine's: four threads
+        // of a server and a client on two CPUs wait for each other.
+        let threads = (self == Self::TwoByTwo).then(|| Peer::raw_epoll_threads(bench, 2));
+        peers.iter().take(1).cloned().chain(threads).chain([shape]).collect()
     }
 }

@@ -11,9 +11,11 @@ mod case;
 mod extra;
 mod rounds;
 mod summary;
+mod target;
 mod text;
 
 pub use case::{Case, Placement, Sample, measure};
 pub use extra::Extra;
 pub use rounds::{Outcome, TableOptions, run};
 pub use summary::{Row, Spread};
+pub use target::Target;

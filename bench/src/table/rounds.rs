@@ -58,6 +58,16 @@ impl Outcome {
         text::table(&self.rows)
     }
 
+    /// Bounds that were missed, over all rows.
+    pub fn missed(&self) -> usize {
+        self.rows.iter().map(Row::missed).sum()
+    }
+
+    /// The most of the machine that others used in the middle round of any row.
+    pub fn others(&self) -> f64 {
+        self.rows.iter().map(|row| row.others.median).fold(0.0, f64::max)
+    }
+
     /// The rows whose rounds were mostly disturbed by other processes.
     pub fn disturbed(&self) -> usize {
         self.rows.iter().filter(|row| row.others.median > DISTURBED).count()
@@ -93,7 +103,7 @@ pub fn run(options: &TableOptions, progress: &mut dyn Write) -> Result<Outcome> 
         }
     }
     for extra in &options.extras {
-        let peers = extra.peers(&options.peers, &options.instrument);
+        let peers = extra.peers(&options.peers, &options.bench, &options.instrument);
         case_rounds(options, &peers, &extra.case(usual), &mut outcome, progress)?;
     }
     Ok(outcome)

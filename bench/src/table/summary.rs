@@ -1,6 +1,7 @@
 //! From the samples of all rounds to one row: medians, and ratios taken within each round.
 
 use super::case::{Case, Placement, Sample};
+use super::target::Target;
 
 /// Median, least and greatest of a number over the rounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,6 +37,8 @@ pub struct Row {
     pub placement: Placement,
     /// Name of the peer.
     pub peer: String,
+    /// Replies in one round: what its percentiles are taken over.
+    pub requests: Spread,
     /// Replies per second.
     pub requests_per_s: Spread,
     /// CPU time of the server per reply.
@@ -52,6 +55,8 @@ pub struct Row {
     pub p99_ratio: Spread,
     /// Share of the machine's CPU time used by neither server nor client.
     pub others: Spread,
+    /// What is to be reached.
+    pub target: Option<Target>,
 }
 
 impl Row {
@@ -68,6 +73,7 @@ impl Row {
             size_bytes: case.size_bytes,
             placement: case.placement,
             peer: peer.to_owned(),
+            requests: over(|sample| sample.requests as f64)?,
             requests_per_s: over(|sample| sample.requests_per_s)?,
             cpu_us: over(|sample| sample.cpu_us)?,
             cpu_ratio: ratio(|sample| sample.cpu_us)?,
@@ -76,19 +82,42 @@ impl Row {
             p99_us: over(|sample| sample.p99_us)?,
             p99_ratio: ratio(|sample| sample.p99_us)?,
             others: over(|sample| sample.others)?,
+            target: Target::of(case, peer),
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use super::super::case::tests::case;
     use super::*;
     use crate::load::Troubles;
+
+    /// A row of the raw echo's with these ratios.
+    pub(in crate::table) fn row(cpu: f64, throughput: f64, p99: f64) -> Row {
+        let spread = |median| Spread { median, min: median, max: median };
+        let row = Row::join(&case("", 64), "raw", &[sample(1.0, 1.0)], &[sample(1.0, 1.0)]);
+        Row {
+            cpu_ratio: spread(cpu),
+            throughput_ratio: spread(throughput),
+            p99_ratio: spread(p99),
+            ..row.unwrap()
+        }
+    }
 
     fn sample(requests_per_s: f64, cpu_us: f64) -> Sample {
         let (p50_us, p99_us) = (1.0, 2.0);
         let troubles = Troubles::default();
-        Sample { requests_per_s, cpu_us, p50_us, p99_us, others: 0.0, troubles, bad_end: None }
+        Sample {
+            requests: 1,
+            requests_per_s,
+            cpu_us,
+            p50_us,
+            p99_us,
+            others: 0.0,
+            troubles,
+            bad_end: None,
+        }
     }
 
     #[test]
@@ -105,17 +134,7 @@ mod tests {
         // do.
         let reference = [sample(100.0, 1.0), sample(50.0, 2.0)];
         let peer = [sample(80.0, 1.5), sample(40.0, 3.0)];
-        let case = Case {
-            load: "",
-            size_bytes: 64,
-            placement: Placement::Free,
-            connections: 1,
-            depth: 1,
-            churn: false,
-            warmup_ms: 0,
-            duration_ms: 1,
-        };
-        let row = Row::join(&case, "x", &peer, &reference).unwrap();
+        let row = Row::join(&case("", 64), "x", &peer, &reference).unwrap();
         assert_eq!(row.cpu_ratio, Spread { median: 1.5, min: 1.5, max: 1.5 });
         assert_eq!(row.throughput_ratio, Spread { median: 0.8, min: 0.8, max: 0.8 });
         assert_eq!(row.cpu_us, Spread { median: 2.25, min: 1.5, max: 3.0 });

@@ -2,7 +2,7 @@
 
 use super::summary::{Row, Spread};
 
-const HEAD: [&str; 13] = [
+const HEAD: [&str; 14] = [
     "payload",
     "load",
     "place",
@@ -16,11 +16,15 @@ const HEAD: [&str; 13] = [
     "p99 us",
     "p99 ratio",
     "others",
+    "target",
 ];
 /// Columns of text; the others are numbers and end on the right.
-const TEXT: [usize; 3] = [1, 2, 3];
+const TEXT: [usize; 4] = [1, 2, 3, 13];
+/// A 99th percentile over fewer requests than this is marked.
+pub(super) const PERCENTILE_MIN_REQUESTS: f64 = 100_000.0;
 
-fn cells(row: &Row) -> [String; 13] {
+fn cells(row: &Row) -> [String; 14] {
+    let mark = if row.requests.median < PERCENTILE_MIN_REQUESTS { "*" } else { "" };
     let Spread { median, min, max } = row.cpu_ratio;
     [
         payload(row.size_bytes),
@@ -33,9 +37,10 @@ fn cells(row: &Row) -> [String; 13] {
         format!("({min:.2}-{max:.2})"),
         format!("{:.2}", row.throughput_ratio.median),
         format!("{:.0}", row.p50_us.median),
-        format!("{:.0}", row.p99_us.median),
+        format!("{:.0}{mark}", row.p99_us.median),
         format!("{:.2}", row.p99_ratio.median),
         format!("{:.0} %", row.others.median * 100.0),
+        row.outcome(),
     ]
 }
 
@@ -83,31 +88,34 @@ pub(super) fn table(rows: &[Row]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::case::Placement;
+    use super::super::case::tests::case;
+    use super::super::summary::tests::row;
+    use super::super::target::Target;
     use super::*;
 
     #[test]
+    fn a_percentile_over_few_requests_is_marked() {
+        let few = row(1.0, 1.0, 1.0);
+        let spread = Spread { median: 100_000.0, ..few.requests };
+        let many = Row { requests: spread, ..few.clone() };
+        assert!(cells(&few)[10].ends_with('*') && !cells(&many)[10].contains('*'));
+    }
+
+    #[test]
     fn columns_are_aligned_and_groups_set_apart() {
-        let spread = |median| Spread { median, min: median, max: median };
-        let row = |size_bytes, peer: &str| Row {
+        let like = |size_bytes, peer: &str| Row {
             load: "64 x 1",
             size_bytes,
-            placement: Placement::Free,
             peer: peer.to_owned(),
-            requests_per_s: spread(123_456.0),
-            cpu_us: spread(3.0),
-            cpu_ratio: spread(1.0),
-            throughput_ratio: spread(1.0),
-            p50_us: spread(10.0),
-            p99_us: spread(20.0),
-            p99_ratio: spread(1.0),
-            others: spread(0.05),
+            target: Target::of(&case("", 64), "ostler"),
+            ..row(1.0, 1.0, 1.0)
         };
-        let text = table(&[row(64, "raw"), row(64, "a-long-name"), row(65_536, "raw")]);
+        let text = table(&[like(64, "raw"), like(64, "a-long-name"), like(65_536, "raw")]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 6);
         assert!(lines[1].is_empty() && lines[4].is_empty());
         assert!(lines[5].trim_start().starts_with("64 KiB  64 x 1  free"));
-        assert!([lines[2], lines[3], lines[5]].iter().all(|line| line.len() == lines[0].len()));
+        assert!([lines[2], lines[3]].iter().all(|line| line.len() == lines[5].len()));
+        assert_eq!(lines[0].find("target"), lines[2].find("CPU <="), "the last column");
     }
 }
