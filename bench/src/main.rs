@@ -82,8 +82,8 @@ fn run_table(options: &TableOptions) -> Result<ExitCode> {
     eprintln!("note: {} targets missed", outcome.missed());
     if outcome.disturbed() > 0 {
         eprintln!(
-            "note: {} rows were disturbed by other processes (> 10 % of the machine, up to {:.0} %): \
-             they are no ground for a decision",
+            "note: {} rows were disturbed by other processes (> 10 % of the machine, up to \
+             {:.0} %): they are no ground for a decision",
             outcome.disturbed(),
             outcome.others() * 100.0
         );

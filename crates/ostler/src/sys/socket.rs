@@ -74,8 +74,8 @@ pub(crate) fn unread(connection: impl AsFd) -> usize {
 }
 
 /// `send(2)` — like [`send`], from memory that another process may be writing meanwhile. The system
-/// call itself: in a process with threads the C library's `send` and `recv` are cancellation points,
-/// with two locked instructions each.
+/// call itself: in a process with threads the C library's `send` and `recv` are cancellation
+/// points, with two locked instructions each.
 ///
 /// # Safety
 ///
