@@ -66,6 +66,37 @@ fn settle(server: &TestServer) -> TestResult {
     talk.ask("echo settled").map(drop)
 }
 
+/// Waits until the journal has so many lines with this word.
+fn journal_has(scratch: &Scratch, word: &str, count: usize) -> TestResult {
+    let found = || scratch.lines("journal").iter().filter(|line| line.contains(word)).count();
+    wait_until(&format!("{count} times {word:?}"), || found() == count)
+}
+
+/// Waits until the newest line of the journal is of a package.
+fn journal_ends_with_a_package(scratch: &Scratch) -> TestResult {
+    wait_until("the package in hand", || {
+        scratch.lines("journal").last().is_some_and(|line| line.contains(" receive "))
+    })
+}
+
+/// Sessions whose connect event is queued behind a worker that is busy.
+fn reset_before_anybody_knows_them(server: &TestServer, scratch: &Scratch) -> TestResult {
+    std::fs::remove_file(scratch.path("connect"))?;
+    let busy = Talk::new(server)?; // in `on_connect` until the file is there again
+    let mut aborted = Vec::new();
+    for _ in 0..10 {
+        let mut talk = Talk::new(server)?;
+        talk.say("echo nobody reads this")?;
+        aborted.push(talk);
+    }
+    for talk in aborted {
+        talk.client.abort()?;
+    }
+    scratch.make("connect")?;
+    drop(busy);
+    Ok(())
+}
+
 #[test]
 fn a_reset_in_every_state_ends_one_session_only() -> TestResult {
     let scratch = Scratch::new("reset")?;
@@ -78,68 +109,41 @@ fn a_reset_in_every_state_ends_one_session_only() -> TestResult {
         .start()?;
     let mut other = Talk::new(&server)?;
     assert_eq!(other.ask("echo x")?, "x");
-    let closes = |count: usize| {
-        let lines = || scratch.lines("journal");
-        let closes = move || lines().iter().filter(|line| line.contains(" close ")).count();
-        wait_until(&format!("{count} close events"), move || closes() == count)
-    };
     // A reset that comes before a worker was told of the session leaves no trace at all.
-    let connected = |count: usize| {
-        let lines = || scratch.lines("journal");
-        let connects = move || lines().iter().filter(|line| line.contains(" connect ")).count();
-        wait_until(&format!("{count} connect events"), move || connects() == count)
-    };
     // Before the first byte.
     let talk = Talk::new(&server)?;
-    connected(2)?;
+    journal_has(&scratch, " connect ", 2)?;
     talk.client.abort()?;
-    closes(1)?;
+    journal_has(&scratch, " close ", 1)?;
     // In the middle of a line.
     let mut talk = Talk::new(&server)?;
-    connected(3)?;
+    journal_has(&scratch, " connect ", 3)?;
     talk.client.send(b"half a li")?;
     talk.client.abort()?;
-    closes(2)?;
+    journal_has(&scratch, " close ", 2)?;
     // While its package is in hand.
     let file = scratch.path("in-hand");
     let mut talk = Talk::new(&server)?;
     talk.say(&format!("until {} answer", file.display()))?;
-    wait_until("the package in hand", || {
-        scratch.lines("journal").last().is_some_and(|line| line.contains(" receive "))
-    })?;
+    journal_ends_with_a_package(&scratch)?;
     talk.client.abort()?;
     scratch.make("in-hand")?;
-    closes(3)?;
+    journal_has(&scratch, " close ", 3)?;
     // While it is deferred, and answered later.
     let mut talk = Talk::new(&server)?;
     talk.say("hold")?;
-    wait_until("the package deferred", || {
-        scratch.lines("journal").last().is_some_and(|line| line.contains(" receive "))
-    })?;
+    journal_ends_with_a_package(&scratch)?;
     assert_eq!(other.ask("echo in order")?, "in order"); // at the same worker
     talk.client.abort()?;
     assert_eq!(other.ask("release it")?, "ok");
-    closes(4)?;
+    journal_has(&scratch, " close ", 4)?;
     // While output is queued.
     let mut talk = Talk::with(Client::connect_with_receive_buffer(server.address(), 4096)?);
     talk.say("bigs 8000000 100000")?;
     talk.bytes(1)?;
     talk.client.abort()?;
-    closes(5)?;
-    // While its connect event is queued behind a worker that is busy.
-    std::fs::remove_file(&hold)?;
-    let busy = Talk::new(&server)?; // in `on_connect` until the file is there again
-    let mut aborted = Vec::new();
-    for _ in 0..10 {
-        let mut talk = Talk::new(&server)?;
-        talk.say("echo nobody reads this")?;
-        aborted.push(talk);
-    }
-    for talk in aborted {
-        talk.client.abort()?;
-    }
-    scratch.make("connect")?;
-    drop(busy);
+    journal_has(&scratch, " close ", 5)?;
+    reset_before_anybody_knows_them(&server, &scratch)?;
     assert_eq!(other.ask("echo still served")?, "still served");
     settle(&server)?;
     // Who was connected before the reset was told, and only who was told has a close event.

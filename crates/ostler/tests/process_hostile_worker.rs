@@ -179,10 +179,13 @@ fn lies_about_its_work(work_ns: u64) -> TestResult {
     let mut liars = std::collections::BTreeSet::new();
     while liars.len() < 2 {
         for talk in &mut talks {
-            talk.say(&format!("hostile work {work_ns}"))?;
+            talk.say(&format!("hostile work 0 {work_ns}"))?;
         }
         for talk in &mut talks {
-            liars.insert(talk.line()?);
+            let answer = talk.line()?;
+            let (liar, lie) = answer.split_once(" lies ").unwrap_or_default();
+            assert_eq!(lie, work_ns.to_string(), "{answer:?}");
+            liars.insert(liar.to_owned());
         }
     }
     for round in 0..50 {

@@ -258,10 +258,12 @@ fn tcp_sockets(server: &TestServer) -> TestResult<BTreeSet<String>> {
     }
 }
 
+/// The shape of the servers whose descriptors are counted.
+const WORKERS: usize = 2;
+const REACTORS: usize = 2;
+
 #[test]
 fn every_process_has_exactly_its_descriptors_and_mappings() -> TestResult {
-    const WORKERS: usize = 2;
-    const REACTORS: usize = 2;
     let inherited = inherited()?;
     let builder = echo(2, 2)
         .set("harden", "off") // an ordinary user may not look into the master otherwise
@@ -295,62 +297,68 @@ fn every_process_has_exactly_its_descriptors_and_mappings() -> TestResult {
         for client in &mut clients {
             round_trip(client, "hello")?;
         }
-        let listener_and_clients = 1 + clients.len();
-        let (eventfd, pidfd) = ("anon_inode:[eventfd]", "anon_inode:[pidfd]");
-        let (epoll, signalfd) = ("anon_inode:[eventpoll]", "anon_inode:[signalfd]");
-        expect_kinds(
-            &server.master(),
-            &inherited,
-            &[
-                ("socket", listener_and_clients + 2), // manager and spare
-                (epoll, 1 + REACTORS),                // main thread and reactors
-                (eventfd, 1 + REACTORS + 2 * WORKERS * REACTORS), // reports, mailboxes, bells
-                (pidfd, 3 + WORKERS * REACTORS),      // itself, manager, spare, workers
-                (signalfd, 1),
-                ("/memfd:ostler-board", 1),
-            ],
-        )?;
-        expect_kinds(
-            &server.manager(),
-            &inherited,
-            &[
-                ("socket", 2 + WORKERS), // master, spare, workers
-                (epoll, 1),
-                (pidfd, 2 + WORKERS), // master, spare, workers
-                (signalfd, 1),
-                ("/memfd:ostler-board", 1),
-            ],
-        )?;
-        expect_kinds(
-            &server.spare(),
-            &inherited,
-            // Master and manager; the master and the workers that it guards.
-            &[("socket", 2), (pidfd, 1 + WORKERS), ("/memfd:ostler-board", 1)],
-        )?;
-        for slot in 0..2 {
-            let worker = server.worker(slot);
-            expect_kinds(
-                &worker,
-                &inherited,
-                &[
-                    ("socket", 1), // its words to the manager
-                    (epoll, 1),
-                    (eventfd, 1 + REACTORS + 2), // its bell, one per reactor, TERM's, its threads'
-                    (pidfd, 1),                  // the master
-                ],
-            )?;
-            expect_maps(&worker, &[("board", "r--s"), ("down", "r--s"), ("up", "rw-s")])?;
-        }
-        let mut master = vec![("board", "rw-s")];
-        master.extend([("down", "rw-s")].repeat(WORKERS));
-        master.extend([("up", "r--s")].repeat(WORKERS));
-        expect_maps(&server.master(), &master)?;
-        expect_maps(&server.manager(), &[])?;
-        expect_maps(&server.spare(), &[])?;
+        each_has_its_own(&server, &inherited, clients.len())?;
         only_the_control_plane_is_shared(&server)?;
     }
     drop(clients);
     server.stop()
+}
+
+/// The descriptors and mappings of each process, by kind and number.
+fn each_has_its_own(server: &TestServer, inherited: &BTreeSet<u32>, clients: usize) -> TestResult {
+    let listener_and_clients = 1 + clients;
+    let (eventfd, pidfd) = ("anon_inode:[eventfd]", "anon_inode:[pidfd]");
+    let (epoll, signalfd) = ("anon_inode:[eventpoll]", "anon_inode:[signalfd]");
+    expect_kinds(
+        &server.master(),
+        inherited,
+        &[
+            ("socket", listener_and_clients + 2), // manager and spare
+            (epoll, 1 + REACTORS),                // main thread and reactors
+            (eventfd, 1 + REACTORS + 2 * WORKERS * REACTORS), // reports, mailboxes, bells
+            (pidfd, 3 + WORKERS * REACTORS),      // itself, manager, spare, workers
+            (signalfd, 1),
+            ("/memfd:ostler-board", 1),
+        ],
+    )?;
+    expect_kinds(
+        &server.manager(),
+        inherited,
+        &[
+            ("socket", 2 + WORKERS), // master, spare, workers
+            (epoll, 1),
+            (pidfd, 2 + WORKERS), // master, spare, workers
+            (signalfd, 1),
+            ("/memfd:ostler-board", 1),
+        ],
+    )?;
+    expect_kinds(
+        &server.spare(),
+        inherited,
+        // Master and manager; the master and the workers that it guards.
+        &[("socket", 2), (pidfd, 1 + WORKERS), ("/memfd:ostler-board", 1)],
+    )?;
+    for slot in 0..2 {
+        let worker = server.worker(slot);
+        expect_kinds(
+            &worker,
+            inherited,
+            &[
+                ("socket", 1), // its words to the manager
+                (epoll, 1),
+                (eventfd, 1 + REACTORS + 2), // its bell, one per reactor, TERM's, its threads'
+                (pidfd, 1),                  // the master
+            ],
+        )?;
+        expect_maps(&worker, &[("board", "r--s"), ("down", "r--s"), ("up", "rw-s")])?;
+    }
+    let mut master = vec![("board", "rw-s")];
+    master.extend([("down", "rw-s")].repeat(WORKERS));
+    master.extend([("up", "r--s")].repeat(WORKERS));
+    expect_maps(&server.master(), &master)?;
+    expect_maps(&server.manager(), &[])?;
+    expect_maps(&server.spare(), &[])?;
+    Ok(())
 }
 
 /// No worker, manager or spare has a socket of the port, and no two processes have one socket.

@@ -91,15 +91,19 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn apply(world: &mut World, step: Step) {
-    let lanes = world.lanes.len();
-    let lane = |which: usize| (lanes > 0).then(|| which % lanes.max(1));
+    if let Some(step) = apply_to_client(world, step)
+        && let Some(step) = apply_to_lane(world, step)
+    {
+        apply_to_all(world, step);
+    }
+}
+
+/// What happens to one client; else the step comes back.
+fn apply_to_client(world: &mut World, step: Step) -> Option<Step> {
     let present = world.sessions.values().rev().filter(|session| !session.freed);
     let ids: Vec<u64> = present.map(|session| session.id).collect();
     let who = |which: usize| ids.get(which % ids.len().max(1)).copied();
     match step {
-        Step::Connect => {
-            world.connect();
-        }
         Step::Send(which, count, len) => {
             if let Some(id) = who(which) {
                 for more in 0..usize::from(count) {
@@ -120,19 +124,20 @@ fn apply(world: &mut World, step: Step) {
                 }
             }
             world.pump();
-            for lane in 0..lanes {
+            for lane in 0..world.lanes.len() {
                 (0..count).for_each(|_| _ = world.start(lane));
             }
         }
-        Step::Give(count) => {
-            for _ in 0..count {
-                world.give();
-            }
-        }
-        Step::Pump => world.pump(),
-        Step::Act => {
-            world.action();
-        }
+        other => return Some(other),
+    }
+    None
+}
+
+/// What happens to one worker or its lane; else the step comes back.
+fn apply_to_lane(world: &mut World, step: Step) -> Option<Step> {
+    let lanes = world.lanes.len();
+    let lane = |which: usize| (lanes > 0).then(|| which % lanes.max(1));
+    match step {
         Step::Start(which, count) => {
             if let Some(lane) = lane(which) {
                 for _ in 0..count {
@@ -148,16 +153,6 @@ fn apply(world: &mut World, step: Step) {
         Step::Free(which) => lane(which).into_iter().for_each(|l| world.free(l)),
         Step::Part(which) => lane(which).into_iter().for_each(|l| world.part(l)),
         Step::Room(which, room) => lane(which).into_iter().for_each(|l| world.set_room(l, room)),
-        Step::Repair => world.repair(),
-        Step::Boot(worker) => {
-            let worker = worker % world.settings.workers;
-            let boots = |lane: &super::world::FakeLane| {
-                lane.key.slot.0 == worker && lane.state == LaneState::Booting
-            };
-            if !world.lanes.iter().any(boots) && lanes < 12 {
-                world.boot(worker);
-            }
-        }
         Step::Serve(which) => {
             let booting = (0..lanes)
                 .filter(|l| world.lanes[*l].state == LaneState::Booting)
@@ -175,14 +170,35 @@ fn apply(world: &mut World, step: Step) {
             dies.into_iter().for_each(|lane| world.die(lane));
         }
         Step::Recall(which) => lane(which).into_iter().for_each(|l| world.recall(l)),
-        Step::RecallIfDue => {
-            world.recall_if_due();
-        }
         Step::SetWork(which, ns) => lane(which).into_iter().for_each(|l| world.set_work(l, ns)),
+        other => return Some(other),
+    }
+    None
+}
+
+/// What happens to all, or to the reactor.
+fn apply_to_all(world: &mut World, step: Step) {
+    match step {
+        Step::Connect => drop(world.connect()),
+        Step::Give(count) => (0..count).for_each(|_| _ = world.give()),
+        Step::Pump => world.pump(),
+        Step::Act => _ = world.action(),
+        Step::Repair => world.repair(),
+        Step::Boot(worker) => {
+            let worker = worker % world.settings.workers;
+            let boots = |lane: &super::world::FakeLane| {
+                lane.key.slot.0 == worker && lane.state == LaneState::Booting
+            };
+            if !world.lanes.iter().any(boots) && world.lanes.len() < 12 {
+                world.boot(worker);
+            }
+        }
+        Step::RecallIfDue => drop(world.recall_if_due()),
         Step::Pass(ns) => world.pass(ns),
         Step::Rehash => world.rehash(),
         Step::Pause(paused) => world.pause(paused),
         Step::CalmDown => world.calm_down(),
+        other => panic!("{other:?} is applied by nobody"),
     }
 }
 

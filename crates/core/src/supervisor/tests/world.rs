@@ -202,22 +202,7 @@ impl World {
 
     fn carry_out_one(&mut self, event: &Event, action: SupervisorAction) {
         match action {
-            SupervisorAction::NeedMemory(key) => {
-                assert!(!self.ending, "start after shutdown");
-                assert!(key.slot.0 < self.settings.slots);
-                let newest = self.newest.insert(key.slot, key.generation.0).unwrap_or(0);
-                assert_eq!(key.generation.0, newest + 1);
-                self.owed.remove(&key.slot);
-                let state = State::MemoryAsked;
-                let fake = Fake {
-                    state,
-                    killed: None,
-                    took_delivery: false,
-                    told: false,
-                    leave_asked: false,
-                };
-                self.fakes.insert(key, fake);
-            }
+            SupervisorAction::NeedMemory(key) => self.need_memory(key),
             SupervisorAction::Fork(key) => {
                 assert!(!self.ending, "fork after shutdown");
                 self.set(key, State::MemoryMade, State::ForkAsked);
@@ -231,19 +216,7 @@ impl World {
                 assert!(matches!(state, State::MemoryMade | State::ForkFailed), "{state:?}");
                 self.remove(key);
             }
-            SupervisorAction::Serve { serve, leave } => {
-                assert!(!self.ending);
-                assert_eq!(*event, Event::Ready(serve));
-                assert_eq!(leave, self.find(serve.slot, State::Serving));
-                if let Some(leave) = leave {
-                    assert_eq!(self.find(serve.slot, State::Leaving), None, "two leaving");
-                    self.set(leave, State::Serving, State::Leaving);
-                }
-                assert!(self.fakes.get(&serve).unwrap().killed.is_none());
-                self.set(serve, State::Booting, State::Serving);
-                self.ever_ready = true;
-                self.served_since_reload.insert(serve.slot);
-            }
+            SupervisorAction::Serve { serve, leave } => self.serve(event, serve, leave),
             SupervisorAction::Leave(key) => {
                 assert!(self.ending);
                 let fake = self.fakes.get_mut(&key).unwrap();
@@ -282,6 +255,32 @@ impl World {
                 self.finished = true;
             }
         }
+    }
+
+    fn need_memory(&mut self, key: ProcessKey) {
+        assert!(!self.ending, "start after shutdown");
+        assert!(key.slot.0 < self.settings.slots);
+        let newest = self.newest.insert(key.slot, key.generation.0).unwrap_or(0);
+        assert_eq!(key.generation.0, newest + 1);
+        self.owed.remove(&key.slot);
+        let state = State::MemoryAsked;
+        let fake =
+            Fake { state, killed: None, took_delivery: false, told: false, leave_asked: false };
+        self.fakes.insert(key, fake);
+    }
+
+    fn serve(&mut self, event: &Event, serve: ProcessKey, leave: Option<ProcessKey>) {
+        assert!(!self.ending);
+        assert_eq!(*event, Event::Ready(serve));
+        assert_eq!(leave, self.find(serve.slot, State::Serving));
+        if let Some(leave) = leave {
+            assert_eq!(self.find(serve.slot, State::Leaving), None, "two leaving");
+            self.set(leave, State::Serving, State::Leaving);
+        }
+        assert!(self.fakes.get(&serve).unwrap().killed.is_none());
+        self.set(serve, State::Booting, State::Serving);
+        self.ever_ready = true;
+        self.served_since_reload.insert(serve.slot);
     }
 
     fn reload_finished(&mut self, event: &Event, outcome: ReloadOutcome) {

@@ -91,8 +91,9 @@ impl Harm {
                 Some("rung".to_owned())
             }
             "work" => {
-                self.lie_about_work(rest.word().parse().unwrap_or(u64::MAX));
-                Some(format!("w{} lies", call.worker.slot()))
+                let lie = rest.number();
+                self.lie_about_work(lie);
+                Some(format!("w{} lies {lie}", call.worker.slot()))
             }
             // The master's files are sealed: nothing can be written into them.
             "down" => {
