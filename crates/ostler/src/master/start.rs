@@ -1,7 +1,7 @@
 //! Starting: everything that can fail fails here, with one line that says what to do.
 
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -97,40 +97,15 @@ where
     // Before anything is opened here, and when the program cannot close anything any more.
     let keep = descriptors::of_the_program(log.descriptor())
         .map_err(|error| Error::internal("cannot list this process's descriptors", Some(error)))?;
-    let program = ProgramState::save();
-    panic::abort_on_panic();
-    log.make_current();
-    log::set_process(log::Process::Master);
-    descriptors::provide(&mut options, keep.len())?;
-    if options.harden != Harden::Off {
-        process::forbid_dumping().map_err(|error| fail("cannot harden the master", error))?;
-    }
+    let program = become_master(&log, &mut options, keep.len())?;
     let name = options.name_resolved();
     let names = Instance::new(address, &name);
     names.take("master");
     let (board, board_fd) =
         Board::create(usize::from(options.reactors), options.sessions_per_reactor())
             .map_err(|error| Error::memory("the board", error.into_io()))?;
-    let own_pidfd = PidFd::open(process::current())
-        .map_err(|error| fail("cannot open the master's pidfd", error))?;
-
-    let worker_options = options.clone();
     let ports = [Port::first(address)];
-    let setup = ManagerSetup {
-        master_pid: process::current(),
-        master_pidfd: own_pidfd,
-        board: board_fd,
-        settings: options.supervisor_settings(),
-        reactors: usize::from(options.reactors),
-        harden: options.harden,
-        dumping: program.dumping(),
-        sched_batch: options.sched_batch,
-        names,
-        keep,
-        worker_main: Box::new(move |boot| {
-            worker::event_loop::worker_main(boot, &worker_options, &ports, &make)
-        }),
-    };
+    let setup = manager_setup(&options, &program, board_fd, names, keep, ports, make)?;
     let orphans = Orphans::new();
     // The last moment without threads: everything after this line may start some.
     let (manager, spare) =
@@ -165,6 +140,55 @@ where
         announcement: Some(announcement),
     };
     master.run()
+}
+
+/// From here on this process is the master. What that changes of it is put back when the answer is
+/// dropped.
+fn become_master(log: &ServerLog, options: &mut Options, kept: usize) -> Result<ProgramState> {
+    let program = ProgramState::save();
+    panic::abort_on_panic();
+    log.make_current();
+    log::set_process(log::Process::Master);
+    descriptors::provide(options, kept)?;
+    if options.harden != Harden::Off {
+        process::forbid_dumping()
+            .map_err(|error| Error::start("cannot harden the master", Some(error)))?;
+    }
+    Ok(program)
+}
+
+/// What manager and spare are made with.
+fn manager_setup<R, F>(
+    options: &Options,
+    program: &ProgramState,
+    board: OwnedFd,
+    names: Instance,
+    keep: Vec<RawFd>,
+    ports: [Port; 1],
+    make: F,
+) -> Result<ManagerSetup>
+where
+    R: IntoHandler,
+    F: Fn(&Worker) -> R + 'static,
+{
+    let master_pidfd = PidFd::open(process::current())
+        .map_err(|error| Error::start("cannot open the master's pidfd", Some(error)))?;
+    let worker_options = options.clone();
+    Ok(ManagerSetup {
+        master_pid: process::current(),
+        master_pidfd,
+        board,
+        settings: options.supervisor_settings(),
+        reactors: usize::from(options.reactors),
+        harden: options.harden,
+        dumping: program.dumping(),
+        sched_batch: options.sched_batch,
+        names,
+        keep,
+        worker_main: Box::new(move |boot| {
+            worker::event_loop::worker_main(boot, &worker_options, &ports, &make)
+        }),
+    })
 }
 
 type Threads = Vec<JoinHandle<()>>;
