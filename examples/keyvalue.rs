@@ -10,15 +10,17 @@
 //! keyvalue [--file PATH] [--set NAME=VALUE]...
 //! ```
 //!
-//! Without a file the data live as long as their worker.
+//! Without a file the data live as long as their worker, which must be the only one.
 
 use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
-use ostler::{Error, Exit, Handler, Outcome, Package, Server, Session, Worker};
+use ostler::{Error, Exit, Handler, Options, Outcome, Package, Server, Session, Worker};
 
 /// Words of a request; `SET key value` has three.
 const WORDS_MAX: usize = 16;
@@ -69,6 +71,8 @@ fn number(bytes: &[u8], at: usize, kind: u8) -> Result<Option<(usize, usize)>, M
 
 /// Answers of so many bytes are sent before more requests are carried out.
 const ANSWERS_MAX: usize = 256 * 1024;
+/// More than an answer has besides its value.
+const ANSWER_FRAME: usize = 64;
 
 #[derive(Default)]
 struct Store {
@@ -78,12 +82,21 @@ struct Store {
     file: Option<File>,
     /// The file is carried out up to here.
     read_to: u64,
+    /// Answers to several requests fit into one send, and so does any of them behind those.
+    answers_max: usize,
+    value_max: usize,
 }
 
 impl Store {
-    fn open(path: Option<&PathBuf>) -> std::io::Result<Self> {
+    fn open(path: Option<&PathBuf>, max_send_bytes: usize) -> std::io::Result<Self> {
         let open = |path| OpenOptions::new().read(true).append(true).create(true).open(path);
-        let mut store = Self { file: path.map(open).transpose()?, ..Self::default() };
+        let answers_max = ANSWERS_MAX.min(max_send_bytes / 2);
+        let mut store = Self {
+            file: path.map(open).transpose()?,
+            answers_max,
+            value_max: max_send_bytes - answers_max - ANSWER_FRAME,
+            ..Self::default()
+        };
         store.catch_up()?;
         Ok(store)
     }
@@ -123,6 +136,8 @@ impl Store {
         let name = words.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
         match (name.as_slice(), words) {
             (b"GET", [_, key]) => match self.values.get(*key) {
+                // Kept when `max_send_bytes` was larger.
+                Some(value) if value.len() > self.value_max => self.too_long(value.len()),
                 Some(value) => {
                     [format!("${}\r\n", value.len()).as_bytes(), value, b"\r\n"].concat()
                 }
@@ -139,9 +154,16 @@ impl Store {
         }
     }
 
+    fn too_long(&self, len: usize) -> Vec<u8> {
+        format!("-ERR a value has at most {} bytes, not {len}\r\n", self.value_max).into_bytes()
+    }
+
     /// Looks at what others have changed, keeps what this request changes, carries it out.
     fn serve(&mut self, words: &[&[u8]], request: &[u8]) -> Vec<u8> {
         let reads = words.first().is_some_and(|name| name.eq_ignore_ascii_case(b"GET"));
+        if let Some(value) = words.get(2).filter(|value| value.len() > self.value_max) {
+            return self.too_long(value.len());
+        }
         let kept = if reads { self.catch_up() } else { self.keep(request) };
         match kept {
             Ok(()) => self.answer(words),
@@ -157,7 +179,7 @@ impl Handler for Store {
             let rest = package.get(used..).unwrap_or(&[]);
             match request(rest) {
                 // What is left comes again at once.
-                _ if answers.len() >= ANSWERS_MAX => break package.consume(used),
+                _ if answers.len() >= self.answers_max => break package.consume(used),
                 Ok(Some((words, len))) => {
                     answers.extend(self.serve(&words, rest.get(..len).unwrap_or(&[])));
                     used += len;
@@ -186,14 +208,32 @@ fn serve() -> ostler::Result<()> {
         .help("keyvalue [--file PATH]: GET, SET and DEL of the Redis protocol")
         .from_env("OSTLER_");
     let (builder, own) = builder.take_args(std::env::args_os().skip(1));
-    let path = match own.as_slice() {
-        [] => None,
-        [name, path] if name == "--file" => Some(PathBuf::from(path)),
-        _ => return Err(Error::usage("write: keyvalue [--file PATH] [--set NAME=VALUE]...")),
-    };
-    let server = builder.bind()?;
+    let path = file(&own)?;
+    let is_kept = path.is_some();
+    let server = builder.demand(move |options| one_worker_or_a_file(options, is_kept)).bind()?;
     let server = server.on_listening(|address| println!("listening on {address}"));
-    server.run(move |_| Store::open(path.as_ref()))
+    server.run(move |worker| Store::open(path.as_ref(), worker.max_send_bytes()))
+}
+
+/// The argument of its own: `--file PATH` or `--file=PATH`.
+fn file(own: &[OsString]) -> ostler::Result<Option<PathBuf>> {
+    match own {
+        [] => Ok(None),
+        [name, path] if name == "--file" => Ok(Some(PathBuf::from(path))),
+        [word] if word.as_bytes().starts_with(b"--file=") => {
+            Ok(Some(PathBuf::from(OsStr::from_bytes(&word.as_bytes()[7..]))))
+        }
+        _ => Err(Error::usage("write: keyvalue [--file PATH] [--set NAME=VALUE]...")),
+    }
+}
+
+fn one_worker_or_a_file(options: &Options, is_kept: bool) -> Result<(), String> {
+    if is_kept || options.get("workers").as_deref() == Some("1") {
+        return Ok(());
+    }
+    Err("without a file each worker would have data of its own: write --file PATH, or set \
+         workers = 1"
+        .to_owned())
 }
 
 fn main() -> Exit {

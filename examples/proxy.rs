@@ -2,12 +2,13 @@
 //! other client. The master keeps the clients' connections, whatever becomes of this code.
 //!
 //! ```text
-//! proxy UPSTREAM [--set NAME=VALUE]...      for example, with the chat or echo example running:
+//! proxy HOST:PORT [--set NAME=VALUE]...     for example, with the chat or echo example running:
 //! proxy 127.0.0.1:9501 --set listen=127.0.0.1:9502       then: nc 127.0.0.1 9502
 //! ```
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,12 +27,12 @@ struct Proxy {
 
 impl Proxy {
     /// Made after the fork of the worker: here threads may be started.
-    fn new(upstream: SocketAddr) -> Self {
+    fn new(upstream: &Arc<str>) -> Self {
         let (waiting, queue) = sync_channel(WAITING_MAX);
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..THREADS {
-            let queue = Arc::clone(&queue);
-            std::thread::spawn(move || while serve_next(&queue, upstream) {});
+            let (queue, upstream) = (Arc::clone(&queue), Arc::clone(upstream));
+            std::thread::spawn(move || while serve_next(&queue, &upstream) {});
         }
         Self { waiting }
     }
@@ -46,7 +47,7 @@ impl Handler for Proxy {
 }
 
 /// False when the worker has ended.
-fn serve_next(queue: &Mutex<Receiver<Deferred>>, upstream: SocketAddr) -> bool {
+fn serve_next(queue: &Mutex<Receiver<Deferred>>, upstream: &str) -> bool {
     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
     let Ok(mut deferred) = next else { return false };
     let answer = ask(upstream, deferred.as_bytes())
@@ -56,8 +57,8 @@ fn serve_next(queue: &Mutex<Receiver<Deferred>>, upstream: SocketAddr) -> bool {
     true // the delivery is finished here, where `deferred` ends
 }
 
-fn ask(upstream: SocketAddr, question: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut connection = TcpStream::connect_timeout(&upstream, PATIENCE)?;
+fn ask(upstream: &str, question: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut connection = connect(upstream)?;
     connection.set_read_timeout(Some(PATIENCE))?;
     connection.write_all(question)?;
     let mut answer = Vec::new();
@@ -65,21 +66,40 @@ fn ask(upstream: SocketAddr, question: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(answer)
 }
 
+/// A name may have several addresses, of which not all answer.
+fn connect(upstream: &str) -> std::io::Result<TcpStream> {
+    let mut result = Err(std::io::Error::other("the name has no address"));
+    for address in upstream.to_socket_addrs()? {
+        result = TcpStream::connect_timeout(&address, PATIENCE);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+/// `HOST:PORT` has both; whether the name has an address is asked for each line.
+fn upstream(own: &[OsString]) -> Result<Arc<str>, String> {
+    let wrong = || "write: proxy HOST:PORT, of the server to ask".to_owned();
+    let [word] = own else { return Err(wrong()) };
+    let text = word.to_str().ok_or_else(wrong)?;
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port_is_right = port.parse().is_ok_and(|port: u16| port > 0);
+    if host.is_empty() || !port_is_right { Err(wrong()) } else { Ok(text.into()) }
+}
+
 fn serve() -> ostler::Result<()> {
     let builder = Server::builder().framing(Framing::lines()).from_env("OSTLER_");
     let (builder, own) = builder
-        .help("proxy UPSTREAM: asks the server at this address for each line")
+        .help("proxy HOST:PORT: asks the server at this address for each line")
         .take_args(std::env::args_os().skip(1));
-    let upstream = match own.as_slice() {
-        [upstream] => upstream.to_str().and_then(|text| text.parse().ok()),
-        _ => None,
-    };
-    let server = builder.bind()?;
-    let upstream =
-        upstream.ok_or_else(|| Error::usage("write: proxy HOST:PORT, of the server to ask"))?;
+    let upstream = upstream(&own);
+    let is_wrong = upstream.clone().map(drop);
+    let server = builder.demand(move |_| is_wrong.clone()).bind()?;
+    let upstream = upstream.map_err(Error::usage)?;
     server
         .on_listening(|address| println!("listening on {address}"))
-        .run(move |_| Proxy::new(upstream))
+        .run(move |_| Proxy::new(&upstream))
 }
 
 fn main() -> Exit {

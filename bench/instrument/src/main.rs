@@ -24,12 +24,15 @@ fn own(arguments: Vec<OsString>) -> Result<Behaviour, String> {
     let mut arguments =
         arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned());
     while let Some(argument) = arguments.next() {
-        if argument != "--handler" {
-            return Err(format!(
-                "the argument `{argument}` is unknown: --help lists what there is"
-            ));
-        }
-        let value = arguments.next().ok_or("`--handler` needs a value")?;
+        let value = match argument.strip_prefix("--handler") {
+            Some("") => arguments.next().ok_or("`--handler` needs a value")?,
+            Some(rest) if rest.starts_with('=') => rest[1..].to_owned(),
+            _ => {
+                return Err(format!(
+                    "the argument `{argument}` is unknown: --help lists what there is"
+                ));
+            }
+        };
         behaviour = Behaviour::parse(&value)?;
     }
     Ok(behaviour)

@@ -3,6 +3,8 @@
 
 mod talk;
 
+use std::net::ToSocketAddrs as _;
+
 use ostler_testkit::{TestResult, TestServer};
 use talk::{Talk, small_probe};
 
@@ -24,6 +26,31 @@ fn a_slow_answer_holds_up_no_other_client_and_answers_keep_their_order() -> Test
     slow.expect("behind it");
     proxy.stop()?;
     upstream.stop()
+}
+
+#[test]
+fn an_upstream_may_be_a_name() -> TestResult {
+    let upstream = small_probe().beside_others().start()?;
+    let name = format!("localhost:{}", upstream.address().port());
+    let proxy = TestServer::example("proxy").args([name]).beside_others().start()?;
+    // Where `localhost` has no address the answer is an error: the name was asked for all the same.
+    let answer = Talk::new(&proxy)?.ask("echo x")?;
+    let is_ours = |address: std::net::SocketAddr| address.ip() == upstream.address().ip();
+    let resolves = ("localhost", 1).to_socket_addrs().is_ok_and(|mut all| all.any(is_ours));
+    assert!(if resolves { answer == "x" } else { answer.starts_with("* upstream: ") }, "{answer}");
+    proxy.stop()?;
+    upstream.stop()
+}
+
+#[test]
+fn an_upstream_without_a_port_is_told_also_by_check() -> TestResult {
+    for arguments in [&["localhost"][..], &["localhost:0", "--check"], &[":80"], &["--check"]] {
+        let proxy = TestServer::example("proxy").set("listen", "127.0.0.1:0").args(arguments);
+        let (code, text) = proxy.start_expecting_failure()?;
+        assert_eq!(code, 2, "{text}");
+        assert!(text.contains("write: proxy HOST:PORT"), "{text}");
+    }
+    Ok(())
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::log;
 use crate::master;
 use crate::options::Options;
 use crate::options::sources::command_line::{self, Argument, Question};
-use crate::options::sources::layers::{Layer, Layers};
+use crate::options::sources::layers::{Layer, Layers, Resolved};
 use crate::options::sources::show;
 
 /// Options of a server to be. Values are checked by [`ServerBuilder::bind`], which tells all wrong
@@ -39,6 +39,17 @@ pub struct ServerBuilder {
     pub(super) layers: Layers,
     question: Option<Question>,
     help: String,
+    demands: Demands,
+}
+
+/// What the program itself demands of its options.
+#[derive(Default)]
+struct Demands(Vec<Box<dyn Fn(&Options) -> std::result::Result<(), String>>>);
+
+impl std::fmt::Debug for Demands {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} demands", self.0.len())
+    }
 }
 
 impl ServerBuilder {
@@ -106,7 +117,7 @@ impl ServerBuilder {
     /// # use ostler::{Handler, Outcome, Package, Server, Session, Worker};
     /// # struct Echo;
     /// # impl Handler for Echo {
-    /// #     fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome { Ok(()) }
+    /// #     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome { Ok(()) }
     /// # }
     /// fn main() -> ostler::Exit {
     ///     let server = Server::builder().from_env("OSTLER_").args(std::env::args_os().skip(1));
@@ -155,6 +166,32 @@ impl ServerBuilder {
         self
     }
 
+    /// Adds what the program itself demands of its options and arguments: an error of `check` is
+    /// told by [`ServerBuilder::bind`], and is no valid answer to `--check`. It is asked when the
+    /// options are valid otherwise. The text says what is wrong and what to write instead.
+    ///
+    /// ```
+    /// use ostler::Server;
+    ///
+    /// let server = Server::builder()
+    ///     .listen("127.0.0.1:0")
+    ///     .args(["--workers", "2"])
+    ///     .demand(|options| match options.get("workers").as_deref() {
+    ///         Some("1") => Ok(()),
+    ///         _ => Err("the data are those of one worker: set workers = 1".to_owned()),
+    ///     })
+    ///     .bind();
+    /// assert!(server.is_err_and(|error| error.is_option()));
+    /// ```
+    #[must_use]
+    pub fn demand(
+        mut self,
+        check: impl Fn(&Options) -> std::result::Result<(), String> + 'static,
+    ) -> Self {
+        self.demands.0.push(Box::new(check));
+        self
+    }
+
     /// Checks the options and binds the listener.
     ///
     /// With [`ServerBuilder::args`], an argument such as `--help` makes it answer and end the
@@ -168,7 +205,7 @@ impl ServerBuilder {
             say(&answer)?;
             std::process::exit(0);
         }
-        Ok(Server::new(master::bind(self.layers.resolve()?.options)?))
+        Ok(Server::new(master::bind(self.resolve()?.options)?))
     }
 
     /// The options, without binding anything.
@@ -176,7 +213,14 @@ impl ServerBuilder {
     /// # Errors
     /// Every option that is wrong.
     pub(crate) fn into_options(self) -> Result<Options> {
-        Ok(self.layers.resolve()?.options)
+        Ok(self.resolve()?.options)
+    }
+
+    fn resolve(&self) -> Result<Resolved> {
+        let resolved = self.layers.resolve()?;
+        let problems = self.demands.0.iter().filter_map(|check| check(&resolved.options).err());
+        let problems: Vec<_> = problems.collect();
+        if problems.is_empty() { Ok(resolved) } else { Err(Error::options(&problems)) }
     }
 
     fn answer(&self, question: Question) -> Result<String> {
@@ -186,7 +230,7 @@ impl ServerBuilder {
             let program = crate::options::program_name();
             return Ok(show::help(&program, &self.help, &options.unwrap_or_default()));
         }
-        let resolved = self.layers.resolve()?;
+        let resolved = self.resolve()?;
         if question == Question::PrintOptions {
             return Ok(show::as_toml(&resolved));
         }
@@ -235,6 +279,25 @@ mod tests {
         assert!(wrong.answer(Question::Check).unwrap_err().is_option());
         assert!(wrong.answer(Question::PrintOptions).unwrap_err().is_option());
         assert!(wrong.help("own words").answer(Question::Help).unwrap().contains("own words"));
+    }
+
+    #[test]
+    fn what_the_program_demands_is_told_with_every_question_but_help() {
+        let builder = || {
+            let demand = |options: &Options| match options.get("workers").as_deref() {
+                Some("1") => Ok(()),
+                _ => Err("set workers = 1".to_owned()),
+            };
+            ServerBuilder::default().listen("127.0.0.1:0").demand(demand)
+        };
+        builder().workers(1).answer(Question::Check).unwrap();
+        let wrong = builder().workers(2);
+        for question in [Question::Check, Question::PrintOptions] {
+            let error = wrong.answer(question).unwrap_err();
+            assert!(error.is_option() && error.to_string() == "set workers = 1", "{error}");
+        }
+        wrong.answer(Question::Help).unwrap();
+        assert!(wrong.bind().is_err_and(|error| error.is_option()));
     }
 
     #[test]

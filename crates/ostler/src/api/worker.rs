@@ -78,6 +78,24 @@ impl Worker {
         self.context.sender.finished()
     }
 
+    /// Longest message of one send, in bytes: the option `max_send_bytes`. A longer one is refused
+    /// ([`crate::SendError::is_too_long`]), so a protocol bounds its answers by it.
+    ///
+    /// ```
+    /// # use ostler::{Outcome, Session, Worker};
+    /// /// Sends in pieces what may be longer than one send takes.
+    /// fn send_all(worker: &Worker, session: &Session, answer: &[u8]) -> Outcome {
+    ///     for piece in answer.chunks(worker.max_send_bytes()) {
+    ///         session.send(piece)?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn max_send_bytes(&self) -> usize {
+        self.context.max_send_bytes()
+    }
+
     /// A handle to any session, by its id. It need not exist.
     #[must_use]
     pub fn session(&self, id: u64) -> Session {

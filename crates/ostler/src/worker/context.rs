@@ -111,4 +111,9 @@ impl WorkerContext {
             settings,
         })
     }
+
+    /// The longest message of one send, bytes.
+    pub(crate) const fn max_send_bytes(&self) -> usize {
+        self.settings.max_send_bytes
+    }
 }
