@@ -83,8 +83,8 @@ impl Package {
     /// }
     /// ```
     ///
-    /// It is to be called in the callback, also for a package that is deferred: the rest is given
-    /// again when the deferred delivery is finished.
+    /// For a package that is deferred it may be called in the callback or later, by
+    /// [`Deferred::consume`]: the rest is given again when the deferred delivery is finished.
     ///
     /// With another framing a package is always used as a whole; the call is logged as a mistake.
     pub fn consume(&self, len: usize) {
@@ -213,6 +213,25 @@ impl Deferred {
     /// See [`SendError`].
     pub fn close(&mut self) -> Result<(), SendError> {
         self.token.output(self.session, Output::Close(false))
+    }
+
+    /// Says how many bytes of the package were used, as [`Package::consume`] does in the callback,
+    /// whose word this replaces. The rest is given again when the delivery is finished, with what
+    /// the client has sent since.
+    ///
+    /// ```
+    /// # use ostler::Deferred;
+    /// /// On another thread: answers the whole lines, leaves the beginning of the next one.
+    /// fn answer(mut deferred: Deferred) {
+    ///     let lines = deferred.as_bytes().iter().rposition(|byte| *byte == b'\n');
+    ///     let complete = lines.map_or(0, |at| at + 1);
+    ///     let answer = deferred.as_bytes()[..complete].to_ascii_uppercase();
+    ///     deferred.consume(complete);
+    ///     let _ = deferred.send(&answer); // refused when the client has left
+    /// }
+    /// ```
+    pub fn consume(&mut self, len: usize) {
+        self.token.set_used(part_of(len, self.bytes.len()));
     }
 
     /// Finishes the delivery; the same as dropping it.

@@ -136,6 +136,15 @@ impl DeferredDelivery {
     }
 }
 
+impl DeferredDelivery {
+    /// It has used so much of its package; `None` = all.
+    pub(crate) fn set_used(&self, used: Option<u32>) {
+        if self.context.may_leave_a_rest() {
+            self.deferral.borrow_mut().current.used = used;
+        }
+    }
+}
+
 impl Drop for DeferredDelivery {
     fn drop(&mut self) {
         // A panic ends the process: what it had in hand is for the crash policy to settle, not
@@ -228,10 +237,17 @@ impl Deferrals {
 }
 
 impl WorkerContext {
-    /// The running callback says how much of its package it has used; `None` = all.
-    pub(crate) fn set_used(&self, used: Option<u32>) {
+    /// Whether a handler may use a part of a package.
+    fn may_leave_a_rest(&self) -> bool {
         if !self.settings.keeps_unused {
             tracing::warn!("Package::consume has no effect: it needs framing = stream");
+        }
+        self.settings.keeps_unused
+    }
+
+    /// The running callback says how much of its package it has used; `None` = all.
+    pub(crate) fn set_used(&self, used: Option<u32>) {
+        if !self.may_leave_a_rest() {
             return;
         }
         let deferred = self.running.with_deferral(|deferral| {

@@ -111,6 +111,18 @@ impl DeferredToken {
         context_here(self.context).filter(|_| self.on_the_way.load(Ordering::Acquire) == 0)
     }
 
+    /// The delivery has used so much of its package; `None` = all.
+    pub(crate) fn set_used(&self, used: Option<u32>) {
+        if let Some(context) = self.at_home() {
+            return set_used(&context, self.delivery, used);
+        }
+        let delivery = self.delivery;
+        self.inbox.post_always(Box::new(move |_, worker| {
+            set_used(worker.context(), delivery, used);
+            Ok(())
+        }));
+    }
+
     /// An output of the delivery.
     pub(crate) fn output(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         if let Some(context) = self.at_home() {
@@ -186,6 +198,13 @@ impl Drop for DeferredToken {
             drop(deferred);
             Ok(())
         }));
+    }
+}
+
+fn set_used(context: &WorkerContext, delivery: u64, used: Option<u32>) {
+    if let Some(deferred) = context.tokens.take(delivery) {
+        deferred.set_used(used);
+        context.tokens.put_back(delivery, deferred);
     }
 }
 
