@@ -121,3 +121,25 @@ fn titles_name_the_server_and_only_that() -> TestResult {
     two.stop()?;
     one.stop()
 }
+
+/// Each client that met an error of the handler had a line of its own: who connects often enough
+/// fills the disk.
+#[test]
+fn lines_that_clients_cause_are_a_few_and_then_their_number() -> TestResult {
+    const ALL: u64 = 200;
+    let server =
+        small_probe().expect_log("a callback failed").expect_log("callbacks failed").start()?;
+    for _ in 0..ALL {
+        let mut talk = Talk::new(&server)?;
+        assert_eq!(talk.ask("fail on purpose")?, "sent before it failed");
+        talk.expect_closed();
+    }
+    let ended = server.stop_and_report()?;
+    let told = ended.log().lines_with("a callback failed, its session is closed").len() as u64;
+    let lines = ended.log().parsed().into_iter();
+    let counts = lines.filter(|line| line.message.starts_with("callbacks failed"));
+    let counts: Vec<u64> = counts.filter_map(|line| line.number("more")).collect();
+    assert!(told <= 10 * counts.len() as u64, "{told} lines, {counts:?}");
+    assert_eq!(told + counts.iter().sum::<u64>(), ALL, "{counts:?}");
+    Ok(())
+}

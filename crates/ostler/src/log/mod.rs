@@ -19,6 +19,7 @@
 mod fields;
 mod label;
 mod line;
+mod quota;
 mod signals;
 mod sink;
 
@@ -29,6 +30,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tracing_subscriber::fmt::MakeWriter;
 
 pub(crate) use label::Process;
+pub(crate) use quota::{Quota, Quotas};
 pub(crate) use signals::SignalNotes;
 
 use crate::error::Result;

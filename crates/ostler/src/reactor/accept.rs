@@ -37,7 +37,9 @@ impl Reactor {
         let intake = framer.map(|framer| Box::new(Intake::new(framer)));
         self.connections.insert(slot, Connection::new(transport, session, intake));
         if let Err(error) = added {
-            tracing::warn!(%peer, %error, "cannot watch a connection, closed");
+            if self.complaints.unwatched.admits() {
+                tracing::warn!(%peer, %error, "cannot watch a connection, closed");
+            }
             self.peer_lost(slot);
         }
     }

@@ -8,6 +8,7 @@ use ostler_core::brain::{BrainAction, ConnectionSlot};
 use super::Reactor;
 use super::mailbox::{FromReactor, ToReactor};
 use super::token::{self, Token};
+use crate::log::Quotas as _;
 use crate::sys::clock;
 use crate::sys::epoll::{Events, Readiness};
 
@@ -212,6 +213,7 @@ impl Reactor {
         self.carry_out();
         self.end_all_lingerers();
         self.tell_of_shortages(true);
+        self.complaints.tell_rest();
         let books = self.brain.books();
         if let Ok(mut all) = self.reports.books.lock() {
             all.add(books);

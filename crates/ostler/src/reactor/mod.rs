@@ -8,6 +8,7 @@
 mod accept;
 mod budget;
 mod close;
+mod complaints;
 mod connection;
 mod destination;
 mod event_loop;
@@ -39,6 +40,7 @@ use ostler_shm::sleep::Sleeper;
 use crate::options::Options;
 use crate::sys::epoll::{Epoll, Events, Interest};
 use budget::MemoryState;
+use complaints::Complaints;
 use connection::Connections;
 use destination::Destinations;
 use linger::Lingerers;
@@ -135,6 +137,8 @@ pub(crate) struct Reactor {
     account: Account,
     shared_memory: Arc<SharedMemory>,
     memory: MemoryState,
+    /// Log lines that clients can cause.
+    complaints: Complaints,
     kept_input: KeptInput,
     lingerers: Lingerers,
     scratch: Vec<u8>,
@@ -173,6 +177,7 @@ impl Reactor {
             account: Account::new(Arc::clone(shared_memory.budget())),
             shared_memory,
             memory: MemoryState::default(),
+            complaints: Complaints::default(),
             kept_input: KeptInput::new(settings.kept_input_max),
             lingerers: Lingerers::new(settings.linger_ns),
             scratch,

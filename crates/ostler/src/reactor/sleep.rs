@@ -6,6 +6,7 @@ use ostler_core::Nanos;
 
 use super::Reactor;
 use super::destination::Destination;
+use crate::log::Quotas as _;
 use crate::sys::clock;
 
 impl Reactor {
@@ -32,7 +33,9 @@ impl Reactor {
         let recall = self.recall_candidate().map(|(_, due)| due);
         let refusal = self.refusal_due();
         let lingerers = self.lingerers.next_due(self.draining);
-        let due = [recall, self.brain.rehash_due(), self.memory.due(), refusal, lingerers];
+        let complaints = self.complaints.next_due();
+        let due =
+            [recall, self.brain.rehash_due(), self.memory.due(), refusal, lingerers, complaints];
         let due = due.into_iter().flatten().min()?;
         Some(Duration::from_nanos(due.saturating_sub(clock::monotonic_ns())))
     }
@@ -41,6 +44,7 @@ impl Reactor {
     /// that do not close.
     pub(super) fn run_due(&mut self) {
         self.end_due_lingerers();
+        self.complaints.tell_due();
         if let Some((lane, due)) = self.recall_candidate()
             && due <= self.now
         {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ostler_core::ids::ProcessKey;
 use ostler_core::policy::{AnswerOrder, CrashPolicy};
 
+use super::complaints::Complaints;
 use super::deferred::Deferrals;
 use super::inbox::Inbox;
 use super::leaving::Leaving;
@@ -78,6 +79,8 @@ pub(crate) struct WorkerContext {
     /// Deliveries that are not finished with their callbacks.
     pub(super) deferrals: Deferrals,
     pub(crate) timers: RefCell<Timers>,
+    /// Log lines that clients can cause.
+    pub(super) complaints: Complaints,
     /// How far this process is on its way out.
     pub(crate) leaving: Leaving,
 }
@@ -107,6 +110,7 @@ impl WorkerContext {
             tokens: Tokens::default(),
             deferrals: Deferrals::new(in_order),
             timers: RefCell::default(),
+            complaints: Complaints::default(),
             leaving: Leaving::default(),
             settings,
         })

@@ -239,7 +239,7 @@ impl Deferrals {
 impl WorkerContext {
     /// Whether a handler may use a part of a package.
     fn may_leave_a_rest(&self) -> bool {
-        if !self.settings.keeps_unused {
+        if !self.settings.keeps_unused && self.complaints.consume_ignored.admits() {
             tracing::warn!("Package::consume has no effect: it needs framing = stream");
         }
         self.settings.keeps_unused
@@ -348,11 +348,10 @@ impl WorkerContext {
         for held in std::mem::take(&mut deferral.held) {
             let (session, output) = held.parts();
             if let Err(error) = self.append_output(session, output, Some(&mut deferral.current)) {
-                tracing::warn!(
-                    session,
-                    %error,
-                    "a deferred output found no room: its session is closed"
-                );
+                if self.complaints.output_lost.admits() {
+                    let text = "a deferred output found no room: its session is closed";
+                    tracing::warn!(session, %error, "{text}");
+                }
                 self.append_close(session, true, Some(&mut deferral.current));
             }
         }

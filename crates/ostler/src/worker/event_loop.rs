@@ -29,7 +29,7 @@ use crate::api::send_error::SendError;
 use crate::api::session::Session;
 use crate::api::worker::Worker;
 use crate::control::{FromWorker, ShortText};
-use crate::log;
+use crate::log::{self, Quotas as _};
 use crate::manager::ProcessBoot;
 use crate::options::Options;
 use crate::sys::{clock, panic, signal};
@@ -178,6 +178,7 @@ impl<H: Handler> Run<H> {
         }
         tracing::debug!("ready");
         let code = self.serve();
+        self.context.complaints.tell_rest();
         if code == 0 {
             self.handler.on_worker_stop(&self.worker);
             self.context.settle_deferred();
@@ -240,12 +241,14 @@ impl<H: Handler> Run<H> {
             }
         }
         self.context.sender.flush_aborts();
+        self.context.complaints.tell_due();
         self.ask_to_leave();
         round
     }
 
     fn idle(&self, is_left: bool) -> std::io::Result<()> {
-        let due = self.context.timers.borrow_mut().next_due();
+        let timer = self.context.timers.borrow_mut().next_due();
+        let due = [timer, self.context.complaints.next_due()].into_iter().flatten().min();
         let mut timeout =
             due.map(|at| Duration::from_nanos(at.saturating_sub(clock::monotonic_ns())));
         if self.context.inbox.has_posts() {
@@ -265,7 +268,7 @@ impl<H: Handler> Run<H> {
             let due = self.context.timers.borrow_mut().take_due(now);
             let Some(callback) = due else { return };
             let outcome = callback.call(&mut self.handler as &mut dyn Any, &self.worker);
-            log_failure(outcome, "timer");
+            self.log_failure(outcome, "timer");
             self.context.settle_deferred();
         }
     }
@@ -274,7 +277,7 @@ impl<H: Handler> Run<H> {
     fn run_posts(&mut self) {
         for post in self.context.inbox.take() {
             let outcome = post(&mut self.handler as &mut dyn Any, &self.worker);
-            log_failure(outcome, "post");
+            self.log_failure(outcome, "post");
             self.context.settle_deferred();
         }
     }
@@ -315,21 +318,21 @@ impl<H: Handler> Run<H> {
         match kind {
             Some(RecordKind::Connect) => {
                 let outcome = self.handler.on_connect(&self.worker, &session);
-                close_on_failure(outcome, "on_connect", &session);
+                self.close_on_failure(outcome, "on_connect", &session);
             }
             Some(RecordKind::Data) if skipped => {}
             Some(RecordKind::Data) => {
                 let payload = payload.unwrap_or(Payload::Heap(Vec::new()));
                 let package = Package::new(&self.context, payload, header.subject, header.flags);
                 let outcome = self.handler.on_receive(&self.worker, &session, &package);
-                close_on_failure(outcome, "on_receive", &session);
+                self.close_on_failure(outcome, "on_receive", &session);
             }
             Some(RecordKind::Closed) => {
                 // Its reactor publishes the reason before it gives this record.
                 let reason = self.context.sessions.shown_reason(header.subject);
                 let reason = reason.unwrap_or(CloseReason::PeerError);
                 let outcome = self.handler.on_close(&self.worker, &session, reason);
-                log_failure(outcome, "on_close");
+                self.log_failure(outcome, "on_close");
                 self.context.sessions.forget(header.subject);
             }
             _ => tracing::warn!(kind = header.kind, "a delivery of an unknown kind is skipped"),
@@ -386,31 +389,31 @@ impl<H: Handler> Run<H> {
             "leaving, but held"
         );
     }
-}
 
-/// A callback of a session has returned. If it failed its client would wait for an answer that does
-/// not come: the session ends. That a session is gone is no failure, its `on_close` follows.
-fn close_on_failure(outcome: Outcome, callback: &str, session: &Session) {
-    let Err(error) = outcome else { return };
-    if is_gone(&error) {
-        return;
+    /// A callback of a session has returned. If it failed its client would wait for an answer that
+    /// does not come: the session ends. That a session is gone is no failure, its `on_close`
+    /// follows.
+    fn close_on_failure(&self, outcome: Outcome, callback: &str, session: &Session) {
+        let Err(error) = outcome else { return };
+        if is_gone(&error) {
+            return;
+        }
+        if self.context.complaints.callback_failed.admits() {
+            let (id, text) = (session.id(), "a callback failed, its session is closed");
+            tracing::error!(callback, session = id, %error, "{text}");
+        }
+        // Gone meanwhile: then there is nothing to close.
+        let _ = session.close();
     }
-    tracing::error!(
-        callback,
-        session = session.id(),
-        %error,
-        "a callback failed, its session is closed"
-    );
-    // Gone meanwhile: then there is nothing to close.
-    let _ = session.close();
-}
 
-/// A callback without a session has returned.
-fn log_failure(outcome: Outcome, callback: &str) {
-    if let Err(error) = outcome
-        && !is_gone(&error)
-    {
-        tracing::error!(callback, %error, "a callback failed");
+    /// A callback without a session has returned.
+    fn log_failure(&self, outcome: Outcome, callback: &str) {
+        if let Err(error) = outcome
+            && !is_gone(&error)
+            && self.context.complaints.callback_failed.admits()
+        {
+            tracing::error!(callback, %error, "a callback failed");
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //!   [`sessions`], [`deferred`], [`token`], [`timers`], [`inbox`], [`leaving`].
 
 mod closed;
+mod complaints;
 pub(crate) mod context;
 pub(crate) mod deferred;
 pub(crate) mod event_loop;

@@ -175,7 +175,10 @@ impl DeferredToken {
 
     /// The thread that had the token panics: nobody will answer any more.
     fn abandon(context: &WorkerContext, delivery: u64, session: u64) {
-        tracing::error!(session, "a deferred package was lost in a panic, its session is closed");
+        if context.complaints.package_lost.admits() {
+            let text = "a deferred package was lost in a panic, its session is closed";
+            tracing::error!(session, "{text}");
+        }
         arrive(context, delivery, &Posted::Close(session));
     }
 }
@@ -223,7 +226,10 @@ fn arrive(context: &WorkerContext, delivery: u64, posted: &Posted) {
     if let Err(error) = deferred.output(session, output)
         && !error.is_gone()
     {
-        tracing::warn!(session, %error, "a deferred output found no room: its session is closed");
+        if context.complaints.output_lost.admits() {
+            let text = "a deferred output found no room: its session is closed";
+            tracing::warn!(session, %error, "{text}");
+        }
         // Gone meanwhile: then there is nothing to reset.
         let _ = deferred.output(session, Output::Close(true));
     }

@@ -84,10 +84,10 @@ impl Reactor {
             }
         }
         if dropped > 0 {
-            tracing::info!(
-                bytes = dropped,
-                "input of a client that is gone is more than may be kept, dropped"
-            );
+            if self.complaints.input_dropped.admits() {
+                let text = "input of a client that is gone is more than may be kept, dropped";
+                tracing::info!(bytes = dropped, "{text}");
+            }
             self.brain.count_input_dropped(CloseReason::MemoryBudget, dropped as u64);
         }
     }

@@ -1,0 +1,27 @@
+//! What a reactor complains about to the log because of what clients do: a few lines of a kind,
+//! then their number.
+
+use crate::log::{Quota, Quotas};
+
+/// The kinds.
+pub(super) struct Complaints {
+    /// A connection cannot be watched.
+    pub(super) unwatched: Quota,
+    /// Input of a client that is gone is more than may be kept.
+    pub(super) input_dropped: Quota,
+}
+
+impl Default for Complaints {
+    fn default() -> Self {
+        Self {
+            unwatched: Quota::new("connections cannot be watched, they are closed"),
+            input_dropped: Quota::new("clients that are gone left more than may be kept"),
+        }
+    }
+}
+
+impl Quotas for Complaints {
+    fn all(&self) -> impl Iterator<Item = &Quota> {
+        [&self.unwatched, &self.input_dropped].into_iter()
+    }
+}
