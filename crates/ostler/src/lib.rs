@@ -37,7 +37,7 @@
 //! |---|---|
 //! | parse a protocol that has no end marks | [`Package::consume`], with [`Framing::stream`] |
 //! | answer later, or from another thread | [`Package::defer`], [`Deferred`], [`Remote`] |
-//! | keep something for a session | [`Session::set_state`] |
+//! | keep something for a session | [`Session::set_state`] (or a value: feature `serde`) |
 //! | send to others | [`Worker::session`], [`Worker::sessions`] |
 //! | do something now and then | [`Worker::every`], [`Worker::after`] |
 //! | open what workers need | the factory of [`Server::run`], [`Handler::on_worker_start`] |
@@ -70,6 +70,8 @@ pub use api::remote::{PostError, Remote};
 pub use api::send_error::SendError;
 pub use api::server::Server;
 pub use api::session::{Session, SessionInfo};
+#[cfg(feature = "serde")]
+pub use api::typed_state::StateError;
 pub use api::worker::{KeepAlive, TimerId, Worker};
 pub use error::{
     EXIT_INTERNAL, EXIT_LISTEN, EXIT_MANAGERS_LOST, EXIT_OPTION, EXIT_START, Error, Result,

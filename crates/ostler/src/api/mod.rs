@@ -12,4 +12,6 @@ pub(crate) mod send_error;
 pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod setters;
+#[cfg(feature = "serde")]
+pub(crate) mod typed_state;
 pub(crate) mod worker;
