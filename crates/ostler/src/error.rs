@@ -26,6 +26,13 @@ pub const EXIT_INTERNAL: u8 = 70;
 /// Its `Debug` reads like its `Display`, so that `expect`, `unwrap` and a `main` that returns a
 /// [`Result`] show the sentence too. Return [`crate::Exit`] from `main` to end with
 /// [`Error::exit_code`] as well.
+///
+/// ```
+/// let error = ostler::Server::builder().set("workers", 0).bind().unwrap_err();
+/// assert!(error.is_option());
+/// assert_eq!(error.exit_code(), 2);
+/// assert!(error.to_string().contains("option `workers` cannot be `0`"));
+/// ```
 pub struct Error {
     inner: Box<Inner>,
 }
@@ -47,6 +54,14 @@ enum Kind {
 }
 
 /// The result of this crate's functions.
+///
+/// ```
+/// fn serve() -> ostler::Result<()> {
+///     let server = ostler::Server::builder().listen("127.0.0.1:0").bind()?;
+///     println!("bound to {}", server.local_address());
+///     Ok(())
+/// }
+/// ```
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {

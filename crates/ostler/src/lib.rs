@@ -50,6 +50,8 @@
 mod api;
 mod control;
 mod error;
+#[cfg(doctest)]
+mod guide;
 mod log;
 mod manager;
 mod master;

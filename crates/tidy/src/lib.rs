@@ -9,6 +9,7 @@
 //! | `reference` | what text cites is here: rows, decisions, sections, links, files |
 //! | `machine` | nothing names a directory of the machine that somebody works on |
 //! | `layer` | modules use only what lies below them |
+//! | `example` | every public item of the crate `ostler` has an example |
 //! | `dead` | every file of Rust is part of a crate |
 //!
 //! `make tidy` runs them. A file may break a rule when it stands in `exceptions.txt`, with the
@@ -16,6 +17,7 @@
 //! is a number that is higher than what is found.
 
 mod dead;
+mod examples;
 mod exceptions;
 mod files;
 mod layers;
@@ -61,6 +63,7 @@ pub fn check(root: &Path) -> io::Result<Vec<Finding>> {
         findings.extend(lengths::check(file));
         findings.extend(machine::check(file));
         findings.extend(layers::check(file));
+        findings.extend(examples::check(file));
     }
     findings.extend(references::check(root, &files));
     findings.extend(dead::check(&files));

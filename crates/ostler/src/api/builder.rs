@@ -54,6 +54,15 @@ impl std::fmt::Debug for Demands {
 
 impl ServerBuilder {
     /// Begins with these options.
+    ///
+    /// ```
+    /// use ostler::{Options, Server};
+    ///
+    /// let mut options = Options::default();
+    /// options.set("workers", "8")?;
+    /// let builder = Server::builder().options(options);
+    /// # Ok::<(), ostler::Error>(())
+    /// ```
     #[must_use]
     pub fn options(mut self, options: Options) -> Self {
         self.layers.start_with(options);
@@ -62,6 +71,10 @@ impl ServerBuilder {
 
     /// Sets any option by its name; see [`Options::table`]. A wrong name or value is told by
     /// [`ServerBuilder::bind`].
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().set("workers", 8).set("memory_budget", "256MiB");
+    /// ```
     #[must_use]
     pub fn set(mut self, name: &str, value: impl ToString) -> Self {
         self.layers.say(Layer::Program, name, &value.to_string(), "");
@@ -98,6 +111,11 @@ impl ServerBuilder {
     ///
     /// A variable whose name is nearly that of an option is told by [`ServerBuilder::bind`]; others
     /// are let alone.
+    ///
+    /// ```
+    /// // OSTLER_WORKERS=4 OSTLER_LOG_LEVEL=debug ./server
+    /// let builder = ostler::Server::builder().from_env("OSTLER_");
+    /// ```
     #[must_use]
     pub fn from_env(mut self, prefix: &str) -> Self {
         self.layers.say_environment(prefix, std::env::vars_os());
@@ -117,7 +135,7 @@ impl ServerBuilder {
     /// # use ostler::{Handler, Outcome, Package, Server, Session, Worker};
     /// # struct Echo;
     /// # impl Handler for Echo {
-    /// #     fn on_receive(&mut self, _worker: &Worker, session: &Session, package: &Package) -> Outcome { Ok(()) }
+    /// #     fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome { Ok(()) }
     /// # }
     /// fn main() -> ostler::Exit {
     ///     let server = Server::builder().from_env("OSTLER_").args(std::env::args_os().skip(1));
@@ -135,6 +153,13 @@ impl ServerBuilder {
 
     /// As [`ServerBuilder::args`], but gives back what it does not know, in order.
     /// [`ServerBuilder::help`] says what that may be.
+    ///
+    /// ```
+    /// use ostler::Server;
+    ///
+    /// let (builder, own) = Server::builder().take_args(["--workers=2", "--colour", "red"]);
+    /// assert_eq!(own, ["--colour", "red"]);
+    /// ```
     pub fn take_args<A: Into<OsString>>(
         mut self,
         arguments: impl IntoIterator<Item = A>,
@@ -160,6 +185,10 @@ impl ServerBuilder {
 
     /// What `--help` says about the program itself and its own arguments, above the list of
     /// options.
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().help("chat: says everything to everybody");
+    /// ```
     #[must_use]
     pub fn help(mut self, text: &str) -> Self {
         text.clone_into(&mut self.help);
@@ -196,6 +225,14 @@ impl ServerBuilder {
     ///
     /// With [`ServerBuilder::args`], an argument such as `--help` makes it answer and end the
     /// process instead.
+    ///
+    /// ```
+    /// use ostler::Server;
+    ///
+    /// let server = Server::builder().listen("127.0.0.1:0").bind()?;
+    /// assert_ne!(server.local_address().port(), 0);
+    /// # Ok::<(), ostler::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Every option that is wrong, or why the address cannot be listened on.

@@ -66,6 +66,11 @@ where
 
 impl Exit {
     /// The code with which the program will end: 0, or [`Error::exit_code`].
+    ///
+    /// ```
+    /// let exit = ostler::Exit::from(ostler::Error::usage("write: chat [--colour NAME]"));
+    /// assert_eq!(exit.code(), ostler::EXIT_OPTION);
+    /// ```
     #[must_use]
     pub fn code(&self) -> u8 {
         self.result.as_ref().map_or_else(Error::exit_code, |()| 0)

@@ -39,24 +39,40 @@ impl Framing {
 
     /// Each read is a package, behind what the handler has not used of the one before, see
     /// [`Package::consume`](crate::Package::consume) (`framing = stream`, the default).
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().framing(ostler::Framing::stream());
+    /// ```
     #[must_use]
     pub fn stream() -> Self {
         Self::named("stream")
     }
 
     /// Each read is a package (`framing = raw`).
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().framing(ostler::Framing::raw());
+    /// ```
     #[must_use]
     pub fn raw() -> Self {
         Self::named("raw")
     }
 
     /// A line feed ends a package, which includes it (`framing = line`).
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().framing(ostler::Framing::lines());
+    /// ```
     #[must_use]
     pub fn lines() -> Self {
         Self::named("line")
     }
 
     /// These 1 to 8 bytes end a package, which includes them (`framing = eof`).
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().framing(ostler::Framing::delimited(b"\r\n"));
+    /// ```
     #[must_use]
     pub fn delimited(delimiter: &[u8]) -> Self {
         Self::named("eof").and("package_eof", spell_bytes(delimiter))
@@ -64,6 +80,10 @@ impl Framing {
 
     /// Everything received is a package as soon as it ends with these 1 to 8 bytes
     /// (`framing = eof_at_end`). Several messages may arrive in one package; nothing is searched.
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().framing(ostler::Framing::delimited_at_end(b"\0"));
+    /// ```
     #[must_use]
     pub fn delimited_at_end(delimiter: &[u8]) -> Self {
         Self::named("eof_at_end").and("package_eof", spell_bytes(delimiter))
@@ -95,6 +115,10 @@ impl Framing {
     }
 
     /// Each MQTT control packet is a package (`framing = mqtt`).
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().framing(ostler::Framing::mqtt());
+    /// ```
     #[must_use]
     pub fn mqtt() -> Self {
         Self::named("mqtt")
@@ -102,6 +126,10 @@ impl Framing {
 
     /// Each value of the Redis serialization protocol, or inline command, is a package
     /// (`framing = resp`).
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().framing(ostler::Framing::resp());
+    /// ```
     #[must_use]
     pub fn resp() -> Self {
         Self::named("resp")

@@ -16,6 +16,30 @@ use super::worker::Worker;
 ///
 /// The order for one session is always `on_connect`, `on_receive`…, `on_close`, each started after
 /// the one before it is finished or at the same worker.
+///
+/// ```
+/// use ostler::{CloseReason, Handler, Outcome, Package, Session, Worker};
+///
+/// struct Greeter {
+///     greeted: u64,
+/// }
+///
+/// impl Handler for Greeter {
+///     fn on_connect(&mut self, _: &Worker, session: &Session) -> Outcome {
+///         self.greeted += 1;
+///         Ok(session.send(b"welcome\n")?)
+///     }
+///
+///     fn on_receive(&mut self, _: &Worker, session: &Session, package: &Package) -> Outcome {
+///         Ok(session.send(package)?)
+///     }
+///
+///     fn on_close(&mut self, _: &Worker, session: &Session, reason: CloseReason) -> Outcome {
+///         println!("{} has left: {}", session.id(), reason.name());
+///         Ok(())
+///     }
+/// }
+/// ```
 #[allow(unused_variables)] // names are documentation for those who implement them
 pub trait Handler: Sized + 'static {
     /// The process has started and takes no packages yet: open files, connect to databases, catch

@@ -3,6 +3,14 @@
 use std::error::Error;
 
 /// Why a callback failed. Any error becomes one by `?`, as do strings by `.into()`.
+///
+/// ```
+/// fn port(text: &str) -> Result<u16, ostler::Failure> {
+///     let port: u16 = text.parse()?;
+///     if port == 0 { Err("a port is not 0".into()) } else { Ok(port) }
+/// }
+/// assert!(port("0").is_err() && port("x").is_err());
+/// ```
 pub type Failure = Box<dyn Error>;
 
 /// What a callback returns. A failure is logged with its session, and the session is closed after
@@ -30,6 +38,16 @@ pub type Outcome = Result<(), Failure>;
 /// What the callback of a [`crate::Remote`] may return: nothing, or a result whose error is logged.
 ///
 /// Implemented for `()` and for `Result<(), E>` with any error; nobody else needs to implement it.
+///
+/// ```
+/// use ostler::{Handler, Remote};
+///
+/// fn tell<H: Handler>(remote: &Remote<H>, session: u64) {
+///     // A callback that returns nothing, and one whose error is logged.
+///     let _ = remote.post(|_, worker| println!("{} sessions", worker.sessions().len()));
+///     let _ = remote.post(move |_, worker| worker.session(session).send(b"done\n"));
+/// }
+/// ```
 pub trait IntoOutcome {
     /// The outcome.
     ///
@@ -54,6 +72,25 @@ impl<E: Into<Failure>> IntoOutcome for Result<(), E> {
 ///
 /// Implemented for every [`crate::Handler`] and for `Result<H, E>`; nobody else needs to implement
 /// it.
+///
+/// ```
+/// use ostler::{Handler, Outcome, Package, Server, Session, Worker};
+///
+/// struct Words(String);
+///
+/// impl Handler for Words {
+///     fn on_receive(&mut self, _: &Worker, session: &Session, _: &Package) -> Outcome {
+///         Ok(session.send(self.0.as_bytes())?)
+///     }
+/// }
+///
+/// # fn main() -> ostler::Result<()> {
+/// let builder = Server::builder();
+/// let server = ostler::test::TestServer::start(builder, |_| std::env::var("NOT_SET").map(Words));
+/// assert!(server.is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub trait IntoHandler {
     /// The handler that is made.
     type Handler: crate::Handler;

@@ -15,6 +15,14 @@ use crate::worker::token::DeferredToken;
 /// A package: one message of a framed session, or what a read brought of one without framing, see
 /// [`Package::consume`]. Its bytes lie in shared memory that only the master can change, and does
 /// not while the callback runs.
+///
+/// ```
+/// # use ostler::Package;
+/// fn words(package: &Package) -> usize {
+///     // It is a slice of bytes.
+///     package.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count()
+/// }
+/// ```
 pub struct Package {
     context: Rc<WorkerContext>,
     payload: Payload,
@@ -56,6 +64,16 @@ impl Package {
 
     /// Whether a worker that died had started it before (only with `crash_policy = redeliver`):
     /// side effects outside this server may have happened already.
+    ///
+    /// ```
+    /// # use ostler::{Outcome, Package};
+    /// fn pay(package: &Package) -> Outcome {
+    ///     if package.is_redelivered() {
+    ///         // The worker that had it died: look first whether it was paid already.
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     #[must_use]
     pub const fn is_redelivered(&self) -> bool {
         self.flags & FLAG_REDELIVERED != 0
@@ -94,6 +112,17 @@ impl Package {
     /// Whether this is the rest that a handler did not use, given once more because the client will
     /// send no more (framing `stream`). What is not used now is thrown away. A client that leaves
     /// nothing unused behind has no last package.
+    ///
+    /// ```
+    /// # use ostler::{Outcome, Package, Session};
+    /// fn on_receive(session: &Session, package: &Package) -> Outcome {
+    ///     if package.is_last() {
+    ///         return Err("the client left in the middle of a message".into());
+    ///     }
+    ///     package.consume(0); // wait for more
+    ///     Ok(())
+    /// }
+    /// ```
     #[must_use]
     pub const fn is_last(&self) -> bool {
         self.flags & FLAG_LAST != 0
@@ -104,6 +133,18 @@ impl Package {
     /// in hand.
     ///
     /// `None` when it was deferred already.
+    ///
+    /// ```
+    /// # use ostler::{Outcome, Package};
+    /// fn on_receive(package: &Package) -> Outcome {
+    ///     let mut deferred = package.defer().ok_or("deferred already")?;
+    ///     std::thread::spawn(move || {
+    ///         let answer = deferred.as_bytes().to_ascii_uppercase(); // takes long
+    ///         let _ = deferred.send(&answer); // refused when the client has left
+    ///     });
+    ///     Ok(())
+    /// }
+    /// ```
     #[must_use]
     pub fn defer(&self) -> Option<Deferred> {
         let token = DeferredToken::begin(&self.context, self.session)?;

@@ -77,6 +77,17 @@ impl<H: Handler> Remote<H> {
 }
 
 /// Why [`Remote::post`] refused.
+///
+/// ```
+/// # use ostler::{Handler, PostError, Remote};
+/// fn tick<H: Handler>(remote: &Remote<H>) -> bool {
+///     match remote.post(|_, worker| println!("worker {}", worker.slot())) {
+///         Ok(()) => true,
+///         Err(error) if error.is_full() => true, // later
+///         Err(error) => !error.is_ended(),
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PostError(pub(crate) Refused);
 

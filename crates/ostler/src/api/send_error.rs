@@ -18,6 +18,21 @@ pub(crate) enum SendErrorKind {
 ///
 /// An output that *is* accepted is written to the socket in order, or the session closes with a
 /// reason. `Debug` reads like `Display`.
+///
+/// ```
+/// # use ostler::{SendError, Session};
+/// fn offer(session: &Session, news: &[u8]) -> Result<(), SendError> {
+///     match session.send(news) {
+///         // A slow reader misses news; nobody waits for it.
+///         Err(error) if error.is_full() => Ok(()),
+///         Err(error) if error.is_gone() => {
+///             println!("{} is gone: {:?}", session.id(), error.gone_because());
+///             Ok(())
+///         }
+///         other => other,
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError {
     kind: SendErrorKind,

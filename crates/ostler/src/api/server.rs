@@ -44,12 +44,22 @@ impl Server {
     }
 
     /// Begins with the default options.
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().listen("127.0.0.1:9501").workers(2);
+    /// ```
     #[must_use]
     pub fn builder() -> ServerBuilder {
         ServerBuilder::default()
     }
 
     /// The address it listens on, with the port that the kernel chose if 0 was asked for.
+    ///
+    /// ```
+    /// let server = ostler::Server::builder().listen("127.0.0.1:0").bind()?;
+    /// println!("the kernel chose port {}", server.local_address().port());
+    /// # Ok::<(), ostler::Error>(())
+    /// ```
     #[must_use]
     pub const fn local_address(&self) -> SocketAddr {
         self.bound.address
@@ -83,6 +93,23 @@ impl Server {
     /// Call it early in `main`: the process must not have started threads, because it forks. When
     /// it returns the process is as it was (signals, name, limits, panic hook), its own children
     /// are its own, and it may run another server.
+    ///
+    /// ```no_run
+    /// use ostler::{Handler, Outcome, Package, Server, Session, Worker};
+    ///
+    /// struct Echo;
+    ///
+    /// impl Handler for Echo {
+    ///     fn on_receive(&mut self, _: &Worker, session: &Session, package: &Package) -> Outcome {
+    ///         Ok(session.send(package)?)
+    ///     }
+    /// }
+    ///
+    /// fn main() -> ostler::Exit {
+    ///     let server = Server::builder().listen("127.0.0.1:9501").bind();
+    ///     server.and_then(|server| server.run(|_| Echo)).into()
+    /// }
+    /// ```
     ///
     /// # Errors
     /// When the server cannot start, or its managers are lost; see [`crate::Error::exit_code`].

@@ -12,6 +12,15 @@ use crate::worker::send::Output;
 
 /// A handle to a session. Any worker may use it for any session; it outlives the session, and then
 /// answers `gone`.
+///
+/// ```
+/// # use ostler::{Outcome, Session, Worker};
+/// /// Any worker may send to any session, by its id.
+/// fn whisper(worker: &Worker, to: u64, text: &str) -> Outcome {
+///     let session: Session = worker.session(to);
+///     Ok(session.send(text.as_bytes())?)
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Session {
     context: Rc<WorkerContext>,
@@ -25,6 +34,16 @@ impl std::fmt::Debug for Session {
 }
 
 /// What is known of an open session.
+///
+/// ```
+/// # use ostler::Session;
+/// fn describe(session: &Session) -> String {
+///     match session.info() {
+///         Some(info) => format!("{} for {} s", info.peer, info.connected_for.as_secs()),
+///         None => "gone".to_owned(),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionInfo {
@@ -55,6 +74,15 @@ impl Session {
     ///
     /// A reply that is a part of the package being handled is not copied.
     ///
+    /// ```
+    /// # use ostler::{Outcome, Package, Session};
+    /// fn on_receive(session: &Session, package: &Package) -> Outcome {
+    ///     session.send(&package[..package.len() / 2])?; // not copied
+    ///     session.send(b"\n")?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`SendError`]: full, gone or too long.
     pub fn send(&self, bytes: &[u8]) -> Result<(), SendError> {
@@ -65,6 +93,15 @@ impl Session {
     /// room; it waits for some, however short `send_timeout_ms` is. Nothing follows it: sends are
     /// refused at once, and packages that the client sent behind are not given to the handler.
     ///
+    /// ```
+    /// # use ostler::{Outcome, Session};
+    /// fn quit(session: &Session) -> Outcome {
+    ///     session.send(b"bye\n")?;
+    ///     session.close()?; // when that is written
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`SendError::is_gone`] when it has ended already.
     pub fn close(&self) -> Result<(), SendError> {
@@ -73,6 +110,13 @@ impl Session {
 
     /// Ends the session at once with a TCP reset; what is unsent is thrown away.
     /// Otherwise like [`Session::close`].
+    ///
+    /// ```
+    /// # use ostler::{SendError, Session};
+    /// fn throw_out(session: &Session) -> Result<(), SendError> {
+    ///     session.reset()
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`SendError::is_gone`] when it has ended already.
@@ -135,6 +179,17 @@ impl Session {
     /// Keeps a small blob with the session, in the master: it survives this process and is seen by
     /// every worker. Inside a callback it is published together with the reply.
     ///
+    /// With the feature `serde` of this crate, `set_state_as` and `state_as` keep a value of the
+    /// program's own type.
+    ///
+    /// ```
+    /// # use ostler::{Outcome, Session};
+    /// fn enter(session: &Session, room: &str) -> Outcome {
+    ///     session.set_state(room.as_bytes())?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`SendError::is_too_long`] above [`crate::STATE_MAX_BYTES`]; gone.
     pub fn set_state(&self, state: &[u8]) -> Result<(), SendError> {
@@ -144,6 +199,13 @@ impl Session {
     }
 
     /// The blob; empty when none was set or the session has ended.
+    ///
+    /// ```
+    /// # use ostler::Session;
+    /// fn name(session: &Session) -> String {
+    ///     String::from_utf8(session.state()).unwrap_or_default()
+    /// }
+    /// ```
     #[must_use]
     pub fn state(&self) -> Vec<u8> {
         self.context.sessions.state(self.id)

@@ -19,6 +19,13 @@ pub(crate) const WRONG_HANDLER: &str = "the type parameter is not the type of th
     handler: write the type that the factory makes";
 
 /// A handle to this worker process; cheap to clone, stays on its thread.
+///
+/// ```
+/// # use ostler::Worker;
+/// fn describe(worker: &Worker) -> String {
+///     format!("w{}.{} finished {}", worker.slot(), worker.generation(), worker.finished())
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Worker {
     context: Rc<WorkerContext>,
@@ -97,6 +104,13 @@ impl Worker {
     }
 
     /// A handle to any session, by its id. It need not exist.
+    ///
+    /// ```
+    /// # use ostler::{SendError, Worker};
+    /// fn tell(worker: &Worker, id: u64) -> Result<(), SendError> {
+    ///     worker.session(id).send(b"news\n")
+    /// }
+    /// ```
     #[must_use]
     pub fn session(&self, id: u64) -> Session {
         Session::new(Rc::clone(&self.context), id)
@@ -104,6 +118,16 @@ impl Worker {
 
     /// All open sessions of the server, for broadcasts. Costs by the number of open sessions, not
     /// by `max_connections`.
+    ///
+    /// ```
+    /// # use ostler::{Outcome, Worker};
+    /// fn broadcast(worker: &Worker, text: &[u8]) -> Outcome {
+    ///     for session in worker.sessions() {
+    ///         let _ = session.send(text); // who is gone or reads too slowly misses it
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     #[must_use]
     pub fn sessions(&self) -> Vec<Session> {
         let open = self.context.sessions.open();
@@ -207,6 +231,15 @@ impl Worker {
     }
 
     /// Keeps this process alive while it leaves, until the token is dropped.
+    ///
+    /// ```
+    /// # use ostler::Worker;
+    /// fn write_back(worker: &Worker) {
+    ///     let held = worker.keep_alive(); // not while this is written
+    ///     std::fs::write("/var/lib/it/cache", b"...").ok();
+    ///     drop(held);
+    /// }
+    /// ```
     #[must_use]
     pub fn keep_alive(&self) -> KeepAlive {
         self.context.leaving.hold();
@@ -221,6 +254,16 @@ impl Worker {
     }
 
     /// Asks to be replaced by a fresh process; this one goes on until its successor serves.
+    ///
+    /// ```
+    /// # use ostler::Worker;
+    /// /// A library leaks: a fresh process after each hundred thousand deliveries.
+    /// fn now_and_then(worker: &Worker) {
+    ///     if worker.finished() > 100_000 && !worker.is_leaving() {
+    ///         worker.leave();
+    ///     }
+    /// }
+    /// ```
     pub fn leave(&self) {
         self.context.leaving.want();
     }

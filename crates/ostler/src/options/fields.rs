@@ -9,6 +9,13 @@ use super::{AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, 
 ///
 /// They start at their defaults and are changed by name with [`Options::set`]; [`Options::table`]
 /// describes each of them.
+///
+/// ```
+/// let mut options = ostler::Options::default();
+/// options.set("drain_timeout_ms", "30s")?;
+/// assert_eq!(options.get("drain_timeout_ms").as_deref(), Some("30000"));
+/// # Ok::<(), ostler::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Address to listen on, `HOST:PORT`.

@@ -114,6 +114,12 @@ fn range(measure: Measure, min: u64, max: u64) -> String {
 }
 
 /// One option: a row of [`Options::table`](super::Options::table).
+///
+/// ```
+/// for info in ostler::Options::table() {
+///     println!("{:<24} {:<20} {}", info.name, info.kind.describe(), info.effect);
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct OptionInfo {

@@ -1,0 +1,22 @@
+//! The pages of the guide (`docs/guide`), so that the documentation tests compile their examples.
+
+#[doc = include_str!("../../../docs/guide/options.md")]
+struct Options;
+
+#[doc = include_str!("../../../docs/guide/framing.md")]
+struct Framing;
+
+#[doc = include_str!("../../../docs/guide/crashes.md")]
+struct Crashes;
+
+#[doc = include_str!("../../../docs/guide/reload.md")]
+struct Reload;
+
+#[doc = include_str!("../../../docs/guide/threads.md")]
+struct Threads;
+
+#[doc = include_str!("../../../docs/guide/testing.md")]
+struct Testing;
+
+#[doc = include_str!("../../../docs/guide/systemd.md")]
+struct Systemd;
