@@ -44,7 +44,9 @@ pub struct ServerBuilder {
 
 /// What the program itself demands of its options.
 #[derive(Default)]
-struct Demands(Vec<Box<dyn Fn(&Options) -> std::result::Result<(), String>>>);
+struct Demands(Vec<Demand>);
+
+type Demand = Box<dyn Fn(&Options) -> std::result::Result<(), String>>;
 
 impl std::fmt::Debug for Demands {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
