@@ -220,10 +220,12 @@ fn file(own: &[OsString]) -> ostler::Result<Option<PathBuf>> {
     match own {
         [] => Ok(None),
         [name, path] if name == "--file" => Ok(Some(PathBuf::from(path))),
-        [word] if word.as_bytes().starts_with(b"--file=") => {
-            Ok(Some(PathBuf::from(OsStr::from_bytes(&word.as_bytes()[7..]))))
+        _ => {
+            let word = own.first().filter(|_| own.len() == 1);
+            let path = word.and_then(|word| word.as_bytes().strip_prefix(b"--file="));
+            let wrong = || Error::usage("write: keyvalue [--file PATH] [--set NAME=VALUE]...");
+            Ok(Some(PathBuf::from(OsStr::from_bytes(path.ok_or_else(wrong)?))))
         }
-        _ => Err(Error::usage("write: keyvalue [--file PATH] [--set NAME=VALUE]...")),
     }
 }
 

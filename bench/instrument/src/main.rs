@@ -24,10 +24,12 @@ fn own(arguments: Vec<OsString>) -> Result<Behaviour, String> {
     let mut arguments =
         arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned());
     while let Some(argument) = arguments.next() {
-        let value = match argument.strip_prefix("--handler") {
-            Some("") => arguments.next().ok_or("`--handler` needs a value")?,
-            Some(rest) if rest.starts_with('=') => rest[1..].to_owned(),
-            _ => {
+        let value = match argument.strip_prefix("--handler=") {
+            Some(value) => value.to_owned(),
+            None if argument == "--handler" => {
+                arguments.next().ok_or("`--handler` needs a value")?
+            }
+            None => {
                 return Err(format!(
                     "the argument `{argument}` is unknown: --help lists what there is"
                 ));
