@@ -12,6 +12,16 @@ const FIRST_NAME: &str = "main";
 /// several asks a session by [`Session::port`](crate::Session::port) on which one its client came.
 ///
 /// Cheap to clone.
+///
+/// ```
+/// # use ostler::Session;
+/// fn came_by(session: &Session) -> String {
+///     match session.port() {
+///         Some(port) => format!("{} ({}) at {}", port.name(), port.id(), port.local_address()),
+///         None => "gone".to_owned(),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
     id: PortId,
