@@ -4,7 +4,7 @@
 mod talk;
 
 use ostler_testkit::{TestResult, TestServer};
-use talk::{Talk, wait_for_rest};
+use talk::Talk;
 
 fn join(server: &TestServer, name: &str, room: &str) -> TestResult<Talk> {
     let mut talk = Talk::new(server)?;
@@ -56,7 +56,7 @@ fn names_and_rooms_survive_the_death_of_every_worker() -> TestResult {
     ada.expect("* bob joined");
     for round in 0..5 {
         // Nobody is in a package whose session would end with its worker.
-        wait_for_rest(&server)?;
+        server.wait_for_rest()?;
         let before = server.workers();
         for worker in &before {
             worker.kill();

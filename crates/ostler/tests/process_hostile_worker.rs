@@ -32,6 +32,8 @@ fn is_condemned(harm: &str) -> TestResult {
     let mut villain = Talk::new(&server)?;
     let who = villain.ask("whoami")?;
     assert_eq!(villain.ask("echo warm")?, "warm");
+    // What was answered is finished: the harm is done in one package.
+    server.wait_for_rest()?;
     villain.say(&format!("hostile {harm}"))?;
     villain.expect_closed();
     server.wait_for_log("worker wrote nonsense, condemned")?;

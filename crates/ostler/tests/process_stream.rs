@@ -9,7 +9,7 @@ use std::path::Path;
 use ostler_testkit::{
     Client, Random, ServerBuilder, Signal, TestError, TestResult, TestServer, wait_until,
 };
-use talk::{Scratch, Talk, checksum, expect_idle, pattern, probe, small_probe, wait_for_rest};
+use talk::{Scratch, Talk, checksum, expect_idle, pattern, probe, small_probe};
 
 fn stream() -> ServerBuilder {
     probe().set("framing", "stream")
@@ -93,7 +93,7 @@ fn a_line_survives_the_death_of_its_worker_between_its_halves() -> TestResult {
         talk.expect("one");
         wait_given(&scratch, &[17, 8])?;
         // The half was given: now it has been left as well.
-        wait_for_rest(&server)?;
+        server.wait_for_rest()?;
         kill_all(&server)?;
         talk.client.send(b"lo\n")?;
         talk.expect("hello");

@@ -159,11 +159,13 @@ fn output_beyond_the_limit_is_not_held_back() -> TestResult {
         .set("lane_size", 1 << 20)
         .set("crash_policy", "redeliver:3")
         .set("redeliver_output_bytes", "10K")
+        .env("PROBE_JOURNAL", scratch.path("journal"))
         .expect_log("died")
         .start()?;
     let never = scratch.path("never");
     let mut held = Talk::new(&server)?;
     held.say(&format!("senduntil {} 10000", never.display()))?;
+    scratch.wait_received(1)?;
     held.expect_silence();
     let old = server.worker(0);
     old.kill();

@@ -113,12 +113,14 @@ fn redelivery_is_said_and_shows_its_output_once() -> TestResult {
     let scratch = Scratch::new("redeliver")?;
     let server = small_probe()
         .set("crash_policy", "redeliver:5")
+        .env("PROBE_JOURNAL", scratch.path("journal"))
         .expect_log("died")
         .expect_log("killed")
         .start()?;
     let mut talk = Talk::new(&server)?;
     let file = scratch.path("go");
     talk.say(&format!("senduntil {} 100", file.display()))?;
+    scratch.wait_received(1)?;
     let mut probe = Talk::new(&server)?;
     probe.expect_silence();
     let old = server.worker(0);

@@ -52,6 +52,7 @@ fn a_crash_loop_at_start_backs_off_and_recovers() -> TestResult {
     let server = start(builder, 1)?;
     let mut client = server.connect()?;
     round_trip(&mut client, "before")?;
+    server.wait_for_rest()?;
     broken.destroy()?;
     server.worker(0).kill();
     wait_lines(&server, BACK_OFF, 6)?;

@@ -1,7 +1,6 @@
 //! Packages.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use ostler_testkit::{TestResult, TestServer, wait_until};
 
@@ -189,9 +188,8 @@ fn waiting_at_a_worker(name: &str, value: u32, prefetch_us: u32) -> TestResult<u
     for talk in &mut talks {
         talk.say("echo after all")?;
     }
-    // Nothing tells from outside when all were given; who gets none has to be given time to be
-    // wrong.
-    std::thread::sleep(Duration::from_millis(200));
+    // All that is going to be given was given when nobody stirs any more: who spins does not sleep.
+    server.wait_for_rest()?;
     server.worker(0).kill();
     stuck.expect_closed();
     for talk in &mut talks {

@@ -158,6 +158,7 @@ fn slot_down_ms_refuses_clients_without_a_worker() -> TestResult {
     let (mut waiting, mut idle) = (Talk::new(&server)?, Talk::new(&server)?);
     assert_eq!(waiting.ask("echo x")?, "x");
     assert_eq!(idle.ask("echo x")?, "x");
+    server.wait_for_rest()?;
     scratch.make("fail")?;
     let killed = Instant::now();
     server.worker(0).kill();

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ostler_testkit::{Client, DEADLINE, Process, ServerBuilder, TestError, TestResult, TestServer};
+use ostler_testkit::{Client, DEADLINE, ServerBuilder, TestError, TestResult, TestServer};
 
 /// The probe with the sizes that its hostile commands rely on.
 pub fn probe() -> ServerBuilder {
@@ -177,6 +177,15 @@ impl Scratch {
         text.lines().map(str::to_owned).collect()
     }
 
+    /// Waits until so many packages were given to handlers of a probe that keeps its journal here
+    /// (`PROBE_JOURNAL`).
+    pub fn wait_received(&self, packages: usize) -> TestResult {
+        ostler_testkit::wait_until("the package to be started", || {
+            let lines = self.lines("journal");
+            lines.iter().filter(|line| line.contains(" receive ")).count() >= packages
+        })
+    }
+
     pub fn at(&self) -> &Path {
         &self.0
     }
@@ -188,47 +197,12 @@ impl Drop for Scratch {
     }
 }
 
-/// The processes of a server, and how often all their threads went to sleep of their own will.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stirring {
-    pids: Vec<u32>,
-    switches: u64,
-}
-
-/// Looks once; an error when a process left in between.
-fn stirring(server: &TestServer) -> TestResult<Stirring> {
-    let processes = server.tree().processes();
-    let each: TestResult<Vec<u64>> =
-        processes.iter().map(Process::voluntary_context_switches).collect();
-    Ok(Stirring {
-        pids: processes.iter().map(Process::pid).collect(),
-        switches: each?.iter().sum(),
-    })
-}
-
-/// Waits until the server has come to rest: what the test has just caused may still be on its way,
-/// and a process may be about to leave. Rest begins when a second look finds the same processes and
-/// none of them woken.
-pub fn wait_for_rest(server: &TestServer) -> TestResult {
-    rest_of(server).map(drop)
-}
-
-fn rest_of(server: &TestServer) -> TestResult<Option<Stirring>> {
-    let mut before = None;
-    server.wait_for("the server at rest", |server| {
-        std::thread::sleep(Duration::from_millis(200));
-        let now = stirring(server).ok();
-        std::mem::replace(&mut before, now.clone()) == now && now.is_some()
-    })?;
-    Ok(before)
-}
-
 /// Waits until the server has come to rest, then looks for three seconds whether anything stirs.
 pub fn expect_idle(server: &TestServer) -> TestResult {
-    let before = rest_of(server)?;
+    let before = server.wait_for_rest()?;
     std::thread::sleep(Duration::from_secs(3));
-    let after = stirring(server)?;
-    if before.as_ref() == Some(&after) {
+    let after = server.stirring()?;
+    if before == after {
         return Ok(());
     }
     Err(TestError::new(format!("in three seconds of nothing {before:?} became {after:?}")))
