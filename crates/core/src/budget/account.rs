@@ -195,6 +195,26 @@ mod tests {
         assert_eq!(budget.leased(), 0);
     }
 
+    /// The counter that all reactors share is touched once for many small charges.
+    #[test]
+    fn chunks_are_leased_and_a_busy_reactor_keeps_one() {
+        let budget = Budget::new(100 * CHUNK);
+        assert_eq!(budget.limit(), 100 * CHUNK);
+        let mut account = Account::new(Arc::clone(&budget));
+        account.charge_owed(1);
+        assert_eq!(budget.leased(), CHUNK);
+        assert!(account.charge(CHUNK));
+        assert_eq!(budget.leased(), 2 * CHUNK);
+        assert!(account.charge(4 * CHUNK));
+        assert_eq!(budget.leased(), 6 * CHUNK);
+        account.release(CHUNK);
+        assert_eq!(budget.leased(), 6 * CHUNK, "less than two chunks are spare");
+        account.release(CHUNK);
+        assert_eq!(budget.leased(), 5 * CHUNK, "of those that are spare one is kept");
+        account.release(3 * CHUNK + 1);
+        assert_eq!(budget.leased(), 0, "an idle reactor keeps nothing");
+    }
+
     #[test]
     fn the_marks_are_where_the_documentation_says() {
         let budget = Budget::new(1_600_000);

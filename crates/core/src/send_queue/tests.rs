@@ -160,3 +160,27 @@ fn a_missing_part_is_noticed_at_the_owner_and_behind_it() {
     assert_eq!(queue.route(owner, 4, part(0, true), &MARKS), Route::Now);
     assert_eq!(queue.route(owner, 4, part(0, false), &MARKS), truncated);
 }
+
+/// What waits behind an open message is charged with what its bookkeeping takes, and only as long
+/// as it waits.
+#[test]
+fn pieces_that_waited_are_charged_no_more() {
+    let mut queue = SendQueue::default();
+    let (owner, other) = (LaneSlot(0), LaneSlot(1));
+    assert!(matches!(queue.route(owner, 10, part(0, true), &MARKS), Route::Now));
+    queue.push(10, |chunk| chunk.extend_from_slice(&[0; 10]));
+    let alone = queue.charged();
+    for index in 0..3 {
+        let more = index < 2;
+        assert!(matches!(queue.route(other, 10, part(10 * index, more), &MARKS), Route::Behind));
+        queue.push_behind(other, part(10 * index, more), vec![1; 10]);
+    }
+    assert!(queue.charged() > alone + 30);
+    assert!(matches!(queue.route(owner, 10, part(10, false), &MARKS), Route::Now));
+    queue.push(10, |chunk| chunk.extend_from_slice(&[0; 10]));
+    queue.end_message(&MARKS).unwrap();
+    while !queue.is_empty() {
+        queue.advance(queue.front().len());
+    }
+    assert_eq!(queue.charged(), 0);
+}

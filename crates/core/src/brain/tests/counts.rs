@@ -34,3 +34,16 @@ fn what_is_taken_back_and_given_again_is_in_the_books() {
     assert_eq!(world.brain.books().finished, 2);
     assert_eq!(world.brain.open_sessions(), 1);
 }
+
+#[test]
+fn a_session_is_held_while_a_delivery_of_it_is_at_a_lane() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let _idle = world.connected();
+    assert_eq!(world.brain.held_sessions(), 0);
+    world.request(id);
+    world.request(id);
+    assert_eq!(world.brain.held_sessions(), 1);
+    world.start_all(0);
+    world.finish_all(0);
+    assert_eq!(world.brain.held_sessions(), 0);
+}
