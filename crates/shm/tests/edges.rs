@@ -45,6 +45,23 @@ fn a_sleeper_is_rung_once_per_sleep_and_never_while_awake() {
 
 // ---- board --------------------------------------------------------------------------------------
 
+/// A worker believes the file's length, not its words: a board that is shorter than it says would
+/// kill who reads its end. What it costs is what it holds, in whole pages.
+#[test]
+fn a_board_is_as_long_as_its_sessions_need_and_one_that_is_shorter_is_refused() {
+    let (_master, fd) = Board::create(2, 1_024).unwrap();
+    let len = rustix::fs::fstat(&fd).unwrap().st_size as usize;
+    let (head, entries) = (2 * 4_096, 2 * 1_024 * 256);
+    assert!((head + entries..head + entries + 2 * 4_096).contains(&len), "{len}");
+    let mut bytes = vec![0; len];
+    assert_eq!(rustix::io::pread(&fd, &mut bytes[..], 0).unwrap(), len);
+    for (kept, opens) in [(len, true), (len - 1, false), (len / 2, false), (4_096, false)] {
+        let copy = rustix::fs::memfd_create("copy", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        rustix::io::pwrite(&copy, &bytes[..kept], 0).unwrap();
+        assert_eq!(Board::open(&copy).is_ok(), opens, "{kept} of {len}");
+    }
+}
+
 #[test]
 fn a_board_has_possible_sizes_only() {
     for (reactors, sessions) in [(0, 64), (REACTORS_MAX + 1, 64), (1, 0), (1, 63)] {
