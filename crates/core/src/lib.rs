@@ -10,6 +10,7 @@ pub mod budget;
 pub mod framing;
 pub mod ids;
 pub mod invariant;
+pub mod per_port;
 pub mod placement;
 pub mod policy;
 pub mod send_queue;

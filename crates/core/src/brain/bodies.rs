@@ -5,10 +5,9 @@
 use std::collections::HashMap;
 
 use super::sessions::Connection;
-use super::subjects::is_served;
-use super::{BodyCopier, Brain, Entry};
+use super::subjects::{is_served, may_come_back};
+use super::{BodyCopier, Brain, PortSettings};
 use crate::ids::{ConnectionSlot, LaneSlot, Subject};
-use crate::policy::CrashPolicy;
 
 impl Brain {
     /// The body of a delivery that does not lie in the ring as one record.
@@ -53,19 +52,12 @@ impl Brain {
     pub fn keep_bodies(&mut self, lane: LaneSlot, freed: u64, copy: BodyCopier<'_>) {
         let Some(lane) = self.lanes.get_mut(lane) else { return };
         lane.reuse_below(freed);
-        let sessions = &self.sessions;
-        match self.settings.crash_policy {
-            // The worker may still say that it has not used all of it.
-            _ if self.settings.keeps_unused => {
-                lane.ledger.keep_bodies(freed, |e| is_served(sessions, e.subject), copy);
-            }
-            CrashPolicy::Redeliver(most) => {
-                let again = |e: &Entry| !e.exposed && e.attempt < most;
-                let needed = |e: &Entry| again(e) && is_served(sessions, e.subject);
-                lane.ledger.keep_bodies(freed, needed, copy);
-            }
+        let (sessions, ports) = (&self.sessions, &self.settings.ports);
+        if ports.iter().any(PortSettings::gives_again) {
+            lane.ledger.keep_bodies(freed, |entry| may_come_back(sessions, ports, entry), copy);
+        } else {
             // What is freed is started, and will not be started again.
-            CrashPolicy::Close | CrashPolicy::Drop => lane.ledger.drop_bodies(freed),
+            lane.ledger.drop_bodies(freed);
         }
     }
 

@@ -37,6 +37,7 @@ use std::collections::VecDeque;
 
 use crate::Nanos;
 use crate::ids::ProcessKey;
+use crate::per_port::PerPort;
 use crate::policy::{CrashPolicy, Dispatch};
 use dispatch::Turns;
 use lanes::{Credit, Lane, Lanes};
@@ -46,15 +47,11 @@ use sessions::{Connection, Sessions};
 /// Settings of one reactor's brain.
 #[derive(Clone, Debug)]
 pub struct BrainSettings {
-    /// Which worker gets the next package.
+    /// Which worker gets the next package. One for all ports, because their sessions wait for
+    /// workers on the same lists.
     pub dispatch: Dispatch,
-    /// What becomes of started packages of dead workers.
-    pub crash_policy: CrashPolicy,
-    /// The most deliveries of one session at a worker.
-    pub session_window: u32,
-    /// A worker may leave a part of a package unused; it is kept and given again. One package of a
-    /// session at a time.
-    pub keeps_unused: bool,
+    /// How the sessions of each port are served.
+    pub ports: PerPort<PortSettings>,
     /// Estimated work that may wait at a worker, nanoseconds.
     pub prefetch_ns: Nanos,
     /// The most deliveries that may be at one worker.
@@ -69,6 +66,25 @@ pub struct BrainSettings {
     pub sessions_max: u32,
     /// Worker slots.
     pub workers: u16,
+}
+
+/// How the sessions of one port are served.
+#[derive(Clone, Debug)]
+pub struct PortSettings {
+    /// What becomes of started packages of dead workers.
+    pub crash_policy: CrashPolicy,
+    /// The most deliveries of one session at a worker.
+    pub session_window: u32,
+    /// A worker may leave a part of a package unused; it is kept and given again. One package of a
+    /// session at a time.
+    pub keeps_unused: bool,
+}
+
+impl PortSettings {
+    /// Whether a package that was started may have to be given again.
+    const fn gives_again(&self) -> bool {
+        self.keeps_unused || matches!(self.crash_policy, CrashPolicy::Redeliver(_))
+    }
 }
 
 /// What the driver is to give to a lane.
@@ -93,6 +109,8 @@ pub struct Assignment {
 pub struct Unused {
     /// Whose.
     pub connection: ConnectionSlot,
+    /// The port on which that came.
+    pub port: PortId,
     /// Bytes of the package that were used.
     pub used: u32,
     /// The rest of it.

@@ -33,9 +33,10 @@ impl Reactor {
         self.board.open_session(session, port.0, peer, clock::monotonic_ns());
         let added = transport.watch(&self.epoll, token::connection(slot, session));
         // A stream has one only while something of it is kept.
-        let framer = self.settings.framer.filter(|_| !self.settings.keeps_unused);
+        let settings = self.settings.ports.get(port);
+        let framer = settings.framer.filter(|_| !settings.keeps_unused);
         let intake = framer.map(|framer| Box::new(Intake::new(framer)));
-        self.connections.insert(slot, Connection::new(transport, session, intake));
+        self.connections.insert(slot, Connection::new(transport, session, port, intake));
         if let Err(error) = added {
             if self.complaints.unwatched.admits() {
                 tracing::warn!(%peer, %error, "cannot watch a connection, closed");

@@ -1,6 +1,6 @@
 //! What the driver keeps of a connection besides what the brain knows: its transport and its bytes.
 
-use ostler_core::brain::{ConnectionSlot, LaneSlot};
+use ostler_core::brain::{ConnectionSlot, LaneSlot, PortId};
 use ostler_core::send_queue::SendQueue;
 
 use super::read::intake::Intake;
@@ -11,6 +11,8 @@ use super::transport::Transport;
 pub(super) struct Connection {
     pub(super) transport: Transport,
     pub(super) session: u64,
+    /// The port on which it came: its settings are those of the connection.
+    pub(super) port: PortId,
     /// Unsent output.
     pub(super) output: SendQueue,
     /// Flags as they stand in the session table.
@@ -64,8 +66,13 @@ impl Connections {
 }
 
 impl Connection {
-    pub(super) fn new(transport: Transport, session: u64, intake: Option<Box<Intake>>) -> Self {
-        Self { transport, session, output: SendQueue::default(), flags: 0, intake }
+    pub(super) fn new(
+        transport: Transport,
+        session: u64,
+        port: PortId,
+        intake: Option<Box<Intake>>,
+    ) -> Self {
+        Self { transport, session, port, output: SendQueue::default(), flags: 0, intake }
     }
 
     /// Bytes of memory that its queues hold, as they are charged.

@@ -17,6 +17,7 @@ mod linger;
 pub(crate) mod mailbox;
 mod output;
 pub(crate) mod places;
+mod port_settings;
 mod read;
 pub(crate) mod shared_memory;
 mod sleep;
@@ -31,8 +32,7 @@ use std::sync::Arc;
 use ostler_core::Nanos;
 use ostler_core::brain::{Brain, BrainSettings};
 use ostler_core::budget::Account;
-use ostler_core::framing::Framer;
-use ostler_core::send_queue::WaterMarks;
+use ostler_core::per_port::PerPort;
 use ostler_shm::board::Board;
 use ostler_shm::layout::Sizes;
 use ostler_shm::sleep::Sleeper;
@@ -45,6 +45,7 @@ use connection::Connections;
 use destination::Destinations;
 use linger::Lingerers;
 use mailbox::{Mailbox, Reports};
+use port_settings::PortSettings;
 use read::kept_input::KeptInput;
 use read::receive_share::{self, ReceiveShare};
 use shared_memory::SharedMemory;
@@ -65,38 +66,21 @@ const KEPT_INPUT_PART: usize = 4;
 pub(crate) struct ReactorSettings {
     brain: BrainSettings,
     sizes: Sizes,
-    receive_size: usize,
-    /// Finds packages in what was received; `None`: every read is one.
-    framer: Option<Framer>,
-    /// Cuts what is left of a session whose client is gone into packages: `framer`, or reads of the
-    /// raw size.
-    rest_framer: Framer,
-    /// The most memory for it, bytes.
+    /// How the connections of each port are read and written.
+    ports: PerPort<PortSettings>,
+    /// The most memory for input of clients that are gone, bytes.
     kept_input_max: usize,
-    marks: WaterMarks,
-    /// Workers may leave a part of a package unused.
-    keeps_unused: bool,
-    package_max_length: usize,
     max_send_bytes: usize,
     linger_ns: Nanos,
 }
 
 impl ReactorSettings {
     pub(crate) fn new(options: &Options) -> io::Result<Self> {
-        use crate::options::FramingKind;
-        let rest_framer = Framer::new(&options.framing_config()).map_err(io::Error::other)?;
-        let keeps_unused = options.framing == FramingKind::Stream;
-        let framer = match options.framing {
-            FramingKind::Raw => None,
-            _ => Some(rest_framer),
-        };
+        let port = PortSettings::new(options)?;
         Ok(Self {
             brain: BrainSettings {
                 dispatch: options.dispatch_resolved(),
-                crash_policy: options.crash_policy,
-                // A worker that has a package may still leave a part of it for the next.
-                session_window: if keeps_unused { 1 } else { options.session_window },
-                keeps_unused,
+                ports: PerPort::new(port.of_brain(options), Vec::new()),
                 prefetch_ns: Nanos::from(options.prefetch_us) * 1_000,
                 prefetch_packages: options.prefetch_packages,
                 slot_down_ns: options.slot_down_ms * 1_000_000,
@@ -105,17 +89,8 @@ impl ReactorSettings {
                 workers: options.workers,
             },
             sizes: options.lane_sizes(),
-            receive_size: options.receive_size_resolved(),
-            framer,
-            rest_framer,
+            ports: PerPort::new(port, Vec::new()),
             kept_input_max: options.memory_budget / KEPT_INPUT_PART / usize::from(options.reactors),
-            marks: WaterMarks {
-                low: options.send_queue_low,
-                high: options.send_queue_high,
-                max: options.send_queue_max,
-            },
-            keeps_unused,
-            package_max_length: options.package_max_length,
             max_send_bytes: options.max_send_bytes,
             linger_ns: options.linger_timeout_ms * 1_000_000,
         })
@@ -163,7 +138,8 @@ impl Reactor {
         epoll.add(mailbox.bell(), token::MAILBOX, Interest::BELL)?;
         // Without framing it is used for what clients that are gone have left, and costs nothing
         // before.
-        let scratch = vec![0; settings.receive_size];
+        let receive_sizes = settings.ports.iter().map(|port| port.receive_size);
+        let scratch = vec![0; receive_sizes.max().unwrap_or(0)];
         Ok(Self {
             index,
             brain: Brain::new(settings.brain.clone(), first_counter),

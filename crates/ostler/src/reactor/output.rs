@@ -20,7 +20,8 @@ impl Reactor {
         part: Part,
     ) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
-        match connection.output.route(lane, bytes.len(), part, &self.settings.marks) {
+        let marks = &self.settings.ports.get(connection.port).marks;
+        match connection.output.route(lane, bytes.len(), part, marks) {
             Route::Now => {
                 if part.more {
                     // From its first part to the last there is output to write, although none may
@@ -85,7 +86,7 @@ impl Reactor {
     /// Queues bytes within the session's limit. False when the session was closed instead.
     fn queue(&mut self, slot: ConnectionSlot, rest: RawBytes<'_>) -> bool {
         let Some(connection) = self.connections.get_mut(slot) else { return false };
-        if !connection.output.may_push(&self.settings.marks) {
+        if !connection.output.may_push(&self.settings.ports.get(connection.port).marks) {
             self.refuse(slot, Refusal::TooMuch);
             return false;
         }
@@ -103,7 +104,8 @@ impl Reactor {
             return;
         }
         let before = connection.output.charged();
-        let ended = connection.output.end_message(&self.settings.marks);
+        let marks = &self.settings.ports.get(connection.port).marks;
+        let ended = connection.output.end_message(marks);
         self.output_resized(slot, before);
         match ended {
             Ok(()) => {
@@ -141,8 +143,8 @@ impl Reactor {
 
     /// Tells the brain and the session table how much waits to be written.
     pub(super) fn publish_output(&mut self, slot: ConnectionSlot) {
-        let marks = self.settings.marks;
         let Some(connection) = self.connections.get_mut(slot) else { return };
+        let marks = self.settings.ports.get(connection.port).marks;
         let unsent = connection.unsent();
         let mut flags = connection.flags & (CLOSING | REASON_MASK);
         if unsent > 0 {

@@ -21,7 +21,7 @@ use crate::sys::pidfd::PidFd;
 use crate::sys::{eventfd, process};
 
 /// The port on which all clients come.
-const PORT: PortId = PortId(7);
+const PORT: PortId = PortId::FIRST;
 pub(super) const KEY: ProcessKey = ProcessKey::event(0, 1);
 
 /// A reactor with one lane, to a worker that is not there yet.

@@ -32,8 +32,8 @@ impl Brain {
     /// As [`Brain::enqueue`]; first on the list for one that had its turn, but could not use it.
     pub(super) fn enqueue_at(&mut self, slot: ConnectionSlot, position: Position) {
         let reading = self.reading && !self.paused;
-        let window = self.settings.session_window;
-        let Some(connection) = self.connection(slot) else { return };
+        let Some(connection) = self.sessions.get(slot) else { return };
+        let window = self.settings.ports.get(connection.port).session_window;
         if connection.link.list() == RunListId::No
             && connection.has_work(reading)
             && connection.outstanding < window

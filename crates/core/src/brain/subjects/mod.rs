@@ -8,8 +8,9 @@ mod session;
 
 use super::ledger::Entry;
 use super::sessions::Sessions;
-use super::{Assignment, BodyCopier, Brain, Unused};
+use super::{Assignment, BodyCopier, Brain, PortSettings, Unused};
 use crate::ids::{DeliveryKind, Subject};
+use crate::per_port::PerPort;
 
 impl Brain {
     /// A delivery is at a lane. `more` says that its subject may have more input.
@@ -62,9 +63,9 @@ impl Brain {
     }
 
     /// Whether a worker may leave a part of a package unused.
-    pub(super) const fn keeps_unused(&self, subject: Subject) -> bool {
+    pub(super) fn keeps_unused(&self, subject: Subject) -> bool {
         match subject {
-            Subject::Session(_) => self.settings.keeps_unused,
+            Subject::Session(slot) => self.session_keeps_unused(slot),
         }
     }
 
@@ -102,6 +103,17 @@ impl Brain {
 pub(super) fn is_served(sessions: &Sessions, subject: Subject) -> bool {
     match subject {
         Subject::Session(slot) => session::is_served(sessions, slot),
+    }
+}
+
+/// Whether a package that a worker has started may have to be given again.
+pub(super) fn may_come_back(
+    sessions: &Sessions,
+    ports: &PerPort<PortSettings>,
+    entry: &Entry,
+) -> bool {
+    match entry.subject {
+        Subject::Session(slot) => session::may_come_back(sessions, ports, slot, entry),
     }
 }
 

@@ -5,8 +5,11 @@ use super::super::books::PackageFate;
 use super::super::ledger::Entry;
 use super::super::run_lists::{Position, RunListId};
 use super::super::sessions::Sessions;
-use super::super::{Assignment, BodyCopier, Brain, CloseReason, Content, Phase, Returned, Unused};
-use crate::ids::{ConnectionSlot, DeliveryKind, Subject};
+use super::super::{
+    Assignment, BodyCopier, Brain, CloseReason, Content, Phase, PortSettings, Returned, Unused,
+};
+use crate::ids::{ConnectionSlot, DeliveryKind, PortId, Subject};
+use crate::per_port::PerPort;
 use crate::policy::CrashPolicy;
 
 impl Brain {
@@ -115,7 +118,8 @@ impl Brain {
         condemned: bool,
         copy: BodyCopier<'_>,
     ) {
-        match self.settings.crash_policy {
+        let port = self.session_port(slot);
+        match self.settings.ports.get(port).crash_policy {
             _ if entry.kind == DeliveryKind::Closed => {
                 // Started once: never again, whatever the policy.
                 self.session_delivery_ended(slot, DeliveryKind::Closed);
@@ -172,6 +176,16 @@ impl Brain {
         self.session_delivery_ended(slot, entry.kind);
     }
 
+    /// The port on which a session came.
+    fn session_port(&self, slot: ConnectionSlot) -> PortId {
+        self.sessions.get(slot).map_or(PortId::FIRST, |connection| connection.port)
+    }
+
+    /// Whether a worker may leave a part of a package of the session unused.
+    pub(super) fn session_keeps_unused(&self, slot: ConnectionSlot) -> bool {
+        self.settings.ports.get(self.session_port(slot)).keeps_unused
+    }
+
     /// The worker wrote nonsense: nobody knows what the session has seen.
     pub(super) fn session_holder_condemned(&mut self, slot: ConnectionSlot) {
         self.close(slot, CloseReason::WorkerCondemned);
@@ -220,7 +234,7 @@ impl Brain {
             // There may be a further message in it. Where nothing was used, there is a part of one,
             // which waits for more, unless there will be none.
             connection.has_rest = used > 0 || connection.phase == Phase::PeerGone;
-            return Some(Unused { connection: slot, used, bytes });
+            return Some(Unused { connection: slot, port: connection.port, used, bytes });
         };
         self.books.input_dropped(reason, unused);
         None
@@ -259,6 +273,24 @@ impl Brain {
         self.check_end(slot);
         self.enqueue_at(slot, position);
     }
+}
+
+/// Whether a package of the session that a worker has started may have to be given again.
+pub(super) fn may_come_back(
+    sessions: &Sessions,
+    ports: &PerPort<PortSettings>,
+    slot: ConnectionSlot,
+    entry: &Entry,
+) -> bool {
+    let Some(connection) = sessions.get(slot) else { return false };
+    let port = ports.get(connection.port);
+    let may = match port.crash_policy {
+        // The worker may still say that it has not used all of it.
+        _ if port.keeps_unused => true,
+        CrashPolicy::Redeliver(most) => !entry.exposed && entry.attempt < most,
+        CrashPolicy::Close | CrashPolicy::Drop => false,
+    };
+    may && connection.phase.is_served()
 }
 
 pub(super) fn is_served(sessions: &Sessions, slot: ConnectionSlot) -> bool {

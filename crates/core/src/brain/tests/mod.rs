@@ -12,22 +12,22 @@ mod ledger;
 mod ledger_model;
 mod order;
 mod outage;
+mod ports;
 mod properties;
 mod recall;
 mod rehash;
 mod stream;
 mod world;
 
-use super::{BrainSettings, CloseReason, LaneState, Phase};
+use super::{BrainSettings, CloseReason, LaneState, Phase, PortSettings};
+use crate::per_port::PerPort;
 use crate::policy::{CrashPolicy, Dispatch};
 use world::{Item, State, World};
 
 fn settings(dispatch: Dispatch, crash_policy: CrashPolicy) -> BrainSettings {
     BrainSettings {
         dispatch,
-        crash_policy,
-        session_window: 16,
-        keeps_unused: false,
+        ports: port(crash_policy, 16),
         prefetch_ns: 100_000,
         prefetch_packages: 64,
         slot_down_ns: 1_000_000_000,
@@ -35,6 +35,11 @@ fn settings(dispatch: Dispatch, crash_policy: CrashPolicy) -> BrainSettings {
         sessions_max: 16,
         workers: 2,
     }
+}
+
+/// One port, whose workers use all of what they get.
+fn port(crash_policy: CrashPolicy, session_window: u32) -> PerPort<PortSettings> {
+    PerPort::new(PortSettings { crash_policy, session_window, keeps_unused: false }, Vec::new())
 }
 
 /// All slots serve.

@@ -240,8 +240,7 @@ fn any_settings() -> impl Strategy<Value = BrainSettings> {
                 prefetch_ns,
             )| {
                 BrainSettings {
-                    session_window: window,
-                    keeps_unused: false,
+                    ports: port(crash_policy, window),
                     prefetch_ns,
                     prefetch_packages: packages,
                     deaths_while_waiting_max,

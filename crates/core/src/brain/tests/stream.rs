@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::{Assignment, Brain, BrainSettings, CloseReason, Content, Entry, Phase};
+use super::super::{
+    Assignment, Brain, BrainSettings, CloseReason, Content, Entry, Phase, PortSettings,
+};
 use super::settings;
 use crate::framing::{Frame, Framer, Framing, FramingConfig};
 use crate::ids::{ConnectionSlot, LaneSlot, PortId, ProcessKey};
+use crate::per_port::PerPort;
 use crate::policy::{CrashPolicy, Dispatch};
 
 /// A delivery at the worker.
@@ -50,10 +53,10 @@ fn copier(
 
 impl Stream {
     fn new(policy: CrashPolicy) -> Self {
+        let port = PortSettings { crash_policy: policy, session_window: 1, keeps_unused: true };
         let settings = BrainSettings {
             workers: 1,
-            session_window: 1,
-            keeps_unused: true,
+            ports: PerPort::new(port, Vec::new()),
             deaths_while_waiting_max: u8::MAX,
             ..settings(Dispatch::SessionHash, policy)
         };

@@ -7,7 +7,9 @@ mod driver;
 mod workers;
 
 use crate::Nanos;
-use crate::brain::{Brain, BrainSettings, CloseReason, ConnectionSlot, LaneSlot, LaneState};
+use crate::brain::{
+    Brain, BrainSettings, CloseReason, ConnectionSlot, LaneSlot, LaneState, PortSettings,
+};
 use crate::ids::{PortId, ProcessKey};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -117,6 +119,11 @@ pub(super) struct World {
 }
 
 impl World {
+    /// How all its sessions are served.
+    fn port(&self) -> &PortSettings {
+        self.settings.ports.get(PORT)
+    }
+
     pub(super) fn new(settings: BrainSettings) -> Self {
         let slots = usize::from(settings.workers);
         Self {

@@ -81,7 +81,8 @@ impl Reactor {
     ) {
         let Content::Returned(returned) = &mut assignment.content else { return };
         let mut flags = if returned.attempt > 0 { FLAG_REDELIVERED } else { 0 };
-        if self.settings.keeps_unused && self.brain.is_input_ended(assignment.subject) {
+        let keeps_unused = self.settings.ports.get(assignment.port).keeps_unused;
+        if keeps_unused && self.brain.is_input_ended(assignment.subject) {
             flags |= FLAG_LAST;
         }
         let body = std::mem::take(&mut returned.body);

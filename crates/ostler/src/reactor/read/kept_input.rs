@@ -72,7 +72,7 @@ impl Reactor {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => break,
             };
-            let framer = self.settings.rest_framer;
+            let framer = self.settings.ports.get(connection.port).rest_framer;
             let intake = connection.intake.get_or_insert_with(|| Box::new(Intake::new(framer)));
             let (growth, held) = (intake.growth(len), intake.charged());
             // Nothing may be left out in the middle.

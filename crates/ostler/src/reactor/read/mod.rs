@@ -23,7 +23,7 @@ impl Reactor {
         slot: ConnectionSlot,
         assignment: Assignment,
     ) {
-        if self.settings.keeps_unused {
+        if self.settings.ports.get(assignment.port).keeps_unused {
             self.give_stream(destination, slot, assignment);
         } else if self.intake_mut(slot).is_some() {
             self.give_framed(destination, slot, assignment);

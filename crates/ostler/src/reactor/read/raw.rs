@@ -18,7 +18,7 @@ impl Reactor {
         slot: ConnectionSlot,
         assignment: Assignment,
     ) {
-        let want = self.settings.receive_size as u64;
+        let want = self.settings.ports.get(assignment.port).receive_size as u64;
         let least = READ_MIN_BYTES.min(want);
         let Some(opening) = destination.open(want, least) else {
             return self.brain.no_room(assignment);

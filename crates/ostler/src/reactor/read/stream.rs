@@ -6,7 +6,7 @@
 
 use std::io::ErrorKind;
 
-use ostler_core::brain::{Assignment, CloseReason, ConnectionSlot, LaneSlot, Unused};
+use ostler_core::brain::{Assignment, CloseReason, ConnectionSlot, LaneSlot, PortId, Unused};
 use ostler_core::framing::Frame;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::record::{FLAG_LAST, Header};
@@ -39,7 +39,7 @@ impl Reactor {
         if self.intake_mut(slot).is_none() {
             return self.give_raw(destination, slot, assignment);
         }
-        let behind = self.receive_behind(slot);
+        let behind = self.receive_behind(slot, assignment.port);
         let hangup = self
             .connections
             .get_mut(slot)
@@ -83,7 +83,7 @@ impl Reactor {
     /// Receives behind what is kept of a session's input: as much as is kept already, so that a
     /// long message that is given again and again until it is complete does not cost the square of
     /// its length.
-    fn receive_behind(&mut self, slot: ConnectionSlot) -> Behind {
+    fn receive_behind(&mut self, slot: ConnectionSlot, port: PortId) -> Behind {
         let kept = self.intake_mut(slot).map_or(0, |intake| intake.len());
         if self.connections.get_mut(slot).is_none() {
             // The client is gone: this is all.
@@ -95,8 +95,9 @@ impl Reactor {
         let share = self.receive_share.session_bytes();
         // It is copied, too.
         self.receive_share.count(kept);
-        let room = self.settings.package_max_length.saturating_sub(kept);
-        let mut want = kept.max(self.settings.receive_size).min(share).min(room);
+        let port = self.settings.ports.get(port);
+        let room = port.package_max_length.saturating_sub(kept);
+        let mut want = kept.max(port.receive_size).min(share).min(room);
         while want > 0 {
             let most = want.min(self.scratch.len());
             match self.receive_framed(slot, most) {
@@ -133,8 +134,8 @@ impl Reactor {
     }
 
     fn put_back(&mut self, unused: &Unused) {
-        let Unused { connection: slot, used, bytes } = unused;
-        let framer = self.settings.rest_framer;
+        let Unused { connection: slot, port, used, bytes } = unused;
+        let framer = self.settings.ports.get(*port).rest_framer;
         if let Some(connection) = self.connections.get_mut(*slot) {
             connection.intake.get_or_insert_with(|| Box::new(Intake::new(framer)));
         }
@@ -160,7 +161,7 @@ impl Reactor {
 
     /// The client is gone and nothing else of it is kept.
     fn put_back_of_lost(&mut self, unused: &Unused) {
-        let mut intake = Box::new(Intake::new(self.settings.rest_framer));
+        let mut intake = Box::new(Intake::new(self.settings.ports.get(unused.port).rest_framer));
         let growth = intake.growth_in_front(unused.bytes.len());
         intake.put_back(unused.used as usize, &unused.bytes);
         self.charge_put_back(growth);

@@ -105,7 +105,7 @@ impl World {
             let bound: BTreeSet<_> = session.at_lane().collect();
             assert!(bound.len() <= 1, "at two lanes: {session:?}");
             let outstanding = session.at_lane().count();
-            assert!(outstanding <= self.settings.session_window as usize, "{session:?}");
+            assert!(outstanding <= self.port().session_window as usize, "{session:?}");
         }
         self.check_inside();
     }
@@ -158,7 +158,7 @@ impl World {
             assert_eq!(connection.bound, at.map(|(_, lane)| *lane));
             assert_eq!(connection.link.list() != RunListId::No, unique.contains(&slot));
             let may_go = connection.has_work(brain.takes_fresh_input())
-                && connection.outstanding < self.settings.session_window;
+                && connection.outstanding < self.port().session_window;
             assert!(!may_go || connection.link.list() != RunListId::No, "stuck: {connection:?}");
         }
     }

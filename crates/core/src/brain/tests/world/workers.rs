@@ -1,6 +1,6 @@
 //! What workers do: they serve, start, finish, expose, leave, tell nonsense and die.
 
-use super::{FakeLane, Item, ROOM, Record, State, World};
+use super::{FakeLane, Item, PORT, ROOM, Record, State, World};
 use crate::Nanos;
 use crate::brain::{CloseReason, Entry, LaneState, Phase};
 use crate::ids::ProcessKey;
@@ -166,7 +166,7 @@ impl World {
             };
             assert!(!skipped, "{item:?} skipped by {record:?}");
         }
-        let most = match self.settings.crash_policy {
+        let most = match self.settings.ports.get(PORT).crash_policy {
             CrashPolicy::Redeliver(most) => u32::from(most) + 1,
             _ => 1,
         };
@@ -289,7 +289,7 @@ impl World {
             }
             let told = started.iter().any(|record| record.item == Item::Closed);
             let open = before[&id].is_served() && ends.is_none() && !told;
-            let again = matches!(self.settings.crash_policy, CrashPolicy::Redeliver(_)) && open;
+            let again = matches!(self.port().crash_policy, CrashPolicy::Redeliver(_)) && open;
             let session = self.sessions.get_mut(&id).unwrap();
             for record in started {
                 let delivery = session.delivery(record.item);
@@ -334,7 +334,7 @@ impl World {
             return Some(CloseReason::Unservable);
         }
         let mut started = started.iter().filter(|record| record.item != Item::Closed);
-        let fatal = match self.settings.crash_policy {
+        let fatal = match self.port().crash_policy {
             CrashPolicy::Close => started.next().is_some(),
             CrashPolicy::Drop => false,
             CrashPolicy::Redeliver(most) => {

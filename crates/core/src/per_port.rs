@@ -1,0 +1,52 @@
+//! One value for each listening port.
+
+use crate::ids::PortId;
+
+/// What differs from port to port. There is always a value, that of the first port.
+#[derive(Clone, Debug)]
+pub struct PerPort<T> {
+    first: T,
+    others: Vec<T>,
+}
+
+impl<T> PerPort<T> {
+    /// The values of all ports, by their ids.
+    #[must_use]
+    pub const fn new(first: T, others: Vec<T>) -> Self {
+        Self { first, others }
+    }
+
+    /// The value of a port. Ids are made by the master for the ports that it has, so that there is
+    /// one; otherwise it is that of the first port.
+    #[must_use]
+    pub fn get(&self, port: PortId) -> &T {
+        let Some(index) = usize::from(port.0).checked_sub(1) else { return &self.first };
+        let value = self.others.get(index);
+        crate::invariant!(value.is_some(), "an id is of a port that the server has");
+        value.unwrap_or(&self.first)
+    }
+
+    /// The values of all ports.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_port_has_its_own_value() {
+        let ports = PerPort::new('a', vec!['b', 'c']);
+        let values: Vec<char> = (0..3).map(|port| *ports.get(PortId(port))).collect();
+        assert_eq!(values, ['a', 'b', 'c']);
+        assert!(ports.iter().eq(&values));
+    }
+
+    #[test]
+    #[cfg_attr(debug_assertions, should_panic(expected = "a port that the server has"))]
+    fn a_port_that_is_not_there_is_an_invariant_broken_and_served_like_the_first() {
+        assert_eq!(PerPort::new('a', vec!['b']).get(PortId(2)), &'a');
+    }
+}

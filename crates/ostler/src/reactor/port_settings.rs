@@ -1,0 +1,59 @@
+//! What a reactor has to know of a listening port: how its connections are read and written.
+
+use std::io;
+
+use ostler_core::brain;
+use ostler_core::framing::Framer;
+use ostler_core::send_queue::WaterMarks;
+
+use crate::options::{FramingKind, Options};
+
+/// The figures of one port, which a connection finds by the id of its port.
+#[derive(Clone, Debug)]
+pub(super) struct PortSettings {
+    /// Most bytes of one raw read.
+    pub(super) receive_size: usize,
+    /// Finds packages in what was received; `None`: every read is one.
+    pub(super) framer: Option<Framer>,
+    /// Cuts what is left of a session whose client is gone into packages: `framer`, or reads of the
+    /// raw size.
+    pub(super) rest_framer: Framer,
+    /// Workers may leave a part of a package unused.
+    pub(super) keeps_unused: bool,
+    /// Most bytes of a package.
+    pub(super) package_max_length: usize,
+    /// Limits of unsent output.
+    pub(super) marks: WaterMarks,
+}
+
+impl PortSettings {
+    pub(super) fn new(options: &Options) -> io::Result<Self> {
+        let rest_framer = Framer::new(&options.framing_config()).map_err(io::Error::other)?;
+        let framer = match options.framing {
+            FramingKind::Raw => None,
+            _ => Some(rest_framer),
+        };
+        Ok(Self {
+            receive_size: options.receive_size_resolved(),
+            framer,
+            rest_framer,
+            keeps_unused: options.framing == FramingKind::Stream,
+            package_max_length: options.package_max_length,
+            marks: WaterMarks {
+                low: options.send_queue_low,
+                high: options.send_queue_high,
+                max: options.send_queue_max,
+            },
+        })
+    }
+
+    /// The brain's part of them.
+    pub(super) const fn of_brain(&self, options: &Options) -> brain::PortSettings {
+        brain::PortSettings {
+            crash_policy: options.crash_policy,
+            // A worker that has a package may still leave a part of it for the next.
+            session_window: if self.keeps_unused { 1 } else { options.session_window },
+            keeps_unused: self.keeps_unused,
+        }
+    }
+}
