@@ -10,6 +10,10 @@ use std::{fmt, io};
 use crate::sys::process::TooManyThreads;
 
 /// Exit code of a bad option or of wrong usage.
+///
+/// ```
+/// assert_eq!(ostler::Error::usage("write: chat").exit_code(), ostler::EXIT_OPTION);
+/// ```
 pub const EXIT_OPTION: u8 = 2;
 /// Exit code of a listener that could not be opened.
 pub const EXIT_LISTEN: u8 = 3;
@@ -66,6 +70,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// Whether an option has a bad name or value, or options contradict each other.
+    ///
+    /// ```
+    /// assert!(ostler::Error::usage("write: chat [--colour NAME]").is_option());
+    /// ```
     #[must_use]
     pub fn is_option(&self) -> bool {
         self.inner.kind == Kind::Option
@@ -73,6 +81,14 @@ impl Error {
 
     /// Whether a listener could not be opened: the port is in use, the address is not of this
     /// machine, and so on.
+    ///
+    /// ```
+    /// use ostler::Server;
+    ///
+    /// let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// let address = taken.local_addr().unwrap().to_string();
+    /// assert!(Server::builder().listen(&address).bind().is_err_and(|error| error.is_listen()));
+    /// ```
     #[must_use]
     pub fn is_listen(&self) -> bool {
         self.inner.kind == Kind::Listen
@@ -107,6 +123,13 @@ impl Error {
     /// | 4 | could not start: memory, fork, workers that never became ready |
     /// | 5 | no manager left: two ended within a second, or a spare took no place |
     /// | 70 | internal error |
+    ///
+    /// ```
+    /// fn code(result: ostler::Result<()>) -> u8 {
+    ///     result.map_or_else(|error| error.exit_code(), |()| 0)
+    /// }
+    /// assert_eq!(code(Ok(())), 0);
+    /// ```
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.inner.kind {

@@ -57,6 +57,13 @@ impl Package {
     }
 
     /// The bytes.
+    ///
+    /// ```
+    /// # use ostler::Package;
+    /// fn is_ping(package: &Package) -> bool {
+    ///     package.as_bytes() == b"PING\r\n"
+    /// }
+    /// ```
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.payload.bytes()

@@ -63,6 +63,14 @@ impl Session {
     }
 
     /// The session's id: 53 bits, never issued twice by one server.
+    ///
+    /// ```
+    /// # use std::collections::HashMap;
+    /// # use ostler::Session;
+    /// fn join(rooms: &mut HashMap<u64, String>, session: &Session, room: &str) {
+    ///     rooms.insert(session.id(), room.to_owned());
+    /// }
+    /// ```
     #[must_use]
     pub const fn id(&self) -> u64 {
         self.id
@@ -164,6 +172,13 @@ impl Session {
     }
 
     /// What is known of it; `None` once it has ended (after `on_close`).
+    ///
+    /// ```
+    /// # use ostler::Session;
+    /// fn reads_too_slowly(session: &Session) -> bool {
+    ///     session.info().is_some_and(|info| info.is_full)
+    /// }
+    /// ```
     #[must_use]
     pub fn info(&self) -> Option<SessionInfo> {
         let record = self.context.sessions.record(self.id)?;

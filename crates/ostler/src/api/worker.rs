@@ -38,10 +38,30 @@ impl std::fmt::Debug for Worker {
 }
 
 /// A timer, for [`Worker::cancel`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # use ostler::{Handler, TimerId, Worker};
+/// fn patience<H: Handler>(worker: &Worker) -> TimerId {
+///     worker.after::<H>(Duration::from_secs(5), |_, _| Err("nobody answered".into()))
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimerId(u64);
 
 /// Keeps a leaving worker alive until it is dropped (at most `drain_timeout_ms`).
+///
+/// ```
+/// # use ostler::{KeepAlive, Worker};
+/// /// What must not be cut off by a reload holds one of these.
+/// struct Upload {
+///     _held: KeepAlive,
+/// }
+///
+/// fn begin(worker: &Worker) -> Upload {
+///     Upload { _held: worker.keep_alive() }
+/// }
+/// ```
 pub struct KeepAlive {
     context: Rc<WorkerContext>,
 }
@@ -68,18 +88,40 @@ impl Worker {
     }
 
     /// The slot: `0..workers`.
+    ///
+    /// ```
+    /// # use ostler::Worker;
+    /// /// A file of its own for each place: a successor finds what its predecessor left.
+    /// fn journal(worker: &Worker) -> String {
+    ///     format!("/var/lib/it/journal.{}", worker.slot())
+    /// }
+    /// ```
     #[must_use]
     pub fn slot(&self) -> u16 {
         self.context.key.slot.0
     }
 
     /// Which process in the slot this is, from 1.
+    ///
+    /// ```
+    /// # use ostler::Worker;
+    /// fn is_a_replacement(worker: &Worker) -> bool {
+    ///     worker.generation() > 1
+    /// }
+    /// ```
     #[must_use]
     pub fn generation(&self) -> u32 {
         self.context.key.generation.0
     }
 
     /// Deliveries that this process has finished.
+    ///
+    /// ```
+    /// # use ostler::Worker;
+    /// fn report(worker: &Worker) {
+    ///     println!("{} packages and other events are done", worker.finished());
+    /// }
+    /// ```
     #[must_use]
     pub fn finished(&self) -> u64 {
         self.context.sender.finished()
@@ -184,6 +226,17 @@ impl Worker {
     /// leaving worker does not wait for it; turns that were missed because a callback took long are
     /// not made up for.
     ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ostler::{Handler, Worker};
+    /// fn start<H: Handler>(worker: &Worker) {
+    ///     worker.every::<H>(Duration::from_secs(1), |_, worker| {
+    ///         println!("{} sessions are open", worker.sessions().len());
+    ///         Ok(())
+    ///     });
+    /// }
+    /// ```
+    ///
     /// # Panics
     /// When `H` is not the type of this worker's handler.
     #[track_caller]
@@ -215,6 +268,17 @@ impl Worker {
 
     /// A way into this worker for other threads of its process.
     ///
+    /// ```
+    /// # use ostler::{Handler, Worker};
+    /// fn start<H: Handler>(worker: &Worker) {
+    ///     let remote = worker.remote::<H>();
+    ///     std::thread::spawn(move || {
+    ///         // Refused only when the worker ends.
+    ///         let _ = remote.post(|_, worker| println!("back in worker {}", worker.slot()));
+    ///     });
+    /// }
+    /// ```
+    ///
     /// # Panics
     /// When `H` is not the type of this worker's handler.
     #[must_use]
@@ -225,6 +289,14 @@ impl Worker {
     }
 
     /// Cancels a timer; false when it has been or was cancelled already.
+    ///
+    /// ```
+    /// # use ostler::{TimerId, Worker};
+    /// fn answered(worker: &Worker, patience: TimerId) {
+    ///     let came_in_time = worker.cancel(patience);
+    ///     println!("in time: {came_in_time}");
+    /// }
+    /// ```
     #[must_use]
     pub fn cancel(&self, timer: TimerId) -> bool {
         self.context.timers.borrow_mut().cancel(timer.0)
@@ -248,6 +320,17 @@ impl Worker {
 
     /// Whether this process has begun to leave: it gets no more deliveries, and ends when nothing
     /// holds it.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ostler::{Handler, Outcome, Worker};
+    /// fn tick<H: Handler>(_: &mut H, worker: &Worker) -> Outcome {
+    ///     if !worker.is_leaving() {
+    ///         worker.after::<H>(Duration::from_secs(1), tick);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     #[must_use]
     pub fn is_leaving(&self) -> bool {
         self.context.leaving.has_begun()
