@@ -9,9 +9,11 @@ use ostler_testkit::{Signal, TestResult};
 use talk::{Talk, probe};
 
 /// System calls that a server can do without, and what the log may say about it.
-const OPTIONAL: [(&str, &str); 3] = [
+const OPTIONAL: [(&str, &str); 5] = [
     ("epoll_pwait2", ""),
     ("close_range", ""),
+    ("ioctl", ""),
+    ("prlimit64", "max_connections is lowered to what the limit of descriptors allows"),
     ("sched_setscheduler", "workers keep the ordinary scheduling policy"),
 ];
 
@@ -26,7 +28,7 @@ fn deny() -> TestResult<PathBuf> {
 }
 
 /// `epoll_pwait2` ended the server as "a bug in Ostler", `close_range` gave advice about the limit
-/// of processes, `sched_setscheduler` let no worker live.
+/// of processes, `sched_setscheduler` let no worker live, `prlimit64` was a panic at start.
 #[test]
 fn a_refused_system_call_that_is_optional_ends_no_server() -> TestResult {
     let program = deny()?;

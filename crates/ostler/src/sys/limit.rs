@@ -1,42 +1,64 @@
 //! Limits of this process.
+#![allow(unsafe_code)]
 
 use std::io;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// The limit of descriptors at some moment, to be put back.
+/// The limit of descriptors at some moment, to be put back; none when the kernel did not tell it.
 #[derive(Debug)]
-pub(crate) struct DescriptorLimit(Rlimit);
+pub(crate) struct DescriptorLimit(Option<Rlimit>);
+
+/// `getrlimit(2)`, `RLIMIT_NOFILE`.
+///
+/// # Errors
+/// When a security policy refuses it (rustix takes that for impossible and panics).
+pub(crate) fn descriptors() -> io::Result<Rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes the limit into the value that it is given.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let known = |value: libc::rlim_t| (value != libc::RLIM_INFINITY).then_some(value);
+    Ok(Rlimit { current: known(limit.rlim_cur), maximum: known(limit.rlim_max) })
+}
 
 impl DescriptorLimit {
     /// `getrlimit(2)`, `RLIMIT_NOFILE`.
     pub(crate) fn save() -> Self {
-        Self(getrlimit(Resource::Nofile))
+        Self(descriptors().ok())
     }
 
     /// `setrlimit(2)`, `RLIMIT_NOFILE`. What is open above the limit stays open.
     pub(crate) fn restore(&self) -> io::Result<()> {
-        Ok(setrlimit(Resource::Nofile, self.0)?)
+        match self.0 {
+            Some(limit) => Ok(setrlimit(Resource::Nofile, limit)?),
+            None => Ok(()),
+        }
     }
 }
 
 /// `setrlimit(2)`, `RLIMIT_NOFILE` — raises the soft limit of descriptors to the hard one; tells
-/// the limit that holds now, also when it could not be raised.
+/// the limit that holds now, also when it could not be raised. When the kernel does not tell it,
+/// that is the one with which Linux starts processes.
 ///
 /// Inherited by fork and by exec.
 pub(crate) fn raise_descriptors() -> (u64, io::Result<()>) {
-    let before = getrlimit(Resource::Nofile);
+    let before = match descriptors() {
+        Ok(before) => before,
+        Err(error) => return (1_024, Err(error)),
+    };
     let raised = Rlimit { current: before.maximum, maximum: before.maximum };
     let result = setrlimit(Resource::Nofile, raised).map_err(io::Error::from);
     // `None` is no limit at all.
-    (getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX), result)
+    (descriptors().unwrap_or(before).current.unwrap_or(u64::MAX), result)
 }
 
 /// `setrlimit(2)`, `RLIMIT_NOFILE` — lets nobody in this process open a descriptor numbered `limit`
 /// or above.
 #[cfg(test)]
 pub(crate) fn set_soft_descriptors(limit: u64) {
-    let maximum = getrlimit(Resource::Nofile).maximum;
+    let maximum = descriptors().unwrap().maximum;
     setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum }).unwrap();
 }
 
@@ -55,7 +77,7 @@ mod tests {
     #[test]
     fn the_soft_limit_becomes_the_hard_one() {
         in_forked_test(|| {
-            let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+            let hard = descriptors().unwrap().maximum.unwrap_or(u64::MAX);
             set_soft_descriptors(50);
             let (limit, result) = raise_descriptors();
             result.unwrap();

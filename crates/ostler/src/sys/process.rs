@@ -183,8 +183,8 @@ pub(crate) fn open_descriptors() -> io::Result<Vec<RawFd>> {
 /// `fcntl(2)`, `F_GETFD` — finds them without `/proc`, by asking for every number below the limit.
 fn tried_descriptors() -> Vec<RawFd> {
     const MOST: u64 = 1 << 20;
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let end = limit.current.unwrap_or(MOST).min(MOST);
+    let limit = super::limit::descriptors().ok().and_then(|limit| limit.current);
+    let end = limit.unwrap_or(MOST).min(MOST);
     let end = RawFd::try_from(end).unwrap_or(RawFd::MAX);
     // SAFETY: asks for the flags of a number; one that is not open answers EBADF.
     (0..end).filter(|number| unsafe { libc::fcntl(*number, libc::F_GETFD) } >= 0).collect()

@@ -15,6 +15,8 @@ fn number(call: &str) -> io::Result<u32> {
         "epoll_pwait2" => libc::SYS_epoll_pwait2,
         "close_range" => libc::SYS_close_range,
         "sched_setscheduler" => libc::SYS_sched_setscheduler,
+        "prlimit64" => libc::SYS_prlimit64,
+        "ioctl" => libc::SYS_ioctl,
         _ => return Err(io::Error::other(format!("`{call}` is not in the list"))),
     };
     u32::try_from(number).map_err(io::Error::other)
