@@ -115,6 +115,24 @@ fn a_stopped_spare_is_woken_when_it_is_promoted() -> TestResult {
     server.stop()
 }
 
+/// Nothing outlives the master: the spare is woken by the end of its manager.
+#[test]
+fn a_stopped_spare_does_not_outlive_the_master() -> TestResult {
+    for manager_is_stopped in [false, true] {
+        let server = start(tolerant(echo(2, 1)), 2)?;
+        let (spare, manager) = (server.spare(), server.manager());
+        spare.stop()?;
+        if manager_is_stopped {
+            manager.stop()?;
+        }
+        server.master().kill();
+        manager.wait_gone(DEADLINE)?;
+        spare.wait_gone(DEADLINE)?;
+        server.wait_end()?;
+    }
+    Ok(())
+}
+
 /// One that a debugger holds cannot be woken: the server ends with the code for lost managers, and
 /// does not hang.
 #[test]

@@ -218,6 +218,14 @@ pub(crate) fn die_with_parent() -> io::Result<()> {
     Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?)
 }
 
+/// `prctl(2)`, `PR_SET_PDEATHSIG` — the kernel lets this process go on (SIGCONT) when its parent
+/// ends, if it was stopped.
+///
+/// Cleared by fork, and replaced by [`die_with_parent`].
+pub(crate) fn go_on_without_parent() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(Signal::CONT))?)
+}
+
 /// Whether this process is dumpable, to be put back later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dumping(DumpableBehavior);
@@ -408,6 +416,7 @@ mod tests {
             schedule_as_batch().unwrap();
             forbid_dumping().unwrap();
             adopt_orphans().unwrap();
+            go_on_without_parent().unwrap();
             die_with_parent().unwrap();
             assert_eq!(thread_count().unwrap(), 1);
             assert!(parent().is_some_and(|parent| parent != current()));

@@ -115,7 +115,8 @@ fn prepare(setup: &ManagerSetup, origin: Origin) -> io::Result<()> {
     match origin {
         // A master that was gone before is not noticed by this, but by `wait_for_promotion`.
         Origin::Master => process::die_with_parent(),
-        Origin::Manager => Ok(()),
+        // Whoever stopped it: it has to end with the master, and to take its manager's place.
+        Origin::Manager => process::go_on_without_parent(),
     }
 }
 
