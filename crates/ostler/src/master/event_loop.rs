@@ -349,6 +349,7 @@ impl Master {
         // Its workers died with it and are ours now. Asked while it is known to have ended, so that
         // they are known as ours.
         self.reap_orphans();
+        let dead = self.managers.current.pid;
         let (lost, processes) = self.managers.lost(now);
         for key in processes {
             self.tell_all(|| ToReactor::Release(key));
@@ -358,7 +359,8 @@ impl Master {
             return;
         }
         tracing::warn!(
-            pid = self.managers.current.pid.get(),
+            pid = dead.get(),
+            successor = self.managers.current.pid.get(),
             "the manager died, its spare takes its place; its workers died with it"
         );
         if self.shutdown.has_begun() {

@@ -45,6 +45,8 @@ fn the_spare_takes_the_place_of_a_dead_manager() -> TestResult {
         manager.kill();
         manager.wait_gone(DEADLINE)?;
         wait_lines(&server, "the manager died", round + 1)?;
+        let who = format!(" pid={} successor={}", manager.pid(), spare.pid());
+        server.wait_for_log(&who)?;
         server.wait_for("the spare to be the manager", |server| {
             server.tree().manager().is_some_and(|now| now == spare)
         })?;
