@@ -63,6 +63,40 @@ fn a_program_is_after_its_servers_what_it_was_before() -> TestResult {
     Ok(())
 }
 
+/// Level and form of the log were those of the first server that was bound.
+#[test]
+fn each_server_has_its_own_level_and_form_of_log() -> TestResult {
+    for (option, text_begins) in [("log_level=debug", true), ("log_format=json", false)] {
+        let scratch = Scratch::new("embedder-logs")?;
+        let server = TestServer::example("embedder")
+            .default_log_level()
+            .set("workers", 1)
+            .env("EMBEDDER_LOGS", scratch.at())
+            .env("EMBEDDER_SECOND", option)
+            .start()?;
+        let second = address_of_the_second(&server)?;
+        server.connect()?;
+        server.signal(Signal::TERM);
+        server.wait_for("the first server to end", |server| said(server, "first done"))?;
+        let mut client = Client::connect(second)?;
+        client.send(b"to the second")?;
+        client.expect(b"to the second")?;
+        server.signal(Signal::TERM);
+        let master = server.master();
+        server.wait_for("the program to end", |_| !master.is_alive())?;
+        assert_eq!(server.wait_end()?.code(), Some(0));
+
+        let lines = |name: &str| scratch.lines(&format!("{name}.log"));
+        let (first, second) = (lines("first"), lines("second"));
+        let is_text = |line: &String| !line.starts_with('{');
+        let has_debug = |lines: &[String]| lines.iter().any(|line| line.contains(" DEBUG "));
+        assert!(first.iter().all(is_text) && !has_debug(&first), "{first:#?}");
+        assert!(second.len() > 3 && second.iter().all(|line| is_text(line) == text_begins));
+        assert_eq!(has_debug(&second), option == "log_level=debug", "{second:#?}");
+    }
+    Ok(())
+}
+
 fn address_of_the_second(server: &TestServer) -> TestResult<SocketAddr> {
     let find =
         || server.output().iter().find_map(|line| line.strip_prefix("second ")?.parse().ok());

@@ -5,7 +5,7 @@ mod talk;
 
 use std::collections::HashMap;
 
-use ostler_testkit::{LogLine, Process, Signal, TestResult};
+use ostler_testkit::{LogLine, Process, ServerBuilder, Signal, TestResult, TestServer};
 use talk::{Scratch, Talk, small_probe};
 
 /// A life with everything in it: start, a death with its reason, a reload, the end. At the default
@@ -141,5 +141,81 @@ fn lines_that_clients_cause_are_a_few_and_then_their_number() -> TestResult {
     let counts: Vec<u64> = counts.filter_map(|line| line.number("more")).collect();
     assert!(told <= 10 * counts.len() as u64, "{told} lines, {counts:?}");
     assert_eq!(told + counts.iter().sum::<u64>(), ALL, "{counts:?}");
+    Ok(())
+}
+
+// ---- rotation -----------------------------------------------------------------------------------
+
+/// The log is in a file, which the checks at the end do not read.
+fn in_file(scratch: &Scratch) -> ServerBuilder {
+    small_probe().set("log_file", scratch.path("log").display())
+}
+
+fn wait_line(server: &TestServer, scratch: &Scratch, parts: &[&str]) -> TestResult {
+    server.wait_for(&format!("{parts:?} in the log"), |_| {
+        let has_all = |line: &String| parts.iter().all(|part| line.contains(part));
+        scratch.lines("log").iter().any(has_all)
+    })
+}
+
+/// Whoever rotates makes the new file: every process goes on there, without being told.
+#[test]
+fn a_rotated_log_file_is_followed_by_every_process() -> TestResult {
+    let scratch = Scratch::new("rotated")?;
+    let server = in_file(&scratch).start()?;
+    wait_line(&server, &scratch, &["listening on"])?;
+    std::fs::rename(scratch.path("log"), scratch.path("log.1"))?;
+    scratch.make("log")?;
+    Talk::new(&server)?.say("panic in the new file")?;
+    wait_line(&server, &scratch, &[" w0.1 ", "panicked: told to panic"])?;
+    wait_line(&server, &scratch, &[" manager worker died"])?;
+    wait_line(&server, &scratch, &[" master serves worker=w0.2"])?;
+    // The spare has said nothing until it is the manager.
+    server.manager().kill();
+    wait_line(&server, &scratch, &[" manager supervises"])?;
+    let old = scratch.lines("log.1");
+    let is_new = |line: &&String| line.contains("panicked") || line.contains("died");
+    assert_eq!(old.iter().find(is_new), None, "somebody still writes to the old file");
+    server.signal(Signal::TERM);
+    server.wait_end()?;
+    Ok(())
+}
+
+/// Whoever rotates asks for the new file.
+#[test]
+fn a_hang_up_makes_the_log_file_anew() -> TestResult {
+    let scratch = Scratch::new("hang-up")?;
+    let server = in_file(&scratch).start()?;
+    wait_line(&server, &scratch, &["listening on"])?;
+    std::fs::rename(scratch.path("log"), scratch.path("log.1"))?;
+    server.signal(Signal::HUP);
+    wait_line(&server, &scratch, &[" manager reload begins"])?;
+    wait_line(&server, &scratch, &[" master serves worker=w0.2"])?;
+    wait_line(&server, &scratch, &[" master reload finished"])?;
+    assert_eq!(Talk::new(&server)?.ask("echo served")?, "served");
+    server.signal(Signal::TERM);
+    server.wait_end()?;
+    let books =
+        |name: &str| scratch.lines(name).iter().filter(|line| line.contains(" books ")).count();
+    assert_eq!((books("log.1"), books("log")), (0, 1));
+    Ok(())
+}
+
+/// The directory is gone: the old file gets the lines, and says why.
+#[test]
+fn a_log_file_that_cannot_be_made_anew_goes_on_in_the_old_one() -> TestResult {
+    let scratch = Scratch::new("no-new-log")?;
+    std::fs::create_dir(scratch.path("there"))?;
+    let path = scratch.path("there/log");
+    let server = small_probe().set("log_file", path.display()).start()?;
+    std::fs::rename(scratch.path("there"), scratch.path("moved"))?;
+    server.signal(Signal::HUP);
+    server.wait_for("the reason in the log", |_| {
+        let lines = scratch.lines("moved/log");
+        let said = |text: &str| lines.iter().any(|line| line.contains(text));
+        said("cannot open the log file anew") && said("reload finished")
+    })?;
+    server.signal(Signal::TERM);
+    server.wait_end()?;
     Ok(())
 }

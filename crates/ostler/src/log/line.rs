@@ -24,7 +24,10 @@ pub(super) enum LineFormat {
     Json,
 }
 
-impl<S, N> FormatEvent<S, N> for LineFormat
+/// The form that the log of this process has now.
+pub(super) struct CurrentFormat;
+
+impl<S, N> FormatEvent<S, N> for CurrentFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -44,7 +47,7 @@ where
         }
         let head =
             Head { time: clock::local(), level: *metadata.level(), process: label::current() };
-        self.write_line(&mut out, &head, &fields)
+        super::format().write_line(&mut out, &head, &fields)
     }
 }
 

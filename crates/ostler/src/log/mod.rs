@@ -17,12 +17,15 @@
 //! reactor two system calls per line, and lines, but does not stop it, apart from that race.
 
 mod fields;
+mod file;
 mod label;
 mod line;
 mod quota;
 mod signals;
 mod sink;
+mod subscriber;
 
+use std::io;
 use std::os::fd::RawFd;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -35,8 +38,9 @@ pub(crate) use signals::SignalNotes;
 
 use crate::error::Result;
 use crate::options::{LogFormat, LogLevel};
-use line::LineFormat;
+use line::{CurrentFormat, LineFormat};
 use sink::Sink;
+use subscriber::OfCurrentLevel;
 
 /// Where lines of this process go; children inherit it. Written in processes of one thread only, so
 /// that no fork finds it locked for ever.
@@ -47,12 +51,14 @@ static SINK: RwLock<Option<Arc<Sink>>> = RwLock::new(None);
 #[derive(Clone)]
 pub(crate) struct ServerLog {
     sink: Arc<Sink>,
+    level: LogLevel,
 }
 
 impl ServerLog {
     /// Lines go there from now on. For the master, before the first fork: of several servers of a
-    /// program each has its own file while it runs. (The level is that of the first one bound.)
+    /// program each has its own file, level and form of lines while it runs.
     pub(crate) fn make_current(&self) {
+        subscriber::set_level(self.level);
         *SINK.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&self.sink));
     }
 
@@ -60,6 +66,21 @@ impl ServerLog {
     pub(crate) fn descriptor(&self) -> Option<RawFd> {
         self.sink.file_descriptor()
     }
+}
+
+/// The file was rotated: this process makes it under its old name if need be; the others follow
+/// when they write.
+///
+/// # Errors
+///
+/// Those of open(2). Lines go to the old file then.
+pub(crate) fn reopen() -> io::Result<()> {
+    current().map_or(Ok(()), |sink| sink.reopen())
+}
+
+/// The form of lines.
+fn format() -> LineFormat {
+    current().map_or(LineFormat::Text { colour: false }, |sink| sink.format())
 }
 
 fn current() -> Option<Arc<Sink>> {
@@ -78,14 +99,11 @@ pub(crate) fn init(level: LogLevel, file: &str, format: LogFormat) -> Result<Ser
         "" => Sink::standard_error(),
         path => Sink::append_to(Path::new(path))?,
     };
-    let (sink, format) = match format {
-        LogFormat::Text => {
-            let colour = sink.wants_colour();
-            (sink, LineFormat::Text { colour })
-        }
-        LogFormat::Json => (sink.with_json(), LineFormat::Json),
+    let format = match format {
+        LogFormat::Text => LineFormat::Text { colour: sink.wants_colour() },
+        LogFormat::Json => LineFormat::Json,
     };
-    let log = ServerLog { sink: Arc::new(sink) };
+    let log = ServerLog { sink: Arc::new(sink.with_format(format)), level };
     if current().is_some() {
         return Ok(log);
     }
@@ -93,12 +111,12 @@ pub(crate) fn init(level: LogLevel, file: &str, format: LogFormat) -> Result<Ser
     let subscriber = tracing_subscriber::fmt()
         // The default reports its own failures with eprintln, which waits for a full pipe.
         .log_internal_errors(false)
-        .with_max_level(filter(level))
-        .event_format(format)
+        .with_max_level(tracing::level_filters::LevelFilter::TRACE)
+        .event_format(CurrentFormat)
         .with_writer(ToSink)
         .finish();
     // Fails only if the program has a subscriber already, see above.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    let _ = tracing::subscriber::set_global_default(OfCurrentLevel(subscriber));
     // Release builds only come here: in debug builds a broken invariant panics.
     ostler_core::invariant::report_to(|place| {
         tracing::error!(
@@ -136,17 +154,6 @@ pub(crate) fn set_session(session: u64) {
 /// The session whose delivery this process works at.
 pub(crate) fn session() -> Option<u64> {
     label::session()
-}
-
-fn filter(level: LogLevel) -> tracing::level_filters::LevelFilter {
-    use tracing::level_filters::LevelFilter;
-    match level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    }
 }
 
 /// Hands whole lines to [`SINK`].

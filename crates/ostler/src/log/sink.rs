@@ -1,8 +1,9 @@
 //! The descriptor that lines go to.
 
 use std::borrow::Cow;
+use std::io;
 use std::io::Write as _;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -11,6 +12,8 @@ use rustix::fs::{Access, Mode, OFlags, open};
 use rustix::io::{Errno, write};
 use rustix::time::Timespec;
 
+use super::file::LogFile;
+use super::line::LineFormat;
 use crate::error::{Error, Result};
 
 /// Longest line with its newline: PIPE_BUF, up to which a write into a pipe is never mixed with
@@ -24,8 +27,8 @@ pub(super) struct Sink {
     target: Target,
     /// Lines that did not fit and have not been reported yet.
     suppressed: AtomicU64,
-    /// Whether lines are JSON objects.
-    json: bool,
+    /// Form of the lines.
+    format: LineFormat,
     /// Standard error was told that the file takes no lines.
     told: AtomicBool,
 }
@@ -36,7 +39,7 @@ enum Target {
     /// each other, because all share one file offset.
     StandardError,
     /// The log file, opened with O_APPEND.
-    File(OwnedFd),
+    File(LogFile),
 }
 
 impl Sink {
@@ -44,13 +47,18 @@ impl Sink {
         Self::new(Target::StandardError)
     }
 
-    /// Opens `path` for appending; a new file can be read by the owner and the group.
+    /// Opens `path` for appending, see [`LogFile`].
     pub(super) fn append_to(path: &Path) -> Result<Self> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
-        let fd = open(path, flags, mode).map_err(|errno| cannot_append(path, errno))?;
-        Ok(Self::new(Target::File(fd)))
+        let file = LogFile::open(path).map_err(|errno| cannot_append(path, errno))?;
+        Ok(Self::new(Target::File(file)))
+    }
+
+    /// The file was rotated: goes on in the one that its name means, and makes that if need be.
+    pub(super) fn reopen(&self) -> io::Result<()> {
+        match &self.target {
+            Target::StandardError => Ok(()),
+            Target::File(file) => Ok(file.reopen()?),
+        }
     }
 
     /// Whether `path` can be opened for appending, or made, as far as one can know without doing
@@ -72,12 +80,22 @@ impl Sink {
     }
 
     fn new(target: Target) -> Self {
-        Self { target, suppressed: AtomicU64::new(0), json: false, told: AtomicBool::new(false) }
+        Self {
+            target,
+            suppressed: AtomicU64::new(0),
+            format: LineFormat::Text { colour: false },
+            told: AtomicBool::new(false),
+        }
     }
 
-    /// The same for lines that are JSON objects.
-    pub(super) fn with_json(self) -> Self {
-        Self { json: true, ..self }
+    /// The same for lines of another form.
+    pub(super) fn with_format(self, format: LineFormat) -> Self {
+        Self { format, ..self }
+    }
+
+    /// Form of the lines.
+    pub(super) const fn format(&self) -> LineFormat {
+        self.format
     }
 
     /// Whether somebody looks at the lines on a terminal that shows colours.
@@ -98,7 +116,7 @@ impl Sink {
     pub(super) fn file_descriptor(&self) -> Option<RawFd> {
         match &self.target {
             Target::StandardError => None,
-            Target::File(file) => Some(file.as_raw_fd()),
+            Target::File(file) => Some(file.raw()),
         }
     }
 
@@ -113,14 +131,26 @@ impl Sink {
     /// fit. One race stays: another process may fill the pipe between the two calls, and then this
     /// one waits until the reader takes a line. O_NONBLOCK would end that, but would change the
     /// descriptor for everyone who shares it.
+    ///
+    /// A file that was rotated since the last line is followed first. One that cannot be opened (by
+    /// a worker of another user, say) is told once, and the old one gets the lines.
     pub(super) fn write_line(&self, line: &[u8]) {
+        if let Target::File(file) = &self.target
+            && let Err(errno) = file.follow()
+        {
+            let text = "a process cannot open the file that has its name now, and goes on in the \
+                        old one: allow its user to write there";
+            self.tell_once(text, errno);
+        }
         if !self.has_room() {
             self.suppressed.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let suppressed = self.suppressed.swap(0, Ordering::Relaxed);
-        let line =
-            if self.json { finished_json(line, suppressed) } else { finished(line, suppressed) };
+        let line = match self.format {
+            LineFormat::Json => finished_json(line, suppressed),
+            LineFormat::Text { .. } => finished(line, suppressed),
+        };
         if !self.write_once(&line) {
             self.suppressed.fetch_add(suppressed.saturating_add(1), Ordering::Relaxed);
         }
@@ -141,19 +171,23 @@ impl Sink {
         }
     }
 
-    /// The file takes no lines: standard error hears it, once from each process.
+    /// The file takes no lines.
     fn tell_of_failure(&self, errno: Errno) {
-        let is_file = matches!(self.target, Target::File(_));
-        if !is_file || self.told.swap(true, Ordering::Relaxed) {
-            return;
-        }
         let advice = match errno {
             Errno::FBIG => "raise the limit of file sizes (ulimit -f), or rotate the file",
             Errno::NOSPC | Errno::DQUOT => "make room on its disk",
             _ => "see to the file system it lies on",
         };
-        let text = format!("the option log_file: no line can be written: {advice} ({errno})\n");
-        Self::standard_error().write_line(text.as_bytes());
+        self.tell_once(&format!("no line can be written: {advice}"), errno);
+    }
+
+    /// Standard error hears of trouble with the file, once from each process.
+    fn tell_once(&self, text: &str, errno: Errno) {
+        let is_file = matches!(self.target, Target::File(_));
+        if is_file && !self.told.swap(true, Ordering::Relaxed) {
+            let text = format!("the option log_file: {text} ({errno})\n");
+            Self::standard_error().write_line(text.as_bytes());
+        }
     }
 
     fn has_room(&self) -> bool {
@@ -234,7 +268,7 @@ mod tests {
     fn small_pipe() -> (Sink, std::fs::File) {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
         fcntl_setpipe_size(&write, 4096).unwrap();
-        (Sink::new(Target::File(write)), read.into())
+        (Sink::new(Target::File(LogFile::nameless(write))), read.into())
     }
 
     fn read_some(pipe: &mut std::fs::File) -> String {

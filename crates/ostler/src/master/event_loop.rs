@@ -17,7 +17,7 @@ use super::orphans::Orphans;
 use super::report::{Announcement, report_reload};
 use crate::control::{Received, ShortText, ToManager, ToMaster};
 use crate::error::{Error, Result, memory_advice};
-use crate::log::SignalNotes;
+use crate::log::{self, SignalNotes};
 use crate::manager::ManagerHandle;
 use crate::options::Options;
 use crate::reactor::mailbox::{FromReactor, Mailbox, Reports, ToReactor};
@@ -133,7 +133,8 @@ impl Master {
             match received.signal {
                 signal::TERM => self.on_shutdown(shutdown::Event::Terminate, now),
                 signal::INT | signal::QUIT => self.on_shutdown(shutdown::Event::Interrupt, now),
-                signal::USR1 | signal::HUP => self.send(&ToManager::Reload, Vec::new()),
+                signal::USR1 => self.send(&ToManager::Reload, Vec::new()),
+                signal::HUP => self.on_hang_up(),
                 signal::CHLD => self.reap_orphans(),
                 signal::USR2 => {
                     let sender = received.sender_pid;
@@ -142,6 +143,14 @@ impl Master {
                 _ => self.signal_notes.note(received),
             }
         }
+    }
+
+    /// The log file was rotated, or its program wants new workers: both is done.
+    fn on_hang_up(&mut self) {
+        if let Err(error) = log::reopen() {
+            tracing::error!(%error, "cannot open the log file anew, lines go to the old one");
+        }
+        self.send(&ToManager::Reload, Vec::new());
     }
 
     /// Reaps orphans that a dead manager left to the master. Manager and spare are looked at

@@ -2,7 +2,8 @@
 //! the process tests.
 //!
 //! ```text
-//! embedder [--set NAME=VALUE]...     with EMBEDDER_LOGS=DIRECTORY for first.log and second.log
+//! embedder [--set NAME=VALUE]...     with EMBEDDER_LOGS=DIRECTORY for first.log and second.log,
+//!                                    and EMBEDDER_SECOND=NAME=VALUE for the second server alone
 //! ```
 //!
 //! Prints where each server listens, and after each of them what `run` has left changed: nothing,
@@ -31,6 +32,10 @@ fn builder(log: &str) -> ostler::Result<ServerBuilder> {
         .set("log_file", format!("{directory}/{log}.log"));
     let mut arguments = std::env::args().skip(1);
     while let (Some(_), Some(pair)) = (arguments.next(), arguments.next()) {
+        let (name, value) = pair.split_once('=').unwrap_or((&pair, ""));
+        builder = builder.set(name, value);
+    }
+    if let (Ok(pair), "second") = (std::env::var("EMBEDDER_SECOND"), log) {
         let (name, value) = pair.split_once('=').unwrap_or((&pair, ""));
         builder = builder.set(name, value);
     }

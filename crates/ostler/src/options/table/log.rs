@@ -27,7 +27,9 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "",
         unit: "",
         why: "Supervisors such as systemd collect standard error.",
-        effect: "File to append the log to; empty = standard error.",
+        effect: "File to append the log to; empty = standard error. Whoever rotates it renames \
+            it, and then makes the new one (`create` of logrotate) or sends HUP to the master: \
+            every process goes on in the new file with its next line.",
         access: field!(log_file),
     },
     OptionInfo {

@@ -1,0 +1,138 @@
+//! The log file, which other programs rotate.
+//!
+//! Who rotates renames the file and then makes a new one under its name, or asks the server to make
+//! it (HUP). Every process looks at the name before each line, and goes on in the new file when the
+//! name means another one: so no process has to be told, none is asked while it works, and a line
+//! is either in the old file or in the new one.
+
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, stat};
+use rustix::io::Errno;
+
+use crate::sys::descriptor;
+
+/// A file that is appended to, found again by its name.
+pub(super) struct LogFile {
+    /// Its number never changes: children are forked with it.
+    descriptor: OwnedFd,
+    /// Absolute, because user code may change the working directory.
+    path: PathBuf,
+    /// Which file it is. Written one after another: who reads between the two opens the file once
+    /// more, which does no harm.
+    device: AtomicU64,
+    inode: AtomicU64,
+}
+
+impl LogFile {
+    /// Opens `path` for appending; a new file can be read by the owner and the group.
+    pub(super) fn open(path: &Path) -> Result<Self, Errno> {
+        let descriptor = open_to_append(path, OFlags::CREATE)?;
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let this = fstat(&descriptor)?;
+        let (device, inode) = (AtomicU64::new(this.st_dev), AtomicU64::new(this.st_ino));
+        Ok(Self { descriptor, path, device, inode })
+    }
+
+    /// A descriptor without a name.
+    #[cfg(test)]
+    pub(super) fn nameless(descriptor: OwnedFd) -> Self {
+        let (device, inode) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { descriptor, path: PathBuf::new(), device, inode }
+    }
+
+    pub(super) fn raw(&self) -> RawFd {
+        self.descriptor.as_raw_fd()
+    }
+
+    /// Goes on in the file that the name means now, if that is another one. While the name means
+    /// nothing the lines go to the old file: whoever moved it away may be about to make a new one,
+    /// and must not find it made.
+    pub(super) fn follow(&self) -> Result<(), Errno> {
+        match stat(&self.path) {
+            // Pipes and terminals are not rotated.
+            Ok(named) if self.is_other_file(&named) => self.switch(OFlags::empty()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same, and makes the file if there is none.
+    pub(super) fn reopen(&self) -> Result<(), Errno> {
+        match stat(&self.path) {
+            Ok(named) if !self.is_other_file(&named) => Ok(()),
+            _ => self.switch(OFlags::CREATE),
+        }
+    }
+
+    fn is_other_file(&self, named: &Stat) -> bool {
+        let own = (self.device.load(Ordering::Relaxed), self.inode.load(Ordering::Relaxed));
+        FileType::from_raw_mode(named.st_mode) == FileType::RegularFile
+            && (named.st_dev, named.st_ino) != own
+    }
+
+    fn switch(&self, flags: OFlags) -> Result<(), Errno> {
+        let new = open_to_append(&self.path, flags)?;
+        let this = fstat(&new)?;
+        descriptor::redirect(&self.descriptor, new)
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        self.device.store(this.st_dev, Ordering::Relaxed);
+        self.inode.store(this.st_ino, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl AsFd for LogFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+fn open_to_append(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let always = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOCTTY;
+    open(path, always | flags, Mode::RUSR | Mode::WUSR | Mode::RGRP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn append(file: &LogFile, line: &str) {
+        rustix::io::write(file, line.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn log_file_is_followed_by_its_name_under_the_same_number() {
+        let directory = std::env::temp_dir().join(format!("ostler-rotate-{}", std::process::id()));
+        fs::create_dir(&directory).unwrap();
+        let (name, old) = (directory.join("log"), directory.join("log.1"));
+        let file = LogFile::open(&name).unwrap();
+        let number = file.raw();
+        append(&file, "first\n");
+
+        fs::rename(&name, &old).unwrap();
+        file.follow().unwrap();
+        append(&file, "moved\n");
+        assert!(!name.exists(), "whoever moved it makes it");
+        fs::write(&name, "made\n").unwrap();
+        file.follow().unwrap();
+        append(&file, "followed\n");
+        assert_eq!(fs::read_to_string(&old).unwrap(), "first\nmoved\n");
+        assert_eq!(fs::read_to_string(&name).unwrap(), "made\nfollowed\n");
+
+        fs::remove_file(&name).unwrap();
+        file.reopen().unwrap();
+        append(&file, "reopened\n");
+        file.reopen().unwrap();
+        append(&file, "again\n");
+        assert_eq!(fs::read_to_string(&name).unwrap(), "reopened\nagain\n");
+        assert_eq!(file.raw(), number);
+
+        // What cannot be opened leaves everything as it was.
+        fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(file.reopen(), Err(Errno::NOENT));
+        append(&file, "still open\n");
+    }
+}
