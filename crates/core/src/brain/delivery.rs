@@ -200,8 +200,14 @@ impl Brain {
 
     /// A delivery leaves its lane because its worker is through with it.
     fn end_delivery(&mut self, lane_slot: LaneSlot, seq: u64, fate: PackageFate) {
-        let Some(lane) = self.lane_mut(lane_slot) else { return };
-        let Some(entry) = lane.ledger.get_mut(seq) else { return };
+        let Some(lane) = self.lane_mut(lane_slot) else {
+            crate::invariant!(false, "a delivery ends at a lane that is there");
+            return;
+        };
+        let Some(entry) = lane.ledger.get_mut(seq) else {
+            crate::invariant!(false, "a delivery that ends was looked up before");
+            return;
+        };
         let (subject, kind) = (entry.subject, entry.kind);
         if entry.position >= lane.reused_below() {
             lane.count_finished(); // else it was deferred, and counted when its callback was over

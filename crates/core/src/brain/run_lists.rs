@@ -172,7 +172,10 @@ impl RunLists {
         position: Position,
     ) {
         let history = sessions.get(slot).map(Connection::history).unwrap_or_default();
-        let Some(list) = self.list_mut(id) else { return };
+        let Some(list) = self.list_mut(id) else {
+            crate::invariant!(false, "a session waits for a lane or slot that is there");
+            return;
+        };
         let ends = list.half_mut(history);
         let (previous, next) = match position {
             Position::First => (None, ends.first),
@@ -197,7 +200,10 @@ impl RunLists {
 
     /// Takes a session off the list on which it stands, if any.
     pub(super) fn unlink(&mut self, sessions: &mut Sessions, slot: ConnectionSlot) {
-        let Some(connection) = sessions.get_mut(slot) else { return };
+        let Some(connection) = sessions.get_mut(slot) else {
+            crate::invariant!(false, "a session leaves its list before its place is free");
+            return;
+        };
         let Link { list, history, previous, next } = std::mem::take(&mut connection.link);
         if list == RunListId::No {
             return;

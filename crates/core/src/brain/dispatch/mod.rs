@@ -48,7 +48,10 @@ impl Brain {
 
     /// The list where a session belongs.
     pub(super) fn place_of(&self, slot: ConnectionSlot) -> RunListId {
-        let Some(connection) = self.sessions.get(slot) else { return RunListId::No };
+        let Some(connection) = self.sessions.get(slot) else {
+            crate::invariant!(false, "only a session that is there gets a list");
+            return RunListId::No;
+        };
         if let Some(lane) = connection.bound {
             return RunListId::Lane(lane);
         }

@@ -60,10 +60,12 @@ impl Sessions {
 
     /// Nothing is left of a session: its place is free.
     pub(super) fn remove(&mut self, slot: ConnectionSlot) {
-        if let Some(gone) = self.places.get_mut(slot.0 as usize).and_then(Option::take) {
-            self.present = self.present.saturating_sub(1);
-            self.returned_bytes = self.returned_bytes.saturating_sub(gone.returned_bytes());
-        }
+        let Some(gone) = self.places.get_mut(slot.0 as usize).and_then(Option::take) else {
+            crate::invariant!(false, "a place is freed once");
+            return;
+        };
+        self.present = self.present.saturating_sub(1);
+        self.returned_bytes = self.returned_bytes.saturating_sub(gone.returned_bytes());
     }
 
     pub(super) fn get(&self, slot: ConnectionSlot) -> Option<&Connection> {

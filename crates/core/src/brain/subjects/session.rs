@@ -256,7 +256,11 @@ impl Brain {
 
     /// One delivery of a session is at a lane no more.
     fn left_lane(&mut self, slot: ConnectionSlot, position: Position) {
-        let Some(connection) = self.connection(slot) else { return };
+        let Some(connection) = self.connection(slot) else {
+            crate::invariant!(false, "a session stays until nothing of it is at a lane");
+            return;
+        };
+        crate::invariant!(connection.outstanding > 0, "what leaves a lane was counted there");
         connection.outstanding = connection.outstanding.saturating_sub(1);
         if connection.outstanding == 0 {
             connection.bound = None;
