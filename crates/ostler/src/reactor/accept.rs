@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use ostler_core::ids::PortId;
 use ostler_shm::sessions::session_id;
 
-use super::Reactor;
+use super::ClientSide;
 use super::connection::Connection;
 use super::mailbox::Accepted;
 use super::read::intake::Intake;
@@ -13,7 +13,7 @@ use super::token;
 use super::transport::Transport;
 use crate::sys::clock;
 
-impl Reactor {
+impl ClientSide {
     pub(super) fn accepted(&mut self, accepted: Accepted) {
         let Accepted { socket, peer, port } = accepted;
         self.open_session(Transport::plain(socket), peer, port);

@@ -5,12 +5,15 @@
 //! for it: the session that holds the most, of whichever reactor (`ostler_core::budget`, decision
 //! 13).
 
+use std::sync::Arc;
+
 use ostler_core::Nanos;
 use ostler_core::brain::{CloseReason, ConnectionSlot};
-use ostler_core::budget::{Award, End, Ended, Lack, payers};
+use ostler_core::budget::{Account, Award, End, Ended, Lack, payers};
 
-use super::Reactor;
+use super::ClientSide;
 use super::mailbox::ToReactor;
+use super::shared_memory::SharedMemory;
 
 /// Bytes beyond the limit after which no more outputs of workers are taken before somebody has
 /// paid. Workers then wait for room in their lanes, for as long as it takes the reactors to agree.
@@ -19,8 +22,10 @@ const EXCESS_MAX_BYTES: u64 = 1024 * 1024;
 const RECEIVE_LEAST_BYTES: usize = 4 * 1024;
 
 /// This reactor's view of the memory that all reactors share.
-#[derive(Debug, Default)]
-pub(super) struct MemoryState {
+#[derive(Debug)]
+pub(super) struct Memory {
+    account: Account,
+    shared: Arc<SharedMemory>,
     /// Bytes of bodies held by the brain that the account was charged.
     charged_bodies: u64,
     /// Sessions with input that waits for memory.
@@ -33,13 +38,49 @@ pub(super) struct MemoryState {
     tell_at: Option<Nanos>,
 }
 
-impl MemoryState {
+impl Memory {
+    pub(super) fn new(shared: Arc<SharedMemory>) -> Self {
+        Self {
+            account: Account::new(Arc::clone(shared.budget())),
+            shared,
+            charged_bodies: 0,
+            starved: Vec::new(),
+            output_excess: 0,
+            due: None,
+            tell_at: None,
+        }
+    }
+
+    /// When the next step of a shortage is due.
     pub(super) fn due(&self) -> Option<Nanos> {
         [self.due, self.tell_at].into_iter().flatten().min()
     }
+
+    /// Charges bytes of memory that can be done without: false when there is no room.
+    #[inline]
+    pub(super) fn charge(&mut self, bytes: u64) -> bool {
+        self.account.charge(bytes)
+    }
+
+    /// Charged bytes are not held any more.
+    #[inline]
+    pub(super) fn release(&mut self, bytes: u64) {
+        self.account.release(bytes);
+    }
+
+    /// Bytes that are charged.
+    #[cfg(test)]
+    pub(super) fn used(&self) -> u64 {
+        self.account.used()
+    }
+
+    /// Another reactor lacks memory: it gets what is leased here and not used.
+    pub(super) fn trim(&mut self) {
+        self.account.trim();
+    }
 }
 
-impl Reactor {
+impl ClientSide {
     /// Charges room for up to `most` received bytes of a framed session, as far as there is some:
     /// how many may be received, and what was charged. Nothing: the session waits until there is
     /// memory.
@@ -48,7 +89,7 @@ impl Reactor {
             let Some(connection) = self.connections.get_mut(slot) else { return (0, 0) };
             let Some(intake) = connection.intake.as_deref() else { return (0, 0) };
             for growth in [intake.growth(bytes), intake.least_growth(bytes)] {
-                if self.account.charge(growth as u64) {
+                if self.memory.account.charge(growth as u64) {
                     return (bytes, growth);
                 }
             }
@@ -69,17 +110,26 @@ impl Reactor {
 
     /// Charges output that was accepted already.
     pub(super) fn charge_output(&mut self, bytes: usize) {
-        self.account.charge_owed(bytes as u64);
-        if self.account.budget().excess() > 0 {
+        self.memory.account.charge_owed(bytes as u64);
+        if self.memory.account.budget().excess() > 0 {
             self.memory.output_excess += bytes as u64;
             self.lack("output", true);
+        }
+    }
+
+    /// Charges input that a worker has left. It was accepted already, so that it cannot be refused;
+    /// somebody may have to pay for it.
+    pub(super) fn charge_put_back(&mut self, growth: usize) {
+        self.memory.account.charge_owed(growth as u64);
+        if self.memory.account.budget().excess() > 0 {
+            self.lack("input", false);
         }
     }
 
     /// Whether outputs of workers have to wait until somebody has paid. A reactor that is alone
     /// does so at once.
     pub(super) fn holds_outputs_back(&mut self) -> bool {
-        if self.memory.output_excess > EXCESS_MAX_BYTES && self.shared_memory.is_alone() {
+        if self.memory.output_excess > EXCESS_MAX_BYTES && self.memory.shared.is_alone() {
             self.charge_bodies();
             self.call_for_bids();
         }
@@ -92,19 +142,19 @@ impl Reactor {
         let held = self.brain.held_bytes();
         let charged = std::mem::replace(&mut self.memory.charged_bodies, held);
         if held > charged {
-            self.account.charge_owed(held - charged);
-            if self.account.budget().excess() > 0 {
+            self.memory.account.charge_owed(held - charged);
+            if self.memory.account.budget().excess() > 0 {
                 self.lack("packages in hand", false);
             }
         } else {
-            self.account.release(charged - held);
+            self.memory.account.release(charged - held);
         }
     }
 
     /// Memory is lacking: begins the shortage, unless it is known. False when there is some again.
-    pub(super) fn lack(&mut self, what: &'static str, urgent: bool) -> bool {
-        let budget = self.account.budget();
-        let mut shortage = self.shared_memory.shortage();
+    fn lack(&mut self, what: &'static str, urgent: bool) -> bool {
+        let budget = self.memory.account.budget();
+        let mut shortage = self.memory.shared.shortage();
         if !urgent && shortage.is_over() && budget.has_room() {
             return false;
         }
@@ -126,16 +176,16 @@ impl Reactor {
                      hold the most are closed"
                 );
             }
-            self.shared_memory.tell_others(self.index, || ToReactor::MemoryLacks);
+            self.memory.shared.tell_others(self.index, || ToReactor::MemoryLacks);
         }
-        self.account.trim();
+        self.memory.account.trim();
         true
     }
 
     /// Once per turn: charges what the brain holds, and takes the next step of a shortage.
     pub(super) fn tend_memory(&mut self) {
         self.charge_bodies();
-        if self.account.budget().is_short() {
+        if self.memory.account.budget().is_short() {
             self.end_shortage_if_over();
             if self.memory.due.is_some_and(|due| due <= self.now) {
                 self.call_for_bids();
@@ -145,13 +195,13 @@ impl Reactor {
             self.memory.tell_at = None;
             self.tell_of_shortages(false);
         }
-        let is_short = self.account.budget().is_short();
+        let is_short = self.memory.account.budget().is_short();
         self.brain.pause_reading(is_short && self.memory.charged_bodies > 0);
         self.publish_pressure();
     }
 
     fn publish_pressure(&self) {
-        let tight = self.account.budget().is_tight();
+        let tight = self.memory.account.budget().is_tight();
         if tight != self.board.pressure() {
             self.board.set_pressure(tight);
         }
@@ -159,26 +209,21 @@ impl Reactor {
 
     fn call_for_bids(&mut self) {
         self.memory.due = None;
-        if self.shared_memory.shortage().call() {
-            self.shared_memory.tell_others(self.index, || ToReactor::BidForMemory);
+        if self.memory.shared.shortage().call() {
+            self.memory.shared.tell_others(self.index, || ToReactor::BidForMemory);
             self.bid_for_memory();
         }
-    }
-
-    /// Another reactor lacks memory: it gets what is leased here and not used.
-    pub(super) fn memory_lacks(&mut self) {
-        self.account.trim();
     }
 
     /// Says what the largest session of this reactor holds; the last reactor to do so learns who
     /// pays.
     pub(super) fn bid_for_memory(&mut self) {
-        self.account.trim();
+        self.memory.account.trim();
         let largest = self.holders().into_iter().map(|(bytes, _)| bytes).max().unwrap_or(0);
         if largest == 0 {
             self.memory.output_excess = 0;
         }
-        let mut shortage = self.shared_memory.shortage();
+        let mut shortage = self.memory.shared.shortage();
         let award = shortage.bid(self.index, largest, self.now);
         let due = shortage.due();
         drop(shortage);
@@ -187,7 +232,7 @@ impl Reactor {
                 self.pay_for_memory(floor)
             }
             Some(Award::Pays { reactor, floor }) => {
-                self.shared_memory.tell(reactor, ToReactor::PayForMemory { floor });
+                self.memory.shared.tell(reactor, ToReactor::PayForMemory { floor });
             }
             Some(Award::Nobody) => self.memory.due = due,
             None => {}
@@ -196,12 +241,12 @@ impl Reactor {
 
     /// Closes the sessions that hold the most, until there is room or others hold more.
     pub(super) fn pay_for_memory(&mut self, floor: u64) {
-        if !self.shared_memory.shortage().is_paid_for() {
+        if !self.memory.shared.shortage().is_paid_for() {
             return; // it ended meanwhile
         }
         let (mut sessions, mut bytes) = (0, 0);
         for (held, slot) in payers(self.holders(), floor) {
-            if self.account.budget().has_room() {
+            if self.memory.account.budget().has_room() {
                 break;
             }
             self.brain.close(slot, CloseReason::MemoryBudget);
@@ -210,7 +255,7 @@ impl Reactor {
             sessions += 1;
             bytes += held;
         }
-        self.shared_memory.shortage().paid(sessions, bytes, self.now);
+        self.memory.shared.shortage().paid(sessions, bytes, self.now);
         if !self.end_shortage_if_over() {
             self.memory.due = Some(self.now);
         }
@@ -237,11 +282,11 @@ impl Reactor {
 
     /// True when there is room again: everybody goes on.
     fn end_shortage_if_over(&mut self) -> bool {
-        let budget = self.account.budget();
+        let budget = self.memory.account.budget();
         if !budget.has_room() {
             return false;
         }
-        let mut shortage = self.shared_memory.shortage();
+        let mut shortage = self.memory.shared.shortage();
         let ended = shortage.end(self.now);
         budget.set_short(false);
         drop(shortage);
@@ -251,7 +296,7 @@ impl Reactor {
                 End::Tell(ended) => self.log_shortages(&ended),
                 End::TellAt(at) => self.memory.tell_at = Some(at),
             }
-            self.shared_memory.tell_others(self.index, || ToReactor::MemoryIsFree);
+            self.memory.shared.tell_others(self.index, || ToReactor::MemoryIsFree);
             self.memory_is_free();
         }
         true
@@ -259,7 +304,7 @@ impl Reactor {
 
     /// Logs what shortages have cost that were not logged at their end; `is_last`: the server ends.
     pub(super) fn tell_of_shortages(&self, is_last: bool) {
-        let untold = self.shared_memory.shortage().take_untold(self.now, is_last);
+        let untold = self.memory.shared.shortage().take_untold(self.now, is_last);
         if let Some(ended) = untold {
             self.log_shortages(&ended);
         }
@@ -271,7 +316,7 @@ impl Reactor {
             shortages = ended.shortages,
             closed = ended.sessions,
             freed = ended.bytes,
-            leased = self.account.budget().leased(),
+            leased = self.memory.account.budget().leased(),
             "the memory budget has room again"
         );
     }

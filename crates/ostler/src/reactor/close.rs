@@ -3,10 +3,10 @@
 use ostler_core::brain::{CloseReason, ConnectionSlot};
 use ostler_shm::sessions::session_id;
 
-use super::Reactor;
 use super::connection::Connection;
+use super::{ClientSide, Reactor};
 
-impl Reactor {
+impl ClientSide {
     /// Whether the client has shut down its side and nothing is left to read. It is looked at apart
     /// from reading, because that needs a worker that takes packages, and a place should not wait
     /// for one.
@@ -17,27 +17,10 @@ impl Reactor {
         })
     }
 
-    /// A drain ran out of time: says what held it.
-    pub(super) fn report_holders(&self) {
-        for (lane, destination) in self.destinations.iter() {
-            let deliveries = self.brain.in_hand(lane);
-            if deliveries > 0 {
-                let worker = destination.key();
-                tracing::warn!(%worker, deliveries, "what held the drain: a worker that has not \
-                    finished");
-            }
-        }
-        let unsent = |connection: &Connection| connection.unsent() > 0;
-        let sessions = self.connections.iter().filter(|(_, connection)| unsent(connection)).count();
-        if sessions > 0 {
-            tracing::warn!(sessions, "what held the drain: clients that do not read their output");
-        }
-    }
-
     pub(super) fn close_socket(&mut self, slot: ConnectionSlot, reason: CloseReason) {
         self.publish_closing(slot, reason);
         let Some(connection) = self.connections.take(slot) else { return };
-        self.account.release(connection.output_charged() as u64);
+        self.memory.release(connection.output_charged() as u64);
         self.brain.count_output_dropped(connection.unsent() as u64);
         tracing::debug!(session = connection.session, reason = reason.name(), "session closed");
         let Connection { transport, intake, .. } = *connection;
@@ -76,5 +59,25 @@ impl Reactor {
         let sessions = self.board.sessions_per_reactor();
         self.board.close_session(session_id(u64::from(slot.0) % sessions, self.index));
         self.reports.give_place_back(self.index);
+    }
+}
+
+impl Reactor {
+    /// A drain ran out of time: says what held it.
+    pub(super) fn report_holders(&self) {
+        for (lane, destination) in self.destinations.iter() {
+            let deliveries = self.clients.brain.in_hand(lane);
+            if deliveries > 0 {
+                let worker = destination.key();
+                tracing::warn!(%worker, deliveries, "what held the drain: a worker that has not \
+                    finished");
+            }
+        }
+        let unsent = |connection: &Connection| connection.unsent() > 0;
+        let sessions =
+            self.clients.connections.iter().filter(|(_, connection)| unsent(connection)).count();
+        if sessions > 0 {
+            tracing::warn!(sessions, "what held the drain: clients that do not read their output");
+        }
     }
 }

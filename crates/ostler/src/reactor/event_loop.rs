@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use ostler_core::brain::{BrainAction, ConnectionSlot};
 
-use super::Reactor;
 use super::mailbox::{FromReactor, ToReactor};
 use super::token::{self, Token};
+use super::{ClientSide, Reactor};
 use crate::log::Quotas as _;
 use crate::sys::clock;
 use crate::sys::epoll::{Events, Readiness};
@@ -40,10 +40,10 @@ impl Reactor {
                 more = true;
                 continue;
             }
-            let waited = self.epoll.wait(&mut events, timeout);
+            let waited = self.clients.epoll.wait(&mut events, timeout);
             self.wake();
             if let Err(error) = waited {
-                self.reports.queue.push(FromReactor::Failed(self.index, error));
+                self.clients.reports.queue.push(FromReactor::Failed(self.clients.index, error));
                 return;
             }
             match self.turn(&events) {
@@ -55,15 +55,15 @@ impl Reactor {
 
     /// One turn, apart from the sleep before it.
     fn turn(&mut self, events: &Events) -> Flow {
-        self.now = clock::monotonic_ns();
+        self.clients.now = clock::monotonic_ns();
         if self.take_events(events) == Flow::Stop {
             return Flow::Stop;
         }
         self.consume_all();
         self.run_due();
-        self.tend_memory();
+        self.clients.tend_memory();
         let more = self.give_all();
-        self.carry_out();
+        self.clients.carry_out();
         self.destinations.publish();
         self.report_drained();
         Flow::GoOn { more }
@@ -74,7 +74,7 @@ impl Reactor {
     /// # Errors
     /// When the kernel cannot tell what happened.
     pub(crate) fn turn_now(&mut self, events: &mut Events) -> io::Result<bool> {
-        self.epoll.wait(events, Some(Duration::ZERO))?;
+        self.clients.epoll.wait(events, Some(Duration::ZERO))?;
         let had_events = events.iter().next().is_some();
         Ok(matches!(self.turn(events), Flow::GoOn { more: true }) || had_events)
     }
@@ -85,10 +85,12 @@ impl Reactor {
         for (token, readiness) in events.iter() {
             match token::unpack(token) {
                 Token::Mailbox => mail = true,
-                Token::Connection(slot, mark) => self.connection_event(slot, mark, readiness),
+                Token::Connection(slot, mark) => {
+                    self.clients.connection_event(slot, mark, readiness)
+                }
                 Token::Bell(lane, mark) => self.bell_rang(lane, mark),
                 Token::Pidfd(lane, mark) => dead.push((lane, mark)),
-                Token::Linger(number) => self.lingerer_event(number),
+                Token::Linger(number) => self.clients.lingerer_event(number),
             }
         }
         // Mail first: a worker that another reactor condemned is settled as condemned here too
@@ -100,6 +102,92 @@ impl Reactor {
         flow
     }
 
+    fn take_mail(&mut self) -> Flow {
+        for message in self.mailbox.take() {
+            match message {
+                ToReactor::Accepted(accepted) => self.clients.accepted(accepted),
+                ToReactor::AddLane { key, lane, worker_bell, lane_bell } => {
+                    self.add_lane(key, *lane, worker_bell, lane_bell);
+                }
+                ToReactor::Spawned(key, pidfd) => self.spawned(key, pidfd),
+                ToReactor::Serve { serve, leave } => {
+                    if let Some(leave) = leave {
+                        self.leave(leave);
+                    }
+                    self.serve(serve);
+                }
+                ToReactor::Leave(key) => self.leave(key),
+                ToReactor::Release(key) => self.release(key),
+                ToReactor::Condemn(key) => self.condemn_key(key),
+                ToReactor::MemoryLacks => self.clients.memory.trim(),
+                ToReactor::BidForMemory => self.clients.bid_for_memory(),
+                ToReactor::PayForMemory { floor } => self.clients.pay_for_memory(floor),
+                ToReactor::MemoryIsFree => self.clients.memory_is_free(),
+                ToReactor::Drain => {
+                    self.clients.draining = true;
+                    self.clients.brain.drain();
+                }
+                ToReactor::CloseAll { reason, timed_out } => {
+                    if timed_out {
+                        self.report_holders();
+                    }
+                    self.clients.brain.close_all(reason);
+                    self.clients.carry_out();
+                    self.clients.end_all_lingerers();
+                }
+                ToReactor::Stop => {
+                    self.stop();
+                    return Flow::Stop;
+                }
+            }
+        }
+        GO_ON
+    }
+
+    /// Gives until nothing can be given; true when one of the turn's bounds was met first.
+    pub(super) fn give_all(&mut self) -> bool {
+        for slot in self.clients.receive_share.begin_turn() {
+            self.clients.brain.readable(slot);
+        }
+        self.continue_sendings();
+        for _ in 0..GIVES_MAX {
+            if self.clients.receive_share.is_used_up() {
+                return true;
+            }
+            let Some(assignment) = self.clients.brain.next_give() else {
+                return self.clients.receive_share.has_waiting();
+            };
+            self.give(assignment);
+        }
+        true
+    }
+
+    fn report_drained(&mut self) {
+        if self.clients.draining
+            && !self.reported_drained
+            && self.clients.brain.is_empty()
+            && self.clients.lingerers.is_empty()
+        {
+            self.reported_drained = true;
+            self.clients.reports.queue.push(FromReactor::Drained);
+        }
+    }
+
+    /// The end: the books are handed over, the thread's sockets close with it.
+    fn stop(&mut self) {
+        self.clients.brain.close_all(ostler_core::brain::CloseReason::ShutdownTimeout);
+        self.clients.carry_out();
+        self.clients.end_all_lingerers();
+        self.clients.tell_of_shortages(true);
+        self.clients.complaints.tell_rest();
+        let books = self.clients.brain.books();
+        if let Ok(mut all) = self.clients.reports.books.lock() {
+            all.add(books);
+        }
+    }
+}
+
+impl ClientSide {
     fn connection_event(&mut self, slot: ConnectionSlot, mark: u32, readiness: Readiness) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         if token::connection_mark(connection.session) != mark {
@@ -120,66 +208,6 @@ impl Reactor {
         }
     }
 
-    fn take_mail(&mut self) -> Flow {
-        for message in self.mailbox.take() {
-            match message {
-                ToReactor::Accepted(accepted) => self.accepted(accepted),
-                ToReactor::AddLane { key, lane, worker_bell, lane_bell } => {
-                    self.add_lane(key, *lane, worker_bell, lane_bell);
-                }
-                ToReactor::Spawned(key, pidfd) => self.spawned(key, pidfd),
-                ToReactor::Serve { serve, leave } => {
-                    if let Some(leave) = leave {
-                        self.leave(leave);
-                    }
-                    self.serve(serve);
-                }
-                ToReactor::Leave(key) => self.leave(key),
-                ToReactor::Release(key) => self.release(key),
-                ToReactor::Condemn(key) => self.condemn_key(key),
-                ToReactor::MemoryLacks => self.memory_lacks(),
-                ToReactor::BidForMemory => self.bid_for_memory(),
-                ToReactor::PayForMemory { floor } => self.pay_for_memory(floor),
-                ToReactor::MemoryIsFree => self.memory_is_free(),
-                ToReactor::Drain => {
-                    self.draining = true;
-                    self.brain.drain();
-                }
-                ToReactor::CloseAll { reason, timed_out } => {
-                    if timed_out {
-                        self.report_holders();
-                    }
-                    self.brain.close_all(reason);
-                    self.carry_out();
-                    self.end_all_lingerers();
-                }
-                ToReactor::Stop => {
-                    self.stop();
-                    return Flow::Stop;
-                }
-            }
-        }
-        GO_ON
-    }
-
-    /// Gives until nothing can be given; true when one of the turn's bounds was met first.
-    pub(super) fn give_all(&mut self) -> bool {
-        for slot in self.receive_share.begin_turn() {
-            self.brain.readable(slot);
-        }
-        self.continue_sendings();
-        for _ in 0..GIVES_MAX {
-            if self.receive_share.is_used_up() {
-                return true;
-            }
-            let Some(assignment) = self.brain.next_give() else {
-                return self.receive_share.has_waiting();
-            };
-            self.give(assignment);
-        }
-        true
-    }
-
     /// Does what the brain has decided besides giving. Also in the middle of a turn, when the
     /// memory of a session that was closed is needed now.
     pub(super) fn carry_out(&mut self) {
@@ -193,30 +221,6 @@ impl Reactor {
                 }
                 BrainAction::FreeSession(slot) => self.free_session(slot),
             }
-        }
-    }
-
-    fn report_drained(&mut self) {
-        if self.draining
-            && !self.reported_drained
-            && self.brain.is_empty()
-            && self.lingerers.is_empty()
-        {
-            self.reported_drained = true;
-            self.reports.queue.push(FromReactor::Drained);
-        }
-    }
-
-    /// The end: the books are handed over, the thread's sockets close with it.
-    fn stop(&mut self) {
-        self.brain.close_all(ostler_core::brain::CloseReason::ShutdownTimeout);
-        self.carry_out();
-        self.end_all_lingerers();
-        self.tell_of_shortages(true);
-        self.complaints.tell_rest();
-        let books = self.brain.books();
-        if let Ok(mut all) = self.reports.books.lock() {
-            all.add(books);
         }
     }
 }

@@ -20,14 +20,14 @@ impl Reactor {
         worker_bell: OwnedFd,
         lane_bell: OwnedFd,
     ) {
-        let slot = self.brain.add_lane(key);
+        let slot = self.clients.brain.add_lane(key);
         let destination = Destination::lane(Lane::new(key, memory, worker_bell, lane_bell));
         let token = token::bell(slot, destination.mark());
-        if let Err(error) = destination.watch_bell(&self.epoll, token) {
+        if let Err(error) = destination.watch_bell(&self.clients.epoll, token) {
             // The worker would never be heard: better that it does not serve. It is killed and
             // tried again.
             tracing::error!(worker = %key, %error, "cannot watch a lane");
-            self.reports.queue.push(FromReactor::Condemned(key, "lane not watched"));
+            self.clients.reports.queue.push(FromReactor::Condemned(key, "lane not watched"));
         }
         self.destinations.insert(slot, destination);
     }
@@ -36,11 +36,11 @@ impl Reactor {
         let Some(slot) = self.destinations.find(key) else { return };
         let Some(destination) = self.destinations.get_mut(slot) else { return };
         let token = token::pidfd(slot, destination.mark());
-        if let Err(error) = destination.watch_process(&self.epoll, token, pidfd) {
+        if let Err(error) = destination.watch_process(&self.clients.epoll, token, pidfd) {
             // As if the pidfd had never come: it does not serve here, and its lane goes when the
             // manager has reaped it.
             tracing::error!(worker = %key, %error, "cannot watch a worker");
-            self.reports.queue.push(FromReactor::Condemned(key, "worker not watched"));
+            self.clients.reports.queue.push(FromReactor::Condemned(key, "worker not watched"));
         }
     }
 
@@ -48,10 +48,10 @@ impl Reactor {
         let Some(slot) = self.destinations.find(key) else { return };
         // Nobody would notice the death of a worker without a pidfd.
         if self.destinations.get(slot).is_some_and(Destination::is_watched) {
-            if self.brain.is_refusing() && self.index == 0 {
+            if self.clients.brain.is_refusing() && self.clients.index == 0 {
                 tracing::info!("clients are served again");
             }
-            self.brain.serve(slot);
+            self.clients.brain.serve(slot);
         }
     }
 
@@ -63,7 +63,9 @@ impl Reactor {
         destination.stop_sending();
         match destination.recall() {
             Ok(first) => {
-                self.brain.leave(slot, first, self.now, &mut |entry| destination.body(entry, 0));
+                self.clients
+                    .brain
+                    .leave(slot, first, self.clients.now, &mut |entry| destination.body(entry, 0));
                 destination.leave();
                 destination.wake();
             }
@@ -76,9 +78,9 @@ impl Reactor {
         let Some(destination) = self.destinations.get_mut(slot) else { return };
         match destination.recall() {
             Ok(first) => {
-                self.brain.recalled(slot, first, &mut |entry| destination.body(entry, 0));
+                self.clients.brain.recalled(slot, first, &mut |entry| destination.body(entry, 0));
                 if destination.stop_sending() {
-                    self.brain.room_freed(slot);
+                    self.clients.brain.room_freed(slot);
                 }
                 destination.wake();
             }
@@ -105,16 +107,18 @@ impl Reactor {
             }
             None => return,
         };
-        let Some(destination) = self.destinations.take(slot) else { return };
-        let deliveries = self.brain.in_hand(slot);
-        if deliveries > 0 && self.brain.lane_state(slot) == Some(LaneState::Leaving) {
+        let Some(destination) = self.destinations.remove(slot) else { return };
+        let deliveries = self.clients.brain.in_hand(slot);
+        if deliveries > 0 && self.clients.brain.lane_state(slot) == Some(LaneState::Leaving) {
             tracing::warn!(worker = %destination.key(), deliveries, "a leaving worker ended before \
                 it had finished");
         }
-        self.brain.worker_died(slot, first, self.now, &mut |entry| destination.body(entry, 0));
-        self.drop_streams_of(slot);
+        self.clients
+            .brain
+            .worker_died(slot, first, self.clients.now, &mut |entry| destination.body(entry, 0));
+        self.clients.drop_streams_of(slot);
         tracing::debug!(worker = %destination.key(), "lane settled");
-        destination.unwatch(&self.epoll);
+        destination.unwatch(&self.clients.epoll);
     }
 
     /// A worker that was never forked or is gone. One whose pidfd is here is settled when that is
@@ -125,10 +129,10 @@ impl Reactor {
         if self.destinations.get(slot).is_some_and(Destination::is_watched) {
             return;
         }
-        if let Some(destination) = self.destinations.take(slot) {
-            destination.unwatch(&self.epoll);
+        if let Some(destination) = self.destinations.remove(slot) {
+            destination.unwatch(&self.clients.epoll);
         }
-        self.brain.remove_lane(slot);
+        self.clients.brain.remove_lane(slot);
     }
 
     pub(super) fn condemn_key(&mut self, key: ProcessKey) {
@@ -151,7 +155,7 @@ mod tests {
     }
 
     fn serves(reactor: &Reactor) -> bool {
-        reactor.destinations.find(KEY).is_some_and(|slot| reactor.brain.is_serving(slot))
+        reactor.destinations.find(KEY).is_some_and(|slot| reactor.clients.brain.is_serving(slot))
     }
 
     #[test]
@@ -170,7 +174,7 @@ mod tests {
         reactor.spawned(KEY, std::fs::File::open("/proc/self/exe").unwrap().into());
         reactor.serve(KEY);
         assert!(!serves(&reactor));
-        let reports = reactor.reports.queue.take();
+        let reports = reactor.clients.reports.queue.take();
         assert!(matches!(reports.as_slice(), [FromReactor::Condemned(KEY, _)]), "{reports:?}");
         reactor.release(KEY);
         assert_eq!(reactor.destinations.find(KEY), None);

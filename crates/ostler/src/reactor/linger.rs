@@ -12,7 +12,7 @@ use ostler_core::Nanos;
 use ostler_core::brain::CloseReason;
 
 use super::transport::Transport;
-use super::{Reactor, token};
+use super::{ClientSide, token};
 
 /// Input thrown away before others have their turn.
 const TURN_BYTES: usize = 256 * 1024;
@@ -116,7 +116,7 @@ impl Lingerers {
     }
 }
 
-impl Reactor {
+impl ClientSide {
     /// Ends a connection in good order. True when its descriptor is free already.
     pub(super) fn close_in_order(&mut self, transport: Transport, reason: CloseReason) -> bool {
         let (now, timeout) = (self.now, self.lingerers.timeout);

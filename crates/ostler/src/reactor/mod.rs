@@ -31,7 +31,6 @@ use std::sync::Arc;
 
 use ostler_core::Nanos;
 use ostler_core::brain::{Brain, BrainSettings};
-use ostler_core::budget::Account;
 use ostler_core::per_port::PerPort;
 use ostler_shm::board::Board;
 use ostler_shm::layout::Sizes;
@@ -39,7 +38,7 @@ use ostler_shm::sleep::Sleeper;
 
 use crate::options::Options;
 use crate::sys::epoll::{Epoll, Events, Interest};
-use budget::MemoryState;
+use budget::Memory;
 use complaints::Complaints;
 use connection::Connections;
 use destination::Destinations;
@@ -97,30 +96,35 @@ impl ReactorSettings {
     }
 }
 
-/// One reactor.
+/// One reactor: its side towards clients and its side towards workers, which know nothing of each
+/// other. What passes between them is borrowed from both for as long as it takes.
 pub(crate) struct Reactor {
+    clients: ClientSide,
+    destinations: Destinations,
+    mailbox: Arc<Mailbox>,
+    sleeper: Sleeper,
+    reported_drained: bool,
+}
+
+/// What concerns clients: their sessions and connections, the memory that these take, and the
+/// decisions about them.
+struct ClientSide {
     index: usize,
     settings: ReactorSettings,
     brain: Brain,
     connections: Connections,
-    destinations: Destinations,
-    board: Arc<Board>,
-    epoll: Epoll,
-    mailbox: Arc<Mailbox>,
-    reports: Reports,
-    sleeper: Sleeper,
-    account: Account,
-    shared_memory: Arc<SharedMemory>,
-    memory: MemoryState,
+    lingerers: Lingerers,
+    kept_input: KeptInput,
+    memory: Memory,
     /// Log lines that clients can cause.
     complaints: Complaints,
-    kept_input: KeptInput,
-    lingerers: Lingerers,
-    scratch: Vec<u8>,
     receive_share: ReceiveShare,
+    scratch: Vec<u8>,
+    board: Arc<Board>,
+    epoll: Epoll,
+    reports: Reports,
     now: Nanos,
     draining: bool,
-    reported_drained: bool,
 }
 
 impl Reactor {
@@ -140,31 +144,32 @@ impl Reactor {
         // before.
         let receive_sizes = settings.ports.iter().map(|port| port.receive_size);
         let scratch = vec![0; receive_sizes.max().unwrap_or(0)];
-        Ok(Self {
+        let clients = ClientSide {
             index,
             brain: Brain::new(settings.brain.clone(), first_counter),
             connections: Connections::new(settings.brain.sessions_max),
-            destinations: Destinations::default(),
-            board,
-            epoll,
-            mailbox,
-            reports,
-            sleeper: Sleeper::default(),
-            account: Account::new(Arc::clone(shared_memory.budget())),
-            shared_memory,
-            memory: MemoryState::default(),
-            complaints: Complaints::default(),
-            kept_input: KeptInput::new(settings.kept_input_max),
             lingerers: Lingerers::new(settings.linger_ns),
-            scratch,
+            kept_input: KeptInput::new(settings.kept_input_max),
+            memory: Memory::new(shared_memory),
+            complaints: Complaints::default(),
             receive_share: ReceiveShare::new(
                 receive_share::SESSION_BYTES,
                 receive_share::TURN_BYTES,
             ),
+            scratch,
+            board,
+            epoll,
+            reports,
             now: 0,
             draining: false,
-            reported_drained: false,
             settings,
+        };
+        Ok(Self {
+            clients,
+            destinations: Destinations::default(),
+            mailbox,
+            sleeper: Sleeper::default(),
+            reported_drained: false,
         })
     }
 

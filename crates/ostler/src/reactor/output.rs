@@ -7,10 +7,10 @@ use ostler_core::send_queue::{Part, Refusal, Route};
 use ostler_shm::lane::RawBytes;
 use ostler_shm::sessions::{CLOSING, FULL, QUEUED, REASON_MASK, closing_because};
 
-use super::Reactor;
+use super::ClientSide;
 use super::connection::Connection;
 
-impl Reactor {
+impl ClientSide {
     /// Writes one output (or one part of one) of a worker to a session.
     pub(super) fn write(
         &mut self,
@@ -59,7 +59,7 @@ impl Reactor {
         if after > before {
             self.charge_output(after - before);
         } else {
-            self.account.release((before - after) as u64);
+            self.memory.release((before - after) as u64);
         }
     }
 

@@ -12,17 +12,18 @@ use crate::sys::clock;
 impl Reactor {
     /// Announces the sleep, then looks at every lane once more. True: there are news, do not sleep.
     pub(super) fn fall_asleep(&mut self) -> bool {
-        if let Some(word) = self.board.reactor_sleep(self.index) {
+        if let Some(word) = self.clients.board.reactor_sleep(self.clients.index) {
             self.sleeper.announce(word);
         }
         self.destinations.iter().any(|(slot, destination)| {
-            !destination.is_condemned() && destination.has_news(self.brain.awaits_freed(slot))
+            !destination.is_condemned()
+                && destination.has_news(self.clients.brain.awaits_freed(slot))
         })
     }
 
     /// Announces that the reactor is awake.
     pub(super) fn wake(&mut self) {
-        if let Some(word) = self.board.reactor_sleep(self.index) {
+        if let Some(word) = self.clients.board.reactor_sleep(self.clients.index) {
             self.sleeper.awake(word);
         }
     }
@@ -32,10 +33,16 @@ impl Reactor {
     pub(super) fn sleep_time(&self) -> Option<Duration> {
         let recall = self.recall_candidate().map(|(_, due)| due);
         let refusal = self.refusal_due();
-        let lingerers = self.lingerers.next_due(self.draining);
-        let complaints = self.complaints.next_due();
-        let due =
-            [recall, self.brain.rehash_due(), self.memory.due(), refusal, lingerers, complaints];
+        let lingerers = self.clients.lingerers.next_due(self.clients.draining);
+        let complaints = self.clients.complaints.next_due();
+        let due = [
+            recall,
+            self.clients.brain.rehash_due(),
+            self.clients.memory.due(),
+            refusal,
+            lingerers,
+            complaints,
+        ];
         let due = due.into_iter().flatten().min()?;
         Some(Duration::from_nanos(due.saturating_sub(clock::monotonic_ns())))
     }
@@ -43,32 +50,32 @@ impl Reactor {
     /// What is due by the clock: recall for idle workers, sessions of a slot that is down, clients
     /// that do not close.
     pub(super) fn run_due(&mut self) {
-        self.end_due_lingerers();
-        self.complaints.tell_due();
+        self.clients.end_due_lingerers();
+        self.clients.complaints.tell_due();
         if let Some((lane, due)) = self.recall_candidate()
-            && due <= self.now
+            && due <= self.clients.now
         {
             self.recall(lane);
         }
-        if self.refusal_due().is_some_and(|due| due <= self.now) {
+        if self.refusal_due().is_some_and(|due| due <= self.clients.now) {
             // Each reactor finds out for itself; one says it.
-            if self.index == 0 {
+            if self.clients.index == 0 {
                 tracing::warn!("no worker serves: clients that ask for something are refused");
             }
-            self.brain.begin_refusing();
+            self.clients.brain.begin_refusing();
         }
-        if self.brain.rehash_due().is_some_and(|due| due <= self.now) {
-            self.brain.rehash(self.now);
+        if self.clients.brain.rehash_due().is_some_and(|due| due <= self.clients.now) {
+            self.clients.brain.rehash(self.clients.now);
         }
     }
 
     /// A server that drains ends its workers: nobody is refused because of that.
     fn refusal_due(&self) -> Option<Nanos> {
-        self.brain.refusal_due().filter(|_| !self.draining)
+        self.clients.brain.refusal_due().filter(|_| !self.clients.draining)
     }
 
     fn recall_candidate(&self) -> Option<(ostler_core::brain::LaneSlot, u64)> {
-        self.brain.recall_candidate(self.now, |lane| {
+        self.clients.brain.recall_candidate(self.clients.now, |lane| {
             self.destinations.get(lane).map_or(0, Destination::taken)
         })
     }

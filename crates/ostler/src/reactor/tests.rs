@@ -52,14 +52,15 @@ fn connect(reactor: &mut Reactor) -> (UnixStream, ConnectionSlot) {
     let (client, server) = UnixStream::pair().unwrap();
     server.set_nonblocking(true).unwrap();
     let peer = "127.0.0.1:1".parse().unwrap();
-    reactor.accepted(Accepted { socket: OwnedFd::from(server), peer, port: PORT });
-    let newest = reactor.connections.iter().max_by_key(|(_, connection)| connection.session);
+    reactor.clients.accepted(Accepted { socket: OwnedFd::from(server), peer, port: PORT });
+    let newest =
+        reactor.clients.connections.iter().max_by_key(|(_, connection)| connection.session);
     let slot = newest.map(|(slot, _)| slot).unwrap();
     (client, slot)
 }
 
 fn received(reactor: &mut Reactor, slot: ConnectionSlot) -> usize {
-    let connection = reactor.connections.get_mut(slot).unwrap();
+    let connection = reactor.clients.connections.get_mut(slot).unwrap();
     connection.intake.as_ref().unwrap().len()
 }
 
@@ -79,13 +80,13 @@ fn framed() -> Options {
 #[test]
 fn a_session_receives_its_share_of_a_turn_and_goes_on_in_the_next() {
     let mut reactor = reactor(&framed());
-    reactor.receive_share = ReceiveShare::new(16 * 1024, 1024 * 1024);
+    reactor.clients.receive_share = ReceiveShare::new(16 * 1024, 1024 * 1024);
     let (mut big, slot) = connect(&mut reactor);
     let (mut small, _) = connect(&mut reactor);
     assert!(!reactor.give_all(), "the connect events are all there is");
     big.write_all(&[b'x'; 64 * 1024]).unwrap();
     small.write_all(b"me too\r\n").unwrap();
-    reactor.brain.readable(slot);
+    reactor.clients.brain.readable(slot);
     assert!(reactor.give_all(), "there is more to receive");
     assert_eq!(received(&mut reactor, slot), 16 * 1024);
     for turn in 2..=4 {
@@ -98,12 +99,12 @@ fn a_session_receives_its_share_of_a_turn_and_goes_on_in_the_next() {
 #[test]
 fn all_sessions_together_receive_no_more_than_the_turn_allows() {
     let mut reactor = reactor(&framed());
-    reactor.receive_share = ReceiveShare::new(16 * 1024, 32 * 1024);
+    reactor.clients.receive_share = ReceiveShare::new(16 * 1024, 32 * 1024);
     let clients: Vec<_> = (0..8).map(|_| connect(&mut reactor)).collect();
     reactor.give_all();
     for (mut client, slot) in clients.iter().map(|(client, slot)| (client, *slot)) {
         client.write_all(&[b'x'; 16 * 1024]).unwrap();
-        reactor.brain.readable(slot);
+        reactor.clients.brain.readable(slot);
     }
     for turn in 1..=4 {
         assert!(reactor.give_all(), "events are looked at between the turns");
@@ -118,9 +119,9 @@ fn a_turn_ends_after_a_fixed_number_of_deliveries() {
     let _clients: Vec<_> = (0..GIVES_MAX + 10).map(|_| connect(&mut reactor)).collect();
     let lane = reactor.destinations.find(KEY).unwrap();
     assert!(reactor.give_all(), "events are looked at before the rest is given");
-    assert_eq!(reactor.brain.in_hand(lane) as usize, GIVES_MAX);
+    assert_eq!(reactor.clients.brain.in_hand(lane) as usize, GIVES_MAX);
     assert!(!reactor.give_all());
-    assert_eq!(reactor.brain.in_hand(lane) as usize, GIVES_MAX + 10);
+    assert_eq!(reactor.clients.brain.in_hand(lane) as usize, GIVES_MAX + 10);
 }
 
 /// The client is lost after it has sent `bytes`.
@@ -128,8 +129,8 @@ fn lose(reactor: &mut Reactor, bytes: &[u8]) {
     let (mut client, slot) = connect(reactor);
     client.write_all(bytes).unwrap();
     drop(client);
-    reactor.peer_lost(slot);
-    assert!(reactor.connections.get_mut(slot).is_none(), "its descriptor is closed");
+    reactor.clients.peer_lost(slot);
+    assert!(reactor.clients.connections.get_mut(slot).is_none(), "its descriptor is closed");
 }
 
 #[test]
@@ -141,15 +142,15 @@ fn input_of_lost_clients_is_kept_up_to_its_part_of_the_budget_and_the_rest_is_co
         for _ in 0..12 {
             lose(&mut reactor, &input);
         }
-        let dropped = reactor.brain.books().input_dropped_total();
-        let kept = reactor.account.used();
+        let dropped = reactor.clients.brain.books().input_dropped_total();
+        let kept = reactor.clients.memory.used();
         assert!(kept <= budget as u64 / 4 && kept > budget as u64 / 8, "{kept}");
         assert!(dropped + kept >= 12 * input.len() as u64, "{dropped} dropped, {kept} kept");
         // What is kept is given, or counted when something ends its session.
-        reactor.brain.close_all(CloseReason::ShutdownTimeout);
-        reactor.carry_out();
-        assert_eq!(reactor.brain.books().input_dropped_total(), 12 * input.len() as u64);
-        assert_eq!(reactor.account.used(), 0);
+        reactor.clients.brain.close_all(CloseReason::ShutdownTimeout);
+        reactor.clients.carry_out();
+        assert_eq!(reactor.clients.brain.books().input_dropped_total(), 12 * input.len() as u64);
+        assert_eq!(reactor.clients.memory.used(), 0);
     }
 }
 
@@ -158,10 +159,10 @@ fn input_of_a_lost_client_is_given_to_the_last_byte_and_its_memory_comes_back() 
     for framing in [FramingKind::Eof, FramingKind::Raw] {
         let mut reactor = reactor(&Options { framing, session_window: 4_096, ..framed() });
         lose(&mut reactor, &b"a line\r\n".repeat(1024));
-        assert_eq!(reactor.account.used(), 8 * 1024);
+        assert_eq!(reactor.clients.memory.used(), 8 * 1024);
         while reactor.give_all() {}
-        assert_eq!(reactor.account.used(), 0);
+        assert_eq!(reactor.clients.memory.used(), 0);
         let packages = if framing == FramingKind::Raw { 2 } else { 1024 };
-        assert_eq!(reactor.brain.books().received, packages);
+        assert_eq!(reactor.clients.brain.books().received, packages);
     }
 }

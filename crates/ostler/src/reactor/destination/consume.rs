@@ -10,8 +10,8 @@ use ostler_shm::lane::RawBytes;
 use ostler_shm::record::{FLAG_FIN, FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, RecordKind};
 
 use super::{Destination, Looked};
-use crate::reactor::Reactor;
 use crate::reactor::mailbox::FromReactor;
+use crate::reactor::{ClientSide, Reactor};
 
 /// Consumed bytes after which the worker gets its space back in the middle of a turn.
 const RELEASE_BYTES: u64 = 64 * 1024;
@@ -31,9 +31,11 @@ impl Reactor {
     pub(in crate::reactor) fn consume_all(&mut self) {
         for lane in self.destinations.slots() {
             let Some(destination) = self.destinations.get(lane) else { continue };
-            if destination.has_news(self.brain.awaits_freed(lane)) && !destination.is_condemned() {
+            if destination.has_news(self.clients.brain.awaits_freed(lane))
+                && !destination.is_condemned()
+            {
                 self.consume(lane);
-                if self.holds_outputs_back() {
+                if self.clients.holds_outputs_back() {
                     return; // the rest of them in the next turn
                 }
             }
@@ -42,17 +44,30 @@ impl Reactor {
 
     /// Reads what a worker has committed; condemns it for nonsense.
     pub(in crate::reactor) fn consume(&mut self, lane: LaneSlot) {
-        let Some(mut destination) = self.destinations.take(lane) else { return };
-        let result = self.consume_outputs(lane, &mut destination);
-        let work_ns = destination.work_ns();
-        self.destinations.put_back(lane, destination);
-        match result {
-            Ok(()) => self.brain.set_work(lane, work_ns),
+        let Some(destination) = self.destinations.get_mut(lane) else { return };
+        match self.clients.consume(lane, destination) {
+            Ok(()) => self.clients.brain.set_work(lane, destination.work_ns()),
             Err(ProtocolViolation(why)) => self.condemn(lane, why),
         }
     }
 
-    fn consume_outputs(
+    /// The worker wrote nonsense: it is read no more, its sessions close, the main thread has it
+    /// killed.
+    pub(in crate::reactor) fn condemn(&mut self, lane: LaneSlot, why: &'static str) {
+        let Some(destination) = self.destinations.get_mut(lane) else { return };
+        if !destination.condemn() {
+            return;
+        }
+        let key = destination.key();
+        tracing::error!(worker = %key, why, "worker wrote nonsense, condemned");
+        self.clients.reports.queue.push(FromReactor::Condemned(key, why));
+        self.clients.brain.condemn(lane, self.clients.now);
+        self.clients.drop_streams_of(lane);
+    }
+}
+
+impl ClientSide {
+    fn consume(
         &mut self,
         lane: LaneSlot,
         destination: &mut Destination,
@@ -193,19 +208,5 @@ impl Reactor {
         {
             entry.set_state(&bytes.to_vec());
         }
-    }
-
-    /// The worker wrote nonsense: it is read no more, its sessions close, the main thread has it
-    /// killed.
-    pub(in crate::reactor) fn condemn(&mut self, lane: LaneSlot, why: &'static str) {
-        let Some(destination) = self.destinations.get_mut(lane) else { return };
-        if !destination.condemn() {
-            return;
-        }
-        let key = destination.key();
-        tracing::error!(worker = %key, why, "worker wrote nonsense, condemned");
-        self.reports.queue.push(FromReactor::Condemned(key, why));
-        self.brain.condemn(lane, self.now);
-        self.drop_streams_of(lane);
     }
 }

@@ -4,22 +4,27 @@ use ostler_core::brain::{Assignment, ConnectionSlot, Content, DeliveryKind, Subj
 use ostler_shm::record::{FLAG_LAST, FLAG_REDELIVERED, Header, RecordKind};
 
 use super::Destination;
-use crate::reactor::Reactor;
+use crate::reactor::{ClientSide, Reactor};
 
 impl Reactor {
-    pub(in crate::reactor) fn give(&mut self, mut assignment: Assignment) {
-        let Some(mut destination) = self.destinations.take(assignment.lane) else {
-            return self.brain.no_room(assignment);
-        };
-        let lane = assignment.lane;
+    pub(in crate::reactor) fn give(&mut self, assignment: Assignment) {
+        match self.destinations.get_mut(assignment.lane) {
+            Some(destination) => self.clients.give(destination, assignment),
+            None => self.clients.brain.no_room(assignment),
+        }
+    }
+}
+
+impl ClientSide {
+    fn give(&mut self, destination: &mut Destination, mut assignment: Assignment) {
         match std::mem::replace(&mut assignment.content, Content::Read) {
             Content::Connect => self.give_event(
-                &mut destination,
+                destination,
                 Assignment { content: Content::Connect, ..assignment },
                 RecordKind::Connect,
             ),
             Content::Closed => self.give_event(
-                &mut destination,
+                destination,
                 Assignment { content: Content::Closed, ..assignment },
                 RecordKind::Closed,
             ),
@@ -30,16 +35,15 @@ impl Reactor {
                     DeliveryKind::Package => RecordKind::Data,
                 };
                 self.give_returned(
-                    &mut destination,
+                    destination,
                     Assignment { content: Content::Returned(returned), ..assignment },
                     kind,
                 );
             }
             Content::Read => match assignment.subject {
-                Subject::Session(slot) => self.give_input(&mut destination, slot, assignment),
+                Subject::Session(slot) => self.give_input(destination, slot, assignment),
             },
         }
-        self.destinations.put_back(lane, destination);
     }
 
     pub(in crate::reactor) fn header(

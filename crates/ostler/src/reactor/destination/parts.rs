@@ -4,8 +4,8 @@ use ostler_core::brain::{Assignment, LaneSlot};
 use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
 
 use super::Destination;
-use crate::reactor::Reactor;
 use crate::reactor::read::READ_MIN_BYTES;
+use crate::reactor::{ClientSide, Reactor};
 
 /// Position of a package whose last part is not written: no worker can have started it.
 const NOT_WRITTEN: u64 = u64::MAX;
@@ -22,7 +22,7 @@ pub(in crate::reactor) struct Sending {
     offset: usize,
 }
 
-impl Reactor {
+impl ClientSide {
     /// Begins to write a package in parts. Its body stays with the delivery until it is finished;
     /// the lane takes nothing else until the last part is written.
     pub(in crate::reactor) fn begin_sending(
@@ -77,16 +77,13 @@ impl Reactor {
             }
         }
     }
+}
 
+impl Reactor {
     /// Goes on with packages that wait for ring space.
     pub(in crate::reactor) fn continue_sendings(&mut self) {
-        for lane in self.destinations.slots() {
-            if self.destinations.get(lane).is_some_and(|waits| waits.sending.is_some())
-                && let Some(mut destination) = self.destinations.take(lane)
-            {
-                self.continue_sending(&mut destination, lane);
-                self.destinations.put_back(lane, destination);
-            }
+        for (lane, destination) in self.destinations.iter_mut() {
+            self.clients.continue_sending(destination, lane);
         }
     }
 }

@@ -31,15 +31,8 @@ impl Destinations {
         self.places.get_mut(slot.0 as usize)?.as_deref_mut()
     }
 
-    /// Takes one out while it is worked on; [`Destinations::put_back`] returns it.
-    pub(in crate::reactor) fn take(&mut self, slot: LaneSlot) -> Option<Box<Destination>> {
+    pub(in crate::reactor) fn remove(&mut self, slot: LaneSlot) -> Option<Box<Destination>> {
         self.places.get_mut(slot.0 as usize)?.take()
-    }
-
-    pub(in crate::reactor) fn put_back(&mut self, slot: LaneSlot, destination: Box<Destination>) {
-        if let Some(place) = self.places.get_mut(slot.0 as usize) {
-            *place = Some(destination);
-        }
     }
 
     pub(in crate::reactor) fn find(&self, key: ProcessKey) -> Option<LaneSlot> {
@@ -57,20 +50,24 @@ impl Destinations {
         })
     }
 
-    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Destination> {
-        self.places.iter_mut().filter_map(Option::as_deref_mut)
+    pub(in crate::reactor) fn iter_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (LaneSlot, &mut Destination)> {
+        self.places.iter_mut().enumerate().filter_map(|(index, place)| {
+            place.as_deref_mut().map(|destination| (LaneSlot(index as u32), destination))
+        })
     }
 
     /// Makes what was given visible and rings the workers that sleep: once per turn (decision 8).
     pub(in crate::reactor) fn publish(&mut self) {
         let mut has_news = false;
-        for destination in self.iter_mut() {
+        for (_, destination) in self.iter_mut() {
             has_news |= destination.publish();
         }
         if !has_news {
             return;
         }
         fence(Ordering::SeqCst);
-        self.iter_mut().for_each(Destination::ring_for_news);
+        self.iter_mut().for_each(|(_, destination)| destination.ring_for_news());
     }
 }

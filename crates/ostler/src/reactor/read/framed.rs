@@ -5,10 +5,10 @@ use std::io::{self, ErrorKind};
 use ostler_core::brain::{Assignment, CloseReason, ConnectionSlot};
 use ostler_core::framing::Frame;
 
-use crate::reactor::Reactor;
+use crate::reactor::ClientSide;
 use crate::reactor::destination::Destination;
 
-impl Reactor {
+impl ClientSide {
     /// Gives the next message of a framed session; receives until there is one, or until the
     /// session has had its share.
     pub(in crate::reactor) fn give_framed(
@@ -79,7 +79,7 @@ impl Reactor {
             intake.push(space.get(..*len).unwrap_or_default(), room);
             grown = intake.charged().saturating_sub(before);
         }
-        self.account.release(room.saturating_sub(grown) as u64);
+        self.memory.release(room.saturating_sub(grown) as u64);
         received.map(Some)
     }
 }

@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use ostler_core::brain::{CloseReason, ConnectionSlot, Phase};
 
 use super::intake::Intake;
-use crate::reactor::Reactor;
+use crate::reactor::ClientSide;
 
 /// All of it in one reactor.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl KeptInput {
     }
 }
 
-impl Reactor {
+impl ClientSide {
     /// The connection failed: writing or reading it answers an error, or the kernel tells a hang-up
     /// of both sides. What the kernel still has of it is received, then its descriptor is closed.
     pub(in crate::reactor) fn peer_lost(&mut self, slot: ConnectionSlot) {
@@ -77,7 +77,7 @@ impl Reactor {
             let (growth, held) = (intake.growth(len), intake.charged());
             // Nothing may be left out in the middle.
             let fits = dropped == 0 && self.kept_input.has_room(held + growth);
-            if fits && self.account.charge(growth as u64) {
+            if fits && self.memory.charge(growth as u64) {
                 intake.push(self.scratch.get(..len).unwrap_or(&[]), growth);
             } else {
                 dropped += len;
@@ -103,7 +103,7 @@ impl Reactor {
         if is_served && intake.len() > 0 {
             return self.kept_input.insert(slot, intake);
         }
-        self.account.release(intake.charged() as u64);
+        self.memory.release(intake.charged() as u64);
         self.count_input_dropped(reason, intake.len());
     }
 
@@ -114,7 +114,7 @@ impl Reactor {
         reason: CloseReason,
     ) {
         if let Some(intake) = self.kept_input.remove(slot) {
-            self.account.release(intake.charged() as u64);
+            self.memory.release(intake.charged() as u64);
             self.count_input_dropped(reason, intake.len());
         }
     }
@@ -136,7 +136,7 @@ impl Reactor {
 
     /// An intake holds so much less memory.
     pub(in crate::reactor) fn intake_shrank(&mut self, slot: ConnectionSlot, freed: usize) {
-        self.account.release(freed as u64);
+        self.memory.release(freed as u64);
         if self.kept_input.of.contains_key(&slot) {
             self.kept_input.bytes -= freed;
         }

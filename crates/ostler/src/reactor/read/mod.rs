@@ -9,13 +9,13 @@ pub(super) mod stream;
 
 use ostler_core::brain::{Assignment, ConnectionSlot};
 
-use super::Reactor;
+use super::ClientSide;
 use super::destination::Destination;
 
 /// The least ring space worth a read; a smaller rest waits until more is free.
 pub(super) const READ_MIN_BYTES: u64 = 2 * 1024;
 
-impl Reactor {
+impl ClientSide {
     /// Gives the next package of a session, read as its framing says.
     pub(super) fn give_input(
         &mut self,

@@ -6,11 +6,11 @@ use ostler_core::brain::{Assignment, ConnectionSlot};
 use ostler_shm::record::RecordKind;
 
 use super::READ_MIN_BYTES;
-use crate::reactor::Reactor;
+use crate::reactor::ClientSide;
 use crate::reactor::destination::Destination;
 use crate::reactor::transport::Received;
 
-impl Reactor {
+impl ClientSide {
     /// Reads a raw session straight into the ring.
     pub(in crate::reactor) fn give_raw(
         &mut self,

@@ -12,7 +12,7 @@ use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::record::{FLAG_LAST, Header};
 
 use super::intake::Intake;
-use crate::reactor::Reactor;
+use crate::reactor::ClientSide;
 use crate::reactor::destination::Destination;
 
 /// What a look at the socket brought, besides bytes.
@@ -28,7 +28,7 @@ enum Behind {
     Failed(ErrorKind),
 }
 
-impl Reactor {
+impl ClientSide {
     /// Gives what was kept of a session's input, with what came since.
     pub(in crate::reactor) fn give_stream(
         &mut self,
@@ -148,14 +148,6 @@ impl Reactor {
         self.charge_put_back(growth);
         if is_too_long {
             self.brain.end_input(*slot, CloseReason::PackageTooLong);
-        }
-    }
-
-    /// It was accepted already, so that it cannot be refused; somebody may have to pay for it.
-    fn charge_put_back(&mut self, growth: usize) {
-        self.account.charge_owed(growth as u64);
-        if self.account.budget().excess() > 0 {
-            self.lack("input", false);
         }
     }
 
