@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ostler_core::Millis;
 use ostler_core::ids::PortId;
+use ostler_core::{Millis, invariant};
 
 use crate::options::Options;
 use crate::reactor::mailbox::{Accepted, Mailbox, Reports, ToReactor};
@@ -105,10 +105,10 @@ impl Acceptor {
                     }
                     self.reports.open.fetch_add(1, Ordering::Relaxed);
                     self.reports.places.take(reactor);
-                    if let Some(accepted) = self.accepted.get_mut(reactor) {
-                        let port = self.port;
-                        let accepted_here = Accepted { socket: connection, peer, port };
-                        accepted.push(ToReactor::Accepted(accepted_here));
+                    let accepted = Accepted { socket: connection, peer, port: self.port };
+                    match self.accepted.get_mut(reactor) {
+                        Some(waiting) => waiting.push(ToReactor::Accepted(accepted)),
+                        None => invariant!(false, "every reactor has a list of what is accepted"),
                     }
                     self.turn = reactor + 1;
                 }

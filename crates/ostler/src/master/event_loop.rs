@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ostler_core::Millis;
 use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::shutdown::{self, Shutdown};
+use ostler_core::{Millis, invariant};
 
 use super::acceptor::{Acceptor, Verdict};
 use super::lanes;
@@ -88,11 +88,13 @@ impl Master {
                         }
                     }
                     MANAGER_PIDFD => self.manager_lost(now),
-                    REPORTS if self.take_reports(now) && rest_until.is_some() => {
-                        rest_until = self.resume_accepting();
+                    REPORTS => {
+                        if self.take_reports(now) && rest_until.is_some() {
+                            rest_until = self.resume_accepting();
+                        }
                     }
                     SPARE_PIDFD => self.spare_lost(),
-                    _ => {}
+                    _ => invariant!(false, "what the master watches has a token"),
                 }
             }
             if rest_until.is_some_and(|until| now >= until) {

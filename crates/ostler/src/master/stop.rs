@@ -1,12 +1,13 @@
 //! Ending in order, and the books.
 
 use std::os::fd::AsFd;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ostler_core::Millis;
 use ostler_core::brain::{Books, CloseReason};
 use ostler_core::shutdown::{Event, ShutdownAction};
+use ostler_core::{Millis, invariant};
 
 use super::event_loop::Master;
 use crate::control::ToManager;
@@ -72,12 +73,10 @@ impl Master {
         }
         self.tell_all(|| ToReactor::Stop);
         for thread in std::mem::take(&mut self.threads) {
-            // A panic aborts the process, so a thread that can be joined has ended well.
-            let _ = thread.join();
+            let joined = thread.join();
+            invariant!(joined.is_ok(), "a reactor that panics aborts the process");
         }
-        if let Ok(books) = self.reports.books.lock() {
-            log_books(&books);
-        }
+        log_books(&self.reports.books.lock().unwrap_or_else(PoisonError::into_inner));
         self.sweep();
         self.exit.unwrap_or(Ok(()))
     }

@@ -1,6 +1,7 @@
 //! A connection's end: why, and what the client and the workers see of it.
 
 use ostler_core::brain::{CloseReason, ConnectionSlot};
+use ostler_core::invariant;
 use ostler_shm::sessions::session_id;
 
 use super::connection::Connection;
@@ -19,7 +20,9 @@ impl ClientSide {
 
     pub(super) fn close_socket(&mut self, slot: ConnectionSlot, reason: CloseReason) {
         self.publish_closing(slot, reason);
-        let Some(connection) = self.connections.take(slot) else { return };
+        let Some(connection) = self.connections.take(slot) else {
+            return invariant!(false, "a socket is closed once, after it was opened");
+        };
         self.memory.release(connection.output_charged() as u64);
         self.brain.count_output_dropped(connection.unsent() as u64);
         tracing::debug!(session = connection.session, reason = reason.name(), "session closed");

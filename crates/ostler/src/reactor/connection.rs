@@ -1,6 +1,7 @@
 //! What the driver keeps of a connection besides what the brain knows: its transport and its bytes.
 
 use ostler_core::brain::{ConnectionSlot, LaneSlot, PortId};
+use ostler_core::invariant;
 use ostler_core::send_queue::SendQueue;
 
 use super::read::intake::Intake;
@@ -33,9 +34,11 @@ impl Connections {
     }
 
     pub(super) fn insert(&mut self, slot: ConnectionSlot, connection: Connection) {
-        if let Some(place) = self.places.get_mut(slot.0 as usize) {
-            *place = Some(Box::new(connection));
-        }
+        let Some(place) = self.places.get_mut(slot.0 as usize) else {
+            return invariant!(false, "the brain has no more places than the connections");
+        };
+        invariant!(place.is_none(), "a place is free before the next session has it");
+        *place = Some(Box::new(connection));
     }
 
     pub(super) fn get_mut(&mut self, slot: ConnectionSlot) -> Option<&mut Connection> {

@@ -1,6 +1,7 @@
 //! One turn of the loop: take events, read what workers published, give, carry out, publish, sleep.
 
 use std::io;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use ostler_core::brain::{BrainAction, ConnectionSlot};
@@ -181,14 +182,14 @@ impl Reactor {
         self.clients.tell_of_shortages(true);
         self.clients.complaints.tell_rest();
         let books = self.clients.brain.books();
-        if let Ok(mut all) = self.clients.reports.books.lock() {
-            all.add(books);
-        }
+        let all = self.clients.reports.books.lock();
+        all.unwrap_or_else(PoisonError::into_inner).add(books);
     }
 }
 
 impl ClientSide {
     fn connection_event(&mut self, slot: ConnectionSlot, mark: u32, readiness: Readiness) {
+        // It may have been closed since, in this turn.
         let Some(connection) = self.connections.get_mut(slot) else { return };
         if token::connection_mark(connection.session) != mark {
             return; // of a predecessor that was closed in this turn

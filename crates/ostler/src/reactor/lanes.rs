@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use ostler_core::brain::{LaneSlot, LaneState};
 use ostler_core::ids::ProcessKey;
+use ostler_core::invariant;
 use ostler_shm::lane::ReactorLane;
 
 use super::Reactor;
@@ -33,8 +34,8 @@ impl Reactor {
     }
 
     pub(super) fn spawned(&mut self, key: ProcessKey, pidfd: OwnedFd) {
-        let Some(slot) = self.destinations.find(key) else { return };
-        let Some(destination) = self.destinations.get_mut(slot) else { return };
+        // Its lane may be released already, with the manager that forked it.
+        let Some((slot, destination)) = self.destinations.find_mut(key) else { return };
         let token = token::pidfd(slot, destination.mark());
         if let Err(error) = destination.watch_process(&self.clients.epoll, token, pidfd) {
             // As if the pidfd had never come: it does not serve here, and its lane goes when the
@@ -45,6 +46,7 @@ impl Reactor {
     }
 
     pub(super) fn serve(&mut self, key: ProcessKey) {
+        // It may have died since, and be settled.
         let Some(slot) = self.destinations.find(key) else { return };
         // Nobody would notice the death of a worker without a pidfd.
         if self.destinations.get(slot).is_some_and(Destination::is_watched) {
@@ -58,8 +60,8 @@ impl Reactor {
     /// The worker takes no more packages: what it has not started is recalled, then it is told by
     /// the `leave` word.
     pub(super) fn leave(&mut self, key: ProcessKey) {
-        let Some(slot) = self.destinations.find(key) else { return };
-        let Some(destination) = self.destinations.get_mut(slot) else { return };
+        // It may have died since, and be settled.
+        let Some((slot, destination)) = self.destinations.find_mut(key) else { return };
         destination.stop_sending();
         match destination.recall() {
             Ok(first) => {
@@ -75,7 +77,9 @@ impl Reactor {
 
     /// Takes back what waits behind a slow delivery while another worker idles.
     pub(super) fn recall(&mut self, slot: LaneSlot) {
-        let Some(destination) = self.destinations.get_mut(slot) else { return };
+        let Some(destination) = self.destinations.get_mut(slot) else {
+            return invariant!(false, "the brain recalls from lanes that are there");
+        };
         match destination.recall() {
             Ok(first) => {
                 self.clients.brain.recalled(slot, first, &mut |entry| destination.body(entry, 0));
@@ -91,6 +95,7 @@ impl Reactor {
     /// The pidfd says that the process is gone: everything it committed is consumed, the rest is
     /// settled (protocol §10).
     pub(super) fn worker_ended(&mut self, slot: LaneSlot, mark: u32) {
+        // The place may have another owner already.
         let Some(destination) = self.destinations.get(slot) else { return };
         if destination.mark() != mark {
             return;
@@ -105,9 +110,11 @@ impl Reactor {
                 self.condemn(slot, violation.0);
                 u64::MAX
             }
-            None => return,
+            None => return invariant!(false, "who is settled was there a moment ago"),
         };
-        let Some(destination) = self.destinations.remove(slot) else { return };
+        let Some(destination) = self.destinations.remove(slot) else {
+            return invariant!(false, "who is settled was there a moment ago");
+        };
         let deliveries = self.clients.brain.in_hand(slot);
         if deliveries > 0 && self.clients.brain.lane_state(slot) == Some(LaneState::Leaving) {
             tracing::warn!(worker = %destination.key(), deliveries, "a leaving worker ended before \
@@ -125,6 +132,7 @@ impl Reactor {
     /// readable; one without has never served here ([`Reactor::serve`]), so that there is nothing
     /// to settle.
     pub(super) fn release(&mut self, key: ProcessKey) {
+        // Its pidfd may have told before.
         let Some(slot) = self.destinations.find(key) else { return };
         if self.destinations.get(slot).is_some_and(Destination::is_watched) {
             return;
@@ -136,6 +144,7 @@ impl Reactor {
     }
 
     pub(super) fn condemn_key(&mut self, key: ProcessKey) {
+        // It may have died since, and be settled.
         if let Some(slot) = self.destinations.find(key) {
             self.condemn(slot, "condemned by another reactor");
         }

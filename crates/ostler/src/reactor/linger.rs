@@ -139,6 +139,7 @@ impl ClientSide {
     /// Something came from a client to which this side says no more.
     pub(super) fn lingerer_event(&mut self, id: u32) {
         let now = self.now;
+        // It may have ended between the event and here.
         let Some(lingerer) = self.lingerers.of.get_mut(&id) else { return };
         let is_over = match lingerer.discard(now) {
             Discarded::Done => true,

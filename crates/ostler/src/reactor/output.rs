@@ -3,6 +3,7 @@
 use std::io::{Error, ErrorKind};
 
 use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot};
+use ostler_core::invariant;
 use ostler_core::send_queue::{Part, Refusal, Route};
 use ostler_shm::lane::RawBytes;
 use ostler_shm::sessions::{CLOSING, FULL, QUEUED, REASON_MASK, closing_because};
@@ -19,7 +20,10 @@ impl ClientSide {
         bytes: RawBytes<'_>,
         part: Part,
     ) {
-        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let Some(connection) = self.connections.get_mut(slot) else {
+            invariant!(false, "output goes to a session that was found");
+            return;
+        };
         let marks = &self.settings.ports.get(connection.port).marks;
         match connection.output.route(lane, bytes.len(), part, marks) {
             Route::Now => {
@@ -54,7 +58,10 @@ impl ClientSide {
 
     /// A queue changed: the account follows what it holds now.
     fn output_resized(&mut self, slot: ConnectionSlot, before: usize) {
-        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let Some(connection) = self.connections.get_mut(slot) else {
+            invariant!(false, "a queue that changed is a connection's");
+            return;
+        };
         let after = connection.output.charged();
         if after > before {
             self.charge_output(after - before);
@@ -65,7 +72,10 @@ impl ClientSide {
 
     /// False when the session was closed instead.
     fn write_now(&mut self, slot: ConnectionSlot, bytes: RawBytes<'_>) -> bool {
-        let Some(connection) = self.connections.get_mut(slot) else { return false };
+        let Some(connection) = self.connections.get_mut(slot) else {
+            invariant!(false, "output goes to a session that was found");
+            return false;
+        };
         let mut rest = bytes;
         while connection.output.is_empty()
             && connection.transport.takes_output()
@@ -85,7 +95,10 @@ impl ClientSide {
 
     /// Queues bytes within the session's limit. False when the session was closed instead.
     fn queue(&mut self, slot: ConnectionSlot, rest: RawBytes<'_>) -> bool {
-        let Some(connection) = self.connections.get_mut(slot) else { return false };
+        let Some(connection) = self.connections.get_mut(slot) else {
+            invariant!(false, "what is not written is queued before its session can end");
+            return false;
+        };
         if !connection.output.may_push(&self.settings.ports.get(connection.port).marks) {
             self.refuse(slot, Refusal::TooMuch);
             return false;
@@ -99,7 +112,10 @@ impl ClientSide {
 
     /// The last part of a message is written or queued: what waited behind it follows.
     fn end_message(&mut self, slot: ConnectionSlot) {
-        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let Some(connection) = self.connections.get_mut(slot) else {
+            invariant!(false, "a message ends while its session has a connection");
+            return;
+        };
         if !connection.output.has_open_message() {
             return;
         }
@@ -118,7 +134,10 @@ impl ClientSide {
 
     /// Writes queued output until the kernel takes no more.
     pub(super) fn flush(&mut self, slot: ConnectionSlot) {
-        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let Some(connection) = self.connections.get_mut(slot) else {
+            invariant!(false, "only a connection that is there is flushed");
+            return;
+        };
         if connection.output.is_empty() {
             return;
         }
@@ -143,6 +162,7 @@ impl ClientSide {
 
     /// Tells the brain and the session table how much waits to be written.
     pub(super) fn publish_output(&mut self, slot: ConnectionSlot) {
+        // A write has failed, and the connection went with it.
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let marks = self.settings.ports.get(connection.port).marks;
         let unsent = connection.unsent();
@@ -159,6 +179,7 @@ impl ClientSide {
     }
 
     pub(super) fn publish_flags(&mut self, slot: ConnectionSlot, flags: u64) {
+        // A session may be closed by its worker after its client was lost.
         let Some(connection) = self.connections.get_mut(slot) else { return };
         if connection.flags != flags {
             connection.flags = flags;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ostler_core::invariant;
 use ostler_core::placement::emptiest;
 
 /// The places of all reactors. The acceptor takes one for each connection that it hands over; the
@@ -29,15 +30,17 @@ impl Places {
 
     /// A connection goes to this reactor.
     pub(crate) fn take(&self, reactor: usize) {
-        if let Some(taken) = self.taken.get(reactor) {
-            taken.fetch_add(1, Ordering::Relaxed);
+        match self.taken.get(reactor) {
+            Some(taken) => _ = taken.fetch_add(1, Ordering::Relaxed),
+            None => invariant!(false, "a place is taken of a reactor that was chosen"),
         }
     }
 
     /// Nothing is left of a session of this reactor.
     pub(crate) fn give_back(&self, reactor: usize) {
-        if let Some(taken) = self.taken.get(reactor) {
-            taken.fetch_sub(1, Ordering::SeqCst);
+        match self.taken.get(reactor) {
+            Some(taken) => _ = taken.fetch_sub(1, Ordering::SeqCst),
+            None => invariant!(false, "a reactor gives back places of its own"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ostler_core::budget::{Budget, Shortage};
+use ostler_core::invariant;
 
 use super::mailbox::{Mailbox, ToReactor};
 
@@ -36,8 +37,9 @@ impl SharedMemory {
     }
 
     pub(super) fn tell(&self, reactor: usize, message: ToReactor) {
-        if let Some(mailbox) = self.mailboxes.get(reactor) {
-            mailbox.push(message);
+        match self.mailboxes.get(reactor) {
+            Some(mailbox) => mailbox.push(message),
+            None => invariant!(false, "only a reactor that has bid is told to pay"),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ostler_core::Nanos;
+use ostler_core::{Nanos, invariant};
 
 use super::Reactor;
 use super::destination::Destination;
@@ -12,8 +12,9 @@ use crate::sys::clock;
 impl Reactor {
     /// Announces the sleep, then looks at every lane once more. True: there are news, do not sleep.
     pub(super) fn fall_asleep(&mut self) -> bool {
-        if let Some(word) = self.clients.board.reactor_sleep(self.clients.index) {
-            self.sleeper.announce(word);
+        match self.clients.board.reactor_sleep(self.clients.index) {
+            Some(word) => self.sleeper.announce(word),
+            None => invariant!(false, "every reactor has a word for its sleep"),
         }
         self.destinations.iter().any(|(slot, destination)| {
             !destination.is_condemned()

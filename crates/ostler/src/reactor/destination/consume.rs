@@ -3,6 +3,7 @@
 //! Every branch disposes of its record; nothing waits.
 
 use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot, Phase};
+use ostler_core::invariant;
 use ostler_core::send_queue::Part;
 use ostler_shm::consumer::Record;
 use ostler_shm::giver::ProtocolViolation;
@@ -19,6 +20,7 @@ const RELEASE_BYTES: u64 = 64 * 1024;
 impl Reactor {
     /// A worker rang; its outputs are consumed with everybody's in this turn.
     pub(in crate::reactor) fn bell_rang(&mut self, lane: LaneSlot, mark: u32) {
+        // A bell may ring after its lane is gone, or when the place has another owner already.
         let Some(destination) = self.destinations.get_mut(lane) else { return };
         if destination.mark() != mark || destination.is_condemned() {
             return;
@@ -44,7 +46,9 @@ impl Reactor {
 
     /// Reads what a worker has committed; condemns it for nonsense.
     pub(in crate::reactor) fn consume(&mut self, lane: LaneSlot) {
-        let Some(destination) = self.destinations.get_mut(lane) else { return };
+        let Some(destination) = self.destinations.get_mut(lane) else {
+            return invariant!(false, "who is consumed has a place");
+        };
         match self.clients.consume(lane, destination) {
             Ok(()) => self.clients.brain.set_work(lane, destination.work_ns()),
             Err(ProtocolViolation(why)) => self.condemn(lane, why),
@@ -54,7 +58,9 @@ impl Reactor {
     /// The worker wrote nonsense: it is read no more, its sessions close, the main thread has it
     /// killed.
     pub(in crate::reactor) fn condemn(&mut self, lane: LaneSlot, why: &'static str) {
-        let Some(destination) = self.destinations.get_mut(lane) else { return };
+        let Some(destination) = self.destinations.get_mut(lane) else {
+            return invariant!(false, "who is condemned has a place");
+        };
         if !destination.condemn() {
             return;
         }

@@ -1,6 +1,7 @@
 //! Giving: events, packages that came back, and what was received, to a destination.
 
 use ostler_core::brain::{Assignment, ConnectionSlot, Content, DeliveryKind, Subject};
+use ostler_core::invariant;
 use ostler_shm::record::{FLAG_LAST, FLAG_REDELIVERED, Header, RecordKind};
 
 use super::Destination;
@@ -83,7 +84,9 @@ impl ClientSide {
         mut assignment: Assignment,
         kind: RecordKind,
     ) {
-        let Content::Returned(returned) = &mut assignment.content else { return };
+        let Content::Returned(returned) = &mut assignment.content else {
+            return invariant!(false, "what is given again has come back");
+        };
         let mut flags = if returned.attempt > 0 { FLAG_REDELIVERED } else { 0 };
         let keeps_unused = self.settings.ports.get(assignment.port).keeps_unused;
         if keeps_unused && self.brain.is_input_ended(assignment.subject) {

@@ -42,6 +42,7 @@ impl ClientSide {
     }
 
     fn continue_sending(&mut self, destination: &mut Destination, lane: LaneSlot) {
+        // Most of the time nothing waits.
         let Some(mut sending) = destination.sending.take() else { return };
         let payload_max = self.settings.sizes.payload_max();
         while let Some(body) = self.brain.body(lane, sending.seq) {

@@ -39,6 +39,13 @@ impl Destinations {
         self.iter().find(|(_, destination)| destination.key() == key).map(|(slot, _)| slot)
     }
 
+    pub(in crate::reactor) fn find_mut(
+        &mut self,
+        key: ProcessKey,
+    ) -> Option<(LaneSlot, &mut Destination)> {
+        self.iter_mut().find(|(_, destination)| destination.key() == key)
+    }
+
     /// The places that there are, taken or not.
     pub(in crate::reactor) fn slots(&self) -> impl Iterator<Item = LaneSlot> + use<> {
         (0..self.places.len() as u32).map(LaneSlot)

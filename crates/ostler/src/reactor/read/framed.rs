@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 
 use ostler_core::brain::{Assignment, CloseReason, ConnectionSlot};
 use ostler_core::framing::Frame;
+use ostler_core::invariant;
 
 use crate::reactor::ClientSide;
 use crate::reactor::destination::Destination;
@@ -20,6 +21,7 @@ impl ClientSide {
         let mut share = self.receive_share.session_bytes();
         loop {
             let Some(intake) = self.intake_mut(slot) else {
+                invariant!(false, "a framed session has an intake to its end");
                 return self.brain.input_dry(slot);
             };
             match intake.frame() {

@@ -55,6 +55,7 @@ impl ClientSide {
         if self.brain.phase(slot) == Some(Phase::Open) {
             self.receive_rest(slot);
         }
+        // Its client was lost before, and all that was kept of its input is given.
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let has_input = connection.intake.as_ref().is_some_and(|intake| intake.len() > 0);
         self.brain.peer_lost(slot, has_input);

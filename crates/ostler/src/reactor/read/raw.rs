@@ -24,6 +24,7 @@ impl ClientSide {
             return self.brain.no_room(assignment);
         };
         let Some(connection) = self.connections.get_mut(slot) else {
+            // Its client was lost, and all that was kept of its input is given.
             return self.brain.input_dry(slot);
         };
         let mut space = destination.space(&opening, opening.payload_max as usize);
