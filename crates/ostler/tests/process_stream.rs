@@ -315,6 +315,77 @@ fn a_drain_ends_a_session_with_half_a_message() -> TestResult {
     Ok(())
 }
 
+/// The client resets while a worker is in a package that it will leave a rest of.
+fn a_reset_before_a_rest(behind: &str) -> TestResult {
+    let scratch = Scratch::new("streamlost")?;
+    let server = small_stream(&scratch).start()?;
+    server.wait_for_rest()?;
+    let before = server.master().fd_count()?;
+    let mut client = server.connect()?;
+    let first = format!("until {} free\nhalf", scratch.path("go").display());
+    client.send(first.as_bytes())?;
+    wait_given(&scratch, &[first.len()])?;
+    client.send(behind.as_bytes())?;
+    client.abort()?;
+    server.wait_for("the descriptor of who is gone to be closed", |server| {
+        server.master().fd_count().is_ok_and(|count| count <= before)
+    })?;
+    scratch.make("go")?;
+    wait_until("its end", || {
+        scratch.lines("journal").iter().any(|line| line.contains("peer_error"))
+    })?;
+    let last = 4 + behind.len();
+    wait_given(&scratch, &[first.len(), last])?;
+    let lines = scratch.lines("journal");
+    let is_last = |line: &&String| line.contains(" last ") && line.ends_with(&format!(" {last}"));
+    assert_eq!(lines.iter().filter(is_last).count(), 1, "{lines:?}");
+    assert_eq!(Talk::new(&server)?.ask("echo still here")?, "still here");
+    // What the worker has left of the last package nobody will see again.
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.detail("input_dropped_bytes"), last as u64, "{books}");
+    Ok(())
+}
+
+#[test]
+fn the_rest_of_who_is_gone_comes_once_more_marked_last() -> TestResult {
+    a_reset_before_a_rest("")
+}
+
+/// What was received behind the package is kept already when the rest is put in front of it.
+#[test]
+fn the_rest_of_who_is_gone_stands_in_front_of_what_it_sent_since() -> TestResult {
+    a_reset_before_a_rest(" and so on more")
+}
+
+/// Six times the budget in halves of messages, by clients that leave at any moment.
+#[test]
+fn rests_of_those_who_are_gone_give_their_memory_back() -> TestResult {
+    const CLIENTS: usize = 400;
+    const LEN: usize = 60_000;
+    let scratch = Scratch::new("streamgone")?;
+    let server = small_stream(&scratch).set("memory_budget", "4M").start()?;
+    let ends = || scratch.lines("journal").iter().filter(|line| line.contains(" close ")).count();
+    for round in 0..CLIENTS / 8 {
+        for _ in 0..8 {
+            let mut client = server.connect()?;
+            client.send(&vec![b'x'; LEN])?;
+            client.abort()?;
+        }
+        wait_until("their ends", || ends() == 8 * (round + 1))?;
+    }
+    let mut line = b"sum ".to_vec();
+    line.resize(1_500_000, b'x');
+    line.push(b'\n');
+    let mut talk = Talk::new(&server)?;
+    talk.client.send(&line)?;
+    assert_eq!(talk.line()?, format!("sum {} {}", line.len(), checksum(&line)));
+    drop(talk);
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.detail("memory_shortages"), 0, "{books}");
+    assert_eq!(books.detail("closed_memory_budget"), 0, "{books}");
+    Ok(())
+}
+
 // ---- the example --------------------------------------------------------------------------------
 
 fn keyvalue(file: &Path) -> ServerBuilder {

@@ -135,6 +135,15 @@ impl ClientSide {
         }
     }
 
+    /// An intake holds so much more memory, for bytes that a worker has left. Somebody may have to
+    /// pay for it.
+    pub(in crate::reactor) fn intake_grew(&mut self, slot: ConnectionSlot, growth: usize) {
+        if self.kept_input.of.contains_key(&slot) {
+            self.kept_input.bytes += growth;
+        }
+        self.charge_put_back(growth);
+    }
+
     /// An intake holds so much less memory.
     pub(in crate::reactor) fn intake_shrank(&mut self, slot: ConnectionSlot, freed: usize) {
         self.memory.release(freed as u64);

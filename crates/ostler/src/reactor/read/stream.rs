@@ -145,7 +145,7 @@ impl ClientSide {
         let growth = intake.growth_in_front(bytes.len());
         intake.put_back(*used as usize, bytes);
         let is_too_long = intake.frame() == Frame::TooLong;
-        self.charge_put_back(growth);
+        self.intake_grew(*slot, growth);
         if is_too_long {
             self.brain.end_input(*slot, CloseReason::PackageTooLong);
         }

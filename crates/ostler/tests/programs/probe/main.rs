@@ -90,6 +90,7 @@ impl Probe {
         }
         package.consume(used);
         if package.is_last() {
+            self.note(worker, format!("last {} {}", session.id(), package.len() - used));
             say(session, format!("last {}", package.len() - used));
         }
     }
