@@ -4,6 +4,7 @@
 mod talk;
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use ostler_testkit::{Signal, TestResult};
 use talk::{Talk, probe};
@@ -51,5 +52,64 @@ fn a_refused_system_call_that_is_optional_ends_no_server() -> TestResult {
             server.stop()?;
         }
     }
+    Ok(())
+}
+
+/// Begins with a place of its own for mounts and an empty directory over `/proc`.
+const WITHOUT_PROC: [&str; 6] = [
+    "unshare",
+    "--mount",
+    "--map-root-user",
+    "sh",
+    "-c",
+    "mount -t tmpfs none /proc && test ! -e /proc/self && exec \"$@\"",
+];
+
+/// Whether this machine lets a test hide `/proc`: some forbid user namespaces.
+fn may_hide_proc() -> bool {
+    let [launcher, words @ ..] = WITHOUT_PROC;
+    let tried = Command::new(launcher).args(words).args(["sh", "true"]).output();
+    let problem = match tried {
+        Ok(output) if output.status.success() => return true,
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    eprintln!("skipped: this machine does not let a test hide /proc: {problem}");
+    false
+}
+
+/// A start without `/proc` ended with exit 70, as "a bug in Ostler".
+#[test]
+fn a_server_without_proc_serves_reloads_replaces_its_dead_and_ends() -> TestResult {
+    if !may_hide_proc() {
+        return Ok(());
+    }
+    // What only `/proc` tells is missed once by each process that asks, at its end.
+    const MISSED: &str = "cannot look for orphans";
+    let server = probe()
+        .set("name", "bare")
+        .through(WITHOUT_PROC.into_iter().chain(["sh"]))
+        .expect_log(MISSED)
+        .expect_log("died")
+        .start()?;
+    let mut talk = Talk::new(&server)?;
+    assert_eq!(talk.ask("echo served")?, "served");
+    assert_eq!(talk.ask("open /proc/self/stat")?, "refused", "the test hides nothing");
+    server.signal(Signal::USR1);
+    server.wait_for_log("reload finished")?;
+    assert_eq!(talk.ask("echo again")?, "again");
+    let old = server.workers();
+    for worker in &old {
+        worker.kill();
+    }
+    server.wait_for("successors", |server| {
+        let new = server.workers();
+        new.len() == old.len() && new.iter().all(|worker| !old.contains(worker))
+    })?;
+    assert_eq!(talk.ask("echo survived")?, "survived");
+    let ended = server.stop_and_report()?;
+    let missed = ended.log().parsed();
+    let missed = missed.iter().filter(|line| line.message.contains(MISSED)).count();
+    assert!(missed <= 2, "master and manager say it once each: {missed}");
     Ok(())
 }
