@@ -98,13 +98,14 @@ fn a_server_without_proc_serves_reloads_replaces_its_dead_and_ends() -> TestResu
     server.signal(Signal::USR1);
     server.wait_for_log("reload finished")?;
     assert_eq!(talk.ask("echo again")?, "again");
+    server.wait_for("predecessors to leave", |server| server.workers().len() == 2)?;
     let old = server.workers();
     for worker in &old {
         worker.kill();
     }
     server.wait_for("successors", |server| {
         let new = server.workers();
-        new.len() == old.len() && new.iter().all(|worker| !old.contains(worker))
+        new.len() == 2 && new.iter().all(|worker| !old.contains(worker))
     })?;
     assert_eq!(talk.ask("echo survived")?, "survived");
     let ended = server.stop_and_report()?;
