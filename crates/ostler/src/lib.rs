@@ -84,4 +84,3 @@ pub use options::{
 };
 pub use ostler_core::brain::CloseReason;
 pub use ostler_core::framing::LengthType;
-pub use ostler_shm::sessions::STATE_MAX_BYTES;

@@ -23,7 +23,7 @@ mod measured {
 
     use nix::sys::wait::waitpid;
     use nix::unistd::{ForkResult, fork};
-    use ostler_shm::board::Board;
+    use ostler_shm::board::{Board, BoardSizes};
     use ostler_shm::consumer::Consumer;
     use ostler_shm::giver::Giver;
     use ostler_shm::inbox::{Inbox, Take};
@@ -196,7 +196,8 @@ mod measured {
 
     impl Shared {
         fn new() -> Self {
-            let (board, board_fd) = Board::create(1, 64).unwrap();
+            let sizes = BoardSizes { reactors: 1, sessions_per_reactor: 64, state_bytes: 192 };
+            let (board, board_fd) = Board::create(sizes).unwrap();
             let memory = MasterMemory::create(SIZES, 0, 1).unwrap();
             Self { memory, board, board_fd, lane_bell: Bell::new(), worker_bell: Bell::new() }
         }

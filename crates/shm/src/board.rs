@@ -28,6 +28,8 @@ pub struct BoardHead {
     pub sessions_per_reactor: AtomicU64,
     /// 1 while the memory budget is tight.
     pub pressure: AtomicU64,
+    /// Bytes of a session's state at most.
+    pub state_bytes: AtomicU64,
 }
 
 /// Which places of a reactor's part of the session table are taken, a bit each: who looks for open
@@ -43,14 +45,17 @@ pub struct OccupancyLine {
 pub const OCCUPANCY_WORDS: usize = 8;
 
 #[cfg(not(loom))]
-pub use file::{Board, BoardError};
+pub use file::{Board, BoardError, BoardSizes};
 
 #[cfg(not(loom))]
 mod file {
     use super::{BoardHead, OCCUPANCY_WORDS, OccupancyLine, SleepWord};
     use crate::layout::{BOARD_MAGIC, PAGE, PROTOCOL};
     use crate::mapping::{self, Mapping, Writer};
-    use crate::sessions::{Entry, REACTOR_BITS, REACTORS_MAX, SessionRecord, reactor_of};
+    use crate::sessions::{
+        Entry, EntryHead, REACTOR_BITS, REACTORS_MAX, STATE_BYTES_MAX, SessionRecord, entry_stride,
+        reactor_of,
+    };
     use crate::sync::{AtomicU64, Ordering};
     use rustix::fd::{AsFd, OwnedFd};
     use std::io;
@@ -58,16 +63,44 @@ mod file {
 
     const SLEEP_AT: u64 = PAGE;
     const SESSIONS_AT: u64 = 2 * PAGE;
-    const ENTRY_SIZE: u64 = size_of::<Entry>() as u64;
     const LINE_SIZE: u64 = size_of::<OccupancyLine>() as u64;
     /// Places that one line tells of.
     const LINE_PLACES: u64 = OCCUPANCY_WORDS as u64 * 64;
 
-    /// Bytes of a board; `None` when that is no number of bytes.
-    fn board_len(reactors: u64, sessions_per_reactor: u64) -> Option<u64> {
-        let entries = sessions_per_reactor.checked_mul(ENTRY_SIZE)?;
-        let occupancy = sessions_per_reactor.div_ceil(LINE_PLACES).checked_mul(LINE_SIZE)?;
-        entries.checked_add(occupancy)?.checked_mul(reactors)?.checked_add(SESSIONS_AT)
+    /// What a board is made for.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct BoardSizes {
+        /// Number of reactors, 1 to [`REACTORS_MAX`].
+        pub reactors: usize,
+        /// Session entries of each reactor, a power of two.
+        pub sessions_per_reactor: u64,
+        /// Bytes of a session's state at most, up to [`STATE_BYTES_MAX`].
+        pub state_bytes: usize,
+    }
+
+    impl BoardSizes {
+        fn are_possible(&self) -> bool {
+            (1..=REACTORS_MAX).contains(&self.reactors)
+                && self.sessions_per_reactor.is_power_of_two()
+                && self.state_bytes <= STATE_BYTES_MAX
+        }
+
+        fn stride(&self) -> u64 {
+            entry_stride(self.state_bytes) as u64
+        }
+
+        /// Bytes of all entries; `None` when that is no number of bytes.
+        fn entries_len(&self) -> Option<u64> {
+            self.sessions_per_reactor.checked_mul(self.stride())?.checked_mul(self.reactors as u64)
+        }
+
+        /// Bytes of a board; `None` when that is no number of bytes, or the sizes are impossible.
+        fn board_len(&self) -> Option<u64> {
+            let lines = self.sessions_per_reactor.div_ceil(LINE_PLACES);
+            let occupancy = lines.checked_mul(LINE_SIZE)?.checked_mul(self.reactors as u64)?;
+            let len = self.entries_len()?.checked_add(occupancy)?.checked_add(SESSIONS_AT)?;
+            self.are_possible().then_some(len)
+        }
     }
 
     /// Why a board cannot be used.
@@ -98,8 +131,7 @@ mod file {
     #[derive(Debug)]
     pub struct Board {
         mapping: Mapping,
-        reactors: usize,
-        sessions_per_reactor: u64,
+        sizes: BoardSizes,
     }
 
     impl Board {
@@ -108,25 +140,19 @@ mod file {
         ///
         /// # Errors
         /// When memory or descriptors are lacking, or the sizes are impossible.
-        pub fn create(
-            reactors: usize,
-            sessions_per_reactor: u64,
-        ) -> Result<(Self, OwnedFd), BoardError> {
-            if reactors == 0 || reactors > REACTORS_MAX || !sessions_per_reactor.is_power_of_two() {
-                return Err(BoardError("impossible board sizes", None));
-            }
-            let len = board_len(reactors as u64, sessions_per_reactor)
-                .ok_or(BoardError("impossible board sizes", None))?;
+        pub fn create(sizes: BoardSizes) -> Result<(Self, OwnedFd), BoardError> {
+            let len = sizes.board_len().ok_or(BoardError("impossible board sizes", None))?;
             let io = |error| BoardError("cannot make the board", Some(error));
             let fd = mapping::create("ostler-board", len, false).map_err(io)?;
             let mapping = Mapping::new(&fd, len, true).map_err(io)?;
             mapping::seal(&fd, Writer::Existing).map_err(io)?;
-            let board = Self { mapping, reactors, sessions_per_reactor };
+            let board = Self { mapping, sizes };
             let head = board.head().ok_or(BoardError("the board has no head", None))?;
             head.magic.store(BOARD_MAGIC, Ordering::Relaxed);
             head.protocol.store(PROTOCOL, Ordering::Relaxed);
-            head.reactors.store(reactors as u64, Ordering::Relaxed);
-            head.sessions_per_reactor.store(sessions_per_reactor, Ordering::Release);
+            head.reactors.store(sizes.reactors as u64, Ordering::Relaxed);
+            head.state_bytes.store(sizes.state_bytes as u64, Ordering::Relaxed);
+            head.sessions_per_reactor.store(sizes.sessions_per_reactor, Ordering::Release);
             Ok((board, fd))
         }
 
@@ -139,7 +165,8 @@ mod file {
             let size = rustix::fs::fstat(&fd).map_err(|error| io(error.into()))?.st_size;
             let len = u64::try_from(size).unwrap_or(0);
             let mapping = Mapping::new(&fd, len, false).map_err(io)?;
-            let mut board = Self { mapping, reactors: 0, sessions_per_reactor: 0 };
+            let sizes = BoardSizes { reactors: 0, sessions_per_reactor: 0, state_bytes: 0 };
+            let mut board = Self { mapping, sizes };
             let head = board.head().ok_or(BoardError("the board is too short", None))?;
             if head.magic.load(Ordering::Acquire) != BOARD_MAGIC {
                 return Err(BoardError("the file is not a board", None));
@@ -150,14 +177,18 @@ mod file {
                     None,
                 ));
             }
-            let reactors = head.reactors.load(Ordering::Relaxed);
-            let sessions = head.sessions_per_reactor.load(Ordering::Relaxed);
-            let needed = board_len(reactors, sessions);
-            if needed.is_none_or(|needed| needed > len) || !sessions.is_power_of_two() {
+            let number = |word: &AtomicU64| {
+                usize::try_from(word.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+            };
+            let sizes = BoardSizes {
+                reactors: number(&head.reactors),
+                sessions_per_reactor: head.sessions_per_reactor.load(Ordering::Relaxed),
+                state_bytes: number(&head.state_bytes),
+            };
+            if sizes.board_len().is_none_or(|needed| needed > len) {
                 return Err(BoardError("the board's sizes do not fit its length", None));
             }
-            board.reactors = usize::try_from(reactors).unwrap_or(0);
-            board.sessions_per_reactor = sessions;
+            board.sizes = sizes;
             Ok(board)
         }
 
@@ -168,19 +199,25 @@ mod file {
         /// Number of reactors.
         #[must_use]
         pub const fn reactors(&self) -> usize {
-            self.reactors
+            self.sizes.reactors
+        }
+
+        /// Bytes of a session's state at most.
+        #[must_use]
+        pub const fn state_bytes(&self) -> usize {
+            self.sizes.state_bytes
         }
 
         /// Session entries of each reactor.
         #[must_use]
         pub const fn sessions_per_reactor(&self) -> u64 {
-            self.sessions_per_reactor
+            self.sizes.sessions_per_reactor
         }
 
         /// A reactor's sleep word.
         #[must_use]
         pub fn reactor_sleep(&self, reactor: usize) -> Option<&AtomicU64> {
-            if reactor >= self.reactors {
+            if reactor >= self.sizes.reactors {
                 return None;
             }
             let at = SLEEP_AT + (reactor * size_of::<SleepWord>()) as u64;
@@ -202,17 +239,21 @@ mod file {
 
         /// The entry where a session lives if it is open.
         #[must_use]
-        pub fn entry(&self, session: u64) -> Option<&Entry> {
+        pub fn entry(&self, session: u64) -> Option<Entry<'_>> {
             let reactor = reactor_of(session);
-            if reactor >= self.reactors {
+            if reactor >= self.sizes.reactors {
                 return None;
             }
-            let slot = (session >> REACTOR_BITS) & (self.sessions_per_reactor - 1);
-            self.entry_at(reactor as u64 * self.sessions_per_reactor + slot)
+            let slot = (session >> REACTOR_BITS) & (self.sizes.sessions_per_reactor - 1);
+            self.entry_at(reactor as u64 * self.sizes.sessions_per_reactor + slot)
         }
 
-        fn entry_at(&self, index: u64) -> Option<&Entry> {
-            self.mapping.words::<Entry>(SESSIONS_AT + index * ENTRY_SIZE)
+        fn entry_at(&self, index: u64) -> Option<Entry<'_>> {
+            let at = SESSIONS_AT + index * self.sizes.stride();
+            let head = self.mapping.words::<EntryHead>(at)?;
+            let words = self.sizes.state_bytes.div_ceil(size_of::<u64>());
+            let state = self.mapping.word_slice(at + size_of::<EntryHead>() as u64, words)?;
+            Some(Entry::new(head, state))
         }
 
         /// A consistent copy of a session's record; `None` when it is gone.
@@ -245,7 +286,7 @@ mod file {
         }
 
         fn set_occupied(&self, session: u64, occupied: bool) {
-            let place = (session >> REACTOR_BITS) & (self.sessions_per_reactor - 1);
+            let place = (session >> REACTOR_BITS) & (self.sizes.sessions_per_reactor - 1);
             let Some(word) = self.occupancy(reactor_of(session), place) else { return };
             // One writer, the reactor: a load and a store are enough.
             let (bits, bit) = (word.load(Ordering::Relaxed), 1 << (place % 64));
@@ -254,11 +295,11 @@ mod file {
 
         /// The word that tells of a place.
         fn occupancy(&self, reactor: usize, place: u64) -> Option<&AtomicU64> {
-            if reactor >= self.reactors {
+            if reactor >= self.sizes.reactors {
                 return None;
             }
-            let entries = self.reactors as u64 * self.sessions_per_reactor * ENTRY_SIZE;
-            let lines = self.sessions_per_reactor.div_ceil(LINE_PLACES);
+            let entries = self.sizes.entries_len()?;
+            let lines = self.sizes.sessions_per_reactor.div_ceil(LINE_PLACES);
             let line = reactor as u64 * lines + place / LINE_PLACES;
             let line =
                 self.mapping.words::<OccupancyLine>(SESSIONS_AT + entries + line * LINE_SIZE)?;
@@ -268,13 +309,13 @@ mod file {
         /// Ids and flags of all open sessions, reactor by reactor. Costs by the number of open
         /// sessions, and a word for 64 places of the table.
         pub fn sessions(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-            let words = self.sessions_per_reactor.div_ceil(64);
-            (0..self.reactors)
+            let words = self.sizes.sessions_per_reactor.div_ceil(64);
+            (0..self.sizes.reactors)
                 .flat_map(move |reactor| (0..words).map(move |word| (reactor, word * 64)))
                 .flat_map(move |(reactor, first)| {
                     let word = self.occupancy(reactor, first);
                     let bits = word.map_or(0, |word| word.load(Ordering::Acquire));
-                    let first = reactor as u64 * self.sessions_per_reactor + first;
+                    let first = reactor as u64 * self.sizes.sessions_per_reactor + first;
                     Bits(bits).filter_map(move |bit| self.entry_at(first + bit)?.id_and_flags())
                 })
         }
@@ -301,7 +342,12 @@ mod file {
 
         #[test]
         fn a_worker_reads_what_the_master_writes_and_cannot_write_itself() {
-            let (master, fd) = Board::create(2, 64).unwrap();
+            let (master, fd) = Board::create(BoardSizes {
+                reactors: 2,
+                sessions_per_reactor: 64,
+                state_bytes: 192,
+            })
+            .unwrap();
             let worker = Board::open(&fd).unwrap();
             let session = session_id(9, 1);
             let peer = SocketAddr::from(([127, 0, 0, 1], 80));

@@ -2,6 +2,7 @@
 //! fork.
 #![allow(unsafe_code)]
 
+use crate::sync::AtomicU64;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
@@ -134,6 +135,18 @@ impl Mapping {
         // `self`.
         Some(unsafe { pointer.as_ref() })
     }
+
+    /// The `count` words at `offset`.
+    pub(crate) fn word_slice(&self, offset: u64, count: usize) -> Option<&[AtomicU64]> {
+        let bytes = count.checked_mul(size_of::<AtomicU64>())? as u64;
+        let pointer = self.at(offset, bytes)?.cast::<AtomicU64>();
+        if !pointer.is_aligned() {
+            return None;
+        }
+        // SAFETY: in bounds (checked by `at`), aligned (checked), atomics are valid for any
+        // bits and for shared mutation; lives as long as `self`.
+        Some(unsafe { std::slice::from_raw_parts(pointer.as_ptr(), count) })
+    }
 }
 
 impl Drop for Mapping {
@@ -158,7 +171,7 @@ unsafe impl SharedWords for crate::words::UpWords {}
 // SAFETY: as above.
 unsafe impl SharedWords for crate::words::ProcessWords {}
 // SAFETY: repr(C), an array of AtomicU64 (see `sessions`).
-unsafe impl SharedWords for crate::sessions::Entry {}
+unsafe impl SharedWords for crate::sessions::EntryHead {}
 // SAFETY: repr(C) struct of AtomicU64 (see `board`).
 unsafe impl SharedWords for crate::board::SleepWord {}
 // SAFETY: repr(C), an array of AtomicU64 (see `board`).

@@ -9,17 +9,17 @@
 use crate::sync::{AtomicU64, Ordering, fence};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Words of one entry (256 bytes).
-pub const ENTRY_WORDS: usize = 32;
-/// The longest state blob of a session, bytes: what is left of an entry. The blob is meant for a
-/// name, a room, a cursor; larger things belong into a store of the application.
-pub const STATE_MAX_BYTES: usize = (ENTRY_WORDS - FIRST_STATE_WORD) * 8;
+/// Words of the first line of an entry (64 bytes); the state follows it.
+const HEAD_WORDS: usize = 8;
+/// The longest state that a board can be made for, bytes: every entry of the table has room for
+/// it. It is meant for a name, a room, a cursor; larger things belong into a store of the
+/// application.
+pub const STATE_BYTES_MAX: usize = 4096;
 /// Bits of a session id that name the reactor.
 pub const REACTOR_BITS: u32 = 6;
 /// The most reactors that session ids can name.
 pub const REACTORS_MAX: usize = 1 << REACTOR_BITS;
 
-const FIRST_STATE_WORD: usize = 8;
 const SEQUENCE: usize = 0;
 const ID: usize = 1;
 const FLAGS: usize = 2;
@@ -71,11 +71,49 @@ pub const fn session_id(counter: u64, reactor: usize) -> u64 {
     (counter << REACTOR_BITS | reactor as u64) & ((1 << 53) - 1)
 }
 
-/// One entry of the table. All zero: free.
+/// What every entry of the table begins with. All zero: free.
 #[repr(C, align(64))]
 #[derive(Debug)]
-pub struct Entry {
-    words: [AtomicU64; ENTRY_WORDS],
+pub struct EntryHead {
+    words: [AtomicU64; HEAD_WORDS],
+}
+
+/// One entry of the table: its head and the room for the session's state.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    head: &'a EntryHead,
+    state: &'a [AtomicU64],
+}
+
+/// An entry that lies in no table, for models and tests.
+#[derive(Debug)]
+pub struct LoneEntry {
+    head: EntryHead,
+    state: Vec<AtomicU64>,
+}
+
+impl LoneEntry {
+    /// A free entry with room for a state of so many bytes.
+    #[must_use]
+    pub fn new(state_bytes: usize) -> Self {
+        let word = || AtomicU64::new(0);
+        Self {
+            head: EntryHead { words: std::array::from_fn(|_| word()) },
+            state: std::iter::repeat_with(word).take(state_bytes.div_ceil(8)).collect(),
+        }
+    }
+
+    /// The entry.
+    #[must_use]
+    pub fn entry(&self) -> Entry<'_> {
+        Entry::new(&self.head, &self.state)
+    }
+}
+
+/// Bytes from one entry of a table to the next.
+#[must_use]
+pub const fn entry_stride(state_bytes: usize) -> usize {
+    size_of::<EntryHead>() + state_bytes.next_multiple_of(align_of::<EntryHead>())
 }
 
 /// What an entry says of an open session.
@@ -97,18 +135,20 @@ pub struct SessionRecord {
     pub state: Vec<u8>,
 }
 
-impl Entry {
-    /// A free entry, for models and tests.
-    #[must_use]
-    #[allow(clippy::new_without_default)]
-    pub fn new() -> Self {
-        Self { words: std::array::from_fn(|_| AtomicU64::new(0)) }
+impl<'a> Entry<'a> {
+    /// The entry that these words are.
+    pub(crate) const fn new(head: &'a EntryHead, state: &'a [AtomicU64]) -> Self {
+        Self { head, state }
     }
 
     fn word(&self, index: usize) -> &AtomicU64 {
-        #[allow(clippy::indexing_slicing)]
-        // every index is a constant below ENTRY_WORDS, or clipped by the caller
-        &self.words[index]
+        #[allow(clippy::indexing_slicing)] // every index is a constant below HEAD_WORDS
+        &self.head.words[index]
+    }
+
+    /// Bytes of the longest state that fits.
+    const fn state_bytes(&self) -> usize {
+        self.state.len() * 8
     }
 
     fn write(&self, change: impl FnOnce(&Self)) {
@@ -157,18 +197,18 @@ impl Entry {
         self.get(ID) == 0
     }
 
-    /// Owner: the session's new state; clipped to [`STATE_MAX_BYTES`].
+    /// Owner: the session's new state; clipped to what fits.
     pub fn set_state(&self, state: &[u8]) {
-        let state = state.get(..STATE_MAX_BYTES).unwrap_or(state);
+        let state = state.get(..self.state_bytes()).unwrap_or(state);
         let version = (self.get(STATE) >> 32) + 1;
         self.write(|entry| {
             entry.set(STATE, version << 32 | state.len() as u64);
-            for (index, chunk) in state.chunks(8).enumerate() {
+            for (word, chunk) in entry.state.iter().zip(state.chunks(8)) {
                 let mut bytes = [0u8; 8];
                 for (to, from) in bytes.iter_mut().zip(chunk) {
                     *to = *from;
                 }
-                entry.set(FIRST_STATE_WORD + index, u64::from_le_bytes(bytes));
+                word.store(u64::from_le_bytes(bytes), Ordering::Relaxed);
             }
         });
     }
@@ -198,10 +238,15 @@ impl Entry {
                 crate_yield();
                 continue;
             }
-            let copy: [u64; ENTRY_WORDS] = std::array::from_fn(|index| self.get(index));
+            let head: [u64; HEAD_WORDS] = std::array::from_fn(|index| self.get(index));
+            // While the writer is at it this may be any number: then the copy is thrown away.
+            let len = (head[STATE] as u32 as usize).min(self.state_bytes());
+            let words = self.state.iter().take(len.div_ceil(8));
+            let state: Vec<u64> = words.map(|word| word.load(Ordering::Relaxed)).collect();
             fence(Ordering::Acquire);
             if self.word(SEQUENCE).load(Ordering::Relaxed) == before {
-                return unpack(&copy);
+                let bytes = state.into_iter().flat_map(u64::to_le_bytes).take(len).collect();
+                return unpack(&head, bytes);
             }
         }
         None
@@ -217,13 +262,11 @@ fn crate_yield() {
     loom::thread::yield_now();
 }
 
-fn unpack(copy: &[u64; ENTRY_WORDS]) -> Option<SessionRecord> {
-    let [_, session, flags, low, high, ports, connected_at_ns, state, blob @ ..] = copy;
+fn unpack(head: &[u64; HEAD_WORDS], state_bytes: Vec<u8>) -> Option<SessionRecord> {
+    let [_, session, flags, low, high, ports, connected_at_ns, state] = head;
     if *session == 0 {
         return None;
     }
-    let len = (*state as u32 as usize).min(STATE_MAX_BYTES);
-    let state_bytes = blob.iter().flat_map(|word| word.to_le_bytes()).take(len).collect();
     Some(SessionRecord {
         session: *session,
         port: (*ports >> LISTENING_SHIFT) as u16,
@@ -268,14 +311,15 @@ mod tests {
         fn what_is_written_is_read(
             session in 1u64.., listening: u16, ip in any::<u128>(),
             v4 in any::<u32>(), is_v6: bool, port: u16,
-            state in proptest::collection::vec(any::<u8>(), 0..=STATE_MAX_BYTES), at: u64,
+            state in proptest::collection::vec(any::<u8>(), 0..=200), at: u64,
         ) {
             let ip = if is_v6 {
                 IpAddr::V6(Ipv6Addr::from_bits(ip))
             } else {
                 IpAddr::V4(Ipv4Addr::from_bits(v4))
             };
-            let entry = Entry::new();
+            let lone = LoneEntry::new(200);
+            let entry = lone.entry();
             entry.open(session, listening, SocketAddr::new(ip, port), at);
             entry.set_state(&state);
             let read = entry.read().unwrap();
@@ -292,7 +336,8 @@ mod tests {
 
     #[test]
     fn a_new_session_does_not_inherit_state() {
-        let entry = Entry::new();
+        let lone = LoneEntry::new(8);
+        let entry = lone.entry();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         entry.open(64, 0, peer, 1);
         entry.set_state(b"secret");
@@ -300,6 +345,23 @@ mod tests {
         entry.open(128, 0, peer, 2);
         let read = entry.read().unwrap();
         assert_eq!((read.state.as_slice(), read.state_version), (&b""[..], 0));
+    }
+
+    #[test]
+    fn a_state_is_clipped_to_the_room_of_its_entry() {
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        for (room, kept) in [(0, 0), (1, 8), (8, 8), (9, 16), (100, 20)] {
+            let lone = LoneEntry::new(room);
+            lone.entry().open(64, 0, peer, 1);
+            lone.entry().set_state(&[7; 20]);
+            assert_eq!(lone.entry().read().unwrap().state, vec![7; kept], "{room}");
+        }
+    }
+
+    #[test]
+    fn entries_begin_on_lines() {
+        let strides = [0, 1, 64, 65, 192, 4_096].map(entry_stride);
+        assert_eq!(strides, [64, 128, 128, 192, 256, 4_160]);
     }
 
     #[test]

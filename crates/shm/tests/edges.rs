@@ -6,7 +6,7 @@
 
 mod plain;
 
-use ostler_shm::board::Board;
+use ostler_shm::board::{Board, BoardSizes};
 use ostler_shm::giver::Giver;
 use ostler_shm::lane::{MasterMemory, WorkerMemory};
 use ostler_shm::layout::{LANE_SIZE_MAX, LANE_SIZE_MIN, PAGE, Sizes};
@@ -14,7 +14,7 @@ use ostler_shm::mapping::{self, Mapping, Writer};
 use ostler_shm::outbox::{Committer, Outbox};
 use ostler_shm::record::{HEADER_SIZE, Header, RecordKind};
 use ostler_shm::ring::{length_is_possible, max_record};
-use ostler_shm::sessions::{Entry, REACTORS_MAX, session_id};
+use ostler_shm::sessions::{LoneEntry, REACTORS_MAX, STATE_BYTES_MAX, session_id};
 use ostler_shm::sleep::{Ringer, Sleeper};
 use ostler_shm::sync::{AtomicU64, Ordering};
 use ostler_shm::words::{DownWords, UpWords};
@@ -45,11 +45,15 @@ fn a_sleeper_is_rung_once_per_sleep_and_never_while_awake() {
 
 // ---- board --------------------------------------------------------------------------------------
 
+fn sizes(reactors: usize, sessions_per_reactor: u64) -> BoardSizes {
+    BoardSizes { reactors, sessions_per_reactor, state_bytes: 192 }
+}
+
 /// A worker believes the file's length, not its words: a board that is shorter than it says would
 /// kill who reads its end. What it costs is what it holds, in whole pages.
 #[test]
 fn a_board_is_as_long_as_its_sessions_need_and_one_that_is_shorter_is_refused() {
-    let (_master, fd) = Board::create(2, 1_024).unwrap();
+    let (_master, fd) = Board::create(sizes(2, 1_024)).unwrap();
     let len = rustix::fs::fstat(&fd).unwrap().st_size as usize;
     let (head, entries) = (2 * 4_096, 2 * 1_024 * 256);
     assert!((head + entries..head + entries + 2 * 4_096).contains(&len), "{len}");
@@ -65,16 +69,18 @@ fn a_board_is_as_long_as_its_sessions_need_and_one_that_is_shorter_is_refused() 
 #[test]
 fn a_board_has_possible_sizes_only() {
     for (reactors, sessions) in [(0, 64), (REACTORS_MAX + 1, 64), (1, 0), (1, 63)] {
-        let error = Board::create(reactors, sessions).err().unwrap();
+        let error = Board::create(sizes(reactors, sessions)).err().unwrap();
         assert!(error.to_string().contains("impossible"), "{error}");
     }
-    let (board, _) = Board::create(REACTORS_MAX, 64).unwrap();
+    let state_bytes = STATE_BYTES_MAX + 1;
+    assert!(Board::create(BoardSizes { state_bytes, ..sizes(1, 64) }).is_err());
+    let (board, _) = Board::create(sizes(REACTORS_MAX, 64)).unwrap();
     assert_eq!((board.reactors(), board.sessions_per_reactor()), (REACTORS_MAX, 64));
 }
 
 #[test]
 fn every_session_has_an_entry_of_its_own_up_to_the_last() {
-    let (master, fd) = Board::create(3, 8).unwrap();
+    let (master, fd) = Board::create(sizes(3, 8)).unwrap();
     let worker = Board::open(&fd).unwrap();
     assert_eq!((worker.reactors(), worker.sessions_per_reactor()), (3, 8));
     let peer = SocketAddr::from(([127, 0, 0, 1], 80));
@@ -94,9 +100,32 @@ fn every_session_has_an_entry_of_its_own_up_to_the_last() {
     assert_eq!(open(), ids[1..]);
 }
 
+/// Neighbours keep their states, whatever room a state has.
+#[test]
+fn states_are_as_long_as_the_board_was_made_for() {
+    for state_bytes in [0, 1, 100, 192, STATE_BYTES_MAX] {
+        let (master, fd) = Board::create(BoardSizes { state_bytes, ..sizes(2, 8) }).unwrap();
+        let worker = Board::open(&fd).unwrap();
+        assert_eq!(worker.state_bytes(), state_bytes);
+        let peer = SocketAddr::from(([127, 0, 0, 1], 80));
+        let ids: Vec<u64> = (0..2)
+            .flat_map(|reactor| (8..16).map(move |counter| session_id(counter, reactor)))
+            .collect();
+        let state = |index: usize| vec![u8::try_from(index).unwrap() + 1; state_bytes];
+        for (index, id) in ids.iter().enumerate() {
+            master.open_session(*id, 0, peer, 1);
+            master.entry(*id).unwrap().set_state(&state(index));
+        }
+        for (index, id) in ids.iter().enumerate() {
+            assert_eq!(worker.session(*id).unwrap().state, state(index), "{state_bytes}");
+        }
+        assert_eq!(worker.sessions().count(), ids.len());
+    }
+}
+
 #[test]
 fn pressure_is_seen_by_workers_and_ends() {
-    let (master, fd) = Board::create(1, 8).unwrap();
+    let (master, fd) = Board::create(sizes(1, 8)).unwrap();
     let worker = Board::open(&fd).unwrap();
     assert!(!worker.pressure());
     master.set_pressure(true);
@@ -107,7 +136,7 @@ fn pressure_is_seen_by_workers_and_ends() {
 
 #[test]
 fn sleep_words_of_reactors_are_apart() {
-    let (master, fd) = Board::create(2, 8).unwrap();
+    let (master, fd) = Board::create(sizes(2, 8)).unwrap();
     let worker = Board::open(&fd).unwrap();
     for reactor in 0..2 {
         master.reactor_sleep(reactor).unwrap().store(reactor as u64 + 5, Ordering::Relaxed);
@@ -307,7 +336,8 @@ fn an_outbox_has_room_up_to_the_last_byte_and_publishes_once() {
 
 #[test]
 fn flags_belong_to_the_session_that_lives_in_the_entry() {
-    let entry = Entry::new();
+    let lone = LoneEntry::new(64);
+    let entry = lone.entry();
     assert!(entry.is_free());
     assert_eq!(entry.flags_of(0), None, "no session has the number 0");
     entry.open(64, 0, SocketAddr::from(([127, 0, 0, 1], 1)), 1);
@@ -321,7 +351,8 @@ fn flags_belong_to_the_session_that_lives_in_the_entry() {
 
 #[test]
 fn each_state_has_the_next_version() {
-    let entry = Entry::new();
+    let lone = LoneEntry::new(64);
+    let entry = lone.entry();
     entry.open(64, 0, SocketAddr::from(([127, 0, 0, 1], 1)), 1);
     for version in 1..=5 {
         entry.set_state(&vec![version; usize::from(version)]);

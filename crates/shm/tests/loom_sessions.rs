@@ -7,7 +7,7 @@ mod model;
 
 use loom::thread;
 use model::{explore, finds};
-use ostler_shm::sessions::{Entry, FULL, SessionRecord};
+use ostler_shm::sessions::{FULL, LoneEntry, SessionRecord};
 use ostler_shm::sync::{AtomicU64, Ordering, fence};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,24 +28,24 @@ fn check(record: &SessionRecord) {
     }
 }
 
-/// Preemption bound 2: an entry has 32 words.
+/// Preemption bound 2: an entry has nine words.
 #[test]
 fn a_reader_sees_one_session_or_the_other() {
     explore("session entry reused", Some(2), || {
-        let entry = Arc::new(Entry::new());
-        entry.open(64, 1, peer(1), 1);
+        let entry = Arc::new(LoneEntry::new(3));
+        entry.entry().open(64, 1, peer(1), 1);
         let writer = {
             let entry = Arc::clone(&entry);
             thread::spawn(move || {
-                entry.close();
-                entry.open(128, 2, peer(2), 2);
+                entry.entry().close();
+                entry.entry().open(128, 2, peer(2), 2);
             })
         };
-        if let Some(record) = entry.read() {
+        if let Some(record) = entry.entry().read() {
             check(&record);
         }
         writer.join().unwrap();
-        check(&entry.read().unwrap());
+        check(&entry.entry().read().unwrap());
     });
 }
 
@@ -53,15 +53,15 @@ fn a_reader_sees_one_session_or_the_other() {
 #[test]
 fn a_reader_sees_a_state_whole() {
     explore("session state set", Some(2), || {
-        let entry = Arc::new(Entry::new());
-        entry.open(64, 1, peer(1), 1);
+        let entry = Arc::new(LoneEntry::new(3));
+        entry.entry().open(64, 1, peer(1), 1);
         let writer = {
             let entry = Arc::clone(&entry);
-            thread::spawn(move || entry.set_state(&[1; 3]))
+            thread::spawn(move || entry.entry().set_state(&[1; 3]))
         };
-        check(&entry.read().unwrap());
+        check(&entry.entry().read().unwrap());
         writer.join().unwrap();
-        assert_eq!(entry.read().unwrap().state_version, 1);
+        assert_eq!(entry.entry().read().unwrap().state_version, 1);
     });
 }
 
@@ -70,21 +70,21 @@ fn a_reader_sees_a_state_whole() {
 #[test]
 fn flags_are_not_those_of_the_session_before() {
     explore("session flags", None, || {
-        let shared = Arc::new((Entry::new(), AtomicU64::new(0)));
-        shared.0.open(64, 1, peer(1), 1);
-        shared.0.set_flags(FULL);
+        let shared = Arc::new((LoneEntry::new(3), AtomicU64::new(0)));
+        shared.0.entry().open(64, 1, peer(1), 1);
+        shared.0.entry().set_flags(FULL);
         let writer = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
-                shared.0.close();
-                shared.0.open(128, 2, peer(2), 2);
+                shared.0.entry().close();
+                shared.0.entry().open(128, 2, peer(2), 2);
                 shared.1.store(128, Ordering::Release); // a package's publish
             })
         };
         let known = shared.1.load(Ordering::Acquire);
         if known == 128 {
-            assert_eq!(shared.0.flags_of(128), Some(0));
-            assert_eq!(shared.0.flags_of(64), None);
+            assert_eq!(shared.0.entry().flags_of(128), Some(0));
+            assert_eq!(shared.0.entry().flags_of(64), None);
         }
         writer.join().unwrap();
     });

@@ -80,8 +80,8 @@ impl SendError {
         }
     }
 
-    /// The message is longer than `max_send_bytes` (or a state blob longer than
-    /// [`crate::STATE_MAX_BYTES`]).
+    /// The message is longer than `max_send_bytes` (or a state longer than
+    /// `session_state_size`).
     #[must_use]
     pub const fn is_too_long(&self) -> bool {
         matches!(self.kind, SendErrorKind::TooLong { .. } | SendErrorKind::StateTooLong { .. })

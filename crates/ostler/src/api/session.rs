@@ -206,7 +206,7 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`SendError::is_too_long`] above [`crate::STATE_MAX_BYTES`]; gone.
+    /// [`SendError::is_too_long`] above `session_state_size`; gone.
     pub fn set_state(&self, state: &[u8]) -> Result<(), SendError> {
         self.context.output(self.id, Output::State(state))?;
         self.context.sessions.note_state(self.id, state);

@@ -77,6 +77,8 @@ setters! {
     send_queue_max(bytes: usize) => "send_queue_max";
     /// Longest message of one send, 1 KiB to 1 GiB.
     max_send_bytes(bytes: usize) => "max_send_bytes";
+    /// Longest state of a session, in bytes, up to 4 096.
+    session_state_size(bytes: usize) => "session_state_size";
     /// How long a worker's send waits for room in the lane before it answers *full*, up to 10
     /// minutes in whole milliseconds.
     send_timeout(time: Duration) => "send_timeout_ms";

@@ -87,7 +87,7 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// When its form is longer than [`crate::STATE_MAX_BYTES`] or the session has ended
+    /// When its form is longer than `session_state_size` or the session has ended
     /// ([`StateError::refused`]), or the type has no form as JSON.
     pub fn set_state_as<T: Serialize + ?Sized>(&self, state: &T) -> Result<(), StateError> {
         let encode = |error| StateError { kind: StateErrorKind::Encode(error) };

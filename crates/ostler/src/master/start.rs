@@ -101,9 +101,8 @@ where
     let name = options.name_resolved();
     let names = Instance::new(address, &name);
     names.take("master");
-    let (board, board_fd) =
-        Board::create(usize::from(options.reactors), options.sessions_per_reactor())
-            .map_err(|error| Error::memory("the board", error.into_io()))?;
+    let (board, board_fd) = Board::create(options.board_sizes())
+        .map_err(|error| Error::memory("the board", error.into_io()))?;
     let ports = [Port::first(address)];
     let setup = manager_setup(&options, &program, board_fd, names, keep, ports, make)?;
     let orphans = Orphans::new();

@@ -85,6 +85,8 @@ pub struct Options {
     pub(crate) send_queue_max: usize,
     /// Longest message of one send.
     pub(crate) max_send_bytes: usize,
+    /// Longest state of a session.
+    pub(crate) session_state_size: usize,
     /// How long a worker's send waits for room in the lane.
     pub(crate) send_timeout_ms: u64,
     /// How long a closed connection waits for its client to close too.
@@ -166,6 +168,7 @@ impl Default for Options {
             send_queue_low: 64 * KIB,
             send_queue_max: MIB,
             max_send_bytes: 2 * MIB,
+            session_state_size: 192,
             send_timeout_ms: 1_000,
             linger_timeout_ms: 2_000,
             drain_timeout_ms: 10_000,

@@ -6,8 +6,9 @@ use ostler_core::framing::FramingConfig;
 use ostler_core::ids::Slot;
 use ostler_core::supervisor::{GroupSettings, Settings};
 
+use ostler_shm::board::BoardSizes;
 use ostler_shm::layout::{CONTROL_SIZE, LANE_SIZE_MIN, Sizes};
-use ostler_shm::sessions::Entry;
+use ostler_shm::sessions::entry_stride;
 
 use super::size::{KIB, about};
 use super::{Dispatch, FramingKind, Options};
@@ -67,6 +68,15 @@ impl Options {
     pub(crate) fn sessions_per_reactor(&self) -> u64 {
         let share = u64::from(self.max_connections).div_ceil(u64::from(self.reactors.max(1)));
         (share + share.div_ceil(4) + ENDED_SESSIONS).next_power_of_two()
+    }
+
+    /// What the board is made for.
+    pub(crate) fn board_sizes(&self) -> BoardSizes {
+        BoardSizes {
+            reactors: usize::from(self.reactors),
+            sessions_per_reactor: self.sessions_per_reactor(),
+            state_bytes: self.session_state_size,
+        }
     }
 
     /// Deliveries after which the worker in `slot` asks to be replaced; `None` = never.
@@ -157,6 +167,7 @@ impl Options {
             ring: sizes.lane_size,
             worker: sizes.down_len() + sizes.up_len(),
             entries: self.sessions_per_reactor() * u64::from(self.reactors),
+            entry: entry_stride(self.session_state_size) as u64,
             budget: self.memory_budget as u64,
         }
     }
@@ -173,6 +184,8 @@ pub(crate) struct MemoryPlan {
     worker: u64,
     /// Entries of the session table.
     entries: u64,
+    /// Bytes of an entry of the session table.
+    entry: u64,
     /// Bytes of queues and bodies in the master.
     budget: u64,
 }
@@ -188,7 +201,7 @@ impl MemoryPlan {
     }
 
     fn board_bytes(&self) -> u64 {
-        self.entries * size_of::<Entry>() as u64
+        self.entries * self.entry
     }
 
     fn total_bytes(&self) -> u64 {

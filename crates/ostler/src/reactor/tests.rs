@@ -27,7 +27,7 @@ pub(super) const KEY: ProcessKey = ProcessKey::event(0, 1);
 /// A reactor with one lane, to a worker that is not there yet.
 pub(super) fn booting(options: &Options) -> Reactor {
     let settings = ReactorSettings::new(options).unwrap();
-    let (board, _) = Board::create(1, options.sessions_per_reactor()).unwrap();
+    let (board, _) = Board::create(options.board_sizes()).unwrap();
     let mailbox = Arc::new(Mailbox::new().unwrap());
     let reports = Reports::new(Places::new(1, options.sessions_per_reactor())).unwrap();
     let memory = SharedMemory::new(options.memory_budget as u64, vec![Arc::clone(&mailbox)]);

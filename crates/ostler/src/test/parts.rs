@@ -39,8 +39,7 @@ pub(super) struct Parts {
 
 pub(super) fn make<H: Handler>(options: &Options) -> io::Result<Parts> {
     let options = &Options { max_connections: PLACES, ..options.clone() };
-    let (board, board_fd) =
-        Board::create(1, options.sessions_per_reactor()).map_err(io::Error::other)?;
+    let (board, board_fd) = Board::create(options.board_sizes()).map_err(io::Error::other)?;
     let mailbox = Arc::new(Mailbox::new()?);
     let reports = Reports::new(Places::new(1, options.sessions_per_reactor()))?;
     let shared = SharedMemory::new(options.memory_budget as u64, vec![Arc::clone(&mailbox)]);

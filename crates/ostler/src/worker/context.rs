@@ -31,6 +31,7 @@ pub(crate) struct WorkerSettings {
     /// What is not used of a package is given again.
     pub(crate) keeps_unused: bool,
     pub(crate) max_send_bytes: usize,
+    pub(crate) session_state_size: usize,
     pub(crate) send_timeout_ms: u64,
     pub(crate) redeliver_output_bytes: usize,
     pub(crate) max_requests: Option<u64>,
@@ -44,6 +45,7 @@ impl WorkerSettings {
             answer_order: options.answer_order,
             keeps_unused: options.framing == FramingKind::Stream,
             max_send_bytes: options.max_send_bytes,
+            session_state_size: options.session_state_size,
             send_timeout_ms: options.send_timeout_ms,
             redeliver_output_bytes: options.redeliver_output_bytes,
             max_requests: options.max_requests_of(key.slot),

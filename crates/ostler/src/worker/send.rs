@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::time::Duration;
 
 use ostler_shm::record::{FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, Header, RecordKind};
-use ostler_shm::sessions::{STATE_MAX_BYTES, reactor_of};
+use ostler_shm::sessions::reactor_of;
 
 use super::context::{WorkerContext, WorkerSettings};
 use super::port::Port;
@@ -59,7 +59,7 @@ impl WorkerContext {
         let len = output.len();
         let most = match output {
             Output::Send(_) => self.settings.max_send_bytes,
-            Output::State(_) => STATE_MAX_BYTES,
+            Output::State(_) => self.settings.session_state_size,
             Output::Close(_) => 0,
         };
         match output {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ostler_testkit::{Client, TestResult, TestServer, wait_until};
+use ostler_testkit::{Client, Signal, TestResult, TestServer, wait_until};
 
 use crate::Effect;
 use crate::talk::{Scratch, Talk, pattern, small_probe};
@@ -12,6 +12,7 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("send_queue_low", send_queue_low_stops_reading),
     ("send_queue_max", send_queue_max_closes_slow_readers),
     ("max_send_bytes", max_send_bytes_refuses_longer_messages),
+    ("session_state_size", session_state_size_bounds_the_state_of_a_session),
     ("send_timeout_ms", send_timeout_ms_bounds_the_wait_for_room),
     ("linger_timeout_ms", linger_timeout_ms_keeps_a_closed_connection_for_a_while),
 ];
@@ -130,6 +131,26 @@ fn max_send_bytes_refuses_longer_messages() -> TestResult {
     talk.say("big 2048")?;
     assert!(talk.bytes(2048)? == pattern(2048));
     server.stop()
+}
+
+#[test]
+fn session_state_size_bounds_the_state_of_a_session() -> TestResult {
+    // The probe takes commands of up to 512 bytes.
+    for size in [0, 100, 192, 450] {
+        let server = small_probe().set("session_state_size", size).start()?;
+        let (mut talk, mut other) = (Talk::new(&server)?, Talk::new(&server)?);
+        let state = "s".repeat(size);
+        for talk in [&mut talk, &mut other] {
+            assert_eq!(talk.ask(&format!("state {state}"))?, "ok");
+            assert_eq!(talk.ask(&format!("statebig {}", size + 1))?, "too_long");
+        }
+        // The whole of it is read, also by the next worker.
+        server.signal(Signal::USR1);
+        server.wait_for_log("reload finished")?;
+        assert_eq!(talk.ask("get")?, state);
+        server.stop()?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Sending: from a worker's reply to the client's socket.
 
+use ostler_shm::sessions::STATE_BYTES_MAX;
+
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::field;
 use crate::options::size;
@@ -51,6 +53,19 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "One message is accepted or refused as a whole, so it has to be bounded.",
         effect: "Longest message of one send; a longer one is refused (S46).",
         access: field!(max_send_bytes),
+    },
+    OptionInfo {
+        name: "session_state_size",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: 0, max: STATE_BYTES_MAX as u64 },
+        default: "192",
+        unit: "bytes",
+        why: "Enough for a name, a room, a cursor. Every entry of the session table has room for \
+              it, taken or not, in steps of 64 bytes; what is larger belongs into a store of the \
+              application, with its key here.",
+        effect: "Longest state of a session (Session::set_state, set_state_as); a longer one is \
+              refused.",
+        access: field!(session_state_size),
     },
     OptionInfo {
         name: "send_timeout_ms",
