@@ -6,7 +6,7 @@ mod talk;
 use std::collections::BTreeSet;
 
 use ostler_testkit::{Client, Ended, TestResult, TestServer, wait_until};
-use talk::{Scratch, Talk, probe, small_probe};
+use talk::{Scratch, Talk, checksum, probe, small_probe};
 
 /// What the master says when memory is lacking, and when it is there again.
 const LACKS: &str = "the memory budget is used up";
@@ -73,6 +73,56 @@ fn packages_held_beyond_the_budget_cost_the_largest_their_session() -> TestResul
     // for a while.
     assert!((31..=60).contains(&closed), "{books}");
     assert!(answered >= 101 - closed as u32, "{answered} answered, {books}");
+    Ok(())
+}
+
+/// What workers leave of their packages was accepted already: it is put back beyond the budget, and
+/// then the largest session pays, although nobody waits to receive.
+#[test]
+fn rests_put_back_beyond_the_budget_cost_the_largest_their_session() -> TestResult {
+    const HALVES: usize = 400;
+    const LEN: usize = 15_000;
+    let scratch = Scratch::new("budget-rests")?;
+    let server = small_probe()
+        .env("PROBE_JOURNAL", scratch.path("journal"))
+        .set("framing", "stream")
+        .set("memory_budget", "4M")
+        .expect_log(LACKS)
+        .start()?;
+    let half = |len| long_line("sum", len + 1)[..len].to_vec();
+    let mut biggest = Talk::new(&server)?;
+    biggest.client.send(&half(200_000))?;
+    wait_until("the biggest to be given whole", || {
+        scratch.lines("journal").iter().any(|line| line.ends_with(" 200000"))
+    })?;
+    let mut talks = Vec::new();
+    for _ in 0..HALVES {
+        let mut talk = Talk::new(&server)?;
+        // It may be closed before it has sent all.
+        let _closed = talk.client.send(&half(LEN));
+        talks.push(talk);
+    }
+    server.wait_for_log(LACKS)?;
+    server.wait_for_log(AGAIN)?;
+    biggest.expect_closed();
+    let mut honest = Talk::new(&server)?;
+    assert_eq!(honest.ask("echo still served")?, "still served");
+    let whole = format!("sum {} {}", LEN + 1, checksum(&[&half(LEN)[..], b"\n"].concat()));
+    let mut answered = 0;
+    for talk in &mut talks {
+        // To one that is closed meanwhile nothing can be sent, or nothing is answered.
+        if let Ok(answer) = talk.ask("") {
+            assert_eq!(answer, whole, "nothing is missing of who may stay");
+            answered += 1;
+        }
+    }
+    drop((talks, honest));
+    let books = server.stop_and_report()?.books()?;
+    let closed = books.detail("closed_memory_budget");
+    // 6.2 MB do not fit into 4 MiB. How many pay depends on how many of the others were put back
+    // when the first ones are completed.
+    assert!((1..=200).contains(&closed), "{books}");
+    assert_eq!(answered + closed, HALVES as u64 + 1, "{books}");
     Ok(())
 }
 
