@@ -126,6 +126,32 @@ fn rests_put_back_beyond_the_budget_cost_the_largest_their_session() -> TestResu
     Ok(())
 }
 
+/// Streams are received straight into the lane and need no memory for it: nobody's input waits, and
+/// output that was accepted beyond the budget has a victim all the same.
+#[test]
+fn output_beyond_the_budget_has_a_victim_although_no_input_waits() -> TestResult {
+    let server = small_probe()
+        .set("framing", "stream")
+        .set("memory_budget", "8M")
+        .set("max_send_bytes", "8M")
+        .expect_log(LACKS)
+        .start()?;
+    let mut slow = Vec::new();
+    for _ in 0..12 {
+        let client = Client::connect_with_receive_buffer(server.address(), 2048)?;
+        let mut talk = Talk::with(client);
+        talk.say("big 8000000")?;
+        slow.push(talk);
+    }
+    server.wait_for_log(LACKS)?;
+    server.wait_for_log(AGAIN)?;
+    assert_eq!(Talk::new(&server)?.ask("echo still served")?, "still served");
+    drop(slow);
+    let books = server.stop_and_report()?.books()?;
+    assert!(books.detail("closed_memory_budget") > 0, "{books}");
+    Ok(())
+}
+
 #[test]
 fn packages_of_sessions_that_are_gone_cost_nothing() -> TestResult {
     let server =
