@@ -4,6 +4,7 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ostler_testkit::{Client, DEADLINE, ServerBuilder, TestError, TestResult, TestServer};
@@ -156,7 +157,11 @@ pub struct Scratch(PathBuf);
 
 impl Scratch {
     pub fn new(name: &str) -> TestResult<Self> {
-        let path = std::env::temp_dir().join(format!("probe-{name}-{}", std::process::id()));
+        // Tests of one program may run beside each other, also with the same word.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let unique = format!("probe-{name}-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(unique);
         std::fs::create_dir_all(&path)?;
         Ok(Self(path))
     }
