@@ -183,6 +183,45 @@ fn packages_of_sessions_that_are_gone_cost_nothing() -> TestResult {
     Ok(())
 }
 
+/// What is kept of a client that is gone is not served when its own worker resets the session: more
+/// than the budget in all.
+#[test]
+fn input_kept_for_nobody_gives_its_memory_back() -> TestResult {
+    let scratch = Scratch::new("budget-kept")?;
+    let server = small_probe()
+        .env("PROBE_JOURNAL", scratch.path("journal"))
+        .set("memory_budget", "4M")
+        .start()?;
+    server.wait_for_rest()?;
+    let before = server.master().fd_count()?;
+    let has = |what: &str, count: usize| {
+        scratch.lines("journal").iter().filter(|line| line.contains(what)).count() >= count
+    };
+    for round in 0..80 {
+        let mut client = server.connect()?;
+        let go = scratch.path(&format!("go{round}"));
+        client.send(format!("until {} on\nreset\n", go.display()).as_bytes())?;
+        wait_until("the worker to be busy", || {
+            has(" connect ", round + 1) && has(" receive ", 2 * round + 1)
+        })?;
+        client.send(&[b'x'; 60_000])?;
+        client.abort()?;
+        server.wait_for("the descriptor of who is gone to be closed", |server| {
+            server.master().fd_count().is_ok_and(|count| count <= before)
+        })?;
+        scratch.make(&format!("go{round}"))?;
+        wait_until("its end", || has(" close ", round + 1))?;
+    }
+    let mut talk = Talk::new(&server)?;
+    talk.client.send(&long_line("sum", 1_500_000))?;
+    assert!(talk.line()?.starts_with("sum 1500000 "));
+    drop(talk);
+    let books = server.stop_and_report()?.books()?;
+    assert!(books.detail("input_dropped_bytes") > 4 << 20, "{books}");
+    assert_eq!(books.detail("memory_shortages"), 0, "{books}");
+    Ok(())
+}
+
 #[test]
 fn slow_readers_of_one_reactor_cost_no_client_of_another() -> TestResult {
     let server =
