@@ -38,7 +38,6 @@ pub(super) struct Acceptor {
     port: PortId,
     reports: Reports,
     max_connections: u64,
-    nodelay: bool,
     /// Accepted in this turn, for each reactor.
     accepted: Vec<Vec<ToReactor>>,
     /// Where the search for a reactor begins, so that equals take turns.
@@ -54,12 +53,16 @@ impl Acceptor {
         options: &Options,
         reports: Reports,
     ) -> Self {
+        if options.tcp_nodelay {
+            // What is accepted inherits it, which saves a system call for each connection. A
+            // listener of another kind has no such thing.
+            let _ = socket::set_nodelay(&listener);
+        }
         Self {
             listener,
             port,
             reports,
             max_connections: u64::from(options.max_connections),
-            nodelay: options.tcp_nodelay,
             accepted: Vec::new(),
             turn: 0,
             said_at: None,
@@ -99,10 +102,6 @@ impl Acceptor {
             };
             match socket::accept(&self.listener) {
                 Ok((connection, peer)) => {
-                    if self.nodelay {
-                        // Of a connection that is gone already; its reactor will find out.
-                        let _ = socket::set_nodelay(&connection);
-                    }
                     self.reports.open.fetch_add(1, Ordering::Relaxed);
                     self.reports.places.take(reactor);
                     let accepted = Accepted { socket: connection, peer, port: self.port };
