@@ -96,11 +96,14 @@ fn ask_for_big_replies(client: &mut Client) -> TestResult<bool> {
 }
 
 fn big_at_step(step: &str, nth: u64, policy: &str) -> TestResult {
-    let builder =
-        faulty(step, nth, policy).handler(&format!("big_reply:{REPLY}")).set("lane_size", "64K");
+    // In turn, so that both workers get their share, the faulty one too, whatever the numbers of
+    // the sessions are.
+    let builder = faulty(step, nth, policy)
+        .handler(&format!("big_reply:{REPLY}"))
+        .set("lane_size", "64K")
+        .set("dispatch", "round_robin");
     let server = start(builder, 2)?;
     let mut cut = 0;
-    // Both workers get their share: the faulty one is somewhere among them.
     let mut clients = Vec::new();
     for _ in 0..3 {
         clients.push(server.connect()?);

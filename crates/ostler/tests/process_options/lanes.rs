@@ -1,6 +1,6 @@
 //! Lanes and memory.
 
-use ostler_testkit::{Process, TestResult, TestServer};
+use ostler_testkit::{Process, TestResult, TestServer, wait_until};
 
 use crate::Effect;
 use crate::talk::{Talk, small_probe};
@@ -70,7 +70,10 @@ fn memory_budget_bounds_what_sessions_hold() -> TestResult {
         }
         let mut other = Talk::new(&server)?;
         assert_eq!(other.ask("echo served")?, "served");
-        if !closed {
+        if closed {
+            // One has to go, and it may be any: who holds the most depends on what came when.
+            wait_until("a session that pays", || talks.iter().any(|talk| talk.is_closed()))?;
+        } else {
             for (index, talk) in talks.iter_mut().enumerate() {
                 assert!(talk.ask("")?.starts_with(&format!("sum {} ", 400_001 + 1000 * index)));
             }

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // each binary uses a part of it
 #![allow(clippy::panic, clippy::unwrap_used)] // a test that cannot go on
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -124,6 +124,18 @@ impl Talk {
                 return Ok(self.read);
             }
             self.read.extend(some);
+        }
+    }
+
+    /// Whether the server has closed the connection; what it has sent before is left unread.
+    pub fn is_closed(&self) -> bool {
+        let stream = self.client.stream();
+        stream.set_nonblocking(true).unwrap();
+        let seen = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        match seen {
+            Ok(bytes) => bytes == 0,
+            Err(error) => error.kind() != ErrorKind::WouldBlock,
         }
     }
 
