@@ -1,5 +1,6 @@
 //! Packages whose header says how long they are.
 
+use super::stated_length::StatedLength;
 use super::{Frame, Framing, FramingError};
 
 /// The largest offset of the field, and of the body, in bytes: as far as the reference allows, so
@@ -128,8 +129,7 @@ pub struct LengthField {
     length_offset: u16,
     body_offset: u16,
     max_length: u32,
-    /// Length of the package at the front, once its header was read; 0 before.
-    known: u32,
+    length: StatedLength,
 }
 
 impl LengthField {
@@ -155,7 +155,13 @@ impl LengthField {
         if max_length < needed {
             return Err(FramingError::MaxLengthTooSmall { max_length, needed });
         }
-        Ok(Self { length_type, length_offset, body_offset, max_length, known: 0 })
+        Ok(Self {
+            length_type,
+            length_offset,
+            body_offset,
+            max_length,
+            length: StatedLength::new(),
+        })
     }
 
     /// The length that the header states.
@@ -178,18 +184,10 @@ impl LengthField {
 
 impl Framing for LengthField {
     fn next(&mut self, buffered: &[u8]) -> Frame {
-        if self.known == 0 {
-            match self.stated(buffered) {
-                Ok(total) => self.known = total,
-                Err(frame) => return frame,
-            }
-        }
-        let len = usize::try_from(self.known).unwrap_or(usize::MAX);
-        if buffered.len() < len {
-            return Frame::Incomplete { len };
-        }
-        self.known = 0;
-        Frame::Package { len }
+        let mut length = self.length;
+        let frame = length.frame(buffered.len(), || self.stated(buffered));
+        self.length = length;
+        frame
     }
 
     fn max_length(&self) -> usize {

@@ -18,6 +18,7 @@ mod mqtt;
 mod raw;
 mod resp;
 mod search;
+mod stated_length;
 mod stream;
 #[cfg(test)]
 mod tests;

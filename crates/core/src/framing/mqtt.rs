@@ -1,5 +1,6 @@
 //! MQTT control packets.
 
+use super::stated_length::StatedLength;
 use super::{Frame, Framing, FramingError};
 
 /// A remaining length has at most so many bytes (MQTT 5.0, 1.5.5; MQTT 3.1.1, 2.2.3).
@@ -16,8 +17,7 @@ const SHORTEST: u32 = 2;
 #[derive(Clone, Copy, Debug)]
 pub struct Mqtt {
     max_length: u32,
-    /// Length of the packet at the front, once its fixed header was read; 0 before.
-    known: u32,
+    length: StatedLength,
 }
 
 impl Mqtt {
@@ -29,7 +29,7 @@ impl Mqtt {
         if max_length < SHORTEST {
             return Err(FramingError::MaxLengthTooSmall { max_length, needed: SHORTEST });
         }
-        Ok(Self { max_length, known: 0 })
+        Ok(Self { max_length, length: StatedLength::new() })
     }
 
     /// The length that the fixed header states.
@@ -57,18 +57,10 @@ impl Mqtt {
 
 impl Framing for Mqtt {
     fn next(&mut self, buffered: &[u8]) -> Frame {
-        if self.known == 0 {
-            match self.stated(buffered) {
-                Ok(total) => self.known = total,
-                Err(frame) => return frame,
-            }
-        }
-        let len = usize::try_from(self.known).unwrap_or(usize::MAX);
-        if buffered.len() < len {
-            return Frame::Incomplete { len };
-        }
-        self.known = 0;
-        Frame::Package { len }
+        let mut length = self.length;
+        let frame = length.frame(buffered.len(), || self.stated(buffered));
+        self.length = length;
+        frame
     }
 
     fn max_length(&self) -> usize {
