@@ -165,6 +165,8 @@ impl Brain {
         if std::mem::take(&mut connection.owes_connect) {
             // No worker was told of it: there is nobody to tell its end.
             connection.owes_closed = false;
+            // The close event, if it came back too.
+            self.sessions.drop_returned(slot, |_| true);
             self.free_session(slot);
         } else {
             self.enqueue(slot);

@@ -18,12 +18,19 @@ pub(crate) struct Quota {
     throttle: RefCell<Throttle>,
     /// What happened, in the plural.
     text: &'static str,
+    /// Their number is as important as each of them: a warning, or not.
+    is_trouble: bool,
 }
 
 impl Quota {
     /// `text` says what happened, in the plural: it is the line about those that had none.
     pub(crate) const fn new(text: &'static str) -> Self {
-        Self { throttle: RefCell::new(Throttle::new(LINES_MAX, PERIOD_MS)), text }
+        Self { throttle: RefCell::new(Throttle::new(LINES_MAX, PERIOD_MS)), text, is_trouble: true }
+    }
+
+    /// The same for what is told at level `info`.
+    pub(crate) const fn of_events(text: &'static str) -> Self {
+        Self { is_trouble: false, ..Self::new(text) }
     }
 
     /// It happened: whether it gets a line of its own.
@@ -35,7 +42,11 @@ impl Quota {
     fn tell_due(&self, now: Millis) {
         if let Some(more) = self.throttle.borrow_mut().take_held_back(now) {
             let text = self.text;
-            tracing::warn!(more, period_ms = PERIOD_MS, "{text}, without a line for each");
+            if self.is_trouble {
+                tracing::warn!(more, period_ms = PERIOD_MS, "{text}, without a line for each");
+            } else {
+                tracing::info!(more, period_ms = PERIOD_MS, "{text}, without a line for each");
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ impl Default for Complaints {
     fn default() -> Self {
         Self {
             unwatched: Quota::new("connections cannot be watched, they are closed"),
-            input_dropped: Quota::new("clients that are gone left more than may be kept"),
+            input_dropped: Quota::of_events("clients that are gone left more than may be kept"),
         }
     }
 }

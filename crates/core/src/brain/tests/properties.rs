@@ -284,3 +284,36 @@ proptest! {
         world.calm_down();
     }
 }
+
+/// A client is lost while its connect event, a package and its close event wait at a worker that
+/// dies, and then it is closed: nobody has seen it, and nothing of it stays behind.
+#[test]
+fn a_session_that_nobody_saw_leaves_no_close_event_behind() {
+    let mut world = World::new(BrainSettings {
+        ports: port(CrashPolicy::Drop, 16),
+        prefetch_ns: 1 << 50,
+        prefetch_packages: 64,
+        workers: 1,
+        sessions_max: 4,
+        ..settings(Dispatch::RoundRobin, CrashPolicy::Drop)
+    });
+    world.serving(0);
+    world.connect();
+    world.connect();
+    for step in [
+        Step::Serve(0),
+        Step::Connect,
+        Step::Connect,
+        Step::Send(3, 1, 0),
+        Step::Give(1),
+        Step::Lose(3),
+        Step::Give(3),
+        Step::Die(0),
+        Step::Close(27, CloseReason::Worker),
+    ] {
+        apply(&mut world, step);
+    }
+    world.calm_down();
+    world.drain();
+    world.calm_down();
+}
