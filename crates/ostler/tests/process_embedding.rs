@@ -21,6 +21,16 @@ fn a_worker_can_read_the_arguments_of_its_program() -> TestResult {
     server.stop()
 }
 
+/// The program with two servers, of which the first runs, and the address of the second.
+fn two_servers(scratch: &Scratch) -> TestResult<(TestServer, SocketAddr)> {
+    let server = TestServer::example("embedder")
+        .set("workers", 1)
+        .env("EMBEDDER_LOGS", scratch.at())
+        .start()?;
+    let second = address_of_the_second(&server)?;
+    Ok((server, second))
+}
+
 fn said(server: &TestServer, line: &str) -> bool {
     server.output().iter().any(|said| said == line)
 }
@@ -30,11 +40,7 @@ fn said(server: &TestServer, line: &str) -> bool {
 #[test]
 fn a_program_is_after_its_servers_what_it_was_before() -> TestResult {
     let scratch = Scratch::new("embedder")?;
-    let server = TestServer::example("embedder")
-        .set("workers", 1)
-        .env("EMBEDDER_LOGS", scratch.at())
-        .start()?;
-    let second = address_of_the_second(&server)?;
+    let (server, second) = two_servers(&scratch)?;
     let mut client = server.connect()?;
     client.send(b"to the first")?;
     client.expect(b"to the first")?;
@@ -109,11 +115,7 @@ fn address_of_the_second(server: &TestServer) -> TestResult<SocketAddr> {
 #[test]
 fn a_bound_servers_listener_is_in_no_process_of_another() -> TestResult {
     let scratch = Scratch::new("two-listeners")?;
-    let server = TestServer::example("embedder")
-        .set("workers", 1)
-        .env("EMBEDDER_LOGS", scratch.at())
-        .start()?;
-    let second = address_of_the_second(&server)?;
+    let (server, second) = two_servers(&scratch)?;
     let mut client = server.connect()?;
     client.send(b"up")?;
     client.expect(b"up")?;

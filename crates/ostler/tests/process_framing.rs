@@ -22,13 +22,7 @@ fn lines_arrive_whole_however_they_are_cut() -> TestResult {
             expected.push(format!("sum {} {}", line.len(), checksum(&line)));
             stream.extend(line);
         }
-        let mut rest = stream.as_slice();
-        while !rest.is_empty() {
-            let cut = (1 + random.next_u64() as usize % 5000).min(rest.len());
-            let (piece, behind) = rest.split_at(cut);
-            talk.client.send(piece)?;
-            rest = behind;
-        }
+        talk.send_in_pieces(&stream, 5000, &mut random)?;
         for line in expected {
             assert_eq!(talk.line()?, line);
         }

@@ -63,13 +63,7 @@ fn lines_arrive_whole_however_they_are_cut_and_whoever_gets_the_pieces() -> Test
                 bytes.extend(format!("echo {index} {text}\n").into_bytes());
                 expected.push(format!("{index} {text}"));
             }
-            let mut rest = bytes.as_slice();
-            while !rest.is_empty() {
-                let cut = (1 + random.next_u64() as usize % 900).min(rest.len());
-                let (piece, behind) = rest.split_at(cut);
-                talk.client.send(piece)?;
-                rest = behind;
-            }
+            talk.send_in_pieces(&bytes, 900, &mut random)?;
             for line in expected {
                 assert_eq!(talk.line()?, line);
             }

@@ -48,9 +48,8 @@ fn dispatch_round_robin_spreads() -> TestResult {
     server.stop()
 }
 
-#[test]
-fn dispatch_session_hash_sticks() -> TestResult {
-    let server = probe().set("workers", 3).set("dispatch", "session_hash").start()?;
+/// Each session stays with one of the three workers, and all three have some.
+fn expect_sticky_sessions(server: TestServer) -> TestResult {
     for worker in 0..3 {
         server.wait_for_log(&format!("serves worker=w{worker}."))?;
     }
@@ -65,6 +64,12 @@ fn dispatch_session_hash_sticks() -> TestResult {
     }
     assert_eq!(seen.len(), 3, "24 sessions over 3 workers: {seen:?}");
     server.stop()
+}
+
+#[test]
+fn dispatch_session_hash_sticks() -> TestResult {
+    let server = probe().set("workers", 3).set("dispatch", "session_hash").start()?;
+    expect_sticky_sessions(server)
 }
 
 #[test]
@@ -248,20 +253,7 @@ fn dispatch_auto_follows_the_framing() -> TestResult {
     server.stop()?;
     // A stream stays with one worker.
     let server = probe().set("workers", 3).set("framing", "stream").start()?;
-    for worker in 0..3 {
-        server.wait_for_log(&format!("serves worker=w{worker}."))?;
-    }
-    let mut seen = BTreeSet::new();
-    for _ in 0..24 {
-        let mut talk = Talk::new(&server)?;
-        let first = talk.ask("whoami")?;
-        for _ in 0..5 {
-            assert_eq!(talk.ask("whoami")?, first);
-        }
-        seen.insert(first);
-    }
-    assert_eq!(seen.len(), 3, "24 sessions over 3 workers: {seen:?}");
-    server.stop()
+    expect_sticky_sessions(server)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ostler_testkit::{Client, DEADLINE, ServerBuilder, TestError, TestResult, TestServer};
+use ostler_testkit::{Client, DEADLINE, Random, ServerBuilder, TestError, TestResult, TestServer};
 
 /// The probe with the sizes that its hostile commands rely on.
 pub fn probe() -> ServerBuilder {
@@ -125,6 +125,18 @@ impl Talk {
             }
             self.read.extend(some);
         }
+    }
+
+    /// Sends in pieces of one to `most` bytes, as TCP may cut them.
+    pub fn send_in_pieces(&mut self, bytes: &[u8], most: usize, random: &mut Random) -> TestResult {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let cut = (1 + random.next_u64() as usize % most).min(rest.len());
+            let (piece, behind) = rest.split_at(cut);
+            self.client.send(piece)?;
+            rest = behind;
+        }
+        Ok(())
     }
 
     /// Whether the server has closed the connection; what it has sent before is left unread.
