@@ -167,6 +167,34 @@ fn the_rest_comes_once_more_at_the_end() -> TestResult {
     Ok(())
 }
 
+/// The client has left when the worker says that it has not used all: this may not be taken for a
+/// client that leaves nothing behind.
+#[test]
+fn the_rest_comes_once_more_when_the_end_came_before_it_was_left() -> TestResult {
+    for policy in ["close", "redeliver:3"] {
+        let scratch = Scratch::new("streamlastinhand")?;
+        let server =
+            small_stream(&scratch).set("crash_policy", policy).set("log_level", "debug").start()?;
+        let mut talk = Talk::new(&server)?;
+        let witness = Client::connect(server.address())?;
+        let go = scratch.path("go");
+        let held = format!("until {} done\n", go.display());
+        talk.client.send(format!("{held}rest").as_bytes())?;
+        wait_given(&scratch, &[held.len() + 4])?;
+        talk.client.half_close()?;
+        // Its end comes behind the other one and needs no worker.
+        witness.abort()?;
+        server.wait_for_log("session closed")?;
+        scratch.make("go")?;
+        talk.expect("done");
+        talk.expect("last 4");
+        talk.expect_eof();
+        let books = server.stop_and_report()?.books()?;
+        assert_eq!(books.detail("input_dropped_bytes"), 4, "what the last one left: {books}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_last_package_that_kills_its_worker_is_the_last_again() -> TestResult {
     let scratch = Scratch::new("streamlastdeath")?;

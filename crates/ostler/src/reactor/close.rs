@@ -8,14 +8,15 @@ use super::connection::Connection;
 use super::{ClientSide, Reactor};
 
 impl ClientSide {
-    /// Whether the client has shut down its side and nothing is left to read. It is looked at apart
-    /// from reading, because that needs a worker that takes packages, and a place should not wait
-    /// for one.
+    /// Whether the client has shut down its side and nothing is left to read, and no worker can
+    /// leave anything. It is looked at apart from reading, because that needs a worker that takes
+    /// packages, and a place should not wait for one.
     pub(super) fn has_left_in_silence(&mut self, slot: ConnectionSlot) -> bool {
-        self.connections.get_mut(slot).is_some_and(|connection| {
+        let has_nothing = self.connections.get_mut(slot).is_some_and(|connection| {
             connection.intake.as_ref().is_none_or(|intake| intake.len() == 0)
                 && connection.transport.is_at_end()
-        })
+        });
+        has_nothing && !self.brain.input_may_come_back(slot)
     }
 
     pub(super) fn close_socket(&mut self, slot: ConnectionSlot, reason: CloseReason) {

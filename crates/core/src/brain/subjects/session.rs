@@ -186,6 +186,22 @@ impl Brain {
         self.settings.ports.get(self.session_port(slot)).keeps_unused
     }
 
+    /// Whether bytes of the session that were given may become its input again: a worker has a
+    /// package of it, or is to have one again, and may leave a part unused. As long as that is so
+    /// the end of its input is read in its turn, so that a rest is seen once more, marked last.
+    #[must_use]
+    pub fn input_may_come_back(&self, slot: ConnectionSlot) -> bool {
+        let Some(connection) = self.sessions.get(slot) else { return false };
+        let is_at_worker = || {
+            let lane = connection.bound.and_then(|lane| self.lanes.get(lane));
+            lane.is_some_and(|lane| {
+                let most = connection.outstanding;
+                lane.ledger.has_package_of(Subject::Session(slot), most)
+            })
+        };
+        self.session_keeps_unused(slot) && (connection.has_returned_package() || is_at_worker())
+    }
+
     /// The worker wrote nonsense: nobody knows what the session has seen.
     pub(super) fn session_holder_condemned(&mut self, slot: ConnectionSlot) {
         self.close(slot, CloseReason::WorkerCondemned);

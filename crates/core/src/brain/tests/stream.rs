@@ -244,6 +244,30 @@ fn what_is_not_used_of_the_last_package_is_thrown_away_and_counted() {
 }
 
 #[test]
+fn input_may_come_back_while_a_worker_has_a_package_or_is_to_have_it_again() {
+    let policy = CrashPolicy::Redeliver(1);
+    let mut stream = Stream::new(policy);
+    let may = |stream: &Stream| stream.brain.input_may_come_back(stream.slot);
+    stream.pump(100);
+    assert!(!may(&stream), "a connect event has no bytes");
+    stream.start();
+    stream.finish(0);
+    stream.send(7);
+    assert!(!may(&stream), "it was not given yet");
+    stream.pump(100);
+    assert!(may(&stream), "it is at a worker");
+    stream.start();
+    stream.defer();
+    assert!(may(&stream), "it is deferred");
+    stream.die(policy);
+    assert!(may(&stream), "it came back");
+    stream.pump(100);
+    stream.start();
+    stream.finish(3);
+    assert!(!may(&stream), "the rest is input again");
+}
+
+#[test]
 fn a_part_is_used_only_of_packages_and_only_where_the_rest_is_kept() {
     let mut stream = Stream::new(CrashPolicy::Close);
     stream.pump(100);
