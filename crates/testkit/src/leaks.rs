@@ -15,6 +15,8 @@ use crate::wait::{LEAK_GRACE, poll_until};
 
 /// Where named shared memory would lie.
 const SHM: &str = "/dev/shm";
+/// Where files for a moment lie.
+const TMP: &str = "/tmp";
 
 /// The processes of the tree that outlive the server; empty when all is well.
 pub(crate) fn leftover_processes(tree: &Tree) -> Option<String> {
@@ -82,8 +84,8 @@ fn sockets_at(port: u16) -> BTreeSet<String> {
         .collect()
 }
 
-/// The files in `/dev/shm` before the server started, and the directory that is the server's own
-/// `TMPDIR`.
+/// The files in `/dev/shm` and `/tmp` before the server started, and the directory that is the
+/// server's own `TMPDIR`. (Numbers of processes come again: a file that was there is not accused.)
 #[derive(Debug)]
 pub(crate) struct FileWatch {
     before: BTreeSet<PathBuf>,
@@ -95,7 +97,8 @@ impl FileWatch {
     pub(crate) fn start(marker: &str) -> TestResult<Self> {
         let scratch = std::env::temp_dir().join(format!("testkit-{marker}"));
         fs::create_dir_all(scratch.join("tmp"))?;
-        Ok(Self { before: list(Path::new(SHM)).into_iter().collect(), scratch })
+        let before = [SHM, TMP].iter().flat_map(|directory| list(Path::new(directory)));
+        Ok(Self { before: before.collect(), scratch })
     }
 
     /// A directory for the test's own files; removed with the server.
@@ -118,8 +121,10 @@ impl FileWatch {
             left.extend(list(Path::new(SHM)).into_iter().filter(|path| {
                 !self.before.contains(path) && names_this(path, tree).unwrap_or(true)
             }));
-            left.extend(list(Path::new("/tmp")).into_iter().filter(|path| {
-                path.to_string_lossy().contains("ostler") && names_this(path, tree) == Some(true)
+            left.extend(list(Path::new(TMP)).into_iter().filter(|path| {
+                !self.before.contains(path)
+                    && path.to_string_lossy().contains("ostler")
+                    && names_this(path, tree) == Some(true)
             }));
             left.retain(|path| !held_by_somebody(path));
             left.is_empty().then_some(())
