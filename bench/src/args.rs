@@ -18,7 +18,7 @@ pub(crate) const HELP: &str = "\
 ostler-bench: load generator, baseline servers, comparison table, soak and demo
 
   raw-epoll-echo --listen ADDRESS     the limit: echo on bare epoll
-      --threads N (1)
+      --threads N (1)  --whole BYTES (receive that many before any are sent)
   tokio-echo --listen ADDRESS         echo on tokio's current_thread runtime
       Both print `listening on ADDRESS` first and run until SIGTERM.
 
@@ -34,7 +34,9 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
       --sizes BYTES,...|none (64,4096,65536)  --placement free|pinned|both (both)
       --extras NAME,...|none          rows beside the payloads, with 64 bytes, free (all):
                                       churn, depth-16, 1000-connections, 2+2 (reactors and
-                                      workers), slow-handlers (1 % of 5 ms)
+                                      workers), slow-handlers (1 % of 5 ms); length, length-4K
+                                      and eof (framing; the reference is Ostler without), and
+                                      length-1M (the reference is a raw echo of the whole)
       --only NAME,...                 of raw, tokio, ostler and the --peer names; raw is always
                                       there
       --peer NAME=CMD                 another server; no shell; CMD prints `listening on ADDRESS`
@@ -89,7 +91,9 @@ pub(crate) fn parse(
         Some(other) => return Err(usage(other.unexpected())),
     };
     let command = match name.to_str() {
-        Some("raw-epoll-echo") => serve(&mut parser, Baseline::RawEpoll { threads: 1 }),
+        Some("raw-epoll-echo") => {
+            serve(&mut parser, Baseline::RawEpoll { threads: 1, whole: None })
+        }
         Some("tokio-echo") => serve(&mut parser, Baseline::Tokio),
         Some("load") => load(&mut parser),
         Some("table") => table(&mut parser, bench),
@@ -115,7 +119,14 @@ fn serve(parser: &mut Parser, mut baseline: Baseline) -> Parsed {
                 if !(1..=256).contains(&threads) {
                     return Err("--threads: 1 to 256".into());
                 }
-                baseline = Baseline::RawEpoll { threads };
+                baseline = baseline.with_threads(threads);
+            }
+            Arg::Long("whole") if baseline != Baseline::Tokio => {
+                let size = parser.value()?.parse()?;
+                if !(1..=64 << 20).contains(&size) {
+                    return Err("--whole: 1 byte to 64 MiB".into());
+                }
+                baseline = baseline.with_whole(size);
             }
             other => return Err(other.unexpected()),
         }

@@ -135,3 +135,16 @@ fn a_load_thread_stops_when_told() {
     let report = load.stop().unwrap();
     assert!(report.completed >= 1_000 && report.troubles.is_clean(), "{report}");
 }
+
+#[test]
+fn messages_are_received_whole_and_sent_afterwards() {
+    let peer = Peer::raw_epoll_whole(bench(), 300_000);
+    let server = Server::start(&peer, bench(), None).unwrap();
+    let mut options = LoadOptions::new(server.address());
+    (options.size_bytes, options.connections) = (300_000, 7);
+    (options.duration_ms, options.requests) = (20_000, Some(200));
+    options.ending = b"\r\n\r\n";
+    let report = run(&options, &Progress::default(), &mut ()).unwrap();
+    assert!(report.troubles.is_clean() && report.completed == 200, "{report}");
+    assert!(!server.stop(5_000).unwrap().forced);
+}

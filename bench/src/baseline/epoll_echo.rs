@@ -21,10 +21,13 @@ const LISTENER: u64 = u64::MAX;
 const EVENTS_PER_TURN: usize = 256;
 const ACCEPTS_PER_TURN: usize = 64;
 
-/// A client. `pending` holds what the socket did not take; while there is any, the client is not
-/// read.
+/// A client. `input` holds a message that is received whole before it is sent; `pending` holds what
+/// the socket did not take of what is sent as it comes. While there is something to send, the
+/// client is not read.
 struct Client {
     socket: OwnedFd,
+    input: Vec<u8>,
+    received: usize,
     pending: Vec<u8>,
     sent: usize,
 }
@@ -36,7 +39,7 @@ enum Next {
     Close,
 }
 
-pub(super) fn serve(listener: TcpListener) -> Result<Infallible> {
+pub(super) fn serve(listener: TcpListener, whole: Option<usize>) -> Result<Infallible> {
     let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(Error::system("epoll_create"))?;
     epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)
         .map_err(Error::system("epoll_ctl listener"))?;
@@ -58,10 +61,11 @@ pub(super) fn serve(listener: TcpListener) -> Result<Infallible> {
             }
             let key = token as usize;
             let Some(client) = clients.get_mut(key) else { continue };
-            let next = if client.pending.is_empty() {
-                client.echo(&mut buffer)
-            } else {
-                client.send_pending()
+            let next = match whole {
+                Some(size_bytes) if client.received == size_bytes => client.send_whole(),
+                Some(size_bytes) => client.receive_whole(size_bytes),
+                None if client.pending.is_empty() => client.echo(&mut buffer),
+                None => client.send_pending(),
             };
             match next {
                 Next::Keep => {}
@@ -90,7 +94,13 @@ fn accept(listener: &TcpListener, epoll: &OwnedFd, clients: &mut Slab<Client>) -
         let token = EventData::new_u64(entry.key() as u64);
         epoll::add(epoll, &socket, token, EventFlags::IN)
             .map_err(Error::system("epoll_ctl client"))?;
-        entry.insert(Client { socket, pending: Vec::new(), sent: 0 });
+        entry.insert(Client {
+            socket,
+            input: Vec::new(),
+            received: 0,
+            pending: Vec::new(),
+            sent: 0,
+        });
     }
     Ok(())
 }
@@ -115,6 +125,46 @@ impl Client {
                 Next::Watch(EventFlags::OUT)
             }
             _ => Next::Keep,
+        }
+    }
+
+    /// Receives into the place of the message, and sends the message when it is complete. Its
+    /// memory is kept for the next one.
+    fn receive_whole(&mut self, size_bytes: usize) -> Next {
+        if self.input.is_empty() {
+            self.input.resize(size_bytes, 0);
+        }
+        let space = self.input.get_mut(self.received..).unwrap_or_default();
+        match rustix::net::recv(&self.socket, space, RecvFlags::empty()) {
+            Ok((0, _)) => return Next::Close,
+            Ok((received, _)) => self.received += received,
+            Err(Errno::AGAIN | Errno::INTR) => return Next::Keep,
+            Err(_) => return Next::Close,
+        }
+        if self.received < size_bytes {
+            return Next::Keep;
+        }
+        match self.send_whole() {
+            Next::Keep => Next::Watch(EventFlags::OUT),
+            // All was taken: the socket is watched for input already.
+            Next::Watch(_) => Next::Keep,
+            Next::Close => Next::Close,
+        }
+    }
+
+    fn send_whole(&mut self) -> Next {
+        let rest = self.input.get(self.sent..).unwrap_or_default();
+        match rustix::net::send(&self.socket, rest, SendFlags::NOSIGNAL) {
+            Ok(sent) if sent == rest.len() => {
+                (self.received, self.sent) = (0, 0);
+                Next::Watch(EventFlags::IN)
+            }
+            Ok(sent) => {
+                self.sent += sent;
+                Next::Keep
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Next::Keep,
+            Err(_) => Next::Close,
         }
     }
 

@@ -27,18 +27,41 @@ pub enum Baseline {
     RawEpoll {
         /// How many.
         threads: u16,
+        /// A message has so many bytes, and is received before any of it is sent; `None`: what one
+        /// read brings is sent.
+        whole: Option<usize>,
     },
     /// tokio's current_thread runtime, one task per connection.
     Tokio,
 }
 
+impl Baseline {
+    /// With so many threads, if it is one that may have several.
+    #[must_use]
+    pub const fn with_threads(self, threads: u16) -> Self {
+        match self {
+            Self::RawEpoll { whole, .. } => Self::RawEpoll { threads, whole },
+            Self::Tokio => Self::Tokio,
+        }
+    }
+
+    /// Receiving messages of so many bytes whole, if it can.
+    #[must_use]
+    pub const fn with_whole(self, size_bytes: usize) -> Self {
+        match self {
+            Self::RawEpoll { threads, .. } => Self::RawEpoll { threads, whole: Some(size_bytes) },
+            Self::Tokio => Self::Tokio,
+        }
+    }
+}
+
 /// Serves until the process is killed; returns only on failure.
 pub fn serve(baseline: Baseline, listen: SocketAddr) -> Result<Infallible> {
-    let shares = matches!(baseline, Baseline::RawEpoll { threads } if threads > 1);
+    let shares = matches!(baseline, Baseline::RawEpoll { threads, .. } if threads > 1);
     let listener = listen_at(listen, shares)?;
     let address = listener.local_addr().map_err(Error::system("local address"))?;
     let mut more = Vec::new();
-    if let Baseline::RawEpoll { threads } = baseline {
+    if let Baseline::RawEpoll { threads, .. } = baseline {
         more = (1..threads).map(|_| listen_at(address, shares)).collect::<Result<_>>()?;
     }
     let mut out = std::io::stdout().lock();
@@ -47,17 +70,17 @@ pub fn serve(baseline: Baseline, listen: SocketAddr) -> Result<Infallible> {
         .map_err(Error::system("write to stdout"))?;
     drop(out);
     match baseline {
-        Baseline::RawEpoll { .. } => {
+        Baseline::RawEpoll { whole, .. } => {
             for listener in more {
                 // A thread that fails ends the process: a server with fewer threads than it was
                 // asked for would be measured as something else.
-                std::thread::spawn(|| {
-                    let Err(error) = epoll_echo::serve(listener);
+                std::thread::spawn(move || {
+                    let Err(error) = epoll_echo::serve(listener, whole);
                     eprintln!("raw-epoll-echo: {error}");
                     std::process::exit(1);
                 });
             }
-            epoll_echo::serve(listener)
+            epoll_echo::serve(listener, whole)
         }
         Baseline::Tokio => tokio_echo::serve(listener),
     }

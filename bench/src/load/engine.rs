@@ -62,7 +62,7 @@ impl<'a> Engine<'a> {
             report: LoadReport::new()?,
             finishing: false,
             connecting: 0,
-            pattern: Pattern::new(options.size_bytes, options.salt),
+            pattern: Pattern::ending_with(options.size_bytes, options.salt, options.ending),
             buffer: vec![0; BUFFER_BYTES],
             batch: Vec::new(),
         })

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
 
+use super::pattern::HEADER_BYTES;
 use crate::{Error, Result};
 
 /// When requests are sent.
@@ -52,6 +53,9 @@ pub struct LoadOptions {
     /// Part of every request's content: tells concurrent load generators on one server apart.
     /// Random by default.
     pub salt: u32,
+    /// The last bytes of each message, for a server that finds its messages by them; at most as
+    /// many as a message has behind its header of 16 bytes. Empty by default.
+    pub ending: &'static [u8],
 }
 
 impl LoadOptions {
@@ -72,6 +76,7 @@ impl LoadOptions {
             churn: false,
             reconnect_delay_ms: 10,
             salt: RandomState::new().hash_one(0) as u32,
+            ending: b"",
         }
     }
 
@@ -80,6 +85,10 @@ impl LoadOptions {
         let checks = [
             (self.connections >= 1 && self.connections <= 1 << 20, "connections: 1 to 1048576"),
             (self.size_bytes >= 1 && self.size_bytes <= 64 << 20, "size: 1 byte to 64 MiB"),
+            (
+                self.ending.is_empty() || self.size_bytes >= HEADER_BYTES + self.ending.len(),
+                "size: at least 16 bytes and the ending",
+            ),
             (self.pipeline >= 1 && self.pipeline <= 1 << 20, "pipeline: 1 to 1048576"),
             (self.duration_ms <= 7 * 86_400_000, "duration: at most seven days"),
             (self.warmup_ms <= 3_600_000, "warm-up: at most an hour"),
@@ -115,6 +124,9 @@ mod tests {
         assert!(good.validate().is_ok());
         assert!(LoadOptions { connections: 0, ..good.clone() }.validate().is_err());
         assert!(LoadOptions { size_bytes: 0, ..good.clone() }.validate().is_err());
+        let ending: &[u8] = b"\r\n";
+        assert!(LoadOptions { ending, size_bytes: 18, ..good.clone() }.validate().is_ok());
+        assert!(LoadOptions { ending, size_bytes: 17, ..good.clone() }.validate().is_err());
         assert!(LoadOptions { requests: Some(0), ..good.clone() }.validate().is_err());
         assert!(LoadOptions { churn: true, pipeline: 2, ..good.clone() }.validate().is_err());
         let mode = Mode::Open { rate_per_s: f64::NAN };

@@ -16,6 +16,8 @@ pub struct Pattern {
     pool: Vec<u8>,
     size_bytes: usize,
     salt: u32,
+    /// Places of the pool where a body may begin.
+    windows: u64,
 }
 
 /// One message: header and body, to be sent in this order.
@@ -50,7 +52,24 @@ impl Pattern {
         let words = (0..pool_bytes.div_ceil(8) as u64).map(|word| mix(word ^ u64::from(salt)));
         let mut pool: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
         pool.truncate(pool_bytes);
-        Self { pool, size_bytes, salt }
+        Self { pool, size_bytes, salt, windows: WINDOWS }
+    }
+
+    /// Messages that end with `ending`, whose first byte is nowhere else in their bodies. All have
+    /// the same body, because it has to end in one place of the pool; their headers differ.
+    pub fn ending_with(size_bytes: usize, salt: u32, ending: &[u8]) -> Self {
+        let mut pattern = Self::new(size_bytes, salt);
+        let Some(first) = ending.first() else { return pattern };
+        for byte in pattern.pool.iter_mut().filter(|byte| *byte == first) {
+            *byte = !*first;
+        }
+        let body_bytes = size_bytes.saturating_sub(HEADER_BYTES);
+        let place = body_bytes.saturating_sub(ending.len());
+        for (byte, end) in pattern.pool.iter_mut().skip(place).zip(ending) {
+            *byte = *end;
+        }
+        pattern.windows = 1;
+        pattern
     }
 
     /// Length of every message.
@@ -67,7 +86,7 @@ impl Pattern {
         second.copy_from_slice(&connection.to_le_bytes());
         third.copy_from_slice(&self.salt.to_le_bytes());
         let header_bytes = self.size_bytes.min(HEADER_BYTES);
-        let start = (mix(sequence ^ (u64::from(connection) << 40)) % WINDOWS) as usize;
+        let start = (mix(sequence ^ (u64::from(connection) << 40)) % self.windows) as usize;
         let body = self.pool.get(start..start + self.size_bytes - header_bytes).unwrap_or_default();
         Message { header, header_bytes, body }
     }
@@ -119,6 +138,15 @@ mod tests {
             }
         }
         assert_ne!(bytes(&Pattern::new(64, 1), 0, 0), bytes(&Pattern::new(64, 2), 0, 0));
+    }
+
+    #[test]
+    fn an_ending_is_at_the_end_and_nowhere_else() {
+        let pattern = Pattern::ending_with(5000, 1, b"\r\n\r\n");
+        let (first, second) = (bytes(&pattern, 1, 2), bytes(&pattern, 1, 3));
+        assert_ne!(first, second);
+        let place = first.windows(4).position(|window| window == b"\r\n\r\n");
+        assert_eq!((place, first.len()), (Some(4996), 5000));
     }
 
     #[test]

@@ -53,6 +53,13 @@ impl Peer {
         Self::new(&name, bench, &arguments)
     }
 
+    /// The raw epoll echo that receives each message, of so many bytes, before it sends any of it.
+    pub fn raw_epoll_whole(bench: &Path, size_bytes: usize) -> Self {
+        let size = size_bytes.to_string();
+        let arguments = ["raw-epoll-echo", "--whole", &size, "--listen", "127.0.0.1:0"];
+        Self::new("raw-whole", bench, &arguments)
+    }
+
     /// The tokio echo of this crate; `bench` is the `ostler-bench` program.
     pub fn tokio(bench: &Path) -> Self {
         Self::new("tokio", bench, &["tokio-echo", "--listen", "127.0.0.1:0"])
@@ -67,10 +74,20 @@ impl Peer {
     pub fn ostler_as(instrument: &Path, workers: u16, reactors: u16, handler: &str) -> Self {
         let (workers, reactors) = (format!("workers={workers}"), format!("reactors={reactors}"));
         let settings = ["listen=127.0.0.1:0", &workers, &reactors];
+        Self::instrument("ostler", instrument, &settings, handler)
+    }
+
+    /// Ostler's instrument with one reactor and one worker, and with these options besides.
+    pub fn ostler_set(name: &str, instrument: &Path, settings: &[&str]) -> Self {
+        let shape = ["listen=127.0.0.1:0", "workers=1", "reactors=1"];
+        Self::instrument(name, instrument, &[&shape, settings].concat(), "echo")
+    }
+
+    fn instrument(name: &str, instrument: &Path, settings: &[&str], handler: &str) -> Self {
         let mut arguments: Vec<&str> =
             settings.iter().flat_map(|setting| ["--set", *setting]).collect();
         arguments.extend(["--handler", handler]);
-        Self::new("ostler", instrument, &arguments)
+        Self::new(name, instrument, &arguments)
     }
 
     /// Whether the port is ours to choose.

@@ -41,11 +41,27 @@ pub struct Case {
     pub depth: u32,
     /// Each request has a connection of its own.
     pub churn: bool,
+    /// How a message tells where it ends.
+    pub form: Form,
     /// Warm-up before the measurement.
     pub warmup_ms: u64,
     /// Length of the measurement.
     pub duration_ms: u64,
 }
+
+/// How a message tells where it ends, to a server that has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// It does not.
+    Plain,
+    /// Four bytes behind the first twelve are its whole length, in little endian.
+    StatedLength,
+    /// It ends with [`ENDING`].
+    Ending,
+}
+
+/// What the messages of [`Form::Ending`] end with.
+pub(super) const ENDING: &[u8] = b"\r\n\r\n";
 
 /// The result of one measurement.
 #[derive(Debug, Clone)]
@@ -153,7 +169,7 @@ pub fn measure(peer: &Peer, bench: &Path, case: &Case) -> Result<Sample> {
     };
     // Started from this thread, which lives on: a server ends with the thread that started it.
     let server = Server::start(peer, bench, server_cpu)?;
-    let options = LoadOptions {
+    let mut options = LoadOptions {
         connections: case.connections,
         pipeline: case.depth,
         churn: case.churn,
@@ -163,6 +179,12 @@ pub fn measure(peer: &Peer, bench: &Path, case: &Case) -> Result<Sample> {
         timeout_ms: REPLY_TIMEOUT_MS,
         ..LoadOptions::new(server.address())
     };
+    match case.form {
+        Form::Plain => {}
+        // The salt has those bytes of the header, and nobody else uses this server.
+        Form::StatedLength => options.salt = case.size_bytes as u32,
+        Form::Ending => options.ending = ENDING,
+    }
     let pid = server.pid();
     let client = std::thread::scope(|scope| scope.spawn(|| load(&options, pid, client_cpu)).join());
     let (report, clocks) = match client {
@@ -211,6 +233,7 @@ pub(super) mod tests {
             connections: 1,
             depth: 1,
             churn: false,
+            form: Form::Plain,
             warmup_ms: 0,
             duration_ms: 1,
         }

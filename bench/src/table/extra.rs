@@ -1,10 +1,13 @@
-//! Rows beside the payloads: other ways in which clients and servers meet, each with 64 bytes and
-//! free placement.
+//! Rows beside the payloads: other ways in which clients and servers meet, with free placement and,
+//! unless it is said otherwise, 64 bytes.
 
 use std::path::Path;
 
-use super::case::{Case, Placement};
+use super::case::{Case, Form, Placement};
 use crate::process::Peer;
+
+/// Length of a big message.
+const MEGA_BYTES: usize = 1024 * 1024;
 
 /// One such row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +22,29 @@ pub enum Extra {
     TwoByTwo,
     /// Ostler with two workers, and one handler call in a hundred takes five milliseconds.
     SlowHandlers,
+    /// Messages with their length in front, against the same server without framing.
+    Length64,
+    /// The same with 4 KiB.
+    Length4096,
+    /// Messages with a delimiter behind them, against the same server without framing.
+    Eof64,
+    /// Messages of 1 MiB with their length in front, against a raw echo that receives them whole.
+    LengthMega,
 }
 
 impl Extra {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 5] =
-        [Self::Churn, Self::Depth16, Self::Connections1000, Self::TwoByTwo, Self::SlowHandlers];
+    pub const ALL: [Self; 9] = [
+        Self::Churn,
+        Self::Depth16,
+        Self::Connections1000,
+        Self::TwoByTwo,
+        Self::SlowHandlers,
+        Self::Length64,
+        Self::Length4096,
+        Self::Eof64,
+        Self::LengthMega,
+    ];
 
     /// Its name on the command line and in the table.
     #[must_use]
@@ -35,6 +55,10 @@ impl Extra {
             Self::Connections1000 => "1000-connections",
             Self::TwoByTwo => "2+2",
             Self::SlowHandlers => "slow-handlers",
+            Self::Length64 => "length",
+            Self::Length4096 => "length-4K",
+            Self::Eof64 => "eof",
+            Self::LengthMega => "length-1M",
         }
     }
 
@@ -46,6 +70,16 @@ impl Extra {
             Self::Depth16 => Case { depth: 16, ..usual },
             Self::Connections1000 => Case { connections: 1_000, ..usual },
             Self::TwoByTwo | Self::SlowHandlers => usual,
+            Self::Length64 => Case { form: Form::StatedLength, ..usual },
+            Self::Length4096 => Case { form: Form::StatedLength, size_bytes: 4_096, ..usual },
+            Self::Eof64 => Case { form: Form::Ending, ..usual },
+            // More of them would wait for memory: a package of each is in hand at the same time.
+            Self::LengthMega => Case {
+                form: Form::StatedLength,
+                size_bytes: MEGA_BYTES,
+                connections: usual.connections.min(8),
+                ..usual
+            },
         }
     }
 
@@ -55,6 +89,9 @@ impl Extra {
             Self::Churn | Self::Depth16 | Self::Connections1000 => return peers.to_vec(),
             Self::TwoByTwo => Peer::ostler_as(instrument, 2, 2, "echo"),
             Self::SlowHandlers => Peer::ostler_as(instrument, 2, 1, "slow_every:100,5"),
+            Self::Length64 | Self::Length4096 | Self::Eof64 | Self::LengthMega => {
+                return self.framed_peers(peers, bench, instrument);
+            }
         };
         if !peers.iter().any(|peer| peer.name == shape.name) {
             return Vec::new();
@@ -63,5 +100,24 @@ impl Extra {
         // of a server and a client on two CPUs wait for each other.
         let threads = (self == Self::TwoByTwo).then(|| Peer::raw_epoll_threads(bench, 2));
         peers.iter().take(1).cloned().chain(threads).chain([shape]).collect()
+    }
+
+    /// The reference, Ostler with framing, and the raw echo where that is not the reference.
+    fn framed_peers(self, peers: &[Peer], bench: &Path, instrument: &Path) -> Vec<Peer> {
+        if !peers.iter().any(|peer| peer.name == "ostler") {
+            return Vec::new();
+        }
+        let ostler = |name, settings: &[&str]| Peer::ostler_set(name, instrument, settings);
+        let framed = if self == Self::Eof64 {
+            ostler("ostler", &["framing=eof", r"package_eof=\r\n\r\n"])
+        } else {
+            let field = ["package_length_type=V", "package_length_offset=12"];
+            ostler("ostler", &["framing=length", field[0], field[1], "package_body_offset=0"])
+        };
+        if self == Self::LengthMega {
+            return vec![Peer::raw_epoll_whole(bench, MEGA_BYTES), framed];
+        }
+        let unframed = ostler("ostler-raw", &["framing=raw"]);
+        [unframed, framed].into_iter().chain(peers.iter().take(1).cloned()).collect()
     }
 }

@@ -14,7 +14,7 @@ mod summary;
 mod target;
 mod text;
 
-pub use case::{Case, Placement, Sample, measure};
+pub use case::{Case, Form, Placement, Sample, measure};
 pub use extra::Extra;
 pub use rounds::{Outcome, TableOptions, run};
 pub use summary::{Row, Spread};

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::case::{Case, Placement, Sample, measure};
+use super::case::{Case, Form, Placement, Sample, measure};
 use super::extra::Extra;
 use super::summary::Row;
 use super::text;
@@ -93,6 +93,7 @@ pub fn run(options: &TableOptions, progress: &mut dyn Write) -> Result<Outcome> 
         connections: options.connections,
         depth: 1,
         churn: false,
+        form: Form::Plain,
         warmup_ms: options.warmup_ms,
         duration_ms: options.duration_ms,
     };
