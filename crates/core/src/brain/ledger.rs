@@ -274,15 +274,19 @@ impl Ledger {
         self.entries.back().is_some_and(|entry| entry.position == u64::MAX)
     }
 
-    /// The oldest delivery that is not started and could go elsewhere: none of its subject's, of
-    /// which `outstanding` are at this lane, is started.
+    /// The oldest delivery that is not started and could go elsewhere, as `may_move` says of its
+    /// subject and of how many deliveries of that wait here unstarted.
     #[must_use]
-    pub fn oldest_movable(&self, t: u64, outstanding: impl Fn(Subject) -> u32) -> Option<&Entry> {
+    pub fn oldest_movable(
+        &self,
+        t: u64,
+        may_move: impl Fn(Subject, u32) -> bool,
+    ) -> Option<&Entry> {
         let started = self.entries.partition_point(|entry| entry.position < t);
         let waiting = || self.entries.iter().skip(started);
         waiting().find(|entry| {
             let own = waiting().filter(|other| other.subject == entry.subject).count();
-            own == outstanding(entry.subject) as usize
+            may_move(entry.subject, u32::try_from(own).unwrap_or(u32::MAX))
         })
     }
 

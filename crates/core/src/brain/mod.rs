@@ -47,9 +47,6 @@ use sessions::{Connection, Sessions};
 /// Settings of one reactor's brain.
 #[derive(Clone, Debug)]
 pub struct BrainSettings {
-    /// Which worker gets the next package. One for all ports, because their sessions wait for
-    /// workers on the same lists.
-    pub dispatch: Dispatch,
     /// How the sessions of each port are served.
     pub ports: PerPort<PortSettings>,
     /// Estimated work that may wait at a worker, nanoseconds.
@@ -71,6 +68,8 @@ pub struct BrainSettings {
 /// How the sessions of one port are served.
 #[derive(Clone, Debug)]
 pub struct PortSettings {
+    /// Which worker gets the next package.
+    pub dispatch: Dispatch,
     /// What becomes of started packages of dead workers.
     pub crash_policy: CrashPolicy,
     /// The most deliveries of one session at a worker.

@@ -1,6 +1,7 @@
 //! The lists of runnable sessions: linked through the sessions themselves, so that one that moves
 //! on leaves no trace behind, and nothing is ever allocated for a turn.
 
+use super::dispatch::Pick;
 use super::sessions::{Connection, Sessions};
 use crate::ids::{ConnectionSlot, LaneSlot};
 
@@ -10,9 +11,9 @@ pub(super) enum RunListId {
     /// On none.
     #[default]
     No,
-    /// On the global one.
-    Global,
-    /// On a lane's: sessions that are bound or hashed to it.
+    /// On one of those whose sessions may go to any worker; that is chosen in this way.
+    Free(Pick),
+    /// On a lane's: sessions that are bound to it or at home there.
     Lane(LaneSlot),
     /// On a slot's, waiting for a worker to serve there.
     Slot(u16),
@@ -98,17 +99,18 @@ impl RunList {
 /// given something.
 #[derive(Debug)]
 pub(super) struct RunLists {
-    global: RunList,
+    /// By the number of the [`Pick`].
+    free: [RunList; Pick::ALL.len()],
     /// By lane; `None` where there is no lane.
     lanes: Vec<Option<RunList>>,
-    /// By worker slot: the sessions that are hashed to a slot without a serving lane.
+    /// By worker slot: the sessions that are at home in a slot without a serving lane.
     slots: Vec<RunList>,
 }
 
 impl RunLists {
     pub(super) fn new(workers: u16) -> Self {
         Self {
-            global: RunList::default(),
+            free: [RunList::default(); Pick::ALL.len()],
             lanes: Vec::new(),
             slots: vec![RunList::default(); usize::from(workers)],
         }
@@ -136,7 +138,7 @@ impl RunLists {
     fn list(&self, id: RunListId) -> Option<&RunList> {
         match id {
             RunListId::No => None,
-            RunListId::Global => Some(&self.global),
+            RunListId::Free(pick) => self.free.get(pick as usize),
             RunListId::Lane(lane) => self.lanes.get(lane.0 as usize)?.as_ref(),
             RunListId::Slot(worker) => self.slots.get(usize::from(worker)),
         }
@@ -145,7 +147,7 @@ impl RunLists {
     fn list_mut(&mut self, id: RunListId) -> Option<&mut RunList> {
         match id {
             RunListId::No => None,
-            RunListId::Global => Some(&mut self.global),
+            RunListId::Free(pick) => self.free.get_mut(pick as usize),
             RunListId::Lane(lane) => self.lanes.get_mut(lane.0 as usize)?.as_mut(),
             RunListId::Slot(worker) => self.slots.get_mut(usize::from(worker)),
         }
@@ -222,6 +224,11 @@ impl RunLists {
         if let Some(next) = next.and_then(|next| sessions.get_mut(next)) {
             next.link.previous = previous;
         }
+    }
+
+    /// Whether no session waits that may go to any worker.
+    pub(super) fn no_free_waits(&self) -> bool {
+        Pick::ALL.into_iter().all(|pick| self.is_empty(RunListId::Free(pick)))
     }
 
     /// Takes all sessions off a list, in their order within each half.

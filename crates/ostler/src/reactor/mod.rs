@@ -78,7 +78,6 @@ impl ReactorSettings {
         let port = PortSettings::new(options)?;
         Ok(Self {
             brain: BrainSettings {
-                dispatch: options.dispatch_resolved(),
                 ports: PerPort::new(port.of_brain(options), Vec::new()),
                 prefetch_ns: Nanos::from(options.prefetch_us) * 1_000,
                 prefetch_packages: options.prefetch_packages,

@@ -48,8 +48,9 @@ impl PortSettings {
     }
 
     /// The brain's part of them.
-    pub(super) const fn of_brain(&self, options: &Options) -> brain::PortSettings {
+    pub(super) fn of_brain(&self, options: &Options) -> brain::PortSettings {
         brain::PortSettings {
+            dispatch: options.dispatch_resolved(),
             crash_policy: options.crash_policy,
             // A worker that has a package may still leave a part of it for the next.
             session_window: if self.keeps_unused { 1 } else { options.session_window },

@@ -1,12 +1,17 @@
-//! The dispatcher: two kinds of runnable lists, one package per turn, back to the tail. One file
-//! per mode.
+//! The dispatcher: lists of runnable sessions, those that are bound or at home and those that may
+//! go to any worker; one package per turn, back to the tail. One file per mode.
 
+mod home;
 mod idle_first;
+mod pick;
 mod recall_candidate;
 mod round_robin;
 pub(super) mod session_hash;
 
+pub(super) use pick::Pick;
+
 use super::run_lists::{Position, RunListId};
+use super::sessions::Connection;
 use super::{Assignment, Brain, Content, LaneState};
 use crate::ids::{ConnectionSlot, LaneSlot, Subject};
 use crate::policy::Dispatch;
@@ -18,8 +23,10 @@ pub(super) struct Turns {
     slot: usize,
     /// Lane whose turn it is to get a bound session.
     lane: usize,
+    /// Way of choosing whose sessions are next.
+    pick: usize,
     /// Free sessions were served last; bound ones are next.
-    global: bool,
+    free: bool,
 }
 
 impl Brain {
@@ -55,21 +62,28 @@ impl Brain {
         if let Some(lane) = connection.bound {
             return RunListId::Lane(lane);
         }
-        if self.settings.dispatch != Dispatch::SessionHash {
-            return RunListId::Global;
-        }
-        let worker = session_hash::home(connection.session, self.settings.workers);
+        let Some(worker) = self.home_of(connection) else {
+            return RunListId::Free(self.pick_of(connection));
+        };
         match self.lanes.serving_in(usize::from(worker)) {
             Some((lane, _)) => RunListId::Lane(lane),
             None => RunListId::Slot(worker),
         }
     }
 
+    /// How a worker is chosen for a session that is at home nowhere.
+    fn pick_of(&self, connection: &Connection) -> Pick {
+        match self.settings.ports.get(connection.port).dispatch {
+            Dispatch::RoundRobin => Pick::RoundRobin,
+            Dispatch::IdleFirst | Dispatch::SessionHash => Pick::IdleFirst,
+        }
+    }
+
     /// The next delivery to give, if any session is runnable and any worker has credit.
     pub fn next_give(&mut self) -> Option<Assignment> {
         for _ in 0..2 {
-            self.turns.global = !self.turns.global;
-            let assignment = if self.turns.global { self.give_global() } else { self.give_bound() };
+            self.turns.free = !self.turns.free;
+            let assignment = if self.turns.free { self.give_free() } else { self.give_bound() };
             if assignment.is_some() {
                 return assignment;
             }
@@ -77,10 +91,24 @@ impl Brain {
         None
     }
 
-    fn give_global(&mut self) -> Option<Assignment> {
-        while !self.lists.is_empty(RunListId::Global) {
-            let (worker, lane) = self.pick_lane()?;
-            let slot = self.lists.first(RunListId::Global, self.lanes.get(lane)?.turn_of())?;
+    fn give_free(&mut self) -> Option<Assignment> {
+        for step in 0..Pick::ALL.len() {
+            let index = (self.turns.pick + step) % Pick::ALL.len();
+            let Some(pick) = Pick::ALL.get(index).copied() else { continue };
+            if let Some(assignment) = self.give_picked(pick) {
+                self.turns.pick = index + 1;
+                return Some(assignment);
+            }
+        }
+        None
+    }
+
+    /// Gives the next session for which a worker is chosen in this way.
+    fn give_picked(&mut self, pick: Pick) -> Option<Assignment> {
+        let list = RunListId::Free(pick);
+        while !self.lists.is_empty(list) {
+            let (worker, lane) = pick.lane(&self.lanes, self.turns.slot, self.credit())?;
+            let slot = self.lists.first(list, self.lanes.get(lane)?.turn_of())?;
             if let Some(assignment) = self.give(slot, lane) {
                 self.turns.slot = worker + 1;
                 return Some(assignment);
@@ -130,18 +158,6 @@ impl Brain {
         };
         let subject = Subject::Session(slot);
         Some(Assignment { subject, subject_number: session, port, lane, seq, content })
-    }
-
-    /// The lane that gets the next free session, and its worker slot.
-    fn pick_lane(&self) -> Option<(usize, LaneSlot)> {
-        let (credit, from) = (self.credit(), self.turns.slot);
-        match self.settings.dispatch {
-            Dispatch::RoundRobin => round_robin::pick(&self.lanes, from, credit),
-            // Hashed sessions are never free, so that it is nobody's turn there.
-            Dispatch::IdleFirst | Dispatch::SessionHash => {
-                idle_first::pick(&self.lanes, from, credit)
-            }
-        }
     }
 
     /// The sessions on the list of a lane or slot that changed find their new places.

@@ -3,10 +3,8 @@
 use super::super::Brain;
 use super::super::lanes::Lane;
 use super::super::run_lists::RunListId;
-use super::super::subjects;
 use crate::Nanos;
 use crate::ids::LaneSlot;
-use crate::policy::Dispatch;
 
 /// A delivery that waited this long behind another is taken back when another worker idles.
 const RECALL_AFTER_NS: Nanos = 1_000_000;
@@ -16,16 +14,14 @@ const RECALL_DOUBLINGS_MAX: u32 = 2;
 
 impl Brain {
     /// Whether a worker idles while deliveries wait behind others at another: the lane to recall,
-    /// now or (second value) at that time. Not with hashed sessions, which may go nowhere else.
+    /// now or (second value) at that time. What is at home at one worker may go nowhere else.
     #[must_use]
     pub fn recall_candidate(
         &self,
         now: Nanos,
         taken: impl Fn(LaneSlot) -> u64,
     ) -> Option<(LaneSlot, Nanos)> {
-        if self.settings.dispatch == Dispatch::SessionHash
-            || !self.lists.is_empty(RunListId::Global)
-        {
+        if !self.lists.no_free_waits() {
             return None;
         }
         let credit = self.credit();
@@ -37,12 +33,12 @@ impl Brain {
         if !self.lanes.serving().any(idles) {
             return None;
         }
-        let outstanding = |subject| subjects::outstanding(&self.sessions, subject);
+        let may_move = |subject, waiting| self.may_move(subject, waiting);
         self.lanes
             .serving()
             .filter(|(_, lane)| lane.in_hand() > 0)
             .filter_map(|(slot, lane)| {
-                let waiting = lane.ledger.oldest_movable(taken(slot), outstanding)?;
+                let waiting = lane.ledger.oldest_movable(taken(slot), may_move)?;
                 // Alone it waits behind a package of another reactor; or it has several parts and
                 // is on its way.
                 if lane.in_hand() == 1 && waiting.body.is_some() {

@@ -90,6 +90,14 @@ impl Brain {
         }
     }
 
+    /// Whether the deliveries of it that wait at a lane, unstarted, so many of them, could go to
+    /// another one.
+    pub(super) fn may_move(&self, subject: Subject, waiting: u32) -> bool {
+        match subject {
+            Subject::Session(slot) => self.session_may_move(slot, waiting),
+        }
+    }
+
     /// A package in several parts is written to its end.
     pub(super) fn package_written(&mut self, subject: Subject) {
         match subject {
@@ -114,12 +122,5 @@ pub(super) fn may_come_back(
 ) -> bool {
     match entry.subject {
         Subject::Session(slot) => session::may_come_back(sessions, ports, slot, entry),
-    }
-}
-
-/// How many deliveries of the subject are at the lane to which it is bound.
-pub(super) fn outstanding(sessions: &Sessions, subject: Subject) -> u32 {
-    match subject {
-        Subject::Session(slot) => sessions.get(slot).map_or(0, |session| session.outstanding),
     }
 }

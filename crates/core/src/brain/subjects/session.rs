@@ -207,6 +207,14 @@ impl Brain {
         self.close(slot, CloseReason::WorkerCondemned);
     }
 
+    /// None of the session's deliveries is started, so that it is free when they come back, and
+    /// it is at home nowhere.
+    pub(super) fn session_may_move(&self, slot: ConnectionSlot, waiting: u32) -> bool {
+        self.sessions.get(slot).is_some_and(|connection| {
+            connection.outstanding == waiting && self.home_of(connection).is_none()
+        })
+    }
+
     /// From now on the session has its turn among those that were served.
     pub(super) fn session_served(&mut self, slot: ConnectionSlot) {
         if let Some(connection) = self.connection(slot) {

@@ -214,8 +214,8 @@ impl Pair {
         let at = |number| undone.iter().filter(|one| one.subject == number).count();
         let pinned = |number| undone.iter().any(|one| one.subject == number && one.position < t);
         let movable = waiting.iter().find(|one| !pinned(one.subject)).map(|one| one.seq);
-        let outstanding = |Subject::Session(slot): Subject| at(slot.0) as u32;
-        assert_eq!(ledger.oldest_movable(t, outstanding).map(|entry| entry.seq), movable);
+        let may_move = |Subject::Session(slot): Subject, own| at(slot.0) as u32 == own;
+        assert_eq!(ledger.oldest_movable(t, may_move).map(|entry| entry.seq), movable);
     }
 }
 

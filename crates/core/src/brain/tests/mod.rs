@@ -26,8 +26,7 @@ use world::{Item, State, World};
 
 fn settings(dispatch: Dispatch, crash_policy: CrashPolicy) -> BrainSettings {
     BrainSettings {
-        dispatch,
-        ports: port(crash_policy, 16),
+        ports: port(dispatch, crash_policy, 16),
         prefetch_ns: 100_000,
         prefetch_packages: 64,
         slot_down_ns: 1_000_000_000,
@@ -37,9 +36,21 @@ fn settings(dispatch: Dispatch, crash_policy: CrashPolicy) -> BrainSettings {
     }
 }
 
+fn port_settings(
+    dispatch: Dispatch,
+    crash_policy: CrashPolicy,
+    session_window: u32,
+) -> PortSettings {
+    PortSettings { dispatch, crash_policy, session_window, keeps_unused: false }
+}
+
 /// One port, whose workers use all of what they get.
-fn port(crash_policy: CrashPolicy, session_window: u32) -> PerPort<PortSettings> {
-    PerPort::new(PortSettings { crash_policy, session_window, keeps_unused: false }, Vec::new())
+fn port(
+    dispatch: Dispatch,
+    crash_policy: CrashPolicy,
+    session_window: u32,
+) -> PerPort<PortSettings> {
+    PerPort::new(port_settings(dispatch, crash_policy, session_window), Vec::new())
 }
 
 /// All slots serve.

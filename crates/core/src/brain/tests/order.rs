@@ -35,7 +35,7 @@ fn a_session_is_at_one_lane_at_a_time() {
 #[test]
 fn at_most_a_window_of_deliveries_is_at_a_worker() {
     let mut world = serving_with(BrainSettings {
-        ports: port(CrashPolicy::Close, 2),
+        ports: port(Dispatch::IdleFirst, CrashPolicy::Close, 2),
         ..settings(Dispatch::IdleFirst, CrashPolicy::Close)
     });
     let id = world.connected();

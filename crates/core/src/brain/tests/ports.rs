@@ -22,9 +22,8 @@ fn give_all(brain: &mut Brain, written: &mut u64) -> Vec<(ConnectionSlot, PortId
 
 #[test]
 fn windows_and_crash_policies_are_those_of_the_port() {
-    let drops =
-        PortSettings { crash_policy: CrashPolicy::Drop, session_window: 3, keeps_unused: false };
-    let closes = PortSettings { crash_policy: CrashPolicy::Close, session_window: 2, ..drops };
+    let drops = port_settings(Dispatch::IdleFirst, CrashPolicy::Drop, 3);
+    let closes = port_settings(Dispatch::IdleFirst, CrashPolicy::Close, 2);
     let settings = BrainSettings {
         workers: 1,
         prefetch_ns: 1_000_000,

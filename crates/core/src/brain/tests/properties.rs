@@ -240,7 +240,7 @@ fn any_settings() -> impl Strategy<Value = BrainSettings> {
                 prefetch_ns,
             )| {
                 BrainSettings {
-                    ports: port(crash_policy, window),
+                    ports: port(dispatch, crash_policy, window),
                     prefetch_ns,
                     prefetch_packages: packages,
                     deaths_while_waiting_max,
@@ -290,7 +290,7 @@ proptest! {
 #[test]
 fn a_session_that_nobody_saw_leaves_no_close_event_behind() {
     let mut world = World::new(BrainSettings {
-        ports: port(CrashPolicy::Drop, 16),
+        ports: port(Dispatch::RoundRobin, CrashPolicy::Drop, 16),
         prefetch_ns: 1 << 50,
         prefetch_packages: 64,
         workers: 1,

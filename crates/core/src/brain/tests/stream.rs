@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::super::{
     Assignment, Brain, BrainSettings, CloseReason, Content, Entry, Phase, PortSettings,
 };
-use super::settings;
+use super::{port_settings, settings};
 use crate::framing::{Frame, Framer, Framing, FramingConfig};
 use crate::ids::{ConnectionSlot, LaneSlot, PortId, ProcessKey};
 use crate::per_port::PerPort;
@@ -53,7 +53,8 @@ fn copier(
 
 impl Stream {
     fn new(policy: CrashPolicy) -> Self {
-        let port = PortSettings { crash_policy: policy, session_window: 1, keeps_unused: true };
+        let port = port_settings(Dispatch::SessionHash, policy, 1);
+        let port = PortSettings { keeps_unused: true, ..port };
         let settings = BrainSettings {
             workers: 1,
             ports: PerPort::new(port, Vec::new()),

@@ -1,6 +1,7 @@
 //! The account that the world keeps, compared with the brain's own.
 
 use super::{Delivery, FakeLane, Item, ROOM, Record, State, World};
+use crate::brain::dispatch::Pick;
 use crate::brain::run_lists::RunListId;
 use crate::brain::{ConnectionSlot, LaneSlot, LaneState, Phase, Subject};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -146,7 +147,8 @@ impl World {
             }
             assert!(lane.ledger.iter().is_sorted_by_key(|entry| (entry.position, entry.seq)));
         }
-        let mut listed = self.walk(RunListId::Global);
+        let free = |pick| self.walk(RunListId::Free(pick));
+        let mut listed: Vec<_> = Pick::ALL.into_iter().flat_map(free).collect();
         listed.extend(brain.lanes.iter().flat_map(|(slot, _)| self.walk(RunListId::Lane(slot))));
         listed.extend((0..self.settings.workers).flat_map(|i| self.walk(RunListId::Slot(i))));
         let unique: HashSet<_> = listed.iter().copied().collect();

@@ -179,7 +179,7 @@ impl World {
             assert_eq!((at, bound.len()), (&lane.key, 1), "at two lanes");
             return;
         }
-        match self.settings.dispatch {
+        match self.port().dispatch {
             Dispatch::SessionHash => {
                 let moved = self.moved.remove(&id);
                 assert!(moved || self.home(id) == worker, "not at its worker");

@@ -1,0 +1,47 @@
+//! The ways in which a worker is chosen for each package: what those sessions wait for that may go
+//! to any worker.
+
+use super::super::lanes::{Credit, Lanes};
+use super::{idle_first, round_robin};
+use crate::ids::LaneSlot;
+
+/// How a worker is chosen for a session that is bound to none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(in crate::brain) enum Pick {
+    /// The next in turn.
+    RoundRobin,
+    /// The one with the least to do.
+    IdleFirst,
+}
+
+impl Pick {
+    /// All of them, in the order of their numbers.
+    pub(in crate::brain) const ALL: [Self; 2] = [Self::RoundRobin, Self::IdleFirst];
+
+    /// The worker slot that gets the next session, and its lane; `from` is the slot whose turn it
+    /// is. `None`: no worker takes one now.
+    pub(super) fn lane(
+        self,
+        lanes: &Lanes,
+        from: usize,
+        credit: Credit,
+    ) -> Option<(usize, LaneSlot)> {
+        match self {
+            Self::RoundRobin => round_robin::pick(lanes, from, credit),
+            Self::IdleFirst => idle_first::pick(lanes, from, credit),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_listed_at_its_number() {
+        for (index, pick) in Pick::ALL.into_iter().enumerate() {
+            assert_eq!(pick as usize, index);
+        }
+    }
+}
