@@ -62,6 +62,7 @@ mutants: linker ## Breaks core and shm in small ways and says which breaks no te
 	@if ! $(CARGO) mutants --version >/dev/null 2>&1; then \
 		echo "make: cargo-mutants is missing: cargo install cargo-mutants --locked"; exit 1; \
 	fi
+	mkdir -p target
 	export PROPTEST_CASES=24 PROPTEST_MAX_SHRINK_ITERS=0 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1 RUST_BACKTRACE=0; \
 	ulimit -t 120; ulimit -c 0; status=0; \
 	nice $(CARGO) mutants --package ostler-core --output target/mutants-core $(MUTANTS) -C=--lib || status=$$?; \
