@@ -84,6 +84,8 @@ condemned! {
     a_record_longer_than_the_ring_is_condemned: "len_huge",
     a_record_beyond_what_was_written_is_condemned: "len_beyond",
     a_reference_outside_its_package_is_condemned: "reference 1",
+    a_mark_that_is_the_reactors_own_is_condemned: "mark 9 1",
+    a_mark_that_is_set_and_taken_away_at_once_is_condemned: "mark 9 8 8",
     endless_bells_are_condemned: "bells",
 }
 

@@ -31,6 +31,9 @@ pub enum RecordKind {
     /// Up: bytes for a session that lie in the package ring of the same lane (`part_offset`,
     /// `total`: see `Reference`).
     OutReference = 22,
+    /// Up: sets marks of a session (`part_offset`) and takes others away (`total`), see
+    /// [`crate::sessions::MARKS`].
+    Mark = 23,
 }
 
 impl RecordKind {
@@ -49,6 +52,7 @@ impl RecordKind {
             20 => Self::Expose,
             21 => Self::Fin,
             22 => Self::OutReference,
+            23 => Self::Mark,
             _ => return None,
         })
     }

@@ -40,6 +40,13 @@ pub const QUEUED: u64 = 4;
 /// Flag: the session is closing: `send` answers gone.
 pub const CLOSING: u64 = 2;
 
+/// Flag: the session is not read, because a worker said so.
+pub const PAUSED: u64 = 8;
+/// Flag: the session is not ended for being idle, because a worker said so.
+pub const PROTECTED: u64 = 16;
+/// The flags that workers set and take away; the session keeps them, whoever set them.
+pub const MARKS: u64 = PAUSED | PROTECTED;
+
 /// Flags: why the session is closing, a number plus one; 0 while it is not.
 pub const REASON_MASK: u64 = 0xff << REASON_SHIFT;
 const REASON_SHIFT: u32 = 8;

@@ -211,11 +211,23 @@ impl Brain {
         }
     }
 
+    /// A worker says that a session is not to be read, or that it is again. What was given before
+    /// is still handled. A server that drains reads nobody and gives what it has read already, so
+    /// that nobody is paused any more.
+    pub fn pause_session(&mut self, slot: ConnectionSlot, paused: bool) {
+        let paused = paused && self.reading;
+        let Some(connection) = self.connection(slot) else { return };
+        if std::mem::replace(&mut connection.is_paused, paused) && !paused {
+            self.enqueue(slot);
+        }
+    }
+
     /// The server drains: nothing more is read; sessions end as soon as what was read is served and
     /// written.
     pub fn drain(&mut self) {
         self.reading = false;
         for slot in self.sessions.places() {
+            self.pause_session(slot, false);
             self.check_end(slot);
         }
     }

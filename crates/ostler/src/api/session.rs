@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ostler_shm::sessions::{FULL, PAUSED, PROTECTED};
+
 use super::port::Port;
 use super::send_error::SendError;
 use crate::sys::clock;
 use crate::worker::context::WorkerContext;
-use crate::worker::send::Output;
+use crate::worker::send::{Marks, Output};
 
 /// A handle to a session. Any worker may use it for any session; it outlives the session, and then
 /// answers `gone`.
@@ -55,6 +57,10 @@ pub struct SessionInfo {
     pub connected_for: Duration,
     /// Its unsent output is above `send_queue_high`.
     pub is_full: bool,
+    /// It is not read, see [`Session::pause`].
+    pub is_paused: bool,
+    /// It is not ended for being idle, see [`Session::protect`].
+    pub is_protected: bool,
 }
 
 impl Session {
@@ -132,6 +138,70 @@ impl Session {
         self.context.output(self.id, Output::Close(true))
     }
 
+    /// Stops reading the session: what its client sends waits in the kernel, and in the end at the
+    /// client. Packages that were given to workers before, also to others, are still handled;
+    /// output is not affected. Pausing what is paused changes nothing.
+    ///
+    /// The pause is the session's: it stays when this worker dies or is replaced, until any worker
+    /// calls [`Session::resume`]. It ends when the connection fails (what came before is still
+    /// handled) and when the server drains. [`SessionInfo::is_paused`] shows it.
+    ///
+    /// Inside a callback this is an output of its delivery, so that it takes effect when those do.
+    /// It is never refused for want of room.
+    ///
+    /// ```
+    /// # use ostler::{Outcome, Package, Session};
+    /// /// One order at a time: the next is read when this one is done.
+    /// fn on_receive(session: &Session, order: &Package) -> Outcome {
+    ///     session.pause()?;
+    ///     // … and where the order is done:
+    ///     session.resume()?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::is_gone`] when it has ended.
+    pub fn pause(&self) -> Result<(), SendError> {
+        self.context.output(self.id, Output::Mark(Marks { set: PAUSED, clear: 0 }))
+    }
+
+    /// Reads the session again, see [`Session::pause`]. Resuming what is not paused changes
+    /// nothing.
+    ///
+    /// ```
+    /// # use ostler::{SendError, Session};
+    /// fn next_order(session: &Session) -> Result<(), SendError> {
+    ///     session.resume()
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::is_gone`] when it has ended.
+    pub fn resume(&self) -> Result<(), SendError> {
+        self.context.output(self.id, Output::Mark(Marks { set: 0, clear: PAUSED }))
+    }
+
+    /// Exempts the session from being ended for having been idle, or ends the exemption. Limits of
+    /// memory and of unsent output are meant for it as for any other. Like the pause it is the
+    /// session's own and survives this worker; [`SessionInfo::is_protected`] shows it.
+    ///
+    /// ```
+    /// # use ostler::{Outcome, Session};
+    /// /// A listener has nothing to say for hours.
+    /// fn subscribe(session: &Session) -> Outcome {
+    ///     session.protect(true)?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::is_gone`] when it has ended.
+    pub fn protect(&self, on: bool) -> Result<(), SendError> {
+        let (set, clear) = if on { (PROTECTED, 0) } else { (0, PROTECTED) };
+        self.context.output(self.id, Output::Mark(Marks { set, clear }))
+    }
+
     /// The client's address; `None` once the session has ended (after `on_close`).
     ///
     /// ```
@@ -187,7 +257,9 @@ impl Session {
             id: self.id,
             peer: record.peer,
             connected_for: Duration::from_nanos(connected_ns),
-            is_full: record.flags & ostler_shm::sessions::FULL != 0,
+            is_full: record.flags & FULL != 0,
+            is_paused: record.flags & PAUSED != 0,
+            is_protected: record.flags & PROTECTED != 0,
         })
     }
 

@@ -19,7 +19,7 @@ use ostler_shm::record::HEADER_SIZE;
 
 use super::context::WorkerContext;
 use super::running::RunningDelivery;
-use super::send::Output;
+use super::send::{Marks, Output};
 use crate::api::send_error::{SendError, SendErrorKind};
 
 /// An output that waits.
@@ -28,6 +28,7 @@ enum Held {
     Send(u64, Vec<u8>),
     Close(u64, bool),
     State(u64, Vec<u8>),
+    Mark(u64, Marks),
 }
 
 impl Held {
@@ -36,6 +37,7 @@ impl Held {
             Output::Send(bytes) => Self::Send(session, bytes.to_vec()),
             Output::Close(reset) => Self::Close(session, reset),
             Output::State(state) => Self::State(session, state.to_vec()),
+            Output::Mark(marks) => Self::Mark(session, marks),
         }
     }
 
@@ -44,6 +46,7 @@ impl Held {
             Self::Send(session, bytes) => (*session, Output::Send(bytes)),
             Self::Close(session, reset) => (*session, Output::Close(*reset)),
             Self::State(session, state) => (*session, Output::State(state)),
+            Self::Mark(session, marks) => (*session, Output::Mark(*marks)),
         }
     }
 }

@@ -24,6 +24,18 @@ pub(crate) enum Output<'a> {
     Close(bool),
     /// Its new state.
     State(&'a [u8]),
+    /// Marks that it gets or loses.
+    Mark(Marks),
+}
+
+/// A change of a session's marks: flags of the session table, some of
+/// [`MARKS`](ostler_shm::sessions::MARKS).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// It has these from now on.
+    pub(crate) set: u64,
+    /// It has these no more.
+    pub(crate) clear: u64,
 }
 
 impl Output<'_> {
@@ -31,7 +43,7 @@ impl Output<'_> {
     pub(crate) const fn len(self) -> usize {
         match self {
             Self::Send(bytes) | Self::State(bytes) => bytes.len(),
-            Self::Close(_) => 0,
+            Self::Close(_) | Self::Mark(_) => 0,
         }
     }
 }
@@ -60,7 +72,7 @@ impl WorkerContext {
         let most = match output {
             Output::Send(_) => self.settings.max_send_bytes,
             Output::State(_) => self.settings.session_state_size,
-            Output::Close(_) => 0,
+            Output::Close(_) | Output::Mark(_) => 0,
         };
         match output {
             _ if len <= most => Ok(()),
@@ -95,7 +107,27 @@ impl WorkerContext {
                 self.append_close(session, reset, for_delivery);
                 Ok(())
             }
+            Output::Mark(marks) => {
+                self.append_marks(session, marks, for_delivery);
+                Ok(())
+            }
         }
+    }
+
+    /// Appends a change of marks, however long it takes: a session that stays paused because there
+    /// was no room for a moment would stand still for ever.
+    fn append_marks(&self, session: u64, marks: Marks, for_delivery: Option<&mut RunningDelivery>) {
+        let lane = reactor_of(session);
+        let header = Header {
+            kind: RecordKind::Mark as u8,
+            subject: session,
+            cause: for_delivery.as_ref().map_or(0, |current| current.seq),
+            part_offset: marks.set as u32,
+            total: marks.clear as u32,
+            ..Header::default()
+        };
+        self.sender.append_blocking(lane, header);
+        self.sender.bound_staged(lane, 0, for_delivery);
     }
 
     /// Appends a close, however long it takes, see [`Sender::append_blocking`]: user code

@@ -12,7 +12,7 @@ use ostler_core::invariant;
 use super::context::WorkerContext;
 use super::deferred::DeferredDelivery;
 use super::inbox::{Inbox, Refused};
-use super::send::Output;
+use super::send::{Marks, Output};
 use crate::api::send_error::{SendError, SendErrorKind};
 use crate::api::worker::Worker;
 
@@ -71,6 +71,7 @@ enum Posted {
     Send(u64, Vec<u8>),
     Close(u64),
     State(u64, Vec<u8>),
+    Mark(u64, Marks),
 }
 
 /// Finishes its delivery when it is dropped, on whatever thread.
@@ -146,6 +147,7 @@ impl DeferredToken {
             Output::Send(bytes) => Posted::Send(session, bytes.to_vec()),
             Output::State(state) => Posted::State(session, state.to_vec()),
             Output::Close(_) => Posted::Close(session),
+            Output::Mark(marks) => Posted::Mark(session, marks),
         };
         self.post(posted, POSTED_COST_BYTES + output.len())
     }
@@ -220,6 +222,7 @@ fn arrive(context: &WorkerContext, delivery: u64, posted: &Posted) {
         Posted::Send(session, bytes) => (*session, Output::Send(bytes)),
         Posted::State(session, state) => (*session, Output::State(state)),
         Posted::Close(session) => (*session, Output::Close(false)),
+        Posted::Mark(session, marks) => (*session, Output::Mark(*marks)),
     };
     let Some(mut deferred) = context.tokens.take(delivery) else {
         invariant!(false, "what a token has posted arrives before its end");

@@ -67,6 +67,8 @@ pub(in crate::brain) struct Connection {
     pub(in crate::brain) has_rest: bool,
     /// Nothing more is read, and why the session ends when what was read is served.
     pub(in crate::brain) input_ended: Option<CloseReason>,
+    /// A worker has said that it is not to be read.
+    pub(in crate::brain) is_paused: bool,
     /// Too much unsent output: not read until it is written.
     pub(in crate::brain) output_high: bool,
     /// Bytes wait to be written.
@@ -99,6 +101,7 @@ impl Connection {
             readable: false,
             has_rest: false,
             input_ended: None,
+            is_paused: false,
             output_high: false,
             output_pending: false,
             owes_connect: true,
@@ -126,7 +129,7 @@ impl Connection {
 
     pub(in crate::brain) fn may_read(&self, reading: bool) -> bool {
         let may = match self.phase {
-            Phase::Open => reading && !self.output_high,
+            Phase::Open => reading && !self.output_high && !self.is_paused,
             // It takes no memory, it gives some back.
             Phase::PeerGone => true,
             Phase::Flushing(_) | Phase::Ended => false,

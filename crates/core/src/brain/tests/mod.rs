@@ -12,6 +12,7 @@ mod ledger;
 mod ledger_model;
 mod order;
 mod outage;
+mod pause;
 mod ports;
 mod properties;
 mod recall;

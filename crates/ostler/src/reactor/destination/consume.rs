@@ -9,6 +9,7 @@ use ostler_shm::consumer::Record;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;
 use ostler_shm::record::{FLAG_FIN, FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, RecordKind};
+use ostler_shm::sessions::{MARKS, PAUSED};
 
 use super::{Destination, Looked};
 use crate::reactor::mailbox::FromReactor;
@@ -124,6 +125,7 @@ impl ClientSide {
             RecordKind::Abort => self.abort(lane, header.subject),
             RecordKind::Close => self.close_session(header.subject, header.flags & FLAG_RESET != 0),
             RecordKind::State => self.set_state(header.subject, bytes),
+            RecordKind::Mark => self.mark(header.subject, header.part_offset, header.total)?,
             RecordKind::Expose => {
                 self.brain.expose(lane, header.cause, started).map_err(ProtocolViolation)?
             }
@@ -200,6 +202,20 @@ impl ClientSide {
             self.brain.close(slot, reason);
             self.publish_closing(slot, reason);
         }
+    }
+
+    /// A worker sets and takes away marks of a session. They are the connection's, and go with it.
+    fn mark(&mut self, session: u64, set: u32, clear: u32) -> Result<(), ProtocolViolation> {
+        let (set, clear) = (u64::from(set), u64::from(clear));
+        if (set | clear) & !MARKS != 0 || set & clear != 0 {
+            return Err(ProtocolViolation("marks that no session has"));
+        }
+        let Some(slot) = self.connections.find(session) else { return Ok(()) };
+        let flags = self.connections.get_mut(slot).map_or(0, |connection| connection.flags);
+        let flags = flags & !clear | set;
+        self.publish_flags(slot, flags);
+        self.brain.pause_session(slot, flags & PAUSED != 0);
+        Ok(())
     }
 
     /// The place of a session that workers may still be told of, also without a socket.

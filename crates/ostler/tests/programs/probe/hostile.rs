@@ -199,6 +199,14 @@ impl Harm {
                 total: u32::MAX,
                 ..good
             },
+            // Marks that are the reactor's own, and one that is set and taken away at once.
+            "mark" => Header {
+                kind: RecordKind::Mark as u8,
+                subject: call.session.id(),
+                part_offset: rest.number() as u32,
+                total: rest.number() as u32,
+                ..good
+            },
             _ => return false,
         };
         self.append(header);

@@ -12,6 +12,7 @@
 #![allow(clippy::panic)] // told to
 
 mod deferred;
+mod flow;
 mod hostile;
 mod memory;
 mod outputs;
@@ -48,8 +49,15 @@ struct Probe {
 /// Carries a command of one topic out; `false`: it is of another one.
 type Topic = fn(&Probe, &mut Call<'_>, &str) -> bool;
 
-const TOPICS: [Topic; 6] =
-    [outputs::run, sessions::run, process::run, deferred::run, timers::run, hostile::run];
+const TOPICS: [Topic; 7] = [
+    outputs::run,
+    sessions::run,
+    flow::run,
+    process::run,
+    deferred::run,
+    timers::run,
+    hostile::run,
+];
 
 impl Probe {
     fn new(sizes: Sizes, is_stream: bool) -> Self {
