@@ -17,6 +17,7 @@ pub mod send_queue;
 pub mod shutdown;
 pub mod supervisor;
 pub mod throttle;
+pub mod timer_wheel;
 pub mod work_mean;
 
 /// Milliseconds on a monotonic clock of the caller's choice.

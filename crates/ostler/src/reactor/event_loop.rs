@@ -127,6 +127,7 @@ impl Reactor {
                 ToReactor::Drain => {
                     self.clients.draining = true;
                     self.clients.brain.drain();
+                    self.clients.hurry_lingerers();
                 }
                 ToReactor::CloseAll { reason, timed_out } => {
                     if timed_out {

@@ -5,12 +5,14 @@
 //! which may reach the client before it has read our last bytes. So the descriptor stays open, its
 //! input is thrown away, until the client ends its side too. That is bounded in time and bytes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io::ErrorKind;
 
-use ostler_core::Nanos;
 use ostler_core::brain::CloseReason;
+use ostler_core::timer_wheel::TimerId;
+use ostler_core::{Nanos, invariant};
 
+use super::timers::Timed;
 use super::transport::Transport;
 use super::{ClientSide, token};
 
@@ -31,14 +33,15 @@ struct Lingerer {
     /// When something came last, or its lingering began.
     heard_at: Nanos,
     due: Nanos,
+    /// Armed as long as it is waited for. A client that is heard does not move it: when it is due,
+    /// it is armed again if there is time left.
+    timer: Option<TimerId>,
 }
 
 /// All of them, of one reactor.
 #[derive(Debug)]
 pub(super) struct Lingerers {
     of: HashMap<u32, Lingerer>,
-    /// In the order in which they are due; some have ended before.
-    order: VecDeque<(Nanos, u32)>,
     next: u32,
     timeout: Nanos,
 }
@@ -83,36 +86,11 @@ impl Lingerer {
 
 impl Lingerers {
     pub(super) fn new(timeout: Nanos) -> Self {
-        Self { of: HashMap::new(), order: VecDeque::new(), next: 0, timeout }
+        Self { of: HashMap::new(), next: 0, timeout }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.of.is_empty()
-    }
-
-    /// When the first of them is not waited for any more.
-    pub(super) fn next_due(&self, draining: bool) -> Option<Nanos> {
-        if draining {
-            return self.of.values().map(|lingerer| lingerer.due(true)).min();
-        }
-        // The first that has ended already costs a wake-up at most.
-        self.order.front().map(|(due, _)| *due)
-    }
-
-    fn take_due(&mut self, now: Nanos, draining: bool) -> Vec<Lingerer> {
-        let mut due = Vec::new();
-        while let Some((at, id)) = self.order.front().copied()
-            && (at <= now || !self.of.contains_key(&id))
-        {
-            self.order.pop_front();
-            due.extend(self.of.remove(&id));
-        }
-        if draining {
-            let silent = self.of.iter().filter(|(_, lingerer)| lingerer.due(true) <= now);
-            let silent: Vec<u32> = silent.map(|(id, _)| *id).collect();
-            due.extend(silent.iter().filter_map(|id| self.of.remove(id)));
-        }
-        due
     }
 }
 
@@ -121,7 +99,8 @@ impl ClientSide {
     pub(super) fn close_in_order(&mut self, transport: Transport, reason: CloseReason) -> bool {
         let (now, timeout) = (self.now, self.lingerers.timeout);
         let due = now.saturating_add(timeout);
-        let mut lingerer = Lingerer { transport, reason, discarded: 0, heard_at: now, due };
+        let mut lingerer =
+            Lingerer { transport, reason, discarded: 0, heard_at: now, due, timer: None };
         let is_over = lingerer.transport.shutdown_write().is_err()
             || lingerer.discard(now) == Discarded::Done
             || timeout == 0;
@@ -131,8 +110,8 @@ impl ClientSide {
             return true;
         }
         self.lingerers.next = id.wrapping_add(1);
+        lingerer.timer = Some(self.timers.arm(Timed::Lingerer(id), lingerer.due(self.draining)));
         self.lingerers.of.insert(id, lingerer);
-        self.lingerers.order.push_back((due, id));
         false
     }
 
@@ -155,11 +134,27 @@ impl ClientSide {
         }
     }
 
-    /// Ends the waiting for clients that do not end their side in time.
-    pub(super) fn end_due_lingerers(&mut self) {
-        for lingerer in self.lingerers.take_due(self.now, self.draining) {
+    /// The timer of a lingerer was due: ends the waiting for a client that does not end its side.
+    pub(super) fn lingerer_due(&mut self, id: u32) {
+        let Some(lingerer) = self.lingerers.of.get_mut(&id) else {
+            return invariant!(false, "a lingerer that has ended has no timer");
+        };
+        lingerer.timer = None;
+        let due = lingerer.due(self.draining);
+        if due > self.now {
+            lingerer.timer = Some(self.timers.arm(Timed::Lingerer(id), due));
+        } else if let Some(lingerer) = self.lingerers.of.remove(&id) {
             self.end_lingerer(lingerer);
             self.reports.count_closed();
+        }
+    }
+
+    /// The server drains: who is silent is waited for no longer.
+    pub(super) fn hurry_lingerers(&mut self) {
+        for lingerer in self.lingerers.of.values() {
+            if let Some(timer) = lingerer.timer {
+                self.timers.bring_forward(timer, lingerer.due(true));
+            }
         }
     }
 
@@ -172,6 +167,9 @@ impl ClientSide {
     }
 
     fn end_lingerer(&mut self, lingerer: Lingerer) {
+        if let Some(timer) = lingerer.timer {
+            self.timers.disarm(timer);
+        }
         let unread = lingerer.transport.unread();
         self.count_input_dropped(lingerer.reason, lingerer.discarded + unread);
     }

@@ -23,6 +23,7 @@ pub(crate) mod shared_memory;
 mod sleep;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod token;
 mod transport;
 
@@ -48,6 +49,7 @@ use port_settings::PortSettings;
 use read::kept_input::KeptInput;
 use read::receive_share::{self, ReceiveShare};
 use shared_memory::SharedMemory;
+use timers::Timers;
 
 /// Events taken from the kernel at once: enough to share the cost of the call, few enough that
 /// bells are rung soon.
@@ -113,6 +115,7 @@ struct ClientSide {
     brain: Brain,
     connections: Connections,
     lingerers: Lingerers,
+    timers: Timers,
     kept_input: KeptInput,
     memory: Memory,
     /// Log lines that clients can cause.
@@ -148,6 +151,7 @@ impl Reactor {
             brain: Brain::new(settings.brain.clone(), first_counter),
             connections: Connections::new(settings.brain.sessions_max),
             lingerers: Lingerers::new(settings.linger_ns),
+            timers: Timers::new(),
             kept_input: KeptInput::new(settings.kept_input_max),
             memory: Memory::new(shared_memory),
             complaints: Complaints::default(),

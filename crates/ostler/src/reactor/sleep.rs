@@ -34,24 +34,24 @@ impl Reactor {
     pub(super) fn sleep_time(&self) -> Option<Duration> {
         let recall = self.recall_candidate().map(|(_, due)| due);
         let refusal = self.refusal_due();
-        let lingerers = self.clients.lingerers.next_due(self.clients.draining);
+        let timers = self.clients.timers.next_due();
         let complaints = self.clients.complaints.next_due();
         let due = [
             recall,
             self.clients.brain.rehash_due(),
             self.clients.memory.due(),
             refusal,
-            lingerers,
+            timers,
             complaints,
         ];
         let due = due.into_iter().flatten().min()?;
         Some(Duration::from_nanos(due.saturating_sub(clock::monotonic_ns())))
     }
 
-    /// What is due by the clock: recall for idle workers, sessions of a slot that is down, clients
-    /// that do not close.
+    /// What is due by the clock: timers of connections, recall for idle workers, sessions of a slot
+    /// that is down.
     pub(super) fn run_due(&mut self) {
-        self.clients.end_due_lingerers();
+        self.clients.run_timers();
         self.clients.complaints.tell_due();
         if let Some((lane, due)) = self.recall_candidate()
             && due <= self.clients.now
