@@ -26,6 +26,23 @@ impl<T> PerPort<T> {
         value.unwrap_or(&self.first)
     }
 
+    /// Another value for each port, made of this one.
+    ///
+    /// # Errors
+    /// The first one of `make`.
+    pub fn try_map<U, E>(&self, mut make: impl FnMut(&T) -> Result<U, E>) -> Result<PerPort<U>, E> {
+        let first = make(&self.first)?;
+        let others = self.others.iter().map(make).collect::<Result<_, E>>()?;
+        Ok(PerPort { first, others })
+    }
+
+    /// Another value for each port, made of this one.
+    #[must_use]
+    pub fn map<U>(&self, mut make: impl FnMut(&T) -> U) -> PerPort<U> {
+        let first = make(&self.first);
+        PerPort { first, others: self.others.iter().map(make).collect() }
+    }
+
     /// The values of all ports.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         std::iter::once(&self.first).chain(&self.others)
@@ -42,6 +59,11 @@ mod tests {
         let values: Vec<char> = (0..3).map(|port| *ports.get(PortId(port))).collect();
         assert_eq!(values, ['a', 'b', 'c']);
         assert!(ports.iter().eq(&values));
+        let upper = ports.map(char::to_ascii_uppercase);
+        assert!(upper.iter().eq(&['A', 'B', 'C']));
+        let failed: Result<PerPort<()>, char> =
+            ports.try_map(|port| if *port == 'a' { Ok(()) } else { Err(*port) });
+        assert_eq!(failed.err(), Some('b'));
     }
 
     #[test]

@@ -273,7 +273,7 @@ impl ServerBuilder {
         if question == Question::PrintOptions {
             return Ok(show::as_toml(&resolved));
         }
-        let address = resolved.options.listen_address()?;
+        let address = resolved.options.port.listen_address()?;
         log::check(&resolved.options.log_file)?;
         Ok(format!(
             "the options are valid, the address is {address}\n{}",

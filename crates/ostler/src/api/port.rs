@@ -5,9 +5,6 @@ use std::sync::Arc;
 
 use ostler_core::ids::PortId;
 
-/// The name of the port that every server has.
-const FIRST_NAME: &str = "main";
-
 /// A port on which the server listens: what it is called, and where it is. A handler that serves
 /// several asks a session by [`Session::port`](crate::Session::port) on which one its client came.
 ///
@@ -30,9 +27,13 @@ pub struct Port {
 }
 
 impl Port {
-    /// The port that every server has, listening at `address`.
-    pub(crate) fn first(address: SocketAddr) -> Self {
-        Self { id: PortId::FIRST, name: FIRST_NAME.into(), address }
+    pub(crate) fn new(id: PortId, name: &str, address: SocketAddr) -> Self {
+        Self { id, name: name.into(), address }
+    }
+
+    /// Its number, as the engine has it.
+    pub(crate) const fn number(&self) -> PortId {
+        self.id
     }
 
     /// Its number, from 0 upwards in the order in which the server was given its ports. There is

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use ostler_core::ids::PortId;
+
 use super::builder::ServerBuilder;
 use super::outcome::IntoHandler;
 use super::worker::Worker;
@@ -34,7 +36,7 @@ pub struct Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("address", &self.bound.address).finish_non_exhaustive()
+        f.debug_struct("Server").field("ports", &self.bound.ports).finish_non_exhaustive()
     }
 }
 
@@ -61,8 +63,8 @@ impl Server {
     /// # Ok::<(), ostler::Error>(())
     /// ```
     #[must_use]
-    pub const fn local_address(&self) -> SocketAddr {
-        self.bound.address
+    pub fn local_address(&self) -> SocketAddr {
+        self.bound.ports.get(PortId::FIRST).port().local_address()
     }
 
     /// Lets the program do something once the server serves: `announce` is called in the master

@@ -238,7 +238,7 @@ impl Session {
     #[must_use]
     pub fn port(&self) -> Option<Port> {
         let record = self.context.sessions.record(self.id)?;
-        self.context.listening_port(record.port).cloned()
+        Some(self.context.listening_port(record.port).clone())
     }
 
     /// What is known of it; `None` once it has ended (after `on_close`).

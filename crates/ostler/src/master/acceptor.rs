@@ -1,13 +1,13 @@
 //! Accepting: takes connections, counts them, hands each to the reactor with the fewest.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ostler_core::ids::PortId;
 use ostler_core::{Millis, invariant};
 
+use super::ports::ListeningPorts;
 use crate::options::Options;
 use crate::reactor::mailbox::{Accepted, Mailbox, Reports, ToReactor};
 use crate::sys::socket;
@@ -22,20 +22,18 @@ const PAUSE_MS: Millis = 1_000;
 /// How often it is said that accepting pauses.
 const SAY_AGAIN_MS: Millis = 60_000;
 
-/// Why the listener is not watched now.
+/// Whether the listeners are watched now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Go on watching it.
+    /// Go on watching them.
     Watch,
-    /// Watch it again when a connection has been closed, or at this time.
+    /// Watch them again when a connection has been closed, or at this time.
     RestUntil(Millis),
 }
 
-/// The listener and its counters.
+/// The listeners of all ports, and what counts for all of them.
 pub(super) struct Acceptor {
-    listener: OwnedFd,
-    /// Which port the listener is.
-    port: PortId,
+    ports: ListeningPorts,
     reports: Reports,
     max_connections: u64,
     /// Accepted in this turn, for each reactor.
@@ -47,20 +45,9 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(
-        listener: OwnedFd,
-        port: PortId,
-        options: &Options,
-        reports: Reports,
-    ) -> Self {
-        if options.tcp_nodelay {
-            // What is accepted inherits it, which saves a system call for each connection. A
-            // listener of another kind has no such thing.
-            let _ = socket::set_nodelay(&listener);
-        }
+    pub(super) fn new(ports: ListeningPorts, options: &Options, reports: Reports) -> Self {
         Self {
-            listener,
-            port,
+            ports,
             reports,
             max_connections: u64::from(options.max_connections),
             accepted: Vec::new(),
@@ -69,17 +56,27 @@ impl Acceptor {
         }
     }
 
-    /// Accepts what waits, up to a batch, and hands it to the reactors.
-    pub(super) fn accept(&mut self, mailboxes: &[Arc<Mailbox>], now: Millis) -> Verdict {
+    /// The ports, whose listeners are to be watched.
+    pub(super) const fn ports(&self) -> &ListeningPorts {
+        &self.ports
+    }
+
+    /// Accepts what waits at a port, up to a batch, and hands it to the reactors.
+    pub(super) fn accept(
+        &mut self,
+        port: PortId,
+        mailboxes: &[Arc<Mailbox>],
+        now: Millis,
+    ) -> Verdict {
         self.accepted.resize_with(mailboxes.len(), Vec::new);
-        let verdict = self.accept_batch(now);
+        let verdict = self.accept_batch(port, now);
         for (mailbox, accepted) in mailboxes.iter().zip(&mut self.accepted) {
             mailbox.push_all(accepted.drain(..));
         }
         verdict
     }
 
-    fn accept_batch(&mut self, now: Millis) -> Verdict {
+    fn accept_batch(&mut self, port: PortId, now: Millis) -> Verdict {
         for _ in 0..BATCH {
             if self.is_full() {
                 if self.may_say(now) {
@@ -100,11 +97,11 @@ impl Acceptor {
                 }
                 return self.rest_unless_freed(now);
             };
-            match socket::accept(&self.listener) {
+            match self.ports.get(port).accept() {
                 Ok((connection, peer)) => {
                     self.reports.open.fetch_add(1, Ordering::Relaxed);
                     self.reports.places.take(reactor);
-                    let accepted = Accepted { socket: connection, peer, port: self.port };
+                    let accepted = Accepted { socket: connection, peer, port };
                     match self.accepted.get_mut(reactor) {
                         Some(waiting) => waiting.push(ToReactor::Accepted(accepted)),
                         None => invariant!(false, "every reactor has a list of what is accepted"),
@@ -174,12 +171,6 @@ impl Acceptor {
     }
 }
 
-impl AsFd for Acceptor {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.listener.as_fd()
-    }
-}
-
 fn is_passing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -198,8 +189,10 @@ mod tests {
     /// An acceptor with `clients` that wait, two reactors with two places each, of which `taken`
     /// are taken.
     fn acceptor(clients: usize, taken: [usize; 2]) -> (Acceptor, Vec<std::net::TcpStream>) {
-        let listener = socket::listen("127.0.0.1:0".parse().unwrap(), 16).unwrap();
-        let address = socket::local_address(&listener).unwrap();
+        let mut options = Options::default();
+        options.set("listen", "127.0.0.1:0").unwrap();
+        let ports = ListeningPorts::open(&options).unwrap();
+        let address = ports.get(PortId::FIRST).port().local_address();
         let places = Places::new(2, 2);
         for (reactor, count) in taken.into_iter().enumerate() {
             (0..count).for_each(|_| places.take(reactor));
@@ -207,7 +200,7 @@ mod tests {
         let reports = Reports::new(places).unwrap();
         let clients =
             (0..clients).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
-        (Acceptor::new(listener, PortId::FIRST, &Options::default(), reports), clients)
+        (Acceptor::new(ports, &options, reports), clients)
     }
 
     fn handed_over(mailboxes: &[Arc<Mailbox>]) -> Vec<usize> {
@@ -218,12 +211,12 @@ mod tests {
     fn a_full_reactor_is_passed_over_and_a_full_server_rests() {
         let mailboxes = [(); 2].map(|()| Arc::new(Mailbox::new().unwrap()));
         let (mut acceptor, _clients) = acceptor(3, [2, 0]);
-        assert_eq!(acceptor.accept(&mailboxes, 0), Verdict::RestUntil(PAUSE_MS));
+        assert_eq!(acceptor.accept(PortId::FIRST, &mailboxes, 0), Verdict::RestUntil(PAUSE_MS));
         assert_eq!(handed_over(&mailboxes), [0, 2]);
         // A place that becomes free wakes it.
         acceptor.reports.give_place_back(0);
         assert_eq!(acceptor.reports.queue.take().len(), 1);
-        assert_eq!(acceptor.accept(&mailboxes, 0), Verdict::RestUntil(PAUSE_MS));
+        assert_eq!(acceptor.accept(PortId::FIRST, &mailboxes, 0), Verdict::RestUntil(PAUSE_MS));
         assert_eq!(handed_over(&mailboxes), [1, 0]);
     }
 
@@ -231,7 +224,7 @@ mod tests {
     fn equals_take_turns() {
         let mailboxes = [(); 2].map(|()| Arc::new(Mailbox::new().unwrap()));
         let (mut acceptor, _clients) = acceptor(4, [0, 0]);
-        acceptor.accept(&mailboxes, 0);
+        acceptor.accept(PortId::FIRST, &mailboxes, 0);
         assert_eq!(handed_over(&mailboxes), [2, 2]);
     }
 }

@@ -1,12 +1,12 @@
 //! The master's main thread: one loop over signals, the listener, the manager and the reactors'
 //! reports.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ostler_core::ids::{ProcessKey, ProcessKind};
+use ostler_core::ids::{PortId, ProcessKey, ProcessKind};
+use ostler_core::per_port::PerPort;
 use ostler_core::shutdown::{self, Shutdown};
 use ostler_core::{Millis, invariant};
 
@@ -15,6 +15,7 @@ use super::lanes;
 use super::managers::{Lost, Managers};
 use super::orphans::Orphans;
 use super::report::{Announcement, report_reload};
+use crate::api::port::Port;
 use crate::control::{Received, ShortText, ToManager, ToMaster};
 use crate::error::{Error, Result, memory_advice};
 use crate::log::{self, SignalNotes};
@@ -26,11 +27,22 @@ use crate::sys::process::ProcessId;
 use crate::sys::{clock, signal};
 
 const SIGNALS: u64 = 0;
-const LISTENER: u64 = 1;
 const MANAGER: u64 = 2;
 const MANAGER_PIDFD: u64 = 3;
 const REPORTS: u64 = 4;
 const SPARE_PIDFD: u64 = 5;
+/// The listener of the first port; that of the next one is the next number.
+const LISTENERS: u64 = 16;
+
+/// The token of the listener of a port.
+fn listener_token(port: PortId) -> u64 {
+    LISTENERS + u64::from(port.0)
+}
+
+/// The port whose listener has this token.
+fn listener_port(token: u64) -> Option<PortId> {
+    u16::try_from(token.checked_sub(LISTENERS)?).ok().map(PortId)
+}
 
 /// Control messages taken before other events are looked at.
 const MESSAGES_MAX: usize = 64;
@@ -55,7 +67,7 @@ pub(super) struct Master {
     /// Why there was no memory for a worker, the last time.
     pub(super) memory_failure: Option<std::io::Error>,
     /// Where clients connect.
-    pub(super) address: SocketAddr,
+    pub(super) ports: PerPort<Port>,
     /// What this server is called.
     pub(super) name: String,
     /// To be told once when the first worker serves.
@@ -80,7 +92,6 @@ impl Master {
             for (token, readiness) in events.iter() {
                 match token {
                     SIGNALS => self.take_signals(now),
-                    LISTENER => rest_until = self.accept(now),
                     MANAGER => {
                         self.take_messages(MESSAGES_MAX, now);
                         if readiness.writable() {
@@ -94,7 +105,12 @@ impl Master {
                         }
                     }
                     SPARE_PIDFD => self.spare_lost(),
-                    _ => invariant!(false, "what the master watches has a token"),
+                    _ => match listener_port(token) {
+                        // What another port could not take rests for all of them.
+                        Some(_) if rest_until.is_some() => {}
+                        Some(port) => rest_until = self.accept(port, now),
+                        None => invariant!(false, "what the master watches has a token"),
+                    },
                 }
             }
             if rest_until.is_some_and(|until| now >= until) {
@@ -109,7 +125,9 @@ impl Master {
         self.epoll.add(&self.signals, SIGNALS, Interest::READ)?;
         self.epoll.add(self.reports.queue.bell(), REPORTS, Interest::BELL)?;
         if let Some(acceptor) = &self.acceptor {
-            self.epoll.add(acceptor, LISTENER, Interest::READ)?;
+            for port in acceptor.ports().iter() {
+                self.epoll.add(port, listener_token(port.id()), Interest::READ)?;
+            }
         }
         self.watch_manager()
     }
@@ -165,22 +183,26 @@ impl Master {
         self.orphans.on_child_ended(&managers, manager_ended);
     }
 
-    fn accept(&mut self, now: Millis) -> Option<Millis> {
-        let acceptor = self.acceptor.as_mut()?;
-        match acceptor.accept(&self.mailboxes, now) {
+    fn accept(&mut self, port: PortId, now: Millis) -> Option<Millis> {
+        match self.acceptor.as_mut()?.accept(port, &self.mailboxes, now) {
             Verdict::Watch => None,
             Verdict::RestUntil(until) => {
-                let _ = self.epoll.modify(&*acceptor, LISTENER, Interest::NONE);
+                self.watch_listeners(Interest::NONE);
                 Some(until)
             }
         }
     }
 
     fn resume_accepting(&mut self) -> Option<Millis> {
-        let acceptor = self.acceptor.as_mut()?;
-        acceptor.resumed();
-        let _ = self.epoll.modify(&*acceptor, LISTENER, Interest::READ);
+        self.acceptor.as_mut()?.resumed();
+        self.watch_listeners(Interest::READ);
         None
+    }
+
+    fn watch_listeners(&self, interest: Interest) {
+        for port in self.acceptor.iter().flat_map(|acceptor| acceptor.ports().iter()) {
+            let _ = self.epoll.modify(port, listener_token(port.id()), interest);
+        }
     }
 
     fn take_messages(&mut self, at_most: usize, now: Millis) {

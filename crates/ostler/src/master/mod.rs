@@ -11,6 +11,7 @@ mod event_loop;
 mod lanes;
 mod managers;
 mod orphans;
+mod ports;
 mod program_state;
 mod report;
 mod start;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use ostler_core::ids::PortId;
 use ostler_core::supervisor::ReloadOutcome;
 
 use super::event_loop::Master;
@@ -17,7 +18,7 @@ impl Master {
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             name = self.name,
-            address = %self.address,
+            address = %self.ports.get(PortId::FIRST).local_address(),
             workers = options.workers,
             reactors = options.reactors,
             max_connections = options.max_connections,
@@ -33,8 +34,11 @@ impl Master {
     /// Says once that clients are served from now on.
     pub(super) fn announce(&mut self) {
         if let Some(announcement) = self.announcement.take() {
-            tracing::info!(pid = process::current().get(), "listening on tcp://{}", self.address);
-            announcement(self.address);
+            let pid = process::current().get();
+            for port in self.ports.iter() {
+                tracing::info!(pid, "listening on tcp://{}", port.local_address());
+            }
+            announcement(self.ports.get(PortId::FIRST).local_address());
         }
     }
 }

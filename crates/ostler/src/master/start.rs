@@ -1,11 +1,11 @@
 //! Starting: everything that can fail fails here, with one line that says what to do.
 
-use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use ostler_core::ids::PortId;
+use ostler_core::per_port::PerPort;
 use ostler_core::shutdown::Shutdown;
 use ostler_shm::board::Board;
 
@@ -15,6 +15,7 @@ use super::descriptors;
 use super::event_loop::Master;
 use super::managers::Managers;
 use super::orphans::Orphans;
+use super::ports::ListeningPorts;
 use super::program_state::ProgramState;
 use super::report::Announcement;
 use crate::api::outcome::IntoHandler;
@@ -32,16 +33,15 @@ use crate::sys::epoll::Epoll;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process_name::Instance;
 use crate::sys::signal::Held;
-use crate::sys::{clock, panic, process, random, signal, socket};
+use crate::sys::{clock, panic, process, random, signal};
 use crate::{log, worker};
 
-/// A listener that is bound and does not accept yet.
+/// Listeners that are bound and from which nobody is accepted yet.
 pub(crate) struct Bound {
     /// First, so that they are private as long as they are open.
     descriptors: BoundDescriptors,
     pub(crate) options: Options,
-    pub(crate) listener: OwnedFd,
-    pub(crate) address: SocketAddr,
+    pub(crate) ports: ListeningPorts,
     /// Called once when the first worker serves.
     pub(crate) announcement: Announcement,
     log: ServerLog,
@@ -49,33 +49,17 @@ pub(crate) struct Bound {
     pub(crate) signals: Held,
 }
 
-/// Checks the options, opens the log, binds the listener.
+/// Checks the options, opens the log, opens the listeners.
 pub(crate) fn bind(options: Options) -> Result<Bound> {
     options.validate()?;
     let log = log::init(options.log_level, &options.log_file, options.log_format)?;
     // Before anybody can know that there is a server to send a signal to.
     let signals = Held::new().map_err(|error| Error::start("cannot block signals", Some(error)))?;
-    let wanted = options.listen_address()?;
-    let listener = socket::listen(wanted, i32::from(options.backlog))
-        .map_err(|error| Error::listen(&options.listen, error))?;
-    warn_of_short_backlog(options.backlog, socket::longest_backlog());
-    let address =
-        socket::local_address(&listener).map_err(|error| Error::listen(&options.listen, error))?;
-    let own = [Some(listener.as_raw_fd()), log.descriptor()];
-    let descriptors = BoundDescriptors::new(own.into_iter().flatten().collect());
+    let ports = ListeningPorts::open(&options)?;
+    let own = ports.descriptors().chain(log.descriptor());
+    let descriptors = BoundDescriptors::new(own.collect());
     let announcement: Announcement = Box::new(|_| {});
-    Ok(Bound { descriptors, options, listener, address, announcement, log, signals })
-}
-
-/// The kernel shortens the queue without a word.
-fn warn_of_short_backlog(wanted: u16, longest: Option<u64>) {
-    if let Some(backlog) = longest.filter(|longest| *longest < u64::from(wanted)) {
-        tracing::warn!(
-            wanted,
-            backlog,
-            "backlog is lowered to what the kernel allows: raise net.core.somaxconn or set backlog"
-        );
-    }
+    Ok(Bound { descriptors, options, ports, announcement, log, signals })
 }
 
 /// Runs the server until it is told to end.
@@ -84,27 +68,21 @@ where
     R: IntoHandler,
     F: Fn(&Worker) -> R + 'static,
 {
-    let Bound {
-        descriptors: _private,
-        mut options,
-        listener,
-        address,
-        announcement,
-        log,
-        signals: _held,
-    } = bound;
+    let Bound { descriptors: _private, mut options, ports, announcement, log, signals: _held } =
+        bound;
     let fail = |what: &str, error| Error::start(what, Some(error));
     // Before anything is opened here, and when the program cannot close anything any more.
     let keep = descriptors::of_the_program(log.descriptor())
         .map_err(|error| Error::internal("cannot list this process's descriptors", Some(error)))?;
     let program = become_master(&log, &mut options, keep.len())?;
     let name = options.name_resolved();
-    let names = Instance::new(address, &name);
+    let described = ports.described();
+    let first = described.get(PortId::FIRST).local_address();
+    let names = Instance::new(first, &name);
     names.take("master");
     let (board, board_fd) = Board::create(options.board_sizes())
         .map_err(|error| Error::memory("the board", error.into_io()))?;
-    let ports = [Port::first(address)];
-    let setup = manager_setup(&options, &program, board_fd, names, keep, ports, make)?;
+    let setup = manager_setup(&options, &program, board_fd, names, keep, described.clone(), make)?;
     let orphans = Orphans::new();
     // The last moment without threads: everything after this line may start some.
     let (manager, spare) =
@@ -116,7 +94,7 @@ where
     let board = Arc::new(board);
     let (mailboxes, threads) = start_reactors(&options, &board, &reports)?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
-    let acceptor = Acceptor::new(listener, PortId::FIRST, &options, reports.clone());
+    let acceptor = Acceptor::new(ports, &options, reports.clone());
     let now = clock::monotonic_ms();
     let master = Master {
         shutdown: Shutdown::new(options.shutdown_timeout_ms, options.drain_timeout_ms),
@@ -134,7 +112,7 @@ where
         orphans,
         exit: None,
         memory_failure: None,
-        address,
+        ports: described,
         name,
         announcement: Some(announcement),
     };
@@ -163,7 +141,7 @@ fn manager_setup<R, F>(
     board: OwnedFd,
     names: Instance,
     keep: Vec<RawFd>,
-    ports: [Port; 1],
+    ports: PerPort<Port>,
     make: F,
 ) -> Result<ManagerSetup>
 where

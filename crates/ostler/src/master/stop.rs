@@ -45,7 +45,9 @@ impl Master {
         tracing::info!("draining: no more connections, no more input");
         self.boot_deadline = None;
         if let Some(acceptor) = self.acceptor.take() {
-            let _ = self.epoll.remove(&acceptor);
+            for port in acceptor.ports().iter() {
+                let _ = self.epoll.remove(port);
+            }
         }
         self.send(&ToManager::Draining, Vec::new());
         self.tell_all(|| ToReactor::Drain);

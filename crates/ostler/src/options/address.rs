@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
-use super::Options;
+use super::PortOptions;
 use super::setting::Problem;
 use crate::error::{Error, Result};
 
@@ -36,7 +36,7 @@ pub(super) fn parse(text: &str) -> std::result::Result<String, Problem> {
     if good { Ok(text.to_owned()) } else { Err(FORM.to_owned()) }
 }
 
-impl Options {
+impl PortOptions {
     /// The address of `listen`; a host name is resolved now.
     pub(crate) fn listen_address(&self) -> Result<SocketAddr> {
         let found = self.listen.to_socket_addrs().map(|mut addresses| addresses.next());
@@ -82,8 +82,7 @@ mod tests {
 
     #[test]
     fn options_listen_is_resolved_at_start() {
-        let mut options = Options::default();
-        options.set("listen", "[::1]:9502").unwrap();
+        let options = PortOptions { listen: "[::1]:9502".to_owned(), ..PortOptions::default() };
         assert_eq!(options.listen_address().unwrap(), "[::1]:9502".parse().unwrap());
     }
 }

@@ -1,9 +1,8 @@
 //! The options as typed fields, and their defaults. Limits and reasons stand in `table/`.
 
-use ostler_core::framing::LengthType;
-
-use super::size::{KIB, MIB};
-use super::{AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, LogLevel};
+use super::port_options::PortOptions;
+use super::size::MIB;
+use super::{AnswerOrder, Harden, LogFormat, LogLevel};
 
 /// The options of a server.
 ///
@@ -18,12 +17,9 @@ use super::{AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, 
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Address to listen on, `HOST:PORT`.
-    pub(crate) listen: String,
-    /// Length of the kernel's queue of connections that wait to be accepted.
-    pub(crate) backlog: u16,
-    /// Disable Nagle's algorithm on accepted sockets.
-    pub(crate) tcp_nodelay: bool,
+    /// The options of a port, as the server has them: those of its first port.
+    pub(crate) port: PortOptions,
+
     /// Most connections open at once.
     pub(crate) max_connections: u32,
 
@@ -46,51 +42,19 @@ pub struct Options {
     /// Most bytes of queues, partial packages and kept bodies in the master.
     pub(crate) memory_budget: usize,
 
-    /// Which worker gets the packages of a session that is not bound; `None` = by the framing. See
-    /// [`Options::dispatch_resolved`].
-    pub(crate) dispatch: Option<Dispatch>,
-    /// What becomes of packages that a dying worker had started.
-    pub(crate) crash_policy: CrashPolicy,
     /// Most output of one delivery that is held back under `redeliver`.
     pub(crate) redeliver_output_bytes: usize,
     /// Whether answers to later packages overtake those to deferred ones.
     pub(crate) answer_order: AnswerOrder,
-    /// Most packages of one session given and not finished.
-    pub(crate) session_window: u32,
     /// Estimated work kept at a worker beyond what it does.
     pub(crate) prefetch_us: u32,
     /// Most packages kept at a worker.
     pub(crate) prefetch_packages: u32,
 
-    /// How bytes become packages.
-    pub(crate) framing: FramingKind,
-    /// What ends a package when `framing` is `eof` or `eof_at_end`.
-    pub(crate) package_eof: Vec<u8>,
-    /// How the length is written when `framing` is `length`.
-    pub(crate) package_length_type: LengthType,
-    /// Bytes before the length.
-    pub(crate) package_length_offset: u32,
-    /// What is added to the length for that of the whole package.
-    pub(crate) package_body_offset: u32,
-    /// Longest framed package.
-    pub(crate) package_max_length: usize,
-    /// Longest raw package; 0 = automatic. See [`Options::receive_size_resolved`].
-    pub(crate) receive_size: usize,
-
-    /// Unsent bytes of a session above which a send answers full.
-    pub(crate) send_queue_high: usize,
-    /// Unsent bytes of a session above which it is not read.
-    pub(crate) send_queue_low: usize,
-    /// Unsent bytes of a session above which it is closed.
-    pub(crate) send_queue_max: usize,
-    /// Longest message of one send.
-    pub(crate) max_send_bytes: usize,
     /// Longest state of a session.
     pub(crate) session_state_size: usize,
     /// How long a worker's send waits for room in the lane.
     pub(crate) send_timeout_ms: u64,
-    /// How long a closed connection waits for its client to close too.
-    pub(crate) linger_timeout_ms: u64,
 
     /// How long a leaving worker may finish what it has in hand.
     pub(crate) drain_timeout_ms: u64,
@@ -138,9 +102,7 @@ impl Default for Options {
     fn default() -> Self {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            listen: "127.0.0.1:9501".to_owned(),
-            backlog: 512,
-            tcp_nodelay: true,
+            port: PortOptions::default(),
             max_connections: 16_384,
             name: String::new(),
             workers: at_most(cpus, WORKERS_DEFAULT_MAX),
@@ -150,27 +112,12 @@ impl Default for Options {
             lane_size: 0,
             lane_memory: 256 * MIB,
             memory_budget: 64 * MIB,
-            dispatch: None,
-            crash_policy: CrashPolicy::Close,
             redeliver_output_bytes: MIB,
             answer_order: AnswerOrder::Kept,
-            session_window: 16,
             prefetch_us: 100,
             prefetch_packages: 64,
-            framing: FramingKind::Stream,
-            package_eof: b"\r\n".to_vec(),
-            package_length_type: LengthType::U32Big,
-            package_length_offset: 0,
-            package_body_offset: 4,
-            package_max_length: 2 * MIB,
-            receive_size: 0,
-            send_queue_high: 256 * KIB,
-            send_queue_low: 64 * KIB,
-            send_queue_max: MIB,
-            max_send_bytes: 2 * MIB,
             session_state_size: 192,
             send_timeout_ms: 1_000,
-            linger_timeout_ms: 2_000,
             drain_timeout_ms: 10_000,
             shutdown_timeout_ms: 10_000,
             boot_timeout_ms: 30_000,

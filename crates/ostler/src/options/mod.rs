@@ -5,7 +5,8 @@
 //! options. Must never: touch the system (apart from counting CPUs, naming the program and
 //! resolving the name in `listen`), or accept a value silently changed into another.
 //!
-//! To add an option: a field and its default in `fields.rs`, a row in `table/`, a method in
+//! To add an option: a field and its default in `fields.rs` (or `port_options.rs`, if each port has
+//! its own value), a row in `table/` (with `field!` or `port_field!`), a method in
 //! `api/setters.rs`, and `OSTLER_BLESS=1 cargo test -p ostler` to write the documentation anew.
 
 mod address;
@@ -18,6 +19,7 @@ mod info;
 mod markdown;
 mod name;
 mod plan;
+mod port_options;
 mod setting;
 mod size;
 pub(crate) mod sources;
@@ -30,9 +32,14 @@ pub use choices::{FramingKind, Harden, LogFormat, LogLevel};
 pub use fields::Options;
 pub use info::{OptionInfo, OptionKind};
 pub use ostler_core::policy::{AnswerOrder, CrashPolicy, Dispatch};
+pub(crate) use port_options::PortOptions;
 pub(crate) use setting::{Spell, spell_bytes};
 
+use ostler_core::ids::PortId;
+use ostler_core::per_port::PerPort;
+
 use crate::error::{Error, Result};
+use setting::Access;
 
 impl Options {
     /// Every option, in the order of the documentation.
@@ -50,7 +57,11 @@ impl Options {
     /// unchanged.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let info = table::find(name).ok_or_else(|| unknown(name))?;
-        (info.access.set)(self, info.kind, value).map_err(|problem| {
+        let changed = match info.access {
+            Access::Server(field) => (field.set)(self, info.kind, value),
+            Access::Port(field) => (field.set)(&mut self.port, info.kind, value),
+        };
+        changed.map_err(|problem| {
             let value = shown(value);
             Error::option(format!("option `{}` cannot be `{value}`: {problem}", info.name))
         })
@@ -60,8 +71,28 @@ impl Options {
     /// there is no such option.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
-        table::find(name).map(|info| (info.access.get)(self))
+        table::find(name).map(|info| match info.access {
+            Access::Server(field) => (field.get)(self),
+            Access::Port(field) => (field.get)(&self.port),
+        })
     }
+
+    /// The ports on which the server is to listen.
+    pub(crate) fn ports(&self) -> PerPort<PortPlan<'_>> {
+        let first = PortPlan { id: PortId::FIRST, name: FIRST_PORT, options: &self.port };
+        PerPort::new(first, Vec::new())
+    }
+}
+
+/// The name of the port that a server has when none is named.
+pub(crate) const FIRST_PORT: &str = "main";
+
+/// A port on which the server is to listen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PortPlan<'a> {
+    pub(crate) id: PortId,
+    pub(crate) name: &'a str,
+    pub(crate) options: &'a PortOptions,
 }
 
 fn unknown(name: &str) -> Error {

@@ -10,6 +10,7 @@ use ostler_shm::board::BoardSizes;
 use ostler_shm::layout::{CONTROL_SIZE, LANE_SIZE_MIN, Sizes};
 use ostler_shm::sessions::entry_stride;
 
+use super::port_options::PortOptions;
 use super::size::{KIB, about};
 use super::{Dispatch, FramingKind, Options};
 
@@ -53,9 +54,9 @@ impl Options {
     /// Most bytes of one raw package: `receive_size`, or by itself 64 KiB or what one record holds,
     /// which is a quarter of the lane *including* the header. [`Options::validate`] refuses a
     /// `receive_size` that does not fit.
-    pub(crate) fn receive_size_resolved(&self) -> usize {
+    pub(crate) fn receive_size_resolved(&self, port: &PortOptions) -> usize {
         let most = self.lane_sizes().payload_max();
-        match self.receive_size {
+        match port.receive_size {
             0 => most.min(RECEIVE_SIZE_AUTOMATIC_MAX),
             size => size.min(most),
         }
@@ -97,35 +98,31 @@ impl Options {
         }
     }
 
-    /// Which worker gets the packages of a session that is not bound: as the user says, else by the
-    /// framing. Whole messages may go to whoever idles. What a client sends without boundaries
-    /// stays with one worker, where code that keeps a part of a message finds it again.
+    /// Which worker gets the packages of a session that is not bound to one, as `dispatch` and
+    /// `framing` of the server say it.
     #[must_use]
     pub fn dispatch_resolved(&self) -> Dispatch {
-        self.dispatch.unwrap_or(match self.framing {
-            FramingKind::Stream | FramingKind::Raw => Dispatch::SessionHash,
-            _ => Dispatch::IdleFirst,
-        })
+        self.port.dispatch_resolved()
     }
 
-    /// The framing of the port.
-    pub(crate) fn framing_config(&self) -> FramingConfig {
+    /// The framing of a port.
+    pub(crate) fn framing_config(&self, port: &PortOptions) -> FramingConfig {
         // The table's limits are far below 4 GiB.
         let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
-        let max_length = length(self.package_max_length);
-        let eof = || self.package_eof.clone();
-        match self.framing {
+        let max_length = length(port.package_max_length);
+        let eof = || port.package_eof.clone();
+        match port.framing {
             FramingKind::Raw => {
-                FramingConfig::Raw { max_length: length(self.receive_size_resolved()) }
+                FramingConfig::Raw { max_length: length(self.receive_size_resolved(port)) }
             }
             FramingKind::Stream => FramingConfig::Stream { max_length },
             FramingKind::Eof => FramingConfig::EofSplit { eof: eof(), max_length },
             FramingKind::EofAtEnd => FramingConfig::EofAtEnd { eof: eof(), max_length },
             FramingKind::Line => FramingConfig::EofSplit { eof: b"\n".to_vec(), max_length },
             FramingKind::Length => FramingConfig::LengthField {
-                length_type: self.package_length_type,
-                length_offset: self.package_length_offset,
-                body_offset: self.package_body_offset,
+                length_type: port.package_length_type,
+                length_offset: port.package_length_offset,
+                body_offset: port.package_body_offset,
                 max_length,
             },
             FramingKind::Mqtt => FramingConfig::Mqtt { max_length },
@@ -273,6 +270,14 @@ mod tests {
         options
     }
 
+    fn receive_size(options: &Options) -> usize {
+        options.receive_size_resolved(&options.port)
+    }
+
+    fn framing(options: &Options) -> FramingConfig {
+        options.framing_config(&options.port)
+    }
+
     #[test]
     fn options_lane_size_follows_memory_reactors_and_workers() {
         assert_eq!(
@@ -290,14 +295,14 @@ mod tests {
     #[test]
     fn options_raw_package_fits_into_a_quarter_with_its_header() {
         let small = options(&[("lane_size", "64K")]);
-        assert_eq!(small.receive_size_resolved(), 16 * KIB - 64);
+        assert_eq!(receive_size(&small), 16 * KIB - 64);
         assert_eq!(
-            options(&[]).receive_size_resolved(),
+            receive_size(&options(&[])),
             64 * KIB,
             "the default lane holds 64 KiB and its header"
         );
         let edge = options(&[("lane_size", "256K")]);
-        assert_eq!(edge.receive_size_resolved(), 64 * KIB - 64, "64 KiB miss it by the header");
+        assert_eq!(receive_size(&edge), 64 * KIB - 64, "64 KiB miss it by the header");
         assert!(edge.validate().is_ok());
         let explicit = options(&[("lane_size", "256K"), ("receive_size", "64K")]);
         let text = explicit.validate().unwrap_err().to_string();
@@ -341,7 +346,7 @@ mod tests {
     #[test]
     fn options_framing_is_one_that_the_framer_takes() {
         let raw = options(&[("framing", "raw"), ("receive_size", "100000")]);
-        assert_eq!(raw.framing_config(), FramingConfig::Raw { max_length: 100_000 });
+        assert_eq!(framing(&raw), FramingConfig::Raw { max_length: 100_000 });
         let eof = options(&[
             ("framing", "eof"),
             ("package_eof", "12345678"),
@@ -350,7 +355,7 @@ mod tests {
         let words = ["eof", "eof_at_end", "line", "length", "mqtt", "resp", "stream"];
         let all = words.map(|word| options(&[("framing", word), ("package_max_length", "64")]));
         for options in all.into_iter().chain([raw, eof, options(&[])]) {
-            assert!(Framer::new(&options.framing_config()).is_ok());
+            assert!(Framer::new(&framing(&options)).is_ok());
         }
     }
 

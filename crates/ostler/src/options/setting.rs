@@ -2,22 +2,39 @@
 
 use super::amount::{Amount, Measure};
 use super::info::Kind;
+use super::port_options::PortOptions;
 use super::{Options, size};
 
 /// What is wrong with a value, ready to stand behind "option x cannot be y: ".
 pub(super) type Problem = String;
 
-/// How a row of the table reaches its field.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Access {
-    pub(super) get: fn(&Options) -> String,
-    pub(super) set: fn(&mut Options, Kind, &str) -> Result<(), Problem>,
+/// How a row of the table reaches its field in the options of type `T`.
+#[derive(Debug)]
+pub(super) struct FieldAccess<T> {
+    pub(super) get: fn(&T) -> String,
+    pub(super) set: fn(&mut T, Kind, &str) -> Result<(), Problem>,
 }
 
-/// The [`Access`] of the field with this name.
-macro_rules! field {
+// Derived, they would hold only for a `T` that can be copied.
+impl<T> Copy for FieldAccess<T> {}
+impl<T> Clone for FieldAccess<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+/// How a row of the table reaches its field, and so whether the server has one such option or each
+/// of its ports.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Access {
+    Server(FieldAccess<Options>),
+    Port(FieldAccess<PortOptions>),
+}
+
+/// The [`FieldAccess`] of the field with this name.
+macro_rules! field_access {
     ($field:ident) => {
-        $crate::options::setting::Access {
+        $crate::options::setting::FieldAccess {
             get: |options| $crate::options::setting::Setting::render(&options.$field),
             set: |options, kind, text| {
                 options.$field = $crate::options::setting::Setting::parse(kind, text)?;
@@ -26,7 +43,23 @@ macro_rules! field {
         }
     };
 }
+pub(super) use field_access;
+
+/// The [`Access`] of the field with this name in [`Options`].
+macro_rules! field {
+    ($field:ident) => {
+        $crate::options::setting::Access::Server($crate::options::setting::field_access!($field))
+    };
+}
 pub(super) use field;
+
+/// The [`Access`] of the field with this name in [`PortOptions`].
+macro_rules! port_field {
+    ($field:ident) => {
+        $crate::options::setting::Access::Port($crate::options::setting::field_access!($field))
+    };
+}
+pub(super) use port_field;
 
 /// A type that an option can have.
 pub(super) trait Setting: Sized {

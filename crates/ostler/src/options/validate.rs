@@ -1,6 +1,6 @@
 //! What options demand of each other. What an option demands of itself is checked when it is set.
 
-use super::{FramingKind, Options, size};
+use super::{FramingKind, Options, PortOptions, size};
 use crate::error::{Error, Result};
 
 /// A reactor leases 256 KiB of the memory budget at a time. With less than two leases each,
@@ -29,28 +29,37 @@ impl Options {
 
     /// Everything that does not fit, in the order of the table.
     pub(super) fn contradictions(&self) -> Vec<Contradiction> {
-        let low = bytes(self.send_queue_low);
-        let high = bytes(self.send_queue_high);
-        let max = bytes(self.send_queue_max);
-        let budget = bytes(self.memory_budget);
-        [
+        let ports = self.ports();
+        let of_ports = ports.iter().flat_map(|port| self.contradictions_of(port.options));
+        let server = [
             self.lanes_too_large(),
-            self.receive_size_too_large(),
             self.budget_too_small(),
-            not_above(
-                &["package_max_length", "memory_budget"],
-                bytes(self.package_max_length),
-                &budget,
-            ),
-            self.header_too_long(),
-            not_above(&["max_send_bytes", "memory_budget"], bytes(self.max_send_bytes), &budget),
-            not_above(&["send_queue_low", "send_queue_high"], low, &high),
-            not_above(&["send_queue_high", "send_queue_max"], high, &max),
             not_above(
                 &["back_off_min_ms", "back_off_max_ms"],
                 (self.back_off_min_ms, self.back_off_min_ms.to_string()),
                 &(self.back_off_max_ms, self.back_off_max_ms.to_string()),
             ),
+        ];
+        server.into_iter().flatten().chain(of_ports).collect()
+    }
+
+    /// What does not fit at a port.
+    fn contradictions_of(&self, port: &PortOptions) -> Vec<Contradiction> {
+        let low = bytes(port.send_queue_low);
+        let high = bytes(port.send_queue_high);
+        let max = bytes(port.send_queue_max);
+        let budget = bytes(self.memory_budget);
+        [
+            self.receive_size_too_large(port),
+            not_above(
+                &["package_max_length", "memory_budget"],
+                bytes(port.package_max_length),
+                &budget,
+            ),
+            self.header_too_long(port),
+            not_above(&["max_send_bytes", "memory_budget"], bytes(port.max_send_bytes), &budget),
+            not_above(&["send_queue_low", "send_queue_high"], low, &high),
+            not_above(&["send_queue_high", "send_queue_max"], high, &max),
         ]
         .into_iter()
         .flatten()
@@ -58,12 +67,12 @@ impl Options {
     }
 
     /// A header of which no package has room.
-    fn header_too_long(&self) -> Option<Contradiction> {
+    fn header_too_long(&self, port: &PortOptions) -> Option<Contradiction> {
         use ostler_core::framing::Framer;
-        if self.framing != FramingKind::Length {
+        if port.framing != FramingKind::Length {
             return None;
         }
-        let error = Framer::new(&self.framing_config()).err()?;
+        let error = Framer::new(&self.framing_config(port)).err()?;
         Some(Contradiction {
             names: &["package_length_offset", "package_body_offset", "package_max_length"],
             text: format!(
@@ -115,15 +124,15 @@ impl Options {
         Some(Contradiction { names: &["lane_memory", "lane_size", "workers", "reactors"], text })
     }
 
-    fn receive_size_too_large(&self) -> Option<Contradiction> {
+    fn receive_size_too_large(&self, port: &PortOptions) -> Option<Contradiction> {
         let most = self.lane_sizes().payload_max();
-        (self.receive_size > most).then(|| Contradiction {
+        (port.receive_size > most).then(|| Contradiction {
             names: &["receive_size", "lane_size", "lane_memory", "workers", "reactors"],
             text: format!(
                 "`receive_size` ({}) does not fit into a record of the lane, which takes {most} \
                  bytes of a lane of {}: \
                  lower it to {most} or less (0 = as much as fits, up to 64K), or raise `lane_size`",
-                size::render(self.receive_size as u64),
+                size::render(port.receive_size as u64),
                 size::render(self.lane_size_resolved() as u64)
             ),
         })

@@ -27,7 +27,7 @@ impl ClientSide {
         self.memory.release(connection.output_charged() as u64);
         self.brain.count_output_dropped(connection.unsent() as u64);
         tracing::debug!(session = connection.session, reason = reason.name(), "session closed");
-        let Connection { transport, intake, .. } = *connection;
+        let Connection { transport, port, intake, .. } = *connection;
         if let Some(intake) = intake {
             self.keep_or_drop_input(slot, intake, reason);
         }
@@ -48,7 +48,7 @@ impl ClientSide {
                 transport.close();
                 true
             }
-            _ => self.close_in_order(transport, reason),
+            _ => self.close_in_order(transport, port, reason),
         };
         if is_free {
             // Only now, when its descriptor is free: the acceptor may be waiting for one.

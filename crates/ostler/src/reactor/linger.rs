@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::io::ErrorKind;
 
 use ostler_core::brain::CloseReason;
+use ostler_core::ids::PortId;
 use ostler_core::timer_wheel::TimerId;
 use ostler_core::{Nanos, invariant};
 
@@ -39,11 +40,10 @@ struct Lingerer {
 }
 
 /// All of them, of one reactor.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Lingerers {
     of: HashMap<u32, Lingerer>,
     next: u32,
-    timeout: Nanos,
 }
 
 /// What became of an attempt to throw input away.
@@ -85,10 +85,6 @@ impl Lingerer {
 }
 
 impl Lingerers {
-    pub(super) fn new(timeout: Nanos) -> Self {
-        Self { of: HashMap::new(), next: 0, timeout }
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.of.is_empty()
     }
@@ -96,8 +92,13 @@ impl Lingerers {
 
 impl ClientSide {
     /// Ends a connection in good order. True when its descriptor is free already.
-    pub(super) fn close_in_order(&mut self, transport: Transport, reason: CloseReason) -> bool {
-        let (now, timeout) = (self.now, self.lingerers.timeout);
+    pub(super) fn close_in_order(
+        &mut self,
+        transport: Transport,
+        port: PortId,
+        reason: CloseReason,
+    ) -> bool {
+        let (now, timeout) = (self.now, self.settings.ports.get(port).linger_ns);
         let due = now.saturating_add(timeout);
         let mut lingerer =
             Lingerer { transport, reason, discarded: 0, heard_at: now, due, timer: None };

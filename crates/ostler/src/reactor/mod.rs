@@ -71,16 +71,18 @@ pub(crate) struct ReactorSettings {
     ports: PerPort<PortSettings>,
     /// The most memory for input of clients that are gone, bytes.
     kept_input_max: usize,
+    /// Longest message of one send at any port: nobody writes a longer one.
     max_send_bytes: usize,
-    linger_ns: Nanos,
 }
 
 impl ReactorSettings {
     pub(crate) fn new(options: &Options) -> io::Result<Self> {
-        let port = PortSettings::new(options)?;
+        let plans = options.ports();
+        let ports = plans.try_map(|plan| PortSettings::new(options, plan.options))?;
+        let of_brain = plans.map(|plan| ports.get(plan.id).of_brain(plan.options));
         Ok(Self {
             brain: BrainSettings {
-                ports: PerPort::new(port.of_brain(options), Vec::new()),
+                ports: of_brain,
                 prefetch_ns: Nanos::from(options.prefetch_us) * 1_000,
                 prefetch_packages: options.prefetch_packages,
                 slot_down_ns: options.slot_down_ms * 1_000_000,
@@ -89,10 +91,9 @@ impl ReactorSettings {
                 workers: options.workers,
             },
             sizes: options.lane_sizes(),
-            ports: PerPort::new(port, Vec::new()),
+            ports,
+            max_send_bytes: plans.iter().map(|plan| plan.options.max_send_bytes).max().unwrap_or(0),
             kept_input_max: options.memory_budget / KEPT_INPUT_PART / usize::from(options.reactors),
-            max_send_bytes: options.max_send_bytes,
-            linger_ns: options.linger_timeout_ms * 1_000_000,
         })
     }
 }
@@ -150,7 +151,7 @@ impl Reactor {
             index,
             brain: Brain::new(settings.brain.clone(), first_counter),
             connections: Connections::new(settings.brain.sessions_max),
-            lingerers: Lingerers::new(settings.linger_ns),
+            lingerers: Lingerers::default(),
             timers: Timers::new(),
             kept_input: KeptInput::new(settings.kept_input_max),
             memory: Memory::new(shared_memory),

@@ -2,11 +2,12 @@
 
 use std::io;
 
+use ostler_core::Nanos;
 use ostler_core::brain;
 use ostler_core::framing::Framer;
 use ostler_core::send_queue::WaterMarks;
 
-use crate::options::{FramingKind, Options};
+use crate::options::{FramingKind, Options, PortOptions};
 
 /// The figures of one port, which a connection finds by the id of its port.
 #[derive(Clone, Debug)]
@@ -24,17 +25,20 @@ pub(super) struct PortSettings {
     pub(super) package_max_length: usize,
     /// Limits of unsent output.
     pub(super) marks: WaterMarks,
+    /// How long a connection that was closed in order waits for its client to close too.
+    pub(super) linger_ns: Nanos,
 }
 
 impl PortSettings {
-    pub(super) fn new(options: &Options) -> io::Result<Self> {
-        let rest_framer = Framer::new(&options.framing_config()).map_err(io::Error::other)?;
+    /// `server`: what the sizes of lanes follow from.
+    pub(super) fn new(server: &Options, options: &PortOptions) -> io::Result<Self> {
+        let rest_framer = Framer::new(&server.framing_config(options)).map_err(io::Error::other)?;
         let framer = match options.framing {
             FramingKind::Raw => None,
             _ => Some(rest_framer),
         };
         Ok(Self {
-            receive_size: options.receive_size_resolved(),
+            receive_size: server.receive_size_resolved(options),
             framer,
             rest_framer,
             keeps_unused: options.framing == FramingKind::Stream,
@@ -44,11 +48,12 @@ impl PortSettings {
                 high: options.send_queue_high,
                 max: options.send_queue_max,
             },
+            linger_ns: options.linger_timeout_ms * 1_000_000,
         })
     }
 
     /// The brain's part of them.
-    pub(super) fn of_brain(&self, options: &Options) -> brain::PortSettings {
+    pub(super) fn of_brain(&self, options: &PortOptions) -> brain::PortSettings {
         brain::PortSettings {
             dispatch: options.dispatch_resolved(),
             crash_policy: options.crash_policy,

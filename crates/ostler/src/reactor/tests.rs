@@ -16,7 +16,7 @@ use super::places::Places;
 use super::read::receive_share::ReceiveShare;
 use super::shared_memory::SharedMemory;
 use super::{Reactor, ReactorSettings};
-use crate::options::{FramingKind, Options};
+use crate::options::{FramingKind, Options, PortOptions};
 use crate::sys::pidfd::PidFd;
 use crate::sys::{eventfd, process};
 
@@ -69,8 +69,11 @@ fn framed() -> Options {
         workers: 1,
         reactors: 1,
         max_connections: 1_024,
-        framing: FramingKind::Eof,
-        receive_size: 4_096,
+        port: PortOptions {
+            framing: FramingKind::Eof,
+            receive_size: 4_096,
+            ..PortOptions::default()
+        },
         prefetch_packages: 10_000,
         prefetch_us: 1_000_000,
         ..Options::default()
@@ -137,7 +140,9 @@ fn lose(reactor: &mut Reactor, bytes: &[u8]) {
 fn input_of_lost_clients_is_kept_up_to_its_part_of_the_budget_and_the_rest_is_counted() {
     for framing in [FramingKind::Eof, FramingKind::Raw] {
         let budget = 1024 * 1024;
-        let mut reactor = reactor(&Options { memory_budget: budget, framing, ..framed() });
+        let mut options = Options { memory_budget: budget, ..framed() };
+        options.port.framing = framing;
+        let mut reactor = reactor(&options);
         let input = b"a line\r\n".repeat(8 * 1024);
         for _ in 0..12 {
             lose(&mut reactor, &input);
@@ -157,7 +162,9 @@ fn input_of_lost_clients_is_kept_up_to_its_part_of_the_budget_and_the_rest_is_co
 #[test]
 fn input_of_a_lost_client_is_given_to_the_last_byte_and_its_memory_comes_back() {
     for framing in [FramingKind::Eof, FramingKind::Raw] {
-        let mut reactor = reactor(&Options { framing, session_window: 4_096, ..framed() });
+        let mut options = framed();
+        (options.port.framing, options.port.session_window) = (framing, 4_096);
+        let mut reactor = reactor(&options);
         lose(&mut reactor, &b"a line\r\n".repeat(1024));
         assert_eq!(reactor.clients.memory.used(), 8 * 1024);
         while reactor.give_all() {}

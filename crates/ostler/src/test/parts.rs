@@ -65,8 +65,11 @@ pub(super) fn make<H: Handler>(options: &Options) -> io::Result<Parts> {
     let (control, manager) = control_socket::pair()?;
     // Nobody listens there; it is the address that the program would have.
     let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-    let ports = vec![port::Port::first(options.listen_address().unwrap_or(unknown))];
-    let settings = WorkerSettings::new(options, ports, KEY);
+    let ports = options.ports().map(|plan| {
+        let address = plan.options.listen_address().unwrap_or(unknown);
+        port::Port::new(plan.id, plan.name, address)
+    });
+    let settings = WorkerSettings::new(options, &ports, KEY);
     let context = WorkerContext::new(KEY, settings, TypeId::of::<H>(), inbox, lanes);
     token::live_here(&context);
     Ok(Parts { reactor, control, manager, mailbox, context })

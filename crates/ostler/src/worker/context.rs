@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ostler_core::ids::ProcessKey;
+use ostler_core::ids::{PortId, ProcessKey};
+use ostler_core::per_port::PerPort;
 use ostler_core::policy::{AnswerOrder, CrashPolicy};
 
 use super::complaints::Complaints;
@@ -19,18 +20,16 @@ use super::sessions::Sessions;
 use super::timers::Timers;
 use super::token::Tokens;
 use crate::api::port::Port as ListeningPort;
-use crate::options::{FramingKind, Options};
+use crate::options::{FramingKind, Options, PortOptions, PortPlan};
 
 /// The settings a worker needs, taken from the options once.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerSettings {
-    /// The ports of the server, by their numbers.
-    ports: Vec<ListeningPort>,
-    pub(crate) crash_policy: CrashPolicy,
+    /// What concerns the sessions of each port.
+    ports: PerPort<WorkerPortSettings>,
+    /// The longest message of one send that every port takes.
+    pub(super) send_limit_of_all: usize,
     pub(crate) answer_order: AnswerOrder,
-    /// What is not used of a package is given again.
-    pub(crate) keeps_unused: bool,
-    pub(crate) max_send_bytes: usize,
     pub(crate) session_state_size: usize,
     pub(crate) send_timeout_ms: u64,
     pub(crate) redeliver_output_bytes: usize,
@@ -38,17 +37,46 @@ pub(crate) struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    pub(crate) fn new(options: &Options, ports: Vec<ListeningPort>, key: ProcessKey) -> Self {
+    pub(crate) fn new(options: &Options, ports: &PerPort<ListeningPort>, key: ProcessKey) -> Self {
+        let settings =
+            |plan: &PortPlan<'_>| WorkerPortSettings::new(ports.get(plan.id).clone(), plan.options);
+        let ports = options.ports().map(settings);
+        let send_limits = ports.iter().map(|port| port.max_send_bytes);
         Self {
+            send_limit_of_all: send_limits.min().unwrap_or(0),
             ports,
-            crash_policy: options.crash_policy,
             answer_order: options.answer_order,
-            keeps_unused: options.framing == FramingKind::Stream,
-            max_send_bytes: options.max_send_bytes,
             session_state_size: options.session_state_size,
             send_timeout_ms: options.send_timeout_ms,
             redeliver_output_bytes: options.redeliver_output_bytes,
             max_requests: options.max_requests_of(key.slot),
+        }
+    }
+
+    /// What concerns the sessions of a port.
+    pub(crate) fn port(&self, port: PortId) -> &WorkerPortSettings {
+        self.ports.get(port)
+    }
+}
+
+/// The settings of one port that a worker needs.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerPortSettings {
+    /// What user code sees of it.
+    pub(crate) described: ListeningPort,
+    crash_policy: CrashPolicy,
+    /// What is not used of a package is given again.
+    pub(crate) keeps_unused: bool,
+    pub(crate) max_send_bytes: usize,
+}
+
+impl WorkerPortSettings {
+    fn new(described: ListeningPort, options: &PortOptions) -> Self {
+        Self {
+            described,
+            crash_policy: options.crash_policy,
+            keeps_unused: options.framing == FramingKind::Stream,
+            max_send_bytes: options.max_send_bytes,
         }
     }
 
@@ -89,8 +117,8 @@ pub(crate) struct WorkerContext {
 
 impl WorkerContext {
     /// The port with this number.
-    pub(crate) fn listening_port(&self, number: u16) -> Option<&ListeningPort> {
-        self.settings.ports.get(usize::from(number))
+    pub(crate) fn listening_port(&self, number: u16) -> &ListeningPort {
+        &self.settings.port(PortId(number)).described
     }
 
     pub(crate) fn new(
@@ -118,8 +146,8 @@ impl WorkerContext {
         })
     }
 
-    /// The longest message of one send, bytes.
+    /// The longest message of one send that every port takes, bytes.
     pub(crate) const fn max_send_bytes(&self) -> usize {
-        self.settings.max_send_bytes
+        self.settings.send_limit_of_all
     }
 }

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use ostler_core::answer_turns::{AnswerTurns, Ended};
+use ostler_core::ids::PortId;
 use ostler_core::invariant;
 use ostler_core::policy::AnswerOrder;
 use ostler_shm::record::HEADER_SIZE;
@@ -110,7 +111,7 @@ impl DeferredDelivery {
     pub(crate) fn output(&mut self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         let cause = self.deferral.borrow().current.as_cause();
         self.context.sessions.check(session, matches!(output, Output::Send(_)), Some(cause))?;
-        self.context.check_size(output)?;
+        self.context.check_size(session, output)?;
         let mut deferral = self.deferral.borrow_mut();
         if deferral.waits {
             return deferral.hold_for_turn(session, output, &self.context);
@@ -142,7 +143,8 @@ impl DeferredDelivery {
 impl DeferredDelivery {
     /// It has used so much of its package; `None` = all.
     pub(crate) fn set_used(&self, used: Option<u32>) {
-        if self.context.may_leave_a_rest() {
+        let port = self.deferral.borrow().current.port;
+        if self.context.may_leave_a_rest(port) {
             self.deferral.borrow_mut().current.used = used;
         }
     }
@@ -241,22 +243,24 @@ impl Deferrals {
 
 impl WorkerContext {
     /// Whether a handler may use a part of a package.
-    fn may_leave_a_rest(&self) -> bool {
-        if !self.settings.keeps_unused && self.complaints.consume_ignored.admits() {
+    fn may_leave_a_rest(&self, port: PortId) -> bool {
+        let may = self.settings.port(port).keeps_unused;
+        if !may && self.complaints.consume_ignored.admits() {
             tracing::warn!("Package::consume has no effect: it needs framing = stream");
         }
-        self.settings.keeps_unused
+        may
     }
 
     /// The running callback says how much of its package it has used; `None` = all.
     pub(crate) fn set_used(&self, used: Option<u32>) {
-        if !self.may_leave_a_rest() {
+        let Some(running) = self.running.delivery() else { return };
+        if !self.may_leave_a_rest(running.port) {
             return;
         }
         let deferred = self.running.with_deferral(|deferral| {
             deferral.borrow_mut().current.used = used;
         });
-        if let (None, Some(running)) = (deferred, self.running.delivery()) {
+        if deferred.is_none() {
             self.running.update(Some(RunningDelivery { used, ..running }));
         }
     }
@@ -329,7 +333,8 @@ impl WorkerContext {
     /// Before the running callback sends something itself: if its delivery was deferred, that is
     /// seen before the delivery is finished, and comes behind what its token has sent.
     pub(crate) fn expose_deferral(&self) {
-        if self.settings.holds_outputs() {
+        let running = self.running.delivery();
+        if running.is_some_and(|running| self.settings.port(running.port).holds_outputs()) {
             self.running.with_deferral(|deferral| self.show(&mut deferral.borrow_mut()));
         }
     }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use ostler_core::Nanos;
 use ostler_core::brain::CloseReason;
-use ostler_core::ids::ProcessKey;
+use ostler_core::ids::{PortId, ProcessKey};
+use ostler_core::per_port::PerPort;
 use ostler_core::supervisor::LeaveReason;
 use ostler_core::work_mean::WorkMean;
 use ostler_shm::board::Board;
@@ -46,7 +47,7 @@ const BATCH: usize = 64;
 pub(crate) fn worker_main<R: IntoHandler>(
     boot: ProcessBoot,
     options: &Options,
-    ports: &[ListeningPort],
+    ports: &PerPort<ListeningPort>,
     make: &dyn Fn(&Worker) -> R,
 ) -> i32 {
     if let Ok(fault) = std::env::var("OSTLER_FAULT")
@@ -72,7 +73,7 @@ pub(crate) fn worker_main<R: IntoHandler>(
         }
     };
     let handler_type = TypeId::of::<R::Handler>();
-    let settings = WorkerSettings::new(options, ports.to_vec(), key);
+    let settings = WorkerSettings::new(options, ports, key);
     let context = WorkerContext::new(key, settings, handler_type, inbox, port);
     super::token::live_here(&context);
     let worker = Worker::new(Rc::clone(&context));
@@ -293,13 +294,15 @@ impl<H: Handler> Run<H> {
             Payload::Ring(bytes) => bytes.len(),
             Payload::Heap(_) => 0,
         };
-        let exposed = !self.context.settings.holds_outputs();
+        let port = PortId(header.port);
+        let exposed = !self.context.settings.port(port).holds_outputs();
         let kind = RecordKind::from_byte(header.kind);
         let cause = Cause { session: header.subject, seq: header.seq };
         let is_package = kind == Some(RecordKind::Data);
         let skipped = is_package && self.context.sessions.skips_package(cause);
         self.context.begin_callback(RunningDelivery {
             session: header.subject,
+            port,
             lane,
             seq: header.seq,
             position,

@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
+use ostler_core::ids::PortId;
+
 use super::closed::Cause;
 use super::deferred::SharedDeferral;
 
@@ -10,6 +12,8 @@ use super::deferred::SharedDeferral;
 pub(crate) struct RunningDelivery {
     /// Its session.
     pub(crate) session: u64,
+    /// The port on which that came.
+    pub(crate) port: PortId,
     /// Its home lane.
     pub(crate) lane: usize,
     /// Its number there.

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::time::Duration;
 
+use ostler_core::ids::PortId;
 use ostler_shm::record::{FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, Header, RecordKind};
 use ostler_shm::sessions::reactor_of;
 
@@ -53,7 +54,7 @@ impl WorkerContext {
     pub(crate) fn output(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         let cause = self.running.delivery().map(|running| running.as_cause());
         self.sessions.check(session, matches!(output, Output::Send(_)), cause)?;
-        self.check_size(output)?;
+        self.check_size(session, output)?;
         if let Some(result) = self.hold_for_turn(session, output) {
             return result;
         }
@@ -67,10 +68,15 @@ impl WorkerContext {
         result
     }
 
-    pub(crate) fn check_size(&self, output: Output<'_>) -> Result<(), SendError> {
+    pub(crate) fn check_size(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         let len = output.len();
         let most = match output {
-            Output::Send(_) => self.settings.max_send_bytes,
+            // Most are short enough for every port, and the session table need not be asked.
+            Output::Send(_) if len <= self.settings.send_limit_of_all => return Ok(()),
+            Output::Send(_) => match self.sessions.record(session) {
+                Some(record) => self.settings.port(PortId(record.port)).max_send_bytes,
+                None => return Err(SendError::gone(None)),
+            },
             Output::State(_) => self.settings.session_state_size,
             Output::Close(_) | Output::Mark(_) => 0,
         };

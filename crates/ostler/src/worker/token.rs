@@ -95,6 +95,7 @@ const POSTED_COST_BYTES: usize = 64;
 impl DeferredToken {
     /// Takes the running delivery out of its callback. `None` when it is deferred already.
     pub(crate) fn begin(context: &Rc<WorkerContext>, session: u64) -> Option<Self> {
+        let port = context.running.delivery()?.port;
         let deferred = DeferredDelivery::begin(context)?;
         let delivery = context.tokens.add(deferred);
         Some(Self {
@@ -104,7 +105,7 @@ impl DeferredToken {
             inbox: Arc::clone(&context.inbox),
             on_the_way: Arc::default(),
             on_the_way_max: context.settings.redeliver_output_bytes,
-            max_send_bytes: context.settings.max_send_bytes,
+            max_send_bytes: context.settings.port(port).max_send_bytes,
             session_state_size: context.settings.session_state_size,
         })
     }

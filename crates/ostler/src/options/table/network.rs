@@ -1,7 +1,7 @@
 //! Network: the listener and its connections.
 
 use crate::options::info::{Kind, OptionInfo};
-use crate::options::setting::field;
+use crate::options::setting::{field, port_field};
 
 const TOPIC: &str = "Network";
 
@@ -15,7 +15,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "Only this machine can connect until someone decides otherwise; port 0 lets the \
               kernel choose a free one.",
         effect: "The address that clients connect to.",
-        access: field!(listen),
+        access: port_field!(listen),
     },
     OptionInfo {
         name: "backlog",
@@ -26,7 +26,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "A burst of connections waits in the kernel for the master's next turn; the kernel \
               itself caps the number at net.core.somaxconn, and a line of the log says so.",
         effect: "Length of the kernel's queue of connections that wait to be accepted.",
-        access: field!(backlog),
+        access: port_field!(backlog),
     },
     OptionInfo {
         name: "tcp_nodelay",
@@ -36,7 +36,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "",
         why: "A reply is written as a whole, so that holding back its last bytes only adds delay.",
         effect: "Switches Nagle's algorithm off on accepted sockets.",
-        access: field!(tcp_nodelay),
+        access: port_field!(tcp_nodelay),
     },
     OptionInfo {
         name: "max_connections",

@@ -4,7 +4,7 @@ use crate::options::choices::Words as _;
 use ostler_core::framing::{LengthType, MAX_HEADER_OFFSET};
 
 use crate::options::info::{Kind, OptionInfo};
-use crate::options::setting::field;
+use crate::options::setting::{field, port_field};
 use crate::options::size;
 use crate::options::{AnswerOrder, Dispatch, FramingKind};
 
@@ -26,7 +26,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         effect: "Which worker gets the packages of a session that is not bound to one: the next in \
               turn, always the same slot, or an idle one (P5, S54). auto = session_hash for \
               framing stream and raw, idle_first for the others.",
-        access: field!(dispatch),
+        access: port_field!(dispatch),
     },
     OptionInfo {
         name: "crash_policy",
@@ -39,7 +39,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         effect: "What becomes of a package whose worker died after it was started: close the \
               session, drop the package, or give it to another worker up to N times. With \
               redeliver the visible output happens exactly once, the execution may not (P2, S53).",
-        access: field!(crash_policy),
+        access: port_field!(crash_policy),
     },
     OptionInfo {
         name: "redeliver_output_bytes",
@@ -74,7 +74,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "Enough to keep a pipelining client busy, too little for one session to fill a lane.",
         effect: "Most packages of one session that are given to a worker and not finished; the \
               rest stays in the kernel. With framing = stream always one.",
-        access: field!(session_window),
+        access: port_field!(session_window),
     },
     OptionInfo {
         name: "prefetch_us",
@@ -113,7 +113,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
               length: a field in the header says how long one is. mqtt: control packets. resp: \
               values of the Redis protocol, also inline commands (S37). What is no package closes \
               the session (package_malformed).",
-        access: field!(framing),
+        access: port_field!(framing),
     },
     OptionInfo {
         name: "package_eof",
@@ -123,7 +123,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "",
         why: "The end of a line in most text protocols; 8 bytes are as many as Swoole takes.",
         effect: "The delimiter of framing = eof and eof_at_end; the package includes it.",
-        access: field!(package_eof),
+        access: port_field!(package_eof),
     },
     OptionInfo {
         name: "package_length_type",
@@ -136,7 +136,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
               have 1 byte; s, S, n, v 2; l, L, N, V 4; q, Q, J, P 8. n, N, J are in network byte \
               order, v, V, P little endian, the others as the machine has them; c, s, l, q have a \
               sign, and a length below zero closes the session.",
-        access: field!(package_length_type),
+        access: port_field!(package_length_type),
     },
     OptionInfo {
         name: "package_length_offset",
@@ -146,7 +146,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "bytes",
         why: "Most headers begin with the length; 8152 is as far as Swoole looks.",
         effect: "Bytes of a package before its length, with framing = length.",
-        access: field!(package_length_offset),
+        access: port_field!(package_length_offset),
     },
     OptionInfo {
         name: "package_body_offset",
@@ -157,7 +157,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "The length counts the body behind a header of four bytes; 0 when it counts \
               everything.",
         effect: "What is added to the length for that of the whole package, with framing = length.",
-        access: field!(package_body_offset),
+        access: port_field!(package_body_offset),
     },
     OptionInfo {
         name: "package_max_length",
@@ -169,7 +169,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
               belongs into a file.",
         effect: "Longest package of a framing with boundaries, and the most bytes of which a \
               handler of framing = stream may use nothing; a session that exceeds it is closed.",
-        access: field!(package_max_length),
+        access: port_field!(package_max_length),
     },
     OptionInfo {
         name: "receive_size",
@@ -181,6 +181,6 @@ pub(super) const ROWS: &[OptionInfo] = &[
               (a quarter of it, less the 64-byte header); 4M is that quarter of the largest lane.",
         effect: "Most bytes of one raw package, or of one read of framing = stream; one that does \
                  not fit into a record of the lane is an error at start.",
-        access: field!(receive_size),
+        access: port_field!(receive_size),
     },
 ];

@@ -3,7 +3,7 @@
 use ostler_shm::sessions::STATE_BYTES_MAX;
 
 use crate::options::info::{Kind, OptionInfo};
-use crate::options::setting::field;
+use crate::options::setting::{field, port_field};
 use crate::options::size;
 
 const GIB: u64 = size::GIB as u64;
@@ -20,7 +20,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "bytes",
         why: "Dozens of replies of common size, so that only a client that really lags meets it.",
         effect: "A session with more unsent bytes answers full to a send (S40).",
-        access: field!(send_queue_high),
+        access: port_field!(send_queue_high),
     },
     OptionInfo {
         name: "send_queue_low",
@@ -31,7 +31,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "Who does not read answers should not ask more; one reply of common size stays below \
               it.",
         effect: "A session with more unsent bytes is not read until they are fewer.",
-        access: field!(send_queue_low),
+        access: port_field!(send_queue_low),
     },
     OptionInfo {
         name: "send_queue_max",
@@ -42,7 +42,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "Between high and max there is room for replies that were already accepted.",
         effect: "A session with more unsent bytes is closed as a slow reader; one message may \
               overshoot it by max_send_bytes.",
-        access: field!(send_queue_max),
+        access: port_field!(send_queue_max),
     },
     OptionInfo {
         name: "max_send_bytes",
@@ -52,7 +52,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "bytes",
         why: "One message is accepted or refused as a whole, so it has to be bounded.",
         effect: "Longest message of one send; a longer one is refused (S46).",
-        access: field!(max_send_bytes),
+        access: port_field!(max_send_bytes),
     },
     OptionInfo {
         name: "session_state_size",
@@ -89,6 +89,6 @@ pub(super) const ROWS: &[OptionInfo] = &[
         effect: "How long a connection that the server has closed in order is kept, its input \
                  thrown away, until its client has closed too: a socket closed earlier may answer \
                  with a reset that overtakes the last bytes.",
-        access: field!(linger_timeout_ms),
+        access: port_field!(linger_timeout_ms),
     },
 ];

@@ -1,0 +1,89 @@
+//! The options that every port has for itself, and their defaults. Limits and reasons stand in
+//! `table/`.
+
+use ostler_core::framing::LengthType;
+
+use super::size::{KIB, MIB};
+use super::{CrashPolicy, Dispatch, FramingKind};
+
+/// The options of one listening port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PortOptions {
+    /// Address to listen on, `HOST:PORT`.
+    pub(crate) listen: String,
+    /// Length of the kernel's queue of connections that wait to be accepted.
+    pub(crate) backlog: u16,
+    /// Disable Nagle's algorithm on accepted sockets.
+    pub(crate) tcp_nodelay: bool,
+
+    /// How bytes become packages.
+    pub(crate) framing: FramingKind,
+    /// What ends a package when `framing` is `eof` or `eof_at_end`.
+    pub(crate) package_eof: Vec<u8>,
+    /// How the length is written when `framing` is `length`.
+    pub(crate) package_length_type: LengthType,
+    /// Bytes before the length.
+    pub(crate) package_length_offset: u32,
+    /// What is added to the length for that of the whole package.
+    pub(crate) package_body_offset: u32,
+    /// Longest framed package.
+    pub(crate) package_max_length: usize,
+    /// Longest raw package; 0 = automatic. See [`Options::receive_size_resolved`].
+    pub(crate) receive_size: usize,
+
+    /// Which worker gets the packages of a session that is not bound; `None` = by the framing. See
+    /// [`PortOptions::dispatch_resolved`].
+    pub(crate) dispatch: Option<Dispatch>,
+    /// What becomes of packages that a dying worker had started.
+    pub(crate) crash_policy: CrashPolicy,
+    /// Most packages of one session given and not finished.
+    pub(crate) session_window: u32,
+
+    /// Unsent bytes of a session above which a send answers full.
+    pub(crate) send_queue_high: usize,
+    /// Unsent bytes of a session above which it is not read.
+    pub(crate) send_queue_low: usize,
+    /// Unsent bytes of a session above which it is closed.
+    pub(crate) send_queue_max: usize,
+    /// Longest message of one send.
+    pub(crate) max_send_bytes: usize,
+    /// How long a closed connection waits for its client to close too.
+    pub(crate) linger_timeout_ms: u64,
+}
+
+impl Default for PortOptions {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:9501".to_owned(),
+            backlog: 512,
+            tcp_nodelay: true,
+            dispatch: None,
+            crash_policy: CrashPolicy::Close,
+            session_window: 16,
+            framing: FramingKind::Stream,
+            package_eof: b"\r\n".to_vec(),
+            package_length_type: LengthType::U32Big,
+            package_length_offset: 0,
+            package_body_offset: 4,
+            package_max_length: 2 * MIB,
+            receive_size: 0,
+            send_queue_high: 256 * KIB,
+            send_queue_low: 64 * KIB,
+            send_queue_max: MIB,
+            max_send_bytes: 2 * MIB,
+            linger_timeout_ms: 2_000,
+        }
+    }
+}
+
+impl PortOptions {
+    /// Which worker gets the packages of a session that is not bound: as the user says, else by the
+    /// framing. Whole messages may go to whoever idles. What a client sends without boundaries
+    /// stays with one worker, where code that keeps a part of a message finds it again.
+    pub(crate) fn dispatch_resolved(&self) -> Dispatch {
+        self.dispatch.unwrap_or(match self.framing {
+            FramingKind::Stream | FramingKind::Raw => Dispatch::SessionHash,
+            _ => Dispatch::IdleFirst,
+        })
+    }
+}
