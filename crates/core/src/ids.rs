@@ -118,6 +118,10 @@ impl PortId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionSlot(pub u32);
 
+/// The place of a peer that sends datagrams in its reactor, as long as any of them is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PeerSlot(pub u32);
+
 /// A lane's place in its reactor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LaneSlot(pub u32);
@@ -128,6 +132,19 @@ pub struct LaneSlot(pub u32);
 pub enum Subject {
     /// A session, by its place in its reactor.
     Session(ConnectionSlot),
+    /// The sender of datagrams, by its place in its reactor.
+    Peer(PeerSlot),
+}
+
+impl Subject {
+    /// What is read of it.
+    #[must_use]
+    pub const fn read_kind(self) -> DeliveryKind {
+        match self {
+            Self::Session(_) => DeliveryKind::Package,
+            Self::Peer(_) => DeliveryKind::Datagram,
+        }
+    }
 }
 
 /// What a delivery tells the worker.
@@ -137,8 +154,18 @@ pub enum DeliveryKind {
     Connect,
     /// A package.
     Package,
+    /// A datagram.
+    Datagram,
     /// The session is closed.
     Closed,
+}
+
+impl DeliveryKind {
+    /// Whether it carries bytes of a client.
+    #[must_use]
+    pub const fn has_body(self) -> bool {
+        matches!(self, Self::Package | Self::Datagram)
+    }
 }
 
 impl fmt::Display for Slot {

@@ -24,6 +24,7 @@ pub mod layout;
 #[cfg(not(loom))]
 pub mod mapping;
 pub mod outbox;
+pub mod peer;
 pub mod record;
 pub mod ring;
 pub mod sessions;

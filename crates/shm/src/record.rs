@@ -15,6 +15,9 @@ pub enum RecordKind {
     Data = 3,
     /// Down, package ring: a session is closed; its last delivery.
     Closed = 4,
+    /// Down, package ring: a datagram, or a part of one; the address of its sender is in front of
+    /// its bytes (`peer`).
+    Datagram = 5,
     /// Up: bytes for a session.
     Out = 16,
     /// Up: the message begun with `Out` will never be complete.
@@ -45,6 +48,7 @@ impl RecordKind {
             2 => Self::Connect,
             3 => Self::Data,
             4 => Self::Closed,
+            5 => Self::Datagram,
             16 => Self::Out,
             17 => Self::Abort,
             18 => Self::Close,

@@ -6,7 +6,7 @@
 
 mod plain;
 
-use plain::hostile::up_bytes;
+use plain::hostile::{peer_block, up_bytes};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -18,6 +18,23 @@ fn no_script_of_a_hostile_worker_breaks_the_reactor() {
     runner
         .run(&scripts, |script| {
             up_bytes(&script);
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// Whatever stands where the address of a datagram should: it is refused, or the only form of what
+/// it says.
+#[test]
+fn no_bytes_break_the_reader_of_addresses() {
+    let kind = prop::sample::select(vec![0_u8, 1, 2, 3, 4, 6, 255]);
+    let bytes = (kind, proptest::collection::vec(any::<u8>(), 0..130));
+    let mut runner =
+        TestRunner::new(Config { cases: 20_000, failure_persistence: None, ..Config::default() });
+    runner
+        .run(&bytes, |(kind, mut bytes)| {
+            bytes.insert(0, kind);
+            peer_block(&bytes);
             Ok(())
         })
         .unwrap();

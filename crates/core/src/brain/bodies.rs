@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::ledger::Entry;
 use super::sessions::Connection;
 use super::subjects::{is_served, may_come_back};
 use super::{BodyCopier, Brain, PortSettings};
@@ -16,12 +17,14 @@ impl Brain {
         self.lanes.get(lane)?.ledger.get(seq)?.body.as_deref()
     }
 
-    /// Bytes of packages on the heap: of deliveries that came back, of those in several parts, and
+    /// Bytes of packages on the heap: of deliveries that came back, of datagrams that wait, of
+    /// those in several parts, and
     /// of those kept because they may have to be delivered again. What the memory budget is charged
     /// for them.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
         self.returned_bytes()
+            + self.peers.waiting_bytes()
             + self.lanes.iter().map(|(_, lane)| lane.ledger.body_bytes()).sum::<u64>()
     }
 
@@ -33,7 +36,7 @@ impl Brain {
         let at_lanes = self.lanes.iter().flat_map(|(_, lane)| lane.ledger.iter());
         let at_lanes = at_lanes.filter_map(|entry| Some((entry.subject, entry.body.as_ref()?)));
         for (subject, body) in at_lanes.filter(|(subject, _)| is_served(&self.sessions, *subject)) {
-            let Subject::Session(slot) = subject;
+            let Subject::Session(slot) = subject else { continue };
             *held.entry(slot).or_insert(0) += body.len() as u64;
         }
         for slot in self.sessions.places() {
@@ -52,9 +55,10 @@ impl Brain {
     pub fn keep_bodies(&mut self, lane: LaneSlot, freed: u64, copy: BodyCopier<'_>) {
         let Some(lane) = self.lanes.get_mut(lane) else { return };
         lane.reuse_below(freed);
-        let (sessions, ports) = (&self.sessions, &self.settings.ports);
+        let (sessions, peers, ports) = (&self.sessions, &self.peers, &self.settings.ports);
         if ports.iter().any(PortSettings::gives_again) {
-            lane.ledger.keep_bodies(freed, |entry| may_come_back(sessions, ports, entry), copy);
+            let needed = |entry: &Entry| may_come_back(sessions, peers, ports, entry);
+            lane.ledger.keep_bodies(freed, needed, copy);
         } else {
             // What is freed is started, and will not be started again.
             lane.ledger.drop_bodies(freed);

@@ -1,6 +1,7 @@
 //! The books: every session and every package is somewhere, at any time.
 
 use super::close_reason::{CLOSE_REASONS, CloseReason};
+use super::datagram_books::DatagramBooks;
 
 /// What became of a package that was at a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub struct Books {
     /// Finished packages of which a part was not used and was given again (not part of the balance:
     /// with what came since it is another package).
     pub continued: u64,
+    /// The books of datagrams, which have an equation of their own.
+    pub datagrams: DatagramBooks,
 }
 
 impl Books {
@@ -81,6 +84,7 @@ impl Books {
         self.memory_shortages += other.memory_shortages;
         self.output_dropped_bytes += other.output_dropped_bytes;
         self.continued += other.continued;
+        self.datagrams.add(&other.datagrams);
         for (to, from) in self.closed.iter_mut().zip(other.closed) {
             *to += from;
         }
@@ -202,11 +206,13 @@ impl Books {
         self.dropped_worker_died + self.dropped_session_gone
     }
 
-    /// Whether both equations hold: `accepted = open + closed` and
-    /// `received = finished + in hand + recalled + refused + dropped + closed_by`.
+    /// Whether the equations hold: `accepted = open + closed`,
+    /// `received = finished + in hand + recalled + refused + dropped + closed_by`, and that of
+    /// datagrams.
     #[must_use]
     pub fn balance(&self) -> bool {
-        self.accepted == self.open + self.closed_total()
+        self.datagrams.balance()
+            && self.accepted == self.open + self.closed_total()
             && self.received
                 == self.finished
                     + self.in_hand
@@ -219,6 +225,7 @@ impl Books {
 
 #[cfg(test)]
 mod tests {
+    use super::super::datagram_books::{DATAGRAM_DROPS, NOT_SENT};
     use super::*;
 
     /// The numbers in the text of a value, in their order.
@@ -368,6 +375,17 @@ mod tests {
             output_dropped_bytes: 59,
             input_dropped_bytes: [61; CLOSE_REASONS],
             continued: 67,
+            datagrams: DatagramBooks {
+                received: 71,
+                finished: 73,
+                in_hand: 79,
+                waiting: 83,
+                dropped: [89; DATAGRAM_DROPS],
+                redelivered: 97,
+                kernel_dropped: 101,
+                sent: 103,
+                not_sent: [107; NOT_SENT],
+            },
         };
         assert!(!numbers(&one).contains(&0));
         let mut sum = one.clone();

@@ -23,16 +23,15 @@ impl Brain {
     ) {
         let (kind, attempt, deaths_while_waiting, fresh) = match &assignment.content {
             Content::Connect => (DeliveryKind::Connect, 0, 0, true),
-            Content::Read => (DeliveryKind::Package, 0, 0, true),
+            Content::Read => (assignment.subject.read_kind(), 0, 0, true),
             Content::Closed => (DeliveryKind::Closed, 0, 0, true),
             Content::Returned(r) => (r.kind, r.attempt, r.deaths_while_waiting, false),
         };
-        if kind == DeliveryKind::Package {
-            if fresh {
-                self.books.package_received();
-            } else {
-                self.books.package_given_again();
-            }
+        match kind {
+            DeliveryKind::Package if fresh => self.books.package_received(),
+            DeliveryKind::Package => self.books.package_given_again(),
+            DeliveryKind::Datagram => self.books.datagrams.given(),
+            DeliveryKind::Connect | DeliveryKind::Closed => {}
         }
         if let Some(lane) = self.lane_mut(assignment.lane) {
             lane.count_given();
@@ -152,6 +151,9 @@ impl Brain {
             return Err("FIN of a delivery that is done or not started");
         }
         let (subject, kind) = (entry.subject, entry.kind);
+        if kind == DeliveryKind::Datagram && fate != PackageFate::Finished {
+            return Err("FIN of a datagram that no handler saw");
+        }
         self.end_delivery(lane_slot, seq, fate);
         self.delivery_ended(subject, kind);
         Ok(())
@@ -213,9 +215,13 @@ impl Brain {
             lane.count_finished(); // else it was deferred, and counted when its callback was over
         }
         lane.ledger.finish(seq);
-        if kind == DeliveryKind::Package {
-            self.books.package_left_worker(fate);
-            self.package_served(subject);
+        match kind {
+            DeliveryKind::Package => {
+                self.books.package_left_worker(fate);
+                self.package_served(subject);
+            }
+            DeliveryKind::Datagram => self.books.datagrams.finished(),
+            DeliveryKind::Connect | DeliveryKind::Closed => {}
         }
     }
 

@@ -12,11 +12,13 @@
 mod bodies;
 mod books;
 mod close_reason;
+mod datagram_books;
 mod delivery;
 mod dispatch;
 mod lanes;
 mod ledger;
 mod outage;
+mod peers;
 mod recall;
 mod run_lists;
 mod session_life;
@@ -26,11 +28,13 @@ mod subjects;
 #[cfg(test)]
 mod tests;
 
-pub use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot, PortId, Subject};
+pub use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot, PeerSlot, PortId, Subject};
 pub use books::Books;
 pub use close_reason::{CLOSE_REASONS, CloseReason};
+pub use datagram_books::{DATAGRAM_DROPS, DatagramBooks, DatagramDrop, NOT_SENT, NotSent};
 pub use lanes::LaneState;
 pub use ledger::{Entry, Ledger};
+pub use peers::Offer;
 pub use sessions::{Phase, Returned};
 
 use std::collections::VecDeque;
@@ -41,6 +45,7 @@ use crate::per_port::PerPort;
 use crate::policy::{CrashPolicy, Dispatch};
 use dispatch::Turns;
 use lanes::{Credit, Lane, Lanes};
+use peers::Peers;
 use run_lists::RunLists;
 use sessions::{Connection, Sessions};
 
@@ -91,7 +96,7 @@ impl PortSettings {
 pub struct Assignment {
     /// What it is about.
     pub subject: Subject,
-    /// The number by which records name the subject: the id of a session.
+    /// The number by which records name the subject: the id of a session, 0 for a peer.
     pub subject_number: u64,
     /// The port on which it came.
     pub port: PortId,
@@ -123,7 +128,7 @@ pub enum Content {
     Connect,
     /// The next package, to be read from where the subject's packages come from.
     Read,
-    /// A delivery that came back from another lane.
+    /// A delivery that came back from another lane, or a datagram that waited.
     Returned(Returned),
     /// The close event.
     Closed,
@@ -160,6 +165,7 @@ pub type BodyCopier<'a> = &'a mut dyn FnMut(&Entry) -> Vec<u8>;
 pub struct Brain {
     settings: BrainSettings,
     sessions: Sessions,
+    peers: Peers,
     lanes: Lanes,
     lists: RunLists,
     turns: Turns,
@@ -180,6 +186,7 @@ impl Brain {
     pub fn new(settings: BrainSettings, first_counter: u64) -> Self {
         Self {
             sessions: Sessions::new(settings.sessions_max, first_counter),
+            peers: Peers::default(),
             lanes: Lanes::new(settings.workers),
             lists: RunLists::new(settings.workers),
             turns: Turns::default(),

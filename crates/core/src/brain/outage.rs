@@ -22,6 +22,7 @@ impl Brain {
         for slot in self.sessions.places() {
             self.refuse(slot);
         }
+        self.refuse_datagrams();
     }
 
     /// Whether sessions that ask for something are closed because no worker serves.

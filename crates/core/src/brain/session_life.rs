@@ -1,6 +1,6 @@
 //! The life of a session: accepted, read, ended once.
 
-use super::{Brain, BrainAction, CloseReason, Phase};
+use super::{Brain, BrainAction, CloseReason, DatagramDrop, Phase};
 use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot, PortId};
 
 impl Brain {
@@ -183,7 +183,7 @@ impl Brain {
         let goes = |kind: DeliveryKind| match kind {
             DeliveryKind::Package => true,
             DeliveryKind::Connect => is_over,
-            DeliveryKind::Closed => false,
+            DeliveryKind::Closed | DeliveryKind::Datagram => false,
         };
         let mut packages = 0;
         for delivery in self.sessions.drop_returned(slot, |delivery| goes(delivery.kind)) {
@@ -194,7 +194,7 @@ impl Brain {
                         connection.owes_connect = true;
                     }
                 }
-                DeliveryKind::Connect | DeliveryKind::Closed => {}
+                DeliveryKind::Connect | DeliveryKind::Closed | DeliveryKind::Datagram => {}
             }
         }
         self.books.waiting_dropped(packages);
@@ -237,6 +237,7 @@ impl Brain {
         for slot in self.sessions.places() {
             self.close(slot, reason);
         }
+        self.drop_waiting_datagrams(DatagramDrop::Shutdown);
     }
 
     /// Sessions whose socket is open.
@@ -245,10 +246,11 @@ impl Brain {
         self.books.open
     }
 
-    /// Whether no session is left, not even one whose close event is still at a worker.
+    /// Whether no session is left, not even one whose close event is still at a worker, and no
+    /// datagram.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sessions.len() == 0
+        self.sessions.len() == 0 && self.peers.is_empty()
     }
 
     /// Deliveries at a lane that are not finished.

@@ -1,6 +1,7 @@
 //! Lanes begin, leave and die; what they had is settled (protocol §9, §10).
 
 use super::ledger::Entry;
+use super::peers::Place;
 use super::run_lists::RunListId;
 use super::{BodyCopier, Brain, LaneState};
 use crate::Nanos;
@@ -20,6 +21,7 @@ impl Brain {
         if let Some(worker) = self.lanes.begin_serving(lane_slot) {
             self.refusing = false;
             self.requeue_all(RunListId::Slot(worker));
+            self.place_peers_of(Place::Slot(worker));
         }
     }
 
@@ -92,5 +94,6 @@ impl Brain {
         // Bound sessions come back to this list until their deliveries are over; hashed ones move
         // on.
         self.requeue_all(RunListId::Lane(lane_slot));
+        self.place_peers_of(Place::lane(lane_slot));
     }
 }

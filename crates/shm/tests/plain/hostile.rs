@@ -3,6 +3,7 @@
 use super::Plain;
 use ostler_shm::consumer::Consumer;
 use ostler_shm::giver::{Giver, ProtocolViolation};
+use ostler_shm::peer::PeerBlock;
 use ostler_shm::record::{HEADER_SIZE, Header, RecordKind};
 use ostler_shm::ring::RingBytes;
 use ostler_shm::sleep::Ringer;
@@ -195,6 +196,14 @@ impl Lane {
         self.freed = freed;
         Ok(())
     }
+}
+
+/// Reads what may be an address of a datagram's peer: what is read is written in the same bytes.
+pub fn peer_block(bytes: &[u8]) {
+    let Some(block) = PeerBlock::read(bytes) else { return };
+    assert!(bytes.starts_with(block.as_bytes()));
+    let address = block.address().expect("what was read has an address");
+    assert_eq!(PeerBlock::new(address), Some(block), "an address has one form");
 }
 
 fn set(word: &AtomicU64, script: &mut Script<'_>) {

@@ -31,6 +31,7 @@ impl Brain {
             if down_for.is_none_or(|down_for| down_for < self.settings.slot_down_ns) {
                 continue;
             }
+            self.rehash_peers(worker, &live);
             for slot in self.lists.unlink_all(&mut self.sessions, RunListId::Slot(worker)) {
                 let spread = session_hash::spread(self.session(slot).unwrap_or(0));
                 let index = (spread % live.len() as u64) as usize;
@@ -51,7 +52,9 @@ impl Brain {
     pub fn rehash_due(&self) -> Option<Nanos> {
         self.lanes.serving().next()?;
         (0..self.settings.workers)
-            .filter(|worker| !self.lists.is_empty(RunListId::Slot(*worker)))
+            .filter(|worker| {
+                !self.lists.is_empty(RunListId::Slot(*worker)) || self.peers.wait_for_slot(*worker)
+            })
             .map(|worker| {
                 let since = self.lanes.down_since(usize::from(worker));
                 since.map_or(0, |since| since.saturating_add(self.settings.slot_down_ns))

@@ -13,20 +13,24 @@ pub(super) use pick::Pick;
 use super::run_lists::{Position, RunListId};
 use super::sessions::Connection;
 use super::{Assignment, Brain, Content, LaneState};
-use crate::ids::{ConnectionSlot, LaneSlot, Subject};
+use crate::ids::{ConnectionSlot, LaneSlot, PortId, Subject};
 use crate::policy::Dispatch;
 
 /// Whose turn it is. Only the dispatcher moves these cursors.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     /// Worker slot whose turn it is to get a free session.
-    slot: usize,
+    pub(super) slot: usize,
     /// Lane whose turn it is to get a bound session.
     lane: usize,
     /// Way of choosing whose sessions are next.
     pick: usize,
     /// Free sessions were served last; bound ones are next.
     free: bool,
+    /// It is the turn of datagrams that wait.
+    datagram: bool,
+    /// Of them, it is the turn of those that may go to any worker.
+    pub(super) free_peers: bool,
 }
 
 impl Brain {
@@ -73,7 +77,12 @@ impl Brain {
 
     /// How a worker is chosen for a session that is at home nowhere.
     fn pick_of(&self, connection: &Connection) -> Pick {
-        match self.settings.ports.get(connection.port).dispatch {
+        self.pick_of_port(connection.port)
+    }
+
+    /// How a worker is chosen for what comes on a port and is at home nowhere.
+    pub(super) fn pick_of_port(&self, port: PortId) -> Pick {
+        match self.settings.ports.get(port).dispatch {
             Dispatch::RoundRobin => Pick::RoundRobin,
             Dispatch::IdleFirst | Dispatch::SessionHash => Pick::IdleFirst,
         }
@@ -81,6 +90,19 @@ impl Brain {
 
     /// The next delivery to give, if any session is runnable and any worker has credit.
     pub fn next_give(&mut self) -> Option<Assignment> {
+        if !self.peers.wait() {
+            return self.next_give_of_sessions();
+        }
+        // Sessions and datagrams that wait take turns.
+        self.turns.datagram = !self.turns.datagram;
+        if self.turns.datagram {
+            self.give_waiting_datagram().or_else(|| self.next_give_of_sessions())
+        } else {
+            self.next_give_of_sessions().or_else(|| self.give_waiting_datagram())
+        }
+    }
+
+    fn next_give_of_sessions(&mut self) -> Option<Assignment> {
         for _ in 0..2 {
             self.turns.free = !self.turns.free;
             let assignment = if self.turns.free { self.give_free() } else { self.give_bound() };

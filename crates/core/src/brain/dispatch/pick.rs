@@ -6,7 +6,7 @@ use super::{idle_first, round_robin};
 use crate::ids::LaneSlot;
 
 /// How a worker is chosen for a session that is bound to none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(in crate::brain) enum Pick {
     /// The next in turn.
@@ -21,7 +21,7 @@ impl Pick {
 
     /// The worker slot that gets the next session, and its lane; `from` is the slot whose turn it
     /// is. `None`: no worker takes one now.
-    pub(super) fn lane(
+    pub(in crate::brain) fn lane(
         self,
         lanes: &Lanes,
         from: usize,

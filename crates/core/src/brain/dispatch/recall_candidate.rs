@@ -21,13 +21,14 @@ impl Brain {
         now: Nanos,
         taken: impl Fn(LaneSlot) -> u64,
     ) -> Option<(LaneSlot, Nanos)> {
-        if !self.lists.no_free_waits() {
+        if !self.lists.no_free_waits() || self.peers.wait_for_any() {
             return None;
         }
         let credit = self.credit();
         let idles = |(slot, lane): (LaneSlot, &Lane)| {
             lane.in_hand() == 0
                 && self.lists.is_empty(RunListId::Lane(slot))
+                && !self.peers.wait_for_lane(slot)
                 && lane.has_credit(credit)
         };
         if !self.lanes.serving().any(idles) {

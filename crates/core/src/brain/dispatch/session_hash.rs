@@ -7,7 +7,7 @@ pub(in crate::brain) fn home(session: u64, workers: u16) -> u16 {
 
 /// Where a session goes while its slot is down. Not by the number that chose the slot: then all
 /// sessions of one slot would go to one other.
-pub(super) const fn spread(session: u64) -> u64 {
+pub(in crate::brain) const fn spread(session: u64) -> u64 {
     hash(hash(session))
 }
 

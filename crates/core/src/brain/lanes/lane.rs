@@ -103,6 +103,11 @@ impl Lane {
             && self.in_hand < self.window(credit)
     }
 
+    /// How many deliveries more may be given.
+    pub(in crate::brain) fn free_credit(&self, credit: Credit) -> u32 {
+        if self.has_credit(credit) { self.window(credit) - self.in_hand } else { 0 }
+    }
+
     pub(in crate::brain) const fn state(&self) -> LaneState {
         self.state
     }

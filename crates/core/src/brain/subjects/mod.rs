@@ -4,9 +4,11 @@
 //! The ledger, lanes, credits, recall and the settling of the dead go through these questions. So
 //! another kind is another variant of [`Subject`], an arm in each function here, and its own file.
 
+mod datagram;
 mod session;
 
 use super::ledger::Entry;
+use super::peers::Peers;
 use super::sessions::Sessions;
 use super::{Assignment, BodyCopier, Brain, PortSettings, Unused};
 use crate::ids::{DeliveryKind, Subject};
@@ -17,6 +19,7 @@ impl Brain {
     pub(super) fn given(&mut self, assignment: &Assignment, more: bool) {
         match assignment.subject {
             Subject::Session(slot) => self.session_given(slot, assignment, more),
+            Subject::Peer(slot) => self.peer_given(slot, assignment),
         }
     }
 
@@ -24,6 +27,7 @@ impl Brain {
     pub(super) fn not_given(&mut self, assignment: Assignment) {
         match assignment.subject {
             Subject::Session(slot) => self.session_not_given(slot, assignment.content),
+            Subject::Peer(slot) => self.peer_not_given(slot, assignment.content),
         }
     }
 
@@ -31,6 +35,7 @@ impl Brain {
     pub(super) fn give_back(&mut self, entry: Entry, copy: BodyCopier<'_>) {
         match entry.subject {
             Subject::Session(slot) => self.give_back_to_session(slot, entry, copy),
+            Subject::Peer(slot) => self.give_back_to_peer(slot, entry, copy),
         }
     }
 
@@ -38,6 +43,7 @@ impl Brain {
     pub(super) fn settle_started(&mut self, entry: Entry, condemned: bool, copy: BodyCopier<'_>) {
         match entry.subject {
             Subject::Session(slot) => self.settle_started_of_session(slot, entry, condemned, copy),
+            Subject::Peer(slot) => self.settle_started_of_peer(slot, entry, condemned, copy),
         }
     }
 
@@ -45,6 +51,8 @@ impl Brain {
     pub(super) fn holder_condemned(&mut self, subject: Subject) {
         match subject {
             Subject::Session(slot) => self.session_holder_condemned(slot),
+            // There is nothing to close: its datagrams are settled when the worker is dead.
+            Subject::Peer(_) => {}
         }
     }
 
@@ -52,6 +60,7 @@ impl Brain {
     pub(super) fn delivery_ended(&mut self, subject: Subject, kind: DeliveryKind) {
         match subject {
             Subject::Session(slot) => self.session_delivery_ended(slot, kind),
+            Subject::Peer(slot) => self.datagram_left(slot, false),
         }
     }
 
@@ -59,6 +68,7 @@ impl Brain {
     pub(super) fn package_served(&mut self, subject: Subject) {
         match subject {
             Subject::Session(slot) => self.session_served(slot),
+            Subject::Peer(_) => {}
         }
     }
 
@@ -66,6 +76,7 @@ impl Brain {
     pub(super) fn keeps_unused(&self, subject: Subject) -> bool {
         match subject {
             Subject::Session(slot) => self.session_keeps_unused(slot),
+            Subject::Peer(_) => false,
         }
     }
 
@@ -79,6 +90,10 @@ impl Brain {
     ) -> Option<Unused> {
         match subject {
             Subject::Session(slot) => self.keep_unused_of_session(slot, used, bytes, unused),
+            Subject::Peer(_) => {
+                crate::invariant!(false, "a datagram is always used as a whole");
+                None
+            }
         }
     }
 
@@ -87,6 +102,7 @@ impl Brain {
     pub fn is_input_ended(&self, subject: Subject) -> bool {
         match subject {
             Subject::Session(slot) => self.is_session_input_ended(slot),
+            Subject::Peer(_) => false,
         }
     }
 
@@ -95,6 +111,7 @@ impl Brain {
     pub(super) fn may_move(&self, subject: Subject, waiting: u32) -> bool {
         match subject {
             Subject::Session(slot) => self.session_may_move(slot, waiting),
+            Subject::Peer(slot) => self.peer_may_move(slot, waiting),
         }
     }
 
@@ -102,6 +119,7 @@ impl Brain {
     pub(super) fn package_written(&mut self, subject: Subject) {
         match subject {
             Subject::Session(slot) => self.session_package_written(slot),
+            Subject::Peer(_) => {}
         }
     }
 }
@@ -111,16 +129,19 @@ impl Brain {
 pub(super) fn is_served(sessions: &Sessions, subject: Subject) -> bool {
     match subject {
         Subject::Session(slot) => session::is_served(sessions, slot),
+        Subject::Peer(_) => true,
     }
 }
 
 /// Whether a package that a worker has started may have to be given again.
 pub(super) fn may_come_back(
     sessions: &Sessions,
+    peers: &Peers,
     ports: &PerPort<PortSettings>,
     entry: &Entry,
 ) -> bool {
     match entry.subject {
         Subject::Session(slot) => session::may_come_back(sessions, ports, slot, entry),
+        Subject::Peer(slot) => datagram::may_be_given_again(peers, ports, slot, entry),
     }
 }

@@ -214,7 +214,10 @@ impl Pair {
         let at = |number| undone.iter().filter(|one| one.subject == number).count();
         let pinned = |number| undone.iter().any(|one| one.subject == number && one.position < t);
         let movable = waiting.iter().find(|one| !pinned(one.subject)).map(|one| one.seq);
-        let may_move = |Subject::Session(slot): Subject, own| at(slot.0) as u32 == own;
+        let may_move = |subject, own| match subject {
+            Subject::Session(slot) => at(slot.0) as u32 == own,
+            Subject::Peer(_) => panic!("the shapes have none"),
+        };
         assert_eq!(ledger.oldest_movable(t, may_move).map(|entry| entry.seq), movable);
     }
 }

@@ -5,6 +5,7 @@ mod close;
 mod condemned;
 mod counts;
 mod crash;
+mod datagrams;
 mod dispatch;
 mod drain;
 mod lanes;

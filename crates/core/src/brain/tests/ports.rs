@@ -11,7 +11,7 @@ const DROPS: PortId = PortId(1);
 fn give_all(brain: &mut Brain, written: &mut u64) -> Vec<(ConnectionSlot, PortId, LaneSlot, u64)> {
     let mut given = Vec::new();
     while let Some(assignment) = brain.next_give() {
-        let Subject::Session(slot) = assignment.subject;
+        let Subject::Session(slot) = assignment.subject else { panic!("{assignment:?}") };
         given.push((slot, assignment.port, assignment.lane, assignment.seq));
         let more = !matches!(assignment.content, Content::Connect);
         brain.record_written(assignment, *written, 8, None, more, 0);

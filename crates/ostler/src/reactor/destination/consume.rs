@@ -138,7 +138,11 @@ impl ClientSide {
             RecordKind::Fin => {
                 self.brain.finish(lane, header.cause, started).map_err(ProtocolViolation)?
             }
-            RecordKind::Pad | RecordKind::Connect | RecordKind::Data | RecordKind::Closed => {
+            RecordKind::Pad
+            | RecordKind::Connect
+            | RecordKind::Data
+            | RecordKind::Datagram
+            | RecordKind::Closed => {
                 return Err(ProtocolViolation("a record of the other direction"));
             }
         }

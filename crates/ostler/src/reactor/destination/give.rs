@@ -34,6 +34,7 @@ impl ClientSide {
                     DeliveryKind::Connect => RecordKind::Connect,
                     DeliveryKind::Closed => RecordKind::Closed,
                     DeliveryKind::Package => RecordKind::Data,
+                    DeliveryKind::Datagram => RecordKind::Datagram,
                 };
                 self.give_returned(
                     destination,
@@ -43,6 +44,9 @@ impl ClientSide {
             }
             Content::Read => match assignment.subject {
                 Subject::Session(slot) => self.give_input(destination, slot, assignment),
+                Subject::Peer(_) => {
+                    invariant!(false, "a datagram is given when it is read, or kept")
+                }
             },
         }
     }

@@ -1,6 +1,6 @@
 //! Packages larger than one record: written in parts, as far as the ring has room (protocol §8).
 
-use ostler_core::brain::{Assignment, LaneSlot};
+use ostler_core::brain::{Assignment, LaneSlot, Subject};
 use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
 
 use super::Destination;
@@ -18,6 +18,7 @@ pub(in crate::reactor) struct Sending {
     /// The number by which records name what it is about.
     subject: u64,
     port: u16,
+    kind: RecordKind,
     flags: u8,
     offset: usize,
 }
@@ -34,10 +35,14 @@ impl ClientSide {
         more: bool,
     ) {
         let (seq, lane) = (assignment.seq, assignment.lane);
+        let kind = match assignment.subject {
+            Subject::Session(_) => RecordKind::Data,
+            Subject::Peer(_) => RecordKind::Datagram,
+        };
         let (subject, port) = (assignment.subject_number, assignment.port.0);
         let len = body.len() as u32;
         self.brain.record_written(assignment, NOT_WRITTEN, len, Some(body), more, self.now);
-        destination.sending = Some(Sending { seq, subject, port, flags, offset: 0 });
+        destination.sending = Some(Sending { seq, subject, port, kind, flags, offset: 0 });
         self.continue_sending(destination, lane);
     }
 
@@ -59,7 +64,7 @@ impl ClientSide {
             destination.space(&opening, part).copy_from(bytes);
             let more = part < left;
             let header = Header {
-                kind: RecordKind::Data as u8,
+                kind: sending.kind as u8,
                 flags: sending.flags | if more { FLAG_MORE } else { 0 },
                 port: sending.port,
                 seq: sending.seq,

@@ -124,7 +124,7 @@ impl World {
         let by_session = brain.held_by_session();
         let entries = brain.lanes.iter().flat_map(|(_, lane)| lane.ledger.iter());
         for entry in entries.filter(|entry| entry.body.is_some()) {
-            let Subject::Session(slot) = entry.subject;
+            let Subject::Session(slot) = entry.subject else { panic!("{entry:?}") };
             let is_served = brain.phase(slot).is_some_and(Phase::is_served);
             assert!(is_served || self.is_being_written(slot), "held for nobody: {entry:?}");
             assert_eq!(by_session.contains_key(&slot), is_served);
@@ -141,7 +141,7 @@ impl World {
             assert_eq!(undone.len(), fake.map_or(0, FakeLane::unfinished), "drained in time");
             assert_eq!(lane.ledger.is_empty(), undone.is_empty());
             for entry in undone {
-                let Subject::Session(connection) = entry.subject;
+                let Subject::Session(connection) = entry.subject else { panic!("{entry:?}") };
                 let (count, _) = outstanding.entry(connection).or_insert((0, slot));
                 *count += 1;
             }

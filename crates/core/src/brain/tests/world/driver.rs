@@ -79,7 +79,9 @@ impl World {
     pub(crate) fn give(&mut self) -> bool {
         let credit = self.lanes_with_credit();
         let Some(assignment) = self.brain.next_give() else { return false };
-        let Subject::Session(place) = assignment.subject;
+        let Subject::Session(place) = assignment.subject else {
+            panic!("nobody sends datagrams: {assignment:?}");
+        };
         let id = self.places[&place];
         assert_eq!((assignment.subject_number, assignment.port), (id, PORT));
         let lane = self.lanes.iter().position(|lane| lane.slot == assignment.lane).unwrap();
@@ -146,6 +148,7 @@ impl World {
                     DeliveryKind::Connect => Item::Connect,
                     DeliveryKind::Closed => Item::Closed,
                     DeliveryKind::Package => Item::Package(number_of(&returned.body)),
+                    DeliveryKind::Datagram => panic!("nobody sends datagrams: {returned:?}"),
                 };
                 let delivery = &session.items[&item];
                 assert_eq!(delivery.state, State::Returned, "{id} {item:?}");
