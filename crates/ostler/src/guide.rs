@@ -6,6 +6,9 @@ struct Options;
 #[doc = include_str!("../../../docs/guide/framing.md")]
 struct Framing;
 
+#[doc = include_str!("../../../docs/guide/dispatch.md")]
+struct Dispatch;
+
 #[doc = include_str!("../../../docs/guide/back-pressure.md")]
 struct BackPressure;
 

@@ -37,6 +37,8 @@ pub enum RecordKind {
     /// Up: sets marks of a session (`part_offset`) and takes others away (`total`), see
     /// [`crate::sessions::MARKS`].
     Mark = 23,
+    /// Up: the session is bound to a number, which is `total`.
+    Bind = 24,
 }
 
 impl RecordKind {
@@ -57,6 +59,7 @@ impl RecordKind {
             21 => Self::Fin,
             22 => Self::OutReference,
             23 => Self::Mark,
+            24 => Self::Bind,
             _ => return None,
         })
     }

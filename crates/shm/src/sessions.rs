@@ -47,6 +47,24 @@ pub const PROTECTED: u64 = 16;
 /// The flags that workers set and take away; the session keeps them, whoever set them.
 pub const MARKS: u64 = PAUSED | PROTECTED;
 
+/// Flag: a worker has bound the session to the number in the high half of the flags.
+pub const BOUND: u64 = 32;
+const USER_SHIFT: u32 = 32;
+/// Flags: whether the session is bound to a number, and to which.
+pub const BINDING: u64 = BOUND | (u32::MAX as u64) << USER_SHIFT;
+
+/// Flags of a session that is bound to this number.
+#[must_use]
+pub const fn bound_to(user: u32) -> u64 {
+    BOUND | (user as u64) << USER_SHIFT
+}
+
+/// The number to which a session is bound.
+#[must_use]
+pub const fn user_of(flags: u64) -> Option<u32> {
+    if flags & BOUND == 0 { None } else { Some((flags >> USER_SHIFT) as u32) }
+}
+
 /// Flags: why the session is closing, a number plus one; 0 while it is not.
 pub const REASON_MASK: u64 = 0xff << REASON_SHIFT;
 const REASON_SHIFT: u32 = 8;

@@ -296,6 +296,12 @@ impl Ledger {
         self.body_bytes
     }
 
+    /// Deliveries that are not done.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.len() - self.done - self.slow_done
+    }
+
     /// Deliveries listed, done ones included.
     #[must_use]
     pub fn len(&self) -> usize {

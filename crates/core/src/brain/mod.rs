@@ -43,10 +43,10 @@ use crate::Nanos;
 use crate::ids::ProcessKey;
 use crate::per_port::PerPort;
 use crate::policy::{CrashPolicy, Dispatch};
-use dispatch::Turns;
+use dispatch::{Pick, Turns};
 use lanes::{Credit, Lane, Lanes};
 use peers::Peers;
-use run_lists::RunLists;
+use run_lists::{RunListId, RunLists};
 use sessions::{Connection, Sessions};
 
 /// Settings of one reactor's brain.
@@ -88,6 +88,18 @@ impl PortSettings {
     /// Whether a package that was started may have to be given again.
     const fn gives_again(&self) -> bool {
         self.keeps_unused || matches!(self.crash_policy, CrashPolicy::Redeliver(_))
+    }
+
+    /// Whether several workers may have packages of one session. Not when they leave a part of one
+    /// unused, with which the next one begins.
+    const fn spreads(&self) -> bool {
+        matches!(self.dispatch, Dispatch::Pull) && !self.keeps_unused
+    }
+
+    /// Whether nothing else of a session is at a worker while its connect or close event is:
+    /// because there is no order between workers, or because the first decides who gets the rest.
+    const fn gives_events_alone(&self) -> bool {
+        self.spreads() || matches!(self.dispatch, Dispatch::UserFunction)
     }
 }
 
@@ -229,11 +241,13 @@ impl Brain {
         self.lanes.get_mut(lane)
     }
 
-    /// How much may wait at a worker.
-    const fn credit(&self) -> Credit {
+    /// How much may wait at a worker: nothing, while somebody waits for one that has nothing to do.
+    fn credit(&self) -> Credit {
+        let nobody_pulls =
+            self.lists.is_empty(RunListId::Free(Pick::Pull)) && !self.peers.any_pulls();
         Credit {
             prefetch_ns: self.settings.prefetch_ns,
-            prefetch_packages: self.settings.prefetch_packages,
+            prefetch_packages: if nobody_pulls { self.settings.prefetch_packages } else { 1 },
         }
     }
 

@@ -258,6 +258,11 @@ impl Peers {
         !self.lists.is_empty()
     }
 
+    /// Whether a datagram waits for a worker that has nothing to do.
+    pub(super) fn any_pulls(&self) -> bool {
+        self.lists.contains_key(&Place::Free(Pick::Pull))
+    }
+
     /// Whether anybody waits for any worker.
     pub(super) fn wait_for_any(&self) -> bool {
         Pick::ALL.into_iter().any(|pick| self.lists.contains_key(&Place::Free(pick)))

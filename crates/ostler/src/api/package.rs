@@ -254,6 +254,24 @@ impl Deferred {
         self.token.output(self.session, Output::State(state))
     }
 
+    /// Binds the package's session to a number as an output of this delivery, see
+    /// [`crate::Session::bind`].
+    ///
+    /// ```
+    /// # use ostler::{Deferred, SendError};
+    /// /// Somebody has looked up who logs in.
+    /// fn known(mut login: Deferred, user: u32) -> Result<(), SendError> {
+    ///     login.bind(user)?;
+    ///     login.send(b"welcome\n")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn bind(&mut self, user: u32) -> Result<(), SendError> {
+        self.token.output(self.session, Output::Bind(user))
+    }
+
     /// Closes the package's session, after what was sent before, as an output of this delivery.
     /// Like [`crate::Session::close`] this is never refused for want of room.
     ///

@@ -202,6 +202,50 @@ impl Session {
         self.context.output(self.id, Output::Mark(Marks { set, clear }))
     }
 
+    /// Binds the session to a number: that of a user, of a room, or of a worker slot. With
+    /// `dispatch = user_id` or `user_function` the session belongs to the worker in slot `user %
+    /// workers` from when nothing of it is at a worker any more; so all sessions of one user meet
+    /// in one process. With other modes the number is only kept, for [`Session::user`]. It may be
+    /// bound again at any time; inside a callback that is published together with the reply.
+    ///
+    /// ```
+    /// # use ostler::{Handler, Outcome, Package, Session, Worker};
+    /// # struct Game;
+    /// # fn player(_: &[u8]) -> Option<u32> { None }
+    /// # impl Handler for Game {
+    /// fn on_receive(&mut self, _: &Worker, session: &Session, package: &Package) -> Outcome {
+    ///     if session.user().is_none() {
+    ///         // The first package is the login: what follows goes where the player's game is.
+    ///         let player = player(package).ok_or("no such player")?;
+    ///         return Ok(session.bind(player)?);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError`]: gone, or full when the lane has had no room for `send_timeout_ms`.
+    pub fn bind(&self, user: u32) -> Result<(), SendError> {
+        self.context.output(self.id, Output::Bind(user))
+    }
+
+    /// The number to which the session is bound, as the session table shows it: a moment after
+    /// [`Session::bind`], when that callback is over. `None` when it is not bound, or has ended.
+    ///
+    /// ```
+    /// # use ostler::{Session, Worker};
+    /// fn sessions_of(worker: &Worker, user: u32) -> Vec<Session> {
+    ///     let all = worker.sessions().into_iter();
+    ///     all.filter(|session| session.user() == Some(user)).collect()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn user(&self) -> Option<u32> {
+        let record = self.context.sessions.record(self.id)?;
+        ostler_shm::sessions::user_of(record.flags)
+    }
+
     /// The client's address; `None` once the session has ended (after `on_close`).
     ///
     /// ```

@@ -94,12 +94,29 @@ macro_rules! words {
 words!(Dispatch {
     RoundRobin = "round_robin",
     SessionHash = "session_hash",
+    AddressHash = "address_hash",
+    UserId = "user_id",
+    UserFunction = "user_function",
     IdleFirst = "idle_first",
+    LeastInHand = "least_in_hand",
+    Sticky = "sticky",
+    Pull = "pull",
 });
 
 /// Chosen by the user, or (`auto`) by the framing.
 impl Words for Option<Dispatch> {
-    const WORDS: &'static [&'static str] = &["auto", "round_robin", "session_hash", "idle_first"];
+    const WORDS: &'static [&'static str] = &[
+        "auto",
+        "round_robin",
+        "session_hash",
+        "address_hash",
+        "user_id",
+        "user_function",
+        "idle_first",
+        "least_in_hand",
+        "sticky",
+        "pull",
+    ];
 }
 
 impl Setting for Option<Dispatch> {

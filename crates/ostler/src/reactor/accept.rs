@@ -30,6 +30,7 @@ impl ClientSide {
             self.reports.count_closed();
             return self.reports.give_place_back(index);
         };
+        self.brain.comes_from(slot, peer.ip());
         self.board.open_session(session, port.0, peer, clock::monotonic_ns());
         let added = transport.watch(&self.epoll, token::connection(slot, session));
         // A stream has one only while something of it is kept.

@@ -6,7 +6,7 @@ use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot};
 use ostler_core::invariant;
 use ostler_core::send_queue::{Part, Refusal, Route};
 use ostler_shm::lane::RawBytes;
-use ostler_shm::sessions::{CLOSING, FULL, MARKS, QUEUED, REASON_MASK, closing_because};
+use ostler_shm::sessions::{BINDING, CLOSING, FULL, MARKS, QUEUED, REASON_MASK, closing_because};
 
 use super::ClientSide;
 use super::connection::Connection;
@@ -166,7 +166,7 @@ impl ClientSide {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let marks = self.settings.ports.get(connection.port).marks;
         let unsent = connection.unsent();
-        let mut flags = connection.flags & (CLOSING | REASON_MASK | MARKS);
+        let mut flags = connection.flags & (CLOSING | REASON_MASK | MARKS | BINDING);
         if unsent > 0 {
             flags |= QUEUED;
         }

@@ -30,6 +30,7 @@ enum Held {
     Close(u64, bool),
     State(u64, Vec<u8>),
     Mark(u64, Marks),
+    Bind(u64, u32),
 }
 
 impl Held {
@@ -39,6 +40,7 @@ impl Held {
             Output::Close(reset) => Self::Close(session, reset),
             Output::State(state) => Self::State(session, state.to_vec()),
             Output::Mark(marks) => Self::Mark(session, marks),
+            Output::Bind(user) => Self::Bind(session, user),
         }
     }
 
@@ -48,6 +50,7 @@ impl Held {
             Self::Close(session, reset) => (*session, Output::Close(*reset)),
             Self::State(session, state) => (*session, Output::State(state)),
             Self::Mark(session, marks) => (*session, Output::Mark(*marks)),
+            Self::Bind(session, user) => (*session, Output::Bind(*user)),
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) enum Output<'a> {
     State(&'a [u8]),
     /// Marks that it gets or loses.
     Mark(Marks),
+    /// The number to which it is bound from now on.
+    Bind(u32),
 }
 
 /// A change of a session's marks: flags of the session table, some of
@@ -44,7 +46,7 @@ impl Output<'_> {
     pub(crate) const fn len(self) -> usize {
         match self {
             Self::Send(bytes) | Self::State(bytes) => bytes.len(),
-            Self::Close(_) | Self::Mark(_) => 0,
+            Self::Close(_) | Self::Mark(_) | Self::Bind(_) => 0,
         }
     }
 }
@@ -78,7 +80,7 @@ impl WorkerContext {
                 None => return Err(SendError::gone(None)),
             },
             Output::State(_) => self.settings.session_state_size,
-            Output::Close(_) | Output::Mark(_) => 0,
+            Output::Close(_) | Output::Mark(_) | Output::Bind(_) => 0,
         };
         match output {
             _ if len <= most => Ok(()),
@@ -108,6 +110,16 @@ impl WorkerContext {
                     ..Header::default()
                 };
                 self.sender.append_waiting(lane, header, bytes, for_delivery)
+            }
+            Output::Bind(user) => {
+                let header = Header {
+                    kind: RecordKind::Bind as u8,
+                    subject: session,
+                    cause,
+                    total: user,
+                    ..Header::default()
+                };
+                self.sender.append_waiting(lane, header, &[], for_delivery)
             }
             Output::Close(reset) => {
                 self.append_close(session, reset, for_delivery);

@@ -72,6 +72,7 @@ enum Posted {
     Close(u64),
     State(u64, Vec<u8>),
     Mark(u64, Marks),
+    Bind(u64, u32),
 }
 
 /// Finishes its delivery when it is dropped, on whatever thread.
@@ -149,6 +150,7 @@ impl DeferredToken {
             Output::State(state) => Posted::State(session, state.to_vec()),
             Output::Close(_) => Posted::Close(session),
             Output::Mark(marks) => Posted::Mark(session, marks),
+            Output::Bind(user) => Posted::Bind(session, user),
         };
         self.post(posted, POSTED_COST_BYTES + output.len())
     }
@@ -224,6 +226,7 @@ fn arrive(context: &WorkerContext, delivery: u64, posted: &Posted) {
         Posted::State(session, state) => (*session, Output::State(state)),
         Posted::Close(session) => (*session, Output::Close(false)),
         Posted::Mark(session, marks) => (*session, Output::Mark(*marks)),
+        Posted::Bind(session, user) => (*session, Output::Bind(*user)),
     };
     let Some(mut deferred) = context.tokens.take(delivery) else {
         invariant!(false, "what a token has posted arrives before its end");

@@ -3,6 +3,7 @@
 //! The files are the topics of the table.
 #![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
 
+mod dispatch;
 mod lanes;
 mod log;
 mod network;
@@ -30,6 +31,7 @@ const EFFECTS: &[&[(&str, Effect)]] = &[
     processes::EFFECTS,
     lanes::EFFECTS,
     packages::EFFECTS,
+    dispatch::EFFECTS,
     sending::EFFECTS,
     supervision::EFFECTS,
     log::EFFECTS,

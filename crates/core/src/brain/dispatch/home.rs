@@ -3,21 +3,94 @@
 
 use super::super::Brain;
 use super::super::run_lists::{Position, RunListId};
-use super::super::sessions::Connection;
-use super::session_hash;
+use super::super::sessions::{Connection, Home};
+use super::{address_hash, session_hash, sticky, user_id};
+use std::net::IpAddr;
+
 use crate::Nanos;
-use crate::ids::LaneSlot;
+use crate::ids::{ConnectionSlot, LaneSlot};
 use crate::policy::Dispatch;
 
 impl Brain {
     /// The worker slot where all deliveries of a session go; `None` when they may go to any.
     pub(in crate::brain) fn home_of(&self, connection: &Connection) -> Option<u16> {
-        match self.settings.ports.get(connection.port).dispatch {
-            Dispatch::SessionHash => {
-                Some(session_hash::home(connection.session, self.settings.workers))
+        let (session, workers) = (connection.session, self.settings.workers);
+        match (self.dispatch_of(connection), connection.home) {
+            (Dispatch::AddressHash, Home::Address(number)) => {
+                Some(address_hash::home(number, workers))
             }
-            Dispatch::RoundRobin | Dispatch::IdleFirst => None,
+            (Dispatch::UserId | Dispatch::UserFunction, Home::User(user)) => {
+                Some(user_id::home(user, workers))
+            }
+            (
+                Dispatch::SessionHash
+                | Dispatch::AddressHash
+                | Dispatch::UserId
+                | Dispatch::UserFunction,
+                _,
+            ) => Some(session_hash::home(session, workers)),
+            (Dispatch::Sticky, home) => sticky::home(home),
+            (
+                Dispatch::RoundRobin | Dispatch::IdleFirst | Dispatch::LeastInHand | Dispatch::Pull,
+                _,
+            ) => None,
         }
+    }
+
+    /// How the sessions of a session's port are dispatched.
+    pub(super) fn dispatch_of(&self, connection: &Connection) -> Dispatch {
+        self.settings.ports.get(connection.port).dispatch
+    }
+
+    /// The address of a session's client, told once, when it is accepted.
+    pub fn comes_from(&mut self, slot: ConnectionSlot, address: IpAddr) {
+        let Some(connection) = self.sessions.get(slot) else { return };
+        if self.dispatch_of(connection) == Dispatch::AddressHash {
+            self.move_home(slot, Home::Address(address_hash::number(address)));
+        }
+    }
+
+    /// A worker has bound the session to a number, a user's or another one. Where sessions are
+    /// dispatched by that, it belongs to another worker slot from when nothing of it is at a
+    /// worker.
+    pub fn bind(&mut self, slot: ConnectionSlot, user: u32) {
+        let Some(connection) = self.sessions.get(slot) else { return };
+        if self.dispatch_of(connection).follows_user() {
+            self.move_home(slot, Home::User(user));
+        }
+    }
+
+    /// The session is at home somewhere else. One that waits to be given something waits there.
+    fn move_home(&mut self, slot: ConnectionSlot, home: Home) {
+        let Some(connection) = self.sessions.get_mut(slot) else { return };
+        connection.home = home;
+        let queued = connection.link.list();
+        if queued != RunListId::No && queued != self.place_of(slot) {
+            self.lists.unlink(&mut self.sessions, slot);
+            self.enqueue(slot);
+        }
+    }
+
+    /// A session whose worker is chosen when it begins was given to one.
+    pub(in crate::brain) fn settle_down(&mut self, slot: ConnectionSlot, lane: LaneSlot) {
+        let Some(connection) = self.sessions.get(slot) else { return };
+        if self.dispatch_of(connection) == Dispatch::Sticky
+            && connection.home == Home::Unknown
+            && let Some(key) = self.lane_key(lane)
+            && let Some(connection) = self.sessions.get_mut(slot)
+        {
+            connection.home = Home::Slot(key.slot.0);
+        }
+    }
+
+    /// Whether a session chooses its worker slot anew because its own is down for too long.
+    fn leaves_home(&mut self, slot: ConnectionSlot) -> bool {
+        let Some(connection) = self.sessions.get_mut(slot) else { return false };
+        if let Home::Slot(_) = connection.home {
+            connection.home = Home::Unknown;
+            return true;
+        }
+        false
     }
 
     /// Sessions at home in a slot that is down for too long go to a slot that serves.
@@ -33,6 +106,10 @@ impl Brain {
             }
             self.rehash_peers(worker, &live);
             for slot in self.lists.unlink_all(&mut self.sessions, RunListId::Slot(worker)) {
+                if self.leaves_home(slot) {
+                    self.enqueue(slot);
+                    continue;
+                }
                 let spread = session_hash::spread(self.session(slot).unwrap_or(0));
                 let index = (spread % live.len() as u64) as usize;
                 if let Some(lane) = live.get(index).copied() {

@@ -1,19 +1,25 @@
 //! The dispatcher: lists of runnable sessions, those that are bound or at home and those that may
 //! go to any worker; one package per turn, back to the tail. One file per mode.
 
+mod address_hash;
 mod home;
 mod idle_first;
+mod least;
+mod least_in_hand;
 mod pick;
+mod pull;
 mod recall_candidate;
 mod round_robin;
 pub(super) mod session_hash;
+mod sticky;
+mod user_id;
 
 pub(super) use pick::Pick;
 
 use super::run_lists::{Position, RunListId};
 use super::sessions::Connection;
 use super::{Assignment, Brain, Content, LaneState};
-use crate::ids::{ConnectionSlot, LaneSlot, PortId, Subject};
+use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot, PortId, Subject};
 use crate::policy::Dispatch;
 
 /// Whose turn it is. Only the dispatcher moves these cursors.
@@ -44,17 +50,24 @@ impl Brain {
     pub(super) fn enqueue_at(&mut self, slot: ConnectionSlot, position: Position) {
         let reading = self.reading && !self.paused;
         let Some(connection) = self.sessions.get(slot) else { return };
-        let window = self.settings.ports.get(connection.port).session_window;
-        if connection.link.list() == RunListId::No
-            && connection.has_work(reading)
-            && connection.outstanding < window
-        {
+        if connection.link.list() == RunListId::No && self.may_be_given(connection, reading) {
             let place = self.place_of(slot);
             self.lists.link(&mut self.sessions, slot, place, position);
             if self.refusing {
                 self.refuse(slot);
             }
         }
+    }
+
+    /// Whether a session has something that could be given, and may be given it.
+    pub(super) fn may_be_given(&self, connection: &Connection, reading: bool) -> bool {
+        let port = self.settings.ports.get(connection.port);
+        if connection.outstanding >= port.session_window {
+            return false;
+        }
+        let Some(next) = connection.next_kind(reading) else { return false };
+        let may_join = next == DeliveryKind::Package && !connection.has_event_out;
+        connection.outstanding == 0 || may_join || !port.gives_events_alone()
     }
 
     /// The list where a session belongs.
@@ -84,7 +97,15 @@ impl Brain {
     pub(super) fn pick_of_port(&self, port: PortId) -> Pick {
         match self.settings.ports.get(port).dispatch {
             Dispatch::RoundRobin => Pick::RoundRobin,
-            Dispatch::IdleFirst | Dispatch::SessionHash => Pick::IdleFirst,
+            Dispatch::LeastInHand => Pick::LeastInHand,
+            Dispatch::Sticky => Pick::Sticky,
+            Dispatch::Pull => Pick::Pull,
+            // Those behind the first are always at home somewhere.
+            Dispatch::IdleFirst
+            | Dispatch::SessionHash
+            | Dispatch::AddressHash
+            | Dispatch::UserId
+            | Dispatch::UserFunction => Pick::IdleFirst,
         }
     }
 
@@ -167,16 +188,19 @@ impl Brain {
             lane.pass_turn(connection.history());
         }
         let (session, port) = (connection.session, connection.port);
-        let content = if connection.has_returned() {
-            Content::Returned(self.sessions.pop_returned(slot)?)
-        } else if connection.owes_connect {
-            Content::Connect
-        } else if connection.has_input(reading) {
-            Content::Read
-        } else if connection.owes_closed {
-            Content::Closed
-        } else {
+        if !self.may_be_given(connection, reading) {
             return None;
+        }
+        let has_returned = connection.has_returned();
+        let content = match connection.next_kind(reading)? {
+            _ if has_returned => Content::Returned(self.sessions.pop_returned(slot)?),
+            DeliveryKind::Connect => Content::Connect,
+            DeliveryKind::Package => Content::Read,
+            DeliveryKind::Closed => Content::Closed,
+            DeliveryKind::Datagram => {
+                crate::invariant!(false, "a session has no datagrams");
+                return None;
+            }
         };
         let subject = Subject::Session(slot);
         Some(Assignment { subject, subject_number: session, port, lane, seq, content })

@@ -122,6 +122,11 @@ impl Lane {
         self.in_hand
     }
 
+    /// Deliveries given that are not finished, deferred ones included.
+    pub(in crate::brain) fn unfinished(&self) -> u32 {
+        u32::try_from(self.ledger.unfinished()).unwrap_or(u32::MAX)
+    }
+
     pub(super) const fn work_ns(&self) -> Nanos {
         self.work_ns
     }

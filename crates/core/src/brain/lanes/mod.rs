@@ -113,6 +113,10 @@ impl Lanes {
         Some((lane, self.get(lane)?))
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lane> {
+        self.lanes.iter_mut().map(|(_, lane)| lane)
+    }
+
     /// All lanes that serve, in the order of their slots.
     pub(super) fn serving(&self) -> impl Iterator<Item = (LaneSlot, &Lane)> {
         (0..self.slots.len()).filter_map(|worker| self.serving_in(worker))

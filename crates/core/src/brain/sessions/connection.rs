@@ -46,6 +46,20 @@ pub struct Returned {
     pub deaths_while_waiting: u8,
 }
 
+/// By what a session is at home in a worker slot, where that is not its id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::brain) enum Home {
+    /// By nothing else.
+    #[default]
+    Unknown,
+    /// By the number of its client's address.
+    Address(u64),
+    /// By the number to which a worker has bound it.
+    User(u32),
+    /// It was given to the worker in this slot.
+    Slot(u16),
+}
+
 /// One session.
 #[derive(Debug)]
 pub(in crate::brain) struct Connection {
@@ -53,9 +67,13 @@ pub(in crate::brain) struct Connection {
     /// The listening port on which it came: its settings are those of the session.
     pub(in crate::brain) port: PortId,
     pub(in crate::brain) phase: Phase,
-    /// Deliveries at the lane `bound`.
+    /// Deliveries at the lane `bound`, or at any lanes where sessions are not bound.
     pub(in crate::brain) outstanding: u32,
     pub(in crate::brain) bound: Option<LaneSlot>,
+    /// By what its worker slot is chosen.
+    pub(in crate::brain) home: Home,
+    /// Its connect or close event is at a lane. Only kept up where events are given alone.
+    pub(in crate::brain) has_event_out: bool,
     /// Its place on a list of runnable sessions.
     pub(in crate::brain) link: Link,
     /// A package of it was finished.
@@ -94,6 +112,8 @@ impl Connection {
             phase: Phase::Open,
             outstanding: 0,
             bound: None,
+            home: Home::Unknown,
+            has_event_out: false,
             link: Link::default(),
             was_served: false,
             ended_by: None,
@@ -112,7 +132,21 @@ impl Connection {
 
     /// Whether the session could be given something now, if its window allows.
     pub(in crate::brain) fn has_work(&self, reading: bool) -> bool {
-        self.has_returned() || self.owes_connect || self.owes_closed || self.has_input(reading)
+        self.next_kind(reading).is_some()
+    }
+
+    /// What the session would be given next.
+    pub(in crate::brain) fn next_kind(&self, reading: bool) -> Option<DeliveryKind> {
+        if let Some(returned) = self.returned.front() {
+            return Some(returned.kind);
+        }
+        if self.owes_connect {
+            return Some(DeliveryKind::Connect);
+        }
+        if self.has_input(reading) {
+            return Some(DeliveryKind::Package);
+        }
+        self.owes_closed.then_some(DeliveryKind::Closed)
     }
 
     /// Whether there is input to be given: fresh, or the rest of what was received before the

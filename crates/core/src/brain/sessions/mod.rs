@@ -5,7 +5,7 @@ mod connection;
 
 pub use connection::{Phase, Returned};
 
-pub(super) use connection::Connection;
+pub(super) use connection::{Connection, Home};
 
 use crate::ids::{ConnectionSlot, PortId};
 

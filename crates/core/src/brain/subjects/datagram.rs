@@ -182,8 +182,17 @@ impl Brain {
     /// The worker slot where all datagrams of a peer go; `None` when they may go to any.
     fn peer_home(&self, port: PortId, key: u64) -> Option<u16> {
         match self.settings.ports.get(port).dispatch {
-            Dispatch::SessionHash => Some(session_hash::home(key, self.settings.workers)),
-            Dispatch::RoundRobin | Dispatch::IdleFirst => None,
+            // Nobody binds a peer to a user.
+            Dispatch::SessionHash
+            | Dispatch::AddressHash
+            | Dispatch::UserId
+            | Dispatch::UserFunction => Some(session_hash::home(key, self.settings.workers)),
+            // A peer has no beginning at which it could choose for ever.
+            Dispatch::RoundRobin
+            | Dispatch::IdleFirst
+            | Dispatch::LeastInHand
+            | Dispatch::Sticky
+            | Dispatch::Pull => None,
         }
     }
 

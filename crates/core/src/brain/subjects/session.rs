@@ -20,10 +20,11 @@ impl Brain {
         assignment: &Assignment,
         more: bool,
     ) {
+        let spreads = self.settings.ports.get(assignment.port).spreads();
         if let Some(connection) = self.connection(slot) {
             connection.outstanding += 1;
-            connection.bound = Some(assignment.lane);
-            match assignment.content {
+            connection.bound = (!spreads).then_some(assignment.lane);
+            match &assignment.content {
                 Content::Connect => connection.owes_connect = false,
                 Content::Closed => connection.owes_closed = false,
                 Content::Read => {
@@ -32,7 +33,13 @@ impl Brain {
                 }
                 Content::Returned(_) => {}
             }
+            connection.has_event_out = match &assignment.content {
+                Content::Connect | Content::Closed => true,
+                Content::Read => false,
+                Content::Returned(returned) => returned.kind != DeliveryKind::Package,
+            };
         }
+        self.settle_down(slot, assignment.lane);
         self.enqueue(slot);
     }
 
@@ -211,7 +218,8 @@ impl Brain {
     /// it is at home nowhere.
     pub(super) fn session_may_move(&self, slot: ConnectionSlot, waiting: u32) -> bool {
         self.sessions.get(slot).is_some_and(|connection| {
-            connection.outstanding == waiting && self.home_of(connection).is_none()
+            let is_free = connection.outstanding == waiting || connection.bound.is_none();
+            is_free && self.home_of(connection).is_none()
         })
     }
 
@@ -232,10 +240,20 @@ impl Brain {
 
     /// A session is served no more: none of its packages will be delivered again.
     pub(in crate::brain) fn let_bodies_go(&mut self, slot: ConnectionSlot) {
-        if let Some(connection) = self.sessions.get(slot)
-            && let Some(lane) = connection.bound.and_then(|lane| self.lanes.get_mut(lane))
-        {
-            lane.ledger.drop_bodies_of(Subject::Session(slot), connection.outstanding);
+        let Some(connection) = self.sessions.get(slot) else { return };
+        let (subject, unfinished) = (Subject::Session(slot), connection.outstanding);
+        match connection.bound {
+            Some(lane) => {
+                if let Some(lane) = self.lanes.get_mut(lane) {
+                    lane.ledger.drop_bodies_of(subject, unfinished);
+                }
+            }
+            None if unfinished > 0 => {
+                for lane in self.lanes.iter_mut() {
+                    lane.ledger.drop_bodies_of(subject, unfinished);
+                }
+            }
+            None => {}
         }
     }
 
@@ -288,6 +306,7 @@ impl Brain {
         connection.outstanding = connection.outstanding.saturating_sub(1);
         if connection.outstanding == 0 {
             connection.bound = None;
+            connection.has_event_out = false;
             let (queued, is_closed) = (connection.link.list(), connection.is_closed);
             if is_closed {
                 self.free_session(slot);

@@ -11,6 +11,7 @@ mod drain;
 mod lanes;
 mod ledger;
 mod ledger_model;
+mod modes;
 mod order;
 mod outage;
 mod pause;

@@ -43,6 +43,7 @@ enum Step {
     Pass(u64),
     Rehash,
     Pause(bool),
+    Bind(usize, u32),
     CalmDown,
 }
 
@@ -86,6 +87,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => prop_oneof![0u64..100_000, 900_000u64..2_000_000_000].prop_map(Pass),
         3 => Just(Rehash),
         2 => any::<bool>().prop_map(Pause),
+        2 => (who(), 0u32..9).prop_map(|(who, user)| Bind(who, user)),
         1 => Just(CalmDown),
     ]
 }
@@ -113,6 +115,7 @@ fn apply_to_client(world: &mut World, step: Step) -> Option<Step> {
         }
         Step::Eof(which) => who(which).into_iter().for_each(|id| world.eof(id)),
         Step::Close(which, reason) => who(which).into_iter().for_each(|id| world.close(id, reason)),
+        Step::Bind(which, user) => who(which).into_iter().for_each(|id| world.bind(id, user)),
         Step::Lose(which) => who(which).into_iter().for_each(|id| world.lose(id)),
         Step::Output(which, pending, high) => {
             who(which).into_iter().for_each(|id| world.output_changed(id, pending, high));
@@ -208,11 +211,7 @@ fn any_work() -> impl Strategy<Value = u64> {
 }
 
 fn any_settings() -> impl Strategy<Value = BrainSettings> {
-    let dispatch = prop_oneof![
-        Just(Dispatch::RoundRobin),
-        Just(Dispatch::SessionHash),
-        Just(Dispatch::IdleFirst)
-    ];
+    let dispatch = proptest::sample::select(&Dispatch::ALL[..]);
     let crash_policy = prop_oneof![
         Just(CrashPolicy::Close),
         Just(CrashPolicy::Drop),

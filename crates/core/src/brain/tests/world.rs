@@ -98,6 +98,14 @@ pub(super) struct FakeLane {
     pub(super) room: usize,
 }
 
+/// By what a session belongs to a worker slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum HomeKey {
+    Session(u64),
+    Address(u8),
+    User(u32),
+}
+
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) brain: Brain,
@@ -112,6 +120,10 @@ pub(super) struct World {
     down_since: Vec<Option<Nanos>>,
     /// Hashed sessions that were allowed to go elsewhere.
     moved: HashSet<u64>,
+    /// The worker slots of those that are at home somewhere, by what decides it.
+    homes: HashMap<HomeKey, u16>,
+    /// The numbers to which sessions are bound.
+    users: HashMap<u64, u32>,
     /// Worker slot after the one that got the last free session.
     next_in_turn: usize,
     /// What was started, in order: for tests that spell it out.
@@ -137,6 +149,8 @@ impl World {
             generation: 0,
             down_since: vec![None; slots],
             moved: HashSet::new(),
+            homes: HashMap::new(),
+            users: HashMap::new(),
             next_in_turn: 0,
             log: Vec::new(),
         }

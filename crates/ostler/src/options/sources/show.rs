@@ -79,7 +79,10 @@ Sizes take K, M, G (also KiB, MiB, GiB), times us, ms, s, min, h, d.
         let now = options.get(info.name).unwrap_or_default();
         let now = if now.is_empty() { "empty".to_owned() } else { now };
         let head = format!("  --{} ({}; now {now})", info.name, info.kind.describe());
-        let _ = writeln!(text, "{head}");
+        for (index, line) in wrapped(head.trim_start(), 100).iter().enumerate() {
+            let indent = if index == 0 { "  " } else { "        " };
+            let _ = writeln!(text, "{indent}{line}");
+        }
         for line in wrapped(info.effect, 92) {
             let _ = writeln!(text, "      {line}");
         }

@@ -23,9 +23,17 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "Whole messages go to an idle worker, because then a slow request delays no other \
               while a worker is free; what has no boundaries stays with one worker, where code \
               that keeps a part of a message finds it again.",
-        effect: "Which worker gets the packages of a session that is not bound to one: the next in \
-              turn, always the same slot, or an idle one (P5, S54). auto = session_hash for \
-              framing stream and raw, idle_first for the others.",
+        effect: "Which worker gets the packages of a session of which none is at a worker. \
+                 round_robin: the next in turn. idle_first: the one with the least to do (P5, \
+                 S54). least_in_hand: the one with the fewest unfinished packages, deferred ones \
+                 included. sticky: the same when the session begins, then always that slot. \
+                 session_hash, address_hash: always the same slot for a session, or for a client's \
+                 address. user_id: slot N % workers for a session that a worker has bound to the \
+                 number N, else by its id. user_function: the same, but on_connect is finished \
+                 before anything else is given, and so decides for all packages. pull: one that \
+                 has nothing to do; a worker gets its next package when it has finished the one \
+                 before, and packages of one session are worked on at the same time, in any order \
+                 (S26). auto = session_hash for framing stream and raw, idle_first for the others.",
         access: port_field!(dispatch),
     },
     OptionInfo {

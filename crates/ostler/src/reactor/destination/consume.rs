@@ -9,7 +9,7 @@ use ostler_shm::consumer::Record;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;
 use ostler_shm::record::{FLAG_FIN, FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, RecordKind};
-use ostler_shm::sessions::{MARKS, PAUSED};
+use ostler_shm::sessions::{BINDING, MARKS, PAUSED, bound_to};
 
 use super::{Destination, Looked};
 use crate::reactor::mailbox::FromReactor;
@@ -126,6 +126,7 @@ impl ClientSide {
             RecordKind::Close => self.close_session(header.subject, header.flags & FLAG_RESET != 0),
             RecordKind::State => self.set_state(header.subject, bytes),
             RecordKind::Mark => self.mark(header.subject, header.part_offset, header.total)?,
+            RecordKind::Bind => self.bind_session(header.subject, header.total),
             RecordKind::Expose => {
                 self.brain.expose(lane, header.cause, started).map_err(ProtocolViolation)?
             }
@@ -220,6 +221,17 @@ impl ClientSide {
         self.publish_flags(slot, flags);
         self.brain.pause_session(slot, flags & PAUSED != 0);
         Ok(())
+    }
+
+    /// A worker has bound a session to a number. The table shows that as long as there is a
+    /// connection.
+    fn bind_session(&mut self, session: u64, user: u32) {
+        let Some(slot) = self.place_of(session) else { return };
+        self.brain.bind(slot, user);
+        if let Some(connection) = self.connections.get_mut(slot) {
+            let flags = connection.flags & !BINDING | bound_to(user);
+            self.publish_flags(slot, flags);
+        }
     }
 
     /// The place of a session that workers may still be told of, also without a socket.

@@ -131,6 +131,9 @@ impl Handler for Probe {
         if let Some(path) = std::env::var_os("PROBE_HOLD_CONNECT_UNTIL") {
             wait_for_file(path);
         }
+        if let Some(user) = std::env::var("PROBE_BIND").ok().and_then(|user| user.parse().ok()) {
+            session.bind(user)?;
+        }
         if std::env::var_os("PROBE_GREET").is_some() {
             say(session, "hello");
         }

@@ -62,6 +62,11 @@ fn knows(call: &mut Call<'_>, word: &str) -> bool {
             let state = worker.session(rest.number()).state();
             call.say(text(&state));
         }
+        "bind" => {
+            let result = session.bind(rest.number() as u32);
+            call.say(outcome(result));
+        }
+        "user" => call.say(session.user().map_or("none".to_owned(), |user| user.to_string())),
         "id" => call.say(session.id().to_string()),
         "info" => match session.info() {
             Some(info) => call.say(format!("{} {} {}", info.id, info.peer, info.is_full)),

@@ -3,7 +3,8 @@
 use super::{Delivery, FakeLane, Item, ROOM, Record, State, World};
 use crate::brain::dispatch::Pick;
 use crate::brain::run_lists::RunListId;
-use crate::brain::{ConnectionSlot, LaneSlot, LaneState, Phase, Subject};
+use crate::brain::{ConnectionSlot, DeliveryKind, LaneSlot, LaneState, Phase, Subject};
+use crate::policy::Dispatch;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 impl World {
@@ -104,7 +105,7 @@ impl World {
         assert_eq!(ended, count(|state| state == State::Gone));
         for session in self.sessions.values() {
             let bound: BTreeSet<_> = session.at_lane().collect();
-            assert!(bound.len() <= 1, "at two lanes: {session:?}");
+            assert!(bound.len() <= 1 || self.spreads(), "at two lanes: {session:?}");
             let outstanding = session.at_lane().count();
             assert!(outstanding <= self.port().session_window as usize, "{session:?}");
         }
@@ -157,12 +158,33 @@ impl World {
             let Some(connection) = brain.sessions.get(slot) else { continue };
             let at = outstanding.get(&slot);
             assert_eq!(connection.outstanding, at.map_or(0, |(count, _)| *count));
-            assert_eq!(connection.bound, at.map(|(_, lane)| *lane));
+            let bound = at.filter(|_| !self.spreads()).map(|(_, lane)| *lane);
+            assert_eq!(connection.bound, bound);
             assert_eq!(connection.link.list() != RunListId::No, unique.contains(&slot));
-            let may_go = connection.has_work(brain.takes_fresh_input())
-                && connection.outstanding < self.port().session_window;
+            let next = connection.next_kind(brain.takes_fresh_input());
+            let has_event_out = self.has_event_out(slot);
+            let may_join = next == Some(DeliveryKind::Package) && !has_event_out;
+            let may_go = next.is_some()
+                && connection.outstanding < self.port().session_window
+                && (connection.outstanding == 0 || may_join || !self.gives_events_alone());
             assert!(!may_go || connection.link.list() != RunListId::No, "stuck: {connection:?}");
         }
+    }
+
+    /// Whether packages of one session may be at several workers.
+    pub(super) fn spreads(&self) -> bool {
+        self.port().dispatch == Dispatch::Pull
+    }
+
+    pub(super) fn gives_events_alone(&self) -> bool {
+        self.spreads() || self.port().dispatch == Dispatch::UserFunction
+    }
+
+    /// Whether a connect or close event of the session is at a lane.
+    fn has_event_out(&self, slot: ConnectionSlot) -> bool {
+        let entries = self.brain.lanes.iter().flat_map(|(_, lane)| lane.ledger.iter());
+        let mut own = entries.filter(|e| !e.done && e.subject == Subject::Session(slot));
+        own.any(|entry| entry.kind != DeliveryKind::Package)
     }
 
     /// Whether a delivery of the session is in the middle of its parts.

@@ -4,6 +4,13 @@ use super::{Delivery, FakeSession, Item, PORT, State, World};
 use crate::brain::{CloseReason, Phase};
 use crate::ids::ProcessKey;
 use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
+
+/// The last byte of a client's address; some have none.
+pub(super) fn address_of(id: u64) -> Option<u8> {
+    let number = (id >> 6) % 4;
+    (number > 0).then_some(number as u8)
+}
 
 impl World {
     pub(crate) fn connect(&mut self) -> Option<u64> {
@@ -28,8 +35,21 @@ impl World {
             session.may.insert(CloseReason::Shutdown as u8);
         }
         self.sessions.insert(id, session);
+        if let Some(last) = address_of(id) {
+            self.brain.comes_from(place, IpAddr::from([10, 0, 0, last]));
+        }
         self.check();
         Some(id)
+    }
+
+    /// A worker binds the session to a number.
+    pub(crate) fn bind(&mut self, id: u64, user: u32) {
+        let session = &self.sessions[&id];
+        if !session.freed {
+            self.users.insert(id, user);
+            self.brain.bind(session.place, user);
+            self.check();
+        }
     }
 
     pub(crate) fn send(&mut self, id: u64, len: usize) -> Item {

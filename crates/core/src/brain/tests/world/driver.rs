@@ -1,10 +1,12 @@
 //! What a driver does for the brain: it carries out actions, gives what it is told to and checks
 //! each choice by the words of the specification.
 
-use super::{Delivery, Item, ONE_RECORD, PARTS, PORT, Record, State, World};
+use super::clients::address_of;
+use super::{Delivery, FakeLane, HomeKey, Item, ONE_RECORD, PARTS, PORT, Record, State, World};
 use crate::brain::run_lists::RunListId;
 use crate::brain::{
-    Assignment, BrainAction, CloseReason, Content, DeliveryKind, LaneState, Phase, Subject,
+    Assignment, BrainAction, CloseReason, Content, DeliveryKind, LaneSlot, LaneState, Phase,
+    Subject,
 };
 use crate::policy::Dispatch;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,6 +125,10 @@ impl World {
             fake.ring.insert(position, bytes);
             (position, None)
         };
+        if self.port().dispatch == Dispatch::Sticky {
+            self.homes.insert(HomeKey::Session(id), self.lanes[lane].key.slot.0);
+        }
+        let fake = &mut self.lanes[lane];
         fake.waiting.push(Record { seq, position, session: id, item, exposed });
         self.brain.record_written(assignment, position, len, kept, more, self.now);
         self.check();
@@ -160,36 +166,50 @@ impl World {
         }
     }
 
-    /// Serving lanes that may get something, by worker slot, with what they have in hand.
-    pub(super) fn lanes_with_credit(&self) -> BTreeMap<u16, usize> {
+    /// Serving lanes that may get something, by worker slot.
+    pub(super) fn lanes_with_credit(&self) -> BTreeMap<u16, LaneSlot> {
         let serving = self.lanes.iter().filter(|lane| lane.state == LaneState::Serving);
         let credit = self.brain.credit();
+        let pulls = self.port().dispatch == Dispatch::Pull;
         serving
             .filter(|lane| self.brain.lanes.get(lane.slot).unwrap().has_credit(credit))
-            .map(|lane| {
-                let suspicion = self.brain.lanes.get(lane.slot).unwrap().suspicion() as usize;
-                (lane.key.slot.0, lane.in_hand() + suspicion)
-            })
+            .filter(|lane| !pulls || lane.in_hand() == 0)
+            .map(|lane| (lane.key.slot.0, lane.slot))
             .collect()
     }
 
-    fn check_choice(&mut self, id: u64, lane: usize, credit: &BTreeMap<u16, usize>) {
+    fn check_choice(&mut self, id: u64, lane: usize, credit: &BTreeMap<u16, LaneSlot>) {
         let lane = &self.lanes[lane];
         let worker = lane.key.slot.0;
         assert!(credit.contains_key(&worker), "given without credit");
         let bound: BTreeSet<_> = self.sessions[&id].at_lane().collect();
-        if let Some(at) = bound.first() {
+        if let Some(at) = bound.first()
+            && self.port().dispatch != Dispatch::Pull
+        {
             assert_eq!((at, bound.len()), (&lane.key, 1), "at two lanes");
             return;
         }
         match self.port().dispatch {
-            Dispatch::SessionHash => {
+            Dispatch::SessionHash
+            | Dispatch::AddressHash
+            | Dispatch::UserId
+            | Dispatch::UserFunction => {
                 let moved = self.moved.remove(&id);
                 assert!(moved || self.home(id) == worker, "not at its worker");
+                let key = self.home_key(id);
+                if !moved {
+                    assert_eq!(*self.homes.entry(key).or_insert(worker), worker, "{key:?}");
+                }
             }
-            Dispatch::IdleFirst => {
-                let least = credit.values().min();
-                assert_eq!(credit.get(&worker), least, "not the least loaded");
+            Dispatch::Sticky => match self.homes.get(&HomeKey::Session(id)) {
+                Some(home) => assert_eq!(*home, worker, "{id} left its worker"),
+                None => self.check_least(lane, credit, FakeLane::unfinished),
+            },
+            Dispatch::LeastInHand => self.check_least(lane, credit, FakeLane::unfinished),
+            Dispatch::IdleFirst => self.check_least(lane, credit, FakeLane::in_hand),
+            Dispatch::Pull => {
+                assert_eq!(lane.in_hand(), 0, "it has not finished the one before");
+                self.check_least(lane, credit, |_| 0);
             }
             Dispatch::RoundRobin => {
                 let slots = usize::from(self.settings.workers);
@@ -201,9 +221,37 @@ impl World {
         self.next_in_turn = usize::from(worker) + 1;
     }
 
-    /// The worker slot of a hashed session: where it went while all slots served.
+    /// Nobody who could get it too has less.
+    fn check_least(
+        &self,
+        lane: &FakeLane,
+        credit: &BTreeMap<u16, LaneSlot>,
+        load: impl Fn(&FakeLane) -> usize,
+    ) {
+        let load = |lane: &FakeLane| {
+            load(lane) + self.brain.lanes.get(lane.slot).unwrap().suspicion() as usize
+        };
+        for other in self.lanes.iter().filter(|other| credit.values().any(|s| *s == other.slot)) {
+            assert!(load(lane) <= load(other), "not the least loaded: {lane:?} {other:?}");
+        }
+    }
+
+    /// The worker slot of a session that is at home somewhere.
     pub(crate) fn home(&self, id: u64) -> u16 {
-        crate::brain::dispatch::session_hash::home(id, self.settings.workers)
+        let connection = self.brain.sessions.get(self.sessions[&id].place).unwrap();
+        self.brain.home_of(connection).expect("it is at home somewhere")
+    }
+
+    /// By what that is chosen, in the words of the specification.
+    fn home_key(&self, id: u64) -> HomeKey {
+        let user = self.users.get(&id).copied().map(HomeKey::User);
+        let address = address_of(id).map(HomeKey::Address);
+        let key = match self.port().dispatch {
+            Dispatch::UserId | Dispatch::UserFunction => user,
+            Dispatch::AddressHash => address,
+            _ => None,
+        };
+        key.unwrap_or(HomeKey::Session(id))
     }
 
     /// Writes a part of the delivery that the lane is sent in parts.
@@ -255,7 +303,11 @@ impl World {
             let queued = self.brain.sessions.get(place).unwrap().link.list();
             let since = self.down_since[usize::from(worker)];
             let due = since.is_some_and(|since| self.now - since >= self.settings.slot_down_ns);
-            if due && any {
+            if due && any && self.is_sticky() {
+                let anew = matches!(queued, RunListId::Free(_) | RunListId::No);
+                assert!(anew, "{id} chooses anew");
+                self.homes.remove(&HomeKey::Session(id));
+            } else if due && any {
                 assert!(matches!(queued, RunListId::Lane(_)), "{id} was not moved");
                 self.moved.insert(id);
             } else {
@@ -263,6 +315,10 @@ impl World {
             }
         }
         self.check();
+    }
+
+    fn is_sticky(&self) -> bool {
+        self.port().dispatch == Dispatch::Sticky
     }
 
     /// Memory is lacking, or there is enough again.

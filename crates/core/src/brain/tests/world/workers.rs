@@ -147,6 +147,7 @@ impl World {
 
     /// The worker starts its next record.
     pub(crate) fn start(&mut self, lane: usize) -> bool {
+        let (alone, spreads) = (self.gives_events_alone(), self.spreads());
         let lane = &mut self.lanes[lane];
         let ready = lane.waiting.first().is_some_and(|record| record.position != u64::MAX);
         if !ready || lane.state == LaneState::Condemned {
@@ -159,7 +160,14 @@ impl World {
         }
         let session = self.sessions.get_mut(&record.session).unwrap();
         for (item, before) in session.items.range(..record.item) {
+            let is_package = |item| matches!(item, Item::Package(_));
+            if spreads && is_package(*item) && is_package(record.item) {
+                continue; // it may be anywhere
+            }
             let skipped = match before.state {
+                State::Started(_) if alone && !(is_package(*item) && is_package(record.item)) => {
+                    true
+                }
                 State::At(_) | State::Returned => true,
                 State::Unread => record.item != Item::Closed || session.owes(*item),
                 _ => false,
