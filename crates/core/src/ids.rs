@@ -1,6 +1,7 @@
 //! Names: kinds of process, slots, generations and the key made of them; places in a reactor; what
 //! deliveries are about, and their kinds.
 
+use crate::send_queue::BufferEvent;
 use std::fmt;
 
 /// What a process is for. Processes of one kind are numbered, counted and replaced among
@@ -156,6 +157,8 @@ pub enum DeliveryKind {
     Package,
     /// A datagram.
     Datagram,
+    /// Its unsent output is above the high mark, or at the low one again.
+    Buffer(BufferEvent),
     /// The session is closed.
     Closed,
 }

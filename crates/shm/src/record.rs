@@ -18,6 +18,10 @@ pub enum RecordKind {
     /// Down, package ring: a datagram, or a part of one; the address of its sender is in front of
     /// its bytes (`peer`).
     Datagram = 5,
+    /// Down, package ring: the session's unsent output is above the high mark.
+    BufferFull = 6,
+    /// Down, package ring: it is at the low mark or below, after it was full.
+    BufferEmpty = 7,
     /// Up: bytes for a session.
     Out = 16,
     /// Up: the message begun with `Out` will never be complete.
@@ -51,6 +55,8 @@ impl RecordKind {
             3 => Self::Data,
             4 => Self::Closed,
             5 => Self::Datagram,
+            6 => Self::BufferFull,
+            7 => Self::BufferEmpty,
             16 => Self::Out,
             17 => Self::Abort,
             18 => Self::Close,

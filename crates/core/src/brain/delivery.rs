@@ -24,6 +24,7 @@ impl Brain {
         let (kind, attempt, deaths_while_waiting, fresh) = match &assignment.content {
             Content::Connect => (DeliveryKind::Connect, 0, 0, true),
             Content::Read => (assignment.subject.read_kind(), 0, 0, true),
+            Content::Buffer(event) => (DeliveryKind::Buffer(*event), 0, 0, true),
             Content::Closed => (DeliveryKind::Closed, 0, 0, true),
             Content::Returned(r) => (r.kind, r.attempt, r.deaths_while_waiting, false),
         };
@@ -31,7 +32,7 @@ impl Brain {
             DeliveryKind::Package if fresh => self.books.package_received(),
             DeliveryKind::Package => self.books.package_given_again(),
             DeliveryKind::Datagram => self.books.datagrams.given(),
-            DeliveryKind::Connect | DeliveryKind::Closed => {}
+            DeliveryKind::Connect | DeliveryKind::Buffer(_) | DeliveryKind::Closed => {}
         }
         if let Some(lane) = self.lane_mut(assignment.lane) {
             lane.count_given();
@@ -221,7 +222,7 @@ impl Brain {
                 self.package_served(subject);
             }
             DeliveryKind::Datagram => self.books.datagrams.finished(),
-            DeliveryKind::Connect | DeliveryKind::Closed => {}
+            DeliveryKind::Connect | DeliveryKind::Buffer(_) | DeliveryKind::Closed => {}
         }
     }
 

@@ -43,6 +43,7 @@ use crate::Nanos;
 use crate::ids::ProcessKey;
 use crate::per_port::PerPort;
 use crate::policy::{CrashPolicy, Dispatch};
+use crate::send_queue::BufferEvent;
 use dispatch::{Pick, Turns};
 use lanes::{Credit, Lane, Lanes};
 use peers::Peers;
@@ -142,6 +143,8 @@ pub enum Content {
     Read,
     /// A delivery that came back from another lane, or a datagram that waited.
     Returned(Returned),
+    /// Its unsent output is above the high mark, or at the low one again.
+    Buffer(BufferEvent),
     /// The close event.
     Closed,
 }

@@ -38,7 +38,7 @@ impl Brain {
         let waits = self.sessions.get(slot).is_some_and(|connection| {
             connection.phase == Phase::Open
                 && connection.outstanding == 0
-                && connection.has_work(reading)
+                && connection.asks(reading)
         });
         if waits {
             self.lists.unlink(&mut self.sessions, slot);

@@ -105,6 +105,15 @@ impl Brain {
         }
     }
 
+    /// The unsent output of the session is above its high mark, or at the low one again: its worker
+    /// is told, in the order of its deliveries.
+    pub fn buffer_changed(&mut self, slot: ConnectionSlot, is_full: bool) {
+        let Some(connection) = self.connection(slot) else { return };
+        if connection.buffer.set_full(is_full) {
+            self.enqueue(slot);
+        }
+    }
+
     /// Ends a session: at once when the reason is abrupt, else when its queued output is written. A
     /// session that is ending or ended already is left as it is, except that an abrupt reason cuts
     /// a flush short. Of a session whose client is gone nothing more is served.
@@ -181,7 +190,7 @@ impl Brain {
         let Some(connection) = self.connection(slot) else { return };
         let is_over = connection.phase == Phase::Ended;
         let goes = |kind: DeliveryKind| match kind {
-            DeliveryKind::Package => true,
+            DeliveryKind::Package | DeliveryKind::Buffer(_) => true,
             DeliveryKind::Connect => is_over,
             DeliveryKind::Closed | DeliveryKind::Datagram => false,
         };
@@ -194,7 +203,10 @@ impl Brain {
                         connection.owes_connect = true;
                     }
                 }
-                DeliveryKind::Connect | DeliveryKind::Closed | DeliveryKind::Datagram => {}
+                DeliveryKind::Connect
+                | DeliveryKind::Buffer(_)
+                | DeliveryKind::Closed
+                | DeliveryKind::Datagram => {}
             }
         }
         self.books.waiting_dropped(packages);

@@ -6,6 +6,7 @@
 //! Responsible for: the order of bytes, the marks, and what a queue is charged.
 //! Must never: know a socket. The driver writes [`SendQueue::front`] and says how far it came.
 
+mod buffer_events;
 mod chunks;
 mod message_owner;
 mod water_marks;
@@ -14,6 +15,7 @@ use crate::ids::LaneSlot;
 use chunks::Chunks;
 use message_owner::OpenMessage;
 
+pub use buffer_events::{BufferEvent, BufferEvents};
 pub use message_owner::Part;
 pub use water_marks::WaterMarks;
 

@@ -75,6 +75,58 @@ pub trait Handler: Sized + 'static {
     /// See [`Outcome`].
     fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome;
 
+    /// The session's unsent output is above `send_queue_high`: from now on [`Session::send`]
+    /// answers *full*. Who produces for it should stop until [`Handler::on_buffer_empty`].
+    ///
+    /// It comes once for each time that the mark is passed, to the worker that serves the session,
+    /// in the order of its packages. So it comes behind packages that were given before, and when
+    /// it comes the client may have read on already: then the other event follows at once. Of
+    /// sessions that end nobody is told. When a callback is late, pairs in between are left out:
+    /// the events alternate, and the last tells how it stands.
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    fn on_buffer_full(&mut self, worker: &Worker, session: &Session) -> Outcome {
+        Ok(())
+    }
+
+    /// The session's unsent output is at `send_queue_low` or below, after it was full: it takes
+    /// output again.
+    ///
+    /// ```
+    /// # use ostler::{Handler, Outcome, Package, Session, Worker};
+    /// # use std::collections::HashMap;
+    /// /// Sends each session its numbers, as fast as it reads them.
+    /// struct Numbers {
+    ///     next: HashMap<u64, u64>,
+    /// }
+    ///
+    /// impl Handler for Numbers {
+    ///     fn on_receive(&mut self, worker: &Worker, session: &Session, _: &Package) -> Outcome {
+    ///         self.next.insert(session.id(), 0);
+    ///         self.on_buffer_empty(worker, session)
+    ///     }
+    ///
+    ///     fn on_buffer_empty(&mut self, _: &Worker, session: &Session) -> Outcome {
+    ///         let Some(next) = self.next.get_mut(&session.id()) else { return Ok(()) };
+    ///         while *next < 1_000_000 {
+    ///             match session.send(format!("{next}\n").as_bytes()) {
+    ///                 Err(error) if error.is_full() => break, // this is called again
+    ///                 sent => sent?,
+    ///             }
+    ///             *next += 1;
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Outcome`].
+    fn on_buffer_empty(&mut self, worker: &Worker, session: &Session) -> Outcome {
+        Ok(())
+    }
+
     /// A session has ended, for this reason. [`Session::info`] and [`Session::state`] still answer,
     /// sends do not.
     ///

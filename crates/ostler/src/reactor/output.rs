@@ -174,8 +174,12 @@ impl ClientSide {
             flags |= FULL;
         }
         let pending = connection.output.is_pending();
+        let is_crossed = (flags ^ connection.flags) & FULL != 0;
         self.publish_flags(slot, flags);
         self.brain.output_changed(slot, pending, marks.holds_reading(unsent));
+        if is_crossed {
+            self.brain.buffer_changed(slot, flags & FULL != 0);
+        }
     }
 
     pub(super) fn publish_flags(&mut self, slot: ConnectionSlot, flags: u64) {

@@ -330,6 +330,9 @@ impl<H: Handler> Run<H> {
                 let outcome = self.handler.on_receive(&self.worker, &session, &package);
                 self.close_on_failure(outcome, "on_receive", &session);
             }
+            Some(kind @ (RecordKind::BufferFull | RecordKind::BufferEmpty)) => {
+                self.tell_of_buffer(kind, &session, cause);
+            }
             Some(RecordKind::Closed) => {
                 // Its reactor publishes the reason before it gives this record.
                 let reason = self.context.sessions.shown_reason(header.subject);
@@ -344,6 +347,20 @@ impl<H: Handler> Run<H> {
         self.context.end_callback();
         // Who looks must not take an idle worker for a busy one.
         self.context.sender.publish_phase(0);
+    }
+
+    /// The unsent output of a session has crossed a mark. Whoever has closed it sends no more.
+    fn tell_of_buffer(&mut self, kind: RecordKind, session: &Session, cause: Cause) {
+        if self.context.sessions.skips_package(cause) {
+            return;
+        }
+        if kind == RecordKind::BufferFull {
+            let outcome = self.handler.on_buffer_full(&self.worker, session);
+            self.close_on_failure(outcome, "on_buffer_full", session);
+        } else {
+            let outcome = self.handler.on_buffer_empty(&self.worker, session);
+            self.close_on_failure(outcome, "on_buffer_empty", session);
+        }
     }
 
     /// A delivery is over: tells reactors what one takes, so that they know how many may wait here.

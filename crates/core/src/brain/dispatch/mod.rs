@@ -53,9 +53,10 @@ impl Brain {
         if connection.link.list() == RunListId::No && self.may_be_given(connection, reading) {
             let place = self.place_of(slot);
             self.lists.link(&mut self.sessions, slot, place, position);
-            if self.refusing {
-                self.refuse(slot);
-            }
+        }
+        if self.refusing {
+            // Also who is on a list: an event that was owed has put it there, and asks for nothing.
+            self.refuse(slot);
         }
     }
 
@@ -195,6 +196,7 @@ impl Brain {
         let content = match connection.next_kind(reading)? {
             _ if has_returned => Content::Returned(self.sessions.pop_returned(slot)?),
             DeliveryKind::Connect => Content::Connect,
+            DeliveryKind::Buffer(event) => Content::Buffer(event),
             DeliveryKind::Package => Content::Read,
             DeliveryKind::Closed => Content::Closed,
             DeliveryKind::Datagram => {

@@ -3,6 +3,7 @@
 use super::super::close_reason::CloseReason;
 use super::super::run_lists::{History, Link};
 use crate::ids::{DeliveryKind, LaneSlot, PortId};
+use crate::send_queue::{BufferEvent, BufferEvents};
 use std::collections::VecDeque;
 
 /// Where a session stands.
@@ -91,6 +92,8 @@ pub(in crate::brain) struct Connection {
     pub(in crate::brain) output_high: bool,
     /// Bytes wait to be written.
     pub(in crate::brain) output_pending: bool,
+    /// What is still to be told of its unsent output.
+    pub(in crate::brain) buffer: BufferEvents,
     /// The connect event is still to be given.
     pub(in crate::brain) owes_connect: bool,
     /// The close event is still to be given.
@@ -124,15 +127,11 @@ impl Connection {
             is_paused: false,
             output_high: false,
             output_pending: false,
+            buffer: BufferEvents::default(),
             owes_connect: true,
             owes_closed: false,
             returned: VecDeque::new(),
         }
-    }
-
-    /// Whether the session could be given something now, if its window allows.
-    pub(in crate::brain) fn has_work(&self, reading: bool) -> bool {
-        self.next_kind(reading).is_some()
     }
 
     /// What the session would be given next.
@@ -143,16 +142,29 @@ impl Connection {
         if self.owes_connect {
             return Some(DeliveryKind::Connect);
         }
+        if let Some(event) = self.buffer_event() {
+            return Some(DeliveryKind::Buffer(event));
+        }
         if self.has_input(reading) {
             return Some(DeliveryKind::Package);
         }
         self.owes_closed.then_some(DeliveryKind::Closed)
     }
 
+    /// Whether a worker has to be found for it: an event that tells of its own output can wait.
+    pub(in crate::brain) fn asks(&self, reading: bool) -> bool {
+        self.has_returned() || self.owes_connect || self.owes_closed || self.has_input(reading)
+    }
+
     /// Whether there is input to be given: fresh, or the rest of what was received before the
     /// server drains or pauses.
     pub(in crate::brain) fn has_input(&self, reading: bool) -> bool {
         (self.may_read(reading) && self.readable) || (self.may_read(true) && self.has_rest)
+    }
+
+    /// What is to be told next of the unsent output: nothing when nobody can send any more.
+    pub(in crate::brain) fn buffer_event(&self) -> Option<BufferEvent> {
+        if self.phase == Phase::Open { self.buffer.next() } else { None }
     }
 
     /// Which half of a list it stands on. (One that is on a list already stays where it is until

@@ -31,10 +31,11 @@ impl Brain {
                     connection.readable = more;
                     connection.has_rest = false;
                 }
+                Content::Buffer(_) => connection.buffer.told(),
                 Content::Returned(_) => {}
             }
             connection.has_event_out = match &assignment.content {
-                Content::Connect | Content::Closed => true,
+                Content::Connect | Content::Buffer(_) | Content::Closed => true,
                 Content::Read => false,
                 Content::Returned(returned) => returned.kind != DeliveryKind::Package,
             };
@@ -71,6 +72,8 @@ impl Brain {
         let gone = self.phase(slot).is_none_or(|phase| !phase.is_served());
         if is_package && gone {
             self.books.package_left_worker(PackageFate::DroppedSessionGone);
+        } else if matches!(entry.kind, DeliveryKind::Buffer(_)) && gone {
+            // Nobody can send any more.
         } else if is_package && entry.deaths_while_waiting > self.settings.deaths_while_waiting_max
         {
             self.books.package_left_worker(PackageFate::ClosedBy(CloseReason::Unservable));

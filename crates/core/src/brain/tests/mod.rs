@@ -1,6 +1,7 @@
 //! The brain against a fake world: rule by rule in plain words, and with random events.
 
 mod bodies;
+mod buffer_events;
 mod close;
 mod condemned;
 mod counts;

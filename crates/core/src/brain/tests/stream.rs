@@ -104,6 +104,7 @@ impl Stream {
                     let bytes = returned.body.clone();
                     self.record(assignment, bytes, false);
                 }
+                Content::Buffer(event) => panic!("nothing was unsent, {event:?}"),
                 Content::Read => self.read(assignment, most),
             }
         }

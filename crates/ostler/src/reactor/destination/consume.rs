@@ -143,7 +143,9 @@ impl ClientSide {
             | RecordKind::Connect
             | RecordKind::Data
             | RecordKind::Datagram
-            | RecordKind::Closed => {
+            | RecordKind::Closed
+            | RecordKind::BufferFull
+            | RecordKind::BufferEmpty => {
                 return Err(ProtocolViolation("a record of the other direction"));
             }
         }

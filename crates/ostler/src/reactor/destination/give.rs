@@ -2,6 +2,7 @@
 
 use ostler_core::brain::{Assignment, ConnectionSlot, Content, DeliveryKind, Subject};
 use ostler_core::invariant;
+use ostler_core::send_queue::BufferEvent;
 use ostler_shm::record::{FLAG_LAST, FLAG_REDELIVERED, Header, RecordKind};
 
 use super::Destination;
@@ -29,13 +30,13 @@ impl ClientSide {
                 Assignment { content: Content::Closed, ..assignment },
                 RecordKind::Closed,
             ),
+            Content::Buffer(event) => self.give_event(
+                destination,
+                Assignment { content: Content::Buffer(event), ..assignment },
+                kind_of(DeliveryKind::Buffer(event)),
+            ),
             Content::Returned(returned) => {
-                let kind = match returned.kind {
-                    DeliveryKind::Connect => RecordKind::Connect,
-                    DeliveryKind::Closed => RecordKind::Closed,
-                    DeliveryKind::Package => RecordKind::Data,
-                    DeliveryKind::Datagram => RecordKind::Datagram,
-                };
+                let kind = kind_of(returned.kind);
                 self.give_returned(
                     destination,
                     Assignment { content: Content::Returned(returned), ..assignment },
@@ -144,5 +145,17 @@ impl ClientSide {
         let position = destination.complete(opening, header, len as u64);
         self.brain.record_written(assignment, position, len as u32, None, more, self.now);
         true
+    }
+}
+
+/// The kind of record that tells a worker of a delivery.
+const fn kind_of(kind: DeliveryKind) -> RecordKind {
+    match kind {
+        DeliveryKind::Connect => RecordKind::Connect,
+        DeliveryKind::Package => RecordKind::Data,
+        DeliveryKind::Datagram => RecordKind::Datagram,
+        DeliveryKind::Buffer(BufferEvent::Full) => RecordKind::BufferFull,
+        DeliveryKind::Buffer(BufferEvent::Empty) => RecordKind::BufferEmpty,
+        DeliveryKind::Closed => RecordKind::Closed,
     }
 }

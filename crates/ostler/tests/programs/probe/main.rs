@@ -160,6 +160,16 @@ impl Handler for Probe {
         Ok(())
     }
 
+    fn on_buffer_full(&mut self, worker: &Worker, session: &Session) -> Outcome {
+        self.note(worker, format!("full {}", session.id()));
+        Ok(())
+    }
+
+    fn on_buffer_empty(&mut self, worker: &Worker, session: &Session) -> Outcome {
+        self.note(worker, format!("empty {}", session.id()));
+        Ok(())
+    }
+
     fn on_close(&mut self, worker: &Worker, session: &Session, reason: CloseReason) -> Outcome {
         let state = String::from_utf8_lossy(&session.state()).into_owned();
         let info = if session.info().is_some() { "info" } else { "noinfo" };

@@ -143,6 +143,7 @@ impl World {
                 assert_eq!(session.state(Item::Connect), Some(State::Unread));
                 Some(Item::Connect)
             }
+            Content::Buffer(event) => panic!("{id}: nothing was unsent, {event:?}"),
             Content::Closed => {
                 assert_eq!(session.state(Item::Closed), Some(State::Unread));
                 assert_ne!(session.state(Item::Connect), Some(State::Unread));
@@ -153,6 +154,7 @@ impl World {
                 let item = match returned.kind {
                     DeliveryKind::Connect => Item::Connect,
                     DeliveryKind::Closed => Item::Closed,
+                    DeliveryKind::Buffer(event) => panic!("{id}: nothing was unsent, {event:?}"),
                     DeliveryKind::Package => Item::Package(number_of(&returned.body)),
                     DeliveryKind::Datagram => panic!("nobody sends datagrams: {returned:?}"),
                 };
