@@ -1,12 +1,13 @@
 //! The instrument: the server that measurements, long proofs and process tests start.
 //!
 //! ```text
-//! ostler-echo [--set NAME=VALUE]... [--handler HANDLER]
+//! ostler-echo [--set NAME=VALUE]... [--port NAME=URL[,OPTION=VALUE...]]... [--handler HANDLER]
 //! ```
 //!
 //! Every option of the engine can be set by its name (`docs/OPTIONS.md`); [`behaviour::HANDLERS`]
-//! lists the handlers. The first line on standard output is `listening on ADDRESS`; after it
-//! nothing is printed. The process that is started is the master.
+//! lists the handlers. The first line on standard output is `listening on ADDRESS`, or with
+//! `--port` one line `listening on URL (NAME)` for each port; after that nothing is printed. The
+//! process that is started is the master.
 
 mod behaviour;
 mod echo;
@@ -16,7 +17,7 @@ use std::ffi::OsString;
 
 use behaviour::{Behaviour, HANDLERS};
 use echo::Echo;
-use ostler::{Error, Exit, Server};
+use ostler::{Error, Exit, Ports, Server};
 
 /// Takes the instrument's own arguments out of those that are no options.
 fn own(arguments: Vec<OsString>) -> Result<Behaviour, String> {
@@ -46,8 +47,18 @@ fn serve() -> ostler::Result<()> {
     let (builder, others) = builder.take_args(std::env::args_os().skip(1));
     let behaviour = own(others).map_err(Error::usage)?;
     let server = builder.bind()?;
-    let server = server.on_listening(|address| println!("listening on {address}"));
+    let server = server.on_listening(say_ports);
     server.run(move |_| Echo::new(behaviour.clone()))
+}
+
+/// One line for each port that was named; a server without names says its address.
+fn say_ports(ports: &Ports) {
+    if ports.is_only_main() {
+        return println!("listening on {ports}");
+    }
+    for port in ports.iter() {
+        println!("listening on {port} ({})", port.name());
+    }
 }
 
 fn main() -> Exit {

@@ -3,6 +3,9 @@
 #[doc = include_str!("../../../docs/guide/options.md")]
 struct Options;
 
+#[doc = include_str!("../../../docs/guide/ports.md")]
+struct Ports;
+
 #[doc = include_str!("../../../docs/guide/framing.md")]
 struct Framing;
 

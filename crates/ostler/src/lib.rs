@@ -61,13 +61,15 @@ mod sys;
 pub mod test;
 mod worker;
 
+pub use api::address::Address;
 pub use api::builder::ServerBuilder;
 pub use api::exit::{Exit, run_main};
 pub use api::framing::Framing;
 pub use api::handler::Handler;
 pub use api::outcome::{Failure, IntoHandler, IntoOutcome, Outcome};
 pub use api::package::{Deferred, Package};
-pub use api::port::Port;
+pub use api::port::{Port, Ports};
+pub use api::port_builder::PortBuilder;
 pub use api::remote::{PostError, Remote};
 pub use api::send_error::SendError;
 pub use api::server::Server;

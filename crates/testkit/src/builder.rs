@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -55,6 +56,12 @@ pub(crate) struct Launched {
     pub(crate) files: FileWatch,
     /// Dropped last: when the next test has its turn, this server is gone.
     _turn: Option<Arc<Turn>>,
+}
+
+/// The address of `ADDRESS`, or of `tcp://ADDRESS (NAME)`.
+fn first_address(text: &str) -> Option<SocketAddr> {
+    let url = text.split_whitespace().next()?;
+    url.strip_prefix("tcp://").unwrap_or(url).parse().ok()
 }
 
 impl ServerBuilder {
@@ -165,7 +172,7 @@ impl ServerBuilder {
                 return Err(timed_out(&what, DEADLINE).with_tail(&launched.log));
             }
         };
-        let address = line.strip_prefix(LISTENING).and_then(|text| text.trim().parse().ok());
+        let address = line.strip_prefix(LISTENING).and_then(first_address);
         let address = address.ok_or_else(|| {
             let text =
                 format!("the first line on stdout is {line:?}, not {LISTENING:?} and an address");

@@ -64,6 +64,36 @@ impl TestServer {
         self.address
     }
 
+    /// Where a port that was named with `--port` listens: waits for its line on stdout.
+    ///
+    /// # Errors
+    /// When it says none in time.
+    pub fn port_url(&self, name: &str) -> TestResult<String> {
+        let end = format!(" ({name})");
+        let url = || {
+            let lines = self.output().into_iter();
+            let mut urls = lines.filter_map(|line| {
+                Some(line.strip_prefix("listening on ")?.strip_suffix(&end)?.to_owned())
+            });
+            urls.next()
+        };
+        let found = poll_until(DEADLINE, url);
+        found.ok_or_else(|| {
+            timed_out(&format!("the line of the port {name}"), DEADLINE).with_tail(self.log())
+        })
+    }
+
+    /// A new connection to a TCP port that was named with `--port`.
+    ///
+    /// # Errors
+    /// When it says no address in time, or nobody accepts.
+    pub fn connect_to(&self, name: &str) -> TestResult<Client> {
+        let url = self.port_url(name)?;
+        let address = url.strip_prefix("tcp://").and_then(|address| address.parse().ok());
+        let address = address.ok_or_else(|| TestError::new(format!("{url} is no TCP port")))?;
+        Client::connect(address).map_err(|error| error.with_tail(self.log()))
+    }
+
     /// A directory for the test's own files; removed with the server.
     #[must_use]
     pub fn directory(&self) -> &Path {

@@ -40,6 +40,8 @@ pub struct ServerBuilder {
     question: Option<Question>,
     help: String,
     demands: Demands,
+    /// The ports that the program itself names.
+    pub(super) port_names: Vec<String>,
 }
 
 /// What the program itself demands of its options.
@@ -83,8 +85,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Takes options from a TOML file, one `name = value` a line. They replace what the program
-    /// says itself.
+    /// Takes options from a TOML file, one `name = value` a line, and a table `[port.NAME]` for the
+    /// options of one port. They replace what the program says itself.
     ///
     /// A file that cannot be read, an unknown name or a wrong value is told by
     /// [`ServerBuilder::bind`], with its line.
@@ -95,6 +97,10 @@ impl ServerBuilder {
     /// memory_budget = "256MiB"
     /// drain_timeout_ms = "30s"
     /// crash_policy = "redeliver:3"
+    ///
+    /// [port.admin]
+    /// listen = "tcp://127.0.0.1:9502"
+    /// framing = "line"
     /// ```
     #[must_use]
     pub fn file(mut self, path: impl AsRef<Path>) -> Self {
@@ -109,7 +115,8 @@ impl ServerBuilder {
     }
 
     /// Takes options from environment variables: with the prefix `OSTLER_`, `OSTLER_WORKERS=4` is
-    /// `workers = 4`. They replace what a file or the program says.
+    /// `workers = 4`, and `OSTLER_PORT_ADMIN__FRAMING=line` is `framing = "line"` of the port
+    /// `admin`. They replace what a file or the program says.
     ///
     /// A variable whose name is nearly that of an option is told by [`ServerBuilder::bind`]; others
     /// are let alone.
@@ -125,8 +132,8 @@ impl ServerBuilder {
     }
 
     /// Takes options from the arguments of the program, without its name: `--NAME VALUE`,
-    /// `--NAME=VALUE`, `--set NAME=VALUE`, `--config FILE`. They replace what environment, file and
-    /// program say.
+    /// `--NAME=VALUE`, `--set NAME=VALUE`, `--config FILE`, `--port NAME=URL[,OPTION=VALUE...]`.
+    /// They replace what environment, file and program say.
     ///
     /// The program also answers `--help`, `--check` and `--print-options`: [`ServerBuilder::bind`]
     /// then prints the answer on standard output and ends the process with code 0 instead of
@@ -273,12 +280,9 @@ impl ServerBuilder {
         if question == Question::PrintOptions {
             return Ok(show::as_toml(&resolved));
         }
-        let address = resolved.options.port.listen_address()?;
+        let places = master::ports::describe(&resolved.options)?;
         log::check(&resolved.options.log_file)?;
-        Ok(format!(
-            "the options are valid, the address is {address}\n{}",
-            resolved.options.memory_plan()
-        ))
+        Ok(format!("the options are valid, {places}\n{}", resolved.options.memory_plan()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a user of the crate writes against.
 
+pub(crate) mod address;
 pub(crate) mod builder;
 pub(crate) mod exit;
 pub(crate) mod framing;
@@ -7,6 +8,7 @@ pub(crate) mod handler;
 pub(crate) mod outcome;
 pub(crate) mod package;
 pub(crate) mod port;
+pub(crate) mod port_builder;
 pub(crate) mod remote;
 pub(crate) mod send_error;
 pub(crate) mod server;

@@ -1,11 +1,9 @@
 //! Building and running a server.
 
-use std::net::SocketAddr;
-
-use ostler_core::ids::PortId;
-
+use super::address::Address;
 use super::builder::ServerBuilder;
 use super::outcome::IntoHandler;
+use super::port::Ports;
 use super::worker::Worker;
 use crate::error::Result;
 use crate::master;
@@ -32,17 +30,18 @@ use crate::master;
 /// ```
 pub struct Server {
     bound: master::Bound,
+    ports: Ports,
 }
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("ports", &self.bound.ports).finish_non_exhaustive()
+        f.debug_struct("Server").field("ports", &self.ports).finish_non_exhaustive()
     }
 }
 
 impl Server {
     pub(super) fn new(bound: master::Bound) -> Self {
-        Self { bound }
+        Self { ports: bound.ports.described(), bound }
     }
 
     /// Begins with the default options.
@@ -55,16 +54,35 @@ impl Server {
         ServerBuilder::default()
     }
 
-    /// The address it listens on, with the port that the kernel chose if 0 was asked for.
+    /// Where its first port listens, with the port number that the kernel chose if 0 was asked for.
     ///
     /// ```
     /// let server = ostler::Server::builder().listen("127.0.0.1:0").bind()?;
-    /// println!("the kernel chose port {}", server.local_address().port());
+    /// println!("listening on {}", server.local_address());
     /// # Ok::<(), ostler::Error>(())
     /// ```
     #[must_use]
-    pub fn local_address(&self) -> SocketAddr {
-        self.bound.ports.get(PortId::FIRST).port().local_address()
+    pub fn local_address(&self) -> &Address {
+        self.ports.first().local_address()
+    }
+
+    /// All of its ports.
+    ///
+    /// ```
+    /// use ostler::Server;
+    ///
+    /// let server = Server::builder()
+    ///     .listen("127.0.0.1:0")
+    ///     .port("admin", "tcp://[::1]:0", |port| port)
+    ///     .bind()?;
+    /// for port in server.ports().iter() {
+    ///     println!("{} listens on {port}", port.name());
+    /// }
+    /// # Ok::<(), ostler::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn ports(&self) -> &Ports {
+        &self.ports
     }
 
     /// Lets the program do something once the server serves: `announce` is called in the master
@@ -78,11 +96,11 @@ impl Server {
     /// use ostler::Server;
     ///
     /// let server = Server::builder().listen("127.0.0.1:0").bind()?;
-    /// let server = server.on_listening(|address| println!("listening on {address}"));
+    /// let server = server.on_listening(|ports| println!("listening on {ports}"));
     /// # Ok::<(), ostler::Error>(())
     /// ```
     #[must_use]
-    pub fn on_listening(mut self, announce: impl FnOnce(SocketAddr) + 'static) -> Self {
+    pub fn on_listening(mut self, announce: impl FnOnce(&Ports) + 'static) -> Self {
         self.bound.announcement = Box::new(announce);
         self
     }

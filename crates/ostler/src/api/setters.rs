@@ -6,33 +6,34 @@ use std::time::Duration;
 
 use super::builder::ServerBuilder;
 use super::framing::Framing;
+use super::port_builder::PortBuilder;
 use crate::options::sources::layers::Layer;
 use crate::options::{AnswerOrder, CrashPolicy, Dispatch, Harden, LogFormat, LogLevel, Spell};
 
 /// Methods that hand a typed value on as text.
 macro_rules! setters {
-    ($($(#[$doc:meta])+ $method:ident($argument:ident: $type:ty) => $option:literal;)+) => {
-        impl ServerBuilder {
-            $(
-                $(#[$doc])+
-                #[must_use]
-                pub fn $method(self, $argument: $type) -> Self {
-                    self.set($option, Spell::spell(&$argument))
-                }
-            )+
-        }
+    (
+        [$($builder:ident),+] $list:ident:
+        $($(#[$doc:meta])+ $method:ident($argument:ident: $type:ty) => $option:literal;)+
+    ) => {
+        // The list of methods for each of the builders.
+        setters!(@each [$($builder),+] { $(
+            $(#[$doc])+
+            #[must_use]
+            pub fn $method(self, $argument: $type) -> Self {
+                self.set($option, Spell::spell(&$argument))
+            }
+        )+ });
 
-        /// The options that the macro's methods set.
+        /// The options that these methods set.
         #[cfg(test)]
-        const SET_BY_MACRO: &[&str] = &[$($option),+];
+        const $list: &[&str] = &[$($option),+];
     };
+    (@each [$($builder:ident),+] $methods:tt) => { $(setters!(@impl $builder $methods);)+ };
+    (@impl $builder:ident { $($methods:tt)+ }) => { impl $builder { $($methods)+ } };
 }
 
-setters! {
-    /// Length of the kernel's queue of connections that wait to be accepted, 1 to 65 535.
-    backlog(connections: u16) => "backlog";
-    /// Whether Nagle's algorithm is off on accepted sockets.
-    tcp_nodelay(on: bool) => "tcp_nodelay";
+setters! { [ServerBuilder] SET_FOR_SERVER:
     /// Most connections open at once, 1 to 1 048 576.
     max_connections(connections: u32) => "max_connections";
     /// The number of event workers, 1 to 1 024.
@@ -50,41 +51,20 @@ setters! {
     lane_memory(bytes: usize) => "lane_memory";
     /// Most bytes of send queues, partial packages and kept bodies in the master, 1 MiB or more.
     memory_budget(bytes: usize) => "memory_budget";
-    /// Which worker gets the packages of a session that is not bound to one.
-    dispatch(mode: Dispatch) => "dispatch";
-    /// What becomes of a package whose worker died after it was started.
-    crash_policy(policy: CrashPolicy) => "crash_policy";
     /// Most output of one delivery that is held back in the worker under
     /// [`CrashPolicy::Redeliver`], up to 1 GiB.
     redeliver_output_bytes(bytes: usize) => "redeliver_output_bytes";
     /// Whether the answers of a session come in the order of its packages when some are deferred.
     answer_order(order: AnswerOrder) => "answer_order";
-    /// Most packages of one session that are given to a worker and not finished, 1 to 1 024.
-    session_window(packages: u32) => "session_window";
     /// Estimated work kept ready at a busy worker, up to 100 ms in whole microseconds.
     prefetch(work: Duration) => "prefetch_us";
     /// Most packages kept ready at a worker, 1 to 4 096.
     prefetch_packages(packages: u32) => "prefetch_packages";
-    /// Longest framed package, 64 bytes to 64 MiB; a session that exceeds it is closed.
-    package_max_length(bytes: usize) => "package_max_length";
-    /// Most bytes of one raw package, 64 bytes to 4 MiB; 0 chooses it from the lane's size.
-    receive_size(bytes: usize) => "receive_size";
-    /// A session with more unsent bytes answers *full* to a send, 1 KiB to 1 GiB.
-    send_queue_high(bytes: usize) => "send_queue_high";
-    /// A session with more unsent bytes is not read, 1 KiB to 1 GiB.
-    send_queue_low(bytes: usize) => "send_queue_low";
-    /// A session with more unsent bytes is closed as a slow reader, 1 KiB to 1 GiB.
-    send_queue_max(bytes: usize) => "send_queue_max";
-    /// Longest message of one send, 1 KiB to 1 GiB.
-    max_send_bytes(bytes: usize) => "max_send_bytes";
     /// Longest state of a session, in bytes, up to 4 096.
     session_state_size(bytes: usize) => "session_state_size";
     /// How long a worker's send waits for room in the lane before it answers *full*, up to 10
     /// minutes in whole milliseconds.
     send_timeout(time: Duration) => "send_timeout_ms";
-    /// How long a connection that the server has closed in order is kept until its client has
-    /// closed too, up to 10 minutes in whole milliseconds; zero closes at once.
-    linger_timeout(time: Duration) => "linger_timeout_ms";
     /// How long a leaving worker may finish what it has in hand before it is killed, up to a day
     /// in whole milliseconds.
     drain_timeout(time: Duration) => "drain_timeout_ms";
@@ -113,8 +93,36 @@ setters! {
     log_format(format: LogFormat) => "log_format";
 }
 
+setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
+    /// Length of the kernel's queue of connections that wait to be accepted, 1 to 65 535.
+    backlog(connections: u16) => "backlog";
+    /// Whether Nagle's algorithm is off on accepted sockets.
+    tcp_nodelay(on: bool) => "tcp_nodelay";
+    /// Which worker gets the packages of a session that is not bound to one.
+    dispatch(mode: Dispatch) => "dispatch";
+    /// What becomes of a package whose worker died after it was started.
+    crash_policy(policy: CrashPolicy) => "crash_policy";
+    /// Most packages of one session that are given to a worker and not finished, 1 to 1 024.
+    session_window(packages: u32) => "session_window";
+    /// Longest framed package, 64 bytes to 64 MiB; a session that exceeds it is closed.
+    package_max_length(bytes: usize) => "package_max_length";
+    /// Most bytes of one raw package, 64 bytes to 4 MiB; 0 chooses it from the lane's size.
+    receive_size(bytes: usize) => "receive_size";
+    /// A session with more unsent bytes answers *full* to a send, 1 KiB to 1 GiB.
+    send_queue_high(bytes: usize) => "send_queue_high";
+    /// A session with more unsent bytes is not read, 1 KiB to 1 GiB.
+    send_queue_low(bytes: usize) => "send_queue_low";
+    /// A session with more unsent bytes is closed as a slow reader, 1 KiB to 1 GiB.
+    send_queue_max(bytes: usize) => "send_queue_max";
+    /// Longest message of one send, 1 KiB to 1 GiB.
+    max_send_bytes(bytes: usize) => "max_send_bytes";
+    /// How long a connection that the server has closed in order is kept until its client has
+    /// closed too, up to 10 minutes in whole milliseconds; zero closes at once.
+    linger_timeout(time: Duration) => "linger_timeout_ms";
+}
+
 impl ServerBuilder {
-    /// The address to listen on, `HOST:PORT`; port 0 lets the kernel choose.
+    /// The address to listen on, `HOST:PORT` or `tcp://HOST:PORT`; port 0 lets the kernel choose.
     #[must_use]
     pub fn listen(self, address: &str) -> Self {
         self.set("listen", address)
@@ -161,8 +169,13 @@ mod tests {
     fn every_option_has_a_typed_method() {
         let others = ["listen", "name", "framing", "package_eof", "log_file"];
         let length = ["package_length_type", "package_length_offset", "package_body_offset"];
-        let typed: BTreeSet<&str> =
-            SET_BY_MACRO.iter().copied().chain(others).chain(length).collect();
+        let typed: BTreeSet<&str> = SET_FOR_SERVER
+            .iter()
+            .chain(SET_FOR_PORTS)
+            .copied()
+            .chain(others)
+            .chain(length)
+            .collect();
         let known: BTreeSet<&str> = Options::table().iter().map(|info| info.name).collect();
         assert_eq!(typed, known, "add a method to `setters!`");
     }

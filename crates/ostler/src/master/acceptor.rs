@@ -192,7 +192,7 @@ mod tests {
         let mut options = Options::default();
         options.set("listen", "127.0.0.1:0").unwrap();
         let ports = ListeningPorts::open(&options).unwrap();
-        let address = ports.get(PortId::FIRST).port().local_address();
+        let address = ports.described().first().local_address().socket_address().unwrap();
         let places = Places::new(2, 2);
         for (reactor, count) in taken.into_iter().enumerate() {
             (0..count).for_each(|_| places.take(reactor));

@@ -6,7 +6,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ostler_core::ids::{PortId, ProcessKey, ProcessKind};
-use ostler_core::per_port::PerPort;
 use ostler_core::shutdown::{self, Shutdown};
 use ostler_core::{Millis, invariant};
 
@@ -15,7 +14,7 @@ use super::lanes;
 use super::managers::{Lost, Managers};
 use super::orphans::Orphans;
 use super::report::{Announcement, report_reload};
-use crate::api::port::Port;
+use crate::api::port::Ports;
 use crate::control::{Received, ShortText, ToManager, ToMaster};
 use crate::error::{Error, Result, memory_advice};
 use crate::log::{self, SignalNotes};
@@ -67,7 +66,7 @@ pub(super) struct Master {
     /// Why there was no memory for a worker, the last time.
     pub(super) memory_failure: Option<std::io::Error>,
     /// Where clients connect.
-    pub(super) ports: PerPort<Port>,
+    pub(super) ports: Ports,
     /// What this server is called.
     pub(super) name: String,
     /// To be told once when the first worker serves.

@@ -11,7 +11,7 @@ mod event_loop;
 mod lanes;
 mod managers;
 mod orphans;
-mod ports;
+pub(crate) mod ports;
 mod program_state;
 mod report;
 mod start;

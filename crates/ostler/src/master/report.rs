@@ -1,15 +1,13 @@
 //! What the master tells about the life of the server.
 
-use std::net::SocketAddr;
-
-use ostler_core::ids::PortId;
 use ostler_core::supervisor::ReloadOutcome;
 
 use super::event_loop::Master;
+use crate::api::port::Ports;
 use crate::sys::process;
 
 /// What the program wants to do when the server listens.
-pub(crate) type Announcement = Box<dyn FnOnce(SocketAddr)>;
+pub(crate) type Announcement = Box<dyn FnOnce(&Ports)>;
 
 impl Master {
     /// The figures that are in force, whatever was asked for.
@@ -18,7 +16,7 @@ impl Master {
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             name = self.name,
-            address = %self.ports.get(PortId::FIRST).local_address(),
+            address = %self.ports,
             workers = options.workers,
             reactors = options.reactors,
             max_connections = options.max_connections,
@@ -36,9 +34,10 @@ impl Master {
         if let Some(announcement) = self.announcement.take() {
             let pid = process::current().get();
             for port in self.ports.iter() {
-                tracing::info!(pid, "listening on tcp://{}", port.local_address());
+                let name = Some(port.name()).filter(|_| !self.ports.is_only_main());
+                tracing::info!(pid, port = name, "listening on {port}");
             }
-            announcement(self.ports.get(PortId::FIRST).local_address());
+            announcement(&self.ports);
         }
     }
 }

@@ -4,8 +4,6 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use ostler_core::ids::PortId;
-use ostler_core::per_port::PerPort;
 use ostler_core::shutdown::Shutdown;
 use ostler_shm::board::Board;
 
@@ -19,7 +17,7 @@ use super::ports::ListeningPorts;
 use super::program_state::ProgramState;
 use super::report::Announcement;
 use crate::api::outcome::IntoHandler;
-use crate::api::port::Port;
+use crate::api::port::Ports;
 use crate::api::worker::Worker;
 use crate::error::{Error, Result};
 use crate::log::ServerLog;
@@ -77,8 +75,7 @@ where
     let program = become_master(&log, &mut options, keep.len())?;
     let name = options.name_resolved();
     let described = ports.described();
-    let first = described.get(PortId::FIRST).local_address();
-    let names = Instance::new(first, &name);
+    let names = Instance::new(described.first().local_address(), &name);
     names.take("master");
     let (board, board_fd) = Board::create(options.board_sizes())
         .map_err(|error| Error::memory("the board", error.into_io()))?;
@@ -141,7 +138,7 @@ fn manager_setup<R, F>(
     board: OwnedFd,
     names: Instance,
     keep: Vec<RawFd>,
-    ports: PerPort<Port>,
+    ports: Ports,
     make: F,
 ) -> Result<ManagerSetup>
 where
@@ -163,7 +160,7 @@ where
         names,
         keep,
         worker_main: Box::new(move |boot| {
-            worker::event_loop::worker_main(boot, &worker_options, &ports, &make)
+            worker::event_loop::worker_main(boot, &worker_options, &ports.0, &make)
         }),
     })
 }

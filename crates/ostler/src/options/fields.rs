@@ -1,6 +1,7 @@
 //! The options as typed fields, and their defaults. Limits and reasons stand in `table/`.
 
 use super::port_options::PortOptions;
+use super::ports::NamedPort;
 use super::size::MIB;
 use super::{AnswerOrder, Harden, LogFormat, LogLevel};
 
@@ -17,8 +18,10 @@ use super::{AnswerOrder, Harden, LogFormat, LogLevel};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The options of a port, as the server has them: those of its first port.
+    /// The options of a port as the server has them: those of every port that does not say them.
     pub(crate) port: PortOptions,
+    /// The ports that were named, in the order of their numbers; none = one at the default address.
+    pub(crate) ports: Vec<NamedPort>,
 
     /// Most connections open at once.
     pub(crate) max_connections: u32,
@@ -103,6 +106,7 @@ impl Default for Options {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             port: PortOptions::default(),
+            ports: Vec::new(),
             max_connections: 16_384,
             name: String::new(),
             workers: at_most(cpus, WORKERS_DEFAULT_MAX),

@@ -63,7 +63,7 @@ pub enum OptionKind {
         /// Largest `N`.
         attempts_max: u64,
     },
-    /// `HOST:PORT`.
+    /// `HOST:PORT` or a URL: `tcp://HOST:PORT`.
     Address,
     /// One to `bytes_max` bytes, with the escapes `\r \n \t \0 \\ \xNN`.
     Delimiter {
@@ -99,7 +99,7 @@ impl OptionKind {
             Self::CrashPolicy { attempts_max } => {
                 format!("close, drop, redeliver:N with N 1 to {attempts_max}")
             }
-            Self::Address => "HOST:PORT".to_owned(),
+            Self::Address => "HOST:PORT or a URL".to_owned(),
             Self::Delimiter { bytes_max } => {
                 format!(r"1 to {bytes_max} bytes; \r \n \t \0 \\ \xNN")
             }
@@ -138,4 +138,18 @@ pub struct OptionInfo {
     /// What it does, with the rows of the requirements it answers.
     pub effect: &'static str,
     pub(super) access: Access,
+}
+
+impl OptionInfo {
+    /// Whether each port has this option for itself: `port.NAME.OPTION` sets it for one of them,
+    /// the option alone for all that do not say it.
+    ///
+    /// ```
+    /// let of_ports = ostler::Options::table().iter().filter(|info| info.is_of_port());
+    /// assert!(of_ports.map(|info| info.name).any(|name| name == "framing"));
+    /// ```
+    #[must_use]
+    pub const fn is_of_port(&self) -> bool {
+        matches!(self.access, Access::Port(_))
+    }
 }

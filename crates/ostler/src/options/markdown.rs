@@ -16,6 +16,10 @@ counts what the option's name ends with. A value outside of its limits is an err
 names the nearest valid value, all wrong options are told at once, and nothing is clamped in
 silence. `S..` and `P..` are rows of [requirements.md](requirements.md).
 
+An option *of* the server is there once. One of a *port* is there for each of them: set alone it is
+that of every port that does not say it itself, `port.NAME.OPTION` sets it for one
+([guide/ports.md](guide/ports.md)).
+
 Checked between options: `send_queue_low <= send_queue_high <= send_queue_max`;
 `back_off_min_ms <= back_off_max_ms`; `package_max_length` and `max_send_bytes` fit into
 `memory_budget`, which has 512K for each reactor; all lanes fit into `lane_memory`.
@@ -33,8 +37,8 @@ impl Options {
                 // Writing into a String cannot fail.
                 let _ = write!(
                     text,
-                    "\n## {topic}\n\n| option | values | default | what it does | why so \
-                     |\n|---|---|---|---|---|\n"
+                    "\n## {topic}\n\n| option | of | values | default | what it does | why so \
+                     |\n|---|---|---|---|---|---|\n"
                 );
             }
             row(&mut text, info);
@@ -55,9 +59,10 @@ fn row(text: &mut String, info: &OptionInfo) {
         words if words.contains(' ') => words.to_owned(),
         value => format!("`{value}`"),
     };
+    let scope = if info.is_of_port() { "port" } else { "server" };
     let _ = writeln!(
         text,
-        "| `{}` | {values} | {default} | {} | {} |",
+        "| `{}` | {scope} | {values} | {default} | {} | {} |",
         info.name, info.effect, info.why
     );
 }

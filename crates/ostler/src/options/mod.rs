@@ -9,7 +9,6 @@
 //! its own value), a row in `table/` (with `field!` or `port_field!`), a method in
 //! `api/setters.rs`, and `OSTLER_BLESS=1 cargo test -p ostler` to write the documentation anew.
 
-mod address;
 mod amount;
 mod choices;
 mod crash_policy;
@@ -20,12 +19,14 @@ mod markdown;
 mod name;
 mod plan;
 mod port_options;
+mod ports;
 mod setting;
 mod size;
 pub(crate) mod sources;
 mod table;
 #[cfg(test)]
 mod tests;
+mod url;
 mod validate;
 
 pub use choices::{FramingKind, Harden, LogFormat, LogLevel};
@@ -33,12 +34,14 @@ pub use fields::Options;
 pub use info::{OptionInfo, OptionKind};
 pub use ostler_core::policy::{AnswerOrder, CrashPolicy, Dispatch};
 pub(crate) use port_options::PortOptions;
+pub(crate) use ports::{FIRST_PORT, PortPlan};
 pub(crate) use setting::{Spell, spell_bytes};
+pub(crate) use url::{HostPort, ListenUrl};
 
 use ostler_core::ids::PortId;
-use ostler_core::per_port::PerPort;
 
 use crate::error::{Error, Result};
+use ports::PortOption;
 use setting::Access;
 
 impl Options {
@@ -48,7 +51,9 @@ impl Options {
         table::rows()
     }
 
-    /// Gives the option `name` the value that `value` spells.
+    /// Gives the option `name` the value that `value` spells. An option that each port has for
+    /// itself is set for all ports that do not say it, and for one with `port.NAME.` in front:
+    /// `port.admin.framing`. A port begins with the first of its options.
     ///
     /// # Errors
     ///
@@ -56,43 +61,38 @@ impl Options {
     /// value is none of its values (the text names the nearest valid one). The options are then
     /// unchanged.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let info = table::find(name).ok_or_else(|| unknown(name))?;
-        let changed = match info.access {
-            Access::Server(field) => (field.set)(self, info.kind, value),
-            Access::Port(field) => (field.set)(&mut self.port, info.kind, value),
+        let wrong = |problem| {
+            let (name, value) = (shown(name), shown(value));
+            Error::option(format!("option `{name}` cannot be `{value}`: {problem}"))
         };
-        changed.map_err(|problem| {
-            let value = shown(value);
-            Error::option(format!("option `{}` cannot be `{value}`: {problem}", info.name))
-        })
+        if let Some(rest) = name.strip_prefix(ports::PREFIX) {
+            let option = PortOption::parse(rest).map_err(Error::option)?;
+            return self.set_of_port(option, value).map_err(wrong);
+        }
+        let info = table::find(name).ok_or_else(|| unknown(name))?;
+        match info.access {
+            Access::Server(field) => (field.set)(self, info.kind, value),
+            Access::Port(field) => self.set_of_ports(info, field, value),
+        }
+        .map_err(wrong)
     }
 
     /// The value of the option `name`, spelled so that [`Options::set`] reads it back; `None` if
     /// there is no such option.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
-        table::find(name).map(|info| match info.access {
+        if let Some(rest) = name.strip_prefix(ports::PREFIX) {
+            return self.get_of_port(PortOption::parse(rest).ok()?);
+        }
+        let info = table::find(name)?;
+        Some(match info.access {
             Access::Server(field) => (field.get)(self),
+            Access::Port(field) if info.name == ports::LISTEN => {
+                (field.get)(self.ports().get(PortId::FIRST).options)
+            }
             Access::Port(field) => (field.get)(&self.port),
         })
     }
-
-    /// The ports on which the server is to listen.
-    pub(crate) fn ports(&self) -> PerPort<PortPlan<'_>> {
-        let first = PortPlan { id: PortId::FIRST, name: FIRST_PORT, options: &self.port };
-        PerPort::new(first, Vec::new())
-    }
-}
-
-/// The name of the port that a server has when none is named.
-pub(crate) const FIRST_PORT: &str = "main";
-
-/// A port on which the server is to listen.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PortPlan<'a> {
-    pub(crate) id: PortId,
-    pub(crate) name: &'a str,
-    pub(crate) options: &'a PortOptions,
 }
 
 fn unknown(name: &str) -> Error {

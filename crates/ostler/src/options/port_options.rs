@@ -4,13 +4,13 @@
 use ostler_core::framing::LengthType;
 
 use super::size::{KIB, MIB};
-use super::{CrashPolicy, Dispatch, FramingKind};
+use super::{CrashPolicy, Dispatch, FramingKind, HostPort, ListenUrl};
 
 /// The options of one listening port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PortOptions {
-    /// Address to listen on, `HOST:PORT`.
-    pub(crate) listen: String,
+    /// Where it listens.
+    pub(crate) listen: ListenUrl,
     /// Length of the kernel's queue of connections that wait to be accepted.
     pub(crate) backlog: u16,
     /// Disable Nagle's algorithm on accepted sockets.
@@ -54,7 +54,7 @@ pub(crate) struct PortOptions {
 impl Default for PortOptions {
     fn default() -> Self {
         Self {
-            listen: "127.0.0.1:9501".to_owned(),
+            listen: ListenUrl::Tcp(HostPort { host: "127.0.0.1".to_owned(), port: 9_501 }),
             backlog: 512,
             tcp_nodelay: true,
             dispatch: None,

@@ -114,7 +114,6 @@ impl Setting for usize {
 impl Setting for String {
     fn parse(kind: Kind, text: &str) -> Result<Self, Problem> {
         match kind {
-            Kind::Address => super::address::parse(text),
             Kind::Name { bytes_max } => super::name::parse(bytes_max, text),
             _ => parse_path(text),
         }

@@ -113,14 +113,14 @@ fn options_have_unique_names_and_full_rows() {
 
 #[test]
 fn options_reach_every_field() {
-    // Debug prints each field of a struct once. The field of the port's options is one of many.
+    // Debug prints each field of a struct once. Two of them are not options, but have some.
     let (server, port) = (Options::default(), PortOptions::default());
     let fields = format!("{server:#?}\n{port:#?}");
     let fields: Vec<_> = fields
         .lines()
         .filter_map(|line| line.strip_prefix("    ")?.split_once(": "))
         .map(|(name, _)| name)
-        .filter(|name| !name.starts_with(' ') && *name != "port")
+        .filter(|name| !name.starts_with(' ') && !matches!(*name, "port" | "ports"))
         .collect();
     for field in &fields {
         assert!(Options::default().get(field).is_some(), "{field} is not in the table");
@@ -138,6 +138,10 @@ fn options_defaults_are_the_tables_and_valid_values() {
         }
         let mut again = options.clone();
         again.set(info.name, &value).unwrap_or_else(|error| panic!("{error}"));
+        // Who says where it listens names the first port.
+        if info.name == "listen" {
+            again.ports.clear();
+        }
         assert_eq!(again, options, "{}", info.name);
     }
     options.validate().unwrap();

@@ -1,6 +1,9 @@
 //! What options demand of each other. What an option demands of itself is checked when it is set.
 
-use super::{FramingKind, Options, PortOptions, size};
+use ostler_core::per_port::PerPort;
+
+use super::ports::{FIRST_PORT, LISTEN};
+use super::{FramingKind, Options, PortOptions, PortPlan, size};
 use crate::error::{Error, Result};
 
 /// A reactor leases 256 KiB of the memory budget at a time. With less than two leases each,
@@ -30,7 +33,7 @@ impl Options {
     /// Everything that does not fit, in the order of the table.
     pub(super) fn contradictions(&self) -> Vec<Contradiction> {
         let ports = self.ports();
-        let of_ports = ports.iter().flat_map(|port| self.contradictions_of(port.options));
+        let of_ports = ports.iter().flat_map(|port| self.contradictions_of_named(*port));
         let server = [
             self.lanes_too_large(),
             self.budget_too_small(),
@@ -40,7 +43,26 @@ impl Options {
                 &(self.back_off_max_ms, self.back_off_max_ms.to_string()),
             ),
         ];
-        server.into_iter().flatten().chain(of_ports).collect()
+        server.into_iter().flatten().chain(of_ports).chain(same_places(&ports)).collect()
+    }
+
+    /// What does not fit at a port, with its name if there may be several.
+    fn contradictions_of_named(&self, port: PortPlan<'_>) -> Vec<Contradiction> {
+        let mut found = self.contradictions_of(port.options);
+        if port.name != FIRST_PORT {
+            for contradiction in &mut found {
+                contradiction.text = format!("port `{}`: {}", port.name, contradiction.text);
+            }
+            if !port.own.contains(&LISTEN) {
+                let (names, name) = (&[LISTEN] as _, port.name);
+                let text = format!(
+                    "the port `{name}` has no `listen`: set `port.{name}.listen`, for example to \
+                     `tcp://127.0.0.1:9502`"
+                );
+                found.push(Contradiction { names, text });
+            }
+        }
+        found
     }
 
     /// What does not fit at a port.
@@ -137,6 +159,24 @@ impl Options {
             ),
         })
     }
+}
+
+/// Ports of which only one can listen.
+fn same_places(ports: &PerPort<PortPlan<'_>>) -> Vec<Contradiction> {
+    let mut found = Vec::new();
+    for (before, port) in ports.iter().enumerate() {
+        let url = &port.options.listen;
+        let same = |other: &&PortPlan<'_>| other.options.listen.collides_with(url);
+        if let Some(other) = ports.iter().take(before).find(same) {
+            let (one, other) = (other.name, port.name);
+            let text = format!(
+                "the ports `{one}` and `{other}` listen at the same place, {url}: give one of them \
+                 another `listen`"
+            );
+            found.push(Contradiction { names: &[LISTEN], text });
+        }
+    }
+    found
 }
 
 /// A value as a number and as it is spelled.

@@ -8,7 +8,6 @@
 
 use std::ffi::CString;
 use std::io;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -57,7 +56,7 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// The server that listens on `address` and is called `name`.
-    pub(crate) fn new(address: SocketAddr, name: &str) -> Self {
+    pub(crate) fn new(address: &dyn std::fmt::Display, name: &str) -> Self {
         Self { whose: format!("{address} ({name})") }
     }
 
@@ -234,7 +233,7 @@ mod tests {
 
     #[test]
     fn titles_name_the_server() {
-        let instance = Instance::new("[::1]:9501".parse().unwrap(), "chat");
+        let instance = Instance::new(&"[::1]:9501", "chat");
         assert_eq!(instance.title("w12"), "ostler: w12 [::1]:9501 (chat)");
     }
 }

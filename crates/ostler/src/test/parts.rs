@@ -11,6 +11,7 @@ use ostler_core::ids::ProcessKey;
 use ostler_shm::board::Board;
 use ostler_shm::lane::{MasterMemory, WorkerMemory};
 
+use crate::api::address::Address;
 use crate::api::handler::Handler;
 use crate::api::port;
 use crate::options::Options;
@@ -66,8 +67,9 @@ pub(super) fn make<H: Handler>(options: &Options) -> io::Result<Parts> {
     // Nobody listens there; it is the address that the program would have.
     let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
     let ports = options.ports().map(|plan| {
-        let address = plan.options.listen_address().unwrap_or(unknown);
-        port::Port::new(plan.id, plan.name, address)
+        let url = &plan.options.listen;
+        let address = Address::Ip(crate::master::ports::resolve(url).unwrap_or(unknown));
+        port::Port::new(plan.id, plan.name, url.scheme(), address)
     });
     let settings = WorkerSettings::new(options, &ports, KEY);
     let context = WorkerContext::new(KEY, settings, TypeId::of::<H>(), inbox, lanes);

@@ -65,7 +65,7 @@ impl TestMaster {
             harden,
             dumping: process::dumping(),
             sched_batch: true,
-            names: Instance::new("127.0.0.1:0".parse().unwrap(), "test"),
+            names: Instance::new(&"127.0.0.1:0", "test"),
             keep: Vec::new(),
             worker_main,
         };

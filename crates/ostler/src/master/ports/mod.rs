@@ -5,15 +5,16 @@
 //! fails.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
 use ostler_core::ids::PortId;
 use ostler_core::per_port::PerPort;
 
-use crate::api::port::Port;
+use crate::api::address::Address;
+use crate::api::port::{Port, Ports};
 use crate::error::{Error, Result};
-use crate::options::{Options, PortOptions, PortPlan};
+use crate::options::{FIRST_PORT, HostPort, ListenUrl, Options, PortOptions, PortPlan};
 use crate::sys::socket;
 
 /// A port with its listener, on which connections wait to be accepted.
@@ -26,24 +27,19 @@ pub(crate) struct ListeningPort {
 
 impl ListeningPort {
     fn open(plan: &PortPlan<'_>) -> Result<Self> {
-        let PortPlan { id, name, options } = *plan;
+        let PortPlan { id, name, options, .. } = *plan;
         warn_of_short_backlog(options.backlog, socket::longest_backlog());
-        let wanted = options.listen_address()?;
         let failed = |error| Error::listen(&options.listen, error);
+        let wanted = resolve(&options.listen).map_err(failed)?;
         let listener = socket::listen(wanted, i32::from(options.backlog)).map_err(failed)?;
         apply_options(&listener, options);
-        let address = socket::local_address(&listener).map_err(failed)?;
-        Ok(Self { port: Port::new(id, name, address), listener })
+        let address = Address::Ip(socket::local_address(&listener).map_err(failed)?);
+        Ok(Self { port: Port::new(id, name, options.listen.scheme(), address), listener })
     }
 
     /// Its number.
     pub(super) const fn id(&self) -> PortId {
-        self.port.number()
-    }
-
-    /// What user code sees of it.
-    pub(crate) const fn port(&self) -> &Port {
-        &self.port
+        PortId(self.port.id())
     }
 
     /// `accept4(2)` — takes one connection; `WouldBlock` when none waits.
@@ -56,6 +52,33 @@ impl AsFd for ListeningPort {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
     }
+}
+
+/// The address of a port; a host name is resolved now.
+pub(crate) fn resolve(url: &ListenUrl) -> io::Result<SocketAddr> {
+    let ListenUrl::Tcp(HostPort { host, port }) = url else {
+        return Err(io::Error::from(io::ErrorKind::Unsupported));
+    };
+    let found = (host.as_str(), *port).to_socket_addrs()?.next();
+    found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+}
+
+/// Where the ports will listen, in words; host names are resolved.
+pub(crate) fn describe(options: &Options) -> Result<String> {
+    let ports = options.ports();
+    let mut places = Vec::new();
+    for PortPlan { name, options, .. } in ports.iter() {
+        let address =
+            resolve(&options.listen).map_err(|error| Error::listen(&options.listen, error))?;
+        places.push((*name, address));
+    }
+    Ok(match places[..] {
+        [(FIRST_PORT, address)] => format!("the address is {address}"),
+        _ => {
+            let lines = places.iter().map(|(name, address)| format!("\n  {name:<16} {address}"));
+            format!("the ports are{}", lines.collect::<String>())
+        }
+    })
 }
 
 /// Sets what accepted connections inherit from their listener, which saves system calls for each of
@@ -78,8 +101,8 @@ impl ListeningPorts {
     }
 
     /// What user code sees of them.
-    pub(crate) fn described(&self) -> PerPort<Port> {
-        self.0.map(|port| port.port().clone())
+    pub(crate) fn described(&self) -> Ports {
+        Ports(self.0.map(|port| port.port.clone()))
     }
 
     /// Their listeners, which no other process may have.

@@ -1,8 +1,8 @@
 //! Options on the command line, and the questions that every program answers.
 //!
 //! `--set NAME=VALUE`, `--NAME VALUE` (a `-` in the name is as good as a `_`), `--config FILE`,
-//! `--check`, `--print-options`, `--help`. A value may also stand behind a `=`: `--NAME=VALUE`,
-//! `--config=FILE`, `--set=NAME=VALUE`.
+//! `--port NAME=URL[,OPTION=VALUE...]`, `--check`, `--print-options`, `--help`. A value may also
+//! stand behind a `=`: `--NAME=VALUE`, `--config=FILE`, `--set=NAME=VALUE`.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -36,25 +36,37 @@ pub(crate) enum Question {
 }
 
 /// The arguments besides the options of the table.
-const WORDS: [&str; 5] = ["set", "config", "check", "print-options", "help"];
+const WORDS: [&str; 6] = ["set", "port", "config", "check", "print-options", "help"];
 
 /// Takes the arguments apart, without the program's name.
 pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Vec<Argument> {
     let mut arguments = arguments;
     let mut read = Vec::new();
+    let mut ports = Vec::new();
     while let Some(argument) = arguments.next() {
-        let known = split(&argument).and_then(|(name, attached)| {
-            let attached = attached.map(OsStr::to_owned);
-            Some(match name {
-                "-h" | "--help" => question(Question::Help, name, attached),
-                "--check" => question(Question::Check, name, attached),
-                "--print-options" => question(Question::PrintOptions, name, attached),
-                "--config" => file(attached.or_else(|| arguments.next())),
-                "--set" => set(attached.or_else(|| arguments.next())),
-                _ => option(name, table_name(name)?, attached.or_else(|| arguments.next())),
-            })
-        });
-        read.push(known.unwrap_or(Argument::Other(argument)));
+        let Some((name, attached)) = split(&argument) else {
+            read.push(Argument::Other(argument));
+            continue;
+        };
+        let attached = attached.map(OsStr::to_owned);
+        match name {
+            "-h" | "--help" => read.push(question(Question::Help, name, attached)),
+            "--check" => read.push(question(Question::Check, name, attached)),
+            "--print-options" => read.push(question(Question::PrintOptions, name, attached)),
+            "--config" => read.push(file(attached.or_else(|| arguments.next()))),
+            "--set" => read.push(set(attached.or_else(|| arguments.next()))),
+            "--port" => match port(attached.or_else(|| arguments.next()), &mut ports) {
+                Ok(options) => read.extend(options),
+                Err(problem) => read.push(Argument::Wrong(problem)),
+            },
+            _ => match table_name(name) {
+                Some(of_table) => {
+                    let value = attached.or_else(|| arguments.next());
+                    read.push(option(name, of_table, value));
+                }
+                None => read.push(Argument::Other(argument)),
+            },
+        }
     }
     read
 }
@@ -106,9 +118,46 @@ fn set(pair: Option<OsString>) -> Argument {
     }
 }
 
+/// Reads `NAME=URL[,OPTION=VALUE...]` as options of the port NAME. `known` are the ports that were
+/// read before.
+fn port(text: Option<OsString>, known: &mut Vec<String>) -> Result<Vec<Argument>, String> {
+    const FORM: &str = "write `--port NAME=URL[,OPTION=VALUE...]`, for example \
+        `--port admin=tcp://127.0.0.1:9502,framing=line`";
+    let text = text.ok_or_else(|| format!("`--port` needs a value: {FORM}"))?;
+    let text = text.into_string().map_err(|_| "the value of `--port` is not UTF-8".to_owned())?;
+    let mut options = Vec::new();
+    let mut name = None;
+    for (number, part) in text.split(',').enumerate() {
+        let Some((word, value)) = part.split_once('=') else {
+            let text = shown(part);
+            return Err(format!(
+                "`--port`: `{text}` has no `=`: {FORM}; for a value that has a `,` write `--set \
+                 port.NAME.OPTION=VALUE`"
+            ));
+        };
+        let name = &*name.get_or_insert_with(|| word.trim().to_owned());
+        let option = if number == 0 { "listen" } else { word.trim() };
+        let name = format!("port.{name}.{option}");
+        options.push(Argument::Option { name, value: value.to_owned() });
+    }
+    let name = name.unwrap_or_default();
+    if known.contains(&name) {
+        return Err(format!(
+            "two ports are called `{}`: give one of them another name",
+            shown(&name)
+        ));
+    }
+    known.push(name);
+    Ok(options)
+}
+
 /// The option that `--TEXT` names.
 fn table_name(word: &str) -> Option<String> {
     let name = word.strip_prefix("--")?.replace('-', "_");
+    if name.starts_with("port.") {
+        // Whether a port has such an option is told when it is set.
+        return Some(name);
+    }
     table::find(&name).map(|info| info.name.to_owned())
 }
 
@@ -151,6 +200,28 @@ mod tests {
         }
         assert_eq!(of(&["--log-file", "--odd"]), [option("log_file", "--odd")]);
         assert_eq!(of(&["--set", "worker=4"]), [option("worker", "4")], "told when it is checked");
+    }
+
+    #[test]
+    fn options_of_a_port_stand_behind_its_url() {
+        let wanted = [option("port.a.listen", "tcp://[::1]:0"), option("port.a.framing", "line")];
+        for words in [
+            &["--port", "a=tcp://[::1]:0,framing=line"][..],
+            &["--port=a=tcp://[::1]:0,framing=line"],
+            &["--port.a.listen", "tcp://[::1]:0", "--port.a.framing=line"],
+            &["--set", "port.a.listen=tcp://[::1]:0", "--set", "port.a.framing=line"],
+        ] {
+            assert_eq!(of(words), wanted, "{words:?}");
+        }
+        let problem = |words: &[&str]| match of(words).pop() {
+            Some(Argument::Wrong(problem)) => problem,
+            other => panic!("{words:?}: {other:?}"),
+        };
+        assert!(problem(&["--port", "8080"]).contains("write `--port NAME=URL"));
+        assert!(problem(&["--port"]).contains("needs a value"));
+        assert!(problem(&["--port", "a=h:1,line"]).contains("`line` has no `=`"));
+        let twice = problem(&["--port", "a=h:1", "--port", "a=h:2"]);
+        assert!(twice.contains("two ports are called `a`"), "{twice}");
     }
 
     #[test]

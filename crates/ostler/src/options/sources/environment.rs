@@ -28,7 +28,13 @@ pub(super) fn options(
         let Some(variable) = variable.to_str() else { continue };
         let Some(name) = variable.strip_prefix(prefix) else { continue };
         let name = name.to_ascii_lowercase();
-        if table::find(&name).is_none() {
+        // The name of an option of one port has two `_` before the option, because both names may
+        // have single ones.
+        let of_port = name.strip_prefix("port_").and_then(|rest| rest.split_once("__"));
+        let of_port = of_port.map(|(port, option)| format!("port.{port}.{option}"));
+        let is_of_port = of_port.is_some();
+        let name = of_port.unwrap_or(name);
+        if !is_of_port && table::find(&name).is_none() {
             if let Some(near) = nearest(&name) {
                 let meant = near.to_ascii_uppercase();
                 problems.push(format!(
@@ -69,9 +75,11 @@ mod tests {
             ("OSTLER_WORKERS", "4"),
             ("OSTLER_LOG_LEVEL", "debug"),
             ("WORKERS", "5"),
+            ("OSTLER_PORT_MY_ADMIN__SEND_QUEUE_LOW", "64K"),
         ]);
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(found, [pair("log_level", "debug"), pair("workers", "4")]);
+        let of_port = pair("port.my_admin.send_queue_low", "64K");
+        assert_eq!(found, [pair("log_level", "debug"), of_port, pair("workers", "4")]);
         assert_eq!(problems, Vec::<String>::new());
     }
 

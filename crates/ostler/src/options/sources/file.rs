@@ -1,4 +1,5 @@
-//! A file of options: TOML, one `name = value` a line, no tables.
+//! A file of options: TOML, one `name = value` a line, and a table `[port.NAME]` for the options of
+//! one port.
 
 use toml::de::{DeTable, DeValue};
 
@@ -28,24 +29,55 @@ pub(super) fn read(text: &str) -> (Vec<Entry>, Vec<FileProblem>) {
         problems.dedup_by_key(|problem| problem.line);
         return (Vec::new(), problems);
     }
-    let (mut entries, mut problems) = (Vec::new(), Vec::new());
-    for (key, value) in table.get_ref() {
-        let line = line_of(text, key.span().start);
-        match spell(value.get_ref()) {
-            Ok(value) => entries.push(Entry { key: key.get_ref().to_string(), value, line }),
-            Err(kind) => problems.push(FileProblem {
-                line,
-                text: format!(
-                    "`{}` is {kind}: write one value behind the name, for example `workers = 4` \
-                     or `log_level = \"debug\"`; \
-                     options stand in no table",
-                    super::super::shown(key.get_ref())
-                ),
-            }),
+    let mut found = Found { text, entries: Vec::new(), problems: Vec::new() };
+    found.take(table.get_ref(), "");
+    let Found { mut entries, mut problems, .. } = found;
+    entries.sort_by_key(|entry| entry.line);
+    problems.sort_by_key(|problem| problem.line);
+    (entries, problems)
+}
+
+/// What was found so far.
+struct Found<'a> {
+    text: &'a str,
+    entries: Vec<Entry>,
+    problems: Vec<FileProblem>,
+}
+
+impl Found<'_> {
+    /// Takes a table whose keys stand behind `prefix`.
+    fn take(&mut self, table: &DeTable<'_>, prefix: &str) {
+        for (key, value) in table {
+            let line = line_of(self.text, key.span().start);
+            let name = format!("{prefix}{}", key.get_ref());
+            match value.get_ref() {
+                DeValue::Table(inner) if may_be_table(&name) => {
+                    self.take(inner, &format!("{name}."));
+                }
+                value => match spell(value) {
+                    Ok(value) if name != "port" => {
+                        self.entries.push(Entry { key: name, value, line })
+                    }
+                    Ok(_) => self.object(line, &name, "one value"),
+                    Err(kind) => self.object(line, &name, kind),
+                },
+            }
         }
     }
-    entries.sort_by_key(|entry| entry.line);
-    (entries, problems)
+
+    fn object(&mut self, line: usize, name: &str, kind: &str) {
+        let text = format!(
+            "`{}` is {kind}: write one value behind the name, for example `workers = 4` or \
+             `log_level = \"debug\"`; only options of a port stand in a table, `[port.NAME]`",
+            super::super::shown(name)
+        );
+        self.problems.push(FileProblem { line, text });
+    }
+}
+
+/// `port`, and `port.NAME`.
+fn may_be_table(name: &str) -> bool {
+    name == "port" || name.strip_prefix("port.").is_some_and(|port| !port.contains('.'))
 }
 
 /// An error of syntax. TOML knows words only in quotes, which is what most of them are about.
@@ -124,6 +156,33 @@ mod tests {
                 ("lane_memory", "1000000", 9),
             ]
         );
+    }
+
+    #[test]
+    fn options_file_has_a_table_for_each_port() {
+        let (entries, problems) = read(
+            "workers = 4\n[port.admin]\nlisten = \"h:1\"\nframing = \"line\"\n\n\
+             [port.b]\nlisten = \"h:2\"\n",
+        );
+        assert_eq!(problems, []);
+        let found: Vec<_> = entries.iter().map(|entry| (entry.key.as_str(), entry.line)).collect();
+        let wanted = [
+            ("workers", 1),
+            ("port.admin.listen", 3),
+            ("port.admin.framing", 4),
+            ("port.b.listen", 7),
+        ];
+        assert_eq!(found, wanted);
+        for (text, line) in [
+            ("port = 80\n", 1),
+            ("[port.a.b]\nc = 1\n", 1),
+            ("[[port]]\nlisten = \"h:1\"\n", 1),
+            ("[ports.a]\nlisten = \"h:1\"\n", 1),
+        ] {
+            let (entries, problems) = read(text);
+            assert_eq!((entries.len(), problems.len(), problems[0].line), (0, 1, line), "{text}");
+            assert!(problems[0].text.contains("[port.NAME]"), "{}", problems[0].text);
+        }
     }
 
     #[test]

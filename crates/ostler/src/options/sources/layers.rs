@@ -45,7 +45,7 @@ pub(crate) struct Layers {
 pub(crate) struct Resolved {
     pub(crate) options: Options,
     /// Where the value of an option stands that is not the default.
-    origins: BTreeMap<&'static str, String>,
+    origins: BTreeMap<String, String>,
 }
 
 impl Resolved {
@@ -90,11 +90,12 @@ impl Layers {
         in_order.sort_by_key(|assignment| assignment.layer);
         for assignment in in_order {
             let Assignment { name, value, origin, .. } = assignment;
-            let known = table::find(name).map(|info| info.name);
+            let option = name.rsplit_once('.').map_or(name.as_str(), |(_, option)| option);
+            let known = table::find(option).map(|info| info.name);
             match options.set(name, value) {
                 Ok(()) => {
                     let origin = if origin.is_empty() { "the program" } else { origin };
-                    origins.extend(known.map(|name| (name, origin.to_owned())));
+                    origins.insert(name.clone(), origin.to_owned());
                 }
                 Err(error) => {
                     problems.push(located(origin, &error.to_string()));

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::layers::Resolved;
+use crate::options::ports::LISTEN;
 use crate::options::{OptionInfo, OptionKind, Options, table};
 
 /// The options as a TOML file that can be read back, each with its origin.
@@ -16,14 +17,42 @@ pub(crate) fn as_toml(resolved: &Resolved) -> String {
             // Writing into a String cannot fail.
             let _ = writeln!(text, "{gap}# {topic}");
         }
-        let value = resolved.options.get(info.name).unwrap_or_default();
-        let line = format!("{} = {}", info.name, toml_value(info, &value));
-        let _ = match resolved.origin_of(info.name) {
-            Some(origin) => writeln!(text, "{line:<44} # {origin}"),
-            None => writeln!(text, "{line}"),
-        };
+        // Where ports are named, each of them says itself where it listens.
+        if info.name != LISTEN || !resolved.options.has_named_ports() {
+            write_option(&mut text, resolved, info, info.name);
+        }
+    }
+    if resolved.options.has_named_ports() {
+        for port in resolved.options.ports().iter() {
+            let _ = writeln!(text, "\n[port.{}]", port.name);
+            for info in table::rows().iter().filter(|info| port.has_own(info.name)) {
+                write_option(
+                    &mut text,
+                    resolved,
+                    info,
+                    &format!("port.{}.{}", port.name, info.name),
+                );
+            }
+        }
     }
     text
+}
+
+/// One option, whose full name is `name`.
+fn write_option(text: &mut String, resolved: &Resolved, info: &OptionInfo, name: &str) {
+    let value = resolved.options.get(name).unwrap_or_default();
+    let line = format!("{} = {}", info.name, toml_value(info, &value));
+    let synonym = match name {
+        LISTEN => "port.main.listen",
+        "port.main.listen" => LISTEN,
+        name => name,
+    };
+    let origin = resolved.origin_of(name).or_else(|| resolved.origin_of(synonym));
+    // Writing into a String cannot fail.
+    let _ = match origin {
+        Some(origin) => writeln!(text, "{line:<44} # {origin}"),
+        None => writeln!(text, "{line}"),
+    };
 }
 
 /// Bare where TOML has such values, quoted otherwise.
@@ -59,13 +88,16 @@ pub(crate) fn help(program: &str, own: &str, options: &Options) -> String {
     text.push_str(
         "
   --NAME VALUE        an option of the list below; also --NAME=VALUE and --set NAME=VALUE
-  --config FILE       options from a TOML file, one `name = value` a line
+  --port NAME=URL[,OPTION=VALUE...]
+                      a port, with the options of its own; also --port.NAME.OPTION VALUE
+  --config FILE       options from a TOML file, one `name = value` a line, a table [port.NAME]
+                      for the options of one port
   --check             says whether the options are valid, and ends
   --print-options     prints the options as a TOML file, and ends
   -h, --help          this text
 
 The command line is stronger than the environment, that than the file, that than what the
-program says itself.
+program says itself. What is said for one port is stronger than what is said for all of them.
 Every value may also stand behind a `=`, as in --config=FILE.
 Sizes take K, M, G (also KiB, MiB, GiB), times us, ms, s, min, h, d.
 ",
@@ -78,7 +110,8 @@ Sizes take K, M, G (also KiB, MiB, GiB), times us, ms, s, min, h, d.
         }
         let now = options.get(info.name).unwrap_or_default();
         let now = if now.is_empty() { "empty".to_owned() } else { now };
-        let head = format!("  --{} ({}; now {now})", info.name, info.kind.describe());
+        let each = if info.is_of_port() { "; each port" } else { "" };
+        let head = format!("  --{} ({}{each}; now {now})", info.name, info.kind.describe());
         for (index, line) in wrapped(head.trim_start(), 100).iter().enumerate() {
             let indent = if index == 0 { "  " } else { "        " };
             let _ = writeln!(text, "{indent}{line}");
@@ -128,7 +161,42 @@ mod tests {
         assert!(text.contains("# command line\n"), "{text}");
         let mut again = Layers::default();
         again.say_file("printed", &text);
-        assert_eq!(again.resolve().unwrap().options, resolved.options, "{text}");
+        // Who prints the address says it.
+        layers.say(Layer::CommandLine, "listen", "127.0.0.1:9501", "");
+        let said = layers.resolve().unwrap();
+        assert_eq!(again.resolve().unwrap().options, said.options, "{text}");
+    }
+
+    #[test]
+    fn options_of_ports_are_printed_as_tables_that_can_be_read_back() {
+        let mut layers = Layers::default();
+        for (name, value) in [
+            ("port.admin.listen", "127.0.0.1:9502"),
+            ("port.admin.framing", "line"),
+            ("framing", "raw"),
+            ("listen", "[::1]:9501"),
+        ] {
+            layers.say(Layer::CommandLine, name, value, "command line");
+        }
+        let resolved = layers.resolve().unwrap();
+        let text = as_toml(&resolved);
+        let (before, tables) = text.split_at(text.find("[port.main]").unwrap());
+        assert!(!before.contains("listen = "), "{text}");
+        for line in ["listen = 'tcp://[::1]:9501'", "[port.admin]", "framing = 'line'"] {
+            assert!(tables.contains(line), "{line} is not in: {text}");
+        }
+        assert_eq!(tables.matches("# command line").count(), 3, "{text}");
+        let mut again = Layers::default();
+        again.say_file("printed", &text);
+        let again = again.resolve().unwrap().options;
+        assert_eq!(as_plans(&again), as_plans(&resolved.options), "{text}");
+    }
+
+    fn as_plans(options: &Options) -> String {
+        format!(
+            "{:?}",
+            options.ports().iter().map(|plan| (plan.name, plan.options)).collect::<Vec<_>>()
+        )
     }
 
     #[test]

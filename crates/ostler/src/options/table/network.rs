@@ -10,11 +10,13 @@ pub(super) const ROWS: &[OptionInfo] = &[
         name: "listen",
         topic: TOPIC,
         kind: Kind::Address,
-        default: "127.0.0.1:9501",
+        default: "tcp://127.0.0.1:9501",
         unit: "",
         why: "Only this machine can connect until someone decides otherwise; port 0 lets the \
               kernel choose a free one.",
-        effect: "The address that clients connect to.",
+        effect: "Where clients connect: `HOST:PORT` or `tcp://HOST:PORT`, with an IPv6 address in \
+                 brackets. Set for the server it is that of the port `main`; each other port has \
+                 its own. A server whose ports are named listens nowhere else.",
         access: port_field!(listen),
     },
     OptionInfo {
