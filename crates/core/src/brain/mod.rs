@@ -83,6 +83,11 @@ pub struct PortSettings {
     /// A worker may leave a part of a package unused; it is kept and given again. One package of a
     /// session at a time.
     pub keeps_unused: bool,
+    /// Workers are told of a session when it connects. (They are always told of its end, so that
+    /// they forget what they know of it.)
+    pub connect_events: bool,
+    /// What a client had sent is not served any more once its connection has failed.
+    pub discards_gone: bool,
 }
 
 impl PortSettings {

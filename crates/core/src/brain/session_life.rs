@@ -13,6 +13,10 @@ impl Brain {
     ) -> Option<(ConnectionSlot, u64)> {
         let (slot, session) = self.sessions.insert(port, make_id)?;
         self.books.session_accepted();
+        let connect_events = self.settings.ports.get(port).connect_events;
+        if let Some(connection) = self.connection(slot) {
+            connection.owes_connect = connect_events;
+        }
         self.enqueue(slot);
         Some((slot, session))
     }
@@ -66,6 +70,11 @@ impl Brain {
         if connection.phase != Phase::Open {
             return self.close(slot, CloseReason::PeerError);
         }
+        let port = connection.port;
+        if self.settings.ports.get(port).discards_gone {
+            return self.close_now(slot, CloseReason::PeerError);
+        }
+        let Some(connection) = self.connection(slot) else { return };
         connection.readable = has_input && connection.input_ended.is_none();
         let is_over = !connection.readable
             && connection.outstanding == 0

@@ -182,6 +182,30 @@ impl Session {
         self.context.output(self.id, Output::Mark(Marks { set: 0, clear: PAUSED }))
     }
 
+    /// Lets a session be read that came on a port with `accept_confirm`, the same as
+    /// [`Session::resume`].
+    ///
+    /// ```
+    /// # use ostler::{Handler, Outcome, Package, Session, Worker};
+    /// # struct Guarded;
+    /// # fn is_welcome(_: std::net::IpAddr) -> bool { true }
+    /// # impl Handler for Guarded {
+    /// fn on_connect(&mut self, _: &Worker, session: &Session) -> Outcome {
+    ///     match session.peer() {
+    ///         Some(peer) if is_welcome(peer.ip()) => Ok(session.confirm()?),
+    ///         _ => Ok(session.reset()?),
+    ///     }
+    /// }
+    /// # fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome { Ok(()) }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::is_gone`] when it has ended.
+    pub fn confirm(&self) -> Result<(), SendError> {
+        self.resume()
+    }
+
     /// Exempts the session from being ended for having been idle, or ends the exemption. Limits of
     /// memory and of unsent output are meant for it as for any other. Like the pause it is the
     /// session's own and survives this worker; [`SessionInfo::is_protected`] shows it.

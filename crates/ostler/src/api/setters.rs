@@ -104,6 +104,12 @@ setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
     crash_policy(policy: CrashPolicy) => "crash_policy";
     /// Most packages of one session that are given to a worker and not finished, 1 to 1 024.
     session_window(packages: u32) => "session_window";
+    /// Whether `on_connect` and `on_close` are called.
+    connect_events(on: bool) => "connect_events";
+    /// Whether packages of a client whose connection has failed are thrown away.
+    discard_gone_packages(on: bool) => "discard_gone_packages";
+    /// Whether a session is read only when a handler has called [`crate::Session::confirm`].
+    accept_confirm(on: bool) => "accept_confirm";
     /// Longest framed package, 64 bytes to 64 MiB; a session that exceeds it is closed.
     package_max_length(bytes: usize) => "package_max_length";
     /// Most bytes of one raw package, 64 bytes to 4 MiB; 0 chooses it from the lane's size.

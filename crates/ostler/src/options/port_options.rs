@@ -38,6 +38,12 @@ pub(crate) struct PortOptions {
     pub(crate) crash_policy: CrashPolicy,
     /// Most packages of one session given and not finished.
     pub(crate) session_window: u32,
+    /// Handlers are told when a session begins and ends.
+    pub(crate) connect_events: bool,
+    /// What a client had sent is not handled any more once its connection has failed.
+    pub(crate) discard_gone_packages: bool,
+    /// A session is not read until a handler confirms it.
+    pub(crate) accept_confirm: bool,
 
     /// Unsent bytes of a session above which a send answers full.
     pub(crate) send_queue_high: usize,
@@ -60,6 +66,9 @@ impl Default for PortOptions {
             dispatch: None,
             crash_policy: CrashPolicy::Close,
             session_window: 16,
+            connect_events: true,
+            discard_gone_packages: false,
+            accept_confirm: false,
             framing: FramingKind::Stream,
             package_eof: b"\r\n".to_vec(),
             package_length_type: LengthType::U32Big,

@@ -290,6 +290,14 @@ fn options_that_contradict_each_other_are_named() {
             &["lane_memory", "64K", "2M"],
         ),
         (
+            &[("connect_events", "off"), ("dispatch", "user_function")],
+            &["connect_events", "dispatch"],
+        ),
+        (
+            &[("connect_events", "off"), ("accept_confirm", "on")],
+            &["connect_events", "accept_confirm"],
+        ),
+        (
             &[("lane_size", "16M"), ("workers", "64"), ("reactors", "8")],
             &["lane_size", "lane_memory", "16G"],
         ),

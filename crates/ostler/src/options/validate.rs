@@ -3,7 +3,7 @@
 use ostler_core::per_port::PerPort;
 
 use super::ports::{FIRST_PORT, LISTEN};
-use super::{FramingKind, Options, PortOptions, PortPlan, size};
+use super::{Dispatch, FramingKind, Options, PortOptions, PortPlan, size};
 use crate::error::{Error, Result};
 
 /// A reactor leases 256 KiB of the memory budget at a time. With less than two leases each,
@@ -80,6 +80,7 @@ impl Options {
             ),
             self.header_too_long(port),
             not_above(&["max_send_bytes", "memory_budget"], bytes(port.max_send_bytes), &budget),
+            events_needed(port),
             not_above(&["send_queue_low", "send_queue_high"], low, &high),
             not_above(&["send_queue_high", "send_queue_max"], high, &max),
         ]
@@ -184,6 +185,23 @@ type Bound = (u64, String);
 
 fn bytes(value: usize) -> Bound {
     (value as u64, size::render(value as u64))
+}
+
+/// Something is to be decided in `on_connect`, which is not called.
+fn events_needed(port: &PortOptions) -> Option<Contradiction> {
+    if port.connect_events {
+        return None;
+    }
+    let (names, what): (&'static [&'static str], _) = match port.dispatch_resolved() {
+        _ if port.accept_confirm => (&["connect_events", "accept_confirm"], "accept_confirm"),
+        Dispatch::UserFunction => (&["connect_events", "dispatch"], "dispatch = user_function"),
+        _ => return None,
+    };
+    let text = format!(
+        "`{what}` is decided in on_connect, which is not called with `connect_events = false`; \
+         switch the events on"
+    );
+    Some(Contradiction { names, text })
 }
 
 fn not_above(names: &'static [&'static str; 2], low: Bound, high: &Bound) -> Option<Contradiction> {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use ostler_core::ids::PortId;
-use ostler_shm::sessions::session_id;
+use ostler_shm::sessions::{PAUSED, session_id};
 
 use super::ClientSide;
 use super::connection::Connection;
@@ -37,7 +37,12 @@ impl ClientSide {
         let settings = self.settings.ports.get(port);
         let framer = settings.framer.filter(|_| !settings.keeps_unused);
         let intake = framer.map(|framer| Box::new(Intake::new(framer)));
+        let waits = settings.accept_confirm;
         self.connections.insert(slot, Connection::new(transport, session, port, intake));
+        if waits {
+            self.brain.pause_session(slot, true);
+            self.publish_flags(slot, PAUSED);
+        }
         if let Err(error) = added {
             if self.complaints.unwatched.admits() {
                 tracing::warn!(%peer, %error, "cannot watch a connection, closed");

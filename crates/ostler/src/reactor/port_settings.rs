@@ -27,6 +27,8 @@ pub(super) struct PortSettings {
     pub(super) marks: WaterMarks,
     /// How long a connection that was closed in order waits for its client to close too.
     pub(super) linger_ns: Nanos,
+    /// Sessions are not read until a worker confirms them.
+    pub(super) accept_confirm: bool,
 }
 
 impl PortSettings {
@@ -49,6 +51,7 @@ impl PortSettings {
                 max: options.send_queue_max,
             },
             linger_ns: options.linger_timeout_ms * 1_000_000,
+            accept_confirm: options.accept_confirm,
         })
     }
 
@@ -60,6 +63,8 @@ impl PortSettings {
             // A worker that has a package may still leave a part of it for the next.
             session_window: if self.keeps_unused { 1 } else { options.session_window },
             keeps_unused: self.keeps_unused,
+            connect_events: options.connect_events,
+            discards_gone: options.discard_gone_packages,
         }
     }
 }

@@ -68,6 +68,10 @@ pub(crate) struct WorkerPortSettings {
     /// What is not used of a package is given again.
     pub(crate) keeps_unused: bool,
     pub(crate) max_send_bytes: usize,
+    /// Handlers are told when a session begins and ends.
+    pub(crate) connect_events: bool,
+    /// What a client that is gone had sent is not handled any more.
+    pub(crate) discards_gone: bool,
 }
 
 impl WorkerPortSettings {
@@ -77,6 +81,8 @@ impl WorkerPortSettings {
             crash_policy: options.crash_policy,
             keeps_unused: options.framing == FramingKind::Stream,
             max_send_bytes: options.max_send_bytes,
+            connect_events: options.connect_events,
+            discards_gone: options.discard_gone_packages,
         }
     }
 

@@ -299,7 +299,8 @@ impl<H: Handler> Run<H> {
         let kind = RecordKind::from_byte(header.kind);
         let cause = Cause { session: header.subject, seq: header.seq };
         let is_package = kind == Some(RecordKind::Data);
-        let skipped = is_package && self.context.sessions.skips_package(cause);
+        let discards_gone = self.context.settings.port(port).discards_gone;
+        let skipped = is_package && self.context.sessions.skips_package(cause, discards_gone);
         self.context.begin_callback(RunningDelivery {
             session: header.subject,
             port,
@@ -335,10 +336,12 @@ impl<H: Handler> Run<H> {
             }
             Some(RecordKind::Closed) => {
                 // Its reactor publishes the reason before it gives this record.
-                let reason = self.context.sessions.shown_reason(header.subject);
-                let reason = reason.unwrap_or(CloseReason::PeerError);
-                let outcome = self.handler.on_close(&self.worker, &session, reason);
-                self.log_failure(outcome, "on_close");
+                if self.context.settings.port(port).connect_events {
+                    let reason = self.context.sessions.shown_reason(header.subject);
+                    let reason = reason.unwrap_or(CloseReason::PeerError);
+                    let outcome = self.handler.on_close(&self.worker, &session, reason);
+                    self.log_failure(outcome, "on_close");
+                }
                 self.context.sessions.forget(header.subject);
             }
             _ => tracing::warn!(kind = header.kind, "a delivery of an unknown kind is skipped"),
@@ -351,7 +354,7 @@ impl<H: Handler> Run<H> {
 
     /// The unsent output of a session has crossed a mark. Whoever has closed it sends no more.
     fn tell_of_buffer(&mut self, kind: RecordKind, session: &Session, cause: Cause) {
-        if self.context.sessions.skips_package(cause) {
+        if self.context.sessions.skips_package(cause, false) {
             return;
         }
         if kind == RecordKind::BufferFull {

@@ -74,11 +74,13 @@ impl Sessions {
 
     /// Whether this package is finished without its handler: a worker has closed the session, and
     /// what its client sent behind that is not asked for any more.
-    pub(super) fn skips_package(&self, package: Cause) -> bool {
-        let is_shown = matches!(
-            self.shown_reason(package.session),
-            Some(CloseReason::Worker | CloseReason::WorkerReset)
-        );
+    /// With `discards_gone` the same is so when the client's connection has failed.
+    pub(super) fn skips_package(&self, package: Cause, discards_gone: bool) -> bool {
+        let is_shown = match self.shown_reason(package.session) {
+            Some(CloseReason::Worker | CloseReason::WorkerReset) => true,
+            Some(CloseReason::PeerError) => discards_gone,
+            _ => false,
+        };
         is_shown || self.closed.borrow().skips(package)
     }
 

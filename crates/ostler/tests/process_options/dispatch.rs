@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use ostler_testkit::{TestResult, TestServer};
 
 use crate::Effect;
-use crate::talk::{Scratch, Talk, probe};
+use crate::talk::{Scratch, Talk, probe, small_probe};
 
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
+    ("connect_events", connect_events_switch_two_callbacks_off),
+    ("discard_gone_packages", discard_gone_packages_spares_work_for_nobody),
+    ("accept_confirm", accept_confirm_reads_nothing_before_a_handler_allows_it),
     ("dispatch", dispatch_address_hash_keeps_an_address_with_one_worker),
     ("dispatch", dispatch_user_id_follows_the_number_to_which_a_session_is_bound),
     ("dispatch", dispatch_user_function_decides_before_the_first_package),
@@ -112,19 +115,28 @@ fn dispatch_least_in_hand_avoids_who_has_deferred_much() -> TestResult {
     for worker in 0..2 {
         server.wait_for_log(&format!("serves worker=w{worker}."))?;
     }
-    let (mut talk, _) = holder(&server)?;
-    scratch.wait_received(9)?;
-    let received = scratch.lines("journal");
-    let busy = received.last().and_then(|line| line.split(' ').next()).unwrap_or_default();
-    for _ in 0..10 {
+    let (_busy, who) = holder(&server)?;
+    let busy = who.split(' ').next().unwrap_or_default();
+    // Sessions of one deferred package each, until both workers would have as many. The callbacks
+    // are over at once, so that both look idle all the time. One may be moved while its worker is
+    // not scheduled; the next ones make up for that.
+    let mut others = Vec::new();
+    for number in 0..24 {
         let mut other = Talk::new(&server)?;
-        for _ in 0..3 {
-            let who = other.ask("whoami")?;
-            assert!(!who.starts_with(&format!("{busy} ")), "it has eight packages in hand");
-        }
+        other.say("hold")?;
+        scratch.wait_received(10 + number)?;
+        others.push(other);
     }
-    talk.say("release here")?;
-    released(&mut talk)?;
+    let received = scratch.lines("journal");
+    let of_busy = |line: &&String| line.starts_with(&format!("{busy} receive "));
+    let at_busy = received.iter().filter(of_busy).count() - 1;
+    assert!((13..=19).contains(&at_busy), "{at_busy} of 32 at the worker that began with 8");
+    for talk in &mut others {
+        talk.say("release here")?;
+    }
+    for talk in &mut others {
+        talk.line()?;
+    }
     server.stop()
 }
 
@@ -191,5 +203,80 @@ fn dispatch_pull_gives_packages_of_one_session_to_several_workers() -> TestResul
     let own: Vec<_> = lines.iter().filter(|line| line.contains(&format!(" {id}"))).collect();
     assert!(own.first().is_some_and(|line| line.contains(" connect ")), "{own:?}");
     assert!(own.last().is_some_and(|line| closes(line)), "{own:?}");
+    server.stop()
+}
+
+#[test]
+fn connect_events_switch_two_callbacks_off() -> TestResult {
+    for (events, expected) in [("on", true), ("off", false)] {
+        let scratch = Scratch::new("events")?;
+        let server = small_probe()
+            .set("connect_events", events)
+            .env("PROBE_JOURNAL", scratch.path("journal"))
+            .start()?;
+        for _ in 0..3 {
+            let mut talk = Talk::new(&server)?;
+            assert_eq!(talk.ask("echo 1")?, "1");
+            talk.client.half_close()?;
+            talk.expect_eof();
+        }
+        server.stop()?;
+        let lines = scratch.lines("journal");
+        let of = |word: &str| lines.iter().filter(|line| line.contains(word)).count();
+        let events = if expected { 3 } else { 0 };
+        assert_eq!((of(" receive "), of(" connect "), of(" close ")), (3, events, events));
+    }
+    Ok(())
+}
+
+#[test]
+fn discard_gone_packages_spares_work_for_nobody() -> TestResult {
+    for (discards, handled) in [("off", 4), ("on", 1)] {
+        let scratch = Scratch::new("gone")?;
+        let server = small_probe()
+            .set("discard_gone_packages", discards)
+            .set("log_level", "debug")
+            .set("prefetch_us", 0)
+            .env("PROBE_JOURNAL", scratch.path("journal"))
+            .start()?;
+        let mut talk = Talk::new(&server)?;
+        talk.say(&format!("until {} done", scratch.path("go").display()))?;
+        scratch.wait_received(1)?;
+        (0..3).try_for_each(|_| talk.say("echo 1"))?;
+        let mut watcher = Talk::new(&server)?;
+        // With a reset: the connection has failed, and not only ended.
+        talk.client.abort()?;
+        server.wait_for_log("session closed")?;
+        scratch.make("go")?;
+        assert_eq!(watcher.ask("echo 2")?, "2");
+        server.wait_for_rest()?;
+        server.stop()?;
+        let lines = scratch.lines("journal");
+        let received = lines.iter().filter(|line| line.contains(" receive ")).count();
+        assert_eq!(received, handled + 1, "{discards}: {lines:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn accept_confirm_reads_nothing_before_a_handler_allows_it() -> TestResult {
+    let scratch = Scratch::new("confirm")?;
+    let server = small_probe()
+        .set("accept_confirm", "on")
+        .env("PROBE_CONFIRM_IF_EXISTS", scratch.path("open"))
+        .env("PROBE_JOURNAL", scratch.path("journal"))
+        .start()?;
+    let mut early = Talk::new(&server)?;
+    early.say("echo early")?;
+    early.expect_silence();
+    scratch.make("open")?;
+    let mut late = Talk::new(&server)?;
+    let id: u64 = late.number("id")?;
+    assert_eq!(late.ask("echo late")?, "late");
+    let connects = |line: &&String| line.contains(" connect ") && !line.contains(&id.to_string());
+    let first = scratch.lines("journal").iter().find(connects).cloned().unwrap_or_default();
+    let first = first.rsplit(' ').next().unwrap_or_default().to_owned();
+    assert_eq!(late.ask(&format!("confirmof {first}"))?, "ok");
+    early.expect("early");
     server.stop()
 }

@@ -45,7 +45,14 @@ fn port_settings(
     crash_policy: CrashPolicy,
     session_window: u32,
 ) -> PortSettings {
-    PortSettings { dispatch, crash_policy, session_window, keeps_unused: false }
+    PortSettings {
+        dispatch,
+        crash_policy,
+        session_window,
+        keeps_unused: false,
+        connect_events: true,
+        discards_gone: false,
+    }
 }
 
 /// One port, whose workers use all of what they get.

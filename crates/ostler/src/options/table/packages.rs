@@ -85,6 +85,43 @@ pub(super) const ROWS: &[OptionInfo] = &[
         access: port_field!(session_window),
     },
     OptionInfo {
+        name: "connect_events",
+        topic: TOPIC,
+        kind: Kind::Bool,
+        default: "true",
+        unit: "",
+        why: "They come in their order in every mode of dispatch; without them a short connection \
+              costs a worker one callback less.",
+        effect: "Whether on_connect and on_close are called (S39). dispatch = user_function and \
+                 accept_confirm need them.",
+        access: port_field!(connect_events),
+    },
+    OptionInfo {
+        name: "discard_gone_packages",
+        topic: TOPIC,
+        kind: Kind::Bool,
+        default: "false",
+        unit: "",
+        why: "What a client had sent before its connection failed may be an order that counts; \
+              switch it on where an answer that nobody reads is wasted work.",
+        effect: "Whether packages of a client whose connection has failed are thrown away, in the \
+                 master and at workers that have not begun them, and counted \
+                 (dropped_session_gone, input_dropped_bytes), instead of being handled (S42). A \
+                 client that only half-closes is not gone.",
+        access: port_field!(discard_gone_packages),
+    },
+    OptionInfo {
+        name: "accept_confirm",
+        topic: TOPIC,
+        kind: Kind::Bool,
+        default: "false",
+        unit: "",
+        why: "Most servers want the first package at once.",
+        effect: "Whether a session begins paused: nothing of it is read until a handler calls \
+                 Session::confirm, for example from on_connect or when a look-up is done.",
+        access: port_field!(accept_confirm),
+    },
+    OptionInfo {
         name: "prefetch_us",
         topic: TOPIC,
         kind: Kind::Microseconds { min: 0, max: 100_000 },

@@ -134,6 +134,11 @@ impl Handler for Probe {
         if let Some(user) = std::env::var("PROBE_BIND").ok().and_then(|user| user.parse().ok()) {
             session.bind(user)?;
         }
+        if let Some(path) = std::env::var_os("PROBE_CONFIRM_IF_EXISTS")
+            && std::path::Path::new(&path).exists()
+        {
+            session.confirm()?;
+        }
         if std::env::var_os("PROBE_GREET").is_some() {
             say(session, "hello");
         }

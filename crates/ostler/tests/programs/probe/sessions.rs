@@ -62,6 +62,10 @@ fn knows(call: &mut Call<'_>, word: &str) -> bool {
             let state = worker.session(rest.number()).state();
             call.say(text(&state));
         }
+        "confirmof" => {
+            let result = worker.session(rest.number()).confirm();
+            call.say(outcome(result));
+        }
         "bind" => {
             let result = session.bind(rest.number() as u32);
             call.say(outcome(result));
