@@ -40,7 +40,7 @@ pub(super) fn booting(options: &Options) -> Reactor {
 }
 
 /// A reactor with one lane that serves, at whose other end nobody reads.
-fn reactor(options: &Options) -> Reactor {
+pub(super) fn reactor(options: &Options) -> Reactor {
     let mut reactor = booting(options);
     reactor.spawned(KEY, PidFd::open(process::current()).unwrap().into());
     reactor.serve(KEY);
@@ -48,7 +48,7 @@ fn reactor(options: &Options) -> Reactor {
 }
 
 /// A client whose connection the reactor has, and the place of it.
-fn connect(reactor: &mut Reactor) -> (UnixStream, ConnectionSlot) {
+pub(super) fn connect(reactor: &mut Reactor) -> (UnixStream, ConnectionSlot) {
     let (client, server) = UnixStream::pair().unwrap();
     server.set_nonblocking(true).unwrap();
     let peer = "127.0.0.1:1".parse().unwrap();
@@ -64,7 +64,7 @@ fn received(reactor: &mut Reactor, slot: ConnectionSlot) -> usize {
     connection.intake.as_ref().unwrap().len()
 }
 
-fn framed() -> Options {
+pub(super) fn framed() -> Options {
     Options {
         workers: 1,
         reactors: 1,

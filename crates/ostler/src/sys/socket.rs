@@ -60,6 +60,25 @@ pub(crate) fn recv(connection: impl AsFd, buffer: &mut [u8]) -> io::Result<usize
     Ok(count)
 }
 
+/// `recv(2)` of at most `most` bytes behind those of `bytes`, as far as its memory goes; 0 is the
+/// end when there is some.
+#[allow(unsafe_code)]
+pub(crate) fn recv_behind(
+    connection: impl AsFd,
+    bytes: &mut Vec<u8>,
+    most: usize,
+) -> io::Result<usize> {
+    let spare = bytes.spare_capacity_mut();
+    let most = most.min(spare.len());
+    let space = spare.get_mut(..most).unwrap_or_default();
+    let (_, count) = rustix::net::recv(connection, space, RecvFlags::DONTWAIT)?;
+    let count = count.min(most);
+    // SAFETY: the call has written that many bytes behind those that were there, within the
+    // capacity.
+    unsafe { bytes.set_len(bytes.len() + count) };
+    Ok(count)
+}
+
 /// `recv(2)`, `MSG_PEEK` — whether the stream has ended and everything was read; takes nothing from
 /// it.
 pub(crate) fn is_at_end(connection: impl AsFd) -> bool {

@@ -103,6 +103,16 @@ impl RawBytesMut<'_> {
         self.len == 0
     }
 
+    /// The first `len` bytes, clipped to the space.
+    #[allow(unsafe_code)]
+    #[must_use]
+    pub fn filled(&self, len: usize) -> &[u8] {
+        // SAFETY: the space lies in a live mapping (kept by the lifetime), whose every byte is
+        // initialised. Only this process can write it: the file was sealed against writable
+        // mappings by anybody else (protocol §2). Nobody here does while this value is borrowed.
+        unsafe { std::slice::from_raw_parts(self.pointer, len.min(self.len)) }
+    }
+
     /// Copies as much of `from` as fits and answers how much that was.
     #[allow(unsafe_code)]
     pub fn copy_from(&mut self, from: &[u8]) -> usize {

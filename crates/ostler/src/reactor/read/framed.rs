@@ -1,13 +1,31 @@
-//! Reading with framing: into a session's intake, and from there one package after the other.
+//! Reading with framing. A package that comes at once is received straight into the ring; what
+//! comes in pieces, or behind another package, goes into the session's intake, and from there one
+//! package after the other.
 
 use std::io::{self, ErrorKind};
 
 use ostler_core::brain::{Assignment, CloseReason, ConnectionSlot};
-use ostler_core::framing::Frame;
+use ostler_core::framing::{Frame, NextBytes};
 use ostler_core::invariant;
+use ostler_shm::giver::Opening;
+use ostler_shm::record::RecordKind;
 
+use super::READ_MIN_BYTES;
 use crate::reactor::ClientSide;
 use crate::reactor::destination::Destination;
+use crate::reactor::transport::Received;
+
+/// What a look at the socket brought: how many bytes, `None` when there is no memory for any.
+type Look = io::Result<Option<usize>>;
+
+/// What became of bytes that were received into the ring.
+#[derive(Debug)]
+enum InPlace {
+    /// The first `len` of them are a package: the payload of the opening is in place.
+    Package { len: usize, more: bool },
+    /// There is no whole package yet: they are in the intake.
+    Kept(Look),
+}
 
 impl ClientSide {
     /// Gives the next message of a framed session; receives until there is one, or until the
@@ -19,12 +37,43 @@ impl ClientSide {
         assignment: Assignment,
     ) {
         let mut share = self.receive_share.session_bytes();
+        if self.has_nothing_kept(slot) {
+            let want = self.settings.ports.get(assignment.port).receive_size.min(share) as u64;
+            let Some(opening) = destination.open(want, READ_MIN_BYTES.min(want)) else {
+                return self.brain.no_room(assignment);
+            };
+            match self.receive_in_place(destination, &opening, slot) {
+                InPlace::Package { len, more } => {
+                    let header = self.header(&assignment, RecordKind::Data, len as u32);
+                    let position = destination.complete(opening, header, len as u64);
+                    let len = len as u32;
+                    return self
+                        .brain
+                        .record_written(assignment, position, len, None, more, self.now);
+                }
+                InPlace::Kept(look) => {
+                    if !self.goes_on(slot, look, &mut share) {
+                        return;
+                    }
+                }
+            }
+        }
+        self.give_kept(destination, slot, assignment, share);
+    }
+
+    fn give_kept(
+        &mut self,
+        destination: &mut Destination,
+        slot: ConnectionSlot,
+        assignment: Assignment,
+        mut share: usize,
+    ) {
         loop {
             let Some(intake) = self.intake_mut(slot) else {
                 invariant!(false, "a framed session has an intake to its end");
                 return self.brain.input_dry(slot);
             };
-            match intake.frame() {
+            let stated = match intake.frame() {
                 Frame::Package { len } => {
                     // Whether more is there is known only by looking: the socket may hold more than
                     // was received.
@@ -40,34 +89,108 @@ impl ClientSide {
                     self.brain.input_dry(slot);
                     return self.brain.end_input(slot, CloseReason::PackageMalformed);
                 }
-                Frame::NeedMore | Frame::Incomplete { .. } => {}
-            }
+                Frame::NeedMore => None,
+                Frame::Incomplete { len } => Some(len),
+            };
             if share == 0 {
                 // What the kernel holds is received in the next turn.
                 self.brain.input_dry(slot);
                 return self.receive_share.wait_for_turn(slot);
             }
-            match self.receive_framed(slot, share) {
-                Ok(None) => return self.brain.input_dry(slot),
-                Ok(Some(0)) => {
-                    self.brain.input_dry(slot);
-                    return self.brain.peer_done(slot);
-                }
-                Ok(Some(len)) => {
-                    share -= len;
-                    self.receive_share.count(len);
-                }
-                Err(error) => return self.read_failed(slot, error.kind()),
+            let look = self.receive_framed(slot, share, stated);
+            if !self.goes_on(slot, look, &mut share) {
+                return;
             }
         }
     }
 
+    /// Takes note of a look at the socket; false when there is nothing to be given for now.
+    fn goes_on(&mut self, slot: ConnectionSlot, look: Look, share: &mut usize) -> bool {
+        match look {
+            Ok(None) => self.brain.input_dry(slot),
+            Ok(Some(0)) => {
+                self.brain.input_dry(slot);
+                self.brain.peer_done(slot);
+            }
+            Ok(Some(len)) => {
+                *share = share.saturating_sub(len);
+                self.receive_share.count(len);
+                return true;
+            }
+            Err(error) => self.read_failed(slot, error.kind()),
+        }
+        false
+    }
+
+    /// Whether the client is there and everything that was received of it is given.
+    fn has_nothing_kept(&mut self, slot: ConnectionSlot) -> bool {
+        let connection = self.connections.get_mut(slot);
+        let intake = connection.and_then(|connection| connection.intake.as_deref());
+        intake.is_some_and(|intake| intake.len() == 0)
+    }
+
+    /// Receives into the opening. If a package is there whole it stays, and only what follows it is
+    /// copied into the intake; else everything is.
+    fn receive_in_place(
+        &mut self,
+        destination: &mut Destination,
+        opening: &Opening,
+        slot: ConnectionSlot,
+    ) -> InPlace {
+        let (most, room) = self.room_to_receive(slot, opening.payload_max as usize);
+        if most == 0 {
+            return InPlace::Kept(Ok(None));
+        }
+        let Some(connection) = self.connections.get_mut(slot) else {
+            return InPlace::Kept(Err(ErrorKind::NotConnected.into()));
+        };
+        let mut space = destination.space(opening, most);
+        let received = connection.transport.recv_into(&mut space);
+        let mut grown = 0;
+        let mut package = None;
+        if let (Ok(Received { len, more }), Some(intake)) =
+            (&received, connection.intake.as_deref_mut())
+        {
+            let bytes = space.filled(*len);
+            let first = match intake.frame_elsewhere(bytes) {
+                Frame::Package { len } => len,
+                _ => 0,
+            };
+            let behind = bytes.get(first..).unwrap_or_default();
+            if !behind.is_empty() {
+                let before = intake.charged();
+                intake.push(behind, room);
+                grown = intake.charged().saturating_sub(before);
+            }
+            package = (first > 0).then_some((first, *more || !behind.is_empty()));
+        }
+        self.memory.release(room.saturating_sub(grown) as u64);
+        match (received, package) {
+            (Ok(Received { len: all, .. }), Some((len, more))) => {
+                self.receive_share.count(all);
+                InPlace::Package { len, more }
+            }
+            (received, _) => InPlace::Kept(received.map(|received| Some(received.len))),
+        }
+    }
+
     /// Receives up to `share` bytes, as far as there is memory for them. `None`: there is none.
+    /// `stated`: what the header of the package says that is being received.
     pub(in crate::reactor) fn receive_framed(
         &mut self,
         slot: ConnectionSlot,
         share: usize,
-    ) -> io::Result<Option<usize>> {
+        stated: Option<usize>,
+    ) -> Look {
+        let buffered = self.intake_mut(slot).map_or(0, |intake| intake.len());
+        if let NextBytes::Stay { capacity } = NextBytes::of(buffered, stated)
+            && self.charge_whole(slot, capacity)
+        {
+            let connection = self.connections.get_mut(slot).ok_or(ErrorKind::NotConnected)?;
+            let intake = connection.intake.as_deref_mut().ok_or(ErrorKind::NotConnected)?;
+            let most = share.min(capacity.saturating_sub(buffered));
+            return connection.transport.recv_behind(intake.grow_to(capacity), most).map(Some);
+        }
         let (most, room) = self.room_to_receive(slot, share.min(self.scratch.len()));
         if most == 0 {
             return Ok(None);
@@ -83,5 +206,14 @@ impl ClientSide {
         }
         self.memory.release(room.saturating_sub(grown) as u64);
         received.map(Some)
+    }
+
+    /// Charges memory for a whole package, if there is some.
+    fn charge_whole(&mut self, slot: ConnectionSlot, len: usize) -> bool {
+        let connection = self.connections.get_mut(slot);
+        let Some(intake) = connection.and_then(|connection| connection.intake.as_deref()) else {
+            return false;
+        };
+        self.memory.charge(intake.growth_to(len) as u64)
     }
 }

@@ -2,6 +2,7 @@
 //! used by a worker.
 
 use ostler_core::framing::{Frame, Framer, Framing};
+use ostler_core::invariant;
 
 /// Above this size a buffer grows by an eighth instead of by its double.
 const COARSE_BYTES: usize = 1024 * 1024;
@@ -32,6 +33,13 @@ impl Intake {
     /// What is at the front.
     pub(in crate::reactor) fn frame(&mut self) -> Frame {
         self.framer.next(self.bytes.get(self.start..).unwrap_or(&[]))
+    }
+
+    /// What is at the front of bytes that lie elsewhere, while nothing is here. They, or what
+    /// follows the package, are pushed next.
+    pub(in crate::reactor) fn frame_elsewhere(&mut self, bytes: &[u8]) -> Frame {
+        invariant!(self.len() == 0, "bytes that lie elsewhere are behind nothing");
+        self.framer.next(bytes)
     }
 
     /// The first `len` bytes.
@@ -93,14 +101,30 @@ impl Intake {
         (self.bytes.len() - self.start + len).saturating_sub(self.bytes.capacity())
     }
 
-    /// Appends received bytes, with `room` more memory at most: what [`Intake::growth`] or
-    /// [`Intake::least_growth`] said about as many bytes or more.
-    pub(in crate::reactor) fn push(&mut self, received: &[u8], room: usize) {
-        let capacity = self.capacity_for(received.len()).min(self.bytes.capacity() + room);
+    /// Memory that [`Intake::grow_to`] would add.
+    pub(in crate::reactor) fn growth_to(&self, len: usize) -> usize {
+        len.saturating_sub(self.bytes.capacity())
+    }
+
+    /// Memory for `len` bytes in all. Returns where those that follow are to be appended.
+    pub(in crate::reactor) fn grow_to(&mut self, len: usize) -> &mut Vec<u8> {
+        self.move_to_front();
+        self.bytes.reserve_exact(len.saturating_sub(self.bytes.len()));
+        &mut self.bytes
+    }
+
+    fn move_to_front(&mut self) {
         if self.start > 0 {
             self.bytes.drain(..self.start);
             self.start = 0;
         }
+    }
+
+    /// Appends received bytes, with `room` more memory at most: what [`Intake::growth`] or
+    /// [`Intake::least_growth`] said about as many bytes or more.
+    pub(in crate::reactor) fn push(&mut self, received: &[u8], room: usize) {
+        let capacity = self.capacity_for(received.len()).min(self.bytes.capacity() + room);
+        self.move_to_front();
         self.bytes.reserve_exact(capacity.saturating_sub(self.bytes.len()));
         self.bytes.extend_from_slice(received);
     }

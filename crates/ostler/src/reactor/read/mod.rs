@@ -6,6 +6,8 @@ pub(super) mod kept_input;
 pub(super) mod raw;
 pub(super) mod receive_share;
 pub(super) mod stream;
+#[cfg(test)]
+mod tests;
 
 use ostler_core::brain::{Assignment, ConnectionSlot};
 

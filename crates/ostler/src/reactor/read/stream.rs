@@ -100,7 +100,7 @@ impl ClientSide {
         let mut want = kept.max(port.receive_size).min(share).min(room);
         while want > 0 {
             let most = want.min(self.scratch.len());
-            match self.receive_framed(slot, most) {
+            match self.receive_framed(slot, most, None) {
                 Ok(Some(0)) => return Behind::End,
                 Ok(Some(len)) => {
                     self.receive_share.count(len);

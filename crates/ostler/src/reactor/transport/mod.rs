@@ -107,6 +107,14 @@ impl Transport {
         }
     }
 
+    /// Reads at most `most` bytes into the memory that is left behind `bytes`, which becomes so much
+    /// longer; 0 is the end of the input.
+    pub(super) fn recv_behind(&mut self, bytes: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        match self {
+            Self::Plain(plain) => plain.recv_behind(bytes, most),
+        }
+    }
+
     /// Reads into a package ring.
     #[inline]
     pub(super) fn recv_into(&mut self, space: &mut RawBytesMut<'_>) -> io::Result<Received> {

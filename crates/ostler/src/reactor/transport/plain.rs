@@ -63,6 +63,10 @@ impl Plain {
         socket::recv(&self.socket, space)
     }
 
+    pub(super) fn recv_behind(&self, bytes: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        socket::recv_behind(&self.socket, bytes, most)
+    }
+
     #[inline]
     pub(super) fn recv_into(&self, space: &mut RawBytesMut<'_>) -> io::Result<Received> {
         let len = lane_io::recv(&self.socket, space)?;
