@@ -36,6 +36,7 @@
 //! | To … | look at |
 //! |---|---|
 //! | parse a protocol that has no end marks | [`Package::consume`], with [`Framing::stream`] |
+//! | tell the server with a function where a package ends | [`ByLength`] |
 //! | answer later, or from another thread | [`Package::defer`], [`Deferred`], [`Remote`] |
 //! | keep something for a session | [`Session::set_state`] (or a value: feature `serde`) |
 //! | send to others | [`Worker::session`], [`Worker::sessions`] |
@@ -63,6 +64,7 @@ mod worker;
 
 pub use api::address::Address;
 pub use api::builder::ServerBuilder;
+pub use api::by_length::{ByLength, PackageLength};
 pub use api::exit::{Exit, run_main};
 pub use api::framing::Framing;
 pub use api::handler::Handler;

@@ -1,7 +1,8 @@
 //! One message of a session.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::rc::Rc;
 
 use ostler_shm::record::{FLAG_LAST, FLAG_REDELIVERED};
@@ -28,6 +29,8 @@ pub struct Package {
     payload: Payload,
     session: u64,
     flags: u8,
+    /// The part that is shown, when it is not all of it.
+    part: RefCell<Option<Range<usize>>>,
 }
 
 /// So many bytes are shown by `Debug`.
@@ -53,7 +56,7 @@ impl Package {
         session: u64,
         flags: u8,
     ) -> Self {
-        Self { context: Rc::clone(context), payload, session, flags }
+        Self { context: Rc::clone(context), payload, session, flags, part: RefCell::default() }
     }
 
     /// The bytes.
@@ -66,7 +69,30 @@ impl Package {
     /// ```
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.payload.bytes()
+        let all = self.payload.bytes();
+        match &*self.part.borrow() {
+            None => all,
+            Some(part) => all.get(part.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Shows only this part while `work` is done.
+    pub(super) fn with_part<T>(&self, part: Range<usize>, work: impl FnOnce() -> T) -> T {
+        let before = self.part.replace(Some(part));
+        let done = work();
+        self.part.replace(before);
+        done
+    }
+
+    /// The most bytes that a package of its port may leave unused; `None`: with its framing nothing
+    /// can be left.
+    pub(super) fn stream_max_length(&self) -> Option<usize> {
+        self.context.running_stream_max_length()
+    }
+
+    /// Whether its delivery does not end with the callback, or its session was closed.
+    pub(super) fn is_deferred_or_closed(&self) -> bool {
+        self.context.is_running_deferred_or_closed()
     }
 
     /// Whether a worker that died had started it before (only with `crash_policy = redeliver`):
@@ -112,7 +138,11 @@ impl Package {
     /// [`Deferred::consume`]: the rest is given again when the deferred delivery is finished.
     ///
     /// With another framing a package is always used as a whole; the call is logged as a mistake.
+    /// Behind a [`ByLength`](crate::ByLength) it has no effect.
     pub fn consume(&self, len: usize) {
+        if self.part.borrow().is_some() {
+            return;
+        }
         self.context.set_used(part_of(len, self.as_bytes().len()));
     }
 
@@ -155,7 +185,8 @@ impl Package {
     #[must_use]
     pub fn defer(&self) -> Option<Deferred> {
         let token = DeferredToken::begin(&self.context, self.session)?;
-        Some(Deferred { token, bytes: self.as_bytes().to_vec(), session: self.session })
+        let (bytes, is_part) = (self.as_bytes().to_vec(), self.part.borrow().is_some());
+        Some(Deferred { token, bytes, session: self.session, is_part })
     }
 }
 
@@ -209,6 +240,8 @@ pub struct Deferred {
     token: DeferredToken,
     bytes: Vec<u8>,
     session: u64,
+    /// The delivery has other bytes besides.
+    is_part: bool,
 }
 
 impl fmt::Debug for Deferred {
@@ -297,7 +330,9 @@ impl Deferred {
     /// }
     /// ```
     pub fn consume(&mut self, len: usize) {
-        self.token.set_used(part_of(len, self.bytes.len()));
+        if !self.is_part {
+            self.token.set_used(part_of(len, self.bytes.len()));
+        }
     }
 
     /// Finishes the delivery; the same as dropping it.

@@ -67,6 +67,7 @@ pub(crate) struct WorkerPortSettings {
     crash_policy: CrashPolicy,
     /// What is not used of a package is given again.
     pub(crate) keeps_unused: bool,
+    pub(crate) package_max_length: usize,
     pub(crate) max_send_bytes: usize,
     /// Handlers are told when a session begins and ends.
     pub(crate) connect_events: bool,
@@ -80,6 +81,7 @@ impl WorkerPortSettings {
             described,
             crash_policy: options.crash_policy,
             keeps_unused: options.framing == FramingKind::Stream,
+            package_max_length: options.package_max_length,
             max_send_bytes: options.max_send_bytes,
             connect_events: options.connect_events,
             discards_gone: options.discard_gone_packages,

@@ -254,6 +254,21 @@ impl WorkerContext {
         may
     }
 
+    /// The most bytes of the running callback's package that may be left unused, if any may.
+    pub(crate) fn running_stream_max_length(&self) -> Option<usize> {
+        let port = self.settings.port(self.running.delivery()?.port);
+        port.keeps_unused.then_some(port.package_max_length)
+    }
+
+    /// Whether the running delivery does not end with its callback, or its session was closed.
+    pub(crate) fn is_running_deferred_or_closed(&self) -> bool {
+        let Some(running) = self.running.delivery() else { return true };
+        self.running.with_deferral(|_| ()).is_some()
+            || self
+                .sessions
+                .skips_package(running.as_cause(), self.settings.port(running.port).discards_gone)
+    }
+
     /// The running callback says how much of its package it has used; `None` = all.
     pub(crate) fn set_used(&self, used: Option<u32>) {
         let Some(running) = self.running.delivery() else { return };

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use ostler_core::brain::ConnectionSlot;
 
-use crate::options::{FramingKind, Options};
+use crate::options::{FramingKind, Options, PortOptions};
 use crate::reactor::Reactor;
 use crate::reactor::tests::{connect, framed, reactor};
 
@@ -13,12 +13,9 @@ const MEGA: usize = 1024 * 1024;
 const PART: usize = 64 * 1024;
 
 fn with_length() -> Options {
-    Options {
-        framing: FramingKind::Length,
-        receive_size: 64 * 1024,
-        memory_budget: 4 * MEGA,
-        ..framed()
-    }
+    let port =
+        PortOptions { framing: FramingKind::Length, receive_size: PART, ..PortOptions::default() };
+    Options { port, memory_budget: 4 * MEGA, ..framed() }
 }
 
 /// Bytes that the intake of a session holds, and memory for how many.
@@ -89,7 +86,8 @@ fn a_big_package_has_memory_of_its_length_once_a_part_of_it_has_come() {
 
 #[test]
 fn a_length_beyond_the_limit_is_refused_before_there_is_memory_for_it() {
-    let options = Options { package_max_length: MEGA, ..with_length() };
+    let mut options = with_length();
+    options.port.package_max_length = MEGA;
     for field in [MEGA as u32 - 3, 1 << 31, u32::MAX] {
         let mut reactor = reactor(&options);
         let (mut client, slot) = connect(&mut reactor);
