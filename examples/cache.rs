@@ -1,4 +1,5 @@
-//! Cache: the commands of Redis that a cache needs. Try: redis-cli -p 9501, redis-benchmark -p 9501 -t set,get,incr
+//! Cache: the commands of Redis that a cache needs. Try: redis-cli -p 9501, or
+//! redis-benchmark -p 9501 -t set,get,incr
 //!
 //! The server cuts the requests (`framing = resp`), so that each callback has a whole one. The
 //! values live in one worker and as long as it does: a second worker would have others, so that one

@@ -1,5 +1,5 @@
-//! Netstrings: each message is its length in digits, a colon, the message, a comma. No framing knows
-//! that form, so a function says where a message ends. Talk to it with:
+//! Netstrings: each message is its length in digits, a colon, the message, a comma. No framing
+//! knows that form, so a function says where a message ends. Talk to it with:
 //! printf '5:hello,' | nc -N 127.0.0.1 9501
 
 use ostler::{ByLength, Handler, Outcome, Package, PackageLength, Server, Session, Worker};

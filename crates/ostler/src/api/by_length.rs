@@ -9,6 +9,19 @@ use super::session::Session;
 use super::worker::Worker;
 
 /// What a length function says about the bytes at the front of a session's input.
+///
+/// ```
+/// use ostler::PackageLength;
+///
+/// /// A byte with the length of what follows it.
+/// fn length(bytes: &[u8]) -> PackageLength {
+///     match bytes.first() {
+///         Some(body) => PackageLength::Bytes(1 + usize::from(*body)),
+///         None => PackageLength::NeedMore,
+///     }
+/// }
+/// assert_eq!(length(b"\x02ab"), PackageLength::Bytes(3));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PackageLength {
     /// The package at the front has so many bytes, header included; at least 1. It need not have
@@ -80,11 +93,33 @@ where
     H: Handler,
 {
     /// `handler` gets the packages that `length` tells.
+    ///
+    /// ```no_run
+    /// # use ostler::{ByLength, Handler, Outcome, Package, PackageLength, Server, Session, Worker};
+    /// # struct Echo;
+    /// # impl Handler for Echo {
+    /// #     fn on_receive(&mut self, _: &Worker, to: &Session, package: &Package) -> Outcome {
+    /// #         Ok(to.send(package)?)
+    /// #     }
+    /// # }
+    /// # fn length(_: &[u8]) -> PackageLength { PackageLength::Bytes(1) }
+    /// ostler::run_main(Server::builder(), |_| ByLength::new(length, Echo));
+    /// ```
     pub const fn new(length: F, handler: H) -> Self {
         Self { length, handler }
     }
 
     /// The handler within, for timers and remotes, which are given the whole.
+    ///
+    /// ```
+    /// use ostler::{ByLength, Handler, PackageLength, Worker};
+    ///
+    /// type Length = fn(&[u8]) -> PackageLength;
+    ///
+    /// fn tick<H: Handler>(whole: &mut ByLength<Length, H>, worker: &Worker) {
+    ///     whole.handler_mut().on_worker_exit(worker);
+    /// }
+    /// ```
     pub const fn handler_mut(&mut self) -> &mut H {
         &mut self.handler
     }

@@ -107,8 +107,8 @@ impl Transport {
         }
     }
 
-    /// Reads at most `most` bytes into the memory that is left behind `bytes`, which becomes so much
-    /// longer; 0 is the end of the input.
+    /// Reads at most `most` bytes into the memory that is left behind `bytes`, which become so many
+    /// more; 0 is the end of the input.
     pub(super) fn recv_behind(&mut self, bytes: &mut Vec<u8>, most: usize) -> io::Result<usize> {
         match self {
             Self::Plain(plain) => plain.recv_behind(bytes, most),
