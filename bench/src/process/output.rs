@@ -2,6 +2,7 @@
 //! for messages.
 
 use std::io::{BufRead, BufReader, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -35,7 +36,11 @@ pub(super) fn first_line(stdout: impl Read + Send + 'static) -> Result<Receiver<
 
 /// The last bytes of a stream.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tail(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Tail {
+    kept: Arc<Mutex<Vec<u8>>>,
+    /// Set when the stream has ended.
+    ended: Arc<AtomicBool>,
+}
 
 impl Tail {
     /// Reads `stream` to its end.
@@ -47,20 +52,26 @@ impl Tail {
             while let Ok(length @ 1..) = stream.read(&mut piece) {
                 shared.push(piece.get(..length).unwrap_or_default());
             }
+            shared.ended.store(true, Ordering::Release);
         })?;
         Ok(tail)
     }
 
     fn push(&self, bytes: &[u8]) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.extend_from_slice(bytes);
         let excess = kept.len().saturating_sub(TAIL_BYTES);
         kept.drain(..excess);
     }
 
+    /// Whether the stream has ended, so that what is kept is all of its end.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
     /// What is kept now.
     pub(super) fn text(&self) -> String {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&kept).trim().to_owned()
     }
 }

@@ -18,6 +18,8 @@ use crate::{Error, Result};
 /// A server must be reachable after this.
 const START_LIMIT: Duration = Duration::from_secs(10);
 const POLL_EVERY: Duration = Duration::from_millis(2);
+/// The end of a server that did not start, and of what it writes then, is waited for so long.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(2);
 
 /// A running server. Dropped without [`Server::stop`], it is killed.
 #[derive(Debug)]
@@ -138,10 +140,15 @@ impl Server {
 
     fn not_started(&mut self, reason: &str) -> Error {
         // Its last words may still be on their way.
-        let status = self.wait_until(Instant::now() + Duration::from_millis(300));
+        let status = self.wait_until(Instant::now() + LAST_WORDS_LIMIT);
         let mut reason = reason.to_owned();
         if let Ok(Some(status)) = status {
             reason.push_str(&format!(" ({status})"));
+            // Who it has started may hold its stderr open: that is not waited for to the end.
+            let limit = Instant::now() + LAST_WORDS_LIMIT;
+            while !self.stderr.has_ended() && Instant::now() < limit {
+                std::thread::sleep(POLL_EVERY);
+            }
         }
         let stderr = self.stderr.text();
         if !stderr.is_empty() {
