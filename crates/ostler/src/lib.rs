@@ -84,7 +84,7 @@ pub use error::{
 };
 pub use options::{
     AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, LogLevel, OptionInfo,
-    OptionKind, Options,
+    OptionKind, Options, SessionIds,
 };
 pub use ostler_core::brain::CloseReason;
 pub use ostler_core::framing::LengthType;

@@ -28,7 +28,7 @@ fn hold(server: &TestServer, len: usize) -> TestResult<Talk> {
 }
 
 fn reactor_of(talk: &mut Talk) -> TestResult<u64> {
-    Ok(talk.number("id")? & 63)
+    talk.number("reactor")
 }
 
 #[test]

@@ -159,7 +159,7 @@ fn who_left_without_a_word_gives_the_place_back_while_its_worker_is_busy() -> Te
 
 /// The reactor that owns a session.
 fn reactor_of(talk: &mut Talk) -> TestResult<u64> {
-    Ok(talk.number("id")? & 63)
+    talk.number("reactor")
 }
 
 #[test]

@@ -24,37 +24,34 @@ pub struct BoardHead {
     pub protocol: AtomicU64,
     /// Number of reactors.
     pub reactors: AtomicU64,
-    /// Session entries of each reactor, a power of two.
-    pub sessions_per_reactor: AtomicU64,
+    /// Entries of the session table, a power of two.
+    pub sessions: AtomicU64,
     /// 1 while the memory budget is tight.
     pub pressure: AtomicU64,
     /// Bytes of a session's state at most.
     pub state_bytes: AtomicU64,
 }
 
-/// Which places of a reactor's part of the session table are taken, a bit each: who looks for open
-/// sessions reads these words and not every entry. Written by the reactor alone.
+/// The counter of session ids, alone on its cache line; see [`crate::session_ids`].
 #[repr(C, align(64))]
 #[derive(Debug)]
-pub struct OccupancyLine {
-    /// Bit `n % 64` of word `n / 64`: place `n` of the line.
-    pub words: [AtomicU64; OCCUPANCY_WORDS],
+pub struct NewestSession {
+    /// The id that was issued last.
+    pub id: AtomicU64,
 }
-
-/// Words of an [`OccupancyLine`].
-pub const OCCUPANCY_WORDS: usize = 8;
 
 #[cfg(not(loom))]
 pub use file::{Board, BoardError, BoardSizes};
 
 #[cfg(not(loom))]
 mod file {
-    use super::{BoardHead, OCCUPANCY_WORDS, OccupancyLine, SleepWord};
+    use super::{BoardHead, NewestSession, SleepWord};
     use crate::layout::{BOARD_MAGIC, PAGE, PROTOCOL};
     use crate::mapping::{self, Mapping, Writer};
+    use crate::session_ids::SessionIds;
     use crate::sessions::{
-        Entry, EntryHead, REACTOR_BITS, REACTORS_MAX, STATE_BYTES_MAX, SessionRecord, entry_stride,
-        reactor_of,
+        Entry, EntryHead, Home, REACTORS_MAX, SESSIONS_MAX, STATE_BYTES_MAX, SessionRecord,
+        entry_stride,
     };
     use crate::sync::{AtomicU64, Ordering};
     use rustix::fd::{AsFd, OwnedFd};
@@ -62,18 +59,19 @@ mod file {
     use std::net::SocketAddr;
 
     const SLEEP_AT: u64 = PAGE;
+    const NEWEST_AT: u64 = size_of::<BoardHead>() as u64;
     const SESSIONS_AT: u64 = 2 * PAGE;
-    const LINE_SIZE: u64 = size_of::<OccupancyLine>() as u64;
-    /// Places that one line tells of.
-    const LINE_PLACES: u64 = OCCUPANCY_WORDS as u64 * 64;
+    /// Entries of which one word tells whether they are taken, a bit each: who looks for open
+    /// sessions reads these words and not every entry.
+    const WORD_PLACES: u64 = u64::BITS as u64;
 
     /// What a board is made for.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct BoardSizes {
         /// Number of reactors, 1 to [`REACTORS_MAX`].
         pub reactors: usize,
-        /// Session entries of each reactor, a power of two.
-        pub sessions_per_reactor: u64,
+        /// Entries of the session table, a power of two.
+        pub sessions: u64,
         /// Bytes of a session's state at most, up to [`STATE_BYTES_MAX`].
         pub state_bytes: usize,
     }
@@ -81,7 +79,8 @@ mod file {
     impl BoardSizes {
         fn are_possible(&self) -> bool {
             (1..=REACTORS_MAX).contains(&self.reactors)
-                && self.sessions_per_reactor.is_power_of_two()
+                && self.sessions.is_power_of_two()
+                && self.sessions <= SESSIONS_MAX
                 && self.state_bytes <= STATE_BYTES_MAX
         }
 
@@ -91,13 +90,12 @@ mod file {
 
         /// Bytes of all entries; `None` when that is no number of bytes.
         fn entries_len(&self) -> Option<u64> {
-            self.sessions_per_reactor.checked_mul(self.stride())?.checked_mul(self.reactors as u64)
+            self.sessions.checked_mul(self.stride())
         }
 
         /// Bytes of a board; `None` when that is no number of bytes, or the sizes are impossible.
         fn board_len(&self) -> Option<u64> {
-            let lines = self.sessions_per_reactor.div_ceil(LINE_PLACES);
-            let occupancy = lines.checked_mul(LINE_SIZE)?.checked_mul(self.reactors as u64)?;
+            let occupancy = self.sessions.div_ceil(WORD_PLACES) * size_of::<u64>() as u64;
             let len = self.entries_len()?.checked_add(occupancy)?.checked_add(SESSIONS_AT)?;
             self.are_possible().then_some(len)
         }
@@ -152,7 +150,7 @@ mod file {
             head.protocol.store(PROTOCOL, Ordering::Relaxed);
             head.reactors.store(sizes.reactors as u64, Ordering::Relaxed);
             head.state_bytes.store(sizes.state_bytes as u64, Ordering::Relaxed);
-            head.sessions_per_reactor.store(sizes.sessions_per_reactor, Ordering::Release);
+            head.sessions.store(sizes.sessions, Ordering::Release);
             Ok((board, fd))
         }
 
@@ -165,7 +163,7 @@ mod file {
             let size = rustix::fs::fstat(&fd).map_err(|error| io(error.into()))?.st_size;
             let len = u64::try_from(size).unwrap_or(0);
             let mapping = Mapping::new(&fd, len, false).map_err(io)?;
-            let sizes = BoardSizes { reactors: 0, sessions_per_reactor: 0, state_bytes: 0 };
+            let sizes = BoardSizes { reactors: 0, sessions: 0, state_bytes: 0 };
             let mut board = Self { mapping, sizes };
             let head = board.head().ok_or(BoardError("the board is too short", None))?;
             if head.magic.load(Ordering::Acquire) != BOARD_MAGIC {
@@ -182,7 +180,7 @@ mod file {
             };
             let sizes = BoardSizes {
                 reactors: number(&head.reactors),
-                sessions_per_reactor: head.sessions_per_reactor.load(Ordering::Relaxed),
+                sessions: head.sessions.load(Ordering::Relaxed),
                 state_bytes: number(&head.state_bytes),
             };
             if sizes.board_len().is_none_or(|needed| needed > len) {
@@ -208,10 +206,10 @@ mod file {
             self.sizes.state_bytes
         }
 
-        /// Session entries of each reactor.
+        /// Entries of the session table.
         #[must_use]
-        pub const fn sessions_per_reactor(&self) -> u64 {
-            self.sizes.sessions_per_reactor
+        pub const fn session_entries(&self) -> u64 {
+            self.sizes.sessions
         }
 
         /// A reactor's sleep word.
@@ -240,12 +238,7 @@ mod file {
         /// The entry where a session lives if it is open.
         #[must_use]
         pub fn entry(&self, session: u64) -> Option<Entry<'_>> {
-            let reactor = reactor_of(session);
-            if reactor >= self.sizes.reactors {
-                return None;
-            }
-            let slot = (session >> REACTOR_BITS) & (self.sizes.sessions_per_reactor - 1);
-            self.entry_at(reactor as u64 * self.sizes.sessions_per_reactor + slot)
+            self.entry_at(session & (self.sizes.sessions.checked_sub(1)?))
         }
 
         fn entry_at(&self, index: u64) -> Option<Entry<'_>> {
@@ -262,62 +255,75 @@ mod file {
             self.entry(session)?.read().filter(|record| record.session == session)
         }
 
-        /// Master, the session's reactor: a session begins.
+        /// Where a session lives in the master; `None` when it is gone. Cheap; see
+        /// [`Entry::flags_of`].
+        #[must_use]
+        pub fn home(&self, session: u64) -> Option<Home> {
+            self.entry(session)?.home_of(session)
+        }
+
+        /// Master, before the first session: ids begin behind this one.
+        pub fn start_sessions_behind(&self, id: u64) {
+            if let Some(newest) = self.newest() {
+                newest.store(id, Ordering::Relaxed);
+            }
+        }
+
+        /// Master: issues the id of a new session, and takes the entry for it. `None`: all entries
+        /// are taken.
+        #[must_use]
+        pub fn claim_session(&self) -> Option<u64> {
+            self.session_ids()?.claim()
+        }
+
+        /// Master, the session's reactor: a session begins whose id was claimed.
         pub fn open_session(
             &self,
             session: u64,
+            home: Home,
             port: u16,
             peer: SocketAddr,
             connected_at_ns: u64,
         ) {
             if let Some(entry) = self.entry(session) {
-                entry.open(session, port, peer, connected_at_ns);
+                entry.open(session, home, port, peer, connected_at_ns);
             }
-            self.set_occupied(session, true);
         }
 
-        /// Master, the session's reactor: the place of a session is free. Any id of that place will
-        /// do.
+        /// Master, the session's reactor, or who claimed its id if it never began: nothing is left
+        /// of the session, its entry is free.
         pub fn close_session(&self, session: u64) {
-            self.set_occupied(session, false);
-            if let Some(entry) = self.entry(session) {
+            if let (Some(entry), Some(ids)) = (self.entry(session), self.session_ids()) {
                 entry.close();
+                ids.release(session);
             }
         }
 
-        fn set_occupied(&self, session: u64, occupied: bool) {
-            let place = (session >> REACTOR_BITS) & (self.sizes.sessions_per_reactor - 1);
-            let Some(word) = self.occupancy(reactor_of(session), place) else { return };
-            // One writer, the reactor: a load and a store are enough.
-            let (bits, bit) = (word.load(Ordering::Relaxed), 1 << (place % 64));
-            word.store(if occupied { bits | bit } else { bits & !bit }, Ordering::Release);
+        fn newest(&self) -> Option<&AtomicU64> {
+            self.mapping.words::<NewestSession>(NEWEST_AT).map(|newest| &newest.id)
         }
 
-        /// The word that tells of a place.
-        fn occupancy(&self, reactor: usize, place: u64) -> Option<&AtomicU64> {
-            if reactor >= self.sizes.reactors {
-                return None;
-            }
-            let entries = self.sizes.entries_len()?;
-            let lines = self.sizes.sessions_per_reactor.div_ceil(LINE_PLACES);
-            let line = reactor as u64 * lines + place / LINE_PLACES;
-            let line =
-                self.mapping.words::<OccupancyLine>(SESSIONS_AT + entries + line * LINE_SIZE)?;
-            line.words.get((place % LINE_PLACES / 64) as usize)
+        fn session_ids(&self) -> Option<SessionIds<'_>> {
+            Some(SessionIds::new(self.newest()?, self.occupancy()?, self.sizes.sessions))
         }
 
-        /// Ids and flags of all open sessions, reactor by reactor. Costs by the number of open
-        /// sessions, and a word for 64 places of the table.
+        /// A bit for each entry that is taken.
+        fn occupancy(&self) -> Option<&[AtomicU64]> {
+            let at = SESSIONS_AT + self.sizes.entries_len()?;
+            let words = self.sizes.sessions.div_ceil(WORD_PLACES);
+            self.mapping.word_slice(at, usize::try_from(words).ok()?)
+        }
+
+        /// Ids and flags of all open sessions, in the order of their entries. Costs by the number
+        /// of open sessions, and a word for 64 entries of the table.
         pub fn sessions(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-            let words = self.sizes.sessions_per_reactor.div_ceil(64);
-            (0..self.sizes.reactors)
-                .flat_map(move |reactor| (0..words).map(move |word| (reactor, word * 64)))
-                .flat_map(move |(reactor, first)| {
-                    let word = self.occupancy(reactor, first);
-                    let bits = word.map_or(0, |word| word.load(Ordering::Acquire));
-                    let first = reactor as u64 * self.sizes.sessions_per_reactor + first;
-                    Bits(bits).filter_map(move |bit| self.entry_at(first + bit)?.id_and_flags())
-                })
+            let words = self.occupancy().unwrap_or_default().iter().enumerate();
+            words.flat_map(move |(word, bits)| {
+                let first = word as u64 * WORD_PLACES;
+                // An entry is taken before its session begins: then it has no id yet.
+                Bits(bits.load(Ordering::Acquire))
+                    .filter_map(move |bit| self.entry_at(first + bit)?.id_and_flags())
+            })
         }
     }
 
@@ -337,25 +343,26 @@ mod file {
     #[cfg(test)]
     mod tests {
         use super::*;
-        use crate::sessions::session_id;
         use std::net::SocketAddr;
 
         #[test]
         fn a_worker_reads_what_the_master_writes_and_cannot_write_itself() {
-            let (master, fd) = Board::create(BoardSizes {
-                reactors: 2,
-                sessions_per_reactor: 64,
-                state_bytes: 192,
-            })
-            .unwrap();
+            let (master, fd) =
+                Board::create(BoardSizes { reactors: 2, sessions: 64, state_bytes: 192 }).unwrap();
             let worker = Board::open(&fd).unwrap();
-            let session = session_id(9, 1);
+            master.start_sessions_behind(8);
+            let session = master.claim_session().unwrap();
+            assert_eq!((session, worker.session(session)), (9, None), "claimed, not begun");
+            assert_eq!(worker.sessions().count(), 0);
             let peer = SocketAddr::from(([127, 0, 0, 1], 80));
-            master.open_session(session, 7, peer, 5);
+            let home = Home { reactor: 1, place: 30 };
+            master.open_session(session, home, 7, peer, 5);
+            assert_eq!(worker.home(session), Some(home));
             assert_eq!(worker.session(session).unwrap().peer, peer);
             assert_eq!(worker.session(session).unwrap().port, 7);
             assert_eq!(worker.sessions().collect::<Vec<_>>(), [(session, 0)]);
-            assert!(worker.session(session_id(9 + 64, 1)).is_none(), "same slot, other id");
+            assert!(worker.session(9 + 64).is_none(), "same entry, other id");
+            assert_eq!((worker.home(9 + 64), worker.home(0)), (None, None));
             assert!(Mapping::new(&fd, 4096, true).is_err(), "sealed against writable maps");
         }
 

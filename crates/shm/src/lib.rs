@@ -27,6 +27,7 @@ pub mod outbox;
 pub mod peer;
 pub mod record;
 pub mod ring;
+pub mod session_ids;
 pub mod sessions;
 pub mod sleep;
 pub mod sync;

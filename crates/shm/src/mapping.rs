@@ -175,6 +175,6 @@ unsafe impl SharedWords for crate::sessions::EntryHead {}
 // SAFETY: repr(C) struct of AtomicU64 (see `board`).
 unsafe impl SharedWords for crate::board::SleepWord {}
 // SAFETY: repr(C), an array of AtomicU64 (see `board`).
-unsafe impl SharedWords for crate::board::OccupancyLine {}
+unsafe impl SharedWords for crate::board::NewestSession {}
 // SAFETY: repr(C) struct of AtomicU64 (see `board`).
 unsafe impl SharedWords for crate::board::BoardHead {}

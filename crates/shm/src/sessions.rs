@@ -2,9 +2,8 @@
 //! (seqlock).
 //!
 //! An entry changes only under an odd sequence word; a reader copies, then checks that the word is
-//! even and unchanged. Session ids follow decision 19: 53 bits, a counter that only grows in the
-//! high part and the reactor in the low six, so an id is never issued twice and says by itself
-//! where its connection lives.
+//! even and unchanged. It also says where in the master the session lives ([`Home`]): in which
+//! reactor, so that a worker knows its lane, and at which of its places.
 
 use crate::sync::{AtomicU64, Ordering, fence};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,16 +14,17 @@ const HEAD_WORDS: usize = 8;
 /// it. It is meant for a name, a room, a cursor; larger things belong into a store of the
 /// application.
 pub const STATE_BYTES_MAX: usize = 4096;
-/// Bits of a session id that name the reactor.
-pub const REACTOR_BITS: u32 = 6;
-/// The most reactors that session ids can name.
-pub const REACTORS_MAX: usize = 1 << REACTOR_BITS;
+/// The most reactors that a worker's word of touched lanes has room for.
+pub const REACTORS_MAX: usize = 64;
+/// The most sessions that a table has room for: an entry has 24 bits for a place.
+pub const SESSIONS_MAX: u64 = 1 << 24;
 
 const SEQUENCE: usize = 0;
 const ID: usize = 1;
 const FLAGS: usize = 2;
 const PEER_LOW: usize = 3;
 const PEER_HIGH: usize = 4;
+/// Both ports, the kind of the peer's address, the session's [`Home`].
 const PORTS: usize = 5;
 const CONNECTED: usize = 6;
 const STATE: usize = 7;
@@ -84,16 +84,29 @@ pub const fn closing_reason(flags: u64) -> Option<u8> {
     }
 }
 
-/// Which reactor owns a session.
-#[must_use]
-pub const fn reactor_of(session: u64) -> usize {
-    (session & ((1 << REACTOR_BITS) - 1)) as usize
+/// Where in the master a session lives. It stays there for all its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// Number of its reactor, below [`REACTORS_MAX`].
+    pub reactor: u8,
+    /// Its place there, below [`SESSIONS_MAX`].
+    pub place: u32,
 }
 
-/// Makes a session id of a reactor's counter.
-#[must_use]
-pub const fn session_id(counter: u64, reactor: usize) -> u64 {
-    (counter << REACTOR_BITS | reactor as u64) & ((1 << 53) - 1)
+impl Home {
+    const REACTOR_SHIFT: u32 = 34;
+    const PLACE_SHIFT: u32 = 40;
+
+    /// Its part of the word of the ports.
+    const fn pack(self) -> u64 {
+        let reactor = self.reactor as u64 % REACTORS_MAX as u64;
+        reactor << Self::REACTOR_SHIFT | (self.place as u64) << Self::PLACE_SHIFT
+    }
+
+    const fn unpack(ports: u64) -> Self {
+        let reactor = (ports >> Self::REACTOR_SHIFT) % REACTORS_MAX as u64;
+        Self { reactor: reactor as u8, place: (ports >> Self::PLACE_SHIFT) as u32 }
+    }
 }
 
 /// What every entry of the table begins with. All zero: free.
@@ -146,6 +159,8 @@ pub const fn entry_stride(state_bytes: usize) -> usize {
 pub struct SessionRecord {
     /// The session.
     pub session: u64,
+    /// Where it lives.
+    pub home: Home,
     /// Number of the listening port on which it came.
     pub port: u16,
     /// Address of the client.
@@ -193,16 +208,24 @@ impl<'a> Entry<'a> {
     }
 
     /// Owner: a session begins in this entry.
-    pub fn open(&self, session: u64, port: u16, peer: SocketAddr, connected_at_ns: u64) {
+    pub fn open(
+        &self,
+        session: u64,
+        home: Home,
+        port: u16,
+        peer: SocketAddr,
+        connected_at_ns: u64,
+    ) {
         let (low, high, peer_port) = pack_peer(peer);
         self.write(|entry| {
-            entry.set(ID, session);
             entry.set(FLAGS, 0);
             entry.set(PEER_LOW, low);
             entry.set(PEER_HIGH, high);
-            entry.set(PORTS, peer_port | u64::from(port) << LISTENING_SHIFT);
+            entry.set(PORTS, peer_port | u64::from(port) << LISTENING_SHIFT | home.pack());
             entry.set(CONNECTED, connected_at_ns);
             entry.set(STATE, 0);
+            // Release: who finds the id finds the session's home, or that of a later one.
+            entry.word(ID).store(session, Ordering::Release);
         });
     }
 
@@ -238,11 +261,22 @@ impl<'a> Entry<'a> {
         });
     }
 
-    /// Anyone: the flags, if `session` lives here. Cheap; may be a moment old.
+    /// Anyone: the flags, if `session` lives here. Cheap; may be a moment old. When the session
+    /// ends meanwhile they may be those of its successor: what is done with the session is checked
+    /// again by its reactor, by the id.
     #[must_use]
     pub fn flags_of(&self, session: u64) -> Option<u64> {
-        let flags = self.get(FLAGS);
-        (self.get(ID) == session && session != 0).then_some(flags)
+        self.is_home_of(session).then(|| self.get(FLAGS))
+    }
+
+    /// Anyone: where `session` lives, if its entry is this one; see [`Entry::flags_of`].
+    #[must_use]
+    pub fn home_of(&self, session: u64) -> Option<Home> {
+        self.is_home_of(session).then(|| Home::unpack(self.get(PORTS)))
+    }
+
+    fn is_home_of(&self, session: u64) -> bool {
+        self.word(ID).load(Ordering::Acquire) == session && session != 0
     }
 
     /// Anyone: the session that lives here and its flags, `None` when none does. Cheap; may be a
@@ -250,7 +284,7 @@ impl<'a> Entry<'a> {
     /// again.
     #[must_use]
     pub fn id_and_flags(&self) -> Option<(u64, u64)> {
-        let session = self.get(ID);
+        let session = self.word(ID).load(Ordering::Acquire);
         (session != 0).then(|| (session, self.get(FLAGS)))
     }
 
@@ -294,6 +328,7 @@ fn unpack(head: &[u64; HEAD_WORDS], state_bytes: Vec<u8>) -> Option<SessionRecor
     }
     Some(SessionRecord {
         session: *session,
+        home: Home::unpack(*ports),
         port: (*ports >> LISTENING_SHIFT) as u16,
         peer: unpack_peer(*low, *high, *ports),
         connected_at_ns: *connected_at_ns,
@@ -303,9 +338,10 @@ fn unpack(head: &[u64; HEAD_WORDS], state_bytes: Vec<u8>) -> Option<SessionRecor
     })
 }
 
-/// The word of the ports: that of the peer in the low 16 bits, this, and the listening port.
+/// The word of the ports: that of the peer in the low 16 bits, two bits for the kind of its
+/// address, the listening port, and the [`Home`].
 const IS_V6: u64 = 1 << 16;
-const LISTENING_SHIFT: u32 = 32;
+const LISTENING_SHIFT: u32 = 18;
 
 fn pack_peer(peer: SocketAddr) -> (u64, u64, u64) {
     match peer.ip() {
@@ -334,7 +370,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(
-            session in 1u64.., listening: u16, ip in any::<u128>(),
+            session in 1u64.., reactor in 0u8..64, place in 0u32..1 << 24, flags: u64,
+            listening: u16, ip in any::<u128>(),
             v4 in any::<u32>(), is_v6: bool, port: u16,
             state in proptest::collection::vec(any::<u8>(), 0..=200), at: u64,
         ) {
@@ -345,10 +382,15 @@ mod tests {
             };
             let lone = LoneEntry::new(200);
             let entry = lone.entry();
-            entry.open(session, listening, SocketAddr::new(ip, port), at);
+            let home = Home { reactor, place };
+            entry.open(session, home, listening, SocketAddr::new(ip, port), at);
             entry.set_state(&state);
+            entry.set_flags(flags);
             let read = entry.read().unwrap();
             prop_assert_eq!((read.session, read.port), (session, listening));
+            prop_assert_eq!((read.flags, read.home), (flags, home));
+            prop_assert_eq!(entry.flags_of(session), Some(flags));
+            prop_assert_eq!(entry.home_of(session), Some(home));
             prop_assert_eq!(read.peer, SocketAddr::new(ip, port));
             prop_assert_eq!(read.connected_at_ns, at);
             prop_assert_eq!(read.state, state);
@@ -359,15 +401,17 @@ mod tests {
         }
     }
 
+    const HOME: Home = Home { reactor: 1, place: 2 };
+
     #[test]
     fn a_new_session_does_not_inherit_state() {
         let lone = LoneEntry::new(8);
         let entry = lone.entry();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        entry.open(64, 0, peer, 1);
+        entry.open(64, HOME, 0, peer, 1);
         entry.set_state(b"secret");
         entry.close();
-        entry.open(128, 0, peer, 2);
+        entry.open(128, HOME, 0, peer, 2);
         let read = entry.read().unwrap();
         assert_eq!((read.state.as_slice(), read.state_version), (&b""[..], 0));
     }
@@ -377,7 +421,7 @@ mod tests {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         for (room, kept) in [(0, 0), (1, 8), (8, 8), (9, 16), (100, 20)] {
             let lone = LoneEntry::new(room);
-            lone.entry().open(64, 0, peer, 1);
+            lone.entry().open(64, HOME, 0, peer, 1);
             lone.entry().set_state(&[7; 20]);
             assert_eq!(lone.entry().read().unwrap().state, vec![7; kept], "{room}");
         }
@@ -395,11 +439,5 @@ mod tests {
             assert_eq!(closing_reason(closing_because(reason) | FULL), Some(reason));
         }
         assert_eq!(closing_reason(CLOSING | FULL | QUEUED), None);
-    }
-
-    #[test]
-    fn ids_name_their_reactor() {
-        assert_eq!(reactor_of(session_id(77, 5)), 5);
-        assert!(session_id(u64::MAX, 63) < 1 << 53);
     }
 }

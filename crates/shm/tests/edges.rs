@@ -14,11 +14,12 @@ use ostler_shm::mapping::{self, Mapping, Writer};
 use ostler_shm::outbox::{Committer, Outbox};
 use ostler_shm::record::{HEADER_SIZE, Header, RecordKind};
 use ostler_shm::ring::{length_is_possible, max_record};
-use ostler_shm::sessions::{LoneEntry, REACTORS_MAX, STATE_BYTES_MAX, session_id};
+use ostler_shm::sessions::{Home, LoneEntry, REACTORS_MAX, STATE_BYTES_MAX};
 use ostler_shm::sleep::{Ringer, Sleeper};
 use ostler_shm::sync::{AtomicU64, Ordering};
 use ostler_shm::words::{DownWords, UpWords};
 use plain::Plain;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 // ---- sleep --------------------------------------------------------------------------------------
@@ -45,8 +46,10 @@ fn a_sleeper_is_rung_once_per_sleep_and_never_while_awake() {
 
 // ---- board --------------------------------------------------------------------------------------
 
-fn sizes(reactors: usize, sessions_per_reactor: u64) -> BoardSizes {
-    BoardSizes { reactors, sessions_per_reactor, state_bytes: 192 }
+const HOME: Home = Home { reactor: 0, place: 0 };
+
+fn sizes(reactors: usize, sessions: u64) -> BoardSizes {
+    BoardSizes { reactors, sessions, state_bytes: 192 }
 }
 
 /// A worker believes the file's length, not its words: a board that is shorter than it says would
@@ -55,7 +58,7 @@ fn sizes(reactors: usize, sessions_per_reactor: u64) -> BoardSizes {
 fn a_board_is_as_long_as_its_sessions_need_and_one_that_is_shorter_is_refused() {
     let (_master, fd) = Board::create(sizes(2, 1_024)).unwrap();
     let len = rustix::fs::fstat(&fd).unwrap().st_size as usize;
-    let (head, entries) = (2 * 4_096, 2 * 1_024 * 256);
+    let (head, entries) = (2 * 4_096, 1_024 * 256);
     assert!((head + entries..head + entries + 2 * 4_096).contains(&len), "{len}");
     let mut bytes = vec![0; len];
     assert_eq!(rustix::io::pread(&fd, &mut bytes[..], 0).unwrap(), len);
@@ -75,45 +78,45 @@ fn a_board_has_possible_sizes_only() {
     let state_bytes = STATE_BYTES_MAX + 1;
     assert!(Board::create(BoardSizes { state_bytes, ..sizes(1, 64) }).is_err());
     let (board, _) = Board::create(sizes(REACTORS_MAX, 64)).unwrap();
-    assert_eq!((board.reactors(), board.sessions_per_reactor()), (REACTORS_MAX, 64));
+    assert_eq!((board.reactors(), board.session_entries()), (REACTORS_MAX, 64));
 }
 
 #[test]
 fn every_session_has_an_entry_of_its_own_up_to_the_last() {
-    let (master, fd) = Board::create(sizes(3, 8)).unwrap();
+    let (master, fd) = Board::create(sizes(3, 128)).unwrap();
     let worker = Board::open(&fd).unwrap();
-    assert_eq!((worker.reactors(), worker.sessions_per_reactor()), (3, 8));
+    assert_eq!((worker.reactors(), worker.session_entries()), (3, 128));
     let peer = SocketAddr::from(([127, 0, 0, 1], 80));
-    let ids: Vec<u64> = (0..3)
-        .flat_map(|reactor| (8..16).map(move |counter| session_id(counter, reactor)))
-        .collect();
+    // Up to the end of the table, and on from its beginning.
+    master.start_sessions_behind(63);
+    let ids: Vec<u64> = (0..128).map_while(|_| master.claim_session()).collect();
+    assert_eq!(ids, (64..192).collect::<Vec<u64>>());
+    assert_eq!(master.claim_session(), None, "all entries are taken");
     for id in &ids {
-        master.open_session(*id, 0, peer, 1);
+        master.open_session(*id, HOME, 0, peer, 1);
     }
     for id in &ids {
         assert_eq!(worker.session(*id).unwrap().session, *id);
     }
-    let open = || worker.sessions().map(|(id, _)| id).collect::<Vec<_>>();
-    assert_eq!(open(), ids);
-    assert!(worker.entry(session_id(8, 3)).is_none(), "there is no reactor 3");
+    let open = || worker.sessions().map(|(id, _)| id).collect::<BTreeSet<_>>();
+    assert_eq!(open(), ids.iter().copied().collect());
     master.close_session(ids[0]);
-    assert_eq!(open(), ids[1..]);
+    assert_eq!(open(), ids[1..].iter().copied().collect());
+    assert_eq!(master.claim_session(), Some(64 + 128), "the entry that is free, a new id");
 }
 
 /// Neighbours keep their states, whatever room a state has.
 #[test]
 fn states_are_as_long_as_the_board_was_made_for() {
     for state_bytes in [0, 1, 100, 192, STATE_BYTES_MAX] {
-        let (master, fd) = Board::create(BoardSizes { state_bytes, ..sizes(2, 8) }).unwrap();
+        let (master, fd) = Board::create(BoardSizes { state_bytes, ..sizes(2, 16) }).unwrap();
         let worker = Board::open(&fd).unwrap();
         assert_eq!(worker.state_bytes(), state_bytes);
         let peer = SocketAddr::from(([127, 0, 0, 1], 80));
-        let ids: Vec<u64> = (0..2)
-            .flat_map(|reactor| (8..16).map(move |counter| session_id(counter, reactor)))
-            .collect();
+        let ids: Vec<u64> = (0..16).map_while(|_| master.claim_session()).collect();
         let state = |index: usize| vec![u8::try_from(index).unwrap() + 1; state_bytes];
         for (index, id) in ids.iter().enumerate() {
-            master.open_session(*id, 0, peer, 1);
+            master.open_session(*id, HOME, 0, peer, 1);
             master.entry(*id).unwrap().set_state(&state(index));
         }
         for (index, id) in ids.iter().enumerate() {
@@ -147,8 +150,8 @@ fn sleep_words_of_reactors_are_apart() {
     }
     assert!(worker.reactor_sleep(2).is_none());
     let peer = SocketAddr::from(([127, 0, 0, 1], 80));
-    let id = session_id(8, 0);
-    master.open_session(id, 0, peer, 1);
+    let id = master.claim_session().unwrap();
+    master.open_session(id, HOME, 0, peer, 1);
     assert_eq!(worker.reactor_sleep(0).unwrap().load(Ordering::Relaxed), 5, "not overwritten");
 }
 
@@ -340,7 +343,7 @@ fn flags_belong_to_the_session_that_lives_in_the_entry() {
     let entry = lone.entry();
     assert!(entry.is_free());
     assert_eq!(entry.flags_of(0), None, "no session has the number 0");
-    entry.open(64, 0, SocketAddr::from(([127, 0, 0, 1], 1)), 1);
+    entry.open(64, HOME, 0, SocketAddr::from(([127, 0, 0, 1], 1)), 1);
     assert!(!entry.is_free());
     assert_eq!(entry.flags_of(64), Some(0));
     entry.set_flags(5);
@@ -353,7 +356,7 @@ fn flags_belong_to_the_session_that_lives_in_the_entry() {
 fn each_state_has_the_next_version() {
     let lone = LoneEntry::new(64);
     let entry = lone.entry();
-    entry.open(64, 0, SocketAddr::from(([127, 0, 0, 1], 1)), 1);
+    entry.open(64, HOME, 0, SocketAddr::from(([127, 0, 0, 1], 1)), 1);
     for version in 1..=5 {
         entry.set_state(&vec![version; usize::from(version)]);
         let read = entry.read().unwrap();

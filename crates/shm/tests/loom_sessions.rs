@@ -7,7 +7,7 @@ mod model;
 
 use loom::thread;
 use model::{explore, finds};
-use ostler_shm::sessions::{FULL, LoneEntry, SessionRecord};
+use ostler_shm::sessions::{FULL, Home, LoneEntry, SessionRecord};
 use ostler_shm::sync::{AtomicU64, Ordering, fence};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,10 +16,16 @@ fn peer(last: u8) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, last], u16::from(last)))
 }
 
+/// Another reactor has the entry's second session.
+fn home(nth: u8) -> Home {
+    Home { reactor: nth, place: u32::from(nth) + 7 }
+}
+
 fn check(record: &SessionRecord) {
     let nth = (record.session / 64) as u8;
     assert_eq!(record.peer, peer(nth), "a mixed record");
     assert_eq!(record.port, u16::from(nth), "a mixed record");
+    assert_eq!(record.home, home(nth), "a mixed record");
     assert_eq!(record.connected_at_ns, u64::from(nth), "a mixed record");
     let state = [nth; 3];
     match record.state_version {
@@ -33,12 +39,12 @@ fn check(record: &SessionRecord) {
 fn a_reader_sees_one_session_or_the_other() {
     explore("session entry reused", Some(2), || {
         let entry = Arc::new(LoneEntry::new(3));
-        entry.entry().open(64, 1, peer(1), 1);
+        entry.entry().open(64, home(1), 1, peer(1), 1);
         let writer = {
             let entry = Arc::clone(&entry);
             thread::spawn(move || {
                 entry.entry().close();
-                entry.entry().open(128, 2, peer(2), 2);
+                entry.entry().open(128, home(2), 2, peer(2), 2);
             })
         };
         if let Some(record) = entry.entry().read() {
@@ -54,7 +60,7 @@ fn a_reader_sees_one_session_or_the_other() {
 fn a_reader_sees_a_state_whole() {
     explore("session state set", Some(2), || {
         let entry = Arc::new(LoneEntry::new(3));
-        entry.entry().open(64, 1, peer(1), 1);
+        entry.entry().open(64, home(1), 1, peer(1), 1);
         let writer = {
             let entry = Arc::clone(&entry);
             thread::spawn(move || entry.entry().set_state(&[1; 3]))
@@ -71,13 +77,13 @@ fn a_reader_sees_a_state_whole() {
 fn flags_are_not_those_of_the_session_before() {
     explore("session flags", None, || {
         let shared = Arc::new((LoneEntry::new(3), AtomicU64::new(0)));
-        shared.0.entry().open(64, 1, peer(1), 1);
+        shared.0.entry().open(64, home(1), 1, peer(1), 1);
         shared.0.entry().set_flags(FULL);
         let writer = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
                 shared.0.entry().close();
-                shared.0.entry().open(128, 2, peer(2), 2);
+                shared.0.entry().open(128, home(2), 2, peer(2), 2);
                 shared.1.store(128, Ordering::Release); // a package's publish
             })
         };
@@ -87,6 +93,29 @@ fn flags_are_not_those_of_the_session_before() {
             assert_eq!(shared.0.entry().flags_of(64), None);
         }
         writer.join().unwrap();
+    });
+}
+
+/// Who finds a session's id in the table, whatever told it to look there, finds the home of that
+/// session: what is sent to another reactor would be lost. (A home of a later one does no harm:
+/// then the session has ended.)
+#[test]
+fn a_session_that_is_found_is_found_at_its_home() {
+    explore("session home", None, || {
+        let entry = Arc::new(LoneEntry::new(3));
+        entry.entry().open(64, home(1), 1, peer(1), 1);
+        let writer = {
+            let entry = Arc::clone(&entry);
+            thread::spawn(move || {
+                entry.entry().close();
+                entry.entry().open(128, home(2), 2, peer(2), 2);
+            })
+        };
+        if let Some(found) = entry.entry().home_of(128) {
+            assert_eq!(found, home(2), "the home of the session before");
+        }
+        writer.join().unwrap();
+        assert_eq!(entry.entry().home_of(64), None);
     });
 }
 

@@ -65,7 +65,7 @@ pub struct BrainSettings {
     /// How many workers may die with a delivery waiting at them, unstarted, before its session is
     /// closed: a package that kills without being announced must not go round for ever.
     pub deaths_while_waiting_max: u8,
-    /// Places for sessions, a power of two.
+    /// The most sessions.
     pub sessions_max: u32,
     /// Worker slots.
     pub workers: u16,
@@ -174,7 +174,12 @@ pub enum BrainAction {
         reason: CloseReason,
     },
     /// The session's close event is finished: free its entry of the session table.
-    FreeSession(ConnectionSlot),
+    FreeSession {
+        /// Its place, which is free already.
+        connection: ConnectionSlot,
+        /// Its id.
+        session: u64,
+    },
 }
 
 /// Copies the body of a delivery out of the package ring of a lane.
@@ -200,12 +205,11 @@ pub struct Brain {
 }
 
 impl Brain {
-    /// A brain without sessions and lanes. `first_counter` is the first session counter: random per
-    /// start, so that the ids of a previous master are not accepted (decision 19).
+    /// A brain without sessions and lanes.
     #[must_use]
-    pub fn new(settings: BrainSettings, first_counter: u64) -> Self {
+    pub fn new(settings: BrainSettings) -> Self {
         Self {
-            sessions: Sessions::new(settings.sessions_max, first_counter),
+            sessions: Sessions::new(settings.sessions_max),
             peers: Peers::default(),
             lanes: Lanes::new(settings.workers),
             lists: RunLists::new(settings.workers),
@@ -235,8 +239,8 @@ impl Brain {
     /// [`BrainAction::FreeSession`] was answered.
     pub fn next_action(&mut self) -> Option<BrainAction> {
         let action = self.actions.pop_front()?;
-        if let BrainAction::FreeSession(slot) = action {
-            self.sessions.remove(slot);
+        if let BrainAction::FreeSession { connection, .. } = action {
+            self.sessions.remove(connection);
         }
         Some(action)
     }

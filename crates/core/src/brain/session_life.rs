@@ -4,21 +4,17 @@ use super::{Brain, BrainAction, CloseReason, DatagramDrop, Phase};
 use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot, PortId};
 
 impl Brain {
-    /// A connection was accepted on this port: finds it a place. The answer is its place and its
-    /// session id; `make_id` makes the id from the session's counter. `None`: all places are taken.
-    pub fn accept(
-        &mut self,
-        port: PortId,
-        make_id: impl FnOnce(u64) -> u64,
-    ) -> Option<(ConnectionSlot, u64)> {
-        let (slot, session) = self.sessions.insert(port, make_id)?;
+    /// A connection was accepted on this port, whose session has this id: finds it a place.
+    /// `None`: all places are taken.
+    pub fn accept(&mut self, port: PortId, session: u64) -> Option<ConnectionSlot> {
+        let slot = self.sessions.insert(session, port)?;
         self.books.session_accepted();
         let connect_events = self.settings.ports.get(port).connect_events;
         if let Some(connection) = self.connection(slot) {
             connection.owes_connect = connect_events;
         }
         self.enqueue(slot);
-        Some((slot, session))
+        Some(slot)
     }
 
     /// The session in a place.
@@ -290,12 +286,14 @@ impl Brain {
     /// Nothing of the session is left: its place is free when the driver has heard of it.
     pub(super) fn free_session(&mut self, slot: ConnectionSlot) {
         self.lists.unlink(&mut self.sessions, slot);
-        if let Some(connection) = self.connection(slot) {
-            // Whatever else is settled of it now finds it ended: nothing is told after the last
-            // word.
-            connection.phase = Phase::Ended;
-        }
-        self.actions.push_back(BrainAction::FreeSession(slot));
+        let Some(connection) = self.connection(slot) else {
+            crate::invariant!(false, "a session that is over has a place");
+            return;
+        };
+        // Whatever else is settled of it now finds it ended: nothing is told after the last word.
+        connection.phase = Phase::Ended;
+        let session = connection.session;
+        self.actions.push_back(BrainAction::FreeSession { connection: slot, session });
     }
 
     /// Ends a session that has nothing left to do.

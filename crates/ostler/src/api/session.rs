@@ -51,6 +51,8 @@ impl std::fmt::Debug for Session {
 pub struct SessionInfo {
     /// Its id.
     pub id: u64,
+    /// Number of the reactor that owns its connection.
+    pub reactor: usize,
     /// Address of the client.
     pub peer: SocketAddr,
     /// How long it has been connected.
@@ -323,6 +325,7 @@ impl Session {
         let connected_ns = clock::monotonic_ns().saturating_sub(record.connected_at_ns);
         Some(SessionInfo {
             id: self.id,
+            reactor: usize::from(record.home.reactor),
             peer: record.peer,
             connected_for: Duration::from_nanos(connected_ns),
             is_full: record.flags & FULL != 0,

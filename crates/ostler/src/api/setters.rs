@@ -8,7 +8,9 @@ use super::builder::ServerBuilder;
 use super::framing::Framing;
 use super::port_builder::PortBuilder;
 use crate::options::sources::layers::Layer;
-use crate::options::{AnswerOrder, CrashPolicy, Dispatch, Harden, LogFormat, LogLevel, Spell};
+use crate::options::{
+    AnswerOrder, CrashPolicy, Dispatch, Harden, LogFormat, LogLevel, SessionIds, Spell,
+};
 
 /// Methods that hand a typed value on as text.
 macro_rules! setters {
@@ -36,6 +38,10 @@ macro_rules! setters {
 setters! { [ServerBuilder] SET_FOR_SERVER:
     /// Most connections open at once, 1 to 1 048 576.
     max_connections(connections: u32) => "max_connections";
+    /// Where the numbers of sessions begin.
+    session_ids(start: SessionIds) => "session_ids";
+    /// The number before that of the first session, up to 2^48, with [`SessionIds::Sequential`].
+    start_session_id(number: u64) => "start_session_id";
     /// The number of event workers, 1 to 1 024.
     workers(processes: u16) => "workers";
     /// The number of reactor threads, 1 to 64.

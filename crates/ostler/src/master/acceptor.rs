@@ -99,9 +99,12 @@ impl Acceptor {
             };
             match self.ports.get(port).accept() {
                 Ok((connection, peer)) => {
+                    let Some(session) = self.reports.places.take(reactor) else {
+                        tracing::error!(%peer, "no session id is left, closed: restart the server");
+                        continue;
+                    };
                     self.reports.open.fetch_add(1, Ordering::Relaxed);
-                    self.reports.places.take(reactor);
-                    let accepted = Accepted { socket: connection, peer, port };
+                    let accepted = Accepted { socket: connection, session, peer, port };
                     match self.accepted.get_mut(reactor) {
                         Some(waiting) => waiting.push(ToReactor::Accepted(accepted)),
                         None => invariant!(false, "every reactor has a list of what is accepted"),
@@ -185,17 +188,19 @@ fn is_passing(error: &io::Error) -> bool {
 mod tests {
     use super::*;
     use crate::reactor::places::Places;
+    use ostler_shm::board::{Board, BoardSizes};
 
-    /// An acceptor with `clients` that wait, two reactors with two places each, of which `taken`
+    /// An acceptor with `clients` that wait, two reactors that share four places, of which `taken`
     /// are taken.
     fn acceptor(clients: usize, taken: [usize; 2]) -> (Acceptor, Vec<std::net::TcpStream>) {
         let mut options = Options::default();
         options.set("listen", "127.0.0.1:0").unwrap();
         let ports = ListeningPorts::open(&options).unwrap();
         let address = ports.described().first().local_address().socket_address().unwrap();
-        let places = Places::new(2, 2);
+        let sizes = BoardSizes { reactors: 2, sessions: 4, state_bytes: 0 };
+        let places = Places::new(Arc::new(Board::create(sizes).unwrap().0));
         for (reactor, count) in taken.into_iter().enumerate() {
-            (0..count).for_each(|_| places.take(reactor));
+            (0..count).for_each(|_| _ = places.take(reactor).unwrap());
         }
         let reports = Reports::new(places).unwrap();
         let clients =
@@ -203,21 +208,38 @@ mod tests {
         (Acceptor::new(ports, &options, reports), clients)
     }
 
+    /// The sessions that each reactor has got since.
+    fn sessions(mailboxes: &[Arc<Mailbox>]) -> Vec<Vec<u64>> {
+        let session = |message| match message {
+            ToReactor::Accepted(accepted) => accepted.session,
+            other => panic!("{other:?}"),
+        };
+        mailboxes.iter().map(|mailbox| mailbox.take().into_iter().map(session).collect()).collect()
+    }
+
     fn handed_over(mailboxes: &[Arc<Mailbox>]) -> Vec<usize> {
         mailboxes.iter().map(|mailbox| mailbox.take().len()).collect()
     }
 
     #[test]
-    fn a_full_reactor_is_passed_over_and_a_full_server_rests() {
+    fn a_fuller_reactor_is_passed_over_and_a_full_server_rests() {
         let mailboxes = [(); 2].map(|()| Arc::new(Mailbox::new().unwrap()));
         let (mut acceptor, _clients) = acceptor(3, [2, 0]);
         assert_eq!(acceptor.accept(PortId::FIRST, &mailboxes, 0), Verdict::RestUntil(PAUSE_MS));
-        assert_eq!(handed_over(&mailboxes), [0, 2]);
-        // A place that becomes free wakes it.
-        acceptor.reports.give_place_back(0);
+        assert_eq!(sessions(&mailboxes), [vec![], vec![3, 4]]);
+        // A place that becomes free wakes it; the id that had it is not used again.
+        acceptor.reports.give_place_back(0, 2);
         assert_eq!(acceptor.reports.queue.take().len(), 1);
         assert_eq!(acceptor.accept(PortId::FIRST, &mailboxes, 0), Verdict::RestUntil(PAUSE_MS));
-        assert_eq!(handed_over(&mailboxes), [1, 0]);
+        assert_eq!(sessions(&mailboxes), [vec![6], vec![]]);
+    }
+
+    #[test]
+    fn session_ids_are_in_the_order_of_accepting() {
+        let mailboxes = [(); 2].map(|()| Arc::new(Mailbox::new().unwrap()));
+        let (mut acceptor, _clients) = acceptor(4, [0, 0]);
+        acceptor.accept(PortId::FIRST, &mailboxes, 0);
+        assert_eq!(sessions(&mailboxes), [[1, 3], [2, 4]]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::api::worker::Worker;
 use crate::error::{Error, Result};
 use crate::log::ServerLog;
 use crate::manager::{ManagerSetup, fork_managers};
-use crate::options::{Harden, Options};
+use crate::options::{Harden, Options, SessionIds};
 use crate::reactor::mailbox::{Mailbox, Reports};
 use crate::reactor::places::Places;
 use crate::reactor::shared_memory::SharedMemory;
@@ -86,9 +86,10 @@ where
         fork_managers(&setup).map_err(|error| Error::fork("the manager", error))?;
 
     let signals = signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?;
-    let places = Places::new(usize::from(options.reactors), options.sessions_per_reactor());
-    let reports = Reports::new(places).map_err(|error| fail("cannot make a bell", error))?;
+    board.start_sessions_behind(id_before_the_first(&options)?);
     let board = Arc::new(board);
+    let places = Places::new(Arc::clone(&board));
+    let reports = Reports::new(places).map_err(|error| fail("cannot make a bell", error))?;
     let (mailboxes, threads) = start_reactors(&options, &board, &reports)?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
     let acceptor = Acceptor::new(ports, &options, reports.clone());
@@ -165,6 +166,18 @@ where
     })
 }
 
+/// Session ids begin behind this one (decision 19).
+fn id_before_the_first(options: &Options) -> Result<u64> {
+    match options.session_ids {
+        SessionIds::Sequential => Ok(options.start_session_id),
+        SessionIds::RandomStart => {
+            let seed = random::seed()
+                .map_err(|error| Error::start("cannot get a random number", Some(error)))?;
+            Ok(seed & (Options::START_SESSION_ID_MAX - 1))
+        }
+    }
+}
+
 type Threads = Vec<JoinHandle<()>>;
 
 fn start_reactors(
@@ -174,8 +187,6 @@ fn start_reactors(
 ) -> Result<(Vec<Arc<Mailbox>>, Threads)> {
     let fail = |error| Error::start("cannot start a reactor", Some(error));
     let settings = ReactorSettings::new(options).map_err(fail)?;
-    // Random, and with room to count: ids stay below 2^47 counters for longer than any server runs.
-    let first_counter = random::seed().map_err(fail)? & 0xffff_ffff;
     let mailboxes: Vec<_> = (0..options.reactors)
         .map(|_| Ok(Arc::new(Mailbox::new()?)))
         .collect::<std::io::Result<_>>()
@@ -186,7 +197,6 @@ fn start_reactors(
         let reactor = Reactor::new(
             index,
             settings.clone(),
-            first_counter,
             Arc::clone(board),
             Arc::clone(&memory),
             Arc::clone(mailbox),

@@ -39,6 +39,23 @@ pub enum Harden {
     All,
 }
 
+/// Where the numbers of sessions begin when the server starts. They grow by one with each
+/// connection.
+///
+/// ```
+/// use ostler::{Server, SessionIds};
+///
+/// // 1001, 1002, ...
+/// let server = Server::builder().session_ids(SessionIds::Sequential).start_session_id(1_000);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SessionIds {
+    /// Anywhere: a number from before a restart is, as good as surely, nobody's after it.
+    RandomStart,
+    /// At the number behind `start_session_id`.
+    Sequential,
+}
+
 /// How important a line of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LogLevel {
@@ -146,6 +163,7 @@ words!(FramingKind {
     Mqtt = "mqtt",
     Resp = "resp",
 });
+words!(SessionIds { RandomStart = "random_start", Sequential = "sequential", });
 words!(Harden { Off = "off", Master = "master", All = "all", });
 words!(LogFormat { Text = "text", Json = "json", });
 words!(LogLevel {

@@ -3,7 +3,7 @@
 use super::port_options::PortOptions;
 use super::ports::NamedPort;
 use super::size::MIB;
-use super::{AnswerOrder, Harden, LogFormat, LogLevel};
+use super::{AnswerOrder, Harden, LogFormat, LogLevel, SessionIds};
 
 /// The options of a server.
 ///
@@ -25,6 +25,10 @@ pub struct Options {
 
     /// Most connections open at once.
     pub(crate) max_connections: u32,
+    /// Where the numbers of sessions begin.
+    pub(crate) session_ids: SessionIds,
+    /// The number before the first, when they are sequential.
+    pub(crate) start_session_id: u64,
 
     /// What the server is called; empty = as the program. See [`Options::name_resolved`].
     pub(crate) name: String,
@@ -108,6 +112,8 @@ impl Default for Options {
             port: PortOptions::default(),
             ports: Vec::new(),
             max_connections: 16_384,
+            session_ids: SessionIds::RandomStart,
+            start_session_id: 0,
             name: String::new(),
             workers: at_most(cpus, WORKERS_DEFAULT_MAX),
             reactors: at_most(reactors_by_default(cpus), REACTORS_DEFAULT_MAX),

@@ -29,7 +29,7 @@ mod tests;
 mod url;
 mod validate;
 
-pub use choices::{FramingKind, Harden, LogFormat, LogLevel};
+pub use choices::{FramingKind, Harden, LogFormat, LogLevel, SessionIds};
 pub use fields::Options;
 pub use info::{OptionInfo, OptionKind};
 pub use ostler_core::policy::{AnswerOrder, CrashPolicy, Dispatch};

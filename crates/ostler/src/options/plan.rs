@@ -26,6 +26,10 @@ const RECEIVE_SIZE_AUTOMATIC_MAX: usize = 64 * KIB;
 const ENDED_SESSIONS: u64 = 1_024;
 
 impl Options {
+    /// Session ids begin at most so high, which leaves numbers for 285 years of a million
+    /// connections a second.
+    pub(crate) const START_SESSION_ID_MAX: u64 = 1 << 48;
+
     /// Smallest lane: below it a raw package of common size no longer fits into a quarter.
     pub(crate) const LANE_SIZE_MIN: usize = LANE_SIZE_MIN as usize;
 
@@ -62,20 +66,20 @@ impl Options {
         }
     }
 
-    /// Entries of the session table that each reactor gets: its share of `max_connections`, a
-    /// quarter more, and [`ENDED_SESSIONS`], as a power of two. The quarter is slack: without it
-    /// the search for a free entry gets long when the server is nearly full, and a reactor whose
-    /// clients stay longer than the others' would be full too early.
-    pub(crate) fn sessions_per_reactor(&self) -> u64 {
-        let share = u64::from(self.max_connections).div_ceil(u64::from(self.reactors.max(1)));
-        (share + share.div_ceil(4) + ENDED_SESSIONS).next_power_of_two()
+    /// Entries of the session table: `max_connections`, a quarter more, and [`ENDED_SESSIONS`] for
+    /// each reactor, as a power of two. The quarter is slack: without it the search for a free
+    /// entry gets long when the server is nearly full.
+    pub(crate) fn session_entries(&self) -> u64 {
+        let connections = u64::from(self.max_connections);
+        let ended = ENDED_SESSIONS * u64::from(self.reactors);
+        (connections + connections.div_ceil(4) + ended).next_power_of_two()
     }
 
     /// What the board is made for.
     pub(crate) fn board_sizes(&self) -> BoardSizes {
         BoardSizes {
             reactors: usize::from(self.reactors),
-            sessions_per_reactor: self.sessions_per_reactor(),
+            sessions: self.session_entries(),
             state_bytes: self.session_state_size,
         }
     }
@@ -163,7 +167,7 @@ impl Options {
             connections: self.max_connections,
             ring: sizes.lane_size,
             worker: sizes.down_len() + sizes.up_len(),
-            entries: self.sessions_per_reactor() * u64::from(self.reactors),
+            entries: self.session_entries(),
             entry: entry_stride(self.session_state_size) as u64,
             budget: self.memory_budget as u64,
         }
@@ -393,10 +397,10 @@ reload           2 MiB  more for each worker that runs beside its successor
     #[test]
     fn options_session_table_has_room_for_every_connection_and_slack() {
         for (connections, reactors, entries) in
-            [("16384", "2", 16_384), ("1", "1", 2_048), ("5000", "3", 4_096)]
+            [("16384", "2", 32_768), ("1", "1", 2_048), ("5000", "3", 16_384)]
         {
             let options = options(&[("max_connections", connections), ("reactors", reactors)]);
-            assert_eq!(options.sessions_per_reactor(), entries);
+            assert_eq!(options.session_entries(), entries);
         }
     }
 }

@@ -3,7 +3,7 @@
 use ostler_core::per_port::PerPort;
 
 use super::ports::{FIRST_PORT, LISTEN};
-use super::{Dispatch, FramingKind, Options, PortOptions, PortPlan, size};
+use super::{Dispatch, FramingKind, Options, PortOptions, PortPlan, SessionIds, size};
 use crate::error::{Error, Result};
 
 /// A reactor leases 256 KiB of the memory budget at a time. With less than two leases each,
@@ -37,6 +37,7 @@ impl Options {
         let server = [
             self.lanes_too_large(),
             self.budget_too_small(),
+            self.session_ids_start_twice(),
             not_above(
                 &["back_off_min_ms", "back_off_max_ms"],
                 (self.back_off_min_ms, self.back_off_min_ms.to_string()),
@@ -102,6 +103,19 @@ impl Options {
                 "`package_max_length` has no room for the header of `package_length_type`, \
                  `package_length_offset` and `package_body_offset`: {error}; raise the limit or \
                  correct the offsets"
+            ),
+        })
+    }
+
+    /// A start that would not be used.
+    fn session_ids_start_twice(&self) -> Option<Contradiction> {
+        let is_unused = self.start_session_id != 0 && self.session_ids != SessionIds::Sequential;
+        is_unused.then(|| Contradiction {
+            names: &["session_ids", "start_session_id"],
+            text: format!(
+                "`start_session_id` ({}) has no effect while `session_ids` is random_start: set \
+                 `session_ids` to sequential, or leave `start_session_id` at 0",
+                self.start_session_id
             ),
         })
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use ostler_core::ids::PortId;
-use ostler_shm::sessions::{PAUSED, session_id};
+use ostler_shm::sessions::{Home, PAUSED};
 
 use super::ClientSide;
 use super::connection::Connection;
@@ -15,23 +15,28 @@ use crate::sys::clock;
 
 impl ClientSide {
     pub(super) fn accepted(&mut self, accepted: Accepted) {
-        let Accepted { socket, peer, port } = accepted;
-        self.open_session(Transport::plain(socket), peer, port);
+        let Accepted { socket, session, peer, port } = accepted;
+        self.open_session(Transport::plain(socket), session, peer, port);
     }
 
     /// A session begins on a transport that is ready for it.
-    pub(super) fn open_session(&mut self, transport: Transport, peer: SocketAddr, port: PortId) {
-        let index = self.index;
-        let make_id = |counter| session_id(counter, index);
-        let Some((slot, session)) = self.brain.accept(port, make_id) else {
+    pub(super) fn open_session(
+        &mut self,
+        transport: Transport,
+        session: u64,
+        peer: SocketAddr,
+        port: PortId,
+    ) {
+        let Some(slot) = self.brain.accept(port, session) else {
             // The acceptor hands over no more than there are places.
             tracing::error!(%peer, "no place for a session, closed");
             transport.close();
             self.reports.count_closed();
-            return self.reports.give_place_back(index);
+            return self.reports.give_place_back(self.index, session);
         };
         self.brain.comes_from(slot, peer.ip());
-        self.board.open_session(session, port.0, peer, clock::monotonic_ns());
+        let home = Home { reactor: self.index as u8, place: slot.0 };
+        self.board.open_session(session, home, port.0, peer, clock::monotonic_ns());
         let added = transport.watch(&self.epoll, token::connection(slot, session));
         // A stream has one only while something of it is kept.
         let settings = self.settings.ports.get(port);

@@ -2,7 +2,6 @@
 
 use ostler_core::brain::{CloseReason, ConnectionSlot};
 use ostler_core::invariant;
-use ostler_shm::sessions::session_id;
 
 use super::connection::Connection;
 use super::{ClientSide, Reactor};
@@ -57,12 +56,10 @@ impl ClientSide {
     }
 
     /// The session's last event is over: its place in the table is free.
-    pub(super) fn free_session(&mut self, slot: ConnectionSlot) {
+    pub(super) fn free_session(&mut self, slot: ConnectionSlot, session: u64) {
         // A message that was never complete.
         self.drop_kept_input(slot, CloseReason::PeerError);
-        let sessions = self.board.sessions_per_reactor();
-        self.board.close_session(session_id(u64::from(slot.0) % sessions, self.index));
-        self.reports.give_place_back(self.index);
+        self.reports.give_place_back(self.index, session);
     }
 }
 

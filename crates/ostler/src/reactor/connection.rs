@@ -29,13 +29,18 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn new(places: u32) -> Self {
-        Self { places: (0..places).map(|_| None).collect() }
+    pub(super) const fn new() -> Self {
+        Self { places: Vec::new() }
     }
 
+    /// A place that the brain has given out; it gives out the lowest ones first.
     pub(super) fn insert(&mut self, slot: ConnectionSlot, connection: Connection) {
-        let Some(place) = self.places.get_mut(slot.0 as usize) else {
-            return invariant!(false, "the brain has no more places than the connections");
+        let index = slot.0 as usize;
+        if self.places.len() <= index {
+            self.places.resize_with(index + 1, || None);
+        }
+        let Some(place) = self.places.get_mut(index) else {
+            return invariant!(false, "there is a place for each that the brain gives out");
         };
         invariant!(place.is_none(), "a place is free before the next session has it");
         *place = Some(Box::new(connection));
@@ -47,18 +52,6 @@ impl Connections {
 
     pub(super) fn take(&mut self, slot: ConnectionSlot) -> Option<Box<Connection>> {
         self.places.get_mut(slot.0 as usize)?.take()
-    }
-
-    /// The place that a session has, if it has one.
-    pub(super) fn place(&self, session: u64) -> ConnectionSlot {
-        let counter = session >> ostler_shm::sessions::REACTOR_BITS;
-        ConnectionSlot((counter & (self.places.len() as u64 - 1)) as u32)
-    }
-
-    /// The place of an open session.
-    pub(super) fn find(&mut self, session: u64) -> Option<ConnectionSlot> {
-        let slot = self.place(session);
-        self.get_mut(slot).is_some_and(|connection| connection.session == session).then_some(slot)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionSlot, &Connection)> {

@@ -221,7 +221,9 @@ impl ClientSide {
                 BrainAction::DropInput { connection, reason } => {
                     self.drop_kept_input(connection, reason);
                 }
-                BrainAction::FreeSession(slot) => self.free_session(slot),
+                BrainAction::FreeSession { connection, session } => {
+                    self.free_session(connection, session);
+                }
             }
         }
     }

@@ -54,6 +54,8 @@ pub(crate) enum ToReactor {
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) socket: OwnedFd,
+    /// The id of its session, and with it its place in the session table.
+    pub(crate) session: u64,
     pub(crate) peer: SocketAddr,
     /// The port on which it came.
     pub(crate) port: PortId,
@@ -120,7 +122,7 @@ pub(crate) struct Reports {
     pub(crate) queue: Arc<Queue<FromReactor>>,
     /// Open connections over all reactors.
     pub(crate) open: Arc<AtomicU64>,
-    /// Places taken in each reactor's part of the session table.
+    /// Places of the session table.
     pub(crate) places: Places,
     /// The acceptor waits for a descriptor or for a place.
     pub(crate) acceptor_waits: Arc<AtomicBool>,
@@ -145,9 +147,9 @@ impl Reports {
         self.tell_acceptor();
     }
 
-    /// Nothing is left of a session of this reactor.
-    pub(crate) fn give_place_back(&self, reactor: usize) {
-        self.places.give_back(reactor);
+    /// Nothing is left of this session of this reactor.
+    pub(crate) fn give_place_back(&self, reactor: usize, session: u64) {
+        self.places.give_back(reactor, session);
         self.tell_acceptor();
     }
 

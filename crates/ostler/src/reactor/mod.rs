@@ -87,7 +87,7 @@ impl ReactorSettings {
                 prefetch_packages: options.prefetch_packages,
                 slot_down_ns: options.slot_down_ms * 1_000_000,
                 deaths_while_waiting_max: DEATHS_WHILE_WAITING_MAX,
-                sessions_max: u32::try_from(options.sessions_per_reactor()).unwrap_or(u32::MAX),
+                sessions_max: u32::try_from(options.session_entries()).unwrap_or(u32::MAX),
                 workers: options.workers,
             },
             sizes: options.lane_sizes(),
@@ -135,7 +135,6 @@ impl Reactor {
     pub(crate) fn new(
         index: usize,
         settings: ReactorSettings,
-        first_counter: u64,
         board: Arc<Board>,
         shared_memory: Arc<SharedMemory>,
         mailbox: Arc<Mailbox>,
@@ -149,8 +148,8 @@ impl Reactor {
         let scratch = vec![0; receive_sizes.max().unwrap_or(0)];
         let clients = ClientSide {
             index,
-            brain: Brain::new(settings.brain.clone(), first_counter),
-            connections: Connections::new(settings.brain.sessions_max),
+            brain: Brain::new(settings.brain.clone()),
+            connections: Connections::new(),
             lingerers: Lingerers::default(),
             timers: Timers::new(),
             kept_input: KeptInput::new(settings.kept_input_max),

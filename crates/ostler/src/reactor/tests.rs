@@ -29,10 +29,10 @@ pub(super) fn booting(options: &Options) -> Reactor {
     let settings = ReactorSettings::new(options).unwrap();
     let (board, _) = Board::create(options.board_sizes()).unwrap();
     let mailbox = Arc::new(Mailbox::new().unwrap());
-    let reports = Reports::new(Places::new(1, options.sessions_per_reactor())).unwrap();
+    let board = Arc::new(board);
+    let reports = Reports::new(Places::new(Arc::clone(&board))).unwrap();
     let memory = SharedMemory::new(options.memory_budget as u64, vec![Arc::clone(&mailbox)]);
-    let mut reactor =
-        Reactor::new(0, settings, 0, Arc::new(board), memory, mailbox, reports).unwrap();
+    let mut reactor = Reactor::new(0, settings, board, memory, mailbox, reports).unwrap();
     let memory = MasterMemory::create(options.lane_sizes(), 0, 1).unwrap();
     let lane = memory.lane(0).unwrap();
     reactor.add_lane(KEY, lane, eventfd::create().unwrap(), eventfd::create().unwrap());
@@ -52,7 +52,8 @@ pub(super) fn connect(reactor: &mut Reactor) -> (UnixStream, ConnectionSlot) {
     let (client, server) = UnixStream::pair().unwrap();
     server.set_nonblocking(true).unwrap();
     let peer = "127.0.0.1:1".parse().unwrap();
-    reactor.clients.accepted(Accepted { socket: OwnedFd::from(server), peer, port: PORT });
+    let session = reactor.clients.reports.places.take(0).unwrap();
+    reactor.clients.accepted(Accepted { socket: OwnedFd::from(server), session, peer, port: PORT });
     let newest =
         reactor.clients.connections.iter().max_by_key(|(_, connection)| connection.session);
     let slot = newest.map(|(slot, _)| slot).unwrap();

@@ -52,6 +52,7 @@ use crate::api::worker::Worker;
 use crate::error::{Error, Result};
 use crate::reactor::Reactor;
 use crate::reactor::mailbox::{Accepted, Mailbox, ToReactor};
+use crate::reactor::places::Places;
 use crate::sys::epoll::Events;
 use crate::worker::context::WorkerContext;
 use crate::worker::event_loop::{Round, Run};
@@ -78,6 +79,7 @@ struct Both<H> {
     reactor: Reactor,
     events: Events,
     mailbox: Arc<Mailbox>,
+    places: Places,
     run: Run<H>,
     context: Rc<WorkerContext>,
     /// The worker's words to its manager, which nobody reads.
@@ -118,14 +120,15 @@ impl<H: Handler> TestServer<H> {
         (options.workers, options.reactors) = (1, 1);
         let wrong = |error: io::Error| Error::start("cannot make a test server", Some(error));
         let parts = parts::make::<H>(&options).map_err(wrong)?;
-        let parts::Parts { reactor, control, manager, mailbox, context } = parts;
+        let parts::Parts { reactor, control, manager, mailbox, places, context } = parts;
         let worker = Worker::new(Rc::clone(&context));
         let failed = |error: crate::Failure| Error::start(error.to_string(), None);
         let handler = make(&worker).into_handler().map_err(failed)?;
         let mut run = Run::new(Rc::clone(&context), handler, control);
         run.start().map_err(failed)?;
         let events = Reactor::events();
-        let both = Both { reactor, events, mailbox, run, context, _manager: manager, clients: 0 };
+        let both =
+            Both { reactor, events, mailbox, places, run, context, _manager: manager, clients: 0 };
         Ok(Self { both: Rc::new(RefCell::new(both)) })
     }
 
@@ -142,7 +145,10 @@ impl<H: Handler> TestServer<H> {
             let mut both = self.both.borrow_mut();
             both.clients += 1;
             let peer = std::net::SocketAddr::from(([127, 0, 0, 1], both.clients));
-            let accepted = Accepted { socket: server.into(), peer, port: PortId::FIRST };
+            #[allow(clippy::expect_used, reason = "a test cannot go on without it")]
+            let session = both.places.take(0).expect("a free place");
+            let port = PortId::FIRST;
+            let accepted = Accepted { socket: server.into(), session, peer, port };
             both.mailbox.push(ToReactor::Accepted(accepted));
             both.pump();
         }

@@ -35,6 +35,7 @@ pub(super) struct Parts {
     pub(super) control: OwnedFd,
     pub(super) manager: OwnedFd,
     pub(super) mailbox: Arc<Mailbox>,
+    pub(super) places: Places,
     pub(super) context: Rc<WorkerContext>,
 }
 
@@ -42,11 +43,12 @@ pub(super) fn make<H: Handler>(options: &Options) -> io::Result<Parts> {
     let options = &Options { max_connections: PLACES, ..options.clone() };
     let (board, board_fd) = Board::create(options.board_sizes()).map_err(io::Error::other)?;
     let mailbox = Arc::new(Mailbox::new()?);
-    let reports = Reports::new(Places::new(1, options.sessions_per_reactor()))?;
+    let board = Arc::new(board);
+    let reports = Reports::new(Places::new(Arc::clone(&board)))?;
+    let places = reports.places.clone();
     let shared = SharedMemory::new(options.memory_budget as u64, vec![Arc::clone(&mailbox)]);
     let settings = ReactorSettings::new(options)?;
-    let board = Arc::new(board);
-    let reactor = Reactor::new(0, settings, 0, board, shared, Arc::clone(&mailbox), reports)?;
+    let reactor = Reactor::new(0, settings, board, shared, Arc::clone(&mailbox), reports)?;
     let memory = MasterMemory::create(options.lane_sizes(), KEY.place(), KEY.generation.0)?;
     let (worker_bell, lane_bell) = (eventfd::create()?, eventfd::create()?);
     mailbox.push(ToReactor::AddLane {
@@ -74,5 +76,5 @@ pub(super) fn make<H: Handler>(options: &Options) -> io::Result<Parts> {
     let settings = WorkerSettings::new(options, &ports, KEY);
     let context = WorkerContext::new(KEY, settings, TypeId::of::<H>(), inbox, lanes);
     token::live_here(&context);
-    Ok(Parts { reactor, control, manager, mailbox, context })
+    Ok(Parts { reactor, control, manager, mailbox, places, context })
 }

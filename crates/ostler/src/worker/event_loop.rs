@@ -241,7 +241,7 @@ impl<H: Handler> Run<H> {
                 }
             }
         }
-        self.context.sender.flush_aborts();
+        self.context.sender.flush_aborts(&self.context.sessions);
         self.context.complaints.tell_due();
         self.ask_to_leave();
         round

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use ostler_core::ids::PortId;
 use ostler_shm::record::{FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, Header, RecordKind};
-use ostler_shm::sessions::reactor_of;
 
 use super::context::{WorkerContext, WorkerSettings};
 use super::port::Port;
 use super::running::RunningDelivery;
+use super::sessions::Sessions;
 use crate::api::send_error::{SendError, SendErrorKind};
 
 /// Replies of at least this size that lie in their own request are sent by reference instead of
@@ -96,7 +96,7 @@ impl WorkerContext {
         output: Output<'_>,
         for_delivery: Option<&mut RunningDelivery>,
     ) -> Result<(), SendError> {
-        let lane = reactor_of(session);
+        let lane = self.sessions.lane(session);
         let cause = for_delivery.as_ref().map_or(0, |current| current.seq);
         match output {
             Output::Send(bytes) => {
@@ -135,7 +135,7 @@ impl WorkerContext {
     /// Appends a change of marks, however long it takes: a session that stays paused because there
     /// was no room for a moment would stand still for ever.
     fn append_marks(&self, session: u64, marks: Marks, for_delivery: Option<&mut RunningDelivery>) {
-        let lane = reactor_of(session);
+        let lane = self.sessions.lane(session);
         let header = Header {
             kind: RecordKind::Mark as u8,
             subject: session,
@@ -156,7 +156,7 @@ impl WorkerContext {
         reset: bool,
         for_delivery: Option<&mut RunningDelivery>,
     ) {
-        let lane = reactor_of(session);
+        let lane = self.sessions.lane(session);
         let header = Header {
             kind: RecordKind::Close as u8,
             flags: if reset { FLAG_RESET } else { 0 },
@@ -381,7 +381,7 @@ impl Sender {
     }
 
     /// Tells sessions with a message that cannot be completed, as far as there is room.
-    pub(super) fn flush_aborts(&self) {
+    pub(super) fn flush_aborts(&self, sessions: &Sessions) {
         let mut aborts = self.aborts.borrow_mut();
         if aborts.is_empty() {
             return;
@@ -390,7 +390,7 @@ impl Sender {
         aborts.retain(|session| {
             let header =
                 Header { kind: RecordKind::Abort as u8, subject: *session, ..Header::default() };
-            port.append(reactor_of(*session), header, &[]).is_err()
+            port.append(sessions.lane(*session), header, &[]).is_err()
         });
         port.publish(None);
     }

@@ -110,6 +110,12 @@ impl Sessions {
         self.closed.borrow_mut().forget(session);
     }
 
+    /// The lane to a session's reactor. That of a session which has ended meanwhile is any: there
+    /// what is sent to it is counted as too late.
+    pub(super) fn lane(&self, session: u64) -> usize {
+        self.board.home(session).map_or(0, |home| usize::from(home.reactor))
+    }
+
     fn flags(&self, session: u64) -> Option<u64> {
         self.board.entry(session)?.flags_of(session)
     }

@@ -13,6 +13,8 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("backlog", backlog_is_how_many_wait_while_nobody_accepts),
     ("tcp_nodelay", tcp_nodelay_is_set_on_accepted_sockets),
     ("max_connections", max_connections_are_open_at_once),
+    ("session_ids", session_ids_are_sequential_or_begin_anywhere),
+    ("start_session_id", start_session_id_is_before_the_first),
 ];
 
 #[test]
@@ -128,4 +130,57 @@ fn max_connections_are_open_at_once() -> TestResult {
     drop(one);
     three.expect("3");
     server.stop()
+}
+
+/// The ids of `count` sessions that are open at once, in the order of their connecting.
+fn ids(server: &TestServer, count: usize) -> TestResult<Vec<u64>> {
+    let mut talks = Vec::new();
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        let mut talk = Talk::new(server)?;
+        ids.push(talk.number("id")?);
+        talks.push(talk);
+    }
+    Ok(ids)
+}
+
+#[test]
+fn session_ids_are_sequential_or_begin_anywhere() -> TestResult {
+    let server = probe().set("session_ids", "sequential").set("reactors", 2).start()?;
+    // Two reactors have them by turns: there is one counter all the same.
+    assert_eq!(ids(&server, 5)?, [1, 2, 3, 4, 5]);
+    assert_eq!(ids(&server, 2)?, [6, 7], "a number is not used again");
+    server.stop()?;
+    let mut starts = Vec::new();
+    for _ in 0..2 {
+        let server = probe().set("session_ids", "random_start").start()?;
+        let ids = ids(&server, 3)?;
+        assert_eq!(ids, [ids[0], ids[0] + 1, ids[0] + 2]);
+        starts.push(ids[0]);
+        server.stop()?;
+    }
+    // Two numbers below 2^48.
+    assert_ne!(starts[0], starts[1]);
+    Ok(())
+}
+
+#[test]
+fn start_session_id_is_before_the_first() -> TestResult {
+    let highest = 1_u64 << 48;
+    for before in [41, highest] {
+        let server =
+            probe().set("session_ids", "sequential").set("start_session_id", before).start()?;
+        let first = before + 1;
+        let mut talk = Talk::new(&server)?;
+        assert_eq!(talk.number("id")?, first);
+        // Numbers of sessions that never were, are over, or will be: nobody is reached by them.
+        let over = ids(&server, 1)?[0];
+        assert_eq!(over, first + 1);
+        for id in [0, before, first + 2, first + (1 << 20), first | 1 << 53, u64::MAX] {
+            assert_eq!(talk.ask(&format!("infoof {id}"))?, "none", "{id}");
+        }
+        assert_eq!(talk.ask(&format!("infoof {first}"))?, "some");
+        server.stop()?;
+    }
+    Ok(())
 }

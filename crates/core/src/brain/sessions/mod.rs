@@ -7,87 +7,67 @@ pub use connection::{Phase, Returned};
 
 pub(super) use connection::{Connection, Home};
 
+use slab::Slab;
+
 use crate::ids::{ConnectionSlot, PortId};
 
-/// How far a new session looks for a free place before the reactor counts as full.
-const PLACE_TRIES: u64 = 1 << 20;
-
-/// All sessions. It counts the places that are taken and the bytes that came back, so that nobody
-/// has to add them up.
+/// All sessions. It counts the bytes that came back, so that nobody has to add them up.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    places: Vec<Option<Box<Connection>>>,
-    /// The newest session's counter; its place follows from it.
-    counter: u64,
-    /// Places taken.
-    present: usize,
+    places: Slab<Box<Connection>>,
+    /// The most places there may be.
+    places_max: usize,
+    /// The places that were ever taken are those below this one.
+    end: u32,
     /// Bytes of all deliveries that came back and wait to be given again.
     returned_bytes: u64,
 }
 
 impl Sessions {
-    /// `places` is a power of two.
-    pub(super) fn new(places: u32, first_counter: u64) -> Self {
-        Self {
-            places: (0..places).map(|_| None).collect(),
-            counter: first_counter,
-            present: 0,
-            returned_bytes: 0,
-        }
+    pub(super) fn new(places_max: u32) -> Self {
+        Self { places: Slab::new(), places_max: places_max as usize, end: 0, returned_bytes: 0 }
     }
 
     /// Finds a new session a place. `None`: all places are taken.
-    pub(super) fn insert(
-        &mut self,
-        port: PortId,
-        make_id: impl FnOnce(u64) -> u64,
-    ) -> Option<(ConnectionSlot, u64)> {
-        let mask = self.places.len() as u64 - 1;
-        for _ in 0..=mask.min(PLACE_TRIES) {
-            self.counter += 1;
-            let index = (self.counter & mask) as u32;
-            let place = self.places.get_mut(index as usize)?;
-            if place.is_some() {
-                continue;
-            }
-            let session = make_id(self.counter);
-            *place = Some(Box::new(Connection::new(session, port)));
-            self.present += 1;
-            return Some((ConnectionSlot(index), session));
+    pub(super) fn insert(&mut self, session: u64, port: PortId) -> Option<ConnectionSlot> {
+        if self.places.len() >= self.places_max {
+            return None;
         }
-        None
+        // The place that was freed last comes first: its memory is still in a cache.
+        let index = self.places.insert(Box::new(Connection::new(session, port))) as u32;
+        self.end = self.end.max(index + 1);
+        Some(ConnectionSlot(index))
     }
 
     /// Nothing is left of a session: its place is free.
     pub(super) fn remove(&mut self, slot: ConnectionSlot) {
-        let Some(gone) = self.places.get_mut(slot.0 as usize).and_then(Option::take) else {
+        let Some(gone) = self.places.try_remove(slot.0 as usize) else {
             crate::invariant!(false, "a place is freed once");
             return;
         };
-        self.present = self.present.saturating_sub(1);
         self.returned_bytes = self.returned_bytes.saturating_sub(gone.returned_bytes());
     }
 
     pub(super) fn get(&self, slot: ConnectionSlot) -> Option<&Connection> {
-        self.places.get(slot.0 as usize)?.as_deref()
+        self.places.get(slot.0 as usize).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, slot: ConnectionSlot) -> Option<&mut Connection> {
-        self.places.get_mut(slot.0 as usize)?.as_deref_mut()
+        self.places.get_mut(slot.0 as usize).map(Box::as_mut)
     }
 
     /// All places, taken or not: for what concerns every session.
     pub(super) fn places(&self) -> impl Iterator<Item = ConnectionSlot> + use<> {
-        (0..self.places.len() as u32).map(ConnectionSlot)
+        (0..self.end).map(ConnectionSlot)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Connection> {
-        self.places.iter().flatten().map(Box::as_ref)
+        self.places.iter().map(|(_, connection)| connection.as_ref())
     }
 
     /// How many places are taken.
-    pub(super) const fn len(&self) -> usize {
-        self.present
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
     }
 
     /// Bytes of all deliveries that came back and wait to be given again.

@@ -32,8 +32,8 @@ impl Told {
             prefetch_ns: 1_000_000,
             ..settings(Dispatch::IdleFirst, policy)
         };
-        let mut brain = Brain::new(settings, 5);
-        let (slot, _) = brain.accept(PortId::FIRST, |counter| counter).unwrap();
+        let mut brain = Brain::new(settings);
+        let slot = brain.accept(PortId::FIRST, 6).unwrap();
         let lane = brain.add_lane(ProcessKey::event(0, 1));
         brain.serve(lane);
         let mut told = Self { brain, slot, lane, written: 0 };

@@ -26,11 +26,13 @@ fn all_sessions_of_an_address_go_to_one_worker_and_addresses_spread() {
     for last in 0..=255 {
         let settings =
             BrainSettings { workers: 8, ..settings(Dispatch::AddressHash, CrashPolicy::Close) };
-        let mut brain = Brain::new(settings, 5);
+        let mut brain = Brain::new(settings);
         let v4 = Ipv4Addr::new(192, 168, 7, last);
         let addresses = [IpAddr::V4(v4), IpAddr::V6(v4.to_ipv6_mapped()), IpAddr::V4(v4)];
+        let mut session = 5;
         let of = addresses.map(|address| {
-            let (slot, _) = brain.accept(PortId::FIRST, |counter| counter << 6).unwrap();
+            session += 1;
+            let slot = brain.accept(PortId::FIRST, session).unwrap();
             brain.comes_from(slot, address);
             brain.home_of(brain.sessions.get(slot).unwrap()).unwrap()
         });
@@ -205,14 +207,14 @@ fn crowd(each: usize) -> (Brain, Vec<LaneSlot>, Vec<(ConnectionSlot, Dispatch)>)
         prefetch_ns: 1 << 40,
         ..settings(Dispatch::Pull, CrashPolicy::Close)
     };
-    let mut brain = Brain::new(settings, 5);
+    let mut brain = Brain::new(settings);
     let lanes: Vec<_> = (0..2).map(|worker| brain.add_lane(ProcessKey::event(worker, 1))).collect();
     lanes.iter().for_each(|lane| brain.serve(*lane));
     let mut sessions = Vec::new();
     for (port, dispatch) in PORTS.into_iter().enumerate() {
         for _ in 0..each {
-            let accepted = brain.accept(PortId(port as u16), |counter| counter << 6);
-            sessions.push((accepted.unwrap().0, dispatch));
+            let accepted = brain.accept(PortId(port as u16), 6 + sessions.len() as u64);
+            sessions.push((accepted.unwrap(), dispatch));
         }
     }
     (brain, lanes, sessions)

@@ -30,11 +30,11 @@ fn windows_and_crash_policies_are_those_of_the_port() {
         ports: PerPort::new(closes, vec![drops]),
         ..settings(Dispatch::IdleFirst, CrashPolicy::Close)
     };
-    let mut brain = Brain::new(settings, 5);
+    let mut brain = Brain::new(settings);
     let lane = brain.add_lane(ProcessKey::event(0, 1));
     brain.serve(lane);
-    let (closed, _) = brain.accept(CLOSES, |counter| counter).unwrap();
-    let (dropped, _) = brain.accept(DROPS, |counter| counter).unwrap();
+    let closed = brain.accept(CLOSES, 1).unwrap();
+    let dropped = brain.accept(DROPS, 2).unwrap();
     let mut written = 0;
     for (_, _, lane, seq) in give_all(&mut brain, &mut written) {
         brain.finish(lane, seq, written).unwrap(); // the connect events

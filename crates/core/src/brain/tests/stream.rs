@@ -61,8 +61,8 @@ impl Stream {
             deaths_while_waiting_max: u8::MAX,
             ..settings(Dispatch::SessionHash, policy)
         };
-        let mut brain = Brain::new(settings, 5);
-        let (slot, _) = brain.accept(PortId::FIRST, |counter| counter << 6).unwrap();
+        let mut brain = Brain::new(settings);
+        let slot = brain.accept(PortId::FIRST, 64).unwrap();
         let mut stream = Self {
             lane: brain.add_lane(ProcessKey::event(0, 1)),
             brain,

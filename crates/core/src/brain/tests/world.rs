@@ -116,6 +116,7 @@ pub(super) struct World {
     places: HashMap<ConnectionSlot, u64>,
     draining: bool,
     generation: u32,
+    newest_session: u64,
     /// When a slot lost its serving lane, or was first seen without one.
     down_since: Vec<Option<Nanos>>,
     /// Hashed sessions that were allowed to go elsewhere.
@@ -139,7 +140,7 @@ impl World {
     pub(super) fn new(settings: BrainSettings) -> Self {
         let slots = usize::from(settings.workers);
         Self {
-            brain: Brain::new(settings.clone(), 5),
+            brain: Brain::new(settings.clone()),
             settings,
             now: 1_000_000_000,
             lanes: Vec::new(),
@@ -147,6 +148,7 @@ impl World {
             places: HashMap::new(),
             draining: false,
             generation: 0,
+            newest_session: 5,
             down_since: vec![None; slots],
             moved: HashSet::new(),
             homes: HashMap::new(),

@@ -1,7 +1,9 @@
 //! Network: the listener and its connections.
 
+use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::{field, port_field};
+use crate::options::{Options, SessionIds};
 
 const TOPIC: &str = "Network";
 
@@ -54,5 +56,31 @@ pub(super) const ROWS: &[OptionInfo] = &[
                  queue (backlog). A limit of descriptors (ulimit -n) that does not allow so many \
                  lowers it at start, and a line of the log says so.",
         access: field!(max_connections),
+    },
+    OptionInfo {
+        name: "session_ids",
+        topic: TOPIC,
+        kind: Kind::Choice(SessionIds::WORDS),
+        default: "random_start",
+        unit: "",
+        why: "A number that a client or a store has kept from before a restart must not name \
+              somebody else after it. Programs that expect small numbers, and forget them with the \
+              server, choose `sequential`.",
+        effect: "Where the numbers of sessions begin: anywhere below 2^48, or behind \
+                 start_session_id. They grow by one with each connection (those whose place in the \
+                 session table is taken are passed over), fit into 53 bits, and none is issued \
+                 twice while the server runs.",
+        access: field!(session_ids),
+    },
+    OptionInfo {
+        name: "start_session_id",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: Options::START_SESSION_ID_MAX },
+        default: "0",
+        unit: "sessions",
+        why: "The first connection is session 1, unless a program goes on counting where it was \
+              before a restart.",
+        effect: "The number before that of the first session, with session_ids = sequential.",
+        access: field!(start_session_id),
     },
 ];

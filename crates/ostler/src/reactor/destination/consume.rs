@@ -175,7 +175,7 @@ impl ClientSide {
     }
 
     fn out(&mut self, lane: LaneSlot, session: u64, bytes: RawBytes<'_>, part: Part) {
-        match self.connections.find(session) {
+        match self.open_place_of(session) {
             Some(slot) if self.takes_output(slot, lane) => self.write(slot, lane, bytes, part),
             _ => self.brain.count_output_gone(bytes.len() as u64),
         }
@@ -195,7 +195,7 @@ impl ClientSide {
     }
 
     fn abort(&mut self, lane: LaneSlot, session: u64) {
-        if let Some(slot) = self.connections.find(session)
+        if let Some(slot) = self.open_place_of(session)
             && let Some(connection) = self.connections.get_mut(slot)
             && connection.is_owned_by(lane)
         {
@@ -217,7 +217,7 @@ impl ClientSide {
         if (set | clear) & !MARKS != 0 || set & clear != 0 {
             return Err(ProtocolViolation("marks that no session has"));
         }
-        let Some(slot) = self.connections.find(session) else { return Ok(()) };
+        let Some(slot) = self.open_place_of(session) else { return Ok(()) };
         let flags = self.connections.get_mut(slot).map_or(0, |connection| connection.flags);
         let flags = flags & !clear | set;
         self.publish_flags(slot, flags);
@@ -236,10 +236,19 @@ impl ClientSide {
         }
     }
 
-    /// The place of a session that workers may still be told of, also without a socket.
+    /// The place of a session that workers may still be told of, also without a socket. The id is a
+    /// worker's word: it may be anything, and that of a session of another reactor.
     fn place_of(&self, session: u64) -> Option<ConnectionSlot> {
-        let slot = self.connections.place(session);
-        (self.brain.session(slot) == Some(session)).then_some(slot)
+        let home = self.board.home(session)?;
+        let slot = ConnectionSlot(home.place);
+        let is_here = usize::from(home.reactor) == self.index;
+        (is_here && self.brain.session(slot) == Some(session)).then_some(slot)
+    }
+
+    /// The place of a session that has a socket.
+    fn open_place_of(&mut self, session: u64) -> Option<ConnectionSlot> {
+        let slot = self.place_of(session)?;
+        self.connections.get_mut(slot).is_some().then_some(slot)
     }
 
     fn set_state(&mut self, session: u64, bytes: RawBytes<'_>) {

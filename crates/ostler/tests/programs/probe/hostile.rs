@@ -61,7 +61,7 @@ impl Harm {
     /// Every kind is followed by a number from which its random words come.
     fn new(probe: &Probe, call: &mut Call<'_>) -> Option<Self> {
         let seed = call.arguments.number() ^ u64::from(std::process::id());
-        let reactor = ostler_shm::sessions::reactor_of(call.session.id());
+        let reactor = call.session.info()?.reactor;
         let words = probe.sizes.up_words_at(reactor);
         Some(Self {
             up: Memory::open("ostler-up")?,

@@ -76,6 +76,10 @@ fn knows(call: &mut Call<'_>, word: &str) -> bool {
             Some(info) => call.say(format!("{} {} {}", info.id, info.peer, info.is_full)),
             None => call.say("none"),
         },
+        "reactor" => match session.info() {
+            Some(info) => call.say(info.reactor.to_string()),
+            None => call.say("none"),
+        },
         "port" => match session.port() {
             Some(port) => {
                 call.say(format!("{} {} {}", port.id(), port.name(), port.local_address()))

@@ -62,7 +62,7 @@ impl Peers {
     pub(super) fn new(settings: BrainSettings) -> Self {
         let workers = (0..settings.workers).map(|_| None).collect();
         Self {
-            brain: Brain::new(settings, 5),
+            brain: Brain::new(settings),
             now: 1_000_000_000,
             workers,
             generation: 0,

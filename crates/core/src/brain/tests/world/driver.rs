@@ -56,8 +56,9 @@ impl World {
                 assert!(session.may.contains(&(reason as u8)), "dropped for {reason:?}");
                 session.input_dropped = Some(reason);
             }
-            BrainAction::FreeSession(connection) => {
+            BrainAction::FreeSession { connection, session } => {
                 let id = self.places.remove(&connection).expect("freed twice");
+                assert_eq!(session, id, "the place of another session");
                 let session = self.sessions.get_mut(&id).unwrap();
                 assert!(session.closed.is_some(), "freed with an open socket");
                 assert_eq!(session.at_lane().count(), 0, "freed with deliveries at a lane");
