@@ -134,38 +134,73 @@ fn a_client_that_never_ends_its_package_is_closed() -> TestResult {
 /// hangs, and nothing is allocated for what a client only announces.
 #[test]
 fn lengths_that_no_package_has_are_refused_on_the_header() -> TestResult {
-    let huge = [1_u64 << 31, (1 << 32) - 1, 1 << 63, u64::MAX];
-    for (letter, fields) in [
-        ("N", huge[..2].iter().map(|v| v.to_be_bytes()[4..].to_vec()).collect::<Vec<_>>()),
-        ("J", huge.iter().map(|v| v.to_be_bytes().to_vec()).collect()),
-        ("P", huge.iter().map(|v| v.to_le_bytes().to_vec()).collect()),
-        ("l", vec![vec![0xff; 4]]),
-        ("q", vec![vec![0xff; 8]]),
-        ("c", vec![vec![0x80]]),
-    ] {
+    for letter in "cCsSnvlLNVqQJP".chars() {
+        let size = match letter {
+            'c' | 'C' => 1,
+            's' | 'S' | 'n' | 'v' => 2,
+            'l' | 'L' | 'N' | 'V' => 4,
+            _ => 8,
+        };
+        let written = |value: u64| {
+            let (big, little) = (value.to_be_bytes(), value.to_le_bytes());
+            if "nNJ".contains(letter) { big[8 - size..].to_vec() } else { little[..size].to_vec() }
+        };
+        // -1 or the highest length; the lowest number or the middle; 0, where the length counts
+        // its own header.
+        let mut values = vec![u64::MAX, 1 << (8 * size - 1), 0];
+        if size == 8 {
+            values.extend([1 << 31, (1 << 32) - 1]);
+        }
         let server = TestServer::echo()
             .set("framing", "length")
             .set("package_length_type", letter)
             .set("package_body_offset", 0)
+            .set("package_max_length", 64)
             .start()?;
-        let count = fields.len() as u64;
-        for field in &fields {
+        for value in &values {
             let mut client = server.connect()?;
-            client.send(field)?;
+            client.send(&written(*value))?;
             client.expect_closed()?;
         }
-        // A length of zero, where the length counts its own header.
-        let mut client = server.connect()?;
-        client.send(&vec![0; fields[0].len()])?;
-        client.expect_closed()?;
         let books = server.stop_and_report()?.books()?;
-        let closed = ["closed_package_too_long", "closed_package_malformed"];
+        let malformed = if "cslq".contains(letter) { 3 } else { 1 };
+        let closed = ["closed_package_malformed", "closed_package_too_long"];
         let closed: Vec<u64> = closed.iter().map(|reason| books.detail(reason)).collect();
-        let expected = match letter {
-            "l" | "q" | "c" => [0, count + 1],
-            _ => [count, 1],
-        };
+        let expected = [malformed, values.len() as u64 - malformed];
         assert_eq!((closed.as_slice(), books.received), (&expected[..], 0), "{letter}: {books}");
+    }
+    Ok(())
+}
+
+/// Whose header does not come whole waits for it, holds nothing, and keeps nobody waiting.
+#[test]
+fn half_a_header_and_then_silence_harms_nobody() -> TestResult {
+    for (framing, half) in [
+        ("length", &b"\0\0\0"[..]),
+        ("mqtt", b"\x30"),
+        ("mqtt", b"\x30\x80\x80"),
+        ("resp", b"*1\r\n$"),
+        ("line", b"no end"),
+    ] {
+        let server = TestServer::echo().set("framing", framing).start()?;
+        let mut silent = server.connect()?;
+        silent.send(half)?;
+        let mut other = server.connect()?;
+        let package: &[u8] = match framing {
+            "length" => b"\0\0\0\x02ok",
+            "mqtt" => b"\x30\x02ok",
+            "resp" => b"+ok\r\n",
+            _ => b"ok\n",
+        };
+        for _ in 0..100 {
+            other.send(package)?;
+            other.expect(package)?;
+        }
+        silent.half_close()?;
+        silent.expect_eof()?;
+        drop(other);
+        let books = server.stop_and_report()?.books()?;
+        assert_eq!((books.received, books.detail("closed_peer")), (100, 2), "{framing}: {books}");
     }
     Ok(())
 }

@@ -73,6 +73,58 @@ fn a_length_is_refused_on_the_header() {
     }
 }
 
+/// The bits of a number as `pack` writes them.
+fn packed(letter: char, bits: u64) -> Vec<u8> {
+    let size = usize::try_from(length_type(letter).size()).unwrap();
+    let mut field = bits.to_le_bytes()[..size].to_vec();
+    let is_big =
+        "nNJ".contains(letter) || (cfg!(target_endian = "big") && "sSlLqQ".contains(letter));
+    if is_big {
+        field.reverse();
+    }
+    field
+}
+
+#[test]
+fn nothing_that_a_field_can_say_is_taken_for_something_else() {
+    const MAX: i128 = 1_000;
+    for (letter, _, has_sign) in TYPES {
+        let size = i128::from(length_type(letter).size());
+        let width = 8 * u32::try_from(size).unwrap();
+        let high = 1_u64 << (width - 1);
+        let same = [1 << 31, (1 << 31) - 1, (1 << 32) - 1, 1 << 63, u64::MAX, 0, 1];
+        for bits in same.into_iter().chain([high, high - 1, high | 1]) {
+            let field = packed(letter, bits);
+            let unsigned = i128::from(bits & (u64::MAX >> (64 - width)));
+            let is_negative = has_sign && bits & high != 0;
+            let value = if is_negative { unsigned - (1 << width) } else { unsigned };
+            for body_offset in [0, size, size + 1] {
+                let total = value + body_offset;
+                let len = usize::try_from(total).unwrap_or_default();
+                let expected = if value < 0 || total < size {
+                    Frame::Malformed
+                } else if total > MAX {
+                    Frame::TooLong
+                } else if total == size {
+                    Frame::Package { len }
+                } else {
+                    Frame::Incomplete { len }
+                };
+                let body_offset = u32::try_from(body_offset).unwrap();
+                let mut framer =
+                    LengthField::new(length_type(letter), 0, body_offset, 1_000).unwrap();
+                for end in 0..field.len() {
+                    assert_eq!(framer.next(&field[..end]), Frame::NeedMore);
+                }
+                assert_eq!(framer.next(&field), expected, "{letter} {bits:#x} + {body_offset}");
+                assert!(
+                    matches!(expected, Frame::Package { .. }) || framer.next(&field) == expected
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn large_fields_overflow_nothing() {
     for value in [1_u64 << 31, (1 << 32) - 1, 1 << 63, u64::MAX] {
