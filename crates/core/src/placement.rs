@@ -27,6 +27,14 @@ mod tests {
         assert_eq!(turns, [Some(2), Some(0), Some(1), Some(2)]);
     }
 
+    #[test]
+    fn a_turn_beyond_any_number_of_reactors_is_a_turn() {
+        let most = usize::MAX - usize::MAX % 3;
+        assert_eq!(emptiest(&[2, 2, 2], 3, most), Some(0));
+        assert_eq!(emptiest(&[2, 2, 2], 3, most - 1), Some(2));
+        assert_eq!(emptiest(&[], 3, most), None);
+    }
+
     proptest! {
         #[test]
         fn the_emptiest_is_chosen_while_there_is_a_place(

@@ -231,6 +231,28 @@ mod tests {
     }
 
     #[test]
+    fn an_interrupt_ends_now_wherever_it_comes() {
+        let close = ShutdownAction::CloseSessions { timed_out: false };
+        let stop = ShutdownAction::StopWorkers { now: true };
+        let mut running = Shutdown::new(100, 50);
+        assert_eq!(running.on(Event::Interrupt, 0), [ShutdownAction::Drain, close, stop]);
+        assert_eq!(running.on(Event::Interrupt, 1), [], "it cannot be any faster");
+
+        let mut draining = Shutdown::new(100, 50);
+        draining.on(Event::Requested, 0);
+        assert_eq!(draining.on(Event::Interrupt, 1), [close, stop]);
+
+        // Workers that have their time lose it.
+        let mut stopping = Shutdown::new(100, 50);
+        stopping.on(Event::Requested, 0);
+        stopping.on(Event::SessionsDrained, 1);
+        assert_eq!(stopping.deadline(), Some(1 + 50 + MANAGER_GRACE_MS));
+        assert_eq!(stopping.on(Event::Interrupt, 2), [stop]);
+        assert_eq!(stopping.deadline(), Some(2 + MANAGER_GRACE_MS));
+        assert_eq!(stopping.on(Event::Tick, 2 + MANAGER_GRACE_MS), [ShutdownAction::Exit]);
+    }
+
+    #[test]
     fn a_second_term_ends_now() {
         let mut shutdown = Shutdown::new(100, 50);
         shutdown.on(Event::Terminate, 7);

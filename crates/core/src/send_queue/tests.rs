@@ -161,6 +161,25 @@ fn a_missing_part_is_noticed_at_the_owner_and_behind_it() {
     assert_eq!(queue.route(owner, 4, part(0, false), &MARKS), truncated);
 }
 
+#[test]
+fn a_message_in_parts_is_open_until_nothing_waits_behind_it() {
+    let mut queue = SendQueue::default();
+    let (owner, other) = (LaneSlot(0), LaneSlot(1));
+    assert!(!queue.has_open_message());
+    assert_eq!(queue.route(other, 1, Part::WHOLE, &MARKS), Route::Now);
+    assert!(!queue.has_open_message(), "it is whole");
+    assert_eq!(queue.route(owner, 1, part(0, true), &MARKS), Route::Now);
+    assert!(queue.has_open_message());
+    assert_eq!(queue.route(other, 1, part(0, true), &MARKS), Route::Behind);
+    queue.push_behind(other, part(0, true), vec![1]);
+    assert_eq!(queue.route(owner, 1, part(1, false), &MARKS), Route::Now);
+    queue.end_message(&MARKS).unwrap();
+    assert!(queue.has_open_message(), "the one behind it has not ended");
+    assert_eq!(queue.route(other, 1, part(1, false), &MARKS), Route::Now);
+    queue.end_message(&MARKS).unwrap();
+    assert!(!queue.has_open_message());
+}
+
 /// What waits behind an open message is charged with what its bookkeeping takes, and only as long
 /// as it waits.
 #[test]
