@@ -7,6 +7,7 @@
 pub mod answer_turns;
 pub mod brain;
 pub mod budget;
+pub mod deadlines;
 pub mod framing;
 pub mod ids;
 pub mod invariant;

@@ -15,6 +15,9 @@ struct Dispatch;
 #[doc = include_str!("../../../docs/guide/back-pressure.md")]
 struct BackPressure;
 
+#[doc = include_str!("../../../docs/guide/timeouts.md")]
+struct Timeouts;
+
 #[doc = include_str!("../../../docs/guide/crashes.md")]
 struct Crashes;
 

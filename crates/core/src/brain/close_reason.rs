@@ -35,10 +35,22 @@ pub enum CloseReason {
     NoWorker,
     /// It sent what its port's framing cannot read as a package.
     PackageMalformed,
+    /// Nothing was received from it or written to it for `idle_timeout_ms`.
+    Idle,
+    /// It sent nothing for `silence_timeout_ms`.
+    Silent,
+    /// Its first package was not complete within `first_package_timeout_ms`.
+    FirstPackageTimeout,
+    /// A package that it had begun was not complete within `package_timeout_ms`.
+    PackageTimeout,
+    /// It sent a package more slowly than `receive_rate_min`.
+    ReceiveTooSlow,
+    /// It took nothing of its output for `send_stall_timeout_ms`.
+    SendStalled,
 }
 
 /// Number of reasons.
-pub const CLOSE_REASONS: usize = 15;
+pub const CLOSE_REASONS: usize = 21;
 
 impl CloseReason {
     /// All reasons, in the order of their numbers.
@@ -58,6 +70,12 @@ impl CloseReason {
         Self::ShutdownTimeout,
         Self::NoWorker,
         Self::PackageMalformed,
+        Self::Idle,
+        Self::Silent,
+        Self::FirstPackageTimeout,
+        Self::PackageTimeout,
+        Self::ReceiveTooSlow,
+        Self::SendStalled,
     ];
 
     /// The reason with this number.
@@ -85,6 +103,12 @@ impl CloseReason {
             Self::ShutdownTimeout => "shutdown_timeout",
             Self::NoWorker => "no_worker",
             Self::PackageMalformed => "package_malformed",
+            Self::Idle => "idle",
+            Self::Silent => "silent",
+            Self::FirstPackageTimeout => "first_package_timeout",
+            Self::PackageTimeout => "package_timeout",
+            Self::ReceiveTooSlow => "receive_too_slow",
+            Self::SendStalled => "send_stalled",
         }
     }
 

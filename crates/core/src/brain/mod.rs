@@ -20,6 +20,7 @@ mod ledger;
 mod outage;
 mod peers;
 mod recall;
+mod rest;
 mod run_lists;
 mod session_life;
 mod sessions;
@@ -35,6 +36,7 @@ pub use datagram_books::{DATAGRAM_DROPS, DatagramBooks, DatagramDrop, NOT_SENT, 
 pub use lanes::LaneState;
 pub use ledger::{Entry, Ledger};
 pub use peers::Offer;
+pub use rest::Rest;
 pub use sessions::{Phase, Returned};
 
 use std::collections::VecDeque;
@@ -202,6 +204,8 @@ pub struct Brain {
     paused: bool,
     /// No worker has served for too long: who asks for something is closed.
     refusing: bool,
+    /// The time of the present turn.
+    now: Nanos,
 }
 
 impl Brain {
@@ -219,6 +223,7 @@ impl Brain {
             reading: true,
             paused: false,
             refusing: false,
+            now: 0,
             settings,
         }
     }

@@ -131,6 +131,22 @@ setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
     /// How long a connection that the server has closed in order is kept until its client has
     /// closed too, up to 10 minutes in whole milliseconds; zero closes at once.
     linger_timeout(time: Duration) => "linger_timeout_ms";
+    /// Longest time in which nothing is received from a client and nothing written to it, up to
+    /// 30 days; zero is no limit.
+    idle_timeout(time: Duration) => "idle_timeout_ms";
+    /// Longest time in which nothing is received from a client, up to 30 days; zero is no limit.
+    silence_timeout(time: Duration) => "silence_timeout_ms";
+    /// Longest time from accepting to the first whole package, up to a day; zero is no limit.
+    first_package_timeout(time: Duration) => "first_package_timeout_ms";
+    /// Longest time from the first byte of a package to its last, up to a day; zero is no limit.
+    package_timeout(time: Duration) => "package_timeout_ms";
+    /// Fewest bytes per second of a package that is not complete, up to 1 GiB; 0 is any rate.
+    receive_rate_min(bytes_per_second: usize) => "receive_rate_min";
+    /// How long a client may pause within a package with a least rate, 1 ms to 1 h.
+    receive_rate_grace(time: Duration) => "receive_rate_grace_ms";
+    /// Longest time in which a client takes nothing of output that waits, up to a day; zero is no
+    /// limit.
+    send_stall_timeout(time: Duration) => "send_stall_timeout_ms";
 }
 
 impl ServerBuilder {

@@ -144,6 +144,12 @@ fn log_books(books: &Books) {
         closed_shutdown = some(closed(CloseReason::Shutdown)),
         closed_shutdown_timeout = some(closed(CloseReason::ShutdownTimeout)),
         closed_no_worker = some(closed(CloseReason::NoWorker)),
+        closed_idle = some(closed(CloseReason::Idle)),
+        closed_silent = some(closed(CloseReason::Silent)),
+        closed_first_package_timeout = some(closed(CloseReason::FirstPackageTimeout)),
+        closed_package_timeout = some(closed(CloseReason::PackageTimeout)),
+        closed_receive_too_slow = some(closed(CloseReason::ReceiveTooSlow)),
+        closed_send_stalled = some(closed(CloseReason::SendStalled)),
         "books"
     );
 }

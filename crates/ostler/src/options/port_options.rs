@@ -1,6 +1,7 @@
 //! The options that every port has for itself, and their defaults. Limits and reasons stand in
 //! `table/`.
 
+use ostler_core::deadlines::Deadlines;
 use ostler_core::framing::LengthType;
 
 use super::size::{KIB, MIB};
@@ -55,6 +56,21 @@ pub(crate) struct PortOptions {
     pub(crate) max_send_bytes: usize,
     /// How long a closed connection waits for its client to close too.
     pub(crate) linger_timeout_ms: u64,
+
+    /// Longest time without input and output of a session; 0 = no limit, as for the next six.
+    pub(crate) idle_timeout_ms: u64,
+    /// Longest time without input of a session.
+    pub(crate) silence_timeout_ms: u64,
+    /// Longest time from accepting to the first whole package.
+    pub(crate) first_package_timeout_ms: u64,
+    /// Longest time from the first byte of a package to its last.
+    pub(crate) package_timeout_ms: u64,
+    /// Fewest bytes per second of a package that is not complete.
+    pub(crate) receive_rate_min: usize,
+    /// How far behind that rate a client may fall.
+    pub(crate) receive_rate_grace_ms: u64,
+    /// Longest time in which a client takes nothing of its output.
+    pub(crate) send_stall_timeout_ms: u64,
 }
 
 impl Default for PortOptions {
@@ -81,6 +97,13 @@ impl Default for PortOptions {
             send_queue_max: MIB,
             max_send_bytes: 2 * MIB,
             linger_timeout_ms: 2_000,
+            idle_timeout_ms: 0,
+            silence_timeout_ms: 0,
+            first_package_timeout_ms: 0,
+            package_timeout_ms: 0,
+            receive_rate_min: 0,
+            receive_rate_grace_ms: 5_000,
+            send_stall_timeout_ms: 0,
         }
     }
 }
@@ -94,5 +117,18 @@ impl PortOptions {
             FramingKind::Stream | FramingKind::Raw => Dispatch::SessionHash,
             _ => Dispatch::IdleFirst,
         })
+    }
+
+    /// What clients of the port have to do in time.
+    pub(crate) const fn deadlines(&self) -> Deadlines {
+        Deadlines {
+            idle: self.idle_timeout_ms * 1_000_000,
+            silence: self.silence_timeout_ms * 1_000_000,
+            first_package: self.first_package_timeout_ms * 1_000_000,
+            package: self.package_timeout_ms * 1_000_000,
+            receive_rate: self.receive_rate_min as u64,
+            receive_rate_grace: self.receive_rate_grace_ms * 1_000_000,
+            send_stall: self.send_stall_timeout_ms * 1_000_000,
+        }
     }
 }

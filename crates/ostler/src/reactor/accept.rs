@@ -7,6 +7,7 @@ use ostler_shm::sessions::{Home, PAUSED};
 
 use super::ClientSide;
 use super::connection::Connection;
+use super::deadlines::Timing;
 use super::mailbox::Accepted;
 use super::read::intake::Intake;
 use super::token;
@@ -43,11 +44,13 @@ impl ClientSide {
         let framer = settings.framer.filter(|_| !settings.keeps_unused);
         let intake = framer.map(|framer| Box::new(Intake::new(framer)));
         let waits = settings.accept_confirm;
-        self.connections.insert(slot, Connection::new(transport, session, port, intake));
+        let timing = Timing::new(self.now, &settings.deadlines);
+        self.connections.insert(slot, Connection::new(transport, session, port, intake, timing));
         if waits {
             self.brain.pause_session(slot, true);
             self.publish_flags(slot, PAUSED);
         }
+        self.look_at_deadlines(slot);
         if let Err(error) = added {
             if self.complaints.unwatched.admits() {
                 tracing::warn!(%peer, %error, "cannot watch a connection, closed");

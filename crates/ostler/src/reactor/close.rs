@@ -26,27 +26,33 @@ impl ClientSide {
         self.memory.release(connection.output_charged() as u64);
         self.brain.count_output_dropped(connection.unsent() as u64);
         tracing::debug!(session = connection.session, reason = reason.name(), "session closed");
-        let Connection { transport, port, intake, .. } = *connection;
+        let Connection { transport, port, intake, timing, .. } = *connection;
+        if let Some(timing) = timing {
+            timing.end(&mut self.timers);
+        }
         if let Some(intake) = intake {
             self.keep_or_drop_input(slot, intake, reason);
-        }
-        if reason.is_abrupt() {
-            self.count_input_dropped(reason, transport.unread());
         }
         let is_free = match reason {
             CloseReason::WorkerReset
             | CloseReason::SlowReader
             | CloseReason::MemoryBudget
             | CloseReason::Truncated
-            | CloseReason::ShutdownTimeout => {
+            | CloseReason::ShutdownTimeout
+            | CloseReason::SendStalled => {
+                self.count_input_dropped(reason, transport.unread());
                 transport.reset();
                 true
             }
             // All that it sent is read, so that closing sends an orderly end.
             CloseReason::PeerError | CloseReason::Peer => {
+                if reason.is_abrupt() {
+                    self.count_input_dropped(reason, transport.unread());
+                }
                 transport.close();
                 true
             }
+            // Lingering counts what it throws away.
             _ => self.close_in_order(transport, port, reason),
         };
         if is_free {

@@ -4,6 +4,7 @@ use ostler_core::brain::{ConnectionSlot, LaneSlot, PortId};
 use ostler_core::invariant;
 use ostler_core::send_queue::SendQueue;
 
+use super::deadlines::Timing;
 use super::read::intake::Intake;
 use super::transport::Transport;
 
@@ -20,6 +21,8 @@ pub(super) struct Connection {
     pub(super) flags: u64,
     /// Input of a framed session that is not delivered yet.
     pub(super) intake: Option<Box<Intake>>,
+    /// For its deadlines, if its port has any.
+    pub(super) timing: Option<Box<Timing>>,
 }
 
 /// All connections of a reactor, by their place.
@@ -67,8 +70,9 @@ impl Connection {
         session: u64,
         port: PortId,
         intake: Option<Box<Intake>>,
+        timing: Option<Box<Timing>>,
     ) -> Self {
-        Self { transport, session, port, output: SendQueue::default(), flags: 0, intake }
+        Self { transport, session, port, output: SendQueue::default(), flags: 0, intake, timing }
     }
 
     /// Bytes of memory that its queues hold, as they are charged.

@@ -57,6 +57,7 @@ impl Reactor {
     /// One turn, apart from the sleep before it.
     fn turn(&mut self, events: &Events) -> Flow {
         self.clients.now = clock::monotonic_ns();
+        self.clients.brain.begin_turn(self.clients.now);
         if self.take_events(events) == Flow::Stop {
             return Flow::Stop;
         }
@@ -196,6 +197,11 @@ impl ClientSide {
             return; // of a predecessor that was closed in this turn
         }
         let ready = connection.transport.on_event(readiness);
+        if let Some(timing) = connection.timing.as_deref_mut()
+            && ready.input
+        {
+            timing.clock.input_came(self.now);
+        }
         if ready.failed {
             return self.peer_lost(slot);
         }

@@ -10,6 +10,7 @@ mod budget;
 mod close;
 mod complaints;
 mod connection;
+mod deadlines;
 mod destination;
 mod event_loop;
 mod lanes;

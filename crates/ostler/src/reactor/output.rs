@@ -82,7 +82,12 @@ impl ClientSide {
             && !rest.is_empty()
         {
             match connection.transport.send_from(rest) {
-                Ok(len) => rest = rest.skip(len),
+                Ok(len) => {
+                    rest = rest.skip(len);
+                    if let Some(timing) = connection.timing.as_deref_mut() {
+                        timing.clock.wrote(self.now);
+                    }
+                }
                 Err(error) if is_passing(&error) => {}
                 Err(_) => {
                     self.peer_lost(slot);
@@ -103,8 +108,11 @@ impl ClientSide {
             self.refuse(slot, Refusal::TooMuch);
             return false;
         }
-        let before = connection.output.charged();
+        let (before, begins) = (connection.output.charged(), connection.output.is_empty());
         connection.output.push(rest.len(), |chunk| rest.append_to(chunk));
+        if begins {
+            self.output_waits(slot);
+        }
         self.output_resized(slot, before);
         self.publish_output(slot);
         true
@@ -119,9 +127,12 @@ impl ClientSide {
         if !connection.output.has_open_message() {
             return;
         }
-        let before = connection.output.charged();
+        let (before, begins) = (connection.output.charged(), connection.output.is_empty());
         let marks = &self.settings.ports.get(connection.port).marks;
         let ended = connection.output.end_message(marks);
+        if begins && !connection.output.is_empty() {
+            self.output_waits(slot);
+        }
         self.output_resized(slot, before);
         match ended {
             Ok(()) => {
@@ -145,7 +156,12 @@ impl ClientSide {
         let mut failed = false;
         while connection.transport.takes_output() && !connection.output.is_empty() {
             match connection.transport.send(connection.output.front()) {
-                Ok(len) => connection.output.advance(len),
+                Ok(len) => {
+                    connection.output.advance(len);
+                    if let Some(timing) = connection.timing.as_deref_mut() {
+                        timing.clock.took(self.now);
+                    }
+                }
                 Err(error) if is_passing(&error) => {}
                 Err(_) => {
                     failed = true;

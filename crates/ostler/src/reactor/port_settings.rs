@@ -4,6 +4,7 @@ use std::io;
 
 use ostler_core::Nanos;
 use ostler_core::brain;
+use ostler_core::deadlines::Deadlines;
 use ostler_core::framing::Framer;
 use ostler_core::send_queue::WaterMarks;
 
@@ -29,6 +30,8 @@ pub(super) struct PortSettings {
     pub(super) linger_ns: Nanos,
     /// Sessions are not read until a worker confirms them.
     pub(super) accept_confirm: bool,
+    /// What clients have to do in time.
+    pub(super) deadlines: Deadlines,
 }
 
 impl PortSettings {
@@ -52,6 +55,7 @@ impl PortSettings {
             },
             linger_ns: options.linger_timeout_ms * 1_000_000,
             accept_confirm: options.accept_confirm,
+            deadlines: options.deadlines(),
         })
     }
 

@@ -1,5 +1,7 @@
 //! Turns of a reactor that has no thread of its own: what one turn may take from the others.
 
+mod deadlines;
+
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;

@@ -4,6 +4,7 @@
 //! there is time left then, it is armed again. So activity costs a store and no timer is moved
 //! because of it, and a reactor sleeps until the first of them.
 
+use ostler_core::brain::ConnectionSlot;
 use ostler_core::timer_wheel::TimerWheel;
 
 use super::ClientSide;
@@ -15,6 +16,8 @@ const DUE_PER_TURN: usize = 256;
 /// Whose timer it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timed {
+    /// An open connection's, for its deadlines.
+    Connection(ConnectionSlot),
     /// A connection to which this side says no more, by its number.
     Lingerer(u32),
 }
@@ -27,6 +30,7 @@ impl ClientSide {
     pub(super) fn run_timers(&mut self) {
         for _ in 0..DUE_PER_TURN {
             match self.timers.pop_due(self.now) {
+                Some(Timed::Connection(slot)) => self.look_at_deadlines(slot),
                 Some(Timed::Lingerer(number)) => self.lingerer_due(number),
                 None => return,
             }

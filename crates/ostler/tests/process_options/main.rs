@@ -3,6 +3,7 @@
 //! The files are the topics of the table.
 #![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
 
+mod deadlines;
 mod dispatch;
 mod lanes;
 mod log;
@@ -33,6 +34,7 @@ const EFFECTS: &[&[(&str, Effect)]] = &[
     packages::EFFECTS,
     dispatch::EFFECTS,
     sending::EFFECTS,
+    deadlines::EFFECTS,
     supervision::EFFECTS,
     log::EFFECTS,
 ];

@@ -2,6 +2,7 @@
 
 use super::super::close_reason::CloseReason;
 use super::super::run_lists::{History, Link};
+use crate::Nanos;
 use crate::ids::{DeliveryKind, LaneSlot, PortId};
 use crate::send_queue::{BufferEvent, BufferEvents};
 use std::collections::VecDeque;
@@ -94,6 +95,8 @@ pub(in crate::brain) struct Connection {
     pub(in crate::brain) output_pending: bool,
     /// What is still to be told of its unsent output.
     pub(in crate::brain) buffer: BufferEvents,
+    /// When the last of its deliveries left its worker.
+    pub(in crate::brain) rested_at: Nanos,
     /// The connect event is still to be given.
     pub(in crate::brain) owes_connect: bool,
     /// The close event is still to be given.
@@ -128,6 +131,7 @@ impl Connection {
             output_high: false,
             output_pending: false,
             buffer: BufferEvents::default(),
+            rested_at: 0,
             owes_connect: true,
             owes_closed: false,
             returned: VecDeque::new(),

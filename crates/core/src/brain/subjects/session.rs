@@ -301,6 +301,7 @@ impl Brain {
 
     /// One delivery of a session is at a lane no more.
     fn left_lane(&mut self, slot: ConnectionSlot, position: Position) {
+        let now = self.now;
         let Some(connection) = self.connection(slot) else {
             crate::invariant!(false, "a session stays until nothing of it is at a lane");
             return;
@@ -310,6 +311,7 @@ impl Brain {
         if connection.outstanding == 0 {
             connection.bound = None;
             connection.has_event_out = false;
+            connection.rested_at = now;
             let (queued, is_closed) = (connection.link.list(), connection.is_closed);
             if is_closed {
                 self.free_session(slot);

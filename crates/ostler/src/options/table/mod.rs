@@ -3,6 +3,7 @@
 //! A row gives limits and default, why they are so, and what the option does. `S..` and `P..` name
 //! the rows of the requirements that it answers.
 
+mod deadlines;
 mod lanes;
 mod log;
 mod network;
@@ -22,6 +23,7 @@ static ROWS: LazyLock<Vec<OptionInfo>> = LazyLock::new(|| {
         lanes::ROWS,
         packages::ROWS,
         sending::ROWS,
+        deadlines::ROWS,
         supervision::ROWS,
         log::ROWS,
     ];

@@ -9,7 +9,7 @@ use ostler_shm::consumer::Record;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;
 use ostler_shm::record::{FLAG_FIN, FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, RecordKind};
-use ostler_shm::sessions::{BINDING, MARKS, PAUSED, bound_to};
+use ostler_shm::sessions::{BINDING, MARKS, PAUSED, PROTECTED, bound_to};
 
 use super::{Destination, Looked};
 use crate::reactor::mailbox::FromReactor;
@@ -219,6 +219,9 @@ impl ClientSide {
         }
         let Some(slot) = self.open_place_of(session) else { return Ok(()) };
         let flags = self.connections.get_mut(slot).map_or(0, |connection| connection.flags);
+        if flags & clear & PROTECTED != 0 {
+            self.protection_ended(slot);
+        }
         let flags = flags & !clear | set;
         self.publish_flags(slot, flags);
         self.brain.pause_session(slot, flags & PAUSED != 0);

@@ -77,7 +77,9 @@ impl ClientSide {
                 Frame::Package { len } => {
                     // Whether more is there is known only by looking: the socket may hold more than
                     // was received.
-                    self.give_package(destination, slot, assignment, len, 0, true);
+                    if self.give_package(destination, slot, assignment, len, 0, true) {
+                        self.package_was_given(slot);
+                    }
                     return;
                 }
                 // What came before it is still answered.
@@ -115,6 +117,7 @@ impl ClientSide {
             Ok(Some(len)) => {
                 *share = share.saturating_sub(len);
                 self.receive_share.count(len);
+                self.part_was_received(slot, len);
                 return true;
             }
             Err(error) => self.read_failed(slot, error.kind()),
@@ -162,7 +165,13 @@ impl ClientSide {
                 intake.push(behind, room);
                 grown = intake.charged().saturating_sub(before);
             }
-            package = (first > 0).then_some((first, *more || !behind.is_empty()));
+            let more = *more || !behind.is_empty();
+            package = (first > 0).then_some((first, more));
+            if let Some(timing) = connection.timing.as_deref_mut()
+                && first > 0
+            {
+                timing.read_package(self.now, more);
+            }
         }
         self.memory.release(room.saturating_sub(grown) as u64);
         match (received, package) {

@@ -34,6 +34,9 @@ impl ClientSide {
                 self.brain.peer_done(slot);
             }
             Ok(Received { len, more }) => {
+                if let Some(timing) = connection.timing.as_deref_mut() {
+                    timing.read_package(self.now, more);
+                }
                 let header = self.header(&assignment, RecordKind::Data, len as u32);
                 let position = destination.complete(opening, header, len as u64);
                 self.brain.record_written(assignment, position, len as u32, None, more, self.now);
@@ -44,7 +47,10 @@ impl ClientSide {
 
     pub(in crate::reactor) fn read_failed(&mut self, slot: ConnectionSlot, kind: ErrorKind) {
         match kind {
-            ErrorKind::WouldBlock => self.brain.input_dry(slot),
+            ErrorKind::WouldBlock => {
+                self.brain.input_dry(slot);
+                self.went_dry(slot);
+            }
             ErrorKind::Interrupted => {
                 self.brain.input_dry(slot);
                 self.brain.readable(slot);

@@ -72,6 +72,9 @@ impl ClientSide {
             return;
         }
         if let Some(connection) = self.connections.get_mut(slot) {
+            if let Some(timing) = connection.timing.as_deref_mut() {
+                timing.clock.part_given(self.now);
+            }
             // A session without a rest keeps nothing.
             connection.intake.take_if(|intake| intake.len() == 0);
         }
@@ -104,11 +107,15 @@ impl ClientSide {
                 Ok(Some(0)) => return Behind::End,
                 Ok(Some(len)) => {
                     self.receive_share.count(len);
+                    self.part_was_received(slot, len);
                     want -= len;
                 }
                 // The budget wakes the session when there is memory again.
                 Ok(None) => return Behind::Nothing,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Behind::Nothing,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.went_dry(slot);
+                    return Behind::Nothing;
+                }
                 Err(error) => return Behind::Failed(error.kind()),
             }
         }
@@ -146,6 +153,7 @@ impl ClientSide {
         intake.put_back(*used as usize, bytes);
         let is_too_long = intake.frame() == Frame::TooLong;
         self.intake_grew(*slot, growth);
+        self.rest_was_left(*slot, *used > 0);
         if is_too_long {
             self.brain.end_input(*slot, CloseReason::PackageTooLong);
         }

@@ -91,6 +91,14 @@ impl Transport {
         }
     }
 
+    /// Output may be taken again although no event has told so yet: the next write shows whether it
+    /// is.
+    pub(super) const fn expect_output(&mut self) {
+        match self {
+            Self::Plain(plain) => plain.expect_output(),
+        }
+    }
+
     /// Whether there may be input that no event tells of, although a read brought less than there
     /// was room for.
     pub(super) const fn may_hold_more(&self) -> bool {

@@ -54,6 +54,10 @@ impl Plain {
         self.writable
     }
 
+    pub(super) const fn expect_output(&mut self) {
+        self.writable = true;
+    }
+
     pub(super) const fn may_hold_more(&self) -> bool {
         self.reads_may_be_short
     }
