@@ -181,6 +181,15 @@ impl Error {
         Self::new(Kind::Listen, format!("cannot listen on {address}: {advice}"), Some(source))
     }
 
+    /// A listener that could not be opened at `url`; `advice` says why and what to do.
+    pub(crate) fn cannot_listen(
+        url: impl fmt::Display,
+        advice: &str,
+        source: Option<io::Error>,
+    ) -> Self {
+        Self::new(Kind::Listen, format!("cannot listen on {url}: {advice}"), source)
+    }
+
     /// A server that could not start. `what` says what failed and what to do.
     pub(crate) fn start(what: impl Into<String>, source: Option<io::Error>) -> Self {
         Self::new(Kind::Start, what, source)

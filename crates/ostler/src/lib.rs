@@ -88,3 +88,4 @@ pub use options::{
 };
 pub use ostler_core::brain::CloseReason;
 pub use ostler_core::framing::LengthType;
+pub use ostler_shm::sessions::{Peer, UnixPeer};

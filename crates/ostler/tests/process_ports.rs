@@ -2,9 +2,13 @@
 
 mod support;
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 
-use ostler_testkit::{Client, Signal, TestResult, TestServer};
+use ostler_testkit::{Client, DEADLINE, Signal, TestResult, TestServer};
 use support::{echo, round_trip};
 
 /// An echo with a second port, `lines`, that has options of its own.
@@ -154,6 +158,99 @@ fn wrong_ports_are_told_with_what_to_write() -> TestResult {
         let (code, text) = server.args(["--port", port]).start_expecting_failure()?;
         assert_eq!(code, 2, "{port}: {text}");
         assert!(text.contains(words), "{port}: {text}");
+    }
+    Ok(())
+}
+
+/// Sends something to a unix socket and expects it back.
+fn unix_round_trip(path: &Path, text: &str) -> TestResult {
+    let mut client = UnixStream::connect(path)?;
+    client.set_read_timeout(Some(DEADLINE))?;
+    client.write_all(text.as_bytes())?;
+    let mut answer = vec![0; text.len()];
+    client.read_exact(&mut answer)?;
+    assert_eq!(answer, text.as_bytes());
+    client.shutdown(std::net::Shutdown::Write)?;
+    assert_eq!(client.read(&mut answer)?, 0, "the server ends its side too");
+    Ok(())
+}
+
+/// A directory of one test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> TestResult<Self> {
+        let name = format!("ports-test-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_unix_port_serves_beside_others_and_its_file_goes_when_it_drains() -> TestResult {
+    let scratch = Scratch::new("serves")?;
+    let path = scratch.0.join("echo.sock");
+    let port = format!("local=unix://{},unix_mode=0660,framing=line", path.display());
+    let server = echo(2, 1).args(["--port", &port]).start()?;
+    assert_eq!(server.port_url("local")?, format!("unix://{}", path.display()));
+    assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o660);
+    unix_round_trip(&path, "over a file\n")?;
+    round_trip(&mut server.connect()?, "over tcp")?;
+    unix_round_trip(&path, &format!("{}\n", "long ".repeat(50_000)))?;
+    server.stop()?;
+    assert!(!path.exists(), "its file is gone");
+    Ok(())
+}
+
+#[test]
+fn a_unix_path_of_a_server_that_was_killed_is_taken_over_and_a_live_one_is_not() -> TestResult {
+    let scratch = Scratch::new("killed")?;
+    let path = scratch.0.join("echo.sock");
+    let url = format!("unix://{}", path.display());
+    let start = || echo(1, 1).args(["--port".to_owned(), format!("local={url}")]);
+    let killed = start().start()?;
+    killed.port_url("local")?;
+    // While it lives nobody else gets the path, and it is served on.
+    let (code, text) = start().beside_others().start_expecting_failure()?;
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains(&url) && text.contains("another program listens there"), "{text}");
+    unix_round_trip(&path, "still here")?;
+    let master = killed.master();
+    master.signal(Signal::KILL);
+    master.wait_gone(DEADLINE)?;
+    killed.abandon();
+    assert!(path.exists(), "nobody has taken it away");
+    let next = start().start()?;
+    next.port_url("local")?;
+    unix_round_trip(&path, "taken over")?;
+    next.stop()?;
+    assert!(!path.exists());
+    std::fs::write(&path, "precious")?;
+    let (code, text) = start().start_expecting_failure()?;
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("a file that is no socket"), "{text}");
+    assert_eq!(std::fs::read(&path)?, b"precious");
+    Ok(())
+}
+
+#[test]
+fn a_unix_path_without_room_or_directory_is_told() -> TestResult {
+    for (path, code, words) in [
+        (format!("/{}", "x".repeat(107)), 2, "at most 107 bytes, this one has 108"),
+        ("/no/such/directory/s".to_owned(), 3, "there is no directory /no/such/directory"),
+        ("/s,unix_mode=660".to_owned(), 2, "`0660`"),
+    ] {
+        let server = TestServer::echo().args(["--port".to_owned(), format!("a=unix://{path}")]);
+        let (found, text) = server.start_expecting_failure()?;
+        assert_eq!(found, code, "{text}");
+        assert!(text.contains(words), "{text}");
     }
     Ok(())
 }

@@ -50,13 +50,12 @@ mod file {
     use crate::mapping::{self, Mapping, Writer};
     use crate::session_ids::SessionIds;
     use crate::sessions::{
-        Entry, EntryHead, Home, REACTORS_MAX, SESSIONS_MAX, STATE_BYTES_MAX, SessionRecord,
+        Entry, EntryHead, Home, Peer, REACTORS_MAX, SESSIONS_MAX, STATE_BYTES_MAX, SessionRecord,
         entry_stride,
     };
     use crate::sync::{AtomicU64, Ordering};
     use rustix::fd::{AsFd, OwnedFd};
     use std::io;
-    use std::net::SocketAddr;
 
     const SLEEP_AT: u64 = PAGE;
     const NEWEST_AT: u64 = size_of::<BoardHead>() as u64;
@@ -282,7 +281,7 @@ mod file {
             session: u64,
             home: Home,
             port: u16,
-            peer: SocketAddr,
+            peer: impl Into<Peer>,
             connected_at_ns: u64,
         ) {
             if let Some(entry) = self.entry(session) {
@@ -358,7 +357,7 @@ mod file {
             let home = Home { reactor: 1, place: 30 };
             master.open_session(session, home, 7, peer, 5);
             assert_eq!(worker.home(session), Some(home));
-            assert_eq!(worker.session(session).unwrap().peer, peer);
+            assert_eq!(worker.session(session).unwrap().peer, peer.into());
             assert_eq!(worker.session(session).unwrap().port, 7);
             assert_eq!(worker.sessions().collect::<Vec<_>>(), [(session, 0)]);
             assert!(worker.session(9 + 64).is_none(), "same entry, other id");

@@ -28,6 +28,7 @@ pub mod peer;
 pub mod record;
 pub mod ring;
 pub mod session_ids;
+pub(crate) mod session_peer;
 pub mod sessions;
 pub mod sleep;
 pub mod sync;

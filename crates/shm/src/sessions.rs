@@ -5,8 +5,9 @@
 //! even and unchanged. It also says where in the master the session lives ([`Home`]): in which
 //! reactor, so that a worker knows its lane, and at which of its places.
 
+pub use crate::session_peer::{Peer, UnixPeer};
+use crate::session_peer::{pack_peer, unpack_peer};
 use crate::sync::{AtomicU64, Ordering, fence};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Words of the first line of an entry (64 bytes); the state follows it.
 const HEAD_WORDS: usize = 8;
@@ -163,8 +164,8 @@ pub struct SessionRecord {
     pub home: Home,
     /// Number of the listening port on which it came.
     pub port: u16,
-    /// Address of the client.
-    pub peer: SocketAddr,
+    /// Who the client is.
+    pub peer: Peer,
     /// When it was accepted, nanoseconds of the machine's monotonic clock.
     pub connected_at_ns: u64,
     /// [`FULL`], [`CLOSING`].
@@ -213,10 +214,10 @@ impl<'a> Entry<'a> {
         session: u64,
         home: Home,
         port: u16,
-        peer: SocketAddr,
+        peer: impl Into<Peer>,
         connected_at_ns: u64,
     ) {
-        let (low, high, peer_port) = pack_peer(peer);
+        let (low, high, peer_port) = pack_peer(peer.into());
         self.write(|entry| {
             entry.set(FLAGS, 0);
             entry.set(PEER_LOW, low);
@@ -340,32 +341,13 @@ fn unpack(head: &[u64; HEAD_WORDS], state_bytes: Vec<u8>) -> Option<SessionRecor
 
 /// The word of the ports: that of the peer in the low 16 bits, two bits for the kind of its
 /// address, the listening port, and the [`Home`].
-const IS_V6: u64 = 1 << 16;
 const LISTENING_SHIFT: u32 = 18;
-
-fn pack_peer(peer: SocketAddr) -> (u64, u64, u64) {
-    match peer.ip() {
-        IpAddr::V4(ip) => (u64::from(ip.to_bits()), 0, u64::from(peer.port())),
-        IpAddr::V6(ip) => {
-            let bits = ip.to_bits();
-            (bits as u64, (bits >> 64) as u64, u64::from(peer.port()) | IS_V6)
-        }
-    }
-}
-
-fn unpack_peer(low: u64, high: u64, ports: u64) -> SocketAddr {
-    let ip = if ports & IS_V6 == 0 {
-        IpAddr::V4(Ipv4Addr::from_bits(low as u32))
-    } else {
-        IpAddr::V6(Ipv6Addr::from_bits(u128::from(low) | u128::from(high) << 64))
-    };
-    SocketAddr::new(ip, ports as u16)
-}
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
     proptest! {
         #[test]
@@ -373,6 +355,7 @@ mod tests {
             session in 1u64.., reactor in 0u8..64, place in 0u32..1 << 24, flags: u64,
             listening: u16, ip in any::<u128>(),
             v4 in any::<u32>(), is_v6: bool, port: u16,
+            unix in any::<Option<(u32, u32, u32)>>(),
             state in proptest::collection::vec(any::<u8>(), 0..=200), at: u64,
         ) {
             let ip = if is_v6 {
@@ -383,7 +366,11 @@ mod tests {
             let lone = LoneEntry::new(200);
             let entry = lone.entry();
             let home = Home { reactor, place };
-            entry.open(session, home, listening, SocketAddr::new(ip, port), at);
+            let peer = match unix {
+                Some((pid, uid, gid)) => Peer::Unix(UnixPeer { pid, uid, gid }),
+                None => Peer::Ip(SocketAddr::new(ip, port)),
+            };
+            entry.open(session, home, listening, peer, at);
             entry.set_state(&state);
             entry.set_flags(flags);
             let read = entry.read().unwrap();
@@ -391,7 +378,7 @@ mod tests {
             prop_assert_eq!((read.flags, read.home), (flags, home));
             prop_assert_eq!(entry.flags_of(session), Some(flags));
             prop_assert_eq!(entry.home_of(session), Some(home));
-            prop_assert_eq!(read.peer, SocketAddr::new(ip, port));
+            prop_assert_eq!(read.peer, peer);
             prop_assert_eq!(read.connected_at_ns, at);
             prop_assert_eq!(read.state, state);
             prop_assert_eq!(read.state_version, 1);

@@ -23,7 +23,7 @@ fn home(nth: u8) -> Home {
 
 fn check(record: &SessionRecord) {
     let nth = (record.session / 64) as u8;
-    assert_eq!(record.peer, peer(nth), "a mixed record");
+    assert_eq!(record.peer, peer(nth).into(), "a mixed record");
     assert_eq!(record.port, u16::from(nth), "a mixed record");
     assert_eq!(record.home, home(nth), "a mixed record");
     assert_eq!(record.connected_at_ns, u64::from(nth), "a mixed record");

@@ -1,10 +1,11 @@
 //! A client's connection, as user code sees it.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ostler_shm::sessions::{FULL, PAUSED, PROTECTED};
+
+use ostler_shm::sessions::Peer;
 
 use super::port::Port;
 use super::send_error::SendError;
@@ -53,8 +54,8 @@ pub struct SessionInfo {
     pub id: u64,
     /// Number of the reactor that owns its connection.
     pub reactor: usize,
-    /// Address of the client.
-    pub peer: SocketAddr,
+    /// Who the client is.
+    pub peer: Peer,
     /// How long it has been connected.
     pub connected_for: Duration,
     /// Its unsent output is above `send_queue_high`.
@@ -272,7 +273,8 @@ impl Session {
         ostler_shm::sessions::user_of(record.flags)
     }
 
-    /// The client's address; `None` once the session has ended (after `on_close`).
+    /// Who the client is: its address, or the process at the other end of a unix socket.
+    /// `None` once the session has ended (after `on_close`).
     ///
     /// ```
     /// # use ostler::{Handler, Outcome, Package, Session, Worker};
@@ -286,7 +288,7 @@ impl Session {
     /// # }
     /// ```
     #[must_use]
-    pub fn peer(&self) -> Option<SocketAddr> {
+    pub fn peer(&self) -> Option<Peer> {
         Some(self.info()?.peer)
     }
 

@@ -149,7 +149,28 @@ setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
     send_stall_timeout(time: Duration) => "send_stall_timeout_ms";
 }
 
+/// Permissions as they are spelled.
+fn octal(mode: u32) -> String {
+    format!("{mode:04o}")
+}
+
+impl PortBuilder {
+    /// Permissions of the file of a unix socket, for example `0o660`: who can write to it can
+    /// connect.
+    #[must_use]
+    pub fn unix_mode(self, mode: u32) -> Self {
+        self.set("unix_mode", octal(mode))
+    }
+}
+
 impl ServerBuilder {
+    /// Permissions of the file of a unix socket, for example `0o660`: who can write to it can
+    /// connect.
+    #[must_use]
+    pub fn unix_mode(self, mode: u32) -> Self {
+        self.set("unix_mode", octal(mode))
+    }
+
     /// The address to listen on, `HOST:PORT` or `tcp://HOST:PORT`; port 0 lets the kernel choose.
     #[must_use]
     pub fn listen(self, address: &str) -> Self {
@@ -195,7 +216,7 @@ mod tests {
 
     #[test]
     fn every_option_has_a_typed_method() {
-        let others = ["listen", "name", "framing", "package_eof", "log_file"];
+        let others = ["listen", "unix_mode", "name", "framing", "package_eof", "log_file"];
         let length = ["package_length_type", "package_length_offset", "package_body_offset"];
         let typed: BTreeSet<&str> = SET_FOR_SERVER
             .iter()

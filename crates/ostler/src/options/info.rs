@@ -70,6 +70,8 @@ pub enum OptionKind {
         /// Most bytes, after the escapes are read.
         bytes_max: usize,
     },
+    /// Permissions of a file: a `0` and three octal digits, `0660`.
+    Permissions,
     /// A path, or nothing.
     Path,
     /// Up to `bytes_max` letters, digits and `.`, `_`, `-`, or nothing.
@@ -103,6 +105,7 @@ impl OptionKind {
             Self::Delimiter { bytes_max } => {
                 format!(r"1 to {bytes_max} bytes; \r \n \t \0 \\ \xNN")
             }
+            Self::Permissions => "octal, 0000 to 0777".to_owned(),
             Self::Path => "path or empty".to_owned(),
             Self::Name { bytes_max } => format!("up to {bytes_max} letters, digits, `.`, `_`, `-`"),
         }

@@ -26,6 +26,7 @@ pub(crate) mod sources;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unix_mode;
 mod url;
 mod validate;
 
@@ -36,7 +37,8 @@ pub use ostler_core::policy::{AnswerOrder, CrashPolicy, Dispatch};
 pub(crate) use port_options::PortOptions;
 pub(crate) use ports::{FIRST_PORT, PortPlan};
 pub(crate) use setting::{Spell, spell_bytes};
-pub(crate) use url::{HostPort, ListenUrl};
+pub(crate) use unix_mode::UnixMode;
+pub(crate) use url::{HostPort, ListenUrl, UNIX_PATH_BYTES_MAX};
 
 use ostler_core::ids::PortId;
 

@@ -5,7 +5,7 @@ use ostler_core::deadlines::Deadlines;
 use ostler_core::framing::LengthType;
 
 use super::size::{KIB, MIB};
-use super::{CrashPolicy, Dispatch, FramingKind, HostPort, ListenUrl};
+use super::{CrashPolicy, Dispatch, FramingKind, HostPort, ListenUrl, UnixMode};
 
 /// The options of one listening port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(crate) struct PortOptions {
     pub(crate) listen: ListenUrl,
     /// Length of the kernel's queue of connections that wait to be accepted.
     pub(crate) backlog: u16,
+    /// Permissions of the file of a unix socket.
+    pub(crate) unix_mode: UnixMode,
     /// Disable Nagle's algorithm on accepted sockets.
     pub(crate) tcp_nodelay: bool,
 
@@ -78,6 +80,7 @@ impl Default for PortOptions {
         Self {
             listen: ListenUrl::Tcp(HostPort { host: "127.0.0.1".to_owned(), port: 9_501 }),
             backlog: 512,
+            unix_mode: UnixMode::OWNER_ONLY,
             tcp_nodelay: true,
             dispatch: None,
             crash_policy: CrashPolicy::Close,

@@ -1,9 +1,7 @@
 //! A connection's beginning: a place, an entry of the session table, the epoll set.
 
-use std::net::SocketAddr;
-
 use ostler_core::ids::PortId;
-use ostler_shm::sessions::{Home, PAUSED};
+use ostler_shm::sessions::{Home, PAUSED, Peer};
 
 use super::ClientSide;
 use super::connection::Connection;
@@ -25,7 +23,7 @@ impl ClientSide {
         &mut self,
         transport: Transport,
         session: u64,
-        peer: SocketAddr,
+        peer: Peer,
         port: PortId,
     ) {
         let Some(slot) = self.brain.accept(port, session) else {
@@ -35,7 +33,9 @@ impl ClientSide {
             self.reports.count_closed();
             return self.reports.give_place_back(self.index, session);
         };
-        self.brain.comes_from(slot, peer.ip());
+        if let Some(address) = peer.ip() {
+            self.brain.comes_from(slot, address);
+        }
         let home = Home { reactor: self.index as u8, place: slot.0 };
         self.board.open_session(session, home, port.0, peer, clock::monotonic_ns());
         let added = transport.watch(&self.epoll, token::connection(slot, session));

@@ -1,7 +1,6 @@
 //! Messages between the master's main thread and a reactor. Neither side ever waits for the other.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ostler_core::brain::{Books, CloseReason};
 use ostler_core::ids::{PortId, ProcessKey};
 use ostler_shm::lane::ReactorLane;
+use ostler_shm::sessions::Peer;
 
 use super::places::Places;
 use crate::sys::eventfd;
@@ -56,7 +56,7 @@ pub(crate) struct Accepted {
     pub(crate) socket: OwnedFd,
     /// The id of its session, and with it its place in the session table.
     pub(crate) session: u64,
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Peer,
     /// The port on which it came.
     pub(crate) port: PortId,
 }

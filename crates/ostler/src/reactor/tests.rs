@@ -53,7 +53,7 @@ pub(super) fn reactor(options: &Options) -> Reactor {
 pub(super) fn connect(reactor: &mut Reactor) -> (UnixStream, ConnectionSlot) {
     let (client, server) = UnixStream::pair().unwrap();
     server.set_nonblocking(true).unwrap();
-    let peer = "127.0.0.1:1".parse().unwrap();
+    let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into();
     let session = reactor.clients.reports.places.take(0).unwrap();
     reactor.clients.accepted(Accepted { socket: OwnedFd::from(server), session, peer, port: PORT });
     let newest =

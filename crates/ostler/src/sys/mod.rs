@@ -24,3 +24,4 @@ pub(crate) mod process_name;
 pub(crate) mod random;
 pub(crate) mod signal;
 pub(crate) mod socket;
+pub(crate) mod unix_socket;

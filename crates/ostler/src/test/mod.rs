@@ -144,7 +144,7 @@ impl<H: Handler> TestServer<H> {
         {
             let mut both = self.both.borrow_mut();
             both.clients += 1;
-            let peer = std::net::SocketAddr::from(([127, 0, 0, 1], both.clients));
+            let peer = std::net::SocketAddr::from(([127, 0, 0, 1], both.clients)).into();
             #[allow(clippy::expect_used, reason = "a test cannot go on without it")]
             let session = both.places.take(0).expect("a free place");
             let port = PortId::FIRST;

@@ -4,18 +4,22 @@
 //! listener is which. Must never: accept, or leave half of the listeners open when one of them
 //! fails.
 
+mod unix;
+
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
 use ostler_core::ids::PortId;
 use ostler_core::per_port::PerPort;
+use ostler_shm::sessions::{Peer, UnixPeer};
 
 use crate::api::address::Address;
 use crate::api::port::{Port, Ports};
 use crate::error::{Error, Result};
 use crate::options::{FIRST_PORT, HostPort, ListenUrl, Options, PortOptions, PortPlan};
-use crate::sys::socket;
+use crate::sys::{socket, unix_socket};
+use unix::OwnPath;
 
 /// A port with its listener, on which connections wait to be accepted.
 #[derive(Debug)]
@@ -23,18 +27,32 @@ pub(crate) struct ListeningPort {
     /// What user code sees of it.
     port: Port,
     listener: OwnedFd,
+    /// The file of a unix socket, which goes when the port does.
+    _own_path: Option<OwnPath>,
 }
 
 impl ListeningPort {
     fn open(plan: &PortPlan<'_>) -> Result<Self> {
         let PortPlan { id, name, options, .. } = *plan;
         warn_of_short_backlog(options.backlog, socket::longest_backlog());
-        let failed = |error| Error::listen(&options.listen, error);
-        let wanted = resolve(&options.listen).map_err(failed)?;
-        let listener = socket::listen(wanted, i32::from(options.backlog)).map_err(failed)?;
+        let url = &options.listen;
+        let (listener, address, own_path) = match url {
+            ListenUrl::Unix(path) => {
+                let (listener, own_path) = unix::listen(path, options)?;
+                (listener, Address::Unix(path.clone()), Some(own_path))
+            }
+            _ => {
+                let failed = |error| Error::listen(url, error);
+                let wanted = resolve(url).map_err(failed)?;
+                let listener =
+                    socket::listen(wanted, i32::from(options.backlog)).map_err(failed)?;
+                let address = Address::Ip(socket::local_address(&listener).map_err(failed)?);
+                (listener, address, None)
+            }
+        };
         apply_options(&listener, options);
-        let address = Address::Ip(socket::local_address(&listener).map_err(failed)?);
-        Ok(Self { port: Port::new(id, name, options.listen.scheme(), address), listener })
+        let port = Port::new(id, name, url.scheme(), address);
+        Ok(Self { port, listener, _own_path: own_path })
     }
 
     /// Its number.
@@ -43,8 +61,13 @@ impl ListeningPort {
     }
 
     /// `accept4(2)` — takes one connection; `WouldBlock` when none waits.
-    pub(super) fn accept(&self) -> io::Result<(OwnedFd, SocketAddr)> {
-        socket::accept(&self.listener)
+    pub(super) fn accept(&self) -> io::Result<(OwnedFd, Peer)> {
+        if matches!(self.port.local_address(), Address::Unix(_)) {
+            let (connection, [pid, uid, gid]) = unix_socket::accept(&self.listener)?;
+            return Ok((connection, Peer::Unix(UnixPeer { pid, uid, gid })));
+        }
+        let (connection, address) = socket::accept(&self.listener)?;
+        Ok((connection, Peer::Ip(address)))
     }
 }
 
@@ -68,14 +91,20 @@ pub(crate) fn describe(options: &Options) -> Result<String> {
     let ports = options.ports();
     let mut places = Vec::new();
     for PortPlan { name, options, .. } in ports.iter() {
-        let address =
-            resolve(&options.listen).map_err(|error| Error::listen(&options.listen, error))?;
-        places.push((*name, address));
+        let url = &options.listen;
+        let place = match url {
+            ListenUrl::Tcp(_) => {
+                let address = resolve(url).map_err(|error| Error::listen(url, error))?;
+                address.to_string()
+            }
+            url => url.to_string(),
+        };
+        places.push((*name, place));
     }
-    Ok(match places[..] {
-        [(FIRST_PORT, address)] => format!("the address is {address}"),
+    Ok(match &places[..] {
+        [(FIRST_PORT, place)] => format!("the address is {place}"),
         _ => {
-            let lines = places.iter().map(|(name, address)| format!("\n  {name:<16} {address}"));
+            let lines = places.iter().map(|(name, place)| format!("\n  {name:<16} {place}"));
             format!("the ports are{}", lines.collect::<String>())
         }
     })

@@ -57,7 +57,10 @@ fn write_option(text: &mut String, resolved: &Resolved, info: &OptionInfo, name:
 
 /// Bare where TOML has such values, quoted otherwise.
 fn toml_value(info: &OptionInfo, value: &str) -> String {
-    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    // A number has no zero in front, which permissions have.
+    let is_number = value.bytes().all(|byte| byte.is_ascii_digit())
+        && !value.is_empty()
+        && (value == "0" || !value.starts_with('0'));
     if is_number || info.kind == OptionKind::Bool {
         return value.to_owned();
     }

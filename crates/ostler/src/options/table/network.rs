@@ -17,8 +17,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "Only this machine can connect until someone decides otherwise; port 0 lets the \
               kernel choose a free one.",
         effect: "Where clients connect: `HOST:PORT` or `tcp://HOST:PORT`, with an IPv6 address in \
-                 brackets. Set for the server it is that of the port `main`; each other port has \
-                 its own. A server whose ports are named listens nowhere else.",
+                 brackets, or `unix:///PATH`. Set for the server it is that of the port `main`; \
+                 each other port has its own. A server whose ports are named listens nowhere else.",
         access: port_field!(listen),
     },
     OptionInfo {
@@ -31,6 +31,18 @@ pub(super) const ROWS: &[OptionInfo] = &[
               itself caps the number at net.core.somaxconn, and a line of the log says so.",
         effect: "Length of the kernel's queue of connections that wait to be accepted.",
         access: port_field!(backlog),
+    },
+    OptionInfo {
+        name: "unix_mode",
+        topic: TOPIC,
+        kind: Kind::Permissions,
+        default: "0600",
+        unit: "",
+        why: "Only the user of the server can connect until someone decides otherwise: 0660 lets \
+              its group, 0666 everybody who can reach the directory.",
+        effect: "Permissions of the socket's file, when `listen` is a `unix://` path: who can \
+                 write to it can connect.",
+        access: port_field!(unix_mode),
     },
     OptionInfo {
         name: "tcp_nodelay",

@@ -1,0 +1,106 @@
+//! Unix stream sockets: bind, name, credentials.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind, connect,
+    socket_with,
+};
+
+/// Device and inode: which file a name means.
+pub(crate) type FileId = (u64, u64);
+
+/// What a path names, the last component not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    Nothing,
+    Socket(FileId),
+    Other,
+}
+
+/// `socket(2)`, `bind(2)` — makes a nonblocking stream socket with this path, closed on exec.
+pub(crate) fn bind_to(path: &Path) -> io::Result<OwnedFd> {
+    let socket = new()?;
+    bind(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
+}
+
+/// `listen(2)` — lets clients connect.
+pub(crate) fn listen(socket: impl AsFd, backlog: i32) -> io::Result<()> {
+    Ok(rustix::net::listen(socket, backlog)?)
+}
+
+/// `lstat(2)` — what the path names.
+pub(crate) fn named(path: &Path) -> io::Result<Named> {
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => Ok(Named::Socket((found.dev(), found.ino()))),
+        Ok(_) => Ok(Named::Other),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Named::Nothing),
+        Err(error) => Err(error),
+    }
+}
+
+/// `connect(2)` — whether somebody listens at the path: a socket that nobody holds any more
+/// refuses.
+pub(crate) fn is_alive(path: &Path) -> io::Result<bool> {
+    match connect(&new()?, &SocketAddrUnix::new(path)?) {
+        // Its queue may be full, or it may be of another kind: somebody holds it.
+        Ok(()) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::PROTOTYPE) => Ok(true),
+        Err(rustix::io::Errno::CONNREFUSED) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `renameat2(2)`, `RENAME_NOREPLACE` — gives a file a name that is free; `AlreadyExists` when it
+/// is not.
+pub(crate) fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
+}
+
+/// `renameat2(2)`, `RENAME_EXCHANGE` — two files swap their names.
+pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+/// Whether an error says that the file system cannot do the above.
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP))
+}
+
+/// `accept4(2)`, `getsockopt(2)`, `SO_PEERCRED` — takes one connection, nonblocking and closed on
+/// exec, and says which process made it: number (0 in another pid namespace), user, group.
+pub(crate) fn accept(listener: impl AsFd) -> io::Result<(OwnedFd, [u32; 3])> {
+    let (connection, _) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let credentials = credentials(&connection)?;
+    Ok((connection, credentials))
+}
+
+fn credentials(connection: &OwnedFd) -> io::Result<[u32; 3]> {
+    let mut found = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the descriptor is open (borrowed), and the kernel writes at most `length` bytes into
+    // `found`, which is a plain struct of integers.
+    let result = unsafe {
+        libc::getsockopt(
+            connection.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut found).cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok([u32::try_from(found.pid).unwrap_or(0), found.uid, found.gid])
+}
+
+fn new() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+}
