@@ -9,6 +9,7 @@ pub mod brain;
 pub mod budget;
 pub mod deadlines;
 pub mod framing;
+pub mod handshakes;
 pub mod ids;
 pub mod invariant;
 pub mod per_port;

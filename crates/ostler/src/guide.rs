@@ -30,5 +30,8 @@ struct Threads;
 #[doc = include_str!("../../../docs/guide/testing.md")]
 struct Testing;
 
+#[doc = include_str!("../../../docs/guide/tls.md")]
+struct Tls;
+
 #[doc = include_str!("../../../docs/guide/systemd.md")]
 struct Systemd;

@@ -50,6 +50,7 @@
 
 mod api;
 mod control;
+mod encryption;
 mod error;
 #[cfg(doctest)]
 mod guide;
@@ -60,6 +61,8 @@ mod options;
 mod reactor;
 mod sys;
 pub mod test;
+#[cfg(feature = "tls")]
+mod tls;
 mod worker;
 
 pub use api::address::Address;
@@ -76,6 +79,7 @@ pub use api::remote::{PostError, Remote};
 pub use api::send_error::SendError;
 pub use api::server::Server;
 pub use api::session::{Session, SessionInfo};
+pub use api::tls::Tls;
 #[cfg(feature = "serde")]
 pub use api::typed_state::StateError;
 pub use api::worker::{KeepAlive, TimerId, Worker};
@@ -83,8 +87,8 @@ pub use error::{
     EXIT_INTERNAL, EXIT_LISTEN, EXIT_MANAGERS_LOST, EXIT_OPTION, EXIT_START, Error, Result,
 };
 pub use options::{
-    AnswerOrder, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, LogLevel, OptionInfo,
-    OptionKind, Options, SessionIds,
+    AnswerOrder, ClientAuth, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, LogLevel,
+    OptionInfo, OptionKind, Options, SessionIds, TlsVersion, UnknownName,
 };
 pub use ostler_core::brain::CloseReason;
 pub use ostler_core::framing::LengthType;

@@ -61,7 +61,7 @@ pub(crate) struct Launched {
 /// The address of `ADDRESS`, or of `tcp://ADDRESS (NAME)`.
 fn first_address(text: &str) -> Option<SocketAddr> {
     let url = text.split_whitespace().next()?;
-    url.strip_prefix("tcp://").unwrap_or(url).parse().ok()
+    url.split_once("://").map_or(url, |(_, address)| address).parse().ok()
 }
 
 impl ServerBuilder {

@@ -2,6 +2,7 @@
 
 use super::close_reason::{CLOSE_REASONS, CloseReason};
 use super::datagram_books::DatagramBooks;
+use crate::handshakes::HandshakeCounts;
 
 /// What became of a package that was at a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct Books {
     pub continued: u64,
     /// The books of datagrams, which have an equation of their own.
     pub datagrams: DatagramBooks,
+    /// What became of connections before they were sessions (not part of the balance).
+    pub handshakes: HandshakeCounts,
 }
 
 impl Books {
@@ -85,6 +88,7 @@ impl Books {
         self.output_dropped_bytes += other.output_dropped_bytes;
         self.continued += other.continued;
         self.datagrams.add(&other.datagrams);
+        self.handshakes.add(&other.handshakes);
         for (to, from) in self.closed.iter_mut().zip(other.closed) {
             *to += from;
         }
@@ -385,6 +389,15 @@ mod tests {
                 kernel_dropped: 101,
                 sent: 103,
                 not_sent: [107; NOT_SENT],
+            },
+            handshakes: HandshakeCounts {
+                begun: 71,
+                done: 73,
+                resumed: 79,
+                failed: 83,
+                timed_out: 89,
+                crowded_out: 97,
+                ended: 101,
             },
         };
         assert!(!numbers(&one).contains(&0));

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::server::Server;
+use crate::encryption::Encryption;
 use crate::error::{Error, Result};
 use crate::log;
 use crate::master;
@@ -282,6 +283,7 @@ impl ServerBuilder {
         }
         let places = master::ports::describe(&resolved.options)?;
         log::check(&resolved.options.log_file)?;
+        Encryption::check(&resolved.options)?;
         Ok(format!("the options are valid, {places}\n{}", resolved.options.memory_plan()))
     }
 }

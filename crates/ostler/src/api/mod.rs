@@ -15,6 +15,7 @@ pub(crate) mod send_error;
 pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod setters;
+pub(crate) mod tls;
 #[cfg(feature = "serde")]
 pub(crate) mod typed_state;
 pub(crate) mod worker;

@@ -71,6 +71,9 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     /// How long a worker's send waits for room in the lane before it answers *full*, up to 10
     /// minutes in whole milliseconds.
     send_timeout(time: Duration) => "send_timeout_ms";
+    /// How long a client may take until its session begins, 1 ms to 10 minutes in whole
+    /// milliseconds.
+    handshake_timeout(time: Duration) => "handshake_timeout_ms";
     /// How long a leaving worker may finish what it has in hand before it is killed, up to a day
     /// in whole milliseconds.
     drain_timeout(time: Duration) => "drain_timeout_ms";
@@ -218,12 +221,24 @@ mod tests {
     fn every_option_has_a_typed_method() {
         let others = ["listen", "unix_mode", "name", "framing", "package_eof", "log_file"];
         let length = ["package_length_type", "package_length_offset", "package_body_offset"];
+        let tls = [
+            "tls_certificate",
+            "tls_key",
+            "tls_ocsp",
+            "tls_client_ca",
+            "tls_client_auth",
+            "tls_alpn",
+            "tls_min_version",
+            "tls_tickets",
+            "tls_unknown_name",
+        ];
         let typed: BTreeSet<&str> = SET_FOR_SERVER
             .iter()
             .chain(SET_FOR_PORTS)
             .copied()
             .chain(others)
             .chain(length)
+            .chain(tls)
             .collect();
         let known: BTreeSet<&str> = Options::table().iter().map(|info| info.name).collect();
         assert_eq!(typed, known, "add a method to `setters!`");

@@ -44,13 +44,20 @@ impl ManagerHandle {
     }
 }
 
+/// Manager and spare are forked. Only [`fork_managers`] makes it: what must not be in a process
+/// that descends from these is read by a function that takes this.
+#[derive(Debug)]
+pub(crate) struct Forked(());
+
 /// Forks the first manager, promotes it, and waits for the spare that it forks. For the master,
 /// before it has threads.
 ///
 /// Signals must be held ([`signal::Held`]), so that the managers inherit that. Afterwards the
 /// master adopts orphans: when a manager dies, its spare and the orphans that it had adopted become
 /// children of the master, which reaps them with the help of [`crate::sys::orphans`].
-pub(crate) fn fork_managers(setup: &ManagerSetup) -> io::Result<(ManagerHandle, ManagerHandle)> {
+pub(crate) fn fork_managers(
+    setup: &ManagerSetup,
+) -> io::Result<(ManagerHandle, ManagerHandle, Forked)> {
     signal::restore_default(&[signal::CHLD])?;
     process::adopt_orphans()?;
     // What is in the buffer now would be written once by every worker that ends. (A forked test
@@ -60,7 +67,7 @@ pub(crate) fn fork_managers(setup: &ManagerSetup) -> io::Result<(ManagerHandle, 
     // It has no workers yet; the spare that it forks guards those that it will have.
     let (mut manager, _) = spare::fork_spare(setup, Origin::Master, Vec::new())?;
     match manager.promote(0).and_then(|()| first_spare(&manager)) {
-        Ok(spare) => Ok((manager, spare)),
+        Ok(spare) => Ok((manager, spare, Forked(()))),
         Err(error) => {
             // It may not have come so far as to die with us.
             manager.pidfd.kill()?;

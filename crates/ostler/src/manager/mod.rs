@@ -32,7 +32,7 @@ mod tests;
 mod token;
 mod worker_message;
 
-pub(crate) use handle::{ManagerHandle, fork_managers};
+pub(crate) use handle::{Forked, ManagerHandle, fork_managers};
 pub(crate) use setup::ManagerSetup;
 pub(crate) use spawn::ProcessBoot;
 pub(crate) use sweep::end_all;

@@ -16,6 +16,7 @@ use super::orphans::Orphans;
 use super::report::{Announcement, report_reload};
 use crate::api::port::Ports;
 use crate::control::{Received, ShortText, ToManager, ToMaster};
+use crate::encryption::Encryption;
 use crate::error::{Error, Result, memory_advice};
 use crate::log::{self, SignalNotes};
 use crate::manager::ManagerHandle;
@@ -50,6 +51,8 @@ const MESSAGES_MAX: usize = 64;
 pub(super) struct Master {
     pub(super) options: Options,
     pub(super) epoll: Epoll,
+    /// What the clients of encrypted ports are shown.
+    pub(super) encryption: Encryption,
     pub(super) signals: signal::SignalFd,
     pub(super) signal_notes: SignalNotes,
     pub(super) acceptor: Option<Acceptor>,
@@ -152,7 +155,7 @@ impl Master {
             match received.signal {
                 signal::TERM => self.on_shutdown(shutdown::Event::Terminate, now),
                 signal::INT | signal::QUIT => self.on_shutdown(shutdown::Event::Interrupt, now),
-                signal::USR1 => self.send(&ToManager::Reload, Vec::new()),
+                signal::USR1 => self.reload(),
                 signal::HUP => self.on_hang_up(),
                 signal::CHLD => self.reap_orphans(),
                 signal::USR2 => {
@@ -169,6 +172,12 @@ impl Master {
         if let Err(error) = log::reopen() {
             tracing::error!(%error, "cannot open the log file anew, lines go to the old one");
         }
+        self.reload();
+    }
+
+    /// New certificates at once, new workers one after another.
+    fn reload(&mut self) {
+        self.encryption.reload();
         self.send(&ToManager::Reload, Vec::new());
     }
 

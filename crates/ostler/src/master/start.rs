@@ -19,6 +19,7 @@ use super::report::Announcement;
 use crate::api::outcome::IntoHandler;
 use crate::api::port::Ports;
 use crate::api::worker::Worker;
+use crate::encryption::Encryption;
 use crate::error::{Error, Result};
 use crate::log::ServerLog;
 use crate::manager::{ManagerSetup, fork_managers};
@@ -82,15 +83,17 @@ where
     let setup = manager_setup(&options, &program, board_fd, names, keep, described.clone(), make)?;
     let orphans = Orphans::new();
     // The last moment without threads: everything after this line may start some.
-    let (manager, spare) =
+    let (manager, spare, forked) =
         fork_managers(&setup).map_err(|error| Error::fork("the manager", error))?;
 
+    // From here on the master has private keys; whoever descends from manager or spare never does.
+    let encryption = Encryption::load(&options, &forked)?;
     let signals = signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?;
     board.start_sessions_behind(id_before_the_first(&options)?);
     let board = Arc::new(board);
     let places = Places::new(Arc::clone(&board));
     let reports = Reports::new(places).map_err(|error| fail("cannot make a bell", error))?;
-    let (mailboxes, threads) = start_reactors(&options, &board, &reports)?;
+    let (mailboxes, threads) = start_reactors(&options, encryption.clone(), &board, &reports)?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
     let acceptor = Acceptor::new(ports, &options, reports.clone());
     let now = clock::monotonic_ms();
@@ -100,6 +103,7 @@ where
         boot_deadline: Some(now + options.boot_timeout_ms),
         options,
         epoll,
+        encryption,
         signals,
         signal_notes: log::SignalNotes::default(),
         acceptor: Some(acceptor),
@@ -182,11 +186,12 @@ type Threads = Vec<JoinHandle<()>>;
 
 fn start_reactors(
     options: &Options,
+    encryption: Encryption,
     board: &Arc<Board>,
     reports: &Reports,
 ) -> Result<(Vec<Arc<Mailbox>>, Threads)> {
     let fail = |error| Error::start("cannot start a reactor", Some(error));
-    let settings = ReactorSettings::new(options).map_err(fail)?;
+    let settings = ReactorSettings::new(options).map_err(fail)?.with_encryption(encryption);
     let mailboxes: Vec<_> = (0..options.reactors)
         .map(|_| Ok(Arc::new(Mailbox::new()?)))
         .collect::<std::io::Result<_>>()

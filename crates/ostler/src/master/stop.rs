@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ostler_core::brain::{Books, CloseReason};
+use ostler_core::handshakes::HandshakeCounts;
 use ostler_core::shutdown::{Event, ShutdownAction};
 use ostler_core::{Millis, invariant};
 
@@ -99,7 +100,25 @@ impl Master {
     }
 }
 
+fn log_handshakes(counts: &HandshakeCounts) {
+    let some = |count: u64| (count > 0).then_some(count);
+    tracing::info!(
+        begun = counts.begun,
+        done = counts.done,
+        resumed = some(counts.resumed),
+        failed = some(counts.failed),
+        timed_out = some(counts.timed_out),
+        crowded_out = some(counts.crowded_out),
+        ended = some(counts.ended),
+        open = some(counts.open()),
+        "handshakes"
+    );
+}
+
 fn log_books(books: &Books) {
+    if books.handshakes.begun > 0 {
+        log_handshakes(&books.handshakes);
+    }
     for reason in CloseReason::ALL {
         let bytes = books.input_dropped_bytes.get(reason as usize).copied().unwrap_or(0);
         if bytes > 0 {

@@ -60,6 +60,8 @@ pub struct Options {
 
     /// Longest state of a session.
     pub(crate) session_state_size: usize,
+    /// How long a client may take until its session begins.
+    pub(crate) handshake_timeout_ms: u64,
     /// How long a worker's send waits for room in the lane.
     pub(crate) send_timeout_ms: u64,
 
@@ -127,6 +129,7 @@ impl Default for Options {
             prefetch_us: 100,
             prefetch_packages: 64,
             session_state_size: 192,
+            handshake_timeout_ms: 10_000,
             send_timeout_ms: 1_000,
             drain_timeout_ms: 10_000,
             shutdown_timeout_ms: 10_000,

@@ -74,6 +74,10 @@ pub enum OptionKind {
     Permissions,
     /// A path, or nothing.
     Path,
+    /// Paths between commas, or nothing.
+    Paths,
+    /// Names of protocols between commas, or nothing.
+    Protocols,
     /// Up to `bytes_max` letters, digits and `.`, `_`, `-`, or nothing.
     Name {
         /// Most characters.
@@ -107,6 +111,8 @@ impl OptionKind {
             }
             Self::Permissions => "octal, 0000 to 0777".to_owned(),
             Self::Path => "path or empty".to_owned(),
+            Self::Paths => "paths, or empty".to_owned(),
+            Self::Protocols => "names, or empty".to_owned(),
             Self::Name { bytes_max } => format!("up to {bytes_max} letters, digits, `.`, `_`, `-`"),
         }
     }

@@ -15,6 +15,7 @@ mod crash_policy;
 mod delimiter;
 mod fields;
 mod info;
+mod list;
 mod markdown;
 mod name;
 mod plan;
@@ -26,6 +27,7 @@ pub(crate) mod sources;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod unix_mode;
 mod url;
 mod validate;
@@ -37,6 +39,11 @@ pub use ostler_core::policy::{AnswerOrder, CrashPolicy, Dispatch};
 pub(crate) use port_options::PortOptions;
 pub(crate) use ports::{FIRST_PORT, PortPlan};
 pub(crate) use setting::{Spell, spell_bytes};
+#[cfg(all(feature = "tls", test))]
+pub(crate) use tls::TlsPair;
+#[cfg(feature = "tls")]
+pub(crate) use tls::TlsSettings;
+pub use tls::{ClientAuth, TlsVersion, UnknownName};
 pub(crate) use unix_mode::UnixMode;
 pub(crate) use url::{HostPort, ListenUrl, UNIX_PATH_BYTES_MAX};
 

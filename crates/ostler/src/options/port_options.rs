@@ -4,8 +4,12 @@
 use ostler_core::deadlines::Deadlines;
 use ostler_core::framing::LengthType;
 
+use super::list::{Paths, Protocols};
 use super::size::{KIB, MIB};
-use super::{CrashPolicy, Dispatch, FramingKind, HostPort, ListenUrl, UnixMode};
+use super::{
+    ClientAuth, CrashPolicy, Dispatch, FramingKind, HostPort, ListenUrl, TlsVersion, UnixMode,
+    UnknownName,
+};
 
 /// The options of one listening port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +22,25 @@ pub(crate) struct PortOptions {
     pub(crate) unix_mode: UnixMode,
     /// Disable Nagle's algorithm on accepted sockets.
     pub(crate) tcp_nodelay: bool,
+
+    /// Files with the certificates that clients are shown; none: the port is not encrypted.
+    pub(crate) tls_certificate: Paths,
+    /// Files with their private keys; none: they stand with the certificates.
+    pub(crate) tls_key: Paths,
+    /// Files with what the authorities say about their validity.
+    pub(crate) tls_ocsp: Paths,
+    /// File with the authorities of the clients' certificates.
+    pub(crate) tls_client_ca: String,
+    /// Whether clients show certificates.
+    pub(crate) tls_client_auth: ClientAuth,
+    /// Protocols that are spoken, as ALPN names them.
+    pub(crate) tls_alpn: Protocols,
+    /// The oldest version that is spoken.
+    pub(crate) tls_min_version: TlsVersion,
+    /// Whether sessions may be taken up again.
+    pub(crate) tls_tickets: bool,
+    /// What who asks for a name that is not there is shown.
+    pub(crate) tls_unknown_name: UnknownName,
 
     /// How bytes become packages.
     pub(crate) framing: FramingKind,
@@ -82,6 +105,15 @@ impl Default for PortOptions {
             backlog: 512,
             unix_mode: UnixMode::OWNER_ONLY,
             tcp_nodelay: true,
+            tls_certificate: Paths::default(),
+            tls_key: Paths::default(),
+            tls_ocsp: Paths::default(),
+            tls_client_ca: String::new(),
+            tls_client_auth: ClientAuth::Off,
+            tls_alpn: Protocols::default(),
+            tls_min_version: TlsVersion::Tls12,
+            tls_tickets: true,
+            tls_unknown_name: UnknownName::First,
             dispatch: None,
             crash_policy: CrashPolicy::Close,
             session_window: 16,

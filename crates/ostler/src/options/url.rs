@@ -135,8 +135,7 @@ impl ListenUrl {
     /// Whether this build can listen there.
     fn check_built(self) -> Result<Self, Problem> {
         let instead = match self {
-            Self::Tcp(_) | Self::Unix(_) => return Ok(self),
-            Self::Tls(_) => "TLS ports are not in this build yet: use `tcp://`",
+            Self::Tcp(_) | Self::Tls(_) | Self::Unix(_) => return Ok(self),
             Self::Udp(_) => "UDP ports are not in this build yet: use `tcp://`",
             Self::Unixgram(_) => "unix datagram ports are not in this build yet: use `tcp://`",
             Self::Inherited(_) => "inherited ports are not in this build yet: use `tcp://`",

@@ -3,7 +3,7 @@
 use ostler_core::per_port::PerPort;
 
 use super::ports::{FIRST_PORT, LISTEN};
-use super::{Dispatch, FramingKind, Options, PortOptions, PortPlan, SessionIds, size};
+use super::{Dispatch, FramingKind, Options, PortOptions, PortPlan, SessionIds, size, tls};
 use crate::error::{Error, Result};
 
 /// A reactor leases 256 KiB of the memory budget at a time. With less than two leases each,
@@ -44,7 +44,8 @@ impl Options {
                 &(self.back_off_max_ms, self.back_off_max_ms.to_string()),
             ),
         ];
-        server.into_iter().flatten().chain(of_ports).chain(same_places(&ports)).collect()
+        let of_all = same_places(&ports).into_iter().chain(tls::for_nobody(&ports));
+        server.into_iter().flatten().chain(of_ports).chain(of_all).collect()
     }
 
     /// What does not fit at a port, with its name if there may be several.
@@ -84,6 +85,10 @@ impl Options {
             events_needed(port),
             not_above(&["send_queue_low", "send_queue_high"], low, &high),
             not_above(&["send_queue_high", "send_queue_max"], high, &max),
+            tls::without_certificate(port),
+            tls::unequal_lists(port),
+            tls::half_client_auth(port),
+            tls::not_built(port),
         ]
         .into_iter()
         .flatten()

@@ -15,7 +15,24 @@ use crate::sys::clock;
 impl ClientSide {
     pub(super) fn accepted(&mut self, accepted: Accepted) {
         let Accepted { socket, session, peer, port } = accepted;
+        #[cfg(feature = "tls")]
+        if let Some(served) = self.settings.encryption.of(port) {
+            return match Transport::tls(socket, served.current()) {
+                Ok(transport) => self.begin_handshake(transport, session, peer, port),
+                Err(error) => self.refuse_newcomer(session, peer, &error),
+            };
+        }
         self.open_session(Transport::plain(socket), session, peer, port);
+    }
+
+    /// No session begins, and the connection is closed already.
+    #[cfg(feature = "tls")]
+    fn refuse_newcomer(&self, session: u64, peer: Peer, error: &rustls::Error) {
+        if self.complaints.handshakes.admits() {
+            tracing::error!(%peer, %error, "cannot begin a handshake");
+        }
+        self.reports.count_closed();
+        self.reports.give_place_back(self.index, session);
     }
 
     /// A session begins on a transport that is ready for it.
@@ -38,7 +55,13 @@ impl ClientSide {
         }
         let home = Home { reactor: self.index as u8, place: slot.0 };
         self.board.open_session(session, home, port.0, peer, clock::monotonic_ns());
-        let added = transport.watch(&self.epoll, token::connection(slot, session));
+        let token = token::connection(slot, session);
+        // A transport that had something to say before is watched already.
+        let added = match transport.had_handshake() {
+            true => transport.watch_again(&self.epoll, token),
+            false => transport.watch(&self.epoll, token),
+        };
+        let has_input = transport.may_hold_more();
         // A stream has one only while something of it is kept.
         let settings = self.settings.ports.get(port);
         let framer = settings.framer.filter(|_| !settings.keeps_unused);
@@ -55,7 +78,11 @@ impl ClientSide {
             if self.complaints.unwatched.admits() {
                 tracing::warn!(%peer, %error, "cannot watch a connection, closed");
             }
-            self.peer_lost(slot);
+            return self.peer_lost(slot);
+        }
+        self.transport_changed(slot);
+        if has_input {
+            self.brain.readable(slot);
         }
     }
 }

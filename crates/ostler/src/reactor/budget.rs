@@ -126,6 +126,31 @@ impl ClientSide {
         }
     }
 
+    /// The buffers of a connection's transport may have changed: the account follows.
+    #[inline]
+    pub(super) fn transport_changed(&mut self, slot: ConnectionSlot) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let held = connection.transport.held();
+        let before = std::mem::replace(&mut connection.transport_charged, held);
+        let owes = connection.transport.unsent() > 0;
+        if held != before {
+            self.recharge(before, held);
+            if owes {
+                self.publish_output(slot);
+            }
+        }
+    }
+
+    /// What was charged for `before` bytes is charged for `held`. They are held already, so that
+    /// it cannot be refused; somebody may have to pay for it.
+    pub(super) fn recharge(&mut self, before: usize, held: usize) {
+        if held > before {
+            self.charge_put_back(held - before);
+        } else {
+            self.memory.release((before - held) as u64);
+        }
+    }
+
     /// Whether outputs of workers have to wait until somebody has paid. A reactor that is alone
     /// does so at once.
     pub(super) fn holds_outputs_back(&mut self) -> bool {

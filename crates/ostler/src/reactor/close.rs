@@ -23,7 +23,8 @@ impl ClientSide {
         let Some(connection) = self.connections.take(slot) else {
             return invariant!(false, "a socket is closed once, after it was opened");
         };
-        self.memory.release(connection.output_charged() as u64);
+        let charged = connection.output_charged() + connection.transport_charged;
+        self.memory.release(charged as u64);
         self.brain.count_output_dropped(connection.unsent() as u64);
         tracing::debug!(session = connection.session, reason = reason.name(), "session closed");
         let Connection { transport, port, intake, timing, .. } = *connection;

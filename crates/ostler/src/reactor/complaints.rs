@@ -9,6 +9,8 @@ pub(super) struct Complaints {
     pub(super) unwatched: Quota,
     /// Input of a client that is gone is more than may be kept.
     pub(super) input_dropped: Quota,
+    /// A client did not come to have a session.
+    pub(super) handshakes: Quota,
 }
 
 impl Default for Complaints {
@@ -16,12 +18,13 @@ impl Default for Complaints {
         Self {
             unwatched: Quota::new("connections cannot be watched, they are closed"),
             input_dropped: Quota::of_events("clients that are gone left more than may be kept"),
+            handshakes: Quota::of_events("handshakes failed"),
         }
     }
 }
 
 impl Quotas for Complaints {
     fn all(&self) -> impl Iterator<Item = &Quota> {
-        [&self.unwatched, &self.input_dropped].into_iter()
+        [&self.unwatched, &self.input_dropped, &self.handshakes].into_iter()
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Connection {
     pub(super) intake: Option<Box<Intake>>,
     /// For its deadlines, if its port has any.
     pub(super) timing: Option<Box<Timing>>,
+    /// Bytes of the transport's own buffers that the budget was charged.
+    pub(super) transport_charged: usize,
 }
 
 /// All connections of a reactor, by their place.
@@ -72,12 +74,23 @@ impl Connection {
         intake: Option<Box<Intake>>,
         timing: Option<Box<Timing>>,
     ) -> Self {
-        Self { transport, session, port, output: SendQueue::default(), flags: 0, intake, timing }
+        Self {
+            transport,
+            session,
+            port,
+            output: SendQueue::default(),
+            flags: 0,
+            intake,
+            timing,
+            transport_charged: 0,
+        }
     }
 
     /// Bytes of memory that its queues hold, as they are charged.
     pub(super) fn charged(&self) -> usize {
-        self.output_charged() + self.intake.as_ref().map_or(0, |intake| intake.charged())
+        self.transport_charged
+            + self.output_charged()
+            + self.intake.as_ref().map_or(0, |intake| intake.charged())
     }
 
     /// The part of them that is output.
@@ -92,6 +105,6 @@ impl Connection {
 
     /// Bytes that wait to be written.
     pub(super) fn unsent(&self) -> usize {
-        self.output.unsent()
+        self.output.unsent() + self.transport.unsent()
     }
 }

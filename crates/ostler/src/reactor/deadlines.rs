@@ -155,7 +155,7 @@ impl ClientSide {
             waits_for_us: rest.is_served || (waits_to_be_read && !rest.is_held_by_output),
             rested_at: rest.since,
             is_incomplete: has_part && !(port.keeps_unused && rest.is_served),
-            has_output: !connection.output.is_empty(),
+            has_output: connection.unsent() > 0,
             is_protected: connection.flags & PROTECTED != 0,
         };
         port.deadlines.verdict(self.now, &timing.clock, &facts)
@@ -166,7 +166,7 @@ impl ClientSide {
     fn kernel_knows_better(&mut self, slot: ConnectionSlot, reason: CloseReason) -> bool {
         let now = self.now;
         let Some(connection) = self.connections.get_mut(slot) else { return false };
-        if !connection.output.is_empty() {
+        if connection.unsent() > 0 {
             let before = connection.unsent();
             connection.transport.expect_output();
             self.flush(slot);

@@ -67,8 +67,10 @@ impl Reactor {
         let more = self.give_all();
         self.clients.carry_out();
         self.destinations.publish();
+        // After all others: what they have to say is said.
+        let more_handshakes = self.clients.go_on_with_handshakes();
         self.report_drained();
-        Flow::GoOn { more }
+        Flow::GoOn { more: more || more_handshakes }
     }
 
     /// One turn of a reactor that has no thread of its own. False when there was nothing to do.
@@ -93,6 +95,7 @@ impl Reactor {
                 Token::Bell(lane, mark) => self.bell_rang(lane, mark),
                 Token::Pidfd(lane, mark) => dead.push((lane, mark)),
                 Token::Linger(number) => self.clients.lingerer_event(number),
+                Token::Handshake(number) => self.clients.handshake_event(number, readiness),
             }
         }
         // Mail first: a worker that another reactor condemned is settled as condemned here too
@@ -127,6 +130,7 @@ impl Reactor {
                 ToReactor::MemoryIsFree => self.clients.memory_is_free(),
                 ToReactor::Drain => {
                     self.clients.draining = true;
+                    self.clients.end_all_handshakes();
                     self.clients.brain.drain();
                     self.clients.hurry_lingerers();
                 }
@@ -136,6 +140,7 @@ impl Reactor {
                     }
                     self.clients.brain.close_all(reason);
                     self.clients.carry_out();
+                    self.clients.end_all_handshakes();
                     self.clients.end_all_lingerers();
                 }
                 ToReactor::Stop => {
@@ -180,12 +185,15 @@ impl Reactor {
     fn stop(&mut self) {
         self.clients.brain.close_all(ostler_core::brain::CloseReason::ShutdownTimeout);
         self.clients.carry_out();
+        self.clients.end_all_handshakes();
         self.clients.end_all_lingerers();
         self.clients.tell_of_shortages(true);
         self.clients.complaints.tell_rest();
         let books = self.clients.brain.books();
         let all = self.clients.reports.books.lock();
-        all.unwrap_or_else(PoisonError::into_inner).add(books);
+        let mut all = all.unwrap_or_else(PoisonError::into_inner);
+        all.add(books);
+        all.handshakes.add(&self.clients.counts);
     }
 }
 
@@ -208,7 +216,9 @@ impl ClientSide {
         if ready.output {
             self.flush(slot);
         }
-        if ready.ended && self.has_left_in_silence(slot) {
+        let has_left = ready.ended && self.has_left_in_silence(slot);
+        self.transport_changed(slot);
+        if has_left {
             return self.brain.peer_done(slot);
         }
         if ready.input {

@@ -13,6 +13,7 @@ mod connection;
 mod deadlines;
 mod destination;
 mod event_loop;
+mod handshakes;
 mod lanes;
 mod linger;
 pub(crate) mod mailbox;
@@ -33,17 +34,20 @@ use std::sync::Arc;
 
 use ostler_core::Nanos;
 use ostler_core::brain::{Brain, BrainSettings};
+use ostler_core::handshakes::HandshakeCounts;
 use ostler_core::per_port::PerPort;
 use ostler_shm::board::Board;
 use ostler_shm::layout::Sizes;
 use ostler_shm::sleep::Sleeper;
 
+use crate::encryption::Encryption;
 use crate::options::Options;
 use crate::sys::epoll::{Epoll, Events, Interest};
 use budget::Memory;
 use complaints::Complaints;
 use connection::Connections;
 use destination::Destinations;
+use handshakes::{HANDSHAKES_MAX, Newcomers};
 use linger::Lingerers;
 use mailbox::{Mailbox, Reports};
 use port_settings::PortSettings;
@@ -74,6 +78,11 @@ pub(crate) struct ReactorSettings {
     kept_input_max: usize,
     /// Longest message of one send at any port: nobody writes a longer one.
     max_send_bytes: usize,
+    /// How long a client may take until its session begins.
+    handshake_ns: Nanos,
+    /// What clients are shown.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS has handshakes"))]
+    encryption: Encryption,
 }
 
 impl ReactorSettings {
@@ -95,7 +104,16 @@ impl ReactorSettings {
             ports,
             max_send_bytes: plans.iter().map(|plan| plan.options.max_send_bytes).max().unwrap_or(0),
             kept_input_max: options.memory_budget / KEPT_INPUT_PART / usize::from(options.reactors),
+            handshake_ns: options.handshake_timeout_ms * 1_000_000,
+            encryption: Encryption::default(),
         })
+    }
+}
+
+impl ReactorSettings {
+    /// The same for ports whose clients are encrypted.
+    pub(crate) fn with_encryption(self, encryption: Encryption) -> Self {
+        Self { encryption, ..self }
     }
 }
 
@@ -116,6 +134,10 @@ struct ClientSide {
     settings: ReactorSettings,
     brain: Brain,
     connections: Connections,
+    /// Connections that have no session yet.
+    newcomers: Newcomers,
+    /// What became of them.
+    counts: HandshakeCounts,
     lingerers: Lingerers,
     timers: Timers,
     kept_input: KeptInput,
@@ -151,6 +173,8 @@ impl Reactor {
             index,
             brain: Brain::new(settings.brain.clone()),
             connections: Connections::new(),
+            newcomers: Newcomers::new(HANDSHAKES_MAX, settings.handshake_ns),
+            counts: HandshakeCounts::default(),
             lingerers: Lingerers::default(),
             timers: Timers::new(),
             kept_input: KeptInput::new(settings.kept_input_max),

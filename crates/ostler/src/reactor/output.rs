@@ -95,6 +95,7 @@ impl ClientSide {
                 }
             }
         }
+        self.transport_changed(slot);
         rest.is_empty() || self.queue(slot, rest)
     }
 
@@ -149,12 +150,12 @@ impl ClientSide {
             invariant!(false, "only a connection that is there is flushed");
             return;
         };
-        if connection.output.is_empty() {
+        if connection.unsent() == 0 {
             return;
         }
         let before = connection.output.charged();
-        let mut failed = false;
-        while connection.transport.takes_output() && !connection.output.is_empty() {
+        let mut failed = connection.transport.flush().is_err_and(|error| !is_passing(&error));
+        while !failed && connection.transport.takes_output() && !connection.output.is_empty() {
             match connection.transport.send(connection.output.front()) {
                 Ok(len) => {
                     connection.output.advance(len);
@@ -170,6 +171,7 @@ impl ClientSide {
             }
         }
         self.output_resized(slot, before);
+        self.transport_changed(slot);
         if failed {
             self.peer_lost(slot);
         }
@@ -189,7 +191,7 @@ impl ClientSide {
         if marks.is_full(unsent, connection.flags & FULL != 0) {
             flags |= FULL;
         }
-        let pending = connection.output.is_pending();
+        let pending = connection.output.is_pending() || connection.transport.unsent() > 0;
         let is_crossed = (flags ^ connection.flags) & FULL != 0;
         self.publish_flags(slot, flags);
         self.brain.output_changed(slot, pending, marks.holds_reading(unsent));

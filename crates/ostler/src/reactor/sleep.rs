@@ -36,6 +36,7 @@ impl Reactor {
         let refusal = self.refusal_due();
         let timers = self.clients.timers.next_due();
         let complaints = self.clients.complaints.next_due();
+        let handshakes = self.clients.newcomers.next_due();
         let due = [
             recall,
             self.clients.brain.rehash_due(),
@@ -43,6 +44,7 @@ impl Reactor {
             refusal,
             timers,
             complaints,
+            handshakes,
         ];
         let due = due.into_iter().flatten().min()?;
         Some(Duration::from_nanos(due.saturating_sub(clock::monotonic_ns())))

@@ -7,6 +7,7 @@ const CONNECTION: u64 = 1;
 const BELL: u64 = 2;
 const PIDFD: u64 = 3;
 const LINGER: u64 = 4;
+const HANDSHAKE: u64 = 5;
 
 /// The reactor's own mailbox.
 pub(super) const MAILBOX: u64 = 0;
@@ -22,6 +23,8 @@ pub(super) enum Token {
     Pidfd(LaneSlot, u32),
     /// A connection to which this side says no more, by its number.
     Linger(u32),
+    /// A connection that has no session yet, by its number.
+    Handshake(u32),
 }
 
 /// 24 bits that tell successive owners of one place apart.
@@ -53,6 +56,11 @@ pub(super) fn linger(number: u32) -> u64 {
     pack(LINGER, number, 0)
 }
 
+#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS has handshakes"))]
+pub(super) fn handshake(number: u32) -> u64 {
+    pack(HANDSHAKE, number, 0)
+}
+
 pub(super) fn unpack(token: u64) -> Token {
     let index = token as u32;
     let mark = ((token >> 32) & MARK_MASK) as u32;
@@ -61,6 +69,7 @@ pub(super) fn unpack(token: u64) -> Token {
         BELL => Token::Bell(LaneSlot(index), mark),
         PIDFD => Token::Pidfd(LaneSlot(index), mark),
         LINGER => Token::Linger(index),
+        HANDSHAKE => Token::Handshake(index),
         _ => Token::Mailbox,
     }
 }
@@ -80,6 +89,7 @@ mod tests {
         assert_eq!(unpack(bell(LaneSlot(3), 9)), Token::Bell(LaneSlot(3), 9));
         assert_eq!(unpack(pidfd(LaneSlot(0), 1)), Token::Pidfd(LaneSlot(0), 1));
         assert_eq!(unpack(linger(u32::MAX)), Token::Linger(u32::MAX));
+        assert_eq!(unpack(handshake(7)), Token::Handshake(7));
         assert_eq!(unpack(MAILBOX), Token::Mailbox);
     }
 

@@ -5,6 +5,10 @@
 
 mod deadlines;
 mod dispatch;
+#[path = "../encrypted/mod.rs"]
+mod encrypted;
+#[path = "../encrypted/ocsp.rs"]
+mod encrypted_ocsp;
 mod lanes;
 mod log;
 mod network;
@@ -15,6 +19,7 @@ mod supervision;
 mod system;
 #[path = "../talk/mod.rs"]
 mod talk;
+mod tls;
 mod wrong_values;
 
 use std::collections::BTreeSet;
@@ -29,6 +34,7 @@ type Effect = fn() -> TestResult;
 /// exists.
 const EFFECTS: &[&[(&str, Effect)]] = &[
     network::EFFECTS,
+    tls::EFFECTS,
     processes::EFFECTS,
     lanes::EFFECTS,
     packages::EFFECTS,

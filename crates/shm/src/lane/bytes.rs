@@ -50,6 +50,12 @@ impl<'a> RawBytes<'a> {
         }
     }
 
+    /// The first `len` of the bytes (all of them when there are fewer).
+    #[must_use]
+    pub fn first(self, len: usize) -> Self {
+        Self { len: self.len.min(len), ..self }
+    }
+
     /// A private copy appended to `to`.
     #[allow(unsafe_code)]
     pub fn append_to(&self, to: &mut Vec<u8>) {
@@ -111,6 +117,19 @@ impl RawBytesMut<'_> {
         // initialised. Only this process can write it: the file was sealed against writable
         // mappings by anybody else (protocol §2). Nobody here does while this value is borrowed.
         unsafe { std::slice::from_raw_parts(self.pointer, len.min(self.len)) }
+    }
+
+    /// The same space once more, for as long as it is not used itself.
+    #[must_use]
+    pub const fn by_ref(&mut self) -> RawBytesMut<'_> {
+        RawBytesMut { pointer: self.pointer, len: self.len, lives: PhantomData }
+    }
+
+    /// Leaves the first `len` bytes as they are: what is filled next lies behind them.
+    pub fn skip(&mut self, len: usize) {
+        let len = len.min(self.len);
+        self.pointer = self.pointer.wrapping_add(len);
+        self.len -= len;
     }
 
     /// Copies as much of `from` as fits and answers how much that was.

@@ -69,7 +69,7 @@ impl TestMaster {
             keep: Vec::new(),
             worker_main,
         };
-        let (manager, spare) = fork_managers(&setup).unwrap();
+        let (manager, spare, _) = fork_managers(&setup).unwrap();
         Self {
             manager,
             spare: Some(spare),

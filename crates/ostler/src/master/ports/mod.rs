@@ -79,9 +79,10 @@ impl AsFd for ListeningPort {
 
 /// The address of a port; a host name is resolved now.
 pub(crate) fn resolve(url: &ListenUrl) -> io::Result<SocketAddr> {
-    let ListenUrl::Tcp(HostPort { host, port }) = url else {
+    let (ListenUrl::Tcp(address) | ListenUrl::Tls(address)) = url else {
         return Err(io::Error::from(io::ErrorKind::Unsupported));
     };
+    let HostPort { host, port } = address;
     let found = (host.as_str(), *port).to_socket_addrs()?.next();
     found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
 }
@@ -93,7 +94,7 @@ pub(crate) fn describe(options: &Options) -> Result<String> {
     for PortPlan { name, options, .. } in ports.iter() {
         let url = &options.listen;
         let place = match url {
-            ListenUrl::Tcp(_) => {
+            ListenUrl::Tcp(_) | ListenUrl::Tls(_) => {
                 let address = resolve(url).map_err(|error| Error::listen(url, error))?;
                 address.to_string()
             }

@@ -11,6 +11,7 @@ mod packages;
 mod processes;
 mod sending;
 mod supervision;
+mod tls;
 
 use std::sync::LazyLock;
 
@@ -19,6 +20,7 @@ use super::info::OptionInfo;
 static ROWS: LazyLock<Vec<OptionInfo>> = LazyLock::new(|| {
     let topics = [
         network::ROWS,
+        tls::ROWS,
         processes::ROWS,
         lanes::ROWS,
         packages::ROWS,

@@ -174,6 +174,7 @@ impl ClientSide {
             }
         }
         self.memory.release(room.saturating_sub(grown) as u64);
+        self.transport_changed(slot);
         match (received, package) {
             (Ok(Received { len: all, .. }), Some((len, more))) => {
                 self.receive_share.count(all);
@@ -198,7 +199,9 @@ impl ClientSide {
             let connection = self.connections.get_mut(slot).ok_or(ErrorKind::NotConnected)?;
             let intake = connection.intake.as_deref_mut().ok_or(ErrorKind::NotConnected)?;
             let most = share.min(capacity.saturating_sub(buffered));
-            return connection.transport.recv_behind(intake.grow_to(capacity), most).map(Some);
+            let received = connection.transport.recv_behind(intake.grow_to(capacity), most);
+            self.transport_changed(slot);
+            return received.map(Some);
         }
         let (most, room) = self.room_to_receive(slot, share.min(self.scratch.len()));
         if most == 0 {
@@ -214,6 +217,7 @@ impl ClientSide {
             grown = intake.charged().saturating_sub(before);
         }
         self.memory.release(room.saturating_sub(grown) as u64);
+        self.transport_changed(slot);
         received.map(Some)
     }
 

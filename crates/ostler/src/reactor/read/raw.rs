@@ -28,15 +28,19 @@ impl ClientSide {
             return self.brain.input_dry(slot);
         };
         let mut space = destination.space(&opening, opening.payload_max as usize);
-        match connection.transport.recv_into(&mut space) {
+        let received = connection.transport.recv_into(&mut space);
+        if let (Ok(Received { len: 1.., more }), Some(timing)) =
+            (&received, connection.timing.as_deref_mut())
+        {
+            timing.read_package(self.now, *more);
+        }
+        self.transport_changed(slot);
+        match received {
             Ok(Received { len: 0, .. }) => {
                 self.brain.input_dry(slot);
                 self.brain.peer_done(slot);
             }
             Ok(Received { len, more }) => {
-                if let Some(timing) = connection.timing.as_deref_mut() {
-                    timing.read_package(self.now, more);
-                }
                 let header = self.header(&assignment, RecordKind::Data, len as u32);
                 let position = destination.complete(opening, header, len as u64);
                 self.brain.record_written(assignment, position, len as u32, None, more, self.now);

@@ -17,14 +17,25 @@
 //! [`Reactor::open_session`]: super::Reactor::open_session
 
 mod plain;
+#[cfg(feature = "tls")]
+mod space;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(test)]
+#[cfg(feature = "tls")]
+mod tls_tests;
 
 use std::io;
 use std::os::fd::OwnedFd;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 
 use ostler_shm::lane::{RawBytes, RawBytesMut};
 
 use crate::sys::epoll::{Epoll, Readiness};
 use plain::Plain;
+#[cfg(feature = "tls")]
+use tls::Tls;
 
 /// What an event of the socket means to the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +59,24 @@ pub(super) struct Received {
     pub(super) more: bool,
 }
 
+/// How far a transport is with what it has to say before the session begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handshaking {
+    /// It goes on after the next event.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS has handshakes"))]
+    Waits,
+    /// The session begins.
+    Done,
+}
+
 /// The transport of one connection.
 #[derive(Debug)]
 pub(super) enum Transport {
     /// The socket and nothing else.
     Plain(Plain),
+    /// Records of TLS. In a box, so that plain connections do not pay for its size.
+    #[cfg(feature = "tls")]
+    Tls(Box<Tls>),
 }
 
 impl Transport {
@@ -60,10 +84,88 @@ impl Transport {
         Self::Plain(Plain::new(socket))
     }
 
+    /// A transport that has a handshake to make first.
+    #[cfg(feature = "tls")]
+    pub(super) fn tls(
+        socket: OwnedFd,
+        config: Arc<rustls::ServerConfig>,
+    ) -> Result<Self, rustls::Error> {
+        Ok(Self::Tls(Box::new(Tls::new(socket, config)?)))
+    }
+
+    /// Whether it had something to say before the session, and so is watched since then.
+    pub(super) const fn had_handshake(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => true,
+        }
+    }
+
+    /// Goes on with what is to be said before the session begins. To be called once, and again
+    /// after each event, until it is done.
+    pub(super) fn handshake(&mut self) -> io::Result<Handshaking> {
+        match self {
+            Self::Plain(_) => Ok(Handshaking::Done),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.handshake(),
+        }
+    }
+
+    /// Whether the handshake took up an earlier session.
+    pub(super) fn is_resumed(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.is_resumed(),
+        }
+    }
+
+    /// Bytes of memory that it holds for input and output of its own.
+    #[inline]
+    pub(super) const fn held(&self) -> usize {
+        match self {
+            Self::Plain(_) => 0,
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.held(),
+        }
+    }
+
+    /// Bytes that it took for output and that the kernel has not taken.
+    #[inline]
+    pub(super) const fn unsent(&self) -> usize {
+        match self {
+            Self::Plain(_) => 0,
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.unsent(),
+        }
+    }
+
+    /// Sends them, as far as the kernel takes them.
+    #[inline]
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.flush().map(|_| ()),
+        }
+    }
+
     /// Has all of its events told under `token`, each once.
     pub(super) fn watch(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
         match self {
             Self::Plain(plain) => plain.watch(epoll, token),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.watch(epoll, token),
+        }
+    }
+
+    /// The same under another token; what is there already is told anew.
+    pub(super) fn watch_again(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
+        match self {
+            Self::Plain(plain) => plain.watch_again(epoll, token),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.watch_again(epoll, token),
         }
     }
 
@@ -71,6 +173,8 @@ impl Transport {
     pub(super) fn watch_input(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
         match self {
             Self::Plain(plain) => plain.watch_input(epoll, token),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.watch_input(epoll, token),
         }
     }
 
@@ -79,6 +183,8 @@ impl Transport {
     pub(super) fn on_event(&mut self, readiness: Readiness) -> Ready {
         match self {
             Self::Plain(plain) => plain.on_event(readiness),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.on_event(readiness),
         }
     }
 
@@ -88,6 +194,8 @@ impl Transport {
     pub(super) const fn takes_output(&self) -> bool {
         match self {
             Self::Plain(plain) => plain.takes_output(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.takes_output(),
         }
     }
 
@@ -96,6 +204,8 @@ impl Transport {
     pub(super) const fn expect_output(&mut self) {
         match self {
             Self::Plain(plain) => plain.expect_output(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.expect_output(),
         }
     }
 
@@ -104,6 +214,8 @@ impl Transport {
     pub(super) const fn may_hold_more(&self) -> bool {
         match self {
             Self::Plain(plain) => plain.may_hold_more(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.may_hold_more(),
         }
     }
 
@@ -112,6 +224,8 @@ impl Transport {
     pub(super) fn recv(&mut self, space: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(plain) => plain.recv(space),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.recv(space),
         }
     }
 
@@ -120,6 +234,8 @@ impl Transport {
     pub(super) fn recv_behind(&mut self, bytes: &mut Vec<u8>, most: usize) -> io::Result<usize> {
         match self {
             Self::Plain(plain) => plain.recv_behind(bytes, most),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.recv_behind(bytes, most),
         }
     }
 
@@ -128,6 +244,8 @@ impl Transport {
     pub(super) fn recv_into(&mut self, space: &mut RawBytesMut<'_>) -> io::Result<Received> {
         match self {
             Self::Plain(plain) => plain.recv_into(space),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.recv_into(space),
         }
     }
 
@@ -136,6 +254,8 @@ impl Transport {
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(plain) => plain.send(bytes),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.send(bytes),
         }
     }
 
@@ -145,13 +265,17 @@ impl Transport {
     pub(super) fn send_from(&mut self, bytes: RawBytes<'_>) -> io::Result<usize> {
         match self {
             Self::Plain(plain) => plain.send_from(bytes),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.send_from(bytes),
         }
     }
 
     /// Whether the client has ended its side and nothing is left to read.
-    pub(super) fn is_at_end(&self) -> bool {
+    pub(super) fn is_at_end(&mut self) -> bool {
         match self {
             Self::Plain(plain) => plain.is_at_end(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.is_at_end(),
         }
     }
 
@@ -159,6 +283,8 @@ impl Transport {
     pub(super) fn unread(&self) -> usize {
         match self {
             Self::Plain(plain) => plain.unread(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.unread(),
         }
     }
 
@@ -166,6 +292,8 @@ impl Transport {
     pub(super) fn shutdown_write(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(plain) => plain.shutdown_write(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.shutdown_write(),
         }
     }
 
@@ -173,6 +301,8 @@ impl Transport {
     pub(super) fn close(self) {
         match self {
             Self::Plain(plain) => plain.close(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.close(),
         }
     }
 
@@ -181,6 +311,8 @@ impl Transport {
     pub(super) fn reset(self) {
         match self {
             Self::Plain(plain) => plain.reset(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.reset(),
         }
     }
 }

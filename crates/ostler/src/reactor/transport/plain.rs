@@ -29,6 +29,10 @@ impl Plain {
         epoll.add(&self.socket, token, Interest::CLIENT)
     }
 
+    pub(super) fn watch_again(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
+        epoll.modify(&self.socket, token, Interest::CLIENT)
+    }
+
     pub(super) fn watch_input(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
         epoll.modify(&self.socket, token, Interest::BELL)
     }

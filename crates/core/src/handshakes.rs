@@ -1,0 +1,268 @@
+//! Connections that have to agree on something before they are sessions: how many there may be, for
+//! how long, and whose turn it is.
+//!
+//! A handshake costs thousands of times what a package costs, and whoever connects can ask for one.
+//! So they wait in a line of their own, of which the driver takes as many as a turn has time for.
+//! When there are too many, the one that waits the longest makes room: a client that is there
+//! finishes within a few round trips, one that only holds a place does not.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::Nanos;
+
+/// How handshakes ended. Each that began ends in one of these ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandshakeCounts {
+    /// Handshakes that began.
+    pub begun: u64,
+    /// The session began.
+    pub done: u64,
+    /// Those of them that took up an earlier session.
+    pub resumed: u64,
+    /// The client sent what cannot be, refused what it was offered, or left.
+    pub failed: u64,
+    /// The client did not finish in time.
+    pub timed_out: u64,
+    /// Too many were there at the same time, and this one had waited the longest.
+    pub crowded_out: u64,
+    /// The server ended first.
+    pub ended: u64,
+}
+
+impl HandshakeCounts {
+    /// Adds another reactor's counters.
+    pub const fn add(&mut self, other: &Self) {
+        self.begun += other.begun;
+        self.done += other.done;
+        self.resumed += other.resumed;
+        self.failed += other.failed;
+        self.timed_out += other.timed_out;
+        self.crowded_out += other.crowded_out;
+        self.ended += other.ended;
+    }
+
+    /// Handshakes that are not over.
+    #[must_use]
+    pub const fn open(&self) -> u64 {
+        let over = self.done + self.failed + self.timed_out + self.crowded_out + self.ended;
+        self.begun.saturating_sub(over)
+    }
+}
+
+/// One of them. Numbers are not used again for a long time: 2^32 handshakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HandshakeId(pub u32);
+
+#[derive(Debug)]
+struct Entry<T> {
+    of: T,
+    due: Nanos,
+    /// It stands in the line of those that can go on.
+    is_ready: bool,
+}
+
+/// All handshakes of one driver; `T` is what it keeps of each.
+#[derive(Debug)]
+pub struct Handshakes<T> {
+    entries: HashMap<HandshakeId, Entry<T>>,
+    /// In the order in which they began, and so in which they are due; some have ended before.
+    order: VecDeque<(Nanos, HandshakeId)>,
+    /// Those that can go on; some have ended before.
+    ready: VecDeque<HandshakeId>,
+    next: u32,
+    max: usize,
+    timeout: Nanos,
+}
+
+impl<T> Handshakes<T> {
+    /// At most `max` at the same time (at least one), each for `timeout` ns.
+    #[must_use]
+    pub fn new(max: usize, timeout: Nanos) -> Self {
+        let (entries, order, ready) = (HashMap::new(), VecDeque::new(), VecDeque::new());
+        Self { entries, order, ready, next: 0, max: max.max(1), timeout }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// One begins. It does not go on before [`Handshakes::make_ready`]. The answer has its number
+    /// and, when there were too many, the one that made room.
+    pub fn begin(&mut self, of: T, now: Nanos) -> (HandshakeId, Option<T>) {
+        let crowded_out = (self.entries.len() >= self.max).then(|| self.take_oldest()).flatten();
+        let id = HandshakeId(self.next);
+        self.next = self.next.wrapping_add(1);
+        let due = now.saturating_add(self.timeout);
+        self.entries.insert(id, Entry { of, due, is_ready: false });
+        self.order.push_back((due, id));
+        (id, crowded_out)
+    }
+
+    /// It can go on; said twice it still has one turn.
+    pub fn make_ready(&mut self, id: HandshakeId) {
+        if let Some(entry) = self.entries.get_mut(&id)
+            && !entry.is_ready
+        {
+            entry.is_ready = true;
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Whether one can go on.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The next that can go on, taken out of the line.
+    pub fn next_ready(&mut self) -> Option<(HandshakeId, &mut T)> {
+        while let Some(id) = self.ready.pop_front() {
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.is_ready = false;
+                // Looked up once more for the borrow checker's sake.
+                return self.entries.get_mut(&id).map(|entry| (id, &mut entry.of));
+            }
+        }
+        None
+    }
+
+    /// One that is there.
+    pub fn get_mut(&mut self, id: HandshakeId) -> Option<&mut T> {
+        self.entries.get_mut(&id).map(|entry| &mut entry.of)
+    }
+
+    /// It has ended, in one way or the other.
+    pub fn remove(&mut self, id: HandshakeId) -> Option<T> {
+        let entry = self.entries.remove(&id)?;
+        if self.entries.is_empty() {
+            // What is left in the lines are the numbers of those that have ended.
+            self.order.clear();
+            self.ready.clear();
+        }
+        Some(entry.of)
+    }
+
+    /// When the first of them has had its time, if there is one. Exact as long as those that began
+    /// before it have not ended; else the driver looks for nothing once.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Nanos> {
+        self.order.front().map(|(due, _)| *due)
+    }
+
+    /// Takes out one that has had its time.
+    pub fn take_due(&mut self, now: Nanos) -> Option<T> {
+        while let Some((due, id)) = self.order.front().copied() {
+            match self.entries.get(&id) {
+                // Its number was given anew, which takes 2^32 handshakes.
+                Some(entry) if entry.due != due => {}
+                Some(_) if due > now => return None,
+                Some(_) => {
+                    self.order.pop_front();
+                    return self.remove(id);
+                }
+                None => {}
+            }
+            self.order.pop_front();
+        }
+        None
+    }
+
+    /// Takes out whichever began first.
+    pub fn take_oldest(&mut self) -> Option<T> {
+        self.take_due(Nanos::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn who_waits_the_longest_makes_room() {
+        let mut handshakes = Handshakes::new(2, 100);
+        let (first, none) = handshakes.begin("first", 0);
+        assert_eq!(none, None);
+        handshakes.begin("second", 1);
+        assert_eq!(handshakes.begin("third", 2).1, Some("first"));
+        assert_eq!(handshakes.get_mut(first), None);
+        assert_eq!(handshakes.len(), 2);
+    }
+
+    #[test]
+    fn each_has_one_turn_in_the_order_in_which_it_can_go_on() {
+        let mut handshakes = Handshakes::new(8, 100);
+        let ids: Vec<_> = (0..4).map(|number| handshakes.begin(number, 0).0).collect();
+        for index in [2, 0, 2, 3] {
+            handshakes.make_ready(ids[index]);
+        }
+        handshakes.remove(ids[0]);
+        let mut turns = Vec::new();
+        while let Some((_, number)) = handshakes.next_ready() {
+            turns.push(*number);
+        }
+        assert_eq!(turns, [2, 3]);
+        handshakes.make_ready(ids[2]);
+        assert!(handshakes.has_ready(), "it may go on again");
+    }
+
+    #[test]
+    fn who_does_not_finish_in_time_is_taken_out_and_nobody_else() {
+        let mut handshakes = Handshakes::new(8, 100);
+        let (_, _) = handshakes.begin("silent", 0);
+        let (quick, _) = handshakes.begin("quick", 10);
+        let (_, _) = handshakes.begin("later", 20);
+        assert_eq!(handshakes.next_due(), Some(100));
+        assert_eq!(handshakes.take_due(99), None);
+        assert_eq!(handshakes.take_due(100), Some("silent"));
+        assert_eq!(handshakes.remove(quick), Some("quick"));
+        assert_eq!(handshakes.take_due(119), None);
+        assert_eq!(handshakes.take_due(120), Some("later"));
+        assert_eq!((handshakes.next_due(), handshakes.is_empty()), (None, true));
+    }
+
+    proptest! {
+        /// Whatever happens: never more than allowed, every one ends once, and none that was not
+        /// taken out for its time is older than its time.
+        #[test]
+        fn each_begins_once_and_ends_once(steps in proptest::collection::vec(0..5_u8, 0..200)) {
+            let mut handshakes = Handshakes::new(5, 7);
+            let (mut begun, mut ended, mut ids) = (0_u64, 0_u64, Vec::new());
+            for (now, step) in (0..).zip(steps) {
+                match step {
+                    0 | 1 => {
+                        let (id, out) = handshakes.begin(now, now);
+                        begun += 1;
+                        ended += u64::from(out.is_some());
+                        ids.push(id);
+                    }
+                    2 => ids.iter().for_each(|id| handshakes.make_ready(*id)),
+                    3 => {
+                        let removed = ids.pop().and_then(|id| handshakes.remove(id));
+                        ended += u64::from(removed.is_some());
+                    }
+                    _ => {
+                        while let Some(started) = handshakes.take_due(now) {
+                            prop_assert!(started + 7 <= now);
+                            ended += 1;
+                        }
+                        let oldest = handshakes.entries.values().map(|entry| entry.of).min();
+                        prop_assert!(oldest.is_none_or(|started| started + 7 > now));
+                    }
+                }
+                prop_assert!(handshakes.len() <= 5);
+                prop_assert_eq!(begun - ended, handshakes.len() as u64);
+                let ready = handshakes.entries.values().filter(|entry| entry.is_ready).count();
+                prop_assert!(handshakes.ready.len() >= ready);
+            }
+        }
+    }
+}

@@ -1,0 +1,482 @@
+//! The encrypted transport: the socket has records, the session gets what is in them.
+//!
+//! Between two calls a connection holds only what cannot be elsewhere: the beginning of a record,
+//! content for which its reader had no room, records that the kernel did not take. All of it is
+//! bounded by the size of a record or of one write, is told by [`Tls::held`], and is nothing as
+//! long as the connection is idle. Everything else passes through buffers of the thread.
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use ostler_shm::lane::{RawBytes, RawBytesMut};
+use rustls::ServerConfig;
+
+use super::space::{Behind, Ring, Slice, Space};
+use super::{Handshaking, Ready, Received};
+use crate::sys::epoll::{Epoll, Interest, Readiness};
+use crate::sys::socket;
+use crate::tls::engine::{Backlog, Engine, Processed, Progress};
+use crate::tls::outgoing::Outgoing;
+
+/// A record as it is on the way, at most: what the protocol allows, and its header.
+const RECORD_BYTES_MAX: usize = 16 * 1024 + 2048 + 5;
+/// Bytes taken from the socket at once: four full records, as many as a read of the default size
+/// brings.
+const INCOMING_BYTES: usize = 68 * 1024;
+/// Content encrypted at once, so that a connection whose client does not read holds no more.
+const SEAL_BYTES_MAX: usize = 64 * 1024;
+/// Memory for encrypted output that a thread keeps.
+const OUTGOING_KEPT_BYTES: usize = 72 * 1024;
+/// Bytes that a client may send before its session begins: a long chain of certificates has room.
+const HANDSHAKE_BYTES_MAX: usize = 128 * 1024;
+/// Records the kernel does not take that a client may cause without reading; more is an attack.
+const OWED_BYTES_MAX: usize = SEAL_BYTES_MAX + 16 * 1024;
+/// Received bytes that are looked at for the end of the session when the client has ended the
+/// connection: its goodbye, and a few small records before it.
+const FAREWELL_BYTES_MAX: usize = 1024;
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> = RefCell::default();
+}
+
+/// What the connections of a thread share; each uses it for as long as one call takes.
+#[derive(Default)]
+struct Buffers {
+    incoming: Vec<u8>,
+    outgoing: Outgoing,
+    copy: Vec<u8>,
+}
+
+/// A socket and the state of its encryption.
+#[derive(Debug)]
+pub(in crate::reactor) struct Tls {
+    socket: OwnedFd,
+    engine: Engine,
+    /// The kernel takes output (as far as is known).
+    writable: bool,
+    /// The client has shut down its side, or has sent urgent data: a read that brings little is not
+    /// the last one.
+    reads_may_be_short: bool,
+    /// Received, and not decrypted or not read.
+    backlog: Backlog,
+    /// There may be a whole record among it.
+    may_have_record: bool,
+    /// The last look at the socket took all that it asked for.
+    socket_may_have_more: bool,
+    /// What of the decrypted input is read.
+    data_at: usize,
+    /// Encrypted, and not sent before `sealed_at`.
+    sealed: Vec<u8>,
+    sealed_at: usize,
+    /// Bytes received before the session began.
+    handshake_bytes: usize,
+    /// Something was wrong with the encryption: nothing is read or written any more.
+    is_broken: bool,
+    /// The end of this side is said when all is sent.
+    shutdown_due: bool,
+    /// It is said.
+    is_shut_down: bool,
+}
+
+impl Tls {
+    pub(super) fn new(socket: OwnedFd, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+        Ok(Self {
+            socket,
+            engine: Engine::new(config)?,
+            writable: true,
+            reads_may_be_short: false,
+            backlog: Backlog::default(),
+            may_have_record: false,
+            socket_may_have_more: false,
+            data_at: 0,
+            sealed: Vec::new(),
+            sealed_at: 0,
+            handshake_bytes: 0,
+            is_broken: false,
+            shutdown_due: false,
+            is_shut_down: false,
+        })
+    }
+
+    pub(super) fn watch(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
+        epoll.add(&self.socket, token, Interest::CLIENT)
+    }
+
+    /// The same connection under another token; what is there is told anew.
+    pub(super) fn watch_again(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
+        epoll.modify(&self.socket, token, Interest::CLIENT)
+    }
+
+    /// Records may be left that the kernel has not taken: room for them is told, too.
+    pub(super) fn watch_input(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
+        let interest = if self.shutdown_due { Interest::CLIENT } else { Interest::BELL };
+        epoll.modify(&self.socket, token, interest)
+    }
+
+    #[inline]
+    pub(super) fn on_event(&mut self, readiness: Readiness) -> Ready {
+        let (ended, urgent) = (readiness.read_hangup(), readiness.urgent());
+        self.reads_may_be_short |= ended || urgent;
+        let output = readiness.writable() && !self.writable;
+        self.writable |= output;
+        Ready {
+            failed: readiness.error() || readiness.hangup() || (ended && self.was_cut_off()),
+            output,
+            ended,
+            input: readiness.readable() || ended || urgent,
+        }
+    }
+
+    /// The connection has ended and the client had not said so: what it sent may be a part of what
+    /// it wanted to send, for anybody on the way can end a connection.
+    fn was_cut_off(&self) -> bool {
+        !self.engine.is_ended() && !self.holds_input() && socket::is_at_end(&self.socket)
+    }
+
+    #[inline]
+    pub(super) const fn takes_output(&self) -> bool {
+        self.writable
+    }
+
+    pub(super) const fn expect_output(&mut self) {
+        self.writable = true;
+    }
+
+    pub(super) const fn may_hold_more(&self) -> bool {
+        self.reads_may_be_short || self.engine.is_ended() || self.holds_input()
+    }
+
+    /// Input that no event tells of.
+    const fn holds_input(&self) -> bool {
+        self.may_have_record || self.socket_may_have_more || !self.backlog.data.is_empty()
+    }
+
+    /// Bytes of memory that it holds.
+    pub(super) const fn held(&self) -> usize {
+        self.backlog.undecrypted.capacity() + self.backlog.data.capacity() + self.sealed.capacity()
+    }
+
+    /// Bytes that were taken for output and not sent.
+    pub(super) const fn unsent(&self) -> usize {
+        self.sealed.len() - self.sealed_at
+    }
+
+    /// Whether the session took up an earlier one.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.engine.is_resumed()
+    }
+
+    // ---- the handshake --------------------------------------------------------------------------
+
+    /// Goes on with the handshake as far as it can. To be called again after the next event.
+    pub(super) fn handshake(&mut self) -> io::Result<Handshaking> {
+        loop {
+            if self.flush()? {
+                return Ok(Handshaking::Waits);
+            }
+            if !self.engine.is_handshaking() {
+                return Ok(Handshaking::Done);
+            }
+            match self.receive(&mut Slice(&mut [])) {
+                Ok(true) => {}
+                Ok(false) => return Err(ErrorKind::UnexpectedEof.into()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Ok(Handshaking::Waits);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if self.handshake_bytes > HANDSHAKE_BYTES_MAX {
+                self.is_broken = true;
+                return Err(io::Error::new(ErrorKind::InvalidData, "a handshake without an end"));
+            }
+        }
+    }
+
+    // ---- input ----------------------------------------------------------------------------------
+
+    pub(super) fn recv(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        Ok(self.read(&mut Slice(space))?.len)
+    }
+
+    pub(super) fn recv_behind(&mut self, bytes: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        let room = most.min(bytes.capacity() - bytes.len());
+        Ok(self.read(&mut Behind { bytes, room })?.len)
+    }
+
+    pub(super) fn recv_into(&mut self, space: &mut RawBytesMut<'_>) -> io::Result<Received> {
+        // The caller looks at its front afterwards.
+        self.read(&mut Ring(&mut space.by_ref()))
+    }
+
+    fn read(&mut self, space: &mut impl Space) -> io::Result<Received> {
+        let room = space.len();
+        self.put_data(space);
+        while space.len() == room {
+            if !self.backlog.data.is_empty() {
+                return Err(ErrorKind::WouldBlock.into()); // there was no room to begin with
+            }
+            if self.engine.is_ended() {
+                return Ok(Received { len: 0, more: false });
+            }
+            if self.shutdown_due {
+                self.go_on_with_shutdown()?;
+            }
+            if self.is_broken {
+                return self.discard();
+            }
+            if !self.receive(space)? {
+                self.is_broken = true;
+                return Err(io::Error::new(ErrorKind::UnexpectedEof, "cut off"));
+            }
+        }
+        Ok(Received { len: room - space.len(), more: self.may_hold_more() })
+    }
+
+    /// What a client goes on sending when nothing of it can be understood any more: thrown away,
+    /// so that the last words of this side reach it.
+    fn discard(&self) -> io::Result<Received> {
+        if !self.is_shut_down {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        BUFFERS.with_borrow_mut(|buffers| {
+            buffers.incoming.resize(INCOMING_BYTES, 0);
+            let len = socket::recv(&self.socket, &mut buffers.incoming)?;
+            Ok(Received { len, more: true })
+        })
+    }
+
+    /// What is decrypted already.
+    fn put_data(&mut self, space: &mut impl Space) {
+        if self.backlog.data.is_empty() {
+            return;
+        }
+        self.data_at += space.put(self.backlog.data.get(self.data_at..).unwrap_or_default());
+        if self.data_at >= self.backlog.data.len() {
+            (self.backlog.data, self.data_at) = (Vec::new(), 0);
+        }
+    }
+
+    /// Decrypts what is there: what is left of earlier, or else what the socket has. False at the
+    /// end of the connection.
+    fn receive(&mut self, space: &mut impl Space) -> io::Result<bool> {
+        BUFFERS.with_borrow_mut(|buffers| {
+            let Buffers { incoming, outgoing, .. } = buffers;
+            incoming.resize(INCOMING_BYTES, 0);
+            let kept = self.backlog.undecrypted.len();
+            if let Some(front) = incoming.get_mut(..kept) {
+                front.copy_from_slice(&self.backlog.undecrypted);
+            }
+            let mut filled = kept;
+            if !self.may_have_record {
+                let wanted = wanted(space.len()).max(kept + 1).min(INCOMING_BYTES);
+                let free = incoming.get_mut(kept..wanted).unwrap_or_default();
+                if free.is_empty() {
+                    self.is_broken = true;
+                    return Err(io::Error::new(ErrorKind::InvalidData, "a message without end"));
+                }
+                self.socket_may_have_more = false;
+                let received = socket::recv(&self.socket, free)?;
+                if received == 0 {
+                    return Ok(false);
+                }
+                self.socket_may_have_more = received == free.len();
+                if self.engine.is_handshaking() {
+                    self.handshake_bytes += received;
+                }
+                filled += received;
+            }
+            let received = incoming.get_mut(..filled).unwrap_or_default();
+            let processed = self.process(received, outgoing, space);
+            outgoing.clear(OUTGOING_KEPT_BYTES);
+            processed.map(|()| true)
+        })
+    }
+
+    /// Decrypts received bytes, keeps what is left of them, sends what that demands.
+    fn process(
+        &mut self,
+        received: &mut [u8],
+        outgoing: &mut Outgoing,
+        space: &mut impl Space,
+    ) -> io::Result<()> {
+        let data = &mut self.backlog.data;
+        let take = &mut |content: &[u8]| {
+            let taken = space.put(content);
+            data.extend_from_slice(content.get(taken..).unwrap_or_default());
+            data.is_empty() && space.len() > 0
+        };
+        let Processed { consumed, outcome } = self.engine.process(received, outgoing, take);
+        let rest = received.get(consumed..).unwrap_or_default();
+        self.may_have_record = matches!(outcome, Ok(Progress::Enough)) && !rest.is_empty();
+        self.backlog.undecrypted = if outcome.is_ok() { rest.to_vec() } else { Vec::new() };
+        self.is_broken |= outcome.is_err();
+        let sent = match outgoing.bytes() {
+            [] => Ok(()),
+            records => self.write_out(records),
+        };
+        match outcome {
+            Ok(_) => sent,
+            Err(error) => Err(io::Error::new(ErrorKind::InvalidData, error)),
+        }
+    }
+
+    /// Whether the client has said that nothing more comes, and all that came is read.
+    pub(super) fn is_at_end(&mut self) -> bool {
+        let waiting = socket::unread(&self.socket);
+        while !self.engine.is_ended() && !self.holds_input() && !self.is_broken {
+            if waiting > FAREWELL_BYTES_MAX
+                || !matches!(self.receive(&mut Slice(&mut [])), Ok(true))
+            {
+                break;
+            }
+        }
+        self.engine.is_ended() && self.backlog.data.is_empty()
+    }
+
+    /// Bytes that were received and not read, as far as is known: those that are still encrypted
+    /// count with what their records cost.
+    pub(super) fn unread(&self) -> usize {
+        if self.is_broken || self.engine.is_ended() {
+            return self.backlog.data.len() - self.data_at;
+        }
+        self.backlog.data.len() - self.data_at
+            + self.backlog.undecrypted.len()
+            + socket::unread(&self.socket)
+    }
+
+    // ---- output ---------------------------------------------------------------------------------
+
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.flush()? {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let bytes = bytes.get(..SEAL_BYTES_MAX).unwrap_or(bytes);
+        BUFFERS.with_borrow_mut(|buffers| self.seal(bytes, &mut buffers.outgoing))?;
+        Ok(bytes.len())
+    }
+
+    /// What a worker may be changing is copied before it is encrypted.
+    pub(super) fn send_from(&mut self, bytes: RawBytes<'_>) -> io::Result<usize> {
+        if self.flush()? {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let bytes = bytes.first(SEAL_BYTES_MAX);
+        BUFFERS.with_borrow_mut(|buffers| {
+            buffers.copy.clear();
+            bytes.append_to(&mut buffers.copy);
+            self.seal(&buffers.copy, &mut buffers.outgoing)
+        })?;
+        Ok(bytes.len())
+    }
+
+    fn seal(&mut self, bytes: &[u8], outgoing: &mut Outgoing) -> io::Result<()> {
+        if self.is_broken {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        let sealed = self.engine.seal(bytes, &mut self.backlog, outgoing).map_err(|error| {
+            self.is_broken = true;
+            io::Error::other(error)
+        });
+        let sent = sealed.and_then(|()| self.write_out(outgoing.bytes()));
+        outgoing.clear(OUTGOING_KEPT_BYTES);
+        sent
+    }
+
+    /// Sends records, behind those that wait; what the kernel does not take waits, too.
+    fn write_out(&mut self, records: &[u8]) -> io::Result<()> {
+        let sent = if self.sealed.is_empty() { self.send_records(records)? } else { 0 };
+        let rest = records.get(sent..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        if self.unsent() + rest.len() > OWED_BYTES_MAX {
+            self.is_broken = true;
+            return Err(io::Error::other("a client that asks and does not read"));
+        }
+        self.sealed.extend_from_slice(rest);
+        Ok(())
+    }
+
+    /// As much as the kernel takes.
+    fn send_records(&mut self, records: &[u8]) -> io::Result<usize> {
+        let mut sent = 0;
+        while let Some(rest) = records.get(sent..).filter(|rest| !rest.is_empty()) {
+            match socket::send(&self.socket, rest) {
+                Ok(len) => sent += len,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.writable = false;
+                    break;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Sends records that wait. True when some are left.
+    pub(super) fn flush(&mut self) -> io::Result<bool> {
+        if self.sealed.is_empty() {
+            return Ok(false);
+        }
+        let records = std::mem::take(&mut self.sealed);
+        let sent = self.send_records(records.get(self.sealed_at..).unwrap_or_default());
+        self.sealed = records;
+        self.sealed_at += sent?;
+        if self.sealed_at >= self.sealed.len() {
+            (self.sealed, self.sealed_at) = (Vec::new(), 0);
+        }
+        Ok(!self.sealed.is_empty())
+    }
+
+    // ---- the end --------------------------------------------------------------------------------
+
+    /// Says goodbye, and ends this side when that is sent.
+    pub(super) fn shutdown_write(&mut self) -> io::Result<()> {
+        // A handshake that is given up is not gone on with while its client is waited for.
+        self.is_broken |= self.engine.is_handshaking();
+        if !self.is_broken {
+            self.say_goodbye();
+        }
+        self.shutdown_due = true;
+        self.go_on_with_shutdown()
+    }
+
+    fn go_on_with_shutdown(&mut self) -> io::Result<()> {
+        if !self.flush()? {
+            (self.shutdown_due, self.is_shut_down) = (false, true);
+            socket::shutdown_write(&self.socket)?;
+        }
+        Ok(())
+    }
+
+    /// That it cannot be said changes nothing: the connection ends.
+    fn say_goodbye(&mut self) {
+        BUFFERS.with_borrow_mut(|buffers| {
+            let outgoing = &mut buffers.outgoing;
+            if self.engine.close(&mut self.backlog, outgoing).is_ok() {
+                let _ = self.write_out(outgoing.bytes());
+            }
+            outgoing.clear(OUTGOING_KEPT_BYTES);
+        });
+    }
+
+    pub(super) fn close(mut self) {
+        if !self.is_broken {
+            self.say_goodbye();
+        }
+        drop(self.socket);
+    }
+
+    pub(super) fn reset(self) {
+        socket::reset(self.socket);
+    }
+}
+
+/// How many bytes to receive for so much content: with what records cost, and never less than one.
+fn wanted(content: usize) -> usize {
+    (content + content / 64 + 64).max(RECORD_BYTES_MAX)
+}

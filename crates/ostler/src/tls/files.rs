@@ -1,0 +1,170 @@
+//! From the files that the options name to what clients are shown. Every error names its file and
+//! says what to do.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{
+    NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier, danger::ClientCertVerifier,
+};
+use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
+
+use super::der::Certificate;
+use super::names::Names;
+use crate::options::{ClientAuth, TlsSettings};
+
+/// Most bytes of a file of certificates: a bundle of all authorities of the web has a quarter.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Reads everything that a port needs. Tickets of `ticketer` are given out and taken back, if the
+/// port has tickets.
+pub(crate) fn load(
+    settings: &TlsSettings,
+    ticketer: &Arc<dyn ProducesTickets>,
+) -> Result<ServerConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions: &[&rustls::SupportedProtocolVersion] =
+        if settings.only_newest { &[&rustls::version::TLS13] } else { rustls::ALL_VERSIONS };
+    let mut names = Names::new(settings.refuses_unknown);
+    for pair in &settings.certificates {
+        let certificate = &pair.certificate;
+        let key = load_pair(certificate, &pair.key, pair.ocsp.as_deref(), &provider)?;
+        names.add(key).map_err(|problem| {
+            format!("the certificate in `{}` cannot be used: {problem}", certificate.display())
+        })?;
+    }
+    let verifier = client_verifier(settings, &provider)?;
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .map_err(|error| error.to_string())?;
+    let mut config =
+        builder.with_client_cert_verifier(verifier).with_cert_resolver(Arc::new(names));
+    config.alpn_protocols.clone_from(&settings.alpn);
+    // Sessions that are taken up later lie with the clients, in tickets, and cost no memory here.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    if settings.tickets {
+        config.ticketer = Arc::clone(ticketer);
+    } else {
+        config.send_tls13_tickets = 0;
+    }
+    Ok(config)
+}
+
+fn load_pair(
+    certificate: &Path,
+    key: &Path,
+    ocsp: Option<&Path>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, String> {
+    let chain = certificates(certificate)?;
+    is_valid_now(certificate, &chain)?;
+    let private = private_key(key)?;
+    let signing = provider.key_provider.load_private_key(private).map_err(|error| {
+        format!("the private key in `{}` cannot be used: {error}", key.display())
+    })?;
+    let mut pair = CertifiedKey::new(chain, signing);
+    pair.keys_match().map_err(|_| {
+        format!(
+            "the private key in `{}` is not that of the certificate in `{}`",
+            key.display(),
+            certificate.display()
+        )
+    })?;
+    pair.ocsp = ocsp.map(read).transpose()?;
+    Ok(pair)
+}
+
+/// The certificates of a file, the server's own first.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let text = read(path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(format!(
+            "there is no certificate in `{}`: it must be a PEM file, with a line `-----BEGIN \
+             CERTIFICATE-----`",
+            path.display()
+        )),
+        Err(error) => Err(format!("`{}` is no valid PEM file: {error}", path.display())),
+    }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    let text = read(path)?;
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+        pem::Error::NoItemsFound => format!(
+            "there is no private key in `{}` that can be read: it must be a PEM file with an \
+             unencrypted key (`-----BEGIN PRIVATE KEY-----`)",
+            path.display()
+        ),
+        error => format!("`{}` is no valid PEM file: {error}", path.display()),
+    })
+}
+
+fn is_valid_now(path: &Path, chain: &[CertificateDer<'_>]) -> Result<(), String> {
+    let read = chain.first().and_then(|leaf| Certificate::read(leaf));
+    let Some(Certificate { not_before, not_after, .. }) = read else {
+        return Err(format!("the certificate in `{}` cannot be read", path.display()));
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs() as i64);
+    if not_after < now {
+        let days = (now - not_after) / 86_400;
+        return Err(format!(
+            "the certificate in `{}` expired {days} days ago: renew it",
+            path.display()
+        ));
+    }
+    if not_before > now {
+        let days = (not_before - now).div_euclid(86_400) + 1;
+        return Err(format!(
+            "the certificate in `{}` is not valid before {days} days from now: is the clock of \
+             this machine right?",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+fn client_verifier(
+    settings: &TlsSettings,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let Some(path) =
+        settings.client_ca.as_ref().filter(|_| settings.client_auth != ClientAuth::Off)
+    else {
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|error| {
+            format!("a certificate in `{}` cannot be used: {error}", path.display())
+        })?;
+    }
+    let builder =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let builder = match settings.client_auth {
+        ClientAuth::Required => builder,
+        ClientAuth::Optional | ClientAuth::Off => builder.allow_unauthenticated(),
+    };
+    builder.build().map_err(|error| format!("`{}` cannot be used: {error}", path.display()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let fail = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
+    let file = std::fs::File::open(path).map_err(fail)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        let path = path.display();
+        return Err(format!(
+            "`{path}` is longer than {FILE_BYTES_MAX} bytes: is it the right file?"
+        ));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,16 @@
+//! TLS: certificates and keys as they are loaded and served, and the state of a connection.
+//!
+//! Responsible for: what is to be known of rustls. Must never: be used in a process in which user
+//! code runs. The master reads private keys after manager and spare were forked
+//! ([`crate::manager::Forked`]), so that no process that descends from these has ever had them.
+
+pub(crate) mod der;
+pub(crate) mod engine;
+pub(crate) mod files;
+#[cfg(test)]
+mod files_tests;
+pub(crate) mod names;
+pub(crate) mod outgoing;
+pub(crate) mod served;
+#[cfg(test)]
+pub(crate) mod testing;
