@@ -89,11 +89,16 @@ impl Resp {
         let from = index(self.searched.max(self.place));
         let window = buffered.get(..self.max_length()).unwrap_or(buffered);
         let found = find_byte(window.get(from..).unwrap_or_default(), b'\n');
-        if let Some(found) = found {
-            return Ok(narrow(from + found + 1));
-        }
         let rest = window.get(index(self.place)..).unwrap_or_default();
-        if rest.len() >= NUMBER_LINE_MAX && rest.first().is_some_and(|first| is_number(*first)) {
+        let has_number = rest.first().is_some_and(|first| is_number(*first));
+        if let Some(found) = found {
+            let end = from + found + 1;
+            // Zeros in front do not make it longer than it may be: whether the line had come whole
+            // must not matter.
+            let is_long = end - index(self.place) > NUMBER_LINE_MAX;
+            return if has_number && is_long { Err(Frame::Malformed) } else { Ok(narrow(end)) };
+        }
+        if has_number && rest.len() >= NUMBER_LINE_MAX {
             return Err(Frame::Malformed);
         }
         self.searched = narrow(window.len());

@@ -37,6 +37,26 @@ const VALUES: [&[u8]; 26] = [
     b"\n",
 ];
 
+/// Found by fuzzing: a length with zeros in front was refused in pieces and taken as a whole.
+#[test]
+fn a_length_is_no_longer_than_its_line_may_be_however_it_comes() {
+    for kind in ['$', '*', '!', '%'] {
+        for zeros in 1..40 {
+            let line = format!("{kind}{}\r\n", "0".repeat(zeros));
+            let is_good = line.len() <= 24;
+            let whole = Framer::new(&FramingConfig::Resp { max_length: 700 }).unwrap();
+            let mut cut = whole;
+            let cut = (1..=line.len())
+                .map(|end| cut.next(&line.as_bytes()[..end]))
+                .find(|frame| *frame != Frame::NeedMore);
+            let mut whole = whole;
+            let whole = whole.next(line.as_bytes());
+            assert_eq!(whole != Frame::Malformed, is_good, "{line:?}: {whole:?}");
+            assert_eq!(cut, Some(whole), "{line:?}");
+        }
+    }
+}
+
 #[test]
 fn every_kind_of_value_is_one_package() {
     for value in VALUES {
