@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run check test test-first test-workspace loom mutants lint fmt-check clippy doc tidy deny tools linker instrument bench demo soak \
-	fuzz
+	fuzz fuzz-corpus
 
 CARGO ?= cargo
 OFFLINE ?=
@@ -116,12 +116,26 @@ soak: instrument ## Runs servers under load and faults for ten minutes and check
 	$(CARGO) build --release --example chat -p ostler
 	$(CARGO) run --release -p ostler-bench -- soak
 
-# Needs a nightly compiler and cargo-fuzz; FUZZ_SECONDS is the time for each target.
+# Needs cargo-fuzz; without a nightly compiler the stable one is told to be one. What is found goes to target/fuzz-corpus, and
+# begins with fuzz/corpus, which is small and in the repository: fuzz/README.md says how it is made anew.
 fuzz: ## Fuzzes every target of fuzz/ for FUZZ_SECONDS each.
 	@if ! $(CARGO) fuzz --version >/dev/null 2>&1; then \
 		echo "make: cargo-fuzz is missing: cargo install cargo-fuzz --locked"; exit 1; \
 	fi
-	@for target in $$($(CARGO) +nightly fuzz list); do \
+	@if $(CARGO) +nightly --version >/dev/null 2>&1; then fuzz="$(CARGO) +nightly fuzz"; \
+	else export RUSTC_BOOTSTRAP=1; fuzz="$(CARGO) fuzz"; fi; \
+	for target in $$($$fuzz list); do \
 		echo "make: fuzzing $$target for $(FUZZ_SECONDS) s"; \
-		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
+		mkdir -p "target/fuzz-corpus/$$target" "fuzz/corpus/$$target"; \
+		$$fuzz run --target-dir target/fuzz "$$target" "target/fuzz-corpus/$$target" "fuzz/corpus/$$target" -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=4096; \
+	done
+
+# One input for each edge of the code that any input reaches, short ones first.
+fuzz-corpus: ## Makes fuzz/corpus anew from what `make fuzz` has found.
+	@for target in $$(ls target/fuzz-corpus); do \
+		mkdir -p "target/fuzz-merged/$$target"; \
+		target/fuzz/$$(uname -m)-unknown-linux-gnu/release/$$target -merge=1 -use_counters=0 -max_len=512 \
+			"target/fuzz-merged/$$target" "target/fuzz-corpus/$$target" "fuzz/corpus/$$target"; \
+		rm -rf "fuzz/corpus/$$target"; mv "target/fuzz-merged/$$target" "fuzz/corpus/$$target"; \
 	done
