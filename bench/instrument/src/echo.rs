@@ -3,7 +3,7 @@
 
 use std::thread::sleep;
 
-use ostler::{Handler, Outcome, Package, SendError, Session, Worker};
+use ostler::{Handler, Outcome, Package, Packet, SendError, Session, Worker};
 
 use crate::behaviour::Behaviour;
 use crate::orders::obey;
@@ -30,20 +30,13 @@ impl Echo {
     }
 }
 
-impl Handler for Echo {
-    fn on_worker_start(&mut self, _worker: &Worker) -> Outcome {
-        match std::env::var_os(FAIL_START) {
-            Some(path) if std::path::Path::new(&path).exists() => {
-                Err(format!("told to fail by {FAIL_START}").into())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
+impl Echo {
+    /// What a package, or a datagram, is answered with.
+    fn answer<'a>(&'a mut self, package: &'a [u8]) -> &'a [u8] {
         self.seen += 1;
-        let reply: &[u8] = match &self.behaviour {
-            Behaviour::Echo => package,
+        match &self.behaviour {
+            // A datagram cannot be deferred.
+            Behaviour::Echo | Behaviour::Defer(_) => package,
             Behaviour::Sleep(pause) => {
                 sleep(*pause);
                 package
@@ -54,7 +47,6 @@ impl Handler for Echo {
                 }
                 package
             }
-            Behaviour::Defer(pause) => return answer_later(worker, *pause, package),
             Behaviour::CrashEvery(every) if self.seen.is_multiple_of(*every) => abort(),
             Behaviour::CrashOn(text) if contains(package, text) => abort(),
             Behaviour::CrashEvery(_) | Behaviour::CrashOn(_) => package,
@@ -63,8 +55,29 @@ impl Handler for Echo {
                 self.reply = obey(package);
                 &self.reply
             }
-        };
-        drop_if_full(session.send(reply))
+        }
+    }
+}
+
+impl Handler for Echo {
+    fn on_worker_start(&mut self, _worker: &Worker) -> Outcome {
+        match std::env::var_os(FAIL_START) {
+            Some(path) if std::path::Path::new(&path).exists() => {
+                Err(format!("told to fail by {FAIL_START}").into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn on_packet(&mut self, _worker: &Worker, packet: &Packet) -> Outcome {
+        drop_if_full(packet.reply(self.answer(packet)))
+    }
+
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
+        if let Behaviour::Defer(pause) = &self.behaviour {
+            return answer_later(worker, *pause, package);
+        }
+        drop_if_full(session.send(self.answer(package)))
     }
 }
 

@@ -1,4 +1,13 @@
-//! Which reactor gets a new connection.
+//! Which reactor gets a new connection, and which has a port for datagrams.
+
+use crate::ids::PortId;
+
+/// The reactor that has a port for datagrams. It is one, so that they have one order (decision
+/// 29); several ports spread over the reactors.
+#[must_use]
+pub const fn owner_of_port(port: PortId, reactors: usize) -> usize {
+    if reactors == 0 { 0 } else { port.0 as usize % reactors }
+}
 
 /// The reactor with the fewest places taken; among equals the first from `turn` on, so that an idle
 /// server fills them evenly. `taken` has one number for each reactor, `places` is what all of them

@@ -12,6 +12,9 @@ struct Framing;
 #[doc = include_str!("../../../docs/guide/dispatch.md")]
 struct Dispatch;
 
+#[doc = include_str!("../../../docs/guide/datagrams.md")]
+struct Datagrams;
+
 #[doc = include_str!("../../../docs/guide/back-pressure.md")]
 struct BackPressure;
 

@@ -73,6 +73,8 @@ pub use api::framing::Framing;
 pub use api::handler::Handler;
 pub use api::outcome::{Failure, IntoHandler, IntoOutcome, Outcome};
 pub use api::package::{Deferred, Package};
+pub use api::packet::Packet;
+pub use api::packet_peer::PacketPeer;
 pub use api::port::{Port, Ports};
 pub use api::port_builder::PortBuilder;
 pub use api::remote::{PostError, Remote};

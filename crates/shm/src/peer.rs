@@ -52,6 +52,15 @@ impl std::fmt::Debug for PeerBlock {
     }
 }
 
+impl Default for PeerBlock {
+    /// The address of nobody: [`PeerAddress::Unnamed`].
+    fn default() -> Self {
+        let mut block = Self { bytes: [0; BLOCK_MAX_BYTES], len: 8 };
+        block.put(0, &[UNNAMED]);
+        block
+    }
+}
+
 impl PeerBlock {
     /// Writes an address. `None`: a name that is empty (but for the abstract one), has a zero in a
     /// path, or is too long for a unix socket.

@@ -43,6 +43,9 @@ pub enum RecordKind {
     Mark = 23,
     /// Up: the session is bound to a number, which is `total`.
     Bind = 24,
+    /// Up: a datagram from the port of the header, or a part of one; the address of its receiver is
+    /// in front of its bytes (`peer`).
+    SendTo = 25,
 }
 
 impl RecordKind {
@@ -66,6 +69,7 @@ impl RecordKind {
             22 => Self::OutReference,
             23 => Self::Mark,
             24 => Self::Bind,
+            25 => Self::SendTo,
             _ => return None,
         })
     }
@@ -99,7 +103,8 @@ pub struct Header {
     pub kind: u8,
     /// `FLAG_*`.
     pub flags: u8,
-    /// Down: number of the listening port on which the subject came. Up: 0.
+    /// Down: number of the listening port on which the subject came. Up: that from which a datagram
+    /// is sent, else 0.
     pub port: u16,
     /// Number of the record in its ring, from 1, plus one each.
     pub seq: u64,

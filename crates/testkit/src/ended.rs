@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use crate::books::Books;
+use crate::datagram_books::DatagramBooks;
 use crate::error::TestResult;
 use crate::log::Log;
 
@@ -50,6 +51,7 @@ impl Ended {
     /// # Errors
     /// When they are missing or do not.
     pub fn check_books(&self) -> TestResult {
-        self.books()?.check_balance()
+        self.books()?.check_balance()?;
+        DatagramBooks::of_log(&self.log)?.check_balance()
     }
 }

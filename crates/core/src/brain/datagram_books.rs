@@ -51,6 +51,8 @@ impl DatagramDrop {
 pub enum NotSent {
     /// The port's queue of unsent datagrams was full.
     QueueFull,
+    /// Its peer, a unix socket, does not read: the kernel queues no more for it.
+    PeerFull,
     /// The path or the kernel does not take a datagram that long.
     TooLong,
     /// There is no way to its peer, or nobody there.
@@ -64,12 +66,13 @@ pub enum NotSent {
 }
 
 /// How many reasons there are.
-pub const NOT_SENT: usize = 6;
+pub const NOT_SENT: usize = 7;
 
 impl NotSent {
     /// All reasons.
     pub const ALL: [Self; NOT_SENT] = [
         Self::QueueFull,
+        Self::PeerFull,
         Self::TooLong,
         Self::Unreachable,
         Self::Failed,
@@ -82,6 +85,7 @@ impl NotSent {
     pub const fn name(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
+            Self::PeerFull => "peer_full",
             Self::TooLong => "too_long",
             Self::Unreachable => "unreachable",
             Self::Failed => "failed",
@@ -254,6 +258,6 @@ mod tests {
             assert_eq!(NotSent::ALL.iter().filter(|r| r.name() == reason.name()).count(), 1);
             books.not_sent(reason, index as u64 + 1);
         }
-        assert_eq!((books.not_sent, books.not_sent_total()), ([1, 2, 3, 4, 5, 6], 21));
+        assert_eq!((books.not_sent, books.not_sent_total()), ([1, 2, 3, 4, 5, 6, 7], 28));
     }
 }

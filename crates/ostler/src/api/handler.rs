@@ -4,6 +4,7 @@ use ostler_core::brain::CloseReason;
 
 use super::outcome::Outcome;
 use super::package::Package;
+use super::packet::Packet;
 use super::session::Session;
 use super::worker::Worker;
 
@@ -125,6 +126,17 @@ pub trait Handler: Sized + 'static {
     /// See [`Outcome`].
     fn on_buffer_empty(&mut self, worker: &Worker, session: &Session) -> Outcome {
         Ok(())
+    }
+
+    /// A datagram has come, on a port that has some (`udp://`). The datagrams of one
+    /// peer are handled one after another in the order in which they came; there is no session, no
+    /// connect and no close. A server without such ports needs no `on_packet`.
+    ///
+    /// # Errors
+    /// An error is logged (a few in a time, the others are counted), and nothing else: there is
+    /// nothing that could end.
+    fn on_packet(&mut self, worker: &Worker, packet: &Packet) -> Outcome {
+        Err("a datagram came and the handler has no on_packet".into())
     }
 
     /// A session has ended, for this reason. [`Session::info`] and [`Session::state`] still answer,

@@ -8,6 +8,8 @@ pub(crate) mod framing;
 pub(crate) mod handler;
 pub(crate) mod outcome;
 pub(crate) mod package;
+pub(crate) mod packet;
+pub(crate) mod packet_peer;
 pub(crate) mod port;
 pub(crate) mod port_builder;
 pub(crate) mod remote;

@@ -38,15 +38,20 @@ const SHOWN_BYTES: usize = 64;
 
 impl fmt::Debug for Package {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug_bytes(f, "Package", self.session, self.as_bytes())
+        debug_bytes(f, "Package", format_args!("session {}", self.session), self.as_bytes())
     }
 }
 
 /// The length and the first bytes, escaped: a package may be long, and of any bytes.
-fn debug_bytes(f: &mut fmt::Formatter<'_>, name: &str, session: u64, bytes: &[u8]) -> fmt::Result {
+pub(super) fn debug_bytes(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    of: fmt::Arguments<'_>,
+    bytes: &[u8],
+) -> fmt::Result {
     let shown = bytes.get(..SHOWN_BYTES).unwrap_or(bytes).escape_ascii();
     let more = if bytes.len() > SHOWN_BYTES { "…" } else { "" };
-    write!(f, "{name}(session {session}, {} bytes: \"{shown}{more}\")", bytes.len())
+    write!(f, "{name}({of}, {} bytes: \"{shown}{more}\")", bytes.len())
 }
 
 impl Package {
@@ -246,7 +251,7 @@ pub struct Deferred {
 
 impl fmt::Debug for Deferred {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug_bytes(f, "Deferred", self.session, &self.bytes)
+        debug_bytes(f, "Deferred", format_args!("session {}", self.session), &self.bytes)
     }
 }
 
@@ -354,7 +359,7 @@ mod tests {
         struct Shown<'a>(&'a [u8]);
         impl fmt::Debug for Shown<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                debug_bytes(f, "Package", 7, self.0)
+                debug_bytes(f, "Package", format_args!("session 7"), self.0)
             }
         }
         let short = format!("{:?}", Shown(b"GET \xff\n"));

@@ -8,9 +8,23 @@ use ostler_core::brain::CloseReason;
 pub(crate) enum SendErrorKind {
     Full,
     Gone(Option<CloseReason>),
-    TooLong { len: usize, most: usize },
-    StateTooLong { len: usize, most: usize },
+    TooLong {
+        len: usize,
+        most: usize,
+    },
+    StateTooLong {
+        len: usize,
+        most: usize,
+    },
     Truncated,
+    /// The port has no datagrams, or is none.
+    NoDatagrams,
+    /// The port cannot send to such an address.
+    Unreachable,
+    DatagramTooLong {
+        len: usize,
+        most: usize,
+    },
 }
 
 /// Why an output was not accepted; nothing of it reaches the client, except after
@@ -84,7 +98,26 @@ impl SendError {
     /// `session_state_size`).
     #[must_use]
     pub const fn is_too_long(&self) -> bool {
-        matches!(self.kind, SendErrorKind::TooLong { .. } | SendErrorKind::StateTooLong { .. })
+        matches!(
+            self.kind,
+            SendErrorKind::TooLong { .. }
+                | SendErrorKind::StateTooLong { .. }
+                | SendErrorKind::DatagramTooLong { .. }
+        )
+    }
+
+    /// A datagram cannot be sent like this: the port is not one for datagrams, or its peer has no
+    /// address that this port can send to, such as a unix socket without a name.
+    ///
+    /// ```
+    /// # use ostler::SendError;
+    /// fn is_mistake(error: &SendError) -> bool {
+    ///     error.is_unreachable() || error.is_too_long()
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self.kind, SendErrorKind::NoDatagrams | SendErrorKind::Unreachable)
     }
 
     /// A part of the message was sent already when the room ended: the session is closed with the
@@ -120,6 +153,16 @@ impl fmt::Display for SendError {
                  keep \
                  the rest elsewhere and only its key here"
             ),
+            SendErrorKind::NoDatagrams => f.write_str(
+                "this port has no datagrams: give the number of one that listens on udp://",
+            ),
+            SendErrorKind::Unreachable => f.write_str(
+                "the port cannot send to this address: it is of another kind than the port's, or \
+                 a unix socket without a name, which nobody can answer",
+            ),
+            SendErrorKind::DatagramTooLong { len, most } => {
+                write!(f, "{len} bytes are more than the {most} that a datagram has room for")
+            }
             SendErrorKind::Truncated => f.write_str(
                 "the message could be sent only in part: its session is closed with the reason \
                  truncated",

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::handler::Handler;
 use super::outcome::Outcome;
+use super::packet_peer::PacketPeer;
 use super::remote::Remote;
+use super::send_error::SendError;
 use super::session::Session;
 use crate::sys::clock;
 use crate::worker::context::WorkerContext;
@@ -156,6 +158,32 @@ impl Worker {
     #[must_use]
     pub fn session(&self, id: u64) -> Session {
         Session::new(Rc::clone(&self.context), id)
+    }
+
+    /// Sends a datagram to a peer, from the port with this number, which is one for datagrams
+    /// ([`Port::id`](crate::Port::id)); at most 65 507 bytes. Inside a callback it is an output of
+    /// its delivery (see `crash_policy`), elsewhere it is sent at once.
+    ///
+    /// Accepted means handed to the server: whether it arrives nobody learns. One that the kernel
+    /// does not take is counted by its reason (`not_sent_…` in the books) and logged, a few in a
+    /// time. What one worker sends from a port goes out in the order in which it was sent.
+    ///
+    /// ```
+    /// # use ostler::{Outcome, PacketPeer, Worker};
+    /// fn announce(worker: &Worker, port: &ostler::Port, friends: &[PacketPeer]) -> Outcome {
+    ///     for friend in friends {
+    ///         worker.send_to(port.id(), friend, b"here I am")?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::is_unreachable`]: there is no such port, or it cannot send to such an address;
+    /// [`SendError::is_too_long`]; [`SendError::is_full`] when the lane has no room within
+    /// `send_timeout_ms`.
+    pub fn send_to(&self, port: u16, peer: &PacketPeer, bytes: &[u8]) -> Result<(), SendError> {
+        self.context.send_datagram(port, peer.block(), bytes)
     }
 
     /// All open sessions of the server, for broadcasts. Costs by the number of open sessions, not

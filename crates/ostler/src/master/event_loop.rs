@@ -127,7 +127,7 @@ impl Master {
         self.epoll.add(&self.signals, SIGNALS, Interest::READ)?;
         self.epoll.add(self.reports.queue.bell(), REPORTS, Interest::BELL)?;
         if let Some(acceptor) = &self.acceptor {
-            for port in acceptor.ports().iter() {
+            for port in acceptor.ports().listeners() {
                 self.epoll.add(port, listener_token(port.id()), Interest::READ)?;
             }
         }
@@ -208,7 +208,7 @@ impl Master {
     }
 
     fn watch_listeners(&self, interest: Interest) {
-        for port in self.acceptor.iter().flat_map(|acceptor| acceptor.ports().iter()) {
+        for port in self.acceptor.iter().flat_map(|acceptor| acceptor.ports().listeners()) {
             let _ = self.epoll.modify(port, listener_token(port.id()), interest);
         }
     }

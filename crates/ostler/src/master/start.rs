@@ -94,6 +94,8 @@ where
     let places = Places::new(Arc::clone(&board));
     let reports = Reports::new(places).map_err(|error| fail("cannot make a bell", error))?;
     let (mailboxes, threads) = start_reactors(&options, encryption.clone(), &board, &reports)?;
+    let handed = ports.hand_out_datagrams(&mailboxes);
+    handed.map_err(|error| fail("cannot hand a port to a reactor", error))?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
     let acceptor = Acceptor::new(ports, &options, reports.clone());
     let now = clock::monotonic_ms();

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ostler_core::brain::{Books, CloseReason};
+use ostler_core::brain::{Books, CloseReason, DatagramBooks, DatagramDrop, NotSent};
 use ostler_core::handshakes::HandshakeCounts;
 use ostler_core::shutdown::{Event, ShutdownAction};
 use ostler_core::{Millis, invariant};
@@ -46,7 +46,7 @@ impl Master {
         tracing::info!("draining: no more connections, no more input");
         self.boot_deadline = None;
         if let Some(acceptor) = self.acceptor.take() {
-            for port in acceptor.ports().iter() {
+            for port in acceptor.ports().listeners() {
                 let _ = self.epoll.remove(port);
             }
         }
@@ -115,10 +115,46 @@ fn log_handshakes(counts: &HandshakeCounts) {
     );
 }
 
+/// What became of datagrams, if there were any.
+fn log_datagram_books(books: &DatagramBooks) {
+    if *books == DatagramBooks::default() {
+        return;
+    }
+    let some = |count: u64| (count > 0).then_some(count);
+    let dropped = |reason: DatagramDrop| some(books.dropped.get(reason as usize).copied()?);
+    let not_sent = |reason: NotSent| some(books.not_sent.get(reason as usize).copied()?);
+    tracing::info!(
+        received = books.received,
+        finished = books.finished,
+        in_hand = some(books.in_hand),
+        waiting = some(books.waiting),
+        dropped = some(books.dropped_total()),
+        dropped_worker_died = dropped(DatagramDrop::WorkerDied),
+        dropped_unservable = dropped(DatagramDrop::Unservable),
+        dropped_peer_full = dropped(DatagramDrop::PeerFull),
+        dropped_no_worker = dropped(DatagramDrop::NoWorker),
+        dropped_too_long = dropped(DatagramDrop::TooLong),
+        dropped_shutdown = dropped(DatagramDrop::Shutdown),
+        redelivered = some(books.redelivered),
+        kernel_dropped = some(books.kernel_dropped),
+        sent = some(books.sent),
+        not_sent = some(books.not_sent_total()),
+        not_sent_queue_full = not_sent(NotSent::QueueFull),
+        not_sent_peer_full = not_sent(NotSent::PeerFull),
+        not_sent_too_long = not_sent(NotSent::TooLong),
+        not_sent_unreachable = not_sent(NotSent::Unreachable),
+        not_sent_failed = not_sent(NotSent::Failed),
+        not_sent_shutdown = not_sent(NotSent::Shutdown),
+        not_sent_truncated = not_sent(NotSent::Truncated),
+        "books of datagrams"
+    );
+}
+
 fn log_books(books: &Books) {
     if books.handshakes.begun > 0 {
         log_handshakes(&books.handshakes);
     }
+    log_datagram_books(&books.datagrams);
     for reason in CloseReason::ALL {
         let bytes = books.input_dropped_bytes.get(reason as usize).copied().unwrap_or(0);
         if bytes > 0 {

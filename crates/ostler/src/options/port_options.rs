@@ -145,10 +145,11 @@ impl Default for PortOptions {
 
 impl PortOptions {
     /// Which worker gets the packages of a session that is not bound: as the user says, else by the
-    /// framing. Whole messages may go to whoever idles. What a client sends without boundaries
-    /// stays with one worker, where code that keeps a part of a message finds it again.
+    /// framing. Datagrams and whole messages may go to whoever idles. What a client sends without
+    /// boundaries stays with one worker, where code that keeps a part of a message finds it again.
     pub(crate) fn dispatch_resolved(&self) -> Dispatch {
         self.dispatch.unwrap_or(match self.framing {
+            _ if self.listen.has_datagrams() => Dispatch::IdleFirst,
             FramingKind::Stream | FramingKind::Raw => Dispatch::SessionHash,
             _ => Dispatch::IdleFirst,
         })

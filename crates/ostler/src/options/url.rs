@@ -132,11 +132,15 @@ impl ListenUrl {
         }
     }
 
+    /// Whether datagrams come there, and no connections.
+    pub(crate) const fn has_datagrams(&self) -> bool {
+        matches!(self, Self::Udp(_) | Self::Unixgram(_))
+    }
+
     /// Whether this build can listen there.
     fn check_built(self) -> Result<Self, Problem> {
         let instead = match self {
-            Self::Tcp(_) | Self::Tls(_) | Self::Unix(_) => return Ok(self),
-            Self::Udp(_) => "UDP ports are not in this build yet: use `tcp://`",
+            Self::Tcp(_) | Self::Tls(_) | Self::Udp(_) | Self::Unix(_) => return Ok(self),
             Self::Unixgram(_) => "unix datagram ports are not in this build yet: use `tcp://`",
             Self::Inherited(_) => "inherited ports are not in this build yet: use `tcp://`",
         };

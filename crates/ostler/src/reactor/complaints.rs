@@ -11,6 +11,8 @@ pub(super) struct Complaints {
     pub(super) input_dropped: Quota,
     /// A client did not come to have a session.
     pub(super) handshakes: Quota,
+    /// A datagram of a worker cannot be sent.
+    pub(super) unsent: Quota,
 }
 
 impl Default for Complaints {
@@ -19,12 +21,14 @@ impl Default for Complaints {
             unwatched: Quota::new("connections cannot be watched, they are closed"),
             input_dropped: Quota::of_events("clients that are gone left more than may be kept"),
             handshakes: Quota::of_events("handshakes failed"),
+            unsent: Quota::new("datagrams were not sent"),
         }
     }
 }
 
 impl Quotas for Complaints {
     fn all(&self) -> impl Iterator<Item = &Quota> {
-        [&self.unwatched, &self.input_dropped, &self.handshakes].into_iter()
+        let Self { unwatched, input_dropped, handshakes, unsent } = self;
+        [unwatched, input_dropped, handshakes, unsent].into_iter()
     }
 }

@@ -66,6 +66,7 @@ impl Reactor {
         self.clients.tend_memory();
         let more = self.give_all();
         self.clients.carry_out();
+        self.clients.flush_datagrams();
         self.destinations.publish();
         // After all others: what they have to say is said.
         let more_handshakes = self.clients.go_on_with_handshakes();
@@ -93,6 +94,7 @@ impl Reactor {
                     self.clients.connection_event(slot, mark, readiness)
                 }
                 Token::Bell(lane, mark) => self.bell_rang(lane, mark),
+                Token::Datagrams(number) => self.clients.datagram_event(number, readiness),
                 Token::Pidfd(lane, mark) => dead.push((lane, mark)),
                 Token::Linger(number) => self.clients.lingerer_event(number),
                 Token::Handshake(number) => self.clients.handshake_event(number, readiness),
@@ -111,6 +113,7 @@ impl Reactor {
         for message in self.mailbox.take() {
             match message {
                 ToReactor::Accepted(accepted) => self.clients.accepted(accepted),
+                ToReactor::Datagrams { port, socket } => self.clients.open_datagrams(port, socket),
                 ToReactor::AddLane { key, lane, worker_bell, lane_bell } => {
                     self.add_lane(key, *lane, worker_bell, lane_bell);
                 }
@@ -158,6 +161,16 @@ impl Reactor {
             self.clients.brain.readable(slot);
         }
         self.continue_sendings();
+        if self.datagrams_come_first() {
+            let more = self.receive_datagrams();
+            return self.give_to_sessions() || more;
+        }
+        let more = self.give_to_sessions();
+        self.receive_datagrams() || more
+    }
+
+    /// Gives what sessions have, and datagrams that wait.
+    fn give_to_sessions(&mut self) -> bool {
         for _ in 0..GIVES_MAX {
             if self.clients.receive_share.is_used_up() {
                 return true;
@@ -175,6 +188,7 @@ impl Reactor {
             && !self.reported_drained
             && self.clients.brain.is_empty()
             && self.clients.lingerers.is_empty()
+            && self.clients.datagrams.are_sent()
         {
             self.reported_drained = true;
             self.clients.reports.queue.push(FromReactor::Drained);
@@ -187,6 +201,7 @@ impl Reactor {
         self.clients.carry_out();
         self.clients.end_all_handshakes();
         self.clients.end_all_lingerers();
+        self.clients.end_datagrams();
         self.clients.tell_of_shortages(true);
         self.clients.complaints.tell_rest();
         let books = self.clients.brain.books();

@@ -124,6 +124,7 @@ impl Reactor {
             .brain
             .worker_died(slot, first, self.clients.now, &mut |entry| destination.body(entry, 0));
         self.clients.drop_streams_of(slot);
+        self.clients.drop_datagram_parts(slot);
         tracing::debug!(worker = %destination.key(), "lane settled");
         destination.unwatch(&self.clients.epoll);
     }

@@ -19,6 +19,8 @@ use crate::sys::eventfd;
 pub(crate) enum ToReactor {
     /// A connection to own.
     Accepted(Accepted),
+    /// A datagram port to own.
+    Datagrams { port: PortId, socket: OwnedFd },
     /// A lane to a worker that will be forked.
     AddLane { key: ProcessKey, lane: Box<ReactorLane>, worker_bell: OwnedFd, lane_bell: OwnedFd },
     /// The worker's pidfd.

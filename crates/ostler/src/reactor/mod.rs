@@ -10,6 +10,7 @@ mod budget;
 mod close;
 mod complaints;
 mod connection;
+mod datagram;
 mod deadlines;
 mod destination;
 mod event_loop;
@@ -46,6 +47,7 @@ use crate::sys::epoll::{Epoll, Events, Interest};
 use budget::Memory;
 use complaints::Complaints;
 use connection::Connections;
+use datagram::Datagrams;
 use destination::Destinations;
 use handshakes::{HANDSHAKES_MAX, Newcomers};
 use linger::Lingerers;
@@ -138,6 +140,7 @@ struct ClientSide {
     newcomers: Newcomers,
     /// What became of them.
     counts: HandshakeCounts,
+    datagrams: Datagrams,
     lingerers: Lingerers,
     timers: Timers,
     kept_input: KeptInput,
@@ -175,6 +178,7 @@ impl Reactor {
             connections: Connections::new(),
             newcomers: Newcomers::new(HANDSHAKES_MAX, settings.handshake_ns),
             counts: HandshakeCounts::default(),
+            datagrams: Datagrams::default(),
             lingerers: Lingerers::default(),
             timers: Timers::new(),
             kept_input: KeptInput::new(settings.kept_input_max),

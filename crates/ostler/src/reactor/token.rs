@@ -8,6 +8,7 @@ const BELL: u64 = 2;
 const PIDFD: u64 = 3;
 const LINGER: u64 = 4;
 const HANDSHAKE: u64 = 5;
+const DATAGRAMS: u64 = 6;
 
 /// The reactor's own mailbox.
 pub(super) const MAILBOX: u64 = 0;
@@ -21,6 +22,8 @@ pub(super) enum Token {
     Connection(ConnectionSlot, u32),
     Bell(LaneSlot, u32),
     Pidfd(LaneSlot, u32),
+    /// A datagram port, by its number in its reactor.
+    Datagrams(u32),
     /// A connection to which this side says no more, by its number.
     Linger(u32),
     /// A connection that has no session yet, by its number.
@@ -61,6 +64,11 @@ pub(super) fn handshake(number: u32) -> u64 {
     pack(HANDSHAKE, number, 0)
 }
 
+/// The reactor's datagram port with this number.
+pub(super) fn datagrams(number: u32) -> u64 {
+    pack(DATAGRAMS, number, 0)
+}
+
 pub(super) fn unpack(token: u64) -> Token {
     let index = token as u32;
     let mark = ((token >> 32) & MARK_MASK) as u32;
@@ -70,6 +78,7 @@ pub(super) fn unpack(token: u64) -> Token {
         PIDFD => Token::Pidfd(LaneSlot(index), mark),
         LINGER => Token::Linger(index),
         HANDSHAKE => Token::Handshake(index),
+        DATAGRAMS => Token::Datagrams(index),
         _ => Token::Mailbox,
     }
 }
@@ -90,6 +99,7 @@ mod tests {
         assert_eq!(unpack(pidfd(LaneSlot(0), 1)), Token::Pidfd(LaneSlot(0), 1));
         assert_eq!(unpack(linger(u32::MAX)), Token::Linger(u32::MAX));
         assert_eq!(unpack(handshake(7)), Token::Handshake(7));
+        assert_eq!(unpack(datagrams(7)), Token::Datagrams(7));
         assert_eq!(unpack(MAILBOX), Token::Mailbox);
     }
 

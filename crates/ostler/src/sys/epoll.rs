@@ -28,6 +28,9 @@ impl Interest {
     pub(crate) const CLIENT: Self =
         Self(EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET))
             .or(EventFlags::PRI);
+    /// What a datagram socket is registered with, once for its whole life.
+    pub(crate) const DATAGRAMS: Self =
+        Self(EventFlags::IN.union(EventFlags::OUT).union(EventFlags::ET));
     /// What a bell (eventfd that is never read) is registered with: each ring is one event.
     pub(crate) const BELL: Self = Self(EventFlags::IN.union(EventFlags::ET));
 }

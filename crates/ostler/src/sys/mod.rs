@@ -10,6 +10,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod control_socket;
+pub(crate) mod datagram;
 pub(crate) mod descriptor;
 pub(crate) mod epoll;
 pub(crate) mod eventfd;

@@ -33,6 +33,7 @@
 
 mod client;
 mod parts;
+mod peer;
 
 use std::cell::RefCell;
 use std::io;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use client::TestClient;
+pub use peer::TestPeer;
 
 use ostler_core::ids::PortId;
 
@@ -154,6 +156,55 @@ impl<H: Handler> TestServer<H> {
         }
         let pump: Rc<RefCell<dyn Pump>> = Rc::clone(&self.both) as _;
         TestClient::new(client, pump)
+    }
+
+    /// A new peer of the port with this name, which is one for datagrams (`udp://`).
+    ///
+    /// ```
+    /// use ostler::test::TestServer;
+    /// use ostler::{Handler, Outcome, Package, Packet, Server, Session, Worker};
+    ///
+    /// struct Upper;
+    ///
+    /// impl Handler for Upper {
+    ///     fn on_packet(&mut self, _: &Worker, packet: &Packet) -> Outcome {
+    ///         Ok(packet.reply(&packet.to_ascii_uppercase())?)
+    ///     }
+    ///
+    ///     fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome {
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> ostler::Result<()> {
+    /// let builder = Server::builder().listen("udp://127.0.0.1:9501");
+    /// let server = TestServer::start(builder, |_| Upper)?;
+    /// let peer = server.peer("main");
+    /// peer.send(b"hello");
+    /// peer.expect(b"HELLO");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// When there is no such port, or no socket can be made.
+    #[must_use]
+    #[track_caller]
+    pub fn peer(&self, port: &str) -> TestPeer {
+        let both = self.both.borrow();
+        let address = both.context.port_named(port).map(|port| port.local_address().clone());
+        let address = address.and_then(|address| address.socket_address());
+        #[allow(clippy::expect_used, reason = "a test cannot go on without it")]
+        let socket = address
+            .and_then(|address| {
+                let socket = std::net::UdpSocket::bind(("127.0.0.1", 0)).ok()?;
+                socket.connect(address).ok()?;
+                socket.set_nonblocking(true).ok()?;
+                Some(socket)
+            })
+            .expect("a port for datagrams of this name, and a socket");
+        let pump: Rc<RefCell<dyn Pump>> = Rc::clone(&self.both) as _;
+        TestPeer::new(socket, pump)
     }
 
     /// Lets the server do what there is to do: packages, timers that are due, what other threads

@@ -14,13 +14,13 @@ use ostler_shm::lane::{MasterMemory, WorkerMemory};
 use crate::api::address::Address;
 use crate::api::handler::Handler;
 use crate::api::port;
-use crate::options::Options;
+use crate::options::{Options, PortPlan};
 use crate::reactor::mailbox::{Mailbox, Reports, ToReactor};
 use crate::reactor::places::Places;
 use crate::reactor::shared_memory::SharedMemory;
 use crate::reactor::{Reactor, ReactorSettings};
 use crate::sys::pidfd::PidFd;
-use crate::sys::{control_socket, eventfd, process};
+use crate::sys::{control_socket, datagram, eventfd, process, socket};
 use crate::worker::context::{WorkerContext, WorkerSettings};
 use crate::worker::inbox::Inbox;
 use crate::worker::port::Port;
@@ -66,15 +66,25 @@ pub(super) fn make<H: Handler>(options: &Options) -> io::Result<Parts> {
     let inbox = Arc::new(Inbox::new()?);
     lanes.watch(inbox.bell())?;
     let (control, manager) = control_socket::pair()?;
-    // Nobody listens there; it is the address that the program would have.
-    let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-    let ports = options.ports().map(|plan| {
-        let url = &plan.options.listen;
-        let address = Address::Ip(crate::master::ports::resolve(url).unwrap_or(unknown));
-        port::Port::new(plan.id, plan.name, url.scheme(), address)
-    });
+    let ports = options.ports().try_map(|plan| open_port(plan, &mailbox))?;
     let settings = WorkerSettings::new(options, &ports, KEY);
     let context = WorkerContext::new(KEY, settings, TypeId::of::<H>(), inbox, lanes);
     token::live_here(&context);
     Ok(Parts { reactor, control, manager, mailbox, places, context })
+}
+
+/// A port. Nobody listens at that of a stream: it has the address that it would have in the
+/// program. One for datagrams gets a socket on the loopback device.
+fn open_port(plan: &PortPlan<'_>, mailbox: &Mailbox) -> io::Result<port::Port> {
+    let url = &plan.options.listen;
+    let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+    let address = if url.has_datagrams() {
+        let socket = datagram::bind_udp(unknown)?;
+        let address = socket::local_address(&socket)?;
+        mailbox.push(ToReactor::Datagrams { port: plan.id, socket });
+        address
+    } else {
+        crate::master::ports::resolve(url).unwrap_or(unknown)
+    };
+    Ok(port::Port::new(plan.id, plan.name, url.scheme(), Address::Ip(address)))
 }

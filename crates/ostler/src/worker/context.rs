@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ use super::sessions::Sessions;
 use super::timers::Timers;
 use super::token::Tokens;
 use crate::api::port::Port as ListeningPort;
-use crate::options::{FramingKind, Options, PortOptions, PortPlan};
+use crate::options::{FramingKind, ListenUrl, Options, PortOptions, PortPlan};
+use crate::sys::datagram::Family;
 
 /// The settings a worker needs, taken from the options once.
 #[derive(Clone, Debug)]
@@ -53,6 +55,11 @@ impl WorkerSettings {
         }
     }
 
+    /// What concerns the port with a number that user code gave.
+    pub(super) fn find_port(&self, number: u16) -> Option<&WorkerPortSettings> {
+        self.ports.iter().find(|port| port.described.id() == number)
+    }
+
     /// What concerns the sessions of a port.
     pub(crate) fn port(&self, port: PortId) -> &WorkerPortSettings {
         self.ports.get(port)
@@ -73,11 +80,14 @@ pub(crate) struct WorkerPortSettings {
     pub(crate) connect_events: bool,
     /// What a client that is gone had sent is not handled any more.
     pub(crate) discards_gone: bool,
+    /// To what addresses it sends datagrams; `None`: it has none.
+    pub(super) datagrams: Option<Family>,
 }
 
 impl WorkerPortSettings {
     fn new(described: ListeningPort, options: &PortOptions) -> Self {
         Self {
+            datagrams: family_of(&described, &options.listen),
             described,
             crash_policy: options.crash_policy,
             keeps_unused: options.framing == FramingKind::Stream,
@@ -129,6 +139,12 @@ impl WorkerContext {
         &self.settings.port(PortId(number)).described
     }
 
+    /// The port with this name.
+    pub(crate) fn port_named(&self, name: &str) -> Option<&ListeningPort> {
+        let mut ports = self.settings.ports.iter().map(|port| &port.described);
+        ports.find(|port| port.name() == name)
+    }
+
     pub(crate) fn new(
         key: ProcessKey,
         settings: WorkerSettings,
@@ -157,5 +173,15 @@ impl WorkerContext {
     /// The longest message of one send that every port takes, bytes.
     pub(crate) const fn max_send_bytes(&self) -> usize {
         self.settings.send_limit_of_all
+    }
+}
+
+/// The addresses to which a port sends datagrams; `None`: it has none.
+fn family_of(port: &ListeningPort, url: &ListenUrl) -> Option<Family> {
+    match (url.has_datagrams(), port.local_address().socket_address()) {
+        (false, _) => None,
+        (true, Some(SocketAddr::V4(_))) => Some(Family::V4),
+        (true, Some(SocketAddr::V6(_))) => Some(Family::V6),
+        (true, None) => Some(Family::Unix),
     }
 }

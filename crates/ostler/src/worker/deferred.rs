@@ -16,9 +16,11 @@ use ostler_core::answer_turns::{AnswerTurns, Ended};
 use ostler_core::ids::PortId;
 use ostler_core::invariant;
 use ostler_core::policy::AnswerOrder;
+use ostler_shm::peer::PeerBlock;
 use ostler_shm::record::HEADER_SIZE;
 
 use super::context::WorkerContext;
+use super::datagrams::Datagram;
 use super::running::RunningDelivery;
 use super::send::{Marks, Output};
 use crate::api::send_error::{SendError, SendErrorKind};
@@ -31,6 +33,7 @@ enum Held {
     State(u64, Vec<u8>),
     Mark(u64, Marks),
     Bind(u64, u32),
+    Datagram(u16, PeerBlock, Vec<u8>),
 }
 
 impl Held {
@@ -41,6 +44,9 @@ impl Held {
             Output::State(state) => Self::State(session, state.to_vec()),
             Output::Mark(marks) => Self::Mark(session, marks),
             Output::Bind(user) => Self::Bind(session, user),
+            Output::Datagram(Datagram { port, peer, bytes }) => {
+                Self::Datagram(port, *peer, bytes.to_vec())
+            }
         }
     }
 
@@ -51,6 +57,9 @@ impl Held {
             Self::State(session, state) => (*session, Output::State(state)),
             Self::Mark(session, marks) => (*session, Output::Mark(*marks)),
             Self::Bind(session, user) => (*session, Output::Bind(*user)),
+            Self::Datagram(port, peer, bytes) => {
+                (0, Output::Datagram(Datagram { port: *port, peer, bytes }))
+            }
         }
     }
 }
@@ -377,6 +386,9 @@ impl WorkerContext {
                 if self.complaints.output_lost.admits() {
                     let text = "a deferred output found no room: its session is closed";
                     tracing::warn!(session, %error, "{text}");
+                }
+                if matches!(output, Output::Datagram(_)) {
+                    continue; // of no session: a datagram may be lost
                 }
                 self.append_close(session, true, Some(&mut deferral.current));
             }

@@ -10,12 +10,13 @@ use std::time::Duration;
 use ostler_core::Nanos;
 use ostler_core::brain::CloseReason;
 use ostler_core::ids::{PortId, ProcessKey};
+use ostler_core::invariant;
 use ostler_core::per_port::PerPort;
 use ostler_core::supervisor::LeaveReason;
 use ostler_core::work_mean::WorkMean;
 use ostler_shm::board::Board;
 use ostler_shm::lane::WorkerMemory;
-use ostler_shm::record::RecordKind;
+use ostler_shm::record::{Header, RecordKind};
 
 use super::closed::Cause;
 use super::context::{WorkerContext, WorkerSettings};
@@ -25,6 +26,7 @@ use super::running::RunningDelivery;
 use crate::api::handler::Handler;
 use crate::api::outcome::{Failure, IntoHandler, Outcome};
 use crate::api::package::Package;
+use crate::api::packet::Packet;
 use crate::api::port::Port as ListeningPort;
 use crate::api::send_error::SendError;
 use crate::api::session::Session;
@@ -318,7 +320,8 @@ impl<H: Handler> Run<H> {
         log::set_session(header.subject);
         // Nothing of the ring may be held when the delivery is finished: its space is given back
         // with the FIN.
-        let payload = Some(payload).filter(|_| is_package && !skipped);
+        let is_datagram = kind == Some(RecordKind::Datagram);
+        let payload = Some(payload).filter(|_| (is_package && !skipped) || is_datagram);
         match kind {
             Some(RecordKind::Connect) => {
                 let outcome = self.handler.on_connect(&self.worker, &session);
@@ -334,6 +337,7 @@ impl<H: Handler> Run<H> {
             Some(kind @ (RecordKind::BufferFull | RecordKind::BufferEmpty)) => {
                 self.tell_of_buffer(kind, &session, cause);
             }
+            Some(RecordKind::Datagram) => self.deliver_datagram(payload, &header),
             Some(RecordKind::Closed) => {
                 // Its reactor publishes the reason before it gives this record.
                 if self.context.settings.port(port).connect_events {
@@ -364,6 +368,16 @@ impl<H: Handler> Run<H> {
             let outcome = self.handler.on_buffer_empty(&self.worker, session);
             self.close_on_failure(outcome, "on_buffer_empty", session);
         }
+    }
+
+    fn deliver_datagram(&mut self, payload: Option<Payload>, header: &Header) {
+        let packet = payload
+            .and_then(|payload| Packet::new(&self.context, payload, header.port, header.flags));
+        let Some(packet) = packet else {
+            return invariant!(false, "the master puts an address in front of a datagram");
+        };
+        let outcome = self.handler.on_packet(&self.worker, &packet);
+        self.log_failure(outcome, "on_packet");
     }
 
     /// A delivery is over: tells reactors what one takes, so that they know how many may wait here.

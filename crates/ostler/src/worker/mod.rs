@@ -12,6 +12,7 @@
 mod closed;
 mod complaints;
 pub(crate) mod context;
+mod datagrams;
 pub(crate) mod deferred;
 pub(crate) mod event_loop;
 pub(crate) mod inbox;
@@ -23,3 +24,6 @@ mod sessions;
 pub(crate) mod state;
 pub(crate) mod timers;
 pub(crate) mod token;
+
+pub(crate) use context::WorkerContext;
+pub(crate) use port::Payload;

@@ -142,6 +142,11 @@ impl Port {
         Rc::clone(&self.board)
     }
 
+    /// How many lanes there are.
+    pub(crate) fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
     /// The longest payload of one record.
     pub(crate) const fn payload_max(&self) -> usize {
         self.memory.sizes().payload_max()
@@ -257,15 +262,25 @@ impl Port {
     pub(crate) fn append(
         &mut self,
         lane: usize,
-        mut header: Header,
+        header: Header,
         payload: &[u8],
+    ) -> Result<(), NoRoom> {
+        let pieces: &[&[u8]] = if payload.is_empty() { &[] } else { &[payload] };
+        self.append_pieces(lane, header, pieces)
+    }
+
+    /// The same with a payload in pieces.
+    pub(crate) fn append_pieces(
+        &mut self,
+        lane: usize,
+        mut header: Header,
+        pieces: &[&[u8]],
     ) -> Result<(), NoRoom> {
         header.stamp = self.committer.open_transaction();
         let Some(end) = self.lanes.get_mut(lane) else {
             invariant!(false, "every session that the board knows has a lane");
             return Err(NoRoom);
         };
-        let pieces: &[&[u8]] = if payload.is_empty() { &[] } else { &[payload] };
         let result = end.outbox.append(end.lane.down(), &end.lane.outputs, header, pieces);
         if result.is_ok() {
             match RecordKind::from_byte(header.kind) {

@@ -7,6 +7,7 @@ use ostler_core::ids::PortId;
 use ostler_shm::record::{FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, Header, RecordKind};
 
 use super::context::{WorkerContext, WorkerSettings};
+use super::datagrams::Datagram;
 use super::port::Port;
 use super::running::RunningDelivery;
 use super::sessions::Sessions;
@@ -29,6 +30,8 @@ pub(crate) enum Output<'a> {
     Mark(Marks),
     /// The number to which it is bound from now on.
     Bind(u32),
+    /// A datagram, which is of no session.
+    Datagram(Datagram<'a>),
 }
 
 /// A change of a session's marks: flags of the session table, some of
@@ -47,6 +50,7 @@ impl Output<'_> {
         match self {
             Self::Send(bytes) | Self::State(bytes) => bytes.len(),
             Self::Close(_) | Self::Mark(_) | Self::Bind(_) => 0,
+            Self::Datagram(datagram) => datagram.bytes.len(),
         }
     }
 }
@@ -57,6 +61,11 @@ impl WorkerContext {
         let cause = self.running.delivery().map(|running| running.as_cause());
         self.sessions.check(session, matches!(output, Output::Send(_)), cause)?;
         self.check_size(session, output)?;
+        self.output_checked(session, output)
+    }
+
+    /// Sends one output of the running callback that is known to be possible.
+    pub(super) fn output_checked(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         if let Some(result) = self.hold_for_turn(session, output) {
             return result;
         }
@@ -81,6 +90,8 @@ impl WorkerContext {
             },
             Output::State(_) => self.settings.session_state_size,
             Output::Close(_) | Output::Mark(_) | Output::Bind(_) => 0,
+            // Checked where it comes from.
+            Output::Datagram(_) => return Ok(()),
         };
         match output {
             _ if len <= most => Ok(()),
@@ -128,6 +139,9 @@ impl WorkerContext {
             Output::Mark(marks) => {
                 self.append_marks(session, marks, for_delivery);
                 Ok(())
+            }
+            Output::Datagram(datagram) => {
+                self.sender.append_datagram(datagram, cause, for_delivery)
             }
         }
     }
@@ -199,6 +213,16 @@ impl Sender {
         self.port.borrow_mut()
     }
 
+    /// How many lanes there are, one for each reactor.
+    pub(super) fn lanes(&self) -> usize {
+        self.port.borrow().lanes()
+    }
+
+    /// The longest payload of one record.
+    pub(super) fn payload_max(&self) -> usize {
+        self.port.borrow().payload_max()
+    }
+
     /// Deliveries that were finished.
     pub(crate) fn finished(&self) -> u64 {
         self.finished.get()
@@ -215,7 +239,7 @@ impl Sender {
     }
 
     /// Publishes what was appended.
-    pub(super) fn publish(&self) {
+    pub(crate) fn publish(&self) {
         self.port.borrow_mut().publish(None);
     }
 
@@ -288,18 +312,30 @@ impl Sender {
 
     /// Appends one record; waits for room, at most `send_timeout_ms`, after publishing what is
     /// staged if that is what fills the ring.
-    pub(super) fn append_waiting(
+    pub(crate) fn append_waiting(
         &self,
         lane: usize,
         header: Header,
         payload: &[u8],
+        for_delivery: Option<&mut RunningDelivery>,
+    ) -> Result<(), SendError> {
+        self.append_pieces_waiting(lane, header, &[payload], for_delivery)
+    }
+
+    /// The same with a payload in pieces.
+    pub(super) fn append_pieces_waiting(
+        &self,
+        lane: usize,
+        header: Header,
+        pieces: &[&[u8]],
         mut for_delivery: Option<&mut RunningDelivery>,
     ) -> Result<(), SendError> {
+        let len = pieces.iter().map(|piece| piece.len()).sum();
         loop {
             let mut port = self.port.borrow_mut();
-            if port.append(lane, header, payload).is_ok() {
+            if port.append_pieces(lane, header, pieces).is_ok() {
                 drop(port);
-                self.bound_staged(lane, payload.len(), for_delivery);
+                self.bound_staged(lane, len, for_delivery);
                 return Ok(());
             }
             if port.has_staged() {
@@ -307,7 +343,7 @@ impl Sender {
                 self.publish_early(for_delivery.as_deref_mut());
                 port = self.port.borrow_mut();
             }
-            if !port.wait_for_room(lane, payload.len(), self.timeout) {
+            if !port.wait_for_room(lane, len, self.timeout) {
                 return Err(SendError::new(SendErrorKind::Full));
             }
         }

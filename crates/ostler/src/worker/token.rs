@@ -151,6 +151,10 @@ impl DeferredToken {
             Output::Close(_) => Posted::Close(session),
             Output::Mark(marks) => Posted::Mark(session, marks),
             Output::Bind(user) => Posted::Bind(session, user),
+            Output::Datagram(_) => {
+                invariant!(false, "datagrams are sent on the worker's own thread");
+                return Err(SendError::new(SendErrorKind::NoDatagrams));
+            }
         };
         self.post(posted, POSTED_COST_BYTES + output.len())
     }

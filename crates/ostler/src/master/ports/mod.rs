@@ -9,16 +9,19 @@ mod unix;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use ostler_core::ids::PortId;
 use ostler_core::per_port::PerPort;
+use ostler_core::{invariant, placement};
 use ostler_shm::sessions::{Peer, UnixPeer};
 
 use crate::api::address::Address;
 use crate::api::port::{Port, Ports};
 use crate::error::{Error, Result};
 use crate::options::{FIRST_PORT, HostPort, ListenUrl, Options, PortOptions, PortPlan};
-use crate::sys::{socket, unix_socket};
+use crate::reactor::mailbox::{Mailbox, ToReactor};
+use crate::sys::{datagram, socket, unix_socket};
 use unix::OwnPath;
 
 /// A port with its listener, on which connections wait to be accepted.
@@ -29,6 +32,8 @@ pub(crate) struct ListeningPort {
     listener: OwnedFd,
     /// The file of a unix socket, which goes when the port does.
     _own_path: Option<OwnPath>,
+    /// Nothing is accepted there: it has datagrams, which a reactor reads.
+    has_datagrams: bool,
 }
 
 impl ListeningPort {
@@ -41,6 +46,13 @@ impl ListeningPort {
                 let (listener, own_path) = unix::listen(path, options)?;
                 (listener, Address::Unix(path.clone()), Some(own_path))
             }
+            ListenUrl::Udp(_) => {
+                let failed = |error| Error::listen(url, error);
+                let wanted = resolve(url).map_err(failed)?;
+                let socket = datagram::bind_udp(wanted).map_err(failed)?;
+                let address = Address::Ip(socket::local_address(&socket).map_err(failed)?);
+                (socket, address, None)
+            }
             _ => {
                 let failed = |error| Error::listen(url, error);
                 let wanted = resolve(url).map_err(failed)?;
@@ -50,9 +62,12 @@ impl ListeningPort {
                 (listener, address, None)
             }
         };
-        apply_options(&listener, options);
+        let has_datagrams = url.has_datagrams();
+        if !has_datagrams {
+            apply_options(&listener, options);
+        }
         let port = Port::new(id, name, url.scheme(), address);
-        Ok(Self { port, listener, _own_path: own_path })
+        Ok(Self { port, listener, _own_path: own_path, has_datagrams })
     }
 
     /// Its number.
@@ -79,7 +94,7 @@ impl AsFd for ListeningPort {
 
 /// The address of a port; a host name is resolved now.
 pub(crate) fn resolve(url: &ListenUrl) -> io::Result<SocketAddr> {
-    let (ListenUrl::Tcp(address) | ListenUrl::Tls(address)) = url else {
+    let (ListenUrl::Tcp(address) | ListenUrl::Tls(address) | ListenUrl::Udp(address)) = url else {
         return Err(io::Error::from(io::ErrorKind::Unsupported));
     };
     let HostPort { host, port } = address;
@@ -140,9 +155,23 @@ impl ListeningPorts {
         self.0.iter().map(|port| port.listener.as_raw_fd())
     }
 
-    /// All of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &ListeningPort> {
-        self.0.iter()
+    /// Those that accept connections.
+    pub(super) fn listeners(&self) -> impl Iterator<Item = &ListeningPort> {
+        self.0.iter().filter(|port| !port.has_datagrams)
+    }
+
+    /// Gives each port for datagrams to its reactor.
+    pub(super) fn hand_out_datagrams(&self, mailboxes: &[Arc<Mailbox>]) -> io::Result<()> {
+        for port in self.0.iter().filter(|port| port.has_datagrams) {
+            let owner = placement::owner_of_port(port.id(), mailboxes.len());
+            let Some(mailbox) = mailboxes.get(owner) else {
+                invariant!(false, "a port belongs to a reactor that is there");
+                continue;
+            };
+            let socket = port.listener.try_clone()?;
+            mailbox.push(ToReactor::Datagrams { port: port.id(), socket });
+        }
+        Ok(())
     }
 
     /// The port with this number.

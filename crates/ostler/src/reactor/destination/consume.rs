@@ -122,6 +122,7 @@ impl ClientSide {
                 let bytes = self.referred(lane, destination, &record, started)?;
                 self.out(lane, header.subject, bytes, Part::WHOLE);
             }
+            RecordKind::SendTo => self.send_to(lane, &record, bytes)?,
             RecordKind::Abort => self.abort(lane, header.subject),
             RecordKind::Close => self.close_session(header.subject, header.flags & FLAG_RESET != 0),
             RecordKind::State => self.set_state(header.subject, bytes),

@@ -1,0 +1,288 @@
+//! Sending datagrams: what workers wrote becomes one call for many of them.
+//!
+//! Nobody waits: what the kernel does not take now is kept within limits, and what it refuses is
+//! counted. The worker has gone on long ago.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::os::fd::BorrowedFd;
+
+use ostler_core::brain::{LaneSlot, NotSent};
+use ostler_shm::consumer::Record;
+use ostler_shm::giver::ProtocolViolation;
+use ostler_shm::lane::RawBytes;
+use ostler_shm::peer::{BLOCK_MAX_BYTES, PeerBlock};
+use ostler_shm::record::FLAG_MORE;
+
+use crate::reactor::ClientSide;
+use crate::sys::datagram::{self, BATCH, DATAGRAM_MAX_BYTES, Family, Refusal, Target};
+
+/// Datagrams of one port that may wait to be sent, while the kernel's buffer is full.
+const UNSENT_MAX: usize = 4_096;
+/// Bytes of them.
+const UNSENT_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// A datagram that is to be sent.
+#[derive(Debug)]
+struct Unsent {
+    target: Target,
+    /// Where it begins in the bytes of the queue, and how long it is.
+    first: usize,
+    len: usize,
+}
+
+/// What is to be sent from one port.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    datagrams: VecDeque<Unsent>,
+    /// Their bytes, one after another, behind those of some that were sent.
+    bytes: Vec<u8>,
+    /// The kernel takes nothing until it says so.
+    is_blocked: bool,
+}
+
+impl Outgoing {
+    pub(super) fn is_empty(&self) -> bool {
+        self.datagrams.is_empty()
+    }
+
+    /// The kernel has room again.
+    pub(super) const fn unblock(&mut self) {
+        self.is_blocked = false;
+    }
+
+    /// Forgets what waits; how many datagrams that were.
+    pub(super) fn clear(&mut self) -> u64 {
+        let count = self.datagrams.len() as u64;
+        *self = Self::default();
+        count
+    }
+
+    /// Whether so much waits that it should be sent now, and not at the end of the turn.
+    fn is_worth_a_call(&self) -> bool {
+        self.datagrams.len() >= BATCH || self.bytes.len() >= UNSENT_MAX_BYTES / 4
+    }
+
+    /// Adds a datagram; false when too many wait already.
+    fn push(&mut self, target: Target, bytes: &[u8]) -> bool {
+        if self.datagrams.len() >= UNSENT_MAX || self.bytes.len() + bytes.len() > UNSENT_MAX_BYTES {
+            return false;
+        }
+        let first = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.datagrams.push_back(Unsent { target, first, len: bytes.len() });
+        true
+    }
+
+    /// Sends as far as the kernel takes it. `count` is told how many were sent (`None`) or were not
+    /// and why.
+    pub(super) fn flush(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        family: Family,
+        count: &mut dyn FnMut(Option<NotSent>, u64, io::Error),
+    ) {
+        let mut failed_before = false;
+        while !self.datagrams.is_empty() && !self.is_blocked {
+            let some = self.datagrams.iter().take(BATCH).map(|unsent| {
+                let end = unsent.first + unsent.len;
+                (&unsent.target, self.bytes.get(unsent.first..end).unwrap_or_default())
+            });
+            match datagram::send(socket, some) {
+                Ok(sent) => {
+                    self.datagrams.drain(..sent.min(self.datagrams.len()));
+                    count(None, sent as u64, ErrorKind::Other.into());
+                    failed_before = false;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock && family != Family::Unix => {
+                    self.is_blocked = true;
+                }
+                // It may be what an earlier datagram met, which is told once.
+                Err(_) if !std::mem::replace(&mut failed_before, true) => {}
+                Err(error) => {
+                    self.datagrams.pop_front();
+                    failed_before = false;
+                    count(Some(reason_of(&error)), 1, error);
+                }
+            }
+        }
+        self.give_memory_back();
+    }
+
+    /// Bytes of what was sent go.
+    fn give_memory_back(&mut self) {
+        let sent = self.datagrams.front().map_or(self.bytes.len(), |unsent| unsent.first);
+        if sent == self.bytes.len() {
+            self.bytes.clear();
+            if self.bytes.capacity() > UNSENT_MAX_BYTES / 4 {
+                self.bytes = Vec::new();
+            }
+        } else if sent > self.bytes.len() / 2 {
+            self.bytes.drain(..sent);
+            self.datagrams.iter_mut().for_each(|unsent| unsent.first -= sent);
+        }
+    }
+}
+
+/// Why a datagram was not sent, by the kernel's word.
+fn reason_of(error: &io::Error) -> NotSent {
+    match Refusal::of(error) {
+        Refusal::TooLong => NotSent::TooLong,
+        Refusal::NoBuffers => NotSent::QueueFull,
+        Refusal::WouldBlock => NotSent::PeerFull,
+        Refusal::Unreachable => NotSent::Unreachable,
+        Refusal::Other => NotSent::Failed,
+    }
+}
+
+impl ClientSide {
+    /// A worker sends a datagram, or a part of one.
+    pub(in crate::reactor) fn send_to(
+        &mut self,
+        lane: LaneSlot,
+        record: &Record,
+        bytes: RawBytes<'_>,
+    ) -> Result<(), ProtocolViolation> {
+        let header = record.header;
+        let (offset, more) = (header.part_offset as usize, header.flags & FLAG_MORE != 0);
+        if offset == 0 && self.datagrams.parts.contains_key(&lane) {
+            self.drop_datagram_parts(lane);
+        }
+        let mut whole = self.datagrams.parts.remove(&lane).unwrap_or_default();
+        if whole.len() != offset {
+            return Err(ProtocolViolation("a part of a datagram that continues nothing"));
+        }
+        if offset + bytes.len() > BLOCK_MAX_BYTES + DATAGRAM_MAX_BYTES {
+            return Err(ProtocolViolation("a datagram that is longer than one may be"));
+        }
+        if offset == 0 && !more {
+            whole = std::mem::take(&mut self.datagrams.copy);
+            whole.clear();
+        }
+        bytes.append_to(&mut whole);
+        if more {
+            self.datagrams.parts.insert(lane, whole);
+            return Ok(());
+        }
+        let queued = self.queue_datagram(header.port, &whole);
+        self.datagrams.copy = whole;
+        queued
+    }
+
+    fn queue_datagram(&mut self, port: u16, whole: &[u8]) -> Result<(), ProtocolViolation> {
+        let Some(port) = self.datagrams.find(port) else {
+            return Err(ProtocolViolation("a datagram for a port that has none"));
+        };
+        let Some(peer) = PeerBlock::read(whole) else {
+            return Err(ProtocolViolation("a datagram without an address"));
+        };
+        let Some(target) = Target::new(&peer, port.family()) else {
+            return Err(ProtocolViolation("a datagram for an address that its port cannot reach"));
+        };
+        let bytes = whole.get(peer.as_bytes().len()..).unwrap_or_default();
+        if bytes.len() > DATAGRAM_MAX_BYTES {
+            return Err(ProtocolViolation("a datagram that is longer than one may be"));
+        }
+        let (queued, is_worth) =
+            (port.outgoing.push(target, bytes), port.outgoing.is_worth_a_call());
+        if is_worth {
+            self.flush_datagrams();
+        }
+        if !queued {
+            self.brain.count_not_sent(NotSent::QueueFull, 1);
+            self.complain_of_unsent(NotSent::QueueFull, &ErrorKind::WouldBlock.into());
+        }
+        Ok(())
+    }
+
+    /// Sends what workers wrote in this turn, and what waited.
+    pub(in crate::reactor) fn flush_datagrams(&mut self) {
+        let mut unsent = Vec::new();
+        let brain = &mut self.brain;
+        for port in &mut self.datagrams.ports {
+            port.flush(&mut |reason, datagrams, error| match reason {
+                None => brain.count_sent(datagrams),
+                Some(reason) => {
+                    brain.count_not_sent(reason, datagrams);
+                    unsent.push((reason, error));
+                }
+            });
+        }
+        for (reason, error) in unsent {
+            self.complain_of_unsent(reason, &error);
+        }
+    }
+
+    fn complain_of_unsent(&self, reason: NotSent, error: &io::Error) {
+        if self.complaints.unsent.admits() {
+            tracing::warn!(reason = reason.name(), %error, "a datagram was not sent");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd as _;
+
+    fn target(socket: &UdpSocket) -> Target {
+        let address = ostler_shm::peer::PeerAddress::Inet(socket.local_addr().unwrap());
+        Target::new(&PeerBlock::new(address).unwrap(), Family::V4).unwrap()
+    }
+
+    #[test]
+    fn an_error_is_of_one_datagram_and_those_behind_it_are_sent() {
+        let (from, to) =
+            (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        let mut outgoing = Outgoing::default();
+        assert!(outgoing.push(target(&to), b"one"));
+        // The kernel sends no datagram to port 0.
+        let nowhere = ostler_shm::peer::PeerAddress::Inet("127.0.0.1:0".parse().unwrap());
+        let nowhere = Target::new(&PeerBlock::new(nowhere).unwrap(), Family::V4).unwrap();
+        assert!(outgoing.push(nowhere, b"two"));
+        assert!(outgoing.push(target(&to), b"three"));
+        let mut told = Vec::new();
+        outgoing
+            .flush(from.as_fd(), Family::V4, &mut |reason, count, _| told.push((reason, count)));
+        assert_eq!(told, [(None, 1), (Some(NotSent::Failed), 1), (None, 1)]);
+        assert!(outgoing.is_empty() && outgoing.bytes.is_empty());
+        let mut bytes = [0; 9];
+        for expected in ["one", "three"] {
+            let len = to.recv(&mut bytes).unwrap();
+            assert_eq!(&bytes[..len], expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn as_many_wait_as_may() {
+        let to = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut outgoing = Outgoing { is_blocked: true, ..Outgoing::default() };
+        let fits = (0..UNSENT_MAX + 9).filter(|_| outgoing.push(target(&to), b"x")).count();
+        assert_eq!(fits, UNSENT_MAX);
+        assert_eq!(outgoing.clear(), UNSENT_MAX as u64);
+        let long = vec![0; DATAGRAM_MAX_BYTES];
+        let fits = (0..UNSENT_MAX).filter(|_| outgoing.push(target(&to), &long)).count();
+        assert_eq!(fits, UNSENT_MAX_BYTES / DATAGRAM_MAX_BYTES);
+    }
+
+    #[test]
+    fn memory_of_what_was_sent_is_given_back_while_the_rest_waits() {
+        let to = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut outgoing = Outgoing { is_blocked: true, ..Outgoing::default() };
+        for number in 0..10_u8 {
+            assert!(outgoing.push(target(&to), &[number; 100]));
+        }
+        outgoing.datagrams.drain(..6);
+        outgoing.give_memory_back();
+        assert_eq!((outgoing.bytes.len(), outgoing.bytes[0]), (400, 6));
+        outgoing.unblock();
+        outgoing.flush(to.as_fd(), Family::V4, &mut |_, _, _| {});
+        let mut bytes = [0; 200];
+        for number in 6..10_u8 {
+            assert_eq!(to.recv(&mut bytes).unwrap(), 100);
+            assert_eq!(bytes[..100], [number; 100]);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Sending datagrams: from a handler's call to records in the out ring of the port's reactor.
+
+use ostler_core::ids::PortId;
+use ostler_core::placement;
+use ostler_shm::peer::PeerBlock;
+use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
+
+use super::context::WorkerContext;
+use super::running::RunningDelivery;
+use super::send::{Output, Sender};
+use crate::api::send_error::{SendError, SendErrorKind};
+use crate::sys::datagram::{DATAGRAM_MAX_BYTES, Target};
+
+/// A datagram that is to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Datagram<'a> {
+    pub(crate) port: u16,
+    pub(crate) peer: &'a PeerBlock,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl WorkerContext {
+    /// Sends a datagram from a port: an output of the running callback, if there is one.
+    pub(crate) fn send_datagram(
+        &self,
+        port: u16,
+        peer: &PeerBlock,
+        bytes: &[u8],
+    ) -> Result<(), SendError> {
+        let family = self.settings.find_port(port).and_then(|port| port.datagrams);
+        let family = family.ok_or_else(|| SendError::new(SendErrorKind::NoDatagrams))?;
+        if Target::new(peer, family).is_none() {
+            return Err(SendError::new(SendErrorKind::Unreachable));
+        }
+        if bytes.len() > DATAGRAM_MAX_BYTES {
+            return Err(SendError::new(SendErrorKind::DatagramTooLong {
+                len: bytes.len(),
+                most: DATAGRAM_MAX_BYTES,
+            }));
+        }
+        self.output_checked(0, Output::Datagram(Datagram { port, peer, bytes }))
+    }
+}
+
+impl Sender {
+    /// Appends a datagram for the reactor of its port, in parts if it is longer than a record. One
+    /// of which not all parts find room is not sent: its reactor forgets it.
+    pub(super) fn append_datagram(
+        &self,
+        datagram: Datagram<'_>,
+        cause: u64,
+        mut for_delivery: Option<&mut RunningDelivery>,
+    ) -> Result<(), SendError> {
+        let Datagram { port, peer, bytes } = datagram;
+        let address = peer.as_bytes();
+        let lane = placement::owner_of_port(PortId(port), self.lanes());
+        let payload_max = self.payload_max();
+        let total = address.len() + bytes.len();
+        let header = Header {
+            kind: RecordKind::SendTo as u8,
+            port,
+            cause,
+            total: total as u32,
+            ..Header::default()
+        };
+        let first = bytes.len().min(payload_max - address.len());
+        let (mut part, mut rest) = bytes.split_at_checked(first).unwrap_or((bytes, &[]));
+        let mut offset = 0;
+        loop {
+            let flags = if rest.is_empty() { 0 } else { FLAG_MORE };
+            let header = Header { flags, part_offset: offset as u32, ..header };
+            let front: &[u8] = if offset == 0 { address } else { &[] };
+            let pieces = [front, part];
+            self.append_pieces_waiting(lane, header, &pieces, for_delivery.as_deref_mut())?;
+            offset += front.len() + part.len();
+            if rest.is_empty() {
+                return Ok(());
+            }
+            let next = rest.len().min(payload_max);
+            (part, rest) = rest.split_at_checked(next).unwrap_or((rest, &[]));
+        }
+    }
+}
