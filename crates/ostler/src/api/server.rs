@@ -73,7 +73,7 @@ impl Server {
     ///
     /// let server = Server::builder()
     ///     .listen("127.0.0.1:0")
-    ///     .port("admin", "tcp://[::1]:0", |port| port)
+    ///     .port("admin", "tcp://127.0.0.1:0", |port| port)
     ///     .bind()?;
     /// for port in server.ports().iter() {
     ///     println!("{} listens on {port}", port.name());
