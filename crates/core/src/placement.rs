@@ -39,9 +39,9 @@ mod tests {
     #[test]
     fn a_turn_beyond_any_number_of_reactors_is_a_turn() {
         let most = usize::MAX - usize::MAX % 3;
-        assert_eq!(emptiest(&[2, 2, 2], 3, most), Some(0));
-        assert_eq!(emptiest(&[2, 2, 2], 3, most - 1), Some(2));
-        assert_eq!(emptiest(&[], 3, most), None);
+        assert_eq!(emptiest(&[2, 2, 2], 7, most), Some(0));
+        assert_eq!(emptiest(&[2, 2, 2], 7, most - 1), Some(2));
+        assert_eq!(emptiest(&[], 7, most), None);
     }
 
     proptest! {

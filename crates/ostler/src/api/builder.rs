@@ -240,7 +240,8 @@ impl ServerBuilder {
     /// use ostler::Server;
     ///
     /// let server = Server::builder().listen("127.0.0.1:0").bind()?;
-    /// assert_ne!(server.local_address().port(), 0);
+    /// let address = server.local_address().socket_address();
+    /// assert!(address.is_some_and(|address| address.port() != 0));
     /// # Ok::<(), ostler::Error>(())
     /// ```
     ///

@@ -189,13 +189,13 @@ impl Session {
     /// [`Session::resume`].
     ///
     /// ```
-    /// # use ostler::{Handler, Outcome, Package, Session, Worker};
+    /// # use ostler::{Handler, Outcome, Package, Peer, Session, Worker};
     /// # struct Guarded;
     /// # fn is_welcome(_: std::net::IpAddr) -> bool { true }
     /// # impl Handler for Guarded {
     /// fn on_connect(&mut self, _: &Worker, session: &Session) -> Outcome {
     ///     match session.peer() {
-    ///         Some(peer) if is_welcome(peer.ip()) => Ok(session.confirm()?),
+    ///         Some(Peer::Ip(peer)) if is_welcome(peer.ip()) => Ok(session.confirm()?),
     ///         _ => Ok(session.reset()?),
     ///     }
     /// }

@@ -1,15 +1,17 @@
 //! Network.
 
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use ostler_testkit::{TestResult, TestServer};
 
 use crate::Effect;
-use crate::talk::{Talk, probe};
+use crate::talk::{Scratch, Talk, probe};
 
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("listen", listen_is_where_clients_connect),
+    ("unix_mode", unix_mode_says_who_may_connect_to_a_path),
     ("backlog", backlog_is_how_many_wait_while_nobody_accepts),
     ("tcp_nodelay", tcp_nodelay_is_set_on_accepted_sockets),
     ("max_connections", max_connections_are_open_at_once),
@@ -25,6 +27,21 @@ fn listen_is_where_clients_connect() -> TestResult {
         let mut client = server.connect()?;
         client.send(b"here")?;
         client.expect(b"here")?;
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn unix_mode_says_who_may_connect_to_a_path() -> TestResult {
+    let scratch = Scratch::new("unixmode")?;
+    for (given, expected) in [(None, 0o600), (Some("0660"), 0o660), (Some("0666"), 0o666)] {
+        let path = scratch.path("socket");
+        let mode = given.map(|mode| format!(",unix_mode={mode}")).unwrap_or_default();
+        let port = format!("local=unix://{}{mode}", path.display());
+        let server = TestServer::echo().args(["--port", &port]).start()?;
+        server.port_url("local")?;
+        assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, expected);
         server.stop()?;
     }
     Ok(())
