@@ -56,7 +56,7 @@ pub enum Form {
     Plain,
     /// Four bytes behind the first twelve are its whole length, in little endian.
     StatedLength,
-    /// It ends with [`ENDING`].
+    /// It ends with `ENDING`.
     Ending,
 }
 
