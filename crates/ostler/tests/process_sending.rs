@@ -281,3 +281,43 @@ fn s36_no_part_of_a_package_gets_into_another_one() -> TestResult {
     }
     Ok(())
 }
+
+/// A worker died in the middle of a message in parts: its session ended in order behind the parts
+/// that had come, as if they were the whole.
+#[test]
+fn a_message_whose_sender_dies_in_its_middle_does_not_look_whole() -> TestResult {
+    for policy in ["close", "drop"] {
+        let scratch = Scratch::new("cut")?;
+        let server = small_probe()
+            .set("framing", "stream")
+            .set("crash_policy", policy)
+            .env("PROBE_JOURNAL", scratch.path("journal"))
+            .expect_log("died")
+            .start()?;
+        let mut talk = Talk::new(&server)?;
+        let go = scratch.path("go");
+        // One delivery; its message is longer than the ring, which nobody empties meanwhile.
+        talk.say(&format!("until {} done\nbig 1000000", go.display()))?;
+        scratch.wait_received(1)?;
+        server.master().stop()?;
+        scratch.make("go")?;
+        server.wait_for_rest()?;
+        let worker = server.worker(0);
+        worker.kill();
+        server.master().cont()?;
+        talk.expect("done");
+        let mut received = talk.bytes(1)?.len();
+        let end = loop {
+            match talk.client.read_some() {
+                Ok(bytes) if bytes.is_empty() => break "an orderly end",
+                Ok(bytes) => received += bytes.len(),
+                Err(_) => break "a reset",
+            }
+        };
+        assert!(received < 1_000_000, "it was not cut");
+        assert_eq!(end, "a reset", "{policy}: behind {received} bytes");
+        let books = server.stop_and_report()?.books()?;
+        assert_eq!(books.detail("closed_truncated"), 1, "{policy}: {books}");
+    }
+    Ok(())
+}

@@ -120,10 +120,11 @@ impl Reactor {
             tracing::warn!(worker = %destination.key(), deliveries, "a leaving worker ended before \
                 it had finished");
         }
+        // First: a session that has a part of a message must not end as if that were all of it.
+        self.clients.drop_streams_of(slot);
         self.clients
             .brain
             .worker_died(slot, first, self.clients.now, &mut |entry| destination.body(entry, 0));
-        self.clients.drop_streams_of(slot);
         self.clients.drop_datagram_parts(slot);
         tracing::debug!(worker = %destination.key(), "lane settled");
         destination.unwatch(&self.clients.epoll);

@@ -68,8 +68,9 @@ impl Reactor {
         let key = destination.key();
         tracing::error!(worker = %key, why, "worker wrote nonsense, condemned");
         self.clients.reports.queue.push(FromReactor::Condemned(key, why));
-        self.clients.brain.condemn(lane, self.clients.now);
+        // First: a session that has a part of a message must not end as if that were all of it.
         self.clients.drop_streams_of(lane);
+        self.clients.brain.condemn(lane, self.clients.now);
     }
 }
 
