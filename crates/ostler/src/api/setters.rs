@@ -107,6 +107,33 @@ setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
     backlog(connections: u16) => "backlog";
     /// Whether Nagle's algorithm is off on accepted sockets.
     tcp_nodelay(on: bool) => "tcp_nodelay";
+    /// Whether the kernel probes clients that are silent.
+    tcp_keepalive(on: bool) => "tcp_keepalive";
+    /// Silence after which the first probe is sent, 1 to 32 767 seconds.
+    tcp_keepalive_idle(seconds: u32) => "tcp_keepalive_idle";
+    /// Time between two probes, 1 to 32 767 seconds.
+    tcp_keepalive_interval(seconds: u32) => "tcp_keepalive_interval";
+    /// Probes without an answer after which a session ends, 1 to 127.
+    tcp_keepalive_count(probes: u32) => "tcp_keepalive_count";
+    /// How long output may stay unacknowledged before a session ends, up to a day in whole
+    /// milliseconds; zero leaves it to the kernel.
+    tcp_user_timeout(time: Duration) => "tcp_user_timeout_ms";
+    /// A connection is accepted when its client has sent something, or about so many seconds
+    /// later, up to 3 600; 0 accepts at once.
+    tcp_defer_accept(seconds: u32) => "tcp_defer_accept";
+    /// Connections that may wait with data in their first packet; 0 takes none.
+    tcp_fastopen(connections: u16) => "tcp_fastopen";
+    /// Unsent bytes above which the kernel takes no more, 4 KiB to 1 GiB; 0 leaves it to the
+    /// kernel.
+    tcp_notsent_lowat(bytes: usize) => "tcp_notsent_lowat";
+    /// The kernel's receive buffer of a connection, 4 KiB to 1 GiB; 0 leaves it to the kernel.
+    socket_receive_buffer(bytes: usize) => "socket_receive_buffer";
+    /// The kernel's send buffer of a connection, 4 KiB to 1 GiB; 0 leaves it to the kernel.
+    socket_send_buffer(bytes: usize) => "socket_send_buffer";
+    /// Type of service (IPv4) or traffic class (IPv6) of what is sent.
+    ip_tos(class: u8) => "ip_tos";
+    /// Whether other servers of the same user may listen on the address too.
+    reuse_port(on: bool) => "reuse_port";
     /// Which worker gets the packages of a session that is not bound to one.
     dispatch(mode: Dispatch) => "dispatch";
     /// What becomes of a package whose worker died after it was started.

@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn what_servers_have_or_the_program_closed_is_not_the_programs() {
         in_forked_test(|| {
-            let listener = socket::listen("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+            let listener = socket::listen("127.0.0.1:0".parse().unwrap(), 1, |_| Ok(())).unwrap();
             let private = BoundDescriptors::new(vec![listener.as_raw_fd()]);
             let before = of_the_program(None).unwrap();
             assert!(!before.contains(&listener.as_raw_fd()));

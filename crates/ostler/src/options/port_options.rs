@@ -22,6 +22,30 @@ pub(crate) struct PortOptions {
     pub(crate) unix_mode: UnixMode,
     /// Disable Nagle's algorithm on accepted sockets.
     pub(crate) tcp_nodelay: bool,
+    /// Silent clients are probed.
+    pub(crate) tcp_keepalive: bool,
+    /// Silence before the first probe, seconds.
+    pub(crate) tcp_keepalive_idle: u32,
+    /// Time between two probes, seconds.
+    pub(crate) tcp_keepalive_interval: u32,
+    /// Probes without an answer after which the session ends.
+    pub(crate) tcp_keepalive_count: u32,
+    /// How long output may stay unacknowledged; 0 = as the kernel does.
+    pub(crate) tcp_user_timeout_ms: u64,
+    /// Seconds to wait for a client's first bytes before it is accepted; 0 = accepted at once.
+    pub(crate) tcp_defer_accept: u32,
+    /// Connections that may wait with data in their first packet; 0 = none.
+    pub(crate) tcp_fastopen: u16,
+    /// Unsent bytes above which the kernel takes no more; 0 = as the kernel does.
+    pub(crate) tcp_notsent_lowat: usize,
+    /// The kernel's receive buffer of a connection; 0 = as the kernel does.
+    pub(crate) socket_receive_buffer: usize,
+    /// The kernel's send buffer of a connection; 0 = as the kernel does.
+    pub(crate) socket_send_buffer: usize,
+    /// Type of service or traffic class.
+    pub(crate) ip_tos: u8,
+    /// Others may listen on the address too.
+    pub(crate) reuse_port: bool,
 
     /// Files with the certificates that clients are shown; none: the port is not encrypted.
     pub(crate) tls_certificate: Paths,
@@ -114,6 +138,18 @@ impl Default for PortOptions {
             tls_min_version: TlsVersion::Tls12,
             tls_tickets: true,
             tls_unknown_name: UnknownName::First,
+            tcp_keepalive: true,
+            tcp_keepalive_idle: 60,
+            tcp_keepalive_interval: 15,
+            tcp_keepalive_count: 4,
+            tcp_user_timeout_ms: 120_000,
+            tcp_defer_accept: 0,
+            tcp_fastopen: 0,
+            tcp_notsent_lowat: 0,
+            socket_receive_buffer: 0,
+            socket_send_buffer: 0,
+            ip_tos: 0,
+            reuse_port: false,
             dispatch: None,
             crash_policy: CrashPolicy::Close,
             session_window: 16,

@@ -25,4 +25,5 @@ pub(crate) mod process_name;
 pub(crate) mod random;
 pub(crate) mod signal;
 pub(crate) mod socket;
+pub(crate) mod socket_options;
 pub(crate) mod unix_socket;

@@ -6,19 +6,24 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::net::sockopt::{set_socket_linger, set_socket_reuseaddr, set_tcp_nodelay};
+use rustix::net::sockopt::{set_socket_linger, set_socket_reuseaddr};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, acceptfrom_with, bind,
     getsockname, socket_with,
 };
 
 /// `socket(2)`, `bind(2)`, `listen(2)` — makes a nonblocking listener, closed on exec, with
-/// `SO_REUSEADDR`.
-pub(crate) fn listen(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
+/// `SO_REUSEADDR`; `prepare` does something to the socket before it is bound.
+pub(crate) fn listen(
+    address: SocketAddr,
+    backlog: i32,
+    prepare: impl FnOnce(&OwnedFd) -> io::Result<()>,
+) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let listener = socket_with(family, SocketType::STREAM, flags, None)?;
     set_socket_reuseaddr(&listener, true)?;
+    prepare(&listener)?;
     bind(&listener, &address)?;
     rustix::net::listen(&listener, backlog)?;
     Ok(listener)
@@ -42,11 +47,6 @@ pub(crate) fn accept(listener: impl AsFd) -> io::Result<(OwnedFd, SocketAddr)> {
 /// `getsockname(2)` — the local address, with the port that the kernel chose if 0 was asked for.
 pub(crate) fn local_address(socket: impl AsFd) -> io::Result<SocketAddr> {
     Ok(SocketAddr::try_from(getsockname(socket)?)?)
-}
-
-/// `setsockopt(2)`, `TCP_NODELAY` — sends small pieces at once.
-pub(crate) fn set_nodelay(connection: impl AsFd) -> io::Result<()> {
-    Ok(set_tcp_nodelay(connection, true)?)
 }
 
 /// `send(2)` — sends without blocking and without SIGPIPE; tells how many bytes were taken.

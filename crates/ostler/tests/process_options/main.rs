@@ -15,6 +15,7 @@ mod network;
 mod packages;
 mod processes;
 mod sending;
+mod sockets;
 mod supervision;
 mod system;
 #[path = "../talk/mod.rs"]
@@ -34,6 +35,7 @@ type Effect = fn() -> TestResult;
 /// exists.
 const EFFECTS: &[&[(&str, Effect)]] = &[
     network::EFFECTS,
+    sockets::EFFECTS,
     tls::EFFECTS,
     processes::EFFECTS,
     lanes::EFFECTS,

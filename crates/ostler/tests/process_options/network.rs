@@ -13,7 +13,6 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("listen", listen_is_where_clients_connect),
     ("unix_mode", unix_mode_says_who_may_connect_to_a_path),
     ("backlog", backlog_is_how_many_wait_while_nobody_accepts),
-    ("tcp_nodelay", tcp_nodelay_is_set_on_accepted_sockets),
     ("max_connections", max_connections_are_open_at_once),
     ("session_ids", session_ids_are_sequential_or_begin_anywhere),
     ("start_session_id", start_session_id_is_before_the_first),
@@ -109,29 +108,6 @@ fn a_backlog_that_the_kernel_shortens_is_told() -> TestResult {
         assert!(line.contains(&format!("wanted=65535 backlog={}", longest.trim())), "{line}");
     }
     server.stop()
-}
-
-#[test]
-fn tcp_nodelay_is_set_on_accepted_sockets() -> TestResult {
-    use rustix::net::sockopt::tcp_nodelay;
-    use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
-    for wanted in [true, false] {
-        let server = TestServer::echo().set("tcp_nodelay", wanted).set("harden", "off").start()?;
-        let mut client = server.connect()?;
-        client.send(b"x")?;
-        client.expect(b"x")?;
-        let pid = i32::try_from(server.master().pid()).ok().and_then(Pid::from_raw).expect("a pid");
-        let master = pidfd_open(pid, PidfdFlags::empty())?;
-        let own = client.local_address()?;
-        let accepted = (3..200).find_map(|number| {
-            let socket = pidfd_getfd(&master, number, PidfdGetfdFlags::empty()).ok()?;
-            let peer = rustix::net::getpeername(&socket).ok()?;
-            (std::net::SocketAddr::try_from(peer?).ok()? == own).then_some(socket)
-        });
-        assert_eq!(tcp_nodelay(accepted.expect("the master has the socket"))?, wanted);
-        server.stop()?;
-    }
-    Ok(())
 }
 
 #[test]

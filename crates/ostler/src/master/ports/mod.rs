@@ -4,6 +4,7 @@
 //! listener is which. Must never: accept, or leave half of the listeners open when one of them
 //! fails.
 
+mod socket_options;
 mod unix;
 
 use std::io;
@@ -19,7 +20,7 @@ use ostler_shm::sessions::{Peer, UnixPeer};
 use crate::api::address::Address;
 use crate::api::port::{Port, Ports};
 use crate::error::{Error, Result};
-use crate::options::{FIRST_PORT, HostPort, ListenUrl, Options, PortOptions, PortPlan};
+use crate::options::{FIRST_PORT, HostPort, ListenUrl, Options, PortPlan};
 use crate::reactor::mailbox::{Mailbox, ToReactor};
 use crate::sys::{datagram, socket, unix_socket};
 use unix::OwnPath;
@@ -56,16 +57,14 @@ impl ListeningPort {
             _ => {
                 let failed = |error| Error::listen(url, error);
                 let wanted = resolve(url).map_err(failed)?;
+                let prepare = |socket: &OwnedFd| socket_options::apply(socket, options);
                 let listener =
-                    socket::listen(wanted, i32::from(options.backlog)).map_err(failed)?;
+                    socket::listen(wanted, i32::from(options.backlog), prepare).map_err(failed)?;
                 let address = Address::Ip(socket::local_address(&listener).map_err(failed)?);
                 (listener, address, None)
             }
         };
         let has_datagrams = url.has_datagrams();
-        if !has_datagrams {
-            apply_options(&listener, options);
-        }
         let port = Port::new(id, name, url.scheme(), address);
         Ok(Self { port, listener, _own_path: own_path, has_datagrams })
     }
@@ -124,15 +123,6 @@ pub(crate) fn describe(options: &Options) -> Result<String> {
             format!("the ports are{}", lines.collect::<String>())
         }
     })
-}
-
-/// Sets what accepted connections inherit from their listener, which saves system calls for each of
-/// them.
-fn apply_options(listener: &OwnedFd, options: &PortOptions) {
-    if options.tcp_nodelay {
-        // A listener of another kind has no such thing.
-        let _ = socket::set_nodelay(listener);
-    }
 }
 
 /// All ports of a server.

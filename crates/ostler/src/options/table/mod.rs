@@ -10,6 +10,7 @@ mod network;
 mod packages;
 mod processes;
 mod sending;
+mod sockets;
 mod supervision;
 mod tls;
 
@@ -20,6 +21,7 @@ use super::info::OptionInfo;
 static ROWS: LazyLock<Vec<OptionInfo>> = LazyLock::new(|| {
     let topics = [
         network::ROWS,
+        sockets::ROWS,
         tls::ROWS,
         processes::ROWS,
         lanes::ROWS,

@@ -1,10 +1,12 @@
 use super::*;
 use crate::sys::poll;
+use crate::sys::socket_options::{self, SocketOption};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 fn loopback() -> (OwnedFd, SocketAddr) {
-    let listener = listen("127.0.0.1:0".parse().unwrap(), 128).unwrap();
+    let no_delay = |socket: &OwnedFd| socket_options::set(socket, SocketOption::NoDelay);
+    let listener = listen("127.0.0.1:0".parse().unwrap(), 128, no_delay).unwrap();
     let address = local_address(&listener).unwrap();
     (listener, address)
 }
@@ -16,7 +18,6 @@ fn connected() -> (OwnedFd, TcpStream) {
     let (server, peer) = accept(&listener).unwrap();
     assert_eq!(peer, client.local_addr().unwrap());
     assert_eq!(accept(&listener).unwrap_err().kind(), ErrorKind::WouldBlock);
-    set_nodelay(&server).unwrap();
     (server, client)
 }
 
