@@ -171,10 +171,16 @@ fn the_rest_comes_once_more_at_the_end() -> TestResult {
 /// client that leaves nothing behind.
 #[test]
 fn the_rest_comes_once_more_when_the_end_came_before_it_was_left() -> TestResult {
-    for policy in ["close", "redeliver:3"] {
+    // Also where whoever idles takes the next package.
+    for (policy, dispatch) in
+        [("close", "session_hash"), ("redeliver:3", "session_hash"), ("close", "pull")]
+    {
         let scratch = Scratch::new("streamlastinhand")?;
-        let server =
-            small_stream(&scratch).set("crash_policy", policy).set("log_level", "debug").start()?;
+        let server = small_stream(&scratch)
+            .set("crash_policy", policy)
+            .set("dispatch", dispatch)
+            .set("log_level", "debug")
+            .start()?;
         let mut talk = Talk::new(&server)?;
         let witness = Client::connect(server.address())?;
         let go = scratch.path("go");

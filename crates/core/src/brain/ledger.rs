@@ -233,13 +233,6 @@ impl Ledger {
         }
     }
 
-    /// Whether a package is among the `unfinished` deliveries of a subject that are here.
-    #[must_use]
-    pub fn has_package_of(&self, subject: Subject, unfinished: u32) -> bool {
-        let own = self.iter().filter(|entry| entry.subject == subject && !entry.done);
-        own.take(unfinished as usize).any(|entry| entry.kind == DeliveryKind::Package)
-    }
-
     /// How many deliveries from position `from` up to `to` are not done.
     #[must_use]
     pub fn unfinished_between(&self, from: u64, to: u64) -> usize {

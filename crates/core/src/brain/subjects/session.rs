@@ -202,14 +202,9 @@ impl Brain {
     #[must_use]
     pub fn input_may_come_back(&self, slot: ConnectionSlot) -> bool {
         let Some(connection) = self.sessions.get(slot) else { return false };
-        let is_at_worker = || {
-            let lane = connection.bound.and_then(|lane| self.lanes.get(lane));
-            lane.is_some_and(|lane| {
-                let most = connection.outstanding;
-                lane.ledger.has_package_of(Subject::Session(slot), most)
-            })
-        };
-        self.session_keeps_unused(slot) && (connection.has_returned_package() || is_at_worker())
+        // Where a part may be left unused, one delivery of the session is out at a time.
+        let is_at_worker = connection.outstanding > 0 && !connection.has_event_out;
+        self.session_keeps_unused(slot) && (connection.has_returned_package() || is_at_worker)
     }
 
     /// The worker wrote nonsense: nobody knows what the session has seen.
