@@ -2,10 +2,13 @@
 //! installed, and always to a client that sends the same bytes.
 #![allow(clippy::panic, clippy::expect_used)] // a test that cannot go on
 
+mod talk;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Output, Stdio};
 
 use ostler_testkit::{Client, ServerBuilder, Signal, TestError, TestResult, TestServer};
+use talk::ask_resp;
 
 /// Seconds after which a program is ended that should have ended by itself.
 const PATIENCE: &str = "60";
@@ -42,33 +45,24 @@ fn run(mut command: Command, input: &[u8]) -> TestResult<String> {
     Err(TestError::new(format!("{command:?}: {status}: {stdout}{stderr}")))
 }
 
-fn ask(client: &mut Client, words: &[&str], answer: &str) -> TestResult {
-    let mut request = format!("*{}\r\n", words.len());
-    for word in words {
-        request += &format!("${}\r\n{word}\r\n", word.len());
-    }
-    client.send(request.as_bytes())?;
-    client.expect(answer.as_bytes())
-}
-
 #[test]
 fn the_cache_answers_as_redis_does() -> TestResult {
     let server = cache().start()?;
     let mut client = server.connect()?;
-    ask(&mut client, &["PING"], "+PONG\r\n")?;
-    ask(&mut client, &["set", "key", "a\r\nb"], "+OK\r\n")?;
-    ask(&mut client, &["GET", "key"], "$4\r\na\r\nb\r\n")?;
-    ask(&mut client, &["GET", "nothing"], "$-1\r\n")?;
-    ask(&mut client, &["INCR", "count"], ":1\r\n")?;
-    ask(&mut client, &["INCR", "count"], ":2\r\n")?;
-    ask(&mut client, &["INCR", "key"], "-ERR value is not an integer or out of range\r\n")?;
-    ask(&mut client, &["DBSIZE"], ":2\r\n")?;
-    ask(&mut client, &["DEL", "key", "nothing", "count"], ":2\r\n")?;
-    ask(&mut client, &["COMMAND", "DOCS"], "*0\r\n")?;
+    ask_resp(&mut client, &["PING"], "+PONG\r\n")?;
+    ask_resp(&mut client, &["set", "key", "a\r\nb"], "+OK\r\n")?;
+    ask_resp(&mut client, &["GET", "key"], "$4\r\na\r\nb\r\n")?;
+    ask_resp(&mut client, &["GET", "nothing"], "$-1\r\n")?;
+    ask_resp(&mut client, &["INCR", "count"], ":1\r\n")?;
+    ask_resp(&mut client, &["INCR", "count"], ":2\r\n")?;
+    ask_resp(&mut client, &["INCR", "key"], "-ERR value is not an integer or out of range\r\n")?;
+    ask_resp(&mut client, &["DBSIZE"], ":2\r\n")?;
+    ask_resp(&mut client, &["DEL", "key", "nothing", "count"], ":2\r\n")?;
+    ask_resp(&mut client, &["COMMAND", "DOCS"], "*0\r\n")?;
     // Inline, an empty line, and several in one segment.
     client.send(b"PING hello\r\n\r\nPING\r\n*1\r\n$4\r\nPING\r\n")?;
     client.expect(b"$5\r\nhello\r\n+PONG\r\n+PONG\r\n")?;
-    ask(&mut client, &["QUIT"], "+OK\r\n")?;
+    ask_resp(&mut client, &["QUIT"], "+OK\r\n")?;
     client.expect_eof()?;
     server.stop()
 }

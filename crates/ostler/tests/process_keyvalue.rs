@@ -5,21 +5,12 @@ mod talk;
 
 use std::path::Path;
 
-use ostler_testkit::{Client, ServerBuilder, TestResult, TestServer};
-use talk::Scratch;
+use ostler_testkit::{ServerBuilder, TestResult, TestServer};
+use talk::{Scratch, ask_resp};
 
 fn keyvalue(file: &Path) -> ServerBuilder {
     let argument = format!("--file={}", file.display());
     TestServer::example("keyvalue").args([argument]).set("listen", "127.0.0.1:0")
-}
-
-fn ask(client: &mut Client, words: &[&str], answer: &str) -> TestResult {
-    let mut request = format!("*{}\r\n", words.len());
-    for word in words {
-        request += &format!("${}\r\n{word}\r\n", word.len());
-    }
-    client.send(request.as_bytes())?;
-    client.expect(answer.as_bytes())
 }
 
 /// Its session was closed, with a line of the log for each client that asked.
@@ -29,9 +20,9 @@ fn a_value_longer_than_an_answer_is_refused_and_its_client_is_served_on() -> Tes
     let long = "v".repeat(100_000);
     let server = keyvalue(&scratch.path("data")).start()?;
     let mut client = server.connect()?;
-    ask(&mut client, &["SET", "long", &long], "+OK\r\n")?;
-    ask(&mut client, &["SET", "short", "x"], "+OK\r\n")?;
-    ask(&mut client, &["GET", "long"], &format!("$100000\r\n{long}\r\n"))?;
+    ask_resp(&mut client, &["SET", "long", &long], "+OK\r\n")?;
+    ask_resp(&mut client, &["SET", "short", "x"], "+OK\r\n")?;
+    ask_resp(&mut client, &["GET", "long"], &format!("$100000\r\n{long}\r\n"))?;
     drop(client);
     server.stop()?;
 
@@ -39,13 +30,13 @@ fn a_value_longer_than_an_answer_is_refused_and_its_client_is_served_on() -> Tes
     let mut client = server.connect()?;
     let refusal = "-ERR a value has at most 32704 bytes, not 100000\r\n";
     for _ in 0..3 {
-        ask(&mut client, &["GET", "long"], refusal)?;
-        ask(&mut client, &["SET", "other", &long], refusal)?;
-        ask(&mut client, &["GET", "other"], "$-1\r\n")?;
-        ask(&mut client, &["GET", "short"], "$1\r\nx\r\n")?;
+        ask_resp(&mut client, &["GET", "long"], refusal)?;
+        ask_resp(&mut client, &["SET", "other", &long], refusal)?;
+        ask_resp(&mut client, &["GET", "other"], "$-1\r\n")?;
+        ask_resp(&mut client, &["GET", "short"], "$1\r\nx\r\n")?;
     }
     let longest = "v".repeat(32_704);
-    ask(&mut client, &["SET", "longest", &longest], "+OK\r\n")?;
+    ask_resp(&mut client, &["SET", "longest", &longest], "+OK\r\n")?;
     // Answers that fill one send, and the longest value behind them.
     let get = |key: &str| format!("*2\r\n$3\r\nGET\r\n${}\r\n{key}\r\n", key.len());
     client.send((get("short").repeat(4_680) + &get("longest")).as_bytes())?;

@@ -164,6 +164,16 @@ impl Talk {
     }
 }
 
+/// Sends a RESP request of these words and expects the answer, byte for byte.
+pub fn ask_resp(client: &mut Client, words: &[&str], answer: &str) -> TestResult {
+    let mut request = format!("*{}\r\n", words.len());
+    for word in words {
+        request += &format!("${}\r\n{word}\r\n", word.len());
+    }
+    client.send(request.as_bytes())?;
+    client.expect(answer.as_bytes())
+}
+
 /// The bytes that the probe sends for `big N`.
 pub fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|index| (index % 251) as u8).collect()
