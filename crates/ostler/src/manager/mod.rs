@@ -38,7 +38,7 @@ pub(crate) use spawn::ProcessBoot;
 pub(crate) use sweep::end_all;
 
 /// Exit code of a manager or worker whose master is gone, or whose manager was gone before it
-/// began.
+/// served.
 pub(crate) const EXIT_ORPHANED: i32 = 69;
 /// Exit code of a manager whose loop failed, as of every broken assumption inside Ostler.
 pub(crate) const EXIT_BROKEN: i32 = 70;

@@ -350,4 +350,14 @@ mod tests {
         client.send(b"a\n");
         client.expect(b"b\n");
     }
+
+    /// The master tells the loss; a worker that had just begun is nobody's fault then, least of
+    /// all that of its lanes.
+    #[test]
+    fn a_worker_whose_manager_died_while_it_began_is_an_orphan() {
+        let parts = parts::make::<Handled>(&Server::builder().into_options().unwrap()).unwrap();
+        drop(parts.manager);
+        let run = Run::new(parts.context, Handled::default(), parts.control);
+        assert_eq!(run.run(), crate::manager::EXIT_ORPHANED);
+    }
 }

@@ -33,7 +33,7 @@ use crate::api::session::Session;
 use crate::api::worker::Worker;
 use crate::control::{FromWorker, ShortText};
 use crate::log::{self, Quotas as _};
-use crate::manager::ProcessBoot;
+use crate::manager::{EXIT_ORPHANED, ProcessBoot};
 use crate::options::Options;
 use crate::sys::{clock, panic, signal};
 
@@ -170,14 +170,17 @@ impl<H: Handler> Run<H> {
         self.handler.on_worker_start(&self.worker)
     }
 
-    fn run(&mut self) -> i32 {
+    /// Serves until the end; answers the exit code.
+    pub(crate) fn run(mut self) -> i32 {
         let started = starting(&self.control, || self.handler.on_worker_start(&self.worker));
         if let Err(error) = started {
             return cannot_start(&self.control, "on_worker_start failed", &error);
         }
         if let Err(error) = FromWorker::Ready.send(&self.control) {
-            tracing::error!(%error, "the manager does not listen");
-            return EXIT_LANES;
+            // Nobody will let this worker serve, and another takes its place. Whoever lost the
+            // manager tells that, once.
+            tracing::debug!(%error, "the manager does not listen");
+            return EXIT_ORPHANED;
         }
         tracing::debug!("ready");
         let code = self.serve();

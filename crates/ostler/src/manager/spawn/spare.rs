@@ -95,7 +95,7 @@ fn live_as_spare(
     let spare = match fork_and_announce(setup, &mut master, Vec::new()) {
         Ok(spare) => spare,
         Err(error) => {
-            tracing::error!(%error, "cannot reach the master");
+            tracing::warn!(%error, "cannot reach the master");
             return EXIT_ORPHANED;
         }
     };
