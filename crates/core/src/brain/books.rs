@@ -63,6 +63,11 @@ pub struct Books {
     /// Finished packages of which a part was not used and was given again (not part of the balance:
     /// with what came since it is another package).
     pub continued: u64,
+    /// Sessions refused because too many waited for a worker (not part of the balance, which has
+    /// them as closed).
+    pub refused_queue_full: u64,
+    /// Sessions refused because they had waited for a worker for too long (the same).
+    pub refused_queue_wait: u64,
     /// The books of datagrams, which have an equation of their own.
     pub datagrams: DatagramBooks,
     /// What became of connections before they were sessions (not part of the balance).
@@ -87,6 +92,8 @@ impl Books {
         self.memory_shortages += other.memory_shortages;
         self.output_dropped_bytes += other.output_dropped_bytes;
         self.continued += other.continued;
+        self.refused_queue_full += other.refused_queue_full;
+        self.refused_queue_wait += other.refused_queue_wait;
         self.datagrams.add(&other.datagrams);
         self.handshakes.add(&other.handshakes);
         for (to, from) in self.closed.iter_mut().zip(other.closed) {
@@ -179,6 +186,16 @@ impl Books {
     /// A part of a finished package is given again.
     pub(super) const fn package_continued(&mut self) {
         self.continued += 1;
+    }
+
+    /// A session was refused because too many wait for a worker.
+    pub(super) const fn session_beyond_queue(&mut self) {
+        self.refused_queue_full += 1;
+    }
+
+    /// A session was refused because it had waited for a worker for too long.
+    pub(super) const fn session_waited_too_long(&mut self) {
+        self.refused_queue_wait += 1;
     }
 
     /// Bytes of input thrown away for any reason.
@@ -379,6 +396,8 @@ mod tests {
             output_dropped_bytes: 59,
             input_dropped_bytes: [61; CLOSE_REASONS],
             continued: 67,
+            refused_queue_full: 71,
+            refused_queue_wait: 73,
             datagrams: DatagramBooks {
                 received: 71,
                 finished: 73,

@@ -47,10 +47,12 @@ pub enum CloseReason {
     ReceiveTooSlow,
     /// It took nothing of its output for `send_stall_timeout_ms`.
     SendStalled,
+    /// It waited for a worker, and too many did, or it had for too long.
+    Overloaded,
 }
 
 /// Number of reasons.
-pub const CLOSE_REASONS: usize = 21;
+pub const CLOSE_REASONS: usize = 22;
 
 impl CloseReason {
     /// All reasons, in the order of their numbers.
@@ -76,6 +78,7 @@ impl CloseReason {
         Self::PackageTimeout,
         Self::ReceiveTooSlow,
         Self::SendStalled,
+        Self::Overloaded,
     ];
 
     /// The reason with this number.
@@ -109,6 +112,7 @@ impl CloseReason {
             Self::PackageTimeout => "package_timeout",
             Self::ReceiveTooSlow => "receive_too_slow",
             Self::SendStalled => "send_stalled",
+            Self::Overloaded => "overloaded",
         }
     }
 
@@ -123,6 +127,7 @@ impl CloseReason {
                 | Self::PackageMalformed
                 | Self::Shutdown
                 | Self::NoWorker
+                | Self::Overloaded
         )
     }
 }

@@ -19,6 +19,7 @@ mod lanes;
 mod ledger;
 mod outage;
 mod peers;
+mod queue;
 mod recall;
 mod rest;
 mod run_lists;
@@ -49,6 +50,7 @@ use crate::send_queue::BufferEvent;
 use dispatch::{Pick, Turns};
 use lanes::{Credit, Lane, Lanes};
 use peers::Peers;
+use queue::Queue;
 use run_lists::{RunListId, RunLists};
 use sessions::{Connection, Sessions};
 
@@ -88,6 +90,11 @@ pub struct PortSettings {
     /// Workers are told of a session when it connects. (They are always told of its end, so that
     /// they forget what they know of it.)
     pub connect_events: bool,
+    /// How long a session may wait for a worker before it is refused, nanoseconds; 0 = as long as
+    /// it takes.
+    pub queue_wait_max_ns: Nanos,
+    /// How many sessions may wait for a worker; 0 = all.
+    pub queue_max: u32,
     /// What a client had sent is not served any more once its connection has failed.
     pub discards_gone: bool,
 }
@@ -96,6 +103,11 @@ impl PortSettings {
     /// Whether a package that was started may have to be given again.
     const fn gives_again(&self) -> bool {
         self.keeps_unused || matches!(self.crash_policy, CrashPolicy::Redeliver(_))
+    }
+
+    /// Whether it matters who waits, and for how long.
+    const fn limits_queue(&self) -> bool {
+        self.queue_wait_max_ns > 0 || self.queue_max > 0
     }
 
     /// Whether several workers may have packages of one session. Not when they leave a part of one
@@ -195,6 +207,10 @@ pub struct Brain {
     peers: Peers,
     lanes: Lanes,
     lists: RunLists,
+    /// Who waits, by the numbers of the ports; nothing where no port limits that.
+    queues: Vec<Queue>,
+    /// In this turn nothing more could be given.
+    has_given_all: bool,
     turns: Turns,
     books: Books,
     actions: VecDeque<BrainAction>,
@@ -217,6 +233,8 @@ impl Brain {
             peers: Peers::default(),
             lanes: Lanes::new(settings.workers),
             lists: RunLists::new(settings.workers),
+            queues: Queue::of_ports(&settings.ports),
+            has_given_all: false,
             turns: Turns::default(),
             books: Books::default(),
             actions: VecDeque::new(),

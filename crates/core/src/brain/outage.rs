@@ -1,6 +1,6 @@
 //! No worker serves, and has not for long: who waits is refused instead of hanging without limit.
 
-use super::{Brain, CloseReason, Phase};
+use super::{Brain, CloseReason};
 use crate::Nanos;
 
 impl Brain {
@@ -34,13 +34,7 @@ impl Brain {
     /// Closes a session that waits for a worker. One with a delivery at a worker that leaves is let
     /// be until that is over.
     pub(super) fn refuse(&mut self, slot: crate::ids::ConnectionSlot) {
-        let reading = self.reading && !self.paused;
-        let waits = self.sessions.get(slot).is_some_and(|connection| {
-            connection.phase == Phase::Open
-                && connection.outstanding == 0
-                && connection.asks(reading)
-        });
-        if waits {
+        if self.asks_for_worker(slot) {
             self.lists.unlink(&mut self.sessions, slot);
             self.close(slot, CloseReason::NoWorker);
         }

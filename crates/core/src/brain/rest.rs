@@ -22,6 +22,7 @@ impl Brain {
     /// The time of the present turn, by which sessions come to rest.
     pub const fn begin_turn(&mut self, now: Nanos) {
         self.now = now;
+        self.has_given_all = false;
     }
 
     /// What a session waits for.

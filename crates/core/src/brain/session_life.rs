@@ -90,6 +90,7 @@ impl Brain {
             connection.input_ended.get_or_insert(reason);
             connection.readable = false;
             connection.has_rest = false;
+            self.look_whether_it_waits(slot);
             self.check_end(slot);
             self.enqueue(slot);
         }
@@ -107,6 +108,9 @@ impl Brain {
         }
         if resumed {
             self.enqueue(slot);
+        }
+        if high {
+            self.look_whether_it_waits(slot);
         }
     }
 
@@ -138,6 +142,7 @@ impl Brain {
             self.close_now(slot, reason);
         } else {
             connection.phase = Phase::Flushing(reason);
+            self.end_waiting(slot);
             self.drop_returned(slot);
         }
     }
@@ -152,6 +157,7 @@ impl Brain {
     /// The session has no socket any more: it is counted as closed, and workers are owed its close
     /// event.
     fn socket_closed(&mut self, slot: ConnectionSlot, reason: CloseReason) {
+        self.end_waiting(slot);
         let Some(connection) = self.connection(slot) else {
             crate::invariant!(false, "a socket that closes belongs to a session");
             return;
@@ -221,8 +227,14 @@ impl Brain {
     /// that workers have in hand are a part of that: fresh ones would only add to them. What came
     /// back is still given.
     pub fn pause_reading(&mut self, paused: bool) {
-        if std::mem::replace(&mut self.paused, paused) && !paused {
-            for slot in self.sessions.places() {
+        let was_paused = std::mem::replace(&mut self.paused, paused);
+        if was_paused == paused || (paused && !self.limits_who_waits()) {
+            return;
+        }
+        for slot in self.sessions.places() {
+            if paused {
+                self.look_whether_it_waits(slot);
+            } else {
                 self.enqueue(slot);
             }
         }
@@ -236,6 +248,9 @@ impl Brain {
         let Some(connection) = self.connection(slot) else { return };
         if std::mem::replace(&mut connection.is_paused, paused) && !paused {
             self.enqueue(slot);
+        }
+        if paused {
+            self.look_whether_it_waits(slot);
         }
     }
 
@@ -309,6 +324,7 @@ impl Brain {
         };
         if connection.output_pending {
             connection.phase = Phase::Flushing(reason);
+            self.end_waiting(slot);
         } else {
             self.close_now(slot, reason);
         }

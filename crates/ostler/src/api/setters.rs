@@ -9,7 +9,7 @@ use super::framing::Framing;
 use super::port_builder::PortBuilder;
 use crate::options::sources::layers::Layer;
 use crate::options::{
-    AnswerOrder, CrashPolicy, Dispatch, Harden, LogFormat, LogLevel, SessionIds, Spell,
+    AnswerOrder, CrashPolicy, Dispatch, Harden, LogFormat, LogLevel, Refusal, SessionIds, Spell,
 };
 
 /// Methods that hand a typed value on as text.
@@ -144,6 +144,13 @@ setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
     connect_events(on: bool) => "connect_events";
     /// Whether packages of a client whose connection has failed are thrown away.
     discard_gone_packages(on: bool) => "discard_gone_packages";
+    /// Most sessions that wait for a worker; beyond it the newest are refused. 0 = all.
+    queue_max(sessions: u32) => "queue_max";
+    /// How long a session may wait for a worker before it is refused, up to an hour in whole
+    /// milliseconds; zero waits as long as it takes.
+    queue_wait_max(time: Duration) => "queue_wait_max_ms";
+    /// What a client sees that is refused.
+    refusal(words: Refusal) => "refusal";
     /// Whether a session is read only when a handler has called [`crate::Session::confirm`].
     accept_confirm(on: bool) => "accept_confirm";
     /// Longest framed package, 64 bytes to 64 MiB; a session that exceeds it is closed.

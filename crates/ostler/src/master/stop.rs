@@ -179,6 +179,8 @@ fn log_books(books: &Books) {
         dropped_session_gone = some(books.dropped_session_gone),
         redelivered = some(books.redelivered),
         continued = some(books.continued),
+        refused_queue_full = some(books.refused_queue_full),
+        refused_queue_wait = some(books.refused_queue_wait),
         recalls = some(books.recalls),
         memory_shortages = some(books.memory_shortages),
         output_session_gone = some(books.output_session_gone),
@@ -205,6 +207,7 @@ fn log_books(books: &Books) {
         closed_package_timeout = some(closed(CloseReason::PackageTimeout)),
         closed_receive_too_slow = some(closed(CloseReason::ReceiveTooSlow)),
         closed_send_stalled = some(closed(CloseReason::SendStalled)),
+        closed_overloaded = some(closed(CloseReason::Overloaded)),
         "books"
     );
 }

@@ -30,7 +30,7 @@ impl Setting for Vec<u8> {
     }
 }
 
-fn unescape(text: &str) -> Result<Vec<u8>, Problem> {
+pub(super) fn unescape(text: &str) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let mut rest = text.chars();
     while let Some(next) = rest.next() {
@@ -60,7 +60,7 @@ fn hex(high: Option<char>, low: Option<char>) -> Result<u8, Problem> {
     }
 }
 
-fn escape(bytes: &[u8]) -> String {
+pub(super) fn escape(bytes: &[u8]) -> String {
     let mut text = String::new();
     for byte in bytes {
         match byte {

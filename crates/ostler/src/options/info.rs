@@ -72,6 +72,11 @@ pub enum OptionKind {
     },
     /// Permissions of a file: a `0` and three octal digits, `0660`.
     Permissions,
+    /// `close`, `reset` or `bytes:ANSWER` with up to `bytes_max` bytes.
+    Refusal {
+        /// Most bytes of the answer, after the escapes are read.
+        bytes_max: usize,
+    },
     /// A path, or nothing.
     Path,
     /// Paths between commas, or nothing.
@@ -110,6 +115,11 @@ impl OptionKind {
                 format!(r"1 to {bytes_max} bytes; \r \n \t \0 \\ \xNN")
             }
             Self::Permissions => "octal, 0000 to 0777".to_owned(),
+            Self::Refusal { bytes_max } => {
+                format!(
+                    r"close, reset, bytes:ANSWER of up to {bytes_max} bytes; \r \n \t \0 \\ \xNN"
+                )
+            }
             Self::Path => "path or empty".to_owned(),
             Self::Paths => "paths, or empty".to_owned(),
             Self::Protocols => "names, or empty".to_owned(),

@@ -7,8 +7,8 @@ use ostler_core::framing::LengthType;
 use super::list::{Paths, Protocols};
 use super::size::{KIB, MIB};
 use super::{
-    ClientAuth, CrashPolicy, Dispatch, FramingKind, HostPort, ListenUrl, TlsVersion, UnixMode,
-    UnknownName,
+    ClientAuth, CrashPolicy, Dispatch, FramingKind, HostPort, ListenUrl, Refusal, TlsVersion,
+    UnixMode, UnknownName,
 };
 
 /// The options of one listening port.
@@ -92,6 +92,12 @@ pub(crate) struct PortOptions {
     pub(crate) connect_events: bool,
     /// What a client had sent is not handled any more once its connection has failed.
     pub(crate) discard_gone_packages: bool,
+    /// Most sessions that wait for a worker; 0 = all.
+    pub(crate) queue_max: u32,
+    /// How long a session waits for a worker; 0 = as long as it takes.
+    pub(crate) queue_wait_max_ms: u64,
+    /// What a client is told that is refused.
+    pub(crate) refusal: Refusal,
     /// A session is not read until a handler confirms it.
     pub(crate) accept_confirm: bool,
 
@@ -155,6 +161,9 @@ impl Default for PortOptions {
             session_window: 16,
             connect_events: true,
             discard_gone_packages: false,
+            queue_max: 0,
+            queue_wait_max_ms: 0,
+            refusal: Refusal::Close,
             accept_confirm: false,
             framing: FramingKind::Stream,
             package_eof: b"\r\n".to_vec(),

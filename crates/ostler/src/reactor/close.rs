@@ -1,10 +1,13 @@
 //! A connection's end: why, and what the client and the workers see of it.
 
 use ostler_core::brain::{CloseReason, ConnectionSlot};
+use ostler_core::ids::PortId;
 use ostler_core::invariant;
 
 use super::connection::Connection;
+use super::transport::Transport;
 use super::{ClientSide, Reactor};
+use crate::options::Refusal;
 
 impl ClientSide {
     /// Whether the client has shut down its side and nothing is left to read, and no worker can
@@ -53,6 +56,9 @@ impl ClientSide {
                 transport.close();
                 true
             }
+            CloseReason::NoWorker | CloseReason::Overloaded => {
+                self.end_refused(transport, port, reason)
+            }
             // Lingering counts what it throws away.
             _ => self.close_in_order(transport, port, reason),
         };
@@ -60,6 +66,25 @@ impl ClientSide {
             // Only now, when its descriptor is free: the acceptor may be waiting for one.
             self.reports.count_closed();
         }
+    }
+
+    /// A client is refused, as its port declares. True when its descriptor is free already.
+    fn end_refused(&mut self, mut transport: Transport, port: PortId, reason: CloseReason) -> bool {
+        match &self.settings.ports.get(port).refusal {
+            Refusal::Reset => {
+                self.count_input_dropped(reason, transport.unread());
+                transport.reset();
+                return true;
+            }
+            Refusal::Close => {}
+            Refusal::Answer(bytes) => {
+                // All of its output is with the kernel, which has room for a few bytes more unless
+                // the client does not read at all.
+                let written = transport.send(bytes).unwrap_or(0);
+                self.brain.count_output_dropped(bytes.len().saturating_sub(written) as u64);
+            }
+        }
+        self.close_in_order(transport, port, reason)
     }
 
     /// The session's last event is over: its place in the table is free.

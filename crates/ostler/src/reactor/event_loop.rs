@@ -65,6 +65,7 @@ impl Reactor {
         self.run_due();
         self.clients.tend_memory();
         let more = self.give_all();
+        self.clients.brain.refuse_beyond();
         self.clients.carry_out();
         self.clients.flush_datagrams();
         self.destinations.publish();

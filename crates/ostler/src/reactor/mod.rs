@@ -91,7 +91,8 @@ impl ReactorSettings {
     pub(crate) fn new(options: &Options) -> io::Result<Self> {
         let plans = options.ports();
         let ports = plans.try_map(|plan| PortSettings::new(options, plan.options))?;
-        let of_brain = plans.map(|plan| ports.get(plan.id).of_brain(plan.options));
+        let of_brain =
+            plans.map(|plan| ports.get(plan.id).of_brain(plan.options, options.reactors));
         Ok(Self {
             brain: BrainSettings {
                 ports: of_brain,

@@ -8,7 +8,7 @@ use ostler_core::deadlines::Deadlines;
 use ostler_core::framing::Framer;
 use ostler_core::send_queue::WaterMarks;
 
-use crate::options::{FramingKind, Options, PortOptions};
+use crate::options::{FramingKind, Options, PortOptions, Refusal};
 
 /// The figures of one port, which a connection finds by the id of its port.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub(super) struct PortSettings {
     pub(super) marks: WaterMarks,
     /// How long a connection that was closed in order waits for its client to close too.
     pub(super) linger_ns: Nanos,
+    /// What a client is told that is refused.
+    pub(super) refusal: Refusal,
     /// Sessions are not read until a worker confirms them.
     pub(super) accept_confirm: bool,
     /// What clients have to do in time.
@@ -54,13 +56,14 @@ impl PortSettings {
                 max: options.send_queue_max,
             },
             linger_ns: options.linger_timeout_ms * 1_000_000,
+            refusal: options.refusal.clone(),
             accept_confirm: options.accept_confirm,
             deadlines: options.deadlines(),
         })
     }
 
     /// The brain's part of them.
-    pub(super) fn of_brain(&self, options: &PortOptions) -> brain::PortSettings {
+    pub(super) fn of_brain(&self, options: &PortOptions, reactors: u16) -> brain::PortSettings {
         brain::PortSettings {
             dispatch: options.dispatch_resolved(),
             crash_policy: options.crash_policy,
@@ -69,6 +72,9 @@ impl PortSettings {
             keeps_unused: self.keeps_unused,
             connect_events: options.connect_events,
             discards_gone: options.discard_gone_packages,
+            queue_wait_max_ns: options.queue_wait_max_ms * 1_000_000,
+            // Reactors have about as many clients each, but at least one may wait at each of them.
+            queue_max: options.queue_max.div_ceil(u32::from(reactors.max(1))),
         }
     }
 }

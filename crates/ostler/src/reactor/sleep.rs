@@ -40,6 +40,7 @@ impl Reactor {
         let due = [
             recall,
             self.clients.brain.rehash_due(),
+            self.clients.brain.queue_due(),
             self.clients.memory.due(),
             refusal,
             timers,
@@ -60,6 +61,7 @@ impl Reactor {
         {
             self.recall(lane);
         }
+        self.refuse_overdue();
         if self.refusal_due().is_some_and(|due| due <= self.clients.now) {
             // Each reactor finds out for itself; one says it.
             if self.clients.index == 0 {
@@ -69,6 +71,20 @@ impl Reactor {
         }
         if self.clients.brain.rehash_due().is_some_and(|due| due <= self.clients.now) {
             self.clients.brain.rehash(self.clients.now);
+        }
+    }
+
+    /// Who has waited for too long is refused, when nothing of it is at a worker any more.
+    fn refuse_overdue(&mut self) {
+        if self.clients.brain.queue_due().is_none_or(|due| due > self.clients.now) {
+            return;
+        }
+        for _ in 0..self.destinations.slots().count().max(1) {
+            let taken = |lane| self.destinations.get(lane).map_or(0, Destination::taken);
+            let Some(lane) = self.clients.brain.refuse_overdue(self.clients.now, taken) else {
+                return;
+            };
+            self.recall(lane);
         }
     }
 

@@ -14,6 +14,7 @@ mod log;
 mod network;
 mod packages;
 mod processes;
+mod queue;
 mod sending;
 mod sockets;
 mod supervision;
@@ -41,6 +42,7 @@ const EFFECTS: &[&[(&str, Effect)]] = &[
     lanes::EFFECTS,
     packages::EFFECTS,
     dispatch::EFFECTS,
+    queue::EFFECTS,
     sending::EFFECTS,
     deadlines::EFFECTS,
     supervision::EFFECTS,

@@ -216,13 +216,16 @@ impl Scratch {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// Waits until so many packages were given to handlers of a probe that keeps its journal here
+    /// Packages that were given so far to handlers of a probe that keeps its journal here
     /// (`PROBE_JOURNAL`).
+    pub fn received(&self) -> usize {
+        let lines = self.lines("journal");
+        lines.iter().filter(|line| line.contains(" receive ")).count()
+    }
+
+    /// Waits until there were so many.
     pub fn wait_received(&self, packages: usize) -> TestResult {
-        ostler_testkit::wait_until("the package to be started", || {
-            let lines = self.lines("journal");
-            lines.iter().filter(|line| line.contains(" receive ")).count() >= packages
-        })
+        ostler_testkit::wait_until("the package to be started", || self.received() >= packages)
     }
 
     pub fn at(&self) -> &Path {

@@ -54,6 +54,7 @@ impl Brain {
             let place = self.place_of(slot);
             self.lists.link(&mut self.sessions, slot, place, position);
         }
+        self.begin_waiting(slot);
         if self.refusing {
             // Also who is on a list: an event that was owed has put it there, and asks for nothing.
             self.refuse(slot);
@@ -112,6 +113,12 @@ impl Brain {
 
     /// The next delivery to give, if any session is runnable and any worker has credit.
     pub fn next_give(&mut self) -> Option<Assignment> {
+        let assignment = self.next_give_of_all();
+        self.has_given_all |= assignment.is_none();
+        assignment
+    }
+
+    fn next_give_of_all(&mut self) -> Option<Assignment> {
         if !self.peers.wait() {
             return self.next_give_of_sessions();
         }
@@ -190,6 +197,7 @@ impl Brain {
         }
         let (session, port) = (connection.session, connection.port);
         if !self.may_be_given(connection, reading) {
+            self.end_waiting(slot);
             return None;
         }
         let has_returned = connection.has_returned();

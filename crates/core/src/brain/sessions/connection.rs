@@ -1,6 +1,7 @@
 //! A session's state in its reactor: one state machine, closed exactly once (S48, S52).
 
 use super::super::close_reason::CloseReason;
+use super::super::queue::Waiting;
 use super::super::run_lists::{History, Link};
 use crate::Nanos;
 use crate::ids::{DeliveryKind, LaneSlot, PortId};
@@ -93,6 +94,8 @@ pub(in crate::brain) struct Connection {
     pub(in crate::brain) output_high: bool,
     /// Bytes wait to be written.
     pub(in crate::brain) output_pending: bool,
+    /// Since when it waits for a worker, where that has limits.
+    pub(in crate::brain) waiting: Option<Waiting>,
     /// What is still to be told of its unsent output.
     pub(in crate::brain) buffer: BufferEvents,
     /// When the last of its deliveries left its worker.
@@ -130,6 +133,7 @@ impl Connection {
             is_paused: false,
             output_high: false,
             output_pending: false,
+            waiting: None,
             buffer: BufferEvents::default(),
             rested_at: 0,
             owes_connect: true,

@@ -41,6 +41,7 @@ impl Brain {
             };
         }
         self.settle_down(slot, assignment.lane);
+        self.recount_waiting(slot);
         self.enqueue(slot);
     }
 
@@ -50,6 +51,7 @@ impl Brain {
             connection.readable = false;
             connection.has_rest = false;
         }
+        self.end_waiting(slot);
         self.enqueue(slot);
     }
 
@@ -291,6 +293,7 @@ impl Brain {
             connection.phase = Phase::Ended;
             self.let_bodies_go(slot);
         }
+        self.end_waiting(slot);
         self.left_lane(slot, Position::Last);
     }
 
@@ -317,6 +320,7 @@ impl Brain {
                 self.lists.unlink(&mut self.sessions, slot);
             }
         }
+        self.recount_waiting(slot);
         self.check_end(slot);
         self.enqueue_at(slot, position);
     }

@@ -18,6 +18,7 @@ mod outage;
 mod pause;
 mod ports;
 mod properties;
+mod queue;
 mod recall;
 mod rehash;
 mod stream;
@@ -51,6 +52,8 @@ fn port_settings(
         session_window,
         keeps_unused: false,
         connect_events: true,
+        queue_wait_max_ns: 0,
+        queue_max: 0,
         discards_gone: false,
     }
 }

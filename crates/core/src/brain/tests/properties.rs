@@ -44,6 +44,8 @@ enum Step {
     Rehash,
     Pause(bool),
     Bind(usize, u32),
+    RefuseOverdue,
+    RefuseBeyond,
     CalmDown,
 }
 
@@ -88,6 +90,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Rehash),
         2 => any::<bool>().prop_map(Pause),
         2 => (who(), 0u32..9).prop_map(|(who, user)| Bind(who, user)),
+        2 => Just(RefuseOverdue),
+        1 => Just(RefuseBeyond),
         1 => Just(CalmDown),
     ]
 }
@@ -199,6 +203,8 @@ fn apply_to_all(world: &mut World, step: Step) {
         Step::RecallIfDue => drop(world.recall_if_due()),
         Step::Pass(ns) => world.pass(ns),
         Step::Rehash => world.rehash(),
+        Step::RefuseOverdue => world.refuse_overdue(),
+        Step::RefuseBeyond => world.refuse_beyond(),
         Step::Pause(paused) => world.pause(paused),
         Step::CalmDown => world.calm_down(),
         other => panic!("{other:?} is applied by nobody"),
@@ -208,6 +214,11 @@ fn apply_to_all(world: &mut World, step: Step) {
 /// What a worker says of its work, be it true or not.
 fn any_work() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), Just(1), 100u64..100_000_000, Just(u64::MAX)]
+}
+
+/// How many may wait for a worker, and for how long.
+fn any_limits() -> impl Strategy<Value = (u32, u64)> {
+    proptest::sample::select(vec![(0, 0), (0, 0), (2, 0), (0, 1_000_000), (3, 50_000_000)])
 }
 
 fn any_settings() -> impl Strategy<Value = BrainSettings> {
@@ -226,7 +237,7 @@ fn any_settings() -> impl Strategy<Value = BrainSettings> {
         0u8..4,
         1u16..4,
         prop_oneof![Just(4u32), Just(16)],
-        prop_oneof![Just(100_000u64), Just(1 << 50)],
+        (prop_oneof![Just(100_000u64), Just(1 << 50)], any_limits()),
     )
         .prop_map(
             |(
@@ -236,10 +247,12 @@ fn any_settings() -> impl Strategy<Value = BrainSettings> {
                 deaths_while_waiting_max,
                 workers,
                 sessions_max,
-                prefetch_ns,
+                (prefetch_ns, (queue_max, queue_wait_max_ns)),
             )| {
+                let port = port_settings(dispatch, crash_policy, window);
+                let port = PortSettings { queue_max, queue_wait_max_ns, ..port };
                 BrainSettings {
-                    ports: port(dispatch, crash_policy, window),
+                    ports: PerPort::new(port, Vec::new()),
                     prefetch_ns,
                     prefetch_packages: packages,
                     deaths_while_waiting_max,

@@ -139,8 +139,10 @@ impl World {
 
     pub(super) fn new(settings: BrainSettings) -> Self {
         let slots = usize::from(settings.workers);
+        let mut brain = Brain::new(settings.clone());
+        brain.begin_turn(1_000_000_000);
         Self {
-            brain: Brain::new(settings.clone()),
+            brain,
             settings,
             now: 1_000_000_000,
             lanes: Vec::new(),
@@ -160,6 +162,7 @@ impl World {
 
     pub(super) fn pass(&mut self, ns: Nanos) {
         self.now = self.now.saturating_add(ns);
+        self.brain.begin_turn(self.now);
     }
 
     /// The worker tells what one delivery takes it.

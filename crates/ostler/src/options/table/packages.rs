@@ -111,6 +111,45 @@ pub(super) const ROWS: &[OptionInfo] = &[
         access: port_field!(discard_gone_packages),
     },
     OptionInfo {
+        name: "queue_max",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: 1_048_576 },
+        default: "0",
+        unit: "sessions",
+        why: "0 = all that are connected: their bytes wait in the kernel and cost no memory here. \
+              A limit where an early refusal is worth more than a late answer.",
+        effect: "Most sessions of the port that have something for a worker while none takes it, \
+                 each reactor its share; beyond it the newest are refused (refused_queue_full, \
+                 closed_overloaded) (P23).",
+        access: port_field!(queue_max),
+    },
+    OptionInfo {
+        name: "queue_wait_max_ms",
+        topic: TOPIC,
+        kind: Kind::Milliseconds { min: 0, max: 3_600_000 },
+        default: "0",
+        unit: "milliseconds",
+        why: "0 = as long as it takes, because a server does not know how long its clients wait. \
+              Who has given up should not cost a worker's time.",
+        effect: "How long a session may wait for a worker to begin with what it asks; then it is \
+                 refused (refused_queue_wait, closed_overloaded). What waits at a busy worker, not \
+                 begun, is taken back for that (P23).",
+        access: port_field!(queue_wait_max_ms),
+    },
+    OptionInfo {
+        name: "refusal",
+        topic: TOPIC,
+        kind: Kind::Refusal { bytes_max: 4_096 },
+        default: "close",
+        unit: "",
+        why: "Every protocol knows the end of a connection; a protocol's own words for *busy* tell \
+              a client more.",
+        effect: "What a client sees that is refused, because of queue_max, queue_wait_max_ms, or \
+                 when no worker has served for slot_down_ms: the orderly end, a reset, or these \
+                 bytes and then the end.",
+        access: port_field!(refusal),
+    },
+    OptionInfo {
         name: "accept_confirm",
         topic: TOPIC,
         kind: Kind::Bool,

@@ -3,6 +3,7 @@
 use super::{Delivery, FakeLane, Item, ROOM, Record, State, World};
 use crate::brain::dispatch::Pick;
 use crate::brain::run_lists::RunListId;
+use crate::brain::sessions::Connection;
 use crate::brain::{ConnectionSlot, DeliveryKind, LaneSlot, LaneState, Phase, Subject};
 use crate::policy::Dispatch;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -112,6 +113,25 @@ impl World {
         self.check_inside();
     }
 
+    /// Who waits for a worker, where that has limits.
+    fn check_who_waits(&self) {
+        let brain = &self.brain;
+        let waiting = |connection: &&Connection| connection.waiting.is_some();
+        let waits = brain.sessions.iter().filter(waiting).count();
+        let in_master =
+            brain.sessions.iter().filter(waiting).filter(|one| one.outstanding == 0).count();
+        let counted: Vec<_> = brain.queues.iter().map(|queue| queue.counted()).collect();
+        if counted.is_empty() {
+            assert_eq!(waits, 0, "nobody limits who waits");
+        } else {
+            assert_eq!(counted, [(waits, in_master)], "who waits is counted");
+        }
+        for one in brain.sessions.iter().filter(waiting) {
+            let asks = one.outstanding > 0 || one.asks(!brain.paused);
+            assert!(one.phase == Phase::Open && asks, "waits for nothing: {one:?}");
+        }
+    }
+
     /// The brain's own bookkeeping.
     fn check_inside(&self) {
         let brain = &self.brain;
@@ -132,6 +152,7 @@ impl World {
         }
         assert!(by_session.values().sum::<u64>() <= brain.held_bytes());
         assert_eq!(brain.sessions.len(), present.count());
+        self.check_who_waits();
         let mut outstanding: HashMap<ConnectionSlot, (u32, LaneSlot)> = HashMap::new();
         for (slot, lane) in brain.lanes.iter() {
             let undone: Vec<_> = lane.ledger.iter().filter(|entry| !entry.done).collect();

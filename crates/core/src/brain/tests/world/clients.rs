@@ -36,6 +36,9 @@ impl World {
         if self.draining {
             session.may.insert(CloseReason::Shutdown as u8);
         }
+        if self.port().queue_max > 0 || self.port().queue_wait_max_ns > 0 {
+            session.may.insert(CloseReason::Overloaded as u8);
+        }
         self.sessions.insert(id, session);
         if let Some(last) = address_of(id) {
             self.brain.comes_from(place, IpAddr::from([10, 0, 0, last]));

@@ -324,6 +324,29 @@ impl World {
         self.port().dispatch == Dispatch::Sticky
     }
 
+    /// Who has waited for too long is refused.
+    pub(crate) fn refuse_overdue(&mut self) {
+        for _ in 0..=self.lanes.len() {
+            let lanes: Vec<_> = self.lanes.iter().map(|lane| (lane.slot, lane.t)).collect();
+            let taken = |slot| lanes.iter().find(|(lane, _)| *lane == slot).unwrap().1;
+            let Some(slot) = self.brain.refuse_overdue(self.now, taken) else {
+                self.check();
+                assert!(self.brain.queue_due().is_none_or(|due| due > self.now), "not refused");
+                return;
+            };
+            let lane = self.lanes.iter().position(|lane| lane.slot == slot).unwrap();
+            self.recall(lane);
+        }
+        panic!("a lane is recalled again and again");
+    }
+
+    /// Who is more than may wait is refused, when all is given.
+    pub(crate) fn refuse_beyond(&mut self) {
+        self.pump();
+        self.brain.refuse_beyond();
+        self.check();
+    }
+
     /// Memory is lacking, or there is enough again.
     pub(crate) fn pause(&mut self, paused: bool) {
         self.brain.pause_reading(paused);

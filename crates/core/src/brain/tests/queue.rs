@@ -1,0 +1,125 @@
+//! Who waits for a worker, for how long and how many.
+
+use super::super::Books;
+use super::*;
+
+const LIMIT: u64 = 5_000_000_000;
+
+/// One worker that gets one package at a time.
+fn limited(queue_max: u32, queue_wait_max_ns: u64) -> World {
+    let port = port_settings(Dispatch::IdleFirst, CrashPolicy::Close, 16);
+    let port = PortSettings { queue_max, queue_wait_max_ns, ..port };
+    serving_with(BrainSettings {
+        workers: 1,
+        prefetch_packages: 1,
+        ports: PerPort::new(port, Vec::new()),
+        ..settings(Dispatch::IdleFirst, CrashPolicy::Close)
+    })
+}
+
+fn refused(books: &Books) -> (u64, u64, u64) {
+    let closed = books.closed[CloseReason::Overloaded as usize];
+    (books.refused_queue_full, books.refused_queue_wait, closed)
+}
+
+#[test]
+fn who_has_waited_for_too_long_is_refused_and_no_other() {
+    let mut world = limited(0, LIMIT);
+    let sessions: Vec<_> = (0..4).map(|_| world.connected()).collect();
+    assert_eq!(world.brain.queue_due(), None, "nobody asks for anything");
+    world.request(sessions[0]);
+    world.start(0);
+    world.request(sessions[1]);
+    let due = world.now + LIMIT;
+    world.pass(1_000);
+    world.request(sessions[2]);
+    assert_eq!(world.brain.queue_due(), Some(due.min(world.now + LIMIT)));
+    world.pass(due - world.now - 1);
+    world.refuse_overdue();
+    assert_eq!(refused(world.brain.books()), (0, 0, 0), "not yet");
+    world.pass(1);
+    world.refuse_overdue();
+    world.actions();
+    assert_eq!(world.closed(sessions[1]), Some(CloseReason::Overloaded));
+    assert_eq!(refused(world.brain.books()), (0, 1, 1));
+    assert_eq!(world.closed(sessions[0]), None, "a worker is at it");
+    assert_eq!(world.closed(sessions[2]), None, "it came later");
+    world.pass(1_000);
+    world.finish(0, 0);
+    world.pump();
+    assert_eq!(world.closed(sessions[2]), None, "its turn came in time");
+    world.calm_down();
+}
+
+#[test]
+fn what_waits_at_a_worker_is_taken_back_to_be_refused() {
+    let mut world = limited(0, LIMIT);
+    let (busy, behind) = (world.connected(), world.connected());
+    world.settings.prefetch_packages = 2;
+    world.brain.settings.prefetch_packages = 2;
+    let first = world.request(busy);
+    world.start(0);
+    let item = world.request(behind);
+    assert_eq!(world.lane_of(behind, item), 0);
+    world.pass(2 * LIMIT);
+    world.refuse_overdue();
+    world.actions();
+    assert_eq!(world.closed(behind), Some(CloseReason::Overloaded));
+    assert_eq!(world.closed(busy), None);
+    assert_eq!(world.lane_of(busy, first), 0);
+    world.calm_down();
+}
+
+#[test]
+fn the_newest_are_refused_who_are_more_than_may_wait() {
+    let mut world = limited(2, 0);
+    let sessions: Vec<_> = (0..5).map(|_| world.connected()).collect();
+    sessions.iter().for_each(|id| _ = world.request(*id));
+    world.refuse_beyond();
+    world.actions();
+    let closed: Vec<_> = sessions.iter().map(|id| world.closed(*id).is_some()).collect();
+    assert_eq!(closed, [false, false, false, true, true], "one is given, two may wait");
+    assert_eq!(refused(world.brain.books()), (2, 0, 2));
+    world.calm_down();
+}
+
+#[test]
+fn who_has_left_or_is_paused_counts_no_more_among_those_who_wait() {
+    for leaves in [true, false] {
+        let mut world = limited(1, 0);
+        let [busy, quiet, waits] = [(); 3].map(|()| world.connected());
+        world.request(busy);
+        world.request(quiet);
+        if leaves {
+            world.lose(quiet);
+        } else {
+            world.brain.pause_session(world.sessions[&quiet].place, true);
+        }
+        world.request(waits);
+        world.refuse_beyond();
+        world.actions();
+        assert_eq!(world.closed(waits), None, "it is the only one, if {quiet} leaves: {leaves}");
+        assert_eq!(refused(world.brain.books()), (0, 0, 0));
+        if !leaves {
+            world.brain.pause_session(world.sessions[&quiet].place, false);
+        }
+        world.calm_down();
+    }
+}
+
+/// Who could be served in the next turn is not refused in this one.
+#[test]
+fn nobody_is_refused_in_a_turn_in_which_workers_would_take_more() {
+    let mut world = limited(1, 0);
+    let sessions: Vec<_> = (0..3).map(|_| world.connected()).collect();
+    world.pass(1);
+    for id in &sessions {
+        world.send(*id, 8);
+    }
+    world.brain.refuse_beyond();
+    assert_eq!(refused(world.brain.books()), (0, 0, 0), "nothing was given yet");
+    world.refuse_beyond();
+    world.actions();
+    assert_eq!(refused(world.brain.books()), (1, 0, 1));
+    world.calm_down();
+}
