@@ -35,8 +35,7 @@ impl Brain {
     /// be until that is over.
     pub(super) fn refuse(&mut self, slot: crate::ids::ConnectionSlot) {
         if self.asks_for_worker(slot) {
-            self.lists.unlink(&mut self.sessions, slot);
-            self.close(slot, CloseReason::NoWorker);
+            self.turn_away(slot, CloseReason::NoWorker);
         }
     }
 }

@@ -65,3 +65,23 @@ fn who_has_a_package_at_a_leaving_worker_is_not_refused_before_its_answer() {
     world.repair();
     assert!(!world.brain.is_refusing(), "a worker serves again");
 }
+
+/// Its client has still to read something: until then its worker may hear of it.
+#[test]
+fn who_is_refused_with_output_to_write_is_owed_its_events_until_then() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    world.die(0);
+    let late = world.connect().unwrap();
+    for id in [id, late] {
+        world.output_changed(id, true, false);
+        world.may_close(id, CloseReason::NoWorker);
+    }
+    world.pump();
+    world.brain.begin_refusing();
+    world.pump();
+    assert_eq!(world.phase(late), Some(Phase::Flushing(CloseReason::NoWorker)));
+    world.repair();
+    world.pump();
+    assert_eq!(world.state(late, Item::Connect), State::At(world.lanes[0].key));
+    world.calm_down();
+}
