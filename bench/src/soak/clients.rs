@@ -255,6 +255,7 @@ fn has_ended(stream: &TcpStream) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ostler_testkit::wait_until;
     use std::net::TcpListener;
 
     #[test]
@@ -267,6 +268,9 @@ mod tests {
             socket.write_all(answer).unwrap();
             socket.read_exact(&mut [0; 2]).unwrap();
         }
+        // Told to stop, the first would not ask again, and not see that it is alone.
+        let interrupted = || readers.seen.interrupted.load(Ordering::Relaxed);
+        wait_until("a reader to notice the end", || interrupted() == 1).unwrap();
         let counts = readers.stop();
         assert_eq!((counts.completed, counts.wrong, counts.interrupted), (3, 1, 1));
     }
