@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser, ValueExt};
 use ostler_bench::baseline::Baseline;
 use ostler_bench::demo::DemoOptions;
-use ostler_bench::load::{LoadOptions, Mode};
+use ostler_bench::identity::Identity;
+use ostler_bench::load::{LoadOptions, Mode, Target};
 use ostler_bench::process::Peer;
 use ostler_bench::soak::SoakOptions;
 use ostler_bench::table::{Extra, TableOptions};
@@ -19,10 +20,14 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
 
   raw-epoll-echo --listen ADDRESS     the limit: echo on bare epoll
       --threads N (1)  --whole BYTES (receive that many before any are sent)
+  raw-tls-echo --listen ADDRESS --certificate FILE --key FILE
+                                      the limit for TLS: rustls on bare epoll
+  raw-udp-echo --listen ADDRESS       the limit for datagrams: recvmmsg and sendmmsg
   tokio-echo --listen ADDRESS         echo on tokio's current_thread runtime
-      Both print `listening on ADDRESS` first and run until SIGTERM.
+      All print `listening on URL` first and run until SIGTERM.
 
-  load --target ADDRESS               loads a server that echoes; fails if anything went wrong
+  load --target ADDRESS|URL           loads a server that echoes; fails if anything went wrong
+      URL: tcp://ADDRESS, tls://ADDRESS (--trust CERTIFICATE), udp://ADDRESS, unix:///PATH
       --connections N (64)  --size BYTES (64)  --pipeline D (1; open loop 1024)
       --mode closed|open (closed)     --rate REQUESTS_PER_S (open loop)
       --duration_ms N (5000; with --requests 60000)  --requests N  --warmup_ms N (0)
@@ -36,7 +41,9 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
                                       churn, depth-16, 1000-connections, 2+2 (reactors and
                                       workers), slow-handlers (1 % of 5 ms); length, length-4K
                                       and eof (framing; the reference is Ostler without), and
-                                      length-1M (the reference is a raw echo of the whole)
+                                      length-1M (the reference is a raw echo of the whole);
+                                      tls, tls-64K and udp (the reference is a raw echo of the
+                                      same kind), idle-first (against session_hash)
       --only NAME,...                 of raw, tokio, ostler and the --peer names; raw is always
                                       there
       --peer NAME=CMD                 another server; no shell; CMD prints `listening on ADDRESS`
@@ -67,7 +74,7 @@ const INSTRUMENT: &str = "ostler-echo";
 #[derive(Debug)]
 pub(crate) enum Command {
     Help,
-    Serve { baseline: Baseline, listen: SocketAddr },
+    Serve { baseline: Baseline, listen: SocketAddr, identity: Option<Identity> },
     Load(LoadOptions),
     Table(TableOptions),
     Soak(SoakOptions),
@@ -94,6 +101,8 @@ pub(crate) fn parse(
         Some("raw-epoll-echo") => {
             serve(&mut parser, Baseline::RawEpoll { threads: 1, whole: None })
         }
+        Some("raw-udp-echo") => serve(&mut parser, Baseline::RawUdp),
+        Some("raw-tls-echo") => serve(&mut parser, Baseline::RawTls),
         Some("tokio-echo") => serve(&mut parser, Baseline::Tokio),
         Some("load") => load(&mut parser),
         Some("table") => table(&mut parser, bench),
@@ -111,17 +120,22 @@ type Parsed = std::result::Result<Command, lexopt::Error>;
 
 fn serve(parser: &mut Parser, mut baseline: Baseline) -> Parsed {
     let mut listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let (mut certificate, mut key) = (None, None);
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("listen") => listen = parser.value()?.parse()?,
-            Arg::Long("threads") if baseline != Baseline::Tokio => {
+            Arg::Long("certificate") if baseline == Baseline::RawTls => {
+                certificate = Some(parser.value()?.into());
+            }
+            Arg::Long("key") if baseline == Baseline::RawTls => key = Some(parser.value()?.into()),
+            Arg::Long("threads") if matches!(baseline, Baseline::RawEpoll { .. }) => {
                 let threads = parser.value()?.parse()?;
                 if !(1..=256).contains(&threads) {
                     return Err("--threads: 1 to 256".into());
                 }
                 baseline = baseline.with_threads(threads);
             }
-            Arg::Long("whole") if baseline != Baseline::Tokio => {
+            Arg::Long("whole") if matches!(baseline, Baseline::RawEpoll { .. }) => {
                 let size = parser.value()?.parse()?;
                 if !(1..=64 << 20).contains(&size) {
                     return Err("--whole: 1 byte to 64 MiB".into());
@@ -131,7 +145,9 @@ fn serve(parser: &mut Parser, mut baseline: Baseline) -> Parsed {
             other => return Err(other.unexpected()),
         }
     }
-    Ok(Command::Serve { baseline, listen })
+    let identity = certificate.zip(key);
+    let identity = identity.map(|(certificate, key)| Identity { certificate, key });
+    Ok(Command::Serve { baseline, listen, identity })
 }
 
 fn load(parser: &mut Parser) -> Parsed {
@@ -140,7 +156,8 @@ fn load(parser: &mut Parser) -> Parsed {
     let (mut pipeline, mut duration_ms) = (None, None);
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("target") => target = Some(parser.value()?.parse()?),
+            Arg::Long("target") => target = Some(parser.value()?.parse::<Target>()?),
+            Arg::Long("trust") => options.trust = Some(parser.value()?.into()),
             Arg::Long("connections") => options.connections = parser.value()?.parse()?,
             Arg::Long("size") => options.size_bytes = parser.value()?.parse()?,
             Arg::Long("pipeline") => pipeline = Some(parser.value()?.parse()?),
@@ -161,7 +178,7 @@ fn load(parser: &mut Parser) -> Parsed {
             other => return Err(other.unexpected()),
         }
     }
-    options.target = target.ok_or("load needs --target ADDRESS")?;
+    options.target = target.ok_or("load needs --target ADDRESS or URL")?;
     options.mode = match (open, rate_per_s) {
         (None | Some(false), None) => Mode::Closed,
         (Some(true), Some(rate_per_s)) => Mode::Open { rate_per_s },

@@ -9,6 +9,7 @@
 //! * [`load`]: the client. [`load::run`] on this thread, [`load::LoadThread`] beside a scenario.
 //! * [`process`]: start and stop servers, CPU placement, [`process::CpuMeter`].
 //! * [`baseline`]: the echo servers everything is compared with.
+//! * [`identity`]: certificates for those that speak TLS.
 //! * [`table`]: interleaved rounds of several peers, one table of results.
 //! * [`soak`]: the long proofs, under load and faults.
 //! * [`demo`]: the same in half a minute, for newcomers.
@@ -16,6 +17,7 @@
 pub mod baseline;
 pub mod demo;
 mod error;
+pub mod identity;
 pub mod load;
 pub mod process;
 pub mod soak;

@@ -30,7 +30,9 @@ fn run() -> Result<ExitCode> {
     let bench = std::env::current_exe().map_err(Error::system("find this program"))?;
     match args::parse(std::env::args_os().skip(1), bench)? {
         Command::Help => print(args::HELP),
-        Command::Serve { baseline, listen } => match baseline::serve(baseline, listen)? {},
+        Command::Serve { baseline, listen, identity } => {
+            match baseline::serve(baseline, listen, identity.as_ref())? {}
+        }
         Command::Launch { cpu, command } => match process::launch(cpu, &command)? {},
         Command::Load(options) => run_load(&options),
         Command::Table(options) => run_table(&options),

@@ -1,4 +1,4 @@
-//! The load generator against both baseline servers: bounded numbers of requests, not one fault.
+//! The load generator against the baseline servers: bounded numbers of requests, not one fault.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
 
 use std::path::Path;
 
+use ostler_bench::identity::SelfSigned;
 use ostler_bench::load::{LoadOptions, LoadReport, LoadThread, Mode, Progress, run};
 use ostler_bench::process::{Peer, Server};
 
@@ -16,14 +17,24 @@ fn bench() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_ostler-bench"))
 }
 
-/// Runs a load against a fresh server of each baseline.
+/// Runs a load against a fresh server of each baseline for byte streams.
 fn with_each(change: impl Fn(&mut LoadOptions)) -> Vec<LoadReport> {
-    let peers =
-        [Peer::raw_epoll(bench()), Peer::raw_epoll_threads(bench(), 2), Peer::tokio(bench())];
+    let self_signed = SelfSigned::make().unwrap();
+    let peers = [
+        Peer::raw_epoll(bench()),
+        Peer::raw_epoll_threads(bench(), 2),
+        Peer::tokio(bench()),
+        Peer::raw_tls(bench(), self_signed.identity()),
+    ];
+    with_peers(&peers, change)
+}
+
+fn with_peers(peers: &[Peer], change: impl Fn(&mut LoadOptions)) -> Vec<LoadReport> {
     let reports = peers.iter().map(|peer| {
         let server = Server::start(peer, bench(), None).unwrap();
-        let mut options = LoadOptions::new(server.address());
+        let mut options = LoadOptions::new(server.target().clone());
         options.duration_ms = 20_000;
+        options.trust = peer.trust.clone();
         change(&mut options);
         let report = run(&options, &Progress::default(), &mut ()).unwrap();
         let end = server.stop(5_000).unwrap();
@@ -53,6 +64,20 @@ fn closed_loop_of_every_size() {
             options.size_bytes = size_bytes;
             options.connections = 7;
         });
+    }
+}
+
+#[test]
+fn datagrams_of_every_size() {
+    // The kernel drops what its buffer has no room for: two of the longest fit surely.
+    for (size_bytes, connections) in [(1, 7), (16, 7), (64, 7), (4096, 7), (65_507, 2)] {
+        let peers = [Peer::raw_udp(bench())];
+        let reports = with_peers(&peers, |options| {
+            options.size_bytes = size_bytes;
+            options.connections = connections;
+            options.requests = Some(500);
+        });
+        assert_eq!((reports[0].begun, reports[0].completed), (500, 500));
     }
 }
 
@@ -125,7 +150,7 @@ fn a_load_thread_stops_when_told() {
     let server = Server::start(&Peer::raw_epoll(bench()), bench(), None).unwrap();
     let load = LoadThread::spawn(LoadOptions {
         duration_ms: 60_000,
-        ..LoadOptions::new(server.address())
+        ..LoadOptions::new(server.target().clone())
     });
     let load = load.unwrap();
     let limit = std::time::Instant::now() + std::time::Duration::from_secs(10);
@@ -140,7 +165,7 @@ fn a_load_thread_stops_when_told() {
 fn messages_are_received_whole_and_sent_afterwards() {
     let peer = Peer::raw_epoll_whole(bench(), 300_000);
     let server = Server::start(&peer, bench(), None).unwrap();
-    let mut options = LoadOptions::new(server.address());
+    let mut options = LoadOptions::new(server.target().clone());
     (options.size_bytes, options.connections) = (300_000, 7);
     (options.duration_ms, options.requests) = (20_000, Some(200));
     options.ending = b"\r\n\r\n";

@@ -40,7 +40,7 @@ fn a_server_that_does_not_start_says_why() {
 fn a_server_with_a_given_port_is_reached() {
     let command = format!("x={} raw-epoll-echo --listen 127.0.0.1:{{port}}", bench().display());
     let server = Server::start(&Peer::parse(&command).unwrap(), bench(), None).unwrap();
-    std::net::TcpStream::connect(server.address()).unwrap();
+    std::net::TcpStream::connect(server.target().socket_address().unwrap()).unwrap();
     assert!(!server.stop(5_000).unwrap().forced);
 }
 

@@ -1,9 +1,11 @@
 //! The servers Ostler is compared with. Contract of each, and of every peer: bind the given
-//! address, print `listening on ADDRESS` as the first line of stdout, echo until SIGTERM (whose
+//! address, print `listening on URL` as the first line of stdout, echo until SIGTERM (whose
 //! default action ends them).
 
 mod epoll_echo;
+mod tls_echo;
 mod tokio_echo;
+mod udp_echo;
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -12,6 +14,7 @@ use std::net::{SocketAddr, TcpListener};
 use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
+use crate::identity::Identity;
 use crate::{Error, Result};
 
 /// One read takes at most this much, in every baseline.
@@ -31,6 +34,10 @@ pub enum Baseline {
         /// read brings is sent.
         whole: Option<usize>,
     },
+    /// Datagrams in batches, one thread.
+    RawUdp,
+    /// rustls on bare epoll, one thread.
+    RawTls,
     /// tokio's current_thread runtime, one task per connection.
     Tokio,
 }
@@ -41,7 +48,7 @@ impl Baseline {
     pub const fn with_threads(self, threads: u16) -> Self {
         match self {
             Self::RawEpoll { whole, .. } => Self::RawEpoll { threads, whole },
-            Self::Tokio => Self::Tokio,
+            other => other,
         }
     }
 
@@ -50,13 +57,20 @@ impl Baseline {
     pub const fn with_whole(self, size_bytes: usize) -> Self {
         match self {
             Self::RawEpoll { threads, .. } => Self::RawEpoll { threads, whole: Some(size_bytes) },
-            Self::Tokio => Self::Tokio,
+            other => other,
         }
     }
 }
 
-/// Serves until the process is killed; returns only on failure.
-pub fn serve(baseline: Baseline, listen: SocketAddr) -> Result<Infallible> {
+/// Serves until the process is killed; returns only on failure. Only TLS needs an identity.
+pub fn serve(
+    baseline: Baseline,
+    listen: SocketAddr,
+    identity: Option<&Identity>,
+) -> Result<Infallible> {
+    if baseline == Baseline::RawUdp {
+        return udp_echo::serve(listen);
+    }
     let shares = matches!(baseline, Baseline::RawEpoll { threads, .. } if threads > 1);
     let listener = listen_at(listen, shares)?;
     let address = listener.local_addr().map_err(Error::system("local address"))?;
@@ -64,11 +78,8 @@ pub fn serve(baseline: Baseline, listen: SocketAddr) -> Result<Infallible> {
     if let Baseline::RawEpoll { threads, .. } = baseline {
         more = (1..threads).map(|_| listen_at(address, shares)).collect::<Result<_>>()?;
     }
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on {address}")
-        .and_then(|()| out.flush())
-        .map_err(Error::system("write to stdout"))?;
-    drop(out);
+    let scheme = if baseline == Baseline::RawTls { "tls" } else { "tcp" };
+    say_listening(scheme, address)?;
     match baseline {
         Baseline::RawEpoll { whole, .. } => {
             for listener in more {
@@ -82,8 +93,20 @@ pub fn serve(baseline: Baseline, listen: SocketAddr) -> Result<Infallible> {
             }
             epoll_echo::serve(listener, whole)
         }
+        Baseline::RawTls => match identity {
+            Some(identity) => tls_echo::serve(listener, identity),
+            None => Err(Error::usage("raw-tls-echo needs --certificate and --key")),
+        },
+        Baseline::RawUdp => udp_echo::serve(listen),
         Baseline::Tokio => tokio_echo::serve(listener),
     }
+}
+
+fn say_listening(scheme: &str, address: SocketAddr) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on {scheme}://{address}")
+        .and_then(|()| out.flush())
+        .map_err(Error::system("write to stdout"))
 }
 
 fn listen_at(address: SocketAddr, shares: bool) -> Result<TcpListener> {

@@ -13,6 +13,7 @@ use super::options::{LoadOptions, Mode};
 use super::progress::{Observer, Progress};
 use super::report::{InterruptionKind, LoadReport};
 use super::schedule::Schedule;
+use super::wire::Wire;
 use crate::{Error, Result};
 
 const TIMER: u64 = u64::MAX;
@@ -221,10 +222,8 @@ impl Client<'_> {
     fn finish(&mut self) -> Result<()> {
         self.engine.finishing = true;
         for link in &mut self.links {
-            if let (State::Open, Some(socket)) = (link.state, &link.socket) {
-                // Fails only on a connection that has ended already, which the read will show.
-                _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
-            } else {
+            let is_open = link.state == State::Open;
+            if !is_open || !link.wire.as_mut().is_some_and(Wire::end) {
                 link.disconnect(State::Down);
             }
         }

@@ -1,9 +1,11 @@
 //! What happens to one connection in one turn: events in, requests and counts out.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustls::ClientConfig;
 
 use super::link::{Broken, Link, State, kind_of};
 use super::options::LoadOptions;
@@ -11,6 +13,7 @@ use super::pattern::Pattern;
 use super::progress::{Observer, Progress};
 use super::report::{Interruption, InterruptionKind, LoadReport};
 use super::schedule::Schedule;
+use super::tls;
 use crate::{Error, Result};
 
 /// Most connects under way at once: fewer than any server's accept queue holds.
@@ -41,6 +44,8 @@ pub(super) struct Engine<'a> {
     pub(super) finishing: bool,
     connecting: usize,
     pattern: Pattern,
+    /// What clients of TLS believe.
+    trust: Option<Arc<ClientConfig>>,
     buffer: Vec<u8>,
     batch: Vec<u8>,
 }
@@ -63,6 +68,7 @@ impl<'a> Engine<'a> {
             finishing: false,
             connecting: 0,
             pattern: Pattern::ending_with(options.size_bytes, options.salt, options.ending),
+            trust: options.trust.as_deref().map(tls::trust).transpose()?,
             buffer: vec![0; BUFFER_BYTES],
             batch: Vec::new(),
         })
@@ -86,8 +92,8 @@ impl<'a> Engine<'a> {
 
     fn connected(&mut self, link: &mut Link) -> Result<()> {
         let now = Instant::now();
-        let Some(socket) = &link.socket else { return Ok(()) };
-        match rustix::net::sockopt::socket_error(socket) {
+        let Some(wire) = &link.wire else { return Ok(()) };
+        match rustix::net::sockopt::socket_error(wire) {
             Ok(Ok(())) => {}
             Ok(Err(errno)) | Err(errno) => {
                 self.interrupt(link, kind_of(errno), now);
@@ -174,6 +180,11 @@ impl<'a> Engine<'a> {
         match link.flush(&self.pattern, &mut self.batch) {
             Ok(blocked) if blocked != link.wants_write => self.watch(link, blocked),
             Ok(_) => Ok(()),
+            // A handshake that was under way when everything was said.
+            Err(Broken::Ended(_)) if self.finishing => {
+                link.disconnect(State::Down);
+                Ok(())
+            }
             Err(Broken::Ended(kind)) => {
                 self.interrupt(link, kind, Instant::now());
                 Ok(())
@@ -183,10 +194,10 @@ impl<'a> Engine<'a> {
     }
 
     fn watch(&self, link: &mut Link, write: bool) -> Result<()> {
-        let Some(socket) = &link.socket else { return Ok(()) };
+        let Some(wire) = &link.wire else { return Ok(()) };
         let flags = if write { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
         link.wants_write = write;
-        epoll::modify(&self.epoll, socket, EventData::new_u64(u64::from(link.id)), flags)
+        epoll::modify(&self.epoll, wire, EventData::new_u64(u64::from(link.id)), flags)
             .map_err(Error::system("epoll_ctl of the client"))
     }
 
@@ -230,14 +241,14 @@ impl<'a> Engine<'a> {
     }
 
     fn connect(&mut self, link: &mut Link, now: Instant) -> Result<()> {
-        if let Err(errno) = link.connect(self.options, now) {
+        if let Err(errno) = link.connect(self.options, self.trust.as_ref(), now) {
             self.interrupt(link, kind_of(errno), now);
             return Ok(());
         }
         self.connecting += 1;
-        let Some(socket) = &link.socket else { return Ok(()) };
+        let Some(wire) = &link.wire else { return Ok(()) };
         let token = EventData::new_u64(u64::from(link.id));
-        epoll::add(&self.epoll, socket, token, EventFlags::OUT)
+        epoll::add(&self.epoll, wire, token, EventFlags::OUT)
             .map_err(Error::system("epoll_ctl of the client"))
     }
 }

@@ -2,18 +2,18 @@
 //! is given.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags};
+use rustls::ClientConfig;
 
 use super::checker::{Checker, Fault};
 use super::options::LoadOptions;
 use super::pattern::Pattern;
 use super::report::InterruptionKind;
+use super::wire::Wire;
 
 /// Messages below this length are copied together, so that a pipeline of them is one `send`; longer
 /// ones are sent in place.
@@ -48,7 +48,7 @@ pub(super) enum Broken {
 pub(super) struct Link {
     pub(super) id: u32,
     pub(super) state: State,
-    pub(super) socket: Option<OwnedFd>,
+    pub(super) wire: Option<Wire>,
     /// Whether the poller waits for room to write.
     pub(super) wants_write: bool,
     /// Intended send times of requests begun and not answered.
@@ -90,7 +90,7 @@ impl Link {
         Self {
             id,
             state: State::Waiting(now),
-            socket: None,
+            wire: None,
             wants_write: false,
             in_flight: VecDeque::new(),
             waiting_since: now,
@@ -106,24 +106,17 @@ impl Link {
 
     /// Starts to connect. The stream begins with the next unused request. A connection that is to
     /// churn comes from an address of its own, if the server is on this machine.
-    pub(super) fn connect(&mut self, options: &LoadOptions, now: Instant) -> Result<(), Errno> {
-        let target = &options.target;
-        let family = match target {
-            SocketAddr::V4(_) => AddressFamily::INET,
-            SocketAddr::V6(_) => AddressFamily::INET6,
-        };
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket =
-            rustix::net::socket_with(family, rustix::net::SocketType::STREAM, flags, None)?;
-        rustix::net::sockopt::set_tcp_nodelay(&socket, true)?;
-        if options.churn && target.ip().is_loopback() && target.is_ipv4() {
-            rustix::net::bind(&socket, &own_address(options.salt, self.id))?;
-        }
-        match rustix::net::connect(&socket, target) {
-            Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
-        self.socket = Some(socket);
+    pub(super) fn connect(
+        &mut self,
+        options: &LoadOptions,
+        trust: Option<&Arc<ClientConfig>>,
+        now: Instant,
+    ) -> Result<(), Errno> {
+        let address = options.target.socket_address().filter(|address| address.ip().is_loopback());
+        let own = address
+            .filter(|address| options.churn && address.is_ipv4())
+            .map(|_| own_address(options.salt, self.id));
+        self.wire = Some(Wire::connect(&options.target, own, trust)?);
         self.state = State::Connecting(now);
         self.wants_write = true;
         self.write_sequence = self.next_sequence;
@@ -137,8 +130,8 @@ impl Link {
     /// Whether the kernel connected the socket to itself, as it may when nobody listens on an
     /// ephemeral port: an echo that is always right.
     pub(super) fn is_own_peer(&self) -> bool {
-        let Some(socket) = &self.socket else { return false };
-        match (rustix::net::getsockname(socket), rustix::net::getpeername(socket)) {
+        let Some(wire) = &self.wire else { return false };
+        match (rustix::net::getsockname(wire), rustix::net::getpeername(wire)) {
             (Ok(own), Ok(peer)) => Some(own) == peer,
             _ => false,
         }
@@ -148,7 +141,7 @@ impl Link {
     pub(super) fn disconnect(&mut self, next: State) -> u64 {
         let lost = self.in_flight.len() as u64;
         self.in_flight.clear();
-        self.socket = None;
+        self.wire = None;
         self.state = next;
         lost
     }
@@ -161,10 +154,14 @@ impl Link {
 
     /// Sends what is queued; returns whether some of it did not fit.
     pub(super) fn flush(&mut self, pattern: &Pattern, batch: &mut Vec<u8>) -> Result<bool, Broken> {
-        let Some(socket) = &self.socket else { return Ok(false) };
+        let Some(wire) = &mut self.wire else { return Ok(false) };
+        let ended = |errno| Broken::Ended(kind_of(errno));
+        if wire.flush().map_err(ended)? {
+            return Ok(true);
+        }
         while self.write_sequence < self.next_sequence {
             let wanted;
-            let result = if pattern.size_bytes() < COPY_BELOW_BYTES {
+            let result = if pattern.size_bytes() < COPY_BELOW_BYTES && wire.is_stream() {
                 batch.clear();
                 let mut skip = self.write_offset;
                 for sequence in self.write_sequence..self.next_sequence {
@@ -178,14 +175,12 @@ impl Link {
                     }
                 }
                 wanted = batch.len();
-                rustix::net::send(socket, batch, SendFlags::NOSIGNAL)
+                wire.send(batch, &[])
             } else {
                 let message = pattern.message(self.id, self.write_sequence);
                 let (header, body) = message.parts(self.write_offset);
                 wanted = header.len() + body.len();
-                let parts = [IoSlice::new(header), IoSlice::new(body)];
-                let mut control = SendAncillaryBuffer::default();
-                rustix::net::sendmsg(socket, &parts, &mut control, SendFlags::NOSIGNAL)
+                wire.send(header, body)
             };
             let sent = match result {
                 Ok(sent) => sent,
@@ -194,7 +189,7 @@ impl Link {
                 // The server closed it. What it sent before is still to be read, and the end shows
                 // there.
                 Err(Errno::PIPE) => return Ok(false),
-                Err(errno) => return Err(Broken::Ended(kind_of(errno))),
+                Err(errno) => return Err(ended(errno)),
             };
             self.sent_bytes += sent as u64;
             let place = self.write_offset + sent;
@@ -204,7 +199,7 @@ impl Link {
                 return Ok(true);
             }
         }
-        Ok(false)
+        wire.flush().map_err(ended)
     }
 
     /// Reads and compares what has come; returns how many replies are complete. The caller takes
@@ -215,11 +210,11 @@ impl Link {
         buffer: &mut [u8],
     ) -> (u64, Result<(), Broken>) {
         let mut completed = 0;
-        let Some(socket) = &self.socket else { return (0, Ok(())) };
+        let Some(wire) = &mut self.wire else { return (0, Ok(())) };
         for _ in 0..READS_PER_TURN {
-            let received = match rustix::net::recv(socket, &mut *buffer, RecvFlags::empty()) {
+            let (received, is_more_likely) = match wire.receive(buffer) {
                 Ok((0, _)) => return (completed, Err(Broken::Ended(InterruptionKind::EarlyEnd))),
-                Ok((received, _)) => received,
+                Ok(received) => received,
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => break,
                 Err(errno) => return (completed, Err(Broken::Ended(kind_of(errno)))),
@@ -230,7 +225,7 @@ impl Link {
                 Err(fault) => return (completed, Err(Broken::Fault(fault))),
             }
             self.received_bytes += received as u64;
-            if received < buffer.len() {
+            if !is_more_likely {
                 break;
             }
         }

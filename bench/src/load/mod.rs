@@ -10,7 +10,10 @@ mod pattern;
 mod progress;
 mod report;
 mod schedule;
+mod target;
 mod thread;
+mod tls;
+mod wire;
 
 pub use checker::{Checker, Fault, FaultKind};
 pub use client::run;
@@ -18,4 +21,5 @@ pub use options::{LoadOptions, Mode};
 pub use pattern::{HEADER_BYTES, Message, Origin, Pattern};
 pub use progress::{Observer, Progress};
 pub use report::{Interruption, InterruptionKind, LoadReport, Troubles};
+pub use target::Target;
 pub use thread::LoadThread;

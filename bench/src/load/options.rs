@@ -2,9 +2,10 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::pattern::HEADER_BYTES;
+use super::target::Target;
 use crate::{Error, Result};
 
 /// When requests are sent.
@@ -24,7 +25,9 @@ pub enum Mode {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadOptions {
     /// The server.
-    pub target: SocketAddr,
+    pub target: Target,
+    /// The server's certificate, PEM: what a client of TLS believes. None by default.
+    pub trust: Option<PathBuf>,
     /// Number of connections.
     pub connections: u32,
     /// Length of each request and reply.
@@ -61,9 +64,10 @@ pub struct LoadOptions {
 impl LoadOptions {
     /// The defaults, for this server: 64 connections, closed loop, 64 bytes, pipeline 1, five
     /// seconds.
-    pub fn new(target: SocketAddr) -> Self {
+    pub fn new(target: impl Into<Target>) -> Self {
         Self {
-            target,
+            target: target.into(),
+            trust: None,
             connections: 64,
             size_bytes: 64,
             pipeline: 1,
@@ -84,6 +88,14 @@ impl LoadOptions {
     pub fn validate(&self) -> Result<()> {
         let checks = [
             (self.connections >= 1 && self.connections <= 1 << 20, "connections: 1 to 1048576"),
+            (
+                self.trust.is_some() || !matches!(self.target, Target::Tls(_)),
+                "a server of TLS needs the certificate to be trusted",
+            ),
+            (
+                !self.churn || !matches!(self.target, Target::Udp(_)),
+                "churn: datagrams need no connection",
+            ),
             (self.size_bytes >= 1 && self.size_bytes <= 64 << 20, "size: 1 byte to 64 MiB"),
             (
                 self.ending.is_empty() || self.size_bytes >= HEADER_BYTES + self.ending.len(),
@@ -117,10 +129,11 @@ impl LoadOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
 
     #[test]
     fn bounds_are_checked() {
-        let good = LoadOptions::new(([127, 0, 0, 1], 1).into());
+        let good = LoadOptions::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         assert!(good.validate().is_ok());
         assert!(LoadOptions { connections: 0, ..good.clone() }.validate().is_err());
         assert!(LoadOptions { size_bytes: 0, ..good.clone() }.validate().is_err());
@@ -129,6 +142,10 @@ mod tests {
         assert!(LoadOptions { ending, size_bytes: 17, ..good.clone() }.validate().is_err());
         assert!(LoadOptions { requests: Some(0), ..good.clone() }.validate().is_err());
         assert!(LoadOptions { churn: true, pipeline: 2, ..good.clone() }.validate().is_err());
+        let target = Target::Udp(([127, 0, 0, 1], 1).into());
+        assert!(LoadOptions { churn: true, target, ..good.clone() }.validate().is_err());
+        let target = Target::Tls(([127, 0, 0, 1], 1).into());
+        assert!(LoadOptions { target, ..good.clone() }.validate().is_err());
         let mode = Mode::Open { rate_per_s: f64::NAN };
         assert!(LoadOptions { mode, ..good }.validate().is_err());
     }

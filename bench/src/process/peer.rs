@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::identity::Identity;
 use crate::{Error, Result};
 
 /// In a command: replaced by a free port. Such a server need not print anything; it is up when the
@@ -13,9 +14,11 @@ pub(super) const PORT: &str = "{port}";
 pub struct Peer {
     /// Its name in tables and messages.
     pub name: String,
-    /// Program and arguments. Without `{port}` in it, the server must print `listening on ADDRESS`
-    /// first.
+    /// Program and arguments. Without `{port}` in it, the server must print `listening on URL`, or
+    /// `listening on ADDRESS`, first.
     pub command: Vec<String>,
+    /// What its clients believe, if it speaks TLS: its certificate.
+    pub trust: Option<PathBuf>,
 }
 
 impl Peer {
@@ -23,7 +26,7 @@ impl Peer {
     pub fn new(name: &str, program: &Path, arguments: &[&str]) -> Self {
         let mut command = vec![program.to_string_lossy().into_owned()];
         command.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        Self { name: name.to_owned(), command }
+        Self { name: name.to_owned(), command, trust: None }
     }
 
     /// Parses `NAME=CMD`. CMD is split like a shell would (quotes, backslashes) but no shell runs.
@@ -38,7 +41,7 @@ impl Peer {
         if command.is_empty() {
             return Err(wrong("the command is empty"));
         }
-        Ok(Self { name: name.to_owned(), command })
+        Ok(Self { name: name.to_owned(), command, trust: None })
     }
 
     /// The raw epoll echo of this crate; `bench` is the `ostler-bench` program.
@@ -58,6 +61,21 @@ impl Peer {
         let size = size_bytes.to_string();
         let arguments = ["raw-epoll-echo", "--whole", &size, "--listen", "127.0.0.1:0"];
         Self::new("raw-whole", bench, &arguments)
+    }
+
+    /// The raw echo of this crate that speaks TLS.
+    pub fn raw_tls(bench: &Path, identity: &Identity) -> Self {
+        let [certificate, key] =
+            [&identity.certificate, &identity.key].map(|path| path.to_string_lossy());
+        let listen = ["raw-tls-echo", "--listen", "127.0.0.1:0"];
+        let files = ["--certificate", &*certificate, "--key", &*key];
+        let peer = Self::new("raw-tls", bench, &[&listen[..], &files].concat());
+        Self { trust: Some(identity.certificate.clone()), ..peer }
+    }
+
+    /// The raw echo of datagrams of this crate.
+    pub fn raw_udp(bench: &Path) -> Self {
+        Self::new("raw-udp", bench, &["raw-udp-echo", "--listen", "127.0.0.1:0"])
     }
 
     /// The tokio echo of this crate; `bench` is the `ostler-bench` program.
@@ -81,6 +99,33 @@ impl Peer {
     pub fn ostler_set(name: &str, instrument: &Path, settings: &[&str]) -> Self {
         let shape = ["listen=127.0.0.1:0", "workers=1", "reactors=1"];
         Self::instrument(name, instrument, &[&shape, settings].concat(), "echo")
+    }
+
+    /// Ostler's instrument with four workers; one call of each handler in a hundred takes 50 ms.
+    pub fn ostler_slow(name: &str, instrument: &Path, dispatch: &str) -> Self {
+        let dispatch = format!("dispatch={dispatch}");
+        let settings = ["listen=127.0.0.1:0", "workers=4", "reactors=1", "framing=raw", &dispatch];
+        Self::instrument(name, instrument, &settings, "slow_every:100,50")
+    }
+
+    /// Ostler's instrument with one reactor and one worker that speak TLS.
+    pub fn ostler_tls(instrument: &Path, identity: &Identity) -> Self {
+        let [certificate, key] =
+            [&identity.certificate, &identity.key].map(|path| path.display().to_string());
+        let files = format!("tls_certificate={certificate},tls_key={key}");
+        let peer = Self::ostler_at(instrument, &format!("tls://127.0.0.1:0,{files}"));
+        Self { trust: Some(identity.certificate.clone()), ..peer }
+    }
+
+    /// Ostler's instrument with one reactor and one worker, for datagrams.
+    pub fn ostler_udp(instrument: &Path) -> Self {
+        Self::ostler_at(instrument, "udp://127.0.0.1:0")
+    }
+
+    fn ostler_at(instrument: &Path, url: &str) -> Self {
+        let port = format!("main={url}");
+        let shape = ["--set", "workers=1", "--set", "reactors=1", "--port", &port];
+        Self::new("ostler", instrument, &shape)
     }
 
     fn instrument(name: &str, instrument: &Path, settings: &[&str], handler: &str) -> Self {

@@ -13,6 +13,7 @@ use super::cpu::{identify, tree_of};
 use super::ending::end_all;
 use super::output::{Tail, first_line};
 use super::peer::{PORT, Peer};
+use crate::load::Target;
 use crate::{Error, Result};
 
 /// A server must be reachable after this.
@@ -26,7 +27,7 @@ const LAST_WORDS_LIMIT: Duration = Duration::from_secs(2);
 pub struct Server {
     name: String,
     child: Child,
-    address: SocketAddr,
+    target: Target,
     stderr: Tail,
     stopped: bool,
 }
@@ -76,7 +77,7 @@ impl Server {
         let mut server = Self {
             name: peer.name.clone(),
             child,
-            address: port.unwrap_or(unknown),
+            target: port.unwrap_or(unknown).into(),
             stderr: Tail::default(),
             stopped: false,
         };
@@ -85,17 +86,16 @@ impl Server {
         };
         server.stderr = Tail::follow(stderr)?;
         let line = first_line(stdout)?;
-        if port.is_some() {
-            server.await_port()?;
-        } else {
-            server.address = server.await_line(&line)?;
+        match port {
+            Some(port) => server.await_port(port)?,
+            None => server.target = server.await_line(&line)?,
         }
         Ok(server)
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Its pid, the root of its process tree.
@@ -108,11 +108,11 @@ impl Server {
         self.stderr.text()
     }
 
-    fn await_line(&mut self, line: &Receiver<String>) -> Result<SocketAddr> {
+    fn await_line(&mut self, line: &Receiver<String>) -> Result<Target> {
         match line.recv_timeout(START_LIMIT) {
             Ok(line) => parse_first_line(&line).ok_or_else(|| {
                 self.not_started(&format!(
-                    "its first line is `{}`, not `listening on ADDRESS`",
+                    "its first line is `{}`, not `listening on URL`",
                     line.trim_end()
                 ))
             }),
@@ -125,10 +125,10 @@ impl Server {
         }
     }
 
-    fn await_port(&mut self) -> Result<()> {
+    fn await_port(&mut self, port: SocketAddr) -> Result<()> {
         let limit = Instant::now() + START_LIMIT;
         while Instant::now() < limit {
-            if TcpStream::connect_timeout(&self.address, START_LIMIT).is_ok() {
+            if TcpStream::connect_timeout(&port, START_LIMIT).is_ok() {
                 return Ok(());
             }
             if self.wait_until(Instant::now() + Duration::from_millis(20))?.is_some() {
@@ -215,7 +215,8 @@ impl Drop for Server {
     }
 }
 
-fn parse_first_line(line: &str) -> Option<SocketAddr> {
+/// The URL, or the address, of the only port or the first one.
+fn parse_first_line(line: &str) -> Option<Target> {
     line.strip_prefix("listening on ")?.split_whitespace().next()?.parse().ok()
 }
 
@@ -232,7 +233,9 @@ mod tests {
 
     #[test]
     fn the_first_line_is_parsed() {
-        let address = Some(SocketAddr::from(([127, 0, 0, 1], 40123)));
+        let address = Some(Target::Tcp(([127, 0, 0, 1], 40123).into()));
+        let line = "listening on tcp://127.0.0.1:40123 (main)\n";
+        assert_eq!(parse_first_line(line), address);
         assert_eq!(parse_first_line("listening on 127.0.0.1:40123\n"), address);
         assert_eq!(parse_first_line("listening on 127.0.0.1:40123 (2 workers)\n"), address);
         assert_eq!(parse_first_line("Listening: 127.0.0.1:40123"), None);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Instant;
 
-use crate::load::{LoadOptions, LoadReport, Observer, Progress, Troubles, run};
+use crate::load::{LoadOptions, LoadReport, Mode, Observer, Progress, Troubles, run};
 use crate::process::{CpuMeter, Peer, Server, machine_busy, pin_current_thread};
 use crate::{Error, Result};
 
@@ -35,9 +35,11 @@ pub struct Case {
     pub size_bytes: usize,
     /// Where server and client run.
     pub placement: Placement,
-    /// Connections, closed loop.
+    /// Connections.
     pub connections: u32,
-    /// Requests in flight on each.
+    /// Requests due per second, over all connections; `None`: as many as are answered.
+    pub rate_per_s: Option<f64>,
+    /// Requests in flight on each, at most.
     pub depth: u32,
     /// Each request has a connection of its own.
     pub churn: bool,
@@ -177,7 +179,9 @@ pub fn measure(peer: &Peer, bench: &Path, case: &Case) -> Result<Sample> {
         duration_ms: case.duration_ms,
         warmup_ms: case.warmup_ms,
         timeout_ms: REPLY_TIMEOUT_MS,
-        ..LoadOptions::new(server.address())
+        trust: peer.trust.clone(),
+        mode: case.rate_per_s.map_or(Mode::Closed, |rate_per_s| Mode::Open { rate_per_s }),
+        ..LoadOptions::new(server.target().clone())
     };
     match case.form {
         Form::Plain => {}
@@ -231,6 +235,7 @@ pub(super) mod tests {
             size_bytes,
             placement: Placement::Free,
             connections: 1,
+            rate_per_s: None,
             depth: 1,
             churn: false,
             form: Form::Plain,

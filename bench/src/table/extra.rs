@@ -4,10 +4,13 @@
 use std::path::Path;
 
 use super::case::{Case, Form, Placement};
+use crate::identity::Identity;
 use crate::process::Peer;
 
 /// Length of a big message.
 const MEGA_BYTES: usize = 1024 * 1024;
+/// Four workers are busy an eighth of the time with it.
+const IDLE_RATE_PER_S: f64 = 1_000.0;
 
 /// One such row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +33,21 @@ pub enum Extra {
     Eof64,
     /// Messages of 1 MiB with their length in front, against a raw echo that receives them whole.
     LengthMega,
+    /// TLS, against a raw echo that speaks it.
+    Tls64,
+    /// The same with 64 KiB.
+    Tls65536,
+    /// Datagrams, against a raw echo of datagrams.
+    Udp64,
+    /// Handlers of which one in a hundred takes fifty milliseconds: the idle worker first, against
+    /// one worker for each session. Requests are due at a rate that keeps the workers idle most of
+    /// the time.
+    IdleFirst,
 }
 
 impl Extra {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Churn,
         Self::Depth16,
         Self::Connections1000,
@@ -44,6 +57,10 @@ impl Extra {
         Self::Length4096,
         Self::Eof64,
         Self::LengthMega,
+        Self::Tls64,
+        Self::Tls65536,
+        Self::Udp64,
+        Self::IdleFirst,
     ];
 
     /// Its name on the command line and in the table.
@@ -59,6 +76,10 @@ impl Extra {
             Self::Length4096 => "length-4K",
             Self::Eof64 => "eof",
             Self::LengthMega => "length-1M",
+            Self::Tls64 => "tls",
+            Self::Tls65536 => "tls-64K",
+            Self::Udp64 => "udp",
+            Self::IdleFirst => "idle-first",
         }
     }
 
@@ -69,7 +90,9 @@ impl Extra {
             Self::Churn => Case { churn: true, ..usual },
             Self::Depth16 => Case { depth: 16, ..usual },
             Self::Connections1000 => Case { connections: 1_000, ..usual },
-            Self::TwoByTwo | Self::SlowHandlers => usual,
+            Self::TwoByTwo | Self::SlowHandlers | Self::Tls64 | Self::Udp64 => usual,
+            Self::Tls65536 => Case { size_bytes: 65_536, ..usual },
+            Self::IdleFirst => Case { rate_per_s: Some(IDLE_RATE_PER_S), depth: 64, ..usual },
             Self::Length64 => Case { form: Form::StatedLength, ..usual },
             Self::Length4096 => Case { form: Form::StatedLength, size_bytes: 4_096, ..usual },
             Self::Eof64 => Case { form: Form::Ending, ..usual },
@@ -84,13 +107,30 @@ impl Extra {
     }
 
     /// Who is measured: where only Ostler has such a shape, the reference and Ostler in it.
-    pub(super) fn peers(self, peers: &[Peer], bench: &Path, instrument: &Path) -> Vec<Peer> {
+    pub(super) fn peers(
+        self,
+        peers: &[Peer],
+        bench: &Path,
+        instrument: &Path,
+        identity: &Identity,
+    ) -> Vec<Peer> {
+        let is_wanted = peers.iter().any(|peer| peer.name == "ostler");
         let shape = match self {
             Self::Churn | Self::Depth16 | Self::Connections1000 => return peers.to_vec(),
             Self::TwoByTwo => Peer::ostler_as(instrument, 2, 2, "echo"),
             Self::SlowHandlers => Peer::ostler_as(instrument, 2, 1, "slow_every:100,5"),
             Self::Length64 | Self::Length4096 | Self::Eof64 | Self::LengthMega => {
                 return self.framed_peers(peers, bench, instrument);
+            }
+            _ if !is_wanted => return Vec::new(),
+            Self::Tls64 | Self::Tls65536 => {
+                let ostler = Peer::ostler_tls(instrument, identity);
+                return vec![Peer::raw_tls(bench, identity), ostler];
+            }
+            Self::Udp64 => return vec![Peer::raw_udp(bench), Peer::ostler_udp(instrument)],
+            Self::IdleFirst => {
+                let by = |name, dispatch| Peer::ostler_slow(name, instrument, dispatch);
+                return vec![by("ostler-hash", "session_hash"), by("ostler", "idle_first")];
             }
         };
         if !peers.iter().any(|peer| peer.name == shape.name) {

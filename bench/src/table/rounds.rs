@@ -9,6 +9,7 @@ use super::case::{Case, Form, Placement, Sample, measure};
 use super::extra::Extra;
 use super::summary::Row;
 use super::text;
+use crate::identity::SelfSigned;
 use crate::process::{Peer, Server, allowed_cpus};
 use crate::{Error, Result};
 
@@ -91,6 +92,7 @@ pub fn run(options: &TableOptions, progress: &mut dyn Write) -> Result<Outcome> 
         size_bytes: 64,
         placement: Placement::Free,
         connections: options.connections,
+        rate_per_s: None,
         depth: 1,
         churn: false,
         form: Form::Plain,
@@ -103,8 +105,10 @@ pub fn run(options: &TableOptions, progress: &mut dyn Write) -> Result<Outcome> 
             case_rounds(options, &options.peers, &case, &mut outcome, progress)?;
         }
     }
+    let self_signed = SelfSigned::make()?;
     for extra in &options.extras {
-        let peers = extra.peers(&options.peers, &options.bench, &options.instrument);
+        let identity = self_signed.identity();
+        let peers = extra.peers(&options.peers, &options.bench, &options.instrument, identity);
         case_rounds(options, &peers, &extra.case(usual), &mut outcome, progress)?;
     }
     Ok(outcome)
