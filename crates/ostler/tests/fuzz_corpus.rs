@@ -1,10 +1,14 @@
-//! The bodies of the fuzz targets `framing_*`, on the inputs that are kept of them.
+//! The bodies of the fuzz targets `framing_*` and `proxy_protocol`, on the inputs that are kept of
+//! them.
 #![allow(clippy::unwrap_used)] // a test that cannot go on
 
 #[path = "../../../fuzz/bodies/framing.rs"]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, missing_docs)]
 // A fuzz body: a panic is a finding.
 mod framing;
+#[path = "../../../fuzz/bodies/proxy_protocol.rs"]
+#[allow(clippy::indexing_slicing, missing_docs)] // a fuzz body: a panic is a finding
+mod proxy_protocol;
 
 /// The inputs of a target, short and few.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
@@ -20,7 +24,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 #[test]
 fn what_fuzzing_has_found_breaks_no_promise() {
     type Body = fn(&[u8]);
-    let bodies: [(&str, Body); 7] = [
+    let bodies: [(&str, Body); 8] = [
         ("framing_raw", framing::raw),
         ("framing_eof_split", framing::eof_split),
         ("framing_eof_at_end", framing::eof_at_end),
@@ -28,6 +32,7 @@ fn what_fuzzing_has_found_breaks_no_promise() {
         ("framing_mqtt", framing::mqtt),
         ("framing_resp", framing::resp),
         ("framing_stream", framing::stream),
+        ("proxy_protocol", proxy_protocol::header),
     ];
     for (target, body) in bodies {
         for input in corpus(target) {
