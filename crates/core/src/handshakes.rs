@@ -139,6 +139,16 @@ impl<T> Handshakes<T> {
         self.entries.get_mut(&id).map(|entry| &mut entry.of)
     }
 
+    /// It becomes another one with the same number, which has what is left of its time; `None` ends
+    /// it.
+    pub fn replace_with(&mut self, id: HandshakeId, change: impl FnOnce(T) -> Option<T>) {
+        if let Some(Entry { of, due, is_ready }) = self.entries.remove(&id)
+            && let Some(of) = change(of)
+        {
+            self.entries.insert(id, Entry { of, due, is_ready });
+        }
+    }
+
     /// It has ended, in one way or the other.
     pub fn remove(&mut self, id: HandshakeId) -> Option<T> {
         let entry = self.entries.remove(&id)?;
@@ -227,6 +237,22 @@ mod tests {
         assert_eq!(handshakes.take_due(119), None);
         assert_eq!(handshakes.take_due(120), Some("later"));
         assert_eq!((handshakes.next_due(), handshakes.is_empty()), (None, true));
+    }
+
+    #[test]
+    fn one_that_becomes_another_keeps_its_number_and_its_time() {
+        let mut handshakes = Handshakes::new(8, 100);
+        let (id, _) = handshakes.begin("header", 0);
+        handshakes.begin("other", 50);
+        handshakes.make_ready(id);
+        handshakes.replace_with(id, |before| (before == "header").then_some("handshake"));
+        assert_eq!(handshakes.next_ready().map(|(id, of)| (id, *of)), Some((id, "handshake")));
+        assert_eq!(handshakes.take_due(100), Some("handshake"));
+        let (id, _) = handshakes.begin("gone", 60);
+        handshakes.replace_with(id, |_| None);
+        assert_eq!(handshakes.get_mut(id), None);
+        assert_eq!(handshakes.len(), 1);
+        assert_eq!(handshakes.take_due(160), Some("other"));
     }
 
     proptest! {

@@ -90,7 +90,7 @@ pub use error::{
 };
 pub use options::{
     AnswerOrder, ClientAuth, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, LogLevel,
-    OptionInfo, OptionKind, Options, Refusal, SessionIds, TlsVersion, UnknownName,
+    OptionInfo, OptionKind, Options, ProxyProtocol, Refusal, SessionIds, TlsVersion, UnknownName,
 };
 pub use ostler_core::brain::CloseReason;
 pub use ostler_core::framing::LengthType;

@@ -3,6 +3,7 @@
 use super::close_reason::{CLOSE_REASONS, CloseReason};
 use super::datagram_books::DatagramBooks;
 use crate::handshakes::HandshakeCounts;
+use crate::proxy_protocol::HeaderCounts;
 
 /// What became of a package that was at a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,8 @@ pub struct Books {
     pub datagrams: DatagramBooks,
     /// What became of connections before they were sessions (not part of the balance).
     pub handshakes: HandshakeCounts,
+    /// What became of those of which a proxy's header was awaited (not part of the balance).
+    pub proxy_headers: HeaderCounts,
 }
 
 impl Books {
@@ -96,6 +99,7 @@ impl Books {
         self.refused_queue_wait += other.refused_queue_wait;
         self.datagrams.add(&other.datagrams);
         self.handshakes.add(&other.handshakes);
+        self.proxy_headers.add(&other.proxy_headers);
         for (to, from) in self.closed.iter_mut().zip(other.closed) {
             *to += from;
         }
@@ -248,6 +252,7 @@ impl Books {
 mod tests {
     use super::super::datagram_books::{DATAGRAM_DROPS, NOT_SENT};
     use super::*;
+    use crate::proxy_protocol::BAD_HEADERS;
 
     /// The numbers in the text of a value, in their order.
     fn numbers(books: &Books) -> Vec<u64> {
@@ -417,6 +422,16 @@ mod tests {
                 timed_out: 89,
                 crowded_out: 97,
                 ended: 101,
+            },
+            proxy_headers: HeaderCounts {
+                awaited: 103,
+                read: 107,
+                untrusted: 109,
+                bad: [113; BAD_HEADERS],
+                left: 127,
+                timed_out: 131,
+                crowded_out: 137,
+                ended: 139,
             },
         };
         assert!(!numbers(&one).contains(&0));

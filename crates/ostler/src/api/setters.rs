@@ -9,7 +9,8 @@ use super::framing::Framing;
 use super::port_builder::PortBuilder;
 use crate::options::sources::layers::Layer;
 use crate::options::{
-    AnswerOrder, CrashPolicy, Dispatch, Harden, LogFormat, LogLevel, Refusal, SessionIds, Spell,
+    AnswerOrder, CrashPolicy, Dispatch, Harden, LogFormat, LogLevel, ProxyProtocol, Refusal,
+    SessionIds, Spell,
 };
 
 /// Methods that hand a typed value on as text.
@@ -134,6 +135,9 @@ setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
     ip_tos(class: u8) => "ip_tos";
     /// Whether other servers of the same user may listen on the address too.
     reuse_port(on: bool) => "reuse_port";
+    /// Whether connections begin with a header of the PROXY protocol, from one of the proxies of
+    /// `proxy_protocol_from`.
+    proxy_protocol(headers: ProxyProtocol) => "proxy_protocol";
     /// Which worker gets the packages of a session that is not bound to one.
     dispatch(mode: Dispatch) => "dispatch";
     /// What becomes of a package whose worker died after it was started.
@@ -198,6 +202,13 @@ impl PortBuilder {
     pub fn unix_mode(self, mode: u32) -> Self {
         self.set("unix_mode", octal(mode))
     }
+
+    /// The proxies that are trusted to say whose connections they forward: addresses and networks
+    /// between commas, and `unix` for whoever may connect to a unix socket.
+    #[must_use]
+    pub fn proxy_protocol_from(self, proxies: &str) -> Self {
+        self.set("proxy_protocol_from", proxies)
+    }
 }
 
 impl ServerBuilder {
@@ -206,6 +217,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn unix_mode(self, mode: u32) -> Self {
         self.set("unix_mode", octal(mode))
+    }
+
+    /// The proxies that are trusted to say whose connections they forward: addresses and networks
+    /// between commas, and `unix` for whoever may connect to a unix socket.
+    #[must_use]
+    pub fn proxy_protocol_from(self, proxies: &str) -> Self {
+        self.set("proxy_protocol_from", proxies)
     }
 
     /// The address to listen on, `HOST:PORT` or `tcp://HOST:PORT`; port 0 lets the kernel choose.
@@ -253,7 +271,15 @@ mod tests {
 
     #[test]
     fn every_option_has_a_typed_method() {
-        let others = ["listen", "unix_mode", "name", "framing", "package_eof", "log_file"];
+        let others = [
+            "listen",
+            "unix_mode",
+            "proxy_protocol_from",
+            "name",
+            "framing",
+            "package_eof",
+            "log_file",
+        ];
         let length = ["package_length_type", "package_length_offset", "package_body_offset"];
         let tls = [
             "tls_certificate",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ostler_core::brain::{Books, CloseReason, DatagramBooks, DatagramDrop, NotSent};
 use ostler_core::handshakes::HandshakeCounts;
+use ostler_core::proxy_protocol::{BadHeader, HeaderCounts};
 use ostler_core::shutdown::{Event, ShutdownAction};
 use ostler_core::{Millis, invariant};
 
@@ -115,6 +116,28 @@ fn log_handshakes(counts: &HandshakeCounts) {
     );
 }
 
+/// What became of connections that proxies forward.
+fn log_proxy_headers(counts: &HeaderCounts) {
+    let some = |count: u64| (count > 0).then_some(count);
+    let bad = |reason: BadHeader| some(counts.bad(reason));
+    tracing::info!(
+        awaited = counts.awaited,
+        read = counts.read,
+        untrusted = some(counts.untrusted),
+        no_header = bad(BadHeader::NoHeader),
+        malformed = bad(BadHeader::Malformed),
+        too_long = bad(BadHeader::TooLong),
+        unsupported = bad(BadHeader::Unsupported),
+        checksum = bad(BadHeader::Checksum),
+        left = some(counts.left),
+        timed_out = some(counts.timed_out),
+        crowded_out = some(counts.crowded_out),
+        ended = some(counts.ended),
+        open = some(counts.open()),
+        "headers of proxies"
+    );
+}
+
 /// What became of datagrams, if there were any.
 fn log_datagram_books(books: &DatagramBooks) {
     if *books == DatagramBooks::default() {
@@ -153,6 +176,9 @@ fn log_datagram_books(books: &DatagramBooks) {
 fn log_books(books: &Books) {
     if books.handshakes.begun > 0 {
         log_handshakes(&books.handshakes);
+    }
+    if books.proxy_headers.awaited > 0 {
+        log_proxy_headers(&books.proxy_headers);
     }
     log_datagram_books(&books.datagrams);
     for reason in CloseReason::ALL {

@@ -5,7 +5,7 @@ use ostler_core::policy::{AnswerOrder, Dispatch};
 
 use super::info::Kind;
 use super::setting::{Problem, Setting};
-use super::{ClientAuth, TlsVersion, UnknownName};
+use super::{ClientAuth, ProxyProtocol, TlsVersion, UnknownName};
 
 /// How the bytes of a session become packages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -167,6 +167,7 @@ words!(FramingKind {
 words!(SessionIds { RandomStart = "random_start", Sequential = "sequential", });
 words!(Harden { Off = "off", Master = "master", All = "all", });
 words!(ClientAuth { Off = "off", Optional = "optional", Required = "required", });
+words!(ProxyProtocol { Off = "off", Required = "required", });
 words!(TlsVersion { Tls12 = "1.2", Tls13 = "1.3", });
 words!(UnknownName { First = "first", Refuse = "refuse", });
 words!(LogFormat { Text = "text", Json = "json", });

@@ -81,6 +81,8 @@ pub enum OptionKind {
     Path,
     /// Paths between commas, or nothing.
     Paths,
+    /// Addresses and networks between commas or spaces, `unix` among them, or nothing.
+    Networks,
     /// Names of protocols between commas, or nothing.
     Protocols,
     /// Up to `bytes_max` letters, digits and `.`, `_`, `-`, or nothing.
@@ -122,6 +124,7 @@ impl OptionKind {
             }
             Self::Path => "path or empty".to_owned(),
             Self::Paths => "paths, or empty".to_owned(),
+            Self::Networks => "addresses, networks, `unix`, or empty".to_owned(),
             Self::Protocols => "names, or empty".to_owned(),
             Self::Name { bytes_max } => format!("up to {bytes_max} letters, digits, `.`, `_`, `-`"),
         }

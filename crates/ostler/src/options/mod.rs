@@ -21,6 +21,7 @@ mod name;
 mod plan;
 mod port_options;
 mod ports;
+mod proxies;
 mod refusal;
 mod setting;
 mod size;
@@ -39,6 +40,8 @@ pub use info::{OptionInfo, OptionKind};
 pub use ostler_core::policy::{AnswerOrder, CrashPolicy, Dispatch};
 pub(crate) use port_options::PortOptions;
 pub(crate) use ports::{FIRST_PORT, PortPlan};
+pub(crate) use proxies::Proxies;
+pub use proxies::ProxyProtocol;
 pub use refusal::Refusal;
 pub(crate) use setting::{Spell, spell_bytes};
 #[cfg(all(feature = "tls", test))]

@@ -7,8 +7,8 @@ use ostler_core::framing::LengthType;
 use super::list::{Paths, Protocols};
 use super::size::{KIB, MIB};
 use super::{
-    ClientAuth, CrashPolicy, Dispatch, FramingKind, HostPort, ListenUrl, Refusal, TlsVersion,
-    UnixMode, UnknownName,
+    ClientAuth, CrashPolicy, Dispatch, FramingKind, HostPort, ListenUrl, Proxies, ProxyProtocol,
+    Refusal, TlsVersion, UnixMode, UnknownName,
 };
 
 /// The options of one listening port.
@@ -46,6 +46,11 @@ pub(crate) struct PortOptions {
     pub(crate) ip_tos: u8,
     /// Others may listen on the address too.
     pub(crate) reuse_port: bool,
+
+    /// Whether connections begin with a proxy's header.
+    pub(crate) proxy_protocol: ProxyProtocol,
+    /// Who is trusted to write one.
+    pub(crate) proxy_protocol_from: Proxies,
 
     /// Files with the certificates that clients are shown; none: the port is not encrypted.
     pub(crate) tls_certificate: Paths,
@@ -135,6 +140,8 @@ impl Default for PortOptions {
             backlog: 512,
             unix_mode: UnixMode::OWNER_ONLY,
             tcp_nodelay: true,
+            proxy_protocol: ProxyProtocol::Off,
+            proxy_protocol_from: Proxies::default(),
             tls_certificate: Paths::default(),
             tls_key: Paths::default(),
             tls_ocsp: Paths::default(),

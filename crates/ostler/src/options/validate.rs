@@ -3,7 +3,9 @@
 use ostler_core::per_port::PerPort;
 
 use super::ports::{FIRST_PORT, LISTEN};
-use super::{Dispatch, FramingKind, Options, PortOptions, PortPlan, SessionIds, size, tls};
+use super::{
+    Dispatch, FramingKind, Options, PortOptions, PortPlan, SessionIds, proxies, size, tls,
+};
 use crate::error::{Error, Result};
 
 /// A reactor leases 256 KiB of the memory budget at a time. With less than two leases each,
@@ -44,7 +46,8 @@ impl Options {
                 &(self.back_off_max_ms, self.back_off_max_ms.to_string()),
             ),
         ];
-        let of_all = same_places(&ports).into_iter().chain(tls::for_nobody(&ports));
+        let unused = tls::for_nobody(&ports).into_iter().chain(proxies::not_asked(&ports));
+        let of_all = same_places(&ports).into_iter().chain(unused);
         server.into_iter().flatten().chain(of_ports).chain(of_all).collect()
     }
 
@@ -89,6 +92,7 @@ impl Options {
             tls::unequal_lists(port),
             tls::half_client_auth(port),
             tls::not_built(port),
+            proxies::nobody_trusted(port),
         ]
         .into_iter()
         .flatten()

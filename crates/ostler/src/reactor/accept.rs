@@ -1,48 +1,93 @@
 //! A connection's beginning: a place, an entry of the session table, the epoll set.
 
+use ostler_core::brain::CloseReason;
 use ostler_core::ids::PortId;
 use ostler_shm::sessions::{Home, PAUSED, Peer};
 
 use super::ClientSide;
 use super::connection::Connection;
 use super::deadlines::Timing;
+use super::handshakes::Stage;
 use super::mailbox::Accepted;
+use super::proxy_header::ProxyHeader;
 use super::read::intake::Intake;
 use super::token;
 use super::transport::Transport;
 use crate::sys::clock;
 
+/// What is known of a connection before it has a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// The id that its session will have.
+    pub(super) session: u64,
+    /// Whose it is, as far as is known.
+    pub(super) peer: Peer,
+    /// The port on which it came.
+    pub(super) port: PortId,
+}
+
+/// Whether a connection's events are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watched {
+    /// They are to be told from now on.
+    NotYet,
+    /// They are already, under another token.
+    Already,
+}
+
 impl ClientSide {
     pub(super) fn accepted(&mut self, accepted: Accepted) {
         let Accepted { socket, session, peer, port } = accepted;
+        let arrival = Arrival { session, peer, port };
+        if let Some(proxies) = &self.settings.ports.get(port).proxies {
+            return match proxies.trusts(peer) {
+                true => self.begin_newcomer(Stage::Header(ProxyHeader::new(socket)), arrival),
+                false => self.distrust(Transport::plain(socket), arrival),
+            };
+        }
         #[cfg(feature = "tls")]
         if let Some(served) = self.settings.encryption.of(port) {
             return match Transport::tls(socket, served.current()) {
-                Ok(transport) => self.begin_handshake(transport, session, peer, port),
-                Err(error) => self.refuse_newcomer(session, peer, &error),
+                Ok(transport) => self.begin_newcomer(Stage::Handshake(transport), arrival),
+                Err(error) => self.refuse_newcomer(arrival, &error),
             };
         }
-        self.open_session(Transport::plain(socket), session, peer, port);
+        self.open_session(Transport::plain(socket), arrival, Watched::NotYet);
+    }
+
+    /// Whoever says whose connection it is has to be known. Nothing of this one is read, and it
+    /// holds a descriptor no longer.
+    fn distrust(&mut self, transport: Transport, arrival: Arrival) {
+        self.header_counts.awaited += 1;
+        self.header_counts.untrusted += 1;
+        if self.complaints.headers.admits() {
+            let peer = arrival.peer;
+            tracing::info!(%peer, "a connection from none of proxy_protocol_from, closed");
+        }
+        self.count_input_dropped(CloseReason::PeerError, transport.unread());
+        transport.reset();
+        self.reports.count_closed();
+        self.reports.give_place_back(self.index, arrival.session);
     }
 
     /// No session begins, and the connection is closed already.
     #[cfg(feature = "tls")]
-    fn refuse_newcomer(&self, session: u64, peer: Peer, error: &rustls::Error) {
+    pub(super) fn refuse_newcomer(&self, arrival: Arrival, error: &rustls::Error) {
         if self.complaints.handshakes.admits() {
-            tracing::error!(%peer, %error, "cannot begin a handshake");
+            tracing::error!(peer = %arrival.peer, %error, "cannot begin a handshake");
         }
         self.reports.count_closed();
-        self.reports.give_place_back(self.index, session);
+        self.reports.give_place_back(self.index, arrival.session);
     }
 
     /// A session begins on a transport that is ready for it.
     pub(super) fn open_session(
         &mut self,
         transport: Transport,
-        session: u64,
-        peer: Peer,
-        port: PortId,
+        arrival: Arrival,
+        watched: Watched,
     ) {
+        let Arrival { session, peer, port } = arrival;
         let Some(slot) = self.brain.accept(port, session) else {
             // The acceptor hands over no more than there are places.
             tracing::error!(%peer, "no place for a session, closed");
@@ -56,10 +101,9 @@ impl ClientSide {
         let home = Home { reactor: self.index as u8, place: slot.0 };
         self.board.open_session(session, home, port.0, peer, clock::monotonic_ns());
         let token = token::connection(slot, session);
-        // A transport that had something to say before is watched already.
-        let added = match transport.had_handshake() {
-            true => transport.watch_again(&self.epoll, token),
-            false => transport.watch(&self.epoll, token),
+        let added = match watched {
+            Watched::Already => transport.watch_again(&self.epoll, token),
+            Watched::NotYet => transport.watch(&self.epoll, token),
         };
         let has_input = transport.may_hold_more();
         // A stream has one only while something of it is kept.

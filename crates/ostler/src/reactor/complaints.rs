@@ -11,6 +11,8 @@ pub(super) struct Complaints {
     pub(super) input_dropped: Quota,
     /// A client did not come to have a session.
     pub(super) handshakes: Quota,
+    /// A connection had no header of a proxy.
+    pub(super) headers: Quota,
     /// A datagram of a worker cannot be sent.
     pub(super) unsent: Quota,
 }
@@ -21,6 +23,7 @@ impl Default for Complaints {
             unwatched: Quota::new("connections cannot be watched, they are closed"),
             input_dropped: Quota::of_events("clients that are gone left more than may be kept"),
             handshakes: Quota::of_events("handshakes failed"),
+            headers: Quota::of_events("connections had no header of a trusted proxy"),
             unsent: Quota::new("datagrams were not sent"),
         }
     }
@@ -28,7 +31,7 @@ impl Default for Complaints {
 
 impl Quotas for Complaints {
     fn all(&self) -> impl Iterator<Item = &Quota> {
-        let Self { unwatched, input_dropped, handshakes, unsent } = self;
-        [unwatched, input_dropped, handshakes, unsent].into_iter()
+        let Self { unwatched, input_dropped, handshakes, headers, unsent } = self;
+        [unwatched, input_dropped, handshakes, headers, unsent].into_iter()
     }
 }

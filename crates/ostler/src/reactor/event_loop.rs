@@ -210,6 +210,7 @@ impl Reactor {
         let mut all = all.unwrap_or_else(PoisonError::into_inner);
         all.add(books);
         all.handshakes.add(&self.clients.counts);
+        all.proxy_headers.add(&self.clients.header_counts);
     }
 }
 

@@ -1,4 +1,5 @@
-//! Connections before their sessions: a transport that has something to say first.
+//! Connections before their sessions: a proxy says whose they are, a transport has something to say
+//! first.
 //!
 //! A handshake costs as much as hundreds of packages, and a client may ask for one whenever it
 //! likes. So none is made where packages are carried: those that can go on wait in a line
@@ -8,14 +9,16 @@
 use ostler_core::Nanos;
 use ostler_core::brain::CloseReason;
 use ostler_core::handshakes::{HandshakeId, Handshakes};
-use ostler_core::ids::PortId;
+use ostler_core::proxy_protocol::Client;
 use ostler_shm::sessions::Peer;
 use std::io;
 
+use super::accept::{Arrival, Watched};
+use super::proxy_header::{NoHeader, ProxyHeader};
 use super::transport::{Handshaking, Transport};
 use super::{ClientSide, token};
 use crate::sys::clock;
-use crate::sys::epoll::Readiness;
+use crate::sys::epoll::{Epoll, Readiness};
 
 /// Handshakes of a reactor at the same time; beyond it the one that has waited the longest makes
 /// room. A client that is there needs a few round trips, so that this is enough for tens of
@@ -28,11 +31,8 @@ const TURN_NS: Nanos = 500_000;
 /// A connection that has no session yet.
 #[derive(Debug)]
 pub(super) struct Newcomer {
-    transport: Transport,
-    /// The id that its session will have.
-    session: u64,
-    peer: Peer,
-    port: PortId,
+    stage: Stage,
+    arrival: Arrival,
     /// Bytes of its buffers that the budget was charged.
     charged: usize,
 }
@@ -40,40 +40,131 @@ pub(super) struct Newcomer {
 /// All of them, of one reactor.
 pub(super) type Newcomers = Handshakes<Newcomer>;
 
-impl ClientSide {
-    /// A connection begins with a handshake.
+/// What is awaited of it.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// A proxy's word, whose connection it is.
+    Header(ProxyHeader),
+    /// What the transport has to say.
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS has handshakes"))]
-    pub(super) fn begin_handshake(
-        &mut self,
-        transport: Transport,
-        session: u64,
-        peer: Peer,
-        port: PortId,
-    ) {
-        self.counts.begun += 1;
-        let newcomer = Newcomer { transport, session, peer, port, charged: 0 };
-        if self.draining {
-            self.counts.ended += 1;
-            return self.end_newcomer(newcomer);
-        }
-        let (id, crowded_out) = self.newcomers.begin(newcomer, self.now);
-        if let Some(oldest) = crowded_out {
-            self.counts.crowded_out += 1;
-            self.end_newcomer(oldest);
-        }
-        let Some(newcomer) = self.newcomers.get_mut(id) else { return };
-        if let Err(error) = newcomer.transport.watch(&self.epoll, token::handshake(id.0)) {
-            self.handshake_failed(id, &error);
+    Handshake(Transport),
+}
+
+/// How far a newcomer has come.
+enum Step {
+    Waits,
+    /// The proxy has said whose connection it is.
+    Named(Client),
+    /// The session begins.
+    Done,
+}
+
+/// Why a newcomer does not go on.
+enum Failure {
+    Header(NoHeader),
+    Handshake(io::Error),
+}
+
+/// Why one ends to which nothing has happened.
+#[derive(Clone, Copy)]
+enum Ending {
+    TimedOut,
+    CrowdedOut,
+    ServerEnds,
+}
+
+impl Stage {
+    fn watch(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
+        match self {
+            Self::Header(header) => header.watch(epoll, token),
+            Self::Handshake(transport) => transport.watch(epoll, token),
         }
     }
 
-    /// Something came of a client whose handshake is not over.
+    /// Whether an event says that the connection has failed.
+    fn has_failed(&mut self, readiness: Readiness) -> bool {
+        match self {
+            Self::Header(_) => ProxyHeader::has_failed(readiness),
+            Self::Handshake(transport) => transport.on_event(readiness).failed,
+        }
+    }
+
+    fn go_on(&mut self) -> Result<Step, Failure> {
+        match self {
+            Self::Header(header) => match header.read().map_err(Failure::Header)? {
+                Some(client) => Ok(Step::Named(client)),
+                None => Ok(Step::Waits),
+            },
+            Self::Handshake(transport) => {
+                match transport.handshake().map_err(Failure::Handshake)? {
+                    Handshaking::Waits => Ok(Step::Waits),
+                    Handshaking::Done => Ok(Step::Done),
+                }
+            }
+        }
+    }
+
+    /// Bytes of memory that it holds.
+    const fn held(&self) -> usize {
+        match self {
+            Self::Header(header) => header.held(),
+            Self::Handshake(transport) => transport.held(),
+        }
+    }
+
+    /// Bytes that were taken from the socket, as far as they are the client's input.
+    const fn taken(&self) -> usize {
+        match self {
+            Self::Header(header) => header.taken(),
+            Self::Handshake(_) => 0,
+        }
+    }
+
+    fn failure(&self, error: io::Error) -> Failure {
+        match self {
+            Self::Header(_) => Failure::Header(NoHeader::Failed(error)),
+            Self::Handshake(_) => Failure::Handshake(error),
+        }
+    }
+
+    fn into_transport(self) -> Transport {
+        match self {
+            Self::Header(header) => Transport::plain(header.into_socket()),
+            Self::Handshake(transport) => transport,
+        }
+    }
+}
+
+impl ClientSide {
+    /// A connection begins with something else than its session.
+    pub(super) fn begin_newcomer(&mut self, stage: Stage, arrival: Arrival) {
+        match stage {
+            Stage::Header(_) => self.header_counts.awaited += 1,
+            Stage::Handshake(_) => self.counts.begun += 1,
+        }
+        let newcomer = Newcomer { stage, arrival, charged: 0 };
+        if self.draining {
+            return self.end_untouched(newcomer, Ending::ServerEnds);
+        }
+        let (id, crowded_out) = self.newcomers.begin(newcomer, self.now);
+        if let Some(oldest) = crowded_out {
+            self.end_untouched(oldest, Ending::CrowdedOut);
+        }
+        let Some(newcomer) = self.newcomers.get_mut(id) else { return };
+        if let Err(error) = newcomer.stage.watch(&self.epoll, token::handshake(id.0)) {
+            let failure = newcomer.stage.failure(error);
+            self.newcomer_failed(id, failure);
+        }
+    }
+
+    /// Something came of a connection that has no session yet.
     pub(super) fn handshake_event(&mut self, number: u32, readiness: Readiness) {
         let id = HandshakeId(number);
         // It may have ended since, in this turn.
         let Some(newcomer) = self.newcomers.get_mut(id) else { return };
-        if newcomer.transport.on_event(readiness).failed {
-            return self.handshake_failed(id, &io::ErrorKind::ConnectionReset.into());
+        if newcomer.stage.has_failed(readiness) {
+            let failure = newcomer.stage.failure(io::ErrorKind::ConnectionReset.into());
+            return self.newcomer_failed(id, failure);
         }
         self.newcomers.make_ready(id);
     }
@@ -81,23 +172,23 @@ impl ClientSide {
     /// Goes on with those that can, for as long as a turn may. True: there is more to do at once.
     pub(super) fn go_on_with_handshakes(&mut self) -> bool {
         while let Some(newcomer) = self.newcomers.take_due(self.now) {
-            self.counts.timed_out += 1;
-            tracing::debug!(peer = %newcomer.peer, "a handshake did not end in time");
-            self.end_newcomer(newcomer);
+            tracing::debug!(peer = %newcomer.arrival.peer, "no session began in time");
+            self.end_untouched(newcomer, Ending::TimedOut);
         }
         if !self.newcomers.has_ready() {
             return false;
         }
         let end = clock::monotonic_ns().saturating_add(TURN_NS);
         while let Some((id, newcomer)) = self.newcomers.next_ready() {
-            let step = newcomer.transport.handshake();
-            let held = newcomer.transport.held();
+            let step = newcomer.stage.go_on();
+            let held = newcomer.stage.held();
             let before = std::mem::replace(&mut newcomer.charged, held);
             self.recharge(before, held);
             match step {
-                Ok(Handshaking::Waits) => {}
-                Ok(Handshaking::Done) => self.handshake_done(id),
-                Err(error) => self.handshake_failed(id, &error),
+                Ok(Step::Waits) => {}
+                Ok(Step::Named(client)) => self.header_read(id, client),
+                Ok(Step::Done) => self.handshake_done(id),
+                Err(failure) => self.newcomer_failed(id, failure),
             }
             if clock::monotonic_ns() >= end {
                 break;
@@ -106,20 +197,61 @@ impl ClientSide {
         true
     }
 
+    /// From now on the connection is that of the client that the proxy has named.
+    fn header_read(&mut self, id: HandshakeId, client: Client) {
+        self.header_counts.read += 1;
+        let Some(newcomer) = self.newcomers.get_mut(id) else { return };
+        if let Client::At(address) = client {
+            newcomer.arrival.peer = Peer::Ip(address);
+        }
+        #[cfg(feature = "tls")]
+        if let Some(served) = self.settings.encryption.of(newcomer.arrival.port) {
+            let config = served.current();
+            return self.begin_handshake_behind_header(id, config);
+        }
+        let Some(Newcomer { stage, arrival, charged }) = self.newcomers.remove(id) else { return };
+        self.memory.release(charged as u64);
+        self.open_session(stage.into_transport(), arrival, Watched::Already);
+    }
+
     fn handshake_done(&mut self, id: HandshakeId) {
         let Some(newcomer) = self.newcomers.remove(id) else { return };
-        let Newcomer { transport, session, peer, port, charged } = newcomer;
+        let Newcomer { stage, arrival, charged } = newcomer;
+        let transport = stage.into_transport();
         self.counts.done += 1;
         self.counts.resumed += u64::from(transport.is_resumed());
         self.memory.release(charged as u64);
-        self.open_session(transport, session, peer, port);
+        self.open_session(transport, arrival, Watched::Already);
     }
 
-    fn handshake_failed(&mut self, id: HandshakeId, error: &io::Error) {
+    fn newcomer_failed(&mut self, id: HandshakeId, failure: Failure) {
         let Some(newcomer) = self.newcomers.remove(id) else { return };
-        self.counts.failed += 1;
-        if self.complaints.handshakes.admits() {
-            tracing::info!(peer = %newcomer.peer, %error, "a handshake failed");
+        let peer = newcomer.arrival.peer;
+        match failure {
+            Failure::Handshake(error) => {
+                self.counts.failed += 1;
+                if self.complaints.handshakes.admits() {
+                    tracing::info!(%peer, %error, "a handshake failed");
+                }
+            }
+            Failure::Header(NoHeader::Bad(reason)) => {
+                self.header_counts.count_bad(reason);
+                if self.complaints.headers.admits() {
+                    tracing::info!(%peer, "{}, closed", reason.text());
+                }
+            }
+            // So do load balancers that look whether the port is open.
+            Failure::Header(NoHeader::Left { after_some: false }) => self.header_counts.left += 1,
+            Failure::Header(why) => {
+                self.header_counts.left += 1;
+                if self.complaints.headers.admits() {
+                    let error = match why {
+                        NoHeader::Failed(error) => error,
+                        _ => io::ErrorKind::UnexpectedEof.into(),
+                    };
+                    tracing::info!(%peer, %error, "a connection ended before its proxy's header");
+                }
+            }
         }
         self.end_newcomer(newcomer);
     }
@@ -127,19 +259,76 @@ impl ClientSide {
     /// The server ends, or a drain begins: whoever has no session yet gets none.
     pub(super) fn end_all_handshakes(&mut self) {
         while let Some(newcomer) = self.newcomers.take_oldest() {
-            self.counts.ended += 1;
-            self.end_newcomer(newcomer);
+            self.end_untouched(newcomer, Ending::ServerEnds);
         }
+    }
+
+    /// One ends for a reason that is not its own.
+    fn end_untouched(&mut self, newcomer: Newcomer, ending: Ending) {
+        let (headers, handshakes) = (&mut self.header_counts, &mut self.counts);
+        let count = match (&newcomer.stage, ending) {
+            (Stage::Header(_), Ending::TimedOut) => &mut headers.timed_out,
+            (Stage::Header(_), Ending::CrowdedOut) => &mut headers.crowded_out,
+            (Stage::Header(_), Ending::ServerEnds) => &mut headers.ended,
+            (Stage::Handshake(_), Ending::TimedOut) => &mut handshakes.timed_out,
+            (Stage::Handshake(_), Ending::CrowdedOut) => &mut handshakes.crowded_out,
+            (Stage::Handshake(_), Ending::ServerEnds) => &mut handshakes.ended,
+        };
+        *count += 1;
+        self.end_newcomer(newcomer);
     }
 
     /// Its place goes to others at once; its connection ends in order, so that the client hears
     /// why.
     fn end_newcomer(&mut self, newcomer: Newcomer) {
-        let session = newcomer.session;
-        self.memory.release(newcomer.charged as u64);
-        if self.close_in_order(newcomer.transport, newcomer.port, CloseReason::PeerError) {
+        let Newcomer { stage, arrival, charged } = newcomer;
+        self.memory.release(charged as u64);
+        self.count_input_dropped(CloseReason::PeerError, stage.taken());
+        let transport = stage.into_transport();
+        if self.close_in_order(transport, arrival.port, CloseReason::PeerError) {
             self.reports.count_closed();
         }
-        self.reports.give_place_back(self.index, session);
+        self.reports.give_place_back(self.index, arrival.session);
+    }
+}
+
+#[cfg(feature = "tls")]
+impl ClientSide {
+    /// The handshake has what is left of the time.
+    fn begin_handshake_behind_header(
+        &mut self,
+        id: HandshakeId,
+        config: std::sync::Arc<rustls::ServerConfig>,
+    ) {
+        let Some(newcomer) = self.newcomers.get_mut(id) else { return };
+        let arrival = newcomer.arrival;
+        let charged = std::mem::take(&mut newcomer.charged);
+        self.memory.release(charged as u64);
+        let mut refused = None;
+        self.newcomers.replace_with(id, |newcomer| {
+            let Stage::Header(header) = newcomer.stage else { return Some(newcomer) };
+            match Transport::tls(header.into_socket(), config) {
+                Ok(transport) => {
+                    Some(Newcomer { stage: Stage::Handshake(transport), arrival, charged: 0 })
+                }
+                Err(error) => {
+                    refused = Some(error);
+                    None
+                }
+            }
+        });
+        if let Some(error) = refused {
+            return self.refuse_newcomer(arrival, &error);
+        }
+        self.counts.begun += 1;
+        let Some(Stage::Handshake(transport)) =
+            self.newcomers.get_mut(id).map(|newcomer| &newcomer.stage)
+        else {
+            return;
+        };
+        // What has come meanwhile is told anew, and the end of the input, too.
+        if let Err(error) = transport.watch_again(&self.epoll, token::handshake(id.0)) {
+            self.newcomer_failed(id, Failure::Handshake(error));
+        }
     }
 }

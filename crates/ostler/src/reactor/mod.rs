@@ -21,6 +21,7 @@ pub(crate) mod mailbox;
 mod output;
 pub(crate) mod places;
 mod port_settings;
+mod proxy_header;
 mod read;
 pub(crate) mod shared_memory;
 mod sleep;
@@ -37,6 +38,7 @@ use ostler_core::Nanos;
 use ostler_core::brain::{Brain, BrainSettings};
 use ostler_core::handshakes::HandshakeCounts;
 use ostler_core::per_port::PerPort;
+use ostler_core::proxy_protocol::HeaderCounts;
 use ostler_shm::board::Board;
 use ostler_shm::layout::Sizes;
 use ostler_shm::sleep::Sleeper;
@@ -141,6 +143,8 @@ struct ClientSide {
     newcomers: Newcomers,
     /// What became of them.
     counts: HandshakeCounts,
+    /// What became of those that proxies have forwarded.
+    header_counts: HeaderCounts,
     datagrams: Datagrams,
     lingerers: Lingerers,
     timers: Timers,
@@ -179,6 +183,7 @@ impl Reactor {
             connections: Connections::new(),
             newcomers: Newcomers::new(HANDSHAKES_MAX, settings.handshake_ns),
             counts: HandshakeCounts::default(),
+            header_counts: HeaderCounts::default(),
             datagrams: Datagrams::default(),
             lingerers: Lingerers::default(),
             timers: Timers::new(),

@@ -8,7 +8,7 @@ use ostler_core::deadlines::Deadlines;
 use ostler_core::framing::Framer;
 use ostler_core::send_queue::WaterMarks;
 
-use crate::options::{FramingKind, Options, PortOptions, Refusal};
+use crate::options::{FramingKind, Options, PortOptions, Proxies, Refusal};
 
 /// The figures of one port, which a connection finds by the id of its port.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub(super) struct PortSettings {
     pub(super) refusal: Refusal,
     /// Sessions are not read until a worker confirms them.
     pub(super) accept_confirm: bool,
+    /// Whose word counts, whose connection it is; `None`: connections are their clients'.
+    pub(super) proxies: Option<Proxies>,
     /// What clients have to do in time.
     pub(super) deadlines: Deadlines,
 }
@@ -58,6 +60,7 @@ impl PortSettings {
             linger_ns: options.linger_timeout_ms * 1_000_000,
             refusal: options.refusal.clone(),
             accept_confirm: options.accept_confirm,
+            proxies: options.trusted_proxies().cloned(),
             deadlines: options.deadlines(),
         })
     }

@@ -79,12 +79,18 @@ pub(crate) fn recv_behind(
     Ok(count)
 }
 
+/// `recv(2)`, `MSG_PEEK` — like [`recv`], and leaves what it has received where it was.
+pub(crate) fn peek(connection: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    let (count, _) = rustix::net::recv(connection, buffer, flags)?;
+    Ok(count)
+}
+
 /// `recv(2)`, `MSG_PEEK` — whether the stream has ended and everything was read; takes nothing from
 /// it.
 pub(crate) fn is_at_end(connection: impl AsFd) -> bool {
     let mut byte = [0];
-    let peeked = rustix::net::recv(connection, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
-    matches!(peeked, Ok((0, _)))
+    matches!(peek(connection, &mut byte), Ok(0))
 }
 
 /// `ioctl(2)`, `FIONREAD` — bytes that were received and not read.

@@ -151,9 +151,23 @@ impl TlsClient {
         socket.set_read_timeout(Some(DEADLINE))?;
         socket.set_write_timeout(Some(DEADLINE))?;
         socket.set_nodelay(true)?;
+        Self::over(socket, config, name, b"")
+    }
+
+    /// The same over a connection, with something that stands in front of the first record and is
+    /// sent with it.
+    pub fn over(
+        socket: TcpStream,
+        config: &Arc<ClientConfig>,
+        name: &str,
+        in_front: &[u8],
+    ) -> TestResult<Self> {
         let name = ServerName::try_from(name.to_owned()).map_err(wrong)?;
         let tls = ClientConnection::new(Arc::clone(config), name).map_err(wrong)?;
         let mut client = Self { tls, socket };
+        let mut first = in_front.to_vec();
+        client.tls.write_tls(&mut first)?;
+        client.socket.write_all(&first)?;
         while client.tls.is_handshaking() {
             client.tls.complete_io(&mut client.socket)?;
         }

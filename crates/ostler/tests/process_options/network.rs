@@ -13,6 +13,8 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("listen", listen_is_where_clients_connect),
     ("unix_mode", unix_mode_says_who_may_connect_to_a_path),
     ("backlog", backlog_is_how_many_wait_while_nobody_accepts),
+    ("proxy_protocol", proxy_protocol_names_the_client_of_a_connection),
+    ("proxy_protocol_from", proxy_protocol_from_says_whose_word_counts),
     ("max_connections", max_connections_are_open_at_once),
     ("session_ids", session_ids_are_sequential_or_begin_anywhere),
     ("start_session_id", start_session_id_is_before_the_first),
@@ -42,6 +44,56 @@ fn unix_mode_says_who_may_connect_to_a_path() -> TestResult {
         server.port_url("local")?;
         assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, expected);
         server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn proxy_protocol_names_the_client_of_a_connection() -> TestResult {
+    let header = "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443";
+    for (mode, from, answer) in [("off", "", "unknown"), ("required", "127.0.0.1", "192.0.2.1")] {
+        let server =
+            probe().set("proxy_protocol", mode).set("proxy_protocol_from", from).start()?;
+        let mut talk = Talk::new(&server)?;
+        talk.client.send(format!("{header}\r\ninfo\n").as_bytes())?;
+        let said = talk.line()?;
+        assert!(said.contains(answer), "{mode}: {said}");
+        server.stop()?;
+    }
+    let (code, text) = probe().set("proxy_protocol", "required").start_expecting_failure()?;
+    assert!(code == 2 && text.contains("needs `proxy_protocol_from`"), "{code}: {text}");
+    let (code, text) = probe().set("proxy_protocol", "optional").start_expecting_failure()?;
+    assert!(code == 2 && text.contains("it is one of `off`, `required`"), "{code}: {text}");
+    Ok(())
+}
+
+#[test]
+fn proxy_protocol_from_says_whose_word_counts() -> TestResult {
+    for (from, trusted) in [
+        ("127.0.0.1", true),
+        ("192.0.2.0/24,127.0.0.0/8", true),
+        ("192.0.2.0/24 ::1", false),
+        ("127.0.0.2", false),
+    ] {
+        let server =
+            probe().set("proxy_protocol", "required").set("proxy_protocol_from", from).start()?;
+        let header = b"PROXY UNKNOWN\r\necho it is me\n";
+        if trusted {
+            let mut client = server.connect()?;
+            client.send(header)?;
+            client.expect(b"it is me\n")?;
+        } else {
+            // It may be reset before the client knows that it is connected, or has sent anything.
+            if let Ok(mut client) = server.connect() {
+                let _ = client.send(header);
+                client.expect_closed()?;
+            }
+            server.wait_for_log("a connection from none of proxy_protocol_from, closed")?;
+        }
+        let ended = server.stop_and_report()?;
+        let lines = ended.log().lines_with("headers of proxies awaited=1");
+        let expected = if trusted { "read=1" } else { "read=0 untrusted=1" };
+        assert!(lines.len() == 1 && lines[0].ends_with(expected), "{from}: {lines:?}");
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::{field, port_field};
-use crate::options::{Options, SessionIds};
+use crate::options::{Options, ProxyProtocol, SessionIds};
 
 const TOPIC: &str = "Network";
 
@@ -53,6 +53,34 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "A reply is written as a whole, so that holding back its last bytes only adds delay.",
         effect: "Switches Nagle's algorithm off on accepted sockets.",
         access: port_field!(tcp_nodelay),
+    },
+    OptionInfo {
+        name: "proxy_protocol",
+        topic: TOPIC,
+        kind: Kind::Choice(ProxyProtocol::WORDS),
+        default: "off",
+        unit: "",
+        why: "Only who runs the proxy knows that there is one. There is no `optional`: a client \
+              that connects itself could then say of itself what it likes.",
+        effect: "Whether each connection begins with a header of the PROXY protocol, version 1 \
+                 (up to 107 bytes) or 2 (up to 4096), in front of TLS: `Session::peer` is the \
+                 client that it names. A connection without one, or from nobody in \
+                 proxy_protocol_from, is closed, and counted with the reason. The header has to \
+                 be there within handshake_timeout_ms.",
+        access: port_field!(proxy_protocol),
+    },
+    OptionInfo {
+        name: "proxy_protocol_from",
+        topic: TOPIC,
+        kind: Kind::Networks,
+        default: "",
+        unit: "",
+        why: "Whoever is trusted can say that it is somebody else, so that nobody is trusted \
+              unless it was named.",
+        effect: "Addresses and networks of the proxies that may write such headers \
+                 (`10.0.0.0/8,2001:db8::1`, up to 256), and `unix` for whoever may connect to a \
+                 unix socket.",
+        access: port_field!(proxy_protocol_from),
     },
     OptionInfo {
         name: "max_connections",

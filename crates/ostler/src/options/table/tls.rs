@@ -115,7 +115,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "10000",
         unit: "milliseconds",
         why: "A handshake takes two round trips; even over a bad link that is a few seconds.",
-        effect: "How long a client may take until its session begins, over all ports; then it is \
+        effect: "How long a client may take until its session begins, over all ports: the header \
+                 of its proxy (proxy_protocol) and the handshake of TLS together; then it is \
                  disconnected.",
         access: field!(handshake_timeout_ms),
     },

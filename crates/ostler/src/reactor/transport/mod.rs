@@ -93,15 +93,6 @@ impl Transport {
         Ok(Self::Tls(Box::new(Tls::new(socket, config)?)))
     }
 
-    /// Whether it had something to say before the session, and so is watched since then.
-    pub(super) const fn had_handshake(&self) -> bool {
-        match self {
-            Self::Plain(_) => false,
-            #[cfg(feature = "tls")]
-            Self::Tls(_) => true,
-        }
-    }
-
     /// Goes on with what is to be said before the session begins. To be called once, and again
     /// after each event, until it is done.
     pub(super) fn handshake(&mut self) -> io::Result<Handshaking> {

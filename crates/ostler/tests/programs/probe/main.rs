@@ -229,12 +229,22 @@ fn serve() -> ostler::Result<()> {
             wait_for_file(path);
             server
         }
-        None => server.on_listening(|address| println!("listening on {address}")),
+        None => server.on_listening(say_ports),
     };
     server.run(move |_| match std::env::var_os("PROBE_FAIL_MAKE_IF_EXISTS") {
         Some(path) if std::path::Path::new(&path).exists() => Err("told not to be made"),
         _ => Ok(Probe::new(sizes, is_stream)),
     })
+}
+
+/// One line for each port that was named; a server without names says its address.
+fn say_ports(ports: &ostler::Ports) {
+    if ports.is_only_main() {
+        return println!("listening on {ports}");
+    }
+    for port in ports.iter() {
+        println!("listening on {port} ({})", port.name());
+    }
 }
 
 fn main() -> Exit {
