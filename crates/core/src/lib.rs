@@ -4,6 +4,7 @@
 //! actions, so that the drivers in the `ostler` crate stay thin and a simulator can replay any run.
 #![forbid(unsafe_code)]
 
+pub mod accepting;
 pub mod answer_turns;
 pub mod brain;
 pub mod budget;

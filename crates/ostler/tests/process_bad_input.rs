@@ -364,3 +364,61 @@ fn above_max_connections_clients_wait_until_one_goes() -> TestResult {
     assert_eq!(server.log_lines_with("all places are taken").len(), 1, "said once");
     server.stop()
 }
+
+/// The limit leaves room for some more clients. Who comes beyond them is refused at once, with the
+/// descriptor that is kept for that; those inside go on, and others are taken when some have left.
+#[test]
+fn clients_without_a_descriptor_are_refused_at_once() -> TestResult {
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+    let server = TestServer::echo()
+        .set("workers", 1)
+        .set("reactors", 1)
+        .expect_log("no descriptors")
+        .start()?;
+    server.wait_for_log("serves worker=w0")?;
+    // Also the spare manager is there, which the master knows by descriptors.
+    server.wait_for_rest()?;
+    let pid = server.master().pid();
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fd"))? {
+        open.extend(entry?.file_name().to_string_lossy().parse::<u64>());
+    }
+    let free_below =
+        |limit: &u64| limit - open.iter().filter(|number| *number < limit).count() as u64;
+    let room = (0..).find(|limit| free_below(limit) == 6);
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let limit = Rlimit { current: room, maximum };
+    prlimit(pid, Resource::Nofile, limit).map_err(std::io::Error::from)?;
+    let (mut inside, mut refused) = (Vec::new(), 0);
+    // Nobody waits for nothing: there is an answer or an end.
+    let mut come = |inside: &mut Vec<Client>| -> TestResult {
+        let mut client = server.connect()?;
+        match client.send(b"hello").and_then(|()| client.expect(b"hello")) {
+            Ok(()) => inside.push(client),
+            Err(_) => refused += 1,
+        }
+        Ok(())
+    };
+    for _ in 0..20 {
+        come(&mut inside)?;
+    }
+    let served = inside.len();
+    assert!((3..10).contains(&served), "{served} inside");
+    for client in &mut inside {
+        client.send(b"still")?;
+        client.expect(b"still")?;
+    }
+    for mut client in inside.drain(..2) {
+        client.half_close()?;
+        client.expect_eof()?;
+    }
+    wait_until("others to be served", || {
+        come(&mut inside).unwrap();
+        inside.len() == served
+    })?;
+    server.wait_for_log("refused, no descriptors left")?;
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.detail("refused_no_descriptor"), refused, "{books}");
+    Ok(())
+}

@@ -2,6 +2,7 @@
 
 use super::close_reason::{CLOSE_REASONS, CloseReason};
 use super::datagram_books::DatagramBooks;
+use crate::accepting::AcceptCounts;
 use crate::handshakes::HandshakeCounts;
 use crate::proxy_protocol::HeaderCounts;
 
@@ -75,6 +76,8 @@ pub struct Books {
     pub handshakes: HandshakeCounts,
     /// What became of those of which a proxy's header was awaited (not part of the balance).
     pub proxy_headers: HeaderCounts,
+    /// Connections that were refused when they were accepted (not part of the balance).
+    pub accepting: AcceptCounts,
 }
 
 impl Books {
@@ -100,6 +103,7 @@ impl Books {
         self.datagrams.add(&other.datagrams);
         self.handshakes.add(&other.handshakes);
         self.proxy_headers.add(&other.proxy_headers);
+        self.accepting.add(&other.accepting);
         for (to, from) in self.closed.iter_mut().zip(other.closed) {
             *to += from;
         }
@@ -433,6 +437,7 @@ mod tests {
                 crowded_out: 137,
                 ended: 139,
             },
+            accepting: AcceptCounts { refused_no_descriptor: 103 },
         };
         assert!(!numbers(&one).contains(&0));
         let mut sum = one.clone();

@@ -1,13 +1,16 @@
 //! Accepting: takes connections, counts them, hands each to the reactor with the fewest.
 
 use std::io::{self, ErrorKind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
+use ostler_core::accepting::AcceptCounts;
 use ostler_core::ids::PortId;
 use ostler_core::{Millis, invariant};
 
 use super::ports::ListeningPorts;
+use super::reserve::Reserve;
+use crate::log::{Quota, Quotas};
 use crate::options::Options;
 use crate::reactor::mailbox::{Accepted, Mailbox, Reports, ToReactor};
 use crate::sys::socket;
@@ -42,18 +45,66 @@ pub(super) struct Acceptor {
     turn: usize,
     /// When it was last said that accepting pauses.
     said_at: Option<Millis>,
+    reserve: Reserve,
+    counts: AcceptCounts,
+    complaints: Complaints,
+}
+
+/// What is told of clients that are refused: a few lines of a kind, then their number.
+struct Complaints {
+    /// There is no descriptor.
+    no_descriptor: Quota,
+}
+
+impl Default for Complaints {
+    fn default() -> Self {
+        Self { no_descriptor: Quota::new("clients were refused because no descriptors are left") }
+    }
+}
+
+impl Quotas for Complaints {
+    fn all(&self) -> impl Iterator<Item = &Quota> {
+        let Self { no_descriptor } = self;
+        [no_descriptor].into_iter()
+    }
 }
 
 impl Acceptor {
-    pub(super) fn new(ports: ListeningPorts, options: &Options, reports: Reports) -> Self {
-        Self {
+    /// # Errors
+    /// When there is no descriptor to keep in reserve.
+    pub(super) fn new(
+        ports: ListeningPorts,
+        options: &Options,
+        reports: Reports,
+    ) -> io::Result<Self> {
+        Ok(Self {
             ports,
             reports,
             max_connections: u64::from(options.max_connections),
             accepted: Vec::new(),
             turn: 0,
             said_at: None,
-        }
+            reserve: Reserve::take()?,
+            counts: AcceptCounts::default(),
+            complaints: Complaints::default(),
+        })
+    }
+
+    /// The end of accepting: what was counted goes into the books.
+    pub(super) fn end(self) {
+        self.complaints.tell_rest();
+        let mut books = self.reports.books.lock().unwrap_or_else(PoisonError::into_inner);
+        books.accepting.add(&self.counts);
+    }
+
+    /// When [`Acceptor::complain_due`] has something to tell.
+    pub(super) fn complaints_due(&self) -> Option<Millis> {
+        self.complaints.next_due().map(|due| due.div_ceil(1_000_000))
+    }
+
+    /// Tells how many clients were refused without a line for each.
+    pub(super) fn complain_due(&self) {
+        self.complaints.tell_due();
     }
 
     /// The ports, whose listeners are to be watched.
@@ -112,9 +163,12 @@ impl Acceptor {
                     self.turn = reactor + 1;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Verdict::Watch,
-                Err(error) if socket::is_out_of_descriptors(&error) => {
-                    return self.exhausted(&error, now);
-                }
+                Err(error) if socket::is_out_of_descriptors(&error) => match self.refuse(port) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Verdict::Watch,
+                    Err(error) if is_passing(&error) => {}
+                    Err(_) => return self.exhausted(&error, now),
+                },
                 // The connection was gone before it was taken; the next may be better (accept(2)).
                 Err(error) if is_passing(&error) => {}
                 Err(error) => {
@@ -126,8 +180,24 @@ impl Acceptor {
         Verdict::Watch
     }
 
-    /// No descriptors left: accepting rests, who waits is taken when a connection has ended. Said
-    /// once a minute.
+    /// Takes a client for which there is no descriptor, with the one in reserve, and closes its
+    /// connection: it can go elsewhere, or come again.
+    fn refuse(&mut self, port: PortId) -> io::Result<()> {
+        let listener = self.ports.get(port);
+        let peer = self.reserve.lend(|| listener.accept().map(|(_connection, peer)| peer))?;
+        self.counts.refused_no_descriptor += 1;
+        if self.complaints.no_descriptor.admits() {
+            tracing::warn!(
+                %peer,
+                "refused, no descriptors left; raise the limit (ulimit -n) or lower \
+                 max_connections"
+            );
+        }
+        Ok(())
+    }
+
+    /// No descriptors left, not even the one in reserve: accepting rests, who waits is taken when a
+    /// connection has ended. Said once a minute.
     fn exhausted(&mut self, error: &io::Error, now: Millis) -> Verdict {
         if self.may_say(now) {
             tracing::warn!(
@@ -205,7 +275,7 @@ mod tests {
         let reports = Reports::new(places).unwrap();
         let clients =
             (0..clients).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
-        (Acceptor::new(ports, &options, reports), clients)
+        (Acceptor::new(ports, &options, reports).unwrap(), clients)
     }
 
     /// The sessions that each reactor has got since.

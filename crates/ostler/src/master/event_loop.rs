@@ -85,7 +85,9 @@ impl Master {
         self.report_start();
         while self.exit.is_none() {
             let promotion = self.managers.promotion_deadline();
-            let deadlines = [self.shutdown.deadline(), self.boot_deadline, rest_until, promotion];
+            let complaints = self.acceptor.as_ref().and_then(Acceptor::complaints_due);
+            let deadlines =
+                [self.shutdown.deadline(), self.boot_deadline, rest_until, promotion, complaints];
             let timeout = deadlines.into_iter().flatten().min().map(|deadline| {
                 Duration::from_millis(deadline.saturating_sub(clock::monotonic_ms()))
             });
@@ -423,6 +425,9 @@ impl Master {
     }
 
     fn run_due(&mut self, now: Millis) {
+        if let Some(acceptor) = &self.acceptor {
+            acceptor.complain_due();
+        }
         if self.managers.promotion_failed(now) {
             let why = "the manager ended, and its spare did not take its place";
             self.exit = Some(Err(Error::managers_lost(why)));

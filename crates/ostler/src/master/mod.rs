@@ -14,6 +14,7 @@ mod orphans;
 pub(crate) mod ports;
 mod program_state;
 mod report;
+mod reserve;
 mod start;
 mod stop;
 

@@ -97,7 +97,8 @@ where
     let handed = ports.hand_out_datagrams(&mailboxes);
     handed.map_err(|error| fail("cannot hand a port to a reactor", error))?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
-    let acceptor = Acceptor::new(ports, &options, reports.clone());
+    let acceptor = Acceptor::new(ports, &options, reports.clone())
+        .map_err(|error| fail("cannot keep a descriptor in reserve", error))?;
     let now = clock::monotonic_ms();
     let master = Master {
         shutdown: Shutdown::new(options.shutdown_timeout_ms, options.drain_timeout_ms),

@@ -46,13 +46,18 @@ impl Master {
     fn begin_drain(&mut self) {
         tracing::info!("draining: no more connections, no more input");
         self.boot_deadline = None;
+        self.stop_accepting();
+        self.send(&ToManager::Draining, Vec::new());
+        self.tell_all(|| ToReactor::Drain);
+    }
+
+    fn stop_accepting(&mut self) {
         if let Some(acceptor) = self.acceptor.take() {
             for port in acceptor.ports().listeners() {
                 let _ = self.epoll.remove(port);
             }
+            acceptor.end();
         }
-        self.send(&ToManager::Draining, Vec::new());
-        self.tell_all(|| ToReactor::Drain);
     }
 
     fn close_sessions(&self, timed_out: bool) {
@@ -75,6 +80,7 @@ impl Master {
         if matches!(self.exit, Some(Err(_))) {
             let _ = self.managers.current.pidfd.kill();
         }
+        self.stop_accepting();
         self.tell_all(|| ToReactor::Stop);
         for thread in std::mem::take(&mut self.threads) {
             let joined = thread.join();
@@ -207,6 +213,7 @@ fn log_books(books: &Books) {
         continued = some(books.continued),
         refused_queue_full = some(books.refused_queue_full),
         refused_queue_wait = some(books.refused_queue_wait),
+        refused_no_descriptor = some(books.accepting.refused_no_descriptor),
         recalls = some(books.recalls),
         memory_shortages = some(books.memory_shortages),
         output_session_gone = some(books.output_session_gone),

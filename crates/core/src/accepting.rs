@@ -1,0 +1,16 @@
+//! What became of connections that were accepted and did not come to have a session.
+
+/// How many there were, by the reason. Not part of the balance of the books: who is refused here
+/// was never a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AcceptCounts {
+    /// There was no descriptor for them.
+    pub refused_no_descriptor: u64,
+}
+
+impl AcceptCounts {
+    /// Adds another acceptor's counters.
+    pub const fn add(&mut self, other: &Self) {
+        self.refused_no_descriptor += other.refused_no_descriptor;
+    }
+}
