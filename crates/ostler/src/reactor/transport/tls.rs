@@ -65,6 +65,9 @@ pub(in crate::reactor) struct Tls {
     may_have_record: bool,
     /// The last look at the socket took all that it asked for.
     socket_may_have_more: bool,
+    /// An event has told of input since the last look at the socket. A read that finds something
+    /// that was received before does not look, and the event comes only once.
+    event_came: bool,
     /// What of the decrypted input is read.
     data_at: usize,
     /// Encrypted, and not sent before `sealed_at`.
@@ -90,6 +93,7 @@ impl Tls {
             backlog: Backlog::default(),
             may_have_record: false,
             socket_may_have_more: false,
+            event_came: false,
             data_at: 0,
             sealed: Vec::new(),
             sealed_at: 0,
@@ -119,6 +123,7 @@ impl Tls {
     pub(super) fn on_event(&mut self, readiness: Readiness) -> Ready {
         let (ended, urgent) = (readiness.read_hangup(), readiness.urgent());
         self.reads_may_be_short |= ended || urgent;
+        self.event_came |= readiness.readable();
         let output = readiness.writable() && !self.writable;
         self.writable |= output;
         Ready {
@@ -145,7 +150,10 @@ impl Tls {
     }
 
     pub(super) const fn may_hold_more(&self) -> bool {
-        self.reads_may_be_short || self.engine.is_ended() || self.holds_input()
+        self.reads_may_be_short
+            || self.event_came
+            || self.engine.is_ended()
+            || self.holds_input()
     }
 
     /// Input that no event tells of.
@@ -277,7 +285,7 @@ impl Tls {
                     self.is_broken = true;
                     return Err(io::Error::new(ErrorKind::InvalidData, "a message without end"));
                 }
-                self.socket_may_have_more = false;
+                (self.socket_may_have_more, self.event_came) = (false, false);
                 let received = socket::recv(&self.socket, free)?;
                 if received == 0 {
                     return Ok(false);

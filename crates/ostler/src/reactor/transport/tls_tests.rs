@@ -95,6 +95,22 @@ fn what_is_left_of_a_record_is_told_because_no_event_will() {
     assert_eq!(pair.server.recv(&mut some).unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
+/// The event of what came behind it was spent while the rest of a record was there to be read, and
+/// no look at the socket followed: a session slept beside its input.
+#[test]
+fn what_came_while_a_record_was_being_read_is_told_with_its_rest() {
+    let mut pair = connected("behind", |_| {}).shake_hands();
+    pair.client.send(&[7; 10_000]);
+    let mut some = [0; 6_000];
+    assert_eq!(pair.server.recv(&mut some).unwrap(), 6_000);
+    pair.client.send(b"behind");
+    assert!(pair.event().input);
+    assert_eq!(pair.server.recv(&mut some).unwrap(), 4_000);
+    assert!(pair.server.may_hold_more());
+    assert_eq!(pair.server.recv(&mut some).unwrap(), 6);
+    assert!(!pair.server.may_hold_more());
+}
+
 #[test]
 fn what_the_kernel_does_not_take_is_held_within_a_bound_and_sent_later() {
     let mut pair = connected("blocked", |_| {}).shake_hands();
