@@ -54,7 +54,8 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
   soak                                runs the long proofs under load and faults; fails if a target
                                       is missed
       --only NAME,...                 of reload, kill-redeliver-echo, kill-redeliver-2ms,
-                                      kill-close, kill-master, kill-manager, idle,
+                                      kill-close, kill-master, kill-manager, ports-reload,
+                                      ports-kill (all kinds of ports at once), idle,
                                       non-readers, deaf-listeners
       --quick                         a few seconds each, with smaller targets
       --ostler PATH                   as above

@@ -123,7 +123,7 @@ impl Peer {
     }
 
     fn ostler_at(instrument: &Path, url: &str) -> Self {
-        let port = format!("main={url}");
+        let port = format!("echo={url}");
         let shape = ["--set", "workers=1", "--set", "reactors=1", "--port", &port];
         Self::new("ostler", instrument, &shape)
     }

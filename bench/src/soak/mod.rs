@@ -9,6 +9,7 @@
 
 mod clients;
 mod deaf_listeners;
+mod every_port;
 mod idle;
 mod kill_close;
 mod kill_manager;
@@ -37,13 +38,15 @@ use sheet::Sheet;
 
 type Scenario = fn(&Stage, &mut Sheet<'_>) -> TestResult;
 
-const SCENARIOS: [(&str, Scenario); 9] = [
+const SCENARIOS: [(&str, Scenario); 11] = [
     ("reload", reload::run),
     ("kill-redeliver-echo", kill_redeliver::echo),
     ("kill-redeliver-2ms", kill_redeliver::two_ms),
     ("kill-close", kill_close::run),
     ("kill-master", kill_master::run),
     ("kill-manager", kill_manager::run),
+    ("ports-reload", every_port::reloads),
+    ("ports-kill", every_port::kills),
     ("idle", idle::run),
     ("non-readers", non_readers::run),
     ("deaf-listeners", deaf_listeners::run),

@@ -150,10 +150,7 @@ impl Tls {
     }
 
     pub(super) const fn may_hold_more(&self) -> bool {
-        self.reads_may_be_short
-            || self.event_came
-            || self.engine.is_ended()
-            || self.holds_input()
+        self.reads_may_be_short || self.event_came || self.engine.is_ended() || self.holds_input()
     }
 
     /// Input that no event tells of.

@@ -1,0 +1,139 @@
+//! Reloads and kills while all kinds of ports are under load at once: TCP with a length in front,
+//! TLS, a unix socket and datagrams. Nobody notices.
+
+use std::time::{Duration, Instant};
+
+use ostler_testkit::{Random, ServerBuilder, TestError, TestResult, TestServer};
+
+use super::kill_redeliver::KILL_EVERY;
+use super::reload::reload;
+use super::sheet::Sheet;
+use super::stage::{REDELIVER, Stage, WORKERS, end, judge_undisturbed, kit};
+use crate::identity::SelfSigned;
+use crate::load::{LoadOptions, LoadReport, LoadThread, Target};
+
+/// On each port.
+const CONNECTIONS: u32 = 16;
+const SIZE_BYTES: usize = 256;
+/// The ports, and what the rows of each are called.
+const PORTS: [(&str, &str); 4] = [
+    ("length", "over TCP, length in front"),
+    ("tls", "over TLS"),
+    ("unix", "over a unix socket"),
+    ("udp", "over UDP"),
+];
+
+/// Files that a server of all ports needs, and that are gone when it is.
+struct Files {
+    certificate: SelfSigned,
+    socket: std::path::PathBuf,
+}
+
+impl Files {
+    fn make() -> TestResult<Self> {
+        let name = format!("ostler-soak-{}.sock", std::process::id());
+        let socket = std::env::temp_dir().join(name);
+        Ok(Self { certificate: SelfSigned::make().map_err(kit)?, socket })
+    }
+
+    /// This server with all ports besides its own.
+    fn with_ports(&self, server: ServerBuilder) -> ServerBuilder {
+        let identity = self.certificate.identity();
+        let (certificate, key) = (identity.certificate.display(), identity.key.display());
+        // The length of a message stands in its header, where the salt of the load is.
+        let length = "framing=length,package_length_type=V,package_length_offset=12,\
+                      package_body_offset=0";
+        let ports = [
+            format!("length=tcp://127.0.0.1:0,{length}"),
+            format!("tls=tls://127.0.0.1:0,tls_certificate={certificate},tls_key={key}"),
+            format!("unix=unix://{}", self.socket.display()),
+            "udp=udp://127.0.0.1:0".to_owned(),
+        ];
+        server.args(ports.iter().flat_map(|port| ["--port", port]))
+    }
+
+    /// One endless load for each port.
+    fn loads(&self, server: &TestServer) -> TestResult<Vec<LoadThread>> {
+        let load = |(name, _): &(&str, &str)| {
+            let url = server.port_url(name)?;
+            let target: Target = url.parse().map_err(kit)?;
+            LoadThread::spawn(LoadOptions {
+                connections: CONNECTIONS,
+                size_bytes: SIZE_BYTES,
+                duration_ms: 3_600_000,
+                salt: SIZE_BYTES as u32,
+                trust: Some(self.certificate.identity().certificate.clone()),
+                ..LoadOptions::new(target)
+            })
+            .map_err(kit)
+        };
+        PORTS.iter().map(load).collect()
+    }
+}
+
+pub(super) fn reloads(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
+    let reloads_least = stage.pick(100, 5);
+    let files = Files::make()?;
+    let server = files.with_ports(stage.echo()).start()?;
+    let loads = files.loads(&server)?;
+    let mut stale = 0;
+    for _ in 0..reloads_least {
+        wait_for_more(&loads)?;
+        stale += u64::from(!reload(&server)?);
+    }
+    sheet.told("reloads", reloads_least);
+    sheet.none("reloads that left an old worker serving", stale);
+    judge(sheet, loads)?;
+    end(server, sheet).map(drop)
+}
+
+pub(super) fn kills(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
+    let length = stage.pick(Duration::from_secs(30), Duration::from_secs(2));
+    let files = Files::make()?;
+    let victim = stage.victim().set("crash_policy", REDELIVER);
+    let server = files.with_ports(victim).start()?;
+    let loads = files.loads(&server)?;
+    wait_for_more(&loads)?;
+    let mut random = Random::from_environment("soak")?;
+    let begun = Instant::now();
+    let (mut next, mut kills) = (begun, 0);
+    while next < begun + length {
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        next += KILL_EVERY;
+        if let Some(worker) = random.pick(&server.workers()) {
+            kills += u64::from(worker.kill());
+        }
+    }
+    let kills_least = (length.as_secs_f64() / KILL_EVERY.as_secs_f64() * 0.8) as u64;
+    sheet.at_least("workers killed", kills, kills_least);
+    server.wait_for("all workers", |server| server.workers().len() >= WORKERS)?;
+    wait_for_more(&loads)?;
+    judge(sheet, loads)?;
+    end(server, sheet).map(drop)
+}
+
+/// Waits until every port has answered more than it had.
+fn wait_for_more(loads: &[LoadThread]) -> TestResult {
+    let completed = |load: &LoadThread| load.progress().completed();
+    let before: Vec<u64> = loads.iter().map(completed).collect();
+    let limit = Instant::now() + ostler_testkit::DEADLINE;
+    while loads.iter().zip(&before).any(|(load, before)| completed(load) < before + 100) {
+        if Instant::now() > limit {
+            let counts: Vec<u64> = loads.iter().map(completed).collect();
+            return Err(TestError::timeout(format!("a port answers no more: {counts:?}")));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+/// Ends the loads and says for each port what its clients noticed.
+fn judge(sheet: &mut Sheet<'_>, loads: Vec<LoadThread>) -> TestResult {
+    let reports: Vec<LoadReport> =
+        loads.into_iter().map(LoadThread::stop).collect::<crate::Result<_>>().map_err(kit)?;
+    for ((_, over), report) in PORTS.iter().zip(&reports) {
+        sheet.told(&format!("requests {over}"), report.completed);
+        judge_undisturbed(sheet, report);
+    }
+    Ok(())
+}
