@@ -38,6 +38,7 @@
 //! | parse a protocol that has no end marks | [`Package::consume`], with [`Framing::stream`] |
 //! | tell the server with a function where a package ends | [`ByLength`] |
 //! | answer later, or from another thread | [`Package::defer`], [`Deferred`], [`Remote`] |
+//! | send more than memory should hold | [`Session::writer`], [`Writer`] |
 //! | keep something for a session | [`Session::set_state`] (or a value: feature `serde`) |
 //! | send to others | [`Worker::session`], [`Worker::sessions`] |
 //! | do something now and then | [`Worker::every`], [`Worker::after`] |
@@ -85,6 +86,7 @@ pub use api::tls::Tls;
 #[cfg(feature = "serde")]
 pub use api::typed_state::StateError;
 pub use api::worker::{KeepAlive, TimerId, Worker};
+pub use api::writer::Writer;
 pub use error::{
     EXIT_INTERNAL, EXIT_LISTEN, EXIT_MANAGERS_LOST, EXIT_OPTION, EXIT_START, Error, Result,
 };

@@ -86,6 +86,7 @@ condemned! {
     a_reference_outside_its_package_is_condemned: "reference 1",
     a_mark_that_is_the_reactors_own_is_condemned: "mark 9 1",
     a_mark_that_is_set_and_taken_away_at_once_is_condemned: "mark 9 8 8",
+    a_stream_without_a_number_is_condemned: "stream 1",
     endless_bells_are_condemned: "bells",
 }
 

@@ -11,7 +11,7 @@ pub const DOWN_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERdn");
 /// First word of the board: "OSTLERbd".
 pub const BOARD_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERbd");
 /// Number of this protocol; changed with every change of layout or meaning.
-pub const PROTOCOL: u64 = 6;
+pub const PROTOCOL: u64 = 7;
 /// Bytes of a page; every ring begins on one.
 pub const PAGE: u64 = 4096;
 /// Bytes of each lane's ring for answers (`ctl`). Answers are small and reserved by the request

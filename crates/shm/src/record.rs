@@ -46,6 +46,9 @@ pub enum RecordKind {
     /// Up: a datagram from the port of the header, or a part of one; the address of its receiver is
     /// in front of its bytes (`peer`).
     SendTo = 25,
+    /// Up: bytes of a message whose length is not known yet, see [`FLAG_MORE`]. `total` is the
+    /// number of the stream at its worker, not 0; `part_offset` counts modulo 2^32.
+    Stream = 26,
 }
 
 impl RecordKind {
@@ -70,6 +73,7 @@ impl RecordKind {
             23 => Self::Mark,
             24 => Self::Bind,
             25 => Self::SendTo,
+            26 => Self::Stream,
             _ => return None,
         })
     }

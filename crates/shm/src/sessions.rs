@@ -9,8 +9,10 @@ pub use crate::session_peer::{Peer, UnixPeer};
 use crate::session_peer::{pack_peer, unpack_peer};
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// Words of the first line of an entry (64 bytes); the state follows it.
-const HEAD_WORDS: usize = 8;
+/// Words of the first two lines of an entry (128 bytes); the state follows them.
+const HEAD_WORDS: usize = 16;
+/// Words of the first line, which tell of the session; those of its streams are in the second.
+const RECORD_WORDS: usize = 8;
 /// The longest state that a board can be made for, bytes: every entry of the table has room for
 /// it. It is meant for a name, a room, a cursor; larger things belong into a store of the
 /// application.
@@ -29,6 +31,11 @@ const PEER_HIGH: usize = 4;
 const PORTS: usize = 5;
 const CONNECTED: usize = 6;
 const STATE: usize = 7;
+/// The stream that is being written: its worker, its number there, and bytes of it that are
+/// written.
+const STREAM_OWNER: usize = 8;
+const STREAM: usize = 9;
+const STREAM_WRITTEN: usize = 10;
 /// How often a reader tries again when it meets a writer. The writer holds an entry for well under
 /// a microsecond; a reader that fails this often looks at an entry whose reactor is gone.
 const READ_TRIES: usize = 10_000;
@@ -225,6 +232,7 @@ impl<'a> Entry<'a> {
             entry.set(PORTS, peer_port | u64::from(port) << LISTENING_SHIFT | home.pack());
             entry.set(CONNECTED, connected_at_ns);
             entry.set(STATE, 0);
+            entry.set(STREAM_OWNER, 0);
             // Release: who finds the id finds the session's home, or that of a later one.
             entry.word(ID).store(session, Ordering::Release);
         });
@@ -238,6 +246,42 @@ impl<'a> Entry<'a> {
     /// Owner: sets the flags; a single word, so no sequence is needed.
     pub fn set_flags(&self, flags: u64) {
         self.set(FLAGS, flags);
+    }
+
+    /// Owner: so much of a worker's stream is written. `owner` names the worker, `stream` is its
+    /// number there.
+    pub fn set_stream(&self, owner: u64, stream: u32, written: u64) {
+        self.write(|entry| {
+            entry.set(STREAM_OWNER, owner);
+            entry.set(STREAM, stream.into());
+            entry.set(STREAM_WRITTEN, written);
+        });
+    }
+
+    /// Anyone: how much of this stream is written. `None` while it is not the one that is written:
+    /// another one is, its first bytes have not come, or the session has ended.
+    #[must_use]
+    pub fn stream_written(&self, session: u64, owner: u64, stream: u32) -> Option<u64> {
+        let words = [ID, STREAM_OWNER, STREAM, STREAM_WRITTEN];
+        let [id, by, number, written] = self.read_words(words)?;
+        (id == session && by == owner && number == u64::from(stream)).then_some(written)
+    }
+
+    /// A consistent copy of some words; `None` when their writer died in them.
+    fn read_words<const N: usize>(&self, indices: [usize; N]) -> Option<[u64; N]> {
+        for _ in 0..READ_TRIES {
+            let before = self.word(SEQUENCE).load(Ordering::Acquire);
+            if before & 1 == 1 {
+                crate_yield();
+                continue;
+            }
+            let copy = indices.map(|index| self.get(index));
+            fence(Ordering::Acquire);
+            if self.word(SEQUENCE).load(Ordering::Relaxed) == before {
+                return Some(copy);
+            }
+        }
+        None
     }
 
     /// Whether no session lives here (for others than the owner: a moment ago).
@@ -298,7 +342,7 @@ impl<'a> Entry<'a> {
                 crate_yield();
                 continue;
             }
-            let head: [u64; HEAD_WORDS] = std::array::from_fn(|index| self.get(index));
+            let head: [u64; RECORD_WORDS] = std::array::from_fn(|index| self.get(index));
             // While the writer is at it this may be any number: then the copy is thrown away.
             let len = (head[STATE] as u32 as usize).min(self.state_bytes());
             let words = self.state.iter().take(len.div_ceil(8));
@@ -322,7 +366,7 @@ fn crate_yield() {
     loom::thread::yield_now();
 }
 
-fn unpack(head: &[u64; HEAD_WORDS], state_bytes: Vec<u8>) -> Option<SessionRecord> {
+fn unpack(head: &[u64; RECORD_WORDS], state_bytes: Vec<u8>) -> Option<SessionRecord> {
     let [_, session, flags, low, high, ports, connected_at_ns, state] = head;
     if *session == 0 {
         return None;
@@ -415,9 +459,27 @@ mod tests {
     }
 
     #[test]
+    fn the_progress_of_a_stream_is_told_to_its_own_worker_alone() {
+        let lone = LoneEntry::new(8);
+        let entry = lone.entry();
+        entry.open(64, HOME, 0, SocketAddr::from(([127, 0, 0, 1], 1)), 1);
+        assert_eq!(entry.stream_written(64, 5, 3), None, "nothing was told");
+        entry.set_stream(5, 3, 0);
+        assert_eq!(entry.stream_written(64, 5, 3), Some(0));
+        entry.set_stream(5, 3, 1_000);
+        assert_eq!(entry.stream_written(64, 5, 3), Some(1_000));
+        assert_eq!(entry.stream_written(64, 5, 4), None, "another stream of it");
+        assert_eq!(entry.stream_written(64, 6, 3), None, "another worker's");
+        assert_eq!(entry.stream_written(128, 5, 3), None, "another session");
+        entry.close();
+        entry.open(128, HOME, 0, SocketAddr::from(([127, 0, 0, 1], 1)), 1);
+        assert_eq!(entry.stream_written(128, 5, 3), None, "a new session inherits nothing");
+    }
+
+    #[test]
     fn entries_begin_on_lines() {
         let strides = [0, 1, 64, 65, 192, 4_096].map(entry_stride);
-        assert_eq!(strides, [64, 128, 128, 192, 256, 4_160]);
+        assert_eq!(strides, [128, 192, 192, 256, 320, 4_224]);
     }
 
     #[test]

@@ -12,16 +12,23 @@ pub struct Part {
     pub offset: usize,
     /// There are more behind it.
     pub more: bool,
+    /// The number of the stream that it is a part of, by its sender; 0: a message of a known
+    /// length.
+    pub stream: u32,
 }
 
 impl Part {
     /// All of it.
-    pub const WHOLE: Self = Self { offset: 0, more: false };
+    pub const WHOLE: Self = Self { offset: 0, more: false, stream: 0 };
 }
 
 /// What a waiting piece costs besides its bytes: its place in the queue and the allocation of its
 /// own.
 const PIECE_COST_BYTES: usize = 64;
+
+/// What a stream that waits costs besides its pieces, or others of one worker: their place and the
+/// first allocation of their queue.
+const WAITING_COST_BYTES: usize = 256;
 
 /// A message of which parts are still to come, or what waited behind one.
 #[derive(Debug)]
@@ -29,21 +36,29 @@ pub(super) struct OpenMessage {
     owner: LaneSlot,
     /// Bytes of it that have come; the next part begins there.
     next_offset: usize,
+    /// See [`Part::stream`].
+    stream: u32,
+    /// Bytes of the stream of which its sender was told that they are written; `None`: it was not
+    /// even told that it is its turn.
+    told: Option<usize>,
     /// Its last part is still to come.
     is_incomplete: bool,
-    /// Outputs of other workers, each worker's in its order; the workers in the order in which they
-    /// came.
+    /// Outputs of other workers, and what its own worker sends beside a stream: each worker's in
+    /// its order, the workers in the order in which they came.
     behind: VecDeque<Waiting>,
     /// Bytes of all of them.
     behind_bytes: usize,
     pieces: usize,
 }
 
-/// Outputs of one worker.
+/// A stream of one worker, or other outputs of it.
 #[derive(Debug)]
 struct Waiting {
     lane: LaneSlot,
+    /// See [`Part::stream`].
+    stream: u32,
     pieces: VecDeque<Piece>,
+    bytes: usize,
 }
 
 /// A message or a part of one.
@@ -54,10 +69,12 @@ struct Piece {
 }
 
 impl OpenMessage {
-    pub(super) const fn new(owner: LaneSlot, next_offset: usize) -> Self {
+    pub(super) const fn new(owner: LaneSlot, next_offset: usize, stream: u32) -> Self {
         Self {
             owner,
             next_offset,
+            stream,
+            told: None,
             is_incomplete: true,
             behind: VecDeque::new(),
             behind_bytes: 0,
@@ -69,16 +86,58 @@ impl OpenMessage {
         self.owner
     }
 
+    /// Whether an output is a part of it. What its worker sends beside a stream is not.
+    pub(super) fn is_continued_by(&self, lane: LaneSlot, part: Part) -> bool {
+        self.owner == lane && self.stream == part.stream
+    }
+
     /// A part of the owner's; false when one before it is missing.
     pub(super) const fn take_part(&mut self, len: usize, part: Part) -> bool {
-        let fits = self.next_offset == part.offset;
+        let fits = self.fits(part);
         self.note(len, part);
         fits
     }
 
+    /// Whether a part follows what has come. The offsets of a stream that is longer than 4 GiB
+    /// begin anew.
+    const fn fits(&self, part: Part) -> bool {
+        self.next_offset as u32 == part.offset as u32
+    }
+
     const fn note(&mut self, len: usize, part: Part) {
-        self.next_offset = if part.more { part.offset + len } else { 0 };
+        if self.next_offset == 0 {
+            self.stream = part.stream;
+            self.told = None;
+        }
+        self.next_offset = if part.more { self.next_offset + len } else { 0 };
         self.is_incomplete = part.more;
+    }
+
+    /// Whether a stream is open.
+    pub(super) const fn is_stream(&self) -> bool {
+        self.stream != 0 && self.is_incomplete
+    }
+
+    /// Bytes of the open message that are not written, of `unsent` in all: it is the last of them.
+    pub(super) fn in_flight(&self, unsent: usize) -> usize {
+        self.next_offset.min(unsent)
+    }
+
+    /// How much of an open stream is written, if its sender is to be told: it was told nothing yet,
+    /// that is a `step` more than it knows, or all that has come.
+    pub(super) fn progress(&mut self, unsent: usize, step: usize) -> Option<(u32, usize)> {
+        if !self.is_stream() {
+            return None;
+        }
+        let in_flight = self.in_flight(unsent);
+        let written = self.next_offset - in_flight;
+        let is_news = self
+            .told
+            .is_none_or(|told| written >= told + step || (in_flight == 0 && written > told));
+        is_news.then(|| {
+            self.told = Some(written);
+            (self.stream, written)
+        })
     }
 
     /// Whether parts are still to come.
@@ -87,13 +146,41 @@ impl OpenMessage {
     }
 
     pub(super) fn push_behind(&mut self, lane: LaneSlot, part: Part, bytes: Vec<u8>) {
-        self.behind_bytes += bytes.len();
+        let (len, stream) = (bytes.len(), part.stream);
+        self.behind_bytes += len;
         self.pieces += 1;
         let piece = Piece { part, bytes };
-        match self.behind.iter_mut().find(|waiting| waiting.lane == lane) {
-            Some(waiting) => waiting.pieces.push_back(piece),
-            None => self.behind.push_back(Waiting { lane, pieces: VecDeque::from([piece]) }),
+        // A stream goes on where it began; what is sent beside it comes behind it.
+        let mut of_lane = self.behind.iter_mut().rev().filter(|waiting| waiting.lane == lane);
+        let found = match stream {
+            0 => of_lane.next().filter(|last| last.stream == 0),
+            _ => of_lane.find(|waiting| waiting.stream == stream),
+        };
+        match found {
+            Some(waiting) => {
+                waiting.pieces.push_back(piece);
+                waiting.bytes += len;
+            }
+            None => {
+                let pieces = VecDeque::from([piece]);
+                self.behind.push_back(Waiting { lane, stream, pieces, bytes: len });
+            }
         }
+    }
+
+    /// Bytes of a stream that wait; `None` when others of the same worker do, too.
+    pub(super) fn lone_stream_bytes(&self, lane: LaneSlot, stream: u32) -> Option<usize> {
+        let mut of_lane = self.behind.iter().filter(|waiting| waiting.lane == lane);
+        let is_lone =
+            of_lane.clone().all(|waiting| waiting.stream == 0 || waiting.stream == stream);
+        let it = of_lane.find(|waiting| waiting.stream == stream);
+        is_lone.then(|| it.map_or(0, |waiting| waiting.bytes))
+    }
+
+    /// Whoever has sent a part of a stream that is not written.
+    pub(super) fn streamers(&self) -> impl Iterator<Item = LaneSlot> {
+        let waiting = self.behind.iter().filter(|waiting| waiting.stream != 0);
+        self.is_stream().then_some(self.owner).into_iter().chain(waiting.map(|it| it.lane))
     }
 
     /// The piece that follows now, which becomes a part of what is written: `None` when nothing
@@ -107,7 +194,7 @@ impl OpenMessage {
         }
         let Some(waiting) = self.behind.front() else { return Ok(None) };
         let Some(piece) = waiting.pieces.front() else { return Ok(None) };
-        if piece.part.offset != self.next_offset {
+        if !self.fits(piece.part) {
             return Err(Refusal::Truncated);
         }
         Ok(Some(&piece.bytes))
@@ -118,6 +205,7 @@ impl OpenMessage {
         let Some(waiting) = self.behind.front_mut() else { return };
         let Some(piece) = waiting.pieces.pop_front() else { return };
         let owner = waiting.lane;
+        waiting.bytes -= piece.bytes.len();
         self.owner = owner;
         self.note(piece.bytes.len(), piece.part);
         self.behind_bytes -= piece.bytes.len();
@@ -129,8 +217,8 @@ impl OpenMessage {
     }
 
     /// What the waiting pieces are charged.
-    pub(super) const fn behind_cost(&self) -> usize {
-        self.behind_bytes + self.pieces * PIECE_COST_BYTES
+    pub(super) fn behind_cost(&self) -> usize {
+        self.behind_bytes + self.pieces * PIECE_COST_BYTES + self.behind.len() * WAITING_COST_BYTES
     }
 
     pub(super) fn is_owned_by(&self, lane: LaneSlot) -> bool {

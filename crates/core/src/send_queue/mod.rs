@@ -24,10 +24,21 @@ pub use water_marks::WaterMarks;
 pub enum Route {
     /// It follows what is queued: write it, or [push](SendQueue::push) it.
     Now,
-    /// It [waits behind](SendQueue::push_behind) another worker's message.
+    /// It [waits behind](SendQueue::push_behind) another worker's message, or behind a stream.
     Behind,
     /// The session is to be closed instead.
     Refused(Refusal),
+}
+
+/// How much of a stream is written to its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Whose stream.
+    pub lane: LaneSlot,
+    /// Its number there.
+    pub stream: u32,
+    /// Bytes of it that are written.
+    pub written: usize,
 }
 
 /// Why an output ends its session.
@@ -37,6 +48,14 @@ pub enum Refusal {
     TooMuch,
     /// A message lacks a part: its worker died, or gave it up.
     Truncated,
+}
+
+/// After so many more bytes that were written the sender of a stream is told: often enough that it
+/// need not stop while the client reads, seldom enough that waking it costs little. `window` is
+/// what it may have on the way. So much it may send before it was told that its turn has come.
+#[must_use]
+pub const fn stream_step(window: usize) -> usize {
+    window / 4
 }
 
 /// The unsent output of one connection.
@@ -53,21 +72,34 @@ impl SendQueue {
     pub fn route(&mut self, lane: LaneSlot, len: usize, part: Part, marks: &WaterMarks) -> Route {
         let unsent = self.unsent();
         match self.open.as_deref_mut() {
-            Some(open) if open.owner() != lane => {
-                if marks.is_exceeded(unsent) {
-                    return Route::Refused(Refusal::TooMuch);
-                }
-                Route::Behind
+            Some(open) if !open.is_continued_by(lane, part) => {
+                let lone_stream = match part.stream {
+                    0 => None,
+                    stream => open.lone_stream_bytes(lane, stream),
+                };
+                let is_too_much = match lone_stream {
+                    // It has its own credit, however many others wait.
+                    Some(bytes) => bytes + len > stream_step(marks.high),
+                    None => marks.is_exceeded(unsent),
+                };
+                if is_too_much { Route::Refused(Refusal::TooMuch) } else { Route::Behind }
             }
-            Some(open) => match open.take_part(len, part) {
-                true => Route::Now,
-                false => Route::Refused(Refusal::Truncated),
-            },
+            Some(open) => {
+                let in_flight = open.in_flight(self.chunks.len());
+                match open.take_part(len, part) {
+                    // Who streams keeps within its credit.
+                    true if part.stream != 0 && in_flight + len > marks.high => {
+                        Route::Refused(Refusal::TooMuch)
+                    }
+                    true => Route::Now,
+                    false => Route::Refused(Refusal::Truncated),
+                }
+            }
             None if part.more => {
                 if marks.is_exceeded(unsent) {
                     return Route::Refused(Refusal::TooMuch);
                 }
-                self.open = Some(Box::new(OpenMessage::new(lane, part.offset + len)));
+                self.open = Some(Box::new(OpenMessage::new(lane, part.offset + len, part.stream)));
                 Route::Now
             }
             None => Route::Now,
@@ -118,6 +150,22 @@ impl SendQueue {
     #[must_use]
     pub const fn has_open_message(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// How much of the open stream is written, if its sender is to be told: when its turn has come,
+    /// each time that it is a `step` more, and when nothing of it is left to write. Each news is
+    /// told once.
+    pub fn progress(&mut self, step: usize) -> Option<Progress> {
+        let unsent = self.chunks.len();
+        let open = self.open.as_deref_mut()?;
+        let lane = open.owner();
+        let (stream, written) = open.progress(unsent, step)?;
+        Some(Progress { lane, stream, written })
+    }
+
+    /// The lanes whose workers stream to the session; one may come several times.
+    pub fn streamers(&self) -> impl Iterator<Item = LaneSlot> {
+        self.open.as_deref().into_iter().flat_map(OpenMessage::streamers)
     }
 
     /// The next bytes to write.

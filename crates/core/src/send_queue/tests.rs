@@ -25,7 +25,7 @@ impl World {
 
     fn send(&mut self, lane: usize, len: usize, more: bool) {
         let (slot, mark) = (LaneSlot(lane as u32), self.mark(lane));
-        let part = Part { offset: self.begun[lane].unwrap_or(0), more };
+        let part = part(self.begun[lane].unwrap_or(0), more);
         let bytes = vec![mark; len];
         match self.queue.route(slot, len, part, &MARKS) {
             Route::Now => {
@@ -100,7 +100,7 @@ proptest! {
 }
 
 const fn part(offset: usize, more: bool) -> Part {
-    Part { offset, more }
+    Part { offset, more, stream: 0 }
 }
 
 #[test]
@@ -202,4 +202,136 @@ fn pieces_that_waited_are_charged_no_more() {
         queue.advance(queue.front().len());
     }
     assert_eq!(queue.charged(), 0);
+}
+
+const fn stream_part(offset: usize, more: bool, stream: u32) -> Part {
+    Part { offset, more, stream }
+}
+
+#[test]
+fn the_sender_of_a_stream_is_told_what_is_written_in_steps_and_once() {
+    let marks = WaterMarks { low: 10, high: 100, max: 1_000 };
+    let (mut queue, lane) = (SendQueue::default(), LaneSlot(3));
+    queue.push(50, |chunk| chunk.extend_from_slice(&[0; 50]));
+    let progress = |written| Some(Progress { lane, stream: 7, written });
+    assert_eq!(queue.route(lane, 80, stream_part(0, true, 7), &marks), Route::Now);
+    queue.push(80, |chunk| chunk.extend_from_slice(&[1; 80]));
+    assert_eq!(queue.progress(25), progress(0), "its turn has come");
+    assert_eq!(queue.progress(25), None);
+    queue.advance(50);
+    assert_eq!(queue.progress(25), None, "what was queued before is not the stream's");
+    queue.advance(24);
+    assert_eq!(queue.progress(25), None);
+    while queue.unsent() > 55 {
+        queue.advance(1);
+    }
+    assert_eq!(queue.progress(25), progress(25));
+    assert_eq!(queue.progress(25), None, "told once");
+    while !queue.is_empty() {
+        queue.advance(queue.front().len());
+    }
+    assert_eq!(queue.progress(25), progress(80));
+    assert_eq!(queue.route(lane, 0, stream_part(80, false, 7), &marks), Route::Now);
+    assert_eq!(queue.end_message(&marks), Ok(()));
+    assert_eq!(queue.progress(25), None, "it is over");
+    assert!(!queue.is_pending());
+}
+
+#[test]
+fn a_stream_keeps_within_the_high_mark_and_an_ordinary_message_is_queued_to_its_end() {
+    let marks = WaterMarks { low: 10, high: 100, max: 1_000 };
+    for (stream, expected) in [(7, Route::Refused(Refusal::TooMuch)), (0, Route::Now)] {
+        let (mut queue, lane) = (SendQueue::default(), LaneSlot(3));
+        assert_eq!(queue.route(lane, 60, stream_part(0, true, stream), &marks), Route::Now);
+        queue.push(60, |chunk| chunk.extend_from_slice(&[1; 60]));
+        assert_eq!(queue.route(lane, 40, stream_part(60, true, stream), &marks), Route::Now);
+        queue.push(40, |chunk| chunk.extend_from_slice(&[1; 40]));
+        assert_eq!(queue.route(lane, 1, stream_part(100, true, stream), &marks), expected);
+    }
+}
+
+#[test]
+fn a_stream_that_waits_behind_another_has_its_own_number_and_account() {
+    let marks = WaterMarks { low: 10, high: 100, max: 1_000 };
+    let (mut queue, first, second) = (SendQueue::default(), LaneSlot(0), LaneSlot(1));
+    assert_eq!(queue.route(first, 4, stream_part(0, true, 1), &marks), Route::Now);
+    for (offset, more) in [(0, true), (12, true)] {
+        let part = stream_part(offset, more, 9);
+        assert_eq!(queue.route(second, 12, part, &marks), Route::Behind);
+        queue.push_behind(second, part, vec![2; 12]);
+    }
+    assert_eq!(queue.streamers().collect::<Vec<_>>(), [first, second]);
+    assert_eq!(queue.progress(50), Some(Progress { lane: first, stream: 1, written: 4 }));
+    assert_eq!(queue.route(first, 0, stream_part(4, false, 1), &marks), Route::Now);
+    assert_eq!(queue.end_message(&marks), Ok(()));
+    assert_eq!(queue.progress(50), Some(Progress { lane: second, stream: 9, written: 0 }));
+    queue.advance(12);
+    queue.advance(12);
+    assert_eq!(queue.progress(50), Some(Progress { lane: second, stream: 9, written: 24 }));
+    assert!(queue.is_owned_by(second) && !queue.is_owned_by(first));
+    assert_eq!(queue.streamers().collect::<Vec<_>>(), [second, second]);
+    let truncated = Route::Refused(Refusal::Truncated);
+    assert_eq!(queue.route(second, 1, stream_part(25, true, 9), &marks), truncated);
+}
+
+/// Each may send so much before its turn has come, and no more: so there is room for all, and a
+/// limit.
+#[test]
+fn streams_that_wait_have_a_quarter_of_the_window_each_whatever_waits_besides() {
+    let marks = WaterMarks { low: 10, high: 100, max: 110 };
+    let (mut queue, first) = (SendQueue::default(), LaneSlot(0));
+    assert_eq!(queue.route(first, 4, stream_part(0, true, 1), &marks), Route::Now);
+    let too_much = Route::Refused(Refusal::TooMuch);
+    for lane in (1..9).map(LaneSlot) {
+        assert_eq!(queue.route(lane, 26, stream_part(0, true, 1), &marks), too_much);
+        for offset in [0, 20] {
+            let (part, len) = (stream_part(offset, true, 1), if offset == 0 { 20 } else { 5 });
+            assert_eq!(queue.route(lane, len, part, &marks), Route::Behind);
+            queue.push_behind(lane, part, vec![2; len]);
+        }
+        assert_eq!(queue.route(lane, 1, stream_part(25, true, 1), &marks), too_much);
+    }
+    assert_eq!(queue.unsent(), 200);
+    // Many streams of one worker are an excess as any other.
+    assert_eq!(queue.route(LaneSlot(1), 1, stream_part(0, true, 2), &marks), too_much);
+    assert_eq!(queue.route(LaneSlot(1), 1, Part::WHOLE, &marks), too_much);
+}
+
+/// What a worker sends to a session arrives in its order; what it sends while a stream of it is
+/// open comes behind that.
+#[test]
+fn what_is_sent_beside_a_stream_comes_behind_it_in_order() {
+    let marks = WaterMarks { low: 10, high: 100, max: 1_000 };
+    let (a, b) = (LaneSlot(0), LaneSlot(1));
+    let (mut queue, mut got) = (SendQueue::default(), String::new());
+    let mut send = |lane, text: &str, part: Part, is_last: bool| {
+        match queue.route(lane, text.len(), part, &marks) {
+            Route::Now => {
+                queue.push(text.len(), |chunk| chunk.extend_from_slice(text.as_bytes()));
+                if !part.more {
+                    queue.end_message(&marks).unwrap();
+                }
+            }
+            Route::Behind => queue.push_behind(lane, part, text.into()),
+            Route::Refused(refusal) => panic!("{text}: {refusal:?}"),
+        }
+        while is_last && !queue.is_empty() {
+            got.push_str(std::str::from_utf8(queue.front()).unwrap());
+            queue.advance(queue.front().len());
+        }
+        if is_last { got.clone() } else { String::new() }
+    };
+    send(a, "a1", stream_part(0, true, 1), false);
+    send(a, "A", Part::WHOLE, false);
+    send(b, "B", Part::WHOLE, false);
+    send(b, "b1", stream_part(0, true, 1), false);
+    send(b, "C", Part::WHOLE, false);
+    send(b, "b2", stream_part(2, true, 1), false);
+    send(a, "a2", stream_part(2, false, 1), false);
+    // Now b's stream is the one that is written.
+    send(a, "D", Part::WHOLE, false);
+    send(b, "E", Part::WHOLE, false);
+    send(b, "b3", stream_part(4, false, 1), false);
+    let all = send(b, "b4", stream_part(0, false, 2), true);
+    assert_eq!(all, "a1a2ABb1b2b3CEDb4");
 }

@@ -21,3 +21,4 @@ pub(crate) mod tls;
 #[cfg(feature = "serde")]
 pub(crate) mod typed_state;
 pub(crate) mod worker;
+pub(crate) mod writer;

@@ -9,9 +9,9 @@ use ostler_shm::sessions::Peer;
 
 use super::port::Port;
 use super::send_error::SendError;
+use super::writer::Writer;
 use crate::sys::clock;
-use crate::worker::context::WorkerContext;
-use crate::worker::send::{Marks, Output};
+use crate::worker::{Marks, Output, Stream, WorkerContext};
 
 /// A handle to a session. Any worker may use it for any session; it outlives the session, and then
 /// answers `gone`.
@@ -104,6 +104,39 @@ impl Session {
     /// [`SendError`]: full, gone or too long.
     pub fn send(&self, bytes: &[u8]) -> Result<(), SendError> {
         self.context.output(self.id, Output::Send(bytes))
+    }
+
+    /// Begins a message of any length, which is sent as fast as the client reads: for what is
+    /// longer than `max_send_bytes`, or better not held in memory as a whole. From its first byte
+    /// until it is finished, what is sent to the session besides waits behind it, and other writers
+    /// of this worker to the session have no room.
+    ///
+    /// Inside a callback of a delivery it takes that out of the callback, as
+    /// [`Package::defer`](crate::Package::defer) does: the package is finished when the writer is
+    /// finished or dropped, answers to later packages come behind it, and the package is never
+    /// delivered again once something was written. There may be several for one package.
+    ///
+    /// ```
+    /// # use ostler::{Handler, Outcome, Session, Writer};
+    /// fn send_long<H: Handler>(session: &Session, bytes: Vec<u8>) -> Outcome {
+    ///     go_on::<H>(bytes, session.writer()?)
+    /// }
+    ///
+    /// fn go_on<H: Handler>(mut rest: Vec<u8>, mut writer: Writer) -> Outcome {
+    ///     let taken = writer.write(&rest)?;
+    ///     rest.drain(..taken);
+    ///     if rest.is_empty() {
+    ///         return Ok(writer.finish()?);
+    ///     }
+    ///     writer.on_writable(|_: &mut H, _, writer| go_on::<H>(rest, writer));
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError`]: full, as for [`Session::send`], or gone.
+    pub fn writer(&self) -> Result<Writer, SendError> {
+        Ok(Writer::new(Stream::begin(&self.context, self.id)?))
     }
 
     /// Ends the session after everything sent before is written. This is never refused for want of

@@ -386,9 +386,9 @@ mod tests {
 one lane         1 MiB  packages 512 KiB, output 512 KiB, answers 16 KiB
 one worker       2 MiB  a lane to each of 2 reactors, and their words
 all lanes        4 MiB  2 workers
-board            8 MiB  the session table, for 16384 connections
+board           10 MiB  the session table, for 16384 connections
 budget          64 MiB  queues and bodies in the master
-total           76 MiB  without kernel buffers and user code
+total           78 MiB  without kernel buffers and user code
 reload           2 MiB  more for each worker that runs beside its successor
 ";
         assert_eq!(plan, expected);

@@ -23,6 +23,7 @@ impl ClientSide {
 
     pub(super) fn close_socket(&mut self, slot: ConnectionSlot, reason: CloseReason) {
         self.publish_closing(slot, reason);
+        self.wake_streamers(slot);
         let Some(connection) = self.connections.take(slot) else {
             return invariant!(false, "a socket is closed once, after it was opened");
         };

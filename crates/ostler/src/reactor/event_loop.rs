@@ -69,6 +69,7 @@ impl Reactor {
         self.clients.carry_out();
         self.clients.flush_datagrams();
         self.destinations.publish();
+        self.wake_senders();
         // After all others: what they have to say is said.
         let more_handshakes = self.clients.go_on_with_handshakes();
         self.report_drained();
@@ -182,6 +183,16 @@ impl Reactor {
             self.give(assignment);
         }
         true
+    }
+
+    /// Wakes the workers that have credit for their streams again.
+    fn wake_senders(&mut self) {
+        for lane in self.clients.senders_to_wake.drain(..) {
+            // It may have died since.
+            if let Some(destination) = self.destinations.get_mut(lane) {
+                destination.wake();
+            }
+        }
     }
 
     fn report_drained(&mut self) {

@@ -35,7 +35,7 @@ use std::io;
 use std::sync::Arc;
 
 use ostler_core::Nanos;
-use ostler_core::brain::{Brain, BrainSettings};
+use ostler_core::brain::{Brain, BrainSettings, LaneSlot};
 use ostler_core::handshakes::HandshakeCounts;
 use ostler_core::per_port::PerPort;
 use ostler_core::proxy_protocol::HeaderCounts;
@@ -153,6 +153,8 @@ struct ClientSide {
     /// Log lines that clients can cause.
     complaints: Complaints,
     receive_share: ReceiveShare,
+    /// Lanes of workers that are to be told of credit for their streams at the end of the turn.
+    senders_to_wake: Vec<LaneSlot>,
     scratch: Vec<u8>,
     board: Arc<Board>,
     epoll: Epoll,
@@ -194,6 +196,7 @@ impl Reactor {
                 receive_share::SESSION_BYTES,
                 receive_share::TURN_BYTES,
             ),
+            senders_to_wake: Vec::new(),
             scratch,
             board,
             epoll,

@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind};
 
 use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot};
 use ostler_core::invariant;
-use ostler_core::send_queue::{Part, Refusal, Route};
+use ostler_core::send_queue::{Part, Refusal, Route, stream_step};
 use ostler_shm::lane::RawBytes;
 use ostler_shm::sessions::{BINDING, CLOSING, FULL, MARKS, QUEUED, REASON_MASK, closing_because};
 
@@ -34,6 +34,9 @@ impl ClientSide {
                 }
                 if self.write_now(slot, bytes) && !part.more {
                     self.end_message(slot);
+                }
+                if part.stream != 0 {
+                    self.publish_stream(slot);
                 }
             }
             Route::Behind => {
@@ -170,12 +173,37 @@ impl ClientSide {
                 }
             }
         }
+        let has_stream = connection.output.has_open_message();
         self.output_resized(slot, before);
         self.transport_changed(slot);
         if failed {
             self.peer_lost(slot);
         }
         self.publish_output(slot);
+        if has_stream {
+            self.publish_stream(slot);
+        }
+    }
+
+    /// Tells the worker that streams to a session how much of that is written: so much it may send
+    /// again. It is woken at the end of the turn.
+    fn publish_stream(&mut self, slot: ConnectionSlot) {
+        // A write has failed, and the connection went with it.
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let step = stream_step(self.settings.ports.get(connection.port).marks.high);
+        let Some(progress) = connection.output.progress(step) else { return };
+        let Some(owner) = self.brain.lane_key(progress.lane) else { return };
+        if let Some(entry) = self.board.entry(connection.session) {
+            entry.set_stream(owner.pack(), progress.stream, progress.written as u64);
+        }
+        add_once(&mut self.senders_to_wake, progress.lane);
+    }
+
+    /// Who streams to a session that ends learns it at once, to let go what it holds for it.
+    pub(super) fn wake_streamers(&mut self, slot: ConnectionSlot) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let woken = &mut self.senders_to_wake;
+        connection.output.streamers().for_each(|lane| add_once(woken, lane));
     }
 
     /// Tells the brain and the session table how much waits to be written.
@@ -229,6 +257,12 @@ impl ClientSide {
         for slot in slots {
             self.brain.close(slot, CloseReason::Truncated);
         }
+    }
+}
+
+fn add_once(lanes: &mut Vec<LaneSlot>, lane: LaneSlot) {
+    if !lanes.contains(&lane) {
+        lanes.push(lane);
     }
 }
 

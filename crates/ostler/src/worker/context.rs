@@ -18,6 +18,7 @@ use super::port::Port;
 use super::running::Running;
 use super::send::Sender;
 use super::sessions::Sessions;
+use super::streams::Streams;
 use super::timers::Timers;
 use super::token::Tokens;
 use crate::api::port::Port as ListeningPort;
@@ -82,6 +83,8 @@ pub(crate) struct WorkerPortSettings {
     pub(crate) discards_gone: bool,
     /// To what addresses it sends datagrams; `None`: it has none.
     pub(super) datagrams: Option<Family>,
+    /// Most bytes of a stream that its client has not read.
+    pub(crate) stream_window: usize,
 }
 
 impl WorkerPortSettings {
@@ -95,6 +98,7 @@ impl WorkerPortSettings {
             max_send_bytes: options.max_send_bytes,
             connect_events: options.connect_events,
             discards_gone: options.discard_gone_packages,
+            stream_window: options.send_queue_high,
         }
     }
 
@@ -126,6 +130,8 @@ pub(crate) struct WorkerContext {
     pub(super) tokens: Tokens,
     /// Deliveries that are not finished with their callbacks.
     pub(super) deferrals: Deferrals,
+    /// Messages whose length is not known yet.
+    pub(crate) streams: Streams,
     pub(crate) timers: RefCell<Timers>,
     /// Log lines that clients can cause.
     pub(super) complaints: Complaints,
@@ -163,6 +169,7 @@ impl WorkerContext {
             running: Running::default(),
             tokens: Tokens::default(),
             deferrals: Deferrals::new(in_order),
+            streams: Streams::default(),
             timers: RefCell::default(),
             complaints: Complaints::default(),
             leaving: Leaving::default(),

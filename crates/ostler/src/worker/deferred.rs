@@ -85,8 +85,9 @@ pub(crate) struct Deferral {
     current: RunningDelivery,
     held: Vec<Held>,
     held_bytes: usize,
-    /// User code took it out of its callback. Without a token it is over when the callback is.
-    has_token: bool,
+    /// How often user code took it out of its callback: it is over when the last of those tokens is
+    /// gone; without one, when the callback is.
+    tokens: usize,
     /// An earlier delivery of its session is not finished: nothing of it may be published.
     waits: bool,
     /// Its token is gone.
@@ -99,10 +100,15 @@ impl DeferredDelivery {
     /// Takes the running delivery out of its callback. `None` when there is none, or it is deferred
     /// already.
     pub(crate) fn begin(context: &Rc<WorkerContext>) -> Option<Self> {
+        let tokens = context.running.with_deferral(|deferral| deferral.borrow().tokens);
+        if tokens.unwrap_or(0) > 0 { None } else { Self::share(context) }
+    }
+
+    /// The same, also when it is deferred already: it is finished when all are done with it. `None`
+    /// when none is running.
+    pub(super) fn share(context: &Rc<WorkerContext>) -> Option<Self> {
         let mut running = context.running.delivery()?;
-        let waiting = context.running.with_deferral(Rc::clone);
-        let deferral = match waiting {
-            Some(deferral) if deferral.borrow().has_token => return None,
+        let deferral = match context.running.with_deferral(Rc::clone) {
             Some(deferral) => deferral,
             None => {
                 // What the callback sent so far is published before the delivery is finished: it
@@ -114,7 +120,7 @@ impl DeferredDelivery {
                 context.defer(running)
             }
         };
-        deferral.borrow_mut().has_token = true;
+        deferral.borrow_mut().tokens += 1;
         context.leaving.hold();
         Some(Self { context: Rc::clone(context), deferral })
     }
@@ -153,6 +159,21 @@ impl DeferredDelivery {
 }
 
 impl DeferredDelivery {
+    /// Its number on its lane.
+    pub(super) fn seq(&self) -> u64 {
+        self.deferral.borrow().current.seq
+    }
+
+    /// Whether every earlier delivery of its session is finished.
+    pub(super) fn has_turn(&self) -> bool {
+        !self.deferral.borrow().waits
+    }
+
+    /// What it causes is seen from now on. It has its turn, and no transaction is open.
+    pub(super) fn show(&self) {
+        self.context.show(&mut self.deferral.borrow_mut());
+    }
+
     /// It has used so much of its package; `None` = all.
     pub(crate) fn set_used(&self, used: Option<u32>) {
         let port = self.deferral.borrow().current.port;
@@ -170,6 +191,12 @@ impl Drop for DeferredDelivery {
             return;
         }
         self.context.leaving.release();
+        let mut deferral = self.deferral.borrow_mut();
+        deferral.tokens -= 1;
+        if deferral.tokens > 0 {
+            return;
+        }
+        drop(deferral);
         self.context.end_deferral(&self.deferral);
         // Inside a callback there may be an open transaction.
         if self.context.running.delivery().is_none() {
@@ -313,7 +340,7 @@ impl WorkerContext {
             Some(deferral) => {
                 // Its package was copied, or is not needed any more: the ring space is free.
                 self.sender.publish_and_free(current.lane);
-                if !deferral.borrow().has_token {
+                if deferral.borrow().tokens == 0 {
                     self.end_deferral(deferral);
                 }
             }
@@ -328,7 +355,7 @@ impl WorkerContext {
             current: RunningDelivery { position: 0, ring_len: 0, held_bytes: 0, ..running },
             held: Vec::new(),
             held_bytes: 0,
-            has_token: false,
+            tokens: 0,
             waits: false,
             is_over: false,
             is_queued: false,
@@ -353,7 +380,7 @@ impl WorkerContext {
     }
 
     /// Whether the running callback has appended what is to be published together with its `FIN`.
-    fn is_transaction_open(&self) -> bool {
+    pub(super) fn is_transaction_open(&self) -> bool {
         self.running.delivery().is_some_and(|running| !running.exposed) && self.sender.has_staged()
     }
 

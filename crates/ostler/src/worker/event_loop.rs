@@ -226,6 +226,7 @@ impl<H: Handler> Run<H> {
     pub(crate) fn round(&mut self) -> Round {
         self.run_timers();
         self.run_posts();
+        self.run_writers();
         self.measured_at = clock::monotonic_ns();
         let mut round = Round::Busy;
         for _ in 0..BATCH {
@@ -263,7 +264,9 @@ impl<H: Handler> Run<H> {
         if self.context.sender.owes_aborts() {
             timeout = Some(Duration::from_millis(10));
         }
-        self.context.sender.port().idle(timeout, is_left)
+        // Whoever gives credit was seen by this look, or rings after it.
+        let streams = &self.context.streams;
+        self.context.sender.port().idle(timeout, is_left, || streams.has_ready())
     }
 
     /// Calls what is due now. What becomes due meanwhile waits for the next round, or a timer whose
@@ -284,6 +287,15 @@ impl<H: Handler> Run<H> {
         for post in self.context.inbox.take() {
             let outcome = post(&mut self.handler as &mut dyn Any, &self.worker);
             self.log_failure(outcome, "post");
+            self.context.settle_deferred();
+        }
+    }
+
+    /// Calls those who stream and have room again, each once.
+    fn run_writers(&mut self) {
+        for (writer, resume) in self.context.streams.take_ready() {
+            let outcome = resume(&mut self.handler as &mut dyn Any, &self.worker, writer);
+            self.log_failure(outcome, "on_writable");
             self.context.settle_deferred();
         }
     }

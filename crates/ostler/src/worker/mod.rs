@@ -7,7 +7,8 @@
 //! * [`port`]: the lanes as one pollable object that knows no runtime;
 //! * [`event_loop`]: the built-in loop (callbacks, timers);
 //! * [`context`]: what all handles share; each part of it has an owner: [`running`], [`send`],
-//!   [`sessions`], [`deferred`], [`token`], [`timers`], [`inbox`], [`leaving`].
+//!   [`sessions`], [`deferred`], [`token`], [`timers`], [`inbox`], [`leaving`],
+//!   [`streams`].
 
 mod closed;
 mod complaints;
@@ -22,8 +23,11 @@ mod running;
 pub(crate) mod send;
 mod sessions;
 pub(crate) mod state;
+mod streams;
 pub(crate) mod timers;
 pub(crate) mod token;
 
 pub(crate) use context::WorkerContext;
 pub(crate) use port::Payload;
+pub(crate) use send::{Marks, Output};
+pub(crate) use streams::Stream;

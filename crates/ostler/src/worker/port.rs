@@ -372,12 +372,18 @@ impl Port {
     // ---- sleep ----------------------------------------------------------------------------------
 
     /// Sleeps until a bell rings or `timeout` passes, unless there are news.
-    pub(crate) fn idle(&mut self, timeout: Option<Duration>, was_left: bool) -> io::Result<()> {
+    /// `has_more` is asked once more after the sleep was announced.
+    pub(crate) fn idle(
+        &mut self,
+        timeout: Option<Duration>,
+        was_left: bool,
+        has_more: impl FnOnce() -> bool,
+    ) -> io::Result<()> {
         let Some(process) = words(&self.memory) else { return Ok(()) };
         self.sleeper.announce(&process.sleep.worker_sleep);
         step(Step::Sleeping);
         let news = self.lanes.iter().any(|end| end.inbox.has_news(end.lane.down()));
-        let result = if news || (!was_left && self.is_left()) {
+        let result = if news || (!was_left && self.is_left()) || has_more() {
             Ok(0)
         } else {
             self.epoll.wait(&mut self.events, timeout)

@@ -416,6 +416,11 @@ impl Sender {
         self.finished.set(self.finished.get() + 1);
     }
 
+    /// A message that was begun will not be completed: its session is told at the end of the round.
+    pub(super) fn abort(&self, session: u64) {
+        self.aborts.borrow_mut().push(session);
+    }
+
     /// Tells sessions with a message that cannot be completed, as far as there is room.
     pub(super) fn flush_aborts(&self, sessions: &Sessions) {
         let mut aborts = self.aborts.borrow_mut();

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use ostler_core::brain::CloseReason;
+use ostler_core::ids::ProcessKey;
 use ostler_shm::board::Board;
 use ostler_shm::sessions::{self, CLOSING, FULL, QUEUED, SessionRecord};
 
@@ -58,6 +59,34 @@ impl Sessions {
             return Err(SendError::new(SendErrorKind::Full));
         }
         Ok(())
+    }
+
+    /// Whether a session takes a part of a stream. What `is_begun` goes on behind a close, which
+    /// comes after everything that was sent before it.
+    pub(super) fn check_stream(&self, session: u64, is_begun: bool) -> Result<(), SendError> {
+        let Some(flags) = self.flags(session) else { return Err(SendError::gone(None)) };
+        let shown = if flags & CLOSING != 0 { Some(closing_reason(flags)) } else { None };
+        let own = || self.closed.borrow().reason(session, None).map(Some);
+        match shown.or_else(own) {
+            None => Ok(()),
+            Some(Some(reason)) if is_begun && !reason.is_abrupt() => Ok(()),
+            Some(reason) => Err(SendError::gone(reason)),
+        }
+    }
+
+    /// How much of a stream of this worker is written; `None` as long as its turn has not come.
+    pub(super) fn stream_written(
+        &self,
+        session: u64,
+        owner: ProcessKey,
+        stream: u32,
+    ) -> Option<u64> {
+        self.board.entry(session)?.stream_written(session, owner.pack(), stream)
+    }
+
+    /// Whether memory for output is short.
+    pub(super) fn has_pressure(&self) -> bool {
+        self.board.pressure()
     }
 
     /// A close is in the lane.

@@ -19,7 +19,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "256K",
         unit: "bytes",
         why: "Dozens of replies of common size, so that only a client that really lags meets it.",
-        effect: "A session with more unsent bytes answers full to a send (S40).",
+        effect: "A session with more unsent bytes answers full to a send, and a Writer takes no \
+              more (S40).",
         access: port_field!(send_queue_high),
     },
     OptionInfo {
@@ -51,7 +52,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "2M",
         unit: "bytes",
         why: "One message is accepted or refused as a whole, so it has to be bounded.",
-        effect: "Longest message of one send; a longer one is refused (S46).",
+        effect: "Longest message of one send; a longer one is refused (S46), and a Writer sends \
+              it.",
         access: port_field!(max_send_bytes),
     },
     OptionInfo {

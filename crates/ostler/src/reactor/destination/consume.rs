@@ -8,7 +8,9 @@ use ostler_core::send_queue::Part;
 use ostler_shm::consumer::Record;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;
-use ostler_shm::record::{FLAG_FIN, FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, RecordKind};
+use ostler_shm::record::{
+    FLAG_FIN, FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, Header, RecordKind,
+};
 use ostler_shm::sessions::{BINDING, MARKS, PAUSED, PROTECTED, bound_to};
 
 use super::{Destination, Looked};
@@ -110,18 +112,17 @@ impl ClientSide {
         let bytes = destination.output(&record);
         match record.kind {
             RecordKind::Out => {
-                let part = Part {
-                    offset: header.part_offset as usize,
-                    more: header.flags & FLAG_MORE != 0,
-                };
-                if part.offset + bytes.len() > self.settings.max_send_bytes {
-                    return Err(ProtocolViolation("a message longer than max_send_bytes"));
-                }
-                self.out(lane, header.subject, bytes, part);
+                self.out(lane, header.subject, bytes, part_of(&header, 0))?;
+            }
+            RecordKind::Stream if header.total == 0 => {
+                return Err(ProtocolViolation("a stream without a number"));
+            }
+            RecordKind::Stream => {
+                self.out(lane, header.subject, bytes, part_of(&header, header.total))?;
             }
             RecordKind::OutReference => {
                 let bytes = self.referred(lane, destination, &record, started)?;
-                self.out(lane, header.subject, bytes, Part::WHOLE);
+                self.out(lane, header.subject, bytes, Part::WHOLE)?;
             }
             RecordKind::SendTo => self.send_to(lane, &record, bytes)?,
             RecordKind::Abort => self.abort(lane, header.subject),
@@ -176,11 +177,23 @@ impl ClientSide {
         Ok(destination.payload(position, offset, total))
     }
 
-    fn out(&mut self, lane: LaneSlot, session: u64, bytes: RawBytes<'_>, part: Part) {
+    fn out(
+        &mut self,
+        lane: LaneSlot,
+        session: u64,
+        bytes: RawBytes<'_>,
+        part: Part,
+    ) -> Result<(), ProtocolViolation> {
         match self.open_place_of(session) {
-            Some(slot) if self.takes_output(slot, lane) => self.write(slot, lane, bytes, part),
+            Some(slot) if self.takes_output(slot, lane) => {
+                if part.stream == 0 && part.offset + bytes.len() > self.settings.max_send_bytes {
+                    return Err(ProtocolViolation("a message longer than max_send_bytes"));
+                }
+                self.write(slot, lane, bytes, part);
+            }
             _ => self.brain.count_output_gone(bytes.len() as u64),
         }
+        Ok(())
     }
 
     /// An open session takes output; one that ends takes the rest of a message that was begun
@@ -263,4 +276,9 @@ impl ClientSide {
             entry.set_state(&bytes.to_vec());
         }
     }
+}
+
+/// Which part of what message a record brings.
+const fn part_of(header: &Header, stream: u32) -> Part {
+    Part { offset: header.part_offset as usize, more: header.flags & FLAG_MORE != 0, stream }
 }

@@ -207,6 +207,9 @@ impl Harm {
                 total: rest.number() as u32,
                 ..good
             },
+            "stream" => {
+                Header { kind: RecordKind::Stream as u8, subject: call.session.id(), ..good }
+            }
             _ => return false,
         };
         self.append(header);
