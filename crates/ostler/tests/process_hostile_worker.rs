@@ -340,3 +340,29 @@ fn a_worker_that_has_used_more_than_it_was_given_is_condemned() -> TestResult {
     }
     Ok(())
 }
+
+/// Each port has its own limit, and a worker that says nothing of it is held to that one.
+#[test]
+fn a_message_longer_than_the_sessions_own_port_allows_is_condemned() -> TestResult {
+    let server = small_probe()
+        .set("port.big.listen", "tcp://127.0.0.1:0")
+        .set("port.big.max_send_bytes", "64K")
+        .set("max_send_bytes", "1K")
+        .expect_log("worker wrote nonsense")
+        .expect_log("worker died")
+        .start()?;
+    let mut talk = Talk::with(server.connect_to("big")?);
+    let mut villain = Talk::new(&server)?;
+    talk.expect_answer("echo warm", "warm")?;
+    villain.expect_answer("echo warm", "warm")?;
+    server.wait_for_rest()?;
+    // No longer than the other port allows.
+    villain.say("hostile out 0 2000")?;
+    villain.expect_closed();
+    server.wait_for_log("a message longer than max_send_bytes")?;
+    talk.expect_answer("echo on", "on")?;
+    drop(talk);
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.closed_by, 1, "{books}");
+    Ok(())
+}

@@ -80,8 +80,6 @@ pub(crate) struct ReactorSettings {
     ports: PerPort<PortSettings>,
     /// The most memory for input of clients that are gone, bytes.
     kept_input_max: usize,
-    /// Longest message of one send at any port: nobody writes a longer one.
-    max_send_bytes: usize,
     /// How long a client may take until its session begins.
     handshake_ns: Nanos,
     /// What clients are shown.
@@ -107,7 +105,6 @@ impl ReactorSettings {
             },
             sizes: options.lane_sizes(),
             ports,
-            max_send_bytes: plans.iter().map(|plan| plan.options.max_send_bytes).max().unwrap_or(0),
             kept_input_max: options.memory_budget / KEPT_INPUT_PART / usize::from(options.reactors),
             handshake_ns: options.handshake_timeout_ms * 1_000_000,
             encryption: Encryption::default(),

@@ -24,6 +24,8 @@ pub(super) struct PortSettings {
     pub(super) keeps_unused: bool,
     /// Most bytes of a package.
     pub(super) package_max_length: usize,
+    /// Longest message of one send.
+    pub(super) max_send_bytes: usize,
     /// Limits of unsent output.
     pub(super) marks: WaterMarks,
     /// How long a connection that was closed in order waits for its client to close too.
@@ -52,6 +54,7 @@ impl PortSettings {
             rest_framer,
             keeps_unused: options.framing == FramingKind::Stream,
             package_max_length: options.package_max_length,
+            max_send_bytes: options.max_send_bytes,
             marks: WaterMarks {
                 low: options.send_queue_low,
                 high: options.send_queue_high,

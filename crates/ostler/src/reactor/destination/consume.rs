@@ -186,7 +186,7 @@ impl ClientSide {
     ) -> Result<(), ProtocolViolation> {
         match self.open_place_of(session) {
             Some(slot) if self.takes_output(slot, lane) => {
-                if part.stream == 0 && part.offset + bytes.len() > self.settings.max_send_bytes {
+                if part.stream == 0 && part.offset + bytes.len() > self.max_send_bytes(slot) {
                     return Err(ProtocolViolation("a message longer than max_send_bytes"));
                 }
                 self.write(slot, lane, bytes, part);
@@ -194,6 +194,12 @@ impl ClientSide {
             _ => self.brain.count_output_gone(bytes.len() as u64),
         }
         Ok(())
+    }
+
+    /// The longest message of one send to a session.
+    fn max_send_bytes(&mut self, slot: ConnectionSlot) -> usize {
+        let port = self.connections.get_mut(slot).map(|connection| connection.port);
+        port.map_or(0, |port| self.settings.ports.get(port).max_send_bytes)
     }
 
     /// An open session takes output; one that ends takes the rest of a message that was begun

@@ -207,6 +207,13 @@ impl Harm {
                 total: rest.number() as u32,
                 ..good
             },
+            // The end of a message, so far behind its begin.
+            "out" => Header {
+                kind: RecordKind::Out as u8,
+                subject: call.session.id(),
+                part_offset: rest.number() as u32,
+                ..good
+            },
             "stream" => {
                 Header { kind: RecordKind::Stream as u8, subject: call.session.id(), ..good }
             }
