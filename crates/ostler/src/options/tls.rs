@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ostler_core::per_port::PerPort;
 
 use super::validate::Contradiction;
-use super::{ListenUrl, PortOptions, PortPlan};
+use super::{PortOptions, PortPlan};
 
 /// Whether clients show certificates.
 ///
@@ -110,7 +110,7 @@ impl PortOptions {
 impl PortOptions {
     /// Whether its URL says that it is encrypted.
     pub(super) const fn is_encrypted(&self) -> bool {
-        matches!(self.listen, ListenUrl::Tls(_))
+        self.listen.is_encrypted()
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) const UNIX_PATH_BYTES_MAX: usize = 107;
 /// The name of an inherited descriptor has at most so many (sd_listen_fds(3)).
 const DESCRIPTOR_NAME_BYTES_MAX: usize = 255;
 
-const SCHEMES: [&str; 6] = ["tcp", "tls", "udp", "unix", "unixgram", "fd"];
+const SCHEMES: [&str; 7] = ["tcp", "tls", "udp", "unix", "unixgram", "fd", "fd+tls"];
 const FORM: &str = "it is HOST:PORT or a URL, for example `127.0.0.1:9501`, `tcp://0.0.0.0:9501`, \
     `tcp://[::1]:9501`, `tcp://localhost:9501` or `unix:///run/chat.sock`";
 const UNIX_FORM: &str = "behind `unix://` stands an absolute path, for example \
@@ -36,6 +36,8 @@ pub(crate) enum ListenUrl {
     Unixgram(PathBuf),
     /// `fd://NAME`: a listener that the program was started with.
     Inherited(String),
+    /// `fd+tls://NAME`: the same, encrypted.
+    InheritedTls(String),
 }
 
 /// A host and a port number; 0 lets the kernel choose.
@@ -116,6 +118,7 @@ impl ListenUrl {
             "unix" => unix_path(rest).map(Self::Unix),
             "unixgram" => unix_path(rest).map(Self::Unixgram),
             "fd" => descriptor_name(rest).map(Self::Inherited),
+            "fd+tls" => descriptor_name(rest).map(Self::InheritedTls),
             _ => Err(unknown_scheme(scheme)),
         }
     }
@@ -129,7 +132,18 @@ impl ListenUrl {
             Self::Unix(_) => "unix",
             Self::Unixgram(_) => "unixgram",
             Self::Inherited(_) => "fd",
+            Self::InheritedTls(_) => "fd+tls",
         }
+    }
+
+    /// Whether what listens there was opened by somebody else.
+    pub(crate) const fn is_inherited(&self) -> bool {
+        matches!(self, Self::Inherited(_) | Self::InheritedTls(_))
+    }
+
+    /// Whether what comes there is encrypted.
+    pub(super) const fn is_encrypted(&self) -> bool {
+        matches!(self, Self::Tls(_) | Self::InheritedTls(_))
     }
 
     /// Whether datagrams come there, and no connections.
@@ -140,9 +154,8 @@ impl ListenUrl {
     /// Whether this build can listen there.
     fn check_built(self) -> Result<Self, Problem> {
         let instead = match self {
-            Self::Tcp(_) | Self::Tls(_) | Self::Udp(_) | Self::Unix(_) => return Ok(self),
             Self::Unixgram(_) => "unix datagram ports are not in this build yet: use `tcp://`",
-            Self::Inherited(_) => "inherited ports are not in this build yet: use `tcp://`",
+            _ => return Ok(self),
         };
         Err(instead.to_owned())
     }
@@ -157,7 +170,10 @@ impl ListenUrl {
             (Self::Unix(one) | Self::Unixgram(one), Self::Unix(other) | Self::Unixgram(other)) => {
                 one == other
             }
-            (Self::Inherited(one), Self::Inherited(other)) => one == other,
+            (
+                Self::Inherited(one) | Self::InheritedTls(one),
+                Self::Inherited(other) | Self::InheritedTls(other),
+            ) => one == other,
             _ => false,
         }
     }
@@ -209,7 +225,7 @@ impl fmt::Display for ListenUrl {
         match self {
             Self::Tcp(address) | Self::Tls(address) | Self::Udp(address) => address.fmt(f),
             Self::Unix(path) | Self::Unixgram(path) => path.display().fmt(f),
-            Self::Inherited(name) => f.write_str(name),
+            Self::Inherited(name) | Self::InheritedTls(name) => f.write_str(name),
         }
     }
 }
@@ -250,6 +266,7 @@ mod tests {
             ("unixgram:///run/log", "unixgram:///run/log"),
             ("fd://chat.socket", "fd://chat.socket"),
             ("fd://3", "fd://3"),
+            ("fd+tls://web", "fd+tls://web"),
         ] {
             assert_eq!(ListenUrl::parse(text).unwrap().to_string(), url);
         }
@@ -303,7 +320,7 @@ mod tests {
         };
         assert!(collide("tcp://h:1", "tls://h:1"));
         assert!(collide("unix:///a", "unixgram:///a"));
-        assert!(collide("fd://a", "fd://a"));
+        assert!(collide("fd://a", "fd://a") && collide("fd://a", "fd+tls://a"));
         assert!(!collide("tcp://h:0", "tcp://h:0"), "the kernel chooses two");
         assert!(!collide("tcp://h:1", "udp://h:1"));
         assert!(!collide("tcp://h:1", "tcp://h:2"));
@@ -315,7 +332,10 @@ mod tests {
         fn options_urls_never_panic_and_what_is_taken_is_spelled_so_that_it_is_read_back(
             text in prop_oneof![
                 any::<String>(),
-                "(tcp|tls|udp|unix|unixgram|fd|[a-z]{0,4})(:/{0,3})[\\[\\]a-z0-9.:/@*-]{0,30}",
+                concat!(
+                    "(tcp|tls|udp|unix|unixgram|fd([+]tls)?|[a-z]{0,4})",
+                    "(:/{0,3})[\\[\\]a-z0-9.:/@*-]{0,30}"
+                ),
                 "(tcp://)?[a-z0-9.-]{1,20}:[0-9]{1,5}",
             ]
         ) {

@@ -10,6 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use nix::unistd::ForkResult;
 use rustix::process::{DumpableBehavior, Pid, Signal};
 
+use super::descriptor;
+
 /// Exit code of a child whose code panicked, as the Rust runtime has it.
 pub(crate) const EXIT_PANIC: i32 = 101;
 
@@ -115,6 +117,8 @@ pub(crate) fn fork_child(
             ProcessId::new(pid.as_raw()).ok_or_else(|| io::ErrorKind::InvalidData.into())
         }
         ForkResult::Child => {
+            // SAFETY: the child has one thread.
+            unsafe { descriptor::forget_passed() };
             let code = match close_all_except(&keep) {
                 Ok(()) => catch_unwind(AssertUnwindSafe(child)).unwrap_or(EXIT_PANIC),
                 Err(_) => EXIT_PANIC,

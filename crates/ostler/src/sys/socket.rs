@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::net::sockopt::{set_socket_linger, set_socket_reuseaddr};
+use rustix::net::sockopt::{
+    set_socket_linger, set_socket_reuseaddr, socket_acceptconn, socket_domain, socket_type,
+};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, acceptfrom_with, bind,
     getsockname, socket_with,
@@ -42,6 +44,35 @@ pub(crate) fn accept(listener: impl AsFd) -> io::Result<(OwnedFd, SocketAddr)> {
         acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
     let address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
     Ok((connection, SocketAddr::try_from(address)?))
+}
+
+/// The families whose connections are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// IPv4 or IPv6.
+    Ip,
+    Unix,
+}
+
+/// What a socket is that somebody else has made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind {
+    /// `None`: another one.
+    pub(crate) family: Option<Family>,
+    pub(crate) is_stream: bool,
+    pub(crate) listens: bool,
+}
+
+/// `getsockopt(2)`, `SO_DOMAIN`, `SO_TYPE`, `SO_ACCEPTCONN` — what a socket is; an error when it is
+/// none.
+pub(crate) fn kind(socket: impl AsFd) -> io::Result<Kind> {
+    let family = match socket_domain(&socket)? {
+        AddressFamily::INET | AddressFamily::INET6 => Some(Family::Ip),
+        AddressFamily::UNIX => Some(Family::Unix),
+        _ => None,
+    };
+    let is_stream = socket_type(&socket)? == SocketType::STREAM;
+    Ok(Kind { family, is_stream, listens: socket_acceptconn(&socket)? })
 }
 
 /// `getsockname(2)` — the local address, with the port that the kernel chose if 0 was asked for.

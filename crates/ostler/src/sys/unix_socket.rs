@@ -1,14 +1,16 @@
 //! Unix stream sockets: bind, name, credentials.
 #![allow(unsafe_code)]
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind, connect,
-    socket_with,
+    getsockname, socket_with,
 };
 
 /// Device and inode: which file a name means.
@@ -78,6 +80,17 @@ pub(crate) fn accept(listener: impl AsFd) -> io::Result<(OwnedFd, [u32; 3])> {
     let (connection, _) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
     let credentials = credentials(&connection)?;
     Ok((connection, credentials))
+}
+
+/// `getsockname(2)` — the path of a unix socket; of one in the abstract name space its name behind
+/// an `@`, as systemd writes it.
+pub(crate) fn local_path(socket: impl AsFd) -> io::Result<PathBuf> {
+    let address = SocketAddrUnix::try_from(getsockname(socket)?)?;
+    Ok(match (address.path(), address.abstract_name()) {
+        (Some(path), _) => PathBuf::from(OsStr::from_bytes(path.to_bytes())),
+        (None, Some(name)) => PathBuf::from(OsStr::from_bytes(&[b"@", name].concat())),
+        (None, None) => PathBuf::new(),
+    })
 }
 
 fn credentials(connection: &OwnedFd) -> io::Result<[u32; 3]> {

@@ -4,6 +4,7 @@
 //! listener is which. Must never: accept, or leave half of the listeners open when one of them
 //! fails.
 
+mod inherited;
 mod socket_options;
 mod unix;
 
@@ -22,6 +23,7 @@ use crate::api::port::{Port, Ports};
 use crate::error::{Error, Result};
 use crate::options::{FIRST_PORT, HostPort, ListenUrl, Options, PortPlan};
 use crate::reactor::mailbox::{Mailbox, ToReactor};
+use crate::sys::socket::Family;
 use crate::sys::{datagram, socket, unix_socket};
 use unix::OwnPath;
 
@@ -54,6 +56,10 @@ impl ListeningPort {
                 let address = Address::Ip(socket::local_address(&socket).map_err(failed)?);
                 (socket, address, None)
             }
+            ListenUrl::Inherited(name) | ListenUrl::InheritedTls(name) => {
+                let (listener, address) = inherit(name, plan)?;
+                (listener, address, None)
+            }
             _ => {
                 let failed = |error| Error::listen(url, error);
                 let wanted = resolve(url).map_err(failed)?;
@@ -65,7 +71,12 @@ impl ListeningPort {
             }
         };
         let has_datagrams = url.has_datagrams();
-        let port = Port::new(id, name, url.scheme(), address);
+        let scheme = match url {
+            ListenUrl::Inherited(_) => "tcp",
+            ListenUrl::InheritedTls(_) => "tls",
+            url => url.scheme(),
+        };
+        let port = Port::new(id, name, scheme, address);
         Ok(Self { port, listener, _own_path: own_path, has_datagrams })
     }
 
@@ -89,6 +100,23 @@ impl AsFd for ListeningPort {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
     }
+}
+
+/// A listener that the program was started with, and where it listens. Its queue and its
+/// permissions are those that it was opened with.
+fn inherit(name: &str, plan: &PortPlan<'_>) -> Result<(OwnedFd, Address)> {
+    let url = &plan.options.listen;
+    let failed = |error| Error::listen(url, error);
+    let (listener, family) =
+        inherited::take(name).map_err(|problem| Error::cannot_listen(url, &problem, None))?;
+    let address = match family {
+        Family::Unix => Address::Unix(unix_socket::local_path(&listener).map_err(failed)?),
+        Family::Ip => {
+            socket_options::apply(&listener, plan.options).map_err(failed)?;
+            Address::Ip(socket::local_address(&listener).map_err(failed)?)
+        }
+    };
+    Ok((listener, address))
 }
 
 /// The address of a port; a host name is resolved now.
@@ -132,7 +160,17 @@ pub(crate) struct ListeningPorts(PerPort<ListeningPort>);
 impl ListeningPorts {
     /// Opens all of them, or none.
     pub(super) fn open(options: &Options) -> Result<Self> {
-        options.ports().try_map(ListeningPort::open).map(Self)
+        let plans = options.ports();
+        let ports = plans.try_map(ListeningPort::open).map(Self)?;
+        if plans.iter().any(|plan| plan.options.listen.is_inherited()) {
+            for url in inherited::left() {
+                tracing::warn!(
+                    "a listener was passed and no port serves it, so that its clients wait for \
+                     nobody: give a port {url}, or do not pass it"
+                );
+            }
+        }
+        Ok(ports)
     }
 
     /// What user code sees of them.

@@ -17,7 +17,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "Only this machine can connect until someone decides otherwise; port 0 lets the \
               kernel choose a free one.",
         effect: "Where clients connect: `HOST:PORT` or `tcp://HOST:PORT`, with an IPv6 address in \
-                 brackets, or `unix:///PATH`. Set for the server it is that of the port `main`; \
+                 brackets, `unix:///PATH`, or `fd://NAME` and `fd+tls://NAME` for a listener that \
+                 systemd has opened. Set for the server it is that of the port `main`; \
                  each other port has its own. A server whose ports are named listens nowhere else.",
         access: port_field!(listen),
     },

@@ -20,6 +20,10 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
             call.say(format!("w{}.{} {pid}", worker.slot(), worker.generation()));
         }
         "arguments" => call.say(std::env::args().collect::<Vec<_>>().join(" ")),
+        "variable" => {
+            let value = std::env::var(rest.word()).unwrap_or_else(|_| "unset".to_owned());
+            call.say(value);
+        }
         "finished" => call.say(worker.finished().to_string()),
         "sleep" => {
             std::thread::sleep(rest.millis());
