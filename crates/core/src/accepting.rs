@@ -6,11 +6,14 @@
 pub struct AcceptCounts {
     /// There was no descriptor for them.
     pub refused_no_descriptor: u64,
+    /// Their address had as many connections as one may have.
+    pub refused_address_full: u64,
 }
 
 impl AcceptCounts {
-    /// Adds another acceptor's counters.
+    /// Adds the counters of another thread.
     pub const fn add(&mut self, other: &Self) {
         self.refused_no_descriptor += other.refused_no_descriptor;
+        self.refused_address_full += other.refused_address_full;
     }
 }

@@ -18,6 +18,9 @@ struct Datagrams;
 #[doc = include_str!("../../../docs/guide/back-pressure.md")]
 struct BackPressure;
 
+#[doc = include_str!("../../../docs/guide/limits.md")]
+struct Limits;
+
 #[doc = include_str!("../../../docs/guide/timeouts.md")]
 struct Timeouts;
 

@@ -148,6 +148,8 @@ setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
     connect_events(on: bool) => "connect_events";
     /// Whether packages of a client whose connection has failed are thrown away.
     discard_gone_packages(on: bool) => "discard_gone_packages";
+    /// Most connections of one address, an IPv4 address or a /64 of IPv6; 0 = any number.
+    max_connections_per_address(connections: u32) => "max_connections_per_address";
     /// Most sessions that wait for a worker; beyond it the newest are refused. 0 = all.
     queue_max(sessions: u32) => "queue_max";
     /// How long a session may wait for a worker before it is refused, up to an hour in whole

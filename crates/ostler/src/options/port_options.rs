@@ -47,6 +47,9 @@ pub(crate) struct PortOptions {
     /// Others may listen on the address too.
     pub(crate) reuse_port: bool,
 
+    /// Most connections of one address; 0 = any number.
+    pub(crate) max_connections_per_address: u32,
+
     /// Whether connections begin with a proxy's header.
     pub(crate) proxy_protocol: ProxyProtocol,
     /// Who is trusted to write one.
@@ -140,6 +143,7 @@ impl Default for PortOptions {
             backlog: 512,
             unix_mode: UnixMode::OWNER_ONLY,
             tcp_nodelay: true,
+            max_connections_per_address: 0,
             proxy_protocol: ProxyProtocol::Off,
             proxy_protocol_from: Proxies::default(),
             tls_certificate: Paths::default(),

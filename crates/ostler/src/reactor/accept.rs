@@ -1,10 +1,13 @@
 //! A connection's beginning: a place, an entry of the session table, the epoll set.
 
+use std::os::fd::OwnedFd;
+
 use ostler_core::brain::CloseReason;
 use ostler_core::ids::PortId;
 use ostler_shm::sessions::{Home, PAUSED, Peer};
 
 use super::ClientSide;
+use super::client_socket::{ClientSocket, Lease};
 use super::connection::Connection;
 use super::deadlines::Timing;
 use super::handshakes::Stage;
@@ -26,6 +29,17 @@ pub(super) struct Arrival {
     pub(super) port: PortId,
 }
 
+/// Whether a connection may be one of its address.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// Nobody counts.
+    Unlimited,
+    /// It is one of them.
+    Taken(Lease),
+    /// There are as many as may be.
+    None,
+}
+
 /// Whether a connection's events are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Watched {
@@ -41,10 +55,13 @@ impl ClientSide {
         let arrival = Arrival { session, peer, port };
         if let Some(proxies) = &self.settings.ports.get(port).proxies {
             return match proxies.trusts(peer) {
-                true => self.begin_newcomer(Stage::Header(ProxyHeader::new(socket)), arrival),
-                false => self.distrust(Transport::plain(socket), arrival),
+                true => {
+                    self.begin_newcomer(Stage::Header(ProxyHeader::new(socket.into())), arrival)
+                }
+                false => self.distrust(Transport::plain(socket.into()), arrival),
             };
         }
+        let Some(socket) = self.admit(socket, arrival) else { return };
         #[cfg(feature = "tls")]
         if let Some(served) = self.settings.encryption.of(port) {
             return match Transport::tls(socket, served.current()) {
@@ -53,6 +70,47 @@ impl ClientSide {
             };
         }
         self.open_session(Transport::plain(socket), arrival, Watched::NotYet);
+    }
+
+    /// The socket with its place among the connections of its address, or `None`: there is none,
+    /// and the connection is closed.
+    fn admit(&mut self, socket: OwnedFd, arrival: Arrival) -> Option<ClientSocket> {
+        let mut socket = ClientSocket::from(socket);
+        match self.place_among_its_own(arrival) {
+            Place::Unlimited => {}
+            Place::Taken(lease) => socket.hold(lease),
+            Place::None => {
+                self.refuse_beyond_address(Transport::plain(socket), arrival);
+                return None;
+            }
+        }
+        Some(socket)
+    }
+
+    /// A place among the connections of the client's address.
+    pub(super) fn place_among_its_own(&self, arrival: Arrival) -> Place {
+        let most = self.settings.ports.get(arrival.port).address_max;
+        match arrival.peer.ip() {
+            Some(address) if most > 0 => {
+                let lease = self.reports.addresses.take(arrival.port, address, most);
+                lease.map_or(Place::None, Place::Taken)
+            }
+            _ => Place::Unlimited,
+        }
+    }
+
+    /// One client has too many connections: this one is none. Nothing of it is kept, neither a
+    /// descriptor nor time.
+    pub(super) fn refuse_beyond_address(&mut self, transport: Transport, arrival: Arrival) {
+        self.accept_counts.refused_address_full += 1;
+        if self.complaints.address_full.admits() {
+            let peer = arrival.peer;
+            tracing::info!(%peer, "refused, its address has max_connections_per_address");
+        }
+        self.count_input_dropped(CloseReason::Overloaded, transport.unread());
+        transport.reset();
+        self.reports.count_closed();
+        self.reports.give_place_back(self.index, arrival.session);
     }
 
     /// Whoever says whose connection it is has to be known. Nothing of this one is read, and it

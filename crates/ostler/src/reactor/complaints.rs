@@ -13,6 +13,8 @@ pub(super) struct Complaints {
     pub(super) handshakes: Quota,
     /// A connection had no header of a proxy.
     pub(super) headers: Quota,
+    /// An address has as many connections as one may have.
+    pub(super) address_full: Quota,
     /// A datagram of a worker cannot be sent.
     pub(super) unsent: Quota,
 }
@@ -24,6 +26,7 @@ impl Default for Complaints {
             input_dropped: Quota::of_events("clients that are gone left more than may be kept"),
             handshakes: Quota::of_events("handshakes failed"),
             headers: Quota::of_events("connections had no header of a trusted proxy"),
+            address_full: Quota::of_events("connections were more than one address may have"),
             unsent: Quota::new("datagrams were not sent"),
         }
     }
@@ -31,7 +34,7 @@ impl Default for Complaints {
 
 impl Quotas for Complaints {
     fn all(&self) -> impl Iterator<Item = &Quota> {
-        let Self { unwatched, input_dropped, handshakes, headers, unsent } = self;
-        [unwatched, input_dropped, handshakes, headers, unsent].into_iter()
+        let Self { unwatched, input_dropped, handshakes, headers, address_full, unsent } = self;
+        [unwatched, input_dropped, handshakes, headers, address_full, unsent].into_iter()
     }
 }

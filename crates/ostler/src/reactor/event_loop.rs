@@ -222,6 +222,7 @@ impl Reactor {
         all.add(books);
         all.handshakes.add(&self.clients.counts);
         all.proxy_headers.add(&self.clients.header_counts);
+        all.accepting.add(&self.clients.accept_counts);
     }
 }
 

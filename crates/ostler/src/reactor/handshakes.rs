@@ -6,14 +6,15 @@
 //! (`ostler_core::handshakes`), and each turn, after everything else is done and told, goes on with
 //! as many as have room in [`TURN_NS`]. An established session waits for one of them at most.
 
-use ostler_core::Nanos;
 use ostler_core::brain::CloseReason;
 use ostler_core::handshakes::{HandshakeId, Handshakes};
 use ostler_core::proxy_protocol::Client;
+use ostler_core::{Nanos, invariant};
 use ostler_shm::sessions::Peer;
 use std::io;
 
-use super::accept::{Arrival, Watched};
+use super::accept::{Arrival, Place, Watched};
+use super::client_socket::Lease;
 use super::proxy_header::{NoHeader, ProxyHeader};
 use super::transport::{Handshaking, Transport};
 use super::{ClientSide, token};
@@ -203,7 +204,14 @@ impl ClientSide {
         let Some(newcomer) = self.newcomers.get_mut(id) else { return };
         if let Client::At(address) = client {
             newcomer.arrival.peer = Peer::Ip(address);
+            let arrival = newcomer.arrival;
+            match self.place_among_its_own(arrival) {
+                Place::Unlimited => {}
+                Place::Taken(lease) => self.hold(id, lease),
+                Place::None => return self.refuse_newcomer_of_address(id),
+            }
         }
+        let Some(newcomer) = self.newcomers.get_mut(id) else { return };
         #[cfg(feature = "tls")]
         if let Some(served) = self.settings.encryption.of(newcomer.arrival.port) {
             let config = served.current();
@@ -212,6 +220,19 @@ impl ClientSide {
         let Some(Newcomer { stage, arrival, charged }) = self.newcomers.remove(id) else { return };
         self.memory.release(charged as u64);
         self.open_session(stage.into_transport(), arrival, Watched::Already);
+    }
+
+    fn hold(&mut self, id: HandshakeId, lease: Lease) {
+        match self.newcomers.get_mut(id).map(|newcomer| &mut newcomer.stage) {
+            Some(Stage::Header(header)) => header.hold(lease),
+            _ => invariant!(false, "a newcomer that is named has a header"),
+        }
+    }
+
+    fn refuse_newcomer_of_address(&mut self, id: HandshakeId) {
+        let Some(Newcomer { stage, arrival, charged }) = self.newcomers.remove(id) else { return };
+        self.memory.release(charged as u64);
+        self.refuse_beyond_address(stage.into_transport(), arrival);
     }
 
     fn handshake_done(&mut self, id: HandshakeId) {

@@ -10,6 +10,7 @@ use ostler_core::ids::{PortId, ProcessKey};
 use ostler_shm::lane::ReactorLane;
 use ostler_shm::sessions::Peer;
 
+use super::client_socket::Addresses;
 use super::places::Places;
 use crate::sys::eventfd;
 
@@ -126,6 +127,8 @@ pub(crate) struct Reports {
     pub(crate) open: Arc<AtomicU64>,
     /// Places of the session table.
     pub(crate) places: Places,
+    /// Connections of each address.
+    pub(crate) addresses: Addresses,
     /// The acceptor waits for a descriptor or for a place.
     pub(crate) acceptor_waits: Arc<AtomicBool>,
     /// Each reactor's books as they were when it stopped.
@@ -138,6 +141,7 @@ impl Reports {
             queue: Arc::new(Queue::new()?),
             open: Arc::default(),
             places,
+            addresses: Addresses::default(),
             acceptor_waits: Arc::default(),
             books: Arc::default(),
         })

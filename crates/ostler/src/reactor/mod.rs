@@ -7,6 +7,7 @@
 
 mod accept;
 mod budget;
+pub(crate) mod client_socket;
 mod close;
 mod complaints;
 mod connection;
@@ -35,6 +36,7 @@ use std::io;
 use std::sync::Arc;
 
 use ostler_core::Nanos;
+use ostler_core::accepting::AcceptCounts;
 use ostler_core::brain::{Brain, BrainSettings, LaneSlot};
 use ostler_core::handshakes::HandshakeCounts;
 use ostler_core::per_port::PerPort;
@@ -142,6 +144,8 @@ struct ClientSide {
     counts: HandshakeCounts,
     /// What became of those that proxies have forwarded.
     header_counts: HeaderCounts,
+    /// What became of connections that were refused.
+    accept_counts: AcceptCounts,
     datagrams: Datagrams,
     lingerers: Lingerers,
     timers: Timers,
@@ -183,6 +187,7 @@ impl Reactor {
             newcomers: Newcomers::new(HANDSHAKES_MAX, settings.handshake_ns),
             counts: HandshakeCounts::default(),
             header_counts: HeaderCounts::default(),
+            accept_counts: AcceptCounts::default(),
             datagrams: Datagrams::default(),
             lingerers: Lingerers::default(),
             timers: Timers::new(),

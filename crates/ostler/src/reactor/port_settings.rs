@@ -32,6 +32,8 @@ pub(super) struct PortSettings {
     pub(super) linger_ns: Nanos,
     /// What a client is told that is refused.
     pub(super) refusal: Refusal,
+    /// Most connections of one address; 0 = any number.
+    pub(super) address_max: u32,
     /// Sessions are not read until a worker confirms them.
     pub(super) accept_confirm: bool,
     /// Whose word counts, whose connection it is; `None`: connections are their clients'.
@@ -62,6 +64,7 @@ impl PortSettings {
             },
             linger_ns: options.linger_timeout_ms * 1_000_000,
             refusal: options.refusal.clone(),
+            address_max: options.max_connections_per_address,
             accept_confirm: options.accept_confirm,
             proxies: options.trusted_proxies().cloned(),
             deadlines: options.deadlines(),

@@ -5,10 +5,10 @@
 //! are known to be the header's; all of them are as long as it is not whole.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
 
 use ostler_core::proxy_protocol::{BadHeader, Client, Header, V2_MAX_BYTES, find};
 
+use super::client_socket::{ClientSocket, Lease};
 use crate::sys::epoll::{Epoll, Interest, Readiness};
 use crate::sys::socket;
 
@@ -26,12 +26,12 @@ pub(super) enum NoHeader {
 /// The connection, and the beginning of the header.
 #[derive(Debug)]
 pub(super) struct ProxyHeader {
-    socket: OwnedFd,
+    socket: ClientSocket,
     received: Vec<u8>,
 }
 
 impl ProxyHeader {
-    pub(super) const fn new(socket: OwnedFd) -> Self {
+    pub(super) const fn new(socket: ClientSocket) -> Self {
         Self { socket, received: Vec::new() }
     }
 
@@ -56,8 +56,13 @@ impl ProxyHeader {
     }
 
     /// The socket, for what comes behind the header.
-    pub(super) fn into_socket(self) -> OwnedFd {
+    pub(super) fn into_socket(self) -> ClientSocket {
         self.socket
+    }
+
+    /// From now on it counts among the connections of its client's address.
+    pub(super) fn hold(&mut self, lease: Lease) {
+        self.socket.hold(lease);
     }
 
     /// Reads on. `None`: it is not whole; to be called again after the next event.
@@ -118,18 +123,20 @@ impl ProxyHeader {
 mod tests {
     use super::*;
     use std::io::{Read as _, Write as _};
+    use std::os::fd::{AsFd as _, OwnedFd};
     use std::os::unix::net::UnixStream;
 
     fn pair() -> (UnixStream, ProxyHeader) {
         let (proxy, server) = UnixStream::pair().unwrap();
         server.set_nonblocking(true).unwrap();
-        (proxy, ProxyHeader::new(server.into()))
+        (proxy, ProxyHeader::new(OwnedFd::from(server).into()))
     }
 
     /// What is left in the socket.
     fn rest(header: ProxyHeader) -> Vec<u8> {
         let mut rest = Vec::new();
-        let _ = UnixStream::from(header.into_socket()).read_to_end(&mut rest);
+        let socket = header.into_socket().as_fd().try_clone_to_owned().unwrap();
+        let _ = UnixStream::from(socket).read_to_end(&mut rest);
         rest
     }
 

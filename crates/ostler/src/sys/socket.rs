@@ -183,7 +183,7 @@ pub(crate) fn shutdown_write(connection: impl AsFd) -> io::Result<()> {
 
 /// `setsockopt(2)`, `SO_LINGER` 0, then `close(2)` — ends the connection with a RST; what is queued
 /// is thrown away.
-pub(crate) fn reset(connection: OwnedFd) {
+pub(crate) fn reset(connection: impl AsFd) {
     // A socket that cannot linger is closed in the ordinary way; there is nothing better to do with
     // it.
     let _ = set_socket_linger(&connection, Some(Duration::ZERO));

@@ -10,6 +10,7 @@ mod encrypted;
 #[path = "../encrypted/ocsp.rs"]
 mod encrypted_ocsp;
 mod lanes;
+mod limits;
 mod log;
 mod network;
 mod packages;
@@ -43,6 +44,7 @@ const EFFECTS: &[&[(&str, Effect)]] = &[
     packages::EFFECTS,
     dispatch::EFFECTS,
     queue::EFFECTS,
+    limits::EFFECTS,
     sending::EFFECTS,
     deadlines::EFFECTS,
     supervision::EFFECTS,

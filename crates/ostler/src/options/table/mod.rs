@@ -5,6 +5,7 @@
 
 mod deadlines;
 mod lanes;
+mod limits;
 mod log;
 mod network;
 mod packages;
@@ -28,6 +29,7 @@ static ROWS: LazyLock<Vec<OptionInfo>> = LazyLock::new(|| {
         packages::ROWS,
         sending::ROWS,
         deadlines::ROWS,
+        limits::ROWS,
         supervision::ROWS,
         log::ROWS,
     ];

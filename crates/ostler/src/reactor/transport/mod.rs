@@ -26,12 +26,12 @@ mod tls;
 mod tls_tests;
 
 use std::io;
-use std::os::fd::OwnedFd;
 #[cfg(feature = "tls")]
 use std::sync::Arc;
 
 use ostler_shm::lane::{RawBytes, RawBytesMut};
 
+use super::client_socket::ClientSocket;
 use crate::sys::epoll::{Epoll, Readiness};
 use plain::Plain;
 #[cfg(feature = "tls")]
@@ -80,14 +80,14 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    pub(super) const fn plain(socket: OwnedFd) -> Self {
+    pub(super) const fn plain(socket: ClientSocket) -> Self {
         Self::Plain(Plain::new(socket))
     }
 
     /// A transport that has a handshake to make first.
     #[cfg(feature = "tls")]
     pub(super) fn tls(
-        socket: OwnedFd,
+        socket: ClientSocket,
         config: Arc<rustls::ServerConfig>,
     ) -> Result<Self, rustls::Error> {
         Ok(Self::Tls(Box::new(Tls::new(socket, config)?)))

@@ -1,10 +1,10 @@
 //! The transport that changes nothing: what the socket has is what the session gets.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
 
 use ostler_shm::lane::{RawBytes, RawBytesMut};
 
+use super::super::client_socket::ClientSocket;
 use super::{Ready, Received};
 use crate::sys::epoll::{Epoll, Interest, Readiness};
 use crate::sys::{lane_io, socket};
@@ -12,7 +12,7 @@ use crate::sys::{lane_io, socket};
 /// A socket.
 #[derive(Debug)]
 pub(in crate::reactor) struct Plain {
-    socket: OwnedFd,
+    socket: ClientSocket,
     /// The kernel takes output (as far as is known).
     writable: bool,
     /// The client has shut down its side, or has sent urgent data: a read that brings little is not
@@ -21,7 +21,7 @@ pub(in crate::reactor) struct Plain {
 }
 
 impl Plain {
-    pub(super) const fn new(socket: OwnedFd) -> Self {
+    pub(super) const fn new(socket: ClientSocket) -> Self {
         Self { socket, writable: true, reads_may_be_short: false }
     }
 
@@ -123,7 +123,7 @@ impl Plain {
     }
 
     pub(super) fn reset(self) {
-        socket::reset(self.socket);
+        self.socket.reset();
     }
 }
 
@@ -132,6 +132,7 @@ mod tests {
     use super::*;
     use crate::sys::epoll::Events;
     use std::io::{Read as _, Write as _};
+    use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
     const TOKEN: u64 = 5;
@@ -139,7 +140,7 @@ mod tests {
     fn pair() -> (UnixStream, Plain, Epoll) {
         let (client, server) = UnixStream::pair().unwrap();
         server.set_nonblocking(true).unwrap();
-        let (plain, epoll) = (Plain::new(server.into()), Epoll::new().unwrap());
+        let (plain, epoll) = (Plain::new(OwnedFd::from(server).into()), Epoll::new().unwrap());
         plain.watch(&epoll, TOKEN).unwrap();
         (client, plain, epoll)
     }

@@ -7,12 +7,12 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ostler_shm::lane::{RawBytes, RawBytesMut};
 use rustls::ServerConfig;
 
+use super::super::client_socket::ClientSocket;
 use super::space::{Behind, Ring, Slice, Space};
 use super::{Handshaking, Ready, Received};
 use crate::sys::epoll::{Epoll, Interest, Readiness};
@@ -52,7 +52,7 @@ struct Buffers {
 /// A socket and the state of its encryption.
 #[derive(Debug)]
 pub(in crate::reactor) struct Tls {
-    socket: OwnedFd,
+    socket: ClientSocket,
     engine: Engine,
     /// The kernel takes output (as far as is known).
     writable: bool,
@@ -84,7 +84,10 @@ pub(in crate::reactor) struct Tls {
 }
 
 impl Tls {
-    pub(super) fn new(socket: OwnedFd, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+    pub(super) fn new(
+        socket: ClientSocket,
+        config: Arc<ServerConfig>,
+    ) -> Result<Self, rustls::Error> {
         Ok(Self {
             socket,
             engine: Engine::new(config)?,
@@ -477,7 +480,7 @@ impl Tls {
     }
 
     pub(super) fn reset(self) {
-        socket::reset(self.socket);
+        self.socket.reset();
     }
 }
 

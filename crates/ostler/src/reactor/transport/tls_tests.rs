@@ -1,6 +1,7 @@
 //! A transport and a client at the ends of a socket, in one thread.
 
 use std::io::{ErrorKind, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use super::tls::Tls;
@@ -23,7 +24,7 @@ fn connected(test: &str, config: impl FnOnce(&mut rustls::ClientConfig)) -> Pair
     let (client, server) = UnixStream::pair().unwrap();
     server.set_nonblocking(true).unwrap();
     let server_config = load(&authority.settings(&["localhost"])).unwrap();
-    let server = Tls::new(server.into(), server_config).unwrap();
+    let server = Tls::new(OwnedFd::from(server).into(), server_config).unwrap();
     let epoll = Epoll::new().unwrap();
     server.watch(&epoll, TOKEN).unwrap();
     let mut client_config = authority.client_config();

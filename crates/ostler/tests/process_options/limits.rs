@@ -1,0 +1,68 @@
+//! Effects of the limits of what one client may take.
+
+use ostler_testkit::{TestError, TestResult, TestServer, wait_until};
+
+use crate::Effect;
+use crate::talk::{Talk, probe};
+
+pub(crate) const EFFECTS: &[(&str, Effect)] = &[
+    ("max_connections_per_address", max_connections_per_address_keeps_out_only_who_has_them),
+    ("max_connections_per_address", max_connections_per_address_counts_the_clients_of_a_proxy),
+];
+
+/// A client that is served, with what it says before its first line.
+fn served(server: &TestServer, before: &str) -> TestResult<Talk> {
+    let mut talk = Talk::new(server)?;
+    talk.client.send(before.as_bytes())?;
+    match talk.ask("echo served")?.as_str() {
+        "served" => Ok(talk),
+        other => Err(TestError::new(format!("answered {other:?}"))),
+    }
+}
+
+#[test]
+fn max_connections_per_address_keeps_out_only_who_has_them() -> TestResult {
+    let server = probe().set("max_connections_per_address", 2).start()?;
+    let mut inside = vec![served(&server, "")?, served(&server, "")?];
+    for _ in 0..3 {
+        assert!(served(&server, "").is_err(), "a third one");
+    }
+    for talk in &mut inside {
+        assert_eq!(talk.ask("echo still")?, "still");
+    }
+    inside.pop();
+    wait_until("the place of who has left", || {
+        inside.extend(served(&server, ""));
+        inside.len() == 2
+    })?;
+    let books = server.stop_and_report()?.books()?;
+    assert!(books.detail("refused_address_full") >= 3, "{books}");
+    Ok(())
+}
+
+#[test]
+fn max_connections_per_address_counts_the_clients_of_a_proxy() -> TestResult {
+    let server = probe()
+        .set("max_connections_per_address", 1)
+        .set("proxy_protocol", "required")
+        .set("proxy_protocol_from", "127.0.0.1")
+        .start()?;
+    let header = |family: &str, from: &str, to: &str| format!("PROXY {family} {from} {to} 1 2\r\n");
+    let of = |from: &str| header("TCP4", from, "192.0.2.9");
+    let of_6 = |from: &str| header("TCP6", from, "2001:db8::9");
+    let mut inside = Vec::new();
+    for before in [of("192.0.2.1"), of("192.0.2.2"), of_6("2001:db8::1"), of_6("2001:db8:0:1::1")] {
+        inside.push(served(&server, &before)?);
+    }
+    // Nobody knows whose these are.
+    for _ in 0..2 {
+        inside.push(served(&server, "PROXY UNKNOWN\r\n")?);
+    }
+    // The last one by another address of its network.
+    for before in [of("192.0.2.2"), of_6("2001:db8::ffff")] {
+        assert!(served(&server, &before).is_err(), "{before}");
+    }
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.detail("refused_address_full"), 2, "{books}");
+    Ok(())
+}
