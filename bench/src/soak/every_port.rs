@@ -14,13 +14,13 @@ use crate::load::{LoadOptions, LoadReport, LoadThread, Target};
 
 /// On each port.
 const CONNECTIONS: u32 = 16;
-const SIZE_BYTES: usize = 256;
-/// The ports, and what the rows of each are called.
-const PORTS: [(&str, &str); 4] = [
-    ("length", "over TCP, length in front"),
-    ("tls", "over TLS"),
-    ("unix", "over a unix socket"),
-    ("udp", "over UDP"),
+/// The ports, what the rows of each are called, and how long its messages are: those of TLS are
+/// several records.
+const PORTS: [(&str, &str, usize); 4] = [
+    ("length", "over TCP, length in front", 256),
+    ("tls", "over TLS", 40_000),
+    ("unix", "over a unix socket", 4_096),
+    ("udp", "over UDP", 1_200),
 ];
 
 /// Files that a server of all ports needs, and that are gone when it is.
@@ -54,14 +54,14 @@ impl Files {
 
     /// One endless load for each port.
     fn loads(&self, server: &TestServer) -> TestResult<Vec<LoadThread>> {
-        let load = |(name, _): &(&str, &str)| {
+        let load = |(name, _, size_bytes): &(&str, &str, usize)| {
             let url = server.port_url(name)?;
             let target: Target = url.parse().map_err(kit)?;
             LoadThread::spawn(LoadOptions {
                 connections: CONNECTIONS,
-                size_bytes: SIZE_BYTES,
+                size_bytes: *size_bytes,
                 duration_ms: 3_600_000,
-                salt: SIZE_BYTES as u32,
+                salt: *size_bytes as u32,
                 trust: Some(self.certificate.identity().certificate.clone()),
                 ..LoadOptions::new(target)
             })
@@ -131,7 +131,7 @@ fn wait_for_more(loads: &[LoadThread]) -> TestResult {
 fn judge(sheet: &mut Sheet<'_>, loads: Vec<LoadThread>) -> TestResult {
     let reports: Vec<LoadReport> =
         loads.into_iter().map(LoadThread::stop).collect::<crate::Result<_>>().map_err(kit)?;
-    for ((_, over), report) in PORTS.iter().zip(&reports) {
+    for ((_, over, _), report) in PORTS.iter().zip(&reports) {
         sheet.told(&format!("requests {over}"), report.completed);
         judge_undisturbed(sheet, report);
     }
