@@ -23,6 +23,8 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
   raw-tls-echo --listen ADDRESS --certificate FILE --key FILE
                                       the limit for TLS: rustls on bare epoll
   raw-udp-echo --listen ADDRESS       the limit for datagrams: recvmmsg and sendmmsg
+  raw-send-loop --listen ADDRESS      the limit for long messages: sends 64 MiB, whatever comes,
+      --size BYTES (67108864)         in a loop, to one client at a time
   tokio-echo --listen ADDRESS         echo on tokio's current_thread runtime
       All print `listening on URL` first and run until SIGTERM.
 
@@ -43,7 +45,9 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
                                       and eof (framing; the reference is Ostler without), and
                                       length-1M (the reference is a raw echo of the whole);
                                       tls, tls-64K and udp (the reference is a raw echo of the
-                                      same kind), idle-first (against session_hash)
+                                      same kind), idle-first (against session_hash); stream
+                                      (64 MiB to one client, against a loop around send; requests
+                                      are MiB)
       --only NAME,...                 of raw, tokio, ostler and the --peer names; raw is always
                                       there
       --peer NAME=CMD                 another server; no shell; CMD prints `listening on ADDRESS`
@@ -56,7 +60,7 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
       --only NAME,...                 of reload, kill-redeliver-echo, kill-redeliver-2ms,
                                       kill-close, kill-master, kill-manager, ports-reload,
                                       ports-kill (all kinds of ports at once), idle,
-                                      non-readers, deaf-listeners
+                                      non-readers, deaf-listeners, streams
       --quick                         a few seconds each, with smaller targets
       --ostler PATH                   as above
       --examples DIRECTORY            the built examples (examples beside this program)
@@ -103,6 +107,7 @@ pub(crate) fn parse(
             serve(&mut parser, Baseline::RawEpoll { threads: 1, whole: None })
         }
         Some("raw-udp-echo") => serve(&mut parser, Baseline::RawUdp),
+        Some("raw-send-loop") => serve(&mut parser, Baseline::RawSend { message_bytes: 64 << 20 }),
         Some("raw-tls-echo") => serve(&mut parser, Baseline::RawTls),
         Some("tokio-echo") => serve(&mut parser, Baseline::Tokio),
         Some("load") => load(&mut parser),
@@ -129,6 +134,9 @@ fn serve(parser: &mut Parser, mut baseline: Baseline) -> Parsed {
                 certificate = Some(parser.value()?.into());
             }
             Arg::Long("key") if baseline == Baseline::RawTls => key = Some(parser.value()?.into()),
+            Arg::Long("size") if matches!(baseline, Baseline::RawSend { .. }) => {
+                baseline = Baseline::RawSend { message_bytes: parser.value()?.parse()? };
+            }
             Arg::Long("threads") if matches!(baseline, Baseline::RawEpoll { .. }) => {
                 let threads = parser.value()?.parse()?;
                 if !(1..=256).contains(&threads) {

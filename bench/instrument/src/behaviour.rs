@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The handlers as the user writes them.
 pub(crate) const HANDLERS: &str = "echo, sleep_ms:N, slow_every:N,MS, defer_ms:N, crash_every:N, \
     crash_on:TEXT, \
-     big_reply:N or orders";
+     big_reply:N, stream:N or orders";
 
 /// What is done with a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(crate) enum Behaviour {
     CrashOn(Vec<u8>),
     /// Send N bytes, whatever came.
     BigReply(usize),
+    /// Send one message of N bytes as fast as the client reads, whatever came.
+    Stream(usize),
     /// Do what the package says, see [`crate::orders`].
     Orders,
 }
@@ -57,6 +59,7 @@ impl Behaviour {
             }
             "crash_on" => Ok(Self::CrashOn(value.as_bytes().to_vec())),
             "big_reply" => number(value).map(|len| Self::BigReply(len as usize)),
+            "stream" => number(value).map(|len| Self::Stream(len as usize)),
             "orders" => Ok(Self::Orders),
             _ => Err(format!("`{text}` is no handler: write {HANDLERS}")),
         }
@@ -78,6 +81,7 @@ mod tests {
             ("crash_every:0", Behaviour::CrashEvery(1)),
             ("crash_on:a:b", Behaviour::CrashOn(b"a:b".to_vec())),
             ("big_reply:7", Behaviour::BigReply(7)),
+            ("stream:8", Behaviour::Stream(8)),
             ("orders", Behaviour::Orders),
         ] {
             assert_eq!(Behaviour::parse(text), Ok(expected), "{text}");

@@ -3,13 +3,17 @@
 
 use std::thread::sleep;
 
-use ostler::{Handler, Outcome, Package, Packet, SendError, Session, Worker};
+use ostler::{Handler, Outcome, Package, Packet, SendError, Session, Worker, Writer};
 
 use crate::behaviour::Behaviour;
 use crate::orders::obey;
 
 /// While this file exists no worker starts: "broken new code", for tests of the reload.
 const FAIL_START: &str = "ECHO_FAIL_START_IF_EXISTS";
+
+/// Each byte of an answer that is made up is its place modulo this, which divides no size of a
+/// buffer: bytes that are lost or doubled show.
+const PERIOD: usize = 251;
 
 /// One worker's handler.
 #[derive(Debug)]
@@ -22,11 +26,29 @@ pub(crate) struct Echo {
 
 impl Echo {
     pub(crate) fn new(behaviour: Behaviour) -> Self {
-        let reply = match behaviour {
-            Behaviour::BigReply(len) => (0..len).map(|index| (index % 251) as u8).collect(),
-            _ => Vec::new(),
+        let len = match behaviour {
+            Behaviour::BigReply(len) => len,
+            Behaviour::Stream(_) => PERIOD * 1024,
+            _ => 0,
         };
+        let reply = (0..len).map(|index| (index % PERIOD) as u8).collect();
         Self { behaviour, seen: 0, reply }
+    }
+
+    /// Sends what is left of a message of this length behind its first `sent` bytes: now what there
+    /// is room for, and the rest when there is more.
+    fn stream(&mut self, mut sent: usize, len: usize, mut writer: Writer) -> Outcome {
+        while sent < len {
+            let place = sent % PERIOD;
+            let bytes = self.reply.get(place..).unwrap_or_default();
+            let taken = writer.write(bytes.get(..len - sent).unwrap_or(bytes))?;
+            if taken == 0 {
+                writer.on_writable(move |me: &mut Self, _, writer| me.stream(sent, len, writer));
+                return Ok(());
+            }
+            sent += taken;
+        }
+        Ok(writer.finish()?)
     }
 }
 
@@ -50,7 +72,8 @@ impl Echo {
             Behaviour::CrashEvery(every) if self.seen.is_multiple_of(*every) => abort(),
             Behaviour::CrashOn(text) if contains(package, text) => abort(),
             Behaviour::CrashEvery(_) | Behaviour::CrashOn(_) => package,
-            Behaviour::BigReply(_) => &self.reply,
+            // A message that is longer than a datagram can be is none.
+            Behaviour::BigReply(_) | Behaviour::Stream(_) => &self.reply,
             Behaviour::Orders => {
                 self.reply = obey(package);
                 &self.reply
@@ -76,6 +99,9 @@ impl Handler for Echo {
     fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
         if let Behaviour::Defer(pause) = &self.behaviour {
             return answer_later(worker, *pause, package);
+        }
+        if let Behaviour::Stream(len) = self.behaviour {
+            return self.stream(0, len, session.writer()?);
         }
         drop_if_full(session.send(self.answer(package)))
     }

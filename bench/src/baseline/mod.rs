@@ -3,6 +3,7 @@
 //! default action ends them).
 
 mod epoll_echo;
+mod send_loop;
 mod tls_echo;
 mod tokio_echo;
 mod udp_echo;
@@ -36,6 +37,11 @@ pub enum Baseline {
     },
     /// Datagrams in batches, one thread.
     RawUdp,
+    /// No echo: messages of so many bytes, each sent in a loop, to one client at a time.
+    RawSend {
+        /// How many.
+        message_bytes: usize,
+    },
     /// rustls on bare epoll, one thread.
     RawTls,
     /// tokio's current_thread runtime, one task per connection.
@@ -98,6 +104,7 @@ pub fn serve(
             None => Err(Error::usage("raw-tls-echo needs --certificate and --key")),
         },
         Baseline::RawUdp => udp_echo::serve(listen),
+        Baseline::RawSend { message_bytes } => send_loop::serve(listener, message_bytes),
         Baseline::Tokio => tokio_echo::serve(listener),
     }
 }

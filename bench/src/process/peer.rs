@@ -73,6 +73,13 @@ impl Peer {
         Self { trust: Some(identity.certificate.clone()), ..peer }
     }
 
+    /// The raw server of this crate that sends messages of so many bytes.
+    pub fn raw_send(bench: &Path, message_bytes: usize) -> Self {
+        let size = message_bytes.to_string();
+        let arguments = ["raw-send-loop", "--size", &size, "--listen", "127.0.0.1:0"];
+        Self::new("raw-send", bench, &arguments)
+    }
+
     /// The raw echo of datagrams of this crate.
     pub fn raw_udp(bench: &Path) -> Self {
         Self::new("raw-udp", bench, &["raw-udp-echo", "--listen", "127.0.0.1:0"])

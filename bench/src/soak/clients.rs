@@ -25,20 +25,24 @@ const RETURN_AFTER: Duration = Duration::from_secs(1);
 
 /// Threads that end when told, or with this value.
 #[derive(Default)]
-struct Threads {
+pub(super) struct Threads {
     stop: Arc<AtomicBool>,
     handles: Vec<JoinHandle<()>>,
 }
 
 impl Threads {
-    fn spawn(&mut self, name: &str, body: impl FnOnce(&AtomicBool) + Send + 'static) -> TestResult {
+    pub(super) fn spawn(
+        &mut self,
+        name: &str,
+        body: impl FnOnce(&AtomicBool) + Send + 'static,
+    ) -> TestResult {
         let stop = Arc::clone(&self.stop);
         let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(128 * 1024);
         self.handles.push(builder.spawn(move || body(&stop))?);
         Ok(())
     }
 
-    fn join(&mut self) {
+    pub(super) fn join(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         for handle in self.handles.drain(..) {
             // A panic has been printed by its thread, and shows as counts that are too small.

@@ -20,6 +20,7 @@ mod non_readers;
 mod reload;
 mod sheet;
 mod stage;
+mod streams;
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,7 +39,7 @@ use sheet::Sheet;
 
 type Scenario = fn(&Stage, &mut Sheet<'_>) -> TestResult;
 
-const SCENARIOS: [(&str, Scenario); 11] = [
+const SCENARIOS: [(&str, Scenario); 12] = [
     ("reload", reload::run),
     ("kill-redeliver-echo", kill_redeliver::echo),
     ("kill-redeliver-2ms", kill_redeliver::two_ms),
@@ -50,6 +51,7 @@ const SCENARIOS: [(&str, Scenario); 11] = [
     ("idle", idle::run),
     ("non-readers", non_readers::run),
     ("deaf-listeners", deaf_listeners::run),
+    ("streams", streams::run),
 ];
 
 /// What to soak.

@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::Path;
 use std::time::Instant;
 
-use crate::load::{LoadOptions, LoadReport, Mode, Observer, Progress, Troubles, run};
+use crate::load::{
+    LoadOptions, LoadReport, Mode, Observer, Progress, Troubles, read_long_replies, run,
+};
 use crate::process::{CpuMeter, Peer, Server, machine_busy, pin_current_thread};
 use crate::{Error, Result};
 
@@ -60,6 +62,9 @@ pub enum Form {
     StatedLength,
     /// It ends with `ENDING`.
     Ending,
+    /// The server answers each request with a message of the size of the case; what is counted is
+    /// not requests, but MiB of it.
+    LongReply,
 }
 
 /// What the messages of [`Form::Ending`] end with.
@@ -188,9 +193,12 @@ pub fn measure(peer: &Peer, bench: &Path, case: &Case) -> Result<Sample> {
         // The salt has those bytes of the header, and nobody else uses this server.
         Form::StatedLength => options.salt = case.size_bytes as u32,
         Form::Ending => options.ending = ENDING,
+        Form::LongReply => {}
     }
+    let run = if case.form == Form::LongReply { read_long_replies } else { run_echo };
     let pid = server.pid();
-    let client = std::thread::scope(|scope| scope.spawn(|| load(&options, pid, client_cpu)).join());
+    let client =
+        std::thread::scope(|scope| scope.spawn(|| load(run, &options, pid, client_cpu)).join());
     let (report, clocks) = match client {
         Ok(result) => result?,
         Err(panic) => std::panic::resume_unwind(panic),
@@ -211,12 +219,23 @@ pub fn measure(peer: &Peer, bench: &Path, case: &Case) -> Result<Sample> {
     })
 }
 
-fn load(options: &LoadOptions, pid: u32, cpu: Option<usize>) -> Result<(LoadReport, Clocks)> {
+type Run = fn(&LoadOptions, &mut dyn Observer) -> Result<LoadReport>;
+
+fn run_echo(options: &LoadOptions, observer: &mut dyn Observer) -> Result<LoadReport> {
+    run(options, &Progress::default(), observer)
+}
+
+fn load(
+    run: Run,
+    options: &LoadOptions,
+    pid: u32,
+    cpu: Option<usize>,
+) -> Result<(LoadReport, Clocks)> {
     if let Some(cpu) = cpu {
         pin_current_thread(cpu)?;
     }
     let mut observer = CpuObserver { pid, clocks: None, error: None };
-    let report = run(options, &Progress::default(), &mut observer)?;
+    let report = run(options, &mut observer)?;
     match (observer.error, observer.clocks) {
         (Some(error), _) => Err(error),
         (None, Some(clocks)) => Ok((report, clocks)),

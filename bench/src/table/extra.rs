@@ -9,6 +9,8 @@ use crate::process::Peer;
 
 /// Length of a big message.
 const MEGA_BYTES: usize = 1024 * 1024;
+/// Length of a long message.
+const STREAM_BYTES: usize = 64 * 1024 * 1024;
 /// Four workers are busy an eighth of the time with it.
 const IDLE_RATE_PER_S: f64 = 1_000.0;
 
@@ -43,11 +45,13 @@ pub enum Extra {
     /// one worker for each session. Requests are due at a rate that keeps the workers idle most of
     /// the time.
     IdleFirst,
+    /// Messages of 64 MiB to one client, against a loop around `send`.
+    Stream,
 }
 
 impl Extra {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Churn,
         Self::Depth16,
         Self::Connections1000,
@@ -61,6 +65,7 @@ impl Extra {
         Self::Tls65536,
         Self::Udp64,
         Self::IdleFirst,
+        Self::Stream,
     ];
 
     /// Its name on the command line and in the table.
@@ -80,6 +85,7 @@ impl Extra {
             Self::Tls65536 => "tls-64K",
             Self::Udp64 => "udp",
             Self::IdleFirst => "idle-first",
+            Self::Stream => "stream",
         }
     }
 
@@ -92,6 +98,9 @@ impl Extra {
             Self::Connections1000 => Case { connections: 1_000, ..usual },
             Self::TwoByTwo | Self::SlowHandlers | Self::Tls64 | Self::Udp64 => usual,
             Self::Tls65536 => Case { size_bytes: 65_536, ..usual },
+            Self::Stream => {
+                Case { form: Form::LongReply, size_bytes: STREAM_BYTES, connections: 1, ..usual }
+            }
             Self::IdleFirst => Case { rate_per_s: Some(IDLE_RATE_PER_S), depth: 64, ..usual },
             Self::Length64 => Case { form: Form::StatedLength, ..usual },
             Self::Length4096 => Case { form: Form::StatedLength, size_bytes: 4_096, ..usual },
@@ -128,6 +137,11 @@ impl Extra {
                 return vec![Peer::raw_tls(bench, identity), ostler];
             }
             Self::Udp64 => return vec![Peer::raw_udp(bench), Peer::ostler_udp(instrument)],
+            Self::Stream => {
+                let handler = format!("stream:{STREAM_BYTES}");
+                let ostler = Peer::ostler_as(instrument, 1, 1, &handler);
+                return vec![Peer::raw_send(bench, STREAM_BYTES), ostler];
+            }
             Self::IdleFirst => {
                 let by = |name, dispatch| Peer::ostler_slow(name, instrument, dispatch);
                 return vec![by("ostler-hash", "session_hash"), by("ostler", "idle_first")];
