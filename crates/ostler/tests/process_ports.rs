@@ -147,7 +147,7 @@ fn wrong_ports_are_told_with_what_to_write() -> TestResult {
         ("8080", "write `--port NAME=URL"),
         ("a=tcp://*:80", "`0.0.0.0:80`"),
         ("a=tpc://h:80", "did you mean `tcp://`?"),
-        ("a=unixgram:///run/x", "not in this build yet"),
+        ("a=unixgram://run/x", "absolute path"),
         ("a=h:80,framng=line", "did you mean `port.a.framing`?"),
         ("a=h:80,workers=2", "an option of the whole server, not of the port `a`"),
         ("a=h:80,send_queue_low=8M", "port `a`: `send_queue_low` (8M) must not be above"),

@@ -128,7 +128,7 @@ pub trait Handler: Sized + 'static {
         Ok(())
     }
 
-    /// A datagram has come, on a port that has some (`udp://`). The datagrams of one
+    /// A datagram has come, on a port that has some (`udp://`, `unixgram://`). The datagrams of one
     /// peer are handled one after another in the order in which they came; there is no session, no
     /// connect and no close. A server without such ports needs no `on_packet`.
     ///

@@ -12,7 +12,7 @@ use super::port::Port;
 use super::send_error::SendError;
 use crate::worker::{Payload, WorkerContext};
 
-/// A datagram that came on a port for datagrams (`udp://`). It may be empty. It is a
+/// A datagram that came on a port for datagrams (`udp://`, `unixgram://`). It may be empty. It is a
 /// slice of bytes, which lie in shared memory that only the master can change, and does not while
 /// the callback runs.
 ///

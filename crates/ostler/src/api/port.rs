@@ -78,6 +78,9 @@ impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.address {
             Address::Ip(address) => write!(f, "{}://{address}", self.scheme),
+            Address::Unix(path) if self.scheme == "unixgram" => {
+                write!(f, "unixgram://{}", path.display())
+            }
             Address::Unix(_) => self.address.fmt(f),
         }
     }

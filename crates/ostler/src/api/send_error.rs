@@ -154,7 +154,8 @@ impl fmt::Display for SendError {
                  the rest elsewhere and only its key here"
             ),
             SendErrorKind::NoDatagrams => f.write_str(
-                "this port has no datagrams: give the number of one that listens on udp://",
+                "this port has no datagrams: give the number of one that listens on udp:// or \
+                 unixgram://",
             ),
             SendErrorKind::Unreachable => f.write_str(
                 "the port cannot send to this address: it is of another kind than the port's, or \

@@ -262,7 +262,7 @@ mod tests {
             ("port.a", "line", "write `port.NAME.OPTION`"),
             ("port.Big.framing", "line", "a port cannot be called `Big`"),
             ("port.a__b.framing", "line", "single `_`"),
-            ("port.a.listen", "unixgram:///h", "not in this build yet"),
+            ("port.a.listen", "unixgram://h", "absolute path"),
         ] {
             let text = options.set(name, value).unwrap_err().to_string();
             assert!(text.contains(words), "{name}: {text}");

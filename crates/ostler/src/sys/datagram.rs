@@ -5,9 +5,10 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 
 use ostler_shm::peer::{BLOCK_MAX_BYTES, PeerAddress, PeerBlock};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 
 /// Datagrams of one system call: enough to share its cost, few enough that others have their turn
 /// soon.
@@ -39,6 +40,17 @@ pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<OwnedFd> {
     let socket = socket_with(family, SocketType::DGRAM, flags, None)?;
     tell_drops(&socket);
     bind(&socket, &address)?;
+    Ok(socket)
+}
+
+/// `socket(2)`, `fchmod(2)`, `bind(2)` — makes a nonblocking unix socket at this path, with these
+/// permissions as far as the process's mask allows them.
+pub(crate) fn bind_unix(path: &Path, mode: u32) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+    // A socket's file has the permissions of the socket.
+    rustix::fs::fchmod(&socket, rustix::fs::Mode::from_raw_mode(mode))?;
+    bind(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(socket)
 }
 
@@ -116,8 +128,15 @@ impl Batch {
         Self { bytes: vec![0; BATCH * PLACE], filled: Vec::new(), dropped: None }
     }
 
-    /// `recvmmsg(2)` — receives at most `most` datagrams without blocking; tells how many.
-    pub(crate) fn receive(&mut self, socket: impl AsFd, most: usize) -> io::Result<usize> {
+    /// `recvmmsg(2)` — receives at most `most` datagrams without blocking; tells how many. The
+    /// kernel is asked for nothing besides them at a unix socket: whoever can send there could send
+    /// descriptors along, which this process would have from then on.
+    pub(crate) fn receive(
+        &mut self,
+        socket: impl AsFd,
+        family: Family,
+        most: usize,
+    ) -> io::Result<usize> {
         self.filled.clear();
         self.dropped = None;
         let mut names = [MaybeUninit::<libc::sockaddr_storage>::zeroed(); BATCH];
@@ -137,8 +156,10 @@ impl Batch {
             head.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
             head.msg_iov = space;
             head.msg_iovlen = 1;
-            head.msg_control = control.as_mut_ptr().cast();
-            head.msg_controllen = size_of_val(control);
+            if family != Family::Unix {
+                head.msg_control = control.as_mut_ptr().cast();
+                head.msg_controllen = size_of_val(control);
+            }
             count += 1;
         }
         // SAFETY: the descriptor is open (borrowed); the first `count` headers point to spaces,

@@ -7,6 +7,7 @@
 mod inherited;
 mod socket_options;
 mod unix;
+mod unixgram;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -48,6 +49,10 @@ impl ListeningPort {
             ListenUrl::Unix(path) => {
                 let (listener, own_path) = unix::listen(path, options)?;
                 (listener, Address::Unix(path.clone()), Some(own_path))
+            }
+            ListenUrl::Unixgram(path) => {
+                let (socket, own_path) = unixgram::bind(path, options)?;
+                (socket, Address::Unix(path.clone()), Some(own_path))
             }
             ListenUrl::Udp(_) => {
                 let failed = |error| Error::listen(url, error);

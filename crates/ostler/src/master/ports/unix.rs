@@ -17,7 +17,7 @@ use crate::sys::unix_socket::{self, FileId, Named};
 
 /// How often it is tried anew when the path changes under our hands: another server is starting at
 /// the same moment, and one of us wins.
-const TRIES: u32 = 8;
+pub(super) const TRIES: u32 = 8;
 
 /// The path of a listening socket: taken away when this is dropped, if it still names that socket.
 #[derive(Debug)]
@@ -26,6 +26,13 @@ pub(super) struct OwnPath {
     id: FileId,
     /// The process that made it: the copy of a forked one takes nothing away.
     owner: ProcessId,
+}
+
+impl OwnPath {
+    /// The path of a socket that this process has made, and which file it is.
+    pub(super) fn new(path: &Path, id: FileId) -> Self {
+        Self { path: path.to_owned(), id, owner: process::current() }
+    }
 }
 
 impl Drop for OwnPath {
@@ -108,14 +115,9 @@ impl Temporary {
         for _ in 0..TRIES {
             let done = match unix_socket::named(path).map_err(failed)? {
                 Named::Nothing => self.take_free(path),
-                Named::Other => {
-                    let text = "there is a file that is no socket: remove it, or choose another \
-                                path";
-                    return Err(Error::cannot_listen(url, text, None));
-                }
+                Named::Other => return Err(refuse::no_socket(url)),
                 Named::Socket(_) if unix_socket::is_alive(path).map_err(failed)? => {
-                    let text = "another program listens there: stop it, or choose another path";
-                    return Err(Error::cannot_listen(url, text, None));
+                    return Err(refuse::alive(url));
                 }
                 Named::Socket(dead) => self.replace(path, dead),
             };
@@ -123,15 +125,12 @@ impl Temporary {
                 return self.published(path).map_err(failed);
             }
         }
-        let text = "the path changes all the time: is another server starting there, too?";
-        Err(Error::cannot_listen(url, text, None))
+        Err(refuse::changing(url))
     }
 
     fn published(self, path: &Path) -> io::Result<(OwnedFd, OwnPath)> {
-        let socket = self.socket.try_clone()?;
-        let owner = process::current();
         // The temporary name is gone or a dead socket's, and is taken away with `self`.
-        Ok((socket, OwnPath { path: path.to_owned(), id: self.id, owner }))
+        Ok((self.socket.try_clone()?, OwnPath::new(path, self.id)))
     }
 
     /// True when the path is ours; false when it is free no more.
@@ -165,8 +164,28 @@ impl Temporary {
     }
 }
 
+/// What else stands at a path, and what to do.
+pub(super) mod refuse {
+    use super::{Error, ListenUrl};
+
+    pub(in crate::master::ports) fn no_socket(url: &ListenUrl) -> Error {
+        let text = "there is a file that is no socket: remove it, or choose another path";
+        Error::cannot_listen(url, text, None)
+    }
+
+    pub(in crate::master::ports) fn alive(url: &ListenUrl) -> Error {
+        let text = "another program listens there: stop it, or choose another path";
+        Error::cannot_listen(url, text, None)
+    }
+
+    pub(in crate::master::ports) fn changing(url: &ListenUrl) -> Error {
+        let text = "the path changes all the time: is another server starting there, too?";
+        Error::cannot_listen(url, text, None)
+    }
+}
+
 /// What to do, by what the system said.
-fn refused(url: &ListenUrl, path: &Path, error: io::Error) -> Error {
+pub(super) fn refused(url: &ListenUrl, path: &Path, error: io::Error) -> Error {
     let directory = path.parent().unwrap_or(Path::new("/")).display();
     let text = match error.kind() {
         io::ErrorKind::NotFound => format!("there is no directory {directory}: make it first"),
@@ -182,32 +201,36 @@ fn refused(url: &ListenUrl, path: &Path, error: io::Error) -> Error {
     Error::cannot_listen(url, &text, Some(error))
 }
 
+/// A directory of one test alone.
+#[cfg(test)]
+pub(super) struct Scratch(pub(super) PathBuf);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test that cannot go on
+impl Scratch {
+    pub(super) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("ports-{name}-{}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        let names = std::fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.to_string_lossy().into_owned()).collect()
+    }
+}
+
+#[cfg(test)]
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::net::{UnixListener, UnixStream};
-
-    /// A directory of this test alone.
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("ports-{name}-{}", std::process::id()));
-            std::fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-
-        fn names(&self) -> Vec<String> {
-            let names = std::fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name());
-            names.map(|name| name.to_string_lossy().into_owned()).collect()
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
 
     fn open(path: &Path) -> Result<(OwnedFd, OwnPath)> {
         let listen_url = ListenUrl::Unix(path.to_owned());

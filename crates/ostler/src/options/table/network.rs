@@ -16,10 +16,11 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "",
         why: "Only this machine can connect until someone decides otherwise; port 0 lets the \
               kernel choose a free one.",
-        effect: "Where clients connect: `HOST:PORT` or `tcp://HOST:PORT`, with an IPv6 address in \
-                 brackets, `unix:///PATH`, or `fd://NAME` and `fd+tls://NAME` for a listener that \
-                 systemd has opened. Set for the server it is that of the port `main`; \
-                 each other port has its own. A server whose ports are named listens nowhere else.",
+        effect: "Where clients connect: `HOST:PORT` or `tcp://HOST:PORT`, with an IPv6 address \
+                 in brackets, `unix:///PATH`, `udp://` and `unixgram://` for datagrams, or \
+                 `fd://NAME` and `fd+tls://NAME` for a listener that systemd has opened. Set \
+                 for the server it is that of the port `main`; each other port has its own. A \
+                 server whose ports are named listens nowhere else.",
         access: port_field!(listen),
     },
     OptionInfo {
@@ -41,8 +42,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "",
         why: "Only the user of the server can connect until someone decides otherwise: 0660 lets \
               its group, 0666 everybody who can reach the directory.",
-        effect: "Permissions of the socket's file, when `listen` is a `unix://` path: who can \
-                 write to it can connect.",
+        effect: "Permissions of the socket's file, when `listen` is a `unix://` or \
+                 `unixgram://` path: who can write to it can connect, or send.",
         access: port_field!(unix_mode),
     },
     OptionInfo {

@@ -66,7 +66,7 @@ impl ClientSide {
         if most == 0 {
             return false;
         }
-        let received = match batch.receive(&*port, most) {
+        let received = match batch.receive(&*port, port.family(), most) {
             Ok(received) => received,
             Err(error) => {
                 // What an earlier datagram met does not concern those that wait.

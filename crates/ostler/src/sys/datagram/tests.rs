@@ -25,19 +25,23 @@ fn many_are_received_and_sent_at_once_with_their_addresses() {
             assert_eq!(peer.send_to(&vec![7; index * 30_000], local).unwrap(), index * 30_000);
         }
         let mut batch = Batch::new();
-        assert_eq!(batch.receive(&socket, 2).unwrap(), 2, "no more than was asked for");
+        assert_eq!(
+            batch.receive(&socket, family(&socket).unwrap(), 2).unwrap(),
+            2,
+            "no more than was asked for"
+        );
         let first = received(&batch, 0);
         assert_eq!(first, (inet(&peers[0].local_addr().unwrap().to_string()), Vec::new()));
         assert_eq!(received(&batch, 1).1, vec![7; 30_000]);
         assert_eq!(batch.get(2), None);
-        assert_eq!(batch.receive(&socket, BATCH).unwrap(), 1);
+        assert_eq!(batch.receive(&socket, family(&socket).unwrap(), BATCH).unwrap(), 1);
         let (peer, bytes) = received(&batch, 0);
         let target = Target::new(&peer, family(&socket).unwrap()).unwrap();
         let both = [(&target, &bytes[..1]), (&target, &bytes[..0])];
         assert_eq!(send(&socket, both.into_iter()).unwrap(), 2);
         assert_eq!(peers[2].recv(&mut [0; 9]).unwrap(), 1);
         assert_eq!(peers[2].recv(&mut [0; 9]).unwrap(), 0);
-        let error = batch.receive(&socket, BATCH).unwrap_err();
+        let error = batch.receive(&socket, family(&socket).unwrap(), BATCH).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     }
 }
@@ -55,11 +59,11 @@ fn what_the_kernel_dropped_is_told() {
     }
     let mut batch = Batch::new();
     let mut got = 0;
-    while let Ok(count) = batch.receive(&socket, BATCH) {
+    while let Ok(count) = batch.receive(&socket, family(&socket).unwrap(), BATCH) {
         got += count;
     }
     peer.send_to(b"x", local).unwrap();
-    assert_eq!(batch.receive(&socket, BATCH).unwrap(), 1);
+    assert_eq!(batch.receive(&socket, family(&socket).unwrap(), BATCH).unwrap(), 1);
     assert_eq!(batch.dropped(), dropped(&socket));
     assert_eq!(got + dropped(&socket).unwrap() as usize, sent);
 }
@@ -76,7 +80,7 @@ fn unix_sockets_have_names_or_none_and_longer_datagrams() {
     unnamed.send_to(b"", &path).unwrap();
     unnamed.send_to(&[0; DATAGRAM_MAX_BYTES + 1], &path).unwrap();
     let mut batch = Batch::new();
-    assert_eq!(batch.receive(&socket, BATCH).unwrap(), 3);
+    assert_eq!(batch.receive(&socket, family(&socket).unwrap(), BATCH).unwrap(), 3);
     let (peer, bytes) = received(&batch, 0);
     assert_eq!(bytes, b"a");
     let target = Target::new(&peer, family(&socket).unwrap()).unwrap();

@@ -28,8 +28,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ostler::{
-    CloseReason, Deferred, Error, Exit, Handler, KeepAlive, Outcome, Package, Server, Session,
-    TimerId, Worker,
+    CloseReason, Deferred, Error, Exit, Handler, KeepAlive, Outcome, Package, Packet, PacketPeer,
+    Server, Session, TimerId, Worker,
 };
 use ostler_shm::layout::Sizes;
 use words::{Arguments, Call, outcome, say, wait_for_file};
@@ -143,6 +143,16 @@ impl Handler for Probe {
             say(session, "hello");
         }
         Ok(())
+    }
+
+    /// `PATH TEXT` sends the text there, anything else is answered with the name of its sender.
+    fn on_packet(&mut self, worker: &Worker, packet: &Packet) -> Outcome {
+        let text = String::from_utf8_lossy(packet);
+        let Some((path, text)) = text.split_once(' ') else {
+            return Ok(packet.reply(packet.peer().to_string().as_bytes())?);
+        };
+        let peer = PacketPeer::unix(path).ok_or("no path of a unix socket")?;
+        Ok(worker.send_to(packet.port().id(), &peer, text.as_bytes())?)
     }
 
     fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
