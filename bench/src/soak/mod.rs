@@ -11,6 +11,7 @@ mod clients;
 mod deaf_listeners;
 mod every_port;
 mod idle;
+mod idle_tls;
 mod kill_close;
 mod kill_manager;
 mod kill_master;
@@ -39,7 +40,7 @@ use sheet::Sheet;
 
 type Scenario = fn(&Stage, &mut Sheet<'_>) -> TestResult;
 
-const SCENARIOS: [(&str, Scenario); 12] = [
+const SCENARIOS: [(&str, Scenario); 13] = [
     ("reload", reload::run),
     ("kill-redeliver-echo", kill_redeliver::echo),
     ("kill-redeliver-2ms", kill_redeliver::two_ms),
@@ -49,6 +50,7 @@ const SCENARIOS: [(&str, Scenario); 12] = [
     ("ports-reload", every_port::reloads),
     ("ports-kill", every_port::kills),
     ("idle", idle::run),
+    ("idle-tls", idle_tls::run),
     ("non-readers", non_readers::run),
     ("deaf-listeners", deaf_listeners::run),
     ("streams", streams::run),
