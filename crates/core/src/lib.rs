@@ -10,6 +10,7 @@ pub mod answer_turns;
 pub mod brain;
 pub mod budget;
 pub mod deadlines;
+pub mod departure;
 pub mod framing;
 pub mod handshakes;
 pub mod ids;

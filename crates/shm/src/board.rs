@@ -275,6 +275,12 @@ mod file {
             self.session_ids()?.claim()
         }
 
+        /// The same with a counter that several boards have in common.
+        #[must_use]
+        pub fn claim_session_of(&self, newest: &AtomicU64) -> Option<u64> {
+            SessionIds::new(newest, self.occupancy()?, self.sizes.sessions).claim()
+        }
+
         /// Master, the session's reactor: a session begins whose id was claimed.
         pub fn open_session(
             &self,

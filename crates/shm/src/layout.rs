@@ -10,6 +10,8 @@ use std::mem::size_of;
 pub const DOWN_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERdn");
 /// First word of the board: "OSTLERbd".
 pub const BOARD_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERbd");
+/// First word of the commons: "OSTLERco".
+pub const COMMONS_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERco");
 /// Number of this protocol; changed with every change of layout or meaning.
 pub const PROTOCOL: u64 = 7;
 /// Bytes of a page; every ring begins on one.

@@ -5,7 +5,7 @@
 //! comments (`T3`, `§7`) are its. Rules that hold for every word in here:
 //!
 //! * each shared word has exactly one writing process and lies in that process's memory file, which
-//!   the other side maps read-only;
+//!   the other side maps read-only (but for [`commons`], whose words carry no data of clients);
 //! * nothing a peer writes can make this side panic, loop or read outside a ring: what is read is
 //!   copied first, then checked, then used;
 //! * a process that dies at any instruction leaves nothing locked and nothing half visible.
@@ -14,6 +14,7 @@
 //! (mapped memory or a model's cells), so the code that is model-checked is the code that runs.
 
 pub mod board;
+pub mod commons;
 pub mod consumer;
 pub mod fault;
 pub mod giver;

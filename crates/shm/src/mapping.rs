@@ -178,3 +178,7 @@ unsafe impl SharedWords for crate::board::SleepWord {}
 unsafe impl SharedWords for crate::board::NewestSession {}
 // SAFETY: repr(C) struct of AtomicU64 (see `board`).
 unsafe impl SharedWords for crate::board::BoardHead {}
+// SAFETY: repr(C) group of AtomicU64s and padding.
+unsafe impl SharedWords for crate::commons::CommonsHead {}
+// SAFETY: repr(C) group of AtomicU64s and padding.
+unsafe impl SharedWords for crate::commons::SeatHead {}

@@ -120,6 +120,23 @@ pub struct DatagramBooks {
 }
 
 impl DatagramBooks {
+    /// Calls `visit` with each counter, always in the same order.
+    pub(super) fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
+        let Self {
+            received,
+            finished,
+            in_hand,
+            waiting,
+            dropped,
+            redelivered,
+            kernel_dropped,
+            sent,
+            not_sent,
+        } = self;
+        let single = [received, finished, in_hand, waiting, redelivered, kernel_dropped, sent];
+        single.into_iter().chain(dropped).chain(not_sent).for_each(visit);
+    }
+
     /// Adds another reactor's books.
     pub(super) fn add(&mut self, other: &Self) {
         self.received += other.received;

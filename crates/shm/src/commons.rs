@@ -1,0 +1,238 @@
+//! What processes that serve clients themselves have in common (BASE mode): one memory file that
+//! the master makes and all of them write — the counter of session ids, and a seat for each living
+//! process with its open connections and its books.
+//!
+//! A seat is written by the process that has it, and read by the master, also when that process is
+//! dead: its books lie there twice, and one word says which copy counts, so that a death at any
+//! instruction leaves a complete one. What a process writes is not trusted: it can make its numbers
+//! wrong, and nothing else.
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// Words of one copy of the books.
+pub const BOOK_WORDS_MAX: usize = 250;
+/// The most seats: three for each of the most workers that the options allow, and a few.
+pub const SEATS_MAX: usize = 4_096;
+
+/// The first line of the file.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct CommonsHead {
+    /// [`crate::layout::COMMONS_MAGIC`].
+    pub magic: AtomicU64,
+    /// [`crate::layout::PROTOCOL`].
+    pub protocol: AtomicU64,
+    /// How many seats there are.
+    pub seats: AtomicU64,
+}
+
+/// The first line of a seat.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct SeatHead {
+    /// Open connections of its process.
+    pub open: AtomicU64,
+    /// How often the books were written: an odd number says that the second copy counts.
+    pub turn: AtomicU64,
+}
+
+#[cfg(not(loom))]
+pub use file::{Commons, Seat};
+
+#[cfg(not(loom))]
+mod file {
+    use super::{AtomicU64, BOOK_WORDS_MAX, CommonsHead, Ordering, SEATS_MAX, SeatHead};
+    use crate::board::NewestSession;
+    use crate::layout::{COMMONS_MAGIC, PAGE, PROTOCOL};
+    use crate::mapping::{self, Mapping, Writer};
+    use rustix::fd::{AsFd, OwnedFd};
+    use std::io;
+
+    const NEWEST_AT: u64 = size_of::<CommonsHead>() as u64;
+    const _: () = assert!(size_of::<SeatHead>() + 2 * BOOK_WORDS_MAX * 8 <= PAGE as usize);
+
+    /// A writable mapping of the file.
+    #[derive(Debug)]
+    pub struct Commons {
+        mapping: Mapping,
+        seats: usize,
+    }
+
+    fn len_for(seats: usize) -> u64 {
+        PAGE * (1 + seats as u64)
+    }
+
+    impl Commons {
+        /// Master: makes the file; the descriptor is for the processes.
+        ///
+        /// # Errors
+        /// Those of memfd_create(2), fallocate(2) and mmap(2); also an impossible number of seats.
+        pub fn create(seats: usize) -> io::Result<(Self, OwnedFd)> {
+            if !(1..=SEATS_MAX).contains(&seats) {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "impossible seats"));
+            }
+            let fd = mapping::create("ostler-commons", len_for(seats), true)?;
+            let mapping = Mapping::new(&fd, len_for(seats), true)?;
+            mapping::seal(&fd, Writer::Receiver)?;
+            let commons = Self { mapping, seats };
+            let head = commons.head().ok_or(io::ErrorKind::InvalidData)?;
+            head.magic.store(COMMONS_MAGIC, Ordering::Relaxed);
+            head.protocol.store(PROTOCOL, Ordering::Relaxed);
+            head.seats.store(seats as u64, Ordering::Release);
+            Ok((commons, fd))
+        }
+
+        /// Process: maps the file, and checks that it speaks this protocol.
+        ///
+        /// # Errors
+        /// When it does not, or mapping fails.
+        pub fn open(fd: impl AsFd) -> io::Result<Self> {
+            let wrong = |text: &'static str| io::Error::new(io::ErrorKind::InvalidData, text);
+            let size = rustix::fs::fstat(&fd)?.st_size;
+            let len = u64::try_from(size).unwrap_or(0);
+            let mapping = Mapping::new(&fd, len, true)?;
+            let mut commons = Self { mapping, seats: 0 };
+            let head = commons.head().ok_or_else(|| wrong("the commons are too short"))?;
+            let is_ours = head.magic.load(Ordering::Acquire) == COMMONS_MAGIC
+                && head.protocol.load(Ordering::Relaxed) == PROTOCOL;
+            let seats = usize::try_from(head.seats.load(Ordering::Relaxed)).unwrap_or(0);
+            if !is_ours || !(1..=SEATS_MAX).contains(&seats) || len_for(seats) > len {
+                return Err(wrong("the file is not the commons of this protocol"));
+            }
+            commons.seats = seats;
+            Ok(commons)
+        }
+
+        fn head(&self) -> Option<&CommonsHead> {
+            self.mapping.words::<CommonsHead>(0)
+        }
+
+        /// How many seats there are.
+        #[must_use]
+        pub const fn seats(&self) -> usize {
+            self.seats
+        }
+
+        /// The session id that was issued last, by whichever process.
+        #[must_use]
+        pub fn newest_session(&self) -> Option<&AtomicU64> {
+            self.mapping.words::<NewestSession>(NEWEST_AT).map(|newest| &newest.id)
+        }
+
+        /// A seat; `None` when there is none with this number.
+        #[must_use]
+        pub fn seat(&self, number: usize) -> Option<Seat<'_>> {
+            if number >= self.seats {
+                return None;
+            }
+            let at = PAGE * (1 + number as u64);
+            let head = self.mapping.words::<SeatHead>(at)?;
+            let copies_at = at + size_of::<SeatHead>() as u64;
+            Some(Seat { head, copies: self.mapping.word_slice(copies_at, 2 * BOOK_WORDS_MAX)? })
+        }
+
+        /// Open connections of all processes but that of one seat.
+        #[must_use]
+        pub fn open_elsewhere(&self, own: usize) -> u64 {
+            let others = (0..self.seats).filter(|number| *number != own);
+            others
+                .filter_map(|number| self.seat(number))
+                .fold(0, |sum, seat| sum.saturating_add(seat.open()))
+        }
+    }
+
+    /// One seat.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Seat<'a> {
+        head: &'a SeatHead,
+        copies: &'a [AtomicU64],
+    }
+
+    impl Seat<'_> {
+        /// Open connections of its process.
+        #[must_use]
+        pub fn open(&self) -> u64 {
+            self.head.open.load(Ordering::Relaxed)
+        }
+
+        /// Process: so many connections are open.
+        pub fn set_open(&self, connections: u64) {
+            self.head.open.store(connections, Ordering::Relaxed);
+        }
+
+        /// Process: writes its books, at most [`BOOK_WORDS_MAX`] words, into the copy that does not
+        /// count, and lets that count.
+        pub fn write_books(&self, words: &[u64]) {
+            let next = self.head.turn.load(Ordering::Relaxed).wrapping_add(1);
+            for (place, word) in self.copy(next).iter().zip(words) {
+                place.store(*word, Ordering::Relaxed);
+            }
+            self.head.turn.store(next, Ordering::Release);
+        }
+
+        /// Master: the books as they were written last. Complete if their process is dead or does
+        /// not write meanwhile.
+        pub fn read_books(&self, words: &mut [u64]) {
+            let turn = self.head.turn.load(Ordering::Acquire);
+            for (word, place) in words.iter_mut().zip(self.copy(turn)) {
+                *word = place.load(Ordering::Relaxed);
+            }
+        }
+
+        /// Master: the seat is for another process.
+        pub fn clear(&self) {
+            self.head.open.store(0, Ordering::Relaxed);
+            self.copies.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        }
+
+        fn copy(&self, turn: u64) -> &[AtomicU64] {
+            let (first, second) = self.copies.split_at(self.copies.len() / 2);
+            if turn & 1 == 0 { first } else { second }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn the_master_reads_the_books_that_were_written_completely() {
+            let (master, fd) = Commons::create(3).unwrap();
+            let process = Commons::open(&fd).unwrap();
+            let seat = process.seat(2).unwrap();
+            let read = || {
+                let mut words = [0; 2];
+                master.seat(2).unwrap().read_books(&mut words);
+                words
+            };
+            assert_eq!(read(), [0, 0]);
+            seat.write_books(&[1, 2]);
+            assert_eq!(read(), [1, 2]);
+            // A death in the middle of the next writing.
+            seat.copy(0)[0].store(7, Ordering::Relaxed);
+            assert_eq!(read(), [1, 2]);
+            seat.write_books(&[3, 4]);
+            assert_eq!(read(), [3, 4]);
+            master.seat(2).unwrap().clear();
+            assert_eq!(read(), [0, 0]);
+        }
+
+        #[test]
+        fn connections_of_others_are_counted_and_there_is_one_counter_of_sessions() {
+            let (master, fd) = Commons::create(3).unwrap();
+            let process = Commons::open(&fd).unwrap();
+            (0..3).for_each(|number| master.seat(number).unwrap().set_open(1 << number));
+            assert_eq!(process.open_elsewhere(1), 5);
+            master.newest_session().unwrap().store(9, Ordering::Relaxed);
+            assert_eq!(process.newest_session().unwrap().load(Ordering::Relaxed), 9);
+            assert!(process.seat(3).is_none());
+        }
+
+        #[test]
+        fn strange_files_and_numbers_are_refused() {
+            assert!(Commons::create(0).is_err() && Commons::create(SEATS_MAX + 1).is_err());
+            assert!(Commons::open(mapping::create("strange", 1 << 16, false).unwrap()).is_err());
+            assert!(Commons::open(mapping::create("short", 8, false).unwrap()).is_err());
+        }
+    }
+}
