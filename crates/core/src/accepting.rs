@@ -11,6 +11,12 @@ pub struct AcceptCounts {
 }
 
 impl AcceptCounts {
+    /// Calls `visit` with each counter, always in the same order.
+    pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
+        let Self { refused_no_descriptor, refused_address_full } = self;
+        [refused_no_descriptor, refused_address_full].into_iter().for_each(visit);
+    }
+
     /// Adds the counters of another thread.
     pub const fn add(&mut self, other: &Self) {
         self.refused_no_descriptor += other.refused_no_descriptor;

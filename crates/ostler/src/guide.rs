@@ -33,6 +33,9 @@ struct Reload;
 #[doc = include_str!("../../../docs/guide/threads.md")]
 struct Threads;
 
+#[doc = include_str!("../../../docs/guide/base.md")]
+struct Base;
+
 #[doc = include_str!("../../../docs/guide/testing.md")]
 struct Testing;
 

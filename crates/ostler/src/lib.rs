@@ -50,6 +50,7 @@
 //! tells how the engine works.
 
 mod api;
+mod base;
 mod control;
 mod encryption;
 mod error;
@@ -91,7 +92,7 @@ pub use error::{
     EXIT_INTERNAL, EXIT_LISTEN, EXIT_MANAGERS_LOST, EXIT_OPTION, EXIT_START, Error, Result,
 };
 pub use options::{
-    AnswerOrder, ClientAuth, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, LogLevel,
+    AnswerOrder, ClientAuth, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, LogLevel, Mode,
     OptionInfo, OptionKind, Options, ProxyProtocol, Refusal, SessionIds, TlsVersion, UnknownName,
 };
 pub use ostler_core::brain::CloseReason;

@@ -115,56 +115,6 @@ impl Books {
         }
     }
 
-    /// Calls `visit` with each counter, always in the same order: for books that are written to and
-    /// read from memory that outlives their process.
-    pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
-        // No `..` here and below: who adds a counter is told by the compiler.
-        let Self {
-            accepted,
-            open,
-            closed,
-            received,
-            finished,
-            in_hand,
-            recalled,
-            refused,
-            dropped_worker_died,
-            dropped_session_gone,
-            closed_by,
-            redelivered,
-            recalls,
-            output_session_gone,
-            memory_shortages,
-            output_dropped_bytes,
-            input_dropped_bytes,
-            continued,
-            datagrams,
-            handshakes,
-        } = self;
-        let sessions = [accepted, open, received, finished, in_hand, recalled, refused];
-        let dropped = [dropped_worker_died, dropped_session_gone, redelivered, recalls];
-        let others = [output_session_gone, memory_shortages, output_dropped_bytes, continued];
-        let single = sessions.into_iter().chain(dropped).chain(others);
-        let by_reason = closed.iter_mut().chain(closed_by).chain(input_dropped_bytes);
-        single.chain(by_reason).for_each(&mut *visit);
-        datagrams.visit(visit);
-        handshakes.visit(visit);
-    }
-
-    /// The process whose books these are is dead: its connections have ended with it, and what its
-    /// worker had in hand is lost with them.
-    pub fn end_with_process(&mut self) {
-        let (reason, open) = (CloseReason::WorkerDied as usize, std::mem::take(&mut self.open));
-        if let Some(count) = self.closed.get_mut(reason) {
-            *count = count.saturating_add(open);
-        }
-        let lost = std::mem::take(&mut self.in_hand).saturating_add(self.recalled);
-        self.recalled = 0;
-        if let Some(count) = self.closed_by.get_mut(reason) {
-            *count = count.saturating_add(lost);
-        }
-    }
-
     /// A session was accepted.
     pub(super) const fn session_accepted(&mut self) {
         self.accepted += 1;
@@ -346,30 +296,6 @@ mod tests {
         assert_eq!((books.dropped_worker_died, books.dropped_session_gone), (1, 3));
         assert_eq!((books.dropped_total(), books.closed_by_total()), (4, 1));
         assert_eq!(books.closed_by[CloseReason::WorkerDied as usize], 1);
-    }
-
-    #[test]
-    fn every_counter_is_visited_once() {
-        let (mut books, mut next) = (Books::default(), 0..);
-        books.visit(&mut |count| *count = next.next().unwrap());
-        let mut seen = numbers(&books);
-        seen.sort_unstable();
-        assert_eq!(seen, (0..next.start).collect::<Vec<u64>>());
-    }
-
-    #[test]
-    fn what_a_dead_process_had_has_ended_with_it() {
-        let mut books = Books::default();
-        (0..3).for_each(|_| books.session_accepted());
-        books.session_closed(CloseReason::Peer);
-        (0..4).for_each(|_| books.package_received());
-        books.package_left_worker(PackageFate::Finished);
-        books.package_left_worker(PackageFate::Waits);
-        books.end_with_process();
-        assert!(books.balance(), "{books:?}");
-        assert_eq!((books.open, books.in_hand, books.recalled), (0, 0, 0));
-        let died = CloseReason::WorkerDied as usize;
-        assert_eq!((books.closed[died], books.closed_by[died]), (2, 3));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod datagram_books;
 mod delivery;
 mod dispatch;
 mod lanes;
+mod lasting_books;
 mod ledger;
 mod outage;
 mod peers;

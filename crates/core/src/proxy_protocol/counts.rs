@@ -24,6 +24,13 @@ pub struct HeaderCounts {
 }
 
 impl HeaderCounts {
+    /// Calls `visit` with each counter, always in the same order.
+    pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
+        let Self { awaited, read, untrusted, bad, left, timed_out, crowded_out, ended } = self;
+        let single = [awaited, read, untrusted, left, timed_out, crowded_out, ended];
+        single.into_iter().chain(bad).for_each(visit);
+    }
+
     /// Something came that cannot be used.
     pub fn count_bad(&mut self, reason: BadHeader) {
         if let Some(count) = self.bad.get_mut(reason as usize) {

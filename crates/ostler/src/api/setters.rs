@@ -9,7 +9,7 @@ use super::framing::Framing;
 use super::port_builder::PortBuilder;
 use crate::options::sources::layers::Layer;
 use crate::options::{
-    AnswerOrder, CrashPolicy, Dispatch, Harden, LogFormat, LogLevel, ProxyProtocol, Refusal,
+    AnswerOrder, CrashPolicy, Dispatch, Harden, LogFormat, LogLevel, Mode, ProxyProtocol, Refusal,
     SessionIds, Spell,
 };
 
@@ -43,6 +43,8 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     session_ids(start: SessionIds) => "session_ids";
     /// The number before that of the first session, up to 2^48, with [`SessionIds::Sequential`].
     start_session_id(number: u64) => "start_session_id";
+    /// Which process serves the clients: the master, or each worker its own.
+    mode(mode: Mode) => "mode";
     /// The number of event workers, 1 to 1 024.
     workers(processes: u16) => "workers";
     /// The number of reactor threads, 1 to 64.

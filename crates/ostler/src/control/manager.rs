@@ -12,6 +12,9 @@ pub(crate) const MANAGER_MESSAGE_SIZE_BYTES: usize = 128;
 /// Descriptors of [`ToManager::MemoryReady`] before the lane bells: down memory, up memory, worker
 /// bell.
 pub(crate) const LANE_DESCRIPTORS_FIXED: usize = 3;
+/// Descriptors of [`ToManager::MemoryReady`] before the listeners in BASE mode: the worker's bell,
+/// its link to the master.
+pub(crate) const BASE_DESCRIPTORS_FIXED: usize = 2;
 
 /// From the master to the manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +25,13 @@ pub(crate) enum ToManager {
         generation_base: u32,
     },
     /// The lane memory of this process, with `[down, up, worker_bell, lane_bell_0 ..
-    /// lane_bell_{R-1}]`.
-    MemoryReady(ProcessKey),
+    /// lane_bell_{R-1}]`; in BASE mode its seat, with `[worker_bell, link, listener_0 ..]`.
+    MemoryReady {
+        /// Who.
+        worker: ProcessKey,
+        /// Its seat; 0 without BASE mode.
+        seat: u16,
+    },
     /// There is no memory for this process now.
     MemoryFailed(ProcessKey),
     /// This process wrote nonsense into its lanes.
@@ -110,7 +118,7 @@ impl ToManager {
         let writer = Writer::new();
         match *self {
             Self::Promote { generation_base } => writer.u8(1).u32(generation_base),
-            Self::MemoryReady(key) => writer.u8(2).key(key),
+            Self::MemoryReady { worker, seat } => writer.u8(2).key(worker).u16(seat),
             Self::MemoryFailed(key) => writer.u8(3).key(key),
             Self::Condemn(key) => writer.u8(4).key(key),
             Self::Reload => writer.u8(5),
@@ -125,7 +133,7 @@ impl ToManager {
         let mut reader = Reader::new(bytes, MANAGER_MESSAGE_SIZE_BYTES)?;
         let message = match reader.u8()? {
             1 => Self::Promote { generation_base: reader.u32()? },
-            2 => Self::MemoryReady(reader.key()?),
+            2 => Self::MemoryReady { worker: reader.key()?, seat: reader.u16()? },
             3 => Self::MemoryFailed(reader.key()?),
             4 => Self::Condemn(reader.key()?),
             5 => Self::Reload,

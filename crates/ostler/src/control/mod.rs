@@ -9,12 +9,16 @@
 
 mod channel;
 mod manager;
+mod process;
 mod short_text;
 mod wire;
 mod worker;
 
 pub(crate) use channel::{Channel, Received};
-pub(crate) use manager::{DeathNotice, LANE_DESCRIPTORS_FIXED, ToManager, ToMaster};
+pub(crate) use manager::{
+    BASE_DESCRIPTORS_FIXED, DeathNotice, LANE_DESCRIPTORS_FIXED, ToManager, ToMaster,
+};
+pub(crate) use process::{FromProcess, ToProcess};
 pub(crate) use short_text::ShortText;
 pub(crate) use worker::{FromWorker, WORKER_MESSAGE_SIZE_BYTES};
 

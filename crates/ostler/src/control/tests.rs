@@ -41,7 +41,7 @@ fn outcome() -> impl Strategy<Value = ReloadOutcome> {
 fn to_manager() -> impl Strategy<Value = ToManager> {
     prop_oneof![
         any::<u32>().prop_map(|generation_base| ToManager::Promote { generation_base }),
-        key().prop_map(ToManager::MemoryReady),
+        (key(), any::<u16>()).prop_map(|(worker, seat)| ToManager::MemoryReady { worker, seat }),
         key().prop_map(ToManager::MemoryFailed),
         key().prop_map(ToManager::Condemn),
         Just(ToManager::Reload),
@@ -141,7 +141,7 @@ fn a_channel_carries_messages_and_descriptors_until_closed() {
     let (mut master, mut manager) = channels();
     assert!(matches!(manager.receive().unwrap(), Received::Nothing));
     let bell = eventfd::create().unwrap();
-    let message = ToManager::MemoryReady(ProcessKey::event(3, 4));
+    let message = ToManager::MemoryReady { worker: ProcessKey::event(3, 4), seat: 5 };
     master.send(&message, vec![bell.try_clone().unwrap()]).unwrap();
     let Received::Message(received, descriptors) = manager.receive().unwrap() else { panic!() };
     assert_eq!((received, descriptors.len()), (message, 1));

@@ -73,9 +73,10 @@ impl Driver<'_> {
                 tracing::warn!("was promoted twice");
                 Ok(())
             }
-            ToManager::MemoryReady(worker) => {
+            ToManager::MemoryReady { worker, seat } => {
                 let count = descriptors.len();
-                let Some(lanes) = LaneDescriptors::new(descriptors, self.setup.reactors) else {
+                let ends = self.setup.ends;
+                let Some(lanes) = LaneDescriptors::new(descriptors, ends, seat) else {
                     // This process may have none left to open them with.
                     tracing::error!(%worker, count, "lane memory with wrong descriptors");
                     self.say(&ToMaster::Release(worker))?;

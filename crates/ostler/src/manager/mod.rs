@@ -33,8 +33,8 @@ mod token;
 mod worker_message;
 
 pub(crate) use handle::{Forked, ManagerHandle, fork_managers};
-pub(crate) use setup::ManagerSetup;
-pub(crate) use spawn::ProcessBoot;
+pub(crate) use setup::{EndsKind, ManagerSetup};
+pub(crate) use spawn::{ProcessBoot, ProcessEnds};
 pub(crate) use sweep::end_all;
 
 /// Exit code of a manager or worker whose master is gone, or whose manager was gone before it

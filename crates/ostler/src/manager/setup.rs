@@ -10,6 +10,15 @@ use crate::sys::pidfd::PidFd;
 use crate::sys::process::{Dumping, ProcessId};
 use crate::sys::process_name::Instance;
 
+/// What a worker has at its other ends, and so the descriptors that it begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndsKind {
+    /// Lanes to so many reactors of the master.
+    Lanes(usize),
+    /// BASE mode: clients, on so many ports.
+    Clients(usize),
+}
+
 /// What a worker process runs: it gets its descriptors and returns its exit code.
 pub(crate) type WorkerMain = Box<dyn Fn(ProcessBoot) -> i32>;
 
@@ -20,12 +29,12 @@ pub(crate) struct ManagerSetup {
     pub(crate) master_pidfd: PidFd,
     /// Its number.
     pub(crate) master_pid: ProcessId,
-    /// The board, which every worker maps.
+    /// The board, which every worker maps; in BASE mode the commons.
     pub(crate) board: OwnedFd,
     /// Settings of the supervisor.
     pub(crate) settings: Settings,
-    /// Number of reactors, hence of lane bells per worker.
-    pub(crate) reactors: usize,
+    /// What a worker has at its other ends.
+    pub(crate) ends: EndsKind,
     /// Which processes are not dumpable.
     pub(crate) harden: Harden,
     /// Whether the program was dumpable before it became a server; workers are again unless

@@ -27,7 +27,7 @@ const SAY_AGAIN_MS: Millis = 60_000;
 
 /// Whether the listeners are watched now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Go on watching them.
     Watch,
     /// Watch them again when a connection has been closed, or at this time.
@@ -35,7 +35,7 @@ pub(super) enum Verdict {
 }
 
 /// The listeners of all ports, and what counts for all of them.
-pub(super) struct Acceptor {
+pub(crate) struct Acceptor {
     ports: ListeningPorts,
     reports: Reports,
     max_connections: u64,
@@ -72,7 +72,7 @@ impl Quotas for Complaints {
 impl Acceptor {
     /// # Errors
     /// When there is no descriptor to keep in reserve.
-    pub(super) fn new(
+    pub(crate) fn new(
         ports: ListeningPorts,
         options: &Options,
         reports: Reports,
@@ -91,29 +91,34 @@ impl Acceptor {
     }
 
     /// The end of accepting: what was counted goes into the books.
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         self.complaints.tell_rest();
         let mut books = self.reports.books.lock().unwrap_or_else(PoisonError::into_inner);
         books.accepting.add(&self.counts);
     }
 
+    /// What was counted until now.
+    pub(crate) const fn counts(&self) -> &AcceptCounts {
+        &self.counts
+    }
+
     /// When [`Acceptor::complain_due`] has something to tell.
-    pub(super) fn complaints_due(&self) -> Option<Millis> {
+    pub(crate) fn complaints_due(&self) -> Option<Millis> {
         self.complaints.next_due().map(|due| due.div_ceil(1_000_000))
     }
 
     /// Tells how many clients were refused without a line for each.
-    pub(super) fn complain_due(&self) {
+    pub(crate) fn complain_due(&self) {
         self.complaints.tell_due();
     }
 
     /// The ports, whose listeners are to be watched.
-    pub(super) const fn ports(&self) -> &ListeningPorts {
+    pub(crate) const fn ports(&self) -> &ListeningPorts {
         &self.ports
     }
 
     /// Accepts what waits at a port, up to a batch, and hands it to the reactors.
-    pub(super) fn accept(
+    pub(crate) fn accept(
         &mut self,
         port: PortId,
         mailboxes: &[Arc<Mailbox>],
@@ -154,7 +159,7 @@ impl Acceptor {
                         tracing::error!(%peer, "no session id is left, closed: restart the server");
                         continue;
                     };
-                    self.reports.open.fetch_add(1, Ordering::Relaxed);
+                    self.reports.count_opened();
                     let accepted = Accepted { socket: connection, session, peer, port };
                     match self.accepted.get_mut(reactor) {
                         Some(waiting) => waiting.push(ToReactor::Accepted(accepted)),
@@ -219,7 +224,7 @@ impl Acceptor {
     }
 
     fn is_full(&self) -> bool {
-        self.reports.open.load(Ordering::SeqCst) >= self.max_connections
+        self.reports.open_everywhere() >= self.max_connections
     }
 
     /// Rests for want of a place. One that became free before a reactor could know that somebody
@@ -239,7 +244,7 @@ impl Acceptor {
     }
 
     /// Accepting works again.
-    pub(super) fn resumed(&mut self) {
+    pub(crate) fn resumed(&mut self) {
         self.reports.acceptor_waits.store(false, Ordering::SeqCst);
     }
 }

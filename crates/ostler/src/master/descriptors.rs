@@ -9,7 +9,7 @@ use std::os::fd::RawFd;
 
 use super::bound_descriptors;
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::{Mode, Options};
 use crate::sys::{limit, process};
 
 /// What the master has besides clients and lanes: listener, log, signals, epoll sets, bells,
@@ -18,6 +18,9 @@ const FIXED: u64 = 64;
 /// What the lane memory of one worker takes while it is made: two files, a bell, and copies of them
 /// to send away.
 const PER_WORKER: u64 = 6;
+/// What a process of BASE mode takes while it is made, besides a copy of each of its listeners:
+/// both ends of its link, its bell, and later its pidfd.
+const PER_PROCESS: u64 = 4;
 /// For each reactor: a lane bell and its copy, a copy of the worker's bell. Later a pidfd takes the
 /// place of the copy.
 const PER_LANE: u64 = 3;
@@ -72,7 +75,12 @@ pub(super) fn provide(options: &mut Options, inherited: usize) -> Result<()> {
 
 /// Descriptors that are not for clients. Each worker counts twice, for a successor beside it.
 fn reserve(options: &Options, inherited: usize) -> u64 {
-    let (workers, reactors) = (u64::from(options.workers), u64::from(options.reactors));
+    let workers = u64::from(options.workers);
+    if options.mode == Mode::Base {
+        let ports = options.ports().iter().count() as u64;
+        return FIXED + inherited as u64 + workers * ports + 2 * workers * (PER_PROCESS + ports);
+    }
+    let reactors = u64::from(options.reactors);
     FIXED + inherited as u64 + 2 * workers * (PER_WORKER + PER_LANE * reactors)
 }
 

@@ -10,12 +10,13 @@ use ostler_core::shutdown::{self, Shutdown};
 use ostler_core::{Millis, invariant};
 
 use super::acceptor::{Acceptor, Verdict};
+use super::base::{Base, SeatToken};
 use super::lanes;
 use super::managers::{Lost, Managers};
 use super::orphans::Orphans;
 use super::report::{Announcement, report_reload};
 use crate::api::port::Ports;
-use crate::control::{Received, ShortText, ToManager, ToMaster};
+use crate::control::{Received, ShortText, ToManager, ToMaster, ToProcess};
 use crate::encryption::Encryption;
 use crate::error::{Error, Result, memory_advice};
 use crate::log::{self, SignalNotes};
@@ -56,6 +57,8 @@ pub(super) struct Master {
     pub(super) signals: signal::SignalFd,
     pub(super) signal_notes: SignalNotes,
     pub(super) acceptor: Option<Acceptor>,
+    /// In BASE mode, which has no acceptor and no reactors here.
+    pub(super) base: Option<Base>,
     pub(super) managers: Managers,
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
     pub(super) threads: Vec<JoinHandle<()>>,
@@ -109,11 +112,12 @@ impl Master {
                         }
                     }
                     SPARE_PIDFD => self.spare_lost(),
-                    _ => match listener_port(token) {
+                    _ => match (SeatToken::unpack(token), listener_port(token)) {
+                        (Some(seat), _) => self.on_seat(seat, now),
                         // What another port could not take rests for all of them.
-                        Some(_) if rest_until.is_some() => {}
-                        Some(port) => rest_until = self.accept(port, now),
-                        None => invariant!(false, "what the master watches has a token"),
+                        (None, Some(_)) if rest_until.is_some() => {}
+                        (None, Some(port)) => rest_until = self.accept(port, now),
+                        _ => invariant!(false, "what the master watches has a token"),
                     },
                 }
             }
@@ -258,15 +262,15 @@ impl Master {
             ToMaster::Need(key) => self.make_memory(key),
             ToMaster::Spawned { worker, pid } => self.on_spawned(worker, pid, descriptors),
             ToMaster::Serve { serve, leave } => self.on_serve(serve, leave),
-            ToMaster::Leave(key) => self.tell_all(|| ToReactor::Leave(key)),
+            ToMaster::Leave(key) => self.leave(key),
             ToMaster::Release(key) => {
                 self.managers.note_gone(key);
-                self.tell_all(|| ToReactor::Release(key));
+                self.release(key);
             }
             ToMaster::Died(notice) => {
                 self.managers.note_gone(notice.worker);
-                // For reactors without its pidfd; the others settle it when that is readable.
-                self.tell_all(|| ToReactor::Release(notice.worker));
+                self.release(notice.worker);
+                self.look_for_drained(now);
             }
             ToMaster::ReloadFinished { kind: ProcessKind::Event, outcome } => {
                 report_reload(outcome)
@@ -289,20 +293,41 @@ impl Master {
         }
     }
 
+    /// A process takes no more packages, or in BASE mode no more clients.
+    fn leave(&mut self, key: ProcessKey) {
+        self.tell_all(|| ToReactor::Leave(key));
+        self.tell_process(key, ToProcess::Leave);
+    }
+
+    /// A process is gone, or never came. For whoever does not have its pidfd; the others settle it
+    /// when that is readable.
+    fn release(&mut self, key: ProcessKey) {
+        self.tell_all(|| ToReactor::Release(key));
+        self.release_seat(key);
+    }
+
     fn make_memory(&mut self, key: ProcessKey) {
+        if self.base.is_some() {
+            if let Err(error) = self.seat_process(key) {
+                self.no_memory(key, error);
+            }
+            return;
+        }
         match lanes::make(key, self.options.lane_sizes(), &self.mailboxes) {
             Ok(descriptors) => {
                 self.managers.note_needed(key);
-                self.send(&ToManager::MemoryReady(key), descriptors);
+                self.send(&ToManager::MemoryReady { worker: key, seat: 0 }, descriptors);
             }
-            Err(error) => {
-                let advice = memory_advice(&error);
-                let text = "cannot make the lane memory of a worker";
-                tracing::error!(worker = %key, %error, advice, "{text}");
-                self.memory_failure = Some(error);
-                self.send(&ToManager::MemoryFailed(key), Vec::new());
-            }
+            Err(error) => self.no_memory(key, error),
         }
+    }
+
+    fn no_memory(&mut self, key: ProcessKey, error: std::io::Error) {
+        let advice = memory_advice(&error);
+        let text = "cannot make the lane memory of a worker";
+        tracing::error!(worker = %key, %error, advice, "{text}");
+        self.memory_failure = Some(error);
+        self.send(&ToManager::MemoryFailed(key), Vec::new());
     }
 
     fn on_spawned(&mut self, key: ProcessKey, pid: i32, descriptors: Vec<std::os::fd::OwnedFd>) {
@@ -325,6 +350,7 @@ impl Master {
         for mailbox in &self.mailboxes {
             mailbox.push(ToReactor::Spawned(key, pidfd.try_clone()?));
         }
+        self.watch_process(key, pidfd)?;
         self.managers.note_watched(key);
         Ok(())
     }
@@ -335,13 +361,14 @@ impl Master {
             // sessions would wait for ever.
             tracing::error!(worker = %serve, "does not serve, because nobody could see its death");
             if let Some(leave) = leave {
-                self.tell_all(|| ToReactor::Leave(leave));
+                self.leave(leave);
             }
             self.send(&ToManager::Condemn(serve), Vec::new());
             return;
         }
         self.boot_deadline = None;
         self.tell_all(|| ToReactor::Serve { serve, leave });
+        self.serve_and_leave(serve, leave);
         // After the reactors know, so that who reads the line is served by this worker.
         tracing::info!(worker = %serve, "serves");
         self.announce();
@@ -395,7 +422,7 @@ impl Master {
         let dead = self.managers.current.pid;
         let (lost, processes) = self.managers.lost(now);
         for key in processes {
-            self.tell_all(|| ToReactor::Release(key));
+            self.release(key);
         }
         if let Lost::ForGood(why) = lost {
             self.exit = Some(Err(Error::managers_lost(why)));

@@ -2,12 +2,15 @@
 
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use ostler_core::shutdown::Shutdown;
-use ostler_shm::board::Board;
+use ostler_shm::board::{Board, BoardSizes};
+use ostler_shm::commons::Commons;
 
 use super::acceptor::Acceptor;
+use super::base::Base;
 use super::bound_descriptors::BoundDescriptors;
 use super::descriptors;
 use super::event_loop::Master;
@@ -22,8 +25,8 @@ use crate::api::worker::Worker;
 use crate::encryption::Encryption;
 use crate::error::{Error, Result};
 use crate::log::ServerLog;
-use crate::manager::{ManagerSetup, fork_managers};
-use crate::options::{Harden, Options, SessionIds};
+use crate::manager::{EndsKind, ManagerSetup, fork_managers};
+use crate::options::{Harden, Mode, Options, SessionIds};
 use crate::reactor::mailbox::{Mailbox, Reports};
 use crate::reactor::places::Places;
 use crate::reactor::shared_memory::SharedMemory;
@@ -33,7 +36,7 @@ use crate::sys::pidfd::PidFd;
 use crate::sys::process_name::Instance;
 use crate::sys::signal::Held;
 use crate::sys::{clock, panic, process, random, signal};
-use crate::{log, worker};
+use crate::{base, log, worker};
 
 /// Listeners that are bound and from which nobody is accepted yet.
 pub(crate) struct Bound {
@@ -78,9 +81,9 @@ where
     let described = ports.described();
     let names = Instance::new(described.first().local_address(), &name);
     names.take("master");
-    let (board, board_fd) = Board::create(options.board_sizes())
-        .map_err(|error| Error::memory("the board", error.into_io()))?;
-    let setup = manager_setup(&options, &program, board_fd, names, keep, described.clone(), make)?;
+    let Shared { board, commons, descriptor } = Shared::make(&options)?;
+    let setup =
+        manager_setup(&options, &program, descriptor, names, keep, described.clone(), make)?;
     let orphans = Orphans::new();
     // The last moment without threads: everything after this line may start some.
     let (manager, spare, forked) =
@@ -89,16 +92,20 @@ where
     // From here on the master has private keys; whoever descends from manager or spare never does.
     let encryption = Encryption::load(&options, &forked)?;
     let signals = signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?;
-    board.start_sessions_behind(id_before_the_first(&options)?);
-    let board = Arc::new(board);
     let places = Places::new(Arc::clone(&board));
     let reports = Reports::new(places).map_err(|error| fail("cannot make a bell", error))?;
     let (mailboxes, threads) = start_reactors(&options, encryption.clone(), &board, &reports)?;
     let handed = ports.hand_out_datagrams(&mailboxes);
     handed.map_err(|error| fail("cannot hand a port to a reactor", error))?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
-    let acceptor = Acceptor::new(ports, &options, reports.clone())
-        .map_err(|error| fail("cannot keep a descriptor in reserve", error))?;
+    let acceptor = |ports| {
+        Acceptor::new(ports, &options, reports.clone())
+            .map_err(|error| fail("cannot keep a descriptor in reserve", error))
+    };
+    let (acceptor, base) = match commons {
+        None => (Some(acceptor(ports)?), None),
+        Some(commons) => (None, Some(Base::new(ports, Arc::new(commons)))),
+    };
     let now = clock::monotonic_ms();
     let master = Master {
         shutdown: Shutdown::new(options.shutdown_timeout_ms, options.drain_timeout_ms),
@@ -109,7 +116,8 @@ where
         encryption,
         signals,
         signal_notes: log::SignalNotes::default(),
-        acceptor: Some(acceptor),
+        acceptor,
+        base,
         mailboxes,
         threads,
         reports,
@@ -161,16 +169,56 @@ where
         master_pidfd,
         board,
         settings: options.supervisor_settings(),
-        reactors: usize::from(options.reactors),
+        ends: match options.mode {
+            Mode::Process => EndsKind::Lanes(usize::from(options.reactors)),
+            Mode::Base => EndsKind::Clients(options.ports().iter().count()),
+        },
         harden: options.harden,
         dumping: program.dumping(),
         sched_batch: options.sched_batch,
         names,
         keep,
-        worker_main: Box::new(move |boot| {
-            worker::event_loop::worker_main(boot, &worker_options, &ports.0, &make)
-        }),
+        worker_main: match options.mode {
+            Mode::Process => Box::new(move |boot| {
+                worker::start::worker_main(boot, &worker_options, &ports.0, &make)
+            }),
+            Mode::Base => Box::new(move |boot| {
+                base::process::process_main(boot, &worker_options, &ports, &make)
+            }),
+        },
     })
+}
+
+/// What all processes see.
+struct Shared {
+    /// The session table. In BASE mode there is one in each process, and this one is empty.
+    board: Arc<Board>,
+    /// In BASE mode.
+    commons: Option<Commons>,
+    /// For the workers.
+    descriptor: OwnedFd,
+}
+
+impl Shared {
+    fn make(options: &Options) -> Result<Self> {
+        let is_base = options.mode == Mode::Base;
+        let sizes = options.board_sizes();
+        let sizes = if is_base { BoardSizes { sessions: 1, ..sizes } } else { sizes };
+        let (board, board_fd) =
+            Board::create(sizes).map_err(|error| Error::memory("the board", error.into_io()))?;
+        let first = id_before_the_first(options)?;
+        board.start_sessions_behind(first);
+        let board = Arc::new(board);
+        if !is_base {
+            return Ok(Self { board, commons: None, descriptor: board_fd });
+        }
+        let (commons, descriptor) = Commons::create(options.seats())
+            .map_err(|error| Error::memory("the commons of the workers", error))?;
+        if let Some(newest) = commons.newest_session() {
+            newest.store(first, Ordering::Relaxed);
+        }
+        Ok(Self { board, commons: Some(commons), descriptor })
+    }
 }
 
 /// Session ids begin behind this one (decision 19).
@@ -195,7 +243,8 @@ fn start_reactors(
 ) -> Result<(Vec<Arc<Mailbox>>, Threads)> {
     let fail = |error| Error::start("cannot start a reactor", Some(error));
     let settings = ReactorSettings::new(options).map_err(fail)?.with_encryption(encryption);
-    let mailboxes: Vec<_> = (0..options.reactors)
+    let reactors = if options.mode == Mode::Base { 0 } else { options.reactors };
+    let mailboxes: Vec<_> = (0..reactors)
         .map(|_| Ok(Arc::new(Mailbox::new()?)))
         .collect::<std::io::Result<_>>()
         .map_err(fail)?;

@@ -2,7 +2,6 @@
 
 use std::os::fd::AsFd;
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ostler_core::brain::{Books, CloseReason, DatagramBooks, DatagramDrop, NotSent};
@@ -12,7 +11,7 @@ use ostler_core::shutdown::{Event, ShutdownAction};
 use ostler_core::{Millis, invariant};
 
 use super::event_loop::Master;
-use crate::control::ToManager;
+use crate::control::{ToManager, ToProcess};
 use crate::error::Result;
 use crate::reactor::mailbox::ToReactor;
 use crate::sys::poll;
@@ -49,6 +48,7 @@ impl Master {
         self.stop_accepting();
         self.send(&ToManager::Draining, Vec::new());
         self.tell_all(|| ToReactor::Drain);
+        self.tell_processes(ToProcess::Drain);
     }
 
     fn stop_accepting(&mut self) {
@@ -60,16 +60,17 @@ impl Master {
         }
     }
 
-    fn close_sessions(&self, timed_out: bool) {
+    fn close_sessions(&mut self, timed_out: bool) {
         if timed_out {
             tracing::warn!(
-                open = self.reports.open.load(Ordering::Relaxed),
+                open = self.open_connections(),
                 shutdown_timeout_ms = self.options.shutdown_timeout_ms,
                 "the drain took too long, sessions are closed"
             );
         }
         let reason = CloseReason::ShutdownTimeout;
         self.tell_all(|| ToReactor::CloseAll { reason, timed_out });
+        self.tell_processes(ToProcess::CloseAll { timed_out });
     }
 
     /// Stops the reactors, writes the books.
@@ -86,6 +87,7 @@ impl Master {
             let joined = thread.join();
             invariant!(joined.is_ok(), "a reactor that panics aborts the process");
         }
+        self.close_base_books();
         log_books(&self.reports.books.lock().unwrap_or_else(PoisonError::into_inner));
         self.sweep();
         self.exit.unwrap_or(Ok(()))

@@ -28,6 +28,23 @@ pub enum FramingKind {
     Resp,
 }
 
+/// Which process serves the clients.
+///
+/// ```
+/// use ostler::{Mode, Server};
+///
+/// let server = Server::builder().mode(Mode::Base).workers(4);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// The master: what happens to a worker is nothing to the connections, and any worker may
+    /// handle any package.
+    Process,
+    /// Each worker its own: nothing lies between a client and user code, and connections end with
+    /// their worker.
+    Base,
+}
+
 /// Which processes keep others of the same user out of their memory and descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Harden {
@@ -165,6 +182,7 @@ words!(FramingKind {
     Resp = "resp",
 });
 words!(SessionIds { RandomStart = "random_start", Sequential = "sequential", });
+words!(Mode { Process = "process", Base = "base", });
 words!(Harden { Off = "off", Master = "master", All = "all", });
 words!(ClientAuth { Off = "off", Optional = "optional", Required = "required", });
 words!(ProxyProtocol { Off = "off", Required = "required", });

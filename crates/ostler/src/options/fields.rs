@@ -3,7 +3,7 @@
 use super::port_options::PortOptions;
 use super::ports::NamedPort;
 use super::size::MIB;
-use super::{AnswerOrder, Harden, LogFormat, LogLevel, SessionIds};
+use super::{AnswerOrder, Harden, LogFormat, LogLevel, Mode, SessionIds};
 
 /// The options of a server.
 ///
@@ -32,6 +32,8 @@ pub struct Options {
 
     /// What the server is called; empty = as the program. See [`Options::name_resolved`].
     pub(crate) name: String,
+    /// Which process serves the clients.
+    pub(crate) mode: Mode,
     /// Number of event workers.
     pub(crate) workers: u16,
     /// Number of reactor threads.
@@ -117,6 +119,7 @@ impl Default for Options {
             session_ids: SessionIds::RandomStart,
             start_session_id: 0,
             name: String::new(),
+            mode: Mode::Process,
             workers: at_most(cpus, WORKERS_DEFAULT_MAX),
             reactors: at_most(reactors_by_default(cpus), REACTORS_DEFAULT_MAX),
             harden: Harden::Master,

@@ -10,6 +10,7 @@
 //! `api/setters.rs`, and `OSTLER_BLESS=1 cargo test -p ostler` to write the documentation anew.
 
 mod amount;
+mod base;
 mod choices;
 mod crash_policy;
 mod delimiter;
@@ -34,7 +35,7 @@ mod unix_mode;
 mod url;
 mod validate;
 
-pub use choices::{FramingKind, Harden, LogFormat, LogLevel, SessionIds};
+pub use choices::{FramingKind, Harden, LogFormat, LogLevel, Mode, SessionIds};
 pub use fields::Options;
 pub use info::{OptionInfo, OptionKind};
 pub use ostler_core::policy::{AnswerOrder, CrashPolicy, Dispatch};

@@ -12,7 +12,7 @@ use ostler_shm::sessions::entry_stride;
 
 use super::port_options::PortOptions;
 use super::size::{KIB, about};
-use super::{Dispatch, FramingKind, Options};
+use super::{Dispatch, FramingKind, Mode, Options};
 
 /// Above this size rings gained nothing measurable.
 const LANE_SIZE_AUTOMATIC_MAX: usize = 512 * KIB;
@@ -35,7 +35,7 @@ impl Options {
 
     /// Package and output rings over all lanes of one generation.
     pub(super) fn rings(&self) -> usize {
-        2 * usize::from(self.reactors) * usize::from(self.workers)
+        2 * self.lanes_of_worker() * usize::from(self.workers)
     }
 
     /// Bytes of each package ring and each output ring: `lane_size`, or what `lane_memory` allows.
@@ -52,7 +52,7 @@ impl Options {
 
     /// The sizes that fix a worker's memory files.
     pub(crate) fn lane_sizes(&self) -> Sizes {
-        Sizes { reactors: usize::from(self.reactors), lane_size: self.lane_size_resolved() as u64 }
+        Sizes { reactors: self.lanes_of_worker(), lane_size: self.lane_size_resolved() as u64 }
     }
 
     /// Most bytes of one raw package: `receive_size`, or by itself 64 KiB or what one record holds,
@@ -71,14 +71,14 @@ impl Options {
     /// entry gets long when the server is nearly full.
     pub(crate) fn session_entries(&self) -> u64 {
         let connections = u64::from(self.max_connections);
-        let ended = ENDED_SESSIONS * u64::from(self.reactors);
+        let ended = ENDED_SESSIONS * self.lanes_of_worker() as u64;
         (connections + connections.div_ceil(4) + ended).next_power_of_two()
     }
 
     /// What the board is made for.
     pub(crate) fn board_sizes(&self) -> BoardSizes {
         BoardSizes {
-            reactors: usize::from(self.reactors),
+            reactors: self.lanes_of_worker(),
             sessions: self.session_entries(),
             state_bytes: self.session_state_size,
         }
@@ -162,8 +162,9 @@ impl Options {
     pub(crate) fn planned(&self) -> MemoryPlan {
         let sizes = self.lane_sizes();
         MemoryPlan {
-            reactors: u64::from(self.reactors),
+            reactors: self.lanes_of_worker() as u64,
             workers: u64::from(self.workers),
+            boards: if self.mode == Mode::Base { u64::from(self.workers) } else { 1 },
             connections: self.max_connections,
             ring: sizes.lane_size,
             worker: sizes.down_len() + sizes.up_len(),
@@ -178,6 +179,8 @@ impl Options {
 pub(crate) struct MemoryPlan {
     reactors: u64,
     workers: u64,
+    /// Session tables.
+    boards: u64,
     connections: u32,
     /// Bytes of a package ring or an output ring.
     ring: u64,
@@ -202,7 +205,7 @@ impl MemoryPlan {
     }
 
     fn board_bytes(&self) -> u64 {
-        self.entries * self.entry
+        self.boards * self.entries * self.entry
     }
 
     fn total_bytes(&self) -> u64 {

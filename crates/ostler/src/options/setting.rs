@@ -244,8 +244,9 @@ macro_rules! spelled_by_render {
 
 spelled_by_render!(bool u8 u16 u32 u64 usize);
 spelled_by_render!(super::AnswerOrder super::CrashPolicy super::Dispatch super::Harden);
-spelled_by_render!(super::LogFormat super::LogLevel super::SessionIds super::Refusal);
-spelled_by_render!(super::ProxyProtocol super::ClientAuth super::TlsVersion super::UnknownName);
+spelled_by_render!(super::LogFormat super::LogLevel super::Mode super::SessionIds);
+spelled_by_render!(super::Refusal super::ProxyProtocol);
+spelled_by_render!(super::ClientAuth super::TlsVersion super::UnknownName);
 
 /// Exactly: what is finer than microseconds is spelled so that it is refused and not rounded.
 impl Spell for std::time::Duration {

@@ -4,13 +4,13 @@ use ostler_core::per_port::PerPort;
 
 use super::ports::{FIRST_PORT, LISTEN};
 use super::{
-    Dispatch, FramingKind, Options, PortOptions, PortPlan, SessionIds, proxies, size, tls,
+    Dispatch, FramingKind, Mode, Options, PortOptions, PortPlan, SessionIds, proxies, size, tls,
 };
 use crate::error::{Error, Result};
 
 /// A reactor leases 256 KiB of the memory budget at a time. With less than two leases each,
 /// reactors that hold nearly nothing would already make the budget tight.
-const BUDGET_PER_REACTOR_BYTES: usize = 512 * size::KIB;
+pub(super) const BUDGET_PER_REACTOR_BYTES: usize = 512 * size::KIB;
 
 /// Options that do not fit each other.
 pub(super) struct Contradiction {
@@ -40,6 +40,7 @@ impl Options {
             self.lanes_too_large(),
             self.budget_too_small(),
             self.session_ids_start_twice(),
+            self.reactors_in_base(),
             not_above(
                 &["back_off_min_ms", "back_off_max_ms"],
                 (self.back_off_min_ms, self.back_off_min_ms.to_string()),
@@ -75,7 +76,7 @@ impl Options {
         let low = bytes(port.send_queue_low);
         let high = bytes(port.send_queue_high);
         let max = bytes(port.send_queue_max);
-        let budget = bytes(self.memory_budget);
+        let budget = bytes(self.budget_of_process());
         [
             self.receive_size_too_large(port),
             not_above(
@@ -96,6 +97,7 @@ impl Options {
         ]
         .into_iter()
         .flatten()
+        .chain(self.contradictions_of_base(port))
         .collect()
     }
 
@@ -130,6 +132,9 @@ impl Options {
     }
 
     fn budget_too_small(&self) -> Option<Contradiction> {
+        if self.mode == Mode::Base {
+            return self.budget_too_small_for_base();
+        }
         let least = BUDGET_PER_REACTOR_BYTES * usize::from(self.reactors);
         (self.memory_budget < least).then(|| Contradiction {
             names: &["memory_budget", "reactors"],
@@ -145,7 +150,7 @@ impl Options {
     }
 
     fn lanes_too_large(&self) -> Option<Contradiction> {
-        let (reactors, workers) = (self.reactors, self.workers);
+        let (reactors, workers) = (self.lanes_of_worker(), self.workers);
         let lane_memory = size::render(self.lane_memory as u64);
         let lane_size = if self.lane_size == 0 { Self::LANE_SIZE_MIN } else { self.lane_size };
         let needed = lane_size.saturating_mul(self.rings());

@@ -1,6 +1,5 @@
 //! One turn of the loop: take events, read what workers published, give, carry out, publish, sleep.
 
-use std::io;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ pub(super) const GIVES_MAX: usize = 256;
 
 /// Whether the loop goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flow {
+pub(super) enum Flow {
     /// `more`: the turn's bound was met, there is something to give at once.
     GoOn {
         more: bool,
@@ -55,7 +54,7 @@ impl Reactor {
     }
 
     /// One turn, apart from the sleep before it.
-    fn turn(&mut self, events: &Events) -> Flow {
+    pub(super) fn turn(&mut self, events: &Events) -> Flow {
         self.clients.now = clock::monotonic_ns();
         self.clients.brain.begin_turn(self.clients.now);
         if self.take_events(events) == Flow::Stop {
@@ -68,22 +67,12 @@ impl Reactor {
         self.clients.brain.refuse_beyond();
         self.clients.carry_out();
         self.clients.flush_datagrams();
-        self.destinations.publish();
+        self.gave = self.destinations.publish();
         self.wake_senders();
         // After all others: what they have to say is said.
         let more_handshakes = self.clients.go_on_with_handshakes();
         self.report_drained();
         Flow::GoOn { more: more || more_handshakes }
-    }
-
-    /// One turn of a reactor that has no thread of its own. False when there was nothing to do.
-    ///
-    /// # Errors
-    /// When the kernel cannot tell what happened.
-    pub(crate) fn turn_now(&mut self, events: &mut Events) -> io::Result<bool> {
-        self.clients.epoll.wait(events, Some(Duration::ZERO))?;
-        let had_events = events.iter().next().is_some();
-        Ok(matches!(self.turn(events), Flow::GoOn { more: true }) || had_events)
     }
 
     fn take_events(&mut self, events: &Events) -> Flow {
@@ -100,6 +89,7 @@ impl Reactor {
                 Token::Pidfd(lane, mark) => dead.push((lane, mark)),
                 Token::Linger(number) => self.clients.lingerer_event(number),
                 Token::Handshake(number) => self.clients.handshake_event(number, readiness),
+                Token::Outside(number) => self.outside.push(number),
             }
         }
         // Mail first: a worker that another reactor condemned is settled as condemned here too
@@ -111,7 +101,7 @@ impl Reactor {
         flow
     }
 
-    fn take_mail(&mut self) -> Flow {
+    pub(super) fn take_mail(&mut self) -> Flow {
         for message in self.mailbox.take() {
             match message {
                 ToReactor::Accepted(accepted) => self.clients.accepted(accepted),
@@ -216,13 +206,9 @@ impl Reactor {
         self.clients.end_datagrams();
         self.clients.tell_of_shortages(true);
         self.clients.complaints.tell_rest();
-        let books = self.clients.brain.books();
+        let books = self.books();
         let all = self.clients.reports.books.lock();
-        let mut all = all.unwrap_or_else(PoisonError::into_inner);
-        all.add(books);
-        all.handshakes.add(&self.clients.counts);
-        all.proxy_headers.add(&self.clients.header_counts);
-        all.accepting.add(&self.clients.accept_counts);
+        all.unwrap_or_else(PoisonError::into_inner).add(&books);
     }
 }
 

@@ -147,9 +147,26 @@ impl Reports {
         })
     }
 
+    /// A connection was accepted.
+    pub(crate) fn count_opened(&self) {
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        self.places.tell_open(before + 1);
+    }
+
+    /// Connections that are open in this process.
+    pub(crate) fn open_here(&self) -> u64 {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// Connections that are open, in this process and in others that serve clients themselves.
+    pub(crate) fn open_everywhere(&self) -> u64 {
+        self.open.load(Ordering::SeqCst).saturating_add(self.places.open_elsewhere())
+    }
+
     /// A connection is closed.
     pub(crate) fn count_closed(&self) {
-        self.open.fetch_sub(1, Ordering::SeqCst);
+        let before = self.open.fetch_sub(1, Ordering::SeqCst);
+        self.places.tell_open(before.saturating_sub(1));
         self.tell_acceptor();
     }
 

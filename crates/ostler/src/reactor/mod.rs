@@ -15,6 +15,7 @@ mod datagram;
 mod deadlines;
 mod destination;
 mod event_loop;
+mod guest;
 mod handshakes;
 mod lanes;
 mod linger;
@@ -129,6 +130,10 @@ pub(crate) struct Reactor {
     mailbox: Arc<Mailbox>,
     sleeper: Sleeper,
     reported_drained: bool,
+    /// What happened in this turn to what the reactor's thread watches with it.
+    outside: Vec<u32>,
+    /// Whether this turn gave anything to a worker.
+    gave: bool,
 }
 
 /// What concerns clients: their sessions and connections, the memory that these take, and the
@@ -213,6 +218,8 @@ impl Reactor {
             mailbox,
             sleeper: Sleeper::default(),
             reported_drained: false,
+            outside: Vec::new(),
+            gave: false,
         })
     }
 

@@ -7,6 +7,8 @@ use ostler_core::invariant;
 use ostler_core::placement::emptiest;
 use ostler_shm::board::Board;
 
+use crate::base::commons::SeatOf;
+
 /// The places of the session table. The acceptor takes one for each connection that it hands over;
 /// the reactor gives it back when nothing is left of the session, which is after workers have seen
 /// its end.
@@ -15,13 +17,40 @@ pub(crate) struct Places {
     board: Arc<Board>,
     /// How many each reactor has.
     taken: Arc<[AtomicU64]>,
+    /// Where the ids come from when this process is not the only one that issues some.
+    seat: Option<SeatOf>,
 }
 
 impl Places {
     /// The places of a board on which nobody lives yet.
     pub(crate) fn new(board: Arc<Board>) -> Self {
         let taken = (0..board.reactors()).map(|_| AtomicU64::new(0)).collect();
-        Self { board, taken }
+        Self { board, taken, seat: None }
+    }
+
+    /// The same for a process that has session ids in common with others.
+    pub(crate) fn with(self, seat: Option<SeatOf>) -> Self {
+        Self { seat, ..self }
+    }
+
+    /// The id of a new session, and its place.
+    fn claim(&self) -> Option<u64> {
+        match &self.seat {
+            None => self.board.claim_session(),
+            Some(seat) => self.board.claim_session_of(seat.commons().newest_session()?),
+        }
+    }
+
+    /// Connections that other processes of this server have open.
+    pub(crate) fn open_elsewhere(&self) -> u64 {
+        self.seat.as_ref().map_or(0, SeatOf::open_elsewhere)
+    }
+
+    /// So many connections are open in this process.
+    pub(crate) fn tell_open(&self, connections: u64) {
+        if let Some(seat) = &self.seat {
+            seat.set_open(connections);
+        }
     }
 
     /// The reactor that the next connection is for, or `None` while all places are taken. Only the
@@ -34,7 +63,7 @@ impl Places {
     /// A connection goes to this reactor: the id of its session. `None`: all places are taken, or
     /// all ids are issued.
     pub(crate) fn take(&self, reactor: usize) -> Option<u64> {
-        let session = self.board.claim_session()?;
+        let session = self.claim()?;
         match self.taken.get(reactor) {
             Some(taken) => _ = taken.fetch_add(1, Ordering::Relaxed),
             None => invariant!(false, "a place is taken for a reactor that was chosen"),

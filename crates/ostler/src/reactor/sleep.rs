@@ -16,10 +16,7 @@ impl Reactor {
             Some(word) => self.sleeper.announce(word),
             None => invariant!(false, "every reactor has a word for its sleep"),
         }
-        self.destinations.iter().any(|(slot, destination)| {
-            !destination.is_condemned()
-                && destination.has_news(self.clients.brain.awaits_freed(slot))
-        })
+        self.has_news()
     }
 
     /// Announces that the reactor is awake.

@@ -9,6 +9,7 @@ const PIDFD: u64 = 3;
 const LINGER: u64 = 4;
 const HANDSHAKE: u64 = 5;
 const DATAGRAMS: u64 = 6;
+const OUTSIDE: u64 = 7;
 
 /// The reactor's own mailbox.
 pub(super) const MAILBOX: u64 = 0;
@@ -28,6 +29,8 @@ pub(super) enum Token {
     Linger(u32),
     /// A connection that has no session yet, by its number.
     Handshake(u32),
+    /// What is not the reactor's, but its thread's: by the number that the thread gave it.
+    Outside(u32),
 }
 
 /// 24 bits that tell successive owners of one place apart.
@@ -69,6 +72,11 @@ pub(super) fn datagrams(number: u32) -> u64 {
     pack(DATAGRAMS, number, 0)
 }
 
+/// What the thread of the reactor watches with it, under this number.
+pub(super) fn outside(number: u32) -> u64 {
+    pack(OUTSIDE, number, 0)
+}
+
 pub(super) fn unpack(token: u64) -> Token {
     let index = token as u32;
     let mark = ((token >> 32) & MARK_MASK) as u32;
@@ -78,6 +86,7 @@ pub(super) fn unpack(token: u64) -> Token {
         PIDFD => Token::Pidfd(LaneSlot(index), mark),
         LINGER => Token::Linger(index),
         HANDSHAKE => Token::Handshake(index),
+        OUTSIDE => Token::Outside(index),
         DATAGRAMS => Token::Datagrams(index),
         _ => Token::Mailbox,
     }

@@ -105,7 +105,6 @@ impl Events {
     }
 
     /// Whether the last wait brought nothing.
-    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

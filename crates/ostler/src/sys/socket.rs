@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::net::sockopt::{
-    set_socket_linger, set_socket_reuseaddr, socket_acceptconn, socket_domain, socket_type,
+    set_socket_linger, set_socket_reuseaddr, set_socket_reuseport, socket_acceptconn,
+    socket_domain, socket_type,
 };
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, acceptfrom_with, bind,
@@ -21,14 +22,51 @@ pub(crate) fn listen(
     backlog: i32,
     prepare: impl FnOnce(&OwnedFd) -> io::Result<()>,
 ) -> io::Result<OwnedFd> {
+    let listener = bound(address, prepare)?;
+    rustix::net::listen(&listener, backlog)?;
+    Ok(listener)
+}
+
+fn bound(
+    address: SocketAddr,
+    prepare: impl FnOnce(&OwnedFd) -> io::Result<()>,
+) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let listener = socket_with(family, SocketType::STREAM, flags, None)?;
     set_socket_reuseaddr(&listener, true)?;
     prepare(&listener)?;
     bind(&listener, &address)?;
-    rustix::net::listen(&listener, backlog)?;
     Ok(listener)
+}
+
+/// The same for several listeners at one address, among which the kernel shares out connections
+/// (`SO_REUSEPORT`); all of them are there when this returns, so that the group is complete from
+/// the first connection on.
+///
+/// The first one is bound without that option, or an address that another server has would not be
+/// found to be in use.
+pub(crate) fn listen_as_group(
+    address: SocketAddr,
+    backlog: i32,
+    listeners: u16,
+    prepare: impl Fn(&OwnedFd) -> io::Result<()>,
+) -> io::Result<Vec<OwnedFd>> {
+    if listeners <= 1 {
+        return Ok(vec![listen(address, backlog, prepare)?]);
+    }
+    let first = bound(address, &prepare)?;
+    set_socket_reuseport(&first, true)?;
+    let address = local_address(&first)?;
+    let mut group = vec![first];
+    for _ in 1..listeners {
+        group.push(bound(address, |socket| {
+            set_socket_reuseport(socket, true)?;
+            prepare(socket)
+        })?);
+    }
+    group.iter().try_for_each(|listener| rustix::net::listen(listener, backlog))?;
+    Ok(group)
 }
 
 /// `/proc/sys/net/core/somaxconn` — the longest queue that the kernel gives a listener; `None`

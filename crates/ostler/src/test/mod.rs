@@ -39,7 +39,6 @@ use std::cell::RefCell;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use client::TestClient;
@@ -51,12 +50,11 @@ use crate::api::builder::ServerBuilder;
 use crate::api::handler::Handler;
 use crate::api::outcome::IntoHandler;
 use crate::api::worker::Worker;
+use crate::base::local::Local;
 use crate::error::{Error, Result};
 use crate::reactor::Reactor;
-use crate::reactor::mailbox::{Accepted, Mailbox, ToReactor};
-use crate::reactor::places::Places;
+use crate::reactor::mailbox::{Accepted, ToReactor};
 use crate::sys::epoll::Events;
-use crate::worker::context::WorkerContext;
 use crate::worker::event_loop::{Round, Run};
 
 /// What a test waits for must come within this time.
@@ -78,12 +76,9 @@ impl<H: Handler> std::fmt::Debug for TestServer<H> {
 
 /// Both ends of the lane.
 struct Both<H> {
-    reactor: Reactor,
+    local: Local,
     events: Events,
-    mailbox: Arc<Mailbox>,
-    places: Places,
     run: Run<H>,
-    context: Rc<WorkerContext>,
     /// The worker's words to its manager, which nobody reads.
     _manager: std::os::fd::OwnedFd,
     clients: u16,
@@ -98,12 +93,16 @@ impl<H: Handler> Pump for Both<H> {
     fn pump(&mut self) {
         let mut quiet = 0;
         while quiet < QUIET_ROUNDS {
-            let turned = self.reactor.turn_now(&mut self.events);
-            let before = self.context.sender.finished();
+            let now = Some(Duration::ZERO);
+            let turned = self.local.reactor.borrow_mut().wait_and_turn(&mut self.events, now);
+            let before = self.local.context.sender.finished();
             let round = self.run.round();
             assert!(round != Round::Broken, "the lanes hold nonsense");
-            let busy = matches!(turned, Ok(true)) || round == Round::Busy;
-            quiet = if busy || self.context.sender.finished() != before { 0 } else { quiet + 1 };
+            let had_events = !self.events.is_empty();
+            let more = turned.is_ok_and(|turned| turned.has_more);
+            let busy = had_events || more || round == Round::Busy;
+            let finished = self.local.context.sender.finished() != before;
+            quiet = if busy || finished { 0 } else { quiet + 1 };
         }
     }
 }
@@ -122,15 +121,14 @@ impl<H: Handler> TestServer<H> {
         (options.workers, options.reactors) = (1, 1);
         let wrong = |error: io::Error| Error::start("cannot make a test server", Some(error));
         let parts = parts::make::<H>(&options).map_err(wrong)?;
-        let parts::Parts { reactor, control, manager, mailbox, places, context } = parts;
-        let worker = Worker::new(Rc::clone(&context));
+        let parts::Parts { local, control, manager } = parts;
+        let worker = Worker::new(Rc::clone(&local.context));
         let failed = |error: crate::Failure| Error::start(error.to_string(), None);
         let handler = make(&worker).into_handler().map_err(failed)?;
-        let mut run = Run::new(Rc::clone(&context), handler, control);
+        let mut run = Run::new(Rc::clone(&local.context), handler, control);
         run.start().map_err(failed)?;
         let events = Reactor::events();
-        let both =
-            Both { reactor, events, mailbox, places, run, context, _manager: manager, clients: 0 };
+        let both = Both { local, events, run, _manager: manager, clients: 0 };
         Ok(Self { both: Rc::new(RefCell::new(both)) })
     }
 
@@ -148,10 +146,10 @@ impl<H: Handler> TestServer<H> {
             both.clients += 1;
             let peer = std::net::SocketAddr::from(([127, 0, 0, 1], both.clients)).into();
             #[allow(clippy::expect_used, reason = "a test cannot go on without it")]
-            let session = both.places.take(0).expect("a free place");
+            let session = both.local.reports.places.take(0).expect("a free place");
             let port = PortId::FIRST;
             let accepted = Accepted { socket: server.into(), session, peer, port };
-            both.mailbox.push(ToReactor::Accepted(accepted));
+            both.local.mailbox.push(ToReactor::Accepted(accepted));
             both.pump();
         }
         let pump: Rc<RefCell<dyn Pump>> = Rc::clone(&self.both) as _;
@@ -192,7 +190,7 @@ impl<H: Handler> TestServer<H> {
     #[track_caller]
     pub fn peer(&self, port: &str) -> TestPeer {
         let both = self.both.borrow();
-        let address = both.context.port_named(port).map(|port| port.local_address().clone());
+        let address = both.local.context.port_named(port).map(|port| port.local_address().clone());
         let address = address.and_then(|address| address.socket_address());
         #[allow(clippy::expect_used, reason = "a test cannot go on without it")]
         let socket = address
@@ -357,7 +355,7 @@ mod tests {
     fn a_worker_whose_manager_died_while_it_began_is_an_orphan() {
         let parts = parts::make::<Handled>(&Server::builder().into_options().unwrap()).unwrap();
         drop(parts.manager);
-        let run = Run::new(parts.context, Handled::default(), parts.control);
+        let run = Run::new(parts.local.context, Handled::default(), parts.control);
         assert_eq!(run.run(), crate::manager::EXIT_ORPHANED);
     }
 }

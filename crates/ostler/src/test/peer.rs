@@ -205,9 +205,9 @@ mod tests {
         {
             let both = server.both.borrow();
             for header in headers {
-                both.context.sender.append_waiting(0, *header, payload, None).unwrap();
+                both.local.context.sender.append_waiting(0, *header, payload, None).unwrap();
             }
-            both.context.sender.publish();
+            both.local.context.sender.publish();
         }
         peer.send(b"after");
         peer.received().is_some()

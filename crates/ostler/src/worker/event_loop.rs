@@ -1,125 +1,39 @@
 //! The built-in loop of a worker: deliveries, timers, leaving.
 
-use std::any::{Any, TypeId};
-use std::os::fd::OwnedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::any::Any;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ostler_core::Nanos;
 use ostler_core::brain::CloseReason;
 use ostler_core::ids::{PortId, ProcessKey};
 use ostler_core::invariant;
-use ostler_core::per_port::PerPort;
 use ostler_core::supervisor::LeaveReason;
 use ostler_core::work_mean::WorkMean;
-use ostler_shm::board::Board;
-use ostler_shm::lane::WorkerMemory;
 use ostler_shm::record::{Header, RecordKind};
 
 use super::closed::Cause;
-use super::context::{WorkerContext, WorkerSettings};
-use super::inbox::Inbox;
-use super::port::{Found, Payload, Port, Taken};
+use super::context::WorkerContext;
+use super::port::{Found, Payload, Taken};
 use super::running::RunningDelivery;
+use super::start::{ORPHANED, cannot_start, starting};
 use crate::api::handler::Handler;
-use crate::api::outcome::{Failure, IntoHandler, Outcome};
+use crate::api::outcome::{Failure, Outcome};
 use crate::api::package::Package;
 use crate::api::packet::Packet;
-use crate::api::port::Port as ListeningPort;
 use crate::api::send_error::SendError;
 use crate::api::session::Session;
 use crate::api::worker::Worker;
-use crate::control::{FromWorker, ShortText};
+use crate::control::FromWorker;
 use crate::log::{self, Quotas as _};
-use crate::manager::{EXIT_ORPHANED, ProcessBoot};
-use crate::options::Options;
-use crate::sys::{clock, panic, signal};
+use crate::sys::{clock, signal};
 
-/// `on_worker_start` failed.
-pub(crate) const EXIT_START_FAILED: i32 = 3;
 /// The memory that the master gave does not fit this worker, or became nonsense.
 pub(crate) const EXIT_LANES: i32 = 4;
 
 /// Deliveries handled before timers and signals are looked at again.
 const BATCH: usize = 64;
-
-/// The life of one worker process; answers its exit code.
-pub(crate) fn worker_main<R: IntoHandler>(
-    boot: ProcessBoot,
-    options: &Options,
-    ports: &PerPort<ListeningPort>,
-    make: &dyn Fn(&Worker) -> R,
-) -> i32 {
-    if let Ok(fault) = std::env::var("OSTLER_FAULT")
-        && boot.key.generation.0 == 1
-        && boot.key.slot.0 == 0
-    {
-        let armed = ostler_shm::fault::arm(&fault);
-        tracing::info!(fault, armed, "debug hook");
-    }
-    let (key, control) = (boot.key, boot.control);
-    let open = || -> Result<_, Failure> {
-        let inbox = Inbox::new()?;
-        let maps = [boot.down, boot.up, boot.board];
-        let port = open_port(key, maps, boot.worker_bell, boot.lane_bells)?;
-        port.watch(inbox.bell())?;
-        Ok((Arc::new(inbox), port))
-    };
-    let (inbox, port) = match open() {
-        Ok(opened) => opened,
-        Err(error) => {
-            tracing::error!(%error, "cannot use the lanes");
-            return EXIT_LANES;
-        }
-    };
-    let handler_type = TypeId::of::<R::Handler>();
-    let settings = WorkerSettings::new(options, ports, key);
-    let context = WorkerContext::new(key, settings, handler_type, inbox, port);
-    super::token::live_here(&context);
-    let worker = Worker::new(Rc::clone(&context));
-    let handler = match starting(&control, || make(&worker).into_handler()) {
-        Ok(handler) => handler,
-        Err(error) => return cannot_start(&control, "the handler cannot be made", &error),
-    };
-    Run::new(context, handler, control).run()
-}
-
-/// Maps the memory and closes its files: a process that user code forks does not inherit the
-/// mappings, and must not be able to make them again and write when this one is dead.
-fn open_port(
-    key: ProcessKey,
-    [down, up, board]: [OwnedFd; 3],
-    worker_bell: OwnedFd,
-    lane_bells: Vec<OwnedFd>,
-) -> Result<Port, Failure> {
-    let memory = WorkerMemory::open(&down, &up)?;
-    let owner = memory.key();
-    if owner != (u64::from(key.place()), u64::from(key.generation.0)) {
-        return Err("the lanes were made for another process".into());
-    }
-    let board = Board::open(&board)?;
-    Ok(Port::new(memory, board, worker_bell, lane_bells)?)
-}
-
-/// Runs a part of the start that is user code; a panic in it is told as the reason of the failure.
-fn starting<T>(control: &OwnedFd, run: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
-        let text = format!("panicked at the start: {}", panic::text_of(&*payload));
-        let _ = FromWorker::StartFailed(ShortText::new(&text)).send(control);
-        resume_unwind(payload)
-    })
-}
-
-/// Tells the manager, which writes it to the log, why this process ends; the answer is the exit
-/// code.
-fn cannot_start(control: &OwnedFd, what: &str, error: &dyn std::fmt::Display) -> i32 {
-    let text = format!("{what}: {error}");
-    tracing::debug!("{text}");
-    let _ = FromWorker::StartFailed(ShortText::new(&text)).send(control);
-    EXIT_START_FAILED
-}
 
 /// The loop of a worker process.
 pub(crate) struct Run<H> {
@@ -165,6 +79,22 @@ impl<H: Handler> Run<H> {
         &mut self.handler
     }
 
+    /// Who this is.
+    pub(crate) fn key(&self) -> ProcessKey {
+        self.context.key
+    }
+
+    /// Hands out what becomes readable when a bell of this worker rings.
+    pub(crate) fn with_bells<T>(&self, look: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+        look(self.context.sender.port().as_fd())
+    }
+
+    /// Forgets the bells that have rung: this worker looks for itself in each round.
+    pub(crate) fn hush(&self) {
+        // A look that fails leaves them as they are, and comes again.
+        let _ = self.context.sender.port().hush();
+    }
+
     /// Calls `on_worker_start`.
     pub(crate) fn start(&mut self) -> Outcome {
         self.handler.on_worker_start(&self.worker)
@@ -172,18 +102,31 @@ impl<H: Handler> Run<H> {
 
     /// Serves until the end; answers the exit code.
     pub(crate) fn run(mut self) -> i32 {
+        if let Err(code) = self.begin() {
+            return code;
+        }
+        let code = self.serve();
+        self.end(code)
+    }
+
+    /// Calls `on_worker_start` and tells the manager; an error is the exit code.
+    pub(crate) fn begin(&mut self) -> Result<(), i32> {
         let started = starting(&self.control, || self.handler.on_worker_start(&self.worker));
         if let Err(error) = started {
-            return cannot_start(&self.control, "on_worker_start failed", &error);
+            return Err(cannot_start(&self.control, "on_worker_start failed", &error));
         }
         if let Err(error) = FromWorker::Ready.send(&self.control) {
             // Nobody will let this worker serve, and another takes its place. Whoever lost the
             // manager tells that, once.
             tracing::debug!(%error, "the manager does not listen");
-            return EXIT_ORPHANED;
+            return Err(ORPHANED);
         }
         tracing::debug!("ready");
-        let code = self.serve();
+        Ok(())
+    }
+
+    /// The last words of a worker that ends with this code, which is answered.
+    pub(crate) fn end(mut self, code: i32) -> i32 {
         self.context.complaints.tell_rest();
         if code == 0 {
             self.handler.on_worker_stop(&self.worker);
@@ -195,31 +138,35 @@ impl<H: Handler> Run<H> {
     }
 
     fn serve(&mut self) -> i32 {
-        let mut is_left = false;
         loop {
             match self.round() {
                 Round::Busy => continue,
                 Round::Broken => return EXIT_LANES,
                 Round::Idle => {}
             }
-            if self.context.sender.port().is_left() {
-                if !is_left {
-                    is_left = true;
-                    self.context.leaving.begin();
-                    self.context.timers.borrow_mut().begin_leaving();
-                    self.handler.on_worker_exit(&self.worker);
-                    self.context.settle_deferred();
-                    self.log_holders();
-                }
-                if !self.is_held() && self.context.inbox.end() {
-                    return 0;
-                }
+            if self.may_end() {
+                return 0;
             }
-            if let Err(error) = self.idle(is_left) {
+            if let Err(error) = self.idle() {
                 tracing::error!(%error, "cannot wait");
                 return EXIT_LANES;
             }
         }
+    }
+
+    /// Between two rounds: whether every lane was left and nothing holds this process any more.
+    pub(crate) fn may_end(&mut self) -> bool {
+        if !self.context.sender.port().is_left() {
+            return false;
+        }
+        if !self.context.leaving.has_begun() {
+            self.context.leaving.begin();
+            self.context.timers.borrow_mut().begin_leaving();
+            self.handler.on_worker_exit(&self.worker);
+            self.context.settle_deferred();
+            self.log_holders();
+        }
+        !self.is_held() && self.context.inbox.end()
     }
 
     /// What is due, what other threads posted, a batch of deliveries.
@@ -253,7 +200,20 @@ impl<H: Handler> Run<H> {
         round
     }
 
-    fn idle(&self, is_left: bool) -> std::io::Result<()> {
+    fn idle(&self) -> std::io::Result<()> {
+        let was_left = self.context.leaving.has_begun();
+        // Whoever gives credit was seen by this look, or rings after it.
+        let timeout = self.sleep_time();
+        self.context.sender.port().idle(timeout, was_left, || self.has_more())
+    }
+
+    /// Whether there is something to do that no lane shows.
+    pub(crate) fn has_more(&self) -> bool {
+        self.context.streams.has_ready()
+    }
+
+    /// How long this worker may sleep when nothing is there for it; `None`: until something is.
+    pub(crate) fn sleep_time(&self) -> Option<Duration> {
         let timer = self.context.timers.borrow_mut().next_due();
         let due = [timer, self.context.complaints.next_due()].into_iter().flatten().min();
         let mut timeout =
@@ -264,9 +224,7 @@ impl<H: Handler> Run<H> {
         if self.context.sender.owes_aborts() {
             timeout = Some(Duration::from_millis(10));
         }
-        // Whoever gives credit was seen by this look, or rings after it.
-        let streams = &self.context.streams;
-        self.context.sender.port().idle(timeout, is_left, || streams.has_ready())
+        timeout
     }
 
     /// Calls what is due now. What becomes due meanwhile waits for the next round, or a timer whose

@@ -22,6 +22,7 @@ pub(crate) mod port;
 mod running;
 pub(crate) mod send;
 mod sessions;
+pub(crate) mod start;
 pub(crate) mod state;
 mod streams;
 pub(crate) mod timers;

@@ -92,6 +92,8 @@ pub(crate) struct Port {
     next_lane: usize,
     epoll: Epoll,
     events: Events,
+    /// What makes room in the out ring when the reactor lives in this thread: nobody else would.
+    room_maker: Option<Box<dyn Fn()>>,
     /// Held open: closing it would take it out of the epoll set.
     _worker_bell: OwnedFd,
 }
@@ -133,6 +135,7 @@ impl Port {
             next_lane,
             epoll,
             events: Events::with_capacity(8),
+            room_maker: None,
             _worker_bell: worker_bell,
         })
     }
@@ -347,6 +350,11 @@ impl Port {
     ) -> bool {
         let deadline = std::time::Instant::now() + timeout;
         let capacity = self.lane_size();
+        if let Some(make_room) = &self.room_maker {
+            make_room();
+            let Some(end) = self.lanes.get_mut(lane) else { return false };
+            return end.outbox.has_room(end.lane.down(), capacity, payload_len as u64);
+        }
         loop {
             let Some(process) = words(&self.memory) else { return false };
             let Some(end) = self.lanes.get_mut(lane) else { return false };
@@ -392,6 +400,17 @@ impl Port {
             self.sleeper.awake(&process.sleep.worker_sleep);
         }
         result.map(|_| ())
+    }
+
+    /// From here on this is called whenever a ring is full, because the reactor lives in this
+    /// thread.
+    pub(crate) fn make_room_by(&mut self, make_room: Box<dyn Fn()>) {
+        self.room_maker = Some(make_room);
+    }
+
+    /// Forgets the bells that have rung: whoever watches this object by its descriptor was woken.
+    pub(crate) fn hush(&mut self) -> io::Result<()> {
+        self.epoll.wait(&mut self.events, Some(Duration::ZERO)).map(|_| ())
     }
 
     /// Watches one more bell: it ends a sleep.

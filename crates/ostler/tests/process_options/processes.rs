@@ -7,6 +7,7 @@ use crate::talk::{Talk, probe, small_probe};
 
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("name", name_stands_in_titles_and_in_the_log),
+    ("mode", mode_says_who_accepts),
     ("workers", workers_and_reactors_are_as_many_as_told),
     ("reactors", workers_and_reactors_are_as_many_as_told),
     ("harden", harden_closes_processes_to_their_user),
@@ -27,6 +28,48 @@ fn workers_and_reactors_are_as_many_as_told() -> TestResult {
         server.stop()?;
     }
     Ok(())
+}
+
+#[test]
+fn mode_says_who_accepts() -> TestResult {
+    for (mode, master_has, worker_has) in [("process", 1, 0), ("base", 2, 1)] {
+        let server = small_probe().set("mode", mode).set("reactors", default_reactors());
+        let server = server.set("workers", 2).start()?;
+        let mut talk = Talk::new(&server)?;
+        talk.expect_answer("echo up", "up")?;
+        let port = server.address().port();
+        assert_eq!(listeners(&server.master(), port)?, master_has, "{mode}");
+        for worker in server.workers() {
+            assert_eq!(listeners(&worker, port)?, worker_has, "{mode}");
+        }
+        server.stop()?;
+    }
+    Ok(())
+}
+
+/// As many as there are unless somebody says it: in BASE mode nobody may.
+fn default_reactors() -> String {
+    ostler::Options::default().get("reactors").unwrap_or_default()
+}
+
+/// How many listeners at this port a process has open.
+fn listeners(process: &Process, port: u16) -> TestResult<usize> {
+    let pid = process.pid();
+    let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp"))?;
+    let address = format!(":{port:04X}");
+    let inodes: Vec<&str> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|words| words.len() > 9 && words[1].ends_with(&address) && words[3] == "0A")
+        .map(|words| words[9])
+        .collect();
+    let mut count = 0;
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fd"))? {
+        let target = std::fs::read_link(entry?.path()).unwrap_or_default();
+        let target = target.to_string_lossy().into_owned();
+        count += inodes.iter().filter(|inode| target == format!("socket:[{inode}]")).count();
+    }
+    Ok(count)
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use ostler_core::ids::ProcessKey;
 
 use super::ProcessBoot;
-use crate::manager::setup::ManagerSetup;
+use crate::manager::setup::{EndsKind, ManagerSetup};
 use crate::sys::process;
 
-/// A scheduling policy that suits work in batches.
+/// A scheduling policy that suits work in batches; not for a process that waits for clients.
 pub(super) fn tune(setup: &ManagerSetup, key: ProcessKey) {
     if setup.sched_batch
+        && matches!(setup.ends, EndsKind::Lanes(_))
         && let Err(error) = process::schedule_as_batch()
         && key == ProcessKey::event(0, 1)
     {

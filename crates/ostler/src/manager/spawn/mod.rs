@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use ostler_core::ids::{ProcessKey, ProcessKind};
 
 pub(super) use boot::LaneDescriptors;
-pub(crate) use boot::ProcessBoot;
+pub(crate) use boot::{ProcessBoot, ProcessEnds};
 pub(super) use gate::Gated;
 
 use super::setup::ManagerSetup;
@@ -35,11 +35,9 @@ pub(super) fn fork_process(
     let (near, far) = control_socket::pair()?;
     let boot = ProcessBoot {
         key,
-        down: lanes.down,
-        up: lanes.up,
         board: setup.board.try_clone()?,
         worker_bell: lanes.worker_bell,
-        lane_bells: lanes.lane_bells,
+        ends: lanes.ends,
         control: far,
         master_pidfd: PidFd::from_descriptor(setup.master_pidfd.try_clone()?),
     };

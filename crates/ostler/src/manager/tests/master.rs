@@ -10,7 +10,7 @@ use ostler_core::supervisor::{Exit, GroupSettings, Settings};
 use super::worker::COMMAND_BASE;
 use crate::control::{DeathNotice, Received, ToManager, ToMaster};
 use crate::manager::setup::WorkerMain;
-use crate::manager::{ManagerHandle, ManagerSetup, fork_managers};
+use crate::manager::{EndsKind, ManagerHandle, ManagerSetup, fork_managers};
 use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
@@ -61,7 +61,7 @@ impl TestMaster {
             master_pid: process::current(),
             board: board.try_clone().unwrap(),
             settings: Settings { event: settings },
-            reactors: 2,
+            ends: EndsKind::Lanes(2),
             harden,
             dumping: process::dumping(),
             sched_batch: true,
@@ -131,7 +131,10 @@ impl TestMaster {
         let pidfd = PidFd::open(process::current()).unwrap();
         let before = self.workers.insert(key, TestWorker { pid: 0, pidfd, down });
         assert!(before.is_none(), "{key} was named twice");
-        self.manager.channel.send(&ToManager::MemoryReady(key), descriptors).unwrap();
+        self.manager
+            .channel
+            .send(&ToManager::MemoryReady { worker: key, seat: 0 }, descriptors)
+            .unwrap();
     }
 
     pub(super) fn tell(&mut self, message: ToManager) {

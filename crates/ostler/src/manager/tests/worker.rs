@@ -1,13 +1,13 @@
 //! What a worker of these tests does: says READY, then obeys commands that come through its `down`
 //! descriptor.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use ostler_core::supervisor::LeaveReason;
 
 use crate::control::FromWorker;
-use crate::manager::ProcessBoot;
+use crate::manager::{ProcessBoot, ProcessEnds};
 use crate::sys::process::{self, ExitBy, fork_child};
 use crate::sys::{control_socket, eventfd, poll, signal};
 
@@ -33,6 +33,14 @@ pub(super) const COMMAND_BASE: u64 = 1_000;
 /// Exit code of a worker that is not as it should be.
 const EXIT_WRONG: i32 = 9;
 
+/// Its lanes: `down`, `up`, and the bells.
+fn lanes(boot: &ProcessBoot) -> (&OwnedFd, &OwnedFd, &[OwnedFd]) {
+    match &boot.ends {
+        ProcessEnds::Lanes { down, up, lane_bells } => (down, up, lane_bells),
+        ProcessEnds::Clients { .. } => panic!("made without BASE mode"),
+    }
+}
+
 pub(super) fn obedient(boot: ProcessBoot) -> i32 {
     if let Err(what) = check(&boot) {
         let line = format!("[worker {}] wrong: {what}\n", boot.key);
@@ -40,9 +48,10 @@ pub(super) fn obedient(boot: ProcessBoot) -> i32 {
         return EXIT_WRONG;
     }
     FromWorker::Ready.send(&boot.control).unwrap();
+    let (down, _, _) = lanes(&boot);
     let (mut control, mut asked) = (Some(&boot.control), false);
     loop {
-        let watched = [boot.down.as_fd(), boot.worker_bell.as_fd(), boot.master_pidfd.as_fd()];
+        let watched = [down.as_fd(), boot.worker_bell.as_fd(), boot.master_pidfd.as_fd()];
         let [commanded, rung, master_gone] = poll::wait_readable(watched, None).unwrap();
         if master_gone {
             return 0;
@@ -57,7 +66,7 @@ pub(super) fn obedient(boot: ProcessBoot) -> i32 {
         if !commanded {
             continue;
         }
-        match eventfd::drain(&boot.down).unwrap() - COMMAND_BASE {
+        match eventfd::drain(down).unwrap() - COMMAND_BASE {
             LEAVE => return 0,
             PANIC => panic!("on purpose"),
             TALK_NONSENSE => talk_nonsense(&boot),
@@ -100,7 +109,7 @@ fn talk_on(boot: &ProcessBoot) {
 fn talk_nonsense(boot: &ProcessBoot) {
     for round in 0..250_u8 {
         let nonsense = vec![round; usize::from(round % 12) + 1];
-        let descriptors = [boot.up.as_fd(), boot.board.as_fd()];
+        let descriptors = [lanes(boot).1.as_fd(), boot.board.as_fd()];
         // Fails once the manager listens no more; waits while its queue is full.
         while let Err(error) = control_socket::send(&boot.control, &nonsense, &descriptors) {
             if error.kind() != std::io::ErrorKind::WouldBlock {
@@ -121,7 +130,8 @@ fn check(boot: &ProcessBoot) -> Result<(), String> {
     if more.len() != 1 || open.len() != expected.len() + 1 {
         return Err(format!("descriptors {open:?}, expected {expected:?} and one more"));
     }
-    if boot.lane_bells.len() != 2 || boot.down.as_raw_fd() < 3 {
+    let (down, _, bells) = lanes(boot);
+    if bells.len() != 2 || down.as_raw_fd() < 3 {
         return Err(format!("{boot:?}"));
     }
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -14,7 +14,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use ostler_core::ids::PortId;
+use ostler_core::ids::{PortId, Slot};
 use ostler_core::per_port::PerPort;
 use ostler_core::{invariant, placement};
 use ostler_shm::sessions::{Peer, UnixPeer};
@@ -22,7 +22,7 @@ use ostler_shm::sessions::{Peer, UnixPeer};
 use crate::api::address::Address;
 use crate::api::port::{Port, Ports};
 use crate::error::{Error, Result};
-use crate::options::{FIRST_PORT, HostPort, ListenUrl, Options, PortPlan};
+use crate::options::{FIRST_PORT, HostPort, ListenUrl, Mode, Options, PortPlan};
 use crate::reactor::mailbox::{Mailbox, ToReactor};
 use crate::sys::socket::Family;
 use crate::sys::{datagram, socket, unix_socket};
@@ -34,6 +34,9 @@ pub(crate) struct ListeningPort {
     /// What user code sees of it.
     port: Port,
     listener: OwnedFd,
+    /// BASE mode: the listeners of the other workers, in the order of their slots, if each has its
+    /// own. The kernel shares new connections out among them.
+    siblings: Vec<OwnedFd>,
     /// The file of a unix socket, which goes when the port does.
     _own_path: Option<OwnPath>,
     /// Nothing is accepted there: it has datagrams, which a reactor reads.
@@ -41,10 +44,12 @@ pub(crate) struct ListeningPort {
 }
 
 impl ListeningPort {
-    fn open(plan: &PortPlan<'_>) -> Result<Self> {
+    /// `slots`: how many workers have a listener of their own.
+    fn open(plan: &PortPlan<'_>, slots: u16) -> Result<Self> {
         let PortPlan { id, name, options, .. } = *plan;
         warn_of_short_backlog(options.backlog, socket::longest_backlog());
         let url = &options.listen;
+        let mut siblings = Vec::new();
         let (listener, address, own_path) = match url {
             ListenUrl::Unix(path) => {
                 let (listener, own_path) = unix::listen(path, options)?;
@@ -69,8 +74,15 @@ impl ListeningPort {
                 let failed = |error| Error::listen(url, error);
                 let wanted = resolve(url).map_err(failed)?;
                 let prepare = |socket: &OwnedFd| socket_options::apply(socket, options);
-                let listener =
-                    socket::listen(wanted, i32::from(options.backlog), prepare).map_err(failed)?;
+                let backlog = i32::from(options.backlog);
+                let mut group = socket::listen_as_group(wanted, backlog, slots, prepare)
+                    .map_err(failed)?
+                    .into_iter();
+                let listener = group
+                    .next()
+                    .ok_or(io::ErrorKind::NotFound)
+                    .map_err(|kind| failed(kind.into()))?;
+                siblings = group.collect();
                 let address = Address::Ip(socket::local_address(&listener).map_err(failed)?);
                 (listener, address, None)
             }
@@ -82,11 +94,11 @@ impl ListeningPort {
             url => url.scheme(),
         };
         let port = Port::new(id, name, scheme, address);
-        Ok(Self { port, listener, _own_path: own_path, has_datagrams })
+        Ok(Self { port, listener, siblings, _own_path: own_path, has_datagrams })
     }
 
     /// Its number.
-    pub(super) const fn id(&self) -> PortId {
+    pub(crate) const fn id(&self) -> PortId {
         PortId(self.port.id())
     }
 
@@ -166,7 +178,8 @@ impl ListeningPorts {
     /// Opens all of them, or none.
     pub(super) fn open(options: &Options) -> Result<Self> {
         let plans = options.ports();
-        let ports = plans.try_map(ListeningPort::open).map(Self)?;
+        let slots = if options.mode == Mode::Base { options.workers } else { 1 };
+        let ports = plans.try_map(|plan| ListeningPort::open(plan, slots)).map(Self)?;
         if plans.iter().any(|plan| plan.options.listen.is_inherited()) {
             for url in inherited::left() {
                 tracing::warn!(
@@ -178,6 +191,34 @@ impl ListeningPorts {
         Ok(ports)
     }
 
+    /// BASE mode: the listeners of a slot, for its next process. They stay open here, so that who
+    /// waits in their queues waits for that process.
+    pub(super) fn of_slot(&self, slot: Slot) -> io::Result<Vec<OwnedFd>> {
+        let own = |port: &ListeningPort| {
+            let sibling = usize::from(slot.0).checked_sub(1);
+            let sibling = sibling.and_then(|sibling| port.siblings.get(sibling));
+            sibling.unwrap_or(&port.listener).try_clone()
+        };
+        self.0.iter().map(own).collect()
+    }
+
+    /// BASE mode, in a process: the ports with the listeners of its slot.
+    pub(crate) fn of_process(ports: &Ports, listeners: Vec<OwnedFd>) -> io::Result<Self> {
+        let mut listeners = listeners.into_iter();
+        let open = |port: &Port| {
+            let listener = listeners.next().ok_or(io::ErrorKind::NotFound)?;
+            let (port, siblings) = (port.clone(), Vec::new());
+            Ok::<_, io::Error>(ListeningPort {
+                port,
+                listener,
+                siblings,
+                _own_path: None,
+                has_datagrams: false,
+            })
+        };
+        Ok(Self(ports.0.try_map(open)?))
+    }
+
     /// What user code sees of them.
     pub(crate) fn described(&self) -> Ports {
         Ports(self.0.map(|port| port.port.clone()))
@@ -185,11 +226,13 @@ impl ListeningPorts {
 
     /// Their listeners, which no other process may have.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> + '_ {
-        self.0.iter().map(|port| port.listener.as_raw_fd())
+        let groups = self.0.iter().map(|port| (&port.listener, &port.siblings));
+        let all = groups.flat_map(|(first, others)| std::iter::once(first).chain(others));
+        all.map(|listener| listener.as_raw_fd())
     }
 
     /// Those that accept connections.
-    pub(super) fn listeners(&self) -> impl Iterator<Item = &ListeningPort> {
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = &ListeningPort> {
         self.0.iter().filter(|port| !port.has_datagrams)
     }
 

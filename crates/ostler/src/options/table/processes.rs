@@ -1,10 +1,10 @@
 //! Processes: how many there are, and how they are kept apart.
 
-use crate::options::Harden;
 use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::name::NAME_BYTES_MAX;
 use crate::options::setting::field;
+use crate::options::{Harden, Mode};
 
 const TOPIC: &str = "Processes";
 
@@ -20,6 +20,20 @@ pub(super) const ROWS: &[OptionInfo] = &[
         effect: "What the server is called in process titles (`ostler: master 127.0.0.1:9501 \
                  (chat)`) and in the log; empty = the name of the program's file.",
         access: field!(name),
+    },
+    OptionInfo {
+        name: "mode",
+        topic: TOPIC,
+        kind: Kind::Choice(Mode::WORDS),
+        default: "process",
+        unit: "",
+        why: "Connections that outlive their workers are what most servers want; `base` saves the \
+              way between two processes where they need not.",
+        effect: "Which process serves the clients: the master, or (`base`) each worker its own, \
+                 which it accepts itself. In BASE mode connections end with their worker, and a \
+                 worker reaches the sessions of its own clients only; ports of `tcp://` and \
+                 `unix://`.",
+        access: field!(mode),
     },
     OptionInfo {
         name: "workers",
@@ -41,7 +55,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "A reactor only moves bytes and so serves several workers. On two CPUs one reactor \
             costs 1.08 times the CPU of a raw echo at 64 bytes and two cost 1.53 times, because \
             they sleep and wake more often (decision 25); each costs one more lane per worker.",
-        effect: "Number of reactor threads in the master.",
+        effect: "Number of reactor threads in the master. In BASE mode there are none.",
         access: field!(reactors),
     },
     OptionInfo {

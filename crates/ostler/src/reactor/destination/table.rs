@@ -66,15 +66,15 @@ impl Destinations {
     }
 
     /// Makes what was given visible and rings the workers that sleep: once per turn (decision 8).
-    pub(in crate::reactor) fn publish(&mut self) {
+    pub(in crate::reactor) fn publish(&mut self) -> bool {
         let mut has_news = false;
         for (_, destination) in self.iter_mut() {
             has_news |= destination.publish();
         }
-        if !has_news {
-            return;
+        if has_news {
+            fence(Ordering::SeqCst);
+            self.iter_mut().for_each(|(_, destination)| destination.ring_for_news());
         }
-        fence(Ordering::SeqCst);
-        self.iter_mut().for_each(|(_, destination)| destination.ring_for_news());
+        has_news
     }
 }

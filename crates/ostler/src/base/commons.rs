@@ -1,0 +1,102 @@
+//! The seat of this process in the memory that all processes of BASE mode have in common.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use ostler_core::brain::Books;
+use ostler_shm::commons::{BOOK_WORDS_MAX, Commons};
+
+/// The commons, and which seat there is this process's.
+#[derive(Clone, Debug)]
+pub(crate) struct SeatOf {
+    commons: Arc<Commons>,
+    number: usize,
+}
+
+impl SeatOf {
+    /// Maps the commons.
+    ///
+    /// # Errors
+    /// When the file is none, or there is no such seat.
+    pub(crate) fn open(fd: impl AsFd, number: usize) -> std::io::Result<Self> {
+        let commons = Commons::open(fd)?;
+        match commons.seat(number) {
+            Some(_) => Ok(Self { commons: Arc::new(commons), number }),
+            None => Err(std::io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    /// The commons.
+    pub(crate) fn commons(&self) -> &Commons {
+        &self.commons
+    }
+
+    /// Connections that other processes have open.
+    pub(crate) fn open_elsewhere(&self) -> u64 {
+        self.commons.open_elsewhere(self.number)
+    }
+
+    /// So many connections are open here.
+    pub(crate) fn set_open(&self, connections: u64) {
+        if let Some(seat) = self.commons.seat(self.number) {
+            seat.set_open(connections);
+        }
+    }
+
+    /// Writes the books, so that they outlive this process.
+    pub(super) fn write_books(&self, books: &Books) {
+        let (mut words, mut used) = ([0; BOOK_WORDS_MAX], 0);
+        books.clone().visit(&mut |count| {
+            if let Some(word) = words.get_mut(used) {
+                *word = *count;
+            }
+            used += 1;
+        });
+        if let (Some(seat), Some(words)) = (self.commons.seat(self.number), words.get(..used)) {
+            seat.write_books(words);
+        }
+    }
+}
+
+/// No counter of a process is believed beyond this, so that no sum of them overflows: a process may
+/// have written anything.
+const COUNT_MAX: u64 = 1 << 48;
+
+/// The books of the process that has, or had, a seat.
+pub(crate) fn read_books(commons: &Commons, seat: usize) -> Books {
+    let (mut words, mut books) = ([0; BOOK_WORDS_MAX], Books::default());
+    if let Some(seat) = commons.seat(seat) {
+        seat.read_books(&mut words);
+    }
+    let mut words = words.iter();
+    books.visit(&mut |count| *count = words.next().map_or(0, |word| (*word).min(COUNT_MAX)));
+    books
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn books_come_back_as_they_were_written() {
+        let (commons, fd) = Commons::create(2).unwrap();
+        let (mut books, mut next, mut counters) = (Books::default(), 1.., 0);
+        books.visit(&mut |count| {
+            *count = next.next().unwrap();
+            counters += 1;
+        });
+        assert!(counters <= BOOK_WORDS_MAX, "{counters} counters: the seats are too small");
+        SeatOf::open(&fd, 1).unwrap().write_books(&books);
+        assert_eq!(read_books(&commons, 1), books);
+        assert_eq!(read_books(&commons, 0), Books::default());
+    }
+
+    #[test]
+    fn what_cannot_be_is_not_believed() {
+        let (commons, _fd) = Commons::create(1).unwrap();
+        commons.seat(0).unwrap().write_books(&[u64::MAX; BOOK_WORDS_MAX]);
+        let mut all = Books::default();
+        (0..9).for_each(|_| all.add(&read_books(&commons, 0)));
+        assert_eq!(all.accepted, 9 * COUNT_MAX);
+    }
+}

@@ -1,0 +1,6 @@
+//! BASE mode: each worker is a process that accepts and serves its clients itself, with the reactor
+//! of PROCESS mode in its own thread.
+
+pub(crate) mod commons;
+pub(crate) mod local;
+pub(crate) mod process;

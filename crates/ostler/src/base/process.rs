@@ -1,0 +1,417 @@
+//! The life of a process of BASE mode: it accepts, serves its clients, and leaves them time.
+
+use std::any::TypeId;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use ostler_core::accepting::AcceptCounts;
+use ostler_core::brain::{Books, CloseReason};
+use ostler_core::departure::{Departure, DepartureAction, Event};
+use ostler_core::ids::{PortId, ProcessKey};
+use ostler_core::{Millis, invariant};
+
+use super::commons::SeatOf;
+use super::local::{self, Local};
+use crate::api::handler::Handler;
+use crate::api::outcome::IntoHandler;
+use crate::api::port::Ports;
+use crate::api::worker::Worker;
+use crate::control::{Channel, FromProcess, Received, ToProcess};
+use crate::manager::{ProcessBoot, ProcessEnds};
+use crate::master::acceptor::{Acceptor, Verdict};
+use crate::master::ports::ListeningPorts;
+use crate::options::Options;
+use crate::reactor::Reactor;
+use crate::reactor::mailbox::{FromReactor, ToReactor};
+use crate::sys::clock;
+use crate::sys::epoll::{Events, Interest};
+use crate::worker::context::WorkerSettings;
+use crate::worker::event_loop::{EXIT_LANES, Round, Run};
+use crate::worker::start::{arm_fault, cannot_start, starting};
+
+/// What this thread watches with its reactor: words of the master.
+const LINK: u32 = 0;
+/// The bells of the worker: TERM, closures of other threads.
+const WORKER: u32 = 1;
+/// Reports of the reactor.
+const REPORTS: u32 = 2;
+/// The listener of the first port; that of the next one is the next number.
+const LISTENERS: u32 = 16;
+
+/// Turns of reactor and worker before what happened outside is looked at again: enough to bring
+/// home what one wait has brought, few enough that nobody outside waits for long.
+const TURNS_MAX: usize = 16;
+
+/// The life of the process; answers its exit code.
+pub(crate) fn process_main<R: IntoHandler>(
+    boot: ProcessBoot,
+    options: &Options,
+    ports: &Ports,
+    make: &dyn Fn(&Worker) -> R,
+) -> i32 {
+    arm_fault(boot.key);
+    let ProcessBoot { key, control, board: commons, worker_bell, ends, .. } = boot;
+    let ProcessEnds::Clients { seat, link, listeners } = ends else {
+        invariant!(false, "a worker that serves clients itself is started as one");
+        return EXIT_LANES;
+    };
+    let mine = Mine { key, seat, link, listeners, commons, worker_bell };
+    let (parts, link) = match open(mine, options, ports, TypeId::of::<R::Handler>()) {
+        Ok(opened) => opened,
+        Err(error) => return cannot_start(&control, "the process cannot serve clients", &error),
+    };
+    let worker = Worker::new(Rc::clone(&parts.local.context));
+    let handler = match starting(&control, || make(&worker).into_handler()) {
+        Ok(handler) => handler,
+        Err(error) => return cannot_start(&control, "the handler cannot be made", &error),
+    };
+    let run = Run::new(Rc::clone(&parts.local.context), handler, control);
+    Process {
+        run,
+        link,
+        departure: Departure::new(options.drain_timeout_ms),
+        rest_until: None,
+        accepts: false,
+        is_busy: true,
+        written: Books::default(),
+        accepting: AcceptCounts::default(),
+        parts,
+    }
+    .live()
+}
+
+/// Who this process is, and what it was given.
+struct Mine {
+    key: ProcessKey,
+    seat: usize,
+    link: OwnedFd,
+    listeners: Vec<OwnedFd>,
+    commons: OwnedFd,
+    worker_bell: OwnedFd,
+}
+
+/// What is there before user code.
+struct Parts {
+    local: Local,
+    acceptor: Option<Acceptor>,
+    seat: SeatOf,
+    events: Events,
+    /// For turns without a look at what happened.
+    no_events: Events,
+}
+
+type Link = Channel<FromProcess, ToProcess>;
+
+fn open(
+    mine: Mine,
+    options: &Options,
+    ports: &Ports,
+    handler_type: TypeId,
+) -> io::Result<(Parts, Link)> {
+    let seat = SeatOf::open(mine.commons, mine.seat)?;
+    let local = local::make(local::Plan {
+        options: &options.of_base_process(),
+        worker: WorkerSettings::new(options, &ports.0, mine.key),
+        key: mine.key,
+        handler_type,
+        bell: mine.worker_bell,
+        seat: Some(seat.clone()),
+    })?;
+    let listening = ListeningPorts::of_process(ports, mine.listeners)?;
+    let acceptor = Some(Acceptor::new(listening, options, local.reports.clone())?);
+    let link = Channel::new(mine.link);
+    let reactor = local.reactor.borrow();
+    reactor.watch(link.as_fd(), LINK, Interest::READ)?;
+    reactor.watch(local.reports.queue.bell(), REPORTS, Interest::BELL)?;
+    drop(reactor);
+    let (events, no_events) = (Reactor::events(), Reactor::events());
+    Ok((Parts { local, acceptor, seat, events, no_events }, link))
+}
+
+struct Process<H: Handler> {
+    parts: Parts,
+    run: Run<H>,
+    link: Link,
+    departure: Departure,
+    /// Accepting rests until then.
+    rest_until: Option<Millis>,
+    /// The listeners are watched, apart from rests.
+    accepts: bool,
+    /// There is something to do at once.
+    is_busy: bool,
+    /// The books as they were written last.
+    written: Books,
+    /// What accepting has counted, once it is over.
+    accepting: AcceptCounts,
+}
+
+impl<H: Handler> Process<H> {
+    fn live(mut self) -> i32 {
+        if let Err(code) = self.run.begin() {
+            return code;
+        }
+        let reactor = &self.parts.local.reactor;
+        let watched =
+            self.run.with_bells(|bells| reactor.borrow().watch(bells, WORKER, Interest::READ));
+        let code = match watched {
+            Ok(()) => self.serve(),
+            Err(error) => {
+                tracing::error!(%error, "cannot watch the worker");
+                EXIT_LANES
+            }
+        };
+        let code = self.run.end(code);
+        let local = &self.parts.local;
+        local.mailbox.push(ToReactor::Stop);
+        let mut reactor = local.reactor.borrow_mut();
+        reactor.turn_again(&self.parts.no_events);
+        reactor.read_mail();
+        let mut books = reactor.books();
+        books.accepting.add(&self.accepting);
+        self.parts.seat.write_books(&books);
+        code
+    }
+
+    fn serve(&mut self) -> i32 {
+        loop {
+            let timeout = self.sleep_time();
+            let mut reactor = self.parts.local.reactor.borrow_mut();
+            let waited = reactor.wait_and_turn(&mut self.parts.events, timeout);
+            let outside = reactor.take_outside();
+            drop(reactor);
+            match waited {
+                Ok(turned) => self.is_busy = turned.has_more,
+                Err(error) => {
+                    tracing::error!(%error, "cannot wait");
+                    return EXIT_LANES;
+                }
+            }
+            for number in outside {
+                if let Err(code) = self.on_outside(number) {
+                    return code;
+                }
+            }
+            if let Err(code) = self.take_turns() {
+                return code;
+            }
+            self.run_due();
+            self.write_books();
+            if self.run.may_end() {
+                return 0;
+            }
+        }
+    }
+
+    /// How long to sleep, apart from what the reactor says; `None`: until something happens.
+    fn sleep_time(&self) -> Option<Duration> {
+        if self.is_busy || self.run.has_more() {
+            return Some(Duration::ZERO);
+        }
+        let complaints = self.parts.acceptor.as_ref().and_then(Acceptor::complaints_due);
+        let due = [self.rest_until, self.departure.deadline(), complaints];
+        let due = due.into_iter().flatten().min();
+        let due = due.map(|at| Duration::from_millis(at.saturating_sub(clock::monotonic_ms())));
+        [due, self.run.sleep_time()].into_iter().flatten().min()
+    }
+
+    /// Lets worker and reactor do what there is to do for them.
+    fn take_turns(&mut self) -> Result<(), i32> {
+        for _ in 0..TURNS_MAX {
+            // What user code dies of must be in the books before.
+            self.write_books();
+            let round = self.run.round();
+            if round == Round::Broken {
+                return Err(EXIT_LANES);
+            }
+            let mut reactor = self.parts.local.reactor.borrow_mut();
+            if !reactor.has_news() {
+                if round == Round::Idle {
+                    return Ok(());
+                }
+                continue;
+            }
+            let turned = reactor.turn_again(&self.parts.no_events);
+            self.is_busy |= turned.has_more;
+            if round == Round::Idle && !turned.gave {
+                return Ok(());
+            }
+        }
+        self.is_busy = true;
+        Ok(())
+    }
+
+    fn on_outside(&mut self, number: u32) -> Result<(), i32> {
+        match number {
+            LINK => self.hear_master(),
+            // It is looked at in each turn.
+            WORKER => self.run.hush(),
+            REPORTS => return self.take_reports(),
+            _ => match number.checked_sub(LISTENERS).and_then(|port| u16::try_from(port).ok()) {
+                Some(port) => self.accept(PortId(port)),
+                None => invariant!(false, "what this thread watches has a number"),
+            },
+        }
+        Ok(())
+    }
+
+    fn run_due(&mut self) {
+        let complains =
+            self.parts.acceptor.as_ref().is_some_and(|it| it.complaints_due().is_some());
+        let waits = self.rest_until.is_some() || complains;
+        if !waits && self.departure.deadline().is_none() {
+            return;
+        }
+        let now = clock::monotonic_ms();
+        if let Some(acceptor) = &self.parts.acceptor {
+            acceptor.complain_due();
+        }
+        if self.rest_until.is_some_and(|until| now >= until) {
+            self.resume_accepting();
+        }
+        if self.departure.awaits_empty() && self.parts.local.reports.open_here() == 0 {
+            self.depart(Event::Empty);
+        }
+        if self.departure.deadline().is_some_and(|deadline| now >= deadline) {
+            self.depart(Event::Tick);
+        }
+    }
+
+    fn write_books(&mut self) {
+        let mut books = self.parts.local.reactor.borrow().books();
+        books.accepting.add(self.parts.acceptor.as_ref().map_or(&self.accepting, Acceptor::counts));
+        if books != self.written {
+            self.parts.seat.write_books(&books);
+            self.written = books;
+        }
+    }
+
+    // ---- the master
+
+    fn hear_master(&mut self) {
+        loop {
+            match self.link.receive() {
+                Ok(Received::Message(message, _)) => self.depart(match message {
+                    ToProcess::Serve => Event::Serve,
+                    ToProcess::Leave => Event::Leave,
+                    ToProcess::Drain => Event::Drain,
+                    ToProcess::CloseAll { timed_out } => Event::CloseAll { timed_out },
+                }),
+                Ok(Received::Nothing) => return,
+                // Whoever ends this process with the master has seen it, too.
+                Ok(Received::Closed) => {
+                    return self.parts.local.reactor.borrow().unwatch(self.link.as_fd());
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the master's message cannot be read");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take_reports(&mut self) -> Result<(), i32> {
+        for report in self.parts.local.reports.queue.take() {
+            match report {
+                FromReactor::Condemned(_, why) => {
+                    tracing::error!(why, "the lane of this process holds nonsense");
+                    return Err(EXIT_LANES);
+                }
+                FromReactor::Drained => self.depart(Event::Drained),
+                FromReactor::Closed => self.resume_accepting(),
+                FromReactor::Failed(_, error) => {
+                    tracing::error!(%error, "the reactor of this process failed");
+                    return Err(EXIT_LANES);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn depart(&mut self, event: Event) {
+        for action in self.departure.on(event, clock::monotonic_ms()) {
+            match action {
+                DepartureAction::Accept => self.begin_accepting(),
+                DepartureAction::StopAccepting => self.stop_accepting(),
+                DepartureAction::Drain => self.tell_reactor(ToReactor::Drain),
+                DepartureAction::CloseAll { timed_out } => {
+                    let reason = CloseReason::ShutdownTimeout;
+                    self.tell_reactor(ToReactor::CloseAll { reason, timed_out });
+                }
+                DepartureAction::SayDrained => {
+                    // The master that cannot be reached is gone.
+                    let _ = self.link.send(&FromProcess::Drained, Vec::new());
+                }
+                DepartureAction::LetGo => {
+                    let worker = local::worker_of(self.run.key().generation);
+                    self.tell_reactor(ToReactor::Leave(worker));
+                }
+            }
+        }
+    }
+
+    fn tell_reactor(&mut self, message: ToReactor) {
+        self.parts.local.mailbox.push(message);
+        self.parts.local.reactor.borrow_mut().read_mail();
+        // What follows from it is done in the next turn.
+        self.is_busy = true;
+    }
+
+    // ---- accepting
+
+    fn accept(&mut self, port: PortId) {
+        let Some(acceptor) = &mut self.parts.acceptor else { return };
+        if self.rest_until.is_some() {
+            return; // of another port, in this turn
+        }
+        let local = &self.parts.local;
+        let mailbox = std::slice::from_ref(&local.mailbox);
+        let verdict = acceptor.accept(port, mailbox, clock::monotonic_ms());
+        local.reactor.borrow_mut().read_mail();
+        if let Verdict::RestUntil(until) = verdict {
+            self.rest_until = Some(until);
+            self.watch_listeners(Interest::NONE);
+        }
+    }
+
+    fn begin_accepting(&mut self) {
+        let Some(acceptor) = &self.parts.acceptor else { return };
+        let reactor = self.parts.local.reactor.borrow();
+        for port in acceptor.ports().listeners() {
+            let number = LISTENERS + u32::from(port.id().0);
+            if let Err(error) = reactor.watch(port, number, Interest::READ) {
+                tracing::error!(%error, "cannot watch a listener");
+            }
+        }
+        self.accepts = true;
+    }
+
+    fn stop_accepting(&mut self) {
+        self.rest_until = None;
+        let Some(acceptor) = self.parts.acceptor.take() else { return };
+        if std::mem::take(&mut self.accepts) {
+            let reactor = self.parts.local.reactor.borrow();
+            acceptor.ports().listeners().for_each(|port| reactor.unwatch(port));
+        }
+        self.accepting = *acceptor.counts();
+        acceptor.end();
+    }
+
+    fn resume_accepting(&mut self) {
+        if self.rest_until.take().is_some() {
+            self.watch_listeners(Interest::READ);
+        }
+        if let Some(acceptor) = &mut self.parts.acceptor {
+            acceptor.resumed();
+        }
+    }
+
+    fn watch_listeners(&self, interest: Interest) {
+        let reactor = self.parts.local.reactor.borrow();
+        for port in self.parts.acceptor.iter().flat_map(|acceptor| acceptor.ports().listeners()) {
+            // It is watched, so that nothing is lacking.
+            let _ = reactor.watch_for(port, LISTENERS + u32::from(port.id().0), interest);
+        }
+    }
+}

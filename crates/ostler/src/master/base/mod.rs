@@ -1,0 +1,216 @@
+//! BASE mode in the master: it owns the listeners and hands those of a slot to each process that
+//! comes to live there; it knows who accepts, and keeps the books of who is gone.
+//!
+//! Responsible for: a seat in the commons and a link for each process, from the time that it is
+//! asked for to its death. Must never: accept, touch a client, or believe a number that a process
+//! wrote.
+
+mod seats;
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+
+use ostler_core::Millis;
+use ostler_core::brain::Books;
+use ostler_core::ids::ProcessKey;
+use ostler_core::shutdown;
+use ostler_shm::commons::Commons;
+
+use super::event_loop::Master;
+use super::ports::ListeningPorts;
+use crate::control::{Channel, FromProcess, Received, ToManager, ToProcess};
+use crate::sys::epoll::Interest;
+use crate::sys::pidfd::PidFd;
+use crate::sys::{control_socket, eventfd};
+use seats::{Seat, Seats};
+
+/// The token of the first seat's link; the pidfd of the same process has the next one, and the next
+/// seat the two behind it.
+const SEATS: u64 = 1 << 32;
+
+/// What an event of a seat is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SeatToken {
+    /// Its process said something.
+    Link(usize),
+    /// Its process has ended.
+    Process(usize),
+}
+
+impl SeatToken {
+    fn pack(self) -> u64 {
+        match self {
+            Self::Link(seat) => SEATS + 2 * seat as u64,
+            Self::Process(seat) => SEATS + 2 * seat as u64 + 1,
+        }
+    }
+
+    pub(super) fn unpack(token: u64) -> Option<Self> {
+        let number = token.checked_sub(SEATS)?;
+        let seat = usize::try_from(number / 2).ok()?;
+        Some(if number % 2 == 0 { Self::Link(seat) } else { Self::Process(seat) })
+    }
+}
+
+/// What the master has of BASE mode.
+pub(super) struct Base {
+    ports: ListeningPorts,
+    seats: Seats,
+}
+
+impl Base {
+    /// The processes write into the commons.
+    pub(super) fn new(ports: ListeningPorts, commons: Arc<Commons>) -> Self {
+        Self { ports, seats: Seats::new(commons) }
+    }
+
+    /// The books of all processes that are gone.
+    pub(super) const fn books(&self) -> &Books {
+        self.seats.books()
+    }
+}
+
+impl Master {
+    /// A process is wanted: its seat, and what it begins with.
+    pub(super) fn seat_process(&mut self, key: ProcessKey) -> io::Result<()> {
+        let Some(base) = &mut self.base else { return Ok(()) };
+        let (near, far) = control_socket::pair()?;
+        let bell = eventfd::create()?;
+        let mut descriptors = vec![bell, far];
+        descriptors.extend(base.ports.of_slot(key.slot)?);
+        let link = Channel::new(near);
+        let full = || io::Error::other("every seat of BASE mode is taken by a process that ends");
+        let number = base.seats.take(Seat::new(key, link)).ok_or_else(full)?;
+        let watched = base.seats.get(number).map(|seat| {
+            let token = SeatToken::Link(number).pack();
+            self.epoll.add(seat.link().as_fd(), token, Interest::READ)
+        });
+        if let Some(Err(error)) = watched {
+            base.seats.free(key);
+            return Err(error);
+        }
+        let seat = u16::try_from(number).unwrap_or(u16::MAX);
+        self.managers.note_needed(key);
+        self.send(&ToManager::MemoryReady { worker: key, seat }, descriptors);
+        Ok(())
+    }
+
+    /// A process was forked: its death will be seen.
+    pub(super) fn watch_process(&mut self, key: ProcessKey, pidfd: OwnedFd) -> io::Result<()> {
+        let Some(base) = &mut self.base else { return Ok(()) };
+        let Some((number, seat)) = base.seats.find(key) else { return Ok(()) };
+        let pidfd = PidFd::from_descriptor(pidfd);
+        self.epoll.add(&pidfd, SeatToken::Process(number).pack(), Interest::READ)?;
+        seat.watch(pidfd);
+        Ok(())
+    }
+
+    /// What happened to a process.
+    pub(super) fn on_seat(&mut self, token: SeatToken, now: Millis) {
+        let Some(base) = &mut self.base else { return };
+        match token {
+            SeatToken::Process(number) => {
+                if let Some(key) = base.seats.get(number).map(|seat| seat.key()) {
+                    self.free_seat(key);
+                }
+            }
+            SeatToken::Link(number) => {
+                let Some(seat) = base.seats.get_mut(number) else { return };
+                // What does not fit into the socket waits for the next event; and there is little.
+                let _ = seat.link_mut().flush();
+                let is_open = loop {
+                    match seat.link().receive() {
+                        Ok(Received::Message(FromProcess::Drained, _)) => seat.note_drained(),
+                        Ok(Received::Nothing) => break true,
+                        // Its death is told by the pidfd.
+                        Ok(Received::Closed) => break false,
+                        Err(error) => {
+                            tracing::warn!(worker = %seat.key(), %error, "cannot be understood");
+                            break error.kind() == io::ErrorKind::InvalidData;
+                        }
+                    }
+                };
+                if !is_open {
+                    let _ = self.epoll.remove(seat.link().as_fd());
+                }
+            }
+        }
+        self.look_for_drained(now);
+    }
+
+    /// A process is gone, or never came: its books are added to those of the server.
+    pub(super) fn free_seat(&mut self, key: ProcessKey) {
+        let Some(base) = &mut self.base else { return };
+        if let Some(seat) = base.seats.free(key) {
+            let _ = self.epoll.remove(seat.link().as_fd());
+            if let Some(pidfd) = seat.pidfd() {
+                let _ = self.epoll.remove(pidfd);
+            }
+        }
+    }
+
+    /// The manager says that a process is gone, or was never forked. One whose pidfd is here is
+    /// over when that says so: it may still be writing its books.
+    pub(super) fn release_seat(&mut self, key: ProcessKey) {
+        let Some(base) = &mut self.base else { return };
+        let watched = base.seats.find(key).is_some_and(|(_, seat)| seat.pidfd().is_some());
+        if !watched {
+            self.free_seat(key);
+        }
+    }
+
+    /// A process accepts from now on, its predecessor no more. While the server ends nobody begins.
+    pub(super) fn serve_and_leave(&mut self, serve: ProcessKey, leave: Option<ProcessKey>) {
+        if !self.shutdown.has_begun() {
+            self.tell_process(serve, ToProcess::Serve);
+        }
+        if let Some(leave) = leave {
+            self.tell_process(leave, ToProcess::Leave);
+        }
+    }
+
+    /// Tells one process.
+    pub(super) fn tell_process(&mut self, key: ProcessKey, message: ToProcess) {
+        let Some(base) = &mut self.base else { return };
+        if let Some((number, seat)) = base.seats.find(key) {
+            seat.tell(message);
+            let token = SeatToken::Link(number).pack();
+            let _ = self.epoll.modify(seat.link().as_fd(), token, seat.interest());
+        }
+    }
+
+    /// Tells all of them.
+    pub(super) fn tell_processes(&mut self, message: ToProcess) {
+        let Some(base) = &self.base else { return };
+        let keys: Vec<_> = base.seats.keys().collect();
+        keys.into_iter().for_each(|key| self.tell_process(key, message));
+    }
+
+    /// Goes on with the end of the server when no process has a session any more.
+    pub(super) fn look_for_drained(&mut self, now: Millis) {
+        let is_drained = self.base.as_ref().is_some_and(|base| base.seats.are_drained());
+        if is_drained && self.shutdown.has_begun() {
+            self.on_shutdown(shutdown::Event::SessionsDrained, now);
+        }
+    }
+
+    /// Connections that are open, wherever.
+    pub(super) fn open_connections(&self) -> u64 {
+        let here = self.reports.open.load(std::sync::atomic::Ordering::Relaxed);
+        let elsewhere = self.base.as_ref().map_or(0, |base| base.seats.open());
+        here.saturating_add(elsewhere)
+    }
+
+    /// The last look at the books: of processes whose death was not seen any more, too.
+    pub(super) fn close_base_books(&mut self) {
+        let Some(base) = &mut self.base else { return };
+        let keys: Vec<_> = base.seats.keys().collect();
+        for key in keys {
+            base.seats.free(key);
+        }
+        let all = self.reports.books.lock();
+        let mut all = all.unwrap_or_else(std::sync::PoisonError::into_inner);
+        all.add(base.books());
+    }
+}

@@ -1,0 +1,190 @@
+//! Who of BASE mode lives, and the books of who does not.
+
+use std::sync::Arc;
+
+use ostler_core::brain::Books;
+use ostler_core::ids::ProcessKey;
+use ostler_shm::commons::Commons;
+
+use crate::base::commons::read_books;
+use crate::control::{Channel, FromProcess, ToProcess};
+use crate::sys::epoll::Interest;
+use crate::sys::pidfd::PidFd;
+
+/// A process, from the time that it is asked for to its death.
+pub(super) struct Seat {
+    key: ProcessKey,
+    link: Channel<ToProcess, FromProcess>,
+    /// Once it was forked.
+    pidfd: Option<PidFd>,
+    /// It was told to serve.
+    serves: bool,
+    /// It has said that no session is left.
+    is_drained: bool,
+}
+
+impl Seat {
+    /// A process that will be forked.
+    pub(super) const fn new(key: ProcessKey, link: Channel<ToProcess, FromProcess>) -> Self {
+        Self { key, link, pidfd: None, serves: false, is_drained: false }
+    }
+
+    pub(super) const fn key(&self) -> ProcessKey {
+        self.key
+    }
+
+    pub(super) const fn link(&self) -> &Channel<ToProcess, FromProcess> {
+        &self.link
+    }
+
+    pub(super) const fn link_mut(&mut self) -> &mut Channel<ToProcess, FromProcess> {
+        &mut self.link
+    }
+
+    pub(super) const fn pidfd(&self) -> Option<&PidFd> {
+        self.pidfd.as_ref()
+    }
+
+    pub(super) fn watch(&mut self, pidfd: PidFd) {
+        self.pidfd = Some(pidfd);
+    }
+
+    pub(super) const fn note_drained(&mut self) {
+        self.is_drained = true;
+    }
+
+    /// Tells it something. If it cannot be reached it is dying, which its pidfd tells.
+    pub(super) fn tell(&mut self, message: ToProcess) {
+        self.serves |= message == ToProcess::Serve;
+        if let Err(error) = self.link.send(&message, Vec::new()) {
+            tracing::debug!(worker = %self.key, %error, "cannot be reached");
+        }
+    }
+
+    /// What its link is watched for.
+    pub(super) fn interest(&self) -> Interest {
+        if self.link.has_backlog() { Interest::READ | Interest::WRITE } else { Interest::READ }
+    }
+}
+
+/// All seats.
+pub(super) struct Seats {
+    commons: Arc<Commons>,
+    seats: Vec<Option<Seat>>,
+    /// Of those that are gone.
+    books: Books,
+}
+
+impl Seats {
+    pub(super) fn new(commons: Arc<Commons>) -> Self {
+        let seats = (0..commons.seats()).map(|_| None).collect();
+        Self { commons, seats, books: Books::default() }
+    }
+
+    /// The number of a free seat, which this process has from now on.
+    pub(super) fn take(&mut self, seat: Seat) -> Option<usize> {
+        let number = self.seats.iter().position(Option::is_none)?;
+        *self.seats.get_mut(number)? = Some(seat);
+        Some(number)
+    }
+
+    pub(super) fn get(&self, number: usize) -> Option<&Seat> {
+        self.seats.get(number)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Seat> {
+        self.seats.get_mut(number)?.as_mut()
+    }
+
+    pub(super) fn find(&mut self, key: ProcessKey) -> Option<(usize, &mut Seat)> {
+        let mut seats = self.seats.iter_mut().enumerate();
+        seats.find_map(|(number, seat)| {
+            seat.as_mut().filter(|seat| seat.key == key).map(|seat| (number, seat))
+        })
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = ProcessKey> + '_ {
+        self.seats.iter().flatten().map(|seat| seat.key)
+    }
+
+    /// A process is gone: its books count, and what it had open has ended with it.
+    pub(super) fn free(&mut self, key: ProcessKey) -> Option<Seat> {
+        let (number, _) = self.find(key)?;
+        let mut books = read_books(&self.commons, number);
+        books.end_with_process();
+        self.books.add(&books);
+        if let Some(seat) = self.commons.seat(number) {
+            seat.clear();
+        }
+        self.seats.get_mut(number)?.take()
+    }
+
+    /// Whether nobody who was told to serve has a session left.
+    pub(super) fn are_drained(&self) -> bool {
+        self.seats.iter().flatten().all(|seat| seat.is_drained || !seat.serves)
+    }
+
+    /// Connections that are open in all processes.
+    pub(super) fn open(&self) -> u64 {
+        self.commons.open_elsewhere(usize::MAX)
+    }
+
+    pub(super) const fn books(&self) -> &Books {
+        &self.books
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::commons::SeatOf;
+    use crate::sys::control_socket;
+    use ostler_core::brain::CloseReason;
+
+    fn seat(slot: u16) -> (Seat, std::os::fd::OwnedFd) {
+        let (near, far) = control_socket::pair().unwrap();
+        (Seat::new(ProcessKey::event(slot, 1), Channel::new(near)), far)
+    }
+
+    #[test]
+    fn seats_are_used_again_and_the_books_of_the_dead_add_up() {
+        let (commons, fd) = Commons::create(2).unwrap();
+        let mut seats = Seats::new(Arc::new(commons));
+        let (one, _far) = seat(0);
+        let (two, _far) = seat(1);
+        let (three, _far) = seat(2);
+        let (four, _far) = seat(3);
+        assert_eq!((seats.take(one), seats.take(two), seats.take(three)), (Some(0), Some(1), None));
+        let process = SeatOf::open(&fd, 1).unwrap();
+        process.set_open(3);
+        let mut words = [0; 2];
+        words.copy_from_slice(&[5, 3]); // accepted, open
+        process.commons().seat(1).unwrap().write_books(&words);
+        assert!(seats.free(ProcessKey::event(1, 1)).is_some());
+        assert!(seats.free(ProcessKey::event(1, 1)).is_none());
+        let books = seats.books();
+        assert_eq!((books.accepted, books.open), (5, 0));
+        assert_eq!(books.closed[CloseReason::WorkerDied as usize], 3);
+        assert_eq!(process.commons().seat(1).unwrap().open(), 0, "for its successor");
+        assert_eq!(seats.take(four), Some(1));
+    }
+
+    #[test]
+    fn a_server_is_drained_when_everybody_who_served_has_said_so_or_is_gone() {
+        let (commons, _fd) = Commons::create(3).unwrap();
+        let mut seats = Seats::new(Arc::new(commons));
+        let mut ends = Vec::new();
+        for slot in 0..3 {
+            let (seat, far) = seat(slot);
+            seats.take(seat).unwrap();
+            ends.push(far);
+        }
+        assert!(seats.are_drained(), "nobody serves");
+        seats.get_mut(0).unwrap().tell(ToProcess::Serve);
+        seats.get_mut(1).unwrap().tell(ToProcess::Serve);
+        seats.get_mut(0).unwrap().note_drained();
+        assert!(!seats.are_drained());
+        seats.free(ProcessKey::event(1, 1));
+        assert!(seats.are_drained());
+    }
+}

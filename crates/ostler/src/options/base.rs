@@ -1,0 +1,137 @@
+//! What BASE mode makes of the options: those of each process, and what does not fit.
+
+use super::ports::LISTEN;
+use super::validate::{BUDGET_PER_REACTOR_BYTES, Contradiction};
+use super::{CrashPolicy, ListenUrl, Mode, Options, PortOptions, size};
+
+impl Options {
+    /// Lanes of each worker: one to each reactor of the master, or its own.
+    pub(crate) fn lanes_of_worker(&self) -> usize {
+        match self.mode {
+            Mode::Process => usize::from(self.reactors),
+            Mode::Base => 1,
+        }
+    }
+
+    /// Seats in the commons: for each slot one that serves, one that starts, one that leaves, and
+    /// one whose death was not seen yet.
+    pub(crate) fn seats(&self) -> usize {
+        4 * usize::from(self.workers)
+    }
+
+    /// The memory budget of the process that serves clients, bytes: all of it the master's, or its
+    /// part for each worker.
+    pub(super) fn budget_of_process(&self) -> usize {
+        match self.mode {
+            Mode::Process => self.memory_budget,
+            Mode::Base => self.memory_budget / usize::from(self.workers.max(1)),
+        }
+    }
+
+    /// Those of the reactor in a process of BASE mode: it has one worker.
+    pub(crate) fn of_base_process(&self) -> Self {
+        let (memory_budget, lane_size) = (self.budget_of_process(), self.lane_size_resolved());
+        Self { reactors: 1, workers: 1, memory_budget, lane_size, ..self.clone() }
+    }
+
+    pub(super) fn budget_too_small_for_base(&self) -> Option<Contradiction> {
+        let least = BUDGET_PER_REACTOR_BYTES * usize::from(self.workers);
+        (self.memory_budget < least).then(|| Contradiction {
+            names: &["memory_budget", "mode", "workers"],
+            text: format!(
+                "`memory_budget` ({}) is too small for {} workers with `mode = base`, which need \
+                 512K each: raise it to {} or more, or lower `workers`",
+                size::render(self.memory_budget as u64),
+                self.workers,
+                size::render(least as u64)
+            ),
+        })
+    }
+
+    /// Threads of a master that has none.
+    pub(super) fn reactors_in_base(&self) -> Option<Contradiction> {
+        let is_told = self.mode == Mode::Base && self.reactors != Self::default().reactors;
+        is_told.then(|| Contradiction {
+            names: &["mode", "reactors"],
+            text: "`reactors` has no effect with `mode = base`, in which each worker is its own \
+                   reactor: leave it out, and set `workers`"
+                .to_owned(),
+        })
+    }
+
+    /// What a port cannot have when each worker serves its own clients.
+    pub(super) fn contradictions_of_base(&self, port: &PortOptions) -> Vec<Contradiction> {
+        if self.mode != Mode::Base {
+            return Vec::new();
+        }
+        let scheme = match port.listen {
+            ListenUrl::Tcp(_) | ListenUrl::Unix(_) => None,
+            ref other => Some(other.scheme()),
+        };
+        let scheme = scheme.map(|scheme| Contradiction {
+            names: &["mode", LISTEN],
+            text: format!(
+                "`mode = base` serves ports of `tcp://` and `unix://`, not of `{scheme}://`: use \
+                 `mode = process` for that port"
+            ),
+        });
+        let dispatch = port.dispatch.map(|_| Contradiction {
+            names: &["mode", "dispatch"],
+            text: "`dispatch` has no effect with `mode = base`, in which a worker handles what it \
+                   has accepted: leave it at auto"
+                .to_owned(),
+        });
+        let policy = (port.crash_policy != CrashPolicy::Close).then(|| Contradiction {
+            names: &["mode", "crash_policy"],
+            text: "`crash_policy` can only be close with `mode = base`, in which connections end \
+                   with their worker: leave it out, or use `mode = process`"
+                .to_owned(),
+        });
+        [scheme, dispatch, policy].into_iter().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(pairs: &[(&str, &str)]) -> Options {
+        let mut options = Options { workers: 4, mode: Mode::Base, ..Options::default() };
+        for (name, value) in pairs {
+            options.set(name, value).unwrap();
+        }
+        options
+    }
+
+    #[test]
+    fn options_of_a_base_process_are_those_of_one_reactor_and_one_worker() {
+        let options = base(&[("memory_budget", "64M"), ("lane_size", "1M")]);
+        assert!(options.validate().is_ok());
+        let process = options.of_base_process();
+        assert_eq!((process.reactors, process.workers), (1, 1));
+        assert_eq!(process.memory_budget, 16 << 20);
+        assert_eq!(process.lane_sizes().reactors, 1);
+        assert_eq!(process.lane_size_resolved(), options.lane_size_resolved());
+    }
+
+    #[test]
+    fn options_without_a_meaning_in_base_are_refused_and_told() {
+        let other = (Options::default().reactors + 1).to_string();
+        for (name, value, wanted) in [
+            ("reactors", other.as_str(), "set `workers`"),
+            ("dispatch", "round_robin", "leave it at auto"),
+            ("crash_policy", "redeliver:3", "`crash_policy` can only be close"),
+            ("crash_policy", "drop", "`crash_policy` can only be close"),
+            ("listen", "udp://127.0.0.1:1", "not of `udp://`"),
+            ("listen", "tls://127.0.0.1:1", "not of `tls://`"),
+            ("memory_budget", "1M", "raise it to 2M"),
+        ] {
+            let error = base(&[(name, value)]).validate().unwrap_err().to_string();
+            assert!(error.contains(wanted), "{name}={value}: {error}");
+            let mut options = base(&[(name, value)]);
+            options.mode = Mode::Process;
+            let is_possible = name != "listen" && name != "memory_budget";
+            assert!(!is_possible || options.validate().is_ok(), "{name}={value}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! A reactor in the thread of somebody else, which takes turns with it: that of a worker in BASE
+//! mode, and that of a test.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use ostler_core::brain::Books;
+
+use super::destination::Destination;
+use super::event_loop::Flow;
+use super::{Reactor, token};
+use crate::sys::epoll::{Events, Interest};
+
+/// What a turn left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turned {
+    /// There is something to do at once: the turn ended at one of its bounds.
+    pub(crate) has_more: bool,
+    /// Something was given to a worker.
+    pub(crate) gave: bool,
+}
+
+impl Reactor {
+    /// Watches what is the thread's with what is the reactor's, so that one wait is enough.
+    ///
+    /// # Errors
+    /// Those of `epoll_ctl(2)`.
+    pub(crate) fn watch(
+        &self,
+        descriptor: impl AsFd,
+        number: u32,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.clients.epoll.add(descriptor, token::outside(number), interest)
+    }
+
+    /// Watches it in another way.
+    ///
+    /// # Errors
+    /// Those of `epoll_ctl(2)`.
+    pub(crate) fn watch_for(
+        &self,
+        descriptor: impl AsFd,
+        number: u32,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.clients.epoll.modify(descriptor, token::outside(number), interest)
+    }
+
+    /// Watches it no more.
+    pub(crate) fn unwatch(&self, descriptor: impl AsFd) {
+        // It was watched, or there is nothing to end.
+        let _ = self.clients.epoll.remove(descriptor);
+    }
+
+    /// Sleeps until something happens, something is due, or this time has passed; then one turn.
+    ///
+    /// # Errors
+    /// When the kernel cannot tell what happened.
+    pub(crate) fn wait_and_turn(
+        &mut self,
+        events: &mut Events,
+        at_most: Option<Duration>,
+    ) -> io::Result<Turned> {
+        let due = [self.sleep_time(), at_most].into_iter().flatten().min();
+        self.clients.epoll.wait(events, due)?;
+        Ok(self.turned(events))
+    }
+
+    /// One turn without a look at what happened outside: for what the worker has done.
+    pub(crate) fn turn_again(&mut self, no_events: &Events) -> Turned {
+        self.turned(no_events)
+    }
+
+    fn turned(&mut self, events: &Events) -> Turned {
+        let flow = self.turn(events);
+        Turned { has_more: flow == Flow::GoOn { more: true }, gave: self.gave }
+    }
+
+    /// The numbers of what happened to what the thread watches, since the last look.
+    pub(crate) fn take_outside(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.outside)
+    }
+
+    /// Takes what is in the mailbox without waiting for its bell.
+    pub(crate) fn read_mail(&mut self) {
+        self.take_mail();
+    }
+
+    /// The books as they stand.
+    pub(crate) fn books(&self) -> Books {
+        let mut books = self.clients.brain.books().clone();
+        books.handshakes.add(&self.clients.counts);
+        books.proxy_headers.add(&self.clients.header_counts);
+        books.accepting.add(&self.clients.accept_counts);
+        books
+    }
+
+    /// Reads what the worker in this thread has written, so that there is room for more. What
+    /// follows from it is done in the next turn.
+    pub(crate) fn make_room(&mut self) {
+        self.consume_all();
+        self.destinations.publish();
+    }
+
+    /// Whether the worker has written anything that was not read, or waits for something.
+    pub(crate) fn has_news(&self) -> bool {
+        self.destinations.iter().any(|(slot, destination)| {
+            let awaits_freed = self.clients.brain.awaits_freed(slot);
+            !destination.is_condemned() && Destination::has_news(destination, awaits_freed)
+        })
+    }
+}
