@@ -46,8 +46,9 @@ pub(super) struct OpenMessage {
     /// Outputs of other workers, and what its own worker sends beside a stream: each worker's in
     /// its order, the workers in the order in which they came.
     behind: VecDeque<Waiting>,
-    /// Bytes of all of them.
+    /// Bytes of all of them, and of those the ones on credit.
     behind_bytes: usize,
+    behind_on_credit: usize,
     pieces: usize,
 }
 
@@ -59,6 +60,8 @@ struct Waiting {
     stream: u32,
     pieces: VecDeque<Piece>,
     bytes: usize,
+    /// It is the stream of its worker that is not complete: it keeps within its credit.
+    is_on_credit: bool,
 }
 
 /// A message or a part of one.
@@ -78,6 +81,7 @@ impl OpenMessage {
             is_incomplete: true,
             behind: VecDeque::new(),
             behind_bytes: 0,
+            behind_on_credit: 0,
             pieces: 0,
         }
     }
@@ -114,8 +118,19 @@ impl OpenMessage {
     }
 
     /// Whether a stream is open.
-    pub(super) const fn is_stream(&self) -> bool {
+    const fn is_stream(&self) -> bool {
         self.stream != 0 && self.is_incomplete
+    }
+
+    /// Whether it is a stream, or was one.
+    pub(super) const fn is_of_stream(&self) -> bool {
+        self.stream != 0
+    }
+
+    /// Bytes of `queued` ones and of those behind for which streams have credit.
+    pub(super) fn on_credit(&self, queued: usize) -> usize {
+        let open = if self.is_stream() { self.in_flight(queued) } else { 0 };
+        open + self.behind_on_credit
     }
 
     /// Bytes of the open message that are not written, of `unsent` in all: it is the last of them.
@@ -149,6 +164,7 @@ impl OpenMessage {
         let (len, stream) = (bytes.len(), part.stream);
         self.behind_bytes += len;
         self.pieces += 1;
+        let begins_credit = part.more && self.credit_used(lane, stream).is_some();
         let piece = Piece { part, bytes };
         // A stream goes on where it began; what is sent beside it comes behind it.
         let mut of_lane = self.behind.iter_mut().rev().filter(|waiting| waiting.lane == lane);
@@ -156,25 +172,37 @@ impl OpenMessage {
             0 => of_lane.next().filter(|last| last.stream == 0),
             _ => of_lane.find(|waiting| waiting.stream == stream),
         };
-        match found {
-            Some(waiting) => {
-                waiting.pieces.push_back(piece);
-                waiting.bytes += len;
-            }
-            None => {
-                let pieces = VecDeque::from([piece]);
-                self.behind.push_back(Waiting { lane, stream, pieces, bytes: len });
-            }
+        let Some(waiting) = found else {
+            let (pieces, is_on_credit) = (VecDeque::from([piece]), begins_credit);
+            self.behind_on_credit += if is_on_credit { len } else { 0 };
+            return self.behind.push_back(Waiting {
+                lane,
+                stream,
+                pieces,
+                bytes: len,
+                is_on_credit,
+            });
+        };
+        if waiting.is_on_credit {
+            self.behind_on_credit += len;
+        }
+        waiting.pieces.push_back(piece);
+        waiting.bytes += len;
+        if waiting.is_on_credit && !part.more {
+            waiting.is_on_credit = false;
+            self.behind_on_credit -= waiting.bytes;
         }
     }
 
-    /// Bytes of a stream that wait; `None` when others of the same worker do, too.
-    pub(super) fn lone_stream_bytes(&self, lane: LaneSlot, stream: u32) -> Option<usize> {
+    /// How much of its credit a stream that waits has used; `None`: it has none, because it is
+    /// complete, or another one of the same worker is not.
+    pub(super) fn credit_used(&self, lane: LaneSlot, stream: u32) -> Option<usize> {
         let mut of_lane = self.behind.iter().filter(|waiting| waiting.lane == lane);
-        let is_lone =
-            of_lane.clone().all(|waiting| waiting.stream == 0 || waiting.stream == stream);
-        let it = of_lane.find(|waiting| waiting.stream == stream);
-        is_lone.then(|| it.map_or(0, |waiting| waiting.bytes))
+        match of_lane.clone().find(|waiting| waiting.is_on_credit) {
+            Some(waiting) => (waiting.stream == stream).then_some(waiting.bytes),
+            None if stream == 0 || of_lane.any(|waiting| waiting.stream == stream) => None,
+            None => Some(0),
+        }
     }
 
     /// Whoever has sent a part of a stream that is not written.
@@ -206,6 +234,7 @@ impl OpenMessage {
         let Some(piece) = waiting.pieces.pop_front() else { return };
         let owner = waiting.lane;
         waiting.bytes -= piece.bytes.len();
+        self.behind_on_credit -= if waiting.is_on_credit { piece.bytes.len() } else { 0 };
         self.owner = owner;
         self.note(piece.bytes.len(), piece.part);
         self.behind_bytes -= piece.bytes.len();

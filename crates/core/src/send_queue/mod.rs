@@ -70,17 +70,13 @@ impl SendQueue {
     /// Where an output of `len` bytes goes. The answer [`Route::Now`] makes its lane the owner of
     /// the connection when more parts follow.
     pub fn route(&mut self, lane: LaneSlot, len: usize, part: Part, marks: &WaterMarks) -> Route {
-        let unsent = self.unsent();
+        let counted = self.counted();
         match self.open.as_deref_mut() {
             Some(open) if !open.is_continued_by(lane, part) => {
-                let lone_stream = match part.stream {
-                    0 => None,
-                    stream => open.lone_stream_bytes(lane, stream),
-                };
-                let is_too_much = match lone_stream {
-                    // It has its own credit, however many others wait.
+                let is_too_much = match open.credit_used(lane, part.stream) {
+                    // However many others wait.
                     Some(bytes) => bytes + len > stream_step(marks.high),
-                    None => marks.is_exceeded(unsent),
+                    None => marks.is_exceeded(counted),
                 };
                 if is_too_much { Route::Refused(Refusal::TooMuch) } else { Route::Behind }
             }
@@ -96,7 +92,7 @@ impl SendQueue {
                 }
             }
             None if part.more => {
-                if marks.is_exceeded(unsent) {
+                if marks.is_exceeded(counted) {
                     return Route::Refused(Refusal::TooMuch);
                 }
                 self.open = Some(Box::new(OpenMessage::new(lane, part.offset + len, part.stream)));
@@ -110,7 +106,7 @@ impl SendQueue {
     /// is queued to its end.
     #[must_use]
     pub fn may_push(&self, marks: &WaterMarks) -> bool {
-        self.open.is_some() || !marks.is_exceeded(self.unsent())
+        self.open.is_some() || !marks.is_exceeded(self.counted())
     }
 
     /// Queues `len` bytes that `fill` puts at the end of the vector it is given.
@@ -133,12 +129,15 @@ impl SendQueue {
     /// Why the session is to be closed. What could not follow is still part of the queue.
     pub fn end_message(&mut self, marks: &WaterMarks) -> Result<(), Refusal> {
         let Some(open) = self.open.as_deref_mut() else { return Ok(()) };
+        // What streams have queued on credit is no reason to refuse what was taken beside it.
+        let mut follows_stream = open.is_of_stream();
         while let Some(piece) = open.next_piece()? {
-            if marks.is_exceeded(self.chunks.len()) {
+            if !follows_stream && marks.is_exceeded(self.chunks.len()) {
                 return Err(Refusal::TooMuch);
             }
             self.chunks.push(piece.len(), |chunk| chunk.extend_from_slice(piece));
             open.drop_piece();
+            follows_stream |= open.is_of_stream();
         }
         if !open.is_incomplete() {
             self.open = None;
@@ -189,6 +188,13 @@ impl SendQueue {
     #[must_use]
     pub fn unsent(&self) -> usize {
         self.chunks.len() + self.open.as_ref().map_or(0, |open| open.behind_bytes())
+    }
+
+    /// Of those the ones that count for the marks: all but what streams have on credit.
+    #[must_use]
+    pub fn counted(&self) -> usize {
+        let on_credit = self.open.as_ref().map_or(0, |open| open.on_credit(self.chunks.len()));
+        self.unsent().saturating_sub(on_credit)
     }
 
     /// Whether there is something to write, or a message of which parts are still to come.

@@ -292,9 +292,45 @@ fn streams_that_wait_have_a_quarter_of_the_window_each_whatever_waits_besides() 
         assert_eq!(queue.route(lane, 1, stream_part(25, true, 1), &marks), too_much);
     }
     assert_eq!(queue.unsent(), 200);
-    // Many streams of one worker are an excess as any other.
-    assert_eq!(queue.route(LaneSlot(1), 1, stream_part(0, true, 2), &marks), too_much);
+    // More streams of one worker have no credit, nor has one that is complete.
+    let end = stream_part(25, false, 1);
+    assert_eq!(queue.route(LaneSlot(1), 0, end, &marks), Route::Behind);
+    assert_eq!((queue.unsent(), queue.counted()), (200, 0));
+    queue.push_behind(LaneSlot(1), end, Vec::new());
+    assert_eq!((queue.unsent(), queue.counted()), (200, 25));
+    for (stream, lane) in [(2, 1), (2, 2), (3, 2)] {
+        let part = stream_part(0, true, stream);
+        assert_eq!(queue.route(LaneSlot(lane), 25, part, &marks), Route::Behind);
+        queue.push_behind(LaneSlot(lane), part, vec![2; 25]);
+    }
+    assert_eq!((queue.unsent(), queue.counted()), (275, 75));
+    assert_eq!(queue.route(LaneSlot(1), 1, stream_part(25, true, 2), &marks), too_much);
+    let part = stream_part(25, true, 3);
+    assert_eq!(queue.route(LaneSlot(2), 40, part, &marks), Route::Behind);
+    queue.push_behind(LaneSlot(2), part, vec![2; 40]);
+    assert_eq!(queue.route(LaneSlot(2), 1, stream_part(65, true, 3), &marks), too_much);
     assert_eq!(queue.route(LaneSlot(1), 1, Part::WHOLE, &marks), too_much);
+}
+
+/// The account of what is on credit is right at each step, whoever sends what.
+#[test]
+fn credit_is_given_back_as_what_waits_becomes_what_is_written() {
+    let marks = WaterMarks { low: 10, high: 100, max: 1_000 };
+    let (mut queue, first, second) = (SendQueue::default(), LaneSlot(0), LaneSlot(1));
+    assert_eq!(queue.route(first, 4, stream_part(0, true, 1), &marks), Route::Now);
+    queue.push(4, |chunk| chunk.extend_from_slice(&[1; 4]));
+    for (offset, more, stream) in [(0, true, 1), (10, false, 1), (0, true, 2)] {
+        let part = stream_part(offset, more, stream);
+        assert_eq!(queue.route(second, 10, part, &marks), Route::Behind);
+        queue.push_behind(second, part, vec![2; 10]);
+    }
+    assert_eq!((queue.unsent(), queue.counted()), (34, 20), "the complete one counts");
+    assert_eq!(queue.route(first, 0, stream_part(4, false, 1), &marks), Route::Now);
+    assert_eq!(queue.end_message(&marks), Ok(()));
+    assert_eq!((queue.unsent(), queue.counted()), (34, 24), "only the open one does not");
+    assert_eq!(queue.route(second, 0, stream_part(10, false, 2), &marks), Route::Now);
+    assert_eq!(queue.end_message(&marks), Ok(()));
+    assert_eq!((queue.unsent(), queue.counted()), (34, 34));
 }
 
 /// What a worker sends to a session arrives in its order; what it sends while a stream of it is
@@ -334,4 +370,28 @@ fn what_is_sent_beside_a_stream_comes_behind_it_in_order() {
     send(b, "b3", stream_part(4, false, 1), false);
     let all = send(b, "b4", stream_part(0, false, 2), true);
     assert_eq!(all, "a1a2ABb1b2b3CEDb4");
+}
+
+/// A stream keeps within its own credit: the marks are for what is sent besides.
+#[test]
+fn what_a_stream_has_on_credit_keeps_out_nothing_else() {
+    let marks = WaterMarks { low: 10, high: 100, max: 100 };
+    let (mut queue, lane, other) = (SendQueue::default(), LaneSlot(0), LaneSlot(1));
+    assert_eq!(queue.route(lane, 100, stream_part(0, true, 1), &marks), Route::Now);
+    queue.push(100, |chunk| chunk.extend_from_slice(&[1; 100]));
+    for (lane, part) in [(lane, Part::WHOLE), (other, stream_part(0, true, 1))] {
+        assert_eq!(queue.route(lane, 20, part, &marks), Route::Behind);
+        queue.push_behind(lane, part, vec![2; 20]);
+    }
+    assert_eq!((queue.unsent(), queue.counted()), (140, 20));
+    assert!(!marks.is_full(queue.counted(), false));
+    for len in [70, 11] {
+        assert_eq!(queue.route(lane, len, Part::WHOLE, &marks), Route::Behind);
+        queue.push_behind(lane, Part::WHOLE, vec![3; len]);
+    }
+    let too_much = Route::Refused(Refusal::TooMuch);
+    assert_eq!(queue.route(lane, 1, Part::WHOLE, &marks), too_much, "more than the maximum");
+    assert_eq!(queue.route(lane, 0, stream_part(100, false, 1), &marks), Route::Now);
+    assert_eq!(queue.end_message(&marks), Ok(()), "what was taken is queued");
+    assert_eq!((queue.unsent(), queue.counted()), (221, 201));
 }

@@ -212,11 +212,12 @@ impl ClientSide {
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let marks = self.settings.ports.get(connection.port).marks;
         let unsent = connection.unsent();
+        let counted = connection.output.counted() + connection.transport.unsent();
         let mut flags = connection.flags & (CLOSING | REASON_MASK | MARKS | BINDING);
         if unsent > 0 {
             flags |= QUEUED;
         }
-        if marks.is_full(unsent, connection.flags & FULL != 0) {
+        if marks.is_full(counted, connection.flags & FULL != 0) {
             flags |= FULL;
         }
         let pending = connection.output.is_pending() || connection.transport.unsent() > 0;

@@ -127,8 +127,12 @@ impl DeferredDelivery {
 
     /// An output on behalf of this delivery.
     pub(crate) fn output(&mut self, session: u64, output: Output<'_>) -> Result<(), SendError> {
-        let cause = self.deferral.borrow().current.as_cause();
-        self.context.sessions.check(session, matches!(output, Output::Send(_)), Some(cause))?;
+        let (cause, waits) = {
+            let deferral = self.deferral.borrow();
+            (deferral.current.as_cause(), deferral.waits)
+        };
+        let is_seen_now = matches!(output, Output::Send(_)) && !waits;
+        self.context.sessions.check(session, is_seen_now, Some(cause))?;
         self.context.check_size(session, output)?;
         let mut deferral = self.deferral.borrow_mut();
         if deferral.waits {
@@ -364,6 +368,12 @@ impl WorkerContext {
         deferral.borrow_mut().waits = !has_turn;
         self.running.defer(running, Rc::clone(&deferral));
         deferral
+    }
+
+    /// Whether what the running callback sends is held until its delivery has its turn. It does not
+    /// matter then that the session is full now: what makes it so is written before.
+    pub(super) fn waits_for_turn(&self) -> bool {
+        self.running.with_deferral(|deferral| deferral.borrow().waits).unwrap_or(false)
     }
 
     /// An output of the running callback, if its delivery waits for its turn.

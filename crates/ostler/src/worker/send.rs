@@ -59,7 +59,8 @@ impl WorkerContext {
     /// Sends one output of the running callback.
     pub(crate) fn output(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         let cause = self.running.delivery().map(|running| running.as_cause());
-        self.sessions.check(session, matches!(output, Output::Send(_)), cause)?;
+        let is_seen_now = matches!(output, Output::Send(_)) && !self.waits_for_turn();
+        self.sessions.check(session, is_seen_now, cause)?;
         self.check_size(session, output)?;
         self.output_checked(session, output)
     }
