@@ -3,6 +3,8 @@
 
 mod talk;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ostler_testkit::{Client, TestResult, TestServer};
 use talk::{Scratch, Talk, pattern, probe, small_probe};
 
@@ -230,4 +232,88 @@ fn what_a_deferred_package_sends_beside_a_stream_comes_behind_it() -> TestResult
     slow.expect("second");
     drop((other, slow));
     server.stop()
+}
+
+/// What a client saw of its streams until it was cut off, if it was.
+fn reads_streams(server: &TestServer, number: usize) -> TestResult<bool> {
+    const TOTAL: usize = 3_000_000;
+    let wanted = pattern(251 * 400);
+    let small = number % 3 == 1;
+    let mut talk = if small { deaf(server)? } else { Talk::new(server)? };
+    for round in 0..4 {
+        talk.say(&format!("stream {TOTAL}\necho {round}"))?;
+        let mut at = 0;
+        while at < TOTAL {
+            // One reads slowly, one in small pieces, one leaves in the middle.
+            let len = (TOTAL - at).min(if small { 10_000 } else { 100_000 });
+            match talk.bytes(len) {
+                Ok(bytes) => assert!(bytes == wanted[at % 251..at % 251 + len], "torn at {at}"),
+                // A message that is cut does not look whole.
+                Err(error) => {
+                    let is_orderly = error.to_string().contains("got the end");
+                    let is_begun = at > 0 || !error.to_string().contains("behind 0 bytes");
+                    assert!(!(is_orderly && is_begun), "{number} at {at}: {error}");
+                    return Ok(false);
+                }
+            }
+            at += len;
+            if number % 3 == 2 && round == 2 && at > TOTAL / 2 {
+                talk.client.abort()?;
+                return Ok(true);
+            }
+        }
+        match talk.line() {
+            Ok(line) => assert_eq!(line, round.to_string()),
+            Err(_) => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// Clients that vanish, workers that are killed and replaced, all in the middle of messages: who is
+/// cut off sees a reset, nobody a wrong byte, and nothing is left behind.
+#[test]
+fn among_kills_and_reloads_no_stream_is_torn_or_cut_in_silence() -> TestResult {
+    let server = probe()
+        .expect_log("worker died")
+        .expect_log("before it served")
+        .expect_log("ended before it had finished")
+        .start()?;
+    let left = AtomicUsize::new(12);
+    let ended = std::thread::scope(|scope| -> TestResult<Vec<bool>> {
+        let clients: Vec<_> = (0..12)
+            .map(|number| {
+                let (server, left) = (&server, &left);
+                scope.spawn(move || {
+                    // Whoever is cut off begins again.
+                    let result = (0..100).try_fold(false, |is_done, _| {
+                        if is_done { Ok(true) } else { reads_streams(server, number) }
+                    });
+                    left.fetch_sub(1, Ordering::Relaxed);
+                    result
+                })
+            })
+            .collect();
+        for round in 0..8 {
+            if left.load(Ordering::Relaxed) == 0 {
+                break;
+            }
+            let mark = server.log().mark();
+            if round % 2 == 0 {
+                server.workers()[0].kill();
+                server.log().wait_after(mark, "worker died")?;
+            } else {
+                server.signal(ostler_testkit::Signal::USR1);
+                server.log().wait_after(mark, "reload finished")?;
+            }
+        }
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    })?;
+    assert!(ended.iter().all(|is_done| *is_done), "{ended:?}");
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer("echo on", "on")?;
+    drop(talk);
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.detail("closed_slow_reader"), 0, "{books}");
+    Ok(())
 }
