@@ -156,7 +156,10 @@ impl fmt::Display for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for port in self.iter() {
             let comma = if port.id() == 0 { "" } else { ", " };
-            write!(f, "{comma}{}", port.local_address())?;
+            match port.local_address() {
+                Address::Ip(address) => write!(f, "{comma}{address}")?,
+                Address::Unix(_) => write!(f, "{comma}{port}")?,
+            }
         }
         Ok(())
     }

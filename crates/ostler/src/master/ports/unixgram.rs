@@ -83,6 +83,17 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_for_datagrams_reads_as_what_it_is() {
+        use crate::api::port::{Port, Ports};
+        use ostler_core::ids::PortId;
+        use ostler_core::per_port::PerPort;
+        let address = crate::api::address::Address::Unix("/run/s".into());
+        let port = Port::new(PortId::FIRST, "main", "unixgram", address);
+        assert_eq!(port.to_string(), "unixgram:///run/s");
+        assert_eq!(Ports(PerPort::new(port, Vec::new())).to_string(), "unixgram:///run/s");
+    }
+
+    #[test]
     fn a_socket_for_datagrams_has_its_name_and_permissions_and_goes_with_its_server() {
         let scratch = Scratch::new("gram-appears");
         let path = scratch.0.join("s");
