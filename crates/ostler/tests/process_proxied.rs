@@ -156,6 +156,27 @@ fn what_is_no_header_is_closed_and_counted_with_its_reason() -> TestResult {
     check(told.len() == 9, format!("each has a line with its reason: {told:?}"))
 }
 
+/// HAProxy looks whether a server lives with a whole header and a reset right behind it.
+#[test]
+fn load_balancers_that_look_for_the_port_are_not_told_in_the_log() -> TestResult {
+    let server = behind(small_probe()).start()?;
+    for number in 0..40 {
+        let looks = server.connect()?;
+        if number % 2 == 0 {
+            looks.stream().write_all(&bytes(0x20, 0x00, b""))?;
+        }
+        looks.abort()?;
+    }
+    let mut good = connect(&server)?;
+    good.write_all(b"PROXY UNKNOWN\r\necho others are served\n")?;
+    check(line(&mut good)? == "others are served", "another one")?;
+    let ended = server.stop_and_report()?;
+    let told = ended.log().lines_with("a connection ended before its proxy's header");
+    check(told.is_empty(), format!("{told:?}"))?;
+    let counts = ended.log().lines_with("headers of proxies awaited=41");
+    check(counts.len() == 1, format!("{:?}", ended.log().lines_with("headers of proxies")))
+}
+
 #[test]
 fn half_a_header_and_silence_behind_it_ends_in_time() -> TestResult {
     let server = behind(small_probe()).set("handshake_timeout_ms", 100).start()?;

@@ -261,11 +261,12 @@ impl ClientSide {
                     tracing::info!(%peer, "{}, closed", reason.text());
                 }
             }
-            // So do load balancers that look whether the port is open.
-            Failure::Header(NoHeader::Left { after_some: false }) => self.header_counts.left += 1,
             Failure::Header(why) => {
                 self.header_counts.left += 1;
-                if self.complaints.headers.admits() {
+                // Load balancers look for the port all the time: they come and leave, and some
+                // reset the connection behind their header.
+                let had_begun = newcomer.stage.taken() > 0;
+                if had_begun && self.complaints.headers.admits() {
                     let error = match why {
                         NoHeader::Failed(error) => error,
                         _ => io::ErrorKind::UnexpectedEof.into(),

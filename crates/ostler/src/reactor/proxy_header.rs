@@ -15,8 +15,8 @@ use crate::sys::socket;
 /// Why a connection has no header.
 #[derive(Debug)]
 pub(super) enum NoHeader {
-    /// It ended, after something was received or before.
-    Left { after_some: bool },
+    /// It ended.
+    Left,
     /// What came is none.
     Bad(BadHeader),
     /// It has failed.
@@ -70,7 +70,7 @@ impl ProxyHeader {
         let mut space = [0; V2_MAX_BYTES];
         loop {
             let len = match socket::peek(&self.socket, &mut space) {
-                Ok(0) => return Err(NoHeader::Left { after_some: !self.received.is_empty() }),
+                Ok(0) => return Err(NoHeader::Left),
                 Ok(len) => len,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -109,7 +109,7 @@ impl ProxyHeader {
         while rest > 0 {
             let space = space.get_mut(..rest).unwrap_or_default();
             match socket::recv(&self.socket, space) {
-                Ok(0) => return Err(NoHeader::Left { after_some: true }),
+                Ok(0) => return Err(NoHeader::Left),
                 Ok(taken) => rest = rest.saturating_sub(taken),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(NoHeader::Failed(error)),
@@ -184,12 +184,14 @@ mod tests {
     fn who_leaves_or_says_something_else_is_told() {
         let (proxy, mut header) = pair();
         drop(proxy);
-        assert!(matches!(header.read(), Err(NoHeader::Left { after_some: false })));
+        assert!(matches!(header.read(), Err(NoHeader::Left)));
+        assert_eq!(header.taken(), 0);
         let (mut proxy, mut header) = pair();
         proxy.write_all(b"PROXY TCP").unwrap();
         assert!(matches!(header.read(), Ok(None)));
         drop(proxy);
-        assert!(matches!(header.read(), Err(NoHeader::Left { after_some: true })));
+        assert!(matches!(header.read(), Err(NoHeader::Left)));
+        assert_eq!(header.taken(), 9);
         let (mut proxy, mut header) = pair();
         proxy.write_all(b"GET /").unwrap();
         assert!(matches!(header.read(), Err(NoHeader::Bad(BadHeader::NoHeader))));
