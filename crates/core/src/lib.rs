@@ -25,6 +25,7 @@ pub mod shutdown;
 pub mod supervisor;
 pub mod throttle;
 pub mod timer_wheel;
+pub mod token_bucket;
 pub mod work_mean;
 
 /// Milliseconds on a monotonic clock of the caller's choice.

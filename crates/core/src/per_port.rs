@@ -26,6 +26,14 @@ impl<T> PerPort<T> {
         value.unwrap_or(&self.first)
     }
 
+    /// The value of a port, to be changed.
+    pub fn get_mut(&mut self, port: PortId) -> &mut T {
+        let Some(index) = usize::from(port.0).checked_sub(1) else { return &mut self.first };
+        let value = self.others.get_mut(index);
+        crate::invariant!(value.is_some(), "an id is of a port that the server has");
+        value.unwrap_or(&mut self.first)
+    }
+
     /// Another value for each port, made of this one.
     ///
     /// # Errors
@@ -47,6 +55,11 @@ impl<T> PerPort<T> {
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         std::iter::once(&self.first).chain(&self.others)
     }
+
+    /// The values of all ports, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        std::iter::once(&mut self.first).chain(&mut self.others)
+    }
 }
 
 #[cfg(test)]
@@ -64,6 +77,10 @@ mod tests {
         let failed: Result<PerPort<()>, char> =
             ports.try_map(|port| if *port == 'a' { Ok(()) } else { Err(*port) });
         assert_eq!(failed.err(), Some('b'));
+        let mut ports = ports;
+        (0..3).for_each(|port| ports.get_mut(PortId(port)).make_ascii_uppercase());
+        assert!(ports.iter_mut().all(|port| port.is_ascii_uppercase()));
+        assert_eq!(ports.iter().collect::<String>(), "ABC");
     }
 
     #[test]

@@ -437,7 +437,11 @@ mod tests {
                 crowded_out: 137,
                 ended: 139,
             },
-            accepting: AcceptCounts { refused_no_descriptor: 103, refused_address_full: 107 },
+            accepting: AcceptCounts {
+                refused_no_descriptor: 103,
+                refused_address_full: 107,
+                accept_rests: 109,
+            },
         };
         assert!(!numbers(&one).contains(&0));
         let mut sum = one.clone();

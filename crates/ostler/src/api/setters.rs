@@ -152,6 +152,8 @@ setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
     discard_gone_packages(on: bool) => "discard_gone_packages";
     /// Most connections of one address, an IPv4 address or a /64 of IPv6; 0 = any number.
     max_connections_per_address(connections: u32) => "max_connections_per_address";
+    /// Most connections that are accepted in a second; more wait in the kernel. 0 = any number.
+    accept_rate(connections: u32) => "accept_rate";
     /// Most sessions that wait for a worker; beyond it the newest are refused. 0 = all.
     queue_max(sessions: u32) => "queue_max";
     /// How long a session may wait for a worker before it is refused, up to an hour in whole

@@ -210,7 +210,8 @@ impl<H: Handler> Process<H> {
             return Some(Duration::ZERO);
         }
         let complaints = self.parts.acceptor.as_ref().and_then(Acceptor::complaints_due);
-        let due = [self.rest_until, self.departure.deadline(), complaints];
+        let rests = self.parts.acceptor.as_ref().and_then(Acceptor::next_rest_end);
+        let due = [self.rest_until, self.departure.deadline(), complaints, rests];
         let due = due.into_iter().flatten().min();
         let due = due.map(|at| Duration::from_millis(at.saturating_sub(clock::monotonic_ms())));
         [due, self.run.sleep_time()].into_iter().flatten().min()
@@ -257,9 +258,8 @@ impl<H: Handler> Process<H> {
     }
 
     fn run_due(&mut self) {
-        let complains =
-            self.parts.acceptor.as_ref().is_some_and(|it| it.complaints_due().is_some());
-        let waits = self.rest_until.is_some() || complains;
+        let has_due = |it: &Acceptor| it.complaints_due().or(it.next_rest_end()).is_some();
+        let waits = self.rest_until.is_some() || self.parts.acceptor.as_ref().is_some_and(has_due);
         if !waits && self.departure.deadline().is_none() {
             return;
         }
@@ -269,6 +269,10 @@ impl<H: Handler> Process<H> {
         }
         if self.rest_until.is_some_and(|until| now >= until) {
             self.resume_accepting();
+        }
+        let port_goes_on = self.parts.acceptor.as_mut().is_some_and(|it| it.end_rests(now));
+        if port_goes_on && self.rest_until.is_none() {
+            self.watch_listeners(Interest::READ);
         }
         if self.departure.awaits_empty() && self.parts.local.reports.open_here() == 0 {
             self.depart(Event::Empty);
@@ -369,9 +373,13 @@ impl<H: Handler> Process<H> {
         let mailbox = std::slice::from_ref(&local.mailbox);
         let verdict = acceptor.accept(port, mailbox, clock::monotonic_ms());
         local.reactor.borrow_mut().read_mail();
-        if let Verdict::RestUntil(until) = verdict {
-            self.rest_until = Some(until);
-            self.watch_listeners(Interest::NONE);
+        match verdict {
+            Verdict::Watch => {}
+            Verdict::PortRests => self.watch_listeners(Interest::READ),
+            Verdict::RestUntil(until) => {
+                self.rest_until = Some(until);
+                self.watch_listeners(Interest::NONE);
+            }
         }
     }
 
@@ -409,7 +417,9 @@ impl<H: Handler> Process<H> {
 
     fn watch_listeners(&self, interest: Interest) {
         let reactor = self.parts.local.reactor.borrow();
-        for port in self.parts.acceptor.iter().flat_map(|acceptor| acceptor.ports().listeners()) {
+        let Some(acceptor) = &self.parts.acceptor else { return };
+        for port in acceptor.ports().listeners() {
+            let interest = if acceptor.port_rests(port.id()) { Interest::NONE } else { interest };
             // It is watched, so that nothing is lacking.
             let _ = reactor.watch_for(port, LISTENERS + u32::from(port.id().0), interest);
         }

@@ -8,6 +8,7 @@ use ostler_core::accepting::AcceptCounts;
 use ostler_core::ids::PortId;
 use ostler_core::{Millis, invariant};
 
+use super::accept_rate::AcceptRates;
 use super::ports::ListeningPorts;
 use super::reserve::Reserve;
 use crate::log::{Quota, Quotas};
@@ -32,6 +33,8 @@ pub(crate) enum Verdict {
     Watch,
     /// Watch them again when a connection has been closed, or at this time.
     RestUntil(Millis),
+    /// Go on watching those of other ports; this one rests by itself.
+    PortRests,
 }
 
 /// The listeners of all ports, and what counts for all of them.
@@ -45,6 +48,7 @@ pub(crate) struct Acceptor {
     turn: usize,
     /// When it was last said that accepting pauses.
     said_at: Option<Millis>,
+    rates: AcceptRates,
     reserve: Reserve,
     counts: AcceptCounts,
     complaints: Complaints,
@@ -54,18 +58,23 @@ pub(crate) struct Acceptor {
 struct Complaints {
     /// There is no descriptor.
     no_descriptor: Quota,
+    /// A port has accepted its number.
+    rate: Quota,
 }
 
 impl Default for Complaints {
     fn default() -> Self {
-        Self { no_descriptor: Quota::new("clients were refused because no descriptors are left") }
+        Self {
+            no_descriptor: Quota::new("clients were refused because no descriptors are left"),
+            rate: Quota::of_events("rests of ports that had accepted accept_rate"),
+        }
     }
 }
 
 impl Quotas for Complaints {
     fn all(&self) -> impl Iterator<Item = &Quota> {
-        let Self { no_descriptor } = self;
-        [no_descriptor].into_iter()
+        let Self { no_descriptor, rate } = self;
+        [no_descriptor, rate].into_iter()
     }
 }
 
@@ -84,6 +93,7 @@ impl Acceptor {
             accepted: Vec::new(),
             turn: 0,
             said_at: None,
+            rates: AcceptRates::new(options),
             reserve: Reserve::take()?,
             counts: AcceptCounts::default(),
             complaints: Complaints::default(),
@@ -110,6 +120,21 @@ impl Acceptor {
     /// Tells how many clients were refused without a line for each.
     pub(crate) fn complain_due(&self) {
         self.complaints.tell_due();
+    }
+
+    /// When the first port that rests by itself goes on.
+    pub(crate) fn next_rest_end(&self) -> Option<Millis> {
+        self.rates.next_end()
+    }
+
+    /// Whether a port rests by itself.
+    pub(crate) fn port_rests(&self, port: PortId) -> bool {
+        self.rates.rests(port)
+    }
+
+    /// Ends the rests that are over. True: listeners are to be watched again.
+    pub(crate) fn end_rests(&mut self, now: Millis) -> bool {
+        self.rates.end_rests(now)
     }
 
     /// The ports, whose listeners are to be watched.
@@ -153,8 +178,12 @@ impl Acceptor {
                 }
                 return self.rest_unless_freed(now);
             };
+            if !self.rates.admits(port, now) {
+                return self.port_rests_now(port);
+            }
             match self.ports.get(port).accept() {
                 Ok((connection, peer)) => {
+                    self.rates.count(port, now);
                     let Some(session) = self.reports.places.take(reactor) else {
                         tracing::error!(%peer, "no session id is left, closed: restart the server");
                         continue;
@@ -183,6 +212,16 @@ impl Acceptor {
             }
         }
         Verdict::Watch
+    }
+
+    /// It has accepted its number. Who comes waits in the kernel.
+    fn port_rests_now(&mut self, port: PortId) -> Verdict {
+        self.counts.accept_rests += 1;
+        if self.complaints.rate.admits() {
+            let port = self.ports.get(port).name();
+            tracing::info!(port, "accept_rate is reached, the port rests for a moment");
+        }
+        Verdict::PortRests
     }
 
     /// Takes a client for which there is no descriptor, with the one in reserve, and closes its

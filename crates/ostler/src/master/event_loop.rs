@@ -9,7 +9,7 @@ use ostler_core::ids::{PortId, ProcessKey, ProcessKind};
 use ostler_core::shutdown::{self, Shutdown};
 use ostler_core::{Millis, invariant};
 
-use super::acceptor::{Acceptor, Verdict};
+use super::acceptor::Acceptor;
 use super::base::{Base, SeatToken};
 use super::lanes;
 use super::managers::{Lost, Managers};
@@ -36,7 +36,7 @@ const SPARE_PIDFD: u64 = 5;
 const LISTENERS: u64 = 16;
 
 /// The token of the listener of a port.
-fn listener_token(port: PortId) -> u64 {
+pub(super) fn listener_token(port: PortId) -> u64 {
     LISTENERS + u64::from(port.0)
 }
 
@@ -87,14 +87,7 @@ impl Master {
         let mut rest_until: Option<Millis> = None;
         self.report_start();
         while self.exit.is_none() {
-            let promotion = self.managers.promotion_deadline();
-            let complaints = self.acceptor.as_ref().and_then(Acceptor::complaints_due);
-            let deadlines =
-                [self.shutdown.deadline(), self.boot_deadline, rest_until, promotion, complaints];
-            let timeout = deadlines.into_iter().flatten().min().map(|deadline| {
-                Duration::from_millis(deadline.saturating_sub(clock::monotonic_ms()))
-            });
-            self.epoll.wait(&mut events, timeout).map_err(internal)?;
+            self.epoll.wait(&mut events, self.timeout(rest_until)).map_err(internal)?;
             let now = clock::monotonic_ms();
             for (token, readiness) in events.iter() {
                 match token {
@@ -124,9 +117,24 @@ impl Master {
             if rest_until.is_some_and(|until| now >= until) {
                 rest_until = self.resume_accepting();
             }
+            self.end_rests_of_ports(now, rest_until.is_some());
             self.run_due(now);
         }
         self.finish()
+    }
+
+    /// How long nothing is due.
+    fn timeout(&self, rest_until: Option<Millis>) -> Option<Duration> {
+        let deadlines = [
+            self.shutdown.deadline(),
+            self.boot_deadline,
+            rest_until,
+            self.managers.promotion_deadline(),
+            self.acceptor.as_ref().and_then(Acceptor::complaints_due),
+            self.acceptor.as_ref().and_then(Acceptor::next_rest_end),
+        ];
+        let deadline = deadlines.into_iter().flatten().min()?;
+        Some(Duration::from_millis(deadline.saturating_sub(clock::monotonic_ms())))
     }
 
     fn watch_all(&mut self) -> std::io::Result<()> {
@@ -195,28 +203,6 @@ impl Master {
         let manager_ended =
             handles.into_iter().flatten().any(|it| matches!(it.pidfd.has_ended(), Ok(true)));
         self.orphans.on_child_ended(&managers, manager_ended);
-    }
-
-    fn accept(&mut self, port: PortId, now: Millis) -> Option<Millis> {
-        match self.acceptor.as_mut()?.accept(port, &self.mailboxes, now) {
-            Verdict::Watch => None,
-            Verdict::RestUntil(until) => {
-                self.watch_listeners(Interest::NONE);
-                Some(until)
-            }
-        }
-    }
-
-    fn resume_accepting(&mut self) -> Option<Millis> {
-        self.acceptor.as_mut()?.resumed();
-        self.watch_listeners(Interest::READ);
-        None
-    }
-
-    fn watch_listeners(&self, interest: Interest) {
-        for port in self.acceptor.iter().flat_map(|acceptor| acceptor.ports().listeners()) {
-            let _ = self.epoll.modify(port, listener_token(port.id()), interest);
-        }
     }
 
     fn take_messages(&mut self, at_most: usize, now: Millis) {

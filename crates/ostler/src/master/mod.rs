@@ -4,12 +4,14 @@
 //! manager, ending in order. Must never: run user code after the start, wait for a worker, or go on
 //! when a thread of it is broken (a panic aborts).
 
+mod accept_rate;
 pub(crate) mod acceptor;
 mod base;
 mod bound_descriptors;
 mod descriptors;
 mod event_loop;
 mod lanes;
+mod listening;
 mod managers;
 mod orphans;
 pub(crate) mod ports;

@@ -49,6 +49,8 @@ pub(crate) struct PortOptions {
 
     /// Most connections of one address; 0 = any number.
     pub(crate) max_connections_per_address: u32,
+    /// Most connections accepted in a second; 0 = any number.
+    pub(crate) accept_rate: u32,
 
     /// Whether connections begin with a proxy's header.
     pub(crate) proxy_protocol: ProxyProtocol,
@@ -144,6 +146,7 @@ impl Default for PortOptions {
             unix_mode: UnixMode::OWNER_ONLY,
             tcp_nodelay: true,
             max_connections_per_address: 0,
+            accept_rate: 0,
             proxy_protocol: ProxyProtocol::Off,
             proxy_protocol_from: Proxies::default(),
             tls_certificate: Paths::default(),

@@ -1,5 +1,7 @@
 //! Effects of the limits of what one client may take.
 
+use std::time::{Duration, Instant};
+
 use ostler_testkit::{TestError, TestResult, TestServer, wait_until};
 
 use crate::Effect;
@@ -7,6 +9,7 @@ use crate::talk::{Talk, probe};
 
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("max_connections_per_address", max_connections_per_address_keeps_out_only_who_has_them),
+    ("accept_rate", accept_rate_makes_clients_wait_and_refuses_none),
     ("max_connections_per_address", max_connections_per_address_counts_the_clients_of_a_proxy),
 ];
 
@@ -37,6 +40,26 @@ fn max_connections_per_address_keeps_out_only_who_has_them() -> TestResult {
     })?;
     let books = server.stop_and_report()?.books()?;
     assert!(books.detail("refused_address_full") >= 3, "{books}");
+    Ok(())
+}
+
+#[test]
+fn accept_rate_makes_clients_wait_and_refuses_none() -> TestResult {
+    for mode in ["process", "base"] {
+        let server = TestServer::example("probe").set("mode", mode).set("workers", 1);
+        let server = server.set("accept_rate", 5).start()?;
+        let begin = Instant::now();
+        let mut inside = Vec::new();
+        for _ in 0..13 {
+            inside.push(served(&server, "")?);
+            assert_eq!(inside[0].ask("echo still")?, "still");
+        }
+        // Five are saved up, and five come in a second.
+        assert!(begin.elapsed() > Duration::from_millis(1_500), "{:?}", begin.elapsed());
+        server.wait_for_log("accept_rate is reached")?;
+        let books = server.stop_and_report()?.books()?;
+        assert!(books.detail("accept_rests") >= 1, "{mode}: {books}");
+    }
     Ok(())
 }
 

@@ -102,6 +102,11 @@ impl ListeningPort {
         PortId(self.port.id())
     }
 
+    /// What it is called.
+    pub(super) fn name(&self) -> &str {
+        self.port.name()
+    }
+
     /// `accept4(2)` — takes one connection; `WouldBlock` when none waits.
     pub(super) fn accept(&self) -> io::Result<(OwnedFd, Peer)> {
         if matches!(self.port.local_address(), Address::Unix(_)) {

@@ -5,17 +5,33 @@ use crate::options::setting::port_field;
 
 const TOPIC: &str = "Limits";
 
-pub(super) const ROWS: &[OptionInfo] = &[OptionInfo {
-    name: "max_connections_per_address",
-    topic: TOPIC,
-    kind: Kind::Integer { min: 0, max: 1_048_576 },
-    default: "0",
-    unit: "connections",
-    why: "0 = any number: behind one address may be a whole company, or a proxy. A limit keeps one \
-          client from taking all of max_connections.",
-    effect: "Most connections of one address at the port at the same time; more are reset and \
-             counted (refused_address_full). An address is one of IPv4, or a /64 of IPv6; behind \
-             proxy_protocol it is the one that the proxy names. Clients of unix sockets have none, \
-             and no limit.",
-    access: port_field!(max_connections_per_address),
-}];
+pub(super) const ROWS: &[OptionInfo] = &[
+    OptionInfo {
+        name: "max_connections_per_address",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: 1_048_576 },
+        default: "0",
+        unit: "connections",
+        why: "0 = any number: behind one address may be a whole company, or a proxy. A limit keeps \
+              one client from taking all of max_connections.",
+        effect: "Most connections of one address at the port at the same time; more are reset and \
+                 counted (refused_address_full). An address is one of IPv4, or a /64 of IPv6; \
+                 behind proxy_protocol it is the one that the proxy names. Clients of unix sockets \
+                 have none, and no limit.",
+        access: port_field!(max_connections_per_address),
+    },
+    OptionInfo {
+        name: "accept_rate",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: 1_000_000 },
+        default: "0",
+        unit: "connections a second",
+        why: "0 = any number: only the operator knows what a wave of clients after a failure may \
+              cost. Clients that wait are served a little later; clients that are refused come \
+              again at once, and cost more.",
+        effect: "Most connections that the port accepts in a second, of which those of one second \
+                 are saved up. Then it rests, and who comes waits in the kernel's queue (backlog); \
+                 other ports go on (accept_rests).",
+        access: port_field!(accept_rate),
+    },
+];
