@@ -47,7 +47,7 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
                                       tls, tls-64K and udp (the reference is a raw echo of the
                                       same kind), idle-first (against session_hash); stream
                                       (64 MiB to one client, against a loop around send; requests
-                                      are MiB)
+                                      are MiB); base, base-4K and base-64K (BASE mode)
       --only NAME,...                 of raw, tokio, ostler and the --peer names; raw is always
                                       there
       --peer NAME=CMD                 another server; no shell; CMD prints `listening on ADDRESS`

@@ -102,6 +102,12 @@ impl Peer {
         Self::instrument("ostler", instrument, &settings, handler)
     }
 
+    /// Ostler's instrument with one worker in BASE mode.
+    pub fn ostler_base(instrument: &Path) -> Self {
+        let settings = ["listen=127.0.0.1:0", "workers=1", "mode=base"];
+        Self::instrument("ostler", instrument, &settings, "echo")
+    }
+
     /// Ostler's instrument with one reactor and one worker, and with these options besides.
     pub fn ostler_set(name: &str, instrument: &Path, settings: &[&str]) -> Self {
         let shape = ["listen=127.0.0.1:0", "workers=1", "reactors=1"];

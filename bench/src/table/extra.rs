@@ -47,11 +47,17 @@ pub enum Extra {
     IdleFirst,
     /// Messages of 64 MiB to one client, against a loop around `send`.
     Stream,
+    /// BASE mode with one worker, against a raw echo.
+    Base64,
+    /// The same with 4 KiB.
+    Base4096,
+    /// The same with 64 KiB.
+    Base65536,
 }
 
 impl Extra {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Churn,
         Self::Depth16,
         Self::Connections1000,
@@ -66,6 +72,9 @@ impl Extra {
         Self::Udp64,
         Self::IdleFirst,
         Self::Stream,
+        Self::Base64,
+        Self::Base4096,
+        Self::Base65536,
     ];
 
     /// Its name on the command line and in the table.
@@ -86,6 +95,9 @@ impl Extra {
             Self::Udp64 => "udp",
             Self::IdleFirst => "idle-first",
             Self::Stream => "stream",
+            Self::Base64 => "base",
+            Self::Base4096 => "base-4K",
+            Self::Base65536 => "base-64K",
         }
     }
 
@@ -96,8 +108,9 @@ impl Extra {
             Self::Churn => Case { churn: true, ..usual },
             Self::Depth16 => Case { depth: 16, ..usual },
             Self::Connections1000 => Case { connections: 1_000, ..usual },
-            Self::TwoByTwo | Self::SlowHandlers | Self::Tls64 | Self::Udp64 => usual,
-            Self::Tls65536 => Case { size_bytes: 65_536, ..usual },
+            Self::TwoByTwo | Self::SlowHandlers | Self::Tls64 | Self::Udp64 | Self::Base64 => usual,
+            Self::Base4096 => Case { size_bytes: 4_096, ..usual },
+            Self::Tls65536 | Self::Base65536 => Case { size_bytes: 65_536, ..usual },
             Self::Stream => {
                 Case { form: Form::LongReply, size_bytes: STREAM_BYTES, connections: 1, ..usual }
             }
@@ -135,6 +148,9 @@ impl Extra {
             Self::Tls64 | Self::Tls65536 => {
                 let ostler = Peer::ostler_tls(instrument, identity);
                 return vec![Peer::raw_tls(bench, identity), ostler];
+            }
+            Self::Base64 | Self::Base4096 | Self::Base65536 => {
+                return vec![Peer::raw_epoll(bench), Peer::ostler_base(instrument)];
             }
             Self::Udp64 => return vec![Peer::raw_udp(bench), Peer::ostler_udp(instrument)],
             Self::Stream => {

@@ -38,6 +38,7 @@ impl Target {
             // These with the same without Ostler.
             ("tls" | "tls-64K", _) => Some(cpu(1.2)),
             ("udp", _) => Some(cpu(1.25)),
+            ("base" | "base-4K" | "base-64K", _) => Some(cpu(1.08)),
             ("stream", _) => Some(Self { cpu: None, throughput: Some(0.8), p99: None }),
             // And this with another dispatch.
             ("idle-first", _) => Some(Self { cpu: None, throughput: None, p99: Some(0.2) }),
