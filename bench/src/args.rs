@@ -60,7 +60,8 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
       --only NAME,...                 of reload, kill-redeliver-echo, kill-redeliver-2ms,
                                       kill-close, kill-master, kill-manager, ports-reload,
                                       ports-kill (all kinds of ports at once), idle,
-                                      idle-tls, non-readers, deaf-listeners, streams
+                                      idle-tls, non-readers, deaf-listeners,
+                                      mostly-deaf, streams
       --quick                         a few seconds each, with smaller targets
       --ostler PATH                   as above
       --examples DIRECTORY            the built examples (examples beside this program)

@@ -141,6 +141,7 @@ struct DeafSeen {
     open: AtomicU64,
     closed: AtomicU64,
     sent: AtomicU64,
+    rests: AtomicBool,
 }
 
 /// Clients that never read. Closed by the server, they come back.
@@ -170,7 +171,9 @@ impl Deaf {
             let mut ears: Vec<Ear> = (0..count).map(|_| Ear::Away(now)).collect();
             while !stop.load(Ordering::Relaxed) {
                 let next = Instant::now() + TICK;
-                for ear in &mut ears {
+                let tended: &mut [Ear] =
+                    if seen.rests.load(Ordering::Relaxed) { &mut [] } else { &mut ears };
+                for ear in tended {
                     tend(ear, address, request, &seen);
                 }
                 std::thread::sleep(next.saturating_duration_since(Instant::now()));
@@ -187,6 +190,12 @@ impl Deaf {
     /// How many times one was closed by the server.
     pub(super) fn closed(&self) -> u64 {
         self.seen.closed.load(Ordering::Relaxed)
+    }
+
+    /// From now on they do nothing at all, and are not looked after: they cost this machine
+    /// nothing.
+    pub(super) fn rest(&self) {
+        self.seen.rests.store(true, Ordering::Relaxed);
     }
 
     /// Requests sent.

@@ -17,6 +17,7 @@ mod kill_manager;
 mod kill_master;
 mod kill_redeliver;
 mod memory;
+mod mostly_deaf;
 mod non_readers;
 mod reload;
 mod sheet;
@@ -40,7 +41,7 @@ use sheet::Sheet;
 
 type Scenario = fn(&Stage, &mut Sheet<'_>) -> TestResult;
 
-const SCENARIOS: [(&str, Scenario); 13] = [
+const SCENARIOS: [(&str, Scenario); 14] = [
     ("reload", reload::run),
     ("kill-redeliver-echo", kill_redeliver::echo),
     ("kill-redeliver-2ms", kill_redeliver::two_ms),
@@ -53,6 +54,7 @@ const SCENARIOS: [(&str, Scenario); 13] = [
     ("idle-tls", idle_tls::run),
     ("non-readers", non_readers::run),
     ("deaf-listeners", deaf_listeners::run),
+    ("mostly-deaf", mostly_deaf::run),
     ("streams", streams::run),
 ];
 
