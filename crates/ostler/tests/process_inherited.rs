@@ -144,13 +144,14 @@ fn clients_that_come_between_two_servers_are_served_by_the_second() -> TestResul
         echo(1, 1)
             .env("ACTIVATE_PATH", path.as_os_str())
             .through(activate("web", "s")?)
-            .set("listen", "fd://web")
+            // Beside a port of its own, which is free when the server has ended.
+            .args(["--port", "web=fd://web"])
             .start()
     };
     let first = start()?;
-    let address = first.address();
-    check(address == listener.local_addr()?, "where it listens")?;
-    round_trip(&mut first.connect()?, "the first")?;
+    let address = listener.local_addr()?;
+    check(first.port_url("web")? == format!("tcp://{address}"), "where it listens")?;
+    round_trip(&mut first.connect_to("web")?, "the first")?;
     first.stop()?;
     let mut waits = Client::connect(address)?;
     waits.send(b"is anybody there?")?;

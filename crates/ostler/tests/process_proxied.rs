@@ -267,6 +267,25 @@ fn a_proxy_may_connect_to_a_unix_socket() -> TestResult {
 }
 
 #[test]
+fn a_worker_that_serves_its_own_clients_knows_them_by_their_headers() -> TestResult {
+    let probe = TestServer::example("probe").set("workers", 2).set("mode", "base");
+    let server = behind(probe).start()?;
+    for number in 0..8 {
+        let mut stream = connect(&server)?;
+        let header = format!("PROXY TCP4 192.0.2.{number} 192.0.2.255 7 8\r\ninfo\n");
+        stream.write_all(header.as_bytes())?;
+        let answer = line(&mut stream)?;
+        check(peer_of(&answer) == format!("192.0.2.{number}:7"), answer)?;
+    }
+    let mut wrong = connect(&server)?;
+    wrong.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
+    wrong.shutdown(Shutdown::Write)?;
+    expect_end(wrong);
+    let counts = counts(server)?;
+    check(counts.ends_with("awaited=9 read=8 no_header=1"), counts)
+}
+
+#[test]
 fn clients_behind_one_proxy_are_told_apart_by_their_addresses() -> TestResult {
     let server = behind(talk::probe().set("dispatch", "address_hash")).start()?;
     support::wait_serving(&server, 2)?;
