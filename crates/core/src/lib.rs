@@ -21,6 +21,7 @@ pub mod placement;
 pub mod policy;
 pub mod proxy_protocol;
 pub mod send_queue;
+pub mod session_rate;
 pub mod shutdown;
 pub mod supervisor;
 pub mod throttle;

@@ -70,6 +70,9 @@ pub struct Books {
     pub refused_queue_full: u64,
     /// Sessions refused because they had waited for a worker for too long (the same).
     pub refused_queue_wait: u64,
+    /// How often a session was not read for a while because it had sent more than it may in a time
+    /// (not part of the balance).
+    pub held_back: u64,
     /// The books of datagrams, which have an equation of their own.
     pub datagrams: DatagramBooks,
     /// What became of connections before they were sessions (not part of the balance).
@@ -100,6 +103,7 @@ impl Books {
         self.continued += other.continued;
         self.refused_queue_full += other.refused_queue_full;
         self.refused_queue_wait += other.refused_queue_wait;
+        self.held_back += other.held_back;
         self.datagrams.add(&other.datagrams);
         self.handshakes.add(&other.handshakes);
         self.proxy_headers.add(&other.proxy_headers);
@@ -204,6 +208,11 @@ impl Books {
     /// A session was refused because it had waited for a worker for too long.
     pub(super) const fn session_waited_too_long(&mut self) {
         self.refused_queue_wait += 1;
+    }
+
+    /// A session is not read for a while.
+    pub(super) const fn session_held_back(&mut self) {
+        self.held_back += 1;
     }
 
     /// Bytes of input thrown away for any reason.
@@ -407,6 +416,7 @@ mod tests {
             continued: 67,
             refused_queue_full: 71,
             refused_queue_wait: 73,
+            held_back: 79,
             datagrams: DatagramBooks {
                 received: 71,
                 finished: 73,

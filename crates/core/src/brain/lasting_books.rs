@@ -29,6 +29,7 @@ impl Books {
             continued,
             refused_queue_full,
             refused_queue_wait,
+            held_back,
             datagrams,
             handshakes,
             proxy_headers,
@@ -37,7 +38,7 @@ impl Books {
         let sessions = [accepted, open, received, finished, in_hand, recalled, refused];
         let dropped = [dropped_worker_died, dropped_session_gone, redelivered, recalls];
         let others = [output_session_gone, memory_shortages, output_dropped_bytes, continued];
-        let refusals = [refused_queue_full, refused_queue_wait];
+        let refusals = [refused_queue_full, refused_queue_wait, held_back];
         let single = sessions.into_iter().chain(dropped).chain(others).chain(refusals);
         let by_reason = closed.iter_mut().chain(closed_by).chain(input_dropped_bytes);
         single.chain(by_reason).for_each(&mut *visit);

@@ -34,7 +34,9 @@ impl Brain {
                 || connection.has_returned()
                 || connection.owes_connect,
             has_input: connection.readable || connection.has_rest,
-            is_held_by_output: connection.output_high && !connection.is_paused,
+            is_held_by_output: connection.output_high
+                && !connection.is_paused
+                && !connection.is_held_back,
             since: connection.rested_at,
         })
     }

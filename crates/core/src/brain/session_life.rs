@@ -254,12 +254,29 @@ impl Brain {
         }
     }
 
+    /// The session has sent as much as it may for now, or may send again. As with a pause, what was
+    /// given before is still handled, and a server that drains lifts it.
+    pub fn hold_back(&mut self, slot: ConnectionSlot, held: bool) {
+        let held = held && self.reading;
+        let Some(connection) = self.connection(slot) else { return };
+        if std::mem::replace(&mut connection.is_held_back, held) == held {
+            return;
+        }
+        if held {
+            self.books.session_held_back();
+            self.look_whether_it_waits(slot);
+        } else {
+            self.enqueue(slot);
+        }
+    }
+
     /// The server drains: nothing more is read; sessions end as soon as what was read is served and
     /// written.
     pub fn drain(&mut self) {
         self.reading = false;
         for slot in self.sessions.places() {
             self.pause_session(slot, false);
+            self.hold_back(slot, false);
             self.check_end(slot);
         }
     }

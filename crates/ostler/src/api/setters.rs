@@ -154,6 +154,10 @@ setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
     max_connections_per_address(connections: u32) => "max_connections_per_address";
     /// Most connections that are accepted in a second; more wait in the kernel. 0 = any number.
     accept_rate(connections: u32) => "accept_rate";
+    /// Most packages of a session in a second; then it is not read for a while. 0 = any number.
+    package_rate_max(packages: u32) => "package_rate_max";
+    /// Most bytes of a session in a second, up to 1 GiB; then it is not read for a while. 0 = any.
+    receive_rate_max(bytes_per_second: usize) => "receive_rate_max";
     /// Most sessions that wait for a worker; beyond it the newest are refused. 0 = all.
     queue_max(sessions: u32) => "queue_max";
     /// How long a session may wait for a worker before it is refused, up to an hour in whole

@@ -215,6 +215,7 @@ fn log_books(books: &Books) {
         continued = some(books.continued),
         refused_queue_full = some(books.refused_queue_full),
         refused_queue_wait = some(books.refused_queue_wait),
+        held_back = some(books.held_back),
         accept_rests = some(books.accepting.accept_rests),
         refused_address_full = some(books.accepting.refused_address_full),
         refused_no_descriptor = some(books.accepting.refused_no_descriptor),

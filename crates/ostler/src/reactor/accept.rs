@@ -13,6 +13,7 @@ use super::deadlines::Timing;
 use super::handshakes::Stage;
 use super::mailbox::Accepted;
 use super::proxy_header::ProxyHeader;
+use super::rate::Metering;
 use super::read::intake::Intake;
 use super::token;
 use super::transport::Transport;
@@ -170,7 +171,9 @@ impl ClientSide {
         let intake = framer.map(|framer| Box::new(Intake::new(framer)));
         let waits = settings.accept_confirm;
         let timing = Timing::new(self.now, &settings.deadlines);
-        self.connections.insert(slot, Connection::new(transport, session, port, intake, timing));
+        let mut connection = Connection::new(transport, session, port, intake, timing);
+        connection.metering = Metering::new(&settings.rates);
+        self.connections.insert(slot, connection);
         if waits {
             self.brain.pause_session(slot, true);
             self.publish_flags(slot, PAUSED);

@@ -31,9 +31,12 @@ impl ClientSide {
         self.memory.release(charged as u64);
         self.brain.count_output_dropped(connection.unsent() as u64);
         tracing::debug!(session = connection.session, reason = reason.name(), "session closed");
-        let Connection { transport, port, intake, timing, .. } = *connection;
+        let Connection { transport, port, intake, timing, metering, .. } = *connection;
         if let Some(timing) = timing {
             timing.end(&mut self.timers);
+        }
+        if let Some(metering) = metering {
+            metering.end(&mut self.timers);
         }
         if let Some(intake) = intake {
             self.keep_or_drop_input(slot, intake, reason);

@@ -15,6 +15,8 @@ pub(super) struct Complaints {
     pub(super) headers: Quota,
     /// An address has as many connections as one may have.
     pub(super) address_full: Quota,
+    /// A session sends more than it may.
+    pub(super) held_back: Quota,
     /// A datagram of a worker cannot be sent.
     pub(super) unsent: Quota,
 }
@@ -27,6 +29,7 @@ impl Default for Complaints {
             handshakes: Quota::of_events("handshakes failed"),
             headers: Quota::of_events("connections had no header of a trusted proxy"),
             address_full: Quota::of_events("connections were more than one address may have"),
+            held_back: Quota::of_events("sessions sent more than they may and were held back"),
             unsent: Quota::new("datagrams were not sent"),
         }
     }
@@ -34,7 +37,9 @@ impl Default for Complaints {
 
 impl Quotas for Complaints {
     fn all(&self) -> impl Iterator<Item = &Quota> {
-        let Self { unwatched, input_dropped, handshakes, headers, address_full, unsent } = self;
-        [unwatched, input_dropped, handshakes, headers, address_full, unsent].into_iter()
+        let Self { unwatched, input_dropped, handshakes, headers, .. } = self;
+        let Self { address_full, held_back, unsent, .. } = self;
+        let before = [unwatched, input_dropped, handshakes, headers].into_iter();
+        before.chain([address_full, held_back, unsent])
     }
 }

@@ -5,6 +5,7 @@ use ostler_core::invariant;
 use ostler_core::send_queue::SendQueue;
 
 use super::deadlines::Timing;
+use super::rate::Metering;
 use super::read::intake::Intake;
 use super::transport::Transport;
 
@@ -23,6 +24,8 @@ pub(super) struct Connection {
     pub(super) intake: Option<Box<Intake>>,
     /// For its deadlines, if its port has any.
     pub(super) timing: Option<Box<Timing>>,
+    /// For the limits of what it may send, if its port has any.
+    pub(super) metering: Option<Box<Metering>>,
     /// Bytes of the transport's own buffers that the budget was charged.
     pub(super) transport_charged: usize,
 }
@@ -82,6 +85,7 @@ impl Connection {
             flags: 0,
             intake,
             timing,
+            metering: None,
             transport_charged: 0,
         }
     }

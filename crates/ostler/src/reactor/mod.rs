@@ -24,6 +24,7 @@ mod output;
 pub(crate) mod places;
 mod port_settings;
 mod proxy_header;
+mod rate;
 mod read;
 pub(crate) mod shared_memory;
 mod sleep;

@@ -7,6 +7,7 @@ use ostler_core::brain;
 use ostler_core::deadlines::Deadlines;
 use ostler_core::framing::Framer;
 use ostler_core::send_queue::WaterMarks;
+use ostler_core::session_rate::SessionRates;
 
 use crate::options::{FramingKind, Options, PortOptions, Proxies, Refusal};
 
@@ -38,6 +39,10 @@ pub(super) struct PortSettings {
     pub(super) accept_confirm: bool,
     /// Whose word counts, whose connection it is; `None`: connections are their clients'.
     pub(super) proxies: Option<Proxies>,
+    /// Most bytes that a session may send at once.
+    pub(super) burst_max: usize,
+    /// How much a session may send in a second.
+    pub(super) rates: SessionRates,
     /// What clients have to do in time.
     pub(super) deadlines: Deadlines,
 }
@@ -51,7 +56,8 @@ impl PortSettings {
             _ => Some(rest_framer),
         };
         Ok(Self {
-            receive_size: server.receive_size_resolved(options),
+            // What one read brings beyond the rate would have to be rested for.
+            receive_size: server.receive_size_resolved(options).min(burst_max(options)),
             framer,
             rest_framer,
             keeps_unused: options.framing == FramingKind::Stream,
@@ -67,6 +73,11 @@ impl PortSettings {
             address_max: options.max_connections_per_address,
             accept_confirm: options.accept_confirm,
             proxies: options.trusted_proxies().cloned(),
+            burst_max: burst_max(options),
+            rates: SessionRates {
+                packages: u64::from(options.package_rate_max),
+                bytes: options.receive_rate_max as u64,
+            },
             deadlines: options.deadlines(),
         })
     }
@@ -85,5 +96,13 @@ impl PortSettings {
             // Reactors have about as many clients each, but at least one may wait at each of them.
             queue_max: options.queue_max.div_ceil(u32::from(reactors.max(1))),
         }
+    }
+}
+
+/// Bytes that a session may send at once.
+const fn burst_max(options: &PortOptions) -> usize {
+    match options.receive_rate_max {
+        0 => usize::MAX,
+        bytes => bytes,
     }
 }

@@ -18,6 +18,8 @@ const DUE_PER_TURN: usize = 256;
 pub(super) enum Timed {
     /// An open connection's, for its deadlines.
     Connection(ConnectionSlot),
+    /// A session that is not read for a while.
+    HeldBack(ConnectionSlot),
     /// A connection to which this side says no more, by its number.
     Lingerer(u32),
 }
@@ -31,6 +33,7 @@ impl ClientSide {
         for _ in 0..DUE_PER_TURN {
             match self.timers.pop_due(self.now) {
                 Some(Timed::Connection(slot)) => self.look_at_deadlines(slot),
+                Some(Timed::HeldBack(slot)) => self.held_back_due(slot),
                 Some(Timed::Lingerer(number)) => self.lingerer_due(number),
                 None => return,
             }

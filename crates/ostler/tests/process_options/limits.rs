@@ -9,6 +9,8 @@ use crate::talk::{Talk, probe};
 
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("max_connections_per_address", max_connections_per_address_keeps_out_only_who_has_them),
+    ("package_rate_max", package_rate_max_reads_a_session_later),
+    ("receive_rate_max", receive_rate_max_reads_a_session_later),
     ("accept_rate", accept_rate_makes_clients_wait_and_refuses_none),
     ("max_connections_per_address", max_connections_per_address_counts_the_clients_of_a_proxy),
 ];
@@ -87,5 +89,52 @@ fn max_connections_per_address_counts_the_clients_of_a_proxy() -> TestResult {
     }
     let books = server.stop_and_report()?.books()?;
     assert_eq!(books.detail("refused_address_full"), 2, "{books}");
+    Ok(())
+}
+
+/// What comes too fast is served later, all of it, and others are not held up.
+#[test]
+fn package_rate_max_reads_a_session_later() -> TestResult {
+    for framing in ["line", "stream"] {
+        let server = probe().set("package_rate_max", 10).set("framing", framing).start()?;
+        let (mut fast, mut other) = (served(&server, "")?, served(&server, "")?);
+        let begin = Instant::now();
+        if framing == "line" {
+            let all: String = (0..25).map(|number| format!("echo {number}\n")).collect();
+            fast.client.send(all.as_bytes())?;
+            server.wait_for_log("sends more than it may")?;
+            assert_eq!(other.ask("echo at once")?, "at once");
+            (0..25).for_each(|number| fast.expect(&number.to_string()));
+        } else {
+            for number in 0..25 {
+                assert_eq!(fast.ask(&format!("echo {number}"))?, number.to_string());
+            }
+        }
+        // Nine are saved up, and ten come in a second.
+        assert!(begin.elapsed() > Duration::from_millis(1_400), "{:?}", begin.elapsed());
+        let books = server.stop_and_report()?.books()?;
+        assert!(books.detail("held_back") >= 1, "{books}");
+    }
+    Ok(())
+}
+
+#[test]
+fn receive_rate_max_reads_a_session_later() -> TestResult {
+    for framing in ["line", "stream", "raw"] {
+        let server = probe().set("receive_rate_max", 20_000).set("framing", framing).start()?;
+        let mut fast = served(&server, "")?;
+        let begin = Instant::now();
+        let mut left = 50_000;
+        while left > 0 {
+            // The probe looks at the first 512 bytes of a package only.
+            let line = "x".repeat(400);
+            assert_eq!(fast.ask(&format!("echo {line}"))?, line);
+            left -= line.len().min(left);
+        }
+        // Twenty thousand are saved up, and as many come in a second.
+        assert!(begin.elapsed() > Duration::from_millis(1_300), "{:?}", begin.elapsed());
+        let books = server.stop_and_report()?.books()?;
+        assert!(books.detail("held_back") >= 1, "{books}");
+    }
     Ok(())
 }

@@ -90,6 +90,8 @@ pub(in crate::brain) struct Connection {
     pub(in crate::brain) input_ended: Option<CloseReason>,
     /// A worker has said that it is not to be read.
     pub(in crate::brain) is_paused: bool,
+    /// It has sent more than its port allows in a time: not read until that is over.
+    pub(in crate::brain) is_held_back: bool,
     /// Too much unsent output: not read until it is written.
     pub(in crate::brain) output_high: bool,
     /// Bytes wait to be written.
@@ -131,6 +133,7 @@ impl Connection {
             has_rest: false,
             input_ended: None,
             is_paused: false,
+            is_held_back: false,
             output_high: false,
             output_pending: false,
             waiting: None,
@@ -183,7 +186,7 @@ impl Connection {
 
     pub(in crate::brain) fn may_read(&self, reading: bool) -> bool {
         let may = match self.phase {
-            Phase::Open => reading && !self.output_high && !self.is_paused,
+            Phase::Open => reading && !self.output_high && !self.is_paused && !self.is_held_back,
             // It takes no memory, it gives some back.
             Phase::PeerGone => true,
             Phase::Flushing(_) | Phase::Ended => false,

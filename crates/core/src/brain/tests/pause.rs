@@ -51,3 +51,33 @@ fn a_server_that_drains_and_a_client_that_is_lost_lift_the_pause() {
     assert!(matches!(world.state(id, sent), State::At(_)));
     world.calm_down();
 }
+
+/// A session that has sent too much in a time is read again later, or when the server drains; what
+/// was given is handled.
+#[test]
+fn a_session_that_is_held_back_is_not_read_until_it_may_send_again() {
+    for drains in [false, true] {
+        let (mut world, id) = one(CrashPolicy::Close);
+        let place = world.sessions[&id].place;
+        let before = world.request(id);
+        world.brain.hold_back(place, true);
+        world.brain.hold_back(place, true);
+        assert_eq!(world.brain.books().held_back, 1);
+        let held = world.request(id);
+        assert!(matches!(world.state(id, before), State::At(_)), "what was given is not affected");
+        world.start_all(0);
+        world.finish_all(0);
+        world.pump();
+        assert_eq!(world.state(id, held), State::Unread);
+        if drains {
+            world.drain();
+            world.brain.hold_back(place, true);
+            assert!(!world.brain.sessions.get(place).is_some_and(|one| one.is_held_back));
+        } else {
+            world.brain.hold_back(place, false);
+            world.pump();
+            assert!(matches!(world.state(id, held), State::At(_)));
+        }
+        world.calm_down();
+    }
+}

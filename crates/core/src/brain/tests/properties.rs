@@ -46,6 +46,7 @@ enum Step {
     Bind(usize, u32),
     RefuseOverdue,
     RefuseBeyond,
+    HoldBack(usize, bool),
     CalmDown,
 }
 
@@ -92,6 +93,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (who(), 0u32..9).prop_map(|(who, user)| Bind(who, user)),
         2 => Just(RefuseOverdue),
         1 => Just(RefuseBeyond),
+        2 => (who(), any::<bool>()).prop_map(|(who, held)| HoldBack(who, held)),
         1 => Just(CalmDown),
     ]
 }
@@ -120,6 +122,9 @@ fn apply_to_client(world: &mut World, step: Step) -> Option<Step> {
         Step::Eof(which) => who(which).into_iter().for_each(|id| world.eof(id)),
         Step::Close(which, reason) => who(which).into_iter().for_each(|id| world.close(id, reason)),
         Step::Bind(which, user) => who(which).into_iter().for_each(|id| world.bind(id, user)),
+        Step::HoldBack(which, held) => {
+            who(which).into_iter().for_each(|id| world.hold_back(id, held));
+        }
         Step::Lose(which) => who(which).into_iter().for_each(|id| world.lose(id)),
         Step::Output(which, pending, high) => {
             who(which).into_iter().for_each(|id| world.output_changed(id, pending, high));

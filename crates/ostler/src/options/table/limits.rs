@@ -34,4 +34,27 @@ pub(super) const ROWS: &[OptionInfo] = &[
                  other ports go on (accept_rests).",
         access: port_field!(accept_rate),
     },
+    OptionInfo {
+        name: "package_rate_max",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: 1_000_000_000 },
+        default: "0",
+        unit: "packages a second",
+        why: "0 = any number: what is much depends on what a package costs.",
+        effect: "Most packages that a session may send in a second, of which those of one second \
+                 are saved up. Then it is not read for a while (held_back): nothing is lost, and \
+                 the client's own sending stops.",
+        access: port_field!(package_rate_max),
+    },
+    OptionInfo {
+        name: "receive_rate_max",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: 0, max: 1 << 30 },
+        default: "0",
+        unit: "bytes per second",
+        why: "0 = as fast as workers take them. A limit shares a line among clients that upload.",
+        effect: "Most bytes that a session may send in a second, of which those of one second are \
+                 saved up; as package_rate_max. It also bounds receive_size.",
+        access: port_field!(receive_rate_max),
+    },
 ];

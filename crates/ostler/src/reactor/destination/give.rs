@@ -44,7 +44,13 @@ impl ClientSide {
                 );
             }
             Content::Read => match assignment.subject {
-                Subject::Session(slot) => self.give_input(destination, slot, assignment),
+                Subject::Session(slot) => {
+                    let before = self.brain.books().received;
+                    self.give_input(destination, slot, assignment);
+                    if self.brain.books().received != before {
+                        self.meter(slot, 1, 0);
+                    }
+                }
                 Subject::Peer(_) => {
                     invariant!(false, "a datagram is given when it is read, or kept")
                 }

@@ -36,7 +36,8 @@ impl ClientSide {
         slot: ConnectionSlot,
         assignment: Assignment,
     ) {
-        let mut share = self.receive_share.session_bytes();
+        let port = self.settings.ports.get(assignment.port);
+        let mut share = self.receive_share.session_bytes().min(port.burst_max);
         if self.has_nothing_kept(slot) {
             let want = self.settings.ports.get(assignment.port).receive_size.min(share) as u64;
             let Some(opening) = destination.open(want, READ_MIN_BYTES.min(want)) else {
@@ -178,6 +179,7 @@ impl ClientSide {
         match (received, package) {
             (Ok(Received { len: all, .. }), Some((len, more))) => {
                 self.receive_share.count(all);
+                self.meter(slot, 0, all);
                 InPlace::Package { len, more }
             }
             (received, _) => InPlace::Kept(received.map(|received| Some(received.len))),

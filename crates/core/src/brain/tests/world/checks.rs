@@ -20,6 +20,7 @@ impl World {
         }
         for id in self.sessions.keys().copied().collect::<Vec<_>>() {
             self.output_changed(id, false, false);
+            self.hold_back(id, false);
         }
         for _ in 0..10_000 {
             self.pump();

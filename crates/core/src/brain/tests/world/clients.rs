@@ -57,6 +57,15 @@ impl World {
         }
     }
 
+    /// The session has sent too much for now, or may send again.
+    pub(crate) fn hold_back(&mut self, id: u64, held: bool) {
+        let session = &self.sessions[&id];
+        if !session.freed {
+            self.brain.hold_back(session.place, held);
+            self.check();
+        }
+    }
+
     pub(crate) fn send(&mut self, id: u64, len: usize) -> Item {
         let session = self.sessions.get_mut(&id).unwrap();
         let number = session.items.len() as u32 - 2;
