@@ -130,7 +130,8 @@ impl Worker {
     }
 
     /// Longest message of one send, in bytes: the option `max_send_bytes`. A longer one is refused
-    /// ([`crate::SendError::is_too_long`]), so a protocol bounds its answers by it.
+    /// ([`crate::SendError::is_too_long`]), so a protocol bounds its answers by it, or sends them
+    /// with [`Session::writer`](crate::Session::writer), which has no such limit.
     ///
     /// ```
     /// # use ostler::{Outcome, Session, Worker};
