@@ -315,8 +315,9 @@ fn each_has_its_own(server: &TestServer, inherited: &BTreeSet<u32>, clients: usi
         &[
             ("socket", listener_and_clients + 2), // manager and spare
             (epoll, 1 + REACTORS),                // main thread and reactors
-            (eventfd, 1 + REACTORS + 2 * WORKERS * REACTORS), // reports, mailboxes, bells
-            (pidfd, 3 + WORKERS * REACTORS),      // itself, manager, spare, workers
+            // Reports, the one in reserve, mailboxes, bells.
+            (eventfd, 2 + REACTORS + 2 * WORKERS * REACTORS),
+            (pidfd, 3 + WORKERS * REACTORS), // itself, manager, spare, workers
             (signalfd, 1),
             ("/memfd:ostler-board", 1),
         ],
