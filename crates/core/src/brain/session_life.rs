@@ -241,8 +241,7 @@ impl Brain {
     }
 
     /// A worker says that a session is not to be read, or that it is again. What was given before
-    /// is still handled. A server that drains reads nobody and gives what it has read already, so
-    /// that nobody is paused any more.
+    /// is still handled. A server that drains reads nobody, so that nobody is paused any more.
     pub fn pause_session(&mut self, slot: ConnectionSlot, paused: bool) {
         let paused = paused && self.reading;
         let Some(connection) = self.connection(slot) else { return };
@@ -270,8 +269,8 @@ impl Brain {
         }
     }
 
-    /// The server drains: nothing more is read; sessions end as soon as what was read is served and
-    /// written.
+    /// The server drains: nothing more is read; sessions end as soon as what was given is served
+    /// and written. What the driver has received and not given is dropped, and counted by it.
     pub fn drain(&mut self) {
         self.reading = false;
         for slot in self.sessions.places() {

@@ -143,8 +143,8 @@ impl fmt::Display for SendError {
             SendErrorKind::TooLong { len, most } => {
                 write!(
                     f,
-                    "{len} bytes are more than the {most} that one send takes; send it in \
-                    pieces"
+                    "{len} bytes are more than the {most} that one send takes; write them with \
+                     Session::writer, or raise max_send_bytes"
                 )
             }
             SendErrorKind::StateTooLong { len, most } => write!(
