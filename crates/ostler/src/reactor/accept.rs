@@ -108,10 +108,7 @@ impl ClientSide {
             let peer = arrival.peer;
             tracing::info!(%peer, "refused, its address has max_connections_per_address");
         }
-        self.count_input_dropped(CloseReason::Overloaded, transport.unread());
-        transport.reset();
-        self.reports.count_closed();
-        self.reports.give_place_back(self.index, arrival.session);
+        self.turn_away(transport, arrival, CloseReason::Overloaded);
     }
 
     /// Whoever says whose connection it is has to be known. Nothing of this one is read, and it
@@ -123,7 +120,12 @@ impl ClientSide {
             let peer = arrival.peer;
             tracing::info!(%peer, "a connection from none of proxy_protocol_from, closed");
         }
-        self.count_input_dropped(CloseReason::PeerError, transport.unread());
+        self.turn_away(transport, arrival, CloseReason::PeerError);
+    }
+
+    /// Resets a connection without a session: what it has sent is not read, its place is free.
+    fn turn_away(&mut self, transport: Transport, arrival: Arrival, reason: CloseReason) {
+        self.count_input_dropped(reason, transport.unread());
         transport.reset();
         self.reports.count_closed();
         self.reports.give_place_back(self.index, arrival.session);
