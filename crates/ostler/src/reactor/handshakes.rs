@@ -211,9 +211,10 @@ impl ClientSide {
                 Place::None => return self.refuse_newcomer_of_address(id),
             }
         }
-        let Some(newcomer) = self.newcomers.get_mut(id) else { return };
         #[cfg(feature = "tls")]
-        if let Some(served) = self.settings.encryption.of(newcomer.arrival.port) {
+        if let Some(newcomer) = self.newcomers.get_mut(id)
+            && let Some(served) = self.settings.encryption.of(newcomer.arrival.port)
+        {
             let config = served.current();
             return self.begin_handshake_behind_header(id, config);
         }
