@@ -16,6 +16,7 @@ use ostler_shm::board::Board;
 use ostler_shm::lane::{MasterMemory, WorkerMemory};
 
 use super::commons::SeatOf;
+use crate::encryption::Encryption;
 use crate::options::Options;
 use crate::reactor::mailbox::{Mailbox, Reports, ToReactor};
 use crate::reactor::places::Places;
@@ -53,17 +54,19 @@ pub(crate) struct Plan<'a> {
     pub(crate) bell: OwnedFd,
     /// What this process has in common with others.
     pub(crate) seat: Option<SeatOf>,
+    /// What the clients of encrypted ports are shown.
+    pub(crate) encryption: Encryption,
 }
 
 /// Makes them. The worker serves; no user code has run.
 pub(crate) fn make(plan: Plan<'_>) -> io::Result<Local> {
-    let Plan { options, worker, key, handler_type, bell, seat } = plan;
+    let Plan { options, worker, key, handler_type, bell, seat, encryption } = plan;
     let (board, board_fd) = Board::create(options.board_sizes()).map_err(io::Error::other)?;
     let board = Arc::new(board);
     let mailbox = Arc::new(Mailbox::new()?);
     let reports = Reports::new(Places::new(Arc::clone(&board)).with(seat))?;
     let shared = SharedMemory::new(options.memory_budget as u64, vec![Arc::clone(&mailbox)]);
-    let settings = ReactorSettings::new(options)?;
+    let settings = ReactorSettings::new(options)?.with_encryption(encryption);
     let reactor = Reactor::new(0, settings, board, shared, Arc::clone(&mailbox), reports.clone())?;
     let local = worker_of(key.generation);
     let memory = MasterMemory::create(options.lane_sizes(), local.place(), local.generation.0)?;

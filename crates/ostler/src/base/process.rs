@@ -19,6 +19,7 @@ use crate::api::outcome::IntoHandler;
 use crate::api::port::Ports;
 use crate::api::worker::Worker;
 use crate::control::{Channel, FromProcess, Received, ToProcess};
+use crate::encryption::Encryption;
 use crate::manager::{ProcessBoot, ProcessEnds};
 use crate::master::acceptor::{Acceptor, Verdict};
 use crate::master::ports::ListeningPorts;
@@ -97,6 +98,8 @@ struct Parts {
     local: Local,
     acceptor: Option<Acceptor>,
     seat: SeatOf,
+    /// As the reactor has it.
+    encryption: Encryption,
     events: Events,
     /// For turns without a look at what happened.
     no_events: Events,
@@ -111,6 +114,8 @@ fn open(
     handler_type: TypeId,
 ) -> io::Result<(Parts, Link)> {
     let seat = SeatOf::open(mine.commons, mine.seat)?;
+    let link = Channel::new(mine.link);
+    let encryption = certificates(options, &link)?;
     let local = local::make(local::Plan {
         options: &options.of_base_process(),
         worker: WorkerSettings::new(options, &ports.0, mine.key),
@@ -118,16 +123,30 @@ fn open(
         handler_type,
         bell: mine.worker_bell,
         seat: Some(seat.clone()),
+        encryption: encryption.clone(),
     })?;
     let listening = ListeningPorts::of_process(ports, mine.listeners)?;
     let acceptor = Some(Acceptor::new(listening, options, local.reports.clone())?);
-    let link = Channel::new(mine.link);
     let reactor = local.reactor.borrow();
     reactor.watch(link.as_fd(), LINK, Interest::READ)?;
     reactor.watch(local.reports.queue.bell(), REPORTS, Interest::BELL)?;
     drop(reactor);
     let (events, no_events) = (Reactor::events(), Reactor::events());
-    Ok((Parts { local, acceptor, seat, events, no_events }, link))
+    Ok((Parts { local, acceptor, seat, encryption, events, no_events }, link))
+}
+
+/// What the master has sent before this process was forked, if any port is encrypted.
+fn certificates(options: &Options, link: &Link) -> io::Result<Encryption> {
+    if !options.ports().iter().any(|port| port.options.listen.is_encrypted()) {
+        return Ok(Encryption::default());
+    }
+    let missing = || io::Error::other("the master has handed no certificates over");
+    match link.receive()? {
+        Received::Message(ToProcess::Certificates, file) => {
+            Encryption::of_process(options, file.into_iter().next().ok_or_else(missing)?)
+        }
+        _ => Err(missing()),
+    }
 }
 
 struct Process<H: Handler> {
@@ -296,12 +315,13 @@ impl<H: Handler> Process<H> {
     fn hear_master(&mut self) {
         loop {
             match self.link.receive() {
-                Ok(Received::Message(message, _)) => self.depart(match message {
-                    ToProcess::Serve => Event::Serve,
-                    ToProcess::Leave => Event::Leave,
-                    ToProcess::Drain => Event::Drain,
-                    ToProcess::CloseAll { timed_out } => Event::CloseAll { timed_out },
-                }),
+                Ok(Received::Message(message, file)) => match message {
+                    ToProcess::Serve => self.depart(Event::Serve),
+                    ToProcess::Leave => self.depart(Event::Leave),
+                    ToProcess::Drain => self.depart(Event::Drain),
+                    ToProcess::CloseAll { timed_out } => self.depart(Event::CloseAll { timed_out }),
+                    ToProcess::Certificates => self.show_new_certificates(file),
+                },
                 Ok(Received::Nothing) => return,
                 // Whoever ends this process with the master has seen it, too.
                 Ok(Received::Closed) => {
@@ -312,6 +332,14 @@ impl<H: Handler> Process<H> {
                     return;
                 }
             }
+        }
+    }
+
+    /// The master has read them, and they were right.
+    fn show_new_certificates(&self, file: Vec<OwnedFd>) {
+        let replaced = file.into_iter().map(|file| self.parts.encryption.replace(file));
+        for error in replaced.filter_map(Result::err) {
+            tracing::error!(%error, "cannot show new certificates, the old ones are shown on");
         }
     }
 

@@ -18,6 +18,8 @@ pub(crate) enum ToProcess {
         /// Because the drain took too long: say what held it.
         timed_out: bool,
     },
+    /// What clients of encrypted ports are shown from now on, with one file.
+    Certificates,
 }
 
 /// From a process to the master.
@@ -35,6 +37,7 @@ impl Message for ToProcess {
             Self::Leave => writer.u8(2),
             Self::Drain => writer.u8(3),
             Self::CloseAll { timed_out } => writer.u8(4).flag(timed_out),
+            Self::Certificates => writer.u8(5),
         }
         .finish()
     }
@@ -46,6 +49,7 @@ impl Message for ToProcess {
             2 => Self::Leave,
             3 => Self::Drain,
             4 => Self::CloseAll { timed_out: reader.flag()? },
+            5 => Self::Certificates,
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -79,6 +83,7 @@ mod tests {
             ToProcess::Drain,
             ToProcess::CloseAll { timed_out: false },
             ToProcess::CloseAll { timed_out: true },
+            ToProcess::Certificates,
         ] {
             let mut bytes = message.to_bytes();
             assert_eq!(ToProcess::from_bytes(&bytes), Ok(message));

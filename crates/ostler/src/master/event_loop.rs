@@ -192,6 +192,7 @@ impl Master {
     /// New certificates at once, new workers one after another.
     fn reload(&mut self) {
         self.encryption.reload();
+        self.reload_base_certificates();
         self.send(&ToManager::Reload, Vec::new());
     }
 

@@ -22,10 +22,10 @@ use super::report::Announcement;
 use crate::api::outcome::IntoHandler;
 use crate::api::port::Ports;
 use crate::api::worker::Worker;
-use crate::encryption::Encryption;
+use crate::encryption::{Encryption, Handover};
 use crate::error::{Error, Result};
 use crate::log::ServerLog;
-use crate::manager::{EndsKind, ManagerSetup, fork_managers};
+use crate::manager::{EndsKind, Forked, ManagerSetup, fork_managers};
 use crate::options::{Harden, Mode, Options, SessionIds};
 use crate::reactor::mailbox::{Mailbox, Reports};
 use crate::reactor::places::Places;
@@ -89,8 +89,11 @@ where
     let (manager, spare, forked) =
         fork_managers(&setup).map_err(|error| Error::fork("the manager", error))?;
 
-    // From here on the master has private keys; whoever descends from manager or spare never does.
-    let encryption = Encryption::load(&options, &forked)?;
+    // From here on the master has private keys. Whoever descends from manager or spare never has
+    // them, except in BASE mode, in which the master hands them to who serves clients.
+    let is_base = options.mode == Mode::Base;
+    let encryption =
+        if is_base { Encryption::default() } else { Encryption::load(&options, &forked)? };
     let signals = signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?;
     let places = Places::new(Arc::clone(&board));
     let reports = Reports::new(places).map_err(|error| fail("cannot make a bell", error))?;
@@ -98,14 +101,7 @@ where
     let handed = ports.hand_out_datagrams(&mailboxes);
     handed.map_err(|error| fail("cannot hand a port to a reactor", error))?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
-    let acceptor = |ports| {
-        Acceptor::new(ports, &options, reports.clone())
-            .map_err(|error| fail("cannot keep a descriptor in reserve", error))
-    };
-    let (acceptor, base) = match commons {
-        None => (Some(acceptor(ports)?), None),
-        Some(commons) => (None, Some(Base::new(ports, Arc::new(commons)))),
-    };
+    let (acceptor, base) = who_accepts(ports, &options, commons, &reports, &forked)?;
     let now = clock::monotonic_ms();
     let master = Master {
         shutdown: Shutdown::new(options.shutdown_timeout_ms, options.drain_timeout_ms),
@@ -130,6 +126,23 @@ where
         announcement: Some(announcement),
     };
     master.run()
+}
+
+/// The master, or in BASE mode the processes.
+fn who_accepts(
+    ports: ListeningPorts,
+    options: &Options,
+    commons: Option<Commons>,
+    reports: &Reports,
+    forked: &Forked,
+) -> Result<(Option<Acceptor>, Option<Base>)> {
+    let Some(commons) = commons else {
+        let acceptor = Acceptor::new(ports, options, reports.clone());
+        let failed = |error| Error::start("cannot keep a descriptor in reserve", Some(error));
+        return Ok((Some(acceptor.map_err(failed)?), None));
+    };
+    let certificates = Handover::read(options, forked)?;
+    Ok((None, Some(Base::new(ports, Arc::new(commons), certificates))))
 }
 
 /// From here on this process is the master. What that changes of it is put back when the answer is

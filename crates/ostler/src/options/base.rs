@@ -65,13 +65,13 @@ impl Options {
             return Vec::new();
         }
         let scheme = match port.listen {
-            ListenUrl::Tcp(_) | ListenUrl::Unix(_) => None,
-            ref other => Some(other.scheme()),
+            ListenUrl::Udp(_) | ListenUrl::Unixgram(_) => Some(port.listen.scheme()),
+            _ => None,
         };
         let scheme = scheme.map(|scheme| Contradiction {
             names: &["mode", LISTEN],
             text: format!(
-                "`mode = base` serves ports of `tcp://` and `unix://`, not of `{scheme}://`: use \
+                "`mode = base` serves connections, not datagrams of `{scheme}://`: use \
                  `mode = process` for that port"
             ),
         });
@@ -122,8 +122,7 @@ mod tests {
             ("dispatch", "round_robin", "leave it at auto"),
             ("crash_policy", "redeliver:3", "`crash_policy` can only be close"),
             ("crash_policy", "drop", "`crash_policy` can only be close"),
-            ("listen", "udp://127.0.0.1:1", "not of `udp://`"),
-            ("listen", "tls://127.0.0.1:1", "not of `tls://`"),
+            ("listen", "udp://127.0.0.1:1", "datagrams of `udp://`"),
             ("memory_budget", "1M", "raise it to 2M"),
         ] {
             let error = base(&[(name, value)]).validate().unwrap_err().to_string();

@@ -45,11 +45,9 @@ pub(crate) use proxies::Proxies;
 pub use proxies::ProxyProtocol;
 pub use refusal::Refusal;
 pub(crate) use setting::{Spell, spell_bytes};
-#[cfg(all(feature = "tls", test))]
-pub(crate) use tls::TlsPair;
-#[cfg(feature = "tls")]
-pub(crate) use tls::TlsSettings;
 pub use tls::{ClientAuth, TlsVersion, UnknownName};
+#[cfg(feature = "tls")]
+pub(crate) use tls::{TlsPair, TlsSettings};
 pub(crate) use unix_mode::UnixMode;
 pub(crate) use url::{HostPort, ListenUrl, UNIX_PATH_BYTES_MAX};
 

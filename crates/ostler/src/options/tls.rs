@@ -73,6 +73,14 @@ pub(crate) struct TlsSettings {
     pub(crate) refuses_unknown: bool,
 }
 
+#[cfg(feature = "tls")]
+impl TlsSettings {
+    /// The authorities of clients' certificates, if clients are asked for any.
+    pub(crate) fn asked_authorities(&self) -> Option<&PathBuf> {
+        self.client_ca.as_ref().filter(|_| self.client_auth != ClientAuth::Off)
+    }
+}
+
 /// A certificate with the chain to its authority, and its private key.
 #[cfg(feature = "tls")]
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -142,7 +142,7 @@ impl ListenUrl {
     }
 
     /// Whether what comes there is encrypted.
-    pub(super) const fn is_encrypted(&self) -> bool {
+    pub(crate) const fn is_encrypted(&self) -> bool {
         matches!(self, Self::Tls(_) | Self::InheritedTls(_))
     }
 

@@ -16,6 +16,8 @@ pub(crate) mod epoll;
 pub(crate) mod eventfd;
 pub(crate) mod lane_io;
 pub(crate) mod limit;
+#[cfg(feature = "tls")]
+pub(crate) mod memory_file;
 pub(crate) mod orphans;
 pub(crate) mod panic;
 pub(crate) mod pidfd;

@@ -37,6 +37,7 @@ pub(super) fn make<H: Handler>(options: &Options) -> io::Result<Parts> {
         handler_type: TypeId::of::<H>(),
         bell: eventfd::create()?,
         seat: None,
+        encryption: crate::encryption::Encryption::default(),
     })?;
     for (port, socket) in sockets {
         local.mailbox.push(ToReactor::Datagrams { port, socket });

@@ -1,7 +1,6 @@
 //! From the files that the options name to what clients are shown. Every error names its file and
 //! says what to do.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,17 +14,16 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
+use super::contents::Contents;
 use super::der::Certificate;
 use super::names::Names;
-use crate::options::{ClientAuth, TlsSettings};
+use crate::options::{ClientAuth, TlsPair, TlsSettings};
 
-/// Most bytes of a file of certificates: a bundle of all authorities of the web has a quarter.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
-
-/// Reads everything that a port needs. Tickets of `ticketer` are given out and taken back, if the
-/// port has tickets.
+/// Makes everything that a port needs of its files. Tickets of `ticketer` are given out and taken
+/// back, if the port has tickets.
 pub(crate) fn load(
     settings: &TlsSettings,
+    files: &Contents,
     ticketer: &Arc<dyn ProducesTickets>,
 ) -> Result<ServerConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -34,12 +32,12 @@ pub(crate) fn load(
     let mut names = Names::new(settings.refuses_unknown);
     for pair in &settings.certificates {
         let certificate = &pair.certificate;
-        let key = load_pair(certificate, &pair.key, pair.ocsp.as_deref(), &provider)?;
+        let key = load_pair(pair, files, &provider)?;
         names.add(key).map_err(|problem| {
             format!("the certificate in `{}` cannot be used: {problem}", certificate.display())
         })?;
     }
-    let verifier = client_verifier(settings, &provider)?;
+    let verifier = client_verifier(settings, files, &provider)?;
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .map_err(|error| error.to_string())?;
@@ -57,33 +55,41 @@ pub(crate) fn load(
 }
 
 fn load_pair(
-    certificate: &Path,
-    key: &Path,
-    ocsp: Option<&Path>,
+    pair: &TlsPair,
+    files: &Contents,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, String> {
-    let chain = certificates(certificate)?;
-    is_valid_now(certificate, &chain)?;
-    let private = private_key(key)?;
+    let TlsPair { certificate, key, ocsp } = pair;
+    let chain = certificates(certificate, files)?;
+    let private = private_key(key, files)?;
     let signing = provider.key_provider.load_private_key(private).map_err(|error| {
         format!("the private key in `{}` cannot be used: {error}", key.display())
     })?;
-    let mut pair = CertifiedKey::new(chain, signing);
-    pair.keys_match().map_err(|_| {
+    let mut certified = CertifiedKey::new(chain, signing);
+    certified.keys_match().map_err(|_| {
         format!(
             "the private key in `{}` is not that of the certificate in `{}`",
             key.display(),
             certificate.display()
         )
     })?;
-    pair.ocsp = ocsp.map(read).transpose()?;
-    Ok(pair)
+    let ocsp = ocsp.as_ref().map(|path| files.of(path)).transpose()?;
+    certified.ocsp = ocsp.map(<[u8]>::to_vec);
+    Ok(certified)
+}
+
+/// Whether all certificates of a port are valid now. What was right when it was read is served on
+/// when its time is over.
+pub(crate) fn are_valid_now(settings: &TlsSettings, files: &Contents) -> Result<(), String> {
+    settings.certificates.iter().try_for_each(|pair| {
+        is_valid_now(&pair.certificate, &certificates(&pair.certificate, files)?)
+    })
 }
 
 /// The certificates of a file, the server's own first.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = read(path)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+fn certificates(path: &Path, files: &Contents) -> Result<Vec<CertificateDer<'static>>, String> {
+    let text = files.of(path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
         Ok(_) => Err(format!(
@@ -95,9 +101,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    let text = read(path)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+fn private_key(path: &Path, files: &Contents) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(files.of(path)?).map_err(|error| match error {
         pem::Error::NoItemsFound => format!(
             "there is no private key in `{}` that can be read: it must be a PEM file with an \
              unencrypted key (`-----BEGIN PRIVATE KEY-----`)",
@@ -133,15 +138,14 @@ fn is_valid_now(path: &Path, chain: &[CertificateDer<'_>]) -> Result<(), String>
 
 fn client_verifier(
     settings: &TlsSettings,
+    files: &Contents,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    let Some(path) =
-        settings.client_ca.as_ref().filter(|_| settings.client_auth != ClientAuth::Off)
-    else {
+    let Some(path) = settings.asked_authorities() else {
         return Ok(WebPkiClientVerifier::no_client_auth());
     };
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
+    for certificate in certificates(path, files)? {
         roots.add(certificate).map_err(|error| {
             format!("a certificate in `{}` cannot be used: {error}", path.display())
         })?;
@@ -153,18 +157,4 @@ fn client_verifier(
         ClientAuth::Optional | ClientAuth::Off => builder.allow_unauthenticated(),
     };
     builder.build().map_err(|error| format!("`{}` cannot be used: {error}", path.display()))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let fail = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
-    let file = std::fs::File::open(path).map_err(fail)?;
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(fail)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        let path = path.display();
-        return Err(format!(
-            "`{path}` is longer than {FILE_BYTES_MAX} bytes: is it the right file?"
-        ));
-    }
-    Ok(bytes)
 }

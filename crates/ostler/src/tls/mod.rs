@@ -1,9 +1,11 @@
 //! TLS: certificates and keys as they are loaded and served, and the state of a connection.
 //!
 //! Responsible for: what is to be known of rustls. Must never: be used in a process in which user
-//! code runs. The master reads private keys after manager and spare were forked
-//! ([`crate::manager::Forked`]), so that no process that descends from these has ever had them.
+//! code runs, except in BASE mode, in which there is no other. The master reads private keys after
+//! manager and spare were forked ([`crate::manager::Forked`]), so that no process that descends
+//! from these has ever had them, unless it serves its clients itself and is handed them.
 
+pub(crate) mod contents;
 pub(crate) mod der;
 pub(crate) mod engine;
 pub(crate) mod files;

@@ -11,6 +11,7 @@ use rustls::server::ProducesTickets;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
+use super::contents::Contents;
 use super::files;
 use crate::options::{ClientAuth, TlsPair, TlsSettings};
 
@@ -130,7 +131,9 @@ pub(crate) fn ticketer() -> Arc<dyn ProducesTickets> {
 }
 
 pub(crate) fn load(settings: &TlsSettings) -> Result<Arc<ServerConfig>, String> {
-    files::load(settings, &ticketer()).map(Arc::new)
+    let contents = Contents::read(settings)?;
+    files::are_valid_now(settings, &contents)?;
+    files::load(settings, &contents, &ticketer()).map(Arc::new)
 }
 
 /// The other side of a connection, which works until nothing is left to do.

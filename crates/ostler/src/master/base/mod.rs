@@ -20,6 +20,7 @@ use ostler_shm::commons::Commons;
 use super::event_loop::Master;
 use super::ports::ListeningPorts;
 use crate::control::{Channel, FromProcess, Received, ToManager, ToProcess};
+use crate::encryption::Handover;
 use crate::sys::epoll::Interest;
 use crate::sys::pidfd::PidFd;
 use crate::sys::{control_socket, eventfd};
@@ -57,12 +58,18 @@ impl SeatToken {
 pub(super) struct Base {
     ports: ListeningPorts,
     seats: Seats,
+    /// What processes show the clients of encrypted ports.
+    certificates: Handover,
 }
 
 impl Base {
     /// The processes write into the commons.
-    pub(super) fn new(ports: ListeningPorts, commons: Arc<Commons>) -> Self {
-        Self { ports, seats: Seats::new(commons) }
+    pub(super) fn new(
+        ports: ListeningPorts,
+        commons: Arc<Commons>,
+        certificates: Handover,
+    ) -> Self {
+        Self { ports, seats: Seats::new(commons), certificates }
     }
 
     /// The books of all processes that are gone.
@@ -79,7 +86,11 @@ impl Master {
         let bell = eventfd::create()?;
         let mut descriptors = vec![bell, far];
         descriptors.extend(base.ports.of_slot(key.slot)?);
-        let link = Channel::new(near);
+        let mut link = Channel::new(near);
+        // It waits there before the process is forked, which looks for it.
+        if let Some(file) = base.certificates.file()? {
+            link.send(&ToProcess::Certificates, vec![file])?;
+        }
         let full = || io::Error::other("every seat of BASE mode is taken by a process that ends");
         let number = base.seats.take(Seat::new(key, link)).ok_or_else(full)?;
         let watched = base.seats.get(number).map(|seat| {
@@ -170,11 +181,42 @@ impl Master {
         }
     }
 
+    /// The files of certificates are read anew. Those that are right are shown by all processes,
+    /// also by those that come later.
+    pub(super) fn reload_base_certificates(&mut self) {
+        let Some(base) = &mut self.base else { return };
+        if !base.certificates.reload() {
+            return;
+        }
+        let keys: Vec<_> = base.seats.keys().collect();
+        for key in keys {
+            let Some(base) = &self.base else { return };
+            match base.certificates.file() {
+                Ok(file) => {
+                    self.tell_process_with(key, ToProcess::Certificates, file.into_iter().collect())
+                }
+                Err(error) => {
+                    let text = "cannot hand new certificates over";
+                    tracing::error!(worker = %key, %error, "{text}");
+                }
+            }
+        }
+    }
+
     /// Tells one process.
     pub(super) fn tell_process(&mut self, key: ProcessKey, message: ToProcess) {
+        self.tell_process_with(key, message, Vec::new());
+    }
+
+    fn tell_process_with(
+        &mut self,
+        key: ProcessKey,
+        message: ToProcess,
+        descriptors: Vec<OwnedFd>,
+    ) {
         let Some(base) = &mut self.base else { return };
         if let Some((number, seat)) = base.seats.find(key) {
-            seat.tell(message);
+            seat.tell(message, descriptors);
             let token = SeatToken::Link(number).pack();
             let _ = self.epoll.modify(seat.link().as_fd(), token, seat.interest());
         }

@@ -1,5 +1,6 @@
 //! Who of BASE mode lives, and the books of who does not.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ostler_core::brain::Books;
@@ -54,9 +55,9 @@ impl Seat {
     }
 
     /// Tells it something. If it cannot be reached it is dying, which its pidfd tells.
-    pub(super) fn tell(&mut self, message: ToProcess) {
+    pub(super) fn tell(&mut self, message: ToProcess, descriptors: Vec<OwnedFd>) {
         self.serves |= message == ToProcess::Serve;
-        if let Err(error) = self.link.send(&message, Vec::new()) {
+        if let Err(error) = self.link.send(&message, descriptors) {
             tracing::debug!(worker = %self.key, %error, "cannot be reached");
         }
     }
@@ -180,8 +181,8 @@ mod tests {
             ends.push(far);
         }
         assert!(seats.are_drained(), "nobody serves");
-        seats.get_mut(0).unwrap().tell(ToProcess::Serve);
-        seats.get_mut(1).unwrap().tell(ToProcess::Serve);
+        seats.get_mut(0).unwrap().tell(ToProcess::Serve, Vec::new());
+        seats.get_mut(1).unwrap().tell(ToProcess::Serve, Vec::new());
         seats.get_mut(0).unwrap().note_drained();
         assert!(!seats.are_drained());
         seats.free(ProcessKey::event(1, 1));
