@@ -351,13 +351,14 @@ fn each_has_its_own(server: &TestServer, inherited: &BTreeSet<u32>, clients: usi
                 (pidfd, 1),                  // the master
             ],
         )?;
-        expect_maps(&worker, &[("board", "r--s"), ("down", "r--s"), ("up", "rw-s")])?;
+        let own = [("board", "r--s"), ("box", "rw-s"), ("down", "r--s"), ("up", "rw-s")];
+        expect_maps(&worker, &own)?;
     }
     let mut master = vec![("board", "rw-s")];
     master.extend([("down", "rw-s")].repeat(WORKERS));
     master.extend([("up", "r--s")].repeat(WORKERS));
     expect_maps(&server.master(), &master)?;
-    expect_maps(&server.manager(), &[])?;
+    expect_maps(&server.manager(), &[("box", "r--s")].repeat(WORKERS))?;
     expect_maps(&server.spare(), &[])?;
     Ok(())
 }

@@ -13,6 +13,7 @@
 //! The algorithms are generic over [`sync`] (real atomics or loom's) and over [`ring::RingBytes`]
 //! (mapped memory or a model's cells), so the code that is model-checked is the code that runs.
 
+pub mod black_box;
 pub mod board;
 pub mod commons;
 pub mod consumer;

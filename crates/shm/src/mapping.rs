@@ -182,3 +182,9 @@ unsafe impl SharedWords for crate::board::BoardHead {}
 unsafe impl SharedWords for crate::commons::CommonsHead {}
 // SAFETY: repr(C) group of AtomicU64s and padding.
 unsafe impl SharedWords for crate::commons::SeatHead {}
+// SAFETY: repr(C) struct of AtomicU64 and padding.
+unsafe impl SharedWords for crate::black_box::memory::IdentityLine {}
+// SAFETY: as above.
+unsafe impl SharedWords for crate::black_box::phase::PhaseLine {}
+// SAFETY: as above.
+unsafe impl SharedWords for crate::black_box::capture::CaptureLine {}

@@ -108,15 +108,11 @@ pub struct SleepLine {
     pub room_want: AtomicU64,
 }
 
-/// Worker's words: what it is doing, for people who look (later: the slow-request tracer), and how
-/// long that takes, for reactors.
+/// Worker's word: how long its deliveries take, for reactors. (What it is doing stands in its black
+/// box, which its manager reads: [`crate::black_box`].)
 #[repr(C, align(64))]
 #[derive(Debug)]
-pub struct PhaseLine {
-    /// Session of the delivery being handled, 0 when none.
-    pub session: AtomicU64,
-    /// Deliveries finished by this process.
-    pub finished: AtomicU64,
+pub struct WorkLine {
     /// What one delivery takes this process, in nanoseconds; 0 while it has measured none. The
     /// reactor cannot measure it: it sees only times that contain its own work, wake-ups and the
     /// wait for a CPU.
@@ -131,8 +127,8 @@ pub struct ProcessWords {
     pub commit: CommitLine,
     /// Sleep and room.
     pub sleep: SleepLine,
-    /// Phase.
-    pub phase: PhaseLine,
+    /// Work.
+    pub work: WorkLine,
 }
 
 macro_rules! zeroed_new {
@@ -162,8 +158,6 @@ zeroed_new! {
     UpWords { taken: TakenLine::new(), out: OutLine::new(), ctl_read: OutLine::new() }
     CommitLine { commit: AtomicU64::new(0) }
     SleepLine { worker_sleep: AtomicU64::new(0), room_want: AtomicU64::new(0) }
-    PhaseLine {
-        session: AtomicU64::new(0), finished: AtomicU64::new(0), work_ns: AtomicU64::new(0),
-    }
-    ProcessWords { commit: CommitLine::new(), sleep: SleepLine::new(), phase: PhaseLine::new() }
+    WorkLine { work_ns: AtomicU64::new(0) }
+    ProcessWords { commit: CommitLine::new(), sleep: SleepLine::new(), work: WorkLine::new() }
 }

@@ -7,6 +7,7 @@
 //! [`Malformed`], and a message has exactly one encoding. Everything has a fixed size, so that
 //! nothing is assembled from parts.
 
+mod callback;
 mod channel;
 mod manager;
 mod process;
@@ -14,6 +15,7 @@ mod short_text;
 mod wire;
 mod worker;
 
+pub(crate) use callback::Callback;
 pub(crate) use channel::{Channel, Received};
 pub(crate) use manager::{
     BASE_DESCRIPTORS_FIXED, DeathNotice, LANE_DESCRIPTORS_FIXED, ToManager, ToMaster,

@@ -6,6 +6,8 @@ use std::os::fd::OwnedFd;
 
 use ostler_core::ids::ProcessKey;
 use ostler_core::invariant;
+use ostler_shm::black_box::memory::BlackBox;
+use ostler_shm::black_box::phase::Seen;
 
 use crate::control::ShortText;
 use crate::sys::pidfd::PidFd;
@@ -19,12 +21,21 @@ pub(super) struct Child {
     /// Where it speaks; `None` once it has closed its end or has said too much. Its life goes on
     /// without.
     pub(super) control: Option<OwnedFd>,
+    /// What it writes about itself.
+    pub(super) black_box: BlackBox,
     /// It has said that it is ready.
     pub(super) is_ready: bool,
     /// Why it could not start, in its own words.
     pub(super) start_error: Option<ShortText>,
     /// Messages that it has sent, also those that were none.
     pub(super) words: u32,
+}
+
+impl Child {
+    /// The callback that runs in it, as it says.
+    pub(super) fn running(&self) -> Option<Seen> {
+        if self.black_box.is_understood() { self.black_box.phase()?.read() } else { None }
+    }
 }
 
 /// All workers, found by key and, for reaping, by number.

@@ -5,6 +5,7 @@ use std::io;
 use ostler_core::Millis;
 use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::{Event, Exit};
+use ostler_shm::black_box::phase::Phase;
 
 use super::event_loop::{Driver, Ending, Step};
 use super::guard::Guard;
@@ -29,6 +30,8 @@ pub(super) struct Reaped {
     pub(super) pid: ProcessId,
     pub(super) is_ready: bool,
     pub(super) start_error: Option<ShortText>,
+    /// The callback in which it ended.
+    pub(super) running: Option<Phase>,
 }
 
 impl Driver<'_> {
@@ -52,6 +55,7 @@ impl Driver<'_> {
             pid: child.pid,
             is_ready: child.is_ready,
             start_error: child.start_error,
+            running: child.running().map(|seen| seen.phase),
         });
         // The master holds the pidfd too, so closing ours would not end its events.
         self.epoll.remove(&child.pidfd)?;

@@ -8,7 +8,7 @@ use ostler_core::supervisor::{Exit, KillCause};
 use ostler_core::throttle::Throttle;
 
 use super::reaping::Reaped;
-use crate::control::{DeathNotice, ShortText};
+use crate::control::{Callback, DeathNotice, ShortText};
 use crate::sys::signal;
 
 /// Lines about starts that failed, and about deaths, that are written one by one in a period; the
@@ -55,7 +55,19 @@ impl Reports {
             }
         } else if !death.expected {
             if self.deaths.admits(now) {
-                tracing::warn!(%worker, pid, exit, killed, took_delivery, "worker died");
+                let running = reaped.and_then(|reaped| reaped.running);
+                let callback = running.and_then(|phase| Callback::from_number(phase.callback));
+                let session = running.map(|phase| phase.session).filter(|session| *session > 0);
+                tracing::warn!(
+                    %worker,
+                    pid,
+                    exit,
+                    killed,
+                    took_delivery,
+                    callback = callback.map(tracing::field::display),
+                    session,
+                    "worker died"
+                );
             }
         } else if death.killed == Some(KillCause::DrainTimeout) {
             let text = "worker did not leave in time";

@@ -8,6 +8,7 @@
 //! Must never: hold policy, log, or retry. A call that would block answers `WouldBlock`; the caller
 //! decides.
 
+pub(crate) mod black_box;
 pub(crate) mod clock;
 pub(crate) mod control_socket;
 pub(crate) mod datagram;

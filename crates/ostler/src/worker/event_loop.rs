@@ -17,6 +17,7 @@ use super::closed::Cause;
 use super::context::WorkerContext;
 use super::port::{Found, Payload, Taken};
 use super::running::RunningDelivery;
+use super::shown::Shown;
 use super::start::{ORPHANED, cannot_start, starting};
 use crate::api::handler::Handler;
 use crate::api::outcome::{Failure, Outcome};
@@ -25,7 +26,7 @@ use crate::api::packet::Packet;
 use crate::api::send_error::SendError;
 use crate::api::session::Session;
 use crate::api::worker::Worker;
-use crate::control::FromWorker;
+use crate::control::{Callback, FromWorker};
 use crate::log::{self, Quotas as _};
 use crate::sys::{clock, signal};
 
@@ -47,6 +48,8 @@ pub(crate) struct Run<H> {
     work: WorkMean,
     /// When the last delivery ended, or the batch began.
     measured_at: Nanos,
+    /// Where this process shows what it is doing.
+    shown: Shown,
 }
 
 /// What a round of the loop found.
@@ -71,6 +74,7 @@ impl<H: Handler> Run<H> {
             asked_to_leave: false,
             work: WorkMean::default(),
             measured_at: 0,
+            shown: Shown::default(),
         }
     }
 
@@ -111,7 +115,9 @@ impl<H: Handler> Run<H> {
 
     /// Calls `on_worker_start` and tells the manager; an error is the exit code.
     pub(crate) fn begin(&mut self) -> Result<(), i32> {
+        self.shown.begin(Callback::Start);
         let started = starting(&self.control, || self.handler.on_worker_start(&self.worker));
+        self.shown.end();
         if let Err(error) = started {
             return Err(cannot_start(&self.control, "on_worker_start failed", &error));
         }
@@ -129,7 +135,9 @@ impl<H: Handler> Run<H> {
     pub(crate) fn end(mut self, code: i32) -> i32 {
         self.context.complaints.tell_rest();
         if code == 0 {
+            self.shown.begin(Callback::Stop);
             self.handler.on_worker_stop(&self.worker);
+            self.shown.end();
             self.context.settle_deferred();
             self.context.sender.publish();
             tracing::debug!(finished = self.context.sender.finished(), "leaves");
@@ -162,7 +170,9 @@ impl<H: Handler> Run<H> {
         if !self.context.leaving.has_begun() {
             self.context.leaving.begin();
             self.context.timers.borrow_mut().begin_leaving();
+            self.shown.begin(Callback::Exit);
             self.handler.on_worker_exit(&self.worker);
+            self.shown.end();
             self.context.settle_deferred();
             self.log_holders();
         }
@@ -234,7 +244,9 @@ impl<H: Handler> Run<H> {
         loop {
             let due = self.context.timers.borrow_mut().take_due(now);
             let Some(callback) = due else { return };
+            self.shown.begin(Callback::Timer);
             let outcome = callback.call(&mut self.handler as &mut dyn Any, &self.worker);
+            self.shown.end();
             self.log_failure(outcome, "timer");
             self.context.settle_deferred();
         }
@@ -243,7 +255,9 @@ impl<H: Handler> Run<H> {
     /// Runs what other threads have posted until now.
     fn run_posts(&mut self) {
         for post in self.context.inbox.take() {
+            self.shown.begin(Callback::Post);
             let outcome = post(&mut self.handler as &mut dyn Any, &self.worker);
+            self.shown.end();
             self.log_failure(outcome, "post");
             self.context.settle_deferred();
         }
@@ -252,7 +266,9 @@ impl<H: Handler> Run<H> {
     /// Calls those who stream and have room again, each once.
     fn run_writers(&mut self) {
         for (writer, resume) in self.context.streams.take_ready() {
+            self.shown.begin(Callback::Writable);
             let outcome = resume(&mut self.handler as &mut dyn Any, &self.worker, writer);
+            self.shown.end();
             self.log_failure(outcome, "on_writable");
             self.context.settle_deferred();
         }
@@ -288,7 +304,7 @@ impl<H: Handler> Run<H> {
             used: None,
             skipped,
         });
-        self.context.sender.publish_phase(header.subject);
+        self.shown.begin_delivery(kind, &header, self.measured_at);
         let session = Session::new(Rc::clone(&self.context), header.subject);
         log::set_session(header.subject);
         // Nothing of the ring may be held when the delivery is finished: its space is given back
@@ -325,8 +341,7 @@ impl<H: Handler> Run<H> {
         }
         log::set_session(0);
         self.context.end_callback();
-        // Who looks must not take an idle worker for a busy one.
-        self.context.sender.publish_phase(0);
+        self.shown.end();
     }
 
     /// The unsent output of a session has crossed a mark. Whoever has closed it sends no more.

@@ -8,7 +8,8 @@
 //! * [`event_loop`]: the built-in loop (callbacks, timers);
 //! * [`context`]: what all handles share; each part of it has an owner: [`running`], [`send`],
 //!   [`sessions`], [`deferred`], [`token`], [`timers`], [`inbox`], [`leaving`],
-//!   [`streams`].
+//!   [`streams`];
+//! * [`shown`]: what it shows of itself to its manager.
 
 mod closed;
 mod complaints;
@@ -22,6 +23,7 @@ pub(crate) mod port;
 mod running;
 pub(crate) mod send;
 mod sessions;
+mod shown;
 pub(crate) mod start;
 pub(crate) mod state;
 mod streams;

@@ -421,15 +421,7 @@ impl Port {
     /// Tells reactors what one delivery takes.
     pub(crate) fn publish_work(&self, ns: u64) {
         if let Some(process) = words(&self.memory) {
-            process.phase.work_ns.store(ns, Ordering::Relaxed);
-        }
-    }
-
-    /// Shows which session's delivery is being handled (0: none) and how many are finished.
-    pub(crate) fn publish_phase(&self, session: u64, finished: u64) {
-        if let Some(process) = words(&self.memory) {
-            process.phase.session.store(session, Ordering::Relaxed);
-            process.phase.finished.store(finished, Ordering::Relaxed);
+            process.work.work_ns.store(ns, Ordering::Relaxed);
         }
     }
 }

@@ -249,11 +249,6 @@ impl Sender {
         self.port.borrow_mut().publish(Some(lane));
     }
 
-    /// Shows which session's delivery is being handled (0: none).
-    pub(super) fn publish_phase(&self, session: u64) {
-        self.port.borrow().publish_phase(session, self.finished.get());
-    }
-
     pub(super) fn append_message(
         &self,
         session: u64,

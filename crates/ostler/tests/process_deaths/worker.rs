@@ -24,6 +24,9 @@ fn close_ends_the_session_in_hand_and_no_other() -> TestResult {
         round_trip(other, &format!("after {number}"))?;
     }
     wait_serving(&server, 3)?;
+    let line = server.wait_for_log(DIED)?;
+    let was_told = line.contains("callback=on_receive") && line.contains("session=");
+    check(was_told, format!("what the worker was doing: {line}"))?;
     let books = server.stop_and_report()?.books()?;
     check(books.detail("closed_worker_died") == 1 && books.closed_by == 1, format!("{books}"))?;
     check(books.detail("closed_shutdown") == 3, format!("{books}"))

@@ -91,6 +91,8 @@ pub(crate) struct ProcessBoot {
     /// Memory that the master writes and all workers read; in BASE mode the commons, which all
     /// write.
     pub(crate) board: OwnedFd,
+    /// What it writes about itself; taken when that is mapped.
+    pub(crate) black_box: Option<OwnedFd>,
     /// Rung by reactors, and by TERM; see [`crate::sys::signal::termination_requested`].
     pub(crate) worker_bell: OwnedFd,
     /// What is at its other ends.
@@ -106,6 +108,7 @@ impl ProcessBoot {
     pub(in crate::manager) fn descriptors(&self) -> Vec<RawFd> {
         let own = [&self.board, &self.worker_bell, &self.control];
         own.into_iter()
+            .chain(self.black_box.as_ref())
             .chain(self.ends.descriptors())
             .map(AsRawFd::as_raw_fd)
             .chain([self.master_pidfd.as_fd().as_raw_fd()])

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use ostler_shm::black_box::memory::BlackBox;
+
 use super::boot::ProcessBoot;
 use crate::manager::children::Child;
 use crate::sys::control_socket;
@@ -23,6 +25,7 @@ pub(in crate::manager) struct Gated {
     pub(super) pid: ProcessId,
     pub(super) pidfd: PidFd,
     pub(super) control: OwnedFd,
+    pub(super) black_box: BlackBox,
 }
 
 impl Gated {
@@ -46,6 +49,7 @@ impl Gated {
             pid: self.pid,
             pidfd: self.pidfd,
             control: Some(self.control),
+            black_box: self.black_box,
             is_ready: false,
             start_error: None,
             words: 0,

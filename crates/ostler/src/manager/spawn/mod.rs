@@ -12,6 +12,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ostler_core::ids::{ProcessKey, ProcessKind};
+use ostler_shm::black_box::memory::BlackBox;
 
 pub(super) use boot::LaneDescriptors;
 pub(crate) use boot::{ProcessBoot, ProcessEnds};
@@ -24,7 +25,7 @@ use crate::log;
 use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, EXIT_PANIC, ExitBy, ProcessId, fork_child};
-use crate::sys::{control_socket, panic, signal};
+use crate::sys::{black_box, control_socket, panic, signal};
 
 /// Forks a process. Its lane descriptors are closed here, whatever comes of it.
 pub(super) fn fork_process(
@@ -33,8 +34,10 @@ pub(super) fn fork_process(
     lanes: LaneDescriptors,
 ) -> io::Result<Gated> {
     let (near, far) = control_socket::pair()?;
+    let (black_box, box_file) = BlackBox::create()?;
     let boot = ProcessBoot {
         key,
+        black_box: Some(box_file),
         board: setup.board.try_clone()?,
         worker_bell: lanes.worker_bell,
         ends: lanes.ends,
@@ -45,15 +48,15 @@ pub(super) fn fork_process(
     let keep = setup.kept_with(boot.descriptors());
     let manager = process::current();
     let pid = fork_child(&keep, ExitBy::Handlers, move || live(setup, manager, boot))?;
-    Ok(Gated { pid, pidfd: PidFd::open(pid)?, control: near })
+    Ok(Gated { pid, pidfd: PidFd::open(pid)?, control: near, black_box })
 }
 
 /// The life of a process after it has closed what is not its own; answers with the exit
 /// code.
-fn live(setup: &ManagerSetup, manager: ProcessId, boot: ProcessBoot) -> i32 {
+fn live(setup: &ManagerSetup, manager: ProcessId, mut boot: ProcessBoot) -> i32 {
     panic::unwind_on_panic();
     log::set_process(log::Process::Worker(boot.key));
-    match prepare(setup, manager, &boot) {
+    match prepare(setup, manager, &mut boot) {
         Ok(true) => {}
         Ok(false) => return EXIT_ORPHANED,
         Err(error) => {
@@ -76,9 +79,12 @@ fn live(setup: &ManagerSetup, manager: ProcessId, boot: ProcessBoot) -> i32 {
 }
 
 /// Makes the process ready for user code. `Ok(false)`: it is an orphan and must end.
-fn prepare(setup: &ManagerSetup, manager: ProcessId, boot: &ProcessBoot) -> io::Result<bool> {
+fn prepare(setup: &ManagerSetup, manager: ProcessId, boot: &mut ProcessBoot) -> io::Result<bool> {
     if !gate::opens(boot)? {
         return Ok(false);
+    }
+    if let Some(file) = boot.black_box.take() {
+        black_box::keep(file)?;
     }
     // All managed signals are still blocked; none that came meanwhile is lost.
     signal::restore_default(&signal::MANAGED)?;

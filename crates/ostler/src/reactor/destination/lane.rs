@@ -163,7 +163,7 @@ impl Lane {
     }
 
     pub(super) fn work_ns(&self) -> u64 {
-        self.memory.process().phase.work_ns.load(Ordering::Relaxed)
+        self.memory.process().work.work_ns.load(Ordering::Relaxed)
     }
 
     pub(super) fn body(&self, entry: &Entry, skipped: u32) -> Vec<u8> {

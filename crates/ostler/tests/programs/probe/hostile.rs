@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use ostler_shm::record::{FLAG_PARTLY, FLAG_SKIPPED, Header, RecordKind};
-use ostler_shm::words::{PhaseLine, ProcessWords};
+use ostler_shm::words::{ProcessWords, WorkLine};
 
 use crate::Probe;
 use crate::memory::{Memory, bells, ring_all};
@@ -296,7 +296,7 @@ impl Harm {
     fn lie_about_work(&self, ns: u64) {
         let Some(up) = Memory::open("ostler-up") else { return };
         let work_ns =
-            std::mem::offset_of!(ProcessWords, phase) + std::mem::offset_of!(PhaseLine, work_ns);
+            std::mem::offset_of!(ProcessWords, work) + std::mem::offset_of!(WorkLine, work_ns);
         std::thread::spawn(move || {
             while up.write(&ns.to_le_bytes(), work_ns as u64).is_ok() {
                 std::thread::sleep(Duration::from_micros(20));
