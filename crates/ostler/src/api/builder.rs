@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::Path;
 
+use super::own_handler::{NamedFactories, OwnFactories};
 use super::server::Server;
 use crate::encryption::Encryption;
 use crate::error::{Error, Result};
@@ -43,6 +44,8 @@ pub struct ServerBuilder {
     demands: Demands,
     /// The ports that the program itself names.
     pub(super) port_names: Vec<String>,
+    /// The handlers that ports have for themselves.
+    pub(super) own_handlers: NamedFactories,
 }
 
 /// What the program itself demands of its options.
@@ -253,15 +256,18 @@ impl ServerBuilder {
             say(&answer)?;
             std::process::exit(0);
         }
-        Ok(Server::new(master::bind(self.resolve()?.options)?))
+        let (options, own_handlers) = self.into_parts()?;
+        Ok(Server::new(master::bind(options, own_handlers)?))
     }
 
-    /// The options, without binding anything.
+    /// The options and the handlers of ports, without binding anything.
     ///
     /// # Errors
     /// Every option that is wrong.
-    pub(crate) fn into_options(self) -> Result<Options> {
-        Ok(self.resolve()?.options)
+    pub(crate) fn into_parts(self) -> Result<(Options, OwnFactories)> {
+        let options = self.resolve()?.options;
+        let own_handlers = self.own_handlers.resolve(&options);
+        Ok((options, own_handlers))
     }
 
     fn resolve(&self) -> Result<Resolved> {

@@ -7,6 +7,7 @@ pub(crate) mod exit;
 pub(crate) mod framing;
 pub(crate) mod handler;
 pub(crate) mod outcome;
+pub(crate) mod own_handler;
 pub(crate) mod package;
 pub(crate) mod packet;
 pub(crate) mod packet_peer;

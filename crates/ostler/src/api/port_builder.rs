@@ -2,6 +2,9 @@
 
 use super::builder::ServerBuilder;
 use super::framing::Framing;
+use super::outcome::IntoHandler;
+use super::own_handler::OwnFactory;
+use super::worker::Worker;
 use crate::options::sources::layers::{Layer, Layers};
 
 /// The options that one port of a server has for itself; made by [`ServerBuilder::port`]. What is
@@ -22,6 +25,7 @@ use crate::options::sources::layers::{Layer, Layers};
 pub struct PortBuilder {
     name: String,
     layers: Layers,
+    handler: Option<OwnFactory>,
 }
 
 impl PortBuilder {
@@ -49,6 +53,66 @@ impl PortBuilder {
     #[must_use]
     pub fn framing(self, framing: Framing) -> Self {
         framing.options().fold(self, |builder, (name, value)| builder.set(name, value))
+    }
+
+    /// A handler of this port's own: it is told of the sessions and datagrams of this port, and the
+    /// server's handler is not. `make` is called once in each worker process, as the factory of
+    /// [`Server::run`](crate::Server::run), after that one; a worker has one such handler, whatever
+    /// else it serves. When a worker starts, the server's handler is told first, when it leaves and
+    /// stops, last.
+    ///
+    /// Timers, [`Remote`](crate::Remote)s and writers belong to the handler whose callback made
+    /// them. What both handlers need they share by an [`Rc`](std::rc::Rc): each worker process has
+    /// its own copy of it.
+    ///
+    /// ```no_run
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    ///
+    /// use ostler::{Framing, Handler, Outcome, Package, Server, Session, Worker};
+    ///
+    /// struct Echo {
+    ///     served: Rc<Cell<u64>>,
+    /// }
+    ///
+    /// impl Handler for Echo {
+    ///     fn on_receive(&mut self, _: &Worker, session: &Session, package: &Package) -> Outcome {
+    ///         self.served.set(self.served.get() + 1);
+    ///         Ok(session.send(package)?)
+    ///     }
+    /// }
+    ///
+    /// struct Admin {
+    ///     served: Rc<Cell<u64>>,
+    /// }
+    ///
+    /// impl Handler for Admin {
+    ///     fn on_receive(&mut self, worker: &Worker, session: &Session, _: &Package) -> Outcome {
+    ///         let text = format!("worker {}: {} served\n", worker.slot(), self.served.get());
+    ///         Ok(session.send(text.as_bytes())?)
+    ///     }
+    /// }
+    ///
+    /// fn main() -> ostler::Exit {
+    ///     let served = Rc::new(Cell::new(0));
+    ///     let of_admin = Rc::clone(&served);
+    ///     let server = Server::builder()
+    ///         .listen("0.0.0.0:9501")
+    ///         .port("admin", "unix:///run/admin.sock", |port| {
+    ///             port.framing(Framing::lines())
+    ///                 .handler(move |_| Admin { served: Rc::clone(&of_admin) })
+    ///         });
+    ///     ostler::run_main(server, move |_| Echo { served: Rc::clone(&served) })
+    /// }
+    /// ```
+    #[must_use]
+    pub fn handler<R, F>(mut self, make: F) -> Self
+    where
+        R: IntoHandler,
+        F: Fn(&Worker) -> R + 'static,
+    {
+        self.handler = Some(OwnFactory::new(make));
+        self
     }
 }
 
@@ -86,8 +150,12 @@ impl ServerBuilder {
         }
         self.port_names.push(name.to_owned());
         let layers = std::mem::take(&mut self.layers);
-        let port = options(PortBuilder { name: name.to_owned(), layers }.set("listen", url));
+        let port = PortBuilder { name: name.to_owned(), layers, handler: None };
+        let port = options(port.set("listen", url));
         self.layers = port.layers;
+        if let Some(factory) = port.handler {
+            self.own_handlers.say(name, factory);
+        }
         self
     }
 }

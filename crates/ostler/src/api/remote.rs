@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::handler::Handler;
 use super::outcome::IntoOutcome;
 use super::worker::Worker;
+use crate::worker::HandlerId;
 use crate::worker::inbox::{Inbox, Refused};
 
 /// A handle to a worker for other threads of its process: thread pools, runtimes, drivers with
@@ -38,12 +39,13 @@ use crate::worker::inbox::{Inbox, Refused};
 /// ```
 pub struct Remote<H> {
     inbox: Arc<Inbox>,
-    handler: PhantomData<fn(H)>,
+    handler: HandlerId,
+    of_type: PhantomData<fn(H)>,
 }
 
 impl<H> Clone for Remote<H> {
     fn clone(&self) -> Self {
-        Self { inbox: Arc::clone(&self.inbox), handler: PhantomData }
+        Self { inbox: Arc::clone(&self.inbox), handler: self.handler, of_type: PhantomData }
     }
 }
 
@@ -54,8 +56,8 @@ impl<H> fmt::Debug for Remote<H> {
 }
 
 impl<H: Handler> Remote<H> {
-    pub(crate) fn new(inbox: &Arc<Inbox>) -> Self {
-        Self { inbox: Arc::clone(inbox), handler: PhantomData }
+    pub(crate) fn new(inbox: &Arc<Inbox>, handler: HandlerId) -> Self {
+        Self { inbox: Arc::clone(inbox), handler, of_type: PhantomData }
     }
 
     /// Runs `callback` on the worker's thread, soon. An error that it returns is logged. At most 65
@@ -72,7 +74,7 @@ impl<H: Handler> Remote<H> {
             Some(handler) => callback(handler, worker).into_outcome(),
             None => Err(super::worker::WRONG_HANDLER.into()),
         };
-        self.inbox.post(Box::new(post)).map_err(PostError)
+        self.inbox.post(self.handler, Box::new(post)).map_err(PostError)
     }
 }
 

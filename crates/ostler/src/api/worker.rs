@@ -1,6 +1,6 @@
 //! The worker process, as user code sees it.
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::cell::RefCell;
 use std::panic::Location;
 use std::rc::Rc;
@@ -13,12 +13,13 @@ use super::remote::Remote;
 use super::send_error::SendError;
 use super::session::Session;
 use crate::sys::clock;
+use crate::worker::HandlerId;
 use crate::worker::context::WorkerContext;
 use crate::worker::timers::Callback;
 
-/// What is said when a callback is meant for a handler of another type than this worker's.
-pub(crate) const WRONG_HANDLER: &str = "the type parameter is not the type of this worker's \
-    handler: write the type that the factory makes";
+/// What is said when a callback is meant for a handler of another type than the one that runs.
+pub(crate) const WRONG_HANDLER: &str = "the type parameter is not the type of the handler whose \
+    callback runs: write the type that the factory of the server makes, or that of the port";
 
 /// A handle to this worker process; cheap to clone, stays on its thread.
 ///
@@ -205,8 +206,8 @@ impl Worker {
         open.map(|session| Session::new(Rc::clone(&self.context), session)).collect()
     }
 
-    /// Calls `callback` once, after `delay`, with the handler of this worker. An error that it
-    /// returns is logged.
+    /// Calls `callback` once, after `delay`, with the handler whose callback runs now: that of the
+    /// server, or the port's own. An error that it returns is logged.
     ///
     /// A worker that leaves waits for the timers that were added before it began to leave, at most
     /// `drain_timeout_ms`. It does not wait for those that are added while it leaves, because a
@@ -237,18 +238,18 @@ impl Worker {
     /// ```
     ///
     /// # Panics
-    /// When `H` is not the type of this worker's handler.
+    /// When `H` is not the type of the handler whose callback runs.
     #[track_caller]
     pub fn after<H: Handler>(
         &self,
         delay: Duration,
         callback: impl FnOnce(&mut H, &Self) -> Outcome + 'static,
     ) -> TimerId {
-        self.check_handler::<H>();
+        let handler = self.running_handler::<H>();
         let callback = move |handler: &mut dyn Any, worker: &Self| {
             handler.downcast_mut().map_or(Ok(()), |handler| callback(handler, worker))
         };
-        self.add_timer(delay, Duration::ZERO, Callback::Once(Box::new(callback)))
+        self.add_timer(delay, Duration::ZERO, (handler, Callback::Once(Box::new(callback))))
     }
 
     /// Calls `callback` every `period` (at least one millisecond), as [`Worker::after`] does. A
@@ -267,35 +268,45 @@ impl Worker {
     /// ```
     ///
     /// # Panics
-    /// When `H` is not the type of this worker's handler.
+    /// When `H` is not the type of the handler whose callback runs.
     #[track_caller]
     pub fn every<H: Handler>(
         &self,
         period: Duration,
         mut callback: impl FnMut(&mut H, &Self) -> Outcome + 'static,
     ) -> TimerId {
-        self.check_handler::<H>();
+        let handler = self.running_handler::<H>();
         let period = period.max(Duration::from_millis(1));
         let callback = move |handler: &mut dyn Any, worker: &Self| {
             handler.downcast_mut().map_or(Ok(()), |handler| callback(handler, worker))
         };
-        self.add_timer(period, period, Callback::Repeating(Rc::new(RefCell::new(callback))))
+        let callback = Callback::Repeating(Rc::new(RefCell::new(callback)));
+        self.add_timer(period, period, (handler, callback))
+    }
+
+    /// The handler whose callback runs: what it makes is meant for it.
+    #[track_caller]
+    fn running_handler<H: Handler>(&self) -> HandlerId {
+        let handler = self.context.callee.running_of::<H>();
+        assert!(handler.is_some(), "{WRONG_HANDLER}");
+        handler.unwrap_or_default()
     }
 
     #[track_caller]
-    fn check_handler<H: Handler>(&self) {
-        assert!(TypeId::of::<H>() == self.context.handler_type, "{WRONG_HANDLER}");
-    }
-
-    #[track_caller]
-    fn add_timer(&self, delay: Duration, every: Duration, callback: Callback) -> TimerId {
+    fn add_timer(
+        &self,
+        delay: Duration,
+        every: Duration,
+        callback: (HandlerId, Callback),
+    ) -> TimerId {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4);
         let at = clock::monotonic_ns().saturating_add(nanos(delay));
         let made_at = Location::caller();
         TimerId(self.context.timers.borrow_mut().add(at, nanos(every), callback, made_at))
     }
 
-    /// A way into this worker for other threads of its process.
+    /// A way into this worker for other threads of its process, to the handler whose callback runs
+    /// now.
     ///
     /// ```
     /// # use ostler::{Handler, Worker};
@@ -309,12 +320,11 @@ impl Worker {
     /// ```
     ///
     /// # Panics
-    /// When `H` is not the type of this worker's handler.
+    /// When `H` is not the type of the handler whose callback runs.
     #[must_use]
     #[track_caller]
     pub fn remote<H: Handler>(&self) -> Remote<H> {
-        self.check_handler::<H>();
-        Remote::new(&self.context.inbox)
+        Remote::new(&self.context.inbox, self.running_handler::<H>())
     }
 
     /// Cancels a timer; false when it has been or was cancelled already.

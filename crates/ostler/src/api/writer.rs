@@ -1,6 +1,6 @@
 //! Messages of any length, sent as fast as their clients read.
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::fmt;
 
 use super::handler::Handler;
@@ -142,17 +142,18 @@ impl Writer {
     /// ```
     ///
     /// # Panics
-    /// When `H` is not the type of this worker's handler.
+    /// When `H` is not the type of the handler whose callback runs.
     pub fn on_writable<H: Handler>(
         self,
         callback: impl FnOnce(&mut H, &Worker, Self) -> Outcome + 'static,
     ) {
         let context = self.stream.context();
-        assert!(TypeId::of::<H>() == context.handler_type, "{WRONG_HANDLER}");
+        let callee = context.callee.running_of::<H>();
+        assert!(callee.is_some(), "{WRONG_HANDLER}");
         let resume = move |handler: &mut dyn Any, worker: &Worker, writer: Self| {
             handler.downcast_mut().map_or(Ok(()), |handler| callback(handler, worker, writer))
         };
-        context.streams.park(self, Box::new(resume));
+        context.streams.park(self, callee.unwrap_or_default(), Box::new(resume));
     }
 
     /// The message is complete. This finds room however slowly the client reads, as a close does.

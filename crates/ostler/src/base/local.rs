@@ -4,7 +4,6 @@
 //! The lane is that of two processes, in memory of this one. Nobody rings its bells, because
 //! neither side ever sleeps without the other: both say that they are awake.
 
-use std::any::TypeId;
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -25,6 +24,7 @@ use crate::reactor::{Reactor, ReactorSettings};
 use crate::sys::pidfd::PidFd;
 use crate::sys::{eventfd, process};
 use crate::worker::context::{WorkerContext, WorkerSettings};
+use crate::worker::handlers::Callee;
 use crate::worker::inbox::Inbox;
 use crate::worker::port::Port;
 use crate::worker::token;
@@ -49,7 +49,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) worker: WorkerSettings,
     /// Who the worker is.
     pub(crate) key: ProcessKey,
-    pub(crate) handler_type: TypeId,
+    pub(crate) callee: Callee,
     /// What wakes the worker.
     pub(crate) bell: OwnedFd,
     /// What this process has in common with others.
@@ -60,7 +60,7 @@ pub(crate) struct Plan<'a> {
 
 /// Makes them. The worker serves; no user code has run.
 pub(crate) fn make(plan: Plan<'_>) -> io::Result<Local> {
-    let Plan { options, worker, key, handler_type, bell, seat, encryption } = plan;
+    let Plan { options, worker, key, callee, bell, seat, encryption } = plan;
     let (board, board_fd) = Board::create(options.board_sizes()).map_err(io::Error::other)?;
     let board = Arc::new(board);
     let mailbox = Arc::new(Mailbox::new()?);
@@ -94,7 +94,7 @@ pub(crate) fn make(plan: Plan<'_>) -> io::Result<Local> {
             reactor.make_room();
         }
     }));
-    let context = WorkerContext::new(key, worker, handler_type, inbox, lanes);
+    let context = WorkerContext::new(key, worker, callee, inbox, lanes);
     token::live_here(&context);
     Ok(Local { reactor, mailbox, reports, context })
 }

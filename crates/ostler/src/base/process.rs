@@ -16,6 +16,7 @@ use super::commons::SeatOf;
 use super::local::{self, Local};
 use crate::api::handler::Handler;
 use crate::api::outcome::IntoHandler;
+use crate::api::own_handler::Factories;
 use crate::api::port::Ports;
 use crate::api::worker::Worker;
 use crate::control::{Channel, FromProcess, Received, ToProcess};
@@ -30,6 +31,7 @@ use crate::sys::clock;
 use crate::sys::epoll::{Events, Interest};
 use crate::worker::context::WorkerSettings;
 use crate::worker::event_loop::{EXIT_LANES, Round, Run};
+use crate::worker::handlers::{Callee, Handlers};
 use crate::worker::start::{arm_fault, cannot_start, starting};
 
 /// What this thread watches with its reactor: words of the master.
@@ -46,12 +48,16 @@ const LISTENERS: u32 = 16;
 const TURNS_MAX: usize = 16;
 
 /// The life of the process; answers its exit code.
-pub(crate) fn process_main<R: IntoHandler>(
+pub(crate) fn process_main<R, F>(
     boot: ProcessBoot,
     options: &Options,
     ports: &Ports,
-    make: &dyn Fn(&Worker) -> R,
-) -> i32 {
+    factories: &Factories<F>,
+) -> i32
+where
+    R: IntoHandler,
+    F: Fn(&Worker) -> R,
+{
     arm_fault(boot.key);
     let ProcessBoot { key, control, board: commons, worker_bell, ends, .. } = boot;
     let ProcessEnds::Clients { seat, link, listeners } = ends else {
@@ -59,16 +65,17 @@ pub(crate) fn process_main<R: IntoHandler>(
         return EXIT_LANES;
     };
     let mine = Mine { key, seat, link, listeners, commons, worker_bell };
-    let (parts, link) = match open(mine, options, ports, TypeId::of::<R::Handler>()) {
+    let callee = Callee::new(TypeId::of::<R::Handler>(), &factories.own);
+    let (parts, link) = match open(mine, options, ports, callee) {
         Ok(opened) => opened,
         Err(error) => return cannot_start(&control, "the process cannot serve clients", &error),
     };
-    let worker = Worker::new(Rc::clone(&parts.local.context));
-    let handler = match starting(&control, || make(&worker).into_handler()) {
-        Ok(handler) => handler,
+    let make_handlers = || Handlers::make(&parts.local.context, factories);
+    let handlers = match starting(&control, make_handlers) {
+        Ok(handlers) => handlers,
         Err(error) => return cannot_start(&control, "the handler cannot be made", &error),
     };
-    let run = Run::new(Rc::clone(&parts.local.context), handler, control);
+    let run = Run::new(Rc::clone(&parts.local.context), handlers, control);
     Process {
         run,
         link,
@@ -107,12 +114,7 @@ struct Parts {
 
 type Link = Channel<FromProcess, ToProcess>;
 
-fn open(
-    mine: Mine,
-    options: &Options,
-    ports: &Ports,
-    handler_type: TypeId,
-) -> io::Result<(Parts, Link)> {
+fn open(mine: Mine, options: &Options, ports: &Ports, callee: Callee) -> io::Result<(Parts, Link)> {
     let seat = SeatOf::open(mine.commons, mine.seat)?;
     let link = Channel::new(mine.link);
     let encryption = certificates(options, &link)?;
@@ -120,7 +122,7 @@ fn open(
         options: &options.of_base_process(),
         worker: WorkerSettings::new(options, &ports.0, mine.key),
         key: mine.key,
-        handler_type,
+        callee,
         bell: mine.worker_bell,
         seat: Some(seat.clone()),
         encryption: encryption.clone(),

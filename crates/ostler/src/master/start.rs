@@ -20,6 +20,7 @@ use super::ports::ListeningPorts;
 use super::program_state::ProgramState;
 use super::report::Announcement;
 use crate::api::outcome::IntoHandler;
+use crate::api::own_handler::{Factories, OwnFactories};
 use crate::api::port::Ports;
 use crate::api::worker::Worker;
 use crate::encryption::{Encryption, Handover};
@@ -44,6 +45,8 @@ pub(crate) struct Bound {
     descriptors: BoundDescriptors,
     pub(crate) options: Options,
     pub(crate) ports: ListeningPorts,
+    /// Handlers of ports that have their own.
+    own_handlers: OwnFactories,
     /// Called once when the first worker serves.
     pub(crate) announcement: Announcement,
     log: ServerLog,
@@ -52,7 +55,7 @@ pub(crate) struct Bound {
 }
 
 /// Checks the options, opens the log, opens the listeners.
-pub(crate) fn bind(options: Options) -> Result<Bound> {
+pub(crate) fn bind(options: Options, own_handlers: OwnFactories) -> Result<Bound> {
     options.validate()?;
     let log = log::init(options.log_level, &options.log_file, options.log_format)?;
     // Before anybody can know that there is a server to send a signal to.
@@ -61,7 +64,7 @@ pub(crate) fn bind(options: Options) -> Result<Bound> {
     let own = ports.descriptors().chain(log.descriptor());
     let descriptors = BoundDescriptors::new(own.collect());
     let announcement: Announcement = Box::new(|_| {});
-    Ok(Bound { descriptors, options, ports, announcement, log, signals })
+    Ok(Bound { descriptors, options, ports, own_handlers, announcement, log, signals })
 }
 
 /// Runs the server until it is told to end.
@@ -70,8 +73,9 @@ where
     R: IntoHandler,
     F: Fn(&Worker) -> R + 'static,
 {
-    let Bound { descriptors: _private, mut options, ports, announcement, log, signals: _held } =
-        bound;
+    let Bound { descriptors: _private, mut options, ports, own_handlers, .. } = bound;
+    let Bound { announcement, log, signals: _held, .. } = bound;
+    let factories = Factories { server: make, own: own_handlers };
     let fail = |what: &str, error| Error::start(what, Some(error));
     // Before anything is opened here, and when the program cannot close anything any more.
     let keep = descriptors::of_the_program(log.descriptor())
@@ -83,7 +87,7 @@ where
     names.take("master");
     let Shared { board, commons, descriptor } = Shared::make(&options)?;
     let setup =
-        manager_setup(&options, &program, descriptor, names, keep, described.clone(), make)?;
+        manager_setup(&options, &program, descriptor, names, keep, described.clone(), factories)?;
     let orphans = Orphans::new();
     // The last moment without threads: everything after this line may start some.
     let (manager, spare, forked) =
@@ -168,7 +172,7 @@ fn manager_setup<R, F>(
     names: Instance,
     keep: Vec<RawFd>,
     ports: Ports,
-    make: F,
+    factories: Factories<F>,
 ) -> Result<ManagerSetup>
 where
     R: IntoHandler,
@@ -193,10 +197,10 @@ where
         keep,
         worker_main: match options.mode {
             Mode::Process => Box::new(move |boot| {
-                worker::start::worker_main(boot, &worker_options, &ports.0, &make)
+                worker::start::worker_main(boot, &worker_options, &ports.0, &factories)
             }),
             Mode::Base => Box::new(move |boot| {
-                base::process::process_main(boot, &worker_options, &ports, &make)
+                base::process::process_main(boot, &worker_options, &ports, &factories)
             }),
         },
     })

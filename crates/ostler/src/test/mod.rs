@@ -35,6 +35,7 @@ mod client;
 mod parts;
 mod peer;
 
+use std::any::TypeId;
 use std::cell::RefCell;
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -49,6 +50,7 @@ use ostler_core::ids::PortId;
 use crate::api::builder::ServerBuilder;
 use crate::api::handler::Handler;
 use crate::api::outcome::IntoHandler;
+use crate::api::own_handler::Factories;
 use crate::api::worker::Worker;
 use crate::base::local::Local;
 use crate::error::{Error, Result};
@@ -56,6 +58,7 @@ use crate::reactor::Reactor;
 use crate::reactor::mailbox::{Accepted, ToReactor};
 use crate::sys::epoll::Events;
 use crate::worker::event_loop::{Round, Run};
+use crate::worker::handlers::{Callee, Handlers};
 
 /// What a test waits for must come within this time.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -117,15 +120,16 @@ impl<H: Handler> TestServer<H> {
     where
         R: IntoHandler<Handler = H>,
     {
-        let mut options = builder.into_options()?;
+        let (mut options, own) = builder.into_parts()?;
         (options.workers, options.reactors) = (1, 1);
         let wrong = |error: io::Error| Error::start("cannot make a test server", Some(error));
-        let parts = parts::make::<H>(&options).map_err(wrong)?;
+        let callee = Callee::new(TypeId::of::<H>(), &own);
+        let parts = parts::make(&options, callee).map_err(wrong)?;
         let parts::Parts { local, control, manager } = parts;
-        let worker = Worker::new(Rc::clone(&local.context));
         let failed = |error: crate::Failure| Error::start(error.to_string(), None);
-        let handler = make(&worker).into_handler().map_err(failed)?;
-        let mut run = Run::new(Rc::clone(&local.context), handler, control);
+        let factories = Factories { server: make, own };
+        let handlers = Handlers::make(&local.context, &factories).map_err(failed)?;
+        let mut run = Run::new(Rc::clone(&local.context), handlers, control);
         run.start().map_err(failed)?;
         let events = Reactor::events();
         let both = Both { local, events, run, _manager: manager, clients: 0 };
@@ -139,6 +143,58 @@ impl<H: Handler> TestServer<H> {
     #[must_use]
     #[track_caller]
     pub fn connect(&self) -> TestClient {
+        self.connect_by(PortId::FIRST)
+    }
+
+    /// A new client of the port with this name.
+    ///
+    /// ```
+    /// use ostler::test::TestServer;
+    /// use ostler::{Handler, Outcome, Package, Server, Session, Worker};
+    ///
+    /// struct Says(&'static [u8]);
+    ///
+    /// impl Handler for Says {
+    ///     fn on_receive(&mut self, _: &Worker, session: &Session, _: &Package) -> Outcome {
+    ///         Ok(session.send(self.0)?)
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> ostler::Result<()> {
+    /// let builder = Server::builder().listen("127.0.0.1:9501").port(
+    ///     "admin",
+    ///     "127.0.0.1:9502",
+    ///     |port| port.handler(|_| Says(b"all is well")),
+    /// );
+    /// let server = TestServer::start(builder, |_| Says(b"hello"))?;
+    /// let (mut client, mut admin) = (server.connect(), server.connect_to("admin"));
+    /// client.send(b"x");
+    /// client.expect(b"hello");
+    /// admin.send(b"x");
+    /// admin.expect(b"all is well");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// When there is no such port, or no connection can be made.
+    #[must_use]
+    #[track_caller]
+    pub fn connect_to(&self, port: &str) -> TestClient {
+        let id = self.port_named(port);
+        self.connect_by(id)
+    }
+
+    #[track_caller]
+    fn port_named(&self, name: &str) -> PortId {
+        let both = self.both.borrow();
+        let port = both.local.context.port_named(name).map(|port| PortId(port.id()));
+        #[allow(clippy::expect_used, reason = "a test cannot go on without it")]
+        port.expect("a port of this name")
+    }
+
+    #[track_caller]
+    fn connect_by(&self, port: PortId) -> TestClient {
         #[allow(clippy::expect_used, reason = "a test cannot go on without it")]
         let (client, server) = connection().expect("a connection");
         {
@@ -147,7 +203,6 @@ impl<H: Handler> TestServer<H> {
             let peer = std::net::SocketAddr::from(([127, 0, 0, 1], both.clients)).into();
             #[allow(clippy::expect_used, reason = "a test cannot go on without it")]
             let session = both.local.reports.places.take(0).expect("a free place");
-            let port = PortId::FIRST;
             let accepted = Accepted { socket: server.into(), session, peer, port };
             both.local.mailbox.push(ToReactor::Accepted(accepted));
             both.pump();
@@ -213,7 +268,44 @@ impl<H: Handler> TestServer<H> {
 
     /// Looks at the handler, or changes it.
     pub fn handler<T>(&self, look: impl FnOnce(&mut H) -> T) -> T {
-        look(self.both.borrow_mut().run.handler())
+        look(self.both.borrow_mut().run.handlers().server())
+    }
+
+    /// Looks at the handler that a port has for itself ([`crate::PortBuilder::handler`]), or
+    /// changes it.
+    ///
+    /// ```
+    /// # use ostler::test::TestServer;
+    /// # use ostler::{Handler, Outcome, Package, Server, Session, Worker};
+    /// struct Count(u32);
+    ///
+    /// impl Handler for Count {
+    ///     fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome {
+    ///         self.0 += 1;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> ostler::Result<()> {
+    /// let admin = |port: ostler::PortBuilder| port.handler(|_| Count(0));
+    /// let builder = Server::builder().listen("127.0.0.1:1").port("admin", "127.0.0.1:2", admin);
+    /// let server = TestServer::start(builder, |_| Count(0))?;
+    /// server.connect_to("admin").send(b"x");
+    /// assert_eq!(server.handler_of("admin", |admin: &mut Count| admin.0), 1);
+    /// assert_eq!(server.handler(|main| main.0), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// When there is no such port, or its handler is not of this type.
+    #[track_caller]
+    pub fn handler_of<P: Handler, T>(&self, port: &str, look: impl FnOnce(&mut P) -> T) -> T {
+        let id = self.port_named(port);
+        let mut both = self.both.borrow_mut();
+        let own = both.run.handlers().own(id).and_then(|own| own.downcast_mut());
+        #[allow(clippy::expect_used, reason = "a test cannot go on without it")]
+        look(own.expect("a handler of this type that the port has for itself"))
     }
 
     /// Runs until the handler is as it should be: for what timers and other threads do.
@@ -353,9 +445,13 @@ mod tests {
     /// all that of its lanes.
     #[test]
     fn a_worker_whose_manager_died_while_it_began_is_an_orphan() {
-        let parts = parts::make::<Handled>(&Server::builder().into_options().unwrap()).unwrap();
+        let (options, own) = Server::builder().into_parts().unwrap();
+        let callee = Callee::new(TypeId::of::<Handled>(), &own);
+        let parts = parts::make(&options, callee).unwrap();
         drop(parts.manager);
-        let run = Run::new(parts.local.context, Handled::default(), parts.control);
+        let factories = Factories { server: |_: &Worker| Handled::default(), own };
+        let handlers = Handlers::make(&parts.local.context, &factories).unwrap();
+        let run = Run::new(parts.local.context, handlers, parts.control);
         assert_eq!(run.run(), crate::manager::EXIT_ORPHANED);
     }
 }

@@ -1,6 +1,5 @@
 //! The parts of a test server: a reactor and a worker at the two ends of one lane.
 
-use std::any::TypeId;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -8,13 +7,13 @@ use std::os::fd::OwnedFd;
 use ostler_core::ids::{PortId, ProcessKey};
 
 use crate::api::address::Address;
-use crate::api::handler::Handler;
 use crate::api::port;
 use crate::base::local::{self, Local};
 use crate::options::{Options, PortPlan};
 use crate::reactor::mailbox::ToReactor;
 use crate::sys::{control_socket, datagram, eventfd, socket};
 use crate::worker::context::WorkerSettings;
+use crate::worker::handlers::Callee;
 
 const KEY: ProcessKey = ProcessKey::event(0, 1);
 /// Places for sessions: more clients than a test needs, less memory than a server takes.
@@ -26,7 +25,7 @@ pub(super) struct Parts {
     pub(super) manager: OwnedFd,
 }
 
-pub(super) fn make<H: Handler>(options: &Options) -> io::Result<Parts> {
+pub(super) fn make(options: &Options, callee: Callee) -> io::Result<Parts> {
     let options = &Options { max_connections: PLACES, ..options.clone() };
     let mut sockets = Vec::new();
     let ports = options.ports().try_map(|plan| open_port(plan, &mut sockets))?;
@@ -34,7 +33,7 @@ pub(super) fn make<H: Handler>(options: &Options) -> io::Result<Parts> {
         options,
         worker: WorkerSettings::new(options, &ports, KEY),
         key: KEY,
-        handler_type: TypeId::of::<H>(),
+        callee,
         bell: eventfd::create()?,
         seat: None,
         encryption: crate::encryption::Encryption::default(),

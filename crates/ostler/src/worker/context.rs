@@ -1,6 +1,5 @@
 //! What all handles of one worker process share.
 
-use std::any::TypeId;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -12,6 +11,7 @@ use ostler_core::policy::{AnswerOrder, CrashPolicy};
 
 use super::complaints::Complaints;
 use super::deferred::Deferrals;
+use super::handlers::Callee;
 use super::inbox::Inbox;
 use super::leaving::Leaving;
 use super::port::Port;
@@ -116,8 +116,8 @@ pub(crate) struct WorkerContext {
     pub(super) id: u64,
     pub(crate) key: ProcessKey,
     pub(super) settings: WorkerSettings,
-    /// What the factory makes; timers and remotes are meant for it.
-    pub(crate) handler_type: TypeId,
+    /// The handlers' types; timers and remotes are meant for the one that made them.
+    pub(crate) callee: Callee,
     /// What other threads post.
     pub(crate) inbox: Arc<Inbox>,
     /// The way up: records for the reactors.
@@ -154,7 +154,7 @@ impl WorkerContext {
     pub(crate) fn new(
         key: ProcessKey,
         settings: WorkerSettings,
-        handler_type: TypeId,
+        callee: Callee,
         inbox: Arc<Inbox>,
         port: Port,
     ) -> Rc<Self> {
@@ -162,7 +162,7 @@ impl WorkerContext {
         Rc::new(Self {
             id: super::token::next_context_id(),
             key,
-            handler_type,
+            callee,
             inbox,
             sessions: Sessions::new(port.board(), in_order),
             sender: Sender::new(port, &settings),

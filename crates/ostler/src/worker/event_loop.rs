@@ -1,6 +1,5 @@
 //! The built-in loop of a worker: deliveries, timers, leaving.
 
-use std::any::Any;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,17 +14,18 @@ use ostler_shm::record::{Header, RecordKind};
 
 use super::closed::Cause;
 use super::context::WorkerContext;
+use super::handlers::Handlers;
 use super::port::{Found, Payload, Taken};
 use super::running::RunningDelivery;
 use super::shown::Shown;
 use super::start::{ORPHANED, cannot_start, starting};
+use super::streams::Parked;
 use crate::api::handler::Handler;
 use crate::api::outcome::{Failure, Outcome};
 use crate::api::package::Package;
 use crate::api::packet::Packet;
 use crate::api::send_error::SendError;
 use crate::api::session::Session;
-use crate::api::worker::Worker;
 use crate::control::{Callback, FromWorker};
 use crate::log::{self, Quotas as _};
 use crate::sys::{clock, signal};
@@ -39,8 +39,7 @@ const BATCH: usize = 64;
 /// The loop of a worker process.
 pub(crate) struct Run<H> {
     context: Rc<WorkerContext>,
-    worker: Worker,
-    handler: H,
+    handlers: Handlers<H>,
     /// Words to the manager.
     control: OwnedFd,
     said_taken: bool,
@@ -64,11 +63,10 @@ pub(crate) enum Round {
 }
 
 impl<H: Handler> Run<H> {
-    pub(crate) fn new(context: Rc<WorkerContext>, handler: H, control: OwnedFd) -> Self {
+    pub(crate) fn new(context: Rc<WorkerContext>, handlers: Handlers<H>, control: OwnedFd) -> Self {
         Self {
-            worker: Worker::new(Rc::clone(&context)),
             context,
-            handler,
+            handlers,
             control,
             said_taken: false,
             asked_to_leave: false,
@@ -78,9 +76,9 @@ impl<H: Handler> Run<H> {
         }
     }
 
-    /// The worker's handler.
-    pub(crate) const fn handler(&mut self) -> &mut H {
-        &mut self.handler
+    /// The worker's handlers.
+    pub(crate) const fn handlers(&mut self) -> &mut Handlers<H> {
+        &mut self.handlers
     }
 
     /// Who this is.
@@ -101,7 +99,7 @@ impl<H: Handler> Run<H> {
 
     /// Calls `on_worker_start`.
     pub(crate) fn start(&mut self) -> Outcome {
-        self.handler.on_worker_start(&self.worker)
+        self.handlers.on_worker_start()
     }
 
     /// Serves until the end; answers the exit code.
@@ -116,7 +114,7 @@ impl<H: Handler> Run<H> {
     /// Calls `on_worker_start` and tells the manager; an error is the exit code.
     pub(crate) fn begin(&mut self) -> Result<(), i32> {
         self.shown.begin(Callback::Start);
-        let started = starting(&self.control, || self.handler.on_worker_start(&self.worker));
+        let started = starting(&self.control, || self.handlers.on_worker_start());
         self.shown.end();
         if let Err(error) = started {
             return Err(cannot_start(&self.control, "on_worker_start failed", &error));
@@ -136,7 +134,7 @@ impl<H: Handler> Run<H> {
         self.context.complaints.tell_rest();
         if code == 0 {
             self.shown.begin(Callback::Stop);
-            self.handler.on_worker_stop(&self.worker);
+            self.handlers.on_worker_stop();
             self.shown.end();
             self.context.settle_deferred();
             self.context.sender.publish();
@@ -171,7 +169,7 @@ impl<H: Handler> Run<H> {
             self.context.leaving.begin();
             self.context.timers.borrow_mut().begin_leaving();
             self.shown.begin(Callback::Exit);
-            self.handler.on_worker_exit(&self.worker);
+            self.handlers.on_worker_exit();
             self.shown.end();
             self.context.settle_deferred();
             self.log_holders();
@@ -243,9 +241,10 @@ impl<H: Handler> Run<H> {
         let now = clock::monotonic_ns();
         loop {
             let due = self.context.timers.borrow_mut().take_due(now);
-            let Some(callback) = due else { return };
+            let Some((handler, callback)) = due else { return };
             self.shown.begin(Callback::Timer);
-            let outcome = callback.call(&mut self.handler as &mut dyn Any, &self.worker);
+            let call = |handler: &mut _, worker: &_| callback.call(handler, worker);
+            let outcome = self.handlers.call(handler, call);
             self.shown.end();
             self.log_failure(outcome, "timer");
             self.context.settle_deferred();
@@ -254,9 +253,9 @@ impl<H: Handler> Run<H> {
 
     /// Runs what other threads have posted until now.
     fn run_posts(&mut self) {
-        for post in self.context.inbox.take() {
+        for (handler, post) in self.context.inbox.take() {
             self.shown.begin(Callback::Post);
-            let outcome = post(&mut self.handler as &mut dyn Any, &self.worker);
+            let outcome = self.handlers.call(handler, post);
             self.shown.end();
             self.log_failure(outcome, "post");
             self.context.settle_deferred();
@@ -265,9 +264,10 @@ impl<H: Handler> Run<H> {
 
     /// Calls those who stream and have room again, each once.
     fn run_writers(&mut self) {
-        for (writer, resume) in self.context.streams.take_ready() {
+        for Parked { writer, handler, resumption } in self.context.streams.take_ready() {
             self.shown.begin(Callback::Writable);
-            let outcome = resume(&mut self.handler as &mut dyn Any, &self.worker, writer);
+            let resume = |handler: &mut _, worker: &_| resumption(handler, worker, writer);
+            let outcome = self.handlers.call(handler, resume);
             self.shown.end();
             self.log_failure(outcome, "on_writable");
             self.context.settle_deferred();
@@ -313,18 +313,18 @@ impl<H: Handler> Run<H> {
         let payload = Some(payload).filter(|_| (is_package && !skipped) || is_datagram);
         match kind {
             Some(RecordKind::Connect) => {
-                let outcome = self.handler.on_connect(&self.worker, &session);
+                let outcome = self.handlers.on_connect(port, &session);
                 self.close_on_failure(outcome, "on_connect", &session);
             }
             Some(RecordKind::Data) if skipped => {}
             Some(RecordKind::Data) => {
                 let payload = payload.unwrap_or(Payload::Heap(Vec::new()));
                 let package = Package::new(&self.context, payload, header.subject, header.flags);
-                let outcome = self.handler.on_receive(&self.worker, &session, &package);
+                let outcome = self.handlers.on_receive(port, &session, &package);
                 self.close_on_failure(outcome, "on_receive", &session);
             }
             Some(kind @ (RecordKind::BufferFull | RecordKind::BufferEmpty)) => {
-                self.tell_of_buffer(kind, &session, cause);
+                self.tell_of_buffer(kind, port, &session, cause);
             }
             Some(RecordKind::Datagram) => self.deliver_datagram(payload, &header),
             Some(RecordKind::Closed) => {
@@ -332,7 +332,7 @@ impl<H: Handler> Run<H> {
                 if self.context.settings.port(port).connect_events {
                     let reason = self.context.sessions.shown_reason(header.subject);
                     let reason = reason.unwrap_or(CloseReason::PeerError);
-                    let outcome = self.handler.on_close(&self.worker, &session, reason);
+                    let outcome = self.handlers.on_close(port, &session, reason);
                     self.log_failure(outcome, "on_close");
                 }
                 self.context.sessions.forget(header.subject);
@@ -345,15 +345,15 @@ impl<H: Handler> Run<H> {
     }
 
     /// The unsent output of a session has crossed a mark. Whoever has closed it sends no more.
-    fn tell_of_buffer(&mut self, kind: RecordKind, session: &Session, cause: Cause) {
+    fn tell_of_buffer(&mut self, kind: RecordKind, port: PortId, session: &Session, cause: Cause) {
         if self.context.sessions.skips_package(cause, false) {
             return;
         }
         if kind == RecordKind::BufferFull {
-            let outcome = self.handler.on_buffer_full(&self.worker, session);
+            let outcome = self.handlers.on_buffer_full(port, session);
             self.close_on_failure(outcome, "on_buffer_full", session);
         } else {
-            let outcome = self.handler.on_buffer_empty(&self.worker, session);
+            let outcome = self.handlers.on_buffer_empty(port, session);
             self.close_on_failure(outcome, "on_buffer_empty", session);
         }
     }
@@ -364,7 +364,7 @@ impl<H: Handler> Run<H> {
         let Some(packet) = packet else {
             return invariant!(false, "the master puts an address in front of a datagram");
         };
-        let outcome = self.handler.on_packet(&self.worker, &packet);
+        let outcome = self.handlers.on_packet(PortId(header.port), &packet);
         self.log_failure(outcome, "on_packet");
     }
 

@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::handlers::HandlerId;
 use crate::api::outcome::Outcome;
 use crate::api::worker::Worker;
 use crate::sys::eventfd;
@@ -20,7 +21,7 @@ use crate::sys::eventfd;
 /// a worker that takes this long does not come to them soon anyway.
 pub(crate) const POSTS_MAX: usize = 65_536;
 
-/// A closure for the worker's thread; the first argument is its handler.
+/// A closure for the worker's thread; the first argument is the handler that it is meant for.
 pub(crate) type Post = Box<dyn FnOnce(&mut dyn Any, &Worker) -> Outcome + Send>;
 
 /// Why a closure was not taken.
@@ -43,7 +44,7 @@ pub(crate) struct Inbox {
 
 #[derive(Default)]
 struct Posts {
-    waiting: VecDeque<Post>,
+    waiting: VecDeque<(HandlerId, Post)>,
     ended: bool,
 }
 
@@ -68,7 +69,7 @@ impl Inbox {
     }
 
     /// Any thread: adds a closure.
-    pub(crate) fn post(&self, post: Post) -> Result<(), Refused> {
+    pub(crate) fn post(&self, handler: HandlerId, post: Post) -> Result<(), Refused> {
         let posts = self.posts.lock().unwrap_or_else(PoisonError::into_inner);
         if posts.ended {
             return Err(Refused::Ended);
@@ -76,16 +77,16 @@ impl Inbox {
         if posts.waiting.len() >= POSTS_MAX {
             return Err(Refused::Full);
         }
-        self.push(posts, post);
+        self.push(posts, handler, post);
         Ok(())
     }
 
-    /// Any thread: adds a closure, however many wait: for what is bounded otherwise and must not be
-    /// lost. Dropped when the worker has ended.
+    /// Any thread: adds a closure that needs no handler, however many wait: for what is bounded
+    /// otherwise and must not be lost. Dropped when the worker has ended.
     pub(crate) fn post_always(&self, post: Post) {
         let posts = self.posts.lock().unwrap_or_else(PoisonError::into_inner);
         if !posts.ended {
-            self.push(posts, post);
+            self.push(posts, HandlerId::Server, post);
         } else {
             // Not under the lock: what it holds may post as well when it is dropped.
             drop(posts);
@@ -93,8 +94,8 @@ impl Inbox {
         }
     }
 
-    fn push(&self, mut posts: MutexGuard<'_, Posts>, post: Post) {
-        posts.waiting.push_back(post);
+    fn push(&self, mut posts: MutexGuard<'_, Posts>, handler: HandlerId, post: Post) {
+        posts.waiting.push_back((handler, post));
         let was_empty = !self.has_posts.swap(true, Ordering::AcqRel);
         drop(posts);
         if was_empty {
@@ -109,7 +110,7 @@ impl Inbox {
     }
 
     /// The worker: takes all that waits.
-    pub(crate) fn take(&self) -> VecDeque<Post> {
+    pub(crate) fn take(&self) -> VecDeque<(HandlerId, Post)> {
         if !self.has_posts() {
             return VecDeque::new();
         }
@@ -139,12 +140,12 @@ mod tests {
     fn the_bell_is_rung_once_for_all_that_waits() {
         let inbox = Inbox::new().unwrap();
         for _ in 0..3 {
-            inbox.post(nothing()).unwrap();
+            inbox.post(HandlerId::Server, nothing()).unwrap();
         }
         assert_eq!(eventfd::drain(inbox.bell()).unwrap(), 1);
         assert_eq!(inbox.take().len(), 3);
         assert!(!inbox.has_posts());
-        inbox.post(nothing()).unwrap();
+        inbox.post(HandlerId::Server, nothing()).unwrap();
         assert_eq!(eventfd::drain(inbox.bell()).unwrap(), 1, "the queue was empty again");
     }
 
@@ -152,12 +153,12 @@ mod tests {
     fn a_full_queue_refuses_and_an_ended_one_too() {
         let inbox = Inbox::new().unwrap();
         for _ in 0..POSTS_MAX {
-            inbox.post(nothing()).unwrap();
+            inbox.post(HandlerId::Server, nothing()).unwrap();
         }
-        assert_eq!(inbox.post(nothing()), Err(Refused::Full));
+        assert_eq!(inbox.post(HandlerId::Server, nothing()), Err(Refused::Full));
         assert!(!inbox.end(), "what waits is done first");
         assert_eq!(inbox.take().len(), POSTS_MAX);
         assert!(inbox.end());
-        assert_eq!(inbox.post(nothing()), Err(Refused::Ended));
+        assert_eq!(inbox.post(HandlerId::Server, nothing()), Err(Refused::Ended));
     }
 }

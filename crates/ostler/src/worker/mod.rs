@@ -17,6 +17,7 @@ pub(crate) mod context;
 mod datagrams;
 pub(crate) mod deferred;
 pub(crate) mod event_loop;
+pub(crate) mod handlers;
 pub(crate) mod inbox;
 mod leaving;
 pub(crate) mod port;
@@ -31,6 +32,7 @@ pub(crate) mod timers;
 pub(crate) mod token;
 
 pub(crate) use context::WorkerContext;
+pub(crate) use handlers::HandlerId;
 pub(crate) use port::Payload;
 pub(crate) use send::{Marks, Output};
 pub(crate) use streams::Stream;

@@ -4,7 +4,6 @@
 use std::any::TypeId;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use ostler_core::ids::ProcessKey;
@@ -15,10 +14,12 @@ use ostler_shm::lane::WorkerMemory;
 
 use super::context::{WorkerContext, WorkerSettings};
 use super::event_loop::{EXIT_LANES, Run};
+use super::handlers::{Callee, Handlers};
 use super::inbox::Inbox;
 use super::port::Port;
 use super::token;
 use crate::api::outcome::{Failure, IntoHandler};
+use crate::api::own_handler::Factories;
 use crate::api::port::Port as ListeningPort;
 use crate::api::worker::Worker;
 use crate::control::{FromWorker, ShortText};
@@ -32,12 +33,16 @@ pub(super) const ORPHANED: i32 = EXIT_ORPHANED;
 pub(crate) const EXIT_START_FAILED: i32 = 3;
 
 /// The life of one worker process; answers its exit code.
-pub(crate) fn worker_main<R: IntoHandler>(
+pub(crate) fn worker_main<R, F>(
     boot: ProcessBoot,
     options: &Options,
     ports: &PerPort<ListeningPort>,
-    make: &dyn Fn(&Worker) -> R,
-) -> i32 {
+    factories: &Factories<F>,
+) -> i32
+where
+    R: IntoHandler,
+    F: Fn(&Worker) -> R,
+{
     arm_fault(boot.key);
     let ProcessBoot { key, control, board, worker_bell, ends, .. } = boot;
     let ProcessEnds::Lanes { down, up, lane_bells } = ends else {
@@ -57,16 +62,15 @@ pub(crate) fn worker_main<R: IntoHandler>(
             return EXIT_LANES;
         }
     };
-    let handler_type = TypeId::of::<R::Handler>();
+    let callee = Callee::new(TypeId::of::<R::Handler>(), &factories.own);
     let settings = WorkerSettings::new(options, ports, key);
-    let context = WorkerContext::new(key, settings, handler_type, inbox, port);
+    let context = WorkerContext::new(key, settings, callee, inbox, port);
     token::live_here(&context);
-    let worker = Worker::new(Rc::clone(&context));
-    let handler = match starting(&control, || make(&worker).into_handler()) {
-        Ok(handler) => handler,
+    let handlers = match starting(&control, || Handlers::make(&context, factories)) {
+        Ok(handlers) => handlers,
         Err(error) => return cannot_start(&control, "the handler cannot be made", &error),
     };
-    Run::new(context, handler, control).run()
+    Run::new(context, handlers, control).run()
 }
 
 /// Arms the debug hook for the first process of the first slot.

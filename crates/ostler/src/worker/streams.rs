@@ -16,6 +16,7 @@ use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
 
 use super::context::WorkerContext;
 use super::deferred::DeferredDelivery;
+use super::handlers::HandlerId;
 use crate::api::outcome::Outcome;
 use crate::api::send_error::SendError;
 use crate::api::worker::Worker;
@@ -28,6 +29,13 @@ const PRESSED_WINDOW_BYTES: usize = 4 * 1024;
 /// Called when there is room, where no other callback runs.
 pub(crate) type Resumption = Box<dyn FnOnce(&mut dyn Any, &Worker, Writer) -> Outcome>;
 
+/// A writer that waits for room, and whom to call then.
+pub(super) struct Parked {
+    pub(super) writer: Writer,
+    pub(super) handler: HandlerId,
+    pub(super) resumption: Resumption,
+}
+
 /// The streams of one worker.
 #[derive(Default)]
 pub(crate) struct Streams {
@@ -35,7 +43,7 @@ pub(crate) struct Streams {
     /// Sessions to which this worker has begun a message that is not finished.
     open: RefCell<HashSet<u64>>,
     /// Those that wait for room.
-    parked: RefCell<Vec<(Writer, Resumption)>>,
+    parked: RefCell<Vec<Parked>>,
 }
 
 impl Streams {
@@ -45,8 +53,8 @@ impl Streams {
     }
 
     /// A writer waits until its client has read.
-    pub(crate) fn park(&self, writer: Writer, resumption: Resumption) {
-        self.parked.borrow_mut().push((writer, resumption));
+    pub(crate) fn park(&self, writer: Writer, handler: HandlerId, resumption: Resumption) {
+        self.parked.borrow_mut().push(Parked { writer, handler, resumption });
     }
 
     /// Whether one that waits has room, or waits in vain.
@@ -54,21 +62,21 @@ impl Streams {
         self.parked
             .borrow()
             .iter()
-            .any(|(writer, _)| writer.stream().readiness() != Readiness::Waits)
+            .any(|parked| parked.writer.stream().readiness() != Readiness::Waits)
     }
 
     /// Takes out those that have room. Of sessions that have ended what waits is dropped.
-    pub(super) fn take_ready(&self) -> Vec<(Writer, Resumption)> {
+    pub(super) fn take_ready(&self) -> Vec<Parked> {
         if self.parked.borrow().is_empty() {
             return Vec::new();
         }
         let (mut ready, mut gone) = (Vec::new(), Vec::new());
         let mut parked = self.parked.borrow_mut();
-        for (writer, resumption) in std::mem::take(&mut *parked) {
-            match writer.stream().readiness() {
-                Readiness::Waits => parked.push((writer, resumption)),
-                Readiness::Room => ready.push((writer, resumption)),
-                Readiness::Gone => gone.push((writer, resumption)),
+        for one in std::mem::take(&mut *parked) {
+            match one.writer.stream().readiness() {
+                Readiness::Waits => parked.push(one),
+                Readiness::Room => ready.push(one),
+                Readiness::Gone => gone.push(one),
             }
         }
         drop(parked);

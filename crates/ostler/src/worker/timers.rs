@@ -9,10 +9,11 @@ use std::rc::Rc;
 
 use ostler_core::{Nanos, invariant};
 
+use super::handlers::HandlerId;
 use crate::api::outcome::Outcome;
 use crate::api::worker::Worker;
 
-/// What a timer calls; the first argument is the worker's handler.
+/// What a timer calls; the first argument is the handler that it is meant for.
 pub(crate) enum Callback {
     /// Once.
     Once(Once),
@@ -38,6 +39,8 @@ impl Callback {
 
 struct Timer {
     callback: Callback,
+    /// Whom it calls.
+    handler: HandlerId,
     /// Of a repeating one.
     every_ns: Nanos,
     /// A leaving worker waits for it.
@@ -62,12 +65,12 @@ impl Timers {
         &mut self,
         at: Nanos,
         every_ns: Nanos,
-        callback: Callback,
+        (handler, callback): (HandlerId, Callback),
         made_at: &'static Location<'static>,
     ) -> u64 {
         self.last_id += 1;
         let holds = matches!(callback, Callback::Once(_)) && !self.leaving;
-        self.timers.insert(self.last_id, Timer { callback, every_ns, holds, made_at });
+        self.timers.insert(self.last_id, Timer { callback, handler, every_ns, holds, made_at });
         self.due.push(Reverse((at, self.last_id)));
         self.last_id
     }
@@ -90,7 +93,7 @@ impl Timers {
 
     /// Takes one timer that is due. A repeating one is due next after `now`: missed turns are not
     /// made up for.
-    pub(crate) fn take_due(&mut self, now: Nanos) -> Option<Callback> {
+    pub(crate) fn take_due(&mut self, now: Nanos) -> Option<(HandlerId, Callback)> {
         if self.next_due()? > now {
             return None;
         }
@@ -102,9 +105,9 @@ impl Timers {
             let (callback, every_ns) = (Rc::clone(callback), timer.every_ns.max(1));
             let missed = (now - at) / every_ns;
             self.due.push(Reverse((at + (missed + 1) * every_ns, id)));
-            return Some(Callback::Repeating(callback));
+            return Some((timer.handler, Callback::Repeating(callback)));
         }
-        self.timers.remove(&id).map(|timer| timer.callback)
+        self.timers.remove(&id).map(|timer| (timer.handler, timer.callback))
     }
 
     /// The worker begins to leave.
@@ -123,12 +126,13 @@ impl Timers {
 mod tests {
     use super::*;
 
-    fn once() -> Callback {
-        Callback::Once(Box::new(|_, _| Ok(())))
+    fn once() -> (HandlerId, Callback) {
+        (HandlerId::Server, Callback::Once(Box::new(|_, _| Ok(()))))
     }
 
-    fn repeating() -> Callback {
-        Callback::Repeating(Rc::new(RefCell::new(|_: &mut dyn Any, _: &Worker| Ok(()))))
+    fn repeating() -> (HandlerId, Callback) {
+        let callback = RefCell::new(|_: &mut dyn Any, _: &Worker| Ok(()));
+        (HandlerId::Server, Callback::Repeating(Rc::new(callback)))
     }
 
     #[test]

@@ -11,6 +11,7 @@ use ostler_core::invariant;
 
 use super::context::WorkerContext;
 use super::deferred::DeferredDelivery;
+use super::handlers::HandlerId;
 use super::inbox::{Inbox, Refused};
 use super::send::{Marks, Output};
 use crate::api::send_error::{SendError, SendErrorKind};
@@ -171,10 +172,13 @@ impl DeferredToken {
             arrive(worker.context(), delivery, &posted);
             on_the_way.fetch_sub(cost, Ordering::AcqRel);
         };
-        let result = self.inbox.post(Box::new(move |_, worker| {
-            arrive(worker);
-            Ok(())
-        }));
+        let result = self.inbox.post(
+            HandlerId::Server,
+            Box::new(move |_, worker| {
+                arrive(worker);
+                Ok(())
+            }),
+        );
         result.map_err(|refused| {
             self.on_the_way.fetch_sub(cost, Ordering::AcqRel);
             match refused {

@@ -1,13 +1,14 @@
 //! Probe: a line server whose commands exercise the whole interface, for the process tests.
 //!
 //! ```text
-//! probe [--set NAME=VALUE]...
+//! probe [--set NAME=VALUE | --own PORT=URL]...
 //! ```
 //!
 //! One line is one command (`framing = eof`, delimiter `\n`), each answer is one line unless said
-//! otherwise. With `PROBE_JOURNAL=FILE` every callback appends a line to that file. The commands
-//! that begin with `hostile` write nonsense into this process's own lanes and then wait to be
-//! killed for it.
+//! otherwise. With `PROBE_JOURNAL=FILE` every callback appends a line to that file. A port that is
+//! named with `--own` has a probe for itself, whose lines there begin with the port's name. The
+//! commands that begin with `hostile` write nonsense into this process's own lanes and then wait to
+//! be killed for it.
 
 #![allow(clippy::panic)] // told to
 
@@ -35,6 +36,8 @@ use ostler_shm::layout::Sizes;
 use words::{Arguments, Call, outcome, say, wait_for_file};
 
 struct Probe {
+    /// The port that has it for itself and a space, or nothing.
+    port: String,
     /// Packages are pieces of a stream of lines.
     is_stream: bool,
     /// At most one line of a package is used.
@@ -60,10 +63,11 @@ const TOPICS: [Topic; 7] = [
 ];
 
 impl Probe {
-    fn new(sizes: Sizes, is_stream: bool) -> Self {
+    fn new(port: &str, sizes: Sizes, is_stream: bool) -> Self {
         let journal = std::env::var_os("PROBE_JOURNAL")
             .and_then(|path| OpenOptions::new().append(true).create(true).open(path).ok());
         Self {
+            port: port.to_owned(),
             is_stream,
             one_by_one: std::env::var_os("PROBE_ONE_BY_ONE").is_some(),
             journal,
@@ -76,7 +80,8 @@ impl Probe {
 
     fn note(&self, worker: &Worker, what: impl AsRef<str>) {
         if let Some(mut journal) = self.journal.as_ref() {
-            let line = format!("w{}.{} {}\n", worker.slot(), worker.generation(), what.as_ref());
+            let (slot, generation) = (worker.slot(), worker.generation());
+            let line = format!("{}w{slot}.{generation} {}\n", self.port, what.as_ref());
             let _ = journal.write_all(line.as_bytes());
         }
     }
@@ -147,6 +152,7 @@ impl Handler for Probe {
 
     /// `PATH TEXT` sends the text there, anything else is answered with the name of its sender.
     fn on_packet(&mut self, worker: &Worker, packet: &Packet) -> Outcome {
+        self.note(worker, "packet");
         let text = String::from_utf8_lossy(packet);
         let Some((path, text)) = text.split_once(' ') else {
             return Ok(packet.reply(packet.peer().to_string().as_bytes())?);
@@ -215,21 +221,32 @@ fn serve() -> ostler::Result<()> {
         .set("listen", "127.0.0.1:0");
     // For the hostile commands, which are given both.
     let mut sizes = Sizes { reactors: 1, lane_size: 64 * 1024 };
-    let mut is_stream = false;
+    let (mut is_stream, mut own) = (false, Vec::new());
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let pair = arguments.next();
         let pair = pair.as_deref().and_then(|pair| pair.split_once('='));
-        let (true, Some((name, value))) = (argument == "--set", pair) else {
-            return Err(Error::usage("usage: probe [--set NAME=VALUE]..."));
-        };
-        match name {
-            "framing" => is_stream = value == "stream",
-            "reactors" => sizes.reactors = value.parse().unwrap_or(1),
-            "lane_size" => sizes.lane_size = value.parse().unwrap_or(64 * 1024),
-            _ => {}
+        match (argument.as_str(), pair) {
+            ("--own", Some((port, url))) => {
+                own.push((port.to_owned(), url.to_owned()));
+                continue;
+            }
+            ("--set", Some((name, value))) => {
+                match name {
+                    "framing" => is_stream = value == "stream",
+                    "reactors" => sizes.reactors = value.parse().unwrap_or(1),
+                    "lane_size" => sizes.lane_size = value.parse().unwrap_or(64 * 1024),
+                    _ => {}
+                }
+                builder = builder.set(name, value);
+            }
+            _ => return Err(Error::usage("usage: probe [--set NAME=VALUE | --own PORT=URL]...")),
         }
-        builder = builder.set(name, value);
+    }
+    for (port, url) in own {
+        let name = format!("{port} ");
+        builder = builder
+            .port(&port, &url, |port| port.handler(move |_| Probe::new(&name, sizes, is_stream)));
     }
     let server = builder.bind()?;
     let server = match std::env::var_os("PROBE_RUN_WHEN_EXISTS") {
@@ -243,7 +260,7 @@ fn serve() -> ostler::Result<()> {
     };
     server.run(move |_| match std::env::var_os("PROBE_FAIL_MAKE_IF_EXISTS") {
         Some(path) if std::path::Path::new(&path).exists() => Err("told not to be made"),
-        _ => Ok(Probe::new(sizes, is_stream)),
+        _ => Ok(Probe::new("", sizes, is_stream)),
     })
 }
 

@@ -1,0 +1,159 @@
+//! Handlers that ports have for themselves: how they are kept until a worker makes and calls them.
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::rc::Rc;
+
+use ostler_core::brain::CloseReason;
+use ostler_core::ids::PortId;
+use ostler_core::per_port::PerPort;
+
+use super::handler::Handler;
+use super::outcome::{Failure, IntoHandler, Outcome};
+use super::package::Package;
+use super::packet::Packet;
+use super::session::Session;
+use super::worker::Worker;
+use crate::options::Options;
+
+/// A [`Handler`] of a type that is forgotten. It costs an indirect call for each event, which the
+/// server's own handler does not pay.
+pub(crate) trait AnyHandler {
+    fn on_worker_start(&mut self, worker: &Worker) -> Outcome;
+    fn on_connect(&mut self, worker: &Worker, session: &Session) -> Outcome;
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome;
+    fn on_buffer_full(&mut self, worker: &Worker, session: &Session) -> Outcome;
+    fn on_buffer_empty(&mut self, worker: &Worker, session: &Session) -> Outcome;
+    fn on_packet(&mut self, worker: &Worker, packet: &Packet) -> Outcome;
+    fn on_close(&mut self, worker: &Worker, session: &Session, reason: CloseReason) -> Outcome;
+    fn on_worker_exit(&mut self, worker: &Worker);
+    fn on_worker_stop(&mut self, worker: &Worker);
+    /// It, for a callback that knows its type.
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+impl<H: Handler> AnyHandler for H {
+    fn on_worker_start(&mut self, worker: &Worker) -> Outcome {
+        Handler::on_worker_start(self, worker)
+    }
+
+    fn on_connect(&mut self, worker: &Worker, session: &Session) -> Outcome {
+        Handler::on_connect(self, worker, session)
+    }
+
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
+        Handler::on_receive(self, worker, session, package)
+    }
+
+    fn on_buffer_full(&mut self, worker: &Worker, session: &Session) -> Outcome {
+        Handler::on_buffer_full(self, worker, session)
+    }
+
+    fn on_buffer_empty(&mut self, worker: &Worker, session: &Session) -> Outcome {
+        Handler::on_buffer_empty(self, worker, session)
+    }
+
+    fn on_packet(&mut self, worker: &Worker, packet: &Packet) -> Outcome {
+        Handler::on_packet(self, worker, packet)
+    }
+
+    fn on_close(&mut self, worker: &Worker, session: &Session, reason: CloseReason) -> Outcome {
+        Handler::on_close(self, worker, session, reason)
+    }
+
+    fn on_worker_exit(&mut self, worker: &Worker) {
+        Handler::on_worker_exit(self, worker);
+    }
+
+    fn on_worker_stop(&mut self, worker: &Worker) {
+        Handler::on_worker_stop(self, worker);
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+type Make = dyn Fn(&Worker) -> Result<Box<dyn AnyHandler>, Failure>;
+
+/// Makes the handler of a port in a worker.
+#[derive(Clone)]
+pub(crate) struct OwnFactory {
+    /// What it makes.
+    pub(crate) type_id: TypeId,
+    make: Rc<Make>,
+}
+
+impl fmt::Debug for OwnFactory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a factory")
+    }
+}
+
+impl OwnFactory {
+    pub(super) fn new<R, F>(make: F) -> Self
+    where
+        R: IntoHandler,
+        F: Fn(&Worker) -> R + 'static,
+    {
+        let make = move |worker: &Worker| -> Result<Box<dyn AnyHandler>, Failure> {
+            Ok(Box::new(make(worker).into_handler()?))
+        };
+        Self { type_id: TypeId::of::<R::Handler>(), make: Rc::new(make) }
+    }
+
+    pub(crate) fn make(&self, worker: &Worker) -> Result<Box<dyn AnyHandler>, Failure> {
+        (self.make)(worker)
+    }
+}
+
+/// What the handlers of a worker are made by.
+#[derive(Debug)]
+pub(crate) struct Factories<F> {
+    /// That of the server.
+    pub(crate) server: F,
+    pub(crate) own: OwnFactories,
+}
+
+/// The factories of ports by their names, as a program says them.
+#[derive(Debug, Default)]
+pub(super) struct NamedFactories(Vec<(String, OwnFactory)>);
+
+impl NamedFactories {
+    /// The last word for a port counts, as for options.
+    pub(super) fn say(&mut self, port: &str, factory: OwnFactory) {
+        self.0.push((port.to_owned(), factory));
+    }
+
+    /// By the ports that the server has.
+    pub(super) fn resolve(&self, options: &Options) -> OwnFactories {
+        let of = |name: &str| self.0.iter().rfind(|(port, _)| port == name);
+        OwnFactories(options.ports().map(|plan| of(plan.name).map(|(_, it)| it.clone())))
+    }
+}
+
+/// The factories of the ports that have a handler of their own.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnFactories(PerPort<Option<OwnFactory>>);
+
+impl OwnFactories {
+    /// What they make.
+    pub(crate) fn types(&self) -> PerPort<Option<TypeId>> {
+        self.0.map(|factory| factory.as_ref().map(|factory| factory.type_id))
+    }
+
+    /// What they make, by port.
+    ///
+    /// # Errors
+    /// The first one of `make`.
+    pub(crate) fn try_map<T, E>(
+        &self,
+        mut make: impl FnMut(PortId, &OwnFactory) -> Result<T, E>,
+    ) -> Result<PerPort<Option<T>>, E> {
+        let mut ports = (0..).map(PortId);
+        self.0.try_map(|factory| match (ports.next(), factory) {
+            (Some(port), Some(factory)) => make(port, factory).map(Some),
+            _ => Ok(None),
+        })
+    }
+}
