@@ -1,46 +1,70 @@
-//! The bytes of a queue: bounded chunks that are charged by what they really hold.
+//! What waits in a queue, in order: bytes in bounded chunks that are charged by what they really
+//! hold, and parts of files.
 
 use std::collections::VecDeque;
+
+use super::file_part::{FILE_COST_BYTES, FILE_WEIGHT_BYTES, FilePart, Front, Segment};
 
 /// Small outputs are gathered in chunks of this size, so that a queue of many small messages costs
 /// what it weighs.
 const CHUNK: usize = 16 * 1024;
 
-/// Bytes waiting to be written to one socket, in order.
-#[derive(Debug, Default)]
-pub(super) struct Chunks {
-    chunks: VecDeque<Vec<u8>>,
-    /// Bytes of the first chunk that are written already.
+/// What waits to be written to one socket, in order.
+#[derive(Debug)]
+pub(super) struct Chunks<F> {
+    chunks: VecDeque<Segment<F>>,
+    /// Bytes of the first chunk that are written already. (A file knows what is left of it.)
     written: usize,
+    /// Bytes in memory.
     bytes: usize,
+    files: usize,
     /// Memory of all chunks.
     capacity: usize,
 }
 
-impl Chunks {
-    /// Unsent bytes.
+impl<F> Default for Chunks<F> {
+    fn default() -> Self {
+        Self { chunks: VecDeque::new(), written: 0, bytes: 0, files: 0, capacity: 0 }
+    }
+}
+
+impl<F> Chunks<F> {
+    /// Unsent bytes in memory.
     #[must_use]
     pub(super) const fn len(&self) -> usize {
         self.bytes
     }
 
+    /// What it counts for the marks.
+    #[must_use]
+    pub(super) const fn weight(&self) -> usize {
+        self.bytes + self.files * FILE_WEIGHT_BYTES
+    }
+
+    /// Bytes that are left to write, those of files too. Looks at all of them.
+    #[must_use]
+    pub(super) fn left(&self) -> u64 {
+        self.chunks.iter().map(Segment::left).sum::<u64>() - self.written as u64
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub(super) const fn is_empty(&self) -> bool {
-        self.bytes == 0
+        self.bytes == 0 && self.files == 0
     }
 
     /// Memory held, bytes: what the budget is charged.
     #[must_use]
     pub(super) const fn charged(&self) -> usize {
-        self.capacity
+        self.capacity + self.files * FILE_COST_BYTES
     }
 
     /// Memory that [`Chunks::push`] of `len` bytes would add.
     #[must_use]
     pub(super) fn growth(&self, len: usize) -> usize {
         match self.chunks.back() {
-            Some(last) if last.capacity() - last.len() >= len => 0,
+            Some(Segment::Bytes(last)) if last.capacity() - last.len() >= len => 0,
+            _ if len == 0 => 0,
             _ => len.max(CHUNK.min(self.bytes + len)),
         }
     }
@@ -52,9 +76,9 @@ impl Chunks {
         if growth > 0 {
             let chunk = Vec::with_capacity(growth);
             self.capacity += chunk.capacity();
-            self.chunks.push_back(chunk);
+            self.chunks.push_back(Segment::Bytes(chunk));
         }
-        if let Some(last) = self.chunks.back_mut() {
+        if let Some(Segment::Bytes(last)) = self.chunks.back_mut() {
             let before = (last.len(), last.capacity());
             fill(last);
             self.bytes += last.len() - before.0;
@@ -62,26 +86,65 @@ impl Chunks {
         }
     }
 
-    /// The next bytes to write.
+    /// Appends a part of a file, which is not empty.
+    pub(super) fn push_file(&mut self, part: FilePart<F>) {
+        if part.len > 0 {
+            self.files += 1;
+            self.chunks.push_back(Segment::File(part));
+        }
+    }
+
+    /// Appends what has waited elsewhere.
+    pub(super) fn append(&mut self, segment: Segment<F>) {
+        match segment {
+            Segment::Bytes(bytes) => {
+                self.push(bytes.len(), |chunk| chunk.extend_from_slice(&bytes));
+            }
+            Segment::File(part) => self.push_file(part),
+        }
+    }
+
+    /// What is to be written next.
     #[must_use]
-    pub(super) fn front(&self) -> &[u8] {
-        self.chunks.front().and_then(|chunk| chunk.get(self.written..)).unwrap_or(&[])
+    pub(super) fn front(&self) -> Front<'_, F> {
+        match self.chunks.front() {
+            Some(Segment::Bytes(chunk)) => {
+                Front::Bytes(chunk.get(self.written..).unwrap_or_default())
+            }
+            Some(Segment::File(part)) => Front::File(part),
+            None => Front::Bytes(&[]),
+        }
     }
 
     /// `len` of the front's bytes were written. Answers the memory that was freed.
     pub(super) fn advance(&mut self, len: usize) -> usize {
-        let Some(chunk) = self.chunks.front() else { return 0 };
-        let len = len.min(chunk.len() - self.written);
-        self.written += len;
-        self.bytes -= len;
-        if self.written < chunk.len() {
-            return 0;
+        match self.chunks.front_mut() {
+            Some(Segment::Bytes(chunk)) => {
+                let len = len.min(chunk.len() - self.written);
+                self.written += len;
+                self.bytes -= len;
+                if self.written < chunk.len() {
+                    return 0;
+                }
+                let freed = chunk.capacity();
+                self.capacity -= freed;
+                self.written = 0;
+                self.chunks.pop_front();
+                freed
+            }
+            Some(Segment::File(part)) => {
+                let len = part.len.min(len as u64);
+                part.offset += len;
+                part.len -= len;
+                if part.len > 0 {
+                    return 0;
+                }
+                self.files -= 1;
+                self.chunks.pop_front();
+                FILE_COST_BYTES
+            }
+            None => 0,
         }
-        let freed = chunk.capacity();
-        self.capacity -= freed;
-        self.chunks.pop_front();
-        self.written = 0;
-        freed
     }
 }
 
@@ -93,14 +156,26 @@ mod tests {
     /// A chunk for each small message would cost more than the messages.
     #[test]
     fn small_messages_share_chunks_of_sixteen_kibibytes() {
-        let mut queue = Chunks::default();
+        let mut queue = Chunks::<()>::default();
         for _ in 0..2_000 {
             queue.push(16, |to| to.extend_from_slice(&[7; 16]));
         }
         assert_eq!(queue.len(), 32_000);
-        let full = queue.chunks.iter().filter(|chunk| chunk.capacity() == 16 * 1024).count();
-        assert_eq!(full, 1, "{:?}", queue.chunks.iter().map(Vec::capacity).collect::<Vec<_>>());
+        let capacity = |segment: &Segment<()>| match segment {
+            Segment::Bytes(chunk) => chunk.capacity(),
+            Segment::File(_) => 0,
+        };
+        let capacities: Vec<_> = queue.chunks.iter().map(capacity).collect();
+        let full = capacities.iter().filter(|capacity| **capacity == 16 * 1024).count();
+        assert_eq!(full, 1, "{capacities:?}");
         assert!(queue.chunks.len() < 15, "{}", queue.chunks.len());
+    }
+
+    fn front(queue: &Chunks<()>) -> &[u8] {
+        match queue.front() {
+            Front::Bytes(bytes) => bytes,
+            Front::File(_) => panic!("no file was pushed"),
+        }
     }
 
     proptest! {
@@ -108,7 +183,7 @@ mod tests {
         fn bytes_come_out_in_order_and_the_charge_is_what_is_held(
             pieces in proptest::collection::vec((1usize..40_000, 0usize..50_000), 1..60),
         ) {
-            let mut queue = Chunks::default();
+            let mut queue = Chunks::<()>::default();
             let (mut expected, mut got, mut next) = (Vec::new(), Vec::new(), 0u8);
             let mut charge = 0;
             for (len, write) in pieces {
@@ -122,8 +197,8 @@ mod tests {
                 queue.push(len, |to| to.extend_from_slice(&piece));
                 charge += growth;
                 prop_assert_eq!(queue.charged(), charge);
-                let taken = queue.front().len().min(write);
-                got.extend_from_slice(&queue.front()[..taken]);
+                let taken = front(&queue).len().min(write);
+                got.extend_from_slice(&front(&queue)[..taken]);
                 charge -= queue.advance(taken);
                 prop_assert_eq!(queue.charged(), charge);
                 // A chunk is left when the next piece does not fit: never more waste than that
@@ -132,8 +207,8 @@ mod tests {
                 prop_assert!(queue.charged() <= 2 * queue.len() + 64 * 1024);
             }
             while !queue.is_empty() {
-                let taken = queue.front().len();
-                got.extend_from_slice(queue.front());
+                let taken = front(&queue).len();
+                got.extend_from_slice(front(&queue));
                 charge -= queue.advance(taken);
             }
             prop_assert_eq!(charge, 0);

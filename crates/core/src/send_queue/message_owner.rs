@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Refusal;
+use super::file_part::Segment;
 use crate::ids::LaneSlot;
 
 /// Which part of a message an output is.
@@ -32,7 +33,7 @@ const WAITING_COST_BYTES: usize = 256;
 
 /// A message of which parts are still to come, or what waited behind one.
 #[derive(Debug)]
-pub(super) struct OpenMessage {
+pub(super) struct OpenMessage<F> {
     owner: LaneSlot,
     /// Bytes of it that have come; the next part begins there.
     next_offset: usize,
@@ -45,8 +46,8 @@ pub(super) struct OpenMessage {
     is_incomplete: bool,
     /// Outputs of other workers, and what its own worker sends beside a stream: each worker's in
     /// its order, the workers in the order in which they came.
-    behind: VecDeque<Waiting>,
-    /// Bytes of all of them, and of those the ones on credit.
+    behind: VecDeque<Waiting<F>>,
+    /// What all of them count for the marks, and of that what is on credit.
     behind_bytes: usize,
     behind_on_credit: usize,
     pieces: usize,
@@ -54,11 +55,12 @@ pub(super) struct OpenMessage {
 
 /// A stream of one worker, or other outputs of it.
 #[derive(Debug)]
-struct Waiting {
+struct Waiting<F> {
     lane: LaneSlot,
     /// See [`Part::stream`].
     stream: u32,
-    pieces: VecDeque<Piece>,
+    pieces: VecDeque<Piece<F>>,
+    /// What they count for the marks.
     bytes: usize,
     /// It is the stream of its worker that is not complete: it keeps within its credit.
     is_on_credit: bool,
@@ -66,12 +68,12 @@ struct Waiting {
 
 /// A message or a part of one.
 #[derive(Debug)]
-struct Piece {
+struct Piece<F> {
     part: Part,
-    bytes: Vec<u8>,
+    segment: Segment<F>,
 }
 
-impl OpenMessage {
+impl<F> OpenMessage<F> {
     pub(super) const fn new(owner: LaneSlot, next_offset: usize, stream: u32) -> Self {
         Self {
             owner,
@@ -160,12 +162,12 @@ impl OpenMessage {
         self.is_incomplete
     }
 
-    pub(super) fn push_behind(&mut self, lane: LaneSlot, part: Part, bytes: Vec<u8>) {
-        let (len, stream) = (bytes.len(), part.stream);
+    pub(super) fn push_behind(&mut self, lane: LaneSlot, part: Part, segment: Segment<F>) {
+        let (len, stream) = (segment.weight(), part.stream);
         self.behind_bytes += len;
         self.pieces += 1;
         let begins_credit = part.more && self.credit_used(lane, stream).is_some();
-        let piece = Piece { part, bytes };
+        let piece = Piece { part, segment };
         // A stream goes on where it began; what is sent beside it comes behind it.
         let mut of_lane = self.behind.iter_mut().rev().filter(|waiting| waiting.lane == lane);
         let found = match stream {
@@ -206,53 +208,59 @@ impl OpenMessage {
     }
 
     /// Whoever has sent a part of a stream that is not written.
-    pub(super) fn streamers(&self) -> impl Iterator<Item = LaneSlot> {
+    pub(super) fn streamers(&self) -> impl Iterator<Item = LaneSlot> + use<'_, F> {
         let waiting = self.behind.iter().filter(|waiting| waiting.stream != 0);
         self.is_stream().then_some(self.owner).into_iter().chain(waiting.map(|it| it.lane))
     }
 
-    /// The piece that follows now, which becomes a part of what is written: `None` when nothing
-    /// waits, or when the message that waits first is not complete.
-    pub(super) fn next_piece(&mut self) -> Result<Option<&[u8]>, Refusal> {
+    /// Whether a piece follows now, which [`OpenMessage::take_piece`] then makes a part of what is
+    /// written: not when nothing waits, or when the message that waits first is not complete.
+    pub(super) fn has_piece(&mut self) -> Result<bool, Refusal> {
         while self.behind.front().is_some_and(|waiting| waiting.pieces.is_empty()) {
             if self.is_incomplete() {
-                return Ok(None);
+                return Ok(false);
             }
             self.behind.pop_front();
         }
-        let Some(waiting) = self.behind.front() else { return Ok(None) };
-        let Some(piece) = waiting.pieces.front() else { return Ok(None) };
-        if !self.fits(piece.part) {
-            return Err(Refusal::Truncated);
-        }
-        Ok(Some(&piece.bytes))
+        let Some(waiting) = self.behind.front() else { return Ok(false) };
+        let Some(piece) = waiting.pieces.front() else { return Ok(false) };
+        if self.fits(piece.part) { Ok(true) } else { Err(Refusal::Truncated) }
     }
 
-    /// The piece that [`OpenMessage::next_piece`] answered was queued.
-    pub(super) fn drop_piece(&mut self) {
-        let Some(waiting) = self.behind.front_mut() else { return };
-        let Some(piece) = waiting.pieces.pop_front() else { return };
-        let owner = waiting.lane;
-        waiting.bytes -= piece.bytes.len();
-        self.behind_on_credit -= if waiting.is_on_credit { piece.bytes.len() } else { 0 };
+    /// The piece that follows.
+    pub(super) fn take_piece(&mut self) -> Option<Segment<F>> {
+        let waiting = self.behind.front_mut()?;
+        let Piece { part, segment } = waiting.pieces.pop_front()?;
+        let (owner, len) = (waiting.lane, segment.weight());
+        waiting.bytes -= len;
+        self.behind_on_credit -= if waiting.is_on_credit { len } else { 0 };
         self.owner = owner;
-        self.note(piece.bytes.len(), piece.part);
-        self.behind_bytes -= piece.bytes.len();
+        self.note(len, part);
+        self.behind_bytes -= len;
         self.pieces -= 1;
+        Some(segment)
     }
 
+    /// Bytes of all that waits, those of files too. Looks at all of them.
+    pub(super) fn behind_left(&self) -> u64 {
+        let pieces = self.behind.iter().flat_map(|waiting| &waiting.pieces);
+        pieces.map(|piece| piece.segment.left()).sum()
+    }
+
+    /// What all that waits counts for the marks.
     pub(super) const fn behind_bytes(&self) -> usize {
         self.behind_bytes
     }
 
-    /// What the waiting pieces are charged.
+    /// What the waiting pieces are charged; for a file that is what it counts for the marks.
     pub(super) fn behind_cost(&self) -> usize {
         self.behind_bytes + self.pieces * PIECE_COST_BYTES + self.behind.len() * WAITING_COST_BYTES
     }
 
     pub(super) fn is_owned_by(&self, lane: LaneSlot) -> bool {
-        let begun = |waiting: &Waiting| waiting.pieces.back().is_some_and(|piece| piece.part.more);
-        let waits = |waiting: &Waiting| waiting.lane == lane && begun(waiting);
+        let begun =
+            |waiting: &Waiting<F>| waiting.pieces.back().is_some_and(|piece| piece.part.more);
+        let waits = |waiting: &Waiting<F>| waiting.lane == lane && begun(waiting);
         (self.owner == lane && self.is_incomplete()) || self.behind.iter().any(waits)
     }
 }

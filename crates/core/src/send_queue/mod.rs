@@ -3,19 +3,25 @@
 //! A message in several parts belongs to the worker that began it: what other workers send
 //! meanwhile waits behind its last part, so that no message is ever torn by another.
 //!
+//! A part of a file stands in the queue like a message, and its bytes stay in the file.
+//!
 //! Responsible for: the order of bytes, the marks, and what a queue is charged.
-//! Must never: know a socket. The driver writes [`SendQueue::front`] and says how far it came.
+//! Must never: know a socket or a file. The driver writes [`SendQueue::front`] and says how far it
+//! came.
 
 mod buffer_events;
 mod chunks;
+mod file_part;
 mod message_owner;
 mod water_marks;
 
 use crate::ids::LaneSlot;
 use chunks::Chunks;
+use file_part::Segment;
 use message_owner::OpenMessage;
 
 pub use buffer_events::{BufferEvent, BufferEvents};
+pub use file_part::{FILE_WEIGHT_BYTES, FilePart, Front};
 pub use message_owner::Part;
 pub use water_marks::WaterMarks;
 
@@ -58,15 +64,21 @@ pub const fn stream_step(window: usize) -> usize {
     window / 4
 }
 
-/// The unsent output of one connection.
-#[derive(Debug, Default)]
-pub struct SendQueue {
-    chunks: Chunks,
+/// The unsent output of one connection. `F` is an open file.
+#[derive(Debug)]
+pub struct SendQueue<F> {
+    chunks: Chunks<F>,
     /// A message in parts that is not complete, and what waits behind it.
-    open: Option<Box<OpenMessage>>,
+    open: Option<Box<OpenMessage<F>>>,
 }
 
-impl SendQueue {
+impl<F> Default for SendQueue<F> {
+    fn default() -> Self {
+        Self { chunks: Chunks::default(), open: None }
+    }
+}
+
+impl<F> SendQueue<F> {
     /// Where an output of `len` bytes goes. The answer [`Route::Now`] makes its lane the owner of
     /// the connection when more parts follow.
     pub fn route(&mut self, lane: LaneSlot, len: usize, part: Part, marks: &WaterMarks) -> Route {
@@ -117,7 +129,24 @@ impl SendQueue {
     /// Queues an output that waits [behind](Route::Behind) another worker's message.
     pub fn push_behind(&mut self, lane: LaneSlot, part: Part, bytes: Vec<u8>) {
         if let Some(open) = self.open.as_deref_mut() {
-            open.push_behind(lane, part, bytes);
+            open.push_behind(lane, part, Segment::Bytes(bytes));
+        }
+    }
+
+    /// Where a part of a file goes that is a message of its own.
+    pub fn route_file(&mut self, lane: LaneSlot, marks: &WaterMarks) -> Route {
+        self.route(lane, FILE_WEIGHT_BYTES, Part::WHOLE, marks)
+    }
+
+    /// Queues a part of a file. An empty one leaves nothing.
+    pub fn push_file(&mut self, part: FilePart<F>) {
+        self.chunks.push_file(part);
+    }
+
+    /// Queues a part of a file that waits [behind](Route::Behind) another message.
+    pub fn push_file_behind(&mut self, lane: LaneSlot, part: FilePart<F>) {
+        if let Some(open) = self.open.as_deref_mut() {
+            open.push_behind(lane, Part::WHOLE, Segment::File(part));
         }
     }
 
@@ -131,12 +160,13 @@ impl SendQueue {
         let Some(open) = self.open.as_deref_mut() else { return Ok(()) };
         // What streams have queued on credit is no reason to refuse what was taken beside it.
         let mut follows_stream = open.is_of_stream();
-        while let Some(piece) = open.next_piece()? {
-            if !follows_stream && marks.is_exceeded(self.chunks.len()) {
+        while open.has_piece()? {
+            if !follows_stream && marks.is_exceeded(self.chunks.weight()) {
                 return Err(Refusal::TooMuch);
             }
-            self.chunks.push(piece.len(), |chunk| chunk.extend_from_slice(piece));
-            open.drop_piece();
+            if let Some(segment) = open.take_piece() {
+                self.chunks.append(segment);
+            }
             follows_stream |= open.is_of_stream();
         }
         if !open.is_incomplete() {
@@ -167,9 +197,9 @@ impl SendQueue {
         self.open.as_deref().into_iter().flat_map(OpenMessage::streamers)
     }
 
-    /// The next bytes to write.
+    /// What is to be written next.
     #[must_use]
-    pub fn front(&self) -> &[u8] {
+    pub fn front(&self) -> Front<'_, F> {
         self.chunks.front()
     }
 
@@ -184,13 +214,20 @@ impl SendQueue {
         self.chunks.is_empty()
     }
 
-    /// Bytes that wait to be written.
+    /// Bytes that wait to be written, where a file counts as [`FILE_WEIGHT_BYTES`].
     #[must_use]
     pub fn unsent(&self) -> usize {
-        self.chunks.len() + self.open.as_ref().map_or(0, |open| open.behind_bytes())
+        self.chunks.weight() + self.open.as_ref().map_or(0, |open| open.behind_bytes())
     }
 
-    /// Of those the ones that count for the marks: all but what streams have on credit.
+    /// Bytes that wait to be written, those of files too. It costs by what is queued.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.chunks.left() + self.open.as_ref().map_or(0, |open| open.behind_left())
+    }
+
+    /// Of the [unsent](SendQueue::unsent) ones those that count for the marks: all but what streams
+    /// have on credit.
     #[must_use]
     pub fn counted(&self) -> usize {
         let on_credit = self.open.as_ref().map_or(0, |open| open.on_credit(self.chunks.len()));
@@ -218,5 +255,7 @@ impl SendQueue {
     }
 }
 
+#[cfg(test)]
+mod file_tests;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,15 @@
 use super::*;
 use proptest::prelude::*;
 
+/// Files are known by their contents.
+type Queue = SendQueue<&'static str>;
+
 const MARKS: WaterMarks = WaterMarks { low: 0, high: 0, max: usize::MAX };
 
 /// Workers that send messages in parts, and a driver that writes as much as the socket takes.
 #[derive(Debug, Default)]
 struct World {
-    queue: SendQueue,
+    queue: Queue,
     /// Bytes of each worker's message that has begun.
     begun: [Option<usize>; 3],
     /// Number of each worker's message.
@@ -50,8 +53,8 @@ impl World {
     }
 
     fn write(&mut self, most: usize) {
-        let len = self.queue.front().len().min(most);
-        self.written.extend_from_slice(&self.queue.front()[..len]);
+        let len = front(&self.queue).len().min(most);
+        self.written.extend_from_slice(&front(&self.queue)[..len]);
         self.queue.advance(len);
         self.check();
     }
@@ -65,6 +68,13 @@ impl World {
         for (lane, begun) in self.begun.iter().enumerate() {
             assert_eq!(self.queue.is_owned_by(LaneSlot(lane as u32)), begun.is_some(), "{lane}");
         }
+    }
+}
+
+fn front(queue: &Queue) -> &[u8] {
+    match queue.front() {
+        Front::Bytes(bytes) => bytes,
+        Front::File(part) => panic!("{part:?} is in front"),
     }
 }
 
@@ -106,7 +116,7 @@ const fn part(offset: usize, more: bool) -> Part {
 #[test]
 fn a_message_that_was_begun_is_queued_to_its_end_and_the_next_is_refused() {
     let marks = WaterMarks { low: 0, high: 5, max: 10 };
-    let mut queue = SendQueue::default();
+    let mut queue = Queue::default();
     let (owner, other) = (LaneSlot(0), LaneSlot(1));
     assert_eq!(queue.route(owner, 8, part(0, true), &marks), Route::Now);
     queue.push(8, |chunk| chunk.extend_from_slice(&[0; 8]));
@@ -127,7 +137,7 @@ fn a_message_that_was_begun_is_queued_to_its_end_and_the_next_is_refused() {
 #[test]
 fn what_waits_behind_counts_and_may_be_too_much_when_its_turn_comes() {
     let marks = WaterMarks { low: 0, high: 5, max: 10 };
-    let mut queue = SendQueue::default();
+    let mut queue = Queue::default();
     let (owner, other) = (LaneSlot(0), LaneSlot(1));
     assert_eq!(queue.route(owner, 1, part(0, true), &marks), Route::Now);
     for _ in 0..2 {
@@ -145,7 +155,7 @@ fn what_waits_behind_counts_and_may_be_too_much_when_its_turn_comes() {
 
 #[test]
 fn a_missing_part_is_noticed_at_the_owner_and_behind_it() {
-    let mut queue = SendQueue::default();
+    let mut queue = Queue::default();
     let (owner, other) = (LaneSlot(0), LaneSlot(1));
     let truncated = Route::Refused(Refusal::Truncated);
     assert_eq!(queue.route(owner, 4, part(0, true), &MARKS), Route::Now);
@@ -156,14 +166,14 @@ fn a_missing_part_is_noticed_at_the_owner_and_behind_it() {
     assert!(!queue.is_owned_by(other), "its last message is whole");
     assert_eq!(queue.route(owner, 4, part(4, false), &MARKS), Route::Now);
     assert_eq!(queue.end_message(&MARKS), Err(Refusal::Truncated));
-    let mut queue = SendQueue::default();
+    let mut queue = Queue::default();
     assert_eq!(queue.route(owner, 4, part(0, true), &MARKS), Route::Now);
     assert_eq!(queue.route(owner, 4, part(0, false), &MARKS), truncated);
 }
 
 #[test]
 fn a_message_in_parts_is_open_until_nothing_waits_behind_it() {
-    let mut queue = SendQueue::default();
+    let mut queue = Queue::default();
     let (owner, other) = (LaneSlot(0), LaneSlot(1));
     assert!(!queue.has_open_message());
     assert_eq!(queue.route(other, 1, Part::WHOLE, &MARKS), Route::Now);
@@ -184,7 +194,7 @@ fn a_message_in_parts_is_open_until_nothing_waits_behind_it() {
 /// as it waits.
 #[test]
 fn pieces_that_waited_are_charged_no_more() {
-    let mut queue = SendQueue::default();
+    let mut queue = Queue::default();
     let (owner, other) = (LaneSlot(0), LaneSlot(1));
     assert!(matches!(queue.route(owner, 10, part(0, true), &MARKS), Route::Now));
     queue.push(10, |chunk| chunk.extend_from_slice(&[0; 10]));
@@ -199,7 +209,7 @@ fn pieces_that_waited_are_charged_no_more() {
     queue.push(10, |chunk| chunk.extend_from_slice(&[0; 10]));
     queue.end_message(&MARKS).unwrap();
     while !queue.is_empty() {
-        queue.advance(queue.front().len());
+        queue.advance(front(&queue).len());
     }
     assert_eq!(queue.charged(), 0);
 }
@@ -211,7 +221,7 @@ const fn stream_part(offset: usize, more: bool, stream: u32) -> Part {
 #[test]
 fn the_sender_of_a_stream_is_told_what_is_written_in_steps_and_once() {
     let marks = WaterMarks { low: 10, high: 100, max: 1_000 };
-    let (mut queue, lane) = (SendQueue::default(), LaneSlot(3));
+    let (mut queue, lane) = (Queue::default(), LaneSlot(3));
     queue.push(50, |chunk| chunk.extend_from_slice(&[0; 50]));
     let progress = |written| Some(Progress { lane, stream: 7, written });
     assert_eq!(queue.route(lane, 80, stream_part(0, true, 7), &marks), Route::Now);
@@ -228,7 +238,7 @@ fn the_sender_of_a_stream_is_told_what_is_written_in_steps_and_once() {
     assert_eq!(queue.progress(25), progress(25));
     assert_eq!(queue.progress(25), None, "told once");
     while !queue.is_empty() {
-        queue.advance(queue.front().len());
+        queue.advance(front(&queue).len());
     }
     assert_eq!(queue.progress(25), progress(80));
     assert_eq!(queue.route(lane, 0, stream_part(80, false, 7), &marks), Route::Now);
@@ -241,7 +251,7 @@ fn the_sender_of_a_stream_is_told_what_is_written_in_steps_and_once() {
 fn a_stream_keeps_within_the_high_mark_and_an_ordinary_message_is_queued_to_its_end() {
     let marks = WaterMarks { low: 10, high: 100, max: 1_000 };
     for (stream, expected) in [(7, Route::Refused(Refusal::TooMuch)), (0, Route::Now)] {
-        let (mut queue, lane) = (SendQueue::default(), LaneSlot(3));
+        let (mut queue, lane) = (Queue::default(), LaneSlot(3));
         assert_eq!(queue.route(lane, 60, stream_part(0, true, stream), &marks), Route::Now);
         queue.push(60, |chunk| chunk.extend_from_slice(&[1; 60]));
         assert_eq!(queue.route(lane, 40, stream_part(60, true, stream), &marks), Route::Now);
@@ -253,7 +263,7 @@ fn a_stream_keeps_within_the_high_mark_and_an_ordinary_message_is_queued_to_its_
 #[test]
 fn a_stream_that_waits_behind_another_has_its_own_number_and_account() {
     let marks = WaterMarks { low: 10, high: 100, max: 1_000 };
-    let (mut queue, first, second) = (SendQueue::default(), LaneSlot(0), LaneSlot(1));
+    let (mut queue, first, second) = (Queue::default(), LaneSlot(0), LaneSlot(1));
     assert_eq!(queue.route(first, 4, stream_part(0, true, 1), &marks), Route::Now);
     for (offset, more) in [(0, true), (12, true)] {
         let part = stream_part(offset, more, 9);
@@ -279,7 +289,7 @@ fn a_stream_that_waits_behind_another_has_its_own_number_and_account() {
 #[test]
 fn streams_that_wait_have_a_quarter_of_the_window_each_whatever_waits_besides() {
     let marks = WaterMarks { low: 10, high: 100, max: 110 };
-    let (mut queue, first) = (SendQueue::default(), LaneSlot(0));
+    let (mut queue, first) = (Queue::default(), LaneSlot(0));
     assert_eq!(queue.route(first, 4, stream_part(0, true, 1), &marks), Route::Now);
     let too_much = Route::Refused(Refusal::TooMuch);
     for lane in (1..9).map(LaneSlot) {
@@ -316,7 +326,7 @@ fn streams_that_wait_have_a_quarter_of_the_window_each_whatever_waits_besides() 
 #[test]
 fn credit_is_given_back_as_what_waits_becomes_what_is_written() {
     let marks = WaterMarks { low: 10, high: 100, max: 1_000 };
-    let (mut queue, first, second) = (SendQueue::default(), LaneSlot(0), LaneSlot(1));
+    let (mut queue, first, second) = (Queue::default(), LaneSlot(0), LaneSlot(1));
     assert_eq!(queue.route(first, 4, stream_part(0, true, 1), &marks), Route::Now);
     queue.push(4, |chunk| chunk.extend_from_slice(&[1; 4]));
     for (offset, more, stream) in [(0, true, 1), (10, false, 1), (0, true, 2)] {
@@ -339,7 +349,7 @@ fn credit_is_given_back_as_what_waits_becomes_what_is_written() {
 fn what_is_sent_beside_a_stream_comes_behind_it_in_order() {
     let marks = WaterMarks { low: 10, high: 100, max: 1_000 };
     let (a, b) = (LaneSlot(0), LaneSlot(1));
-    let (mut queue, mut got) = (SendQueue::default(), String::new());
+    let (mut queue, mut got) = (Queue::default(), String::new());
     let mut send = |lane, text: &str, part: Part, is_last: bool| {
         match queue.route(lane, text.len(), part, &marks) {
             Route::Now => {
@@ -352,8 +362,8 @@ fn what_is_sent_beside_a_stream_comes_behind_it_in_order() {
             Route::Refused(refusal) => panic!("{text}: {refusal:?}"),
         }
         while is_last && !queue.is_empty() {
-            got.push_str(std::str::from_utf8(queue.front()).unwrap());
-            queue.advance(queue.front().len());
+            got.push_str(std::str::from_utf8(front(&queue)).unwrap());
+            queue.advance(front(&queue).len());
         }
         if is_last { got.clone() } else { String::new() }
     };
@@ -376,7 +386,7 @@ fn what_is_sent_beside_a_stream_comes_behind_it_in_order() {
 #[test]
 fn what_a_stream_has_on_credit_keeps_out_nothing_else() {
     let marks = WaterMarks { low: 10, high: 100, max: 100 };
-    let (mut queue, lane, other) = (SendQueue::default(), LaneSlot(0), LaneSlot(1));
+    let (mut queue, lane, other) = (Queue::default(), LaneSlot(0), LaneSlot(1));
     assert_eq!(queue.route(lane, 100, stream_part(0, true, 1), &marks), Route::Now);
     queue.push(100, |chunk| chunk.extend_from_slice(&[1; 100]));
     for (lane, part) in [(lane, Part::WHOLE), (other, stream_part(0, true, 1))] {

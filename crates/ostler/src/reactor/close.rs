@@ -29,7 +29,7 @@ impl ClientSide {
         };
         let charged = connection.output_charged() + connection.transport_charged;
         self.memory.release(charged as u64);
-        self.brain.count_output_dropped(connection.unsent() as u64);
+        self.brain.count_output_dropped(connection.left());
         tracing::debug!(session = connection.session, reason = reason.name(), "session closed");
         let Connection { transport, port, intake, timing, metering, .. } = *connection;
         if let Some(timing) = timing {

@@ -5,6 +5,7 @@ use ostler_core::invariant;
 use ostler_core::send_queue::SendQueue;
 
 use super::deadlines::Timing;
+use super::files::HeldFile;
 use super::rate::Metering;
 use super::read::intake::Intake;
 use super::transport::Transport;
@@ -17,7 +18,7 @@ pub(super) struct Connection {
     /// The port on which it came: its settings are those of the connection.
     pub(super) port: PortId,
     /// Unsent output.
-    pub(super) output: SendQueue,
+    pub(super) output: SendQueue<HeldFile>,
     /// Flags as they stand in the session table.
     pub(super) flags: u64,
     /// Input of a framed session that is not delivered yet.
@@ -26,6 +27,8 @@ pub(super) struct Connection {
     pub(super) timing: Option<Box<Timing>>,
     /// For the limits of what it may send, if its port has any.
     pub(super) metering: Option<Box<Metering>>,
+    /// It goes on with a file in the next turn, because others are to have theirs.
+    pub(super) waits_for_turn: bool,
     /// Bytes of the transport's own buffers that the budget was charged.
     pub(super) transport_charged: usize,
 }
@@ -86,6 +89,7 @@ impl Connection {
             intake,
             timing,
             metering: None,
+            waits_for_turn: false,
             transport_charged: 0,
         }
     }
@@ -107,8 +111,13 @@ impl Connection {
         self.output.is_owned_by(lane)
     }
 
-    /// Bytes that wait to be written.
+    /// Bytes that wait to be written, where a file counts as so many as the marks know.
     pub(super) fn unsent(&self) -> usize {
         self.output.unsent() + self.transport.unsent()
+    }
+
+    /// Bytes that wait to be written, those of files too. It costs by what is queued.
+    pub(super) fn left(&self) -> u64 {
+        self.output.left() + self.transport.unsent() as u64
     }
 }

@@ -156,7 +156,8 @@ impl ClientSide {
             waits_for_us: rest.is_served || (waits_to_be_read && !rest.is_held_by_output),
             rested_at: rest.since,
             is_incomplete: has_part && !(port.keeps_unused && rest.is_served),
-            has_output: connection.unsent() > 0,
+            // Who waits for its turn waits for this side.
+            has_output: connection.unsent() > 0 && !connection.waits_for_turn,
             is_protected: connection.flags & PROTECTED != 0,
         };
         port.deadlines.verdict(self.now, &timing.clock, &facts)
@@ -168,11 +169,11 @@ impl ClientSide {
         let now = self.now;
         let Some(connection) = self.connections.get_mut(slot) else { return false };
         if connection.unsent() > 0 {
-            let before = connection.unsent();
+            let before = connection.left();
             connection.transport.expect_output();
             self.flush(slot);
             let Some(connection) = self.connections.get_mut(slot) else { return true };
-            if connection.unsent() < before {
+            if connection.left() < before {
                 return true;
             }
         }

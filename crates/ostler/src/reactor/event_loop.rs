@@ -57,6 +57,7 @@ impl Reactor {
     pub(super) fn turn(&mut self, events: &Events) -> Flow {
         self.clients.now = clock::monotonic_ns();
         self.clients.brain.begin_turn(self.clients.now);
+        self.clients.go_on_with_files();
         if self.take_events(events) == Flow::Stop {
             return Flow::Stop;
         }
@@ -72,7 +73,8 @@ impl Reactor {
         // After all others: what they have to say is said.
         let more_handshakes = self.clients.go_on_with_handshakes();
         self.report_drained();
-        Flow::GoOn { more: more || more_handshakes }
+        let more_of_files = self.clients.file_share.has_waiting();
+        Flow::GoOn { more: more || more_handshakes || more_of_files }
     }
 
     fn take_events(&mut self, events: &Events) -> Flow {

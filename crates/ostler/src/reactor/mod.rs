@@ -15,6 +15,7 @@ mod datagram;
 mod deadlines;
 mod destination;
 mod event_loop;
+mod files;
 mod guest;
 mod handshakes;
 mod lanes;
@@ -33,6 +34,7 @@ mod tests;
 mod timers;
 mod token;
 mod transport;
+mod turn_share;
 
 use std::io;
 use std::sync::Arc;
@@ -60,9 +62,9 @@ use linger::Lingerers;
 use mailbox::{Mailbox, Reports};
 use port_settings::PortSettings;
 use read::kept_input::KeptInput;
-use read::receive_share::{self, ReceiveShare};
 use shared_memory::SharedMemory;
 use timers::Timers;
+use turn_share::TurnShare;
 
 /// Events taken from the kernel at once: enough to share the cost of the call, few enough that
 /// bells are rung soon.
@@ -159,7 +161,8 @@ struct ClientSide {
     memory: Memory,
     /// Log lines that clients can cause.
     complaints: Complaints,
-    receive_share: ReceiveShare,
+    receive_share: TurnShare,
+    file_share: TurnShare,
     /// Lanes of workers that are to be told of credit for their streams at the end of the turn.
     senders_to_wake: Vec<LaneSlot>,
     scratch: Vec<u8>,
@@ -200,10 +203,8 @@ impl Reactor {
             kept_input: KeptInput::new(settings.kept_input_max),
             memory: Memory::new(shared_memory),
             complaints: Complaints::default(),
-            receive_share: ReceiveShare::new(
-                receive_share::SESSION_BYTES,
-                receive_share::TURN_BYTES,
-            ),
+            receive_share: TurnShare::new(turn_share::RECEIVING),
+            file_share: TurnShare::new(turn_share::SENDING_FILES),
             senders_to_wake: Vec::new(),
             scratch,
             board,

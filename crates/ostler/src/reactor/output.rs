@@ -10,6 +10,7 @@ use ostler_shm::sessions::{BINDING, CLOSING, FULL, MARKS, QUEUED, REASON_MASK, c
 
 use super::ClientSide;
 use super::connection::Connection;
+use super::files::Written;
 
 impl ClientSide {
     /// Writes one output (or one part of one) of a worker to a session.
@@ -49,7 +50,7 @@ impl ClientSide {
         }
     }
 
-    fn refuse(&mut self, slot: ConnectionSlot, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, slot: ConnectionSlot, refusal: Refusal) {
         self.brain.close(
             slot,
             match refusal {
@@ -60,7 +61,7 @@ impl ClientSide {
     }
 
     /// A queue changed: the account follows what it holds now.
-    fn output_resized(&mut self, slot: ConnectionSlot, before: usize) {
+    pub(super) fn output_resized(&mut self, slot: ConnectionSlot, before: usize) {
         let Some(connection) = self.connections.get_mut(slot) else {
             invariant!(false, "a queue that changed is a connection's");
             return;
@@ -123,7 +124,7 @@ impl ClientSide {
     }
 
     /// The last part of a message is written or queued: what waited behind it follows.
-    fn end_message(&mut self, slot: ConnectionSlot) {
+    pub(super) fn end_message(&mut self, slot: ConnectionSlot) {
         let Some(connection) = self.connections.get_mut(slot) else {
             invariant!(false, "a message ends while its session has a connection");
             return;
@@ -157,27 +158,29 @@ impl ClientSide {
             return;
         }
         let before = connection.output.charged();
-        let mut failed = connection.transport.flush().is_err_and(|error| !is_passing(&error));
-        while !failed && connection.transport.takes_output() && !connection.output.is_empty() {
-            match connection.transport.send(connection.output.front()) {
-                Ok(len) => {
-                    connection.output.advance(len);
-                    if let Some(timing) = connection.timing.as_deref_mut() {
-                        timing.clock.took(self.now);
-                    }
-                }
-                Err(error) if is_passing(&error) => {}
-                Err(_) => {
-                    failed = true;
-                    break;
-                }
-            }
+        let flushed = connection.transport.flush();
+        let mut written = match flushed {
+            Err(error) if !is_passing(&error) => Written::Failed,
+            _ => Written::More,
+        };
+        let mut of_files = self.file_share.session_bytes();
+        while matches!(written, Written::More)
+            && connection.transport.takes_output()
+            && !connection.output.is_empty()
+        {
+            written = connection.write_front(&mut of_files, &mut self.file_share, self.now);
+        }
+        if matches!(written, Written::WaitsForTurn) && !connection.waits_for_turn {
+            connection.waits_for_turn = true;
+            self.file_share.wait_for_turn(slot);
         }
         let has_stream = connection.output.has_open_message();
         self.output_resized(slot, before);
         self.transport_changed(slot);
-        if failed {
-            self.peer_lost(slot);
+        match written {
+            Written::Failed => self.peer_lost(slot),
+            Written::FileFailed(error) => self.file_failed(slot, error),
+            Written::More | Written::WaitsForTurn => {}
         }
         self.publish_output(slot);
         if has_stream {
@@ -269,6 +272,6 @@ fn add_once(lanes: &mut Vec<LaneSlot>, lane: LaneSlot) {
 
 /// Whether a write has failed only for now: the transport knows whether it takes output, and if it
 /// does the write is tried again.
-fn is_passing(error: &Error) -> bool {
+pub(super) fn is_passing(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

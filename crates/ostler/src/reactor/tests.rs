@@ -1,6 +1,7 @@
 //! Turns of a reactor that has no thread of its own: what one turn may take from the others.
 
 mod deadlines;
+mod files;
 
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
@@ -15,8 +16,8 @@ use ostler_shm::lane::MasterMemory;
 use super::event_loop::GIVES_MAX;
 use super::mailbox::{Accepted, Mailbox, Reports};
 use super::places::Places;
-use super::read::receive_share::ReceiveShare;
 use super::shared_memory::SharedMemory;
+use super::turn_share::{Bounds, TurnShare};
 use super::{Reactor, ReactorSettings};
 use crate::options::{FramingKind, Options, PortOptions};
 use crate::sys::pidfd::PidFd;
@@ -83,10 +84,14 @@ pub(super) fn framed() -> Options {
     }
 }
 
+const fn share(session_bytes: usize, turn_bytes: usize) -> TurnShare {
+    TurnShare::new(Bounds { session_bytes, turn_bytes })
+}
+
 #[test]
 fn a_session_receives_its_share_of_a_turn_and_goes_on_in_the_next() {
     let mut reactor = reactor(&framed());
-    reactor.clients.receive_share = ReceiveShare::new(16 * 1024, 1024 * 1024);
+    reactor.clients.receive_share = share(16 * 1024, 1024 * 1024);
     let (mut big, slot) = connect(&mut reactor);
     let (mut small, _) = connect(&mut reactor);
     assert!(!reactor.give_all(), "the connect events are all there is");
@@ -105,7 +110,7 @@ fn a_session_receives_its_share_of_a_turn_and_goes_on_in_the_next() {
 #[test]
 fn all_sessions_together_receive_no_more_than_the_turn_allows() {
     let mut reactor = reactor(&framed());
-    reactor.clients.receive_share = ReceiveShare::new(16 * 1024, 32 * 1024);
+    reactor.clients.receive_share = share(16 * 1024, 32 * 1024);
     let clients: Vec<_> = (0..8).map(|_| connect(&mut reactor)).collect();
     reactor.give_all();
     for (mut client, slot) in clients.iter().map(|(client, slot)| (client, *slot)) {

@@ -15,6 +15,7 @@ pub(crate) mod datagram;
 pub(crate) mod descriptor;
 pub(crate) mod epoll;
 pub(crate) mod eventfd;
+pub(crate) mod file;
 pub(crate) mod lane_io;
 pub(crate) mod limit;
 #[cfg(feature = "tls")]

@@ -4,7 +4,6 @@ pub(super) mod framed;
 pub(super) mod intake;
 pub(super) mod kept_input;
 pub(super) mod raw;
-pub(super) mod receive_share;
 pub(super) mod stream;
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@ mod tls;
 mod tls_tests;
 
 use std::io;
+use std::os::fd::AsFd;
 #[cfg(feature = "tls")]
 use std::sync::Arc;
 
@@ -258,6 +259,21 @@ impl Transport {
             Self::Plain(plain) => plain.send_from(bytes),
             #[cfg(feature = "tls")]
             Self::Tls(tls) => tls.send_from(bytes),
+        }
+    }
+
+    /// Writes at most `most` bytes of a file from `offset` on; returns how many were taken. 0: the
+    /// file ends there. An error may be the file's.
+    pub(super) fn send_file(
+        &mut self,
+        file: impl AsFd,
+        offset: u64,
+        most: usize,
+    ) -> io::Result<usize> {
+        match self {
+            Self::Plain(plain) => plain.send_file(file, offset, most),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.send_file(file, offset, most),
         }
     }
 

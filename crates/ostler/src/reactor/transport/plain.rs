@@ -1,13 +1,14 @@
 //! The transport that changes nothing: what the socket has is what the session gets.
 
 use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
 
 use ostler_shm::lane::{RawBytes, RawBytesMut};
 
 use super::super::client_socket::ClientSocket;
 use super::{Ready, Received};
 use crate::sys::epoll::{Epoll, Interest, Readiness};
-use crate::sys::{lane_io, socket};
+use crate::sys::{file, lane_io, socket};
 
 /// A socket.
 #[derive(Debug)]
@@ -93,6 +94,20 @@ impl Plain {
     pub(super) fn send_from(&mut self, bytes: RawBytes<'_>) -> io::Result<usize> {
         let sent = lane_io::send(&self.socket, bytes);
         self.sent(bytes.len(), sent)
+    }
+
+    /// A short one does not mean that the kernel's buffer is full: the file may end there.
+    pub(super) fn send_file(
+        &mut self,
+        file: impl AsFd,
+        offset: u64,
+        most: usize,
+    ) -> io::Result<usize> {
+        let sent = file::send(&self.socket, file, offset, most);
+        if sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+            self.writable = false;
+        }
+        sent
     }
 
     /// A short write means that the kernel's buffer is full: an edge will tell when it is not.

@@ -5,8 +5,11 @@
 //! bounded by the size of a record or of one write, is told by [`Tls::held`], and is nothing as
 //! long as the connection is idle. Everything else passes through buffers of the thread.
 
+mod end;
+
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use ostler_shm::lane::{RawBytes, RawBytesMut};
@@ -16,7 +19,7 @@ use super::super::client_socket::ClientSocket;
 use super::space::{Behind, Ring, Slice, Space};
 use super::{Handshaking, Ready, Received};
 use crate::sys::epoll::{Epoll, Interest, Readiness};
-use crate::sys::socket;
+use crate::sys::{file, socket};
 use crate::tls::engine::{Backlog, Engine, Processed, Progress};
 use crate::tls::outgoing::Outgoing;
 
@@ -368,16 +371,36 @@ impl Tls {
 
     /// What a worker may be changing is copied before it is encrypted.
     pub(super) fn send_from(&mut self, bytes: RawBytes<'_>) -> io::Result<usize> {
+        self.send_copy(|copy| {
+            bytes.first(SEAL_BYTES_MAX).append_to(copy);
+            Ok(())
+        })
+    }
+
+    pub(super) fn send_file(
+        &mut self,
+        file: impl AsFd,
+        offset: u64,
+        most: usize,
+    ) -> io::Result<usize> {
+        self.send_copy(|copy| file::read_behind(file, copy, most.min(SEAL_BYTES_MAX), offset))
+    }
+
+    fn send_copy(
+        &mut self,
+        fill: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<usize> {
         if self.flush()? {
             return Err(ErrorKind::WouldBlock.into());
         }
-        let bytes = bytes.first(SEAL_BYTES_MAX);
         BUFFERS.with_borrow_mut(|buffers| {
             buffers.copy.clear();
-            bytes.append_to(&mut buffers.copy);
-            self.seal(&buffers.copy, &mut buffers.outgoing)
-        })?;
-        Ok(bytes.len())
+            fill(&mut buffers.copy)?;
+            if !buffers.copy.is_empty() {
+                self.seal(&buffers.copy, &mut buffers.outgoing)?;
+            }
+            Ok(buffers.copy.len())
+        })
     }
 
     fn seal(&mut self, bytes: &[u8], outgoing: &mut Outgoing) -> io::Result<()> {
@@ -438,49 +461,6 @@ impl Tls {
             (self.sealed, self.sealed_at) = (Vec::new(), 0);
         }
         Ok(!self.sealed.is_empty())
-    }
-
-    // ---- the end --------------------------------------------------------------------------------
-
-    /// Says goodbye, and ends this side when that is sent.
-    pub(super) fn shutdown_write(&mut self) -> io::Result<()> {
-        // A handshake that is given up is not gone on with while its client is waited for.
-        self.is_broken |= self.engine.is_handshaking();
-        if !self.is_broken {
-            self.say_goodbye();
-        }
-        self.shutdown_due = true;
-        self.go_on_with_shutdown()
-    }
-
-    fn go_on_with_shutdown(&mut self) -> io::Result<()> {
-        if !self.flush()? {
-            (self.shutdown_due, self.is_shut_down) = (false, true);
-            socket::shutdown_write(&self.socket)?;
-        }
-        Ok(())
-    }
-
-    /// That it cannot be said changes nothing: the connection ends.
-    fn say_goodbye(&mut self) {
-        BUFFERS.with_borrow_mut(|buffers| {
-            let outgoing = &mut buffers.outgoing;
-            if self.engine.close(&mut self.backlog, outgoing).is_ok() {
-                let _ = self.write_out(outgoing.bytes());
-            }
-            outgoing.clear(OUTGOING_KEPT_BYTES);
-        });
-    }
-
-    pub(super) fn close(mut self) {
-        if !self.is_broken {
-            self.say_goodbye();
-        }
-        drop(self.socket);
-    }
-
-    pub(super) fn reset(self) {
-        self.socket.reset();
     }
 }
 

@@ -132,6 +132,36 @@ fn what_the_kernel_does_not_take_is_held_within_a_bound_and_sent_later() {
 }
 
 #[test]
+fn files_are_encrypted_piece_by_piece_and_their_end_is_told() {
+    let mut pair = connected("file", |_| {}).shake_hands();
+    let path = std::env::temp_dir().join(format!("ostler-tls-file-{}", std::process::id()));
+    let contents: Vec<u8> = (0..300_000_u32).map(|number| (number >> 5) as u8).collect();
+    std::fs::write(&path, &contents).unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let mut offset = 1_000;
+    while offset < 300_000 {
+        match pair.server.send_file(&file, offset, 100_000) {
+            Ok(len) => offset += len as u64,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                assert!(!pair.server.takes_output());
+                pair.client.work().unwrap();
+                pair.event();
+            }
+        }
+        assert!(pair.server.held() <= 80 * 1024, "{}", pair.server.held());
+    }
+    while pair.server.flush().unwrap() {
+        pair.client.work().unwrap();
+    }
+    assert_eq!(pair.server.send_file(&file, 300_000, 100_000).unwrap(), 0);
+    assert_eq!(pair.server.unsent(), 0, "an end is not an empty record");
+    pair.client.work().unwrap();
+    assert!(pair.client.received == contents[1_000..]);
+}
+
+#[test]
 fn the_end_of_a_client_is_its_goodbye_and_input_before_it_counts() {
     let mut pair = connected("end", |_| {}).shake_hands();
     pair.client.send(b"last words");
