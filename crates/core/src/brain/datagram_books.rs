@@ -184,6 +184,13 @@ impl DatagramBooks {
         self.drop(reason, 1);
     }
 
+    /// The process that had them is dead.
+    pub(super) fn end_with_process(&mut self) {
+        let lost = std::mem::take(&mut self.in_hand).saturating_add(self.waiting);
+        self.waiting = 0;
+        self.drop(DatagramDrop::WorkerDied, lost);
+    }
+
     /// Some that waited are dropped.
     pub(super) fn dropped_waiting(&mut self, reason: DatagramDrop, datagrams: u64) {
         self.waiting = self.waiting.saturating_sub(datagrams);

@@ -60,6 +60,7 @@ impl Books {
         if let Some(count) = self.closed_by.get_mut(reason) {
             *count = count.saturating_add(lost);
         }
+        self.datagrams.end_with_process();
         self.handshakes.ended += self.handshakes.open();
         self.proxy_headers.ended += self.proxy_headers.open();
     }
@@ -68,6 +69,7 @@ impl Books {
 #[cfg(test)]
 mod tests {
     use super::super::books::PackageFate;
+    use super::super::datagram_books::DatagramDrop;
     use super::*;
 
     #[test]
@@ -89,10 +91,16 @@ mod tests {
         (0..4).for_each(|_| books.package_received());
         books.package_left_worker(PackageFate::Finished);
         books.package_left_worker(PackageFate::Waits);
+        (0..3).for_each(|_| books.datagrams.received());
+        books.datagrams.given();
+        books.datagrams.given();
+        books.datagrams.finished();
         books.end_with_process();
         assert!(books.balance(), "{books:?}");
         assert_eq!((books.open, books.in_hand, books.recalled), (0, 0, 0));
         let died = CloseReason::WorkerDied as usize;
         assert_eq!((books.closed[died], books.closed_by[died]), (2, 3));
+        let lost = books.datagrams.dropped[DatagramDrop::WorkerDied as usize];
+        assert_eq!((books.datagrams.in_hand, books.datagrams.waiting, lost), (0, 0, 2));
     }
 }

@@ -301,6 +301,12 @@ impl Brain {
         self.sessions.len() == 0 && self.peers.is_empty()
     }
 
+    /// Whether no datagram is at a worker or waits for one.
+    #[must_use]
+    pub fn has_no_datagrams(&self) -> bool {
+        self.peers.is_empty()
+    }
+
     /// Deliveries at a lane that are not finished.
     #[must_use]
     pub fn in_hand(&self, lane: LaneSlot) -> u32 {

@@ -82,6 +82,7 @@ where
         departure: Departure::new(options.drain_timeout_ms),
         rest_until: None,
         accepts: false,
+        settles_datagrams: false,
         is_busy: true,
         written: Books::default(),
         accepting: AcceptCounts::default(),
@@ -127,7 +128,8 @@ fn open(mine: Mine, options: &Options, ports: &Ports, callee: Callee) -> io::Res
         seat: Some(seat.clone()),
         encryption: encryption.clone(),
     })?;
-    let listening = ListeningPorts::of_process(ports, mine.listeners)?;
+    let listening = ListeningPorts::of_process(ports, options, mine.listeners)?;
+    listening.hand_over_datagrams(&local.mailbox, mine.key.slot, options.workers)?;
     let acceptor = Some(Acceptor::new(listening, options, local.reports.clone())?);
     let reactor = local.reactor.borrow();
     reactor.watch(link.as_fd(), LINK, Interest::READ)?;
@@ -160,6 +162,8 @@ struct Process<H: Handler> {
     rest_until: Option<Millis>,
     /// The listeners are watched, apart from rests.
     accepts: bool,
+    /// Datagrams are read no more, and the master wants to know when all that were are handled.
+    settles_datagrams: bool,
     /// There is something to do at once.
     is_busy: bool,
     /// The books as they were written last.
@@ -218,6 +222,7 @@ impl<H: Handler> Process<H> {
                 return code;
             }
             self.run_due();
+            self.look_for_settled();
             self.write_books();
             if self.run.may_end() {
                 return 0;
@@ -322,6 +327,7 @@ impl<H: Handler> Process<H> {
                     ToProcess::Leave => self.depart(Event::Leave),
                     ToProcess::Drain => self.depart(Event::Drain),
                     ToProcess::CloseAll { timed_out } => self.depart(Event::CloseAll { timed_out }),
+                    ToProcess::ReadDatagrams => self.read_datagrams(),
                     ToProcess::Certificates => self.show_new_certificates(file),
                 },
                 Ok(Received::Nothing) => return,
@@ -334,6 +340,29 @@ impl<H: Handler> Process<H> {
                     return;
                 }
             }
+        }
+    }
+
+    fn read_datagrams(&mut self) {
+        // Unless it was told to leave since.
+        if self.accepts {
+            self.parts.local.reactor.borrow_mut().let_datagrams_be_read(true);
+            self.is_busy = true;
+        }
+    }
+
+    fn stop_reading_datagrams(&mut self) {
+        self.parts.local.reactor.borrow_mut().let_datagrams_be_read(false);
+        self.settles_datagrams = true;
+        self.is_busy = true;
+    }
+
+    /// Tells the master when its successor may read.
+    fn look_for_settled(&mut self) {
+        if self.settles_datagrams && self.parts.local.reactor.borrow().datagrams_are_settled() {
+            self.settles_datagrams = false;
+            // The master that cannot be reached is gone.
+            let _ = self.link.send(&FromProcess::DatagramsSettled, Vec::new());
         }
     }
 
@@ -367,7 +396,10 @@ impl<H: Handler> Process<H> {
         for action in self.departure.on(event, clock::monotonic_ms()) {
             match action {
                 DepartureAction::Accept => self.begin_accepting(),
-                DepartureAction::StopAccepting => self.stop_accepting(),
+                DepartureAction::StopAccepting => {
+                    self.stop_accepting();
+                    self.stop_reading_datagrams();
+                }
                 DepartureAction::Drain => self.tell_reactor(ToReactor::Drain),
                 DepartureAction::CloseAll { timed_out } => {
                     let reason = CloseReason::ShutdownTimeout;

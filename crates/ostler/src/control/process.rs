@@ -18,6 +18,8 @@ pub(crate) enum ToProcess {
         /// Because the drain took too long: say what held it.
         timed_out: bool,
     },
+    /// Read datagrams from now on: nobody else of this slot has any in hand.
+    ReadDatagrams,
     /// What clients of encrypted ports are shown from now on, with one file.
     Certificates,
 }
@@ -27,6 +29,8 @@ pub(crate) enum ToProcess {
 pub(crate) enum FromProcess {
     /// No session is left after a [`ToProcess::Drain`].
     Drained,
+    /// No datagram is read any more, and all that were are handled.
+    DatagramsSettled,
 }
 
 impl Message for ToProcess {
@@ -38,6 +42,7 @@ impl Message for ToProcess {
             Self::Drain => writer.u8(3),
             Self::CloseAll { timed_out } => writer.u8(4).flag(timed_out),
             Self::Certificates => writer.u8(5),
+            Self::ReadDatagrams => writer.u8(6),
         }
         .finish()
     }
@@ -50,6 +55,7 @@ impl Message for ToProcess {
             3 => Self::Drain,
             4 => Self::CloseAll { timed_out: reader.flag()? },
             5 => Self::Certificates,
+            6 => Self::ReadDatagrams,
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -58,14 +64,19 @@ impl Message for ToProcess {
 
 impl Message for FromProcess {
     fn to_bytes(&self) -> [u8; MANAGER_MESSAGE_SIZE_BYTES] {
-        let Self::Drained = *self;
-        Writer::new().u8(129).finish()
+        let writer = Writer::new();
+        match *self {
+            Self::Drained => writer.u8(129),
+            Self::DatagramsSettled => writer.u8(130),
+        }
+        .finish()
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes, MANAGER_MESSAGE_SIZE_BYTES)?;
         match reader.u8()? {
             129 => reader.finish(Self::Drained),
+            130 => reader.finish(Self::DatagramsSettled),
             _ => Err(Malformed),
         }
     }
@@ -84,6 +95,7 @@ mod tests {
             ToProcess::CloseAll { timed_out: false },
             ToProcess::CloseAll { timed_out: true },
             ToProcess::Certificates,
+            ToProcess::ReadDatagrams,
         ] {
             let mut bytes = message.to_bytes();
             assert_eq!(ToProcess::from_bytes(&bytes), Ok(message));
@@ -91,9 +103,11 @@ mod tests {
             bytes[9] = 1;
             assert_eq!(ToProcess::from_bytes(&bytes), Err(Malformed), "{message:?}");
         }
-        let bytes = FromProcess::Drained.to_bytes();
-        assert_eq!(FromProcess::from_bytes(&bytes), Ok(FromProcess::Drained));
-        assert_eq!(ToProcess::from_bytes(&bytes), Err(Malformed));
-        assert_eq!(ToProcess::from_bytes(&bytes[1..]), Err(Malformed));
+        for message in [FromProcess::Drained, FromProcess::DatagramsSettled] {
+            let bytes = message.to_bytes();
+            assert_eq!(FromProcess::from_bytes(&bytes), Ok(message));
+            assert_eq!(ToProcess::from_bytes(&bytes), Err(Malformed));
+            assert_eq!(ToProcess::from_bytes(&bytes[1..]), Err(Malformed));
+        }
     }
 }

@@ -102,8 +102,10 @@ where
     let places = Places::new(Arc::clone(&board));
     let reports = Reports::new(places).map_err(|error| fail("cannot make a bell", error))?;
     let (mailboxes, threads) = start_reactors(&options, encryption.clone(), &board, &reports)?;
-    let handed = ports.hand_out_datagrams(&mailboxes);
-    handed.map_err(|error| fail("cannot hand a port to a reactor", error))?;
+    if !is_base {
+        let handed = ports.hand_out_datagrams(&mailboxes);
+        handed.map_err(|error| fail("cannot hand a port to a reactor", error))?;
+    }
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
     let (acceptor, base) = who_accepts(ports, &options, commons, &reports, &forked)?;
     let now = clock::monotonic_ms();

@@ -1,8 +1,7 @@
 //! What BASE mode makes of the options: those of each process, and what does not fit.
 
-use super::ports::LISTEN;
 use super::validate::{BUDGET_PER_REACTOR_BYTES, Contradiction};
-use super::{CrashPolicy, ListenUrl, Mode, Options, PortOptions, size};
+use super::{CrashPolicy, Mode, Options, PortOptions, size};
 
 impl Options {
     /// Lanes of each worker: one to each reactor of the master, or its own.
@@ -64,17 +63,6 @@ impl Options {
         if self.mode != Mode::Base {
             return Vec::new();
         }
-        let scheme = match port.listen {
-            ListenUrl::Udp(_) | ListenUrl::Unixgram(_) => Some(port.listen.scheme()),
-            _ => None,
-        };
-        let scheme = scheme.map(|scheme| Contradiction {
-            names: &["mode", LISTEN],
-            text: format!(
-                "`mode = base` serves connections, not datagrams of `{scheme}://`: use \
-                 `mode = process` for that port"
-            ),
-        });
         let dispatch = port.dispatch.map(|_| Contradiction {
             names: &["mode", "dispatch"],
             text: "`dispatch` has no effect with `mode = base`, in which a worker handles what it \
@@ -87,7 +75,7 @@ impl Options {
                    with their worker: leave it out, or use `mode = process`"
                 .to_owned(),
         });
-        [scheme, dispatch, policy].into_iter().flatten().collect()
+        [dispatch, policy].into_iter().flatten().collect()
     }
 }
 
@@ -122,14 +110,13 @@ mod tests {
             ("dispatch", "round_robin", "leave it at auto"),
             ("crash_policy", "redeliver:3", "`crash_policy` can only be close"),
             ("crash_policy", "drop", "`crash_policy` can only be close"),
-            ("listen", "udp://127.0.0.1:1", "datagrams of `udp://`"),
             ("memory_budget", "1M", "raise it to 2M"),
         ] {
             let error = base(&[(name, value)]).validate().unwrap_err().to_string();
             assert!(error.contains(wanted), "{name}={value}: {error}");
             let mut options = base(&[(name, value)]);
             options.mode = Mode::Process;
-            let is_possible = name != "listen" && name != "memory_budget";
+            let is_possible = name != "memory_budget";
             assert!(!is_possible || options.validate().is_ok(), "{name}={value}");
         }
     }

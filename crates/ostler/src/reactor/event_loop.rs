@@ -107,7 +107,9 @@ impl Reactor {
         for message in self.mailbox.take() {
             match message {
                 ToReactor::Accepted(accepted) => self.clients.accepted(accepted),
-                ToReactor::Datagrams { port, socket } => self.clients.open_datagrams(port, socket),
+                ToReactor::Datagrams { port, socket, part } => {
+                    self.clients.open_datagrams(port, socket, part);
+                }
                 ToReactor::AddLane { key, lane, worker_bell, lane_bell } => {
                     self.add_lane(key, *lane, worker_bell, lane_bell);
                 }

@@ -88,6 +88,17 @@ impl Reactor {
         self.take_mail();
     }
 
+    /// Reads the datagram ports from now on, or no more.
+    pub(crate) fn let_datagrams_be_read(&mut self, reads: bool) {
+        self.clients.let_datagrams_be_read(reads);
+    }
+
+    /// Whether every datagram that was read is handled, and every one of the worker is with the
+    /// kernel.
+    pub(crate) fn datagrams_are_settled(&self) -> bool {
+        self.clients.brain.has_no_datagrams() && self.clients.datagrams.are_sent()
+    }
+
     /// The books as they stand.
     pub(crate) fn books(&self) -> Books {
         let mut books = self.clients.brain.books().clone();

@@ -20,8 +20,8 @@ use crate::sys::eventfd;
 pub(crate) enum ToReactor {
     /// A connection to own.
     Accepted(Accepted),
-    /// A datagram port to own.
-    Datagrams { port: PortId, socket: OwnedFd },
+    /// A datagram port, and what this reactor does with it.
+    Datagrams { port: PortId, socket: OwnedFd, part: DatagramPart },
     /// A lane to a worker that will be forked.
     AddLane { key: ProcessKey, lane: Box<ReactorLane>, worker_bell: OwnedFd, lane_bell: OwnedFd },
     /// The worker's pidfd.
@@ -51,6 +51,18 @@ pub(crate) enum ToReactor {
     CloseAll { reason: CloseReason, timed_out: bool },
     /// Report the books and end.
     Stop,
+}
+
+/// What a reactor does with a datagram port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DatagramPart {
+    /// All that there is to do.
+    All,
+    /// BASE mode: it sends, and reads when it is told. The socket outlives it, so that the master
+    /// counts what the kernel drops.
+    OfSlot,
+    /// BASE mode: another process reads; this one only sends.
+    Sends,
 }
 
 /// A connection that was accepted.

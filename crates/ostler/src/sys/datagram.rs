@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use ostler_shm::peer::{BLOCK_MAX_BYTES, PeerAddress, PeerBlock};
+use rustix::net::sockopt::set_socket_reuseport;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 
 /// Datagrams of one system call: enough to share its cost, few enough that others have their turn
@@ -35,11 +36,36 @@ pub(crate) enum Family {
 /// `socket(2)`, `bind(2)` — makes a nonblocking UDP socket that tells how many datagrams the kernel
 /// has dropped. An address in use is an error: two servers would share its datagrams.
 pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = new_udp(address)?;
+    bind(&socket, &address)?;
+    Ok(socket)
+}
+
+/// The same for several sockets at one address (`SO_REUSEPORT`): the kernel gives the datagrams of
+/// a peer to one of them, which stays the same as long as there are as many. The first one is bound
+/// without that option, so that an address in use is found.
+pub(crate) fn bind_udp_group(address: SocketAddr, sockets: u16) -> io::Result<Vec<OwnedFd>> {
+    let first = bind_udp(address)?;
+    if sockets <= 1 {
+        return Ok(vec![first]);
+    }
+    set_socket_reuseport(&first, true)?;
+    let address = super::socket::local_address(&first)?;
+    let mut group = vec![first];
+    for _ in 1..sockets {
+        let socket = new_udp(address)?;
+        set_socket_reuseport(&socket, true)?;
+        bind(&socket, &address)?;
+        group.push(socket);
+    }
+    Ok(group)
+}
+
+fn new_udp(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::DGRAM, flags, None)?;
     tell_drops(&socket);
-    bind(&socket, &address)?;
     Ok(socket)
 }
 

@@ -28,9 +28,11 @@ impl Interest {
     pub(crate) const CLIENT: Self =
         Self(EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET))
             .or(EventFlags::PRI);
-    /// What a datagram socket is registered with, once for its whole life.
+    /// What a datagram socket that is read is registered with.
     pub(crate) const DATAGRAMS: Self =
         Self(EventFlags::IN.union(EventFlags::OUT).union(EventFlags::ET));
+    /// What a datagram socket is registered with while it is not read.
+    pub(crate) const DATAGRAMS_OUT: Self = Self(EventFlags::OUT.union(EventFlags::ET));
     /// What a bell (eventfd that is never read) is registered with: each ring is one event.
     pub(crate) const BELL: Self = Self(EventFlags::IN.union(EventFlags::ET));
 }

@@ -10,7 +10,7 @@ use crate::api::address::Address;
 use crate::api::port;
 use crate::base::local::{self, Local};
 use crate::options::{Options, PortPlan};
-use crate::reactor::mailbox::ToReactor;
+use crate::reactor::mailbox::{DatagramPart, ToReactor};
 use crate::sys::{control_socket, datagram, eventfd, socket};
 use crate::worker::context::WorkerSettings;
 use crate::worker::handlers::Callee;
@@ -39,7 +39,7 @@ pub(super) fn make(options: &Options, callee: Callee) -> io::Result<Parts> {
         encryption: crate::encryption::Encryption::default(),
     })?;
     for (port, socket) in sockets {
-        local.mailbox.push(ToReactor::Datagrams { port, socket });
+        local.mailbox.push(ToReactor::Datagrams { port, socket, part: DatagramPart::All });
     }
     let (control, manager) = control_socket::pair()?;
     Ok(Parts { local, control, manager })

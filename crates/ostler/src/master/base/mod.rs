@@ -133,6 +133,9 @@ impl Master {
                 let is_open = loop {
                     match seat.link().receive() {
                         Ok(Received::Message(FromProcess::Drained, _)) => seat.note_drained(),
+                        Ok(Received::Message(FromProcess::DatagramsSettled, _)) => {
+                            seat.note_settled();
+                        }
                         Ok(Received::Nothing) => break true,
                         // Its death is told by the pidfd.
                         Ok(Received::Closed) => break false,
@@ -147,7 +150,17 @@ impl Master {
                 }
             }
         }
+        self.let_datagrams_be_read();
         self.look_for_drained(now);
+    }
+
+    /// The datagrams of a slot are read by one process at a time, so that those of a peer are
+    /// handled in their order: by the next one when all that the one before has read are handled.
+    fn let_datagrams_be_read(&mut self) {
+        let Some(base) = &mut self.base else { return };
+        for key in base.seats.take_next_readers() {
+            self.tell_process(key, ToProcess::ReadDatagrams);
+        }
     }
 
     /// A process is gone, or never came: its books are added to those of the server.
@@ -168,6 +181,7 @@ impl Master {
         let watched = base.seats.find(key).is_some_and(|(_, seat)| seat.pidfd().is_some());
         if !watched {
             self.free_seat(key);
+            self.let_datagrams_be_read();
         }
     }
 
@@ -179,6 +193,7 @@ impl Master {
         if let Some(leave) = leave {
             self.tell_process(leave, ToProcess::Leave);
         }
+        self.let_datagrams_be_read();
     }
 
     /// The files of certificates are read anew. Those that are right are shown by all processes,
@@ -254,5 +269,6 @@ impl Master {
         let all = self.reports.books.lock();
         let mut all = all.unwrap_or_else(std::sync::PoisonError::into_inner);
         all.add(base.books());
+        all.datagrams.kernel_dropped += base.ports.kernel_drops();
     }
 }

@@ -22,12 +22,27 @@ pub(super) struct Seat {
     serves: bool,
     /// It has said that no session is left.
     is_drained: bool,
+    /// It was told to leave.
+    leaves: bool,
+    datagrams: Datagrams,
+}
+
+/// Who reads the datagrams of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Datagrams {
+    /// Not this process, until now.
+    Unread,
+    /// This one, or it has some of them in hand.
+    Read,
+    /// This process did, and has none in hand.
+    Settled,
 }
 
 impl Seat {
     /// A process that will be forked.
     pub(super) const fn new(key: ProcessKey, link: Channel<ToProcess, FromProcess>) -> Self {
-        Self { key, link, pidfd: None, serves: false, is_drained: false }
+        let datagrams = Datagrams::Unread;
+        Self { key, link, pidfd: None, serves: false, is_drained: false, leaves: false, datagrams }
     }
 
     pub(super) const fn key(&self) -> ProcessKey {
@@ -54,9 +69,16 @@ impl Seat {
         self.is_drained = true;
     }
 
+    /// It reads no datagrams any more. Whoever says that before it was told to leave reads on: no
+    /// other process of its slot waits for it.
+    pub(super) const fn note_settled(&mut self) {
+        self.datagrams = Datagrams::Settled;
+    }
+
     /// Tells it something. If it cannot be reached it is dying, which its pidfd tells.
     pub(super) fn tell(&mut self, message: ToProcess, descriptors: Vec<OwnedFd>) {
         self.serves |= message == ToProcess::Serve;
+        self.leaves |= message == ToProcess::Leave;
         if let Err(error) = self.link.send(&message, descriptors) {
             tracing::debug!(worker = %self.key, %error, "cannot be reached");
         }
@@ -120,6 +142,27 @@ impl Seats {
         self.seats.get_mut(number)?.take()
     }
 
+    /// Who reads the datagrams of its slot from now on, because nobody else does.
+    pub(super) fn take_next_readers(&mut self) -> Vec<ProcessKey> {
+        let reads = |seat: &Seat, slot| seat.datagrams == Datagrams::Read && seat.key.slot == slot;
+        let mut readers = Vec::new();
+        for number in 0..self.seats.len() {
+            let Some(seat) = self.get(number) else { continue };
+            let (key, waits) = (seat.key, seat.datagrams == Datagrams::Unread);
+            if !waits || !seat.serves || seat.leaves {
+                continue;
+            }
+            if self.seats.iter().flatten().any(|seat| reads(seat, key.slot)) {
+                continue;
+            }
+            if let Some(seat) = self.get_mut(number) {
+                seat.datagrams = Datagrams::Read;
+                readers.push(key);
+            }
+        }
+        readers
+    }
+
     /// Whether nobody who was told to serve has a session left.
     pub(super) fn are_drained(&self) -> bool {
         self.seats.iter().flatten().all(|seat| seat.is_drained || !seat.serves)
@@ -168,6 +211,43 @@ mod tests {
         assert_eq!(books.closed[CloseReason::WorkerDied as usize], 3);
         assert_eq!(process.commons().seat(1).unwrap().open(), 0, "for its successor");
         assert_eq!(seats.take(four), Some(1));
+    }
+
+    #[test]
+    fn the_datagrams_of_a_slot_have_one_reader_at_a_time() {
+        let (commons, _fd) = Commons::create(4).unwrap();
+        let mut seats = Seats::new(Arc::new(commons));
+        let mut ends = Vec::new();
+        for (slot, generation) in [(0, 1), (1, 1), (0, 2), (0, 3)] {
+            let (near, far) = control_socket::pair().unwrap();
+            let key = ProcessKey::event(slot, generation);
+            seats.take(Seat::new(key, Channel::new(near))).unwrap();
+            ends.push(far);
+        }
+        let [first, other, second, third] =
+            [(0, 1), (1, 1), (0, 2), (0, 3)].map(|(slot, n)| ProcessKey::event(slot, n));
+        let tell = |seats: &mut Seats, key, message| {
+            seats.find(key).unwrap().1.tell(message, Vec::new());
+            seats.take_next_readers()
+        };
+        assert_eq!(seats.take_next_readers(), []);
+        assert_eq!(tell(&mut seats, first, ToProcess::Serve), [first]);
+        assert_eq!(tell(&mut seats, other, ToProcess::Serve), [other]);
+        assert_eq!(tell(&mut seats, second, ToProcess::Serve), [], "one reads");
+        assert_eq!(tell(&mut seats, first, ToProcess::Leave), [], "and has some in hand");
+        // It is replaced before it has begun.
+        assert_eq!(tell(&mut seats, third, ToProcess::Serve), []);
+        assert_eq!(tell(&mut seats, second, ToProcess::Leave), []);
+        seats.find(first).unwrap().1.note_settled();
+        assert_eq!(seats.take_next_readers(), [third]);
+        assert_eq!(seats.take_next_readers(), [], "it is told once");
+        // A death settles everything.
+        tell(&mut seats, third, ToProcess::Leave);
+        seats.free(third);
+        let (near, _far) = control_socket::pair().unwrap();
+        let fourth = ProcessKey::event(0, 4);
+        seats.take(Seat::new(fourth, Channel::new(near))).unwrap();
+        assert_eq!(tell(&mut seats, fourth, ToProcess::Serve), [fourth]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::api::address::Address;
 use crate::api::port::{Port, Ports};
 use crate::error::{Error, Result};
 use crate::options::{FIRST_PORT, HostPort, ListenUrl, Mode, Options, PortPlan};
-use crate::reactor::mailbox::{Mailbox, ToReactor};
+use crate::reactor::mailbox::{DatagramPart, Mailbox, ToReactor};
 use crate::sys::socket::Family;
 use crate::sys::{datagram, socket, unix_socket};
 use unix::OwnPath;
@@ -34,8 +34,8 @@ pub(crate) struct ListeningPort {
     /// What user code sees of it.
     port: Port,
     listener: OwnedFd,
-    /// BASE mode: the listeners of the other workers, in the order of their slots, if each has its
-    /// own. The kernel shares new connections out among them.
+    /// BASE mode: the sockets of the other workers, in the order of their slots, if each has its
+    /// own. The kernel shares new connections out among them, and peers that send datagrams.
     siblings: Vec<OwnedFd>,
     /// The file of a unix socket, which goes when the port does.
     _own_path: Option<OwnPath>,
@@ -62,9 +62,10 @@ impl ListeningPort {
             ListenUrl::Udp(_) => {
                 let failed = |error| Error::listen(url, error);
                 let wanted = resolve(url).map_err(failed)?;
-                let socket = datagram::bind_udp(wanted).map_err(failed)?;
-                let address = Address::Ip(socket::local_address(&socket).map_err(failed)?);
-                (socket, address, None)
+                let group = datagram::bind_udp_group(wanted, slots).map_err(failed)?;
+                let first = first_of(group, &mut siblings).map_err(failed)?;
+                let address = Address::Ip(socket::local_address(&first).map_err(failed)?);
+                (first, address, None)
             }
             ListenUrl::Inherited(name) | ListenUrl::InheritedTls(name) => {
                 let (listener, address) = inherit(name, plan)?;
@@ -75,14 +76,8 @@ impl ListeningPort {
                 let wanted = resolve(url).map_err(failed)?;
                 let prepare = |socket: &OwnedFd| socket_options::apply(socket, options);
                 let backlog = i32::from(options.backlog);
-                let mut group = socket::listen_as_group(wanted, backlog, slots, prepare)
-                    .map_err(failed)?
-                    .into_iter();
-                let listener = group
-                    .next()
-                    .ok_or(io::ErrorKind::NotFound)
-                    .map_err(|kind| failed(kind.into()))?;
-                siblings = group.collect();
+                let group = socket::listen_as_group(wanted, backlog, slots, prepare);
+                let listener = first_of(group.map_err(failed)?, &mut siblings).map_err(failed)?;
                 let address = Address::Ip(socket::local_address(&listener).map_err(failed)?);
                 (listener, address, None)
             }
@@ -122,6 +117,14 @@ impl AsFd for ListeningPort {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
     }
+}
+
+/// Takes the first socket of a group, and gives the others to `siblings`.
+fn first_of(group: Vec<OwnedFd>, siblings: &mut Vec<OwnedFd>) -> io::Result<OwnedFd> {
+    let mut group = group.into_iter();
+    let first = group.next().ok_or(io::ErrorKind::NotFound)?;
+    siblings.extend(group);
+    Ok(first)
 }
 
 /// A listener that the program was started with, and where it listens. Its queue and its
@@ -208,17 +211,23 @@ impl ListeningPorts {
     }
 
     /// BASE mode, in a process: the ports with the listeners of its slot.
-    pub(crate) fn of_process(ports: &Ports, listeners: Vec<OwnedFd>) -> io::Result<Self> {
+    pub(crate) fn of_process(
+        ports: &Ports,
+        options: &Options,
+        listeners: Vec<OwnedFd>,
+    ) -> io::Result<Self> {
+        let plans = options.ports();
         let mut listeners = listeners.into_iter();
         let open = |port: &Port| {
             let listener = listeners.next().ok_or(io::ErrorKind::NotFound)?;
+            let has_datagrams = plans.get(PortId(port.id())).options.listen.has_datagrams();
             let (port, siblings) = (port.clone(), Vec::new());
             Ok::<_, io::Error>(ListeningPort {
                 port,
                 listener,
                 siblings,
                 _own_path: None,
-                has_datagrams: false,
+                has_datagrams,
             })
         };
         Ok(Self(ports.0.try_map(open)?))
@@ -249,10 +258,39 @@ impl ListeningPorts {
                 invariant!(false, "a port belongs to a reactor that is there");
                 continue;
             };
-            let socket = port.listener.try_clone()?;
-            mailbox.push(ToReactor::Datagrams { port: port.id(), socket });
+            let (socket, part) = (port.listener.try_clone()?, DatagramPart::All);
+            mailbox.push(ToReactor::Datagrams { port: port.id(), socket, part });
         }
         Ok(())
+    }
+
+    /// BASE mode, in a process: gives all ports for datagrams to its reactor. UDP has a socket for
+    /// each slot; another port has one, which one slot reads, so that its datagrams have an order.
+    pub(crate) fn hand_over_datagrams(
+        &self,
+        mailbox: &Mailbox,
+        slot: Slot,
+        slots: u16,
+    ) -> io::Result<()> {
+        for port in self.0.iter().filter(|port| port.has_datagrams) {
+            let is_shared = matches!(port.port.local_address(), Address::Unix(_));
+            let reader = placement::owner_of_port(port.id(), usize::from(slots));
+            let reads = !is_shared || reader == usize::from(slot.0);
+            let part = if reads { DatagramPart::OfSlot } else { DatagramPart::Sends };
+            let socket = port.listener.try_clone()?;
+            mailbox.push(ToReactor::Datagrams { port: port.id(), socket, part });
+        }
+        Ok(())
+    }
+
+    /// Datagrams that the kernel has dropped at all of these ports since they were opened.
+    pub(super) fn kernel_drops(&self) -> u64 {
+        let sockets = self
+            .0
+            .iter()
+            .filter(|port| port.has_datagrams)
+            .flat_map(|port| std::iter::once(&port.listener).chain(&port.siblings));
+        sockets.filter_map(datagram::dropped).map(u64::from).sum()
     }
 
     /// The port with this number.

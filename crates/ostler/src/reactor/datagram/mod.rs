@@ -14,9 +14,10 @@ use std::os::fd::OwnedFd;
 use ostler_core::brain::{LaneSlot, NotSent};
 use ostler_core::ids::PortId;
 
+use super::mailbox::DatagramPart;
 use super::{ClientSide, token};
 use crate::sys::datagram::Batch;
-use crate::sys::epoll::{Interest, Readiness};
+use crate::sys::epoll::Readiness;
 use socket::DatagramPort;
 
 /// All datagram ports of a reactor.
@@ -54,11 +55,14 @@ impl Datagrams {
 }
 
 impl ClientSide {
-    /// A datagram port is this reactor's from now on.
-    pub(super) fn open_datagrams(&mut self, port: PortId, socket: OwnedFd) {
-        let number = self.datagrams.ports.len() as u32;
-        let watched = self.epoll.add(&socket, token::datagrams(number), Interest::DATAGRAMS);
-        match watched.and_then(|()| DatagramPort::new(port, socket)) {
+    /// A datagram port is this reactor's from now on, or a part of it.
+    pub(super) fn open_datagrams(&mut self, port: PortId, socket: OwnedFd, part: DatagramPart) {
+        let token = token::datagrams(self.datagrams.ports.len() as u32);
+        let watched = DatagramPort::new(port, socket, part).and_then(|port| {
+            self.epoll.add(&port, token, port.interest())?;
+            Ok(port)
+        });
+        match watched {
             Ok(port) => self.datagrams.ports.push(port),
             Err(error) => {
                 let message = super::mailbox::FromReactor::Failed(self.index, error);
@@ -68,12 +72,20 @@ impl ClientSide {
         self.datagrams.batch.get_or_insert_with(|| Box::new(Batch::new()));
     }
 
+    /// BASE mode: the datagram ports that are this process's to read are read from now on, or no
+    /// more.
+    pub(super) fn let_datagrams_be_read(&mut self, reads: bool) {
+        for (number, port) in (0..).zip(&mut self.datagrams.ports) {
+            let interest = port.let_read(reads);
+            // It is watched, so that nothing is lacking.
+            let _ = self.epoll.modify(&*port, token::datagrams(number), interest);
+        }
+    }
+
     /// A datagram port has something to read, or room to write again.
     pub(super) fn datagram_event(&mut self, number: u32, readiness: Readiness) {
         let Some(port) = self.datagrams.ports.get_mut(number as usize) else { return };
-        // An error that is pending, such as that nobody listens where a datagram went, is told by
-        // the next call, and concerns nothing else.
-        port.is_readable |= readiness.readable() || readiness.error();
+        port.note_event(readiness);
         if readiness.writable() {
             port.outgoing.unblock();
         }

@@ -6,13 +6,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use ostler_core::ids::PortId;
 
 use super::send::Outgoing;
+use crate::reactor::mailbox::DatagramPart;
 use crate::sys::datagram::{self, Family};
+use crate::sys::epoll::{Interest, Readiness};
 
 #[derive(Debug)]
 pub(super) struct DatagramPort {
     id: PortId,
     socket: OwnedFd,
     family: Family,
+    part: DatagramPart,
+    /// It is read. Apart from that of [`DatagramPart::All`], none is at first.
+    reads: bool,
     /// The kernel may have something to read.
     pub(super) is_readable: bool,
     pub(super) outgoing: Outgoing,
@@ -21,10 +26,28 @@ pub(super) struct DatagramPort {
 }
 
 impl DatagramPort {
-    pub(super) fn new(id: PortId, socket: OwnedFd) -> io::Result<Self> {
+    pub(super) fn new(id: PortId, socket: OwnedFd, part: DatagramPart) -> io::Result<Self> {
         let family = datagram::family(&socket)?;
-        let outgoing = Outgoing::default();
-        Ok(Self { id, socket, family, is_readable: true, outgoing, drops_seen: 0 })
+        let (outgoing, reads) = (Outgoing::default(), part == DatagramPart::All);
+        Ok(Self { id, socket, family, part, reads, is_readable: reads, outgoing, drops_seen: 0 })
+    }
+
+    /// Begins to read it, or ends that, if it is for this reactor to read. Answers for what the
+    /// socket is to be watched.
+    pub(super) fn let_read(&mut self, reads: bool) -> Interest {
+        self.reads = reads && self.part != DatagramPart::Sends;
+        self.is_readable = self.reads;
+        self.interest()
+    }
+
+    pub(super) const fn interest(&self) -> Interest {
+        if self.reads { Interest::DATAGRAMS } else { Interest::DATAGRAMS_OUT }
+    }
+
+    /// An error that is pending, such as that nobody listens where a datagram went, is told by the
+    /// next call, and concerns nothing else.
+    pub(super) const fn note_event(&mut self, readiness: Readiness) {
+        self.is_readable |= self.reads && (readiness.readable() || readiness.error());
     }
 
     pub(super) const fn id(&self) -> PortId {
@@ -38,6 +61,9 @@ impl DatagramPort {
     /// The kernel says how many datagrams it has dropped in all; how many of them are new. The
     /// counter wraps.
     pub(super) fn drops_told(&mut self, dropped: u32) -> u64 {
+        if self.part != DatagramPart::All {
+            return 0;
+        }
         let new = dropped.wrapping_sub(std::mem::replace(&mut self.drops_seen, dropped));
         // What is told with a datagram is older than what was asked for since.
         if new > u32::MAX / 2 {
