@@ -56,6 +56,7 @@ mod encryption;
 mod error;
 #[cfg(doctest)]
 mod guide;
+mod inheritance;
 mod log;
 mod manager;
 mod master;

@@ -21,7 +21,7 @@ use crate::api::port::Ports;
 use crate::api::worker::Worker;
 use crate::control::{Channel, FromProcess, Received, ToProcess};
 use crate::encryption::Encryption;
-use crate::manager::{ProcessBoot, ProcessEnds};
+use crate::inheritance::{ProcessBoot, ProcessEnds};
 use crate::master::acceptor::{Acceptor, Verdict};
 use crate::master::ports::ListeningPorts;
 use crate::options::Options;

@@ -75,7 +75,7 @@ impl Driver<'_> {
             }
             ToManager::MemoryReady { worker, seat } => {
                 let count = descriptors.len();
-                let ends = self.setup.ends;
+                let ends = self.setup.attributes.ends;
                 let Some(lanes) = LaneDescriptors::new(descriptors, ends, seat) else {
                     // This process may have none left to open them with.
                     tracing::error!(%worker, count, "lane memory with wrong descriptors");

@@ -11,10 +11,10 @@
 //!
 //! One file per idea: `setup` (what it is made with), `handle` (the master's view of it),
 //! `spawn/spare` (a manager before its promotion), `event_loop`, `action` (what supervisor and
-//! master ask for), `children` (the table), `spawn` (how a process is made and what it does first;
-//! one file per kind), `guard` (workers that must not outlive all), `worker_message`, `reaping`
-//! (children that have ended), `token` (whose event it is), `generations` (a later manager's keys),
-//! `sweep` (the end of all children), `report` (log lines).
+//! master ask for), `children` (the table), `spawn` (how a process is made), `guard` (workers that
+//! must not outlive all), `worker_message`, `reaping` (children that have ended), `token` (whose
+//! event it is), `generations` (a later manager's keys), `sweep` (the end of all children),
+//! `report` (log lines).
 
 mod action;
 mod children;
@@ -33,14 +33,8 @@ mod token;
 mod worker_message;
 
 pub(crate) use handle::{Forked, ManagerHandle, fork_managers};
-pub(crate) use setup::{EndsKind, ManagerSetup};
-pub(crate) use spawn::{ProcessBoot, ProcessEnds};
+pub(crate) use setup::ManagerSetup;
 pub(crate) use sweep::end_all;
 
-/// Exit code of a manager or worker whose master is gone, or whose manager was gone before it
-/// served.
-pub(crate) const EXIT_ORPHANED: i32 = 69;
 /// Exit code of a manager whose loop failed, as of every broken assumption inside Ostler.
 pub(crate) const EXIT_BROKEN: i32 = 70;
-/// Exit code of a worker that the system refused a signal handler or an attribute.
-pub(crate) const EXIT_NOT_PREPARED: i32 = 71;

@@ -25,8 +25,9 @@ use crate::api::port::Ports;
 use crate::api::worker::Worker;
 use crate::encryption::{Encryption, Handover};
 use crate::error::{Error, Result};
+use crate::inheritance::{Attributes, EndsKind, WorkerMain};
 use crate::log::ServerLog;
-use crate::manager::{EndsKind, Forked, ManagerSetup, fork_managers};
+use crate::manager::{Forked, ManagerSetup, fork_managers};
 use crate::options::{Harden, Mode, Options, SessionIds};
 use crate::reactor::mailbox::{Mailbox, Reports};
 use crate::reactor::places::Places;
@@ -34,6 +35,7 @@ use crate::reactor::shared_memory::SharedMemory;
 use crate::reactor::{Reactor, ReactorSettings};
 use crate::sys::epoll::Epoll;
 use crate::sys::pidfd::PidFd;
+use crate::sys::process::Dumping;
 use crate::sys::process_name::Instance;
 use crate::sys::signal::Held;
 use crate::sys::{clock, panic, process, random, signal};
@@ -182,30 +184,44 @@ where
 {
     let master_pidfd = PidFd::open(process::current())
         .map_err(|error| Error::start("cannot open the master's pidfd", Some(error)))?;
-    let worker_options = options.clone();
     Ok(ManagerSetup {
         master_pid: process::current(),
         master_pidfd,
         board,
         settings: options.supervisor_settings(),
+        attributes: attributes_of_workers(options, program.dumping(), names),
+        keep,
+        worker_main: worker_main(options.clone(), ports, factories),
+    })
+}
+
+fn attributes_of_workers(options: &Options, dumping: Dumping, names: Instance) -> Attributes {
+    Attributes {
         ends: match options.mode {
             Mode::Process => EndsKind::Lanes(usize::from(options.reactors)),
             Mode::Base => EndsKind::Clients(options.ports().iter().count()),
         },
         harden: options.harden,
-        dumping: program.dumping(),
+        dumping,
         sched_batch: options.sched_batch,
         names,
-        keep,
-        worker_main: match options.mode {
-            Mode::Process => Box::new(move |boot| {
-                worker::start::worker_main(boot, &worker_options, &ports.0, &factories)
-            }),
-            Mode::Base => Box::new(move |boot| {
-                base::process::process_main(boot, &worker_options, &ports, &factories)
-            }),
-        },
-    })
+    }
+}
+
+/// What a worker runs that serves these ports with these options.
+fn worker_main<R, F>(options: Options, ports: Ports, factories: Factories<F>) -> WorkerMain
+where
+    R: IntoHandler,
+    F: Fn(&Worker) -> R + 'static,
+{
+    match options.mode {
+        Mode::Process => {
+            Box::new(move |boot| worker::start::worker_main(boot, &options, &ports.0, &factories))
+        }
+        Mode::Base => {
+            Box::new(move |boot| base::process::process_main(boot, &options, &ports, &factories))
+        }
+    }
 }
 
 /// What all processes see.

@@ -452,6 +452,6 @@ mod tests {
         let factories = Factories { server: |_: &Worker| Handled::default(), own };
         let handlers = Handlers::make(&parts.local.context, &factories).unwrap();
         let run = Run::new(parts.local.context, handlers, parts.control);
-        assert_eq!(run.run(), crate::manager::EXIT_ORPHANED);
+        assert_eq!(run.run(), crate::inheritance::EXIT_ORPHANED);
     }
 }

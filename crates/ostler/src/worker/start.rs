@@ -23,7 +23,7 @@ use crate::api::own_handler::Factories;
 use crate::api::port::Port as ListeningPort;
 use crate::api::worker::Worker;
 use crate::control::{FromWorker, ShortText};
-use crate::manager::{EXIT_ORPHANED, ProcessBoot, ProcessEnds};
+use crate::inheritance::{EXIT_ORPHANED, ProcessBoot, ProcessEnds};
 use crate::options::Options;
 use crate::sys::panic;
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use ostler_shm::black_box::memory::BlackBox;
 
-use super::boot::ProcessBoot;
+use crate::inheritance::ProcessBoot;
 use crate::manager::children::Child;
 use crate::sys::control_socket;
 use crate::sys::pidfd::PidFd;

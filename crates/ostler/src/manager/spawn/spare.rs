@@ -9,12 +9,13 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use crate::control::{Channel, Received, ToManager, ToMaster};
+use crate::inheritance::EXIT_ORPHANED;
 use crate::log;
+use crate::manager::EXIT_BROKEN;
 use crate::manager::event_loop::Driver;
 use crate::manager::guard::{self, Guard, Guarded};
 use crate::manager::handle::ManagerHandle;
 use crate::manager::setup::ManagerSetup;
-use crate::manager::{EXIT_BROKEN, EXIT_ORPHANED};
 use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ExitBy, ProcessId, fork_child};
@@ -64,7 +65,7 @@ fn live_as_spare(
 ) -> i32 {
     panic::abort_on_panic();
     log::set_process(log::Process::SpareManager);
-    setup.names.take("spare");
+    setup.attributes.names.take("spare");
     if let Err(error) = prepare(setup, origin) {
         tracing::error!(%error, "cannot begin");
         return EXIT_BROKEN;
@@ -84,7 +85,7 @@ fn live_as_spare(
     // Its manager is dead, and they are its workers.
     guarded.kill_all();
     log::set_process(log::Process::Manager);
-    setup.names.take("manager");
+    setup.attributes.names.take("manager");
     // The manager that forked us is gone, so now our parent is the master, if that adopts orphans.
     if process::parent() == Some(setup.master_pid)
         && let Err(error) = process::die_with_parent()
@@ -109,7 +110,7 @@ fn live_as_spare(
 }
 
 fn prepare(setup: &ManagerSetup, origin: Origin) -> io::Result<()> {
-    if setup.harden != Harden::Off {
+    if setup.attributes.harden != Harden::Off {
         process::forbid_dumping()?;
     }
     match origin {

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::master::{TestMaster, descriptor_kinds, send_signal, settings, status};
 use super::worker::{self, obedient};
 use crate::control::{ToManager, ToMaster};
-use crate::manager::ProcessBoot;
+use crate::inheritance::ProcessBoot;
 use crate::sys::eventfd;
 use crate::sys::process::in_forked_test;
 

@@ -152,7 +152,7 @@ fn a_manager_that_loses_its_master_socket_ends_with_its_workers() {
         let TestMaster { manager, spare, workers, .. } = master;
         let pidfd = PidFd::from_descriptor(manager.pidfd.try_clone().unwrap());
         drop(manager);
-        assert_eq!(reap(&pidfd), Exit::Code(crate::manager::EXIT_ORPHANED));
+        assert_eq!(reap(&pidfd), Exit::Code(crate::inheritance::EXIT_ORPHANED));
         assert!(workers.values().all(|worker| worker.pidfd.has_ended().unwrap()));
         let spare = spare.unwrap();
         let pidfd = PidFd::from_descriptor(spare.pidfd.try_clone().unwrap());

@@ -9,8 +9,8 @@ use ostler_core::supervisor::{Exit, GroupSettings, Settings};
 
 use super::worker::COMMAND_BASE;
 use crate::control::{DeathNotice, Received, ToManager, ToMaster};
-use crate::manager::setup::WorkerMain;
-use crate::manager::{EndsKind, ManagerHandle, ManagerSetup, fork_managers};
+use crate::inheritance::{Attributes, EndsKind, WorkerMain};
+use crate::manager::{ManagerHandle, ManagerSetup, fork_managers};
 use crate::options::Harden;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
@@ -61,11 +61,13 @@ impl TestMaster {
             master_pid: process::current(),
             board: board.try_clone().unwrap(),
             settings: Settings { event: settings },
-            ends: EndsKind::Lanes(2),
-            harden,
-            dumping: process::dumping(),
-            sched_batch: true,
-            names: Instance::new(&"127.0.0.1:0", "test"),
+            attributes: Attributes {
+                ends: EndsKind::Lanes(2),
+                harden,
+                dumping: process::dumping(),
+                sched_batch: true,
+                names: Instance::new(&"127.0.0.1:0", "test"),
+            },
             keep: Vec::new(),
             worker_main,
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ostler_core::supervisor::LeaveReason;
 
 use crate::control::FromWorker;
-use crate::manager::{ProcessBoot, ProcessEnds};
+use crate::inheritance::{ProcessBoot, ProcessEnds};
 use crate::sys::process::{self, ExitBy, fork_child};
 use crate::sys::{control_socket, eventfd, poll, signal};
 

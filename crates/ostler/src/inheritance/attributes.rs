@@ -1,0 +1,58 @@
+//! What all workers of a server have in common besides descriptors.
+
+use ostler_core::ids::{ProcessKey, ProcessKind};
+
+use super::EndsKind;
+use crate::options::Harden;
+use crate::sys::process::{self, Dumping};
+use crate::sys::process_name::Instance;
+
+/// The attributes of worker processes.
+#[derive(Clone, Debug)]
+pub(crate) struct Attributes {
+    /// What a worker has at its other ends.
+    pub(crate) ends: EndsKind,
+    /// Which processes are not dumpable.
+    pub(crate) harden: Harden,
+    /// Whether the program was dumpable before it became a server; workers are again unless
+    /// `harden` forbids it.
+    pub(crate) dumping: Dumping,
+    /// Whether event workers run `SCHED_BATCH`.
+    pub(crate) sched_batch: bool,
+    /// What the processes are called.
+    pub(crate) names: Instance,
+}
+
+impl Attributes {
+    /// A worker that is as dumpable as the program was can be debugged and profiled; its manager is
+    /// not (`harden`).
+    pub(super) fn set_dumping(&self) {
+        if self.harden != Harden::All
+            && let Err(error) = self.dumping.restore()
+        {
+            tracing::debug!(%error, "the worker stays closed to debuggers");
+        }
+    }
+
+    /// Sets what only processes of this kind have. Tuning is never fatal: whoever forbids it gets a
+    /// slower server, not none.
+    pub(super) fn tune(&self, key: ProcessKey) {
+        match key.kind {
+            ProcessKind::Event => self.tune_event_worker(key),
+        }
+    }
+
+    /// A scheduling policy that suits work in batches; not for a process that waits for clients.
+    fn tune_event_worker(&self, key: ProcessKey) {
+        if self.sched_batch
+            && matches!(self.ends, EndsKind::Lanes(_))
+            && let Err(error) = process::schedule_as_batch()
+            && key == ProcessKey::event(0, 1)
+        {
+            tracing::warn!(
+                %error,
+                "workers keep the ordinary scheduling policy (set sched_batch=off)"
+            );
+        }
+    }
+}

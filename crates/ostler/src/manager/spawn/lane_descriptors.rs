@@ -1,0 +1,65 @@
+//! The descriptors of a process, as the master sends them.
+
+use std::os::fd::OwnedFd;
+
+use crate::control::{BASE_DESCRIPTORS_FIXED, LANE_DESCRIPTORS_FIXED};
+use crate::inheritance::{EndsKind, ProcessEnds};
+
+/// What the master sends for one process: `[down, up, worker_bell, lane_bell_0 ..
+/// lane_bell_{R-1}]`, or in BASE mode `[worker_bell, link, listener_0 .. listener_{P-1}]`.
+#[derive(Debug)]
+pub(in crate::manager) struct LaneDescriptors {
+    pub(in crate::manager) worker_bell: OwnedFd,
+    pub(in crate::manager) ends: ProcessEnds,
+}
+
+impl LaneDescriptors {
+    /// Sorts the descriptors of a message; `None` when they are not exactly those for these ends.
+    pub(in crate::manager) fn new(
+        descriptors: Vec<OwnedFd>,
+        ends: EndsKind,
+        seat: u16,
+    ) -> Option<Self> {
+        let (fixed, others) = match ends {
+            EndsKind::Lanes(reactors) => (LANE_DESCRIPTORS_FIXED, reactors),
+            EndsKind::Clients(ports) => (BASE_DESCRIPTORS_FIXED, ports),
+        };
+        if descriptors.len().checked_sub(fixed) != Some(others) {
+            return None;
+        }
+        let mut rest = descriptors.into_iter();
+        Some(match ends {
+            EndsKind::Lanes(_) => {
+                let (down, up, worker_bell) = (rest.next()?, rest.next()?, rest.next()?);
+                let ends = ProcessEnds::Lanes { down, up, lane_bells: rest.collect() };
+                Self { worker_bell, ends }
+            }
+            EndsKind::Clients(_) => {
+                let (worker_bell, link) = (rest.next()?, rest.next()?);
+                let (seat, listeners) = (usize::from(seat), rest.collect());
+                Self { worker_bell, ends: ProcessEnds::Clients { seat, link, listeners } }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::eventfd;
+
+    #[test]
+    fn lane_descriptors_must_be_exactly_as_many_as_the_reactors_ask() {
+        let some = |count: usize| (0..count).map(|_| eventfd::create().unwrap()).collect();
+        let lanes = LaneDescriptors::new(some(5), EndsKind::Lanes(2), 0).unwrap();
+        assert_eq!(lanes.ends.descriptors().len(), 4);
+        for (count, reactors) in [(4, 2), (6, 2), (0, 0), (2, 0), (0, usize::MAX)] {
+            assert!(LaneDescriptors::new(some(count), EndsKind::Lanes(reactors), 0).is_none());
+        }
+        let base = LaneDescriptors::new(some(5), EndsKind::Clients(3), 7).unwrap();
+        assert_eq!(base.ends.descriptors().len(), 4);
+        for (count, ports) in [(4, 3), (6, 3), (0, 0), (1, 0), (0, usize::MAX)] {
+            assert!(LaneDescriptors::new(some(count), EndsKind::Clients(ports), 7).is_none());
+        }
+    }
+}
