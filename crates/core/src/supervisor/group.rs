@@ -7,7 +7,7 @@ use super::intensity::Intensity;
 use super::recycle::Request;
 use super::reload::Reload;
 use super::slot::SlotState;
-use super::types::{GroupSettings, SupervisorAction};
+use super::types::{Code, GroupSettings, SupervisorAction};
 use crate::Millis;
 use crate::ids::{ProcessKey, ProcessKind, Slot};
 
@@ -97,6 +97,21 @@ impl Group {
         }
     }
 
+    /// Which code a start runs whose memory has come. Asked only then, because the reload that it
+    /// was begun in may be over.
+    fn code_for(&mut self, key: ProcessKey) -> Code {
+        let is_start = |slot: &mut SlotState| slot.starting.as_ref().is_some_and(|s| s.key == key);
+        if !self.slot_mut(key).is_some_and(is_start) {
+            return Code::Accepted;
+        }
+        match &mut self.reload {
+            None => Code::Accepted,
+            // There is one code, which whoever starts from now on runs.
+            Some(_) if !self.settings.keeps_accepted => Code::Candidate,
+            Some(reload) => reload.code_for(key),
+        }
+    }
+
     /// From when on the slot may begin the start that it wants; `None` when it wants none, or when
     /// it has to wait for an event and not for a time.
     fn start_at(&self, slot: &SlotState) -> Option<Millis> {
@@ -120,9 +135,9 @@ impl Group {
     }
 
     pub(super) fn memory_ready(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
-        let now = self.now;
+        let (now, code) = (self.now, self.code_for(key));
         if let Some(slot) = self.slot_mut(key) {
-            slot.memory_ready(key, now, out);
+            slot.memory_ready(key, code, now, out);
         }
     }
 

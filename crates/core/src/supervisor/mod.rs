@@ -31,7 +31,8 @@ mod tests;
 mod types;
 
 pub use types::{
-    Event, Exit, GroupSettings, KillCause, LeaveReason, ReloadOutcome, Settings, SupervisorAction,
+    Code, Event, Exit, GroupSettings, KillCause, LeaveReason, ReloadOutcome, Settings,
+    SupervisorAction,
 };
 
 use crate::Millis;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::group::Group;
 use super::slot::SlotState;
-use super::types::{ReloadOutcome, SupervisorAction};
+use super::types::{Code, ReloadOutcome, SupervisorAction};
 use crate::ids::{Generation, ProcessKey, Slot};
 
 /// A slot that the reload has not been through.
@@ -48,6 +48,23 @@ impl Reload {
     /// Whether it is this slot's turn.
     pub(super) fn is_at(&self, slot: Slot) -> bool {
         self.targets.front().is_some_and(|target| target.slot == slot)
+    }
+
+    /// Which code this start runs. Until the canary has served nobody but the canary runs the new
+    /// one: a process that dies meanwhile would be replaced by code that nobody has proved. A slot
+    /// whose start runs the old code is through only when a later one serves.
+    pub(super) fn code_for(&mut self, key: ProcessKey) -> Code {
+        let is_proved = !self.is_at(self.canary);
+        let may_be_new = is_proved || key.slot == self.canary;
+        match self.targets.iter_mut().find(|target| target.slot == key.slot) {
+            // Begun before the reload: its fate says nothing, and so it must not be the new code's.
+            Some(target) if key.generation <= target.mark => Code::Accepted,
+            Some(target) if !may_be_new => {
+                target.mark = key.generation;
+                Code::Accepted
+            }
+            _ => Code::Candidate,
+        }
     }
 
     /// Whether this process is a start that the reload waits for. One begun before the reload may

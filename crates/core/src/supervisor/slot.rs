@@ -3,7 +3,7 @@
 use super::backoff::BackOff;
 use super::process::{Process, Stage, Starting};
 use super::recycle::Recycling;
-use super::types::{KillCause, SupervisorAction};
+use super::types::{Code, KillCause, SupervisorAction};
 use crate::Millis;
 use crate::ids::{Generation, ProcessKey, ProcessKind, Slot};
 
@@ -98,9 +98,11 @@ impl SlotState {
         out.push(SupervisorAction::NeedMemory(key));
     }
 
+    /// The start that it was made for goes on, with this code.
     pub(super) fn memory_ready(
         &mut self,
         key: ProcessKey,
+        code: Code,
         now: Millis,
         out: &mut Vec<SupervisorAction>,
     ) {
@@ -108,7 +110,7 @@ impl SlotState {
             if starting.stage == Stage::Memory {
                 starting.stage = Stage::Forking;
                 self.last_attempt = Some(now);
-                out.push(SupervisorAction::Fork(key));
+                out.push(SupervisorAction::Fork(key, code));
             }
             return;
         }

@@ -41,6 +41,16 @@ pub enum KillCause {
     ReloadAborted,
 }
 
+/// Which program a process is started from, where there can be two
+/// ([`GroupSettings::keeps_accepted`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The one that was accepted last: that of the start, or of the last reload that was done.
+    Accepted,
+    /// The one that the reload under way is about.
+    Candidate,
+}
+
 /// What happened, told to [`super::Supervisor::on`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -81,7 +91,7 @@ pub enum Event {
 /// How a reload ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadOutcome {
-    /// Every slot has a new generation.
+    /// Every slot has a new generation. The code of this reload is the accepted one from now on.
     Done,
     /// The canary (the first new process) did not become ready; the old generation serves on. Names
     /// the canary's slot.
@@ -99,8 +109,8 @@ pub enum SupervisorAction {
     /// Ask the master for the lane memory of this process; answered by `MemoryReady` or
     /// `MemoryFailed`.
     NeedMemory(ProcessKey),
-    /// Fork the process; answered by `Forked` or `ForkFailed`.
-    Fork(ProcessKey),
+    /// Fork the process, which runs this code; answered by `Forked` or `ForkFailed`.
+    Fork(ProcessKey, Code),
     /// Tell the master to drop the lane memory of a process that was never forked.
     ReleaseMemory(ProcessKey),
     /// Tell the master that `serve` takes packages from now on and `leave` (its predecessor) takes
@@ -201,6 +211,10 @@ pub struct GroupSettings {
     pub restart_intensity: u32,
     /// Period of `restart_intensity`.
     pub restart_period_ms: Millis,
+    /// Processes can also be started from the code that was accepted last, so that code that no
+    /// reload has proved is never what replaces a dead process. Otherwise there is one code, the
+    /// newest.
+    pub keeps_accepted: bool,
 }
 
 impl Default for GroupSettings {
@@ -215,6 +229,7 @@ impl Default for GroupSettings {
             recycle_at_once: 1,
             restart_intensity: 10,
             restart_period_ms: 10_000,
+            keeps_accepted: false,
         }
     }
 }

@@ -19,7 +19,7 @@ impl Driver<'_> {
     pub(super) fn act(&mut self, action: SupervisorAction) -> Step<Option<Event>> {
         match action {
             SupervisorAction::NeedMemory(worker) => self.say(&ToMaster::Need(worker))?,
-            SupervisorAction::Fork(worker) => return self.fork(worker).map(Some),
+            SupervisorAction::Fork(worker, _) => return self.fork(worker).map(Some),
             SupervisorAction::ReleaseMemory(worker) => {
                 self.lanes.remove(&worker);
                 self.say(&ToMaster::Release(worker))?;

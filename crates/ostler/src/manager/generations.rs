@@ -69,7 +69,7 @@ impl BasedSupervisor {
         for action in &mut actions {
             match action {
                 SupervisorAction::NeedMemory(worker)
-                | SupervisorAction::Fork(worker)
+                | SupervisorAction::Fork(worker, _)
                 | SupervisorAction::ReleaseMemory(worker)
                 | SupervisorAction::Leave(worker)
                 | SupervisorAction::Kill(worker, _)
@@ -93,7 +93,7 @@ impl BasedSupervisor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ostler_core::supervisor::{GroupSettings, Settings};
+    use ostler_core::supervisor::{Code, GroupSettings, Settings};
 
     #[test]
     fn keys_are_above_the_base_both_ways() {
@@ -102,7 +102,10 @@ mod tests {
         let key = ProcessKey::event(0, 71);
         assert_eq!(supervisor.start(1), [SupervisorAction::NeedMemory(key)]);
         assert_eq!(supervisor.on(Event::MemoryReady(ProcessKey::event(0, 1)), 2), []);
-        assert_eq!(supervisor.on(Event::MemoryReady(key), 3), [SupervisorAction::Fork(key)]);
+        assert_eq!(
+            supervisor.on(Event::MemoryReady(key), 3),
+            [SupervisorAction::Fork(key, Code::Accepted)]
+        );
         assert_eq!(supervisor.on(Event::Forked(key), 4), []);
         let serve = SupervisorAction::Serve { serve: key, leave: None };
         assert_eq!(supervisor.on(Event::Ready(key), 5), [serve]);

@@ -153,7 +153,10 @@ fn memory_and_fork_failures_back_off() {
     case.start();
     assert_eq!(case.on(Event::MemoryFailed(key(0, 1))), [back_off(0, 1, 100), NobodyBoots(EVENT)]);
     assert_eq!(case.wake_after(100), [need(0, 2)]);
-    assert_eq!(case.on(Event::MemoryReady(key(0, 2))), [SupervisorAction::Fork(key(0, 2))]);
+    assert_eq!(
+        case.on(Event::MemoryReady(key(0, 2))),
+        [SupervisorAction::Fork(key(0, 2), Code::Accepted)]
+    );
     let out = case.on(Event::ForkFailed(key(0, 2)));
     assert_eq!(out, [SupervisorAction::ReleaseMemory(key(0, 2)), back_off(0, 2, 200)]);
     assert_eq!(case.wake_after(200), [need(0, 3)]);

@@ -8,7 +8,8 @@ mod shutdown;
 mod world;
 
 use super::{
-    Event, Exit, GroupSettings, KillCause, LeaveReason, Settings, Supervisor, SupervisorAction,
+    Code, Event, Exit, GroupSettings, KillCause, LeaveReason, Settings, Supervisor,
+    SupervisorAction,
 };
 use crate::Millis;
 use crate::ids::{ProcessKey, ProcessKind};
@@ -73,9 +74,17 @@ impl Case {
 
     /// Memory and fork of a start that was asked for.
     fn fork(&mut self, slot: u16, generation: u32) {
+        self.fork_of(slot, generation);
+    }
+
+    /// The same; returns which code was asked for.
+    fn fork_of(&mut self, slot: u16, generation: u32) -> Code {
         let key = key(slot, generation);
-        assert_eq!(self.on(Event::MemoryReady(key)), [SupervisorAction::Fork(key)]);
+        let out = self.on(Event::MemoryReady(key));
+        let [SupervisorAction::Fork(forked, code)] = out[..] else { panic!("no fork: {out:?}") };
+        assert_eq!(forked, key);
         assert_eq!(self.on(Event::Forked(key)), []);
+        code
     }
 
     /// The same up to ready; returns what ready led to.

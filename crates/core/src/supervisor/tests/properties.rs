@@ -74,8 +74,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn settings() -> impl Strategy<Value = GroupSettings> {
-    (1_u16..5, 0_u16..4, 1_u64..2_000, 1_u64..2_000, 0_u64..200, 0_u64..100, 0_u32..4).prop_map(
-        |(workers, recycle_at_once, boot, drain, back_off, fork_interval_ms, intensity)| {
+    (
+        (1_u16..5, 0_u16..4),
+        (1_u64..2_000, 1_u64..2_000, 0_u64..200, 0_u64..100),
+        0_u32..4,
+        any::<bool>(),
+    )
+        .prop_map(|(counts, times, intensity, keeps_accepted)| {
+            let (workers, recycle_at_once) = counts;
+            let (boot, drain, back_off, fork_interval_ms) = times;
             GroupSettings {
                 slots: workers,
                 boot_timeout_ms: boot,
@@ -86,9 +93,9 @@ fn settings() -> impl Strategy<Value = GroupSettings> {
                 recycle_at_once,
                 restart_intensity: intensity,
                 restart_period_ms: 1_000,
+                keeps_accepted,
             }
-        },
-    )
+        })
 }
 
 fn pick(world: &World, pick: usize, wanted: impl Fn(&Fake) -> bool) -> Option<ProcessKey> {

@@ -212,3 +212,71 @@ fn a_request_before_the_start_is_kept() {
     assert_eq!(case.start(), [SupervisorAction::ReloadStarted(EVENT), need(0, 1)]);
     assert_eq!(case.boot(0, 1), [serve(0, 1, None), DONE]);
 }
+
+/// Two slots that serve, of a server that can start the code that was accepted last.
+fn keeping_accepted() -> Case {
+    let settings = GroupSettings { slots: 2, keeps_accepted: true, ..GroupSettings::default() };
+    let mut case = Case::serving_with(settings);
+    case.on(Event::TookDelivery(key(0, 1)));
+    case.on(Event::TookDelivery(key(1, 1)));
+    case
+}
+
+#[test]
+fn whoever_dies_before_the_canary_serves_comes_back_with_the_accepted_code_and_is_reloaded() {
+    let mut case = keeping_accepted();
+    case.on(Event::ReloadRequested);
+    assert_eq!(case.exited(1, 1, SIGKILL), [need(1, 2)]);
+    assert_eq!(case.fork_of(1, 2), Code::Accepted);
+    assert_eq!(case.on(Event::Ready(key(1, 2))), [serve(1, 2, None)]);
+    assert_eq!(case.fork_of(0, 2), Code::Candidate);
+    case.pass(50);
+    assert_eq!(case.on(Event::Ready(key(0, 2))), [serve(0, 2, Some(1)), need(1, 3)]);
+    assert_eq!(case.fork_of(1, 3), Code::Candidate);
+    assert_eq!(case.on(Event::Ready(key(1, 3))), [serve(1, 3, Some(2)), DONE]);
+}
+
+#[test]
+fn whoever_dies_after_the_canary_serves_comes_back_with_the_new_code_and_is_through() {
+    let mut case = keeping_accepted();
+    case.on(Event::ReloadRequested);
+    assert_eq!(case.fork_of(0, 2), Code::Candidate);
+    assert_eq!(case.on(Event::Ready(key(0, 2))), [serve(0, 2, Some(1)), need(1, 2)]);
+    assert_eq!(case.exited(1, 1, SIGKILL), []);
+    assert_eq!(case.fork_of(1, 2), Code::Candidate);
+    assert_eq!(case.on(Event::Ready(key(1, 2))), [serve(1, 2, None), DONE]);
+}
+
+#[test]
+fn a_death_outside_of_a_reload_is_replaced_by_the_accepted_code() {
+    let mut case = keeping_accepted();
+    case.on(Event::ReloadRequested);
+    case.fork(0, 2);
+    let failed = finished(ReloadOutcome::CanaryFailed(Slot(0)));
+    assert_eq!(case.exited(0, 2, SEGFAULT), [failed]);
+    assert_eq!(case.exited(1, 1, SIGKILL), [need(1, 2)]);
+    assert_eq!(case.fork_of(1, 2), Code::Accepted);
+}
+
+/// Where there is one code, a death during a reload has brought it already.
+#[test]
+fn without_an_accepted_code_everybody_runs_the_newest() {
+    let mut case = Case::serving(2);
+    case.on(Event::TookDelivery(key(1, 1)));
+    case.on(Event::ReloadRequested);
+    assert_eq!(case.exited(1, 1, SIGKILL), [need(1, 2)]);
+    assert_eq!(case.fork_of(1, 2), Code::Candidate);
+}
+
+/// The memory for a start may come when the reload that it was begun in is over.
+#[test]
+fn a_start_from_before_a_reload_runs_the_accepted_code() {
+    let mut case = keeping_accepted();
+    assert_eq!(case.exited(1, 1, SIGKILL), [need(1, 2)]);
+    case.on(Event::ReloadRequested);
+    assert_eq!(case.fork_of(1, 2), Code::Accepted);
+    assert_eq!(case.boot(0, 2), [serve(0, 2, Some(1))]);
+    case.pass(50);
+    assert_eq!(case.on(Event::Ready(key(1, 2))), [serve(1, 2, None), need(1, 3)]);
+    assert_eq!(case.fork_of(1, 3), Code::Candidate);
+}

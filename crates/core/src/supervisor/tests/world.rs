@@ -31,6 +31,8 @@ pub(super) struct Fake {
     told: bool,
     /// Asked to be replaced.
     leave_asked: bool,
+    /// The code that it runs.
+    version: u32,
 }
 
 impl Fake {
@@ -69,6 +71,9 @@ pub(super) struct World {
     served_since_reload: BTreeSet<Slot>,
     pub(super) outcomes: Vec<ReloadOutcome>,
     pub(super) forks: usize,
+    /// Every reload has code of its own. The newest one, and the one that was accepted last.
+    newest_version: u32,
+    accepted_version: u32,
 }
 
 impl World {
@@ -95,6 +100,8 @@ impl World {
             served_since_reload: BTreeSet::new(),
             outcomes: Vec::new(),
             forks: 0,
+            newest_version: 1,
+            accepted_version: 1,
         };
         let mut out = Vec::new();
         world.supervisor.start(world.now, &mut out);
@@ -203,9 +210,10 @@ impl World {
     fn carry_out_one(&mut self, event: &Event, action: SupervisorAction) {
         match action {
             SupervisorAction::NeedMemory(key) => self.need_memory(key),
-            SupervisorAction::Fork(key) => {
+            SupervisorAction::Fork(key, code) => {
                 assert!(!self.ending, "fork after shutdown");
                 self.set(key, State::MemoryMade, State::ForkAsked);
+                self.fakes.get_mut(&key).unwrap().version = self.version_of(code);
                 self.forks += 1;
                 if let Some(last) = self.last_fork.insert(key.slot, self.seen) {
                     assert!(self.seen - last >= self.settings.fork_interval_ms, "forks too fast");
@@ -245,6 +253,7 @@ impl World {
                 self.reload_wanted = false;
                 self.reload_runs = true;
                 self.served_since_reload.clear();
+                self.newest_version += 1;
             }
             SupervisorAction::ReloadFinished(EVENT, outcome) => {
                 self.reload_finished(event, outcome)
@@ -264,8 +273,14 @@ impl World {
         assert_eq!(key.generation.0, newest + 1);
         self.owed.remove(&key.slot);
         let state = State::MemoryAsked;
-        let fake =
-            Fake { state, killed: None, took_delivery: false, told: false, leave_asked: false };
+        let fake = Fake {
+            state,
+            killed: None,
+            took_delivery: false,
+            told: false,
+            leave_asked: false,
+            version: 0,
+        };
         self.fakes.insert(key, fake);
     }
 
@@ -283,6 +298,33 @@ impl World {
         self.served_since_reload.insert(serve.slot);
     }
 
+    fn version_of(&self, code: Code) -> u32 {
+        match code {
+            Code::Accepted => self.accepted_version,
+            // A start that the end of its reload has overtaken is of its code all the same.
+            Code::Candidate => self.newest_version,
+        }
+    }
+
+    /// Only the canary runs what no reload has proved, and a reload that is done leaves nobody
+    /// behind.
+    fn check_versions(&self, outcome: ReloadOutcome) {
+        if !self.settings.keeps_accepted {
+            return;
+        }
+        let newest = |fake: &&Fake| fake.version == self.newest_version;
+        let serving = self.fakes.values().filter(|fake| fake.state == State::Serving);
+        match outcome {
+            ReloadOutcome::Done => assert!(serving.clone().all(|fake| newest(&fake)), "old code"),
+            ReloadOutcome::CanaryFailed(_) => {
+                assert_eq!(serving.clone().filter(newest).count(), 0, "unproved code serves");
+                let starting = self.fakes.values().filter(|fake| fake.is_starting());
+                assert_eq!(starting.filter(newest).count(), 0, "unproved code starts");
+            }
+            ReloadOutcome::Partial(_) | ReloadOutcome::ShuttingDown => {}
+        }
+    }
+
     fn reload_finished(&mut self, event: &Event, outcome: ReloadOutcome) {
         assert_eq!(self.ending, outcome == ReloadOutcome::ShuttingDown);
         if self.ending {
@@ -293,6 +335,10 @@ impl World {
         }
         self.reload_runs = false;
         self.outcomes.push(outcome);
+        self.check_versions(outcome);
+        if outcome == ReloadOutcome::Done {
+            self.accepted_version = self.newest_version;
+        }
         match outcome {
             ReloadOutcome::Done => {
                 let served = self.served_since_reload.len();
