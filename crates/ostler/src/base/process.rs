@@ -10,7 +10,7 @@ use ostler_core::accepting::AcceptCounts;
 use ostler_core::brain::{Books, CloseReason};
 use ostler_core::departure::{Departure, DepartureAction, Event};
 use ostler_core::ids::{PortId, ProcessKey};
-use ostler_core::{Millis, invariant};
+use ostler_core::invariant;
 
 use super::commons::SeatOf;
 use super::local::{self, Local};
@@ -22,8 +22,9 @@ use crate::api::worker::Worker;
 use crate::control::{Channel, FromProcess, Received, ToProcess};
 use crate::encryption::Encryption;
 use crate::inheritance::{ProcessBoot, ProcessEnds};
-use crate::master::acceptor::{Acceptor, Verdict};
-use crate::master::ports::ListeningPorts;
+use crate::master::accepting::{Accepting, ListenerSet};
+use crate::master::acceptor::Acceptor;
+use crate::master::ports::{ListeningPort, ListeningPorts};
 use crate::options::Options;
 use crate::reactor::Reactor;
 use crate::reactor::mailbox::{FromReactor, ToReactor};
@@ -80,12 +81,10 @@ where
         run,
         link,
         departure: Departure::new(options.drain_timeout_ms),
-        rest_until: None,
-        accepts: false,
         settles_datagrams: false,
         is_busy: true,
         written: Books::default(),
-        accepting: AcceptCounts::default(),
+        accept_counts: AcceptCounts::default(),
         parts,
     }
     .live()
@@ -104,7 +103,7 @@ struct Mine {
 /// What is there before user code.
 struct Parts {
     local: Local,
-    acceptor: Option<Acceptor>,
+    accepting: Option<Accepting>,
     seat: SeatOf,
     /// As the reactor has it.
     encryption: Encryption,
@@ -130,13 +129,14 @@ fn open(mine: Mine, options: &Options, ports: &Ports, callee: Callee) -> io::Res
     })?;
     let listening = ListeningPorts::of_process(ports, options, mine.listeners)?;
     listening.hand_over_datagrams(&local.mailbox, mine.key.slot, options.workers)?;
-    let acceptor = Some(Acceptor::new(listening, options, local.reports.clone())?);
+    let acceptor = Acceptor::new(listening, options, local.reports.clone())?;
     let reactor = local.reactor.borrow();
     reactor.watch(link.as_fd(), LINK, Interest::READ)?;
     reactor.watch(local.reports.queue.bell(), REPORTS, Interest::BELL)?;
     drop(reactor);
     let (events, no_events) = (Reactor::events(), Reactor::events());
-    Ok((Parts { local, acceptor, seat, encryption, events, no_events }, link))
+    let accepting = Some(Accepting::new(acceptor));
+    Ok((Parts { local, accepting, seat, encryption, events, no_events }, link))
 }
 
 /// What the master has sent before this process was forked, if any port is encrypted.
@@ -158,10 +158,6 @@ struct Process<H: Handler> {
     run: Run<H>,
     link: Link,
     departure: Departure,
-    /// Accepting rests until then.
-    rest_until: Option<Millis>,
-    /// The listeners are watched, apart from rests.
-    accepts: bool,
     /// Datagrams are read no more, and the master wants to know when all that were are handled.
     settles_datagrams: bool,
     /// There is something to do at once.
@@ -169,7 +165,7 @@ struct Process<H: Handler> {
     /// The books as they were written last.
     written: Books,
     /// What accepting has counted, once it is over.
-    accepting: AcceptCounts,
+    accept_counts: AcceptCounts,
 }
 
 impl<H: Handler> Process<H> {
@@ -194,7 +190,7 @@ impl<H: Handler> Process<H> {
         reactor.turn_again(&self.parts.no_events);
         reactor.read_mail();
         let mut books = reactor.books();
-        books.accepting.add(&self.accepting);
+        books.accepting.add(&self.accept_counts);
         self.parts.seat.write_books(&books);
         code
     }
@@ -235,9 +231,8 @@ impl<H: Handler> Process<H> {
         if self.is_busy || self.run.has_more() {
             return Some(Duration::ZERO);
         }
-        let complaints = self.parts.acceptor.as_ref().and_then(Acceptor::complaints_due);
-        let rests = self.parts.acceptor.as_ref().and_then(Acceptor::next_rest_end);
-        let due = [self.rest_until, self.departure.deadline(), complaints, rests];
+        let accepting = self.parts.accepting.as_ref().and_then(Accepting::due);
+        let due = [self.departure.deadline(), accepting];
         let due = due.into_iter().flatten().min();
         let due = due.map(|at| Duration::from_millis(at.saturating_sub(clock::monotonic_ms())));
         [due, self.run.sleep_time()].into_iter().flatten().min()
@@ -284,21 +279,13 @@ impl<H: Handler> Process<H> {
     }
 
     fn run_due(&mut self) {
-        let has_due = |it: &Acceptor| it.complaints_due().or(it.next_rest_end()).is_some();
-        let waits = self.rest_until.is_some() || self.parts.acceptor.as_ref().is_some_and(has_due);
-        if !waits && self.departure.deadline().is_none() {
+        let accepting_due = self.parts.accepting.as_ref().and_then(Accepting::due);
+        if accepting_due.is_none() && self.departure.deadline().is_none() {
             return;
         }
         let now = clock::monotonic_ms();
-        if let Some(acceptor) = &self.parts.acceptor {
-            acceptor.complain_due();
-        }
-        if self.rest_until.is_some_and(|until| now >= until) {
-            self.resume_accepting();
-        }
-        let port_goes_on = self.parts.acceptor.as_mut().is_some_and(|it| it.end_rests(now));
-        if port_goes_on && self.rest_until.is_none() {
-            self.watch_listeners(Interest::READ);
+        if let Some(accepting) = &mut self.parts.accepting {
+            accepting.run_due(now, &*self.parts.local.reactor.borrow());
         }
         if self.departure.awaits_empty() && self.parts.local.reports.open_here() == 0 {
             self.depart(Event::Empty);
@@ -310,7 +297,8 @@ impl<H: Handler> Process<H> {
 
     fn write_books(&mut self) {
         let mut books = self.parts.local.reactor.borrow().books();
-        books.accepting.add(self.parts.acceptor.as_ref().map_or(&self.accepting, Acceptor::counts));
+        let accepting = self.parts.accepting.as_ref();
+        books.accepting.add(accepting.map_or(&self.accept_counts, Accepting::counts));
         if books != self.written {
             self.parts.seat.write_books(&books);
             self.written = books;
@@ -427,63 +415,43 @@ impl<H: Handler> Process<H> {
     // ---- accepting
 
     fn accept(&mut self, port: PortId) {
-        let Some(acceptor) = &mut self.parts.acceptor else { return };
-        if self.rest_until.is_some() {
-            return; // of another port, in this turn
-        }
+        let Some(accepting) = &mut self.parts.accepting else { return };
         let local = &self.parts.local;
-        let mailbox = std::slice::from_ref(&local.mailbox);
-        let verdict = acceptor.accept(port, mailbox, clock::monotonic_ms());
+        accepting.accept(port, clock::monotonic_ms(), &*local.reactor.borrow());
+        local.mailbox.push_all(accepting.accepted_for(0).map(ToReactor::Accepted));
         local.reactor.borrow_mut().read_mail();
-        match verdict {
-            Verdict::Watch => {}
-            Verdict::PortRests => self.watch_listeners(Interest::READ),
-            Verdict::RestUntil(until) => {
-                self.rest_until = Some(until);
-                self.watch_listeners(Interest::NONE);
-            }
-        }
     }
 
     fn begin_accepting(&mut self) {
-        let Some(acceptor) = &self.parts.acceptor else { return };
-        let reactor = self.parts.local.reactor.borrow();
-        for port in acceptor.ports().listeners() {
-            let number = LISTENERS + u32::from(port.id().0);
-            if let Err(error) = reactor.watch(port, number, Interest::READ) {
-                tracing::error!(%error, "cannot watch a listener");
-            }
+        let Some(accepting) = &mut self.parts.accepting else { return };
+        if let Err(error) = accepting.begin(&*self.parts.local.reactor.borrow()) {
+            tracing::error!(%error, "cannot watch a listener");
         }
-        self.accepts = true;
     }
 
     fn stop_accepting(&mut self) {
-        self.rest_until = None;
-        let Some(acceptor) = self.parts.acceptor.take() else { return };
-        if std::mem::take(&mut self.accepts) {
-            let reactor = self.parts.local.reactor.borrow();
-            acceptor.ports().listeners().for_each(|port| reactor.unwatch(port));
+        if let Some(accepting) = self.parts.accepting.take() {
+            self.accept_counts = accepting.end(&*self.parts.local.reactor.borrow());
         }
-        self.accepting = *acceptor.counts();
-        acceptor.end();
     }
 
     fn resume_accepting(&mut self) {
-        if self.rest_until.take().is_some() {
-            self.watch_listeners(Interest::READ);
-        }
-        if let Some(acceptor) = &mut self.parts.acceptor {
-            acceptor.resumed();
+        if let Some(accepting) = &mut self.parts.accepting {
+            accepting.resume(&*self.parts.local.reactor.borrow());
         }
     }
+}
 
-    fn watch_listeners(&self, interest: Interest) {
-        let reactor = self.parts.local.reactor.borrow();
-        let Some(acceptor) = &self.parts.acceptor else { return };
-        for port in acceptor.ports().listeners() {
-            let interest = if acceptor.port_rests(port.id()) { Interest::NONE } else { interest };
-            // It is watched, so that nothing is lacking.
-            let _ = reactor.watch_for(port, LISTENERS + u32::from(port.id().0), interest);
-        }
+impl ListenerSet for Reactor {
+    fn add(&self, port: &ListeningPort, interest: Interest) -> io::Result<()> {
+        self.watch(port, LISTENERS + u32::from(port.id().0), interest)
+    }
+
+    fn modify(&self, port: &ListeningPort, interest: Interest) -> io::Result<()> {
+        self.watch_for(port, LISTENERS + u32::from(port.id().0), interest)
+    }
+
+    fn remove(&self, port: &ListeningPort) {
+        self.unwatch(port);
     }
 }

@@ -1,8 +1,8 @@
 //! Accepting: takes connections, counts them, hands each to the reactor with the fewest.
 
 use std::io::{self, ErrorKind};
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use ostler_core::accepting::AcceptCounts;
 use ostler_core::ids::PortId;
@@ -13,7 +13,7 @@ use super::ports::ListeningPorts;
 use super::reserve::Reserve;
 use crate::log::{Quota, Quotas};
 use crate::options::Options;
-use crate::reactor::mailbox::{Accepted, Mailbox, Reports, ToReactor};
+use crate::reactor::mailbox::{Accepted, Reports};
 use crate::sys::socket;
 
 /// Connections taken before other events are looked at, and before reactors get them: each is woken
@@ -42,8 +42,8 @@ pub(crate) struct Acceptor {
     ports: ListeningPorts,
     reports: Reports,
     max_connections: u64,
-    /// Accepted in this turn, for each reactor.
-    accepted: Vec<Vec<ToReactor>>,
+    /// Accepted and not handed over yet, for each reactor.
+    accepted: Vec<Vec<Accepted>>,
     /// Where the search for a reactor begins, so that equals take turns.
     turn: usize,
     /// When it was last said that accepting pauses.
@@ -88,15 +88,15 @@ impl Acceptor {
     ) -> io::Result<Self> {
         Ok(Self {
             ports,
-            reports,
             max_connections: u64::from(options.max_connections),
-            accepted: Vec::new(),
+            accepted: (0..reports.places.reactors()).map(|_| Vec::new()).collect(),
             turn: 0,
             said_at: None,
             rates: AcceptRates::new(options),
             reserve: Reserve::take()?,
             counts: AcceptCounts::default(),
             complaints: Complaints::default(),
+            reports,
         })
     }
 
@@ -142,22 +142,13 @@ impl Acceptor {
         &self.ports
     }
 
-    /// Accepts what waits at a port, up to a batch, and hands it to the reactors.
-    pub(crate) fn accept(
-        &mut self,
-        port: PortId,
-        mailboxes: &[Arc<Mailbox>],
-        now: Millis,
-    ) -> Verdict {
-        self.accepted.resize_with(mailboxes.len(), Vec::new);
-        let verdict = self.accept_batch(port, now);
-        for (mailbox, accepted) in mailboxes.iter().zip(&mut self.accepted) {
-            mailbox.push_all(accepted.drain(..));
-        }
-        verdict
+    /// The connections that were accepted for a reactor.
+    pub(crate) fn accepted_for(&mut self, reactor: usize) -> impl Iterator<Item = Accepted> + '_ {
+        self.accepted.get_mut(reactor).into_iter().flat_map(|accepted| accepted.drain(..))
     }
 
-    fn accept_batch(&mut self, port: PortId, now: Millis) -> Verdict {
+    /// Accepts what waits at a port, up to a batch.
+    pub(crate) fn accept(&mut self, port: PortId, now: Millis) -> Verdict {
         for _ in 0..BATCH {
             if self.is_full() {
                 if self.may_say(now) {
@@ -191,7 +182,7 @@ impl Acceptor {
                     self.reports.count_opened();
                     let accepted = Accepted { socket: connection, session, peer, port };
                     match self.accepted.get_mut(reactor) {
-                        Some(waiting) => waiting.push(ToReactor::Accepted(accepted)),
+                        Some(waiting) => waiting.push(accepted),
                         None => invariant!(false, "every reactor has a list of what is accepted"),
                     }
                     self.turn = reactor + 1;
@@ -301,6 +292,8 @@ fn is_passing(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use crate::reactor::places::Places;
     use ostler_shm::board::{Board, BoardSizes};
 
@@ -323,44 +316,33 @@ mod tests {
     }
 
     /// The sessions that each reactor has got since.
-    fn sessions(mailboxes: &[Arc<Mailbox>]) -> Vec<Vec<u64>> {
-        let session = |message| match message {
-            ToReactor::Accepted(accepted) => accepted.session,
-            other => panic!("{other:?}"),
-        };
-        mailboxes.iter().map(|mailbox| mailbox.take().into_iter().map(session).collect()).collect()
-    }
-
-    fn handed_over(mailboxes: &[Arc<Mailbox>]) -> Vec<usize> {
-        mailboxes.iter().map(|mailbox| mailbox.take().len()).collect()
+    fn sessions(acceptor: &mut Acceptor) -> [Vec<u64>; 2] {
+        [0, 1].map(|it| acceptor.accepted_for(it).map(|accepted| accepted.session).collect())
     }
 
     #[test]
     fn a_fuller_reactor_is_passed_over_and_a_full_server_rests() {
-        let mailboxes = [(); 2].map(|()| Arc::new(Mailbox::new().unwrap()));
         let (mut acceptor, _clients) = acceptor(3, [2, 0]);
-        assert_eq!(acceptor.accept(PortId::FIRST, &mailboxes, 0), Verdict::RestUntil(PAUSE_MS));
-        assert_eq!(sessions(&mailboxes), [vec![], vec![3, 4]]);
+        assert_eq!(acceptor.accept(PortId::FIRST, 0), Verdict::RestUntil(PAUSE_MS));
+        assert_eq!(sessions(&mut acceptor), [vec![], vec![3, 4]]);
         // A place that becomes free wakes it; the id that had it is not used again.
         acceptor.reports.give_place_back(0, 2);
         assert_eq!(acceptor.reports.queue.take().len(), 1);
-        assert_eq!(acceptor.accept(PortId::FIRST, &mailboxes, 0), Verdict::RestUntil(PAUSE_MS));
-        assert_eq!(sessions(&mailboxes), [vec![6], vec![]]);
+        assert_eq!(acceptor.accept(PortId::FIRST, 0), Verdict::RestUntil(PAUSE_MS));
+        assert_eq!(sessions(&mut acceptor), [vec![6], vec![]]);
     }
 
     #[test]
     fn session_ids_are_in_the_order_of_accepting() {
-        let mailboxes = [(); 2].map(|()| Arc::new(Mailbox::new().unwrap()));
         let (mut acceptor, _clients) = acceptor(4, [0, 0]);
-        acceptor.accept(PortId::FIRST, &mailboxes, 0);
-        assert_eq!(sessions(&mailboxes), [[1, 3], [2, 4]]);
+        acceptor.accept(PortId::FIRST, 0);
+        assert_eq!(sessions(&mut acceptor), [[1, 3], [2, 4]]);
     }
 
     #[test]
     fn equals_take_turns() {
-        let mailboxes = [(); 2].map(|()| Arc::new(Mailbox::new().unwrap()));
         let (mut acceptor, _clients) = acceptor(4, [0, 0]);
-        acceptor.accept(PortId::FIRST, &mailboxes, 0);
-        assert_eq!(handed_over(&mailboxes), [2, 2]);
+        acceptor.accept(PortId::FIRST, 0);
+        assert_eq!(sessions(&mut acceptor).map(|sessions| sessions.len()), [2, 2]);
     }
 }

@@ -9,11 +9,12 @@ use ostler_core::ids::{PortId, ProcessKey, ProcessKind};
 use ostler_core::shutdown::{self, Shutdown};
 use ostler_core::{Millis, invariant};
 
-use super::acceptor::Acceptor;
+use super::accepting::{Accepting, ListenerSet};
 use super::base::{Base, SeatToken};
 use super::lanes;
 use super::managers::{Lost, Managers};
 use super::orphans::Orphans;
+use super::ports::ListeningPort;
 use super::report::{Announcement, report_reload};
 use crate::api::port::Ports;
 use crate::control::{Received, ShortText, ToManager, ToMaster, ToProcess};
@@ -36,13 +37,28 @@ const SPARE_PIDFD: u64 = 5;
 const LISTENERS: u64 = 16;
 
 /// The token of the listener of a port.
-pub(super) fn listener_token(port: PortId) -> u64 {
+fn listener_token(port: PortId) -> u64 {
     LISTENERS + u64::from(port.0)
 }
 
 /// The port whose listener has this token.
 fn listener_port(token: u64) -> Option<PortId> {
     u16::try_from(token.checked_sub(LISTENERS)?).ok().map(PortId)
+}
+
+impl ListenerSet for Epoll {
+    fn add(&self, port: &ListeningPort, interest: Interest) -> std::io::Result<()> {
+        Self::add(self, port, listener_token(port.id()), interest)
+    }
+
+    fn modify(&self, port: &ListeningPort, interest: Interest) -> std::io::Result<()> {
+        Self::modify(self, port, listener_token(port.id()), interest)
+    }
+
+    fn remove(&self, port: &ListeningPort) {
+        // It was watched, or there is nothing to end.
+        let _ = Self::remove(self, port);
+    }
 }
 
 /// Control messages taken before other events are looked at.
@@ -56,7 +72,7 @@ pub(super) struct Master {
     pub(super) encryption: Encryption,
     pub(super) signals: signal::SignalFd,
     pub(super) signal_notes: SignalNotes,
-    pub(super) acceptor: Option<Acceptor>,
+    pub(super) accepting: Option<Accepting>,
     /// In BASE mode, which has no acceptor and no reactors here.
     pub(super) base: Option<Base>,
     pub(super) managers: Managers,
@@ -84,10 +100,9 @@ impl Master {
         let internal = |error| Error::internal("the master's loop failed", Some(error));
         self.watch_all().map_err(internal)?;
         let mut events = Events::with_capacity(64);
-        let mut rest_until: Option<Millis> = None;
         self.report_start();
         while self.exit.is_none() {
-            self.epoll.wait(&mut events, self.timeout(rest_until)).map_err(internal)?;
+            self.epoll.wait(&mut events, self.timeout()).map_err(internal)?;
             let now = clock::monotonic_ms();
             for (token, readiness) in events.iter() {
                 match token {
@@ -100,38 +115,32 @@ impl Master {
                     }
                     MANAGER_PIDFD => self.manager_lost(now),
                     REPORTS => {
-                        if self.take_reports(now) && rest_until.is_some() {
-                            rest_until = self.resume_accepting();
+                        if self.take_reports(now)
+                            && let Some(accepting) = &mut self.accepting
+                        {
+                            accepting.resume(&self.epoll);
                         }
                     }
                     SPARE_PIDFD => self.spare_lost(),
                     _ => match (SeatToken::unpack(token), listener_port(token)) {
                         (Some(seat), _) => self.on_seat(seat, now),
-                        // What another port could not take rests for all of them.
-                        (None, Some(_)) if rest_until.is_some() => {}
-                        (None, Some(port)) => rest_until = self.accept(port, now),
+                        (None, Some(port)) => self.accept(port, now),
                         _ => invariant!(false, "what the master watches has a token"),
                     },
                 }
             }
-            if rest_until.is_some_and(|until| now >= until) {
-                rest_until = self.resume_accepting();
-            }
-            self.end_rests_of_ports(now, rest_until.is_some());
             self.run_due(now);
         }
         self.finish()
     }
 
     /// How long nothing is due.
-    fn timeout(&self, rest_until: Option<Millis>) -> Option<Duration> {
+    fn timeout(&self) -> Option<Duration> {
         let deadlines = [
             self.shutdown.deadline(),
             self.boot_deadline,
-            rest_until,
             self.managers.promotion_deadline(),
-            self.acceptor.as_ref().and_then(Acceptor::complaints_due),
-            self.acceptor.as_ref().and_then(Acceptor::next_rest_end),
+            self.accepting.as_ref().and_then(Accepting::due),
         ];
         let deadline = deadlines.into_iter().flatten().min()?;
         Some(Duration::from_millis(deadline.saturating_sub(clock::monotonic_ms())))
@@ -140,10 +149,8 @@ impl Master {
     fn watch_all(&mut self) -> std::io::Result<()> {
         self.epoll.add(&self.signals, SIGNALS, Interest::READ)?;
         self.epoll.add(self.reports.queue.bell(), REPORTS, Interest::BELL)?;
-        if let Some(acceptor) = &self.acceptor {
-            for port in acceptor.ports().listeners() {
-                self.epoll.add(port, listener_token(port.id()), Interest::READ)?;
-            }
+        if let Some(accepting) = &mut self.accepting {
+            accepting.begin(&self.epoll)?;
         }
         self.watch_manager()
     }
@@ -158,6 +165,15 @@ impl Master {
         match &self.managers.spare {
             Some(spare) => self.epoll.add(&spare.pidfd, SPARE_PIDFD, Interest::READ),
             None => Ok(()),
+        }
+    }
+
+    /// Takes clients that wait at a port, and wakes each reactor once for its share.
+    fn accept(&mut self, port: PortId, now: Millis) {
+        let Some(accepting) = &mut self.accepting else { return };
+        accepting.accept(port, now, &self.epoll);
+        for (reactor, mailbox) in self.mailboxes.iter().enumerate() {
+            mailbox.push_all(accepting.accepted_for(reactor).map(ToReactor::Accepted));
         }
     }
 
@@ -439,8 +455,8 @@ impl Master {
     }
 
     fn run_due(&mut self, now: Millis) {
-        if let Some(acceptor) = &self.acceptor {
-            acceptor.complain_due();
+        if let Some(accepting) = &mut self.accepting {
+            accepting.run_due(now, &self.epoll);
         }
         if self.managers.promotion_failed(now) {
             let why = "the manager ended, and its spare did not take its place";

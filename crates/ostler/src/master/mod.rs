@@ -5,13 +5,13 @@
 //! when a thread of it is broken (a panic aborts).
 
 mod accept_rate;
+pub(crate) mod accepting;
 pub(crate) mod acceptor;
 mod base;
 mod bound_descriptors;
 mod descriptors;
 mod event_loop;
 mod lanes;
-mod listening;
 mod managers;
 mod orphans;
 pub(crate) mod ports;

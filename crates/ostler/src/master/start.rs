@@ -9,6 +9,7 @@ use ostler_core::shutdown::Shutdown;
 use ostler_shm::board::{Board, BoardSizes};
 use ostler_shm::commons::Commons;
 
+use super::accepting::Accepting;
 use super::acceptor::Acceptor;
 use super::base::Base;
 use super::bound_descriptors::BoundDescriptors;
@@ -109,7 +110,7 @@ where
         handed.map_err(|error| fail("cannot hand a port to a reactor", error))?;
     }
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
-    let (acceptor, base) = who_accepts(ports, &options, commons, &reports, &forked)?;
+    let (accepting, base) = who_accepts(ports, &options, commons, &reports, &forked)?;
     let now = clock::monotonic_ms();
     let master = Master {
         shutdown: Shutdown::new(options.shutdown_timeout_ms, options.drain_timeout_ms),
@@ -120,7 +121,7 @@ where
         encryption,
         signals,
         signal_notes: log::SignalNotes::default(),
-        acceptor,
+        accepting,
         base,
         mailboxes,
         threads,
@@ -143,11 +144,11 @@ fn who_accepts(
     commons: Option<Commons>,
     reports: &Reports,
     forked: &Forked,
-) -> Result<(Option<Acceptor>, Option<Base>)> {
+) -> Result<(Option<Accepting>, Option<Base>)> {
     let Some(commons) = commons else {
         let acceptor = Acceptor::new(ports, options, reports.clone());
         let failed = |error| Error::start("cannot keep a descriptor in reserve", Some(error));
-        return Ok((Some(acceptor.map_err(failed)?), None));
+        return Ok((Some(Accepting::new(acceptor.map_err(failed)?)), None));
     };
     let certificates = Handover::read(options, forked)?;
     Ok((None, Some(Base::new(ports, Arc::new(commons), certificates))))

@@ -52,11 +52,8 @@ impl Master {
     }
 
     fn stop_accepting(&mut self) {
-        if let Some(acceptor) = self.acceptor.take() {
-            for port in acceptor.ports().listeners() {
-                let _ = self.epoll.remove(port);
-            }
-            acceptor.end();
+        if let Some(accepting) = self.accepting.take() {
+            accepting.end(&self.epoll);
         }
     }
 

@@ -33,6 +33,11 @@ impl Places {
         Self { seat, ..self }
     }
 
+    /// How many reactors share the places.
+    pub(crate) fn reactors(&self) -> usize {
+        self.taken.len()
+    }
+
     /// The id of a new session, and its place.
     fn claim(&self) -> Option<u64> {
         match &self.seat {
