@@ -338,9 +338,18 @@ fn the_limit_of_descriptors_is_raised_and_lowers_max_connections() -> TestResult
     server.stop()
 }
 
+/// The only reactor accepts its clients itself; several get them from the main thread.
 #[test]
 fn above_max_connections_clients_wait_until_one_goes() -> TestResult {
-    let server = probe().set("max_connections", 3).expect_log("all places are taken").start()?;
+    for reactors in [1, 2] {
+        clients_above_max_connections_wait(reactors)?;
+    }
+    Ok(())
+}
+
+fn clients_above_max_connections_wait(reactors: usize) -> TestResult {
+    let server = probe().set("reactors", reactors).set("max_connections", 3);
+    let server = server.expect_log("all places are taken").start()?;
     let mut inside: Vec<Talk> = Vec::new();
     for _ in 0..3 {
         let mut talk = Talk::new(&server)?;

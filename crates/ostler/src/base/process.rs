@@ -22,9 +22,10 @@ use crate::api::worker::Worker;
 use crate::control::{Channel, FromProcess, Received, ToProcess};
 use crate::encryption::Encryption;
 use crate::inheritance::{ProcessBoot, ProcessEnds};
-use crate::master::accepting::{Accepting, ListenerSet};
+use crate::master::accepting::Accepting;
+use crate::master::accepting_reactor;
 use crate::master::acceptor::Acceptor;
-use crate::master::ports::{ListeningPort, ListeningPorts};
+use crate::master::ports::ListeningPorts;
 use crate::options::Options;
 use crate::reactor::Reactor;
 use crate::reactor::mailbox::{FromReactor, ToReactor};
@@ -41,8 +42,6 @@ const LINK: u32 = 0;
 const WORKER: u32 = 1;
 /// Reports of the reactor.
 const REPORTS: u32 = 2;
-/// The listener of the first port; that of the next one is the next number.
-const LISTENERS: u32 = 16;
 
 /// Turns of reactor and worker before what happened outside is looked at again: enough to bring
 /// home what one wait has brought, few enough that nobody outside waits for long.
@@ -270,8 +269,8 @@ impl<H: Handler> Process<H> {
             // It is looked at in each turn.
             WORKER => self.run.hush(),
             REPORTS => return self.take_reports(),
-            _ => match number.checked_sub(LISTENERS).and_then(|port| u16::try_from(port).ok()) {
-                Some(port) => self.accept(PortId(port)),
+            _ => match accepting_reactor::port_of(number) {
+                Some(port) => self.accept(port),
                 None => invariant!(false, "what this thread watches has a number"),
             },
         }
@@ -333,7 +332,7 @@ impl<H: Handler> Process<H> {
 
     fn read_datagrams(&mut self) {
         // Unless it was told to leave since.
-        if self.accepts {
+        if self.parts.accepting.as_ref().is_some_and(Accepting::is_open) {
             self.parts.local.reactor.borrow_mut().let_datagrams_be_read(true);
             self.is_busy = true;
         }
@@ -416,10 +415,11 @@ impl<H: Handler> Process<H> {
 
     fn accept(&mut self, port: PortId) {
         let Some(accepting) = &mut self.parts.accepting else { return };
-        let local = &self.parts.local;
-        accepting.accept(port, clock::monotonic_ms(), &*local.reactor.borrow());
-        local.mailbox.push_all(accepting.accepted_for(0).map(ToReactor::Accepted));
-        local.reactor.borrow_mut().read_mail();
+        let mut reactor = self.parts.local.reactor.borrow_mut();
+        accepting.accept(port, clock::monotonic_ms(), &*reactor);
+        accepting.accepted_for(0).for_each(|accepted| reactor.accepted(accepted));
+        // What follows from it is done in the next turn.
+        self.is_busy = true;
     }
 
     fn begin_accepting(&mut self) {
@@ -439,19 +439,5 @@ impl<H: Handler> Process<H> {
         if let Some(accepting) = &mut self.parts.accepting {
             accepting.resume(&*self.parts.local.reactor.borrow());
         }
-    }
-}
-
-impl ListenerSet for Reactor {
-    fn add(&self, port: &ListeningPort, interest: Interest) -> io::Result<()> {
-        self.watch(port, LISTENERS + u32::from(port.id().0), interest)
-    }
-
-    fn modify(&self, port: &ListeningPort, interest: Interest) -> io::Result<()> {
-        self.watch_for(port, LISTENERS + u32::from(port.id().0), interest)
-    }
-
-    fn remove(&self, port: &ListeningPort) {
-        self.unwatch(port);
     }
 }

@@ -64,6 +64,11 @@ impl Accepting {
         counts
     }
 
+    /// Accepting has begun, and has not ended.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     /// What was counted until now.
     pub(crate) const fn counts(&self) -> &AcceptCounts {
         self.acceptor.counts()
@@ -107,6 +112,14 @@ impl Accepting {
         }
         if self.acceptor.end_rests(now) && self.rest_until.is_none() {
             self.watch(Interest::READ, set);
+        }
+    }
+
+    /// Ends the rest of all ports when a descriptor or a place was freed since: for a loop in whose
+    /// own thread that happens.
+    pub(crate) fn resume_when_freed(&mut self, set: &impl ListenerSet) {
+        if self.rest_until.is_some() && self.acceptor.may_go_on() {
+            self.resume(set);
         }
     }
 

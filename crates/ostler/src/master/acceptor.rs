@@ -273,6 +273,11 @@ impl Acceptor {
         Verdict::RestUntil(now + PAUSE_MS)
     }
 
+    /// A descriptor or a place was freed since accepting rests.
+    pub(crate) fn may_go_on(&self) -> bool {
+        !self.reports.acceptor_waits.load(Ordering::SeqCst)
+    }
+
     /// Accepting works again.
     pub(crate) fn resumed(&mut self) {
         self.reports.acceptor_waits.store(false, Ordering::SeqCst);

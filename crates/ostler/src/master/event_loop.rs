@@ -5,17 +5,16 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ostler_core::ids::{PortId, ProcessKey, ProcessKind};
+use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::shutdown::{self, Shutdown};
 use ostler_core::{Millis, invariant};
 
-use super::accepting::{Accepting, ListenerSet};
+use super::accepting::Accepting;
 use super::base::{Base, SeatToken};
-use super::lanes;
 use super::managers::{Lost, Managers};
 use super::orphans::Orphans;
-use super::ports::ListeningPort;
 use super::report::{Announcement, report_reload};
+use super::{lanes, listening};
 use crate::api::port::Ports;
 use crate::control::{Received, ShortText, ToManager, ToMaster, ToProcess};
 use crate::encryption::Encryption;
@@ -33,34 +32,6 @@ const MANAGER: u64 = 2;
 const MANAGER_PIDFD: u64 = 3;
 const REPORTS: u64 = 4;
 const SPARE_PIDFD: u64 = 5;
-/// The listener of the first port; that of the next one is the next number.
-const LISTENERS: u64 = 16;
-
-/// The token of the listener of a port.
-fn listener_token(port: PortId) -> u64 {
-    LISTENERS + u64::from(port.0)
-}
-
-/// The port whose listener has this token.
-fn listener_port(token: u64) -> Option<PortId> {
-    u16::try_from(token.checked_sub(LISTENERS)?).ok().map(PortId)
-}
-
-impl ListenerSet for Epoll {
-    fn add(&self, port: &ListeningPort, interest: Interest) -> std::io::Result<()> {
-        Self::add(self, port, listener_token(port.id()), interest)
-    }
-
-    fn modify(&self, port: &ListeningPort, interest: Interest) -> std::io::Result<()> {
-        Self::modify(self, port, listener_token(port.id()), interest)
-    }
-
-    fn remove(&self, port: &ListeningPort) {
-        // It was watched, or there is nothing to end.
-        let _ = Self::remove(self, port);
-    }
-}
-
 /// Control messages taken before other events are looked at.
 const MESSAGES_MAX: usize = 64;
 
@@ -122,7 +93,7 @@ impl Master {
                         }
                     }
                     SPARE_PIDFD => self.spare_lost(),
-                    _ => match (SeatToken::unpack(token), listener_port(token)) {
+                    _ => match (SeatToken::unpack(token), listening::port_of(token)) {
                         (Some(seat), _) => self.on_seat(seat, now),
                         (None, Some(port)) => self.accept(port, now),
                         _ => invariant!(false, "what the master watches has a token"),
@@ -165,15 +136,6 @@ impl Master {
         match &self.managers.spare {
             Some(spare) => self.epoll.add(&spare.pidfd, SPARE_PIDFD, Interest::READ),
             None => Ok(()),
-        }
-    }
-
-    /// Takes clients that wait at a port, and wakes each reactor once for its share.
-    fn accept(&mut self, port: PortId, now: Millis) {
-        let Some(accepting) = &mut self.accepting else { return };
-        accepting.accept(port, now, &self.epoll);
-        for (reactor, mailbox) in self.mailboxes.iter().enumerate() {
-            mailbox.push_all(accepting.accepted_for(reactor).map(ToReactor::Accepted));
         }
     }
 

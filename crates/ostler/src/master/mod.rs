@@ -1,17 +1,19 @@
 //! The master process: owns listeners and client sockets.
 //!
-//! Responsible for: accepting, handing sockets to reactors, making lane memory, promoting the spare
-//! manager, ending in order. Must never: run user code after the start, wait for a worker, or go on
-//! when a thread of it is broken (a panic aborts).
+//! Responsible for: accepting (several reactors get sockets from here, the only one accepts
+//! itself), making lane memory, promoting the spare manager, ending in order. Must never: run user
+//! code after the start, wait for a worker, or go on when a thread of it is broken (it aborts).
 
 mod accept_rate;
 pub(crate) mod accepting;
+pub(crate) mod accepting_reactor;
 pub(crate) mod acceptor;
 mod base;
 mod bound_descriptors;
 mod descriptors;
 mod event_loop;
 mod lanes;
+mod listening;
 mod managers;
 mod orphans;
 pub(crate) mod ports;

@@ -10,6 +10,7 @@ use ostler_shm::board::{Board, BoardSizes};
 use ostler_shm::commons::Commons;
 
 use super::accepting::Accepting;
+use super::accepting_reactor;
 use super::acceptor::Acceptor;
 use super::base::Base;
 use super::bound_descriptors::BoundDescriptors;
@@ -104,13 +105,18 @@ where
     let signals = signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?;
     let places = Places::new(Arc::clone(&board));
     let reports = Reports::new(places).map_err(|error| fail("cannot make a bell", error))?;
-    let (mailboxes, threads) = start_reactors(&options, encryption.clone(), &board, &reports)?;
+    let reports = if only_reactor(&options) { reports.with_acceptor_here() } else { reports };
+    let mailboxes = make_mailboxes(&options)?;
     if !is_base {
         let handed = ports.hand_out_datagrams(&mailboxes);
         handed.map_err(|error| fail("cannot hand a port to a reactor", error))?;
     }
+    let accepts = who_accepts(ports, &options, commons, &reports, &forked)?;
+    let settings = ReactorSettings::new(&options).map_err(cannot_start_reactor)?;
+    let settings = settings.with_encryption(encryption.clone());
+    let reactors = make_reactors(&options, &settings, &board, &mailboxes, &reports)?;
+    let threads = start_reactors(reactors, accepts.reactor)?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
-    let (accepting, base) = who_accepts(ports, &options, commons, &reports, &forked)?;
     let now = clock::monotonic_ms();
     let master = Master {
         shutdown: Shutdown::new(options.shutdown_timeout_ms, options.drain_timeout_ms),
@@ -121,8 +127,8 @@ where
         encryption,
         signals,
         signal_notes: log::SignalNotes::default(),
-        accepting,
-        base,
+        accepting: accepts.main_thread,
+        base: accepts.base,
         mailboxes,
         threads,
         reports,
@@ -137,21 +143,41 @@ where
     master.run()
 }
 
-/// The master, or in BASE mode the processes.
+/// Who accepts clients: one of them.
+struct Accepts {
+    /// The main thread, which hands them to several reactors.
+    main_thread: Option<Accepting>,
+    /// The only reactor.
+    reactor: Option<Accepting>,
+    /// The workers, in BASE mode.
+    base: Option<Base>,
+}
+
+/// Whether there is one reactor, which accepts its clients itself (decision 37).
+fn only_reactor(options: &Options) -> bool {
+    options.mode == Mode::Process && options.reactors == 1
+}
+
 fn who_accepts(
     ports: ListeningPorts,
     options: &Options,
     commons: Option<Commons>,
     reports: &Reports,
     forked: &Forked,
-) -> Result<(Option<Accepting>, Option<Base>)> {
-    let Some(commons) = commons else {
-        let acceptor = Acceptor::new(ports, options, reports.clone());
-        let failed = |error| Error::start("cannot keep a descriptor in reserve", Some(error));
-        return Ok((Some(Accepting::new(acceptor.map_err(failed)?)), None));
-    };
-    let certificates = Handover::read(options, forked)?;
-    Ok((None, Some(Base::new(ports, Arc::new(commons), certificates))))
+) -> Result<Accepts> {
+    let nobody = Accepts { main_thread: None, reactor: None, base: None };
+    if let Some(commons) = commons {
+        let certificates = Handover::read(options, forked)?;
+        let base = Some(Base::new(ports, Arc::new(commons), certificates));
+        return Ok(Accepts { base, ..nobody });
+    }
+    let acceptor = Acceptor::new(ports, options, reports.clone());
+    let failed = |error| Error::start("cannot keep a descriptor in reserve", Some(error));
+    let accepting = Some(Accepting::new(acceptor.map_err(failed)?));
+    Ok(match only_reactor(options) {
+        true => Accepts { reactor: accepting, ..nobody },
+        false => Accepts { main_thread: accepting, ..nobody },
+    })
 }
 
 /// From here on this process is the master. What that changes of it is put back when the answer is
@@ -269,38 +295,51 @@ fn id_before_the_first(options: &Options) -> Result<u64> {
     }
 }
 
-type Threads = Vec<JoinHandle<()>>;
-
-fn start_reactors(
-    options: &Options,
-    encryption: Encryption,
-    board: &Arc<Board>,
-    reports: &Reports,
-) -> Result<(Vec<Arc<Mailbox>>, Threads)> {
-    let fail = |error| Error::start("cannot start a reactor", Some(error));
-    let settings = ReactorSettings::new(options).map_err(fail)?.with_encryption(encryption);
+/// The mailboxes of the reactors. In BASE mode there are none.
+fn make_mailboxes(options: &Options) -> Result<Vec<Arc<Mailbox>>> {
     let reactors = if options.mode == Mode::Base { 0 } else { options.reactors };
-    let mailboxes: Vec<_> = (0..reactors)
+    (0..reactors)
         .map(|_| Ok(Arc::new(Mailbox::new()?)))
         .collect::<std::io::Result<_>>()
-        .map_err(fail)?;
-    let memory = SharedMemory::new(options.memory_budget as u64, mailboxes.clone());
-    let mut threads = Vec::new();
-    for (index, mailbox) in mailboxes.iter().enumerate() {
-        let reactor = Reactor::new(
-            index,
-            settings.clone(),
-            Arc::clone(board),
-            Arc::clone(&memory),
-            Arc::clone(mailbox),
-            reports.clone(),
-        )
-        .map_err(fail)?;
-        let thread = std::thread::Builder::new()
-            .name(format!("reactor-{index}"))
-            .spawn(move || reactor.run())
-            .map_err(fail)?;
-        threads.push(thread);
-    }
-    Ok((mailboxes, threads))
+        .map_err(cannot_start_reactor)
+}
+
+fn cannot_start_reactor(error: std::io::Error) -> Error {
+    Error::start("cannot start a reactor", Some(error))
+}
+
+fn make_reactors(
+    options: &Options,
+    settings: &ReactorSettings,
+    board: &Arc<Board>,
+    mailboxes: &[Arc<Mailbox>],
+    reports: &Reports,
+) -> Result<Vec<Reactor>> {
+    let memory = SharedMemory::new(options.memory_budget as u64, mailboxes.to_vec());
+    let make = |(index, mailbox): (usize, &Arc<Mailbox>)| {
+        let (board, memory) = (Arc::clone(board), Arc::clone(&memory));
+        let mailbox = Arc::clone(mailbox);
+        Reactor::new(index, settings.clone(), board, memory, mailbox, reports.clone())
+    };
+    let reactors = mailboxes.iter().enumerate().map(make).collect::<std::io::Result<_>>();
+    reactors.map_err(cannot_start_reactor)
+}
+
+/// Starts a thread for each reactor. Who accepts for itself is the only one.
+fn start_reactors(
+    reactors: Vec<Reactor>,
+    mut accepting: Option<Accepting>,
+) -> Result<Vec<JoinHandle<()>>> {
+    let start = |(index, reactor): (usize, Reactor)| {
+        let thread = std::thread::Builder::new().name(format!("reactor-{index}"));
+        match accepting.take() {
+            None => thread.spawn(move || reactor.run()),
+            Some(mut accepting) => {
+                accepting.begin(&reactor)?;
+                thread.spawn(move || accepting_reactor::run(reactor, accepting))
+            }
+        }
+    };
+    let threads = reactors.into_iter().enumerate().map(start).collect::<std::io::Result<_>>();
+    threads.map_err(cannot_start_reactor)
 }

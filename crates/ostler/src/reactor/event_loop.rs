@@ -17,50 +17,74 @@ pub(super) const GIVES_MAX: usize = 256;
 
 /// Whether the loop goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flow {
-    /// `more`: the turn's bound was met, there is something to give at once.
-    GoOn {
-        more: bool,
-    },
+pub(crate) enum Flow {
+    GoOn,
     Stop,
 }
-
-/// Nothing ends the loop.
-const GO_ON: Flow = Flow::GoOn { more: false };
 
 impl Reactor {
     /// The life of the thread.
     pub(crate) fn run(mut self) {
         let mut events = Self::events();
         let mut more = false;
-        loop {
-            let timeout = if more { Some(Duration::ZERO) } else { self.sleep_time() };
-            if !more && self.fall_asleep() {
-                self.wake();
-                more = true;
-                continue;
-            }
-            let waited = self.clients.epoll.wait(&mut events, timeout);
-            self.wake();
-            if let Err(error) = waited {
-                self.clients.reports.queue.push(FromReactor::Failed(self.clients.index, error));
+        while self.sleep(&mut events, more, None) == Flow::GoOn {
+            if self.begin_turn(&events) == Flow::Stop {
                 return;
             }
-            match self.turn(&events) {
-                Flow::GoOn { more: gives_left } => more = gives_left,
-                Flow::Stop => return,
+            more = self.end_turn();
+        }
+    }
+
+    /// Sleeps until something happens or is due, or until `at_most` has passed; not at all when
+    /// there is `more` to do at once.
+    pub(crate) fn sleep(
+        &mut self,
+        events: &mut Events,
+        more: bool,
+        at_most: Option<Duration>,
+    ) -> Flow {
+        let timeout = if more || !self.may_sleep() {
+            Some(Duration::ZERO)
+        } else {
+            [self.sleep_time(), at_most].into_iter().flatten().min()
+        };
+        let waited = self.clients.epoll.wait(events, timeout);
+        self.wake();
+        match waited {
+            Ok(_) => Flow::GoOn,
+            Err(error) => {
+                self.clients.reports.queue.push(FromReactor::Failed(self.clients.index, error));
+                Flow::Stop
             }
         }
     }
 
-    /// One turn, apart from the sleep before it.
-    pub(super) fn turn(&mut self, events: &Events) -> Flow {
+    /// Falls asleep, unless there are news.
+    fn may_sleep(&mut self) -> bool {
+        let has_news = self.fall_asleep();
+        if has_news {
+            self.wake();
+        }
+        !has_news
+    }
+
+    /// One turn, apart from the sleep before it: true when it ended at one of its bounds, so that
+    /// there is something to do at once.
+    pub(super) fn turn(&mut self, events: &Events) -> bool {
+        self.begin_turn(events) == Flow::GoOn && self.end_turn()
+    }
+
+    /// The first half of a turn: takes what happened.
+    pub(crate) fn begin_turn(&mut self, events: &Events) -> Flow {
         self.clients.now = clock::monotonic_ns();
         self.clients.brain.begin_turn(self.clients.now);
         self.clients.go_on_with_files();
-        if self.take_events(events) == Flow::Stop {
-            return Flow::Stop;
-        }
+        self.take_events(events)
+    }
+
+    /// The second half of a turn: does what follows. True when it ended at one of its bounds, so
+    /// that there is something to do at once.
+    pub(crate) fn end_turn(&mut self) -> bool {
         self.consume_all();
         self.run_due();
         self.clients.tend_memory();
@@ -74,7 +98,7 @@ impl Reactor {
         let more_handshakes = self.clients.go_on_with_handshakes();
         self.report_drained();
         let more_of_files = self.clients.file_share.has_waiting();
-        Flow::GoOn { more: more || more_handshakes || more_of_files }
+        more || more_handshakes || more_of_files
     }
 
     fn take_events(&mut self, events: &Events) -> Flow {
@@ -96,7 +120,7 @@ impl Reactor {
         }
         // Mail first: a worker that another reactor condemned is settled as condemned here too
         // (decision 16).
-        let flow = if mail { self.take_mail() } else { GO_ON };
+        let flow = if mail { self.take_mail() } else { Flow::GoOn };
         for (lane, mark) in dead {
             self.worker_ended(lane, mark);
         }
@@ -137,6 +161,7 @@ impl Reactor {
                     if timed_out {
                         self.report_holders();
                     }
+                    self.clients.closes_all = true;
                     self.clients.brain.close_all(reason);
                     self.clients.carry_out();
                     self.clients.end_all_handshakes();
@@ -148,7 +173,7 @@ impl Reactor {
                 }
             }
         }
-        GO_ON
+        Flow::GoOn
     }
 
     /// Gives until nothing can be given; true when one of the turn's bounds was met first.

@@ -1,5 +1,5 @@
 //! A reactor in the thread of somebody else, which takes turns with it: that of a worker in BASE
-//! mode, and that of a test.
+//! mode, that of a reactor that accepts its clients itself, and that of a test.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use ostler_core::brain::Books;
 
 use super::destination::Destination;
-use super::event_loop::Flow;
+use super::mailbox::Accepted;
 use super::{Reactor, token};
 use crate::sys::epoll::{Events, Interest};
 
@@ -74,13 +74,22 @@ impl Reactor {
     }
 
     fn turned(&mut self, events: &Events) -> Turned {
-        let flow = self.turn(events);
-        Turned { has_more: flow == Flow::GoOn { more: true }, gave: self.gave }
+        Turned { has_more: self.turn(events), gave: self.gave }
     }
 
     /// The numbers of what happened to what the thread watches, since the last look.
     pub(crate) fn take_outside(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.outside)
+    }
+
+    /// Takes a connection that its thread has accepted.
+    pub(crate) fn accepted(&mut self, accepted: Accepted) {
+        self.clients.accepted(accepted);
+    }
+
+    /// The server ends, and with it accepting.
+    pub(crate) const fn is_ending(&self) -> bool {
+        self.clients.draining || self.clients.closes_all
     }
 
     /// Takes what is in the mailbox without waiting for its bell.

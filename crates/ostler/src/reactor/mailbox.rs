@@ -143,6 +143,8 @@ pub(crate) struct Reports {
     pub(crate) addresses: Addresses,
     /// The acceptor waits for a descriptor or for a place.
     pub(crate) acceptor_waits: Arc<AtomicBool>,
+    /// The acceptor is in the thread of the only reactor, and needs no message.
+    acceptor_is_here: bool,
     /// Each reactor's books as they were when it stopped.
     pub(crate) books: Arc<Mutex<Books>>,
 }
@@ -155,8 +157,14 @@ impl Reports {
             places,
             addresses: Addresses::default(),
             acceptor_waits: Arc::default(),
+            acceptor_is_here: false,
             books: Arc::default(),
         })
+    }
+
+    /// The same for a reactor that accepts its clients itself.
+    pub(crate) fn with_acceptor_here(self) -> Self {
+        Self { acceptor_is_here: true, ..self }
     }
 
     /// A connection was accepted.
@@ -189,7 +197,7 @@ impl Reports {
     }
 
     fn tell_acceptor(&self) {
-        if self.acceptor_waits.swap(false, Ordering::SeqCst) {
+        if self.acceptor_waits.swap(false, Ordering::SeqCst) && !self.acceptor_is_here {
             self.queue.push(FromReactor::Closed);
         }
     }

@@ -14,7 +14,7 @@ mod connection;
 mod datagram;
 mod deadlines;
 mod destination;
-mod event_loop;
+pub(crate) mod event_loop;
 mod files;
 mod guest;
 mod handshakes;
@@ -171,6 +171,8 @@ struct ClientSide {
     reports: Reports,
     now: Nanos,
     draining: bool,
+    /// All sessions are ended, whatever they have in hand.
+    closes_all: bool,
 }
 
 impl Reactor {
@@ -212,6 +214,7 @@ impl Reactor {
             reports,
             now: 0,
             draining: false,
+            closes_all: false,
             settings,
         };
         Ok(Self {
