@@ -15,13 +15,23 @@ pub(super) struct Bounds {
     pub(super) turn_bytes: usize,
 }
 
-/// What framed sessions may receive. Four reads of the default `receive_size`, so that a big
-/// package still costs few turns; and about a third of a millisecond of copying.
-pub(super) const RECEIVING: Bounds = Bounds { session_bytes: 256 * 1024, turn_bytes: 1024 * 1024 };
-/// What is sent of files: as much at once as a slow disk may read while all others wait, and about
-/// a third of a millisecond of copying.
+/// Bytes that a framed session may receive. Four reads of the default `receive_size`, so that a big
+/// package still costs few turns.
+const RECEIVE_SESSION_BYTES: usize = 256 * 1024;
+/// Bytes that all framed sessions may receive: about a third of a millisecond of copying.
+const RECEIVE_TURN_BYTES: usize = 1024 * 1024;
+/// Bytes of files that a session may send: as much at once as a slow disk may read while all others
+/// wait.
+const FILE_SESSION_BYTES: usize = 256 * 1024;
+/// Bytes of files that all sessions may send: about a third of a millisecond of copying.
+const FILE_TURN_BYTES: usize = 1024 * 1024;
+
+/// What framed sessions may receive.
+pub(super) const RECEIVING: Bounds =
+    Bounds { session_bytes: RECEIVE_SESSION_BYTES, turn_bytes: RECEIVE_TURN_BYTES };
+/// What is sent of files.
 pub(super) const SENDING_FILES: Bounds =
-    Bounds { session_bytes: 256 * 1024, turn_bytes: 1024 * 1024 };
+    Bounds { session_bytes: FILE_SESSION_BYTES, turn_bytes: FILE_TURN_BYTES };
 
 /// The account of one turn.
 #[derive(Debug)]
