@@ -85,6 +85,8 @@ pub use api::send_error::SendError;
 pub use api::server::Server;
 pub use api::session::{Session, SessionInfo};
 pub use api::tls::Tls;
+#[cfg(feature = "tls")]
+pub use api::tls_info::{ClientCertificate, TlsInfo};
 #[cfg(feature = "serde")]
 pub use api::typed_state::StateError;
 pub use api::worker::{KeepAlive, TimerId, Worker};

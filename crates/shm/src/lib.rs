@@ -34,4 +34,5 @@ pub(crate) mod session_peer;
 pub mod sessions;
 pub mod sleep;
 pub mod sync;
+pub mod tls_facts;
 pub mod words;

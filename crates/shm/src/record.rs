@@ -9,7 +9,8 @@ pub const HEADER_SIZE: usize = 64;
 pub enum RecordKind {
     /// Filler up to the wrap; carries nothing.
     Pad = 1,
-    /// Down, package ring: a session was accepted.
+    /// Down, package ring: a session was accepted; what its client has shown, if anything
+    /// (`tls_facts`).
     Connect = 2,
     /// Down, package ring: a package, or a part of one.
     Data = 3,

@@ -195,7 +195,7 @@ impl Ledger {
                 break;
             }
             let again = !entry.done && needed(entry);
-            let is_new = entry.kind.has_body() && entry.body.is_none();
+            let is_new = (entry.kind.has_body() || entry.len > 0) && entry.body.is_none();
             if again && is_new && !entry.in_parts {
                 entry.body = Some(copy(entry));
                 self.body_bytes += entry.body_len();

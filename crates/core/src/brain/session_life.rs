@@ -1,6 +1,6 @@
 //! The life of a session: accepted, read, ended once.
 
-use super::{Brain, BrainAction, CloseReason, DatagramDrop, Phase};
+use super::{Brain, BrainAction, CloseReason, DatagramDrop, Phase, Returned};
 use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot, PortId};
 
 impl Brain {
@@ -15,6 +15,18 @@ impl Brain {
         }
         self.enqueue(slot);
         Some(slot)
+    }
+
+    /// Its connect event carries these bytes, to whichever worker it is given at last. To be told
+    /// right after [`Brain::accept`]; without connect events nobody hears of it.
+    pub fn tell_at_connect(&mut self, slot: ConnectionSlot, body: Vec<u8>) {
+        let Some(connection) = self.connection(slot) else { return };
+        if std::mem::take(&mut connection.owes_connect) {
+            // It waits as one that came back does, with its body, which is charged.
+            let kind = DeliveryKind::Connect;
+            let connect = Returned { kind, body, attempt: 0, deaths_while_waiting: 0 };
+            self.sessions.push_returned(slot, connect);
+        }
     }
 
     /// The session in a place.

@@ -19,6 +19,8 @@ pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod setters;
 pub(crate) mod tls;
+#[cfg(feature = "tls")]
+pub(crate) mod tls_info;
 #[cfg(feature = "serde")]
 pub(crate) mod typed_state;
 pub(crate) mod worker;

@@ -71,6 +71,11 @@ impl Session {
         Self { context, id }
     }
 
+    #[cfg(feature = "tls")]
+    pub(super) const fn context(&self) -> &Rc<WorkerContext> {
+        &self.context
+    }
+
     /// The session's id: 53 bits, never issued twice by one server.
     ///
     /// ```

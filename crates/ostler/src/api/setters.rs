@@ -297,6 +297,7 @@ mod tests {
             "tls_ocsp",
             "tls_client_ca",
             "tls_client_auth",
+            "tls_client_chain_max",
             "tls_alpn",
             "tls_min_version",
             "tls_tickets",

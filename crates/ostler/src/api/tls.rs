@@ -62,6 +62,20 @@ impl Tls {
             .other("tls_client_auth", auth.spell())
     }
 
+    /// Most bytes of all certificates that one client shows (`tls_client_chain_max`); who shows
+    /// more is refused.
+    ///
+    /// ```
+    /// use ostler::{ClientAuth, Tls};
+    ///
+    /// let tls = Tls::new("a.pem", "a.key");
+    /// let tls = tls.client_certificates("devices.pem", ClientAuth::Required);
+    /// let tls = tls.client_chain_max(8 << 10);
+    /// ```
+    pub fn client_chain_max(self, bytes: usize) -> Self {
+        self.other("tls_client_chain_max", bytes.to_string())
+    }
+
     /// Files with the OCSP responses (DER) of the certificates, in their order.
     ///
     /// ```

@@ -71,6 +71,8 @@ pub(crate) struct PortOptions {
     pub(crate) tls_client_ca: String,
     /// Whether clients show certificates.
     pub(crate) tls_client_auth: ClientAuth,
+    /// Most bytes of the certificates of one client.
+    pub(crate) tls_client_chain_max: usize,
     /// Protocols that are spoken, as ALPN names them.
     pub(crate) tls_alpn: Protocols,
     /// The oldest version that is spoken.
@@ -160,6 +162,7 @@ impl Default for PortOptions {
             tls_ocsp: Paths::default(),
             tls_client_ca: String::new(),
             tls_client_auth: ClientAuth::Off,
+            tls_client_chain_max: 16 * 1024,
             tls_alpn: Protocols::default(),
             tls_min_version: TlsVersion::Tls12,
             tls_tickets: true,

@@ -64,6 +64,8 @@ pub(crate) struct TlsSettings {
     /// Authorities of the clients' certificates.
     pub(crate) client_ca: Option<PathBuf>,
     pub(crate) client_auth: ClientAuth,
+    /// Most bytes of the certificates of one client.
+    pub(crate) client_chain_max: usize,
     /// Names of protocols, the best first; none: whatever the client wants.
     pub(crate) alpn: Vec<Vec<u8>>,
     /// TLS 1.3 and nothing older.
@@ -107,6 +109,7 @@ impl PortOptions {
             certificates: pairs.collect(),
             client_ca: Some(&self.tls_client_ca).filter(|text| !text.is_empty()).map(path),
             client_auth: self.tls_client_auth,
+            client_chain_max: self.tls_client_chain_max,
             alpn: self.tls_alpn.0.iter().map(|name| name.clone().into_bytes()).collect(),
             only_newest: self.tls_min_version == TlsVersion::Tls13,
             tickets: self.tls_tickets,

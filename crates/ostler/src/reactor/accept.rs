@@ -70,7 +70,7 @@ impl ClientSide {
                 Err(error) => self.refuse_newcomer(arrival, &error),
             };
         }
-        self.open_session(Transport::plain(socket), arrival, Watched::NotYet);
+        self.open_session(Transport::plain(socket), arrival, Watched::NotYet, Vec::new());
     }
 
     /// The socket with its place among the connections of its address, or `None`: there is none,
@@ -141,12 +141,14 @@ impl ClientSide {
         self.reports.give_place_back(self.index, arrival.session);
     }
 
-    /// A session begins on a transport that is ready for it.
+    /// A session begins on a transport that is ready for it; `shown` is what its connect event
+    /// tells besides.
     pub(super) fn open_session(
         &mut self,
         transport: Transport,
         arrival: Arrival,
         watched: Watched,
+        shown: Vec<u8>,
     ) {
         let Arrival { session, peer, port } = arrival;
         let Some(slot) = self.brain.accept(port, session) else {
@@ -158,6 +160,9 @@ impl ClientSide {
         };
         if let Some(address) = peer.ip() {
             self.brain.comes_from(slot, address);
+        }
+        if !shown.is_empty() {
+            self.brain.tell_at_connect(slot, shown);
         }
         let home = Home { reactor: self.index as u8, place: slot.0 };
         self.board.open_session(session, home, port.0, peer, clock::monotonic_ns());

@@ -220,7 +220,7 @@ impl ClientSide {
         }
         let Some(Newcomer { stage, arrival, charged }) = self.newcomers.remove(id) else { return };
         self.memory.release(charged as u64);
-        self.open_session(stage.into_transport(), arrival, Watched::Already);
+        self.open_session(stage.into_transport(), arrival, Watched::Already, Vec::new());
     }
 
     fn hold(&mut self, id: HandshakeId, lease: Lease) {
@@ -239,23 +239,34 @@ impl ClientSide {
     fn handshake_done(&mut self, id: HandshakeId) {
         let Some(newcomer) = self.newcomers.remove(id) else { return };
         let Newcomer { stage, arrival, charged } = newcomer;
-        let transport = stage.into_transport();
+        let mut transport = stage.into_transport();
+        let shown = match transport.shown() {
+            Ok(shown) => shown,
+            Err(error) => {
+                let stage = Stage::Handshake(transport);
+                let newcomer = Newcomer { stage, arrival, charged };
+                return self.handshake_failed(newcomer, &error);
+            }
+        };
         self.counts.done += 1;
         self.counts.resumed += u64::from(transport.is_resumed());
         self.memory.release(charged as u64);
-        self.open_session(transport, arrival, Watched::Already);
+        self.open_session(transport, arrival, Watched::Already, shown);
+    }
+
+    fn handshake_failed(&mut self, newcomer: Newcomer, error: &io::Error) {
+        self.counts.failed += 1;
+        if self.complaints.handshakes.admits() {
+            tracing::info!(peer = %newcomer.arrival.peer, %error, "a handshake failed");
+        }
+        self.end_newcomer(newcomer);
     }
 
     fn newcomer_failed(&mut self, id: HandshakeId, failure: Failure) {
         let Some(newcomer) = self.newcomers.remove(id) else { return };
         let peer = newcomer.arrival.peer;
         match failure {
-            Failure::Handshake(error) => {
-                self.counts.failed += 1;
-                if self.complaints.handshakes.admits() {
-                    tracing::info!(%peer, %error, "a handshake failed");
-                }
-            }
+            Failure::Handshake(error) => return self.handshake_failed(newcomer, &error),
             Failure::Header(NoHeader::Bad(reason)) => {
                 self.header_counts.count_bad(reason);
                 if self.complaints.headers.admits() {

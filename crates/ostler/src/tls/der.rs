@@ -1,5 +1,5 @@
 //! What is to be known of a certificate and rustls has no words for: from when and until when it
-//! is valid.
+//! is valid, and whose it is.
 //!
 //! It reads what rustls has accepted or is about to check; a certificate that it cannot read has no
 //! such field. It never panics and never looks at a byte twice for each level.
@@ -8,6 +8,11 @@ const SEQUENCE: u8 = 0x30;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const VERSION: u8 = 0xa0;
+const SET: u8 = 0x31;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+
+/// Attributes of a subject that are read; more are those of nobody's certificate.
+const ATTRIBUTES_MAX: usize = 64;
 
 /// What is read of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +48,46 @@ fn next<'a>(bytes: &mut &'a [u8]) -> Option<Element<'a>> {
 
 fn expect<'a>(bytes: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
     next(bytes).filter(|(found, _)| *found == tag).map(|(_, content)| content)
+}
+
+/// A word about the owner of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attribute<'a> {
+    /// What it is about: an object identifier, as it is encoded.
+    pub(crate) kind: &'a [u8],
+    /// Of which type its value is.
+    pub(crate) tag: u8,
+    pub(crate) value: &'a [u8],
+    /// The value with its tag and its length.
+    pub(crate) encoded: &'a [u8],
+}
+
+/// Whose a certificate is: the sets of attributes, in their order; `None` if it cannot be read.
+pub(crate) fn subject(mut der: &[u8]) -> Option<Vec<Vec<Attribute<'_>>>> {
+    let mut certificate = expect(&mut der, SEQUENCE)?;
+    let mut body = expect(&mut certificate, SEQUENCE)?;
+    if body.first() == Some(&VERSION) {
+        next(&mut body)?;
+    }
+    let (_serial, _algorithm, _issuer) = (next(&mut body)?, next(&mut body)?, next(&mut body)?);
+    let _validity = expect(&mut body, SEQUENCE)?;
+    let mut sets = expect(&mut body, SEQUENCE)?;
+    let (mut subject, mut left) = (Vec::new(), ATTRIBUTES_MAX);
+    while !sets.is_empty() {
+        let mut set = expect(&mut sets, SET)?;
+        let mut attributes = Vec::new();
+        while !set.is_empty() {
+            left = left.checked_sub(1)?;
+            let mut pair = expect(&mut set, SEQUENCE)?;
+            let kind = expect(&mut pair, OBJECT_IDENTIFIER)?;
+            let encoded = pair;
+            let (tag, value) = next(&mut pair)?;
+            let encoded = encoded.get(..encoded.len() - pair.len())?;
+            attributes.push(Attribute { kind, tag, value, encoded });
+        }
+        subject.push(attributes);
+    }
+    Some(subject)
 }
 
 impl Certificate {

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ostler_shm::tls_facts::TlsFacts;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
@@ -15,6 +16,7 @@ use rustls::unbuffered::{
 };
 use rustls::{Error, HandshakeKind, ServerConfig};
 
+use super::names;
 use super::outgoing::Outgoing;
 
 /// What a record costs besides its content, at most: header, explicit nonce, tag, type, and room
@@ -66,6 +68,8 @@ type Traffic<'a> = WriteTraffic<'a, ServerConnectionData>;
 /// The state of one connection: its handshake, then its keys.
 pub(crate) struct Engine {
     connection: UnbufferedServerConnection,
+    /// The name that the client has asked for, until the handshake is over.
+    asked_name: Option<Box<str>>,
     /// The client has said that nothing more comes.
     is_ended: bool,
 }
@@ -74,7 +78,7 @@ impl Engine {
     /// A connection of which nothing was received yet.
     pub(crate) fn new(config: Arc<ServerConfig>) -> Result<Self, Error> {
         let connection = UnbufferedServerConnection::new(config)?;
-        Ok(Self { connection, is_ended: false })
+        Ok(Self { connection, asked_name: None, is_ended: false })
     }
 
     /// Whether the client has said that nothing more comes.
@@ -91,6 +95,24 @@ impl Engine {
         self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
+    /// What was agreed and what the client has shown, as the connect event tells it. To be asked
+    /// once, when the handshake is over; `None`: it is more than can be told.
+    pub(crate) fn shown(&mut self) -> Option<Vec<u8>> {
+        let name = self.asked_name.take();
+        let connection = &self.connection;
+        let suite = connection.negotiated_cipher_suite();
+        let certificates = connection.peer_certificates().unwrap_or_default();
+        TlsFacts {
+            version: connection.protocol_version().map_or(0, u16::from),
+            cipher: suite.map_or(0, |suite| suite.suite().into()),
+            is_resumed: self.is_resumed(),
+            protocol: connection.alpn_protocol().unwrap_or_default(),
+            server_name: name.as_deref().unwrap_or_default(),
+            certificates: certificates.iter().map(|der| &**der).collect(),
+        }
+        .encode()
+    }
+
     /// Processes what was received. `take` gets the client's data, piece by piece, and returns
     /// whether it wants more. After an error `out` has the alert that tells it to the client.
     pub(crate) fn process(
@@ -100,6 +122,7 @@ impl Engine {
         take: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Processed {
         let mut consumed = 0;
+        let is_handshaking = self.is_handshaking();
         loop {
             let rest = received.get_mut(consumed..).unwrap_or_default();
             let UnbufferedStatus { mut discard, state } = self.connection.process_tls_records(rest);
@@ -137,6 +160,9 @@ impl Engine {
                 Ok(_) => Some(Err(Error::General("early data was not asked for".to_owned()))),
             };
             consumed += discard;
+            if is_handshaking && let Some(name) = names::take_asked() {
+                self.asked_name = Some(name);
+            }
             match stop {
                 None => {}
                 Some(Ok(progress)) => return Processed { consumed, outcome: Ok(progress) },

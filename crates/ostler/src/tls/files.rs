@@ -14,6 +14,7 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
+use super::client_chain::LimitedChain;
 use super::contents::Contents;
 use super::der::Certificate;
 use super::names::Names;
@@ -156,5 +157,7 @@ fn client_verifier(
         ClientAuth::Required => builder,
         ClientAuth::Optional | ClientAuth::Off => builder.allow_unauthenticated(),
     };
-    builder.build().map_err(|error| format!("`{}` cannot be used: {error}", path.display()))
+    let built = builder.build();
+    let checks = built.map_err(|error| format!("`{}` cannot be used: {error}", path.display()))?;
+    Ok(LimitedChain::new(checks, settings.client_chain_max))
 }

@@ -1,11 +1,23 @@
 //! Which certificate a client is shown: by the name that it asks for.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+
+thread_local! {
+    /// The name that a client has asked for, until its connection takes it ([`take_asked`]): rustls
+    /// tells it only to who chooses the certificate.
+    static ASKED: RefCell<Option<Box<str>>> = const { RefCell::new(None) };
+}
+
+/// The name that was asked for in the call to rustls that has just ended.
+pub(crate) fn take_asked() -> Option<Box<str>> {
+    ASKED.take()
+}
 
 /// Certificates of one name, of which a client is shown the first that it can check.
 type Candidates = Vec<Arc<CertifiedKey>>;
@@ -69,6 +81,7 @@ fn have_same_names(one: &CertifiedKey, other: &CertifiedKey) -> bool {
 impl ResolvesServerCert for Names {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name();
+        ASKED.set(name.map(Box::from));
         let candidates = self.candidates(name);
         let schemes = hello.signature_schemes();
         let fits = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(schemes).is_some();

@@ -112,6 +112,7 @@ pub(crate) fn settings(certificates: Vec<TlsPair>) -> TlsSettings {
         certificates,
         client_ca: None,
         client_auth: ClientAuth::Off,
+        client_chain_max: 16 * 1024,
         alpn: Vec::new(),
         only_newest: false,
         tickets: true,

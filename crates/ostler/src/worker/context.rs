@@ -9,6 +9,7 @@ use ostler_core::ids::{PortId, ProcessKey};
 use ostler_core::per_port::PerPort;
 use ostler_core::policy::{AnswerOrder, CrashPolicy};
 
+use super::arriving::Arriving;
 use super::complaints::Complaints;
 use super::deferred::Deferrals;
 use super::handlers::Callee;
@@ -124,6 +125,8 @@ pub(crate) struct WorkerContext {
     pub(crate) sender: Sender,
     /// Sessions as this worker sees them.
     pub(crate) sessions: Sessions,
+    /// What the client has shown whose connect event is running.
+    pub(crate) arriving: Arriving,
     /// The delivery whose callback is running.
     pub(super) running: Running,
     /// Deliveries whose tokens user code has.
@@ -166,6 +169,7 @@ impl WorkerContext {
             inbox,
             sessions: Sessions::new(port.board(), in_order),
             sender: Sender::new(port, &settings),
+            arriving: Arriving::default(),
             running: Running::default(),
             tokens: Tokens::default(),
             deferrals: Deferrals::new(in_order),

@@ -309,13 +309,10 @@ impl<H: Handler> Run<H> {
         log::set_session(header.subject);
         // Nothing of the ring may be held when the delivery is finished: its space is given back
         // with the FIN.
-        let is_datagram = kind == Some(RecordKind::Datagram);
-        let payload = Some(payload).filter(|_| (is_package && !skipped) || is_datagram);
+        let is_told = matches!(kind, Some(RecordKind::Connect | RecordKind::Datagram));
+        let payload = Some(payload).filter(|_| (is_package && !skipped) || is_told);
         match kind {
-            Some(RecordKind::Connect) => {
-                let outcome = self.handlers.on_connect(port, &session);
-                self.close_on_failure(outcome, "on_connect", &session);
-            }
+            Some(RecordKind::Connect) => self.tell_of_connect(port, &session, payload),
             Some(RecordKind::Data) if skipped => {}
             Some(RecordKind::Data) => {
                 let payload = payload.unwrap_or(Payload::Heap(Vec::new()));
@@ -342,6 +339,16 @@ impl<H: Handler> Run<H> {
         log::set_session(0);
         self.context.end_callback();
         self.shown.end();
+    }
+
+    /// A client has connected; `payload` is what it has shown.
+    fn tell_of_connect(&mut self, port: PortId, session: &Session, payload: Option<Payload>) {
+        if let Some(payload) = payload {
+            self.context.arriving.begin(session.id(), payload.bytes());
+        }
+        let outcome = self.handlers.on_connect(port, session);
+        self.context.arriving.end();
+        self.close_on_failure(outcome, "on_connect", session);
     }
 
     /// The unsent output of a session has crossed a mark. Whoever has closed it sends no more.

@@ -11,6 +11,7 @@
 //!   [`streams`];
 //! * [`shown`]: what it shows of itself to its manager.
 
+mod arriving;
 mod closed;
 mod complaints;
 pub(crate) mod context;

@@ -101,6 +101,36 @@ impl Authority {
         self.builder(rustls::ALL_VERSIONS).with_client_auth_cert(vec![pair.der], key).unwrap()
     }
 
+    /// A client whose certificate is signed by somebody whom this authority has signed. Its own one
+    /// is so many bytes longer than others.
+    pub fn client_behind_another(
+        &self,
+        common_name: &str,
+        filler: usize,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> (ClientConfig, Vec<CertificateDer<'static>>) {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "between");
+        let key = KeyPair::generate().unwrap();
+        let between = params.signed_by(&key, &self.issuer).unwrap();
+        let issuer = Issuer::new(params, key);
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::OrganizationName, "Example, Inc");
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        let number = &[1, 3, 6, 1, 4, 1, 99_999, 1];
+        let extension = rcgen::CustomExtension::from_oid_content(number, vec![0; filler]);
+        params.custom_extensions.push(extension);
+        let key = KeyPair::generate().unwrap();
+        let own = params.signed_by(&key, &issuer).unwrap();
+        let chain = vec![own.der().clone(), between.der().clone()];
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let builder = self.builder(versions);
+        (builder.with_client_auth_cert(chain.clone(), key).unwrap(), chain)
+    }
+
     fn builder(
         &self,
         versions: &[&'static SupportedProtocolVersion],

@@ -18,6 +18,7 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("tls_ocsp", tls_ocsp_is_shown_with_the_certificate),
     ("tls_client_ca", tls_client_ca_says_whose_certificates_are_good),
     ("tls_client_auth", tls_client_auth_says_who_may_come_without),
+    ("tls_client_chain_max", tls_client_chain_max_refuses_who_shows_more),
     ("tls_alpn", tls_alpn_names_what_both_speak),
     ("tls_min_version", tls_min_version_keeps_out_what_is_older),
     ("tls_tickets", tls_tickets_let_clients_take_up_their_sessions),
@@ -130,6 +131,33 @@ fn tls_client_auth_says_who_may_come_without() -> TestResult {
         } else {
             let why = refusal(server.address(), &without, NAME)?;
             assert!(why.contains("CertificateRequired"), "{why}");
+        }
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn tls_client_chain_max_refuses_who_shows_more() -> TestResult {
+    let authority = Authority::new();
+    let pair = authority.pair("pair", &[NAME]);
+    let all = rustls::ALL_VERSIONS;
+    let (small, _) = authority.client_behind_another("ada", 0, all);
+    let (big, _) = authority.client_behind_another("eve", 4_096, all);
+    let (small, big) = (Arc::new(small), Arc::new(big));
+    for (most, lets_in) in [("16K", true), ("4K", false)] {
+        let server = showing(TestServer::echo(), &pair)
+            .set("tls_client_ca", authority.own().display())
+            .set("tls_client_auth", "required")
+            .set("tls_client_chain_max", most)
+            .start()?;
+        TlsClient::connect(server.address(), &small)?.round_trip(b"small")?;
+        if lets_in {
+            TlsClient::connect(server.address(), &big)?.round_trip(b"big")?;
+        } else {
+            let why = refusal(server.address(), &big, NAME)?;
+            assert!(why.contains("HandshakeFailure"), "{why}");
+            server.wait_for_log("more than tls_client_chain_max, 4096")?;
         }
         server.stop()?;
     }

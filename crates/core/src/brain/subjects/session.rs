@@ -88,7 +88,7 @@ impl Brain {
             }
             let body = match entry.body.take() {
                 Some(body) => body,
-                None if is_package => copy(&entry),
+                None if is_package || entry.len > 0 => copy(&entry),
                 None => Vec::new(),
             };
             let Entry { kind, attempt, deaths_while_waiting, .. } = entry;

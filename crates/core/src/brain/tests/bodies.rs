@@ -3,6 +3,8 @@
 
 use super::world::ONE_RECORD;
 use super::*;
+use crate::brain::Brain;
+use crate::ids::PortId;
 
 const BIG: usize = 3 * ONE_RECORD;
 
@@ -230,4 +232,51 @@ fn the_body_of_a_message_in_parts_goes_when_its_space_is_freed_and_no_sooner() {
         world.finish(0, 0);
         world.calm_down();
     }
+}
+
+#[test]
+fn what_the_connect_event_tells_survives_recalls_and_deaths_and_goes_with_its_end() {
+    // The world compares the body whenever it is given.
+    for told in [8, 2 * ONE_RECORD] {
+        let (mut world, _) = one(CrashPolicy::Redeliver(3));
+        let id = world.connect_told(told).unwrap();
+        assert!(world.brain.held_bytes() > told as u64, "it is charged");
+        world.send(id, 8);
+        for round in 0..4 {
+            world.pump();
+            (0..3).for_each(|_| world.part(0));
+            let lane = world.lane_of(id, Item::Connect);
+            match round {
+                0 => world.recall(lane),
+                1 => {
+                    // A worker has begun it, and its ring space is used again.
+                    world.start(lane);
+                    world.free(lane);
+                    world.die(lane);
+                    world.repair();
+                }
+                2 => {
+                    // The client leaves; who it was is still told.
+                    world.lose(id);
+                    world.recall(lane);
+                }
+                _ => {
+                    world.start(lane);
+                    world.finish(lane, 0);
+                }
+            }
+        }
+        world.calm_down();
+        assert_eq!(world.brain.held_bytes(), 0);
+    }
+}
+
+#[test]
+fn nobody_is_told_where_there_are_no_connect_events() {
+    let mut settings = settings(Dispatch::IdleFirst, CrashPolicy::Close);
+    settings.ports.get_mut(PortId::FIRST).connect_events = false;
+    let mut brain = Brain::new(settings);
+    let slot = brain.accept(PortId::FIRST, 1).unwrap();
+    brain.tell_at_connect(slot, vec![1; 8]);
+    assert_eq!(brain.held_bytes(), 0);
 }

@@ -2,7 +2,7 @@
 
 use super::super::CloseReason;
 use super::super::LaneState;
-use super::world::ROOM;
+use super::world::{ONE_RECORD, ROOM};
 use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -191,7 +191,11 @@ fn apply_to_lane(world: &mut World, step: Step) -> Option<Step> {
 /// What happens to all, or to the reactor.
 fn apply_to_all(world: &mut World, step: Step) {
     match step {
-        Step::Connect => drop(world.connect()),
+        Step::Connect => {
+            // Of some there is something to tell, of some more than a record holds.
+            let told = [0, 8, 2 * ONE_RECORD][world.sessions.len() % 3];
+            world.connect_told(told);
+        }
         Step::Give(count) => (0..count).for_each(|_| _ = world.give()),
         Step::Pump => world.pump(),
         Step::Act => _ = world.action(),

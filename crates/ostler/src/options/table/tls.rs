@@ -66,6 +66,18 @@ pub(super) const ROWS: &[OptionInfo] = &[
         access: port_field!(tls_client_auth),
     },
     OptionInfo {
+        name: "tls_client_chain_max",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: 1024, max: 32 * 1024 },
+        default: "16K",
+        unit: "bytes",
+        why: "A certificate has one to two KiB, and few authorities stand between it and one that \
+              is known. Sessions that are taken up carry it all in their tickets.",
+        effect: "Most bytes of all certificates that one client shows; who shows more is refused \
+                 in the handshake. So much at most is told by Session::tls.",
+        access: port_field!(tls_client_chain_max),
+    },
+    OptionInfo {
         name: "tls_alpn",
         topic: TOPIC,
         kind: Kind::Protocols,

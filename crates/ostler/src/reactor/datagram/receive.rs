@@ -128,7 +128,8 @@ impl ClientSide {
         record: &[u8],
     ) {
         if record.len() > self.settings.sizes.payload_max() {
-            return self.begin_sending(destination, assignment, record.to_vec(), 0, false);
+            let kind = RecordKind::Datagram;
+            return self.begin_sending(destination, assignment, kind, record.to_vec(), 0, false);
         }
         let len = record.len() as u64;
         let Some(opening) = destination.open(len, len) else {

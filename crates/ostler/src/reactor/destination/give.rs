@@ -100,12 +100,13 @@ impl ClientSide {
         };
         let mut flags = if returned.attempt > 0 { FLAG_REDELIVERED } else { 0 };
         let keeps_unused = self.settings.ports.get(assignment.port).keeps_unused;
-        if keeps_unused && self.brain.is_input_ended(assignment.subject) {
+        let is_data = kind == RecordKind::Data;
+        if is_data && keeps_unused && self.brain.is_input_ended(assignment.subject) {
             flags |= FLAG_LAST;
         }
         let body = std::mem::take(&mut returned.body);
         if body.len() > self.settings.sizes.payload_max() {
-            return self.begin_sending(destination, assignment, body, flags, false);
+            return self.begin_sending(destination, assignment, kind, body, flags, false);
         }
         let len = body.len() as u64;
         let Some(opening) = destination.open(len, len) else {
@@ -136,7 +137,7 @@ impl ClientSide {
             let body = intake.take(len);
             let freed = before.saturating_sub(intake.charged());
             self.intake_shrank(slot, freed);
-            self.begin_sending(destination, assignment, body, flags, more);
+            self.begin_sending(destination, assignment, RecordKind::Data, body, flags, more);
             return true;
         }
         let Some(opening) = destination.open(len as u64, len as u64) else {

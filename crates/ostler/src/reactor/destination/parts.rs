@@ -1,6 +1,6 @@
 //! Packages larger than one record: written in parts, as far as the ring has room (protocol §8).
 
-use ostler_core::brain::{Assignment, LaneSlot, Subject};
+use ostler_core::brain::{Assignment, LaneSlot};
 use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
 
 use super::Destination;
@@ -30,15 +30,12 @@ impl ClientSide {
         &mut self,
         destination: &mut Destination,
         assignment: Assignment,
+        kind: RecordKind,
         body: Vec<u8>,
         flags: u8,
         more: bool,
     ) {
         let (seq, lane) = (assignment.seq, assignment.lane);
-        let kind = match assignment.subject {
-            Subject::Session(_) => RecordKind::Data,
-            Subject::Peer(_) => RecordKind::Datagram,
-        };
         let (subject, port) = (assignment.subject_number, assignment.port.0);
         let len = body.len() as u32;
         self.brain.record_written(assignment, NOT_WRITTEN, len, Some(body), more, self.now);

@@ -113,6 +113,19 @@ impl Transport {
         }
     }
 
+    /// What the client has shown before the session begins, as the connect event tells it
+    /// ([`ostler_shm::tls_facts`]); empty: nothing.
+    ///
+    /// # Errors
+    /// It is more than is told.
+    pub(super) fn shown(&mut self) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Plain(_) => Ok(Vec::new()),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.shown(),
+        }
+    }
+
     /// Bytes of memory that it holds for input and output of its own.
     #[inline]
     pub(super) const fn held(&self) -> usize {

@@ -110,6 +110,12 @@ impl Tls {
         })
     }
 
+    /// What was agreed in the handshake and what the client has shown, once it is over.
+    pub(super) fn shown(&mut self) -> io::Result<Vec<u8>> {
+        let shown = self.engine.shown();
+        shown.ok_or_else(|| io::Error::other("the client has shown more than can be told of it"))
+    }
+
     pub(super) fn watch(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
         epoll.add(&self.socket, token, Interest::CLIENT)
     }

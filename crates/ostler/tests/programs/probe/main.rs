@@ -133,6 +133,9 @@ impl Handler for Probe {
 
     fn on_connect(&mut self, worker: &Worker, session: &Session) -> Outcome {
         self.note(worker, format!("connect {}", session.id()));
+        if let Some(tls) = session.tls() {
+            self.note(worker, sessions::describe(session.id(), &tls));
+        }
         if let Some(path) = std::env::var_os("PROBE_HOLD_CONNECT_UNTIL") {
             wait_for_file(path);
         }

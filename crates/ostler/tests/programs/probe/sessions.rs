@@ -1,6 +1,6 @@
 //! Commands about sessions: their ends, their states and what is known of them.
 
-use ostler::Session;
+use ostler::{ClientCertificate, Session, TlsInfo};
 
 use crate::Probe;
 use crate::words::{Call, outcome, pattern, wait_for_file};
@@ -8,6 +8,25 @@ use crate::words::{Call, outcome, pattern, wait_for_file};
 /// Carries a command of this topic out; `false`: it is of another one.
 pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
     ends(probe, call, word) || knows(call, word)
+}
+
+/// A line about what a client has shown: the sizes of its certificates, and whose they are, behind
+/// the rest.
+pub(crate) fn describe(session: u64, tls: &TlsInfo) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let protocol = tls.protocol().map_or_else(|| "-".to_owned(), text);
+    let resumed = if tls.is_resumed() { "resumed" } else { "full" };
+    let whose = |one: &ClientCertificate| {
+        let subject = one.subject().unwrap_or_else(|| "?".to_owned());
+        format!(" {} {subject} ({:?})", one.der().len(), one.common_name())
+    };
+    format!(
+        "tls {session} {:?} {} {protocol} {} {resumed}{}",
+        tls.version(),
+        tls.cipher_suite(),
+        tls.server_name().unwrap_or("-"),
+        tls.client_certificates().iter().map(whose).collect::<String>()
+    )
 }
 
 fn ends(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
@@ -48,6 +67,7 @@ fn knows(call: &mut Call<'_>, word: &str) -> bool {
     let rest = &mut call.arguments;
     let text = |state: &[u8]| String::from_utf8_lossy(state).into_owned();
     match word {
+        "tls" => call.say(if session.tls().is_some() { "some" } else { "none" }),
         "state" => call.say(outcome(session.set_state(call.arguments.rest().as_bytes()))),
         "statebig" => {
             let result = session.set_state(&pattern(rest.size()));

@@ -1,5 +1,6 @@
 //! What clients do: they connect, send, end their input, read their output and get lost.
 
+use super::driver::body;
 use super::{Delivery, FakeSession, Item, PORT, State, World};
 use crate::brain::{CloseReason, Phase};
 use crate::ids::ProcessKey;
@@ -14,6 +15,11 @@ pub(super) fn address_of(id: u64) -> Option<u8> {
 
 impl World {
     pub(crate) fn connect(&mut self) -> Option<u64> {
+        self.connect_told(0)
+    }
+
+    /// A client of which the connect event tells so many bytes.
+    pub(crate) fn connect_told(&mut self, told: usize) -> Option<u64> {
         self.newest_session += 1;
         let id = self.newest_session;
         let place = self.brain.accept(PORT, id)?;
@@ -31,7 +37,11 @@ impl World {
             must: None,
             may: HashSet::new(),
         };
-        session.add(Item::Connect, 0);
+        session.add(Item::Connect, told);
+        if told > 0 && self.port().connect_events {
+            self.brain.tell_at_connect(place, body(id, Item::Connect, told));
+            session.delivery(Item::Connect).state = State::Returned;
+        }
         session.add(Item::Closed, 0);
         if self.draining {
             session.may.insert(CloseReason::Shutdown as u8);

@@ -11,8 +11,12 @@ use crate::brain::{
 use crate::policy::Dispatch;
 use std::collections::{BTreeMap, BTreeSet};
 
-fn body(session: u64, item: Item, len: usize) -> Vec<u8> {
-    let Item::Package(number) = item else { return Vec::new() };
+pub(super) fn body(session: u64, item: Item, len: usize) -> Vec<u8> {
+    let number = match item {
+        Item::Package(number) => number,
+        Item::Connect if len > 0 => u32::MAX,
+        Item::Connect | Item::Closed => return Vec::new(),
+    };
     let mut bytes = session.to_le_bytes().to_vec();
     bytes.extend_from_slice(&number.to_le_bytes());
     bytes.extend((0..len).map(|index| (index as u8) ^ (number as u8)));
