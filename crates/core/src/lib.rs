@@ -11,6 +11,7 @@ pub mod brain;
 pub mod budget;
 pub mod deadlines;
 pub mod departure;
+pub mod file_counts;
 pub mod framing;
 pub mod handshakes;
 pub mod ids;

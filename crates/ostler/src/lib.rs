@@ -72,6 +72,7 @@ pub use api::address::Address;
 pub use api::builder::ServerBuilder;
 pub use api::by_length::{ByLength, PackageLength};
 pub use api::exit::{Exit, run_main};
+pub use api::file_source::FileSource;
 pub use api::framing::Framing;
 pub use api::handler::Handler;
 pub use api::outcome::{Failure, IntoHandler, IntoOutcome, Outcome};

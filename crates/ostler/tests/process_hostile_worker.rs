@@ -88,6 +88,19 @@ condemned! {
     a_mark_that_is_set_and_taken_away_at_once_is_condemned: "mark 9 8 8",
     a_stream_without_a_number_is_condemned: "stream 1",
     endless_bells_are_condemned: "bells",
+    a_file_that_was_not_passed_is_condemned: "file_none 1 1",
+    a_message_without_its_file_is_condemned: "file_nothing 1 1",
+    two_files_for_one_record_are_condemned: "file_two 1 1",
+    a_pipe_instead_of_a_file_is_condemned: "file_pipe 1 1",
+    a_socket_instead_of_a_file_is_condemned: "file_socket 1 1",
+    a_directory_instead_of_a_file_is_condemned: "file_directory 1 1",
+    a_device_instead_of_a_file_is_condemned: "file_device 1 1",
+    a_file_that_a_driver_answers_is_condemned: "file_answered 1 1",
+    a_file_that_cannot_be_read_is_condemned: "file_write_only 1 1",
+    a_file_whose_record_has_another_number_is_condemned: "file_number 1 1",
+    a_file_whose_message_has_another_number_is_condemned: "file_number 1 7",
+    a_file_without_a_part_is_condemned: "file_no_range 1 1",
+    a_part_of_a_file_behind_all_files_is_condemned: "file_range 1 1",
 }
 
 /// A package that waits at the villain, unstarted, must not be lost to space that it frees behind

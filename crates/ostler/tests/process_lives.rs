@@ -313,8 +313,9 @@ fn each_has_its_own(server: &TestServer, inherited: &BTreeSet<u32>, clients: usi
         &server.master(),
         inherited,
         &[
-            ("socket", listener_and_clients + 2), // manager and spare
-            (epoll, 1 + REACTORS),                // main thread and reactors
+            // Manager and spare, file links.
+            ("socket", listener_and_clients + 2 + WORKERS * REACTORS),
+            (epoll, 1 + REACTORS), // main thread and reactors
             // Reports, the one in reserve, mailboxes, bells.
             (eventfd, 2 + REACTORS + 2 * WORKERS * REACTORS),
             (pidfd, 3 + WORKERS * REACTORS), // itself, manager, spare, workers
@@ -345,7 +346,7 @@ fn each_has_its_own(server: &TestServer, inherited: &BTreeSet<u32>, clients: usi
             &worker,
             inherited,
             &[
-                ("socket", 1), // its words to the manager
+                ("socket", 1 + REACTORS), // its words to the manager, its file links
                 (epoll, 1),
                 (eventfd, 1 + REACTORS + 2), // its bell, one per reactor, TERM's, its threads'
                 (pidfd, 1),                  // the master

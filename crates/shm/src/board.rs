@@ -30,6 +30,8 @@ pub struct BoardHead {
     pub pressure: AtomicU64,
     /// Bytes of a session's state at most.
     pub state_bytes: AtomicU64,
+    /// 1 while nearly as many files wait to be sent as may.
+    pub files_full: AtomicU64,
 }
 
 /// The counter of session ids, alone on its cache line; see [`crate::session_ids`].
@@ -232,6 +234,19 @@ mod file {
         #[must_use]
         pub fn pressure(&self) -> bool {
             self.head().is_some_and(|head| head.pressure.load(Ordering::Relaxed) == 1)
+        }
+
+        /// Master: says whether nearly as many files wait to be sent as may.
+        pub fn set_files_full(&self, full: bool) {
+            if let Some(head) = self.head() {
+                head.files_full.store(u64::from(full), Ordering::Relaxed);
+            }
+        }
+
+        /// Whether nearly as many files wait to be sent as may.
+        #[must_use]
+        pub fn files_full(&self) -> bool {
+            self.head().is_some_and(|head| head.files_full.load(Ordering::Relaxed) == 1)
         }
 
         /// The entry where a session lives if it is open.

@@ -18,6 +18,7 @@ pub mod board;
 pub mod commons;
 pub mod consumer;
 pub mod fault;
+pub mod file_range;
 pub mod giver;
 pub mod inbox;
 #[cfg(not(loom))]

@@ -50,6 +50,10 @@ pub enum RecordKind {
     /// Up: bytes of a message whose length is not known yet, see [`FLAG_MORE`]. `total` is the
     /// number of the stream at its worker, not 0; `part_offset` counts modulo 2^32.
     Stream = 26,
+    /// Up: a part of a file for a session, as the payload says
+    /// ([`FileRange`](crate::file_range::FileRange)). The file's descriptor came before, through
+    /// the lane's file link, and `total` is its number there.
+    File = 27,
 }
 
 impl RecordKind {
@@ -75,6 +79,7 @@ impl RecordKind {
             24 => Self::Bind,
             25 => Self::SendTo,
             26 => Self::Stream,
+            27 => Self::File,
             _ => return None,
         })
     }

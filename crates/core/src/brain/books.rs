@@ -3,6 +3,7 @@
 use super::close_reason::{CLOSE_REASONS, CloseReason};
 use super::datagram_books::DatagramBooks;
 use crate::accepting::AcceptCounts;
+use crate::file_counts::FileCounts;
 use crate::handshakes::HandshakeCounts;
 use crate::proxy_protocol::HeaderCounts;
 
@@ -81,6 +82,8 @@ pub struct Books {
     pub proxy_headers: HeaderCounts,
     /// Connections that were refused when they were accepted (not part of the balance).
     pub accepting: AcceptCounts,
+    /// What became of files that workers sent (not part of the balance).
+    pub files: FileCounts,
 }
 
 impl Books {
@@ -108,6 +111,7 @@ impl Books {
         self.handshakes.add(&other.handshakes);
         self.proxy_headers.add(&other.proxy_headers);
         self.accepting.add(&other.accepting);
+        self.files.add(&other.files);
         for (to, from) in self.closed.iter_mut().zip(other.closed) {
             *to += from;
         }
@@ -452,6 +456,7 @@ mod tests {
                 refused_address_full: 107,
                 accept_rests: 109,
             },
+            files: FileCounts { taken: 113, sent: 127, failed: 131, refused: 137 },
         };
         assert!(!numbers(&one).contains(&0));
         let mut sum = one.clone();

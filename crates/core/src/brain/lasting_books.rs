@@ -34,6 +34,7 @@ impl Books {
             handshakes,
             proxy_headers,
             accepting,
+            files,
         } = self;
         let sessions = [accepted, open, received, finished, in_hand, recalled, refused];
         let dropped = [dropped_worker_died, dropped_session_gone, redelivered, recalls];
@@ -46,6 +47,7 @@ impl Books {
         handshakes.visit(visit);
         proxy_headers.visit(visit);
         accepting.visit(visit);
+        files.visit(visit);
     }
 
     /// The process whose books these are is dead: its connections have ended with it, and what its

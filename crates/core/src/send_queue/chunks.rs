@@ -35,6 +35,11 @@ impl<F> Chunks<F> {
         self.bytes
     }
 
+    /// Files of which a part waits.
+    pub(super) const fn files(&self) -> usize {
+        self.files
+    }
+
     /// What it counts for the marks.
     #[must_use]
     pub(super) const fn weight(&self) -> usize {

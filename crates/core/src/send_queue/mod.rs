@@ -203,9 +203,12 @@ impl<F> SendQueue<F> {
         self.chunks.front()
     }
 
-    /// `len` of the front's bytes were written.
-    pub fn advance(&mut self, len: usize) {
+    /// `len` of the front's bytes were written. Answers whether that was the end of a file, which
+    /// is dropped.
+    pub fn advance(&mut self, len: usize) -> bool {
+        let files = self.chunks.files();
         self.chunks.advance(len);
+        self.chunks.files() < files
     }
 
     /// Whether nothing waits in front of an output that is routed [now](Route::Now).

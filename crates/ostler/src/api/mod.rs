@@ -4,6 +4,7 @@ pub(crate) mod address;
 pub(crate) mod builder;
 pub(crate) mod by_length;
 pub(crate) mod exit;
+pub(crate) mod file_source;
 pub(crate) mod framing;
 pub(crate) mod handler;
 pub(crate) mod outcome;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use ostler_shm::record::{FLAG_LAST, FLAG_REDELIVERED};
 
+use super::file_source::FileSource;
 use super::send_error::SendError;
 use crate::worker::context::WorkerContext;
 use crate::worker::port::Payload;
@@ -282,6 +283,32 @@ impl Deferred {
     /// See [`SendError`].
     pub fn send_to(&mut self, session: u64, bytes: &[u8]) -> Result<(), SendError> {
         self.token.output(session, Output::Send(bytes))
+    }
+
+    /// Sends a part of a file to the package's session as an output of this delivery, see
+    /// [`crate::Session::sendfile`].
+    ///
+    /// ```
+    /// # use ostler::{Deferred, SendError};
+    /// /// On another thread, which may wait for the disk.
+    /// fn answer(mut request: Deferred) -> Result<(), SendError> {
+    ///     let path = String::from_utf8_lossy(request.as_bytes()).into_owned();
+    ///     request.sendfile(&path, 0, None)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn sendfile<'a>(
+        &mut self,
+        file: impl Into<FileSource<'a>>,
+        offset: u64,
+        length: impl Into<Option<u64>>,
+    ) -> Result<(), SendError> {
+        match file.into().part(offset, length.into())? {
+            Some(part) => self.token.output(self.session, Output::File(&part)),
+            None => self.token.output(self.session, Output::Send(&[])),
+        }
     }
 
     /// Sets the state of the package's session as an output of this delivery.

@@ -1,8 +1,11 @@
 //! Why a send was not accepted.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
 
 use ostler_core::brain::CloseReason;
+
+use crate::sys::file::Unsendable;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendErrorKind {
@@ -17,6 +20,21 @@ pub(crate) enum SendErrorKind {
         most: usize,
     },
     Truncated,
+    /// The file cannot be opened.
+    FileNotOpened {
+        errno: i32,
+    },
+    /// It is nothing that can be sent.
+    FileUnsendable(Unsendable),
+    /// The part of it that is to be sent ends behind its end.
+    FileTooShort {
+        end: u64,
+        size: u64,
+    },
+    /// The system does not let it be passed to the process that sends it.
+    FileNotPassed {
+        errno: i32,
+    },
     /// The port has no datagrams, or is none.
     NoDatagrams,
     /// The port cannot send to such an address.
@@ -50,6 +68,12 @@ pub(crate) enum SendErrorKind {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError {
     kind: SendErrorKind,
+}
+
+impl From<SendErrorKind> for SendError {
+    fn from(kind: SendErrorKind) -> Self {
+        Self::new(kind)
+    }
 }
 
 impl SendError {
@@ -120,6 +144,51 @@ impl SendError {
         matches!(self.kind, SendErrorKind::NoDatagrams | SendErrorKind::Unreachable)
     }
 
+    /// What is wrong with the file of a [`Session::sendfile`](crate::Session::sendfile), as opposed
+    /// to its session; `None` when it is something else.
+    ///
+    /// | kind | what it is |
+    /// |---|---|
+    /// | [`NotFound`], [`PermissionDenied`] and others of opening | the path cannot be opened |
+    /// | [`UnexpectedEof`] | the file is shorter than what is to be sent of it |
+    /// | [`InvalidInput`] | it is no regular file, or not open for reading |
+    /// | [`Unsupported`] | reads of it are answered by a program or a driver |
+    ///
+    /// ```
+    /// # use ostler::{Outcome, Session};
+    /// # use std::io::ErrorKind;
+    /// fn answer(session: &Session, path: &str) -> Outcome {
+    ///     match session.sendfile(path, 0, None) {
+    ///         Err(error) if error.file_error() == Some(ErrorKind::NotFound) => {
+    ///             Ok(session.send(b"no such file\n")?)
+    ///         }
+    ///         other => Ok(other?),
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// [`NotFound`]: ErrorKind::NotFound
+    /// [`PermissionDenied`]: ErrorKind::PermissionDenied
+    /// [`UnexpectedEof`]: ErrorKind::UnexpectedEof
+    /// [`InvalidInput`]: ErrorKind::InvalidInput
+    /// [`Unsupported`]: ErrorKind::Unsupported
+    #[must_use]
+    pub fn file_error(&self) -> Option<ErrorKind> {
+        let of_number = |errno| io::Error::from_raw_os_error(errno).kind();
+        Some(match self.kind {
+            SendErrorKind::FileNotOpened { errno } | SendErrorKind::FileNotPassed { errno } => {
+                of_number(errno)
+            }
+            SendErrorKind::FileUnsendable(why) => match why {
+                Unsendable::NotRegular | Unsendable::NotReadable => ErrorKind::InvalidInput,
+                Unsendable::Answered => ErrorKind::Unsupported,
+                Unsendable::Unknown(errno) => of_number(errno),
+            },
+            SendErrorKind::FileTooShort { .. } => ErrorKind::UnexpectedEof,
+            _ => return None,
+        })
+    }
+
     /// A part of the message was sent already when the room ended: the session is closed with the
     /// reason `truncated`.
     #[must_use]
@@ -164,12 +233,42 @@ impl fmt::Display for SendError {
             SendErrorKind::DatagramTooLong { len, most } => {
                 write!(f, "{len} bytes are more than the {most} that a datagram has room for")
             }
+            SendErrorKind::FileNotOpened { errno } => {
+                write!(f, "the file cannot be opened: {}", io::Error::from_raw_os_error(errno))
+            }
+            SendErrorKind::FileUnsendable(why) => fmt_unsendable(f, why),
+            SendErrorKind::FileTooShort { end, size } => write!(
+                f,
+                "the file has {size} bytes, and its part that is to be sent would end at {end}"
+            ),
+            SendErrorKind::FileNotPassed { errno } => write!(
+                f,
+                "the file cannot be passed to the process that sends it: {}",
+                io::Error::from_raw_os_error(errno)
+            ),
             SendErrorKind::Truncated => f.write_str(
                 "the message could be sent only in part: its session is closed with the reason \
                  truncated",
             ),
         }
     }
+}
+
+fn fmt_unsendable(f: &mut fmt::Formatter<'_>, why: Unsendable) -> fmt::Result {
+    f.write_str(match why {
+        Unsendable::NotRegular => {
+            "only regular files can be sent: read what this is, and write it with Session::writer"
+        }
+        Unsendable::NotReadable => "the file is not open for reading",
+        Unsendable::Answered => {
+            "a program or a driver answers reads of this file, and would hold up all clients: read \
+             it here, and write it with Session::writer"
+        }
+        Unsendable::Unknown(errno) => {
+            let error = io::Error::from_raw_os_error(errno);
+            return write!(f, "the system does not say what the file is: {error}");
+        }
+    })
 }
 
 impl fmt::Debug for SendError {
@@ -190,6 +289,7 @@ mod tests {
             SendError::gone(None),
             SendError::gone(Some(CloseReason::PeerError)),
             SendError::too_long(3, 2),
+            SendErrorKind::FileUnsendable(Unsendable::Answered).into(),
         ] {
             assert_eq!(format!("{error:?}"), error.to_string());
         }

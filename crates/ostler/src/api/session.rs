@@ -7,6 +7,7 @@ use ostler_shm::sessions::{FULL, PAUSED, PROTECTED};
 
 use ostler_shm::sessions::Peer;
 
+use super::file_source::FileSource;
 use super::port::Port;
 use super::send_error::SendError;
 use super::writer::Writer;
@@ -109,6 +110,45 @@ impl Session {
     /// [`SendError`]: full, gone or too long.
     pub fn send(&self, bytes: &[u8]) -> Result<(), SendError> {
         self.context.output(self.id, Output::Send(bytes))
+    }
+
+    /// Sends a part of a file: `length` bytes from `offset` on, or all of them to its end. In order
+    /// with everything else that is sent to the session, and an output of the running callback, as
+    /// [`Session::send`] is. The kernel takes the bytes from the file while the client reads, so
+    /// that there is no limit of their number; on an encrypted connection they are copied. They
+    /// are those that the file has then: who changes a file should write a new one and rename it.
+    ///
+    /// Accepted means: the process that has the connection has the file too. It is written to its
+    /// end even if this worker dies. When the file becomes shorter meanwhile, or its disk fails,
+    /// the session is closed as `truncated`.
+    ///
+    /// The path is opened here, with the rights of this worker. What is no regular file is
+    /// refused, and so is one whose reads a program or a driver answers (FUSE, `/proc`). A file
+    /// that waits counts as 16 KiB of unsent output, however long it is, and `sendfile_max` of them
+    /// may wait over the whole server.
+    ///
+    /// ```
+    /// # use ostler::{Outcome, Session};
+    /// fn answer(session: &Session, path: &str) -> Outcome {
+    ///     session.send(b"here it is:\n")?;
+    ///     session.sendfile(path, 0, None)?;
+    ///     Ok(session.send(b"\n")?)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError`]: full (also when too many files wait, then nothing tells when there are
+    /// fewer), gone, or [`SendError::file_error`].
+    pub fn sendfile<'a>(
+        &self,
+        file: impl Into<FileSource<'a>>,
+        offset: u64,
+        length: impl Into<Option<u64>>,
+    ) -> Result<(), SendError> {
+        match file.into().part(offset, length.into())? {
+            Some(part) => self.context.output(self.id, Output::File(&part)),
+            None => self.context.output(self.id, Output::Send(&[])),
+        }
     }
 
     /// Begins a message of any length, which is sent as fast as the client reads: for what is

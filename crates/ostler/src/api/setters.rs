@@ -60,6 +60,8 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     lane_memory(bytes: usize) => "lane_memory";
     /// Most bytes of send queues, partial packages and kept bodies in the master, 1 MiB or more.
     memory_budget(bytes: usize) => "memory_budget";
+    /// Most files that wait to be sent, 1 to 1 048 576.
+    sendfile_max(files: u32) => "sendfile_max";
     /// Most output of one delivery that is held back in the worker under
     /// [`CrashPolicy::Redeliver`], up to 1 GiB.
     redeliver_output_bytes(bytes: usize) => "redeliver_output_bytes";

@@ -22,7 +22,7 @@ use crate::reactor::places::Places;
 use crate::reactor::shared_memory::SharedMemory;
 use crate::reactor::{Reactor, ReactorSettings};
 use crate::sys::pidfd::PidFd;
-use crate::sys::{eventfd, process};
+use crate::sys::{control_socket, eventfd, process};
 use crate::worker::context::{WorkerContext, WorkerSettings};
 use crate::worker::handlers::Callee;
 use crate::worker::inbox::Inbox;
@@ -65,17 +65,19 @@ pub(crate) fn make(plan: Plan<'_>) -> io::Result<Local> {
     let board = Arc::new(board);
     let mailbox = Arc::new(Mailbox::new()?);
     let reports = Reports::new(Places::new(Arc::clone(&board)).with(seat))?;
-    let shared = SharedMemory::new(options.memory_budget as u64, vec![Arc::clone(&mailbox)]);
+    let shared = SharedMemory::new(options, vec![Arc::clone(&mailbox)]);
     let settings = ReactorSettings::new(options)?.with_encryption(encryption);
     let reactor = Reactor::new(0, settings, board, shared, Arc::clone(&mailbox), reports.clone())?;
     let local = worker_of(key.generation);
     let memory = MasterMemory::create(options.lane_sizes(), local.place(), local.generation.0)?;
     let lane_bell = eventfd::create()?;
+    let (file_link, of_worker) = control_socket::pair()?;
     mailbox.push(ToReactor::AddLane {
         key: local,
         lane: Box::new(memory.lane(0)?),
         worker_bell: bell.try_clone()?,
         lane_bell: lane_bell.try_clone()?,
+        file_link,
     });
     // It dies with the reactor, so that nobody ever sees its death; but a reactor lets nobody serve
     // whom it cannot watch.
@@ -83,7 +85,7 @@ pub(crate) fn make(plan: Plan<'_>) -> io::Result<Local> {
     mailbox.push(ToReactor::Serve { serve: local, leave: None });
     let memory = WorkerMemory::open(memory.down_fd(), memory.up_fd()).map_err(io::Error::other)?;
     let board = Board::open(&board_fd).map_err(io::Error::other)?;
-    let mut lanes = Port::new(memory, board, bell, vec![lane_bell])?;
+    let mut lanes = Port::new(memory, board, bell, vec![(lane_bell, of_worker)])?;
     let inbox = Arc::new(Inbox::new()?);
     lanes.watch(inbox.bell())?;
     let reactor = Rc::new(RefCell::new(reactor));

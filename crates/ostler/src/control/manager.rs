@@ -9,8 +9,8 @@ use super::wire::{Malformed, Reader, Writer};
 /// Size of every message between master and manager.
 pub(crate) const MANAGER_MESSAGE_SIZE_BYTES: usize = 128;
 
-/// Descriptors of [`ToManager::MemoryReady`] before the lane bells: down memory, up memory, worker
-/// bell.
+/// Descriptors of [`ToManager::MemoryReady`] before the lane bells and file links: down memory, up
+/// memory, worker bell.
 pub(crate) const LANE_DESCRIPTORS_FIXED: usize = 3;
 /// Descriptors of [`ToManager::MemoryReady`] before the listeners in BASE mode: the worker's bell,
 /// its link to the master.
@@ -25,7 +25,8 @@ pub(crate) enum ToManager {
         generation_base: u32,
     },
     /// The lane memory of this process, with `[down, up, worker_bell, lane_bell_0 ..
-    /// lane_bell_{R-1}]`; in BASE mode its seat, with `[worker_bell, link, listener_0 ..]`.
+    /// lane_bell_{R-1}, file_link_0 .. file_link_{R-1}]`; in BASE mode its seat, with
+    /// `[worker_bell, link, listener_0 ..]`.
     MemoryReady {
         /// Who.
         worker: ProcessKey,

@@ -27,6 +27,8 @@ pub(crate) enum ProcessEnds {
         up: OwnedFd,
         /// Rung by the worker, one per reactor.
         lane_bells: Vec<OwnedFd>,
+        /// By which the worker passes files, one per reactor.
+        file_links: Vec<OwnedFd>,
     },
     /// BASE mode: clients.
     Clients {
@@ -43,8 +45,8 @@ impl ProcessEnds {
     /// All of them.
     pub(crate) fn descriptors(&self) -> Vec<&OwnedFd> {
         match self {
-            Self::Lanes { down, up, lane_bells } => {
-                [down, up].into_iter().chain(lane_bells).collect()
+            Self::Lanes { down, up, lane_bells, file_links } => {
+                [down, up].into_iter().chain(lane_bells).chain(file_links).collect()
             }
             Self::Clients { link, listeners, .. } => {
                 std::iter::once(link).chain(listeners).collect()

@@ -21,9 +21,11 @@ const PER_WORKER: u64 = 6;
 /// What a process of BASE mode takes while it is made, besides a copy of each of its listeners:
 /// both ends of its link, its bell, and later its pidfd.
 const PER_PROCESS: u64 = 4;
-/// For each reactor: a lane bell and its copy, a copy of the worker's bell. Later a pidfd takes the
-/// place of the copy.
-const PER_LANE: u64 = 3;
+/// For each reactor: a lane bell and its copy, both ends of a file link, a copy of the worker's
+/// bell. Later a pidfd takes the place of a copy.
+const PER_LANE: u64 = 5;
+/// Files that wait to be sent have at most so much of all descriptors: one in so many.
+const FILES_PART: u64 = 8;
 
 /// What the program has open besides listeners, of this server or of another one that is bound, but
 /// with the log of this one. Every process of the tree keeps it.
@@ -43,6 +45,11 @@ pub(super) fn provide(options: &mut Options, inherited: usize) -> Result<()> {
     let (limit, raised) = limit::raise_descriptors();
     if let Err(error) = raised {
         tracing::info!(%error, limit, "the limit of descriptors stays as it is");
+    }
+    let files = u32::try_from(limit / FILES_PART).unwrap_or(u32::MAX).max(1);
+    if files < options.sendfile_max {
+        tracing::debug!(sendfile_max = files, limit, "sendfile_max is lowered");
+        options.sendfile_max = files;
     }
     let reserve = reserve(options, inherited);
     let Some(most) = limit.checked_sub(reserve).filter(|most| *most > 0) else {
@@ -81,7 +88,8 @@ fn reserve(options: &Options, inherited: usize) -> u64 {
         return FIXED + inherited as u64 + workers * ports + 2 * workers * (PER_PROCESS + ports);
     }
     let reactors = u64::from(options.reactors);
-    FIXED + inherited as u64 + 2 * workers * (PER_WORKER + PER_LANE * reactors)
+    let files = u64::from(options.sendfile_max);
+    FIXED + inherited as u64 + 2 * workers * (PER_WORKER + PER_LANE * reactors) + files
 }
 
 #[cfg(test)]
@@ -93,7 +101,13 @@ mod tests {
     use std::os::fd::AsRawFd as _;
 
     fn options() -> Options {
-        Options { workers: 2, reactors: 3, max_connections: 500, ..Options::default() }
+        Options {
+            workers: 2,
+            reactors: 3,
+            max_connections: 500,
+            sendfile_max: 7,
+            ..Options::default()
+        }
     }
 
     #[test]
@@ -117,7 +131,7 @@ mod tests {
     #[test]
     fn clients_get_what_the_rest_does_not_need() {
         let reserve = reserve(&options(), 5);
-        assert_eq!(reserve, 64 + 5 + 2 * 2 * (6 + 3 * 3));
+        assert_eq!(reserve, 64 + 5 + 2 * 2 * (6 + 5 * 3) + 7);
         for (limit, expected) in [
             (reserve, None),
             (reserve + 1, Some(1)),

@@ -10,10 +10,10 @@ use ostler_shm::lane::MasterMemory;
 use ostler_shm::layout::Sizes;
 
 use crate::reactor::mailbox::{Mailbox, ToReactor};
-use crate::sys::eventfd;
+use crate::sys::{control_socket, eventfd};
 
 /// Makes the memory and bells of a process, gives each reactor its lane, and answers the
-/// descriptors for the worker: `[down, up, worker_bell, lane_bell_0 ..]`.
+/// descriptors for the worker: `[down, up, worker_bell, lane_bell_0 .., file_link_0 ..]`.
 pub(super) fn make(
     key: ProcessKey,
     sizes: Sizes,
@@ -26,17 +26,21 @@ pub(super) fn make(
         memory.up_fd().try_clone_to_owned()?,
         worker_bell.try_clone()?,
     ];
-    let mut messages = Vec::new();
+    let (mut messages, mut file_links) = (Vec::new(), Vec::new());
     for reactor in 0..mailboxes.len() {
         let lane_bell = eventfd::create()?;
         descriptors.push(lane_bell.try_clone()?);
+        let (file_link, of_worker) = control_socket::pair()?;
+        file_links.push(of_worker);
         messages.push(ToReactor::AddLane {
             key,
             lane: Box::new(memory.lane(reactor)?),
             worker_bell: worker_bell.try_clone()?,
             lane_bell,
+            file_link,
         });
     }
+    descriptors.extend(file_links);
     // Only when everything is there: a lane that half of the reactors have would have to be taken
     // back.
     for (mailbox, message) in mailboxes.iter().zip(messages) {

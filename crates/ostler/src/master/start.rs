@@ -315,7 +315,7 @@ fn make_reactors(
     mailboxes: &[Arc<Mailbox>],
     reports: &Reports,
 ) -> Result<Vec<Reactor>> {
-    let memory = SharedMemory::new(options.memory_budget as u64, mailboxes.to_vec());
+    let memory = SharedMemory::new(options, mailboxes.to_vec());
     let make = |(index, mailbox): (usize, &Arc<Mailbox>)| {
         let (board, memory) = (Arc::clone(board), Arc::clone(&memory));
         let mailbox = Arc::clone(mailbox);

@@ -178,6 +178,15 @@ fn log_datagram_books(books: &DatagramBooks) {
     );
 }
 
+fn log_dropped_input(books: &Books) {
+    for reason in CloseReason::ALL {
+        let bytes = books.input_dropped_bytes.get(reason as usize).copied().unwrap_or(0);
+        if bytes > 0 {
+            tracing::info!(reason = reason.name(), bytes, "input that nobody was given");
+        }
+    }
+}
+
 fn log_books(books: &Books) {
     if books.handshakes.begun > 0 {
         log_handshakes(&books.handshakes);
@@ -186,12 +195,7 @@ fn log_books(books: &Books) {
         log_proxy_headers(&books.proxy_headers);
     }
     log_datagram_books(&books.datagrams);
-    for reason in CloseReason::ALL {
-        let bytes = books.input_dropped_bytes.get(reason as usize).copied().unwrap_or(0);
-        if bytes > 0 {
-            tracing::info!(reason = reason.name(), bytes, "input that nobody was given");
-        }
-    }
+    log_dropped_input(books);
     // What did not happen is not told: a reader looks for what did.
     let some = |count: u64| (count > 0).then_some(count);
     let closed = |reason: CloseReason| books.closed.get(reason as usize).copied().unwrap_or(0);
@@ -216,6 +220,10 @@ fn log_books(books: &Books) {
         accept_rests = some(books.accepting.accept_rests),
         refused_address_full = some(books.accepting.refused_address_full),
         refused_no_descriptor = some(books.accepting.refused_no_descriptor),
+        files = some(books.files.taken),
+        files_sent = some(books.files.sent),
+        files_failed = some(books.files.failed),
+        files_refused = some(books.files.refused),
         recalls = some(books.recalls),
         memory_shortages = some(books.memory_shortages),
         output_session_gone = some(books.output_session_gone),

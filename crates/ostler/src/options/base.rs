@@ -30,7 +30,8 @@ impl Options {
     /// Those of the reactor in a process of BASE mode: it has one worker.
     pub(crate) fn of_base_process(&self) -> Self {
         let (memory_budget, lane_size) = (self.budget_of_process(), self.lane_size_resolved());
-        Self { reactors: 1, workers: 1, memory_budget, lane_size, ..self.clone() }
+        let sendfile_max = (self.sendfile_max / u32::from(self.workers.max(1))).max(1);
+        Self { reactors: 1, workers: 1, memory_budget, lane_size, sendfile_max, ..self.clone() }
     }
 
     pub(super) fn budget_too_small_for_base(&self) -> Option<Contradiction> {

@@ -51,6 +51,8 @@ pub struct Options {
     /// Most bytes of queues, partial packages and kept bodies in the master.
     pub(crate) memory_budget: usize,
 
+    /// Most files that wait to be sent.
+    pub(crate) sendfile_max: u32,
     /// Most output of one delivery that is held back under `redeliver`.
     pub(crate) redeliver_output_bytes: usize,
     /// Whether answers to later packages overtake those to deferred ones.
@@ -127,6 +129,7 @@ impl Default for Options {
             lane_size: 0,
             lane_memory: 256 * MIB,
             memory_budget: 64 * MIB,
+            sendfile_max: 1_024,
             redeliver_output_bytes: MIB,
             answer_order: AnswerOrder::Kept,
             prefetch_us: 100,

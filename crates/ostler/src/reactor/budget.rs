@@ -12,6 +12,7 @@ use ostler_core::brain::{CloseReason, ConnectionSlot};
 use ostler_core::budget::{Account, Award, End, Ended, Lack, payers};
 
 use super::ClientSide;
+use super::file_places::FilePlaces;
 use super::mailbox::ToReactor;
 use super::shared_memory::SharedMemory;
 
@@ -49,6 +50,11 @@ impl Memory {
             due: None,
             tell_at: None,
         }
+    }
+
+    /// The places for files.
+    pub(super) fn files(&self) -> &Arc<FilePlaces> {
+        self.shared.files()
     }
 
     /// When the next step of a shortage is due.
@@ -226,6 +232,11 @@ impl ClientSide {
     }
 
     fn publish_pressure(&self) {
+        let were_full = self.board.files_full();
+        let are_full = self.memory.files().are_nearly_taken(were_full);
+        if are_full != were_full {
+            self.board.set_files_full(are_full);
+        }
         let tight = self.memory.account.budget().is_tight();
         if tight != self.board.pressure() {
             self.board.set_pressure(tight);

@@ -19,6 +19,10 @@ pub(super) struct Complaints {
     pub(super) held_back: Quota,
     /// A datagram of a worker cannot be sent.
     pub(super) unsent: Quota,
+    /// A file cannot be read to its end.
+    pub(super) file_failed: Quota,
+    /// There is no place for a file.
+    pub(super) file_refused: Quota,
 }
 
 impl Default for Complaints {
@@ -31,6 +35,8 @@ impl Default for Complaints {
             address_full: Quota::of_events("connections were more than one address may have"),
             held_back: Quota::of_events("sessions sent more than they may and were held back"),
             unsent: Quota::new("datagrams were not sent"),
+            file_failed: Quota::new("files could not be read to their end"),
+            file_refused: Quota::new("files could not be taken in"),
         }
     }
 }
@@ -38,8 +44,8 @@ impl Default for Complaints {
 impl Quotas for Complaints {
     fn all(&self) -> impl Iterator<Item = &Quota> {
         let Self { unwatched, input_dropped, handshakes, headers, .. } = self;
-        let Self { address_full, held_back, unsent, .. } = self;
+        let Self { address_full, held_back, unsent, file_failed, file_refused, .. } = self;
         let before = [unwatched, input_dropped, handshakes, headers].into_iter();
-        before.chain([address_full, held_back, unsent])
+        before.chain([address_full, held_back, unsent, file_failed, file_refused])
     }
 }

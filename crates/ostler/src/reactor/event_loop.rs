@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ostler_core::brain::{BrainAction, ConnectionSlot};
 
+use super::destination::lane::Lane;
 use super::mailbox::{FromReactor, ToReactor};
 use super::token::{self, Token};
 use super::{ClientSide, Reactor};
@@ -134,8 +135,8 @@ impl Reactor {
                 ToReactor::Datagrams { port, socket, part } => {
                     self.clients.open_datagrams(port, socket, part);
                 }
-                ToReactor::AddLane { key, lane, worker_bell, lane_bell } => {
-                    self.add_lane(key, *lane, worker_bell, lane_bell);
+                ToReactor::AddLane { key, lane, worker_bell, lane_bell, file_link } => {
+                    self.add_lane(key, Lane::new(key, *lane, worker_bell, lane_bell, file_link));
                 }
                 ToReactor::Spawned(key, pidfd) => self.spawned(key, pidfd),
                 ToReactor::Serve { serve, leave } => {

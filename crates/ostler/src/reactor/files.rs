@@ -8,17 +8,31 @@
 use std::io::{Error, ErrorKind};
 use std::os::fd::OwnedFd;
 
-use ostler_core::Nanos;
-use ostler_core::brain::{CloseReason, ConnectionSlot};
-use ostler_core::send_queue::Front;
+use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot};
+use ostler_core::file_counts::FileCounts;
+use ostler_core::send_queue::{FilePart, Front, Refusal, Route};
+use ostler_core::{Nanos, invariant};
+use ostler_shm::file_range::FileRange;
 
 use super::ClientSide;
 use super::connection::Connection;
+use super::destination::Passed;
+use super::file_places::FilePlace;
 use super::output::is_passing;
 use super::turn_share::TurnShare;
 
 /// An open file that is being sent.
-pub(super) type HeldFile = OwnedFd;
+#[derive(Debug)]
+pub(super) struct HeldFile {
+    descriptor: OwnedFd,
+    _place: FilePlace,
+}
+
+impl HeldFile {
+    pub(super) const fn new(descriptor: OwnedFd, place: FilePlace) -> Self {
+        Self { descriptor, _place: place }
+    }
+}
 
 /// What came of writing what is in front of a queue.
 #[derive(Debug)]
@@ -40,6 +54,7 @@ impl Connection {
         &mut self,
         of_files: &mut usize,
         share: &mut TurnShare,
+        counts: &mut FileCounts,
         now: Nanos,
     ) -> Written {
         let (written, is_file) = match self.output.front() {
@@ -47,7 +62,7 @@ impl Connection {
             Front::File(_) if *of_files == 0 || share.is_used_up() => return Written::WaitsForTurn,
             Front::File(part) => {
                 let most = usize::try_from(part.len).unwrap_or(usize::MAX).min(*of_files);
-                (self.transport.send_file(&part.file, part.offset, most), true)
+                (self.transport.send_file(&part.file.descriptor, part.offset, most), true)
             }
         };
         let len = match written {
@@ -59,11 +74,12 @@ impl Connection {
             }
             Err(_) => return Written::Failed,
         };
-        self.output.advance(len);
+        let ends_file = self.output.advance(len);
         if let Some(timing) = self.timing.as_deref_mut() {
             timing.clock.took(now);
         }
         if is_file {
+            counts.sent += u64::from(ends_file);
             *of_files -= len.min(*of_files);
             share.count(len);
         }
@@ -102,14 +118,69 @@ impl ClientSide {
         self.file_share.wait_in_front(waiting);
     }
 
+    /// A part of a file goes into the queue of its session, and as much of it to the kernel as that
+    /// takes now.
+    pub(super) fn write_file(
+        &mut self,
+        slot: ConnectionSlot,
+        lane: LaneSlot,
+        range: FileRange,
+        passed: Passed,
+    ) {
+        let (descriptor, size) = match passed {
+            Passed::File(descriptor, size) => (descriptor, size),
+            Passed::NoPlace => return self.refuse_file(slot, "there is no descriptor for it"),
+        };
+        let Some(place) = self.memory.files().take() else {
+            return self.refuse_file(slot, "sendfile_max of them wait");
+        };
+        if range.end() > size {
+            return self.file_failed(slot, None); // it became shorter on the way
+        }
+        let Some(connection) = self.connections.get_mut(slot) else {
+            return invariant!(false, "a file goes to a session that was found");
+        };
+        let file = HeldFile::new(descriptor, place);
+        let part = FilePart { file, offset: range.offset(), len: range.len() };
+        let marks = &self.settings.ports.get(connection.port).marks;
+        let (before, begins) = (connection.output.charged(), connection.output.is_empty());
+        let route = connection.output.route_file(lane, marks);
+        match route {
+            Route::Now if connection.output.may_push(marks) => connection.output.push_file(part),
+            Route::Now => return self.refuse(slot, Refusal::TooMuch),
+            Route::Behind => connection.output.push_file_behind(lane, part),
+            Route::Refused(refusal) => return self.refuse(slot, refusal),
+        }
+        self.file_counts.taken += 1;
+        if begins && !connection.output.is_empty() {
+            self.output_waits(slot);
+        }
+        self.output_resized(slot, before);
+        self.publish_output(slot);
+        if route == Route::Now {
+            self.flush(slot);
+        }
+    }
+
+    /// A file cannot be taken in. Its worker was told that it is: what the client has would be a
+    /// part of what was promised.
+    fn refuse_file(&mut self, slot: ConnectionSlot, why: &'static str) {
+        self.file_counts.refused += 1;
+        if self.complaints.file_refused.admits() {
+            let session = self.connections.get_mut(slot).map_or(0, |connection| connection.session);
+            tracing::warn!(session, why, "a file cannot be sent: its session is closed");
+        }
+        self.brain.close(slot, CloseReason::Truncated);
+    }
+
     /// A file has ended too early, or cannot be read: what the client has is a part of a message.
     pub(super) fn file_failed(&mut self, slot: ConnectionSlot, error: Option<Error>) {
-        let session = self.connections.get_mut(slot).map_or(0, |connection| connection.session);
-        match error {
-            Some(error) => {
-                tracing::error!(session, %error, "a file cannot be read: its session is closed");
-            }
-            None => tracing::debug!(session, "a file is shorter than it was when it was sent"),
+        self.file_counts.failed += 1;
+        if self.complaints.file_failed.admits() {
+            let session = self.connections.get_mut(slot).map_or(0, |connection| connection.session);
+            let error =
+                error.map_or_else(|| "it is shorter than it was".into(), |it| it.to_string());
+            tracing::warn!(session, error, "a file cannot be read: its session is closed");
         }
         self.brain.close(slot, CloseReason::Truncated);
     }

@@ -114,6 +114,7 @@ impl Reactor {
         books.handshakes.add(&self.clients.counts);
         books.proxy_headers.add(&self.clients.header_counts);
         books.accepting.add(&self.clients.accept_counts);
+        books.files.add(&self.clients.file_counts);
         books
     }
 

@@ -5,7 +5,6 @@ use std::os::fd::OwnedFd;
 use ostler_core::brain::{LaneSlot, LaneState};
 use ostler_core::ids::ProcessKey;
 use ostler_core::invariant;
-use ostler_shm::lane::ReactorLane;
 
 use super::Reactor;
 use super::destination::Destination;
@@ -14,15 +13,9 @@ use super::mailbox::FromReactor;
 use super::token;
 
 impl Reactor {
-    pub(super) fn add_lane(
-        &mut self,
-        key: ProcessKey,
-        memory: ReactorLane,
-        worker_bell: OwnedFd,
-        lane_bell: OwnedFd,
-    ) {
+    pub(super) fn add_lane(&mut self, key: ProcessKey, lane: Lane) {
         let slot = self.clients.brain.add_lane(key);
-        let destination = Destination::lane(Lane::new(key, memory, worker_bell, lane_bell));
+        let destination = Destination::lane(lane);
         let token = token::bell(slot, destination.mark());
         if let Err(error) = destination.watch_bell(&self.clients.epoll, token) {
             // The worker would never be heard: better that it does not serve. It is killed and

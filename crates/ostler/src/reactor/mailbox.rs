@@ -23,7 +23,14 @@ pub(crate) enum ToReactor {
     /// A datagram port, and what this reactor does with it.
     Datagrams { port: PortId, socket: OwnedFd, part: DatagramPart },
     /// A lane to a worker that will be forked.
-    AddLane { key: ProcessKey, lane: Box<ReactorLane>, worker_bell: OwnedFd, lane_bell: OwnedFd },
+    AddLane {
+        key: ProcessKey,
+        lane: Box<ReactorLane>,
+        worker_bell: OwnedFd,
+        lane_bell: OwnedFd,
+        /// By which the worker passes files.
+        file_link: OwnedFd,
+    },
     /// The worker's pidfd.
     Spawned(ProcessKey, OwnedFd),
     /// One worker serves from now on, another leaves. One message, so that no package falls between

@@ -15,6 +15,7 @@ mod datagram;
 mod deadlines;
 mod destination;
 pub(crate) mod event_loop;
+mod file_places;
 mod files;
 mod guest;
 mod handshakes;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 use ostler_core::Nanos;
 use ostler_core::accepting::AcceptCounts;
 use ostler_core::brain::{Brain, BrainSettings, LaneSlot};
+use ostler_core::file_counts::FileCounts;
 use ostler_core::handshakes::HandshakeCounts;
 use ostler_core::per_port::PerPort;
 use ostler_core::proxy_protocol::HeaderCounts;
@@ -163,6 +165,7 @@ struct ClientSide {
     complaints: Complaints,
     receive_share: TurnShare,
     file_share: TurnShare,
+    file_counts: FileCounts,
     /// Lanes of workers that are to be told of credit for their streams at the end of the turn.
     senders_to_wake: Vec<LaneSlot>,
     scratch: Vec<u8>,
@@ -207,6 +210,7 @@ impl Reactor {
             complaints: Complaints::default(),
             receive_share: TurnShare::new(turn_share::RECEIVING),
             file_share: TurnShare::new(turn_share::SENDING_FILES),
+            file_counts: FileCounts::default(),
             senders_to_wake: Vec::new(),
             scratch,
             board,

@@ -168,7 +168,12 @@ impl ClientSide {
             && connection.transport.takes_output()
             && !connection.output.is_empty()
         {
-            written = connection.write_front(&mut of_files, &mut self.file_share, self.now);
+            written = connection.write_front(
+                &mut of_files,
+                &mut self.file_share,
+                &mut self.file_counts,
+                self.now,
+            );
         }
         if matches!(written, Written::WaitsForTurn) && !connection.waits_for_turn {
             connection.waits_for_turn = true;

@@ -1,11 +1,14 @@
-//! What the reactors share about memory: the budget, the shortage, and each other's mailboxes.
+//! What the reactors share about memory: the budget, the shortage, and each other's mailboxes; and
+//! the places for files.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ostler_core::budget::{Budget, Shortage};
 use ostler_core::invariant;
 
+use super::file_places::FilePlaces;
 use super::mailbox::{Mailbox, ToReactor};
+use crate::options::Options;
 
 /// One for all reactors. The shortage is locked only while memory is lacking, for a few
 /// instructions.
@@ -14,13 +17,20 @@ pub(crate) struct SharedMemory {
     budget: Arc<Budget>,
     shortage: Mutex<Shortage>,
     mailboxes: Vec<Arc<Mailbox>>,
+    files: Arc<FilePlaces>,
 }
 
 impl SharedMemory {
-    /// A budget of `limit` bytes for the reactors with these mailboxes.
-    pub(crate) fn new(limit: u64, mailboxes: Vec<Arc<Mailbox>>) -> Arc<Self> {
+    /// What the options allow the reactors with these mailboxes.
+    pub(crate) fn new(options: &Options, mailboxes: Vec<Arc<Mailbox>>) -> Arc<Self> {
         let shortage = Mutex::new(Shortage::new(mailboxes.len()));
-        Arc::new(Self { budget: Budget::new(limit), shortage, mailboxes })
+        let budget = Budget::new(options.memory_budget as u64);
+        let files = FilePlaces::new(options.sendfile_max.into());
+        Arc::new(Self { budget, shortage, mailboxes, files })
+    }
+
+    pub(super) const fn files(&self) -> &Arc<FilePlaces> {
+        &self.files
     }
 
     pub(super) const fn budget(&self) -> &Arc<Budget> {

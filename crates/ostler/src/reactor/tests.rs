@@ -13,6 +13,7 @@ use ostler_core::ids::{PortId, ProcessKey};
 use ostler_shm::board::Board;
 use ostler_shm::lane::MasterMemory;
 
+use super::destination::lane::Lane;
 use super::event_loop::GIVES_MAX;
 use super::mailbox::{Accepted, Mailbox, Reports};
 use super::places::Places;
@@ -21,7 +22,7 @@ use super::turn_share::{Bounds, TurnShare};
 use super::{Reactor, ReactorSettings};
 use crate::options::{FramingKind, Options, PortOptions};
 use crate::sys::pidfd::PidFd;
-use crate::sys::{eventfd, process};
+use crate::sys::{control_socket, eventfd, process};
 
 /// The port on which all clients come.
 const PORT: PortId = PortId::FIRST;
@@ -34,11 +35,13 @@ pub(super) fn booting(options: &Options) -> Reactor {
     let mailbox = Arc::new(Mailbox::new().unwrap());
     let board = Arc::new(board);
     let reports = Reports::new(Places::new(Arc::clone(&board))).unwrap();
-    let memory = SharedMemory::new(options.memory_budget as u64, vec![Arc::clone(&mailbox)]);
+    let memory = SharedMemory::new(options, vec![Arc::clone(&mailbox)]);
     let mut reactor = Reactor::new(0, settings, board, memory, mailbox, reports).unwrap();
     let memory = MasterMemory::create(options.lane_sizes(), 0, 1).unwrap();
     let lane = memory.lane(0).unwrap();
-    reactor.add_lane(KEY, lane, eventfd::create().unwrap(), eventfd::create().unwrap());
+    let (file_link, _) = control_socket::pair().unwrap();
+    let (bell, own_bell) = (eventfd::create().unwrap(), eventfd::create().unwrap());
+    reactor.add_lane(KEY, Lane::new(KEY, lane, bell, own_bell, file_link));
     reactor
 }
 

@@ -82,6 +82,46 @@ pub(crate) fn receive_without_descriptors(
     Ok(length)
 }
 
+/// The descriptor of a message that is to have exactly one.
+#[derive(Debug)]
+pub(crate) enum OneDescriptor {
+    /// It is open here now.
+    Came(OwnedFd),
+    /// It came, and this process may open no more.
+    NoPlace,
+    /// The message had none, or more.
+    Wrong,
+}
+
+/// `recvmsg(2)` — takes one message with one descriptor from a peer that is not trusted, closed on
+/// exec; `WouldBlock` when none waits.
+///
+/// Tells the length, which is more than that of `buffer` when the message was cut, and 0 at the end
+/// of file. Of more descriptors than one none stays open.
+pub(crate) fn receive_one(
+    socket: impl AsFd,
+    buffer: &mut [u8],
+) -> io::Result<(usize, OneDescriptor)> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC | RecvFlags::TRUNC;
+    let message =
+        rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags)?;
+    let mut descriptors = Vec::new();
+    for part in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = part {
+            descriptors.extend(rights);
+        }
+    }
+    let was_cut = message.flags.contains(ReturnFlags::CTRUNC);
+    let descriptor = match (descriptors.pop(), descriptors.is_empty(), was_cut) {
+        (Some(descriptor), true, false) => OneDescriptor::Came(descriptor),
+        (None, _, true) => OneDescriptor::NoPlace,
+        _ => OneDescriptor::Wrong,
+    };
+    Ok((message.bytes, descriptor))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +155,38 @@ mod tests {
         assert_eq!(receive(&far, &mut [0; 32]).unwrap_err().kind(), io::ErrorKind::InvalidData);
         send(&near, &[7; 64], &[]).unwrap();
         assert_eq!(receive_without_descriptors(&far, &mut [0; 32]).unwrap(), 64);
+    }
+
+    #[test]
+    fn of_a_message_that_is_to_have_one_descriptor_all_others_are_closed() {
+        process::in_forked_test(|| {
+            let (near, far) = pair().unwrap();
+            let bell = eventfd::create().unwrap();
+            let mut buffer = [0; 8];
+            let before = process::open_descriptors().unwrap();
+            for count in [0, 1, 2, 3, DESCRIPTORS_MAX] {
+                send(&near, b"files", &vec![bell.as_fd(); count]).unwrap();
+                let (length, one) = receive_one(&far, &mut buffer).unwrap();
+                assert_eq!(length, 5);
+                match one {
+                    OneDescriptor::Came(came) => {
+                        eventfd::ring(&came).unwrap();
+                        assert_eq!((count, eventfd::drain(&bell).unwrap()), (1, 1));
+                    }
+                    OneDescriptor::Wrong => assert_ne!(count, 1),
+                    OneDescriptor::NoPlace => panic!("{count}: there is room"),
+                }
+                assert_eq!(process::open_descriptors().unwrap(), before, "{count}");
+            }
+            send(&near, &[7; 64], &[bell.as_fd()]).unwrap();
+            assert_eq!(receive_one(&far, &mut buffer).unwrap().0, 64);
+            limit::set_soft_descriptors(0);
+            send(&near, b"files", &[bell.as_fd()]).unwrap();
+            let (_, one) = receive_one(&far, &mut buffer).unwrap();
+            assert!(matches!(one, OneDescriptor::NoPlace), "{one:?}");
+            drop(near);
+            assert_eq!(receive_one(&far, &mut buffer).unwrap().0, 0);
+        });
     }
 
     #[test]

@@ -3,9 +3,11 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use rustix::fs::{FileType, Mode, OFlags};
 
 /// `sendfile(2)` — sends at most `most` bytes of a file from `offset` on, without SIGPIPE; tells
 /// how many the socket has taken. 0: the file ends there.
@@ -56,6 +58,47 @@ pub(crate) fn read_behind(
     Ok(())
 }
 
+/// Why a descriptor cannot be sent as a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsendable {
+    /// It is no regular file.
+    NotRegular,
+    /// It is not open for reading.
+    NotReadable,
+    /// A program or a driver answers reads of it, and may let a reader wait for ever.
+    Answered,
+    /// The system does not say what it is, with this number of an error.
+    Unknown(i32),
+}
+
+/// The file systems whose files have no bytes of their own: FUSE, proc, sysfs, debugfs, tracefs.
+const ANSWERED: [i64; 5] = [0x6573_5546, 0x9fa0, 0x6265_6572, 0x6462_6720, 0x7472_6163];
+
+/// `fstat(2)`, `fcntl(2)` `F_GETFL`, `fstatfs(2)` — the length of a file that can be sent.
+pub(crate) fn sendable(file: impl AsFd) -> Result<u64, Unsendable> {
+    let unknown = |error: rustix::io::Errno| Unsendable::Unknown(error.raw_os_error());
+    let stat = rustix::fs::fstat(&file).map_err(unknown)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(Unsendable::NotRegular);
+    }
+    let flags = rustix::fs::fcntl_getfl(&file).map_err(unknown)?;
+    if flags.contains(OFlags::PATH) || flags & OFlags::ACCMODE == OFlags::WRONLY {
+        return Err(Unsendable::NotReadable);
+    }
+    let system = rustix::fs::fstatfs(&file).map_err(unknown)?;
+    if ANSWERED.contains(&(system.f_type as i64)) {
+        return Err(Unsendable::Answered);
+    }
+    Ok(u64::try_from(stat.st_size).unwrap_or(0))
+}
+
+/// `openat(2)` — opens what is to be sent. A FIFO is not waited for, and no terminal becomes that
+/// of the process.
+pub(crate) fn open_to_send(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +135,41 @@ mod tests {
         read_behind(&file, &mut bytes, 9, 9).unwrap();
         read_behind(&file, &mut bytes, 9, 10).unwrap();
         assert_eq!(bytes, b"before4569");
+    }
+
+    /// What a worker may pass, and what a worker says of it before.
+    #[test]
+    fn only_files_that_have_their_own_bytes_can_be_sent() {
+        let directory = std::env::temp_dir().join(format!("ostler-sent-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let regular = directory.join("regular");
+        std::fs::write(&regular, b"12345").unwrap();
+        let open = |path: &Path| sendable(open_to_send(path).unwrap());
+        assert_eq!(open(&regular), Ok(5));
+        assert_eq!(sendable(file(b"memory")), Ok(6));
+        assert_eq!(open(&directory), Err(Unsendable::NotRegular));
+        for device in ["/dev/null", "/dev/zero", "/dev/tty", "/dev/full"] {
+            if let Ok(device) = open_to_send(Path::new(device)) {
+                assert_eq!(sendable(device), Err(Unsendable::NotRegular));
+            }
+        }
+        let fifo = directory.join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(open(&fifo), Err(Unsendable::NotRegular), "and nobody waits for a writer");
+        let (near, _far) = UnixStream::pair().unwrap();
+        assert_eq!(sendable(near), Err(Unsendable::NotRegular));
+        let (read_end, _write_end) = std::io::pipe().unwrap();
+        assert_eq!(sendable(read_end), Err(Unsendable::NotRegular));
+        let write_only = std::fs::File::options().append(true).open(&regular).unwrap();
+        assert_eq!(sendable(write_only), Err(Unsendable::NotReadable));
+        let both = std::fs::File::options().read(true).write(true).open(&regular).unwrap();
+        assert_eq!(sendable(both), Ok(5));
+        let named = rustix::fs::open(&regular, OFlags::PATH, Mode::empty()).unwrap();
+        assert_eq!(sendable(named), Err(Unsendable::NotReadable));
+        assert_eq!(open(Path::new("/proc/self/status")), Err(Unsendable::Answered));
+        let missing = open_to_send(&directory.join("missing")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

@@ -24,6 +24,17 @@ pub(crate) fn wait_readable<const N: usize>(
     }
 }
 
+/// `ppoll(2)` — sleeps until a descriptor takes output, is hung up or broken; false when none of
+/// that happened within the time.
+pub(crate) fn wait_writable(descriptor: impl AsFd, timeout: Duration) -> io::Result<bool> {
+    let mut list = [PollFd::new(&descriptor, PollFlags::OUT)];
+    match rustix::event::poll(&mut list, Timespec::try_from(timeout).ok().as_ref()) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// `ppoll(2)` — whether a descriptor is readable now. For a pidfd: whether the process has ended.
 pub(crate) fn is_readable(descriptor: impl AsFd) -> io::Result<bool> {
     let [readable] = wait_readable([descriptor.as_fd()], Some(Duration::ZERO))?;

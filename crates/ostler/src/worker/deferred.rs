@@ -21,6 +21,7 @@ use ostler_shm::record::HEADER_SIZE;
 
 use super::context::WorkerContext;
 use super::datagrams::Datagram;
+use super::files::FileToSend;
 use super::running::RunningDelivery;
 use super::send::{Marks, Output};
 use crate::api::send_error::{SendError, SendErrorKind};
@@ -29,6 +30,7 @@ use crate::api::send_error::{SendError, SendErrorKind};
 #[derive(Debug)]
 enum Held {
     Send(u64, Vec<u8>),
+    File(u64, FileToSend),
     Close(u64, bool),
     State(u64, Vec<u8>),
     Mark(u64, Marks),
@@ -40,6 +42,7 @@ impl Held {
     fn new(session: u64, output: Output<'_>) -> Self {
         match output {
             Output::Send(bytes) => Self::Send(session, bytes.to_vec()),
+            Output::File(file) => Self::File(session, file.clone()),
             Output::Close(reset) => Self::Close(session, reset),
             Output::State(state) => Self::State(session, state.to_vec()),
             Output::Mark(marks) => Self::Mark(session, marks),
@@ -53,6 +56,7 @@ impl Held {
     fn parts(&self) -> (u64, Output<'_>) {
         match self {
             Self::Send(session, bytes) => (*session, Output::Send(bytes)),
+            Self::File(session, file) => (*session, Output::File(file)),
             Self::Close(session, reset) => (*session, Output::Close(*reset)),
             Self::State(session, state) => (*session, Output::State(state)),
             Self::Mark(session, marks) => (*session, Output::Mark(*marks)),
@@ -131,8 +135,9 @@ impl DeferredDelivery {
             let deferral = self.deferral.borrow();
             (deferral.current.as_cause(), deferral.waits)
         };
-        let is_seen_now = matches!(output, Output::Send(_)) && !waits;
+        let is_seen_now = output.is_for_client() && !waits;
         self.context.sessions.check(session, is_seen_now, Some(cause))?;
+        self.context.sessions.check_files(output)?;
         self.context.check_size(session, output)?;
         let mut deferral = self.deferral.borrow_mut();
         if deferral.waits {

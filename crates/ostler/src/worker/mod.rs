@@ -18,6 +18,7 @@ pub(crate) mod context;
 mod datagrams;
 pub(crate) mod deferred;
 pub(crate) mod event_loop;
+mod files;
 pub(crate) mod handlers;
 pub(crate) mod inbox;
 mod leaving;
@@ -33,6 +34,7 @@ pub(crate) mod timers;
 pub(crate) mod token;
 
 pub(crate) use context::WorkerContext;
+pub(crate) use files::FileToSend;
 pub(crate) use handlers::HandlerId;
 pub(crate) use port::Payload;
 pub(crate) use send::{Marks, Output};

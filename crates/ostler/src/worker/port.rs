@@ -5,6 +5,8 @@
 //! while no package memory is held, and stores it between `commit` and the look at the reactors'
 //! sleep words, so that a reactor waiting for ring space cannot sleep past it.
 
+mod files;
+
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -23,6 +25,7 @@ use ostler_shm::words::ProcessWords;
 
 use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::sys::eventfd;
+pub(super) use files::NotPassed;
 
 /// How often a closed gate is looked at before the worker yields its CPU for longer.
 const GATE_SPINS: u32 = 100;
@@ -34,6 +37,9 @@ struct LaneEnd {
     outbox: Outbox,
     ringer: Ringer,
     bell: OwnedFd,
+    /// By which files are passed, and the number of the last one.
+    file_link: OwnedFd,
+    last_file: u64,
     /// Parts of a message that is not complete.
     partial: Vec<u8>,
     /// Ring space was given back and the reactor, which may sleep until there is some, was not
@@ -99,12 +105,12 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// Joins mapped memory and bells.
+    /// Joins mapped memory, bells, and for each lane a bell and a file link.
     pub(crate) fn new(
         memory: WorkerMemory,
         board: Board,
         worker_bell: OwnedFd,
-        lane_bells: Vec<OwnedFd>,
+        lane_ends: Vec<(OwnedFd, OwnedFd)>,
     ) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(&worker_bell, 0, Interest::BELL)?;
@@ -114,13 +120,15 @@ impl Port {
         let (_, generation) = memory.key();
         let next_lane = usize::try_from(generation / 2).unwrap_or(0);
         let mut lanes = Vec::new();
-        for (reactor, bell) in lane_bells.into_iter().enumerate() {
+        for (reactor, (bell, file_link)) in lane_ends.into_iter().enumerate() {
             lanes.push(LaneEnd {
                 lane: memory.lane(reactor).map_err(io::Error::other)?,
                 inbox: Inbox::default(),
                 outbox: Outbox::default(),
                 ringer: Ringer::default(),
                 bell,
+                file_link,
+                last_file: 0,
                 partial: Vec::new(),
                 owes_bell: false,
             });

@@ -4,10 +4,12 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::time::Duration;
 
 use ostler_core::ids::PortId;
+use ostler_shm::file_range::FileRange;
 use ostler_shm::record::{FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, Header, RecordKind};
 
 use super::context::{WorkerContext, WorkerSettings};
 use super::datagrams::Datagram;
+use super::files::FileToSend;
 use super::port::Port;
 use super::running::RunningDelivery;
 use super::sessions::Sessions;
@@ -22,6 +24,8 @@ const REFERENCE_MIN_BYTES: usize = 2 * 1024;
 pub(crate) enum Output<'a> {
     /// Bytes for the session.
     Send(&'a [u8]),
+    /// A part of a file for it.
+    File(&'a FileToSend),
     /// Close it (with a reset).
     Close(bool),
     /// Its new state.
@@ -45,11 +49,17 @@ pub(crate) struct Marks {
 }
 
 impl Output<'_> {
+    /// Whether the client gets something of it, so that it must not have too much to read already.
+    pub(super) const fn is_for_client(self) -> bool {
+        matches!(self, Self::Send(_) | Self::File(_))
+    }
+
     /// Bytes that it carries.
     pub(crate) const fn len(self) -> usize {
         match self {
             Self::Send(bytes) | Self::State(bytes) => bytes.len(),
             Self::Close(_) | Self::Mark(_) | Self::Bind(_) => 0,
+            Self::File(_) => FileRange::SIZE,
             Self::Datagram(datagram) => datagram.bytes.len(),
         }
     }
@@ -59,8 +69,9 @@ impl WorkerContext {
     /// Sends one output of the running callback.
     pub(crate) fn output(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         let cause = self.running.delivery().map(|running| running.as_cause());
-        let is_seen_now = matches!(output, Output::Send(_)) && !self.waits_for_turn();
+        let is_seen_now = output.is_for_client() && !self.waits_for_turn();
         self.sessions.check(session, is_seen_now, cause)?;
+        self.sessions.check_files(output)?;
         self.check_size(session, output)?;
         self.output_checked(session, output)
     }
@@ -92,7 +103,7 @@ impl WorkerContext {
             Output::State(_) => self.settings.session_state_size,
             Output::Close(_) | Output::Mark(_) | Output::Bind(_) => 0,
             // Checked where it comes from.
-            Output::Datagram(_) => return Ok(()),
+            Output::Datagram(_) | Output::File(_) => return Ok(()),
         };
         match output {
             _ if len <= most => Ok(()),
@@ -114,6 +125,7 @@ impl WorkerContext {
             Output::Send(bytes) => {
                 self.sender.append_message(session, lane, cause, bytes, for_delivery)
             }
+            Output::File(file) => self.sender.append_file(session, lane, cause, file, for_delivery),
             Output::State(bytes) => {
                 let header = Header {
                     kind: RecordKind::State as u8,
@@ -227,6 +239,11 @@ impl Sender {
     /// Deliveries that were finished.
     pub(crate) fn finished(&self) -> u64 {
         self.finished.get()
+    }
+
+    /// How long an output waits for room.
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Whether anything is appended and not published.

@@ -9,6 +9,7 @@ use ostler_shm::board::Board;
 use ostler_shm::sessions::{self, CLOSING, FULL, QUEUED, SessionRecord};
 
 use super::closed::{Cause, ClosedSessions};
+use super::send::Output;
 use super::state::StateOverlay;
 use crate::api::send_error::{SendError, SendErrorKind};
 
@@ -59,6 +60,12 @@ impl Sessions {
             return Err(SendError::new(SendErrorKind::Full));
         }
         Ok(())
+    }
+
+    /// Whether there is a place for a file, if the output is one.
+    pub(super) fn check_files(&self, output: Output<'_>) -> Result<(), SendError> {
+        let is_refused = matches!(output, Output::File(_)) && self.board.files_full();
+        if is_refused { Err(SendErrorKind::Full.into()) } else { Ok(()) }
     }
 
     /// Whether a session takes a part of a stream. What `is_begun` goes on behind a close, which

@@ -45,13 +45,14 @@ where
 {
     arm_fault(boot.key);
     let ProcessBoot { key, control, board, worker_bell, ends, .. } = boot;
-    let ProcessEnds::Lanes { down, up, lane_bells } = ends else {
+    let ProcessEnds::Lanes { down, up, lane_bells, file_links } = ends else {
         invariant!(false, "a worker that serves clients itself is started as one");
         return EXIT_LANES;
     };
     let open = || -> Result<_, Failure> {
         let inbox = Inbox::new()?;
-        let port = open_port(key, [down, up, board], worker_bell, lane_bells)?;
+        let lane_ends = lane_bells.into_iter().zip(file_links).collect();
+        let port = open_port(key, [down, up, board], worker_bell, lane_ends)?;
         port.watch(inbox.bell())?;
         Ok((Arc::new(inbox), port))
     };
@@ -90,7 +91,7 @@ fn open_port(
     key: ProcessKey,
     [down, up, board]: [OwnedFd; 3],
     worker_bell: OwnedFd,
-    lane_bells: Vec<OwnedFd>,
+    lane_ends: Vec<(OwnedFd, OwnedFd)>,
 ) -> Result<Port, Failure> {
     let memory = WorkerMemory::open(&down, &up)?;
     let owner = memory.key();
@@ -98,7 +99,7 @@ fn open_port(
         return Err("the lanes were made for another process".into());
     }
     let board = Board::open(&board)?;
-    Ok(Port::new(memory, board, worker_bell, lane_bells)?)
+    Ok(Port::new(memory, board, worker_bell, lane_ends)?)
 }
 
 /// Runs a part of the start that is user code; a panic in it is told as the reason of the failure.

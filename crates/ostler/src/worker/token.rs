@@ -11,6 +11,7 @@ use ostler_core::invariant;
 
 use super::context::WorkerContext;
 use super::deferred::DeferredDelivery;
+use super::files::FileToSend;
 use super::handlers::HandlerId;
 use super::inbox::{Inbox, Refused};
 use super::send::{Marks, Output};
@@ -70,6 +71,7 @@ impl Tokens {
 /// An output on its way to the worker's thread.
 enum Posted {
     Send(u64, Vec<u8>),
+    File(u64, FileToSend),
     Close(u64),
     State(u64, Vec<u8>),
     Mark(u64, Marks),
@@ -148,6 +150,7 @@ impl DeferredToken {
                 return Err(SendError::state_too_long(state.len(), self.session_state_size));
             }
             Output::Send(bytes) => Posted::Send(session, bytes.to_vec()),
+            Output::File(file) => Posted::File(session, file.clone()),
             Output::State(state) => Posted::State(session, state.to_vec()),
             Output::Close(_) => Posted::Close(session),
             Output::Mark(marks) => Posted::Mark(session, marks),
@@ -231,6 +234,7 @@ fn set_used(context: &WorkerContext, delivery: u64, used: Option<u32>) {
 fn arrive(context: &WorkerContext, delivery: u64, posted: &Posted) {
     let (session, output) = match posted {
         Posted::Send(session, bytes) => (*session, Output::Send(bytes)),
+        Posted::File(session, file) => (*session, Output::File(file)),
         Posted::State(session, state) => (*session, Output::State(state)),
         Posted::Close(session) => (*session, Output::Close(false)),
         Posted::Mark(session, marks) => (*session, Output::Mark(*marks)),

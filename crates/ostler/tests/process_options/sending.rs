@@ -12,6 +12,7 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("send_queue_low", send_queue_low_stops_reading),
     ("send_queue_max", send_queue_max_closes_slow_readers),
     ("max_send_bytes", max_send_bytes_refuses_longer_messages),
+    ("sendfile_max", sendfile_max_bounds_the_files_that_wait),
     ("session_state_size", session_state_size_bounds_the_state_of_a_session),
     ("send_timeout_ms", send_timeout_ms_bounds_the_wait_for_room),
     ("linger_timeout_ms", linger_timeout_ms_keeps_a_closed_connection_for_a_while),
@@ -148,6 +149,41 @@ fn session_state_size_bounds_the_state_of_a_session() -> TestResult {
         server.signal(Signal::USR1);
         server.wait_for_log("reload finished")?;
         assert_eq!(talk.ask("get")?, state);
+        server.stop()?;
+    }
+    Ok(())
+}
+
+/// Each client has one, so that none of them is full of its own.
+#[test]
+fn sendfile_max_bounds_the_files_that_wait() -> TestResult {
+    let scratch = Scratch::new("sendfile")?;
+    let path = scratch.path("file");
+    std::fs::File::create(&path)?.set_len(8 << 20)?;
+    for most in [8_usize, 24] {
+        let server = small_probe().set("sendfile_max", most).start()?;
+        let mut talk = Talk::new(&server)?;
+        let mut listeners = Vec::new();
+        loop {
+            let (listener, id) = deaf(&server)?;
+            let answer = talk.ask(&format!("fileto {id} {}", path.display()))?;
+            if answer != "ok" {
+                assert_eq!(answer, "full");
+                break;
+            }
+            listeners.push(listener);
+            assert!(listeners.len() <= most, "{} files wait", listeners.len());
+        }
+        assert_eq!(listeners.len(), most - most / 8);
+        let id = talk.number("id")?;
+        let line = scratch.path("line");
+        std::fs::write(&line, b"line\n")?;
+        drop(listeners);
+        wait_until("places to be free again", || {
+            talk.ask(&format!("fileto {id} {}", line.display()))
+                .is_ok_and(|answer| answer != "full")
+        })?;
+        drop(talk);
         server.stop()?;
     }
     Ok(())

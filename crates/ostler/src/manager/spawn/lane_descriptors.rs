@@ -6,7 +6,8 @@ use crate::control::{BASE_DESCRIPTORS_FIXED, LANE_DESCRIPTORS_FIXED};
 use crate::inheritance::{EndsKind, ProcessEnds};
 
 /// What the master sends for one process: `[down, up, worker_bell, lane_bell_0 ..
-/// lane_bell_{R-1}]`, or in BASE mode `[worker_bell, link, listener_0 .. listener_{P-1}]`.
+/// lane_bell_{R-1}, file_link_0 .. file_link_{R-1}]`, or in BASE mode `[worker_bell, link,
+/// listener_0 .. listener_{P-1}]`.
 #[derive(Debug)]
 pub(in crate::manager) struct LaneDescriptors {
     pub(in crate::manager) worker_bell: OwnedFd,
@@ -21,7 +22,7 @@ impl LaneDescriptors {
         seat: u16,
     ) -> Option<Self> {
         let (fixed, others) = match ends {
-            EndsKind::Lanes(reactors) => (LANE_DESCRIPTORS_FIXED, reactors),
+            EndsKind::Lanes(reactors) => (LANE_DESCRIPTORS_FIXED, reactors.checked_mul(2)?),
             EndsKind::Clients(ports) => (BASE_DESCRIPTORS_FIXED, ports),
         };
         if descriptors.len().checked_sub(fixed) != Some(others) {
@@ -29,9 +30,10 @@ impl LaneDescriptors {
         }
         let mut rest = descriptors.into_iter();
         Some(match ends {
-            EndsKind::Lanes(_) => {
+            EndsKind::Lanes(reactors) => {
                 let (down, up, worker_bell) = (rest.next()?, rest.next()?, rest.next()?);
-                let ends = ProcessEnds::Lanes { down, up, lane_bells: rest.collect() };
+                let lane_bells = rest.by_ref().take(reactors).collect();
+                let ends = ProcessEnds::Lanes { down, up, lane_bells, file_links: rest.collect() };
                 Self { worker_bell, ends }
             }
             EndsKind::Clients(_) => {
@@ -51,9 +53,9 @@ mod tests {
     #[test]
     fn lane_descriptors_must_be_exactly_as_many_as_the_reactors_ask() {
         let some = |count: usize| (0..count).map(|_| eventfd::create().unwrap()).collect();
-        let lanes = LaneDescriptors::new(some(5), EndsKind::Lanes(2), 0).unwrap();
-        assert_eq!(lanes.ends.descriptors().len(), 4);
-        for (count, reactors) in [(4, 2), (6, 2), (0, 0), (2, 0), (0, usize::MAX)] {
+        let lanes = LaneDescriptors::new(some(7), EndsKind::Lanes(2), 0).unwrap();
+        assert_eq!(lanes.ends.descriptors().len(), 6);
+        for (count, reactors) in [(6, 2), (8, 2), (0, 0), (2, 0), (0, usize::MAX)] {
             assert!(LaneDescriptors::new(some(count), EndsKind::Lanes(reactors), 0).is_none());
         }
         let base = LaneDescriptors::new(some(5), EndsKind::Clients(3), 7).unwrap();

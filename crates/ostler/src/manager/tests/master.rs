@@ -129,7 +129,7 @@ impl TestMaster {
         }
         let down = eventfd::create().unwrap();
         let mut descriptors = vec![down.try_clone().unwrap()];
-        descriptors.extend((0..4).map(|_| eventfd::create().unwrap()));
+        descriptors.extend((0..6).map(|_| eventfd::create().unwrap()));
         let pidfd = PidFd::open(process::current()).unwrap();
         let before = self.workers.insert(key, TestWorker { pid: 0, pidfd, down });
         assert!(before.is_none(), "{key} was named twice");

@@ -36,7 +36,7 @@ const EXIT_WRONG: i32 = 9;
 /// Its lanes: `down`, `up`, and the bells.
 fn lanes(boot: &ProcessBoot) -> (&OwnedFd, &OwnedFd, &[OwnedFd]) {
     match &boot.ends {
-        ProcessEnds::Lanes { down, up, lane_bells } => (down, up, lane_bells),
+        ProcessEnds::Lanes { down, up, lane_bells, .. } => (down, up, lane_bells),
         ProcessEnds::Clients { .. } => panic!("made without BASE mode"),
     }
 }

@@ -57,6 +57,19 @@ pub(super) const ROWS: &[OptionInfo] = &[
         access: port_field!(max_send_bytes),
     },
     OptionInfo {
+        name: "sendfile_max",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 1, max: 1_048_576 },
+        default: "1024",
+        unit: "files",
+        why: "Each has a descriptor of the process that has the connection, which clients then \
+              cannot have; an eighth of the limit of descriptors lowers it at start.",
+        effect: "Most files that wait to be sent (Session::sendfile), over the whole server; \
+                 workers are told that they are full when an eighth of the places is left. With \
+                 `mode = base` each worker has its part.",
+        access: field!(sendfile_max),
+    },
+    OptionInfo {
         name: "session_state_size",
         topic: TOPIC,
         kind: Kind::Bytes { min: 0, max: STATE_BYTES_MAX as u64 },

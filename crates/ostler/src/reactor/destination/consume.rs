@@ -6,6 +6,7 @@ use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot, Phase};
 use ostler_core::invariant;
 use ostler_core::send_queue::Part;
 use ostler_shm::consumer::Record;
+use ostler_shm::file_range::FileRange;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;
 use ostler_shm::record::{
@@ -13,7 +14,7 @@ use ostler_shm::record::{
 };
 use ostler_shm::sessions::{BINDING, MARKS, PAUSED, PROTECTED, bound_to};
 
-use super::{Destination, Looked};
+use super::{Destination, Looked, Passed};
 use crate::reactor::mailbox::FromReactor;
 use crate::reactor::{ClientSide, Reactor};
 
@@ -104,7 +105,7 @@ impl ClientSide {
     fn record(
         &mut self,
         lane: LaneSlot,
-        destination: &Destination,
+        destination: &mut Destination,
         record: Record,
         started: u64,
     ) -> Result<(), ProtocolViolation> {
@@ -119,6 +120,12 @@ impl ClientSide {
             }
             RecordKind::Stream => {
                 self.out(lane, header.subject, bytes, part_of(&header, header.total))?;
+            }
+            RecordKind::File => {
+                let range = FileRange::from_bytes(&bytes.to_vec())
+                    .ok_or(ProtocolViolation("no part of a file"))?;
+                let passed = destination.take_file(header.total)?;
+                self.file(lane, header.subject, range, passed);
             }
             RecordKind::OutReference => {
                 let bytes = self.referred(lane, destination, &record, started)?;
@@ -194,6 +201,16 @@ impl ClientSide {
             _ => self.brain.count_output_gone(bytes.len() as u64),
         }
         Ok(())
+    }
+
+    /// A part of a file for a session.
+    fn file(&mut self, lane: LaneSlot, session: u64, range: FileRange, passed: Passed) {
+        match self.open_place_of(session) {
+            Some(slot) if self.takes_output(slot, lane) => {
+                self.write_file(slot, lane, range, passed);
+            }
+            _ => self.brain.count_output_gone(range.len()),
+        }
     }
 
     /// The longest message of one send to a session.

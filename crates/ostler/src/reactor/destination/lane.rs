@@ -15,6 +15,7 @@ use ostler_shm::record::{HEADER_SIZE, Header};
 use ostler_shm::sleep::Ringer;
 use ostler_shm::sync::{Ordering, fence};
 
+use super::file_link::{FileLink, Passed};
 use crate::sys::epoll::{Epoll, Interest};
 use crate::sys::eventfd;
 
@@ -39,6 +40,8 @@ pub(in crate::reactor) struct Lane {
     empty_rings: u32,
     /// Packages were published in this turn.
     has_news: bool,
+    /// By which the worker passes files.
+    files: FileLink,
 }
 
 impl Lane {
@@ -47,6 +50,7 @@ impl Lane {
         memory: ReactorLane,
         worker_bell: OwnedFd,
         lane_bell: OwnedFd,
+        file_link: OwnedFd,
     ) -> Self {
         Self {
             key,
@@ -60,6 +64,7 @@ impl Lane {
             pidfd: None,
             empty_rings: 0,
             has_news: false,
+            files: FileLink::new(file_link),
         }
     }
 
@@ -208,6 +213,10 @@ impl Lane {
     #[inline]
     pub(super) fn output(&self, record: &Record) -> RawBytes<'_> {
         self.memory.outputs.raw(record.payload_offset, record.header.payload_len())
+    }
+
+    pub(super) fn take_file(&mut self, number: u32) -> Result<Passed, ProtocolViolation> {
+        self.files.take(number)
     }
 
     #[inline]

@@ -5,6 +5,7 @@
 //! records and no bells, gates and checks: what waits there is a matter of one thread.
 
 pub(super) mod consume;
+mod file_link;
 pub(super) mod give;
 pub(super) mod lane;
 pub(super) mod parts;
@@ -21,6 +22,7 @@ use ostler_shm::lane::{RawBytes, RawBytesMut};
 use ostler_shm::record::Header;
 
 use crate::sys::epoll::Epoll;
+pub(super) use file_link::Passed;
 use lane::Lane;
 pub(super) use parts::Sending;
 pub(super) use table::Destinations;
@@ -267,6 +269,13 @@ impl Destination {
     fn output(&self, record: &Record) -> RawBytes<'_> {
         match &self.kind {
             Kind::Lane(lane) => lane.output(record),
+        }
+    }
+
+    /// The file of a record, by the number that stands there. To be called once for each.
+    fn take_file(&mut self, number: u32) -> Result<Passed, ProtocolViolation> {
+        match &mut self.kind {
+            Kind::Lane(lane) => lane.take_file(number),
         }
     }
 

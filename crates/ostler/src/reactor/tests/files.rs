@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use ostler_core::send_queue::FilePart;
 
 use super::*;
+use crate::reactor::files::HeldFile;
 use crate::reactor::turn_share;
 
 /// More than the kernel takes at once.
@@ -32,7 +33,8 @@ fn options() -> Options {
 
 /// Puts a file into the queue of a connection, as if a worker had sent it.
 fn queue(reactor: &mut Reactor, slot: ConnectionSlot, file: &File, offset: u64, len: u64) {
-    let file = OwnedFd::from(file.try_clone().unwrap());
+    let place = reactor.clients.memory.files().take().unwrap();
+    let file = HeldFile::new(file.try_clone().unwrap().into(), place);
     let connection = reactor.clients.connections.get_mut(slot).unwrap();
     connection.output.push_file(FilePart { file, offset, len });
 }

@@ -1,13 +1,16 @@
 //! Commands that write nonsense into this process's own lanes.
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use ostler_shm::file_range::FileRange;
 use ostler_shm::record::{FLAG_PARTLY, FLAG_SKIPPED, Header, RecordKind};
 use ostler_shm::words::{ProcessWords, WorkLine};
 
 use crate::Probe;
-use crate::memory::{Memory, bells, ring_all};
+use crate::memory::{Memory, bells, file_link, ring_all};
 use crate::process::start_child;
 use crate::words::Call;
 
@@ -31,7 +34,7 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
         call.say(answer);
         return true;
     }
-    if !(harm.words(call, what) || harm.record(call, what)) {
+    if !(harm.words(call, what) || harm.record(call, what) || harm.file(call, what)) {
         call.say("unknown kind of harm");
         return true;
     }
@@ -105,6 +108,15 @@ impl Harm {
                 Some(refused.join(" "))
             }
             "child" => Some(format!("child {}", start_child())),
+            // Descriptors without records, as many as the link takes.
+            "files_flood" => {
+                let link = file_link(call.session.info()?.reactor)?;
+                let null = File::open("/dev/null").ok()?;
+                let count = rest.number();
+                let passed =
+                    (0..count).take_while(|_| pass(&link, &[0; 8], &[null.as_fd()])).count();
+                Some(format!("passed {}", passed > 0))
+            }
             _ => None,
         }
     }
@@ -223,6 +235,30 @@ impl Harm {
         true
     }
 
+    /// A file that is not passed as it should be; `false`: it is another kind of harm.
+    fn file(&self, call: &mut Call<'_>, what: &str) -> bool {
+        let Some(what) = what.strip_prefix("file_") else { return false };
+        let Some(link) = call.session.info().and_then(|info| file_link(info.reactor)) else {
+            call.say("there is no file link");
+            return true;
+        };
+        let number = call.arguments.number();
+        let (passed, range) = wrong_file(what);
+        if what != "none" {
+            let descriptors: Vec<_> = passed.iter().map(AsFd::as_fd).collect();
+            pass(&link, &number.to_le_bytes(), &descriptors);
+        }
+        let header = Header {
+            len: 64 + range.len() as u32,
+            kind: RecordKind::File as u8,
+            subject: call.session.id(),
+            total: if what == "number" { 7 } else { number as u32 },
+            ..self.good()
+        };
+        self.append_with(header, &range);
+        true
+    }
+
     /// A record without fault: the next one, of this moment.
     fn good(&self) -> Header {
         Header {
@@ -236,12 +272,18 @@ impl Harm {
 
     /// A record of 64 bytes is behind those that are there, whatever else is wrong with it.
     fn append(&self, header: Header) {
+        self.append_with(header, &[]);
+    }
+
+    /// The same with a payload of at most 64 bytes.
+    fn append_with(&self, header: Header, payload: &[u8]) {
         let end = self.up.get(self.written);
         let at = self.ring + (end & (self.ring_len - 1));
         for (index, word) in header.to_words().into_iter().enumerate() {
             self.up.put(at + 8 * index as u64, word);
         }
-        self.up.put(self.written, end + 64);
+        let _ = self.up.write(payload, at + 64);
+        self.up.put(self.written, end + 64 + (payload.len() as u64).next_multiple_of(64));
         self.up.put(COMMIT, self.up.get(COMMIT) + 1);
     }
 
@@ -303,6 +345,46 @@ impl Harm {
             }
         });
     }
+}
+
+/// What is passed, and the payload of the record: a part of a file, as it should be.
+fn wrong_file(what: &str) -> (Vec<OwnedFd>, Vec<u8>) {
+    let open = |path: &str| File::open(path).map(OwnedFd::from);
+    let own = || open("/proc/self/exe");
+    let passed = match what {
+        "pipe" => std::io::pipe().map(|(read_end, _)| vec![read_end.into()]),
+        "socket" => UnixStream::pair().map(|(near, _)| vec![near.into()]),
+        "directory" => open("/").map(|one| vec![one]),
+        "device" => open("/dev/zero").map(|one| vec![one]),
+        "answered" => open("/proc/self/maps").map(|one| vec![one]),
+        "write_only" => {
+            let path = std::env::temp_dir().join(format!("probe-{}", std::process::id()));
+            let opened = File::options().create(true).append(true).open(&path);
+            let _ = std::fs::remove_file(path);
+            opened.map(|one| vec![one.into()])
+        }
+        "two" => own().and_then(|one| Ok(vec![one, own()?])),
+        "nothing" => Ok(Vec::new()),
+        _ => own().map(|one| vec![one]),
+    };
+    let range = match what {
+        "range" => [0xff; 16].to_vec(),
+        "no_range" => Vec::new(),
+        _ => FileRange::new(0, 100).map_or_else(Vec::new, |range| range.to_bytes().to_vec()),
+    };
+    (passed.unwrap_or_default(), range)
+}
+
+/// Sends a message with descriptors; false when the socket does not take it.
+fn pass(link: &OwnedFd, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> bool {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    sendmsg(link, &[std::io::IoSlice::new(message)], &mut control, flags).is_ok()
 }
 
 /// SplitMix64.

@@ -13,6 +13,7 @@
 #![allow(clippy::panic)] // told to
 
 mod deferred;
+mod files;
 mod flow;
 mod hostile;
 mod memory;
@@ -52,12 +53,13 @@ struct Probe {
 /// Carries a command of one topic out; `false`: it is of another one.
 type Topic = fn(&Probe, &mut Call<'_>, &str) -> bool;
 
-const TOPICS: [Topic; 7] = [
+const TOPICS: [Topic; 8] = [
     outputs::run,
     sessions::run,
     flow::run,
     process::run,
     deferred::run,
+    files::run,
     timers::run,
     hostile::run,
 ];

@@ -51,6 +51,22 @@ pub(crate) fn bells() -> Vec<OwnedFd> {
         .collect()
 }
 
+/// The link by which this process passes files to a reactor: its packet sockets that the manager
+/// did not make, in the order of the reactors.
+pub(crate) fn file_link(reactor: usize) -> Option<OwnedFd> {
+    use rustix::net::{SocketType, sockopt};
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, getppid, pidfd_getfd, pidfd_open};
+    let own = pidfd_open(getpid(), PidfdFlags::empty()).ok()?;
+    let sockets = descriptors().into_iter().filter(|(_, target)| target.starts_with("socket:"));
+    let links = sockets.filter_map(|(number, _)| {
+        let socket = pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok()?;
+        let is_packet = sockopt::socket_type(&socket).ok()? == SocketType::SEQPACKET;
+        let maker = sockopt::socket_peercred(&socket).ok()?.pid;
+        (is_packet && Some(maker) != getppid()).then_some(socket)
+    });
+    links.into_iter().nth(reactor)
+}
+
 pub(crate) fn ring_all(bells: &[OwnedFd]) {
     for bell in bells {
         let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
