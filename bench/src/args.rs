@@ -25,6 +25,8 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
   raw-udp-echo --listen ADDRESS       the limit for datagrams: recvmmsg and sendmmsg
   raw-send-loop --listen ADDRESS      the limit for long messages: sends 64 MiB, whatever comes,
       --size BYTES (67108864)         in a loop, to one client at a time
+  raw-sendfile-loop --listen ADDRESS  the same from a file, by sendfile
+      --size BYTES (67108864)
   tokio-echo --listen ADDRESS         echo on tokio's current_thread runtime
       All print `listening on URL` first and run until SIGTERM.
 
@@ -46,7 +48,7 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
                                       length-1M (the reference is a raw echo of the whole);
                                       tls, tls-64K and udp (the reference is a raw echo of the
                                       same kind), idle-first (against session_hash); stream
-                                      (64 MiB to one client, against a loop around send; requests
+                                      and sendfile (64 MiB to one client, against a loop; requests
                                       are MiB); base, base-4K and base-64K (BASE mode)
       --only NAME,...                 of raw, tokio, ostler and the --peer names; raw is always
                                       there
@@ -109,6 +111,9 @@ pub(crate) fn parse(
         }
         Some("raw-udp-echo") => serve(&mut parser, Baseline::RawUdp),
         Some("raw-send-loop") => serve(&mut parser, Baseline::RawSend { message_bytes: 64 << 20 }),
+        Some("raw-sendfile-loop") => {
+            serve(&mut parser, Baseline::RawSendfile { message_bytes: 64 << 20 })
+        }
         Some("raw-tls-echo") => serve(&mut parser, Baseline::RawTls),
         Some("tokio-echo") => serve(&mut parser, Baseline::Tokio),
         Some("load") => load(&mut parser),
@@ -137,6 +142,9 @@ fn serve(parser: &mut Parser, mut baseline: Baseline) -> Parsed {
             Arg::Long("key") if baseline == Baseline::RawTls => key = Some(parser.value()?.into()),
             Arg::Long("size") if matches!(baseline, Baseline::RawSend { .. }) => {
                 baseline = Baseline::RawSend { message_bytes: parser.value()?.parse()? };
+            }
+            Arg::Long("size") if matches!(baseline, Baseline::RawSendfile { .. }) => {
+                baseline = Baseline::RawSendfile { message_bytes: parser.value()?.parse()? };
             }
             Arg::Long("threads") if matches!(baseline, Baseline::RawEpoll { .. }) => {
                 let threads = parser.value()?.parse()?;

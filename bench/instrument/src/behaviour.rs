@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The handlers as the user writes them.
 pub(crate) const HANDLERS: &str = "echo, sleep_ms:N, slow_every:N,MS, defer_ms:N, crash_every:N, \
     crash_on:TEXT, \
-     big_reply:N, stream:N or orders";
+     big_reply:N, stream:N, sendfile:N or orders";
 
 /// What is done with a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(crate) enum Behaviour {
     BigReply(usize),
     /// Send one message of N bytes as fast as the client reads, whatever came.
     Stream(usize),
+    /// Send a file of N bytes, whatever came.
+    Sendfile(usize),
     /// Do what the package says, see [`crate::orders`].
     Orders,
 }
@@ -60,6 +62,7 @@ impl Behaviour {
             "crash_on" => Ok(Self::CrashOn(value.as_bytes().to_vec())),
             "big_reply" => number(value).map(|len| Self::BigReply(len as usize)),
             "stream" => number(value).map(|len| Self::Stream(len as usize)),
+            "sendfile" => number(value).map(|len| Self::Sendfile(len as usize)),
             "orders" => Ok(Self::Orders),
             _ => Err(format!("`{text}` is no handler: write {HANDLERS}")),
         }
@@ -82,6 +85,7 @@ mod tests {
             ("crash_on:a:b", Behaviour::CrashOn(b"a:b".to_vec())),
             ("big_reply:7", Behaviour::BigReply(7)),
             ("stream:8", Behaviour::Stream(8)),
+            ("sendfile:9", Behaviour::Sendfile(9)),
             ("orders", Behaviour::Orders),
         ] {
             assert_eq!(Behaviour::parse(text), Ok(expected), "{text}");

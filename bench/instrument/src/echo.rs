@@ -1,6 +1,8 @@
 //! The handler. Every behaviour takes the same way through it, so that figures of different
 //! handlers can be compared: what differs is only what the behaviour says.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::thread::sleep;
 
 use ostler::{Handler, Outcome, Package, Packet, SendError, Session, Worker, Writer};
@@ -22,17 +24,33 @@ pub(crate) struct Echo {
     /// Packages of this process.
     seen: u64,
     reply: Vec<u8>,
+    /// What is sent by [`Behaviour::Sendfile`].
+    file: Option<File>,
 }
 
 impl Echo {
     pub(crate) fn new(behaviour: Behaviour) -> Self {
         let len = match behaviour {
             Behaviour::BigReply(len) => len,
-            Behaviour::Stream(_) => PERIOD * 1024,
+            Behaviour::Stream(_) | Behaviour::Sendfile(_) => PERIOD * 1024,
             _ => 0,
         };
         let reply = (0..len).map(|index| (index % PERIOD) as u8).collect();
-        Self { behaviour, seen: 0, reply }
+        Self { behaviour, seen: 0, reply, file: None }
+    }
+
+    /// The file that is sent, which has no name.
+    fn make_file(&self, len: usize) -> std::io::Result<File> {
+        let path = std::env::temp_dir().join(format!("ostler-echo-sent-{}", std::process::id()));
+        let mut file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        std::fs::remove_file(&path)?;
+        let mut left = len;
+        while left > 0 {
+            let some = self.reply.get(..left).unwrap_or(&self.reply);
+            file.write_all(some)?;
+            left -= some.len();
+        }
+        Ok(file)
     }
 
     /// Sends what is left of a message of this length behind its first `sent` bytes: now what there
@@ -73,7 +91,7 @@ impl Echo {
             Behaviour::CrashOn(text) if contains(package, text) => abort(),
             Behaviour::CrashEvery(_) | Behaviour::CrashOn(_) => package,
             // A message that is longer than a datagram can be is none.
-            Behaviour::BigReply(_) | Behaviour::Stream(_) => &self.reply,
+            Behaviour::BigReply(_) | Behaviour::Stream(_) | Behaviour::Sendfile(_) => &self.reply,
             Behaviour::Orders => {
                 self.reply = obey(package);
                 &self.reply
@@ -84,6 +102,9 @@ impl Echo {
 
 impl Handler for Echo {
     fn on_worker_start(&mut self, _worker: &Worker) -> Outcome {
+        if let Behaviour::Sendfile(len) = self.behaviour {
+            self.file = Some(self.make_file(len)?);
+        }
         match std::env::var_os(FAIL_START) {
             Some(path) if std::path::Path::new(&path).exists() => {
                 Err(format!("told to fail by {FAIL_START}").into())
@@ -102,6 +123,9 @@ impl Handler for Echo {
         }
         if let Behaviour::Stream(len) = self.behaviour {
             return self.stream(0, len, session.writer()?);
+        }
+        if let Some(file) = &self.file {
+            return drop_if_full(session.sendfile(file, 0, None));
         }
         drop_if_full(session.send(self.answer(package)))
     }

@@ -4,6 +4,7 @@
 
 mod epoll_echo;
 mod send_loop;
+mod sendfile_loop;
 mod tls_echo;
 mod tokio_echo;
 mod udp_echo;
@@ -39,6 +40,11 @@ pub enum Baseline {
     RawUdp,
     /// No echo: messages of so many bytes, each sent in a loop, to one client at a time.
     RawSend {
+        /// How many.
+        message_bytes: usize,
+    },
+    /// The same from a file, by sendfile(2).
+    RawSendfile {
         /// How many.
         message_bytes: usize,
     },
@@ -105,6 +111,7 @@ pub fn serve(
         },
         Baseline::RawUdp => udp_echo::serve(listen),
         Baseline::RawSend { message_bytes } => send_loop::serve(listener, message_bytes),
+        Baseline::RawSendfile { message_bytes } => sendfile_loop::serve(listener, message_bytes),
         Baseline::Tokio => tokio_echo::serve(listener),
     }
 }

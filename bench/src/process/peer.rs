@@ -73,7 +73,16 @@ impl Peer {
         Self { trust: Some(identity.certificate.clone()), ..peer }
     }
 
+    /// The raw server of this crate that sends files of so many bytes.
+    #[must_use]
+    pub fn raw_sendfile(bench: &Path, message_bytes: usize) -> Self {
+        let size = message_bytes.to_string();
+        let arguments = ["raw-sendfile-loop", "--size", &size, "--listen", "127.0.0.1:0"];
+        Self::new("raw-sendfile", bench, &arguments)
+    }
+
     /// The raw server of this crate that sends messages of so many bytes.
+    #[must_use]
     pub fn raw_send(bench: &Path, message_bytes: usize) -> Self {
         let size = message_bytes.to_string();
         let arguments = ["raw-send-loop", "--size", &size, "--listen", "127.0.0.1:0"];

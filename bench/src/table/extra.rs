@@ -47,6 +47,8 @@ pub enum Extra {
     IdleFirst,
     /// Messages of 64 MiB to one client, against a loop around `send`.
     Stream,
+    /// Files of 64 MiB to one client, against a loop around `sendfile`.
+    Sendfile,
     /// BASE mode with one worker, against a raw echo.
     Base64,
     /// The same with 4 KiB.
@@ -57,7 +59,7 @@ pub enum Extra {
 
 impl Extra {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Churn,
         Self::Depth16,
         Self::Connections1000,
@@ -72,6 +74,7 @@ impl Extra {
         Self::Udp64,
         Self::IdleFirst,
         Self::Stream,
+        Self::Sendfile,
         Self::Base64,
         Self::Base4096,
         Self::Base65536,
@@ -95,6 +98,7 @@ impl Extra {
             Self::Udp64 => "udp",
             Self::IdleFirst => "idle-first",
             Self::Stream => "stream",
+            Self::Sendfile => "sendfile",
             Self::Base64 => "base",
             Self::Base4096 => "base-4K",
             Self::Base65536 => "base-64K",
@@ -111,7 +115,7 @@ impl Extra {
             Self::TwoByTwo | Self::SlowHandlers | Self::Tls64 | Self::Udp64 | Self::Base64 => usual,
             Self::Base4096 => Case { size_bytes: 4_096, ..usual },
             Self::Tls65536 | Self::Base65536 => Case { size_bytes: 65_536, ..usual },
-            Self::Stream => {
+            Self::Stream | Self::Sendfile => {
                 Case { form: Form::LongReply, size_bytes: STREAM_BYTES, connections: 1, ..usual }
             }
             Self::IdleFirst => Case { rate_per_s: Some(IDLE_RATE_PER_S), depth: 64, ..usual },
@@ -157,6 +161,11 @@ impl Extra {
                 let handler = format!("stream:{STREAM_BYTES}");
                 let ostler = Peer::ostler_as(instrument, 1, 1, &handler);
                 return vec![Peer::raw_send(bench, STREAM_BYTES), ostler];
+            }
+            Self::Sendfile => {
+                let handler = format!("sendfile:{STREAM_BYTES}");
+                let ostler = Peer::ostler_as(instrument, 1, 1, &handler);
+                return vec![Peer::raw_sendfile(bench, STREAM_BYTES), ostler];
             }
             Self::IdleFirst => {
                 let by = |name, dispatch| Peer::ostler_slow(name, instrument, dispatch);

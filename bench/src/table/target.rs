@@ -40,6 +40,7 @@ impl Target {
             ("udp", _) => Some(cpu(1.25)),
             ("base" | "base-4K" | "base-64K", _) => Some(cpu(1.08)),
             ("stream", _) => Some(Self { cpu: None, throughput: Some(0.8), p99: None }),
+            ("sendfile", _) => Some(Self { cpu: None, throughput: Some(0.9), p99: None }),
             // And this with another dispatch.
             ("idle-first", _) => Some(Self { cpu: None, throughput: None, p99: Some(0.2) }),
             ("2+2", _) => Some(Self { p99: Some(2.0), ..cpu(1.5) }),
