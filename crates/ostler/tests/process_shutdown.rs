@@ -1,11 +1,13 @@
 //! The end: in order, at once, too late, and before the beginning.
 
 mod support;
+mod talk;
 
 use std::time::Duration;
 
 use ostler_testkit::{Client, DEADLINE, Signal, TestResult, TestServer, wait_until};
 use support::{Held, ask, check, echo, orders, round_trip, start, worker_of};
+use talk::{Scratch, Talk, small_probe};
 
 /// Nobody is accepted any more: the port answers with a refusal.
 fn expect_refused(server: &TestServer) -> TestResult {
@@ -300,4 +302,44 @@ fn bad_options_are_one_line_and_code_2() -> TestResult {
     }
     let (code, text) = TestServer::echo().args(["--what"]).start_expecting_failure()?;
     check(code == 2 && text.contains("--what"), text)
+}
+
+/// Messages that the server has received whole belong to what a drain finishes, in every framing
+/// that finds them, encrypted or not.
+#[test]
+fn whole_messages_that_were_received_are_served_in_the_time_of_a_drain() -> TestResult {
+    for mode in ["process", "base"] {
+        for depth in [1, 200] {
+            let scratch = Scratch::new("shutdown-whole")?;
+            let go = scratch.path("go");
+            let server = small_probe()
+                .set("mode", mode)
+                .set("prefetch_packages", 1)
+                .env("PROBE_JOURNAL", scratch.path("journal"))
+                .start()?;
+            let (mut talk, idle) = (Talk::new(&server)?, Talk::new(&server)?);
+            let lines: String = (0..depth).map(|number| format!("echo {number}\n")).collect();
+            let held = format!("until {} begun\n", go.display());
+            // In one piece, and a part of a message behind it that is dropped.
+            talk.client.send(format!("{held}{lines}echo ha").as_bytes())?;
+            scratch.wait_received(1)?;
+            server.signal(Signal::TERM);
+            server.wait_for_log("draining")?;
+            // In BASE mode the reactor is in the thread that is held.
+            if mode == "process" {
+                idle.expect_closed();
+            }
+            scratch.make("go")?;
+            talk.expect("begun");
+            for number in 0..depth {
+                talk.expect(&number.to_string());
+            }
+            talk.expect_closed();
+            let ended = server.wait_end()?;
+            let books = ended.books()?;
+            assert_eq!(books.detail("input_dropped_bytes"), 7, "{mode}: {books}");
+            assert_eq!(books.finished, 1 + depth, "{mode}: {books}");
+        }
+    }
+    Ok(())
 }

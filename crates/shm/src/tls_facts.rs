@@ -10,9 +10,9 @@ const FORM: u8 = 1;
 const RESUMED: u8 = 1;
 /// Form, flags, version, cipher, lengths of the name of the protocol and of the server, number of
 /// certificates.
-const HEAD_BYTES: usize = 9;
+const HEAD: usize = 9;
 /// In front of each certificate stands its length.
-const LENGTH_BYTES: usize = 4;
+const LENGTH: usize = 4;
 
 /// What was agreed in a handshake, and what the client has shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,9 +37,9 @@ impl<'a> TlsFacts<'a> {
     pub fn encode(&self) -> Option<Vec<u8>> {
         let lengths = [self.protocol.len(), self.server_name.len(), self.certificates.len()];
         let [protocol, name, certificates] = lengths.map(u8::try_from);
-        let content: usize = self.certificates.iter().map(|der| LENGTH_BYTES + der.len()).sum();
+        let content: usize = self.certificates.iter().map(|der| LENGTH + der.len()).sum();
         let mut bytes =
-            Vec::with_capacity(HEAD_BYTES + self.protocol.len() + self.server_name.len() + content);
+            Vec::with_capacity(HEAD + self.protocol.len() + self.server_name.len() + content);
         bytes.extend([FORM, if self.is_resumed { RESUMED } else { 0 }]);
         bytes.extend(self.version.to_le_bytes());
         bytes.extend(self.cipher.to_le_bytes());
@@ -56,7 +56,7 @@ impl<'a> TlsFacts<'a> {
     /// Reads what stands in a record; `None` when that is not of this form.
     #[must_use]
     pub fn decode(mut bytes: &'a [u8]) -> Option<Self> {
-        let head: [u8; HEAD_BYTES] = *take(&mut bytes, HEAD_BYTES)?.as_array()?;
+        let head: [u8; HEAD] = *take(&mut bytes, HEAD)?.as_array()?;
         let [form, flags, v0, v1, c0, c1, protocol, name, certificates] = head;
         if form != FORM || flags & !RESUMED != 0 {
             return None;
@@ -65,7 +65,7 @@ impl<'a> TlsFacts<'a> {
         let server_name = std::str::from_utf8(take(&mut bytes, name.into())?).ok()?;
         let mut all = Vec::with_capacity(certificates.into());
         for _ in 0..certificates {
-            let len = u32::from_le_bytes(*take(&mut bytes, LENGTH_BYTES)?.as_array()?);
+            let len = u32::from_le_bytes(*take(&mut bytes, LENGTH)?.as_array()?);
             all.push(take(&mut bytes, usize::try_from(len).ok()?)?);
         }
         bytes.is_empty().then_some(Self {

@@ -281,8 +281,19 @@ impl Brain {
         }
     }
 
-    /// The server drains: nothing more is read; sessions end as soon as what was given is served
-    /// and written. What the driver has received and not given is dropped, and counted by it.
+    /// The driver holds a whole message of the session: it is served although the server reads no
+    /// more. To be told before [`Brain::drain`], and when the message before it was given.
+    pub fn hold_message(&mut self, slot: ConnectionSlot) {
+        let Some(connection) = self.connection(slot) else { return };
+        if connection.phase == Phase::Open && connection.input_ended.is_none() {
+            connection.has_rest = true;
+            self.enqueue(slot);
+        }
+    }
+
+    /// The server drains: nothing more is read; sessions end as soon as what was given, and what
+    /// the driver holds of whole messages ([`Brain::hold_message`]), is served and written. What
+    /// else the driver has received and not given is dropped, and counted by it.
     pub fn drain(&mut self) {
         self.reading = false;
         for slot in self.sessions.places() {

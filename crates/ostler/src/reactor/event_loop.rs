@@ -155,6 +155,7 @@ impl Reactor {
                 ToReactor::Drain => {
                     self.clients.draining = true;
                     self.clients.end_all_handshakes();
+                    self.clients.hold_whole_messages();
                     self.clients.brain.drain();
                     self.clients.hurry_lingerers();
                 }

@@ -18,6 +18,37 @@ fn what_was_read_is_served_and_what_was_not_is_not_read() {
 }
 
 #[test]
+fn whole_messages_that_the_driver_holds_are_served_and_nothing_behind_them() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let given = world.request(id);
+    let held: Vec<_> = (0..3).map(|_| world.send(id, 8)).collect();
+    let behind = world.send(id, 8);
+    world.hold_back(id, true);
+    world.drain_holding(&[(id, 3)]);
+    // A client that reads nothing holds itself up, as ever.
+    world.output_changed(id, true, true);
+    world.pump();
+    assert_eq!(world.state(id, held[0]), State::Unread);
+    world.output_changed(id, false, false);
+    world.calm_down();
+    assert_eq!(world.state(id, given), State::Finished);
+    assert!(held.iter().all(|item| world.state(id, *item) == State::Finished));
+    assert_eq!(world.state(id, behind), State::Unread);
+    assert_eq!(world.closed(id), Some(CloseReason::Shutdown));
+}
+
+#[test]
+fn no_message_is_awaited_of_a_session_that_ends() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    world.send(id, 8);
+    world.output_changed(id, true, false);
+    world.close(id, CloseReason::Worker);
+    world.drain_holding(&[(id, 1)]);
+    world.calm_down();
+    assert!(world.brain.is_empty());
+}
+
+#[test]
 fn output_is_written_first() {
     let (mut world, id) = one(CrashPolicy::Close);
     world.output_changed(id, true, false);

@@ -296,7 +296,12 @@ proptest! {
         }
         for (index, step) in steps.into_iter().enumerate() {
             if index == drains_at {
-                world.drain();
+                let open = world.sessions.values().filter(|session| {
+                    let is_open = world.phase(session.id) == Some(Phase::Open);
+                    is_open && session.unread().is_some()
+                });
+                let held: Vec<_> = open.map(|session| (session.id, 1)).collect();
+                world.drain_holding(&held);
             }
             apply(&mut world, step);
         }

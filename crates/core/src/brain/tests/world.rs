@@ -115,6 +115,8 @@ pub(super) struct World {
     pub(super) sessions: BTreeMap<u64, FakeSession>,
     places: HashMap<ConnectionSlot, u64>,
     draining: bool,
+    /// Whole messages that the driver holds of sessions while the server drains.
+    held_whole: HashMap<u64, usize>,
     generation: u32,
     newest_session: u64,
     /// When a slot lost its serving lane, or was first seen without one.
@@ -149,6 +151,7 @@ impl World {
             sessions: BTreeMap::new(),
             places: HashMap::new(),
             draining: false,
+            held_whole: HashMap::new(),
             generation: 0,
             newest_session: 5,
             down_since: vec![None; slots],

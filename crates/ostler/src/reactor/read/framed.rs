@@ -80,6 +80,9 @@ impl ClientSide {
                     // was received.
                     if self.give_package(destination, slot, assignment, len, 0, true) {
                         self.package_was_given(slot);
+                        if self.draining {
+                            self.hold_whole_message(slot);
+                        }
                     }
                     return;
                 }
@@ -104,6 +107,25 @@ impl ClientSide {
             if !self.goes_on(slot, look, &mut share) {
                 return;
             }
+        }
+    }
+
+    /// A drain begins: whole messages that were received are served, whatever comes behind them is
+    /// not read any more.
+    pub(in crate::reactor) fn hold_whole_messages(&mut self) {
+        let slots: Vec<_> = self.connections.iter().map(|(slot, _)| slot).collect();
+        slots.into_iter().for_each(|slot| self.hold_whole_message(slot));
+    }
+
+    /// While the server drains: whether another message is there.
+    pub(in crate::reactor) fn hold_whole_message(&mut self, slot: ConnectionSlot) {
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        // What is kept of a stream has no messages, and is given again by other rules.
+        let is_framed = !self.settings.ports.get(connection.port).keeps_unused;
+        let intake =
+            connection.intake.as_deref_mut().filter(|intake| is_framed && intake.len() > 0);
+        if intake.is_some_and(|intake| matches!(intake.frame(), Frame::Package { .. })) {
+            self.brain.hold_message(slot);
         }
     }
 

@@ -185,7 +185,7 @@ impl FakeSession {
         self.items.get(&item).map(|delivery| delivery.state)
     }
 
-    pub(super) fn unread(&self) -> Option<Item> {
+    pub(crate) fn unread(&self) -> Option<Item> {
         let packages = self.items.iter().filter(|(item, _)| matches!(item, Item::Package(_)));
         packages.filter(|(_, d)| d.state == State::Unread).map(|(item, _)| *item).next()
     }

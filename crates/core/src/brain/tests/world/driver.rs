@@ -135,7 +135,14 @@ impl World {
         }
         let fake = &mut self.lanes[lane];
         fake.waiting.push(Record { seq, position, session: id, item, exposed });
+        let is_read = matches!(assignment.content, Content::Read);
         self.brain.record_written(assignment, position, len, kept, more, self.now);
+        if let Some(messages) = self.held_whole.get_mut(&id).filter(|_| is_read) {
+            *messages = messages.saturating_sub(1);
+            if *messages > 0 {
+                self.brain.hold_message(place);
+            }
+        }
         self.check();
         true
     }
@@ -355,6 +362,15 @@ impl World {
     pub(crate) fn pause(&mut self, paused: bool) {
         self.brain.pause_reading(paused);
         self.check();
+    }
+
+    /// The server drains, and the driver holds so many whole messages of these sessions.
+    pub(crate) fn drain_holding(&mut self, sessions: &[(u64, usize)]) {
+        for (id, messages) in sessions {
+            self.held_whole.insert(*id, *messages);
+            self.brain.hold_message(self.sessions[id].place);
+        }
+        self.drain();
     }
 
     pub(crate) fn drain(&mut self) {
