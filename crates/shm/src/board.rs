@@ -191,6 +191,17 @@ mod file {
             Ok(board)
         }
 
+        /// The same for a board that another process has made, which is not trusted.
+        ///
+        /// # Errors
+        /// Those of [`Board::open`]; also when its size can change.
+        pub fn open_of_other(fd: impl AsFd) -> Result<Self, BoardError> {
+            if !mapping::has_fixed_size(&fd) {
+                return Err(BoardError("the board's size can change", None));
+            }
+            Self::open(fd)
+        }
+
         fn head(&self) -> Option<&BoardHead> {
             self.mapping.words::<BoardHead>(0)
         }
@@ -364,6 +375,17 @@ mod file {
     mod tests {
         use super::*;
         use std::net::SocketAddr;
+
+        #[test]
+        fn a_board_of_another_process_has_a_fixed_size() {
+            let sizes = BoardSizes { reactors: 1, sessions: 64, state_bytes: 8 };
+            let (_board, fd) = Board::create(sizes).unwrap();
+            assert_eq!(Board::open_of_other(&fd).unwrap().session_entries(), 64);
+            let open = mapping::create("open", 1 << 16, false).unwrap();
+            assert!(Board::open_of_other(&open).is_err());
+            let (pipe, _) = rustix::pipe::pipe().unwrap();
+            assert!(Board::open_of_other(&pipe).is_err());
+        }
 
         #[test]
         fn a_worker_reads_what_the_master_writes_and_cannot_write_itself() {

@@ -34,14 +34,33 @@ pub struct SeatHead {
     pub open: AtomicU64,
     /// How often the books were written: an odd number says that the second copy counts.
     pub turn: AtomicU64,
+    /// Outputs for sessions of other processes, see [`Relay`].
+    pub relays: [AtomicU64; RELAYS],
 }
+
+/// What became of an output for a session of another process. Each is counted by the process that
+/// did it, at once, so that its death loses no count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relay {
+    /// It was sent to the process that has the session.
+    Sent,
+    /// It was received from another process.
+    Taken,
+    /// It was received, and cannot be.
+    Refused,
+}
+
+/// How many kinds there are.
+pub const RELAYS: usize = 3;
 
 #[cfg(not(loom))]
 pub use file::{Commons, Seat};
 
 #[cfg(not(loom))]
 mod file {
-    use super::{AtomicU64, BOOK_WORDS_MAX, CommonsHead, Ordering, SEATS_MAX, SeatHead};
+    use super::{
+        AtomicU64, BOOK_WORDS_MAX, CommonsHead, Ordering, RELAYS, Relay, SEATS_MAX, SeatHead,
+    };
     use crate::board::NewestSession;
     use crate::layout::{COMMONS_MAGIC, PAGE, PROTOCOL};
     use crate::mapping::{self, Mapping, Writer};
@@ -160,6 +179,20 @@ mod file {
             self.head.open.store(connections, Ordering::Relaxed);
         }
 
+        /// Process: one more.
+        pub fn count(&self, relay: Relay) {
+            if let Some(count) = self.head.relays.get(relay as usize) {
+                let more = count.load(Ordering::Relaxed).wrapping_add(1);
+                count.store(more, Ordering::Relaxed);
+            }
+        }
+
+        /// How many of each kind were counted, in the order of [`Relay`].
+        #[must_use]
+        pub fn relays(&self) -> [u64; RELAYS] {
+            self.head.relays.each_ref().map(|count| count.load(Ordering::Relaxed))
+        }
+
         /// Process: writes its books, at most [`BOOK_WORDS_MAX`] words, into the copy that does not
         /// count, and lets that count.
         pub fn write_books(&self, words: &[u64]) {
@@ -182,6 +215,7 @@ mod file {
         /// Master: the seat is for another process.
         pub fn clear(&self) {
             self.head.open.store(0, Ordering::Relaxed);
+            self.head.relays.iter().for_each(|count| count.store(0, Ordering::Relaxed));
             self.copies.iter().for_each(|word| word.store(0, Ordering::Relaxed));
         }
 
@@ -213,8 +247,11 @@ mod file {
             assert_eq!(read(), [1, 2]);
             seat.write_books(&[3, 4]);
             assert_eq!(read(), [3, 4]);
+            seat.count(Relay::Sent);
+            (0..2).for_each(|_| seat.count(Relay::Taken));
+            assert_eq!(master.seat(2).unwrap().relays(), [1, 2, 0]);
             master.seat(2).unwrap().clear();
-            assert_eq!(read(), [0, 0]);
+            assert_eq!((read(), seat.relays()), ([0, 0], [0; RELAYS]));
         }
 
         #[test]

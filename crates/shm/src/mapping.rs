@@ -46,6 +46,13 @@ pub fn seal(fd: impl AsFd, writer: Writer) -> io::Result<()> {
     Ok(rustix::fs::fcntl_add_seals(fd, seals)?)
 }
 
+/// `fcntl(F_GET_SEALS)` — whether the size of a file is fixed: of one that somebody else has made
+/// and may cut, which would end whoever reads its mapping.
+pub fn has_fixed_size(fd: impl AsFd) -> bool {
+    let wanted = SealFlags::SHRINK | SealFlags::GROW;
+    rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(wanted))
+}
+
 /// A shared mapping of a whole memory file; unmapped on drop. Its bytes may change at any time, so
 /// they are reached through atomics and raw copies only.
 #[derive(Debug)]

@@ -43,6 +43,8 @@ pub(crate) enum SendErrorKind {
         len: usize,
         most: usize,
     },
+    /// What is wanted goes to own sessions only, and this is another process's (BASE mode).
+    OtherWorker,
 }
 
 /// Why an output was not accepted; nothing of it reaches the client, except after
@@ -130,8 +132,10 @@ impl SendError {
         )
     }
 
-    /// A datagram cannot be sent like this: the port is not one for datagrams, or its peer has no
-    /// address that this port can send to, such as a unix socket without a name.
+    /// It cannot be sent like this. A datagram: the port is not one for datagrams, or its peer has
+    /// no address that this port can send to, such as a unix socket without a name. A file or
+    /// a message of a length that nobody knows yet: with `mode = base` the session is another
+    /// worker's.
     ///
     /// ```
     /// # use ostler::SendError;
@@ -141,7 +145,10 @@ impl SendError {
     /// ```
     #[must_use]
     pub const fn is_unreachable(&self) -> bool {
-        matches!(self.kind, SendErrorKind::NoDatagrams | SendErrorKind::Unreachable)
+        matches!(
+            self.kind,
+            SendErrorKind::NoDatagrams | SendErrorKind::Unreachable | SendErrorKind::OtherWorker
+        )
     }
 
     /// What is wrong with the file of a [`Session::sendfile`](crate::Session::sendfile), as opposed
@@ -245,6 +252,10 @@ impl fmt::Display for SendError {
                 f,
                 "the file cannot be passed to the process that sends it: {}",
                 io::Error::from_raw_os_error(errno)
+            ),
+            SendErrorKind::OtherWorker => f.write_str(
+                "with mode = base the session of another worker takes whole messages only: use \
+                 Session::send, or write from the worker that has it",
             ),
             SendErrorKind::Truncated => f.write_str(
                 "the message could be sent only in part: its session is closed with the reason \

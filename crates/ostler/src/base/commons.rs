@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use ostler_core::brain::Books;
-use ostler_shm::commons::{BOOK_WORDS_MAX, Commons};
+use ostler_shm::commons::{BOOK_WORDS_MAX, Commons, Relay};
 
 /// The commons, and which seat there is this process's.
 #[derive(Clone, Debug)]
@@ -34,6 +34,13 @@ impl SeatOf {
     /// Connections that other processes have open.
     pub(crate) fn open_elsewhere(&self) -> u64 {
         self.commons.open_elsewhere(self.number)
+    }
+
+    /// One more output for a session of another process, or from there.
+    pub(crate) fn note_relay(&self, relay: Relay) {
+        if let Some(seat) = self.commons.seat(self.number) {
+            seat.count(relay);
+        }
     }
 
     /// So many connections are open here.

@@ -40,6 +40,8 @@ pub(crate) struct Local {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) reports: Reports,
     pub(crate) context: Rc<WorkerContext>,
+    /// The session table, for other processes.
+    pub(crate) board_fd: OwnedFd,
 }
 
 /// What both ends are made of.
@@ -98,5 +100,5 @@ pub(crate) fn make(plan: Plan<'_>) -> io::Result<Local> {
     }));
     let context = WorkerContext::new(key, worker, callee, inbox, lanes);
     token::live_here(&context);
-    Ok(Local { reactor, mailbox, reports, context })
+    Ok(Local { reactor, mailbox, reports, context, board_fd })
 }

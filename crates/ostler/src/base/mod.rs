@@ -2,5 +2,7 @@
 //! of PROCESS mode in its own thread.
 
 pub(crate) mod commons;
+mod link;
 pub(crate) mod local;
 pub(crate) mod process;
+mod relays;

@@ -2,7 +2,7 @@
 
 use std::any::TypeId;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,16 +10,18 @@ use ostler_core::accepting::AcceptCounts;
 use ostler_core::brain::{Books, CloseReason};
 use ostler_core::departure::{Departure, DepartureAction, Event};
 use ostler_core::ids::{PortId, ProcessKey};
-use ostler_core::invariant;
+use ostler_core::{Millis, invariant};
 
 use super::commons::SeatOf;
+use super::link::Link;
 use super::local::{self, Local};
+use super::relays::Relays;
 use crate::api::handler::Handler;
 use crate::api::outcome::IntoHandler;
 use crate::api::own_handler::Factories;
 use crate::api::port::Ports;
 use crate::api::worker::Worker;
-use crate::control::{Channel, FromProcess, Received, ToProcess};
+use crate::control::{FromProcess, ToProcess};
 use crate::encryption::Encryption;
 use crate::inheritance::{ProcessBoot, ProcessEnds};
 use crate::master::accepting::Accepting;
@@ -42,10 +44,16 @@ const LINK: u32 = 0;
 const WORKER: u32 = 1;
 /// Reports of the reactor.
 const REPORTS: u32 = 2;
+/// Ways from and to other processes.
+const OTHERS: u32 = 3;
 
 /// Turns of reactor and worker before what happened outside is looked at again: enough to bring
 /// home what one wait has brought, few enough that nobody outside waits for long.
 const TURNS_MAX: usize = 16;
+
+/// The part of `drain_timeout_ms` for which a process that could end waits for others to take what
+/// they were sent: one in so many. A drain leaves a tenth.
+const RELAYS_END_PART: u64 = 20;
 
 /// The life of the process; answers its exit code.
 pub(crate) fn process_main<R, F>(
@@ -66,7 +74,7 @@ where
     };
     let mine = Mine { key, seat, link, listeners, commons, worker_bell };
     let callee = Callee::new(TypeId::of::<R::Handler>(), &factories.own);
-    let (parts, link) = match open(mine, options, ports, callee) {
+    let (parts, link, relays) = match open(mine, options, ports, callee) {
         Ok(opened) => opened,
         Err(error) => return cannot_start(&control, "the process cannot serve clients", &error),
     };
@@ -79,6 +87,9 @@ where
     Process {
         run,
         link,
+        relays,
+        relays_end_ms: options.drain_timeout_ms / RELAYS_END_PART,
+        ends_at: None,
         departure: Departure::new(options.drain_timeout_ms),
         settles_datagrams: false,
         is_busy: true,
@@ -111,11 +122,15 @@ struct Parts {
     no_events: Events,
 }
 
-type Link = Channel<FromProcess, ToProcess>;
-
-fn open(mine: Mine, options: &Options, ports: &Ports, callee: Callee) -> io::Result<(Parts, Link)> {
+fn open(
+    mine: Mine,
+    options: &Options,
+    ports: &Ports,
+    callee: Callee,
+) -> io::Result<(Parts, Rc<Link>, Rc<Relays>)> {
     let seat = SeatOf::open(mine.commons, mine.seat)?;
-    let link = Channel::new(mine.link);
+    let link = Rc::new(Link::new(mine.link)?);
+    link.read();
     let encryption = certificates(options, &link)?;
     let local = local::make(local::Plan {
         options: &options.of_base_process(),
@@ -129,13 +144,15 @@ fn open(mine: Mine, options: &Options, ports: &Ports, callee: Callee) -> io::Res
     let listening = ListeningPorts::of_process(ports, options, mine.listeners)?;
     listening.hand_over_datagrams(&local.mailbox, mine.key.slot, options.workers)?;
     let acceptor = Acceptor::new(listening, options, local.reports.clone())?;
+    let relays = Relays::join(&link, &seat, &local, options)?;
     let reactor = local.reactor.borrow();
-    reactor.watch(link.as_fd(), LINK, Interest::READ)?;
+    reactor.watch(&*link, LINK, Interest::READ)?;
+    reactor.watch(&*relays, OTHERS, Interest::READ)?;
     reactor.watch(local.reports.queue.bell(), REPORTS, Interest::BELL)?;
     drop(reactor);
     let (events, no_events) = (Reactor::events(), Reactor::events());
     let accepting = Some(Accepting::new(acceptor));
-    Ok((Parts { local, accepting, seat, encryption, events, no_events }, link))
+    Ok((Parts { local, accepting, seat, encryption, events, no_events }, link, relays))
 }
 
 /// What the master has sent before this process was forked, if any port is encrypted.
@@ -144,8 +161,8 @@ fn certificates(options: &Options, link: &Link) -> io::Result<Encryption> {
         return Ok(Encryption::default());
     }
     let missing = || io::Error::other("the master has handed no certificates over");
-    match link.receive()? {
-        Received::Message(ToProcess::Certificates, file) => {
+    match link.next_order() {
+        Some((ToProcess::Certificates, file)) => {
             Encryption::of_process(options, file.into_iter().next().ok_or_else(missing)?)
         }
         _ => Err(missing()),
@@ -155,7 +172,12 @@ fn certificates(options: &Options, link: &Link) -> io::Result<Encryption> {
 struct Process<H: Handler> {
     parts: Parts,
     run: Run<H>,
-    link: Link,
+    link: Rc<Link>,
+    relays: Rc<Relays>,
+    /// How long it may wait for others at its end, milliseconds.
+    relays_end_ms: Millis,
+    /// Until then it does.
+    ends_at: Option<Millis>,
     departure: Departure,
     /// Datagrams are read no more, and the master wants to know when all that were are handled.
     settles_datagrams: bool,
@@ -182,6 +204,8 @@ impl<H: Handler> Process<H> {
                 EXIT_LANES
             }
         };
+        // What came until now is counted, and done if anybody is left.
+        self.serve_others();
         let code = self.run.end(code);
         let local = &self.parts.local;
         local.mailbox.push(ToReactor::Stop);
@@ -216,10 +240,14 @@ impl<H: Handler> Process<H> {
             if let Err(code) = self.take_turns() {
                 return code;
             }
+            if self.link.has_orders() {
+                // They came with introductions that were looked for.
+                self.hear_master();
+            }
             self.run_due();
             self.look_for_settled();
             self.write_books();
-            if self.run.may_end() {
+            if self.may_end() {
                 return 0;
             }
         }
@@ -227,11 +255,11 @@ impl<H: Handler> Process<H> {
 
     /// How long to sleep, apart from what the reactor says; `None`: until something happens.
     fn sleep_time(&self) -> Option<Duration> {
-        if self.is_busy || self.run.has_more() {
+        if self.is_busy || self.run.has_more() || self.link.has_orders() {
             return Some(Duration::ZERO);
         }
         let accepting = self.parts.accepting.as_ref().and_then(Accepting::due);
-        let due = [self.departure.deadline(), accepting];
+        let due = [self.departure.deadline(), accepting, self.ends_at];
         let due = due.into_iter().flatten().min();
         let due = due.map(|at| Duration::from_millis(at.saturating_sub(clock::monotonic_ms())));
         [due, self.run.sleep_time()].into_iter().flatten().min()
@@ -266,6 +294,7 @@ impl<H: Handler> Process<H> {
     fn on_outside(&mut self, number: u32) -> Result<(), i32> {
         match number {
             LINK => self.hear_master(),
+            OTHERS => self.serve_others(),
             // It is looked at in each turn.
             WORKER => self.run.hush(),
             REPORTS => return self.take_reports(),
@@ -304,30 +333,43 @@ impl<H: Handler> Process<H> {
         }
     }
 
-    // ---- the master
+    // ---- the master and other processes
 
     fn hear_master(&mut self) {
-        loop {
-            match self.link.receive() {
-                Ok(Received::Message(message, file)) => match message {
-                    ToProcess::Serve => self.depart(Event::Serve),
-                    ToProcess::Leave => self.depart(Event::Leave),
-                    ToProcess::Drain => self.depart(Event::Drain),
-                    ToProcess::CloseAll { timed_out } => self.depart(Event::CloseAll { timed_out }),
-                    ToProcess::ReadDatagrams => self.read_datagrams(),
-                    ToProcess::Certificates => self.show_new_certificates(file),
-                },
-                Ok(Received::Nothing) => return,
-                // Whoever ends this process with the master has seen it, too.
-                Ok(Received::Closed) => {
-                    return self.parts.local.reactor.borrow().unwatch(self.link.as_fd());
-                }
-                Err(error) => {
-                    tracing::error!(%error, "the master's message cannot be read");
-                    return;
+        self.link.read();
+        self.relays.meet();
+        if self.link.is_closed() {
+            self.parts.local.reactor.borrow().unwatch(&*self.link);
+        }
+        while let Some((order, descriptors)) = self.link.next_order() {
+            match order {
+                ToProcess::Serve => self.depart(Event::Serve),
+                ToProcess::Leave => self.depart(Event::Leave),
+                ToProcess::Drain => self.depart(Event::Drain),
+                ToProcess::CloseAll { timed_out } => self.depart(Event::CloseAll { timed_out }),
+                ToProcess::ReadDatagrams => self.read_datagrams(),
+                ToProcess::Certificates => self.show_new_certificates(descriptors),
+                ToProcess::Board { .. } | ToProcess::Gone { .. } | ToProcess::Way => {
+                    invariant!(false, "introductions are no orders");
                 }
             }
         }
+    }
+
+    /// Does what others want of sessions here.
+    fn serve_others(&mut self) {
+        self.is_busy |= self.relays.serve(&self.parts.local.context);
+    }
+
+    /// Whether this process may end: what it has sent to others is with the kernel, if they look at
+    /// it at all.
+    fn may_end(&mut self) -> bool {
+        if self.ends_at.is_none() && !self.run.may_end() {
+            return false;
+        }
+        let now = clock::monotonic_ms();
+        let until = *self.ends_at.get_or_insert(now.saturating_add(self.relays_end_ms));
+        self.relays.are_flushed() || now >= until
     }
 
     fn read_datagrams(&mut self) {
@@ -348,8 +390,7 @@ impl<H: Handler> Process<H> {
     fn look_for_settled(&mut self) {
         if self.settles_datagrams && self.parts.local.reactor.borrow().datagrams_are_settled() {
             self.settles_datagrams = false;
-            // The master that cannot be reached is gone.
-            let _ = self.link.send(&FromProcess::DatagramsSettled, Vec::new());
+            self.link.send(FromProcess::DatagramsSettled, Vec::new());
         }
     }
 
@@ -393,8 +434,7 @@ impl<H: Handler> Process<H> {
                     self.tell_reactor(ToReactor::CloseAll { reason, timed_out });
                 }
                 DepartureAction::SayDrained => {
-                    // The master that cannot be reached is gone.
-                    let _ = self.link.send(&FromProcess::Drained, Vec::new());
+                    self.link.send(FromProcess::Drained, Vec::new());
                 }
                 DepartureAction::LetGo => {
                     let worker = local::worker_of(self.run.key().generation);

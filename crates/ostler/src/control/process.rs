@@ -1,5 +1,7 @@
 //! What the master and a process of BASE mode tell each other.
 
+use ostler_core::ids::ProcessKey;
+
 use super::channel::Message;
 use super::manager::MANAGER_MESSAGE_SIZE_BYTES;
 use super::wire::{Malformed, Reader, Writer};
@@ -18,6 +20,22 @@ pub(crate) enum ToProcess {
         /// Because the drain took too long: say what held it.
         timed_out: bool,
     },
+    /// Another process, with its session table.
+    Board {
+        /// Its seat.
+        seat: u16,
+        /// Who.
+        worker: ProcessKey,
+    },
+    /// Another process is gone.
+    Gone {
+        /// Its seat.
+        seat: u16,
+        /// Who.
+        worker: ProcessKey,
+    },
+    /// A way from another process, with its socket.
+    Way,
     /// Read datagrams from now on: nobody else of this slot has any in hand.
     ReadDatagrams,
     /// What clients of encrypted ports are shown from now on, with one file.
@@ -29,8 +47,26 @@ pub(crate) enum ToProcess {
 pub(crate) enum FromProcess {
     /// No session is left after a [`ToProcess::Drain`].
     Drained,
+    /// The session table of this process, for the others.
+    Board,
+    /// A way to another process, with the socket for that.
+    Way {
+        /// Its seat.
+        seat: u16,
+        /// Who.
+        worker: ProcessKey,
+    },
+    /// One introduction was received ([`ToProcess::is_introduction`]).
+    Met,
     /// No datagram is read any more, and all that were are handled.
     DatagramsSettled,
+}
+
+impl ToProcess {
+    /// Whether it tells of other processes, and is no order.
+    pub(crate) const fn is_introduction(self) -> bool {
+        matches!(self, Self::Board { .. } | Self::Gone { .. } | Self::Way)
+    }
 }
 
 impl Message for ToProcess {
@@ -43,6 +79,9 @@ impl Message for ToProcess {
             Self::CloseAll { timed_out } => writer.u8(4).flag(timed_out),
             Self::Certificates => writer.u8(5),
             Self::ReadDatagrams => writer.u8(6),
+            Self::Board { seat, worker } => writer.u8(7).u16(seat).key(worker),
+            Self::Gone { seat, worker } => writer.u8(8).u16(seat).key(worker),
+            Self::Way => writer.u8(9),
         }
         .finish()
     }
@@ -56,6 +95,9 @@ impl Message for ToProcess {
             4 => Self::CloseAll { timed_out: reader.flag()? },
             5 => Self::Certificates,
             6 => Self::ReadDatagrams,
+            7 => Self::Board { seat: reader.u16()?, worker: reader.key()? },
+            8 => Self::Gone { seat: reader.u16()?, worker: reader.key()? },
+            9 => Self::Way,
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -68,17 +110,24 @@ impl Message for FromProcess {
         match *self {
             Self::Drained => writer.u8(129),
             Self::DatagramsSettled => writer.u8(130),
+            Self::Board => writer.u8(131),
+            Self::Way { seat, worker } => writer.u8(132).u16(seat).key(worker),
+            Self::Met => writer.u8(133),
         }
         .finish()
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes, MANAGER_MESSAGE_SIZE_BYTES)?;
-        match reader.u8()? {
-            129 => reader.finish(Self::Drained),
-            130 => reader.finish(Self::DatagramsSettled),
-            _ => Err(Malformed),
-        }
+        let message = match reader.u8()? {
+            129 => Self::Drained,
+            130 => Self::DatagramsSettled,
+            131 => Self::Board,
+            132 => Self::Way { seat: reader.u16()?, worker: reader.key()? },
+            133 => Self::Met,
+            _ => return Err(Malformed),
+        };
+        reader.finish(message)
     }
 }
 
@@ -88,6 +137,7 @@ mod tests {
 
     #[test]
     fn messages_come_as_they_were_sent_and_others_are_refused() {
+        let worker = ProcessKey::event(2, 9);
         for message in [
             ToProcess::Serve,
             ToProcess::Leave,
@@ -96,14 +146,23 @@ mod tests {
             ToProcess::CloseAll { timed_out: true },
             ToProcess::Certificates,
             ToProcess::ReadDatagrams,
+            ToProcess::Board { seat: 3, worker },
+            ToProcess::Gone { seat: 3, worker },
+            ToProcess::Way,
         ] {
             let mut bytes = message.to_bytes();
             assert_eq!(ToProcess::from_bytes(&bytes), Ok(message));
             assert_eq!(FromProcess::from_bytes(&bytes), Err(Malformed));
-            bytes[9] = 1;
+            bytes[40] = 1;
             assert_eq!(ToProcess::from_bytes(&bytes), Err(Malformed), "{message:?}");
         }
-        for message in [FromProcess::Drained, FromProcess::DatagramsSettled] {
+        for message in [
+            FromProcess::Drained,
+            FromProcess::DatagramsSettled,
+            FromProcess::Board,
+            FromProcess::Way { seat: 3, worker },
+            FromProcess::Met,
+        ] {
             let bytes = message.to_bytes();
             assert_eq!(FromProcess::from_bytes(&bytes), Ok(message));
             assert_eq!(ToProcess::from_bytes(&bytes), Err(Malformed));

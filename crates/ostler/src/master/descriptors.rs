@@ -19,8 +19,9 @@ const FIXED: u64 = 64;
 /// to send away.
 const PER_WORKER: u64 = 6;
 /// What a process of BASE mode takes while it is made, besides a copy of each of its listeners:
-/// both ends of its link, its bell, and later its pidfd.
-const PER_PROCESS: u64 = 4;
+/// both ends of its link, its bell, and later its pidfd; and its session table. (The ways of a
+/// process to and from each of the others take no more there.)
+const PER_PROCESS: u64 = 5;
 /// For each reactor: a lane bell and its copy, both ends of a file link, a copy of the worker's
 /// bell. Later a pidfd takes the place of a copy.
 const PER_LANE: u64 = 5;

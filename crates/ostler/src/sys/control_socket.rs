@@ -42,6 +42,15 @@ pub(crate) fn send(
     if sent == message.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
+/// `sendmsg(2)` — the same in two pieces, without descriptors.
+pub(crate) fn send_pieces(socket: impl AsFd, head: &[u8], body: &[u8]) -> io::Result<()> {
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    let pieces = [IoSlice::new(head), IoSlice::new(body)];
+    let mut none = SendAncillaryBuffer::default();
+    let sent = rustix::net::sendmsg(socket, &pieces, &mut none, flags)?;
+    if sent == head.len() + body.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
 /// `recvmsg(2)` — takes one message and its descriptors, which are closed on exec; `WouldBlock`
 /// when none waits.
 ///

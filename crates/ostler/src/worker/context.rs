@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ostler_core::ids::{PortId, ProcessKey};
 use ostler_core::per_port::PerPort;
 use ostler_core::policy::{AnswerOrder, CrashPolicy};
+use ostler_shm::board::Board;
 
 use super::arriving::Arriving;
 use super::complaints::Complaints;
@@ -143,6 +144,11 @@ pub(crate) struct WorkerContext {
 }
 
 impl WorkerContext {
+    /// The session table.
+    pub(crate) fn board(&self) -> Rc<Board> {
+        self.sender.port().board()
+    }
+
     /// The port with this number.
     pub(crate) fn listening_port(&self, number: u16) -> &ListeningPort {
         &self.settings.port(PortId(number)).described

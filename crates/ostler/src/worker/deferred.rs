@@ -137,7 +137,7 @@ impl DeferredDelivery {
         };
         let is_seen_now = output.is_for_client() && !waits;
         self.context.sessions.check(session, is_seen_now, Some(cause))?;
-        self.context.sessions.check_files(output)?;
+        self.context.sessions.check_files(session, output)?;
         self.context.check_size(session, output)?;
         let mut deferral = self.deferral.borrow_mut();
         if deferral.waits {

@@ -17,6 +17,7 @@ mod complaints;
 pub(crate) mod context;
 mod datagrams;
 pub(crate) mod deferred;
+pub(crate) mod elsewhere;
 pub(crate) mod event_loop;
 mod files;
 pub(crate) mod handlers;

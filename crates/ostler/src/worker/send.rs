@@ -71,7 +71,7 @@ impl WorkerContext {
         let cause = self.running.delivery().map(|running| running.as_cause());
         let is_seen_now = output.is_for_client() && !self.waits_for_turn();
         self.sessions.check(session, is_seen_now, cause)?;
-        self.sessions.check_files(output)?;
+        self.sessions.check_files(session, output)?;
         self.check_size(session, output)?;
         self.output_checked(session, output)
     }
@@ -114,6 +114,21 @@ impl WorkerContext {
 
     /// Appends an output on behalf of the delivery that causes it, or of none.
     pub(crate) fn append_output(
+        &self,
+        session: u64,
+        output: Output<'_>,
+        for_delivery: Option<&mut RunningDelivery>,
+    ) -> Result<(), SendError> {
+        match self.sessions.elsewhere(session) {
+            Some(elsewhere) if !matches!(output, Output::Close(_)) => {
+                elsewhere.relay(session, output)
+            }
+            _ => self.append_here(session, output, for_delivery),
+        }
+    }
+
+    /// The same for a session whose reactor has a lane here.
+    pub(crate) fn append_here(
         &self,
         session: u64,
         output: Output<'_>,
@@ -183,6 +198,11 @@ impl WorkerContext {
         reset: bool,
         for_delivery: Option<&mut RunningDelivery>,
     ) {
+        if let Some(elsewhere) = self.sessions.elsewhere(session) {
+            // An error: its process is gone, and with it the session.
+            let _ = elsewhere.relay(session, Output::Close(reset));
+            return self.sessions.note_close(session, reset);
+        }
         let lane = self.sessions.lane(session);
         let header = Header {
             kind: RecordKind::Close as u8,

@@ -1,6 +1,6 @@
 //! Sessions as this worker sees them: the board, and what it knows ahead of the board.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use ostler_core::brain::CloseReason;
@@ -9,6 +9,7 @@ use ostler_shm::board::Board;
 use ostler_shm::sessions::{self, CLOSING, FULL, QUEUED, SessionRecord};
 
 use super::closed::{Cause, ClosedSessions};
+use super::elsewhere::Elsewhere;
 use super::send::Output;
 use super::state::StateOverlay;
 use crate::api::send_error::{SendError, SendErrorKind};
@@ -18,6 +19,8 @@ pub(crate) struct Sessions {
     board: Rc<Board>,
     closed: RefCell<ClosedSessions>,
     states: RefCell<StateOverlay>,
+    /// BASE mode: the sessions of other processes.
+    elsewhere: OnceCell<Rc<dyn Elsewhere>>,
 }
 
 impl Sessions {
@@ -27,18 +30,35 @@ impl Sessions {
             board,
             closed: RefCell::new(ClosedSessions::new(in_order)),
             states: RefCell::default(),
+            elsewhere: OnceCell::new(),
         }
+    }
+
+    /// BASE mode: sessions that are not here are there.
+    pub(crate) fn join(&self, elsewhere: Rc<dyn Elsewhere>) {
+        let _ = self.elsewhere.set(elsewhere);
+    }
+
+    /// The process of a session that is not here; `None` when it is, or nobody has it.
+    pub(super) fn elsewhere(&self, session: u64) -> Option<&dyn Elsewhere> {
+        let elsewhere = self.elsewhere.get()?;
+        if self.board.home(session).is_some() {
+            return None;
+        }
+        elsewhere.look(session, false).map(|_| &**elsewhere)
     }
 
     /// What the table says of a session; `None` when it has ended.
     pub(crate) fn record(&self, session: u64) -> Option<SessionRecord> {
-        self.board.session(session)
+        let own = self.board.session(session);
+        own.or_else(|| self.elsewhere.get()?.record(session))
     }
 
     /// The ids of all sessions that are not closing.
     pub(crate) fn open(&self) -> impl Iterator<Item = u64> + '_ {
-        let open = self.board.sessions().filter(|(_, flags)| flags & CLOSING == 0);
-        open.map(|(session, _)| session)
+        let others = self.elsewhere.get().map(|elsewhere| elsewhere.sessions());
+        let all = self.board.sessions().chain(others.into_iter().flatten());
+        all.filter(|(_, flags)| flags & CLOSING == 0).map(|(session, _)| session)
     }
 
     /// Whether `session` takes output now, of this delivery or of none.
@@ -48,24 +68,38 @@ impl Sessions {
         is_send: bool,
         cause: Option<Cause>,
     ) -> Result<(), SendError> {
-        let Some(flags) = self.flags(session) else { return Err(SendError::gone(None)) };
+        let (flags, is_way_full, pressed) = match self.own_flags(session) {
+            Some(flags) => (flags, false, None),
+            None => {
+                let seen = self.elsewhere.get().and_then(|elsewhere| elsewhere.look(session, true));
+                let Some(seen) = seen else { return Err(SendError::gone(None)) };
+                (seen.flags, seen.is_way_full, Some(seen.has_pressure))
+            }
+        };
         if flags & CLOSING != 0 {
             return Err(SendError::gone(closing_reason(flags)));
         }
         if let Some(reason) = self.closed.borrow().reason(session, cause) {
             return Err(SendError::gone(Some(reason)));
         }
-        let full = flags & FULL != 0 || (flags & QUEUED != 0 && self.board.pressure());
+        let has_pressure = || pressed.unwrap_or_else(|| self.board.pressure());
+        let full = flags & FULL != 0 || is_way_full || (flags & QUEUED != 0 && has_pressure());
         if is_send && full {
             return Err(SendError::new(SendErrorKind::Full));
         }
         Ok(())
     }
 
-    /// Whether there is a place for a file, if the output is one.
-    pub(super) fn check_files(&self, output: Output<'_>) -> Result<(), SendError> {
-        let is_refused = matches!(output, Output::File(_)) && self.board.files_full();
-        if is_refused { Err(SendErrorKind::Full.into()) } else { Ok(()) }
+    /// Whether a session takes a file, if the output is one: another process is not given any, and
+    /// here there must be a place for it.
+    pub(super) fn check_files(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
+        match output {
+            Output::File(_) if self.elsewhere(session).is_some() => {
+                Err(SendErrorKind::OtherWorker.into())
+            }
+            Output::File(_) if self.board.files_full() => Err(SendErrorKind::Full.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a session takes a part of a stream. What `is_begun` goes on behind a close, which
@@ -122,7 +156,7 @@ impl Sessions {
 
     /// Why a session is closing, as the session table shows it.
     pub(super) fn shown_reason(&self, session: u64) -> Option<CloseReason> {
-        closing_reason(self.flags(session)?)
+        closing_reason(self.own_flags(session)?)
     }
 
     /// The state of a session: what this worker has set, or else what the table shows.
@@ -153,6 +187,11 @@ impl Sessions {
     }
 
     fn flags(&self, session: u64) -> Option<u64> {
+        let elsewhere = || Some(self.elsewhere.get()?.look(session, false)?.flags);
+        self.own_flags(session).or_else(elsewhere)
+    }
+
+    fn own_flags(&self, session: u64) -> Option<u64> {
         self.board.entry(session)?.flags_of(session)
     }
 

@@ -18,7 +18,7 @@ use super::context::WorkerContext;
 use super::deferred::DeferredDelivery;
 use super::handlers::HandlerId;
 use crate::api::outcome::Outcome;
-use crate::api::send_error::SendError;
+use crate::api::send_error::{SendError, SendErrorKind};
 use crate::api::worker::Worker;
 use crate::api::writer::Writer;
 
@@ -139,6 +139,9 @@ impl Stream {
         let running = context.running.delivery();
         let cause = running.map(|running| running.as_cause());
         context.sessions.check(session, true, cause)?;
+        if context.sessions.elsewhere(session).is_some() {
+            return Err(SendError::new(SendErrorKind::OtherWorker));
+        }
         let record = context.sessions.record(session).ok_or(SendError::gone(None))?;
         context.leaving.hold();
         Ok(Self {

@@ -5,6 +5,7 @@
 //! asked for to its death. Must never: accept, touch a client, or believe a number that a process
 //! wrote.
 
+mod introductions;
 mod seats;
 
 use std::io;
@@ -15,7 +16,7 @@ use ostler_core::Millis;
 use ostler_core::brain::Books;
 use ostler_core::ids::ProcessKey;
 use ostler_core::shutdown;
-use ostler_shm::commons::Commons;
+use ostler_shm::commons::{Commons, RELAYS};
 
 use super::event_loop::Master;
 use super::ports::ListeningPorts;
@@ -29,6 +30,9 @@ use seats::{Seat, Seats};
 /// The token of the first seat's link; the pidfd of the same process has the next one, and the next
 /// seat the two behind it.
 const SEATS: u64 = 1 << 32;
+
+/// Messages of one process that are taken before other events are looked at.
+const MESSAGES_MAX: usize = 64;
 
 /// What an event of a seat is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +76,28 @@ impl Base {
         Self { ports, seats: Seats::new(commons), certificates }
     }
 
+    /// A process has said something.
+    fn on_word(&mut self, number: usize, message: FromProcess, descriptors: Vec<OwnedFd>) {
+        let Some(seat) = self.seats.get_mut(number) else { return };
+        let descriptor = descriptors.into_iter().next();
+        match (message, descriptor) {
+            (FromProcess::Drained, _) => seat.note_drained(),
+            (FromProcess::DatagramsSettled, _) => seat.note_settled(),
+            (FromProcess::Met, _) => {
+                seat.introductions().note_met();
+                self.seats.post(number);
+            }
+            (FromProcess::Board, Some(board)) => self.seats.show_board(number, board),
+            (FromProcess::Way { seat, worker }, Some(socket)) => {
+                self.seats.open_way(number, seat, worker, socket);
+            }
+            (FromProcess::Board | FromProcess::Way { .. }, None) => {
+                let text = "cannot reach the others, no descriptors left";
+                tracing::warn!(worker = %seat.key(), "{text}");
+            }
+        }
+    }
+
     /// The books of all processes that are gone.
     pub(super) const fn books(&self) -> &Books {
         self.seats.books()
@@ -93,6 +119,7 @@ impl Master {
         }
         let full = || io::Error::other("every seat of BASE mode is taken by a process that ends");
         let number = base.seats.take(Seat::new(key, link)).ok_or_else(full)?;
+        base.seats.show_all_boards(number);
         let watched = base.seats.get(number).map(|seat| {
             let token = SeatToken::Link(number).pack();
             self.epoll.add(seat.link().as_fd(), token, Interest::READ)
@@ -126,32 +153,41 @@ impl Master {
                     self.free_seat(key);
                 }
             }
-            SeatToken::Link(number) => {
-                let Some(seat) = base.seats.get_mut(number) else { return };
-                // What does not fit into the socket waits for the next event; and there is little.
-                let _ = seat.link_mut().flush();
-                let is_open = loop {
-                    match seat.link().receive() {
-                        Ok(Received::Message(FromProcess::Drained, _)) => seat.note_drained(),
-                        Ok(Received::Message(FromProcess::DatagramsSettled, _)) => {
-                            seat.note_settled();
-                        }
-                        Ok(Received::Nothing) => break true,
-                        // Its death is told by the pidfd.
-                        Ok(Received::Closed) => break false,
-                        Err(error) => {
-                            tracing::warn!(worker = %seat.key(), %error, "cannot be understood");
-                            break error.kind() == io::ErrorKind::InvalidData;
-                        }
-                    }
-                };
-                if !is_open {
-                    let _ = self.epoll.remove(seat.link().as_fd());
-                }
-            }
+            SeatToken::Link(number) => self.read_link(number),
         }
         self.let_datagrams_be_read();
         self.look_for_drained(now);
+    }
+
+    /// What a process says.
+    fn read_link(&mut self, number: usize) {
+        let Some(base) = &mut self.base else { return };
+        let Some(seat) = base.seats.get_mut(number) else { return };
+        // What does not fit into the socket waits for the next event; and there is little.
+        let _ = seat.link_mut().flush();
+        // Whoever talks without end is heard again when all others were.
+        for _ in 0..MESSAGES_MAX {
+            let Some(seat) = base.seats.get(number) else { return };
+            match seat.link().receive() {
+                Ok(Received::Message(message, descriptors)) => {
+                    base.on_word(number, message, descriptors);
+                }
+                Ok(Received::Nothing) => break,
+                // Its death is told by the pidfd.
+                Ok(Received::Closed) => {
+                    let _ = self.epoll.remove(seat.link().as_fd());
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    tracing::warn!(worker = %seat.key(), %error, "cannot be understood");
+                }
+                Err(error) => {
+                    tracing::warn!(worker = %seat.key(), %error, "cannot be heard");
+                    let _ = self.epoll.remove(seat.link().as_fd());
+                    return;
+                }
+            }
+        }
     }
 
     /// The datagrams of a slot are read by one process at a time, so that those of a peer are
@@ -187,6 +223,10 @@ impl Master {
 
     /// A process accepts from now on, its predecessor no more. While the server ends nobody begins.
     pub(super) fn serve_and_leave(&mut self, serve: ProcessKey, leave: Option<ProcessKey>) {
+        // What it has shown of itself is known to the others before it has a client.
+        if let Some((number, _)) = self.base.as_mut().and_then(|base| base.seats.find(serve)) {
+            self.read_link(number);
+        }
         if !self.shutdown.has_begun() {
             self.tell_process(serve, ToProcess::Serve);
         }
@@ -269,6 +309,19 @@ impl Master {
         let all = self.reports.books.lock();
         let mut all = all.unwrap_or_else(std::sync::PoisonError::into_inner);
         all.add(base.books());
+        log_relays(base.seats.relays());
         all.datagrams.kernel_dropped += base.ports.kernel_drops();
     }
+}
+
+/// What became of outputs for sessions of other workers, if there were any.
+fn log_relays(relays: &[u64; RELAYS]) {
+    let [sent, taken, refused] = *relays;
+    if sent == 0 && taken == 0 {
+        return;
+    }
+    let some = |count: u64| (count > 0).then_some(count);
+    // Their worker died, or did not look until the end.
+    let lost = some(sent.saturating_sub(taken));
+    tracing::info!(sent, taken, lost, refused = some(refused), "outputs for other workers");
 }

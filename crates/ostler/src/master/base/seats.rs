@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use ostler_core::brain::Books;
 use ostler_core::ids::ProcessKey;
-use ostler_shm::commons::Commons;
+use ostler_shm::commons::{Commons, RELAYS};
 
+use super::introductions::Introductions;
 use crate::base::commons::read_books;
 use crate::control::{Channel, FromProcess, ToProcess};
 use crate::sys::epoll::Interest;
@@ -25,6 +26,11 @@ pub(super) struct Seat {
     /// It was told to leave.
     leaves: bool,
     datagrams: Datagrams,
+    /// Its session table, once it has shown that.
+    board: Option<OwnedFd>,
+    /// To whom it has made ways.
+    ways: Vec<ProcessKey>,
+    introductions: Introductions,
 }
 
 /// Who reads the datagrams of a slot.
@@ -40,9 +46,19 @@ enum Datagrams {
 
 impl Seat {
     /// A process that will be forked.
-    pub(super) const fn new(key: ProcessKey, link: Channel<ToProcess, FromProcess>) -> Self {
-        let datagrams = Datagrams::Unread;
-        Self { key, link, pidfd: None, serves: false, is_drained: false, leaves: false, datagrams }
+    pub(super) fn new(key: ProcessKey, link: Channel<ToProcess, FromProcess>) -> Self {
+        Self {
+            key,
+            link,
+            pidfd: None,
+            serves: false,
+            is_drained: false,
+            leaves: false,
+            datagrams: Datagrams::Unread,
+            board: None,
+            ways: Vec::new(),
+            introductions: Introductions::default(),
+        }
     }
 
     pub(super) const fn key(&self) -> ProcessKey {
@@ -55,6 +71,38 @@ impl Seat {
 
     pub(super) const fn link_mut(&mut self) -> &mut Channel<ToProcess, FromProcess> {
         &mut self.link
+    }
+
+    /// Its session table. False: it has shown one before.
+    pub(super) fn set_board(&mut self, board: OwnedFd) -> bool {
+        self.board.is_none() && self.board.replace(board).is_none()
+    }
+
+    pub(super) const fn has_board(&self) -> bool {
+        self.board.is_some()
+    }
+
+    /// A copy of it, for another process. None when there is none, or no descriptor for it.
+    pub(super) fn board(&self) -> Option<OwnedFd> {
+        self.board.as_ref()?.try_clone().ok()
+    }
+
+    /// It makes a way to another process. False: it has made one before.
+    pub(super) fn add_way(&mut self, to: ProcessKey) -> bool {
+        let is_new = !self.ways.contains(&to);
+        if is_new {
+            self.ways.push(to);
+        }
+        is_new
+    }
+
+    /// It will not be asked for: that one is gone.
+    pub(super) fn forget_way(&mut self, to: ProcessKey) {
+        self.ways.retain(|way| *way != to);
+    }
+
+    pub(super) const fn introductions(&mut self) -> &mut Introductions {
+        &mut self.introductions
     }
 
     pub(super) const fn pidfd(&self) -> Option<&PidFd> {
@@ -96,12 +144,24 @@ pub(super) struct Seats {
     seats: Vec<Option<Seat>>,
     /// Of those that are gone.
     books: Books,
+    /// Outputs for sessions of other processes that those which are gone have counted.
+    relays: [u64; RELAYS],
 }
 
 impl Seats {
     pub(super) fn new(commons: Arc<Commons>) -> Self {
         let seats = (0..commons.seats()).map(|_| None).collect();
-        Self { commons, seats, books: Books::default() }
+        Self { commons, seats, books: Books::default(), relays: [0; RELAYS] }
+    }
+
+    /// How many there are.
+    pub(super) const fn len(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Outputs for sessions of other processes that were counted, by kind.
+    pub(super) const fn relays(&self) -> &[u64; RELAYS] {
+        &self.relays
     }
 
     /// The number of a free seat, which this process has from now on.
@@ -137,9 +197,17 @@ impl Seats {
         books.end_with_process();
         self.books.add(&books);
         if let Some(seat) = self.commons.seat(number) {
+            for (all, more) in self.relays.iter_mut().zip(seat.relays()) {
+                *all = all.saturating_add(more);
+            }
             seat.clear();
         }
-        self.seats.get_mut(number)?.take()
+        let seat = self.seats.get_mut(number)?.take()?;
+        self.seats.iter_mut().flatten().for_each(|other| other.forget_way(key));
+        if seat.has_board() {
+            self.tell_of_end(number, key);
+        }
+        Some(seat)
     }
 
     /// Who reads the datagrams of its slot from now on, because nobody else does.

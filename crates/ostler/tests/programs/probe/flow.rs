@@ -92,6 +92,12 @@ fn marks(call: &mut Call<'_>, word: &str) -> bool {
             call.say(shown(session));
             return true;
         }
+        // A writer that writes nothing.
+        "writerof" => {
+            let writer = worker.session(rest.number()).writer();
+            call.say(writer.map_or_else(|error| error.to_string(), |_| "ok".to_owned()));
+            return true;
+        }
         "marksof" => {
             let session = worker.session(rest.number());
             call.say(shown(&session));

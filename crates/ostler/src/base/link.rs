@@ -1,0 +1,91 @@
+//! The link of a process to the master: orders for the process, and introductions of other
+//! processes, which are looked for also while user code runs.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::control::{Channel, FromProcess, Received, ToProcess};
+
+/// A message and its descriptors.
+type Letter = (ToProcess, Vec<OwnedFd>);
+
+/// The link.
+#[derive(Debug)]
+pub(super) struct Link {
+    socket: OwnedFd,
+    channel: RefCell<Channel<FromProcess, ToProcess>>,
+    orders: RefCell<VecDeque<Letter>>,
+    introductions: RefCell<VecDeque<Letter>>,
+    is_closed: Cell<bool>,
+}
+
+impl Link {
+    pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
+        Ok(Self {
+            socket: socket.try_clone()?,
+            channel: RefCell::new(Channel::new(socket)),
+            orders: RefCell::default(),
+            introductions: RefCell::default(),
+            is_closed: Cell::new(false),
+        })
+    }
+
+    /// Takes everything that the master has sent.
+    pub(super) fn read(&self) {
+        let mut channel = self.channel.borrow_mut();
+        // The master that cannot be reached is gone.
+        let _ = channel.flush();
+        loop {
+            match channel.receive() {
+                Ok(Received::Message(message, descriptors)) if message.is_introduction() => {
+                    self.introductions.borrow_mut().push_back((message, descriptors));
+                    let _ = channel.send(&FromProcess::Met, Vec::new());
+                }
+                Ok(Received::Message(message, descriptors)) => {
+                    self.orders.borrow_mut().push_back((message, descriptors));
+                }
+                Ok(Received::Nothing) => return,
+                // Whoever ends this process with the master has seen it, too.
+                Ok(Received::Closed) => return self.is_closed.set(true),
+                Err(error) => {
+                    tracing::error!(%error, "the master's message cannot be read");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The next order that was read.
+    pub(super) fn next_order(&self) -> Option<Letter> {
+        self.orders.borrow_mut().pop_front()
+    }
+
+    /// Whether an order was read and not taken.
+    pub(super) fn has_orders(&self) -> bool {
+        !self.orders.borrow().is_empty()
+    }
+
+    /// The next introduction that was read.
+    pub(super) fn next_introduction(&self) -> Option<Letter> {
+        self.introductions.borrow_mut().pop_front()
+    }
+
+    /// Whether the master is gone.
+    pub(super) const fn is_closed(&self) -> bool {
+        self.is_closed.get()
+    }
+
+    /// Tells the master something.
+    pub(super) fn send(&self, message: FromProcess, descriptors: Vec<OwnedFd>) {
+        // The master that cannot be reached is gone.
+        let _ = self.channel.borrow_mut().send(&message, descriptors);
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

@@ -1,0 +1,98 @@
+//! The way from this process to another one: a socket, and what does not fit into it.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::sys::control_socket;
+
+/// Most bytes that wait on a way before messages are refused, behind those in the socket: what a
+/// worker that does not look is sent is bounded, and one message always has room.
+pub(super) const WAITING_MAX_BYTES: usize = 1024 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Way {
+    socket: OwnedFd,
+    waiting: VecDeque<Vec<u8>>,
+    waiting_bytes: usize,
+}
+
+impl Way {
+    pub(super) const fn new(socket: OwnedFd) -> Self {
+        Self { socket, waiting: VecDeque::new(), waiting_bytes: 0 }
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    pub(super) const fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Sends a message, or lets it wait. An error: nobody is at the other end.
+    pub(super) fn send(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
+        if !self.has_waiting() {
+            match control_socket::send_pieces(&self.socket, head, body) {
+                Err(error) if is_full(&error) => {}
+                sent => return sent,
+            }
+        }
+        let message = [head, body].concat();
+        self.waiting_bytes += message.len();
+        self.waiting.push_back(message);
+        Ok(())
+    }
+
+    /// Sends what waits, as far as the socket takes it.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        while let Some(message) = self.waiting.front() {
+            match control_socket::send_pieces(&self.socket, message, &[]) {
+                Err(error) if is_full(&error) => return Ok(()),
+                sent => sent?,
+            }
+            self.waiting_bytes -= message.len();
+            self.waiting.pop_front();
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Way {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// The socket is full, or the kernel has no memory now.
+fn is_full(error: &io::Error) -> bool {
+    let no_memory = [libc::ENOBUFS, libc::ENOMEM];
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+        || error.raw_os_error().is_some_and(|code| no_memory.contains(&code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_waits_in_order_and_an_end_is_told() {
+        let (near, far) = control_socket::pair().unwrap();
+        let mut way = Way::new(near);
+        let mut sent = 0_u32;
+        while !way.has_waiting() || sent < 100 {
+            way.send(&sent.to_le_bytes(), &[7; 20_000]).unwrap();
+            sent += 1;
+        }
+        assert!(way.waiting_bytes() >= 20_004);
+        let mut buffer = [0; 32_768];
+        for number in 0..sent {
+            let len = control_socket::receive_without_descriptors(&far, &mut buffer).unwrap();
+            assert_eq!((len, &buffer[..4]), (20_004, &number.to_le_bytes()[..]));
+            way.flush().unwrap();
+        }
+        assert_eq!((way.has_waiting(), way.waiting_bytes()), (false, 0));
+        drop(far);
+        assert!(way.send(b"x", b"y").is_err());
+    }
+}

@@ -1,0 +1,33 @@
+//! Sessions that another process serves (BASE mode), as the worker needs them.
+
+use ostler_shm::sessions::SessionRecord;
+
+use super::send::Output;
+use crate::api::send_error::SendError;
+
+/// What is known of such a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Its flags in the session table of its process.
+    pub(crate) flags: u64,
+    /// Memory for output is short there.
+    pub(crate) has_pressure: bool,
+    /// So much waits on the way there that no message is taken.
+    pub(crate) is_way_full: bool,
+}
+
+/// The other processes. Nothing here waits for them.
+pub(crate) trait Elsewhere {
+    /// What is known of a session; `None` when nobody has it. `asks`: the master may have told of
+    /// processes that are not known yet, and is asked first.
+    fn look(&self, session: u64, asks: bool) -> Option<Seen>;
+
+    /// What the table of its process says of a session; `None` when nobody has it.
+    fn record(&self, session: u64) -> Option<SessionRecord>;
+
+    /// The ids and flags of all sessions of other processes.
+    fn sessions(&self) -> Vec<(u64, u64)>;
+
+    /// Lets its process do something with a session.
+    fn relay(&self, session: u64, output: Output<'_>) -> Result<(), SendError>;
+}
