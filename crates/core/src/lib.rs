@@ -21,6 +21,7 @@ pub mod per_port;
 pub mod placement;
 pub mod policy;
 pub mod proxy_protocol;
+pub mod readiness;
 pub mod send_queue;
 pub mod session_rate;
 pub mod shutdown;
@@ -28,6 +29,7 @@ pub mod supervisor;
 pub mod throttle;
 pub mod timer_wheel;
 pub mod token_bucket;
+pub mod watchdog;
 pub mod work_mean;
 
 /// Milliseconds on a monotonic clock of the caller's choice.

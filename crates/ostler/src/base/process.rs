@@ -411,6 +411,8 @@ impl<H: Handler> Process<H> {
                 }
                 FromReactor::Drained => self.depart(Event::Drained),
                 FromReactor::Closed => self.resume_accepting(),
+                // Nobody asks this process.
+                FromReactor::GoesOn(_) => {}
                 FromReactor::Failed(_, error) => {
                     tracing::error!(%error, "the reactor of this process failed");
                     return Err(EXIT_LANES);

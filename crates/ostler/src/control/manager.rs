@@ -46,6 +46,8 @@ pub(crate) enum ToManager {
         /// Kill instead of letting them leave.
         now: bool,
     },
+    /// Answer with [`ToMaster::GoesOn`].
+    AreYouThere,
 }
 
 /// A death, for the log and the record.
@@ -111,6 +113,8 @@ pub(crate) enum ToMaster {
     ShutdownRequested,
     /// All workers are gone; the manager ends.
     Finished,
+    /// The manager's loop goes on.
+    GoesOn,
 }
 
 impl ToManager {
@@ -125,6 +129,7 @@ impl ToManager {
             Self::Reload => writer.u8(5),
             Self::Shutdown { now } => writer.u8(6).flag(now),
             Self::Draining => writer.u8(7),
+            Self::AreYouThere => writer.u8(8),
         }
         .finish()
     }
@@ -140,6 +145,7 @@ impl ToManager {
             5 => Self::Reload,
             6 => Self::Shutdown { now: reader.flag()? },
             7 => Self::Draining,
+            8 => Self::AreYouThere,
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -168,6 +174,7 @@ impl ToMaster {
             Self::ShutdownRequested => writer.u8(74),
             Self::Finished => writer.u8(75),
             Self::NobodyStarts(why) => writer.u8(76).text(why),
+            Self::GoesOn => writer.u8(77),
         }
         .finish()
     }
@@ -194,6 +201,7 @@ impl ToMaster {
             74 => Self::ShutdownRequested,
             75 => Self::Finished,
             76 => Self::NobodyStarts(reader.text()?),
+            77 => Self::GoesOn,
             _ => return Err(Malformed),
         };
         reader.finish(message)

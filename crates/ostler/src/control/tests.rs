@@ -47,6 +47,7 @@ fn to_manager() -> impl Strategy<Value = ToManager> {
         Just(ToManager::Reload),
         Just(ToManager::Draining),
         any::<bool>().prop_map(|now| ToManager::Shutdown { now }),
+        Just(ToManager::AreYouThere),
     ]
 }
 
@@ -69,6 +70,7 @@ fn to_master() -> impl Strategy<Value = ToMaster> {
             .prop_map(|outcome| ToMaster::ReloadFinished { kind: ProcessKind::Event, outcome }),
         Just(ToMaster::ShutdownRequested),
         Just(ToMaster::Finished),
+        Just(ToMaster::GoesOn),
         any::<String>().prop_map(|why| ToMaster::NobodyStarts(ShortText::new(&why))),
     ]
 }

@@ -98,6 +98,7 @@ impl Driver<'_> {
             }
             ToManager::Reload => self.tell(Event::ReloadRequested),
             ToManager::Draining => self.tell(Event::Draining),
+            ToManager::AreYouThere => self.say(&ToMaster::GoesOn),
             ToManager::Shutdown { now } => {
                 tracing::info!(now, "workers have to end");
                 self.tell(Event::ShutdownRequested { now })

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::shutdown::{self, Shutdown};
+use ostler_core::watchdog::Part;
 use ostler_core::{Millis, invariant};
 
 use super::accepting::Accepting;
@@ -14,6 +15,7 @@ use super::base::{Base, SeatToken};
 use super::managers::{Lost, Managers};
 use super::orphans::Orphans;
 use super::report::{Announcement, report_reload};
+use super::service::Service;
 use super::{lanes, listening};
 use crate::api::port::Ports;
 use crate::control::{Received, ShortText, ToManager, ToMaster, ToProcess};
@@ -64,6 +66,8 @@ pub(super) struct Master {
     pub(super) name: String,
     /// To be told once when the first worker serves.
     pub(super) announcement: Option<Announcement>,
+    /// Who started the program as a service, if somebody did.
+    pub(super) service: Option<Service>,
 }
 
 impl Master {
@@ -112,6 +116,7 @@ impl Master {
             self.boot_deadline,
             self.managers.promotion_deadline(),
             self.accepting.as_ref().and_then(Accepting::due),
+            self.service_due(),
         ];
         let deadline = deadlines.into_iter().flatten().min()?;
         Some(Duration::from_millis(deadline.saturating_sub(clock::monotonic_ms())))
@@ -171,6 +176,7 @@ impl Master {
     fn reload(&mut self) {
         self.encryption.reload();
         self.reload_base_certificates();
+        self.service_reloads();
         self.send(&ToManager::Reload, Vec::new());
     }
 
@@ -238,11 +244,13 @@ impl Master {
                 self.look_for_drained(now);
             }
             ToMaster::ReloadFinished { kind: ProcessKind::Event, outcome } => {
-                report_reload(outcome)
+                report_reload(outcome);
+                self.service_reloaded(outcome);
             }
             ToMaster::NobodyStarts(why) => self.on_nobody_starts(why),
             ToMaster::ShutdownRequested => self.on_shutdown(shutdown::Event::Requested, now),
             ToMaster::Finished => self.on_shutdown(shutdown::Event::WorkersGone, now),
+            ToMaster::GoesOn => self.service_goes_on(Part::Manager),
         }
     }
 
@@ -260,6 +268,7 @@ impl Master {
 
     /// A process takes no more packages, or in BASE mode no more clients.
     fn leave(&mut self, key: ProcessKey) {
+        self.service_left(key);
         self.tell_all(|| ToReactor::Leave(key));
         self.tell_process(key, ToProcess::Leave);
     }
@@ -267,6 +276,7 @@ impl Master {
     /// A process is gone, or never came. For whoever does not have its pidfd; the others settle it
     /// when that is readable.
     fn release(&mut self, key: ProcessKey) {
+        self.service_left(key);
         self.tell_all(|| ToReactor::Release(key));
         self.release_seat(key);
     }
@@ -334,6 +344,7 @@ impl Master {
         self.boot_deadline = None;
         self.tell_all(|| ToReactor::Serve { serve, leave });
         self.serve_and_leave(serve, leave);
+        self.service_serves(serve, leave);
         // After the reactors know, so that who reads the line is served by this worker.
         tracing::info!(worker = %serve, "serves");
         self.announce();
@@ -356,6 +367,7 @@ impl Master {
                     }
                 }
                 FromReactor::Closed => closed = true,
+                FromReactor::GoesOn(index) => self.service_goes_on(Part::Reactor(index)),
                 FromReactor::Failed(index, error) => {
                     let what = format!("reactor {index} failed");
                     self.exit = Some(Err(Error::internal(what, Some(error))));
@@ -401,6 +413,7 @@ impl Master {
         if self.shutdown.has_begun() {
             self.send(&ToManager::Draining, Vec::new());
         }
+        self.service_has_new_manager();
         if let Err(error) = self.watch_manager() {
             self.exit = Some(Err(Error::internal("cannot watch the manager", Some(error))));
         }
@@ -417,6 +430,7 @@ impl Master {
     }
 
     fn run_due(&mut self, now: Millis) {
+        self.run_service(now);
         if let Some(accepting) = &mut self.accepting {
             accepting.run_due(now, &self.epoll);
         }

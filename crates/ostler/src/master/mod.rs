@@ -20,6 +20,7 @@ pub(crate) mod ports;
 mod program_state;
 mod report;
 mod reserve;
+mod service;
 mod start;
 mod stop;
 

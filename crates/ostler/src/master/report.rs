@@ -38,6 +38,7 @@ impl Master {
                 tracing::info!(pid, port = name, "listening on {port}");
             }
             announcement(&self.ports);
+            self.service_is_ready();
         }
     }
 }

@@ -21,6 +21,7 @@ use super::orphans::Orphans;
 use super::ports::ListeningPorts;
 use super::program_state::ProgramState;
 use super::report::Announcement;
+use super::service::Service;
 use crate::api::outcome::IntoHandler;
 use crate::api::own_handler::{Factories, OwnFactories};
 use crate::api::port::Ports;
@@ -103,9 +104,7 @@ where
     let encryption =
         if is_base { Encryption::default() } else { Encryption::load(&options, &forked)? };
     let signals = signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?;
-    let places = Places::new(Arc::clone(&board));
-    let reports = Reports::new(places).map_err(|error| fail("cannot make a bell", error))?;
-    let reports = if only_reactor(&options) { reports.with_acceptor_here() } else { reports };
+    let reports = make_reports(&options, &board)?;
     let mailboxes = make_mailboxes(&options)?;
     if !is_base {
         let handed = ports.hand_out_datagrams(&mailboxes);
@@ -117,11 +116,10 @@ where
     let reactors = make_reactors(&options, &settings, &board, &mailboxes, &reports)?;
     let threads = start_reactors(reactors, accepts.reactor)?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
-    let now = clock::monotonic_ms();
     let master = Master {
         shutdown: Shutdown::new(options.shutdown_timeout_ms, options.drain_timeout_ms),
         managers: Managers::new(manager, spare),
-        boot_deadline: Some(now + options.boot_timeout_ms),
+        boot_deadline: Some(clock::monotonic_ms() + options.boot_timeout_ms),
         options,
         epoll,
         encryption,
@@ -129,6 +127,7 @@ where
         signal_notes: log::SignalNotes::default(),
         accepting: accepts.main_thread,
         base: accepts.base,
+        service: Service::of_environment(mailboxes.len()),
         mailboxes,
         threads,
         reports,
@@ -293,6 +292,12 @@ fn id_before_the_first(options: &Options) -> Result<u64> {
             Ok(seed & (Options::START_SESSION_ID_MAX - 1))
         }
     }
+}
+
+fn make_reports(options: &Options, board: &Arc<Board>) -> Result<Reports> {
+    let reports = Reports::new(Places::new(Arc::clone(board)))
+        .map_err(|error| Error::start("cannot make a bell", Some(error)))?;
+    Ok(if only_reactor(options) { reports.with_acceptor_here() } else { reports })
 }
 
 /// The mailboxes of the reactors. In BASE mode there are none.

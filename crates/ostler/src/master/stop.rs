@@ -45,6 +45,7 @@ impl Master {
     fn begin_drain(&mut self) {
         tracing::info!("draining: no more connections, no more input");
         self.boot_deadline = None;
+        self.service_stops();
         self.stop_accepting();
         self.send(&ToManager::Draining, Vec::new());
         self.tell_all(|| ToReactor::Drain);

@@ -169,6 +169,10 @@ impl Reactor {
                     self.clients.end_all_handshakes();
                     self.clients.end_all_lingerers();
                 }
+                ToReactor::AreYouThere => {
+                    let index = self.clients.index;
+                    self.clients.reports.queue.push(FromReactor::GoesOn(index));
+                }
                 ToReactor::Stop => {
                     self.stop();
                     return Flow::Stop;

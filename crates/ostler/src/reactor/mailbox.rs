@@ -56,6 +56,8 @@ pub(crate) enum ToReactor {
     Drain,
     /// End every session now; if a drain ran out of time, say first what held it.
     CloseAll { reason: CloseReason, timed_out: bool },
+    /// Answer with [`FromReactor::GoesOn`].
+    AreYouThere,
     /// Report the books and end.
     Stop,
 }
@@ -92,6 +94,8 @@ pub(crate) enum FromReactor {
     Drained,
     /// A descriptor or a place was freed while the acceptor waited for one.
     Closed,
+    /// The loop of this reactor goes on.
+    GoesOn(usize),
     /// A reactor cannot go on.
     Failed(usize, io::Error),
 }

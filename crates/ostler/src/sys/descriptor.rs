@@ -7,6 +7,8 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
+use super::notify_socket::{NOTIFY_VARIABLE, WATCHDOG_VARIABLES};
+
 /// `dup3(2)` — from now on `descriptor` refers to what `to` refers to, under its old number.
 /// Whoever uses it in another thread at this moment uses the old one or the new one.
 pub(crate) fn redirect(descriptor: &OwnedFd, to: OwnedFd) -> io::Result<()> {
@@ -20,13 +22,15 @@ pub(crate) fn redirect(descriptor: &OwnedFd, to: OwnedFd) -> io::Result<()> {
 /// (from number 3 on), and their names.
 pub(crate) const PASSED_VARIABLES: [&str; 3] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
-/// Forgets what was passed to this process, in a child to which nothing was passed.
+/// Forgets what was passed to this process, and that a service manager listens to it, in a child to
+/// which nothing was passed and which nobody listens to.
 ///
 /// # Safety
 ///
 /// No other thread reads or changes the environment meanwhile.
 pub(super) unsafe fn forget_passed() {
-    for name in PASSED_VARIABLES {
+    let others = WATCHDOG_VARIABLES.into_iter().chain([NOTIFY_VARIABLE]);
+    for name in PASSED_VARIABLES.into_iter().chain(others) {
         // SAFETY: the caller's promise.
         unsafe { std::env::remove_var(name) };
     }

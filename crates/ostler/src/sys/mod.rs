@@ -20,6 +20,7 @@ pub(crate) mod lane_io;
 pub(crate) mod limit;
 #[cfg(feature = "tls")]
 pub(crate) mod memory_file;
+pub(crate) mod notify_socket;
 pub(crate) mod orphans;
 pub(crate) mod panic;
 pub(crate) mod pidfd;
