@@ -149,8 +149,14 @@ impl Acceptor {
 
     /// Accepts what waits at a port, up to a batch.
     pub(crate) fn accept(&mut self, port: PortId, now: Millis) -> Verdict {
+        let verdict = self.accept_batch(port, now);
+        self.reports.settle_open();
+        verdict
+    }
+
+    fn accept_batch(&mut self, port: PortId, now: Millis) -> Verdict {
         for _ in 0..BATCH {
-            if self.is_full() {
+            if !self.reports.has_place(self.max_connections) {
                 if self.may_say(now) {
                     tracing::warn!(
                         max_connections = self.max_connections,
