@@ -44,3 +44,6 @@ struct Tls;
 
 #[doc = include_str!("../../../docs/guide/systemd.md")]
 struct Systemd;
+
+#[doc = include_str!("../../../docs/guide/slow-and-dying-workers.md")]
+struct SlowAndDyingWorkers;

@@ -43,6 +43,7 @@
 //! | send to others | [`Worker::session`], [`Worker::sessions`] |
 //! | do something now and then | [`Worker::every`], [`Worker::after`] |
 //! | open what workers need | the factory of [`Server::run`], [`Handler::on_worker_start`] |
+//! | add frames of another language to captured stacks | [`stack`] |
 //! | set options | [`ServerBuilder`]: methods, a TOML file, the environment, the command line |
 //! | test a handler without a server | [`test::TestServer`] |
 //!
@@ -62,6 +63,28 @@ mod manager;
 mod master;
 mod options;
 mod reactor;
+pub mod stack {
+    //! Frames of other languages in the stacks that Ostler captures.
+    //!
+    //! When a callback is slow (`request_slowlog_timeout_ms`) or a worker crashes, a signal handler
+    //! captures the stack of its native code. A language that has a stack of its own registers a
+    //! function that adds its frames, once in each worker, for example in `on_worker_start`.
+    //!
+    //! ```
+    //! use ostler::stack::Frames;
+    //!
+    //! unsafe extern "C" fn source(frames: &mut Frames<'_>) {
+    //!     // In signal context: walk the interpreter's frames, without allocating or locking.
+    //!     frames.add(b"pay", b"shop.php", 17);
+    //!     frames.add(b"main", b"index.php", 3);
+    //! }
+    //!
+    //! // SAFETY: `source` is async-signal-safe.
+    //! unsafe { ostler::stack::set_frame_source(Some(source)) };
+    //! ```
+    pub use crate::sys::capture::{FrameSource, Frames, set_frame_source};
+}
+mod stacks;
 mod sys;
 pub mod test;
 #[cfg(feature = "tls")]

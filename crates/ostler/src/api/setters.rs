@@ -103,6 +103,9 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     recycle_at_once(workers: u16) => "recycle_at_once";
     /// Least important level that is written.
     log_level(level: LogLevel) => "log_level";
+    /// After how long a callback that runs is told with its stack, up to a day in whole
+    /// milliseconds; 0 = never.
+    request_slowlog_timeout(time: Duration) => "request_slowlog_timeout_ms";
     /// The form of the lines of the log.
     log_format(format: LogFormat) => "log_format";
 }
@@ -259,12 +262,28 @@ impl ServerBuilder {
 
     /// The file that the log is appended to, instead of standard error.
     #[must_use]
-    pub fn log_file(mut self, path: impl AsRef<Path>) -> Self {
-        match path.as_ref().to_str() {
-            Some(text) => self.layers.say(Layer::Program, "log_file", text, ""),
+    pub fn log_file(self, path: impl AsRef<Path>) -> Self {
+        self.path("log_file", path.as_ref())
+    }
+
+    /// The file that slow requests are appended to, instead of the log.
+    #[must_use]
+    pub fn request_slowlog_file(self, path: impl AsRef<Path>) -> Self {
+        self.path("request_slowlog_file", path.as_ref())
+    }
+
+    /// The file to which an object is appended for each worker that died.
+    #[must_use]
+    pub fn death_log_file(self, path: impl AsRef<Path>) -> Self {
+        self.path("death_log_file", path.as_ref())
+    }
+
+    fn path(mut self, option: &'static str, path: &Path) -> Self {
+        match path.to_str() {
+            Some(text) => self.layers.say(Layer::Program, option, text, ""),
             None => self.layers.object(format!(
-                "option `log_file` cannot be `{}`: a path has to be UTF-8",
-                path.as_ref().display()
+                "option `{option}` cannot be `{}`: a path has to be UTF-8",
+                path.display()
             )),
         }
         self
@@ -291,6 +310,8 @@ mod tests {
             "framing",
             "package_eof",
             "log_file",
+            "request_slowlog_file",
+            "death_log_file",
         ];
         let length = ["package_length_type", "package_length_offset", "package_body_offset"];
         let tls = [

@@ -8,8 +8,9 @@ use ostler_core::ids::ProcessKey;
 use super::{Attributes, EXIT_NOT_PREPARED, EXIT_ORPHANED, ProcessBoot};
 use crate::control::{FromWorker, ShortText};
 use crate::log;
+use crate::stacks::own_modules_text;
 use crate::sys::process::{self, EXIT_PANIC};
-use crate::sys::{black_box, panic, signal};
+use crate::sys::{black_box, capture, panic, signal};
 
 /// This process is a worker from now on: it says so in the log, and a panic unwinds.
 pub(crate) fn begin(key: ProcessKey) {
@@ -52,12 +53,14 @@ pub(crate) fn cannot_begin(boot: &ProcessBoot, error: &io::Error) -> i32 {
 fn prepare(attributes: &Attributes, boot: &mut ProcessBoot) -> io::Result<bool> {
     if let Some(file) = boot.black_box.take() {
         black_box::keep(file)?;
+        black_box::say_modules(&own_modules_text());
     }
     // All managed signals are still blocked; none that came meanwhile is lost.
     signal::restore_default(&signal::MANAGED)?;
+    let asked_by = capture::install()?;
     signal::install_no_operation()?;
     signal::install_termination(boot.worker_bell.try_clone()?)?;
-    signal::unblock_for_worker()?;
+    signal::unblock_for_worker(asked_by)?;
     // After privileges would have been dropped, which clears it; then the check for what it came
     // too late for.
     process::die_with_parent()?;

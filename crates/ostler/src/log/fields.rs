@@ -65,6 +65,16 @@ impl Fields {
         self.list.push((name, Value::Text(value.to_owned())));
     }
 
+    /// The message, of a record that is no event.
+    pub(super) fn set_message(&mut self, message: &str) {
+        self.message = message.to_owned();
+    }
+
+    /// Adds a number or a truth value.
+    pub(super) fn push_bare(&mut self, name: &'static str, value: impl fmt::Display) {
+        self.list.push((name, Value::Bare(value.to_string())));
+    }
+
     fn bare(&mut self, field: &Field, value: impl fmt::Display) {
         self.list.push((field.name(), Value::Bare(value.to_string())));
     }
@@ -107,7 +117,7 @@ fn write_value(out: &mut dyn fmt::Write, value: &str) -> fmt::Result {
     out.write_char('"')
 }
 
-fn write_escaped(out: &mut dyn fmt::Write, text: &str, quoted: bool) -> fmt::Result {
+pub(super) fn write_escaped(out: &mut dyn fmt::Write, text: &str, quoted: bool) -> fmt::Result {
     for c in text.chars() {
         match c {
             '"' | '\\' if quoted => write!(out, "\\{c}")?,
@@ -121,7 +131,7 @@ fn write_escaped(out: &mut dyn fmt::Write, text: &str, quoted: bool) -> fmt::Res
     Ok(())
 }
 
-fn write_json_text(out: &mut dyn fmt::Write, text: &str) -> fmt::Result {
+pub(super) fn write_json_text(out: &mut dyn fmt::Write, text: &str) -> fmt::Result {
     out.write_char('"')?;
     for c in text.chars() {
         match c {

@@ -21,6 +21,7 @@ mod file;
 mod label;
 mod line;
 mod quota;
+mod record;
 mod signals;
 mod sink;
 mod subscriber;
@@ -34,6 +35,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 pub(crate) use label::Process;
 pub(crate) use quota::{Quota, Quotas};
+pub(crate) use record::{Record, RecordFile};
 pub(crate) use signals::SignalNotes;
 
 use crate::error::Result;

@@ -4,9 +4,10 @@ use std::os::fd::OwnedFd;
 
 use ostler_core::ids::ProcessKey;
 use ostler_core::invariant;
-use ostler_core::supervisor::{Event, KillCause, SupervisorAction};
+use ostler_core::supervisor::{Event, Exit, KillCause, SupervisorAction};
 
 use super::event_loop::{Driver, Ending, Step};
+use super::reaping::Reaped;
 use super::report;
 use super::spawn::{Gated, LaneDescriptors, fork_process};
 use super::token::Source;
@@ -33,7 +34,9 @@ impl Driver<'_> {
                 let death = DeathNotice { worker, exit, killed, took_delivery, expected };
                 let reaped = self.reaped.take_if(|reaped| reaped.key == worker);
                 invariant!(reaped.is_some(), "a death is told when the process was just reaped");
-                self.reports.death(&death, reaped.as_ref(), clock::monotonic_ms());
+                if let Some(reaped) = reaped {
+                    self.tell_death(&death, &reaped);
+                }
                 self.say(&ToMaster::Died(death))?;
             }
             SupervisorAction::BackOff { kind: _, slot, failures, retry_after_ms } => {
@@ -60,6 +63,16 @@ impl Driver<'_> {
             SupervisorAction::Finished => return Err(Ending::Finished),
         }
         Ok(None)
+    }
+
+    fn tell_death(&mut self, death: &DeathNotice, reaped: &Reaped) {
+        let now = clock::monotonic_ms();
+        let case = self.diagnosis.on_death(death, reaped, now);
+        self.reports.death(death, reaped, &case, now);
+        // Who leaves in good order has not died.
+        if !death.expected || death.killed.is_some() || death.exit != Exit::Code(0) {
+            self.diagnosis.tell_death(death, case, now, self.setup);
+        }
     }
 
     /// Does what the master asks for.

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use ostler_core::ids::ProcessKey;
-use ostler_core::invariant;
+use ostler_core::{Millis, invariant};
 use ostler_shm::black_box::memory::BlackBox;
 use ostler_shm::black_box::phase::Seen;
 
@@ -23,6 +23,8 @@ pub(super) struct Child {
     pub(super) control: Option<OwnedFd>,
     /// What it writes about itself.
     pub(super) black_box: BlackBox,
+    /// When it was forked.
+    pub(super) forked_at: Millis,
     /// It has said that it is ready.
     pub(super) is_ready: bool,
     /// Why it could not start, in its own words.
@@ -54,6 +56,10 @@ impl Children {
 
     pub(super) fn get(&self, key: ProcessKey) -> Option<&Child> {
         self.by_key.get(&key)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ProcessKey, &Child)> {
+        self.by_key.iter().map(|(key, child)| (*key, child))
     }
 
     pub(super) fn get_mut(&mut self, key: ProcessKey) -> Option<&mut Child> {

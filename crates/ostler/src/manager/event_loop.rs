@@ -10,6 +10,7 @@ use ostler_core::supervisor::{Event, Supervisor};
 use ostler_core::{Millis, invariant};
 
 use super::children::Children;
+use super::diagnosis::Diagnosis;
 use super::generations::BasedSupervisor;
 use super::reaping::Reaped;
 use super::report::Reports;
@@ -68,6 +69,7 @@ pub(super) struct Driver<'setup> {
     /// The process that was reaped last, until its death is told.
     pub(super) reaped: Option<Reaped>,
     pub(super) reports: Reports,
+    pub(super) diagnosis: Diagnosis,
     pub(super) spare: Option<Spare>,
     /// When the last spare was forked, or tried to be.
     pub(super) spare_forked_at: Millis,
@@ -105,6 +107,7 @@ impl<'setup> Driver<'setup> {
             lanes: HashMap::new(),
             reaped: None,
             reports: Reports::default(),
+            diagnosis: Diagnosis::new(&setup.diagnosis),
             spare_wanted: spare.is_none(),
             spare_forked_at: clock::monotonic_ms(),
             spare,
@@ -115,6 +118,7 @@ impl<'setup> Driver<'setup> {
     pub(super) fn run(mut self) -> i32 {
         tracing::info!(workers = self.setup.settings.event.slots, "supervises");
         let ending = self.supervise();
+        self.diagnosis.finish(self.setup);
         let spare = self.spare.as_ref().map(|spare| spare.pid);
         let workers = self.children.drain().map(|child| child.pidfd);
         let left = sweep::end_all(workers, spare.as_slice());
@@ -166,6 +170,7 @@ impl<'setup> Driver<'setup> {
         }
         self.keep_spare(now)?;
         self.reports.run_due(now);
+        self.diagnosis.run_due(now, &self.children, self.setup);
         self.watch_backlog()?;
         self.epoll.wait(events, self.timeout())?;
         for (token, _) in events.iter() {
@@ -186,7 +191,12 @@ impl<'setup> Driver<'setup> {
     /// Until the next thing that no descriptor tells; `None` for ever: an idle manager does not
     /// wake up.
     fn timeout(&self) -> Option<Duration> {
-        let due = [self.supervisor.deadline(), self.spare_due(), self.reports.due()];
+        let due = [
+            self.supervisor.deadline(),
+            self.spare_due(),
+            self.reports.due(),
+            self.diagnosis.due(),
+        ];
         let at = due.into_iter().flatten().min()?;
         // At least 1 ms, so that a deadline that does not move can never make this loop spin.
         Some(Duration::from_millis(at.saturating_sub(clock::monotonic_ms()).max(1)))

@@ -14,10 +14,11 @@
 //! master ask for), `children` (the table), `spawn` (how a process is made), `guard` (workers that
 //! must not outlive all), `worker_message`, `reaping` (children that have ended), `token` (whose
 //! event it is), `generations` (a later manager's keys), `sweep` (the end of all children),
-//! `report` (log lines).
+//! `report` (log lines), `diagnosis` (slow requests, deaths).
 
 mod action;
 mod children;
+mod diagnosis;
 mod event_loop;
 mod generations;
 mod guard;
@@ -32,6 +33,7 @@ mod tests;
 mod token;
 mod worker_message;
 
+pub(crate) use diagnosis::DiagnosisSettings;
 pub(crate) use handle::{Forked, ManagerHandle, fork_managers};
 pub(crate) use setup::ManagerSetup;
 pub(crate) use sweep::end_all;

@@ -5,16 +5,14 @@ use std::io;
 use ostler_core::Millis;
 use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::{Event, Exit};
-use ostler_shm::black_box::phase::Phase;
 
+use super::children::Child;
 use super::event_loop::{Driver, Ending, Step};
 use super::guard::Guard;
 use super::report;
 use super::spawn::spare::{EXIT_DISMISSED, fork_and_announce};
-use crate::control::ShortText;
-use crate::sys::orphans;
-use crate::sys::pidfd::PidFd;
-use crate::sys::process::ProcessId;
+use crate::sys::pidfd::{PidFd, Usage};
+use crate::sys::{clock, orphans};
 
 /// Words of a dead worker that are still heard; its descendants may hold the socket and go on
 /// talking.
@@ -27,11 +25,8 @@ const SPARE_RETRY_MS: Millis = 1_000;
 /// A worker that was reaped, as far as its death is told.
 pub(super) struct Reaped {
     pub(super) key: ProcessKey,
-    pub(super) pid: ProcessId,
-    pub(super) is_ready: bool,
-    pub(super) start_error: Option<ShortText>,
-    /// The callback in which it ended.
-    pub(super) running: Option<Phase>,
+    pub(super) child: Child,
+    pub(super) usage: Usage,
 }
 
 impl Driver<'_> {
@@ -40,27 +35,20 @@ impl Driver<'_> {
         self.on_worker_message(key, LAST_WORDS_MAX)?;
         // A SIGCHLD of the same turn may have led to it before.
         let Some(child) = self.children.get(key) else { return Ok(()) };
-        let exit = match child.pidfd.try_reap() {
-            Ok(Some(exit)) => exit,
+        let (exit, usage) = match child.pidfd.try_reap_with_usage() {
+            Ok(Some(ended)) => ended,
             // A debugger has it; SIGCHLD comes when that lets go.
             Ok(None) => return Ok(()),
             Err(error) => {
                 // Somebody else has reaped it, which nobody can.
                 tracing::error!(worker = %key, pid = %child.pid, %error, "cannot reap");
-                Exit::Code(-1)
+                (Exit::Code(-1), Usage::default())
             }
         };
-        self.reaped = Some(Reaped {
-            key,
-            pid: child.pid,
-            is_ready: child.is_ready,
-            start_error: child.start_error,
-            running: child.running().map(|seen| seen.phase),
-        });
         // The master holds the pidfd too, so closing ours would not end its events.
         self.epoll.remove(&child.pidfd)?;
         self.close_control(key)?;
-        self.children.remove(key);
+        self.reaped = self.children.remove(key).map(|child| Reaped { key, child, usage });
         self.tell_spare(Guard::look_for_ended);
         self.tell(Event::Exited(key, exit))
     }
@@ -72,6 +60,11 @@ impl Driver<'_> {
             let Some(pid) = orphans::peek_ended_child()? else { break };
             if let Some(key) = self.children.key_of(pid) {
                 self.reap(key)?;
+                continue;
+            }
+            if self.diagnosis.is_helper(pid) {
+                PidFd::open(pid)?.try_reap()?;
+                self.diagnosis.on_helper_end(clock::monotonic_ms(), self.setup);
                 continue;
             }
             let spare = self.spare.take_if(|spare| spare.pid == pid);

@@ -7,8 +7,9 @@ use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::{Exit, KillCause};
 use ostler_core::throttle::Throttle;
 
+use super::diagnosis::DeathCase;
 use super::reaping::Reaped;
-use crate::control::{Callback, DeathNotice, ShortText};
+use crate::control::{DeathNotice, ShortText};
 use crate::sys::signal;
 
 /// Lines about starts that failed, and about deaths, that are written one by one in a period; the
@@ -39,14 +40,18 @@ impl Default for Reports {
 impl Reports {
     /// A death: a warning if nobody asked for it or if it did not leave in time, quiet if it was in
     /// good order.
-    pub(super) fn death(&mut self, death: &DeathNotice, reaped: Option<&Reaped>, now: Millis) {
-        let worker = death.worker;
-        let pid = reaped.map_or(0, |reaped| reaped.pid.get());
+    pub(super) fn death(
+        &mut self,
+        death: &DeathNotice,
+        reaped: &Reaped,
+        case: &DeathCase,
+        now: Millis,
+    ) {
+        let (worker, pid) = (death.worker, reaped.child.pid.get());
         let (exit, killed) = (exit(death.exit), death.killed.map(cause));
         let took_delivery = death.took_delivery;
-        if !death.expected && reaped.is_some_and(|reaped| !reaped.is_ready) {
-            let said = reaped.and_then(|reaped| reaped.start_error);
-            self.last_failure = said.unwrap_or_else(|| {
+        if !death.expected && !reaped.child.is_ready {
+            self.last_failure = reaped.child.start_error.unwrap_or_else(|| {
                 ShortText::new(&format!("{worker} ended before it was ready: {exit}"))
             });
             if self.failures.admits(now) {
@@ -55,17 +60,19 @@ impl Reports {
             }
         } else if !death.expected {
             if self.deaths.admits(now) {
-                let running = reaped.and_then(|reaped| reaped.running);
-                let callback = running.and_then(|phase| Callback::from_number(phase.callback));
-                let session = running.map(|phase| phase.session).filter(|session| *session > 0);
+                let session = case.phase.map(|phase| phase.session).filter(|id| *id > 0);
                 tracing::warn!(
                     %worker,
                     pid,
                     exit,
                     killed,
                     took_delivery,
-                    callback = callback.map(tracing::field::display),
+                    cause = case.cause,
+                    callback = case.callback(),
                     session,
+                    elapsed_ms = case.elapsed_ms,
+                    age_ms = case.age_ms,
+                    memory_peak_kib = case.memory_peak_kib,
                     "worker died"
                 );
             }

@@ -4,6 +4,7 @@ use std::os::fd::{OwnedFd, RawFd};
 
 use ostler_core::supervisor::Settings;
 
+use super::diagnosis::DiagnosisSettings;
 use crate::inheritance::{Attributes, WorkerMain};
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::ProcessId;
@@ -21,6 +22,8 @@ pub(crate) struct ManagerSetup {
     pub(crate) settings: Settings,
     /// What workers have in common.
     pub(crate) attributes: Attributes,
+    /// What is told of slow workers and of deaths.
+    pub(crate) diagnosis: DiagnosisSettings,
     /// Descriptors that are not Ostler's and that all processes keep besides 0, 1 and 2: the log
     /// file, and what the program had open before. Everything else is closed in every child. They
     /// are numbers, so take them when the program can close nothing any more and Ostler has opened

@@ -30,7 +30,7 @@ use crate::encryption::{Encryption, Handover};
 use crate::error::{Error, Result};
 use crate::inheritance::{Attributes, EndsKind, WorkerMain};
 use crate::log::ServerLog;
-use crate::manager::{Forked, ManagerSetup, fork_managers};
+use crate::manager::{DiagnosisSettings, Forked, ManagerSetup, fork_managers};
 use crate::options::{Harden, Mode, Options, SessionIds};
 use crate::reactor::mailbox::{Mailbox, Reports};
 use crate::reactor::places::Places;
@@ -63,6 +63,7 @@ pub(crate) struct Bound {
 pub(crate) fn bind(options: Options, own_handlers: OwnFactories) -> Result<Bound> {
     options.validate()?;
     let log = log::init(options.log_level, &options.log_file, options.log_format)?;
+    DiagnosisSettings::new(&options)?;
     // Before anybody can know that there is a server to send a signal to.
     let signals = Held::new().map_err(|error| Error::start("cannot block signals", Some(error)))?;
     let ports = ListeningPorts::open(&options)?;
@@ -215,6 +216,7 @@ where
         master_pidfd,
         board,
         settings: options.supervisor_settings(),
+        diagnosis: DiagnosisSettings::new(options)?,
         attributes: attributes_of_workers(options, program.dumping(), names),
         keep,
         worker_main: worker_main(options.clone(), ports, factories),

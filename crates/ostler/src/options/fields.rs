@@ -95,6 +95,13 @@ pub struct Options {
     pub(crate) log_file: String,
     /// The form of its lines.
     pub(crate) log_format: LogFormat,
+
+    /// A callback that runs for so long is told with its stack; 0 = none is.
+    pub(crate) request_slowlog_timeout_ms: u64,
+    /// File to append that to; empty = the log.
+    pub(crate) request_slowlog_file: String,
+    /// File to append an object for each death to; empty = none.
+    pub(crate) death_log_file: String,
 }
 
 /// Most workers by default: with 8 reactors this many get lanes of the smallest size out of the
@@ -149,6 +156,9 @@ impl Default for Options {
             log_level: LogLevel::Info,
             log_file: String::new(),
             log_format: LogFormat::Text,
+            request_slowlog_timeout_ms: 0,
+            request_slowlog_file: String::new(),
+            death_log_file: String::new(),
         }
     }
 }

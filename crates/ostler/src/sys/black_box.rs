@@ -16,6 +16,13 @@ pub(crate) fn keep(file: OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
+/// Says which programs and libraries this process has mapped.
+pub(crate) fn say_modules(text: &[u8]) {
+    if let Some(own) = own() {
+        own.set_modules(text);
+    }
+}
+
 /// The box of this process; `None` in one that is no worker.
 pub(crate) fn own() -> Option<&'static BlackBox> {
     OWN.get()

@@ -9,6 +9,7 @@
 //! decides.
 
 pub(crate) mod black_box;
+pub(crate) mod capture;
 pub(crate) mod clock;
 pub(crate) mod control_socket;
 pub(crate) mod datagram;
@@ -16,6 +17,7 @@ pub(crate) mod descriptor;
 pub(crate) mod epoll;
 pub(crate) mod eventfd;
 pub(crate) mod file;
+pub(crate) mod file_map;
 pub(crate) mod lane_io;
 pub(crate) mod limit;
 #[cfg(feature = "tls")]
@@ -26,6 +28,7 @@ pub(crate) mod panic;
 pub(crate) mod pidfd;
 pub(crate) mod poll;
 pub(crate) mod process;
+pub(crate) mod process_memory;
 pub(crate) mod process_name;
 pub(crate) mod random;
 pub(crate) mod signal;

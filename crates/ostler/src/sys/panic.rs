@@ -9,6 +9,8 @@ use std::cell::Cell;
 use std::panic::PanicHookInfo;
 use std::sync::{Mutex, PoisonError};
 
+use super::capture;
+
 /// Where in the source something happened.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
@@ -44,6 +46,12 @@ pub(crate) fn abort_on_panic() {
     }));
 }
 
+/// What a panic says, for who reads it when this process is dead.
+fn last_words(info: &PanicHookInfo<'_>) -> String {
+    let text = info.payload_as_str().unwrap_or("(no text)");
+    info.location().map_or_else(|| text.to_owned(), |at| format!("{text} ({at})"))
+}
+
 fn place_of(info: &PanicHookInfo<'_>) -> Option<Place> {
     info.location().map(|at| Place { file: intern(at.file()), line: at.line() })
 }
@@ -55,6 +63,7 @@ pub(crate) fn unwind_on_panic() {
     std::panic::set_hook(Box::new(move |info| {
         // Fails only while the thread ends.
         let _ = PLACE.try_with(|last| last.set(place_of(info)));
+        capture::capture_last(&last_words(info));
         hook(info);
     }));
 }

@@ -1,12 +1,14 @@
 //! pidfd: a handle to a process that can never name another one.
+#![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
-use ostler_core::supervisor::Exit;
+pub(crate) use ostler_core::supervisor::Exit;
 use rustix::process::{PidfdFlags, Signal, WaitId, WaitIdOptions};
 
 use super::process::ProcessId;
+use super::signal::SignalNumber;
 
 /// A process, alive or not, for signals, for waiting, and for polling (readable once it has ended).
 #[derive(Debug)]
@@ -39,6 +41,20 @@ impl PidFd {
         Ok(rustix::process::pidfd_send_signal(&self.descriptor, Signal::KILL)?)
     }
 
+    /// `pidfd_send_signal(2)` — asks the process to capture itself; `signal` and `number` are what
+    /// [`super::capture`] expects.
+    ///
+    /// The kernel prefers the main thread, if that does not block the signal.
+    pub(crate) fn ask_for_capture(&self, signal: SignalNumber, number: u64) -> io::Result<()> {
+        let info = super::capture::queued(signal, number);
+        let pidfd = self.descriptor.as_raw_fd();
+        // SAFETY: a descriptor that is open, and a valid `siginfo_t`, which is only read.
+        let result = unsafe {
+            libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, &raw const info, 0)
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
     /// `pidfd_send_signal(2)` — lets a stopped process go on; one that runs is not disturbed.
     pub(crate) fn resume(&self) -> io::Result<()> {
         Ok(rustix::process::pidfd_send_signal(&self.descriptor, Signal::CONT)?)
@@ -60,10 +76,57 @@ impl PidFd {
         Ok(Some(Exit::Signal { signal, core_dumped: status.dumped() }))
     }
 
+    /// The same, and what the process has used.
+    pub(crate) fn try_reap_with_usage(&self) -> io::Result<Option<(Exit, Usage)>> {
+        // SAFETY: a C struct of integers, for which zero bits are valid.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: as above, with pointers: "no signal, pid 0".
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let flags = libc::WEXITED | libc::WNOHANG;
+        let (pidfd, info_at) = (self.descriptor.as_raw_fd(), &raw mut info);
+        // The C library's function does not give the usage.
+        // SAFETY: both structs are valid and the kernel fills them.
+        let result = unsafe {
+            libc::syscall(libc::SYS_waitid, libc::P_PIDFD, pidfd, info_at, flags, &raw mut usage)
+        };
+        if result != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: filled as for SIGCHLD, or left zero when the process has not ended.
+        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+        if pid == 0 {
+            return Ok(None);
+        }
+        let core_dumped = info.si_code == libc::CLD_DUMPED;
+        let exit = match info.si_code {
+            libc::CLD_EXITED => Exit::Code(status),
+            _ => Exit::Signal { signal: status, core_dumped },
+        };
+        Ok(Some((exit, Usage::of(&usage))))
+    }
+
     /// `ppoll(2)` — whether the process has ended. For anybody who holds the descriptor, child or
     /// not.
     pub(crate) fn has_ended(&self) -> io::Result<bool> {
         super::poll::is_readable(self)
+    }
+}
+
+/// What a process has used in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// The most memory that it had at once, KiB.
+    pub(crate) memory_peak_kib: u64,
+    /// Time on CPUs, milliseconds.
+    pub(crate) cpu_ms: u64,
+}
+
+impl Usage {
+    fn of(usage: &libc::rusage) -> Self {
+        let number = |number: libc::c_long| u64::try_from(number).unwrap_or(0);
+        let ms = |time: libc::timeval| number(time.tv_sec) * 1_000 + number(time.tv_usec) / 1_000;
+        let cpu_ms = ms(usage.ru_utime).saturating_add(ms(usage.ru_stime));
+        Self { memory_peak_kib: number(usage.ru_maxrss), cpu_ms }
     }
 }
 

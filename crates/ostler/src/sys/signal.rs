@@ -65,7 +65,7 @@ const WITHOUT_EFFECT: [SignalNumber; 8] = [
 pub(crate) fn name(signal: SignalNumber) -> String {
     match Signal::try_from(signal) {
         Ok(known) => known.as_str().to_owned(),
-        Err(_) if (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&signal) => {
+        Err(_) if is_real_time(signal) => {
             format!("SIGRTMIN+{}", signal.saturating_sub(libc::SIGRTMIN()))
         }
         Err(_) => format!("signal {signal}"),
@@ -126,6 +126,11 @@ fn discard(signals: &SigSet) {
     }
 }
 
+/// Whether a number is that of a real-time signal, which does nothing by itself in a worker.
+pub(crate) fn is_real_time(signal: SignalNumber) -> bool {
+    (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&signal)
+}
+
 /// The signals that master and manager take: [`MANAGED`], and those of [`WITHOUT_EFFECT`] that have
 /// their default effect.
 fn taken() -> Vec<SignalNumber> {
@@ -140,13 +145,14 @@ fn stray_signals() -> impl Iterator<Item = SignalNumber> {
 }
 
 /// `sigprocmask(2)`, `SIG_SETMASK` — gives a worker the mask that the program had, without
-/// [`MANAGED`]; pending signals are delivered before this returns.
-pub(crate) fn unblock_for_worker() -> io::Result<()> {
+/// [`MANAGED`] and `own`; pending signals are delivered before this returns.
+pub(crate) fn unblock_for_worker(own: Option<SignalNumber>) -> io::Result<()> {
     let mut mask = BLOCKED_BEFORE.get().unwrap_or_else(SigSet::empty);
     for signal in MANAGED {
         mask.remove(Signal::try_from(signal)?);
     }
-    Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?)
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
+    Ok(sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&set_of(own.as_slice())), None)?)
 }
 
 /// `sigaction(2)` — gives these signals their default effect.
@@ -250,7 +256,7 @@ fn install(signals: &[SignalNumber], handler: libc::sighandler_t) -> io::Result<
 }
 
 /// `sigaction(2)` — whether a signal has its default effect in this process.
-fn has_default_effect(signal: SignalNumber) -> bool {
+pub(super) fn has_default_effect(signal: SignalNumber) -> bool {
     Disposition::of(signal).is_ok_and(|disposition| disposition.0.sa_sigaction == libc::SIG_DFL)
 }
 
@@ -269,6 +275,37 @@ impl Disposition {
             return Err(io::Error::last_os_error());
         }
         Ok(Self(action, signal))
+    }
+
+    /// Whether it is ignored.
+    pub(super) fn is_ignored(&self) -> bool {
+        self.0.sa_sigaction == libc::SIG_IGN
+    }
+
+    /// Calls its handler as the kernel would. False: it has none. Async-signal-safe.
+    ///
+    /// # Safety
+    ///
+    /// In a handler of this signal that has `SA_SIGINFO`, with what it was given.
+    pub(super) unsafe fn call(
+        &self,
+        signal: SignalNumber,
+        info: *mut libc::siginfo_t,
+        context: *mut libc::c_void,
+    ) -> bool {
+        type WithInfo = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+        let handler = self.0.sa_sigaction;
+        if matches!(handler, libc::SIG_DFL | libc::SIG_IGN) {
+            return false;
+        }
+        if self.0.sa_flags & libc::SA_SIGINFO != 0 {
+            // SAFETY: the program gave this address as such a handler.
+            unsafe { std::mem::transmute::<usize, WithInfo>(handler)(signal, info, context) };
+        } else {
+            // SAFETY: the program gave this address as a handler of the plain kind.
+            unsafe { std::mem::transmute::<usize, extern "C" fn(libc::c_int)>(handler)(signal) };
+        }
+        true
     }
 
     /// `sigaction(2)` — puts it back.
@@ -348,7 +385,7 @@ mod tests {
             install_no_operation().unwrap();
             install_termination(bell.try_clone().unwrap()).unwrap();
             assert!(!termination_requested());
-            unblock_for_worker().unwrap();
+            unblock_for_worker(None).unwrap();
             assert!(termination_requested());
             assert_eq!(eventfd::drain(&bell).unwrap(), 1);
         });
@@ -424,7 +461,7 @@ mod tests {
             let _held = Held::new().unwrap();
             install_no_operation().unwrap();
             install_termination(eventfd::create().unwrap()).unwrap();
-            unblock_for_worker().unwrap();
+            unblock_for_worker(None).unwrap();
             for signal in taken() {
                 send(signal);
             }

@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
 
 mod deadlines;
+mod diagnosis;
 mod dispatch;
 #[path = "../encrypted/mod.rs"]
 mod encrypted;
@@ -49,6 +50,7 @@ const EFFECTS: &[&[(&str, Effect)]] = &[
     deadlines::EFFECTS,
     supervision::EFFECTS,
     log::EFFECTS,
+    diagnosis::EFFECTS,
 ];
 
 #[test]

@@ -6,8 +6,8 @@
 
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// Registers of one capture at most.
-pub const REGISTERS_MAX: usize = 48;
+/// Registers of one capture at most: program counter, stack pointer, frame pointer, link register.
+pub const REGISTERS_MAX: usize = 4;
 /// Bytes of the stack that are captured, from the innermost frame on: some hundred frames.
 pub const STACK_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of the frames that other languages add.
@@ -64,7 +64,7 @@ pub struct Capture {
     pub reason: Reason,
     /// How long it took, nanoseconds.
     pub took_ns: u64,
-    /// The registers, in the order of the platform.
+    /// Program counter, stack pointer, frame pointer, link register.
     pub registers: Vec<u64>,
     /// Where the captured stack begins.
     pub stack_at: u64,

@@ -7,6 +7,7 @@ use ostler_shm::black_box::memory::BlackBox;
 
 use crate::inheritance::ProcessBoot;
 use crate::manager::children::Child;
+use crate::sys::clock;
 use crate::sys::control_socket;
 use crate::sys::pidfd::PidFd;
 use crate::sys::poll;
@@ -50,6 +51,7 @@ impl Gated {
             pidfd: self.pidfd,
             control: Some(self.control),
             black_box: self.black_box,
+            forked_at: clock::monotonic_ms(),
             is_ready: false,
             start_error: None,
             words: 0,

@@ -10,8 +10,9 @@ use ostler_core::supervisor::{Exit, GroupSettings, Settings};
 use super::worker::COMMAND_BASE;
 use crate::control::{DeathNotice, Received, ToManager, ToMaster};
 use crate::inheritance::{Attributes, EndsKind, WorkerMain};
+use crate::manager::diagnosis::DiagnosisSettings;
 use crate::manager::{ManagerHandle, ManagerSetup, fork_managers};
-use crate::options::Harden;
+use crate::options::{Harden, Options};
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::process_name::Instance;
@@ -68,6 +69,7 @@ impl TestMaster {
                 sched_batch: true,
                 names: Instance::new(&"127.0.0.1:0", "test"),
             },
+            diagnosis: DiagnosisSettings::new(&Options::default()).unwrap(),
             keep: Vec::new(),
             worker_main,
         };

@@ -4,6 +4,7 @@
 //! the rows of the requirements that it answers.
 
 mod deadlines;
+mod diagnosis;
 mod lanes;
 mod limits;
 mod log;
@@ -32,6 +33,7 @@ static ROWS: LazyLock<Vec<OptionInfo>> = LazyLock::new(|| {
         limits::ROWS,
         supervision::ROWS,
         log::ROWS,
+        diagnosis::ROWS,
     ];
     topics.concat()
 });

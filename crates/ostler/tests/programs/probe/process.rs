@@ -1,14 +1,15 @@
 //! Commands about the process that runs them: who it is, how it waits, ends and changes.
 
 use std::fs::File;
+use std::io::Read as _;
 use std::process::{Command, Stdio};
 
 use crate::Probe;
 use crate::memory::Memory;
 use crate::words::{Call, wait_for_file};
 
-/// Place of the phase words in the `up` file.
-const PHASE_AT: u64 = 128;
+/// Place of the session for which a callback runs in the black box.
+const SESSION_AT: u64 = 72;
 
 /// Carries a command of this topic out; `false`: it is of another one.
 pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
@@ -46,6 +47,17 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
         "exit" => std::process::exit(rest.number() as i32),
         "abort" => std::process::abort(),
         "spin" => spin(),
+        // Takes no signal any more.
+        "deafspin" => {
+            let _ = nix::sys::signal::SigSet::all().thread_block();
+            spin()
+        }
+        // Blocks in a system call: reads a byte from a pipe.
+        "block" => {
+            let read = File::open(rest.word()).and_then(|mut pipe| pipe.read(&mut [0; 1]));
+            call.say(read.map_or_else(|error| format!("error {error}"), |n| format!("read {n}")));
+        }
+        "overflow" => call.say(descend(u64::MAX).to_string()),
         "start" => call.say(start_child().to_string()),
         // This process is another user's from now on.
         "become" => {
@@ -78,8 +90,14 @@ pub(crate) fn start_child() -> u32 {
 /// What this process says of itself to those who look: the session that it works for (0: none).
 pub(crate) fn phase() -> String {
     let mut word = [0; 8];
-    let read = Memory::open("ostler-up").map(|memory| memory.read(&mut word, PHASE_AT));
+    let read = Memory::open("ostler-box").map(|memory| memory.read(&mut word, SESSION_AT));
     format!("phase {} {}", matches!(read, Some(Ok(()))), u64::from_ne_bytes(word))
+}
+
+#[inline(never)]
+fn descend(depth: u64) -> u64 {
+    let frame = std::hint::black_box([depth; 32]);
+    if depth == 0 { 0 } else { descend(depth - 1) + frame.iter().sum::<u64>() }
 }
 
 fn spin() -> ! {

@@ -1,0 +1,78 @@
+//! What is to be told: a slow callback, or a death.
+
+use ostler_core::Millis;
+use ostler_core::ids::ProcessKey;
+use ostler_shm::black_box::capture::Capture;
+use ostler_shm::black_box::phase::Phase;
+
+use crate::control::Callback;
+use crate::sys::process::ProcessId;
+
+/// The stack that belongs to a case, as it was captured.
+#[derive(Debug)]
+pub(in crate::manager) enum Stack {
+    Captured(Box<Capture>),
+    /// There is none, and why.
+    Missing(String),
+}
+
+/// A callback that runs for long.
+#[derive(Debug)]
+pub(super) struct SlowCase {
+    pub(super) worker: ProcessKey,
+    pub(super) pid: ProcessId,
+    pub(super) phase: Phase,
+    pub(super) elapsed_ms: Millis,
+    /// What the process is doing as the kernel sees it.
+    pub(super) state: Option<&'static str>,
+    pub(super) stack: Stack,
+    /// What it said of its mapped files.
+    pub(super) modules: Vec<u8>,
+}
+
+/// A worker that has died.
+#[derive(Debug)]
+pub(in crate::manager) struct DeathCase {
+    pub(in crate::manager) worker: ProcessKey,
+    pub(in crate::manager) pid: ProcessId,
+    pub(in crate::manager) cause: String,
+    pub(in crate::manager) phase: Option<Phase>,
+    /// How long the callback had been running.
+    pub(in crate::manager) elapsed_ms: Option<Millis>,
+    pub(in crate::manager) age_ms: Millis,
+    pub(in crate::manager) memory_peak_kib: u64,
+    pub(in crate::manager) cpu_ms: Millis,
+    /// Deaths of the same kind before it that are not told.
+    pub(in crate::manager) more: u64,
+    pub(in crate::manager) stack: Stack,
+    /// What it said of its mapped files.
+    pub(in crate::manager) modules: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(super) enum Case {
+    Slow(SlowCase),
+    Death(DeathCase),
+}
+
+impl DeathCase {
+    /// The callback in which it died.
+    pub(in crate::manager) fn callback(&self) -> Option<String> {
+        self.phase.map(callback_of)
+    }
+}
+
+impl Case {
+    pub(super) fn stack(&self) -> &Stack {
+        match self {
+            Self::Slow(case) => &case.stack,
+            Self::Death(case) => &case.stack,
+        }
+    }
+}
+
+/// The name of the callback that ran.
+pub(super) fn callback_of(phase: Phase) -> String {
+    let known = Callback::from_number(phase.callback);
+    known.map_or_else(|| format!("callback {}", phase.callback), |known| known.to_string())
+}

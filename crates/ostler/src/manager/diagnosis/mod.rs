@@ -1,0 +1,226 @@
+//! What workers do that takes too long, and why they die: noticed here, told by a helper.
+//!
+//! The manager only looks: at shared memory, now and then, while slow requests are to be told. It
+//! asks a worker for its stack by a signal and takes what that has captured. Frames, names and
+//! lines are made by a process of their own that ends at once ([`helper`]), for all that is to be
+//! told at that time.
+
+mod case;
+mod cause;
+mod helper;
+mod out_of_memory;
+mod outside;
+mod settings;
+mod tell;
+mod watch;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use ostler_core::Millis;
+use ostler_core::bursts::Bursts;
+use ostler_core::supervisor::{Exit, KillCause};
+use ostler_shm::black_box::capture::Capture;
+
+pub(super) use case::DeathCase;
+use case::{Case, Stack};
+use helper::Helper;
+use out_of_memory::OutOfMemory;
+pub(crate) use settings::DiagnosisSettings;
+use watch::Watches;
+
+use super::children::Children;
+use super::reaping::Reaped;
+use super::setup::ManagerSetup;
+use crate::control::DeathNotice;
+use crate::sys::clock;
+use crate::sys::process::{EXIT_PANIC, ProcessId};
+
+/// Cases that wait for the helper at most; each may have 64 KiB of stack. More are told without.
+const CASES_MAX: usize = 64;
+/// One death of a kind is told in this time.
+const DEATH_PERIOD_MS: Millis = 1_000;
+/// Kinds of deaths whose number is known.
+const FINGERPRINTS_MAX: usize = 256;
+
+/// What the manager knows of slow workers and of deaths.
+pub(super) struct Diagnosis {
+    watches: Watches,
+    deaths: Bursts<DeathKind, DeathCase>,
+    out_of_memory: OutOfMemory,
+    /// What the next helper tells.
+    waiting: Vec<Case>,
+    helper: Option<Helper>,
+    /// How often deaths of the same fingerprint were told.
+    seen: HashMap<u64, u64>,
+}
+
+/// Deaths that are told as one when they come in a burst.
+type DeathKind = (Exit, Option<KillCause>);
+
+impl Diagnosis {
+    pub(super) fn new(settings: &DiagnosisSettings) -> Self {
+        Self {
+            watches: Watches::new(settings.slow_after_ms),
+            deaths: Bursts::new(DEATH_PERIOD_MS),
+            out_of_memory: OutOfMemory::new(),
+            waiting: Vec::new(),
+            helper: None,
+            seen: HashMap::new(),
+        }
+    }
+
+    /// When [`Diagnosis::run_due`] has something to do.
+    pub(super) fn due(&self) -> Option<Millis> {
+        let helper = self.helper.as_ref().map(Helper::until);
+        [self.watches.due(), self.deaths.due(), helper].into_iter().flatten().min()
+    }
+
+    /// Looks at who is slow, and lets be told what is to be told.
+    pub(super) fn run_due(&mut self, now: Millis, children: &Children, setup: &ManagerSetup) {
+        for case in self.watches.run_due(now, children) {
+            self.add(Case::Slow(case), setup);
+        }
+        for (mut case, more) in self.deaths.take_due(now) {
+            case.more = more;
+            self.add(Case::Death(case), setup);
+        }
+        if let Some(helper) = &self.helper {
+            helper.end_if_late(now);
+        }
+        self.start_helper(now, setup);
+    }
+
+    /// A worker was reaped: what is known of its death.
+    pub(super) fn on_death(
+        &mut self,
+        death: &DeathNotice,
+        reaped: &Reaped,
+        now: Millis,
+    ) -> DeathCase {
+        self.watches.forget(reaped.key);
+        let (child, black_box) = (&reaped.child, &reaped.child.black_box);
+        let is_kill = matches!(death.exit, Exit::Signal { signal: libc::SIGKILL, .. });
+        let last_words = black_box.last_words();
+        let crash = crash_of(death.exit, reaped, &last_words);
+        let facts = cause::Facts {
+            exit: death.exit,
+            killed: death.killed,
+            out_of_memory: self.out_of_memory.look().filter(|_| is_kill),
+            crash: crash.as_ref(),
+            last_words: &String::from_utf8_lossy(&last_words),
+        };
+        let phase = child.running().map(|seen| seen.phase);
+        let since = |start: u64| clock::monotonic_ns().saturating_sub(start) / 1_000_000;
+        DeathCase {
+            worker: reaped.key,
+            pid: child.pid,
+            cause: facts.in_words(),
+            phase,
+            elapsed_ms: phase.map(|phase| since(phase.started_ns)),
+            age_ms: now.saturating_sub(child.forked_at),
+            memory_peak_kib: reaped.usage.memory_peak_kib,
+            cpu_ms: reaped.usage.cpu_ms,
+            more: 0,
+            stack: crash.map_or_else(
+                || Stack::Missing("it gave none".to_owned()),
+                |crash| Stack::Captured(Box::new(crash)),
+            ),
+            modules: black_box.modules(),
+        }
+    }
+
+    /// Tells a death, at once or with others of its kind.
+    pub(super) fn tell_death(
+        &mut self,
+        death: &DeathNotice,
+        case: DeathCase,
+        now: Millis,
+        setup: &ManagerSetup,
+    ) {
+        if let Some(case) = self.deaths.add((death.exit, death.killed), case, now) {
+            self.add(Case::Death(case), setup);
+            self.start_helper(now, setup);
+        }
+    }
+
+    fn add(&mut self, case: Case, setup: &ManagerSetup) {
+        let has_stack = matches!(case.stack(), Stack::Captured(_));
+        if self.waiting.len() < CASES_MAX {
+            self.waiting.push(case);
+        } else {
+            let why = if has_stack { "too many stacks to read at once" } else { "" };
+            tell::without_stack(&setup.diagnosis, &case, why);
+        }
+    }
+
+    fn start_helper(&mut self, now: Millis, setup: &ManagerSetup) {
+        if self.helper.is_some() || self.waiting.is_empty() {
+            return;
+        }
+        let cases = Rc::new(std::mem::take(&mut self.waiting));
+        match Helper::start(setup, Rc::clone(&cases), &self.seen, now) {
+            Ok(helper) => self.helper = Some(helper),
+            Err(error) => {
+                let why = format!("no process to read it: {error}");
+                cases.iter().for_each(|case| tell::without_stack(&setup.diagnosis, case, &why));
+            }
+        }
+    }
+
+    /// Whether this child that has ended is the helper.
+    pub(super) fn is_helper(&self, pid: ProcessId) -> bool {
+        self.helper.as_ref().is_some_and(|helper| helper.pid() == pid)
+    }
+
+    /// The helper has ended: what it did not tell is told without stacks.
+    pub(super) fn on_helper_end(&mut self, now: Millis, setup: &ManagerSetup) {
+        let Some(helper) = self.helper.take() else { return };
+        for fingerprint in helper.end(setup) {
+            if self.seen.len() < FINGERPRINTS_MAX || self.seen.contains_key(&fingerprint) {
+                *self.seen.entry(fingerprint).or_insert(0) += 1;
+            }
+        }
+        self.start_helper(now, setup);
+    }
+
+    /// The manager ends: tells what is left.
+    pub(super) fn finish(&mut self, setup: &ManagerSetup) {
+        if let Some(helper) = &self.helper {
+            helper.wait();
+            self.on_helper_end(Millis::MAX, setup);
+        }
+        for (mut case, more) in self.deaths.take_due(Millis::MAX) {
+            case.more = more;
+            self.waiting.push(Case::Death(case));
+        }
+        for case in std::mem::take(&mut self.waiting) {
+            tell::without_stack(&setup.diagnosis, &case, "the server ended");
+        }
+        if let Some(helper) = self.helper.take() {
+            helper.wait();
+            let _ = helper.end(setup);
+        }
+    }
+}
+
+/// What a process captured of the crash or panic by which it ended. What it captured for other
+/// reasons has nothing to do with its death.
+fn crash_of(exit: Exit, reaped: &Reaped, last_words: &[u8]) -> Option<Capture> {
+    let black_box = &reaped.child.black_box;
+    if !black_box.is_understood() {
+        return None;
+    }
+    let capture = black_box.read_capture().filter(|capture| capture.reason.number == 0)?;
+    let captured_by = capture.reason.signal;
+    let is_its_own = match exit {
+        Exit::Code(EXIT_PANIC) => Some(captured_by) == black_box.signal() && !last_words.is_empty(),
+        Exit::Code(_) => false,
+        // The runtime of Rust aborts a process whose stack has overflowed.
+        Exit::Signal { signal: libc::SIGABRT, .. } => {
+            [libc::SIGABRT, libc::SIGSEGV, libc::SIGBUS].contains(&captured_by)
+        }
+        Exit::Signal { signal, .. } => signal == captured_by,
+    };
+    is_its_own.then_some(capture)
+}

@@ -1,0 +1,41 @@
+//! What of workers is told, and where.
+
+use ostler_core::Millis;
+
+use crate::error::Result;
+use crate::log::RecordFile;
+use crate::options::{LogFormat, Mode, Options};
+
+/// What is to be told, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct DiagnosisSettings {
+    /// A callback that runs for so long is slow; `None`: none is.
+    pub(super) slow_after_ms: Option<Millis>,
+    /// Where that is told; `None`: in the log.
+    pub(super) slow_file: Option<RecordFile>,
+    /// Where deaths are told besides the log.
+    pub(super) death_file: Option<RecordFile>,
+    /// The names of the ports, by number.
+    pub(super) port_names: Vec<String>,
+    /// Whether the sessions of all workers stand in one table.
+    pub(super) has_board: bool,
+}
+
+impl DiagnosisSettings {
+    /// What the options say; makes the files that they name.
+    ///
+    /// # Errors
+    ///
+    /// `is_option`, if such a file cannot be appended to.
+    pub(crate) fn new(options: &Options) -> Result<Self> {
+        let (slow, format) = (&options.request_slowlog_file, options.log_format);
+        let deaths = &options.death_log_file;
+        Ok(Self {
+            slow_after_ms: Some(options.request_slowlog_timeout_ms).filter(|ms| *ms > 0),
+            slow_file: RecordFile::open("request_slowlog_file", slow, format)?,
+            death_file: RecordFile::open("death_log_file", deaths, LogFormat::Json)?,
+            port_names: options.ports().iter().map(|port| port.name.to_owned()).collect(),
+            has_board: options.mode == Mode::Process,
+        })
+    }
+}
