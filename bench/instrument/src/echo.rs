@@ -75,7 +75,7 @@ impl Echo {
     fn answer<'a>(&'a mut self, package: &'a [u8]) -> &'a [u8] {
         self.seen += 1;
         match &self.behaviour {
-            // A datagram cannot be deferred.
+            // What is deferred is answered elsewhere.
             Behaviour::Echo | Behaviour::Defer(_) => package,
             Behaviour::Sleep(pause) => {
                 sleep(*pause);
@@ -113,7 +113,10 @@ impl Handler for Echo {
         }
     }
 
-    fn on_packet(&mut self, _worker: &Worker, packet: &Packet) -> Outcome {
+    fn on_packet(&mut self, worker: &Worker, packet: &Packet) -> Outcome {
+        if let Behaviour::Defer(pause) = &self.behaviour {
+            return reply_later(worker, *pause, packet);
+        }
         drop_if_full(packet.reply(self.answer(packet)))
     }
 
@@ -148,6 +151,15 @@ fn answer_later(worker: &Worker, pause: std::time::Duration, package: &Package) 
     worker.after::<Echo>(pause, move |_, _| {
         let bytes = deferred.as_bytes().to_vec();
         drop_if_full(deferred.send(&bytes))
+    });
+    Ok(())
+}
+
+fn reply_later(worker: &Worker, pause: std::time::Duration, packet: &Packet) -> Outcome {
+    let Some(mut deferred) = packet.defer() else { return Ok(()) };
+    worker.after::<Echo>(pause, move |_, _| {
+        let bytes = deferred.as_bytes().to_vec();
+        drop_if_full(deferred.reply(&bytes))
     });
     Ok(())
 }

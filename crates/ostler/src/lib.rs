@@ -37,7 +37,7 @@
 //! |---|---|
 //! | parse a protocol that has no end marks | [`Package::consume`], with [`Framing::stream`] |
 //! | tell the server with a function where a package ends | [`ByLength`] |
-//! | answer later, or from another thread | [`Package::defer`], [`Deferred`], [`Remote`] |
+//! | answer later, or from another thread | [`Package::defer`], [`Packet::defer`], [`Remote`] |
 //! | send more than memory should hold | [`Session::writer`], [`Writer`] |
 //! | keep something for a session | [`Session::set_state`] (or a value: feature `serde`) |
 //! | send to others | [`Worker::session`], [`Worker::sessions`] |
@@ -94,6 +94,7 @@ mod worker;
 pub use api::address::Address;
 pub use api::builder::ServerBuilder;
 pub use api::by_length::{ByLength, PackageLength};
+pub use api::deferred_packet::DeferredPacket;
 pub use api::exit::{Exit, run_main};
 pub use api::file_source::FileSource;
 pub use api::framing::Framing;

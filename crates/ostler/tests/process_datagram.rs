@@ -151,6 +151,32 @@ fn with_redeliver_every_datagram_is_answered_once_while_workers_are_killed() -> 
     check(books.get("finished") == 16 * 300 && books.get("dropped") == 0, format!("{books:?}"))
 }
 
+/// Each is in hand for a while after its callback, in which workers die.
+#[test]
+fn deferred_datagrams_of_dead_workers_are_answered_once_by_others() -> TestResult {
+    let builder = datagrams(3, ",crash_policy=redeliver:100").args(["--handler", "defer_ms:50"]);
+    let server = start(builder.expect_log(DIED).expect_log(BACK_OFF).expect_log(OFTEN), 3)?;
+    let peers = peers(&server, 16)?;
+    let kills = KillEvery::start(&server, Duration::from_millis(250))?;
+    for round in 0..30 {
+        for (number, peer) in peers.iter().enumerate() {
+            peer.send(format!("{number} {round}").as_bytes())?;
+        }
+        for (number, peer) in peers.iter().enumerate() {
+            expect(peer, format!("{number} {round}").as_bytes())?;
+        }
+    }
+    kills.stop()?;
+    server.wait_for_rest()?;
+    peers.iter().try_for_each(expect_nothing)?;
+    let books = end(server)?;
+    let redelivered = books.get("redelivered") > 0;
+    check(
+        books.get("finished") == 16 * 30 && books.get("dropped") == 0 && redelivered,
+        format!("{books:?}"),
+    )
+}
+
 #[test]
 fn a_reload_loses_no_datagram() -> TestResult {
     let server = start(datagrams(2, ""), 2)?;

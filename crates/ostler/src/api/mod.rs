@@ -3,6 +3,7 @@
 pub(crate) mod address;
 pub(crate) mod builder;
 pub(crate) mod by_length;
+pub(crate) mod deferred_packet;
 pub(crate) mod exit;
 pub(crate) mod file_source;
 pub(crate) mod framing;

@@ -190,7 +190,7 @@ impl Package {
     /// ```
     #[must_use]
     pub fn defer(&self) -> Option<Deferred> {
-        let token = DeferredToken::begin(&self.context, self.session)?;
+        let token = DeferredToken::begin(&self.context)?;
         let (bytes, is_part) = (self.as_bytes().to_vec(), self.part.borrow().is_some());
         Some(Deferred { token, bytes, session: self.session, is_part })
     }

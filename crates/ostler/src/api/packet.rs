@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use ostler_shm::record::FLAG_REDELIVERED;
 
+use super::deferred_packet::DeferredPacket;
 use super::package::debug_bytes;
 use super::packet_peer::PacketPeer;
 use super::port::Port;
@@ -132,6 +133,29 @@ impl Packet {
     /// [`Worker::send_to`](crate::Worker::send_to).
     pub fn reply(&self, bytes: &[u8]) -> Result<(), SendError> {
         self.context.send_datagram(self.port, self.peer.block(), bytes)
+    }
+
+    /// Takes the delivery out of the callback: it is finished when the answer is dropped, not when
+    /// `on_packet` returns. Until then it stays in hand, and its peer with this worker. Later
+    /// datagrams are handled meanwhile, those of its peer too, so that answers may overtake each
+    /// other, as they may on their way.
+    ///
+    /// `None` when it was deferred already.
+    ///
+    /// ```
+    /// # use ostler::{Outcome, Packet};
+    /// fn on_packet(packet: &Packet) -> Outcome {
+    ///     let mut deferred = packet.defer().ok_or("deferred already")?;
+    ///     std::thread::spawn(move || {
+    ///         let answer = deferred.as_bytes().to_ascii_uppercase(); // takes long
+    ///         let _ = deferred.reply(&answer); // refused when there is no room
+    ///     });
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn defer(&self) -> Option<DeferredPacket> {
+        DeferredPacket::begin(&self.context, self.port, self.peer, self.as_bytes())
     }
 }
 

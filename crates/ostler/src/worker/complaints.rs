@@ -9,6 +9,8 @@ pub(crate) struct Complaints {
     pub(super) callback_failed: Quota,
     /// An output that was accepted found no room.
     pub(super) output_lost: Quota,
+    /// The same of a datagram.
+    pub(super) datagram_lost: Quota,
     /// A package was lost with the thread that was to answer it.
     pub(super) package_lost: Quota,
     /// A part of a package is used where that means nothing.
@@ -20,6 +22,7 @@ impl Default for Complaints {
         Self {
             callback_failed: Quota::new("callbacks failed, and the sessions of packages closed"),
             output_lost: Quota::new("deferred outputs found no room, their sessions are closed"),
+            datagram_lost: Quota::new("datagrams of deferred deliveries found no room"),
             package_lost: Quota::new("deferred packages were lost in panics"),
             consume_ignored: Quota::new("calls of Package::consume had no effect"),
         }
@@ -28,7 +31,8 @@ impl Default for Complaints {
 
 impl Quotas for Complaints {
     fn all(&self) -> impl Iterator<Item = &Quota> {
-        let Self { callback_failed, output_lost, package_lost, consume_ignored } = self;
-        [callback_failed, output_lost, package_lost, consume_ignored].into_iter()
+        let Self { callback_failed, output_lost, datagram_lost, package_lost, consume_ignored } =
+            self;
+        [callback_failed, output_lost, datagram_lost, package_lost, consume_ignored].into_iter()
     }
 }

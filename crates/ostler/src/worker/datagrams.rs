@@ -6,10 +6,11 @@ use ostler_shm::peer::PeerBlock;
 use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
 
 use super::context::WorkerContext;
+use super::deferred::NO_SESSION;
 use super::running::RunningDelivery;
 use super::send::{Output, Sender};
 use crate::api::send_error::{SendError, SendErrorKind};
-use crate::sys::datagram::{DATAGRAM_MAX_BYTES, Target};
+use crate::sys::datagram::{DATAGRAM_MAX_BYTES, Family, Target};
 
 /// A datagram that is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +20,40 @@ pub(crate) struct Datagram<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
+/// A port as a sender of datagrams; it may go to another thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SendingPort {
+    number: u16,
+    /// The kind of its addresses; `None` when it is not for datagrams.
+    family: Option<Family>,
+}
+
+impl SendingPort {
+    /// A datagram, if it can be sent from here.
+    pub(super) fn datagram<'a>(
+        &self,
+        peer: &'a PeerBlock,
+        bytes: &'a [u8],
+    ) -> Result<Datagram<'a>, SendError> {
+        let family = self.family.ok_or_else(|| SendError::new(SendErrorKind::NoDatagrams))?;
+        if Target::new(peer, family).is_none() {
+            return Err(SendError::new(SendErrorKind::Unreachable));
+        }
+        let (len, most) = (bytes.len(), DATAGRAM_MAX_BYTES);
+        if len > most {
+            return Err(SendError::new(SendErrorKind::DatagramTooLong { len, most }));
+        }
+        Ok(Datagram { port: self.number, peer, bytes })
+    }
+}
+
 impl WorkerContext {
+    /// The port with this number, as a sender of datagrams.
+    pub(crate) fn sending_port(&self, number: u16) -> SendingPort {
+        let family = self.settings.find_port(number).and_then(|port| port.datagrams);
+        SendingPort { number, family }
+    }
+
     /// Sends a datagram from a port: an output of the running callback, if there is one.
     pub(crate) fn send_datagram(
         &self,
@@ -27,18 +61,15 @@ impl WorkerContext {
         peer: &PeerBlock,
         bytes: &[u8],
     ) -> Result<(), SendError> {
-        let family = self.settings.find_port(port).and_then(|port| port.datagrams);
-        let family = family.ok_or_else(|| SendError::new(SendErrorKind::NoDatagrams))?;
-        if Target::new(peer, family).is_none() {
-            return Err(SendError::new(SendErrorKind::Unreachable));
+        let datagram = self.sending_port(port).datagram(peer, bytes)?;
+        self.output_checked(NO_SESSION, Output::Datagram(datagram))
+    }
+
+    /// A datagram that another thread has sent found no room.
+    pub(super) fn datagram_lost(&self, error: &SendError) {
+        if self.complaints.datagram_lost.admits() {
+            tracing::warn!(%error, "a datagram of a deferred delivery was not sent");
         }
-        if bytes.len() > DATAGRAM_MAX_BYTES {
-            return Err(SendError::new(SendErrorKind::DatagramTooLong {
-                len: bytes.len(),
-                most: DATAGRAM_MAX_BYTES,
-            }));
-        }
-        self.output_checked(0, Output::Datagram(Datagram { port, peer, bytes }))
     }
 }
 

@@ -15,7 +15,6 @@ use std::rc::Rc;
 use ostler_core::answer_turns::{AnswerTurns, Ended};
 use ostler_core::ids::PortId;
 use ostler_core::invariant;
-use ostler_core::policy::AnswerOrder;
 use ostler_shm::peer::PeerBlock;
 use ostler_shm::record::HEADER_SIZE;
 
@@ -62,11 +61,14 @@ impl Held {
             Self::Mark(session, marks) => (*session, Output::Mark(*marks)),
             Self::Bind(session, user) => (*session, Output::Bind(*user)),
             Self::Datagram(port, peer, bytes) => {
-                (0, Output::Datagram(Datagram { port: *port, peer, bytes }))
+                (NO_SESSION, Output::Datagram(Datagram { port: *port, peer, bytes }))
             }
         }
     }
 }
+
+/// The session of a delivery that is of none.
+pub(super) const NO_SESSION: u64 = 0;
 
 /// What is held back for an output: its bytes and a header, so that many small ones are bounded
 /// too.
@@ -129,16 +131,18 @@ impl DeferredDelivery {
         Some(Self { context: Rc::clone(context), deferral })
     }
 
-    /// An output on behalf of this delivery.
+    /// An output on behalf of this delivery. A datagram was checked where it comes from.
     pub(crate) fn output(&mut self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         let (cause, waits) = {
             let deferral = self.deferral.borrow();
             (deferral.current.as_cause(), deferral.waits)
         };
-        let is_seen_now = output.is_for_client() && !waits;
-        self.context.sessions.check(session, is_seen_now, Some(cause))?;
-        self.context.sessions.check_files(session, output)?;
-        self.context.check_size(session, output)?;
+        if !matches!(output, Output::Datagram(_)) {
+            let is_seen_now = output.is_for_client() && !waits;
+            self.context.sessions.check(session, is_seen_now, Some(cause))?;
+            self.context.sessions.check_files(session, output)?;
+            self.context.check_size(session, output)?;
+        }
         let mut deferral = self.deferral.borrow_mut();
         if deferral.waits {
             return deferral.hold_for_turn(session, output, &self.context);
@@ -265,13 +269,19 @@ impl Deferrals {
         self.turns.borrow().is_busy(session)
     }
 
+    /// Whether the answers of this session keep their order. Datagrams are of none: those of
+    /// different peers have nothing to do with each other, and the network may change their order.
+    const fn keeps_order_of(&self, session: u64) -> bool {
+        self.keeps_order && session != NO_SESSION
+    }
+
     /// Takes a delivery in; whether it has its turn at once.
     fn enter(&self, delivery: &RunningDelivery, deferral: &SharedDeferral) -> bool {
         let enter = || {
             let shared = Rc::clone(deferral);
             self.turns.borrow_mut().enter(delivery.session, delivery.seq, shared)
         };
-        !self.keeps_order || enter()
+        !self.keeps_order_of(delivery.session) || enter()
     }
 
     /// A delivery is over: who is finished with it, and whose turn it is.
@@ -466,10 +476,10 @@ impl WorkerContext {
 
     /// A delivery that is over is finished when it has its turn; those that waited for it follow.
     fn settle_over(&self, deferral: &SharedDeferral) {
-        if self.settings.answer_order == AnswerOrder::Free {
+        let current = deferral.borrow().current;
+        if !self.deferrals.keeps_order_of(current.session) {
             return self.finish_deferred(&mut deferral.borrow_mut());
         }
-        let current = deferral.borrow().current;
         let ended = self.deferrals.end(&current);
         for finished in ended.finished {
             self.finish_deferred(&mut finished.borrow_mut());

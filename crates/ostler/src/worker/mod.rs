@@ -35,8 +35,10 @@ pub(crate) mod timers;
 pub(crate) mod token;
 
 pub(crate) use context::WorkerContext;
+pub(crate) use datagrams::SendingPort;
 pub(crate) use files::FileToSend;
 pub(crate) use handlers::HandlerId;
 pub(crate) use port::Payload;
 pub(crate) use send::{Marks, Output};
 pub(crate) use streams::Stream;
+pub(crate) use token::DeferredToken;

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use ostler_core::invariant;
+use ostler_shm::peer::PeerBlock;
 
 use super::context::WorkerContext;
-use super::deferred::DeferredDelivery;
+use super::datagrams::{Datagram, SendingPort};
+use super::deferred::{DeferredDelivery, NO_SESSION};
 use super::files::FileToSend;
 use super::handlers::HandlerId;
 use super::inbox::{Inbox, Refused};
+use super::running::RunningDelivery;
 use super::send::{Marks, Output};
 use crate::api::send_error::{SendError, SendErrorKind};
 use crate::api::worker::Worker;
@@ -76,6 +79,37 @@ enum Posted {
     State(u64, Vec<u8>),
     Mark(u64, Marks),
     Bind(u64, u32),
+    Datagram(u16, PeerBlock, Vec<u8>),
+}
+
+impl Posted {
+    fn new(session: u64, output: Output<'_>) -> Self {
+        match output {
+            Output::Send(bytes) => Self::Send(session, bytes.to_vec()),
+            Output::File(file) => Self::File(session, file.clone()),
+            Output::State(state) => Self::State(session, state.to_vec()),
+            Output::Close(_) => Self::Close(session),
+            Output::Mark(marks) => Self::Mark(session, marks),
+            Output::Bind(user) => Self::Bind(session, user),
+            Output::Datagram(Datagram { port, peer, bytes }) => {
+                Self::Datagram(port, *peer, bytes.to_vec())
+            }
+        }
+    }
+
+    fn parts(&self) -> (u64, Output<'_>) {
+        match self {
+            Self::Send(session, bytes) => (*session, Output::Send(bytes)),
+            Self::File(session, file) => (*session, Output::File(file)),
+            Self::State(session, state) => (*session, Output::State(state)),
+            Self::Close(session) => (*session, Output::Close(false)),
+            Self::Mark(session, marks) => (*session, Output::Mark(*marks)),
+            Self::Bind(session, user) => (*session, Output::Bind(*user)),
+            Self::Datagram(port, peer, bytes) => {
+                (NO_SESSION, Output::Datagram(Datagram { port: *port, peer, bytes }))
+            }
+        }
+    }
 }
 
 /// Finishes its delivery when it is dropped, on whatever thread.
@@ -98,8 +132,8 @@ const POSTED_COST_BYTES: usize = 64;
 
 impl DeferredToken {
     /// Takes the running delivery out of its callback. `None` when it is deferred already.
-    pub(crate) fn begin(context: &Rc<WorkerContext>, session: u64) -> Option<Self> {
-        let port = context.running.delivery()?.port;
+    pub(crate) fn begin(context: &Rc<WorkerContext>) -> Option<Self> {
+        let RunningDelivery { port, session, .. } = context.running.delivery()?;
         let deferred = DeferredDelivery::begin(context)?;
         let delivery = context.tokens.add(deferred);
         Some(Self {
@@ -142,25 +176,27 @@ impl DeferredToken {
             context.tokens.put_back(self.delivery, deferred);
             return result;
         }
-        let posted = match output {
+        match output {
             Output::Send(bytes) if bytes.len() > self.max_send_bytes => {
                 return Err(SendError::too_long(bytes.len(), self.max_send_bytes));
             }
             Output::State(state) if state.len() > self.session_state_size => {
                 return Err(SendError::state_too_long(state.len(), self.session_state_size));
             }
-            Output::Send(bytes) => Posted::Send(session, bytes.to_vec()),
-            Output::File(file) => Posted::File(session, file.clone()),
-            Output::State(state) => Posted::State(session, state.to_vec()),
-            Output::Close(_) => Posted::Close(session),
-            Output::Mark(marks) => Posted::Mark(session, marks),
-            Output::Bind(user) => Posted::Bind(session, user),
-            Output::Datagram(_) => {
-                invariant!(false, "datagrams are sent on the worker's own thread");
-                return Err(SendError::new(SendErrorKind::NoDatagrams));
-            }
-        };
+            _ => {}
+        }
+        let posted = Posted::new(session, output);
         self.post(posted, POSTED_COST_BYTES + output.len())
+    }
+
+    /// A datagram as an output of the delivery.
+    pub(crate) fn send_datagram(
+        &self,
+        port: SendingPort,
+        peer: &PeerBlock,
+        bytes: &[u8],
+    ) -> Result<(), SendError> {
+        self.output(NO_SESSION, Output::Datagram(port.datagram(peer, bytes)?))
     }
 
     fn post(&self, posted: Posted, cost: usize) -> Result<(), SendError> {
@@ -193,6 +229,12 @@ impl DeferredToken {
 
     /// The thread that had the token panics: nobody will answer any more.
     fn abandon(context: &WorkerContext, delivery: u64, session: u64) {
+        if session == NO_SESSION {
+            if context.complaints.package_lost.admits() {
+                tracing::error!("a deferred datagram was lost in a panic");
+            }
+            return;
+        }
         if context.complaints.package_lost.admits() {
             let text = "a deferred package was lost in a panic, its session is closed";
             tracing::error!(session, "{text}");
@@ -230,29 +272,24 @@ fn set_used(context: &WorkerContext, delivery: u64, used: Option<u32>) {
 }
 
 /// A posted output is at its worker. It was accepted: a session for which it finds no room is
-/// reset, because it must not go on as if it had been sent.
+/// reset, because it must not go on as if it had been sent. A datagram may be lost anywhere.
 fn arrive(context: &WorkerContext, delivery: u64, posted: &Posted) {
-    let (session, output) = match posted {
-        Posted::Send(session, bytes) => (*session, Output::Send(bytes)),
-        Posted::File(session, file) => (*session, Output::File(file)),
-        Posted::State(session, state) => (*session, Output::State(state)),
-        Posted::Close(session) => (*session, Output::Close(false)),
-        Posted::Mark(session, marks) => (*session, Output::Mark(*marks)),
-        Posted::Bind(session, user) => (*session, Output::Bind(*user)),
-    };
+    let (session, output) = posted.parts();
     let Some(mut deferred) = context.tokens.take(delivery) else {
         invariant!(false, "what a token has posted arrives before its end");
         return;
     };
-    if let Err(error) = deferred.output(session, output)
-        && !error.is_gone()
-    {
-        if context.complaints.output_lost.admits() {
-            let text = "a deferred output found no room: its session is closed";
-            tracing::warn!(session, %error, "{text}");
+    match deferred.output(session, output) {
+        Err(error) if matches!(posted, Posted::Datagram(..)) => context.datagram_lost(&error),
+        Err(error) if !error.is_gone() => {
+            if context.complaints.output_lost.admits() {
+                let text = "a deferred output found no room: its session is closed";
+                tracing::warn!(session, %error, "{text}");
+            }
+            // Gone meanwhile: then there is nothing to reset.
+            let _ = deferred.output(session, Output::Close(true));
         }
-        // Gone meanwhile: then there is nothing to reset.
-        let _ = deferred.output(session, Output::Close(true));
+        Ok(()) | Err(_) => {}
     }
     context.tokens.put_back(delivery, deferred);
 }
