@@ -278,6 +278,12 @@ impl ServerBuilder {
         self.path("death_log_file", path.as_ref())
     }
 
+    /// The file that has the number of the master while the server runs.
+    #[must_use]
+    pub fn pid_file(self, path: impl AsRef<Path>) -> Self {
+        self.path("pid_file", path.as_ref())
+    }
+
     fn path(mut self, option: &'static str, path: &Path) -> Self {
         match path.to_str() {
             Some(text) => self.layers.say(Layer::Program, option, text, ""),
@@ -312,6 +318,7 @@ mod tests {
             "log_file",
             "request_slowlog_file",
             "death_log_file",
+            "pid_file",
         ];
         let length = ["package_length_type", "package_length_offset", "package_body_offset"];
         let tls = [
@@ -350,6 +357,7 @@ mod tests {
             .memory_budget(64 << 20)
             .tcp_nodelay(false)
             .log_file("a b")
+            .pid_file("c d")
             .max_requests(7);
         for (name, value) in [
             ("dispatch", "session_hash"),
@@ -362,6 +370,7 @@ mod tests {
             ("memory_budget", "64M"),
             ("tcp_nodelay", "false"),
             ("log_file", "a b"),
+            ("pid_file", "c d"),
             ("max_requests", "7"),
         ] {
             assert_eq!(get(&builder, name), value, "{name}");

@@ -16,6 +16,7 @@ mod lanes;
 mod listening;
 mod managers;
 mod orphans;
+mod pid_file;
 pub(crate) mod ports;
 mod program_state;
 mod report;

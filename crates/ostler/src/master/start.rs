@@ -18,6 +18,7 @@ use super::descriptors;
 use super::event_loop::Master;
 use super::managers::Managers;
 use super::orphans::Orphans;
+use super::pid_file::PidFile;
 use super::ports::ListeningPorts;
 use super::program_state::ProgramState;
 use super::report::Announcement;
@@ -95,6 +96,8 @@ where
     let setup =
         manager_setup(&options, &program, descriptor, names, keep, described.clone(), factories)?;
     let orphans = Orphans::new();
+    // After what the program has open was listed, so that no other process has it and its lock.
+    let _pid_file = PidFile::claim(&options.pid_file)?;
     // The last moment without threads: everything after this line may start some.
     let (manager, spare, forked) =
         fork_managers(&setup).map_err(|error| Error::fork("the manager", error))?;

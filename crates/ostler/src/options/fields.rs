@@ -42,6 +42,8 @@ pub struct Options {
     pub(crate) harden: Harden,
     /// Run workers under `SCHED_BATCH`.
     pub(crate) sched_batch: bool,
+    /// File with the master's number; empty = none.
+    pub(crate) pid_file: String,
 
     /// Bytes of each package and output ring of a lane; 0 = automatic. See
     /// [`Options::lane_size_resolved`].
@@ -133,6 +135,7 @@ impl Default for Options {
             reactors: at_most(reactors_by_default(cpus), REACTORS_DEFAULT_MAX),
             harden: Harden::Master,
             sched_batch: true,
+            pid_file: String::new(),
             lane_size: 0,
             lane_memory: 256 * MIB,
             memory_budget: 64 * MIB,

@@ -30,6 +30,7 @@ pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod process_memory;
 pub(crate) mod process_name;
+pub(crate) mod process_start;
 pub(crate) mod random;
 pub(crate) mod signal;
 pub(crate) mod socket;

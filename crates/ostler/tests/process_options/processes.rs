@@ -3,7 +3,7 @@
 use ostler_testkit::{Process, TestError, TestResult};
 
 use crate::Effect;
-use crate::talk::{Talk, probe, small_probe};
+use crate::talk::{Scratch, Talk, probe, small_probe};
 
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("name", name_stands_in_titles_and_in_the_log),
@@ -12,6 +12,7 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("reactors", workers_and_reactors_are_as_many_as_told),
     ("harden", harden_closes_processes_to_their_user),
     ("sched_batch", sched_batch_is_the_workers_policy),
+    ("pid_file", pid_file_has_the_number_of_the_master),
 ];
 
 #[test]
@@ -145,5 +146,16 @@ fn name_stands_in_titles_and_in_the_log() -> TestResult {
         assert!(server.wait_for_log("starts")?.contains(&format!(" name={wanted} ")));
         server.stop()?;
     }
+    Ok(())
+}
+
+#[test]
+fn pid_file_has_the_number_of_the_master() -> TestResult {
+    let scratch = Scratch::new("pid-option")?;
+    let path = scratch.path("pid");
+    let server = small_probe().set("pid_file", path.display()).start()?;
+    assert_eq!(std::fs::read_to_string(&path)?, format!("{}\n", server.master().pid()));
+    server.stop()?;
+    assert!(!path.exists(), "it is removed at the end");
     Ok(())
 }

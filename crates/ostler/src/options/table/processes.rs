@@ -86,4 +86,18 @@ pub(super) const ROWS: &[OptionInfo] = &[
         effect: "Runs workers, and the programs that they start, under SCHED_BATCH.",
         access: field!(sched_batch),
     },
+    OptionInfo {
+        name: "pid_file",
+        topic: TOPIC,
+        kind: Kind::Path,
+        default: "",
+        unit: "",
+        why: "Empty = none: who starts a service knows its number. Scripts that do not need the \
+              file.",
+        effect: "File that has the number of the master while the server runs. It is locked: a \
+                 second server with it does not start, one that was left by a crash is replaced, \
+                 and what is no pid file is not touched. Removed at the end, if it is still the \
+                 same file (P26).",
+        access: field!(pid_file),
+    },
 ];

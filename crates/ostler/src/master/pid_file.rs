@@ -1,0 +1,202 @@
+//! The file with the master's number.
+//!
+//! What the file says is never trusted: who holds the lock of the file that the path names is the
+//! server, and the lock ends with its process, however that ends. A file that nobody has locked is
+//! left over, unless a process runs that may have written it: programs of other kinds do not lock.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::error::{Error, Result};
+use crate::sys::process::{self, ProcessId};
+use crate::sys::process_start;
+
+/// Bytes of the longest file that is believed to be one of this kind: a number and a line's end,
+/// with room for spaces.
+const LENGTH_MAX: u64 = 32;
+/// Attempts to lock what the path names: it changes only while another server starts or ends there.
+const ATTEMPTS_MAX: usize = 8;
+/// A process that began so long after the file was written did not write it: one of the two times
+/// moves when the clock is set, and file systems round the other.
+const DOUBT: Duration = Duration::from_secs(2);
+
+/// The file while the server runs; dropping this removes it, if it is still ours.
+#[derive(Debug)]
+pub(super) struct PidFile {
+    /// Absolute, because user code may change the working directory.
+    path: PathBuf,
+    /// Locked as long as it is open.
+    file: File,
+}
+
+impl PidFile {
+    /// Writes this process's number to the file, unless somebody else has it.
+    pub(super) fn claim(path: &str) -> Result<Option<Self>> {
+        if path.is_empty() {
+            return Ok(None);
+        }
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        match Self::write(&path) {
+            Ok(file) => Ok(Some(Self { path, file })),
+            Err(Refusal { words, source }) => {
+                let text = format!("option `pid_file`: {}: {words}", path.display());
+                Err(Error::start(text, source))
+            }
+        }
+    }
+
+    /// The new file comes into place as a whole and already locked, so that who reads it finds the
+    /// old number or the new one.
+    fn write(path: &Path) -> std::result::Result<File, Refusal> {
+        let _before = lock_what_is_there(path)?;
+        let mut new = path.as_os_str().to_owned();
+        new.push(format!(".{}.new", process::current()));
+        // Left by a server of this number that was killed in this moment.
+        let _ = std::fs::remove_file(&new);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new);
+        let mut file = file.map_err(|error| {
+            let words = "cannot be made, its directory has to exist and be writable for the server";
+            Refusal::because(words, error)
+        })?;
+        let written = file
+            .try_lock()
+            .map_err(std::io::Error::from)
+            .and_then(|()| file.write_all(format!("{}\n", process::current()).as_bytes()))
+            .and_then(|()| std::fs::rename(&new, path));
+        if let Err(error) = written {
+            let _ = std::fs::remove_file(&new);
+            return Err(Refusal::because("cannot be written", error));
+        }
+        Ok(file)
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        if is_named(&self.file, &self.path)
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            let path = self.path.display();
+            tracing::warn!(%error, %path, "the pid file cannot be removed");
+        }
+    }
+}
+
+/// Why the file is not taken.
+struct Refusal {
+    words: String,
+    source: Option<std::io::Error>,
+}
+
+impl Refusal {
+    fn new(words: impl Into<String>) -> Self {
+        Self { words: words.into(), source: None }
+    }
+
+    fn because(words: &str, source: std::io::Error) -> Self {
+        Self { words: words.to_owned(), source: Some(source) }
+    }
+}
+
+/// Locks the file that is left over, if there is one: nobody else takes it at the same time.
+fn lock_what_is_there(path: &Path) -> std::result::Result<Option<File>, Refusal> {
+    for _ in 0..ATTEMPTS_MAX {
+        // Not followed: a link may lead to any file of the machine. Not waited for: it may be a
+        // pipe.
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
+                return Err(Refusal::new("is a symbolic link, write the path that it leads to"));
+            }
+            Err(error) => return Err(Refusal::because("cannot be looked at", error)),
+        };
+        if !file.metadata().is_ok_and(|found| found.is_file()) {
+            return Err(Refusal::new("is no file, give the pid file a path of its own"));
+        }
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Refusal::new(held(&file))),
+            Err(TryLockError::Error(error)) => {
+                return Err(Refusal::because("cannot be locked", error));
+            }
+        }
+        // Else another server has removed or replaced it meanwhile.
+        if is_named(&file, path) {
+            return check_left_over(&file).map(|()| Some(file));
+        }
+    }
+    Err(Refusal::new("changes all the time, several servers start with it"))
+}
+
+fn held(file: &File) -> String {
+    match number(file) {
+        Ok(Some(pid)) => format!("another server runs with it, process {pid}: stop that first"),
+        _ => "another server runs with it, or starts at this moment".to_owned(),
+    }
+}
+
+/// Whether a file that nobody has locked may be replaced.
+fn check_left_over(file: &File) -> std::result::Result<(), Refusal> {
+    let Some(pid) = number(file)? else { return Ok(()) };
+    if pid == process::current() {
+        // A container that was started again: the same numbers as before.
+        return Ok(());
+    }
+    let written = file.metadata().and_then(|found| found.modified());
+    let (Ok(started), Ok(written)) = (process_start::started(pid), written) else { return Ok(()) };
+    if may_have_written(started, written) {
+        return Err(Refusal::new(format!(
+            "has the number of process {pid}, which runs and may have written it: stop that first, \
+             or remove the file if it is of nobody"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether a process that began then may have written a file that was written then.
+fn may_have_written(started: SystemTime, written: SystemTime) -> bool {
+    written.checked_add(DOUBT).is_none_or(|latest| started <= latest)
+}
+
+/// The number in the file; none if it is empty. Everything else is not ours to replace.
+fn number(file: &File) -> std::result::Result<Option<ProcessId>, Refusal> {
+    let mut text = String::new();
+    if file.take(LENGTH_MAX).read_to_string(&mut text).is_ok() {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if let Some(pid) = text.trim().parse().ok().and_then(ProcessId::new) {
+            return Ok(Some(pid));
+        }
+    }
+    Err(Refusal::new(
+        "is a file of something else (there is more in it than the number of a process): give the \
+         pid file a path of its own",
+    ))
+}
+
+/// Whether the path names this file.
+fn is_named(file: &File, path: &Path) -> bool {
+    let (Ok(this), Ok(named)) = (file.metadata(), std::fs::symlink_metadata(path)) else {
+        return false;
+    };
+    (this.dev(), this.ino()) == (named.dev(), named.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_began_later_has_not_written_it() {
+        let written = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        assert!(may_have_written(written - Duration::from_secs(500), written));
+        assert!(may_have_written(written + DOUBT, written));
+        assert!(!may_have_written(written + DOUBT + Duration::from_millis(1), written));
+    }
+}
