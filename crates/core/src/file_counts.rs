@@ -14,13 +14,15 @@ pub struct FileCounts {
     pub failed: u64,
     /// There was no descriptor for them, or `sendfile_max` of them waited.
     pub refused: u64,
+    /// How often one was looked at and the disk had not read what was next.
+    pub disk_waits: u64,
 }
 
 impl FileCounts {
     /// Calls `visit` with each counter, always in the same order.
     pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
-        let Self { taken, sent, failed, refused } = self;
-        [taken, sent, failed, refused].into_iter().for_each(visit);
+        let Self { taken, sent, failed, refused, disk_waits } = self;
+        [taken, sent, failed, refused, disk_waits].into_iter().for_each(visit);
     }
 
     /// Adds the counters of another thread.
@@ -29,5 +31,6 @@ impl FileCounts {
         self.sent += other.sent;
         self.failed += other.failed;
         self.refused += other.refused;
+        self.disk_waits += other.disk_waits;
     }
 }

@@ -456,7 +456,7 @@ mod tests {
                 refused_address_full: 107,
                 accept_rests: 109,
             },
-            files: FileCounts { taken: 113, sent: 127, failed: 131, refused: 137 },
+            files: FileCounts { taken: 113, sent: 127, failed: 131, refused: 137, disk_waits: 139 },
         };
         assert!(!numbers(&one).contains(&0));
         let mut sum = one.clone();

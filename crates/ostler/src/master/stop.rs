@@ -225,6 +225,7 @@ fn log_books(books: &Books) {
         files_sent = some(books.files.sent),
         files_failed = some(books.files.failed),
         files_refused = some(books.files.refused),
+        disk_waits = some(books.files.disk_waits),
         recalls = some(books.recalls),
         memory_shortages = some(books.memory_shortages),
         output_session_gone = some(books.output_session_gone),

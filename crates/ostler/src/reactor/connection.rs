@@ -5,6 +5,7 @@ use ostler_core::invariant;
 use ostler_core::send_queue::SendQueue;
 
 use super::deadlines::Timing;
+use super::disk_wait::DiskWait;
 use super::files::HeldFile;
 use super::rate::Metering;
 use super::read::intake::Intake;
@@ -29,6 +30,8 @@ pub(super) struct Connection {
     pub(super) metering: Option<Box<Metering>>,
     /// It goes on with a file in the next turn, because others are to have theirs.
     pub(super) waits_for_turn: bool,
+    /// How it waits for the disk of a file.
+    pub(super) disk: DiskWait,
     /// Bytes of the transport's own buffers that the budget was charged.
     pub(super) transport_charged: usize,
 }
@@ -90,6 +93,7 @@ impl Connection {
             timing,
             metering: None,
             waits_for_turn: false,
+            disk: DiskWait::default(),
             transport_charged: 0,
         }
     }

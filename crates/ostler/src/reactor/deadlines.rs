@@ -157,7 +157,9 @@ impl ClientSide {
             rested_at: rest.since,
             is_incomplete: has_part && !(port.keeps_unused && rest.is_served),
             // Who waits for its turn waits for this side.
-            has_output: connection.unsent() > 0 && !connection.waits_for_turn,
+            has_output: connection.unsent() > 0
+                && !connection.waits_for_turn
+                && !connection.disk.is_waiting(),
             is_protected: connection.flags & PROTECTED != 0,
         };
         port.deadlines.verdict(self.now, &timing.clock, &facts)

@@ -41,6 +41,8 @@ pub(super) enum Written {
     More,
     /// The session has had its share of this turn.
     WaitsForTurn,
+    /// The disk has not read what is next.
+    WaitsForDisk,
     /// The connection has failed.
     Failed,
     /// The file cannot be read, or is shorter than it was; `None`.
@@ -62,6 +64,10 @@ impl Connection {
             Front::File(_) if *of_files == 0 || share.is_used_up() => return Written::WaitsForTurn,
             Front::File(part) => {
                 let most = usize::try_from(part.len).unwrap_or(usize::MAX).min(*of_files);
+                if !self.disk.has_read(&part.file.descriptor, part.offset, most as u64) {
+                    counts.disk_waits += 1;
+                    return Written::WaitsForDisk;
+                }
                 (self.transport.send_file(&part.file.descriptor, part.offset, most), true)
             }
         };
@@ -116,6 +122,15 @@ impl ClientSide {
             }
         }
         self.file_share.wait_in_front(waiting);
+    }
+
+    /// A session has waited for a disk.
+    pub(super) fn look_at_disk(&mut self, slot: ConnectionSlot) {
+        // It may have ended since; its successor in the place has lost nothing by a look.
+        if let Some(connection) = self.connections.get_mut(slot) {
+            connection.disk.look_again();
+            self.flush(slot);
+        }
     }
 
     /// A part of a file goes into the queue of its session, and as much of it to the kernel as that

@@ -14,6 +14,7 @@ mod connection;
 mod datagram;
 mod deadlines;
 mod destination;
+mod disk_wait;
 pub(crate) mod event_loop;
 mod file_places;
 mod files;

@@ -10,7 +10,9 @@ use ostler_shm::sessions::{BINDING, CLOSING, FULL, MARKS, QUEUED, REASON_MASK, c
 
 use super::ClientSide;
 use super::connection::Connection;
+use super::disk_wait::DISK_LOOK_NS;
 use super::files::Written;
+use super::timers::Timed;
 
 impl ClientSide {
     /// Writes one output (or one part of one) of a worker to a session.
@@ -175,6 +177,9 @@ impl ClientSide {
                 self.now,
             );
         }
+        if matches!(written, Written::WaitsForDisk) && connection.disk.begin_waiting() {
+            self.timers.arm(Timed::Disk(slot), self.now + DISK_LOOK_NS);
+        }
         if matches!(written, Written::WaitsForTurn) && !connection.waits_for_turn {
             connection.waits_for_turn = true;
             self.file_share.wait_for_turn(slot);
@@ -185,7 +190,7 @@ impl ClientSide {
         match written {
             Written::Failed => self.peer_lost(slot),
             Written::FileFailed(error) => self.file_failed(slot, error),
-            Written::More | Written::WaitsForTurn => {}
+            Written::More | Written::WaitsForTurn | Written::WaitsForDisk => {}
         }
         self.publish_output(slot);
         if has_stream {

@@ -20,6 +20,8 @@ pub(super) enum Timed {
     Connection(ConnectionSlot),
     /// A session that is not read for a while.
     HeldBack(ConnectionSlot),
+    /// A session that waits for the disk of a file.
+    Disk(ConnectionSlot),
     /// A connection to which this side says no more, by its number.
     Lingerer(u32),
 }
@@ -34,6 +36,7 @@ impl ClientSide {
             match self.timers.pop_due(self.now) {
                 Some(Timed::Connection(slot)) => self.look_at_deadlines(slot),
                 Some(Timed::HeldBack(slot)) => self.held_back_due(slot),
+                Some(Timed::Disk(slot)) => self.look_at_disk(slot),
                 Some(Timed::Lingerer(number)) => self.lingerer_due(number),
                 None => return,
             }

@@ -1,13 +1,15 @@
 //! Files that are sent: what a descriptor is, and its bytes to a socket.
 #![allow(unsafe_code)]
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{Advice, FileType, Mode, OFlags};
+use rustix::io::{Errno, ReadWriteFlags};
 
 /// `sendfile(2)` — sends at most `most` bytes of a file from `offset` on, without SIGPIPE; tells
 /// how many the socket has taken. 0: the file ends there.
@@ -56,6 +58,21 @@ pub(crate) fn read_behind(
     // capacity.
     unsafe { bytes.set_len(bytes.len() + count) };
     Ok(())
+}
+
+/// `preadv2(2)`, `RWF_NOWAIT` — whether the byte at `offset` can be read without waiting for a
+/// disk. True where that cannot be told.
+pub(crate) fn is_in_memory(file: impl AsFd, offset: u64) -> bool {
+    let mut byte = [0];
+    let mut space = [IoSliceMut::new(&mut byte)];
+    let read = rustix::io::preadv2(file, &mut space, offset, ReadWriteFlags::NOWAIT);
+    read != Err(Errno::AGAIN)
+}
+
+/// `posix_fadvise(2)`, `POSIX_FADV_WILLNEED` — begins to read a part of a file into memory.
+pub(crate) fn read_ahead(file: impl AsFd, offset: u64, len: u64) {
+    // Where it cannot be done, who needs the bytes waits for them.
+    let _ = rustix::fs::fadvise(file, offset, NonZeroU64::new(len), Advice::WillNeed);
 }
 
 /// Why a descriptor cannot be sent as a file.
@@ -170,6 +187,23 @@ mod tests {
         let missing = open_to_send(&directory.join("missing")).unwrap_err();
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
         std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    /// What can be told depends on the file system; that nothing is lost does not.
+    #[test]
+    fn what_was_read_ahead_is_in_memory() {
+        let path = std::env::temp_dir().join(format!("ostler-ahead-{}", std::process::id()));
+        std::fs::write(&path, vec![1; 1 << 20]).unwrap();
+        let file = std::fs::File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(is_in_memory(&file, 0) && is_in_memory(&file, (1 << 20) - 1));
+        assert!(is_in_memory(&file, 1 << 30), "behind the end there is nothing to wait for");
+        rustix::fs::fsync(&file).unwrap();
+        rustix::fs::fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+        read_ahead(&file, 0, 1 << 20);
+        while !is_in_memory(&file, 500_000) {
+            std::thread::yield_now();
+        }
     }
 
     #[test]
