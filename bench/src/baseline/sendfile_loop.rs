@@ -8,6 +8,10 @@ use std::net::{TcpListener, TcpStream};
 use crate::load::{PERIOD, periodic};
 use crate::{Error, Result};
 
+/// Bytes of one `sendfile`, as many as Ostler sends at once. (With the whole file the rate is the
+/// same.)
+const PIECE_BYTES: usize = 256 * 1024;
+
 /// Answers whatever comes with a file of so many bytes, until the process is killed; returns only
 /// on failure.
 pub(super) fn serve(listener: TcpListener, message_bytes: usize) -> Result<Infallible> {
@@ -40,8 +44,8 @@ fn answer(mut socket: &TcpStream, file: &File, message_bytes: usize) -> std::io:
     while socket.read(&mut request)? > 0 {
         let mut offset = 0;
         while offset < message_bytes as u64 {
-            let left = message_bytes - offset as usize;
-            rustix::fs::sendfile(socket, file, Some(&mut offset), left)?;
+            let piece = PIECE_BYTES.min(message_bytes - offset as usize);
+            rustix::fs::sendfile(socket, file, Some(&mut offset), piece)?;
         }
     }
     Ok(())
