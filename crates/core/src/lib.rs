@@ -21,6 +21,7 @@ pub mod networks;
 pub mod per_port;
 pub mod placement;
 pub mod policy;
+pub mod program_file;
 pub mod proxy_protocol;
 pub mod readiness;
 pub mod send_queue;

@@ -120,8 +120,9 @@ pub use error::{
     EXIT_INTERNAL, EXIT_LISTEN, EXIT_MANAGERS_LOST, EXIT_OPTION, EXIT_START, Error, Result,
 };
 pub use options::{
-    AnswerOrder, ClientAuth, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat, LogLevel, Mode,
-    OptionInfo, OptionKind, Options, ProxyProtocol, Refusal, SessionIds, TlsVersion, UnknownName,
+    AnswerOrder, Change, ClientAuth, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat,
+    LogLevel, Mode, OptionInfo, OptionKind, Options, ProxyProtocol, Refusal, SessionIds, Start,
+    TlsVersion, UnknownName,
 };
 pub use ostler_core::brain::CloseReason;
 pub use ostler_core::framing::LengthType;

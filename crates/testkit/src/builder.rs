@@ -90,8 +90,13 @@ impl ServerBuilder {
     }
 
     /// The level is not set: the server has its own default.
-    pub fn default_log_level(mut self) -> Self {
-        self.settings.retain(|(name, _)| name != "log_level");
+    pub fn default_log_level(self) -> Self {
+        self.unset("log_level")
+    }
+
+    /// An option is not set on the command line, so that a weaker word counts.
+    pub fn unset(mut self, name: &str) -> Self {
+        self.settings.retain(|(known, _)| known != name);
         self
     }
 

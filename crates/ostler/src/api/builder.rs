@@ -8,6 +8,7 @@ use super::own_handler::{NamedFactories, OwnFactories};
 use super::server::Server;
 use crate::encryption::Encryption;
 use crate::error::{Error, Result};
+use crate::inheritance::exec;
 use crate::log;
 use crate::master;
 use crate::options::Options;
@@ -236,6 +237,9 @@ impl ServerBuilder {
 
     /// Checks the options and binds the listener.
     ///
+    /// In a worker that a server with `start = exec` has started nothing is bound: the server that
+    /// this returns has the ports of that one, and becomes a worker of it when it is run.
+    ///
     /// With [`ServerBuilder::args`], an argument such as `--help` makes it answer and end the
     /// process instead.
     ///
@@ -256,8 +260,13 @@ impl ServerBuilder {
             say(&answer)?;
             std::process::exit(0);
         }
-        let (options, own_handlers) = self.into_parts()?;
-        Ok(Server::new(master::bind(options, own_handlers)?))
+        let Some(inherited) = exec::take()? else {
+            let (options, own_handlers) = self.into_parts()?;
+            return Ok(Server::new(master::bind(options, own_handlers)?));
+        };
+        let options = self.resolve().inspect_err(|error| inherited.refuse(error))?.options;
+        let hired = master::hire(inherited, &options, |options| self.own_handlers.resolve(options));
+        Ok(Server::worker(hired?))
     }
 
     /// The options and the handlers of ports, without binding anything.

@@ -60,6 +60,11 @@ impl Port {
         &self.name
     }
 
+    /// How its URL begins.
+    pub(crate) const fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+
     /// Where it listens, with the port number that the kernel chose if 0 was asked for.
     ///
     /// ```

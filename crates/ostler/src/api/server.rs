@@ -29,8 +29,15 @@ use crate::master;
 /// }
 /// ```
 pub struct Server {
-    bound: master::Bound,
+    role: Role,
     ports: Ports,
+}
+
+/// What this process will be.
+enum Role {
+    Master(Box<master::Bound>),
+    /// A worker of a server that another process has bound (`start = exec`).
+    Worker(Box<master::Hired>),
 }
 
 impl std::fmt::Debug for Server {
@@ -41,7 +48,11 @@ impl std::fmt::Debug for Server {
 
 impl Server {
     pub(super) fn new(bound: master::Bound) -> Self {
-        Self { ports: bound.ports.described(), bound }
+        Self { ports: bound.ports.described(), role: Role::Master(Box::new(bound)) }
+    }
+
+    pub(super) fn worker(hired: master::Hired) -> Self {
+        Self { ports: hired.ports.clone(), role: Role::Worker(Box::new(hired)) }
     }
 
     /// Begins with the default options.
@@ -101,7 +112,9 @@ impl Server {
     /// ```
     #[must_use]
     pub fn on_listening(mut self, announce: impl FnOnce(&Ports) + 'static) -> Self {
-        self.bound.announcement = Box::new(announce);
+        if let Role::Master(bound) = &mut self.role {
+            bound.announcement = Box::new(announce);
+        }
         self
     }
 
@@ -109,6 +122,10 @@ impl Server {
     /// and has drained. `make` is called once in each worker process, after its fork; it returns
     /// the handler, or a result of one: an error is logged and ends that process, as one of
     /// [`crate::Handler::on_worker_start`] does.
+    ///
+    /// With `start = exec` the program's `main` runs in each worker too: there
+    /// [`ServerBuilder::bind`] binds nothing and answers with the ports of the server, and this
+    /// never returns. What `main` does before this it does in every worker.
     ///
     /// Call it early in `main`: the process must not have started threads, because it forks. When
     /// it returns the process is as it was (signals, name, limits, panic hook), its own children
@@ -138,6 +155,9 @@ impl Server {
         R: IntoHandler,
         F: Fn(&Worker) -> R + 'static,
     {
-        master::run(self.bound, make)
+        match self.role {
+            Role::Master(bound) => master::run(*bound, make),
+            Role::Worker(hired) => master::work(*hired, make),
+        }
     }
 }

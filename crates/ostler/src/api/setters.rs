@@ -10,7 +10,7 @@ use super::port_builder::PortBuilder;
 use crate::options::sources::layers::Layer;
 use crate::options::{
     AnswerOrder, CrashPolicy, Dispatch, Harden, LogFormat, LogLevel, Mode, ProxyProtocol, Refusal,
-    SessionIds, Spell,
+    SessionIds, Spell, Start,
 };
 
 /// Methods that hand a typed value on as text.
@@ -45,6 +45,8 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     start_session_id(number: u64) => "start_session_id";
     /// Which process serves the clients: the master, or each worker its own.
     mode(mode: Mode) => "mode";
+    /// How a worker process begins: as a fork, or by executing the program as it lies on disk.
+    start(by: Start) => "start";
     /// The number of event workers, 1 to 1 024.
     workers(processes: u16) => "workers";
     /// The number of reactor threads, 1 to 64.
@@ -260,6 +262,20 @@ impl ServerBuilder {
         framing.options().fold(self, |builder, (name, value)| builder.set(name, value))
     }
 
+    /// The program that a reload executes with [`Start::Exec`], instead of the path by which this
+    /// one was started.
+    #[must_use]
+    pub fn program(mut self, path: impl AsRef<Path>) -> Self {
+        match path.as_ref().to_str() {
+            Some(text) => self.layers.say(Layer::Program, "program", text, ""),
+            None => self.layers.object(format!(
+                "option `program` cannot be `{}`: a path has to be UTF-8",
+                path.as_ref().display()
+            )),
+        }
+        self
+    }
+
     /// The file that the log is appended to, instead of standard error.
     #[must_use]
     pub fn log_file(self, path: impl AsRef<Path>) -> Self {
@@ -319,6 +335,7 @@ mod tests {
             "request_slowlog_file",
             "death_log_file",
             "pid_file",
+            "program",
         ];
         let length = ["package_length_type", "package_length_offset", "package_body_offset"];
         let tls = [
@@ -358,6 +375,7 @@ mod tests {
             .tcp_nodelay(false)
             .log_file("a b")
             .pid_file("c d")
+            .program("/srv/chat")
             .max_requests(7);
         for (name, value) in [
             ("dispatch", "session_hash"),
@@ -371,6 +389,7 @@ mod tests {
             ("tcp_nodelay", "false"),
             ("log_file", "a b"),
             ("pid_file", "c d"),
+            ("program", "/srv/chat"),
             ("max_requests", "7"),
         ] {
             assert_eq!(get(&builder, name), value, "{name}");

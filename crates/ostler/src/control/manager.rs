@@ -106,6 +106,8 @@ pub(crate) enum ToMaster {
         kind: ProcessKind,
         /// How.
         outcome: ReloadOutcome,
+        /// Why it was aborted; empty otherwise.
+        why: ShortText,
     },
     /// No worker has ever been ready, and every slot has failed to start one; the last reason.
     NobodyStarts(ShortText),
@@ -168,8 +170,8 @@ impl ToMaster {
             Self::Leave(key) => writer.u8(70).key(key),
             Self::Release(key) => writer.u8(71).key(key),
             Self::Died(death) => encode_death(writer.u8(72), death),
-            Self::ReloadFinished { kind, outcome } => {
-                encode_outcome(writer.u8(73).kind(kind), outcome)
+            Self::ReloadFinished { kind, outcome, why } => {
+                encode_outcome(writer.u8(73).kind(kind).text(why), outcome)
             }
             Self::ShutdownRequested => writer.u8(74),
             Self::Finished => writer.u8(75),
@@ -196,7 +198,8 @@ impl ToMaster {
             71 => Self::Release(reader.key()?),
             72 => Self::Died(decode_death(&mut reader)?),
             73 => {
-                Self::ReloadFinished { kind: reader.kind()?, outcome: decode_outcome(&mut reader)? }
+                let (kind, why) = (reader.kind()?, reader.text()?);
+                Self::ReloadFinished { kind, outcome: decode_outcome(&mut reader)?, why }
             }
             74 => Self::ShutdownRequested,
             75 => Self::Finished,

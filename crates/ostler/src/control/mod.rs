@@ -7,6 +7,7 @@
 //! [`Malformed`], and a message has exactly one encoding. Everything has a fixed size, so that
 //! nothing is assembled from parts.
 
+mod bequest;
 mod callback;
 mod channel;
 mod manager;
@@ -15,6 +16,9 @@ mod short_text;
 mod wire;
 mod worker;
 
+pub(crate) use bequest::{
+    BEQUEST_DESCRIPTORS_FIXED, BEQUEST_PROTOCOL, BEQUEST_SIZE_BYTES, Bequest, NotUnderstood,
+};
 pub(crate) use callback::Callback;
 pub(crate) use channel::{Channel, Received};
 pub(crate) use manager::{

@@ -66,8 +66,10 @@ fn to_master() -> impl Strategy<Value = ToMaster> {
                 ToMaster::Died(DeathNotice { worker, exit, killed, took_delivery, expected })
             }
         ),
-        outcome()
-            .prop_map(|outcome| ToMaster::ReloadFinished { kind: ProcessKind::Event, outcome }),
+        (outcome(), any::<String>()).prop_map(|(outcome, why)| {
+            let why = ShortText::new(&why);
+            ToMaster::ReloadFinished { kind: ProcessKind::Event, outcome, why }
+        }),
         Just(ToMaster::ShutdownRequested),
         Just(ToMaster::Finished),
         Just(ToMaster::GoesOn),
@@ -82,6 +84,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         Just(FromWorker::LeaveRequest(LeaveReason::Asked)),
         Just(FromWorker::TookDelivery),
         any::<String>().prop_map(|why| FromWorker::StartFailed(ShortText::new(&why))),
+        any::<String>().prop_map(|why| FromWorker::Began(ShortText::new(&why))),
     ]
 }
 

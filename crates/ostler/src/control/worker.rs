@@ -1,4 +1,4 @@
-//! What a worker tells the manager. Four kinds, 128 bytes, no descriptors (decision 15).
+//! What a worker tells the manager. Five kinds, 128 bytes, no descriptors (decision 15).
 //!
 //! The sender is known by its socket, which belongs to one process alone; so no message names a
 //! worker.
@@ -30,6 +30,9 @@ pub(crate) enum FromWorker {
     /// It has taken its first delivery, and is about to handle it. Said before user code sees the
     /// delivery, so that the word cannot be lost by what that code does.
     TookDelivery,
+    /// A program that was started by exec has taken what was left to it, and will run its server;
+    /// the options whose new values wait for a restart of the server, if there are any.
+    Began(ShortText),
 }
 
 impl FromWorker {
@@ -51,6 +54,7 @@ impl FromWorker {
             }),
             Self::TookDelivery => writer.u8(3),
             Self::StartFailed(text) => writer.u8(4).text(text),
+            Self::Began(waiting) => writer.u8(5).text(waiting),
         }
         .finish()
     }
@@ -70,6 +74,7 @@ impl FromWorker {
             }),
             3 => Self::TookDelivery,
             4 => Self::StartFailed(reader.text()?),
+            5 => Self::Began(reader.text()?),
             _ => return Err(Malformed),
         };
         reader.finish(message)

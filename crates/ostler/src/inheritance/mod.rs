@@ -3,17 +3,20 @@
 //!
 //! **Responsible for:** everything that such a process gets from its manager, in one place
 //! ([`ProcessBoot`], [`Attributes`]), and the steps before and after code of its kind
-//! ([`life::live`]).
+//! ([`life::live`]). A fork of the manager has all of this as memory; a program that is executed
+//! gets it by descriptor ([`exec::take`], [`Charter`]).
 //!
-//! **Must never:** know how the process came to be (a fork of the manager has all of this as
-//! memory), or run user code before the process is tied to its manager and its master.
+//! **Must never:** run user code before the process is tied to its manager and its master.
 
 mod attributes;
 mod boot;
+mod charter;
+pub(crate) mod exec;
 pub(crate) mod life;
 
 pub(crate) use attributes::Attributes;
 pub(crate) use boot::{EndsKind, ProcessBoot, ProcessEnds};
+pub(crate) use charter::Charter;
 
 /// What a worker process runs: it gets its descriptors and returns its exit code.
 pub(crate) type WorkerMain = Box<dyn Fn(ProcessBoot) -> i32>;

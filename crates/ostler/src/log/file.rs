@@ -36,6 +36,18 @@ impl LogFile {
         Ok(Self { descriptor, path, device, inode })
     }
 
+    /// A file that another process of the server has opened.
+    pub(super) fn adopt(descriptor: OwnedFd, path: &Path) -> Result<Self, Errno> {
+        let this = fstat(&descriptor)?;
+        let (device, inode) = (AtomicU64::new(this.st_dev), AtomicU64::new(this.st_ino));
+        Ok(Self { descriptor, path: path.to_owned(), device, inode })
+    }
+
+    /// Where it is found again.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A descriptor without a name.
     #[cfg(test)]
     pub(super) fn nameless(descriptor: OwnedFd) -> Self {

@@ -27,8 +27,8 @@ mod sink;
 mod subscriber;
 
 use std::io;
-use std::os::fd::RawFd;
-use std::path::Path;
+use std::os::fd::{OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing_subscriber::fmt::MakeWriter;
@@ -80,6 +80,20 @@ pub(crate) fn reopen() -> io::Result<()> {
     current().map_or(Ok(()), |sink| sink.reopen())
 }
 
+/// Another descriptor of the log file, for a process that does not have it as memory.
+pub(crate) fn file_descriptor() -> io::Result<Option<OwnedFd>> {
+    let sink = current();
+    let file = sink.as_ref().and_then(|sink| sink.file());
+    file.map(|(descriptor, _)| descriptor.try_clone_to_owned()).transpose()
+}
+
+/// Where the log file is, absolute; empty without one.
+pub(crate) fn file_path() -> PathBuf {
+    let sink = current();
+    let file = sink.as_ref().and_then(|sink| sink.file());
+    file.map_or_else(PathBuf::new, |(_, path)| path.to_owned())
+}
+
 /// The form of lines.
 fn format() -> LineFormat {
     current().map_or(LineFormat::Text { colour: false }, |sink| sink.format())
@@ -101,13 +115,31 @@ pub(crate) fn init(level: LogLevel, file: &str, format: LogFormat) -> Result<Ser
         "" => Sink::standard_error(),
         path => Sink::append_to(Path::new(path))?,
     };
+    Ok(of(level, sink, format))
+}
+
+/// Goes on with the log of a server in a program that was executed to be a worker of it: standard
+/// error, or the file that the server has opened.
+pub(crate) fn inherit(
+    level: LogLevel,
+    format: LogFormat,
+    file: Option<(OwnedFd, &Path)>,
+) -> io::Result<ServerLog> {
+    let sink = match file {
+        None => Sink::standard_error(),
+        Some((descriptor, path)) => Sink::adopt(descriptor, path)?,
+    };
+    Ok(of(level, sink, format))
+}
+
+fn of(level: LogLevel, sink: Sink, format: LogFormat) -> ServerLog {
     let format = match format {
         LogFormat::Text => LineFormat::Text { colour: sink.wants_colour() },
         LogFormat::Json => LineFormat::Json,
     };
     let log = ServerLog { sink: Arc::new(sink.with_format(format)), level };
     if current().is_some() {
-        return Ok(log);
+        return log;
     }
     log.make_current();
     let subscriber = tracing_subscriber::fmt()
@@ -126,7 +158,7 @@ pub(crate) fn init(level: LogLevel, file: &str, format: LogFormat) -> Result<Ser
             "a fault of Ostler: an invariant is broken; please report this line"
         );
     });
-    Ok(log)
+    log
 }
 
 /// Whether `file` can be logged to.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::io::Write as _;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -51,6 +51,19 @@ impl Sink {
     pub(super) fn append_to(path: &Path) -> Result<Self> {
         let file = LogFile::open(path).map_err(|errno| cannot_append(path, errno))?;
         Ok(Self::new(Target::File(file)))
+    }
+
+    /// Appends to a file that another process of the server has opened.
+    pub(super) fn adopt(descriptor: OwnedFd, path: &Path) -> io::Result<Self> {
+        Ok(Self::new(Target::File(LogFile::adopt(descriptor, path)?)))
+    }
+
+    /// The log file and where it is; `None` for standard error.
+    pub(super) fn file(&self) -> Option<(BorrowedFd<'_>, &Path)> {
+        match &self.target {
+            Target::StandardError => None,
+            Target::File(file) => Some((file.as_fd(), file.path())),
+        }
     }
 
     /// The file was rotated: goes on in the one that its name means, and makes that if need be.

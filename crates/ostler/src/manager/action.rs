@@ -4,14 +4,14 @@ use std::os::fd::OwnedFd;
 
 use ostler_core::ids::ProcessKey;
 use ostler_core::invariant;
-use ostler_core::supervisor::{Event, Exit, KillCause, SupervisorAction};
+use ostler_core::supervisor::{Code, Event, Exit, KillCause, ReloadOutcome, SupervisorAction};
 
 use super::event_loop::{Driver, Ending, Step};
 use super::reaping::Reaped;
 use super::report;
 use super::spawn::{Gated, LaneDescriptors, fork_process};
 use super::token::Source;
-use crate::control::{DeathNotice, ToManager, ToMaster};
+use crate::control::{DeathNotice, ShortText, ToManager, ToMaster};
 use crate::sys::clock;
 use crate::sys::epoll::Interest;
 
@@ -20,7 +20,7 @@ impl Driver<'_> {
     pub(super) fn act(&mut self, action: SupervisorAction) -> Step<Option<Event>> {
         match action {
             SupervisorAction::NeedMemory(worker) => self.say(&ToMaster::Need(worker))?,
-            SupervisorAction::Fork(worker, _) => return self.fork(worker).map(Some),
+            SupervisorAction::Fork(worker, code) => return self.fork(worker, code).map(Some),
             SupervisorAction::ReleaseMemory(worker) => {
                 self.lanes.remove(&worker);
                 self.say(&ToMaster::Release(worker))?;
@@ -57,8 +57,15 @@ impl Driver<'_> {
             }
             SupervisorAction::ReloadStarted(_) => tracing::info!("reload begins"),
             SupervisorAction::ReloadFinished(kind, outcome) => {
+                self.reload_over(outcome);
                 // The master says how it ended.
-                self.say(&ToMaster::ReloadFinished { kind, outcome })?;
+                let why = match outcome {
+                    ReloadOutcome::CanaryFailed(_) | ReloadOutcome::Partial(_) => {
+                        self.reports.last_failure()
+                    }
+                    ReloadOutcome::Done | ReloadOutcome::ShuttingDown => ShortText::new(""),
+                };
+                self.say(&ToMaster::ReloadFinished { kind, outcome, why })?;
             }
             SupervisorAction::Finished => return Err(Ending::Finished),
         }
@@ -119,12 +126,33 @@ impl Driver<'_> {
         }
     }
 
-    fn fork(&mut self, worker: ProcessKey) -> Step<Event> {
+    /// Another program is accepted, or the one that was tried is forgotten.
+    fn reload_over(&mut self, outcome: ReloadOutcome) {
+        let Some(programs) = &mut self.programs else { return };
+        if !programs.reload_over(outcome == ReloadOutcome::Done) {
+            return;
+        }
+        tracing::info!("another program is accepted: workers that die are replaced by it");
+        match programs.accepted().try_clone() {
+            // A spare that cannot be told is replaced by one that knows.
+            Ok(program) => self.tell_spare(|guard| guard.accept(&program)),
+            Err(error) => tracing::error!(%error, "a spare would start the program before"),
+        }
+    }
+
+    fn fork(&mut self, worker: ProcessKey, code: Code) -> Step<Event> {
         let Some(lanes) = self.lanes.remove(&worker) else {
             invariant!(false, "a process is forked when its lane memory has just come");
             return Ok(Event::ForkFailed(worker));
         };
-        let watched = fork_process(self.setup, worker, lanes).and_then(|gated| {
+        let program = match self.programs.as_mut().map(|programs| programs.of(code)).transpose() {
+            Ok(program) => program,
+            Err(problem) => {
+                self.reports.no_program(worker, &problem, clock::monotonic_ms());
+                return Ok(Event::ForkFailed(worker));
+            }
+        };
+        let watched = fork_process(self.setup, worker, lanes, program).and_then(|gated| {
             let pidfd = gated.pidfd().try_clone()?;
             self.watch(worker, &gated)?;
             Ok((gated, pidfd))

@@ -27,6 +27,9 @@ pub(super) struct Child {
     pub(super) forked_at: Millis,
     /// It has said that it is ready.
     pub(super) is_ready: bool,
+    /// Its code is that of the server: it is a fork, or the program that it is has come to its
+    /// server.
+    pub(super) has_begun: bool,
     /// Why it could not start, in its own words.
     pub(super) start_error: Option<ShortText>,
     /// Messages that it has sent, also those that were none.

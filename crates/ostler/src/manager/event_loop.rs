@@ -12,6 +12,7 @@ use ostler_core::{Millis, invariant};
 use super::children::Children;
 use super::diagnosis::Diagnosis;
 use super::generations::BasedSupervisor;
+use super::programs::Programs;
 use super::reaping::Reaped;
 use super::report::Reports;
 use super::setup::ManagerSetup;
@@ -70,6 +71,8 @@ pub(super) struct Driver<'setup> {
     pub(super) reaped: Option<Reaped>,
     pub(super) reports: Reports,
     pub(super) diagnosis: Diagnosis,
+    /// Those that workers are started from; `None`: they are forks.
+    pub(super) programs: Option<Programs<'setup>>,
     pub(super) spare: Option<Spare>,
     /// When the last spare was forked, or tried to be.
     pub(super) spare_forked_at: Millis,
@@ -83,6 +86,7 @@ impl<'setup> Driver<'setup> {
         master: Channel<ToMaster, ToManager>,
         generation_base: u32,
         spare: Option<Spare>,
+        program: Option<OwnedFd>,
     ) -> io::Result<Self> {
         process::adopt_orphans()?;
         let signals = SignalFd::new()?;
@@ -108,6 +112,7 @@ impl<'setup> Driver<'setup> {
             reaped: None,
             reports: Reports::default(),
             diagnosis: Diagnosis::new(&setup.diagnosis),
+            programs: setup.exec.as_ref().zip(program).map(|(exec, own)| Programs::new(exec, own)),
             spare_wanted: spare.is_none(),
             spare_forked_at: clock::monotonic_ms(),
             spare,

@@ -16,6 +16,8 @@ use crate::sys::{control_socket, poll};
 const FORKED: &[u8] = b"f";
 /// A worker has ended.
 const ENDED: &[u8] = b"e";
+/// Another program was accepted; with its descriptor.
+const ACCEPTED: &[u8] = b"a";
 
 /// The manager's end.
 #[derive(Debug)]
@@ -33,6 +35,13 @@ impl Guard {
         control_socket::send(&self.socket, FORKED, &[worker.as_fd()])
     }
 
+    /// Tells the spare which program a worker is started from, should it have to start any.
+    ///
+    /// An error as of [`Guard::add`].
+    pub(super) fn accept(&self, program: &OwnedFd) -> io::Result<()> {
+        control_socket::send(&self.socket, ACCEPTED, &[program.as_fd()])
+    }
+
     /// Tells the spare that a worker was reaped, so that it closes the pidfd.
     pub(super) fn look_for_ended(&self) -> io::Result<()> {
         control_socket::send(&self.socket, ENDED, &[])
@@ -45,18 +54,22 @@ pub(super) struct Guarded {
     /// `None` once the manager is gone.
     from_manager: Option<OwnedFd>,
     workers: Vec<PidFd>,
+    /// The program that was accepted last, if workers are started by exec.
+    program: Option<OwnedFd>,
 }
 
-/// Makes both ends; the spare inherits the pidfds of the workers that live already.
-pub(super) fn pair(workers: Vec<PidFd>) -> io::Result<(Guard, Guarded)> {
+/// Makes both ends; the spare inherits the pidfds of the workers that live already, and the program
+/// that was accepted last.
+pub(super) fn pair(workers: Vec<PidFd>, program: Option<OwnedFd>) -> io::Result<(Guard, Guarded)> {
     let (near, far) = control_socket::pair()?;
-    Ok((Guard { socket: near }, Guarded { from_manager: Some(far), workers }))
+    Ok((Guard { socket: near }, Guarded { from_manager: Some(far), workers, program }))
 }
 
 impl Guarded {
     /// All descriptors that the spare has to keep for it.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.from_manager.iter().map(AsFd::as_fd).chain(self.workers.iter().map(AsFd::as_fd))
+        let files = self.from_manager.iter().chain(&self.program).map(AsFd::as_fd);
+        files.chain(self.workers.iter().map(AsFd::as_fd))
     }
 
     /// Sleeps until one of the two others is readable, or the manager has said something.
@@ -78,6 +91,12 @@ impl Guarded {
             let mut word = [0; FORKED.len()];
             match control_socket::receive(socket, &mut word) {
                 Ok((0, _)) => self.from_manager = None,
+                Ok((_, programs)) if word == ACCEPTED => match programs.into_iter().next() {
+                    Some(program) => self.program = Some(program),
+                    None => tracing::error!(
+                        "no descriptor left for the program: a spare would start the one before"
+                    ),
+                },
                 Ok((_, pidfds)) => {
                     let has_ended = |worker: &PidFd| worker.has_ended().unwrap_or(false);
                     self.workers.retain(|worker| !has_ended(worker));
@@ -94,12 +113,14 @@ impl Guarded {
     }
 
     /// Ends all workers that are left, those included that the manager named with its last breath.
-    pub(super) fn kill_all(mut self) {
+    /// Returns the program that was accepted last.
+    pub(super) fn kill_all(mut self) -> Option<OwnedFd> {
         self.on_manager_messages();
         for worker in &self.workers {
             // It may have ended by itself.
             let _ = worker.kill();
         }
+        self.program
     }
 }
 
@@ -127,7 +148,7 @@ mod tests {
         in_forked_test(|| {
             let (inherited, named, other) = (sleeper(), sleeper(), sleeper());
             let clone = PidFd::from_descriptor(inherited.try_clone().unwrap());
-            let (guard, guarded) = pair(vec![clone]).unwrap();
+            let (guard, guarded) = pair(vec![clone], None).unwrap();
             guard.add(&named).unwrap();
             drop(guard);
             guarded.kill_all();
@@ -141,7 +162,7 @@ mod tests {
     fn pidfds_of_the_dead_are_closed_and_a_closed_socket_does_not_wake_for_ever() {
         in_forked_test(|| {
             let (first, bell) = (sleeper(), eventfd::create().unwrap());
-            let (guard, mut guarded) = pair(Vec::new()).unwrap();
+            let (guard, mut guarded) = pair(Vec::new(), None).unwrap();
             guard.add(&first).unwrap();
             let others = [bell.as_fd(), bell.as_fd()];
             assert_eq!(guarded.wait(others).unwrap(), [false, false]);
@@ -159,10 +180,23 @@ mod tests {
         });
     }
 
+    #[test]
+    fn a_spare_knows_the_program_that_was_accepted_last() {
+        in_forked_test(|| {
+            let [first, second] = [(); 2].map(|()| eventfd::create().unwrap());
+            let (guard, guarded) = pair(Vec::new(), Some(first)).unwrap();
+            guard.accept(&second).unwrap();
+            drop(guard);
+            let last = guarded.kill_all().unwrap();
+            eventfd::ring(&last).unwrap();
+            assert_eq!(eventfd::drain(&second).unwrap(), 1);
+        });
+    }
+
     /// A spare that stands still must not let the manager wait, nor gather pidfds without end.
     #[test]
     fn a_spare_that_does_not_read_is_an_error() {
-        let (guard, _guarded) = pair(Vec::new()).unwrap();
+        let (guard, _guarded) = pair(Vec::new(), None).unwrap();
         let own = PidFd::open(process::current()).unwrap();
         let error = (0..100_000).find_map(|_| guard.add(&own).err()).unwrap();
         assert_eq!(error.kind(), ErrorKind::WouldBlock);

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use super::programs::ExecSetup;
 use super::setup::ManagerSetup;
 use super::spawn::spare::{self, Origin};
 use crate::control::{Channel, Received, ToManager, ToMaster};
@@ -64,8 +65,9 @@ pub(crate) fn fork_managers(
     // must not wait for the lock: the runner's main thread may have held it at the fork.)
     #[cfg(not(test))]
     io::Write::flush(&mut io::stdout())?;
+    let program = setup.exec.as_ref().map(ExecSetup::own_program).transpose()?;
     // It has no workers yet; the spare that it forks guards those that it will have.
-    let (mut manager, _) = spare::fork_spare(setup, Origin::Master, Vec::new())?;
+    let (mut manager, _) = spare::fork_spare(setup, Origin::Master, Vec::new(), program)?;
     match manager.promote(0).and_then(|()| first_spare(&manager)) {
         Ok(spare) => Ok((manager, spare, Forked(()))),
         Err(error) => {

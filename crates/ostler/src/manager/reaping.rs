@@ -9,6 +9,7 @@ use ostler_core::supervisor::{Event, Exit};
 use super::children::Child;
 use super::event_loop::{Driver, Ending, Step};
 use super::guard::Guard;
+use super::programs::Programs;
 use super::report;
 use super::spawn::spare::{EXIT_DISMISSED, fork_and_announce};
 use crate::sys::pidfd::{PidFd, Usage};
@@ -116,7 +117,8 @@ impl Driver<'_> {
             tracing::warn!(%error, "the spare manager guards no worker that lives already");
             Vec::new()
         });
-        self.spare = fork_and_announce(self.setup, &mut self.master, workers)
+        let program = self.programs.as_ref().map(Programs::accepted);
+        self.spare = fork_and_announce(self.setup, &mut self.master, workers, program)
             .map_err(|_| Ending::MasterGone)?;
         self.spare_wanted = self.spare.is_none();
         Ok(())

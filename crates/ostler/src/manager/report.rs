@@ -25,6 +25,8 @@ pub(super) struct Reports {
     failures: Throttle,
     /// Why a start failed the last time.
     last_failure: ShortText,
+    /// The options that were said to wait for a restart.
+    waiting_options: ShortText,
 }
 
 impl Default for Reports {
@@ -33,6 +35,7 @@ impl Default for Reports {
             deaths: Throttle::new(LINES_MAX, PERIOD_MS),
             failures: Throttle::new(LINES_MAX, PERIOD_MS),
             last_failure: ShortText::new("no start has failed"),
+            waiting_options: ShortText::new(""),
         }
     }
 }
@@ -52,7 +55,9 @@ impl Reports {
         let took_delivery = death.took_delivery;
         if !death.expected && !reaped.child.is_ready {
             self.last_failure = reaped.child.start_error.unwrap_or_else(|| {
-                ShortText::new(&format!("{worker} ended before it was ready: {exit}"))
+                let began = reaped.child.has_begun;
+                let before = if began { "it was ready" } else { "its program came to its server" };
+                ShortText::new(&format!("{worker} ended before {before}: {exit}"))
             });
             if self.failures.admits(now) {
                 let error = self.last_failure;
@@ -92,6 +97,23 @@ impl Reports {
             ShortText::new("the master has no memory for a worker, its log says why");
         if self.failures.admits(now) {
             tracing::warn!(%worker, "the master has no memory for a worker");
+        }
+    }
+
+    /// A new program has other values of options that the master owns. Told once, not by each
+    /// worker.
+    pub(super) fn waiting_options(&mut self, waiting: ShortText) {
+        if waiting != self.waiting_options && !waiting.as_str().is_empty() {
+            tracing::warn!(options = %waiting, "new values of options wait for a restart");
+        }
+        self.waiting_options = waiting;
+    }
+
+    /// There is no program for a worker.
+    pub(super) fn no_program(&mut self, worker: ProcessKey, problem: &str, now: Millis) {
+        self.last_failure = ShortText::new(problem);
+        if self.failures.admits(now) {
+            tracing::warn!(%worker, error = problem, "the new program cannot be started");
         }
     }
 

@@ -5,6 +5,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use ostler_core::supervisor::Settings;
 
 use super::diagnosis::DiagnosisSettings;
+use super::programs::ExecSetup;
 use crate::inheritance::{Attributes, WorkerMain};
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::ProcessId;
@@ -29,6 +30,8 @@ pub(crate) struct ManagerSetup {
     /// are numbers, so take them when the program can close nothing any more and Ostler has opened
     /// nothing yet: a number given to something of Ostler's would be kept.
     pub(crate) keep: Vec<RawFd>,
+    /// How workers are started by exec; `None`: they are forks.
+    pub(crate) exec: Option<ExecSetup>,
     /// What event workers run.
     pub(crate) worker_main: WorkerMain,
 }

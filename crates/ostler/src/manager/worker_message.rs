@@ -24,7 +24,13 @@ enum Heard {
 fn hear_one(control: impl AsFd) -> Heard {
     // One byte more than any message, so that a longer one is seen as such.
     let mut buffer = [0; WORKER_MESSAGE_SIZE_BYTES + 1];
-    match control_socket::receive_without_descriptors(control, &mut buffer) {
+    let mut received = control_socket::receive_without_descriptors(&control, &mut buffer);
+    if received.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionReset) {
+        // It has ended without reading all that it was told. That is told once, and before what it
+        // has said itself.
+        received = control_socket::receive_without_descriptors(&control, &mut buffer);
+    }
+    match received {
         Ok(0) => Heard::Closed,
         Ok(length) => match buffer.get(..length).map(FromWorker::decode) {
             Some(Ok(word)) => Heard::Word(word),
@@ -60,6 +66,10 @@ impl Driver<'_> {
                     child.is_ready = true;
                     self.tell(Event::Ready(key))?;
                 }
+                Heard::Word(FromWorker::Began(waiting)) => {
+                    child.has_begun = true;
+                    self.reports.waiting_options(waiting);
+                }
                 Heard::Word(FromWorker::StartFailed(text)) => child.start_error = Some(text),
                 Heard::Word(FromWorker::TookDelivery) => self.tell(Event::TookDelivery(key))?,
                 Heard::Word(FromWorker::LeaveRequest(reason)) => {
@@ -71,5 +81,23 @@ impl Driver<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::ShortText;
+
+    /// A program that cannot be executed ends before it reads what is left to it.
+    #[test]
+    fn the_last_words_of_one_that_did_not_listen_are_heard() {
+        let (near, far) = control_socket::pair().unwrap();
+        control_socket::send(&near, b"unread", &[]).unwrap();
+        let word = FromWorker::StartFailed(ShortText::new("no such loader"));
+        word.send(&far).unwrap();
+        drop(far);
+        assert!(matches!(hear_one(&near), Heard::Word(heard) if heard == word));
+        assert!(matches!(hear_one(&near), Heard::Closed));
     }
 }

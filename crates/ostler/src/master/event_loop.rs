@@ -243,8 +243,8 @@ impl Master {
                 self.release(notice.worker);
                 self.look_for_drained(now);
             }
-            ToMaster::ReloadFinished { kind: ProcessKind::Event, outcome } => {
-                report_reload(outcome);
+            ToMaster::ReloadFinished { kind: ProcessKind::Event, outcome, why } => {
+                report_reload(outcome, why);
                 self.service_reloaded(outcome);
             }
             ToMaster::NobodyStarts(why) => self.on_nobody_starts(why),

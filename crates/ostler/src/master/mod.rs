@@ -24,5 +24,7 @@ mod reserve;
 mod service;
 mod start;
 mod stop;
+mod worker;
 
 pub(crate) use start::{Bound, bind, run};
+pub(crate) use worker::{Hired, hire, work};

@@ -4,6 +4,7 @@ use ostler_core::supervisor::ReloadOutcome;
 
 use super::event_loop::Master;
 use crate::api::port::Ports;
+use crate::control::ShortText;
 use crate::sys::process;
 
 /// What the program wants to do when the server listens.
@@ -44,19 +45,21 @@ impl Master {
 }
 
 /// The end of a reload.
-pub(super) fn report_reload(outcome: ReloadOutcome) {
+pub(super) fn report_reload(outcome: ReloadOutcome, why: ShortText) {
     match outcome {
         ReloadOutcome::Done => tracing::info!("reload finished: every worker is new"),
         ReloadOutcome::ShuttingDown => tracing::info!("reload finished: the server shuts down"),
         ReloadOutcome::CanaryFailed(slot) => {
             tracing::warn!(
                 %slot,
+                %why,
                 "reload finished: aborted, the first new worker did not start, nothing changed"
             );
         }
         ReloadOutcome::Partial(slot) => {
             tracing::warn!(
                 %slot,
+                %why,
                 "reload finished: stopped, a new worker did not start, from this slot on nothing \
                  changed"
             );

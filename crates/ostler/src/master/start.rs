@@ -1,8 +1,9 @@
 //! Starting: everything that can fail fails here, with one line that says what to do.
 
 use std::os::fd::{OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use ostler_core::shutdown::Shutdown;
@@ -29,10 +30,10 @@ use crate::api::port::Ports;
 use crate::api::worker::Worker;
 use crate::encryption::{Encryption, Handover};
 use crate::error::{Error, Result};
-use crate::inheritance::{Attributes, EndsKind, WorkerMain};
+use crate::inheritance::{Attributes, Charter, EndsKind, WorkerMain};
 use crate::log::ServerLog;
-use crate::manager::{DiagnosisSettings, Forked, ManagerSetup, fork_managers};
-use crate::options::{Harden, Mode, Options, SessionIds};
+use crate::manager::{DiagnosisSettings, ExecSetup, Forked, ManagerSetup, fork_managers, locate};
+use crate::options::{Harden, Mode, Options, SessionIds, Start};
 use crate::reactor::mailbox::{Mailbox, Reports};
 use crate::reactor::places::Places;
 use crate::reactor::shared_memory::SharedMemory;
@@ -56,8 +57,17 @@ pub(crate) struct Bound {
     /// Called once when the first worker serves.
     pub(crate) announcement: Announcement,
     log: ServerLog,
+    /// The program that a reload starts, if that is to be executed.
+    program: Option<PathBuf>,
     /// Signals wait for the loop that will read them.
     pub(crate) signals: Held,
+}
+
+/// How many servers this process has bound.
+static BOUND: AtomicUsize = AtomicUsize::new(0);
+
+fn hold_signals() -> Result<Held> {
+    Held::new().map_err(|error| Error::start("cannot block signals", Some(error)))
 }
 
 /// Checks the options, opens the log, opens the listeners.
@@ -66,12 +76,17 @@ pub(crate) fn bind(options: Options, own_handlers: OwnFactories) -> Result<Bound
     let log = log::init(options.log_level, &options.log_file, options.log_format)?;
     DiagnosisSettings::new(&options)?;
     // Before anybody can know that there is a server to send a signal to.
-    let signals = Held::new().map_err(|error| Error::start("cannot block signals", Some(error)))?;
+    let signals = hold_signals()?;
+    let program = match options.start {
+        Start::Fork => None,
+        Start::Exec => Some(locate(&options.program)?),
+    };
+    BOUND.fetch_add(1, Ordering::Relaxed);
     let ports = ListeningPorts::open(&options)?;
     let own = ports.descriptors().chain(log.descriptor());
     let descriptors = BoundDescriptors::new(own.collect());
     let announcement: Announcement = Box::new(|_| {});
-    Ok(Bound { descriptors, options, ports, own_handlers, announcement, log, signals })
+    Ok(Bound { descriptors, options, ports, own_handlers, announcement, log, program, signals })
 }
 
 /// Runs the server until it is told to end.
@@ -81,7 +96,7 @@ where
     F: Fn(&Worker) -> R + 'static,
 {
     let Bound { descriptors: _private, mut options, ports, own_handlers, .. } = bound;
-    let Bound { announcement, log, signals: _held, .. } = bound;
+    let Bound { announcement, log, program: path, signals: _held, .. } = bound;
     let factories = Factories { server: make, own: own_handlers };
     let fail = |what: &str, error| Error::start(what, Some(error));
     // Before anything is opened here, and when the program cannot close anything any more.
@@ -93,8 +108,8 @@ where
     let names = Instance::new(described.first().local_address(), &name);
     names.take("master");
     let Shared { board, commons, descriptor } = Shared::make(&options)?;
-    let setup =
-        manager_setup(&options, &program, descriptor, names, keep, described.clone(), factories)?;
+    let own = Own { board: descriptor, keep, path };
+    let setup = manager_setup(&options, &program, own, names, described.clone(), factories)?;
     let orphans = Orphans::new();
     // After what the program has open was listed, so that no other process has it and its lock.
     let _pid_file = PidFile::claim(&options.pid_file)?;
@@ -198,13 +213,47 @@ fn become_master(log: &ServerLog, options: &mut Options, kept: usize) -> Result<
     Ok(program)
 }
 
+/// What managers have of this server's.
+struct Own {
+    board: OwnedFd,
+    keep: Vec<RawFd>,
+    /// The program that a reload executes.
+    path: Option<PathBuf>,
+}
+
+/// What workers need that are started by exec.
+fn exec_setup(
+    path: PathBuf,
+    options: &Options,
+    ports: &Ports,
+    names: &Instance,
+    dumping: Dumping,
+) -> Result<ExecSetup> {
+    if BOUND.load(Ordering::Relaxed) > 1 {
+        return Err(Error::start(
+            "this program binds several servers, but `start = exec` is for programs with one: \
+             each worker runs `main` up to its server; set start = fork",
+            None,
+        ));
+    }
+    let charter = Charter {
+        options: options.clone(),
+        ports: ports.clone(),
+        names: names.clone(),
+        dumping,
+        blocked_before: signal::blocked_before(),
+        log_path: log::file_path(),
+    };
+    let made = charter.write().and_then(|charter| ExecSetup::new(path, charter));
+    made.map_err(|error| Error::start("cannot lay down what workers are to be given", Some(error)))
+}
+
 /// What manager and spare are made with.
 fn manager_setup<R, F>(
     options: &Options,
     program: &ProgramState,
-    board: OwnedFd,
+    own: Own,
     names: Instance,
-    keep: Vec<RawFd>,
     ports: Ports,
     factories: Factories<F>,
 ) -> Result<ManagerSetup>
@@ -214,19 +263,26 @@ where
 {
     let master_pidfd = PidFd::open(process::current())
         .map_err(|error| Error::start("cannot open the master's pidfd", Some(error)))?;
+    let executed = |path| exec_setup(path, options, &ports, &names, program.dumping());
+    let exec = own.path.map(executed).transpose()?;
     Ok(ManagerSetup {
         master_pid: process::current(),
         master_pidfd,
-        board,
+        board: own.board,
         settings: options.supervisor_settings(),
         diagnosis: DiagnosisSettings::new(options)?,
         attributes: attributes_of_workers(options, program.dumping(), names),
-        keep,
+        keep: own.keep,
+        exec,
         worker_main: worker_main(options.clone(), ports, factories),
     })
 }
 
-fn attributes_of_workers(options: &Options, dumping: Dumping, names: Instance) -> Attributes {
+pub(super) fn attributes_of_workers(
+    options: &Options,
+    dumping: Dumping,
+    names: Instance,
+) -> Attributes {
     Attributes {
         ends: match options.mode {
             Mode::Process => EndsKind::Lanes(usize::from(options.reactors)),
@@ -240,7 +296,11 @@ fn attributes_of_workers(options: &Options, dumping: Dumping, names: Instance) -
 }
 
 /// What a worker runs that serves these ports with these options.
-fn worker_main<R, F>(options: Options, ports: Ports, factories: Factories<F>) -> WorkerMain
+pub(super) fn worker_main<R, F>(
+    options: Options,
+    ports: Ports,
+    factories: Factories<F>,
+) -> WorkerMain
 where
     R: IntoHandler,
     F: Fn(&Worker) -> R + 'static,

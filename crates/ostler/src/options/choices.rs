@@ -45,6 +45,23 @@ pub enum Mode {
     Base,
 }
 
+/// How a worker process begins.
+///
+/// ```
+/// use ostler::{Server, Start};
+///
+/// let server = Server::builder().start(Start::Exec);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// As a fork of the program that was started: it begins in milliseconds, with what the program
+    /// had made before [`Server::run`](crate::Server::run), and runs that code for ever.
+    Fork,
+    /// By executing the program as it lies on disk: a reload puts a new one into service. The
+    /// program's `main` runs again in each worker, up to [`Server::run`](crate::Server::run).
+    Exec,
+}
+
 /// Which processes keep others of the same user out of their memory and descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Harden {
@@ -182,6 +199,7 @@ words!(FramingKind {
     Resp = "resp",
 });
 words!(SessionIds { RandomStart = "random_start", Sequential = "sequential", });
+words!(Start { Fork = "fork", Exec = "exec", });
 words!(Mode { Process = "process", Base = "base", });
 words!(Harden { Off = "off", Master = "master", All = "all", });
 words!(ClientAuth { Off = "off", Optional = "optional", Required = "required", });

@@ -3,7 +3,7 @@
 use super::port_options::PortOptions;
 use super::ports::NamedPort;
 use super::size::MIB;
-use super::{AnswerOrder, Harden, LogFormat, LogLevel, Mode, SessionIds};
+use super::{AnswerOrder, Harden, LogFormat, LogLevel, Mode, SessionIds, Start};
 
 /// The options of a server.
 ///
@@ -34,6 +34,10 @@ pub struct Options {
     pub(crate) name: String,
     /// Which process serves the clients.
     pub(crate) mode: Mode,
+    /// How a worker process begins.
+    pub(crate) start: Start,
+    /// The program that a reload starts; empty = as this one was started.
+    pub(crate) program: String,
     /// Number of event workers.
     pub(crate) workers: u16,
     /// Number of reactor threads.
@@ -131,6 +135,8 @@ impl Default for Options {
             start_session_id: 0,
             name: String::new(),
             mode: Mode::Process,
+            start: Start::Fork,
+            program: String::new(),
             workers: at_most(cpus, WORKERS_DEFAULT_MAX),
             reactors: at_most(reactors_by_default(cpus), REACTORS_DEFAULT_MAX),
             harden: Harden::Master,

@@ -20,6 +20,11 @@ An option *of* the server is there once. One of a *port* is there for each of th
 that of every port that does not say it itself, `port.NAME.OPTION` sets it for one
 ([guide/ports.md](guide/ports.md)).
 
+A new value takes effect, as *change* says, at the next start of the server (*restart*), or also at
+the next reload of one with `start = exec` (*reload*), whose new workers read it anew
+([guide/deploys.md](guide/deploys.md)). No option changes while the server runs; what files say that
+options name (certificates) is read again at each reload.
+
 Checked between options: `send_queue_low <= send_queue_high <= send_queue_max`;
 `back_off_min_ms <= back_off_max_ms`; `package_max_length` and `max_send_bytes` fit into
 `memory_budget`, which has 512K for each reactor; all lanes fit into `lane_memory`.
@@ -37,8 +42,8 @@ impl Options {
                 // Writing into a String cannot fail.
                 let _ = write!(
                     text,
-                    "\n## {topic}\n\n| option | of | values | default | what it does | why so \
-                     |\n|---|---|---|---|---|---|\n"
+                    "\n## {topic}\n\n| option | of | values | default | change | what it does | \
+                     why so |\n|---|---|---|---|---|---|---|\n"
                 );
             }
             row(&mut text, info);
@@ -62,7 +67,10 @@ fn row(text: &mut String, info: &OptionInfo) {
     let scope = if info.is_of_port() { "port" } else { "server" };
     let _ = writeln!(
         text,
-        "| `{}` | {scope} | {values} | {default} | {} | {} |",
-        info.name, info.effect, info.why
+        "| `{}` | {scope} | {values} | {default} | {} | {} | {} |",
+        info.name,
+        info.change().word(),
+        info.effect,
+        info.why
     );
 }

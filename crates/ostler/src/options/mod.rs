@@ -11,6 +11,7 @@
 
 mod amount;
 mod base;
+mod change;
 mod choices;
 mod crash_policy;
 mod delimiter;
@@ -35,7 +36,8 @@ mod unix_mode;
 mod url;
 mod validate;
 
-pub use choices::{FramingKind, Harden, LogFormat, LogLevel, Mode, SessionIds};
+pub use change::Change;
+pub use choices::{FramingKind, Harden, LogFormat, LogLevel, Mode, SessionIds, Start};
 pub use fields::Options;
 pub use info::{OptionInfo, OptionKind};
 pub use ostler_core::policy::{AnswerOrder, CrashPolicy, Dispatch};

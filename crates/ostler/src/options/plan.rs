@@ -12,7 +12,7 @@ use ostler_shm::sessions::entry_stride;
 
 use super::port_options::PortOptions;
 use super::size::{KIB, about};
-use super::{Dispatch, FramingKind, Mode, Options};
+use super::{Dispatch, FramingKind, Mode, Options, Start};
 
 /// Above this size rings gained nothing measurable.
 const LANE_SIZE_AUTOMATIC_MAX: usize = 512 * KIB;
@@ -144,6 +144,7 @@ impl Options {
             back_off_max_ms: self.back_off_max_ms,
             fork_interval_ms: self.fork_interval_ms,
             recycle_at_once: self.recycle_at_once,
+            keeps_accepted: self.start == Start::Exec,
             ..GroupSettings::default()
         };
         Settings { event }

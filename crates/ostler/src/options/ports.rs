@@ -122,6 +122,23 @@ impl Options {
         PerPort::new(first, plans.collect())
     }
 
+    /// Every option with its value, and then those that ports have for themselves, so that
+    /// [`Options::set`] in this order makes the same options.
+    pub(crate) fn spelled(&self) -> Vec<(String, String)> {
+        let of_server = table::rows().iter().map(|info| info.name.to_owned());
+        let names = of_server.filter(|name| name != LISTEN).chain(
+            self.ports()
+                .iter()
+                .flat_map(|port| {
+                    let own = port.own.iter().copied().filter(|option| *option != LISTEN);
+                    let all = std::iter::once(LISTEN).chain(own);
+                    all.map(|option| format!("{PREFIX}{}.{option}", port.name)).collect::<Vec<_>>()
+                })
+                .collect::<Vec<_>>(),
+        );
+        names.filter_map(|name| self.get(&name).map(|value| (name, value))).collect()
+    }
+
     /// Whether there is more to say of ports than where the only one listens.
     pub(super) fn has_named_ports(&self) -> bool {
         self.ports.iter().any(|port| port.name != FIRST_PORT || port.own != [LISTEN])
@@ -287,6 +304,24 @@ mod tests {
         let unsaid = options(&[("port.a.framing", "line")]);
         let text = unsaid.validate().unwrap_err().to_string();
         assert!(text.contains("the port `a` has no `listen`"), "{text}");
+    }
+
+    #[test]
+    fn options_are_the_same_when_they_are_set_as_they_are_spelled() {
+        for pairs in [
+            &[][..],
+            &[("listen", "tcp://127.0.0.1:1"), ("workers", "3"), ("package_eof", r"\0\xff")],
+            &[("port.b.listen", "h:2"), ("framing", "line"), ("port.b.framing", "raw")],
+            &[("port.a.listen", "h:1"), ("port.main.listen", "h:2"), ("port.a.tcp_nodelay", "off")],
+        ] {
+            let before = options(pairs);
+            let mut after = Options::default();
+            for (name, value) in before.spelled() {
+                after.set(&name, &value).unwrap();
+            }
+            assert_eq!(listeners(&after), listeners(&before));
+            assert_eq!(after.spelled(), before.spelled());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use super::process::ProcessId;
 use rustix::cmsg_space;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
@@ -20,6 +21,18 @@ const CONTROL_SPACE: usize = cmsg_space!(ScmRights(DESCRIPTORS_MAX));
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
+}
+
+/// `getsockopt(2)`, `SO_PEERCRED` — who made the pair of which this is an end; an error when it is
+/// none.
+pub(crate) fn maker(socket: BorrowedFd<'_>) -> io::Result<ProcessId> {
+    if rustix::net::sockopt::socket_domain(socket)? != AddressFamily::UNIX
+        || rustix::net::sockopt::socket_type(socket)? != SocketType::SEQPACKET
+    {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let credentials = rustix::net::sockopt::socket_peercred(socket)?;
+    ProcessId::new(credentials.pid.as_raw_pid()).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// `sendmsg(2)`, `SCM_RIGHTS` — sends one whole message with descriptors, or nothing

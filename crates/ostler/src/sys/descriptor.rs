@@ -36,6 +36,16 @@ pub(super) unsafe fn forget_passed() {
     }
 }
 
+/// Takes a variable out of the environment of this process, which has one thread: checked here,
+/// and nothing is done otherwise.
+pub(crate) fn forget_variable(name: &str) {
+    if matches!(super::process::thread_count(), Ok(1) | Err(_)) {
+        // SAFETY: there is no other thread, as far as one can know (without /proc the caller's word
+        // has to do, as for a fork).
+        unsafe { std::env::remove_var(name) };
+    }
+}
+
 /// `fcntl(2)`, `F_GETFD` — looks at a descriptor that this process was started with; an error when
 /// it is not open, or is closed on exec: then it was opened since, for it would not be there.
 pub(crate) fn look_at<T>(number: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {

@@ -57,9 +57,10 @@ fn place_of(info: &PanicHookInfo<'_>) -> Option<Place> {
 }
 
 /// From now on a panic does what it did before [`abort_on_panic`], and is remembered by [`place`].
-/// First thing in a worker.
+/// First thing in a worker; once.
 pub(crate) fn unwind_on_panic() {
-    let Some(hook) = take_kept() else { return };
+    // There is none in a program that is no fork of a manager.
+    let hook = take_kept().unwrap_or_else(std::panic::take_hook);
     std::panic::set_hook(Box::new(move |info| {
         // Fails only while the thread ends.
         let _ = PLACE.try_with(|last| last.set(place_of(info)));

@@ -241,6 +241,16 @@ pub(crate) fn dumping() -> Dumping {
 }
 
 impl Dumping {
+    /// Whether processes of the same user can open it.
+    pub(crate) fn is_allowed(self) -> bool {
+        self.0 == DumpableBehavior::Dumpable
+    }
+
+    /// The opposite way.
+    pub(crate) const fn of(is_allowed: bool) -> Self {
+        Self(if is_allowed { DumpableBehavior::Dumpable } else { DumpableBehavior::NotDumpable })
+    }
+
     /// `prctl(2)`, `PR_SET_DUMPABLE` — puts it back. "Readable by root" cannot be set by a process,
     /// so whoever was that stays not dumpable.
     pub(crate) fn restore(self) -> io::Result<()> {

@@ -60,6 +60,16 @@ impl Instance {
         Self { whose: format!("{address} ({name})") }
     }
 
+    /// The same as in another process of the server, which said [`Instance::whose`].
+    pub(crate) fn of(whose: &str) -> Self {
+        Self { whose: whose.to_owned() }
+    }
+
+    /// Address and name of the server, as titles show them.
+    pub(crate) fn whose(&self) -> &str {
+        &self.whose
+    }
+
     /// Names this process. Cosmetic: a process without a name works as well.
     pub(crate) fn take(&self, role: &str) {
         if let Err(error) = set(&format!("ostler-{role}"), &self.title(role)) {

@@ -38,6 +38,8 @@ pub(crate) const QUIT: SignalNumber = libc::SIGQUIT;
 pub(crate) const USR1: SignalNumber = libc::SIGUSR1;
 /// Second user signal.
 pub(crate) const USR2: SignalNumber = libc::SIGUSR2;
+/// Somebody reads no more. Rust ignores it, which survives an exec.
+pub(crate) const PIPE: SignalNumber = libc::SIGPIPE;
 /// A child changed state.
 pub(crate) const CHLD: SignalNumber = libc::SIGCHLD;
 
@@ -113,6 +115,22 @@ impl Drop for Held {
             let _ = sigprocmask(SigmaskHow::SIG_SETMASK, BLOCKED_BEFORE.get().as_ref(), None);
         }
     }
+}
+
+/// The signals that the program blocked before Ostler held any, as a set of bits: number 1 is bit
+/// 0.
+pub(crate) fn blocked_before() -> u64 {
+    let mask = BLOCKED_BEFORE.get().unwrap_or_else(SigSet::empty);
+    // SAFETY: a valid set is read.
+    let contains = |signal: &i32| unsafe { libc::sigismember(mask.as_ref(), *signal) == 1 };
+    (1..=64).filter(contains).fold(0, |bits, signal| bits | 1 << (signal - 1))
+}
+
+/// This process was executed while signals were held: what the program blocked before is known only
+/// from the process that did it.
+pub(crate) fn set_blocked_before(bits: u64) {
+    let signals: Vec<_> = (1..=64).filter(|signal| bits & 1 << (signal - 1) != 0).collect();
+    BLOCKED_BEFORE.set(Some(set_of(&signals)));
 }
 
 /// `sigtimedwait(2)` — takes what is pending of these signals, without waiting. One that came while

@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use ostler_shm::black_box::memory::BlackBox;
 
-use crate::inheritance::ProcessBoot;
+use super::exec::Left;
+use crate::control::ShortText;
 use crate::manager::children::Child;
 use crate::sys::clock;
 use crate::sys::control_socket;
@@ -27,6 +28,8 @@ pub(in crate::manager) struct Gated {
     pub(super) pidfd: PidFd,
     pub(super) control: OwnedFd,
     pub(super) black_box: BlackBox,
+    /// What the program is told that it becomes; `None` for a fork, which has all of it.
+    pub(super) left: Option<Left>,
 }
 
 impl Gated {
@@ -46,6 +49,14 @@ impl Gated {
     pub(in crate::manager) fn open_gate(self) -> Child {
         // Fails only when the other end is closed, that is, when it is dead.
         let _ = control_socket::send(&self.control, GO, &[]);
+        let is_fork = self.left.is_none();
+        let told = self.left.map_or(Ok(()), |left| left.send(&self.control));
+        let start_error = told.err().and_then(|error| {
+            // The kernel lets so many descriptors be under way, or the child is dead already.
+            let _ = self.pidfd.kill();
+            let text = format!("the worker cannot be given its descriptors: {error}");
+            (error.kind() != io::ErrorKind::BrokenPipe).then(|| ShortText::new(&text))
+        });
         Child {
             pid: self.pid,
             pidfd: self.pidfd,
@@ -53,23 +64,24 @@ impl Gated {
             black_box: self.black_box,
             forked_at: clock::monotonic_ms(),
             is_ready: false,
-            start_error: None,
+            start_error,
+            has_begun: is_fork,
             words: 0,
         }
     }
 }
 
 /// Waits until the manager has everything in place; false when it is gone or gave this process up.
-pub(super) fn opens(boot: &ProcessBoot) -> io::Result<bool> {
+pub(super) fn opens(control: &OwnedFd, master_pidfd: &PidFd) -> io::Result<bool> {
     loop {
-        let watched = [boot.control.as_fd(), boot.master_pidfd.as_fd()];
+        let watched = [control.as_fd(), master_pidfd.as_fd()];
         let [said, master_gone] = poll::wait_readable(watched, None)?;
         if master_gone {
             return Ok(false);
         }
         if said {
             let mut word = [0; GO.len()];
-            let length = control_socket::receive_without_descriptors(&boot.control, &mut word)?;
+            let length = control_socket::receive_without_descriptors(control, &mut word)?;
             return Ok(length == GO.len() && word == GO);
         }
     }

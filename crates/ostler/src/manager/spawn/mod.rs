@@ -2,15 +2,18 @@
 //!
 //! What a process does with that is the same however it was made: [`crate::inheritance`].
 
+mod exec;
 mod gate;
 mod lane_descriptors;
 pub(super) mod spare;
 
 use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
 use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_shm::black_box::memory::BlackBox;
 
+use exec::Left;
 pub(super) use gate::Gated;
 pub(super) use lane_descriptors::LaneDescriptors;
 
@@ -20,11 +23,13 @@ use crate::sys::control_socket;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ExitBy, fork_child};
 
-/// Forks a process. Its lane descriptors are closed here, whatever comes of it.
+/// Forks a process, which runs our code or becomes `program`. Its lane descriptors are closed here,
+/// whatever comes of it.
 pub(super) fn fork_process(
     setup: &ManagerSetup,
     key: ProcessKey,
     lanes: LaneDescriptors,
+    program: Option<&OwnedFd>,
 ) -> io::Result<Gated> {
     let (near, far) = control_socket::pair()?;
     let (black_box, box_file) = BlackBox::create()?;
@@ -38,17 +43,25 @@ pub(super) fn fork_process(
         control: far,
         master_pidfd: PidFd::from_descriptor(setup.master_pidfd.try_clone()?),
     };
+    if let (Some(program), Some(exec)) = (program, &setup.exec) {
+        let (left, waiting) = Left::new(boot, &exec.charter)?;
+        let own = [waiting.control.as_fd(), waiting.master_pidfd.as_fd(), program.as_fd()];
+        let keep = setup.kept_with(own.map(|descriptor| descriptor.as_raw_fd()));
+        let pid = fork_child(&keep, ExitBy::Immediately, move || waiting.live(program))?;
+        let (pidfd, left) = (PidFd::open(pid)?, Some(left));
+        return Ok(Gated { pid, pidfd, control: near, black_box, left });
+    }
     // The one list: what is not in it is closed before the child does anything else.
     let keep = setup.kept_with(boot.descriptors());
     let pid = fork_child(&keep, ExitBy::Handlers, move || live(setup, boot))?;
-    Ok(Gated { pid, pidfd: PidFd::open(pid)?, control: near, black_box })
+    Ok(Gated { pid, pidfd: PidFd::open(pid)?, control: near, black_box, left: None })
 }
 
 /// The life of a process after it has closed what is not its own; answers with the exit
 /// code.
 fn live(setup: &ManagerSetup, boot: ProcessBoot) -> i32 {
     life::begin(boot.key);
-    match gate::opens(&boot) {
+    match gate::opens(&boot.control, &boot.master_pidfd) {
         Ok(true) => life::live(&setup.attributes, boot, |boot| run(setup, boot)),
         Ok(false) => EXIT_ORPHANED,
         Err(error) => life::cannot_begin(&boot, &error),

@@ -42,11 +42,13 @@ pub(in crate::manager) fn fork_spare(
     setup: &ManagerSetup,
     origin: Origin,
     workers: Vec<PidFd>,
+    program: Option<OwnedFd>,
 ) -> io::Result<(ManagerHandle, Guard)> {
     let (near, far) = control_socket::pair()?;
-    let (guard, guarded) = guard::pair(workers)?;
+    let (guard, guarded) = guard::pair(workers, program)?;
     let own = [far.as_fd(), setup.board.as_fd(), setup.master_pidfd.as_fd()];
-    let own = own.into_iter().chain(guarded.descriptors());
+    let charter = setup.exec.iter().map(|exec| exec.charter.as_fd());
+    let own = own.into_iter().chain(charter).chain(guarded.descriptors());
     let keep = setup.kept_with(own.map(|descriptor| descriptor.as_raw_fd()));
     let pid = fork_child(&keep, ExitBy::Immediately, move || {
         live_as_spare(setup, Channel::new(far), guarded, origin)
@@ -74,7 +76,7 @@ fn live_as_spare(
         Ok(Waited::Promoted { generation_base }) => generation_base,
         Ok(Waited::Dismissed) => return EXIT_DISMISSED,
         Ok(Waited::MasterGone) => {
-            guarded.kill_all();
+            drop(guarded.kill_all());
             return EXIT_ORPHANED;
         }
         Err(error) => {
@@ -83,7 +85,7 @@ fn live_as_spare(
         }
     };
     // Its manager is dead, and they are its workers.
-    guarded.kill_all();
+    let program = guarded.kill_all();
     log::set_process(log::Process::Manager);
     setup.attributes.names.take("manager");
     // The manager that forked us is gone, so now our parent is the master, if that adopts orphans.
@@ -93,14 +95,14 @@ fn live_as_spare(
         tracing::warn!(%error, "the kernel will not end this manager with the master");
     }
     // Before anything else: from here on this process can be lost too.
-    let spare = match fork_and_announce(setup, &mut master, Vec::new()) {
+    let spare = match fork_and_announce(setup, &mut master, Vec::new(), program.as_ref()) {
         Ok(spare) => spare,
         Err(error) => {
             tracing::warn!(%error, "cannot reach the master");
             return EXIT_ORPHANED;
         }
     };
-    match Driver::new(setup, master, generation_base, spare) {
+    match Driver::new(setup, master, generation_base, spare, program) {
         Ok(driver) => driver.run(),
         Err(error) => {
             tracing::error!(%error, "cannot begin");
@@ -172,8 +174,11 @@ pub(in crate::manager) fn fork_and_announce(
     setup: &ManagerSetup,
     master: &mut Channel<ToMaster, ToManager>,
     workers: Vec<PidFd>,
+    program: Option<&OwnedFd>,
 ) -> io::Result<Option<Spare>> {
-    let forked = fork_spare(setup, Origin::Manager, workers).and_then(|(spare, guard)| {
+    let program = program.map(OwnedFd::try_clone).transpose();
+    let forked = program.and_then(|program| {
+        let (spare, guard) = fork_spare(setup, Origin::Manager, workers, program)?;
         let pidfd = spare.pidfd.try_clone()?;
         Ok((spare, guard, pidfd))
     });

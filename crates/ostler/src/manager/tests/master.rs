@@ -71,6 +71,7 @@ impl TestMaster {
             },
             diagnosis: DiagnosisSettings::new(&Options::default()).unwrap(),
             keep: Vec::new(),
+            exec: None,
             worker_main,
         };
         let (manager, spare, _) = fork_managers(&setup).unwrap();

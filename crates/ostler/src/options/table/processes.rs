@@ -4,7 +4,7 @@ use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::name::NAME_BYTES_MAX;
 use crate::options::setting::field;
-use crate::options::{Harden, Mode};
+use crate::options::{Harden, Mode, Start};
 
 const TOPIC: &str = "Processes";
 
@@ -34,6 +34,31 @@ pub(super) const ROWS: &[OptionInfo] = &[
                  worker reaches the sessions of its own clients only; ports of `tcp://` and \
                  `unix://`.",
         access: field!(mode),
+    },
+    OptionInfo {
+        name: "start",
+        topic: TOPIC,
+        kind: Kind::Choice(Start::WORDS),
+        default: "fork",
+        unit: "",
+        why: "A fork begins sooner and asks nothing of `main`; `exec` is for programs that are \
+              deployed while clients are connected.",
+        effect: "How a worker begins: as a fork of the program that was started, or (`exec`) by \
+                 executing it, so that a reload puts the program into service that lies on disk \
+                 then. What no reload has accepted replaces no worker that dies (P14, P42).",
+        access: field!(start),
+    },
+    OptionInfo {
+        name: "program",
+        topic: TOPIC,
+        kind: Kind::Path,
+        default: "",
+        unit: "",
+        why: "The path by which a program was started follows a link that a deploy switches; \
+              another one is needed only where that path says nothing, as under a loader.",
+        effect: "The program that a reload with `start = exec` executes; empty = the path by \
+                 which this one was started.",
+        access: field!(program),
     },
     OptionInfo {
         name: "workers",
