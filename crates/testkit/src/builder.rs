@@ -305,7 +305,7 @@ fn examples() -> TestResult<PathBuf> {
 
 /// Finds an example beside the running test: `target/PROFILE/deps/TEST` ->
 /// `target/PROFILE/examples/NAME`.
-fn find_example(name: &str) -> TestResult<PathBuf> {
+pub(crate) fn find_example(name: &str) -> TestResult<PathBuf> {
     let directory = examples()?;
     let path = directory.join(name);
     if path.is_file() {

@@ -1,13 +1,13 @@
 //! A running server: its processes, its log, its end.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
 
 use rustix::process::Signal;
 
-use crate::builder::{Launched, ServerBuilder};
+use crate::builder::{Launched, ServerBuilder, find_example};
 use crate::client::Client;
 use crate::ended::Ended;
 use crate::error::{TestError, TestResult, errors_in_flight, fail};
@@ -42,6 +42,14 @@ impl TestServer {
     /// The `chat` example.
     pub fn chat() -> ServerBuilder {
         ServerBuilder::example("chat")
+    }
+
+    /// Where the program of an example lies.
+    ///
+    /// # Errors
+    /// When it was not built.
+    pub fn example_path(name: &str) -> TestResult<PathBuf> {
+        find_example(name)
     }
 
     /// Any other example, by its name.

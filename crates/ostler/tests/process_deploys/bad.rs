@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use ostler_testkit::{RunningLoad, Signal, TestResult, TestServer};
 
-use crate::scene::{Place, check_running, example};
+use crate::scene::{Place, check_running};
 use crate::support::{check, start, wait_lines, wait_serving};
 
 const ABORTED: &str = "nothing changed";
@@ -90,7 +90,7 @@ fn files_that_are_no_program_are_refused() -> TestResult {
 #[test]
 fn programs_that_are_not_whole_or_for_others_are_refused() -> TestResult {
     let mut scene = Scene::new("halves", "30s")?;
-    let whole = std::fs::read(example("ostler-echo")?)?;
+    let whole = std::fs::read(TestServer::example_path("ostler-echo")?)?;
     for part in [100, whole.len() / 2, whole.len() - 1] {
         scene.place.deploy_bytes(whole.get(..part).unwrap_or(&whole), 0o755)?;
         scene.is_refused("its end is missing")?;

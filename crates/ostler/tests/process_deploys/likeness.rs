@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ostler_testkit::{Process, Signal, TestResult, TestServer};
 
-use crate::scene::{Place, example};
+use crate::scene::Place;
 use crate::support::{check, start, wait_serving};
 
 /// What is to be seen of a process, without what is another one's by necessity.
@@ -135,7 +135,7 @@ fn a_worker_writes_to_the_log_file_of_its_server() -> TestResult {
 #[test]
 fn a_program_with_two_servers_cannot_be_started_by_exec() -> TestResult {
     let place = Place::new("two")?;
-    let builder = TestServer::program(example("embedder")?)
+    let builder = TestServer::program(&TestServer::example_path("embedder")?)
         .unset("log_level")
         .set("start", "exec")
         .env("EMBEDDER_LOGS", place.directory());

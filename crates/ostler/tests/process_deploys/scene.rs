@@ -18,16 +18,6 @@ impl Drop for Place {
     }
 }
 
-/// A program that was built beside the running test.
-pub fn example(name: &str) -> TestResult<PathBuf> {
-    if let Some(directory) = std::env::var_os("OSTLER_EXAMPLES") {
-        return Ok(PathBuf::from(directory).join(name));
-    }
-    let test = std::env::current_exe()?;
-    let profile = test.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-    Ok(profile.join("examples").join(name))
-}
-
 /// Which file it is.
 pub fn inode(path: &Path) -> TestResult<u64> {
     Ok(std::fs::metadata(path)?.ino())
@@ -76,14 +66,14 @@ impl Place {
     /// Deploys the instrument once more, as another file; returns which.
     pub fn deploy(&self) -> TestResult<u64> {
         let new = self.directory.join("new");
-        std::fs::copy(example("ostler-echo")?, &new)?;
+        std::fs::copy(TestServer::example_path("ostler-echo")?, &new)?;
         std::fs::rename(&new, self.program())?;
         self.inode()
     }
 
     /// Deploys the impostor that does this.
     pub fn deploy_impostor(&self, what: &str) -> TestResult<u64> {
-        let mut bytes = std::fs::read(example("impostor")?)?;
+        let mut bytes = std::fs::read(TestServer::example_path("impostor")?)?;
         bytes.extend(format!("impostor:{what}\n").into_bytes());
         self.deploy_bytes(&bytes, 0o755)
     }

@@ -1,6 +1,9 @@
 //! Processes.
 
-use ostler_testkit::{Process, TestError, TestResult};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use ostler_testkit::{Process, Signal, TestError, TestResult, TestServer};
 
 use crate::Effect;
 use crate::talk::{Scratch, Talk, probe, small_probe};
@@ -12,6 +15,8 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("reactors", workers_and_reactors_are_as_many_as_told),
     ("harden", harden_closes_processes_to_their_user),
     ("sched_batch", sched_batch_is_the_workers_policy),
+    ("start", start_says_whether_a_reload_takes_a_new_program),
+    ("program", program_says_what_a_reload_takes),
     ("pid_file", pid_file_has_the_number_of_the_master),
 ];
 
@@ -157,5 +162,46 @@ fn pid_file_has_the_number_of_the_master() -> TestResult {
     assert_eq!(std::fs::read_to_string(&path)?, format!("{}\n", server.master().pid()));
     server.stop()?;
     assert!(!path.exists(), "it is removed at the end");
+    Ok(())
+}
+
+/// Which file each worker runs after a reload; and the files: the server's program as it was
+/// started, what has replaced it since, and another one beside it.
+fn programs_after_a_reload(start: &str, elsewhere: bool) -> TestResult<(Vec<u64>, [u64; 3])> {
+    let scratch = Scratch::new("start")?;
+    let (program, other) = (scratch.path("program"), scratch.path("other"));
+    let old = TestServer::example_path("probe")?;
+    std::fs::copy(&old, &program)?;
+    std::fs::copy(&old, &other)?;
+    let inode = |path: &Path| std::fs::metadata(path).map(|file| file.ino());
+    let first = inode(&program)?;
+    let server = TestServer::program(&program).set("workers", 2).set("reactors", 1);
+    let server = server.set("listen", "127.0.0.1:0").set("harden", "off").set("start", start);
+    let server = if elsewhere { server.set("program", other.display()) } else { server }.start()?;
+    std::fs::copy(&old, scratch.path("new"))?;
+    std::fs::rename(scratch.path("new"), &program)?;
+    server.signal(Signal::USR1);
+    server.wait_for_log("reload finished: every worker is new")?;
+    server.wait_for("the old workers to be gone", |server| server.workers().len() == 2)?;
+    let of = |worker: &Process| inode(Path::new(&format!("/proc/{}/exe", worker.pid())));
+    let running: Vec<u64> = server.workers().iter().map(of).collect::<Result<_, _>>()?;
+    let files = [first, inode(&program)?, inode(&other)?];
+    server.stop()?;
+    Ok((running, files))
+}
+
+#[test]
+fn start_says_whether_a_reload_takes_a_new_program() -> TestResult {
+    let (running, [first, _, _]) = programs_after_a_reload("fork", false)?;
+    assert_eq!(running, [first; 2], "forks of the program that was started");
+    let (running, [_, deployed, _]) = programs_after_a_reload("exec", false)?;
+    assert_eq!(running, [deployed; 2]);
+    Ok(())
+}
+
+#[test]
+fn program_says_what_a_reload_takes() -> TestResult {
+    let (running, [_, _, other]) = programs_after_a_reload("exec", true)?;
+    assert_eq!(running, [other; 2]);
     Ok(())
 }
