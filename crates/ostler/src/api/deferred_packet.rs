@@ -96,8 +96,8 @@ impl DeferredPacket {
     /// ```
     ///
     /// # Errors
-    /// As [`Packet::reply`]; [`SendError::is_full`] also when more than `redeliver_output_bytes` of
-    /// another thread's outputs are on their way.
+    /// As [`Packet::reply`](crate::Packet::reply); [`SendError::is_full`] also when more than
+    /// `redeliver_output_bytes` of another thread's outputs are on their way.
     pub fn reply(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         let peer = self.peer;
         self.send_to(&peer, bytes)

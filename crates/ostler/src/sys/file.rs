@@ -2,7 +2,6 @@
 #![allow(unsafe_code)]
 
 use std::io::{self, IoSliceMut};
-use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -43,6 +42,7 @@ fn without_pipe_signal<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T>
 
 /// `pread(2)` — reads at most `most` bytes of a file from `offset` on behind those of `bytes`. None
 /// are read: the file ends there.
+#[cfg(feature = "tls")] // plain sockets get files from the kernel
 pub(crate) fn read_behind(
     file: impl AsFd,
     bytes: &mut Vec<u8>,
@@ -50,8 +50,7 @@ pub(crate) fn read_behind(
     offset: u64,
 ) -> io::Result<()> {
     bytes.reserve(most);
-    let spare: &mut [MaybeUninit<u8>] = bytes.spare_capacity_mut();
-    let space = spare.get_mut(..most).unwrap_or_default();
+    let space = bytes.spare_capacity_mut().get_mut(..most).unwrap_or_default();
     let (read, _) = rustix::io::pread(file, space, offset)?;
     let count = read.len();
     // SAFETY: the call has written that many bytes behind those that were there, within the
@@ -147,6 +146,12 @@ mod tests {
         let mut received = String::new();
         near.read_to_string(&mut received).unwrap();
         assert_eq!(received, "2345689");
+    }
+
+    #[test]
+    #[cfg(feature = "tls")]
+    fn a_part_is_read_behind_what_is_there_and_ends_with_the_file() {
+        let file = file(b"0123456789");
         let mut bytes = b"before".to_vec();
         read_behind(&file, &mut bytes, 3, 4).unwrap();
         read_behind(&file, &mut bytes, 9, 9).unwrap();
