@@ -6,7 +6,7 @@ use ostler_shm::peer::PeerBlock;
 use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
 
 use super::context::WorkerContext;
-use super::deferred::NO_SESSION;
+use super::owned_output::NO_SESSION;
 use super::running::RunningDelivery;
 use super::send::{Output, Sender};
 use crate::api::send_error::{SendError, SendErrorKind};

@@ -15,60 +15,13 @@ use std::rc::Rc;
 use ostler_core::answer_turns::{AnswerTurns, Ended};
 use ostler_core::ids::PortId;
 use ostler_core::invariant;
-use ostler_shm::peer::PeerBlock;
 use ostler_shm::record::HEADER_SIZE;
 
 use super::context::WorkerContext;
-use super::datagrams::Datagram;
-use super::files::FileToSend;
+use super::owned_output::{NO_SESSION, OwnedOutput};
 use super::running::RunningDelivery;
-use super::send::{Marks, Output};
+use super::send::Output;
 use crate::api::send_error::{SendError, SendErrorKind};
-
-/// An output that waits.
-#[derive(Debug)]
-enum Held {
-    Send(u64, Vec<u8>),
-    File(u64, FileToSend),
-    Close(u64, bool),
-    State(u64, Vec<u8>),
-    Mark(u64, Marks),
-    Bind(u64, u32),
-    Datagram(u16, PeerBlock, Vec<u8>),
-}
-
-impl Held {
-    fn new(session: u64, output: Output<'_>) -> Self {
-        match output {
-            Output::Send(bytes) => Self::Send(session, bytes.to_vec()),
-            Output::File(file) => Self::File(session, file.clone()),
-            Output::Close(reset) => Self::Close(session, reset),
-            Output::State(state) => Self::State(session, state.to_vec()),
-            Output::Mark(marks) => Self::Mark(session, marks),
-            Output::Bind(user) => Self::Bind(session, user),
-            Output::Datagram(Datagram { port, peer, bytes }) => {
-                Self::Datagram(port, *peer, bytes.to_vec())
-            }
-        }
-    }
-
-    fn parts(&self) -> (u64, Output<'_>) {
-        match self {
-            Self::Send(session, bytes) => (*session, Output::Send(bytes)),
-            Self::File(session, file) => (*session, Output::File(file)),
-            Self::Close(session, reset) => (*session, Output::Close(*reset)),
-            Self::State(session, state) => (*session, Output::State(state)),
-            Self::Mark(session, marks) => (*session, Output::Mark(*marks)),
-            Self::Bind(session, user) => (*session, Output::Bind(*user)),
-            Self::Datagram(port, peer, bytes) => {
-                (NO_SESSION, Output::Datagram(Datagram { port: *port, peer, bytes }))
-            }
-        }
-    }
-}
-
-/// The session of a delivery that is of none.
-pub(super) const NO_SESSION: u64 = 0;
 
 /// What is held back for an output: its bytes and a header, so that many small ones are bounded
 /// too.
@@ -89,7 +42,7 @@ pub(crate) type SharedDeferral = Rc<RefCell<Deferral>>;
 pub(crate) struct Deferral {
     /// As the cause of its outputs. Its package is not in the ring any more.
     current: RunningDelivery,
-    held: Vec<Held>,
+    held: Vec<OwnedOutput>,
     held_bytes: usize,
     /// How often user code took it out of its callback: it is over when the last of those tokens is
     /// gone; without one, when the callback is.
@@ -245,7 +198,7 @@ impl Deferral {
             context.sessions.note_held_close(session, reset, self.current.as_cause());
         }
         self.held_bytes += cost(output);
-        self.held.push(Held::new(session, output));
+        self.held.push(OwnedOutput::new(session, output));
     }
 }
 

@@ -23,6 +23,7 @@ mod files;
 pub(crate) mod handlers;
 pub(crate) mod inbox;
 mod leaving;
+mod owned_output;
 pub(crate) mod port;
 mod running;
 pub(crate) mod send;

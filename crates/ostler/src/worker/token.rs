@@ -11,13 +11,13 @@ use ostler_core::invariant;
 use ostler_shm::peer::PeerBlock;
 
 use super::context::WorkerContext;
-use super::datagrams::{Datagram, SendingPort};
-use super::deferred::{DeferredDelivery, NO_SESSION};
-use super::files::FileToSend;
+use super::datagrams::SendingPort;
+use super::deferred::DeferredDelivery;
 use super::handlers::HandlerId;
 use super::inbox::{Inbox, Refused};
+use super::owned_output::{NO_SESSION, OwnedOutput};
 use super::running::RunningDelivery;
-use super::send::{Marks, Output};
+use super::send::Output;
 use crate::api::send_error::{SendError, SendErrorKind};
 use crate::api::worker::Worker;
 
@@ -68,47 +68,6 @@ impl Tokens {
 
     fn put_back(&self, number: u64, delivery: DeferredDelivery) {
         self.deliveries.borrow_mut().insert(number, delivery);
-    }
-}
-
-/// An output on its way to the worker's thread.
-enum Posted {
-    Send(u64, Vec<u8>),
-    File(u64, FileToSend),
-    Close(u64),
-    State(u64, Vec<u8>),
-    Mark(u64, Marks),
-    Bind(u64, u32),
-    Datagram(u16, PeerBlock, Vec<u8>),
-}
-
-impl Posted {
-    fn new(session: u64, output: Output<'_>) -> Self {
-        match output {
-            Output::Send(bytes) => Self::Send(session, bytes.to_vec()),
-            Output::File(file) => Self::File(session, file.clone()),
-            Output::State(state) => Self::State(session, state.to_vec()),
-            Output::Close(_) => Self::Close(session),
-            Output::Mark(marks) => Self::Mark(session, marks),
-            Output::Bind(user) => Self::Bind(session, user),
-            Output::Datagram(Datagram { port, peer, bytes }) => {
-                Self::Datagram(port, *peer, bytes.to_vec())
-            }
-        }
-    }
-
-    fn parts(&self) -> (u64, Output<'_>) {
-        match self {
-            Self::Send(session, bytes) => (*session, Output::Send(bytes)),
-            Self::File(session, file) => (*session, Output::File(file)),
-            Self::State(session, state) => (*session, Output::State(state)),
-            Self::Close(session) => (*session, Output::Close(false)),
-            Self::Mark(session, marks) => (*session, Output::Mark(*marks)),
-            Self::Bind(session, user) => (*session, Output::Bind(*user)),
-            Self::Datagram(port, peer, bytes) => {
-                (NO_SESSION, Output::Datagram(Datagram { port: *port, peer, bytes }))
-            }
-        }
     }
 }
 
@@ -185,7 +144,7 @@ impl DeferredToken {
             }
             _ => {}
         }
-        let posted = Posted::new(session, output);
+        let posted = OwnedOutput::new(session, output);
         self.post(posted, POSTED_COST_BYTES + output.len())
     }
 
@@ -199,9 +158,9 @@ impl DeferredToken {
         self.output(NO_SESSION, Output::Datagram(port.datagram(peer, bytes)?))
     }
 
-    fn post(&self, posted: Posted, cost: usize) -> Result<(), SendError> {
+    fn post(&self, posted: OwnedOutput, cost: usize) -> Result<(), SendError> {
         let before = self.on_the_way.fetch_add(cost, Ordering::AcqRel);
-        let is_close = matches!(posted, Posted::Close(_));
+        let is_close = matches!(posted, OwnedOutput::Close(..));
         if before > 0 && before + cost > self.on_the_way_max && !is_close {
             self.on_the_way.fetch_sub(cost, Ordering::AcqRel);
             return Err(SendError::new(SendErrorKind::Full));
@@ -239,7 +198,7 @@ impl DeferredToken {
             let text = "a deferred package was lost in a panic, its session is closed";
             tracing::error!(session, "{text}");
         }
-        arrive(context, delivery, &Posted::Close(session));
+        arrive(context, delivery, &OwnedOutput::Close(session, false));
     }
 }
 
@@ -273,14 +232,14 @@ fn set_used(context: &WorkerContext, delivery: u64, used: Option<u32>) {
 
 /// A posted output is at its worker. It was accepted: a session for which it finds no room is
 /// reset, because it must not go on as if it had been sent. A datagram may be lost anywhere.
-fn arrive(context: &WorkerContext, delivery: u64, posted: &Posted) {
+fn arrive(context: &WorkerContext, delivery: u64, posted: &OwnedOutput) {
     let (session, output) = posted.parts();
     let Some(mut deferred) = context.tokens.take(delivery) else {
         invariant!(false, "what a token has posted arrives before its end");
         return;
     };
     match deferred.output(session, output) {
-        Err(error) if matches!(posted, Posted::Datagram(..)) => context.datagram_lost(&error),
+        Err(error) if matches!(posted, OwnedOutput::Datagram(..)) => context.datagram_lost(&error),
         Err(error) if !error.is_gone() => {
             if context.complaints.output_lost.admits() {
                 let text = "a deferred output found no room: its session is closed";

@@ -1,0 +1,54 @@
+//! An output that outlives the call that caused it: it is held back until its delivery is finished,
+//! or on its way from another thread.
+
+use ostler_shm::peer::PeerBlock;
+
+use super::datagrams::Datagram;
+use super::files::FileToSend;
+use super::send::{Marks, Output};
+
+/// The session of a delivery, or of an output, that is of none.
+pub(super) const NO_SESSION: u64 = 0;
+
+/// An output, with its session and its bytes.
+#[derive(Debug)]
+pub(super) enum OwnedOutput {
+    Send(u64, Vec<u8>),
+    File(u64, FileToSend),
+    Close(u64, bool),
+    State(u64, Vec<u8>),
+    Mark(u64, Marks),
+    Bind(u64, u32),
+    Datagram(u16, PeerBlock, Vec<u8>),
+}
+
+impl OwnedOutput {
+    pub(super) fn new(session: u64, output: Output<'_>) -> Self {
+        match output {
+            Output::Send(bytes) => Self::Send(session, bytes.to_vec()),
+            Output::File(file) => Self::File(session, file.clone()),
+            Output::Close(reset) => Self::Close(session, reset),
+            Output::State(state) => Self::State(session, state.to_vec()),
+            Output::Mark(marks) => Self::Mark(session, marks),
+            Output::Bind(user) => Self::Bind(session, user),
+            Output::Datagram(Datagram { port, peer, bytes }) => {
+                Self::Datagram(port, *peer, bytes.to_vec())
+            }
+        }
+    }
+
+    /// Its session, and it.
+    pub(super) fn parts(&self) -> (u64, Output<'_>) {
+        match self {
+            Self::Send(session, bytes) => (*session, Output::Send(bytes)),
+            Self::File(session, file) => (*session, Output::File(file)),
+            Self::Close(session, reset) => (*session, Output::Close(*reset)),
+            Self::State(session, state) => (*session, Output::State(state)),
+            Self::Mark(session, marks) => (*session, Output::Mark(*marks)),
+            Self::Bind(session, user) => (*session, Output::Bind(*user)),
+            Self::Datagram(port, peer, bytes) => {
+                (NO_SESSION, Output::Datagram(Datagram { port: *port, peer, bytes }))
+            }
+        }
+    }
+}
