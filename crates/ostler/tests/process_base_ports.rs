@@ -6,13 +6,12 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use encrypted::{Authority, NAME, Pair, TlsClient, showing};
 use ostler_testkit::{DEADLINE, ServerBuilder, Signal, TestError, TestResult, TestServer};
-use support::{ask, check, round_trip, start, wait_lines, wait_serving, worker_of};
+use support::{activate, ask, check, round_trip, start, wait_lines, wait_serving, worker_of};
 
 const DIED: &str = "died";
 
@@ -132,19 +131,6 @@ fn new_certificates_are_shown_also_by_workers_that_stay() -> TestResult {
     said?;
     check(client?.shown() == Some(new.der), "the new certificate")?;
     server.stop()
-}
-
-/// What starts a server with descriptors of these names, as a socket unit does.
-fn activate(names: &str, descriptors: &str) -> TestResult<Vec<String>> {
-    let program = match std::env::var_os("OSTLER_EXAMPLES") {
-        Some(directory) => PathBuf::from(directory).join("activate"),
-        None => {
-            let test = std::env::current_exe()?;
-            let profile = test.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-            profile.join("examples/activate")
-        }
-    };
-    Ok(vec![program.display().to_string(), names.to_owned(), descriptors.to_owned()])
 }
 
 /// One queue for all workers: who waits in it is served by whoever is there.

@@ -48,6 +48,19 @@ fn round_trip(socket: &UdpSocket, bytes: &[u8]) -> TestResult {
     expect(socket, bytes)
 }
 
+/// All of them send, and then each gets its answer, so many times.
+fn ask_in_rounds(peers: &[UdpSocket], rounds: usize) -> TestResult {
+    for round in 0..rounds {
+        for (number, peer) in peers.iter().enumerate() {
+            peer.send(format!("{number} {round}").as_bytes())?;
+        }
+        for (number, peer) in peers.iter().enumerate() {
+            expect(peer, format!("{number} {round}").as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
 /// Nothing is in the socket: every answer came once.
 fn expect_nothing(socket: &UdpSocket) -> TestResult {
     socket.set_nonblocking(true)?;
@@ -64,14 +77,7 @@ fn end(server: TestServer) -> TestResult<DatagramBooks> {
 fn every_datagram_of_many_peers_is_answered() -> TestResult {
     let server = start(datagrams(2, ""), 2)?;
     let peers = peers(&server, 64)?;
-    for round in 0..20 {
-        for (number, peer) in peers.iter().enumerate() {
-            peer.send(format!("{number} {round}").as_bytes())?;
-        }
-        for (number, peer) in peers.iter().enumerate() {
-            expect(peer, format!("{number} {round}").as_bytes())?;
-        }
-    }
+    ask_in_rounds(&peers, 20)?;
     server.wait_for_rest()?;
     let books = end(server)?;
     let figures = ["received", "finished", "sent", "dropped"].map(|name| books.get(name));
@@ -136,14 +142,7 @@ fn with_redeliver_every_datagram_is_answered_once_while_workers_are_killed() -> 
     let server = start(builder.expect_log(DIED).expect_log(BACK_OFF).expect_log(OFTEN), 3)?;
     let peers = peers(&server, 16)?;
     let kills = KillEvery::start(&server, Duration::from_millis(50))?;
-    for round in 0..300 {
-        for (number, peer) in peers.iter().enumerate() {
-            peer.send(format!("{number} {round}").as_bytes())?;
-        }
-        for (number, peer) in peers.iter().enumerate() {
-            expect(peer, format!("{number} {round}").as_bytes())?;
-        }
-    }
+    ask_in_rounds(&peers, 300)?;
     kills.stop()?;
     server.wait_for_rest()?;
     peers.iter().try_for_each(expect_nothing)?;
@@ -158,14 +157,7 @@ fn deferred_datagrams_of_dead_workers_are_answered_once_by_others() -> TestResul
     let server = start(builder.expect_log(DIED).expect_log(BACK_OFF).expect_log(OFTEN), 3)?;
     let peers = peers(&server, 16)?;
     let kills = KillEvery::start(&server, Duration::from_millis(250))?;
-    for round in 0..30 {
-        for (number, peer) in peers.iter().enumerate() {
-            peer.send(format!("{number} {round}").as_bytes())?;
-        }
-        for (number, peer) in peers.iter().enumerate() {
-            expect(peer, format!("{number} {round}").as_bytes())?;
-        }
-    }
+    ask_in_rounds(&peers, 30)?;
     kills.stop()?;
     server.wait_for_rest()?;
     peers.iter().try_for_each(expect_nothing)?;

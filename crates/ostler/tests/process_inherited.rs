@@ -11,27 +11,14 @@ use std::net::TcpListener;
 use std::os::fd::AsFd as _;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use encrypted::{Authority, NAME, TlsClient, showing};
 use ostler_testkit::{Client, DEADLINE, TestResult, TestServer};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use support::{check, echo, round_trip};
+use support::{activate, check, echo, round_trip};
 use talk::{Scratch, Talk, probe};
-
-/// What starts a server with descriptors of these names, as a socket unit does.
-fn activate(names: &str, descriptors: &str) -> TestResult<Vec<String>> {
-    let program = match std::env::var_os("OSTLER_EXAMPLES") {
-        Some(directory) => PathBuf::from(directory).join("activate"),
-        None => {
-            let test = std::env::current_exe()?;
-            let profile = test.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-            profile.join("examples/activate")
-        }
-    };
-    Ok(vec![program.display().to_string(), names.to_owned(), descriptors.to_owned()])
-}
 
 /// Sends something to a unix socket and expects it back.
 fn unix_round_trip(mut client: UnixStream, text: &str) -> TestResult {

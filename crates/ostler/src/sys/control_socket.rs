@@ -64,6 +64,15 @@ pub(crate) fn send_pieces(socket: impl AsFd, head: &[u8], body: &[u8]) -> io::Re
     if sent == head.len() + body.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
+/// The descriptors that came with a message, which are open here now.
+fn taken(control: &mut RecvAncillaryBuffer<'_>) -> Vec<OwnedFd> {
+    let rights = control.drain().filter_map(|part| match part {
+        RecvAncillaryMessage::ScmRights(rights) => Some(rights),
+        _ => None,
+    });
+    rights.flatten().collect()
+}
+
 /// `recvmsg(2)` — takes one message and its descriptors, which are closed on exec; `WouldBlock`
 /// when none waits.
 ///
@@ -76,12 +85,7 @@ pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
     let message =
         rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags)?;
-    let mut descriptors = Vec::new();
-    for part in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(rights) = part {
-            descriptors.extend(rights);
-        }
-    }
+    let mut descriptors = taken(&mut control);
     if message.flags.contains(ReturnFlags::TRUNC) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "control message was cut"));
     }
@@ -129,12 +133,7 @@ pub(crate) fn receive_one(
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC | RecvFlags::TRUNC;
     let message =
         rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags)?;
-    let mut descriptors = Vec::new();
-    for part in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(rights) = part {
-            descriptors.extend(rights);
-        }
-    }
+    let mut descriptors = taken(&mut control);
     let was_cut = message.flags.contains(ReturnFlags::CTRUNC);
     let descriptor = match (descriptors.pop(), descriptors.is_empty(), was_cut) {
         (Some(descriptor), true, false) => OneDescriptor::Came(descriptor),

@@ -14,6 +14,12 @@ pub fn echo(workers: u16, reactors: u16) -> ServerBuilder {
         .set("dispatch", "idle_first")
 }
 
+/// What starts a server with descriptors of these names, as a socket unit does.
+pub fn activate(names: &str, descriptors: &str) -> TestResult<Vec<String>> {
+    let program = TestServer::example_path("activate")?;
+    Ok(vec![program.display().to_string(), names.to_owned(), descriptors.to_owned()])
+}
+
 /// A server that does what packages say (`bench/instrument/src/orders.rs`).
 pub fn orders(workers: u16) -> ServerBuilder {
     // One line about a panic, whatever the environment says.
