@@ -30,6 +30,9 @@ struct Crashes;
 #[doc = include_str!("../../../docs/guide/reload.md")]
 struct Reload;
 
+#[doc = include_str!("../../../docs/guide/recycling.md")]
+struct Recycling;
+
 #[doc = include_str!("../../../docs/guide/deploys.md")]
 struct Deploys;
 

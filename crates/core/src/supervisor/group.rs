@@ -7,7 +7,7 @@ use super::intensity::Intensity;
 use super::recycle::Request;
 use super::reload::Reload;
 use super::slot::SlotState;
-use super::types::{Code, GroupSettings, SupervisorAction};
+use super::types::{Code, GroupSettings, KillCause, SupervisorAction};
 use crate::Millis;
 use crate::ids::{ProcessKey, ProcessKind, Slot};
 
@@ -72,7 +72,7 @@ impl Group {
     pub(super) fn deadline(&self) -> Option<Millis> {
         let processes = self.slots.iter().filter_map(SlotState::deadline);
         let starts = self.slots.iter().filter_map(|slot| self.start_at(slot));
-        let recycling = self.recycle_retries();
+        let recycling = self.recycle_retries().chain(self.ages());
         // A time-out that was meant as "never" saturates there; it needs no timer.
         processes.chain(starts).chain(recycling).filter(|at| *at < Millis::MAX).min()
     }
@@ -86,7 +86,8 @@ impl Group {
             return;
         }
         self.advance_reload(out);
-        self.grant_recycling();
+        self.recycle_the_old();
+        self.grant_recycling(out);
         for index in 0..self.slots.len() {
             let due = self.slots.get(index).and_then(|slot| self.start_at(slot));
             if due.is_some_and(|at| at <= self.now)
@@ -150,8 +151,9 @@ impl Group {
 
     pub(super) fn ready(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
         let gone_by = self.now.saturating_add(self.settings.drain_timeout_ms);
+        let old_at = self.old_at(key.slot);
         if let Some(slot) = self.slot_mut(key) {
-            slot.ready(key, gone_by, out);
+            slot.ready(key, gone_by, old_at, out);
         }
     }
 
@@ -161,9 +163,15 @@ impl Group {
         }
     }
 
-    pub(super) fn condemned(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
+    /// Kills a process, whatever it does.
+    pub(super) fn kill(
+        &mut self,
+        key: ProcessKey,
+        cause: KillCause,
+        out: &mut Vec<SupervisorAction>,
+    ) {
         if let Some(slot) = self.slot_mut(key) {
-            slot.condemned(key, out);
+            slot.kill(key, cause, out);
         }
     }
 }

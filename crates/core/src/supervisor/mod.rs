@@ -96,8 +96,13 @@ impl Supervisor {
             Event::ForkFailed(key) => self.of(key, |group| group.fork_failed(key, out)),
             Event::Ready(key) => self.of(key, |group| group.ready(key, out)),
             Event::TookDelivery(key) => self.of(key, |group| group.took_delivery(key)),
-            Event::LeaveRequested(key, _reason) => self.of(key, |group| group.leave_requested(key)),
-            Event::Condemned(key) => self.of(key, |group| group.condemned(key, out)),
+            Event::LeaveRequested(key, reason) => {
+                self.of(key, |group| group.leave_requested(key, reason));
+            }
+            Event::Condemned(key) => {
+                self.of(key, |group| group.kill(key, KillCause::Condemned, out))
+            }
+            Event::TooLarge(key) => self.of(key, |group| group.kill(key, KillCause::Memory, out)),
             Event::Exited(key, exit) => self.of(key, |group| group.exited(key, exit, out)),
             Event::ReloadRequested => self.reload_requested(out),
             Event::Draining => self.groups.iter_mut().for_each(|group| group.draining = true),

@@ -80,6 +80,8 @@ pub(super) struct Process {
     pub(super) took_delivery: bool,
     /// It asked to be replaced.
     pub(super) leave_asked: bool,
+    /// When it has served for long enough.
+    pub(super) old_at: Millis,
     /// It was told to take no more packages, and has to be gone by then.
     pub(super) gone_by: Option<Millis>,
     /// Our kill, if there was one. SIGKILL is final: it is sent once.
@@ -87,8 +89,8 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn new(key: ProcessKey, leave_asked: bool) -> Self {
-        Self { key, took_delivery: false, leave_asked, gone_by: None, killed: None }
+    pub(super) fn new(key: ProcessKey, leave_asked: bool, old_at: Millis) -> Self {
+        Self { key, took_delivery: false, leave_asked, old_at, gone_by: None, killed: None }
     }
 
     /// Kills it, unless that was done before.

@@ -135,19 +135,21 @@ impl SlotState {
         }
     }
 
-    /// The new process takes over; the old one, if there is one, leaves until `gone_by`.
+    /// The new process takes over, until it is old at `old_at`; its predecessor, if there is one,
+    /// leaves until `gone_by`.
     /// That a successor only starts while `leaving` is free keeps its place free here.
     pub(super) fn ready(
         &mut self,
         key: ProcessKey,
         gone_by: Millis,
+        old_at: Millis,
         out: &mut Vec<SupervisorAction>,
     ) {
         let ready = self.starting.take_if(|starting| {
             starting.key == key && starting.stage != Stage::Memory && starting.end.is_none()
         });
         let Some(ready) = ready else { return };
-        let old = self.serving.replace(Process::new(key, ready.leave_asked));
+        let old = self.serving.replace(Process::new(key, ready.leave_asked, old_at));
         let leave = old.as_ref().map(|old| old.key);
         if let Some(mut old) = old {
             old.gone_by = Some(gone_by);
@@ -168,13 +170,18 @@ impl SlotState {
     }
 
     /// Kills the process whatever it does. One that was not forked cannot have written anything.
-    pub(super) fn condemned(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
+    pub(super) fn kill(
+        &mut self,
+        key: ProcessKey,
+        cause: KillCause,
+        out: &mut Vec<SupervisorAction>,
+    ) {
         if let Some(starting) = self.starting.as_mut().filter(|starting| starting.key == key) {
-            starting.end(KillCause::Condemned, out);
+            starting.end(cause, out);
         }
         for process in [&mut self.serving, &mut self.leaving].into_iter().flatten() {
             if process.key == key {
-                process.kill(KillCause::Condemned, out);
+                process.kill(cause, out);
             }
         }
     }

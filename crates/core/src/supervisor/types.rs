@@ -24,6 +24,13 @@ pub enum LeaveReason {
     MaxRequests,
     /// It got a TERM from outside, or its own code asked.
     Asked,
+    /// It has taken nothing for `worker_idle_max_ms`.
+    Idle,
+    /// It has more memory than `worker_memory_soft_max`. It counts only when it has taken a
+    /// delivery: a successor of one that has not would have as much.
+    Memory,
+    /// It has served for as long as a process of its kind may.
+    Age,
 }
 
 /// Why the supervisor kills a worker.
@@ -39,6 +46,8 @@ pub enum KillCause {
     Shutdown,
     /// The reload that started it was aborted.
     ReloadAborted,
+    /// It has more memory than `worker_memory_hard_max`.
+    Memory,
 }
 
 /// Which program a process is started from, where there can be two
@@ -73,6 +82,8 @@ pub enum Event {
     LeaveRequested(ProcessKey, LeaveReason),
     /// The master found that the process wrote nonsense.
     Condemned(ProcessKey),
+    /// The process has more memory than it may ever have.
+    TooLarge(ProcessKey),
     /// The process was reaped.
     Exited(ProcessKey, Exit),
     /// A user asked to reload all processes that are reloaded.
@@ -138,6 +149,8 @@ pub enum SupervisorAction {
         /// Whether its end was asked for (reload, recycling, shutdown).
         expected: bool,
     },
+    /// A process has got a token: a successor is made for it. For the log.
+    Recycles(ProcessKey, LeaveReason),
     /// A slot's process failed to boot; the next attempt is after this pause.
     BackOff {
         /// Of which kind.
@@ -207,6 +220,9 @@ pub struct GroupSettings {
     pub fork_interval_ms: Millis,
     /// At most this many processes recycle themselves at once (tokens).
     pub recycle_at_once: u16,
+    /// A process that has served for so long is replaced. The last slots are replaced up to half of
+    /// it earlier, so that processes that started together do not leave together.
+    pub age_max_ms: Option<Millis>,
     /// Deaths within `restart_period_ms` that are reported as too many.
     pub restart_intensity: u32,
     /// Period of `restart_intensity`.
@@ -227,6 +243,7 @@ impl Default for GroupSettings {
             back_off_max_ms: 30_000,
             fork_interval_ms: 50,
             recycle_at_once: 1,
+            age_max_ms: None,
             restart_intensity: 10,
             restart_period_ms: 10_000,
             keeps_accepted: false,

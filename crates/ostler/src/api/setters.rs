@@ -101,7 +101,18 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     fork_interval(time: Duration) => "fork_interval_ms";
     /// Deliveries after which a worker asks to be replaced; 0 = never.
     max_requests(deliveries: u64) => "max_requests";
-    /// Most workers that are recycled because of `max_requests` at the same time, 1 to 1 024.
+    /// How long a worker may serve before it is replaced, up to a year in whole milliseconds; zero
+    /// is for ever.
+    worker_age_max(time: Duration) => "worker_age_max_ms";
+    /// How long a worker that has served may be without a delivery before it is replaced, up to a
+    /// year in whole milliseconds; zero is for ever.
+    worker_idle_max(time: Duration) => "worker_idle_max_ms";
+    /// Memory of its own above which a worker is replaced after what it has in hand, in bytes; 0 is
+    /// no limit.
+    worker_memory_soft_max(bytes: usize) => "worker_memory_soft_max";
+    /// Memory of its own above which a worker is killed, in bytes; 0 is no limit.
+    worker_memory_hard_max(bytes: usize) => "worker_memory_hard_max";
+    /// Most workers that are recycled at the same time, 1 to 1 024.
     recycle_at_once(workers: u16) => "recycle_at_once";
     /// Least important level that is written.
     log_level(level: LogLevel) => "log_level";

@@ -220,6 +220,7 @@ fn encode_death<const N: usize>(writer: Writer<N>, death: DeathNotice) -> Writer
         Some(KillCause::Condemned) => 3,
         Some(KillCause::Shutdown) => 4,
         Some(KillCause::ReloadAborted) => 5,
+        Some(KillCause::Memory) => 6,
     });
     match death.exit {
         Exit::Code(code) => writer.u8(1).i32(code),
@@ -236,6 +237,7 @@ fn decode_death(reader: &mut Reader<'_>) -> Result<DeathNotice, Malformed> {
         3 => Some(KillCause::Condemned),
         4 => Some(KillCause::Shutdown),
         5 => Some(KillCause::ReloadAborted),
+        6 => Some(KillCause::Memory),
         _ => return Err(Malformed),
     };
     let exit = match reader.u8()? {

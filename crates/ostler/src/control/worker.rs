@@ -51,6 +51,9 @@ impl FromWorker {
             Self::LeaveRequest(reason) => writer.u8(2).u8(match reason {
                 LeaveReason::MaxRequests => 1,
                 LeaveReason::Asked => 2,
+                LeaveReason::Idle => 3,
+                LeaveReason::Memory => 4,
+                LeaveReason::Age => 5,
             }),
             Self::TookDelivery => writer.u8(3),
             Self::StartFailed(text) => writer.u8(4).text(text),
@@ -70,6 +73,9 @@ impl FromWorker {
             2 => Self::LeaveRequest(match reader.u8()? {
                 1 => LeaveReason::MaxRequests,
                 2 => LeaveReason::Asked,
+                3 => LeaveReason::Idle,
+                4 => LeaveReason::Memory,
+                5 => LeaveReason::Age,
                 _ => return Err(Malformed),
             }),
             3 => Self::TookDelivery,

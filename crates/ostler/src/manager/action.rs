@@ -39,6 +39,9 @@ impl Driver<'_> {
                 }
                 self.say(&ToMaster::Died(death))?;
             }
+            SupervisorAction::Recycles(worker, reason) => {
+                tracing::info!(%worker, because = report::reason(reason), "worker is recycled");
+            }
             SupervisorAction::BackOff { kind: _, slot, failures, retry_after_ms } => {
                 // Whether it was ready or not: it ended without having taken anything (decision 9).
                 tracing::debug!(

@@ -12,6 +12,7 @@ use ostler_core::{Millis, invariant};
 use super::children::Children;
 use super::diagnosis::Diagnosis;
 use super::generations::BasedSupervisor;
+use super::memory::MemoryWatch;
 use super::programs::Programs;
 use super::reaping::Reaped;
 use super::report::Reports;
@@ -71,6 +72,7 @@ pub(super) struct Driver<'setup> {
     pub(super) reaped: Option<Reaped>,
     pub(super) reports: Reports,
     pub(super) diagnosis: Diagnosis,
+    memory: MemoryWatch,
     /// Those that workers are started from; `None`: they are forks.
     pub(super) programs: Option<Programs<'setup>>,
     pub(super) spare: Option<Spare>,
@@ -112,6 +114,7 @@ impl<'setup> Driver<'setup> {
             reaped: None,
             reports: Reports::default(),
             diagnosis: Diagnosis::new(&setup.diagnosis),
+            memory: MemoryWatch::new(setup.memory_limits),
             programs: setup.exec.as_ref().zip(program).map(|(exec, own)| Programs::new(exec, own)),
             spare_wanted: spare.is_none(),
             spare_forked_at: clock::monotonic_ms(),
@@ -176,6 +179,9 @@ impl<'setup> Driver<'setup> {
         self.keep_spare(now)?;
         self.reports.run_due(now);
         self.diagnosis.run_due(now, &self.children, self.setup);
+        for event in self.memory.run_due(now, &self.children) {
+            self.tell(event)?;
+        }
         self.watch_backlog()?;
         self.epoll.wait(events, self.timeout())?;
         for (token, _) in events.iter() {
@@ -201,6 +207,7 @@ impl<'setup> Driver<'setup> {
             self.spare_due(),
             self.reports.due(),
             self.diagnosis.due(),
+            self.memory.due(),
         ];
         let at = due.into_iter().flatten().min()?;
         // At least 1 ms, so that a deadline that does not move can never make this loop spin.

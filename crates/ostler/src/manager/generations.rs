@@ -53,6 +53,7 @@ impl BasedSupervisor {
             Event::TookDelivery(worker) => Event::TookDelivery(key(worker)?),
             Event::LeaveRequested(worker, reason) => Event::LeaveRequested(key(worker)?, reason),
             Event::Condemned(worker) => Event::Condemned(key(worker)?),
+            Event::TooLarge(worker) => Event::TooLarge(key(worker)?),
             Event::Exited(worker, exit) => Event::Exited(key(worker)?, exit),
             Event::Tick
             | Event::ReloadRequested
@@ -73,6 +74,7 @@ impl BasedSupervisor {
                 | SupervisorAction::ReleaseMemory(worker)
                 | SupervisorAction::Leave(worker)
                 | SupervisorAction::Kill(worker, _)
+                | SupervisorAction::Recycles(worker, _)
                 | SupervisorAction::Died { worker, .. } => raise(worker),
                 SupervisorAction::Serve { serve, leave } => {
                     raise(serve);

@@ -12,9 +12,9 @@
 //! One file per idea: `setup` (what it is made with), `handle` (the master's view of it),
 //! `spawn/spare` (a manager before its promotion), `event_loop`, `action` (what supervisor and
 //! master ask for), `children` (the table), `spawn` (how a process is made), `programs`
-//! (which one it runs), `guard` (workers that
-//! must not outlive all), `worker_message`, `reaping` (children that have ended), `token` (whose
-//! event it is), `generations` (a later manager's keys), `sweep` (the end of all children),
+//! (which one it runs), `guard` (workers that must not outlive all), `memory` (how much workers
+//! have), `worker_message`, `reaping` (children that have ended), `token` (whose event it is),
+//! `generations` (a later manager's keys), `sweep` (the end of all children),
 //! `report` (log lines), `diagnosis` (slow requests, deaths).
 
 mod action;
@@ -24,6 +24,7 @@ mod event_loop;
 mod generations;
 mod guard;
 mod handle;
+mod memory;
 mod programs;
 mod reaping;
 mod report;
@@ -37,6 +38,7 @@ mod worker_message;
 
 pub(crate) use diagnosis::DiagnosisSettings;
 pub(crate) use handle::{Forked, ManagerHandle, fork_managers};
+pub(crate) use memory::MemoryLimits;
 pub(crate) use programs::{ExecSetup, locate};
 pub(crate) use setup::ManagerSetup;
 pub(crate) use sweep::end_all;

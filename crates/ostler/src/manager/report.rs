@@ -4,7 +4,7 @@ use std::io;
 
 use ostler_core::Millis;
 use ostler_core::ids::ProcessKey;
-use ostler_core::supervisor::{Exit, KillCause};
+use ostler_core::supervisor::{Exit, KillCause, LeaveReason};
 use ostler_core::throttle::Throttle;
 
 use super::diagnosis::DeathCase;
@@ -171,6 +171,18 @@ pub(super) fn cause(cause: KillCause) -> &'static str {
         KillCause::Condemned => "condemned",
         KillCause::Shutdown => "shutdown",
         KillCause::ReloadAborted => "reload aborted",
+        KillCause::Memory => "more memory than worker_memory_hard_max",
+    }
+}
+
+/// Why a worker is recycled, in words: the option, if there is one.
+pub(super) fn reason(reason: LeaveReason) -> &'static str {
+    match reason {
+        LeaveReason::MaxRequests => "max_requests",
+        LeaveReason::Asked => "it was asked to leave",
+        LeaveReason::Idle => "worker_idle_max_ms",
+        LeaveReason::Memory => "worker_memory_soft_max",
+        LeaveReason::Age => "worker_age_max_ms",
     }
 }
 

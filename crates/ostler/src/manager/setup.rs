@@ -5,6 +5,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use ostler_core::supervisor::Settings;
 
 use super::diagnosis::DiagnosisSettings;
+use super::memory::MemoryLimits;
 use super::programs::ExecSetup;
 use crate::inheritance::{Attributes, WorkerMain};
 use crate::sys::pidfd::PidFd;
@@ -25,6 +26,8 @@ pub(crate) struct ManagerSetup {
     pub(crate) attributes: Attributes,
     /// What is told of slow workers and of deaths.
     pub(crate) diagnosis: DiagnosisSettings,
+    /// How much memory a worker may have.
+    pub(crate) memory_limits: MemoryLimits,
     /// Descriptors that are not Ostler's and that all processes keep besides 0, 1 and 2: the log
     /// file, and what the program had open before. Everything else is closed in every child. They
     /// are numbers, so take them when the program can close nothing any more and Ostler has opened

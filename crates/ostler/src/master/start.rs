@@ -32,7 +32,9 @@ use crate::encryption::{Encryption, Handover};
 use crate::error::{Error, Result};
 use crate::inheritance::{Attributes, Charter, EndsKind, WorkerMain};
 use crate::log::ServerLog;
-use crate::manager::{DiagnosisSettings, ExecSetup, Forked, ManagerSetup, fork_managers, locate};
+use crate::manager::{
+    DiagnosisSettings, ExecSetup, Forked, ManagerSetup, MemoryLimits, fork_managers, locate,
+};
 use crate::options::{Harden, Mode, Options, SessionIds, Start};
 use crate::reactor::mailbox::{Mailbox, Reports};
 use crate::reactor::places::Places;
@@ -271,6 +273,7 @@ where
         board: own.board,
         settings: options.supervisor_settings(),
         diagnosis: DiagnosisSettings::new(options)?,
+        memory_limits: MemoryLimits::new(options),
         attributes: attributes_of_workers(options, program.dumping(), names),
         keep: own.keep,
         exec,

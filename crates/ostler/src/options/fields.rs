@@ -92,6 +92,14 @@ pub struct Options {
     /// Deliveries after which a worker asks to be replaced; 0 = never. See
     /// [`Options::max_requests_of`].
     pub(crate) max_requests: u64,
+    /// How long a worker may serve; 0 = for ever.
+    pub(crate) worker_age_max_ms: u64,
+    /// How long a worker may have nothing to do; 0 = for ever.
+    pub(crate) worker_idle_max_ms: u64,
+    /// Memory above which a worker is replaced; 0 = none.
+    pub(crate) worker_memory_soft_max: usize,
+    /// Memory above which a worker is killed; 0 = none.
+    pub(crate) worker_memory_hard_max: usize,
     /// Most workers that are recycled at the same time.
     pub(crate) recycle_at_once: u16,
 
@@ -161,6 +169,10 @@ impl Default for Options {
             back_off_max_ms: 30_000,
             fork_interval_ms: 50,
             max_requests: 0,
+            worker_age_max_ms: 0,
+            worker_idle_max_ms: 0,
+            worker_memory_soft_max: 0,
+            worker_memory_hard_max: 0,
             recycle_at_once: 1,
             log_level: LogLevel::Info,
             log_file: String::new(),

@@ -144,6 +144,7 @@ impl Options {
             back_off_max_ms: self.back_off_max_ms,
             fork_interval_ms: self.fork_interval_ms,
             recycle_at_once: self.recycle_at_once,
+            age_max_ms: Some(self.worker_age_max_ms).filter(|age| *age > 0),
             keeps_accepted: self.start == Start::Exec,
             ..GroupSettings::default()
         };
@@ -336,6 +337,7 @@ mod tests {
             ("back_off_max_ms", "4"),
             ("fork_interval_ms", "5"),
             ("recycle_at_once", "6"),
+            ("worker_age_max_ms", "7"),
         ])
         .supervisor_settings();
         let event = GroupSettings {
@@ -346,6 +348,7 @@ mod tests {
             back_off_max_ms: 4,
             fork_interval_ms: 5,
             recycle_at_once: 6,
+            age_max_ms: Some(7),
             ..GroupSettings::default()
         };
         assert_eq!(settings, Settings { event });

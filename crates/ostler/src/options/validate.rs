@@ -41,6 +41,7 @@ impl Options {
             self.budget_too_small(),
             self.session_ids_start_twice(),
             self.reactors_in_base(),
+            self.memory_limits_reversed(),
             not_above(
                 &["back_off_min_ms", "back_off_max_ms"],
                 (self.back_off_min_ms, self.back_off_min_ms.to_string()),
@@ -129,6 +130,16 @@ impl Options {
                 self.start_session_id
             ),
         })
+    }
+
+    /// A worker that would be killed before it could be replaced.
+    fn memory_limits_reversed(&self) -> Option<Contradiction> {
+        let hard = Some(self.worker_memory_hard_max).filter(|most| *most > 0)?;
+        not_above(
+            &["worker_memory_soft_max", "worker_memory_hard_max"],
+            bytes(self.worker_memory_soft_max),
+            &bytes(hard),
+        )
     }
 
     fn budget_too_small(&self) -> Option<Contradiction> {

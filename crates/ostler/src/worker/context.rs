@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ostler_core::Nanos;
 use ostler_core::ids::{PortId, ProcessKey};
 use ostler_core::per_port::PerPort;
 use ostler_core::policy::{AnswerOrder, CrashPolicy};
@@ -39,6 +40,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) send_timeout_ms: u64,
     pub(crate) redeliver_output_bytes: usize,
     pub(crate) max_requests: Option<u64>,
+    /// How long it may be without a delivery.
+    pub(crate) idle_max: Option<Nanos>,
 }
 
 impl WorkerSettings {
@@ -55,6 +58,7 @@ impl WorkerSettings {
             send_timeout_ms: options.send_timeout_ms,
             redeliver_output_bytes: options.redeliver_output_bytes,
             max_requests: options.max_requests_of(key.slot),
+            idle_max: Some(options.worker_idle_max_ms * 1_000_000).filter(|idle| *idle > 0),
         }
     }
 

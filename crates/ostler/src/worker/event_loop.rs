@@ -15,6 +15,7 @@ use ostler_shm::record::{Header, RecordKind};
 use super::closed::Cause;
 use super::context::WorkerContext;
 use super::handlers::Handlers;
+use super::idleness::Idleness;
 use super::port::{Found, Payload, Taken};
 use super::running::RunningDelivery;
 use super::shown::Shown;
@@ -44,6 +45,7 @@ pub(crate) struct Run<H> {
     control: OwnedFd,
     said_taken: bool,
     asked_to_leave: bool,
+    idleness: Idleness,
     work: WorkMean,
     /// When the last delivery ended, or the batch began.
     measured_at: Nanos,
@@ -65,6 +67,7 @@ pub(crate) enum Round {
 impl<H: Handler> Run<H> {
     pub(crate) fn new(context: Rc<WorkerContext>, handlers: Handlers<H>, control: OwnedFd) -> Self {
         Self {
+            idleness: Idleness::new(context.settings.idle_max),
             context,
             handlers,
             control,
@@ -223,7 +226,8 @@ impl<H: Handler> Run<H> {
     /// How long this worker may sleep when nothing is there for it; `None`: until something is.
     pub(crate) fn sleep_time(&self) -> Option<Duration> {
         let timer = self.context.timers.borrow_mut().next_due();
-        let due = [timer, self.context.complaints.next_due()].into_iter().flatten().min();
+        let idle = self.idleness.due().filter(|_| !self.asked_to_leave);
+        let due = [timer, idle, self.context.complaints.next_due()].into_iter().flatten().min();
         let mut timeout =
             due.map(|at| Duration::from_nanos(at.saturating_sub(clock::monotonic_ns())));
         if self.context.inbox.has_posts() {
@@ -380,6 +384,7 @@ impl<H: Handler> Run<H> {
         let now = clock::monotonic_ns();
         self.work.add(now.saturating_sub(self.measured_at));
         self.measured_at = now;
+        self.idleness.has_worked(now);
         self.context.sender.port().publish_work(self.work.mean_ns());
     }
 
@@ -396,6 +401,8 @@ impl<H: Handler> Run<H> {
             LeaveReason::MaxRequests
         } else if signal::termination_requested() || self.context.leaving.is_wanted() {
             LeaveReason::Asked
+        } else if self.idleness.is_over(self.measured_at, self.is_held()) {
+            LeaveReason::Idle
         } else {
             return;
         };

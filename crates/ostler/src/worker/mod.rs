@@ -8,7 +8,7 @@
 //! * [`event_loop`]: the built-in loop (callbacks, timers);
 //! * [`context`]: what all handles share; each part of it has an owner: [`running`], [`send`],
 //!   [`sessions`], [`deferred`], [`token`], [`timers`], [`inbox`], [`leaving`],
-//!   [`streams`];
+//!   [`streams`]; [`idleness`] is the loop's own;
 //! * [`shown`]: what it shows of itself to its manager.
 
 mod arriving;
@@ -21,6 +21,7 @@ pub(crate) mod elsewhere;
 pub(crate) mod event_loop;
 mod files;
 pub(crate) mod handlers;
+mod idleness;
 pub(crate) mod inbox;
 mod leaving;
 mod owned_output;

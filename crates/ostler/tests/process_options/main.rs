@@ -17,6 +17,7 @@ mod network;
 mod packages;
 mod processes;
 mod queue;
+mod recycling;
 mod sending;
 mod sockets;
 mod supervision;
@@ -49,6 +50,7 @@ const EFFECTS: &[&[(&str, Effect)]] = &[
     sending::EFFECTS,
     deadlines::EFFECTS,
     supervision::EFFECTS,
+    recycling::EFFECTS,
     log::EFFECTS,
     diagnosis::EFFECTS,
 ];

@@ -32,6 +32,8 @@ fn serve(slot: u16, generation: u32, leave: Option<u32>) -> SupervisorAction {
 struct Case {
     supervisor: Supervisor,
     now: Millis,
+    /// Who got a token, in order. Most rules say nothing of it.
+    recycled: Vec<(ProcessKey, LeaveReason)>,
 }
 
 impl Case {
@@ -41,7 +43,8 @@ impl Case {
     }
 
     fn with(settings: GroupSettings) -> Self {
-        Self { supervisor: Supervisor::new(Settings { event: settings }), now: 1_000 }
+        let supervisor = Supervisor::new(Settings { event: settings });
+        Self { supervisor, now: 1_000, recycled: Vec::new() }
     }
 
     /// All slots serve their first process, long enough ago that the fork interval is over.
@@ -69,6 +72,13 @@ impl Case {
     fn on(&mut self, event: Event) -> Vec<SupervisorAction> {
         let mut out = Vec::new();
         self.supervisor.on(event, self.now, &mut out);
+        out.retain(|action| match action {
+            SupervisorAction::Recycles(key, reason) => {
+                self.recycled.push((*key, *reason));
+                false
+            }
+            _ => true,
+        });
         out
     }
 

@@ -19,6 +19,7 @@ enum Step {
     TookDelivery(usize),
     LeaveRequested(usize),
     Condemned(usize),
+    TooLarge(usize),
     Exited(usize, Exit),
     /// A process that was killed or told to leave ends.
     Obeys(usize),
@@ -44,7 +45,8 @@ fn step() -> impl Strategy<Value = Step> {
         12 => pick().prop_map(Step::Ready),
         5 => pick().prop_map(Step::TookDelivery),
         5 => pick().prop_map(Step::LeaveRequested),
-        2 => pick().prop_map(Step::Condemned),
+        1 => pick().prop_map(Step::Condemned),
+        1 => pick().prop_map(Step::TooLarge),
         6 => (pick(), exit()).prop_map(|(pick, exit)| Step::Exited(pick, exit)),
         6 => pick().prop_map(Step::Obeys),
         4 => Just(Step::Reload),
@@ -94,6 +96,8 @@ fn settings() -> impl Strategy<Value = GroupSettings> {
                 restart_intensity: intensity,
                 restart_period_ms: 1_000,
                 keeps_accepted,
+                // A world in which somebody grows old never settles; `recycle` tests ages.
+                age_max_ms: None,
             }
         })
 }
@@ -108,7 +112,7 @@ fn stale(world: &World, pick: usize, what: u8) -> Event {
     let mut keys = world.gone.clone();
     keys.extend([key(0, 0), key(0, u32::MAX), key(99, 1)]);
     let key = keys[pick % keys.len()];
-    match what % 8 {
+    match what % 9 {
         0 => Event::MemoryFailed(key),
         1 => Event::Forked(key),
         2 => Event::ForkFailed(key),
@@ -116,6 +120,7 @@ fn stale(world: &World, pick: usize, what: u8) -> Event {
         4 => Event::TookDelivery(key),
         5 => Event::LeaveRequested(key, LeaveReason::Asked),
         6 => Event::Condemned(key),
+        7 => Event::TooLarge(key),
         _ => Event::Exited(key, SIGKILL),
     }
 }
@@ -136,6 +141,7 @@ fn take(world: &mut World, step: &Step) {
         Step::LeaveRequested(n) => pick(world, n, Fake::is_alive)
             .map(|key| Event::LeaveRequested(key, LeaveReason::MaxRequests)),
         Step::Condemned(n) => pick(world, n, |_| true).map(Event::Condemned),
+        Step::TooLarge(n) => pick(world, n, Fake::is_alive).map(Event::TooLarge),
         Step::Exited(n, exit) => pick(world, n, Fake::is_alive).map(|key| Event::Exited(key, exit)),
         Step::Obeys(n) => {
             pick(world, n, |fake| fake.state == State::Leaving || fake.killed.is_some()).map(
@@ -197,7 +203,7 @@ proptest! {
         for step in &steps {
             match step {
                 Step::Memory(_, false) | Step::Fork(_, false) | Step::Condemned(_)
-                | Step::Exited(..) => continue,
+                | Step::TooLarge(_) | Step::Exited(..) => continue,
                 step => take(&mut world, step),
             }
             prop_assert!(world.is_at_capacity());

@@ -213,3 +213,95 @@ fn nobody_is_recycled_during_a_drain() {
         [0, 2].map(|slot| SupervisorAction::Leave(key(slot, if slot == 0 { 2 } else { 1 })));
     assert_eq!(case.on(Event::ShutdownRequested { now: false }), leave);
 }
+
+fn aging(slots: u16, age_max_ms: Millis) -> Case {
+    let settings =
+        GroupSettings { slots, age_max_ms: Some(age_max_ms), ..GroupSettings::default() };
+    Case::serving_with(settings)
+}
+
+#[test]
+fn who_has_served_for_long_enough_is_replaced_without_asking() {
+    let mut case = aging(1, 10_000);
+    // One second has passed since it began to serve.
+    assert_eq!(case.wake_after(9_000), [need(0, 2)]);
+    assert_eq!(case.recycled, [(key(0, 1), LeaveReason::Age)]);
+    assert_eq!(case.boot(0, 2), [serve(0, 2, Some(1))]);
+    assert_eq!(case.exited(0, 1, Exit::Code(0)), []);
+    assert_eq!(case.wake_after(10_000), [need(0, 3)], "each serves as long");
+}
+
+#[test]
+fn ages_are_spread_over_the_slots_and_none_is_older_than_the_maximum() {
+    let mut case = aging(4, 8_000);
+    let mut order = Vec::new();
+    let begin = case.now - 1_000;
+    while order.len() < 4 {
+        let now = case.supervisor.deadline().unwrap();
+        let out = case.wake_after(now - case.now);
+        let [SupervisorAction::NeedMemory(key)] = out[..] else { panic!("{out:?}") };
+        order.push((key.slot.0, case.now - begin));
+        case.boot(key.slot.0, 2);
+        case.exited(key.slot.0, 1, Exit::Code(0));
+    }
+    assert_eq!(order, [(3, 5_000), (2, 6_000), (1, 7_000), (0, 8_000)]);
+}
+
+#[test]
+fn who_is_old_waits_for_a_token_and_is_asked_once() {
+    let mut case = aging(2, 8_000);
+    case.leave_requested(0, 1);
+    case.on(Event::MemoryReady(key(0, 2)));
+    case.on(Event::Forked(key(0, 2)));
+    case.now += 20_000;
+    assert_eq!(case.on(Event::Tick), [], "the token is taken");
+    assert_eq!(case.on(Event::Ready(key(0, 2))), [serve(0, 2, Some(1))]);
+    assert_eq!(case.exited(0, 1, Exit::Code(0)), [need(1, 2)]);
+    assert_eq!(case.recycled.len(), 2);
+}
+
+#[test]
+fn the_age_of_who_is_leaving_or_ends_wakes_nobody() {
+    let mut case = aging(1, 8_000);
+    case.on(Event::ShutdownRequested { now: false });
+    assert_eq!(case.supervisor.deadline(), Some(case.now + 10_000), "the drain alone");
+    let mut case = aging(1, Millis::MAX);
+    assert!(case.is_settled(), "an age that is never reached");
+    assert_eq!(case.leave_requested(0, 1), [need(0, 2)]);
+}
+
+#[test]
+fn who_has_grown_is_replaced_only_when_it_has_worked() {
+    let mut case = Case::serving(1);
+    let grown = Event::LeaveRequested(key(0, 1), LeaveReason::Memory);
+    assert_eq!(case.on(grown.clone()), [], "its successor would be as large");
+    case.on(Event::TookDelivery(key(0, 1)));
+    assert_eq!(case.on(grown.clone()), [need(0, 2)]);
+    assert_eq!(case.on(grown), [], "asking twice");
+    assert_eq!(case.recycled, [(key(0, 1), LeaveReason::Memory)]);
+}
+
+#[test]
+fn who_is_too_large_is_killed_and_that_is_no_good_order() {
+    let mut case = Case::serving(1);
+    case.on(Event::TookDelivery(key(0, 1)));
+    assert_eq!(case.on(Event::TooLarge(key(0, 1))), [kill(0, 1, KillCause::Memory)]);
+    assert_eq!(case.on(Event::TooLarge(key(0, 1))), [], "once");
+    let out = case.on(Event::Exited(key(0, 1), SIGKILL));
+    assert!(matches!(
+        out.as_slice(),
+        [
+            SupervisorAction::Died { expected: false, killed: Some(KillCause::Memory), .. },
+            SupervisorAction::NeedMemory(_)
+        ]
+    ));
+    // Also one that is not ready yet, or leaves.
+    let mut case = Case::new(1);
+    case.start();
+    case.fork(0, 1);
+    assert_eq!(case.on(Event::TooLarge(key(0, 1))), [kill(0, 1, KillCause::Memory)]);
+    let mut case = Case::serving(1);
+    case.leave_requested(0, 1);
+    case.boot(0, 2);
+    assert_eq!(case.on(Event::TooLarge(key(0, 1))), [kill(0, 1, KillCause::Memory)]);
+}

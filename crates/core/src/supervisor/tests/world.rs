@@ -237,6 +237,10 @@ impl World {
                 fake.killed = Some(cause);
             }
             SupervisorAction::Died { .. } | SupervisorAction::IntensityExceeded { .. } => {}
+            SupervisorAction::Recycles(key, _) => {
+                let fake = self.fakes.get(&key).unwrap();
+                assert!(fake.state == State::Serving && fake.killed.is_none(), "{key}: {fake:?}");
+            }
             SupervisorAction::NobodyBoots(EVENT) => {
                 assert!(!self.ever_ready && !self.told_nobody_boots);
                 assert_eq!(self.failed_boots.len(), usize::from(self.settings.slots));

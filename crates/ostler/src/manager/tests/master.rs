@@ -11,7 +11,7 @@ use super::worker::COMMAND_BASE;
 use crate::control::{DeathNotice, Received, ToManager, ToMaster};
 use crate::inheritance::{Attributes, EndsKind, WorkerMain};
 use crate::manager::diagnosis::DiagnosisSettings;
-use crate::manager::{ManagerHandle, ManagerSetup, fork_managers};
+use crate::manager::{ManagerHandle, ManagerSetup, MemoryLimits, fork_managers};
 use crate::options::{Harden, Options};
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
@@ -70,6 +70,7 @@ impl TestMaster {
                 names: Instance::new(&"127.0.0.1:0", "test"),
             },
             diagnosis: DiagnosisSettings::new(&Options::default()).unwrap(),
+            memory_limits: MemoryLimits::new(&Options::default()),
             keep: Vec::new(),
             exec: None,
             worker_main,

@@ -95,13 +95,62 @@ pub(super) const ROWS: &[OptionInfo] = &[
         access: field!(max_requests),
     },
     OptionInfo {
+        name: "worker_age_max_ms",
+        topic: TOPIC,
+        kind: Kind::Milliseconds { min: 0, max: 31_536_000_000 },
+        default: "0",
+        unit: "milliseconds",
+        why: "0 = never: only code that degrades with time needs it.",
+        effect: "How long a worker may serve before it is replaced, successor first; slot *i* of \
+                 *n* is replaced *i* / 2*n* of that earlier, so that workers that started \
+                 together do not leave together (S29).",
+        access: field!(worker_age_max_ms),
+    },
+    OptionInfo {
+        name: "worker_idle_max_ms",
+        topic: TOPIC,
+        kind: Kind::Milliseconds { min: 0, max: 31_536_000_000 },
+        default: "0",
+        unit: "milliseconds",
+        why: "0 = never: what a worker holds is worth keeping until somebody says otherwise.",
+        effect: "How long a worker that has served may be without a delivery before it is replaced \
+                 by a fresh one, which gives back what it holds. Deferred deliveries, keep-alive \
+                 tokens and one-shot timers count as work.",
+        access: field!(worker_idle_max_ms),
+    },
+    OptionInfo {
+        name: "worker_memory_soft_max",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: 0, max: 1 << 44 },
+        default: "0",
+        unit: "bytes",
+        why: "0 = no limit: what is normal differs from program to program.",
+        effect: "Memory of its own above which a worker that has served is replaced after what it \
+                 has in hand, successor first. Own memory is what its end would give back: private \
+                 pages and swap, not what it shares; it is looked at once a second (P43).",
+        access: field!(worker_memory_soft_max),
+    },
+    OptionInfo {
+        name: "worker_memory_hard_max",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: 0, max: 1 << 44 },
+        default: "0",
+        unit: "bytes",
+        why: "0 = no limit. One worker is better lost than the whole machine; a program that grows \
+              faster than once a second shows needs a limit of the kernel's (a cgroup) besides.",
+        effect: "Memory of its own above which a worker is killed, with a record of its death; \
+                 `crash_policy` settles what it had in hand.",
+        access: field!(worker_memory_hard_max),
+    },
+    OptionInfo {
         name: "recycle_at_once",
         topic: TOPIC,
         kind: Kind::Integer { min: 1, max: 1_024 },
         default: "1",
         unit: "workers",
         why: "Recycling costs a boot each; one at a time keeps the CPU for requests.",
-        effect: "Most workers that are recycled because of max_requests at the same time.",
+        effect: "Most workers that are recycled at the same time, whatever the reason: requests, \
+                 age, idleness, memory, their own wish.",
         access: field!(recycle_at_once),
     },
 ];

@@ -253,6 +253,10 @@ fn serve() -> ostler::Result<()> {
         builder = builder
             .port(&port, &url, |port| port.handler(move |_| Probe::new(&name, sizes, is_stream)));
     }
+    // What all processes share that are forked from this one.
+    if let Some(size) = std::env::var("PROBE_PRELOAD").ok().and_then(|size| size.parse().ok()) {
+        process::take_memory(size);
+    }
     let server = builder.bind()?;
     let server = match std::env::var_os("PROBE_RUN_WHEN_EXISTS") {
         // Is known before it serves.

@@ -57,6 +57,11 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
             let read = File::open(rest.word()).and_then(|mut pipe| pipe.read(&mut [0; 1]));
             call.say(read.map_or_else(|error| format!("error {error}"), |n| format!("read {n}")));
         }
+        // Takes so many bytes for itself, for ever.
+        "grow" => {
+            take_memory(rest.size());
+            call.say("grown");
+        }
         "overflow" => call.say(descend(u64::MAX).to_string()),
         "start" => call.say(start_child().to_string()),
         // This process is another user's from now on.
@@ -92,6 +97,11 @@ pub(crate) fn phase() -> String {
     let mut word = [0; 8];
     let read = Memory::open("ostler-box").map(|memory| memory.read(&mut word, SESSION_AT));
     format!("phase {} {}", matches!(read, Some(Ok(()))), u64::from_ne_bytes(word))
+}
+
+/// Takes so many bytes and never gives them back.
+pub(crate) fn take_memory(size: usize) {
+    std::mem::forget(std::hint::black_box(vec![1_u8; size]));
 }
 
 #[inline(never)]
