@@ -51,6 +51,8 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     workers(processes: u16) => "workers";
     /// The number of reactor threads, 1 to 64.
     reactors(threads: u16) => "reactors";
+    /// Whether the server goes to the background when it runs.
+    daemonize(on: bool) => "daemonize";
     /// Which processes are closed to others of the same user.
     harden(processes: Harden) => "harden";
     /// Whether workers run under `SCHED_BATCH`.

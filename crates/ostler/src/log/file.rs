@@ -87,6 +87,17 @@ impl LogFile {
     fn switch(&self, flags: OFlags) -> Result<(), Errno> {
         let new = open_to_append(&self.path, flags)?;
         let this = fstat(&new)?;
+        // Where the program prints into the log (`daemonize`), that goes to the new file too.
+        let own = (self.device.load(Ordering::Relaxed), self.inode.load(Ordering::Relaxed));
+        let is_own = |stream: Result<Stat, Errno>| {
+            stream.is_ok_and(|stream| (stream.st_dev, stream.st_ino) == own)
+        };
+        if is_own(fstat(rustix::stdio::stdout())) {
+            rustix::stdio::dup2_stdout(&new)?;
+        }
+        if is_own(fstat(rustix::stdio::stderr())) {
+            rustix::stdio::dup2_stderr(&new)?;
+        }
         descriptor::redirect(&self.descriptor, new)
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
         self.device.store(this.st_dev, Ordering::Relaxed);

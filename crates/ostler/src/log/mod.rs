@@ -64,6 +64,12 @@ impl ServerLog {
         *SINK.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&self.sink));
     }
 
+    /// Another descriptor of its file, if it has one.
+    pub(crate) fn file_descriptor(&self) -> io::Result<Option<OwnedFd>> {
+        let file = self.sink.file();
+        file.map(|(descriptor, _)| descriptor.try_clone_to_owned()).transpose()
+    }
+
     /// The descriptor of its file, if it has one of its own.
     pub(crate) fn descriptor(&self) -> Option<RawFd> {
         self.sink.file_descriptor()

@@ -10,6 +10,7 @@ pub(crate) mod accepting_reactor;
 pub(crate) mod acceptor;
 mod base;
 mod bound_descriptors;
+mod daemon;
 mod descriptors;
 mod event_loop;
 mod lanes;

@@ -2,6 +2,7 @@
 
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -15,6 +16,7 @@ use super::accepting_reactor;
 use super::acceptor::Acceptor;
 use super::base::Base;
 use super::bound_descriptors::BoundDescriptors;
+use super::daemon::Daemon;
 use super::descriptors;
 use super::event_loop::Master;
 use super::managers::Managers;
@@ -91,8 +93,23 @@ pub(crate) fn bind(options: Options, own_handlers: OwnFactories) -> Result<Bound
     Ok(Bound { descriptors, options, ports, own_handlers, announcement, log, program, signals })
 }
 
-/// Runs the server until it is told to end.
-pub(crate) fn run<R, F>(bound: Bound, make: F) -> Result<()>
+/// Runs the server until it is told to end, in the background if the options say so.
+pub(crate) fn run<R, F>(mut bound: Bound, make: F) -> Result<()>
+where
+    R: IntoHandler,
+    F: Fn(&Worker) -> R + 'static,
+{
+    let Some(daemon) = Daemon::begin(&bound.options, &bound.log)? else {
+        return serve(bound, make);
+    };
+    bound.announcement = Rc::clone(&daemon).around(bound.announcement);
+    let result = serve(bound, make);
+    daemon.ends(&result);
+    result
+}
+
+/// Runs the server in this process.
+fn serve<R, F>(bound: Bound, make: F) -> Result<()>
 where
     R: IntoHandler,
     F: Fn(&Worker) -> R + 'static,

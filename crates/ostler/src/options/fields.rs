@@ -48,6 +48,7 @@ pub struct Options {
     pub(crate) sched_batch: bool,
     /// File with the master's number; empty = none.
     pub(crate) pid_file: String,
+    pub(crate) daemonize: bool,
 
     /// Bytes of each package and output ring of a lane; 0 = automatic. See
     /// [`Options::lane_size_resolved`].
@@ -150,6 +151,7 @@ impl Default for Options {
             harden: Harden::Master,
             sched_batch: true,
             pid_file: String::new(),
+            daemonize: false,
             lane_size: 0,
             lane_memory: 256 * MIB,
             memory_budget: 64 * MIB,

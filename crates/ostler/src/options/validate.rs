@@ -42,6 +42,7 @@ impl Options {
             self.session_ids_start_twice(),
             self.reactors_in_base(),
             self.memory_limits_reversed(),
+            self.daemon_without_a_log(),
             not_above(
                 &["back_off_min_ms", "back_off_max_ms"],
                 (self.back_off_min_ms, self.back_off_min_ms.to_string()),
@@ -100,6 +101,16 @@ impl Options {
         .flatten()
         .chain(self.contradictions_of_base(port))
         .collect()
+    }
+
+    /// A daemon whose words nobody could read.
+    fn daemon_without_a_log(&self) -> Option<Contradiction> {
+        (self.daemonize && self.log_file.is_empty()).then(|| Contradiction {
+            names: &["daemonize", "log_file"],
+            text: "`daemonize` needs `log_file`: a server in the background has no standard error \
+                   that anybody reads; name a file, or /dev/null"
+                .to_owned(),
+        })
     }
 
     /// A header of which no package has room.

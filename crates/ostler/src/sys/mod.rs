@@ -8,6 +8,7 @@
 //! Must never: hold policy, log, or retry. A call that would block answers `WouldBlock`; the caller
 //! decides.
 
+pub(crate) mod background;
 pub(crate) mod black_box;
 pub(crate) mod capture;
 pub(crate) mod clock;

@@ -41,6 +41,12 @@ impl PidFd {
         Ok(rustix::process::pidfd_send_signal(&self.descriptor, Signal::KILL)?)
     }
 
+    /// `pidfd_send_signal(2)` — sends a signal that has a name; others are not passed on.
+    pub(crate) fn send(&self, signal: SignalNumber) -> io::Result<()> {
+        let Some(signal) = Signal::from_named_raw(signal) else { return Ok(()) };
+        Ok(rustix::process::pidfd_send_signal(&self.descriptor, signal)?)
+    }
+
     /// `pidfd_send_signal(2)` — asks the process to capture itself; `signal` and `number` are what
     /// [`super::capture`] expects.
     ///

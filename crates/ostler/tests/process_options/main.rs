@@ -3,6 +3,8 @@
 //! The files are the topics of the table.
 #![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
 
+#[path = "../daemon/mod.rs"]
+mod daemon;
 mod deadlines;
 mod diagnosis;
 mod dispatch;

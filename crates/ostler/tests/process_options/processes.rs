@@ -18,6 +18,7 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("start", start_says_whether_a_reload_takes_a_new_program),
     ("program", program_says_what_a_reload_takes),
     ("pid_file", pid_file_has_the_number_of_the_master),
+    ("daemonize", daemonize_gives_the_server_a_session_of_its_own),
 ];
 
 #[test]
@@ -204,4 +205,17 @@ fn program_says_what_a_reload_takes() -> TestResult {
     let (running, [_, _, other]) = programs_after_a_reload("exec", true)?;
     assert_eq!(running, [other; 2]);
     Ok(())
+}
+
+#[test]
+fn daemonize_gives_the_server_a_session_of_its_own() -> TestResult {
+    let place = crate::daemon::Place::new("daemonize")?;
+    let daemon = place.start("ostler-echo", &[])?;
+    daemon.echoes("hello")?;
+    assert_eq!(daemon.stat(6)?, i64::from(daemon.pid));
+    daemon.stop(&place)?;
+    // Without it the process that was started is the server.
+    let server = small_probe().start()?;
+    assert!(server.master().is_alive());
+    server.stop()
 }

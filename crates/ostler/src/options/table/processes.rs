@@ -125,4 +125,19 @@ pub(super) const ROWS: &[OptionInfo] = &[
                  same file (P26).",
         access: field!(pid_file),
     },
+    OptionInfo {
+        name: "daemonize",
+        topic: TOPIC,
+        kind: Kind::Bool,
+        default: "false",
+        unit: "",
+        why: "Service managers and containers watch the process that they started. For scripts \
+              that have neither.",
+        effect: "The server goes to the background when it runs, in a session of its own and \
+                 without a terminal; needs `log_file`, to which everything is written that is \
+                 printed. The program that was started ends with 0 when the first worker serves, \
+                 or with the reason and the exit code of a start that failed. The working \
+                 directory stays.",
+        access: field!(daemonize),
+    },
 ];

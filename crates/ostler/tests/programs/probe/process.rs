@@ -46,12 +46,12 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
         "panic" => panic!("told to panic: {}", rest.rest()),
         "exit" => std::process::exit(rest.number() as i32),
         "abort" => std::process::abort(),
-        "spin" => spin(),
-        // Takes no signal any more.
-        "deafspin" => {
-            let _ = nix::sys::signal::SigSet::all().thread_block();
-            spin()
+        "print" => {
+            print(&rest.rest());
+            call.say("printed");
         }
+        "spin" => spin(),
+        "deafspin" => deafspin(),
         // Blocks in a system call: reads a byte from a pipe.
         "block" => {
             let read = File::open(rest.word()).and_then(|mut pipe| pipe.read(&mut [0; 1]));
@@ -68,17 +68,29 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
         "become" => {
             let id = rustix::process::Uid::from_raw(rest.number() as u32);
             let became = rustix::thread::set_thread_uid(id);
-            call.say(if became.is_ok() { "ok" } else { "refused" });
+            call.say(became.map_or("refused", |()| "ok"));
         }
         "open" => {
-            let opened = File::open(rest.rest()).is_ok();
-            call.say(if opened { "opened" } else { "refused" });
+            let opened = File::open(rest.rest());
+            call.say(opened.map_or("refused", |_| "opened"));
         }
         // The phase words of this process.
         "phase" => call.say(phase()),
         _ => return false,
     }
     true
+}
+
+/// Spins, and takes no signal any more.
+fn deafspin() {
+    let _ = nix::sys::signal::SigSet::all().thread_block();
+    spin()
+}
+
+/// Says a text on both streams.
+fn print(text: &str) {
+    println!("out {text}");
+    eprintln!("err {text}");
 }
 
 /// Starts a process that outlives this one, with everything that it inherits; its number.
