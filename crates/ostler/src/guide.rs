@@ -51,5 +51,8 @@ struct Tls;
 #[doc = include_str!("../../../docs/guide/systemd.md")]
 struct Systemd;
 
+#[doc = include_str!("../../../docs/guide/containers.md")]
+struct Containers;
+
 #[doc = include_str!("../../../docs/guide/slow-and-dying-workers.md")]
 struct SlowAndDyingWorkers;
