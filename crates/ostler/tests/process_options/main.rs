@@ -20,6 +20,7 @@ mod packages;
 mod processes;
 mod queue;
 mod recycling;
+mod requests;
 mod sending;
 mod sockets;
 mod supervision;
@@ -51,6 +52,7 @@ const EFFECTS: &[&[(&str, Effect)]] = &[
     limits::EFFECTS,
     sending::EFFECTS,
     deadlines::EFFECTS,
+    requests::EFFECTS,
     supervision::EFFECTS,
     recycling::EFFECTS,
     log::EFFECTS,

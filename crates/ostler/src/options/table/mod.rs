@@ -11,6 +11,7 @@ mod log;
 mod network;
 mod packages;
 mod processes;
+mod requests;
 mod sending;
 mod sockets;
 mod supervision;
@@ -30,6 +31,7 @@ static ROWS: LazyLock<Vec<OptionInfo>> = LazyLock::new(|| {
         packages::ROWS,
         sending::ROWS,
         deadlines::ROWS,
+        requests::ROWS,
         limits::ROWS,
         supervision::ROWS,
         log::ROWS,
