@@ -22,6 +22,8 @@ pub(super) enum LineFormat {
     },
     /// An object with the members `time`, `level`, `process`, `message` and the fields.
     Json,
+    /// `<PRIORITY>process message key=value`, as sd-daemon(3) says: the journal has the time.
+    Journald,
 }
 
 /// The form that the log of this process has now.
@@ -63,6 +65,7 @@ impl LineFormat {
         match self {
             Self::Text { colour } => write_text(out, head, fields, colour),
             Self::Json => write_json(out, head, fields),
+            Self::Journald => write_journald(out, head, fields),
         }
     }
 }
@@ -96,6 +99,26 @@ fn colour_of(level: Level) -> u8 {
         Level::INFO => 32,
         Level::DEBUG => 34,
         Level::TRACE => 35,
+    }
+}
+
+fn write_journald(
+    out: &mut dyn fmt::Write,
+    Head { level, process, .. }: &Head,
+    fields: &Fields,
+) -> fmt::Result {
+    write!(out, "<{}>{process}", priority_of(*level))?;
+    fields.write_text(out)?;
+    out.write_char('\n')
+}
+
+/// The priority of syslog(3): error, warning, informational, debug.
+fn priority_of(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
     }
 }
 
@@ -144,6 +167,13 @@ mod tests {
             text,
             "\x1b[2m2000-02-29T01:02:03.042+01:30\x1b[0m \x1b[33mWARN\x1b[0m manager key=value\n"
         );
+    }
+
+    #[test]
+    fn log_lines_for_the_journal_begin_with_their_priority() {
+        assert_eq!(line(LineFormat::Journald, "a b"), "<4>manager key=\"a b\"\n");
+        let levels = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+        assert_eq!(levels.map(priority_of), [3, 4, 6, 7, 7]);
     }
 
     #[test]

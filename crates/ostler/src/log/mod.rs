@@ -142,6 +142,7 @@ fn of(level: LogLevel, sink: Sink, format: LogFormat) -> ServerLog {
     let format = match format {
         LogFormat::Text => LineFormat::Text { colour: sink.wants_colour() },
         LogFormat::Json => LineFormat::Json,
+        LogFormat::Journald => LineFormat::Journald,
     };
     let log = ServerLog { sink: Arc::new(sink.with_format(format)), level };
     if current().is_some() {

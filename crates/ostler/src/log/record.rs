@@ -52,7 +52,8 @@ impl Record {
     fn write(&self, format: LogFormat) -> std::result::Result<String, fmt::Error> {
         let (mut out, time, process) = (String::new(), clock::local(), label::current());
         match format {
-            LogFormat::Text => {
+            // A file is no journal: nobody else would say when it was.
+            LogFormat::Text | LogFormat::Journald => {
                 write!(out, "{time} {process}")?;
                 self.fields.write_text(&mut out)?;
                 out.push('\n');

@@ -162,7 +162,7 @@ impl Sink {
         let suppressed = self.suppressed.swap(0, Ordering::Relaxed);
         let line = match self.format {
             LineFormat::Json => finished_json(line, suppressed),
-            LineFormat::Text { .. } => finished(line, suppressed),
+            LineFormat::Text { .. } | LineFormat::Journald => finished(line, suppressed),
         };
         if !self.write_once(&line) {
             self.suppressed.fetch_add(suppressed.saturating_add(1), Ordering::Relaxed);

@@ -113,6 +113,9 @@ pub enum LogFormat {
     Text,
     /// A JSON object a line, for collectors.
     Json,
+    /// `<PRIORITY>process message key=value`, for standard error that systemd's journal reads: it
+    /// knows the time itself (sd-daemon(3)).
+    Journald,
 }
 
 /// An enumeration that is spelled with one word for each variant.
@@ -206,7 +209,7 @@ words!(ClientAuth { Off = "off", Optional = "optional", Required = "required", }
 words!(ProxyProtocol { Off = "off", Required = "required", });
 words!(TlsVersion { Tls12 = "1.2", Tls13 = "1.3", });
 words!(UnknownName { First = "first", Refuse = "refuse", });
-words!(LogFormat { Text = "text", Json = "json", });
+words!(LogFormat { Text = "text", Json = "json", Journald = "journald", });
 words!(LogLevel {
     Error = "error",
     Warn = "warn",

@@ -8,7 +8,7 @@ use crate::talk::{Scratch, Talk, small_probe};
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("log_level", log_level_is_the_least_that_is_written),
     ("log_file", log_file_gets_the_log),
-    ("log_format", log_format_json_is_an_object_a_line),
+    ("log_format", log_format_is_the_form_of_every_line),
 ];
 
 #[test]
@@ -44,18 +44,29 @@ fn log_file_gets_the_log() -> TestResult {
 }
 
 #[test]
-fn log_format_json_is_an_object_a_line() -> TestResult {
-    let server = small_probe().set("log_format", "json").start()?;
-    assert_eq!(Talk::new(&server)?.ask("echo x")?, "x");
-    server.signal(Signal::TERM);
-    let ended = server.wait_end()?;
-    let lines = ended.log().lines();
-    assert!(lines.len() > 3, "{lines:?}");
+fn log_format_is_the_form_of_every_line() -> TestResult {
+    let lines = life_in("json")?;
     for line in &lines {
         assert!(line.starts_with("{\"time\":\"") && line.ends_with('}'), "{line}");
         assert!(line.contains("\",\"level\":\"INFO\",\"process\":\""), "{line}");
     }
     let starts = lines.iter().find(|line| line.contains("\"message\":\"starts\""));
     assert!(starts.is_some_and(|line| line.contains(",\"workers\":1,")), "{lines:?}");
+    let lines = life_in("journald")?;
+    for line in &lines {
+        assert!(line.starts_with("<6>m") || line.starts_with("<6>w"), "{line}");
+    }
+    let starts = lines.iter().find(|line| line.starts_with("<6>master starts "));
+    assert!(starts.is_some_and(|line| line.contains(" workers=1 ")), "{lines:?}");
     Ok(())
+}
+
+/// The lines of a server's life.
+fn life_in(format: &str) -> TestResult<Vec<String>> {
+    let server = small_probe().set("log_format", format).start()?;
+    assert_eq!(Talk::new(&server)?.ask("echo x")?, "x");
+    server.signal(Signal::TERM);
+    let lines = server.wait_end()?.log().lines();
+    assert!(lines.len() > 3, "{lines:?}");
+    Ok(lines)
 }

@@ -41,7 +41,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "People read it first; collectors read json.",
         effect: "Form of the lines: text (local time with its offset from UTC, level, process, \
             message, \
-                 fields; coloured on a terminal unless NO_COLOR is set), or a JSON object each.",
+                 fields; coloured on a terminal unless NO_COLOR is set), json (an object each), or \
+                 journald (text without time, behind the priority that systemd's journal reads).",
         access: field!(log_format),
     },
 ];
