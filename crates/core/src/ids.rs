@@ -10,17 +10,20 @@ use std::fmt;
 pub enum ProcessKind {
     /// It handles the events of sessions.
     Event,
+    /// It runs a function of the program's own, beside those that serve clients.
+    User,
 }
 
 impl ProcessKind {
     /// All kinds.
-    pub const ALL: [Self; 1] = [Self::Event];
+    pub const ALL: [Self; 2] = [Self::Event, Self::User];
 
     /// The kind as a byte, for memory and messages that processes share.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
             Self::Event => 0,
+            Self::User => 1,
         }
     }
 
@@ -29,6 +32,7 @@ impl ProcessKind {
     pub const fn of_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Self::Event),
+            1 => Some(Self::User),
             _ => None,
         }
     }
@@ -38,7 +42,14 @@ impl ProcessKind {
     pub const fn letter(self) -> char {
         match self {
             Self::Event => 'w',
+            Self::User => 'u',
         }
+    }
+
+    /// Whether sessions are given to processes of this kind. All others only send.
+    #[must_use]
+    pub const fn serves_sessions(self) -> bool {
+        matches!(self, Self::Event)
     }
 }
 
@@ -69,6 +80,12 @@ impl ProcessKey {
     #[must_use]
     pub const fn event(slot: u16, generation: u32) -> Self {
         Self { kind: ProcessKind::Event, slot: Slot(slot), generation: Generation(generation) }
+    }
+
+    /// Makes the key of a user process from plain numbers.
+    #[must_use]
+    pub const fn user(slot: u16, generation: u32) -> Self {
+        Self { kind: ProcessKind::User, slot: Slot(slot), generation: Generation(generation) }
     }
 
     /// Kind and slot as one number: the high 16 bits are the kind's code, the low ones the slot.

@@ -24,9 +24,6 @@ struct Limits;
 #[doc = include_str!("../../../docs/guide/timeouts.md")]
 struct Timeouts;
 
-#[doc = include_str!("../../../docs/guide/deadlines.md")]
-struct Deadlines;
-
 #[doc = include_str!("../../../docs/guide/crashes.md")]
 struct Crashes;
 

@@ -42,6 +42,7 @@
 //! | keep something for a session | [`Session::set_state`] (or a value: feature `serde`) |
 //! | send to others | [`Worker::session`], [`Worker::sessions`] |
 //! | do something now and then | [`Worker::every`], [`Worker::after`] |
+//! | run something beside the workers | [`UserProcess`] |
 //! | open what workers need | the factory of [`Server::run`], [`Handler::on_worker_start`] |
 //! | add frames of another language to captured stacks | [`stack`] |
 //! | set options | [`ServerBuilder`]: methods, a TOML file, the environment, the command line |
@@ -82,10 +83,7 @@ pub mod stack {
     //! // SAFETY: `source` is async-signal-safe.
     //! unsafe { ostler::stack::set_frame_source(Some(source)) };
     //! ```
-    //!
-    //! An interpreter is also told here when its request is late: [`set_late_hook`].
     pub use crate::sys::capture::{FrameSource, Frames, set_frame_source};
-    pub use crate::sys::late_hook::{LateHook, set_late_hook};
 }
 mod stacks;
 mod sys;
@@ -117,6 +115,7 @@ pub use api::tls::Tls;
 pub use api::tls_info::{ClientCertificate, TlsInfo};
 #[cfg(feature = "serde")]
 pub use api::typed_state::StateError;
+pub use api::user_process::{ProcessBody, UserProcess};
 pub use api::worker::{KeepAlive, TimerId, Worker};
 pub use api::writer::Writer;
 pub use error::{
@@ -129,4 +128,5 @@ pub use options::{
 };
 pub use ostler_core::brain::CloseReason;
 pub use ostler_core::framing::LengthType;
+pub use ostler_core::supervisor::Restart;
 pub use ostler_shm::sessions::{Peer, UnixPeer};

@@ -52,7 +52,13 @@ impl Inbox {
     /// Whether the reactor will never give again and all it gave was taken.
     #[must_use]
     pub fn is_left(&self, down: &DownWords) -> bool {
-        down.control.leave.load(Ordering::Acquire) == 1 && !self.has_news(down)
+        Self::is_told_to_leave(down) && !self.has_news(down)
+    }
+
+    /// Whether the reactor will never give again, whatever there is to be taken.
+    #[must_use]
+    pub fn is_told_to_leave(down: &DownWords) -> bool {
+        down.control.leave.load(Ordering::Acquire) == 1
     }
 
     /// Takes the next record: announces it in `taken`, and only if no recall took it back reads it.

@@ -47,7 +47,6 @@ impl Brain {
                 exposed: false,
                 done: false,
                 given_at: now,
-                deferred_at: 0,
                 in_parts: body.is_some(),
                 body,
             });

@@ -2,7 +2,7 @@
 
 use super::group::Group;
 use super::slot::SlotState;
-use super::types::{GroupSettings, SupervisorAction};
+use super::types::SupervisorAction;
 use crate::Millis;
 use crate::ids::Slot;
 
@@ -14,10 +14,10 @@ pub(super) struct BackOff {
 }
 
 impl BackOff {
-    /// Counts a failure at `now` and returns the pause after it.
-    pub(super) fn failed(&mut self, now: Millis, settings: &GroupSettings) -> Millis {
+    /// Counts a failure at `now` and returns the pause after it: between these two.
+    pub(super) fn failed(&mut self, now: Millis, (min, max): (Millis, Millis)) -> Millis {
         self.failures = self.failures.saturating_add(1);
-        let pause = pause(self.failures, settings.back_off_min_ms, settings.back_off_max_ms);
+        let pause = pause(self.failures, min, max);
         self.not_before = now.saturating_add(pause);
         pause
     }
@@ -34,13 +34,22 @@ fn pause(failures: u32, min: Millis, max: Millis) -> Millis {
 }
 
 impl Group {
+    /// The shortest and the longest pause after a failure.
+    pub(super) fn pauses_of(&self, slot: Slot) -> (Millis, Millis) {
+        match self.single(slot) {
+            Some(single) => (single.back_off_min_ms, single.back_off_max_ms),
+            None => (self.settings.back_off_min_ms, self.settings.back_off_max_ms),
+        }
+    }
+
     /// A slot without a serving process failed to boot one: the next attempt waits.
     pub(super) fn boot_failed(&mut self, slot: Slot, out: &mut Vec<SupervisorAction>) {
+        let pauses = self.pauses_of(slot);
         let Some(state) = self.slots.get_mut(usize::from(slot.0)) else {
             crate::invariant!(false, "a process that failed to boot has a slot");
             return;
         };
-        let retry_after_ms = state.boot.failed(self.now, &self.settings);
+        let retry_after_ms = state.boot.failed(self.now, pauses);
         // A successor that is under way already is not stopped by the pause, so there is none.
         if state.starting.is_none() {
             out.push(SupervisorAction::BackOff {
@@ -49,6 +58,9 @@ impl Group {
                 failures: state.boot.failures,
                 retry_after_ms,
             });
+        }
+        if self.is_of_singles() {
+            return;
         }
         let failed = |slot: &SlotState| slot.boot.failures > 0 && !slot.was_ever_ready();
         if !self.told_nobody_boots && self.slots.iter().all(failed) {

@@ -14,17 +14,26 @@ impl Group {
             slot.starting.take_if(|starting| starting.key == key && starting.stage != Stage::Memory)
         {
             self.report(died_starting(&starting, exit), out);
-            self.start_failed(key, out);
+            if self.is_of_singles() {
+                self.single_ended(key, exit, None, out);
+            } else {
+                self.start_failed(key, out);
+            }
         } else if let Some(process) = slot.serving.take_if(|process| process.key == key) {
             slot.recycling.take_if(|recycling| recycling.old == key);
-            self.report(died(&process, exit), out);
+            let is_single = self.is_of_singles();
+            self.report(died(&process, exit, is_single), out);
+            if is_single {
+                self.single_ended(key, exit, Some(process.ready_at), out);
+                return;
+            }
             // Exit 0 of a process that was ready is its own wish and not a failure to boot.
             if !process.took_delivery && exit != Exit::Code(0) && !self.stopping {
                 self.boot_failed(key.slot, out);
             }
         } else if let Some(process) = slot.leaving.take_if(|process| process.key == key) {
             slot.recycling.take_if(|recycling| recycling.old == key);
-            self.report(died(&process, exit), out);
+            self.report(died(&process, exit, false), out);
         }
     }
 
@@ -87,21 +96,16 @@ fn died_starting(starting: &Starting, exit: Exit) -> SupervisorAction {
     }
 }
 
-fn died(process: &Process, exit: Exit) -> SupervisorAction {
-    let asked = process.gone_by.is_some() || process.leave_asked;
+/// A process that serves ends when it is asked to; a single one (`is_single`) when it is done.
+fn died(process: &Process, exit: Exit, is_single: bool) -> SupervisorAction {
+    let asked = is_single || process.gone_by.is_some() || process.leave_asked;
     SupervisorAction::Died {
         worker: process.key,
         exit,
         killed: process.killed,
         took_delivery: process.took_delivery,
         expected: match process.killed {
-            Some(
-                KillCause::BootTimeout
-                | KillCause::Condemned
-                | KillCause::Memory
-                | KillCause::RequestDeadline
-                | KillCause::Stopped,
-            ) => false,
+            Some(KillCause::BootTimeout | KillCause::Condemned | KillCause::Memory) => false,
             Some(KillCause::DrainTimeout | KillCause::Shutdown | KillCause::ReloadAborted) => true,
             // A crash on the way out is still a crash.
             None => asked && exit == Exit::Code(0),

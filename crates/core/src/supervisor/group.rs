@@ -30,6 +30,8 @@ pub(super) struct Group {
     /// The group was told to stop: nothing starts any more. There is no way back.
     pub(super) stopping: bool,
     pub(super) told_nobody_boots: bool,
+    /// A reload was done, and single processes were not told yet.
+    pub(super) has_reloaded: bool,
 }
 
 impl Group {
@@ -50,6 +52,7 @@ impl Group {
             intensity,
             stopping: false,
             told_nobody_boots: false,
+            has_reloaded: false,
         }
     }
 
@@ -85,6 +88,7 @@ impl Group {
         if self.stopping || !self.started {
             return;
         }
+        self.let_singles_go(out);
         self.advance_reload(out);
         self.recycle_the_old();
         self.grant_recycling(out);
@@ -116,7 +120,7 @@ impl Group {
     /// From when on the slot may begin the start that it wants; `None` when it wants none, or when
     /// it has to wait for an event and not for a time.
     fn start_at(&self, slot: &SlotState) -> Option<Millis> {
-        if !self.started || self.stopping || !slot.can_begin() {
+        if !self.started || self.stopping || slot.is_over || !slot.can_begin() {
             return None;
         }
         let spaced = slot.spaced(self.settings.fork_interval_ms);
@@ -150,10 +154,10 @@ impl Group {
     }
 
     pub(super) fn ready(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
-        let gone_by = self.now.saturating_add(self.settings.drain_timeout_ms);
-        let old_at = self.old_at(key.slot);
+        let (now, old_at) = (self.now, self.old_at(key.slot));
+        let gone_by = now.saturating_add(self.settings.drain_timeout_ms);
         if let Some(slot) = self.slot_mut(key) {
-            slot.ready(key, gone_by, old_at, out);
+            slot.ready(key, now, [gone_by, old_at], out);
         }
     }
 

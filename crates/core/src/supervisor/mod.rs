@@ -15,7 +15,7 @@
 //!
 //! One file per idea: `process` (one process), `slot` (the up to three of a slot), `group` (slots
 //! of a kind), `death` (what an exit or a failed start means), `backoff`, `reload`, `recycle`,
-//! `intensity`, `shutdown`.
+//! `intensity`, `shutdown`, `single` (groups whose processes are not alike).
 
 mod backoff;
 mod death;
@@ -25,14 +25,15 @@ mod process;
 mod recycle;
 mod reload;
 mod shutdown;
+mod single;
 mod slot;
 #[cfg(test)]
 mod tests;
 mod types;
 
 pub use types::{
-    Code, Event, Exit, GroupSettings, KillCause, LeaveReason, ReloadOutcome, Settings,
-    SupervisorAction,
+    Code, Event, Exit, GroupSettings, KillCause, LeaveReason, ReloadOutcome, Restart, Settings,
+    SingleSettings, SupervisorAction,
 };
 
 use crate::Millis;
@@ -64,7 +65,7 @@ impl Supervisor {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let groups = settings.into_stop_order().map(|(kind, group)| Group::new(kind, group));
-        Self { groups: groups.into(), ending: Ending::Running }
+        Self { groups: groups.collect(), ending: Ending::Running }
     }
 
     /// Begins to fill the slots; all of them at once. A second call changes nothing.
@@ -103,13 +104,8 @@ impl Supervisor {
                 self.of(key, |group| group.kill(key, KillCause::Condemned, out))
             }
             Event::TooLarge(key) => self.of(key, |group| group.kill(key, KillCause::Memory, out)),
-            Event::RequestLate(key) => {
-                self.of(key, |group| group.kill(key, KillCause::RequestDeadline, out));
-            }
-            Event::StandsStill(key) => {
-                self.of(key, |group| group.kill(key, KillCause::Stopped, out));
-            }
             Event::Exited(key, exit) => self.of(key, |group| group.exited(key, exit, out)),
+            Event::Retired(key) => self.of(key, |group| group.retired(key)),
             Event::ReloadRequested => self.reload_requested(out),
             Event::Draining => self.groups.iter_mut().for_each(|group| group.draining = true),
             Event::ShutdownRequested { now } => self.shutdown_requested(now, out),
@@ -126,15 +122,24 @@ impl Supervisor {
 
     /// Compares wanted with actual and closes the gap as far as it can be closed now.
     fn reconcile(&mut self, out: &mut Vec<SupervisorAction>) {
+        let mut has_reloaded = false;
         for group in &mut self.groups {
             group.reconcile(out);
+            has_reloaded |= std::mem::take(&mut group.has_reloaded);
+        }
+        if has_reloaded {
+            for group in &mut self.groups {
+                group.renew_singles();
+                group.reconcile(out);
+            }
         }
         self.stop_in_turn(out);
     }
 
-    /// A user asked. A server that ends answers at once.
+    /// A user asked. A server that ends answers at once. Single processes follow when the others
+    /// are through.
     fn reload_requested(&mut self, out: &mut Vec<SupervisorAction>) {
-        for group in &mut self.groups {
+        for group in self.groups.iter_mut().filter(|group| !group.is_of_singles()) {
             if self.ending == Ending::Running {
                 group.reload_requested();
             } else {

@@ -76,6 +76,8 @@ impl Starting {
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) key: ProcessKey,
+    /// Since when it serves.
+    pub(super) ready_at: Millis,
     /// It has taken at least one delivery.
     pub(super) took_delivery: bool,
     /// It asked to be replaced.
@@ -89,8 +91,10 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn new(key: ProcessKey, leave_asked: bool, old_at: Millis) -> Self {
-        Self { key, took_delivery: false, leave_asked, old_at, gone_by: None, killed: None }
+    /// One that becomes ready now, and old at `old_at`.
+    pub(super) fn new(key: ProcessKey, now: Millis, leave_asked: bool, old_at: Millis) -> Self {
+        let (took_delivery, gone_by, killed) = (false, None, None);
+        Self { key, ready_at: now, took_delivery, leave_asked, old_at, gone_by, killed }
     }
 
     /// Kills it, unless that was done before.

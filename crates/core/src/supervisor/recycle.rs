@@ -49,7 +49,7 @@ impl Group {
             (_, Some(serving)) if serving.key == key => &mut serving.leave_asked,
             _ => return,
         };
-        if !std::mem::replace(asked, true) {
+        if !std::mem::replace(asked, true) && !self.is_of_singles() {
             self.recycle_queue.push_back(Request { key, reason, retry: BackOff::default() });
         }
     }
@@ -113,12 +113,13 @@ impl Group {
     /// The successor failed to boot: the old process goes on serving, the token goes to the next
     /// in the queue, the request comes back after a pause.
     pub(super) fn recycling_failed(&mut self, slot: Slot, out: &mut Vec<SupervisorAction>) {
+        let pauses = self.pauses_of(slot);
         let Some(state) = self.slots.get_mut(usize::from(slot.0)) else { return };
         let Some(Recycling { old, reason, mut retry }) = state.recycling.take() else {
             crate::invariant!(false, "only a slot that is being recycled fails at it");
             return;
         };
-        let retry_after_ms = retry.failed(self.now, &self.settings);
+        let retry_after_ms = retry.failed(self.now, pauses);
         out.push(SupervisorAction::BackOff {
             kind: self.kind,
             slot,

@@ -107,6 +107,7 @@ impl Group {
                 return;
             }
             self.reload = None;
+            self.has_reloaded = true;
             out.push(SupervisorAction::ReloadFinished(self.kind, ReloadOutcome::Done));
         }
     }

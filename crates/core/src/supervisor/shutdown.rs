@@ -96,8 +96,11 @@ impl Group {
             }
             if let Some(serving) = slot.serving.as_mut().filter(|serving| serving.killed.is_none())
             {
-                serving.gone_by = Some(gone_by);
-                out.push(SupervisorAction::Leave(serving.key));
+                // A single process may have been told already.
+                if serving.gone_by.is_none() {
+                    serving.gone_by = Some(gone_by);
+                    out.push(SupervisorAction::Leave(serving.key));
+                }
             }
         }
     }

@@ -24,6 +24,10 @@ pub(super) struct SlotState {
     newest_served: Generation,
     /// The newest generation that was begun; 0 before the first.
     newest_begun: Generation,
+    /// Of a single process: nobody takes its place.
+    pub(super) is_over: bool,
+    /// Single processes up to this generation are replaced, because a reload was done.
+    pub(super) renewed_up_to: Generation,
     /// When a process was last forked, or a start last given up before its fork.
     last_attempt: Option<Millis>,
 }
@@ -40,6 +44,8 @@ impl SlotState {
             boot: BackOff::default(),
             newest_served: Generation(0),
             newest_begun: Generation(0),
+            is_over: false,
+            renewed_up_to: Generation(0),
             last_attempt: None,
         }
     }
@@ -135,21 +141,21 @@ impl SlotState {
         }
     }
 
-    /// The new process takes over, until it is old at `old_at`; its predecessor, if there is one,
-    /// leaves until `gone_by`.
+    /// The new process takes over now, until it is old at `old_at`; its predecessor, if there is
+    /// one, leaves until `gone_by`.
     /// That a successor only starts while `leaving` is free keeps its place free here.
     pub(super) fn ready(
         &mut self,
         key: ProcessKey,
-        gone_by: Millis,
-        old_at: Millis,
+        now: Millis,
+        [gone_by, old_at]: [Millis; 2],
         out: &mut Vec<SupervisorAction>,
     ) {
         let ready = self.starting.take_if(|starting| {
             starting.key == key && starting.stage != Stage::Memory && starting.end.is_none()
         });
         let Some(ready) = ready else { return };
-        let old = self.serving.replace(Process::new(key, ready.leave_asked, old_at));
+        let old = self.serving.replace(Process::new(key, now, ready.leave_asked, old_at));
         let leave = old.as_ref().map(|old| old.key);
         if let Some(mut old) = old {
             old.gone_by = Some(gone_by);

@@ -42,10 +42,6 @@ pub enum KillCause {
     DrainTimeout,
     /// It wrote nonsense into its lanes (the master condemned it).
     Condemned,
-    /// What it was doing has passed its deadline.
-    RequestDeadline,
-    /// Somebody had stopped it (SIGSTOP), for longer than a request may take.
-    Stopped,
     /// The server ends now.
     Shutdown,
     /// The reload that started it was aborted.
@@ -88,10 +84,6 @@ pub enum Event {
     Condemned(ProcessKey),
     /// The process has more memory than it may ever have.
     TooLarge(ProcessKey),
-    /// What the process is doing has passed its deadline.
-    RequestLate(ProcessKey),
-    /// The process was stopped, and nobody lets it go on.
-    StandsStill(ProcessKey),
     /// The process was reaped.
     Exited(ProcessKey, Exit),
     /// A user asked to reload all processes that are reloaded.
@@ -99,6 +91,9 @@ pub enum Event {
     /// The sessions are being drained: nobody is recycled any more, because the end of the server
     /// is near.
     Draining,
+    /// A single process had ended for good under an earlier manager: the start that memory was
+    /// asked for is not wanted (see [`SupervisorAction::Retired`]).
+    Retired(ProcessKey),
     /// The server is to end; the master has already drained the sessions. `now` skips the drain of
     /// the workers.
     ShutdownRequested {
@@ -159,6 +154,8 @@ pub enum SupervisorAction {
     },
     /// A process has got a token: a successor is made for it. For the log.
     Recycles(ProcessKey, LeaveReason),
+    /// A single process has ended, and by its [`Restart`] no other takes its place.
+    Retired(ProcessKey),
     /// A slot's process failed to boot; the next attempt is after this pause.
     BackOff {
         /// Of which kind.
@@ -190,10 +187,20 @@ pub enum SupervisorAction {
 }
 
 /// Settings of the supervisor: those of each group of processes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Event workers.
     pub event: GroupSettings,
+    /// User processes.
+    pub user: GroupSettings,
+}
+
+impl Default for Settings {
+    /// One event worker, and nobody else.
+    fn default() -> Self {
+        let nobody = GroupSettings { slots: 0, ..GroupSettings::default() };
+        Self { event: GroupSettings::default(), user: nobody }
+    }
 }
 
 impl Settings {
@@ -202,13 +209,45 @@ impl Settings {
     pub const fn of(&self, kind: ProcessKind) -> &GroupSettings {
         match kind {
             ProcessKind::Event => &self.event,
+            ProcessKind::User => &self.user,
         }
     }
 
-    /// All groups, in the order in which they stop: who gives work to others goes first.
-    pub(super) fn into_stop_order(self) -> [(ProcessKind, GroupSettings); 1] {
-        [(ProcessKind::Event, self.event)]
+    /// All groups, in the order in which they stop: who gives work to others goes first. Kinds of
+    /// which there are none have no group, except that a server always has its event workers.
+    pub(super) fn into_stop_order(self) -> impl Iterator<Item = (ProcessKind, GroupSettings)> {
+        let groups = [(ProcessKind::Event, self.event), (ProcessKind::User, self.user)];
+        let is_there = |(kind, group): &(ProcessKind, GroupSettings)| {
+            kind.serves_sessions() || group.slots > 0
+        };
+        groups.into_iter().filter(is_there)
     }
+}
+
+/// When a single process is started again that has ended by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Restart {
+    /// Whenever it has ended.
+    #[default]
+    Always,
+    /// When it has ended with another exit code than 0, or by a signal.
+    OnFailure,
+    /// Never: it has one life.
+    Never,
+}
+
+/// How one process lives in a group of single ones: there are never two of it at a time, and it is
+/// nobody's stand-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SingleSettings {
+    /// When it is started again.
+    pub restart: Restart,
+    /// First pause before that; doubles each time, until a process has lived for the longest.
+    pub back_off_min_ms: Millis,
+    /// Longest pause before that.
+    pub back_off_max_ms: Millis,
+    /// A reload that is done replaces it, too.
+    pub is_reloaded: bool,
 }
 
 /// Settings of the processes of one kind; every time in milliseconds.
@@ -239,6 +278,9 @@ pub struct GroupSettings {
     /// reload has proved is never what replaces a dead process. Otherwise there is one code, the
     /// newest.
     pub keeps_accepted: bool,
+    /// For each slot, when each is a process of its own. Empty: the processes are all alike, and
+    /// each has a successor before it leaves.
+    pub singles: Vec<SingleSettings>,
 }
 
 impl Default for GroupSettings {
@@ -255,6 +297,7 @@ impl Default for GroupSettings {
             restart_intensity: 10,
             restart_period_ms: 10_000,
             keeps_accepted: false,
+            singles: Vec::new(),
         }
     }
 }

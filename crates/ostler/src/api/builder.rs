@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::Path;
 
-use super::own_handler::{NamedFactories, OwnFactories};
+use super::own_handler::NamedFactories;
+use super::program_code::{ProgramCode, UserProcesses};
 use super::server::Server;
+use super::user_process::{USER_PROCESSES_MAX, UserProcess};
 use crate::encryption::Encryption;
 use crate::error::{Error, Result};
 use crate::inheritance::exec;
@@ -47,6 +49,8 @@ pub struct ServerBuilder {
     pub(super) port_names: Vec<String>,
     /// The handlers that ports have for themselves.
     pub(super) own_handlers: NamedFactories,
+    /// What runs beside the workers.
+    pub(super) processes: Vec<UserProcess>,
 }
 
 /// What the program itself demands of its options.
@@ -261,26 +265,35 @@ impl ServerBuilder {
             std::process::exit(0);
         }
         let Some(inherited) = exec::take()? else {
-            let (options, own_handlers) = self.into_parts()?;
-            return Ok(Server::new(master::bind(options, own_handlers)?));
+            let (options, code) = self.into_parts()?;
+            return Ok(Server::new(master::bind(options, code)?));
         };
         let options = self.resolve().inspect_err(|error| inherited.refuse(error))?.options;
-        let hired = master::hire(inherited, &options, |options| self.own_handlers.resolve(options));
+        let hired = master::hire(inherited, &options, |options| self.code(options));
         Ok(Server::worker(hired?))
     }
 
-    /// The options and the handlers of ports, without binding anything.
+    /// The options, and what the program runs besides the server's handler, without binding
+    /// anything.
     ///
     /// # Errors
     /// Every option that is wrong.
-    pub(crate) fn into_parts(self) -> Result<(Options, OwnFactories)> {
+    pub(crate) fn into_parts(self) -> Result<(Options, ProgramCode)> {
         let options = self.resolve()?.options;
-        let own_handlers = self.own_handlers.resolve(&options);
-        Ok((options, own_handlers))
+        let code = self.code(&options);
+        Ok((options, code))
+    }
+
+    fn code(self, options: &Options) -> ProgramCode {
+        let own_handlers = self.own_handlers.resolve(options);
+        ProgramCode { own_handlers, processes: UserProcesses::new(self.processes) }
     }
 
     fn resolve(&self) -> Result<Resolved> {
-        let resolved = self.layers.resolve()?;
+        let mut resolved = self.layers.resolve()?;
+        // More of them are objected to.
+        let processes = u16::try_from(self.processes.len()).unwrap_or(u16::MAX);
+        resolved.options.user_processes = processes.min(USER_PROCESSES_MAX);
         let problems = self.demands.0.iter().filter_map(|check| check(&resolved.options).err());
         let problems: Vec<_> = problems.collect();
         if problems.is_empty() { Ok(resolved) } else { Err(Error::options(&problems)) }

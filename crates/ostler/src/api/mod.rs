@@ -15,8 +15,8 @@ pub(crate) mod packet;
 pub(crate) mod packet_peer;
 pub(crate) mod port;
 pub(crate) mod port_builder;
+pub(crate) mod program_code;
 pub(crate) mod remote;
-mod request_time;
 pub(crate) mod send_error;
 pub(crate) mod server;
 pub(crate) mod session;
@@ -26,5 +26,6 @@ pub(crate) mod tls;
 pub(crate) mod tls_info;
 #[cfg(feature = "serde")]
 pub(crate) mod typed_state;
+pub(crate) mod user_process;
 pub(crate) mod worker;
 pub(crate) mod writer;

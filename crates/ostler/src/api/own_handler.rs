@@ -16,10 +16,13 @@ use super::session::Session;
 use super::worker::Worker;
 use crate::options::Options;
 
-/// A [`Handler`] of a type that is forgotten. It costs an indirect call for each event, which the
-/// server's own handler does not pay.
-pub(crate) trait AnyHandler {
+/// What the loop of a worker calls: a [`Handler`], also one of a type that is forgotten (it costs
+/// an indirect call for each event, which the server's own handler does not pay), or what another
+/// kind of process has in its place.
+pub(crate) trait AnyHandler: 'static {
     fn on_worker_start(&mut self, worker: &Worker) -> Outcome;
+    /// What there is to do once, beside serving: of a process that serves nobody, all of it.
+    fn work(&mut self, worker: &Worker) -> Option<Outcome>;
     fn on_connect(&mut self, worker: &Worker, session: &Session) -> Outcome;
     fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome;
     fn on_buffer_full(&mut self, worker: &Worker, session: &Session) -> Outcome;
@@ -35,6 +38,10 @@ pub(crate) trait AnyHandler {
 impl<H: Handler> AnyHandler for H {
     fn on_worker_start(&mut self, worker: &Worker) -> Outcome {
         Handler::on_worker_start(self, worker)
+    }
+
+    fn work(&mut self, _: &Worker) -> Option<Outcome> {
+        None
     }
 
     fn on_connect(&mut self, worker: &Worker, session: &Session) -> Outcome {
@@ -107,14 +114,6 @@ impl OwnFactory {
     }
 }
 
-/// What the handlers of a worker are made by.
-#[derive(Debug)]
-pub(crate) struct Factories<F> {
-    /// That of the server.
-    pub(crate) server: F,
-    pub(crate) own: OwnFactories,
-}
-
 /// The factories of ports by their names, as a program says them.
 #[derive(Debug, Default)]
 pub(super) struct NamedFactories(Vec<(String, OwnFactory)>);
@@ -137,6 +136,11 @@ impl NamedFactories {
 pub(crate) struct OwnFactories(PerPort<Option<OwnFactory>>);
 
 impl OwnFactories {
+    /// None, for the same ports: for a process to which no session is given.
+    pub(crate) fn without(&self) -> Self {
+        Self(self.0.map(|_| None))
+    }
+
     /// What they make.
     pub(crate) fn types(&self) -> PerPort<Option<TypeId>> {
         self.0.map(|factory| factory.as_ref().map(|factory| factory.type_id))

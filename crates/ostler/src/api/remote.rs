@@ -5,7 +5,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::handler::Handler;
 use super::outcome::IntoOutcome;
 use super::worker::Worker;
 use crate::worker::HandlerId;
@@ -18,7 +17,7 @@ use crate::worker::inbox::{Inbox, Refused};
 /// thread posted it. It gets the handler and the worker, so that it may do whatever a callback may.
 ///
 /// Threads must be started after the fork: in the factory of [`crate::Server::run`], in
-/// [`Handler::on_worker_start`] or later.
+/// [`Handler::on_worker_start`](crate::Handler::on_worker_start) or later.
 ///
 /// ```
 /// use ostler::{Handler, Outcome, Package, Session, Worker};
@@ -55,7 +54,7 @@ impl<H> fmt::Debug for Remote<H> {
     }
 }
 
-impl<H: Handler> Remote<H> {
+impl<H: 'static> Remote<H> {
     pub(crate) fn new(inbox: &Arc<Inbox>, handler: HandlerId) -> Self {
         Self { inbox: Arc::clone(inbox), handler, of_type: PhantomData }
     }

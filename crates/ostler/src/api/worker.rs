@@ -6,7 +6,6 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::handler::Handler;
 use super::outcome::Outcome;
 use super::packet_peer::PacketPeer;
 use super::remote::Remote;
@@ -240,7 +239,7 @@ impl Worker {
     /// # Panics
     /// When `H` is not the type of the handler whose callback runs.
     #[track_caller]
-    pub fn after<H: Handler>(
+    pub fn after<H: 'static>(
         &self,
         delay: Duration,
         callback: impl FnOnce(&mut H, &Self) -> Outcome + 'static,
@@ -270,7 +269,7 @@ impl Worker {
     /// # Panics
     /// When `H` is not the type of the handler whose callback runs.
     #[track_caller]
-    pub fn every<H: Handler>(
+    pub fn every<H: 'static>(
         &self,
         period: Duration,
         mut callback: impl FnMut(&mut H, &Self) -> Outcome + 'static,
@@ -286,7 +285,7 @@ impl Worker {
 
     /// The handler whose callback runs: what it makes is meant for it.
     #[track_caller]
-    fn running_handler<H: Handler>(&self) -> HandlerId {
+    fn running_handler<H: 'static>(&self) -> HandlerId {
         let handler = self.context.callee.running_of::<H>();
         assert!(handler.is_some(), "{WRONG_HANDLER}");
         handler.unwrap_or_default()
@@ -323,7 +322,7 @@ impl Worker {
     /// When `H` is not the type of the handler whose callback runs.
     #[must_use]
     #[track_caller]
-    pub fn remote<H: Handler>(&self) -> Remote<H> {
+    pub fn remote<H: 'static>(&self) -> Remote<H> {
         Remote::new(&self.context.inbox, self.running_handler::<H>())
     }
 
@@ -372,7 +371,39 @@ impl Worker {
     /// ```
     #[must_use]
     pub fn is_leaving(&self) -> bool {
-        self.context.leaving.has_begun()
+        self.context.leaving.has_begun() || self.context.is_told_to_leave()
+    }
+
+    /// Sleeps for `timeout`; less, and the answer is false, when this process is to leave. For a
+    /// [`ProcessBody::run`](crate::ProcessBody::run) that does not return: a callback of a worker
+    /// that sleeps keeps its clients waiting.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ostler::{Outcome, Worker};
+    /// fn run(worker: &Worker) -> Outcome {
+    ///     while worker.wait(Duration::from_secs(60)) {
+    ///         println!("{} sessions", worker.sessions().len());
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn wait(&self, timeout: Duration) -> bool {
+        self.context.wait(timeout)
+    }
+
+    /// The name of the user process that this is; `None` in an event worker.
+    ///
+    /// ```
+    /// # use ostler::Worker;
+    /// fn who(worker: &Worker) -> String {
+    ///     worker.process_name().map_or_else(|| format!("w{}", worker.slot()), str::to_owned)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn process_name(&self) -> Option<&str> {
+        self.context.process_name()
     }
 
     /// Asks to be replaced by a fresh process; this one goes on until its successor serves.

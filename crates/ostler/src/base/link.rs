@@ -67,6 +67,12 @@ impl Link {
         !self.orders.borrow().is_empty()
     }
 
+    /// Whether an order to leave was read and not taken, or nobody is there to give one.
+    pub(super) fn is_told_to_leave(&self) -> bool {
+        let leave = |(order, _): &Letter| *order == ToProcess::Leave;
+        self.is_closed.get() || self.orders.borrow().iter().any(leave)
+    }
+
     /// The next introduction that was read.
     pub(super) fn next_introduction(&self) -> Option<Letter> {
         self.introductions.borrow_mut().pop_front()

@@ -1,6 +1,5 @@
 //! The life of a process of BASE mode: it accepts, serves its clients, and leaves them time.
 
-use std::any::TypeId;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -16,10 +15,10 @@ use super::commons::SeatOf;
 use super::link::Link;
 use super::local::{self, Local};
 use super::relays::Relays;
-use crate::api::handler::Handler;
-use crate::api::outcome::IntoHandler;
-use crate::api::own_handler::Factories;
+use crate::api::outcome::Failure;
+use crate::api::own_handler::AnyHandler;
 use crate::api::port::Ports;
+use crate::api::program_code::Factories;
 use crate::api::worker::Worker;
 use crate::control::{FromProcess, ToProcess};
 use crate::encryption::Encryption;
@@ -56,15 +55,15 @@ const TURNS_MAX: usize = 16;
 const RELAYS_END_PART: u64 = 20;
 
 /// The life of the process; answers its exit code.
-pub(crate) fn process_main<R, F>(
+pub(crate) fn process_main<H, F>(
     boot: ProcessBoot,
     options: &Options,
     ports: &Ports,
     factories: &Factories<F>,
 ) -> i32
 where
-    R: IntoHandler,
-    F: Fn(&Worker) -> R,
+    H: AnyHandler,
+    F: Fn(&Worker) -> Result<H, Failure>,
 {
     arm_fault(boot.key);
     let ProcessBoot { key, control, board: commons, worker_bell, ends, .. } = boot;
@@ -73,7 +72,7 @@ where
         return EXIT_LANES;
     };
     let mine = Mine { key, seat, link, listeners, commons, worker_bell };
-    let callee = Callee::new(TypeId::of::<R::Handler>(), &factories.own);
+    let callee = Callee::new(factories);
     let (parts, link, relays) = match open(mine, options, ports, callee) {
         Ok(opened) => opened,
         Err(error) => return cannot_start(&control, "the process cannot serve clients", &error),
@@ -142,7 +141,8 @@ fn open(
         encryption: encryption.clone(),
     })?;
     let listening = ListeningPorts::of_process(ports, options, mine.listeners)?;
-    listening.hand_over_datagrams(&local.mailbox, mine.key.slot, options.workers)?;
+    let reads = mine.key.kind.serves_sessions().then_some(mine.key.slot);
+    listening.hand_over_datagrams(&local.mailbox, reads, options.workers)?;
     let acceptor = Acceptor::new(listening, options, local.reports.clone())?;
     let relays = Relays::join(&link, &seat, &local, options)?;
     let reactor = local.reactor.borrow();
@@ -169,7 +169,7 @@ fn certificates(options: &Options, link: &Link) -> io::Result<Encryption> {
     }
 }
 
-struct Process<H: Handler> {
+struct Process<H: AnyHandler> {
     parts: Parts,
     run: Run<H>,
     link: Rc<Link>,
@@ -189,7 +189,7 @@ struct Process<H: Handler> {
     accept_counts: AcceptCounts,
 }
 
-impl<H: Handler> Process<H> {
+impl<H: AnyHandler> Process<H> {
     fn live(mut self) -> i32 {
         if let Err(code) = self.run.begin() {
             return code;
@@ -248,7 +248,7 @@ impl<H: Handler> Process<H> {
             self.look_for_settled();
             self.write_books();
             if self.may_end() {
-                return 0;
+                return self.run.exit_code();
             }
         }
     }

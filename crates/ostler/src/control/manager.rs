@@ -37,6 +37,8 @@ pub(crate) enum ToManager {
     MemoryFailed(ProcessKey),
     /// This process wrote nonsense into its lanes.
     Condemn(ProcessKey),
+    /// This single process has ended for good under an earlier manager: it is not started.
+    Retired(ProcessKey),
     /// Replace all event workers.
     Reload,
     /// The sessions are being drained: the end is near, nobody is recycled.
@@ -48,8 +50,6 @@ pub(crate) enum ToManager {
     },
     /// Answer with [`ToMaster::GoesOn`].
     AreYouThere,
-    /// Every reactor has been told what this process is killed for, see [`ToMaster::Late`].
-    LateIsKnown(ProcessKey),
 }
 
 /// A death, for the log and the record.
@@ -102,6 +102,8 @@ pub(crate) enum ToMaster {
     Release(ProcessKey),
     /// A process ended and was reaped.
     Died(DeathNotice),
+    /// A single process has ended for good: no other takes its place.
+    Retired(ProcessKey),
     /// A reload ended.
     ReloadFinished {
         /// Of the processes of which kind.
@@ -119,16 +121,6 @@ pub(crate) enum ToMaster {
     Finished,
     /// The manager's loop goes on.
     GoesOn,
-    /// The process is about to be killed because it is late with something of this session: its
-    /// client is told so. Session 0: it is killed for nobody's sake, or after all not at all.
-    /// Answered by [`ToManager::LateIsKnown`], because the reactors may see its end before a
-    /// message.
-    Late {
-        /// Who.
-        worker: ProcessKey,
-        /// Whose request is late.
-        session: u64,
-    },
 }
 
 impl ToManager {
@@ -144,7 +136,7 @@ impl ToManager {
             Self::Shutdown { now } => writer.u8(6).flag(now),
             Self::Draining => writer.u8(7),
             Self::AreYouThere => writer.u8(8),
-            Self::LateIsKnown(key) => writer.u8(9).key(key),
+            Self::Retired(key) => writer.u8(9).key(key),
         }
         .finish()
     }
@@ -161,7 +153,7 @@ impl ToManager {
             6 => Self::Shutdown { now: reader.flag()? },
             7 => Self::Draining,
             8 => Self::AreYouThere,
-            9 => Self::LateIsKnown(reader.key()?),
+            9 => Self::Retired(reader.key()?),
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -191,7 +183,7 @@ impl ToMaster {
             Self::Finished => writer.u8(75),
             Self::NobodyStarts(why) => writer.u8(76).text(why),
             Self::GoesOn => writer.u8(77),
-            Self::Late { worker, session } => writer.u8(78).key(worker).u64(session),
+            Self::Retired(key) => writer.u8(78).key(key),
         }
         .finish()
     }
@@ -220,7 +212,7 @@ impl ToMaster {
             75 => Self::Finished,
             76 => Self::NobodyStarts(reader.text()?),
             77 => Self::GoesOn,
-            78 => Self::Late { worker: reader.key()?, session: reader.u64()? },
+            78 => Self::Retired(reader.key()?),
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -237,8 +229,6 @@ fn encode_death<const N: usize>(writer: Writer<N>, death: DeathNotice) -> Writer
         Some(KillCause::Shutdown) => 4,
         Some(KillCause::ReloadAborted) => 5,
         Some(KillCause::Memory) => 6,
-        Some(KillCause::RequestDeadline) => 7,
-        Some(KillCause::Stopped) => 8,
     });
     match death.exit {
         Exit::Code(code) => writer.u8(1).i32(code),
@@ -256,8 +246,6 @@ fn decode_death(reader: &mut Reader<'_>) -> Result<DeathNotice, Malformed> {
         4 => Some(KillCause::Shutdown),
         5 => Some(KillCause::ReloadAborted),
         6 => Some(KillCause::Memory),
-        7 => Some(KillCause::RequestDeadline),
-        8 => Some(KillCause::Stopped),
         _ => return Err(Malformed),
     };
     let exit = match reader.u8()? {

@@ -21,6 +21,8 @@ pub(crate) struct Attributes {
     pub(crate) sched_batch: bool,
     /// What the processes are called.
     pub(crate) names: Instance,
+    /// The names of user processes, by their slots.
+    pub(crate) process_names: Vec<String>,
 }
 
 impl Attributes {
@@ -34,11 +36,27 @@ impl Attributes {
         }
     }
 
+    /// The name of a user process.
+    pub(crate) fn process_name(&self, key: ProcessKey) -> Option<&str> {
+        match key.kind {
+            ProcessKind::Event => None,
+            ProcessKind::User => {
+                self.process_names.get(usize::from(key.slot.0)).map(String::as_str)
+            }
+        }
+    }
+
+    /// What `ps` shows of a process.
+    pub(super) fn role(&self, key: ProcessKey) -> String {
+        self.process_name(key).map_or_else(|| key.slot_name(), |name| format!("user {name}"))
+    }
+
     /// Sets what only processes of this kind have. Tuning is never fatal: whoever forbids it gets a
     /// slower server, not none.
     pub(super) fn tune(&self, key: ProcessKey) {
         match key.kind {
             ProcessKind::Event => self.tune_event_worker(key),
+            ProcessKind::User => {}
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Charter {
     pub(crate) blocked_before: u64,
     /// Where the log file is, absolute; empty without one.
     pub(crate) log_path: PathBuf,
+    /// The names of user processes, by their slots.
+    pub(crate) process_names: Vec<String>,
 }
 
 /// The schemes of ports that were opened.
@@ -62,6 +64,9 @@ impl Charter {
                 Address::Unix(path) => (&b"path"[..], path.as_os_str().as_bytes().to_vec()),
             };
             say(&[b"port", port.scheme().as_bytes(), port.name().as_bytes(), kind, &address]);
+        }
+        for name in &self.process_names {
+            say(&[b"process", name.as_bytes()]);
         }
         for (name, value) in self.options.spelled() {
             say(&[b"option", name.as_bytes(), value.as_bytes()]);
@@ -88,7 +93,7 @@ impl Charter {
 
     fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
         let mut options = Options::default();
-        let mut ports = Vec::new();
+        let (mut ports, mut process_names) = (Vec::new(), Vec::new());
         let (mut whose, mut log_path) = (String::new(), PathBuf::new());
         let (mut dumping, mut blocked_before) = (Dumping::of(false), 0);
         let Some((&0, bytes)) = bytes.split_last() else {
@@ -106,6 +111,7 @@ impl Charter {
                 b"whose" => whose = text()?.to_owned(),
                 b"log" => log_path = path_of(rest),
                 b"port" => ports.push(port(ports.len(), rest).ok_or_else(unknown)?),
+                b"process" => process_names.push(text()?.to_owned()),
                 b"option" => {
                     let (name, value) = text()?.split_once('=').ok_or_else(unknown)?;
                     options.set(name, value).map_err(|error| error.to_string())?;
@@ -120,7 +126,8 @@ impl Charter {
         let Some(first) = ports.next() else { return Err("its charter has no port".to_owned()) };
         let ports = Ports(PerPort::new(first, ports.collect()));
         let names = Instance::of(&whose);
-        Ok(Self { options, ports, names, dumping, blocked_before, log_path })
+        options.user_processes = u16::try_from(process_names.len()).unwrap_or(u16::MAX);
+        Ok(Self { options, ports, names, dumping, blocked_before, log_path, process_names })
     }
 
     /// Takes over what a program says of options that only workers look at. Names those of the
@@ -214,6 +221,7 @@ mod tests {
             dumping: Dumping::of(true),
             blocked_before: 0x8000_0000_0000_0002,
             log_path: "/var/log/a=b".into(),
+            process_names: vec!["clock".to_owned(), "feed".to_owned()],
         }
     }
 
@@ -232,6 +240,8 @@ mod tests {
             assert!(read.dumping.is_allowed());
             assert_eq!(read.blocked_before, written.blocked_before);
             assert_eq!(read.log_path, written.log_path);
+            assert_eq!(read.process_names, written.process_names);
+            assert_eq!(read.options.user_processes, 2);
         }
     }
 

@@ -69,6 +69,6 @@ fn prepare(attributes: &Attributes, boot: &mut ProcessBoot) -> io::Result<bool> 
     }
     attributes.set_dumping();
     attributes.tune(boot.key);
-    attributes.names.take(&boot.key.slot_name());
+    attributes.names.take_as(&boot.key.slot_name(), &attributes.role(boot.key));
     Ok(true)
 }

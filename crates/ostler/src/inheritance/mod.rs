@@ -18,8 +18,8 @@ pub(crate) use attributes::Attributes;
 pub(crate) use boot::{EndsKind, ProcessBoot, ProcessEnds};
 pub(crate) use charter::Charter;
 
-/// What a worker process runs: it gets its descriptors and returns its exit code.
-pub(crate) type WorkerMain = Box<dyn Fn(ProcessBoot) -> i32>;
+/// What a process runs, of whatever kind: it gets its descriptors and returns its exit code.
+pub(crate) type ProcessMain = Box<dyn Fn(ProcessBoot) -> i32>;
 
 /// Exit code of a manager or worker whose master is gone, or whose manager was gone before it
 /// served.

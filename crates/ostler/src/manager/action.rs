@@ -6,7 +6,6 @@ use ostler_core::ids::ProcessKey;
 use ostler_core::invariant;
 use ostler_core::supervisor::{Code, Event, Exit, KillCause, ReloadOutcome, SupervisorAction};
 
-use super::diagnosis::Measure;
 use super::event_loop::{Driver, Ending, Step};
 use super::reaping::Reaped;
 use super::report;
@@ -43,21 +42,32 @@ impl Driver<'_> {
             SupervisorAction::Recycles(worker, reason) => {
                 tracing::info!(%worker, because = report::reason(reason), "worker is recycled");
             }
-            SupervisorAction::BackOff { kind: _, slot, failures, retry_after_ms } => {
-                // Whether it was ready or not: it ended without having taken anything (decision 9).
+            SupervisorAction::Retired(key) => {
+                let name = self.setup.attributes.process_name(key);
+                tracing::info!(process = %key, name, "ended for good");
+                self.say(&ToMaster::Retired(key))?;
+            }
+            SupervisorAction::BackOff { kind, slot, failures, retry_after_ms } => {
+                // Whether it was ready or not: it ended without having taken anything (decision 9),
+                // or it is a single process.
+                let slot = format!("{}{slot}", kind.letter());
                 tracing::debug!(
-                    %slot,
+                    slot,
                     failures,
                     retry_after_ms,
-                    "worker ended before it served, the next one waits"
+                    "ended before it served, or for itself: the next one waits"
                 );
             }
-            SupervisorAction::NobodyBoots(_) => {
-                self.say(&ToMaster::NobodyStarts(self.reports.last_failure()))?;
+            SupervisorAction::NobodyBoots(kind) => {
+                // A server is one without its other processes, too.
+                if kind.serves_sessions() {
+                    self.say(&ToMaster::NobodyStarts(self.reports.last_failure()))?;
+                }
             }
             SupervisorAction::IntensityExceeded { kind, deaths } => {
                 let period_ms = self.setup.settings.of(kind).restart_period_ms;
-                tracing::warn!(deaths, period_ms, "workers die often");
+                let kind = kind.letter();
+                tracing::warn!(%kind, deaths, period_ms, "workers die often");
             }
             SupervisorAction::ReloadStarted(_) => tracing::info!("reload begins"),
             SupervisorAction::ReloadFinished(kind, outcome) => {
@@ -79,7 +89,8 @@ impl Driver<'_> {
     fn tell_death(&mut self, death: &DeathNotice, reaped: &Reaped) {
         let now = clock::monotonic_ms();
         let case = self.diagnosis.on_death(death, reaped, now);
-        self.reports.death(death, reaped, &case, now);
+        let name = self.setup.attributes.process_name(death.worker);
+        self.reports.death(death, reaped, &case, (now, name));
         // Who leaves in good order has not died.
         if !death.expected || death.killed.is_some() || death.exit != Exit::Code(0) {
             self.diagnosis.tell_death(death, case, now, self.setup);
@@ -120,26 +131,14 @@ impl Driver<'_> {
                 tracing::warn!(%worker, "worker wrote nonsense into its lanes");
                 self.tell(Event::Condemned(worker))
             }
+            ToManager::Retired(key) => self.tell(Event::Retired(key)),
             ToManager::Reload => self.tell(Event::ReloadRequested),
             ToManager::Draining => self.tell(Event::Draining),
             ToManager::AreYouThere => self.say(&ToMaster::GoesOn),
-            ToManager::LateIsKnown(worker) => {
-                let measure = self.diagnosis.on_late_known(worker, &self.children);
-                measure.map_or(Ok(()), |measure| self.take_measure(measure))
-            }
             ToManager::Shutdown { now } => {
                 tracing::info!(now, "workers have to end");
                 self.tell(Event::ShutdownRequested { now })
             }
-        }
-    }
-
-    /// Does what a worker that is late or stopped has to expect.
-    pub(super) fn take_measure(&mut self, measure: Measure) -> Step {
-        match measure {
-            Measure::Announce(worker, session) => self.say(&ToMaster::Late { worker, session }),
-            Measure::Kill(worker, KillCause::Stopped) => self.tell(Event::StandsStill(worker)),
-            Measure::Kill(worker, _) => self.tell(Event::RequestLate(worker)),
         }
     }
 

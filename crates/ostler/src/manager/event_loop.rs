@@ -178,9 +178,7 @@ impl<'setup> Driver<'setup> {
         }
         self.keep_spare(now)?;
         self.reports.run_due(now);
-        for measure in self.diagnosis.run_due(now, &self.children, self.setup) {
-            self.take_measure(measure)?;
-        }
+        self.diagnosis.run_due(now, &self.children, self.setup);
         for event in self.memory.run_due(now, &self.children) {
             self.tell(event)?;
         }

@@ -54,9 +54,8 @@ impl BasedSupervisor {
             Event::LeaveRequested(worker, reason) => Event::LeaveRequested(key(worker)?, reason),
             Event::Condemned(worker) => Event::Condemned(key(worker)?),
             Event::TooLarge(worker) => Event::TooLarge(key(worker)?),
-            Event::RequestLate(worker) => Event::RequestLate(key(worker)?),
-            Event::StandsStill(worker) => Event::StandsStill(key(worker)?),
             Event::Exited(worker, exit) => Event::Exited(key(worker)?, exit),
+            Event::Retired(worker) => Event::Retired(key(worker)?),
             Event::Tick
             | Event::ReloadRequested
             | Event::Draining
@@ -77,6 +76,7 @@ impl BasedSupervisor {
                 | SupervisorAction::Leave(worker)
                 | SupervisorAction::Kill(worker, _)
                 | SupervisorAction::Recycles(worker, _)
+                | SupervisorAction::Retired(worker)
                 | SupervisorAction::Died { worker, .. } => raise(worker),
                 SupervisorAction::Serve { serve, leave } => {
                     raise(serve);
@@ -97,11 +97,11 @@ impl BasedSupervisor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ostler_core::supervisor::{Code, GroupSettings, Settings};
+    use ostler_core::supervisor::{Code, Settings};
 
     #[test]
     fn keys_are_above_the_base_both_ways() {
-        let settings = Settings { event: GroupSettings { slots: 1, ..GroupSettings::default() } };
+        let settings = Settings::default();
         let mut supervisor = BasedSupervisor::new(Supervisor::new(settings), 70);
         let key = ProcessKey::event(0, 71);
         assert_eq!(supervisor.start(1), [SupervisorAction::NeedMemory(key)]);

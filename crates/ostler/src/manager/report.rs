@@ -48,26 +48,30 @@ impl Reports {
         death: &DeathNotice,
         reaped: &Reaped,
         case: &DeathCase,
-        now: Millis,
+        (now, name): (Millis, Option<&str>),
     ) {
         let (worker, pid) = (death.worker, reaped.child.pid.get());
         let (exit, killed) = (exit(death.exit), death.killed.map(cause));
         let took_delivery = death.took_delivery;
         if !death.expected && !reaped.child.is_ready {
-            self.last_failure = reaped.child.start_error.unwrap_or_else(|| {
+            let error = reaped.child.start_error.unwrap_or_else(|| {
                 let began = reaped.child.has_begun;
                 let before = if began { "it was ready" } else { "its program came to its server" };
                 ShortText::new(&format!("{worker} ended before {before}: {exit}"))
             });
+            // What is asked for later is why no client is served.
+            if worker.kind.serves_sessions() {
+                self.last_failure = error;
+            }
             if self.failures.admits(now) {
-                let error = self.last_failure;
-                tracing::warn!(%worker, pid, exit, killed, %error, "worker could not start");
+                tracing::warn!(%worker, name, pid, exit, killed, %error, "worker could not start");
             }
         } else if !death.expected {
             if self.deaths.admits(now) {
                 let session = case.phase.map(|phase| phase.session).filter(|id| *id > 0);
                 tracing::warn!(
                     %worker,
+                    name,
                     pid,
                     exit,
                     killed,
@@ -83,11 +87,11 @@ impl Reports {
             }
         } else if death.killed == Some(KillCause::DrainTimeout) {
             let text = "worker did not leave in time";
-            tracing::warn!(%worker, pid, exit, killed, took_delivery, "{text}");
+            tracing::warn!(%worker, name, pid, exit, killed, took_delivery, "{text}");
         } else if death.killed.is_some() || death.exit != Exit::Code(0) {
-            tracing::info!(%worker, pid, exit, killed, took_delivery, "worker ended");
+            tracing::info!(%worker, name, pid, exit, killed, took_delivery, "worker ended");
         } else {
-            tracing::debug!(%worker, pid, exit, killed, took_delivery, "worker ended");
+            tracing::debug!(%worker, name, pid, exit, killed, took_delivery, "worker ended");
         }
     }
 
@@ -169,8 +173,6 @@ pub(super) fn cause(cause: KillCause) -> &'static str {
         KillCause::BootTimeout => "boot timeout",
         KillCause::DrainTimeout => "drain timeout",
         KillCause::Condemned => "condemned",
-        KillCause::RequestDeadline => "request deadline",
-        KillCause::Stopped => "stopped",
         KillCause::Shutdown => "shutdown",
         KillCause::ReloadAborted => "reload aborted",
         KillCause::Memory => "more memory than worker_memory_hard_max",

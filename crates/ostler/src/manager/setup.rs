@@ -7,7 +7,7 @@ use ostler_core::supervisor::Settings;
 use super::diagnosis::DiagnosisSettings;
 use super::memory::MemoryLimits;
 use super::programs::ExecSetup;
-use crate::inheritance::{Attributes, WorkerMain};
+use crate::inheritance::{Attributes, ProcessMain};
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::ProcessId;
 
@@ -35,8 +35,8 @@ pub(crate) struct ManagerSetup {
     pub(crate) keep: Vec<RawFd>,
     /// How workers are started by exec; `None`: they are forks.
     pub(crate) exec: Option<ExecSetup>,
-    /// What event workers run.
-    pub(crate) worker_main: WorkerMain,
+    /// What processes run, each by its kind.
+    pub(crate) process_main: ProcessMain,
 }
 
 impl ManagerSetup {

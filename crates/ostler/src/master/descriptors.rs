@@ -81,16 +81,18 @@ pub(super) fn provide(options: &mut Options, inherited: usize) -> Result<()> {
     Ok(())
 }
 
-/// Descriptors that are not for clients. Each worker counts twice, for a successor beside it.
+/// Descriptors that are not for clients. Each worker counts twice, for a successor beside it; a
+/// user process has none.
 fn reserve(options: &Options, inherited: usize) -> u64 {
     let workers = u64::from(options.workers);
+    let processes = 2 * workers + u64::from(options.user_processes);
     if options.mode == Mode::Base {
         let ports = options.ports().iter().count() as u64;
-        return FIXED + inherited as u64 + workers * ports + 2 * workers * (PER_PROCESS + ports);
+        return FIXED + inherited as u64 + workers * ports + processes * (PER_PROCESS + ports);
     }
     let reactors = u64::from(options.reactors);
     let files = u64::from(options.sendfile_max);
-    FIXED + inherited as u64 + 2 * workers * (PER_WORKER + PER_LANE * reactors) + files
+    FIXED + inherited as u64 + processes * (PER_WORKER + PER_LANE * reactors) + files
 }
 
 #[cfg(test)]

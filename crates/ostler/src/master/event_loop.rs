@@ -15,6 +15,7 @@ use super::base::{Base, SeatToken};
 use super::managers::{Lost, Managers};
 use super::orphans::Orphans;
 use super::report::{Announcement, report_reload};
+use super::retired::Retired;
 use super::service::Service;
 use super::{lanes, listening};
 use crate::api::port::Ports;
@@ -53,6 +54,8 @@ pub(super) struct Master {
     pub(super) threads: Vec<JoinHandle<()>>,
     pub(super) reports: Reports,
     pub(super) shutdown: Shutdown,
+    /// Who is not started again.
+    pub(super) retired: Retired,
     /// Until then at least one worker must have become ready.
     pub(super) boot_deadline: Option<Millis>,
     pub(super) drained: usize,
@@ -64,6 +67,8 @@ pub(super) struct Master {
     pub(super) ports: Ports,
     /// What this server is called.
     pub(super) name: String,
+    /// What its user processes are called, by their slots.
+    pub(super) process_names: Vec<String>,
     /// To be told once when the first worker serves.
     pub(super) announcement: Option<Announcement>,
     /// Who started the program as a service, if somebody did.
@@ -243,7 +248,9 @@ impl Master {
                 self.release(notice.worker);
                 self.look_for_drained(now);
             }
-            ToMaster::ReloadFinished { kind: ProcessKind::Event, outcome, why } => {
+            ToMaster::Retired(key) => self.retired.note(key),
+            ToMaster::ReloadFinished { kind, outcome, why } => {
+                invariant!(kind == ProcessKind::Event, "others have no reload of their own");
                 report_reload(outcome, why);
                 self.service_reloaded(outcome);
             }
@@ -251,10 +258,6 @@ impl Master {
             ToMaster::ShutdownRequested => self.on_shutdown(shutdown::Event::Requested, now),
             ToMaster::Finished => self.on_shutdown(shutdown::Event::WorkersGone, now),
             ToMaster::GoesOn => self.service_goes_on(Part::Manager),
-            ToMaster::Late { worker, session } => {
-                self.tell_all(|| ToReactor::Late { key: worker, session });
-                self.send(&ToManager::LateIsKnown(worker), Vec::new());
-            }
         }
     }
 
@@ -286,6 +289,9 @@ impl Master {
     }
 
     fn make_memory(&mut self, key: ProcessKey) {
+        if self.retired.refuses(key) {
+            return self.send(&ToManager::Retired(key), Vec::new());
+        }
         if self.base.is_some() {
             if let Err(error) = self.seat_process(key) {
                 self.no_memory(key, error);
@@ -345,6 +351,10 @@ impl Master {
             self.send(&ToManager::Condemn(serve), Vec::new());
             return;
         }
+        if !serve.kind.serves_sessions() {
+            tracing::info!(process = %serve, name = self.name_of(serve), "runs");
+            return;
+        }
         self.boot_deadline = None;
         self.tell_all(|| ToReactor::Serve { serve, leave });
         self.serve_and_leave(serve, leave);
@@ -352,6 +362,10 @@ impl Master {
         // After the reactors know, so that who reads the line is served by this worker.
         tracing::info!(worker = %serve, "serves");
         self.announce();
+    }
+
+    fn name_of(&self, key: ProcessKey) -> Option<&str> {
+        self.process_names.get(usize::from(key.slot.0)).map(String::as_str)
     }
 
     /// True when a connection was closed that the acceptor waits for.
@@ -401,6 +415,7 @@ impl Master {
         // they are known as ours.
         self.reap_orphans();
         let dead = self.managers.current.pid;
+        self.retired.forget_what_is_known();
         let (lost, processes) = self.managers.lost(now);
         for key in processes {
             self.release(key);

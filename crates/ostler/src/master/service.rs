@@ -228,6 +228,7 @@ impl Master {
 
     pub(super) fn service_serves(&mut self, serve: ProcessKey, leave: Option<ProcessKey>) {
         let Some(service) = &mut self.service else { return };
+        ostler_core::invariant!(serve.kind.serves_sessions(), "others serve nobody");
         service.serving.retain(|_, key| Some(*key) != leave);
         service.serving.insert(serve.slot, serve);
     }

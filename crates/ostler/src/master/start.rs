@@ -23,16 +23,19 @@ use super::managers::Managers;
 use super::orphans::Orphans;
 use super::pid_file::PidFile;
 use super::ports::ListeningPorts;
+use super::process_main::process_main;
 use super::program_state::ProgramState;
 use super::report::Announcement;
+use super::retired::Retired;
 use super::service::Service;
 use crate::api::outcome::IntoHandler;
-use crate::api::own_handler::{Factories, OwnFactories};
 use crate::api::port::Ports;
+use crate::api::program_code::{ProgramCode, UserProcesses};
 use crate::api::worker::Worker;
 use crate::encryption::{Encryption, Handover};
 use crate::error::{Error, Result};
-use crate::inheritance::{Attributes, Charter, EndsKind, WorkerMain};
+use crate::inheritance::{Attributes, Charter, EndsKind, ProcessMain};
+use crate::log;
 use crate::log::ServerLog;
 use crate::manager::{
     DiagnosisSettings, ExecSetup, Forked, ManagerSetup, MemoryLimits, fork_managers, locate,
@@ -48,7 +51,6 @@ use crate::sys::process::Dumping;
 use crate::sys::process_name::Instance;
 use crate::sys::signal::Held;
 use crate::sys::{clock, panic, process, random, signal};
-use crate::{base, log, worker};
 
 /// Listeners that are bound and from which nobody is accepted yet.
 pub(crate) struct Bound {
@@ -56,8 +58,8 @@ pub(crate) struct Bound {
     descriptors: BoundDescriptors,
     pub(crate) options: Options,
     pub(crate) ports: ListeningPorts,
-    /// Handlers of ports that have their own.
-    own_handlers: OwnFactories,
+    /// What it runs besides the server's handler.
+    code: ProgramCode,
     /// Called once when the first worker serves.
     pub(crate) announcement: Announcement,
     log: ServerLog,
@@ -75,7 +77,7 @@ fn hold_signals() -> Result<Held> {
 }
 
 /// Checks the options, opens the log, opens the listeners.
-pub(crate) fn bind(options: Options, own_handlers: OwnFactories) -> Result<Bound> {
+pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
     options.validate()?;
     let log = log::init(options.log_level, &options.log_file, options.log_format)?;
     DiagnosisSettings::new(&options)?;
@@ -90,7 +92,7 @@ pub(crate) fn bind(options: Options, own_handlers: OwnFactories) -> Result<Bound
     let own = ports.descriptors().chain(log.descriptor());
     let descriptors = BoundDescriptors::new(own.collect());
     let announcement: Announcement = Box::new(|_| {});
-    Ok(Bound { descriptors, options, ports, own_handlers, announcement, log, program, signals })
+    Ok(Bound { descriptors, options, ports, code, announcement, log, program, signals })
 }
 
 /// Runs the server until it is told to end, in the background if the options say so.
@@ -114,10 +116,8 @@ where
     R: IntoHandler,
     F: Fn(&Worker) -> R + 'static,
 {
-    let Bound { descriptors: _private, mut options, ports, own_handlers, .. } = bound;
+    let Bound { descriptors: _private, mut options, ports, code, .. } = bound;
     let Bound { announcement, log, program: path, signals: _held, .. } = bound;
-    let factories = Factories { server: make, own: own_handlers };
-    let fail = |what: &str, error| Error::start(what, Some(error));
     // Before anything is opened here, and when the program cannot close anything any more.
     let keep = descriptors::of_the_program(log.descriptor())
         .map_err(|error| Error::internal("cannot list this process's descriptors", Some(error)))?;
@@ -127,8 +127,9 @@ where
     let names = Instance::new(described.first().local_address(), &name);
     names.take("master");
     let Shared { board, commons, descriptor } = Shared::make(&options)?;
-    let own = Own { board: descriptor, keep, path };
-    let setup = manager_setup(&options, &program, own, names, described.clone(), factories)?;
+    let own = Own { board: descriptor, keep, path, processes: code.processes.clone() };
+    let main = process_main(options.clone(), described.clone(), make, code);
+    let setup = manager_setup(&options, &program, own, names, described.clone(), main)?;
     let orphans = Orphans::new();
     // After what the program has open was listed, so that no other process has it and its lock.
     let _pid_file = PidFile::claim(&options.pid_file)?;
@@ -143,11 +144,7 @@ where
         if is_base { Encryption::default() } else { Encryption::load(&options, &forked)? };
     let signals = signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?;
     let reports = make_reports(&options, &board)?;
-    let mailboxes = make_mailboxes(&options)?;
-    if !is_base {
-        let handed = ports.hand_out_datagrams(&mailboxes);
-        handed.map_err(|error| fail("cannot hand a port to a reactor", error))?;
-    }
+    let mailboxes = make_mailboxes(&options, &ports)?;
     let accepts = who_accepts(ports, &options, commons, &reports, &forked)?;
     let settings = ReactorSettings::new(&options).map_err(cannot_start_reactor)?;
     let settings = settings.with_encryption(encryption.clone());
@@ -155,7 +152,9 @@ where
     let threads = start_reactors(reactors, accepts.reactor)?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
     let master = Master {
-        shutdown: Shutdown::new(options.shutdown_timeout_ms, options.drain_timeout_ms),
+        shutdown: Shutdown::new(options.shutdown_timeout_ms, options.stop_timeout_ms()),
+        process_names: setup.attributes.process_names.clone(),
+        retired: Retired::default(),
         managers: Managers::new(manager, spare),
         boot_deadline: Some(clock::monotonic_ms() + options.boot_timeout_ms),
         options,
@@ -178,6 +177,10 @@ where
         announcement: Some(announcement),
     };
     master.run()
+}
+
+fn fail(what: &str, error: std::io::Error) -> Error {
+    Error::start(what, Some(error))
 }
 
 /// Who accepts clients: one of them.
@@ -238,6 +241,7 @@ struct Own {
     keep: Vec<RawFd>,
     /// The program that a reload executes.
     path: Option<PathBuf>,
+    processes: UserProcesses,
 }
 
 /// What workers need that are started by exec.
@@ -246,7 +250,7 @@ fn exec_setup(
     options: &Options,
     ports: &Ports,
     names: &Instance,
-    dumping: Dumping,
+    (dumping, process_names): (Dumping, Vec<String>),
 ) -> Result<ExecSetup> {
     if BOUND.load(Ordering::Relaxed) > 1 {
         return Err(Error::start(
@@ -262,39 +266,43 @@ fn exec_setup(
         dumping,
         blocked_before: signal::blocked_before(),
         log_path: log::file_path(),
+        process_names,
     };
     let made = charter.write().and_then(|charter| ExecSetup::new(path, charter));
     made.map_err(|error| Error::start("cannot lay down what workers are to be given", Some(error)))
 }
 
 /// What manager and spare are made with.
-fn manager_setup<R, F>(
+fn manager_setup(
     options: &Options,
     program: &ProgramState,
     own: Own,
     names: Instance,
     ports: Ports,
-    factories: Factories<F>,
-) -> Result<ManagerSetup>
-where
-    R: IntoHandler,
-    F: Fn(&Worker) -> R + 'static,
-{
+    process_main: ProcessMain,
+) -> Result<ManagerSetup> {
     let master_pidfd = PidFd::open(process::current())
         .map_err(|error| Error::start("cannot open the master's pidfd", Some(error)))?;
-    let executed = |path| exec_setup(path, options, &ports, &names, program.dumping());
+    let processes = own.processes;
+    let left = || (program.dumping(), processes.names());
+    let executed = |path| exec_setup(path, options, &ports, &names, left());
     let exec = own.path.map(executed).transpose()?;
     Ok(ManagerSetup {
         master_pid: process::current(),
         master_pidfd,
         board: own.board,
-        settings: options.supervisor_settings(),
+        settings: options.supervisor_settings(
+            processes.settings((options.back_off_min_ms, options.back_off_max_ms)),
+        ),
         diagnosis: DiagnosisSettings::new(options)?,
         memory_limits: MemoryLimits::new(options),
-        attributes: attributes_of_workers(options, program.dumping(), names),
+        attributes: Attributes {
+            process_names: processes.names(),
+            ..attributes_of_workers(options, program.dumping(), names)
+        },
         keep: own.keep,
         exec,
-        worker_main: worker_main(options.clone(), ports, factories),
+        process_main,
     })
 }
 
@@ -312,26 +320,7 @@ pub(super) fn attributes_of_workers(
         dumping,
         sched_batch: options.sched_batch,
         names,
-    }
-}
-
-/// What a worker runs that serves these ports with these options.
-pub(super) fn worker_main<R, F>(
-    options: Options,
-    ports: Ports,
-    factories: Factories<F>,
-) -> WorkerMain
-where
-    R: IntoHandler,
-    F: Fn(&Worker) -> R + 'static,
-{
-    match options.mode {
-        Mode::Process => {
-            Box::new(move |boot| worker::start::worker_main(boot, &options, &ports.0, &factories))
-        }
-        Mode::Base => {
-            Box::new(move |boot| base::process::process_main(boot, &options, &ports, &factories))
-        }
+        process_names: Vec::new(),
     }
 }
 
@@ -385,13 +374,16 @@ fn make_reports(options: &Options, board: &Arc<Board>) -> Result<Reports> {
     Ok(if only_reactor(options) { reports.with_acceptor_here() } else { reports })
 }
 
-/// The mailboxes of the reactors. In BASE mode there are none.
-fn make_mailboxes(options: &Options) -> Result<Vec<Arc<Mailbox>>> {
-    let reactors = if options.mode == Mode::Base { 0 } else { options.reactors };
-    (0..reactors)
-        .map(|_| Ok(Arc::new(Mailbox::new()?)))
-        .collect::<std::io::Result<_>>()
-        .map_err(cannot_start_reactor)
+/// The mailboxes of the reactors, with the ports of datagrams. In BASE mode there are none.
+fn make_mailboxes(options: &Options, ports: &ListeningPorts) -> Result<Vec<Arc<Mailbox>>> {
+    if options.mode == Mode::Base {
+        return Ok(Vec::new());
+    }
+    let made = (0..options.reactors).map(|_| Ok(Arc::new(Mailbox::new()?)));
+    let mailboxes: Vec<_> = made.collect::<std::io::Result<_>>().map_err(cannot_start_reactor)?;
+    let handed = ports.hand_out_datagrams(&mailboxes);
+    handed.map_err(|error| fail("cannot hand a port to a reactor", error))?;
+    Ok(mailboxes)
 }
 
 fn cannot_start_reactor(error: std::io::Error) -> Error {

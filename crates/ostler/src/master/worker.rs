@@ -5,15 +5,16 @@
 
 use std::os::fd::OwnedFd;
 
-use super::start::{attributes_of_workers, worker_main};
+use super::process_main::process_main;
+use super::start::attributes_of_workers;
 use crate::api::outcome::IntoHandler;
-use crate::api::own_handler::{Factories, OwnFactories};
 use crate::api::port::Ports;
+use crate::api::program_code::ProgramCode;
 use crate::api::worker::Worker;
 use crate::control::{FromWorker, ShortText};
 use crate::error::{Error, Result};
 use crate::inheritance::exec::Inherited;
-use crate::inheritance::{ProcessBoot, life};
+use crate::inheritance::{Attributes, ProcessBoot, life};
 use crate::log;
 use crate::options::{Harden, Options};
 use crate::sys::process::{self, Dumping};
@@ -28,7 +29,9 @@ pub(crate) struct Hired {
     pub(crate) ports: Ports,
     names: Instance,
     dumping: Dumping,
-    own_handlers: OwnFactories,
+    code: ProgramCode,
+    /// The names of user processes, by their slots.
+    process_names: Vec<String>,
     _signals: Held,
 }
 
@@ -40,7 +43,7 @@ pub(crate) struct Hired {
 pub(crate) fn hire(
     mut inherited: Inherited,
     own: &Options,
-    handlers: impl FnOnce(&Options) -> OwnFactories,
+    code: impl FnOnce(&Options) -> ProgramCode,
 ) -> Result<Hired> {
     let waiting = inherited.charter.take_own(own);
     let waiting = waiting.inspect_err(|error| inherited.refuse(error))?;
@@ -66,7 +69,8 @@ pub(crate) fn hire(
     let began = FromWorker::Began(ShortText::new(&waiting));
     began.send(&boot.control).map_err(|error| refuse("cannot speak to the manager", error))?;
     Ok(Hired {
-        own_handlers: handlers(&options),
+        code: code(&options).in_order_of(&charter.process_names),
+        process_names: charter.process_names,
         options,
         ports: charter.ports,
         names: charter.names,
@@ -85,7 +89,7 @@ where
     R: IntoHandler,
     F: Fn(&Worker) -> R + 'static,
 {
-    let Hired { boot, options, ports, names, dumping, own_handlers, _signals } = hired;
+    let Hired { boot, options, ports, names, dumping, code, process_names, _signals } = hired;
     if let Ok(threads) = process::thread_count()
         && threads != 1
     {
@@ -99,8 +103,9 @@ where
         let _ = FromWorker::StartFailed(ShortText::new(&error.to_string())).send(&boot.control);
         return Err(error);
     }
-    let attributes = attributes_of_workers(&options, dumping, names);
-    let run = worker_main(options, ports, Factories { server: make, own: own_handlers });
+    let attributes =
+        Attributes { process_names, ..attributes_of_workers(&options, dumping, names) };
+    let run = process_main(options, ports, make, code);
     life::begin(boot.key);
     // Never back into `main`, which goes on where a server has ended.
     std::process::exit(life::live(&attributes, boot, run))

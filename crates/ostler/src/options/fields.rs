@@ -42,6 +42,8 @@ pub struct Options {
     pub(crate) workers: u16,
     /// Number of reactor threads.
     pub(crate) reactors: u16,
+    /// Processes of the program's own. No option: the program says it, with what they run.
+    pub(crate) user_processes: u16,
     /// Which processes are not dumpable.
     pub(crate) harden: Harden,
     /// Run workers under `SCHED_BATCH`.
@@ -148,6 +150,7 @@ impl Default for Options {
             program: String::new(),
             workers: at_most(cpus, WORKERS_DEFAULT_MAX),
             reactors: at_most(reactors_by_default(cpus), REACTORS_DEFAULT_MAX),
+            user_processes: 0,
             harden: Harden::Master,
             sched_batch: true,
             pid_file: String::new(),

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use ostler_core::framing::FramingConfig;
-use ostler_core::ids::Slot;
-use ostler_core::supervisor::{GroupSettings, Settings};
+use ostler_core::ids::ProcessKey;
+use ostler_core::supervisor::{GroupSettings, Settings, SingleSettings};
 
 use ostler_shm::board::BoardSizes;
 use ostler_shm::layout::{CONTROL_SIZE, LANE_SIZE_MIN, Sizes};
@@ -84,18 +84,19 @@ impl Options {
         }
     }
 
-    /// Deliveries after which the worker in `slot` asks to be replaced; `None` = never.
+    /// Deliveries after which a process asks to be replaced; `None` = never.
     ///
     /// Above 10 the slots are spread evenly over half as many again, by their number and not by
     /// chance, so that workers that started together do not leave together (S29).
-    pub(crate) fn max_requests_of(&self, slot: Slot) -> Option<u64> {
+    pub(crate) fn max_requests_of(&self, key: ProcessKey) -> Option<u64> {
         const SPREAD_ABOVE: u64 = 10;
         match self.max_requests {
+            _ if !key.kind.serves_sessions() => None,
             0 => None,
             limit if limit <= SPREAD_ABOVE => Some(limit),
             limit => {
                 let workers = u64::from(self.workers.max(1));
-                let turn = u64::from(slot.0) % workers;
+                let turn = u64::from(key.slot.0) % workers;
                 // At most 1e12 / 2 * 1024: far below the largest u64.
                 Some(limit + limit / 2 * turn / workers)
             }
@@ -134,8 +135,8 @@ impl Options {
         }
     }
 
-    /// The supervisor's part of the options.
-    pub(crate) fn supervisor_settings(&self) -> Settings {
+    /// The supervisor's part of the options; `singles` are the user processes.
+    pub(crate) fn supervisor_settings(&self, singles: Vec<SingleSettings>) -> Settings {
         let event = GroupSettings {
             slots: self.workers,
             boot_timeout_ms: self.boot_timeout_ms,
@@ -148,7 +149,19 @@ impl Options {
             keeps_accepted: self.start == Start::Exec,
             ..GroupSettings::default()
         };
-        Settings { event }
+        let user = GroupSettings {
+            slots: u16::try_from(singles.len()).unwrap_or(u16::MAX),
+            singles,
+            age_max_ms: None,
+            ..event.clone()
+        };
+        Settings { event, user }
+    }
+
+    /// How long all processes may take to leave: workers first, then the others.
+    pub(crate) fn stop_timeout_ms(&self) -> u64 {
+        let groups = 1 + u64::from(self.user_processes > 0);
+        groups.saturating_mul(self.drain_timeout_ms)
     }
 
     /// How much memory the server will use at most for what it can plan: lanes, board, budget. One
@@ -166,7 +179,11 @@ impl Options {
         MemoryPlan {
             reactors: self.lanes_of_worker() as u64,
             workers: u64::from(self.workers),
-            boards: if self.mode == Mode::Base { u64::from(self.workers) } else { 1 },
+            processes: u64::from(self.user_processes),
+            boards: match self.mode {
+                Mode::Base => u64::from(self.workers) + u64::from(self.user_processes),
+                Mode::Process => 1,
+            },
             connections: self.max_connections,
             ring: sizes.lane_size,
             worker: sizes.down_len() + sizes.up_len(),
@@ -181,6 +198,8 @@ impl Options {
 pub(crate) struct MemoryPlan {
     reactors: u64,
     workers: u64,
+    /// User processes.
+    processes: u64,
     /// Session tables.
     boards: u64,
     connections: u32,
@@ -203,7 +222,14 @@ fn word(bytes: u64) -> String {
 
 impl MemoryPlan {
     fn lanes_bytes(&self) -> u64 {
-        self.worker * self.workers
+        self.worker * (self.workers + self.processes)
+    }
+
+    fn processes_in_words(&self) -> String {
+        match self.processes {
+            0 => format!("{} workers", self.workers),
+            others => format!("{} workers, {others} user processes", self.workers),
+        }
     }
 
     fn board_bytes(&self) -> u64 {
@@ -249,7 +275,7 @@ impl fmt::Display for MemoryPlan {
         let lines = [
             ("one lane", 2 * self.ring + CONTROL_SIZE, lane),
             ("one worker", self.worker, worker),
-            ("all lanes", self.lanes_bytes(), format!("{} workers", self.workers)),
+            ("all lanes", self.lanes_bytes(), self.processes_in_words()),
             ("board", self.board_bytes(), board),
             ("budget", self.budget, "queues and bodies in the master".to_owned()),
             ("total", self.total_bytes(), "without kernel buffers and user code".to_owned()),
@@ -321,11 +347,12 @@ mod tests {
     #[test]
     fn options_max_requests_are_spread_by_slot_not_by_chance() {
         let spread = options(&[("max_requests", "1000"), ("workers", "4")]);
-        let limits: Vec<_> = (0..4).map(|slot| spread.max_requests_of(Slot(slot))).collect();
+        let limits: Vec<_> =
+            (0..4).map(|slot| spread.max_requests_of(ProcessKey::event(slot, 1))).collect();
         assert_eq!(limits, [Some(1000), Some(1125), Some(1250), Some(1375)]);
         let few = options(&[("max_requests", "10"), ("workers", "4")]);
-        assert_eq!(few.max_requests_of(Slot(3)), Some(10), "too few to spread");
-        assert_eq!(options(&[]).max_requests_of(Slot(0)), None);
+        assert_eq!(few.max_requests_of(ProcessKey::event(3, 1)), Some(10), "too few to spread");
+        assert_eq!(options(&[]).max_requests_of(ProcessKey::event(0, 1)), None);
     }
 
     #[test]
@@ -339,7 +366,7 @@ mod tests {
             ("recycle_at_once", "6"),
             ("worker_age_max_ms", "7"),
         ])
-        .supervisor_settings();
+        .supervisor_settings(Vec::new());
         let event = GroupSettings {
             slots: 2,
             boot_timeout_ms: 1,
@@ -351,7 +378,8 @@ mod tests {
             age_max_ms: Some(7),
             ..GroupSettings::default()
         };
-        assert_eq!(settings, Settings { event });
+        assert_eq!(settings.event, event);
+        assert_eq!(settings.user.slots, 0);
     }
 
     #[test]

@@ -72,7 +72,12 @@ impl Instance {
 
     /// Names this process. Cosmetic: a process without a name works as well.
     pub(crate) fn take(&self, role: &str) {
-        if let Err(error) = set(&format!("ostler-{role}"), &self.title(role)) {
+        self.take_as(role, role);
+    }
+
+    /// The same with a shorter word for the short name.
+    pub(crate) fn take_as(&self, short: &str, role: &str) {
+        if let Err(error) = set(&format!("ostler-{short}"), &self.title(role)) {
             tracing::debug!(%error, "process keeps its command line");
         }
     }

@@ -35,7 +35,6 @@ mod client;
 mod parts;
 mod peer;
 
-use std::any::TypeId;
 use std::cell::RefCell;
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -50,7 +49,7 @@ use ostler_core::ids::PortId;
 use crate::api::builder::ServerBuilder;
 use crate::api::handler::Handler;
 use crate::api::outcome::IntoHandler;
-use crate::api::own_handler::Factories;
+use crate::api::program_code::Factories;
 use crate::api::worker::Worker;
 use crate::base::local::Local;
 use crate::error::{Error, Result};
@@ -120,14 +119,17 @@ impl<H: Handler> TestServer<H> {
     where
         R: IntoHandler<Handler = H>,
     {
-        let (mut options, own) = builder.into_parts()?;
+        let (mut options, code) = builder.into_parts()?;
         (options.workers, options.reactors) = (1, 1);
         let wrong = |error: io::Error| Error::start("cannot make a test server", Some(error));
-        let callee = Callee::new(TypeId::of::<H>(), &own);
+        let factories = Factories::of_workers(
+            move |worker: &Worker| make(worker).into_handler(),
+            code.own_handlers,
+        );
+        let callee = Callee::new(&factories);
         let parts = parts::make(&options, callee).map_err(wrong)?;
         let parts::Parts { local, control, manager } = parts;
         let failed = |error: crate::Failure| Error::start(error.to_string(), None);
-        let factories = Factories { server: make, own };
         let handlers = Handlers::make(&local.context, &factories).map_err(failed)?;
         let mut run = Run::new(Rc::clone(&local.context), handlers, control);
         run.start().map_err(failed)?;
@@ -445,11 +447,12 @@ mod tests {
     /// all that of its lanes.
     #[test]
     fn a_worker_whose_manager_died_while_it_began_is_an_orphan() {
-        let (options, own) = Server::builder().into_parts().unwrap();
-        let callee = Callee::new(TypeId::of::<Handled>(), &own);
+        let (options, code) = Server::builder().into_parts().unwrap();
+        let factories =
+            Factories::of_workers(|_: &Worker| Ok(Handled::default()), code.own_handlers);
+        let callee = Callee::new(&factories);
         let parts = parts::make(&options, callee).unwrap();
         drop(parts.manager);
-        let factories = Factories { server: |_: &Worker| Handled::default(), own };
         let handlers = Handlers::make(&parts.local.context, &factories).unwrap();
         let run = Run::new(parts.local.context, handlers, parts.control);
         assert_eq!(run.run(), crate::inheritance::EXIT_ORPHANED);

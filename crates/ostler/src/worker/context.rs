@@ -9,7 +9,6 @@ use ostler_core::Nanos;
 use ostler_core::ids::{PortId, ProcessKey};
 use ostler_core::per_port::PerPort;
 use ostler_core::policy::{AnswerOrder, CrashPolicy};
-use ostler_core::request_deadline::RequestDeadlines;
 use ostler_shm::board::Board;
 
 use super::arriving::Arriving;
@@ -58,8 +57,9 @@ impl WorkerSettings {
             session_state_size: options.session_state_size,
             send_timeout_ms: options.send_timeout_ms,
             redeliver_output_bytes: options.redeliver_output_bytes,
-            max_requests: options.max_requests_of(key.slot),
-            idle_max: Some(options.worker_idle_max_ms * 1_000_000).filter(|idle| *idle > 0),
+            max_requests: options.max_requests_of(key),
+            idle_max: Some(options.worker_idle_max_ms * 1_000_000)
+                .filter(|idle| *idle > 0 && key.kind.serves_sessions()),
         }
     }
 
@@ -90,8 +90,6 @@ pub(crate) struct WorkerPortSettings {
     pub(crate) discards_gone: bool,
     /// To what addresses it sends datagrams; `None`: it has none.
     pub(super) datagrams: Option<Family>,
-    /// How long its handlers may take.
-    pub(super) request_deadlines: RequestDeadlines,
     /// Most bytes of a stream that its client has not read.
     pub(crate) stream_window: usize,
 }
@@ -107,7 +105,6 @@ impl WorkerPortSettings {
             max_send_bytes: options.max_send_bytes,
             connect_events: options.connect_events,
             discards_gone: options.discard_gone_packages,
-            request_deadlines: options.request_deadlines(),
             stream_window: options.send_queue_high,
         }
     }

@@ -1,5 +1,7 @@
 //! Sessions that another process serves (BASE mode), as the worker needs them.
 
+use std::os::fd::BorrowedFd;
+
 use ostler_shm::sessions::SessionRecord;
 
 use super::send::Output;
@@ -27,6 +29,15 @@ pub(crate) trait Elsewhere {
 
     /// The ids and flags of all sessions of other processes.
     fn sessions(&self) -> Vec<(u64, u64)>;
+
+    /// Readable when the master says something.
+    fn master(&self) -> BorrowedFd<'_>;
+
+    /// Whether the master has told this process to leave. Looks at what it has said since.
+    fn is_told_to_leave(&self) -> bool;
+
+    /// Sends on what waits for other processes, as far as they take it.
+    fn flush(&self);
 
     /// Lets its process do something with a session.
     fn relay(&self, session: u64, output: Output<'_>) -> Result<(), SendError>;

@@ -21,8 +21,8 @@ use super::running::RunningDelivery;
 use super::shown::Shown;
 use super::start::{ORPHANED, cannot_start, starting};
 use super::streams::Parked;
-use crate::api::handler::Handler;
 use crate::api::outcome::{Failure, Outcome};
+use crate::api::own_handler::AnyHandler;
 use crate::api::package::Package;
 use crate::api::packet::Packet;
 use crate::api::send_error::SendError;
@@ -33,6 +33,8 @@ use crate::sys::{clock, signal};
 
 /// The memory that the master gave does not fit this worker, or became nonsense.
 pub(crate) const EXIT_LANES: i32 = 4;
+/// The body of a user process returned an error.
+const EXIT_FAILED: i32 = 1;
 
 /// Deliveries handled before timers and signals are looked at again.
 const BATCH: usize = 64;
@@ -64,7 +66,7 @@ pub(crate) enum Round {
     Broken,
 }
 
-impl<H: Handler> Run<H> {
+impl<H: AnyHandler> Run<H> {
     pub(crate) fn new(context: Rc<WorkerContext>, handlers: Handlers<H>, control: OwnedFd) -> Self {
         Self {
             idleness: Idleness::new(context.settings.idle_max),
@@ -129,7 +131,23 @@ impl<H: Handler> Run<H> {
             return Err(ORPHANED);
         }
         tracing::debug!("ready");
+        self.work();
         Ok(())
+    }
+
+    /// Does what there is to do once. A process that serves nobody has done its part with that.
+    fn work(&mut self) {
+        let Some(outcome) = self.handlers.work() else { return };
+        if let Err(error) = &outcome {
+            tracing::error!(%error, "failed");
+        }
+        self.context.sender.publish();
+        self.context.leaving.work_is_done(outcome.is_err());
+    }
+
+    /// With which code this process ends in good order.
+    pub(crate) fn exit_code(&self) -> i32 {
+        if self.context.leaving.has_failed() { EXIT_FAILED } else { 0 }
     }
 
     /// The last words of a worker that ends with this code, which is answered.
@@ -154,7 +172,7 @@ impl<H: Handler> Run<H> {
                 Round::Idle => {}
             }
             if self.may_end() {
-                return 0;
+                return self.exit_code();
             }
             if let Err(error) = self.idle() {
                 tracing::error!(%error, "cannot wait");
@@ -166,7 +184,7 @@ impl<H: Handler> Run<H> {
     /// Between two rounds: whether every lane was left and nothing holds this process any more.
     pub(crate) fn may_end(&mut self) -> bool {
         if !self.context.sender.port().is_left() {
-            return false;
+            return self.context.leaving.is_done() && self.ends_by_itself();
         }
         if !self.context.leaving.has_begun() {
             self.context.leaving.begin();
@@ -408,6 +426,15 @@ impl<H: Handler> Run<H> {
         };
         self.asked_to_leave = true;
         let _ = FromWorker::LeaveRequest(reason).send(&self.control);
+    }
+
+    /// Whether nothing keeps a process whose work is done.
+    fn ends_by_itself(&self) -> bool {
+        if self.context.leaving.has_failed() {
+            return true;
+        }
+        let has_timers = self.context.timers.borrow_mut().next_due().is_some();
+        !has_timers && self.context.leaving.holders() == 0 && self.context.inbox.end()
     }
 
     fn is_held(&self) -> bool {

@@ -13,11 +13,11 @@ use ostler_core::ids::PortId;
 use ostler_core::per_port::PerPort;
 
 use super::context::WorkerContext;
-use crate::api::handler::Handler;
-use crate::api::outcome::{Failure, IntoHandler, Outcome};
-use crate::api::own_handler::{AnyHandler, Factories, OwnFactories};
+use crate::api::outcome::{Failure, Outcome};
+use crate::api::own_handler::AnyHandler;
 use crate::api::package::Package;
 use crate::api::packet::Packet;
+use crate::api::program_code::Factories;
 use crate::api::session::Session;
 use crate::api::worker::Worker;
 
@@ -36,12 +36,24 @@ pub(crate) struct Callee {
     server: TypeId,
     ports: PerPort<Option<TypeId>>,
     running: Cell<HandlerId>,
+    process_name: Option<String>,
 }
 
 impl Callee {
-    /// For a server's handler of this type.
-    pub(crate) fn new(server: TypeId, own: &OwnFactories) -> Self {
-        Self { server, ports: own.types(), running: Cell::default() }
+    /// For what these make.
+    pub(crate) fn new<F>(factories: &Factories<F>) -> Self {
+        let ports = factories.own.types();
+        Self {
+            server: factories.server_type,
+            ports,
+            running: Cell::default(),
+            process_name: factories.process_name.clone(),
+        }
+    }
+
+    /// The name of the user process whose body is called.
+    pub(super) fn process_name(&self) -> Option<&str> {
+        self.process_name.as_deref()
     }
 
     /// The handler whose callback runs, or ran last.
@@ -50,7 +62,7 @@ impl Callee {
     }
 
     /// The handler whose callback runs, if it is of this type.
-    pub(crate) fn running_of<H: Handler>(&self) -> Option<HandlerId> {
+    pub(crate) fn running_of<H: 'static>(&self) -> Option<HandlerId> {
         let running = self.running();
         let known = match running {
             HandlerId::Server => Some(self.server),
@@ -92,19 +104,18 @@ macro_rules! call {
     }};
 }
 
-impl<H: Handler> Handlers<H> {
+impl<H: AnyHandler> Handlers<H> {
     /// Makes them, that of the server first.
-    pub(crate) fn make<R, F>(
+    pub(crate) fn make<F>(
         context: &Rc<WorkerContext>,
         factories: &Factories<F>,
     ) -> Result<Self, Failure>
     where
-        R: IntoHandler<Handler = H>,
-        F: Fn(&Worker) -> R,
+        F: Fn(&Worker) -> Result<H, Failure>,
     {
         let worker = Worker::new(Rc::clone(context));
         context.callee.enter(HandlerId::Server);
-        let server = (factories.server)(&worker).into_handler()?;
+        let server = (factories.server)(&worker)?;
         let ports = factories.own.try_map(|port, factory| {
             context.callee.enter(HandlerId::OfPort(port));
             factory.make(&worker).map_err(|error| of_port(context, port, &error))
@@ -120,6 +131,12 @@ impl<H: Handler> Handlers<H> {
     /// That of a port, if it is its own.
     pub(crate) fn own(&mut self, port: PortId) -> Option<&mut dyn Any> {
         self.ports.get_mut(port).as_mut().map(|own| own.as_any())
+    }
+
+    /// What there is to do once, beside serving.
+    pub(super) fn work(&mut self) -> Option<Outcome> {
+        self.context.callee.enter(HandlerId::Server);
+        self.server.work(&self.worker)
     }
 
     pub(super) fn on_connect(&mut self, port: PortId, session: &Session) -> Outcome {
@@ -199,7 +216,7 @@ impl<H: Handler> Handlers<H> {
             HandlerId::Server => None,
             HandlerId::OfPort(port) => self.ports.get_mut(port).as_mut(),
         };
-        let callee = own.map_or(&mut self.server as &mut dyn Any, |own| own.as_any());
+        let callee = own.map_or_else(|| self.server.as_any(), |own| own.as_any());
         callback(callee, &self.worker)
     }
 }

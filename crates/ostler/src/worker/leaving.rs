@@ -11,6 +11,10 @@ pub(crate) struct Leaving {
     is_wanted: Cell<bool>,
     /// Nothing will be given any more: the process ends when nothing holds it.
     has_begun: Cell<bool>,
+    /// What a process that serves nobody had to do is done: it ends when nothing keeps it.
+    is_done: Cell<bool>,
+    /// It was not done well.
+    has_failed: Cell<bool>,
 }
 
 impl Leaving {
@@ -38,6 +42,22 @@ impl Leaving {
     /// Whether it has.
     pub(super) fn is_wanted(&self) -> bool {
         self.is_wanted.get()
+    }
+
+    /// A process that serves nobody has done its work, well or not.
+    pub(super) fn work_is_done(&self, has_failed: bool) {
+        self.is_done.set(true);
+        self.has_failed.set(has_failed);
+    }
+
+    /// Whether it has.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_done.get()
+    }
+
+    /// Whether that went wrong.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed.get()
     }
 
     /// Every lane was left.

@@ -23,7 +23,6 @@ mod files;
 pub(crate) mod handlers;
 mod idleness;
 pub(crate) mod inbox;
-mod lateness;
 mod leaving;
 mod owned_output;
 pub(crate) mod port;
@@ -36,6 +35,7 @@ pub(crate) mod state;
 mod streams;
 pub(crate) mod timers;
 pub(crate) mod token;
+mod waiting;
 
 pub(crate) use context::WorkerContext;
 pub(crate) use datagrams::SendingPort;

@@ -267,6 +267,11 @@ impl Port {
         self.lanes.iter().all(|end| end.inbox.is_left(end.lane.down()))
     }
 
+    /// Whether every reactor has told this process to leave, for one that takes nothing.
+    pub(crate) fn is_told_to_leave(&self) -> bool {
+        self.lanes.iter().all(|end| Inbox::is_told_to_leave(end.lane.down()))
+    }
+
     // ---- up -------------------------------------------------------------------------------------
 
     /// Appends a record to a lane's out ring; not visible before [`Port::publish`].

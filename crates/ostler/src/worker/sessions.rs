@@ -48,6 +48,16 @@ impl Sessions {
         elsewhere.look(session, false).map(|_| &**elsewhere)
     }
 
+    /// The processes that have other sessions.
+    pub(super) fn others(&self) -> Option<&dyn Elsewhere> {
+        self.elsewhere.get().map(|elsewhere| &**elsewhere)
+    }
+
+    /// BASE mode: whether the master has told this process to leave.
+    pub(super) fn is_told_to_leave(&self) -> bool {
+        self.others().is_some_and(Elsewhere::is_told_to_leave)
+    }
+
     /// What the table says of a session; `None` when it has ended.
     pub(crate) fn record(&self, session: u64) -> Option<SessionRecord> {
         let own = self.board.session(session);
@@ -152,12 +162,6 @@ impl Sessions {
             _ => false,
         };
         is_shown || self.closed.borrow().skips(package)
-    }
-
-    /// Whether nothing that is sent to a session reaches its client any more: it is gone, or its
-    /// session closing.
-    pub(crate) fn is_gone(&self, session: u64) -> bool {
-        self.shows_closing(session)
     }
 
     /// Why a session is closing, as the session table shows it.

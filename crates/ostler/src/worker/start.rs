@@ -1,7 +1,6 @@
 //! The beginning of a worker: its end of the lanes, its handler, and what is told when one of them
 //! cannot be made.
 
-use std::any::TypeId;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -18,9 +17,10 @@ use super::handlers::{Callee, Handlers};
 use super::inbox::Inbox;
 use super::port::Port;
 use super::token;
-use crate::api::outcome::{Failure, IntoHandler};
-use crate::api::own_handler::Factories;
+use crate::api::outcome::Failure;
+use crate::api::own_handler::AnyHandler;
 use crate::api::port::Port as ListeningPort;
+use crate::api::program_code::Factories;
 use crate::api::worker::Worker;
 use crate::control::{FromWorker, ShortText};
 use crate::inheritance::{EXIT_ORPHANED, ProcessBoot, ProcessEnds};
@@ -33,15 +33,15 @@ pub(super) const ORPHANED: i32 = EXIT_ORPHANED;
 pub(crate) const EXIT_START_FAILED: i32 = 3;
 
 /// The life of one worker process; answers its exit code.
-pub(crate) fn worker_main<R, F>(
+pub(crate) fn worker_main<H, F>(
     boot: ProcessBoot,
     options: &Options,
     ports: &PerPort<ListeningPort>,
     factories: &Factories<F>,
 ) -> i32
 where
-    R: IntoHandler,
-    F: Fn(&Worker) -> R,
+    H: AnyHandler,
+    F: Fn(&Worker) -> Result<H, Failure>,
 {
     arm_fault(boot.key);
     let ProcessBoot { key, control, board, worker_bell, ends, .. } = boot;
@@ -63,7 +63,7 @@ where
             return EXIT_LANES;
         }
     };
-    let callee = Callee::new(TypeId::of::<R::Handler>(), &factories.own);
+    let callee = Callee::new(factories);
     let settings = WorkerSettings::new(options, ports, key);
     let context = WorkerContext::new(key, settings, callee, inbox, port);
     token::live_here(&context);
@@ -79,6 +79,7 @@ pub(crate) fn arm_fault(key: ProcessKey) {
     if let Ok(fault) = std::env::var("OSTLER_FAULT")
         && key.generation.0 == 1
         && key.slot.0 == 0
+        && key.kind.serves_sessions()
     {
         let armed = ostler_shm::fault::arm(&fault);
         tracing::info!(fault, armed, "debug hook");

@@ -20,7 +20,6 @@ mod packages;
 mod processes;
 mod queue;
 mod recycling;
-mod requests;
 mod sending;
 mod sockets;
 mod supervision;
@@ -52,7 +51,6 @@ const EFFECTS: &[&[(&str, Effect)]] = &[
     limits::EFFECTS,
     sending::EFFECTS,
     deadlines::EFFECTS,
-    requests::EFFECTS,
     supervision::EFFECTS,
     recycling::EFFECTS,
     log::EFFECTS,

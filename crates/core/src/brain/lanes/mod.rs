@@ -38,7 +38,7 @@ impl Lanes {
 
     /// A lane to a worker that boots.
     pub(super) fn add(&mut self, key: ProcessKey) -> LaneSlot {
-        let work_ns = self.slots.get(usize::from(key.slot.0)).and_then(|slot| slot.work_ns);
+        let work_ns = self.slot_of(key).and_then(|slot| slot.work_ns);
         LaneSlot(self.lanes.insert(Lane::new(key, work_ns)) as u32)
     }
 
@@ -50,9 +50,15 @@ impl Lanes {
             crate::invariant!(false, "a lane is forgotten once");
             return;
         };
-        if let Some(slot) = self.slots.get_mut(usize::from(lane.key.slot.0)) {
+        if let Some(slot) = self.slot_of(lane.key) {
             slot.work_ns = Some(lane.work_ns());
         }
+    }
+
+    /// The worker slot in which a process lives, if it is one to whom sessions are given.
+    fn slot_of(&mut self, key: ProcessKey) -> Option<&mut SlotState> {
+        let slots = key.kind.serves_sessions().then_some(&mut self.slots)?;
+        slots.get_mut(usize::from(key.slot.0))
     }
 
     pub(super) fn get(&self, lane: LaneSlot) -> Option<&Lane> {
@@ -76,7 +82,11 @@ impl Lanes {
     /// booting.
     pub(super) fn begin_serving(&mut self, lane_slot: LaneSlot) -> Option<u16> {
         let lane = self.get_mut(lane_slot)?;
-        if lane.state() != LaneState::Booting {
+        crate::invariant!(
+            lane.key.kind.serves_sessions(),
+            "who serves nobody is not told to serve"
+        );
+        if lane.state() != LaneState::Booting || !lane.key.kind.serves_sessions() {
             return None;
         }
         lane.set_state(LaneState::Serving);

@@ -5,7 +5,6 @@ use super::super::books::PackageFate;
 use super::super::ledger::Entry;
 use super::super::run_lists::{Position, RunListId};
 use super::super::sessions::Sessions;
-use super::super::settle::HolderEnd;
 use super::super::{
     Assignment, BodyCopier, Brain, CloseReason, Content, Phase, PortSettings, Returned, Unused,
 };
@@ -128,10 +127,9 @@ impl Brain {
         &mut self,
         slot: ConnectionSlot,
         entry: Entry,
-        end: HolderEnd,
+        condemned: bool,
         copy: BodyCopier<'_>,
     ) {
-        let condemned = end == HolderEnd::Condemned;
         let port = self.session_port(slot);
         match self.settings.ports.get(port).crash_policy {
             _ if entry.kind == DeliveryKind::Closed => {
@@ -149,7 +147,7 @@ impl Brain {
                 }
                 self.session_delivery_ended(slot, entry.kind);
             }
-            _ => self.settle_by_close(slot, &entry, end),
+            _ => self.settle_by_close(slot, &entry, condemned),
         }
     }
 
@@ -176,12 +174,8 @@ impl Brain {
         self.session_delivery_ended(slot, entry.kind);
     }
 
-    fn settle_by_close(&mut self, slot: ConnectionSlot, entry: &Entry, end: HolderEnd) {
-        let reason = match end {
-            HolderEnd::Died => CloseReason::WorkerDied,
-            HolderEnd::Condemned => CloseReason::WorkerCondemned,
-            HolderEnd::Late => CloseReason::RequestDeadline,
-        };
+    fn settle_by_close(&mut self, slot: ConnectionSlot, entry: &Entry, condemned: bool) {
+        let reason = if condemned { CloseReason::WorkerCondemned } else { CloseReason::WorkerDied };
         self.close(slot, reason);
         if entry.kind == DeliveryKind::Package {
             let ended_by = self.sessions.get(slot).and_then(|session| session.ended_by);

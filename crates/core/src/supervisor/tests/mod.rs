@@ -5,6 +5,7 @@ mod properties;
 mod recycle;
 mod reload;
 mod shutdown;
+mod single;
 mod world;
 
 use super::{
@@ -43,8 +44,8 @@ impl Case {
     }
 
     fn with(settings: GroupSettings) -> Self {
-        let supervisor = Supervisor::new(Settings { event: settings });
-        Self { supervisor, now: 1_000, recycled: Vec::new() }
+        let settings = Settings { event: settings, ..Settings::default() };
+        Self { supervisor: Supervisor::new(settings), now: 1_000, recycled: Vec::new() }
     }
 
     /// All slots serve their first process, long enough ago that the fork interval is over.

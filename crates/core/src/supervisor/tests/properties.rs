@@ -98,6 +98,7 @@ fn settings() -> impl Strategy<Value = GroupSettings> {
                 keeps_accepted,
                 // A world in which somebody grows old never settles; `recycle` tests ages.
                 age_max_ms: None,
+                singles: Vec::new(),
             }
         })
 }

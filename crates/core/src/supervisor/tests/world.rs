@@ -79,7 +79,10 @@ pub(super) struct World {
 impl World {
     pub(super) fn start(settings: GroupSettings) -> Self {
         let mut world = Self {
-            supervisor: Supervisor::new(Settings { event: settings.clone() }),
+            supervisor: Supervisor::new(Settings {
+                event: settings.clone(),
+                ..Settings::default()
+            }),
             settings,
             now: 1_000,
             seen: 1_000,
@@ -267,6 +270,7 @@ impl World {
                 assert!(!self.fakes.values().any(Fake::is_alive));
                 self.finished = true;
             }
+            action => panic!("{action:?} is not for workers"),
         }
     }
 

@@ -295,6 +295,20 @@ impl Elsewhere for Relays {
         self.others.borrow().iter().flat_map(|other| other.board.sessions()).collect()
     }
 
+    fn master(&self) -> BorrowedFd<'_> {
+        self.link.as_fd()
+    }
+
+    fn is_told_to_leave(&self) -> bool {
+        self.link.read();
+        self.meet();
+        self.link.is_told_to_leave()
+    }
+
+    fn flush(&self) {
+        self.look_at_ways();
+    }
+
     fn relay(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         let gone = SendError::gone(None);
         let at = self.find(session).ok_or(gone)?;

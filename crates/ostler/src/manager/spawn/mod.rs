@@ -10,7 +10,7 @@ pub(super) mod spare;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
-use ostler_core::ids::{ProcessKey, ProcessKind};
+use ostler_core::ids::ProcessKey;
 use ostler_shm::black_box::memory::BlackBox;
 
 use exec::Left;
@@ -62,15 +62,8 @@ pub(super) fn fork_process(
 fn live(setup: &ManagerSetup, boot: ProcessBoot) -> i32 {
     life::begin(boot.key);
     match gate::opens(&boot.control, &boot.master_pidfd) {
-        Ok(true) => life::live(&setup.attributes, boot, |boot| run(setup, boot)),
+        Ok(true) => life::live(&setup.attributes, boot, &setup.process_main),
         Ok(false) => EXIT_ORPHANED,
         Err(error) => life::cannot_begin(&boot, &error),
-    }
-}
-
-/// Runs what processes of this kind run; returns the exit code.
-fn run(setup: &ManagerSetup, boot: ProcessBoot) -> i32 {
-    match boot.key.kind {
-        ProcessKind::Event => (setup.worker_main)(boot),
     }
 }

@@ -9,7 +9,7 @@ use ostler_core::supervisor::{Exit, GroupSettings, Settings};
 
 use super::worker::COMMAND_BASE;
 use crate::control::{DeathNotice, Received, ToManager, ToMaster};
-use crate::inheritance::{Attributes, EndsKind, WorkerMain};
+use crate::inheritance::{Attributes, EndsKind, ProcessMain};
 use crate::manager::diagnosis::DiagnosisSettings;
 use crate::manager::{ManagerHandle, ManagerSetup, MemoryLimits, fork_managers};
 use crate::options::{Harden, Options};
@@ -45,35 +45,36 @@ pub(super) struct TestWorker {
 }
 
 impl TestMaster {
-    pub(super) fn start(settings: GroupSettings, worker_main: WorkerMain) -> Self {
-        Self::start_with(settings, worker_main, Harden::Master)
+    pub(super) fn start(settings: GroupSettings, process_main: ProcessMain) -> Self {
+        Self::start_with(settings, process_main, Harden::Master)
     }
 
     /// Starts without `harden`, so that the test may look into the processes.
-    pub(super) fn start_open(settings: GroupSettings, worker_main: WorkerMain) -> Self {
-        Self::start_with(settings, worker_main, Harden::Off)
+    pub(super) fn start_open(settings: GroupSettings, process_main: ProcessMain) -> Self {
+        Self::start_with(settings, process_main, Harden::Off)
     }
 
-    fn start_with(settings: GroupSettings, worker_main: WorkerMain, harden: Harden) -> Self {
+    fn start_with(settings: GroupSettings, process_main: ProcessMain, harden: Harden) -> Self {
         let signals = signal::Held::new().unwrap();
         let board = eventfd::create().unwrap();
         let setup = ManagerSetup {
             master_pidfd: PidFd::open(process::current()).unwrap(),
             master_pid: process::current(),
             board: board.try_clone().unwrap(),
-            settings: Settings { event: settings },
+            settings: Settings { event: settings, ..Settings::default() },
             attributes: Attributes {
                 ends: EndsKind::Lanes(2),
                 harden,
                 dumping: process::dumping(),
                 sched_batch: true,
                 names: Instance::new(&"127.0.0.1:0", "test"),
+                process_names: Vec::new(),
             },
             diagnosis: DiagnosisSettings::new(&Options::default()).unwrap(),
             memory_limits: MemoryLimits::new(&Options::default()),
             keep: Vec::new(),
             exec: None,
-            worker_main,
+            process_main,
         };
         let (manager, spare, _) = fork_managers(&setup).unwrap();
         Self {

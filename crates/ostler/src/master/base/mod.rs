@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use ostler_core::Millis;
 use ostler_core::brain::Books;
-use ostler_core::ids::ProcessKey;
+use ostler_core::ids::{ProcessKey, Slot};
 use ostler_core::shutdown;
 use ostler_shm::commons::{Commons, RELAYS};
 
@@ -111,7 +111,9 @@ impl Master {
         let (near, far) = control_socket::pair()?;
         let bell = eventfd::create()?;
         let mut descriptors = vec![bell, far];
-        descriptors.extend(base.ports.of_slot(key.slot)?);
+        // Who accepts nobody has the ports only to send datagrams from them.
+        let slot = if key.kind.serves_sessions() { key.slot } else { Slot(0) };
+        descriptors.extend(base.ports.of_slot(slot)?);
         let mut link = Channel::new(near);
         // It waits there before the process is forked, which looks for it.
         if let Some(file) = base.certificates.file()? {
@@ -277,10 +279,10 @@ impl Master {
         }
     }
 
-    /// Tells all of them.
+    /// Tells all of them that serve clients.
     pub(super) fn tell_processes(&mut self, message: ToProcess) {
         let Some(base) = &self.base else { return };
-        let keys: Vec<_> = base.seats.keys().collect();
+        let keys: Vec<_> = base.seats.keys().filter(|key| key.kind.serves_sessions()).collect();
         keys.into_iter().for_each(|key| self.tell_process(key, message));
     }
 

@@ -269,13 +269,13 @@ impl ListeningPorts {
     pub(crate) fn hand_over_datagrams(
         &self,
         mailbox: &Mailbox,
-        slot: Slot,
+        slot: Option<Slot>,
         slots: u16,
     ) -> io::Result<()> {
         for port in self.0.iter().filter(|port| port.has_datagrams) {
             let is_shared = matches!(port.port.local_address(), Address::Unix(_));
             let reader = placement::owner_of_port(port.id(), usize::from(slots));
-            let reads = !is_shared || reader == usize::from(slot.0);
+            let reads = slot.is_some_and(|slot| !is_shared || reader == usize::from(slot.0));
             let part = if reads { DatagramPart::OfSlot } else { DatagramPart::Sends };
             let socket = port.listener.try_clone()?;
             mailbox.push(ToReactor::Datagrams { port: port.id(), socket, part });

@@ -11,7 +11,6 @@ mod log;
 mod network;
 mod packages;
 mod processes;
-mod requests;
 mod sending;
 mod sockets;
 mod supervision;
@@ -31,7 +30,6 @@ static ROWS: LazyLock<Vec<OptionInfo>> = LazyLock::new(|| {
         packages::ROWS,
         sending::ROWS,
         deadlines::ROWS,
-        requests::ROWS,
         limits::ROWS,
         supervision::ROWS,
         log::ROWS,

@@ -19,7 +19,6 @@ mod hostile;
 mod memory;
 mod outputs;
 mod process;
-mod requests;
 mod sessions;
 mod timers;
 mod words;
@@ -54,12 +53,11 @@ struct Probe {
 /// Carries a command of one topic out; `false`: it is of another one.
 type Topic = fn(&Probe, &mut Call<'_>, &str) -> bool;
 
-const TOPICS: [Topic; 9] = [
+const TOPICS: [Topic; 8] = [
     outputs::run,
     sessions::run,
     flow::run,
     process::run,
-    requests::run,
     deferred::run,
     files::run,
     timers::run,

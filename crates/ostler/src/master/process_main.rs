@@ -1,0 +1,59 @@
+//! What a process runs when it has all that it begins with: by its kind, and in which mode.
+
+use ostler_core::ids::ProcessKind;
+
+use crate::api::outcome::{Failure, IntoHandler};
+use crate::api::own_handler::AnyHandler;
+use crate::api::port::Ports;
+use crate::api::program_code::{self, Factories, ProgramCode};
+use crate::api::worker::Worker;
+use crate::control::{FromWorker, ShortText};
+use crate::inheritance::{EXIT_NOT_PREPARED, ProcessBoot, ProcessMain};
+use crate::options::{Mode, Options};
+use crate::{base, worker};
+
+/// What the processes of a server run that has these options, ports and code. The user processes of
+/// `code` are in the order of their slots.
+pub(super) fn process_main<R, F>(
+    options: Options,
+    ports: Ports,
+    make: F,
+    code: ProgramCode,
+) -> ProcessMain
+where
+    R: IntoHandler,
+    F: Fn(&Worker) -> R + 'static,
+{
+    let ProgramCode { own_handlers, processes } = code;
+    let server = move |worker: &Worker| make(worker).into_handler();
+    let of_workers = Factories::of_workers(server, own_handlers.clone());
+    Box::new(move |boot| match boot.key.kind {
+        ProcessKind::Event => run(boot, &options, &ports, &of_workers),
+        ProcessKind::User => match processes.get(boot.key.slot) {
+            Some(process) => {
+                let factories = program_code::of_process(process, own_handlers.without());
+                run(boot, &options, &ports, &factories)
+            }
+            None => unknown(&boot),
+        },
+    })
+}
+
+fn run<H, F>(boot: ProcessBoot, options: &Options, ports: &Ports, factories: &Factories<F>) -> i32
+where
+    H: AnyHandler,
+    F: Fn(&Worker) -> Result<H, Failure>,
+{
+    match options.mode {
+        Mode::Process => worker::start::worker_main(boot, options, &ports.0, factories),
+        Mode::Base => base::process::process_main(boot, options, ports, factories),
+    }
+}
+
+/// A program that was executed may have no process of that name any more.
+fn unknown(boot: &ProcessBoot) -> i32 {
+    let text = "this program has no user process of that name: a server has those with which it \
+                was started, until it is restarted";
+    let _ = FromWorker::StartFailed(ShortText::new(text)).send(&boot.control);
+    EXIT_NOT_PREPARED
+}

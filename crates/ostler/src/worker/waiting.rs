@@ -1,0 +1,53 @@
+//! What a user process does that is not served by the loop: it sleeps, and looks whether it has to
+//! leave.
+
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+use super::context::WorkerContext;
+use crate::sys::{poll, signal};
+
+impl WorkerContext {
+    /// Whether a process that serves nobody was told to leave. Workers are told by their loop,
+    /// between two deliveries.
+    pub(crate) fn is_told_to_leave(&self) -> bool {
+        !self.key.kind.serves_sessions()
+            && (signal::termination_requested()
+                || self.sender.port().is_told_to_leave()
+                || self.sessions.is_told_to_leave())
+    }
+
+    /// Sleeps for so long; false: the process has to leave.
+    pub(crate) fn wait(&self, timeout: Duration) -> bool {
+        let until = Instant::now().checked_add(timeout);
+        loop {
+            if self.leaving.has_begun() || self.is_told_to_leave() {
+                return false;
+            }
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return true;
+            }
+            if let Err(error) = self.sleep(left) {
+                tracing::error!(%error, "cannot wait");
+                return false;
+            }
+        }
+    }
+
+    /// Sleeps until something happens.
+    fn sleep(&self, timeout: Option<Duration>) -> std::io::Result<()> {
+        let Some(elsewhere) = self.sessions.others() else {
+            return self.sender.port().idle(timeout, false, signal::termination_requested);
+        };
+        elsewhere.flush();
+        let mut port = self.sender.port();
+        poll::wait_readable([elsewhere.master(), port.as_fd()], timeout)?;
+        port.hush()
+    }
+
+    /// The name of the user process that this is.
+    pub(crate) fn process_name(&self) -> Option<&str> {
+        self.callee.process_name()
+    }
+}
