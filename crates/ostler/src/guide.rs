@@ -48,6 +48,9 @@ struct Testing;
 #[doc = include_str!("../../../docs/guide/tls.md")]
 struct Tls;
 
+#[doc = include_str!("../../../docs/guide/signals.md")]
+struct Signals;
+
 #[doc = include_str!("../../../docs/guide/systemd.md")]
 struct Systemd;
 
