@@ -7,6 +7,7 @@
 pub mod accepting;
 pub mod addresses;
 pub mod answer_turns;
+pub mod body;
 pub mod brain;
 pub mod budget;
 pub mod bursts;

@@ -32,6 +32,8 @@ pub struct BoardHead {
     pub state_bytes: AtomicU64,
     /// 1 while nearly as many files wait to be sent as may.
     pub files_full: AtomicU64,
+    /// Bytes of each reactor's body area.
+    pub body_area: AtomicU64,
 }
 
 /// The counter of session ids, alone on its cache line; see [`crate::session_ids`].
@@ -43,11 +45,13 @@ pub struct NewestSession {
 }
 
 #[cfg(not(loom))]
-pub use file::{Board, BoardError, BoardSizes};
+pub use file::{BODY_AREA_MAX, Board, BoardError, BoardSizes};
 
 #[cfg(not(loom))]
 mod file {
     use super::{BoardHead, NewestSession, SleepWord};
+    use crate::body_area::BodyArea;
+    use crate::lane::PackageBytes;
     use crate::layout::{BOARD_MAGIC, PAGE, PROTOCOL};
     use crate::mapping::{self, Mapping, Writer};
     use crate::session_ids::SessionIds;
@@ -58,6 +62,7 @@ mod file {
     use crate::sync::{AtomicU64, Ordering};
     use rustix::fd::{AsFd, OwnedFd};
     use std::io;
+    use std::sync::Arc;
 
     const SLEEP_AT: u64 = PAGE;
     const NEWEST_AT: u64 = size_of::<BoardHead>() as u64;
@@ -75,7 +80,14 @@ mod file {
         pub sessions: u64,
         /// Bytes of a session's state at most, up to [`STATE_BYTES_MAX`].
         pub state_bytes: usize,
+        /// Bytes of each reactor's area for long packages, whole pages, up to
+        /// [`BODY_AREA_MAX`]; 0 for none.
+        pub body_area: u64,
     }
+
+    /// The largest body area, bytes: page numbers in records are 32 bits wide, and so much is
+    /// never touched.
+    pub const BODY_AREA_MAX: u64 = 256 * 1024 * 1024;
 
     impl BoardSizes {
         fn are_possible(&self) -> bool {
@@ -83,6 +95,8 @@ mod file {
                 && self.sessions.is_power_of_two()
                 && self.sessions <= SESSIONS_MAX
                 && self.state_bytes <= STATE_BYTES_MAX
+                && self.body_area <= BODY_AREA_MAX
+                && self.body_area.is_multiple_of(PAGE)
         }
 
         fn stride(&self) -> u64 {
@@ -94,11 +108,19 @@ mod file {
             self.sessions.checked_mul(self.stride())
         }
 
+        /// Where a reactor's body area begins; that of the one behind the last is the end of the
+        /// board. `None` when that is no number of bytes, or the sizes are impossible.
+        fn body_area_at(&self, reactor: usize) -> Option<u64> {
+            let occupancy = self.sessions.div_ceil(WORD_PLACES) * size_of::<u64>() as u64;
+            let table = self.entries_len()?.checked_add(occupancy)?.checked_add(SESSIONS_AT)?;
+            let areas = self.body_area.checked_mul(reactor as u64)?;
+            let at = table.checked_next_multiple_of(PAGE)?.checked_add(areas)?;
+            self.are_possible().then_some(at)
+        }
+
         /// Bytes of a board; `None` when that is no number of bytes, or the sizes are impossible.
         fn board_len(&self) -> Option<u64> {
-            let occupancy = self.sessions.div_ceil(WORD_PLACES) * size_of::<u64>() as u64;
-            let len = self.entries_len()?.checked_add(occupancy)?.checked_add(SESSIONS_AT)?;
-            self.are_possible().then_some(len)
+            self.body_area_at(self.reactors)
         }
     }
 
@@ -129,8 +151,10 @@ mod file {
     /// A mapping of the board, the master's writable one or a worker's read-only one.
     #[derive(Debug)]
     pub struct Board {
-        mapping: Mapping,
+        mapping: Arc<Mapping>,
         sizes: BoardSizes,
+        /// A bit for each reactor whose body area was handed out.
+        areas_taken: AtomicU64,
     }
 
     impl Board {
@@ -143,14 +167,15 @@ mod file {
             let len = sizes.board_len().ok_or(BoardError("impossible board sizes", None))?;
             let io = |error| BoardError("cannot make the board", Some(error));
             let fd = mapping::create("ostler-board", len, false).map_err(io)?;
-            let mapping = Mapping::new(&fd, len, true).map_err(io)?;
+            let mapping = Arc::new(Mapping::new(&fd, len, true).map_err(io)?);
             mapping::seal(&fd, Writer::Existing).map_err(io)?;
-            let board = Self { mapping, sizes };
+            let board = Self { mapping, sizes, areas_taken: AtomicU64::new(0) };
             let head = board.head().ok_or(BoardError("the board has no head", None))?;
             head.magic.store(BOARD_MAGIC, Ordering::Relaxed);
             head.protocol.store(PROTOCOL, Ordering::Relaxed);
             head.reactors.store(sizes.reactors as u64, Ordering::Relaxed);
             head.state_bytes.store(sizes.state_bytes as u64, Ordering::Relaxed);
+            head.body_area.store(sizes.body_area, Ordering::Relaxed);
             head.sessions.store(sizes.sessions, Ordering::Release);
             Ok((board, fd))
         }
@@ -163,9 +188,9 @@ mod file {
             let io = |error| BoardError("cannot map the board", Some(error));
             let size = rustix::fs::fstat(&fd).map_err(|error| io(error.into()))?.st_size;
             let len = u64::try_from(size).unwrap_or(0);
-            let mapping = Mapping::new(&fd, len, false).map_err(io)?;
-            let sizes = BoardSizes { reactors: 0, sessions: 0, state_bytes: 0 };
-            let mut board = Self { mapping, sizes };
+            let mapping = Arc::new(Mapping::new(&fd, len, false).map_err(io)?);
+            let sizes = BoardSizes { reactors: 0, sessions: 0, state_bytes: 0, body_area: 0 };
+            let mut board = Self { mapping, sizes, areas_taken: AtomicU64::new(0) };
             let head = board.head().ok_or(BoardError("the board is too short", None))?;
             if head.magic.load(Ordering::Acquire) != BOARD_MAGIC {
                 return Err(BoardError("the file is not a board", None));
@@ -183,6 +208,7 @@ mod file {
                 reactors: number(&head.reactors),
                 sessions: head.sessions.load(Ordering::Relaxed),
                 state_bytes: number(&head.state_bytes),
+                body_area: head.body_area.load(Ordering::Relaxed),
             };
             if sizes.board_len().is_none_or(|needed| needed > len) {
                 return Err(BoardError("the board's sizes do not fit its length", None));
@@ -200,6 +226,34 @@ mod file {
                 return Err(BoardError("the board's size can change", None));
             }
             Self::open(fd)
+        }
+
+        /// Master, the reactor: its area for long packages, once. `None`: there is none.
+        #[must_use]
+        pub fn take_body_area(&self, reactor: usize) -> Option<Arc<BodyArea>> {
+            if reactor >= self.sizes.reactors || self.sizes.body_area == 0 {
+                return None;
+            }
+            let bit = 1 << reactor;
+            if self.areas_taken.fetch_or(bit, Ordering::AcqRel) & bit != 0 {
+                return None;
+            }
+            let at = self.sizes.body_area_at(reactor)?;
+            BodyArea::new(&self.mapping, at, self.sizes.body_area)
+        }
+
+        /// Worker: the package in a reactor's area that a record names. It stays as it is until
+        /// the delivery is finished. `None`: no record of a correct master names that.
+        #[must_use]
+        pub fn body(&self, reactor: usize, first_page: u32, len: u32) -> Option<PackageBytes> {
+            let offset = u64::from(first_page).checked_mul(PAGE)?;
+            let end = offset.checked_add(u64::from(len))?;
+            if reactor >= self.sizes.reactors || end > self.sizes.body_area {
+                return None;
+            }
+            let at = self.sizes.body_area_at(reactor)?.checked_add(offset)?;
+            let pointer = self.mapping.at(at, u64::from(len))?;
+            Some(PackageBytes::of_body(Arc::clone(&self.mapping), pointer.as_ptr(), len as usize))
         }
 
         fn head(&self) -> Option<&BoardHead> {
@@ -378,7 +432,7 @@ mod file {
 
         #[test]
         fn a_board_of_another_process_has_a_fixed_size() {
-            let sizes = BoardSizes { reactors: 1, sessions: 64, state_bytes: 8 };
+            let sizes = BoardSizes { reactors: 1, sessions: 64, state_bytes: 8, body_area: 0 };
             let (_board, fd) = Board::create(sizes).unwrap();
             assert_eq!(Board::open_of_other(&fd).unwrap().session_entries(), 64);
             let open = mapping::create("open", 1 << 16, false).unwrap();
@@ -389,8 +443,13 @@ mod file {
 
         #[test]
         fn a_worker_reads_what_the_master_writes_and_cannot_write_itself() {
-            let (master, fd) =
-                Board::create(BoardSizes { reactors: 2, sessions: 64, state_bytes: 192 }).unwrap();
+            let (master, fd) = Board::create(BoardSizes {
+                reactors: 2,
+                sessions: 64,
+                state_bytes: 192,
+                body_area: 0,
+            })
+            .unwrap();
             let worker = Board::open(&fd).unwrap();
             master.start_sessions_behind(8);
             let session = master.claim_session().unwrap();

@@ -15,8 +15,12 @@
 
 pub mod black_box;
 pub mod board;
+#[cfg(not(loom))]
+pub mod body_area;
 pub mod commons;
 pub mod consumer;
+#[cfg(not(loom))]
+mod extents;
 pub mod fault;
 pub mod file_range;
 pub mod giver;

@@ -87,6 +87,9 @@ impl RecordKind {
 
 /// Flag of [`RecordKind::Out`] and [`RecordKind::Data`]: more parts of the same message follow.
 pub const FLAG_MORE: u8 = 1;
+/// Flag of [`RecordKind::Data`]: the package, of `total` bytes, lies in the reactor's body area,
+/// from the page `part_offset` on; the record has no payload.
+pub const FLAG_IN_AREA: u8 = 128;
 /// Flag of [`RecordKind::Close`]: close with a reset, dropping what is unsent.
 pub const FLAG_RESET: u8 = 2;
 /// Flag of an up record: the delivery `cause` is finished with this record (saves a `Fin`).

@@ -1,13 +1,15 @@
-//! Packages on the heap: those in several parts, those whose ring space is used again before they
-//! are finished, those that came back. They are charged to the memory budget; a subject that is
-//! served no more keeps none.
+//! Packages that are kept: those in several parts or in shared memory, those whose ring space is
+//! used again before they are finished, those that came back. They are charged to the memory
+//! budget; a subject that is served no more keeps none, but what its worker reads where it lies.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::ledger::Entry;
 use super::sessions::Connection;
 use super::subjects::{is_served, may_come_back};
 use super::{BodyCopier, Brain, PortSettings};
+use crate::body::SharedBytes;
 use crate::ids::{ConnectionSlot, LaneSlot, Subject};
 
 impl Brain {
@@ -17,7 +19,21 @@ impl Brain {
         self.lanes.get(lane)?.ledger.get(seq)?.body.as_deref()
     }
 
-    /// Bytes of packages on the heap: of deliveries that came back, of datagrams that wait, of
+    /// A delivery that is started, unfinished, and read by its worker from where it lies: a reply
+    /// may refer to it. `t` bounds what was started.
+    #[must_use]
+    pub fn shared_in_hand(
+        &self,
+        lane: LaneSlot,
+        seq: u64,
+        t: u64,
+    ) -> Option<&Arc<dyn SharedBytes>> {
+        let entry = self.lanes.get(lane)?.ledger.get(seq)?;
+        let is_in_hand = !entry.done && entry.position < t;
+        entry.body.as_ref().filter(|_| is_in_hand)?.shared()
+    }
+
+    /// Bytes of packages that are kept: of deliveries that came back, of datagrams that wait, of
     /// those in several parts, and
     /// of those kept because they may have to be delivered again. What the memory budget is charged
     /// for them.

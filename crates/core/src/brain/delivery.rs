@@ -4,6 +4,7 @@ use super::books::PackageFate;
 use super::ledger::Entry;
 use super::{Assignment, BodyCopier, Brain, CloseReason, Content, Unused};
 use crate::Nanos;
+use crate::body::Body;
 use crate::ids::{DeliveryKind, LaneSlot};
 
 impl Brain {
@@ -17,7 +18,7 @@ impl Brain {
         assignment: Assignment,
         position: u64,
         len: u32,
-        body: Option<Vec<u8>>,
+        body: Option<Body>,
         more: bool,
         now: Nanos,
     ) {

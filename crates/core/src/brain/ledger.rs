@@ -2,6 +2,7 @@
 //! survives the worker.
 
 use crate::Nanos;
+use crate::body::Body;
 use crate::ids::{DeliveryKind, Subject};
 use std::collections::VecDeque;
 
@@ -30,8 +31,8 @@ pub struct Entry {
     pub given_at: Nanos,
     /// Whether it was given in several parts: it does not lie in the ring as one record.
     pub in_parts: bool,
-    /// The package, as long as it is kept on the heap.
-    pub body: Option<Vec<u8>>,
+    /// The package, as long as it is kept elsewhere.
+    pub body: Option<Body>,
 }
 
 /// So many done deliveries may stand behind one that is not done before that one is put aside.
@@ -52,13 +53,24 @@ pub struct Ledger {
     done: usize,
     /// Bodies below this position are kept already.
     kept_below: u64,
-    /// Bytes of all bodies kept on the heap.
+    /// Bytes of all bodies that are kept.
     body_bytes: u64,
 }
 
 impl Entry {
     fn body_len(&self) -> u64 {
         self.body.as_ref().map_or(0, |body| body.len() as u64)
+    }
+
+    /// Drops the body, unless its worker reads it from where it lies. Answers how many bytes that
+    /// were.
+    fn drop_body(&mut self) -> u64 {
+        if self.body.as_ref().is_some_and(|body| body.shared().is_some()) {
+            return 0;
+        }
+        let freed = self.body_len();
+        self.body = None;
+        freed
     }
 }
 
@@ -197,28 +209,29 @@ impl Ledger {
             let again = !entry.done && needed(entry);
             let is_new = (entry.kind.has_body() || entry.len > 0) && entry.body.is_none();
             if again && is_new && !entry.in_parts {
-                entry.body = Some(copy(entry));
+                entry.body = Some(copy(entry).into());
                 self.body_bytes += entry.body_len();
             }
         }
         self.kept_below = freed;
     }
 
-    /// Drops the bodies of deliveries below `freed`. Costs nothing when there are no bodies.
+    /// Drops the bodies of deliveries below `freed`, which their worker has, or reads where they
+    /// lie: those stay. Costs nothing when there are no bodies.
     pub fn drop_bodies(&mut self, freed: u64) {
         if self.body_bytes == 0 {
             return;
         }
         for entry in self.slow.iter_mut().chain(&mut self.entries) {
             if entry.position < freed {
-                self.body_bytes -= entry.body_len();
-                entry.body = None;
+                self.body_bytes -= entry.drop_body();
             }
         }
     }
 
     /// Drops the bodies of a subject that is served no more, of whose deliveries `unfinished` are
-    /// here. One that is still being written into the ring stays until it is whole.
+    /// here. One that is still being written into the ring stays until it is whole, one that the
+    /// worker reads where it lies until it is done.
     pub fn drop_bodies_of(&mut self, subject: Subject, unfinished: u32) {
         if self.body_bytes == 0 {
             return;
@@ -227,8 +240,7 @@ impl Ledger {
         let own = entries.filter(|entry| entry.subject == subject && !entry.done);
         for entry in own.take(unfinished as usize) {
             if entry.position != u64::MAX {
-                self.body_bytes -= entry.body_len();
-                entry.body = None;
+                self.body_bytes -= entry.drop_body();
             }
         }
     }
@@ -283,7 +295,7 @@ impl Ledger {
         })
     }
 
-    /// Bytes of all bodies kept on the heap.
+    /// Bytes of all bodies that are kept.
     #[must_use]
     pub const fn body_bytes(&self) -> u64 {
         self.body_bytes

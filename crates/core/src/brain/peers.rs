@@ -147,7 +147,7 @@ impl Peers {
     #[cfg(test)]
     pub(super) fn bodies(&self) -> impl Iterator<Item = &[u8]> {
         let all = self.peers.iter().flat_map(|(_, peer)| &peer.waiting);
-        all.map(|datagram| datagram.body.as_slice())
+        all.map(|datagram| &*datagram.body)
     }
 
     // ---- what waits -----------------------------------------------------------------------------

@@ -23,7 +23,7 @@ impl Brain {
         let Some(connection) = self.connection(slot) else { return };
         if std::mem::take(&mut connection.owes_connect) {
             // It waits as one that came back does, with its body, which is charged.
-            let kind = DeliveryKind::Connect;
+            let (kind, body) = (DeliveryKind::Connect, body.into());
             let connect = Returned { kind, body, attempt: 0, deaths_while_waiting: 0 };
             self.sessions.push_returned(slot, connect);
         }

@@ -2,8 +2,12 @@
 //! hold, and parts of files.
 
 use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
 
-use super::file_part::{FILE_COST_BYTES, FILE_WEIGHT_BYTES, FilePart, Front, Segment};
+use crate::body::SharedBytes;
+
+use super::file_part::{FILE_COST_BYTES, FILE_WEIGHT_BYTES, FilePart, Front, Segment, SharedPart};
 
 /// Small outputs are gathered in chunks of this size, so that a queue of many small messages costs
 /// what it weighs.
@@ -91,6 +95,17 @@ impl<F> Chunks<F> {
         }
     }
 
+    /// Appends a part of a package that stays where it is.
+    pub(super) fn push_shared(&mut self, body: Arc<dyn SharedBytes>, range: Range<usize>) {
+        let part = SharedPart { body, range };
+        let len = part.bytes().len();
+        if len > 0 {
+            self.bytes += len;
+            self.capacity += part.cost();
+            self.chunks.push_back(Segment::Shared(part));
+        }
+    }
+
     /// Appends a part of a file, which is not empty.
     pub(super) fn push_file(&mut self, part: FilePart<F>) {
         if part.len > 0 {
@@ -105,6 +120,7 @@ impl<F> Chunks<F> {
             Segment::Bytes(bytes) => {
                 self.push(bytes.len(), |chunk| chunk.extend_from_slice(&bytes));
             }
+            Segment::Shared(part) => self.push_shared(part.body, part.range),
             Segment::File(part) => self.push_file(part),
         }
     }
@@ -116,6 +132,9 @@ impl<F> Chunks<F> {
             Some(Segment::Bytes(chunk)) => {
                 Front::Bytes(chunk.get(self.written..).unwrap_or_default())
             }
+            Some(Segment::Shared(part)) => {
+                Front::Bytes(part.bytes().get(self.written..).unwrap_or_default())
+            }
             Some(Segment::File(part)) => Front::File(part),
             None => Front::Bytes(&[]),
         }
@@ -125,17 +144,12 @@ impl<F> Chunks<F> {
     pub(super) fn advance(&mut self, len: usize) -> usize {
         match self.chunks.front_mut() {
             Some(Segment::Bytes(chunk)) => {
-                let len = len.min(chunk.len() - self.written);
-                self.written += len;
-                self.bytes -= len;
-                if self.written < chunk.len() {
-                    return 0;
-                }
-                let freed = chunk.capacity();
-                self.capacity -= freed;
-                self.written = 0;
-                self.chunks.pop_front();
-                freed
+                let (all, cost) = (chunk.len(), chunk.capacity());
+                self.advance_bytes(len, all, cost)
+            }
+            Some(Segment::Shared(part)) => {
+                let (all, cost) = (part.bytes().len(), part.cost());
+                self.advance_bytes(len, all, cost)
             }
             Some(Segment::File(part)) => {
                 let len = part.len.min(len as u64);
@@ -150,6 +164,21 @@ impl<F> Chunks<F> {
             }
             None => 0,
         }
+    }
+
+    /// `len` more bytes of the front were written, of `all` that it has and for which `cost` is
+    /// charged.
+    fn advance_bytes(&mut self, len: usize, all: usize, cost: usize) -> usize {
+        let len = len.min(all - self.written);
+        self.written += len;
+        self.bytes -= len;
+        if self.written < all {
+            return 0;
+        }
+        self.capacity -= cost;
+        self.written = 0;
+        self.chunks.pop_front();
+        cost
     }
 }
 
@@ -168,7 +197,7 @@ mod tests {
         assert_eq!(queue.len(), 32_000);
         let capacity = |segment: &Segment<()>| match segment {
             Segment::Bytes(chunk) => chunk.capacity(),
-            Segment::File(_) => 0,
+            Segment::Shared(_) | Segment::File(_) => 0,
         };
         let capacities: Vec<_> = queue.chunks.iter().map(capacity).collect();
         let full = capacities.iter().filter(|capacity| **capacity == 16 * 1024).count();
@@ -181,6 +210,38 @@ mod tests {
             Front::Bytes(bytes) => bytes,
             Front::File(_) => panic!("no file was pushed"),
         }
+    }
+
+    #[test]
+    fn a_part_of_a_package_is_written_from_where_it_lies_and_charged_as_a_whole() {
+        #[derive(Debug)]
+        struct Package(Vec<u8>);
+        impl SharedBytes for Package {
+            fn bytes(&self) -> &[u8] {
+                &self.0
+            }
+            fn place(&self) -> u32 {
+                0
+            }
+        }
+        let package: Arc<dyn SharedBytes> = Arc::new(Package((0..100).collect()));
+        let mut queue = Chunks::<()>::default();
+        queue.push(2, |to| to.extend_from_slice(b"ab"));
+        let before = queue.charged();
+        queue.push_shared(Arc::clone(&package), 10..90);
+        queue.push_shared(Arc::clone(&package), 90..500); // it has no such part
+        queue.push(2, |to| to.extend_from_slice(b"cd"));
+        assert_eq!((queue.len(), queue.left()), (84, 84));
+        assert!(queue.charged() >= before + 100);
+        assert_eq!(Arc::strong_count(&package), 2);
+        queue.advance(2);
+        assert_eq!(front(&queue)[..2], [10, 11]);
+        queue.advance(79);
+        assert_eq!((front(&queue), Arc::strong_count(&package)), (&[89][..], 2));
+        queue.advance(1);
+        assert_eq!((front(&queue), Arc::strong_count(&package)), (&b"cd"[..], 1));
+        queue.advance(2);
+        assert!(queue.is_empty() && queue.charged() == 0);
     }
 
     proptest! {

@@ -1,4 +1,10 @@
-//! A part of a file that stands in a queue: its bytes take no memory until they are written.
+//! What may stand in a queue besides bytes of its own: a part of a file, whose bytes take no memory
+//! until they are written, and a part of a package, which is written from where that lies.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::body::SharedBytes;
 
 /// What a file that waits counts for the marks, bytes, however long it is: its bytes are in the
 /// file, and what there is too many of are open files. With the defaults a session is full above
@@ -19,26 +25,47 @@ pub struct FilePart<F> {
     pub len: u64,
 }
 
-/// What stands in a queue: bytes, or a part of a file.
+/// A part of a package that workers read as well.
+#[derive(Debug)]
+pub(super) struct SharedPart {
+    pub(super) body: Arc<dyn SharedBytes>,
+    pub(super) range: Range<usize>,
+}
+
+impl SharedPart {
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.body.bytes().get(self.range.clone()).unwrap_or_default()
+    }
+
+    /// What it is charged: the package stays as a whole.
+    pub(super) fn cost(&self) -> usize {
+        self.body.bytes().len()
+    }
+}
+
+/// What stands in a queue.
 #[derive(Debug)]
 pub(super) enum Segment<F> {
     Bytes(Vec<u8>),
+    Shared(SharedPart),
     File(FilePart<F>),
 }
 
 impl<F> Segment<F> {
     /// What it counts for the marks.
-    pub(super) const fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
+            Self::Shared(part) => part.bytes().len(),
             Self::File(_) => FILE_WEIGHT_BYTES,
         }
     }
 
     /// Bytes that are left to write.
-    pub(super) const fn left(&self) -> u64 {
+    pub(super) fn left(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Shared(part) => part.bytes().len() as u64,
             Self::File(part) => part.len,
         }
     }

@@ -15,6 +15,10 @@ mod file_part;
 mod message_owner;
 mod water_marks;
 
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::body::SharedBytes;
 use crate::ids::LaneSlot;
 use chunks::Chunks;
 use file_part::Segment;
@@ -124,6 +128,11 @@ impl<F> SendQueue<F> {
     /// Queues `len` bytes that `fill` puts at the end of the vector it is given.
     pub fn push(&mut self, len: usize, fill: impl FnOnce(&mut Vec<u8>)) {
         self.chunks.push(len, fill);
+    }
+
+    /// Queues a part of a package that stays where it is.
+    pub fn push_shared(&mut self, body: Arc<dyn SharedBytes>, range: Range<usize>) {
+        self.chunks.push_shared(body, range);
     }
 
     /// Queues an output that waits [behind](Route::Behind) another worker's message.

@@ -6,8 +6,8 @@ use ostler_core::framing::FramingConfig;
 use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::{GroupSettings, Settings, SingleSettings};
 
-use ostler_shm::board::BoardSizes;
-use ostler_shm::layout::{CONTROL_SIZE, LANE_SIZE_MIN, Sizes};
+use ostler_shm::board::{BODY_AREA_MAX, BoardSizes};
+use ostler_shm::layout::{CONTROL_SIZE, LANE_SIZE_MIN, PAGE, Sizes};
 use ostler_shm::sessions::entry_stride;
 
 use super::port_options::PortOptions;
@@ -16,6 +16,10 @@ use super::{Dispatch, FramingKind, Mode, Options, Start};
 
 /// Above this size rings gained nothing measurable.
 const LANE_SIZE_AUTOMATIC_MAX: usize = 512 * KIB;
+
+/// The part of the memory budget that body areas may take, over all reactors: one in so many. What
+/// was used of them once is not given back to the system.
+const BODY_AREA_PART: usize = 4;
 
 /// Larger reads gained nothing measurable.
 const RECEIVE_SIZE_AUTOMATIC_MAX: usize = 64 * KIB;
@@ -81,7 +85,17 @@ impl Options {
             reactors: self.lanes_of_worker(),
             sessions: self.session_entries(),
             state_bytes: self.session_state_size,
+            body_area: self.body_area() as u64,
         }
+    }
+
+    /// Bytes of memory, for each reactor, in which long packages are received and from which
+    /// workers read them: whole pages.
+    fn body_area(&self) -> usize {
+        let share = self.memory_budget / BODY_AREA_PART / self.lanes_of_worker().max(1);
+        let most = usize::try_from(BODY_AREA_MAX).unwrap_or(usize::MAX);
+        let page = PAGE as usize;
+        share.min(most) / page * page
     }
 
     /// Deliveries after which a process asks to be replaced; `None` = never.

@@ -29,6 +29,8 @@ pub(super) struct Memory {
     shared: Arc<SharedMemory>,
     /// Bytes of bodies held by the brain that the account was charged.
     charged_bodies: u64,
+    /// Bytes of the body area that nobody uses and that the account was charged.
+    charged_idle: u64,
     /// Sessions with input that waits for memory.
     starved: Vec<ConnectionSlot>,
     /// Bytes of output that were charged beyond the limit in this shortage.
@@ -45,6 +47,7 @@ impl Memory {
             account: Account::new(Arc::clone(shared.budget())),
             shared,
             charged_bodies: 0,
+            charged_idle: 0,
             starved: Vec::new(),
             output_excess: 0,
             due: None,
@@ -170,6 +173,7 @@ impl ClientSide {
     /// Bodies of deliveries are the brain's; their charge follows. They cannot be refused, for
     /// their packages were accepted already.
     fn charge_bodies(&mut self) {
+        self.charge_idle_area();
         let held = self.brain.held_bytes();
         let charged = std::mem::replace(&mut self.memory.charged_bodies, held);
         if held > charged {
@@ -179,6 +183,17 @@ impl ClientSide {
             }
         } else {
             self.memory.account.release(charged - held);
+        }
+    }
+
+    /// What was used of the body area stays memory when it is not used any more.
+    pub(super) fn charge_idle_area(&mut self) {
+        let idle = self.bodies.as_ref().map_or(0, |area| area.idle_bytes());
+        let charged = std::mem::replace(&mut self.memory.charged_idle, idle);
+        if idle > charged {
+            self.memory.account.charge_owed(idle - charged);
+        } else {
+            self.memory.account.release(charged - idle);
         }
     }
 

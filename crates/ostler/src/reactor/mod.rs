@@ -23,6 +23,7 @@ mod handshakes;
 mod lanes;
 mod linger;
 pub(crate) mod mailbox;
+mod outgoing;
 mod output;
 pub(crate) mod places;
 mod port_settings;
@@ -49,6 +50,7 @@ use ostler_core::handshakes::HandshakeCounts;
 use ostler_core::per_port::PerPort;
 use ostler_core::proxy_protocol::HeaderCounts;
 use ostler_shm::board::Board;
+use ostler_shm::body_area::BodyArea;
 use ostler_shm::layout::Sizes;
 use ostler_shm::sleep::Sleeper;
 
@@ -171,6 +173,8 @@ struct ClientSide {
     senders_to_wake: Vec<LaneSlot>,
     scratch: Vec<u8>,
     board: Arc<Board>,
+    /// Where long packages are received.
+    bodies: Option<Arc<BodyArea>>,
     epoll: Epoll,
     reports: Reports,
     now: Nanos,
@@ -214,6 +218,7 @@ impl Reactor {
             file_counts: FileCounts::default(),
             senders_to_wake: Vec::new(),
             scratch,
+            bodies: board.take_body_area(index),
             board,
             epoll,
             reports,

@@ -5,13 +5,13 @@ use std::io::{Error, ErrorKind};
 use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot};
 use ostler_core::invariant;
 use ostler_core::send_queue::{Part, Refusal, Route, stream_step};
-use ostler_shm::lane::RawBytes;
 use ostler_shm::sessions::{BINDING, CLOSING, FULL, MARKS, QUEUED, REASON_MASK, closing_because};
 
 use super::ClientSide;
 use super::connection::Connection;
 use super::disk_wait::DISK_LOOK_NS;
 use super::files::Written;
+use super::outgoing::Outgoing;
 use super::timers::Timed;
 
 impl ClientSide {
@@ -20,7 +20,7 @@ impl ClientSide {
         &mut self,
         slot: ConnectionSlot,
         lane: LaneSlot,
-        bytes: RawBytes<'_>,
+        bytes: Outgoing<'_>,
         part: Part,
     ) {
         let Some(connection) = self.connections.get_mut(slot) else {
@@ -44,7 +44,7 @@ impl ClientSide {
             }
             Route::Behind => {
                 let before = connection.output.charged();
-                connection.output.push_behind(lane, part, bytes.to_vec());
+                connection.output.push_behind(lane, part, bytes.bytes().to_vec());
                 self.output_resized(slot, before);
                 self.publish_output(slot);
             }
@@ -77,17 +77,15 @@ impl ClientSide {
     }
 
     /// False when the session was closed instead.
-    fn write_now(&mut self, slot: ConnectionSlot, bytes: RawBytes<'_>) -> bool {
+    fn write_now(&mut self, slot: ConnectionSlot, bytes: Outgoing<'_>) -> bool {
         let Some(connection) = self.connections.get_mut(slot) else {
             invariant!(false, "output goes to a session that was found");
             return false;
         };
         let mut rest = bytes;
-        while connection.output.is_empty()
-            && connection.transport.takes_output()
-            && !rest.is_empty()
+        while connection.output.is_empty() && connection.transport.takes_output() && rest.len() > 0
         {
-            match connection.transport.send_from(rest) {
+            match connection.transport.send_from(rest.bytes()) {
                 Ok(len) => {
                     rest = rest.skip(len);
                     if let Some(timing) = connection.timing.as_deref_mut() {
@@ -102,11 +100,11 @@ impl ClientSide {
             }
         }
         self.transport_changed(slot);
-        rest.is_empty() || self.queue(slot, rest)
+        rest.len() == 0 || self.queue(slot, rest)
     }
 
     /// Queues bytes within the session's limit. False when the session was closed instead.
-    fn queue(&mut self, slot: ConnectionSlot, rest: RawBytes<'_>) -> bool {
+    fn queue(&mut self, slot: ConnectionSlot, rest: Outgoing<'_>) -> bool {
         let Some(connection) = self.connections.get_mut(slot) else {
             invariant!(false, "what is not written is queued before its session can end");
             return false;
@@ -116,7 +114,7 @@ impl ClientSide {
             return false;
         }
         let (before, begins) = (connection.output.charged(), connection.output.is_empty());
-        connection.output.push(rest.len(), |chunk| rest.append_to(chunk));
+        rest.push_to(&mut connection.output);
         if begins {
             self.output_waits(slot);
         }

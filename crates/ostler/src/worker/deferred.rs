@@ -324,7 +324,13 @@ impl WorkerContext {
     /// The running delivery is not finished when its callback is over.
     fn defer(&self, running: RunningDelivery) -> SharedDeferral {
         let deferral = Rc::new(RefCell::new(Deferral {
-            current: RunningDelivery { position: 0, ring_len: 0, held_bytes: 0, ..running },
+            current: RunningDelivery {
+                position: 0,
+                ring_len: 0,
+                area: None,
+                held_bytes: 0,
+                ..running
+            },
             held: Vec::new(),
             held_bytes: 0,
             tokens: 0,

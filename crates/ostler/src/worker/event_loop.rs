@@ -303,10 +303,7 @@ impl<H: AnyHandler> Run<H> {
             let _ = FromWorker::TookDelivery.send(&self.control);
         }
         let Taken { lane, header, payload, position } = taken;
-        let ring_len = match &payload {
-            Payload::Ring(bytes) => bytes.len(),
-            Payload::Heap(_) => 0,
-        };
+        let (ring_len, area) = (payload.ring_len(), payload.area());
         let port = PortId(header.port);
         let exposed = !self.context.settings.port(port).holds_outputs();
         let kind = RecordKind::from_byte(header.kind);
@@ -321,6 +318,7 @@ impl<H: AnyHandler> Run<H> {
             seq: header.seq,
             position,
             ring_len,
+            area,
             exposed,
             held_bytes: 0,
             used: None,

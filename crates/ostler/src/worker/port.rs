@@ -18,7 +18,7 @@ use ostler_shm::fault::{Step, step};
 use ostler_shm::inbox::{Inbox, Take};
 use ostler_shm::lane::{PackageBytes, WorkerLane, WorkerMemory};
 use ostler_shm::outbox::{Committer, NoRoom, Outbox};
-use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
+use ostler_shm::record::{FLAG_IN_AREA, FLAG_MORE, Header, RecordKind};
 use ostler_shm::sleep::{Ringer, Sleeper};
 use ostler_shm::sync::Ordering;
 use ostler_shm::words::ProcessWords;
@@ -64,6 +64,9 @@ pub(crate) struct Taken {
 pub(crate) enum Payload {
     /// In the package ring.
     Ring(PackageBytes),
+    /// In the area where its reactor has received it; there it stays until the delivery is
+    /// finished.
+    Area(PackageBytes),
     /// On the heap: assembled from parts, or copied by a deferral.
     Heap(Vec<u8>),
 }
@@ -71,8 +74,24 @@ pub(crate) enum Payload {
 impl Payload {
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
-            Self::Ring(bytes) => bytes,
+            Self::Ring(bytes) | Self::Area(bytes) => bytes,
             Self::Heap(bytes) => bytes,
+        }
+    }
+
+    /// How many lie in the package ring.
+    pub(crate) fn ring_len(&self) -> usize {
+        match self {
+            Self::Ring(bytes) => bytes.len(),
+            Self::Area(_) | Self::Heap(_) => 0,
+        }
+    }
+
+    /// Address and length of those in its reactor's area.
+    pub(crate) fn area(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Area(bytes) => Some((bytes.as_ptr() as usize, bytes.len())),
+            Self::Ring(_) | Self::Heap(_) => None,
         }
     }
 }
@@ -220,6 +239,12 @@ impl Port {
                     }
                 }
                 Take::Record { header, position } => {
+                    if header.flags & FLAG_IN_AREA != 0 {
+                        let body = self.board.body(index, header.part_offset, header.total);
+                        let Some(body) = body else { return Found::Broken };
+                        let payload = Payload::Area(body);
+                        return Found::Delivery(Taken { lane: index, header, payload, position });
+                    }
                     let ring = end.lane.payload(position, &header);
                     if header.flags & FLAG_MORE != 0 || header.part_offset != 0 {
                         if header.part_offset == 0 {

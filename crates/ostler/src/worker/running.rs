@@ -22,6 +22,8 @@ pub(crate) struct RunningDelivery {
     pub(crate) position: u64,
     /// Bytes of its payload when it lies in the ring, 0 when not.
     pub(crate) ring_len: usize,
+    /// Address and length of its payload when it lies in its reactor's area.
+    pub(crate) area: Option<(usize, usize)>,
     /// Its outputs are published as they come, it is never delivered again.
     pub(crate) exposed: bool,
     /// Bytes of its outputs that are held back.

@@ -337,7 +337,15 @@ impl Sender {
         for_delivery: Option<&RunningDelivery>,
     ) -> Option<u32> {
         let current = for_delivery?;
-        if bytes.len() < REFERENCE_MIN_BYTES || current.lane != lane || current.ring_len == 0 {
+        if bytes.len() < REFERENCE_MIN_BYTES || current.lane != lane {
+            return None;
+        }
+        if let Some((address, len)) = current.area {
+            let offset = (bytes.as_ptr() as usize).checked_sub(address)?;
+            let is_inside = offset.checked_add(bytes.len())? <= len;
+            return u32::try_from(offset).ok().filter(|_| is_inside);
+        }
+        if current.ring_len == 0 {
             return None;
         }
         self.port.borrow().offset_in_package(lane, current.position, current.ring_len, bytes)

@@ -21,6 +21,12 @@ impl<'a> RawBytes<'a> {
         Self { pointer, len, lives: PhantomData }
     }
 
+    /// Bytes that nobody changes, to be handled like those that somebody may change.
+    #[must_use]
+    pub const fn of(bytes: &'a [u8]) -> Self {
+        Self::new(bytes.as_ptr(), bytes.len())
+    }
+
     /// Where they begin; valid for [`RawBytes::len`] bytes while the lane lives.
     #[must_use]
     pub const fn as_ptr(&self) -> *const u8 {
@@ -87,7 +93,7 @@ pub struct RawBytesMut<'a> {
 }
 
 impl RawBytesMut<'_> {
-    pub(super) const fn new(pointer: *mut u8, len: usize) -> Self {
+    pub(crate) const fn new(pointer: *mut u8, len: usize) -> Self {
         Self { pointer, len, lives: PhantomData }
     }
 
@@ -123,6 +129,12 @@ impl RawBytesMut<'_> {
     #[must_use]
     pub const fn by_ref(&mut self) -> RawBytesMut<'_> {
         RawBytesMut { pointer: self.pointer, len: self.len, lives: PhantomData }
+    }
+
+    /// The first `len` bytes of the space (all of it when that is less).
+    #[must_use]
+    pub fn first(self, len: usize) -> Self {
+        Self { len: self.len.min(len), ..self }
     }
 
     /// Leaves the first `len` bytes as they are: what is filled next lies behind them.
@@ -164,6 +176,11 @@ impl PackageBytes {
         holds.set(holds.get() + 1);
         Self { mapping, pointer, len, holds: Rc::clone(holds) }
     }
+
+    /// The same in a reactor's body area, where it stays until its delivery is finished.
+    pub(crate) fn of_body(mapping: Arc<Mapping>, pointer: *const u8, len: usize) -> Self {
+        Self::new(mapping, pointer, len, &Rc::default())
+    }
 }
 
 impl Deref for PackageBytes {
@@ -172,10 +189,11 @@ impl Deref for PackageBytes {
     #[allow(unsafe_code)]
     fn deref(&self) -> &[u8] {
         debug_assert!(!self.mapping.is_writable());
-        // SAFETY: in bounds of the live mapping (checked by the lane that made this value, kept by
-        // `mapping`). The reactor does not write there until `freed` passes the record, and the
-        // lane stores `freed` only when no PackageBytes is held (`holds`); this process maps it
-        // read-only.
+        // SAFETY: in bounds of the live mapping (checked by the lane or the board that made this
+        // value, kept by `mapping`), which this process maps read-only. The reactor does not write
+        // in its ring until `freed` passes the record, and the lane stores `freed` only when no
+        // PackageBytes is held (`holds`); it does not write in a body area until the `Fin` of the
+        // delivery, which the worker writes when nothing of it is held (protocol §8).
         unsafe { std::slice::from_raw_parts(self.pointer, self.len) }
     }
 }

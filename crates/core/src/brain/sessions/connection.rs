@@ -4,6 +4,7 @@ use super::super::close_reason::CloseReason;
 use super::super::queue::Waiting;
 use super::super::run_lists::{History, Link};
 use crate::Nanos;
+use crate::body::Body;
 use crate::ids::{DeliveryKind, LaneSlot, PortId};
 use crate::send_queue::{BufferEvent, BufferEvents};
 use std::collections::VecDeque;
@@ -42,7 +43,7 @@ pub struct Returned {
     /// What it is.
     pub kind: DeliveryKind,
     /// The package.
-    pub body: Vec<u8>,
+    pub body: Body,
     /// How often it was started by workers that died.
     pub attempt: u8,
     /// How many workers died with it waiting at them, unstarted.

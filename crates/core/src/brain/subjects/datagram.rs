@@ -54,8 +54,8 @@ impl Brain {
     /// A datagram that was offered waits, or was to be given and found no room
     /// ([`Brain::no_room`] was told). `false`: too many of its peer wait already, it is dropped.
     pub fn keep_datagram(&mut self, slot: PeerSlot, body: Vec<u8>) -> bool {
-        let datagram =
-            Returned { kind: DeliveryKind::Datagram, body, attempt: 0, deaths_while_waiting: 0 };
+        let (kind, body) = (DeliveryKind::Datagram, body.into());
+        let datagram = Returned { kind, body, attempt: 0, deaths_while_waiting: 0 };
         let reason = if self.refusing {
             DatagramDrop::NoWorker
         } else if self.peers.push_last(slot, datagram).is_ok() {
@@ -266,7 +266,7 @@ impl Brain {
         self.books.datagrams.came_back();
         let body = match entry.body.take() {
             Some(body) => body,
-            None => copy(&entry),
+            None => copy(&entry).into(),
         };
         let Entry { kind, attempt, deaths_while_waiting, .. } = entry;
         let datagram = Returned { kind, body, attempt, deaths_while_waiting };

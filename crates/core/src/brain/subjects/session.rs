@@ -8,6 +8,7 @@ use super::super::sessions::Sessions;
 use super::super::{
     Assignment, BodyCopier, Brain, CloseReason, Content, Phase, PortSettings, Returned, Unused,
 };
+use crate::body::Body;
 use crate::ids::{ConnectionSlot, DeliveryKind, PortId, Subject};
 use crate::per_port::PerPort;
 use crate::policy::CrashPolicy;
@@ -88,8 +89,8 @@ impl Brain {
             }
             let body = match entry.body.take() {
                 Some(body) => body,
-                None if is_package || entry.len > 0 => copy(&entry),
-                None => Vec::new(),
+                None if is_package || entry.len > 0 => copy(&entry).into(),
+                None => Body::EMPTY,
             };
             let Entry { kind, attempt, deaths_while_waiting, .. } = entry;
             let returned = Returned { kind, body, attempt, deaths_while_waiting };

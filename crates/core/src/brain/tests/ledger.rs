@@ -2,6 +2,8 @@
 
 use super::super::{ConnectionSlot, DeliveryKind, Entry, Ledger, Subject};
 use super::*;
+use crate::body::{Body, SharedBytes};
+use std::sync::Arc;
 
 fn entry(position: u64) -> Entry {
     Entry {
@@ -126,4 +128,33 @@ fn slow_deliveries_leave_when_half_of_them_are_done() {
         let undone = slow.len() - done - 1;
         assert!(ledger.len() <= 2 * undone + 64, "{} for {undone}", ledger.len());
     }
+}
+
+/// A package that its worker reads from where it lies.
+#[derive(Debug)]
+struct Lies(Vec<u8>);
+
+impl SharedBytes for Lies {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn place(&self) -> u32 {
+        7
+    }
+}
+
+#[test]
+fn a_package_that_lies_where_its_worker_reads_it_stays_until_that_is_through_with_it() {
+    let lies: Arc<dyn SharedBytes> = Arc::new(Lies(vec![1; 100]));
+    let mut ledger = Ledger::default();
+    let subject = Subject::Session(ConnectionSlot(3));
+    let body = Some(Body::Shared(Arc::clone(&lies)));
+    ledger.push(Entry { subject, len: 100, in_parts: true, body, ..entry(0) });
+    // The ring space of its record is used again, and its session is served no more.
+    ledger.drop_bodies(64);
+    ledger.drop_bodies_of(subject, 1);
+    assert_eq!((ledger.body_bytes(), Arc::strong_count(&lies)), (100, 2));
+    ledger.finish(1);
+    assert_eq!((ledger.body_bytes(), Arc::strong_count(&lies)), (0, 1));
 }

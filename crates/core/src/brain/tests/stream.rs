@@ -101,7 +101,7 @@ impl Stream {
             match &assignment.content {
                 Content::Connect | Content::Closed => self.record(assignment, Vec::new(), false),
                 Content::Returned(returned) => {
-                    let bytes = returned.body.clone();
+                    let bytes = returned.body.to_vec();
                     self.record(assignment, bytes, false);
                 }
                 Content::Buffer(event) => panic!("nothing was unsent, {event:?}"),

@@ -10,7 +10,7 @@ use super::*;
 use crate::control::{Channel, Received};
 use crate::sys::eventfd;
 
-const SIZES: BoardSizes = BoardSizes { reactors: 1, sessions: 64, state_bytes: 8 };
+const SIZES: BoardSizes = BoardSizes { reactors: 1, sessions: 64, state_bytes: 8, body_area: 0 };
 
 fn other_key() -> ProcessKey {
     ProcessKey::event(1, 1)

@@ -129,7 +129,14 @@ impl ClientSide {
     ) {
         if record.len() > self.settings.sizes.payload_max() {
             let kind = RecordKind::Datagram;
-            return self.begin_sending(destination, assignment, kind, record.to_vec(), 0, false);
+            return self.begin_sending(
+                destination,
+                assignment,
+                kind,
+                record.to_vec().into(),
+                0,
+                false,
+            );
         }
         let len = record.len() as u64;
         let Some(opening) = destination.open(len, len) else {

@@ -2,6 +2,8 @@
 //!
 //! Every branch disposes of its record; nothing waits.
 
+use std::sync::Arc;
+
 use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot, Phase};
 use ostler_core::invariant;
 use ostler_core::send_queue::Part;
@@ -16,6 +18,7 @@ use ostler_shm::sessions::{BINDING, MARKS, PAUSED, PROTECTED, bound_to};
 
 use super::{Destination, Looked, Passed};
 use crate::reactor::mailbox::FromReactor;
+use crate::reactor::outgoing::Outgoing;
 use crate::reactor::{ClientSide, Reactor};
 
 /// Consumed bytes after which the worker gets its space back in the middle of a turn.
@@ -113,13 +116,13 @@ impl ClientSide {
         let bytes = destination.output(&record);
         match record.kind {
             RecordKind::Out => {
-                self.out(lane, header.subject, bytes, part_of(&header, 0))?;
+                self.out(lane, header.subject, bytes.into(), part_of(&header, 0))?;
             }
             RecordKind::Stream if header.total == 0 => {
                 return Err(ProtocolViolation("a stream without a number"));
             }
             RecordKind::Stream => {
-                self.out(lane, header.subject, bytes, part_of(&header, header.total))?;
+                self.out(lane, header.subject, bytes.into(), part_of(&header, header.total))?;
             }
             RecordKind::File => {
                 let range = FileRange::from_bytes(&bytes.to_vec())
@@ -128,8 +131,7 @@ impl ClientSide {
                 self.file(lane, header.subject, range, passed);
             }
             RecordKind::OutReference => {
-                let bytes = self.referred(lane, destination, &record, started)?;
-                self.out(lane, header.subject, bytes, Part::WHOLE)?;
+                self.out_by_reference(lane, destination, &record, started)?;
             }
             RecordKind::SendTo => self.send_to(lane, &record, bytes)?,
             RecordKind::Abort => self.abort(lane, header.subject),
@@ -165,30 +167,37 @@ impl ClientSide {
         Ok(())
     }
 
-    /// The bytes of a reply that lies in its own request, in memory that only this side writes.
-    fn referred<'a>(
-        &self,
+    /// A reply that lies in its own request, in memory that only this side writes.
+    fn out_by_reference(
+        &mut self,
         lane: LaneSlot,
-        destination: &'a Destination,
+        destination: &Destination,
         record: &Record,
         started: u64,
-    ) -> Result<RawBytes<'a>, ProtocolViolation> {
+    ) -> Result<(), ProtocolViolation> {
+        let Header { cause, part_offset: offset, total, subject, .. } = record.header;
+        let outside = ProtocolViolation("a reference reaches outside its delivery");
+        if let Some(body) = self.brain.shared_in_hand(lane, cause, started) {
+            let body = Arc::clone(body);
+            let bytes = Outgoing::of(&body, offset, total).ok_or(outside)?;
+            return self.out(lane, subject, bytes, Part::WHOLE);
+        }
         let (position, len) = self
             .brain
-            .in_ring(lane, record.header.cause, started)
+            .in_ring(lane, cause, started)
             .ok_or(ProtocolViolation("a reference to a delivery that is not in hand"))?;
-        let (offset, total) = (record.header.part_offset, record.header.total);
         if u64::from(offset) + u64::from(total) > u64::from(len) {
-            return Err(ProtocolViolation("a reference reaches outside its delivery"));
+            return Err(outside);
         }
-        Ok(destination.payload(position, offset, total))
+        let bytes = destination.payload(position, offset, total);
+        self.out(lane, subject, bytes.into(), Part::WHOLE)
     }
 
     fn out(
         &mut self,
         lane: LaneSlot,
         session: u64,
-        bytes: RawBytes<'_>,
+        bytes: Outgoing<'_>,
         part: Part,
     ) -> Result<(), ProtocolViolation> {
         match self.open_place_of(session) {

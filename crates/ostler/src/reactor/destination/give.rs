@@ -1,9 +1,11 @@
 //! Giving: events, packages that came back, and what was received, to a destination.
 
+use ostler_core::body::Body;
 use ostler_core::brain::{Assignment, ConnectionSlot, Content, DeliveryKind, Subject};
 use ostler_core::invariant;
 use ostler_core::send_queue::BufferEvent;
-use ostler_shm::record::{FLAG_LAST, FLAG_REDELIVERED, Header, RecordKind};
+use ostler_shm::giver::Opening;
+use ostler_shm::record::{FLAG_IN_AREA, FLAG_LAST, FLAG_REDELIVERED, Header, RecordKind};
 
 use super::Destination;
 use crate::reactor::{ClientSide, Reactor};
@@ -105,6 +107,13 @@ impl ClientSide {
             flags |= FLAG_LAST;
         }
         let body = std::mem::take(&mut returned.body);
+        if body.shared().is_some() {
+            let Some(opening) = destination.open(0, 0) else {
+                returned.body = body;
+                return self.brain.no_room(assignment);
+            };
+            return self.give_shared(destination, opening, assignment, body, flags, false);
+        }
         if body.len() > self.settings.sizes.payload_max() {
             return self.begin_sending(destination, assignment, kind, body, flags, false);
         }
@@ -133,6 +142,16 @@ impl ClientSide {
         let payload_max = self.settings.sizes.payload_max();
         let Some(intake) = self.intake_mut(slot) else { return false };
         let before = intake.charged();
+        if intake.is_shared() {
+            let Some(opening) = destination.open(0, 0) else {
+                self.brain.no_room(assignment);
+                return false;
+            };
+            let body = intake.take(len);
+            self.intake_shrank(slot, before);
+            self.give_shared(destination, opening, assignment, body, flags, more);
+            return true;
+        }
         if len > payload_max {
             let body = intake.take(len);
             let freed = before.saturating_sub(intake.charged());
@@ -152,6 +171,28 @@ impl ClientSide {
         let position = destination.complete(opening, header, len as u64);
         self.brain.record_written(assignment, position, len as u32, None, more, self.now);
         true
+    }
+}
+
+impl ClientSide {
+    /// Gives a package that the worker reads from where it lies.
+    fn give_shared(
+        &mut self,
+        destination: &mut Destination,
+        opening: Opening,
+        assignment: Assignment,
+        body: Body,
+        flags: u8,
+        more: bool,
+    ) {
+        let len = body.len() as u32;
+        let header = Header {
+            flags: flags | FLAG_IN_AREA,
+            part_offset: body.shared().map_or(0, |shared| shared.place()),
+            ..self.header(&assignment, RecordKind::Data, len)
+        };
+        let position = destination.complete(opening, header, 0);
+        self.brain.record_written(assignment, position, len, Some(body), more, self.now);
     }
 }
 

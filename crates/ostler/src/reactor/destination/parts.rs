@@ -1,5 +1,6 @@
 //! Packages larger than one record: written in parts, as far as the ring has room (protocol §8).
 
+use ostler_core::body::Body;
 use ostler_core::brain::{Assignment, LaneSlot};
 use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
 
@@ -31,7 +32,7 @@ impl ClientSide {
         destination: &mut Destination,
         assignment: Assignment,
         kind: RecordKind,
-        body: Vec<u8>,
+        body: Body,
         flags: u8,
         more: bool,
     ) {

@@ -217,6 +217,11 @@ impl ClientSide {
         stated: Option<usize>,
     ) -> Look {
         let buffered = self.intake_mut(slot).map_or(0, |intake| intake.len());
+        if let Some(len) = stated
+            && self.fills(slot, len, buffered)
+        {
+            return self.receive_to_share(slot, share);
+        }
         if let NextBytes::Stay { capacity } = NextBytes::of(buffered, stated)
             && self.charge_whole(slot, capacity)
         {
@@ -243,6 +248,44 @@ impl ClientSide {
         self.memory.release(room.saturating_sub(grown) as u64);
         self.transport_changed(slot);
         received.map(Some)
+    }
+
+    /// Whether a package of `len` bytes is received where its worker will read it: one that was
+    /// begun there, or begins now that enough of it has come.
+    fn fills(&mut self, slot: ConnectionSlot, len: usize, buffered: usize) -> bool {
+        let Some(connection) = self.connections.get_mut(slot) else { return false };
+        let Some(intake) = connection.intake.as_deref_mut() else { return false };
+        if intake.is_filling(len) {
+            return true;
+        }
+        let (NextBytes::Stay { capacity }, Some(area)) =
+            (NextBytes::of(buffered, Some(len)), &self.bodies)
+        else {
+            return false;
+        };
+        let before = intake.charged();
+        if !self.memory.charge(capacity as u64) {
+            return false;
+        }
+        let begins = intake.begin_filling(area, capacity);
+        self.memory.release(if begins { before } else { capacity } as u64);
+        begins
+    }
+
+    /// Receives up to `share` bytes of such a package.
+    fn receive_to_share(&mut self, slot: ConnectionSlot, share: usize) -> Look {
+        let connection = self.connections.get_mut(slot).ok_or(ErrorKind::NotConnected)?;
+        let intake = connection.intake.as_deref_mut().ok_or(ErrorKind::NotConnected)?;
+        let Some(space) = intake.space_to_fill() else {
+            invariant!(false, "it was begun");
+            return Err(ErrorKind::NotConnected.into());
+        };
+        let received = connection.transport.recv_into(&mut space.first(share));
+        if let Ok(Received { len, .. }) = received {
+            intake.filled(len);
+        }
+        self.transport_changed(slot);
+        received.map(|received| Some(received.len))
     }
 
     /// Charges memory for a whole package, if there is some.

@@ -1,8 +1,15 @@
 //! The input of a session that is in memory: what was received and is not yet delivered, or was not
 //! used by a worker.
 
+use std::sync::Arc;
+
+use ostler_core::body::Body;
 use ostler_core::framing::{Frame, Framer, Framing};
 use ostler_core::invariant;
+use ostler_shm::body_area::BodyArea;
+use ostler_shm::lane::RawBytesMut;
+
+use super::filling::Filling;
 
 /// Above this size a buffer grows by an eighth instead of by its double.
 const COARSE_BYTES: usize = 1024 * 1024;
@@ -13,26 +20,39 @@ pub(in crate::reactor) struct Intake {
     framer: Framer,
     bytes: Vec<u8>,
     start: usize,
+    /// A long package; then there is nothing else.
+    filling: Option<Box<Filling>>,
 }
 
 impl Intake {
     pub(in crate::reactor) const fn new(framer: Framer) -> Self {
-        Self { framer, bytes: Vec::new(), start: 0 }
+        Self { framer, bytes: Vec::new(), start: 0, filling: None }
     }
 
     /// Bytes that are not delivered yet.
-    pub(in crate::reactor) const fn len(&self) -> usize {
-        self.bytes.len() - self.start
+    pub(in crate::reactor) fn len(&self) -> usize {
+        self.bytes().len()
     }
 
     /// Bytes of memory held.
-    pub(in crate::reactor) const fn charged(&self) -> usize {
-        self.bytes.capacity()
+    pub(in crate::reactor) fn charged(&self) -> usize {
+        self.filling.as_ref().map_or(self.bytes.capacity(), |filling| filling.capacity())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.filling {
+            Some(filling) => filling.bytes(),
+            None => self.bytes.get(self.start..).unwrap_or_default(),
+        }
     }
 
     /// What is at the front.
     pub(in crate::reactor) fn frame(&mut self) -> Frame {
-        self.framer.next(self.bytes.get(self.start..).unwrap_or(&[]))
+        let bytes = match &self.filling {
+            Some(filling) => filling.bytes(),
+            None => self.bytes.get(self.start..).unwrap_or_default(),
+        };
+        self.framer.next(bytes)
     }
 
     /// What is at the front of bytes that lie elsewhere, while nothing is here. They, or what
@@ -44,11 +64,12 @@ impl Intake {
 
     /// The first `len` bytes.
     pub(in crate::reactor) fn front(&self, len: usize) -> &[u8] {
-        self.bytes.get(self.start..self.start + len).unwrap_or(&[])
+        self.bytes().get(..len).unwrap_or_default()
     }
 
     /// The first `len` bytes were delivered.
     pub(in crate::reactor) fn consume(&mut self, len: usize) {
+        self.stop_filling();
         self.start += len;
         if self.start >= self.bytes.len() {
             // An idle session keeps no buffer.
@@ -59,23 +80,69 @@ impl Intake {
 
     /// Takes the first `len` bytes out. Most of the time they are all there are, and nothing is
     /// copied.
-    pub(in crate::reactor) fn take(&mut self, len: usize) -> Vec<u8> {
+    pub(in crate::reactor) fn take(&mut self, len: usize) -> Body {
+        if let Some(filling) = self.filling.take_if(|filling| filling.bytes().len() == len) {
+            return Body::Shared(filling.finish());
+        }
+        self.stop_filling();
         self.bytes.drain(..self.start);
         self.start = 0;
         let rest = self.bytes.split_off(len.min(self.bytes.len()));
         let mut taken = std::mem::replace(&mut self.bytes, rest);
         taken.shrink_to_fit();
-        taken
+        taken.into()
+    }
+
+    /// Whether the next bytes belong to a package of this length that is received where its worker
+    /// will read it.
+    pub(in crate::reactor) fn is_filling(&self, len: usize) -> bool {
+        self.filling.as_ref().is_some_and(|filling| filling.capacity() == len)
+    }
+
+    /// Whether all that is there is given by [`Intake::take`] and read where it lies.
+    pub(in crate::reactor) const fn is_shared(&self) -> bool {
+        self.filling.is_some()
+    }
+
+    /// From now on a package of `len` bytes, the only one of which anything is there, is received
+    /// where its worker will read it. False when the area has no room.
+    pub(in crate::reactor) fn begin_filling(&mut self, area: &Arc<BodyArea>, len: usize) -> bool {
+        let Some(filling) = Filling::begin(area, len, self.bytes()) else { return false };
+        (self.bytes, self.start) = (Vec::new(), 0);
+        self.filling = Some(Box::new(filling));
+        true
+    }
+
+    /// Where the next bytes of such a package are received. [`Intake::filled`] says how many came.
+    pub(in crate::reactor) fn space_to_fill(&mut self) -> Option<RawBytesMut<'_>> {
+        self.filling.as_mut().map(|filling| filling.rest())
+    }
+
+    pub(in crate::reactor) fn filled(&mut self, len: usize) {
+        if let Some(filling) = &mut self.filling {
+            filling.grow(len);
+        }
+    }
+
+    /// It turns out that more belongs to the package, or that it is not given as it is: it goes on
+    /// in memory of the reactor alone, of which it takes as much.
+    fn stop_filling(&mut self) {
+        if let Some(filling) = self.filling.take() {
+            let mut bytes = Vec::with_capacity(filling.capacity());
+            bytes.extend_from_slice(filling.bytes());
+            (self.bytes, self.start) = (bytes, 0);
+        }
     }
 
     /// Memory that [`Intake::put_back`] of `len` bytes would add.
     pub(in crate::reactor) fn growth_in_front(&self, len: usize) -> usize {
-        if len <= self.start { 0 } else { (self.len() + len).saturating_sub(self.bytes.capacity()) }
+        if len <= self.start { 0 } else { (self.len() + len).saturating_sub(self.charged()) }
     }
 
     /// A worker has used `used` bytes of the last package; the `rest` that follows them is at the
     /// front again.
     pub(in crate::reactor) fn put_back(&mut self, used: usize, rest: &[u8]) {
+        self.stop_filling();
         if let Some(front) = self.start.checked_sub(rest.len()) {
             if let Some(place) = self.bytes.get_mut(front..self.start) {
                 place.copy_from_slice(rest);
@@ -93,21 +160,22 @@ impl Intake {
 
     /// Memory that [`Intake::push`] of `len` bytes would add.
     pub(in crate::reactor) fn growth(&self, len: usize) -> usize {
-        self.capacity_for(len).saturating_sub(self.bytes.capacity())
+        self.capacity_for(len).saturating_sub(self.charged())
     }
 
     /// The least that it could add, when memory is lacking.
     pub(in crate::reactor) fn least_growth(&self, len: usize) -> usize {
-        (self.bytes.len() - self.start + len).saturating_sub(self.bytes.capacity())
+        (self.len() + len).saturating_sub(self.charged())
     }
 
     /// Memory that [`Intake::grow_to`] would add.
     pub(in crate::reactor) fn growth_to(&self, len: usize) -> usize {
-        len.saturating_sub(self.bytes.capacity())
+        len.saturating_sub(self.charged())
     }
 
     /// Memory for `len` bytes in all. Returns where those that follow are to be appended.
     pub(in crate::reactor) fn grow_to(&mut self, len: usize) -> &mut Vec<u8> {
+        self.stop_filling();
         self.move_to_front();
         self.bytes.reserve_exact(len.saturating_sub(self.bytes.len()));
         &mut self.bytes
@@ -123,6 +191,7 @@ impl Intake {
     /// Appends received bytes, with `room` more memory at most: what [`Intake::growth`] or
     /// [`Intake::least_growth`] said about as many bytes or more.
     pub(in crate::reactor) fn push(&mut self, received: &[u8], room: usize) {
+        self.stop_filling();
         let capacity = self.capacity_for(received.len()).min(self.bytes.capacity() + room);
         self.move_to_front();
         self.bytes.reserve_exact(capacity.saturating_sub(self.bytes.len()));
@@ -133,10 +202,10 @@ impl Intake {
     /// each of them; above [`COARSE_BYTES`] by an eighth, because there the unused half would cost
     /// more than the copies.
     fn capacity_for(&self, len: usize) -> usize {
-        let needed = self.bytes.len() - self.start + len;
+        let needed = self.len() + len;
         let doubled = needed.next_power_of_two();
         let step = if doubled > COARSE_BYTES { doubled / 16 } else { doubled };
-        needed.next_multiple_of(step).max(self.bytes.capacity())
+        needed.next_multiple_of(step).max(self.charged())
     }
 }
 
@@ -144,6 +213,7 @@ impl Intake {
 mod tests {
     use super::*;
     use ostler_core::framing::FramingConfig;
+    use ostler_shm::board::{Board, BoardSizes};
 
     #[test]
     fn growth_is_told_before_it_happens() {
@@ -208,11 +278,64 @@ mod tests {
         assert_eq!(intake.frame(), Frame::Package { len: 4 });
         intake.consume(4);
         assert_eq!(intake.frame(), Frame::Package { len: 4 });
-        assert_eq!(intake.take(4), b"two\n");
+        assert_eq!(&*intake.take(4), b"two\n");
         assert_eq!(intake.frame(), Frame::NeedMore);
         intake.push(b"ee\n", intake.growth(3));
         assert_eq!(intake.frame(), Frame::Package { len: 6 });
-        assert_eq!(intake.take(6), b"three\n");
+        assert_eq!(&*intake.take(6), b"three\n");
         assert_eq!(intake.charged(), 0, "an idle session keeps no buffer");
+    }
+
+    fn area() -> Arc<BodyArea> {
+        let sizes = BoardSizes { reactors: 1, sessions: 1, state_bytes: 0, body_area: 1 << 20 };
+        Board::create(sizes).unwrap().0.take_body_area(0).unwrap()
+    }
+
+    fn fill(intake: &mut Intake, bytes: &[u8]) {
+        assert_eq!(intake.space_to_fill().unwrap().copy_from(bytes), bytes.len());
+        intake.filled(bytes.len());
+    }
+
+    #[test]
+    fn a_long_package_is_taken_as_it_lies_in_the_area() {
+        let config = FramingConfig::EofSplit { eof: b"\n".to_vec(), max_length: 1 << 20 };
+        let (mut intake, area) = (Intake::new(Framer::new(&config).unwrap()), area());
+        intake.push(b"begin", intake.growth(5));
+        assert!(intake.begin_filling(&area, 10_000) && intake.is_filling(10_000));
+        assert_eq!((intake.len(), intake.charged(), intake.front(5)), (5, 10_000, &b"begin"[..]));
+        fill(&mut intake, &[b'x'; 9_994]);
+        assert_eq!(intake.frame(), Frame::NeedMore);
+        fill(&mut intake, b"\n");
+        assert_eq!(intake.frame(), Frame::Package { len: 10_000 });
+        let body = intake.take(10_000);
+        assert_eq!((body.len(), body.shared().unwrap().place()), (10_000, 0));
+        assert_eq!((intake.len(), intake.charged()), (0, 0));
+        assert_eq!(area.idle_bytes(), 0);
+        drop(body);
+        assert_eq!(area.idle_bytes(), 12_288, "three pages, for whoever comes next");
+    }
+
+    #[test]
+    fn a_package_that_is_longer_than_it_said_goes_on_in_other_memory() {
+        let config = FramingConfig::EofSplit { eof: b"\n".to_vec(), max_length: 1 << 20 };
+        let (mut intake, area) = (Intake::new(Framer::new(&config).unwrap()), area());
+        intake.push(b"begin", intake.growth(5));
+        assert!(intake.begin_filling(&area, 20));
+        fill(&mut intake, &[b'x'; 15]);
+        let growth = intake.growth(100);
+        intake.push(&[b'y'; 100], growth);
+        assert_eq!((intake.len(), intake.charged()), (120, 20 + growth));
+        assert!(!intake.is_filling(20) && area.idle_bytes() == 4_096);
+        assert!(intake.front(120).starts_with(b"beginxxxxxxxxxxxxxxxyyy"));
+    }
+
+    #[test]
+    fn an_area_without_room_changes_nothing() {
+        let config = FramingConfig::EofSplit { eof: b"\n".to_vec(), max_length: 1 << 22 };
+        let (mut intake, area) = (Intake::new(Framer::new(&config).unwrap()), area());
+        intake.push(b"begin", intake.growth(5));
+        let charged = intake.charged();
+        assert!(!intake.begin_filling(&area, (1 << 20) + 1));
+        assert_eq!((intake.front(5), intake.charged()), (&b"begin"[..], charged));
     }
 }

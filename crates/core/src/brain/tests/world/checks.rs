@@ -141,7 +141,7 @@ impl World {
         let bytes: usize = waiting.map(|returned| returned.body.len()).sum();
         assert_eq!(brain.returned_bytes(), bytes as u64);
         let kept = brain.lanes.iter().flat_map(|(_, lane)| lane.ledger.iter());
-        let kept: usize = kept.filter_map(|entry| entry.body.as_ref()).map(Vec::len).sum();
+        let kept: usize = kept.filter_map(|entry| entry.body.as_ref()).map(|body| body.len()).sum();
         assert_eq!(brain.held_bytes(), (bytes + kept) as u64);
         let by_session = brain.held_by_session();
         let entries = brain.lanes.iter().flat_map(|(_, lane)| lane.ledger.iter());

@@ -3,6 +3,7 @@
 
 use super::clients::address_of;
 use super::{Delivery, FakeLane, HomeKey, Item, ONE_RECORD, PARTS, PORT, Record, State, World};
+use crate::body::Body;
 use crate::brain::run_lists::RunListId;
 use crate::brain::{
     Assignment, BrainAction, CloseReason, Content, DeliveryKind, LaneSlot, LaneState, Phase,
@@ -136,7 +137,7 @@ impl World {
         let fake = &mut self.lanes[lane];
         fake.waiting.push(Record { seq, position, session: id, item, exposed });
         let is_read = matches!(assignment.content, Content::Read);
-        self.brain.record_written(assignment, position, len, kept, more, self.now);
+        self.brain.record_written(assignment, position, len, kept.map(Body::from), more, self.now);
         if let Some(messages) = self.held_whole.get_mut(&id).filter(|_| is_read) {
             *messages = messages.saturating_sub(1);
             if *messages > 0 {
@@ -172,7 +173,7 @@ impl World {
                 };
                 let delivery = &session.items[&item];
                 assert_eq!(delivery.state, State::Returned, "{id} {item:?}");
-                assert_eq!(returned.body, body(id, item, delivery.len), "{id} {item:?}");
+                assert_eq!(returned.body.to_vec(), body(id, item, delivery.len), "{id} {item:?}");
                 assert_eq!(returned.attempt, delivery.attempt);
                 assert_eq!(returned.deaths_while_waiting, delivery.deaths_while_waiting);
                 Some(item)
