@@ -1,5 +1,5 @@
 //! A server that goes to the background, and the process that waits until it serves.
-#![allow(clippy::unwrap_used)] // a test that cannot go on
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test that cannot go on
 
 mod daemon;
 mod talk;
@@ -133,4 +133,31 @@ fn its_own_program_is_deployed() -> TestResult {
     place.wait_for_log("reload finished: every worker is new")?;
     daemon.echoes("new")?;
     daemon.stop(&place)
+}
+
+/// Both find the file that a crash left, and both want it.
+#[test]
+fn of_two_servers_that_start_at_once_with_one_pid_file_one_serves() -> TestResult {
+    for round in 0..10 {
+        let place = Place::new("daemon-race")?;
+        if round % 2 == 0 {
+            std::fs::write(place.path("pid"), "999999999\n")?;
+        }
+        let start = || -> TestResult<std::process::Child> {
+            let mut command = place.command("ostler-echo", &[("workers", "1")])?;
+            Ok(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
+        };
+        let outputs = [start()?, start()?].map(|started| started.wait_with_output().unwrap());
+        let (winners, losers): (Vec<_>, Vec<_>) =
+            outputs.iter().partition(|output| output.status.success());
+        check(winners.len() == 1 && losers.len() == 1, &outputs)?;
+        let (code, text) = failure(losers[0]);
+        check(code == Some(4) && text.contains("option `pid_file`"), (code, text))?;
+        let daemon = place.daemon_of(winners[0])?;
+        daemon.echoes("it serves")?;
+        daemon.signal(Signal::TERM)?;
+        wait_until("the daemon to end", || daemon.has_ended())?;
+        check(!place.path("pid").exists(), "its pid file was left")?;
+    }
+    Ok(())
 }

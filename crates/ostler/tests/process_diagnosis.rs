@@ -33,8 +33,9 @@ fn told(server: &TestServer) -> usize {
 
 #[test]
 fn a_callback_that_sleeps_is_told_with_its_client_and_its_stack_and_goes_on() -> TestResult {
-    for mode in ["process", "base"] {
-        let server = watchful(mode).start()?;
+    let ways = [("process", "fork"), ("base", "fork"), ("process", "exec"), ("base", "exec")];
+    for (mode, start) in ways {
+        let server = watchful(mode).set("start", start).start()?;
         let mut talk = Talk::new(&server)?;
         let session = talk.number("id")?;
         talk.say(&until(&server))?;

@@ -48,15 +48,17 @@ fn expect_zeros(talk: &mut Talk, mut len: usize) -> TestResult {
 
 #[test]
 fn files_come_in_order_with_everything_else() -> TestResult {
-    for (policy, mode) in
-        [("close", "process"), ("redeliver:3", "process"), ("drop", "process"), ("close", "base")]
-    {
+    let fork = ["close", "redeliver:3", "drop"].map(|policy| (policy, "process", "fork"));
+    let others =
+        [("close", "base", "fork"), ("close", "process", "exec"), ("close", "base", "exec")];
+    for (policy, mode, start) in fork.into_iter().chain(others) {
         let scratch = Scratch::new("order")?;
         let bytes = pattern(3 * MIB);
         let path = file(&scratch, "file", &bytes)?;
         let path = path.display();
         let server = if mode == "base" { TestServer::example("probe") } else { probe() };
-        let server = server.set("crash_policy", policy).set("mode", mode).start()?;
+        let server =
+            server.set("crash_policy", policy).set("mode", mode).set("start", start).start()?;
         let mut talk = Talk::new(&server)?;
         for (offset, len) in [(0, 1), (5, 1_000_000), (100_000, 3 * MIB - 100_000), (7, 0)] {
             talk.client.send(format!("framed {path} {offset} {len}\necho behind\n").as_bytes())?;
