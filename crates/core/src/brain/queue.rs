@@ -1,10 +1,11 @@
 //! Who asks for something and has no worker yet: how many sessions of a port, and since when.
 //! Beyond the limits of the port they are refused (P23).
 //!
-//! The bytes stay in the kernel; what stands here are sessions. One counts from when it could be
-//! given something until a worker is through with a delivery of it; a delivery that waits at a
+//! The bytes stay in the kernel; what stands here are sessions. One counts from when its client has
+//! asked for something until a worker is through with a package of it; a delivery that waits at a
 //! worker, unstarted, is taken back for it. What a session asks for behind something that a worker
-//! has begun waits for that, and not for a worker.
+//! has begun waits for that, and not for a worker. Who only connects asks for nothing, although its
+//! connect event may wait as well.
 
 use std::collections::VecDeque;
 
@@ -69,10 +70,13 @@ impl Brain {
         }
         let (now, reading) = (self.now, self.takes_fresh_input());
         let Some(connection) = self.sessions.get_mut(slot) else { return };
-        let waits = connection.link.list() != RunListId::No
-            && connection.outstanding == 0
-            && connection.asks(reading)
-            && connection.phase == Phase::Open;
+        // Alone at a worker its connect event may be, begun or not.
+        let may_begin = match connection.outstanding {
+            0 => connection.link.list() != RunListId::No,
+            _ => !connection.has_package_out(),
+        };
+        let waits = may_begin && connection.wants(reading) && connection.phase == Phase::Open;
+        let in_master = connection.outstanding == 0;
         let is_limited = self.settings.ports.get(connection.port).limits_queue();
         if !waits || !is_limited || connection.waiting.is_some() {
             return;
@@ -80,10 +84,10 @@ impl Brain {
         let Some(queue) = self.queues.get_mut(usize::from(connection.port.0)) else { return };
         queue.next_ticket += 1;
         let ticket = queue.next_ticket;
-        connection.waiting = Some(Waiting { since: now, ticket, in_master: true });
+        connection.waiting = Some(Waiting { since: now, ticket, in_master });
         queue.entries.push_back((ticket, slot));
         queue.present += 1;
-        queue.in_master += 1;
+        queue.in_master += u32::from(in_master);
     }
 
     /// Deliveries of the session came to a worker, or back.
@@ -103,7 +107,7 @@ impl Brain {
         waiting.in_master = in_master;
     }
 
-    /// A worker is through with a delivery of the session, or it asks for nothing any more.
+    /// A worker is through with a package of the session, or it asks for nothing any more.
     pub(super) fn end_waiting(&mut self, slot: ConnectionSlot) {
         if !self.limits_who_waits() {
             return;
@@ -138,7 +142,7 @@ impl Brain {
     /// Something keeps the session from being read: if it asks for nothing else, it waits no more.
     pub(super) fn look_whether_it_waits(&mut self, slot: ConnectionSlot) {
         let waits = self.sessions.get(slot).is_some_and(|connection| {
-            connection.outstanding > 0 || connection.asks(self.takes_fresh_input())
+            connection.has_package_out() || connection.wants(self.takes_fresh_input())
         });
         if !waits {
             self.end_waiting(slot);
@@ -196,7 +200,7 @@ impl Brain {
     }
 
     fn overdue(&self, slot: ConnectionSlot, taken: impl Fn(LaneSlot) -> u64) -> Overdue {
-        if self.asks_for_worker(slot) {
+        if self.waits_for_worker(slot) {
             return Overdue::Refused;
         }
         let Some(connection) = self.sessions.get(slot) else { return Overdue::Served };
@@ -227,7 +231,7 @@ impl Brain {
                 && let Some(queue) = self.queues.get(index).filter(|queue| queue.in_master > limit)
                 && let Some(slot) = self.newest_in_master(queue)
             {
-                if self.asks_for_worker(slot) {
+                if self.waits_for_worker(slot) {
                     self.books.session_beyond_queue();
                     self.turn_away(slot, CloseReason::Overloaded);
                 } else {
@@ -254,8 +258,15 @@ impl Brain {
         self.enqueue(slot);
     }
 
-    /// Whether a session still waits for a worker to begin: it may have been paused since, or its
-    /// client gone.
+    /// Whether a client still waits for a worker to begin with what it has asked: it may have been
+    /// paused since, or be gone.
+    fn waits_for_worker(&self, slot: ConnectionSlot) -> bool {
+        let reading = self.takes_fresh_input();
+        self.asks_for_worker(slot)
+            && self.sessions.get(slot).is_some_and(|connection| connection.wants(reading))
+    }
+
+    /// Whether nothing of a session is at a worker, and something waits for one: also an event.
     pub(super) fn asks_for_worker(&self, slot: ConnectionSlot) -> bool {
         let reading = self.takes_fresh_input();
         self.sessions.get(slot).is_some_and(|connection| {

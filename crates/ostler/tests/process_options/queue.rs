@@ -30,18 +30,26 @@ fn queue_max_refuses_the_newest() -> TestResult {
         .env("PROBE_JOURNAL", scratch.path("journal"))
         .start()?;
     let mut first = busy(&server, &scratch)?;
-    // Their connect events wait.
+    // They ask for nothing, although their connect events wait.
+    let mut silent: Vec<_> = (0..3).map(|_| Talk::new(&server)).collect::<TestResult<_>>()?;
     let mut waiting = [Talk::new(&server)?, Talk::new(&server)?];
     for talk in &mut waiting {
         talk.say("echo served")?;
     }
-    let refused: Vec<_> = (0..3).map(|_| Talk::new(&server)).collect::<TestResult<_>>()?;
-    refused.into_iter().for_each(Talk::expect_closed);
+    for _ in 0..3 {
+        let mut refused = Talk::new(&server)?;
+        refused.say("echo never")?;
+        refused.expect_closed();
+    }
     scratch.make("go")?;
     first.expect("done");
     for talk in &mut waiting {
         talk.expect("served");
     }
+    for talk in &mut silent {
+        assert_eq!(talk.ask("echo late")?, "late");
+    }
+    drop((first, waiting, silent));
     let books = server.stop_and_report()?.books()?;
     assert_eq!(books.detail("refused_queue_full"), 3, "{books}");
     assert_eq!(books.detail("closed_overloaded"), 3, "{books}");

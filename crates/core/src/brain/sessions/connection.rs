@@ -76,7 +76,7 @@ pub(in crate::brain) struct Connection {
     pub(in crate::brain) bound: Option<LaneSlot>,
     /// By what its worker slot is chosen.
     pub(in crate::brain) home: Home,
-    /// Its connect or close event is at a lane. Only kept up where events are given alone.
+    /// What was given last is an event. Where events are given alone: it is at a lane.
     pub(in crate::brain) has_event_out: bool,
     /// Its place on a list of runnable sessions.
     pub(in crate::brain) link: Link,
@@ -166,6 +166,17 @@ impl Connection {
     /// Whether a worker has to be found for it: an event that tells of its own output can wait.
     pub(in crate::brain) fn asks(&self, reading: bool) -> bool {
         self.has_returned() || self.owes_connect || self.owes_closed || self.has_input(reading)
+    }
+
+    /// Whether its client has asked for something that no worker was given: an event that tells of
+    /// the session itself is nothing that a client asks for.
+    pub(in crate::brain) fn wants(&self, reading: bool) -> bool {
+        self.has_returned_package() || self.has_input(reading)
+    }
+
+    /// Whether a package of it is at a worker. Its connect event, or another, is alone there.
+    pub(in crate::brain) fn has_package_out(&self) -> bool {
+        self.outstanding > u32::from(self.has_event_out)
     }
 
     /// Whether there is input to be given: fresh, or the rest of what was received before the

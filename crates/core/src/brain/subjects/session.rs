@@ -294,7 +294,12 @@ impl Brain {
             connection.phase = Phase::Ended;
             self.let_bodies_go(slot);
         }
-        self.end_waiting(slot);
+        if kind == DeliveryKind::Package {
+            self.end_waiting(slot);
+        } else {
+            // The event is over; what its client has asked meanwhile has waited behind it.
+            self.look_whether_it_waits(slot);
+        }
         self.left_lane(slot, Position::Last);
     }
 

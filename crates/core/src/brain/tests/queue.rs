@@ -123,3 +123,55 @@ fn nobody_is_refused_in_a_turn_in_which_workers_would_take_more() {
     assert_eq!(refused(world.brain.books()), (1, 0, 1));
     world.calm_down();
 }
+
+#[test]
+fn who_only_connects_asks_for_nothing_and_makes_nobody_be_refused() {
+    let mut world = limited(1, LIMIT);
+    let [busy, waits] = [(); 2].map(|()| world.connected());
+    world.request(busy);
+    world.start(0);
+    let silent = [(); 3].map(|()| world.connect().unwrap());
+    world.pump();
+    world.request(waits);
+    world.refuse_beyond();
+    world.pass(LIMIT - 1);
+    world.refuse_overdue();
+    world.actions();
+    assert_eq!(refused(world.brain.books()), (0, 0, 0));
+    // The first that asks is one too many.
+    world.request(silent[1]);
+    world.refuse_beyond();
+    world.pass(1);
+    world.refuse_overdue();
+    world.actions();
+    assert_eq!(world.closed(silent[1]), Some(CloseReason::Overloaded));
+    assert_eq!(world.closed(waits), Some(CloseReason::Overloaded), "it has waited");
+    assert_eq!(refused(world.brain.books()), (1, 1, 2));
+    assert_eq!([silent[0], silent[2], busy].map(|id| world.closed(id)), [None; 3]);
+    world.calm_down();
+}
+
+/// Its connect event lies at a busy worker, unstarted.
+#[test]
+fn who_asks_behind_a_connect_event_that_waits_at_a_worker_waits_since_then() {
+    let mut world = limited(0, LIMIT);
+    let busy = world.connected();
+    world.settings.prefetch_packages = 2;
+    world.brain.settings.prefetch_packages = 2;
+    world.request(busy);
+    world.start(0);
+    let asks = world.connect().unwrap();
+    world.pump();
+    assert_eq!(world.lane_of(asks, Item::Connect), 0);
+    world.pass(LIMIT);
+    world.refuse_overdue(); // the busy one is begun, and waits no more
+    assert_eq!(world.brain.queue_due(), None, "it has asked for nothing");
+    world.request(asks);
+    assert_eq!(world.brain.queue_due(), Some(world.now + LIMIT));
+    world.pass(LIMIT);
+    world.refuse_overdue();
+    world.actions();
+    assert_eq!(world.closed(asks), Some(CloseReason::Overloaded));
+    assert_eq!(refused(world.brain.books()), (0, 1, 1));
+    world.calm_down();
+}

@@ -128,7 +128,7 @@ impl World {
             assert_eq!(counted, [(waits, in_master)], "who waits is counted");
         }
         for one in brain.sessions.iter().filter(waiting) {
-            let asks = one.outstanding > 0 || one.asks(!brain.paused);
+            let asks = one.has_package_out() || one.wants(!brain.paused);
             assert!(one.phase == Phase::Open && asks, "waits for nothing: {one:?}");
         }
     }
