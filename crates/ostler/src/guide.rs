@@ -42,6 +42,9 @@ struct Threads;
 #[doc = include_str!("../../../docs/guide/base.md")]
 struct Base;
 
+#[doc = include_str!("../../../docs/guide/shared-state.md")]
+struct SharedState;
+
 #[doc = include_str!("../../../docs/guide/testing.md")]
 struct Testing;
 

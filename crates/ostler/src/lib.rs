@@ -40,6 +40,7 @@
 //! | answer later, or from another thread | [`Package::defer`], [`Packet::defer`], [`Remote`] |
 //! | send more than memory should hold | [`Session::writer`], [`Writer`] |
 //! | keep something for a session | [`Session::set_state`] (or a value: feature `serde`) |
+//! | share numbers and counters between processes | [`shared`] |
 //! | send to others | [`Worker::session`], [`Worker::sessions`] |
 //! | do something now and then | [`Worker::every`], [`Worker::after`] |
 //! | run something beside the workers | [`UserProcess`] |
@@ -64,6 +65,7 @@ mod manager;
 mod master;
 mod options;
 mod reactor;
+pub mod shared;
 pub mod stack {
     //! Frames of other languages in the stacks that Ostler captures.
     //!

@@ -5,7 +5,8 @@
 //! comments (`T3`, `§7`) are its. Rules that hold for every word in here:
 //!
 //! * each shared word has exactly one writing process and lies in that process's memory file, which
-//!   the other side maps read-only (but for [`commons`], whose words carry no data of clients);
+//!   the other side maps read-only (but for [`commons`], whose words carry no data of clients, and
+//!   [`shared`], which belongs to the application: the engine reads nothing there);
 //! * nothing a peer writes can make this side panic, loop or read outside a ring: what is read is
 //!   copied first, then checked, then used;
 //! * a process that dies at any instruction leaves nothing locked and nothing half visible.
@@ -37,6 +38,7 @@ pub mod ring;
 pub mod session_ids;
 pub(crate) mod session_peer;
 pub mod sessions;
+pub mod shared;
 pub mod sleep;
 pub mod sync;
 pub mod tls_facts;

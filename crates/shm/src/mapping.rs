@@ -1,5 +1,5 @@
-//! Memory files: anonymous (`memfd_create(2)`), sealed, mapped once, never inherited through a
-//! fork.
+//! Memory files: anonymous (`memfd_create(2)`), sealed, mapped once, and not inherited through a
+//! fork but for what an application shares.
 #![allow(unsafe_code)]
 
 use crate::sync::AtomicU64;
@@ -76,6 +76,20 @@ impl Mapping {
     /// # Errors
     /// Those of mmap(2) and madvise(2); also when the file is shorter than `len`.
     pub fn new(fd: impl AsFd, len: u64, writable: bool) -> io::Result<Self> {
+        let mapping = Self::inherited(fd, len, writable)?;
+        // SAFETY: base and len are exactly the mapping made above; DONTFORK changes nothing for
+        // this process.
+        unsafe {
+            rustix::mm::madvise(mapping.base.as_ptr().cast(), mapping.len, Advice::LinuxDontFork)?;
+        }
+        Ok(mapping)
+    }
+
+    /// `mmap` — maps `len` bytes of `fd`, shared, also with the children that this process forks.
+    ///
+    /// # Errors
+    /// Those of mmap(2); also when the file is shorter than `len`.
+    pub fn inherited(fd: impl AsFd, len: u64, writable: bool) -> io::Result<Self> {
         let size = rustix::fs::fstat(&fd)?.st_size;
         let bytes =
             usize::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
@@ -92,11 +106,7 @@ impl Mapping {
         let Some(base) = NonNull::new(base.cast::<u8>()) else {
             return Err(io::Error::other("mmap answered a null pointer"));
         };
-        let mapping = Self { base, len: bytes, writable };
-        // SAFETY: base and len are exactly the mapping made above; DONTFORK changes nothing for
-        // this process.
-        unsafe { rustix::mm::madvise(base.as_ptr().cast(), bytes, Advice::LinuxDontFork)? };
-        Ok(mapping)
+        Ok(Self { base, len: bytes, writable })
     }
 
     /// Bytes mapped.
@@ -164,7 +174,7 @@ impl Drop for Mapping {
     }
 }
 
-/// Structs that consist of `AtomicU64`s only.
+/// Structs that consist of `AtomicU64`s and `AtomicU32`s only.
 ///
 /// # Safety
 /// The implementer promises `repr(C)`, no padding that matters, only atomics inside, and alignment
@@ -195,3 +205,9 @@ unsafe impl SharedWords for crate::black_box::memory::IdentityLine {}
 unsafe impl SharedWords for crate::black_box::phase::PhaseLine {}
 // SAFETY: as above.
 unsafe impl SharedWords for crate::black_box::capture::CaptureLine {}
+// SAFETY: repr(C) struct of an AtomicU32 each, and padding (see `shared::atomic`).
+unsafe impl SharedWords for crate::shared::atomic::Words32 {}
+// SAFETY: repr(C) struct of an AtomicU64, an AtomicU32, and padding.
+unsafe impl SharedWords for crate::shared::atomic::Words64 {}
+// SAFETY: repr(C), an array of AtomicU64s and padding (see `shared::counter`).
+unsafe impl SharedWords for crate::shared::counter::Stripes {}

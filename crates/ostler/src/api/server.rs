@@ -123,6 +123,12 @@ impl Server {
     /// the handler, or a result of one: an error is logged and ends that process, as one of
     /// [`crate::Handler::on_worker_start`] does.
     ///
+    /// **What `make` catches is a copy in each worker.** A process is a fork: a plain
+    /// `Arc<Mutex<...>>` that was made before `run` is one in each of them, and what one worker
+    /// writes into it no other one sees, nor does the worker's successor. What all of them shall
+    /// see is made of [`crate::shared`]; what belongs to a session is its state
+    /// ([`crate::Session::set_state`]).
+    ///
     /// With `start = exec` the program's `main` runs in each worker too: there
     /// [`ServerBuilder::bind`] binds nothing and answers with the ports of the server, and this
     /// never returns. What `main` does before this it does in every worker.

@@ -8,6 +8,7 @@ use ostler_core::ids::ProcessKey;
 use super::{Attributes, EXIT_NOT_PREPARED, EXIT_ORPHANED, ProcessBoot};
 use crate::control::{FromWorker, ShortText};
 use crate::log;
+use crate::shared;
 use crate::stacks::own_modules_text;
 use crate::sys::process::{self, EXIT_PANIC};
 use crate::sys::{black_box, capture, panic, signal};
@@ -16,6 +17,7 @@ use crate::sys::{black_box, capture, panic, signal};
 pub(crate) fn begin(key: ProcessKey) {
     panic::unwind_on_panic();
     log::set_process(log::Process::Worker(key));
+    shared::worker_begins();
 }
 
 /// Makes the process ready for user code and runs that; returns the exit code.

@@ -45,6 +45,7 @@ use crate::reactor::mailbox::{Mailbox, Reports};
 use crate::reactor::places::Places;
 use crate::reactor::shared_memory::SharedMemory;
 use crate::reactor::{Reactor, ReactorSettings};
+use crate::shared;
 use crate::sys::epoll::Epoll;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::Dumping;
@@ -101,6 +102,9 @@ where
     R: IntoHandler,
     F: Fn(&Worker) -> R + 'static,
 {
+    if bound.options.start == Start::Exec {
+        shared::refuse_with_exec()?;
+    }
     let Some(daemon) = Daemon::begin(&bound.options, &bound.log)? else {
         return serve(bound, make);
     };

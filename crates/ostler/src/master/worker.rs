@@ -17,6 +17,7 @@ use crate::inheritance::exec::Inherited;
 use crate::inheritance::{Attributes, ProcessBoot, life};
 use crate::log;
 use crate::options::{Harden, Options};
+use crate::shared;
 use crate::sys::process::{self, Dumping};
 use crate::sys::process_name::Instance;
 use crate::sys::signal::{self, Held};
@@ -100,6 +101,10 @@ where
             ),
             None,
         );
+        let _ = FromWorker::StartFailed(ShortText::new(&error.to_string())).send(&boot.control);
+        return Err(error);
+    }
+    if let Err(error) = shared::refuse_with_exec() {
         let _ = FromWorker::StartFailed(ShortText::new(&error.to_string())).send(&boot.control);
         return Err(error);
     }

@@ -1,0 +1,76 @@
+//! Shared: workers with a counter and numbers that all of them see. For the process tests.
+//!
+//! A line is a command: `add N` (to the counter), `sum`, `put N`, `get`, `own` (what a plain
+//! `Arc` counts in this process), `make` (a counter, here in the worker), `sleep` (until `get`
+//! is not 0, in a thread).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ostler::shared::{Atomic64, Counter};
+use ostler::{Framing, Handler, Outcome, Package, Server, Session, Worker};
+
+#[derive(Clone)]
+struct Shared {
+    counter: Counter,
+    number: Atomic64,
+    /// What looks shared, and is not.
+    plain: Arc<AtomicU64>,
+}
+
+impl Shared {
+    fn new() -> ostler::Result<Self> {
+        Ok(Self {
+            counter: Counter::new("counter")?,
+            number: Atomic64::new("number", 0)?,
+            plain: Arc::default(),
+        })
+    }
+}
+
+impl Handler for Shared {
+    fn on_receive(&mut self, _: &Worker, session: &Session, line: &Package) -> Outcome {
+        let line = std::str::from_utf8(line)?.trim_end();
+        let (command, argument) = line.split_once(' ').unwrap_or((line, "0"));
+        let plain = self.plain.fetch_add(1, Ordering::Relaxed);
+        let answer = match command {
+            "add" => {
+                self.counter.add(argument.parse()?);
+                "added".to_owned()
+            }
+            "sum" => self.counter.sum().to_string(),
+            "put" => {
+                self.number.store(argument.parse()?);
+                format!("woken {}", self.number.wake(u32::MAX))
+            }
+            "get" => self.number.load().to_string(),
+            "own" => plain.to_string(),
+            "make" => match Counter::new("late") {
+                Ok(_) => "made".to_owned(),
+                Err(error) => error.to_string(),
+            },
+            "sleep" => {
+                let (number, counter) = (self.number.clone(), self.counter.clone());
+                std::thread::spawn(move || {
+                    counter.add(u64::from(number.wait(0, Duration::from_secs(60))));
+                });
+                "asleep".to_owned()
+            }
+            _ => return Err(format!("no command {command:?}").into()),
+        };
+        Ok(session.send(format!("{answer}\n").as_bytes())?)
+    }
+}
+
+fn serve() -> ostler::Result<()> {
+    let shared = Shared::new()?;
+    let builder = Server::builder().framing(Framing::lines());
+    let server = builder.args(std::env::args_os().skip(1)).bind()?;
+    let server = server.on_listening(|ports| println!("listening on {ports}"));
+    server.run(move |_| shared.clone())
+}
+
+fn main() -> ostler::Exit {
+    serve().into()
+}
