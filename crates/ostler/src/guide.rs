@@ -24,6 +24,12 @@ struct Limits;
 #[doc = include_str!("../../../docs/guide/timeouts.md")]
 struct Timeouts;
 
+#[doc = include_str!("../../../docs/guide/deadlines.md")]
+struct Deadlines;
+
+#[doc = include_str!("../../../docs/guide/privileges.md")]
+struct Privileges;
+
 #[doc = include_str!("../../../docs/guide/crashes.md")]
 struct Crashes;
 

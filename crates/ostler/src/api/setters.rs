@@ -55,6 +55,8 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     daemonize(on: bool) => "daemonize";
     /// Which processes are closed to others of the same user.
     harden(processes: Harden) => "harden";
+    /// Whether programs that workers start never have more rights than they.
+    no_new_privileges(on: bool) => "no_new_privileges";
     /// Whether workers run under `SCHED_BATCH`.
     sched_batch(on: bool) => "sched_batch";
     /// Size of the package ring and of the output ring of each lane, a power of two from 64 KiB
@@ -269,6 +271,31 @@ impl ServerBuilder {
         self.set("name", name)
     }
 
+    /// The user of workers, a name or a number. The server has to be started as root.
+    #[must_use]
+    pub fn user(self, name: &str) -> Self {
+        self.set("user", name)
+    }
+
+    /// The group of workers, a name or a number, if not that of `user`.
+    #[must_use]
+    pub fn group(self, name: &str) -> Self {
+        self.set("group", name)
+    }
+
+    /// The supplementary groups of workers, names or numbers between commas, instead of those of
+    /// `user`.
+    #[must_use]
+    pub fn groups(self, names: &str) -> Self {
+        self.set("groups", names)
+    }
+
+    /// A directory that is all that workers see of the file system.
+    #[must_use]
+    pub fn chroot(self, directory: impl AsRef<Path>) -> Self {
+        self.path("chroot", directory.as_ref())
+    }
+
     /// How the bytes of a session become packages.
     #[must_use]
     pub fn framing(self, framing: Framing) -> Self {
@@ -342,6 +369,10 @@ mod tests {
             "unix_mode",
             "proxy_protocol_from",
             "name",
+            "user",
+            "group",
+            "groups",
+            "chroot",
             "framing",
             "package_eof",
             "log_file",

@@ -2,7 +2,7 @@
 
 use ostler_core::ids::{ProcessKey, ProcessKind};
 
-use super::EndsKind;
+use super::{EndsKind, Privileges};
 use crate::options::Harden;
 use crate::sys::process::{self, Dumping};
 use crate::sys::process_name::Instance;
@@ -19,6 +19,8 @@ pub(crate) struct Attributes {
     pub(crate) dumping: Dumping,
     /// Whether event workers run `SCHED_BATCH`.
     pub(crate) sched_batch: bool,
+    /// What rights workers give away.
+    pub(crate) privileges: Privileges,
     /// What the processes are called.
     pub(crate) names: Instance,
     /// The names of user processes, by their slots.
@@ -27,9 +29,11 @@ pub(crate) struct Attributes {
 
 impl Attributes {
     /// A worker that is as dumpable as the program was can be debugged and profiled; its manager is
-    /// not (`harden`).
+    /// not (`harden`). One that has become another user's stays closed, as the kernel leaves it: it
+    /// may have in memory what that user should not read.
     pub(super) fn set_dumping(&self) {
-        if self.harden != Harden::All
+        if !self.privileges.changes_user()
+            && self.harden != Harden::All
             && let Err(error) = self.dumping.restore()
         {
             tracing::debug!(%error, "the worker stays closed to debuggers");

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use ostler_core::ids::PortId;
 use ostler_core::per_port::PerPort;
 
+use super::Privileges;
 use crate::api::address::Address;
 use crate::api::port::{Port, Ports};
 use crate::error::{Error, Result};
@@ -35,6 +36,8 @@ pub(crate) struct Charter {
     pub(crate) names: Instance,
     /// Whether the program was dumpable.
     pub(crate) dumping: Dumping,
+    /// What rights workers give away. Names were looked up once, by the master.
+    pub(crate) privileges: Privileges,
     /// The signals that the program blocked itself; see [`crate::sys::signal::blocked_before`].
     pub(crate) blocked_before: u64,
     /// Where the log file is, absolute; empty without one.
@@ -56,6 +59,7 @@ impl Charter {
         };
         say(&[b"blocked", format!("{:x}", self.blocked_before).as_bytes()]);
         say(&[b"dumping", if self.dumping.is_allowed() { b"1" } else { b"0" }]);
+        say(&[b"privileges", self.privileges.spell().as_bytes()]);
         say(&[b"whose", self.names.whose().as_bytes()]);
         say(&[b"log", self.log_path.as_os_str().as_bytes()]);
         for port in self.ports.iter() {
@@ -95,6 +99,7 @@ impl Charter {
         let mut options = Options::default();
         let (mut ports, mut process_names) = (Vec::new(), Vec::new());
         let (mut whose, mut log_path) = (String::new(), PathBuf::new());
+        let mut privileges = None;
         let (mut dumping, mut blocked_before) = (Dumping::of(false), 0);
         let Some((&0, bytes)) = bytes.split_last() else {
             return Err("its charter is cut".to_owned());
@@ -108,6 +113,9 @@ impl Charter {
                     blocked_before = u64::from_str_radix(text()?, 16).map_err(|_| unknown())?;
                 }
                 b"dumping" => dumping = Dumping::of(rest == b"1"),
+                b"privileges" => {
+                    privileges = Some(Privileges::read(text()?).ok_or_else(unknown)?);
+                }
                 b"whose" => whose = text()?.to_owned(),
                 b"log" => log_path = path_of(rest),
                 b"port" => ports.push(port(ports.len(), rest).ok_or_else(unknown)?),
@@ -122,12 +130,25 @@ impl Charter {
         if ports.len() != options.ports().iter().count() {
             return Err("its charter has not one address for each port".to_owned());
         }
+        // Who does not know what to give away would keep it.
+        let Some(privileges) = privileges else {
+            return Err("its charter says nothing of privileges".to_owned());
+        };
         let mut ports = ports.into_iter();
         let Some(first) = ports.next() else { return Err("its charter has no port".to_owned()) };
         let ports = Ports(PerPort::new(first, ports.collect()));
         let names = Instance::of(&whose);
         options.user_processes = u16::try_from(process_names.len()).unwrap_or(u16::MAX);
-        Ok(Self { options, ports, names, dumping, blocked_before, log_path, process_names })
+        Ok(Self {
+            options,
+            ports,
+            names,
+            dumping,
+            privileges,
+            blocked_before,
+            log_path,
+            process_names,
+        })
     }
 
     /// Takes over what a program says of options that only workers look at. Names those of the
@@ -219,6 +240,7 @@ mod tests {
             options,
             names: Instance::new(&"127.0.0.1:1", "chat"),
             dumping: Dumping::of(true),
+            privileges: Privileges::read("1 7:8:8,9 /srv").unwrap(),
             blocked_before: 0x8000_0000_0000_0002,
             log_path: "/var/log/a=b".into(),
             process_names: vec!["clock".to_owned(), "feed".to_owned()],

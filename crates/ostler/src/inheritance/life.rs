@@ -63,14 +63,14 @@ fn prepare(attributes: &Attributes, boot: &mut ProcessBoot) -> io::Result<bool> 
     signal::install_no_operation()?;
     signal::install_termination(boot.worker_bell.try_clone()?)?;
     signal::unblock_for_worker(asked_by)?;
-    // After privileges would have been dropped, which clears it; then the check for what it came
-    // too late for.
+    attributes.tune(boot.key);
+    attributes.names.take_as(&boot.key.slot_name(), &attributes.role(boot.key));
+    attributes.privileges.take()?;
+    // After privileges were dropped, which clears it; then the check for what it came too late for.
     process::die_with_parent()?;
     if process::parent() != Some(boot.manager) || boot.master_pidfd.has_ended()? {
         return Ok(false);
     }
     attributes.set_dumping();
-    attributes.tune(boot.key);
-    attributes.names.take_as(&boot.key.slot_name(), &attributes.role(boot.key));
     Ok(true)
 }

@@ -13,10 +13,12 @@ mod boot;
 mod charter;
 pub(crate) mod exec;
 pub(crate) mod life;
+mod privileges;
 
 pub(crate) use attributes::Attributes;
 pub(crate) use boot::{EndsKind, ProcessBoot, ProcessEnds};
 pub(crate) use charter::Charter;
+pub(crate) use privileges::Privileges;
 
 /// What a process runs, of whatever kind: it gets its descriptors and returns its exit code.
 pub(crate) type ProcessMain = Box<dyn Fn(ProcessBoot) -> i32>;

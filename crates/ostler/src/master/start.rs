@@ -34,7 +34,7 @@ use crate::api::program_code::{ProgramCode, UserProcesses};
 use crate::api::worker::Worker;
 use crate::encryption::{Encryption, Handover};
 use crate::error::{Error, Result};
-use crate::inheritance::{Attributes, Charter, EndsKind, ProcessMain};
+use crate::inheritance::{Attributes, Charter, EndsKind, Privileges, ProcessMain};
 use crate::log;
 use crate::log::ServerLog;
 use crate::manager::{
@@ -66,6 +66,8 @@ pub(crate) struct Bound {
     log: ServerLog,
     /// The program that a reload starts, if that is to be executed.
     program: Option<PathBuf>,
+    /// What rights workers give away.
+    privileges: Privileges,
     /// Signals wait for the loop that will read them.
     pub(crate) signals: Held,
 }
@@ -82,6 +84,7 @@ pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
     options.validate()?;
     let log = log::init(options.log_level, &options.log_file, options.log_format)?;
     DiagnosisSettings::new(&options)?;
+    let privileges = Privileges::new(&options)?;
     // Before anybody can know that there is a server to send a signal to.
     let signals = hold_signals()?;
     let program = match options.start {
@@ -93,7 +96,7 @@ pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
     let own = ports.descriptors().chain(log.descriptor());
     let descriptors = BoundDescriptors::new(own.collect());
     let announcement: Announcement = Box::new(|_| {});
-    Ok(Bound { descriptors, options, ports, code, announcement, log, program, signals })
+    Ok(Bound { descriptors, options, ports, code, announcement, log, program, privileges, signals })
 }
 
 /// Runs the server until it is told to end, in the background if the options say so.
@@ -121,7 +124,7 @@ where
     F: Fn(&Worker) -> R + 'static,
 {
     let Bound { descriptors: _private, mut options, ports, code, .. } = bound;
-    let Bound { announcement, log, program: path, signals: _held, .. } = bound;
+    let Bound { announcement, log, program: path, privileges, signals: _held, .. } = bound;
     // Before anything is opened here, and when the program cannot close anything any more.
     let keep = descriptors::of_the_program(log.descriptor())
         .map_err(|error| Error::internal("cannot list this process's descriptors", Some(error)))?;
@@ -131,7 +134,8 @@ where
     let names = Instance::new(described.first().local_address(), &name);
     names.take("master");
     let Shared { board, commons, descriptor } = Shared::make(&options)?;
-    let own = Own { board: descriptor, keep, path, processes: code.processes.clone() };
+    let processes = code.processes.clone();
+    let own = Own { board: descriptor, keep, path, privileges, processes };
     let main = process_main(options.clone(), described.clone(), make, code);
     let setup = manager_setup(&options, &program, own, names, described.clone(), main)?;
     let orphans = Orphans::new();
@@ -246,6 +250,7 @@ struct Own {
     /// The program that a reload executes.
     path: Option<PathBuf>,
     processes: UserProcesses,
+    privileges: Privileges,
 }
 
 /// What workers need that are started by exec.
@@ -254,7 +259,7 @@ fn exec_setup(
     options: &Options,
     ports: &Ports,
     names: &Instance,
-    (dumping, process_names): (Dumping, Vec<String>),
+    (dumping, privileges, process_names): (Dumping, Privileges, Vec<String>),
 ) -> Result<ExecSetup> {
     if BOUND.load(Ordering::Relaxed) > 1 {
         return Err(Error::start(
@@ -268,6 +273,7 @@ fn exec_setup(
         ports: ports.clone(),
         names: names.clone(),
         dumping,
+        privileges,
         blocked_before: signal::blocked_before(),
         log_path: log::file_path(),
         process_names,
@@ -288,7 +294,7 @@ fn manager_setup(
     let master_pidfd = PidFd::open(process::current())
         .map_err(|error| Error::start("cannot open the master's pidfd", Some(error)))?;
     let processes = own.processes;
-    let left = || (program.dumping(), processes.names());
+    let left = || (program.dumping(), own.privileges.clone(), processes.names());
     let executed = |path| exec_setup(path, options, &ports, &names, left());
     let exec = own.path.map(executed).transpose()?;
     Ok(ManagerSetup {
@@ -302,7 +308,7 @@ fn manager_setup(
         memory_limits: MemoryLimits::new(options),
         attributes: Attributes {
             process_names: processes.names(),
-            ..attributes_of_workers(options, program.dumping(), names)
+            ..attributes_of_workers(options, program.dumping(), own.privileges, names)
         },
         keep: own.keep,
         exec,
@@ -313,6 +319,7 @@ fn manager_setup(
 pub(super) fn attributes_of_workers(
     options: &Options,
     dumping: Dumping,
+    privileges: Privileges,
     names: Instance,
 ) -> Attributes {
     Attributes {
@@ -323,6 +330,7 @@ pub(super) fn attributes_of_workers(
         harden: options.harden,
         dumping,
         sched_batch: options.sched_batch,
+        privileges,
         names,
         process_names: Vec::new(),
     }

@@ -13,6 +13,7 @@ use crate::api::program_code::ProgramCode;
 use crate::api::worker::Worker;
 use crate::control::{FromWorker, ShortText};
 use crate::error::{Error, Result};
+use crate::inheritance::Privileges;
 use crate::inheritance::exec::Inherited;
 use crate::inheritance::{Attributes, ProcessBoot, life};
 use crate::log;
@@ -30,6 +31,7 @@ pub(crate) struct Hired {
     pub(crate) ports: Ports,
     names: Instance,
     dumping: Dumping,
+    privileges: Privileges,
     code: ProgramCode,
     /// The names of user processes, by their slots.
     process_names: Vec<String>,
@@ -76,6 +78,7 @@ pub(crate) fn hire(
         ports: charter.ports,
         names: charter.names,
         dumping: charter.dumping,
+        privileges: charter.privileges,
         boot,
         _signals: signals,
     })
@@ -90,7 +93,8 @@ where
     R: IntoHandler,
     F: Fn(&Worker) -> R + 'static,
 {
-    let Hired { boot, options, ports, names, dumping, code, process_names, _signals } = hired;
+    let Hired { boot, options, ports, names, dumping, privileges, code, process_names, _signals } =
+        hired;
     if let Ok(threads) = process::thread_count()
         && threads != 1
     {
@@ -109,7 +113,7 @@ where
         return Err(error);
     }
     let attributes =
-        Attributes { process_names, ..attributes_of_workers(&options, dumping, names) };
+        Attributes { process_names, ..attributes_of_workers(&options, dumping, privileges, names) };
     let run = process_main(options, ports, make, code);
     life::begin(boot.key);
     // Never back into `main`, which goes on where a server has ended.

@@ -1,5 +1,6 @@
 //! The options as typed fields, and their defaults. Limits and reasons stand in `table/`.
 
+use super::list::Names;
 use super::port_options::PortOptions;
 use super::ports::NamedPort;
 use super::size::MIB;
@@ -48,6 +49,16 @@ pub struct Options {
     pub(crate) harden: Harden,
     /// Run workers under `SCHED_BATCH`.
     pub(crate) sched_batch: bool,
+    /// The user of workers; empty = that of the server.
+    pub(crate) user: String,
+    /// Their group; empty = that of the user.
+    pub(crate) group: String,
+    /// Their supplementary groups; none = those of the user.
+    pub(crate) groups: Names,
+    /// All that they see of the file system; empty = all of it.
+    pub(crate) chroot: String,
+    /// Programs that they start have no more rights than they.
+    pub(crate) no_new_privileges: bool,
     /// File with the master's number; empty = none.
     pub(crate) pid_file: String,
     pub(crate) daemonize: bool,
@@ -153,6 +164,11 @@ impl Default for Options {
             user_processes: 0,
             harden: Harden::Master,
             sched_batch: true,
+            user: String::new(),
+            group: String::new(),
+            groups: Names::default(),
+            chroot: String::new(),
+            no_new_privileges: false,
             pid_file: String::new(),
             daemonize: false,
             lane_size: 0,

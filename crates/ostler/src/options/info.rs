@@ -85,6 +85,8 @@ pub enum OptionKind {
     Networks,
     /// Names of protocols between commas, or nothing.
     Protocols,
+    /// Names between commas, or nothing.
+    Names,
     /// Up to `bytes_max` letters, digits and `.`, `_`, `-`, or nothing.
     Name {
         /// Most characters.
@@ -125,7 +127,7 @@ impl OptionKind {
             Self::Path => "path or empty".to_owned(),
             Self::Paths => "paths, or empty".to_owned(),
             Self::Networks => "addresses, networks, `unix`, or empty".to_owned(),
-            Self::Protocols => "names, or empty".to_owned(),
+            Self::Protocols | Self::Names => "names, or empty".to_owned(),
             Self::Name { bytes_max } => format!("up to {bytes_max} letters, digits, `.`, `_`, `-`"),
         }
     }

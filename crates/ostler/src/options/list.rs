@@ -11,10 +11,16 @@ pub(crate) struct Paths(pub(crate) Vec<String>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Protocols(pub(crate) Vec<String>);
 
+/// Names of groups, or their numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names(pub(crate) Vec<String>);
+
 /// Most entries of a list: more certificates than a server of many names has on one port.
 const ENTRIES_MAX: usize = 256;
 /// Most bytes of a path, as the kernel says.
 const PATH_BYTES_MAX: usize = 4_095;
+/// Most bytes of the name of a group: eight times what `useradd` allows.
+const GROUP_BYTES_MAX: usize = 255;
 /// Most bytes of the name of a protocol, as ALPN says.
 const PROTOCOL_BYTES_MAX: usize = 255;
 
@@ -47,6 +53,16 @@ impl Setting for Paths {
 impl Setting for Protocols {
     fn parse(_: Kind, text: &str) -> Result<Self, Problem> {
         parse(text, "protocol", PROTOCOL_BYTES_MAX).map(Self)
+    }
+
+    fn render(&self) -> String {
+        self.0.join(",")
+    }
+}
+
+impl Setting for Names {
+    fn parse(_: Kind, text: &str) -> Result<Self, Problem> {
+        parse(text, "name", GROUP_BYTES_MAX).map(Self)
     }
 
     fn render(&self) -> String {

@@ -28,6 +28,7 @@ pub(crate) mod orphans;
 pub(crate) mod panic;
 pub(crate) mod pidfd;
 pub(crate) mod poll;
+pub(crate) mod privileges;
 pub(crate) mod process;
 pub(crate) mod process_memory;
 pub(crate) mod process_name;

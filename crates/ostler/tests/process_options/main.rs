@@ -17,6 +17,7 @@ mod limits;
 mod log;
 mod network;
 mod packages;
+mod privileges;
 mod processes;
 mod queue;
 mod recycling;
@@ -44,6 +45,7 @@ const EFFECTS: &[&[(&str, Effect)]] = &[
     sockets::EFFECTS,
     tls::EFFECTS,
     processes::EFFECTS,
+    privileges::EFFECTS,
     lanes::EFFECTS,
     packages::EFFECTS,
     dispatch::EFFECTS,

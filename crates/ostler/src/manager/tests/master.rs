@@ -9,7 +9,7 @@ use ostler_core::supervisor::{Exit, GroupSettings, Settings};
 
 use super::worker::COMMAND_BASE;
 use crate::control::{DeathNotice, Received, ToManager, ToMaster};
-use crate::inheritance::{Attributes, EndsKind, ProcessMain};
+use crate::inheritance::{Attributes, EndsKind, Privileges, ProcessMain};
 use crate::manager::diagnosis::DiagnosisSettings;
 use crate::manager::{ManagerHandle, ManagerSetup, MemoryLimits, fork_managers};
 use crate::options::{Harden, Options};
@@ -67,6 +67,7 @@ impl TestMaster {
                 harden,
                 dumping: process::dumping(),
                 sched_batch: true,
+                privileges: Privileges::default(),
                 names: Instance::new(&"127.0.0.1:0", "test"),
                 process_names: Vec::new(),
             },

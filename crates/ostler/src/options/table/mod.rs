@@ -10,6 +10,7 @@ mod limits;
 mod log;
 mod network;
 mod packages;
+mod privileges;
 mod processes;
 mod sending;
 mod sockets;
@@ -26,6 +27,7 @@ static ROWS: LazyLock<Vec<OptionInfo>> = LazyLock::new(|| {
         sockets::ROWS,
         tls::ROWS,
         processes::ROWS,
+        privileges::ROWS,
         lanes::ROWS,
         packages::ROWS,
         sending::ROWS,

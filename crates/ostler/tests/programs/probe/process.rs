@@ -70,6 +70,8 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
             let became = rustix::thread::set_thread_uid(id);
             call.say(became.map_or("refused", |()| "ok"));
         }
+        // Its ids and groups, where it is, and whether it may gain rights.
+        "ids" => call.say(ids()),
         "open" => {
             let opened = File::open(rest.rest());
             call.say(opened.map_or("refused", |_| "opened"));
@@ -91,6 +93,33 @@ fn deafspin() {
 fn print(text: &str) {
     println!("out {text}");
     eprintln!("err {text}");
+}
+
+/// The user and group ids of this process, real, effective and saved, and its groups; its working
+/// directory; `no_new_privs`.
+fn ids() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let of = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?");
+        line.split_whitespace().take(3).collect::<Vec<_>>().join(",")
+    };
+    let groups = nix::unistd::getgroups().unwrap_or_default();
+    let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
+    let (uid, gid) = (nix::unistd::getresuid(), nix::unistd::getresgid());
+    let uid = uid.map(|ids| format!("{},{},{}", ids.real, ids.effective, ids.saved));
+    let gid = gid.map(|ids| format!("{},{},{}", ids.real, ids.effective, ids.saved));
+    let here = std::env::current_dir().map(|path| path.display().to_string());
+    let text =
+        |result: Result<String, _>| result.unwrap_or_else(|error: nix::Error| error.to_string());
+    format!(
+        "uid {} gid {} groups {} in {} no_new {} capabilities {}",
+        text(uid),
+        text(gid),
+        groups.join(","),
+        here.unwrap_or_else(|error| error.to_string()),
+        of("NoNewPrivs:"),
+        of("CapEff:"),
+    )
 }
 
 /// Starts a process that outlives this one, with everything that it inherits; its number.

@@ -1,0 +1,72 @@
+//! Privileges: what rights the processes have that run code of handlers.
+
+use crate::options::info::{Kind, OptionInfo};
+use crate::options::setting::field;
+
+const TOPIC: &str = "Privileges";
+/// As long as the C library lets the name of a user be.
+const USER_BYTES_MAX: usize = 255;
+
+pub(super) const ROWS: &[OptionInfo] = &[
+    OptionInfo {
+        name: "user",
+        topic: TOPIC,
+        kind: Kind::Name { bytes_max: USER_BYTES_MAX },
+        default: "",
+        unit: "",
+        why: "Empty = the user that starts the server. One who has to start it as root, for a port \
+              below 1024 or a private key, names another one.",
+        effect: "The user of workers, a name or a number, before any code of a handler runs; also \
+                 its groups, unless `group` and `groups` say otherwise. The server has to be \
+                 started as root; master and manager stay what they are. An unknown name is an \
+                 error at the start, and a worker that keeps a right ends (S27).",
+        access: field!(user),
+    },
+    OptionInfo {
+        name: "group",
+        topic: TOPIC,
+        kind: Kind::Name { bytes_max: USER_BYTES_MAX },
+        default: "",
+        unit: "",
+        why: "Empty = the primary group of `user`.",
+        effect: "The group of workers, a name or a number; also without `user`. A `user` that is a \
+                 number without an entry in the database needs it (S27).",
+        access: field!(group),
+    },
+    OptionInfo {
+        name: "groups",
+        topic: TOPIC,
+        kind: Kind::Names,
+        default: "",
+        unit: "",
+        why: "Empty = all groups that `user` is in.",
+        effect: "The supplementary groups of workers, names or numbers between commas, instead of \
+                 those of `user`. None of root is kept in any case (S27).",
+        access: field!(groups),
+    },
+    OptionInfo {
+        name: "chroot",
+        topic: TOPIC,
+        kind: Kind::Path,
+        default: "",
+        unit: "",
+        why: "Empty = none: what handlers open has to be in there, also time zones and \
+              certificates of authorities.",
+        effect: "A directory, absolute, that is all that workers see of the file system, and in \
+                 which they are. The server has to be started as root; set `user` too, because \
+                 root can leave it. Log, sockets and shared memory were opened before (S27).",
+        access: field!(chroot),
+    },
+    OptionInfo {
+        name: "no_new_privileges",
+        topic: TOPIC,
+        kind: Kind::Bool,
+        default: "false",
+        unit: "",
+        why: "A handler may have its reasons to start a set-user-id program, such as `sudo` or \
+              `ping`.",
+        effect: "Programs that workers start never have more rights than the worker: set-user-id \
+                 bits and capabilities of files have no effect (S27).",
+        access: field!(no_new_privileges),
+    },
+];

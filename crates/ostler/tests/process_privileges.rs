@@ -1,0 +1,119 @@
+//! Workers that give their rights away: they serve, are replaced and end as any other, and who
+//! cannot give them away does not start.
+#![allow(clippy::panic)] // a test that cannot go on
+
+mod talk;
+
+use ostler_testkit::{DEADLINE, ServerBuilder, Signal, TestResult};
+use talk::{Scratch, Talk, probe, small_probe};
+
+/// Masters that are killed.
+const KILLS: usize = 20;
+
+/// Whether this test may change ids. CI runs it as root, where it must be able to.
+fn may_change_ids() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        eprintln!("NOT TESTED: giving rights away needs root");
+    }
+    is_root
+}
+
+/// A server whose workers are nobody's.
+fn of_nobody(server: ServerBuilder) -> ServerBuilder {
+    server.set("user", "65534").set("group", "65534").set("no_new_privileges", "true")
+}
+
+#[test]
+fn a_worker_of_another_user_serves_and_is_replaced_by_one() -> TestResult {
+    if !may_change_ids() {
+        return Ok(());
+    }
+    for (mode, start) in [("process", "fork"), ("process", "exec"), ("base", "fork")] {
+        let server = of_nobody(small_probe())
+            .set("mode", mode)
+            .set("start", start)
+            .expect_log("worker died")
+            .start()?;
+        let mut talk = Talk::new(&server)?;
+        let ids = talk.ask("ids")?;
+        assert!(ids.starts_with("uid 65534,65534,65534 gid 65534,65534,65534 groups 65534 "));
+        // Its manager may still end it, and read why.
+        talk.say("abort")?;
+        talk.expect_closed();
+        server.wait_for_log("aborted (SIGABRT)")?;
+        let mut talk = Talk::new(&server)?;
+        assert_eq!(talk.ask("ids")?, ids);
+        server.signal(Signal::USR1);
+        server.wait_for_log("reload finished")?;
+        drop(talk);
+        let mut talk = Talk::new(&server)?;
+        assert_eq!(talk.ask("ids")?, ids);
+        drop(talk);
+        server.stop()?;
+    }
+    Ok(())
+}
+
+/// The kernel forgets who ends with whom when a process changes its ids: it is told again.
+#[test]
+fn no_worker_of_another_user_outlives_its_master() -> TestResult {
+    if !may_change_ids() {
+        return Ok(());
+    }
+    for _ in 0..KILLS {
+        let server = of_nobody(probe())
+            .expect_log("the master is gone")
+            .expect_log("worker died")
+            .start()?;
+        let mut talk = Talk::new(&server)?;
+        talk.say("spin")?;
+        server.wait_for_log("serves worker=w0.")?;
+        server.wait_for_log("serves worker=w1.")?;
+        let workers = server.workers();
+        server.master().kill();
+        workers.iter().try_for_each(|worker| worker.wait_gone(DEADLINE))?;
+        // No process, no port.
+        server.wait_end()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_root_without_devices_is_enough_for_both_kinds_of_start() -> TestResult {
+    if !may_change_ids() {
+        return Ok(());
+    }
+    for start in ["fork", "exec"] {
+        let scratch = Scratch::new("empty")?;
+        let server = of_nobody(small_probe())
+            .set("chroot", scratch.at().display())
+            .set("start", start)
+            .expect_log("panicked")
+            .expect_log("worker died")
+            .start()?;
+        let mut talk = Talk::new(&server)?;
+        assert!(talk.ask("ids")?.contains(" in / "));
+        assert_eq!(talk.ask("open /dev/null")?, "refused");
+        talk.say("panic in a bare room")?;
+        talk.expect_closed();
+        server.wait_for_log("probe::process::run")?;
+        let mut talk = Talk::new(&server)?;
+        assert_eq!(talk.ask("echo served")?, "served");
+        drop(talk);
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn who_may_not_give_rights_away_does_not_start() -> TestResult {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    for (name, value) in [("user", "root"), ("group", "root"), ("chroot", "/")] {
+        let (code, text) = small_probe().set(name, value).start_expecting_failure()?;
+        assert!(code != 0 && text.contains("started as root"), "{name}: {code} {text}");
+    }
+    Ok(())
+}
