@@ -25,6 +25,7 @@ pub mod policy;
 pub mod program_file;
 pub mod proxy_protocol;
 pub mod readiness;
+pub mod request_deadline;
 pub mod send_queue;
 pub mod session_rate;
 pub mod shutdown;

@@ -85,7 +85,10 @@ pub mod stack {
     //! // SAFETY: `source` is async-signal-safe.
     //! unsafe { ostler::stack::set_frame_source(Some(source)) };
     //! ```
+    //!
+    //! An interpreter is also told here when its request is late: [`set_late_hook`].
     pub use crate::sys::capture::{FrameSource, Frames, set_frame_source};
+    pub use crate::sys::late_hook::{LateHook, set_late_hook};
 }
 mod stacks;
 mod sys;

@@ -69,8 +69,12 @@ impl Brain {
     /// ([`Brain::in_ring`]). To be told whatever the crash policy is, when all that the worker had
     /// committed is consumed; costs nothing where nothing has to be kept.
     pub fn keep_bodies(&mut self, lane: LaneSlot, freed: u64, copy: BodyCopier<'_>) {
-        let Some(lane) = self.lanes.get_mut(lane) else { return };
-        lane.reuse_below(freed);
+        let (lane_slot, now) = (lane, self.now);
+        let Some(lane) = self.lanes.get_mut(lane_slot) else { return };
+        if lane.reuse_below(freed, now) {
+            self.begin_to_watch_deferred();
+        }
+        let Some(lane) = self.lanes.get_mut(lane_slot) else { return };
         let (sessions, peers, ports) = (&self.sessions, &self.peers, &self.settings.ports);
         if ports.iter().any(PortSettings::gives_again) {
             let needed = |entry: &Entry| may_come_back(sessions, peers, ports, entry);

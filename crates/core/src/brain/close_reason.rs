@@ -49,10 +49,12 @@ pub enum CloseReason {
     SendStalled,
     /// It waited for a worker, and too many did, or it had for too long.
     Overloaded,
+    /// A package of it was not finished within `request_deadline_ms`.
+    RequestDeadline,
 }
 
 /// Number of reasons.
-pub const CLOSE_REASONS: usize = 22;
+pub const CLOSE_REASONS: usize = 23;
 
 impl CloseReason {
     /// All reasons, in the order of their numbers.
@@ -79,6 +81,7 @@ impl CloseReason {
         Self::ReceiveTooSlow,
         Self::SendStalled,
         Self::Overloaded,
+        Self::RequestDeadline,
     ];
 
     /// The reason with this number.
@@ -113,6 +116,7 @@ impl CloseReason {
             Self::ReceiveTooSlow => "receive_too_slow",
             Self::SendStalled => "send_stalled",
             Self::Overloaded => "overloaded",
+            Self::RequestDeadline => "request_deadline",
         }
     }
 
@@ -128,6 +132,7 @@ impl CloseReason {
                 | Self::Shutdown
                 | Self::NoWorker
                 | Self::Overloaded
+                | Self::RequestDeadline
         )
     }
 }

@@ -48,6 +48,7 @@ impl Brain {
                 exposed: false,
                 done: false,
                 given_at: now,
+                deferred_at: 0,
                 in_parts: body.is_some(),
                 body,
             });

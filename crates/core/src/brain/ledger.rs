@@ -29,6 +29,8 @@ pub struct Entry {
     pub done: bool,
     /// When it was given.
     pub given_at: Nanos,
+    /// When its callback was known to be over without it; 0: it is not deferred.
+    pub deferred_at: Nanos,
     /// Whether it was given in several parts: it does not lie in the ring as one record.
     pub in_parts: bool,
     /// The package, as long as it is kept elsewhere.
@@ -245,16 +247,18 @@ impl Ledger {
         }
     }
 
-    /// How many deliveries from position `from` up to `to` are not done.
-    #[must_use]
-    pub fn unfinished_between(&self, from: u64, to: u64) -> usize {
+    /// The callbacks of the deliveries from position `from` up to `to` are over: those that are not
+    /// done were deferred. Answers how many.
+    pub fn defer_between(&mut self, from: u64, to: u64, now: Nanos) -> usize {
         if to <= from || self.iter().next().is_none_or(|entry| entry.position >= to) {
             return 0;
         }
         let slow = self.slow.partition_point(|entry| entry.position < from);
         let listed = self.entries.partition_point(|entry| entry.position < from);
-        let later = self.slow.iter().skip(slow).chain(self.entries.iter().skip(listed));
-        later.take_while(|entry| entry.position < to).filter(|entry| !entry.done).count()
+        let slow = self.slow.iter_mut().skip(slow);
+        let later = slow.chain(self.entries.iter_mut().skip(listed));
+        let over = later.take_while(|entry| entry.position < to);
+        over.filter(|entry| !entry.done).map(|entry| entry.deferred_at = now).count()
     }
 
     /// Position of the oldest delivery that is not started: nothing from there on can have been

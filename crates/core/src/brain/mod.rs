@@ -13,6 +13,7 @@ mod bodies;
 mod books;
 mod close_reason;
 mod datagram_books;
+mod deferred;
 mod delivery;
 mod dispatch;
 mod lanes;
@@ -98,6 +99,8 @@ pub struct PortSettings {
     pub queue_max: u32,
     /// What a client had sent is not served any more once its connection has failed.
     pub discards_gone: bool,
+    /// How long a package may stay deferred, nanoseconds; 0 = as long as it takes.
+    pub deferred_max_ns: Nanos,
 }
 
 impl PortSettings {
@@ -221,6 +224,8 @@ pub struct Brain {
     paused: bool,
     /// No worker has served for too long: who asks for something is closed.
     refusing: bool,
+    /// When deferred deliveries are looked at, if there are some that have deadlines.
+    deferred_due: Option<Nanos>,
     /// The time of the present turn.
     now: Nanos,
 }
@@ -242,6 +247,7 @@ impl Brain {
             reading: true,
             paused: false,
             refusing: false,
+            deferred_due: None,
             now: 0,
             settings,
         }

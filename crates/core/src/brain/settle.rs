@@ -5,9 +5,28 @@ use super::peers::Place;
 use super::run_lists::RunListId;
 use super::{BodyCopier, Brain, LaneState};
 use crate::Nanos;
-use crate::ids::{LaneSlot, ProcessKey};
+use crate::ids::{ConnectionSlot, LaneSlot, ProcessKey, Subject};
+
+/// How the worker ended that had a delivery in hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HolderEnd {
+    /// It died.
+    Died,
+    /// It had written nonsense: nobody knows what was seen of the delivery.
+    Condemned,
+    /// It was killed because it was late with this delivery.
+    Late,
+}
 
 impl Brain {
+    /// The worker is about to be killed because it is late with a delivery of this session; `None`:
+    /// it is not after all.
+    pub fn set_late(&mut self, lane_slot: LaneSlot, session: Option<ConnectionSlot>) {
+        if let Some(lane) = self.lane_mut(lane_slot) {
+            lane.late = session;
+        }
+    }
+
     /// A lane to a worker that boots.
     pub fn add_lane(&mut self, key: ProcessKey) -> LaneSlot {
         let lane = self.lanes.add(key);
@@ -56,6 +75,7 @@ impl Brain {
         let Some(state) = self.lane_state(lane_slot) else { return };
         let condemned = state == LaneState::Condemned;
         self.stop_serving(lane_slot, LaneState::Condemned, now);
+        let late = self.lanes.get(lane_slot).and_then(|lane| lane.late).map(Subject::Session);
         let suspect = self.lanes.get(lane_slot).and_then(|lane| lane.ledger.suspect(t));
         while let Some(mut entry) =
             self.lane_mut(lane_slot).and_then(|lane| lane.ledger.pop_newest())
@@ -63,20 +83,25 @@ impl Brain {
             if suspect == Some(entry.position) {
                 entry.deaths_while_waiting = entry.deaths_while_waiting.saturating_add(1);
             }
+            let end = match late {
+                _ if condemned => HolderEnd::Condemned,
+                Some(late) if late == entry.subject => HolderEnd::Late,
+                _ => HolderEnd::Died,
+            };
             if !entry.done {
-                self.settle(entry, t, condemned, copy);
+                self.settle(entry, t, end, copy);
             }
         }
         self.lanes.remove(lane_slot);
         self.lists.close_lane(lane_slot);
     }
 
-    fn settle(&mut self, entry: Entry, t: u64, condemned: bool, copy: BodyCopier<'_>) {
-        if entry.position >= t && !condemned {
+    fn settle(&mut self, entry: Entry, t: u64, end: HolderEnd, copy: BodyCopier<'_>) {
+        if entry.position >= t && end != HolderEnd::Condemned {
             self.books.delivery_recalled();
             return self.give_back(entry, copy);
         }
-        self.settle_started(entry, condemned, copy);
+        self.settle_started(entry, end, copy);
     }
 
     /// The memory of a lane whose worker was never forked is dropped.

@@ -105,7 +105,13 @@ fn died(process: &Process, exit: Exit, is_single: bool) -> SupervisorAction {
         killed: process.killed,
         took_delivery: process.took_delivery,
         expected: match process.killed {
-            Some(KillCause::BootTimeout | KillCause::Condemned | KillCause::Memory) => false,
+            Some(
+                KillCause::BootTimeout
+                | KillCause::Condemned
+                | KillCause::Memory
+                | KillCause::RequestDeadline
+                | KillCause::Stopped,
+            ) => false,
             Some(KillCause::DrainTimeout | KillCause::Shutdown | KillCause::ReloadAborted) => true,
             // A crash on the way out is still a crash.
             None => asked && exit == Exit::Code(0),

@@ -104,6 +104,12 @@ impl Supervisor {
                 self.of(key, |group| group.kill(key, KillCause::Condemned, out))
             }
             Event::TooLarge(key) => self.of(key, |group| group.kill(key, KillCause::Memory, out)),
+            Event::RequestLate(key) => {
+                self.of(key, |group| group.kill(key, KillCause::RequestDeadline, out));
+            }
+            Event::StandsStill(key) => {
+                self.of(key, |group| group.kill(key, KillCause::Stopped, out));
+            }
             Event::Exited(key, exit) => self.of(key, |group| group.exited(key, exit, out)),
             Event::Retired(key) => self.of(key, |group| group.retired(key)),
             Event::ReloadRequested => self.reload_requested(out),

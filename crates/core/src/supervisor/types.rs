@@ -42,6 +42,10 @@ pub enum KillCause {
     DrainTimeout,
     /// It wrote nonsense into its lanes (the master condemned it).
     Condemned,
+    /// What it was doing has passed its deadline.
+    RequestDeadline,
+    /// Somebody had stopped it (SIGSTOP), for longer than a request may take.
+    Stopped,
     /// The server ends now.
     Shutdown,
     /// The reload that started it was aborted.
@@ -84,6 +88,10 @@ pub enum Event {
     Condemned(ProcessKey),
     /// The process has more memory than it may ever have.
     TooLarge(ProcessKey),
+    /// What the process is doing has passed its deadline.
+    RequestLate(ProcessKey),
+    /// The process was stopped, and nobody lets it go on.
+    StandsStill(ProcessKey),
     /// The process was reaped.
     Exited(ProcessKey, Exit),
     /// A user asked to reload all processes that are reloaded.

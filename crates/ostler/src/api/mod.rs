@@ -17,6 +17,7 @@ pub(crate) mod port;
 pub(crate) mod port_builder;
 pub(crate) mod program_code;
 pub(crate) mod remote;
+mod request_time;
 pub(crate) mod send_error;
 pub(crate) mod server;
 pub(crate) mod session;

@@ -72,7 +72,6 @@ impl Session {
         Self { context, id }
     }
 
-    #[cfg(feature = "tls")]
     pub(super) const fn context(&self) -> &Rc<WorkerContext> {
         &self.context
     }

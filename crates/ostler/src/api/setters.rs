@@ -187,6 +187,17 @@ setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
     queue_wait_max(time: Duration) => "queue_wait_max_ms";
     /// What a client sees that is refused.
     refusal(words: Refusal) => "refusal";
+    /// After how long a callback about a session is late, so that [`crate::Session::is_late`]
+    /// answers so, up to a day in whole milliseconds; zero is never.
+    request_soft_deadline(time: Duration) => "request_soft_deadline_ms";
+    /// After how long the worker is killed that runs a callback about a session, up to a day in
+    /// whole milliseconds; zero is never.
+    request_deadline(time: Duration) => "request_deadline_ms";
+    /// The longest time that [`crate::Session::set_time_left`] can give a request, up to a day in
+    /// whole milliseconds; zero is that of `request_deadline`.
+    request_deadline_max(time: Duration) => "request_deadline_max_ms";
+    /// What a client sees whose session is closed because a request of it took too long.
+    request_deadline_answer(words: Refusal) => "request_deadline_answer";
     /// Whether a session is read only when a handler has called [`crate::Session::confirm`].
     accept_confirm(on: bool) => "accept_confirm";
     /// Longest framed package, 64 bytes to 64 MiB; a session that exceeds it is closed.

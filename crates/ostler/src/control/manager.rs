@@ -50,6 +50,8 @@ pub(crate) enum ToManager {
     },
     /// Answer with [`ToMaster::GoesOn`].
     AreYouThere,
+    /// Every reactor has been told what this process is killed for, see [`ToMaster::Late`].
+    LateIsKnown(ProcessKey),
 }
 
 /// A death, for the log and the record.
@@ -121,6 +123,16 @@ pub(crate) enum ToMaster {
     Finished,
     /// The manager's loop goes on.
     GoesOn,
+    /// The process is about to be killed because it is late with something of this session: its
+    /// client is told so. Session 0: it is killed for nobody's sake, or after all not at all.
+    /// Answered by [`ToManager::LateIsKnown`], because the reactors may see its end before a
+    /// message.
+    Late {
+        /// Who.
+        worker: ProcessKey,
+        /// Whose request is late.
+        session: u64,
+    },
 }
 
 impl ToManager {
@@ -137,6 +149,7 @@ impl ToManager {
             Self::Draining => writer.u8(7),
             Self::AreYouThere => writer.u8(8),
             Self::Retired(key) => writer.u8(9).key(key),
+            Self::LateIsKnown(key) => writer.u8(10).key(key),
         }
         .finish()
     }
@@ -154,6 +167,7 @@ impl ToManager {
             7 => Self::Draining,
             8 => Self::AreYouThere,
             9 => Self::Retired(reader.key()?),
+            10 => Self::LateIsKnown(reader.key()?),
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -184,6 +198,7 @@ impl ToMaster {
             Self::NobodyStarts(why) => writer.u8(76).text(why),
             Self::GoesOn => writer.u8(77),
             Self::Retired(key) => writer.u8(78).key(key),
+            Self::Late { worker, session } => writer.u8(79).key(worker).u64(session),
         }
         .finish()
     }
@@ -213,6 +228,7 @@ impl ToMaster {
             76 => Self::NobodyStarts(reader.text()?),
             77 => Self::GoesOn,
             78 => Self::Retired(reader.key()?),
+            79 => Self::Late { worker: reader.key()?, session: reader.u64()? },
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -229,6 +245,8 @@ fn encode_death<const N: usize>(writer: Writer<N>, death: DeathNotice) -> Writer
         Some(KillCause::Shutdown) => 4,
         Some(KillCause::ReloadAborted) => 5,
         Some(KillCause::Memory) => 6,
+        Some(KillCause::RequestDeadline) => 7,
+        Some(KillCause::Stopped) => 8,
     });
     match death.exit {
         Exit::Code(code) => writer.u8(1).i32(code),
@@ -246,6 +264,8 @@ fn decode_death(reader: &mut Reader<'_>) -> Result<DeathNotice, Malformed> {
         4 => Some(KillCause::Shutdown),
         5 => Some(KillCause::ReloadAborted),
         6 => Some(KillCause::Memory),
+        7 => Some(KillCause::RequestDeadline),
+        8 => Some(KillCause::Stopped),
         _ => return Err(Malformed),
     };
     let exit = match reader.u8()? {

@@ -26,6 +26,8 @@ fn kill_cause() -> impl Strategy<Value = Option<KillCause>> {
         Just(Some(KillCause::Condemned)),
         Just(Some(KillCause::Shutdown)),
         Just(Some(KillCause::ReloadAborted)),
+        Just(Some(KillCause::RequestDeadline)),
+        Just(Some(KillCause::Stopped)),
     ]
 }
 
@@ -48,6 +50,7 @@ fn to_manager() -> impl Strategy<Value = ToManager> {
         Just(ToManager::Draining),
         any::<bool>().prop_map(|now| ToManager::Shutdown { now }),
         Just(ToManager::AreYouThere),
+        key().prop_map(ToManager::LateIsKnown),
     ]
 }
 
@@ -73,6 +76,7 @@ fn to_master() -> impl Strategy<Value = ToMaster> {
         Just(ToMaster::ShutdownRequested),
         Just(ToMaster::Finished),
         Just(ToMaster::GoesOn),
+        (key(), any::<u64>()).prop_map(|(worker, session)| ToMaster::Late { worker, session }),
         any::<String>().prop_map(|why| ToMaster::NobodyStarts(ShortText::new(&why))),
     ]
 }

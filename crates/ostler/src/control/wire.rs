@@ -57,6 +57,10 @@ impl<const N: usize> Writer<N> {
         self.bytes(value.to_ne_bytes())
     }
 
+    pub(super) fn u64(self, value: u64) -> Self {
+        self.bytes(value.to_ne_bytes())
+    }
+
     pub(super) fn i32(self, value: i32) -> Self {
         self.bytes(value.to_ne_bytes())
     }
@@ -107,6 +111,10 @@ impl<'message> Reader<'message> {
 
     pub(super) fn u16(&mut self) -> Result<u16, Malformed> {
         Ok(u16::from_ne_bytes(self.bytes()?))
+    }
+
+    pub(super) fn u64(&mut self) -> Result<u64, Malformed> {
+        Ok(u64::from_ne_bytes(self.bytes()?))
     }
 
     pub(super) fn u32(&mut self) -> Result<u32, Malformed> {

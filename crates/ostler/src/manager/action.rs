@@ -6,6 +6,7 @@ use ostler_core::ids::ProcessKey;
 use ostler_core::invariant;
 use ostler_core::supervisor::{Code, Event, Exit, KillCause, ReloadOutcome, SupervisorAction};
 
+use super::diagnosis::Measure;
 use super::event_loop::{Driver, Ending, Step};
 use super::reaping::Reaped;
 use super::report;
@@ -135,10 +136,23 @@ impl Driver<'_> {
             ToManager::Reload => self.tell(Event::ReloadRequested),
             ToManager::Draining => self.tell(Event::Draining),
             ToManager::AreYouThere => self.say(&ToMaster::GoesOn),
+            ToManager::LateIsKnown(worker) => {
+                let measure = self.diagnosis.on_late_known(worker, &self.children);
+                measure.map_or(Ok(()), |measure| self.take_measure(measure))
+            }
             ToManager::Shutdown { now } => {
                 tracing::info!(now, "workers have to end");
                 self.tell(Event::ShutdownRequested { now })
             }
+        }
+    }
+
+    /// Does what a worker that is late or stopped has to expect.
+    pub(super) fn take_measure(&mut self, measure: Measure) -> Step {
+        match measure {
+            Measure::Announce(worker, session) => self.say(&ToMaster::Late { worker, session }),
+            Measure::Kill(worker, KillCause::Stopped) => self.tell(Event::StandsStill(worker)),
+            Measure::Kill(worker, _) => self.tell(Event::RequestLate(worker)),
         }
     }
 

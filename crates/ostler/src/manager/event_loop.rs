@@ -178,7 +178,9 @@ impl<'setup> Driver<'setup> {
         }
         self.keep_spare(now)?;
         self.reports.run_due(now);
-        self.diagnosis.run_due(now, &self.children, self.setup);
+        for measure in self.diagnosis.run_due(now, &self.children, self.setup) {
+            self.take_measure(measure)?;
+        }
         for event in self.memory.run_due(now, &self.children) {
             self.tell(event)?;
         }

@@ -54,6 +54,8 @@ impl BasedSupervisor {
             Event::LeaveRequested(worker, reason) => Event::LeaveRequested(key(worker)?, reason),
             Event::Condemned(worker) => Event::Condemned(key(worker)?),
             Event::TooLarge(worker) => Event::TooLarge(key(worker)?),
+            Event::RequestLate(worker) => Event::RequestLate(key(worker)?),
+            Event::StandsStill(worker) => Event::StandsStill(key(worker)?),
             Event::Exited(worker, exit) => Event::Exited(key(worker)?, exit),
             Event::Retired(worker) => Event::Retired(key(worker)?),
             Event::Tick

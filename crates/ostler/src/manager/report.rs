@@ -173,6 +173,8 @@ pub(super) fn cause(cause: KillCause) -> &'static str {
         KillCause::BootTimeout => "boot timeout",
         KillCause::DrainTimeout => "drain timeout",
         KillCause::Condemned => "condemned",
+        KillCause::RequestDeadline => "request deadline",
+        KillCause::Stopped => "stopped",
         KillCause::Shutdown => "shutdown",
         KillCause::ReloadAborted => "reload aborted",
         KillCause::Memory => "more memory than worker_memory_hard_max",

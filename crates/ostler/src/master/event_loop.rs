@@ -258,6 +258,10 @@ impl Master {
             ToMaster::ShutdownRequested => self.on_shutdown(shutdown::Event::Requested, now),
             ToMaster::Finished => self.on_shutdown(shutdown::Event::WorkersGone, now),
             ToMaster::GoesOn => self.service_goes_on(Part::Manager),
+            ToMaster::Late { worker, session } => {
+                self.tell_all(|| ToReactor::Late { key: worker, session });
+                self.send(&ToManager::LateIsKnown(worker), Vec::new());
+            }
         }
     }
 

@@ -253,6 +253,7 @@ fn log_books(books: &Books) {
         closed_receive_too_slow = some(closed(CloseReason::ReceiveTooSlow)),
         closed_send_stalled = some(closed(CloseReason::SendStalled)),
         closed_overloaded = some(closed(CloseReason::Overloaded)),
+        closed_request_deadline = some(closed(CloseReason::RequestDeadline)),
         "books"
     );
 }

@@ -3,6 +3,7 @@
 
 use ostler_core::deadlines::Deadlines;
 use ostler_core::framing::LengthType;
+use ostler_core::request_deadline::RequestDeadlines;
 
 use super::list::{Paths, Protocols};
 use super::size::{KIB, MIB};
@@ -142,6 +143,15 @@ pub(crate) struct PortOptions {
     pub(crate) receive_rate_grace_ms: u64,
     /// Longest time in which a client takes nothing of its output.
     pub(crate) send_stall_timeout_ms: u64,
+
+    /// After how long a request is late, and its handler can know; 0 = never.
+    pub(crate) request_soft_deadline_ms: u64,
+    /// After how long the worker is killed that runs a request; 0 = never.
+    pub(crate) request_deadline_ms: u64,
+    /// The longest deadline that a handler may give its request; 0 = that of the port.
+    pub(crate) request_deadline_max_ms: u64,
+    /// What a client is told whose request was not finished in time.
+    pub(crate) request_deadline_answer: Refusal,
 }
 
 impl Default for PortOptions {
@@ -207,6 +217,10 @@ impl Default for PortOptions {
             receive_rate_min: 0,
             receive_rate_grace_ms: 5_000,
             send_stall_timeout_ms: 0,
+            request_soft_deadline_ms: 0,
+            request_deadline_ms: 0,
+            request_deadline_max_ms: 0,
+            request_deadline_answer: Refusal::Close,
         }
     }
 }
@@ -221,6 +235,15 @@ impl PortOptions {
             FramingKind::Stream | FramingKind::Raw => Dispatch::SessionHash,
             _ => Dispatch::IdleFirst,
         })
+    }
+
+    /// How long handlers may take for a request of the port.
+    pub(crate) const fn request_deadlines(&self) -> RequestDeadlines {
+        RequestDeadlines {
+            soft: self.request_soft_deadline_ms * 1_000_000,
+            hard: self.request_deadline_ms * 1_000_000,
+            longest: self.request_deadline_max_ms * 1_000_000,
+        }
     }
 
     /// What clients of the port have to do in time.

@@ -96,6 +96,8 @@ impl Options {
             tls::half_client_auth(port),
             tls::not_built(port),
             proxies::nobody_trusted(port),
+            late_before_soft(port),
+            never_longer(port),
         ]
         .into_iter()
         .flatten()
@@ -235,6 +237,30 @@ type Bound = (u64, String);
 
 fn bytes(value: usize) -> Bound {
     (value as u64, size::render(value as u64))
+}
+
+/// A request is late when its worker is dead already.
+fn late_before_soft(port: &PortOptions) -> Option<Contradiction> {
+    let (soft, hard) = (port.request_soft_deadline_ms, port.request_deadline_ms);
+    (hard != 0 && soft >= hard).then(|| Contradiction {
+        names: &["request_soft_deadline_ms", "request_deadline_ms"],
+        text: format!(
+            "`request_soft_deadline_ms` ({soft}) must be below `request_deadline_ms` ({hard}), at \
+             which the worker is killed: lower the first or raise the second"
+        ),
+    })
+}
+
+/// Requests may have more time, of which they have less than without.
+fn never_longer(port: &PortOptions) -> Option<Contradiction> {
+    let (most, hard) = (port.request_deadline_max_ms, port.request_deadline_ms);
+    (most != 0 && (hard == 0 || most < hard)).then(|| Contradiction {
+        names: &["request_deadline_max_ms", "request_deadline_ms"],
+        text: format!(
+            "`request_deadline_max_ms` ({most}) is how far a handler may lengthen \
+             `request_deadline_ms` ({hard}): set that, to {most} or less, or leave the first at 0"
+        ),
+    })
 }
 
 /// Something is to be decided in `on_connect`, which is not called.

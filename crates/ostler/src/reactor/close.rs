@@ -61,7 +61,12 @@ impl ClientSide {
                 true
             }
             CloseReason::NoWorker | CloseReason::Overloaded => {
-                self.end_refused(transport, port, reason)
+                let words = self.settings.ports.get(port).refusal.clone();
+                self.end_with_words(transport, port, reason, &words)
+            }
+            CloseReason::RequestDeadline => {
+                let words = self.settings.ports.get(port).request_deadline_answer.clone();
+                self.end_with_words(transport, port, reason, &words)
             }
             // Lingering counts what it throws away.
             _ => self.close_in_order(transport, port, reason),
@@ -72,9 +77,16 @@ impl ClientSide {
         }
     }
 
-    /// A client is refused, as its port declares. True when its descriptor is free already.
-    fn end_refused(&mut self, mut transport: Transport, port: PortId, reason: CloseReason) -> bool {
-        match &self.settings.ports.get(port).refusal {
+    /// A client is told why it ends, as its port declares. True when its descriptor is free
+    /// already.
+    fn end_with_words(
+        &mut self,
+        mut transport: Transport,
+        port: PortId,
+        reason: CloseReason,
+        words: &Refusal,
+    ) -> bool {
+        match words {
             Refusal::Reset => {
                 self.count_input_dropped(reason, transport.unread());
                 transport.reset();

@@ -120,8 +120,9 @@ impl Reactor {
             }
         }
         // Mail first: a worker that another reactor condemned is settled as condemned here too
-        // (decision 16).
-        let flow = if mail { self.take_mail() } else { Flow::GoOn };
+        // (decision 16), and one that was late as late (decision 47). What was sent before its
+        // death is there now, whether these events tell of it or the next ones.
+        let flow = if mail || !dead.is_empty() { self.take_mail() } else { Flow::GoOn };
         for (lane, mark) in dead {
             self.worker_ended(lane, mark);
         }
@@ -148,6 +149,7 @@ impl Reactor {
                 ToReactor::Leave(key) => self.leave(key),
                 ToReactor::Release(key) => self.release(key),
                 ToReactor::Condemn(key) => self.condemn_key(key),
+                ToReactor::Late { key, session } => self.set_late(key, session),
                 ToReactor::MemoryLacks => self.clients.memory.trim(),
                 ToReactor::BidForMemory => self.clients.bid_for_memory(),
                 ToReactor::PayForMemory { floor } => self.clients.pay_for_memory(floor),

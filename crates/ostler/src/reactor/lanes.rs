@@ -138,6 +138,16 @@ impl Reactor {
         self.clients.brain.remove_lane(slot);
     }
 
+    /// A worker is about to be killed for the sake of a session: if that is here, its client is
+    /// told so.
+    pub(super) fn set_late(&mut self, key: ProcessKey, session: u64) {
+        let late = self.clients.place_of(session);
+        // It may have died since, and be settled.
+        if let Some(slot) = self.destinations.find(key) {
+            self.clients.brain.set_late(slot, late);
+        }
+    }
+
     pub(super) fn condemn_key(&mut self, key: ProcessKey) {
         // It may have died since, and be settled.
         if let Some(slot) = self.destinations.find(key) {

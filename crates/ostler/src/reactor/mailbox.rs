@@ -43,6 +43,9 @@ pub(crate) enum ToReactor {
     Release(ProcessKey),
     /// A worker wrote nonsense to another reactor.
     Condemn(ProcessKey),
+    /// A worker is about to be killed because it is late with something of this session; 0: it is
+    /// not after all.
+    Late { key: ProcessKey, session: u64 },
     /// Memory is lacking: leases that are not used go back to the budget.
     MemoryLacks,
     /// Say what the largest session holds.

@@ -33,6 +33,8 @@ pub(super) struct PortSettings {
     pub(super) linger_ns: Nanos,
     /// What a client is told that is refused.
     pub(super) refusal: Refusal,
+    /// What a client is told whose request was not finished in time.
+    pub(super) request_deadline_answer: Refusal,
     /// Most connections of one address; 0 = any number.
     pub(super) address_max: u32,
     /// Sessions are not read until a worker confirms them.
@@ -70,6 +72,7 @@ impl PortSettings {
             },
             linger_ns: options.linger_timeout_ms * 1_000_000,
             refusal: options.refusal.clone(),
+            request_deadline_answer: options.request_deadline_answer.clone(),
             address_max: options.max_connections_per_address,
             accept_confirm: options.accept_confirm,
             proxies: options.trusted_proxies().cloned(),
@@ -91,6 +94,7 @@ impl PortSettings {
             session_window: if self.keeps_unused { 1 } else { options.session_window },
             keeps_unused: self.keeps_unused,
             connect_events: options.connect_events,
+            deferred_max_ns: options.request_deadlines().hard,
             discards_gone: options.discard_gone_packages,
             queue_wait_max_ns: options.queue_wait_max_ms * 1_000_000,
             // Reactors have about as many clients each, but at least one may wait at each of them.

@@ -38,6 +38,7 @@ impl Reactor {
             recall,
             self.clients.brain.rehash_due(),
             self.clients.brain.queue_due(),
+            self.clients.brain.deferred_due(),
             self.clients.memory.due(),
             refusal,
             timers,
@@ -59,6 +60,9 @@ impl Reactor {
             self.recall(lane);
         }
         self.refuse_overdue();
+        if self.clients.brain.deferred_due().is_some_and(|due| due <= self.clients.now) {
+            self.clients.brain.close_overdue_deferred();
+        }
         if self.refusal_due().is_some_and(|due| due <= self.clients.now) {
             // Each reactor finds out for itself; one says it.
             if self.clients.index == 0 {

@@ -16,7 +16,7 @@ use ostler_shm::black_box::memory::BlackBox;
 use ostler_shm::sync::Ordering as WordOrdering;
 
 use super::signal::{Disposition, SignalNumber};
-use super::{black_box, clock};
+use super::{black_box, clock, late_hook};
 
 /// Signals by which a process ends because of what its code did.
 const CRASHES: [SignalNumber; 5] =
@@ -93,6 +93,10 @@ pub(crate) fn install() -> io::Result<Option<SignalNumber>> {
     Ok(asked_by)
 }
 
+/// Marks a request of the manager that is no request for a capture: what runs is late. The rest of
+/// the number is its turn.
+pub(crate) const LATE: u64 = 1 << 63;
+
 type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
 fn set_handler(signal: SignalNumber, handler: Handler) -> io::Result<()> {
@@ -164,6 +168,9 @@ extern "C" fn on_request(
         return;
     }
     let (main, thread) = (OWNER.load(Ordering::Relaxed), this_thread());
+    if number & LATE != 0 && thread == main {
+        return late_hook::call(own.phase().is_some_and(|line| line.turn() == number & !LATE));
+    }
     if number != 0 && thread != main {
         // The main thread blocks it, or is about to end: it shall have it when it can.
         return queue_to_thread(signal, main, number);

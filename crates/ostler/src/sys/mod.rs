@@ -20,6 +20,7 @@ pub(crate) mod eventfd;
 pub(crate) mod file;
 pub(crate) mod file_map;
 pub(crate) mod lane_io;
+pub(crate) mod late_hook;
 pub(crate) mod limit;
 #[cfg(feature = "tls")]
 pub(crate) mod memory_file;

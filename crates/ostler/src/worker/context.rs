@@ -9,6 +9,7 @@ use ostler_core::Nanos;
 use ostler_core::ids::{PortId, ProcessKey};
 use ostler_core::per_port::PerPort;
 use ostler_core::policy::{AnswerOrder, CrashPolicy};
+use ostler_core::request_deadline::RequestDeadlines;
 use ostler_shm::board::Board;
 
 use super::arriving::Arriving;
@@ -90,6 +91,8 @@ pub(crate) struct WorkerPortSettings {
     pub(crate) discards_gone: bool,
     /// To what addresses it sends datagrams; `None`: it has none.
     pub(super) datagrams: Option<Family>,
+    /// How long its handlers may take.
+    pub(super) request_deadlines: RequestDeadlines,
     /// Most bytes of a stream that its client has not read.
     pub(crate) stream_window: usize,
 }
@@ -105,6 +108,7 @@ impl WorkerPortSettings {
             max_send_bytes: options.max_send_bytes,
             connect_events: options.connect_events,
             discards_gone: options.discard_gone_packages,
+            request_deadlines: options.request_deadlines(),
             stream_window: options.send_queue_high,
         }
     }

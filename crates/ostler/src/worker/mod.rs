@@ -23,6 +23,7 @@ mod files;
 pub(crate) mod handlers;
 mod idleness;
 pub(crate) mod inbox;
+mod lateness;
 mod leaving;
 mod owned_output;
 pub(crate) mod port;

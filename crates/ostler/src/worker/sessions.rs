@@ -164,6 +164,12 @@ impl Sessions {
         is_shown || self.closed.borrow().skips(package)
     }
 
+    /// Whether nothing that is sent to a session reaches its client any more: it is gone, or its
+    /// session closing.
+    pub(crate) fn is_gone(&self, session: u64) -> bool {
+        self.shows_closing(session)
+    }
+
     /// Why a session is closing, as the session table shows it.
     pub(super) fn shown_reason(&self, session: u64) -> Option<CloseReason> {
         closing_reason(self.own_flags(session)?)

@@ -21,6 +21,7 @@ mod privileges;
 mod processes;
 mod queue;
 mod recycling;
+mod requests;
 mod sending;
 mod sockets;
 mod supervision;
@@ -53,6 +54,7 @@ const EFFECTS: &[&[(&str, Effect)]] = &[
     limits::EFFECTS,
     sending::EFFECTS,
     deadlines::EFFECTS,
+    requests::EFFECTS,
     supervision::EFFECTS,
     recycling::EFFECTS,
     log::EFFECTS,

@@ -17,6 +17,11 @@ pub struct PhaseLine {
     received_ns: AtomicU64,
     /// The callback's number, whether it is repeated, and the port.
     what: AtomicU64,
+    /// The turn that has a deadline of its own; another one has that of its port. So a callback
+    /// that sets none costs nothing.
+    until_turn: AtomicU64,
+    /// Its deadline.
+    until_ns: AtomicU64,
 }
 
 /// A callback that runs.
@@ -43,6 +48,8 @@ pub struct Seen {
     pub turn: u64,
     /// What ran.
     pub phase: Phase,
+    /// The deadline that it has set for itself, nanoseconds of the monotonic clock.
+    pub until_ns: Option<u64>,
 }
 
 const REPEATED: u64 = 1 << 8;
@@ -60,6 +67,8 @@ impl PhaseLine {
             started_ns: word(),
             received_ns: word(),
             what: word(),
+            until_turn: word(),
+            until_ns: word(),
         }
     }
 
@@ -80,6 +89,14 @@ impl PhaseLine {
         self.change(|| self.what.store(0, Ordering::Relaxed));
     }
 
+    /// Process: what runs has this deadline and not that of its port. Nothing when nothing runs.
+    pub fn set_until(&self, until_ns: u64) {
+        // What was written before belongs to an older turn: whoever reads this sees the newer one.
+        fence(Ordering::Release);
+        self.until_ns.store(until_ns, Ordering::Relaxed);
+        self.until_turn.store(self.turn(), Ordering::Release);
+    }
+
     fn change(&self, store: impl FnOnce()) {
         let turn = self.turn.load(Ordering::Relaxed) & !1;
         self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
@@ -98,6 +115,8 @@ impl PhaseLine {
     #[must_use]
     pub fn read(&self) -> Option<Seen> {
         let turn = self.turn.load(Ordering::Acquire);
+        let has_own = self.until_turn.load(Ordering::Acquire) == turn;
+        let until_ns = has_own.then(|| self.until_ns.load(Ordering::Relaxed));
         let what = self.what.load(Ordering::Relaxed);
         let phase = Phase {
             callback: what as u8,
@@ -109,7 +128,7 @@ impl PhaseLine {
         };
         fence(Ordering::Acquire);
         let is_whole = turn & 1 == 0 && self.turn.load(Ordering::Relaxed) == turn;
-        (is_whole && phase.callback != 0).then_some(Seen { turn, phase })
+        (is_whole && phase.callback != 0).then_some(Seen { turn, phase, until_ns })
     }
 }
 
@@ -137,6 +156,24 @@ mod tests {
         line.begin(&Phase { callback: 1, ..Phase::default() });
         let next = line.read().unwrap();
         assert!(next.turn != seen.turn && !next.phase.is_repeated);
+    }
+
+    #[test]
+    fn a_deadline_belongs_to_the_callback_that_has_set_it() {
+        let line = PhaseLine::new();
+        let until = || line.read().unwrap().until_ns;
+        line.begin(&Phase { callback: 1, ..Phase::default() });
+        assert_eq!(until(), None);
+        line.set_until(7);
+        assert_eq!(until(), Some(7));
+        line.set_until(9);
+        assert_eq!(until(), Some(9));
+        line.begin(&Phase { callback: 1, ..Phase::default() });
+        assert_eq!(until(), None);
+        line.end();
+        line.set_until(11);
+        line.begin(&Phase { callback: 1, ..Phase::default() });
+        assert_eq!(until(), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::super::ledger::Ledger;
 use super::super::run_lists::History;
 use crate::Nanos;
-use crate::ids::ProcessKey;
+use crate::ids::{ConnectionSlot, ProcessKey};
 
 /// Where a lane stands (protocol §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub(in crate::brain) struct Lane {
     recalls_in_row: u32,
     /// Whose turn is next.
     turn_of: History,
+    /// The session for whose sake the worker is killed: it is late with a delivery of it.
+    pub(in crate::brain) late: Option<ConnectionSlot>,
 }
 
 impl Lane {
@@ -76,6 +78,7 @@ impl Lane {
             unproven: 0,
             reused_below: 0,
             recalls_in_row: 0,
+            late: None,
             // Not always the same: if a package of theirs kills every process, the others must come
             // first in some.
             turn_of: if key.generation.0.is_multiple_of(2) {
@@ -145,11 +148,14 @@ impl Lane {
 
     /// The worker has freed its ring space below `freed`. A delivery there that is not finished was
     /// deferred: it goes on, but the worker has a free hand, so that it takes no credit any more.
-    pub(in crate::brain) fn reuse_below(&mut self, freed: u64) {
-        for _ in 0..self.ledger.unfinished_between(self.reused_below, freed) {
+    /// Answers whether there was one.
+    pub(in crate::brain) fn reuse_below(&mut self, freed: u64, now: Nanos) -> bool {
+        let deferred = self.ledger.defer_between(self.reused_below, freed, now);
+        for _ in 0..deferred {
             self.count_finished();
         }
         self.reused_below = self.reused_below.max(freed);
+        deferred > 0
     }
 
     /// One delivery was taken back, unstarted.

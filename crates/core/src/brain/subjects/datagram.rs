@@ -7,6 +7,7 @@
 use super::super::dispatch::{Pick, session_hash};
 use super::super::ledger::Entry;
 use super::super::peers::{Peers, Place};
+use super::super::settle::HolderEnd;
 use super::super::{
     Assignment, BodyCopier, Brain, Content, DatagramDrop, NotSent, Offer, PortSettings, Returned,
 };
@@ -279,9 +280,10 @@ impl Brain {
         &mut self,
         slot: PeerSlot,
         mut entry: Entry,
-        condemned: bool,
+        end: HolderEnd,
         copy: BodyCopier<'_>,
     ) {
+        let condemned = end == HolderEnd::Condemned;
         if condemned || !may_be_given_again(&self.peers, &self.settings.ports, slot, &entry) {
             return self.drop_at_worker(slot, DatagramDrop::WorkerDied);
         }

@@ -10,6 +10,7 @@ mod session;
 use super::ledger::Entry;
 use super::peers::Peers;
 use super::sessions::Sessions;
+use super::settle::HolderEnd;
 use super::{Assignment, BodyCopier, Brain, PortSettings, Unused};
 use crate::ids::{DeliveryKind, Subject};
 use crate::per_port::PerPort;
@@ -40,10 +41,10 @@ impl Brain {
     }
 
     /// A delivery was started, or may have been by a condemned worker, and that worker is dead.
-    pub(super) fn settle_started(&mut self, entry: Entry, condemned: bool, copy: BodyCopier<'_>) {
+    pub(super) fn settle_started(&mut self, entry: Entry, end: HolderEnd, copy: BodyCopier<'_>) {
         match entry.subject {
-            Subject::Session(slot) => self.settle_started_of_session(slot, entry, condemned, copy),
-            Subject::Peer(slot) => self.settle_started_of_peer(slot, entry, condemned, copy),
+            Subject::Session(slot) => self.settle_started_of_session(slot, entry, end, copy),
+            Subject::Peer(slot) => self.settle_started_of_peer(slot, entry, end, copy),
         }
     }
 

@@ -5,6 +5,7 @@ use super::super::books::PackageFate;
 use super::super::ledger::Entry;
 use super::super::run_lists::{Position, RunListId};
 use super::super::sessions::Sessions;
+use super::super::settle::HolderEnd;
 use super::super::{
     Assignment, BodyCopier, Brain, CloseReason, Content, Phase, PortSettings, Returned, Unused,
 };
@@ -128,9 +129,10 @@ impl Brain {
         &mut self,
         slot: ConnectionSlot,
         entry: Entry,
-        condemned: bool,
+        end: HolderEnd,
         copy: BodyCopier<'_>,
     ) {
+        let condemned = end == HolderEnd::Condemned;
         let port = self.session_port(slot);
         match self.settings.ports.get(port).crash_policy {
             _ if entry.kind == DeliveryKind::Closed => {
@@ -148,7 +150,7 @@ impl Brain {
                 }
                 self.session_delivery_ended(slot, entry.kind);
             }
-            _ => self.settle_by_close(slot, &entry, condemned),
+            _ => self.settle_by_close(slot, &entry, end),
         }
     }
 
@@ -175,8 +177,12 @@ impl Brain {
         self.session_delivery_ended(slot, entry.kind);
     }
 
-    fn settle_by_close(&mut self, slot: ConnectionSlot, entry: &Entry, condemned: bool) {
-        let reason = if condemned { CloseReason::WorkerCondemned } else { CloseReason::WorkerDied };
+    fn settle_by_close(&mut self, slot: ConnectionSlot, entry: &Entry, end: HolderEnd) {
+        let reason = match end {
+            HolderEnd::Died => CloseReason::WorkerDied,
+            HolderEnd::Condemned => CloseReason::WorkerCondemned,
+            HolderEnd::Late => CloseReason::RequestDeadline,
+        };
         self.close(slot, reason);
         if entry.kind == DeliveryKind::Package {
             let ended_by = self.sessions.get(slot).and_then(|session| session.ended_by);

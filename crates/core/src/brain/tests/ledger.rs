@@ -17,6 +17,7 @@ fn entry(position: u64) -> Entry {
         exposed: false,
         done: false,
         given_at: 0,
+        deferred_at: 0,
         in_parts: false,
         body: None,
     }

@@ -84,6 +84,7 @@ impl Pair {
             exposed: shape.exposed,
             done: false,
             given_at: 0,
+            deferred_at: 0,
             in_parts,
             body: body.clone().map(Body::from),
         });
@@ -184,7 +185,14 @@ impl Pair {
     }
 
     /// All that the ledger can be asked.
-    fn check(&self) {
+    fn check(&mut self) {
+        for from in (0..=self.written).step_by(320) {
+            for to in [from, from + 1, from + 64, from + 65, self.t, u64::MAX] {
+                let own = |one: &&Plain| !one.done && (from..to).contains(&one.position);
+                let between = self.list.iter().filter(own).count();
+                assert_eq!(self.ledger.defer_between(from, to, 1), between, "{from}..{to}");
+            }
+        }
         let (ledger, t) = (&self.ledger, self.t);
         let undone: Vec<&Plain> = self.list.iter().filter(|one| !one.done).collect();
         let listed = ledger.iter().filter(|entry| !entry.done);
@@ -201,12 +209,6 @@ impl Pair {
         assert_eq!(ledger.next_seq(), last);
         for one in &undone {
             assert_eq!(ledger.get(one.seq).map(|entry| entry.position), Some(one.position));
-        }
-        for from in (0..=self.written).step_by(320) {
-            for to in [from, from + 1, from + 64, from + 65, t, u64::MAX] {
-                let between = undone.iter().filter(|one| (from..to).contains(&one.position));
-                assert_eq!(ledger.unfinished_between(from, to), between.count(), "{from}..{to}");
-            }
         }
         let waiting: Vec<&&Plain> = undone.iter().filter(|one| one.position >= t).collect();
         let first = waiting.first().map(|one| one.position);

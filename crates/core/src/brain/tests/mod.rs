@@ -10,6 +10,7 @@ mod datagrams;
 mod dispatch;
 mod drain;
 mod lanes;
+mod lateness;
 mod ledger;
 mod ledger_model;
 mod modes;
@@ -55,6 +56,7 @@ fn port_settings(
         queue_wait_max_ns: 0,
         queue_max: 0,
         discards_gone: false,
+        deferred_max_ns: 0,
     }
 }
 

@@ -95,6 +95,8 @@ pub(super) struct FakeLane {
     /// Below this the ring was used again: started deliveries there were deferred.
     reused: u64,
     parts_left: u32,
+    /// The session for whose sake its worker is killed.
+    late: Option<u64>,
     pub(super) room: usize,
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Facts<'a> {
     pub(super) exit: Exit,
     /// Why the manager killed it, if it did.
     pub(super) killed: Option<KillCause>,
+    /// The same in words, where there is more to say.
+    pub(super) verdict: Option<&'a str>,
     /// Why the kernel may have killed it, if it has killed somebody for lack of memory.
     pub(super) out_of_memory: Option<&'static str>,
     /// What the process captured of itself when it crashed.
@@ -28,7 +30,8 @@ impl Facts<'_> {
     /// The cause.
     pub(super) fn in_words(&self) -> String {
         if let Some(cause) = self.killed {
-            return format!("killed by the server: {}", report::cause(cause));
+            let words = self.verdict.unwrap_or_else(|| report::cause(cause));
+            return format!("killed by the server: {words}");
         }
         match self.exit {
             Exit::Code(EXIT_PANIC) if !self.last_words.is_empty() => {
@@ -72,7 +75,14 @@ mod tests {
     use ostler_shm::black_box::capture::Reason;
 
     fn facts(exit: Exit) -> Facts<'static> {
-        Facts { exit, killed: None, out_of_memory: None, crash: None, last_words: "" }
+        Facts {
+            exit,
+            killed: None,
+            verdict: None,
+            out_of_memory: None,
+            crash: None,
+            last_words: "",
+        }
     }
 
     const fn by(signal: i32) -> Exit {
@@ -93,6 +103,8 @@ mod tests {
         let killed = Facts { killed: Some(KillCause::DrainTimeout), ..facts(by(libc::SIGKILL)) };
         assert_eq!(killed.in_words(), "killed by the server: drain timeout");
         assert_eq!(facts(by(libc::SIGKILL)).in_words(), "SIGKILL, which the server did not send");
+        let late = Facts { verdict: Some("too late"), ..killed };
+        assert_eq!(late.in_words(), "killed by the server: too late");
         let oom = Facts { out_of_memory: Some("its cgroup"), ..facts(by(libc::SIGKILL)) };
         assert_eq!(oom.in_words(), "killed by the kernel, out of memory (its cgroup)");
         assert_eq!(facts(by(libc::SIGSEGV)).in_words(), "SIGSEGV, which the server did not send");

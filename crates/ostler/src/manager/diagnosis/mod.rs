@@ -5,9 +5,11 @@
 //! lines are made by a process of their own that ends at once ([`helper`]), for all that is to be
 //! told at that time.
 
+mod asked;
 mod case;
 mod cause;
 mod helper;
+mod lateness;
 mod out_of_memory;
 mod outside;
 mod settings;
@@ -19,12 +21,16 @@ use std::rc::Rc;
 
 use ostler_core::Millis;
 use ostler_core::bursts::Bursts;
+use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::{Exit, KillCause};
 use ostler_shm::black_box::capture::Capture;
 
+use asked::Requests;
 pub(super) use case::DeathCase;
 use case::{Case, Stack};
 use helper::Helper;
+use lateness::Lateness;
+pub(super) use lateness::Measure;
 use out_of_memory::OutOfMemory;
 pub(crate) use settings::DiagnosisSettings;
 use watch::Watches;
@@ -46,6 +52,8 @@ const FINGERPRINTS_MAX: usize = 256;
 /// What the manager knows of slow workers and of deaths.
 pub(super) struct Diagnosis {
     watches: Watches,
+    lateness: Lateness,
+    requests: Requests,
     deaths: Bursts<DeathKind, DeathCase>,
     out_of_memory: OutOfMemory,
     /// What the next helper tells.
@@ -62,6 +70,8 @@ impl Diagnosis {
     pub(super) fn new(settings: &DiagnosisSettings) -> Self {
         Self {
             watches: Watches::new(settings.slow_after_ms),
+            lateness: Lateness::new(settings.deadlines.clone(), settings.port_names.clone()),
+            requests: Requests::default(),
             deaths: Bursts::new(DEATH_PERIOD_MS),
             out_of_memory: OutOfMemory::new(),
             waiting: Vec::new(),
@@ -73,12 +83,26 @@ impl Diagnosis {
     /// When [`Diagnosis::run_due`] has something to do.
     pub(super) fn due(&self) -> Option<Millis> {
         let helper = self.helper.as_ref().map(Helper::until);
-        [self.watches.due(), self.deaths.due(), helper].into_iter().flatten().min()
+        [self.watches.due(), self.lateness.due(), self.deaths.due(), helper]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    /// Looks at who is slow, and lets be told what is to be told.
-    pub(super) fn run_due(&mut self, now: Millis, children: &Children, setup: &ManagerSetup) {
-        for case in self.watches.run_due(now, children) {
+    /// Looks at who is slow or late, and lets be told what is to be told. Returns what is to be
+    /// done about it.
+    #[must_use]
+    pub(super) fn run_due(
+        &mut self,
+        now: Millis,
+        children: &Children,
+        setup: &ManagerSetup,
+    ) -> Vec<Measure> {
+        let measures = self.lateness.run_due(now, children, &mut self.requests);
+        for (key, _) in children.iter().filter(|(key, _)| self.lateness.is_at(*key)) {
+            self.watches.let_be(key);
+        }
+        for case in self.watches.run_due(now, children, &mut self.requests) {
             self.add(Case::Slow(case), setup);
         }
         for (mut case, more) in self.deaths.take_due(now) {
@@ -89,6 +113,17 @@ impl Diagnosis {
             helper.end_if_late(now);
         }
         self.start_helper(now, setup);
+        measures
+    }
+
+    /// The master has told all reactors what this worker is killed for.
+    #[must_use]
+    pub(super) fn on_late_known(
+        &mut self,
+        key: ProcessKey,
+        children: &Children,
+    ) -> Option<Measure> {
+        self.lateness.on_known(key, children)
     }
 
     /// A worker was reaped: what is known of its death.
@@ -99,6 +134,7 @@ impl Diagnosis {
         now: Millis,
     ) -> DeathCase {
         self.watches.forget(reaped.key);
+        let verdict = self.lateness.on_death(reaped.key);
         let (child, black_box) = (&reaped.child, &reaped.child.black_box);
         let is_kill = matches!(death.exit, Exit::Signal { signal: libc::SIGKILL, .. });
         let last_words = black_box.last_words();
@@ -106,26 +142,30 @@ impl Diagnosis {
         let facts = cause::Facts {
             exit: death.exit,
             killed: death.killed,
+            verdict: verdict.as_ref().map(|verdict| verdict.words.as_str()),
             out_of_memory: self.out_of_memory.look().filter(|_| is_kill),
             crash: crash.as_ref(),
             last_words: &String::from_utf8_lossy(&last_words),
+        };
+        let cause = facts.in_words();
+        let stack = match (crash, verdict) {
+            (Some(crash), _) => Stack::Captured(Box::new(crash)),
+            (None, Some(verdict)) => verdict.stack,
+            (None, None) => Stack::Missing("it gave none".to_owned()),
         };
         let phase = child.running().map(|seen| seen.phase);
         let since = |start: u64| clock::monotonic_ns().saturating_sub(start) / 1_000_000;
         DeathCase {
             worker: reaped.key,
             pid: child.pid,
-            cause: facts.in_words(),
+            cause,
             phase,
             elapsed_ms: phase.map(|phase| since(phase.started_ns)),
             age_ms: now.saturating_sub(child.forked_at),
             memory_peak_kib: reaped.usage.memory_peak_kib,
             cpu_ms: reaped.usage.cpu_ms,
             more: 0,
-            stack: crash.map_or_else(
-                || Stack::Missing("it gave none".to_owned()),
-                |crash| Stack::Captured(Box::new(crash)),
-            ),
+            stack,
             modules: black_box.modules(),
         }
     }

@@ -8,6 +8,9 @@ use crate::stacks::UNKNOWN;
 use crate::sys::process::ProcessId;
 use crate::sys::process_memory;
 
+/// What [`state_of`] says of a process that a signal has stopped.
+pub(super) const STOPPED: &str = "stopped";
+
 /// What a process is doing, from `/proc/PID/stat`.
 pub(super) fn state_of(pid: ProcessId) -> Option<&'static str> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -17,7 +20,7 @@ pub(super) fn state_of(pid: ProcessId) -> Option<&'static str> {
         'R' => "running",
         'S' => "sleeping",
         'D' => "waiting in the kernel",
-        'T' => "stopped",
+        'T' => STOPPED,
         't' => "stopped by a debugger",
         'Z' | 'X' => "dead",
         'I' => "idle",

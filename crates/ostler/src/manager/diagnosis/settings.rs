@@ -1,6 +1,7 @@
 //! What of workers is told, and where.
 
 use ostler_core::Millis;
+use ostler_core::request_deadline::RequestDeadlines;
 
 use crate::error::Result;
 use crate::log::RecordFile;
@@ -15,6 +16,8 @@ pub(crate) struct DiagnosisSettings {
     pub(super) slow_file: Option<RecordFile>,
     /// Where deaths are told besides the log.
     pub(super) death_file: Option<RecordFile>,
+    /// How long handlers may take, for each port by number.
+    pub(super) deadlines: Vec<RequestDeadlines>,
     /// The names of the ports, by number.
     pub(super) port_names: Vec<String>,
     /// Whether the sessions of all workers stand in one table.
@@ -34,6 +37,11 @@ impl DiagnosisSettings {
             slow_after_ms: Some(options.request_slowlog_timeout_ms).filter(|ms| *ms > 0),
             slow_file: RecordFile::open("request_slowlog_file", slow, format)?,
             death_file: RecordFile::open("death_log_file", deaths, LogFormat::Json)?,
+            deadlines: options
+                .ports()
+                .iter()
+                .map(|port| port.options.request_deadlines())
+                .collect(),
             port_names: options.ports().iter().map(|port| port.name.to_owned()).collect(),
             has_board: options.mode == Mode::Process,
         })

@@ -12,6 +12,7 @@ mod network;
 mod packages;
 mod privileges;
 mod processes;
+mod requests;
 mod sending;
 mod sockets;
 mod supervision;
@@ -32,6 +33,7 @@ static ROWS: LazyLock<Vec<OptionInfo>> = LazyLock::new(|| {
         packages::ROWS,
         sending::ROWS,
         deadlines::ROWS,
+        requests::ROWS,
         limits::ROWS,
         supervision::ROWS,
         log::ROWS,

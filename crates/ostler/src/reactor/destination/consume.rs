@@ -288,7 +288,7 @@ impl ClientSide {
 
     /// The place of a session that workers may still be told of, also without a socket. The id is a
     /// worker's word: it may be anything, and that of a session of another reactor.
-    fn place_of(&self, session: u64) -> Option<ConnectionSlot> {
+    pub(in crate::reactor) fn place_of(&self, session: u64) -> Option<ConnectionSlot> {
         let home = self.board.home(session)?;
         let slot = ConnectionSlot(home.place);
         let is_here = usize::from(home.reactor) == self.index;

@@ -19,6 +19,7 @@ mod hostile;
 mod memory;
 mod outputs;
 mod process;
+mod requests;
 mod sessions;
 mod timers;
 mod words;
@@ -53,11 +54,12 @@ struct Probe {
 /// Carries a command of one topic out; `false`: it is of another one.
 type Topic = fn(&Probe, &mut Call<'_>, &str) -> bool;
 
-const TOPICS: [Topic; 8] = [
+const TOPICS: [Topic; 9] = [
     outputs::run,
     sessions::run,
     flow::run,
     process::run,
+    requests::run,
     deferred::run,
     files::run,
     timers::run,

@@ -37,6 +37,7 @@ impl World {
         let key = ProcessKey::event(worker, self.generation);
         let slot = self.brain.add_lane(key);
         self.lanes.push(FakeLane {
+            late: None,
             slot,
             key,
             state: LaneState::Booting,
@@ -255,6 +256,20 @@ impl World {
         self.check();
     }
 
+    /// The worker is about to be killed because it is late with something of this session.
+    pub(crate) fn set_late(&mut self, lane: usize, id: Option<u64>) {
+        let place = id.map(|id| self.sessions[&id].place);
+        self.brain.set_late(self.lanes[lane].slot, place);
+        self.lanes[lane].late = id;
+    }
+
+    /// Sessions whose deferred packages are overdue are closed.
+    pub(crate) fn close_overdue_deferred(&mut self) {
+        self.brain.close_overdue_deferred();
+        assert!(self.brain.deferred_due().is_none_or(|due| due > self.now), "not closed");
+        self.actions();
+    }
+
     pub(crate) fn condemn(&mut self, lane: usize) {
         if self.lanes[lane].state == LaneState::Condemned {
             return;
@@ -291,7 +306,7 @@ impl World {
             let started: Vec<_> = fake.started.iter().filter(|r| r.session == id).collect();
             let waiting: Vec<_> = fake.waiting.iter().filter(|r| r.session == id).collect();
             let ends =
-                if condemned { None } else { self.ends_by_death(id, before[&id], &started, next) };
+                if condemned { None } else { self.ends_by_death(id, &fake, before[&id], next) };
             if let Some(reason) = ends {
                 self.ended(id, before[&id], reason);
             }
@@ -329,8 +344,8 @@ impl World {
     fn ends_by_death(
         &self,
         id: u64,
+        fake: &FakeLane,
         phase: Phase,
-        started: &[&Record],
         next: Option<(u64, Item)>,
     ) -> Option<CloseReason> {
         let session = &self.sessions[&id];
@@ -341,7 +356,8 @@ impl World {
         {
             return Some(CloseReason::Unservable);
         }
-        let mut started = started.iter().filter(|record| record.item != Item::Closed);
+        let is_own = |record: &&Record| record.session == id && record.item != Item::Closed;
+        let mut started = fake.started.iter().filter(is_own);
         let fatal = match self.port().crash_policy {
             CrashPolicy::Close => started.next().is_some(),
             CrashPolicy::Drop => false,
@@ -349,7 +365,11 @@ impl World {
                 started.any(|record| record.exposed || session.items[&record.item].attempt >= most)
             }
         };
-        (fatal && phase != Phase::Ended).then_some(CloseReason::WorkerDied)
+        let reason = match fake.late {
+            Some(late) if late == id => CloseReason::RequestDeadline,
+            _ => CloseReason::WorkerDied,
+        };
+        (fatal && phase != Phase::Ended).then_some(reason)
     }
 
     /// Something that ends sessions happened to one that stood here before.
