@@ -22,7 +22,7 @@ use crate::api::port::Ports;
 use crate::control::{Received, ShortText, ToManager, ToMaster, ToProcess};
 use crate::encryption::Encryption;
 use crate::error::{Error, Result, memory_advice};
-use crate::log::{self, SignalNotes};
+use crate::log::SignalNotes;
 use crate::manager::ManagerHandle;
 use crate::options::Options;
 use crate::reactor::mailbox::{FromReactor, Mailbox, Reports, ToReactor};
@@ -167,22 +167,6 @@ impl Master {
                 _ => self.signal_notes.note(received),
             }
         }
-    }
-
-    /// The log file was rotated, or its program wants new workers: both is done.
-    fn on_hang_up(&mut self) {
-        if let Err(error) = log::reopen() {
-            tracing::error!(%error, "cannot open the log file anew, lines go to the old one");
-        }
-        self.reload();
-    }
-
-    /// New certificates at once, new workers one after another.
-    fn reload(&mut self) {
-        self.encryption.reload();
-        self.reload_base_certificates();
-        self.service_reloads();
-        self.send(&ToManager::Reload, Vec::new());
     }
 
     /// Reaps orphans that a dead manager left to the master. Manager and spare are looked at

@@ -21,6 +21,7 @@ mod pid_file;
 pub(crate) mod ports;
 mod process_main;
 mod program_state;
+mod reload;
 mod report;
 mod reserve;
 mod retired;
