@@ -146,6 +146,8 @@ fn a_request_that_is_given_again_has_its_time_anew() -> TestResult {
     talk.say("sleep 600000 done")?;
     expect_late(talk)?;
     assert_eq!(scratch.received(), 3);
+    // The client is told as soon as the reactor knows, the log when the manager does.
+    server.wait_for("three deaths in the log", |server| deaths(server) >= 3)?;
     assert_eq!(deaths(&server), 3);
     server.stop()
 }
