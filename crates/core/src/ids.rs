@@ -12,11 +12,13 @@ pub enum ProcessKind {
     Event,
     /// It runs a function of the program's own, beside those that serve clients.
     User,
+    /// It runs what a program does about the life of its server.
+    Companion,
 }
 
 impl ProcessKind {
     /// All kinds.
-    pub const ALL: [Self; 2] = [Self::Event, Self::User];
+    pub const ALL: [Self; 3] = [Self::Event, Self::User, Self::Companion];
 
     /// The kind as a byte, for memory and messages that processes share.
     #[must_use]
@@ -24,6 +26,7 @@ impl ProcessKind {
         match self {
             Self::Event => 0,
             Self::User => 1,
+            Self::Companion => 2,
         }
     }
 
@@ -33,6 +36,7 @@ impl ProcessKind {
         match code {
             0 => Some(Self::Event),
             1 => Some(Self::User),
+            2 => Some(Self::Companion),
             _ => None,
         }
     }
@@ -43,6 +47,7 @@ impl ProcessKind {
         match self {
             Self::Event => 'w',
             Self::User => 'u',
+            Self::Companion => 'c',
         }
     }
 

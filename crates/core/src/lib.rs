@@ -13,6 +13,7 @@ pub mod budget;
 pub mod bursts;
 pub mod deadlines;
 pub mod departure;
+pub mod event_queue;
 pub mod file_counts;
 pub mod framing;
 pub mod handshakes;

@@ -16,6 +16,8 @@ pub enum Event {
     Terminate,
     /// INT: now.
     Interrupt,
+    /// Whoever had to know of the end before it begins does ([`ShutdownAction::Announce`]).
+    Announced,
     /// Every reactor has ended all its sessions.
     SessionsDrained,
     /// The manager has ended all workers.
@@ -30,6 +32,9 @@ pub enum Event {
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShutdownAction {
+    /// Tell the companion that the end begins; answered by [`Event::Announced`]. Everything else
+    /// waits for that, or for its deadline.
+    Announce,
     /// Close the listeners, tell the reactors to drain.
     Drain,
     /// The drain took too long: say what held it, and close every session now.
@@ -49,6 +54,10 @@ pub enum ShutdownAction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Running,
+    /// The companion is told.
+    Announcing {
+        until: Millis,
+    },
     Draining {
         until: Millis,
     },
@@ -69,6 +78,8 @@ pub struct Shutdown {
     stage: Stage,
     shutdown_timeout_ms: Millis,
     drain_timeout_ms: Millis,
+    /// How long the companion may take about the news; `None`: there is no companion.
+    announce_timeout_ms: Option<Millis>,
     /// When the first TERM came.
     terminated_at: Option<Millis>,
 }
@@ -85,7 +96,19 @@ impl Shutdown {
     /// that of workers.
     #[must_use]
     pub const fn new(shutdown_timeout_ms: Millis, drain_timeout_ms: Millis) -> Self {
-        Self { stage: Stage::Running, shutdown_timeout_ms, drain_timeout_ms, terminated_at: None }
+        Self {
+            stage: Stage::Running,
+            shutdown_timeout_ms,
+            drain_timeout_ms,
+            announce_timeout_ms: None,
+            terminated_at: None,
+        }
+    }
+
+    /// The same with a companion, which may take so long about the news of the end.
+    #[must_use]
+    pub const fn announced(self, timeout_ms: Option<Millis>) -> Self {
+        Self { announce_timeout_ms: timeout_ms, ..self }
     }
 
     /// Whether the end has begun.
@@ -99,7 +122,8 @@ impl Shutdown {
     /// does as well.
     #[must_use]
     pub const fn wants_manager(&self) -> bool {
-        matches!(self.stage, Stage::Running | Stage::Draining { .. } | Stage::Closing { .. })
+        use Stage::{Announcing, Closing, Draining, Running};
+        matches!(self.stage, Running | Announcing { .. } | Draining { .. } | Closing { .. })
     }
 
     /// When to send [`Event::Tick`].
@@ -107,7 +131,8 @@ impl Shutdown {
     pub const fn deadline(&self) -> Option<Millis> {
         match self.stage {
             Stage::Running | Stage::Done => None,
-            Stage::Draining { until }
+            Stage::Announcing { until }
+            | Stage::Draining { until }
             | Stage::Closing { until }
             | Stage::StoppingWorkers { until, .. } => Some(until),
         }
@@ -128,10 +153,13 @@ impl Shutdown {
             (Stage::Done, _) => Vec::new(),
             (_, Event::ManagersLost) => self.exit(),
             (Stage::Running, Event::Requested | Event::Terminate) => {
-                self.stage = Stage::Draining { until: now + self.shutdown_timeout_ms };
-                vec![ShutdownAction::Drain]
+                let Some(timeout_ms) = self.announce_timeout_ms else { return self.drain(now) };
+                self.stage = Stage::Announcing { until: now.saturating_add(timeout_ms) };
+                vec![ShutdownAction::Announce]
             }
-            (Stage::Running, Event::Interrupt) => {
+            (Stage::Announcing { .. }, Event::Announced) => self.drain(now),
+            (Stage::Announcing { until }, Event::Tick) if now >= until => self.drain(now),
+            (Stage::Running | Stage::Announcing { .. }, Event::Terminate | Event::Interrupt) => {
                 let mut actions = vec![ShutdownAction::Drain];
                 actions.extend(self.end_now(now));
                 actions
@@ -155,6 +183,11 @@ impl Shutdown {
             (Stage::StoppingWorkers { .. }, Event::WorkersGone) => self.exit(),
             _ => Vec::new(),
         }
+    }
+
+    fn drain(&mut self, now: Millis) -> Vec<ShutdownAction> {
+        self.stage = Stage::Draining { until: now + self.shutdown_timeout_ms };
+        vec![ShutdownAction::Drain]
     }
 
     fn end_now(&mut self, now: Millis) -> Vec<ShutdownAction> {
@@ -191,6 +224,32 @@ mod tests {
         );
         assert_eq!(shutdown.on(Event::WorkersGone, 20), [ShutdownAction::Exit]);
         assert_eq!(shutdown.deadline(), None);
+    }
+
+    #[test]
+    fn the_companion_knows_before_anything_ends() {
+        let announced = || Shutdown::new(100, 50).announced(Some(30));
+        let mut shutdown = announced();
+        assert_eq!(shutdown.on(Event::Terminate, 0), [ShutdownAction::Announce]);
+        assert_eq!(shutdown.on(Event::Requested, 1), [], "a group's TERM comes by two ways");
+        assert!(shutdown.has_begun() && shutdown.wants_manager());
+        assert_eq!(shutdown.on(Event::SessionsDrained, 2), [], "nobody was told to");
+        assert_eq!(shutdown.on(Event::Announced, 3), [ShutdownAction::Drain]);
+        assert_eq!(shutdown.on(Event::Announced, 4), []);
+        assert_eq!(shutdown.deadline(), Some(103));
+
+        let mut shutdown = announced();
+        shutdown.on(Event::Requested, 0);
+        assert_eq!(shutdown.on(Event::Tick, 29), []);
+        assert_eq!(shutdown.on(Event::Tick, 30), [ShutdownAction::Drain], "it takes too long");
+
+        for (event, at) in [(Event::Interrupt, 5), (Event::Terminate, SECOND_TERM_AFTER_MS)] {
+            let mut shutdown = announced();
+            shutdown.on(Event::Terminate, 0);
+            let out = shutdown.on(event, at);
+            assert_eq!(out.first(), Some(&ShutdownAction::Drain), "now means now");
+            assert_eq!(out.last(), Some(&ShutdownAction::StopWorkers { now: true }));
+        }
     }
 
     #[test]

@@ -39,6 +39,9 @@ struct Reload;
 #[doc = include_str!("../../../docs/guide/recycling.md")]
 struct Recycling;
 
+#[doc = include_str!("../../../docs/guide/life-cycle.md")]
+struct LifeCycle;
+
 #[doc = include_str!("../../../docs/guide/deploys.md")]
 struct Deploys;
 

@@ -44,6 +44,7 @@
 //! | send to others | [`Worker::session`], [`Worker::sessions`] |
 //! | do something now and then | [`Worker::every`], [`Worker::after`] |
 //! | run something beside the workers | [`UserProcess`] |
+//! | know what happens to the server | [`ServerEvents`] |
 //! | open what workers need | the factory of [`Server::run`], [`Handler::on_worker_start`] |
 //! | add frames of another language to captured stacks | [`stack`] |
 //! | set options | [`ServerBuilder`]: methods, a TOML file, the environment, the command line |
@@ -112,8 +113,10 @@ pub use api::packet_peer::PacketPeer;
 pub use api::port::{Port, Ports};
 pub use api::port_builder::PortBuilder;
 pub use api::remote::{PostError, Remote};
+pub use api::reports::{ReloadReport, WorkerDeath};
 pub use api::send_error::SendError;
 pub use api::server::Server;
+pub use api::server_events::ServerEvents;
 pub use api::session::{Session, SessionInfo};
 pub use api::tls::Tls;
 #[cfg(feature = "tls")]

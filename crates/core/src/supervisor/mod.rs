@@ -68,14 +68,16 @@ impl Supervisor {
         Self { groups: groups.collect(), ending: Ending::Running }
     }
 
-    /// Begins to fill the slots; all of them at once. A second call changes nothing.
+    /// Begins to fill the slots; all of them at once, those first that stop last. A second call
+    /// changes nothing.
     ///
     /// `now` is in milliseconds on the clock that [`Supervisor::on`] uses; actions are appended to
     /// `out`.
     pub fn start(&mut self, now: Millis, out: &mut Vec<SupervisorAction>) {
-        for group in &mut self.groups {
+        for group in self.groups.iter_mut().rev() {
             group.pass_to(now);
             group.start();
+            group.reconcile(out);
         }
         self.reconcile(out);
     }

@@ -201,13 +201,15 @@ pub struct Settings {
     pub event: GroupSettings,
     /// User processes.
     pub user: GroupSettings,
+    /// The companion.
+    pub companion: GroupSettings,
 }
 
 impl Default for Settings {
     /// One event worker, and nobody else.
     fn default() -> Self {
         let nobody = GroupSettings { slots: 0, ..GroupSettings::default() };
-        Self { event: GroupSettings::default(), user: nobody }
+        Self { event: GroupSettings::default(), user: nobody.clone(), companion: nobody }
     }
 }
 
@@ -218,13 +220,18 @@ impl Settings {
         match kind {
             ProcessKind::Event => &self.event,
             ProcessKind::User => &self.user,
+            ProcessKind::Companion => &self.companion,
         }
     }
 
     /// All groups, in the order in which they stop: who gives work to others goes first. Kinds of
     /// which there are none have no group, except that a server always has its event workers.
     pub(super) fn into_stop_order(self) -> impl Iterator<Item = (ProcessKind, GroupSettings)> {
-        let groups = [(ProcessKind::Event, self.event), (ProcessKind::User, self.user)];
+        let groups = [
+            (ProcessKind::Event, self.event),
+            (ProcessKind::User, self.user),
+            (ProcessKind::Companion, self.companion),
+        ];
         let is_there = |(kind, group): &(ProcessKind, GroupSettings)| {
             kind.serves_sessions() || group.slots > 0
         };

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::own_handler::NamedFactories;
 use super::program_code::{ProgramCode, UserProcesses};
 use super::server::Server;
+use super::server_events::CompanionFactory;
 use super::user_process::{USER_PROCESSES_MAX, UserProcess};
 use crate::encryption::Encryption;
 use crate::error::{Error, Result};
@@ -51,6 +52,8 @@ pub struct ServerBuilder {
     pub(super) own_handlers: NamedFactories,
     /// What runs beside the workers.
     pub(super) processes: Vec<UserProcess>,
+    /// What is told of the life of the server.
+    pub(super) companion: Option<CompanionFactory>,
 }
 
 /// What the program itself demands of its options.
@@ -286,7 +289,11 @@ impl ServerBuilder {
 
     fn code(self, options: &Options) -> ProgramCode {
         let own_handlers = self.own_handlers.resolve(options);
-        ProgramCode { own_handlers, processes: UserProcesses::new(self.processes) }
+        ProgramCode {
+            own_handlers,
+            processes: UserProcesses::new(self.processes),
+            companion: self.companion,
+        }
     }
 
     fn resolve(&self) -> Result<Resolved> {
@@ -294,6 +301,7 @@ impl ServerBuilder {
         // More of them are objected to.
         let processes = u16::try_from(self.processes.len()).unwrap_or(u16::MAX);
         resolved.options.user_processes = processes.min(USER_PROCESSES_MAX);
+        resolved.options.has_companion = self.companion.is_some();
         let problems = self.demands.0.iter().filter_map(|check| check(&resolved.options).err());
         let problems: Vec<_> = problems.collect();
         if problems.is_empty() { Ok(resolved) } else { Err(Error::options(&problems)) }

@@ -23,6 +23,8 @@ pub(crate) trait AnyHandler: 'static {
     fn on_worker_start(&mut self, worker: &Worker) -> Outcome;
     /// What there is to do once, beside serving: of a process that serves nobody, all of it.
     fn work(&mut self, worker: &Worker) -> Option<Outcome>;
+    /// A round of the loop begins: what only this kind of process looks for.
+    fn look(&mut self, _: &Worker) {}
     fn on_connect(&mut self, worker: &Worker, session: &Session) -> Outcome;
     fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome;
     fn on_buffer_full(&mut self, worker: &Worker, session: &Session) -> Outcome;

@@ -1,6 +1,8 @@
 //! What a program gives to a server besides options: its code, until a process runs it.
 
 use std::any::{Any, TypeId};
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
 
 use ostler_core::brain::CloseReason;
 use ostler_core::ids::Slot;
@@ -10,9 +12,11 @@ use super::outcome::{Failure, Outcome};
 use super::own_handler::{AnyHandler, OwnFactories};
 use super::package::Package;
 use super::packet::Packet;
+use super::server_events::{Companion, CompanionFactory};
 use super::session::Session;
 use super::user_process::{AnyBody, UserProcess};
 use super::worker::Worker;
+use crate::control::Channel;
 
 /// What a program runs besides the server's handler.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub(crate) struct ProgramCode {
     /// Handlers of ports that have their own.
     pub(crate) own_handlers: OwnFactories,
     pub(crate) processes: UserProcesses,
+    /// What the companion runs, if there is one.
+    pub(crate) companion: Option<CompanionFactory>,
 }
 
 impl ProgramCode {
@@ -94,10 +100,26 @@ pub(crate) fn of_process(
     Factories { server, server_type, own, process_name: Some(process.name().to_owned()) }
 }
 
+/// Those of the companion, which hears of events through this socket.
+pub(crate) fn of_companion(
+    factory: &CompanionFactory,
+    link: OwnedFd,
+    own: OwnFactories,
+) -> Factories<impl Fn(&Worker) -> Result<Companion, Failure>> {
+    let (factory, link) = (factory.clone(), Cell::new(Some(link)));
+    let server_type = factory.type_id;
+    let server = move |worker: &Worker| {
+        let link = link.take().ok_or("a process has one companion")?;
+        worker.context().sender.watch(&link)?;
+        Ok(factory.make(worker, Channel::new(link)))
+    };
+    Factories { server, server_type, own, process_name: Some("companion".to_owned()) }
+}
+
 /// What a user process has in the place of a handler.
 pub(crate) struct Resident(Box<dyn AnyBody>);
 
-const NO_SESSIONS: &str = "sessions are given to event workers only";
+pub(super) const NO_SESSIONS: &str = "sessions are given to event workers only";
 
 impl AnyHandler for Resident {
     fn on_worker_start(&mut self, worker: &Worker) -> Outcome {

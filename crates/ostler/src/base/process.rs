@@ -345,7 +345,11 @@ impl<H: AnyHandler> Process<H> {
             match order {
                 ToProcess::Serve => self.depart(Event::Serve),
                 ToProcess::Leave => self.depart(Event::Leave),
-                ToProcess::Drain => self.depart(Event::Drain),
+                ToProcess::Drain => {
+                    // What others have sent before the end began.
+                    self.serve_others();
+                    self.depart(Event::Drain);
+                }
                 ToProcess::CloseAll { timed_out } => self.depart(Event::CloseAll { timed_out }),
                 ToProcess::ReadDatagrams => self.read_datagrams(),
                 ToProcess::Certificates => self.show_new_certificates(descriptors),

@@ -102,10 +102,14 @@ pub(crate) enum ToMaster {
     Leave(ProcessKey),
     /// Drop the memory of a process that was never forked.
     Release(ProcessKey),
+    /// Why a process died whose death is told next. Said when there is a companion, which is told.
+    Cause(ProcessKey, ShortText),
     /// A process ended and was reaped.
     Died(DeathNotice),
     /// A single process has ended for good: no other takes its place.
     Retired(ProcessKey),
+    /// A reload of the processes of this kind begins.
+    ReloadStarted(ProcessKind),
     /// A reload ended.
     ReloadFinished {
         /// Of the processes of which kind.
@@ -199,6 +203,8 @@ impl ToMaster {
             Self::GoesOn => writer.u8(77),
             Self::Retired(key) => writer.u8(78).key(key),
             Self::Late { worker, session } => writer.u8(79).key(worker).u64(session),
+            Self::Cause(key, cause) => writer.u8(81).key(key).text(cause),
+            Self::ReloadStarted(kind) => writer.u8(82).kind(kind),
         }
         .finish()
     }
@@ -229,6 +235,11 @@ impl ToMaster {
             77 => Self::GoesOn,
             78 => Self::Retired(reader.key()?),
             79 => Self::Late { worker: reader.key()?, session: reader.u64()? },
+            81 => {
+                let key = reader.key()?;
+                Self::Cause(key, reader.text()?)
+            }
+            82 => Self::ReloadStarted(reader.kind()?),
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -248,9 +259,21 @@ fn encode_death<const N: usize>(writer: Writer<N>, death: DeathNotice) -> Writer
         Some(KillCause::RequestDeadline) => 7,
         Some(KillCause::Stopped) => 8,
     });
-    match death.exit {
+    encode_exit(writer, death.exit)
+}
+
+pub(super) fn encode_exit<const N: usize>(writer: Writer<N>, exit: Exit) -> Writer<N> {
+    match exit {
         Exit::Code(code) => writer.u8(1).i32(code),
         Exit::Signal { signal, core_dumped } => writer.u8(2).i32(signal).flag(core_dumped),
+    }
+}
+
+pub(super) fn decode_exit(reader: &mut Reader<'_>) -> Result<Exit, Malformed> {
+    match reader.u8()? {
+        1 => Ok(Exit::Code(reader.i32()?)),
+        2 => Ok(Exit::Signal { signal: reader.i32()?, core_dumped: reader.flag()? }),
+        _ => Err(Malformed),
     }
 }
 
@@ -268,15 +291,14 @@ fn decode_death(reader: &mut Reader<'_>) -> Result<DeathNotice, Malformed> {
         8 => Some(KillCause::Stopped),
         _ => return Err(Malformed),
     };
-    let exit = match reader.u8()? {
-        1 => Exit::Code(reader.i32()?),
-        2 => Exit::Signal { signal: reader.i32()?, core_dumped: reader.flag()? },
-        _ => return Err(Malformed),
-    };
+    let exit = decode_exit(reader)?;
     Ok(DeathNotice { worker, exit, killed, took_delivery, expected })
 }
 
-fn encode_outcome<const N: usize>(writer: Writer<N>, outcome: ReloadOutcome) -> Writer<N> {
+pub(super) fn encode_outcome<const N: usize>(
+    writer: Writer<N>,
+    outcome: ReloadOutcome,
+) -> Writer<N> {
     let (kind, Slot(slot)) = match outcome {
         ReloadOutcome::Done => (1, Slot(0)),
         ReloadOutcome::CanaryFailed(slot) => (2, slot),
@@ -286,7 +308,7 @@ fn encode_outcome<const N: usize>(writer: Writer<N>, outcome: ReloadOutcome) -> 
     writer.u8(kind).u16(slot)
 }
 
-fn decode_outcome(reader: &mut Reader<'_>) -> Result<ReloadOutcome, Malformed> {
+pub(super) fn decode_outcome(reader: &mut Reader<'_>) -> Result<ReloadOutcome, Malformed> {
     match reader.u8()? {
         1 => Ok(ReloadOutcome::Done),
         2 => Ok(ReloadOutcome::CanaryFailed(Slot(reader.u16()?))),

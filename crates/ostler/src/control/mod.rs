@@ -10,6 +10,7 @@
 mod bequest;
 mod callback;
 mod channel;
+mod companion;
 mod manager;
 mod process;
 mod short_text;
@@ -21,6 +22,7 @@ pub(crate) use bequest::{
 };
 pub(crate) use callback::Callback;
 pub(crate) use channel::{Channel, Received};
+pub(crate) use companion::{FromCompanion, ServerEvent, ToCompanion};
 pub(crate) use manager::{
     BASE_DESCRIPTORS_FIXED, DeathNotice, LANE_DESCRIPTORS_FIXED, ToManager, ToMaster,
 };

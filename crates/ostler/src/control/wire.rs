@@ -26,6 +26,7 @@ impl From<Malformed> for std::io::Error {
 }
 
 /// Fills a message of `N` bytes from the left; the rest stays zero.
+#[derive(Clone, Copy)]
 pub(super) struct Writer<const N: usize> {
     bytes: [u8; N],
     used: usize,

@@ -40,10 +40,11 @@ impl Attributes {
         }
     }
 
-    /// The name of a user process.
+    /// The name of a process that is not one of many alike.
     pub(crate) fn process_name(&self, key: ProcessKey) -> Option<&str> {
         match key.kind {
             ProcessKind::Event => None,
+            ProcessKind::Companion => Some("companion"),
             ProcessKind::User => {
                 self.process_names.get(usize::from(key.slot.0)).map(String::as_str)
             }
@@ -52,7 +53,11 @@ impl Attributes {
 
     /// What `ps` shows of a process.
     pub(super) fn role(&self, key: ProcessKey) -> String {
-        self.process_name(key).map_or_else(|| key.slot_name(), |name| format!("user {name}"))
+        match (key.kind, self.process_name(key)) {
+            (ProcessKind::User, Some(name)) => format!("user {name}"),
+            (_, Some(name)) => name.to_owned(),
+            (_, None) => key.slot_name(),
+        }
     }
 
     /// Sets what only processes of this kind have. Tuning is never fatal: whoever forbids it gets a
@@ -60,7 +65,7 @@ impl Attributes {
     pub(super) fn tune(&self, key: ProcessKey) {
         match key.kind {
             ProcessKind::Event => self.tune_event_worker(key),
-            ProcessKind::User => {}
+            ProcessKind::User | ProcessKind::Companion => {}
         }
     }
 

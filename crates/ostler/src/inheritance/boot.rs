@@ -72,6 +72,8 @@ pub(crate) struct ProcessBoot {
     pub(crate) worker_bell: OwnedFd,
     /// What is at its other ends.
     pub(crate) ends: ProcessEnds,
+    /// Where the companion is told of events; nobody else has it.
+    pub(crate) event_link: Option<OwnedFd>,
     /// Words to the manager; see [`crate::control::FromWorker::send`].
     pub(crate) control: OwnedFd,
     /// The master: readable means that it is gone.
@@ -84,6 +86,7 @@ impl ProcessBoot {
         let own = [&self.board, &self.worker_bell, &self.control];
         own.into_iter()
             .chain(self.black_box.as_ref())
+            .chain(self.event_link.as_ref())
             .chain(self.ends.descriptors())
             .map(AsRawFd::as_raw_fd)
             .chain([self.master_pidfd.as_fd().as_raw_fd()])

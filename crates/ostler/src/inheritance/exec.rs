@@ -9,6 +9,7 @@ use std::os::fd::{AsFd as _, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use ostler_core::ids::ProcessKind;
 use ostler_shm::layout::PROTOCOL;
 
 use super::{Charter, ProcessBoot, ProcessEnds};
@@ -184,6 +185,11 @@ fn assemble(parts: Parts, control: &OwnedFd) -> std::result::Result<Inherited, S
     let master_pidfd = PidFd::from_descriptor(fixed.next().ok_or_else(missing)?);
     let black_box = fixed.next().ok_or_else(missing)?;
     let worker_bell = fixed.next().ok_or_else(missing)?;
+    let mut ends = ends;
+    let event_link = match bequest.key.kind {
+        ProcessKind::Companion => Some(ends.pop().ok_or_else(missing)?),
+        ProcessKind::Event | ProcessKind::User => None,
+    };
     let mut ends = ends.into_iter();
     let ends = match charter.options.mode {
         Mode::Process => {
@@ -210,6 +216,7 @@ fn assemble(parts: Parts, control: &OwnedFd) -> std::result::Result<Inherited, S
         black_box: Some(black_box),
         worker_bell,
         ends,
+        event_link,
         control,
         master_pidfd,
     };

@@ -32,13 +32,7 @@ impl Driver<'_> {
             SupervisorAction::Leave(worker) => self.say(&ToMaster::Leave(worker))?,
             SupervisorAction::Kill(worker, cause) => self.kill(worker, cause),
             SupervisorAction::Died { worker, exit, killed, took_delivery, expected } => {
-                let death = DeathNotice { worker, exit, killed, took_delivery, expected };
-                let reaped = self.reaped.take_if(|reaped| reaped.key == worker);
-                invariant!(reaped.is_some(), "a death is told when the process was just reaped");
-                if let Some(reaped) = reaped {
-                    self.tell_death(&death, &reaped);
-                }
-                self.say(&ToMaster::Died(death))?;
+                self.died(DeathNotice { worker, exit, killed, took_delivery, expected })?;
             }
             SupervisorAction::Recycles(worker, reason) => {
                 tracing::info!(%worker, because = report::reason(reason), "worker is recycled");
@@ -70,7 +64,10 @@ impl Driver<'_> {
                 let kind = kind.letter();
                 tracing::warn!(%kind, deaths, period_ms, "workers die often");
             }
-            SupervisorAction::ReloadStarted(_) => tracing::info!("reload begins"),
+            SupervisorAction::ReloadStarted(kind) => {
+                tracing::info!("reload begins");
+                self.say(&ToMaster::ReloadStarted(kind))?;
+            }
             SupervisorAction::ReloadFinished(kind, outcome) => {
                 self.reload_over(outcome);
                 // The master says how it ended.
@@ -87,15 +84,28 @@ impl Driver<'_> {
         Ok(None)
     }
 
-    fn tell_death(&mut self, death: &DeathNotice, reaped: &Reaped) {
+    fn died(&mut self, death: DeathNotice) -> Step {
+        let reaped = self.reaped.take_if(|reaped| reaped.key == death.worker);
+        invariant!(reaped.is_some(), "a death is told when the process was just reaped");
+        let cause = reaped.map(|reaped| self.tell_death(&death, &reaped));
+        if let Some(cause) = cause.filter(|_| self.setup.settings.companion.slots > 0) {
+            self.say(&ToMaster::Cause(death.worker, cause))?;
+        }
+        self.say(&ToMaster::Died(death))
+    }
+
+    /// Tells a death, and returns the cause.
+    fn tell_death(&mut self, death: &DeathNotice, reaped: &Reaped) -> ShortText {
         let now = clock::monotonic_ms();
         let case = self.diagnosis.on_death(death, reaped, now);
         let name = self.setup.attributes.process_name(death.worker);
         self.reports.death(death, reaped, &case, (now, name));
+        let cause = ShortText::new(&case.cause);
         // Who leaves in good order has not died.
         if !death.expected || death.killed.is_some() || death.exit != Exit::Code(0) {
             self.diagnosis.tell_death(death, case, now, self.setup);
         }
+        cause
     }
 
     /// Does what the master asks for.
@@ -112,7 +122,7 @@ impl Driver<'_> {
             ToManager::MemoryReady { worker, seat } => {
                 let count = descriptors.len();
                 let ends = self.setup.attributes.ends;
-                let Some(lanes) = LaneDescriptors::new(descriptors, ends, seat) else {
+                let Some(lanes) = LaneDescriptors::new(worker, descriptors, ends, seat) else {
                     // This process may have none left to open them with.
                     tracing::error!(%worker, count, "lane memory with wrong descriptors");
                     self.say(&ToMaster::Release(worker))?;

@@ -12,18 +12,18 @@ use ostler_core::{Millis, invariant};
 
 use super::accepting::Accepting;
 use super::base::{Base, SeatToken};
-use super::managers::{Lost, Managers};
+use super::companion::Companion;
+use super::managers::Managers;
 use super::orphans::Orphans;
 use super::report::{Announcement, report_reload};
 use super::retired::Retired;
 use super::service::Service;
 use super::{lanes, listening};
 use crate::api::port::Ports;
-use crate::control::{Received, ShortText, ToManager, ToMaster, ToProcess};
+use crate::control::{Received, ServerEvent, ShortText, ToManager, ToMaster, ToProcess};
 use crate::encryption::Encryption;
 use crate::error::{Error, Result, memory_advice};
 use crate::log::SignalNotes;
-use crate::manager::ManagerHandle;
 use crate::options::Options;
 use crate::reactor::mailbox::{FromReactor, Mailbox, Reports, ToReactor};
 use crate::sys::epoll::{Epoll, Events, Interest};
@@ -35,6 +35,7 @@ const MANAGER: u64 = 2;
 const MANAGER_PIDFD: u64 = 3;
 const REPORTS: u64 = 4;
 const SPARE_PIDFD: u64 = 5;
+pub(super) const COMPANION: u64 = 6;
 /// Control messages taken before other events are looked at.
 const MESSAGES_MAX: usize = 64;
 
@@ -54,6 +55,8 @@ pub(super) struct Master {
     pub(super) threads: Vec<JoinHandle<()>>,
     pub(super) reports: Reports,
     pub(super) shutdown: Shutdown,
+    /// What is told of the life of the server.
+    pub(super) companion: Option<Companion>,
     /// Who is not started again.
     pub(super) retired: Retired,
     /// Until then at least one worker must have become ready.
@@ -102,6 +105,7 @@ impl Master {
                         }
                     }
                     SPARE_PIDFD => self.spare_lost(),
+                    COMPANION => self.on_companion(now),
                     _ => match (SeatToken::unpack(token), listening::port_of(token)) {
                         (Some(seat), _) => self.on_seat(seat, now),
                         (None, Some(port)) => self.accept(port, now),
@@ -136,7 +140,7 @@ impl Master {
         self.watch_manager()
     }
 
-    fn watch_manager(&mut self) -> std::io::Result<()> {
+    pub(super) fn watch_manager(&mut self) -> std::io::Result<()> {
         self.epoll.add(&self.managers.current.channel, MANAGER, Interest::READ)?;
         self.epoll.add(&self.managers.current.pidfd, MANAGER_PIDFD, Interest::READ)?;
         self.watch_spare()
@@ -179,7 +183,7 @@ impl Master {
         self.orphans.on_child_ended(&managers, manager_ended);
     }
 
-    fn take_messages(&mut self, at_most: usize, now: Millis) {
+    pub(super) fn take_messages(&mut self, at_most: usize, now: Millis) {
         for _ in 0..at_most {
             match self.managers.current.channel.receive() {
                 Ok(Received::Message(message, descriptors)) => {
@@ -222,20 +226,28 @@ impl Master {
             ToMaster::Need(key) => self.make_memory(key),
             ToMaster::Spawned { worker, pid } => self.on_spawned(worker, pid, descriptors),
             ToMaster::Serve { serve, leave } => self.on_serve(serve, leave),
-            ToMaster::Leave(key) => self.leave(key),
+            ToMaster::Leave(key) => {
+                if !self.companion_stays(key) {
+                    self.let_leave(key);
+                }
+            }
             ToMaster::Release(key) => {
                 self.managers.note_gone(key);
                 self.release(key);
             }
+            ToMaster::Cause(key, cause) => self.companion_notes_cause(key, cause),
             ToMaster::Died(notice) => {
+                self.companion_hears_of_death(notice);
                 self.managers.note_gone(notice.worker);
                 self.release(notice.worker);
                 self.look_for_drained(now);
             }
             ToMaster::Retired(key) => self.retired.note(key),
+            ToMaster::ReloadStarted(_) => self.companion_hears(ServerEvent::BeforeReload),
             ToMaster::ReloadFinished { kind, outcome, why } => {
                 invariant!(kind == ProcessKind::Event, "others have no reload of their own");
                 report_reload(outcome, why);
+                self.companion_hears_why(ServerEvent::AfterReload(outcome), why);
                 self.service_reloaded(outcome);
             }
             ToMaster::NobodyStarts(why) => self.on_nobody_starts(why),
@@ -262,7 +274,7 @@ impl Master {
     }
 
     /// A process takes no more packages, or in BASE mode no more clients.
-    fn leave(&mut self, key: ProcessKey) {
+    pub(super) fn let_leave(&mut self, key: ProcessKey) {
         self.service_left(key);
         self.tell_all(|| ToReactor::Leave(key));
         self.tell_process(key, ToProcess::Leave);
@@ -270,7 +282,8 @@ impl Master {
 
     /// A process is gone, or never came. For whoever does not have its pidfd; the others settle it
     /// when that is readable.
-    fn release(&mut self, key: ProcessKey) {
+    pub(super) fn release(&mut self, key: ProcessKey) {
+        self.companion_released(key);
         self.service_left(key);
         self.tell_all(|| ToReactor::Release(key));
         self.release_seat(key);
@@ -286,7 +299,13 @@ impl Master {
             }
             return;
         }
-        match lanes::make(key, self.options.lane_sizes(), &self.mailboxes) {
+        let link = self.link_companion(key);
+        let made = link.and_then(|link| {
+            let mut descriptors = lanes::make(key, self.options.lane_sizes(), &self.mailboxes)?;
+            descriptors.extend(link);
+            Ok(descriptors)
+        });
+        match made {
             Ok(descriptors) => {
                 self.managers.note_needed(key);
                 self.send(&ToManager::MemoryReady { worker: key, seat: 0 }, descriptors);
@@ -299,12 +318,14 @@ impl Master {
         let advice = memory_advice(&error);
         let text = "cannot make the lane memory of a worker";
         tracing::error!(worker = %key, %error, advice, "{text}");
+        self.companion_released(key);
         self.memory_failure = Some(error);
         self.send(&ToManager::MemoryFailed(key), Vec::new());
     }
 
     fn on_spawned(&mut self, key: ProcessKey, pid: i32, descriptors: Vec<std::os::fd::OwnedFd>) {
         tracing::debug!(worker = %key, pid, "forked");
+        self.companion_notes_pid(key, pid);
         if let Err(error) = self.watch_worker(key, descriptors) {
             // It will not serve, see `on_serve`.
             tracing::error!(worker = %key, %error, "cannot watch a worker, it is replaced");
@@ -334,14 +355,14 @@ impl Master {
             // sessions would wait for ever.
             tracing::error!(worker = %serve, "does not serve, because nobody could see its death");
             if let Some(leave) = leave {
-                self.leave(leave);
+                self.let_leave(leave);
             }
             self.send(&ToManager::Condemn(serve), Vec::new());
             return;
         }
         if !serve.kind.serves_sessions() {
             tracing::info!(process = %serve, name = self.name_of(serve), "runs");
-            return;
+            return self.companion_runs(serve);
         }
         self.boot_deadline = None;
         self.tell_all(|| ToReactor::Serve { serve, leave });
@@ -353,6 +374,9 @@ impl Master {
     }
 
     fn name_of(&self, key: ProcessKey) -> Option<&str> {
+        if key.kind == ProcessKind::Companion {
+            return Some("companion");
+        }
         self.process_names.get(usize::from(key.slot.0)).map(String::as_str)
     }
 
@@ -381,59 +405,6 @@ impl Master {
             }
         }
         closed
-    }
-
-    fn manager_lost(&mut self, now: Millis) {
-        // What it said before it died counts, to the last word: that may be its spare. It adds
-        // nothing any more.
-        self.take_messages(usize::MAX, now);
-        if self.exit.is_some() {
-            return;
-        }
-        let _ = self.epoll.remove(&self.managers.current.channel);
-        let _ = self.epoll.remove(&self.managers.current.pidfd);
-        if let Some(spare) = &self.managers.spare {
-            let _ = self.epoll.remove(&spare.pidfd);
-        }
-        if !self.shutdown.wants_manager() {
-            self.on_shutdown(shutdown::Event::ManagersLost, now);
-            return;
-        }
-        // Its workers died with it and are ours now. Asked while it is known to have ended, so that
-        // they are known as ours.
-        self.reap_orphans();
-        let dead = self.managers.current.pid;
-        self.retired.forget_what_is_known();
-        let (lost, processes) = self.managers.lost(now);
-        for key in processes {
-            self.release(key);
-        }
-        if let Lost::ForGood(why) = lost {
-            self.exit = Some(Err(Error::managers_lost(why)));
-            return;
-        }
-        tracing::warn!(
-            pid = dead.get(),
-            successor = self.managers.current.pid.get(),
-            "the manager died, its spare takes its place; its workers died with it"
-        );
-        if self.shutdown.has_begun() {
-            self.send(&ToManager::Draining, Vec::new());
-        }
-        self.service_has_new_manager();
-        if let Err(error) = self.watch_manager() {
-            self.exit = Some(Err(Error::internal("cannot watch the manager", Some(error))));
-        }
-    }
-
-    fn spare_lost(&mut self) {
-        // The event may be of its predecessor: the manager has forked another in the same turn.
-        let is_lost = |spare: &mut ManagerHandle| matches!(spare.pidfd.has_ended(), Ok(true));
-        if let Some(spare) = self.managers.spare.take_if(is_lost) {
-            let _ = self.epoll.remove(&spare.pidfd);
-            tracing::warn!(pid = spare.pid.get(), "the spare manager died");
-            // The manager notices too and forks another.
-        }
     }
 
     fn run_due(&mut self, now: Millis) {

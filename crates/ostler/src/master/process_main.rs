@@ -24,17 +24,25 @@ where
     R: IntoHandler,
     F: Fn(&Worker) -> R + 'static,
 {
-    let ProgramCode { own_handlers, processes } = code;
+    let ProgramCode { own_handlers, processes, companion } = code;
     let server = move |worker: &Worker| make(worker).into_handler();
     let of_workers = Factories::of_workers(server, own_handlers.clone());
-    Box::new(move |boot| match boot.key.kind {
+    Box::new(move |mut boot| match boot.key.kind {
         ProcessKind::Event => run(boot, &options, &ports, &of_workers),
         ProcessKind::User => match processes.get(boot.key.slot) {
             Some(process) => {
                 let factories = program_code::of_process(process, own_handlers.without());
                 run(boot, &options, &ports, &factories)
             }
-            None => unknown(&boot),
+            None => unknown(&boot, "no user process of that name"),
+        },
+        ProcessKind::Companion => match (&companion, boot.event_link.take()) {
+            (Some(companion), Some(link)) => {
+                let own = own_handlers.without();
+                let factories = program_code::of_companion(companion, link, own);
+                run(boot, &options, &ports, &factories)
+            }
+            _ => unknown(&boot, "no companion"),
         },
     })
 }
@@ -50,10 +58,9 @@ where
     }
 }
 
-/// A program that was executed may have no process of that name any more.
-fn unknown(boot: &ProcessBoot) -> i32 {
-    let text = "this program has no user process of that name: a server has those with which it \
-                was started, until it is restarted";
-    let _ = FromWorker::StartFailed(ShortText::new(text)).send(&boot.control);
+/// A program that was executed may not have everything any more that the server has.
+fn unknown(boot: &ProcessBoot, what: &str) -> i32 {
+    let text = format!("this program has {what}: restart the server, which has one");
+    let _ = FromWorker::StartFailed(ShortText::new(&text)).send(&boot.control);
     EXIT_NOT_PREPARED
 }

@@ -4,7 +4,7 @@ use ostler_core::supervisor::ReloadOutcome;
 
 use super::event_loop::Master;
 use crate::api::port::Ports;
-use crate::control::ShortText;
+use crate::control::{ServerEvent, ShortText};
 use crate::sys::process;
 
 /// What the program wants to do when the server listens.
@@ -12,7 +12,9 @@ pub(crate) type Announcement = Box<dyn FnOnce(&Ports)>;
 
 impl Master {
     /// The figures that are in force, whatever was asked for.
-    pub(super) fn report_start(&self) {
+    pub(super) fn report_start(&mut self) {
+        self.companion_hears(ServerEvent::Start);
+        self.companion_hears_of_manager();
         let (options, plan) = (&self.options, self.options.planned());
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),

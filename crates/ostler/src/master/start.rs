@@ -16,6 +16,7 @@ use super::accepting_reactor;
 use super::acceptor::Acceptor;
 use super::base::Base;
 use super::bound_descriptors::BoundDescriptors;
+use super::companion::Companion;
 use super::daemon::Daemon;
 use super::descriptors;
 use super::event_loop::Master;
@@ -160,7 +161,9 @@ where
     let threads = start_reactors(reactors, accepts.reactor)?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
     let master = Master {
-        shutdown: Shutdown::new(options.shutdown_timeout_ms, options.stop_timeout_ms()),
+        shutdown: Shutdown::new(options.shutdown_timeout_ms, options.stop_timeout_ms())
+            .announced(options.has_companion.then_some(options.drain_timeout_ms)),
+        companion: options.has_companion.then(Companion::new),
         process_names: setup.attributes.process_names.clone(),
         retired: Retired::default(),
         managers: Managers::new(manager, spare),

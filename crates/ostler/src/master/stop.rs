@@ -23,6 +23,7 @@ impl Master {
     pub(super) fn on_shutdown(&mut self, event: Event, now: Millis) {
         for action in self.shutdown.on(event, now) {
             match action {
+                ShutdownAction::Announce => self.announce_end(),
                 ShutdownAction::Drain => self.begin_drain(),
                 ShutdownAction::CloseSessions { timed_out } => self.close_sessions(timed_out),
                 ShutdownAction::StopWorkers { now } => {
@@ -85,6 +86,7 @@ impl Master {
             let joined = thread.join();
             invariant!(joined.is_ok(), "a reactor that panics aborts the process");
         }
+        self.tell_unhandled_events();
         self.close_base_books();
         log_books(&self.reports.books.lock().unwrap_or_else(PoisonError::into_inner));
         self.sweep();

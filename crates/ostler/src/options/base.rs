@@ -13,9 +13,10 @@ impl Options {
     }
 
     /// Seats in the commons: for each slot one that serves, one that starts, one that leaves, and
-    /// one whose death was not seen yet. A user process has no successor beside it.
+    /// one whose death was not seen yet. Processes that serve nobody have no
+    /// successor beside them.
     pub(crate) fn seats(&self) -> usize {
-        4 * usize::from(self.workers) + 2 * usize::from(self.user_processes)
+        4 * usize::from(self.workers) + 2 * usize::from(self.single_processes())
     }
 
     /// The memory budget of the process that serves clients, bytes: all of it the master's, or its

@@ -45,6 +45,8 @@ pub struct Options {
     pub(crate) reactors: u16,
     /// Processes of the program's own. No option: the program says it, with what they run.
     pub(crate) user_processes: u16,
+    /// Whether the program wants to know of the life of its server. No option either.
+    pub(crate) has_companion: bool,
     /// Which processes are not dumpable.
     pub(crate) harden: Harden,
     /// Run workers under `SCHED_BATCH`.
@@ -162,6 +164,7 @@ impl Default for Options {
             workers: at_most(cpus, WORKERS_DEFAULT_MAX),
             reactors: at_most(reactors_by_default(cpus), REACTORS_DEFAULT_MAX),
             user_processes: 0,
+            has_companion: false,
             harden: Harden::Master,
             sched_batch: true,
             user: String::new(),

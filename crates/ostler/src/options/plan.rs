@@ -4,7 +4,7 @@ use std::fmt;
 
 use ostler_core::framing::FramingConfig;
 use ostler_core::ids::ProcessKey;
-use ostler_core::supervisor::{GroupSettings, Settings, SingleSettings};
+use ostler_core::supervisor::{GroupSettings, Restart, Settings, SingleSettings};
 
 use ostler_shm::board::{BODY_AREA_MAX, BoardSizes};
 use ostler_shm::layout::{CONTROL_SIZE, LANE_SIZE_MIN, PAGE, Sizes};
@@ -169,12 +169,27 @@ impl Options {
             age_max_ms: None,
             ..event.clone()
         };
-        Settings { event, user }
+        let companion = GroupSettings {
+            slots: u16::from(self.has_companion),
+            singles: vec![SingleSettings {
+                restart: Restart::Always,
+                back_off_min_ms: self.back_off_min_ms.max(1),
+                back_off_max_ms: self.back_off_max_ms.max(1),
+                is_reloaded: false,
+            }],
+            ..user.clone()
+        };
+        Settings { event, user, companion }
+    }
+
+    /// Processes that serve nobody.
+    pub(crate) fn single_processes(&self) -> u16 {
+        self.user_processes.saturating_add(u16::from(self.has_companion))
     }
 
     /// How long all processes may take to leave: workers first, then the others.
     pub(crate) fn stop_timeout_ms(&self) -> u64 {
-        let groups = 1 + u64::from(self.user_processes > 0);
+        let groups = 1 + u64::from(self.user_processes > 0) + u64::from(self.has_companion);
         groups.saturating_mul(self.drain_timeout_ms)
     }
 
@@ -193,9 +208,9 @@ impl Options {
         MemoryPlan {
             reactors: self.lanes_of_worker() as u64,
             workers: u64::from(self.workers),
-            processes: u64::from(self.user_processes),
+            processes: u64::from(self.single_processes()),
             boards: match self.mode {
-                Mode::Base => u64::from(self.workers) + u64::from(self.user_processes),
+                Mode::Base => u64::from(self.workers) + u64::from(self.single_processes()),
                 Mode::Process => 1,
             },
             connections: self.max_connections,
@@ -212,7 +227,7 @@ impl Options {
 pub(crate) struct MemoryPlan {
     reactors: u64,
     workers: u64,
-    /// User processes.
+    /// Processes that serve nobody.
     processes: u64,
     /// Session tables.
     boards: u64,
@@ -242,7 +257,7 @@ impl MemoryPlan {
     fn processes_in_words(&self) -> String {
         match self.processes {
             0 => format!("{} workers", self.workers),
-            others => format!("{} workers, {others} user processes", self.workers),
+            others => format!("{} workers, {others} other processes", self.workers),
         }
     }
 

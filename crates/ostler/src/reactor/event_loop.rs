@@ -155,6 +155,8 @@ impl Reactor {
                 ToReactor::PayForMemory { floor } => self.clients.pay_for_memory(floor),
                 ToReactor::MemoryIsFree => self.clients.memory_is_free(),
                 ToReactor::Drain => {
+                    // What was sent before the end began is sent, also by who serves nobody.
+                    self.consume_all();
                     self.clients.draining = true;
                     self.clients.end_all_handshakes();
                     self.clients.hold_whole_messages();

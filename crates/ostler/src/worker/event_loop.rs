@@ -200,6 +200,7 @@ impl<H: AnyHandler> Run<H> {
 
     /// What is due, what other threads posted, a batch of deliveries.
     pub(crate) fn round(&mut self) -> Round {
+        self.handlers.look();
         self.run_timers();
         self.run_posts();
         self.run_writers();

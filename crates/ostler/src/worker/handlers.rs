@@ -133,6 +133,11 @@ impl<H: AnyHandler> Handlers<H> {
         self.ports.get_mut(port).as_mut().map(|own| own.as_any())
     }
 
+    /// A round of the loop begins.
+    pub(super) fn look(&mut self) {
+        self.server.look(&self.worker);
+    }
+
     /// What there is to do once, beside serving.
     pub(super) fn work(&mut self) -> Option<Outcome> {
         self.context.callee.enter(HandlerId::Server);

@@ -242,6 +242,11 @@ impl Sender {
     }
 
     /// The lanes, for the loop: taking and sleeping. To be given back before user code runs.
+    /// Watches one more descriptor: what becomes readable ends a sleep.
+    pub(crate) fn watch(&self, bell: impl std::os::fd::AsFd) -> std::io::Result<()> {
+        self.port().watch(bell)
+    }
+
     pub(super) fn port(&self) -> RefMut<'_, Port> {
         self.port.borrow_mut()
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use ostler_testkit::{Process, ServerBuilder, TestError, TestResult, TestServer};
 
-/// Where the processes find their orders; removed with this value.
+/// Where processes find their orders; removed with this value.
 pub struct Crew {
     directory: PathBuf,
 }
@@ -41,6 +41,16 @@ impl Crew {
         let (new, path) = (self.path(&format!("{name}.new")), self.path(&format!("{name}.order")));
         std::fs::write(&new, format!("{order}\n"))?;
         Ok(std::fs::rename(new, path)?)
+    }
+
+    /// Makes an empty file.
+    pub fn touch(&self, name: &str) -> TestResult {
+        Ok(std::fs::write(self.path(name), b"")?)
+    }
+
+    /// Removes it.
+    pub fn remove(&self, name: &str) -> TestResult {
+        Ok(std::fs::remove_file(self.path(name))?)
     }
 
     /// Whether an order has not been taken yet.

@@ -1,7 +1,7 @@
 //! Crew: an echo server with user processes, for the process tests.
 //!
 //! ```text
-//! crew [--set NAME=VALUE | --process NAME=KIND[,always|on_failure|never][,reload]]...
+//! crew [--set NAME=VALUE | --process NAME=KIND[,POLICY][,reload] | --companion]...
 //! ```
 //!
 //! `KIND` says what a process does:
@@ -13,7 +13,8 @@
 //!
 //! Orders are `send TEXT` (to all sessions), `exit CODE`, `fail`, `panic`, `done`, `hang`, `leave`,
 //! `hostile`, `thread`; each is done once and its file removed. Every life is told in
-//! `CREW_DIR/journal`.
+//! `CREW_DIR/journal`, and so is every event of the companion. At an event the companion waits as
+//! long as the file `hold_EVENT` exists, and ends when `die_EVENT` does.
 
 #[path = "probe/memory.rs"]
 #[allow(dead_code, reason = "of another program, which needs all of it")]
@@ -25,8 +26,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ostler::{
-    Error, Exit, Handler, KeepAlive, Outcome, Package, ProcessBody, Restart, Server, Session,
-    UserProcess, Worker,
+    Error, Exit, Handler, KeepAlive, Outcome, Package, ProcessBody, ReloadReport, Restart, Server,
+    ServerEvents, Session, UserProcess, Worker, WorkerDeath,
 };
 
 use ostler_shm::layout::Sizes;
@@ -133,6 +134,61 @@ impl ProcessBody for Ticker {
     }
 }
 
+/// The companion.
+struct Events;
+
+impl Events {
+    fn at(&self, worker: &Worker, event: &str, more: &str) -> Outcome {
+        note(&format!("companion {event} {more}"));
+        while directory().join(format!("hold_{event}")).exists() {
+            std::thread::sleep(LOOK);
+        }
+        if directory().join(format!("die_{event}")).exists() {
+            std::process::exit(9);
+        }
+        send_to_all(worker, event);
+        Ok(())
+    }
+}
+
+impl ServerEvents for Events {
+    fn on_start(&mut self, worker: &Worker) -> Outcome {
+        worker.after::<Self>(LOOK, |me, worker| me.at(worker, "timer", ""));
+        self.at(worker, "start", "")
+    }
+
+    fn on_before_shutdown(&mut self, worker: &Worker) -> Outcome {
+        self.at(worker, "before_shutdown", "")
+    }
+
+    fn on_shutdown(&mut self, worker: &Worker) -> Outcome {
+        self.at(worker, "shutdown", &format!("{} sessions", worker.sessions().len()))
+    }
+
+    fn on_manager_start(&mut self, worker: &Worker, pid: i32) -> Outcome {
+        self.at(worker, "manager_start", &pid.to_string())
+    }
+
+    fn on_manager_stop(&mut self, worker: &Worker, pid: i32) -> Outcome {
+        self.at(worker, "manager_stop", &pid.to_string())
+    }
+
+    fn on_before_reload(&mut self, worker: &Worker) -> Outcome {
+        self.at(worker, "before_reload", "")
+    }
+
+    fn on_after_reload(&mut self, worker: &Worker, report: &ReloadReport) -> Outcome {
+        let (done, first) = (report.is_done(), report.is_replaced(0));
+        self.at(worker, "after_reload", &format!("{done} {first:?} {:?}", report.stopped_at()))
+    }
+
+    fn on_worker_error(&mut self, worker: &Worker, death: &WorkerDeath) -> Outcome {
+        let (name, pid, cause) = (death.name(), death.pid(), death.cause());
+        let how = format!("{:?} {:?}", death.exit_code(), death.signal());
+        self.at(worker, "worker_error", &format!("{name} {pid} {how} {cause}"))
+    }
+}
+
 fn wait(worker: &Worker) -> Outcome {
     let name = worker.process_name().ok_or("a process has a name")?;
     note(&format!("{name} start u{}.{}", worker.slot(), worker.generation()));
@@ -150,6 +206,13 @@ struct Echo;
 impl Handler for Echo {
     fn on_receive(&mut self, _: &Worker, session: &Session, package: &Package) -> Outcome {
         Ok(session.send(package)?)
+    }
+
+    fn on_worker_start(&mut self, _: &Worker) -> Outcome {
+        match directory().join("fail_workers").exists() {
+            true => Err("told to fail".into()),
+            false => Ok(()),
+        }
     }
 
     fn on_worker_stop(&mut self, worker: &Worker) {
@@ -188,6 +251,10 @@ fn serve() -> ostler::Result<()> {
     let mut builder = Server::builder().set("listen", "127.0.0.1:0");
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
+        if argument == "--companion" {
+            builder = builder.companion(|_| Events);
+            continue;
+        }
         let value = arguments.next().unwrap_or_default();
         builder = match (argument.as_str(), value.split_once('=')) {
             ("--set", Some((name, value))) => builder.set(name, value),

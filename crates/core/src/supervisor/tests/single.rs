@@ -23,7 +23,8 @@ fn user(slot: u16, generation: u32) -> ProcessKey {
 fn settings(singles: Vec<SingleSettings>) -> Settings {
     let slots = u16::try_from(singles.len()).unwrap();
     let user = GroupSettings { slots, singles, ..GroupSettings::default() };
-    Settings { event: GroupSettings { slots: 1, ..GroupSettings::default() }, user }
+    let event = GroupSettings { slots: 1, ..GroupSettings::default() };
+    Settings { event, user, ..Settings::default() }
 }
 
 /// One event worker that serves, and single processes that serve.
@@ -220,6 +221,32 @@ fn one_that_was_over_before_its_manager_is_not_started() {
     assert!(case.is_settled());
     let out = case.on(Event::MemoryReady(user(0, 1)));
     assert_eq!(out, [SupervisorAction::ReleaseMemory(user(0, 1))], "too late");
+}
+
+/// What the life of the server is told to lives longest.
+#[test]
+fn the_companion_is_started_first_and_leaves_last() {
+    let alone = |singles| GroupSettings { slots: 1, singles, ..GroupSettings::default() };
+    let settings = Settings {
+        event: alone(Vec::new()),
+        user: alone(vec![single(Restart::Always)]),
+        companion: alone(vec![single(Restart::Always)]),
+    };
+    let mut case = Case { supervisor: Supervisor::new(settings), now: 1_000, recycled: Vec::new() };
+    let companion = ProcessKey { kind: ProcessKind::Companion, ..user(0, 1) };
+    let all = [companion, user(0, 1), key(0, 1)];
+    assert_eq!(case.start(), all.map(SupervisorAction::NeedMemory));
+    for key in all {
+        case.on(Event::MemoryReady(key));
+        case.on(Event::Forked(key));
+        case.on(Event::Ready(key));
+    }
+    let mut out = case.on(Event::ShutdownRequested { now: false });
+    for leaves in [key(0, 1), user(0, 1), companion] {
+        assert_eq!(out, [SupervisorAction::Leave(leaves)]);
+        out = exit(&mut case, leaves, Exit::Code(0));
+    }
+    assert_eq!(out, [SupervisorAction::Finished]);
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -29,7 +29,8 @@ pub(super) struct Left {
 impl Left {
     /// Takes a boot apart; what the child itself needs comes with it.
     pub(super) fn new(boot: ProcessBoot, charter: &OwnedFd) -> io::Result<(Self, Waiting)> {
-        let ProcessBoot { key, manager, board, black_box, worker_bell, ends, .. } = boot;
+        let ProcessBoot { key, manager, board, black_box, worker_bell, ends, event_link, .. } =
+            boot;
         let waiting = Waiting {
             key,
             manager,
@@ -45,6 +46,7 @@ impl Left {
                 (seat, std::iter::once(link).chain(listeners).collect())
             }
         };
+        let ends: Vec<_> = ends.into_iter().chain(event_link).collect();
         let mut fixed = vec![charter.try_clone()?, board, boot.master_pidfd.into()];
         fixed.extend(black_box);
         fixed.push(worker_bell);

@@ -2,25 +2,34 @@
 
 use std::os::fd::OwnedFd;
 
+use ostler_core::ids::{ProcessKey, ProcessKind};
+
 use crate::control::{BASE_DESCRIPTORS_FIXED, LANE_DESCRIPTORS_FIXED};
 use crate::inheritance::{EndsKind, ProcessEnds};
 
 /// What the master sends for one process: `[down, up, worker_bell, lane_bell_0 ..
 /// lane_bell_{R-1}, file_link_0 .. file_link_{R-1}]`, or in BASE mode `[worker_bell, link,
-/// listener_0 .. listener_{P-1}]`.
+/// listener_0 .. listener_{P-1}]`. That of a companion has one more at the end, where events come.
 #[derive(Debug)]
 pub(in crate::manager) struct LaneDescriptors {
     pub(in crate::manager) worker_bell: OwnedFd,
     pub(in crate::manager) ends: ProcessEnds,
+    /// Where the companion is told of events.
+    pub(in crate::manager) event_link: Option<OwnedFd>,
 }
 
 impl LaneDescriptors {
     /// Sorts the descriptors of a message; `None` when they are not exactly those for these ends.
     pub(in crate::manager) fn new(
-        descriptors: Vec<OwnedFd>,
+        key: ProcessKey,
+        mut descriptors: Vec<OwnedFd>,
         ends: EndsKind,
         seat: u16,
     ) -> Option<Self> {
+        let event_link = match key.kind {
+            ProcessKind::Companion => Some(descriptors.pop()?),
+            ProcessKind::Event | ProcessKind::User => None,
+        };
         let (fixed, others) = match ends {
             EndsKind::Lanes(reactors) => (LANE_DESCRIPTORS_FIXED, reactors.checked_mul(2)?),
             EndsKind::Clients(ports) => (BASE_DESCRIPTORS_FIXED, ports),
@@ -34,12 +43,13 @@ impl LaneDescriptors {
                 let (down, up, worker_bell) = (rest.next()?, rest.next()?, rest.next()?);
                 let lane_bells = rest.by_ref().take(reactors).collect();
                 let ends = ProcessEnds::Lanes { down, up, lane_bells, file_links: rest.collect() };
-                Self { worker_bell, ends }
+                Self { worker_bell, ends, event_link }
             }
             EndsKind::Clients(_) => {
                 let (worker_bell, link) = (rest.next()?, rest.next()?);
                 let (seat, listeners) = (usize::from(seat), rest.collect());
-                Self { worker_bell, ends: ProcessEnds::Clients { seat, link, listeners } }
+                let ends = ProcessEnds::Clients { seat, link, listeners };
+                Self { worker_bell, ends, event_link }
             }
         })
     }
@@ -52,16 +62,22 @@ mod tests {
 
     #[test]
     fn lane_descriptors_must_be_exactly_as_many_as_the_reactors_ask() {
+        let key = ProcessKey::event(0, 1);
         let some = |count: usize| (0..count).map(|_| eventfd::create().unwrap()).collect();
-        let lanes = LaneDescriptors::new(some(7), EndsKind::Lanes(2), 0).unwrap();
+        let lanes = LaneDescriptors::new(key, some(7), EndsKind::Lanes(2), 0).unwrap();
         assert_eq!(lanes.ends.descriptors().len(), 6);
         for (count, reactors) in [(6, 2), (8, 2), (0, 0), (2, 0), (0, usize::MAX)] {
-            assert!(LaneDescriptors::new(some(count), EndsKind::Lanes(reactors), 0).is_none());
+            assert!(LaneDescriptors::new(key, some(count), EndsKind::Lanes(reactors), 0).is_none());
         }
-        let base = LaneDescriptors::new(some(5), EndsKind::Clients(3), 7).unwrap();
+        let base = LaneDescriptors::new(key, some(5), EndsKind::Clients(3), 7).unwrap();
         assert_eq!(base.ends.descriptors().len(), 4);
         for (count, ports) in [(4, 3), (6, 3), (0, 0), (1, 0), (0, usize::MAX)] {
-            assert!(LaneDescriptors::new(some(count), EndsKind::Clients(ports), 7).is_none());
+            assert!(LaneDescriptors::new(key, some(count), EndsKind::Clients(ports), 7).is_none());
+        }
+        let key = ProcessKey { kind: ProcessKind::Companion, ..key };
+        for (count, is_right) in [(8, true), (7, false), (0, false)] {
+            let lanes = LaneDescriptors::new(key, some(count), EndsKind::Lanes(2), 0);
+            assert_eq!(lanes.and_then(|lanes| lanes.event_link).is_some(), is_right);
         }
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn fork_process(
         board: setup.board.try_clone()?,
         worker_bell: lanes.worker_bell,
         ends: lanes.ends,
+        event_link: lanes.event_link,
         control: far,
         master_pidfd: PidFd::from_descriptor(setup.master_pidfd.try_clone()?),
     };

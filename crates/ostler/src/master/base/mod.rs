@@ -107,6 +107,7 @@ impl Base {
 impl Master {
     /// A process is wanted: its seat, and what it begins with.
     pub(super) fn seat_process(&mut self, key: ProcessKey) -> io::Result<()> {
+        let event_link = self.link_companion(key)?;
         let Some(base) = &mut self.base else { return Ok(()) };
         let (near, far) = control_socket::pair()?;
         let bell = eventfd::create()?;
@@ -114,6 +115,7 @@ impl Master {
         // Who accepts nobody has the ports only to send datagrams from them.
         let slot = if key.kind.serves_sessions() { key.slot } else { Slot(0) };
         descriptors.extend(base.ports.of_slot(slot)?);
+        descriptors.extend(event_link);
         let mut link = Channel::new(near);
         // It waits there before the process is forked, which looks for it.
         if let Some(file) = base.certificates.file()? {

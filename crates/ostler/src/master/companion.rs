@@ -1,0 +1,264 @@
+//! The companion, as the master knows it: what it has to be told, and what it has not handled yet.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use ostler_core::event_queue::EventQueue;
+use ostler_core::ids::{ProcessKey, ProcessKind};
+use ostler_core::{Millis, shutdown};
+
+use super::event_loop::{COMPANION, Master};
+use crate::control::{
+    Channel, DeathNotice, FromCompanion, Received, ServerEvent, ShortText, ToCompanion,
+};
+use crate::sys::control_socket;
+use crate::sys::epoll::{Epoll, Interest};
+
+/// Most events that wait for the companion: a crash storm of minutes. What comes beyond them is
+/// told to nobody.
+const EVENTS_MAX: usize = 4_096;
+/// Messages taken before other events are looked at.
+const MESSAGES_MAX: usize = 64;
+
+/// What it has to be told, with its text.
+type Told = (ServerEvent, ShortText);
+
+/// The state of the companion, whichever process it is.
+pub(super) struct Companion {
+    queue: EventQueue<Told>,
+    /// The process that is told, or will be when it is ready.
+    process: Option<Process>,
+    /// Numbers of processes, and why they died, until that is told.
+    facts: HashMap<ProcessKey, Facts>,
+    /// The end of the server waits until it knows of it.
+    is_announcing: bool,
+    /// It leaves when it has handled everything.
+    leaving: Option<ProcessKey>,
+}
+
+struct Process {
+    key: ProcessKey,
+    link: Channel<ToCompanion, FromCompanion>,
+    is_ready: bool,
+    /// Its socket is watched for room to write.
+    watches_backlog: bool,
+}
+
+#[derive(Default)]
+struct Facts {
+    pid: i32,
+    cause: Option<ShortText>,
+}
+
+impl Companion {
+    pub(super) fn new() -> Self {
+        Self {
+            queue: EventQueue::new(EVENTS_MAX),
+            process: None,
+            facts: HashMap::new(),
+            is_announcing: false,
+            leaving: None,
+        }
+    }
+
+    fn push(&mut self, told: Told) {
+        if !self.queue.push(told) && self.queue.refused() == 1 {
+            let most = EVENTS_MAX;
+            tracing::error!(most, "the companion is behind, events are lost from now on");
+        }
+        self.tell();
+    }
+
+    /// Tells the process what it can be told now.
+    fn tell(&mut self) {
+        let Some(process) = self.process.as_mut().filter(|process| process.is_ready) else {
+            return;
+        };
+        while let Some((number, (event, text))) = self.queue.next_to_tell() {
+            let has_text = !text.as_str().is_empty();
+            let text = has_text.then_some(ToCompanion::Text(*text));
+            for message in text.into_iter().chain([ToCompanion::Event(number, *event)]) {
+                if let Err(error) = process.link.send(&message, Vec::new()) {
+                    // It is dying, which is told.
+                    tracing::debug!(%error, "the companion cannot be reached");
+                }
+            }
+        }
+    }
+
+    /// Watches for room when something waits for it.
+    fn watch(&mut self, epoll: &Epoll) {
+        let Some(process) = &mut self.process else { return };
+        let wanted = process.link.has_backlog();
+        if wanted != process.watches_backlog {
+            let interest = if wanted { Interest::READ | Interest::WRITE } else { Interest::READ };
+            process.watches_backlog =
+                epoll.modify(&process.link, COMPANION, interest).is_ok() && wanted;
+        }
+    }
+
+    /// Its process is gone, or never came.
+    fn lost(&mut self, key: ProcessKey, epoll: &Epoll) {
+        let Some(process) = self.process.take_if(|process| process.key == key) else { return };
+        let _ = epoll.remove(process.link.as_fd());
+        self.leaving.take_if(|leaving| *leaving == key);
+        if let Some((event, _)) = self.queue.receiver_died() {
+            tracing::error!(?event, "every companion dies of this event, it is given up");
+        }
+    }
+
+    /// Takes what its process says; false when that cannot be understood.
+    fn hear(&mut self) -> bool {
+        for _ in 0..MESSAGES_MAX {
+            let Some(process) = &mut self.process else { return true };
+            // What does not fit into the socket waits for the next event.
+            let _ = process.link.flush();
+            match process.link.receive() {
+                Ok(Received::Message(FromCompanion::Handled(number), _)) => {
+                    if !self.queue.handled(number) {
+                        return false;
+                    }
+                }
+                Ok(Received::Nothing | Received::Closed) => return true,
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
+impl Master {
+    /// The companion will be told, if there is one.
+    pub(super) fn companion_hears(&mut self, event: ServerEvent) {
+        self.companion_hears_why(event, ShortText::new(""));
+    }
+
+    /// The same with a reason.
+    pub(super) fn companion_hears_why(&mut self, event: ServerEvent, why: ShortText) {
+        let Some(companion) = &mut self.companion else { return };
+        companion.push((event, why));
+        companion.watch(&self.epoll);
+    }
+
+    /// A manager is in charge.
+    pub(super) fn companion_hears_of_manager(&mut self) {
+        let pid = self.managers.current.pid.get();
+        self.companion_hears(ServerEvent::ManagerStart { pid });
+    }
+
+    /// The end begins when the companion knows.
+    pub(super) fn announce_end(&mut self) {
+        if let Some(companion) = &mut self.companion {
+            companion.is_announcing = true;
+        }
+        self.companion_hears(ServerEvent::BeforeShutdown);
+    }
+
+    /// The link of the companion that is to be made, whose other end this returns. For other kinds
+    /// of process there is none.
+    pub(super) fn link_companion(&mut self, key: ProcessKey) -> io::Result<Option<OwnedFd>> {
+        let companion = self.companion.as_mut().filter(|_| key.kind == ProcessKind::Companion);
+        let Some(companion) = companion else { return Ok(None) };
+        let (near, far) = control_socket::pair()?;
+        self.epoll.add(&near, COMPANION, Interest::READ)?;
+        let link = Channel::new(near);
+        let process = Process { key, link, is_ready: false, watches_backlog: false };
+        companion.process = Some(process);
+        Ok(Some(far))
+    }
+
+    /// A process was forked.
+    pub(super) fn companion_notes_pid(&mut self, key: ProcessKey, pid: i32) {
+        if let Some(companion) = &mut self.companion {
+            companion.facts.insert(key, Facts { pid, cause: None });
+        }
+    }
+
+    /// Why a process died whose death is told next.
+    pub(super) fn companion_notes_cause(&mut self, key: ProcessKey, cause: ShortText) {
+        if let Some(companion) = &mut self.companion {
+            companion.facts.entry(key).or_default().cause = Some(cause);
+        }
+    }
+
+    /// A process runs that serves nobody.
+    pub(super) fn companion_runs(&mut self, key: ProcessKey) {
+        let Some(companion) = &mut self.companion else { return };
+        if let Some(process) = companion.process.as_mut().filter(|process| process.key == key) {
+            process.is_ready = true;
+        }
+        companion.tell();
+        companion.watch(&self.epoll);
+    }
+
+    /// A process has died.
+    pub(super) fn companion_hears_of_death(&mut self, death: DeathNotice) {
+        let Some(companion) = &mut self.companion else { return };
+        let Facts { pid, cause } = companion.facts.remove(&death.worker).unwrap_or_default();
+        if !death.expected {
+            let (worker, exit) = (death.worker, death.exit);
+            let event = ServerEvent::WorkerError { worker, pid, exit };
+            self.companion_hears_why(event, cause.unwrap_or(ShortText::new("")));
+        }
+    }
+
+    /// A process is gone, or never came.
+    pub(super) fn companion_released(&mut self, key: ProcessKey) {
+        if let Some(companion) = &mut self.companion {
+            companion.facts.remove(&key);
+            companion.lost(key, &self.epoll);
+        }
+    }
+
+    /// Everybody else is gone: true when the companion has something to do before it leaves.
+    pub(super) fn companion_stays(&mut self, key: ProcessKey) -> bool {
+        if key.kind != ProcessKind::Companion {
+            return false;
+        }
+        if self.shutdown.has_begun() {
+            let pid = self.managers.current.pid.get();
+            self.companion_hears(ServerEvent::ManagerStop { pid });
+            self.companion_hears(ServerEvent::Shutdown);
+        }
+        let Some(companion) = &mut self.companion else { return false };
+        companion.leaving = Some(key).filter(|_| !companion.queue.is_empty());
+        companion.leaving.is_some()
+    }
+
+    /// The server is over.
+    pub(super) fn tell_unhandled_events(&self) {
+        let Some(companion) = &self.companion else { return };
+        let (unhandled, lost) = (companion.queue.len(), companion.queue.refused());
+        if unhandled > 0 || lost > 0 {
+            tracing::info!(unhandled, lost, "events that the companion has not handled");
+        }
+    }
+
+    /// The companion says something.
+    pub(super) fn on_companion(&mut self, now: Millis) {
+        let Some(companion) = &mut self.companion else { return };
+        if !companion.hear()
+            && let Some(process) = companion.process.as_ref()
+        {
+            let key = process.key;
+            tracing::error!(worker = %key, "the companion writes nonsense");
+            companion.lost(key, &self.epoll);
+            self.send(&crate::control::ToManager::Condemn(key), Vec::new());
+            return;
+        }
+        companion.tell();
+        companion.watch(&self.epoll);
+        if !companion.queue.is_empty() {
+            return;
+        }
+        let is_announced = std::mem::take(&mut companion.is_announcing);
+        let leaving = companion.leaving.take();
+        if is_announced {
+            self.on_shutdown(shutdown::Event::Announced, now);
+        }
+        if let Some(key) = leaving {
+            self.let_leave(key);
+        }
+    }
+}
