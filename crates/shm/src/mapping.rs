@@ -211,3 +211,5 @@ unsafe impl SharedWords for crate::shared::atomic::Words32 {}
 unsafe impl SharedWords for crate::shared::atomic::Words64 {}
 // SAFETY: repr(C), an array of AtomicU64s and padding (see `shared::counter`).
 unsafe impl SharedWords for crate::shared::counter::Stripes {}
+// SAFETY: repr(C) struct of AtomicU64s and padding (see `shared::lock`).
+unsafe impl SharedWords for crate::shared::lock::LockWords {}

@@ -1,4 +1,5 @@
-//! Memory that all processes of a server see: numbers, counters, made before [`Server::run`].
+//! Memory that all processes of a server see: numbers, counters, tables, locks, made before
+//! [`Server::run`].
 //!
 //! Each process of a server is a fork, with a copy of its own of everything that the program had
 //! made: a plain `Arc<Mutex<...>>` or `static` that the factory catches is one in each process, and
@@ -50,11 +51,15 @@
 
 mod atomic;
 mod counter;
+mod lock;
 mod origin;
+mod table;
 
 #[cfg(doc)]
 use crate::Server;
 
 pub use atomic::{Atomic32, Atomic64};
 pub use counter::Counter;
+pub use lock::{Lock, LockGuard};
 pub(crate) use origin::{refuse_with_exec, worker_begins};
+pub use table::{Cell, Column, Number, Row, Rows, Table, TableDesign, TableError};

@@ -1,31 +1,54 @@
-//! Shared: workers with a counter and numbers that all of them see. For the process tests.
+//! Shared: workers with a counter, a number, a lock and a table that all of them see. For the
+//! process tests.
 //!
 //! A line is a command: `add N` (to the counter), `sum`, `put N`, `get`, `own` (what a plain
 //! `Arc` counts in this process), `make` (a counter, here in the worker), `sleep` (until `get`
-//! is not 0, in a thread).
+//! is not 0, in a thread), `visit KEY` (how often that was), `rows` (all keys, with the visits
+//! of each), `lock MS` (takes it, waits so long, lets go), `hold` (takes it and keeps it), `pid`,
+//! `worry` (adds to the row `worried` until it is killed).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ostler::shared::{Atomic64, Counter};
+use ostler::shared::{Atomic64, Column, Counter, Lock, Table, TableDesign};
 use ostler::{Framing, Handler, Outcome, Package, Server, Session, Worker};
 
 #[derive(Clone)]
 struct Shared {
     counter: Counter,
     number: Atomic64,
+    lock: Lock,
+    table: Table,
+    visits: Column<i64>,
     /// What looks shared, and is not.
     plain: Arc<AtomicU64>,
 }
 
 impl Shared {
     fn new() -> ostler::Result<Self> {
+        let mut design = TableDesign::new(20);
+        let visits = design.integer("visits");
         Ok(Self {
+            lock: Lock::new("lock")?,
+            table: design.make("visits")?,
+            visits,
             counter: Counter::new("counter")?,
             number: Atomic64::new("number", 0)?,
             plain: Arc::default(),
         })
+    }
+}
+
+impl Shared {
+    fn rows(&self) -> Result<String, Box<dyn std::error::Error>> {
+        let mut all = Vec::new();
+        for entry in self.table.rows() {
+            let (key, row) = entry?;
+            all.push(format!("{}={}", String::from_utf8(key)?, row.get(self.visits)));
+        }
+        all.sort();
+        Ok(all.join(" "))
     }
 }
 
@@ -49,6 +72,26 @@ impl Handler for Shared {
             "make" => match Counter::new("late") {
                 Ok(_) => "made".to_owned(),
                 Err(error) => error.to_string(),
+            },
+            "visit" => self.table.add(argument.as_bytes(), self.visits, 1)?.to_string(),
+            "pid" => std::process::id().to_string(),
+            "lock" => match self.lock.lock(Duration::from_millis(argument.parse()?))? {
+                Some(guard) if guard.is_torn() => {
+                    guard.mend();
+                    "torn".to_owned()
+                }
+                Some(_) => "whole".to_owned(),
+                None => "held".to_owned(),
+            },
+            "hold" => {
+                let _guard = self.lock.lock(Duration::ZERO)?;
+                self.number.store(1);
+                std::thread::sleep(Duration::from_secs(3_600));
+                "let go".to_owned()
+            }
+            "rows" => self.rows()?,
+            "worry" => loop {
+                self.table.add(b"worried", self.visits, 1)?;
             },
             "sleep" => {
                 let (number, counter) = (self.number.clone(), self.counter.clone());

@@ -7,7 +7,15 @@
 
 #[cfg(not(loom))]
 pub mod atomic;
+pub mod claim;
 #[cfg(not(loom))]
 pub mod counter;
 #[cfg(not(loom))]
+pub mod lock;
+#[cfg(not(loom))]
+pub mod members;
+#[cfg(not(loom))]
 pub mod place;
+pub mod row;
+#[cfg(not(loom))]
+pub mod table;

@@ -3,6 +3,7 @@
 
 use crate::layout::PAGE;
 use crate::mapping::{self, Mapping, SharedWords, Writer};
+use rustix::fd::OwnedFd;
 use std::io;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -29,13 +30,21 @@ impl<T: SharedWords> Place<T> {
     /// # Errors
     /// Those of memfd_create(2), fallocate(2) and mmap(2).
     pub fn create(name: &str) -> io::Result<Self> {
+        Self::with_file(name).map(|(place, _)| place)
+    }
+
+    /// Makes the memory; answers with its file, too.
+    ///
+    /// # Errors
+    /// As of [`Place::create`].
+    pub(super) fn with_file(name: &str) -> io::Result<(Self, OwnedFd)> {
         let len = (size_of::<T>() as u64).next_multiple_of(PAGE);
         let fd = mapping::create(name, len, true)?;
         mapping::seal(&fd, Writer::Receiver)?;
         let mapping = Mapping::inherited(&fd, len, true)?;
         let words = mapping.words::<T>(0).map(NonNull::from);
         let words = words.ok_or_else(|| io::Error::other("the words do not fit their memory"))?;
-        Ok(Self { words, _mapping: mapping })
+        Ok((Self { words, _mapping: mapping }, fd))
     }
 }
 

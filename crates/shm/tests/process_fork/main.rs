@@ -18,6 +18,10 @@ fn main() {
     println!("test a_child_of_the_worker_cannot_go_on_writing ... ok");
     kill_steps::every_output_comes_once_whatever_step_the_worker_dies_at();
     println!("test every_output_comes_once_whatever_step_the_worker_dies_at ... ok");
+    table_kills::a_stopped_writer_is_not_waited_for_without_end();
+    println!("test a_stopped_writer_is_not_waited_for_without_end ... ok");
+    table_kills::no_row_is_torn_or_stuck_whoever_is_killed();
+    println!("test no_row_is_torn_or_stuck_whoever_is_killed ... ok");
 }
 
 #[cfg(not(loom))]
@@ -26,3 +30,5 @@ mod kill_steps;
 mod lone_grandchild;
 #[cfg(not(loom))]
 mod process;
+#[cfg(not(loom))]
+mod table_kills;
