@@ -73,7 +73,7 @@ pub struct BrainSettings {
     pub deaths_while_waiting_max: u8,
     /// The most sessions.
     pub sessions_max: u32,
-    /// Worker slots.
+    /// Worker slots at the beginning; see [`Brain::set_workers`].
     pub workers: u16,
 }
 
@@ -211,6 +211,8 @@ pub struct Brain {
     peers: Peers,
     lanes: Lanes,
     lists: RunLists,
+    /// Sessions are at home in this many worker slots, the first ones.
+    homes: u16,
     /// Who waits, by the numbers of the ports; nothing where no port limits that.
     queues: Vec<Queue>,
     /// In this turn nothing more could be given.
@@ -239,6 +241,7 @@ impl Brain {
             peers: Peers::default(),
             lanes: Lanes::new(settings.workers),
             lists: RunLists::new(settings.workers),
+            homes: settings.workers,
             queues: Queue::of_ports(&settings.ports),
             has_given_all: false,
             turns: Turns::default(),

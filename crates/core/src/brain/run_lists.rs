@@ -116,6 +116,13 @@ impl RunLists {
         }
     }
 
+    /// There are lists for so many worker slots from now on, or more.
+    pub(super) fn open_slots(&mut self, workers: u16) {
+        if self.slots.len() < usize::from(workers) {
+            self.slots.resize(usize::from(workers), RunList::default());
+        }
+    }
+
     /// A lane begins: it has a list from now on.
     pub(super) fn open_lane(&mut self, lane: LaneSlot) {
         let index = lane.0 as usize;

@@ -1,7 +1,8 @@
 //! Sessions that are at home in one worker slot: where that is, and what becomes of them while no
-//! worker serves there (S19).
+//! worker serves there (S19), or when the number of slots changes.
 
 use super::super::Brain;
+use super::super::peers::Place;
 use super::super::run_lists::{Position, RunListId};
 use super::super::sessions::{Connection, Home};
 use super::{address_hash, session_hash, sticky, user_id};
@@ -14,7 +15,7 @@ use crate::policy::Dispatch;
 impl Brain {
     /// The worker slot where all deliveries of a session go; `None` when they may go to any.
     pub(in crate::brain) fn home_of(&self, connection: &Connection) -> Option<u16> {
-        let (session, workers) = (connection.session, self.settings.workers);
+        let (session, workers) = (connection.session, self.homes);
         match (self.dispatch_of(connection), connection.home) {
             (Dispatch::AddressHash, Home::Address(number)) => {
                 Some(address_hash::home(number, workers))
@@ -83,6 +84,36 @@ impl Brain {
         }
     }
 
+    /// From now on sessions are at home in the first `workers` slots. Those that are at home in
+    /// another slot than before go there as soon as nothing of them is at a worker. When there are
+    /// to be fewer this is called before the workers of the other slots leave; that there are more
+    /// follows from a worker that serves in a further slot ([`Brain::serve`]).
+    pub fn set_workers(&mut self, workers: u16) {
+        if workers == self.homes || workers == 0 {
+            return;
+        }
+        let slots = self.homes.max(workers);
+        self.homes = workers;
+        self.lists.open_slots(workers);
+        for slot in self.sessions.places() {
+            if let Some(connection) = self.sessions.get_mut(slot)
+                && let Home::Slot(worker) = connection.home
+                && worker >= workers
+            {
+                connection.home = Home::Unknown;
+            }
+        }
+        let lanes: Vec<LaneSlot> = self.lanes.iter().map(|(lane, _)| lane).collect();
+        for lane in lanes {
+            self.requeue_all(RunListId::Lane(lane));
+            self.place_peers_of(Place::lane(lane));
+        }
+        for worker in 0..slots {
+            self.requeue_all(RunListId::Slot(worker));
+            self.place_peers_of(Place::Slot(worker));
+        }
+    }
+
     /// Whether a session chooses its worker slot anew because its own is down for too long.
     fn leaves_home(&mut self, slot: ConnectionSlot) -> bool {
         let Some(connection) = self.sessions.get_mut(slot) else { return false };
@@ -99,7 +130,7 @@ impl Brain {
         if live.is_empty() {
             return;
         }
-        for worker in 0..self.settings.workers {
+        for worker in 0..self.homes {
             let down_for = self.lanes.down_for(usize::from(worker), now);
             if down_for.is_none_or(|down_for| down_for < self.settings.slot_down_ns) {
                 continue;
@@ -128,7 +159,7 @@ impl Brain {
     #[must_use]
     pub fn rehash_due(&self) -> Option<Nanos> {
         self.lanes.serving().next()?;
-        (0..self.settings.workers)
+        (0..self.homes)
             .filter(|worker| {
                 !self.lists.is_empty(RunListId::Slot(*worker)) || self.peers.wait_for_slot(*worker)
             })

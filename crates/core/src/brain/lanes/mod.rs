@@ -91,6 +91,9 @@ impl Lanes {
         }
         lane.set_state(LaneState::Serving);
         let worker = lane.key.slot.0;
+        if self.slots.len() <= usize::from(worker) {
+            self.slots.resize(usize::from(worker) + 1, SlotState::default());
+        }
         if let Some(slot) = self.slots.get_mut(usize::from(worker)) {
             slot.serving = Some(lane_slot);
             slot.down_since = None;

@@ -187,7 +187,7 @@ impl Brain {
             Dispatch::SessionHash
             | Dispatch::AddressHash
             | Dispatch::UserId
-            | Dispatch::UserFunction => Some(session_hash::home(key, self.settings.workers)),
+            | Dispatch::UserFunction => Some(session_hash::home(key, self.homes)),
             // A peer has no beginning at which it could choose for ever.
             Dispatch::RoundRobin
             | Dispatch::IdleFirst

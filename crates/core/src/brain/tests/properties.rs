@@ -48,6 +48,7 @@ enum Step {
     RefuseBeyond,
     HoldBack(usize, bool),
     CalmDown,
+    Workers(u16),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -95,6 +96,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(RefuseBeyond),
         2 => (who(), any::<bool>()).prop_map(|(who, held)| HoldBack(who, held)),
         1 => Just(CalmDown),
+        2 => (1u16..5).prop_map(Workers),
     ]
 }
 
@@ -216,6 +218,7 @@ fn apply_to_all(world: &mut World, step: Step) {
         Step::RefuseBeyond => world.refuse_beyond(),
         Step::Pause(paused) => world.pause(paused),
         Step::CalmDown => world.calm_down(),
+        Step::Workers(workers) => world.set_workers(workers),
         other => panic!("{other:?} is applied by nobody"),
     }
 }

@@ -85,3 +85,72 @@ fn those_of_one_slot_spread_over_the_others() {
     };
     assert!(moved(0) > 0 && moved(1) > 0, "{} {}", moved(0), moved(1));
 }
+
+/// A world of four workers with room, and sessions, each asking for something.
+fn of_four(dispatch: Dispatch) -> (World, Vec<u64>) {
+    let mut world = World::new(BrainSettings {
+        workers: 4,
+        sessions_max: 128,
+        prefetch_packages: 128,
+        ..settings(dispatch, CrashPolicy::Close)
+    });
+    for worker in 0..4 {
+        let lane = world.serving(worker);
+        world.set_room(lane, 128);
+    }
+    let sessions = (0..40).map(|_| world.connected()).collect();
+    (world, sessions)
+}
+
+#[test]
+fn sessions_of_slots_that_are_taken_away_go_to_the_others_at_once() {
+    let (mut world, sessions) = of_four(Dispatch::SessionHash);
+    world.set_workers(2);
+    assert!(sessions.iter().all(|id| world.home(*id) < 2));
+    assert!(sessions.iter().any(|id| world.home(*id) == 1), "over all that are left");
+    for id in &sessions {
+        let item = world.request(*id);
+        let lane = world.lane_of(*id, item);
+        assert_eq!(world.lanes[lane].key.slot.0, world.home(*id));
+    }
+    assert_eq!(world.brain.rehash_due(), None, "nobody waits for a slot that is not there");
+}
+
+#[test]
+fn sessions_spread_over_a_further_slot_when_somebody_serves_there() {
+    let (mut world, sessions) = of_four(Dispatch::SessionHash);
+    let before: Vec<u16> = sessions.iter().map(|id| world.home(*id)).collect();
+    let lane = world.boot(4);
+    let unchanged = sessions.iter().zip(&before).all(|(id, home)| world.home(*id) == *home);
+    assert!(unchanged, "it does not serve yet");
+    world.die(lane);
+    world.set_workers(5);
+    assert!(sessions.iter().any(|id| world.home(*id) == 4));
+}
+
+#[test]
+fn what_is_in_hand_is_finished_where_it_is_and_what_follows_goes_to_the_new_home() {
+    let (mut world, sessions) = of_four(Dispatch::SessionHash);
+    let id = *sessions.iter().find(|id| world.home(**id) == 3).unwrap();
+    let first = world.request(id);
+    let old = world.lane_of(id, first);
+    world.start_all(old);
+    world.set_workers(3);
+    let second = world.request(id);
+    assert_eq!(world.state(id, second), State::Unread, "one session, one order");
+    world.finish_all(old);
+    world.pump();
+    let lane = world.lane_of(id, second);
+    assert_eq!(world.lanes[lane].key.slot.0, world.home(id));
+}
+
+#[test]
+fn who_was_settled_in_a_slot_that_is_taken_away_settles_anew() {
+    let (mut world, sessions) = of_four(Dispatch::Sticky);
+    world.set_workers(1);
+    for id in sessions {
+        let item = world.request(id);
+        let lane = world.lane_of(id, item);
+        assert_eq!(world.lanes[lane].key.slot.0, 0);
+    }
+}

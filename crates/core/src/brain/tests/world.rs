@@ -131,6 +131,8 @@ pub(super) struct World {
     users: HashMap<u64, u32>,
     /// Worker slot after the one that got the last free session.
     next_in_turn: usize,
+    /// Worker slots that there ever were.
+    slots: usize,
     /// What was started, in order: for tests that spell it out.
     pub(super) log: Vec<(u64, Item, u16)>,
 }
@@ -161,6 +163,7 @@ impl World {
             homes: HashMap::new(),
             users: HashMap::new(),
             next_in_turn: 0,
+            slots,
             log: Vec::new(),
         }
     }

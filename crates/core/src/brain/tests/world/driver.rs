@@ -227,7 +227,7 @@ impl World {
                 self.check_least(lane, credit, |_| 0);
             }
             Dispatch::RoundRobin => {
-                let slots = usize::from(self.settings.workers);
+                let slots = self.slots;
                 let turn = (0..slots).map(|step| ((self.next_in_turn + step) % slots) as u16);
                 let next = turn.into_iter().find(|slot| credit.contains_key(slot));
                 assert_eq!(next, Some(worker), "not its turn");
@@ -332,7 +332,7 @@ impl World {
         self.check();
     }
 
-    fn is_sticky(&self) -> bool {
+    pub(super) fn is_sticky(&self) -> bool {
         self.port().dispatch == Dispatch::Sticky
     }
 

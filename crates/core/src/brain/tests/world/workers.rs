@@ -393,4 +393,34 @@ impl World {
             }
         }
     }
+
+    /// From now on there are so many worker slots. In those that are new the last one serves first;
+    /// in those that are taken away nobody serves any more.
+    pub(crate) fn set_workers(&mut self, workers: u16) {
+        let before = std::mem::replace(&mut self.settings.workers, workers);
+        if workers != before {
+            self.moved.clear();
+            let keeps = self.is_sticky();
+            self.homes.retain(|_, home| keeps && *home < workers);
+        }
+        if workers > before {
+            self.slots = self.slots.max(usize::from(workers));
+            self.down_since.resize(self.slots, None);
+            self.serving(workers - 1);
+            return;
+        }
+        self.brain.set_workers(workers);
+        let beyond = |lane: &FakeLane| lane.key.slot.0 >= workers;
+        while let Some(lane) =
+            self.lanes.iter().position(|lane| beyond(lane) && lane.state == LaneState::Booting)
+        {
+            self.die(lane);
+        }
+        for lane in 0..self.lanes.len() {
+            if beyond(&self.lanes[lane]) && self.lanes[lane].state == LaneState::Serving {
+                self.leave(lane);
+            }
+        }
+        self.check();
+    }
 }
