@@ -62,8 +62,11 @@ impl Group {
         if self.is_of_singles() {
             return;
         }
-        let failed = |slot: &SlotState| slot.boot.failures > 0 && !slot.was_ever_ready();
-        if !self.told_nobody_boots && self.slots.iter().all(failed) {
+        let failed = |slot: &SlotState| slot.boot.failures > 0;
+        if !self.told_nobody_boots
+            && self.wanted_slots().iter().all(failed)
+            && !self.slots.iter().any(SlotState::was_ever_ready)
+        {
             self.told_nobody_boots = true;
             out.push(SupervisorAction::NobodyBoots(self.kind));
         }

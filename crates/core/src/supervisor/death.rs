@@ -16,7 +16,7 @@ impl Group {
             self.report(died_starting(&starting, exit), out);
             if self.is_of_singles() {
                 self.single_ended(key, exit, None, out);
-            } else {
+            } else if starting.end != Some(KillCause::Surplus) {
                 self.start_failed(key, out);
             }
         } else if let Some(process) = slot.serving.take_if(|process| process.key == key) {
@@ -28,7 +28,8 @@ impl Group {
                 return;
             }
             // Exit 0 of a process that was ready is its own wish and not a failure to boot.
-            if !process.took_delivery && exit != Exit::Code(0) && !self.stopping {
+            let is_wanted = self.is_wanted(key.slot) && !self.stopping;
+            if !process.took_delivery && exit != Exit::Code(0) && is_wanted {
                 self.boot_failed(key.slot, out);
             }
         } else if let Some(process) = slot.leaving.take_if(|process| process.key == key) {
@@ -52,20 +53,20 @@ impl Group {
         let Some(slot) = self.slot_mut(key) else { return };
         let failed =
             slot.starting.take_if(|starting| starting.key == key && starting.stage == stage);
-        if failed.is_none() {
-            return;
-        }
+        let Some(failed) = failed else { return };
         slot.gave_up(now);
         if stage == Stage::Forking {
             out.push(SupervisorAction::ReleaseMemory(key));
         }
-        self.start_failed(key, out);
+        if failed.end != Some(KillCause::Surplus) {
+            self.start_failed(key, out);
+        }
     }
 
     /// A start ended before it was ready. Whom it was for decides: a reload ends, a recycling is
     /// tried again later, an empty slot backs off.
     fn start_failed(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
-        if self.stopping {
+        if self.stopping || !self.is_wanted(key.slot) {
             return;
         }
         let Some(slot) = self.slot_mut(key) else { return };
@@ -92,7 +93,10 @@ fn died_starting(starting: &Starting, exit: Exit) -> SupervisorAction {
         exit,
         killed: starting.killed(),
         took_delivery: false,
-        expected: matches!(starting.end, Some(KillCause::Shutdown | KillCause::ReloadAborted)),
+        expected: matches!(
+            starting.end,
+            Some(KillCause::Shutdown | KillCause::ReloadAborted | KillCause::Surplus)
+        ),
     }
 }
 
@@ -112,7 +116,12 @@ fn died(process: &Process, exit: Exit, is_single: bool) -> SupervisorAction {
                 | KillCause::RequestDeadline
                 | KillCause::Stopped,
             ) => false,
-            Some(KillCause::DrainTimeout | KillCause::Shutdown | KillCause::ReloadAborted) => true,
+            Some(
+                KillCause::DrainTimeout
+                | KillCause::Shutdown
+                | KillCause::ReloadAborted
+                | KillCause::Surplus,
+            ) => true,
             // A crash on the way out is still a crash.
             None => asked && exit == Exit::Code(0),
         },

@@ -19,7 +19,11 @@ pub(super) struct Group {
     /// The latest time seen; the caller's clock may jump backwards, this one does not.
     pub(super) now: Millis,
     started: bool,
+    /// All that there can be; the first `wanted` of them are filled.
     pub(super) slots: Vec<SlotState>,
+    pub(super) wanted: u16,
+    /// How many are to be filled, when that can begin.
+    pub(super) resize_wanted: Option<u16>,
     pub(super) reload: Option<Reload>,
     /// A reload was asked for and has not begun: any number of requests merge into this one.
     pub(super) reload_wanted: bool,
@@ -37,7 +41,9 @@ pub(super) struct Group {
 impl Group {
     /// A group of empty slots; nothing starts before [`Group::start`].
     pub(super) fn new(kind: ProcessKind, settings: GroupSettings) -> Self {
-        let slots = (0..settings.slots).map(|slot| SlotState::new(kind, Slot(slot))).collect();
+        let room = settings.slots.max(settings.slots_max);
+        let slots = (0..room).map(|slot| SlotState::new(kind, Slot(slot))).collect();
+        let wanted = settings.slots;
         let intensity = Intensity::new(settings.restart_intensity, settings.restart_period_ms);
         Self {
             kind,
@@ -45,6 +51,8 @@ impl Group {
             now: 0,
             started: false,
             slots,
+            wanted,
+            resize_wanted: None,
             reload: None,
             reload_wanted: false,
             recycle_queue: VecDeque::new(),
@@ -90,6 +98,7 @@ impl Group {
         }
         self.let_singles_go(out);
         self.advance_reload(out);
+        self.advance_resize(out);
         self.recycle_the_old();
         self.grant_recycling(out);
         for index in 0..self.slots.len() {
@@ -120,7 +129,8 @@ impl Group {
     /// From when on the slot may begin the start that it wants; `None` when it wants none, or when
     /// it has to wait for an event and not for a time.
     fn start_at(&self, slot: &SlotState) -> Option<Millis> {
-        if !self.started || self.stopping || slot.is_over || !slot.can_begin() {
+        let is_wanted = self.is_wanted(slot.slot) && !slot.is_over;
+        if !self.started || self.stopping || !is_wanted || !slot.can_begin() {
             return None;
         }
         let spaced = slot.spaced(self.settings.fork_interval_ms);
@@ -141,7 +151,11 @@ impl Group {
 
     pub(super) fn memory_ready(&mut self, key: ProcessKey, out: &mut Vec<SupervisorAction>) {
         let (now, code) = (self.now, self.code_for(key));
+        let is_wanted = self.is_wanted(key.slot);
         if let Some(slot) = self.slot_mut(key) {
+            if !is_wanted {
+                slot.want_no_memory(key);
+            }
             slot.memory_ready(key, code, now, out);
         }
     }

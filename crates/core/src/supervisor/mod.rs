@@ -15,7 +15,8 @@
 //!
 //! One file per idea: `process` (one process), `slot` (the up to three of a slot), `group` (slots
 //! of a kind), `death` (what an exit or a failed start means), `backoff`, `reload`, `recycle`,
-//! `intensity`, `shutdown`, `single` (groups whose processes are not alike).
+//! `intensity`, `size` (how many slots are filled), `shutdown`, `single` (groups whose processes are
+//! not alike).
 
 mod backoff;
 mod death;
@@ -26,6 +27,7 @@ mod recycle;
 mod reload;
 mod shutdown;
 mod single;
+mod size;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -37,7 +39,7 @@ pub use types::{
 };
 
 use crate::Millis;
-use crate::ids::ProcessKey;
+use crate::ids::{ProcessKey, ProcessKind};
 use group::Group;
 use shutdown::Ending;
 
@@ -114,6 +116,7 @@ impl Supervisor {
             }
             Event::Exited(key, exit) => self.of(key, |group| group.exited(key, exit, out)),
             Event::Retired(key) => self.of(key, |group| group.retired(key)),
+            Event::Resize(kind, wanted) => self.resize(kind, wanted),
             Event::ReloadRequested => self.reload_requested(out),
             Event::Draining => self.groups.iter_mut().for_each(|group| group.draining = true),
             Event::ShutdownRequested { now } => self.shutdown_requested(now, out),
@@ -142,6 +145,14 @@ impl Supervisor {
             }
         }
         self.stop_in_turn(out);
+    }
+
+    /// There are to be so many processes of a kind.
+    fn resize(&mut self, kind: ProcessKind, wanted: u16) {
+        match self.groups.iter_mut().find(|group| group.kind == kind) {
+            Some(group) => group.resize(wanted),
+            None => crate::invariant!(false, "each kind of process has its group"),
+        }
     }
 
     /// A user asked. A server that ends answers at once. Single processes follow when the others

@@ -86,7 +86,7 @@ impl Group {
     /// (S29), and none is older than the maximum when its turn begins.
     pub(super) fn old_at(&self, slot: Slot) -> Millis {
         let Some(most) = self.settings.age_max_ms else { return Millis::MAX };
-        let (turn, slots) = (u64::from(slot.0), u64::from(self.settings.slots.max(1)));
+        let (turn, slots) = (u64::from(slot.0), self.slots.len().max(1) as u64);
         // In this order nothing overflows, and the part is below a half.
         let earlier = (most / 2 / slots).saturating_mul(turn);
         self.now.saturating_add(most.saturating_sub(earlier).max(1))

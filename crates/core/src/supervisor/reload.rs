@@ -99,7 +99,7 @@ impl Group {
         loop {
             if self.reload.is_none() && self.reload_wanted {
                 self.reload_wanted = false;
-                self.reload = Some(Reload::plan(&self.slots));
+                self.reload = Some(Reload::plan(self.wanted_slots()));
                 out.push(SupervisorAction::ReloadStarted(self.kind));
             }
             let Some(reload) = &mut self.reload else { return };

@@ -52,6 +52,8 @@ pub enum KillCause {
     ReloadAborted,
     /// It has more memory than `worker_memory_hard_max`.
     Memory,
+    /// Its slot was taken away before it was ready.
+    Surplus,
 }
 
 /// Which program a process is started from, where there can be two
@@ -94,6 +96,8 @@ pub enum Event {
     StandsStill(ProcessKey),
     /// The process was reaped.
     Exited(ProcessKey, Exit),
+    /// There are to be so many processes of a kind; it is brought into what there is room for.
+    Resize(ProcessKind, u16),
     /// A user asked to reload all processes that are reloaded.
     ReloadRequested,
     /// The sessions are being drained: nobody is recycled any more, because the end of the server
@@ -143,7 +147,8 @@ pub enum SupervisorAction {
         /// Its predecessor, which drains and ends.
         leave: Option<ProcessKey>,
     },
-    /// Tell the master that this process takes no more packages, without a successor (shutdown).
+    /// Tell the master that this process takes no more packages, without a successor (shutdown, or
+    /// its slot was taken away).
     Leave(ProcessKey),
     /// Send SIGKILL through the pidfd.
     Kill(ProcessKey, KillCause),
@@ -160,6 +165,9 @@ pub enum SupervisorAction {
         /// Whether its end was asked for (reload, recycling, shutdown).
         expected: bool,
     },
+    /// So many slots of a kind are filled from now on, the first ones. Comes before those of the
+    /// others leave.
+    Resized(ProcessKind, u16),
     /// A process has got a token: a successor is made for it. For the log.
     Recycles(ProcessKey, LeaveReason),
     /// A single process has ended, and by its [`Restart`] no other takes its place.
@@ -268,8 +276,10 @@ pub struct SingleSettings {
 /// Settings of the processes of one kind; every time in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSettings {
-    /// Number of slots: `0..slots`.
+    /// Number of slots at the start: `0..slots`.
     pub slots: u16,
+    /// Most slots that there can be, if that is more.
+    pub slots_max: u16,
     /// A process that is not READY by then is killed.
     pub boot_timeout_ms: Millis,
     /// A leaving process that has not ended by then is killed.
@@ -302,6 +312,7 @@ impl Default for GroupSettings {
     fn default() -> Self {
         Self {
             slots: 1,
+            slots_max: 0,
             boot_timeout_ms: 30_000,
             drain_timeout_ms: 10_000,
             back_off_min_ms: 100,

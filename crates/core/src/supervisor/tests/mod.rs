@@ -6,6 +6,7 @@ mod recycle;
 mod reload;
 mod shutdown;
 mod single;
+mod size;
 mod world;
 
 use super::{

@@ -24,6 +24,7 @@ enum Step {
     /// A process that was killed or told to leave ends.
     Obeys(usize),
     Reload,
+    Resize(u16),
     Shutdown(bool),
     Later(Millis),
     JumpBack(Millis),
@@ -50,6 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (pick(), exit()).prop_map(|(pick, exit)| Step::Exited(pick, exit)),
         6 => pick().prop_map(Step::Obeys),
         4 => Just(Step::Reload),
+        3 => (0_u16..9).prop_map(Step::Resize),
         5 => (0_u64..300).prop_map(Step::Later),
         1 => (0_u64..30_000).prop_map(Step::Later),
         1 => (0_u64..2_000).prop_map(Step::JumpBack),
@@ -77,16 +79,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn settings() -> impl Strategy<Value = GroupSettings> {
     (
-        (1_u16..5, 0_u16..4),
+        (1_u16..5, 0_u16..4, 0_u16..8),
         (1_u64..2_000, 1_u64..2_000, 0_u64..200, 0_u64..100),
         0_u32..4,
         any::<bool>(),
     )
         .prop_map(|(counts, times, intensity, keeps_accepted)| {
-            let (workers, recycle_at_once) = counts;
+            let (workers, recycle_at_once, slots_max) = counts;
             let (boot, drain, back_off, fork_interval_ms) = times;
             GroupSettings {
                 slots: workers,
+                slots_max,
                 boot_timeout_ms: boot,
                 drain_timeout_ms: drain,
                 back_off_min_ms: back_off,
@@ -153,6 +156,7 @@ fn take(world: &mut World, step: &Step) {
             )
         }
         Step::Reload => Some(Event::ReloadRequested),
+        Step::Resize(wanted) => Some(Event::Resize(EVENT, wanted)),
         Step::Shutdown(now) => Some(Event::ShutdownRequested { now }),
         Step::Later(millis) => {
             world.now += millis;
@@ -204,7 +208,8 @@ proptest! {
         for step in &steps {
             match step {
                 Step::Memory(_, false) | Step::Fork(_, false) | Step::Condemned(_)
-                | Step::TooLarge(_) | Step::Exited(..) => continue,
+                | Step::TooLarge(_)
+                | Step::Resize(_) | Step::Exited(..) => continue,
                 step => take(&mut world, step),
             }
             prop_assert!(world.is_at_capacity());

@@ -48,6 +48,9 @@ impl Fake {
 pub(super) struct World {
     pub(super) supervisor: Supervisor,
     settings: GroupSettings,
+    /// How many slots are to be filled.
+    wanted: u16,
+    resized_ever: bool,
     /// The clock, which may jump, and the latest time it showed.
     pub(super) now: Millis,
     seen: Millis,
@@ -83,6 +86,8 @@ impl World {
                 event: settings.clone(),
                 ..Settings::default()
             }),
+            wanted: settings.slots,
+            resized_ever: false,
             settings,
             now: 1_000,
             seen: 1_000,
@@ -130,7 +135,8 @@ impl World {
             Event::Exited(key, _) => {
                 exited = self.fakes.get(key).copied();
                 let at_work = |fake: Fake| fake.state == State::Serving && fake.took_delivery;
-                if exited.is_some_and(at_work) && !self.has_start(key.slot) {
+                let is_wanted = key.slot.0 < self.wanted;
+                if exited.is_some_and(at_work) && is_wanted && !self.has_start(key.slot) {
                     self.owed.insert(key.slot);
                 }
                 self.remove(*key);
@@ -228,8 +234,21 @@ impl World {
                 self.remove(key);
             }
             SupervisorAction::Serve { serve, leave } => self.serve(event, serve, leave),
+            SupervisorAction::Leave(key) if !self.ending => {
+                assert!(key.slot.0 >= self.wanted, "a slot that is wanted");
+                assert_eq!(self.find(key.slot, State::Leaving), None, "two leaving");
+                assert!(self.fakes.get(&key).unwrap().killed.is_none());
+                self.set(key, State::Serving, State::Leaving);
+            }
+            SupervisorAction::Resized(EVENT, wanted) => {
+                assert!(!self.ending && !self.reload_runs && wanted != self.wanted);
+                assert!((1..=self.settings.slots.max(self.settings.slots_max)).contains(&wanted));
+                self.wanted = wanted;
+                self.resized_ever = true;
+                self.owed.retain(|slot| slot.0 < wanted);
+                self.failed_boots.clear();
+            }
             SupervisorAction::Leave(key) => {
-                assert!(self.ending);
                 let fake = self.fakes.get_mut(&key).unwrap();
                 assert!(fake.state == State::Serving && !fake.told && fake.killed.is_none());
                 fake.told = true;
@@ -246,13 +265,14 @@ impl World {
             }
             SupervisorAction::NobodyBoots(EVENT) => {
                 assert!(!self.ever_ready && !self.told_nobody_boots);
-                assert_eq!(self.failed_boots.len(), usize::from(self.settings.slots));
+                let failed = self.failed_boots.len() == usize::from(self.wanted);
+                assert!(failed || self.resized_ever);
                 self.told_nobody_boots = true;
             }
             SupervisorAction::BackOff { kind: EVENT, slot, failures, retry_after_ms } => {
                 assert!(!self.ending && failures > 0);
                 assert!(retry_after_ms <= self.settings.back_off_max_ms);
-                assert!(slot.0 < self.settings.slots);
+                assert!(slot.0 < self.wanted);
                 self.failed_boots.insert(slot);
             }
             SupervisorAction::ReloadStarted(EVENT) => {
@@ -276,7 +296,7 @@ impl World {
 
     fn need_memory(&mut self, key: ProcessKey) {
         assert!(!self.ending, "start after shutdown");
-        assert!(key.slot.0 < self.settings.slots);
+        assert!(key.slot.0 < self.wanted);
         let newest = self.newest.insert(key.slot, key.generation.0).unwrap_or(0);
         assert_eq!(key.generation.0, newest + 1);
         self.owed.remove(&key.slot);
@@ -321,7 +341,10 @@ impl World {
             return;
         }
         let newest = |fake: &&Fake| fake.version == self.newest_version;
-        let serving = self.fakes.values().filter(|fake| fake.state == State::Serving);
+        // Somebody in a slot that was taken away may have to wait until it can leave.
+        let is_wanted = |(key, _): &(&ProcessKey, &Fake)| key.slot.0 < self.wanted;
+        let wanted = self.fakes.iter().filter(is_wanted).map(|(_, fake)| fake);
+        let serving = wanted.filter(|fake| fake.state == State::Serving);
         match outcome {
             ReloadOutcome::Done => assert!(serving.clone().all(|fake| newest(&fake)), "old code"),
             ReloadOutcome::CanaryFailed(_) => {
@@ -350,7 +373,7 @@ impl World {
         match outcome {
             ReloadOutcome::Done => {
                 let served = self.served_since_reload.len();
-                assert_eq!(served, usize::from(self.settings.slots), "slots left out");
+                assert!(served >= usize::from(self.wanted), "slots left out");
             }
             ReloadOutcome::CanaryFailed(slot) | ReloadOutcome::Partial(slot) => {
                 let (Event::MemoryFailed(key) | Event::ForkFailed(key) | Event::Exited(key, _)) =
@@ -385,7 +408,7 @@ impl World {
 
     /// What holds after every step.
     fn check(&self) {
-        for slot in (0..self.settings.slots).map(Slot) {
+        for slot in (0..self.settings.slots.max(self.settings.slots_max)).map(Slot) {
             let starting =
                 self.fakes.iter().filter(|(key, fake)| key.slot == slot && fake.is_starting());
             assert!(starting.count() <= 1, "two starting in slot {slot}");
@@ -397,9 +420,12 @@ impl World {
             assert!(answered, "memory of {key} leaked");
         }
         self.check_succession();
-        let all_failed = self.failed_boots.len() == usize::from(self.settings.slots);
-        assert!(!all_failed || self.ever_ready || self.told_nobody_boots, "nobody was told");
-        if !self.reload_ever {
+        let all_failed = self.failed_boots.len() == usize::from(self.wanted);
+        assert!(
+            !all_failed || self.resized_ever || self.ever_ready || self.told_nobody_boots,
+            "nobody was told"
+        );
+        if !self.reload_ever && !self.resized_ever {
             let tokens = usize::from(self.settings.recycle_at_once.max(1));
             assert!(self.count_recycling() <= tokens, "more recycle than tokens allow");
         }
@@ -440,7 +466,7 @@ impl World {
 
     /// Whether every slot has a serving process that was not killed.
     pub(super) fn is_at_capacity(&self) -> bool {
-        (0..self.settings.slots).map(Slot).all(|slot| {
+        (0..self.wanted).map(Slot).all(|slot| {
             let serving = self.find(slot, State::Serving);
             serving.and_then(|key| self.fakes.get(&key)).is_some_and(|fake| fake.killed.is_none())
         })
@@ -478,7 +504,7 @@ impl World {
             assert!(self.finished && self.fakes.is_empty());
         } else {
             assert!(self.is_at_capacity());
-            assert_eq!(self.fakes.len(), usize::from(self.settings.slots));
+            assert_eq!(self.fakes.len(), usize::from(self.wanted));
             assert!(!self.fakes.values().any(|fake| fake.leave_asked), "a request forgotten");
         }
     }
