@@ -73,7 +73,7 @@ pub struct BrainSettings {
     pub deaths_while_waiting_max: u8,
     /// The most sessions.
     pub sessions_max: u32,
-    /// Worker slots at the beginning; see [`Brain::set_workers`].
+    /// Worker slots at the beginning; see [`Brain::reduce_workers`].
     pub workers: u16,
 }
 

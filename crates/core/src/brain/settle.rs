@@ -40,7 +40,7 @@ impl Brain {
         if let Some(worker) = self.lanes.begin_serving(lane_slot) {
             self.refusing = false;
             if worker >= self.homes {
-                self.set_workers(worker.saturating_add(1));
+                self.set_homes(worker.saturating_add(1));
             }
             self.requeue_all(RunListId::Slot(worker));
             self.place_peers_of(Place::Slot(worker));

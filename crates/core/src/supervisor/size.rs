@@ -69,7 +69,7 @@ impl SlotState {
         }
     }
 
-    /// The memory has come for a start in a slot that was taken away meanwhile: nobody waits for it.
+    /// The memory has come for a start in a slot that was taken away meanwhile.
     pub(super) fn want_no_memory(&mut self, key: ProcessKey) {
         self.starting.take_if(|starting| starting.key == key && starting.stage == Stage::Memory);
     }

@@ -49,6 +49,10 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     start(by: Start) => "start";
     /// The number of event workers, 1 to 1 024.
     workers(processes: u16) => "workers";
+    /// The fewest event workers while the server runs, 1 to 1 024.
+    workers_min(processes: u16) => "workers_min";
+    /// The most event workers while the server runs, up to 1 024; 0 is as many as at the start.
+    workers_max(processes: u16) => "workers_max";
     /// The number of reactor threads, 1 to 64.
     reactors(threads: u16) => "reactors";
     /// Whether the server goes to the background when it runs.

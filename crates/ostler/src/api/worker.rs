@@ -406,6 +406,20 @@ impl Worker {
         self.context.process_name()
     }
 
+    /// Asks for so many event workers, between `workers_min` and `workers_max`. More are started,
+    /// each serves when it is ready; fewer finish what they have in hand and leave, the last slots
+    /// first, this worker as well if its slot is one of them. The log tells what came of it.
+    ///
+    /// ```
+    /// # use ostler::Worker;
+    /// fn every_minute(worker: &Worker, is_night: bool) {
+    ///     worker.set_workers(if is_night { 2 } else { 8 });
+    /// }
+    /// ```
+    pub fn set_workers(&self, workers: u16) {
+        self.context.wishes.set_workers(workers);
+    }
+
     /// Asks to be replaced by a fresh process; this one goes on until its successor serves.
     ///
     /// ```

@@ -39,6 +39,8 @@ pub(crate) enum ToManager {
     Condemn(ProcessKey),
     /// This single process has ended for good under an earlier manager: it is not started.
     Retired(ProcessKey),
+    /// There are to be so many event workers.
+    Resize(u16),
     /// Replace all event workers.
     Reload,
     /// The sessions are being drained: the end is near, nobody is recycled.
@@ -121,6 +123,16 @@ pub(crate) enum ToMaster {
     },
     /// No worker has ever been ready, and every slot has failed to start one; the last reason.
     NobodyStarts(ShortText),
+    /// So many slots are filled from now on, the first ones; whoever is in the others is told to
+    /// leave later.
+    Resized(u16),
+    /// A worker asks for so many workers.
+    WantWorkers {
+        /// How many.
+        workers: u16,
+        /// Who asks.
+        worker: ProcessKey,
+    },
     /// The manager got TERM from outside.
     ShutdownRequested,
     /// All workers are gone; the manager ends.
@@ -154,6 +166,7 @@ impl ToManager {
             Self::AreYouThere => writer.u8(8),
             Self::Retired(key) => writer.u8(9).key(key),
             Self::LateIsKnown(key) => writer.u8(10).key(key),
+            Self::Resize(workers) => writer.u8(11).u16(workers),
         }
         .finish()
     }
@@ -172,6 +185,7 @@ impl ToManager {
             8 => Self::AreYouThere,
             9 => Self::Retired(reader.key()?),
             10 => Self::LateIsKnown(reader.key()?),
+            11 => Self::Resize(reader.u16()?),
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -205,6 +219,8 @@ impl ToMaster {
             Self::Late { worker, session } => writer.u8(79).key(worker).u64(session),
             Self::Cause(key, cause) => writer.u8(81).key(key).text(cause),
             Self::ReloadStarted(kind) => writer.u8(82).kind(kind),
+            Self::Resized(workers) => writer.u8(80).u16(workers),
+            Self::WantWorkers { workers, worker } => writer.u8(83).key(worker).u16(workers),
         }
         .finish()
     }
@@ -240,6 +256,11 @@ impl ToMaster {
                 Self::Cause(key, reader.text()?)
             }
             82 => Self::ReloadStarted(reader.kind()?),
+            80 => Self::Resized(reader.u16()?),
+            83 => {
+                let worker = reader.key()?;
+                Self::WantWorkers { workers: reader.u16()?, worker }
+            }
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -258,6 +279,7 @@ fn encode_death<const N: usize>(writer: Writer<N>, death: DeathNotice) -> Writer
         Some(KillCause::Memory) => 6,
         Some(KillCause::RequestDeadline) => 7,
         Some(KillCause::Stopped) => 8,
+        Some(KillCause::Surplus) => 9,
     });
     encode_exit(writer, death.exit)
 }
@@ -289,6 +311,7 @@ fn decode_death(reader: &mut Reader<'_>) -> Result<DeathNotice, Malformed> {
         6 => Some(KillCause::Memory),
         7 => Some(KillCause::RequestDeadline),
         8 => Some(KillCause::Stopped),
+        9 => Some(KillCause::Surplus),
         _ => return Err(Malformed),
     };
     let exit = decode_exit(reader)?;

@@ -1,4 +1,4 @@
-//! What a worker tells the manager. Five kinds, 128 bytes, no descriptors (decision 15).
+//! What a worker tells the manager. Six kinds, 128 bytes, no descriptors (decision 15).
 //!
 //! The sender is known by its socket, which belongs to one process alone; so no message names a
 //! worker.
@@ -25,6 +25,8 @@ pub(crate) enum FromWorker {
     Ready,
     /// It wants to be replaced and goes on until its successor serves.
     LeaveRequest(LeaveReason),
+    /// It asks for so many workers.
+    WantWorkers(u16),
     /// It cannot start, and why; it ends now.
     StartFailed(ShortText),
     /// It has taken its first delivery, and is about to handle it. Said before user code sees the
@@ -58,6 +60,7 @@ impl FromWorker {
             Self::TookDelivery => writer.u8(3),
             Self::StartFailed(text) => writer.u8(4).text(text),
             Self::Began(waiting) => writer.u8(5).text(waiting),
+            Self::WantWorkers(workers) => writer.u8(6).u16(workers),
         }
         .finish()
     }
@@ -81,6 +84,7 @@ impl FromWorker {
             3 => Self::TookDelivery,
             4 => Self::StartFailed(reader.text()?),
             5 => Self::Began(reader.text()?),
+            6 => Self::WantWorkers(reader.u16()?),
             _ => return Err(Malformed),
         };
         reader.finish(message)

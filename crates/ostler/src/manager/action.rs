@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use ostler_core::ids::ProcessKey;
+use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::invariant;
 use ostler_core::supervisor::{Code, Event, Exit, KillCause, ReloadOutcome, SupervisorAction};
 
@@ -34,6 +34,7 @@ impl Driver<'_> {
             SupervisorAction::Died { worker, exit, killed, took_delivery, expected } => {
                 self.died(DeathNotice { worker, exit, killed, took_delivery, expected })?;
             }
+            SupervisorAction::Resized(_, slots) => self.say(&ToMaster::Resized(slots))?,
             SupervisorAction::Recycles(worker, reason) => {
                 tracing::info!(%worker, because = report::reason(reason), "worker is recycled");
             }
@@ -143,6 +144,7 @@ impl Driver<'_> {
                 self.tell(Event::Condemned(worker))
             }
             ToManager::Retired(key) => self.tell(Event::Retired(key)),
+            ToManager::Resize(workers) => self.tell(Event::Resize(ProcessKind::Event, workers)),
             ToManager::Reload => self.tell(Event::ReloadRequested),
             ToManager::Draining => self.tell(Event::Draining),
             ToManager::AreYouThere => self.say(&ToMaster::GoesOn),

@@ -33,7 +33,7 @@ pub(super) struct Child {
     /// Why it could not start, in its own words.
     pub(super) start_error: Option<ShortText>,
     /// Messages that it has sent, also those that were none.
-    pub(super) words: u32,
+    pub(super) words: u64,
 }
 
 impl Child {

@@ -60,6 +60,7 @@ impl BasedSupervisor {
             Event::Retired(worker) => Event::Retired(key(worker)?),
             Event::Tick
             | Event::ReloadRequested
+            | Event::Resize(..)
             | Event::Draining
             | Event::ShutdownRequested { .. } => event,
         })
@@ -87,6 +88,7 @@ impl BasedSupervisor {
                 SupervisorAction::BackOff { .. }
                 | SupervisorAction::NobodyBoots(_)
                 | SupervisorAction::IntensityExceeded { .. }
+                | SupervisorAction::Resized(..)
                 | SupervisorAction::ReloadStarted(_)
                 | SupervisorAction::ReloadFinished(..)
                 | SupervisorAction::Finished => {}

@@ -177,6 +177,7 @@ pub(super) fn cause(cause: KillCause) -> &'static str {
         KillCause::Stopped => "stopped",
         KillCause::Shutdown => "shutdown",
         KillCause::ReloadAborted => "reload aborted",
+        KillCause::Surplus => "there are to be fewer workers",
         KillCause::Memory => "more memory than worker_memory_hard_max",
     }
 }

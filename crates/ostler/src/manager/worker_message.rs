@@ -7,12 +7,12 @@ use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::Event;
 
 use super::event_loop::{Driver, Step};
-use crate::control::{FromWorker, WORKER_MESSAGE_SIZE_BYTES};
-use crate::sys::control_socket;
+use crate::control::{FromWorker, ToMaster, WORKER_MESSAGE_SIZE_BYTES};
+use crate::sys::{clock, control_socket};
 
-/// Messages of one worker, of whatever kind, after which it is heard no more: in its whole life it
-/// has a handful to say, and each one costs the manager a look at all slots.
-const WORDS_MAX: u32 = 100;
+/// Messages of one worker, of whatever kind, after which it is heard no more, besides one for each
+/// second of its life: each one costs the manager a look at all slots.
+const WORDS_MAX: u64 = 100;
 
 enum Heard {
     Word(FromWorker),
@@ -52,10 +52,12 @@ impl Driver<'_> {
             let heard = hear_one(control);
             if matches!(heard, Heard::Word(_) | Heard::Garbage) {
                 child.words = child.words.saturating_add(1);
-                if child.words > WORDS_MAX {
+                let age_s = clock::monotonic_ms().saturating_sub(child.forked_at) / 1_000;
+                let most = WORDS_MAX.saturating_add(age_s);
+                if child.words > most {
                     tracing::warn!(
                         worker = %key,
-                        most = WORDS_MAX,
+                        most,
                         "worker talks too much, heard no more"
                     );
                     return self.close_control(key);
@@ -72,6 +74,9 @@ impl Driver<'_> {
                 }
                 Heard::Word(FromWorker::StartFailed(text)) => child.start_error = Some(text),
                 Heard::Word(FromWorker::TookDelivery) => self.tell(Event::TookDelivery(key))?,
+                Heard::Word(FromWorker::WantWorkers(workers)) => {
+                    self.say(&ToMaster::WantWorkers { workers, worker: key })?;
+                }
                 Heard::Word(FromWorker::LeaveRequest(reason)) => {
                     self.tell(Event::LeaveRequested(key, reason))?;
                 }

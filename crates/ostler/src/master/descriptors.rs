@@ -54,13 +54,13 @@ pub(super) fn provide(options: &mut Options, inherited: usize) -> Result<()> {
     }
     let reserve = reserve(options, inherited);
     let Some(most) = limit.checked_sub(reserve).filter(|most| *most > 0) else {
-        let (workers, reactors) = (options.workers, options.reactors);
+        let (workers, reactors) = (options.workers_room(), options.reactors);
         return Err(Error::start(
             format!(
                 "the limit of descriptors ({limit}) leaves none for clients, because {workers} \
                  workers and {reactors} reactors need {reserve}: raise it (`ulimit -n`, \
-                 `LimitNOFILE=` of the systemd unit) well above that, or lower `workers` \
-                 or `reactors`"
+                 `LimitNOFILE=` of the systemd unit) well above that, or lower `workers`, \
+                 `workers_max` or `reactors`"
             ),
             None,
         ));
@@ -84,7 +84,7 @@ pub(super) fn provide(options: &mut Options, inherited: usize) -> Result<()> {
 /// Descriptors that are not for clients. Each worker counts twice, for a successor beside it; a
 /// user process has none.
 fn reserve(options: &Options, inherited: usize) -> u64 {
-    let workers = u64::from(options.workers);
+    let workers = u64::from(options.workers_room());
     let processes = 2 * workers + u64::from(options.single_processes());
     if options.mode == Mode::Base {
         let ports = options.ports().iter().count() as u64;

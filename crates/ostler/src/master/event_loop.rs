@@ -18,6 +18,7 @@ use super::orphans::Orphans;
 use super::report::{Announcement, report_reload};
 use super::retired::Retired;
 use super::service::Service;
+use super::size::Size;
 use super::{lanes, listening};
 use crate::api::port::Ports;
 use crate::control::{Received, ServerEvent, ShortText, ToManager, ToMaster, ToProcess};
@@ -76,6 +77,8 @@ pub(super) struct Master {
     pub(super) announcement: Option<Announcement>,
     /// Who started the program as a service, if somebody did.
     pub(super) service: Option<Service>,
+    /// How many workers there are to be.
+    pub(super) size: Size,
 }
 
 impl Master {
@@ -163,6 +166,8 @@ impl Master {
                 signal::INT | signal::QUIT => self.on_shutdown(shutdown::Event::Interrupt, now),
                 signal::USR1 => self.reload(),
                 signal::HUP => self.on_hang_up(),
+                signal::TTIN => self.change_workers(1, "SIGTTIN"),
+                signal::TTOU => self.change_workers(-1, "SIGTTOU"),
                 signal::CHLD => self.reap_orphans(),
                 signal::USR2 => {
                     let sender = received.sender_pid;
@@ -251,6 +256,10 @@ impl Master {
                 self.service_reloaded(outcome);
             }
             ToMaster::NobodyStarts(why) => self.on_nobody_starts(why),
+            ToMaster::Resized(workers) => self.on_resized(workers),
+            ToMaster::WantWorkers { workers, worker } => {
+                self.set_workers(workers, &worker.to_string());
+            }
             ToMaster::ShutdownRequested => self.on_shutdown(shutdown::Event::Requested, now),
             ToMaster::Finished => self.on_shutdown(shutdown::Event::WorkersGone, now),
             ToMaster::GoesOn => self.service_goes_on(Part::Manager),

@@ -48,6 +48,7 @@ impl Master {
         if self.shutdown.has_begun() {
             self.send(&ToManager::Draining, Vec::new());
         }
+        self.tell_size();
         self.service_has_new_manager();
         if let Err(error) = self.watch_manager() {
             self.exit = Some(Err(Error::internal("cannot watch the manager", Some(error))));

@@ -29,6 +29,7 @@ use super::program_state::ProgramState;
 use super::report::Announcement;
 use super::retired::Retired;
 use super::service::Service;
+use super::size::Size;
 use crate::api::outcome::IntoHandler;
 use crate::api::port::Ports;
 use crate::api::program_code::{ProgramCode, UserProcesses};
@@ -155,9 +156,7 @@ where
     let reports = make_reports(&options, &board)?;
     let mailboxes = make_mailboxes(&options, &ports)?;
     let accepts = who_accepts(ports, &options, commons, &reports, &forked)?;
-    let settings = ReactorSettings::new(&options).map_err(cannot_start_reactor)?;
-    let settings = settings.with_encryption(encryption.clone());
-    let reactors = make_reactors(&options, &settings, &board, &mailboxes, &reports)?;
+    let reactors = make_reactors(&options, encryption.clone(), &board, &mailboxes, &reports)?;
     let threads = start_reactors(reactors, accepts.reactor)?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
     let master = Master {
@@ -167,6 +166,7 @@ where
         process_names: setup.attributes.process_names.clone(),
         retired: Retired::default(),
         managers: Managers::new(manager, spare),
+        size: Size::new(&options),
         boot_deadline: Some(clock::monotonic_ms() + options.boot_timeout_ms),
         options,
         epoll,
@@ -407,11 +407,13 @@ fn cannot_start_reactor(error: std::io::Error) -> Error {
 
 fn make_reactors(
     options: &Options,
-    settings: &ReactorSettings,
+    encryption: Encryption,
     board: &Arc<Board>,
     mailboxes: &[Arc<Mailbox>],
     reports: &Reports,
 ) -> Result<Vec<Reactor>> {
+    let settings = ReactorSettings::new(options).map_err(cannot_start_reactor)?;
+    let settings = settings.with_encryption(encryption);
     let memory = SharedMemory::new(options, mailboxes.to_vec());
     let make = |(index, mailbox): (usize, &Arc<Mailbox>)| {
         let (board, memory) = (Arc::clone(board), Arc::clone(&memory));

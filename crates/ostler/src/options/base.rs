@@ -60,6 +60,18 @@ impl Options {
         })
     }
 
+    /// A number of workers that cannot change: each slot has listeners of its own, and a client
+    /// that waits in one that is closed would be lost.
+    pub(super) fn workers_change_in_base(&self) -> Option<Contradiction> {
+        let changes = self.workers_max != 0 && self.workers_max != self.workers;
+        (self.mode == Mode::Base && changes).then(|| Contradiction {
+            names: &["mode", "workers", "workers_max"],
+            text: "the number of workers is fixed with `mode = base`, in which each has listeners \
+                   of its own: leave `workers_max` out, or use `mode = process`"
+                .to_owned(),
+        })
+    }
+
     /// What a port cannot have when each worker serves its own clients.
     pub(super) fn contradictions_of_base(&self, port: &PortOptions) -> Vec<Contradiction> {
         if self.mode != Mode::Base {

@@ -41,6 +41,10 @@ pub struct Options {
     pub(crate) program: String,
     /// Number of event workers.
     pub(crate) workers: u16,
+    /// Fewest event workers while the server runs.
+    pub(crate) workers_min: u16,
+    /// Most of them; 0 = as many as at the start. See [`Options::workers_room`].
+    pub(crate) workers_max: u16,
     /// Number of reactor threads.
     pub(crate) reactors: u16,
     /// Processes of the program's own. No option: the program says it, with what they run.
@@ -162,6 +166,8 @@ impl Default for Options {
             start: Start::Fork,
             program: String::new(),
             workers: at_most(cpus, WORKERS_DEFAULT_MAX),
+            workers_min: 1,
+            workers_max: 0,
             reactors: at_most(reactors_by_default(cpus), REACTORS_DEFAULT_MAX),
             user_processes: 0,
             has_companion: false,

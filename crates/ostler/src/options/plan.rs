@@ -39,7 +39,12 @@ impl Options {
 
     /// Package and output rings over all lanes of one generation.
     pub(super) fn rings(&self) -> usize {
-        2 * self.lanes_of_worker() * usize::from(self.workers)
+        2 * self.lanes_of_worker() * usize::from(self.workers_room())
+    }
+
+    /// Most event workers that there may be while the server runs.
+    pub(crate) fn workers_room(&self) -> u16 {
+        self.workers.max(self.workers_max)
     }
 
     /// Bytes of each package ring and each output ring: `lane_size`, or what `lane_memory` allows.
@@ -153,6 +158,7 @@ impl Options {
     pub(crate) fn supervisor_settings(&self, singles: Vec<SingleSettings>) -> Settings {
         let event = GroupSettings {
             slots: self.workers,
+            slots_max: self.workers_room(),
             boot_timeout_ms: self.boot_timeout_ms,
             drain_timeout_ms: self.drain_timeout_ms,
             back_off_min_ms: self.back_off_min_ms,
@@ -207,7 +213,7 @@ impl Options {
         let sizes = self.lane_sizes();
         MemoryPlan {
             reactors: self.lanes_of_worker() as u64,
-            workers: u64::from(self.workers),
+            workers: u64::from(self.workers_room()),
             processes: u64::from(self.single_processes()),
             boards: match self.mode {
                 Mode::Base => u64::from(self.workers) + u64::from(self.single_processes()),
@@ -398,6 +404,7 @@ mod tests {
         .supervisor_settings(Vec::new());
         let event = GroupSettings {
             slots: 2,
+            slots_max: 2,
             boot_timeout_ms: 1,
             drain_timeout_ms: 2,
             back_off_min_ms: 3,

@@ -42,6 +42,9 @@ impl Options {
             self.session_ids_start_twice(),
             self.reactors_in_base(),
             self.memory_limits_reversed(),
+            self.workers_min_too_high(),
+            self.workers_max_too_low(),
+            self.workers_change_in_base(),
             self.daemon_without_a_log(),
             not_above(
                 &["back_off_min_ms", "back_off_max_ms"],
@@ -155,6 +158,23 @@ impl Options {
         )
     }
 
+    fn workers_min_too_high(&self) -> Option<Contradiction> {
+        not_above(
+            &["workers_min", "workers"],
+            (self.workers_min.into(), self.workers_min.to_string()),
+            &(self.workers.into(), self.workers.to_string()),
+        )
+    }
+
+    fn workers_max_too_low(&self) -> Option<Contradiction> {
+        let max = Some(self.workers_max).filter(|max| *max > 0)?;
+        not_above(
+            &["workers", "workers_max"],
+            (self.workers.into(), self.workers.to_string()),
+            &(max.into(), max.to_string()),
+        )
+    }
+
     fn budget_too_small(&self) -> Option<Contradiction> {
         if self.mode == Mode::Base {
             return self.budget_too_small_for_base();
@@ -174,7 +194,7 @@ impl Options {
     }
 
     fn lanes_too_large(&self) -> Option<Contradiction> {
-        let (reactors, workers) = (self.lanes_of_worker(), self.workers);
+        let (reactors, workers) = (self.lanes_of_worker(), self.workers_room());
         let lane_memory = size::render(self.lane_memory as u64);
         let lane_size = if self.lane_size == 0 { Self::LANE_SIZE_MIN } else { self.lane_size };
         let needed = lane_size.saturating_mul(self.rings());
@@ -196,7 +216,10 @@ impl Options {
                 size::render(lane_size as u64)
             )
         };
-        Some(Contradiction { names: &["lane_memory", "lane_size", "workers", "reactors"], text })
+        Some(Contradiction {
+            names: &["lane_memory", "lane_size", "workers", "workers_max", "reactors"],
+            text,
+        })
     }
 
     fn receive_size_too_large(&self, port: &PortOptions) -> Option<Contradiction> {

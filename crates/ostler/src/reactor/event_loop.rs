@@ -146,6 +146,9 @@ impl Reactor {
                     }
                     self.serve(serve);
                 }
+                ToReactor::ReduceWorkers(workers) => {
+                    self.clients.brain.reduce_workers(workers);
+                }
                 ToReactor::Leave(key) => self.leave(key),
                 ToReactor::Release(key) => self.release(key),
                 ToReactor::Condemn(key) => self.condemn_key(key),

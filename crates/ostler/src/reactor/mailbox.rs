@@ -36,6 +36,9 @@ pub(crate) enum ToReactor {
     /// One worker serves from now on, another leaves. One message, so that no package falls between
     /// them.
     Serve { serve: ProcessKey, leave: Option<ProcessKey> },
+    /// Sessions are at home in so many worker slots from now on, if that is fewer than before.
+    /// Comes before the workers of the others leave.
+    ReduceWorkers(u16),
     /// A worker leaves without a successor.
     Leave(ProcessKey),
     /// A worker was never forked, or is gone: its lane goes, unless this reactor has its pidfd,

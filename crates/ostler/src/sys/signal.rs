@@ -3,7 +3,7 @@
 //!
 //! | kind | master, manager, spare | worker |
 //! |---|---|---|
-//! | [`MANAGED`] | blocked, read | TERM asks to be replaced, the others do nothing |
+//! | [`MANAGED`] | blocked, read | TERM asks to be replaced, TTIN, TTOU stop, others do nothing |
 //! | [`WITHOUT_EFFECT`], real-time | blocked, read, logged once | do nothing |
 //! | the same, but the program's own | as the program has it | as the program has it |
 //! | faults, KILL, those that stop or continue | as usual | as usual |
@@ -40,11 +40,15 @@ pub(crate) const USR1: SignalNumber = libc::SIGUSR1;
 pub(crate) const USR2: SignalNumber = libc::SIGUSR2;
 /// Somebody reads no more. Rust ignores it, which survives an exec.
 pub(crate) const PIPE: SignalNumber = libc::SIGPIPE;
+/// One more, by convention of servers; a terminal sends it to who reads from it in the background.
+pub(crate) const TTIN: SignalNumber = libc::SIGTTIN;
+/// One less, by the same convention; a terminal sends it to who writes.
+pub(crate) const TTOU: SignalNumber = libc::SIGTTOU;
 /// A child changed state.
 pub(crate) const CHLD: SignalNumber = libc::SIGCHLD;
 
 /// All signals that Ostler handles. Blocked in master and manager from before the first fork on.
-pub(crate) const MANAGED: [SignalNumber; 7] = [TERM, INT, HUP, QUIT, USR1, USR2, CHLD];
+pub(crate) const MANAGED: [SignalNumber; 9] = [TERM, INT, HUP, QUIT, USR1, USR2, TTIN, TTOU, CHLD];
 
 /// The signals that manager and workers do not react to when they come from outside (a terminal
 /// sends INT to the whole group): only the master does.
@@ -480,7 +484,8 @@ mod tests {
             install_no_operation().unwrap();
             install_termination(eventfd::create().unwrap()).unwrap();
             unblock_for_worker(None).unwrap();
-            for signal in taken() {
+            // These two stop a process that uses a terminal behind its back, as ever.
+            for signal in taken().into_iter().filter(|signal| ![TTIN, TTOU].contains(signal)) {
                 send(signal);
             }
         });

@@ -25,6 +25,7 @@ use super::sessions::Sessions;
 use super::streams::Streams;
 use super::timers::Timers;
 use super::token::Tokens;
+use super::wishes::Wishes;
 use crate::api::port::Port as ListeningPort;
 use crate::options::{FramingKind, ListenUrl, Options, PortOptions, PortPlan};
 use crate::sys::datagram::Family;
@@ -150,6 +151,8 @@ pub(crate) struct WorkerContext {
     pub(super) complaints: Complaints,
     /// How far this process is on its way out.
     pub(crate) leaving: Leaving,
+    /// What user code asks of the server.
+    pub(crate) wishes: Wishes,
 }
 
 impl WorkerContext {
@@ -192,6 +195,7 @@ impl WorkerContext {
             timers: RefCell::default(),
             complaints: Complaints::default(),
             leaving: Leaving::default(),
+            wishes: Wishes::default(),
             settings,
         })
     }

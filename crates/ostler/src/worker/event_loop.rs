@@ -226,6 +226,7 @@ impl<H: AnyHandler> Run<H> {
         }
         self.context.sender.flush_aborts(&self.context.sessions);
         self.context.complaints.tell_due();
+        self.say_wishes();
         self.ask_to_leave();
         round
     }
@@ -403,6 +404,14 @@ impl<H: AnyHandler> Run<H> {
         self.measured_at = now;
         self.idleness.has_worked(now);
         self.context.sender.port().publish_work(self.work.mean_ns());
+    }
+
+    /// Says what user code asked for.
+    fn say_wishes(&self) {
+        if let Some(workers) = self.context.wishes.take_workers() {
+            // Whoever does not listen ends soon.
+            let _ = FromWorker::WantWorkers(workers).send(&self.control);
+        }
     }
 
     fn ask_to_leave(&mut self) {

@@ -8,7 +8,7 @@
 //! * [`event_loop`]: the built-in loop (callbacks, timers);
 //! * [`context`]: what all handles share; each part of it has an owner: [`running`], [`send`],
 //!   [`sessions`], [`deferred`], [`token`], [`timers`], [`inbox`], [`leaving`],
-//!   [`streams`]; [`idleness`] is the loop's own;
+//!   [`streams`]; [`wishes`]; [`idleness`] is the loop's own;
 //! * [`shown`]: what it shows of itself to its manager.
 
 mod arriving;
@@ -37,6 +37,7 @@ mod streams;
 pub(crate) mod timers;
 pub(crate) mod token;
 mod waiting;
+mod wishes;
 
 pub(crate) use context::WorkerContext;
 pub(crate) use datagrams::SendingPort;

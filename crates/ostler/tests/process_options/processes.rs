@@ -13,6 +13,8 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("mode", mode_says_who_accepts),
     ("workers", workers_and_reactors_are_as_many_as_told),
     ("reactors", workers_and_reactors_are_as_many_as_told),
+    ("workers_min", workers_min_and_max_bound_a_change),
+    ("workers_max", workers_min_and_max_bound_a_change),
     ("harden", harden_closes_processes_to_their_user),
     ("sched_batch", sched_batch_is_the_workers_policy),
     ("start", start_says_whether_a_reload_takes_a_new_program),
@@ -20,6 +22,17 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("pid_file", pid_file_has_the_number_of_the_master),
     ("daemonize", daemonize_gives_the_server_a_session_of_its_own),
 ];
+
+#[test]
+fn workers_min_and_max_bound_a_change() -> TestResult {
+    let server = probe().set("workers", 3).set("workers_min", 2).set("workers_max", 4).start()?;
+    let mut talk = Talk::new(&server)?;
+    for (asked, come) in [(9, 4), (1, 2), (3, 3)] {
+        assert_eq!(talk.ask(&format!("workers {asked}"))?, "asked");
+        server.wait_for("as many workers", |server| server.workers().len() == come)?;
+    }
+    server.stop()
+}
 
 #[test]
 fn workers_and_reactors_are_as_many_as_told() -> TestResult {

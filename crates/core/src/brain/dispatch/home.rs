@@ -84,14 +84,18 @@ impl Brain {
         }
     }
 
-    /// From now on sessions are at home in the first `workers` slots. Those that are at home in
-    /// another slot than before go there as soon as nothing of them is at a worker. When there are
-    /// to be fewer this is called before the workers of the other slots leave; that there are more
-    /// follows from a worker that serves in a further slot ([`Brain::serve`]).
-    pub fn set_workers(&mut self, workers: u16) {
-        if workers == self.homes || workers == 0 {
-            return;
+    /// From now on sessions are at home in the first `workers` slots, if these are fewer than
+    /// before: to be called before the workers of the others leave. That there are more follows
+    /// from a worker that serves in a further slot ([`Brain::serve`]).
+    pub fn reduce_workers(&mut self, workers: u16) {
+        if (1..self.homes).contains(&workers) {
+            self.set_homes(workers);
         }
+    }
+
+    /// Sessions that are at home in another slot than before go there as soon as nothing of them is
+    /// at a worker.
+    pub(in crate::brain) fn set_homes(&mut self, workers: u16) {
         let slots = self.homes.max(workers);
         self.homes = workers;
         self.lists.open_slots(workers);

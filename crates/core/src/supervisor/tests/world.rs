@@ -2,6 +2,8 @@
 //! the kernel would, and objects to every action that makes no sense in it. It keeps its own
 //! account of every process and never looks into the supervisor.
 
+mod size;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::ReloadOutcome;
@@ -234,20 +236,8 @@ impl World {
                 self.remove(key);
             }
             SupervisorAction::Serve { serve, leave } => self.serve(event, serve, leave),
-            SupervisorAction::Leave(key) if !self.ending => {
-                assert!(key.slot.0 >= self.wanted, "a slot that is wanted");
-                assert_eq!(self.find(key.slot, State::Leaving), None, "two leaving");
-                assert!(self.fakes.get(&key).unwrap().killed.is_none());
-                self.set(key, State::Serving, State::Leaving);
-            }
-            SupervisorAction::Resized(EVENT, wanted) => {
-                assert!(!self.ending && !self.reload_runs && wanted != self.wanted);
-                assert!((1..=self.settings.slots.max(self.settings.slots_max)).contains(&wanted));
-                self.wanted = wanted;
-                self.resized_ever = true;
-                self.owed.retain(|slot| slot.0 < wanted);
-                self.failed_boots.clear();
-            }
+            SupervisorAction::Leave(key) if !self.ending => self.retire(key),
+            SupervisorAction::Resized(EVENT, wanted) => self.resized(wanted),
             SupervisorAction::Leave(key) => {
                 let fake = self.fakes.get_mut(&key).unwrap();
                 assert!(fake.state == State::Serving && !fake.told && fake.killed.is_none());

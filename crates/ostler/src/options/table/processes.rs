@@ -72,6 +72,29 @@ pub(super) const ROWS: &[OptionInfo] = &[
         access: field!(workers),
     },
     OptionInfo {
+        name: "workers_min",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 1, max: 1_024 },
+        default: "1",
+        unit: "processes",
+        why: "One worker is enough to serve; a server that must bear the death of one without a \
+              pause needs two.",
+        effect: "Fewest event workers that `TTOU` or `Worker::set_workers` leaves.",
+        access: field!(workers_min),
+    },
+    OptionInfo {
+        name: "workers_max",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: 1_024 },
+        default: "0",
+        unit: "processes",
+        why: "0 = `workers`: memory and descriptors are planned for so many, whether they are \
+              there or not.",
+        effect: "Most event workers that `TTIN` or `Worker::set_workers` can ask for while the \
+                 server runs. In BASE mode the number is fixed.",
+        access: field!(workers_max),
+    },
+    OptionInfo {
         name: "reactors",
         topic: TOPIC,
         kind: Kind::Integer { min: 1, max: 64 },

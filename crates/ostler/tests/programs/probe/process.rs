@@ -39,6 +39,10 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
             call.say("leaving");
             worker.leave();
         }
+        "workers" => {
+            worker.set_workers(rest.number() as u16);
+            call.say("asked");
+        }
         "keepalive" => {
             probe.tokens.borrow_mut().push(worker.keep_alive());
             call.say("held");
@@ -59,17 +63,13 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
         }
         // Takes so many bytes for itself, for ever.
         "grow" => {
-            take_memory(rest.size());
-            call.say("grown");
+            let size = rest.size();
+            call.say(take_memory(size));
         }
         "overflow" => call.say(descend(u64::MAX).to_string()),
         "start" => call.say(start_child().to_string()),
         // This process is another user's from now on.
-        "become" => {
-            let id = rustix::process::Uid::from_raw(rest.number() as u32);
-            let became = rustix::thread::set_thread_uid(id);
-            call.say(became.map_or("refused", |()| "ok"));
-        }
+        "become" => become_user(call),
         // Its ids and groups, where it is, and whether it may gain rights.
         "ids" => call.say(ids()),
         "open" => {
@@ -81,6 +81,12 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
         _ => return false,
     }
     true
+}
+
+fn become_user(call: &mut Call<'_>) {
+    let id = rustix::process::Uid::from_raw(call.arguments.number() as u32);
+    let became = rustix::thread::set_thread_uid(id);
+    call.say(became.map_or("refused", |()| "ok"));
 }
 
 /// Spins, and takes no signal any more.
@@ -141,8 +147,9 @@ pub(crate) fn phase() -> String {
 }
 
 /// Takes so many bytes and never gives them back.
-pub(crate) fn take_memory(size: usize) {
+pub(crate) fn take_memory(size: usize) -> &'static str {
     std::mem::forget(std::hint::black_box(vec![1_u8; size]));
+    "grown"
 }
 
 #[inline(never)]

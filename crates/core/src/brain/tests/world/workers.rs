@@ -409,7 +409,7 @@ impl World {
             self.serving(workers - 1);
             return;
         }
-        self.brain.set_workers(workers);
+        self.brain.reduce_workers(workers);
         let beyond = |lane: &FakeLane| lane.key.slot.0 >= workers;
         while let Some(lane) =
             self.lanes.iter().position(|lane| beyond(lane) && lane.state == LaneState::Booting)

@@ -1,0 +1,140 @@
+//! More and fewer workers while the server runs: `TTIN`, `TTOU` and `Worker::set_workers`.
+
+mod support;
+#[path = "talk/mod.rs"]
+mod talk;
+
+use ostler_testkit::{DEADLINE, Signal, TestResult, TestServer};
+use support::{Held, ask, check, echo, orders, round_trip, start, wait_lines, wait_serving};
+use talk::{Talk, probe};
+
+const CHANGES: &str = "the number of workers changes";
+const STAYS: &str = "the number of workers stays";
+
+fn wait_workers(server: &TestServer, count: usize) -> TestResult {
+    server.wait_for(&format!("{count} workers"), |server| server.workers().len() == count)
+}
+
+/// Sessions that are at home in one slot move, and nothing of them is lost or overtaken.
+#[test]
+fn more_and_fewer_workers_cost_no_request() -> TestResult {
+    for dispatch in ["session_hash", "sticky", "idle_first", "round_robin"] {
+        let builder = echo(2, 2).set("dispatch", dispatch).set("workers_max", 4);
+        let server = start(builder, 2)?;
+        let load = server.load().connections(24).depth(4).start()?;
+        for _ in 0..3 {
+            load.wait_for_more(100)?;
+            server.signal(Signal::TTIN);
+            wait_workers(&server, 3)?;
+            server.signal(Signal::TTIN);
+            wait_workers(&server, 4)?;
+            load.wait_for_more(100)?;
+            for left in (1..4).rev() {
+                server.signal(Signal::TTOU);
+                wait_workers(&server, left)?;
+            }
+            load.wait_for_more(100)?;
+            server.signal(Signal::TTIN);
+            wait_workers(&server, 2)?;
+        }
+        load.wait_for_more(100)?;
+        load.stop()?.check_perfect()?;
+        check(server.log_lines_with(CHANGES).len() == 18, "each was told once")?;
+        server.stop()?;
+    }
+    Ok(())
+}
+
+/// Whoever is in a slot that is taken away finishes what is in hand; a slot that is wanted again is
+/// filled beside it.
+#[test]
+fn a_slot_that_is_taken_away_drains() -> TestResult {
+    let server = start(orders(2).set("workers_max", 2), 2)?;
+    // Both hold something: one of them is in the last slot.
+    let (mut one, mut two) = (server.connect()?, server.connect()?);
+    let first = Held::by(&server, &mut one, "first")?;
+    let second = Held::by(&server, &mut two, "second")?;
+    let last = server.worker(1);
+    let is_last = first.worker(&server)? == last;
+    server.signal(Signal::TTOU);
+    wait_lines(&server, CHANGES, 1)?;
+    server.signal(Signal::TTIN);
+    wait_serving(&server, 3)?;
+    check(last.is_alive() && server.worker(1) != last, "it is held, and its slot is filled")?;
+    let ((held, mut client), (other, mut other_client)) =
+        if is_last { ((first, one), (second, two)) } else { ((second, two), (first, one)) };
+    held.release()?;
+    client.expect(b"released")?;
+    last.wait_gone(DEADLINE)?;
+    other.release()?;
+    other_client.expect(b"released")?;
+    check(ask(&mut client, "pid")? != last.pid().to_string(), "its session moved on")?;
+    server.stop()
+}
+
+#[test]
+fn the_number_stays_within_its_limits() -> TestResult {
+    let server = start(echo(2, 1).set("workers_min", 2), 2)?;
+    server.signal(Signal::TTIN);
+    wait_lines(&server, STAYS, 1)?;
+    server.signal(Signal::TTOU);
+    wait_lines(&server, STAYS, 2)?;
+    check(server.log_lines_with(CHANGES).is_empty() && server.workers().len() == 2, "it stays")?;
+    server.stop()
+}
+
+#[test]
+fn another_manager_goes_on_with_as_many() -> TestResult {
+    let server = start(echo(2, 1).set("workers_max", 3).expect_log("the manager died"), 2)?;
+    let mut client = server.connect()?;
+    server.signal(Signal::TTIN);
+    wait_serving(&server, 3)?;
+    round_trip(&mut client, "before")?;
+    server.manager().kill();
+    wait_serving(&server, 6)?;
+    round_trip(&mut client, "after")?;
+    server.signal(Signal::TTOU);
+    wait_workers(&server, 2)?;
+    round_trip(&mut client, "at last")?;
+    server.stop()
+}
+
+/// A reload and a change at the same time: one after the other.
+#[test]
+fn a_change_during_a_reload_comes_after_it() -> TestResult {
+    let server = start(echo(2, 1).set("workers_max", 4), 2)?;
+    let load = server.load().connections(8).depth(2).start()?;
+    for round in 0..4 {
+        load.wait_for_more(50)?;
+        server.signal(Signal::USR1);
+        server.signal(if round % 2 == 0 { Signal::TTIN } else { Signal::TTOU });
+        wait_lines(&server, "reload finished: every worker is new", round + 1)?;
+        wait_workers(&server, if round % 2 == 0 { 3 } else { 2 })?;
+    }
+    load.stop()?.check_perfect()?;
+    server.stop()
+}
+
+#[test]
+fn a_worker_asks_for_as_many_as_it_wants() -> TestResult {
+    let server = probe().set("workers_max", 3).start()?;
+    wait_serving(&server, 2)?;
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer("workers 9", "asked")?;
+    wait_workers(&server, 3)?;
+    server.wait_for_log("asked_by=w")?;
+    talk.expect_answer("workers 1", "asked")?;
+    wait_workers(&server, 1)?;
+    check(talk.ask("whoami")?.starts_with("w0."), "the first slot is left")?;
+    server.stop()
+}
+
+#[test]
+fn with_mode_base_the_number_is_fixed() -> TestResult {
+    let builder = TestServer::echo().set("workers", 2).set("mode", "base");
+    let server = start(builder.expect_log("the number of workers is fixed"), 2)?;
+    server.signal(Signal::TTOU);
+    server.wait_for_log("the number of workers is fixed")?;
+    check(server.workers().len() == 2, "it stays")?;
+    server.stop()
+}
