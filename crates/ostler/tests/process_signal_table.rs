@@ -63,7 +63,12 @@ fn server() -> TestResult<TestServer> {
 
 /// Sends a signal that does something, and sees it.
 fn has_effect(signal: &str, process: &str, effect: &str) -> TestResult {
-    let server = server()?;
+    let server = match effect {
+        // Whether it stops depends on the terminal.
+        "as usual" => return Ok(()),
+        "one worker more" | "one worker less" => start(echo(2, 1).set("workers_max", 3), 2)?,
+        _ => server()?,
+    };
     let mut client = server.connect()?;
     round_trip(&mut client, "before")?;
     let victim = of(&server, process);
@@ -89,6 +94,8 @@ fn has_effect(signal: &str, process: &str, effect: &str) -> TestResult {
         "reloads" => {
             server.wait_for_log("reload finished: every worker is new")?;
         }
+        "one worker more" => wait_serving(&server, 3)?,
+        "one worker less" => server.wait_for("it to go", |server| server.workers().len() == 1)?,
         "is replaced" => wait_serving(&server, 2)?,
         "the spare takes over" => {
             server.wait_for("a new manager", |server| server.manager().pid() != victim.pid())?;

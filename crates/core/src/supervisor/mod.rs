@@ -15,8 +15,8 @@
 //!
 //! One file per idea: `process` (one process), `slot` (the up to three of a slot), `group` (slots
 //! of a kind), `death` (what an exit or a failed start means), `backoff`, `reload`, `recycle`,
-//! `intensity`, `size` (how many slots are filled), `shutdown`, `single` (groups whose processes are
-//! not alike).
+//! `intensity`, `size` (how many slots are filled), `shutdown`, `single` (groups whose processes
+//! are not alike).
 
 mod backoff;
 mod death;

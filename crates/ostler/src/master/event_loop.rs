@@ -159,25 +159,6 @@ impl Master {
     // ---- events
     // ---------------------------------------------------------------------------------------------
 
-    fn take_signals(&mut self, now: Millis) {
-        while let Ok(Some(received)) = self.signals.read() {
-            match received.signal {
-                signal::TERM => self.on_shutdown(shutdown::Event::Terminate, now),
-                signal::INT | signal::QUIT => self.on_shutdown(shutdown::Event::Interrupt, now),
-                signal::USR1 => self.reload(),
-                signal::HUP => self.on_hang_up(),
-                signal::TTIN => self.change_workers(1, "SIGTTIN"),
-                signal::TTOU => self.change_workers(-1, "SIGTTOU"),
-                signal::CHLD => self.reap_orphans(),
-                signal::USR2 => {
-                    let sender = received.sender_pid;
-                    tracing::info!(sender, "SIGUSR2 is reserved and has no effect yet");
-                }
-                _ => self.signal_notes.note(received),
-            }
-        }
-    }
-
     /// Reaps orphans that a dead manager left to the master. Manager and spare are looked at
     /// through their pidfds.
     pub(super) fn reap_orphans(&mut self) {

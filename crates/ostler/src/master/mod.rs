@@ -28,6 +28,7 @@ mod report;
 mod reserve;
 mod retired;
 mod service;
+mod signals;
 mod size;
 mod start;
 mod stop;
