@@ -20,6 +20,8 @@ pub(super) enum PackageFate {
     DroppedSessionGone,
     /// Its session was closed because of it.
     ClosedBy(CloseReason),
+    /// It was never given: its client was told that it is refused.
+    Refused,
 }
 
 /// Counters of one reactor. They change only by the methods below, each of which keeps the balance;
@@ -41,7 +43,7 @@ pub struct Books {
     pub in_hand: u64,
     /// Packages taken back from a worker and waiting now.
     pub recalled: u64,
-    /// Packages refused (none yet: refusals of tasks and messages will count here).
+    /// Packages refused: answered by the server because no worker took them in time.
     pub refused: u64,
     /// Started packages dropped by the crash policy `drop`.
     pub dropped_worker_died: u64,
@@ -157,6 +159,7 @@ impl Books {
             PackageFate::Waits => self.recalled += 1,
             PackageFate::DroppedWorkerDied => self.dropped_worker_died += 1,
             PackageFate::DroppedSessionGone => self.dropped_session_gone += 1,
+            PackageFate::Refused => self.refused += 1,
             PackageFate::ClosedBy(reason) => {
                 if let Some(count) = self.closed_by.get_mut(reason as usize) {
                     *count += 1;
@@ -169,6 +172,12 @@ impl Books {
     pub(super) const fn waiting_dropped(&mut self, packages: u64) {
         self.recalled = self.recalled.saturating_sub(packages);
         self.dropped_session_gone += packages;
+    }
+
+    /// A package that waited is refused.
+    pub(super) const fn waiting_refused(&mut self) {
+        self.recalled = self.recalled.saturating_sub(1);
+        self.refused += 1;
     }
 
     /// A delivery was taken back before it was started.

@@ -23,6 +23,7 @@ mod outage;
 mod peers;
 mod queue;
 mod recall;
+mod refused;
 mod rest;
 mod run_lists;
 mod session_life;
@@ -97,6 +98,9 @@ pub struct PortSettings {
     pub queue_wait_max_ns: Nanos,
     /// How many sessions may wait for a worker; 0 = all.
     pub queue_max: u32,
+    /// Who is refused stays, and what it has asked is answered by the driver: see
+    /// [`BrainAction::AnswerRefused`].
+    pub answers_refused: bool,
     /// What a client had sent is not served any more once its connection has failed.
     pub discards_gone: bool,
     /// How long a package may stay deferred, nanoseconds; 0 = as long as it takes.
@@ -175,6 +179,12 @@ pub enum Content {
 /// What the driver is to do besides giving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrainAction {
+    /// Take the next package of the session out of what it has sent, and answer that it is refused,
+    /// unless [`Brain::is_to_be_refused`] says that its turn has come meanwhile.
+    AnswerRefused {
+        /// Whose.
+        connection: ConnectionSlot,
+    },
     /// Close the socket (`reset`: without writing what is queued) and free its buffers. Told once
     /// per session.
     CloseSocket {

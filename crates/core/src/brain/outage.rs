@@ -31,10 +31,14 @@ impl Brain {
         self.refusing
     }
 
-    /// Closes a session that waits for a worker. One with a delivery at a worker that leaves is let
-    /// be until that is over.
+    /// Closes a session that waits for a worker, or has it answered. One with a delivery at a
+    /// worker that leaves is let be until that is over.
     pub(super) fn refuse(&mut self, slot: crate::ids::ConnectionSlot) {
-        if self.asks_for_worker(slot) {
+        if self.answers_refused(slot) {
+            if self.waits_for_worker(slot) {
+                self.answer_refused(slot);
+            }
+        } else if self.asks_for_worker(slot) {
             self.turn_away(slot, CloseReason::NoWorker);
         }
     }

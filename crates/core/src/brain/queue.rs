@@ -187,6 +187,7 @@ impl Brain {
                     break;
                 }
                 match self.overdue(slot, &taken) {
+                    Overdue::Refused if self.answers_refused(slot) => self.answer_refused(slot),
                     Overdue::Refused => {
                         self.books.session_waited_too_long();
                         self.turn_away(slot, CloseReason::Overloaded);
@@ -231,7 +232,9 @@ impl Brain {
                 && let Some(queue) = self.queues.get(index).filter(|queue| queue.in_master > limit)
                 && let Some(slot) = self.newest_in_master(queue)
             {
-                if self.waits_for_worker(slot) {
+                if self.answers_refused(slot) {
+                    self.answer_refused(slot);
+                } else if self.waits_for_worker(slot) {
                     self.books.session_beyond_queue();
                     self.turn_away(slot, CloseReason::Overloaded);
                 } else {
@@ -260,7 +263,7 @@ impl Brain {
 
     /// Whether a client still waits for a worker to begin with what it has asked: it may have been
     /// paused since, or be gone.
-    fn waits_for_worker(&self, slot: ConnectionSlot) -> bool {
+    pub(super) fn waits_for_worker(&self, slot: ConnectionSlot) -> bool {
         let reading = self.takes_fresh_input();
         self.asks_for_worker(slot)
             && self.sessions.get(slot).is_some_and(|connection| connection.wants(reading))

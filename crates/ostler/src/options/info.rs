@@ -72,7 +72,7 @@ pub enum OptionKind {
     },
     /// Permissions of a file: a `0` and three octal digits, `0660`.
     Permissions,
-    /// `close`, `reset` or `bytes:ANSWER` with up to `bytes_max` bytes.
+    /// `close`, `reset`, `bytes:ANSWER` or `answer:ANSWER` with up to `bytes_max` bytes.
     Refusal {
         /// Most bytes of the answer, after the escapes are read.
         bytes_max: usize,
@@ -121,7 +121,8 @@ impl OptionKind {
             Self::Permissions => "octal, 0000 to 0777".to_owned(),
             Self::Refusal { bytes_max } => {
                 format!(
-                    r"close, reset, bytes:ANSWER of up to {bytes_max} bytes; \r \n \t \0 \\ \xNN"
+                    "close, reset, bytes:ANSWER or answer:ANSWER of up to {bytes_max} bytes; \
+                     \\r \\n \\t \\0 \\\\ \\xNN"
                 )
             }
             Self::Path => "path or empty".to_owned(),

@@ -26,10 +26,14 @@ pub enum Refusal {
     Reset,
     /// These bytes, then the connection ends in good order.
     Answer(Vec<u8>),
+    /// These bytes, for each package that is refused; the connection stays. For framings with
+    /// boundaries.
+    AnswerAndStay(Vec<u8>),
 }
 
-const WORDS: &[&str] = &["close", "reset", "bytes:ANSWER"];
+const WORDS: &[&str] = &["close", "reset", "bytes:ANSWER", "answer:ANSWER"];
 const PREFIX: &str = "bytes:";
+const STAYS_PREFIX: &str = "answer:";
 
 impl Setting for Refusal {
     fn parse(kind: Kind, text: &str) -> Result<Self, Problem> {
@@ -38,13 +42,15 @@ impl Setting for Refusal {
                 "the table gives this option no refusal; this is a bug in Ostler".to_owned()
             );
         };
-        if let Some(answer) = text.trim_start().strip_prefix(PREFIX) {
+        for (prefix, stays) in [(PREFIX, false), (STAYS_PREFIX, true)] {
+            let Some(answer) = text.trim_start().strip_prefix(prefix) else { continue };
             let bytes = unescape(answer)?;
             return match bytes.len() {
-                0 => Err(format!("it needs an answer behind `{PREFIX}`, or `close`")),
+                0 => Err(format!("it needs an answer behind `{prefix}`, or `close`")),
                 len if len > bytes_max => Err(format!(
                     "an answer of {len} bytes is longer than {bytes_max}; shorten it, or close"
                 )),
+                _ if stays => Ok(Self::AnswerAndStay(bytes)),
                 _ => Ok(Self::Answer(bytes)),
             };
         }
@@ -60,6 +66,7 @@ impl Setting for Refusal {
             Self::Close => "close".to_owned(),
             Self::Reset => "reset".to_owned(),
             Self::Answer(bytes) => format!("{PREFIX}{}", escape(bytes)),
+            Self::AnswerAndStay(bytes) => format!("{STAYS_PREFIX}{}", escape(bytes)),
         }
     }
 }
@@ -71,11 +78,14 @@ mod tests {
     const KIND: Kind = Kind::Refusal { bytes_max: 8 };
 
     #[test]
-    fn options_refusal_reads_its_three_forms_and_writes_them_back() {
-        let answer = Refusal::Answer(b"-BUSY\r\n".to_vec());
-        for (text, refusal) in
-            [("close", Refusal::Close), (" Reset", Refusal::Reset), (r"bytes:-BUSY\r\n", answer)]
-        {
+    fn options_refusal_reads_its_forms_and_writes_them_back() {
+        let answer = || b"-BUSY\r\n".to_vec();
+        for (text, refusal) in [
+            ("close", Refusal::Close),
+            (" Reset", Refusal::Reset),
+            (r"bytes:-BUSY\r\n", Refusal::Answer(answer())),
+            (r"answer:-BUSY\r\n", Refusal::AnswerAndStay(answer())),
+        ] {
             assert_eq!(Refusal::parse(KIND, text).as_ref(), Ok(&refusal));
             assert_eq!(Refusal::parse(KIND, &refusal.render()), Ok(refusal));
         }

@@ -289,6 +289,7 @@ fn options_that_contradict_each_other_are_named() {
             &["max_send_bytes", "memory_budget"],
         ),
         (&[("memory_budget", "16M"), ("package_max_length", "17M")], &["package_max_length"]),
+        (&[("refusal", "answer:busy")], &["refusal", "framing", "bytes:"]),
         (&[("start_session_id", "7")], &["start_session_id", "(7)", "session_ids", "sequential"]),
         (
             &[("lane_memory", "1M"), ("workers", "16"), ("reactors", "1")],

@@ -4,7 +4,8 @@ use ostler_core::per_port::PerPort;
 
 use super::ports::{FIRST_PORT, LISTEN};
 use super::{
-    Dispatch, FramingKind, Mode, Options, PortOptions, PortPlan, SessionIds, proxies, size, tls,
+    Dispatch, FramingKind, Mode, Options, PortOptions, PortPlan, Refusal, SessionIds, proxies,
+    size, tls,
 };
 use crate::error::{Error, Result};
 
@@ -92,6 +93,7 @@ impl Options {
             self.header_too_long(port),
             not_above(&["max_send_bytes", "memory_budget"], bytes(port.max_send_bytes), &budget),
             events_needed(port),
+            refusal_without_boundaries(port),
             not_above(&["send_queue_low", "send_queue_high"], low, &high),
             not_above(&["send_queue_high", "send_queue_max"], high, &max),
             tls::without_certificate(port),
@@ -283,6 +285,22 @@ fn never_longer(port: &PortOptions) -> Option<Contradiction> {
             "`request_deadline_max_ms` ({most}) is how far a handler may lengthen \
              `request_deadline_ms` ({hard}): set that, to {most} or less, or leave the first at 0"
         ),
+    })
+}
+
+/// An answer for each package where nobody knows where one ends.
+fn refusal_without_boundaries(port: &PortOptions) -> Option<Contradiction> {
+    if matches!(port.request_deadline_answer, Refusal::AnswerAndStay(_)) {
+        let text = "`request_deadline_answer` ends the session: use `bytes:` instead of `answer:`";
+        return Some(Contradiction { names: &["request_deadline_answer"], text: text.to_owned() });
+    }
+    let has_boundaries = !matches!(port.framing, FramingKind::Raw | FramingKind::Stream);
+    let answers = matches!(port.refusal, Refusal::AnswerAndStay(_));
+    (answers && !has_boundaries).then(|| Contradiction {
+        names: &["refusal", "framing"],
+        text: "`refusal = answer:` answers each package that is refused, so it needs a `framing` \
+               that knows where one ends; set `framing`, or use `bytes:`, which ends the session"
+            .to_owned(),
     })
 }
 

@@ -92,7 +92,8 @@ impl ClientSide {
                 transport.reset();
                 return true;
             }
-            Refusal::Close => {}
+            // Who is answered and stays is not closed by a refusal.
+            Refusal::Close | Refusal::AnswerAndStay(_) => {}
             Refusal::Answer(bytes) => {
                 // All of its output is with the kernel, which has room for a few bytes more unless
                 // the client does not read at all.

@@ -92,6 +92,8 @@ impl Reactor {
         let more = self.give_all();
         self.clients.brain.refuse_beyond();
         self.clients.carry_out();
+        // Also those who were answered just now go on.
+        let more = more || self.clients.receive_share.has_waiting();
         self.clients.flush_datagrams();
         self.gave = self.destinations.publish();
         self.wake_senders();
@@ -288,6 +290,7 @@ impl ClientSide {
     pub(super) fn carry_out(&mut self) {
         while let Some(action) = self.brain.next_action() {
             match action {
+                BrainAction::AnswerRefused { connection } => self.answer_refused(connection),
                 BrainAction::CloseSocket { connection, reason } => {
                     self.close_socket(connection, reason)
                 }

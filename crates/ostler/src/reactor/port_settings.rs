@@ -99,6 +99,7 @@ impl PortSettings {
             queue_wait_max_ns: options.queue_wait_max_ms * 1_000_000,
             // Reactors have about as many clients each, but at least one may wait at each of them.
             queue_max: options.queue_max.div_ceil(u32::from(reactors.max(1))),
+            answers_refused: matches!(options.refusal, Refusal::AnswerAndStay(_)),
         }
     }
 }

@@ -116,3 +116,35 @@ fn refusal_is_what_the_client_sees() -> TestResult {
     }
     Ok(())
 }
+
+#[test]
+fn refusal_may_answer_each_package_and_let_the_session_stay() -> TestResult {
+    let scratch = Scratch::new("refusal-stays")?;
+    let server = small_probe()
+        .set("queue_max", 1)
+        .set("prefetch_us", 0)
+        .set("refusal", r"answer:-BUSY\n")
+        .env("PROBE_JOURNAL", scratch.path("journal"))
+        .start()?;
+    let mut talks = [Talk::new(&server)?, Talk::new(&server)?];
+    for talk in &mut talks {
+        assert_eq!(talk.ask("echo served")?, "served");
+    }
+    let [mut waits, mut refused] = talks;
+    let mut first = busy(&server, &scratch)?;
+    waits.say("echo late")?;
+    // Half of a package waits for its rest, and not for a worker.
+    refused.client.send(b"echo one\necho two\necho thr")?;
+    for _ in 0..2 {
+        refused.expect("-BUSY");
+    }
+    scratch.make("go")?;
+    first.expect("done");
+    waits.expect("late");
+    refused.say("ee")?;
+    refused.expect("three");
+    drop((first, waits, refused));
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!((books.refused, books.detail("closed_overloaded")), (2, 0), "{books}");
+    Ok(())
+}

@@ -55,6 +55,7 @@ fn port_settings(
         connect_events: true,
         queue_wait_max_ns: 0,
         queue_max: 0,
+        answers_refused: false,
         discards_gone: false,
         deferred_max_ns: 0,
     }

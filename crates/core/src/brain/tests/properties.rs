@@ -250,6 +250,7 @@ fn any_settings() -> impl Strategy<Value = BrainSettings> {
         1u16..4,
         prop_oneof![Just(4u32), Just(16)],
         (prop_oneof![Just(100_000u64), Just(1 << 50)], any_limits()),
+        any::<bool>(),
     )
         .prop_map(
             |(
@@ -260,9 +261,10 @@ fn any_settings() -> impl Strategy<Value = BrainSettings> {
                 workers,
                 sessions_max,
                 (prefetch_ns, (queue_max, queue_wait_max_ns)),
+                answers_refused,
             )| {
                 let port = port_settings(dispatch, crash_policy, window);
-                let port = PortSettings { queue_max, queue_wait_max_ns, ..port };
+                let port = PortSettings { queue_max, queue_wait_max_ns, answers_refused, ..port };
                 BrainSettings {
                     ports: PerPort::new(port, Vec::new()),
                     prefetch_ns,

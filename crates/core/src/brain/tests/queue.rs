@@ -7,8 +7,14 @@ const LIMIT: u64 = 5_000_000_000;
 
 /// One worker that gets one package at a time.
 fn limited(queue_max: u32, queue_wait_max_ns: u64) -> World {
-    let port = port_settings(Dispatch::IdleFirst, CrashPolicy::Close, 16);
-    let port = PortSettings { queue_max, queue_wait_max_ns, ..port };
+    limiting(PortSettings { queue_max, queue_wait_max_ns, ..usual() })
+}
+
+fn usual() -> PortSettings {
+    port_settings(Dispatch::IdleFirst, CrashPolicy::Close, 16)
+}
+
+fn limiting(port: PortSettings) -> World {
     serving_with(BrainSettings {
         workers: 1,
         prefetch_packages: 1,
@@ -174,4 +180,45 @@ fn who_asks_behind_a_connect_event_that_waits_at_a_worker_waits_since_then() {
     assert_eq!(world.closed(asks), Some(CloseReason::Overloaded));
     assert_eq!(refused(world.brain.books()), (0, 1, 1));
     world.calm_down();
+}
+
+#[test]
+fn who_is_answered_stays_and_each_of_its_packages_is_refused_by_itself() {
+    let mut world = limiting(PortSettings { queue_max: 1, answers_refused: true, ..usual() });
+    let [busy, waits, beyond] = [(); 3].map(|()| world.connected());
+    world.request(busy);
+    world.start(0);
+    world.request(waits);
+    let items = [(); 2].map(|()| world.request(beyond));
+    for refused in 1..=2 {
+        world.refuse_beyond();
+        world.actions();
+        assert_eq!(world.brain.books().refused, refused);
+    }
+    assert_eq!(items.map(|item| world.state(beyond, item)), [State::Gone; 2]);
+    assert_eq!([busy, waits, beyond].map(|id| world.closed(id)), [None; 3]);
+    assert_eq!(refused(world.brain.books()), (0, 0, 0), "no session was");
+    world.refuse_beyond();
+    world.actions();
+    world.finish(0, 0);
+    world.calm_down();
+    let served = world.request(beyond);
+    world.calm_down();
+    assert_eq!(world.state(beyond, served), State::Finished);
+}
+
+/// Its turn comes between the decision and the answer.
+#[test]
+fn a_package_that_a_worker_gets_after_all_is_not_answered() {
+    let mut world = limiting(PortSettings { queue_max: 1, answers_refused: true, ..usual() });
+    let [busy, waits, beyond] = [(); 3].map(|()| world.connected());
+    world.request(busy);
+    world.start(0);
+    let items = [waits, beyond].map(|id| (id, world.request(id)));
+    world.brain.refuse_beyond();
+    world.finish(0, 0);
+    while world.give() {}
+    world.calm_down();
+    let finished = items.iter().filter(|(id, item)| world.state(*id, *item) == State::Finished);
+    assert_eq!(finished.count() as u64 + world.brain.books().refused, 2);
 }

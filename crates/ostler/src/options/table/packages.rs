@@ -146,7 +146,9 @@ pub(super) const ROWS: &[OptionInfo] = &[
               a client more.",
         effect: "What a client sees that is refused, because of queue_max, queue_wait_max_ms, or \
                  when no worker has served for slot_down_ms: the orderly end, a reset, or these \
-                 bytes and then the end.",
+                 bytes and then the end. With `answer:` these bytes in the place of the answer to \
+                 each package that is refused, in the order of the others, and the session stays; \
+                 that needs a framing with boundaries.",
         access: port_field!(refusal),
     },
     OptionInfo {

@@ -67,33 +67,40 @@ impl ClientSide {
         destination: &mut Destination,
         slot: ConnectionSlot,
         assignment: Assignment,
-        mut share: usize,
+        share: usize,
     ) {
+        let Some(len) = self.next_message(slot, share) else { return };
+        // Whether more is there is known only by looking: the socket may hold more than was
+        // received.
+        if self.give_package(destination, slot, assignment, len, 0, true) {
+            self.package_was_given(slot);
+            if self.draining {
+                self.hold_whole_message(slot);
+            }
+        }
+    }
+
+    /// Receives until a whole message is at the front of what is kept of a session, and answers its
+    /// length. `None`, of which the brain knows: there is none for now.
+    pub(super) fn next_message(&mut self, slot: ConnectionSlot, mut share: usize) -> Option<usize> {
         loop {
             let Some(intake) = self.intake_mut(slot) else {
                 invariant!(false, "a framed session has an intake to its end");
-                return self.brain.input_dry(slot);
+                self.brain.input_dry(slot);
+                return None;
             };
             let stated = match intake.frame() {
-                Frame::Package { len } => {
-                    // Whether more is there is known only by looking: the socket may hold more than
-                    // was received.
-                    if self.give_package(destination, slot, assignment, len, 0, true) {
-                        self.package_was_given(slot);
-                        if self.draining {
-                            self.hold_whole_message(slot);
-                        }
-                    }
-                    return;
-                }
+                Frame::Package { len } => return Some(len),
                 // What came before it is still answered.
                 Frame::TooLong => {
                     self.brain.input_dry(slot);
-                    return self.brain.end_input(slot, CloseReason::PackageTooLong);
+                    self.brain.end_input(slot, CloseReason::PackageTooLong);
+                    return None;
                 }
                 Frame::Malformed => {
                     self.brain.input_dry(slot);
-                    return self.brain.end_input(slot, CloseReason::PackageMalformed);
+                    self.brain.end_input(slot, CloseReason::PackageMalformed);
+                    return None;
                 }
                 Frame::NeedMore => None,
                 Frame::Incomplete { len } => Some(len),
@@ -101,11 +108,12 @@ impl ClientSide {
             if share == 0 {
                 // What the kernel holds is received in the next turn.
                 self.brain.input_dry(slot);
-                return self.receive_share.wait_for_turn(slot);
+                self.receive_share.wait_for_turn(slot);
+                return None;
             }
             let look = self.receive_framed(slot, share, stated);
             if !self.goes_on(slot, look, &mut share) {
-                return;
+                return None;
             }
         }
     }

@@ -5,6 +5,7 @@ pub(super) mod framed;
 pub(super) mod intake;
 pub(super) mod kept_input;
 pub(super) mod raw;
+mod refused;
 pub(super) mod stream;
 #[cfg(test)]
 mod tests;

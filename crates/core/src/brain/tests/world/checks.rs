@@ -103,7 +103,7 @@ impl World {
         assert_eq!(books.in_hand, count(|s| matches!(s, State::At(_) | State::Started(_))));
         assert_eq!(books.recalled, count(|state| state == State::Returned));
         assert_eq!(books.finished, count(|state| state == State::Finished));
-        let ended = books.dropped_total() + books.closed_by_total();
+        let ended = books.dropped_total() + books.closed_by_total() + books.refused;
         assert_eq!(ended, count(|state| state == State::Gone));
         for session in self.sessions.values() {
             let bound: BTreeSet<_> = session.at_lane().collect();

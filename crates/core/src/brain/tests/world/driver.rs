@@ -6,8 +6,8 @@ use super::{Delivery, FakeLane, HomeKey, Item, ONE_RECORD, PARTS, PORT, Record, 
 use crate::body::Body;
 use crate::brain::run_lists::RunListId;
 use crate::brain::{
-    Assignment, BrainAction, CloseReason, Content, DeliveryKind, LaneSlot, LaneState, Phase,
-    Subject,
+    Assignment, BrainAction, CloseReason, ConnectionSlot, Content, DeliveryKind, LaneSlot,
+    LaneState, Phase, Subject,
 };
 use crate::policy::Dispatch;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +41,7 @@ impl World {
     pub(crate) fn action(&mut self) -> bool {
         let Some(action) = self.brain.next_action() else { return false };
         match action {
+            BrainAction::AnswerRefused { connection } => self.answer_refused(connection),
             BrainAction::CloseSocket { connection, reason } => {
                 let id = self.places[&connection];
                 let session = self.sessions.get_mut(&id).unwrap();
@@ -75,6 +76,31 @@ impl World {
         }
         self.check();
         true
+    }
+
+    /// The next package is answered by the driver, unless its turn has come.
+    fn answer_refused(&mut self, place: ConnectionSlot) {
+        if !self.brain.is_to_be_refused(place) {
+            return;
+        }
+        let session = self.sessions.get_mut(&self.places[&place]).unwrap();
+        let is_back = |(item, one): &(&Item, &Delivery)| {
+            matches!(item, Item::Package(_)) && one.state == State::Returned
+        };
+        let back = session.items.iter().find(is_back).map(|(item, _)| *item);
+        assert_eq!(self.brain.refuse_returned(place), back.is_some(), "{session:?}");
+        let fresh = session.unread().filter(|_| back.is_none());
+        if let Some(item) = back.or(fresh) {
+            session.items.get_mut(&item).unwrap().state = State::Gone;
+            if fresh.is_some() {
+                self.brain.refuse_package(place);
+            }
+            self.brain.readable(place);
+        } else if session.eof && !session.lost {
+            self.brain.peer_done(place);
+        } else {
+            self.brain.input_dry(place);
+        }
     }
 
     pub(crate) fn pump(&mut self) {
