@@ -237,8 +237,8 @@ impl Small {
     fn fill(&self, wrong: Wrong, value: u64, words: usize) -> u64 {
         let now = self.commit.load(Ordering::Acquire);
         let next = now + 1;
-        // For loom a release fence also releases what the thread does after it, so that it would
-        // hide what a relaxed store forgets. Neither of these mutants is looked at where it counts.
+        // In loom this fence covers what a relaxed store behind it forgets: two mutants are without
+        // it, and are looked at where one write, or the claim, makes it unnecessary.
         if !matches!(wrong, Wrong::NoWriterFence | Wrong::CommitRelaxed | Wrong::GivenRelaxed) {
             fence(Ordering::Release);
         }
@@ -325,15 +325,12 @@ fn read_while_written(wrong: Wrong) {
 fn read_what_is_written_first(wrong: Wrong) {
     explore("small row written once", None, move || {
         let row = Small::new();
-        let writer = {
+        let reader = {
             let row = Arc::clone(&row);
-            thread::spawn(move || row.write(wrong, 1))
+            thread::spawn(move || row.read(wrong))
         };
-        for _ in 0..2 {
-            row.read(wrong);
-        }
-        writer.join().unwrap();
-        assert_eq!(row.read(wrong), Some(1));
+        row.write(wrong, 1);
+        reader.join().unwrap();
     });
 }
 
@@ -373,24 +370,44 @@ fn add_by_two(wrong: Wrong) {
 }
 
 #[test]
-fn the_small_row_passes_and_its_mutants_do_not() {
+fn the_small_row_passes() {
     read_while_written(Wrong::Nothing);
     add_after_a_death(Wrong::Nothing);
     add_by_two(Wrong::Nothing);
-    let readers = [Wrong::NoWriterFence, Wrong::NoReaderFence, Wrong::NoSecondLook];
-    for wrong in readers {
+}
+
+#[test]
+fn readers_of_mutants_see_torn_rows() {
+    for wrong in [Wrong::NoWriterFence, Wrong::NoReaderFence, Wrong::NoSecondLook] {
         finds(&format!("small row {wrong:?}"), "a torn row", || read_while_written(wrong));
     }
-    // Without a second write no fence is needed, but a release is.
-    read_what_is_written_first(Wrong::NoWriterFence);
+}
+
+#[test]
+fn a_mutant_that_fills_the_copy_that_counts_is_found() {
+    finds("small row SameCopy", "a torn row", || add_after_a_death(Wrong::SameCopy));
+}
+
+#[test]
+fn a_mutant_whose_dead_leave_a_claim_to_two_is_found() {
+    let lost = "an increment is lost";
+    finds("small row TakenByStore", lost, || add_after_a_death(Wrong::TakenByStore));
+}
+
+#[test]
+fn a_mutant_that_takes_from_the_living_is_found() {
+    let lost = "an increment is lost";
+    finds("small row TakenFromTheLiving", lost, || add_by_two(Wrong::TakenFromTheLiving));
+}
+
+#[test]
+fn a_mutant_that_commits_without_release_is_found() {
     let first = || read_what_is_written_first(Wrong::CommitRelaxed);
     finds("small row CommitRelaxed", "a torn row", first);
-    finds("small row SameCopy, dead", "a torn row", || add_after_a_death(Wrong::SameCopy));
-    for wrong in [Wrong::TakenByStore, Wrong::TakenFromTheLiving] {
-        let lost = "an increment is lost";
-        finds(&format!("small row {wrong:?}"), lost, || add_after_a_death(wrong));
-    }
-    add_by_two(Wrong::NoWriterFence);
+}
+
+#[test]
+fn a_mutant_that_gives_back_without_release_is_found() {
     finds("small row GivenRelaxed", "an increment is lost", || add_by_two(Wrong::GivenRelaxed));
 }
 
