@@ -138,7 +138,7 @@ fn its_own_program_is_deployed() -> TestResult {
 /// Both find the file that a crash left, and both want it.
 #[test]
 fn of_two_servers_that_start_at_once_with_one_pid_file_one_serves() -> TestResult {
-    for round in 0..10 {
+    for round in 0..30 {
         let place = Place::new("daemon-race")?;
         if round % 2 == 0 {
             std::fs::write(place.path("pid"), "999999999\n")?;

@@ -10,6 +10,9 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
 use crate::error::{Error, Result};
 use crate::sys::process::{self, ProcessId};
 use crate::sys::process_start;
@@ -19,6 +22,8 @@ use crate::sys::process_start;
 const LENGTH_MAX: u64 = 32;
 /// Attempts to lock what the path names: it changes only while another server starts or ends there.
 const ATTEMPTS_MAX: usize = 8;
+/// What is said when the attempts are used up.
+const UNSTEADY: &str = "changes all the time, several servers start with it";
 /// A process that began so long after the file was written did not write it: one of the two times
 /// moves when the clock is set, and file systems round the other.
 const DOUBT: Duration = Duration::from_secs(2);
@@ -51,26 +56,64 @@ impl PidFile {
     /// The new file comes into place as a whole and already locked, so that who reads it finds the
     /// old number or the new one.
     fn write(path: &Path) -> std::result::Result<File, Refusal> {
-        let _before = lock_what_is_there(path)?;
-        let mut new = path.as_os_str().to_owned();
-        new.push(format!(".{}.new", process::current()));
-        // Left by a server of this number that was killed in this moment.
-        let _ = std::fs::remove_file(&new);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new);
-        let mut file = file.map_err(|error| {
-            let words = "cannot be made, its directory has to exist and be writable for the server";
-            Refusal::because(words, error)
-        })?;
-        let written = file
-            .try_lock()
-            .map_err(std::io::Error::from)
-            .and_then(|()| file.write_all(format!("{}\n", process::current()).as_bytes()))
-            .and_then(|()| std::fs::rename(&new, path));
-        if let Err(error) = written {
-            let _ = std::fs::remove_file(&new);
-            return Err(Refusal::because("cannot be written", error));
+        for _ in 0..ATTEMPTS_MAX {
+            let before = lock_what_is_there(path)?;
+            let (file, new) = make_new(path)?;
+            let placed = match before {
+                // Nobody else replaces what is locked.
+                Some(_) => std::fs::rename(&new, path),
+                None => place_where_nothing_is(&new, path),
+            };
+            match placed {
+                Ok(()) => return Ok(file),
+                Err(error) => {
+                    let _ = std::fs::remove_file(&new);
+                    // Another server that starts at this moment was faster: it has the file now.
+                    if before.is_some() || error.kind() != std::io::ErrorKind::AlreadyExists {
+                        return Err(Refusal::because("cannot be written", error));
+                    }
+                }
+            }
         }
-        Ok(file)
+        Err(Refusal::new(UNSTEADY))
+    }
+}
+
+/// A locked file with our number, beside `path`; and where it is.
+fn make_new(path: &Path) -> std::result::Result<(File, PathBuf), Refusal> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}.new", process::current()));
+    let new = PathBuf::from(new);
+    // Left by a server of this number that was killed in this moment.
+    let _ = std::fs::remove_file(&new);
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new);
+    let mut file = file.map_err(|error| {
+        let words = "cannot be made, its directory has to exist and be writable for the server";
+        Refusal::because(words, error)
+    })?;
+    let written = file
+        .try_lock()
+        .map_err(std::io::Error::from)
+        .and_then(|()| file.write_all(format!("{}\n", process::current()).as_bytes()));
+    match written {
+        Ok(()) => Ok((file, new)),
+        Err(error) => {
+            let _ = std::fs::remove_file(&new);
+            Err(Refusal::because("cannot be written", error))
+        }
+    }
+}
+
+/// `renameat2(2)`, `RENAME_NOREPLACE`, and `link(2)` where the file system does not know that: of
+/// several servers that find nothing one comes into place.
+fn place_where_nothing_is(new: &Path, path: &Path) -> std::io::Result<()> {
+    let renamed = renameat_with(CWD, new, CWD, path, RenameFlags::NOREPLACE);
+    match renamed {
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            std::fs::hard_link(new, path)?;
+            std::fs::remove_file(new)
+        }
+        result => Ok(result?),
     }
 }
 
@@ -130,7 +173,7 @@ fn lock_what_is_there(path: &Path) -> std::result::Result<Option<File>, Refusal>
             return check_left_over(&file).map(|()| Some(file));
         }
     }
-    Err(Refusal::new("changes all the time, several servers start with it"))
+    Err(Refusal::new(UNSTEADY))
 }
 
 fn held(file: &File) -> String {
