@@ -147,6 +147,12 @@ fn traces_without_end_disturb_neither_workers_nor_books() -> TestResult {
     Ok(())
 }
 
+/// Whether a process waits in the kernel.
+fn sleeps(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
+}
+
 /// The object that is told of a death that this command brings.
 fn death_by(command: &str, logged: &[&str]) -> TestResult<String> {
     let scratch = Scratch::new("death")?;
@@ -156,6 +162,8 @@ fn death_by(command: &str, logged: &[&str]) -> TestResult<String> {
     let mut talk = Talk::new(&server)?;
     assert_eq!(talk.ask("echo warm")?, "warm");
     if command == "kill" {
+        // Its answer is there before its callback has returned.
+        server.wait_for("the worker to sleep", |server| sleeps(server.worker(0).pid()))?;
         server.worker(0).kill();
     } else {
         talk.say(command)?;
