@@ -30,6 +30,22 @@ impl Drop for Daemon {
     }
 }
 
+/// A test that fails leaves nobody in the background, whoever was started.
+impl Drop for Place {
+    fn drop(&mut self) {
+        for line in self.log().lines().filter(|line| line.contains("listening on")) {
+            let pid = line.split(" pid=").nth(1).and_then(|rest| rest.split(' ').next());
+            let Some(pid) = pid.and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) else {
+                continue;
+            };
+            let name = std::fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_pid()));
+            if name.is_ok_and(|name| name.trim() == "ostler-master") {
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+}
+
 impl Place {
     pub fn new(name: &str) -> TestResult<Self> {
         Ok(Self { scratch: Scratch::new(name)? })
