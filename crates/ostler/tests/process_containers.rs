@@ -1,6 +1,8 @@
 //! A server as process 1 of a container: signals reach it, and it waits for everybody's children.
 #![allow(clippy::unwrap_used)] // a test that cannot go on
 
+mod talk;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -8,23 +10,11 @@ use std::process::{Child, Command, Stdio};
 
 use ostler_testkit::{DEADLINE, Signal, TestError, TestResult, TestServer, wait_until};
 use rustix::process::{Pid, kill_process};
+use talk::machine::lets_run_through;
 
 /// Begins as process 1 of a name space of its own, with a `/proc` that shows it.
 const AS_FIRST: [&str; 6] =
     ["unshare", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"];
-
-/// Whether this machine lets a test make name spaces.
-fn may_be_first() -> bool {
-    let [launcher, words @ ..] = AS_FIRST;
-    let tried = Command::new(launcher).args(words).arg("true").output();
-    let problem = match tried {
-        Ok(output) if output.status.success() => return true,
-        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        Err(error) => error.to_string(),
-    };
-    eprintln!("skipped: this machine does not let a test have a process 1: {problem}");
-    false
-}
 
 /// A server in a container.
 struct Container {
@@ -101,7 +91,7 @@ impl Container {
 
 #[test]
 fn process_1_serves_waits_for_strangers_and_drains() -> TestResult {
-    if !may_be_first() {
+    if !lets_run_through(&AS_FIRST, "have a process 1") {
         return Ok(());
     }
     let container = Container::start()?;

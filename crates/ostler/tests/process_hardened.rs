@@ -4,9 +4,9 @@
 mod talk;
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use ostler_testkit::{Signal, TestResult};
+use talk::machine::lets_run_through;
 use talk::{Talk, probe};
 
 /// System calls that a server can do without, and what the log may say about it.
@@ -65,17 +65,10 @@ const WITHOUT_PROC: [&str; 6] = [
     "mount -t tmpfs none /proc && test ! -e /proc/self && exec \"$@\"",
 ];
 
-/// Whether this machine lets a test hide `/proc`: some forbid user namespaces.
+/// Whether this machine lets a test hide `/proc`.
 fn may_hide_proc() -> bool {
-    let [launcher, words @ ..] = WITHOUT_PROC;
-    let tried = Command::new(launcher).args(words).args(["sh", "true"]).output();
-    let problem = match tried {
-        Ok(output) if output.status.success() => return true,
-        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        Err(error) => error.to_string(),
-    };
-    eprintln!("skipped: this machine does not let a test hide /proc: {problem}");
-    false
+    let words: Vec<&str> = WITHOUT_PROC.into_iter().chain(["sh"]).collect();
+    lets_run_through(&words, "hide /proc")
 }
 
 /// A start without `/proc` ended with exit 70, as "a bug in Ostler".

@@ -5,19 +5,11 @@
 mod talk;
 
 use ostler_testkit::{DEADLINE, ServerBuilder, Signal, TestResult};
+use talk::machine::may_change_ids;
 use talk::{Scratch, Talk, probe, small_probe};
 
 /// Masters that are killed.
 const KILLS: usize = 20;
-
-/// Whether this test may change ids. CI runs it as root, where it must be able to.
-fn may_change_ids() -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root {
-        eprintln!("NOT TESTED: giving rights away needs root");
-    }
-    is_root
-}
 
 /// A server whose workers are nobody's.
 fn of_nobody(server: ServerBuilder) -> ServerBuilder {

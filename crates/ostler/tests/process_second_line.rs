@@ -11,19 +11,11 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use ostler_testkit::{DEADLINE, Process, ServerBuilder, TestResult, TestServer};
 use support::{check, echo, round_trip, start, wait_lines, wait_serving};
+use talk::machine::may_change_ids;
 use talk::{Talk, small_probe};
 
 /// Nobody's user id.
 const NOBODY: u32 = 65_534;
-
-/// Whether this test may change user ids. CI runs it as root, where it must be able to.
-fn may_change_ids() -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root {
-        eprintln!("NOT TESTED: changing the user id needs root");
-    }
-    is_root
-}
 
 fn tolerant(builder: ServerBuilder) -> ServerBuilder {
     ["worker died", "the manager died", "spare manager died", "before it had finished"]

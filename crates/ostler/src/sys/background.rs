@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use nix::unistd::ForkResult;
 use rustix::fs::{Mode, OFlags, open};
 
-use super::process::{ProcessId, TooManyThreads, thread_count};
+use super::process::{ProcessId, refuse_threads};
 
 /// Which of the two a process is after [`fork`].
 #[derive(Debug)]
@@ -24,11 +24,7 @@ pub(crate) enum Side {
 /// every lock that another one held would stay locked. Both have all descriptors and all objects,
 /// so that one of them has to end without dropping anything: the launcher does.
 pub(crate) fn fork() -> io::Result<Side> {
-    if let Ok(threads) = thread_count()
-        && threads != 1
-    {
-        return Err(io::Error::other(TooManyThreads(threads)));
-    }
+    refuse_threads()?;
     // What is in the buffer now would be written twice.
     io::stdout().flush()?;
     // SAFETY: this process has one thread (checked just above; where it cannot be counted, without

@@ -75,6 +75,15 @@ impl fmt::Display for TooManyThreads {
 
 impl std::error::Error for TooManyThreads {}
 
+/// Refuses a fork of a process with more than one thread. Where they cannot be counted (no `/proc`)
+/// the caller's word has to do.
+pub(super) fn refuse_threads() -> io::Result<()> {
+    match thread_count() {
+        Ok(1) | Err(_) => Ok(()),
+        Ok(threads) => Err(io::Error::other(TooManyThreads(threads))),
+    }
+}
+
 /// How a child ends when its code has returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitBy {
@@ -100,12 +109,7 @@ pub(crate) fn fork_child(
     exit_by: ExitBy,
     child: impl FnOnce() -> i32,
 ) -> io::Result<ProcessId> {
-    // Where it cannot be counted (no /proc) the caller's word has to do.
-    if let Ok(threads) = thread_count()
-        && threads != 1
-    {
-        return Err(io::Error::other(TooManyThreads(threads)));
-    }
+    refuse_threads()?;
     let mut keep = [keep, &[0, 1, 2]].concat();
     keep.sort_unstable();
     // SAFETY: this process has one thread (checked just above; nobody else can start one

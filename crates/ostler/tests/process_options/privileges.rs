@@ -3,6 +3,7 @@
 use ostler_testkit::TestResult;
 
 use crate::Effect;
+use crate::talk::machine::may_change_ids;
 use crate::talk::{Scratch, Talk, small_probe};
 
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
@@ -15,15 +16,6 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
 
 /// Nobody's number, and that of its group.
 const NOBODY: &str = "65534";
-
-/// Whether this test may change ids. CI runs it as root, where it must be able to.
-fn may_change_ids() -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root {
-        eprintln!("NOT TESTED: giving rights away needs root");
-    }
-    is_root
-}
 
 /// What a worker says of itself with these options.
 fn ids_with(options: &[(&str, &str)]) -> TestResult<String> {

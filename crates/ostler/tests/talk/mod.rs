@@ -2,6 +2,8 @@
 #![allow(dead_code)] // each binary uses a part of it
 #![allow(clippy::panic, clippy::unwrap_used)] // a test that cannot go on
 
+pub mod machine;
+
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
