@@ -14,11 +14,13 @@ pub enum ProcessKind {
     User,
     /// It runs what a program does about the life of its server.
     Companion,
+    /// It runs tasks that other processes hand over, and serves no client.
+    Task,
 }
 
 impl ProcessKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Event, Self::User, Self::Companion];
+    pub const ALL: [Self; 4] = [Self::Event, Self::User, Self::Companion, Self::Task];
 
     /// The kind as a byte, for memory and messages that processes share.
     #[must_use]
@@ -27,6 +29,7 @@ impl ProcessKind {
             Self::Event => 0,
             Self::User => 1,
             Self::Companion => 2,
+            Self::Task => 3,
         }
     }
 
@@ -37,6 +40,7 @@ impl ProcessKind {
             0 => Some(Self::Event),
             1 => Some(Self::User),
             2 => Some(Self::Companion),
+            3 => Some(Self::Task),
             _ => None,
         }
     }
@@ -48,6 +52,7 @@ impl ProcessKind {
             Self::Event => 'w',
             Self::User => 'u',
             Self::Companion => 'c',
+            Self::Task => 't',
         }
     }
 
@@ -55,6 +60,13 @@ impl ProcessKind {
     #[must_use]
     pub const fn serves_sessions(self) -> bool {
         matches!(self, Self::Event)
+    }
+
+    /// Whether processes of this kind are all alike: each has a successor before it leaves, and
+    /// what limits a worker limits it.
+    #[must_use]
+    pub const fn is_worker(self) -> bool {
+        matches!(self, Self::Event | Self::Task)
     }
 }
 
@@ -91,6 +103,12 @@ impl ProcessKey {
     #[must_use]
     pub const fn user(slot: u16, generation: u32) -> Self {
         Self { kind: ProcessKind::User, slot: Slot(slot), generation: Generation(generation) }
+    }
+
+    /// Makes the key of a task worker from plain numbers.
+    #[must_use]
+    pub const fn task(slot: u16, generation: u32) -> Self {
+        Self { kind: ProcessKind::Task, slot: Slot(slot), generation: Generation(generation) }
     }
 
     /// Kind and slot as one number: the high 16 bits are the kind's code, the low ones the slot.

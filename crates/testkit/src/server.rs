@@ -192,6 +192,12 @@ impl TestServer {
         self.tree().workers()
     }
 
+    /// All task workers alive now, serving or leaving, ordered by slot and age.
+    #[must_use]
+    pub fn task_workers(&self) -> Vec<Process> {
+        self.tree().task_workers()
+    }
+
     #[track_caller]
     fn await_process(&self, what: &str, find: impl Fn(&Tree) -> Option<Process>) -> Process {
         match poll_until(DEADLINE, || find(self.tree())) {

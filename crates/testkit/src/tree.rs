@@ -17,6 +17,7 @@ pub const MARKER: &str = "OSTLER_TESTKIT_ID";
 const MANAGER: &str = "ostler-manager";
 const SPARE: &str = "ostler-spare";
 const WORKER: &str = "ostler-w";
+const TASK_WORKER: &str = "ostler-t";
 
 /// A server's processes.
 #[derive(Debug)]
@@ -65,10 +66,20 @@ impl Tree {
     /// first.
     #[must_use]
     pub fn workers(&self) -> Vec<Process> {
+        self.in_slots(WORKER)
+    }
+
+    /// Every task worker, in the same order.
+    #[must_use]
+    pub fn task_workers(&self) -> Vec<Process> {
+        self.in_slots(TASK_WORKER)
+    }
+
+    fn in_slots(&self, kind: &str) -> Vec<Process> {
         let mut found: Vec<(u16, Stat)> = self
             .members()
             .into_iter()
-            .filter_map(|stat| Some((slot_of(&stat.comm)?, stat)))
+            .filter_map(|stat| Some((slot_in(&stat.comm, kind)?, stat)))
             .collect();
         found.sort_by_key(|(slot, stat)| (*slot, stat.started, stat.pid));
         found.iter().filter_map(|(_, stat)| Process::hold(stat)).collect()
@@ -188,7 +199,12 @@ fn newest<'a>(stats: impl Iterator<Item = &'a Stat>) -> Option<Process> {
 
 /// The slot in a worker's name: `ostler-w12` is in slot 12.
 fn slot_of(comm: &str) -> Option<u16> {
-    comm.strip_prefix(WORKER)?.parse().ok()
+    slot_in(comm, WORKER)
+}
+
+/// The slot in the name of a process of this kind.
+fn slot_in(comm: &str, kind: &str) -> Option<u16> {
+    comm.strip_prefix(kind)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -199,6 +215,8 @@ mod tests {
     fn only_a_worker_has_a_slot() {
         assert_eq!(slot_of("ostler-w12"), Some(12));
         assert_eq!(slot_of("ostler-w"), None);
+        assert_eq!(slot_of("ostler-t3"), None);
+        assert_eq!(slot_in("ostler-t3", TASK_WORKER), Some(3));
         assert_eq!(slot_of("ostler-manager"), None);
     }
 }

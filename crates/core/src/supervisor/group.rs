@@ -120,6 +120,8 @@ impl Group {
         }
         match &mut self.reload {
             None => Code::Accepted,
+            // What the others have proved is the accepted one by now.
+            Some(_) if self.settings.reloads_behind => Code::Accepted,
             // There is one code, which whoever starts from now on runs.
             Some(_) if !self.settings.keeps_accepted => Code::Candidate,
             Some(reload) => reload.code_for(key),

@@ -136,10 +136,12 @@ impl Supervisor {
         let mut has_reloaded = false;
         for group in &mut self.groups {
             group.reconcile(out);
-            has_reloaded |= std::mem::take(&mut group.has_reloaded);
+            let has_finished = std::mem::take(&mut group.has_reloaded);
+            has_reloaded |= has_finished && !group.settings.reloads_behind;
         }
         if has_reloaded {
             for group in &mut self.groups {
+                group.reload_behind();
                 group.renew_singles();
                 group.reconcile(out);
             }
@@ -155,10 +157,10 @@ impl Supervisor {
         }
     }
 
-    /// A user asked. A server that ends answers at once. Single processes follow when the others
-    /// are through.
+    /// A user asked. A server that ends answers at once. Single processes, and those that reload
+    /// behind others, follow when the others are through.
     fn reload_requested(&mut self, out: &mut Vec<SupervisorAction>) {
-        for group in self.groups.iter_mut().filter(|group| !group.is_of_singles()) {
+        for group in self.groups.iter_mut().filter(|group| group.leads_reloads()) {
             if self.ending == Ending::Running {
                 group.reload_requested();
             } else {

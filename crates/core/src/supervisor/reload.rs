@@ -93,6 +93,18 @@ impl Group {
         self.reload_wanted = true;
     }
 
+    /// Whether a reload begins here.
+    pub(super) const fn leads_reloads(&self) -> bool {
+        !self.is_of_singles() && !self.settings.reloads_behind
+    }
+
+    /// The reload of those who lead is done: these follow.
+    pub(super) fn reload_behind(&mut self) {
+        if self.settings.reloads_behind && !self.stopping {
+            self.reload_requested();
+        }
+    }
+
     /// Begins, continues and ends reloads. The starts themselves come from the comparison of
     /// wanted with actual.
     pub(super) fn advance_reload(&mut self, out: &mut Vec<SupervisorAction>) {

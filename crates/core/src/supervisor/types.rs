@@ -207,6 +207,8 @@ pub enum SupervisorAction {
 pub struct Settings {
     /// Event workers.
     pub event: GroupSettings,
+    /// Task workers.
+    pub task: GroupSettings,
     /// User processes.
     pub user: GroupSettings,
     /// The companion.
@@ -217,7 +219,12 @@ impl Default for Settings {
     /// One event worker, and nobody else.
     fn default() -> Self {
         let nobody = GroupSettings { slots: 0, ..GroupSettings::default() };
-        Self { event: GroupSettings::default(), user: nobody.clone(), companion: nobody }
+        Self {
+            event: GroupSettings::default(),
+            task: nobody.clone(),
+            user: nobody.clone(),
+            companion: nobody,
+        }
     }
 }
 
@@ -227,6 +234,7 @@ impl Settings {
     pub const fn of(&self, kind: ProcessKind) -> &GroupSettings {
         match kind {
             ProcessKind::Event => &self.event,
+            ProcessKind::Task => &self.task,
             ProcessKind::User => &self.user,
             ProcessKind::Companion => &self.companion,
         }
@@ -237,6 +245,7 @@ impl Settings {
     pub(super) fn into_stop_order(self) -> impl Iterator<Item = (ProcessKind, GroupSettings)> {
         let groups = [
             (ProcessKind::Event, self.event),
+            (ProcessKind::Task, self.task),
             (ProcessKind::User, self.user),
             (ProcessKind::Companion, self.companion),
         ];
@@ -303,6 +312,9 @@ pub struct GroupSettings {
     /// reload has proved is never what replaces a dead process. Otherwise there is one code, the
     /// newest.
     pub keeps_accepted: bool,
+    /// A reload begins here when that of the event workers is done, and so runs what they have
+    /// proved. A failed one leaves these processes as they are.
+    pub reloads_behind: bool,
     /// For each slot, when each is a process of its own. Empty: the processes are all alike, and
     /// each has a successor before it leaves.
     pub singles: Vec<SingleSettings>,
@@ -323,6 +335,7 @@ impl Default for GroupSettings {
             restart_intensity: 10,
             restart_period_ms: 10_000,
             keeps_accepted: false,
+            reloads_behind: false,
             singles: Vec::new(),
         }
     }

@@ -120,6 +120,8 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     worker_memory_soft_max(bytes: usize) => "worker_memory_soft_max";
     /// Memory of its own above which a worker is killed, in bytes; 0 is no limit.
     worker_memory_hard_max(bytes: usize) => "worker_memory_hard_max";
+    /// Number of processes that run tasks, up to 1 024; 0 = none.
+    task_workers(processes: u16) => "task_workers";
     /// Most workers that are recycled at the same time, 1 to 1 024.
     recycle_at_once(workers: u16) => "recycle_at_once";
     /// Least important level that is written.

@@ -6,6 +6,8 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ostler_core::ids::ProcessKind;
+
 use super::outcome::Outcome;
 use super::packet_peer::PacketPeer;
 use super::remote::Remote;
@@ -101,6 +103,19 @@ impl Worker {
     #[must_use]
     pub fn slot(&self) -> u16 {
         self.context.key.slot.0
+    }
+
+    /// Whether this process runs tasks (`task_workers`), and serves no client.
+    ///
+    /// ```
+    /// # use ostler::Worker;
+    /// fn cache_size(worker: &Worker) -> usize {
+    ///     if worker.is_task_worker() { 0 } else { 10_000 }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn is_task_worker(&self) -> bool {
+        self.context.key.kind == ProcessKind::Task
     }
 
     /// Which process in the slot this is, from 1.

@@ -43,7 +43,7 @@ impl Attributes {
     /// The name of a process that is not one of many alike.
     pub(crate) fn process_name(&self, key: ProcessKey) -> Option<&str> {
         match key.kind {
-            ProcessKind::Event => None,
+            ProcessKind::Event | ProcessKind::Task => None,
             ProcessKind::Companion => Some("companion"),
             ProcessKind::User => {
                 self.process_names.get(usize::from(key.slot.0)).map(String::as_str)
@@ -64,13 +64,13 @@ impl Attributes {
     /// slower server, not none.
     pub(super) fn tune(&self, key: ProcessKey) {
         match key.kind {
-            ProcessKind::Event => self.tune_event_worker(key),
+            ProcessKind::Event | ProcessKind::Task => self.tune_worker(key),
             ProcessKind::User | ProcessKind::Companion => {}
         }
     }
 
     /// A scheduling policy that suits work in batches; not for a process that waits for clients.
-    fn tune_event_worker(&self, key: ProcessKey) {
+    fn tune_worker(&self, key: ProcessKey) {
         if self.sched_batch
             && matches!(self.ends, EndsKind::Lanes(_))
             && let Err(error) = process::schedule_as_batch()

@@ -188,7 +188,7 @@ fn assemble(parts: Parts, control: &OwnedFd) -> std::result::Result<Inherited, S
     let mut ends = ends;
     let event_link = match bequest.key.kind {
         ProcessKind::Companion => Some(ends.pop().ok_or_else(missing)?),
-        ProcessKind::Event | ProcessKind::User => None,
+        ProcessKind::Event | ProcessKind::Task | ProcessKind::User => None,
     };
     let mut ends = ends.into_iter();
     let ends = match charter.options.mode {

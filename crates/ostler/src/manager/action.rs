@@ -66,11 +66,13 @@ impl Driver<'_> {
                 tracing::warn!(%kind, deaths, period_ms, "workers die often");
             }
             SupervisorAction::ReloadStarted(kind) => {
-                tracing::info!("reload begins");
+                report::reload_begins(kind);
                 self.say(&ToMaster::ReloadStarted(kind))?;
             }
             SupervisorAction::ReloadFinished(kind, outcome) => {
-                self.reload_over(outcome);
+                if kind.serves_sessions() {
+                    self.reload_over(outcome);
+                }
                 // The master says how it ended.
                 let why = match outcome {
                     ReloadOutcome::CanaryFailed(_) | ReloadOutcome::Partial(_) => {

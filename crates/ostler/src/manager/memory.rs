@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::fs;
 
 use ostler_core::Millis;
-use ostler_core::ids::{ProcessKey, ProcessKind};
+use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::{Event, LeaveReason};
 
 use super::children::Children;
@@ -72,7 +72,7 @@ impl MemoryWatch {
             return Vec::new();
         };
         self.look_at = now.saturating_add(LOOK_MS);
-        let workers = children.iter().filter(|(key, _)| key.kind == ProcessKind::Event);
+        let workers = children.iter().filter(|(key, _)| key.kind.is_worker());
         // One that has ended has nothing to be read.
         let sums = workers.filter_map(|(key, child)| Some((key, child.pid, sum_of(child.pid)?)));
         let mut large: Vec<_> = sums.filter(|(_, _, sum)| *sum > least).collect();

@@ -3,7 +3,7 @@
 use std::io;
 
 use ostler_core::Millis;
-use ostler_core::ids::ProcessKey;
+use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::supervisor::{Exit, KillCause, LeaveReason};
 use ostler_core::throttle::Throttle;
 
@@ -153,6 +153,14 @@ impl Reports {
             let text = "workers could not start, without a line for each";
             tracing::warn!(more, period_ms = PERIOD_MS, %error, "{text}");
         }
+    }
+}
+
+/// A reload of the processes of a kind begins.
+pub(super) fn reload_begins(kind: ProcessKind) {
+    match kind {
+        ProcessKind::Task => tracing::info!("reload of the task workers begins"),
+        _ => tracing::info!("reload begins"),
     }
 }
 

@@ -85,7 +85,8 @@ pub(super) fn provide(options: &mut Options, inherited: usize) -> Result<()> {
 /// user process has none.
 fn reserve(options: &Options, inherited: usize) -> u64 {
     let workers = u64::from(options.workers_room());
-    let processes = 2 * workers + u64::from(options.single_processes());
+    let tasks = u64::from(options.task_workers);
+    let processes = 2 * (workers + tasks) + u64::from(options.single_processes());
     if options.mode == Mode::Base {
         let ports = options.ports().iter().count() as u64;
         return FIXED + inherited as u64 + workers * ports + processes * (PER_PROCESS + ports);

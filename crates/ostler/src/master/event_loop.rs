@@ -15,7 +15,7 @@ use super::base::{Base, SeatToken};
 use super::companion::Companion;
 use super::managers::Managers;
 use super::orphans::Orphans;
-use super::report::{Announcement, report_reload};
+use super::report::{Announcement, report_reload, report_task_reload};
 use super::retired::Retired;
 use super::service::Service;
 use super::size::Size;
@@ -229,7 +229,15 @@ impl Master {
                 self.look_for_drained(now);
             }
             ToMaster::Retired(key) => self.retired.note(key),
-            ToMaster::ReloadStarted(_) => self.companion_hears(ServerEvent::BeforeReload),
+            ToMaster::ReloadStarted(kind) => {
+                // Task workers follow those whose reload was told.
+                if kind.serves_sessions() {
+                    self.companion_hears(ServerEvent::BeforeReload);
+                }
+            }
+            ToMaster::ReloadFinished { kind: ProcessKind::Task, outcome, why } => {
+                report_task_reload(outcome, why);
+            }
             ToMaster::ReloadFinished { kind, outcome, why } => {
                 invariant!(kind == ProcessKind::Event, "others have no reload of their own");
                 report_reload(outcome, why);
@@ -348,6 +356,11 @@ impl Master {
                 self.let_leave(leave);
             }
             self.send(&ToManager::Condemn(serve), Vec::new());
+            return;
+        }
+        if serve.kind == ProcessKind::Task {
+            self.tell_all(|| ToReactor::Serve { serve, leave });
+            tracing::info!(worker = %serve, "takes tasks");
             return;
         }
         if !serve.kind.serves_sessions() {

@@ -29,6 +29,12 @@ where
     let of_workers = Factories::of_workers(server, own_handlers.clone());
     Box::new(move |mut boot| match boot.key.kind {
         ProcessKind::Event => run(boot, &options, &ports, &of_workers),
+        ProcessKind::Task => {
+            let (server, own) = (&of_workers.server, own_handlers.without());
+            let server_type = of_workers.server_type;
+            let of_tasks = Factories { server, server_type, own, process_name: None };
+            run(boot, &options, &ports, &of_tasks)
+        }
         ProcessKind::User => match processes.get(boot.key.slot) {
             Some(process) => {
                 let factories = program_code::of_process(process, own_handlers.without());

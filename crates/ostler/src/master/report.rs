@@ -46,6 +46,18 @@ impl Master {
     }
 }
 
+/// Task workers follow a reload that is done.
+pub(super) fn report_task_reload(outcome: ReloadOutcome, why: ShortText) {
+    match outcome {
+        ReloadOutcome::Done => tracing::info!("every task worker is new"),
+        ReloadOutcome::ShuttingDown => {}
+        ReloadOutcome::CanaryFailed(slot) | ReloadOutcome::Partial(slot) => {
+            let text = "a new task worker did not start, from this slot on they run the old code";
+            tracing::warn!(%slot, %why, "{text}");
+        }
+    }
+}
+
 /// The end of a reload.
 pub(super) fn report_reload(outcome: ReloadOutcome, why: ShortText) {
     match outcome {

@@ -89,7 +89,13 @@ impl Options {
                    with their worker: leave it out, or use `mode = process`"
                 .to_owned(),
         });
-        [dispatch, policy].into_iter().flatten().collect()
+        let tasks = (self.task_workers > 0).then(|| Contradiction {
+            names: &["mode", "task_workers"],
+            text: "`task_workers` needs `mode = process`: with `mode = base` there is no process \
+                   that outlives the workers and keeps their tasks"
+                .to_owned(),
+        });
+        [dispatch, policy, tasks].into_iter().flatten().collect()
     }
 }
 

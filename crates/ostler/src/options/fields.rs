@@ -45,6 +45,8 @@ pub struct Options {
     pub(crate) workers_min: u16,
     /// Most of them; 0 = as many as at the start. See [`Options::workers_room`].
     pub(crate) workers_max: u16,
+    /// Number of task workers.
+    pub(crate) task_workers: u16,
     /// Number of reactor threads.
     pub(crate) reactors: u16,
     /// Processes of the program's own. No option: the program says it, with what they run.
@@ -199,6 +201,7 @@ impl Default for Options {
             back_off_max_ms: 30_000,
             fork_interval_ms: 50,
             max_requests: 0,
+            task_workers: 0,
             worker_age_max_ms: 0,
             worker_idle_max_ms: 0,
             worker_memory_soft_max: 0,

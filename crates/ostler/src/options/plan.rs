@@ -3,7 +3,7 @@
 use std::fmt;
 
 use ostler_core::framing::FramingConfig;
-use ostler_core::ids::ProcessKey;
+use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::supervisor::{GroupSettings, Restart, Settings, SingleSettings};
 
 use ostler_shm::board::{BODY_AREA_MAX, BoardSizes};
@@ -39,7 +39,7 @@ impl Options {
 
     /// Package and output rings over all lanes of one generation.
     pub(super) fn rings(&self) -> usize {
-        2 * self.lanes_of_worker() * usize::from(self.workers_room())
+        2 * self.lanes_of_worker() * usize::from(self.workers_room() + self.task_workers)
     }
 
     /// Most event workers that there may be while the server runs.
@@ -109,12 +109,16 @@ impl Options {
     /// chance, so that workers that started together do not leave together (S29).
     pub(crate) fn max_requests_of(&self, key: ProcessKey) -> Option<u64> {
         const SPREAD_ABOVE: u64 = 10;
-        match self.max_requests {
-            _ if !key.kind.serves_sessions() => None,
+        let (limit, workers) = match key.kind {
+            ProcessKind::Event => (self.max_requests, self.workers),
+            ProcessKind::Task => (0, self.task_workers),
+            ProcessKind::User | ProcessKind::Companion => return None,
+        };
+        match limit {
             0 => None,
             limit if limit <= SPREAD_ABOVE => Some(limit),
             limit => {
-                let workers = u64::from(self.workers.max(1));
+                let workers = u64::from(workers.max(1));
                 let turn = u64::from(key.slot.0) % workers;
                 // At most 1e12 / 2 * 1024: far below the largest u64.
                 Some(limit + limit / 2 * turn / workers)
@@ -185,7 +189,14 @@ impl Options {
             }],
             ..user.clone()
         };
-        Settings { event, user, companion }
+        let task = GroupSettings {
+            slots: self.task_workers,
+            slots_max: 0,
+            keeps_accepted: false,
+            reloads_behind: true,
+            ..event.clone()
+        };
+        Settings { event, task, user, companion }
     }
 
     /// Processes that serve nobody.
@@ -195,7 +206,8 @@ impl Options {
 
     /// How long all processes may take to leave: workers first, then the others.
     pub(crate) fn stop_timeout_ms(&self) -> u64 {
-        let groups = 1 + u64::from(self.user_processes > 0) + u64::from(self.has_companion);
+        let others = [self.task_workers > 0, self.user_processes > 0, self.has_companion];
+        let groups = others.into_iter().fold(1, |groups, is_there| groups + u64::from(is_there));
         groups.saturating_mul(self.drain_timeout_ms)
     }
 
@@ -213,7 +225,7 @@ impl Options {
         let sizes = self.lane_sizes();
         MemoryPlan {
             reactors: self.lanes_of_worker() as u64,
-            workers: u64::from(self.workers_room()),
+            workers: u64::from(self.workers_room() + self.task_workers),
             processes: u64::from(self.single_processes()),
             boards: match self.mode {
                 Mode::Base => u64::from(self.workers) + u64::from(self.single_processes()),

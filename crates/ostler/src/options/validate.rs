@@ -196,7 +196,8 @@ impl Options {
     }
 
     fn lanes_too_large(&self) -> Option<Contradiction> {
-        let (reactors, workers) = (self.lanes_of_worker(), self.workers_room());
+        let workers = self.workers_room() + self.task_workers;
+        let reactors = self.lanes_of_worker();
         let lane_memory = size::render(self.lane_memory as u64);
         let lane_size = if self.lane_size == 0 { Self::LANE_SIZE_MIN } else { self.lane_size };
         let needed = lane_size.saturating_mul(self.rings());

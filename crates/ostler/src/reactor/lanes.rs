@@ -41,6 +41,9 @@ impl Reactor {
     pub(super) fn serve(&mut self, key: ProcessKey) {
         // It may have died since, and be settled.
         let Some(slot) = self.destinations.find(key) else { return };
+        if !key.kind.serves_sessions() {
+            return; // it only sends
+        }
         // Nobody would notice the death of a worker without a pidfd.
         if self.destinations.get(slot).is_some_and(Destination::is_watched) {
             if self.clients.brain.is_refusing() && self.clients.index == 0 {

@@ -28,6 +28,7 @@ mod supervision;
 mod system;
 #[path = "../talk/mod.rs"]
 mod talk;
+mod tasks;
 mod tls;
 mod wrong_values;
 
@@ -57,6 +58,7 @@ const EFFECTS: &[&[(&str, Effect)]] = &[
     requests::EFFECTS,
     supervision::EFFECTS,
     recycling::EFFECTS,
+    tasks::EFFECTS,
     log::EFFECTS,
     diagnosis::EFFECTS,
 ];

@@ -1,5 +1,6 @@
 //! Rule by rule, with the events spelled out; `properties` drives random events.
 
+mod behind;
 mod boot;
 mod properties;
 mod recycle;

@@ -98,6 +98,7 @@ fn settings() -> impl Strategy<Value = GroupSettings> {
                 recycle_at_once,
                 restart_intensity: intensity,
                 restart_period_ms: 1_000,
+                reloads_behind: false,
                 keeps_accepted,
                 // A world in which somebody grows old never settles; `recycle` tests ages.
                 age_max_ms: None,

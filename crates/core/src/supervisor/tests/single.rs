@@ -228,6 +228,7 @@ fn one_that_was_over_before_its_manager_is_not_started() {
 fn the_companion_is_started_first_and_leaves_last() {
     let alone = |singles| GroupSettings { slots: 1, singles, ..GroupSettings::default() };
     let settings = Settings {
+        task: GroupSettings { slots: 0, ..GroupSettings::default() },
         event: alone(Vec::new()),
         user: alone(vec![single(Restart::Always)]),
         companion: alone(vec![single(Restart::Always)]),

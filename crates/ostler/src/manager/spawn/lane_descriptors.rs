@@ -28,7 +28,7 @@ impl LaneDescriptors {
     ) -> Option<Self> {
         let event_link = match key.kind {
             ProcessKind::Companion => Some(descriptors.pop()?),
-            ProcessKind::Event | ProcessKind::User => None,
+            ProcessKind::Event | ProcessKind::Task | ProcessKind::User => None,
         };
         let (fixed, others) = match ends {
             EndsKind::Lanes(reactors) => (LANE_DESCRIPTORS_FIXED, reactors.checked_mul(2)?),

@@ -16,6 +16,7 @@ mod requests;
 mod sending;
 mod sockets;
 mod supervision;
+mod tasks;
 mod tls;
 
 use std::sync::LazyLock;
@@ -36,6 +37,7 @@ static ROWS: LazyLock<Vec<OptionInfo>> = LazyLock::new(|| {
         requests::ROWS,
         limits::ROWS,
         supervision::ROWS,
+        tasks::ROWS,
         log::ROWS,
         diagnosis::ROWS,
     ];

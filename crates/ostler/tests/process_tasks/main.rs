@@ -1,0 +1,6 @@
+//! Task workers: how they live, what becomes of tasks, and that clients do not notice.
+#![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
+
+mod lives;
+#[path = "../support/mod.rs"]
+mod support;
