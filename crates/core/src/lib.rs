@@ -26,6 +26,7 @@ pub mod policy;
 pub mod program_file;
 pub mod proxy_protocol;
 pub mod readiness;
+pub mod reload_requests;
 pub mod request_deadline;
 pub mod send_queue;
 pub mod session_rate;

@@ -112,6 +112,7 @@ pub use api::packet::Packet;
 pub use api::packet_peer::PacketPeer;
 pub use api::port::{Port, Ports};
 pub use api::port_builder::PortBuilder;
+pub use api::reload::{Reload, ReloadTicket};
 pub use api::remote::{PostError, Remote};
 pub use api::reports::{ReloadReport, WorkerDeath};
 pub use api::send_error::SendError;

@@ -13,10 +13,11 @@ impl Group {
         if let Some(starting) =
             slot.starting.take_if(|starting| starting.key == key && starting.stage != Stage::Memory)
         {
+            slot.failed(key.generation);
             self.report(died_starting(&starting, exit), out);
             if self.is_of_singles() {
                 self.single_ended(key, exit, None, out);
-            } else if starting.end != Some(KillCause::Surplus) {
+            } else if !starting.was_not_wanted() {
                 self.start_failed(key, out);
             }
         } else if let Some(process) = slot.serving.take_if(|process| process.key == key) {
@@ -55,10 +56,11 @@ impl Group {
             slot.starting.take_if(|starting| starting.key == key && starting.stage == stage);
         let Some(failed) = failed else { return };
         slot.gave_up(now);
+        slot.failed(key.generation);
         if stage == Stage::Forking {
             out.push(SupervisorAction::ReleaseMemory(key));
         }
-        if failed.end != Some(KillCause::Surplus) {
+        if !failed.was_not_wanted() {
             self.start_failed(key, out);
         }
     }

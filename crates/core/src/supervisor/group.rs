@@ -1,11 +1,13 @@
 //! One kind of process: its slots, and everything that is settled among the processes of one kind
 //! alone (reload, recycling, pauses, restart intensity).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::intensity::Intensity;
+use super::process::Starting;
 use super::recycle::Request;
 use super::reload::Reload;
+use super::renewal::Renewal;
 use super::slot::SlotState;
 use super::types::{Code, GroupSettings, KillCause, SupervisorAction};
 use crate::Millis;
@@ -36,6 +38,9 @@ pub(super) struct Group {
     pub(super) told_nobody_boots: bool,
     /// A reload was done, and single processes were not told yet.
     pub(super) has_reloaded: bool,
+    /// Single processes that are being replaced on request, and those that are to be after that.
+    pub(super) renewal: Option<Renewal>,
+    pub(super) renewal_wanted: BTreeSet<Slot>,
 }
 
 impl Group {
@@ -61,6 +66,8 @@ impl Group {
             stopping: false,
             told_nobody_boots: false,
             has_reloaded: false,
+            renewal: None,
+            renewal_wanted: BTreeSet::new(),
         }
     }
 
@@ -96,6 +103,7 @@ impl Group {
         if self.stopping || !self.started {
             return;
         }
+        self.advance_renewal(out);
         self.let_singles_go(out);
         self.advance_reload(out);
         self.advance_resize(out);
@@ -155,7 +163,7 @@ impl Group {
         let (now, code) = (self.now, self.code_for(key));
         let is_wanted = self.is_wanted(key.slot);
         if let Some(slot) = self.slot_mut(key) {
-            if !is_wanted {
+            if !is_wanted || slot.starting.as_ref().is_some_and(Starting::was_not_wanted) {
                 slot.want_no_memory(key);
             }
             slot.memory_ready(key, code, now, out);

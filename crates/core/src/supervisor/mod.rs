@@ -16,7 +16,7 @@
 //! One file per idea: `process` (one process), `slot` (the up to three of a slot), `group` (slots
 //! of a kind), `death` (what an exit or a failed start means), `backoff`, `reload`, `recycle`,
 //! `intensity`, `size` (how many slots are filled), `shutdown`, `single` (groups whose processes
-//! are not alike).
+//! are not alike), `renewal` (their part in reloads).
 
 mod backoff;
 mod death;
@@ -25,6 +25,7 @@ mod intensity;
 mod process;
 mod recycle;
 mod reload;
+mod renewal;
 mod shutdown;
 mod single;
 mod size;
@@ -39,7 +40,7 @@ pub use types::{
 };
 
 use crate::Millis;
-use crate::ids::{ProcessKey, ProcessKind};
+use crate::ids::{ProcessKey, ProcessKind, Slot};
 use group::Group;
 use shutdown::Ending;
 
@@ -118,6 +119,7 @@ impl Supervisor {
             Event::Retired(key) => self.of(key, |group| group.retired(key)),
             Event::Resize(kind, wanted) => self.resize(kind, wanted),
             Event::ReloadRequested => self.reload_requested(out),
+            Event::RenewalRequested(kind, slot) => self.renewal_requested(kind, slot, out),
             Event::Draining => self.groups.iter_mut().for_each(|group| group.draining = true),
             Event::ShutdownRequested { now } => self.shutdown_requested(now, out),
         }
@@ -142,7 +144,7 @@ impl Supervisor {
         if has_reloaded {
             for group in &mut self.groups {
                 group.reload_behind();
-                group.renew_singles();
+                group.follow_reload();
                 group.reconcile(out);
             }
         }
@@ -168,6 +170,24 @@ impl Supervisor {
                 out.push(SupervisorAction::ReloadFinished(group.kind, outcome));
             }
         }
+    }
+
+    /// A user asked for the processes of a kind to be replaced, or for one.
+    fn renewal_requested(
+        &mut self,
+        kind: ProcessKind,
+        slot: Option<Slot>,
+        out: &mut Vec<SupervisorAction>,
+    ) {
+        let group = self.groups.iter_mut().find(|group| group.kind == kind);
+        let refused = if self.ending != Ending::Running {
+            Some(ReloadOutcome::ShuttingDown)
+        } else if group.is_some_and(|group| group.want_renewal(slot)) {
+            None
+        } else {
+            Some(ReloadOutcome::NothingToReload)
+        };
+        out.extend(refused.map(|outcome| SupervisorAction::ReloadFinished(kind, outcome)));
     }
 
     /// Does something with the group of a process.

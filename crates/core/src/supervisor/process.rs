@@ -46,6 +46,19 @@ impl Starting {
         }
     }
 
+    /// Its reload was aborted: the same, and memory that comes for it is not wanted any more.
+    pub(super) fn abort(&mut self, out: &mut Vec<SupervisorAction>) {
+        if self.stage == Stage::Memory {
+            self.end.get_or_insert(KillCause::ReloadAborted);
+        }
+        self.end(KillCause::ReloadAborted, out);
+    }
+
+    /// Whether its end says nothing of the code that it runs, because it was ours.
+    pub(super) fn was_not_wanted(&self) -> bool {
+        matches!(self.end, Some(KillCause::Surplus | KillCause::ReloadAborted))
+    }
+
     /// The fork succeeded.
     pub(super) fn forked(&mut self, ready_by: Millis, out: &mut Vec<SupervisorAction>) {
         self.stage = Stage::Booting { ready_by };

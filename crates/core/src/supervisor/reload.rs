@@ -1,4 +1,5 @@
-//! Reload: every slot gets a new generation, one after another, successor first (S8 to S11, S17).
+//! Reload: every slot gets a new generation, successor first (S8 to S11, S17): the canary alone,
+//! then the others one after another, or some at a time.
 
 use std::collections::VecDeque;
 
@@ -20,15 +21,19 @@ struct Target {
 #[derive(Debug)]
 pub(super) struct Reload {
     canary: Slot,
-    /// What is left, the current slot first.
+    /// All that take part.
+    slots: Vec<Slot>,
+    /// What is left: the canary first, as long as it does not serve.
     targets: VecDeque<Target>,
+    /// How many of them have their turn at once.
+    at_once: usize,
 }
 
 impl Reload {
     /// Plans a reload of all slots. The canary is the first slot that serves, if there is one:
     /// there a failure says most and costs nothing. One that can be replaced without waiting is
     /// preferred.
-    fn plan(slots: &[SlotState]) -> Self {
+    fn plan(slots: &[SlotState], at_once: u16) -> Self {
         let canary = slots
             .iter()
             .min_by_key(|slot| {
@@ -42,20 +47,30 @@ impl Reload {
         if let Some(target) = place.and_then(|place| targets.remove(place)) {
             targets.push_front(target);
         }
-        Self { canary, targets }
+        let slots = slots.iter().map(|slot| slot.slot).collect();
+        Self { canary, slots, targets, at_once: usize::from(at_once.max(1)) }
+    }
+
+    /// Whether the canary serves.
+    fn is_proved(&self) -> bool {
+        self.targets.front().is_none_or(|target| target.slot != self.canary)
+    }
+
+    /// Those whose turn it is.
+    fn current(&self) -> impl Iterator<Item = &Target> {
+        self.targets.iter().take(if self.is_proved() { self.at_once } else { 1 })
     }
 
     /// Whether it is this slot's turn.
     pub(super) fn is_at(&self, slot: Slot) -> bool {
-        self.targets.front().is_some_and(|target| target.slot == slot)
+        self.current().any(|target| target.slot == slot)
     }
 
     /// Which code this start runs. Until the canary has served nobody but the canary runs the new
     /// one: a process that dies meanwhile would be replaced by code that nobody has proved. A slot
     /// whose start runs the old code is through only when a later one serves.
     pub(super) fn code_for(&mut self, key: ProcessKey) -> Code {
-        let is_proved = !self.is_at(self.canary);
-        let may_be_new = is_proved || key.slot == self.canary;
+        let may_be_new = self.is_proved() || key.slot == self.canary;
         match self.targets.iter_mut().find(|target| target.slot == key.slot) {
             // Begun before the reload: its fate says nothing, and so it must not be the new code's.
             Some(target) if key.generation <= target.mark => Code::Accepted,
@@ -70,20 +85,22 @@ impl Reload {
     /// Whether this process is a start that the reload waits for. One begun before the reload may
     /// run the old code: its fate says nothing.
     pub(super) fn waits_for(&self, key: ProcessKey) -> bool {
-        let current = self.targets.front();
-        current.is_some_and(|target| target.slot == key.slot && key.generation > target.mark)
+        self.current().any(|target| target.slot == key.slot && key.generation > target.mark)
     }
 
-    /// Goes on to the first slot that has not been replaced; `false` when there is none.
+    /// Forgets the slots that have been replaced; `false` when none is left.
     fn advance(&mut self, slots: &[SlotState]) -> bool {
-        while let Some(target) = self.targets.front() {
+        self.targets.retain(|target| {
             let slot = slots.get(usize::from(target.slot.0));
-            if slot.is_some_and(|slot| !slot.has_served_since(target.mark)) {
-                return true;
-            }
-            self.targets.pop_front();
-        }
-        false
+            slot.is_some_and(|slot| !slot.has_served_since(target.mark))
+        });
+        !self.targets.is_empty()
+    }
+
+    /// Each slot that takes part, and whether it has been replaced.
+    pub(super) fn results(&self) -> Vec<(Slot, bool)> {
+        let is_left = |slot: Slot| self.targets.iter().any(|target| target.slot == slot);
+        self.slots.iter().map(|slot| (*slot, !is_left(*slot))).collect()
     }
 }
 
@@ -111,13 +128,15 @@ impl Group {
         loop {
             if self.reload.is_none() && self.reload_wanted {
                 self.reload_wanted = false;
-                self.reload = Some(Reload::plan(self.wanted_slots()));
+                let at_once = self.settings.reload_at_once;
+                self.reload = Some(Reload::plan(self.wanted_slots(), at_once));
                 out.push(SupervisorAction::ReloadStarted(self.kind));
             }
             let Some(reload) = &mut self.reload else { return };
             if reload.advance(&self.slots) {
                 return;
             }
+            out.push(SupervisorAction::ReloadSlots(self.kind, reload.results()));
             self.reload = None;
             self.has_reloaded = true;
             out.push(SupervisorAction::ReloadFinished(self.kind, ReloadOutcome::Done));
@@ -132,6 +151,16 @@ impl Group {
         } else {
             ReloadOutcome::Partial(key.slot)
         };
+        // Whoever starts beside it has nobody to replace any more.
+        for slot in &mut self.slots {
+            if slot.serving.is_some()
+                && let Some(starting) = &mut slot.starting
+                && reload.waits_for(starting.key)
+            {
+                starting.abort(out);
+            }
+        }
+        out.push(SupervisorAction::ReloadSlots(self.kind, reload.results()));
         out.push(SupervisorAction::ReloadFinished(self.kind, outcome));
     }
 }

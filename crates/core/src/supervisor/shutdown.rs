@@ -75,9 +75,14 @@ impl Group {
 
     fn begin_to_stop(&mut self, at_once: bool, out: &mut Vec<SupervisorAction>) {
         self.stopping = true;
-        let reload = self.reload.take();
+        let (reload, renewal) = (self.reload.take(), self.renewal.take());
+        let waits = std::mem::take(&mut self.reload_wanted) || !self.renewal_wanted.is_empty();
+        self.renewal_wanted.clear();
+        if let Some(reload) = &reload {
+            out.push(SupervisorAction::ReloadSlots(self.kind, reload.results()));
+        }
         // A follow-up that has not begun shares this answer: it has merged with its forerunner.
-        if std::mem::take(&mut self.reload_wanted) || reload.is_some() {
+        if waits || reload.is_some() || renewal.is_some() {
             out.push(SupervisorAction::ReloadFinished(self.kind, ReloadOutcome::ShuttingDown));
         }
         self.recycle_queue.clear();

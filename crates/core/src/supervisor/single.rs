@@ -22,16 +22,6 @@ impl Group {
         self.settings.singles.get(usize::from(slot.0))
     }
 
-    /// A reload is done: those who take part are replaced, also those that were over.
-    pub(super) fn renew_singles(&mut self) {
-        let singles = self.settings.singles.iter();
-        for (slot, _) in self.slots.iter_mut().zip(singles).filter(|(_, it)| it.is_reloaded) {
-            slot.renewed_up_to = slot.mark();
-            slot.is_over = false;
-            slot.boot.reset();
-        }
-    }
-
     /// Tells those to leave who asked for it, or whom a reload replaces.
     pub(super) fn let_singles_go(&mut self, out: &mut Vec<SupervisorAction>) {
         if !self.is_of_singles() {
@@ -92,6 +82,9 @@ impl Group {
         let Some(slot) = self.slot_mut(key) else { return };
         let waits =
             slot.starting.take_if(|it| it.key == key && it.stage == Stage::Memory).is_some();
-        slot.is_over |= waits;
+        if waits {
+            slot.is_over = true;
+            slot.failed(key.generation);
+        }
     }
 }

@@ -24,9 +24,11 @@ pub(super) struct SlotState {
     newest_served: Generation,
     /// The newest generation that was begun; 0 before the first.
     newest_begun: Generation,
+    /// The newest generation whose start has failed; 0 before the first.
+    newest_failed: Generation,
     /// Of a single process: nobody takes its place.
     pub(super) is_over: bool,
-    /// Single processes up to this generation are replaced, because a reload was done.
+    /// Single processes up to this generation are replaced, because somebody asked for it.
     pub(super) renewed_up_to: Generation,
     /// When a process was last forked, or a start last given up before its fork.
     last_attempt: Option<Millis>,
@@ -44,6 +46,7 @@ impl SlotState {
             boot: BackOff::default(),
             newest_served: Generation(0),
             newest_begun: Generation(0),
+            newest_failed: Generation(0),
             is_over: false,
             renewed_up_to: Generation(0),
             last_attempt: None,
@@ -81,6 +84,16 @@ impl SlotState {
     /// Whether a generation newer than `mark` was made to serve.
     pub(super) fn has_served_since(&self, mark: Generation) -> bool {
         self.newest_served > mark
+    }
+
+    /// A start has failed.
+    pub(super) fn failed(&mut self, generation: Generation) {
+        self.newest_failed = self.newest_failed.max(generation);
+    }
+
+    /// Whether the start of a generation newer than `mark` has failed.
+    pub(super) fn has_failed_since(&self, mark: Generation) -> bool {
+        self.newest_failed > mark
     }
 
     /// The newest generation begun; all later ones are greater.

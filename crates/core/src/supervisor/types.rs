@@ -100,6 +100,9 @@ pub enum Event {
     Resize(ProcessKind, u16),
     /// A user asked to reload all processes that are reloaded.
     ReloadRequested,
+    /// A user asked to replace the processes of one kind alone: all of them, or among single ones
+    /// that of this slot.
+    RenewalRequested(ProcessKind, Option<Slot>),
     /// The sessions are being drained: nobody is recycled any more, because the end of the server
     /// is near.
     Draining,
@@ -122,11 +125,13 @@ pub enum ReloadOutcome {
     /// The canary (the first new process) did not become ready; the old generation serves on. Names
     /// the canary's slot.
     CanaryFailed(Slot),
-    /// A later slot's new process did not become ready; that slot and those after it keep their old
-    /// process.
+    /// A later slot's new process did not become ready; that slot and those whose turn had not come
+    /// keep their old process.
     Partial(Slot),
     /// The server began to shut down.
     ShuttingDown,
+    /// There is no process that could be reloaded.
+    NothingToReload,
 }
 
 /// What the driver is to do now, in order.
@@ -194,9 +199,12 @@ pub enum SupervisorAction {
         /// Deaths within the period.
         deaths: u32,
     },
-    /// A reload of the processes of this kind began.
+    /// A reload of the processes of this kind began. It is for everybody who has asked until now.
     ReloadStarted(ProcessKind),
-    /// It ended.
+    /// What became of each slot that took part in the reload whose end is told next: whether it has
+    /// a new process.
+    ReloadSlots(ProcessKind, Vec<(Slot, bool)>),
+    /// It ended. Without a start before it, it answers everybody who waits.
     ReloadFinished(ProcessKind, ReloadOutcome),
     /// All processes are gone after a shutdown request: the manager may end.
     Finished,
@@ -278,7 +286,7 @@ pub struct SingleSettings {
     pub back_off_min_ms: Millis,
     /// Longest pause before that.
     pub back_off_max_ms: Millis,
-    /// A reload that is done replaces it, too.
+    /// A reload of the workers that is done replaces it, too.
     pub is_reloaded: bool,
 }
 
@@ -301,6 +309,8 @@ pub struct GroupSettings {
     pub fork_interval_ms: Millis,
     /// At most this many processes recycle themselves at once (tokens).
     pub recycle_at_once: u16,
+    /// So many slots are reloaded at once, when the first new process serves; 0 counts as 1.
+    pub reload_at_once: u16,
     /// A process that has served for so long is replaced. The last slots are replaced up to half of
     /// it earlier, so that processes that started together do not leave together.
     pub age_max_ms: Option<Millis>,
@@ -331,6 +341,7 @@ impl Default for GroupSettings {
             back_off_max_ms: 30_000,
             fork_interval_ms: 50,
             recycle_at_once: 1,
+            reload_at_once: 1,
             age_max_ms: None,
             restart_intensity: 10,
             restart_period_ms: 10_000,

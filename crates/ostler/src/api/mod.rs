@@ -16,6 +16,7 @@ pub(crate) mod packet_peer;
 pub(crate) mod port;
 pub(crate) mod port_builder;
 pub(crate) mod program_code;
+pub(crate) mod reload;
 pub(crate) mod remote;
 pub(crate) mod reports;
 mod request_time;

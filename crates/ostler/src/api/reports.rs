@@ -1,8 +1,12 @@
 //! What the companion is told in more than a word: the end of a reload, a death.
 
+use ostler_core::ids::Slot;
 use ostler_core::supervisor::{Exit, ReloadOutcome};
 
-/// How a reload ended, for [`ServerEvents::on_after_reload`](crate::ServerEvents::on_after_reload).
+use crate::control::ReloadPart;
+
+/// How a reload ended, for [`ServerEvents::on_after_reload`](crate::ServerEvents::on_after_reload)
+/// and for whoever has asked for one ([`ReloadTicket`](crate::ReloadTicket)).
 ///
 /// ```
 /// # use ostler::ReloadReport;
@@ -15,11 +19,36 @@ use ostler_core::supervisor::{Exit, ReloadOutcome};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReloadReport {
-    pub(super) outcome: ReloadOutcome,
-    pub(super) reason: String,
+    outcome: ReloadOutcome,
+    reason: String,
+    slots: Vec<(Slot, bool)>,
+    has_waited: bool,
+}
+
+impl Default for ReloadReport {
+    /// One that is put together.
+    fn default() -> Self {
+        let (reason, slots) = (String::new(), Vec::new());
+        Self { outcome: ReloadOutcome::NothingToReload, reason, slots, has_waited: false }
+    }
 }
 
 impl ReloadReport {
+    /// More slots are known.
+    pub(crate) fn add(&mut self, part: &ReloadPart) {
+        self.slots.extend(part.slots());
+    }
+
+    /// The reason is known.
+    pub(crate) fn give_reason(&mut self, reason: &str) {
+        reason.clone_into(&mut self.reason);
+    }
+
+    /// All is known; what is put together next is another one.
+    pub(crate) fn end(&mut self, outcome: ReloadOutcome, has_waited: bool) -> Self {
+        Self { outcome, has_waited, ..std::mem::take(self) }
+    }
+
     /// Whether every worker is new.
     ///
     /// ```
@@ -33,29 +62,47 @@ impl ReloadReport {
         self.outcome == ReloadOutcome::Done
     }
 
-    /// Whether the worker of this slot was replaced. Workers are replaced one after another, first
-    /// one that served when the reload began, then the others by their numbers: so the answer is
-    /// not known of those below the slot at which it stopped, and `None`.
+    /// Whether the process of this slot is a new one; `None` when it took no part in the reload.
     ///
     /// ```
     /// # use ostler::ReloadReport;
-    /// fn is_canary_new(report: &ReloadReport) -> bool {
+    /// fn is_first_new(report: &ReloadReport) -> bool {
     ///     report.is_replaced(0) == Some(true)
     /// }
     /// ```
     #[must_use]
     pub fn is_replaced(&self, slot: u16) -> Option<bool> {
-        match self.outcome {
-            ReloadOutcome::Done => Some(true),
-            ReloadOutcome::CanaryFailed(_) => Some(false),
-            ReloadOutcome::Partial(stopped) if slot < stopped.0 => None,
-            ReloadOutcome::Partial(_) => Some(false),
-            ReloadOutcome::ShuttingDown => None,
-        }
+        self.slots.iter().find(|(it, _)| it.0 == slot).map(|(_, is_new)| *is_new)
     }
 
-    /// The slot whose new worker could not start, if that is why the reload was not done. It keeps
-    /// its old worker.
+    /// Each slot that took part, and whether its process is a new one.
+    ///
+    /// ```
+    /// # use ostler::ReloadReport;
+    /// fn who_is_old(report: &ReloadReport) -> Vec<u16> {
+    ///     report.slots().filter(|(_, is_new)| !is_new).map(|(slot, _)| slot).collect()
+    /// }
+    /// ```
+    pub fn slots(&self) -> impl Iterator<Item = (u16, bool)> {
+        self.slots.iter().map(|(slot, is_new)| (slot.0, *is_new))
+    }
+
+    /// Whether another reload ran when this one was asked for: then it followed that, and is the
+    /// answer to everybody who asked meanwhile.
+    ///
+    /// ```
+    /// # use ostler::ReloadReport;
+    /// fn hint(report: &ReloadReport) -> &str {
+    ///     if report.has_waited() { "somebody else deploys, too" } else { "" }
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn has_waited(&self) -> bool {
+        self.has_waited
+    }
+
+    /// The slot whose new process could not start, if that is why the reload was not done. An event
+    /// worker keeps its old process; a user process is tried again.
     ///
     /// ```
     /// # use ostler::ReloadReport;
@@ -67,7 +114,9 @@ impl ReloadReport {
     pub const fn stopped_at(&self) -> Option<u16> {
         match self.outcome {
             ReloadOutcome::CanaryFailed(slot) | ReloadOutcome::Partial(slot) => Some(slot.0),
-            ReloadOutcome::Done | ReloadOutcome::ShuttingDown => None,
+            ReloadOutcome::Done | ReloadOutcome::ShuttingDown | ReloadOutcome::NothingToReload => {
+                None
+            }
         }
     }
 

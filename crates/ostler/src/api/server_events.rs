@@ -168,18 +168,24 @@ impl CompanionFactory {
         worker: &Worker,
         link: Channel<FromCompanion, ToCompanion>,
     ) -> Companion {
-        Companion { events: (self.make)(worker), link, text: ShortText::new("") }
+        let (text, report) = (ShortText::new(""), ReloadReport::default());
+        Companion { events: (self.make)(worker), link, text, report }
     }
 }
 
 /// [`ServerEvents`] of a type that is forgotten.
 trait AnyEvents {
-    fn tell(&mut self, worker: &Worker, event: ServerEvent, text: &str) -> Outcome;
+    fn tell(&mut self, worker: &Worker, event: ServerEvent, more: (&str, ReloadReport)) -> Outcome;
     fn as_any(&mut self) -> &mut dyn Any;
 }
 
 impl<E: ServerEvents> AnyEvents for E {
-    fn tell(&mut self, worker: &Worker, event: ServerEvent, text: &str) -> Outcome {
+    fn tell(
+        &mut self,
+        worker: &Worker,
+        event: ServerEvent,
+        (text, mut report): (&str, ReloadReport),
+    ) -> Outcome {
         match event {
             ServerEvent::Start => self.on_start(worker),
             ServerEvent::BeforeShutdown => self.on_before_shutdown(worker),
@@ -188,7 +194,8 @@ impl<E: ServerEvents> AnyEvents for E {
             ServerEvent::ManagerStop { pid } => self.on_manager_stop(worker, pid),
             ServerEvent::BeforeReload => self.on_before_reload(worker),
             ServerEvent::AfterReload(outcome) => {
-                self.on_after_reload(worker, &ReloadReport { outcome, reason: text.to_owned() })
+                report.give_reason(text);
+                self.on_after_reload(worker, &report.end(outcome, false))
             }
             ServerEvent::WorkerError { worker: key, pid, exit } => {
                 let death = WorkerDeath {
@@ -215,12 +222,15 @@ pub(crate) struct Companion {
     link: Channel<FromCompanion, ToCompanion>,
     /// That of the next event.
     text: ShortText,
+    /// The slots of the reload that the next event is about.
+    report: ReloadReport,
 }
 
 impl Companion {
     fn on_event(&mut self, worker: &Worker, number: u32, event: ServerEvent) {
         let text = std::mem::replace(&mut self.text, ShortText::new(""));
-        if let Err(error) = self.events.tell(worker, event, text.as_str()) {
+        let more = (text.as_str(), std::mem::take(&mut self.report));
+        if let Err(error) = self.events.tell(worker, event, more) {
             tracing::error!(?event, %error, "the companion failed at an event");
         }
         worker.context().sender.publish();
@@ -249,6 +259,7 @@ impl AnyHandler for Companion {
         loop {
             match self.link.receive() {
                 Ok(Received::Message(ToCompanion::Text(text), _)) => self.text = text,
+                Ok(Received::Message(ToCompanion::Slots(part), _)) => self.report.add(&part),
                 Ok(Received::Message(ToCompanion::Event(number, event), _)) => {
                     self.on_event(worker, number, event);
                 }

@@ -124,6 +124,9 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     task_workers(processes: u16) => "task_workers";
     /// Most workers that are recycled at the same time, 1 to 1 024.
     recycle_at_once(workers: u16) => "recycle_at_once";
+    /// Most workers that a reload replaces at the same time, once the first new one serves, 1 to
+    /// 1 024.
+    reload_parallel(workers: u16) => "reload_parallel";
     /// Least important level that is written.
     log_level(level: LogLevel) => "log_level";
     /// After how long a callback that runs is told with its stack, up to a day in whole

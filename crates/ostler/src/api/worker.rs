@@ -10,6 +10,7 @@ use ostler_core::ids::ProcessKind;
 
 use super::outcome::Outcome;
 use super::packet_peer::PacketPeer;
+use super::reload::{Reload, ReloadTicket};
 use super::remote::Remote;
 use super::send_error::SendError;
 use super::session::Session;
@@ -433,6 +434,29 @@ impl Worker {
     /// ```
     pub fn set_workers(&self, workers: u16) {
         self.context.wishes.set_workers(workers);
+    }
+
+    /// Asks for a reload. The answer says how it went, slot by slot: it is called with
+    /// [`ReloadTicket::then`], or looked for with [`ReloadTicket::report`].
+    ///
+    /// A reload that is asked for while another one runs follows it; all that are asked for
+    /// meanwhile are one.
+    ///
+    /// ```
+    /// # use ostler::{Handler, Reload, Worker};
+    /// fn new_rules_came<H: Handler>(worker: &Worker) {
+    ///     worker.reload(Reload::Workers).then::<H>(|_, _, report| {
+    ///         for (slot, is_new) in report.slots().filter(|(_, is_new)| !is_new) {
+    ///             println!("w{slot} is new: {is_new}, because {}", report.reason());
+    ///         }
+    ///         Ok(())
+    ///     });
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn reload(&self, what: Reload<'_>) -> ReloadTicket {
+        let number = self.context.want_reload(what.to_wanted(), Location::caller());
+        ReloadTicket::new(Rc::clone(&self.context), number)
     }
 
     /// Asks to be replaced by a fresh process; this one goes on until its successor serves.

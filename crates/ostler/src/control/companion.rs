@@ -10,6 +10,7 @@ use super::channel::Message;
 use super::manager::{
     MANAGER_MESSAGE_SIZE_BYTES, decode_exit, decode_outcome, encode_exit, encode_outcome,
 };
+use super::reload::ReloadPart;
 use super::short_text::ShortText;
 use super::wire::{Malformed, Reader, Writer};
 
@@ -52,6 +53,8 @@ pub(crate) enum ServerEvent {
 pub(crate) enum ToCompanion {
     /// The text of the next event.
     Text(ShortText),
+    /// Slots of the reload that the next event is about.
+    Slots(ReloadPart),
     /// An event, and the number by which it is acknowledged.
     Event(u32, ServerEvent),
 }
@@ -67,8 +70,12 @@ impl Message for ToCompanion {
     fn to_bytes(&self) -> [u8; MANAGER_MESSAGE_SIZE_BYTES] {
         let writer = Writer::new();
         let Self::Event(number, event) = *self else {
-            let Self::Text(text) = *self else { return writer.finish() };
-            return writer.u8(32).text(text).finish();
+            return match *self {
+                Self::Text(text) => writer.u8(32).text(text),
+                Self::Slots(part) => part.write(writer.u8(41)),
+                Self::Event(..) => writer,
+            }
+            .finish();
         };
         let event_of = |code: u8| writer.u8(code).u32(number);
         match event {
@@ -92,6 +99,10 @@ impl Message for ToCompanion {
         if code == 32 {
             let text = reader.text()?;
             return reader.finish(Self::Text(text));
+        }
+        if code == 41 {
+            let part = ReloadPart::read(&mut reader)?;
+            return reader.finish(Self::Slots(part));
         }
         let number = reader.u32()?;
         let event = match code {
@@ -150,7 +161,9 @@ mod tests {
         ];
         let messages = events.map(|event| ToCompanion::Event(77, event));
         let text = ToCompanion::Text(ShortText::new("why"));
-        for message in messages.into_iter().chain([text]) {
+        let slots = ReloadPart::split(&[(Slot(3), true), (Slot(4), false)]);
+        let more = slots.into_iter().map(ToCompanion::Slots).chain([text]);
+        for message in messages.into_iter().chain(more) {
             let mut bytes = message.to_bytes();
             assert_eq!(ToCompanion::from_bytes(&bytes), Ok(message));
             assert_eq!(FromCompanion::from_bytes(&bytes), Err(Malformed));

@@ -1,8 +1,9 @@
 //! What master and manager tell each other.
 
-use ostler_core::ids::{ProcessKey, ProcessKind, Slot};
+use ostler_core::ids::{ProcessKey, Slot};
 use ostler_core::supervisor::{Exit, KillCause, ReloadOutcome};
 
+use super::reload::{Asker, ReloadPart, read_asker, write_asker};
 use super::short_text::ShortText;
 use super::wire::{Malformed, Reader, Writer};
 
@@ -41,8 +42,8 @@ pub(crate) enum ToManager {
     Retired(ProcessKey),
     /// There are to be so many event workers.
     Resize(u16),
-    /// Replace all event workers.
-    Reload,
+    /// Replace all event workers; who wants that.
+    Reload(Asker),
     /// The sessions are being drained: the end is near, nobody is recycled.
     Draining,
     /// End all workers; the sessions are already drained.
@@ -110,12 +111,15 @@ pub(crate) enum ToMaster {
     Died(DeathNotice),
     /// A single process has ended for good: no other takes its place.
     Retired(ProcessKey),
-    /// A reload of the processes of this kind begins.
-    ReloadStarted(ProcessKind),
-    /// A reload ended.
+    /// A reload of the event workers begins.
+    ReloadStarted {
+        /// It is for the first so many that were asked for and have not begun.
+        requests: u32,
+    },
+    /// Slots of the reload whose end is told next.
+    ReloadSlots(ReloadPart),
+    /// It ended.
     ReloadFinished {
-        /// Of the processes of which kind.
-        kind: ProcessKind,
         /// How.
         outcome: ReloadOutcome,
         /// Why it was aborted; empty otherwise.
@@ -132,6 +136,13 @@ pub(crate) enum ToMaster {
         workers: u16,
         /// Who asks.
         worker: ProcessKey,
+    },
+    /// Code in a process asks for a reload of the event workers.
+    WantReload {
+        /// Which process.
+        worker: ProcessKey,
+        /// What it calls its request.
+        ticket: u32,
     },
     /// The manager got TERM from outside.
     ShutdownRequested,
@@ -160,7 +171,7 @@ impl ToManager {
             Self::MemoryReady { worker, seat } => writer.u8(2).key(worker).u16(seat),
             Self::MemoryFailed(key) => writer.u8(3).key(key),
             Self::Condemn(key) => writer.u8(4).key(key),
-            Self::Reload => writer.u8(5),
+            Self::Reload(asker) => write_asker(writer.u8(5), asker),
             Self::Shutdown { now } => writer.u8(6).flag(now),
             Self::Draining => writer.u8(7),
             Self::AreYouThere => writer.u8(8),
@@ -179,7 +190,7 @@ impl ToManager {
             2 => Self::MemoryReady { worker: reader.key()?, seat: reader.u16()? },
             3 => Self::MemoryFailed(reader.key()?),
             4 => Self::Condemn(reader.key()?),
-            5 => Self::Reload,
+            5 => Self::Reload(read_asker(&mut reader)?),
             6 => Self::Shutdown { now: reader.flag()? },
             7 => Self::Draining,
             8 => Self::AreYouThere,
@@ -208,8 +219,8 @@ impl ToMaster {
             Self::Leave(key) => writer.u8(70).key(key),
             Self::Release(key) => writer.u8(71).key(key),
             Self::Died(death) => encode_death(writer.u8(72), death),
-            Self::ReloadFinished { kind, outcome, why } => {
-                encode_outcome(writer.u8(73).kind(kind).text(why), outcome)
+            Self::ReloadFinished { outcome, why } => {
+                encode_outcome(writer.u8(73).text(why), outcome)
             }
             Self::ShutdownRequested => writer.u8(74),
             Self::Finished => writer.u8(75),
@@ -218,7 +229,9 @@ impl ToMaster {
             Self::Retired(key) => writer.u8(78).key(key),
             Self::Late { worker, session } => writer.u8(79).key(worker).u64(session),
             Self::Cause(key, cause) => writer.u8(81).key(key).text(cause),
-            Self::ReloadStarted(kind) => writer.u8(82).kind(kind),
+            Self::ReloadStarted { requests } => writer.u8(82).u32(requests),
+            Self::ReloadSlots(part) => part.write(writer.u8(84)),
+            Self::WantReload { worker, ticket } => writer.u8(85).key(worker).u32(ticket),
             Self::Resized(workers) => writer.u8(80).u16(workers),
             Self::WantWorkers { workers, worker } => writer.u8(83).key(worker).u16(workers),
         }
@@ -242,8 +255,8 @@ impl ToMaster {
             71 => Self::Release(reader.key()?),
             72 => Self::Died(decode_death(&mut reader)?),
             73 => {
-                let (kind, why) = (reader.kind()?, reader.text()?);
-                Self::ReloadFinished { kind, outcome: decode_outcome(&mut reader)?, why }
+                let why = reader.text()?;
+                Self::ReloadFinished { outcome: decode_outcome(&mut reader)?, why }
             }
             74 => Self::ShutdownRequested,
             75 => Self::Finished,
@@ -255,7 +268,9 @@ impl ToMaster {
                 let key = reader.key()?;
                 Self::Cause(key, reader.text()?)
             }
-            82 => Self::ReloadStarted(reader.kind()?),
+            82 => Self::ReloadStarted { requests: reader.u32()? },
+            84 => Self::ReloadSlots(ReloadPart::read(&mut reader)?),
+            85 => Self::WantReload { worker: reader.key()?, ticket: reader.u32()? },
             80 => Self::Resized(reader.u16()?),
             83 => {
                 let worker = reader.key()?;
@@ -327,6 +342,7 @@ pub(super) fn encode_outcome<const N: usize>(
         ReloadOutcome::CanaryFailed(slot) => (2, slot),
         ReloadOutcome::Partial(slot) => (3, slot),
         ReloadOutcome::ShuttingDown => (4, Slot(0)),
+        ReloadOutcome::NothingToReload => (5, Slot(0)),
     };
     writer.u8(kind).u16(slot)
 }
@@ -337,6 +353,7 @@ pub(super) fn decode_outcome(reader: &mut Reader<'_>) -> Result<ReloadOutcome, M
         2 => Ok(ReloadOutcome::CanaryFailed(Slot(reader.u16()?))),
         3 => Ok(ReloadOutcome::Partial(Slot(reader.u16()?))),
         4 => Ok(ReloadOutcome::ShuttingDown),
+        5 => Ok(ReloadOutcome::NothingToReload),
         _ => Err(Malformed),
     }
 }

@@ -13,7 +13,9 @@ mod channel;
 mod companion;
 mod manager;
 mod process;
+mod reload;
 mod short_text;
+mod to_worker;
 mod wire;
 mod worker;
 
@@ -27,7 +29,9 @@ pub(crate) use manager::{
     BASE_DESCRIPTORS_FIXED, DeathNotice, LANE_DESCRIPTORS_FIXED, ToManager, ToMaster,
 };
 pub(crate) use process::{FromProcess, ToProcess};
+pub(crate) use reload::{Asker, ReloadPart, WantedReload};
 pub(crate) use short_text::ShortText;
+pub(crate) use to_worker::ToWorker;
 pub(crate) use worker::{FromWorker, WORKER_MESSAGE_SIZE_BYTES};
 
 #[cfg(test)]

@@ -2,9 +2,11 @@ use super::manager::MANAGER_MESSAGE_SIZE_BYTES;
 use super::wire::Malformed;
 use super::*;
 use crate::sys::{control_socket, eventfd};
-use ostler_core::ids::{ProcessKey, ProcessKind, Slot};
+use ostler_core::ids::{ProcessKey, Slot};
 use ostler_core::supervisor::{Exit, KillCause, LeaveReason, ReloadOutcome};
 use proptest::prelude::*;
+
+const SIGNALLED: Asker = Asker::Signal { signal: 10, sender: 1 };
 
 fn key() -> impl Strategy<Value = ProcessKey> {
     (any::<u16>(), any::<u32>()).prop_map(|(slot, generation)| ProcessKey::event(slot, generation))
@@ -37,6 +39,41 @@ fn outcome() -> impl Strategy<Value = ReloadOutcome> {
         any::<u16>().prop_map(|slot| ReloadOutcome::CanaryFailed(Slot(slot))),
         any::<u16>().prop_map(|slot| ReloadOutcome::Partial(Slot(slot))),
         Just(ReloadOutcome::ShuttingDown),
+        Just(ReloadOutcome::NothingToReload),
+    ]
+}
+
+fn asker() -> impl Strategy<Value = Asker> {
+    prop_oneof![
+        (any::<i32>(), any::<i32>()).prop_map(|(signal, sender)| Asker::Signal { signal, sender }),
+        (key(), any::<u32>()).prop_map(|(worker, ticket)| Asker::Process { worker, ticket }),
+    ]
+}
+
+fn wanted() -> impl Strategy<Value = WantedReload> {
+    prop_oneof![
+        Just(WantedReload::Workers),
+        Just(WantedReload::Processes),
+        Just(WantedReload::TaskWorkers),
+        any::<String>().prop_map(|name| WantedReload::Process(ShortText::new(&name))),
+    ]
+}
+
+/// Some slots of one part.
+fn part() -> impl Strategy<Value = ReloadPart> {
+    prop::collection::btree_map(0_u16..256, any::<bool>(), 1..200).prop_map(|slots| {
+        let slots: Vec<_> = slots.into_iter().map(|(slot, is_new)| (Slot(slot), is_new)).collect();
+        ReloadPart::split(&slots)[0]
+    })
+}
+
+fn to_worker() -> impl Strategy<Value = ToWorker> {
+    prop_oneof![
+        part().prop_map(ToWorker::Slots),
+        any::<String>().prop_map(|why| ToWorker::Why(ShortText::new(&why))),
+        (any::<u32>(), outcome(), any::<bool>()).prop_map(|(ticket, outcome, has_waited)| {
+            ToWorker::Reloaded { ticket, outcome, has_waited }
+        }),
     ]
 }
 
@@ -46,7 +83,7 @@ fn to_manager() -> impl Strategy<Value = ToManager> {
         (key(), any::<u16>()).prop_map(|(worker, seat)| ToManager::MemoryReady { worker, seat }),
         key().prop_map(ToManager::MemoryFailed),
         key().prop_map(ToManager::Condemn),
-        Just(ToManager::Reload),
+        asker().prop_map(ToManager::Reload),
         Just(ToManager::Draining),
         any::<bool>().prop_map(|now| ToManager::Shutdown { now }),
         Just(ToManager::AreYouThere),
@@ -71,8 +108,11 @@ fn to_master() -> impl Strategy<Value = ToMaster> {
         ),
         (outcome(), any::<String>()).prop_map(|(outcome, why)| {
             let why = ShortText::new(&why);
-            ToMaster::ReloadFinished { kind: ProcessKind::Event, outcome, why }
+            ToMaster::ReloadFinished { outcome, why }
         }),
+        any::<u32>().prop_map(|requests| ToMaster::ReloadStarted { requests }),
+        part().prop_map(ToMaster::ReloadSlots),
+        (key(), any::<u32>()).prop_map(|(worker, ticket)| ToMaster::WantReload { worker, ticket }),
         Just(ToMaster::ShutdownRequested),
         Just(ToMaster::Finished),
         Just(ToMaster::GoesOn),
@@ -89,6 +129,8 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         Just(FromWorker::TookDelivery),
         any::<String>().prop_map(|why| FromWorker::StartFailed(ShortText::new(&why))),
         any::<String>().prop_map(|why| FromWorker::Began(ShortText::new(&why))),
+        (any::<u32>(), wanted())
+            .prop_map(|(ticket, wanted)| FromWorker::WantReload { ticket, wanted }),
     ]
 }
 
@@ -113,6 +155,12 @@ proptest! {
     fn messages_to_the_manager_come_back(message in to_manager()) {
         prop_assert_eq!(ToManager::decode(&message.encode()), Ok(message));
         prop_assert_eq!(ToMaster::decode(&message.encode()), Err(Malformed));
+    }
+
+    #[test]
+    fn messages_to_a_worker_come_back(message in to_worker()) {
+        prop_assert_eq!(ToWorker::decode(&message.encode()), Ok(message));
+        prop_assert_eq!(FromWorker::decode(&message.encode()), Err(Malformed));
     }
 
     #[test]
@@ -160,7 +208,7 @@ fn a_channel_carries_messages_and_descriptors_until_closed() {
     drop(manager);
     assert!(matches!(master.receive().unwrap(), Received::Message(ToMaster::Finished, _)));
     assert!(matches!(master.receive().unwrap(), Received::Closed));
-    assert!(master.send(&ToManager::Reload, Vec::new()).is_err());
+    assert!(master.send(&ToManager::Reload(SIGNALLED), Vec::new()).is_err());
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl<const N: usize> Writer<N> {
         Self { bytes: [0; N], used: 0 }
     }
 
-    fn bytes<const K: usize>(mut self, value: [u8; K]) -> Self {
+    pub(super) fn bytes<const K: usize>(mut self, value: [u8; K]) -> Self {
         match self.bytes.get_mut(self.used..self.used.saturating_add(K)) {
             Some(target) => target.copy_from_slice(&value),
             None => invariant!(false, "every message fits into its buffer"),
@@ -99,7 +99,7 @@ impl<'message> Reader<'message> {
         if message.len() == size { Ok(Self { rest: message }) } else { Err(Malformed) }
     }
 
-    fn bytes<const K: usize>(&mut self) -> Result<[u8; K], Malformed> {
+    pub(super) fn bytes<const K: usize>(&mut self) -> Result<[u8; K], Malformed> {
         let (value, rest) = self.rest.split_first_chunk().ok_or(Malformed)?;
         self.rest = rest;
         Ok(*value)

@@ -1,4 +1,4 @@
-//! What a worker tells the manager. Six kinds, 128 bytes, no descriptors (decision 15).
+//! What a worker tells the manager. Seven kinds, 128 bytes, no descriptors (decision 15).
 //!
 //! The sender is known by its socket, which belongs to one process alone; so no message names a
 //! worker.
@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 
 use ostler_core::supervisor::LeaveReason;
 
+use super::reload::{WantedReload, read_wanted, write_wanted};
 use super::short_text::ShortText;
 use super::wire::{Malformed, Reader, Writer};
 use crate::sys::control_socket;
@@ -27,6 +28,13 @@ pub(crate) enum FromWorker {
     LeaveRequest(LeaveReason),
     /// It asks for so many workers.
     WantWorkers(u16),
+    /// It asks for a reload, which is to be answered by this number ([`super::ToWorker`]).
+    WantReload {
+        /// Its number.
+        ticket: u32,
+        /// Of what.
+        wanted: WantedReload,
+    },
     /// It cannot start, and why; it ends now.
     StartFailed(ShortText),
     /// It has taken its first delivery, and is about to handle it. Said before user code sees the
@@ -61,6 +69,7 @@ impl FromWorker {
             Self::StartFailed(text) => writer.u8(4).text(text),
             Self::Began(waiting) => writer.u8(5).text(waiting),
             Self::WantWorkers(workers) => writer.u8(6).u16(workers),
+            Self::WantReload { ticket, wanted } => write_wanted(writer.u8(7).u32(ticket), wanted),
         }
         .finish()
     }
@@ -85,6 +94,10 @@ impl FromWorker {
             4 => Self::StartFailed(reader.text()?),
             5 => Self::Began(reader.text()?),
             6 => Self::WantWorkers(reader.u16()?),
+            7 => {
+                let ticket = reader.u32()?;
+                Self::WantReload { ticket, wanted: read_wanted(&mut reader)? }
+            }
             _ => return Err(Malformed),
         };
         reader.finish(message)

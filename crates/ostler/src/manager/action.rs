@@ -57,7 +57,7 @@ impl Driver<'_> {
             SupervisorAction::NobodyBoots(kind) => {
                 // A server is one without its other processes, too.
                 if kind.serves_sessions() {
-                    self.say(&ToMaster::NobodyStarts(self.reports.last_failure()))?;
+                    self.say(&ToMaster::NobodyStarts(self.reports.last_failure(kind)))?;
                 }
             }
             SupervisorAction::IntensityExceeded { kind, deaths } => {
@@ -65,23 +65,9 @@ impl Driver<'_> {
                 let kind = kind.letter();
                 tracing::warn!(%kind, deaths, period_ms, "workers die often");
             }
-            SupervisorAction::ReloadStarted(kind) => {
-                report::reload_begins(kind);
-                self.say(&ToMaster::ReloadStarted(kind))?;
-            }
-            SupervisorAction::ReloadFinished(kind, outcome) => {
-                if kind.serves_sessions() {
-                    self.reload_over(outcome);
-                }
-                // The master says how it ended.
-                let why = match outcome {
-                    ReloadOutcome::CanaryFailed(_) | ReloadOutcome::Partial(_) => {
-                        self.reports.last_failure()
-                    }
-                    ReloadOutcome::Done | ReloadOutcome::ShuttingDown => ShortText::new(""),
-                };
-                self.say(&ToMaster::ReloadFinished { kind, outcome, why })?;
-            }
+            SupervisorAction::ReloadStarted(kind) => self.reload_started(kind)?,
+            SupervisorAction::ReloadSlots(_, slots) => self.reload_slots(slots),
+            SupervisorAction::ReloadFinished(kind, outcome) => self.reload_ended(kind, outcome)?,
             SupervisorAction::Finished => return Err(Ending::Finished),
         }
         Ok(None)
@@ -147,7 +133,7 @@ impl Driver<'_> {
             }
             ToManager::Retired(key) => self.tell(Event::Retired(key)),
             ToManager::Resize(workers) => self.tell(Event::Resize(ProcessKind::Event, workers)),
-            ToManager::Reload => self.tell(Event::ReloadRequested),
+            ToManager::Reload(asker) => self.on_reload_asked(asker),
             ToManager::Draining => self.tell(Event::Draining),
             ToManager::AreYouThere => self.say(&ToMaster::GoesOn),
             ToManager::LateIsKnown(worker) => {
@@ -171,7 +157,7 @@ impl Driver<'_> {
     }
 
     /// Another program is accepted, or the one that was tried is forgotten.
-    fn reload_over(&mut self, outcome: ReloadOutcome) {
+    pub(super) fn reload_over(&mut self, outcome: ReloadOutcome) {
         let Some(programs) = &mut self.programs else { return };
         if !programs.reload_over(outcome == ReloadOutcome::Done) {
             return;

@@ -15,6 +15,7 @@ use super::generations::BasedSupervisor;
 use super::memory::MemoryWatch;
 use super::programs::Programs;
 use super::reaping::Reaped;
+use super::reloads::Reloads;
 use super::report::Reports;
 use super::setup::ManagerSetup;
 use super::spawn::LaneDescriptors;
@@ -71,6 +72,7 @@ pub(super) struct Driver<'setup> {
     /// The process that was reaped last, until its death is told.
     pub(super) reaped: Option<Reaped>,
     pub(super) reports: Reports,
+    pub(super) reloads: Reloads,
     pub(super) diagnosis: Diagnosis,
     memory: MemoryWatch,
     /// Those that workers are started from; `None`: they are forks.
@@ -113,6 +115,7 @@ impl<'setup> Driver<'setup> {
             lanes: HashMap::new(),
             reaped: None,
             reports: Reports::default(),
+            reloads: Reloads::default(),
             diagnosis: Diagnosis::new(&setup.diagnosis),
             memory: MemoryWatch::new(setup.memory_limits),
             programs: setup.exec.as_ref().zip(program).map(|(exec, own)| Programs::new(exec, own)),

@@ -60,6 +60,7 @@ impl BasedSupervisor {
             Event::Retired(worker) => Event::Retired(key(worker)?),
             Event::Tick
             | Event::ReloadRequested
+            | Event::RenewalRequested(..)
             | Event::Resize(..)
             | Event::Draining
             | Event::ShutdownRequested { .. } => event,
@@ -90,6 +91,7 @@ impl BasedSupervisor {
                 | SupervisorAction::IntensityExceeded { .. }
                 | SupervisorAction::Resized(..)
                 | SupervisorAction::ReloadStarted(_)
+                | SupervisorAction::ReloadSlots(..)
                 | SupervisorAction::ReloadFinished(..)
                 | SupervisorAction::Finished => {}
             }

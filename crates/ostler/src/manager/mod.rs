@@ -15,7 +15,7 @@
 //! (which one it runs), `guard` (workers that must not outlive all), `memory` (how much workers
 //! have), `worker_message`, `reaping` (children that have ended), `token` (whose event it is),
 //! `generations` (a later manager's keys), `sweep` (the end of all children),
-//! `report` (log lines), `diagnosis` (slow requests, deaths).
+//! `report` (log lines), `reloads` (who is answered by which), `diagnosis` (slow requests, deaths).
 
 mod action;
 mod children;
@@ -27,6 +27,7 @@ mod handle;
 mod memory;
 mod programs;
 mod reaping;
+mod reloads;
 mod report;
 mod setup;
 mod spawn;

@@ -1,10 +1,11 @@
 //! Log lines about deaths, and starts that fail.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use ostler_core::Millis;
-use ostler_core::ids::{ProcessKey, ProcessKind};
-use ostler_core::supervisor::{Exit, KillCause, LeaveReason};
+use ostler_core::ids::{ProcessKey, ProcessKind, Slot};
+use ostler_core::supervisor::{Exit, KillCause, LeaveReason, ReloadOutcome};
 use ostler_core::throttle::Throttle;
 
 use super::diagnosis::DeathCase;
@@ -23,8 +24,8 @@ const PERIOD_MS: Millis = 10_000;
 pub(super) struct Reports {
     deaths: Throttle,
     failures: Throttle,
-    /// Why a start failed the last time.
-    last_failure: ShortText,
+    /// Why a start failed the last time, by the kind of process.
+    last_failures: BTreeMap<ProcessKind, ShortText>,
     /// The options that were said to wait for a restart.
     waiting_options: ShortText,
 }
@@ -34,7 +35,7 @@ impl Default for Reports {
         Self {
             deaths: Throttle::new(LINES_MAX, PERIOD_MS),
             failures: Throttle::new(LINES_MAX, PERIOD_MS),
-            last_failure: ShortText::new("no start has failed"),
+            last_failures: BTreeMap::new(),
             waiting_options: ShortText::new(""),
         }
     }
@@ -59,10 +60,7 @@ impl Reports {
                 let before = if began { "it was ready" } else { "its program came to its server" };
                 ShortText::new(&format!("{worker} ended before {before}: {exit}"))
             });
-            // What is asked for later is why no client is served.
-            if worker.kind.serves_sessions() {
-                self.last_failure = error;
-            }
+            self.last_failures.insert(worker.kind, error);
             if self.failures.admits(now) {
                 tracing::warn!(%worker, name, pid, exit, killed, %error, "worker could not start");
             }
@@ -97,8 +95,8 @@ impl Reports {
 
     /// The master had no memory for a worker.
     pub(super) fn no_memory(&mut self, worker: ProcessKey, now: Millis) {
-        self.last_failure =
-            ShortText::new("the master has no memory for a worker, its log says why");
+        let text = ShortText::new("the master has no memory for a worker, its log says why");
+        self.last_failures.insert(worker.kind, text);
         if self.failures.admits(now) {
             tracing::warn!(%worker, "the master has no memory for a worker");
         }
@@ -115,7 +113,7 @@ impl Reports {
 
     /// There is no program for a worker.
     pub(super) fn no_program(&mut self, worker: ProcessKey, problem: &str, now: Millis) {
-        self.last_failure = ShortText::new(problem);
+        self.last_failures.insert(worker.kind, ShortText::new(problem));
         if self.failures.admits(now) {
             tracing::warn!(%worker, error = problem, "the new program cannot be started");
         }
@@ -123,15 +121,17 @@ impl Reports {
 
     /// A worker could not be forked.
     pub(super) fn no_fork(&mut self, worker: ProcessKey, error: &io::Error, now: Millis) {
-        self.last_failure = ShortText::new(&format!("cannot fork a worker: {error}"));
+        let text = ShortText::new(&format!("cannot fork a worker: {error}"));
+        self.last_failures.insert(worker.kind, text);
         if self.failures.admits(now) {
             tracing::warn!(%worker, %error, "cannot fork a worker");
         }
     }
 
-    /// Why a start failed the last time.
-    pub(super) const fn last_failure(&self) -> ShortText {
-        self.last_failure
+    /// Why the start of a process of this kind failed the last time.
+    pub(super) fn last_failure(&self, kind: ProcessKind) -> ShortText {
+        let failure = self.last_failures.get(&kind).copied();
+        failure.unwrap_or_else(|| ShortText::new("no start has failed"))
     }
 
     /// When [`Reports::run_due`] has something to say.
@@ -149,18 +149,46 @@ impl Reports {
             );
         }
         if let Some(more) = self.failures.take_held_back(now) {
-            let error = self.last_failure;
+            let error = self.last_failure(ProcessKind::Event);
             let text = "workers could not start, without a line for each";
             tracing::warn!(more, period_ms = PERIOD_MS, %error, "{text}");
         }
     }
 }
 
-/// A reload of the processes of a kind begins.
-pub(super) fn reload_begins(kind: ProcessKind) {
+/// A reload of the processes of a kind begins, for so many who have asked.
+pub(super) fn reload_begins(kind: ProcessKind, requests: usize) {
     match kind {
-        ProcessKind::Task => tracing::info!("reload of the task workers begins"),
-        _ => tracing::info!("reload begins"),
+        ProcessKind::Event => tracing::info!(requests, "reload begins"),
+        ProcessKind::Task => tracing::info!(requests, "reload of the task workers begins"),
+        ProcessKind::User => tracing::info!(requests, "user processes are replaced"),
+        ProcessKind::Companion => tracing::info!("the companion is replaced"),
+    }
+}
+
+/// It has ended; for event workers the master says so.
+pub(super) fn reload_ended(
+    kind: ProcessKind,
+    outcome: ReloadOutcome,
+    slots: &[(Slot, bool)],
+    why: ShortText,
+) {
+    let new = slots.iter().filter(|(_, is_new)| *is_new).count();
+    match (kind, outcome) {
+        (ProcessKind::Task, ReloadOutcome::Done) => tracing::info!("every task worker is new"),
+        (ProcessKind::User, ReloadOutcome::Done) => tracing::info!(new, "user processes are new"),
+        (_, ReloadOutcome::Done) => tracing::info!("the companion is new"),
+        (ProcessKind::Task, ReloadOutcome::CanaryFailed(slot) | ReloadOutcome::Partial(slot)) => {
+            let text = "a new task worker did not start, those that are old run the old code";
+            tracing::warn!(%slot, new, %why, "{text}");
+        }
+        (_, ReloadOutcome::CanaryFailed(slot) | ReloadOutcome::Partial(slot)) => {
+            let process = format!("{}{slot}", kind.letter());
+            let text = "a replaced process did not start, it is tried again";
+            tracing::warn!(process, new, %why, "{text}");
+        }
+        (_, ReloadOutcome::ShuttingDown) => {}
+        (_, ReloadOutcome::NothingToReload) => tracing::info!(%why, "nothing is reloaded"),
     }
 }
 

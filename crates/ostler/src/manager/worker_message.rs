@@ -77,6 +77,9 @@ impl Driver<'_> {
                 Heard::Word(FromWorker::WantWorkers(workers)) => {
                     self.say(&ToMaster::WantWorkers { workers, worker: key })?;
                 }
+                Heard::Word(FromWorker::WantReload { ticket, wanted }) => {
+                    self.on_reload_wanted(key, (ticket, wanted))?;
+                }
                 Heard::Word(FromWorker::LeaveRequest(reason)) => {
                     self.tell(Event::LeaveRequested(key, reason))?;
                 }

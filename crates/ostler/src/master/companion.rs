@@ -10,7 +10,7 @@ use ostler_core::{Millis, shutdown};
 
 use super::event_loop::{COMPANION, Master};
 use crate::control::{
-    Channel, DeathNotice, FromCompanion, Received, ServerEvent, ShortText, ToCompanion,
+    Channel, DeathNotice, FromCompanion, Received, ReloadPart, ServerEvent, ShortText, ToCompanion,
 };
 use crate::sys::control_socket;
 use crate::sys::epoll::{Epoll, Interest};
@@ -21,8 +21,13 @@ const EVENTS_MAX: usize = 4_096;
 /// Messages taken before other events are looked at.
 const MESSAGES_MAX: usize = 64;
 
-/// What it has to be told, with its text.
-type Told = (ServerEvent, ShortText);
+/// What it has to be told, with what goes before it.
+struct Told {
+    event: ServerEvent,
+    text: ShortText,
+    /// Of the reload that it is about.
+    slots: Vec<ReloadPart>,
+}
 
 /// The state of the companion, whichever process it is.
 pub(super) struct Companion {
@@ -75,10 +80,11 @@ impl Companion {
         let Some(process) = self.process.as_mut().filter(|process| process.is_ready) else {
             return;
         };
-        while let Some((number, (event, text))) = self.queue.next_to_tell() {
+        while let Some((number, Told { event, text, slots })) = self.queue.next_to_tell() {
             let has_text = !text.as_str().is_empty();
             let text = has_text.then_some(ToCompanion::Text(*text));
-            for message in text.into_iter().chain([ToCompanion::Event(number, *event)]) {
+            let more = slots.iter().copied().map(ToCompanion::Slots).chain(text);
+            for message in more.chain([ToCompanion::Event(number, *event)]) {
                 if let Err(error) = process.link.send(&message, Vec::new()) {
                     // It is dying, which is told.
                     tracing::debug!(%error, "the companion cannot be reached");
@@ -103,7 +109,7 @@ impl Companion {
         let Some(process) = self.process.take_if(|process| process.key == key) else { return };
         let _ = epoll.remove(process.link.as_fd());
         self.leaving.take_if(|leaving| *leaving == key);
-        if let Some((event, _)) = self.queue.receiver_died() {
+        if let Some(Told { event, .. }) = self.queue.receiver_died() {
             tracing::error!(?event, "every companion dies of this event, it is given up");
         }
     }
@@ -136,8 +142,18 @@ impl Master {
 
     /// The same with a reason.
     pub(super) fn companion_hears_why(&mut self, event: ServerEvent, why: ShortText) {
+        self.companion_hears_of_reload(event, why, Vec::new());
+    }
+
+    /// The same with what became of each slot.
+    pub(super) fn companion_hears_of_reload(
+        &mut self,
+        event: ServerEvent,
+        text: ShortText,
+        slots: Vec<ReloadPart>,
+    ) {
         let Some(companion) = &mut self.companion else { return };
-        companion.push((event, why));
+        companion.push(Told { event, text, slots });
         companion.watch(&self.epoll);
     }
 

@@ -15,13 +15,14 @@ use super::base::{Base, SeatToken};
 use super::companion::Companion;
 use super::managers::Managers;
 use super::orphans::Orphans;
-use super::report::{Announcement, report_reload, report_task_reload};
+use super::reload::Reloads;
+use super::report::Announcement;
 use super::retired::Retired;
 use super::service::Service;
 use super::size::Size;
 use super::{lanes, listening};
 use crate::api::port::Ports;
-use crate::control::{Received, ServerEvent, ShortText, ToManager, ToMaster, ToProcess};
+use crate::control::{Asker, Received, ShortText, ToManager, ToMaster, ToProcess};
 use crate::encryption::Encryption;
 use crate::error::{Error, Result, memory_advice};
 use crate::log::SignalNotes;
@@ -79,6 +80,8 @@ pub(super) struct Master {
     pub(super) service: Option<Service>,
     /// How many workers there are to be.
     pub(super) size: Size,
+    /// Who wants new ones.
+    pub(super) reloads: Reloads,
 }
 
 impl Master {
@@ -229,20 +232,11 @@ impl Master {
                 self.look_for_drained(now);
             }
             ToMaster::Retired(key) => self.retired.note(key),
-            ToMaster::ReloadStarted(kind) => {
-                // Task workers follow those whose reload was told.
-                if kind.serves_sessions() {
-                    self.companion_hears(ServerEvent::BeforeReload);
-                }
-            }
-            ToMaster::ReloadFinished { kind: ProcessKind::Task, outcome, why } => {
-                report_task_reload(outcome, why);
-            }
-            ToMaster::ReloadFinished { kind, outcome, why } => {
-                invariant!(kind == ProcessKind::Event, "others have no reload of their own");
-                report_reload(outcome, why);
-                self.companion_hears_why(ServerEvent::AfterReload(outcome), why);
-                self.service_reloaded(outcome);
+            ToMaster::ReloadStarted { requests } => self.on_reload_started(requests),
+            ToMaster::ReloadSlots(part) => self.on_reload_slots(part),
+            ToMaster::ReloadFinished { outcome, why } => self.on_reload_finished(outcome, why),
+            ToMaster::WantReload { worker, ticket } => {
+                self.reload(Asker::Process { worker, ticket });
             }
             ToMaster::NobodyStarts(why) => self.on_nobody_starts(why),
             ToMaster::Resized(workers) => self.on_resized(workers),

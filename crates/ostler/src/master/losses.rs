@@ -50,6 +50,7 @@ impl Master {
         }
         self.tell_size();
         self.service_has_new_manager();
+        self.ask_for_reloads_anew();
         if let Err(error) = self.watch_manager() {
             self.exit = Some(Err(Error::internal("cannot watch the manager", Some(error))));
         }

@@ -1,23 +1,189 @@
-//! What a reload is for the master: the files that it reads itself, and a word to its manager.
+//! What a reload is for the master: the files that it reads itself, a word to its manager, and the
+//! requests that a manager must not take into its grave.
+
+use ostler_core::ids::Slot;
+use ostler_core::reload_requests::{ReloadRequests, Request};
+use ostler_core::supervisor::ReloadOutcome;
 
 use super::event_loop::Master;
-use crate::control::ToManager;
+use crate::control::{Asker, ReloadPart, ServerEvent, ShortText, ToManager};
 use crate::log;
+use crate::sys::signal;
+
+/// Signals that wait for a reload and are remembered one by one. Those beyond them are merged with
+/// these, as all are.
+const SIGNALS_WAITING_MAX: usize = 64;
+/// Askers that the line about the end of a reload names.
+const ASKERS_TOLD_MAX: usize = 3;
+
+/// Who has asked for a reload, and what is known of the one that runs.
+#[derive(Default)]
+pub(super) struct Reloads {
+    requests: ReloadRequests<Asker>,
+    signals_waiting: usize,
+    parts: Vec<ReloadPart>,
+}
+
+impl Reloads {
+    /// Somebody asks; false when that is as if nobody had, because so many have.
+    fn ask(&mut self, asker: Asker) -> bool {
+        if matches!(asker, Asker::Signal { .. }) {
+            if self.signals_waiting >= SIGNALS_WAITING_MAX {
+                return false;
+            }
+            self.signals_waiting += 1;
+        }
+        self.requests.ask(asker);
+        true
+    }
+
+    fn end(&mut self, outcome: ReloadOutcome) -> Vec<Request<Asker>> {
+        let answered = match outcome {
+            ReloadOutcome::ShuttingDown => self.requests.end_all(),
+            _ => self.requests.end(),
+        };
+        let is_signal = |request: &&Request<Asker>| matches!(request.asker, Asker::Signal { .. });
+        let signals = answered.iter().filter(is_signal).count();
+        self.signals_waiting = self.signals_waiting.saturating_sub(signals);
+        answered
+    }
+}
 
 impl Master {
     /// The log file was rotated, or its program wants new workers: both is done.
-    pub(super) fn on_hang_up(&mut self) {
+    pub(super) fn on_hang_up(&mut self, received: signal::Received) {
         if let Err(error) = log::reopen() {
             tracing::error!(%error, "cannot open the log file anew, lines go to the old one");
         }
-        self.reload();
+        self.reload_by_signal(received);
+    }
+
+    pub(super) fn reload_by_signal(&mut self, received: signal::Received) {
+        let sender = i32::try_from(received.sender_pid).unwrap_or(0);
+        self.reload(Asker::Signal { signal: received.signal, sender });
     }
 
     /// New certificates at once, new workers one after another.
-    pub(super) fn reload(&mut self) {
+    pub(super) fn reload(&mut self, asker: Asker) {
         self.encryption.reload();
         self.reload_base_certificates();
-        self.service_reloads();
-        self.send(&ToManager::Reload, Vec::new());
+        if self.reloads.ask(asker) {
+            self.service_reloads();
+            self.send(&ToManager::Reload(asker), Vec::new());
+        }
+    }
+
+    /// A new manager has heard of nothing that was asked for.
+    pub(super) fn ask_for_reloads_anew(&mut self) {
+        self.reloads.parts.clear();
+        let open: Vec<Asker> = self.reloads.requests.begin_anew().copied().collect();
+        for asker in open {
+            self.service_reloads();
+            self.send(&ToManager::Reload(asker), Vec::new());
+        }
+    }
+
+    pub(super) fn on_reload_started(&mut self, requests: u32) {
+        self.reloads.requests.begin_first(usize::try_from(requests).unwrap_or(usize::MAX));
+        self.companion_hears(ServerEvent::BeforeReload);
+    }
+
+    pub(super) fn on_reload_slots(&mut self, part: ReloadPart) {
+        self.reloads.parts.push(part);
+    }
+
+    pub(super) fn on_reload_finished(&mut self, outcome: ReloadOutcome, why: ShortText) {
+        let parts = std::mem::take(&mut self.reloads.parts);
+        let slots: Vec<_> = parts.iter().flat_map(ReloadPart::slots).collect();
+        report(outcome, why, &slots, &names_of(&self.reloads.end(outcome)));
+        self.companion_hears_of_reload(ServerEvent::AfterReload(outcome), why, parts);
+        self.service_reloaded(outcome);
+    }
+}
+
+/// The first of those who asked, and how many more they are.
+fn names_of(requests: &[Request<Asker>]) -> String {
+    let told = requests.iter().take(ASKERS_TOLD_MAX).map(|request| request.asker.to_string());
+    let mut names = told.collect::<Vec<_>>().join(", ");
+    if let Some(more @ 1..) = requests.len().checked_sub(ASKERS_TOLD_MAX) {
+        names.push_str(&format!(" and {more} more"));
+    }
+    names
+}
+
+/// The slots whose processes are old, or new, in words.
+fn slots_in_words(slots: &[(Slot, bool)], are_new: bool) -> String {
+    let which = slots.iter().filter(|(_, is_new)| *is_new == are_new);
+    let mut ranges: Vec<(u16, u16)> = Vec::new();
+    for (Slot(slot), _) in which {
+        match ranges.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(*slot) => *last = *slot,
+            _ => ranges.push((*slot, *slot)),
+        }
+    }
+    let in_words = |(first, last): &(u16, u16)| match first == last {
+        true => format!("w{first}"),
+        false => format!("w{first}-w{last}"),
+    };
+    ranges.iter().map(in_words).collect::<Vec<_>>().join(" ")
+}
+
+/// The end of a reload.
+fn report(outcome: ReloadOutcome, why: ShortText, slots: &[(Slot, bool)], asked_by: &str) {
+    match outcome {
+        ReloadOutcome::Done => tracing::info!(asked_by, "reload finished: every worker is new"),
+        ReloadOutcome::ShuttingDown => {
+            tracing::info!(asked_by, "reload finished: the server shuts down");
+        }
+        ReloadOutcome::NothingToReload => tracing::info!(asked_by, "there is nothing to reload"),
+        ReloadOutcome::CanaryFailed(slot) => {
+            tracing::warn!(
+                %slot,
+                %why,
+                asked_by,
+                "reload finished: aborted, the first new worker did not start, nothing changed"
+            );
+        }
+        ReloadOutcome::Partial(slot) => {
+            let (new, old) = (slots_in_words(slots, true), slots_in_words(slots, false));
+            tracing::warn!(
+                %slot,
+                new,
+                old,
+                %why,
+                asked_by,
+                "reload finished: stopped, a new worker did not start"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn signal_of(sender: i32) -> Asker {
+        Asker::Signal { signal: signal::USR1, sender }
+    }
+
+    #[test]
+    fn a_flood_of_signals_is_remembered_in_part_and_answered_as_one() {
+        let mut reloads = Reloads::default();
+        let taken = (0..1_000).filter(|sender| reloads.ask(signal_of(*sender))).count();
+        assert_eq!(taken, SIGNALS_WAITING_MAX);
+        reloads.requests.begin_first(usize::MAX);
+        let answered = reloads.end(ReloadOutcome::Done);
+        let told = "SIGUSR1 of process 0, SIGUSR1 of process 1, SIGUSR1 of process 2 and 61 more";
+        assert_eq!(names_of(&answered), told);
+        assert!(reloads.ask(signal_of(1)), "there is room again");
+    }
+
+    #[test]
+    fn slots_are_told_as_ranges() {
+        let slots = [true, true, false, true, false, false, false];
+        let slots: Vec<_> = (0..).map(Slot).zip(slots).collect();
+        assert_eq!(slots_in_words(&slots, true), "w0-w1 w3");
+        assert_eq!(slots_in_words(&slots, false), "w2 w4-w6");
+        assert_eq!(slots_in_words(&[], true), "");
     }
 }

@@ -1,10 +1,8 @@
 //! What the master tells about the life of the server.
 
-use ostler_core::supervisor::ReloadOutcome;
-
 use super::event_loop::Master;
 use crate::api::port::Ports;
-use crate::control::{ServerEvent, ShortText};
+use crate::control::ServerEvent;
 use crate::sys::process;
 
 /// What the program wants to do when the server listens.
@@ -42,41 +40,6 @@ impl Master {
             }
             announcement(&self.ports);
             self.service_is_ready();
-        }
-    }
-}
-
-/// Task workers follow a reload that is done.
-pub(super) fn report_task_reload(outcome: ReloadOutcome, why: ShortText) {
-    match outcome {
-        ReloadOutcome::Done => tracing::info!("every task worker is new"),
-        ReloadOutcome::ShuttingDown => {}
-        ReloadOutcome::CanaryFailed(slot) | ReloadOutcome::Partial(slot) => {
-            let text = "a new task worker did not start, from this slot on they run the old code";
-            tracing::warn!(%slot, %why, "{text}");
-        }
-    }
-}
-
-/// The end of a reload.
-pub(super) fn report_reload(outcome: ReloadOutcome, why: ShortText) {
-    match outcome {
-        ReloadOutcome::Done => tracing::info!("reload finished: every worker is new"),
-        ReloadOutcome::ShuttingDown => tracing::info!("reload finished: the server shuts down"),
-        ReloadOutcome::CanaryFailed(slot) => {
-            tracing::warn!(
-                %slot,
-                %why,
-                "reload finished: aborted, the first new worker did not start, nothing changed"
-            );
-        }
-        ReloadOutcome::Partial(slot) => {
-            tracing::warn!(
-                %slot,
-                %why,
-                "reload finished: stopped, a new worker did not start, from this slot on nothing \
-                 changed"
-            );
         }
     }
 }

@@ -81,7 +81,10 @@ impl Service {
         let phase = self.readiness.word();
         let workers = self.serving.len();
         let reload = match self.last_reload {
-            None | Some(ReloadOutcome::Done | ReloadOutcome::ShuttingDown) => String::new(),
+            None
+            | Some(
+                ReloadOutcome::Done | ReloadOutcome::ShuttingDown | ReloadOutcome::NothingToReload,
+            ) => String::new(),
             Some(ReloadOutcome::CanaryFailed(slot)) => {
                 format!("; last reload: aborted, the new worker {} did not start", slot.0)
             }

@@ -12,8 +12,8 @@ impl Master {
             match received.signal {
                 signal::TERM => self.on_shutdown(shutdown::Event::Terminate, now),
                 signal::INT | signal::QUIT => self.on_shutdown(shutdown::Event::Interrupt, now),
-                signal::USR1 => self.reload(),
-                signal::HUP => self.on_hang_up(),
+                signal::USR1 => self.reload_by_signal(received),
+                signal::HUP => self.on_hang_up(received),
                 signal::TTIN => self.change_workers(1, "SIGTTIN"),
                 signal::TTOU => self.change_workers(-1, "SIGTTOU"),
                 signal::CHLD => self.reap_orphans(),

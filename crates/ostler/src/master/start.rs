@@ -26,6 +26,7 @@ use super::pid_file::PidFile;
 use super::ports::ListeningPorts;
 use super::process_main::process_main;
 use super::program_state::ProgramState;
+use super::reload::Reloads;
 use super::report::Announcement;
 use super::retired::Retired;
 use super::service::Service;
@@ -167,6 +168,7 @@ where
         retired: Retired::default(),
         managers: Managers::new(manager, spare),
         size: Size::new(&options),
+        reloads: Reloads::default(),
         boot_deadline: Some(clock::monotonic_ms() + options.boot_timeout_ms),
         options,
         epoll,

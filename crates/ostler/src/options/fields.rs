@@ -124,6 +124,8 @@ pub struct Options {
     pub(crate) worker_memory_hard_max: usize,
     /// Most workers that are recycled at the same time.
     pub(crate) recycle_at_once: u16,
+    /// Most workers that a reload replaces at the same time.
+    pub(crate) reload_parallel: u16,
 
     /// Least important level that is logged.
     pub(crate) log_level: LogLevel,
@@ -207,6 +209,7 @@ impl Default for Options {
             worker_memory_soft_max: 0,
             worker_memory_hard_max: 0,
             recycle_at_once: 1,
+            reload_parallel: 1,
             log_level: LogLevel::Info,
             log_file: String::new(),
             log_format: LogFormat::Text,

@@ -169,6 +169,7 @@ impl Options {
             back_off_max_ms: self.back_off_max_ms,
             fork_interval_ms: self.fork_interval_ms,
             recycle_at_once: self.recycle_at_once,
+            reload_at_once: self.reload_parallel,
             age_max_ms: Some(self.worker_age_max_ms).filter(|age| *age > 0),
             keeps_accepted: self.start == Start::Exec,
             ..GroupSettings::default()
@@ -185,7 +186,7 @@ impl Options {
                 restart: Restart::Always,
                 back_off_min_ms: self.back_off_min_ms.max(1),
                 back_off_max_ms: self.back_off_max_ms.max(1),
-                is_reloaded: false,
+                is_reloaded: true,
             }],
             ..user.clone()
         };
@@ -411,6 +412,7 @@ mod tests {
             ("back_off_max_ms", "4"),
             ("fork_interval_ms", "5"),
             ("recycle_at_once", "6"),
+            ("reload_parallel", "8"),
             ("worker_age_max_ms", "7"),
         ])
         .supervisor_settings(Vec::new());
@@ -423,6 +425,7 @@ mod tests {
             back_off_max_ms: 4,
             fork_interval_ms: 5,
             recycle_at_once: 6,
+            reload_at_once: 8,
             age_max_ms: Some(7),
             ..GroupSettings::default()
         };

@@ -18,7 +18,9 @@ use super::deferred::Deferrals;
 use super::handlers::Callee;
 use super::inbox::Inbox;
 use super::leaving::Leaving;
+use super::manager_link::ManagerLink;
 use super::port::Port;
+use super::reloads::Reloads;
 use super::running::Running;
 use super::send::Sender;
 use super::sessions::Sessions;
@@ -42,6 +44,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) send_timeout_ms: u64,
     pub(crate) redeliver_output_bytes: usize,
     pub(crate) max_requests: Option<u64>,
+    /// How long it has to leave.
+    pub(super) drain_timeout: Nanos,
     /// How long it may be without a delivery.
     pub(crate) idle_max: Option<Nanos>,
 }
@@ -60,6 +64,7 @@ impl WorkerSettings {
             send_timeout_ms: options.send_timeout_ms,
             redeliver_output_bytes: options.redeliver_output_bytes,
             max_requests: options.max_requests_of(key),
+            drain_timeout: options.drain_timeout_ms.saturating_mul(1_000_000),
             idle_max: Some(options.worker_idle_max_ms * 1_000_000)
                 .filter(|idle| *idle > 0 && key.kind.serves_sessions()),
         }
@@ -153,6 +158,10 @@ pub(crate) struct WorkerContext {
     pub(crate) leaving: Leaving,
     /// What user code asks of the server.
     pub(crate) wishes: Wishes,
+    /// By what it is said.
+    pub(super) manager: ManagerLink,
+    /// The reloads that it has asked for.
+    pub(crate) reloads: Reloads,
 }
 
 impl WorkerContext {
@@ -196,6 +205,8 @@ impl WorkerContext {
             complaints: Complaints::default(),
             leaving: Leaving::default(),
             wishes: Wishes::default(),
+            manager: ManagerLink::default(),
+            reloads: Reloads::default(),
             settings,
         })
     }

@@ -8,7 +8,6 @@ use ostler_core::Nanos;
 use ostler_core::brain::CloseReason;
 use ostler_core::ids::{PortId, ProcessKey};
 use ostler_core::invariant;
-use ostler_core::supervisor::LeaveReason;
 use ostler_core::work_mean::WorkMean;
 use ostler_shm::record::{Header, RecordKind};
 
@@ -29,30 +28,28 @@ use crate::api::send_error::SendError;
 use crate::api::session::Session;
 use crate::control::{Callback, FromWorker};
 use crate::log::{self, Quotas as _};
-use crate::sys::{clock, signal};
+use crate::sys::clock;
 
 /// The memory that the master gave does not fit this worker, or became nonsense.
 pub(crate) const EXIT_LANES: i32 = 4;
-/// The body of a user process returned an error.
-const EXIT_FAILED: i32 = 1;
 
 /// Deliveries handled before timers and signals are looked at again.
 const BATCH: usize = 64;
 
 /// The loop of a worker process.
 pub(crate) struct Run<H> {
-    context: Rc<WorkerContext>,
-    handlers: Handlers<H>,
+    pub(super) context: Rc<WorkerContext>,
+    pub(super) handlers: Handlers<H>,
     /// Words to the manager.
-    control: OwnedFd,
+    pub(super) control: Rc<OwnedFd>,
     said_taken: bool,
-    asked_to_leave: bool,
-    idleness: Idleness,
+    pub(super) asked_to_leave: bool,
+    pub(super) idleness: Idleness,
     work: WorkMean,
     /// When the last delivery ended, or the batch began.
-    measured_at: Nanos,
+    pub(super) measured_at: Nanos,
     /// Where this process shows what it is doing.
-    shown: Shown,
+    pub(super) shown: Shown,
 }
 
 /// What a round of the loop found.
@@ -68,6 +65,8 @@ pub(crate) enum Round {
 
 impl<H: AnyHandler> Run<H> {
     pub(crate) fn new(context: Rc<WorkerContext>, handlers: Handlers<H>, control: OwnedFd) -> Self {
+        let control = Rc::new(control);
+        context.manager.attach(Rc::clone(&control));
         Self {
             idleness: Idleness::new(context.settings.idle_max),
             context,
@@ -145,25 +144,6 @@ impl<H: AnyHandler> Run<H> {
         self.context.leaving.work_is_done(outcome.is_err());
     }
 
-    /// With which code this process ends in good order.
-    pub(crate) fn exit_code(&self) -> i32 {
-        if self.context.leaving.has_failed() { EXIT_FAILED } else { 0 }
-    }
-
-    /// The last words of a worker that ends with this code, which is answered.
-    pub(crate) fn end(mut self, code: i32) -> i32 {
-        self.context.complaints.tell_rest();
-        if code == 0 {
-            self.shown.begin(Callback::Stop);
-            self.handlers.on_worker_stop();
-            self.shown.end();
-            self.context.settle_deferred();
-            self.context.sender.publish();
-            tracing::debug!(finished = self.context.sender.finished(), "leaves");
-        }
-        code
-    }
-
     fn serve(&mut self) -> i32 {
         loop {
             match self.round() {
@@ -179,23 +159,6 @@ impl<H: AnyHandler> Run<H> {
                 return EXIT_LANES;
             }
         }
-    }
-
-    /// Between two rounds: whether every lane was left and nothing holds this process any more.
-    pub(crate) fn may_end(&mut self) -> bool {
-        if !self.context.sender.port().is_left() {
-            return self.context.leaving.is_done() && self.ends_by_itself();
-        }
-        if !self.context.leaving.has_begun() {
-            self.context.leaving.begin();
-            self.context.timers.borrow_mut().begin_leaving();
-            self.shown.begin(Callback::Exit);
-            self.handlers.on_worker_exit();
-            self.shown.end();
-            self.context.settle_deferred();
-            self.log_holders();
-        }
-        !self.is_held() && self.context.inbox.end()
     }
 
     /// What is due, what other threads posted, a batch of deliveries.
@@ -226,9 +189,9 @@ impl<H: AnyHandler> Run<H> {
         }
         self.context.sender.flush_aborts(&self.context.sessions);
         self.context.complaints.tell_due();
-        self.say_wishes();
         self.ask_to_leave();
-        round
+        self.context.say_wishes();
+        if self.run_answers() { Round::Busy } else { round }
     }
 
     fn idle(&self) -> std::io::Result<()> {
@@ -247,7 +210,9 @@ impl<H: AnyHandler> Run<H> {
     pub(crate) fn sleep_time(&self) -> Option<Duration> {
         let timer = self.context.timers.borrow_mut().next_due();
         let idle = self.idleness.due().filter(|_| !self.asked_to_leave);
-        let due = [timer, idle, self.context.complaints.next_due()].into_iter().flatten().min();
+        let answers = self.context.reloads.holds_until(clock::monotonic_ns());
+        let complaints = self.context.complaints.next_due();
+        let due = [timer, idle, answers, complaints].into_iter().flatten().min();
         let mut timeout =
             due.map(|at| Duration::from_nanos(at.saturating_sub(clock::monotonic_ns())));
         if self.context.inbox.has_posts() {
@@ -296,6 +261,22 @@ impl<H: AnyHandler> Run<H> {
             self.log_failure(outcome, "on_writable");
             self.context.settle_deferred();
         }
+    }
+
+    /// Calls those who have waited for what the manager has answered; true when there were some.
+    fn run_answers(&mut self) -> bool {
+        self.context.hear_manager();
+        let mut has_run = false;
+        while let Some((handler, then, report)) = self.context.reloads.take_answer() {
+            has_run = true;
+            self.shown.begin(Callback::Post);
+            let call = |handler: &mut _, worker: &_| then(handler, worker, &report);
+            let outcome = self.handlers.call(handler, call);
+            self.shown.end();
+            self.log_failure(outcome, "reload");
+            self.context.settle_deferred();
+        }
+        has_run
     }
 
     fn deliver(&mut self, taken: Taken) {
@@ -404,64 +385,6 @@ impl<H: AnyHandler> Run<H> {
         self.measured_at = now;
         self.idleness.has_worked(now);
         self.context.sender.port().publish_work(self.work.mean_ns());
-    }
-
-    /// Says what user code asked for.
-    fn say_wishes(&self) {
-        if let Some(workers) = self.context.wishes.take_workers() {
-            // Whoever does not listen ends soon.
-            let _ = FromWorker::WantWorkers(workers).send(&self.control);
-        }
-    }
-
-    fn ask_to_leave(&mut self) {
-        if self.asked_to_leave {
-            return;
-        }
-        let enough = self
-            .context
-            .settings
-            .max_requests
-            .is_some_and(|most| self.context.sender.finished() >= most);
-        let reason = if enough {
-            LeaveReason::MaxRequests
-        } else if signal::termination_requested() || self.context.leaving.is_wanted() {
-            LeaveReason::Asked
-        } else if self.idleness.is_over(self.measured_at, self.is_held()) {
-            LeaveReason::Idle
-        } else {
-            return;
-        };
-        self.asked_to_leave = true;
-        let _ = FromWorker::LeaveRequest(reason).send(&self.control);
-    }
-
-    /// Whether nothing keeps a process whose work is done.
-    fn ends_by_itself(&self) -> bool {
-        if self.context.leaving.has_failed() {
-            return true;
-        }
-        let has_timers = self.context.timers.borrow_mut().next_due().is_some();
-        !has_timers && self.context.leaving.holders() == 0 && self.context.inbox.end()
-    }
-
-    fn is_held(&self) -> bool {
-        self.context.leaving.holders() > 0
-            || self.context.timers.borrow().holding().next().is_some()
-    }
-
-    /// Says once what keeps a leaving process (P8).
-    fn log_holders(&self) {
-        if !self.is_held() {
-            return;
-        }
-        let timers: Vec<String> =
-            self.context.timers.borrow().holding().take(8).map(ToString::to_string).collect();
-        tracing::info!(
-            tokens_and_deferred = self.context.leaving.holders(),
-            timers = timers.join(" "),
-            "leaving, but held"
-        );
     }
 
     /// A callback of a session has returned. If it failed its client would wait for an answer that

@@ -5,10 +5,10 @@
 //! end without a `FIN`.
 //!
 //! * [`port`]: the lanes as one pollable object that knows no runtime;
-//! * [`event_loop`]: the built-in loop (callbacks, timers);
+//! * [`event_loop`]: the built-in loop (callbacks, timers), [`ending`]: how it ends;
 //! * [`context`]: what all handles share; each part of it has an owner: [`running`], [`send`],
 //!   [`sessions`], [`deferred`], [`token`], [`timers`], [`inbox`], [`leaving`],
-//!   [`streams`]; [`wishes`]; [`idleness`] is the loop's own;
+//!   [`streams`]; [`wishes`], [`reloads`] and [`manager_link`]; [`idleness`] is the loop's own;
 //! * [`shown`]: what it shows of itself to its manager.
 
 mod arriving;
@@ -18,6 +18,7 @@ pub(crate) mod context;
 mod datagrams;
 pub(crate) mod deferred;
 pub(crate) mod elsewhere;
+mod ending;
 pub(crate) mod event_loop;
 mod files;
 pub(crate) mod handlers;
@@ -25,8 +26,10 @@ mod idleness;
 pub(crate) mod inbox;
 mod lateness;
 mod leaving;
+mod manager_link;
 mod owned_output;
 pub(crate) mod port;
+pub(crate) mod reloads;
 mod running;
 pub(crate) mod send;
 mod sessions;

@@ -21,6 +21,8 @@ impl WorkerContext {
     pub(crate) fn wait(&self, timeout: Duration) -> bool {
         let until = Instant::now().checked_add(timeout);
         loop {
+            self.say_wishes();
+            self.hear_manager();
             if self.leaving.has_begun() || self.is_told_to_leave() {
                 return false;
             }

@@ -3,6 +3,9 @@
 //! The files are the topics of the table.
 #![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
 
+#[path = "../process_user/crew.rs"]
+#[allow(dead_code, reason = "shared with the tests of user processes")]
+mod crew;
 #[path = "../daemon/mod.rs"]
 mod daemon;
 mod deadlines;

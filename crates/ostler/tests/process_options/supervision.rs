@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ostler_testkit::{Signal, TestResult, TestServer};
 
 use crate::Effect;
+use crate::crew::Crew;
 use crate::talk::{Scratch, Talk, probe, small_probe};
 
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
@@ -19,6 +20,7 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("fork_interval_ms", fork_interval_ms_spaces_forks),
     ("max_requests", max_requests_replaces_a_worker),
     ("recycle_at_once", recycle_at_once_bounds_how_many_leave),
+    ("reload_parallel", reload_parallel_says_how_many_are_replaced_at_once),
 ];
 
 /// Shorter than the default of both drains, 10 s, and longer than a machine under load needs for
@@ -301,6 +303,40 @@ fn recycle_at_once_bounds_how_many_leave() -> TestResult {
         }
         server.signal(Signal::INT);
         server.wait_end()?;
+    }
+    Ok(())
+}
+
+/// Starts wait for a file, but that of the first worker; the others begin as far as they may.
+#[test]
+fn reload_parallel_says_how_many_are_replaced_at_once() -> TestResult {
+    for at_once in [None, Some(3)] {
+        let crew = Crew::new()?;
+        let server = crew.server(5, &[]);
+        let server = match at_once {
+            Some(at_once) => server.set("reload_parallel", at_once),
+            None => server,
+        };
+        let server = server.start()?;
+        for worker in 0..5 {
+            server.wait_for_log(&format!("serves worker=w{worker}."))?;
+        }
+        for worker in 1..5 {
+            crew.touch(&format!("hold_w{worker}"))?;
+        }
+        server.signal(Signal::USR1);
+        let held = || crew.journal().iter().filter(|line| line.contains("is held")).count();
+        let most = at_once.unwrap_or(1);
+        server.wait_for("as many starts as there may be", |_| held() == most)?;
+        // Whoever else was to begin would have been forked with the last of them.
+        let mut talk = Talk::new(&server)?;
+        assert_eq!(talk.ask("still served")?, "still served");
+        assert_eq!(held(), most);
+        for worker in 1..5 {
+            crew.remove(&format!("hold_w{worker}"))?;
+        }
+        server.wait_for_log("reload finished: every worker is new")?;
+        server.stop()?;
     }
     Ok(())
 }

@@ -12,9 +12,12 @@
 //! * `hang`: it does not become ready.
 //!
 //! Orders are `send TEXT` (to all sessions), `exit CODE`, `fail`, `panic`, `done`, `hang`, `leave`,
-//! `hostile`, `thread`; each is done once and its file removed. Every life is told in
-//! `CREW_DIR/journal`, and so is every event of the companion. At an event the companion waits as
-//! long as the file `hold_EVENT` exists, and ends when `die_EVENT` does.
+//! `hostile`, `thread`, `reload WHAT`; each is done once and its file removed. Every life is
+//! told in `CREW_DIR/journal`, and so is every event of the companion. At an event it waits as
+//! long as the file `hold_EVENT` exists, and ends when `die_EVENT` does. It asks for a reload at
+//! `on_start` when `reload_at_start` exists. A worker waits at its start as long as `hold_wSLOT`
+//! exists, and asks for a reload when a client says `reload WHAT`; `WHAT` is `workers`, `tasks`,
+//! `processes`, or the name of a process. The answer is told in the journal.
 
 #[path = "probe/memory.rs"]
 #[allow(dead_code, reason = "of another program, which needs all of it")]
@@ -26,8 +29,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ostler::{
-    Error, Exit, Handler, KeepAlive, Outcome, Package, ProcessBody, ReloadReport, Restart, Server,
-    ServerEvents, Session, UserProcess, Worker, WorkerDeath,
+    Error, Exit, Handler, KeepAlive, Outcome, Package, ProcessBody, Reload, ReloadReport, Restart,
+    Server, ServerEvents, Session, UserProcess, Worker, WorkerDeath,
 };
 
 use ostler_shm::layout::Sizes;
@@ -64,6 +67,35 @@ fn be_hostile() -> Outcome {
     Ok(())
 }
 
+fn what(word: &str) -> Reload<'_> {
+    match word {
+        "workers" => Reload::Workers,
+        "tasks" => Reload::TaskWorkers,
+        "processes" => Reload::Processes,
+        name => Reload::Process(name),
+    }
+}
+
+/// What the answer to a request was.
+fn answer(who: &str, report: &ReloadReport) -> String {
+    let slots: Vec<_> = report.slots().collect();
+    let (done, stopped) = (report.is_done(), report.stopped_at());
+    let waited = if report.has_waited() { "waited" } else { "at once" };
+    format!("{who} reloaded {done} {slots:?} {stopped:?} {waited}: {}", report.reason())
+}
+
+fn reload_and_wait(worker: &Worker, name: &str, word: &str) -> Outcome {
+    let ticket = worker.reload(what(word));
+    note(&format!("{name} asked"));
+    while worker.wait(LOOK) {
+        if let Some(report) = ticket.report() {
+            note(&answer(name, &report));
+            return Ok(());
+        }
+    }
+    Err("leaves without an answer".into())
+}
+
 /// What follows from an order.
 enum Next {
     GoOn,
@@ -86,6 +118,7 @@ fn obey(worker: &Worker, name: &str) -> Result<Next, ostler::Failure> {
         "done" => return Ok(Next::End),
         "hang" => std::thread::sleep(Duration::from_secs(3_600)),
         "leave" => worker.leave(),
+        "reload" => reload_and_wait(worker, name, rest)?,
         "hostile" => {
             be_hostile()?;
             std::thread::sleep(Duration::from_secs(60));
@@ -154,6 +187,12 @@ impl Events {
 impl ServerEvents for Events {
     fn on_start(&mut self, worker: &Worker) -> Outcome {
         worker.after::<Self>(LOOK, |me, worker| me.at(worker, "timer", ""));
+        if directory().join("reload_at_start").exists() {
+            worker.reload(Reload::Workers).then::<Self>(|_, worker, report| {
+                note(&answer(&format!("c0.{}", worker.generation()), report));
+                Ok(())
+            });
+        }
         self.at(worker, "start", "")
     }
 
@@ -204,11 +243,27 @@ fn wait(worker: &Worker) -> Outcome {
 struct Echo;
 
 impl Handler for Echo {
-    fn on_receive(&mut self, _: &Worker, session: &Session, package: &Package) -> Outcome {
-        Ok(session.send(package)?)
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
+        let Some(word) = package.strip_prefix(b"reload ") else {
+            return Ok(session.send(package)?);
+        };
+        let (session, word) = (session.clone(), String::from_utf8_lossy(word).into_owned());
+        worker.reload(what(&word)).then::<Self>(move |_, worker, report| {
+            let who = format!("w{}.{}", worker.slot(), worker.generation());
+            note(&answer(&who, report));
+            Ok(session.send(b"reloaded")?)
+        });
+        Ok(())
     }
 
-    fn on_worker_start(&mut self, _: &Worker) -> Outcome {
+    fn on_worker_start(&mut self, worker: &Worker) -> Outcome {
+        let hold = directory().join(format!("hold_w{}", worker.slot()));
+        if hold.exists() {
+            note(&format!("w{}.{} is held", worker.slot(), worker.generation()));
+        }
+        while hold.exists() {
+            std::thread::sleep(LOOK);
+        }
         match directory().join("fail_workers").exists() {
             true => Err("told to fail".into()),
             false => Ok(()),

@@ -9,7 +9,7 @@ fn serving(tasks: u16) -> Case {
     let task = GroupSettings { slots: tasks, reloads_behind: true, ..GroupSettings::default() };
     let event = GroupSettings { keeps_accepted: true, ..GroupSettings::default() };
     let settings = Settings { event, task, ..Settings::default() };
-    let mut case = Case { supervisor: Supervisor::new(settings), now: 1_000, recycled: Vec::new() };
+    let mut case = Case::of(settings);
     case.start();
     boot(&mut case, ProcessKey::event(0, 1), None, Code::Accepted);
     for slot in 0..tasks {
@@ -91,4 +91,19 @@ fn they_stop_behind_the_event_workers() {
     assert_eq!(out.last(), Some(&SupervisorAction::Leave(task)));
     let out = case.on(Event::Exited(task, Exit::Code(0)));
     assert_eq!(out.last(), Some(&SupervisorAction::Finished));
+}
+
+#[test]
+fn they_are_reloaded_alone_on_request() {
+    const TASK: ProcessKind = ProcessKind::Task;
+    let mut case = serving(2);
+    let out = case.on(Event::RenewalRequested(TASK, None));
+    let need = |slot| SupervisorAction::NeedMemory(ProcessKey::task(slot, 2));
+    assert_eq!(out, [SupervisorAction::ReloadStarted(TASK), need(0)]);
+    let old = |slot| Some(ProcessKey::task(slot, 1));
+    let out = boot(&mut case, ProcessKey::task(0, 2), old(0), Code::Accepted);
+    assert_eq!(out, [need(1)]);
+    let out = boot(&mut case, ProcessKey::task(1, 2), old(1), Code::Accepted);
+    assert_eq!(out, [SupervisorAction::ReloadFinished(TASK, ReloadOutcome::Done)]);
+    assert_eq!(case.reloaded, [(0, true), (1, true)]);
 }

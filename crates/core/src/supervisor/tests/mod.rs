@@ -5,6 +5,7 @@ mod boot;
 mod properties;
 mod recycle;
 mod reload;
+mod renewal;
 mod shutdown;
 mod single;
 mod size;
@@ -37,6 +38,8 @@ struct Case {
     now: Millis,
     /// Who got a token, in order. Most rules say nothing of it.
     recycled: Vec<(ProcessKey, LeaveReason)>,
+    /// What became of the slots of the reload that ended last.
+    reloaded: Vec<(u16, bool)>,
 }
 
 impl Case {
@@ -46,8 +49,12 @@ impl Case {
     }
 
     fn with(settings: GroupSettings) -> Self {
-        let settings = Settings { event: settings, ..Settings::default() };
-        Self { supervisor: Supervisor::new(settings), now: 1_000, recycled: Vec::new() }
+        Self::of(Settings { event: settings, ..Settings::default() })
+    }
+
+    fn of(settings: Settings) -> Self {
+        let supervisor = Supervisor::new(settings);
+        Self { supervisor, now: 1_000, recycled: Vec::new(), reloaded: Vec::new() }
     }
 
     /// All slots serve their first process, long enough ago that the fork interval is over.
@@ -78,6 +85,10 @@ impl Case {
         out.retain(|action| match action {
             SupervisorAction::Recycles(key, reason) => {
                 self.recycled.push((*key, *reason));
+                false
+            }
+            SupervisorAction::ReloadSlots(_, slots) => {
+                self.reloaded = slots.iter().map(|(slot, is_new)| (slot.0, *is_new)).collect();
                 false
             }
             _ => true,

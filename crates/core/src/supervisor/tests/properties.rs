@@ -79,13 +79,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn settings() -> impl Strategy<Value = GroupSettings> {
     (
-        (1_u16..5, 0_u16..4, 0_u16..8),
+        (1_u16..5, 0_u16..4, 0_u16..8, 0_u16..4),
         (1_u64..2_000, 1_u64..2_000, 0_u64..200, 0_u64..100),
         0_u32..4,
         any::<bool>(),
     )
         .prop_map(|(counts, times, intensity, keeps_accepted)| {
-            let (workers, recycle_at_once, slots_max) = counts;
+            let (workers, recycle_at_once, slots_max, reload_at_once) = counts;
             let (boot, drain, back_off, fork_interval_ms) = times;
             GroupSettings {
                 slots: workers,
@@ -96,6 +96,7 @@ fn settings() -> impl Strategy<Value = GroupSettings> {
                 back_off_max_ms: back_off * 10,
                 fork_interval_ms,
                 recycle_at_once,
+                reload_at_once,
                 restart_intensity: intensity,
                 restart_period_ms: 1_000,
                 reloads_behind: false,

@@ -213,6 +213,82 @@ fn a_request_before_the_start_is_kept() {
     assert_eq!(case.boot(0, 1), [serve(0, 1, None), DONE]);
 }
 
+/// Some that serve, of which `reload_at_once` are reloaded at once.
+fn in_parallel(slots: u16, reload_at_once: u16) -> Case {
+    Case::serving_with(GroupSettings { slots, reload_at_once, ..GroupSettings::default() })
+}
+
+#[test]
+fn some_slots_are_reloaded_at_once_when_the_canary_serves() {
+    let mut case = in_parallel(4, 2);
+    let begins = [SupervisorAction::ReloadStarted(EVENT), need(0, 2)];
+    assert_eq!(case.on(Event::ReloadRequested), begins, "the canary is alone");
+    assert_eq!(case.boot(0, 2), [serve(0, 2, Some(1)), need(1, 2), need(2, 2)]);
+    case.fork(1, 2);
+    // Whoever is through makes room for the next.
+    assert_eq!(case.boot(2, 2), [serve(2, 2, Some(1)), need(3, 2)]);
+    assert_eq!(case.boot(3, 2), [serve(3, 2, Some(1))]);
+    assert_eq!(case.on(Event::Ready(key(1, 2))), [serve(1, 2, Some(1)), DONE]);
+    assert_eq!(case.reloaded, [(0, true), (1, true), (2, true), (3, true)]);
+}
+
+#[test]
+fn a_failure_ends_what_starts_beside_it_and_says_who_is_new() {
+    let mut case = in_parallel(5, 4);
+    case.on(Event::ReloadRequested);
+    case.boot(0, 2);
+    // One serves, one fails; one is forked, one waits for memory.
+    case.boot(2, 2);
+    case.fork(1, 2);
+    case.fork(3, 2);
+    let out = case.exited(3, 2, SEGFAULT);
+    let partial = finished(ReloadOutcome::Partial(Slot(3)));
+    assert_eq!(out, [kill(1, 2, KillCause::ReloadAborted), partial]);
+    assert_eq!(case.reloaded, [(0, true), (1, false), (2, true), (3, false), (4, false)]);
+    assert_eq!(case.exited(1, 2, SIGKILL), [], "its predecessor serves");
+    let out = case.on(Event::MemoryReady(key(4, 2)));
+    assert_eq!(out, [SupervisorAction::ReleaseMemory(key(4, 2))]);
+    for slot in [0, 2] {
+        assert_eq!(case.exited(slot, 1, Exit::Code(0)), []);
+    }
+    assert!(case.is_settled());
+}
+
+/// Its end says nothing of its code, so its slot does not wait.
+#[test]
+fn one_that_was_aborted_and_has_lost_its_predecessor_is_followed_at_once() {
+    let mut case = in_parallel(3, 2);
+    case.on(Event::TookDelivery(key(1, 1)));
+    case.on(Event::ReloadRequested);
+    case.boot(0, 2);
+    case.fork(1, 2);
+    case.fork(2, 2);
+    case.exited(2, 2, SEGFAULT);
+    assert_eq!(case.exited(1, 1, SIGKILL), []);
+    case.pass(50);
+    assert_eq!(case.exited(1, 2, SIGKILL), [need(1, 3)]);
+}
+
+#[test]
+fn who_asked_learns_what_became_of_each_slot() {
+    let mut case = Case::serving(3);
+    case.on(Event::ReloadRequested);
+    case.boot(0, 2);
+    case.fork(1, 2);
+    case.exited(1, 2, SEGFAULT);
+    assert_eq!(case.reloaded, [(0, true), (1, false), (2, false)]);
+    case.pass(1_000);
+    case.on(Event::ReloadRequested);
+    // The canary is another one than the first: those below it are not new.
+    let mut case = Case::serving(3);
+    case.exited(0, 1, SIGKILL);
+    case.on(Event::ReloadRequested);
+    case.boot(1, 2);
+    case.fork(0, 2);
+    case.exited(0, 2, SEGFAULT);
+    assert_eq!(case.reloaded, [(0, false), (1, true), (2, false)]);
+}
+
 /// Two slots that serve, of a server that can start the code that was accepted last.
 fn keeping_accepted() -> Case {
     let settings = GroupSettings { slots: 2, keeps_accepted: true, ..GroupSettings::default() };

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::super::{ReloadOutcome, Restart, SingleSettings};
 use super::*;
+use crate::ids::Slot;
 
 const MIN_MS: Millis = 100;
 const MAX_MS: Millis = 800;
@@ -42,7 +43,7 @@ fn serving(singles: Vec<SingleSettings>) -> Case {
 
 /// Not started.
 fn new(singles: Vec<SingleSettings>) -> Case {
-    Case { supervisor: Supervisor::new(settings(singles)), now: 1_000, recycled: Vec::new() }
+    Case::of(settings(singles))
 }
 
 fn boot(case: &mut Case, slot: u16, generation: u32) {
@@ -233,7 +234,7 @@ fn the_companion_is_started_first_and_leaves_last() {
         user: alone(vec![single(Restart::Always)]),
         companion: alone(vec![single(Restart::Always)]),
     };
-    let mut case = Case { supervisor: Supervisor::new(settings), now: 1_000, recycled: Vec::new() };
+    let mut case = Case::of(settings);
     let companion = ProcessKey { kind: ProcessKind::Companion, ..user(0, 1) };
     let all = [companion, user(0, 1), key(0, 1)];
     assert_eq!(case.start(), all.map(SupervisorAction::NeedMemory));
@@ -257,6 +258,7 @@ enum Step {
     Ends(usize, bool),
     Asks(usize),
     Reload,
+    Renew(Option<u16>),
     Later(Millis),
 }
 
@@ -267,6 +269,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (any::<usize>(), any::<bool>()).prop_map(|(pick, well)| Step::Ends(pick, well)),
         1 => any::<usize>().prop_map(Step::Asks),
         1 => Just(Step::Reload),
+        1 => prop::option::of(0_u16..5).prop_map(Step::Renew),
         3 => (1..2 * MAX_MS).prop_map(Step::Later),
     ]
 }
@@ -280,6 +283,11 @@ struct Model {
     told: Vec<ProcessKey>,
     retired: BTreeMap<ProcessKey, ()>,
     forks: BTreeMap<ProcessKey, Millis>,
+    /// Requests to replace them: all, those that the renewal under way answers, those that were
+    /// answered.
+    asked: usize,
+    running: Option<usize>,
+    answered: usize,
 }
 
 impl Model {
@@ -314,6 +322,14 @@ impl Model {
                     self.booting.push(key);
                     self.forks.insert(key, case.now);
                 }
+                SupervisorAction::ReloadStarted(ProcessKind::User) => {
+                    assert!(self.running.is_none(), "one at a time");
+                    self.running = Some(self.asked - self.answered);
+                }
+                SupervisorAction::ReloadFinished(ProcessKind::User, _) => {
+                    let all = self.asked - self.answered;
+                    self.answered += self.running.take().unwrap_or(all);
+                }
                 _ => {}
             }
         }
@@ -347,6 +363,10 @@ fn run(case: &mut Case, model: &mut Model, step: Step) {
             pick(&model.serving, at).map(|key| Event::LeaveRequested(key, LeaveReason::Asked))
         }
         Step::Reload => Some(Event::ReloadRequested),
+        Step::Renew(slot) => {
+            model.asked += 1;
+            Some(Event::RenewalRequested(ProcessKind::User, slot.map(Slot)))
+        }
         Step::Later(millis) => {
             case.now += millis;
             Some(Event::Tick)
@@ -389,6 +409,8 @@ proptest! {
             run(&mut case, &mut model, Step::Works);
             run(&mut case, &mut model, Step::Later(MAX_MS));
         }
+        prop_assert!(model.running.is_none());
+        prop_assert_eq!(model.answered, model.asked, "a request without an answer");
         for (slot, restart) in (0_u16..).zip(policies) {
             let lives = model.serving.iter().any(|key| {
                 key.kind == ProcessKind::User && key.slot.0 == slot

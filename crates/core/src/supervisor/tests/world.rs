@@ -2,6 +2,7 @@
 //! the kernel would, and objects to every action that makes no sense in it. It keeps its own
 //! account of every process and never looks into the supervisor.
 
+mod reloads;
 mod size;
 mod versions;
 
@@ -75,6 +76,8 @@ pub(super) struct World {
     reload_runs: bool,
     reload_ever: bool,
     served_since_reload: BTreeSet<Slot>,
+    /// What was told of the slots of the reload whose end is told next.
+    reload_slots: Option<Vec<(Slot, bool)>>,
     pub(super) outcomes: Vec<ReloadOutcome>,
     pub(super) forks: usize,
     /// Every reload has code of its own. The newest one, and the one that was accepted last.
@@ -109,6 +112,7 @@ impl World {
             reload_runs: false,
             reload_ever: false,
             served_since_reload: BTreeSet::new(),
+            reload_slots: None,
             outcomes: Vec::new(),
             forks: 0,
             newest_version: 1,
@@ -273,6 +277,7 @@ impl World {
                 self.served_since_reload.clear();
                 self.newest_version += 1;
             }
+            SupervisorAction::ReloadSlots(EVENT, slots) => self.reload_slots(slots),
             SupervisorAction::ReloadFinished(EVENT, outcome) => {
                 self.reload_finished(event, outcome)
             }
@@ -317,38 +322,6 @@ impl World {
         self.served_since_reload.insert(serve.slot);
     }
 
-    fn reload_finished(&mut self, event: &Event, outcome: ReloadOutcome) {
-        assert_eq!(self.ending, outcome == ReloadOutcome::ShuttingDown);
-        if self.ending {
-            assert!(self.reload_runs || self.reload_wanted);
-            self.reload_wanted = false;
-        } else {
-            assert!(self.reload_runs);
-        }
-        self.reload_runs = false;
-        self.outcomes.push(outcome);
-        self.check_versions(outcome);
-        if outcome == ReloadOutcome::Done {
-            self.accepted_version = self.newest_version;
-        }
-        match outcome {
-            ReloadOutcome::Done => {
-                let served = self.served_since_reload.len();
-                assert!(served >= usize::from(self.wanted), "slots left out");
-            }
-            ReloadOutcome::CanaryFailed(slot) | ReloadOutcome::Partial(slot) => {
-                let (Event::MemoryFailed(key) | Event::ForkFailed(key) | Event::Exited(key, _)) =
-                    event
-                else {
-                    panic!("{outcome:?} after {event:?}");
-                };
-                assert_eq!(key.slot, slot);
-                assert_eq!(self.newest.get(&slot), Some(&key.generation.0));
-            }
-            ReloadOutcome::ShuttingDown => {}
-        }
-    }
-
     fn check_death(&self, key: ProcessKey, exit: Exit, fake: Fake, out: &[SupervisorAction]) {
         let Some(SupervisorAction::Died { worker, exit: told, killed, took_delivery, expected }) =
             out.first()
@@ -381,6 +354,7 @@ impl World {
             assert!(answered, "memory of {key} leaked");
         }
         self.check_succession();
+        self.check_pace();
         let all_failed = self.failed_boots.len() == usize::from(self.wanted);
         assert!(
             !all_failed || self.resized_ever || self.ever_ready || self.told_nobody_boots,

@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use ostler_core::ids::{ProcessKey, ProcessKind, Slot};
+use ostler_core::ids::{ProcessKey, Slot};
 use ostler_core::supervisor::{Exit, GroupSettings, KillCause, ReloadOutcome};
 use rustix::process::Signal;
 
 use super::master::{TestMaster, descriptor_kinds, send_signal, settings, status};
 use super::worker::{self, obedient};
-use crate::control::{ToManager, ToMaster};
+use crate::control::{Asker, ToManager, ToMaster};
 use crate::inheritance::ProcessBoot;
 use crate::sys::eventfd;
 use crate::sys::process::in_forked_test;
 
 fn reload_finished(outcome: ReloadOutcome) -> impl Fn(&ToMaster) -> bool {
     move |message| {
-        matches!(message, ToMaster::ReloadFinished { kind: ProcessKind::Event, outcome: how, .. }
+        matches!(message, ToMaster::ReloadFinished { outcome: how, .. }
             if *how == outcome)
     }
 }
@@ -157,7 +157,7 @@ fn a_reload_replaces_every_worker_without_a_gap() {
     in_forked_test(|| {
         let mut master = TestMaster::start(settings(2), Box::new(obedient));
         master.until_serving(&[key(0, 1), key(1, 1)]);
-        master.tell(ToManager::Reload);
+        master.tell(ToManager::Reload(Asker::Signal { signal: 10, sender: 1 }));
         for slot in 0..2 {
             let replaced = ToMaster::Serve { serve: key(slot, 2), leave: Some(key(slot, 1)) };
             master.until("the successor", |master| master.heard.contains(&replaced));
@@ -181,7 +181,7 @@ fn a_reload_to_broken_code_changes_nothing() {
         };
         let mut master = TestMaster::start(settings(2), Box::new(breaks_later));
         master.until_serving(&[key(0, 1), key(1, 1)]);
-        master.tell(ToManager::Reload);
+        master.tell(ToManager::Reload(Asker::Signal { signal: 10, sender: 1 }));
         let failed = reload_finished(ReloadOutcome::CanaryFailed(Slot(0)));
         master.until("the end of the reload", |master| master.heard.iter().any(&failed));
         assert_eq!(master.serving(), [key(0, 1), key(1, 1)]);

@@ -153,4 +153,17 @@ pub(super) const ROWS: &[OptionInfo] = &[
                  age, idleness, memory, their own wish.",
         access: field!(recycle_at_once),
     },
+    OptionInfo {
+        name: "reload_parallel",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 1, max: 1_024 },
+        default: "1",
+        unit: "workers",
+        why: "One after another costs the CPU of one boot at a time and stops at the first that \
+              fails; with many workers that take long to start, more at once is sooner done. The \
+              first is always alone: it proves the new code.",
+        effect: "Most workers that a reload replaces at the same time, once the first new one \
+                 serves.",
+        access: field!(reload_parallel),
+    },
 ];

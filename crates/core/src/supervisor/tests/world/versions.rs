@@ -31,7 +31,9 @@ impl World {
                 let starting = self.fakes.values().filter(|fake| fake.is_starting());
                 assert_eq!(starting.filter(newest).count(), 0, "unproved code starts");
             }
-            ReloadOutcome::Partial(_) | ReloadOutcome::ShuttingDown => {}
+            ReloadOutcome::Partial(_)
+            | ReloadOutcome::ShuttingDown
+            | ReloadOutcome::NothingToReload => {}
         }
     }
 }
