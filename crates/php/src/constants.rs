@@ -1,0 +1,157 @@
+//! The constants of the reference, and `Swoole\Constant` with names of events and options.
+
+use ext_php_rs::ffi::zend_register_long_constant;
+
+use crate::server::{SSL, option_names};
+use crate::zend::class::Class;
+use crate::zend::message::c_text;
+
+/// Each as `SWOOLE_NAME` and `OSTLER_NAME`.
+const NUMBERS: &[(&str, i64)] = &[
+    ("BASE", 1),
+    ("PROCESS", 2),
+    ("THREAD", 3),
+    ("SOCK_TCP", 1),
+    ("SOCK_UDP", 2),
+    ("SOCK_TCP6", 3),
+    ("SOCK_UDP6", 4),
+    ("SOCK_UNIX_STREAM", 5),
+    ("SOCK_UNIX_DGRAM", 6),
+    ("TCP", 1),
+    ("UDP", 2),
+    ("TCP6", 3),
+    ("UDP6", 4),
+    ("UNIX_STREAM", 5),
+    ("UNIX_DGRAM", 6),
+    ("SSL", SSL),
+    ("DISPATCH_ROUND", 1),
+    ("DISPATCH_FDMOD", 2),
+    ("DISPATCH_IDLE_WORKER", 3),
+    ("DISPATCH_IPMOD", 4),
+    ("DISPATCH_UIDMOD", 5),
+    ("DISPATCH_USERFUNC", 6),
+    ("DISPATCH_STREAM", 7),
+    ("DISPATCH_CO_CONN_LB", 8),
+    ("DISPATCH_CO_REQ_LB", 9),
+    ("DISPATCH_CONCURRENT_LB", 10),
+    ("DISPATCH_RESULT_DISCARD_PACKET", -1),
+    ("DISPATCH_RESULT_CLOSE_CONNECTION", -2),
+    ("DISPATCH_RESULT_USERFUNC_FALLBACK", -3),
+    ("TASK_TMPFILE", 1),
+    ("TASK_SERIALIZE", 2),
+    ("TASK_NONBLOCK", 4),
+    ("TASK_CALLBACK", 8),
+    ("TASK_WAITALL", 16),
+    ("TASK_COROUTINE", 32),
+    ("TASK_PEEK", 64),
+    ("TASK_NOREPLY", 128),
+    ("IPC_UNSOCK", 1),
+    ("IPC_MSGQUEUE", 2),
+    ("IPC_PREEMPTIVE", 3),
+    ("SERVER_COMMAND_MASTER", 2),
+    ("SERVER_COMMAND_REACTOR_THREAD", 4),
+    ("SERVER_COMMAND_EVENT_WORKER", 8),
+    ("SERVER_COMMAND_WORKER", 8),
+    ("SERVER_COMMAND_TASK_WORKER", 16),
+    ("SERVER_COMMAND_MANAGER", 32),
+    ("WORKER_BUSY", 1),
+    ("WORKER_IDLE", 2),
+    ("WORKER_EXIT", 3),
+    ("LOG_DEBUG", 0),
+    ("LOG_TRACE", 1),
+    ("LOG_INFO", 2),
+    ("LOG_NOTICE", 3),
+    ("LOG_WARNING", 4),
+    ("LOG_ERROR", 5),
+    ("LOG_NONE", 6),
+    ("LOG_ROTATION_SINGLE", 0),
+    ("LOG_ROTATION_MONTHLY", 1),
+    ("LOG_ROTATION_DAILY", 2),
+    ("LOG_ROTATION_HOURLY", 3),
+    ("LOG_ROTATION_EVERY_MINUTE", 4),
+    ("SSL_TLSv1_2", 1 << 5),
+    ("SSL_TLSv1_3", 1 << 6),
+    ("ERROR_MALLOC_FAIL", 501),
+    ("ERROR_SYSTEM_CALL_FAIL", 502),
+    ("ERROR_PHP_FATAL_ERROR", 503),
+    ("ERROR_NAME_TOO_LONG", 504),
+    ("ERROR_INVALID_PARAMS", 505),
+    ("ERROR_QUEUE_FULL", 506),
+    ("ERROR_OPERATION_NOT_SUPPORT", 507),
+    ("ERROR_WRONG_OPERATION", 509),
+    ("ERROR_NO_PAYLOAD", 550),
+    ("ERROR_SESSION_CLOSED_BY_SERVER", 1001),
+    ("ERROR_SESSION_CLOSED_BY_CLIENT", 1002),
+    ("ERROR_SESSION_CLOSING", 1003),
+    ("ERROR_SESSION_CLOSED", 1004),
+    ("ERROR_SESSION_NOT_EXIST", 1005),
+    ("ERROR_SESSION_INVALID_ID", 1006),
+    ("ERROR_SESSION_DISCARD_TIMEOUT_DATA", 1007),
+    ("ERROR_SESSION_DISCARD_DATA", 1008),
+    ("ERROR_OUTPUT_BUFFER_OVERFLOW", 1009),
+    ("ERROR_OUTPUT_SEND_YIELD", 1010),
+    ("ERROR_PACKAGE_LENGTH_TOO_LARGE", 1201),
+    ("ERROR_PACKAGE_LENGTH_NOT_FOUND", 1202),
+    ("ERROR_DATA_LENGTH_TOO_LARGE", 1203),
+    ("ERROR_PACKAGE_MALFORMED_DATA", 1204),
+    ("ERROR_SERVER_ONLY_START_ONE", 9008),
+    ("ERROR_SERVER_SEND_IN_MASTER", 9009),
+    ("ERROR_SERVER_WORKER_EXIT_TIMEOUT", 9101),
+];
+
+const EVENTS: &[&str] = &[
+    "start",
+    "beforeShutdown",
+    "shutdown",
+    "workerStart",
+    "workerStop",
+    "beforeReload",
+    "afterReload",
+    "task",
+    "finish",
+    "workerExit",
+    "workerError",
+    "managerStart",
+    "managerStop",
+    "pipeMessage",
+    "connect",
+    "receive",
+    "close",
+    "packet",
+    "bufferFull",
+    "bufferEmpty",
+];
+
+/// Registers all of them.
+pub(crate) fn declare(module: i32, swoole: impl Fn(Class, &str) -> Class) {
+    /// `CONST_CS | CONST_PERSISTENT`
+    const FLAGS: i32 = 1;
+    let has_swoole_names = crate::zend::process::takes_swoole_names();
+    let prefixes: &[&str] = if has_swoole_names { &["OSTLER_", "SWOOLE_"] } else { &["OSTLER_"] };
+    for (name, number) in NUMBERS {
+        for prefix in prefixes {
+            let name = c_text(&format!("{prefix}{name}"));
+            let length = name.as_bytes().len();
+            // SAFETY: a name with its length, which PHP copies, while the module starts.
+            unsafe {
+                zend_register_long_constant(name.as_ptr(), length, *number, FLAGS, module);
+            }
+        }
+    }
+    let events = EVENTS.iter().map(|event| (format!("EVENT_{}", snake(event)), *event));
+    let options = option_names().map(|name| (format!("OPTION_{}", name.to_uppercase()), name));
+    let class = Class::declare("Ostler\\Constant", std::ptr::null_mut(), &[]);
+    swoole(class.texts(events).texts(options), "Swoole\\Constant");
+}
+
+/// `workerStart` as `WORKER_START`.
+fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_uppercase());
+    }
+    snake
+}

@@ -1,0 +1,56 @@
+//! The codes of errors, as `getLastError` tells them.
+
+use std::cell::Cell;
+
+use ostler::SendError;
+
+use crate::zend::Thrown;
+use crate::zend::call::Call;
+
+thread_local! {
+    static LAST: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Their numbers are those of the reference.
+pub(crate) mod code {
+    pub(crate) const WRONG_OPERATION: i64 = 509;
+    pub(crate) const NO_PAYLOAD: i64 = 550;
+    pub(crate) const SESSION_CLOSING: i64 = 1003;
+    pub(crate) const SESSION_CLOSED: i64 = 1004;
+    pub(crate) const SESSION_NOT_EXIST: i64 = 1005;
+    pub(crate) const SESSION_INVALID_ID: i64 = 1006;
+    pub(crate) const OUTPUT_OVERFLOW: i64 = 1009;
+    pub(crate) const DATA_TOO_LARGE: i64 = 1203;
+    pub(crate) const ONLY_START_ONE: i64 = 9008;
+}
+
+/// The last error stays until there is another one: success does not clear it.
+pub(crate) fn set(code: i64) {
+    LAST.set(code);
+}
+
+/// The code of a send that was refused.
+pub(crate) fn of_send(error: &SendError) -> i64 {
+    if error.is_full() {
+        code::OUTPUT_OVERFLOW
+    } else if error.is_too_long() {
+        code::DATA_TOO_LARGE
+    } else if error.gone_because().is_some() {
+        code::SESSION_CLOSED
+    } else {
+        code::SESSION_NOT_EXIST
+    }
+}
+
+/// `Server::getLastError(): int`, `swoole_last_error(): int`
+pub(crate) fn last_error(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 0)?;
+    call.returns_long(LAST.get())
+}
+
+/// `swoole_clear_error(): void`
+pub(crate) fn clear_error(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 0)?;
+    LAST.set(0);
+    Ok(())
+}

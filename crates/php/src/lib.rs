@@ -1,0 +1,94 @@
+//! `ostler.so`: the Ostler server engine for programs of PHP, which know it as `Swoole\Server`.
+//!
+//! | where | what |
+//! |---|---|
+//! | `zend` | the own layer over PHP's API: calls, classes, callables, faults |
+//! | `server` | `Server` and its ports: set up, started, driven by the engine |
+//! | `constants` | the constants of the reference |
+//! | `errors` | its codes of errors |
+//!
+//! A program's code runs in workers and in the companion, never in the master or the manager. How
+//! the extension is built and why it is no member of the workspace is decision 63; what ends a
+//! process of PHP's, and how, decision 64.
+
+mod constants;
+mod errors;
+mod server;
+mod zend;
+
+use ext_php_rs::builders::ModuleBuilder;
+use ext_php_rs::ffi::{zend_ce_exception, zend_class_entry};
+use ext_php_rs::prelude::php_module;
+use ext_php_rs::zend::ModuleEntry;
+
+use zend::call::handler;
+use zend::class::{Class, Function, kind};
+
+const FUNCTIONS: &[Function] = &[
+    function(c"swoole_last_error", handler!(errors::last_error), kind::INT),
+    function(c"swoole_errno", handler!(errors::last_error), kind::INT),
+    function(c"swoole_clear_error", handler!(errors::clear_error), kind::VOID),
+    function(c"swoole_version", handler!(version), kind::STRING),
+    function(c"swoole_cpu_num", handler!(cpu_num), kind::INT),
+];
+
+const fn function(
+    name: &'static std::ffi::CStr,
+    handler: zend::call::Handler,
+    returns: u32,
+) -> Function {
+    Function { name, handler, parameters: &[], returns, flags: 0 }
+}
+
+/// `swoole_version(): string`
+fn version(call: &mut zend::call::Call<'_>) -> Result<(), zend::Thrown> {
+    call.arguments(0, 0)?;
+    let _ = call.result().set_string(env!("CARGO_PKG_VERSION"), false);
+    Ok(())
+}
+
+/// `swoole_cpu_num(): int`
+fn cpu_num(call: &mut zend::call::Call<'_>) -> Result<(), zend::Thrown> {
+    call.arguments(0, 0)?;
+    let count = std::thread::available_parallelism().map_or(1, usize::from);
+    call.returns_long(i64::try_from(count).unwrap_or(1))
+}
+
+fn exception() -> *mut zend_class_entry {
+    // SAFETY: PHP sets it before it loads modules.
+    unsafe { zend_ce_exception }
+}
+
+/// Declares everything when PHP loads the module.
+extern "C" fn start(_kind: i32, number: i32) -> i32 {
+    let has_swoole_names = zend::process::takes_swoole_names();
+    let alias = |class: Class, name: &str| match has_swoole_names {
+        true => class.alias(name),
+        false => class,
+    };
+    let base = Class::declare("Ostler\\Exception", exception(), &[]);
+    server::CLASSES.exception.set(base.entry());
+    let entry = base.entry();
+    alias(base, "Swoole\\Exception");
+    alias(Class::declare("Ostler\\ExitException", entry, &[]), "Swoole\\ExitException");
+    server::declare(alias);
+    constants::declare(number, alias);
+    if has_swoole_names {
+        zend::class::declare_functions(FUNCTIONS);
+    }
+    0
+}
+
+/// `php --ri ostler`
+extern "C" fn info(_module: *mut ModuleEntry) {
+    ext_php_rs::info_table_start!();
+    ext_php_rs::info_table_row!("version", env!("CARGO_PKG_VERSION"));
+    ext_php_rs::info_table_row!("engine", "Ostler");
+    ext_php_rs::info_table_end!();
+}
+
+/// The module, as PHP asks for it.
+#[php_module]
+pub fn module(module: ModuleBuilder) -> ModuleBuilder {
+    module.name("ostler").startup_function(start).info_function(info)
+}

@@ -1,0 +1,93 @@
+//! What happens to the server as a whole, told to the callbacks of the program in the companion.
+
+use ostler::{Outcome, ReloadReport, ServerEvents, Worker, WorkerDeath};
+
+use super::events::ServerEvent;
+use super::handler::begin_process;
+use super::state::{ProcessKind, ServerState, slot};
+use crate::zend::value;
+
+/// The events for which there is a companion.
+pub(super) const EVENTS: [ServerEvent; 8] = [
+    ServerEvent::Start,
+    ServerEvent::BeforeShutdown,
+    ServerEvent::Shutdown,
+    ServerEvent::WorkerError,
+    ServerEvent::ManagerStart,
+    ServerEvent::ManagerStop,
+    ServerEvent::BeforeReload,
+    ServerEvent::AfterReload,
+];
+
+/// The companion's side of a server.
+pub(super) struct PhpEvents {
+    /// As in the worker's handler: the frame of `start()` keeps the object alive.
+    server: *const ServerState,
+}
+
+impl PhpEvents {
+    /// This process has become the companion.
+    pub(super) fn begin(server: *const ServerState, worker: &Worker) -> Self {
+        // SAFETY: as the field says.
+        begin_process(unsafe { &*server }, worker, ProcessKind::Companion);
+        Self { server }
+    }
+
+    fn tell(&self, event: ServerEvent) -> Outcome {
+        // SAFETY: as the field says.
+        let server = unsafe { &*self.server };
+        server.call(event, &mut [value::object(server.object)]);
+        Ok(())
+    }
+
+    fn manager(&self, event: ServerEvent, pid: i32) -> Outcome {
+        // SAFETY: as the field says.
+        let server = unsafe { &*self.server };
+        server.slot(slot::MANAGER_PID).set_long(i64::from(pid));
+        self.tell(event)
+    }
+}
+
+impl ServerEvents for PhpEvents {
+    fn on_start(&mut self, _: &Worker) -> Outcome {
+        self.tell(ServerEvent::Start)
+    }
+
+    fn on_before_shutdown(&mut self, _: &Worker) -> Outcome {
+        self.tell(ServerEvent::BeforeShutdown)
+    }
+
+    fn on_shutdown(&mut self, _: &Worker) -> Outcome {
+        self.tell(ServerEvent::Shutdown)
+    }
+
+    fn on_manager_start(&mut self, _: &Worker, pid: i32) -> Outcome {
+        self.manager(ServerEvent::ManagerStart, pid)
+    }
+
+    fn on_manager_stop(&mut self, _: &Worker, pid: i32) -> Outcome {
+        self.manager(ServerEvent::ManagerStop, pid)
+    }
+
+    fn on_before_reload(&mut self, _: &Worker) -> Outcome {
+        self.tell(ServerEvent::BeforeReload)
+    }
+
+    fn on_after_reload(&mut self, _: &Worker, _: &ReloadReport) -> Outcome {
+        self.tell(ServerEvent::AfterReload)
+    }
+
+    fn on_worker_error(&mut self, _: &Worker, death: &WorkerDeath) -> Outcome {
+        // SAFETY: as the field says.
+        let server = unsafe { &*self.server };
+        let mut given = [
+            value::object(server.object),
+            value::long(i64::from(death.slot())),
+            value::long(i64::from(death.pid())),
+            value::long(i64::from(death.exit_code().unwrap_or(0))),
+            value::long(i64::from(death.signal().unwrap_or(0))),
+        ];
+        server.call(ServerEvent::WorkerError, &mut given);
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! `new Server`: the address is taken at once.
+
+use std::cell::Cell;
+
+use super::sock_type::{Placeholder, SockType};
+use super::state::{Mode, ServerState, slot};
+use super::{CLASSES, port};
+use crate::errors::{self, code};
+use crate::zend::call::Call;
+use crate::zend::message::{throw, throw_error};
+use crate::zend::{Thrown, object};
+
+thread_local! {
+    /// How many servers this process has: one at a time.
+    static LIVING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts a server as long as it lives.
+pub(super) struct Living(());
+
+impl Living {
+    fn new() -> Self {
+        LIVING.set(LIVING.get() + 1);
+        Self(())
+    }
+}
+
+impl Drop for Living {
+    fn drop(&mut self) {
+        LIVING.set(LIVING.get().saturating_sub(1));
+    }
+}
+
+/// An exception of this extension.
+fn exception(code: i64, text: &str) -> Thrown {
+    throw(CLASSES.exception.get(), code, text)
+}
+
+/// `Server::__construct(string $host, int $port, int $mode, int $sock_type)`
+pub(super) fn construct(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 4)?;
+    let host = call.text_or("0.0.0.0")?;
+    let number = call.long_or(0)?;
+    let mode = call.long_or(Mode::Base as i64)?;
+    let kind = call.long_or(SockType::Tcp as i64)?;
+    let this = call.this();
+    // SAFETY: this is a method of the server's class.
+    if unsafe { object::get::<ServerState>(this) }.is_some() {
+        return Err(throw_error("Constructor of Ostler\\Server can only be called once"));
+    }
+    let mode = match mode {
+        1 => Mode::Base,
+        2 => Mode::Process,
+        other => return Err(throw_error(&format!("invalid $mode parameters {other}"))),
+    };
+    if !crate::zend::process::is_command_line() {
+        return Err(exception(-1, "Ostler\\Server can only be used in the command line of PHP"));
+    }
+    if LIVING.get() > 0 {
+        errors::set(code::ONLY_START_ONE);
+        return Err(exception(-3, "there is a server in this process already"));
+    }
+    let Some((kind, is_encrypted)) = SockType::of(kind) else {
+        return Err(throw_error(&format!("invalid $sock_type parameters {kind}")));
+    };
+    let Some(port_number) = u16::try_from(number).ok() else {
+        return Err(exception(i64::from(libc::EINVAL), &format!("invalid port [{number}]")));
+    };
+    let placeholder = Placeholder::take(kind, &host, port_number).map_err(|error| {
+        let text = format!("failed to listen server port[{host}:{number}], Error: {error}");
+        exception(i64::from(error.raw_os_error().unwrap_or(0)), &text)
+    })?;
+    let state = ServerState::new(this, mode, Living::new());
+    // SAFETY: this is a method of the server's class, whose object has no value yet.
+    unsafe { object::set(this, state) };
+    let server = super::server(call)?;
+    server.slot(slot::MODE).set_long(mode as i64);
+    port::add(server, kind, is_encrypted, &host, placeholder);
+    Ok(())
+}

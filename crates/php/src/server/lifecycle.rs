@@ -1,0 +1,151 @@
+//! Callbacks, the processes of a server, and what a program asks of its life.
+
+use ext_php_rs::types::Zval;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::events::{self, PORT_EVENTS, SERVER_EVENTS};
+use super::state::{Phase, ProcessKind, ServerState, port_slot, slot};
+use super::{port, running, server};
+use crate::errors::{self, code};
+use crate::zend::call::Call;
+use crate::zend::message::warning;
+use crate::zend::{Thrown, callable, object};
+
+/// `Server::on(string $event_name, callable $callback): bool`
+pub(super) fn on(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(2, 2)?;
+    let server = server(call)?;
+    let name = call.text_or("")?;
+    if server.phase.get() != Phase::Ready {
+        warning("server is running, unable to register event callback function");
+        return call.returns_bool(false);
+    }
+    let done = if let Some(event) = events::find(&SERVER_EVENTS, &name) {
+        put(server, event, call)
+    } else if let Some(event) = events::find(&PORT_EVENTS, &name)
+        && let Some((port, _)) = server.port(0)
+    {
+        port::put(port, event, call)
+    } else {
+        warning(&format!("unknown event types[{name}]"));
+        false
+    };
+    call.returns_bool(done)
+}
+
+fn put(server: &ServerState, event: usize, call: &mut Call<'_>) -> bool {
+    let Some(value) = call.value() else { return false };
+    if !callable::is_callable(value) {
+        warning("the callback cannot be called");
+        return false;
+    }
+    server.slot(slot::EVENTS + event).set(value.shallow_clone());
+    server.bind(event)
+}
+
+/// `Server::getCallback(string $event_name): callable|null`
+pub(super) fn get_callback(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(1, 1)?;
+    let server = server(call)?;
+    let name = call.text_or("")?;
+    let value = if let Some(event) = events::find(&SERVER_EVENTS, &name) {
+        server.slot(slot::EVENTS + event).copy()
+    } else if let Some(event) = events::find(&PORT_EVENTS, &name)
+        && let Some((port, _)) = server.port(0)
+    {
+        // SAFETY: a port's properties are those of `port_slot`.
+        unsafe { object::slot(port, port_slot::EVENTS + event) }.copy()
+    } else {
+        Zval::new()
+    };
+    *call.result() = value;
+    Ok(())
+}
+
+/// The slot of the worker that this process is.
+fn own_id(server: &ServerState) -> Option<i64> {
+    let process = server.process.get()?;
+    (process.kind == ProcessKind::Event).then(|| i64::from(process.worker.slot()))
+}
+
+/// `Server::getWorkerId(): int|false`
+pub(super) fn worker_id(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 0)?;
+    match own_id(server(call)?) {
+        Some(id) => call.returns_long(id),
+        None => call.returns_bool(false),
+    }
+}
+
+/// `Server::getWorkerPid(int $worker_id = -1): int|false`
+pub(super) fn worker_pid(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 1)?;
+    let Some(server) = running(call)? else { return Ok(()) };
+    let id = call.long_or(-1)?;
+    match own_id(server) {
+        Some(own) if id == -1 || id == own => call.returns_long(i64::from(own_pid())),
+        _ => call.returns_bool(false),
+    }
+}
+
+fn own_pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+/// `Server::getManagerPid(): int`
+pub(super) fn manager_pid(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 0)?;
+    let pid = server(call)?.slot(slot::MANAGER_PID).long().unwrap_or(0);
+    call.returns_long(pid)
+}
+
+/// `Server::getMasterPid(): int`
+pub(super) fn master_pid(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 0)?;
+    let pid = server(call)?.slot(slot::MASTER_PID).long().unwrap_or(0);
+    call.returns_long(pid)
+}
+
+/// Asks the master for something by a signal.
+fn ask_master(server: &ServerState, signal: Signal) -> bool {
+    let master = Pid::from_raw(server.master.get());
+    master.is_some_and(|master| kill_process(master, signal).is_ok())
+}
+
+/// `Server::shutdown(): bool`
+pub(super) fn shutdown(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 0)?;
+    let Some(server) = running(call)? else {
+        errors::set(code::WRONG_OPERATION);
+        return Ok(());
+    };
+    let done = ask_master(server, Signal::TERM);
+    call.returns_bool(done)
+}
+
+/// `Server::reload(bool $only_reload_taskworker = false): bool`
+pub(super) fn reload(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 1)?;
+    let Some(server) = running(call)? else { return Ok(()) };
+    let only_tasks = call.bool_or(false)?;
+    let signal = if only_tasks { Signal::USR2 } else { Signal::USR1 };
+    let done = ask_master(server, signal);
+    call.returns_bool(done)
+}
+
+/// `Server::stop(int $workerId = -1): bool`
+pub(super) fn stop(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 1)?;
+    let Some(server) = running(call)? else { return Ok(()) };
+    let id = call.long_or(-1)?;
+    match (own_id(server), server.worker()) {
+        (Some(own), Some(worker)) if id == -1 || id == own => {
+            worker.leave();
+            call.returns_bool(true)
+        }
+        _ => {
+            warning(&format!("invalid worker id[{id}]: a worker can stop itself only"));
+            call.returns_bool(false)
+        }
+    }
+}

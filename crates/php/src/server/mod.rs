@@ -1,0 +1,233 @@
+//! `Ostler\Server`: a server that a program of PHP makes, sets up and starts.
+
+mod companion;
+mod construct;
+mod events;
+mod handler;
+mod lifecycle;
+mod options;
+mod port;
+mod sessions;
+mod settings;
+mod sock_type;
+mod start;
+mod state;
+
+use std::cell::Cell;
+
+use ext_php_rs::ffi::zend_class_entry;
+
+use events::SERVER_EVENTS;
+use state::{Phase, ServerState};
+
+use crate::zend::Thrown;
+use crate::zend::call::{Call, handler};
+use crate::zend::class::{
+    Class, DYNAMIC_PROPERTIES, Default, Function, NOT_SERIALIZABLE, PRIVATE, PUBLIC, Property,
+    kind, optional, required,
+};
+use crate::zend::message::{throw_error, warning};
+use crate::zend::object;
+
+pub(crate) use sock_type::SSL;
+
+/// The names of all options of the reference.
+pub(crate) fn option_names() -> impl Iterator<Item = &'static str> {
+    options::table::ROWS.iter().map(|(name, _)| *name)
+}
+
+/// What this extension has of classes that are made by others of its files.
+pub(crate) struct Classes {
+    pub(crate) exception: Cell<*mut zend_class_entry>,
+    pub(crate) port: Cell<*mut zend_class_entry>,
+}
+
+// SAFETY: written while the module starts, and read by PHP's only thread.
+unsafe impl Sync for Classes {}
+
+pub(crate) static CLASSES: Classes =
+    Classes { exception: Cell::new(std::ptr::null_mut()), port: Cell::new(std::ptr::null_mut()) };
+
+const fn method(
+    name: &'static std::ffi::CStr,
+    handler: crate::zend::call::Handler,
+    parameters: &'static [crate::zend::class::Parameter],
+    returns: u32,
+) -> Function {
+    Function { name, handler, parameters, returns, flags: PUBLIC }
+}
+
+const METHODS: &[Function] = &[
+    method(
+        c"__construct",
+        handler!(construct::construct),
+        &[
+            optional(c"host", kind::STRING, c"'0.0.0.0'"),
+            optional(c"port", kind::INT, c"0"),
+            optional(c"mode", kind::INT, c"SWOOLE_BASE"),
+            optional(c"sock_type", kind::INT, c"SWOOLE_SOCK_TCP"),
+        ],
+        kind::NONE,
+    ),
+    method(
+        c"listen",
+        handler!(port::listen),
+        &[
+            required(c"host", kind::STRING),
+            required(c"port", kind::INT),
+            required(c"sock_type", kind::INT),
+        ],
+        kind::OBJECT | kind::FALSE,
+    ),
+    method(
+        c"addlistener",
+        handler!(port::listen),
+        &[
+            required(c"host", kind::STRING),
+            required(c"port", kind::INT),
+            required(c"sock_type", kind::INT),
+        ],
+        kind::OBJECT | kind::FALSE,
+    ),
+    method(
+        c"on",
+        handler!(lifecycle::on),
+        &[required(c"event_name", kind::STRING), required(c"callback", kind::MIXED)],
+        kind::BOOL,
+    ),
+    method(
+        c"getCallback",
+        handler!(lifecycle::get_callback),
+        &[required(c"event_name", kind::STRING)],
+        kind::MIXED,
+    ),
+    method(c"set", handler!(settings::set), &[required(c"settings", kind::ARRAY)], kind::BOOL),
+    method(c"start", handler!(start::start), &[], kind::BOOL),
+    method(
+        c"send",
+        handler!(sessions::send),
+        &[
+            required(c"fd", kind::INT | kind::STRING),
+            required(c"send_data", kind::STRING),
+            optional(c"serverSocket", kind::INT, c"-1"),
+        ],
+        kind::BOOL,
+    ),
+    method(
+        c"sendto",
+        handler!(sessions::sendto),
+        &[
+            required(c"ip", kind::STRING),
+            required(c"port", kind::INT),
+            required(c"send_data", kind::STRING),
+            optional(c"server_socket", kind::INT, c"-1"),
+        ],
+        kind::BOOL,
+    ),
+    method(
+        c"close",
+        handler!(sessions::close),
+        &[required(c"fd", kind::INT), optional(c"reset", kind::BOOL, c"false")],
+        kind::BOOL,
+    ),
+    method(c"exists", handler!(sessions::exists), &[required(c"fd", kind::INT)], kind::BOOL),
+    method(c"exist", handler!(sessions::exists), &[required(c"fd", kind::INT)], kind::BOOL),
+    method(c"getClientInfo", handler!(sessions::client_info), CLIENT_INFO, INFO),
+    method(c"connection_info", handler!(sessions::client_info), CLIENT_INFO, INFO),
+    method(c"getWorkerId", handler!(lifecycle::worker_id), &[], kind::INT | kind::FALSE),
+    method(
+        c"getWorkerPid",
+        handler!(lifecycle::worker_pid),
+        &[optional(c"worker_id", kind::INT, c"-1")],
+        kind::INT | kind::FALSE,
+    ),
+    method(c"getManagerPid", handler!(lifecycle::manager_pid), &[], kind::INT),
+    method(c"getMasterPid", handler!(lifecycle::master_pid), &[], kind::INT),
+    method(c"getLastError", handler!(crate::errors::last_error), &[], kind::INT),
+    method(c"shutdown", handler!(lifecycle::shutdown), &[], kind::BOOL),
+    method(
+        c"reload",
+        handler!(lifecycle::reload),
+        &[optional(c"only_reload_taskworker", kind::BOOL, c"false")],
+        kind::BOOL,
+    ),
+    method(
+        c"stop",
+        handler!(lifecycle::stop),
+        &[optional(c"workerId", kind::INT, c"-1")],
+        kind::BOOL,
+    ),
+];
+
+const CLIENT_INFO: &[crate::zend::class::Parameter] = &[
+    required(c"fd", kind::INT),
+    optional(c"reactor_id", kind::INT, c"-1"),
+    optional(c"ignoreError", kind::BOOL, c"false"),
+];
+const INFO: u32 = kind::ARRAY | kind::FALSE;
+
+const fn public(name: &'static str, kind: u32, default: Default) -> Property {
+    Property { name, kind, default, flags: PUBLIC }
+}
+
+/// In the order of [`state::slot`].
+const PROPERTIES: [Property; 14] = [
+    public("setting", kind::ARRAY | kind::NULL, Default::Null),
+    public("connections", kind::OBJECT | kind::NULL, Default::Null),
+    public("host", kind::STRING, Default::EmptyString),
+    public("port", kind::INT, Default::Long(0)),
+    public("type", kind::INT, Default::Long(0)),
+    public("ssl", kind::BOOL, Default::Bool(false)),
+    public("mode", kind::INT, Default::Long(0)),
+    public("ports", kind::ARRAY | kind::NULL, Default::Null),
+    public("master_pid", kind::INT, Default::Long(0)),
+    public("manager_pid", kind::INT, Default::Long(0)),
+    public("worker_id", kind::INT, Default::Long(-1)),
+    public("taskworker", kind::BOOL, Default::Bool(false)),
+    public("worker_pid", kind::INT, Default::Long(0)),
+    Property { name: "listeners", kind: kind::NONE, default: Default::Null, flags: PRIVATE },
+];
+
+/// The private properties that have callbacks.
+pub(crate) fn callbacks<'a>(
+    events: &'a [(&'static str, &'static str)],
+) -> impl Iterator<Item = Property> + 'a {
+    events.iter().map(|&(_, name)| Property {
+        name,
+        kind: kind::NONE,
+        default: Default::Null,
+        flags: PRIVATE,
+    })
+}
+
+/// Declares the classes of servers.
+pub(crate) fn declare(swoole: impl Fn(Class, &str) -> Class) {
+    let properties: Vec<_> = PROPERTIES.into_iter().chain(callbacks(&SERVER_EVENTS)).collect();
+    let server = Class::declare("Ostler\\Server", std::ptr::null_mut(), METHODS)
+        .flags(DYNAMIC_PROPERTIES | NOT_SERIALIZABLE)
+        .properties(&properties);
+    object::embed::<ServerState>(server.entry());
+    swoole(server, "Swoole\\Server");
+    let port = port::declare();
+    CLASSES.port.set(port.entry());
+    swoole(port, "Swoole\\Server\\Port");
+}
+
+/// The server whose method was called; an `Error` when its constructor has not run.
+fn server<'a>(call: &Call<'_>) -> Result<&'a ServerState, Thrown> {
+    // SAFETY: the methods are those of the server's class.
+    unsafe { object::get::<ServerState>(call.this()) }.ok_or_else(|| {
+        throw_error("the server has no constructor behind it: call parent::__construct() first")
+    })
+}
+
+/// The server, which has to run; otherwise the call returns false.
+fn running<'a>(call: &mut Call<'_>) -> Result<Option<&'a ServerState>, Thrown> {
+    let server = server(call)?;
+    if server.phase.get() == Phase::Running {
+        return Ok(Some(server));
+    }
+    warning("server is not running");
+    call.result().set_bool(false);
+    Ok(None)
+}

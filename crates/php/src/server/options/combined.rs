@@ -1,0 +1,209 @@
+//! Options of the reference that mean something together with others.
+
+use ext_php_rs::types::ZendHashTable;
+
+use super::{Engine, Problem};
+use crate::server::options::value::Value;
+use crate::server::state::Mode;
+
+/// What a program has set, by name.
+pub(super) struct Settings<'a>(pub(super) &'a ZendHashTable);
+
+impl<'a> Settings<'a> {
+    fn get(&self, name: &str) -> Option<Value<'a>> {
+        self.0.get(name).filter(|value| !value.is_null()).map(Value)
+    }
+
+    fn first(&self, names: &[&str]) -> Option<Value<'a>> {
+        names.iter().find_map(|name| self.get(name))
+    }
+
+    fn is_on(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value.is_true())
+    }
+}
+
+/// All of them, in any order.
+pub(super) fn translate(
+    settings: &Settings<'_>,
+    mode: Mode,
+    engine: &mut Engine,
+) -> Result<(), Problem> {
+    processes(settings, mode, engine);
+    dispatch(settings, mode, engine);
+    sockets(settings, engine);
+    buffers(settings, engine)?;
+    framing(settings, engine)?;
+    heartbeat(settings, engine);
+    log(settings, engine);
+    tls(settings, engine);
+    Ok(())
+}
+
+fn processes(settings: &Settings<'_>, mode: Mode, engine: &mut Engine) {
+    if settings.is_on("single_thread") {
+        engine.say("reactors", "1");
+    }
+    // One process serves in BASE mode unless more are asked for.
+    if mode == Mode::Base && settings.get("worker_num").is_none() {
+        engine.say("workers", "1");
+    }
+    if settings.is_on("daemonize") {
+        engine.say("daemonize", "true");
+        if settings.get("log_file").is_none() {
+            engine.say("log_file", "/dev/null");
+        }
+    }
+    if let Some(most) = settings.first(&["max_connection", "max_conn"]).map(|value| value.long())
+        && most > 0
+    {
+        engine.say("max_connections", most.min(1 << 20));
+    }
+    if let Some(wait) = settings.get("max_wait_time") {
+        let wait = wait.long().clamp(0, 86_400) * 1_000;
+        engine.say("drain_timeout_ms", wait);
+        engine.say("shutdown_timeout_ms", wait.saturating_mul(2).min(86_400_000));
+    }
+}
+
+/// Numbers are those of `SWOOLE_DISPATCH_*`.
+fn dispatch(settings: &Settings<'_>, mode: Mode, engine: &mut Engine) {
+    let number = settings.get("dispatch_mode").map_or(2, |value| value.long());
+    let (name, is_hash) = match number {
+        1 => ("round_robin", false),
+        2 => ("session_hash", true),
+        4 => ("address_hash", true),
+        5 => ("user_id", true),
+        8 => ("sticky", true),
+        9 | 10 => ("least_in_hand", false),
+        _ => ("idle_first", false),
+    };
+    if mode == Mode::Process {
+        engine.say("dispatch", name);
+    }
+    if !is_hash && !settings.is_on("enable_unsafe_event") && mode == Mode::Process {
+        engine.say("connect_events", "false");
+    }
+}
+
+fn sockets(settings: &Settings<'_>, engine: &mut Engine) {
+    // The engine probes clients unless it is told not to; Swoole does not unless it is told to.
+    engine.say("tcp_keepalive", settings.is_on("open_tcp_keepalive"));
+    if settings.is_on("tcp_fastopen") {
+        engine.say("tcp_fastopen", "128");
+    }
+}
+
+fn buffers(settings: &Settings<'_>, engine: &mut Engine) -> Result<(), Problem> {
+    let size = |name| match settings.get(name) {
+        Some(value) => match value.size() {
+            Some(size) => Ok(Some(size.clamp(1 << 10, 1 << 29))),
+            None => Err(Problem::fatal(format!("the size of {name} is malformed"))),
+        },
+        None => Ok(None),
+    };
+    let high = match size("buffer_high_watermark")? {
+        Some(mark) => Some(mark),
+        None => size("socket_buffer_size")?,
+    };
+    if let Some(high) = high {
+        engine.say("send_queue_high", high);
+        engine.say("send_queue_max", (high * 2).max(1 << 20));
+    }
+    let low = match (size("buffer_low_watermark")?, high) {
+        (Some(low), Some(high)) => Some(low.min(high)),
+        (None, Some(high)) => Some(high.min(64 << 10)),
+        (low, None) => low.map(|low| low.min(256 << 10)),
+    };
+    if let Some(low) = low {
+        engine.say("send_queue_low", low);
+    }
+    Ok(())
+}
+
+/// One framing counts, in this order.
+fn framing(settings: &Settings<'_>, engine: &mut Engine) -> Result<(), Problem> {
+    let kind = if settings.is_on("open_eof_split") {
+        "eof"
+    } else if settings.is_on("open_eof_check") {
+        "eof_at_end"
+    } else if settings.is_on("open_length_check") {
+        "length"
+    } else if settings.is_on("open_mqtt_protocol") {
+        "mqtt"
+    } else if settings.is_on("open_redis_protocol") {
+        "resp"
+    } else if settings.get("framing").is_some() {
+        // The engine's own word counts.
+        return Ok(());
+    } else {
+        "raw"
+    };
+    engine.say("framing", kind);
+    let eof = settings.get("package_eof");
+    match eof.as_ref().map(|eof| eof.bytes().unwrap_or_default()) {
+        Some([]) => return Err(Problem::fatal("package_eof cannot be an empty string".into())),
+        Some(bytes) if bytes.len() > 8 => {
+            return Err(Problem::fatal("package_eof max length is 8".into()));
+        }
+        Some(bytes) => engine.say("package_eof", escaped(bytes)),
+        None if kind.starts_with("eof") => engine.say("package_eof", escaped(b"\r\n\r\n")),
+        None => {}
+    }
+    if let Some(letter) = settings.get("package_length_type") {
+        let letter = letter.text().unwrap_or_default();
+        let known = ["c", "C", "s", "S", "n", "v", "l", "L", "N", "V", "q", "Q", "J", "P"];
+        if !known.contains(&letter.as_str()) {
+            return Err(Problem::fatal(format!("unknown package_length_type '{letter}'")));
+        }
+        engine.say("package_length_type", letter);
+    }
+    Ok(())
+}
+
+/// As the engine reads delimiters.
+fn escaped(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect()
+}
+
+fn heartbeat(settings: &Settings<'_>, engine: &mut Engine) {
+    let seconds = |name| settings.get(name).map(|value| value.long().clamp(0, 65_535));
+    let idle = seconds("heartbeat_idle_time").filter(|idle| *idle > 0);
+    let interval = seconds("heartbeat_check_interval").filter(|interval| *interval > 0);
+    if let Some(silence) = idle.or_else(|| interval.map(|interval| interval * 2)) {
+        engine.say("silence_timeout_ms", silence * 1_000);
+    }
+}
+
+/// The engine has its levels as words, PHP programs have them as numbers.
+fn log(settings: &Settings<'_>, engine: &mut Engine) {
+    let Some(level) = settings.get("log_level") else { return };
+    if let Some(word) = level.bytes().map(crate::zend::call::text)
+        && word.parse::<i64>().is_err()
+    {
+        return engine.say("log_level", word);
+    }
+    let word = match level.long() {
+        ..=0 => "debug",
+        1 => "trace",
+        2 | 3 => "info",
+        4 => "warn",
+        _ => "error",
+    };
+    engine.say("log_level", word);
+}
+
+fn tls(settings: &Settings<'_>, engine: &mut Engine) {
+    if settings.is_on("ssl_verify_peer") {
+        engine.say("tls_client_auth", "required");
+    }
+    let authorities = settings.first(&["ssl_client_cert_file", "ssl_cafile"]);
+    if let Some(path) = authorities.and_then(|value| value.text()) {
+        engine.say("tls_client_ca", path);
+    }
+    // `SWOOLE_SSL_TLSv1_3` alone.
+    const TLS_1_3: i64 = 1 << 6;
+    if settings.get("ssl_protocols").is_some_and(|value| value.long() == TLS_1_3) {
+        engine.say("tls_min_version", "1.3");
+    }
+}

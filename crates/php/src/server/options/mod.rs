@@ -1,0 +1,103 @@
+//! The options that a program sets, translated into the engine's.
+
+mod combined;
+pub(crate) mod table;
+pub(crate) mod value;
+
+use ext_php_rs::types::ZendHashTable;
+use ostler::Options;
+
+use super::settings::name_of;
+use super::state::Mode;
+use combined::Settings;
+use table::Form;
+use value::Value;
+
+/// An option that cannot be what it was set to.
+pub(crate) struct Problem {
+    pub(crate) text: String,
+}
+
+impl Problem {
+    fn fatal(text: String) -> Self {
+        Self { text }
+    }
+}
+
+/// Options of the engine, by name, in the order in which they were said.
+#[derive(Default)]
+pub(crate) struct Engine(Vec<(String, String)>);
+
+impl Engine {
+    fn say(&mut self, name: &str, value: impl ToString) {
+        self.0.push((name.to_owned(), value.to_string()));
+    }
+
+    /// Those that each port has for itself, or the others.
+    pub(crate) fn options(&self, of_ports: bool) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        all.filter(move |(name, _)| is_of_port(name) == of_ports)
+    }
+}
+
+fn is_of_port(name: &str) -> bool {
+    Options::table().iter().any(|info| info.name == name && info.is_of_port())
+}
+
+/// Whether the engine has an option of this name.
+pub(crate) fn is_engines(name: &str) -> bool {
+    Options::table().iter().any(|info| info.name == name)
+}
+
+/// What the engine is to be told for what a program has set.
+pub(crate) fn translate(settings: &ZendHashTable, mode: Mode) -> Result<Engine, Problem> {
+    let mut engine = Engine::default();
+    combined::translate(&Settings(settings), mode, &mut engine)?;
+    for (key, value) in settings {
+        let Some(name) = name_of(&key) else { continue };
+        if value.is_null() {
+            continue;
+        }
+        match table::find(&name) {
+            Some(form) => one(form, &name, &Value(value), &mut engine)?,
+            None if is_engines(&name) => {
+                let Some(text) = Value(value).text() else {
+                    return Err(Problem::fatal(format!("the option {name} must be a scalar")));
+                };
+                engine.say(&name, text);
+            }
+            None => {}
+        }
+    }
+    Ok(engine)
+}
+
+fn one(form: Form, name: &str, value: &Value<'_>, engine: &mut Engine) -> Result<(), Problem> {
+    match form {
+        Form::Count(option, least, most) => {
+            let number = value.long();
+            if number > 0 {
+                engine.say(option, number.clamp(least, most));
+            }
+        }
+        Form::Number(option, least, most) => engine.say(option, value.long().clamp(least, most)),
+        Form::Flag(option) => engine.say(option, value.is_true()),
+        Form::Size(option, least, most) => {
+            let Some(size) = value.size() else {
+                return Err(Problem::fatal(format!("the size of {name} is malformed")));
+            };
+            if size > 0 {
+                engine.say(option, size.clamp(least, most));
+            }
+        }
+        Form::Seconds(option) => {
+            let milliseconds = (value.float() * 1_000.0).clamp(0.0, 86_400_000.0);
+            if milliseconds > 0.0 {
+                engine.say(option, milliseconds.ceil());
+            }
+        }
+        Form::Text(option) => engine.say(option, value.text().unwrap_or_default()),
+        Form::Combined | Form::NoEffect | Form::Missing => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! What a program does with clients: send, close, ask.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ostler::{Address, Peer, SendError, Session};
+
+use super::state::{ServerState, slot};
+use super::{running, server};
+use crate::errors::{self, code};
+use crate::zend::Thrown;
+use crate::zend::call::Call;
+use crate::zend::message::warning;
+use crate::zend::value::Array;
+
+/// The session of this number, in a process that serves.
+fn session(server: &ServerState, number: i64) -> Option<Session> {
+    let id = u64::try_from(number).ok().filter(|id| *id > 0)?;
+    Some(server.worker()?.session(id))
+}
+
+/// What a call about a session returns.
+fn answer(call: &mut Call<'_>, result: Result<(), SendError>) -> Result<(), Thrown> {
+    if let Err(error) = &result {
+        errors::set(errors::of_send(error));
+        if error.is_too_long() {
+            warning(&error.to_string());
+        }
+    }
+    call.returns_bool(result.is_ok())
+}
+
+/// `Server::send(int|string $fd, string $send_data, int $serverSocket = -1): bool`
+pub(super) fn send(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(2, 3)?;
+    let Some(server) = running(call)? else { return Ok(()) };
+    let number = call.long()?;
+    let bytes = call.bytes()?.unwrap_or_default();
+    if number <= 0 {
+        warning(&format!("invalid fd[{number}]"));
+        errors::set(code::SESSION_INVALID_ID);
+        return call.returns_bool(false);
+    }
+    if bytes.is_empty() {
+        warning("data to send is empty");
+        errors::set(code::NO_PAYLOAD);
+        return call.returns_bool(false);
+    }
+    match session(server, number) {
+        Some(session) => answer(call, session.send(bytes)),
+        None => no_sessions(call),
+    }
+}
+
+/// This process serves nobody.
+fn no_sessions(call: &mut Call<'_>) -> Result<(), Thrown> {
+    errors::set(code::WRONG_OPERATION);
+    warning("only processes that serve clients can do this");
+    call.returns_bool(false)
+}
+
+/// `Server::sendto(string $ip, int $port, string $send_data, int $server_socket = -1): bool`
+pub(super) fn sendto(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(3, 4)?;
+    let Some(server) = running(call)? else { return Ok(()) };
+    let host = call.text_or("")?;
+    let number = call.long()?;
+    let bytes = call.bytes()?.unwrap_or_default();
+    let from = call.long_or(-1)?;
+    if bytes.is_empty() {
+        warning("data to send is empty");
+        errors::set(code::NO_PAYLOAD);
+        return call.returns_bool(false);
+    }
+    let Some(worker) = server.worker() else { return no_sessions(call) };
+    let peer = if host.starts_with('/') {
+        ostler::PacketPeer::unix(&host)
+    } else {
+        let number = u16::try_from(number).ok();
+        let ip = host.parse::<IpAddr>().ok();
+        ip.zip(number).map(|(ip, number)| SocketAddr::new(ip, number).into())
+    };
+    let Some(peer) = peer else {
+        warning(&format!("invalid address [{host}:{number}]"));
+        return call.returns_bool(false);
+    };
+    let Some(port) = datagram_port(server, &host, from) else {
+        warning("a port for such datagrams has to be listened on before the server starts");
+        return call.returns_bool(false);
+    };
+    let result = worker.send_to(port, &peer, bytes);
+    answer(call, result)
+}
+
+/// The port by which datagrams go to an address of this form: the one that was asked for, or the
+/// first.
+fn datagram_port(server: &ServerState, host: &str, wanted: i64) -> Option<u16> {
+    use super::sock_type::SockType;
+    let kind = match host {
+        _ if host.starts_with('/') => SockType::UnixDatagram,
+        _ if host.contains(':') => SockType::Udp6,
+        _ => SockType::Udp,
+    };
+    let count = server.ports.borrow().len();
+    let fits = |number: &usize| server.port(*number).is_some_and(|(_, port)| port.kind == kind);
+    let found = match usize::try_from(wanted) {
+        Ok(wanted) => Some(wanted).filter(fits),
+        Err(_) => (0..count).find(fits),
+    };
+    found.and_then(|number| u16::try_from(number).ok())
+}
+
+/// `Server::close(int $fd, bool $reset = false): bool`
+pub(super) fn close(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(1, 2)?;
+    let Some(server) = running(call)? else { return Ok(()) };
+    let number = call.long()?;
+    let reset = call.bool_or(false)?;
+    let Some(session) = session(server, number) else {
+        errors::set(code::SESSION_NOT_EXIST);
+        return call.returns_bool(false);
+    };
+    if server.closing.get() == session.id() {
+        errors::set(code::SESSION_CLOSING);
+        return call.returns_bool(false);
+    }
+    let result = if reset { session.reset() } else { session.close() };
+    answer(call, result)
+}
+
+/// `Server::exists(int $fd): bool`
+pub(super) fn exists(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(1, 1)?;
+    let Some(server) = running(call)? else { return Ok(()) };
+    let number = call.long()?;
+    let exists = session(server, number)
+        .is_some_and(|session| server.closing.get() != session.id() && session.info().is_some());
+    call.returns_bool(exists)
+}
+
+/// `Server::getClientInfo(int $fd): array|false`
+pub(super) fn client_info(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(1, 3)?;
+    server(call)?;
+    let Some(server) = running(call)? else { return Ok(()) };
+    let number = call.long()?;
+    let Some(info) = session(server, number).and_then(|session| describe(server, &session)) else {
+        errors::set(code::SESSION_NOT_EXIST);
+        return call.returns_bool(false);
+    };
+    info.into(call.result());
+    Ok(())
+}
+
+/// What is known of a session; nothing when it is gone.
+fn describe(server: &ServerState, session: &Session) -> Option<Array> {
+    let (info, port) = (session.info()?, session.port()?);
+    let number = usize::from(port.id());
+    let listening = match port.local_address() {
+        Address::Ip(address) => i64::from(address.port()),
+        _ => 0,
+    };
+    let kind = server.port(number).map_or(0, |(_, port)| port.kind as i64);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let connected = now.saturating_sub(info.connected_for);
+    let (remote_ip, remote_port) = match info.peer {
+        Peer::Ip(peer) => (peer.ip().to_canonical().to_string(), i64::from(peer.port())),
+        _ => (String::new(), 0),
+    };
+    let array = Array::new()
+        .long("server_port", listening)
+        .long("server_fd", i64::from(port.id()))
+        .long("socket_fd", -1)
+        .long("socket_type", kind)
+        .long("remote_port", remote_port)
+        .text("remote_ip", &remote_ip)
+        .long("reactor_id", i64::try_from(info.reactor).unwrap_or(0))
+        .long("connect_time", i64::try_from(connected.as_secs()).unwrap_or(0));
+    Some(match session.user() {
+        Some(user) => array.long("uid", i64::from(user)),
+        None => array,
+    })
+}
+
+/// The number of the reactor that a callback is told.
+pub(super) fn reactor_of(server: &ServerState, session: &Session) -> i64 {
+    if server.slot(slot::MODE).long() == Some(1) {
+        return server.worker().map_or(0, |worker| i64::from(worker.slot()));
+    }
+    session.info().map_or(0, |info| i64::try_from(info.reactor).unwrap_or(0))
+}

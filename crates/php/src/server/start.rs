@@ -1,0 +1,181 @@
+//! `start`: the server runs, and the call returns when it has ended.
+
+use std::panic::AssertUnwindSafe;
+
+use ext_php_rs::zend::try_catch;
+use ostler::{Server, ServerBuilder};
+
+use super::companion::{self, PhpEvents};
+use super::events::PortEvent;
+use super::handler::PhpHandler;
+use super::options::{self, Engine, Problem};
+use super::server;
+use super::settings::complete;
+use super::state::{Mode, Phase, PortState, ServerState, port_slot, slot};
+use crate::zend::call::Call;
+use crate::zend::fault::{self, Uncaught};
+use crate::zend::message::{fatal, warning};
+use crate::zend::{Thrown, object, process};
+
+/// `Server::start(): bool`
+pub(super) fn start(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 0)?;
+    let server = server(call)?;
+    match server.phase.get() {
+        Phase::Ready => {}
+        Phase::Running => {
+            warning("server is running, unable to execute Server::start()");
+            return call.returns_bool(false);
+        }
+        Phase::Over => {
+            warning("The server have been shutdown, please re-create the server object");
+            return call.returns_bool(false);
+        }
+    }
+    if let Some(text) = missing_callback(server) {
+        fatal(text);
+    }
+    let ready = match prepare(server) {
+        Ok(ready) => ready,
+        Err(text) => {
+            fatal(&text);
+            return call.returns_bool(false);
+        }
+    };
+    let ended = run(server, ready);
+    server.phase.set(Phase::Over);
+    if let Err(text) = ended {
+        fatal(&text);
+    }
+    call.returns_bool(true)
+}
+
+/// Runs it until its end, in the master. Processes that are forked meanwhile never return from
+/// here: their part of the end is in [`process`].
+fn run(server: &ServerState, ready: Server) -> Result<(), String> {
+    let state: *const ServerState = server;
+    process::flush_output();
+    server.phase.set(Phase::Running);
+    let master = rustix::process::getpid().as_raw_nonzero().get();
+    server.master.set(master);
+    server.slot(slot::MASTER_PID).set_long(i64::from(master));
+    // The one place to which PHP jumps when code of the program meets a fatal error. That leaves
+    // frames of the engine behind, without their destructors, in a process that ends at once: for
+    // everybody else it is one that died.
+    let ran =
+        try_catch(AssertUnwindSafe(|| ready.run(move |worker| PhpHandler::begin(state, worker))));
+    match ran {
+        Ok(result) => result.map_err(|error| format!("failed to start server. Error: {error}")),
+        Err(ext_php_rs::zend::CatchError::Bailout) => fault::after_bailout(),
+        Err(error) => Err(format!("the server has failed: {error}")),
+    }
+}
+
+/// Which callback is missing.
+fn missing_callback(server: &ServerState) -> Option<&'static str> {
+    let count = server.ports.borrow().len();
+    (0..count).find_map(|number| {
+        let (_, port) = server.port(number)?;
+        let (event, text) = match port.kind.has_datagrams() {
+            true => (PortEvent::Packet, "require onPacket callback"),
+            false => (PortEvent::Receive, "require onReceive callback"),
+        };
+        (!server.port_has(number, event)).then_some(text)
+    })
+}
+
+/// A number that the program has set.
+pub(super) fn setting(server: &ServerState, name: &str) -> Option<i64> {
+    server.slot(slot::SETTING).array()?.get(name)?.long()
+}
+
+fn prepare(server: &ServerState) -> Result<Server, String> {
+    let problem = |problem: Problem| problem.text;
+    let settings = server.slot(slot::SETTING).array().unwrap_or_default();
+    if setting(server, "task_worker_num").is_some_and(|number| number > 0) {
+        return Err("task workers are not there yet in this version".to_owned());
+    }
+    let coroutines = settings.get("enable_coroutine");
+    let ends = coroutines.is_none_or(|on| options::value::Value(on).is_true());
+    server.uncaught.set(if ends { Uncaught::Ends } else { Uncaught::IsTold });
+    let engine = options::translate(&settings, server.mode).map_err(problem)?;
+    let mut builder = Server::builder()
+        .set("mode", if server.mode == Mode::Base { "base" } else { "process" })
+        .set("session_ids", "sequential")
+        .set("connect_events", "true");
+    for (name, value) in engine.options(false) {
+        builder = builder.set(name, value);
+    }
+    builder = add_ports(server, builder, &engine)?;
+    if companion::EVENTS.iter().any(|event| server.has(*event)) {
+        let state: *const ServerState = server;
+        builder = builder.companion(move |worker| PhpEvents::begin(state, worker));
+    }
+    let count = server.ports.borrow().len();
+    for number in 0..count {
+        if let Some((_, port)) = server.port(number)
+            && port.kind.has_datagrams()
+        {
+            // The kernel would share datagrams out between it and the engine's.
+            port.placeholder.take();
+        }
+    }
+    let bound =
+        builder.bind().map_err(|error| format!("failed to start server. Error: {error}"))?;
+    (0..count).filter_map(|number| server.port(number)).for_each(|(_, port)| {
+        port.placeholder.take();
+    });
+    fill_in(server);
+    Ok(bound)
+}
+
+/// The ports, the primary one first, each with its own settings or those of the server.
+fn add_ports(
+    server: &ServerState,
+    mut builder: ServerBuilder,
+    common: &Engine,
+) -> Result<ServerBuilder, String> {
+    let count = server.ports.borrow().len();
+    for number in 0..count {
+        let Some((object, port)) = server.port(number) else { continue };
+        let own = own_options(object, port, server.mode)?;
+        let engine = match &own {
+            Some(own) if number > 0 => own,
+            _ => common,
+        };
+        let name = if number == 0 { "main".to_owned() } else { format!("port{number}") };
+        let url = port.kind.url(&port.host, port.number.get(), port.is_encrypted);
+        builder = builder.port(&name, &url, |port_builder| {
+            let has_datagrams = port.kind.has_datagrams();
+            let options =
+                engine.options(true).filter(|(name, _)| !has_datagrams || *name != "framing");
+            options.fold(port_builder, |builder, (name, value)| builder.set(name, value))
+        });
+    }
+    Ok(builder)
+}
+
+fn own_options(
+    object: *mut ext_php_rs::types::ZendObject,
+    port: &PortState,
+    mode: Mode,
+) -> Result<Option<Engine>, String> {
+    if !port.has_own_settings.get() {
+        return Ok(None);
+    }
+    // SAFETY: a port's properties are those of `port_slot`.
+    let settings = unsafe { object::slot(object, port_slot::SETTING) };
+    let Some(settings) = settings.array() else { return Ok(None) };
+    options::translate(&settings, mode).map(Some).map_err(|problem| problem.text)
+}
+
+/// What the program has not set is filled in with what is in force.
+fn fill_in(server: &ServerState) {
+    let cpus = std::thread::available_parallelism().map_or(1, |count| count.get().min(256));
+    let workers = if server.mode == Mode::Base { 1 } else { cpus };
+    let setting = server.slot(slot::SETTING);
+    complete(setting, "worker_num", i64::try_from(workers).unwrap_or(1));
+    complete(setting, "task_worker_num", 0);
+    complete(setting, "output_buffer_size", 2 << 20);
+    complete(setting, "max_connection", 16_384);
+}

@@ -1,0 +1,217 @@
+//! What a server and its ports are, besides what PHP sees of them.
+
+use std::cell::{Cell, OnceCell, RefCell};
+
+use ext_php_rs::ffi::zend_object;
+use ext_php_rs::types::Zval;
+use ostler::Worker;
+
+use super::construct::Living;
+use super::events::{PORT_EVENTS, PortEvent, SERVER_EVENTS, ServerEvent};
+use super::sock_type::{Placeholder, SockType};
+use crate::zend::callable::Callable;
+use crate::zend::fault::{self, Uncaught};
+use crate::zend::object::{self, Embedded, Handlers, Slot};
+use crate::zend::value::Argument;
+
+/// How far a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Made, not started.
+    Ready,
+    /// It runs: in the master, and in every process that was forked from it.
+    Running,
+    /// It has run.
+    Over,
+}
+
+/// `SWOOLE_BASE`, `SWOOLE_PROCESS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Base = 1,
+    Process = 2,
+}
+
+/// The places of a server's properties, in the order in which they are declared.
+pub(crate) mod slot {
+    pub(crate) const SETTING: usize = 0;
+    pub(crate) const HOST: usize = 2;
+    pub(crate) const PORT: usize = 3;
+    pub(crate) const TYPE: usize = 4;
+    pub(crate) const SSL: usize = 5;
+    pub(crate) const MODE: usize = 6;
+    pub(crate) const PORTS: usize = 7;
+    pub(crate) const MASTER_PID: usize = 8;
+    pub(crate) const MANAGER_PID: usize = 9;
+    pub(crate) const WORKER_ID: usize = 10;
+    pub(crate) const WORKER_PID: usize = 12;
+    /// The list of ports that the server itself goes by; private.
+    pub(crate) const LISTENERS: usize = 13;
+    /// The first callback; private, as all of them.
+    pub(crate) const EVENTS: usize = 14;
+}
+
+/// The places of a port's properties.
+pub(crate) mod port_slot {
+    pub(crate) const HOST: usize = 0;
+    pub(crate) const PORT: usize = 1;
+    pub(crate) const TYPE: usize = 2;
+    pub(crate) const SSL: usize = 4;
+    pub(crate) const SETTING: usize = 5;
+    /// The first callback; private.
+    pub(crate) const EVENTS: usize = 7;
+}
+
+/// A server that a program has made.
+pub(crate) struct ServerState {
+    /// The object of which this is a part.
+    pub(crate) object: *mut zend_object,
+    pub(crate) phase: Cell<Phase>,
+    pub(crate) mode: Mode,
+    /// The objects of its ports, the primary one first; its private list of them keeps them alive.
+    pub(crate) ports: RefCell<Vec<*mut zend_object>>,
+    callbacks: [Callable; SERVER_EVENTS.len()],
+    /// The process in which this is, when that runs the program's code.
+    pub(crate) process: OnceCell<Process>,
+    pub(crate) master: Cell<i32>,
+    pub(crate) uncaught: Cell<Uncaught>,
+    /// The session whose `onClose` runs.
+    pub(crate) closing: Cell<u64>,
+    _living: Living,
+}
+
+/// A process that runs the program's code.
+pub(crate) struct Process {
+    pub(crate) worker: Worker,
+    pub(crate) kind: ProcessKind,
+}
+
+/// What a process is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProcessKind {
+    /// It serves clients.
+    Event,
+    /// It is told of the life of the server.
+    Companion,
+}
+
+/// A port that a server listens on.
+pub(crate) struct PortState {
+    pub(crate) kind: SockType,
+    pub(crate) is_encrypted: bool,
+    pub(crate) host: String,
+    pub(crate) number: Cell<u16>,
+    /// Whether it has settings of its own and inherits none.
+    pub(crate) has_own_settings: Cell<bool>,
+    pub(crate) placeholder: RefCell<Option<Placeholder>>,
+    pub(crate) callbacks: [Callable; PORT_EVENTS.len()],
+}
+
+static SERVERS: Handlers<ServerState> = Handlers::new();
+static PORTS: Handlers<PortState> = Handlers::new();
+
+impl Embedded for ServerState {
+    fn handlers() -> &'static Handlers<Self> {
+        &SERVERS
+    }
+}
+
+impl Embedded for PortState {
+    fn handlers() -> &'static Handlers<Self> {
+        &PORTS
+    }
+}
+
+impl ServerState {
+    pub(crate) fn new(object: *mut zend_object, mode: Mode, living: Living) -> Self {
+        Self {
+            object,
+            phase: Cell::new(Phase::Ready),
+            mode,
+            ports: RefCell::default(),
+            callbacks: Default::default(),
+            process: OnceCell::new(),
+            master: Cell::new(0),
+            uncaught: Cell::new(Uncaught::Ends),
+            closing: Cell::new(0),
+            _living: living,
+        }
+    }
+
+    /// The place of a property.
+    pub(crate) fn slot(&self, number: usize) -> Slot {
+        // SAFETY: the object's class is the server's or extends it, whose properties come first;
+        // the numbers are those of `slot`.
+        unsafe { object::slot(self.object, number) }
+    }
+
+    /// The process in which the program's code runs, if it is one of the server's.
+    pub(crate) fn worker(&self) -> Option<&Worker> {
+        self.process.get().map(|process| &process.worker)
+    }
+
+    /// Takes a callback that was put into its property.
+    pub(crate) fn bind(&self, event: usize) -> bool {
+        let property = self.slot(slot::EVENTS + event);
+        self.callbacks.get(event).is_some_and(|callback| callback.bind(property))
+    }
+
+    /// Whether the program wants to know of an event.
+    pub(crate) fn has(&self, event: ServerEvent) -> bool {
+        !self.slot(slot::EVENTS + event as usize).is_null()
+    }
+
+    /// Calls the callback of an event, if there is one.
+    pub(crate) fn call(&self, event: ServerEvent, arguments: &mut [Argument]) {
+        if self.has(event)
+            && let Some(callback) = self.callbacks.get(event as usize)
+        {
+            let property = self.slot(slot::EVENTS + event as usize);
+            run(callback, property, arguments, self.uncaught.get());
+        }
+    }
+
+    /// Its ports, the primary one first.
+    pub(crate) fn port(&self, number: usize) -> Option<(*mut zend_object, &PortState)> {
+        let object = *self.ports.borrow().get(number)?;
+        // SAFETY: ports are made by `make::<PortState>` and live in the server's private list.
+        Some((object, unsafe { object::get::<PortState>(object) }?))
+    }
+
+    /// The port that has a callback for an event of the port of this number: itself, or the
+    /// primary one.
+    fn callee(&self, number: usize, event: PortEvent) -> Option<(&Callable, Slot)> {
+        let has = |(object, port): (*mut zend_object, _)| {
+            // SAFETY: a port's properties are those of `port_slot`.
+            let property = unsafe { object::slot(object, port_slot::EVENTS + event as usize) };
+            let port: &PortState = port;
+            (!property.is_null()).then_some((port.callbacks.get(event as usize)?, property))
+        };
+        self.port(number).and_then(has).or_else(|| self.port(0).and_then(has))
+    }
+
+    /// Whether there is a callback for an event of this port.
+    pub(crate) fn port_has(&self, number: usize, event: PortEvent) -> bool {
+        self.callee(number, event).is_some()
+    }
+
+    /// Calls the callback for an event of a port; false when there is none.
+    pub(crate) fn call_port(
+        &self,
+        number: usize,
+        event: PortEvent,
+        given: &mut [Argument],
+    ) -> bool {
+        let Some((callback, property)) = self.callee(number, event) else { return false };
+        run(callback, property, given, self.uncaught.get());
+        true
+    }
+}
+
+/// Calls a callback; what it returns is nobody's. Does not return when that ends the process.
+fn run(callback: &Callable, property: Slot, given: &mut [Argument], uncaught: Uncaught) {
+    let mut result = Zval::new();
+    callback.call(property, given, &mut result);
+    drop(result);
+    fault::after_call(uncaught);
+}

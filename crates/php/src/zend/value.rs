@@ -1,0 +1,93 @@
+//! Values of PHP.
+
+use std::mem::ManuallyDrop;
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::ffi::{
+    GC_IMMUTABLE, IS_INTERNED_STRING_EX, IS_OBJECT_EX, IS_STRING_EX, ext_php_rs_zend_string_init,
+    ext_php_rs_zend_string_release, zend_object, zend_string,
+};
+use ext_php_rs::types::{ZendHashTable, Zval};
+
+/// An argument: it owns nothing, because PHP copies what it keeps of one.
+pub(crate) type Argument = ManuallyDrop<Zval>;
+
+/// An object as an argument.
+pub(crate) fn object(object: *mut zend_object) -> Argument {
+    let mut value = Zval::new();
+    value.value.obj = object;
+    value.u1.type_info = IS_OBJECT_EX;
+    ManuallyDrop::new(value)
+}
+
+/// A number as an argument.
+pub(crate) fn long(number: i64) -> Argument {
+    let mut value = Zval::new();
+    value.set_long(number);
+    ManuallyDrop::new(value)
+}
+
+/// The number of a session as an argument; it has 53 bits.
+pub(crate) fn id(session: u64) -> Argument {
+    long(session.cast_signed())
+}
+
+/// A string of PHP's with one owner.
+pub(crate) struct OwnString(*mut zend_string);
+
+impl OwnString {
+    /// The only copy of these bytes that is made.
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        // SAFETY: reads as many bytes as there are, and answers with a string of one reference or
+        // one that is never freed.
+        Self(unsafe { ext_php_rs_zend_string_init(bytes.as_ptr().cast(), bytes.len(), false) })
+    }
+
+    /// As an argument, which borrows it.
+    pub(crate) fn argument(&self) -> Argument {
+        let mut value = Zval::new();
+        value.value.str_ = self.0;
+        // SAFETY: it is a string of PHP's as long as `self` lives. Strings of at most one byte are
+        // shared by all and must not be counted.
+        let is_shared = unsafe { (*self.0).gc.u.type_info } & GC_IMMUTABLE != 0;
+        value.u1.type_info = if is_shared { IS_INTERNED_STRING_EX } else { IS_STRING_EX };
+        ManuallyDrop::new(value)
+    }
+}
+
+impl Drop for OwnString {
+    fn drop(&mut self) {
+        // SAFETY: it was made in `new` and its reference is given back once.
+        unsafe { ext_php_rs_zend_string_release(self.0) };
+    }
+}
+
+/// An array that is being made.
+pub(crate) struct Array(ZBox<ZendHashTable>);
+
+impl Array {
+    pub(crate) fn new() -> Self {
+        Self(ZendHashTable::new())
+    }
+
+    pub(crate) fn long(mut self, key: &str, number: i64) -> Self {
+        // Fails only for values that cannot be converted.
+        let _ = self.0.insert(key, number);
+        self
+    }
+
+    pub(crate) fn float(mut self, key: &str, number: f64) -> Self {
+        let _ = self.0.insert(key, number);
+        self
+    }
+
+    pub(crate) fn text(mut self, key: &str, text: &str) -> Self {
+        let _ = self.0.insert(key, text);
+        self
+    }
+
+    /// Puts it into a value.
+    pub(crate) fn into(self, value: &mut Zval) {
+        value.set_hashtable(self.0);
+    }
+}
