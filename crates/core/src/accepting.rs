@@ -8,6 +8,8 @@ pub struct AcceptCounts {
     pub refused_no_descriptor: u64,
     /// Their address had as many connections as one may have.
     pub refused_address_full: u64,
+    /// Their address had as many in a second as one may have.
+    pub refused_connection_rate: u64,
     /// How often a port rested because it had accepted its number for the time being; those who
     /// came were not refused.
     pub accept_rests: u64,
@@ -16,14 +18,22 @@ pub struct AcceptCounts {
 impl AcceptCounts {
     /// Calls `visit` with each counter, always in the same order.
     pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
-        let Self { refused_no_descriptor, refused_address_full, accept_rests } = self;
-        [refused_no_descriptor, refused_address_full, accept_rests].into_iter().for_each(visit);
+        let Self {
+            refused_no_descriptor,
+            refused_address_full,
+            refused_connection_rate,
+            accept_rests,
+        } = self;
+        let all =
+            [refused_no_descriptor, refused_address_full, refused_connection_rate, accept_rests];
+        all.into_iter().for_each(visit);
     }
 
     /// Adds the counters of another thread.
     pub const fn add(&mut self, other: &Self) {
         self.refused_no_descriptor += other.refused_no_descriptor;
         self.refused_address_full += other.refused_address_full;
+        self.refused_connection_rate += other.refused_connection_rate;
         self.accept_rests += other.accept_rests;
     }
 }

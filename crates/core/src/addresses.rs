@@ -1,17 +1,12 @@
-//! Whose connections count together, and how many each has: one address of IPv4, one network of 64
-//! bits of IPv6.
+//! Whose connections count together: one address of IPv4, one network of 64 bits of IPv6.
 //!
 //! A client with IPv6 is given a whole /64 and may connect from any address in it, so that a limit
 //! by address would limit nobody. An IPv4 address that is written as IPv6 (`::ffff:192.0.2.1`, as a
 //! listener of both sees it) is the IPv4 address.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::ids::PortId;
-
-/// Addresses with connections that are known at once: as many as there may be connections.
-const ADDRESSES_MAX: usize = 1_048_576;
 
 /// The addresses that count as one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,47 +26,56 @@ impl From<IpAddr> for AddressGroup {
     }
 }
 
-/// How many connections each address has at each port.
-#[derive(Debug)]
-pub struct ConnectionCounts {
-    of: HashMap<(PortId, AddressGroup), u32>,
-    addresses_max: usize,
+/// What is limited of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// Its connections at the same time.
+    Open,
+    /// Its connections in a second.
+    Connections,
+    /// Its packages in a second.
+    Packages,
 }
 
-impl Default for ConnectionCounts {
-    fn default() -> Self {
-        Self { of: HashMap::new(), addresses_max: ADDRESSES_MAX }
-    }
+/// Makes numbers of clients that nobody else can foresee, so that nobody chooses whose places are
+/// taken. All processes of a server have the same secret.
+#[derive(Clone, Copy, Debug)]
+pub struct AddressKeys {
+    /// Random.
+    pub secret: [u64; 2],
 }
 
-impl ConnectionCounts {
-    /// Counts one more, unless the address has `most` already (or so many addresses have some that
-    /// no other can be known). True: it was counted, and is to be given back once.
+impl AddressKeys {
+    /// The number of what is limited of a client at a port; never 0.
     #[must_use]
-    pub fn take(&mut self, port: PortId, group: AddressGroup, most: u32) -> bool {
-        let is_full = self.of.len() >= self.addresses_max;
-        match self.of.get_mut(&(port, group)) {
-            Some(count) if *count < most => *count += 1,
-            None if most > 0 && !is_full => _ = self.of.insert((port, group), 1),
-            _ => return false,
-        }
-        true
+    pub const fn key(&self, limited: Limited, port: PortId, group: AddressGroup) -> u64 {
+        let (family, bits) = match group {
+            AddressGroup::V4(address) => (4, address as u64),
+            AddressGroup::V6(network) => (6, network),
+        };
+        let kind = (limited as u64) << 32 | family << 16 | port.0 as u64;
+        let [first, second] = self.secret;
+        let mixed = fold(bits ^ first, kind ^ second);
+        let key = fold(mixed ^ second, mixed.rotate_left(32) ^ first ^ bits);
+        if key == 0 { 1 } else { key }
     }
+}
 
-    /// One that was counted is gone. An address without any is forgotten.
-    pub fn give_back(&mut self, port: PortId, group: AddressGroup) {
-        match self.of.get_mut(&(port, group)) {
-            Some(count) if *count > 1 => *count -= 1,
-            Some(_) => _ = self.of.remove(&(port, group)),
-            None => crate::invariant!(false, "what is given back was taken"),
-        }
-    }
+/// Both halves of a product, each bit of which depends on all bits of both factors.
+const fn fold(left: u64, right: u64) -> u64 {
+    // An odd factor is never zero.
+    let product = (left | 1) as u128 * (right | 1) as u128;
+    (product as u64) ^ (product >> 64) as u64 ^ left.rotate_left(17) ^ right.rotate_left(41)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    const KEYS: AddressKeys =
+        AddressKeys { secret: [0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f] };
 
     fn group(text: &str) -> AddressGroup {
         AddressGroup::from(text.parse::<IpAddr>().unwrap())
@@ -88,49 +92,40 @@ mod tests {
     }
 
     #[test]
-    fn each_address_has_its_own_number_at_each_port() {
-        let mut counts = ConnectionCounts::default();
-        let (one, other) = (group("192.0.2.1"), group("192.0.2.2"));
-        assert!(counts.take(PortId(0), one, 2) && counts.take(PortId(0), one, 2));
-        assert!(!counts.take(PortId(0), one, 2));
-        assert!(counts.take(PortId(0), other, 2) && counts.take(PortId(1), one, 2));
-        counts.give_back(PortId(0), one);
-        assert!(counts.take(PortId(0), one, 2));
-        assert!(!counts.take(PortId(2), one, 0));
+    fn what_is_limited_of_whom_at_which_port_has_a_number_of_its_own() {
+        let mut all = BTreeSet::new();
+        let groups = ["0.0.0.0", "0.0.0.1", "::", "0:0:0:1::", "192.0.2.1", "2001:db8::"];
+        for limited in [Limited::Open, Limited::Connections, Limited::Packages] {
+            for port in 0..5 {
+                all.extend(groups.map(|text| KEYS.key(limited, PortId(port), group(text))));
+            }
+        }
+        assert_eq!(all.len(), 3 * 5 * groups.len());
     }
 
     #[test]
-    fn no_more_addresses_are_known_than_there_may_be() {
-        let mut counts = ConnectionCounts { addresses_max: 2, ..ConnectionCounts::default() };
-        let groups = [1, 2, 3].map(AddressGroup::V4);
-        assert_eq!(groups.map(|group| counts.take(PortId(0), group, 9)), [true, true, false]);
-        assert!(counts.take(PortId(0), groups[0], 9), "one that is known");
-        counts.give_back(PortId(0), groups[1]);
-        assert!(counts.take(PortId(0), groups[2], 9));
+    fn neighbours_are_spread_over_all_places_and_a_secret_moves_them() {
+        let place = |keys: AddressKeys, address| {
+            keys.key(Limited::Open, PortId(0), AddressGroup::V4(address)) % 1_024
+        };
+        let places: BTreeSet<_> = (0..1_024).map(|address| place(KEYS, address)).collect();
+        // As many as of 1 024 that are thrown at random: 647 are expected.
+        assert!((590..710).contains(&places.len()), "{}", places.len());
+        let other = AddressKeys { secret: [KEYS.secret[0] ^ 1, KEYS.secret[1]] };
+        let stay = (0..1_024).filter(|address| place(KEYS, *address) == place(other, *address));
+        assert!(stay.count() < 20);
     }
 
     proptest! {
-        /// Whatever comes and goes: nobody has more than the limit, and in the end nothing is kept.
+        /// Whatever the secret is: half of the bits of a number change with one bit of an address.
         #[test]
-        fn what_is_taken_and_given_back_leaves_nothing(
-            steps in proptest::collection::vec((any::<bool>(), 0u32..3), 0..100),
+        fn each_bit_of_an_address_counts(
+            secret in any::<[u64; 2]>(), network in any::<u64>(), bit in 0u32..64,
         ) {
-            let (mut counts, mut open) = (ConnectionCounts::default(), Vec::new());
-            for (comes, who) in steps {
-                let group = AddressGroup::V4(who);
-                let has = open.iter().filter(|one| **one == group).count();
-                if comes {
-                    prop_assert_eq!(counts.take(PortId(0), group, 3), has < 3);
-                    if has < 3 {
-                        open.push(group);
-                    }
-                } else if let Some(at) = open.iter().position(|one| *one == group) {
-                    open.swap_remove(at);
-                    counts.give_back(PortId(0), group);
-                }
-            }
-            open.into_iter().for_each(|group| counts.give_back(PortId(0), group));
-            prop_assert!(counts.of.is_empty());
+            let keys = AddressKeys { secret };
+            let key = |network| keys.key(Limited::Packages, PortId(1), AddressGroup::V6(network));
+            let changed = (key(network) ^ key(network ^ 1 << bit)).count_ones();
+            prop_assert!((8..=56).contains(&changed), "{changed}");
         }
     }
 }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accepting;
+pub mod address_rate;
 pub mod addresses;
 pub mod answer_turns;
 pub mod body;

@@ -16,6 +16,18 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
+    /// One of which everything that was taken is paid for at this time.
+    #[must_use]
+    pub const fn paid(until: Nanos) -> Self {
+        Self { paid_until: until }
+    }
+
+    /// When everything that was taken is paid for.
+    #[must_use]
+    pub const fn paid_until(&self) -> Nanos {
+        self.paid_until
+    }
+
     /// Takes tokens, also more than there are: then nothing is there until they are paid for.
     pub fn take(&mut self, now: Nanos, tokens: u64, rate: u64) {
         self.paid_until = self.paid_until.max(now).saturating_add(price(tokens, rate));

@@ -1,13 +1,14 @@
 //! What processes that serve clients themselves have in common (BASE mode): one memory file that
-//! the master makes and all of them write — the counter of session ids, and a seat for each living
-//! process with its open connections and its books.
+//! the master makes and all of them write — the counter of session ids, a seat for each living
+//! process with its open connections and its books, and what is known of clients' addresses. (The
+//! last also where the master alone serves clients, with a seat for each reactor.)
 //!
 //! A seat is written by the process that has it, and read by the master, also when that process is
 //! dead: its books lie there twice, and one word says which copy counts, so that a death at any
 //! instruction leaves a complete one. What a process writes is not trusted: it can make its numbers
 //! wrong, and nothing else.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::AtomicU64;
 
 /// Words of one copy of the books.
 pub const BOOK_WORDS_MAX: usize = 250;
@@ -24,6 +25,23 @@ pub struct CommonsHead {
     pub protocol: AtomicU64,
     /// How many seats there are.
     pub seats: AtomicU64,
+    /// Places for what is known of the connections of addresses.
+    pub count_places: AtomicU64,
+    /// Places for what is known of the rates of addresses.
+    pub rate_places: AtomicU64,
+    /// What makes the numbers of addresses, so that no client can foresee them.
+    pub secret: [AtomicU64; 2],
+}
+
+/// For how many addresses there is room. The default: nothing is to be known of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AddressRoom {
+    /// Places for [`AddressCounts`](crate::addresses::AddressCounts): a power of two, or none.
+    pub counts: usize,
+    /// Places for [`AddressRates`](crate::addresses::AddressRates): a power of two, or none.
+    pub rates: usize,
+    /// Random.
+    pub secret: [u64; 2],
 }
 
 /// The first line of a seat.
@@ -59,14 +77,19 @@ pub use file::{Commons, Seat};
 #[cfg(not(loom))]
 mod file {
     use super::{
-        AtomicU64, BOOK_WORDS_MAX, CommonsHead, Ordering, RELAYS, Relay, SEATS_MAX, SeatHead,
+        AddressRoom, AtomicU64, BOOK_WORDS_MAX, CommonsHead, RELAYS, Relay, SEATS_MAX, SeatHead,
     };
+    use crate::addresses::{AddressCounts, AddressRates, PLACE_WORDS};
     use crate::board::NewestSession;
     use crate::layout::{COMMONS_MAGIC, PAGE, PROTOCOL};
     use crate::mapping::{self, Mapping, Writer};
+    use crate::sync::Ordering;
     use rustix::fd::{AsFd, OwnedFd};
     use std::io;
 
+    /// No room for addresses is believed beyond this many places.
+    const PLACES_MAX: usize = 1 << 24;
+    const PLACE_LEN: u64 = (PLACE_WORDS * size_of::<AtomicU64>()) as u64;
     const NEWEST_AT: u64 = size_of::<CommonsHead>() as u64;
     const _: () = assert!(size_of::<SeatHead>() + 2 * BOOK_WORDS_MAX * 8 <= PAGE as usize);
 
@@ -75,10 +98,25 @@ mod file {
     pub struct Commons {
         mapping: Mapping,
         seats: usize,
+        addresses: AddressRoom,
     }
 
-    fn len_for(seats: usize) -> u64 {
+    const fn seats_end(seats: usize) -> u64 {
         PAGE * (1 + seats as u64)
+    }
+
+    const fn len_for(seats: usize, addresses: &AddressRoom) -> u64 {
+        seats_end(seats) + (addresses.counts + addresses.rates) as u64 * PLACE_LEN
+    }
+
+    const fn is_possible(seats: usize, addresses: &AddressRoom) -> bool {
+        let AddressRoom { counts, rates, .. } = *addresses;
+        1 <= seats
+            && seats <= SEATS_MAX
+            && (counts == 0 || counts.is_power_of_two())
+            && (rates == 0 || rates.is_power_of_two())
+            && counts <= PLACES_MAX
+            && rates <= PLACES_MAX
     }
 
     impl Commons {
@@ -86,17 +124,23 @@ mod file {
         ///
         /// # Errors
         /// Those of memfd_create(2), fallocate(2) and mmap(2); also an impossible number of seats.
-        pub fn create(seats: usize) -> io::Result<(Self, OwnedFd)> {
-            if !(1..=SEATS_MAX).contains(&seats) {
+        pub fn create(seats: usize, addresses: AddressRoom) -> io::Result<(Self, OwnedFd)> {
+            if !is_possible(seats, &addresses) {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "impossible seats"));
             }
-            let fd = mapping::create("ostler-commons", len_for(seats), true)?;
-            let mapping = Mapping::new(&fd, len_for(seats), true)?;
+            let len = len_for(seats, &addresses);
+            let fd = mapping::create("ostler-commons", len, true)?;
+            let mapping = Mapping::new(&fd, len, true)?;
             mapping::seal(&fd, Writer::Receiver)?;
-            let commons = Self { mapping, seats };
+            let commons = Self { mapping, seats, addresses };
             let head = commons.head().ok_or(io::ErrorKind::InvalidData)?;
             head.magic.store(COMMONS_MAGIC, Ordering::Relaxed);
             head.protocol.store(PROTOCOL, Ordering::Relaxed);
+            head.count_places.store(addresses.counts as u64, Ordering::Relaxed);
+            head.rate_places.store(addresses.rates as u64, Ordering::Relaxed);
+            for (word, secret) in head.secret.iter().zip(addresses.secret) {
+                word.store(secret, Ordering::Relaxed);
+            }
             head.seats.store(seats as u64, Ordering::Release);
             Ok((commons, fd))
         }
@@ -110,15 +154,20 @@ mod file {
             let size = rustix::fs::fstat(&fd)?.st_size;
             let len = u64::try_from(size).unwrap_or(0);
             let mapping = Mapping::new(&fd, len, true)?;
-            let mut commons = Self { mapping, seats: 0 };
+            let mut commons = Self { mapping, seats: 0, addresses: AddressRoom::default() };
             let head = commons.head().ok_or_else(|| wrong("the commons are too short"))?;
             let is_ours = head.magic.load(Ordering::Acquire) == COMMONS_MAGIC
                 && head.protocol.load(Ordering::Relaxed) == PROTOCOL;
-            let seats = usize::try_from(head.seats.load(Ordering::Relaxed)).unwrap_or(0);
-            if !is_ours || !(1..=SEATS_MAX).contains(&seats) || len_for(seats) > len {
+            let read =
+                |word: &AtomicU64| usize::try_from(word.load(Ordering::Relaxed)).unwrap_or(0);
+            let (seats, counts) = (read(&head.seats), read(&head.count_places));
+            let (rates, secret) = (read(&head.rate_places), head.secret.each_ref());
+            let secret = secret.map(|word| word.load(Ordering::Relaxed));
+            let addresses = AddressRoom { counts, rates, secret };
+            if !is_ours || !is_possible(seats, &addresses) || len_for(seats, &addresses) > len {
                 return Err(wrong("the file is not the commons of this protocol"));
             }
-            commons.seats = seats;
+            (commons.seats, commons.addresses) = (seats, addresses);
             Ok(commons)
         }
 
@@ -136,6 +185,28 @@ mod file {
         #[must_use]
         pub fn newest_session(&self) -> Option<&AtomicU64> {
             self.mapping.words::<NewestSession>(NEWEST_AT).map(|newest| &newest.id)
+        }
+
+        /// What makes the numbers of addresses.
+        #[must_use]
+        pub const fn address_secret(&self) -> [u64; 2] {
+            self.addresses.secret
+        }
+
+        /// The connections of each address.
+        #[must_use]
+        pub fn address_counts(&self) -> AddressCounts<'_> {
+            let at = seats_end(self.seats);
+            let words = self.mapping.word_slice(at, self.addresses.counts * PLACE_WORDS);
+            AddressCounts::new(words.unwrap_or_default(), self.seats)
+        }
+
+        /// The rates of each address.
+        #[must_use]
+        pub fn address_rates(&self) -> AddressRates<'_> {
+            let at = seats_end(self.seats) + self.addresses.counts as u64 * PLACE_LEN;
+            let words = self.mapping.word_slice(at, self.addresses.rates * PLACE_WORDS);
+            AddressRates::new(words.unwrap_or_default())
         }
 
         /// A seat; `None` when there is none with this number.
@@ -231,7 +302,7 @@ mod file {
 
         #[test]
         fn the_master_reads_the_books_that_were_written_completely() {
-            let (master, fd) = Commons::create(3).unwrap();
+            let (master, fd) = Commons::create(3, AddressRoom::default()).unwrap();
             let process = Commons::open(&fd).unwrap();
             let seat = process.seat(2).unwrap();
             let read = || {
@@ -256,7 +327,7 @@ mod file {
 
         #[test]
         fn connections_of_others_are_counted_and_there_is_one_counter_of_sessions() {
-            let (master, fd) = Commons::create(3).unwrap();
+            let (master, fd) = Commons::create(3, AddressRoom::default()).unwrap();
             let process = Commons::open(&fd).unwrap();
             (0..3).for_each(|number| master.seat(number).unwrap().set_open(1 << number));
             assert_eq!(process.open_elsewhere(1), 5);
@@ -266,8 +337,29 @@ mod file {
         }
 
         #[test]
+        fn what_is_known_of_addresses_is_known_in_all_processes() {
+            let room = AddressRoom { counts: 64, rates: 32, secret: [3, 4] };
+            let (master, fd) = Commons::create(2, room).unwrap();
+            let process = Commons::open(&fd).unwrap();
+            assert_eq!(process.address_secret(), [3, 4]);
+            assert!(process.address_counts().take(1, 9, 1));
+            assert!(!master.address_counts().take(0, 9, 1));
+            master.address_counts().clear(1);
+            assert!(master.address_counts().take(0, 9, 1));
+            // No other words.
+            process.seat(1).unwrap().write_books(&[u64::MAX; BOOK_WORDS_MAX]);
+            assert!(master.address_rates().change(9, 1, |word| Some(word + 5)));
+            assert_eq!(process.address_rates().word(9), 5);
+            assert_eq!(master.address_counts().open(9), 1);
+        }
+
+        #[test]
         fn strange_files_and_numbers_are_refused() {
-            assert!(Commons::create(0).is_err() && Commons::create(SEATS_MAX + 1).is_err());
+            let create = |seats, counts, rates| {
+                Commons::create(seats, AddressRoom { counts, rates, secret: [0; 2] })
+            };
+            assert!(create(0, 0, 0).is_err() && create(SEATS_MAX + 1, 0, 0).is_err());
+            assert!(create(1, 3, 0).is_err() && create(1, 0, 2 * PLACES_MAX).is_err());
             assert!(Commons::open(mapping::create("strange", 1 << 16, false).unwrap()).is_err());
             assert!(Commons::open(mapping::create("short", 8, false).unwrap()).is_err());
         }

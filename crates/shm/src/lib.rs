@@ -14,6 +14,7 @@
 //! The algorithms are generic over [`sync`] (real atomics or loom's) and over [`ring::RingBytes`]
 //! (mapped memory or a model's cells), so the code that is model-checked is the code that runs.
 
+pub mod addresses;
 pub mod black_box;
 pub mod board;
 #[cfg(not(loom))]

@@ -76,6 +76,9 @@ pub struct Books {
     /// How often a session was not read for a while because it had sent more than it may in a time
     /// (not part of the balance).
     pub held_back: u64,
+    /// Packages that were refused, with their sessions or alone, because the address of their
+    /// client had sent as many as it may (not part of the balance).
+    pub refused_package_rate: u64,
     /// The books of datagrams, which have an equation of their own.
     pub datagrams: DatagramBooks,
     /// What became of connections before they were sessions (not part of the balance).
@@ -109,6 +112,7 @@ impl Books {
         self.refused_queue_full += other.refused_queue_full;
         self.refused_queue_wait += other.refused_queue_wait;
         self.held_back += other.held_back;
+        self.refused_package_rate += other.refused_package_rate;
         self.datagrams.add(&other.datagrams);
         self.handshakes.add(&other.handshakes);
         self.proxy_headers.add(&other.proxy_headers);
@@ -226,6 +230,11 @@ impl Books {
     /// A session is not read for a while.
     pub(super) const fn session_held_back(&mut self) {
         self.held_back += 1;
+    }
+
+    /// The address of a client has sent as many packages as it may.
+    pub(super) const fn package_over_rate(&mut self) {
+        self.refused_package_rate += 1;
     }
 
     /// Bytes of input thrown away for any reason.
@@ -430,6 +439,7 @@ mod tests {
             refused_queue_full: 71,
             refused_queue_wait: 73,
             held_back: 79,
+            refused_package_rate: 83,
             datagrams: DatagramBooks {
                 received: 71,
                 finished: 73,
@@ -463,6 +473,7 @@ mod tests {
             accepting: AcceptCounts {
                 refused_no_descriptor: 103,
                 refused_address_full: 107,
+                refused_connection_rate: 109,
                 accept_rests: 109,
             },
             files: FileCounts { taken: 113, sent: 127, failed: 131, refused: 137, disk_waits: 139 },

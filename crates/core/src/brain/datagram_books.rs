@@ -16,10 +16,12 @@ pub enum DatagramDrop {
     TooLong,
     /// The server ended.
     Shutdown,
+    /// Its address has sent as many in a second as one may.
+    PackageRate,
 }
 
 /// How many reasons there are.
-pub const DATAGRAM_DROPS: usize = 6;
+pub const DATAGRAM_DROPS: usize = 7;
 
 impl DatagramDrop {
     /// All reasons.
@@ -30,6 +32,7 @@ impl DatagramDrop {
         Self::NoWorker,
         Self::TooLong,
         Self::Shutdown,
+        Self::PackageRate,
     ];
 
     /// Its name in logs.
@@ -42,6 +45,7 @@ impl DatagramDrop {
             Self::NoWorker => "no_worker",
             Self::TooLong => "too_long",
             Self::Shutdown => "shutdown",
+            Self::PackageRate => "package_rate",
         }
     }
 }

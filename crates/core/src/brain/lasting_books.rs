@@ -30,6 +30,7 @@ impl Books {
             refused_queue_full,
             refused_queue_wait,
             held_back,
+            refused_package_rate,
             datagrams,
             handshakes,
             proxy_headers,
@@ -39,7 +40,7 @@ impl Books {
         let sessions = [accepted, open, received, finished, in_hand, recalled, refused];
         let dropped = [dropped_worker_died, dropped_session_gone, redelivered, recalls];
         let others = [output_session_gone, memory_shortages, output_dropped_bytes, continued];
-        let refusals = [refused_queue_full, refused_queue_wait, held_back];
+        let refusals = [refused_queue_full, refused_queue_wait, held_back, refused_package_rate];
         let single = sessions.into_iter().chain(dropped).chain(others).chain(refusals);
         let by_reason = closed.iter_mut().chain(closed_by).chain(input_dropped_bytes);
         single.chain(by_reason).for_each(&mut *visit);

@@ -180,7 +180,7 @@ pub enum Content {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrainAction {
     /// Take the next package of the session out of what it has sent, and answer that it is refused,
-    /// unless [`Brain::is_to_be_refused`] says that its turn has come meanwhile.
+    /// unless [`Brain::take_refusal`] says that its turn has come meanwhile.
     AnswerRefused {
         /// Whose.
         connection: ConnectionSlot,

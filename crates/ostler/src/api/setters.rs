@@ -185,6 +185,10 @@ setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
     max_connections_per_address(connections: u32) => "max_connections_per_address";
     /// Most connections that are accepted in a second; more wait in the kernel. 0 = any number.
     accept_rate(connections: u32) => "accept_rate";
+    /// Most connections of one address in a second; more are refused. 0 = any number.
+    connection_rate_per_address(connections: u32) => "connection_rate_per_address";
+    /// Most packages of all sessions of one address in a second; more are refused. 0 = any number.
+    package_rate_per_address(packages: u32) => "package_rate_per_address";
     /// Most packages of a session in a second; then it is not read for a while. 0 = any number.
     package_rate_max(packages: u32) => "package_rate_max";
     /// Most bytes of a session in a second, up to 1 GiB; then it is not read for a while. 0 = any.

@@ -26,6 +26,16 @@ impl SeatOf {
         }
     }
 
+    /// The first of the seats of this process, which made the commons.
+    pub(crate) fn own(commons: Commons) -> Self {
+        Self { commons: Arc::new(commons), number: 0 }
+    }
+
+    /// Which seat it is.
+    pub(crate) const fn number(&self) -> usize {
+        self.number
+    }
+
     /// The commons.
     pub(crate) fn commons(&self) -> &Commons {
         &self.commons
@@ -86,7 +96,7 @@ mod tests {
 
     #[test]
     fn books_come_back_as_they_were_written() {
-        let (commons, fd) = Commons::create(2).unwrap();
+        let (commons, fd) = Commons::create(2, Default::default()).unwrap();
         let (mut books, mut next, mut counters) = (Books::default(), 1.., 0);
         books.visit(&mut |count| {
             *count = next.next().unwrap();
@@ -100,7 +110,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_not_believed() {
-        let (commons, _fd) = Commons::create(1).unwrap();
+        let (commons, _fd) = Commons::create(1, Default::default()).unwrap();
         commons.seat(0).unwrap().write_books(&[u64::MAX; BOOK_WORDS_MAX]);
         let mut all = Books::default();
         (0..9).for_each(|_| all.add(&read_books(&commons, 0)));

@@ -17,6 +17,7 @@ use ostler_shm::lane::{MasterMemory, WorkerMemory};
 use super::commons::SeatOf;
 use crate::encryption::Encryption;
 use crate::options::Options;
+use crate::reactor::addresses::Addresses;
 use crate::reactor::mailbox::{Mailbox, Reports, ToReactor};
 use crate::reactor::places::Places;
 use crate::reactor::shared_memory::SharedMemory;
@@ -66,7 +67,9 @@ pub(crate) fn make(plan: Plan<'_>) -> io::Result<Local> {
     let (board, board_fd) = Board::create(options.board_sizes()).map_err(io::Error::other)?;
     let board = Arc::new(board);
     let mailbox = Arc::new(Mailbox::new()?);
+    let addresses = seat.clone().map_or_else(Addresses::default, Addresses::at);
     let reports = Reports::new(Places::new(Arc::clone(&board)).with(seat))?;
+    let reports = reports.with_addresses(addresses);
     let shared = SharedMemory::new(options, vec![Arc::clone(&mailbox)]);
     let settings = ReactorSettings::new(options)?.with_encryption(encryption);
     let reactor = Reactor::new(0, settings, board, shared, Arc::clone(&mailbox), reports.clone())?;

@@ -35,6 +35,7 @@ use crate::api::outcome::IntoHandler;
 use crate::api::port::Ports;
 use crate::api::program_code::{ProgramCode, UserProcesses};
 use crate::api::worker::Worker;
+use crate::base::commons::SeatOf;
 use crate::encryption::{Encryption, Handover};
 use crate::error::{Error, Result};
 use crate::inheritance::{Attributes, Charter, EndsKind, Privileges, ProcessMain};
@@ -44,6 +45,7 @@ use crate::manager::{
     DiagnosisSettings, ExecSetup, Forked, ManagerSetup, MemoryLimits, fork_managers, locate,
 };
 use crate::options::{Harden, Mode, Options, SessionIds, Start};
+use crate::reactor::addresses::Addresses;
 use crate::reactor::mailbox::{Mailbox, Reports};
 use crate::reactor::places::Places;
 use crate::reactor::shared_memory::SharedMemory;
@@ -364,13 +366,31 @@ impl Shared {
         if !is_base {
             return Ok(Self { board, commons: None, descriptor: board_fd });
         }
-        let (commons, descriptor) = Commons::create(options.seats())
+        let room = options.address_room(address_secret()?);
+        let (commons, descriptor) = Commons::create(options.seats(), room)
             .map_err(|error| Error::memory("the commons of the workers", error))?;
         if let Some(newest) = commons.newest_session() {
             newest.store(first, Ordering::Relaxed);
         }
         Ok(Self { board, commons: Some(commons), descriptor })
     }
+}
+
+/// What makes the numbers of addresses.
+fn address_secret() -> Result<[u64; 2]> {
+    let failed = |error| Error::start("cannot get a random number", Some(error));
+    Ok([random::seed().map_err(failed)?, random::seed().map_err(failed)?])
+}
+
+/// What is known of the addresses of clients that the master serves, if any port limits them.
+fn make_addresses(options: &Options) -> Result<Addresses> {
+    let room = options.address_room(address_secret()?);
+    if options.mode == Mode::Base || (room.counts, room.rates) == (0, 0) {
+        return Ok(Addresses::default());
+    }
+    let made = Commons::create(options.reactors.into(), room);
+    let (commons, _) = made.map_err(|error| Error::memory("what is known of addresses", error))?;
+    Ok(Addresses::at(SeatOf::own(commons)))
 }
 
 /// Session ids begin behind this one (decision 19).
@@ -387,7 +407,8 @@ fn id_before_the_first(options: &Options) -> Result<u64> {
 
 fn make_reports(options: &Options, board: &Arc<Board>) -> Result<Reports> {
     let reports = Reports::new(Places::new(Arc::clone(board)))
-        .map_err(|error| Error::start("cannot make a bell", Some(error)))?;
+        .map_err(|error| Error::start("cannot make a bell", Some(error)))?
+        .with_addresses(make_addresses(options)?);
     Ok(if only_reactor(options) { reports.with_acceptor_here() } else { reports })
 }
 

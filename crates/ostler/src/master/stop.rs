@@ -166,6 +166,7 @@ fn log_datagram_books(books: &DatagramBooks) {
         dropped_no_worker = dropped(DatagramDrop::NoWorker),
         dropped_too_long = dropped(DatagramDrop::TooLong),
         dropped_shutdown = dropped(DatagramDrop::Shutdown),
+        dropped_package_rate = dropped(DatagramDrop::PackageRate),
         redelivered = some(books.redelivered),
         kernel_dropped = some(books.kernel_dropped),
         sent = some(books.sent),
@@ -190,7 +191,8 @@ fn log_dropped_input(books: &Books) {
     }
 }
 
-fn log_books(books: &Books) {
+/// What happened before there were sessions, beside them, and to what was not served.
+fn log_lesser_books(books: &Books) {
     if books.handshakes.begun > 0 {
         log_handshakes(&books.handshakes);
     }
@@ -199,6 +201,10 @@ fn log_books(books: &Books) {
     }
     log_datagram_books(&books.datagrams);
     log_dropped_input(books);
+}
+
+fn log_books(books: &Books) {
+    log_lesser_books(books);
     // What did not happen is not told: a reader looks for what did.
     let some = |count: u64| (count > 0).then_some(count);
     let closed = |reason: CloseReason| books.closed.get(reason as usize).copied().unwrap_or(0);
@@ -220,6 +226,8 @@ fn log_books(books: &Books) {
         refused_queue_full = some(books.refused_queue_full),
         refused_queue_wait = some(books.refused_queue_wait),
         held_back = some(books.held_back),
+        refused_package_rate = some(books.refused_package_rate),
+        refused_connection_rate = some(books.accepting.refused_connection_rate),
         accept_rests = some(books.accepting.accept_rests),
         refused_address_full = some(books.accepting.refused_address_full),
         refused_no_descriptor = some(books.accepting.refused_no_descriptor),

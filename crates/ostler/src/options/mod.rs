@@ -9,6 +9,7 @@
 //! its own value), a row in `table/` (with `field!` or `port_field!`), a method in
 //! `api/setters.rs`, and `OSTLER_BLESS=1 cargo test -p ostler` to write the documentation anew.
 
+mod addresses;
 mod amount;
 mod base;
 mod change;

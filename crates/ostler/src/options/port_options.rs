@@ -52,6 +52,10 @@ pub(crate) struct PortOptions {
     pub(crate) max_connections_per_address: u32,
     /// Most connections accepted in a second; 0 = any number.
     pub(crate) accept_rate: u32,
+    /// Most connections of one address in a second; 0 = any number.
+    pub(crate) connection_rate_per_address: u32,
+    /// Most packages of one address in a second; 0 = any number.
+    pub(crate) package_rate_per_address: u32,
     /// Most packages of a session in a second; 0 = any number.
     pub(crate) package_rate_max: u32,
     /// Most bytes of a session in a second; 0 = any number.
@@ -163,6 +167,8 @@ impl Default for PortOptions {
             tcp_nodelay: true,
             max_connections_per_address: 0,
             accept_rate: 0,
+            connection_rate_per_address: 0,
+            package_rate_per_address: 0,
             package_rate_max: 0,
             receive_rate_max: 0,
             proxy_protocol: ProxyProtocol::Off,

@@ -7,16 +7,17 @@ use ostler_core::ids::PortId;
 use ostler_shm::sessions::{Home, PAUSED, Peer};
 
 use super::ClientSide;
-use super::client_socket::{ClientSocket, Lease};
+use super::addresses::Lease;
+use super::client_socket::ClientSocket;
 use super::connection::Connection;
 use super::deadlines::Timing;
 use super::handshakes::Stage;
 use super::mailbox::Accepted;
 use super::proxy_header::ProxyHeader;
-use super::rate::Metering;
 use super::read::intake::Intake;
 use super::token;
 use super::transport::Transport;
+use crate::options::Refusal;
 use crate::sys::clock;
 
 /// What is known of a connection before it has a session.
@@ -37,8 +38,17 @@ pub(super) enum Place {
     Unlimited,
     /// It is one of them.
     Taken(Lease),
-    /// There are as many as may be.
-    None,
+    /// There is none for it.
+    None(NoPlace),
+}
+
+/// Why a client is refused for the sake of its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoPlace {
+    /// It has as many connections as it may.
+    AddressFull,
+    /// It has had as many in a second as it may.
+    TooOften,
 }
 
 /// Whether a connection's events are told.
@@ -80,8 +90,8 @@ impl ClientSide {
         match self.place_among_its_own(arrival) {
             Place::Unlimited => {}
             Place::Taken(lease) => socket.hold(lease),
-            Place::None => {
-                self.refuse_beyond_address(Transport::plain(socket), arrival);
+            Place::None(why) => {
+                self.refuse_beyond_address(Transport::plain(socket), arrival, why);
                 return None;
             }
         }
@@ -90,25 +100,89 @@ impl ClientSide {
 
     /// A place among the connections of the client's address.
     pub(super) fn place_among_its_own(&self, arrival: Arrival) -> Place {
-        let most = self.settings.ports.get(arrival.port).address_max;
-        match arrival.peer.ip() {
-            Some(address) if most > 0 => {
-                let lease = self.reports.addresses.take(arrival.port, address, most);
-                lease.map_or(Place::None, Place::Taken)
+        let Arrival { peer, port, .. } = arrival;
+        let settings = self.settings.ports.get(port);
+        let (most, rate) = (settings.address_max, settings.connection_rate_per_address);
+        let Some(address) = peer.ip().filter(|_| most > 0 || rate > 0) else {
+            return Place::Unlimited;
+        };
+        let addresses = &self.reports.addresses;
+        let place = match most {
+            0 => Place::Unlimited,
+            _ => match addresses.take(self.index, port, address, most) {
+                Some(lease) => Place::Taken(lease),
+                None => return Place::None(NoPlace::AddressFull),
+            },
+        };
+        // Who is refused is not counted, so that who goes on trying is served at the rate.
+        if rate > 0 && !addresses.admits_connection(port, address, rate, self.now) {
+            return Place::None(NoPlace::TooOften);
+        }
+        place
+    }
+
+    /// One client has too many connections, or too many in a second: this one is none.
+    pub(super) fn refuse_beyond_address(
+        &mut self,
+        transport: Transport,
+        arrival: Arrival,
+        why: NoPlace,
+    ) {
+        let peer = arrival.peer;
+        match why {
+            // Nothing of it is kept, neither a descriptor nor time.
+            NoPlace::AddressFull => {
+                self.accept_counts.refused_address_full += 1;
+                if self.complaints.address_full.admits() {
+                    tracing::info!(%peer, "refused, its address has max_connections_per_address");
+                }
+                self.turn_away(transport, arrival, CloseReason::Overloaded);
             }
-            _ => Place::Unlimited,
+            NoPlace::TooOften => {
+                self.accept_counts.refused_connection_rate += 1;
+                if self.complaints.too_often.admits() {
+                    tracing::info!(%peer, "refused, beyond connection_rate_per_address");
+                }
+                self.refuse_with_words(transport, arrival);
+            }
         }
     }
 
-    /// One client has too many connections: this one is none. Nothing of it is kept, neither a
-    /// descriptor nor time.
-    pub(super) fn refuse_beyond_address(&mut self, transport: Transport, arrival: Arrival) {
-        self.accept_counts.refused_address_full += 1;
-        if self.complaints.address_full.admits() {
-            let peer = arrival.peer;
-            tracing::info!(%peer, "refused, its address has max_connections_per_address");
+    /// Tells a client without a session that it is refused, as its port declares. Only who is
+    /// answered keeps its descriptor for as long as the answer takes; an encrypted one cannot be.
+    fn refuse_with_words(&mut self, transport: Transport, arrival: Arrival) {
+        let port = arrival.port;
+        let words = match &self.settings.ports.get(port).refusal {
+            Refusal::Reset => {
+                return self.turn_away(transport, arrival, CloseReason::Overloaded);
+            }
+            Refusal::Answer(words) | Refusal::AnswerAndStay(words) if !self.is_encrypted(port) => {
+                Some(Refusal::Answer(words.clone()))
+            }
+            Refusal::Answer(_) | Refusal::AnswerAndStay(_) | Refusal::Close => None,
+        };
+        let is_free = match words {
+            Some(words) => self.end_with_words(transport, port, CloseReason::Overloaded, &words),
+            None => {
+                self.count_input_dropped(CloseReason::Overloaded, transport.unread());
+                transport.close();
+                true
+            }
+        };
+        if is_free {
+            self.reports.count_closed();
         }
-        self.turn_away(transport, arrival, CloseReason::Overloaded);
+        self.reports.give_place_back(self.index, arrival.session);
+    }
+
+    #[cfg(feature = "tls")]
+    fn is_encrypted(&self, port: PortId) -> bool {
+        self.settings.encryption.of(port).is_some()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    const fn is_encrypted(&self, _: PortId) -> bool {
+        false
     }
 
     /// Whoever says whose connection it is has to be known. Nothing of this one is read, and it
@@ -179,7 +253,7 @@ impl ClientSide {
         let waits = settings.accept_confirm;
         let timing = Timing::new(self.now, &settings.deadlines);
         let mut connection = Connection::new(transport, session, port, intake, timing);
-        connection.metering = Metering::new(&settings.rates);
+        connection.metering = self.metering(port, peer);
         self.connections.insert(slot, connection);
         if waits {
             self.brain.pause_session(slot, true);

@@ -79,7 +79,7 @@ impl ClientSide {
 
     /// A client is told why it ends, as its port declares. True when its descriptor is free
     /// already.
-    fn end_with_words(
+    pub(super) fn end_with_words(
         &mut self,
         mut transport: Transport,
         port: PortId,

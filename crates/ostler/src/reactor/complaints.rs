@@ -15,6 +15,10 @@ pub(super) struct Complaints {
     pub(super) headers: Quota,
     /// An address has as many connections as one may have.
     pub(super) address_full: Quota,
+    /// An address connects more often than it may.
+    pub(super) too_often: Quota,
+    /// An address sends more than it may.
+    pub(super) over_rate: Quota,
     /// A session sends more than it may.
     pub(super) held_back: Quota,
     /// A datagram of a worker cannot be sent.
@@ -33,6 +37,8 @@ impl Default for Complaints {
             handshakes: Quota::of_events("handshakes failed"),
             headers: Quota::of_events("connections had no header of a trusted proxy"),
             address_full: Quota::of_events("connections were more than one address may have"),
+            too_often: Quota::of_events("connections were more in a second than of one address"),
+            over_rate: Quota::of_events("packages were more in a second than of one address"),
             held_back: Quota::of_events("sessions sent more than they may and were held back"),
             unsent: Quota::new("datagrams were not sent"),
             file_failed: Quota::new("files could not be read to their end"),
@@ -45,7 +51,9 @@ impl Quotas for Complaints {
     fn all(&self) -> impl Iterator<Item = &Quota> {
         let Self { unwatched, input_dropped, handshakes, headers, .. } = self;
         let Self { address_full, held_back, unsent, file_failed, file_refused, .. } = self;
+        let Self { too_often, over_rate, .. } = self;
         let before = [unwatched, input_dropped, handshakes, headers].into_iter();
-        before.chain([address_full, held_back, unsent, file_failed, file_refused])
+        let limits = [address_full, too_often, over_rate, held_back];
+        before.chain(limits).chain([unsent, file_failed, file_refused])
     }
 }

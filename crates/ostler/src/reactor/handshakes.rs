@@ -13,8 +13,8 @@ use ostler_core::{Nanos, invariant};
 use ostler_shm::sessions::Peer;
 use std::io;
 
-use super::accept::{Arrival, Place, Watched};
-use super::client_socket::Lease;
+use super::accept::{Arrival, NoPlace, Place, Watched};
+use super::addresses::Lease;
 use super::proxy_header::{NoHeader, ProxyHeader};
 use super::transport::{Handshaking, Transport};
 use super::{ClientSide, token};
@@ -208,7 +208,7 @@ impl ClientSide {
             match self.place_among_its_own(arrival) {
                 Place::Unlimited => {}
                 Place::Taken(lease) => self.hold(id, lease),
-                Place::None => return self.refuse_newcomer_of_address(id),
+                Place::None(why) => return self.refuse_newcomer_of_address(id, why),
             }
         }
         #[cfg(feature = "tls")]
@@ -230,10 +230,10 @@ impl ClientSide {
         }
     }
 
-    fn refuse_newcomer_of_address(&mut self, id: HandshakeId) {
+    fn refuse_newcomer_of_address(&mut self, id: HandshakeId, why: NoPlace) {
         let Some(Newcomer { stage, arrival, charged }) = self.newcomers.remove(id) else { return };
         self.memory.release(charged as u64);
-        self.refuse_beyond_address(stage.into_transport(), arrival);
+        self.refuse_beyond_address(stage.into_transport(), arrival, why);
     }
 
     fn handshake_done(&mut self, id: HandshakeId) {

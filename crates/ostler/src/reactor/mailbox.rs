@@ -10,7 +10,7 @@ use ostler_core::ids::{PortId, ProcessKey};
 use ostler_shm::lane::ReactorLane;
 use ostler_shm::sessions::Peer;
 
-use super::client_socket::Addresses;
+use super::addresses::Addresses;
 use super::places::Places;
 use crate::sys::eventfd;
 
@@ -156,7 +156,7 @@ pub(crate) struct Reports {
     pub(crate) open: Arc<AtomicU64>,
     /// Places of the session table.
     pub(crate) places: Places,
-    /// Connections of each address.
+    /// What is known of the addresses of clients.
     pub(crate) addresses: Addresses,
     /// The acceptor waits for a descriptor or for a place.
     pub(crate) acceptor_waits: Arc<AtomicBool>,
@@ -182,6 +182,11 @@ impl Reports {
     /// The same for a reactor that accepts its clients itself.
     pub(crate) fn with_acceptor_here(self) -> Self {
         Self { acceptor_is_here: true, ..self }
+    }
+
+    /// The same with what is known of the addresses of clients.
+    pub(crate) fn with_addresses(self, addresses: Addresses) -> Self {
+        Self { addresses, ..self }
     }
 
     /// A connection was accepted.
@@ -247,7 +252,7 @@ mod tests {
     /// What two processes of BASE mode have in common.
     fn two_processes() -> [Reports; 2] {
         use ostler_shm::board::{Board, BoardSizes};
-        let (_commons, fd) = ostler_shm::commons::Commons::create(2).unwrap();
+        let (_commons, fd) = ostler_shm::commons::Commons::create(2, Default::default()).unwrap();
         [0, 1].map(|number| {
             let sizes = BoardSizes { reactors: 1, sessions: 4, state_bytes: 0, body_area: 0 };
             let places = Places::new(Arc::new(Board::create(sizes).unwrap().0));

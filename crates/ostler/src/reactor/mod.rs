@@ -6,6 +6,7 @@
 //! buffer grow without a charge.
 
 mod accept;
+pub(crate) mod addresses;
 mod budget;
 pub(crate) mod client_socket;
 mod close;

@@ -37,6 +37,10 @@ pub(super) struct PortSettings {
     pub(super) request_deadline_answer: Refusal,
     /// Most connections of one address; 0 = any number.
     pub(super) address_max: u32,
+    /// Most connections of one address in a second; 0 = any number.
+    pub(super) connection_rate_per_address: u64,
+    /// Most packages of one address in a second; 0 = any number.
+    pub(super) package_rate_per_address: u64,
     /// Sessions are not read until a worker confirms them.
     pub(super) accept_confirm: bool,
     /// Whose word counts, whose connection it is; `None`: connections are their clients'.
@@ -74,6 +78,8 @@ impl PortSettings {
             refusal: options.refusal.clone(),
             request_deadline_answer: options.request_deadline_answer.clone(),
             address_max: options.max_connections_per_address,
+            connection_rate_per_address: options.connection_rate_per_address.into(),
+            package_rate_per_address: options.package_rate_per_address.into(),
             accept_confirm: options.accept_confirm,
             proxies: options.trusted_proxies().cloned(),
             burst_max: burst_max(options),

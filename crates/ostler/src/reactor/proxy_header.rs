@@ -8,7 +8,8 @@ use std::io::{self, ErrorKind};
 
 use ostler_core::proxy_protocol::{BadHeader, Client, Header, V2_MAX_BYTES, find};
 
-use super::client_socket::{ClientSocket, Lease};
+use super::addresses::Lease;
+use super::client_socket::ClientSocket;
 use crate::sys::epoll::{Epoll, Interest, Readiness};
 use crate::sys::socket;
 

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use ostler_testkit::{TestError, TestResult, TestServer, wait_until};
+use ostler_testkit::{ServerBuilder, TestError, TestResult, TestServer, wait_until};
 
 use crate::Effect;
 use crate::talk::{Talk, probe};
 
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("max_connections_per_address", max_connections_per_address_keeps_out_only_who_has_them),
+    ("connection_rate_per_address", connection_rate_per_address_counts_the_clients_of_a_proxy),
+    ("package_rate_per_address", package_rate_per_address_is_that_of_each_client_of_a_proxy),
     ("package_rate_max", package_rate_max_reads_a_session_later),
     ("receive_rate_max", receive_rate_max_reads_a_session_later),
     ("accept_rate", accept_rate_makes_clients_wait_and_refuses_none),
@@ -90,6 +92,46 @@ fn max_connections_per_address_counts_the_clients_of_a_proxy() -> TestResult {
     let books = server.stop_and_report()?.books()?;
     assert_eq!(books.detail("refused_address_full"), 2, "{books}");
     Ok(())
+}
+
+#[test]
+fn connection_rate_per_address_counts_the_clients_of_a_proxy() -> TestResult {
+    let server = behind_a_proxy().set("connection_rate_per_address", 1).start()?;
+    let mut inside = Vec::new();
+    for from in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+        inside.push(served(&server, &client_of_a_proxy(from))?);
+    }
+    wait_until("one is refused", || served(&server, &client_of_a_proxy("192.0.2.2")).is_err())?;
+    wait_until("and served later", || served(&server, &client_of_a_proxy("192.0.2.2")).is_ok())?;
+    let books = server.stop_and_report()?.books()?;
+    assert!(books.detail("refused_connection_rate") >= 1, "{books}");
+    Ok(())
+}
+
+#[test]
+fn package_rate_per_address_is_that_of_each_client_of_a_proxy() -> TestResult {
+    let server = behind_a_proxy()
+        .set("package_rate_per_address", 2)
+        .set("framing", "line")
+        .set("refusal", r"answer:-SLOWER\n")
+        .start()?;
+    let mut first = served(&server, &client_of_a_proxy("192.0.2.1"))?;
+    let mut other = served(&server, &client_of_a_proxy("192.0.2.2"))?;
+    wait_until("one is refused", || first.ask("echo on").is_ok_and(|line| line == "-SLOWER"))?;
+    assert_eq!(other.ask("echo on")?, "on", "another client");
+    wait_until("and served later", || first.ask("echo on").is_ok_and(|line| line == "on"))?;
+    drop((first, other));
+    let books = server.stop_and_report()?.books()?;
+    assert!(books.detail("refused_package_rate") >= 1, "{books}");
+    Ok(())
+}
+
+fn behind_a_proxy() -> ServerBuilder {
+    probe().set("proxy_protocol", "required").set("proxy_protocol_from", "127.0.0.1")
+}
+
+fn client_of_a_proxy(address: &str) -> String {
+    format!("PROXY TCP4 {address} 192.0.2.9 1 2\r\n")
 }
 
 /// What comes too fast is served later, all of it, and others are not held up.

@@ -93,6 +93,9 @@ pub(in crate::brain) struct Connection {
     pub(in crate::brain) is_paused: bool,
     /// It has sent more than its port allows in a time: not read until that is over.
     pub(in crate::brain) is_held_back: bool,
+    /// Its next package is refused as soon as nothing of it is at a worker: its address has sent
+    /// more than it may.
+    pub(in crate::brain) is_over_rate: bool,
     /// Too much unsent output: not read until it is written.
     pub(in crate::brain) output_high: bool,
     /// Bytes wait to be written.
@@ -135,6 +138,7 @@ impl Connection {
             input_ended: None,
             is_paused: false,
             is_held_back: false,
+            is_over_rate: false,
             output_high: false,
             output_pending: false,
             waiting: None,
@@ -198,7 +202,10 @@ impl Connection {
 
     pub(in crate::brain) fn may_read(&self, reading: bool) -> bool {
         let may = match self.phase {
-            Phase::Open => reading && !self.output_high && !self.is_paused && !self.is_held_back,
+            Phase::Open => {
+                let is_held = self.is_paused || self.is_held_back || self.is_over_rate;
+                reading && !self.output_high && !is_held
+            }
             // It takes no memory, it gives some back.
             Phase::PeerGone => true,
             Phase::Flushing(_) | Phase::Ended => false,

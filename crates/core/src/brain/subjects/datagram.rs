@@ -79,6 +79,12 @@ impl Brain {
         self.books.datagrams.dropped_waiting(DatagramDrop::TooLong, 1);
     }
 
+    /// A datagram of an address that has sent as many as it may is dropped.
+    pub fn datagram_over_rate(&mut self) {
+        self.books.datagrams.received();
+        self.books.datagrams.dropped_waiting(DatagramDrop::PackageRate, 1);
+    }
+
     /// The kernel has dropped datagrams before they could be read.
     pub const fn count_kernel_drops(&mut self, datagrams: u64) {
         self.books.datagrams.kernel_dropped += datagrams;

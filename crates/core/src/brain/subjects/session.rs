@@ -333,6 +333,7 @@ impl Brain {
             }
         }
         self.recount_waiting(slot);
+        self.refuse_over_rate(slot);
         self.check_end(slot);
         self.enqueue_at(slot, position);
     }

@@ -16,6 +16,7 @@ mod ledger_model;
 mod modes;
 mod order;
 mod outage;
+mod over_rate;
 mod pause;
 mod ports;
 mod properties;

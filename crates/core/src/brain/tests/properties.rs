@@ -47,6 +47,7 @@ enum Step {
     RefuseOverdue,
     RefuseBeyond,
     HoldBack(usize, bool),
+    ExceedRate(usize),
     CalmDown,
     Workers(u16),
 }
@@ -95,6 +96,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(RefuseOverdue),
         1 => Just(RefuseBeyond),
         2 => (who(), any::<bool>()).prop_map(|(who, held)| HoldBack(who, held)),
+        2 => who().prop_map(ExceedRate),
         1 => Just(CalmDown),
         2 => (1u16..5).prop_map(Workers),
     ]
@@ -126,6 +128,9 @@ fn apply_to_client(world: &mut World, step: Step) -> Option<Step> {
         Step::Bind(which, user) => who(which).into_iter().for_each(|id| world.bind(id, user)),
         Step::HoldBack(which, held) => {
             who(which).into_iter().for_each(|id| world.hold_back(id, held));
+        }
+        Step::ExceedRate(which) => {
+            who(which).into_iter().for_each(|id| world.exceed_rate(id));
         }
         Step::Lose(which) => who(which).into_iter().for_each(|id| world.lose(id)),
         Step::Output(which, pending, high) => {

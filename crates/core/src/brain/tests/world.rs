@@ -117,6 +117,8 @@ pub(super) struct World {
     pub(super) sessions: BTreeMap<u64, FakeSession>,
     places: HashMap<ConnectionSlot, u64>,
     draining: bool,
+    /// Sessions whose next package the driver refuses by the rate of their address.
+    over_rate: HashSet<u64>,
     /// Whole messages that the driver holds of sessions while the server drains.
     held_whole: HashMap<u64, usize>,
     generation: u32,
@@ -155,6 +157,7 @@ impl World {
             sessions: BTreeMap::new(),
             places: HashMap::new(),
             draining: false,
+            over_rate: HashSet::new(),
             held_whole: HashMap::new(),
             generation: 0,
             newest_session: 5,

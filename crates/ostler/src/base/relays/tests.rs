@@ -18,7 +18,7 @@ fn other_key() -> ProcessKey {
 
 /// This process, the master's end of its link, and the commons.
 fn relays() -> (Relays, Channel<ToProcess, FromProcess>, Commons) {
-    let (commons, fd) = Commons::create(2).unwrap();
+    let (commons, fd) = Commons::create(2, Default::default()).unwrap();
     let (near, far) = control_socket::pair().unwrap();
     let (board, _fd) = Board::create(SIZES).unwrap();
     let link = Rc::new(Link::new(near).unwrap());

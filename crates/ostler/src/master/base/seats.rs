@@ -202,6 +202,7 @@ impl Seats {
             }
             seat.clear();
         }
+        self.commons.address_counts().clear(number);
         let seat = self.seats.get_mut(number)?.take()?;
         self.seats.iter_mut().flatten().for_each(|other| other.forget_way(key));
         if seat.has_board() {
@@ -260,7 +261,7 @@ mod tests {
 
     #[test]
     fn seats_are_used_again_and_the_books_of_the_dead_add_up() {
-        let (commons, fd) = Commons::create(2).unwrap();
+        let (commons, fd) = Commons::create(2, Default::default()).unwrap();
         let mut seats = Seats::new(Arc::new(commons));
         let (one, _far) = seat(0);
         let (two, _far) = seat(1);
@@ -283,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_datagrams_of_a_slot_have_one_reader_at_a_time() {
-        let (commons, _fd) = Commons::create(4).unwrap();
+        let (commons, _fd) = Commons::create(4, Default::default()).unwrap();
         let mut seats = Seats::new(Arc::new(commons));
         let mut ends = Vec::new();
         for (slot, generation) in [(0, 1), (1, 1), (0, 2), (0, 3)] {
@@ -320,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_server_is_drained_when_everybody_who_served_has_said_so_or_is_gone() {
-        let (commons, _fd) = Commons::create(3).unwrap();
+        let (commons, _fd) = Commons::create(3, Default::default()).unwrap();
         let mut seats = Seats::new(Arc::new(commons));
         let mut ends = Vec::new();
         for slot in 0..3 {

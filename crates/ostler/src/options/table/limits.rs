@@ -35,6 +35,36 @@ pub(super) const ROWS: &[OptionInfo] = &[
         access: port_field!(accept_rate),
     },
     OptionInfo {
+        name: "connection_rate_per_address",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: 1_000_000 },
+        default: "0",
+        unit: "connections a second",
+        why: "0 = any number, for the reasons of max_connections_per_address. A client that \
+              connects anew again and again has no connections that could be counted at a time.",
+        effect: "Most connections of one address at the port in a second, of which those of one \
+                 second are saved up; more are refused as the port's refusal says, and counted \
+                 (refused_connection_rate). An encrypted client is told nothing: that would take \
+                 the handshake that the limit is to save. Addresses are those of \
+                 max_connections_per_address.",
+        access: port_field!(connection_rate_per_address),
+    },
+    OptionInfo {
+        name: "package_rate_per_address",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: 1_000_000_000 },
+        default: "0",
+        unit: "packages a second",
+        why: "0 = any number: what is much depends on what a package costs, and on how many people \
+              there may be behind one address.",
+        effect: "Most packages that all sessions of one address may send in a second, of which \
+                 those of one second are saved up; what is beyond is refused as the port's refusal \
+                 says, when the answers to what came before are written, and counted \
+                 (refused_package_rate). A datagram beyond it is dropped (dropped_package_rate). \
+                 Addresses are those of max_connections_per_address.",
+        access: port_field!(package_rate_per_address),
+    },
+    OptionInfo {
         name: "package_rate_max",
         topic: TOPIC,
         kind: Kind::Integer { min: 0, max: 1_000_000_000 },

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use ostler_core::brain::{Assignment, Offer, PeerSlot, Subject};
 use ostler_core::ids::PortId;
+use ostler_shm::peer::{PeerAddress, PeerBlock};
 use ostler_shm::record::RecordKind;
 
 use crate::reactor::destination::{Destination, Destinations};
@@ -98,6 +99,10 @@ impl ClientSide {
         record: &[u8],
         address_bytes: usize,
     ) {
+        let limit = self.settings.ports.get(port).package_rate_per_address;
+        if limit > 0 && !self.admits_datagram(port, record, limit) {
+            return self.brain.datagram_over_rate();
+        }
         let key = self.datagrams.key(port, record.get(..address_bytes).unwrap_or_default());
         match self.brain.offer_datagram(port, key) {
             Offer::Wait(slot) => self.keep_datagram(slot, record),
@@ -106,6 +111,25 @@ impl ClientSide {
                 None => self.datagram_has_no_room(assignment, record),
             },
         }
+    }
+
+    /// Counts one more datagram of an address, unless it has sent as many as it may.
+    fn admits_datagram(&mut self, port: PortId, record: &[u8], limit: u64) -> bool {
+        let sender = PeerBlock::read(record);
+        let Some(PeerAddress::Inet(sender)) = sender.as_ref().and_then(PeerBlock::address) else {
+            return true;
+        };
+        let addresses = &self.reports.addresses;
+        let Some(key) = addresses.packages_of(port, sender.ip()) else { return true };
+        if addresses.admits_package(key, limit, self.now) {
+            addresses.count_package(key, limit, self.now);
+            return true;
+        }
+        if self.complaints.over_rate.admits() {
+            let peer = sender.ip();
+            tracing::info!(%peer, "a datagram is dropped, beyond package_rate_per_address");
+        }
+        false
     }
 
     fn keep_datagram(&mut self, slot: PeerSlot, record: &[u8]) {

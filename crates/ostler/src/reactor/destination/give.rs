@@ -47,16 +47,30 @@ impl ClientSide {
             }
             Content::Read => match assignment.subject {
                 Subject::Session(slot) => {
-                    let before = self.brain.books().received;
-                    self.give_input(destination, slot, assignment);
-                    if self.brain.books().received != before {
-                        self.meter(slot, 1, 0);
+                    if self.is_over_rate(slot) {
+                        return self.refuse_over_rate(destination, slot, assignment);
                     }
+                    self.give_counted(destination, slot, assignment);
                 }
                 Subject::Peer(_) => {
                     invariant!(false, "a datagram is given when it is read, or kept")
                 }
             },
+        }
+    }
+
+    /// Gives what a session has sent, and counts it.
+    pub(in crate::reactor) fn give_counted(
+        &mut self,
+        destination: &mut Destination,
+        slot: ConnectionSlot,
+        assignment: Assignment,
+    ) {
+        let before = self.brain.books().received;
+        self.give_input(destination, slot, assignment);
+        if self.brain.books().received != before {
+            self.meter(slot, 1, 0);
+            self.count_package_of_address(slot);
         }
     }
 

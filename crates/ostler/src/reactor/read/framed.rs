@@ -82,7 +82,11 @@ impl ClientSide {
 
     /// Receives until a whole message is at the front of what is kept of a session, and answers its
     /// length. `None`, of which the brain knows: there is none for now.
-    pub(super) fn next_message(&mut self, slot: ConnectionSlot, mut share: usize) -> Option<usize> {
+    pub(in crate::reactor) fn next_message(
+        &mut self,
+        slot: ConnectionSlot,
+        mut share: usize,
+    ) -> Option<usize> {
         loop {
             let Some(intake) = self.intake_mut(slot) else {
                 invariant!(false, "a framed session has an intake to its end");

@@ -15,7 +15,7 @@ impl ClientSide {
     /// Takes the next package of a session out of what it has sent and answers that it is refused:
     /// one in each turn, so that who asks without end has no more of it than the others.
     pub(in crate::reactor) fn answer_refused(&mut self, slot: ConnectionSlot) {
-        if !self.brain.is_to_be_refused(slot) {
+        if !self.brain.take_refusal(slot) {
             return;
         }
         let Some(connection) = self.connections.get_mut(slot) else { return };
@@ -24,11 +24,14 @@ impl ClientSide {
             return invariant!(false, "the brain asks for what the port declares");
         };
         let answer = answer.clone();
-        if !self.brain.refuse_returned(slot) && !self.refuse_next(slot) {
-            return;
+        if self.brain.refuse_returned(slot) || self.refuse_next(slot) {
+            self.receive_share.wait_for_turn(slot);
+            self.write(slot, NOBODY, RawBytes::of(&answer).into(), Part::WHOLE);
+            if self.draining {
+                self.hold_whole_message(slot);
+            }
         }
-        self.receive_share.wait_for_turn(slot);
-        self.write(slot, NOBODY, RawBytes::of(&answer).into(), Part::WHOLE);
+        self.brain.refusal_answered(slot);
     }
 
     /// Throws away the next message that a session has sent. False when none is there whole: what

@@ -76,6 +76,11 @@ impl World {
         }
     }
 
+    /// The next package of the session is beyond what its address may send.
+    pub(crate) fn exceed_rate(&mut self, id: u64) {
+        self.over_rate.insert(id);
+    }
+
     pub(crate) fn send(&mut self, id: u64, len: usize) -> Item {
         let session = self.sessions.get_mut(&id).unwrap();
         let number = session.items.len() as u32 - 2;

@@ -80,9 +80,10 @@ impl World {
 
     /// The next package is answered by the driver, unless its turn has come.
     fn answer_refused(&mut self, place: ConnectionSlot) {
-        if !self.brain.is_to_be_refused(place) {
+        if !self.brain.take_refusal(place) {
             return;
         }
+        assert_eq!(self.sessions[&self.places[&place]].at_lane().count(), 0, "out of order");
         let session = self.sessions.get_mut(&self.places[&place]).unwrap();
         let is_back = |(item, one): &(&Item, &Delivery)| {
             matches!(item, Item::Package(_)) && one.state == State::Returned
@@ -94,6 +95,7 @@ impl World {
             session.items.get_mut(&item).unwrap().state = State::Gone;
             if fresh.is_some() {
                 self.brain.refuse_package(place);
+                self.held_message_gone(self.places[&place], place);
             }
             self.brain.readable(place);
         } else if session.eof && !session.lost {
@@ -101,12 +103,27 @@ impl World {
         } else {
             self.brain.input_dry(place);
         }
+        self.brain.refusal_answered(place);
+    }
+
+    /// While the server drains: the driver may hold another whole message.
+    fn held_message_gone(&mut self, id: u64, place: ConnectionSlot) {
+        if let Some(messages) = self.held_whole.get_mut(&id) {
+            *messages = messages.saturating_sub(1);
+            if *messages > 0 {
+                self.brain.hold_message(place);
+            }
+        }
     }
 
     pub(crate) fn pump(&mut self) {
-        self.actions();
-        while self.give() {}
-        self.actions();
+        loop {
+            self.actions();
+            if !self.give() {
+                break;
+            }
+            while self.give() {}
+        }
     }
 
     /// Gives one delivery.
@@ -131,6 +148,13 @@ impl World {
             self.check();
             return true;
         };
+        let is_fresh = matches!(assignment.content, Content::Read);
+        if is_fresh && self.phase(id) == Some(Phase::Open) && self.over_rate.remove(&id) {
+            self.may_close(id, CloseReason::Overloaded);
+            self.brain.over_rate(assignment);
+            self.check();
+            return true;
+        }
         let fake = &mut self.lanes[lane];
         if fake.waiting.len() >= fake.room {
             self.brain.no_room(assignment);
@@ -164,11 +188,8 @@ impl World {
         fake.waiting.push(Record { seq, position, session: id, item, exposed });
         let is_read = matches!(assignment.content, Content::Read);
         self.brain.record_written(assignment, position, len, kept.map(Body::from), more, self.now);
-        if let Some(messages) = self.held_whole.get_mut(&id).filter(|_| is_read) {
-            *messages = messages.saturating_sub(1);
-            if *messages > 0 {
-                self.brain.hold_message(place);
-            }
+        if is_read {
+            self.held_message_gone(id, place);
         }
         self.check();
         true
