@@ -1,5 +1,5 @@
-//! Chat: line based rooms. Names and rooms are kept by the master, so a worker may die and nobody
-//! loses theirs.
+//! Chat: line based rooms. Each room is a group. Names and groups are kept by the master, so a
+//! worker may die and nobody loses theirs.
 //!
 //! ```text
 //! chat [--set NAME=VALUE]...        then:  nc 127.0.0.1 9501
@@ -16,6 +16,8 @@ const LOBBY: &str = "lobby";
 /// Names and rooms may be so long; both must fit into the state that the master keeps for a
 /// session.
 const NAME_MAX_BYTES: usize = 32;
+/// So many people of a room are named.
+const WHO_MAX: usize = 100;
 
 /// What the master keeps for each session: `name NUL room`.
 struct Person {
@@ -41,14 +43,9 @@ impl Person {
 struct Chat;
 
 impl Chat {
-    /// Says a line to everybody in a room but one.
-    fn say(worker: &Worker, room: &str, except: u64, line: &str) {
-        for other in worker.sessions() {
-            if other.id() != except && Person::of(&other).room == room {
-                // Somebody who reads too slowly misses lines; nobody waits for them.
-                let _ = other.send(format!("{line}\n").as_bytes());
-            }
-        }
+    /// Says a line to everybody in a room but one. Who reads too slowly misses it.
+    fn say(worker: &Worker, room: &str, except: &Session, line: &str) -> Outcome {
+        Ok(worker.group(room).send_to_others(except, format!("{line}\n").as_bytes())?)
     }
 
     fn command(
@@ -65,28 +62,26 @@ impl Chat {
             }
             "/name" => {
                 let line = format!("* {} is now {argument}", person.name);
-                Self::say(worker, &person.room, session.id(), &line);
+                Self::say(worker, &person.room, session, &line)?;
                 person.name = argument.to_owned();
                 person.keep(session)?;
                 format!("* you are {argument}")
             }
             "/join" => {
                 let left = format!("* {} left", person.name);
-                Self::say(worker, &person.room, session.id(), &left);
+                Self::say(worker, &person.room, session, &left)?;
+                session.leave(&person.room)?;
                 person.room = argument.to_owned();
                 person.keep(session)?;
+                session.join(&person.room)?;
                 let joined = format!("* {} joined", person.name);
-                Self::say(worker, &person.room, session.id(), &joined);
+                Self::say(worker, &person.room, session, &joined)?;
                 format!("* you are in {argument}")
             }
             "/who" => {
-                let mut names: Vec<String> = worker
-                    .sessions()
-                    .iter()
-                    .map(Person::of)
-                    .filter(|other| other.room == person.room)
-                    .map(|other| other.name)
-                    .collect();
+                let members = worker.group(&person.room).members(WHO_MAX);
+                let mut names: Vec<String> =
+                    members.iter().map(|member| Person::of(member).name).collect();
                 names.sort();
                 format!("* in {}: {}", person.room, names.join(" "))
             }
@@ -110,8 +105,8 @@ impl Handler for Chat {
         person.keep(session)?;
         let welcome = format!("* welcome, {}: /name NAME  /join ROOM  /who  /quit\n", person.name);
         session.send(welcome.as_bytes())?;
-        Self::say(worker, &person.room, session.id(), &format!("* {} joined", person.name));
-        Ok(())
+        session.join(&person.room)?;
+        Self::say(worker, &person.room, session, &format!("* {} joined", person.name))
     }
 
     fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
@@ -124,15 +119,14 @@ impl Handler for Chat {
                 session.send(format!("{answer}\n").as_bytes())?;
             }
         } else if !line.is_empty() {
-            Self::say(worker, &person.room, session.id(), &format!("{}: {line}", person.name));
+            Self::say(worker, &person.room, session, &format!("{}: {line}", person.name))?;
         }
         Ok(())
     }
 
     fn on_close(&mut self, worker: &Worker, session: &Session, _: CloseReason) -> Outcome {
         let person = Person::of(session);
-        Self::say(worker, &person.room, session.id(), &format!("* {} left", person.name));
-        Ok(())
+        Self::say(worker, &person.room, session, &format!("* {} left", person.name))
     }
 }
 

@@ -12,6 +12,11 @@ pub trait SharedBytes: Debug + Send + Sync {
 
     /// By which number workers find them.
     fn place(&self) -> u32;
+
+    /// Whether they are charged to the budget for themselves, once, however many keep them.
+    fn is_charged_apart(&self) -> bool {
+        false
+    }
 }
 
 /// A package that does not lie in a ring as one record.

@@ -15,6 +15,9 @@ struct Dispatch;
 #[doc = include_str!("../../../docs/guide/datagrams.md")]
 struct Datagrams;
 
+#[doc = include_str!("../../../docs/guide/groups.md")]
+struct Groups;
+
 #[doc = include_str!("../../../docs/guide/back-pressure.md")]
 struct BackPressure;
 

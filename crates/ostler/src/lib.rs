@@ -42,6 +42,7 @@
 //! | keep something for a session | [`Session::set_state`] (or a value: feature `serde`) |
 //! | share numbers and counters between processes | [`shared`] |
 //! | send to others | [`Worker::session`], [`Worker::sessions`] |
+//! | send to many at once | [`Session::join`], [`Worker::group`], [`Group`] |
 //! | do something now and then | [`Worker::every`], [`Worker::after`] |
 //! | run something beside the workers | [`UserProcess`] |
 //! | know what happens to the server | [`ServerEvents`] |
@@ -105,6 +106,7 @@ pub use api::deferred_packet::DeferredPacket;
 pub use api::exit::{Exit, run_main};
 pub use api::file_source::FileSource;
 pub use api::framing::Framing;
+pub use api::group::Group;
 pub use api::handler::Handler;
 pub use api::outcome::{Failure, IntoHandler, IntoOutcome, Outcome};
 pub use api::package::{Deferred, Package};
@@ -131,9 +133,9 @@ pub use error::{
     EXIT_INTERNAL, EXIT_LISTEN, EXIT_MANAGERS_LOST, EXIT_OPTION, EXIT_START, Error, Result,
 };
 pub use options::{
-    AnswerOrder, Change, ClientAuth, CrashPolicy, Dispatch, FramingKind, Harden, LogFormat,
-    LogLevel, Mode, OptionInfo, OptionKind, Options, ProxyProtocol, Refusal, SessionIds, Start,
-    TlsVersion, UnknownName,
+    AnswerOrder, Change, ClientAuth, CrashPolicy, Dispatch, FramingKind, GroupOverflow, Harden,
+    LogFormat, LogLevel, Mode, OptionInfo, OptionKind, Options, ProxyProtocol, Refusal, SessionIds,
+    Start, TlsVersion, UnknownName,
 };
 pub use ostler_core::brain::CloseReason;
 pub use ostler_core::framing::LengthType;

@@ -101,6 +101,12 @@ condemned! {
     a_file_whose_message_has_another_number_is_condemned: "file_number 1 7",
     a_file_without_a_part_is_condemned: "file_no_range 1 1",
     a_part_of_a_file_behind_all_files_is_condemned: "file_range 1 1",
+    joining_a_group_without_a_name_is_condemned: "join_nameless",
+    leaving_a_group_without_a_name_is_condemned: "leave_nameless",
+    a_message_to_a_group_without_anything_is_condemned: "to_group_empty",
+    a_message_to_a_group_without_a_name_is_condemned: "to_group_nameless",
+    a_message_that_is_shorter_than_the_name_of_its_group_is_condemned: "to_group_short",
+    a_part_of_a_message_that_continues_nothing_is_condemned: "to_group_part",
 }
 
 /// A package that waits at the villain, unstarted, must not be lost to space that it frees behind

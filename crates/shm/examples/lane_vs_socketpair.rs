@@ -196,7 +196,8 @@ mod measured {
 
     impl Shared {
         fn new() -> Self {
-            let sizes = BoardSizes { reactors: 1, sessions: 64, state_bytes: 192, body_area: 0 };
+            let sizes =
+                BoardSizes { reactors: 1, sessions: 64, state_bytes: 192, ..BoardSizes::default() };
             let (board, board_fd) = Board::create(sizes).unwrap();
             let memory = MasterMemory::create(SIZES, 0, 1).unwrap();
             Self { memory, board, board_fd, lane_bell: Bell::new(), worker_bell: Bell::new() }

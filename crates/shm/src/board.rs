@@ -44,85 +44,43 @@ pub struct NewestSession {
     pub id: AtomicU64,
 }
 
+/// How many groups the board has room for, and the key of their tags; see [`crate::group_index`].
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct GroupsHead {
+    /// Most groups of a reactor.
+    pub groups: AtomicU64,
+    /// Most groups of a session.
+    pub of_session: AtomicU64,
+    /// The key.
+    pub key: [AtomicU64; 2],
+}
+
 #[cfg(not(loom))]
-pub use file::{BODY_AREA_MAX, Board, BoardError, BoardSizes};
+pub use crate::board_sizes::{BODY_AREA_MAX, BoardSizes};
+#[cfg(not(loom))]
+pub use file::{Board, BoardError};
 
 #[cfg(not(loom))]
 mod file {
-    use super::{BoardHead, NewestSession, SleepWord};
+    use super::{BoardHead, GroupsHead, NewestSession, SleepWord};
+    use crate::board_sizes::{BoardSizes, SESSIONS_AT, WORD_PLACES};
     use crate::body_area::BodyArea;
+    use crate::group_index::{GroupIndex, GroupSizes};
     use crate::lane::PackageBytes;
     use crate::layout::{BOARD_MAGIC, PAGE, PROTOCOL};
     use crate::mapping::{self, Mapping, Writer};
     use crate::session_ids::SessionIds;
-    use crate::sessions::{
-        Entry, EntryHead, Home, Peer, REACTORS_MAX, SESSIONS_MAX, STATE_BYTES_MAX, SessionRecord,
-        entry_stride,
-    };
+    use crate::sessions::{Entry, EntryHead, Home, Peer, SessionRecord};
     use crate::sync::{AtomicU64, Ordering};
     use rustix::fd::{AsFd, OwnedFd};
+    use std::hash::{BuildHasher as _, RandomState};
     use std::io;
     use std::sync::Arc;
 
     const SLEEP_AT: u64 = PAGE;
     const NEWEST_AT: u64 = size_of::<BoardHead>() as u64;
-    const SESSIONS_AT: u64 = 2 * PAGE;
-    /// Entries of which one word tells whether they are taken, a bit each: who looks for open
-    /// sessions reads these words and not every entry.
-    const WORD_PLACES: u64 = u64::BITS as u64;
-
-    /// What a board is made for.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct BoardSizes {
-        /// Number of reactors, 1 to [`REACTORS_MAX`].
-        pub reactors: usize,
-        /// Entries of the session table, a power of two.
-        pub sessions: u64,
-        /// Bytes of a session's state at most, up to [`STATE_BYTES_MAX`].
-        pub state_bytes: usize,
-        /// Bytes of each reactor's area for long packages, whole pages, up to
-        /// [`BODY_AREA_MAX`]; 0 for none.
-        pub body_area: u64,
-    }
-
-    /// The largest body area, bytes: page numbers in records are 32 bits wide, and so much is
-    /// never touched.
-    pub const BODY_AREA_MAX: u64 = 256 * 1024 * 1024;
-
-    impl BoardSizes {
-        fn are_possible(&self) -> bool {
-            (1..=REACTORS_MAX).contains(&self.reactors)
-                && self.sessions.is_power_of_two()
-                && self.sessions <= SESSIONS_MAX
-                && self.state_bytes <= STATE_BYTES_MAX
-                && self.body_area <= BODY_AREA_MAX
-                && self.body_area.is_multiple_of(PAGE)
-        }
-
-        fn stride(&self) -> u64 {
-            entry_stride(self.state_bytes) as u64
-        }
-
-        /// Bytes of all entries; `None` when that is no number of bytes.
-        fn entries_len(&self) -> Option<u64> {
-            self.sessions.checked_mul(self.stride())
-        }
-
-        /// Where a reactor's body area begins; that of the one behind the last is the end of the
-        /// board. `None` when that is no number of bytes, or the sizes are impossible.
-        fn body_area_at(&self, reactor: usize) -> Option<u64> {
-            let occupancy = self.sessions.div_ceil(WORD_PLACES) * size_of::<u64>() as u64;
-            let table = self.entries_len()?.checked_add(occupancy)?.checked_add(SESSIONS_AT)?;
-            let areas = self.body_area.checked_mul(reactor as u64)?;
-            let at = table.checked_next_multiple_of(PAGE)?.checked_add(areas)?;
-            self.are_possible().then_some(at)
-        }
-
-        /// Bytes of a board; `None` when that is no number of bytes, or the sizes are impossible.
-        fn board_len(&self) -> Option<u64> {
-            self.body_area_at(self.reactors)
-        }
-    }
+    const GROUPS_HEAD_AT: u64 = NEWEST_AT + size_of::<NewestSession>() as u64;
 
     /// Why a board cannot be used.
     #[derive(Debug)]
@@ -176,6 +134,7 @@ mod file {
             head.reactors.store(sizes.reactors as u64, Ordering::Relaxed);
             head.state_bytes.store(sizes.state_bytes as u64, Ordering::Relaxed);
             head.body_area.store(sizes.body_area, Ordering::Relaxed);
+            board.begin_groups();
             head.sessions.store(sizes.sessions, Ordering::Release);
             Ok((board, fd))
         }
@@ -189,7 +148,7 @@ mod file {
             let size = rustix::fs::fstat(&fd).map_err(|error| io(error.into()))?.st_size;
             let len = u64::try_from(size).unwrap_or(0);
             let mapping = Arc::new(Mapping::new(&fd, len, false).map_err(io)?);
-            let sizes = BoardSizes { reactors: 0, sessions: 0, state_bytes: 0, body_area: 0 };
+            let sizes = BoardSizes::default();
             let mut board = Self { mapping, sizes, areas_taken: AtomicU64::new(0) };
             let head = board.head().ok_or(BoardError("the board is too short", None))?;
             if head.magic.load(Ordering::Acquire) != BOARD_MAGIC {
@@ -209,6 +168,7 @@ mod file {
                 sessions: head.sessions.load(Ordering::Relaxed),
                 state_bytes: number(&head.state_bytes),
                 body_area: head.body_area.load(Ordering::Relaxed),
+                groups: board.group_sizes(),
             };
             if sizes.board_len().is_none_or(|needed| needed > len) {
                 return Err(BoardError("the board's sizes do not fit its length", None));
@@ -317,7 +277,7 @@ mod file {
         /// The entry where a session lives if it is open.
         #[must_use]
         pub fn entry(&self, session: u64) -> Option<Entry<'_>> {
-            self.entry_at(session & (self.sizes.sessions.checked_sub(1)?))
+            self.entry_at(self.entry_number(session))
         }
 
         fn entry_at(&self, index: u64) -> Option<Entry<'_>> {
@@ -399,6 +359,42 @@ mod file {
             self.mapping.word_slice(at, usize::try_from(words).ok()?)
         }
 
+        /// Master: groups can be joined from now on.
+        fn begin_groups(&self) {
+            let Some(head) = self.mapping.words::<GroupsHead>(GROUPS_HEAD_AT) else { return };
+            head.groups.store(self.sizes.groups.groups, Ordering::Relaxed);
+            head.of_session.store(self.sizes.groups.of_session, Ordering::Relaxed);
+            for word in &head.key {
+                word.store(RandomState::new().hash_one(0), Ordering::Relaxed);
+            }
+        }
+
+        fn group_sizes(&self) -> GroupSizes {
+            let head = self.mapping.words::<GroupsHead>(GROUPS_HEAD_AT);
+            head.map_or_else(GroupSizes::default, |head| GroupSizes {
+                groups: head.groups.load(Ordering::Relaxed),
+                of_session: head.of_session.load(Ordering::Relaxed),
+            })
+        }
+
+        /// What there is to know of groups. `None`: not a board of its sizes.
+        #[must_use]
+        pub fn groups(&self) -> Option<GroupIndex<'_>> {
+            let head = self.mapping.words::<GroupsHead>(GROUPS_HEAD_AT)?;
+            let key = [0, 1].map(|at| head.key.get(at).map_or(0, |k| k.load(Ordering::Relaxed)));
+            let sizes = self.sizes.groups;
+            let words = sizes.words(self.sizes.sessions, self.sizes.reactors)?;
+            let words =
+                self.mapping.word_slice(self.sizes.groups_at()?, usize::try_from(words).ok()?)?;
+            GroupIndex::new(words, key, sizes, self.sizes.sessions)
+        }
+
+        /// The entry of a session in the table.
+        #[must_use]
+        pub const fn entry_number(&self, session: u64) -> u64 {
+            session & self.sizes.sessions.saturating_sub(1)
+        }
+
         /// Ids and flags of all open sessions, in the order of their entries. Costs by the number
         /// of open sessions, and a word for 64 entries of the table.
         pub fn sessions(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
@@ -432,7 +428,7 @@ mod file {
 
         #[test]
         fn a_board_of_another_process_has_a_fixed_size() {
-            let sizes = BoardSizes { reactors: 1, sessions: 64, state_bytes: 8, body_area: 0 };
+            let sizes = BoardSizes { reactors: 1, sessions: 64, ..BoardSizes::default() };
             let (_board, fd) = Board::create(sizes).unwrap();
             assert_eq!(Board::open_of_other(&fd).unwrap().session_entries(), 64);
             let open = mapping::create("open", 1 << 16, false).unwrap();
@@ -447,7 +443,7 @@ mod file {
                 reactors: 2,
                 sessions: 64,
                 state_bytes: 192,
-                body_area: 0,
+                ..BoardSizes::default()
             })
             .unwrap();
             let worker = Board::open(&fd).unwrap();

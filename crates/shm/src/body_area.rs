@@ -158,7 +158,8 @@ mod tests {
     const AREA: u64 = 4 * PAGE;
 
     fn board() -> (Board, rustix::fd::OwnedFd) {
-        let sizes = BoardSizes { reactors: 2, sessions: 4, state_bytes: 0, body_area: AREA };
+        let sizes =
+            BoardSizes { reactors: 2, sessions: 4, body_area: AREA, ..BoardSizes::default() };
         Board::create(sizes).unwrap()
     }
 

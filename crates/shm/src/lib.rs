@@ -18,6 +18,8 @@ pub mod addresses;
 pub mod black_box;
 pub mod board;
 #[cfg(not(loom))]
+mod board_sizes;
+#[cfg(not(loom))]
 pub mod body_area;
 pub mod commons;
 pub mod consumer;
@@ -26,7 +28,9 @@ mod extents;
 pub mod fault;
 pub mod file_range;
 pub mod giver;
+pub mod group_index;
 pub mod inbox;
+mod keyed_hash;
 #[cfg(not(loom))]
 pub mod lane;
 pub mod layout;

@@ -195,6 +195,8 @@ unsafe impl SharedWords for crate::board::SleepWord {}
 unsafe impl SharedWords for crate::board::NewestSession {}
 // SAFETY: repr(C) struct of AtomicU64 (see `board`).
 unsafe impl SharedWords for crate::board::BoardHead {}
+// SAFETY: repr(C) group of AtomicU64s and padding (see `board`).
+unsafe impl SharedWords for crate::board::GroupsHead {}
 // SAFETY: repr(C) group of AtomicU64s and padding.
 unsafe impl SharedWords for crate::commons::CommonsHead {}
 // SAFETY: repr(C) group of AtomicU64s and padding.

@@ -54,6 +54,13 @@ pub enum RecordKind {
     /// ([`FileRange`](crate::file_range::FileRange)). The file's descriptor came before, through
     /// the lane's file link, and `total` is its number there.
     File = 27,
+    /// Up: the session joins the group whose name is the payload.
+    Join = 28,
+    /// Up: it leaves that group.
+    Leave = 29,
+    /// Up: a message, or a part of one, for the members of a group at this reactor: the length of
+    /// its name in a byte, its name, the bytes. `subject` is a session that does not get it, or 0.
+    ToGroup = 30,
 }
 
 impl RecordKind {
@@ -80,6 +87,9 @@ impl RecordKind {
             25 => Self::SendTo,
             26 => Self::Stream,
             27 => Self::File,
+            28 => Self::Join,
+            29 => Self::Leave,
+            30 => Self::ToGroup,
             _ => return None,
         })
     }

@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use crate::books::Books;
 use crate::datagram_books::DatagramBooks;
 use crate::error::TestResult;
+use crate::group_books::GroupBooks;
 use crate::log::Log;
 
 /// A server that has ended.
@@ -52,6 +53,7 @@ impl Ended {
     /// When they are missing or do not.
     pub fn check_books(&self) -> TestResult {
         self.books()?.check_balance()?;
-        DatagramBooks::of_log(&self.log)?.check_balance()
+        DatagramBooks::of_log(&self.log)?.check_balance()?;
+        GroupBooks::of_log(&self.log)?.check_balance()
     }
 }

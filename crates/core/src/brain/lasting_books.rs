@@ -36,6 +36,7 @@ impl Books {
             proxy_headers,
             accepting,
             files,
+            groups,
         } = self;
         let sessions = [accepted, open, received, finished, in_hand, recalled, refused];
         let dropped = [dropped_worker_died, dropped_session_gone, redelivered, recalls];
@@ -49,6 +50,7 @@ impl Books {
         proxy_headers.visit(visit);
         accepting.visit(visit);
         files.visit(visit);
+        groups.visit(visit);
     }
 
     /// The process whose books these are is dead: its connections have ended with it, and what its
@@ -64,6 +66,7 @@ impl Books {
             *count = count.saturating_add(lost);
         }
         self.datagrams.end_with_process();
+        self.groups.end_with_process();
         self.handshakes.ended += self.handshakes.open();
         self.proxy_headers.ended += self.proxy_headers.open();
     }

@@ -41,6 +41,12 @@ impl Brain {
         Some(self.sessions.get(slot)?.phase)
     }
 
+    /// Whether a session takes whatever is sent to it.
+    #[must_use]
+    pub fn is_open(&self, slot: ConnectionSlot) -> bool {
+        self.phase(slot) == Some(Phase::Open)
+    }
+
     /// The session's socket, or its framing tail, may have input.
     pub fn readable(&mut self, slot: ConnectionSlot) {
         if let Some(connection) = self.connection(slot)

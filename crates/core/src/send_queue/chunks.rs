@@ -24,11 +24,20 @@ pub(super) struct Chunks<F> {
     files: usize,
     /// Memory of all chunks.
     capacity: usize,
+    /// Bytes that stay because of them and are charged for themselves.
+    charged_apart: usize,
 }
 
 impl<F> Default for Chunks<F> {
     fn default() -> Self {
-        Self { chunks: VecDeque::new(), written: 0, bytes: 0, files: 0, capacity: 0 }
+        Self {
+            chunks: VecDeque::new(),
+            written: 0,
+            bytes: 0,
+            files: 0,
+            capacity: 0,
+            charged_apart: 0,
+        }
     }
 }
 
@@ -68,6 +77,11 @@ impl<F> Chunks<F> {
         self.capacity + self.files * FILE_COST_BYTES
     }
 
+    /// Bytes that it keeps and for which it is not charged.
+    pub(super) const fn charged_apart(&self) -> usize {
+        self.charged_apart
+    }
+
     /// Memory that [`Chunks::push`] of `len` bytes would add.
     #[must_use]
     pub(super) fn growth(&self, len: usize) -> usize {
@@ -102,6 +116,7 @@ impl<F> Chunks<F> {
         if len > 0 {
             self.bytes += len;
             self.capacity += part.cost();
+            self.charged_apart += part.charged_apart();
             self.chunks.push_back(Segment::Shared(part));
         }
     }
@@ -148,8 +163,10 @@ impl<F> Chunks<F> {
                 self.advance_bytes(len, all, cost)
             }
             Some(Segment::Shared(part)) => {
-                let (all, cost) = (part.bytes().len(), part.cost());
-                self.advance_bytes(len, all, cost)
+                let (all, cost, apart) = (part.bytes().len(), part.cost(), part.charged_apart());
+                let freed = self.advance_bytes(len, all, cost);
+                self.charged_apart -= if freed > 0 { apart } else { 0 };
+                freed
             }
             Some(Segment::File(part)) => {
                 let len = part.len.min(len as u64);
@@ -242,6 +259,36 @@ mod tests {
         assert_eq!((front(&queue), Arc::strong_count(&package)), (&b"cd"[..], 1));
         queue.advance(2);
         assert!(queue.is_empty() && queue.charged() == 0);
+    }
+
+    #[test]
+    fn what_is_charged_apart_costs_its_place_only_and_is_known_until_it_is_written() {
+        #[derive(Debug)]
+        struct Message(Vec<u8>);
+        impl SharedBytes for Message {
+            fn bytes(&self) -> &[u8] {
+                &self.0
+            }
+            fn place(&self) -> u32 {
+                0
+            }
+            fn is_charged_apart(&self) -> bool {
+                true
+            }
+        }
+        let message: Arc<dyn SharedBytes> = Arc::new(Message(vec![7; 100_000]));
+        let mut queue = Chunks::<()>::default();
+        for _ in 0..2 {
+            queue.push_shared(Arc::clone(&message), 0..100_000);
+        }
+        assert_eq!((queue.len(), queue.charged_apart()), (200_000, 200_000));
+        assert!(queue.charged() < 1_000, "{}", queue.charged());
+        queue.advance(99_999);
+        assert_eq!(queue.charged_apart(), 200_000, "a byte is left of it");
+        queue.advance(1);
+        assert_eq!((queue.charged_apart(), Arc::strong_count(&message)), (100_000, 2));
+        queue.advance(100_000);
+        assert_eq!((queue.charged_apart(), queue.charged()), (0, 0));
     }
 
     proptest! {

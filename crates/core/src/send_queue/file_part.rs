@@ -14,6 +14,10 @@ pub const FILE_WEIGHT_BYTES: usize = 16 * 1024;
 /// What a file that waits is charged: its place in the queue, and what the kernel holds for it.
 pub(super) const FILE_COST_BYTES: usize = 512;
 
+/// What a part is charged whose bytes are charged apart: its place in the queue, which doubles when
+/// it grows.
+const PLACE_COST_BYTES: usize = 128;
+
 /// A part of a file. Whoever drives the queue knows what `F` is: here it is only kept and dropped.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FilePart<F> {
@@ -25,7 +29,7 @@ pub struct FilePart<F> {
     pub len: u64,
 }
 
-/// A part of a package that workers read as well.
+/// A part of a package that workers read as well, or of a message to many sessions.
 #[derive(Debug)]
 pub(super) struct SharedPart {
     pub(super) body: Arc<dyn SharedBytes>,
@@ -39,7 +43,12 @@ impl SharedPart {
 
     /// What it is charged: the package stays as a whole.
     pub(super) fn cost(&self) -> usize {
-        self.body.bytes().len()
+        if self.body.is_charged_apart() { PLACE_COST_BYTES } else { self.body.bytes().len() }
+    }
+
+    /// Bytes that stay because of it and for which others are charged.
+    pub(super) fn charged_apart(&self) -> usize {
+        if self.body.is_charged_apart() { self.body.bytes().len() } else { 0 }
     }
 }
 

@@ -259,6 +259,13 @@ impl<F> SendQueue<F> {
         self.chunks.charged() + behind
     }
 
+    /// Bytes that it keeps and that are charged for themselves, to everybody who keeps them
+    /// together.
+    #[must_use]
+    pub const fn charged_apart(&self) -> usize {
+        self.chunks.charged_apart()
+    }
+
     /// Whether a message of this lane's worker is being written, or waits and is incomplete:
     /// without the worker it will never be complete.
     #[must_use]

@@ -7,6 +7,7 @@ pub(crate) mod deferred_packet;
 pub(crate) mod exit;
 pub(crate) mod file_source;
 pub(crate) mod framing;
+pub(crate) mod group;
 pub(crate) mod handler;
 pub(crate) mod outcome;
 pub(crate) mod own_handler;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 
 use ostler_core::brain::CloseReason;
+use ostler_shm::group_index::GROUP_NAME_MAX_BYTES;
 
 use crate::sys::file::Unsendable;
 
@@ -42,6 +43,10 @@ pub(crate) enum SendErrorKind {
     DatagramTooLong {
         len: usize,
         most: usize,
+    },
+    /// No group has such a name.
+    GroupName {
+        len: usize,
     },
     /// What is wanted goes to own sessions only, and this is another process's (BASE mode).
     OtherWorker,
@@ -151,6 +156,23 @@ impl SendError {
         )
     }
 
+    /// It is no name of a group: those have 1 to 255 bytes.
+    ///
+    /// ```
+    /// # use ostler::Session;
+    /// fn enter(session: &Session, room: &str) -> &'static str {
+    ///     match session.join(room) {
+    ///         Err(error) if error.is_bad_group_name() => "there is no such room",
+    ///         Err(_) => "try again",
+    ///         Ok(()) => "welcome",
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn is_bad_group_name(&self) -> bool {
+        matches!(self.kind, SendErrorKind::GroupName { .. })
+    }
+
     /// What is wrong with the file of a [`Session::sendfile`](crate::Session::sendfile), as opposed
     /// to its session; `None` when it is something else.
     ///
@@ -252,6 +274,10 @@ impl fmt::Display for SendError {
                 f,
                 "the file cannot be passed to the process that sends it: {}",
                 io::Error::from_raw_os_error(errno)
+            ),
+            SendErrorKind::GroupName { len } => write!(
+                f,
+                "the name of a group has 1 to {GROUP_NAME_MAX_BYTES} bytes, and this has {len}"
             ),
             SendErrorKind::OtherWorker => f.write_str(
                 "with mode = base the session of another worker takes whole messages only: use \

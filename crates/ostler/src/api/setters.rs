@@ -9,8 +9,8 @@ use super::framing::Framing;
 use super::port_builder::PortBuilder;
 use crate::options::sources::layers::Layer;
 use crate::options::{
-    AnswerOrder, CrashPolicy, Dispatch, Harden, LogFormat, LogLevel, Mode, ProxyProtocol, Refusal,
-    SessionIds, Spell, Start,
+    AnswerOrder, CrashPolicy, Dispatch, GroupOverflow, Harden, LogFormat, LogLevel, Mode,
+    ProxyProtocol, Refusal, SessionIds, Spell, Start,
 };
 
 /// Methods that hand a typed value on as text.
@@ -83,6 +83,10 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     prefetch_packages(packages: u32) => "prefetch_packages";
     /// Longest state of a session, in bytes, up to 4 096.
     session_state_size(bytes: usize) => "session_state_size";
+    /// Most groups that have members, at each reactor, up to 2 097 152.
+    groups_max(groups: u32) => "groups_max";
+    /// Most groups that one session is in, up to 256.
+    session_groups_max(groups: u32) => "session_groups_max";
     /// How long a worker's send waits for room in the lane before it answers *full*, up to 10
     /// minutes in whole milliseconds.
     send_timeout(time: Duration) => "send_timeout_ms";
@@ -225,6 +229,8 @@ setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
     send_queue_max(bytes: usize) => "send_queue_max";
     /// Longest message of one send, 1 KiB to 1 GiB.
     max_send_bytes(bytes: usize) => "max_send_bytes";
+    /// What becomes of a member of a group that reads too slowly for its messages.
+    group_overflow(what: GroupOverflow) => "group_overflow";
     /// How long a connection that the server has closed in order is kept until its client has
     /// closed too, up to 10 minutes in whole milliseconds; zero closes at once.
     linger_timeout(time: Duration) => "linger_timeout_ms";

@@ -315,7 +315,7 @@ mod tests {
         options.set("listen", "127.0.0.1:0").unwrap();
         let ports = ListeningPorts::open(&options).unwrap();
         let address = ports.described().first().local_address().socket_address().unwrap();
-        let sizes = BoardSizes { reactors: 2, sessions: 4, state_bytes: 0, body_area: 0 };
+        let sizes = BoardSizes { reactors: 2, sessions: 4, ..BoardSizes::default() };
         let places = Places::new(Arc::new(Board::create(sizes).unwrap().0));
         for (reactor, count) in taken.into_iter().enumerate() {
             (0..count).for_each(|_| _ = places.take(reactor).unwrap());

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use ostler_core::brain::{Books, CloseReason, DatagramBooks, DatagramDrop, NotSent};
+use ostler_core::groups::GroupCounts;
 use ostler_core::handshakes::HandshakeCounts;
 use ostler_core::proxy_protocol::{BadHeader, HeaderCounts};
 use ostler_core::shutdown::{Event, ShutdownAction};
@@ -182,6 +183,28 @@ fn log_datagram_books(books: &DatagramBooks) {
     );
 }
 
+/// What became of memberships of groups and of messages to them, if there were any.
+fn log_group_books(counts: &GroupCounts) {
+    if *counts == GroupCounts::default() {
+        return;
+    }
+    let some = |count: u64| (count > 0).then_some(count);
+    tracing::info!(
+        joined = some(counts.joined),
+        left = some(counts.left),
+        ended = some(counts.ended),
+        members = some(counts.members),
+        refused = some(counts.refused),
+        messages = some(counts.messages),
+        addressed = some(counts.addressed),
+        delivered = some(counts.delivered),
+        skipped = some(counts.skipped),
+        closed = some(counts.closed),
+        gone = some(counts.gone),
+        "books of groups"
+    );
+}
+
 fn log_dropped_input(books: &Books) {
     for reason in CloseReason::ALL {
         let bytes = books.input_dropped_bytes.get(reason as usize).copied().unwrap_or(0);
@@ -200,6 +223,7 @@ fn log_lesser_books(books: &Books) {
         log_proxy_headers(&books.proxy_headers);
     }
     log_datagram_books(&books.datagrams);
+    log_group_books(&books.groups);
     log_dropped_input(books);
 }
 

@@ -74,6 +74,21 @@ pub enum Harden {
     All,
 }
 
+/// What becomes of a member of a group that reads too slowly for its messages.
+///
+/// ```
+/// use ostler::{GroupOverflow, Server};
+///
+/// let server = Server::builder().group_overflow(GroupOverflow::Close);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GroupOverflow {
+    /// It misses the message.
+    Skip,
+    /// Its session is closed as a slow reader.
+    Close,
+}
+
 /// Where the numbers of sessions begin when the server starts. They grow by one with each
 /// connection.
 ///
@@ -202,6 +217,7 @@ words!(FramingKind {
     Resp = "resp",
 });
 words!(SessionIds { RandomStart = "random_start", Sequential = "sequential", });
+words!(GroupOverflow { Skip = "skip", Close = "close", });
 words!(Start { Fork = "fork", Exec = "exec", });
 words!(Mode { Process = "process", Base = "base", });
 words!(Harden { Off = "off", Master = "master", All = "all", });

@@ -92,6 +92,10 @@ pub struct Options {
 
     /// Longest state of a session.
     pub(crate) session_state_size: usize,
+    /// Most groups that have members, at each reactor.
+    pub(crate) groups_max: u32,
+    /// Most groups that one session is in.
+    pub(crate) session_groups_max: u32,
     /// How long a client may take until its session begins.
     pub(crate) handshake_timeout_ms: u64,
     /// How long a worker's send waits for room in the lane.
@@ -193,6 +197,8 @@ impl Default for Options {
             prefetch_us: 100,
             prefetch_packages: 64,
             session_state_size: 192,
+            groups_max: 65_536,
+            session_groups_max: 16,
             handshake_timeout_ms: 10_000,
             send_timeout_ms: 1_000,
             drain_timeout_ms: 10_000,

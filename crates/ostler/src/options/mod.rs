@@ -17,6 +17,7 @@ mod choices;
 mod crash_policy;
 mod delimiter;
 mod fields;
+mod groups;
 mod info;
 mod list;
 mod markdown;
@@ -38,7 +39,9 @@ mod url;
 mod validate;
 
 pub use change::Change;
-pub use choices::{FramingKind, Harden, LogFormat, LogLevel, Mode, SessionIds, Start};
+pub use choices::{
+    FramingKind, GroupOverflow, Harden, LogFormat, LogLevel, Mode, SessionIds, Start,
+};
 pub use fields::Options;
 pub use info::{OptionInfo, OptionKind};
 pub use ostler_core::policy::{AnswerOrder, CrashPolicy, Dispatch};

@@ -7,6 +7,7 @@ use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::supervisor::{GroupSettings, Restart, Settings, SingleSettings};
 
 use ostler_shm::board::{BODY_AREA_MAX, BoardSizes};
+use ostler_shm::group_index::GroupSizes;
 use ostler_shm::layout::{CONTROL_SIZE, LANE_SIZE_MIN, PAGE, Sizes};
 use ostler_shm::sessions::entry_stride;
 
@@ -91,6 +92,10 @@ impl Options {
             sessions: self.session_entries(),
             state_bytes: self.session_state_size,
             body_area: self.body_area() as u64,
+            groups: GroupSizes {
+                groups: u64::from(self.groups_max),
+                of_session: u64::from(self.session_groups_max),
+            },
         }
     }
 

@@ -8,8 +8,8 @@ use ostler_core::request_deadline::RequestDeadlines;
 use super::list::{Paths, Protocols};
 use super::size::{KIB, MIB};
 use super::{
-    ClientAuth, CrashPolicy, Dispatch, FramingKind, HostPort, ListenUrl, Proxies, ProxyProtocol,
-    Refusal, TlsVersion, UnixMode, UnknownName,
+    ClientAuth, CrashPolicy, Dispatch, FramingKind, GroupOverflow, HostPort, ListenUrl, Proxies,
+    ProxyProtocol, Refusal, TlsVersion, UnixMode, UnknownName,
 };
 
 /// The options of one listening port.
@@ -130,6 +130,8 @@ pub(crate) struct PortOptions {
     pub(crate) send_queue_max: usize,
     /// Longest message of one send.
     pub(crate) max_send_bytes: usize,
+    /// What becomes of a member of a group that reads too slowly.
+    pub(crate) group_overflow: GroupOverflow,
     /// How long a closed connection waits for its client to close too.
     pub(crate) linger_timeout_ms: u64,
 
@@ -215,6 +217,7 @@ impl Default for PortOptions {
             send_queue_low: 64 * KIB,
             send_queue_max: MIB,
             max_send_bytes: 2 * MIB,
+            group_overflow: GroupOverflow::Skip,
             linger_timeout_ms: 2_000,
             idle_timeout_ms: 0,
             silence_timeout_ms: 0,

@@ -83,6 +83,11 @@ impl Memory {
         self.account.used()
     }
 
+    /// Whether little is left of the budget.
+    pub(super) fn is_tight(&self) -> bool {
+        self.account.budget().is_tight()
+    }
+
     /// Another reactor lacks memory: it gets what is leased here and not used.
     pub(super) fn trim(&mut self) {
         self.account.trim();
@@ -174,6 +179,7 @@ impl ClientSide {
     /// their packages were accepted already.
     fn charge_bodies(&mut self) {
         self.charge_idle_area();
+        self.charge_messages();
         let held = self.brain.held_bytes();
         let charged = std::mem::replace(&mut self.memory.charged_bodies, held);
         if held > charged {
@@ -323,7 +329,7 @@ impl ClientSide {
             .connections
             .iter()
             .map(|(slot, connection)| {
-                (connection.charged() as u64 + bodies.remove(&slot).unwrap_or(0), slot)
+                (connection.held() as u64 + bodies.remove(&slot).unwrap_or(0), slot)
             })
             .collect();
         // Sessions whose socket is closed already.

@@ -27,6 +27,7 @@ impl ClientSide {
         let Some(connection) = self.connections.take(slot) else {
             return invariant!(false, "a socket is closed once, after it was opened");
         };
+        self.end_memberships(slot, connection.session);
         let charged = connection.output_charged() + connection.transport_charged;
         self.memory.release(charged as u64);
         self.brain.count_output_dropped(connection.left());

@@ -105,6 +105,12 @@ impl Connection {
             + self.intake.as_ref().map_or(0, |intake| intake.charged())
     }
 
+    /// The same, with the bytes that others keep as well and that are charged once: what it holds
+    /// when it is to be found out who holds the most.
+    pub(super) fn held(&self) -> usize {
+        self.charged() + self.output.charged_apart()
+    }
+
     /// The part of them that is output.
     pub(super) fn output_charged(&self) -> usize {
         self.output.charged()

@@ -79,6 +79,7 @@ impl Reactor {
     pub(crate) fn begin_turn(&mut self, events: &Events) -> Flow {
         self.clients.now = clock::monotonic_ns();
         self.clients.brain.begin_turn(self.clients.now);
+        self.clients.groups.begin_turn();
         self.clients.go_on_with_files();
         self.take_events(events)
     }
@@ -101,7 +102,7 @@ impl Reactor {
         let more_handshakes = self.clients.go_on_with_handshakes();
         self.report_drained();
         let more_of_files = self.clients.file_share.has_waiting();
-        more || more_handshakes || more_of_files
+        more || more_handshakes || more_of_files || self.clients.groups.has_more()
     }
 
     fn take_events(&mut self, events: &Events) -> Flow {
@@ -248,6 +249,7 @@ impl Reactor {
         self.clients.end_all_handshakes();
         self.clients.end_all_lingerers();
         self.clients.end_datagrams();
+        self.clients.drop_all_messages();
         self.clients.tell_of_shortages(true);
         self.clients.complaints.tell_rest();
         let books = self.books();

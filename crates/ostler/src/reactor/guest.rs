@@ -115,21 +115,25 @@ impl Reactor {
         books.proxy_headers.add(&self.clients.header_counts);
         books.accepting.add(&self.clients.accept_counts);
         books.files.add(&self.clients.file_counts);
+        books.groups.add(&self.clients.groups.counts());
         books
     }
 
     /// Reads what the worker in this thread has written, so that there is room for more. What
     /// follows from it is done in the next turn.
     pub(crate) fn make_room(&mut self) {
+        self.clients.groups.serve_all();
         self.consume_all();
+        self.clients.groups.begin_turn();
         self.destinations.publish();
     }
 
     /// Whether the worker has written anything that was not read, or waits for something.
     pub(crate) fn has_news(&self) -> bool {
-        self.destinations.iter().any(|(slot, destination)| {
-            let awaits_freed = self.clients.brain.awaits_freed(slot);
-            !destination.is_condemned() && Destination::has_news(destination, awaits_freed)
-        })
+        self.clients.groups.has_more()
+            || self.destinations.iter().any(|(slot, destination)| {
+                let awaits_freed = self.clients.brain.awaits_freed(slot);
+                !destination.is_condemned() && Destination::has_news(destination, awaits_freed)
+            })
     }
 }

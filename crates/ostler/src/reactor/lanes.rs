@@ -97,7 +97,10 @@ impl Reactor {
             return;
         }
         if !destination.is_condemned() {
+            self.clients.groups.serve_all();
+            self.clients.go_on_with_casts();
             self.consume(slot);
+            self.clients.groups.begin_turn();
         }
         let started = self.destinations.get_mut(slot).map(Destination::started_below);
         let first = match started {
@@ -122,6 +125,7 @@ impl Reactor {
             .brain
             .worker_died(slot, first, self.clients.now, &mut |entry| destination.body(entry, 0));
         self.clients.drop_datagram_parts(slot);
+        self.clients.drop_messages_of(slot);
         tracing::debug!(worker = %destination.key(), "lane settled");
         destination.unwatch(&self.clients.epoll);
     }

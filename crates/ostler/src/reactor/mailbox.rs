@@ -254,7 +254,7 @@ mod tests {
         use ostler_shm::board::{Board, BoardSizes};
         let (_commons, fd) = ostler_shm::commons::Commons::create(2, Default::default()).unwrap();
         [0, 1].map(|number| {
-            let sizes = BoardSizes { reactors: 1, sessions: 4, state_bytes: 0, body_area: 0 };
+            let sizes = BoardSizes { reactors: 1, sessions: 4, ..BoardSizes::default() };
             let places = Places::new(Arc::new(Board::create(sizes).unwrap().0));
             let seat = crate::base::commons::SeatOf::open(&fd, number).unwrap();
             Reports::new(places.with(Some(seat))).unwrap()

@@ -19,6 +19,7 @@ mod disk_wait;
 pub(crate) mod event_loop;
 mod file_places;
 mod files;
+mod groups;
 mod guest;
 mod handshakes;
 mod lanes;
@@ -47,6 +48,7 @@ use ostler_core::Nanos;
 use ostler_core::accepting::AcceptCounts;
 use ostler_core::brain::{Brain, BrainSettings, LaneSlot};
 use ostler_core::file_counts::FileCounts;
+use ostler_core::groups::GroupLimits;
 use ostler_core::handshakes::HandshakeCounts;
 use ostler_core::per_port::PerPort;
 use ostler_core::proxy_protocol::HeaderCounts;
@@ -63,6 +65,7 @@ use complaints::Complaints;
 use connection::Connections;
 use datagram::Datagrams;
 use destination::Destinations;
+use groups::GroupSide;
 use handshakes::{HANDSHAKES_MAX, Newcomers};
 use linger::Lingerers;
 use mailbox::{Mailbox, Reports};
@@ -92,6 +95,10 @@ pub(crate) struct ReactorSettings {
     ports: PerPort<PortSettings>,
     /// The most memory for input of clients that are gone, bytes.
     kept_input_max: usize,
+    /// How many groups there may be.
+    groups: GroupLimits,
+    /// The longest message to a group.
+    group_message_max: usize,
     /// How long a client may take until its session begins.
     handshake_ns: Nanos,
     /// What clients are shown.
@@ -118,6 +125,8 @@ impl ReactorSettings {
             sizes: options.lane_sizes(),
             ports,
             kept_input_max: options.memory_budget / KEPT_INPUT_PART / usize::from(options.reactors),
+            groups: options.group_limits(),
+            group_message_max: options.group_message_max(),
             handshake_ns: options.handshake_timeout_ms * 1_000_000,
             encryption: Encryption::default(),
         })
@@ -170,6 +179,7 @@ struct ClientSide {
     receive_share: TurnShare,
     file_share: TurnShare,
     file_counts: FileCounts,
+    groups: GroupSide,
     /// Lanes of workers that are to be told of credit for their streams at the end of the turn.
     senders_to_wake: Vec<LaneSlot>,
     scratch: Vec<u8>,
@@ -217,6 +227,7 @@ impl Reactor {
             receive_share: TurnShare::new(turn_share::RECEIVING),
             file_share: TurnShare::new(turn_share::SENDING_FILES),
             file_counts: FileCounts::default(),
+            groups: GroupSide::new(settings.groups, settings.group_message_max),
             senders_to_wake: Vec::new(),
             scratch,
             bodies: board.take_body_area(index),

@@ -10,6 +10,9 @@ use ostler_shm::lane::RawBytes;
 /// The least rest that stays where it is when its socket takes no more: less is copied, which
 /// costs little, rather than to keep a whole package for it.
 const STAYS_MIN_BYTES: usize = 16 * 1024;
+/// The same for a message to many sessions, of which there is one copy in any case: less costs no
+/// more when it is copied than its place in a queue would.
+const MESSAGE_STAYS_MIN_BYTES: usize = 256;
 
 /// Where they lie.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +28,11 @@ impl<'a> Outgoing<'a> {
         let (offset, len) = (offset as usize, len as usize);
         let bytes = package.bytes().get(offset..offset.checked_add(len)?)?;
         Some(Self { bytes: RawBytes::of(bytes), package: Some((package, offset)) })
+    }
+
+    /// All of a message.
+    pub(super) fn whole(message: &'a Arc<dyn SharedBytes>) -> Self {
+        Self { bytes: RawBytes::of(message.bytes()), package: Some((message, 0)) }
     }
 
     pub(super) const fn bytes(self) -> RawBytes<'a> {
@@ -45,13 +53,17 @@ impl<'a> Outgoing<'a> {
     /// Waits in a queue.
     pub(super) fn push_to<F>(self, queue: &mut SendQueue<F>) {
         match self.package {
-            Some((package, offset)) if self.len() >= STAYS_MIN_BYTES => {
+            Some((package, offset)) if self.len() >= stays_min_bytes(package) => {
                 let range: Range<usize> = offset..offset + self.len();
                 queue.push_shared(Arc::clone(package), range);
             }
             _ => queue.push(self.len(), |chunk| self.bytes.append_to(chunk)),
         }
     }
+}
+
+fn stays_min_bytes(package: &Arc<dyn SharedBytes>) -> usize {
+    if package.is_charged_apart() { MESSAGE_STAYS_MIN_BYTES } else { STAYS_MIN_BYTES }
 }
 
 impl<'a> From<RawBytes<'a>> for Outgoing<'a> {

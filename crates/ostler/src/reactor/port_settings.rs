@@ -9,7 +9,7 @@ use ostler_core::framing::Framer;
 use ostler_core::send_queue::WaterMarks;
 use ostler_core::session_rate::SessionRates;
 
-use crate::options::{FramingKind, Options, PortOptions, Proxies, Refusal};
+use crate::options::{FramingKind, GroupOverflow, Options, PortOptions, Proxies, Refusal};
 
 /// The figures of one port, which a connection finds by the id of its port.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub(super) struct PortSettings {
     pub(super) max_send_bytes: usize,
     /// Limits of unsent output.
     pub(super) marks: WaterMarks,
+    /// What becomes of a member of a group that reads too slowly.
+    pub(super) group_overflow: GroupOverflow,
     /// How long a connection that was closed in order waits for its client to close too.
     pub(super) linger_ns: Nanos,
     /// What a client is told that is refused.
@@ -74,6 +76,7 @@ impl PortSettings {
                 high: options.send_queue_high,
                 max: options.send_queue_max,
             },
+            group_overflow: options.group_overflow,
             linger_ns: options.linger_timeout_ms * 1_000_000,
             refusal: options.refusal.clone(),
             request_deadline_answer: options.request_deadline_answer.clone(),

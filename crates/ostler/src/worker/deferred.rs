@@ -90,7 +90,7 @@ impl DeferredDelivery {
             let deferral = self.deferral.borrow();
             (deferral.current.as_cause(), deferral.waits)
         };
-        if !matches!(output, Output::Datagram(_)) {
+        if output.is_of_session() {
             let is_seen_now = output.is_for_client() && !waits;
             self.context.sessions.check(session, is_seen_now, Some(cause))?;
             self.context.sessions.check_files(session, output)?;
@@ -398,8 +398,8 @@ impl WorkerContext {
                     let text = "a deferred output found no room: its session is closed";
                     tracing::warn!(session, %error, "{text}");
                 }
-                if matches!(output, Output::Datagram(_)) {
-                    continue; // of no session: a datagram may be lost
+                if !output.is_of_session() {
+                    continue; // nobody answers for it
                 }
                 self.append_close(session, true, Some(&mut deferral.current));
             }

@@ -2,6 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
+use ostler_shm::board::Board;
 use ostler_shm::sessions::SessionRecord;
 
 use super::send::Output;
@@ -38,6 +39,12 @@ pub(crate) trait Elsewhere {
 
     /// Sends on what waits for other processes, as far as they take it.
     fn flush(&self);
+
+    /// Sends a message to a group to every other process, or to none.
+    fn relay_to_all(&self, output: Output<'_>) -> Result<(), SendError>;
+
+    /// Shows the session tables of all other processes.
+    fn each_board(&self, look: &mut dyn FnMut(&Board));
 
     /// Lets its process do something with a session.
     fn relay(&self, session: u64, output: Output<'_>) -> Result<(), SendError>;

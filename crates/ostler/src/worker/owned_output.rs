@@ -5,6 +5,7 @@ use ostler_shm::peer::PeerBlock;
 
 use super::datagrams::Datagram;
 use super::files::FileToSend;
+use super::groups::GroupMessage;
 use super::send::{Marks, Output};
 
 /// The session of a delivery, or of an output, that is of none.
@@ -19,6 +20,10 @@ pub(super) enum OwnedOutput {
     State(u64, Vec<u8>),
     Mark(u64, Marks),
     Bind(u64, u32),
+    Join(u64, Vec<u8>),
+    Leave(u64, Vec<u8>),
+    /// Name, the session that does not get it, bytes.
+    ToGroup(Vec<u8>, u64, Vec<u8>),
     Datagram(u16, PeerBlock, Vec<u8>),
 }
 
@@ -31,6 +36,11 @@ impl OwnedOutput {
             Output::State(state) => Self::State(session, state.to_vec()),
             Output::Mark(marks) => Self::Mark(session, marks),
             Output::Bind(user) => Self::Bind(session, user),
+            Output::Join(name) => Self::Join(session, name.to_vec()),
+            Output::Leave(name) => Self::Leave(session, name.to_vec()),
+            Output::ToGroup(GroupMessage { name, except, bytes }) => {
+                Self::ToGroup(name.to_vec(), except, bytes.to_vec())
+            }
             Output::Datagram(Datagram { port, peer, bytes }) => {
                 Self::Datagram(port, *peer, bytes.to_vec())
             }
@@ -46,6 +56,11 @@ impl OwnedOutput {
             Self::State(session, state) => (*session, Output::State(state)),
             Self::Mark(session, marks) => (*session, Output::Mark(*marks)),
             Self::Bind(session, user) => (*session, Output::Bind(*user)),
+            Self::Join(session, name) => (*session, Output::Join(name)),
+            Self::Leave(session, name) => (*session, Output::Leave(name)),
+            Self::ToGroup(name, except, bytes) => {
+                (NO_SESSION, Output::ToGroup(GroupMessage { name, except: *except, bytes }))
+            }
             Self::Datagram(port, peer, bytes) => {
                 (NO_SESSION, Output::Datagram(Datagram { port: *port, peer, bytes }))
             }

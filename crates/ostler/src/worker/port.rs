@@ -6,6 +6,7 @@
 //! sleep words, so that a reactor waiting for ring space cannot sleep past it.
 
 mod files;
+mod room;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -376,43 +377,6 @@ impl Port {
             }
         }
         step(Step::Rung);
-    }
-
-    /// Waits until a lane's out ring has room for `payload_len` bytes, at most `timeout`. False:
-    /// still no room.
-    pub(crate) fn wait_for_room(
-        &mut self,
-        lane: usize,
-        payload_len: usize,
-        timeout: Duration,
-    ) -> bool {
-        let deadline = std::time::Instant::now() + timeout;
-        let capacity = self.lane_size();
-        if let Some(make_room) = &self.room_maker {
-            make_room();
-            let Some(end) = self.lanes.get_mut(lane) else { return false };
-            return end.outbox.has_room(end.lane.down(), capacity, payload_len as u64);
-        }
-        loop {
-            let Some(process) = words(&self.memory) else { return false };
-            let Some(end) = self.lanes.get_mut(lane) else { return false };
-            self.room.announce(&process.sleep.room_want);
-            step(Step::WaitingForRoom);
-            let has_room = end.outbox.has_room(end.lane.down(), capacity, payload_len as u64);
-            let left = deadline.saturating_duration_since(std::time::Instant::now());
-            if !has_room && !left.is_zero() {
-                // What the reactor has not seen yet it must be woken for: it may sleep on
-                // unconsumed outputs of ours only if it was never rung, which `publish` rules out.
-                // So: just wait.
-                let _ = self.epoll.wait(&mut self.events, Some(left));
-            }
-            if let Some(process) = words(&self.memory) {
-                self.room.awake(&process.sleep.room_want);
-            }
-            if has_room || left.is_zero() {
-                return has_room;
-            }
-        }
     }
 
     // ---- sleep ----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ use ostler_shm::record::{FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, Heade
 use super::context::{WorkerContext, WorkerSettings};
 use super::datagrams::Datagram;
 use super::files::FileToSend;
+use super::groups::GroupMessage;
 use super::port::Port;
 use super::running::RunningDelivery;
 use super::sessions::Sessions;
@@ -34,8 +35,14 @@ pub(crate) enum Output<'a> {
     Mark(Marks),
     /// The number to which it is bound from now on.
     Bind(u32),
+    /// The group that it joins.
+    Join(&'a [u8]),
+    /// The group that it leaves.
+    Leave(&'a [u8]),
     /// A datagram, which is of no session.
     Datagram(Datagram<'a>),
+    /// A message to a group, which is of none either.
+    ToGroup(GroupMessage<'a>),
 }
 
 /// A change of a session's marks: flags of the session table, some of
@@ -54,10 +61,17 @@ impl Output<'_> {
         matches!(self, Self::Send(_) | Self::File(_))
     }
 
+    /// Whether it is about one session, which answers for it.
+    pub(super) const fn is_of_session(self) -> bool {
+        !matches!(self, Self::Datagram(_) | Self::ToGroup(_))
+    }
+
     /// Bytes that it carries.
     pub(crate) const fn len(self) -> usize {
         match self {
             Self::Send(bytes) | Self::State(bytes) => bytes.len(),
+            Self::Join(name) | Self::Leave(name) => name.len(),
+            Self::ToGroup(message) => message.name.len() + message.bytes.len(),
             Self::Close(_) | Self::Mark(_) | Self::Bind(_) => 0,
             Self::File(_) => FileRange::SIZE,
             Self::Datagram(datagram) => datagram.bytes.len(),
@@ -102,8 +116,9 @@ impl WorkerContext {
             },
             Output::State(_) => self.settings.session_state_size,
             Output::Close(_) | Output::Mark(_) | Output::Bind(_) => 0,
-            // Checked where it comes from.
+            // Checked where they come from.
             Output::Datagram(_) | Output::File(_) => return Ok(()),
+            Output::Join(_) | Output::Leave(_) | Output::ToGroup(_) => return Ok(()),
         };
         match output {
             _ if len <= most => Ok(()),
@@ -119,6 +134,9 @@ impl WorkerContext {
         output: Output<'_>,
         for_delivery: Option<&mut RunningDelivery>,
     ) -> Result<(), SendError> {
+        if let (Output::ToGroup(_), Some(others)) = (output, self.sessions.others()) {
+            others.relay_to_all(output)?;
+        }
         match self.sessions.elsewhere(session) {
             Some(elsewhere) if !matches!(output, Output::Close(_)) => {
                 elsewhere.relay(session, output)
@@ -136,30 +154,20 @@ impl WorkerContext {
     ) -> Result<(), SendError> {
         let lane = self.sessions.lane(session);
         let cause = for_delivery.as_ref().map_or(0, |current| current.seq);
+        let about = |kind, total, bytes: &[u8], for_delivery: Option<&mut RunningDelivery>| {
+            let header =
+                Header { kind: kind as u8, subject: session, cause, total, ..Header::default() };
+            self.sender.append_waiting(lane, header, bytes, for_delivery)
+        };
         match output {
             Output::Send(bytes) => {
                 self.sender.append_message(session, lane, cause, bytes, for_delivery)
             }
             Output::File(file) => self.sender.append_file(session, lane, cause, file, for_delivery),
-            Output::State(bytes) => {
-                let header = Header {
-                    kind: RecordKind::State as u8,
-                    subject: session,
-                    cause,
-                    ..Header::default()
-                };
-                self.sender.append_waiting(lane, header, bytes, for_delivery)
-            }
-            Output::Bind(user) => {
-                let header = Header {
-                    kind: RecordKind::Bind as u8,
-                    subject: session,
-                    cause,
-                    total: user,
-                    ..Header::default()
-                };
-                self.sender.append_waiting(lane, header, &[], for_delivery)
-            }
+            Output::State(bytes) => about(RecordKind::State, 0, bytes, for_delivery),
+            Output::Bind(user) => about(RecordKind::Bind, user, &[], for_delivery),
+            Output::Join(name) => about(RecordKind::Join, 0, name, for_delivery),
+            Output::Leave(name) => about(RecordKind::Leave, 0, name, for_delivery),
             Output::Close(reset) => {
                 self.append_close(session, reset, for_delivery);
                 Ok(())
@@ -171,6 +179,7 @@ impl WorkerContext {
             Output::Datagram(datagram) => {
                 self.sender.append_datagram(datagram, cause, for_delivery)
             }
+            Output::ToGroup(message) => self.sender.append_to_all(message, cause, for_delivery),
         }
     }
 

@@ -239,7 +239,7 @@ fn arrive(context: &WorkerContext, delivery: u64, posted: &OwnedOutput) {
         return;
     };
     match deferred.output(session, output) {
-        Err(error) if matches!(posted, OwnedOutput::Datagram(..)) => context.datagram_lost(&error),
+        Err(error) if !output.is_of_session() => context.datagram_lost(&error),
         Err(error) if !error.is_gone() => {
             if context.complaints.output_lost.admits() {
                 let text = "a deferred output found no room: its session is closed";

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ostler_testkit::{Client, Signal, TestResult, TestServer, wait_until};
+use ostler_testkit::{Client, GroupBooks, Signal, TestResult, TestServer, wait_until};
 
 use crate::Effect;
 use crate::talk::{Scratch, Talk, pattern, small_probe};
@@ -16,6 +16,9 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("session_state_size", session_state_size_bounds_the_state_of_a_session),
     ("send_timeout_ms", send_timeout_ms_bounds_the_wait_for_room),
     ("linger_timeout_ms", linger_timeout_ms_keeps_a_closed_connection_for_a_while),
+    ("group_overflow", group_overflow_skips_slow_members_or_closes_them),
+    ("groups_max", groups_max_bounds_the_groups),
+    ("session_groups_max", session_groups_max_bounds_the_groups_of_a_session),
 ];
 
 /// A session whose client does not read, and its id.
@@ -259,5 +262,54 @@ fn linger_timeout_ms_keeps_a_closed_connection_for_a_while() -> TestResult {
         next.expect("next");
         server.stop()?;
     }
+    Ok(())
+}
+
+#[test]
+fn group_overflow_skips_slow_members_or_closes_them() -> TestResult {
+    for (what, closed) in [("skip", 0), ("close", 1)] {
+        let server = small_probe().set("group_overflow", what).start()?;
+        let (mut slow, _) = deaf(&server)?;
+        slow.expect_answer("join all", "ok")?;
+        let mut talk = Talk::new(&server)?;
+        for _ in 0..1_000 {
+            talk.expect_answer("castflood all 1 20000", "ok 1 of 1")?;
+        }
+        drop(slow);
+        let ended = server.stop_and_report()?;
+        let books = GroupBooks::of_log(ended.log())?;
+        assert_eq!(books.get("closed"), closed, "{what}: {books:?}");
+        assert_eq!(books.get("skipped") > 0, what == "skip", "{what}: {books:?}");
+        assert_eq!(ended.books()?.detail("closed_slow_reader"), closed, "{what}");
+    }
+    Ok(())
+}
+
+/// How many sessions were let into their groups, of those that two clients asked for.
+fn joined(option: &str, value: u32) -> TestResult<(u64, u64)> {
+    let server = small_probe().set(option, value).expect_log("could not join").start()?;
+    for name in ["a", "b"] {
+        let mut talk = Talk::new(&server)?;
+        talk.expect_answer(&format!("joinmany {name} 20"), "ok")?;
+        // By the time that this is answered the first is done.
+        talk.expect_answer("echo done", "done")?;
+    }
+    let books = GroupBooks::of_log(server.stop_and_report()?.log())?;
+    Ok((books.get("joined"), books.get("refused")))
+}
+
+#[test]
+fn groups_max_bounds_the_groups() -> TestResult {
+    // Of the first client's 16 groups there is room for 10; those of the second come when it is
+    // gone.
+    assert_eq!(joined("groups_max", 10)?, (20, 20));
+    assert_eq!(joined("groups_max", 0)?, (0, 40));
+    Ok(())
+}
+
+#[test]
+fn session_groups_max_bounds_the_groups_of_a_session() -> TestResult {
+    assert_eq!(joined("session_groups_max", 3)?, (6, 34));
+    assert_eq!(joined("session_groups_max", 30)?, (40, 0));
     Ok(())
 }

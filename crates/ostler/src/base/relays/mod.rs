@@ -17,6 +17,7 @@ use std::time::Duration;
 use ostler_core::ids::ProcessKey;
 use ostler_shm::board::Board;
 use ostler_shm::commons::Relay;
+use ostler_shm::group_index::{GROUP_NAME_MAX_BYTES, GroupSizes};
 use ostler_shm::sessions::SessionRecord;
 
 use super::commons::SeatOf;
@@ -67,8 +68,9 @@ pub(super) struct Relays {
     ready: RefCell<VecDeque<u64>>,
     /// What others need not exceed: the longest output that any port takes.
     longest: usize,
-    /// Entries of a session table, and bytes of a state: those of all processes are alike.
-    sizes: (u64, usize),
+    /// Entries of a session table, bytes of a state and room for groups: those of all processes are
+    /// alike.
+    sizes: (u64, usize, GroupSizes),
     epoll: Epoll,
     events: RefCell<Events>,
     buffer: RefCell<Vec<u8>>,
@@ -83,7 +85,7 @@ impl Relays {
         options: &Options,
     ) -> io::Result<Rc<Self>> {
         let sends = options.ports().iter().map(|port| port.options.max_send_bytes).max();
-        let longest = sends.unwrap_or(0).max(options.session_state_size);
+        let longest = sends.unwrap_or(0).max(options.session_state_size) + GROUP_NAME_MAX_BYTES;
         let board = local.context.board();
         let relays = Rc::new(Self::new(Rc::clone(link), seat.clone(), &board, longest)?);
         relays.meet();
@@ -261,6 +263,33 @@ impl Relays {
         })
     }
 
+    /// Whether there is a way to a process on which less than `most` bytes wait.
+    fn has_way(&self, other: &mut Other, most: usize) -> Result<(), SendError> {
+        let is_open = other.way.is_some() || self.open_way(other).is_ok();
+        let waiting = other.way.as_ref().map_or(0, Way::waiting_bytes);
+        if is_open && waiting < most { Ok(()) } else { Err(SendError::new(SendErrorKind::Full)) }
+    }
+
+    /// Sends the messages of one output. An error: nobody is at the other end.
+    fn send<'a>(
+        &self,
+        other: &mut Other,
+        messages: impl Iterator<Item = ([u8; wire::HEAD_LEN], &'a [u8])>,
+    ) -> io::Result<()> {
+        let Some(way) = &mut other.way else { return Err(io::ErrorKind::NotConnected.into()) };
+        let had_waiting = way.has_waiting();
+        // Before it is sent: whoever dies in between has lost it for the books.
+        self.seat.note_relay(Relay::Sent);
+        for (head, body) in messages {
+            way.send(&head, body)?;
+        }
+        if !had_waiting && way.has_waiting() {
+            // It is watched, so that nothing is lacking.
+            let _ = self.watch(other);
+        }
+        Ok(())
+    }
+
     fn open_way(&self, other: &mut Other) -> io::Result<()> {
         let (near, far) = control_socket::pair()?;
         self.epoll.add(&near, WAYS + u64::from(other.seat), Interest::NONE)?;
@@ -313,35 +342,43 @@ impl Elsewhere for Relays {
         let gone = SendError::gone(None);
         let at = self.find(session).ok_or(gone)?;
         let messages = wire::messages(session, output).ok_or(gone)?;
-        let mut others = self.others.borrow_mut();
-        let other = others.get_mut(at).ok_or(gone)?;
-        if other.way.is_none() && self.open_way(other).is_err() {
-            return Err(SendError::new(SendErrorKind::Full));
-        }
-        let Some(way) = &mut other.way else { return Err(gone) };
         let most = match output {
             // It is one for each session, and never refused.
             Output::Close(_) => usize::MAX,
             Output::Send(_) => WAITING_MAX_BYTES,
             _ => 2 * WAITING_MAX_BYTES,
         };
-        if way.waiting_bytes() >= most {
-            return Err(SendError::new(SendErrorKind::Full));
-        }
-        let had_waiting = way.has_waiting();
-        // Before it is sent: whoever dies in between has lost it for the books.
-        self.seat.note_relay(Relay::Sent);
-        for (head, body) in messages {
-            if way.send(&head, body).is_err() {
-                others.remove(at);
-                return Err(gone);
-            }
-        }
-        if !had_waiting && way.has_waiting() {
-            // It is watched, so that nothing is lacking.
-            let _ = self.watch(other);
+        let mut others = self.others.borrow_mut();
+        let other = others.get_mut(at).ok_or(gone)?;
+        self.has_way(other, most)?;
+        if self.send(other, messages).is_err() {
+            others.remove(at);
+            return Err(gone);
         }
         Ok(())
+    }
+
+    fn relay_to_all(&self, output: Output<'_>) -> Result<(), SendError> {
+        let Output::ToGroup(message) = output else { return Ok(()) };
+        self.link.read();
+        self.meet();
+        let mut others = self.others.borrow_mut();
+        for other in others.iter_mut() {
+            self.has_way(other, WAITING_MAX_BYTES)?;
+        }
+        let body = [message.name, message.bytes].concat();
+        others.retain_mut(|other| {
+            let messages = wire::group_messages(message.except, message.name.len(), &body);
+            // Who is gone has no members any more.
+            messages.is_some_and(|messages| self.send(other, messages).is_ok())
+        });
+        Ok(())
+    }
+
+    fn each_board(&self, look: &mut dyn FnMut(&Board)) {
+        self.link.read();
+        self.meet();
+        self.others.borrow().iter().for_each(|other| look(&other.board));
     }
 }
 
@@ -351,8 +388,9 @@ impl AsFd for Relays {
     }
 }
 
-fn sizes_of(board: &Board) -> (u64, usize) {
-    (board.session_entries(), board.state_bytes())
+fn sizes_of(board: &Board) -> (u64, usize, GroupSizes) {
+    let groups = board.groups().map_or_else(GroupSizes::default, |groups| groups.sizes());
+    (board.session_entries(), board.state_bytes(), groups)
 }
 
 impl WorkerContext {

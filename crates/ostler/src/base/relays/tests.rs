@@ -10,7 +10,13 @@ use super::*;
 use crate::control::{Channel, Received};
 use crate::sys::eventfd;
 
-const SIZES: BoardSizes = BoardSizes { reactors: 1, sessions: 64, state_bytes: 8, body_area: 0 };
+const SIZES: BoardSizes = BoardSizes {
+    reactors: 1,
+    sessions: 64,
+    state_bytes: 8,
+    body_area: 0,
+    groups: GroupSizes { groups: 4, of_session: 2 },
+};
 
 fn other_key() -> ProcessKey {
     ProcessKey::event(1, 1)

@@ -3,12 +3,13 @@
 //!
 //! Whoever receives believes nothing of it: what makes no sense ends the way on which it came.
 
+use ostler_shm::group_index::GROUP_NAME_MAX_BYTES;
 use ostler_shm::sessions::MARKS;
 
-use crate::worker::{Marks, Output};
+use crate::worker::{GroupMessage, Marks, Output};
 
 /// Bytes of a head.
-const HEAD_LEN: usize = 32;
+pub(super) const HEAD_LEN: usize = 32;
 /// The longest part of a message, bytes: several of them have room in a socket, and few calls are
 /// needed for a long one.
 const PART_BYTES_MAX: usize = 32 * 1024;
@@ -20,6 +21,11 @@ const STATE: u8 = 2;
 const CLOSE: u8 = 3;
 const MARK: u8 = 4;
 const BIND: u8 = 5;
+const JOIN: u8 = 6;
+const LEAVE: u8 = 7;
+/// The body begins with the name of the group, whose length is in the head; the session is one that
+/// does not get it.
+const TO_GROUP: u8 = 8;
 
 /// The head of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +35,8 @@ struct Head {
     /// Where this part begins, and how long all of them are together.
     offset: u32,
     total: u32,
-    /// By kind: close with a reset; marks that are set; the number to which it is bound.
+    /// By kind: close with a reset; marks that are set; the number to which it is bound; the
+    /// length of a group's name.
     first: u32,
     /// Marks that are taken away.
     second: u32,
@@ -76,8 +83,24 @@ pub(super) fn messages(
             (Head { kind: MARK, first: set as u32, second: clear as u32, ..head }, &[])
         }
         Output::Bind(user) => (Head { kind: BIND, first: user, ..head }, &[]),
-        Output::Datagram(_) | Output::File(_) => return None,
+        Output::Join(name) => (Head { kind: JOIN, ..head }, name),
+        Output::Leave(name) => (Head { kind: LEAVE, ..head }, name),
+        Output::Datagram(_) | Output::File(_) | Output::ToGroup(_) => return None,
     };
+    parts(head, body)
+}
+
+/// The messages of one to a group, whose name, of `name_len` bytes, is in front of `body`.
+pub(super) fn group_messages(
+    except: u64,
+    name_len: usize,
+    body: &[u8],
+) -> Option<impl Iterator<Item = ([u8; HEAD_LEN], &[u8])>> {
+    let first = u32::try_from(name_len).ok()?;
+    parts(Head { kind: TO_GROUP, session: except, first, ..Head::default() }, body)
+}
+
+fn parts(head: Head, body: &[u8]) -> Option<impl Iterator<Item = ([u8; HEAD_LEN], &[u8])>> {
     let head = Head { total: u32::try_from(body.len()).ok()?, ..head };
     // An empty body has one part, too.
     let parts = body.len().div_ceil(PART_BYTES_MAX).max(1);
@@ -105,9 +128,23 @@ impl Relayed {
             CLOSE => Output::Close(self.head.first != 0),
             MARK => Output::Mark(marks(self.head)),
             BIND => Output::Bind(self.head.first),
+            JOIN => Output::Join(&self.bytes),
+            LEAVE => Output::Leave(&self.bytes),
+            TO_GROUP => Output::ToGroup(self.to_group()),
             _ => Output::Send(&self.bytes),
         }
     }
+
+    fn to_group(&self) -> GroupMessage<'_> {
+        let name = self.bytes.split_at_checked(self.head.first as usize);
+        let (name, bytes) = name.unwrap_or_default();
+        GroupMessage { name, except: self.session, bytes }
+    }
+}
+
+/// Whether a group has a name of so many bytes.
+const fn is_name_len(len: u32) -> bool {
+    0 < len && len as usize <= GROUP_NAME_MAX_BYTES
 }
 
 fn marks(head: Head) -> Marks {
@@ -161,6 +198,8 @@ fn makes_sense(head: Head) -> bool {
         CLOSE => head.first <= 1 && head.second == 0 && head.total == 0,
         MARK => (set | clear) & !MARKS == 0 && set & clear == 0 && head.total == 0,
         BIND => head.second == 0 && head.total == 0,
+        JOIN | LEAVE => head.first == 0 && head.second == 0 && is_name_len(head.total),
+        TO_GROUP => head.second == 0 && is_name_len(head.first) && head.first <= head.total,
         _ => false,
     }
 }
@@ -192,6 +231,8 @@ mod tests {
             Output::Close(true),
             Output::Mark(mark),
             Output::Bind(u32::MAX),
+            Output::Join(b"room"),
+            Output::Leave(&[b'x'; GROUP_NAME_MAX_BYTES]),
         ] {
             let mut came = None;
             for message in all(9, output) {
@@ -204,6 +245,21 @@ mod tests {
     }
 
     #[test]
+    fn a_message_to_a_group_comes_as_it_was_sent() {
+        let long = vec![7; 100_000];
+        for (name, bytes) in [(&b"room"[..], &long[..]), (b"x", b"")] {
+            let body = [name, bytes].concat();
+            let mut assembly = Assembly::default();
+            let mut came = None;
+            for (head, part) in group_messages(9, name.len(), &body).unwrap() {
+                came = assembly.take(&[&head, part].concat(), MOST).unwrap();
+            }
+            let message = GroupMessage { name, except: 9, bytes };
+            assert_eq!(came.unwrap().output(), Output::ToGroup(message));
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_told() {
         let head = Head { kind: SEND, session: 9, total: 4, ..Head::default() };
         let message = |head: Head, body: &[u8]| [&head.to_bytes(), body].concat();
@@ -211,7 +267,7 @@ mod tests {
         assert!(one(head, b"four").unwrap().is_some());
         for (head, body) in [
             (Head { kind: 0, ..head }, &b"four"[..]),
-            (Head { kind: 6, ..head }, b"four"),
+            (Head { kind: 9, ..head }, b"four"),
             (Head { first: 1, ..head }, b"four"),
             (Head { offset: 1, ..head }, b"our"),
             (Head { total: MOST as u32 + 1, ..head }, b"four"),
@@ -223,6 +279,11 @@ mod tests {
             (Head { kind: MARK, total: 0, first: 1, ..head }, b""),
             (Head { kind: MARK, total: 0, first: 8, second: 8, ..head }, b""),
             (Head { kind: BIND, total: 0, second: 1, ..head }, b""),
+            (Head { kind: JOIN, total: 0, ..head }, b""),
+            (Head { kind: JOIN, total: 256, ..head }, b"four"),
+            (Head { kind: LEAVE, first: 1, ..head }, b"four"),
+            (Head { kind: TO_GROUP, ..head }, b"four"),
+            (Head { kind: TO_GROUP, first: 5, ..head }, b"four"),
         ] {
             assert_eq!(one(head, body), Err(Nonsense), "{head:?}");
         }
@@ -238,7 +299,7 @@ mod tests {
         #[test]
         fn nothing_longer_than_allowed_is_kept(
             messages in proptest::collection::vec(
-                (0u8..7, 0u32..40, 0u32..64, proptest::collection::vec(0u8.., 0..20)), 0..20,
+                (0u8..10, 0u32..40, 0u32..64, proptest::collection::vec(0u8.., 0..20)), 0..20,
             ),
         ) {
             let mut assembly = Assembly::default();

@@ -1,7 +1,10 @@
 //! Sending: from a worker's reply to the client's socket.
 
+use ostler_shm::group_index::{GROUPS_MAX, SESSION_GROUPS_MAX};
 use ostler_shm::sessions::STATE_BYTES_MAX;
 
+use crate::options::GroupOverflow;
+use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::{field, port_field};
 use crate::options::size;
@@ -105,5 +108,41 @@ pub(super) const ROWS: &[OptionInfo] = &[
                  thrown away, until its client has closed too: a socket closed earlier may answer \
                  with a reset that overtakes the last bytes.",
         access: port_field!(linger_timeout_ms),
+    },
+    OptionInfo {
+        name: "group_overflow",
+        topic: TOPIC,
+        kind: Kind::Choice(GroupOverflow::WORDS),
+        default: "skip",
+        unit: "",
+        why: "Who lags misses something, and what comes when it has read is newer; `close` is for \
+              clients that cannot go on with a gap, and connect anew.",
+        effect: "What becomes of a member of a group to which a send would answer full: `skip`: it \
+                 misses the message; `close`: its session ends as a slow reader.",
+        access: port_field!(group_overflow),
+    },
+    OptionInfo {
+        name: "groups_max",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: GROUPS_MAX },
+        default: "65536",
+        unit: "groups",
+        why: "Their names and members take memory of the master, about 200 bytes for each group, \
+              and clients may be able to choose names.",
+        effect: "Most groups that have members, at each reactor; a session that would begin one \
+                 more does not join. With `mode = base` at each worker.",
+        access: field!(groups_max),
+    },
+    OptionInfo {
+        name: "session_groups_max",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: SESSION_GROUPS_MAX },
+        default: "16",
+        unit: "groups",
+        why: "Who asks for the members of a group looks at as many words of each session. Each \
+              entry of the session table has 8 bytes for each, which take memory when they are \
+              used.",
+        effect: "Most groups that one session is in; it does not join more.",
+        access: field!(session_groups_max),
     },
 ];

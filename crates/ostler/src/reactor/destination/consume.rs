@@ -38,11 +38,12 @@ impl Reactor {
     }
 
     pub(in crate::reactor) fn consume_all(&mut self) {
+        self.clients.go_on_with_casts();
         for lane in self.destinations.slots() {
             let Some(destination) = self.destinations.get(lane) else { continue };
-            if destination.has_news(self.clients.brain.awaits_freed(lane))
-                && !destination.is_condemned()
-            {
+            let has_news = destination.has_news(self.clients.brain.awaits_freed(lane))
+                || self.clients.groups.is_interrupted(lane);
+            if has_news && !destination.is_condemned() && !self.clients.groups.is_casting(lane) {
                 self.consume(lane);
                 if self.clients.holds_outputs_back() {
                     return; // the rest of them in the next turn
@@ -76,6 +77,7 @@ impl Reactor {
         self.clients.reports.queue.push(FromReactor::Condemned(key, why));
         // First: a session that has a part of a message must not end as if that were all of it.
         self.clients.drop_streams_of(lane);
+        self.clients.drop_messages_of(lane);
         self.clients.brain.condemn(lane, self.clients.now);
     }
 }
@@ -86,11 +88,18 @@ impl ClientSide {
         lane: LaneSlot,
         destination: &mut Destination,
     ) -> Result<(), ProtocolViolation> {
+        self.groups.resume(lane);
         let Looked { freed, started } = destination.look()?;
         while let Some(record) = destination.next_output()? {
             self.record(lane, destination, record, started)?;
             if destination.unreleased() >= RELEASE_BYTES {
                 destination.release();
+            }
+            if self.groups.is_casting(lane) {
+                // The rest comes behind this message. What it refers to must stay until then.
+                self.groups.interrupt(lane);
+                destination.release();
+                return Ok(());
             }
         }
         destination.release();
@@ -139,6 +148,9 @@ impl ClientSide {
             RecordKind::State => self.set_state(header.subject, bytes),
             RecordKind::Mark => self.mark(header.subject, header.part_offset, header.total)?,
             RecordKind::Bind => self.bind_session(header.subject, header.total),
+            RecordKind::Join => self.join(header.subject, bytes)?,
+            RecordKind::Leave => self.leave_group(header.subject, bytes)?,
+            RecordKind::ToGroup => self.send_to_group(lane, &record, bytes)?,
             RecordKind::Expose => {
                 self.brain.expose(lane, header.cause, started).map_err(ProtocolViolation)?
             }

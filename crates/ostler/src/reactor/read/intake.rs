@@ -287,7 +287,8 @@ mod tests {
     }
 
     fn area() -> Arc<BodyArea> {
-        let sizes = BoardSizes { reactors: 1, sessions: 1, state_bytes: 0, body_area: 1 << 20 };
+        let sizes =
+            BoardSizes { reactors: 1, sessions: 1, body_area: 1 << 20, ..BoardSizes::default() };
         Board::create(sizes).unwrap().0.take_body_area(0).unwrap()
     }
 

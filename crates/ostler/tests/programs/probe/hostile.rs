@@ -34,7 +34,11 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
         call.say(answer);
         return true;
     }
-    if !(harm.words(call, what) || harm.record(call, what) || harm.file(call, what)) {
+    let is_known = harm.words(call, what)
+        || harm.record(call, what)
+        || harm.group(call, what)
+        || harm.file(call, what);
+    if !is_known {
         call.say("unknown kind of harm");
         return true;
     }
@@ -256,6 +260,29 @@ impl Harm {
             ..self.good()
         };
         self.append_with(header, &range);
+        true
+    }
+
+    /// A wrong record about a group; `false`: it is another kind of harm.
+    fn group(&self, call: &Call<'_>, what: &str) -> bool {
+        let (kind, payload): (RecordKind, &[u8]) = match what {
+            "join_nameless" => (RecordKind::Join, b""),
+            "leave_nameless" => (RecordKind::Leave, b""),
+            "to_group_empty" => (RecordKind::ToGroup, b""),
+            "to_group_nameless" => (RecordKind::ToGroup, b"\0bytes"),
+            "to_group_short" => (RecordKind::ToGroup, b"\xfflobby"),
+            "to_group_part" => (RecordKind::ToGroup, b"part"),
+            _ => return false,
+        };
+        let offset = if what == "to_group_part" { 77 } else { 0 };
+        let header = Header {
+            len: 64 + payload.len() as u32,
+            kind: kind as u8,
+            subject: call.session.id(),
+            part_offset: offset,
+            ..self.good()
+        };
+        self.append_with(header, payload);
         true
     }
 

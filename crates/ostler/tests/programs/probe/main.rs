@@ -15,6 +15,7 @@
 mod deferred;
 mod files;
 mod flow;
+mod groups;
 mod hostile;
 mod memory;
 mod outputs;
@@ -54,7 +55,8 @@ struct Probe {
 /// Carries a command of one topic out; `false`: it is of another one.
 type Topic = fn(&Probe, &mut Call<'_>, &str) -> bool;
 
-const TOPICS: [Topic; 9] = [
+const TOPICS: [Topic; 10] = [
+    groups::run,
     outputs::run,
     sessions::run,
     flow::run,

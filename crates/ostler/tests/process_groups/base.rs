@@ -1,0 +1,97 @@
+//! Groups whose members are served in other ways: by other processes, encrypted, by unix sockets.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+
+use ostler_testkit::{DEADLINE, TestResult, TestServer};
+
+use crate::talk::{Scratch, probe};
+use crate::{group_books, members, wait_len};
+
+#[test]
+fn members_of_all_processes_of_base_mode_hear_each_other() -> TestResult {
+    let server = TestServer::example("probe")
+        .set("workers", 3)
+        .set("mode", "base")
+        .set("lane_size", 65_536)
+        .start()?;
+    for worker in 0..3 {
+        server.wait_for_log(&format!("serves worker=w{worker}."))?;
+    }
+    // The kernel spreads them over the processes.
+    let mut talks = members(&server, "room", 30)?;
+    wait_len(&mut talks[0], "room", 30)?;
+    let mut processes: Vec<String> =
+        talks.iter_mut().map(|talk| talk.ask("whoami")).collect::<TestResult<_>>()?;
+    processes.sort();
+    processes.dedup();
+    assert!(processes.len() > 1, "{processes:?}");
+    for round in 0..20 {
+        talks[0].expect_answer(&format!("castothers room round {round}"), "ok")?;
+    }
+    talks[0].expect_answer("castflood room 1 100000", "ok 1 of 1")?;
+    for talk in &mut talks[1..] {
+        for round in 0..20 {
+            talk.expect(&format!("round {round}"));
+        }
+        assert!(talk.bytes(100_000)? == crate::talk::pattern(100_000), "the bytes differ");
+    }
+    // A worker lets sessions of others join as well.
+    let ids: Vec<u64> =
+        talks.iter_mut().map(|talk| talk.number("id")).collect::<TestResult<_>>()?;
+    for id in &ids {
+        talks[0].expect_answer(&format!("joinof {id} other"), "ok")?;
+    }
+    wait_len(&mut talks[0], "other", 30)?;
+    let mut shown: Vec<u64> =
+        talks[0].ask("members other 100")?.split(' ').filter_map(|id| id.parse().ok()).collect();
+    shown.sort_unstable();
+    assert_eq!(shown, {
+        let mut ids = ids;
+        ids.sort_unstable();
+        ids
+    });
+    drop(talks.split_off(1));
+    wait_len(&mut talks[0], "room", 1)?;
+    let books = group_books(&server.stop_and_report()?)?;
+    assert_eq!(books.get("delivered"), 21 * 29, "{books:?}");
+    Ok(())
+}
+
+/// A client of a unix socket, on which questions are asked by the line.
+struct UnixTalk(BufReader<UnixStream>);
+
+impl UnixTalk {
+    fn expect(&mut self, expected: &str) -> TestResult {
+        let mut line = String::new();
+        self.0.read_line(&mut line)?;
+        assert_eq!(line, format!("{expected}\n"));
+        Ok(())
+    }
+
+    fn expect_answer(&mut self, question: &str, answer: &str) -> TestResult {
+        self.0.get_mut().write_all(format!("{question}\n").as_bytes())?;
+        self.expect(answer)
+    }
+}
+
+#[test]
+fn clients_of_unix_sockets_and_of_other_ports_are_members_like_others() -> TestResult {
+    let scratch = Scratch::new("groups")?;
+    let path = scratch.path("sock");
+    let server = probe().set("port.inside.listen", format!("unix://{}", path.display())).start()?;
+    let mut outside = members(&server, "room", 2)?;
+    let inside = UnixStream::connect(&path)?;
+    inside.set_read_timeout(Some(DEADLINE))?;
+    let mut inside = UnixTalk(BufReader::new(inside));
+    inside.expect_answer("join room", "ok")?;
+    wait_len(&mut outside[0], "room", 3)?;
+    inside.expect_answer("castothers room hello", "ok")?;
+    for talk in &mut outside {
+        talk.expect("hello");
+    }
+    outside[0].expect_answer("castothers room back", "ok")?;
+    inside.expect("back")?;
+    drop(inside);
+    server.stop()
+}
