@@ -32,6 +32,7 @@ pub mod reload_requests;
 pub mod request_deadline;
 pub mod send_queue;
 pub mod session_rate;
+pub mod settling;
 pub mod shutdown;
 pub mod slow_request;
 pub mod supervisor;

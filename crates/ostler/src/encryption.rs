@@ -6,6 +6,9 @@
 
 use std::os::fd::OwnedFd;
 #[cfg(feature = "tls")]
+use std::path::Path;
+use std::path::PathBuf;
+#[cfg(feature = "tls")]
 use std::sync::Arc;
 
 #[cfg(feature = "tls")]
@@ -25,7 +28,7 @@ use crate::sys::memory_file;
 #[cfg(feature = "tls")]
 use crate::tls::contents::Contents;
 #[cfg(feature = "tls")]
-use crate::tls::served::{self, Served};
+use crate::tls::served::{self, Look, Served};
 
 /// An encrypted port: its name, for the log, and what its clients are shown.
 #[cfg(feature = "tls")]
@@ -64,6 +67,15 @@ impl Encryption {
     pub(crate) fn reload(&self) {
         for (port, served) in self.encrypted() {
             tell_of_reload(port, &served.reload());
+        }
+    }
+
+    /// The same for ports whose files have changed.
+    pub(crate) fn renew(&self) {
+        for (port, served) in self.encrypted() {
+            if let Some(renewed) = served.renew() {
+                tell_of_renewal(port, &renewed);
+            }
         }
     }
 
@@ -112,12 +124,43 @@ fn tell_of_reload(port: &str, reloaded: &std::result::Result<(), String>) {
     }
 }
 
+/// Nobody has asked for it, so that it is no error.
+#[cfg(feature = "tls")]
+fn tell_of_renewal(port: &str, renewed: &std::result::Result<(), String>) {
+    match renewed {
+        Ok(()) => tracing::info!(port, "certificates have changed and were read anew"),
+        Err(error) => {
+            let text =
+                "the changed certificates of a port cannot be used, the old ones are served on";
+            tracing::warn!(port, error, "{text}");
+        }
+    }
+}
+
+/// The files of all encrypted ports.
+#[cfg(feature = "tls")]
+pub(crate) fn files(options: &Options) -> Vec<PathBuf> {
+    let ports = options.ports();
+    let settings = ports.iter().filter_map(|port| port.options.tls_settings());
+    settings.flat_map(|settings| settings.files().map(Path::to_owned).collect::<Vec<_>>()).collect()
+}
+
 /// BASE mode, in the master: the files of each encrypted port as they were when they were right,
 /// and a file for the processes in which they all stand.
 #[cfg(feature = "tls")]
 pub(crate) struct Handover {
-    ports: Vec<(String, TlsSettings, Contents)>,
+    ports: Vec<Handed>,
     file: Option<OwnedFd>,
+}
+
+/// An encrypted port whose files are handed over.
+#[cfg(feature = "tls")]
+struct Handed {
+    name: String,
+    settings: TlsSettings,
+    look: Look,
+    /// What is right of what was read.
+    contents: Contents,
 }
 
 #[cfg(feature = "tls")]
@@ -128,8 +171,11 @@ impl Handover {
         let mut ports = Vec::new();
         for port in options.ports().iter() {
             if let Some(settings) = port.options.tls_settings() {
-                let contents = served::check(&settings).map_err(Error::option)?;
-                ports.push((port.name.to_owned(), settings, contents));
+                let mut look = Look::default();
+                let contents = look.anew(&settings);
+                let contents = contents.and_then(|files| served::can_be_served(&settings, files));
+                let contents = contents.map_err(Error::option)?;
+                ports.push(Handed { name: port.name.to_owned(), settings, look, contents });
             }
         }
         let failed = |error| Error::start("cannot hand certificates over", Some(error));
@@ -140,10 +186,27 @@ impl Handover {
     /// Reads the files anew. A port whose files are not right goes on with what it has. True when
     /// something is to be handed over.
     pub(crate) fn reload(&mut self) -> bool {
-        for (port, settings, contents) in &mut self.ports {
-            let reloaded = served::check(settings).map(|new| *contents = new);
-            tell_of_reload(port, &reloaded);
+        for port in &mut self.ports {
+            let files = port.look.anew(&port.settings);
+            let reloaded = port.take(files);
+            tell_of_reload(&port.name, &reloaded);
         }
+        self.write()
+    }
+
+    /// The same for ports whose files have changed.
+    pub(crate) fn renew(&mut self) -> bool {
+        let mut any = false;
+        for port in &mut self.ports {
+            let Some(files) = port.look.changed(&port.settings) else { continue };
+            let renewed = port.take(files);
+            tell_of_renewal(&port.name, &renewed);
+            any |= renewed.is_ok();
+        }
+        any && self.write()
+    }
+
+    fn write(&mut self) -> bool {
         match write(&self.ports) {
             Ok(file) => self.file = file,
             Err(error) => tracing::error!(%error, "cannot hand new certificates over"),
@@ -158,12 +221,24 @@ impl Handover {
 }
 
 #[cfg(feature = "tls")]
-fn write(ports: &[(String, TlsSettings, Contents)]) -> std::io::Result<Option<OwnedFd>> {
+impl Handed {
+    /// Keeps what was read if a server can serve it.
+    fn take(
+        &mut self,
+        files: std::result::Result<Contents, String>,
+    ) -> std::result::Result<(), String> {
+        self.contents = files.and_then(|files| served::can_be_served(&self.settings, files))?;
+        Ok(())
+    }
+}
+
+#[cfg(feature = "tls")]
+fn write(ports: &[Handed]) -> std::io::Result<Option<OwnedFd>> {
     if ports.is_empty() {
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    ports.iter().for_each(|(_, _, contents)| contents.write(&mut bytes));
+    ports.iter().for_each(|port| port.contents.write(&mut bytes));
     memory_file::of_bytes("ostler-certificates", &bytes).map(Some)
 }
 
@@ -180,6 +255,8 @@ impl Encryption {
 
     pub(crate) fn reload(&self) {}
 
+    pub(crate) fn renew(&self) {}
+
     pub(crate) fn of_process(_: &Options, _: OwnedFd) -> std::io::Result<Self> {
         Ok(Self::default())
     }
@@ -187,6 +264,12 @@ impl Encryption {
     pub(crate) fn replace(&self, _: OwnedFd) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// No port has any.
+#[cfg(not(feature = "tls"))]
+pub(crate) const fn files(_: &Options) -> Vec<PathBuf> {
+    Vec::new()
 }
 
 /// Nothing is handed over.
@@ -200,6 +283,10 @@ impl Handover {
     }
 
     pub(crate) fn reload(&mut self) -> bool {
+        false
+    }
+
+    pub(crate) fn renew(&mut self) -> bool {
         false
     }
 

@@ -93,6 +93,8 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     /// How long a client may take until its session begins, 1 ms to 10 minutes in whole
     /// milliseconds.
     handshake_timeout(time: Duration) => "handshake_timeout_ms";
+    /// Whether certificates are read anew when their files change, and not only at a reload.
+    tls_watch(on: bool) => "tls_watch";
     /// How long a leaving worker may finish what it has in hand before it is killed, up to a day
     /// in whole milliseconds.
     drain_timeout(time: Duration) => "drain_timeout_ms";

@@ -12,6 +12,7 @@ use ostler_core::{Millis, invariant};
 
 use super::accepting::Accepting;
 use super::base::{Base, SeatToken};
+use super::certificate_watch::CertificateWatch;
 use super::companion::Companion;
 use super::managers::Managers;
 use super::orphans::Orphans;
@@ -38,6 +39,7 @@ const MANAGER_PIDFD: u64 = 3;
 const REPORTS: u64 = 4;
 const SPARE_PIDFD: u64 = 5;
 pub(super) const COMPANION: u64 = 6;
+const CERTIFICATES: u64 = 7;
 /// Control messages taken before other events are looked at.
 const MESSAGES_MAX: usize = 64;
 
@@ -80,6 +82,8 @@ pub(super) struct Master {
     pub(super) service: Option<Service>,
     /// How many workers there are to be.
     pub(super) size: Size,
+    /// Says when the files of certificates have changed.
+    pub(super) certificate_watch: Option<CertificateWatch>,
     /// Who wants new ones.
     pub(super) reloads: Reloads,
 }
@@ -112,6 +116,7 @@ impl Master {
                     }
                     SPARE_PIDFD => self.spare_lost(),
                     COMPANION => self.on_companion(now),
+                    CERTIFICATES => self.on_certificate_files(now),
                     _ => match (SeatToken::unpack(token), listening::port_of(token)) {
                         (Some(seat), _) => self.on_seat(seat, now),
                         (None, Some(port)) => self.accept(port, now),
@@ -132,6 +137,7 @@ impl Master {
             self.managers.promotion_deadline(),
             self.accepting.as_ref().and_then(Accepting::due),
             self.service_due(),
+            self.certificate_watch.as_ref().and_then(CertificateWatch::due),
         ];
         let deadline = deadlines.into_iter().flatten().min()?;
         Some(Duration::from_millis(deadline.saturating_sub(clock::monotonic_ms())))
@@ -142,6 +148,9 @@ impl Master {
         self.epoll.add(self.reports.queue.bell(), REPORTS, Interest::BELL)?;
         if let Some(accepting) = &mut self.accepting {
             accepting.begin(&self.epoll)?;
+        }
+        if let Some(watch) = &self.certificate_watch {
+            self.epoll.add(watch, CERTIFICATES, Interest::READ)?;
         }
         self.watch_manager()
     }
@@ -406,6 +415,7 @@ impl Master {
 
     fn run_due(&mut self, now: Millis) {
         self.run_service(now);
+        self.look_at_certificates(now);
         if let Some(accepting) = &mut self.accepting {
             accepting.run_due(now, &self.epoll);
         }

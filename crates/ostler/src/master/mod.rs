@@ -10,6 +10,7 @@ pub(crate) mod accepting_reactor;
 pub(crate) mod acceptor;
 mod base;
 mod bound_descriptors;
+mod certificate_watch;
 mod companion;
 mod daemon;
 mod descriptors;

@@ -16,6 +16,7 @@ use super::accepting_reactor;
 use super::acceptor::Acceptor;
 use super::base::Base;
 use super::bound_descriptors::BoundDescriptors;
+use super::certificate_watch::CertificateWatch;
 use super::companion::Companion;
 use super::daemon::Daemon;
 use super::descriptors;
@@ -152,9 +153,7 @@ where
 
     // From here on the master has private keys. Whoever descends from manager or spare never has
     // them, except in BASE mode, in which the master hands them to who serves clients.
-    let is_base = options.mode == Mode::Base;
-    let encryption =
-        if is_base { Encryption::default() } else { Encryption::load(&options, &forked)? };
+    let encryption = load_certificates(&options, &forked)?;
     let signals = signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?;
     let reports = make_reports(&options, &board)?;
     let mailboxes = make_mailboxes(&options, &ports)?;
@@ -172,6 +171,7 @@ where
         size: Size::new(&options),
         reloads: Reloads::default(),
         boot_deadline: Some(clock::monotonic_ms() + options.boot_timeout_ms),
+        certificate_watch: CertificateWatch::new(&options, clock::monotonic_ms()),
         options,
         epoll,
         encryption,
@@ -192,6 +192,14 @@ where
         announcement: Some(announcement),
     };
     master.run()
+}
+
+/// What the master's own reactors show.
+fn load_certificates(options: &Options, forked: &Forked) -> Result<Encryption> {
+    match options.mode {
+        Mode::Base => Ok(Encryption::default()),
+        Mode::Process => Encryption::load(options, forked),
+    }
 }
 
 fn fail(what: &str, error: std::io::Error) -> Error {

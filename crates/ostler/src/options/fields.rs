@@ -98,6 +98,8 @@ pub struct Options {
     pub(crate) session_groups_max: u32,
     /// How long a client may take until its session begins.
     pub(crate) handshake_timeout_ms: u64,
+    /// Certificates are read anew when their files change.
+    pub(crate) tls_watch: bool,
     /// How long a worker's send waits for room in the lane.
     pub(crate) send_timeout_ms: u64,
 
@@ -200,6 +202,7 @@ impl Default for Options {
             groups_max: 65_536,
             session_groups_max: 16,
             handshake_timeout_ms: 10_000,
+            tls_watch: true,
             send_timeout_ms: 1_000,
             drain_timeout_ms: 10_000,
             shutdown_timeout_ms: 10_000,

@@ -1,7 +1,7 @@
 //! What the options say about the encryption of a port.
 
 #[cfg(feature = "tls")]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ostler_core::per_port::PerPort;
 
@@ -77,6 +77,14 @@ pub(crate) struct TlsSettings {
 
 #[cfg(feature = "tls")]
 impl TlsSettings {
+    /// All files that are read.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        let pairs = self.certificates.iter();
+        let of_pairs =
+            pairs.flat_map(|pair| [Some(&pair.certificate), Some(&pair.key), pair.ocsp.as_ref()]);
+        of_pairs.flatten().chain(self.asked_authorities()).map(PathBuf::as_path)
+    }
+
     /// The authorities of clients' certificates, if clients are asked for any.
     pub(crate) fn asked_authorities(&self) -> Option<&PathBuf> {
         self.client_ca.as_ref().filter(|_| self.client_auth != ClientAuth::Off)

@@ -19,6 +19,7 @@ pub(crate) mod epoll;
 pub(crate) mod eventfd;
 pub(crate) mod file;
 pub(crate) mod file_map;
+pub(crate) mod inotify;
 pub(crate) mod lane_io;
 pub(crate) mod late_hook;
 pub(crate) mod limit;

@@ -26,13 +26,7 @@ impl Contents {
     /// Reads all files that a port names. The text names the one that cannot be read.
     pub(crate) fn read(settings: &TlsSettings) -> Result<Self, String> {
         let mut contents = Self::default();
-        for pair in &settings.certificates {
-            let files = [Some(&pair.certificate), Some(&pair.key), pair.ocsp.as_ref()];
-            files.into_iter().flatten().try_for_each(|path| contents.add(path))?;
-        }
-        if let Some(path) = settings.asked_authorities() {
-            contents.add(path)?;
-        }
+        settings.files().try_for_each(|path| contents.add(path))?;
         Ok(contents)
     }
 

@@ -23,8 +23,30 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("tls_min_version", tls_min_version_keeps_out_what_is_older),
     ("tls_tickets", tls_tickets_let_clients_take_up_their_sessions),
     ("tls_unknown_name", tls_unknown_name_is_shown_the_first_or_nothing),
+    ("tls_watch", tls_watch_reads_files_that_change),
     ("handshake_timeout_ms", handshake_timeout_ms_ends_who_is_silent),
 ];
+
+#[test]
+fn tls_watch_reads_files_that_change() -> TestResult {
+    for watch in [true, false] {
+        let authority = Authority::new();
+        let pair = authority.pair("pair", &[NAME]);
+        let server = showing(TestServer::echo(), &pair).set("harden", "off");
+        let server = server.set("tls_watch", watch).start()?;
+        let watches = |link: &String| link.contains("inotify");
+        assert_eq!(server.master().fds()?.iter().any(watches), watch);
+        let new = authority.pair("pair", &[NAME]);
+        if watch {
+            server.wait_for_log("certificates have changed and were read anew")?;
+        }
+        let client = TlsClient::connect(server.address(), &Arc::new(authority.client()))?;
+        assert_eq!(client.shown(), Some(if watch { new.der } else { pair.der }));
+        drop(client);
+        server.stop()?;
+    }
+    Ok(())
+}
 
 #[test]
 fn tls_certificate_is_what_a_client_of_its_name_is_shown() -> TestResult {

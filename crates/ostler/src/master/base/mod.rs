@@ -243,10 +243,20 @@ impl Master {
     /// The files of certificates are read anew. Those that are right are shown by all processes,
     /// also by those that come later.
     pub(super) fn reload_base_certificates(&mut self) {
-        let Some(base) = &mut self.base else { return };
-        if !base.certificates.reload() {
-            return;
+        if self.base.as_mut().is_some_and(|base| base.certificates.reload()) {
+            self.hand_certificates_over();
         }
+    }
+
+    /// The same for files that have changed.
+    pub(super) fn renew_base_certificates(&mut self) {
+        if self.base.as_mut().is_some_and(|base| base.certificates.renew()) {
+            self.hand_certificates_over();
+        }
+    }
+
+    fn hand_certificates_over(&mut self) {
+        let Some(base) = &self.base else { return };
         let keys: Vec<_> = base.seats.keys().collect();
         for key in keys {
             let Some(base) = &self.base else { return };

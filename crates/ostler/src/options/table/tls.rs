@@ -18,8 +18,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         effect: "PEM files, each with a certificate and the chain to its authority, for ports of \
                  `tls://`. A client is shown the one that has the name that it asks for (SNI), \
                  `*.example.org` included, and the first one if it asks for none. Read at start, \
-                 and again at each reload: new connections see a new file, and one that is not \
-                 right is told in the log while the old one is served on.",
+                 at each reload, and when they change (tls_watch): new connections see a new file, \
+                 and one that is not right is told in the log while the old one is served on.",
         access: port_field!(tls_certificate),
     },
     OptionInfo {
@@ -41,7 +41,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "",
         why: "Few authorities still offer it, and something has to renew the file.",
         effect: "Files with the OCSP responses (DER) for tls_certificate, in the same order, that \
-                 clients are shown with it. Read again at each reload.",
+                 clients are shown with it. Read again as tls_certificate is.",
         access: port_field!(tls_ocsp),
     },
     OptionInfo {
@@ -119,6 +119,21 @@ pub(super) const ROWS: &[OptionInfo] = &[
         effect: "What a client is shown that asks for a name of which there is no certificate: \
                  the first certificate, or (refuse) nothing: its handshake fails.",
         access: port_field!(tls_unknown_name),
+    },
+    OptionInfo {
+        name: "tls_watch",
+        topic: TOPIC,
+        kind: Kind::Bool,
+        default: "true",
+        unit: "",
+        why: "Certificates are renewed by tools that know nothing of this server, and one that \
+              nobody told of it ends with the old certificate. Only files that are right and \
+              belong together are taken. Off: only a reload reads them.",
+        effect: "The files of tls_certificate, tls_key, tls_ocsp and tls_client_ca are read when \
+                 they, or links on the way to them, have changed and were quiet for a second. New \
+                 connections are shown what is right; what is not is told once (WARN), and the old \
+                 one is served on. File systems that tell of no changes (network) need a reload.",
+        access: field!(tls_watch),
     },
     OptionInfo {
         name: "handshake_timeout_ms",

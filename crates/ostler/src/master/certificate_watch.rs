@@ -1,0 +1,209 @@
+//! Watching the files of certificates: when they have changed, and are quiet again, they are read
+//! anew.
+//!
+//! What is watched are names in directories, not files: tools write a new file and rename it, or
+//! turn a link. So each link on the way to a file is watched, too, and the way is looked for again
+//! after each change.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use ostler_core::Millis;
+use ostler_core::settling::Settling;
+
+use super::event_loop::Master;
+use crate::encryption;
+use crate::options::Options;
+use crate::sys::inotify::{Happened, Inotify};
+
+/// Tools write a certificate and its key one after the other.
+const QUIET_MS: Millis = 1_000;
+/// A file that is written all the time is looked at all the same.
+const LONGEST_MS: Millis = 10_000;
+/// Links on the way to a file, as the kernel takes them.
+const LINKS_MAX: usize = 40;
+
+/// A name in a directory.
+type Step = (PathBuf, OsString);
+
+/// The files, and the names on the way to them.
+pub(super) struct CertificateWatch {
+    inotify: Inotify,
+    files: Vec<PathBuf>,
+    /// The names that count, by the number of their directory.
+    names: BTreeMap<i32, BTreeSet<OsString>>,
+    settling: Settling,
+}
+
+impl CertificateWatch {
+    /// Watches the files of all encrypted ports, if it is wanted and there are any. Where that is
+    /// impossible the log says so, and a reload reads them as ever.
+    pub(super) fn new(options: &Options, now: Millis) -> Option<Self> {
+        let files = encryption::files(options);
+        if !options.tls_watch || files.is_empty() {
+            return None;
+        }
+        let settling = Settling::new(QUIET_MS, LONGEST_MS);
+        let made = Inotify::new().and_then(|inotify| {
+            let mut watch = Self { inotify, files, names: BTreeMap::new(), settling };
+            watch.watch_all()?;
+            // They may have changed since they were read.
+            watch.settling.changed(now);
+            Ok(watch)
+        });
+        made.map_err(|error| tell_of_failure(&error)).ok()
+    }
+
+    fn watch_all(&mut self) -> io::Result<()> {
+        self.names.clear();
+        for (directory, name) in self.files.iter().flat_map(|file| steps(file)) {
+            let number = self.inotify.watch(&directory)?;
+            self.names.entry(number).or_default().insert(name);
+        }
+        Ok(())
+    }
+
+    /// Something has happened in one of the directories.
+    fn look(&mut self, now: Millis) -> io::Result<()> {
+        let Self { inotify, names, settling, .. } = self;
+        inotify.take(|directory, happened| {
+            let counts = match happened {
+                Happened::Name(name) => names
+                    .get(&directory)
+                    .is_some_and(|names| names.iter().any(|known| known.as_bytes() == name)),
+                Happened::Unknown => true,
+            };
+            if counts {
+                settling.changed(now);
+            }
+        })
+    }
+
+    /// When the files are to be read.
+    pub(super) fn due(&self) -> Option<Millis> {
+        self.settling.due()
+    }
+}
+
+impl AsFd for CertificateWatch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
+}
+
+fn tell_of_failure(error: &io::Error) {
+    tracing::warn!(%error, "the files of certificates cannot be watched, only a reload reads them");
+}
+
+/// The links on the way to a file, and its name.
+fn steps(file: &Path) -> Vec<Step> {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let mut steps = Vec::new();
+    let mut ahead: VecDeque<OsString> = names_of(&file).collect();
+    let mut at = PathBuf::from("/");
+    let mut links = 0;
+    while let Some(name) = ahead.pop_front() {
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        let next = at.join(&name);
+        let target = std::fs::read_link(&next).ok().filter(|_| links < LINKS_MAX);
+        if target.is_some() || ahead.is_empty() {
+            steps.push((at.clone(), name));
+        }
+        let Some(target) = target else {
+            at = next;
+            continue;
+        };
+        links += 1;
+        if target.is_absolute() {
+            at = PathBuf::from("/");
+        }
+        names_of(&target)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .for_each(|one| ahead.push_front(one));
+    }
+    steps
+}
+
+fn names_of(path: &Path) -> impl Iterator<Item = OsString> + '_ {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    })
+}
+
+impl Master {
+    /// Something has happened where files of certificates are.
+    pub(super) fn on_certificate_files(&mut self, now: Millis) {
+        let Some(watch) = &mut self.certificate_watch else { return };
+        if let Err(error) = watch.look(now) {
+            tell_of_failure(&error);
+            self.end_certificate_watch();
+        }
+    }
+
+    /// Files of certificates that have changed and are quiet are read. Those that are right are
+    /// shown, by all processes.
+    pub(super) fn look_at_certificates(&mut self, now: Millis) {
+        let Some(watch) = &mut self.certificate_watch else { return };
+        if !watch.settling.take_due(now) {
+            return;
+        }
+        // First, so that no change is between the two.
+        let watched = watch.watch_all();
+        self.encryption.renew();
+        self.renew_base_certificates();
+        if let Err(error) = watched {
+            tell_of_failure(&error);
+            self.end_certificate_watch();
+        }
+    }
+
+    fn end_certificate_watch(&mut self) {
+        if let Some(watch) = self.certificate_watch.take() {
+            let _ = self.epoll.remove(&watch);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn each_link_on_the_way_to_a_file_is_a_step() {
+        let root = std::env::temp_dir().join(format!("steps-{}", std::process::id()));
+        let root = {
+            fs::create_dir_all(root.join("archive")).unwrap();
+            root.canonicalize().unwrap()
+        };
+        fs::create_dir_all(root.join("live")).unwrap();
+        fs::write(root.join("archive/one.pem"), "1").unwrap();
+        symlink("../archive/one.pem", root.join("live/own.pem")).unwrap();
+        symlink("archive", root.join("now")).unwrap();
+        let of = |path: &str| -> Vec<String> {
+            let steps = steps(&root.join(path)).into_iter();
+            let texts = steps.map(|(directory, name)| directory.join(name));
+            let inside = texts.map(|path| path.strip_prefix(&root).map(Path::to_owned));
+            inside.map(|path| path.unwrap().display().to_string()).collect()
+        };
+        assert_eq!(of("archive/one.pem"), ["archive/one.pem"]);
+        assert_eq!(of("live/own.pem"), ["live/own.pem", "archive/one.pem"]);
+        assert_eq!(of("live/../now/./one.pem"), ["now", "archive/one.pem"]);
+        assert_eq!(of("none/such.pem"), ["none/such.pem"]);
+        symlink("round", root.join("round")).unwrap();
+        assert_eq!(of("round").len(), LINKS_MAX + 1, "a link to itself ends");
+        fs::remove_dir_all(&root).unwrap();
+    }
+}
