@@ -152,8 +152,12 @@ php-deny:
 instrument: linker ## Builds the measuring instrument, target/release/ostler-echo.
 	$(CARGO) build --release -p ostler-echo
 
+# With the same echo in PHP, where PHP is.
 bench: instrument ## Measures Ostler against its baselines and prints the table.
-	$(CARGO) run --release -p ostler-bench -- table
+	@peers=(); if [ -z "$$(crates/php/missing.sh)" ]; then $(MAKE) --no-print-directory php; \
+		peers=(--peer "php=php -n -d extension=$(CURDIR)/target/php/ostler.so $(CURDIR)/examples/php/echo.php \
+			--listen=127.0.0.1:0 --workers=1 --reactors=1"); fi; \
+	set -x; $(CARGO) run --release -p ostler-bench -- table "$${peers[@]}"
 
 demo: linker ## Shows crashes, reloads and deploys that no client notices, in half a minute.
 	$(CARGO) build --release -p ostler-demo

@@ -13,6 +13,9 @@ thread_local! {
 
 /// Their numbers are those of the reference.
 pub(crate) mod code {
+    pub(crate) const SYSTEM_CALL_FAIL: i64 = 502;
+    pub(crate) const NAME_TOO_LONG: i64 = 504;
+    pub(crate) const INVALID_PARAMS: i64 = 505;
     pub(crate) const WRONG_OPERATION: i64 = 509;
     pub(crate) const NO_PAYLOAD: i64 = 550;
     pub(crate) const SESSION_CLOSING: i64 = 1003;
@@ -22,6 +25,7 @@ pub(crate) mod code {
     pub(crate) const OUTPUT_OVERFLOW: i64 = 1009;
     pub(crate) const DATA_TOO_LARGE: i64 = 1203;
     pub(crate) const ONLY_START_ONE: i64 = 9008;
+    pub(crate) const NOT_REGULAR_FILE: i64 = 9013;
 }
 
 /// The last error stays until there is another one: success does not clear it.

@@ -6,6 +6,7 @@
 //! | `server` | `Server` and its ports: set up, started, driven by the engine |
 //! | `constants` | the constants of the reference |
 //! | `errors` | its codes of errors |
+//! | `timer` | `Timer` |
 //!
 //! A program's code runs in workers and in the companion, never in the master or the manager. How
 //! the extension is built and why it is no member of the workspace is decision 63; what ends a
@@ -14,6 +15,7 @@
 mod constants;
 mod errors;
 mod server;
+mod timer;
 mod zend;
 
 use ext_php_rs::builders::ModuleBuilder;
@@ -72,9 +74,11 @@ extern "C" fn start(_kind: i32, number: i32) -> i32 {
     alias(base, "Swoole\\Exception");
     alias(Class::declare("Ostler\\ExitException", entry, &[]), "Swoole\\ExitException");
     server::declare(alias);
+    alias(timer::declare(), "Swoole\\Timer");
     constants::declare(number, alias);
     if has_swoole_names {
         zend::class::declare_functions(FUNCTIONS);
+        zend::class::declare_functions(timer::FUNCTIONS);
     }
     0
 }

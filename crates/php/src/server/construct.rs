@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use ext_php_rs::types::ZendObject;
+
 use super::sock_type::{Placeholder, SockType};
 use super::state::{Mode, ServerState, slot};
 use super::{CLASSES, port};
@@ -11,24 +13,31 @@ use crate::zend::message::{throw, throw_error};
 use crate::zend::{Thrown, object};
 
 thread_local! {
-    /// How many servers this process has: one at a time.
-    static LIVING: Cell<usize> = const { Cell::new(0) };
+    /// The server that this process has: one at a time.
+    static LIVING: Cell<*mut ZendObject> = const { Cell::new(std::ptr::null_mut()) };
 }
 
-/// Counts a server as long as it lives.
-pub(super) struct Living(());
+/// A server is the one of its process as long as it lives.
+pub(crate) struct Living(());
 
 impl Living {
-    fn new() -> Self {
-        LIVING.set(LIVING.get() + 1);
+    fn new(server: *mut ZendObject) -> Self {
+        LIVING.set(server);
         Self(())
     }
 }
 
 impl Drop for Living {
     fn drop(&mut self) {
-        LIVING.set(LIVING.get().saturating_sub(1));
+        LIVING.set(std::ptr::null_mut());
     }
+}
+
+/// The server of this process.
+pub(crate) fn current<'a>() -> Option<&'a ServerState> {
+    let server = LIVING.get();
+    // SAFETY: a server that lives, of the server's class or of one that extends it.
+    if server.is_null() { None } else { unsafe { object::get::<ServerState>(server) } }
 }
 
 /// An exception of this extension.
@@ -56,7 +65,7 @@ pub(super) fn construct(call: &mut Call<'_>) -> Result<(), Thrown> {
     if !crate::zend::process::is_command_line() {
         return Err(exception(-1, "Ostler\\Server can only be used in the command line of PHP"));
     }
-    if LIVING.get() > 0 {
+    if !LIVING.get().is_null() {
         errors::set(code::ONLY_START_ONE);
         return Err(exception(-3, "there is a server in this process already"));
     }
@@ -70,7 +79,7 @@ pub(super) fn construct(call: &mut Call<'_>) -> Result<(), Thrown> {
         let text = format!("failed to listen server port[{host}:{number}], Error: {error}");
         exception(i64::from(error.raw_os_error().unwrap_or(0)), &text)
     })?;
-    let state = ServerState::new(this, mode, Living::new());
+    let state = ServerState::new(this, mode, Living::new(this));
     // SAFETY: this is a method of the server's class, whose object has no value yet.
     unsafe { object::set(this, state) };
     let server = super::server(call)?;

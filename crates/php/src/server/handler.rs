@@ -5,8 +5,8 @@ use ostler::{CloseReason, Handler, Outcome, Package, Packet, Session, Worker};
 use super::events::{PortEvent, ServerEvent};
 use super::sessions::reactor_of;
 use super::state::{Process, ProcessKind, ServerState, slot};
-use crate::zend::process;
 use crate::zend::value::{self, Array, OwnString};
+use crate::zend::{opcache, process, stack};
 
 /// The handler of a worker.
 pub(super) struct PhpHandler {
@@ -57,7 +57,9 @@ impl PhpHandler {
 
 /// What every process that runs the program's code begins with.
 pub(super) fn begin_process(server: &ServerState, worker: &Worker, kind: ProcessKind) {
-    process::begin();
+    process::begin(crate::timer::forget_all);
+    stack::show_frames();
+    opcache::forget_changed_scripts();
     let _ = server.process.set(Process { worker: worker.clone(), kind });
     let own = i64::from(rustix::process::getpid().as_raw_nonzero().get());
     let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
@@ -73,8 +75,7 @@ impl Handler for PhpHandler {
     fn on_worker_start(&mut self, worker: &Worker) -> Outcome {
         let server = self.server();
         let id = value::long(i64::from(worker.slot()));
-        server.call(ServerEvent::WorkerStart, &mut [value::object(server.object), id]);
-        Ok(())
+        server.call_start(&mut [value::object(server.object), id]).map_err(Into::into)
     }
 
     fn on_connect(&mut self, _: &Worker, session: &Session) -> Outcome {

@@ -1,6 +1,7 @@
 //! Callbacks, the processes of a server, and what a program asks of its life.
 
 use ext_php_rs::types::Zval;
+use ostler::Reload;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::events::{self, PORT_EVENTS, SERVER_EVENTS};
@@ -128,9 +129,10 @@ pub(super) fn reload(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 1)?;
     let Some(server) = running(call)? else { return Ok(()) };
     let only_tasks = call.bool_or(false)?;
-    let signal = if only_tasks { Signal::USR2 } else { Signal::USR1 };
-    let done = ask_master(server, signal);
-    call.returns_bool(done)
+    let Some(worker) = server.worker() else { return call.returns_bool(false) };
+    // Whatever becomes of it: `onAfterReload` and the log tell.
+    drop(worker.reload(if only_tasks { Reload::TaskWorkers } else { Reload::Workers }));
+    call.returns_bool(true)
 }
 
 /// `Server::stop(int $workerId = -1): bool`

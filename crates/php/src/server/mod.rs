@@ -1,17 +1,20 @@
 //! `Ostler\Server`: a server that a program of PHP makes, sets up and starts.
 
 mod companion;
+mod connections;
 mod construct;
 mod events;
 mod handler;
 mod lifecycle;
 mod options;
 mod port;
+mod sending;
 mod sessions;
 mod settings;
 mod sock_type;
 mod start;
 mod state;
+mod ticker;
 
 use std::cell::Cell;
 
@@ -26,10 +29,13 @@ use crate::zend::class::{
     Class, DYNAMIC_PROPERTIES, Default, Function, NOT_SERIALIZABLE, PRIVATE, PUBLIC, Property,
     kind, optional, required,
 };
+use crate::zend::fault::Uncaught;
 use crate::zend::message::{throw_error, warning};
 use crate::zend::object;
 
+pub(crate) use construct::current;
 pub(crate) use sock_type::SSL;
+pub(crate) use ticker::Ticker;
 
 /// The names of all options of the reference.
 pub(crate) fn option_names() -> impl Iterator<Item = &'static str> {
@@ -40,13 +46,17 @@ pub(crate) fn option_names() -> impl Iterator<Item = &'static str> {
 pub(crate) struct Classes {
     pub(crate) exception: Cell<*mut zend_class_entry>,
     pub(crate) port: Cell<*mut zend_class_entry>,
+    pub(crate) connections: Cell<*mut zend_class_entry>,
 }
 
 // SAFETY: written while the module starts, and read by PHP's only thread.
 unsafe impl Sync for Classes {}
 
-pub(crate) static CLASSES: Classes =
-    Classes { exception: Cell::new(std::ptr::null_mut()), port: Cell::new(std::ptr::null_mut()) };
+pub(crate) static CLASSES: Classes = Classes {
+    exception: Cell::new(std::ptr::null_mut()),
+    port: Cell::new(std::ptr::null_mut()),
+    connections: Cell::new(std::ptr::null_mut()),
+};
 
 const fn method(
     name: &'static std::ffi::CStr,
@@ -130,6 +140,40 @@ const METHODS: &[Function] = &[
         &[required(c"fd", kind::INT), optional(c"reset", kind::BOOL, c"false")],
         kind::BOOL,
     ),
+    method(
+        c"sendfile",
+        handler!(sending::sendfile),
+        &[
+            required(c"conn_fd", kind::INT),
+            required(c"filename", kind::STRING),
+            optional(c"offset", kind::INT, c"0"),
+            optional(c"length", kind::INT, c"0"),
+        ],
+        kind::BOOL,
+    ),
+    method(
+        c"sendwait",
+        handler!(sending::sendwait),
+        &[required(c"conn_fd", kind::INT), required(c"send_data", kind::STRING)],
+        kind::BOOL,
+    ),
+    method(c"pause", handler!(sending::pause), FD, kind::BOOL),
+    method(c"resume", handler!(sending::resume), FD, kind::BOOL),
+    method(c"confirm", handler!(sending::resume), FD, kind::BOOL),
+    method(
+        c"protect",
+        handler!(sending::protect),
+        &[required(c"fd", kind::INT), optional(c"is_protected", kind::BOOL, c"true")],
+        kind::BOOL,
+    ),
+    method(
+        c"bind",
+        handler!(sending::bind),
+        &[required(c"fd", kind::INT), required(c"uid", kind::INT)],
+        kind::BOOL,
+    ),
+    method(c"getClientList", handler!(sending::client_list), CLIENT_LIST, INFO),
+    method(c"connection_list", handler!(sending::client_list), CLIENT_LIST, INFO),
     method(c"exists", handler!(sessions::exists), &[required(c"fd", kind::INT)], kind::BOOL),
     method(c"exist", handler!(sessions::exists), &[required(c"fd", kind::INT)], kind::BOOL),
     method(c"getClientInfo", handler!(sessions::client_info), CLIENT_INFO, INFO),
@@ -164,6 +208,9 @@ const CLIENT_INFO: &[crate::zend::class::Parameter] = &[
     optional(c"reactor_id", kind::INT, c"-1"),
     optional(c"ignoreError", kind::BOOL, c"false"),
 ];
+const FD: &[crate::zend::class::Parameter] = &[required(c"fd", kind::INT)];
+const CLIENT_LIST: &[crate::zend::class::Parameter] =
+    &[optional(c"start_fd", kind::INT, c"0"), optional(c"find_count", kind::INT, c"10")];
 const INFO: u32 = kind::ARRAY | kind::FALSE;
 
 const fn public(name: &'static str, kind: u32, default: Default) -> Property {
@@ -208,9 +255,17 @@ pub(crate) fn declare(swoole: impl Fn(Class, &str) -> Class) {
         .properties(&properties);
     object::embed::<ServerState>(server.entry());
     swoole(server, "Swoole\\Server");
+    let connections = connections::declare();
+    CLASSES.connections.set(connections.entry());
+    swoole(connections, "Swoole\\Connection\\Iterator");
     let port = port::declare();
     CLASSES.port.set(port.entry());
     swoole(port, "Swoole\\Server\\Port");
+}
+
+/// What an exception that nobody catches does in this process.
+pub(crate) fn uncaught() -> Uncaught {
+    current().map_or(Uncaught::Ends, |server| server.uncaught.get())
 }
 
 /// The server whose method was called; an `Error` when its constructor has not run.

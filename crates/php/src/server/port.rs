@@ -5,7 +5,7 @@ use ext_php_rs::types::{ZendHashTable, ZendObject};
 use super::events::{self, PORT_EVENTS};
 use super::sock_type::{Placeholder, SSL, SockType};
 use super::state::{Phase, PortState, ServerState, port_slot, slot};
-use super::{CLASSES, callbacks, method, public, server};
+use super::{CLASSES, callbacks, connections, method, public, server};
 use crate::errors;
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{
@@ -86,6 +86,8 @@ pub(super) fn add(
         object::slot(port, port_slot::TYPE).set_long(type_number);
         object::slot(port, port_slot::SSL).set_bool(is_encrypted);
         object::slot(port, port_slot::SETTING).set_array(ZendHashTable::new());
+        let id = u16::try_from(server.ports.borrow().len()).ok();
+        object::slot(port, port_slot::CONNECTIONS).set(connections::make(id));
     }
     let is_first = server.ports.borrow().is_empty();
     if is_first {
@@ -94,6 +96,7 @@ pub(super) fn add(
         server.slot(slot::TYPE).set_long(type_number);
         server.slot(slot::SSL).set_bool(is_encrypted);
         server.slot(slot::SETTING).set_array(ZendHashTable::new());
+        server.slot(slot::CONNECTIONS).set(connections::make(None));
     }
     server.ports.borrow_mut().push(port);
     // SAFETY: the object was just made; the private list takes its first reference, the public one

@@ -14,13 +14,13 @@ use crate::zend::message::warning;
 use crate::zend::value::Array;
 
 /// The session of this number, in a process that serves.
-fn session(server: &ServerState, number: i64) -> Option<Session> {
+pub(super) fn session(server: &ServerState, number: i64) -> Option<Session> {
     let id = u64::try_from(number).ok().filter(|id| *id > 0)?;
     Some(server.worker()?.session(id))
 }
 
 /// What a call about a session returns.
-fn answer(call: &mut Call<'_>, result: Result<(), SendError>) -> Result<(), Thrown> {
+pub(super) fn answer(call: &mut Call<'_>, result: Result<(), SendError>) -> Result<(), Thrown> {
     if let Err(error) = &result {
         errors::set(errors::of_send(error));
         if error.is_too_long() {
@@ -53,7 +53,7 @@ pub(super) fn send(call: &mut Call<'_>) -> Result<(), Thrown> {
 }
 
 /// This process serves nobody.
-fn no_sessions(call: &mut Call<'_>) -> Result<(), Thrown> {
+pub(super) fn no_sessions(call: &mut Call<'_>) -> Result<(), Thrown> {
     errors::set(code::WRONG_OPERATION);
     warning("only processes that serve clients can do this");
     call.returns_bool(false)
@@ -144,6 +144,15 @@ pub(super) fn client_info(call: &mut Call<'_>) -> Result<(), Thrown> {
     server(call)?;
     let Some(server) = running(call)? else { return Ok(()) };
     let number = call.long()?;
+    answer_info(call, server, number)
+}
+
+/// What is known of a session, as a call's answer.
+pub(super) fn answer_info(
+    call: &mut Call<'_>,
+    server: &ServerState,
+    number: i64,
+) -> Result<(), Thrown> {
     let Some(info) = session(server, number).and_then(|session| describe(server, &session)) else {
         errors::set(code::SESSION_NOT_EXIST);
         return call.returns_bool(false);

@@ -1,13 +1,14 @@
 //! `set`: what a program wants its server and its ports to be.
 
-use ext_php_rs::types::{ArrayKey, ZendHashTable};
+use ext_php_rs::types::ZendHashTable;
 
 use super::options::{is_engines, table};
 use super::state::{Phase, port_slot, slot};
 use super::{options::table::Form, server};
-use crate::zend::call::{Call, text};
+use crate::zend::call::Call;
 use crate::zend::message::warning;
 use crate::zend::object::Slot;
+use crate::zend::value::key_text;
 use crate::zend::{Thrown, globals, object};
 
 /// `Server::set(array $settings): bool`
@@ -28,20 +29,10 @@ pub(super) fn set(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.returns_bool(true)
 }
 
-/// The key of an option; numbers are none.
-pub(super) fn name_of(key: &ArrayKey<'_>) -> Option<String> {
-    match key {
-        ArrayKey::Long(_) => None,
-        ArrayKey::String(name) => Some(name.clone()),
-        ArrayKey::Str(name) => Some((*name).to_owned()),
-        ArrayKey::ZendString(name) => Some(text(name.as_bytes())),
-    }
-}
-
 /// Warns of what nobody knows, and of what this extension does not have.
 pub(super) fn check(given: &ZendHashTable) -> Result<(), Thrown> {
     for (key, _) in given {
-        let Some(name) = name_of(&key) else { continue };
+        let Some(name) = key_text(&key) else { continue };
         match table::find(&name.to_ascii_lowercase()) {
             Some(Form::Missing) => {
                 warning(&format!("the option [{name}] has no effect yet in this version"));

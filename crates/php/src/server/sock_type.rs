@@ -95,9 +95,10 @@ impl Placeholder {
             .find(|address| address.is_ipv6() == is_v6)
             .ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
         if kind.has_datagrams() {
-            let socket = UdpSocket::bind(address)?;
-            let port = socket.local_addr()?.port();
-            return Ok(Self { _socket: Some(socket.into()), port });
+            // Not kept: processes that the program forks would keep it, too, and the kernel would
+            // give them a part of the datagrams.
+            let port = UdpSocket::bind(address)?.local_addr()?.port();
+            return Ok(Self { _socket: None, port });
         }
         let socket = bind_stream(address)?;
         let port = TcpListener::from(socket.try_clone()?).local_addr()?.port();

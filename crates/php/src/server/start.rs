@@ -112,14 +112,6 @@ fn prepare(server: &ServerState) -> Result<Server, String> {
         builder = builder.companion(move |worker| PhpEvents::begin(state, worker));
     }
     let count = server.ports.borrow().len();
-    for number in 0..count {
-        if let Some((_, port)) = server.port(number)
-            && port.kind.has_datagrams()
-        {
-            // The kernel would share datagrams out between it and the engine's.
-            port.placeholder.take();
-        }
-    }
     let bound =
         builder.bind().map_err(|error| format!("failed to start server. Error: {error}"))?;
     (0..count).filter_map(|number| server.port(number)).for_each(|(_, port)| {

@@ -35,6 +35,7 @@ pub(crate) enum Mode {
 /// The places of a server's properties, in the order in which they are declared.
 pub(crate) mod slot {
     pub(crate) const SETTING: usize = 0;
+    pub(crate) const CONNECTIONS: usize = 1;
     pub(crate) const HOST: usize = 2;
     pub(crate) const PORT: usize = 3;
     pub(crate) const TYPE: usize = 4;
@@ -58,6 +59,7 @@ pub(crate) mod port_slot {
     pub(crate) const TYPE: usize = 2;
     pub(crate) const SSL: usize = 4;
     pub(crate) const SETTING: usize = 5;
+    pub(crate) const CONNECTIONS: usize = 6;
     /// The first callback; private.
     pub(crate) const EVENTS: usize = 7;
 }
@@ -169,6 +171,19 @@ impl ServerState {
             let property = self.slot(slot::EVENTS + event as usize);
             run(callback, property, arguments, self.uncaught.get());
         }
+    }
+
+    /// Calls the callback of the beginning of a worker; the error is why it cannot begin.
+    pub(crate) fn call_start(&self, arguments: &mut [Argument]) -> Result<(), String> {
+        let event = ServerEvent::WorkerStart;
+        if self.has(event)
+            && let Some(callback) = self.callbacks.get(event as usize)
+        {
+            let mut result = Zval::new();
+            callback.call(self.slot(slot::EVENTS + event as usize), arguments, &mut result);
+            drop(result);
+        }
+        fault::after_start()
     }
 
     /// Its ports, the primary one first.

@@ -29,6 +29,24 @@ enum Found {
     PerCall,
 }
 
+/// Calls a value, and drops what it returned.
+pub(crate) fn call_value(value: &mut Zval, arguments: &mut [Argument]) {
+    let mut result = Zval::new();
+    let count = u32::try_from(arguments.len()).unwrap_or(0);
+    let null = std::ptr::null_mut();
+    // SAFETY: valid values for the length of the call; arguments are borrowed, and PHP copies them.
+    unsafe {
+        _call_user_function_impl(
+            null,
+            value,
+            &raw mut result,
+            count,
+            arguments.as_mut_ptr().cast(),
+            std::ptr::null_mut(),
+        );
+    }
+}
+
 /// Whether a value can be called.
 pub(crate) fn is_callable(value: &mut Zval) -> bool {
     find(value).is_some()

@@ -5,11 +5,11 @@ use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
 
 use ext_php_rs::ffi::{
-    IS_ARRAY, IS_FALSE, IS_LONG, IS_NULL, IS_OBJECT, IS_STRING, IS_TRUE, IS_VOID, MAY_BE_ANY,
-    zend_class_entry, zend_declare_class_constant_ex, zend_declare_typed_property,
-    zend_function_entry, zend_internal_arg_info, zend_register_class_alias_ex,
-    zend_register_functions, zend_register_internal_class_ex, zend_string,
-    zend_string_init_interned, zend_type, zval,
+    _ZEND_IS_VARIADIC_BIT, IS_ARRAY, IS_FALSE, IS_LONG, IS_NULL, IS_OBJECT, IS_STRING, IS_TRUE,
+    IS_VOID, MAY_BE_ANY, zend_class_entry, zend_declare_class_constant_ex,
+    zend_declare_typed_property, zend_do_implement_interface, zend_function_entry,
+    zend_internal_arg_info, zend_register_class_alias_ex, zend_register_functions,
+    zend_register_internal_class_ex, zend_string, zend_string_init_interned, zend_type, zval,
 };
 use ext_php_rs::types::Zval;
 
@@ -36,6 +36,9 @@ pub(crate) mod kind {
 /// `ZEND_ACC_PUBLIC`, `ZEND_ACC_PRIVATE`: the same in all versions of PHP.
 pub(crate) const PUBLIC: u32 = 1;
 pub(crate) const PRIVATE: u32 = 1 << 2;
+pub(crate) const STATIC: u32 = 1 << 4;
+/// `ZEND_ACC_VARIADIC`.
+const VARIADIC: u32 = 1 << 14;
 /// `ZEND_ACC_ALLOW_DYNAMIC_PROPERTIES`: a program may give the object properties of its own.
 pub(crate) const DYNAMIC_PROPERTIES: u32 = 1 << 15;
 /// `ZEND_ACC_NOT_SERIALIZABLE`.
@@ -49,6 +52,12 @@ pub(crate) struct Parameter {
     pub(crate) default: Option<&'static CStr>,
 }
 
+impl Parameter {
+    fn is_variadic(&self) -> bool {
+        self.default == Some(c"...")
+    }
+}
+
 /// A required parameter.
 pub(crate) const fn required(name: &'static CStr, kind: u32) -> Parameter {
     Parameter { name, kind, default: None }
@@ -57,6 +66,11 @@ pub(crate) const fn required(name: &'static CStr, kind: u32) -> Parameter {
 /// One that may be left out.
 pub(crate) const fn optional(name: &'static CStr, kind: u32, default: &'static CStr) -> Parameter {
     Parameter { name, kind, default: Some(default) }
+}
+
+/// The last one, of which there may be any number.
+pub(crate) const fn variadic(name: &'static CStr, kind: u32) -> Parameter {
+    Parameter { name, kind, default: Some(c"...") }
 }
 
 /// A function or a method.
@@ -108,10 +122,14 @@ fn arguments(function: &Function) -> &'static [zend_internal_arg_info] {
         type_: type_of(function.returns),
         default_value: std::ptr::null(),
     };
-    let rest = function.parameters.iter().map(|parameter| zend_internal_arg_info {
-        name: parameter.name.as_ptr(),
-        type_: type_of(parameter.kind),
-        default_value: parameter.default.map_or(std::ptr::null(), CStr::as_ptr),
+    let rest = function.parameters.iter().map(|parameter| {
+        let many = parameter.is_variadic();
+        let default = parameter.default.filter(|_| !many);
+        zend_internal_arg_info {
+            name: parameter.name.as_ptr(),
+            type_: type_of(parameter.kind | if many { _ZEND_IS_VARIADIC_BIT } else { 0 }),
+            default_value: default.map_or(std::ptr::null(), CStr::as_ptr),
+        }
     });
     Vec::leak(std::iter::once(head).chain(rest).collect())
 }
@@ -126,8 +144,11 @@ fn entries(functions: &[Function]) -> *const zend_function_entry {
         entry.fname = function.name.as_ptr();
         entry.handler = Some(function.handler);
         entry.arg_info = arguments.as_ptr();
-        entry.num_args = u32::try_from(arguments.len() - 1).unwrap_or(0);
-        entry.flags = function.flags;
+        let is_variadic = function.parameters.last().is_some_and(Parameter::is_variadic);
+        // The variadic one does not count.
+        let count = arguments.len() - 1 - usize::from(is_variadic);
+        entry.num_args = u32::try_from(count).unwrap_or(0);
+        entry.flags = function.flags | if is_variadic { VARIADIC } else { 0 };
         entry
     });
     Vec::leak(made.chain(std::iter::once(empty())).collect()).as_ptr()
@@ -174,6 +195,13 @@ impl Class {
     pub(crate) fn flags(self, flags: u32) -> Self {
         // SAFETY: PHP keeps the class as long as the process lives.
         unsafe { (*self.0).ce_flags |= flags };
+        self
+    }
+
+    /// The class implements an interface.
+    pub(crate) fn implements(self, interface: *mut zend_class_entry) -> Self {
+        // SAFETY: both classes are kept as long as the process lives.
+        unsafe { zend_do_implement_interface(self.0, interface) };
         self
     }
 

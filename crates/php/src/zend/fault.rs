@@ -5,6 +5,8 @@ use ext_php_rs::ffi::{
     zend_user_exception_handler,
 };
 
+use ext_php_rs::types::ZendObject;
+
 use super::{globals, process};
 
 /// The code of a script that did not end well.
@@ -34,20 +36,52 @@ pub(crate) fn after_call(uncaught: Uncaught) {
     report(uncaught);
 }
 
+/// Looks after the call by which a process begins: what it has thrown is told by PHP, and is the
+/// reason why the process cannot begin. Does not return after `exit`.
+pub(crate) fn after_start() -> Result<(), String> {
+    let exception = globals::take_exception();
+    if exception.is_null() {
+        return Ok(());
+    }
+    // SAFETY: it was pending, and its reference is this function's until it is put back.
+    let reason = unsafe { (!zend_is_unwind_exit(exception)).then(|| describe(&*exception)) };
+    globals::put_exception(exception);
+    let Some(reason) = reason else {
+        after_call(Uncaught::Ends);
+        return Ok(());
+    };
+    tell(E_ERROR);
+    globals::set_exit_status(EXIT_FATAL);
+    Err(reason)
+}
+
+/// Class, message, file and line.
+fn describe(exception: &ZendObject) -> String {
+    let ask = |method| exception.try_call_method(method, Vec::new()).ok();
+    let text = |method| ask(method).and_then(|value| value.string()).unwrap_or_default();
+    let line = ask("getLine").and_then(|value| value.long()).unwrap_or(0);
+    let class = exception.get_class_name().unwrap_or_default();
+    format!("{class}: {} in {}:{line}", text("getMessage"), text("getFile"))
+}
+
 #[cold]
 fn report(uncaught: Uncaught) {
+    tell(if uncaught == Uncaught::Ends { E_ERROR } else { E_WARNING });
+    if uncaught == Uncaught::Ends {
+        process::end(EXIT_FATAL);
+    }
+}
+
+/// Lets the program's handler have the exception, or prints it.
+fn tell(severity: u32) {
     if globals::has_exception_handler() {
         // SAFETY: an exception is pending, and the program has a handler, which takes it.
         unsafe { zend_user_exception_handler() };
     }
     let left = globals::exception();
     if !left.is_null() {
-        let severity = if uncaught == Uncaught::Ends { E_ERROR } else { E_WARNING };
         // SAFETY: it is pending; PHP prints and clears it, and does not bail out.
         unsafe { zend_exception_error(left, i32::try_from(severity).unwrap_or(1)) };
-    }
-    if uncaught == Uncaught::Ends {
-        process::end(EXIT_FATAL);
     }
 }
 

@@ -16,6 +16,18 @@ pub(crate) fn exception() -> *mut zend_object {
     unsafe { (*executor()).exception }
 }
 
+/// Takes the exception that is pending, so that code of PHP can run; null when there is none.
+pub(crate) fn take_exception() -> *mut zend_object {
+    // SAFETY: as in `exception`.
+    unsafe { std::mem::replace(&mut (*executor()).exception, std::ptr::null_mut()) }
+}
+
+/// Puts back what was taken.
+pub(crate) fn put_exception(exception: *mut zend_object) {
+    // SAFETY: as in `exception`.
+    unsafe { (*executor()).exception = exception }
+}
+
 /// Whether the program has set a handler for exceptions that nobody catches.
 pub(crate) fn has_exception_handler() -> bool {
     // SAFETY: as in `exception`. Type 0 is "undefined".

@@ -14,7 +14,9 @@ pub(crate) mod fault;
 pub(crate) mod globals;
 pub(crate) mod message;
 pub(crate) mod object;
+pub(crate) mod opcache;
 pub(crate) mod process;
+pub(crate) mod stack;
 pub(crate) mod value;
 
 /// An exception is pending: whoever gets this returns to PHP at once.

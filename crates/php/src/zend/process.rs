@@ -39,6 +39,8 @@ pub(crate) fn takes_swoole_names() -> bool {
 thread_local! {
     /// Whether the request of this process is over.
     static IS_OVER: Cell<bool> = const { Cell::new(false) };
+    /// Drops what this extension holds of PHP's, before PHP's memory is gone.
+    static LAST_WORDS: Cell<Option<fn()>> = const { Cell::new(None) };
 }
 
 /// What was printed before the fork is printed now: otherwise every process would print it.
@@ -48,9 +50,10 @@ pub(crate) fn flush_output() {
 }
 
 /// A process that was forked begins to run the program's code.
-pub(crate) fn begin() {
+pub(crate) fn begin(last_words: fn()) {
     globals::forget_random_seeds();
     IS_OVER.set(false);
+    LAST_WORDS.set(Some(last_words));
     // SAFETY: registers a function that lives as long as the process. When there is no room for it
     // the process ends without PHP's part of the end.
     unsafe { libc::atexit(at_exit) };
@@ -63,18 +66,20 @@ pub(crate) fn end(code: i32) -> ! {
 }
 
 /// PHP's part of the end of a process: shutdown functions, destructors, the end of output, the end
-/// of the request in every extension. A shutdown function may change the code.
+/// of the request in every extension. Where PHP has a code for the process, that counts.
 extern "C" fn at_exit() {
     if IS_OVER.replace(true) {
         return;
     }
-    let before = globals::exit_status();
+    if let Some(last_words) = LAST_WORDS.take() {
+        last_words();
+    }
     // SAFETY: this is the process's only thread, within a request that began before the fork and
     // is ended once. The frames of PHP that are still on the stack are never returned to.
     unsafe { php_request_shutdown(std::ptr::null_mut()) };
-    let after = globals::exit_status();
-    if after != before {
+    let status = globals::exit_status();
+    if status != 0 {
         // SAFETY: ends the process; output was flushed above.
-        unsafe { libc::_exit(after) };
+        unsafe { libc::_exit(status) };
     }
 }

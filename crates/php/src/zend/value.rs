@@ -7,7 +7,7 @@ use ext_php_rs::ffi::{
     GC_IMMUTABLE, IS_INTERNED_STRING_EX, IS_OBJECT_EX, IS_STRING_EX, ext_php_rs_zend_string_init,
     ext_php_rs_zend_string_release, zend_object, zend_string,
 };
-use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::types::{ArrayKey, ZendHashTable, Zval};
 
 /// An argument: it owns nothing, because PHP copies what it keeps of one.
 pub(crate) type Argument = ManuallyDrop<Zval>;
@@ -30,6 +30,16 @@ pub(crate) fn long(number: i64) -> Argument {
 /// The number of a session as an argument; it has 53 bits.
 pub(crate) fn id(session: u64) -> Argument {
     long(session.cast_signed())
+}
+
+/// The key of an array, unless it is a number.
+pub(crate) fn key_text(key: &ArrayKey<'_>) -> Option<String> {
+    match key {
+        ArrayKey::Long(_) => None,
+        ArrayKey::String(name) => Some(name.clone()),
+        ArrayKey::Str(name) => Some((*name).to_owned()),
+        ArrayKey::ZendString(name) => Some(super::call::text(name.as_bytes())),
+    }
 }
 
 /// A string of PHP's with one owner.
@@ -73,6 +83,11 @@ impl Array {
     pub(crate) fn long(mut self, key: &str, number: i64) -> Self {
         // Fails only for values that cannot be converted.
         let _ = self.0.insert(key, number);
+        self
+    }
+
+    pub(crate) fn bool(mut self, key: &str, yes: bool) -> Self {
+        let _ = self.0.insert(key, yes);
         self
     }
 

@@ -137,7 +137,11 @@ function run(Server $server, callable $client, array $expected = []): void
     $master = getmypid();
     $child = pcntl_fork();
     if ($child === 0) {
+        while (ob_get_level() > 0) {
+            ob_end_clean();
+        }
         try {
+            wait_until('the server', fn () => str_contains(file_get_contents($log), ' listening on '));
             $client(...array_map(fn ($address) => new Client($address), $addresses));
         } catch (Throwable $error) {
             echo 'the client failed: ', $error->getMessage(), ' in line ', $error->getLine(), "\n";

@@ -7,11 +7,12 @@ pub(crate) mod value;
 use ext_php_rs::types::ZendHashTable;
 use ostler::Options;
 
-use super::settings::name_of;
 use super::state::Mode;
 use combined::Settings;
 use table::Form;
 use value::Value;
+
+use crate::zend::value::key_text;
 
 /// An option that cannot be what it was set to.
 pub(crate) struct Problem {
@@ -54,7 +55,7 @@ pub(crate) fn translate(settings: &ZendHashTable, mode: Mode) -> Result<Engine, 
     let mut engine = Engine::default();
     combined::translate(&Settings(settings), mode, &mut engine)?;
     for (key, value) in settings {
-        let Some(name) = name_of(&key) else { continue };
+        let Some(name) = key_text(&key) else { continue };
         if value.is_null() {
             continue;
         }

@@ -1,0 +1,232 @@
+//! `Timer`: callbacks that run later, or again and again, in the process that asked for them.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
+use std::time::Duration;
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::types::{ZendHashTable, Zval};
+use ostler::TimerId;
+
+use crate::server::{Ticker, current, uncaught};
+use crate::zend::call::{Call, handler};
+use crate::zend::class::{Class, Function, PUBLIC, STATIC, kind, required, variadic};
+use crate::zend::message::warning;
+use crate::zend::value::{self, Array};
+use crate::zend::{Thrown, callable, fault};
+
+/// A timer that has been asked for.
+struct Timer {
+    callback: Zval,
+    arguments: Vec<Zval>,
+    interval_ms: i64,
+    /// It runs again.
+    repeats: bool,
+    runs: i64,
+    engine: TimerId,
+}
+
+/// The timers of this process.
+struct Timers {
+    all: BTreeMap<i64, Timer>,
+    last: i64,
+}
+
+thread_local! {
+    /// Never dropped by itself: PHP's part of the end of a process comes behind the end of what
+    /// threads have.
+    static TIMERS: RefCell<ManuallyDrop<Timers>> =
+        const { RefCell::new(ManuallyDrop::new(Timers { all: BTreeMap::new(), last: 0 })) };
+}
+
+const fn function(
+    name: &'static std::ffi::CStr,
+    handler: crate::zend::call::Handler,
+    parameters: &'static [crate::zend::class::Parameter],
+    returns: u32,
+) -> Function {
+    Function { name, handler, parameters, returns, flags: PUBLIC | STATIC }
+}
+
+const ID: &[crate::zend::class::Parameter] = &[required(c"timer_id", kind::INT)];
+const LATER: &[crate::zend::class::Parameter] = &[
+    required(c"ms", kind::INT),
+    required(c"callback", kind::MIXED),
+    variadic(c"params", kind::MIXED),
+];
+
+const METHODS: &[Function] = &[
+    function(c"tick", handler!(tick), LATER, kind::INT | kind::FALSE),
+    function(c"after", handler!(after), LATER, kind::INT | kind::FALSE),
+    function(c"exists", handler!(exists), ID, kind::BOOL),
+    function(c"info", handler!(info), ID, kind::ARRAY | kind::NULL),
+    function(c"stats", handler!(stats), &[], kind::ARRAY),
+    function(c"list", handler!(list), &[], kind::ARRAY),
+    function(c"clear", handler!(clear), ID, kind::BOOL),
+    function(c"clearAll", handler!(clear_all), &[], kind::BOOL),
+];
+
+/// The same as functions.
+pub(crate) const FUNCTIONS: &[Function] = &[
+    plain(c"swoole_timer_tick", handler!(tick), LATER, kind::INT | kind::FALSE),
+    plain(c"swoole_timer_after", handler!(after), LATER, kind::INT | kind::FALSE),
+    plain(c"swoole_timer_exists", handler!(exists), ID, kind::BOOL),
+    plain(c"swoole_timer_info", handler!(info), ID, kind::ARRAY | kind::NULL),
+    plain(c"swoole_timer_stats", handler!(stats), &[], kind::ARRAY),
+    plain(c"swoole_timer_list", handler!(list), &[], kind::ARRAY),
+    plain(c"swoole_timer_clear", handler!(clear), ID, kind::BOOL),
+    plain(c"swoole_timer_clear_all", handler!(clear_all), &[], kind::BOOL),
+];
+
+const fn plain(
+    name: &'static std::ffi::CStr,
+    handler: crate::zend::call::Handler,
+    parameters: &'static [crate::zend::class::Parameter],
+    returns: u32,
+) -> Function {
+    Function { name, handler, parameters, returns, flags: 0 }
+}
+
+/// Declares the class.
+pub(crate) fn declare() -> Class {
+    Class::declare("Ostler\\Timer", std::ptr::null_mut(), METHODS)
+}
+
+/// Drops what timers hold, while PHP's memory is there.
+pub(crate) fn forget_all() {
+    let all = TIMERS.with_borrow_mut(|timers| std::mem::take(&mut timers.all));
+    drop(all);
+}
+
+fn tick(call: &mut Call<'_>) -> Result<(), Thrown> {
+    add(call, true)
+}
+
+fn after(call: &mut Call<'_>) -> Result<(), Thrown> {
+    add(call, false)
+}
+
+fn add(call: &mut Call<'_>, repeats: bool) -> Result<(), Thrown> {
+    call.arguments(2, u32::MAX)?;
+    let interval_ms = call.long()?;
+    let Some(callback) = call.value() else { return Err(Thrown) };
+    if !callable::is_callable(callback) {
+        warning("the callback cannot be called");
+        return call.returns_bool(false);
+    }
+    let callback = callback.shallow_clone();
+    let mut arguments = Vec::new();
+    while let Some(argument) = call.value() {
+        arguments.push(argument.shallow_clone());
+    }
+    let Some(interval) = u64::try_from(interval_ms).ok().filter(|interval| *interval > 0) else {
+        warning("Timer must be greater than or equal to 1");
+        return call.returns_bool(false);
+    };
+    let Some(ticker) = current().and_then(Ticker::of) else {
+        warning("timers run in the processes of a server that runs");
+        return call.returns_bool(false);
+    };
+    let id = TIMERS.with_borrow_mut(|timers| {
+        timers.last += 1;
+        timers.last
+    });
+    let engine = ticker.start(Duration::from_millis(interval), repeats, move || fire(id));
+    let timer = Timer { callback, arguments, interval_ms, repeats, runs: 0, engine };
+    TIMERS.with_borrow_mut(|timers| timers.all.insert(id, timer));
+    call.returns_long(id)
+}
+
+/// One is due. Nothing of the list is held while the program's code runs.
+fn fire(id: i64) {
+    let due = TIMERS.with_borrow_mut(|timers| {
+        let timer = timers.all.get_mut(&id)?;
+        timer.runs += 1;
+        let given: Vec<Zval> = timer.arguments.iter().map(Zval::shallow_clone).collect();
+        Some((timer.callback.shallow_clone(), given, timer.repeats))
+    });
+    let Some((mut callback, given, repeats)) = due else { return };
+    let first = repeats.then(|| value::long(id));
+    let given: Vec<_> = given.into_iter().map(ManuallyDrop::new).collect();
+    let mut all: Vec<_> = first.into_iter().chain(given).collect();
+    callable::call_value(&mut callback, &mut all);
+    let skip = usize::from(repeats);
+    drop(all.into_iter().skip(skip).map(ManuallyDrop::into_inner).collect::<Vec<_>>());
+    drop(callback);
+    fault::after_call(uncaught());
+    if !repeats {
+        let done = TIMERS.with_borrow_mut(|timers| timers.all.remove(&id));
+        drop(done);
+    }
+}
+
+fn exists(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(1, 1)?;
+    let id = call.long()?;
+    let exists = TIMERS.with_borrow(|timers| timers.all.contains_key(&id));
+    call.returns_bool(exists)
+}
+
+fn info(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(1, 1)?;
+    let id = call.long()?;
+    let found = TIMERS.with_borrow(|timers| {
+        let timer = timers.all.get(&id)?;
+        let array = Array::new()
+            .long("exec_msec", timer.interval_ms)
+            .long("exec_count", timer.runs)
+            .long("interval", if timer.repeats { timer.interval_ms } else { 0 })
+            .long("round", timer.runs);
+        Some(array)
+    });
+    if let Some(array) = found {
+        array.into(call.result());
+    }
+    Ok(())
+}
+
+fn stats(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 0)?;
+    let (count, last) = TIMERS.with_borrow(|timers| (timers.all.len(), timers.last));
+    let count = i64::try_from(count).unwrap_or(0);
+    let array = Array::new().bool("initialized", last > 0).long("num", count).long("round", last);
+    array.into(call.result());
+    Ok(())
+}
+
+fn list(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 0)?;
+    let ids: Vec<i64> = TIMERS.with_borrow(|timers| timers.all.keys().copied().collect());
+    let mut found: ZBox<ZendHashTable> = ZendHashTable::new();
+    for id in ids {
+        let _ = found.push(id);
+    }
+    call.result().set_hashtable(found);
+    Ok(())
+}
+
+fn stop(timer: Timer) {
+    if let Some(worker) = current().and_then(|server| server.worker()) {
+        let _ = worker.cancel(timer.engine);
+    }
+}
+
+fn clear(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(1, 1)?;
+    let id = call.long()?;
+    let timer = TIMERS.with_borrow_mut(|timers| timers.all.remove(&id));
+    let was_there = timer.is_some();
+    if let Some(timer) = timer {
+        stop(timer);
+    }
+    call.returns_bool(was_there)
+}
+
+fn clear_all(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 0)?;
+    let all = TIMERS.with_borrow_mut(|timers| std::mem::take(&mut timers.all));
+    let had_some = !all.is_empty();
+    all.into_values().for_each(stop);
+    call.returns_bool(had_some)
+}
