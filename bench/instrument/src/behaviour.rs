@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The handlers as the user writes them.
 pub(crate) const HANDLERS: &str = "echo, sleep_ms:N, slow_every:N,MS, defer_ms:N, crash_every:N, \
     crash_on:TEXT, \
-     big_reply:N, stream:N, sendfile:N or orders";
+     big_reply:N, stream:N, sendfile:N, task, task_wait, task_send or orders";
 
 /// What is done with a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,12 @@ pub(crate) enum Behaviour {
     Stream(usize),
     /// Send a file of N bytes, whatever came.
     Sendfile(usize),
+    /// Let a task worker send it back: its result is sent when it comes.
+    Task,
+    /// Wait for a task worker to send it back.
+    TaskWait,
+    /// Send it back, and give it to a task worker that nobody listens to.
+    TaskSend,
     /// Do what the package says, see [`crate::orders`].
     Orders,
 }
@@ -63,6 +69,9 @@ impl Behaviour {
             "big_reply" => number(value).map(|len| Self::BigReply(len as usize)),
             "stream" => number(value).map(|len| Self::Stream(len as usize)),
             "sendfile" => number(value).map(|len| Self::Sendfile(len as usize)),
+            "task" => Ok(Self::Task),
+            "task_wait" => Ok(Self::TaskWait),
+            "task_send" => Ok(Self::TaskSend),
             "orders" => Ok(Self::Orders),
             _ => Err(format!("`{text}` is no handler: write {HANDLERS}")),
         }
@@ -86,6 +95,9 @@ mod tests {
             ("big_reply:7", Behaviour::BigReply(7)),
             ("stream:8", Behaviour::Stream(8)),
             ("sendfile:9", Behaviour::Sendfile(9)),
+            ("task", Behaviour::Task),
+            ("task_wait", Behaviour::TaskWait),
+            ("task_send", Behaviour::TaskSend),
             ("orders", Behaviour::Orders),
         ] {
             assert_eq!(Behaviour::parse(text), Ok(expected), "{text}");

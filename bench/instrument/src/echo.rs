@@ -4,8 +4,9 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::thread::sleep;
+use std::time::Duration;
 
-use ostler::{Handler, Outcome, Package, Packet, SendError, Session, Worker, Writer};
+use ostler::{Handler, Outcome, Package, Packet, SendError, Session, Task, Worker, Writer};
 
 use crate::behaviour::Behaviour;
 use crate::orders::obey;
@@ -16,6 +17,8 @@ const FAIL_START: &str = "ECHO_FAIL_START_IF_EXISTS";
 /// Each byte of an answer that is made up is its place modulo this, which divides no size of a
 /// buffer: bytes that are lost or doubled show.
 const PERIOD: usize = 251;
+/// How long a task is waited for.
+const TASK_PATIENCE: Duration = Duration::from_secs(20);
 
 /// One worker's handler.
 #[derive(Debug)]
@@ -75,8 +78,9 @@ impl Echo {
     fn answer<'a>(&'a mut self, package: &'a [u8]) -> &'a [u8] {
         self.seen += 1;
         match &self.behaviour {
-            // What is deferred is answered elsewhere.
+            // What is deferred, or goes through a task worker, is answered elsewhere.
             Behaviour::Echo | Behaviour::Defer(_) => package,
+            Behaviour::Task | Behaviour::TaskWait | Behaviour::TaskSend => package,
             Behaviour::Sleep(pause) => {
                 sleep(*pause);
                 package
@@ -127,11 +131,36 @@ impl Handler for Echo {
         if let Behaviour::Stream(len) = self.behaviour {
             return self.stream(0, len, session.writer()?);
         }
+        match self.behaviour {
+            Behaviour::Task => return through_a_task(worker, session, package),
+            Behaviour::TaskWait => {
+                let result = worker.task_wait(package, TASK_PATIENCE)?;
+                return drop_if_full(session.send(&result));
+            }
+            Behaviour::TaskSend => {
+                worker.task(package).send()?;
+            }
+            _ => {}
+        }
         if let Some(file) = &self.file {
             return drop_if_full(session.sendfile(file, 0, None));
         }
         drop_if_full(session.send(self.answer(package)))
     }
+
+    /// What came goes back, to whoever listens.
+    fn on_task(&mut self, _: &Worker, task: &Task) -> Outcome {
+        Ok(task.finish(task)?)
+    }
+}
+
+/// The package goes through a task worker, and what comes back to the client.
+fn through_a_task(worker: &Worker, session: &Session, package: &Package) -> Outcome {
+    let id = session.id();
+    worker.task(package).then::<Echo>(move |_, worker, result| {
+        drop_if_full(worker.session(id).send(result.bytes()?))
+    })?;
+    Ok(())
 }
 
 /// A client that reads too slowly: an echo has nothing better to do than to drop its answer.

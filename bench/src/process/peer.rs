@@ -123,6 +123,12 @@ impl Peer {
         Self::instrument(name, instrument, &[&shape, settings].concat(), "echo")
     }
 
+    /// Ostler's instrument with one worker and one task worker, and this handler.
+    pub fn ostler_tasks(name: &str, instrument: &Path, handler: &str) -> Self {
+        let settings = ["listen=127.0.0.1:0", "workers=1", "reactors=1", "task_workers=1"];
+        Self::instrument(name, instrument, &settings, handler)
+    }
+
     /// Ostler's instrument with four workers; one call of each handler in a hundred takes 50 ms.
     pub fn ostler_slow(name: &str, instrument: &Path, dispatch: &str) -> Self {
         let dispatch = format!("dispatch={dispatch}");

@@ -55,11 +55,18 @@ pub enum Extra {
     Base4096,
     /// The same with 64 KiB.
     Base65536,
+    /// Packages through a task worker, against an echo of Ostler: with a callback, waited for, and
+    /// beside the echo, so that nobody listens to it.
+    Task64,
+    /// The same with 4 KiB.
+    Task4096,
+    /// The same with 64 KiB.
+    Task65536,
 }
 
 impl Extra {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Churn,
         Self::Depth16,
         Self::Connections1000,
@@ -78,6 +85,9 @@ impl Extra {
         Self::Base64,
         Self::Base4096,
         Self::Base65536,
+        Self::Task64,
+        Self::Task4096,
+        Self::Task65536,
     ];
 
     /// Its name on the command line and in the table.
@@ -102,6 +112,9 @@ impl Extra {
             Self::Base64 => "base",
             Self::Base4096 => "base-4K",
             Self::Base65536 => "base-64K",
+            Self::Task64 => "task",
+            Self::Task4096 => "task-4K",
+            Self::Task65536 => "task-64K",
         }
     }
 
@@ -112,9 +125,12 @@ impl Extra {
             Self::Churn => Case { churn: true, ..usual },
             Self::Depth16 => Case { depth: 16, ..usual },
             Self::Connections1000 => Case { connections: 1_000, ..usual },
-            Self::TwoByTwo | Self::SlowHandlers | Self::Tls64 | Self::Udp64 | Self::Base64 => usual,
-            Self::Base4096 => Case { size_bytes: 4_096, ..usual },
-            Self::Tls65536 | Self::Base65536 => Case { size_bytes: 65_536, ..usual },
+            Self::TwoByTwo | Self::SlowHandlers | Self::Tls64 | Self::Udp64 => usual,
+            Self::Base64 | Self::Task64 => usual,
+            Self::Base4096 | Self::Task4096 => Case { size_bytes: 4_096, ..usual },
+            Self::Tls65536 | Self::Base65536 | Self::Task65536 => {
+                Case { size_bytes: 65_536, ..usual }
+            }
             Self::Stream | Self::Sendfile => {
                 Case { form: Form::LongReply, size_bytes: STREAM_BYTES, connections: 1, ..usual }
             }
@@ -155,6 +171,13 @@ impl Extra {
             }
             Self::Base64 | Self::Base4096 | Self::Base65536 => {
                 return vec![Peer::raw_epoll(bench), Peer::ostler_base(instrument)];
+            }
+            Self::Task64 | Self::Task4096 | Self::Task65536 => {
+                let plain = Peer::ostler_tasks("ostler-echo", instrument, "echo");
+                let ways = ["task", "task_wait", "task_send"];
+                let ways =
+                    ways.map(|way| Peer::ostler_tasks(&format!("ostler-{way}"), instrument, way));
+                return [plain].into_iter().chain(ways).collect();
             }
             Self::Udp64 => return vec![Peer::raw_udp(bench), Peer::ostler_udp(instrument)],
             Self::Stream => {

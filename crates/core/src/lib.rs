@@ -36,6 +36,7 @@ pub mod settling;
 pub mod shutdown;
 pub mod slow_request;
 pub mod supervisor;
+pub mod task_queue;
 pub mod throttle;
 pub mod timer_wheel;
 pub mod token_bucket;

@@ -54,6 +54,9 @@ struct Threads;
 #[doc = include_str!("../../../docs/guide/base.md")]
 struct Base;
 
+#[doc = include_str!("../../../docs/guide/tasks.md")]
+struct Tasks;
+
 #[doc = include_str!("../../../docs/guide/shared-state.md")]
 struct SharedState;
 

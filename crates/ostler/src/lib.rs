@@ -121,6 +121,10 @@ pub use api::send_error::SendError;
 pub use api::server::Server;
 pub use api::server_events::ServerEvents;
 pub use api::session::{Session, SessionInfo};
+pub use api::task::Task;
+pub use api::task_error::TaskError;
+pub use api::task_request::TaskRequest;
+pub use api::task_result::TaskResult;
 pub use api::tls::Tls;
 #[cfg(feature = "tls")]
 pub use api::tls_info::{ClientCertificate, TlsInfo};
@@ -135,9 +139,10 @@ pub use error::{
 pub use options::{
     AnswerOrder, Change, ClientAuth, CrashPolicy, Dispatch, FramingKind, GroupOverflow, Harden,
     LogFormat, LogLevel, Mode, OptionInfo, OptionKind, Options, ProxyProtocol, Refusal, SessionIds,
-    Start, TlsVersion, UnknownName,
+    Start, TaskCrash, TlsVersion, UnknownName,
 };
 pub use ostler_core::brain::CloseReason;
 pub use ostler_core::framing::LengthType;
 pub use ostler_core::supervisor::Restart;
+pub use ostler_core::task_queue::Priority as TaskPriority;
 pub use ostler_shm::sessions::{Peer, UnixPeer};

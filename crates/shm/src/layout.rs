@@ -15,12 +15,13 @@ pub const COMMONS_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERco");
 /// First word of a black box: "OSTLERbx".
 pub const BLACK_BOX_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERbx");
 /// Number of this protocol; changed with every change of layout or meaning.
-pub const PROTOCOL: u64 = 13;
+pub const PROTOCOL: u64 = 14;
 /// Bytes of a page; every ring begins on one.
 pub const PAGE: u64 = 4096;
-/// Bytes of each lane's ring for answers (`ctl`). Answers are small and reserved by the request
-/// they answer.
-pub const CONTROL_SIZE: u64 = 16 * 1024;
+/// Least bytes of a lane's ring for answers (`ctl`).
+pub const ANSWERS_SIZE_MIN: u64 = 16 * 1024;
+/// Most bytes of it: what finds no room waits in the reactor.
+pub const ANSWERS_SIZE_MAX: u64 = 64 * 1024;
 /// Smallest lane ring, bytes.
 pub const LANE_SIZE_MIN: u64 = 64 * 1024;
 /// Largest lane ring, bytes: positions inside a record header are 32 bits wide, and nothing was
@@ -51,6 +52,16 @@ impl Sizes {
             && self.lane_size <= LANE_SIZE_MAX
     }
 
+    /// Bytes of each ring for answers: an eighth of a ring for packages, within its limits.
+    #[must_use]
+    pub const fn answers_size(&self) -> u64 {
+        match self.lane_size / 8 {
+            size if size < ANSWERS_SIZE_MIN => ANSWERS_SIZE_MIN,
+            size if size > ANSWERS_SIZE_MAX => ANSWERS_SIZE_MAX,
+            size => size,
+        }
+    }
+
     const fn down_rings_at(&self) -> u64 {
         PAGE + round_up(self.reactors as u64 * size_of::<DownWords>() as u64, PAGE)
     }
@@ -64,7 +75,13 @@ impl Sizes {
     /// Offset of a lane's package ring in the `down` file.
     #[must_use]
     pub const fn package_ring_at(&self, reactor: usize) -> u64 {
-        self.down_rings_at() + reactor as u64 * (self.lane_size + CONTROL_SIZE)
+        self.down_rings_at() + reactor as u64 * (self.lane_size + self.answers_size())
+    }
+
+    /// Offset of a lane's ring for answers in the `down` file.
+    #[must_use]
+    pub const fn answers_ring_at(&self, reactor: usize) -> u64 {
+        self.package_ring_at(reactor) + self.lane_size
     }
 
     /// Bytes of the `down` file.
@@ -98,6 +115,12 @@ impl Sizes {
         self.out_ring_at(self.reactors)
     }
 
+    /// The longest payload of an answer's record.
+    #[must_use]
+    pub const fn answer_payload_max(&self) -> usize {
+        ring::max_record(self.answers_size()) as usize - crate::record::HEADER_SIZE
+    }
+
     /// The longest payload of one record.
     #[must_use]
     pub const fn payload_max(&self) -> usize {
@@ -122,7 +145,7 @@ mod tests {
                 assert_eq!(sizes.package_ring_at(reactor) % PAGE, 0);
                 assert_eq!(sizes.out_ring_at(reactor) % PAGE, 0);
                 assert!(
-                    sizes.package_ring_at(reactor) + LANE_SIZE_MIN
+                    sizes.answers_ring_at(reactor) + sizes.answers_size()
                         <= sizes.package_ring_at(reactor + 1)
                 );
             }

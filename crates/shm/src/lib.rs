@@ -15,6 +15,7 @@
 //! (mapped memory or a model's cells), so the code that is model-checked is the code that runs.
 
 pub mod addresses;
+pub mod answers;
 pub mod black_box;
 pub mod board;
 #[cfg(not(loom))]
@@ -46,5 +47,6 @@ pub mod sessions;
 pub mod shared;
 pub mod sleep;
 pub mod sync;
+pub mod task_terms;
 pub mod tls_facts;
 pub mod words;

@@ -23,6 +23,15 @@ pub enum RecordKind {
     BufferFull = 6,
     /// Down, package ring: it is at the low mark or below, after it was full.
     BufferEmpty = 7,
+    /// Down, package ring: a task, or a part of one; the terms on which it was asked are in front
+    /// of its bytes (`task_terms`). `subject` is the asker's number for it, `cause` the asker,
+    /// `port` how often it was started before.
+    Task = 8,
+    /// Down, ring for answers: a result of a task, or a part of one. `subject` is the asker's
+    /// number for the task, `port` the slot of the worker that has run it.
+    Answer = 9,
+    /// Down, ring for answers: a task is over, or was never taken in; `total` says how.
+    TaskEnd = 10,
     /// Up: bytes for a session.
     Out = 16,
     /// Up: the message begun with `Out` will never be complete.
@@ -61,6 +70,11 @@ pub enum RecordKind {
     /// Up: a message, or a part of one, for the members of a group at this reactor: the length of
     /// its name in a byte, its name, the bytes. `subject` is a session that does not get it, or 0.
     ToGroup = 30,
+    /// Up: a task is asked, or a part of one; its terms are in front of its bytes (`task_terms`).
+    /// `subject` is the asker's number for it.
+    AskTask = 31,
+    /// Up: a result of the task `cause`, or a part of one.
+    Result = 32,
 }
 
 impl RecordKind {
@@ -75,6 +89,9 @@ impl RecordKind {
             5 => Self::Datagram,
             6 => Self::BufferFull,
             7 => Self::BufferEmpty,
+            8 => Self::Task,
+            9 => Self::Answer,
+            10 => Self::TaskEnd,
             16 => Self::Out,
             17 => Self::Abort,
             18 => Self::Close,
@@ -90,6 +107,8 @@ impl RecordKind {
             28 => Self::Join,
             29 => Self::Leave,
             30 => Self::ToGroup,
+            31 => Self::AskTask,
+            32 => Self::Result,
             _ => return None,
         })
     }

@@ -32,6 +32,8 @@ pub struct GateLine {
 pub struct ControlLine {
     /// Byte position behind the last published answer.
     pub ctl_written: AtomicU64,
+    /// 1 while answers wait for room: whoever reads some rings.
+    pub ctl_waits: AtomicU64,
     /// 1 once no package will ever be given on this lane again. A word, not a record: a full ring
     /// cannot hide it.
     pub leave: AtomicU64,
@@ -147,7 +149,9 @@ macro_rules! zeroed_new {
 zeroed_new! {
     PackageLine { pkg_written: AtomicU64::new(0) }
     GateLine { gate: AtomicU64::new(0), void_from: AtomicU64::new(0), void_to: AtomicU64::new(0) }
-    ControlLine { ctl_written: AtomicU64::new(0), leave: AtomicU64::new(0) }
+    ControlLine {
+        ctl_written: AtomicU64::new(0), ctl_waits: AtomicU64::new(0), leave: AtomicU64::new(0),
+    }
     ConsumedLine { out_read: AtomicU64::new(0) }
     DownWords {
         package: PackageLine::new(), gate: GateLine::new(), control: ControlLine::new(),

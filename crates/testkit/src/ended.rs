@@ -8,6 +8,7 @@ use crate::datagram_books::DatagramBooks;
 use crate::error::TestResult;
 use crate::group_books::GroupBooks;
 use crate::log::Log;
+use crate::task_books::TaskBooks;
 
 /// A server that has ended.
 #[derive(Debug)]
@@ -54,6 +55,15 @@ impl Ended {
     pub fn check_books(&self) -> TestResult {
         self.books()?.check_balance()?;
         DatagramBooks::of_log(&self.log)?.check_balance()?;
-        GroupBooks::of_log(&self.log)?.check_balance()
+        GroupBooks::of_log(&self.log)?.check_balance()?;
+        self.tasks()?.check_balance()
+    }
+
+    /// The books of tasks.
+    ///
+    /// # Errors
+    /// When there are several.
+    pub fn tasks(&self) -> TestResult<TaskBooks> {
+        TaskBooks::of_log(&self.log)
     }
 }

@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::error::{TestError, TestResult};
+use crate::process::Process;
 use crate::server::TestServer;
 use crate::tree::Tree;
 
@@ -93,13 +94,25 @@ impl KillEvery {
     /// # Errors
     /// When the seed or the thread cannot be had.
     pub fn start(server: &TestServer, interval: Duration) -> TestResult<Self> {
+        Self::start_on(server, interval, Tree::workers)
+    }
+
+    /// The same with task workers.
+    ///
+    /// # Errors
+    /// Those of [`KillEvery::start`].
+    pub fn start_on_tasks(server: &TestServer, interval: Duration) -> TestResult<Self> {
+        Self::start_on(server, interval, Tree::task_workers)
+    }
+
+    fn start_on(server: &TestServer, interval: Duration, whom: Whom) -> TestResult<Self> {
         let random = Random::from_environment("KillEvery")?;
         let tree = Arc::clone(server.tree());
         let stop = Arc::new(StopFlag::default());
         let seen = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
             .name("kill-every".to_owned())
-            .spawn(move || kill_until_stopped(&tree, &seen, interval, random))?;
+            .spawn(move || kill_until_stopped(&tree, &seen, interval, random, whom))?;
         Ok(Self { stop, thread: Some(thread) })
     }
 
@@ -125,10 +138,19 @@ impl Drop for KillEvery {
     }
 }
 
-fn kill_until_stopped(tree: &Tree, stop: &StopFlag, interval: Duration, mut random: Random) -> u64 {
+/// Who may be killed.
+type Whom = fn(&Tree) -> Vec<Process>;
+
+fn kill_until_stopped(
+    tree: &Tree,
+    stop: &StopFlag,
+    interval: Duration,
+    mut random: Random,
+    whom: Whom,
+) -> u64 {
     let mut killed = 0;
     while !stop.sleep(interval) {
-        if let Some(worker) = random.pick(&tree.workers()) {
+        if let Some(worker) = random.pick(&whom(tree)) {
             killed += u64::from(worker.kill());
         }
     }

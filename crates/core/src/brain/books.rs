@@ -7,6 +7,7 @@ use crate::file_counts::FileCounts;
 use crate::groups::GroupCounts;
 use crate::handshakes::HandshakeCounts;
 use crate::proxy_protocol::HeaderCounts;
+use crate::task_queue::TaskCounts;
 
 /// What became of a package that was at a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +94,8 @@ pub struct Books {
     /// What became of memberships of groups and of messages to them, which have equations of their
     /// own.
     pub groups: GroupCounts,
+    /// What became of tasks (not part of the balance).
+    pub tasks: TaskCounts,
 }
 
 impl Books {
@@ -123,6 +126,7 @@ impl Books {
         self.accepting.add(&other.accepting);
         self.files.add(&other.files);
         self.groups.add(&other.groups);
+        self.tasks.add(&other.tasks);
         for (to, from) in self.closed.iter_mut().zip(other.closed) {
             *to += from;
         }

@@ -37,6 +37,7 @@ impl Books {
             accepting,
             files,
             groups,
+            tasks,
         } = self;
         let sessions = [accepted, open, received, finished, in_hand, recalled, refused];
         let dropped = [dropped_worker_died, dropped_session_gone, redelivered, recalls];
@@ -51,6 +52,7 @@ impl Books {
         accepting.visit(visit);
         files.visit(visit);
         groups.visit(visit);
+        tasks.visit(visit);
     }
 
     /// The process whose books these are is dead: its connections have ended with it, and what its

@@ -6,6 +6,8 @@ use super::outcome::Outcome;
 use super::package::Package;
 use super::packet::Packet;
 use super::session::Session;
+use super::task::Task;
+use super::task_result::TaskResult;
 use super::worker::Worker;
 
 /// A server's code. One value lives in each worker process, made there after the fork; its
@@ -137,6 +139,26 @@ pub trait Handler: Sized + 'static {
     /// nothing that could end.
     fn on_packet(&mut self, worker: &Worker, packet: &Packet) -> Outcome {
         Err("a datagram came and the handler has no on_packet".into())
+    }
+
+    /// A task is to be run, in a task worker (`task_workers`): one after another, as they were
+    /// asked ([`Worker::task`](crate::Worker::task)). It is over when this returns.
+    ///
+    /// # Errors
+    /// An error is logged (a few in a time, the others are counted), and the task is over: what its
+    /// asker is to know is sent with [`Task::finish`](crate::Task::finish).
+    fn on_task(&mut self, worker: &Worker, task: &Task) -> Outcome {
+        Err("a task came and the handler has no on_task".into())
+    }
+
+    /// A task that was asked with [`TaskRequest::report`](crate::TaskRequest::report) has a result,
+    /// or failed: [`TaskResult::bytes`] tells. It is called once for each result.
+    ///
+    /// # Errors
+    /// An error is logged, and nothing else: so `?` on a failed task is enough for most.
+    fn on_finish(&mut self, worker: &Worker, result: &TaskResult) -> Outcome {
+        result.bytes()?;
+        Ok(())
     }
 
     /// A session has ended, for this reason. [`Session::info`] and [`Session::state`] still answer,

@@ -26,6 +26,10 @@ pub(crate) mod server;
 pub(crate) mod server_events;
 pub(crate) mod session;
 pub(crate) mod setters;
+pub(crate) mod task;
+pub(crate) mod task_error;
+pub(crate) mod task_request;
+pub(crate) mod task_result;
 pub(crate) mod tls;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_info;

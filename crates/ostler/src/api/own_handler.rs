@@ -13,6 +13,8 @@ use super::outcome::{Failure, IntoHandler, Outcome};
 use super::package::Package;
 use super::packet::Packet;
 use super::session::Session;
+use super::task::Task;
+use super::task_result::TaskResult;
 use super::worker::Worker;
 use crate::options::Options;
 
@@ -30,6 +32,8 @@ pub(crate) trait AnyHandler: 'static {
     fn on_buffer_full(&mut self, worker: &Worker, session: &Session) -> Outcome;
     fn on_buffer_empty(&mut self, worker: &Worker, session: &Session) -> Outcome;
     fn on_packet(&mut self, worker: &Worker, packet: &Packet) -> Outcome;
+    fn on_task(&mut self, worker: &Worker, task: &Task) -> Outcome;
+    fn on_finish(&mut self, worker: &Worker, result: &TaskResult) -> Outcome;
     fn on_close(&mut self, worker: &Worker, session: &Session, reason: CloseReason) -> Outcome;
     fn on_worker_exit(&mut self, worker: &Worker);
     fn on_worker_stop(&mut self, worker: &Worker);
@@ -64,6 +68,14 @@ impl<H: Handler> AnyHandler for H {
 
     fn on_packet(&mut self, worker: &Worker, packet: &Packet) -> Outcome {
         Handler::on_packet(self, worker, packet)
+    }
+
+    fn on_task(&mut self, worker: &Worker, task: &Task) -> Outcome {
+        Handler::on_task(self, worker, task)
+    }
+
+    fn on_finish(&mut self, worker: &Worker, result: &TaskResult) -> Outcome {
+        Handler::on_finish(self, worker, result)
     }
 
     fn on_close(&mut self, worker: &Worker, session: &Session, reason: CloseReason) -> Outcome {

@@ -14,6 +14,8 @@ use super::package::Package;
 use super::packet::Packet;
 use super::server_events::{Companion, CompanionFactory};
 use super::session::Session;
+use super::task::Task;
+use super::task_result::TaskResult;
 use super::user_process::{AnyBody, UserProcess};
 use super::worker::Worker;
 use crate::control::Channel;
@@ -147,6 +149,14 @@ impl AnyHandler for Resident {
     }
 
     fn on_packet(&mut self, _: &Worker, _: &Packet) -> Outcome {
+        Err(NO_SESSIONS.into())
+    }
+
+    fn on_task(&mut self, _: &Worker, _: &Task) -> Outcome {
+        Err(NO_SESSIONS.into())
+    }
+
+    fn on_finish(&mut self, _: &Worker, _: &TaskResult) -> Outcome {
         Err(NO_SESSIONS.into())
     }
 

@@ -14,6 +14,8 @@ use super::packet::Packet;
 use super::program_code::NO_SESSIONS;
 use super::reports::{ReloadReport, WorkerDeath};
 use super::session::Session;
+use super::task::Task;
+use super::task_result::TaskResult;
 use super::worker::Worker;
 use crate::control::{Channel, FromCompanion, Received, ServerEvent, ShortText, ToCompanion};
 
@@ -288,6 +290,14 @@ impl AnyHandler for Companion {
 
     fn on_packet(&mut self, _: &Worker, _: &Packet) -> Outcome {
         no_session()
+    }
+
+    fn on_task(&mut self, _: &Worker, _: &Task) -> Outcome {
+        Err(NO_SESSIONS.into())
+    }
+
+    fn on_finish(&mut self, _: &Worker, _: &TaskResult) -> Outcome {
+        Err(NO_SESSIONS.into())
     }
 
     fn on_close(&mut self, _: &Worker, _: &Session, _: CloseReason) -> Outcome {

@@ -301,7 +301,7 @@ impl Worker {
 
     /// The handler whose callback runs: what it makes is meant for it.
     #[track_caller]
-    fn running_handler<H: 'static>(&self) -> HandlerId {
+    pub(super) fn running_handler<H: 'static>(&self) -> HandlerId {
         let handler = self.context.callee.running_of::<H>();
         assert!(handler.is_some(), "{WRONG_HANDLER}");
         handler.unwrap_or_default()

@@ -17,9 +17,11 @@ pub(crate) enum Callback {
     Writable,
     Exit,
     Stop,
+    Task,
+    Finish,
 }
 
-const ALL: [(Callback, &str); 12] = [
+const ALL: [(Callback, &str); 14] = [
     (Callback::Start, "on_worker_start"),
     (Callback::Connect, "on_connect"),
     (Callback::Receive, "on_receive"),
@@ -32,6 +34,8 @@ const ALL: [(Callback, &str); 12] = [
     (Callback::Writable, "on_writable"),
     (Callback::Exit, "on_worker_exit"),
     (Callback::Stop, "on_worker_stop"),
+    (Callback::Task, "on_task"),
+    (Callback::Finish, "on_finish"),
 ];
 
 impl Callback {

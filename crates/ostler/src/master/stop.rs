@@ -9,6 +9,7 @@ use ostler_core::groups::GroupCounts;
 use ostler_core::handshakes::HandshakeCounts;
 use ostler_core::proxy_protocol::{BadHeader, HeaderCounts};
 use ostler_core::shutdown::{Event, ShutdownAction};
+use ostler_core::task_queue::TaskCounts;
 use ostler_core::{Millis, invariant};
 
 use super::event_loop::Master;
@@ -214,6 +215,27 @@ fn log_dropped_input(books: &Books) {
     }
 }
 
+/// What became of tasks, if there were any. Those that are not over are none: the server is.
+fn log_tasks(tasks: &TaskCounts) {
+    if *tasks == TaskCounts::default() {
+        return;
+    }
+    let some = |count: u64| (count > 0).then_some(count);
+    tracing::info!(
+        asked = tasks.asked,
+        finished = tasks.finished,
+        failed = some(tasks.failed),
+        dropped = some(tasks.dropped),
+        left = some(tasks.left),
+        open = some(tasks.open()),
+        refused = some(tasks.refused),
+        redelivered = some(tasks.redelivered),
+        results = some(tasks.results),
+        unheard = some(tasks.unheard),
+        "books of tasks"
+    );
+}
+
 /// What happened before there were sessions, beside them, and to what was not served.
 fn log_lesser_books(books: &Books) {
     if books.handshakes.begun > 0 {
@@ -224,6 +246,7 @@ fn log_lesser_books(books: &Books) {
     }
     log_datagram_books(&books.datagrams);
     log_group_books(&books.groups);
+    log_tasks(&books.tasks);
     log_dropped_input(books);
 }
 

@@ -38,11 +38,12 @@ impl Change {
 
 /// The options that only workers look at, when they begin. What both sides of a lane have to know,
 /// or the master alone knows, does not belong here.
-const OF_WORKERS: [&str; 6] = [
+const OF_WORKERS: [&str; 7] = [
     "sched_batch",
     "redeliver_output_bytes",
     "send_timeout_ms",
     "max_requests",
+    "task_max_requests",
     "worker_idle_max_ms",
     "log_level",
 ];

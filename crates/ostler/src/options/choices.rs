@@ -106,6 +106,27 @@ pub enum SessionIds {
     Sequential,
 }
 
+/// What becomes of a task whose worker died after it was started.
+///
+/// ```
+/// use ostler::{Server, TaskCrash};
+///
+/// let server = Server::builder()
+///     .task_workers(4)
+///     .task_crash_policy(TaskCrash::Redeliver)
+///     .task_attempts_max(5);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TaskCrash {
+    /// It fails: who has asked is told.
+    Fail,
+    /// It is forgotten: nobody is told, the books count it.
+    Drop,
+    /// Another worker runs it, as often as `task_attempts_max` says; then it fails. Its results
+    /// come exactly once, the execution may not.
+    Redeliver,
+}
+
 /// How important a line of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LogLevel {
@@ -218,6 +239,7 @@ words!(FramingKind {
 });
 words!(SessionIds { RandomStart = "random_start", Sequential = "sequential", });
 words!(GroupOverflow { Skip = "skip", Close = "close", });
+words!(TaskCrash { Fail = "fail", Drop = "drop", Redeliver = "redeliver", });
 words!(Start { Fork = "fork", Exec = "exec", });
 words!(Mode { Process = "process", Base = "base", });
 words!(Harden { Off = "off", Master = "master", All = "all", });

@@ -4,7 +4,7 @@ use super::list::Names;
 use super::port_options::PortOptions;
 use super::ports::NamedPort;
 use super::size::MIB;
-use super::{AnswerOrder, Harden, LogFormat, LogLevel, Mode, SessionIds, Start};
+use super::{AnswerOrder, Harden, LogFormat, LogLevel, Mode, SessionIds, Start, TaskCrash};
 
 /// The options of a server.
 ///
@@ -47,6 +47,16 @@ pub struct Options {
     pub(crate) workers_max: u16,
     /// Number of task workers.
     pub(crate) task_workers: u16,
+    /// Tasks after which a task worker asks to be replaced; 0 = never.
+    pub(crate) task_max_requests: u64,
+    /// Most tasks that are not over.
+    pub(crate) task_queue_max: usize,
+    /// Longest payload of a task or a result.
+    pub(crate) task_max_length: usize,
+    /// What becomes of a task whose worker died.
+    pub(crate) task_crash_policy: TaskCrash,
+    /// How often a task is started.
+    pub(crate) task_attempts_max: u16,
     /// Number of reactor threads.
     pub(crate) reactors: u16,
     /// Processes of the program's own. No option: the program says it, with what they run.
@@ -213,6 +223,11 @@ impl Default for Options {
             fork_interval_ms: 50,
             max_requests: 0,
             task_workers: 0,
+            task_max_requests: 0,
+            task_queue_max: 100_000,
+            task_max_length: 2 * MIB,
+            task_crash_policy: TaskCrash::Fail,
+            task_attempts_max: 3,
             worker_age_max_ms: 0,
             worker_idle_max_ms: 0,
             worker_memory_soft_max: 0,

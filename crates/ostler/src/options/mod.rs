@@ -31,6 +31,7 @@ mod setting;
 mod size;
 pub(crate) mod sources;
 mod table;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -40,7 +41,7 @@ mod validate;
 
 pub use change::Change;
 pub use choices::{
-    FramingKind, GroupOverflow, Harden, LogFormat, LogLevel, Mode, SessionIds, Start,
+    FramingKind, GroupOverflow, Harden, LogFormat, LogLevel, Mode, SessionIds, Start, TaskCrash,
 };
 pub use fields::Options;
 pub use info::{OptionInfo, OptionKind};

@@ -8,7 +8,7 @@ use ostler_core::supervisor::{GroupSettings, Restart, Settings, SingleSettings};
 
 use ostler_shm::board::{BODY_AREA_MAX, BoardSizes};
 use ostler_shm::group_index::GroupSizes;
-use ostler_shm::layout::{CONTROL_SIZE, LANE_SIZE_MIN, PAGE, Sizes};
+use ostler_shm::layout::{LANE_SIZE_MIN, PAGE, Sizes};
 use ostler_shm::sessions::entry_stride;
 
 use super::port_options::PortOptions;
@@ -116,7 +116,7 @@ impl Options {
         const SPREAD_ABOVE: u64 = 10;
         let (limit, workers) = match key.kind {
             ProcessKind::Event => (self.max_requests, self.workers),
-            ProcessKind::Task => (0, self.task_workers),
+            ProcessKind::Task => (self.task_max_requests, self.task_workers),
             ProcessKind::User | ProcessKind::Companion => return None,
         };
         match limit {
@@ -239,6 +239,7 @@ impl Options {
             },
             connections: self.max_connections,
             ring: sizes.lane_size,
+            answers: sizes.answers_size(),
             worker: sizes.down_len() + sizes.up_len(),
             entries: self.session_entries(),
             entry: entry_stride(self.session_state_size) as u64,
@@ -258,6 +259,8 @@ pub(crate) struct MemoryPlan {
     connections: u32,
     /// Bytes of a package ring or an output ring.
     ring: u64,
+    /// Bytes of a ring for answers.
+    answers: u64,
     /// Bytes of both memory files of a worker.
     worker: u64,
     /// Entries of the session table.
@@ -321,12 +324,12 @@ impl MemoryPlan {
 
 impl fmt::Display for MemoryPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (ring, answers) = (about(self.ring), about(CONTROL_SIZE));
+        let (ring, answers) = (about(self.ring), about(self.answers));
         let lane = format!("packages {ring}, output {ring}, answers {answers}");
         let worker = format!("a lane to each of {} reactors, and their words", self.reactors);
         let board = format!("the session table, for {} connections", self.connections);
         let lines = [
-            ("one lane", 2 * self.ring + CONTROL_SIZE, lane),
+            ("one lane", 2 * self.ring + self.answers, lane),
             ("one worker", self.worker, worker),
             ("all lanes", self.lanes_bytes(), self.processes_in_words()),
             ("board", self.board_bytes(), board),
@@ -474,13 +477,13 @@ mod tests {
     fn options_memory_plan_adds_up() {
         let plan = options(&[("lane_size", "512K"), ("max_connections", "16384")]).memory_plan();
         let expected = "\
-one lane         1 MiB  packages 512 KiB, output 512 KiB, answers 16 KiB
-one worker       2 MiB  a lane to each of 2 reactors, and their words
-all lanes        4 MiB  2 workers
+one lane         1 MiB  packages 512 KiB, output 512 KiB, answers 64 KiB
+one worker     2.1 MiB  a lane to each of 2 reactors, and their words
+all lanes      4.2 MiB  2 workers
 board           10 MiB  the session table, for 16384 connections
 budget          64 MiB  queues and bodies in the master
-total           78 MiB  without kernel buffers and user code
-reload           2 MiB  more for each worker that runs beside its successor
+total         78.2 MiB  without kernel buffers and user code
+reload         2.1 MiB  more for each worker that runs beside its successor
 ";
         assert_eq!(plan, expected);
     }

@@ -29,6 +29,8 @@ pub(super) struct Complaints {
     pub(super) file_refused: Quota,
     /// A session could not join a group.
     pub(super) not_joined: Quota,
+    /// A task was not taken in.
+    pub(super) task_refused: Quota,
 }
 
 impl Default for Complaints {
@@ -46,6 +48,7 @@ impl Default for Complaints {
             file_failed: Quota::new("files could not be read to their end"),
             file_refused: Quota::new("files could not be taken in"),
             not_joined: Quota::new("sessions could not join groups"),
+            task_refused: Quota::new("tasks were not taken in"),
         }
     }
 }
@@ -54,9 +57,9 @@ impl Quotas for Complaints {
     fn all(&self) -> impl Iterator<Item = &Quota> {
         let Self { unwatched, input_dropped, handshakes, headers, .. } = self;
         let Self { address_full, held_back, unsent, file_failed, file_refused, .. } = self;
-        let Self { too_often, over_rate, not_joined, .. } = self;
+        let Self { too_often, over_rate, not_joined, task_refused, .. } = self;
         let before = [unwatched, input_dropped, handshakes, headers].into_iter();
         let limits = [address_full, too_often, over_rate, held_back];
-        before.chain(limits).chain([unsent, file_failed, file_refused, not_joined])
+        before.chain(limits).chain([unsent, file_failed, file_refused, not_joined, task_refused])
     }
 }

@@ -96,13 +96,15 @@ impl Reactor {
         // Also those who were answered just now go on.
         let more = more || self.clients.receive_share.has_waiting();
         self.clients.flush_datagrams();
+        let more_tasks = self.hand_on_tasks();
         self.gave = self.destinations.publish();
         self.wake_senders();
         // After all others: what they have to say is said.
         let more_handshakes = self.clients.go_on_with_handshakes();
         self.report_drained();
         let more_of_files = self.clients.file_share.has_waiting();
-        more || more_handshakes || more_of_files || self.clients.groups.has_more()
+        let more = more || more_handshakes || more_of_files || more_tasks;
+        more || self.clients.groups.has_more()
     }
 
     fn take_events(&mut self, events: &Events) -> Flow {
@@ -250,6 +252,7 @@ impl Reactor {
         self.clients.end_all_lingerers();
         self.clients.end_datagrams();
         self.clients.drop_all_messages();
+        self.end_tasks();
         self.clients.tell_of_shortages(true);
         self.clients.complaints.tell_rest();
         let books = self.books();

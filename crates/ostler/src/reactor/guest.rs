@@ -116,6 +116,9 @@ impl Reactor {
         books.accepting.add(&self.clients.accept_counts);
         books.files.add(&self.clients.file_counts);
         books.groups.add(&self.clients.groups.counts());
+        if let Some(tasks) = &self.clients.tasks {
+            books.tasks.add(tasks.counts());
+        }
         books
     }
 
@@ -130,10 +133,11 @@ impl Reactor {
 
     /// Whether the worker has written anything that was not read, or waits for something.
     pub(crate) fn has_news(&self) -> bool {
-        self.clients.groups.has_more()
-            || self.destinations.iter().any(|(slot, destination)| {
-                let awaits_freed = self.clients.brain.awaits_freed(slot);
-                !destination.is_condemned() && Destination::has_news(destination, awaits_freed)
-            })
+        let says = |(slot, destination): (_, &Destination)| {
+            let awaits_freed = self.clients.awaits_freed(slot);
+            !destination.is_condemned()
+                && (destination.has_news(awaits_freed) || destination.has_answer_room())
+        };
+        self.clients.groups.has_more() || self.destinations.iter().any(says)
     }
 }

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use ostler_core::brain::{LaneSlot, LaneState};
-use ostler_core::ids::ProcessKey;
+use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::invariant;
 
 use super::Reactor;
@@ -41,8 +41,8 @@ impl Reactor {
     pub(super) fn serve(&mut self, key: ProcessKey) {
         // It may have died since, and be settled.
         let Some(slot) = self.destinations.find(key) else { return };
-        if !key.kind.serves_sessions() {
-            return; // it only sends
+        if key.kind == ProcessKind::Task {
+            return self.task_worker_serves(slot, key);
         }
         // Nobody would notice the death of a worker without a pidfd.
         if self.destinations.get(slot).is_some_and(Destination::is_watched) {
@@ -56,6 +56,9 @@ impl Reactor {
     /// The worker takes no more packages: what it has not started is recalled, then it is told by
     /// the `leave` word.
     pub(super) fn leave(&mut self, key: ProcessKey) {
+        if self.is_needed_for_tasks(key) {
+            return; // it is told when everything is done
+        }
         // It may have died since, and be settled.
         let Some((slot, destination)) = self.destinations.find_mut(key) else { return };
         destination.stop_sending();
@@ -64,6 +67,9 @@ impl Reactor {
                 self.clients
                     .brain
                     .leave(slot, first, self.clients.now, &mut |entry| destination.body(entry, 0));
+                if let Some(tasks) = &mut self.clients.tasks {
+                    tasks.recalled(slot, first, true);
+                }
                 destination.leave();
                 destination.wake();
             }
@@ -79,6 +85,9 @@ impl Reactor {
         match destination.recall() {
             Ok(first) => {
                 self.clients.brain.recalled(slot, first, &mut |entry| destination.body(entry, 0));
+                if let Some(tasks) = &mut self.clients.tasks {
+                    tasks.recalled(slot, first, false);
+                }
                 if destination.stop_sending() {
                     self.clients.brain.room_freed(slot);
                 }
@@ -126,6 +135,10 @@ impl Reactor {
             .worker_died(slot, first, self.clients.now, &mut |entry| destination.body(entry, 0));
         self.clients.drop_datagram_parts(slot);
         self.clients.drop_messages_of(slot);
+        let (is_condemned, memory) = (destination.is_condemned(), &mut self.clients.memory);
+        if let Some(tasks) = &mut self.clients.tasks {
+            tasks.lane_ended(slot, first, is_condemned, memory);
+        }
         tracing::debug!(worker = %destination.key(), "lane settled");
         destination.unwatch(&self.clients.epoll);
     }

@@ -34,6 +34,7 @@ mod rate;
 mod read;
 pub(crate) mod shared_memory;
 mod sleep;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -72,6 +73,7 @@ use mailbox::{Mailbox, Reports};
 use port_settings::PortSettings;
 use read::kept_input::KeptInput;
 use shared_memory::SharedMemory;
+use tasks::{TaskSettings, Tasks};
 use timers::Timers;
 use turn_share::TurnShare;
 
@@ -101,6 +103,8 @@ pub(crate) struct ReactorSettings {
     group_message_max: usize,
     /// How long a client may take until its session begins.
     handshake_ns: Nanos,
+    /// `None`: there are no task workers.
+    tasks: Option<TaskSettings>,
     /// What clients are shown.
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS has handshakes"))]
     encryption: Encryption,
@@ -122,6 +126,7 @@ impl ReactorSettings {
                 sessions_max: u32::try_from(options.session_entries()).unwrap_or(u32::MAX),
                 workers: options.workers,
             },
+            tasks: TaskSettings::new(options, &options.lane_sizes()),
             sizes: options.lane_sizes(),
             ports,
             kept_input_max: options.memory_budget / KEPT_INPUT_PART / usize::from(options.reactors),
@@ -170,6 +175,8 @@ struct ClientSide {
     /// What became of connections that were refused.
     accept_counts: AcceptCounts,
     datagrams: Datagrams,
+    /// Those of the server; in one reactor, if there are task workers.
+    tasks: Option<Box<Tasks>>,
     lingerers: Lingerers,
     timers: Timers,
     kept_input: KeptInput,
@@ -219,6 +226,7 @@ impl Reactor {
             header_counts: HeaderCounts::default(),
             accept_counts: AcceptCounts::default(),
             datagrams: Datagrams::default(),
+            tasks: Tasks::new(settings.tasks, index),
             lingerers: Lingerers::default(),
             timers: Timers::new(),
             kept_input: KeptInput::new(settings.kept_input_max),

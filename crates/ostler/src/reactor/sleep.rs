@@ -30,12 +30,16 @@ impl Reactor {
     /// wait for.
     pub(super) fn sleep_time(&self) -> Option<Duration> {
         let recall = self.recall_candidate().map(|(_, due)| due);
+        let task_recall = self.task_recall().map(|(_, due)| due);
+        let tasks = self.clients.tasks.as_ref().and_then(|tasks| tasks.due());
         let refusal = self.refusal_due();
         let timers = self.clients.timers.next_due();
         let complaints = self.clients.complaints.next_due();
         let handshakes = self.clients.newcomers.next_due();
         let due = [
             recall,
+            task_recall,
+            tasks,
             self.clients.brain.rehash_due(),
             self.clients.brain.queue_due(),
             self.clients.brain.deferred_due(),
@@ -55,6 +59,11 @@ impl Reactor {
         self.clients.run_timers();
         self.clients.complaints.tell_due();
         if let Some((lane, due)) = self.recall_candidate()
+            && due <= self.clients.now
+        {
+            self.recall(lane);
+        }
+        if let Some((lane, due)) = self.task_recall()
             && due <= self.clients.now
         {
             self.recall(lane);

@@ -25,6 +25,7 @@ use super::running::Running;
 use super::send::Sender;
 use super::sessions::Sessions;
 use super::streams::Streams;
+use super::tasks::{TaskLimits, Tasks};
 use super::timers::Timers;
 use super::token::Tokens;
 use super::wishes::Wishes;
@@ -46,6 +47,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) max_requests: Option<u64>,
     /// How long it has to leave.
     pub(super) drain_timeout: Nanos,
+    /// What concerns tasks.
+    pub(super) tasks: TaskLimits,
     /// How long it may be without a delivery.
     pub(crate) idle_max: Option<Nanos>,
 }
@@ -65,6 +68,7 @@ impl WorkerSettings {
             redeliver_output_bytes: options.redeliver_output_bytes,
             max_requests: options.max_requests_of(key),
             drain_timeout: options.drain_timeout_ms.saturating_mul(1_000_000),
+            tasks: TaskLimits::new(options),
             idle_max: Some(options.worker_idle_max_ms * 1_000_000)
                 .filter(|idle| *idle > 0 && key.kind.serves_sessions()),
         }
@@ -151,6 +155,8 @@ pub(crate) struct WorkerContext {
     pub(super) deferrals: Deferrals,
     /// Messages whose length is not known yet.
     pub(crate) streams: Streams,
+    /// Tasks that this process has asked and that are not over.
+    pub(crate) tasks: Tasks,
     pub(crate) timers: RefCell<Timers>,
     /// Log lines that clients can cause.
     pub(super) complaints: Complaints,
@@ -201,6 +207,7 @@ impl WorkerContext {
             tokens: Tokens::default(),
             deferrals: Deferrals::new(in_order),
             streams: Streams::default(),
+            tasks: Tasks::default(),
             timers: RefCell::default(),
             complaints: Complaints::default(),
             leaving: Leaving::default(),

@@ -398,6 +398,9 @@ impl WorkerContext {
                     let text = "a deferred output found no room: its session is closed";
                     tracing::warn!(session, %error, "{text}");
                 }
+                if let Output::Task(task) = output {
+                    self.tasks.lost(task.number);
+                }
                 if !output.is_of_session() {
                     continue; // nobody answers for it
                 }

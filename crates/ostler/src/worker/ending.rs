@@ -65,6 +65,7 @@ impl<H: AnyHandler> Run<H> {
 
     fn is_held(&self) -> bool {
         self.context.leaving.holders() > 0
+            || self.context.tasks.are_awaited()
             || self.context.timers.borrow().holding().next().is_some()
             || self.context.reloads.holds_until(clock::monotonic_ns()).is_some()
     }
@@ -79,6 +80,7 @@ impl<H: AnyHandler> Run<H> {
         tracing::info!(
             tokens_and_deferred = self.context.leaving.holders(),
             timers = timers.join(" "),
+            tasks = self.context.tasks.awaited(),
             "leaving, but held"
         );
     }

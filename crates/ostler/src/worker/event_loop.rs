@@ -1,5 +1,7 @@
 //! The built-in loop of a worker: deliveries, timers, leaving.
 
+mod tasks;
+
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
@@ -167,6 +169,10 @@ impl<H: AnyHandler> Run<H> {
         self.run_timers();
         self.run_posts();
         self.run_writers();
+        let results = self.run_results();
+        if results == Round::Broken {
+            return results;
+        }
         self.measured_at = clock::monotonic_ns();
         let mut round = Round::Busy;
         for _ in 0..BATCH {
@@ -178,7 +184,7 @@ impl<H: AnyHandler> Run<H> {
                     self.measure();
                 }
                 Found::Nothing => {
-                    round = Round::Idle;
+                    round = results;
                     break;
                 }
                 Found::Broken => {
@@ -203,7 +209,7 @@ impl<H: AnyHandler> Run<H> {
 
     /// Whether there is something to do that no lane shows.
     pub(crate) fn has_more(&self) -> bool {
-        self.context.streams.has_ready()
+        self.context.streams.has_ready() || self.context.tasks.has_parked()
     }
 
     /// How long this worker may sleep when nothing is there for it; `None`: until something is.
@@ -286,6 +292,9 @@ impl<H: AnyHandler> Run<H> {
             let _ = FromWorker::TookDelivery.send(&self.control);
         }
         let Taken { lane, header, payload, position } = taken;
+        if header.kind == RecordKind::Task as u8 {
+            return self.run_task(lane, &header, payload);
+        }
         let (ring_len, area) = (payload.ring_len(), payload.area());
         let port = PortId(header.port);
         let exposed = !self.context.settings.port(port).holds_outputs();

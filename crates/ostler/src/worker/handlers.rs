@@ -19,6 +19,8 @@ use crate::api::package::Package;
 use crate::api::packet::Packet;
 use crate::api::program_code::Factories;
 use crate::api::session::Session;
+use crate::api::task::Task;
+use crate::api::task_result::TaskResult;
 use crate::api::worker::Worker;
 
 /// One of the handlers of a worker.
@@ -208,6 +210,25 @@ impl<H: AnyHandler> Handlers<H> {
         }
         self.context.callee.enter(HandlerId::Server);
         self.server.on_worker_stop(&self.worker);
+    }
+
+    /// A task is to be run: by the handler of the server, whose ports no task worker has.
+    pub(super) fn on_task(&mut self, task: &Task) -> Outcome {
+        self.context.callee.enter(HandlerId::Server);
+        self.server.on_task(&self.worker, task)
+    }
+
+    /// A task that this handler has asked has a result, or failed.
+    pub(super) fn on_finish(&mut self, handler: HandlerId, result: &TaskResult) -> Outcome {
+        self.context.callee.enter(handler);
+        let own = match handler {
+            HandlerId::Server => None,
+            HandlerId::OfPort(port) => self.ports.get_mut(port).as_mut(),
+        };
+        match own {
+            Some(own) => own.on_finish(&self.worker, result),
+            None => self.server.on_finish(&self.worker, result),
+        }
     }
 
     /// Calls what is meant for one of them and knows its type.

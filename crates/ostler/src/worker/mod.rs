@@ -8,7 +8,8 @@
 //! * [`event_loop`]: the built-in loop (callbacks, timers), [`ending`]: how it ends;
 //! * [`context`]: what all handles share; each part of it has an owner: [`running`], [`send`],
 //!   [`sessions`], [`deferred`], [`token`], [`timers`], [`inbox`], [`leaving`],
-//!   [`streams`]; [`wishes`], [`reloads`] and [`manager_link`]; [`idleness`] is the loop's own;
+//!   [`streams`], [`tasks`]; [`wishes`], [`reloads`] and [`manager_link`]; [`idleness`] is the
+//!   loop's own;
 //! * [`shown`]: what it shows of itself to its manager.
 
 mod arriving;
@@ -38,6 +39,7 @@ mod shown;
 pub(crate) mod start;
 pub(crate) mod state;
 mod streams;
+mod tasks;
 pub(crate) mod timers;
 pub(crate) mod token;
 mod waiting;
@@ -51,4 +53,5 @@ pub(crate) use handlers::HandlerId;
 pub(crate) use port::Payload;
 pub(crate) use send::{Marks, Output};
 pub(crate) use streams::Stream;
+pub(crate) use tasks::Asker;
 pub(crate) use token::DeferredToken;

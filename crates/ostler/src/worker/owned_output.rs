@@ -2,11 +2,13 @@
 //! or on its way from another thread.
 
 use ostler_shm::peer::PeerBlock;
+use ostler_shm::task_terms::TERMS_BYTES;
 
 use super::datagrams::Datagram;
 use super::files::FileToSend;
 use super::groups::GroupMessage;
 use super::send::{Marks, Output};
+use super::tasks::TaskToAsk;
 
 /// The session of a delivery, or of an output, that is of none.
 pub(super) const NO_SESSION: u64 = 0;
@@ -25,6 +27,7 @@ pub(super) enum OwnedOutput {
     /// Name, the session that does not get it, bytes.
     ToGroup(Vec<u8>, u64, Vec<u8>),
     Datagram(u16, PeerBlock, Vec<u8>),
+    Task(u64, [u8; TERMS_BYTES], Vec<u8>),
 }
 
 impl OwnedOutput {
@@ -43,6 +46,9 @@ impl OwnedOutput {
             }
             Output::Datagram(Datagram { port, peer, bytes }) => {
                 Self::Datagram(port, *peer, bytes.to_vec())
+            }
+            Output::Task(TaskToAsk { number, terms, bytes }) => {
+                Self::Task(number, terms, bytes.to_vec())
             }
         }
     }
@@ -63,6 +69,10 @@ impl OwnedOutput {
             }
             Self::Datagram(port, peer, bytes) => {
                 (NO_SESSION, Output::Datagram(Datagram { port: *port, peer, bytes }))
+            }
+            Self::Task(number, terms, bytes) => {
+                let task = TaskToAsk { number: *number, terms: *terms, bytes };
+                (NO_SESSION, Output::Task(task))
             }
         }
     }

@@ -5,7 +5,9 @@
 //! while no package memory is held, and stores it between `commit` and the look at the reactors'
 //! sleep words, so that a reactor waiting for ring space cannot sleep past it.
 
+mod answers;
 mod files;
+mod payload;
 mod room;
 
 use std::io;
@@ -14,10 +16,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ostler_core::invariant;
+use ostler_shm::answers::AnswerTaker;
 use ostler_shm::board::Board;
 use ostler_shm::fault::{Step, step};
 use ostler_shm::inbox::{Inbox, Take};
-use ostler_shm::lane::{PackageBytes, WorkerLane, WorkerMemory};
+use ostler_shm::lane::{WorkerLane, WorkerMemory};
 use ostler_shm::outbox::{Committer, NoRoom, Outbox};
 use ostler_shm::record::{FLAG_IN_AREA, FLAG_MORE, Header, RecordKind};
 use ostler_shm::sleep::{Ringer, Sleeper};
@@ -26,7 +29,9 @@ use ostler_shm::words::ProcessWords;
 
 use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::sys::eventfd;
+pub(super) use answers::FoundAnswer;
 pub(super) use files::NotPassed;
+pub(crate) use payload::{Payload, Taken};
 
 /// How often a closed gate is looked at before the worker yields its CPU for longer.
 const GATE_SPINS: u32 = 100;
@@ -43,58 +48,14 @@ struct LaneEnd {
     last_file: u64,
     /// Parts of a message that is not complete.
     partial: Vec<u8>,
+    answers: AnswerTaker,
+    /// Parts of an answer that is not complete.
+    answer_parts: Vec<u8>,
+    /// Answers were read, and their reactor, which may wait for that, was not told.
+    owes_answer_bell: bool,
     /// Ring space was given back and the reactor, which may sleep until there is some, was not
     /// told.
     owes_bell: bool,
-}
-
-/// A delivery that was taken.
-pub(crate) struct Taken {
-    /// Which lane.
-    pub(crate) lane: usize,
-    /// Its header (of the last part).
-    pub(crate) header: Header,
-    /// Its bytes.
-    pub(crate) payload: Payload,
-    /// Position of its header in the package ring.
-    pub(crate) position: u64,
-}
-
-/// The bytes of a delivery.
-#[derive(Debug)]
-pub(crate) enum Payload {
-    /// In the package ring.
-    Ring(PackageBytes),
-    /// In the area where its reactor has received it; there it stays until the delivery is
-    /// finished.
-    Area(PackageBytes),
-    /// On the heap: assembled from parts, or copied by a deferral.
-    Heap(Vec<u8>),
-}
-
-impl Payload {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Ring(bytes) | Self::Area(bytes) => bytes,
-            Self::Heap(bytes) => bytes,
-        }
-    }
-
-    /// How many lie in the package ring.
-    pub(crate) fn ring_len(&self) -> usize {
-        match self {
-            Self::Ring(bytes) => bytes.len(),
-            Self::Area(_) | Self::Heap(_) => 0,
-        }
-    }
-
-    /// Address and length of those in its reactor's area.
-    pub(crate) fn area(&self) -> Option<(usize, usize)> {
-        match self {
-            Self::Area(bytes) => Some((bytes.as_ptr() as usize, bytes.len())),
-            Self::Ring(_) | Self::Heap(_) => None,
-        }
-    }
 }
 
 /// What [`Port::take`] found.
@@ -150,6 +111,9 @@ impl Port {
                 file_link,
                 last_file: 0,
                 partial: Vec::new(),
+                answers: AnswerTaker::default(),
+                answer_parts: Vec::new(),
+                owes_answer_bell: false,
                 owes_bell: false,
             });
         }
@@ -392,7 +356,10 @@ impl Port {
         let Some(process) = words(&self.memory) else { return Ok(()) };
         self.sleeper.announce(&process.sleep.worker_sleep);
         step(Step::Sleeping);
-        let news = self.lanes.iter().any(|end| end.inbox.has_news(end.lane.down()));
+        let has_news = |end: &LaneEnd| {
+            end.inbox.has_news(end.lane.down()) || end.answers.has_news(end.lane.down())
+        };
+        let news = self.lanes.iter().any(has_news);
         let result = if news || (!was_left && self.is_left()) || has_more() {
             Ok(0)
         } else {

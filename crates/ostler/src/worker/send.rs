@@ -14,6 +14,7 @@ use super::groups::GroupMessage;
 use super::port::Port;
 use super::running::RunningDelivery;
 use super::sessions::Sessions;
+use super::tasks::TaskToAsk;
 use crate::api::send_error::{SendError, SendErrorKind};
 
 /// Replies of at least this size that lie in their own request are sent by reference instead of
@@ -43,6 +44,8 @@ pub(crate) enum Output<'a> {
     Datagram(Datagram<'a>),
     /// A message to a group, which is of none either.
     ToGroup(GroupMessage<'a>),
+    /// A task, which is of none either.
+    Task(TaskToAsk<'a>),
 }
 
 /// A change of a session's marks: flags of the session table, some of
@@ -63,7 +66,7 @@ impl Output<'_> {
 
     /// Whether it is about one session, which answers for it.
     pub(super) const fn is_of_session(self) -> bool {
-        !matches!(self, Self::Datagram(_) | Self::ToGroup(_))
+        !matches!(self, Self::Datagram(_) | Self::ToGroup(_) | Self::Task(_))
     }
 
     /// Bytes that it carries.
@@ -75,6 +78,7 @@ impl Output<'_> {
             Self::Close(_) | Self::Mark(_) | Self::Bind(_) => 0,
             Self::File(_) => FileRange::SIZE,
             Self::Datagram(datagram) => datagram.bytes.len(),
+            Self::Task(task) => task.bytes.len(),
         }
     }
 }
@@ -118,7 +122,9 @@ impl WorkerContext {
             Output::Close(_) | Output::Mark(_) | Output::Bind(_) => 0,
             // Checked where they come from.
             Output::Datagram(_) | Output::File(_) => return Ok(()),
-            Output::Join(_) | Output::Leave(_) | Output::ToGroup(_) => return Ok(()),
+            Output::Join(_) | Output::Leave(_) | Output::ToGroup(_) | Output::Task(_) => {
+                return Ok(());
+            }
         };
         match output {
             _ if len <= most => Ok(()),
@@ -180,6 +186,7 @@ impl WorkerContext {
                 self.sender.append_datagram(datagram, cause, for_delivery)
             }
             Output::ToGroup(message) => self.sender.append_to_all(message, cause, for_delivery),
+            Output::Task(task) => self.sender.append_task(task, for_delivery),
         }
     }
 

@@ -29,11 +29,16 @@ impl Shown {
     /// The callback of a delivery begins.
     pub(super) fn begin_delivery(self, kind: Option<RecordKind>, header: &Header, now: Nanos) {
         let (Some(line), Some(callback)) = (self.0, kind.and_then(callback_of)) else { return };
+        // A task is of no session, and of no port.
+        let (port, session) = match callback {
+            Callback::Task => (0, 0),
+            _ => (header.port, header.subject),
+        };
         line.begin(&Phase {
             callback: callback as u8,
             is_repeated: header.flags & FLAG_REDELIVERED != 0,
-            port: header.port,
-            session: header.subject,
+            port,
+            session,
             started_ns: now,
             received_ns: header.stamp,
         });
@@ -55,6 +60,7 @@ const fn callback_of(kind: RecordKind) -> Option<Callback> {
         RecordKind::BufferFull => Callback::BufferFull,
         RecordKind::BufferEmpty => Callback::BufferEmpty,
         RecordKind::Datagram => Callback::Packet,
+        RecordKind::Task => Callback::Task,
         _ => return None,
     })
 }

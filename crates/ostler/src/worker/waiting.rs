@@ -30,6 +30,8 @@ impl WorkerContext {
             if left.is_some_and(|left| left.is_zero()) {
                 return true;
             }
+            // Nobody waits for them any more.
+            while let Ok(Some(_)) = self.next_answer() {}
             if let Err(error) = self.sleep(left) {
                 tracing::error!(%error, "cannot wait");
                 return false;

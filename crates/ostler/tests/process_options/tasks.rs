@@ -1,11 +1,25 @@
 //! Tasks.
 
-use ostler_testkit::{TestResult, TestServer};
+use ostler_testkit::{ServerBuilder, TestResult, TestServer};
 
 use crate::Effect;
+use crate::talk::Talk;
 
-pub(crate) const EFFECTS: &[(&str, Effect)] =
-    &[("task_workers", task_workers_is_how_many_there_are)];
+pub(crate) const EFFECTS: &[(&str, Effect)] = &[
+    ("task_workers", task_workers_is_how_many_there_are),
+    ("task_max_requests", task_max_requests_replaces_a_task_worker),
+    ("task_queue_max", task_queue_max_bounds_what_waits),
+    ("task_max_length", task_max_length_bounds_a_payload),
+    ("task_crash_policy", task_crash_policy_is_what_becomes_of_a_started_task),
+    ("task_attempts_max", task_attempts_max_is_how_often_a_task_is_started),
+];
+
+/// A server with one worker of each kind, that does what is ordered.
+fn foreman() -> ServerBuilder {
+    let builder = TestServer::example("foreman").set("workers", 1).set("task_workers", 1);
+    let builder = builder.expect_log("worker died").expect_log("not taken in");
+    builder.expect_log("were not run before the server ended")
+}
 
 #[test]
 fn task_workers_is_how_many_there_are() -> TestResult {
@@ -14,6 +28,73 @@ fn task_workers_is_how_many_there_are() -> TestResult {
         server.wait_for("all task workers", |server| server.task_workers().len() == tasks)?;
         assert_eq!(server.workers().len(), 1);
         server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn task_max_requests_replaces_a_task_worker() -> TestResult {
+    let server = foreman().set("task_max_requests", 3).start()?;
+    let mut talk = Talk::new(&server)?;
+    for _ in 0..3 {
+        assert!(talk.ask("wait 20000 whoami")?.starts_with("t0.1 "));
+    }
+    server.wait_for_log("takes tasks worker=t0.2")?;
+    assert!(talk.ask("wait 20000 whoami")?.starts_with("t0.2 "));
+    assert!(talk.ask("whoami")?.starts_with("w0.1 "), "it is another limit");
+    server.stop()
+}
+
+#[test]
+fn task_queue_max_bounds_what_waits() -> TestResult {
+    for (most, is_taken) in [(2, false), (3, true)] {
+        let server = foreman().set("task_queue_max", most).start()?;
+        let mut talk = Talk::new(&server)?;
+        for _ in 0..2 {
+            assert!(talk.ask("after 10000 send echo x")?.starts_with("asked"));
+        }
+        let answer = talk.ask("wait 20000 echo third")?;
+        assert_eq!(answer == "third", is_taken, "{answer}");
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn task_max_length_bounds_a_payload() -> TestResult {
+    let server = foreman().set("task_max_length", 64).start()?;
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer("size 64", "same 64")?;
+    assert!(talk.ask("size 65")?.contains("`task_max_length` allows (64)"));
+    server.stop()
+}
+
+#[test]
+fn task_crash_policy_is_what_becomes_of_a_started_task() -> TestResult {
+    for (policy, answer) in [
+        ("fail", "error: the worker that ran the task died"),
+        ("redeliver", "survived"),
+        ("drop", "error: no result came in time"),
+    ] {
+        let server = foreman().set("task_crash_policy", policy).start()?;
+        let file = server.directory().join("died");
+        let mut talk = Talk::new(&server)?;
+        talk.expect_answer(&format!("wait 1500 die {}", file.display()), answer)?;
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn task_attempts_max_is_how_often_a_task_is_started() -> TestResult {
+    for attempts in [1, 3] {
+        let builder = foreman().set("task_crash_policy", "redeliver");
+        let server = builder.set("task_attempts_max", attempts).start()?;
+        let mut talk = Talk::new(&server)?;
+        let died = "error: the worker that ran the task died";
+        talk.expect_answer("wait 20000 abort", died)?;
+        let ended = server.stop_and_report()?;
+        assert_eq!(ended.log().lines_with("worker died").len(), attempts);
     }
     Ok(())
 }

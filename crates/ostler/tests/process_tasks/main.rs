@@ -1,6 +1,12 @@
 //! Task workers: how they live, what becomes of tasks, and that clients do not notice.
 #![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
 
+mod deaths;
+mod foreman;
 mod lives;
+mod queue;
+mod results;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../talk/mod.rs"]
+mod talk;

@@ -15,6 +15,8 @@ pub struct ReactorLane {
     reactor: usize,
     /// The package ring; this side writes it.
     pub packages: RingMemory,
+    /// The ring for answers; this side writes it.
+    pub answers: RingMemory,
     /// The out ring; the worker writes it.
     pub outputs: RingMemory,
     fallback: Box<(DownWords, UpWords, ProcessWords)>,
@@ -35,6 +37,7 @@ impl ReactorLane {
         up.words::<ProcessWords>(sizes.process_words_at())?;
         Some(Self {
             packages: RingMemory::new(down, sizes.package_ring_at(reactor), sizes.lane_size)?,
+            answers: RingMemory::new(down, sizes.answers_ring_at(reactor), sizes.answers_size())?,
             outputs: RingMemory::new(up, sizes.out_ring_at(reactor), sizes.lane_size)?,
             down: Arc::clone(down),
             up: Arc::clone(up),

@@ -121,6 +121,8 @@ pub struct WorkerLane {
     up_at: u64,
     /// The package ring, read-only.
     pub packages: RingMemory,
+    /// The ring for answers, read-only.
+    pub answers: RingMemory,
     /// The out ring; this side writes it.
     pub outputs: RingMemory,
     holds: Rc<Cell<usize>>,
@@ -142,6 +144,11 @@ impl WorkerLane {
                 &memory.down,
                 sizes.package_ring_at(reactor),
                 sizes.lane_size,
+            )?,
+            answers: RingMemory::new(
+                &memory.down,
+                sizes.answers_ring_at(reactor),
+                sizes.answers_size(),
             )?,
             outputs: RingMemory::new(&memory.up, sizes.out_ring_at(reactor), sizes.lane_size)?,
             up: Arc::clone(&memory.up),
@@ -172,6 +179,13 @@ impl WorkerLane {
         let offset = (position & (self.packages.capacity() - 1)) + HEADER_SIZE as u64;
         let raw = self.packages.raw(offset, header.payload_len());
         PackageBytes::new(Arc::clone(self.packages.mapping()), raw.as_ptr(), raw.len(), &self.holds)
+    }
+
+    /// A copy of the payload of an answer.
+    #[must_use]
+    pub fn answer(&self, position: u64, header: &Header) -> Vec<u8> {
+        let offset = (position & (self.answers.capacity() - 1)) + HEADER_SIZE as u64;
+        self.answers.raw(offset, header.payload_len()).to_vec()
     }
 
     /// Whether package memory of this lane is still referred to.

@@ -126,6 +126,12 @@ fn the_balance_sees_every_counter_that_is_a_part_of_it() {
     }
 }
 
+fn some_tasks() -> TaskCounts {
+    let (mut tasks, mut next) = (TaskCounts::default(), 149..);
+    tasks.visit(&mut |count| *count = next.next().unwrap());
+    tasks
+}
+
 fn group_counts() -> GroupCounts {
     GroupCounts {
         joined: 101,
@@ -211,6 +217,7 @@ fn the_books_of_reactors_are_added_counter_by_counter() {
         },
         files: FileCounts { taken: 113, sent: 127, failed: 131, refused: 137, disk_waits: 139 },
         groups: group_counts(),
+        tasks: some_tasks(),
     };
     assert!(!numbers(&one).contains(&0));
     let mut sum = one.clone();

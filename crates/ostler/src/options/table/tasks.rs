@@ -1,20 +1,85 @@
 //! Task workers: how many there are, and what they are given.
 
+use crate::options::TaskCrash;
+use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::field;
+use crate::options::size;
 
 const TOPIC: &str = "Tasks";
+const MIB: u64 = size::MIB as u64;
 
-pub(super) const ROWS: &[OptionInfo] = &[OptionInfo {
-    name: "task_workers",
-    topic: TOPIC,
-    kind: Kind::Integer { min: 0, max: 1_024 },
-    default: "0",
-    unit: "processes",
-    why: "0 = none: a server that hands over no tasks needs none. Each is a process with a \
+pub(super) const ROWS: &[OptionInfo] = &[
+    OptionInfo {
+        name: "task_workers",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: 1_024 },
+        default: "0",
+        unit: "processes",
+        why: "0 = none: a server that hands over no tasks needs none. Each is a process with a \
               handler of its own.",
-    effect: "Number of processes that run tasks (`Worker::task`), beside those that serve \
+        effect: "Number of processes that run tasks (`Worker::task`), beside those that serve \
                  clients. They are supervised as those are, and follow them when the server is \
                  reloaded (S13).",
-    access: field!(task_workers),
-}];
+        access: field!(task_workers),
+    },
+    OptionInfo {
+        name: "task_max_requests",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: 1_000_000_000_000 },
+        default: "0",
+        unit: "tasks",
+        why: "0 = never: only code that leaks needs it.",
+        effect: "Tasks after which a task worker asks to be replaced; above 10 the slots are \
+                 spread over half as many again, as with `max_requests` (S29).",
+        access: field!(task_max_requests),
+    },
+    OptionInfo {
+        name: "task_queue_max",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 1, max: 10_000_000 },
+        default: "100000",
+        unit: "tasks",
+        why: "Minutes of work of most workers; who asks for more than is done has to hear of it. \
+              Their payloads are charged to `memory_budget` besides.",
+        effect: "Most tasks that wait, are delayed or in hand, over the whole server; who asks for \
+                 one more is told that the queue is full.",
+        access: field!(task_queue_max),
+    },
+    OptionInfo {
+        name: "task_max_length",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: 64, max: 64 * MIB },
+        default: "2M",
+        unit: "bytes",
+        why: "As long as a package may be (`package_max_length`), which many tasks are made of.",
+        effect: "Longest payload of a task, and longest result; a longer one is refused where it \
+                 is asked.",
+        access: field!(task_max_length),
+    },
+    OptionInfo {
+        name: "task_crash_policy",
+        topic: TOPIC,
+        kind: Kind::Choice(TaskCrash::WORDS),
+        default: "fail",
+        unit: "",
+        why: "Nothing runs twice unless somebody says that it may.",
+        effect: "What becomes of a task whose worker died after it was started: its asker is told \
+                 (`fail`), nobody is (`drop`), or another worker runs it (`redeliver`), up to \
+                 `task_attempts_max` times. With `redeliver` its results come exactly once, the \
+                 execution may not. What no worker had started is run by another one anyway (S13).",
+        access: field!(task_crash_policy),
+    },
+    OptionInfo {
+        name: "task_attempts_max",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 1, max: 100 },
+        default: "3",
+        unit: "attempts",
+        why: "A task that kills every worker must end; more than 100 attempts only repeat the same \
+              crash.",
+        effect: "How often a task is started with `task_crash_policy = redeliver`, before it \
+                 fails.",
+        access: field!(task_attempts_max),
+    },
+];

@@ -41,7 +41,7 @@ impl Reactor {
         self.clients.go_on_with_casts();
         for lane in self.destinations.slots() {
             let Some(destination) = self.destinations.get(lane) else { continue };
-            let has_news = destination.has_news(self.clients.brain.awaits_freed(lane))
+            let has_news = destination.has_news(self.clients.awaits_freed(lane))
                 || self.clients.groups.is_interrupted(lane);
             if has_news && !destination.is_condemned() && !self.clients.groups.is_casting(lane) {
                 self.consume(lane);
@@ -58,7 +58,13 @@ impl Reactor {
             return invariant!(false, "who is consumed has a place");
         };
         match self.clients.consume(lane, destination) {
-            Ok(()) => self.clients.brain.set_work(lane, destination.work_ns()),
+            Ok(()) => {
+                let work_ns = destination.work_ns();
+                self.clients.brain.set_work(lane, work_ns);
+                if let Some(tasks) = &mut self.clients.tasks {
+                    tasks.consumed(lane, work_ns);
+                }
+            }
             Err(ProtocolViolation(why)) => self.condemn(lane, why),
         }
     }
@@ -83,6 +89,12 @@ impl Reactor {
 }
 
 impl ClientSide {
+    /// Whether something waits for package memory of a lane.
+    pub(in crate::reactor) fn awaits_freed(&self, lane: LaneSlot) -> bool {
+        let tasks = self.tasks.as_ref();
+        self.brain.awaits_freed(lane) || tasks.is_some_and(|tasks| tasks.awaits_freed(lane))
+    }
+
     fn consume(
         &mut self,
         lane: LaneSlot,
@@ -124,14 +136,8 @@ impl ClientSide {
         let header = record.header;
         let bytes = destination.output(&record);
         match record.kind {
-            RecordKind::Out => {
-                self.out(lane, header.subject, bytes.into(), part_of(&header, 0))?;
-            }
-            RecordKind::Stream if header.total == 0 => {
-                return Err(ProtocolViolation("a stream without a number"));
-            }
-            RecordKind::Stream => {
-                self.out(lane, header.subject, bytes.into(), part_of(&header, header.total))?;
+            RecordKind::Out | RecordKind::Stream => {
+                self.message(lane, record.kind, &header, bytes)?;
             }
             RecordKind::File => {
                 let range = FileRange::from_bytes(&bytes.to_vec())
@@ -151,6 +157,12 @@ impl ClientSide {
             RecordKind::Join => self.join(header.subject, bytes)?,
             RecordKind::Leave => self.leave_group(header.subject, bytes)?,
             RecordKind::ToGroup => self.send_to_group(lane, &record, bytes)?,
+            RecordKind::AskTask | RecordKind::Result => {
+                self.task_record(lane, destination.key(), &record, bytes, started)?;
+            }
+            RecordKind::Expose | RecordKind::Fin if destination.runs_tasks() => {
+                self.task_progress(lane, record.kind, header.cause, started)?;
+            }
             RecordKind::Expose => {
                 self.brain.expose(lane, header.cause, started).map_err(ProtocolViolation)?
             }
@@ -169,7 +181,10 @@ impl ClientSide {
             | RecordKind::Datagram
             | RecordKind::Closed
             | RecordKind::BufferFull
-            | RecordKind::BufferEmpty => {
+            | RecordKind::BufferEmpty
+            | RecordKind::Task
+            | RecordKind::Answer
+            | RecordKind::TaskEnd => {
                 return Err(ProtocolViolation("a record of the other direction"));
             }
         }
@@ -177,6 +192,21 @@ impl ClientSide {
             self.brain.finish(lane, header.cause, started).map_err(ProtocolViolation)?;
         }
         Ok(())
+    }
+
+    /// A message for a session, or a part of one.
+    fn message(
+        &mut self,
+        lane: LaneSlot,
+        kind: RecordKind,
+        header: &Header,
+        bytes: RawBytes<'_>,
+    ) -> Result<(), ProtocolViolation> {
+        let stream = if kind == RecordKind::Stream { header.total } else { 0 };
+        if kind == RecordKind::Stream && stream == 0 {
+            return Err(ProtocolViolation("a stream without a number"));
+        }
+        self.out(lane, header.subject, bytes.into(), part_of(header, stream))
     }
 
     /// A reply that lies in its own request, in memory that only this side writes.

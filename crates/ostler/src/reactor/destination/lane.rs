@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 
 use ostler_core::brain::Entry;
 use ostler_core::ids::ProcessKey;
+use ostler_shm::answers::AnswerGiver;
 use ostler_shm::consumer::{Consumer, Record};
 use ostler_shm::giver::{Giver, Opening, ProtocolViolation};
 use ostler_shm::lane::{RawBytes, RawBytesMut, ReactorLane};
@@ -28,6 +29,7 @@ pub(in crate::reactor) struct Lane {
     key: ProcessKey,
     memory: ReactorLane,
     giver: Giver,
+    answers: AnswerGiver,
     consumer: Consumer,
     /// Rung by us.
     worker_bell: OwnedFd,
@@ -56,6 +58,7 @@ impl Lane {
             key,
             memory,
             giver: Giver::default(),
+            answers: AnswerGiver::default(),
             consumer: Consumer::default(),
             worker_bell,
             worker_ringer: Ringer::default(),
@@ -104,7 +107,8 @@ impl Lane {
 
     /// False when it has rung too often for nothing.
     pub(super) fn rang(&mut self) -> bool {
-        self.empty_rings = if self.has_news(true) { 0 } else { self.empty_rings + 1 };
+        let has_news = self.has_news(true) || self.has_answer_room();
+        self.empty_rings = if has_news { 0 } else { self.empty_rings + 1 };
         self.empty_rings <= EMPTY_RINGS_MAX
     }
 
@@ -129,6 +133,7 @@ impl Lane {
     pub(super) fn publish(&mut self) -> bool {
         self.has_news = self.giver.is_dirty();
         self.giver.publish(self.memory.down());
+        self.has_news |= self.answers.publish(self.memory.down());
         self.has_news
     }
 
@@ -185,6 +190,28 @@ impl Lane {
 
     pub(super) fn reclaim(&mut self, freed: u64) -> Result<(), ProtocolViolation> {
         self.giver.reclaim(freed)
+    }
+
+    // ---- answers --------------------------------------------------------------------------------
+
+    pub(super) fn append_answer(
+        &mut self,
+        header: Header,
+        payload: &[u8],
+    ) -> Result<bool, ProtocolViolation> {
+        if self.answers.append(&self.memory.answers, header, payload).is_ok() {
+            return Ok(true);
+        }
+        self.answers.read(self.memory.up())?;
+        Ok(self.answers.append(&self.memory.answers, header, payload).is_ok())
+    }
+
+    pub(super) fn set_answers_wait(&mut self, wait: bool) {
+        self.answers.set_waits(wait, self.memory.down());
+    }
+
+    pub(super) fn has_answer_room(&self) -> bool {
+        self.answers.has_room_news(self.memory.up())
     }
 
     // ---- outputs --------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use ostler_core::brain::Entry;
-use ostler_core::ids::ProcessKey;
+use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_shm::consumer::Record;
 use ostler_shm::giver::{Opening, ProtocolViolation};
 use ostler_shm::lane::{RawBytes, RawBytesMut};
@@ -63,6 +63,11 @@ impl Destination {
         match &self.kind {
             Kind::Lane(lane) => lane.key(),
         }
+    }
+
+    /// Whether what it is given are tasks.
+    pub(super) fn runs_tasks(&self) -> bool {
+        self.key().kind == ProcessKind::Task
     }
 
     /// Tells successive owners of one place apart, in tokens of events.
@@ -234,6 +239,34 @@ impl Destination {
     fn reclaim(&mut self, freed: u64) -> Result<(), ProtocolViolation> {
         match &mut self.kind {
             Kind::Lane(lane) => lane.reclaim(freed),
+        }
+    }
+
+    // ---- answers --------------------------------------------------------------------------------
+
+    /// Writes an answer; false: there is no room now. It is not seen before
+    /// [`Destination::publish`].
+    pub(super) fn append_answer(
+        &mut self,
+        header: Header,
+        payload: &[u8],
+    ) -> Result<bool, ProtocolViolation> {
+        match &mut self.kind {
+            Kind::Lane(lane) => lane.append_answer(header, payload),
+        }
+    }
+
+    /// Says whether answers wait for room.
+    pub(super) fn set_answers_wait(&mut self, wait: bool) {
+        match &mut self.kind {
+            Kind::Lane(lane) => lane.set_answers_wait(wait),
+        }
+    }
+
+    /// Whether there is room again for answers that wait.
+    pub(super) fn has_answer_room(&self) -> bool {
+        match &self.kind {
+            Kind::Lane(lane) => lane.has_answer_room(),
         }
     }
 

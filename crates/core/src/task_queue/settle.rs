@@ -1,0 +1,82 @@
+//! What becomes of what a worker has: it leaves, idles behind others, or is dead.
+
+use super::TaskQueue;
+use super::task::{Asked, TaskCrashPolicy, TaskEnd, TaskId};
+use crate::ids::LaneSlot;
+
+/// A task that is over because of the end of its worker.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Settled<B> {
+    /// Who has asked, and what the asker calls it.
+    pub asked: Asked,
+    /// What the asker is told, if it is.
+    pub told: Option<TaskEnd>,
+    /// Its body.
+    pub body: B,
+}
+
+impl<B> TaskQueue<B> {
+    /// A worker gives back what it has not started: everything from this position on. It is the
+    /// next again, in its order.
+    pub fn recalled(&mut self, lane: LaneSlot, first: u64) {
+        let Some(worker) = self.workers.get_mut(lane) else { return };
+        worker.set_full(false);
+        while let Some(task) = worker.take_unstarted(first) {
+            self.waiting.push_front(&mut self.tasks, task);
+        }
+    }
+
+    /// A worker leaves: it gives back what it has not started, and is given nothing more.
+    pub fn leave(&mut self, lane: LaneSlot, first: u64) {
+        self.recalled(lane, first);
+        if let Some(worker) = self.workers.get_mut(lane) {
+            worker.leave();
+        }
+    }
+
+    /// A worker is dead. What it had not started is the next again, untouched; what it had started
+    /// is settled by the crash policy. `is_condemned`: it wrote nonsense, and nothing of what it
+    /// had in hand is run again.
+    pub fn worker_died(
+        &mut self,
+        lane: LaneSlot,
+        first: u64,
+        is_condemned: bool,
+        over: &mut Vec<Settled<B>>,
+    ) {
+        if !is_condemned {
+            self.recalled(lane, first);
+        }
+        let Some(mut worker) = self.workers.remove(lane) else { return };
+        while let Some(task) = worker.take_any() {
+            if is_condemned || !self.run_again(task) {
+                self.give_up(task, over);
+            }
+        }
+    }
+
+    /// A started task lost its worker: whether it is run again.
+    fn run_again(&mut self, id: TaskId) -> bool {
+        let TaskCrashPolicy::Redeliver(most) = self.settings.crash_policy else { return false };
+        let Some(task) = self.tasks.get_mut(id) else { return false };
+        task.attempt = task.attempt.saturating_add(1);
+        if task.is_exposed || task.attempt >= most {
+            return false;
+        }
+        self.counts.redelivered += 1;
+        self.waiting.push_front(&mut self.tasks, id);
+        true
+    }
+
+    fn give_up(&mut self, id: TaskId, over: &mut Vec<Settled<B>>) {
+        let Some(task) = self.tasks.remove(id) else { return };
+        let is_told = self.settings.crash_policy != TaskCrashPolicy::Drop;
+        if is_told {
+            self.counts.failed += 1;
+        } else {
+            self.counts.dropped += 1;
+        }
+        let told = Some(TaskEnd::WorkerDied).filter(|_| is_told && task.terms.wants_result);
+        over.push(Settled { asked: task.asked, told, body: task.body });
+    }
+}

@@ -1,0 +1,109 @@
+//! What became of a task, as its asker is told.
+
+use ostler_core::task_queue::TaskEnd;
+
+use super::task_error::{TaskError, TaskErrorKind};
+
+/// A result of a task, or why it has none; for [`Handler::on_finish`](crate::Handler::on_finish)
+/// and the callback of [`TaskRequest::then`](crate::TaskRequest::then).
+///
+/// ```
+/// # use ostler::{Handler, Outcome, Package, Session, TaskResult, Worker};
+/// struct Shop;
+///
+/// impl Handler for Shop {
+///     fn on_receive(&mut self, worker: &Worker, _: &Session, order: &Package) -> Outcome {
+///         worker.task(order).report()?;
+///         Ok(())
+///     }
+///
+///     fn on_finish(&mut self, _: &Worker, result: &TaskResult) -> Outcome {
+///         println!("task {}: {} bytes", result.task(), result.bytes()?.len());
+///         Ok(())
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct TaskResult {
+    task: u64,
+    worker: u16,
+    outcome: Result<Vec<u8>, TaskErrorKind>,
+}
+
+impl TaskResult {
+    pub(crate) const fn result(task: u64, worker: u16, bytes: Vec<u8>) -> Self {
+        Self { task, worker, outcome: Ok(bytes) }
+    }
+
+    pub(crate) const fn end(task: u64, end: TaskEnd) -> Self {
+        Self { task, worker: 0, outcome: Err(TaskErrorKind::of_end(end)) }
+    }
+
+    pub(crate) const fn failed(task: u64, kind: TaskErrorKind) -> Self {
+        Self { task, worker: 0, outcome: Err(kind) }
+    }
+
+    /// Whether nothing of the task comes behind this.
+    pub(crate) const fn is_last(&self) -> bool {
+        self.outcome.is_err()
+    }
+
+    /// The task was acknowledged: nobody need be told.
+    pub(crate) const fn is_good_end(&self) -> bool {
+        matches!(self.outcome, Err(TaskErrorKind::NoResult))
+    }
+
+    /// The number of the task, as it was returned where it was asked.
+    ///
+    /// ```
+    /// # use ostler::{Outcome, TaskResult};
+    /// fn on_finish(result: &TaskResult) -> Outcome {
+    ///     println!("task {} is done", result.task());
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn task(&self) -> u64 {
+        self.task
+    }
+
+    /// The slot of the task worker whose result it is.
+    ///
+    /// ```
+    /// # use ostler::TaskResult;
+    /// fn whose(result: &TaskResult) -> String {
+    ///     format!("task worker {}", result.worker_slot())
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn worker_slot(&self) -> u16 {
+        self.worker
+    }
+
+    /// The result.
+    ///
+    /// ```
+    /// # use ostler::{Outcome, TaskResult};
+    /// fn on_finish(result: &TaskResult) -> Outcome {
+    ///     match result.bytes() {
+    ///         Ok(bytes) => println!("{} bytes", bytes.len()),
+    ///         Err(error) => println!("no result: {error}"),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Why there is none: the task was not taken in, or its worker died.
+    pub fn bytes(&self) -> Result<&[u8], TaskError> {
+        self.outcome.as_deref().map_err(|kind| TaskError::from(*kind))
+    }
+
+    /// The same without a copy.
+    ///
+    /// # Errors
+    /// Those of [`TaskResult::bytes`].
+    pub(crate) fn into_bytes(self) -> Result<Vec<u8>, TaskError> {
+        self.outcome.map_err(TaskError::from)
+    }
+}

@@ -1,0 +1,115 @@
+//! Tasks in the first reactor, which is the switch for them: every process has a lane to it.
+//!
+//! Responsible for: taking in what is asked, writing tasks to task workers, bringing results and
+//! ends to those who have asked. What is to be done is decided by
+//! [`ostler_core::task_queue::TaskQueue`]; this is its driver. Must never: wait for a worker,
+//! believe a byte that one wrote, or keep bytes that the memory budget was not charged.
+//!
+//! `ask` (what comes up), `give` (tasks to workers), `answers` (results and ends to askers), `ends`
+//! (workers that leave or die, and the end of the server).
+
+mod answers;
+mod ask;
+mod ends;
+mod give;
+
+use std::collections::{HashMap, VecDeque};
+
+use ostler_core::Nanos;
+use ostler_core::ids::{LaneSlot, ProcessKey};
+use ostler_core::task_queue::{TaskCounts, TaskQueue, TaskQueueSettings};
+use ostler_shm::layout::Sizes;
+
+use crate::options::Options;
+use answers::Answer;
+use ask::Parts;
+use give::Sending;
+
+/// The reactor that has the tasks.
+const TASK_REACTOR: usize = ostler_core::placement::TASK_REACTOR;
+/// Memory that a task takes besides its bytes, as it is charged.
+const TASK_OVERHEAD_BYTES: usize = 256;
+
+/// What a reactor has to know of tasks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TaskSettings {
+    queue: TaskQueueSettings,
+    /// Longest payload of a task or of a result.
+    max_length: usize,
+    /// Longest payload of a record of a package ring.
+    payload_max: usize,
+    /// Longest payload of an answer's record.
+    answer_max: usize,
+}
+
+impl TaskSettings {
+    /// `None`: the server has no task workers.
+    pub(super) fn new(options: &Options, sizes: &Sizes) -> Option<Self> {
+        (options.task_workers > 0).then(|| Self {
+            queue: options.task_queue_settings(),
+            max_length: options.task_max_length,
+            payload_max: sizes.payload_max(),
+            answer_max: sizes.answer_payload_max(),
+        })
+    }
+}
+
+/// The tasks of the server.
+pub(super) struct Tasks {
+    settings: TaskSettings,
+    queue: TaskQueue<Vec<u8>>,
+    /// What came in parts and is not whole.
+    parts: HashMap<LaneSlot, Parts>,
+    /// Tasks of several parts that are being written.
+    sending: HashMap<LaneSlot, Sending>,
+    /// Answers of this turn.
+    answers: VecDeque<Answer>,
+    /// Answers that wait for room in the rings of their askers.
+    waiting: HashMap<LaneSlot, VecDeque<Answer>>,
+    /// Workers that are told to leave when everything is done.
+    leaving_last: Vec<ProcessKey>,
+}
+
+impl Tasks {
+    /// The tasks of the server, if this is the reactor that has them.
+    pub(super) fn new(settings: Option<TaskSettings>, reactor: usize) -> Option<Box<Self>> {
+        let settings = settings.filter(|_| reactor == TASK_REACTOR)?;
+        Some(Box::new(Self {
+            settings,
+            queue: TaskQueue::new(settings.queue),
+            parts: HashMap::new(),
+            sending: HashMap::new(),
+            answers: VecDeque::new(),
+            waiting: HashMap::new(),
+            leaving_last: Vec::new(),
+        }))
+    }
+
+    /// What became of all of them.
+    pub(super) const fn counts(&self) -> &TaskCounts {
+        self.queue.counts()
+    }
+
+    /// When something is due.
+    pub(super) fn due(&self) -> Option<Nanos> {
+        self.queue.due()
+    }
+
+    /// The outputs of a lane were consumed: its worker may have room again.
+    pub(super) fn consumed(&mut self, lane: LaneSlot, work_ns: Nanos) {
+        if self.queue.is_worker(lane) {
+            self.queue.set_work(lane, work_ns);
+            self.queue.room_freed(lane);
+        }
+    }
+
+    /// Whether something waits for room in the package ring of a lane.
+    pub(super) fn awaits_freed(&self, lane: LaneSlot) -> bool {
+        self.queue.is_full(lane)
+    }
+}
+
+/// Memory that a body takes.
+const fn charge_of(body: &[u8]) -> u64 {
+    (body.len() + TASK_OVERHEAD_BYTES) as u64
+}

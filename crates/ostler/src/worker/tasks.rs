@@ -1,0 +1,380 @@
+//! Tasks in a process: what it has asked and not heard the end of, and the way of its words.
+//!
+//! Answers are taken whenever the loop looks; callbacks run between deliveries. While a callback
+//! waits for a task, answers to others are parked: no callback runs inside another.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use ostler_core::ids::ProcessKind;
+use ostler_core::placement::TASK_REACTOR;
+use ostler_core::task_queue::TaskEnd;
+use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
+use ostler_shm::task_terms::{TERMS_BYTES, TermsBlock};
+
+use super::context::WorkerContext;
+use super::handlers::HandlerId;
+use super::owned_output::NO_SESSION;
+use super::port::FoundAnswer;
+use super::running::RunningDelivery;
+use super::send::{Output, Sender};
+use crate::api::outcome::Outcome;
+use crate::api::send_error::SendError;
+use crate::api::task_error::{TaskError, TaskErrorKind};
+use crate::api::task_result::TaskResult;
+use crate::api::worker::Worker;
+use crate::options::{Options, TaskCrash};
+
+/// What a process has to know of the tasks of its server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TaskLimits {
+    /// How many task workers there are.
+    workers: u16,
+    max_length: usize,
+    /// Results are held back until their task is finished.
+    pub(super) holds_results: bool,
+}
+
+impl TaskLimits {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            workers: options.task_workers,
+            max_length: options.task_max_length,
+            holds_results: options.task_crash_policy == TaskCrash::Redeliver,
+        }
+    }
+}
+
+/// A task that is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TaskToAsk<'a> {
+    /// What this process calls it.
+    pub(super) number: u64,
+    /// Its terms, as the record has them.
+    pub(super) terms: [u8; TERMS_BYTES],
+    pub(super) bytes: &'a [u8],
+}
+
+/// What is called with each result of a task, and with its failure.
+pub(crate) type OnResult = Box<dyn FnMut(&mut dyn Any, &Worker, &TaskResult) -> Outcome>;
+
+/// Who wants to hear of a task.
+pub(crate) enum Asker {
+    /// `on_finish` of this handler.
+    Handler(HandlerId),
+    /// This function, with this handler; `None` while it runs.
+    Callback(HandlerId, Option<OnResult>),
+    /// A callback that waits for it.
+    Waits,
+}
+
+/// Tasks that this process has asked and that are not over.
+#[derive(Default)]
+pub(crate) struct Tasks {
+    last: Cell<u64>,
+    askers: RefCell<HashMap<u64, Asker>>,
+    /// Results and ends that came while a callback waited for something else.
+    parked: RefCell<VecDeque<TaskResult>>,
+}
+
+impl Tasks {
+    fn next_number(&self) -> u64 {
+        self.last.set(self.last.get() + 1);
+        self.last.get()
+    }
+
+    /// Whether somebody wants to hear of a task that is not over.
+    pub(super) fn are_awaited(&self) -> bool {
+        !self.askers.borrow().is_empty()
+    }
+
+    /// How many of them there are.
+    pub(super) fn awaited(&self) -> usize {
+        self.askers.borrow().len()
+    }
+
+    /// A task was never asked, because there was no room for it.
+    pub(super) fn lost(&self, number: u64) {
+        self.parked.borrow_mut().push_back(TaskResult::failed(number, TaskErrorKind::LaneFull));
+    }
+
+    /// Whether there is something that was parked.
+    pub(super) fn has_parked(&self) -> bool {
+        !self.parked.borrow().is_empty()
+    }
+
+    /// What was parked, the oldest first.
+    pub(super) fn take_parked(&self) -> Option<TaskResult> {
+        self.parked.borrow_mut().pop_front()
+    }
+
+    /// Who is called with this result. One that ends the task is the last.
+    pub(super) fn asker_of(&self, result: &TaskResult) -> Option<Asker> {
+        let mut askers = self.askers.borrow_mut();
+        if result.is_last() {
+            return askers.remove(&result.task());
+        }
+        match askers.get_mut(&result.task())? {
+            Asker::Handler(handler) => Some(Asker::Handler(*handler)),
+            Asker::Callback(handler, callback) => Some(Asker::Callback(*handler, callback.take())),
+            Asker::Waits => None, // its time is over
+        }
+    }
+
+    /// A callback has returned; it is called again with the next result.
+    pub(super) fn give_back(&self, number: u64, returned: OnResult) {
+        if let Some(Asker::Callback(_, callback)) = self.askers.borrow_mut().get_mut(&number) {
+            *callback = Some(returned);
+        }
+    }
+}
+
+impl WorkerContext {
+    /// Whether a task can be asked.
+    fn check_task(&self, terms: &TermsBlock, len: usize) -> Result<(), TaskError> {
+        let TaskLimits { workers, max_length, .. } = self.settings.tasks;
+        if workers == 0 {
+            return Err(TaskErrorKind::NoWorkers.into());
+        }
+        if let Some(slot) = terms.slot.filter(|slot| *slot >= workers) {
+            return Err(TaskErrorKind::NoSuchWorker { slot, workers }.into());
+        }
+        if len > max_length {
+            return Err(TaskErrorKind::TooLong { len, most: max_length }.into());
+        }
+        Ok(())
+    }
+
+    /// Asks a task; an output of the running callback, if there is one. Who wants to hear of it has
+    /// to run the loop that takes answers.
+    pub(crate) fn ask_task(
+        &self,
+        terms: TermsBlock,
+        bytes: &[u8],
+        asker: Option<Asker>,
+    ) -> Result<u64, TaskError> {
+        self.check_task(&terms, bytes.len())?;
+        if asker.is_some() && !self.key.kind.is_worker() {
+            return Err(TaskErrorKind::NoLoop.into());
+        }
+        let number = self.tasks.next_number();
+        let terms = TermsBlock { wants_result: asker.is_some(), ..terms }.to_bytes();
+        let output = Output::Task(TaskToAsk { number, terms, bytes });
+        // First: under no circumstances comes an answer before it is known whose that is.
+        if let Some(asker) = asker {
+            self.tasks.askers.borrow_mut().insert(number, asker);
+        }
+        self.output_checked(NO_SESSION, output).map_err(|error| {
+            self.tasks.askers.borrow_mut().remove(&number);
+            TaskError::from(error)
+        })?;
+        Ok(number)
+    }
+
+    /// Asks tasks and waits for the first result of each, all in all at most so long.
+    pub(crate) fn wait_for_tasks(
+        &self,
+        terms: TermsBlock,
+        payloads: &[&[u8]],
+        timeout: Duration,
+    ) -> Vec<Result<Vec<u8>, TaskError>> {
+        let until = Instant::now() + timeout;
+        let terms = TermsBlock { wants_result: true, ..terms };
+        let asked = payloads.iter().map(|bytes| self.ask_now(terms, bytes));
+        let mut waited: Vec<Waited> = asked.collect();
+        self.publish_now();
+        while waited.iter().any(Waited::is_open) {
+            let left = until.saturating_duration_since(Instant::now());
+            let problem = match self.take_results(&mut waited) {
+                Err(error) => Some(error),
+                Ok(true) => continue,
+                Ok(false) if left.is_zero() => Some(TaskErrorKind::TimedOut.into()),
+                Ok(false) => {
+                    let slept = self.sender.port().wait_for_answer(left);
+                    slept.err().map(|error| TaskErrorKind::CannotWait(error.kind()).into())
+                }
+            };
+            if let Some(problem) = problem {
+                waited.iter_mut().for_each(|waited| waited.give_up(problem));
+            }
+        }
+        waited.into_iter().map(|waited| self.forget(waited)).collect()
+    }
+
+    /// Asks a task at once, whatever its delivery holds back.
+    fn ask_now(&self, terms: TermsBlock, bytes: &[u8]) -> Waited {
+        if self.key.kind == ProcessKind::Task {
+            return Waited::over(Err(TaskErrorKind::InTaskWorker.into()));
+        }
+        if let Err(error) = self.check_task(&terms, bytes.len()) {
+            return Waited::over(Err(error));
+        }
+        let number = self.tasks.next_number();
+        self.tasks.askers.borrow_mut().insert(number, Asker::Waits);
+        let task = TaskToAsk { number, terms: terms.to_bytes(), bytes };
+        self.expose_deferral();
+        let mut running = self.running.delivery();
+        let asked = self.sender.append_task(task, running.as_mut());
+        self.running.update(running);
+        match asked {
+            Ok(()) => Waited { number: Some(number), result: None },
+            Err(error) => {
+                Waited { number: Some(number), result: Some(Err(TaskError::from(error))) }
+            }
+        }
+    }
+
+    /// What waits for an answer must be seen: its delivery is exposed.
+    fn publish_now(&self) {
+        let mut running = self.running.delivery();
+        self.sender.publish_early(running.as_mut());
+        self.running.update(running);
+    }
+
+    /// Takes the answers that are there; whether there was one.
+    fn take_results(&self, waited: &mut [Waited]) -> Result<bool, TaskError> {
+        let Some(result) = self.next_answer().map_err(|Broken| TaskErrorKind::ServerEnds)? else {
+            return Ok(false);
+        };
+        match waited.iter_mut().find(|waited| waited.number == Some(result.task())) {
+            Some(waited) => waited.hear(result),
+            None => self.tasks.parked.borrow_mut().push_back(result),
+        }
+        Ok(true)
+    }
+
+    fn forget(&self, waited: Waited) -> Result<Vec<u8>, TaskError> {
+        if let Some(number) = waited.number {
+            self.tasks.askers.borrow_mut().remove(&number);
+        }
+        waited.result.unwrap_or(Err(TaskErrorKind::TimedOut.into()))
+    }
+
+    /// The next answer that the lanes have.
+    pub(super) fn next_answer(&self) -> Result<Option<TaskResult>, Broken> {
+        loop {
+            let (header, bytes) = match self.sender.port().take_answer() {
+                FoundAnswer::Nothing => return Ok(None),
+                FoundAnswer::Broken => return Err(Broken),
+                FoundAnswer::Answer(header, bytes) => (header, bytes),
+            };
+            let number = header.subject;
+            match RecordKind::from_byte(header.kind) {
+                Some(RecordKind::Answer) => {
+                    return Ok(Some(TaskResult::result(number, header.port, bytes)));
+                }
+                Some(RecordKind::TaskEnd) => {
+                    let end = TaskEnd::of_code(header.total).unwrap_or(TaskEnd::ResultLost);
+                    return Ok(Some(TaskResult::end(number, end)));
+                }
+                _ => tracing::warn!(kind = header.kind, "an answer of an unknown kind is skipped"),
+            }
+        }
+    }
+
+    /// Sends a result of the running task.
+    pub(crate) fn finish_task(&self, seq: u64, bytes: &[u8]) -> Result<(), TaskError> {
+        let most = self.settings.tasks.max_length;
+        if bytes.len() > most {
+            return Err(TaskErrorKind::TooLong { len: bytes.len(), most }.into());
+        }
+        let mut running = self.running.delivery().filter(|running| running.seq == seq);
+        let Some(current) = running.as_mut() else {
+            return Err(TaskErrorKind::Over.into());
+        };
+        let sent = self.sender.append_result(seq, bytes, current);
+        let is_exposed = current.exposed;
+        self.running.update(running);
+        if is_exposed {
+            self.sender.publish();
+        }
+        Ok(sent?)
+    }
+}
+
+/// The lanes hold nonsense.
+pub(super) struct Broken;
+
+/// A task that a callback waits for.
+struct Waited {
+    /// `None`: it was never asked.
+    number: Option<u64>,
+    result: Option<Result<Vec<u8>, TaskError>>,
+}
+
+impl Waited {
+    const fn over(result: Result<Vec<u8>, TaskError>) -> Self {
+        Self { number: None, result: Some(result) }
+    }
+
+    const fn is_open(&self) -> bool {
+        self.result.is_none()
+    }
+
+    /// The first result counts; an end without one is told as that.
+    fn hear(&mut self, result: TaskResult) {
+        if self.result.is_none() {
+            self.result = Some(result.into_bytes());
+        }
+    }
+
+    fn give_up(&mut self, error: TaskError) {
+        self.result.get_or_insert(Err(error));
+    }
+}
+
+impl Sender {
+    /// Appends a task for the reactor that has them, in parts if it is longer than a record. One of
+    /// which not all parts find room is not asked: its reactor forgets it.
+    pub(super) fn append_task(
+        &self,
+        task: TaskToAsk<'_>,
+        for_delivery: Option<&mut RunningDelivery>,
+    ) -> Result<(), SendError> {
+        let header =
+            Header { kind: RecordKind::AskTask as u8, subject: task.number, ..Header::default() };
+        self.append_parts(header, &task.terms, task.bytes, for_delivery)
+    }
+
+    /// Appends a result of a task.
+    fn append_result(
+        &self,
+        seq: u64,
+        bytes: &[u8],
+        delivery: &mut RunningDelivery,
+    ) -> Result<(), SendError> {
+        let header = Header { kind: RecordKind::Result as u8, cause: seq, ..Header::default() };
+        self.append_parts(header, &[], bytes, Some(delivery))
+    }
+
+    fn append_parts(
+        &self,
+        header: Header,
+        front: &[u8],
+        bytes: &[u8],
+        mut for_delivery: Option<&mut RunningDelivery>,
+    ) -> Result<(), SendError> {
+        let payload_max = self.payload_max();
+        let total = front.len() + bytes.len();
+        let first = bytes.len().min(payload_max - front.len());
+        let (mut part, mut rest) = bytes.split_at_checked(first).unwrap_or((bytes, &[]));
+        let mut offset = 0;
+        loop {
+            let flags = if rest.is_empty() { 0 } else { FLAG_MORE };
+            let (part_offset, total) = (offset as u32, total as u32);
+            let header = Header { flags, part_offset, total, ..header };
+            let front = if offset == 0 { front } else { &[] };
+            let pieces = [front, part];
+            let lane = TASK_REACTOR;
+            self.append_pieces_waiting(lane, header, &pieces, for_delivery.as_deref_mut())?;
+            offset += front.len() + part.len();
+            if rest.is_empty() {
+                return Ok(());
+            }
+            let next = rest.len().min(payload_max);
+            (part, rest) = rest.split_at_checked(next).unwrap_or((rest, &[]));
+        }
+    }
+}

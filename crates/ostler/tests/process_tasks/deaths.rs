@@ -1,0 +1,235 @@
+//! Deaths: of the worker that runs a task, of the process that has asked it.
+
+use std::time::{Duration, Instant};
+
+use ostler_testkit::{KillEvery, ServerBuilder, TestResult};
+
+use crate::foreman::{foreman, start};
+use crate::support::{check, wait_lines};
+use crate::talk::Talk;
+
+const KILL_EVERY: Duration = Duration::from_millis(100);
+
+/// Deaths are expected.
+fn deadly(workers: u16, tasks: u16) -> ServerBuilder {
+    ["worker died", "die often", "could not start"]
+        .iter()
+        .fold(foreman(workers, tasks), |builder, text| builder.expect_log(text))
+}
+
+/// The task dies with its first worker, unless a file is there.
+#[test]
+fn what_becomes_of_a_task_whose_worker_dies_is_the_policy() -> TestResult {
+    let died = "error: the worker that ran the task died";
+    for (policy, answer) in [("fail", died), ("redeliver", "survived"), ("drop", "")] {
+        let server = start(deadly(1, 1).set("task_crash_policy", policy), 1)?;
+        let file = server.directory().join("died");
+        let mut talk = Talk::new(&server)?;
+        let order = format!("wait 1500 die {}", file.display());
+        let answer = if answer.is_empty() { "error: no result came in time" } else { answer };
+        talk.expect_answer(&order, answer)?;
+        talk.expect_answer("wait 20000 attempt", "1")?;
+        let tasks = server.stop_and_report()?.tasks()?;
+        let counts = (tasks.failed, tasks.dropped, tasks.redelivered, tasks.open());
+        let expected = match policy {
+            "fail" => (1, 0, 0, 0),
+            "drop" => (0, 1, 0, 0),
+            _ => (0, 0, 1, 0),
+        };
+        check(counts == expected, format!("{policy}: {tasks:?}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_task_that_kills_every_worker_is_given_up() -> TestResult {
+    let builder = deadly(1, 1).set("task_crash_policy", "redeliver").set("task_attempts_max", 3);
+    let server = start(builder.set("fork_interval_ms", 0), 1)?;
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer("wait 20000 abort", "error: the worker that ran the task died")?;
+    wait_lines(&server, "worker died", 3)?;
+    let tasks = server.stop_and_report()?.tasks()?;
+    check((tasks.redelivered, tasks.failed) == (2, 1), format!("{tasks:?}"))
+}
+
+/// What a worker had said before it died was never seen: the results come once.
+#[test]
+fn results_of_a_task_that_is_run_again_come_once() -> TestResult {
+    let builder = deadly(1, 1).set("task_crash_policy", "redeliver");
+    let server = start(builder, 1)?;
+    let file = server.directory().join("died");
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer(&format!("then early {}", file.display()), "asked 1")?;
+    talk.expect("1: early");
+    talk.expect_answer("wait 20000 attempt", "1")?;
+    let tasks = server.stop_and_report()?.tasks()?;
+    check((tasks.redelivered, tasks.results) == (1, 2), format!("{tasks:?}"))
+}
+
+/// What is asked in a package that is delivered again is asked once: with what was sent, or not.
+#[test]
+fn tasks_of_a_package_that_is_not_finished_are_not_asked() -> TestResult {
+    let builder = deadly(1, 1).set("crash_policy", "redeliver:2");
+    let server = start(builder, 1)?;
+    let file = server.directory().join("told");
+    let mut talk = Talk::new(&server)?;
+    talk.say(&format!("die append {} never", file.display()))?;
+    talk.expect_closed();
+    let mut other = Talk::new(&server)?;
+    other.expect_answer(&format!("wait 20000 append {} once", file.display()), "once")?;
+    let text = std::fs::read_to_string(&file)?;
+    check(text == "once\n", text)?;
+    let tasks = server.stop_and_report()?.tasks()?;
+    check(tasks.asked == 1, format!("{tasks:?}"))
+}
+
+/// Every task is done at least once, and each result comes exactly once.
+#[test]
+fn no_task_and_no_result_is_lost_while_task_workers_are_killed() -> TestResult {
+    const LEAST: Duration = Duration::from_secs(2);
+    let builder = deadly(2, 3).set("task_crash_policy", "redeliver").set("task_attempts_max", 100);
+    let server = start(builder.set("fork_interval_ms", 0), 2)?;
+    wait_lines(&server, "takes tasks", 3)?;
+    let mut talk = Talk::new(&server)?;
+    let killer = KillEvery::start_on_tasks(&server, KILL_EVERY)?;
+    let (began, mut heard) = (Instant::now(), Vec::new());
+    while began.elapsed() < LEAST {
+        let first = heard.len();
+        heard.resize(first + 100, 0);
+        for number in first..first + 100 {
+            talk.say(&format!("then echo {number}"))?;
+        }
+        let (mut asked, mut results) = (0, 0);
+        while asked < 100 || results < 100 {
+            let line = talk.line()?;
+            if line.starts_with("asked") {
+                asked += 1;
+                continue;
+            }
+            let (_, result) = line.split_once(": ").expect("a result");
+            heard[result.parse::<usize>().expect("a number")] += 1;
+            results += 1;
+        }
+    }
+    let kills = killer.stop()?;
+    check(heard.iter().all(|times| *times == 1), "each exactly once")?;
+    check(kills > 3, format!("{kills} kills"))?;
+    let tasks = server.stop_and_report()?.tasks()?;
+    check(tasks.finished == heard.len() as u64, format!("{} {tasks:?}", heard.len()))
+}
+
+/// With `fail` every asker hears of every task, one way or the other.
+#[test]
+fn who_asks_hears_of_every_task_while_task_workers_are_killed() -> TestResult {
+    const TASKS: usize = 2_000;
+    let server = start(deadly(1, 2).set("fork_interval_ms", 0), 1)?;
+    let mut talk = Talk::new(&server)?;
+    let killer = KillEvery::start_on_tasks(&server, KILL_EVERY)?;
+    let (mut asked, mut done, mut failed) = (0, 0, 0);
+    talk.say(&format!("burst {TASKS} sleep 1"))?;
+    while asked < TASKS || done + failed < TASKS {
+        let line = talk.line()?;
+        match line.split_once(": ") {
+            None => asked += 1,
+            Some((_, "slept")) => done += 1,
+            Some((_, "error: the worker that ran the task died")) => failed += 1,
+            Some(_) => panic!("{line}"),
+        }
+    }
+    killer.stop()?;
+    let tasks = server.stop_and_report()?.tasks()?;
+    check(tasks.failed == failed as u64, format!("{failed}: {tasks:?}"))?;
+    check(tasks.finished + tasks.failed == TASKS as u64, format!("{tasks:?}"))
+}
+
+/// Results for a process that is gone are nobody's; its tasks are done all the same.
+#[test]
+fn tasks_of_a_process_that_is_killed_are_done() -> TestResult {
+    let server = start(deadly(1, 1).set("crash_policy", "drop"), 1)?;
+    let file = server.directory().join("done");
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer("then sleep 500", "asked 1")?;
+    talk.expect_answer(&format!("then append {} yes", file.display()), "asked 2")?;
+    server.worker(0).kill();
+    server.wait_for("the task", |_| file.exists())?;
+    server.wait_for_log("serves worker=w0.2")?;
+    talk.expect_answer("wait 20000 echo next", "next")?;
+    let tasks = server.stop_and_report()?.tasks()?;
+    check(tasks.finished == 3 && tasks.unheard >= 2, format!("{tasks:?}"))
+}
+
+/// Whatever becomes of those who ask: each task has one end.
+#[test]
+fn the_books_balance_while_event_workers_are_killed() -> TestResult {
+    const LEAST: Duration = Duration::from_secs(2);
+    let builder = deadly(2, 2).set("crash_policy", "redeliver:100").set("fork_interval_ms", 0);
+    let server = start(builder, 2)?;
+    let mut talk = Talk::new(&server)?;
+    let killer = KillEvery::start(&server, KILL_EVERY)?;
+    let (began, mut answers) = (Instant::now(), 0);
+    while began.elapsed() < LEAST {
+        // Asked exactly once: the answer and the task are published together.
+        check(talk.ask("send echo x")?.starts_with("asked"), "asked")?;
+        answers += 1;
+    }
+    check(killer.stop()? > 3, "they were killed")?;
+    let tasks = server.stop_and_report()?.tasks()?;
+    check(tasks.asked == answers && tasks.finished == answers, format!("{answers}: {tasks:?}"))
+}
+
+#[test]
+fn a_worker_that_leaves_hears_of_its_tasks_first() -> TestResult {
+    let server = start(foreman(1, 1), 1)?;
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer("then sleep 700", "asked 1")?;
+    server.signal(ostler_testkit::Signal::USR1);
+    server.wait_for_log("serves worker=w0.2")?;
+    talk.expect("1: slept");
+    server.stop()
+}
+
+/// What waits when the server ends is done first.
+#[test]
+fn the_end_of_the_server_waits_for_its_tasks() -> TestResult {
+    let server = start(foreman(1, 1).set("prefetch_packages", 1), 1)?;
+    let file = server.directory().join("done");
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer("send sleep 300", "asked 1")?;
+    for number in 2..=4 {
+        let order = format!("send append {} {number}", file.display());
+        talk.expect_answer(&order, &format!("asked {number}"))?;
+    }
+    let ended = server.stop_and_report()?;
+    let tasks = ended.tasks()?;
+    check(tasks.finished == 4 && tasks.left == 0, format!("{tasks:?}"))
+}
+
+/// A task worker that writes nonsense is condemned alone, and its asker is told.
+#[test]
+fn one_that_writes_nonsense_is_condemned_alone() -> TestResult {
+    for harm in [
+        "result_unknown",
+        "result_long",
+        "result_part",
+        "result_more",
+        "fin_unknown",
+        "expose_unknown",
+        "ask_without_terms",
+        "down",
+        "answer",
+        "end",
+    ] {
+        let builder = deadly(1, 1).set("lane_size", 65_536).set("task_crash_policy", "redeliver");
+        let server = start(builder.expect_log("nonsense"), 1)?;
+        let mut talk = Talk::new(&server)?;
+        let told = talk.ask(&format!("wait 20000 hostile {harm}"))?;
+        check(told == "error: the worker that ran the task died", format!("{harm}: {told}"))?;
+        server.wait_for_log("killed by the server: condemned")?;
+        let who = talk.ask("wait 20000 whoami")?;
+        check(who.starts_with("t0.2 "), format!("{harm}: {who}"))?;
+        let serves = talk.ask("whoami")?;
+        check(serves.starts_with("w0.1 "), format!("{harm}: {serves}"))?;
+        server.stop()?;
+    }
+    Ok(())
+}

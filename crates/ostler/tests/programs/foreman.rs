@@ -1,0 +1,295 @@
+//! Foreman: a server whose clients order tasks, for the process tests. One order a line:
+//!
+//! * `wait MS TASK`: waits for the first result, at most so long; answers it, or `error: WHY`;
+//! * `multi MS TASK|TASK`: the same for several, answered in one line;
+//! * `then TASK`, `report TASK`, `send TASK`: answers `asked N`, and then, but for `send`, each
+//!   result as `N: RESULT` and a failure as `N: error: WHY`;
+//! * `to SLOT ORDER`, `after MS ORDER`, `low ORDER`, `high ORDER`: the same order on other terms;
+//! * `burst N TASK`: asks N tasks with `then`; each is heard of as above;
+//! * `size N`: waits for a result of N bytes to a payload of N bytes; answers `same N`;
+//! * `die TASK`: asks it and dies before its package is finished;
+//! * `whoami`: answers who serves.
+//!
+//! A task says what its worker does: `echo TEXT`, `twice TEXT`, `silent`, `whoami`, `who` (has
+//! asked), `attempt`, `sleep MS`, `fail`, `abort`, `append FILE TEXT`, `die FILE` (the first who
+//! comes there), `early FILE` (the same, with a result before), `big N` (a result of N bytes),
+//! `nest TASK` (waits for a task), `hostile WHAT`.
+
+#[path = "probe/memory.rs"]
+#[allow(dead_code, reason = "of another program, which needs all of it")]
+mod memory;
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::time::Duration;
+
+use ostler::{
+    Exit, Framing, Handler, Outcome, Package, Server, Session, Task, TaskError, TaskPriority,
+    TaskRequest, TaskResult, Worker,
+};
+use ostler_shm::layout::Sizes;
+use ostler_shm::record::{Header, RecordKind};
+
+#[derive(Default)]
+struct Foreman {
+    /// Who has ordered a task that is reported.
+    sessions: HashMap<u64, u64>,
+}
+
+/// An order and its terms.
+struct Terms<'a> {
+    to: Option<u16>,
+    after: Option<Duration>,
+    priority: Option<TaskPriority>,
+    order: &'a str,
+}
+
+impl<'a> Terms<'a> {
+    fn read(mut order: &'a str) -> Self {
+        let (mut to, mut after, mut priority) = (None, None, None);
+        loop {
+            let (word, rest) = split(order);
+            let rest = match word {
+                "to" => {
+                    let (slot, rest) = split(rest);
+                    to = slot.parse().ok();
+                    rest
+                }
+                "after" => {
+                    let (ms, rest) = split(rest);
+                    after = Some(millis(ms));
+                    rest
+                }
+                "low" => {
+                    priority = Some(TaskPriority::Low);
+                    rest
+                }
+                "high" => {
+                    priority = Some(TaskPriority::High);
+                    rest
+                }
+                _ => return Self { to, after, priority, order },
+            };
+            order = rest;
+        }
+    }
+
+    fn request<'b>(&self, worker: &'b Worker, task: &'b str) -> TaskRequest<'b> {
+        let mut request = worker.task(task.as_bytes());
+        if let Some(slot) = self.to {
+            request = request.to(slot);
+        }
+        if let Some(after) = self.after {
+            request = request.after(after);
+        }
+        request.priority(self.priority.unwrap_or_default())
+    }
+}
+
+fn split(text: &str) -> (&str, &str) {
+    text.split_once(' ').unwrap_or((text, ""))
+}
+
+fn millis(text: &str) -> Duration {
+    Duration::from_millis(text.parse().unwrap_or(0))
+}
+
+fn text_of(result: Result<&[u8], TaskError>) -> String {
+    match result {
+        Ok(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+fn say(session: &Session, line: &str) -> Outcome {
+    Ok(session.send(format!("{line}\n").as_bytes())?)
+}
+
+/// Bytes that show when one is lost or doubled.
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at % 251) as u8).collect()
+}
+
+impl Foreman {
+    fn then(worker: &Worker, session: &Session, terms: &Terms<'_>, task: &str) -> Outcome {
+        let id = session.id();
+        let asked = terms.request(worker, task).then::<Self>(move |_, worker, result| {
+            let line = format!("{}: {}", result.task(), text_of(result.bytes()));
+            say(&worker.session(id), &line)
+        });
+        match asked {
+            Ok(number) => say(session, &format!("asked {number}")),
+            Err(error) => say(session, &format!("error: {error}")),
+        }
+    }
+
+    fn wait(worker: &Worker, session: &Session, terms: &Terms<'_>, rest: &str) -> Outcome {
+        let (ms, task) = split(rest);
+        let result = terms.request(worker, task).wait(millis(ms));
+        say(session, &text_of(result.as_deref().map_err(|error| *error)))
+    }
+
+    fn size(worker: &Worker, session: &Session, len: usize) -> Outcome {
+        let payload = pattern(len);
+        match worker.task_wait(&payload, Duration::from_secs(20)) {
+            Ok(result) if result == payload => say(session, &format!("same {len}")),
+            Ok(result) => say(session, &format!("different {}", result.len())),
+            Err(error) => say(session, &format!("error: {error}")),
+        }
+    }
+}
+
+impl Handler for Foreman {
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
+        let line = String::from_utf8_lossy(package).into_owned();
+        let terms = Terms::read(line.trim_end());
+        let (word, rest) = split(terms.order);
+        match word {
+            "wait" => Self::wait(worker, session, &terms, rest),
+            "multi" => {
+                let (ms, tasks) = split(rest);
+                let tasks: Vec<&[u8]> = tasks.split('|').map(str::as_bytes).collect();
+                let results = worker.task_wait_multi(&tasks, millis(ms));
+                let texts = results.iter().map(|it| text_of(it.as_deref().map_err(|it| *it)));
+                say(session, &texts.collect::<Vec<_>>().join("|"))
+            }
+            "then" => Self::then(worker, session, &terms, rest),
+            "burst" => {
+                let (count, task) = split(rest);
+                for _ in 0..count.parse::<u64>()? {
+                    Self::then(worker, session, &terms, task)?;
+                }
+                Ok(())
+            }
+            "report" => {
+                let number = terms.request(worker, rest).report()?;
+                self.sessions.insert(number, session.id());
+                say(session, &format!("asked {number}"))
+            }
+            "send" => match terms.request(worker, rest).send() {
+                Ok(number) => say(session, &format!("asked {number}")),
+                Err(error) => say(session, &format!("error: {error}")),
+            },
+            "size" => Self::size(worker, session, rest.parse()?),
+            "die" => {
+                terms.request(worker, rest).send()?;
+                std::process::abort();
+            }
+            "whoami" => say(session, &whoami(worker)),
+            _ => Err(format!("no order: {line}").into()),
+        }
+    }
+
+    fn on_finish(&mut self, worker: &Worker, result: &TaskResult) -> Outcome {
+        let id = self.sessions.get(&result.task()).copied().unwrap_or(0);
+        let line = format!("{}: {}", result.task(), text_of(result.bytes()));
+        say(&worker.session(id), &line)
+    }
+
+    fn on_task(&mut self, worker: &Worker, task: &Task) -> Outcome {
+        let text = String::from_utf8_lossy(task);
+        let (word, rest) = split(&text);
+        match word {
+            "echo" => Ok(task.finish(rest.as_bytes())?),
+            "twice" => {
+                task.finish(rest.as_bytes())?;
+                Ok(task.finish(rest.as_bytes())?)
+            }
+            "silent" => Ok(()),
+            "whoami" => Ok(task.finish(whoami(worker).as_bytes())?),
+            "who" => Ok(task.finish(task.asker().as_bytes())?),
+            "attempt" => Ok(task.finish(task.attempt().to_string().as_bytes())?),
+            "sleep" => {
+                std::thread::sleep(millis(rest));
+                Ok(task.finish(b"slept")?)
+            }
+            "fail" => Err("told to".into()),
+            "append" => {
+                let (path, text) = split(rest);
+                let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+                file.write_all(format!("{text}\n").as_bytes())?;
+                Ok(task.finish(text.as_bytes())?)
+            }
+            "die" => {
+                if is_first(rest) {
+                    std::process::abort();
+                }
+                Ok(task.finish(b"survived")?)
+            }
+            "early" => {
+                task.finish(b"early")?;
+                if is_first(rest) {
+                    std::process::abort();
+                }
+                Ok(())
+            }
+            "abort" => std::process::abort(),
+            "big" => Ok(task.finish("x".repeat(rest.parse()?).as_bytes())?),
+            "nest" => {
+                let error = worker.task_wait(rest.as_bytes(), Duration::from_secs(1)).err();
+                let text = error.map_or_else(|| "waited".to_owned(), |error| error.to_string());
+                Ok(task.finish(text.as_bytes())?)
+            }
+            "hostile" => be_hostile(worker, rest),
+            // What `size` asks.
+            _ => Ok(task.finish(task)?),
+        }
+    }
+}
+
+/// Whether nobody has been here: a file says so from now on.
+fn is_first(path: &str) -> bool {
+    OpenOptions::new().write(true).create_new(true).open(path).is_ok()
+}
+
+fn whoami(worker: &Worker) -> String {
+    let kind = if worker.is_task_worker() { 't' } else { 'w' };
+    format!("{kind}{}.{} {}", worker.slot(), worker.generation(), std::process::id())
+}
+
+/// Writes a record that nobody honest writes, as the next of this process, and sleeps until it is
+/// killed for it.
+fn be_hostile(_: &Worker, what: &str) -> Outcome {
+    let memory = memory::Memory::open("ostler-up").ok_or("no lanes")?;
+    let sizes = Sizes { reactors: 1, lane_size: 65_536 };
+    let good = Header {
+        len: 64,
+        kind: RecordKind::Result as u8,
+        seq: 1,
+        cause: 1,
+        stamp: 1,
+        ..Header::default()
+    };
+    let header = match what {
+        "result_unknown" => Header { cause: 77, ..good },
+        "result_long" => Header { total: u32::MAX, ..good },
+        "result_part" => Header { part_offset: 5, total: 5, ..good },
+        "result_more" => Header { flags: 1, total: 0, ..good },
+        "fin_unknown" => Header { kind: RecordKind::Fin as u8, cause: 77, ..good },
+        "expose_unknown" => Header { kind: RecordKind::Expose as u8, cause: 77, ..good },
+        "ask_without_terms" => Header { kind: RecordKind::AskTask as u8, ..good },
+        "down" => Header { kind: RecordKind::Task as u8, ..good },
+        "answer" => Header { kind: RecordKind::Answer as u8, ..good },
+        "end" => Header { kind: RecordKind::TaskEnd as u8, ..good },
+        _ => return Err(format!("no harm: {what}").into()),
+    };
+    for (index, word) in (0_u64..).zip(header.to_words()) {
+        memory.put(sizes.out_ring_at(0) + index * 8, word);
+    }
+    memory.put(sizes.up_words_at(0) + 64, 64);
+    memory.put(sizes.process_words_at(), 1);
+    memory::ring_all(&memory::bells());
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn main() -> Exit {
+    let server = Server::builder().framing(Framing::lines());
+    let (server, _) = server.take_args(std::env::args_os().skip(1));
+    let served = server.bind().and_then(|server| {
+        server.on_listening(|ports| println!("listening on {ports}")).run(|_| Foreman::default())
+    });
+    served.into()
+}
