@@ -7,14 +7,18 @@
 //! | `constants` | the constants of the reference |
 //! | `errors` | its codes of errors |
 //! | `timer` | `Timer` |
+//! | `table` | `Table` |
+//! | `atomic` | `Atomic`, `Atomic\Long` |
 //!
 //! A program's code runs in workers and in the companion, never in the master or the manager. How
 //! the extension is built and why it is no member of the workspace is decision 63; what ends a
 //! process of PHP's, and how, decision 64.
 
+mod atomic;
 mod constants;
 mod errors;
 mod server;
+mod table;
 mod timer;
 mod zend;
 
@@ -75,6 +79,8 @@ extern "C" fn start(_kind: i32, number: i32) -> i32 {
     alias(Class::declare("Ostler\\ExitException", entry, &[]), "Swoole\\ExitException");
     server::declare(alias);
     alias(timer::declare(), "Swoole\\Timer");
+    atomic::declare(alias);
+    alias(table::declare(), "Swoole\\Table");
     constants::declare(number, alias);
     if has_swoole_names {
         zend::class::declare_functions(FUNCTIONS);

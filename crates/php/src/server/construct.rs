@@ -41,7 +41,7 @@ pub(crate) fn current<'a>() -> Option<&'a ServerState> {
 }
 
 /// An exception of this extension.
-fn exception(code: i64, text: &str) -> Thrown {
+pub(crate) fn exception(code: i64, text: &str) -> Thrown {
     throw(CLASSES.exception.get(), code, text)
 }
 

@@ -2,6 +2,8 @@
 
 use ostler::{CloseReason, Handler, Outcome, Package, Packet, Session, Worker};
 
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
 use super::events::{PortEvent, ServerEvent};
 use super::sessions::reactor_of;
 use super::state::{Process, ProcessKind, ServerState, slot};
@@ -60,15 +62,29 @@ pub(super) fn begin_process(server: &ServerState, worker: &Worker, kind: Process
     process::begin(crate::timer::forget_all);
     stack::show_frames();
     opcache::forget_changed_scripts();
-    let _ = server.process.set(Process { worker: worker.clone(), kind });
     let own = i64::from(rustix::process::getpid().as_raw_nonzero().get());
     let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+    let parent = i64::from(parent);
+    if super::start::setting(server, "daemonize").is_some() {
+        // Going to the background is a fork: the master is not the process that called `start`.
+        server.master.set(parent_of(parent).unwrap_or(0));
+    }
+    // It lived a moment ago, or this process would have ended itself.
+    let master = Pid::from_raw(server.master.get())
+        .and_then(|master| pidfd_open(master, PidfdFlags::empty()).ok());
+    let _ = server.process.set(Process { worker: worker.clone(), kind, master });
     server.slot(slot::MASTER_PID).set_long(i64::from(server.master.get()));
-    server.slot(slot::MANAGER_PID).set_long(i64::from(parent));
+    server.slot(slot::MANAGER_PID).set_long(parent);
     if kind == ProcessKind::Event {
         server.slot(slot::WORKER_PID).set_long(own);
         server.slot(slot::WORKER_ID).set_long(i64::from(worker.slot()));
     }
+}
+
+/// The parent of a process: the fourth field, behind the name in parentheses and the state.
+fn parent_of(process: i64) -> Option<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    text.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 impl Handler for PhpHandler {

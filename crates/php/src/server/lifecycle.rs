@@ -2,7 +2,7 @@
 
 use ext_php_rs::types::Zval;
 use ostler::Reload;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, pidfd_send_signal};
 
 use super::events::{self, PORT_EVENTS, SERVER_EVENTS};
 use super::state::{Phase, ProcessKind, ServerState, port_slot, slot};
@@ -109,8 +109,9 @@ pub(super) fn master_pid(call: &mut Call<'_>) -> Result<(), Thrown> {
 
 /// Asks the master for something by a signal.
 fn ask_master(server: &ServerState, signal: Signal) -> bool {
-    let master = Pid::from_raw(server.master.get());
-    master.is_some_and(|master| kill_process(master, signal).is_ok())
+    let process = server.process.get();
+    let master = process.and_then(|process| process.master.as_ref());
+    master.is_some_and(|master| pidfd_send_signal(master, signal).is_ok())
 }
 
 /// `Server::shutdown(): bool`

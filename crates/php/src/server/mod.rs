@@ -33,7 +33,7 @@ use crate::zend::fault::Uncaught;
 use crate::zend::message::{throw_error, warning};
 use crate::zend::object;
 
-pub(crate) use construct::current;
+pub(crate) use construct::{current, exception as throw_exception};
 pub(crate) use sock_type::SSL;
 pub(crate) use ticker::Ticker;
 

@@ -15,6 +15,7 @@ use super::state::{Mode, Phase, PortState, ServerState, port_slot, slot};
 use crate::zend::call::Call;
 use crate::zend::fault::{self, Uncaught};
 use crate::zend::message::{fatal, warning};
+use crate::zend::value::Scalar;
 use crate::zend::{Thrown, object, process};
 
 /// `Server::start(): bool`
@@ -84,9 +85,12 @@ fn missing_callback(server: &ServerState) -> Option<&'static str> {
     })
 }
 
-/// A number that the program has set.
+/// A number that the program has set, unless it is zero or false.
 pub(super) fn setting(server: &ServerState, name: &str) -> Option<i64> {
-    server.slot(slot::SETTING).array()?.get(name)?.long()
+    let settings = server.slot(slot::SETTING).array()?;
+    let value = settings.get(name)?;
+    let value = Scalar(value);
+    value.is_true().then(|| value.long())
 }
 
 fn prepare(server: &ServerState) -> Result<Server, String> {
@@ -96,7 +100,7 @@ fn prepare(server: &ServerState) -> Result<Server, String> {
         return Err("task workers are not there yet in this version".to_owned());
     }
     let coroutines = settings.get("enable_coroutine");
-    let ends = coroutines.is_none_or(|on| options::value::Value(on).is_true());
+    let ends = coroutines.is_none_or(|on| Scalar(on).is_true());
     server.uncaught.set(if ends { Uncaught::Ends } else { Uncaught::IsTold });
     let engine = options::translate(&settings, server.mode).map_err(problem)?;
     let mut builder = Server::builder()

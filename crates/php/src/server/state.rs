@@ -1,6 +1,7 @@
 //! What a server and its ports are, besides what PHP sees of them.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::os::fd::OwnedFd;
 
 use ext_php_rs::ffi::zend_object;
 use ext_php_rs::types::Zval;
@@ -86,6 +87,8 @@ pub(crate) struct ServerState {
 pub(crate) struct Process {
     pub(crate) worker: Worker,
     pub(crate) kind: ProcessKind,
+    /// Names the master and nobody else, however long this lives (S11).
+    pub(crate) master: Option<OwnedFd>,
 }
 
 /// What a process is for.

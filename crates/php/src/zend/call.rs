@@ -7,8 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ext_php_rs::ffi::{
     _zend_expected_type_Z_EXPECTED_ARRAY, _zend_expected_type_Z_EXPECTED_BOOL,
-    _zend_expected_type_Z_EXPECTED_LONG, _zend_expected_type_Z_EXPECTED_STRING, zend_execute_data,
-    zend_expected_type, zend_object, zend_parse_arg_bool_slow, zend_parse_arg_long_slow,
+    _zend_expected_type_Z_EXPECTED_DOUBLE, _zend_expected_type_Z_EXPECTED_LONG,
+    _zend_expected_type_Z_EXPECTED_STRING, zend_execute_data, zend_expected_type, zend_object,
+    zend_parse_arg_bool_slow, zend_parse_arg_double_slow, zend_parse_arg_long_slow,
     zend_parse_arg_str_slow, zend_string, zend_wrong_parameter_type_error,
     zend_wrong_parameters_count_error, zval,
 };
@@ -129,6 +130,20 @@ impl<'a> Call<'a> {
     /// An integer, which [`Call::arguments`] has demanded.
     pub(crate) fn long(&mut self) -> Result<i64, Thrown> {
         self.long_or(0)
+    }
+
+    /// A number with a fraction.
+    pub(crate) fn float_or(&mut self, default: f64) -> Result<f64, Thrown> {
+        let Some(argument) = self.next() else { return Ok(default) };
+        if let Some(number) = argument.double() {
+            return Ok(number);
+        }
+        let mut number = 0.0;
+        // SAFETY: as in `long_or`.
+        match unsafe { zend_parse_arg_double_slow(argument, &raw mut number, self.next) } {
+            true => Ok(number),
+            false => Err(self.wrong(_zend_expected_type_Z_EXPECTED_DOUBLE, argument)),
+        }
     }
 
     /// True or false.

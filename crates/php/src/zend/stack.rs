@@ -1,5 +1,5 @@
 //! The stack of the PHP code that runs, as it is captured when a request is slow or a worker
-//! crashes.
+//! crashes (decision 65).
 
 use std::mem::{MaybeUninit, offset_of};
 

@@ -199,3 +199,35 @@ function check_log(string $log, array $expected = []): void
         readfile($log);
     }
 }
+
+/** PHP as it runs this test, with the extension, as the beginning of a command. */
+function own_php(): array
+{
+    preg_match('~\S*/ostler\.so~', file_get_contents('/proc/self/maps'), $found);
+    return [PHP_BINARY, '-n', '-d', "extension=$found[0]"];
+}
+
+/** Runs an example, and calls `$client` with the words of its lines `... ADDRESS`. */
+function run_example(string $name, int $lines, callable $client, string ...$arguments): void
+{
+    $log = scratch_file();
+    $script = __DIR__ . "/../../../../examples/php/$name.php";
+    $script = file_exists($script) ? $script : __DIR__ . "/../../../examples/php/$name.php";
+    $process = proc_open(
+        [...own_php(), realpath($script), '--listen=127.0.0.1:0', ...$arguments],
+        [1 => ['pipe', 'w'], 2 => ['file', $log, 'w']],
+        $pipes,
+    );
+    $addresses = [];
+    for (; $lines > 0; $lines--) {
+        $line = fgets($pipes[1]);
+        $line === false && print(file_get_contents($log));
+        $addresses[] = substr(strrchr(trim((string) $line), ' '), 1);
+    }
+    $client(...$addresses);
+    proc_terminate($process, SIGTERM);
+    echo stream_get_contents($pipes[1]);
+    $code = proc_close($process);
+    echo $code === 0 ? '' : "$name ended with $code\n";
+    check_log($log);
+}

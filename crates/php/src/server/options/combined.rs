@@ -3,18 +3,18 @@
 use ext_php_rs::types::ZendHashTable;
 
 use super::{Engine, Problem};
-use crate::server::options::value::Value;
 use crate::server::state::Mode;
+use crate::zend::value::Scalar;
 
 /// What a program has set, by name.
 pub(super) struct Settings<'a>(pub(super) &'a ZendHashTable);
 
 impl<'a> Settings<'a> {
-    fn get(&self, name: &str) -> Option<Value<'a>> {
-        self.0.get(name).filter(|value| !value.is_null()).map(Value)
+    fn get(&self, name: &str) -> Option<Scalar<'a>> {
+        self.0.get(name).filter(|value| !value.is_null()).map(Scalar)
     }
 
-    fn first(&self, names: &[&str]) -> Option<Value<'a>> {
+    fn first(&self, names: &[&str]) -> Option<Scalar<'a>> {
         names.iter().find_map(|name| self.get(name))
     }
 

@@ -2,15 +2,14 @@
 
 mod combined;
 pub(crate) mod table;
-pub(crate) mod value;
 
 use ext_php_rs::types::ZendHashTable;
 use ostler::Options;
 
 use super::state::Mode;
+use crate::zend::value::Scalar;
 use combined::Settings;
 use table::Form;
-use value::Value;
 
 use crate::zend::value::key_text;
 
@@ -60,9 +59,9 @@ pub(crate) fn translate(settings: &ZendHashTable, mode: Mode) -> Result<Engine, 
             continue;
         }
         match table::find(&name) {
-            Some(form) => one(form, &name, &Value(value), &mut engine)?,
+            Some(form) => one(form, &name, &Scalar(value), &mut engine)?,
             None if is_engines(&name) => {
-                let Some(text) = Value(value).text() else {
+                let Some(text) = Scalar(value).text() else {
                     return Err(Problem::fatal(format!("the option {name} must be a scalar")));
                 };
                 engine.say(&name, text);
@@ -73,7 +72,7 @@ pub(crate) fn translate(settings: &ZendHashTable, mode: Mode) -> Result<Engine, 
     Ok(engine)
 }
 
-fn one(form: Form, name: &str, value: &Value<'_>, engine: &mut Engine) -> Result<(), Problem> {
+fn one(form: Form, name: &str, value: &Scalar<'_>, engine: &mut Engine) -> Result<(), Problem> {
     match form {
         Form::Count(option, least, most) => {
             let number = value.long();

@@ -1,0 +1,167 @@
+<?php
+
+/**
+ * What the extension declares, for editors and for reading. A test compares it with what PHP says of the extension.
+ * Under `Swoole\` the same classes have their other names.
+ *
+ * @generate-class-entries
+ */
+
+namespace Ostler {
+    class Server
+    {
+        /** What was set, completed by `start()` with what is in force. */
+        public ?array $setting = null;
+        /** The sessions that this process sees: walk, count, `isset`, index. */
+        public ?object $connections = null;
+        public string $host = '';
+        /** The number that the kernel chose, if 0 was asked for. */
+        public int $port = 0;
+        public int $type = 0;
+        public bool $ssl = false;
+        public int $mode = 0;
+        /** @var list<Server\Port> the primary one first */
+        public ?array $ports = null;
+        public int $master_pid = 0;
+        public int $manager_pid = 0;
+        /** -1 outside of workers. */
+        public int $worker_id = -1;
+        public bool $taskworker = false;
+        public int $worker_pid = 0;
+
+        /** Takes the address at once; an exception with the system's number when it cannot be had. */
+        public function __construct(string $host = '0.0.0.0', int $port = 0, int $mode = \SWOOLE_BASE, int $sock_type = \SWOOLE_SOCK_TCP) {}
+        /** Another port. */
+        public function listen(string $host, int $port, int $sock_type): object|false {}
+        public function addlistener(string $host, int $port, int $sock_type): object|false {}
+        /** A callback, before the start; the name's case is the same. */
+        public function on(string $event_name, mixed $callback): bool {}
+        public function getCallback(string $event_name): mixed {}
+        /** Options: docs/php/OPTIONS.md. */
+        public function set(array $settings): bool {}
+        /** Returns, in the master, when the server has ended. */
+        public function start(): bool {}
+        public function send(int|string $fd, string $send_data, int $serverSocket = -1): bool {}
+        public function sendto(string $ip, int $port, string $send_data, int $server_socket = -1): bool {}
+        public function close(int $fd, bool $reset = false): bool {}
+        public function sendfile(int $conn_fd, string $filename, int $offset = 0, int $length = 0): bool {}
+        public function sendwait(int $conn_fd, string $send_data): bool {}
+        public function pause(int $fd): bool {}
+        public function resume(int $fd): bool {}
+        public function confirm(int $fd): bool {}
+        public function protect(int $fd, bool $is_protected = true): bool {}
+        public function bind(int $fd, int $uid): bool {}
+        public function getClientList(int $start_fd = 0, int $find_count = 10): array|false {}
+        public function connection_list(int $start_fd = 0, int $find_count = 10): array|false {}
+        public function exists(int $fd): bool {}
+        public function exist(int $fd): bool {}
+        public function getClientInfo(int $fd, int $reactor_id = -1, bool $ignoreError = false): array|false {}
+        public function connection_info(int $fd, int $reactor_id = -1, bool $ignoreError = false): array|false {}
+        public function getWorkerId(): int|false {}
+        public function getWorkerPid(int $worker_id = -1): int|false {}
+        public function getManagerPid(): int {}
+        public function getMasterPid(): int {}
+        public function getLastError(): int {}
+        public function shutdown(): bool {}
+        public function reload(bool $only_reload_taskworker = false): bool {}
+        public function stop(int $workerId = -1): bool {}
+    }
+
+    class Timer
+    {
+        public static function tick(int $ms, mixed $callback, mixed ...$params): int|false {}
+        public static function after(int $ms, mixed $callback, mixed ...$params): int|false {}
+        public static function exists(int $timer_id): bool {}
+        public static function info(int $timer_id): ?array {}
+        public static function stats(): array {}
+        public static function list(): array {}
+        public static function clear(int $timer_id): bool {}
+        public static function clearAll(): bool {}
+    }
+
+    class Atomic
+    {
+        public function __construct(int $value = 0) {}
+        public function add(int $add_value = 1): int {}
+        public function sub(int $sub_value = 1): int {}
+        public function get(): int {}
+        public function set(int $value): void {}
+        public function wait(float $timeout = 1.0): bool {}
+        public function wakeup(int $count = 1): bool {}
+        public function cmpset(int $cmp_value, int $new_value): bool {}
+    }
+
+    class Table implements \Iterator, \Countable
+    {
+        public function __construct(int $table_size, float $conflict_proportion = 0.2) {}
+        /** Before `create()`. */
+        public function column(string $name, int $type, int $size = 0): bool {}
+        public function create(): bool {}
+        /** What is not given stays; a row that is not there begins with zeros and empty texts. */
+        public function set(string $key, array $value): bool {}
+        public function get(string $key, ?string $field = null): mixed {}
+        public function del(string $key): bool {}
+        public function delete(string $key): bool {}
+        public function exists(string $key): bool {}
+        public function exist(string $key): bool {}
+        public function incr(string $key, string $column, int|float $incrby = 1): int|float|false {}
+        public function decr(string $key, string $column, int|float $incrby = 1): int|float|false {}
+        public function count(): int {}
+        public function getSize(): int {}
+        public function rewind(): void {}
+        public function next(): void {}
+        public function current(): mixed {}
+        public function key(): mixed {}
+        public function valid(): bool {}
+    }
+
+    class Exception extends \Exception {}
+    class ExitException extends Exception {}
+    class Constant {}
+}
+
+namespace Ostler\Server {
+    class Port
+    {
+        public ?string $host = null;
+        public int $port = 0;
+        public int $type = 0;
+        public int $sock = -1;
+        public bool $ssl = false;
+        public ?array $setting = null;
+        public ?object $connections = null;
+
+        private function __construct() {}
+        public function set(array $settings): void {}
+        public function on(string $event_name, mixed $callback): bool {}
+        public function getCallback(string $event_name): mixed {}
+    }
+}
+
+namespace Ostler\Atomic {
+    class Long
+    {
+        public function __construct(int $value = 0) {}
+        public function add(int $add_value = 1): int {}
+        public function sub(int $sub_value = 1): int {}
+        public function get(): int {}
+        public function set(int $value): void {}
+        public function cmpset(int $cmp_value, int $new_value): bool {}
+    }
+}
+
+namespace Ostler\Connection {
+    class Iterator implements \Iterator, \Countable, \ArrayAccess
+    {
+        public function rewind(): void {}
+        public function next(): void {}
+        public function current(): mixed {}
+        public function key(): mixed {}
+        public function valid(): bool {}
+        public function count(): int {}
+        public function offsetExists(mixed $fd): bool {}
+        public function offsetGet(mixed $fd): mixed {}
+        public function offsetSet(mixed $fd, mixed $value): void {}
+        public function offsetUnset(mixed $fd): void {}
+    }
+}

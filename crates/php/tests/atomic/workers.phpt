@@ -1,0 +1,24 @@
+--TEST--
+Workers count together, also those that die
+--FILE--
+<?php
+require __DIR__ . '/../include/harness.php';
+
+$atomic = new Swoole\Atomic();
+$server = new Swoole\Server('127.0.0.1', 0, SWOOLE_PROCESS);
+$server->set(['worker_num' => 2, 'crash_policy' => 'drop']);
+$server->on('receive', function ($server, int $fd, int $reactor, string $data) use ($atomic) {
+    $number = $atomic->add();
+    $data === "die\n" && kill(getmypid(), SIGKILL);
+    $server->send($fd, "$number\n");
+});
+run($server, function (Client $client) use ($server) {
+    $client->ask('one');
+    $client->send("die\n");
+    $other = new Client(address_of($server->ports[0]));
+    wait_until('the count of the dead', fn () => (int) $other->ask('x') >= 3);
+    echo "together\n";
+}, ['worker died']);
+?>
+--EXPECT--
+together

@@ -1,0 +1,16 @@
+--TEST--
+A server with discard_timeout_request serves (PROCESS mode)
+--FILE--
+<?php
+require __DIR__ . '/../include/harness.php';
+
+$server = new Swoole\Server('127.0.0.1', 0, SWOOLE_PROCESS);
+$server->set(['worker_num' => 1]);
+$server->set(['discard_timeout_request' => true]);
+$server->on('receive', fn ($server, $fd, $reactor, $data) => $server->send($fd, $data));
+run($server, function (Client $client) use ($server) {
+    echo $client->ask('x'), "\n";
+}, []);
+?>
+--EXPECT--
+x
