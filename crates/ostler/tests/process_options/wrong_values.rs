@@ -135,6 +135,9 @@ fn options_that_contradict_each_other_are_refused() -> TestResult {
         (&[("max_send_bytes", "1G")], "memory_budget"),
         (&[("lane_memory", "128K"), ("workers", "4"), ("reactors", "4")], "lane_memory"),
         (&[("lane_size", "16M"), ("lane_memory", "1M")], "lane_memory"),
+        // It ends the session, so that nobody could stay; and packages need boundaries.
+        (&[("request_deadline_answer", "answer:-LATE"), ("framing", "line")], "use `bytes:`"),
+        (&[("refusal", "answer:-BUSY")], "framing"),
         (
             &[
                 ("framing", "length"),
