@@ -176,12 +176,16 @@ setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
     /// Unsent bytes above which the kernel takes no more, 4 KiB to 1 GiB; 0 leaves it to the
     /// kernel.
     tcp_notsent_lowat(bytes: usize) => "tcp_notsent_lowat";
-    /// The kernel's receive buffer of a connection, 4 KiB to 1 GiB; 0 leaves it to the kernel.
+    /// The kernel's receive buffer of a connection, or of a port for datagrams, 4 KiB to 1 GiB; 0
+    /// leaves it to the kernel.
     socket_receive_buffer(bytes: usize) => "socket_receive_buffer";
-    /// The kernel's send buffer of a connection, 4 KiB to 1 GiB; 0 leaves it to the kernel.
+    /// The kernel's send buffer of a connection, or of a port for datagrams, 4 KiB to 1 GiB; 0
+    /// leaves it to the kernel.
     socket_send_buffer(bytes: usize) => "socket_send_buffer";
     /// Type of service (IPv4) or traffic class (IPv6) of what is sent.
     ip_tos(class: u8) => "ip_tos";
+    /// Whether a port at `[::]` takes clients of IPv6 only.
+    ipv6_only(on: bool) => "ipv6_only";
     /// Whether other servers of the same user may listen on the address too.
     reuse_port(on: bool) => "reuse_port";
     /// Whether connections begin with a header of the PROXY protocol, from one of the proxies of

@@ -45,6 +45,8 @@ pub(crate) struct PortOptions {
     pub(crate) socket_send_buffer: usize,
     /// Type of service or traffic class.
     pub(crate) ip_tos: u8,
+    /// An address of IPv6 that stands for all does not stand for those of IPv4.
+    pub(crate) ipv6_only: bool,
     /// Others may listen on the address too.
     pub(crate) reuse_port: bool,
 
@@ -196,6 +198,7 @@ impl Default for PortOptions {
             socket_receive_buffer: 0,
             socket_send_buffer: 0,
             ip_tos: 0,
+            ipv6_only: false,
             reuse_port: false,
             dispatch: None,
             crash_policy: CrashPolicy::Close,

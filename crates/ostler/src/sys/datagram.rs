@@ -34,9 +34,14 @@ pub(crate) enum Family {
 }
 
 /// `socket(2)`, `bind(2)` — makes a nonblocking UDP socket that tells how many datagrams the kernel
-/// has dropped. An address in use is an error: two servers would share its datagrams.
-pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<OwnedFd> {
+/// has dropped; `prepare` sets options before it is bound. An address in use is an error: two
+/// servers would share its datagrams.
+pub(crate) fn bind_udp(
+    address: SocketAddr,
+    prepare: impl FnOnce(&OwnedFd) -> io::Result<()>,
+) -> io::Result<OwnedFd> {
     let socket = new_udp(address)?;
+    prepare(&socket)?;
     bind(&socket, &address)?;
     Ok(socket)
 }
@@ -44,8 +49,12 @@ pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<OwnedFd> {
 /// The same for several sockets at one address (`SO_REUSEPORT`): the kernel gives the datagrams of
 /// a peer to one of them, which stays the same as long as there are as many. The first one is bound
 /// without that option, so that an address in use is found.
-pub(crate) fn bind_udp_group(address: SocketAddr, sockets: u16) -> io::Result<Vec<OwnedFd>> {
-    let first = bind_udp(address)?;
+pub(crate) fn bind_udp_group(
+    address: SocketAddr,
+    sockets: u16,
+    prepare: impl Fn(&OwnedFd) -> io::Result<()>,
+) -> io::Result<Vec<OwnedFd>> {
+    let first = bind_udp(address, &prepare)?;
     if sockets <= 1 {
         return Ok(vec![first]);
     }
@@ -55,6 +64,7 @@ pub(crate) fn bind_udp_group(address: SocketAddr, sockets: u16) -> io::Result<Ve
     for _ in 1..sockets {
         let socket = new_udp(address)?;
         set_socket_reuseport(&socket, true)?;
+        prepare(&socket)?;
         bind(&socket, &address)?;
         group.push(socket);
     }

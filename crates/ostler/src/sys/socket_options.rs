@@ -36,6 +36,8 @@ pub(crate) enum SocketOption {
     TypeOfService(u8),
     /// `SO_REUSEPORT`.
     ReusePort,
+    /// `IPV6_V6ONLY` — an address of IPv6 that stands for all does not stand for those of IPv4.
+    Ipv6Only(bool),
 }
 
 /// `setsockopt(2)`.
@@ -64,8 +66,14 @@ pub(crate) fn set(socket: impl AsFd, option: SocketOption) -> io::Result<()> {
             _ => sockopt::set_ip_tos(socket, class)?,
         },
         SocketOption::ReusePort => sockopt::set_socket_reuseport(socket, true)?,
+        SocketOption::Ipv6Only(only) => sockopt::set_ipv6_v6only(socket, only)?,
     }
     Ok(())
+}
+
+/// `getsockopt(2)`, `SO_DOMAIN` — whether a socket has addresses of IPv6.
+pub(crate) fn is_ipv6(socket: impl AsFd) -> io::Result<bool> {
+    Ok(sockopt::socket_domain(socket)? == AddressFamily::INET6)
 }
 
 /// An option of TCP that is one number.

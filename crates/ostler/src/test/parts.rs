@@ -51,7 +51,7 @@ fn open_port(plan: &PortPlan<'_>, sockets: &mut Vec<(PortId, OwnedFd)>) -> io::R
     let url = &plan.options.listen;
     let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
     let address = if url.has_datagrams() {
-        let socket = datagram::bind_udp(unknown)?;
+        let socket = datagram::bind_udp(unknown, |_| Ok(()))?;
         let address = socket::local_address(&socket)?;
         sockets.push((plan.id, socket));
         address

@@ -1,12 +1,12 @@
 //! Sockets: what accepted connections inherit, as the kernel tells it of the master's descriptors.
 
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
 use ostler_testkit::{TestResult, TestServer};
-use rustix::net::{getpeername, getsockname, sockopt};
+use rustix::net::{SocketType, getpeername, getsockname, sockopt};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use crate::Effect;
@@ -23,6 +23,8 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("tcp_notsent_lowat", tcp_notsent_lowat_is_inherited),
     ("socket_receive_buffer", socket_buffers_have_the_size_that_is_set),
     ("socket_send_buffer", socket_buffers_have_the_size_that_is_set),
+    ("socket_receive_buffer", socket_buffers_of_datagram_ports_have_the_size_that_is_set),
+    ("ipv6_only", ipv6_only_keeps_clients_of_ipv4_out),
     ("ip_tos", ip_tos_marks_what_is_sent),
     ("reuse_port", reuse_port_lets_another_server_listen),
 ];
@@ -197,6 +199,58 @@ fn ip_tos_marks_what_is_sent() -> TestResult {
     for wanted in [0, 0x20] {
         let server = server(&[("ip_tos", &wanted.to_string())])?;
         assert_eq!(sockopt::ip_tos(accepted(&server)?)?, wanted);
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn socket_buffers_of_datagram_ports_have_the_size_that_is_set() -> TestResult {
+    let place = std::env::temp_dir().join(format!("buffers-{}", std::process::id()));
+    for (mode, url) in [
+        ("process", "udp://127.0.0.1:0".to_owned()),
+        ("base", "udp://127.0.0.1:0".to_owned()),
+        ("process", format!("unixgram://{}", place.display())),
+    ] {
+        let options = "socket_receive_buffer=16K,socket_send_buffer=24K";
+        let port = format!("dgram={url},{options}");
+        let server = TestServer::echo().set("harden", "off").set("mode", mode);
+        let server = server.args(["--port", &port]).start()?;
+        let socket = descriptor(&server, |socket| {
+            let kind = sockopt::socket_type(socket).ok();
+            let is_port = sockopt::socket_recv_buffer_size(socket).ok() == Some(32 * 1024);
+            kind == Some(SocketType::DGRAM) && is_port
+        })?;
+        assert_eq!(sockopt::socket_send_buffer_size(&socket)?, 48 * 1024, "{mode} {url}");
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn ipv6_only_keeps_clients_of_ipv4_out() -> TestResult {
+    if UdpSocket::bind("[::1]:0").is_err() {
+        return Ok(()); // a machine without IPv6
+    }
+    for only in [false, true] {
+        let server = TestServer::echo().set("listen", "[::]:0").set("ipv6_only", only);
+        let port = format!("dgram=udp://[::]:0,ipv6_only={only}");
+        let server = server.args(["--port", &port]).start()?;
+        let port = server.address().port();
+        let by = |host: &str| TcpStream::connect((host, port)).is_ok();
+        assert_eq!((by("::1"), by("127.0.0.1")), (true, !only));
+        let url = server.port_url("dgram")?;
+        let port = url.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+        for (own, host, is_served) in
+            [("[::1]:0", "::1", true), ("127.0.0.1:0", "127.0.0.1", !only)]
+        {
+            let peer = UdpSocket::bind(own)?;
+            peer.set_read_timeout(Some(Duration::from_secs(10)))?;
+            peer.connect((host, port.expect("a port")))?;
+            peer.send(b"x")?;
+            // The kernel says at once that nobody is there.
+            assert_eq!(peer.recv(&mut [0; 8]).is_ok(), is_served, "{host} {only}");
+        }
         server.stop()?;
     }
     Ok(())

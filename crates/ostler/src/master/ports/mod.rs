@@ -62,7 +62,9 @@ impl ListeningPort {
             ListenUrl::Udp(_) => {
                 let failed = |error| Error::listen(url, error);
                 let wanted = resolve(url).map_err(failed)?;
-                let group = datagram::bind_udp_group(wanted, slots).map_err(failed)?;
+                let prepare =
+                    |socket: &OwnedFd| socket_options::apply_to_datagrams(socket, options);
+                let group = datagram::bind_udp_group(wanted, slots, prepare).map_err(failed)?;
                 let first = first_of(group, &mut siblings).map_err(failed)?;
                 let address = Address::Ip(socket::local_address(&first).map_err(failed)?);
                 (first, address, None)
@@ -137,7 +139,7 @@ fn inherit(name: &str, plan: &PortPlan<'_>) -> Result<(OwnedFd, Address)> {
     let address = match family {
         Family::Unix => Address::Unix(unix_socket::local_path(&listener).map_err(failed)?),
         Family::Ip => {
-            socket_options::apply(&listener, plan.options).map_err(failed)?;
+            socket_options::apply_to_inherited(&listener, plan.options).map_err(failed)?;
             Address::Ip(socket::local_address(&listener).map_err(failed)?)
         }
     };

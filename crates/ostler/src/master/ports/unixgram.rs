@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::socket_options;
 use super::unix::{OwnPath, TRIES, refuse, refused};
 use crate::error::Result;
 use crate::options::{ListenUrl, PortOptions};
@@ -24,6 +25,7 @@ pub(super) fn bind(path: &Path, options: &PortOptions) -> Result<(OwnedFd, OwnPa
     for _ in 0..TRIES {
         match datagram::bind_unix(path, mode) {
             Ok(socket) => {
+                socket_options::apply_to_unix_datagrams(&socket, options).map_err(failed)?;
                 let Named::Socket(id) = unix_socket::named(path).map_err(failed)? else {
                     continue; // somebody has taken it away already
                 };

@@ -108,9 +108,9 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "0",
         unit: "",
         why: "The kernel finds a size for each connection, and what is set switches that off.",
-        effect: "Size of the kernel's receive buffer of each connection, as setsockopt(2) takes \
-                 it: the kernel doubles it, and caps it at net.core.rmem_max. 0 leaves it to the \
-                 kernel.",
+        effect: "Size of the kernel's receive buffer of each connection, or of the socket of a \
+                 port for datagrams, as setsockopt(2) takes it: the kernel doubles it, and caps \
+                 it at net.core.rmem_max. 0 leaves it to the kernel.",
         access: port_field!(socket_receive_buffer),
     },
     OptionInfo {
@@ -120,9 +120,9 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "0",
         unit: "",
         why: "The kernel finds a size for each connection, and what is set switches that off.",
-        effect: "Size of the kernel's send buffer of each connection, as setsockopt(2) takes it: \
-                 the kernel doubles it, and caps it at net.core.wmem_max. 0 leaves it to the \
-                 kernel.",
+        effect: "Size of the kernel's send buffer of each connection, or of the socket of a port \
+                 for datagrams, as setsockopt(2) takes it: the kernel doubles it, and caps it at \
+                 net.core.wmem_max. 0 leaves it to the kernel.",
         access: port_field!(socket_send_buffer),
     },
     OptionInfo {
@@ -134,6 +134,18 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "Networks that tell traffic apart are seldom, and say themselves what they want.",
         effect: "Type of service (IPv4) or traffic class (IPv6) of what is sent.",
         access: port_field!(ip_tos),
+    },
+    OptionInfo {
+        name: "ipv6_only",
+        topic: TOPIC,
+        kind: Kind::Bool,
+        default: "false",
+        unit: "",
+        why: "`[::]` is for everybody, and clients of IPv4 come there with addresses that are \
+              written as IPv6. On for a port of IPv4 with the same number beside it.",
+        effect: "Whether a port at `[::]` takes clients of IPv6 only. It is set on each socket of \
+                 IPv6, whatever the machine says (net.ipv6.bindv6only).",
+        access: port_field!(ipv6_only),
     },
     OptionInfo {
         name: "reuse_port",

@@ -18,7 +18,7 @@ fn received(batch: &Batch, index: usize) -> (PeerBlock, Vec<u8>) {
 #[test]
 fn many_are_received_and_sent_at_once_with_their_addresses() {
     for address in ["127.0.0.1:0", "[::1]:0"] {
-        let socket = bind_udp(address.parse().unwrap()).unwrap();
+        let socket = bind_udp(address.parse().unwrap(), |_| Ok(())).unwrap();
         let local = crate::sys::socket::local_address(&socket).unwrap();
         let peers: Vec<UdpSocket> = (0..3).map(|_| UdpSocket::bind(address).unwrap()).collect();
         for (index, peer) in peers.iter().enumerate() {
@@ -48,7 +48,7 @@ fn many_are_received_and_sent_at_once_with_their_addresses() {
 
 #[test]
 fn what_the_kernel_dropped_is_told() {
-    let socket = bind_udp("127.0.0.1:0".parse().unwrap()).unwrap();
+    let socket = bind_udp("127.0.0.1:0".parse().unwrap(), |_| Ok(())).unwrap();
     let local = crate::sys::socket::local_address(&socket).unwrap();
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
     assert_eq!(dropped(&socket), Some(0));
