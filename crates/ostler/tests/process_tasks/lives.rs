@@ -2,7 +2,9 @@
 
 use ostler_testkit::{DEADLINE, Signal, TestResult, TestServer};
 
+use crate::foreman::foreman;
 use crate::support::{check, echo, round_trip, start, wait_lines};
+use crate::talk::Talk;
 
 /// A server with event and task workers that have begun.
 fn with_tasks(workers: u16, tasks: u16) -> TestResult<TestServer> {
@@ -87,6 +89,23 @@ fn a_manager_that_is_lost_takes_them_along() -> TestResult {
         task.wait_gone(DEADLINE)?;
     }
     check(server.task_workers().len() == 2, "two again")?;
+    server.stop()
+}
+
+/// Executed ones run the same tasks, and a reload puts new ones into their places.
+#[test]
+fn they_may_be_executed() -> TestResult {
+    let server = crate::foreman::start(foreman(1, 1).set("start", "exec"), 1)?;
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer("wait 20000 echo hello", "hello")?;
+    let old = server.task_workers();
+    server.signal(Signal::USR1);
+    wait_lines(&server, "every task worker is new", 1)?;
+    for task in &old {
+        task.wait_gone(DEADLINE)?;
+    }
+    let who = talk.ask("wait 20000 whoami")?;
+    check(who.starts_with("t0.2 "), who)?;
     server.stop()
 }
 
