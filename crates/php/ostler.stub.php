@@ -46,6 +46,12 @@ namespace Ostler {
         public function close(int $fd, bool $reset = false): bool {}
         public function sendfile(int $conn_fd, string $filename, int $offset = 0, int $length = 0): bool {}
         public function sendwait(int $conn_fd, string $send_data): bool {}
+        /** Work for a task worker; a number, or false. */
+        public function task(mixed $data, int $taskWorkerIndex = -1, ?callable $finishCallback = null): int|false {}
+        public function taskwait(mixed $data, float $timeout = 0.5, int $taskWorkerIndex = -1): mixed {}
+        public function taskWaitMulti(array $tasks, float $timeout = 0.5): array|false {}
+        /** A result, in `onTask`. */
+        public function finish(mixed $data): bool {}
         public function pause(int $fd): bool {}
         public function resume(int $fd): bool {}
         public function confirm(int $fd): bool {}

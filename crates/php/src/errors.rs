@@ -16,6 +16,7 @@ pub(crate) mod code {
     pub(crate) const SYSTEM_CALL_FAIL: i64 = 502;
     pub(crate) const NAME_TOO_LONG: i64 = 504;
     pub(crate) const INVALID_PARAMS: i64 = 505;
+    pub(crate) const QUEUE_FULL: i64 = 506;
     pub(crate) const WRONG_OPERATION: i64 = 509;
     pub(crate) const NO_PAYLOAD: i64 = 550;
     pub(crate) const SESSION_CLOSING: i64 = 1003;

@@ -14,6 +14,8 @@ pub(crate) enum ServerEvent {
     ManagerStop,
     BeforeReload,
     AfterReload,
+    Task,
+    Finish,
 }
 
 /// Events of a port.
@@ -28,7 +30,7 @@ pub(crate) enum PortEvent {
 }
 
 /// Name in lower case, and the private property that has the callback. In the order of the enum.
-pub(crate) const SERVER_EVENTS: [(&str, &str); 11] = [
+pub(crate) const SERVER_EVENTS: [(&str, &str); 13] = [
     ("start", "onStart"),
     ("beforeshutdown", "onBeforeShutdown"),
     ("shutdown", "onShutdown"),
@@ -40,6 +42,8 @@ pub(crate) const SERVER_EVENTS: [(&str, &str); 11] = [
     ("managerstop", "onManagerStop"),
     ("beforereload", "onBeforeReload"),
     ("afterreload", "onAfterReload"),
+    ("task", "onTask"),
+    ("finish", "onFinish"),
 ];
 
 /// As [`SERVER_EVENTS`].

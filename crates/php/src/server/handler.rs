@@ -1,12 +1,14 @@
 //! What the engine tells a worker, told to the callbacks of the program.
 
-use ostler::{CloseReason, Handler, Outcome, Package, Packet, Session, Worker};
+use ostler::{CloseReason, Handler, Outcome, Package, Packet, Session, Task, TaskResult, Worker};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::events::{PortEvent, ServerEvent};
 use super::sessions::reactor_of;
+use super::state::Given;
 use super::state::{Process, ProcessKind, ServerState, slot};
+use super::tasks;
 use crate::zend::value::{self, Array, OwnString};
 use crate::zend::{opcache, process, stack};
 
@@ -24,7 +26,8 @@ impl PhpHandler {
     pub(super) fn begin(server: *const ServerState, worker: &Worker) -> Self {
         // SAFETY: as `PhpHandler::server` says.
         let state = unsafe { &*server };
-        begin_process(state, worker, ProcessKind::Event);
+        let kind = if worker.is_task_worker() { ProcessKind::Task } else { ProcessKind::Event };
+        begin_process(state, worker, kind);
         let reactors = super::start::setting(state, "reactor_num").unwrap_or(0);
         Self {
             server,
@@ -75,9 +78,10 @@ pub(super) fn begin_process(server: &ServerState, worker: &Worker, kind: Process
     let _ = server.process.set(Process { worker: worker.clone(), kind, master });
     server.slot(slot::MASTER_PID).set_long(i64::from(server.master.get()));
     server.slot(slot::MANAGER_PID).set_long(parent);
-    if kind == ProcessKind::Event {
+    if let Some(id) = server.worker_id() {
         server.slot(slot::WORKER_PID).set_long(own);
-        server.slot(slot::WORKER_ID).set_long(i64::from(worker.slot()));
+        server.slot(slot::WORKER_ID).set_long(id);
+        server.slot(slot::TASKWORKER).set_bool(kind == ProcessKind::Task);
     }
 }
 
@@ -88,9 +92,9 @@ fn parent_of(process: i64) -> Option<i32> {
 }
 
 impl Handler for PhpHandler {
-    fn on_worker_start(&mut self, worker: &Worker) -> Outcome {
+    fn on_worker_start(&mut self, _: &Worker) -> Outcome {
         let server = self.server();
-        let id = value::long(i64::from(worker.slot()));
+        let id = value::long(server.worker_id().unwrap_or(-1));
         server.call_start(&mut [value::object(server.object), id]).map_err(Into::into)
     }
 
@@ -111,7 +115,10 @@ impl Handler for PhpHandler {
             value::long(self.reactor(session)),
             bytes.argument(),
         ];
+        let string = bytes.as_ptr();
+        server.given.set(Some(Given { string, package: package.as_bytes() }));
         server.call_port(self.port_of(session), PortEvent::Receive, &mut given);
+        server.given.set(None);
         Ok(())
     }
 
@@ -160,15 +167,25 @@ impl Handler for PhpHandler {
         Ok(())
     }
 
-    fn on_worker_exit(&mut self, worker: &Worker) {
+    fn on_task(&mut self, _: &Worker, task: &Task) -> Outcome {
+        tasks::on_task(self.server(), task);
+        Ok(())
+    }
+
+    fn on_finish(&mut self, _: &Worker, result: &TaskResult) -> Outcome {
+        tasks::on_finish(self.server(), result);
+        Ok(())
+    }
+
+    fn on_worker_exit(&mut self, _: &Worker) {
         let server = self.server();
-        let id = value::long(i64::from(worker.slot()));
+        let id = value::long(server.worker_id().unwrap_or(-1));
         server.call(ServerEvent::WorkerExit, &mut [value::object(server.object), id]);
     }
 
-    fn on_worker_stop(&mut self, worker: &Worker) {
+    fn on_worker_stop(&mut self, _: &Worker) {
         let server = self.server();
-        let id = value::long(i64::from(worker.slot()));
+        let id = value::long(server.worker_id().unwrap_or(-1));
         server.call(ServerEvent::WorkerStop, &mut [value::object(server.object), id]);
     }
 }

@@ -5,7 +5,7 @@ use ostler::Reload;
 use rustix::process::{Signal, pidfd_send_signal};
 
 use super::events::{self, PORT_EVENTS, SERVER_EVENTS};
-use super::state::{Phase, ProcessKind, ServerState, port_slot, slot};
+use super::state::{Phase, ServerState, port_slot, slot};
 use super::{port, running, server};
 use crate::errors::{self, code};
 use crate::zend::call::Call;
@@ -63,16 +63,10 @@ pub(super) fn get_callback(call: &mut Call<'_>) -> Result<(), Thrown> {
     Ok(())
 }
 
-/// The slot of the worker that this process is.
-fn own_id(server: &ServerState) -> Option<i64> {
-    let process = server.process.get()?;
-    (process.kind == ProcessKind::Event).then(|| i64::from(process.worker.slot()))
-}
-
 /// `Server::getWorkerId(): int|false`
 pub(super) fn worker_id(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 0)?;
-    match own_id(server(call)?) {
+    match server(call)?.worker_id() {
         Some(id) => call.returns_long(id),
         None => call.returns_bool(false),
     }
@@ -83,7 +77,7 @@ pub(super) fn worker_pid(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 1)?;
     let Some(server) = running(call)? else { return Ok(()) };
     let id = call.long_or(-1)?;
-    match own_id(server) {
+    match server.worker_id() {
         Some(own) if id == -1 || id == own => call.returns_long(i64::from(own_pid())),
         _ => call.returns_bool(false),
     }
@@ -141,7 +135,7 @@ pub(super) fn stop(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 1)?;
     let Some(server) = running(call)? else { return Ok(()) };
     let id = call.long_or(-1)?;
-    match (own_id(server), server.worker()) {
+    match (server.worker_id(), server.worker()) {
         (Some(own), Some(worker)) if id == -1 || id == own => {
             worker.leave();
             call.returns_bool(true)

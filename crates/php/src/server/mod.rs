@@ -14,6 +14,7 @@ mod settings;
 mod sock_type;
 mod start;
 mod state;
+mod tasks;
 mod ticker;
 
 use std::cell::Cell;
@@ -157,6 +158,33 @@ const METHODS: &[Function] = &[
         &[required(c"conn_fd", kind::INT), required(c"send_data", kind::STRING)],
         kind::BOOL,
     ),
+    method(
+        c"task",
+        handler!(tasks::task),
+        &[
+            required(c"data", kind::MIXED),
+            optional(c"taskWorkerIndex", kind::INT, c"-1"),
+            optional(c"finishCallback", kind::CALLABLE | kind::NULL, c"null"),
+        ],
+        kind::INT | kind::FALSE,
+    ),
+    method(
+        c"taskwait",
+        handler!(tasks::taskwait),
+        &[
+            required(c"data", kind::MIXED),
+            optional(c"timeout", kind::FLOAT, c"0.5"),
+            optional(c"taskWorkerIndex", kind::INT, c"-1"),
+        ],
+        kind::MIXED,
+    ),
+    method(
+        c"taskWaitMulti",
+        handler!(tasks::task_wait_multi),
+        &[required(c"tasks", kind::ARRAY), optional(c"timeout", kind::FLOAT, c"0.5")],
+        INFO,
+    ),
+    method(c"finish", handler!(tasks::finish), &[required(c"data", kind::MIXED)], kind::BOOL),
     method(c"pause", handler!(sending::pause), FD, kind::BOOL),
     method(c"resume", handler!(sending::resume), FD, kind::BOOL),
     method(c"confirm", handler!(sending::resume), FD, kind::BOOL),

@@ -47,7 +47,10 @@ pub(super) fn send(call: &mut Call<'_>) -> Result<(), Thrown> {
         return call.returns_bool(false);
     }
     match session(server, number) {
-        Some(session) => answer(call, session.send(bytes)),
+        Some(session) => {
+            let bytes = server.given.get().map_or(bytes, |given| given.own(bytes));
+            answer(call, session.send(bytes))
+        }
         None => no_sessions(call),
     }
 }

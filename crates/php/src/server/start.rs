@@ -6,7 +6,7 @@ use ext_php_rs::zend::try_catch;
 use ostler::{Server, ServerBuilder};
 
 use super::companion::{self, PhpEvents};
-use super::events::PortEvent;
+use super::events::{PortEvent, ServerEvent};
 use super::handler::PhpHandler;
 use super::options::{self, Engine, Problem};
 use super::server;
@@ -74,6 +74,9 @@ fn run(server: &ServerState, ready: Server) -> Result<(), String> {
 
 /// Which callback is missing.
 fn missing_callback(server: &ServerState) -> Option<&'static str> {
+    if setting(server, "task_worker_num").is_some() && !server.has(ServerEvent::Task) {
+        return Some("require 'onTask' callback");
+    }
     let count = server.ports.borrow().len();
     (0..count).find_map(|number| {
         let (_, port) = server.port(number)?;
@@ -96,9 +99,6 @@ pub(super) fn setting(server: &ServerState, name: &str) -> Option<i64> {
 fn prepare(server: &ServerState) -> Result<Server, String> {
     let problem = |problem: Problem| problem.text;
     let settings = server.slot(slot::SETTING).array().unwrap_or_default();
-    if setting(server, "task_worker_num").is_some_and(|number| number > 0) {
-        return Err("task workers are not there yet in this version".to_owned());
-    }
     let coroutines = settings.get("enable_coroutine");
     let ends = coroutines.is_none_or(|on| Scalar(on).is_true());
     server.uncaught.set(if ends { Uncaught::Ends } else { Uncaught::IsTold });

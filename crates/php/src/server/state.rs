@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use ext_php_rs::ffi::zend_object;
 use ext_php_rs::types::Zval;
-use ostler::Worker;
+use ostler::{Task, Worker};
 
 use super::construct::Living;
 use super::events::{PORT_EVENTS, PortEvent, SERVER_EVENTS, ServerEvent};
@@ -46,6 +46,7 @@ pub(crate) mod slot {
     pub(crate) const MASTER_PID: usize = 8;
     pub(crate) const MANAGER_PID: usize = 9;
     pub(crate) const WORKER_ID: usize = 10;
+    pub(crate) const TASKWORKER: usize = 11;
     pub(crate) const WORKER_PID: usize = 12;
     /// The list of ports that the server itself goes by; private.
     pub(crate) const LISTENERS: usize = 13;
@@ -78,9 +79,31 @@ pub(crate) struct ServerState {
     pub(crate) process: OnceCell<Process>,
     pub(crate) master: Cell<i32>,
     pub(crate) uncaught: Cell<Uncaught>,
+    /// What `onReceive` was given, as PHP's string and as the engine's package.
+    pub(crate) given: Cell<Option<Given>>,
+    /// The task whose `onTask` runs; null otherwise.
+    pub(crate) task: Cell<*const Task>,
     /// The session whose `onClose` runs.
     pub(crate) closing: Cell<u64>,
     _living: Living,
+}
+
+/// A package that a callback handles, twice in memory: PHP's copy, which nobody can change while
+/// the handler has a reference to it, and the engine's.
+#[derive(Clone, Copy)]
+pub(crate) struct Given {
+    pub(crate) string: *const u8,
+    pub(crate) package: *const [u8],
+}
+
+impl Given {
+    /// The engine's bytes, when these are PHP's copy of all of them: the engine sends its own
+    /// without a copy.
+    pub(crate) fn own(self, bytes: &[u8]) -> &[u8] {
+        let is_all = std::ptr::eq(bytes.as_ptr(), self.string) && bytes.len() == self.package.len();
+        // SAFETY: it is set as long as the callback runs, which the package outlives.
+        if is_all { unsafe { &*self.package } } else { bytes }
+    }
 }
 
 /// A process that runs the program's code.
@@ -96,6 +119,8 @@ pub(crate) struct Process {
 pub(crate) enum ProcessKind {
     /// It serves clients.
     Event,
+    /// It runs tasks.
+    Task,
     /// It is told of the life of the server.
     Companion,
 }
@@ -138,6 +163,8 @@ impl ServerState {
             process: OnceCell::new(),
             master: Cell::new(0),
             uncaught: Cell::new(Uncaught::Ends),
+            given: Cell::new(None),
+            task: Cell::new(std::ptr::null()),
             closing: Cell::new(0),
             _living: living,
         }
@@ -148,6 +175,19 @@ impl ServerState {
         // SAFETY: the object's class is the server's or extends it, whose properties come first;
         // the numbers are those of `slot`.
         unsafe { object::slot(self.object, number) }
+    }
+
+    /// The number of this worker: task workers come behind those that serve clients.
+    pub(crate) fn worker_id(&self) -> Option<i64> {
+        let process = self.process.get()?;
+        let slot = i64::from(process.worker.slot());
+        match process.kind {
+            ProcessKind::Event => Some(slot),
+            ProcessKind::Task => {
+                Some(super::start::setting(self, "worker_num").unwrap_or(0) + slot)
+            }
+            ProcessKind::Companion => None,
+        }
     }
 
     /// The process in which the program's code runs, if it is one of the server's.
@@ -174,6 +214,17 @@ impl ServerState {
             let property = self.slot(slot::EVENTS + event as usize);
             run(callback, property, arguments, self.uncaught.get());
         }
+    }
+
+    /// The same, for what it returns. Whoever calls this looks after what it has thrown.
+    pub(crate) fn call_for(&self, event: ServerEvent, arguments: &mut [Argument]) -> Zval {
+        let mut result = Zval::new();
+        if self.has(event)
+            && let Some(callback) = self.callbacks.get(event as usize)
+        {
+            callback.call(self.slot(slot::EVENTS + event as usize), arguments, &mut result);
+        }
+        result
     }
 
     /// Calls the callback of the beginning of a worker; the error is why it cannot begin.

@@ -29,13 +29,13 @@ impl<'a> Ticker<'a> {
         run: impl Fn() + 'static,
     ) -> TimerId {
         match (self.kind, repeats) {
-            (ProcessKind::Event, true) => {
+            (ProcessKind::Event | ProcessKind::Task, true) => {
                 self.worker.every(interval, move |_: &mut PhpHandler, _| {
                     run();
                     Ok(())
                 })
             }
-            (ProcessKind::Event, false) => {
+            (ProcessKind::Event | ProcessKind::Task, false) => {
                 self.worker.after(interval, move |_: &mut PhpHandler, _| {
                     run();
                     Ok(())

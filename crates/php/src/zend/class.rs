@@ -5,8 +5,8 @@ use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
 
 use ext_php_rs::ffi::{
-    _ZEND_IS_VARIADIC_BIT, IS_ARRAY, IS_DOUBLE, IS_FALSE, IS_LONG, IS_NULL, IS_OBJECT, IS_STRING,
-    IS_TRUE, IS_VOID, MAY_BE_ANY, zend_class_entry, zend_declare_class_constant_ex,
+    _ZEND_IS_VARIADIC_BIT, IS_ARRAY, IS_CALLABLE, IS_DOUBLE, IS_FALSE, IS_LONG, IS_NULL, IS_OBJECT,
+    IS_STRING, IS_TRUE, IS_VOID, MAY_BE_ANY, zend_class_entry, zend_declare_class_constant_ex,
     zend_declare_typed_property, zend_do_implement_interface, zend_function_entry,
     zend_internal_arg_info, zend_register_class_alias_ex, zend_register_functions,
     zend_register_internal_class_ex, zend_string, zend_string_init_interned, zend_type, zval,
@@ -28,6 +28,7 @@ pub(crate) mod kind {
     pub(crate) const STRING: u32 = 1 << IS_STRING;
     pub(crate) const ARRAY: u32 = 1 << IS_ARRAY;
     pub(crate) const OBJECT: u32 = 1 << IS_OBJECT;
+    pub(crate) const CALLABLE: u32 = 1 << IS_CALLABLE;
     pub(crate) const VOID: u32 = 1 << IS_VOID;
     pub(crate) const MIXED: u32 = MAY_BE_ANY;
     /// No type is declared.

@@ -11,6 +11,7 @@ pub(crate) mod call;
 pub(crate) mod callable;
 pub(crate) mod class;
 pub(crate) mod fault;
+pub(crate) mod function;
 pub(crate) mod globals;
 pub(crate) mod message;
 pub(crate) mod object;

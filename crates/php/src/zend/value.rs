@@ -54,6 +54,12 @@ impl OwnString {
         Self(unsafe { ext_php_rs_zend_string_init(bytes.as_ptr().cast(), bytes.len(), false) })
     }
 
+    /// Where its bytes lie.
+    pub(crate) fn as_ptr(&self) -> *const u8 {
+        // SAFETY: it is a string of PHP's as long as `self` lives.
+        unsafe { (&raw const (*self.0).val).cast() }
+    }
+
     /// As an argument, which borrows it.
     pub(crate) fn argument(&self) -> Argument {
         let mut value = Zval::new();

@@ -34,7 +34,7 @@ pub(crate) const ROWS: &[(&str, Form)] = &[
     // Processes.
     ("reactor_num", Count("reactors", 1, 64)),
     ("worker_num", Count("workers", 1, 1024)),
-    ("task_worker_num", Combined),
+    ("task_worker_num", Count("task_workers", 1, 1024)),
     ("single_thread", Combined),
     ("daemonize", Combined),
     ("pid_file", Text("pid_file")),
@@ -117,10 +117,10 @@ pub(crate) const ROWS: &[(&str, Form)] = &[
     ("send_yield", NoEffect),
     ("send_timeout", Seconds("send_timeout_ms")),
     // Tasks.
-    ("task_ipc_mode", Missing),
-    ("task_max_request", Missing),
-    ("task_max_request_grace", Missing),
-    ("task_tmpdir", Missing),
+    ("task_ipc_mode", NoEffect),
+    ("task_max_request", Number("task_max_requests", 0, 1_000_000_000_000)),
+    ("task_max_request_grace", NoEffect),
+    ("task_tmpdir", NoEffect),
     ("task_use_object", Missing),
     ("task_object", Missing),
     ("task_enable_coroutine", Missing),

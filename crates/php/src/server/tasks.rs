@@ -1,0 +1,226 @@
+//! Tasks: work that is given to task workers, and its results.
+//!
+//! What goes from process to process is a byte that says what follows, and then the bytes of a
+//! string, or a value as `serialize` writes it.
+
+use std::time::Duration;
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::types::{ArrayKey, ZendHashTable, Zval};
+use ostler::{Task, TaskError, TaskResult, Worker};
+
+use super::events::ServerEvent;
+use super::handler::PhpHandler;
+use super::state::{ProcessKind, ServerState};
+use super::{running, server};
+use crate::errors::{self, code};
+use crate::zend::call::Call;
+use crate::zend::message::warning;
+use crate::zend::value;
+use crate::zend::{Thrown, callable, fault, function, globals};
+
+const STRING: u8 = 0;
+const SERIALIZED: u8 = 1;
+/// Most tasks of one `taskWaitMulti`.
+const MULTI_MAX: usize = 1_024;
+
+/// A value as it is sent. Nothing: it cannot be serialised, and an exception says why.
+fn encode(value: &Zval) -> Option<Vec<u8>> {
+    if let Some(string) = value.zend_str() {
+        return Some([&[STRING], string.as_bytes()].concat());
+    }
+    let text = function::call("serialize", vec![value.shallow_clone()])?;
+    Some([&[SERIALIZED], text.zend_str()?.as_bytes()].concat())
+}
+
+/// What was sent.
+fn decode(bytes: &[u8]) -> Zval {
+    let Some((kind, rest)) = bytes.split_first() else { return Zval::new() };
+    let mut value = Zval::new();
+    value.set_binary(rest.to_vec());
+    match *kind {
+        SERIALIZED => function::call("unserialize", vec![value]).unwrap_or_default(),
+        _ => value,
+    }
+}
+
+/// The event worker that asks; nothing, with a warning, elsewhere.
+fn asker(server: &ServerState) -> Option<&Worker> {
+    let process = server.process.get()?;
+    if process.kind != ProcessKind::Event {
+        warning("tasks can be asked for in event workers only");
+        return None;
+    }
+    if super::start::setting(server, "task_worker_num").is_none() {
+        warning("task method cannot be executed without task worker");
+        return None;
+    }
+    Some(&process.worker)
+}
+
+fn refused(call: &mut Call<'_>, error: &TaskError) -> Result<(), Thrown> {
+    errors::set(if error.is_full() { code::QUEUE_FULL } else { code::INVALID_PARAMS });
+    warning(&error.to_string());
+    call.returns_bool(false)
+}
+
+/// The slot that a program names; -1 is any.
+fn slot_of(number: i64) -> Result<Option<u16>, ()> {
+    if number == -1 { Ok(None) } else { u16::try_from(number).map(Some).map_err(|_| ()) }
+}
+
+/// `Server::task(mixed $data, int $taskWorkerIndex = -1, ?callable $finishCallback = null)`
+pub(super) fn task(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(1, 3)?;
+    let Some(server) = running(call)? else { return Ok(()) };
+    let Some(data) = call.value() else { return Err(Thrown) };
+    let to = slot_of(call.long_or(-1)?);
+    let callback = call.value().filter(|value| !value.is_null()).map(|value| value.shallow_clone());
+    let Some(worker) = asker(server) else { return call.returns_bool(false) };
+    let Ok(to) = to else {
+        warning("the index of the task worker is invalid");
+        return call.returns_bool(false);
+    };
+    let bytes = encode(data).ok_or(Thrown)?;
+    let request = worker.task(&bytes);
+    let request = match to {
+        Some(slot) => request.to(slot),
+        None => request,
+    };
+    let asked = match callback {
+        Some(mut callback) => request.then::<PhpHandler>(move |_, _, result| {
+            finished(&mut callback, result);
+            Ok(())
+        }),
+        None if server.has(ServerEvent::Finish) => request.report(),
+        None => request.send(),
+    };
+    match asked {
+        Ok(number) => call.returns_long(number.cast_signed()),
+        Err(error) => refused(call, &error),
+    }
+}
+
+/// The result of a task that had a callback of its own.
+fn finished(callback: &mut Zval, result: &TaskResult) {
+    let (Some(server), Ok(bytes)) = (super::current(), result.bytes()) else { return };
+    let data = std::mem::ManuallyDrop::new(decode(bytes));
+    let number = value::id(result.task());
+    let mut given = [value::object(server.object), number, data];
+    callable::call_value(callback, &mut given);
+    let [_, _, data] = given;
+    drop(std::mem::ManuallyDrop::into_inner(data));
+    fault::after_call(server.uncaught.get());
+}
+
+/// The result of a task: `onFinish`. That there is none, because the task has failed or returned
+/// nothing, is told to nobody, as in the reference.
+pub(super) fn on_finish(server: &ServerState, result: &TaskResult) {
+    let Ok(bytes) = result.bytes() else { return };
+    let data = std::mem::ManuallyDrop::new(decode(bytes));
+    let mut given = [value::object(server.object), value::id(result.task()), data];
+    server.call(ServerEvent::Finish, &mut given);
+    let [_, _, data] = given;
+    drop(std::mem::ManuallyDrop::into_inner(data));
+}
+
+/// A task that this process runs: `onTask`. What that returns is a result, unless it is nothing.
+pub(super) fn on_task(server: &ServerState, task: &Task) {
+    server.task.set(std::ptr::from_ref(task));
+    let data = std::mem::ManuallyDrop::new(decode(task.as_bytes()));
+    let source = value::long(i64::from(task.asker_slot()));
+    let mut given = [value::object(server.object), value::id(task.number()), source, data];
+    let returned = server.call_for(ServerEvent::Task, &mut given);
+    if !returned.is_null()
+        && let Some(bytes) = encode(&returned)
+        && let Err(error) = task.finish(&bytes)
+    {
+        warning(&error.to_string());
+    }
+    fault::after_call(server.uncaught.get());
+    server.task.set(std::ptr::null());
+    let [_, _, _, data] = given;
+    drop(std::mem::ManuallyDrop::into_inner(data));
+}
+
+/// `Server::finish(mixed $data): bool`
+pub(super) fn finish(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(1, 1)?;
+    let server = server(call)?;
+    let Some(data) = call.value() else { return Err(Thrown) };
+    // SAFETY: it is set as long as the task lives, which is as long as its callback runs.
+    let Some(task) = (unsafe { server.task.get().as_ref() }) else {
+        warning("finish can only be used within onTask");
+        return call.returns_bool(false);
+    };
+    let bytes = encode(data).ok_or(Thrown)?;
+    match task.finish(&bytes) {
+        Ok(()) => call.returns_bool(true),
+        Err(error) => refused(call, &error),
+    }
+}
+
+fn timeout(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(86_400))
+}
+
+/// `Server::taskwait(mixed $data, float $timeout = 0.5, int $taskWorkerIndex = -1): mixed`
+pub(super) fn taskwait(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(1, 3)?;
+    let Some(server) = running(call)? else { return Ok(()) };
+    let Some(data) = call.value() else { return Err(Thrown) };
+    let (seconds, to) = (call.float_or(0.5)?, slot_of(call.long_or(-1)?));
+    let Some(worker) = asker(server) else { return call.returns_bool(false) };
+    let bytes = encode(data).ok_or(Thrown)?;
+    let request = worker.task(&bytes);
+    let request = match to {
+        Ok(Some(slot)) => request.to(slot),
+        _ => request,
+    };
+    match request.wait(timeout(seconds)) {
+        Ok(result) => {
+            *call.result() = decode(&result);
+            Ok(())
+        }
+        Err(_) => call.returns_bool(false),
+    }
+}
+
+/// `Server::taskWaitMulti(array $tasks, float $timeout = 0.5): array|false`
+pub(super) fn task_wait_multi(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(1, 2)?;
+    let Some(server) = running(call)? else { return Ok(()) };
+    let tasks = call.array()?;
+    let seconds = call.float_or(0.5)?;
+    if tasks.len() >= MULTI_MAX {
+        warning("too many concurrent tasks");
+        return call.returns_bool(false);
+    }
+    let Some(worker) = asker(server) else { return call.returns_bool(false) };
+    let (mut keys, mut payloads) = (Vec::new(), Vec::new());
+    for (key, value) in tasks {
+        let ArrayKey::Long(key) = key else { continue };
+        keys.push(key);
+        payloads.push(encode(value).ok_or(Thrown)?);
+    }
+    let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
+    let results = worker.task_wait_multi(&payloads, timeout(seconds));
+    let mut found: ZBox<ZendHashTable> = ZendHashTable::new();
+    for (key, result) in keys.into_iter().zip(results) {
+        match result {
+            Ok(bytes) => {
+                let _ = found.insert(key, decode(&bytes));
+            }
+            // What has not come in time is absent.
+            Err(error) if error.is_timed_out() => {}
+            Err(_) => {
+                let _ = found.insert(key, false);
+            }
+        }
+    }
+    if !globals::exception().is_null() {
+        return Err(Thrown);
+    }
+    call.result().set_hashtable(found);
+    Ok(())
+}

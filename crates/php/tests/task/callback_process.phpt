@@ -1,0 +1,21 @@
+--TEST--
+A task may have a callback of its own; finish() may be called more than once (PROCESS mode)
+--FILE--
+<?php
+require __DIR__ . '/../include/harness.php';
+
+$server = new Swoole\Server('127.0.0.1', 0, SWOOLE_PROCESS);
+$server->set(['worker_num' => 1, 'task_worker_num' => 1]);
+$server->on('receive', function ($server, int $fd, int $reactor, string $data) {
+    $server->task('work', -1, fn ($server, int $id, $result) => $server->send($fd, "$result\n"));
+});
+$server->on('task', function ($server, int $id, int $source, string $data) {
+    var_export($server->finish("$data 1") && $server->finish("$data 2"));
+});
+run($server, function (Client $client) use ($server) {
+    echo $client->ask('x'), "\n", $client->line(), "\n";
+}, []);
+?>
+--EXPECT--
+truework 1
+work 2
