@@ -58,8 +58,18 @@ impl Group {
         }
     }
 
-    /// The same without letting anybody leave: kills all. Also after [`Group::stop`].
+    /// The same without letting anybody leave: kills all. Also after [`Group::stop`]. Those that
+    /// have last words leave in their turn, but soon.
     fn stop_at_once(&mut self, out: &mut Vec<SupervisorAction>) {
+        if let Some(last_words_ms) = self.settings.last_words_ms {
+            self.settings.drain_timeout_ms = last_words_ms;
+            let gone_by = self.now.saturating_add(last_words_ms);
+            let told = self.slots.iter_mut().filter_map(|slot| slot.serving.as_mut());
+            for leaves in told.filter_map(|process| process.gone_by.as_mut()) {
+                *leaves = gone_by.min(*leaves);
+            }
+            return;
+        }
         if !self.stopping {
             self.begin_to_stop(true, out);
         }

@@ -301,6 +301,9 @@ pub struct GroupSettings {
     pub boot_timeout_ms: Millis,
     /// A leaving process that has not ended by then is killed.
     pub drain_timeout_ms: Millis,
+    /// When all end at once these processes are not killed: they leave when the others are gone,
+    /// within so long.
+    pub last_words_ms: Option<Millis>,
     /// First pause after a boot failure; doubles with each further one.
     pub back_off_min_ms: Millis,
     /// Longest pause after boot failures.
@@ -337,6 +340,7 @@ impl Default for GroupSettings {
             slots_max: 0,
             boot_timeout_ms: 30_000,
             drain_timeout_ms: 10_000,
+            last_words_ms: None,
             back_off_min_ms: 100,
             back_off_max_ms: 30_000,
             fork_interval_ms: 50,

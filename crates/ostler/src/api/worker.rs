@@ -15,9 +15,9 @@ use super::remote::Remote;
 use super::send_error::SendError;
 use super::session::Session;
 use crate::sys::clock;
-use crate::worker::HandlerId;
 use crate::worker::context::WorkerContext;
 use crate::worker::timers::Callback;
+use crate::worker::{HandlerId, Holder, HolderId};
 
 /// What is said when a callback is meant for a handler of another type than the one that runs.
 pub(crate) const WRONG_HANDLER: &str = "the type parameter is not the type of the handler whose \
@@ -69,6 +69,7 @@ pub struct TimerId(u64);
 /// ```
 pub struct KeepAlive {
     context: Rc<WorkerContext>,
+    hold: HolderId,
 }
 
 impl std::fmt::Debug for KeepAlive {
@@ -79,7 +80,7 @@ impl std::fmt::Debug for KeepAlive {
 
 impl Drop for KeepAlive {
     fn drop(&mut self) {
-        self.context.leaving.release();
+        self.context.leaving.release(self.hold);
     }
 }
 
@@ -356,7 +357,9 @@ impl Worker {
         self.context.timers.borrow_mut().cancel(timer.0)
     }
 
-    /// Keeps this process alive while it leaves, until the token is dropped.
+    /// Keeps this process alive while it leaves, until the token is dropped, at most
+    /// `drain_timeout_ms`. A worker that is ended then is told in the log with the places of its
+    /// tokens and timers.
     ///
     /// ```
     /// # use ostler::Worker;
@@ -367,9 +370,10 @@ impl Worker {
     /// }
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn keep_alive(&self) -> KeepAlive {
-        self.context.leaving.hold();
-        KeepAlive { context: Rc::clone(&self.context) }
+        let hold = self.context.leaving.hold(Holder::KeepAlive(Location::caller()));
+        KeepAlive { context: Rc::clone(&self.context), hold }
     }
 
     /// Whether this process has begun to leave: it gets no more deliveries, and ends when nothing

@@ -344,8 +344,12 @@ impl<H: AnyHandler> Process<H> {
         while let Some((order, descriptors)) = self.link.next_order() {
             match order {
                 ToProcess::Serve => self.depart(Event::Serve),
-                ToProcess::Leave => self.depart(Event::Leave),
+                ToProcess::Leave => {
+                    self.run.listen();
+                    self.depart(Event::Leave);
+                }
                 ToProcess::Drain => {
+                    self.run.listen();
                     // What others have sent before the end began.
                     self.serve_others();
                     self.depart(Event::Drain);

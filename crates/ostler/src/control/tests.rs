@@ -69,6 +69,7 @@ fn part() -> impl Strategy<Value = ReloadPart> {
 
 fn to_worker() -> impl Strategy<Value = ToWorker> {
     prop_oneof![
+        Just(ToWorker::WhatHolds),
         part().prop_map(ToWorker::Slots),
         any::<String>().prop_map(|why| ToWorker::Why(ShortText::new(&why))),
         (any::<u32>(), outcome(), any::<bool>()).prop_map(|(ticket, outcome, has_waited)| {
@@ -129,6 +130,8 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         Just(FromWorker::TookDelivery),
         any::<String>().prop_map(|why| FromWorker::StartFailed(ShortText::new(&why))),
         any::<String>().prop_map(|why| FromWorker::Began(ShortText::new(&why))),
+        any::<String>().prop_map(|text| FromWorker::Holder(ShortText::new(&text))),
+        any::<u32>().prop_map(FromWorker::LastHolder),
         (any::<u32>(), wanted())
             .prop_map(|(ticket, wanted)| FromWorker::WantReload { ticket, wanted }),
     ]

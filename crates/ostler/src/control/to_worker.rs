@@ -1,5 +1,5 @@
-//! What the manager tells a worker: how the reloads ended that it asked for. What is long goes
-//! before it, in messages of its own.
+//! What the manager tells a worker: how the reloads ended that it asked for; what is long goes
+//! before that, in messages of its own. And what it asks: what holds it.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -29,6 +29,8 @@ pub(crate) enum ToWorker {
         /// Another one ran when it was asked for.
         has_waited: bool,
     },
+    /// What holds it? It is about to be killed, because it has not left in time.
+    WhatHolds,
 }
 
 impl ToWorker {
@@ -46,6 +48,7 @@ impl ToWorker {
             Self::Reloaded { ticket, outcome, has_waited } => {
                 encode_outcome(writer.u8(194).u32(ticket).flag(has_waited), outcome)
             }
+            Self::WhatHolds => writer.u8(195),
         }
         .finish()
     }
@@ -60,6 +63,7 @@ impl ToWorker {
                 let (ticket, has_waited) = (reader.u32()?, reader.flag()?);
                 Self::Reloaded { ticket, outcome: decode_outcome(&mut reader)?, has_waited }
             }
+            195 => Self::WhatHolds,
             _ => return Err(Malformed),
         };
         reader.finish(message)

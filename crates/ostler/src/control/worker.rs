@@ -1,4 +1,4 @@
-//! What a worker tells the manager. Seven kinds, 128 bytes, no descriptors (decision 15).
+//! What a worker tells the manager. Nine kinds, 128 bytes, no descriptors (decision 15).
 //!
 //! The sender is known by its socket, which belongs to one process alone; so no message names a
 //! worker.
@@ -35,6 +35,10 @@ pub(crate) enum FromWorker {
         /// Of what.
         wanted: WantedReload,
     },
+    /// One thing that holds it.
+    Holder(ShortText),
+    /// That was all, and so much more is not told.
+    LastHolder(u32),
     /// It cannot start, and why; it ends now.
     StartFailed(ShortText),
     /// It has taken its first delivery, and is about to handle it. Said before user code sees the
@@ -68,6 +72,8 @@ impl FromWorker {
             Self::TookDelivery => writer.u8(3),
             Self::StartFailed(text) => writer.u8(4).text(text),
             Self::Began(waiting) => writer.u8(5).text(waiting),
+            Self::Holder(text) => writer.u8(8).text(text),
+            Self::LastHolder(more) => writer.u8(9).u32(more),
             Self::WantWorkers(workers) => writer.u8(6).u16(workers),
             Self::WantReload { ticket, wanted } => write_wanted(writer.u8(7).u32(ticket), wanted),
         }
@@ -94,6 +100,8 @@ impl FromWorker {
             4 => Self::StartFailed(reader.text()?),
             5 => Self::Began(reader.text()?),
             6 => Self::WantWorkers(reader.u16()?),
+            8 => Self::Holder(reader.text()?),
+            9 => Self::LastHolder(reader.u32()?),
             7 => {
                 let ticket = reader.u32()?;
                 Self::WantReload { ticket, wanted: read_wanted(&mut reader)? }

@@ -151,6 +151,10 @@ impl Driver<'_> {
     pub(super) fn take_measure(&mut self, measure: Measure) -> Step {
         match measure {
             Measure::Announce(worker, session) => self.say(&ToMaster::Late { worker, session }),
+            Measure::End(worker) => {
+                self.kill_now(worker, KillCause::DrainTimeout);
+                Ok(())
+            }
             Measure::Kill(worker, KillCause::Stopped) => self.tell(Event::StandsStill(worker)),
             Measure::Kill(worker, _) => self.tell(Event::RequestLate(worker)),
         }
@@ -213,7 +217,17 @@ impl Driver<'_> {
         })
     }
 
+    /// Kills a worker; one that should have left is asked first what holds it.
     fn kill(&mut self, worker: ProcessKey, cause: KillCause) {
+        match self.children.get(worker).filter(|child| child.is_ready) {
+            Some(child) if cause == KillCause::DrainTimeout => {
+                self.diagnosis.ask_what_holds(worker, child, clock::monotonic_ms());
+            }
+            _ => self.kill_now(worker, cause),
+        }
+    }
+
+    fn kill_now(&self, worker: ProcessKey, cause: KillCause) {
         let Some(child) = self.children.get(worker) else {
             invariant!(false, "only a process that was forked and not reaped is killed");
             return;

@@ -84,8 +84,20 @@ impl Reports {
                 );
             }
         } else if death.killed == Some(KillCause::DrainTimeout) {
-            let text = "worker did not leave in time";
-            tracing::warn!(%worker, name, pid, exit, killed, took_delivery, "{text}");
+            let session = case.phase.map(|phase| phase.session).filter(|id| *id > 0);
+            tracing::warn!(
+                %worker,
+                name,
+                pid,
+                exit,
+                killed,
+                took_delivery,
+                held_by = case.held_by,
+                callback = case.callback(),
+                session,
+                elapsed_ms = case.elapsed_ms,
+                "worker did not leave in time"
+            );
         } else if death.killed.is_some() || death.exit != Exit::Code(0) {
             tracing::info!(%worker, name, pid, exit, killed, took_delivery, "worker ended");
         } else {

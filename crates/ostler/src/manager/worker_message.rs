@@ -80,6 +80,10 @@ impl Driver<'_> {
                 Heard::Word(FromWorker::WantReload { ticket, wanted }) => {
                     self.on_reload_wanted(key, (ticket, wanted))?;
                 }
+                Heard::Word(FromWorker::Holder(text)) => self.diagnosis.on_holder(key, text),
+                Heard::Word(FromWorker::LastHolder(more)) => {
+                    self.diagnosis.on_last_holder(key, more);
+                }
                 Heard::Word(FromWorker::LeaveRequest(reason)) => {
                     self.tell(Event::LeaveRequested(key, reason))?;
                 }

@@ -13,7 +13,7 @@ use ostler_core::task_queue::TaskCounts;
 use ostler_core::{Millis, invariant};
 
 use super::event_loop::Master;
-use crate::control::{ToManager, ToProcess};
+use crate::control::{ServerEvent, ToManager, ToProcess};
 use crate::error::Result;
 use crate::reactor::mailbox::ToReactor;
 use crate::sys::poll;
@@ -23,7 +23,13 @@ const MANAGER_END_MAX: Duration = Duration::from_millis(500);
 
 impl Master {
     pub(super) fn on_shutdown(&mut self, event: Event, now: Millis) {
-        for action in self.shutdown.on(event, now) {
+        let had_begun = self.shutdown.has_begun();
+        let actions = self.shutdown.on(event, now);
+        if !had_begun && actions.contains(&ShutdownAction::StopWorkers { now: true }) {
+            // The end does not wait for it, and it hears of it all the same.
+            self.companion_hears(ServerEvent::BeforeShutdown);
+        }
+        for action in actions {
             match action {
                 ShutdownAction::Announce => self.announce_end(),
                 ShutdownAction::Drain => self.begin_drain(),

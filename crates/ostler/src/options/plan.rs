@@ -187,6 +187,7 @@ impl Options {
         };
         let companion = GroupSettings {
             slots: u16::from(self.has_companion),
+            last_words_ms: Some(ostler_core::shutdown::LAST_WORDS_MS),
             singles: vec![SingleSettings {
                 restart: Restart::Always,
                 back_off_min_ms: self.back_off_min_ms.max(1),
@@ -437,8 +438,7 @@ mod tests {
             age_max_ms: Some(7),
             ..GroupSettings::default()
         };
-        assert_eq!(settings.event, event);
-        assert_eq!(settings.user.slots, 0);
+        assert_eq!((settings.event, settings.user.slots), (event, 0));
     }
 
     #[test]

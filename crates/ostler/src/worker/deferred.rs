@@ -18,6 +18,7 @@ use ostler_core::invariant;
 use ostler_shm::record::HEADER_SIZE;
 
 use super::context::WorkerContext;
+use super::leaving::{Holder, HolderId};
 use super::owned_output::{NO_SESSION, OwnedOutput};
 use super::running::RunningDelivery;
 use super::send::Output;
@@ -33,6 +34,7 @@ const fn cost(output: Output<'_>) -> usize {
 pub(crate) struct DeferredDelivery {
     context: Rc<WorkerContext>,
     deferral: SharedDeferral,
+    hold: HolderId,
 }
 
 /// Shared by the token, the callback that it was taken in, and the ends of other callbacks.
@@ -80,8 +82,8 @@ impl DeferredDelivery {
             }
         };
         deferral.borrow_mut().tokens += 1;
-        context.leaving.hold();
-        Some(Self { context: Rc::clone(context), deferral })
+        let hold = context.leaving.hold(Holder::Deferred(running.session));
+        Some(Self { context: Rc::clone(context), deferral, hold })
     }
 
     /// An output on behalf of this delivery. A datagram was checked where it comes from.
@@ -156,7 +158,7 @@ impl Drop for DeferredDelivery {
         if std::thread::panicking() {
             return;
         }
-        self.context.leaving.release();
+        self.context.leaving.release(self.hold);
         let mut deferral = self.deferral.borrow_mut();
         deferral.tokens -= 1;
         if deferral.tokens > 0 {

@@ -3,13 +3,16 @@
 use ostler_core::supervisor::LeaveReason;
 
 use super::event_loop::Run;
+use super::leaving::place;
 use crate::api::own_handler::AnyHandler;
-use crate::control::{Callback, FromWorker};
+use crate::control::{Callback, FromWorker, ShortText};
 use crate::log::Quotas as _;
 use crate::sys::{clock, signal};
 
 /// The body of a user process returned an error.
 const EXIT_FAILED: i32 = 1;
+/// Of what holds a leaving process so much is told.
+const HOLDERS_TOLD_MAX: usize = 8;
 
 impl<H: AnyHandler> Run<H> {
     /// Asks to be replaced, once, when there is a reason.
@@ -50,6 +53,7 @@ impl<H: AnyHandler> Run<H> {
             self.shown.end();
             self.context.settle_deferred();
             self.log_holders();
+            self.listen();
         }
         !self.is_held() && self.context.inbox.end()
     }
@@ -60,29 +64,63 @@ impl<H: AnyHandler> Run<H> {
             return true;
         }
         let has_timers = self.context.timers.borrow_mut().next_due().is_some();
-        !has_timers && self.context.leaving.holders() == 0 && self.context.inbox.end()
+        !has_timers && self.context.leaving.count() == 0 && self.context.inbox.end()
     }
 
     fn is_held(&self) -> bool {
-        self.context.leaving.holders() > 0
+        self.context.leaving.count() > 0
             || self.context.tasks.are_awaited()
             || self.context.timers.borrow().holding().next().is_some()
             || self.context.reloads.holds_until(clock::monotonic_ns()).is_some()
     }
 
+    /// This process is to end: its manager may ask what keeps it.
+    pub(crate) fn listen(&self) {
+        self.context.manager.listen_by(&self.context.sender.port());
+    }
+
+    /// All that keeps a leaving process, in words.
+    fn holders(&self) -> Vec<String> {
+        let context = &self.context;
+        let mut all = context.leaving.holders();
+        let timers = context.timers.borrow();
+        all.extend(timers.holding().map(|made_at| format!("a timer of {}", place(made_at))));
+        let reloads = context.reloads.awaited();
+        all.extend(reloads.iter().map(|at| format!("a reload asked for at {}", place(at))));
+        let tasks = context.tasks.awaited();
+        all.extend((tasks > 0).then(|| format!("the results of {tasks} tasks")));
+        if context.inbox.has_posts() {
+            all.push("closures that other threads have posted".to_owned());
+        }
+        // In BASE mode its clients are its own.
+        if context.sessions.others().is_some() {
+            let open = context.sessions.open_here();
+            all.extend((open > 0).then(|| format!("{open} open sessions")));
+        }
+        all
+    }
+
     /// Says once what keeps a leaving process (P8).
     fn log_holders(&self) {
-        if !self.is_held() {
+        if self.is_held() {
+            let mut holders = self.holders();
+            let count = holders.len();
+            holders.truncate(HOLDERS_TOLD_MAX);
+            tracing::info!(count, held_by = holders.join("; "), "leaving, but held");
+        }
+    }
+
+    /// The manager wants to know it, before it ends this process.
+    pub(super) fn answer_what_holds(&self) {
+        if !self.context.leaving.take_question() {
             return;
         }
-        let timers: Vec<String> =
-            self.context.timers.borrow().holding().take(8).map(ToString::to_string).collect();
-        tracing::info!(
-            tokens_and_deferred = self.context.leaving.holders(),
-            timers = timers.join(" "),
-            tasks = self.context.tasks.awaited(),
-            "leaving, but held"
-        );
+        let holders = self.holders();
+        for holder in holders.iter().take(HOLDERS_TOLD_MAX) {
+            self.context.manager.say(FromWorker::Holder(ShortText::new(holder)));
+        }
+        let more = holders.len().saturating_sub(HOLDERS_TOLD_MAX);
+        self.context.manager.say(FromWorker::LastHolder(u32::try_from(more).unwrap_or(u32::MAX)));
     }
 
     /// With which code this process ends in good order.

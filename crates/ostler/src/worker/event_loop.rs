@@ -272,6 +272,7 @@ impl<H: AnyHandler> Run<H> {
     /// Calls those who have waited for what the manager has answered; true when there were some.
     fn run_answers(&mut self) -> bool {
         self.context.hear_manager();
+        self.answer_what_holds();
         let mut has_run = false;
         while let Some((handler, then, report)) = self.context.reloads.take_answer() {
             has_run = true;

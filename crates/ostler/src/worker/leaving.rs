@@ -1,12 +1,62 @@
 //! How far this process is on its way out, and what holds it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::panic::Location;
+
+use super::owned_output::NO_SESSION;
+
+/// Bytes of a place in the source that are told: its end.
+const PLACE_BYTES_MAX: usize = 80;
+
+/// What holds a process, by its kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Holder {
+    /// A token of user code, made here.
+    KeepAlive(&'static Location<'static>),
+    /// A delivery of this session that is not finished.
+    Deferred(u64),
+    /// A message to this session that is written in parts.
+    Stream(u64),
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeepAlive(made_at) => write!(f, "keep-alive of {}", place(made_at)),
+            Self::Deferred(NO_SESSION) => f.write_str("a deferred datagram"),
+            Self::Deferred(session) => write!(f, "a deferred delivery of session {session}"),
+            Self::Stream(session) => write!(f, "a writer to session {session}"),
+        }
+    }
+}
+
+/// A place in the source; of a long path the end, which says more.
+pub(super) fn place(at: &Location<'_>) -> String {
+    let text = at.to_string();
+    let skipped = text.len().saturating_sub(PLACE_BYTES_MAX);
+    match text.char_indices().find(|(index, _)| *index >= skipped) {
+        Some((0, _)) | None => text,
+        Some((index, _)) => format!("...{}", text.get(index..).unwrap_or_default()),
+    }
+}
+
+/// Names a holder until it lets go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HolderId(usize);
+
+/// All that hold; places are used again.
+#[derive(Default)]
+struct Holders {
+    places: Vec<Option<Holder>>,
+    free: Vec<usize>,
+}
 
 /// The leaving state of a worker.
 #[derive(Default)]
 pub(crate) struct Leaving {
-    /// Tokens of user code and deferred deliveries: the process does not end while there are any.
-    holders: Cell<usize>,
+    /// The process does not end while there are any.
+    holders: RefCell<Holders>,
     /// User code asked to be replaced.
     is_wanted: Cell<bool>,
     /// Nothing will be given any more: the process ends when nothing holds it.
@@ -15,23 +65,49 @@ pub(crate) struct Leaving {
     is_done: Cell<bool>,
     /// It was not done well.
     has_failed: Cell<bool>,
+    /// The manager wants to know what holds this process.
+    is_asked: Cell<bool>,
 }
 
 impl Leaving {
     /// One more holds this process.
-    pub(crate) fn hold(&self) {
-        self.holders.set(self.holders.get() + 1);
+    pub(crate) fn hold(&self, holder: Holder) -> HolderId {
+        let mut holders = self.holders.borrow_mut();
+        let id = holders.free.pop().unwrap_or(holders.places.len());
+        match holders.places.get_mut(id) {
+            Some(place) => *place = Some(holder),
+            None => holders.places.push(Some(holder)),
+        }
+        HolderId(id)
     }
 
-    /// One of those does so no more.
-    pub(crate) fn release(&self) {
-        ostler_core::invariant!(self.holders.get() > 0, "who lets a process go has held it");
-        self.holders.set(self.holders.get().saturating_sub(1));
+    /// It does so no more.
+    pub(crate) fn release(&self, HolderId(id): HolderId) {
+        let mut holders = self.holders.borrow_mut();
+        let held = holders.places.get_mut(id).and_then(Option::take);
+        ostler_core::invariant!(held.is_some(), "who lets a process go has held it");
+        holders.free.push(id);
     }
 
     /// How many hold it.
-    pub(super) fn holders(&self) -> usize {
-        self.holders.get()
+    pub(super) fn count(&self) -> usize {
+        let holders = self.holders.borrow();
+        holders.places.len() - holders.free.len()
+    }
+
+    /// Who they are, in words.
+    pub(super) fn holders(&self) -> Vec<String> {
+        self.holders.borrow().places.iter().flatten().map(Holder::to_string).collect()
+    }
+
+    /// The manager asks what holds this process.
+    pub(super) fn ask(&self) {
+        self.is_asked.set(true);
+    }
+
+    /// Whether it has, and was not answered.
+    pub(super) fn take_question(&self) -> bool {
+        self.is_asked.take()
     }
 
     /// User code asks to be replaced.
@@ -68,5 +144,28 @@ impl Leaving {
     /// Whether every lane was left.
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holders_are_told_until_they_let_go_and_their_places_used_again() {
+        let leaving = Leaving::default();
+        let first = leaving.hold(Holder::Deferred(7));
+        let second = leaving.hold(Holder::Stream(8));
+        leaving.release(first);
+        let third = leaving.hold(Holder::Deferred(NO_SESSION));
+        assert_eq!(leaving.count(), 2);
+        assert_eq!(leaving.holders(), ["a deferred datagram", "a writer to session 8"]);
+        leaving.release(second);
+        leaving.release(third);
+        assert_eq!((leaving.count(), leaving.holders().len()), (0, 0));
+        let here = Location::caller();
+        leaving.hold(Holder::KeepAlive(here));
+        let told = leaving.holders().remove(0);
+        assert!(told.starts_with("keep-alive of ") && told.contains("leaving.rs:"), "{told}");
     }
 }

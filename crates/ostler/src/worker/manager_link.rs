@@ -12,8 +12,9 @@ use crate::sys::control_socket;
 #[derive(Default)]
 pub(crate) struct ManagerLink {
     control: OnceCell<Rc<OwnedFd>>,
-    /// What comes ends a sleep.
-    is_watched: Cell<bool>,
+    /// What comes ends a sleep, and is looked for. Most processes are never told anything until
+    /// they leave, and are not to pay for it.
+    listens: Cell<bool>,
 }
 
 impl ManagerLink {
@@ -35,14 +36,18 @@ impl ManagerLink {
         }
     }
 
-    /// From here on what the manager says ends a sleep. Most processes never ask it anything, and
-    /// are not woken for it.
-    pub(super) fn watch_by(&self, port: &Port) {
-        let Some(control) = self.control.get().filter(|_| !self.is_watched.get()) else { return };
-        match port.watch(control) {
-            Ok(()) => self.is_watched.set(true),
-            Err(error) => tracing::error!(%error, "answers of the manager come late"),
+    /// From here on what the manager says is heard.
+    pub(super) fn listen_by(&self, port: &Port) {
+        let Some(control) = self.control.get().filter(|_| !self.listens.get()) else { return };
+        if let Err(error) = port.watch(control) {
+            tracing::error!(%error, "what the manager says is heard late");
         }
+        self.listens.set(true);
+    }
+
+    /// Whether there is a reason to listen.
+    pub(super) fn listens(&self) -> bool {
+        self.listens.get()
     }
 
     /// The next thing that it says.

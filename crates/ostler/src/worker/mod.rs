@@ -50,6 +50,7 @@ pub(crate) use datagrams::SendingPort;
 pub(crate) use files::FileToSend;
 pub(crate) use groups::GroupMessage;
 pub(crate) use handlers::HandlerId;
+pub(crate) use leaving::{Holder, HolderId};
 pub(crate) use port::Payload;
 pub(crate) use send::{Marks, Output};
 pub(crate) use streams::Stream;

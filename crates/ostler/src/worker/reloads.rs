@@ -92,15 +92,12 @@ impl Reloads {
         (!self.awaited().is_empty()).then_some(until)
     }
 
-    fn is_waiting(&self) -> bool {
-        self.requests.borrow().values().any(|request| request.report.is_none())
-    }
-
     fn hear(&self, message: ToWorker) {
         let mut coming = self.coming.borrow_mut();
         match message {
             ToWorker::Slots(part) => coming.add(&part),
             ToWorker::Why(text) => coming.give_reason(text.as_str()),
+            ToWorker::WhatHolds => {}
             ToWorker::Reloaded { ticket, outcome, has_waited } => {
                 let report = coming.end(outcome, has_waited);
                 if let Some(request) = self.requests.borrow_mut().get_mut(&ticket) {
@@ -132,17 +129,20 @@ impl WorkerContext {
             self.manager.say(FromWorker::WantWorkers(workers));
         }
         while let Some((ticket, wanted)) = self.wishes.take_reload() {
-            self.manager.watch_by(&self.sender.port());
+            self.manager.listen_by(&self.sender.port());
             self.manager.say(FromWorker::WantReload { ticket, wanted });
         }
     }
 
-    /// Takes what the manager answers, if anything was asked.
+    /// Takes what the manager says, if this process has a reason to listen.
     pub(super) fn hear_manager(&self) {
-        while self.reloads.is_waiting()
+        while self.manager.listens()
             && let Some(message) = self.manager.hear()
         {
-            self.reloads.hear(message);
+            match message {
+                ToWorker::WhatHolds => self.leaving.ask(),
+                answer => self.reloads.hear(answer),
+            }
         }
     }
 }

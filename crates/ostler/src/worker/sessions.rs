@@ -71,6 +71,11 @@ impl Sessions {
         all.filter(|(_, flags)| flags & CLOSING == 0).map(|(session, _)| session)
     }
 
+    /// How many sessions this process has of its own, in BASE mode.
+    pub(super) fn open_here(&self) -> usize {
+        self.board.sessions().filter(|(_, flags)| flags & CLOSING == 0).count()
+    }
+
     /// Whether `session` takes output now, of this delivery or of none.
     pub(super) fn check(
         &self,

@@ -17,6 +17,7 @@ use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
 use super::context::WorkerContext;
 use super::deferred::DeferredDelivery;
 use super::handlers::HandlerId;
+use super::leaving::{Holder, HolderId};
 use crate::api::outcome::Outcome;
 use crate::api::send_error::{SendError, SendErrorKind};
 use crate::api::worker::Worker;
@@ -123,6 +124,7 @@ struct Credit {
 /// One open stream.
 pub(crate) struct Stream {
     context: Rc<WorkerContext>,
+    hold: HolderId,
     /// What it belongs to: that is finished when this is over.
     delivery: Option<DeferredDelivery>,
     session: u64,
@@ -143,8 +145,9 @@ impl Stream {
             return Err(SendError::new(SendErrorKind::OtherWorker));
         }
         let record = context.sessions.record(session).ok_or(SendError::gone(None))?;
-        context.leaving.hold();
+        let hold = context.leaving.hold(Holder::Stream(session));
         Ok(Self {
+            hold,
             context: Rc::clone(context),
             delivery: DeferredDelivery::share(context),
             session,
@@ -261,7 +264,7 @@ impl Drop for Stream {
         if std::thread::panicking() {
             return;
         }
-        self.context.leaving.release();
+        self.context.leaving.release(self.hold);
         if self.sent > 0 && !self.is_over {
             self.context.streams.set_open(self.session, false);
             self.context.sender.abort(self.session);

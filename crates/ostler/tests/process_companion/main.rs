@@ -179,6 +179,39 @@ fn the_end_waits_for_it() -> TestResult {
     Ok(())
 }
 
+/// An end that comes at once is told, too: the companion outlives the others for a moment.
+#[test]
+fn it_is_told_of_an_end_that_comes_at_once() -> TestResult {
+    for mode in ["process", "base"] {
+        let crew = Crew::new()?;
+        let server = with(&crew, 2, &[("mode", mode)])?;
+        crew.wait_for(&server, "companion timer", 1)?;
+        let mut client = server.connect()?;
+        round_trip(&mut client, "served")?;
+        server.signal(Signal::INT);
+        server.wait_end()?;
+        for event in ["before_shutdown", "manager_stop", "shutdown"] {
+            let count = crew.count(&format!("companion {event} "));
+            check(count == 1, format!("{count} times {event}: {:#?}", crew.journal()))?;
+        }
+        let last = crew.journal().last().cloned().unwrap_or_default();
+        check(last.starts_with("companion shutdown"), last)?;
+    }
+    Ok(())
+}
+
+/// But that end does not wait for one that hangs.
+#[test]
+fn an_end_that_comes_at_once_does_not_wait_for_one_that_hangs() -> TestResult {
+    let crew = Crew::new()?;
+    let server = with(&crew, 1, &[])?;
+    crew.touch("hold_before_shutdown")?;
+    server.signal(Signal::INT);
+    let ended = server.wait_end()?;
+    let late = ended.log().lines_with("worker did not leave in time worker=c0.1").len();
+    check(late == 1, "it is killed, and the log says so")
+}
+
 /// But not for ever.
 #[test]
 fn the_end_does_not_wait_for_one_that_hangs() -> TestResult {

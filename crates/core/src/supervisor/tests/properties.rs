@@ -92,6 +92,7 @@ fn settings() -> impl Strategy<Value = GroupSettings> {
                 slots_max,
                 boot_timeout_ms: boot,
                 drain_timeout_ms: drain,
+                last_words_ms: None,
                 back_off_min_ms: back_off,
                 back_off_max_ms: back_off * 10,
                 fork_interval_ms,

@@ -251,6 +251,38 @@ fn the_companion_is_started_first_and_leaves_last() {
     assert_eq!(out, [SupervisorAction::Finished]);
 }
 
+/// It is told of an end that comes at once, too; the others do not wait for it.
+#[test]
+fn who_has_last_words_leaves_soon_when_all_others_are_killed() {
+    let alone = |singles| GroupSettings { slots: 1, singles, ..GroupSettings::default() };
+    let last_words_ms = Some(500);
+    let companion = GroupSettings { last_words_ms, ..alone(vec![single(Restart::Always)]) };
+    let settings = Settings { event: alone(Vec::new()), companion, ..Settings::default() };
+    let companion = ProcessKey { kind: ProcessKind::Companion, ..user(0, 1) };
+    for is_leaving in [false, true] {
+        let mut case = Case::of(settings.clone());
+        case.start();
+        for key in [companion, key(0, 1)] {
+            case.on(Event::MemoryReady(key));
+            case.on(Event::Forked(key));
+            case.on(Event::Ready(key));
+        }
+        let leave = SupervisorAction::Leave(companion);
+        if is_leaving {
+            case.on(Event::ShutdownRequested { now: false });
+            assert_eq!(exit(&mut case, key(0, 1), Exit::Code(0)), [leave]);
+            assert_eq!(case.on(Event::ShutdownRequested { now: true }), []);
+        } else {
+            let out = case.on(Event::ShutdownRequested { now: true });
+            assert_eq!(out, [kill(0, 1, KillCause::Shutdown)]);
+            assert_eq!(exit(&mut case, key(0, 1), SIGKILL), [leave]);
+        }
+        let killed = SupervisorAction::Kill(companion, KillCause::DrainTimeout);
+        assert_eq!(case.wake_after(500), [killed]);
+        assert_eq!(exit(&mut case, companion, SIGKILL), [SupervisorAction::Finished]);
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Works,

@@ -36,6 +36,8 @@ pub(in crate::manager) struct DeathCase {
     pub(in crate::manager) worker: ProcessKey,
     pub(in crate::manager) pid: ProcessId,
     pub(in crate::manager) cause: String,
+    /// What had kept it from leaving in time, as it said.
+    pub(in crate::manager) held_by: Option<String>,
     pub(in crate::manager) phase: Option<Phase>,
     /// How long the callback had been running.
     pub(in crate::manager) elapsed_ms: Option<Millis>,

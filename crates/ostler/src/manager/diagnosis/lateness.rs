@@ -43,6 +43,8 @@ pub(in crate::manager) enum Measure {
     Announce(ProcessKey, u64),
     /// Kill it.
     Kill(ProcessKey, KillCause),
+    /// Kill one whose time to leave is over: it has said why it stays, or does not.
+    End(ProcessKey),
 }
 
 /// What is said of a process that was killed.

@@ -12,6 +12,7 @@ mod helper;
 mod lateness;
 mod out_of_memory;
 mod outside;
+mod overdue;
 mod settings;
 mod tell;
 mod watch;
@@ -32,13 +33,14 @@ use helper::Helper;
 use lateness::Lateness;
 pub(super) use lateness::Measure;
 use out_of_memory::OutOfMemory;
+use overdue::Overdue;
 pub(crate) use settings::DiagnosisSettings;
 use watch::Watches;
 
-use super::children::Children;
+use super::children::{Child, Children};
 use super::reaping::Reaped;
 use super::setup::ManagerSetup;
-use crate::control::DeathNotice;
+use crate::control::{DeathNotice, ShortText};
 use crate::sys::clock;
 use crate::sys::process::{EXIT_PANIC, ProcessId};
 
@@ -53,6 +55,7 @@ const FINGERPRINTS_MAX: usize = 256;
 pub(super) struct Diagnosis {
     watches: Watches,
     lateness: Lateness,
+    overdue: Overdue,
     requests: Requests,
     deaths: Bursts<DeathKind, DeathCase>,
     out_of_memory: OutOfMemory,
@@ -71,6 +74,7 @@ impl Diagnosis {
         Self {
             watches: Watches::new(settings.slow_after_ms),
             lateness: Lateness::new(settings.deadlines.clone(), settings.port_names.clone()),
+            overdue: Overdue::default(),
             requests: Requests::default(),
             deaths: Bursts::new(DEATH_PERIOD_MS),
             out_of_memory: OutOfMemory::new(),
@@ -83,7 +87,8 @@ impl Diagnosis {
     /// When [`Diagnosis::run_due`] has something to do.
     pub(super) fn due(&self) -> Option<Millis> {
         let helper = self.helper.as_ref().map(Helper::until);
-        [self.watches.due(), self.lateness.due(), self.deaths.due(), helper]
+        let overdue = self.overdue.due();
+        [self.watches.due(), self.lateness.due(), overdue, self.deaths.due(), helper]
             .into_iter()
             .flatten()
             .min()
@@ -98,7 +103,8 @@ impl Diagnosis {
         children: &Children,
         setup: &ManagerSetup,
     ) -> Vec<Measure> {
-        let measures = self.lateness.run_due(now, children, &mut self.requests);
+        let mut measures = self.lateness.run_due(now, children, &mut self.requests);
+        measures.extend(self.overdue.run_due(now, children));
         for (key, _) in children.iter().filter(|(key, _)| self.lateness.is_at(*key)) {
             self.watches.let_be(key);
         }
@@ -126,6 +132,21 @@ impl Diagnosis {
         self.lateness.on_known(key, children)
     }
 
+    /// A worker has not left in time: it is asked why, and ended then ([`Measure::End`]).
+    pub(super) fn ask_what_holds(&mut self, key: ProcessKey, child: &Child, now: Millis) {
+        self.overdue.ask(key, child, now, &mut self.requests);
+    }
+
+    /// It says one thing that holds it.
+    pub(super) fn on_holder(&mut self, key: ProcessKey, holder: ShortText) {
+        self.overdue.on_holder(key, holder);
+    }
+
+    /// That was all.
+    pub(super) fn on_last_holder(&mut self, key: ProcessKey, more: u32) {
+        self.overdue.on_last_holder(key, more);
+    }
+
     /// A worker was reaped: what is known of its death.
     pub(super) fn on_death(
         &mut self,
@@ -135,6 +156,8 @@ impl Diagnosis {
     ) -> DeathCase {
         self.watches.forget(reaped.key);
         let verdict = self.lateness.on_death(reaped.key);
+        let held = self.overdue.on_death(reaped.key);
+        let held_by = held.as_ref().map(|held| held.by.clone()).filter(|by| !by.is_empty());
         let (child, black_box) = (&reaped.child, &reaped.child.black_box);
         let is_kill = matches!(death.exit, Exit::Signal { signal: libc::SIGKILL, .. });
         let last_words = black_box.last_words();
@@ -148,10 +171,11 @@ impl Diagnosis {
             last_words: &String::from_utf8_lossy(&last_words),
         };
         let cause = facts.in_words();
-        let stack = match (crash, verdict) {
-            (Some(crash), _) => Stack::Captured(Box::new(crash)),
-            (None, Some(verdict)) => verdict.stack,
-            (None, None) => Stack::Missing("it gave none".to_owned()),
+        let stack = match (crash, verdict, held) {
+            (Some(crash), ..) => Stack::Captured(Box::new(crash)),
+            (None, Some(verdict), _) => verdict.stack,
+            (None, None, Some(held)) => held.stack,
+            (None, None, None) => Stack::Missing("it gave none".to_owned()),
         };
         let phase = child.running().map(|seen| seen.phase);
         let since = |start: u64| clock::monotonic_ns().saturating_sub(start) / 1_000_000;
@@ -159,6 +183,7 @@ impl Diagnosis {
             worker: reaped.key,
             pid: child.pid,
             cause,
+            held_by,
             phase,
             elapsed_ms: phase.map(|phase| since(phase.started_ns)),
             age_ms: now.saturating_sub(child.forked_at),

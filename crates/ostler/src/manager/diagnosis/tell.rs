@@ -115,6 +115,7 @@ pub(super) fn death(
     record.bare("generation", Some(case.worker.generation.0));
     record.bare("pid", Some(case.pid));
     record.text("cause", Some(&case.cause));
+    record.text("held_by", case.held_by.as_ref());
     if let Some(phase) = case.phase {
         About::new(settings, phase, board).add_to(&mut record);
     }

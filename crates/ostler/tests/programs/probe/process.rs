@@ -11,6 +11,16 @@ use crate::words::{Call, wait_for_file};
 /// Place of the session for which a callback runs in the black box.
 const SESSION_AT: u64 = 72;
 
+/// A token that keeps this process; one by which it clings to life is never let go.
+fn hold(probe: &Probe, call: &mut Call<'_>, word: &str) {
+    let token = call.worker.keep_alive();
+    match word {
+        "cling" => std::mem::forget(token),
+        _ => probe.tokens.borrow_mut().push(token),
+    }
+    call.say("held");
+}
+
 /// Carries a command of this topic out; `false`: it is of another one.
 pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
     let worker = call.worker;
@@ -43,10 +53,7 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
             worker.set_workers(rest.number() as u16);
             call.say("asked");
         }
-        "keepalive" => {
-            probe.tokens.borrow_mut().push(worker.keep_alive());
-            call.say("held");
-        }
+        "keepalive" | "cling" => hold(probe, call, word),
         "panic" => panic!("told to panic: {}", rest.rest()),
         "exit" => std::process::exit(rest.number() as i32),
         "abort" => std::process::abort(),
