@@ -10,6 +10,8 @@ pub struct AcceptCounts {
     pub refused_address_full: u64,
     /// Their address had as many in a second as one may have.
     pub refused_connection_rate: u64,
+    /// Packages of their address had killed as many workers as one may.
+    pub refused_address_deaths: u64,
     /// How often a port rested because it had accepted its number for the time being; those who
     /// came were not refused.
     pub accept_rests: u64,
@@ -27,6 +29,10 @@ impl AcceptCounts {
         let all =
             [refused_no_descriptor, refused_address_full, refused_connection_rate, accept_rests];
         all.into_iter().for_each(visit);
+        let Self { refused_no_descriptor, refused_address_full, .. } = self;
+        [refused_no_descriptor, refused_address_full].into_iter().for_each(&mut *visit);
+        let Self { refused_address_deaths, accept_rests, .. } = self;
+        [refused_address_deaths, accept_rests].into_iter().for_each(visit);
     }
 
     /// Adds the counters of another thread.
@@ -34,6 +40,7 @@ impl AcceptCounts {
         self.refused_no_descriptor += other.refused_no_descriptor;
         self.refused_address_full += other.refused_address_full;
         self.refused_connection_rate += other.refused_connection_rate;
+        self.refused_address_deaths += other.refused_address_deaths;
         self.accept_rests += other.accept_rests;
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod accepting;
 pub mod address_rate;
+pub mod address_deaths;
 pub mod addresses;
 pub mod answer_turns;
 pub mod body;
@@ -20,6 +21,7 @@ pub mod framing;
 pub mod groups;
 pub mod handshakes;
 pub mod ids;
+pub mod inquest;
 pub mod invariant;
 pub mod networks;
 pub mod per_port;

@@ -51,10 +51,12 @@ pub enum CloseReason {
     Overloaded,
     /// A package of it was not finished within `request_deadline_ms`.
     RequestDeadline,
+    /// Packages of its address had killed `worker_deaths_per_address` workers.
+    AddressDeaths,
 }
 
 /// Number of reasons.
-pub const CLOSE_REASONS: usize = 23;
+pub const CLOSE_REASONS: usize = 24;
 
 impl CloseReason {
     /// All reasons, in the order of their numbers.
@@ -82,6 +84,7 @@ impl CloseReason {
         Self::SendStalled,
         Self::Overloaded,
         Self::RequestDeadline,
+        Self::AddressDeaths,
     ];
 
     /// The reason with this number.
@@ -117,6 +120,7 @@ impl CloseReason {
             Self::SendStalled => "send_stalled",
             Self::Overloaded => "overloaded",
             Self::RequestDeadline => "request_deadline",
+            Self::AddressDeaths => "address_deaths",
         }
     }
 

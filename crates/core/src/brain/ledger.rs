@@ -277,6 +277,18 @@ impl Ledger {
         self.first_unstarted(t).filter(|_| !explained)
     }
 
+    /// The delivery that was started last, unless it is done or its callback is known to be over:
+    /// what a worker did when it died.
+    #[must_use]
+    pub fn begun_last(&self, t: u64) -> Option<&Entry> {
+        let started = self.entries.partition_point(|entry| entry.position < t);
+        let last = match started.checked_sub(1) {
+            Some(index) => self.entries.get(index),
+            None => self.slow.last(),
+        };
+        last.filter(|entry| !entry.done && entry.deferred_at == 0)
+    }
+
     /// Whether the newest delivery is sent in several parts and its last part is not written.
     #[must_use]
     pub fn is_partial(&self) -> bool {

@@ -99,6 +99,13 @@ impl Brain {
         self.lists.close_lane(lane_slot);
     }
 
+    /// What a worker that is dead did at last, as far as deliveries say it; `t` bounds what it had
+    /// started. To be asked before [`Brain::worker_died`].
+    #[must_use]
+    pub fn begun_last(&self, lane: LaneSlot, t: u64) -> Option<&Entry> {
+        self.lanes.get(lane)?.ledger.begun_last(t)
+    }
+
     fn settle(&mut self, entry: Entry, t: u64, end: HolderEnd, copy: BodyCopier<'_>) {
         if entry.position >= t && end != HolderEnd::Condemned {
             self.books.delivery_recalled();

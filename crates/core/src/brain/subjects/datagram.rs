@@ -298,6 +298,11 @@ impl Brain {
         self.give_back_to_peer(slot, entry, copy);
     }
 
+    /// The port at which a peer sends.
+    pub(super) fn peer_port(&self, slot: PeerSlot) -> PortId {
+        self.peers.get(slot).map_or(PortId::FIRST, |peer| peer.port)
+    }
+
     fn drop_at_worker(&mut self, slot: PeerSlot, reason: DatagramDrop) {
         self.books.datagrams.dropped_at_worker(reason);
         self.datagram_left(slot, false);

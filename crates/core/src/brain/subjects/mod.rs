@@ -12,7 +12,7 @@ use super::peers::Peers;
 use super::sessions::Sessions;
 use super::settle::HolderEnd;
 use super::{Assignment, BodyCopier, Brain, PortSettings, Unused};
-use crate::ids::{DeliveryKind, Subject};
+use crate::ids::{DeliveryKind, PortId, Subject};
 use crate::per_port::PerPort;
 
 impl Brain {
@@ -95,6 +95,15 @@ impl Brain {
                 crate::invariant!(false, "a datagram is always used as a whole");
                 None
             }
+        }
+    }
+
+    /// The port on which it came.
+    #[must_use]
+    pub fn port_of(&self, subject: Subject) -> PortId {
+        match subject {
+            Subject::Session(slot) => self.session_port(slot),
+            Subject::Peer(slot) => self.peer_port(slot),
         }
     }
 

@@ -196,7 +196,7 @@ impl Brain {
     }
 
     /// The port on which a session came.
-    fn session_port(&self, slot: ConnectionSlot) -> PortId {
+    pub(super) fn session_port(&self, slot: ConnectionSlot) -> PortId {
         self.sessions.get(slot).map_or(PortId::FIRST, |connection| connection.port)
     }
 

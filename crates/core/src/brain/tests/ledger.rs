@@ -159,3 +159,30 @@ fn a_package_that_lies_where_its_worker_reads_it_stays_until_that_is_through_wit
     ledger.finish(1);
     assert_eq!((ledger.body_bytes(), Arc::strong_count(&lies)), (0, 1));
 }
+
+#[test]
+fn what_was_begun_last_is_neither_done_nor_deferred_nor_waiting() {
+    let mut ledger = Ledger::default();
+    let begun = |ledger: &Ledger, t| ledger.begun_last(t).map(|entry| entry.seq);
+    assert_eq!(begun(&ledger, u64::MAX), None);
+    for seq in 1..=3 {
+        ledger.push(entry(seq * 8));
+    }
+    assert_eq!(
+        [0, 8, 9, 17, 24].map(|t| begun(&ledger, t)),
+        [None, None, Some(1), Some(2), Some(2)]
+    );
+    // The second was finished: the first is one that had been let go earlier.
+    ledger.finish(2);
+    assert_eq!(begun(&ledger, 17), None);
+    ledger.defer_between(0, 9, 7);
+    assert_eq!([9, 25].map(|t| begun(&ledger, t)), [None, Some(3)]);
+    // One in parts whose last part is not written cannot have been begun.
+    ledger.push(entry(u64::MAX));
+    assert_eq!(begun(&ledger, u64::MAX), Some(3));
+    // One that was put aside, because all behind it are done.
+    let mut ledger = Ledger::default();
+    (1..=200).for_each(|seq| ledger.push(entry(seq * 8)));
+    (2..=200).for_each(|seq| ledger.finish(seq));
+    assert_eq!(begun(&ledger, u64::MAX), Some(1));
+}
