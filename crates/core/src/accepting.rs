@@ -20,19 +20,11 @@ pub struct AcceptCounts {
 impl AcceptCounts {
     /// Calls `visit` with each counter, always in the same order.
     pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
-        let Self {
-            refused_no_descriptor,
-            refused_address_full,
-            refused_connection_rate,
-            accept_rests,
-        } = self;
-        let all =
-            [refused_no_descriptor, refused_address_full, refused_connection_rate, accept_rests];
-        all.into_iter().for_each(visit);
         let Self { refused_no_descriptor, refused_address_full, .. } = self;
         [refused_no_descriptor, refused_address_full].into_iter().for_each(&mut *visit);
-        let Self { refused_address_deaths, accept_rests, .. } = self;
-        [refused_address_deaths, accept_rests].into_iter().for_each(visit);
+        let Self { refused_connection_rate, refused_address_deaths, accept_rests, .. } = self;
+        let others = [refused_connection_rate, refused_address_deaths, accept_rests];
+        others.into_iter().for_each(visit);
     }
 
     /// Adds the counters of another thread.

@@ -5,8 +5,8 @@
 #![forbid(unsafe_code)]
 
 pub mod accepting;
-pub mod address_rate;
 pub mod address_deaths;
+pub mod address_rate;
 pub mod addresses;
 pub mod answer_turns;
 pub mod body;

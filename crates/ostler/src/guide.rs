@@ -36,6 +36,9 @@ struct Privileges;
 #[doc = include_str!("../../../docs/guide/crashes.md")]
 struct Crashes;
 
+#[doc = include_str!("../../../docs/guide/poison.md")]
+struct Poison;
+
 #[doc = include_str!("../../../docs/guide/reload.md")]
 struct Reload;
 

@@ -30,6 +30,7 @@ pub(crate) mod task;
 pub(crate) mod task_error;
 pub(crate) mod task_request;
 pub(crate) mod task_result;
+mod text_setters;
 pub(crate) mod tls;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_info;

@@ -1,13 +1,11 @@
 //! A typed method for each option. All of them end in [`ServerBuilder::set`], so that limits, units
 //! and error texts are the same however a value comes.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::builder::ServerBuilder;
 use super::framing::Framing;
 use super::port_builder::PortBuilder;
-use crate::options::sources::layers::Layer;
 use crate::options::{
     AnswerOrder, CrashPolicy, Dispatch, GroupOverflow, Harden, LogFormat, LogLevel, Mode,
     ProxyProtocol, Refusal, SessionIds, Spell, Start, TaskCrash,
@@ -143,6 +141,10 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     /// Most workers that a reload replaces at the same time, once the first new one serves, 1 to
     /// 1 024.
     reload_parallel(workers: u16) => "reload_parallel";
+    /// Most packages in the directory of those that killed a worker, 1 to 10 000.
+    quarantine_files_max(packages: u32) => "quarantine_files_max";
+    /// Most bytes of packages in that directory, 4 KiB to 16 GiB.
+    quarantine_bytes_max(bytes: usize) => "quarantine_bytes_max";
     /// Least important level that is written.
     log_level(level: LogLevel) => "log_level";
     /// After how long a callback that runs is told with its stack, up to a day in whole
@@ -203,6 +205,9 @@ setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:
     discard_gone_packages(on: bool) => "discard_gone_packages";
     /// Most connections of one address, an IPv4 address or a /64 of IPv6; 0 = any number.
     max_connections_per_address(connections: u32) => "max_connections_per_address";
+    /// Most workers that packages of one address may kill within a minute before it is refused, up
+    /// to 100; 0 = any number.
+    worker_deaths_per_address(workers: u32) => "worker_deaths_per_address";
     /// Most connections that are accepted in a second; more wait in the kernel. 0 = any number.
     accept_rate(connections: u32) => "accept_rate";
     /// Most connections of one address in a second; more are refused. 0 = any number.
@@ -304,97 +309,10 @@ impl ServerBuilder {
         self.set("proxy_protocol_from", proxies)
     }
 
-    /// The address to listen on, `HOST:PORT` or `tcp://HOST:PORT`; port 0 lets the kernel choose.
-    #[must_use]
-    pub fn listen(self, address: &str) -> Self {
-        self.set("listen", address)
-    }
-
-    /// What the server is called in process titles and in the log: up to 32 letters, digits, `.`,
-    /// `_`, `-`.
-    #[must_use]
-    pub fn name(self, name: &str) -> Self {
-        self.set("name", name)
-    }
-
-    /// The user of workers, a name or a number. The server has to be started as root.
-    #[must_use]
-    pub fn user(self, name: &str) -> Self {
-        self.set("user", name)
-    }
-
-    /// The group of workers, a name or a number, if not that of `user`.
-    #[must_use]
-    pub fn group(self, name: &str) -> Self {
-        self.set("group", name)
-    }
-
-    /// The supplementary groups of workers, names or numbers between commas, instead of those of
-    /// `user`.
-    #[must_use]
-    pub fn groups(self, names: &str) -> Self {
-        self.set("groups", names)
-    }
-
-    /// A directory that is all that workers see of the file system.
-    #[must_use]
-    pub fn chroot(self, directory: impl AsRef<Path>) -> Self {
-        self.path("chroot", directory.as_ref())
-    }
-
     /// How the bytes of a session become packages.
     #[must_use]
     pub fn framing(self, framing: Framing) -> Self {
         framing.options().fold(self, |builder, (name, value)| builder.set(name, value))
-    }
-
-    /// The program that a reload executes with [`Start::Exec`], instead of the path by which this
-    /// one was started.
-    #[must_use]
-    pub fn program(mut self, path: impl AsRef<Path>) -> Self {
-        match path.as_ref().to_str() {
-            Some(text) => self.layers.say(Layer::Program, "program", text, ""),
-            None => self.layers.object(format!(
-                "option `program` cannot be `{}`: a path has to be UTF-8",
-                path.as_ref().display()
-            )),
-        }
-        self
-    }
-
-    /// The file that the log is appended to, instead of standard error.
-    #[must_use]
-    pub fn log_file(self, path: impl AsRef<Path>) -> Self {
-        self.path("log_file", path.as_ref())
-    }
-
-    /// The file that slow requests are appended to, instead of the log.
-    #[must_use]
-    pub fn request_slowlog_file(self, path: impl AsRef<Path>) -> Self {
-        self.path("request_slowlog_file", path.as_ref())
-    }
-
-    /// The file to which an object is appended for each worker that died.
-    #[must_use]
-    pub fn death_log_file(self, path: impl AsRef<Path>) -> Self {
-        self.path("death_log_file", path.as_ref())
-    }
-
-    /// The file that has the number of the master while the server runs.
-    #[must_use]
-    pub fn pid_file(self, path: impl AsRef<Path>) -> Self {
-        self.path("pid_file", path.as_ref())
-    }
-
-    fn path(mut self, option: &'static str, path: &Path) -> Self {
-        match path.to_str() {
-            Some(text) => self.layers.say(Layer::Program, option, text, ""),
-            None => self.layers.object(format!(
-                "option `{option}` cannot be `{}`: a path has to be UTF-8",
-                path.display()
-            )),
-        }
-        self
     }
 }
 

@@ -160,6 +160,22 @@ pub(crate) enum ToMaster {
         /// Whose request is late.
         session: u64,
     },
+    /// In which callback a process died whose death is told next. Said when packages that kill are
+    /// looked for, and only of callbacks about a session or a datagram.
+    DiedIn(DyingCallback),
+}
+
+/// The callback in which a process died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DyingCallback {
+    /// Who.
+    pub(crate) worker: ProcessKey,
+    /// Whose session; 0: a datagram's.
+    pub(crate) session: u64,
+    /// Which, as in its black box.
+    pub(crate) callback: u8,
+    /// It ended by itself: nobody has killed it.
+    pub(crate) by_itself: bool,
 }
 
 impl ToManager {
@@ -234,6 +250,9 @@ impl ToMaster {
             Self::WantReload { worker, ticket } => writer.u8(85).key(worker).u32(ticket),
             Self::Resized(workers) => writer.u8(80).u16(workers),
             Self::WantWorkers { workers, worker } => writer.u8(83).key(worker).u16(workers),
+            Self::DiedIn(DyingCallback { worker, session, callback, by_itself }) => {
+                writer.u8(86).key(worker).u64(session).u8(callback).flag(by_itself)
+            }
         }
         .finish()
     }
@@ -276,6 +295,12 @@ impl ToMaster {
                 let worker = reader.key()?;
                 Self::WantWorkers { workers: reader.u16()?, worker }
             }
+            86 => Self::DiedIn(DyingCallback {
+                worker: reader.key()?,
+                session: reader.u64()?,
+                callback: reader.u8()?,
+                by_itself: reader.flag()?,
+            }),
             _ => return Err(Malformed),
         };
         reader.finish(message)

@@ -26,7 +26,7 @@ pub(crate) use callback::Callback;
 pub(crate) use channel::{Channel, Received};
 pub(crate) use companion::{FromCompanion, ServerEvent, ToCompanion};
 pub(crate) use manager::{
-    BASE_DESCRIPTORS_FIXED, DeathNotice, LANE_DESCRIPTORS_FIXED, ToManager, ToMaster,
+    BASE_DESCRIPTORS_FIXED, DeathNotice, DyingCallback, LANE_DESCRIPTORS_FIXED, ToManager, ToMaster,
 };
 pub(crate) use process::{FromProcess, ToProcess};
 pub(crate) use reload::{Asker, ReloadPart, WantedReload};

@@ -119,6 +119,11 @@ fn to_master() -> impl Strategy<Value = ToMaster> {
         Just(ToMaster::GoesOn),
         (key(), any::<u64>()).prop_map(|(worker, session)| ToMaster::Late { worker, session }),
         any::<String>().prop_map(|why| ToMaster::NobodyStarts(ShortText::new(&why))),
+        (key(), any::<u64>(), any::<u8>(), any::<bool>()).prop_map(
+            |(worker, session, callback, by_itself)| {
+                ToMaster::DiedIn(DyingCallback { worker, session, callback, by_itself })
+            }
+        ),
     ]
 }
 

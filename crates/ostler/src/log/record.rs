@@ -44,6 +44,21 @@ impl Record {
         }
     }
 
+    /// The record as a JSON object, without a stack.
+    pub(crate) fn as_object(&self) -> String {
+        let mut out = String::new();
+        // A text takes everything.
+        let _ = self.write_members(&mut out);
+        out.push('}');
+        out
+    }
+
+    fn write_members(&self, out: &mut String) -> fmt::Result {
+        let (time, process) = (clock::local(), label::current());
+        write!(out, "{{\"time\":\"{time}\",\"process\":\"{process}\"")?;
+        self.fields.write_json(out)
+    }
+
     /// The stack, the innermost frame first.
     pub(crate) fn stack(&mut self, frames: impl Iterator<Item = String>) {
         self.stack = frames.collect();
@@ -64,8 +79,7 @@ impl Record {
                 }
             }
             LogFormat::Json => {
-                write!(out, "{{\"time\":\"{time}\",\"process\":\"{process}\"")?;
-                self.fields.write_json(&mut out)?;
+                self.write_members(&mut out)?;
                 out.push_str(",\"stack\":[");
                 for (number, frame) in self.stack.iter().enumerate() {
                     out.push_str(if number == 0 { "" } else { "," });

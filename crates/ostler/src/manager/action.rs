@@ -12,7 +12,7 @@ use super::reaping::Reaped;
 use super::report;
 use super::spawn::{Gated, LaneDescriptors, fork_process};
 use super::token::Source;
-use crate::control::{DeathNotice, ShortText, ToManager, ToMaster};
+use crate::control::{DeathNotice, DyingCallback, ShortText, ToManager, ToMaster};
 use crate::sys::clock;
 use crate::sys::epoll::Interest;
 
@@ -76,25 +76,37 @@ impl Driver<'_> {
     fn died(&mut self, death: DeathNotice) -> Step {
         let reaped = self.reaped.take_if(|reaped| reaped.key == death.worker);
         invariant!(reaped.is_some(), "a death is told when the process was just reaped");
-        let cause = reaped.map(|reaped| self.tell_death(&death, &reaped));
-        if let Some(cause) = cause.filter(|_| self.setup.settings.companion.slots > 0) {
-            self.say(&ToMaster::Cause(death.worker, cause))?;
+        if let Some((cause, callback)) = reaped.map(|reaped| self.tell_death(&death, &reaped)) {
+            let seeks_culprits = self.setup.diagnosis.seeks_culprits;
+            if seeks_culprits || self.setup.settings.companion.slots > 0 {
+                self.say(&ToMaster::Cause(death.worker, cause))?;
+            }
+            if let Some(callback) = callback.filter(|_| seeks_culprits) {
+                self.say(&ToMaster::DiedIn(callback))?;
+            }
         }
         self.say(&ToMaster::Died(death))
     }
 
-    /// Tells a death, and returns the cause.
-    fn tell_death(&mut self, death: &DeathNotice, reaped: &Reaped) -> ShortText {
+    /// Tells a death, and returns the cause, and in which callback it was.
+    fn tell_death(
+        &mut self,
+        death: &DeathNotice,
+        reaped: &Reaped,
+    ) -> (ShortText, Option<DyingCallback>) {
         let now = clock::monotonic_ms();
         let case = self.diagnosis.on_death(death, reaped, now);
         let name = self.setup.attributes.process_name(death.worker);
         self.reports.death(death, reaped, &case, (now, name));
         let cause = ShortText::new(&case.cause);
+        // Whoever was killed by somebody else was killed by no package.
+        let is_of_package = case.by_itself || death.killed == Some(KillCause::RequestDeadline);
+        let callback = case.dying_callback().filter(|_| is_of_package);
         // Who leaves in good order has not died.
         if !death.expected || death.killed.is_some() || death.exit != Exit::Code(0) {
             self.diagnosis.tell_death(death, case, now, self.setup);
         }
-        cause
+        (cause, callback)
     }
 
     /// Does what the master asks for.

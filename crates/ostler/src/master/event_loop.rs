@@ -16,6 +16,7 @@ use super::certificate_watch::CertificateWatch;
 use super::companion::Companion;
 use super::managers::Managers;
 use super::orphans::Orphans;
+use super::poison::Poison;
 use super::reload::Reloads;
 use super::report::Announcement;
 use super::retired::Retired;
@@ -86,6 +87,8 @@ pub(super) struct Master {
     pub(super) certificate_watch: Option<CertificateWatch>,
     /// Who wants new ones.
     pub(super) reloads: Reloads,
+    /// Packages that kill workers, if anybody asks for them.
+    pub(super) poison: Option<Poison>,
 }
 
 impl Master {
@@ -233,8 +236,13 @@ impl Master {
                 self.managers.note_gone(key);
                 self.release(key);
             }
-            ToMaster::Cause(key, cause) => self.companion_notes_cause(key, cause),
+            ToMaster::Cause(key, cause) => {
+                self.companion_notes_cause(key, cause);
+                self.poison_notes_cause(key, cause);
+            }
+            ToMaster::DiedIn(callback) => self.poison_notes_callback(callback),
             ToMaster::Died(notice) => {
+                self.poison_hears_of_death(notice.worker, now);
                 self.companion_hears_of_death(notice);
                 self.managers.note_gone(notice.worker);
                 self.release(notice.worker);
@@ -403,6 +411,7 @@ impl Master {
                     }
                 }
                 FromReactor::Closed => closed = true,
+                FromReactor::Settled(key, suspect) => self.poison_settled(key, suspect, now),
                 FromReactor::GoesOn(index) => self.service_goes_on(Part::Reactor(index)),
                 FromReactor::Failed(index, error) => {
                     let what = format!("reactor {index} failed");

@@ -33,6 +33,7 @@ impl Master {
         self.companion_hears(ServerEvent::ManagerStop { pid: dead.get() });
         let (lost, processes) = self.managers.lost(now);
         for key in processes {
+            self.poison_forgets(key);
             self.release(key);
         }
         if let Lost::ForGood(why) = lost {

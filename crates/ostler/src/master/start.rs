@@ -24,9 +24,11 @@ use super::event_loop::Master;
 use super::managers::Managers;
 use super::orphans::Orphans;
 use super::pid_file::PidFile;
+use super::poison::Poison;
 use super::ports::ListeningPorts;
 use super::process_main::process_main;
 use super::program_state::ProgramState;
+use super::quarantine::Store;
 use super::reload::Reloads;
 use super::report::Announcement;
 use super::retired::Retired;
@@ -74,6 +76,8 @@ pub(crate) struct Bound {
     program: Option<PathBuf>,
     /// What rights workers give away.
     privileges: Privileges,
+    /// Where packages are kept that kill workers.
+    quarantine: Option<Store>,
     /// Signals wait for the loop that will read them.
     pub(crate) signals: Held,
 }
@@ -91,6 +95,7 @@ pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
     let log = log::init(options.log_level, &options.log_file, options.log_format)?;
     DiagnosisSettings::new(&options)?;
     let privileges = Privileges::new(&options)?;
+    let quarantine = Store::open(&options)?;
     // Before anybody can know that there is a server to send a signal to.
     let signals = hold_signals()?;
     let program = match options.start {
@@ -102,7 +107,18 @@ pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
     let own = ports.descriptors().chain(log.descriptor());
     let descriptors = BoundDescriptors::new(own.collect());
     let announcement: Announcement = Box::new(|_| {});
-    Ok(Bound { descriptors, options, ports, code, announcement, log, program, privileges, signals })
+    Ok(Bound {
+        descriptors,
+        options,
+        ports,
+        code,
+        announcement,
+        log,
+        program,
+        privileges,
+        quarantine,
+        signals,
+    })
 }
 
 /// Runs the server until it is told to end, in the background if the options say so.
@@ -129,7 +145,7 @@ where
     R: IntoHandler,
     F: Fn(&Worker) -> R + 'static,
 {
-    let Bound { descriptors: _private, mut options, ports, code, .. } = bound;
+    let Bound { descriptors: _private, mut options, ports, code, quarantine, .. } = bound;
     let Bound { announcement, log, program: path, privileges, signals: _held, .. } = bound;
     // Before anything is opened here, and when the program cannot close anything any more.
     let keep = descriptors::of_the_program(log.descriptor())
@@ -162,6 +178,7 @@ where
     let threads = start_reactors(reactors, accepts.reactor)?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
     let master = Master {
+        poison: Poison::new(&options, quarantine)?,
         shutdown: Shutdown::new(options.shutdown_timeout_ms, options.stop_timeout_ms())
             .announced(options.has_companion.then_some(options.drain_timeout_ms)),
         companion: options.has_companion.then(Companion::new),

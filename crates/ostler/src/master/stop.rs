@@ -94,6 +94,7 @@ impl Master {
             let joined = thread.join();
             invariant!(joined.is_ok(), "a reactor that panics aborts the process");
         }
+        self.end_quarantine();
         self.tell_unhandled_events();
         self.close_base_books();
         log_books(&self.reports.books.lock().unwrap_or_else(PoisonError::into_inner));
@@ -283,6 +284,7 @@ fn log_books(books: &Books) {
         refused_connection_rate = some(books.accepting.refused_connection_rate),
         accept_rests = some(books.accepting.accept_rests),
         refused_address_full = some(books.accepting.refused_address_full),
+        refused_address_deaths = some(books.accepting.refused_address_deaths),
         refused_no_descriptor = some(books.accepting.refused_no_descriptor),
         files = some(books.files.taken),
         files_sent = some(books.files.sent),
@@ -317,6 +319,7 @@ fn log_books(books: &Books) {
         closed_send_stalled = some(closed(CloseReason::SendStalled)),
         closed_overloaded = some(closed(CloseReason::Overloaded)),
         closed_request_deadline = some(closed(CloseReason::RequestDeadline)),
+        closed_address_deaths = some(closed(CloseReason::AddressDeaths)),
         "books"
     );
 }

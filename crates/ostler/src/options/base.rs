@@ -72,6 +72,16 @@ impl Options {
         })
     }
 
+    /// Packages that nobody has when their worker is dead.
+    pub(super) fn quarantine_in_base(&self) -> Option<Contradiction> {
+        (self.mode == Mode::Base && !self.quarantine_dir.is_empty()).then(|| Contradiction {
+            names: &["mode", "quarantine_dir"],
+            text: "`quarantine_dir` stays empty with `mode = base`, in which packages end with \
+                   their worker: leave it out, or use `mode = process`"
+                .to_owned(),
+        })
+    }
+
     /// What a port cannot have when each worker serves its own clients.
     pub(super) fn contradictions_of_base(&self, port: &PortOptions) -> Vec<Contradiction> {
         if self.mode != Mode::Base {
@@ -95,7 +105,14 @@ impl Options {
                    that outlives the workers and keeps their tasks"
                 .to_owned(),
         });
-        [dispatch, policy, tasks].into_iter().flatten().collect()
+        let deaths = (port.worker_deaths_per_address > 0).then(|| Contradiction {
+            names: &["mode", "worker_deaths_per_address"],
+            text:
+                "`worker_deaths_per_address` cannot be kept with `mode = base`, in which what is \
+                   known of clients ends with their worker: leave it out, or use `mode = process`"
+                    .to_owned(),
+        });
+        [dispatch, policy, tasks, deaths].into_iter().flatten().collect()
     }
 }
 
@@ -131,6 +148,8 @@ mod tests {
             ("crash_policy", "redeliver:3", "`crash_policy` can only be close"),
             ("crash_policy", "drop", "`crash_policy` can only be close"),
             ("memory_budget", "1M", "raise it to 2M"),
+            ("worker_deaths_per_address", "3", "use `mode = process`"),
+            ("quarantine_dir", "/var/tmp", "use `mode = process`"),
         ] {
             let error = base(&[(name, value)]).validate().unwrap_err().to_string();
             assert!(error.contains(wanted), "{name}={value}: {error}");

@@ -156,6 +156,12 @@ pub struct Options {
     pub(crate) request_slowlog_file: String,
     /// File to append an object for each death to; empty = none.
     pub(crate) death_log_file: String,
+    /// Directory in which packages are kept that killed their worker; empty = none.
+    pub(crate) quarantine_dir: String,
+    /// Most packages in it.
+    pub(crate) quarantine_files_max: u32,
+    /// Most bytes of packages in it.
+    pub(crate) quarantine_bytes_max: usize,
 }
 
 /// Most workers by default: with 8 reactors this many get lanes of the smallest size out of the
@@ -240,6 +246,9 @@ impl Default for Options {
             request_slowlog_timeout_ms: 0,
             request_slowlog_file: String::new(),
             death_log_file: String::new(),
+            quarantine_dir: String::new(),
+            quarantine_files_max: 64,
+            quarantine_bytes_max: 16 * MIB,
         }
     }
 }

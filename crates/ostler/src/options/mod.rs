@@ -15,6 +15,7 @@ mod base;
 mod change;
 mod choices;
 mod crash_policy;
+mod culprits;
 mod delimiter;
 mod fields;
 mod groups;

@@ -52,6 +52,9 @@ pub(crate) struct PortOptions {
 
     /// Most connections of one address; 0 = any number.
     pub(crate) max_connections_per_address: u32,
+    /// Workers that packages of one address may kill within a minute before it is refused; 0 = any
+    /// number.
+    pub(crate) worker_deaths_per_address: u32,
     /// Most connections accepted in a second; 0 = any number.
     pub(crate) accept_rate: u32,
     /// Most connections of one address in a second; 0 = any number.
@@ -170,6 +173,7 @@ impl Default for PortOptions {
             unix_mode: UnixMode::OWNER_ONLY,
             tcp_nodelay: true,
             max_connections_per_address: 0,
+            worker_deaths_per_address: 0,
             accept_rate: 0,
             connection_rate_per_address: 0,
             package_rate_per_address: 0,

@@ -1,6 +1,8 @@
 //! A connection's beginning: a place, an entry of the session table, the epoll set.
 
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use std::sync::PoisonError;
 
 use ostler_core::brain::CloseReason;
 use ostler_core::ids::PortId;
@@ -49,6 +51,8 @@ pub(super) enum NoPlace {
     AddressFull,
     /// It has had as many in a second as it may.
     TooOften,
+    /// Packages of it have killed as many workers as they may.
+    Deaths,
 }
 
 /// Whether a connection's events are told.
@@ -103,9 +107,13 @@ impl ClientSide {
         let Arrival { peer, port, .. } = arrival;
         let settings = self.settings.ports.get(port);
         let (most, rate) = (settings.address_max, settings.connection_rate_per_address);
-        let Some(address) = peer.ip().filter(|_| most > 0 || rate > 0) else {
+        let deaths_max = settings.address_deaths_max;
+        let Some(address) = peer.ip().filter(|_| most > 0 || rate > 0 || deaths_max > 0) else {
             return Place::Unlimited;
         };
+        if deaths_max > 0 && self.deaths_of(address) >= deaths_max {
+            return Place::None(NoPlace::Deaths);
+        }
         let addresses = &self.reports.addresses;
         let place = match most {
             0 => Place::Unlimited,
@@ -119,6 +127,11 @@ impl ClientSide {
             return Place::None(NoPlace::TooOften);
         }
         place
+    }
+
+    fn deaths_of(&self, address: IpAddr) -> u32 {
+        let deaths = self.reports.address_deaths.lock().unwrap_or_else(PoisonError::into_inner);
+        deaths.deaths(address.into(), clock::monotonic_ms())
     }
 
     /// One client has too many connections, or too many in a second: this one is none.
@@ -144,6 +157,16 @@ impl ClientSide {
                     tracing::info!(%peer, "refused, beyond connection_rate_per_address");
                 }
                 self.refuse_with_words(transport, arrival);
+            }
+            NoPlace::Deaths => {
+                self.accept_counts.refused_address_deaths += 1;
+                if self.complaints.address_deaths.admits() {
+                    tracing::info!(
+                        %peer,
+                        "refused, packages of its address have killed worker_deaths_per_address"
+                    );
+                }
+                self.turn_away(transport, arrival, CloseReason::AddressDeaths);
             }
         }
     }

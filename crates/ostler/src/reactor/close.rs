@@ -48,7 +48,8 @@ impl ClientSide {
             | CloseReason::MemoryBudget
             | CloseReason::Truncated
             | CloseReason::ShutdownTimeout
-            | CloseReason::SendStalled => {
+            | CloseReason::SendStalled
+            | CloseReason::AddressDeaths => {
                 self.count_input_dropped(reason, transport.unread());
                 transport.reset();
                 true

@@ -19,6 +19,8 @@ pub(super) struct Complaints {
     pub(super) too_often: Quota,
     /// An address sends more than it may.
     pub(super) over_rate: Quota,
+    /// Packages of an address have killed too many workers.
+    pub(super) address_deaths: Quota,
     /// A session sends more than it may.
     pub(super) held_back: Quota,
     /// A datagram of a worker cannot be sent.
@@ -43,6 +45,7 @@ impl Default for Complaints {
             address_full: Quota::of_events("connections were more than one address may have"),
             too_often: Quota::of_events("connections were more in a second than of one address"),
             over_rate: Quota::of_events("packages were more in a second than of one address"),
+            address_deaths: Quota::of_events("connections were of addresses that kill workers"),
             held_back: Quota::of_events("sessions sent more than they may and were held back"),
             unsent: Quota::new("datagrams were not sent"),
             file_failed: Quota::new("files could not be read to their end"),
@@ -60,6 +63,7 @@ impl Quotas for Complaints {
         let Self { too_often, over_rate, not_joined, task_refused, .. } = self;
         let before = [unwatched, input_dropped, handshakes, headers].into_iter();
         let limits = [address_full, too_often, over_rate, held_back];
-        before.chain(limits).chain([unsent, file_failed, file_refused, not_joined, task_refused])
+        let before = before.chain(limits).chain([&self.address_deaths]);
+        before.chain([unsent, file_failed, file_refused, not_joined, task_refused])
     }
 }

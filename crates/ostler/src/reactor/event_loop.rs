@@ -158,6 +158,7 @@ impl Reactor {
                 ToReactor::Release(key) => self.release(key),
                 ToReactor::Condemn(key) => self.condemn_key(key),
                 ToReactor::Late { key, session } => self.set_late(key, session),
+                ToReactor::CloseAddress { port, group } => self.clients.close_address(port, group),
                 ToReactor::MemoryLacks => self.clients.memory.trim(),
                 ToReactor::BidForMemory => self.clients.bid_for_memory(),
                 ToReactor::PayForMemory { floor } => self.clients.pay_for_memory(floor),

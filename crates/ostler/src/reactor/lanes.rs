@@ -128,6 +128,7 @@ impl Reactor {
             tracing::warn!(worker = %destination.key(), deliveries, "a leaving worker ended before \
                 it had finished");
         }
+        self.name_suspect(slot, &destination, first);
         // First: a session that has a part of a message must not end as if that were all of it.
         self.clients.drop_streams_of(slot);
         self.clients

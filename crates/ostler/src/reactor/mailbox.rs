@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ostler_core::addresses::AddressGroup;
 use ostler_core::brain::{Books, CloseReason};
 use ostler_core::ids::{PortId, ProcessKey};
 use ostler_shm::lane::ReactorLane;
@@ -12,6 +13,7 @@ use ostler_shm::sessions::Peer;
 
 use super::addresses::Addresses;
 use super::places::Places;
+use super::suspects::{SharedAddressDeaths, Suspect};
 use crate::sys::eventfd;
 
 /// To a reactor. Bounded by what the main thread accepts (`max_connections`) and by the number of
@@ -49,6 +51,8 @@ pub(crate) enum ToReactor {
     /// A worker is about to be killed because it is late with something of this session; 0: it is
     /// not after all.
     Late { key: ProcessKey, session: u64 },
+    /// Packages of this address have cost too many workers: its sessions at this port end.
+    CloseAddress { port: PortId, group: AddressGroup },
     /// Memory is lacking: leases that are not used go back to the budget.
     MemoryLacks,
     /// Say what the largest session holds.
@@ -100,6 +104,9 @@ pub(crate) enum FromReactor {
     Drained,
     /// A descriptor or a place was freed while the acceptor waited for one.
     Closed,
+    /// What was given to this dead worker is settled; what it had begun last, and of which session
+    /// that was. Said when packages that kill are looked for.
+    Settled(ProcessKey, Option<(u64, Box<Suspect>)>),
     /// The loop of this reactor goes on.
     GoesOn(usize),
     /// A reactor cannot go on.
@@ -158,6 +165,8 @@ pub(crate) struct Reports {
     pub(crate) places: Places,
     /// What is known of the addresses of clients.
     pub(crate) addresses: Addresses,
+    /// Workers that packages of each address have killed.
+    pub(crate) address_deaths: SharedAddressDeaths,
     /// The acceptor waits for a descriptor or for a place.
     pub(crate) acceptor_waits: Arc<AtomicBool>,
     /// The acceptor is in the thread of the only reactor, and needs no message.
@@ -173,6 +182,7 @@ impl Reports {
             open: Arc::default(),
             places,
             addresses: Addresses::default(),
+            address_deaths: SharedAddressDeaths::default(),
             acceptor_waits: Arc::default(),
             acceptor_is_here: false,
             books: Arc::default(),

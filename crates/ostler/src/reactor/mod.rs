@@ -34,6 +34,7 @@ mod rate;
 mod read;
 pub(crate) mod shared_memory;
 mod sleep;
+pub(crate) mod suspects;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -73,6 +74,7 @@ use mailbox::{Mailbox, Reports};
 use port_settings::PortSettings;
 use read::kept_input::KeptInput;
 use shared_memory::SharedMemory;
+use suspects::EvidenceRoom;
 use tasks::{TaskSettings, Tasks};
 use timers::Timers;
 use turn_share::TurnShare;
@@ -105,6 +107,10 @@ pub(crate) struct ReactorSettings {
     handshake_ns: Nanos,
     /// `None`: there are no task workers.
     tasks: Option<TaskSettings>,
+    /// It is said what dead workers had begun last.
+    seeks_culprits: bool,
+    /// Room for packages that killed their workers.
+    evidence: EvidenceRoom,
     /// What clients are shown.
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS has handshakes"))]
     encryption: Encryption,
@@ -133,6 +139,11 @@ impl ReactorSettings {
             groups: options.group_limits(),
             group_message_max: options.group_message_max(),
             handshake_ns: options.handshake_timeout_ms * 1_000_000,
+            seeks_culprits: options.seeks_culprits(),
+            evidence: EvidenceRoom::new(match options.quarantine_dir.is_empty() {
+                true => 0,
+                false => options.quarantine_bytes_max,
+            }),
             encryption: Encryption::default(),
         })
     }

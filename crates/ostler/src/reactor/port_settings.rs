@@ -43,6 +43,8 @@ pub(super) struct PortSettings {
     pub(super) connection_rate_per_address: u64,
     /// Most packages of one address in a second; 0 = any number.
     pub(super) package_rate_per_address: u64,
+    /// Most workers that packages of one address may kill within a minute; 0 = any number.
+    pub(super) address_deaths_max: u32,
     /// Sessions are not read until a worker confirms them.
     pub(super) accept_confirm: bool,
     /// Whose word counts, whose connection it is; `None`: connections are their clients'.
@@ -83,6 +85,7 @@ impl PortSettings {
             address_max: options.max_connections_per_address,
             connection_rate_per_address: options.connection_rate_per_address.into(),
             package_rate_per_address: options.package_rate_per_address.into(),
+            address_deaths_max: options.worker_deaths_per_address,
             accept_confirm: options.accept_confirm,
             proxies: options.trusted_proxies().cloned(),
             burst_max: burst_max(options),

@@ -1,6 +1,6 @@
 //! Diagnosis.
 
-use ostler_testkit::TestResult;
+use ostler_testkit::{ServerBuilder, TestResult};
 
 use crate::Effect;
 use crate::talk::{Scratch, Talk, small_probe};
@@ -9,6 +9,9 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("request_slowlog_timeout_ms", request_slowlog_timeout_ms_is_the_time_after_which_one_is_slow),
     ("request_slowlog_file", request_slowlog_file_gets_slow_requests),
     ("death_log_file", death_log_file_gets_an_object_for_a_death),
+    ("quarantine_dir", quarantine_dir_gets_what_killed_its_worker),
+    ("quarantine_files_max", quarantine_files_max_is_how_many_are_kept),
+    ("quarantine_bytes_max", quarantine_bytes_max_is_how_much_is_kept),
 ];
 
 #[test]
@@ -64,4 +67,54 @@ fn death_log_file_gets_an_object_for_a_death() -> TestResult {
     let lines = scratch.lines("deaths");
     assert!(lines[0].starts_with("{\"time\":\"") && lines[0].ends_with("]}"), "{lines:?}");
     server.stop()
+}
+
+/// What is kept of packages that killed their workers, one after another.
+fn quarantine_of(option: &str, value: &str, packages: &[&str]) -> TestResult<Vec<String>> {
+    let scratch = Scratch::new("quarantine")?;
+    let words = ["worker died", "killed its worker", "killed their workers"];
+    let builder = words.into_iter().fold(small_probe(), ServerBuilder::expect_log);
+    let builder = builder.set("quarantine_dir", scratch.at().display());
+    let server = if option.is_empty() { builder } else { builder.set(option, value) }.start()?;
+    for package in packages {
+        let mut talk = Talk::new(&server)?;
+        talk.say(package)?;
+        talk.expect_closed();
+    }
+    // What waits is written at the end.
+    server.stop()?;
+    let mut kept = Vec::new();
+    for entry in std::fs::read_dir(scratch.at())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "bin") {
+            kept.push(std::fs::read_to_string(path)?);
+        }
+    }
+    kept.sort();
+    Ok(kept)
+}
+
+#[test]
+fn quarantine_dir_gets_what_killed_its_worker() -> TestResult {
+    let kept = quarantine_of("", "", &["abort one", "abort two", "abort one"])?;
+    assert_eq!(kept, ["abort one\n", "abort two\n"]);
+    Ok(())
+}
+
+#[test]
+fn quarantine_files_max_is_how_many_are_kept() -> TestResult {
+    let kept = quarantine_of("quarantine_files_max", "1", &["abort one", "abort two"])?;
+    assert_eq!(kept, ["abort one\n"]);
+    Ok(())
+}
+
+#[test]
+fn quarantine_bytes_max_is_how_much_is_kept() -> TestResult {
+    let long = format!("abort {}", "x".repeat(3_000));
+    let longer = format!("abort {}", "y".repeat(3_000));
+    let longest = format!("abort {}", "z".repeat(5_000));
+    let packages = [longest.as_str(), &long, &longer];
+    let kept = quarantine_of("quarantine_bytes_max", "4K", &packages)?;
+    assert_eq!(kept, [long + "\n"]);
+    Ok(())
 }

@@ -15,6 +15,7 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("receive_rate_max", receive_rate_max_reads_a_session_later),
     ("accept_rate", accept_rate_makes_clients_wait_and_refuses_none),
     ("max_connections_per_address", max_connections_per_address_counts_the_clients_of_a_proxy),
+    ("worker_deaths_per_address", worker_deaths_per_address_refuses_who_kills_as_many),
 ];
 
 /// A client that is served, with what it says before its first line.
@@ -177,6 +178,28 @@ fn receive_rate_max_reads_a_session_later() -> TestResult {
         assert!(begin.elapsed() > Duration::from_millis(1_300), "{:?}", begin.elapsed());
         let books = server.stop_and_report()?.books()?;
         assert!(books.detail("held_back") >= 1, "{books}");
+    }
+    Ok(())
+}
+
+#[test]
+fn worker_deaths_per_address_refuses_who_kills_as_many() -> TestResult {
+    for (most, is_let_in) in [(0, true), (2, true), (1, false)] {
+        let server =
+            probe().set("worker_deaths_per_address", most).expect_log("worker died").start()?;
+        let mut talk = served(&server, "")?;
+        let mut other = served(&server, "")?;
+        talk.say("abort")?;
+        talk.expect_closed();
+        if is_let_in {
+            assert_eq!(other.ask("echo still")?, "still");
+            served(&server, "")?;
+        } else {
+            other.expect_closed();
+            assert!(served(&server, "").is_err());
+        }
+        let books = server.stop_and_report()?.books()?;
+        assert_eq!(books.detail("refused_address_deaths"), u64::from(!is_let_in), "{books}");
     }
     Ok(())
 }

@@ -213,7 +213,7 @@ fn the_books_of_reactors_are_added_counter_by_counter() {
             refused_no_descriptor: 103,
             refused_address_full: 107,
             refused_connection_rate: 109,
-                refused_address_deaths: 113,
+            refused_address_deaths: 113,
             accept_rests: 109,
         },
         files: FileCounts { taken: 113, sent: 127, failed: 131, refused: 137, disk_waits: 139 },

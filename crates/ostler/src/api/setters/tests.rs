@@ -24,6 +24,7 @@ fn every_option_has_a_typed_method() {
         "log_file",
         "request_slowlog_file",
         "death_log_file",
+        "quarantine_dir",
         "pid_file",
         "program",
     ];

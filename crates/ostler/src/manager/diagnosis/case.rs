@@ -5,7 +5,7 @@ use ostler_core::ids::ProcessKey;
 use ostler_shm::black_box::capture::Capture;
 use ostler_shm::black_box::phase::Phase;
 
-use crate::control::Callback;
+use crate::control::{Callback, DyingCallback};
 use crate::sys::process::ProcessId;
 
 /// The stack that belongs to a case, as it was captured.
@@ -39,6 +39,8 @@ pub(in crate::manager) struct DeathCase {
     /// What had kept it from leaving in time, as it said.
     pub(in crate::manager) held_by: Option<String>,
     pub(in crate::manager) phase: Option<Phase>,
+    /// Nobody has killed it.
+    pub(in crate::manager) by_itself: bool,
     /// How long the callback had been running.
     pub(in crate::manager) elapsed_ms: Option<Millis>,
     pub(in crate::manager) age_ms: Millis,
@@ -61,6 +63,21 @@ impl DeathCase {
     /// The callback in which it died.
     pub(in crate::manager) fn callback(&self) -> Option<String> {
         self.phase.map(callback_of)
+    }
+
+    /// The same as it is told to who looks for packages that kill; `None`: it was about none.
+    pub(in crate::manager) fn dying_callback(&self) -> Option<DyingCallback> {
+        let phase = self.phase?;
+        let is_about_one = matches!(
+            Callback::from_number(phase.callback)?,
+            Callback::Connect | Callback::Receive | Callback::Close | Callback::Packet
+        );
+        is_about_one.then_some(DyingCallback {
+            worker: self.worker,
+            session: phase.session,
+            callback: phase.callback,
+            by_itself: self.by_itself,
+        })
     }
 }
 

@@ -11,6 +11,17 @@ use crate::sys::signal;
 /// overflowed.
 const OVERFLOW_BYTES_MAX: u64 = 64 * 1024;
 
+/// Signals that a process gets for what it does.
+const CRASHES: [i32; 7] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGABRT,
+    libc::SIGTRAP,
+    libc::SIGSYS,
+];
+
 /// What is known of a death.
 pub(super) struct Facts<'a> {
     pub(super) exit: Exit,
@@ -43,6 +54,23 @@ impl Facts<'_> {
                 None => "SIGKILL, which the server did not send".to_owned(),
             },
             Exit::Signal { signal, .. } => self.of_signal(signal),
+        }
+    }
+
+    /// Whether the process ended by its own doing: it crashed, panicked or exited, and nobody has
+    /// sent it a signal.
+    pub(super) fn is_by_itself(&self, pid: i32) -> bool {
+        if self.killed.is_some() {
+            return false;
+        }
+        match self.exit {
+            Exit::Code(_) => true,
+            Exit::Signal { signal, .. } => {
+                let reason = self.crash.map(|crash| crash.reason);
+                let sender = reason.filter(|reason| reason.code <= 0).map(|reason| reason.sender);
+                let is_own = |sender: u32| [0, pid.unsigned_abs()].contains(&sender);
+                CRASHES.contains(&signal) && sender.is_none_or(is_own)
+            }
         }
     }
 
@@ -108,6 +136,23 @@ mod tests {
         let oom = Facts { out_of_memory: Some("its cgroup"), ..facts(by(libc::SIGKILL)) };
         assert_eq!(oom.in_words(), "killed by the kernel, out of memory (its cgroup)");
         assert_eq!(facts(by(libc::SIGSEGV)).in_words(), "SIGSEGV, which the server did not send");
+    }
+
+    #[test]
+    fn who_ended_by_itself_was_killed_by_nobody() {
+        let is = |exit, killed, crash: Option<&Capture>| {
+            Facts { killed, crash, ..facts(exit) }.is_by_itself(7)
+        };
+        assert!(is(Exit::Code(101), None, None) && is(Exit::Code(0), None, None));
+        assert!(!is(by(libc::SIGKILL), None, None) && !is(by(libc::SIGTERM), None, None));
+        assert!(!is(by(libc::SIGKILL), Some(KillCause::RequestDeadline), None));
+        assert!(is(by(libc::SIGSEGV), None, Some(&crash(libc::SIGSEGV, 1, 8))));
+        let raised = |sender| {
+            let mut crash = crash(libc::SIGABRT, -6, 0);
+            crash.reason.sender = sender;
+            is(by(libc::SIGABRT), None, Some(&crash))
+        };
+        assert_eq!([7, 42].map(raised), [true, false]);
     }
 
     #[test]

@@ -170,7 +170,7 @@ impl Diagnosis {
             crash: crash.as_ref(),
             last_words: &String::from_utf8_lossy(&last_words),
         };
-        let cause = facts.in_words();
+        let (cause, by_itself) = (facts.in_words(), facts.is_by_itself(child.pid.get()));
         let stack = match (crash, verdict, held) {
             (Some(crash), ..) => Stack::Captured(Box::new(crash)),
             (None, Some(verdict), _) => verdict.stack,
@@ -185,6 +185,7 @@ impl Diagnosis {
             cause,
             held_by,
             phase,
+            by_itself,
             elapsed_ms: phase.map(|phase| since(phase.started_ns)),
             age_ms: now.saturating_sub(child.forked_at),
             memory_peak_kib: reaped.usage.memory_peak_kib,

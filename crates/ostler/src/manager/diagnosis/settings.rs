@@ -20,6 +20,8 @@ pub(crate) struct DiagnosisSettings {
     pub(super) deadlines: Vec<RequestDeadlines>,
     /// The names of the ports, by number.
     pub(super) port_names: Vec<String>,
+    /// Whether packages that kill workers are looked for.
+    pub(in crate::manager) seeks_culprits: bool,
     /// Whether the sessions of all workers stand in one table.
     pub(super) has_board: bool,
 }
@@ -43,6 +45,7 @@ impl DiagnosisSettings {
                 .map(|port| port.options.request_deadlines())
                 .collect(),
             port_names: options.ports().iter().map(|port| port.name.to_owned()).collect(),
+            seeks_culprits: options.seeks_culprits(),
             has_board: options.mode == Mode::Process,
         })
     }

@@ -44,4 +44,41 @@ pub(super) const ROWS: &[OptionInfo] = &[
                  object a second, which counts the others. Opened for each record, by the manager.",
         access: field!(death_log_file),
     },
+    OptionInfo {
+        name: "quarantine_dir",
+        topic: TOPIC,
+        kind: Kind::Path,
+        default: "",
+        unit: "",
+        why: "Empty = none: packages may hold what should not lie on a disk.",
+        effect: "Directory, which has to be there, in which packages are kept that killed the \
+                 worker that ran them: a file with the bytes of each, and one with an object that \
+                 says of whom it was, why the worker died and how often that has happened. Only \
+                 the user of the server can read them. They are written beside the reactors; what \
+                 cannot be written is counted and told. Not with mode = base (P17).",
+        access: field!(quarantine_dir),
+    },
+    OptionInfo {
+        name: "quarantine_files_max",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 1, max: 10_000 },
+        default: "64",
+        unit: "packages",
+        why: "A few are enough to find out why.",
+        effect: "Most packages in quarantine_dir, those of earlier runs included; the first ones \
+                 stay, and more are counted.",
+        access: field!(quarantine_files_max),
+    },
+    OptionInfo {
+        name: "quarantine_bytes_max",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: 4 << 10, max: 16 << 30 },
+        default: "16M",
+        unit: "bytes",
+        why: "Room for a few packages of package_max_length, and little on a disk.",
+        effect: "Most bytes of packages in quarantine_dir, those of earlier runs included, and \
+                 most that wait to be written there. A package that does not fit is not kept: half \
+                 of one explains nothing.",
+        access: field!(quarantine_bytes_max),
+    },
 ];

@@ -1,5 +1,7 @@
 //! Limits of what one client may take.
 
+use ostler_core::address_deaths::DEATHS_MAX;
+
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::port_field;
 
@@ -86,5 +88,21 @@ pub(super) const ROWS: &[OptionInfo] = &[
         effect: "Most bytes that a session may send in a second, of which those of one second are \
                  saved up; as package_rate_max. It also bounds receive_size.",
         access: port_field!(receive_rate_max),
+    },
+    OptionInfo {
+        name: "worker_deaths_per_address",
+        topic: TOPIC,
+        kind: Kind::Integer { min: 0, max: DEATHS_MAX as u64 },
+        default: "0",
+        unit: "workers",
+        why: "0 = any number: behind one address may be a whole company, or a proxy, and a bug \
+              that any client meets would shut it out.",
+        effect: "Most workers that packages of one address may kill within a minute, at whatever \
+                 port. Then its sessions at this port end (closed_address_deaths), and its \
+                 connections are reset and counted (refused_address_deaths), until fewer were \
+                 killed within the last minute. A crash, a panic and an exit count; what others \
+                 kill, or a deadline, does not. Addresses as with max_connections_per_address. \
+                 Not with mode = base.",
+        access: port_field!(worker_deaths_per_address),
     },
 ];
