@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use lexopt::{Arg, Parser, ValueExt};
 use ostler_bench::baseline::Baseline;
+use ostler_bench::broadcast::BroadcastOptions;
 use ostler_bench::demo::DemoOptions;
 use ostler_bench::identity::Identity;
 use ostler_bench::load::{LoadOptions, Mode, Target};
@@ -27,6 +28,8 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
       --size BYTES (67108864)         in a loop, to one client at a time
   raw-sendfile-loop --listen ADDRESS  the same from a file, by sendfile
       --size BYTES (67108864)
+  raw-send-to-all --listen ADDRESS    the limit for broadcasts: sends what the first client says
+      --listeners N (10000)           to each of so many in a loop
   tokio-echo --listen ADDRESS         echo on tokio's current_thread runtime
       All print `listening on URL` first and run until SIGTERM.
 
@@ -70,6 +73,10 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
       --ostler PATH                   as above
       --examples DIRECTORY            the built examples (examples beside this program)
 
+  broadcast                           one message to many listeners, against a loop around send
+      --listeners N (8000)  --size BYTES (64)  --messages N (50)  --rounds N (7)
+      --ostler PATH                   as above
+
   demo                                half a minute of crashes, reloads and deploys that no client
                                       notices
       --programs DIRECTORY            the versions that are deployed: demo-one, demo-two and
@@ -90,6 +97,7 @@ pub(crate) enum Command {
     Load(LoadOptions),
     Table(TableOptions),
     Soak(SoakOptions),
+    Broadcast(BroadcastOptions),
     Demo(DemoOptions),
     Launch { cpu: Option<usize>, command: Vec<String> },
 }
@@ -119,10 +127,12 @@ pub(crate) fn parse(
             serve(&mut parser, Baseline::RawSendfile { message_bytes: 64 << 20 })
         }
         Some("raw-tls-echo") => serve(&mut parser, Baseline::RawTls),
+        Some("raw-send-to-all") => serve(&mut parser, Baseline::RawSendToAll { listeners: 10_000 }),
         Some("tokio-echo") => serve(&mut parser, Baseline::Tokio),
         Some("load") => load(&mut parser),
         Some("table") => table(&mut parser, bench),
         Some("soak") => soak(&mut parser, bench),
+        Some("broadcast") => broadcast(&mut parser, bench),
         Some("demo") => demo(&mut parser, bench),
         Some("pinned") => launch(&mut parser, true),
         Some("unpinned") => launch(&mut parser, false),
@@ -149,6 +159,9 @@ fn serve(parser: &mut Parser, mut baseline: Baseline) -> Parsed {
             }
             Arg::Long("size") if matches!(baseline, Baseline::RawSendfile { .. }) => {
                 baseline = Baseline::RawSendfile { message_bytes: parser.value()?.parse()? };
+            }
+            Arg::Long("listeners") if matches!(baseline, Baseline::RawSendToAll { .. }) => {
+                baseline = Baseline::RawSendToAll { listeners: parser.value()?.parse()? };
             }
             Arg::Long("threads") if matches!(baseline, Baseline::RawEpoll { .. }) => {
                 let threads = parser.value()?.parse()?;
@@ -320,6 +333,29 @@ fn soak(parser: &mut Parser, bench: PathBuf) -> Parsed {
     }
     options.validate().map_err(|error| error.to_string())?;
     Ok(Command::Soak(options))
+}
+
+fn broadcast(parser: &mut Parser, bench: PathBuf) -> Parsed {
+    let instrument = bench.with_file_name(INSTRUMENT);
+    let mut options = BroadcastOptions {
+        bench,
+        instrument,
+        listeners: 8_000,
+        size_bytes: 64,
+        messages: 50,
+        rounds: 7,
+    };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("listeners") => options.listeners = parser.value()?.parse()?,
+            Arg::Long("size") => options.size_bytes = parser.value()?.parse()?,
+            Arg::Long("messages") => options.messages = parser.value()?.parse()?,
+            Arg::Long("rounds") => options.rounds = parser.value()?.parse()?,
+            Arg::Long("ostler") => options.instrument = parser.value()?.into(),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Broadcast(options))
 }
 
 fn demo(parser: &mut Parser, bench: PathBuf) -> Parsed {

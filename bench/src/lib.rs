@@ -11,10 +11,12 @@
 //! * [`baseline`]: the echo servers everything is compared with.
 //! * [`identity`]: certificates for those that speak TLS.
 //! * [`table`]: interleaved rounds of several peers, one table of results.
+//! * [`broadcast`]: one message to many listeners.
 //! * [`soak`]: the long proofs, under load and faults.
 //! * [`demo`]: the same in half a minute, for newcomers.
 
 pub mod baseline;
+pub mod broadcast;
 pub mod demo;
 mod error;
 pub mod identity;

@@ -9,7 +9,7 @@ use args::Command;
 use ostler_bench::load::{LoadOptions, Progress};
 use ostler_bench::soak::{SoakOptions, Verdict};
 use ostler_bench::table::TableOptions;
-use ostler_bench::{Error, Result, baseline, demo, load, process, soak, table};
+use ostler_bench::{Error, Result, baseline, broadcast, demo, load, process, soak, table};
 
 /// The bench ran, and what it measured was wrong.
 const FAULTY: u8 = 1;
@@ -37,6 +37,10 @@ fn run() -> Result<ExitCode> {
         Command::Load(options) => run_load(&options),
         Command::Table(options) => run_table(&options),
         Command::Soak(options) => run_soak(&options),
+        Command::Broadcast(options) => {
+            let costs = broadcast::run(&options)?;
+            print(&broadcast::report(&options, &costs))
+        }
         Command::Demo(options) => {
             let good = demo::run(&options, &mut std::io::stdout())?;
             Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(FAULTY) })

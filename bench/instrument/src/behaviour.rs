@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The handlers as the user writes them.
 pub(crate) const HANDLERS: &str = "echo, sleep_ms:N, slow_every:N,MS, defer_ms:N, crash_every:N, \
     crash_on:TEXT, \
-     big_reply:N, stream:N, sendfile:N, task, task_wait, task_send or orders";
+     big_reply:N, stream:N, sendfile:N, task, task_wait, task_send, broadcast or orders";
 
 /// What is done with a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(crate) enum Behaviour {
     TaskWait,
     /// Send it back, and give it to a task worker that nobody listens to.
     TaskSend,
+    /// Send it to everybody who is connected; a client is told with one byte that it hears that.
+    Broadcast,
     /// Do what the package says, see [`crate::orders`].
     Orders,
 }
@@ -72,6 +74,7 @@ impl Behaviour {
             "task" => Ok(Self::Task),
             "task_wait" => Ok(Self::TaskWait),
             "task_send" => Ok(Self::TaskSend),
+            "broadcast" => Ok(Self::Broadcast),
             "orders" => Ok(Self::Orders),
             _ => Err(format!("`{text}` is no handler: write {HANDLERS}")),
         }
@@ -98,6 +101,7 @@ mod tests {
             ("task", Behaviour::Task),
             ("task_wait", Behaviour::TaskWait),
             ("task_send", Behaviour::TaskSend),
+            ("broadcast", Behaviour::Broadcast),
             ("orders", Behaviour::Orders),
         ] {
             assert_eq!(Behaviour::parse(text), Ok(expected), "{text}");

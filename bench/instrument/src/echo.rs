@@ -14,6 +14,9 @@ use crate::orders::obey;
 /// While this file exists no worker starts: "broken new code", for tests of the reload.
 const FAIL_START: &str = "ECHO_FAIL_START_IF_EXISTS";
 
+/// The group of [`Behaviour::Broadcast`].
+const EVERYBODY: &str = "everybody";
+
 /// Each byte of an answer that is made up is its place modulo this, which divides no size of a
 /// buffer: bytes that are lost or doubled show.
 const PERIOD: usize = 251;
@@ -79,7 +82,7 @@ impl Echo {
         self.seen += 1;
         match &self.behaviour {
             // What is deferred, or goes through a task worker, is answered elsewhere.
-            Behaviour::Echo | Behaviour::Defer(_) => package,
+            Behaviour::Echo | Behaviour::Defer(_) | Behaviour::Broadcast => package,
             Behaviour::Task | Behaviour::TaskWait | Behaviour::TaskSend => package,
             Behaviour::Sleep(pause) => {
                 sleep(*pause);
@@ -117,6 +120,14 @@ impl Handler for Echo {
         }
     }
 
+    fn on_connect(&mut self, _: &Worker, session: &Session) -> Outcome {
+        if self.behaviour == Behaviour::Broadcast {
+            session.join(EVERYBODY)?;
+            session.send(b"!")?;
+        }
+        Ok(())
+    }
+
     fn on_packet(&mut self, worker: &Worker, packet: &Packet) -> Outcome {
         if let Behaviour::Defer(pause) = &self.behaviour {
             return reply_later(worker, *pause, packet);
@@ -136,6 +147,9 @@ impl Handler for Echo {
             Behaviour::TaskWait => {
                 let result = worker.task_wait(package, TASK_PATIENCE)?;
                 return drop_if_full(session.send(&result));
+            }
+            Behaviour::Broadcast => {
+                return drop_if_full(worker.group(EVERYBODY).send(package));
             }
             Behaviour::TaskSend => {
                 worker.task(package).send()?;

@@ -4,6 +4,7 @@
 
 mod epoll_echo;
 mod send_loop;
+mod send_to_all;
 mod sendfile_loop;
 mod tls_echo;
 mod tokio_echo;
@@ -47,6 +48,11 @@ pub enum Baseline {
     RawSendfile {
         /// How many.
         message_bytes: usize,
+    },
+    /// No echo: what the first of so many clients sends is sent to each in a loop.
+    RawSendToAll {
+        /// How many.
+        listeners: usize,
     },
     /// rustls on bare epoll, one thread.
     RawTls,
@@ -111,6 +117,7 @@ pub fn serve(
         },
         Baseline::RawUdp => udp_echo::serve(listen),
         Baseline::RawSend { message_bytes } => send_loop::serve(listener, message_bytes),
+        Baseline::RawSendToAll { listeners } => send_to_all::serve(listener, listeners),
         Baseline::RawSendfile { message_bytes } => sendfile_loop::serve(listener, message_bytes),
         Baseline::Tokio => tokio_echo::serve(listener),
     }

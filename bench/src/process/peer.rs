@@ -89,6 +89,14 @@ impl Peer {
         Self::new("raw-send", bench, &arguments)
     }
 
+    /// The raw server of this crate that sends what one client says to so many.
+    #[must_use]
+    pub fn raw_send_to_all(bench: &Path, listeners: usize) -> Self {
+        let listeners = listeners.to_string();
+        let arguments = ["raw-send-to-all", "--listeners", &listeners, "--listen", "127.0.0.1:0"];
+        Self::new("raw-send-to-all", bench, &arguments)
+    }
+
     /// The raw echo of datagrams of this crate.
     pub fn raw_udp(bench: &Path) -> Self {
         Self::new("raw-udp", bench, &["raw-udp-echo", "--listen", "127.0.0.1:0"])
