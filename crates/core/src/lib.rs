@@ -37,6 +37,7 @@ pub mod session_rate;
 pub mod settling;
 pub mod shutdown;
 pub mod slow_request;
+pub mod succession;
 pub mod supervisor;
 pub mod task_queue;
 pub mod throttle;
