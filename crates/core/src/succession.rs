@@ -62,8 +62,8 @@ pub struct Succession {
 }
 
 impl Succession {
-    /// A master in charge. A new one has to serve within `start_timeout_ms`; then this one may serve
-    /// its sessions for `leave_timeout_ms`, 0: until the last one ends.
+    /// A master in charge. A new one has to serve within `start_timeout_ms`; then this one may
+    /// serve its sessions for `leave_timeout_ms`, 0: until the last one ends.
     #[must_use]
     pub const fn new(start_timeout_ms: Millis, leave_timeout_ms: Millis) -> Self {
         Self { stage: Stage::InCharge, start_timeout_ms, leave_timeout_ms }
@@ -204,10 +204,12 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens, listeners are handed over at most once, and only to one who was started
-        /// and is not lost; it ends at most once, and only after that.
+        /// Whatever happens, listeners are handed over at most once, and only to one who was
+        /// started and is not lost; it ends at most once, and only after that.
         #[test]
-        fn somebody_is_always_in_charge(events in prop::collection::vec((any_event(), 0u64..50), 0..60)) {
+        fn somebody_is_always_in_charge(
+            events in prop::collection::vec((any_event(), 0u64..50), 0..60),
+        ) {
             let mut succession = Succession::new(30, 100);
             let (mut now, mut running, mut handed, mut ended) = (0, false, 0, 0);
             for (event, after) in events {

@@ -119,7 +119,6 @@ fn only_the_master_listens_to_signals_from_outside() -> TestResult {
             process.signal(signal);
         }
     }
-    server.signal(Signal::USR2);
     hold.release()?;
     client.expect(b"released")?;
     // Both workers and the manager have run since: the one takes packages, the other the reload.

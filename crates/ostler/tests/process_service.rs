@@ -130,6 +130,36 @@ fn ready_reloading_and_stopping_are_told_in_order() -> TestResult {
     check(order == expected, format!("{order:?}"))
 }
 
+/// The new master says that it is ready when the old one has said who is the main process now, and
+/// the old one says nothing afterwards, not even that it stops.
+#[test]
+fn a_new_master_is_the_main_process_before_it_says_anything() -> TestResult {
+    let scratch = Scratch::new("service-new")?;
+    let mut systemd = Systemd::at(&scratch);
+    let server = systemd.starts(echo(1, 1)).expect_log("the new master is gone").start()?;
+    systemd.wait_for("READY=1")?;
+    let old = server.master().pid().to_string();
+    let mut client = server.connect()?;
+    round_trip(&mut client, "hello")?;
+    server.signal(Signal::USR2);
+    let told = systemd.wait_for("MAINPID=")?;
+    let new = value(&told, "MAINPID").to_owned();
+    check(new != old && told.lines().count() == 1, &told)?;
+    let ready = systemd.wait_for("READY=1")?;
+    check(value(&ready, "MAINPID") == new, &ready)?;
+    let pid = new.parse().ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    rustix::process::kill_process(pid, Signal::TERM)?;
+    systemd.wait_for("STOPPING=1")?;
+    server.wait_for_log("the new master is gone")?;
+    systemd.read_all();
+    let before = systemd.heard.len();
+    round_trip(&mut client, "still here")?;
+    drop(client);
+    check(server.wait_end()?.code() == Some(0), "the old master ends in order")?;
+    systemd.read_all();
+    check(systemd.heard.len() == before, format!("{:#?}", systemd.heard))
+}
+
 #[test]
 fn a_failed_reload_is_over_and_its_outcome_is_told() -> TestResult {
     let scratch = Scratch::new("service-fail")?;

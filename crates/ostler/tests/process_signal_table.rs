@@ -6,7 +6,7 @@ mod support;
 
 use std::process::Command;
 
-use ostler_testkit::{Process, Signal, TestError, TestResult, TestServer};
+use ostler_testkit::{Client, Process, Signal, TestError, TestResult, TestServer};
 use support::{check, echo, round_trip, start, wait_lines, wait_serving};
 
 const PAGE: &str = include_str!("../../../docs/guide/signals.md");
@@ -101,6 +101,7 @@ fn has_effect(signal: &str, process: &str, effect: &str) -> TestResult {
             server.wait_for("a new manager", |server| server.manager().pid() != victim.pid())?;
             wait_serving(&server, 2)?;
         }
+        "a new master takes over" => return is_followed(server, client),
         "another is forked" => {
             server.wait_for("a new spare", |server| server.spare().pid() != victim.pid())?;
         }
@@ -108,6 +109,21 @@ fn has_effect(signal: &str, process: &str, effect: &str) -> TestResult {
     }
     round_trip(&mut client, "after")?;
     server.stop()
+}
+
+/// The client stays; the new master is a server of its own, which a signal ends.
+fn is_followed(server: TestServer, mut client: Client) -> TestResult {
+    server.wait_for_log("the new master serves")?;
+    let started = server.wait_for_log("a new master is started")?;
+    let pid = started.split(" pid=").nth(1).and_then(|rest| rest.split(' ').next());
+    let pid = pid.ok_or_else(|| TestError::new(started.clone()))?;
+    let output = Command::new("bash").args(["-c", &format!("kill -TERM {pid}")]).output()?;
+    check(output.status.success(), format!("{output:?}"))?;
+    server.wait_for_log("the new master is gone")?;
+    round_trip(&mut client, "after")?;
+    drop(client);
+    let ended = server.wait_end()?;
+    check(ended.code() == Some(0), format!("{:?}", ended.code()))
 }
 
 #[test]

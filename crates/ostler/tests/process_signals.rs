@@ -66,15 +66,6 @@ fn a_stray_signal_ends_nobody_and_is_logged_once() -> TestResult {
     server.stop()
 }
 
-/// USR2 did nothing, and nobody said so.
-#[test]
-fn usr2_is_reserved_and_says_so() -> TestResult {
-    let server = start(echo(1, 1), 1)?;
-    server.signal(Signal::USR2);
-    server.wait_for_log("SIGUSR2 is reserved")?;
-    server.stop()
-}
-
 /// A program that has bound its listener and runs its server when the file `run` exists.
 fn bound(scratch: &Scratch) -> TestResult<TestServer> {
     small_probe().env("PROBE_RUN_WHEN_EXISTS", scratch.path("run")).start()
@@ -86,7 +77,7 @@ fn bound(scratch: &Scratch) -> TestResult<TestServer> {
 fn a_reload_asked_before_the_server_runs_ends_nobody() -> TestResult {
     let scratch = Scratch::new("bound")?;
     let server = bound(&scratch)?;
-    for signal in [Signal::USR1, Signal::HUP, Signal::USR2, Signal::ALARM] {
+    for signal in [Signal::USR1, Signal::HUP, Signal::ALARM] {
         server.signal(signal);
     }
     scratch.make("run")?;

@@ -99,6 +99,9 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     /// How long a shutdown may take to finish and flush before everything ends, up to a day in
     /// whole milliseconds.
     shutdown_timeout(time: Duration) => "shutdown_timeout_ms";
+    /// How long a master serves its sessions after a new one has taken its place (`USR2`), up to 30
+    /// days in whole milliseconds; 0: until the last one ends.
+    succession_timeout(time: Duration) => "succession_timeout_ms";
     /// How long a worker may take to become ready before it is killed, 1 ms to an hour in whole
     /// milliseconds.
     boot_timeout(time: Duration) => "boot_timeout_ms";

@@ -420,7 +420,7 @@ impl<H: AnyHandler> Process<H> {
                 FromReactor::Drained => self.depart(Event::Drained),
                 FromReactor::Closed => self.resume_accepting(),
                 // Nobody asks this process.
-                FromReactor::GoesOn(_) | FromReactor::Settled(..) => {}
+                FromReactor::GoesOn(_) | FromReactor::Settled(..) | FromReactor::Deserted => {}
                 FromReactor::Failed(_, error) => {
                     tracing::error!(%error, "the reactor of this process failed");
                     return Err(EXIT_LANES);

@@ -15,6 +15,7 @@ mod manager;
 mod process;
 mod reload;
 mod short_text;
+mod succession;
 mod to_worker;
 mod wire;
 mod worker;
@@ -31,6 +32,9 @@ pub(crate) use manager::{
 pub(crate) use process::{FromProcess, ToProcess};
 pub(crate) use reload::{Asker, ReloadPart, WantedReload};
 pub(crate) use short_text::ShortText;
+pub(crate) use succession::{
+    FromNewMaster, LISTENERS_PER_MESSAGE_MAX, SUCCESSION_PROTOCOL, ToNewMaster,
+};
 pub(crate) use to_worker::ToWorker;
 pub(crate) use worker::{FromWorker, WORKER_MESSAGE_SIZE_BYTES};
 

@@ -3,16 +3,15 @@
 //! One descriptor comes through the exec, named by a variable: the control socket. Everything else
 //! waits in it, so that programs which `main` starts before its server inherit no lanes.
 
-use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::os::fd::{AsFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ostler_core::ids::ProcessKind;
 use ostler_shm::layout::PROTOCOL;
 
-use super::{Charter, ProcessBoot, ProcessEnds};
+use super::{Charter, ProcessBoot, ProcessEnds, left_socket};
 use crate::control::{
     BEQUEST_DESCRIPTORS_FIXED, BEQUEST_PROTOCOL, BEQUEST_SIZE_BYTES, Bequest, FromWorker,
     NotUnderstood, ShortText,
@@ -20,8 +19,8 @@ use crate::control::{
 use crate::error::{Error, Result};
 use crate::options::Mode;
 use crate::sys::pidfd::PidFd;
-use crate::sys::process::{self, ProcessId};
-use crate::sys::{control_socket, descriptor, poll};
+use crate::sys::process::ProcessId;
+use crate::sys::{control_socket, poll};
 
 /// Names the control socket of a worker that is started by exec. Not like any option, so that
 /// nobody who reads options from the environment takes it for one.
@@ -29,8 +28,6 @@ pub(crate) const VARIABLE: &str = "OSTLER_INHERITANCE";
 
 /// How long the manager may take to say what is left: it says so when it lets the process go.
 const BEQUEST_MAX: Duration = Duration::from_secs(10);
-/// Lowest number that a descriptor of ours can have.
-const FIRST_DESCRIPTOR: RawFd = 3;
 
 /// This process has taken an inheritance: what it binds later is no server.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -58,7 +55,7 @@ impl Inherited {
 /// When the variable lies, when its sender is of another version, or when the program has started
 /// threads or a server before.
 pub(crate) fn take() -> Result<Option<Inherited>> {
-    let Some(value) = std::env::var_os(VARIABLE) else {
+    let Some(control) = left_socket::take(VARIABLE, "how a server starts its workers")? else {
         return match TAKEN.load(Ordering::Relaxed) {
             true => Err(Error::start(
                 "this process is a worker, and so its program can bind one server only: \
@@ -68,8 +65,6 @@ pub(crate) fn take() -> Result<Option<Inherited>> {
             false => Ok(None),
         };
     };
-    forget_variable()?;
-    let control = control_of(&value).map_err(|problem| lies(&value, &problem))?;
     TAKEN.store(true, Ordering::Relaxed);
     let taken = receive(&control).and_then(|parts| assemble(parts, &control));
     match taken {
@@ -80,50 +75,6 @@ pub(crate) fn take() -> Result<Option<Inherited>> {
             Err(Error::start(text, None))
         }
     }
-}
-
-/// At once, so that no program that this one starts takes itself for a worker.
-fn forget_variable() -> Result<()> {
-    match process::thread_count() {
-        Ok(1) | Err(_) => {
-            descriptor::forget_variable(VARIABLE);
-            Ok(())
-        }
-        Ok(threads) => Err(Error::start(
-            format!(
-                "this process has {threads} threads: bind the server before any is started, as \
-                 for a server that forks"
-            ),
-            None,
-        )),
-    }
-}
-
-fn lies(value: &OsString, problem: &str) -> Error {
-    let value = value.to_string_lossy();
-    Error::start(
-        format!(
-            "the environment says `{VARIABLE}={value}`, which is how a server starts its workers, \
-             but {problem}: unset it to start a server"
-        ),
-        None,
-    )
-}
-
-/// The control socket that the variable names, if its other end is our parent's.
-fn control_of(value: &OsString) -> std::result::Result<OwnedFd, String> {
-    let number: RawFd = value
-        .to_str()
-        .and_then(|text| text.parse().ok())
-        .filter(|number| *number >= FIRST_DESCRIPTOR)
-        .ok_or("that is no number of a descriptor")?;
-    let peer = descriptor::look_at(number, control_socket::maker)
-        .map_err(|_| "no such descriptor was passed".to_owned())?;
-    let peer = peer.map_err(|_| "that descriptor is no control socket".to_owned())?;
-    if Some(peer) != process::parent() {
-        return Err("that socket is not of the process that started this one".to_owned());
-    }
-    descriptor::adopt(number).map_err(|error| error.to_string())
 }
 
 type Parts = (Bequest, Vec<OwnedFd>, Vec<OwnedFd>);

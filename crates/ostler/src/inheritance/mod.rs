@@ -12,6 +12,7 @@ mod attributes;
 mod boot;
 mod charter;
 pub(crate) mod exec;
+pub(crate) mod left_socket;
 pub(crate) mod life;
 mod privileges;
 

@@ -40,7 +40,7 @@ mod worker_message;
 pub(crate) use diagnosis::DiagnosisSettings;
 pub(crate) use handle::{Forked, ManagerHandle, fork_managers};
 pub(crate) use memory::MemoryLimits;
-pub(crate) use programs::{ExecSetup, locate};
+pub(crate) use programs::{ExecSetup, check_program, locate};
 pub(crate) use setup::ManagerSetup;
 pub(crate) use sweep::end_all;
 

@@ -102,6 +102,13 @@ fn head_of(file: &OwnedFd) -> io::Result<Head> {
     }
 }
 
+/// Looks whether a program could be started beside this one: it is one of this machine, and whole.
+pub(crate) fn check_program(path: &Path) -> std::result::Result<(), String> {
+    let own = program::open(Path::new(OWN)).and_then(|own| head_of(&own));
+    let own_head = own.map_err(|error| format!("{OWN}: {error}"))?;
+    open_checked(path, &own_head).map(drop)
+}
+
 /// Opens a program and looks whether it is one, and whole.
 fn open_checked(path: &Path, own_head: &Head) -> std::result::Result<OwnedFd, String> {
     let shown = path.display();

@@ -50,7 +50,7 @@ pub(super) fn run(mut reactor: Reactor, accepting: Accepting) {
         if reactor.begin_turn(&events) == Flow::Stop {
             break;
         }
-        if reactor.is_ending() {
+        if reactor.is_ending() || reactor.is_out_of_charge() {
             end(&reactor, accepting.take());
         }
         if let Some(accepting) = &mut accepting {
@@ -77,6 +77,12 @@ fn end(reactor: &Reactor, accepting: Option<Accepting>) {
 }
 
 fn accept(reactor: &mut Reactor, accepting: &mut Accepting) {
+    if !accepting.is_open()
+        && reactor.is_in_charge()
+        && let Err(error) = accepting.begin(reactor)
+    {
+        reactor.report_failure(error);
+    }
     for number in reactor.take_outside() {
         let Some(port) = port_of(number) else {
             invariant!(false, "what this thread watches has a number");

@@ -305,6 +305,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
+    use crate::master::ports::PassedOn;
     use crate::reactor::places::Places;
     use ostler_shm::board::{Board, BoardSizes};
 
@@ -313,7 +314,7 @@ mod tests {
     fn acceptor(clients: usize, taken: [usize; 2]) -> (Acceptor, Vec<std::net::TcpStream>) {
         let mut options = Options::default();
         options.set("listen", "127.0.0.1:0").unwrap();
-        let ports = ListeningPorts::open(&options).unwrap();
+        let ports = ListeningPorts::open(&options, PassedOn::default()).unwrap();
         let address = ports.described().first().local_address().socket_address().unwrap();
         let sizes = BoardSizes { reactors: 2, sessions: 4, ..BoardSizes::default() };
         let places = Places::new(Arc::new(Board::create(sizes).unwrap().0));

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::options::{Mode, Options};
 use crate::sys::{limit, process};
 
-/// What the master has besides clients and lanes: listener, log, signals, epoll sets, bells,
-/// managers.
+/// What the master has besides clients and lanes: the listener of one port, log, signals, epoll
+/// sets, bells, managers.
 const FIXED: u64 = 64;
 /// What the lane memory of one worker takes while it is made: two files, a bell, and copies of them
 /// to send away.
@@ -93,7 +93,8 @@ fn reserve(options: &Options, inherited: usize) -> u64 {
     }
     let reactors = u64::from(options.reactors);
     let files = u64::from(options.sendfile_max);
-    FIXED + inherited as u64 + processes * (PER_WORKER + PER_LANE * reactors) + files
+    let more_ports = options.ports().iter().skip(1).count() as u64;
+    FIXED + inherited as u64 + more_ports + processes * (PER_WORKER + PER_LANE * reactors) + files
 }
 
 #[cfg(test)]

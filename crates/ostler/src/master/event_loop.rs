@@ -8,7 +8,7 @@ use std::time::Duration;
 use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::shutdown::{self, Shutdown};
 use ostler_core::watchdog::Part;
-use ostler_core::{Millis, invariant};
+use ostler_core::{Millis, invariant, succession};
 
 use super::accepting::Accepting;
 use super::base::{Base, SeatToken};
@@ -16,12 +16,14 @@ use super::certificate_watch::CertificateWatch;
 use super::companion::Companion;
 use super::managers::Managers;
 use super::orphans::Orphans;
+use super::pid_file::PidFile;
 use super::poison::Poison;
 use super::reload::Reloads;
 use super::report::Announcement;
 use super::retired::Retired;
 use super::service::Service;
 use super::size::Size;
+use super::succession::{Predecessor, Succeeding};
 use super::{lanes, listening};
 use crate::api::port::Ports;
 use crate::control::{Asker, Received, ShortText, ToManager, ToMaster, ToProcess};
@@ -41,6 +43,9 @@ const REPORTS: u64 = 4;
 const SPARE_PIDFD: u64 = 5;
 pub(super) const COMPANION: u64 = 6;
 const CERTIFICATES: u64 = 7;
+pub(super) const NEW_MASTER: u64 = 8;
+pub(super) const NEW_MASTER_PIDFD: u64 = 9;
+pub(super) const PREDECESSOR: u64 = 10;
 /// Control messages taken before other events are looked at.
 const MESSAGES_MAX: usize = 64;
 
@@ -89,6 +94,12 @@ pub(super) struct Master {
     pub(super) reloads: Reloads,
     /// Packages that kill workers, if anybody asks for them.
     pub(super) poison: Option<Poison>,
+    /// The master whose place this one takes, until that has handed over.
+    pub(super) predecessor: Option<Predecessor>,
+    /// Those that take the place of this one.
+    pub(super) succeeding: Succeeding,
+    /// Removed at the end, if it is ours then.
+    pub(super) pid_file: Option<PidFile>,
 }
 
 impl Master {
@@ -120,6 +131,9 @@ impl Master {
                     SPARE_PIDFD => self.spare_lost(),
                     COMPANION => self.on_companion(now),
                     CERTIFICATES => self.on_certificate_files(now),
+                    NEW_MASTER => self.on_new_master(readiness.writable(), now),
+                    NEW_MASTER_PIDFD => self.new_master_ended(now),
+                    PREDECESSOR => self.on_predecessor(),
                     _ => match (SeatToken::unpack(token), listening::port_of(token)) {
                         (Some(seat), _) => self.on_seat(seat, now),
                         (None, Some(port)) => self.accept(port, now),
@@ -141,6 +155,7 @@ impl Master {
             self.accepting.as_ref().and_then(Accepting::due),
             self.service_due(),
             self.certificate_watch.as_ref().and_then(CertificateWatch::due),
+            self.succeeding.due(),
         ];
         let deadline = deadlines.into_iter().flatten().min()?;
         Some(Duration::from_millis(deadline.saturating_sub(clock::monotonic_ms())))
@@ -149,7 +164,10 @@ impl Master {
     fn watch_all(&mut self) -> std::io::Result<()> {
         self.epoll.add(&self.signals, SIGNALS, Interest::READ)?;
         self.epoll.add(self.reports.queue.bell(), REPORTS, Interest::BELL)?;
-        if let Some(accepting) = &mut self.accepting {
+        // Clients of somebody else are accepted when this master can serve them.
+        if self.predecessor.is_none()
+            && let Some(accepting) = &mut self.accepting
+        {
             accepting.begin(&self.epoll)?;
         }
         if let Some(watch) = &self.certificate_watch {
@@ -410,6 +428,7 @@ impl Master {
                         self.on_shutdown(shutdown::Event::SessionsDrained, now);
                     }
                 }
+                FromReactor::Deserted => self.note_deserted(now),
                 FromReactor::Closed => closed = true,
                 FromReactor::Settled(key, suspect) => self.poison_settled(key, suspect, now),
                 FromReactor::GoesOn(index) => self.service_goes_on(Part::Reactor(index)),
@@ -434,6 +453,9 @@ impl Master {
         }
         if self.shutdown.deadline().is_some_and(|deadline| now >= deadline) {
             self.on_shutdown(shutdown::Event::Tick, now);
+        }
+        if self.succeeding.due().is_some_and(|deadline| now >= deadline) {
+            self.on_succession(succession::Event::Tick, &"", now);
         }
         if self.boot_deadline.is_some_and(|deadline| now >= deadline) {
             self.boot_deadline = None;

@@ -26,6 +26,7 @@ pub(crate) mod ports;
 mod process_main;
 mod program_state;
 mod quarantine;
+mod reactors;
 mod reload;
 mod report;
 mod reserve;
@@ -35,6 +36,7 @@ mod signals;
 mod size;
 mod start;
 mod stop;
+mod succession;
 mod worker;
 
 pub(crate) use start::{Bound, bind, run};

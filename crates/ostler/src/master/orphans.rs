@@ -29,6 +29,11 @@ impl Orphans {
         Self { of_the_program, adopted: BTreeSet::new() }
     }
 
+    /// A child that is a server of its own: it outlives this one.
+    pub(super) fn let_alone(&mut self, pid: ProcessId) {
+        self.of_the_program.insert(pid);
+    }
+
     /// A child has ended. `managers` are the master's own, which are reaped elsewhere;
     /// `manager_ended` tells whether one of them has ended.
     pub(super) fn on_child_ended(&mut self, managers: &[ProcessId], manager_ended: bool) {

@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -38,14 +39,19 @@ pub(super) struct PidFile {
 }
 
 impl PidFile {
-    /// Writes this process's number to the file, unless somebody else has it.
-    pub(super) fn claim(path: &str) -> Result<Option<Self>> {
+    /// Writes this process's number to the file, unless somebody else has it. The master whose
+    /// place this one takes may have passed on its file.
+    pub(super) fn claim(path: &str, passed_on: Option<OwnedFd>) -> Result<Option<Self>> {
         if path.is_empty() {
             return Ok(None);
         }
         let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-        match Self::write(&path) {
-            Ok(file) => Ok(Some(Self { path, file })),
+        Self::claim_path(path, passed_on).map(Some)
+    }
+
+    fn claim_path(path: PathBuf, passed_on: Option<OwnedFd>) -> Result<Self> {
+        match Self::write(&path, passed_on.map(File::from)) {
+            Ok(file) => Ok(Self { path, file }),
             Err(Refusal { words, source }) => {
                 let text = format!("option `pid_file`: {}: {words}", path.display());
                 Err(Error::start(text, source))
@@ -55,9 +61,13 @@ impl PidFile {
 
     /// The new file comes into place as a whole and already locked, so that who reads it finds the
     /// old number or the new one.
-    fn write(path: &Path) -> std::result::Result<File, Refusal> {
+    fn write(path: &Path, passed_on: Option<File>) -> std::result::Result<File, Refusal> {
         for _ in 0..ATTEMPTS_MAX {
-            let before = lock_what_is_there(path)?;
+            let before = match &passed_on {
+                // Locked by the master that passed it on, and with that by us.
+                Some(file) if is_named(file, path) => Some(file.try_clone()?),
+                _ => lock_what_is_there(path)?,
+            };
             let (file, new) = make_new(path)?;
             let placed = match before {
                 // Nobody else replaces what is locked.
@@ -117,6 +127,22 @@ fn place_where_nothing_is(new: &Path, path: &Path) -> std::io::Result<()> {
     }
 }
 
+impl PidFile {
+    /// The file and its lock, for a new master that takes our place.
+    pub(super) fn pass_on(&self) -> std::io::Result<OwnedFd> {
+        Ok(self.file.try_clone()?.into())
+    }
+
+    /// Takes the file again that a new master has taken, and which is gone now.
+    pub(super) fn claim_again(&mut self) -> Result<()> {
+        if is_named(&self.file, &self.path) {
+            return Ok(());
+        }
+        *self = Self::claim_path(self.path.clone(), None)?;
+        Ok(())
+    }
+}
+
 impl Drop for PidFile {
     fn drop(&mut self) {
         if is_named(&self.file, &self.path)
@@ -141,6 +167,12 @@ impl Refusal {
 
     fn because(words: &str, source: std::io::Error) -> Self {
         Self { words: words.to_owned(), source: Some(source) }
+    }
+}
+
+impl From<std::io::Error> for Refusal {
+    fn from(error: std::io::Error) -> Self {
+        Self::because("cannot be looked at", error)
     }
 }
 

@@ -39,7 +39,7 @@ impl Master {
                 tracing::info!(pid, port = name, "listening on {port}");
             }
             announcement(&self.ports);
-            self.service_is_ready();
+            self.take_over();
         }
     }
 }

@@ -262,6 +262,13 @@ impl Master {
         self.tell_service(Readiness::stops);
     }
 
+    /// A new master is in charge from now on, and says everything else.
+    pub(super) fn service_hands_over(&mut self, pid: i32) {
+        if let Some(mut service) = self.service.take() {
+            service.say(format!("MAINPID={pid}"));
+        }
+    }
+
     /// Another manager is in charge: it knows of no reload, and has not been asked anything.
     pub(super) fn service_has_new_manager(&mut self) {
         self.tell_service(Readiness::reloads_lost);

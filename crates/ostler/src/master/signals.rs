@@ -17,10 +17,7 @@ impl Master {
                 signal::TTIN => self.change_workers(1, "SIGTTIN"),
                 signal::TTOU => self.change_workers(-1, "SIGTTOU"),
                 signal::CHLD => self.reap_orphans(),
-                signal::USR2 => {
-                    let sender = received.sender_pid;
-                    tracing::info!(sender, "SIGUSR2 is reserved and has no effect yet");
-                }
+                signal::USR2 => self.ask_for_succession(received.sender_pid, now),
                 _ => self.signal_notes.note(received),
             }
         }

@@ -5,14 +5,12 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::JoinHandle;
 
 use ostler_core::shutdown::Shutdown;
 use ostler_shm::board::{Board, BoardSizes};
 use ostler_shm::commons::Commons;
 
 use super::accepting::Accepting;
-use super::accepting_reactor;
 use super::acceptor::Acceptor;
 use super::base::Base;
 use super::bound_descriptors::BoundDescriptors;
@@ -25,15 +23,17 @@ use super::managers::Managers;
 use super::orphans::Orphans;
 use super::pid_file::PidFile;
 use super::poison::Poison;
-use super::ports::ListeningPorts;
+use super::ports::{Estate, ListeningPorts};
 use super::process_main::process_main;
 use super::program_state::ProgramState;
 use super::quarantine::Store;
+use super::reactors::{make_mailboxes, make_reactors, make_reports, only_reactor, start_reactors};
 use super::reload::Reloads;
 use super::report::Announcement;
 use super::retired::Retired;
 use super::service::Service;
 use super::size::Size;
+use super::succession::{Origin, Predecessor, Succeeding};
 use crate::api::outcome::IntoHandler;
 use crate::api::port::Ports;
 use crate::api::program_code::{ProgramCode, UserProcesses};
@@ -49,10 +49,7 @@ use crate::manager::{
 };
 use crate::options::{Harden, Mode, Options, SessionIds, Start};
 use crate::reactor::addresses::Addresses;
-use crate::reactor::mailbox::{Mailbox, Reports};
-use crate::reactor::places::Places;
-use crate::reactor::shared_memory::SharedMemory;
-use crate::reactor::{Reactor, ReactorSettings};
+use crate::reactor::mailbox::Reports;
 use crate::shared;
 use crate::sys::epoll::Epoll;
 use crate::sys::pidfd::PidFd;
@@ -74,6 +71,10 @@ pub(crate) struct Bound {
     log: ServerLog,
     /// The program that a reload starts, if that is to be executed.
     program: Option<PathBuf>,
+    /// How a new master would be started.
+    origin: Origin,
+    /// The master whose place this one takes.
+    predecessor: Option<Predecessor>,
     /// What rights workers give away.
     privileges: Privileges,
     /// Where packages are kept that kill workers.
@@ -84,6 +85,11 @@ pub(crate) struct Bound {
 
 /// How many servers this process has bound.
 static BOUND: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether this program has more than one server.
+pub(super) fn binds_several() -> bool {
+    BOUND.load(Ordering::Relaxed) > 1
+}
 
 fn hold_signals() -> Result<Held> {
     Held::new().map_err(|error| Error::start("cannot block signals", Some(error)))
@@ -102,9 +108,12 @@ pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
         Start::Fork => None,
         Start::Exec => Some(locate(&options.program)?),
     };
+    let origin = Origin::of_this_process(&options.program);
     BOUND.fetch_add(1, Ordering::Relaxed);
-    let ports = ListeningPorts::open(&options)?;
+    let (predecessor, passed_on) = Predecessor::take(&options)?.unzip();
+    let ports = ListeningPorts::open(&options, passed_on.unwrap_or_default())?;
     let own = ports.descriptors().chain(log.descriptor());
+    let own = own.chain(predecessor.iter().flat_map(Predecessor::descriptors));
     let descriptors = BoundDescriptors::new(own.collect());
     let announcement: Announcement = Box::new(|_| {});
     Ok(Bound {
@@ -115,6 +124,8 @@ pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
         announcement,
         log,
         program,
+        origin,
+        predecessor,
         privileges,
         quarantine,
         signals,
@@ -129,6 +140,10 @@ where
 {
     if bound.options.start == Start::Exec {
         shared::refuse_with_exec()?;
+    }
+    if bound.predecessor.is_some() {
+        // It is in the background if its predecessor is.
+        return serve(bound, make);
     }
     let Some(daemon) = Daemon::begin(&bound.options, &bound.log)? else {
         return serve(bound, make);
@@ -145,48 +160,48 @@ where
     R: IntoHandler,
     F: Fn(&Worker) -> R + 'static,
 {
-    let Bound { descriptors: _private, mut options, ports, code, quarantine, .. } = bound;
-    let Bound { announcement, log, program: path, privileges, signals: _held, .. } = bound;
+    let Bound { descriptors: _private, mut options, mut ports, code, origin, .. } = bound;
+    let Bound { announcement, log, program: path, privileges, mut predecessor, .. } = bound;
+    let Bound { quarantine, signals: _held, .. } = bound;
     // Before anything is opened here, and when the program cannot close anything any more.
     let keep = descriptors::of_the_program(log.descriptor())
         .map_err(|error| Error::internal("cannot list this process's descriptors", Some(error)))?;
     let program = become_master(&log, &mut options, keep.len())?;
-    let name = options.name_resolved();
-    let described = ports.described();
+    let (name, described) = (options.name_resolved(), ports.described());
     let names = Instance::new(described.first().local_address(), &name);
     names.take("master");
     let Shared { board, commons, descriptor } = Shared::make(&options)?;
-    let processes = code.processes.clone();
-    let own = Own { board: descriptor, keep, path, privileges, processes };
+    let own = Own { board: descriptor, keep, path, privileges, processes: code.processes.clone() };
     let main = process_main(options.clone(), described.clone(), make, code);
     let setup = manager_setup(&options, &program, own, names, described.clone(), main)?;
     let orphans = Orphans::new();
     // After what the program has open was listed, so that no other process has it and its lock.
-    let _pid_file = PidFile::claim(&options.pid_file)?;
+    let pid_file = PidFile::claim(&options.pid_file, Predecessor::pid_file(&mut predecessor))?;
     // The last moment without threads: everything after this line may start some.
     let (manager, spare, forked) =
         fork_managers(&setup).map_err(|error| Error::fork("the manager", error))?;
 
-    // From here on the master has private keys. Whoever descends from manager or spare never has
-    // them, except in BASE mode, in which the master hands them to who serves clients.
     let encryption = load_certificates(&options, &forked)?;
     let signals = signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?;
     let reports = make_reports(&options, &board)?;
-    let mailboxes = make_mailboxes(&options, &ports)?;
+    let mailboxes = make_mailboxes(&options, &ports, predecessor.is_some())?;
+    let estate = estate_of(&mut ports, &options);
     let accepts = who_accepts(ports, &options, commons, &reports, &forked)?;
     let reactors = make_reactors(&options, encryption.clone(), &board, &mailboxes, &reports)?;
-    let threads = start_reactors(reactors, accepts.reactor)?;
+    let threads = start_reactors(reactors, accepts.reactor, predecessor.is_none())?;
     let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
     let master = Master {
         poison: Poison::new(&options, quarantine)?,
-        shutdown: Shutdown::new(options.shutdown_timeout_ms, options.stop_timeout_ms())
-            .announced(options.has_companion.then_some(options.drain_timeout_ms)),
+        shutdown: shutdown_of(&options),
         companion: options.has_companion.then(Companion::new),
         process_names: setup.attributes.process_names.clone(),
         retired: Retired::default(),
         managers: Managers::new(manager, spare),
         size: Size::new(&options),
         reloads: Reloads::default(),
+        predecessor,
+        succeeding: Succeeding::new(&options, origin, estate),
+        pid_file,
         boot_deadline: Some(clock::monotonic_ms() + options.boot_timeout_ms),
         certificate_watch: CertificateWatch::new(&options, clock::monotonic_ms()),
         options,
@@ -211,7 +226,9 @@ where
     master.run()
 }
 
-/// What the master's own reactors show.
+/// What the master's own reactors show. From here on the master has private keys. Whoever descends
+/// from manager or spare never has them, except in BASE mode, in which the master hands them to who
+/// serves clients.
 fn load_certificates(options: &Options, forked: &Forked) -> Result<Encryption> {
     match options.mode {
         Mode::Base => Ok(Encryption::default()),
@@ -219,7 +236,12 @@ fn load_certificates(options: &Options, forked: &Forked) -> Result<Encryption> {
     }
 }
 
-fn fail(what: &str, error: std::io::Error) -> Error {
+fn shutdown_of(options: &Options) -> Shutdown {
+    Shutdown::new(options.shutdown_timeout_ms, options.stop_timeout_ms())
+        .announced(options.has_companion.then_some(options.drain_timeout_ms))
+}
+
+pub(super) fn fail(what: &str, error: std::io::Error) -> Error {
     Error::start(what, Some(error))
 }
 
@@ -231,11 +253,6 @@ struct Accepts {
     reactor: Option<Accepting>,
     /// The workers, in BASE mode.
     base: Option<Base>,
-}
-
-/// Whether there is one reactor, which accepts its clients itself (decision 37).
-fn only_reactor(options: &Options) -> bool {
-    options.mode == Mode::Process && options.reactors == 1
 }
 
 fn who_accepts(
@@ -293,7 +310,7 @@ fn exec_setup(
     names: &Instance,
     (dumping, privileges, process_names): (Dumping, Privileges, Vec<String>),
 ) -> Result<ExecSetup> {
-    if BOUND.load(Ordering::Relaxed) > 1 {
+    if binds_several() {
         return Err(Error::start(
             "this program binds several servers, but `start = exec` is for programs with one: \
              each worker runs `main` up to its server; set start = fork",
@@ -408,7 +425,7 @@ fn address_secret() -> Result<[u64; 2]> {
 }
 
 /// What is known of the addresses of clients that the master serves, if any port limits them.
-fn make_addresses(options: &Options) -> Result<Addresses> {
+pub(super) fn make_addresses(options: &Options) -> Result<Addresses> {
     let room = options.address_room(address_secret()?);
     if options.mode == Mode::Base || (room.counts, room.rates) == (0, 0) {
         return Ok(Addresses::default());
@@ -430,63 +447,9 @@ fn id_before_the_first(options: &Options) -> Result<u64> {
     }
 }
 
-fn make_reports(options: &Options, board: &Arc<Board>) -> Result<Reports> {
-    let reports = Reports::new(Places::new(Arc::clone(board)))
-        .map_err(|error| Error::start("cannot make a bell", Some(error)))?
-        .with_addresses(make_addresses(options)?);
-    Ok(if only_reactor(options) { reports.with_acceptor_here() } else { reports })
-}
-
-/// The mailboxes of the reactors, with the ports of datagrams. In BASE mode there are none.
-fn make_mailboxes(options: &Options, ports: &ListeningPorts) -> Result<Vec<Arc<Mailbox>>> {
-    if options.mode == Mode::Base {
-        return Ok(Vec::new());
-    }
-    let made = (0..options.reactors).map(|_| Ok(Arc::new(Mailbox::new()?)));
-    let mailboxes: Vec<_> = made.collect::<std::io::Result<_>>().map_err(cannot_start_reactor)?;
-    let handed = ports.hand_out_datagrams(&mailboxes);
-    handed.map_err(|error| fail("cannot hand a port to a reactor", error))?;
-    Ok(mailboxes)
-}
-
-fn cannot_start_reactor(error: std::io::Error) -> Error {
-    Error::start("cannot start a reactor", Some(error))
-}
-
-fn make_reactors(
-    options: &Options,
-    encryption: Encryption,
-    board: &Arc<Board>,
-    mailboxes: &[Arc<Mailbox>],
-    reports: &Reports,
-) -> Result<Vec<Reactor>> {
-    let settings = ReactorSettings::new(options).map_err(cannot_start_reactor)?;
-    let settings = settings.with_encryption(encryption);
-    let memory = SharedMemory::new(options, mailboxes.to_vec());
-    let make = |(index, mailbox): (usize, &Arc<Mailbox>)| {
-        let (board, memory) = (Arc::clone(board), Arc::clone(&memory));
-        let mailbox = Arc::clone(mailbox);
-        Reactor::new(index, settings.clone(), board, memory, mailbox, reports.clone())
-    };
-    let reactors = mailboxes.iter().enumerate().map(make).collect::<std::io::Result<_>>();
-    reactors.map_err(cannot_start_reactor)
-}
-
-/// Starts a thread for each reactor. Who accepts for itself is the only one.
-fn start_reactors(
-    reactors: Vec<Reactor>,
-    mut accepting: Option<Accepting>,
-) -> Result<Vec<JoinHandle<()>>> {
-    let start = |(index, reactor): (usize, Reactor)| {
-        let thread = std::thread::Builder::new().name(format!("reactor-{index}"));
-        match accepting.take() {
-            None => thread.spawn(move || reactor.run()),
-            Some(mut accepting) => {
-                accepting.begin(&reactor)?;
-                thread.spawn(move || accepting_reactor::run(reactor, accepting))
-            }
-        }
-    };
-    let threads = reactors.into_iter().enumerate().map(start).collect::<std::io::Result<_>>();
-    threads.map_err(cannot_start_reactor)
+/// What is kept for a new master. In BASE mode nobody can be followed.
+fn estate_of(ports: &mut ListeningPorts, options: &Options) -> Option<Estate> {
+    let plans = options.ports();
+    let urls = plans.iter().map(|plan| plan.options.listen.clone());
+    (options.mode == Mode::Process).then(|| Estate::of(ports, urls))
 }

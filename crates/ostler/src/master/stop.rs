@@ -10,7 +10,7 @@ use ostler_core::handshakes::HandshakeCounts;
 use ostler_core::proxy_protocol::{BadHeader, HeaderCounts};
 use ostler_core::shutdown::{Event, ShutdownAction};
 use ostler_core::task_queue::TaskCounts;
-use ostler_core::{Millis, invariant};
+use ostler_core::{Millis, invariant, succession};
 
 use super::event_loop::Master;
 use crate::control::{ServerEvent, ToManager, ToProcess};
@@ -32,7 +32,7 @@ impl Master {
         for action in actions {
             match action {
                 ShutdownAction::Announce => self.announce_end(),
-                ShutdownAction::Drain => self.begin_drain(),
+                ShutdownAction::Drain => self.begin_drain(now),
                 ShutdownAction::CloseSessions { timed_out } => self.close_sessions(timed_out),
                 ShutdownAction::StopWorkers { now } => {
                     self.send(&ToManager::Shutdown { now }, Vec::new())
@@ -51,9 +51,10 @@ impl Master {
         }
     }
 
-    fn begin_drain(&mut self) {
+    fn begin_drain(&mut self, now: Millis) {
         tracing::info!("draining: no more connections, no more input");
         self.boot_deadline = None;
+        self.on_succession(succession::Event::ShutdownBegan, &"the server ends", now);
         self.service_stops();
         self.stop_accepting();
         self.send(&ToManager::Draining, Vec::new());
@@ -61,7 +62,8 @@ impl Master {
         self.tell_processes(ToProcess::Drain);
     }
 
-    fn stop_accepting(&mut self) {
+    pub(super) fn stop_accepting(&mut self) {
+        self.succeeding.drop_estate();
         if let Some(accepting) = self.accepting.take() {
             accepting.end(&self.epoll);
         }

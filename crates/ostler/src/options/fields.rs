@@ -117,6 +117,8 @@ pub struct Options {
     pub(crate) drain_timeout_ms: u64,
     /// How long a shutdown may flush and end.
     pub(crate) shutdown_timeout_ms: u64,
+    /// How long sessions are served after a new master has taken over; 0 = until they end.
+    pub(crate) succession_timeout_ms: u64,
     /// How long a worker may take to become ready.
     pub(crate) boot_timeout_ms: u64,
     /// How long a hashed session waits for its slot.
@@ -222,6 +224,7 @@ impl Default for Options {
             send_timeout_ms: 1_000,
             drain_timeout_ms: 10_000,
             shutdown_timeout_ms: 10_000,
+            succession_timeout_ms: 3_600_000,
             boot_timeout_ms: 30_000,
             slot_down_ms: 1_000,
             back_off_min_ms: 100,

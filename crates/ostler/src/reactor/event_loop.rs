@@ -8,7 +8,7 @@ use ostler_core::brain::{BrainAction, ConnectionSlot};
 use super::destination::lane::Lane;
 use super::mailbox::{FromReactor, ToReactor};
 use super::token::{self, Token};
-use super::{ClientSide, Reactor};
+use super::{Charge, ClientSide, Reactor};
 use crate::log::Quotas as _;
 use crate::sys::clock;
 use crate::sys::epoll::{Events, Readiness};
@@ -102,6 +102,7 @@ impl Reactor {
         // After all others: what they have to say is said.
         let more_handshakes = self.clients.go_on_with_handshakes();
         self.report_drained();
+        self.report_deserted();
         let more_of_files = self.clients.file_share.has_waiting();
         let more = more || more_handshakes || more_of_files || more_tasks;
         more || self.clients.groups.has_more()
@@ -163,6 +164,14 @@ impl Reactor {
                 ToReactor::BidForMemory => self.clients.bid_for_memory(),
                 ToReactor::PayForMemory { floor } => self.clients.pay_for_memory(floor),
                 ToReactor::MemoryIsFree => self.clients.memory_is_free(),
+                ToReactor::Accept => {
+                    self.clients.charge = Charge::Taken;
+                    self.clients.let_datagrams_be_read(true);
+                }
+                ToReactor::AcceptNoMore => {
+                    self.clients.charge = Charge::Over;
+                    self.clients.let_datagrams_be_read(false);
+                }
                 ToReactor::Drain => {
                     // What was sent before the end began is sent, also by who serves nobody.
                     self.consume_all();
@@ -234,14 +243,22 @@ impl Reactor {
     }
 
     fn report_drained(&mut self) {
-        if self.clients.draining
-            && !self.reported_drained
-            && self.clients.brain.is_empty()
-            && self.clients.lingerers.is_empty()
-            && self.clients.datagrams.are_sent()
-        {
+        if self.clients.draining && !self.reported_drained && self.clients.has_nobody() {
             self.reported_drained = true;
             self.clients.reports.queue.push(FromReactor::Drained);
+        }
+    }
+
+    /// Who is in the midst of a handshake is not here yet, but nobody else will serve it.
+    fn report_deserted(&mut self) {
+        if self.clients.charge == Charge::Over
+            && !self.reported_deserted
+            && self.clients.has_nobody()
+            && self.clients.counts.open() == 0
+            && self.clients.header_counts.open() == 0
+        {
+            self.reported_deserted = true;
+            self.clients.reports.queue.push(FromReactor::Deserted);
         }
     }
 
@@ -263,6 +280,11 @@ impl Reactor {
 }
 
 impl ClientSide {
+    /// No session is left, and nothing that has to be sent.
+    fn has_nobody(&self) -> bool {
+        self.brain.is_empty() && self.lingerers.is_empty() && self.datagrams.are_sent()
+    }
+
     fn connection_event(&mut self, slot: ConnectionSlot, mark: u32, readiness: Readiness) {
         // It may have been closed since, in this turn.
         let Some(connection) = self.connections.get_mut(slot) else { return };

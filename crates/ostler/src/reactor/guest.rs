@@ -8,8 +8,8 @@ use std::time::Duration;
 use ostler_core::brain::Books;
 
 use super::destination::Destination;
-use super::mailbox::Accepted;
-use super::{Reactor, token};
+use super::mailbox::{Accepted, FromReactor};
+use super::{Charge, Reactor, token};
 use crate::sys::epoll::{Events, Interest};
 
 /// What a turn left to do.
@@ -90,6 +90,22 @@ impl Reactor {
     /// The server ends, and with it accepting.
     pub(crate) const fn is_ending(&self) -> bool {
         self.clients.draining || self.clients.closes_all
+    }
+
+    /// The predecessor of this master has handed over: its thread may begin to accept.
+    pub(crate) fn is_in_charge(&self) -> bool {
+        self.clients.charge == Charge::Taken
+    }
+
+    /// A new master has taken over: its thread accepts nobody any more.
+    pub(crate) fn is_out_of_charge(&self) -> bool {
+        self.clients.charge == Charge::Over
+    }
+
+    /// The thread's listeners cannot be watched.
+    pub(crate) fn report_failure(&self, error: io::Error) {
+        let message = FromReactor::Failed(self.clients.index, error);
+        self.clients.reports.queue.push(message);
     }
 
     /// Takes what is in the mailbox without waiting for its bell.

@@ -62,6 +62,11 @@ pub(crate) enum ToReactor {
     PayForMemory { floor: u64 },
     /// There is memory again.
     MemoryIsFree,
+    /// This master is in charge from now on: accept clients, read datagrams.
+    Accept,
+    /// A new master is in charge: accept nobody more, read no more datagrams, serve who is here.
+    /// Answered by [`FromReactor::Deserted`].
+    AcceptNoMore,
     /// Read nothing more; end sessions as they become idle.
     Drain,
     /// End every session now; if a drain ran out of time, say first what held it.
@@ -77,6 +82,8 @@ pub(crate) enum ToReactor {
 pub(crate) enum DatagramPart {
     /// All that there is to do.
     All,
+    /// The same, but it reads when it is told.
+    AllWhenTold,
     /// BASE mode: it sends, and reads when it is told. The socket outlives it, so that the master
     /// counts what the kernel drops.
     OfSlot,
@@ -102,6 +109,8 @@ pub(crate) enum FromReactor {
     Condemned(ProcessKey, &'static str),
     /// No session is left after a `Drain`.
     Drained,
+    /// No session is left after an `AcceptNoMore`.
+    Deserted,
     /// A descriptor or a place was freed while the acceptor waited for one.
     Closed,
     /// What was given to this dead worker is settled; what it had begun last, and of which session

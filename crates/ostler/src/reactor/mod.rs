@@ -164,6 +164,7 @@ pub(crate) struct Reactor {
     mailbox: Arc<Mailbox>,
     sleeper: Sleeper,
     reported_drained: bool,
+    reported_deserted: bool,
     /// What happened in this turn to what the reactor's thread watches with it.
     outside: Vec<u32>,
     /// Whether this turn gave anything to a worker.
@@ -207,9 +208,22 @@ struct ClientSide {
     epoll: Epoll,
     reports: Reports,
     now: Nanos,
+    charge: Charge,
     draining: bool,
     /// All sessions are ended, whatever they have in hand.
     closes_all: bool,
+}
+
+/// Whether clients are this master's to accept, when several masters follow each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Charge {
+    /// Nobody has said anything: who starts a server without a predecessor is in charge.
+    #[default]
+    Unsaid,
+    /// The predecessor has handed over.
+    Taken,
+    /// A new master is in charge.
+    Over,
 }
 
 impl Reactor {
@@ -254,6 +268,7 @@ impl Reactor {
             epoll,
             reports,
             now: 0,
+            charge: Charge::default(),
             draining: false,
             closes_all: false,
             settings,
@@ -264,6 +279,7 @@ impl Reactor {
             mailbox,
             sleeper: Sleeper::default(),
             reported_drained: false,
+            reported_deserted: false,
             outside: Vec::new(),
             gave: false,
         })

@@ -25,6 +25,7 @@ pub(crate) mod late_hook;
 pub(crate) mod limit;
 #[cfg(feature = "tls")]
 pub(crate) mod memory_file;
+pub(crate) mod new_program;
 pub(crate) mod notify_socket;
 pub(crate) mod orphans;
 pub(crate) mod panic;

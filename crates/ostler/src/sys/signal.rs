@@ -121,6 +121,13 @@ impl Drop for Held {
     }
 }
 
+/// `sigprocmask(2)` — this thread blocks what the program blocked before Ostler held any: for a new
+/// process that is about to become another program.
+pub(crate) fn let_go() -> io::Result<()> {
+    let before = BLOCKED_BEFORE.get().unwrap_or_else(SigSet::empty);
+    Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?)
+}
+
 /// The signals that the program blocked before Ostler held any, as a set of bits: number 1 is bit
 /// 0.
 pub(crate) fn blocked_before() -> u64 {

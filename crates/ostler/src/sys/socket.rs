@@ -40,6 +40,11 @@ fn bound(
     Ok(listener)
 }
 
+/// `listen(2)` — gives a listener another length of its queue.
+pub(crate) fn listen_again(listener: impl AsFd, backlog: i32) -> io::Result<()> {
+    Ok(rustix::net::listen(listener, backlog)?)
+}
+
 /// The same for several listeners at one address, among which the kernel shares out connections
 /// (`SO_REUSEPORT`); all of them are there when this returns, so that the group is complete from
 /// the first connection on.

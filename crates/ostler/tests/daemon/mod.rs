@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use ostler_testkit::{DEADLINE, Signal, TestError, TestResult, TestServer, wait_until};
@@ -66,7 +66,12 @@ impl Place {
 
     /// The command that starts this example in the background.
     pub fn command(&self, example: &str, options: &[(&str, &str)]) -> TestResult<Command> {
-        let mut command = Command::new(TestServer::example_path(example)?);
+        Ok(self.command_of(&TestServer::example_path(example)?, options))
+    }
+
+    /// The command that starts this program in the background.
+    pub fn command_of(&self, program: &Path, options: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(program);
         let (log, pid) = (self.path("log"), self.path("pid"));
         let files = [("log_file", log.to_string_lossy()), ("pid_file", pid.to_string_lossy())];
         let own = files.iter().map(|(name, value)| (*name, value.as_ref()));
@@ -74,7 +79,7 @@ impl Place {
         for (name, value) in own.chain(always).chain(options.iter().copied()) {
             command.args(["--set", &format!("{name}={value}")]);
         }
-        Ok(command)
+        command
     }
 
     /// Starts it, and finds it again.
@@ -90,6 +95,11 @@ impl Place {
         let Some(address) = address.filter(|_| output.status.success()) else {
             return Err(TestError::new(format!("{output:?}, log:\n{}", self.log())));
         };
+        self.daemon_at(address)
+    }
+
+    /// The daemon that has the pid file now.
+    pub fn daemon_at(&self, address: SocketAddr) -> TestResult<Daemon> {
         let text = std::fs::read_to_string(self.path("pid"))?;
         let raw = text.trim().parse().ok().and_then(Pid::from_raw);
         let raw = raw.ok_or_else(|| TestError::new(format!("no pid: {text:?}")))?;

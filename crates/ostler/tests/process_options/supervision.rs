@@ -1,17 +1,21 @@
 //! Supervision.
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use ostler_testkit::{Signal, TestResult, TestServer};
+use ostler_testkit::{DEADLINE, Signal, TestResult, TestServer, wait_until};
 
 use crate::Effect;
 use crate::crew::Crew;
+use crate::daemon::Place;
 use crate::talk::{Scratch, Talk, probe, small_probe};
 
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("drain_timeout_ms", drain_timeout_ms_ends_a_leaving_worker),
     ("shutdown_timeout_ms", shutdown_timeout_ms_ends_a_drain),
+    ("succession_timeout_ms", succession_timeout_ms_ends_who_stays_with_an_old_master),
     ("boot_timeout_ms", boot_timeout_ms_ends_a_start_that_hangs),
     ("slot_down_ms", slot_down_ms_moves_hashed_sessions),
     ("slot_down_ms", slot_down_ms_refuses_clients_without_a_worker),
@@ -74,6 +78,22 @@ fn shutdown_timeout_ms_ends_a_drain() -> TestResult {
     ended.check_books()?;
     holder.expect_closed();
     Ok(())
+}
+
+/// A client would stay for ever.
+#[test]
+fn succession_timeout_ms_ends_who_stays_with_an_old_master() -> TestResult {
+    let place = Place::new("succession-timeout")?;
+    let old = place.start("ostler-echo", &[("workers", "1"), ("succession_timeout_ms", "300")])?;
+    let mut stays = TcpStream::connect(old.address)?;
+    stays.set_read_timeout(Some(DEADLINE))?;
+    stays.write_all(b"x")?;
+    assert_eq!(stays.read(&mut [0; 8])?, 1);
+    old.signal(Signal::USR2)?;
+    place.wait_for_log("succession_timeout_ms is over")?;
+    assert_eq!(stays.read(&mut [0; 8])?, 0);
+    wait_until("the old master to end", || old.has_ended())?;
+    place.daemon_at(old.address)?.stop(&place)
 }
 
 #[test]

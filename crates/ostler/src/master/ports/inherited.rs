@@ -34,7 +34,7 @@ impl Passed {
 }
 
 /// Takes the listener that `fd://NAME` means; the error says why there is none and what to do.
-pub(super) fn take(wanted: &str) -> Result<(OwnedFd, Family), String> {
+pub(super) fn take(wanted: &str) -> Result<OwnedFd, String> {
     let passed = passed()?;
     let number = choose(&passed, wanted)?;
     let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,9 +43,9 @@ pub(super) fn take(wanted: &str) -> Result<(OwnedFd, Family), String> {
     }
     let gone = |error| format!("the descriptor {number} was not passed or is no socket ({error})");
     let kind = descriptor::look_at(number, |borrowed| socket::kind(borrowed)).flatten();
-    let family = check(number, kind.map_err(gone)?)?;
+    check(number, kind.map_err(gone)?)?;
     taken.push(number);
-    Ok((descriptor::adopt(number).map_err(gone)?, family))
+    descriptor::adopt(number).map_err(gone)
 }
 
 /// Listeners that were passed and that no port has taken: their clients wait for nobody.

@@ -5,6 +5,7 @@
 //! fails.
 
 mod inherited;
+mod passed_on;
 mod socket_options;
 mod unix;
 mod unixgram;
@@ -22,10 +23,11 @@ use ostler_shm::sessions::{Peer, UnixPeer};
 use crate::api::address::Address;
 use crate::api::port::{Port, Ports};
 use crate::error::{Error, Result};
-use crate::options::{FIRST_PORT, HostPort, ListenUrl, Mode, Options, PortPlan};
+use crate::options::{FIRST_PORT, HostPort, ListenUrl, Mode, Options, PortOptions, PortPlan};
 use crate::reactor::mailbox::{DatagramPart, Mailbox, ToReactor};
 use crate::sys::socket::Family;
 use crate::sys::{datagram, socket, unix_socket};
+pub(crate) use passed_on::{Estate, PassedOn};
 use unix::OwnPath;
 
 /// A port with its listener, on which connections wait to be accepted.
@@ -33,24 +35,48 @@ use unix::OwnPath;
 pub(crate) struct ListeningPort {
     /// What user code sees of it.
     port: Port,
-    listener: OwnedFd,
+    /// Shared with what is kept for a new master.
+    listener: Arc<OwnedFd>,
     /// BASE mode: the sockets of the other workers, in the order of their slots, if each has its
     /// own. The kernel shares new connections out among them, and peers that send datagrams.
     siblings: Vec<OwnedFd>,
     /// The file of a unix socket, which goes when the port does.
-    _own_path: Option<OwnPath>,
+    own_path: Option<OwnPath>,
     /// Nothing is accepted there: it has datagrams, which a reactor reads.
     has_datagrams: bool,
 }
 
 impl ListeningPort {
     /// `slots`: how many workers have a listener of their own.
-    fn open(plan: &PortPlan<'_>, slots: u16) -> Result<Self> {
+    fn open(plan: &PortPlan<'_>, slots: u16, passed_on: &mut PassedOn) -> Result<Self> {
         let PortPlan { id, name, options, .. } = *plan;
         warn_of_short_backlog(options.backlog, socket::longest_backlog());
         let url = &options.listen;
         let mut siblings = Vec::new();
-        let (listener, address, own_path) = match url {
+        let opened = match passed_on.take(url) {
+            Some(listener) => passed_on::adopt(listener, options)?,
+            None => None,
+        };
+        let (listener, address, own_path) = match opened {
+            Some(opened) => opened,
+            None => Self::bind(plan, slots, &mut siblings)?,
+        };
+        let has_datagrams = url.has_datagrams();
+        let scheme = match url {
+            ListenUrl::Inherited(_) => "tcp",
+            ListenUrl::InheritedTls(_) => "tls",
+            url => url.scheme(),
+        };
+        let port = Port::new(id, name, scheme, address);
+        let listener = Arc::new(listener);
+        Ok(Self { port, listener, siblings, own_path, has_datagrams })
+    }
+
+    /// Nobody had it before.
+    fn bind(plan: &PortPlan<'_>, slots: u16, siblings: &mut Vec<OwnedFd>) -> Result<Opened> {
+        let options = plan.options;
+        let url = &options.listen;
+        Ok(match url {
             ListenUrl::Unix(path) => {
                 let (listener, own_path) = unix::listen(path, options)?;
                 (listener, Address::Unix(path.clone()), Some(own_path))
@@ -65,7 +91,7 @@ impl ListeningPort {
                 let prepare =
                     |socket: &OwnedFd| socket_options::apply_to_datagrams(socket, options);
                 let group = datagram::bind_udp_group(wanted, slots, prepare).map_err(failed)?;
-                let first = first_of(group, &mut siblings).map_err(failed)?;
+                let first = first_of(group, siblings).map_err(failed)?;
                 let address = Address::Ip(socket::local_address(&first).map_err(failed)?);
                 (first, address, None)
             }
@@ -79,19 +105,11 @@ impl ListeningPort {
                 let prepare = |socket: &OwnedFd| socket_options::apply(socket, options);
                 let backlog = i32::from(options.backlog);
                 let group = socket::listen_as_group(wanted, backlog, slots, prepare);
-                let listener = first_of(group.map_err(failed)?, &mut siblings).map_err(failed)?;
+                let listener = first_of(group.map_err(failed)?, siblings).map_err(failed)?;
                 let address = Address::Ip(socket::local_address(&listener).map_err(failed)?);
                 (listener, address, None)
             }
-        };
-        let has_datagrams = url.has_datagrams();
-        let scheme = match url {
-            ListenUrl::Inherited(_) => "tcp",
-            ListenUrl::InheritedTls(_) => "tls",
-            url => url.scheme(),
-        };
-        let port = Port::new(id, name, scheme, address);
-        Ok(Self { port, listener, siblings, _own_path: own_path, has_datagrams })
+        })
     }
 
     /// Its number.
@@ -121,6 +139,9 @@ impl AsFd for ListeningPort {
     }
 }
 
+/// A listener, where it listens, and the path that goes with it.
+type Opened = (OwnedFd, Address, Option<OwnPath>);
+
 /// Takes the first socket of a group, and gives the others to `siblings`.
 fn first_of(group: Vec<OwnedFd>, siblings: &mut Vec<OwnedFd>) -> io::Result<OwnedFd> {
     let mut group = group.into_iter();
@@ -134,16 +155,20 @@ fn first_of(group: Vec<OwnedFd>, siblings: &mut Vec<OwnedFd>) -> io::Result<Owne
 fn inherit(name: &str, plan: &PortPlan<'_>) -> Result<(OwnedFd, Address)> {
     let url = &plan.options.listen;
     let failed = |error| Error::listen(url, error);
-    let (listener, family) =
+    let listener =
         inherited::take(name).map_err(|problem| Error::cannot_listen(url, &problem, None))?;
-    let address = match family {
-        Family::Unix => Address::Unix(unix_socket::local_path(&listener).map_err(failed)?),
-        Family::Ip => {
-            socket_options::apply_to_inherited(&listener, plan.options).map_err(failed)?;
-            Address::Ip(socket::local_address(&listener).map_err(failed)?)
-        }
-    };
+    let address = inherited_address(&listener, plan.options).map_err(failed)?;
     Ok((listener, address))
+}
+
+fn inherited_address(listener: &OwnedFd, options: &PortOptions) -> io::Result<Address> {
+    Ok(match socket::kind(listener)?.family {
+        Some(Family::Unix) => Address::Unix(unix_socket::local_path(listener)?),
+        _ => {
+            socket_options::apply_to_inherited(listener, options)?;
+            Address::Ip(socket::local_address(listener)?)
+        }
+    })
 }
 
 /// The address of a port; a host name is resolved now.
@@ -185,11 +210,12 @@ pub(crate) fn describe(options: &Options) -> Result<String> {
 pub(crate) struct ListeningPorts(PerPort<ListeningPort>);
 
 impl ListeningPorts {
-    /// Opens all of them, or none.
-    pub(super) fn open(options: &Options) -> Result<Self> {
+    /// Opens all of them, or none; what was passed on is not opened anew.
+    pub(super) fn open(options: &Options, mut passed_on: PassedOn) -> Result<Self> {
         let plans = options.ports();
         let slots = if options.mode == Mode::Base { options.workers } else { 1 };
-        let ports = plans.try_map(|plan| ListeningPort::open(plan, slots)).map(Self)?;
+        let ports =
+            plans.try_map(|plan| ListeningPort::open(plan, slots, &mut passed_on)).map(Self)?;
         if plans.iter().any(|plan| plan.options.listen.is_inherited()) {
             for url in inherited::left() {
                 tracing::warn!(
@@ -207,7 +233,7 @@ impl ListeningPorts {
         let own = |port: &ListeningPort| {
             let sibling = usize::from(slot.0).checked_sub(1);
             let sibling = sibling.and_then(|sibling| port.siblings.get(sibling));
-            sibling.unwrap_or(&port.listener).try_clone()
+            sibling.unwrap_or(&*port.listener).try_clone()
         };
         self.0.iter().map(own).collect()
     }
@@ -221,14 +247,14 @@ impl ListeningPorts {
         let plans = options.ports();
         let mut listeners = listeners.into_iter();
         let open = |port: &Port| {
-            let listener = listeners.next().ok_or(io::ErrorKind::NotFound)?;
+            let listener = Arc::new(listeners.next().ok_or(io::ErrorKind::NotFound)?);
             let has_datagrams = plans.get(PortId(port.id())).options.listen.has_datagrams();
             let (port, siblings) = (port.clone(), Vec::new());
             Ok::<_, io::Error>(ListeningPort {
                 port,
                 listener,
                 siblings,
-                _own_path: None,
+                own_path: None,
                 has_datagrams,
             })
         };
@@ -243,7 +269,7 @@ impl ListeningPorts {
     /// Their listeners, which no other process may have.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> + '_ {
         let groups = self.0.iter().map(|port| (&port.listener, &port.siblings));
-        let all = groups.flat_map(|(first, others)| std::iter::once(first).chain(others));
+        let all = groups.flat_map(|(first, others)| std::iter::once(&**first).chain(others));
         all.map(|listener| listener.as_raw_fd())
     }
 
@@ -252,15 +278,19 @@ impl ListeningPorts {
         self.0.iter().filter(|port| !port.has_datagrams)
     }
 
-    /// Gives each port for datagrams to its reactor.
-    pub(super) fn hand_out_datagrams(&self, mailboxes: &[Arc<Mailbox>]) -> io::Result<()> {
+    /// Gives each port for datagrams to its reactor, which reads it at once or when it is told.
+    pub(super) fn hand_out_datagrams(
+        &self,
+        mailboxes: &[Arc<Mailbox>],
+        part: DatagramPart,
+    ) -> io::Result<()> {
         for port in self.0.iter().filter(|port| port.has_datagrams) {
             let owner = placement::owner_of_port(port.id(), mailboxes.len());
             let Some(mailbox) = mailboxes.get(owner) else {
                 invariant!(false, "a port belongs to a reactor that is there");
                 continue;
             };
-            let (socket, part) = (port.listener.try_clone()?, DatagramPart::All);
+            let socket = port.listener.try_clone()?;
             mailbox.push(ToReactor::Datagrams { port: port.id(), socket, part });
         }
         Ok(())
@@ -291,7 +321,7 @@ impl ListeningPorts {
             .0
             .iter()
             .filter(|port| port.has_datagrams)
-            .flat_map(|port| std::iter::once(&port.listener).chain(&port.siblings));
+            .flat_map(|port| std::iter::once(&*port.listener).chain(&port.siblings));
         sockets.filter_map(datagram::dropped).map(u64::from).sum()
     }
 

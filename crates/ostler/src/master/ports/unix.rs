@@ -33,6 +33,11 @@ impl OwnPath {
     pub(super) fn new(path: &Path, id: FileId) -> Self {
         Self { path: path.to_owned(), id, owner: process::current() }
     }
+
+    /// Another process has the listener now, and takes the path away.
+    pub(super) fn give_away(mut self) {
+        self.path.clear();
+    }
 }
 
 impl Drop for OwnPath {

@@ -28,6 +28,18 @@ pub(super) const ROWS: &[OptionInfo] = &[
         access: field!(shutdown_timeout_ms),
     },
     OptionInfo {
+        name: "succession_timeout_ms",
+        topic: TOPIC,
+        kind: Kind::Milliseconds { min: 0, max: 2_592_000_000 },
+        default: "3600000",
+        unit: "milliseconds",
+        why: "Two servers hold memory meanwhile, and one of them runs old code. 0 = no limit, for \
+              clients that stay for days and cannot come again.",
+        effect: "How long a master serves its sessions after a new one has taken its place \
+                 (`USR2`); what is left then is drained as at a shutdown (P24).",
+        access: field!(succession_timeout_ms),
+    },
+    OptionInfo {
         name: "boot_timeout_ms",
         topic: TOPIC,
         kind: Kind::Milliseconds { min: 1, max: 3_600_000 },

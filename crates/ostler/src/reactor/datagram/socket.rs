@@ -61,7 +61,7 @@ impl DatagramPort {
     /// The kernel says how many datagrams it has dropped in all; how many of them are new. The
     /// counter wraps.
     pub(super) fn drops_told(&mut self, dropped: u32) -> u64 {
-        if self.part != DatagramPart::All {
+        if !matches!(self.part, DatagramPart::All | DatagramPart::AllWhenTold) {
             return 0;
         }
         let new = dropped.wrapping_sub(std::mem::replace(&mut self.drops_seen, dropped));

@@ -1,0 +1,93 @@
+//! The reactors of a server: their mailboxes and reports, and a thread for each.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use ostler_shm::board::Board;
+
+use super::accepting::Accepting;
+use super::accepting_reactor;
+use super::ports::ListeningPorts;
+use super::start::{fail, make_addresses};
+use crate::encryption::Encryption;
+use crate::error::{Error, Result};
+use crate::options::{Mode, Options};
+use crate::reactor::mailbox::{DatagramPart, Mailbox, Reports};
+use crate::reactor::places::Places;
+use crate::reactor::shared_memory::SharedMemory;
+use crate::reactor::{Reactor, ReactorSettings};
+
+/// Whether there is one reactor, which accepts its clients itself (decision 37).
+pub(super) fn only_reactor(options: &Options) -> bool {
+    options.mode == Mode::Process && options.reactors == 1
+}
+
+pub(super) fn make_reports(options: &Options, board: &Arc<Board>) -> Result<Reports> {
+    let reports = Reports::new(Places::new(Arc::clone(board)))
+        .map_err(|error| Error::start("cannot make a bell", Some(error)))?
+        .with_addresses(make_addresses(options)?);
+    Ok(if only_reactor(options) { reports.with_acceptor_here() } else { reports })
+}
+
+/// The mailboxes of the reactors, with the ports of datagrams. In BASE mode there are none.
+pub(super) fn make_mailboxes(
+    options: &Options,
+    ports: &ListeningPorts,
+    waits: bool,
+) -> Result<Vec<Arc<Mailbox>>> {
+    if options.mode == Mode::Base {
+        return Ok(Vec::new());
+    }
+    let made = (0..options.reactors).map(|_| Ok(Arc::new(Mailbox::new()?)));
+    let mailboxes: Vec<_> = made.collect::<std::io::Result<_>>().map_err(cannot_start_reactor)?;
+    let part = if waits { DatagramPart::AllWhenTold } else { DatagramPart::All };
+    let handed = ports.hand_out_datagrams(&mailboxes, part);
+    handed.map_err(|error| fail("cannot hand a port to a reactor", error))?;
+    Ok(mailboxes)
+}
+
+fn cannot_start_reactor(error: std::io::Error) -> Error {
+    Error::start("cannot start a reactor", Some(error))
+}
+
+pub(super) fn make_reactors(
+    options: &Options,
+    encryption: Encryption,
+    board: &Arc<Board>,
+    mailboxes: &[Arc<Mailbox>],
+    reports: &Reports,
+) -> Result<Vec<Reactor>> {
+    let settings = ReactorSettings::new(options).map_err(cannot_start_reactor)?;
+    let settings = settings.with_encryption(encryption);
+    let memory = SharedMemory::new(options, mailboxes.to_vec());
+    let make = |(index, mailbox): (usize, &Arc<Mailbox>)| {
+        let (board, memory) = (Arc::clone(board), Arc::clone(&memory));
+        let mailbox = Arc::clone(mailbox);
+        Reactor::new(index, settings.clone(), board, memory, mailbox, reports.clone())
+    };
+    let reactors = mailboxes.iter().enumerate().map(make).collect::<std::io::Result<_>>();
+    reactors.map_err(cannot_start_reactor)
+}
+
+/// Starts a thread for each reactor. Who accepts for itself is the only one; it begins at once, or
+/// when the predecessor has handed over.
+pub(super) fn start_reactors(
+    reactors: Vec<Reactor>,
+    mut accepting: Option<Accepting>,
+    at_once: bool,
+) -> Result<Vec<JoinHandle<()>>> {
+    let start = |(index, reactor): (usize, Reactor)| {
+        let thread = std::thread::Builder::new().name(format!("reactor-{index}"));
+        match accepting.take() {
+            None => thread.spawn(move || reactor.run()),
+            Some(mut accepting) => {
+                if at_once {
+                    accepting.begin(&reactor)?;
+                }
+                thread.spawn(move || accepting_reactor::run(reactor, accepting))
+            }
+        }
+    };
+    let threads = reactors.into_iter().enumerate().map(start).collect::<std::io::Result<_>>();
+    threads.map_err(cannot_start_reactor)
+}

@@ -1,0 +1,333 @@
+//! A new master takes the place of this one (USR2): the program as it lies on disk now is started
+//! beside this one and gets its listeners, and when one of its workers serves, this one accepts
+//! nobody any more and ends with its last session.
+//!
+//! **Responsible for:** starting the new master, telling it what it gets, and handing over; until
+//! that moment nothing has changed for anybody. When that is, [`Succession`] decides.
+//!
+//! **Must never:** wait for the new master, or stop accepting before it serves.
+//! (`docs/decisions/66-a-new-master-takes-the-listeners.md`)
+
+mod origin;
+mod predecessor;
+
+use std::fmt::Display;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use ostler_core::Millis;
+use ostler_core::shutdown;
+use ostler_core::succession::{Event, Succession, SuccessionAction};
+
+pub(super) use origin::Origin;
+pub(super) use predecessor::Predecessor;
+
+use super::event_loop::{Master, NEW_MASTER, NEW_MASTER_PIDFD, PREDECESSOR};
+use super::ports::Estate;
+use super::start;
+use crate::control::{
+    Channel, FromNewMaster, LISTENERS_PER_MESSAGE_MAX, Received, SUCCESSION_PROTOCOL, ToNewMaster,
+};
+use crate::manager::check_program;
+use crate::options::Options;
+use crate::reactor::mailbox::ToReactor;
+use crate::sys::descriptor::PASSED_VARIABLES;
+use crate::sys::epoll::Interest;
+use crate::sys::new_program::NewProgram;
+use crate::sys::notify_socket::WATCHDOG_VARIABLES;
+use crate::sys::pidfd::{Exit, PidFd};
+use crate::sys::process::{self, ProcessId};
+use crate::sys::{control_socket, sealed_file, signal};
+
+/// How much longer a new master may take than its workers may take to boot.
+const START_MS: Millis = 5_000;
+
+/// What the environment says of this process alone. Whoever is in charge gives signs of life.
+const OF_THIS_PROCESS: [&str; 4] = {
+    let [pid, count, names] = PASSED_VARIABLES;
+    [pid, count, names, WATCHDOG_VARIABLES[1]]
+};
+
+/// What the master has to do with those that follow it.
+pub(super) struct Succeeding {
+    state: Succession,
+    origin: Origin,
+    /// Until nobody is accepted any more.
+    estate: Option<Estate>,
+    new: Option<NewMaster>,
+    /// Reactors that have no session left, since a new master accepts.
+    deserted: usize,
+}
+
+/// The new master, until it is reaped.
+struct NewMaster {
+    pid: ProcessId,
+    pidfd: PidFd,
+    /// Until it has taken over.
+    channel: Option<Channel<ToNewMaster, FromNewMaster>>,
+}
+
+impl Succeeding {
+    /// A master that nobody follows yet. In BASE mode there is no estate.
+    pub(super) fn new(options: &Options, origin: Origin, estate: Option<Estate>) -> Self {
+        let start_ms = options.boot_timeout_ms.saturating_add(START_MS);
+        let state = Succession::new(start_ms, options.succession_timeout_ms);
+        Self { state, origin, estate, new: None, deserted: 0 }
+    }
+
+    /// When [`Event::Tick`] is due.
+    pub(super) const fn due(&self) -> Option<Millis> {
+        self.state.deadline()
+    }
+
+    /// Nobody is accepted any more, and nobody takes over: paths of sockets go.
+    pub(super) fn drop_estate(&mut self) {
+        self.estate = None;
+    }
+}
+
+impl Master {
+    /// Somebody wants a new master.
+    pub(super) fn ask_for_succession(&mut self, sender: u32, now: Millis) {
+        match self.why_no_succession() {
+            Some(why) => tracing::warn!(sender, why, "no new master is started"),
+            None => {
+                tracing::info!(sender, "a new master is to take over");
+                self.on_succession(Event::Asked, &"", now);
+            }
+        }
+    }
+
+    fn why_no_succession(&self) -> Option<&'static str> {
+        if self.base.is_some() {
+            Some("in BASE mode clients are the workers', who cannot hand them over: restart it")
+        } else if process::current().get() == 1 {
+            Some("process 1 cannot be followed by another: start a new container")
+        } else if !self.process_names.is_empty() {
+            Some("its user processes would run twice: restart it")
+        } else if start::binds_several() {
+            Some("this program binds several servers: restart it")
+        } else if self.shutdown.has_begun() {
+            Some("the server ends")
+        } else if self.announcement.is_some() || self.predecessor.is_some() {
+            Some("the server starts, no worker serves yet")
+        } else {
+            None
+        }
+    }
+
+    /// One step; `why` says why a new master is lost.
+    pub(super) fn on_succession(&mut self, event: Event, why: &dyn Display, now: Millis) {
+        match self.succeeding.state.on(event, now) {
+            None => {}
+            Some(SuccessionAction::Start) => {
+                if let Err(problem) = self.start_new_master() {
+                    self.on_succession(Event::Lost, &problem, now);
+                }
+            }
+            Some(SuccessionAction::Refuse) => {
+                let pid = self.succeeding.new.as_ref().map(|new| new.pid.get());
+                tracing::warn!(pid, "a new master is there already, another one is not started");
+            }
+            Some(SuccessionAction::GoOn { timed_out }) => {
+                let too_long = "no worker of it served in time (boot_timeout_ms)";
+                let why: &dyn Display = if timed_out { &too_long } else { why };
+                tracing::warn!(%why, "the new master did not take over, this one goes on");
+                self.end_new_master();
+            }
+            Some(SuccessionAction::HandOver) => self.hand_over(),
+            Some(SuccessionAction::End { timed_out }) => {
+                let open = self.open_connections();
+                if timed_out {
+                    tracing::warn!(open, "succession_timeout_ms is over, sessions are closed");
+                } else {
+                    tracing::info!("the last session has ended, and with it this master");
+                }
+                self.on_shutdown(shutdown::Event::Requested, now);
+            }
+        }
+    }
+
+    /// What it gets waits in its socket before it is started.
+    fn start_new_master(&mut self) -> Result<(), String> {
+        if self.succeeding.new.is_some() {
+            return Err("the one before it has not ended yet".to_owned());
+        }
+        let path = self.succeeding.origin.path.clone()?;
+        check_program(&path)?;
+        let fail = |error: std::io::Error| format!("{}: {error}", path.display());
+        let (near, far) = control_socket::pair().map_err(fail)?;
+        let mut channel = Channel::new(near);
+        self.send_estate(&mut channel).map_err(fail)?;
+        let origin = &self.succeeding.origin;
+        let program = NewProgram {
+            path: &path,
+            arguments: &origin.arguments,
+            directory: origin.directory.as_deref(),
+            passed: far.as_fd(),
+            variable: predecessor::VARIABLE,
+            without: &OF_THIS_PROCESS,
+        };
+        let pid = program.start().map_err(fail)?;
+        self.orphans.let_alone(pid);
+        let pidfd = PidFd::open(pid).map_err(fail)?;
+        let interest =
+            if channel.has_backlog() { Interest::READ | Interest::WRITE } else { Interest::READ };
+        let watched = self.epoll.add(&channel, NEW_MASTER, interest);
+        watched.and_then(|()| self.epoll.add(&pidfd, NEW_MASTER_PIDFD, Interest::READ)).map_err(
+            |error| {
+                let _ = pidfd.kill();
+                fail(error)
+            },
+        )?;
+        tracing::info!(pid = pid.get(), program = %path.display(), "a new master is started");
+        self.succeeding.new = Some(NewMaster { pid, pidfd, channel: Some(channel) });
+        Ok(())
+    }
+
+    fn send_estate(
+        &self,
+        channel: &mut Channel<ToNewMaster, FromNewMaster>,
+    ) -> std::io::Result<()> {
+        let estate = self.succeeding.estate.as_ref().ok_or(std::io::ErrorKind::NotFound)?;
+        let mut listeners = estate.listeners()?;
+        let mut will = vec![sealed_file::create("ostler-listeners", &estate.names())?];
+        if let Some(pid_file) = &self.pid_file {
+            will.push(pid_file.pass_on()?);
+        }
+        let message = ToNewMaster::Will {
+            protocol: SUCCESSION_PROTOCOL,
+            listeners: u16::try_from(listeners.len()).unwrap_or(u16::MAX),
+            has_pid_file: self.pid_file.is_some(),
+        };
+        channel.send(&message, will)?;
+        while !listeners.is_empty() {
+            let rest = listeners.split_off(listeners.len().min(LISTENERS_PER_MESSAGE_MAX));
+            let some: Vec<OwnedFd> = std::mem::replace(&mut listeners, rest);
+            channel.send(&ToNewMaster::Listeners, some)?;
+        }
+        Ok(())
+    }
+
+    /// The new master has said something, or can be told more.
+    pub(super) fn on_new_master(&mut self, writable: bool, now: Millis) {
+        let Some(channel) = self.succeeding.new.as_mut().and_then(|new| new.channel.as_mut())
+        else {
+            return;
+        };
+        if writable && channel.flush().is_ok() && !channel.has_backlog() {
+            let _ = self.epoll.modify(&*channel, NEW_MASTER, Interest::READ);
+        }
+        match channel.receive() {
+            Ok(Received::Message(FromNewMaster::Serves, _)) => {
+                self.on_succession(Event::Serves, &"", now);
+            }
+            Ok(Received::Nothing) => {}
+            // Its end is told by its pidfd.
+            Ok(Received::Closed) => self.forget_channel(),
+            Err(error) => {
+                self.forget_channel();
+                self.on_succession(Event::Lost, &error, now);
+            }
+        }
+    }
+
+    fn forget_channel(&mut self) {
+        if let Some(channel) = self.succeeding.new.as_mut().and_then(|new| new.channel.take()) {
+            let _ = self.epoll.remove(&channel);
+        }
+    }
+
+    /// The new master has ended.
+    pub(super) fn new_master_ended(&mut self, now: Millis) {
+        let Some(new) = &self.succeeding.new else { return };
+        let ended = match new.pidfd.try_reap() {
+            Ok(None) => return,
+            Ok(Some(Exit::Code(code))) => format!("it ended with code {code}, see what it says"),
+            Ok(Some(Exit::Signal { signal, .. })) => {
+                format!("it was ended by {}", signal::name(signal))
+            }
+            Err(error) => format!("it has ended ({error})"),
+        };
+        let pid = new.pid.get();
+        self.forget_channel();
+        let new = self.succeeding.new.take();
+        let _ = new.map(|new| self.epoll.remove(&new.pidfd));
+        if self.succeeding.state.has_left() {
+            tracing::warn!(pid, ended, "the new master is gone, this one accepts nobody any more");
+        } else if let Some(Err(error)) = self.pid_file.as_mut().map(|file| file.claim_again()) {
+            tracing::error!(%error, "the pid file is lost");
+        }
+        self.on_succession(Event::Lost, &ended, now);
+    }
+
+    /// Its manager and workers die with it.
+    fn end_new_master(&mut self) {
+        self.forget_channel();
+        if let Some(new) = &self.succeeding.new {
+            // It may have ended meanwhile.
+            let _ = new.pidfd.kill();
+        }
+    }
+
+    /// In this order: the service manager listens to one process, and the new one tells it nothing
+    /// before it is in charge.
+    fn hand_over(&mut self) {
+        let Some(new) = &self.succeeding.new else { return };
+        let (pid, open) = (new.pid.get(), self.open_connections());
+        tracing::info!(pid, open, "the new master serves, nobody is accepted here any more");
+        if let Some(estate) = self.succeeding.estate.take() {
+            estate.give_away();
+        }
+        self.stop_accepting();
+        self.tell_all(|| ToReactor::AcceptNoMore);
+        self.service_hands_over(pid);
+        if let Some(new) = &mut self.succeeding.new
+            && let Some(channel) = &mut new.channel
+        {
+            // It is gone if this fails, which its pidfd tells.
+            let _ = channel.send(&ToNewMaster::InCharge, Vec::new());
+        }
+        self.forget_channel();
+    }
+
+    /// A reactor has no session left, since a new master accepts.
+    pub(super) fn note_deserted(&mut self, now: Millis) {
+        self.succeeding.deserted += 1;
+        if self.succeeding.deserted == self.mailboxes.len() {
+            self.on_succession(Event::Deserted, &"", now);
+        }
+    }
+
+    /// The first worker serves: this is the time to take over, if there is somebody to take over
+    /// from.
+    pub(super) fn take_over(&mut self) {
+        let Some(predecessor) = &mut self.predecessor else { return self.service_is_ready() };
+        for mailbox in &self.mailboxes {
+            mailbox.push(ToReactor::Accept);
+        }
+        predecessor.hear_that_we_serve();
+        let begun = match &mut self.accepting {
+            Some(accepting) => accepting.begin(&self.epoll),
+            None => Ok(()),
+        };
+        let watched = begun.and_then(|()| match &self.predecessor {
+            Some(predecessor) => self.epoll.add(predecessor, PREDECESSOR, Interest::READ),
+            None => Ok(()),
+        });
+        if let Err(error) = watched {
+            self.exit = Some(Err(start::fail("cannot watch the listeners", error)));
+        }
+    }
+
+    /// The old master has handed over, or is gone.
+    pub(super) fn on_predecessor(&mut self) {
+        if self.predecessor.as_ref().is_some_and(Predecessor::has_handed_over)
+            && let Some(old) = self.predecessor.take()
+        {
+            let _ = self.epoll.remove(&old);
+            let pid = old.pid().map(ProcessId::get);
+            tracing::info!(old = pid, "has taken over from the old master");
+            self.service_is_ready();
+        }
+    }
+}

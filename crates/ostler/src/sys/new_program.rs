@@ -1,0 +1,97 @@
+//! A program that is started beside this one, as from a shell.
+#![allow(unsafe_code)]
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use super::process::ProcessId;
+use super::signal;
+
+/// What is started.
+#[derive(Debug)]
+pub(crate) struct NewProgram<'caller> {
+    /// Where it lies.
+    pub(crate) path: &'caller Path,
+    /// Its words, from its own name on.
+    pub(crate) arguments: &'caller [OsString],
+    /// Where it begins; as here if there is none.
+    pub(crate) directory: Option<&'caller Path>,
+    /// What it has besides the standard streams.
+    pub(crate) passed: BorrowedFd<'caller>,
+    /// The variable that has the number of this descriptor.
+    pub(crate) variable: &'caller str,
+    /// Variables that it does not get.
+    pub(crate) without: &'caller [&'caller str],
+}
+
+impl NewProgram<'_> {
+    /// `fork(2)`, `execve(2)` — starts it, with the signals that the program itself had blocked.
+    /// This thread has to be the one that holds signals, if any does.
+    pub(crate) fn start(&self) -> io::Result<ProcessId> {
+        let passed = self.passed.as_raw_fd();
+        let mut command = Command::new(self.path);
+        if let Some((own_name, others)) = self.arguments.split_first() {
+            command.arg0(own_name).args(others);
+        }
+        if let Some(directory) = self.directory {
+            command.current_dir(directory);
+        }
+        self.without.iter().for_each(|name| {
+            command.env_remove(name);
+        });
+        command.env(self.variable, passed.to_string());
+        // SAFETY: what runs between fork and exec allocates nothing and takes no lock: it calls
+        // `sigaction`, `sigprocmask` and `fcntl` only, which may be called there
+        // (signal-safety(7)).
+        unsafe { command.pre_exec(move || prepare(passed)) };
+        let child = command.spawn()?;
+        let pid = i32::try_from(child.id()).ok().and_then(ProcessId::new);
+        pid.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+fn prepare(passed: RawFd) -> io::Result<()> {
+    signal::restore_default(&signal::MANAGED)?;
+    signal::let_go()?;
+    // SAFETY: changes a flag of a descriptor that is open: whoever starts the program borrows it.
+    match unsafe { libc::fcntl(passed, libc::F_SETFD, 0) } {
+        ..0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::pidfd::{Exit, PidFd};
+    use crate::sys::{eventfd, poll};
+    use std::os::fd::AsFd as _;
+
+    #[test]
+    fn a_program_gets_its_words_its_place_and_one_descriptor() {
+        let (mine, other) = (eventfd::create().unwrap(), eventfd::create().unwrap());
+        let script = format!(
+            "test \"$0 $1\" = 'name one' && test \"$PWD\" = / && test -e /proc/self/fd/$LEFT && \
+             test -z \"$HOME\" && ! test -e /proc/self/fd/{} && exit 7",
+            other.as_raw_fd()
+        );
+        let arguments = ["sh", "-c", &script, "name", "one"].map(OsString::from);
+        let program = NewProgram {
+            path: Path::new("/bin/sh"),
+            arguments: &arguments,
+            directory: Some(Path::new("/")),
+            passed: mine.as_fd(),
+            variable: "LEFT",
+            without: &["HOME"],
+        };
+        let child = PidFd::open(program.start().unwrap()).unwrap();
+        poll::wait_readable([child.as_fd()], None).unwrap();
+        assert_eq!(child.try_reap().unwrap(), Some(Exit::Code(7)));
+        let nobody = NewProgram { path: Path::new("/nonexistent/program"), ..program };
+        assert_eq!(nobody.start().unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

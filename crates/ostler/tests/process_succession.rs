@@ -1,0 +1,348 @@
+//! A new master takes the place of an old one (USR2): listeners go over, clients stay where they
+//! are, and what fails changes nothing.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test that cannot go on
+
+mod daemon;
+mod talk;
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::PathBuf;
+use std::process::Command;
+
+use daemon::{Daemon, Place};
+use ostler_testkit::{DEADLINE, Signal, TestError, TestResult, TestServer, wait_until};
+
+fn check(condition: bool, text: impl std::fmt::Debug) -> TestResult {
+    if condition { Ok(()) } else { Err(TestError::new(format!("{text:?}"))) }
+}
+
+/// A server of a program that can be replaced on disk.
+struct Deployed {
+    place: Place,
+    program: PathBuf,
+}
+
+impl Deployed {
+    fn new(name: &str, example: &str) -> TestResult<Self> {
+        let place = Place::new(name)?;
+        let program = place.path("program");
+        let deployed = Self { place, program };
+        deployed.deploy(&std::fs::read(TestServer::example_path(example)?)?)?;
+        Ok(deployed)
+    }
+
+    /// Puts another program in its place, as one should.
+    fn deploy(&self, bytes: &[u8]) -> TestResult {
+        let beside = self.place.path("program.new");
+        std::fs::write(&beside, bytes)?;
+        std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755))?;
+        Ok(std::fs::rename(&beside, &self.program)?)
+    }
+
+    fn command(&self, options: &[(&str, &str)]) -> Command {
+        self.place.command_of(&self.program, options)
+    }
+
+    fn start(&self, options: &[(&str, &str)]) -> TestResult<Daemon> {
+        self.place.daemon_of(&self.command(options).output()?)
+    }
+
+    /// How often the log says so.
+    fn count(&self, text: &str) -> usize {
+        self.place.log().matches(text).count()
+    }
+
+    fn wait_for_another(&self, text: &str, before: usize) -> TestResult {
+        wait_until(text, || self.count(text) > before)
+    }
+
+    /// Asks for a new master, and waits until it is in charge.
+    fn succeed(&self, old: &Daemon) -> TestResult<Daemon> {
+        const TAKEN: &str = "has taken over from the old master";
+        let before = self.count(TAKEN);
+        old.signal(Signal::USR2)?;
+        self.wait_for_another(TAKEN, before)?;
+        let new = self.place.daemon_at(old.address)?;
+        check(new.pid != old.pid, "the pid file is the new one's")?;
+        Ok(new)
+    }
+
+    /// Waits until the old master has ended by itself.
+    fn wait_left(&self, old: &Daemon) -> TestResult {
+        wait_until("the old master to end", || old.has_ended())?;
+        let log = self.place.log();
+        check(!log.contains("ERROR"), &log)
+    }
+}
+
+fn connect(address: SocketAddr) -> TestResult<TcpStream> {
+    let client = TcpStream::connect(address)?;
+    client.set_read_timeout(Some(DEADLINE))?;
+    Ok(client)
+}
+
+fn echoes(mut client: impl std::io::Read + std::io::Write, text: &str) -> TestResult {
+    client.write_all(text.as_bytes())?;
+    let mut answer = vec![0; text.len()];
+    client.read_exact(&mut answer)?;
+    check(answer == text.as_bytes(), answer)
+}
+
+fn clients_stay_and_new_ones_come_to_the_new_master(name: &str, reactors: &str) -> TestResult {
+    let deployed = Deployed::new(name, "ostler-echo")?;
+    let old = deployed.start(&[("workers", "2"), ("reactors", reactors)])?;
+    let stays = connect(old.address)?;
+    echoes(&stays, "before")?;
+    let new = deployed.succeed(&old)?;
+    check(!old.has_ended(), "a client is there")?;
+    echoes(&stays, "after")?;
+    for _ in 0..20 {
+        new.echoes("to the new one")?;
+    }
+    drop(stays);
+    deployed.wait_left(&old)?;
+    let log = deployed.place.log();
+    check(log.contains("the last session has ended"), &log)?;
+    // The old one has served one client, whatever came later.
+    check(log.contains(" accepted=1 "), &log)?;
+    new.echoes("still there")?;
+    new.stop(&deployed.place)
+}
+
+#[test]
+fn clients_stay_and_new_ones_come_to_the_new_master_of_one_reactor() -> TestResult {
+    clients_stay_and_new_ones_come_to_the_new_master("succession-one", "1")
+}
+
+#[test]
+fn clients_stay_and_new_ones_come_to_the_new_master_of_two_reactors() -> TestResult {
+    clients_stay_and_new_ones_come_to_the_new_master("succession-two", "2")
+}
+
+#[test]
+fn no_connection_is_refused_and_no_answer_lost_over_five_successions() -> TestResult {
+    let deployed = Deployed::new("succession-load", "ostler-echo")?;
+    let first = deployed.start(&[("workers", "2"), ("reactors", "1")])?;
+    let address = first.address;
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| -> TestResult {
+        let clients: Vec<_> = (0..3)
+            .map(|client| {
+                let over = &over;
+                scope.spawn(move || -> TestResult<u32> {
+                    let mut served = 0;
+                    while !over.load(std::sync::atomic::Ordering::Relaxed) && served < 200_000 {
+                        let connection = connect(address)?;
+                        for message in 0..5 {
+                            echoes(&connection, &format!("{client} {served} {message}"))?;
+                        }
+                        served += 1;
+                    }
+                    Ok(served)
+                })
+            })
+            .collect();
+        let mut masters = vec![first];
+        let outcome = (0..5).try_for_each(|_| {
+            let new = deployed.succeed(masters.last().unwrap())?;
+            masters.push(new);
+            deployed.wait_left(&masters[masters.len() - 2])
+        });
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        let served: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+        outcome?;
+        for served in served {
+            check(served? > 0, "a client was never served")?;
+        }
+        masters.pop().unwrap().stop(&deployed.place)
+    })
+}
+
+#[test]
+fn ports_of_all_sorts_go_over_and_keep_their_paths() -> TestResult {
+    let deployed = Deployed::new("succession-ports", "ostler-echo")?;
+    let (stream, datagrams) = (deployed.place.path("s"), deployed.place.path("d"));
+    let mut command = deployed.command(&[("workers", "1"), ("reactors", "2")]);
+    command.args(["--port", &format!("stream=unix://{}", stream.display())]);
+    command.args(["--port", &format!("datagrams=unixgram://{}", datagrams.display())]);
+    command.args(["--port", "udp=udp://127.0.0.1:0"]);
+    let output = command.output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let listening = |name: &str| -> Option<SocketAddr> {
+        let line = text.lines().find(|line| line.ends_with(&format!("({name})")))?;
+        line.split("://").nth(1)?.split(' ').next()?.parse().ok()
+    };
+    let (Some(main), Some(udp)) = (listening("main"), listening("udp")) else {
+        return Err(TestError::new(format!("{output:?} {}", deployed.place.log())));
+    };
+    let old = deployed.place.daemon_at(main)?;
+    let here = UdpSocket::bind("127.0.0.1:0")?;
+    here.set_read_timeout(Some(DEADLINE))?;
+    let local = UnixDatagram::bind(deployed.place.path("c"))?;
+    local.set_read_timeout(Some(DEADLINE))?;
+    let all = || -> TestResult {
+        let client = UnixStream::connect(&stream)?;
+        client.set_read_timeout(Some(DEADLINE))?;
+        echoes(&client, "stream")?;
+        echoes(&connect(main)?, "tcp")?;
+        let mut answer = [0; 16];
+        here.send_to(b"udp", udp)?;
+        let (count, _) = here.recv_from(&mut answer)?;
+        check(&answer[..count] == b"udp", &answer[..count])?;
+        local.send_to(b"unixgram", &datagrams)?;
+        let count = local.recv(&mut answer)?;
+        check(&answer[..count] == b"unixgram", &answer[..count])
+    };
+    all()?;
+    let second = deployed.succeed(&old)?;
+    deployed.wait_left(&old)?;
+    all()?;
+    let third = deployed.succeed(&second)?;
+    deployed.wait_left(&second)?;
+    all()?;
+    check(stream.exists() && datagrams.exists(), "the paths are there")?;
+    third.stop(&deployed.place)?;
+    check(!stream.exists() && !datagrams.exists(), "the paths went with the last master")
+}
+
+/// The old master serves on, has its pid file, and can be replaced later.
+fn check_goes_on(deployed: &Deployed, old: Daemon, whole: &[u8]) -> TestResult {
+    let same = deployed.place.daemon_at(old.address)?;
+    check(same.pid == old.pid, "the pid file is the old one's")?;
+    std::mem::forget(same);
+    old.echoes("goes on")?;
+    deployed.deploy(whole)?;
+    let new = deployed.succeed(&old)?;
+    deployed.wait_left(&old)?;
+    new.stop(&deployed.place)
+}
+
+#[test]
+fn a_program_that_is_none_or_fails_changes_nothing() -> TestResult {
+    const GOES_ON: &str = "the new master did not take over, this one goes on";
+    let deployed = Deployed::new("succession-bad", "ostler-echo")?;
+    let whole = std::fs::read(&deployed.program)?;
+    let old = deployed.start(&[("workers", "1")])?;
+    let stays = connect(old.address)?;
+    // Not there, half written, no server, and one that ends at once.
+    std::fs::remove_file(&deployed.program)?;
+    old.signal(Signal::USR2)?;
+    deployed.wait_for_another(GOES_ON, 0)?;
+    for (number, bytes) in
+        [whole[..whole.len() / 2].to_vec(), b"#!/bin/sh\n".to_vec(), std::fs::read("/bin/false")?]
+            .iter()
+            .enumerate()
+    {
+        deployed.deploy(bytes)?;
+        old.signal(Signal::USR2)?;
+        deployed.wait_for_another(GOES_ON, number + 1)?;
+        echoes(&stays, "as if nothing had been")?;
+    }
+    check(deployed.place.log().contains("it ended with code 1"), deployed.place.log())?;
+    drop(stays);
+    check_goes_on(&deployed, old, &whole)
+}
+
+#[test]
+fn one_that_is_killed_or_never_serves_changes_nothing() -> TestResult {
+    let deployed = Deployed::new("succession-hang", "probe")?;
+    let hang = deployed.place.path("hang");
+    let options =
+        [("workers", "1"), ("reactors", "1"), ("lane_size", "65536"), ("boot_timeout_ms", "1000")];
+    let mut command = deployed.command(&options);
+    let output = command.env("PROBE_HANG_START_IF_EXISTS", &hang).output()?;
+    let old = deployed.place.daemon_of(&output)?;
+    std::fs::write(&hang, "")?;
+    // It has the pid file by now, and nobody to serve.
+    old.signal(Signal::USR2)?;
+    deployed.place.wait_for_log("a new master is started")?;
+    wait_until("the new master to have the pid file", || {
+        let text = std::fs::read_to_string(deployed.place.path("pid")).unwrap_or_default();
+        text.trim().parse().is_ok_and(|pid: u32| pid != old.pid)
+    })?;
+    let new = deployed.place.daemon_at(old.address)?;
+    new.signal(Signal::KILL)?;
+    deployed.place.wait_for_log("it was ended by SIGKILL")?;
+    wait_until("the old master to have its pid file again", || {
+        let text = std::fs::read_to_string(deployed.place.path("pid")).unwrap_or_default();
+        text.trim().parse().is_ok_and(|pid: u32| pid == old.pid)
+    })?;
+    // Its workers do not boot in time, and so it gives up by itself.
+    old.signal(Signal::USR2)?;
+    deployed.wait_for_another("this one goes on", 1)?;
+    std::fs::remove_file(&hang)?;
+    let mut client = connect(old.address)?;
+    client.write_all(b"echo served\n")?;
+    let mut answer = [0; 7];
+    client.read_exact(&mut answer)?;
+    check(&answer == b"served\n", answer)?;
+    let new = deployed.succeed(&old)?;
+    drop(client);
+    deployed.wait_left_with_errors(&old)?;
+    new.signal(Signal::TERM)?;
+    wait_until("the new master to end", || new.has_ended())
+}
+
+impl Deployed {
+    /// The log has the errors of those that failed.
+    fn wait_left_with_errors(&self, old: &Daemon) -> TestResult {
+        wait_until("the old master to end", || old.has_ended())
+    }
+}
+
+#[test]
+fn a_server_that_ends_takes_the_one_that_starts_with_it() -> TestResult {
+    let deployed = Deployed::new("succession-term", "probe")?;
+    let hang = deployed.place.path("hang");
+    let options = [("workers", "1"), ("reactors", "1"), ("lane_size", "65536")];
+    let mut command = deployed.command(&options);
+    let output = command.env("PROBE_HANG_START_IF_EXISTS", &hang).output()?;
+    let old = deployed.place.daemon_of(&output)?;
+    std::fs::write(&hang, "")?;
+    old.signal(Signal::USR2)?;
+    deployed.place.wait_for_log("a new master is started")?;
+    wait_until("the new master to have the pid file", || {
+        let text = std::fs::read_to_string(deployed.place.path("pid")).unwrap_or_default();
+        text.trim().parse().is_ok_and(|pid: u32| pid != old.pid)
+    })?;
+    let new = deployed.place.daemon_at(old.address)?;
+    old.signal(Signal::TERM)?;
+    wait_until("the old master to end", || old.has_ended())?;
+    wait_until("the new master to end", || new.has_ended())
+}
+
+#[test]
+fn a_new_master_is_refused_where_it_cannot_be() -> TestResult {
+    let deployed = Deployed::new("succession-base", "ostler-echo")?;
+    let base = deployed.start(&[("workers", "1"), ("mode", "base")])?;
+    base.signal(Signal::USR2)?;
+    deployed.place.wait_for_log("in BASE mode clients are the workers'")?;
+    base.echoes("goes on")?;
+    base.stop(&deployed.place)
+}
+
+/// It would run twice.
+#[test]
+fn a_server_with_a_user_process_is_not_followed() -> TestResult {
+    let deployed = Deployed::new("succession-crew", "crew")?;
+    let mut command = deployed.command(&[("workers", "1")]);
+    command.args(["--process", "job=wait"]).env("CREW_DIR", deployed.place.path(""));
+    let server = deployed.place.daemon_of(&command.output()?)?;
+    server.signal(Signal::USR2)?;
+    deployed.place.wait_for_log("its user processes would run twice")?;
+    server.echoes("goes on")?;
+    server.stop(&deployed.place)
+}
+
+#[test]
+fn who_is_started_by_hand_with_the_variable_is_told() -> TestResult {
+    let output = Command::new(TestServer::example_path("ostler-echo")?)
+        .env("OSTLER_PREDECESSOR", "7")
+        .args(["--set", "listen=127.0.0.1:0"])
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    check(!output.status.success() && text.contains("unset it to start a server"), text)
+}
