@@ -15,13 +15,17 @@ use ostler_core::ids::PortId;
 use crate::base::commons::SeatOf;
 
 /// What is known of addresses, with the seat of this process's first reactor. `None`: no port has
-/// such limits, and nothing is known.
+/// such limits, or nobody else is there (a worker of [`crate::test`]); then nothing is limited.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Addresses(Option<SeatOf>);
 
-/// One connection among those of its address.
+/// One connection among those of its address, if those are counted.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub(super) struct Lease(Option<Counted>);
+
+/// Where it was counted.
+#[derive(Debug)]
+struct Counted {
     seats: SeatOf,
     seat: usize,
     key: u64,
@@ -45,11 +49,11 @@ impl Addresses {
         address: IpAddr,
         most: u32,
     ) -> Option<Lease> {
-        let seats = self.0.clone()?;
+        let Some(seats) = self.0.clone() else { return Some(Lease(None)) };
         let (seat, key) = (seats.number() + reactor, key(&seats, Limited::Open, port, address));
         let is_taken = seats.commons().address_counts().take(seat, key, most);
         // A lease that is made and dropped gives a place back.
-        is_taken.then(|| Lease { seats, seat, key })
+        is_taken.then(|| Lease(Some(Counted { seats, seat, key })))
     }
 
     /// Counts one more connection of this address, unless it has had `rate` in a second.
@@ -97,7 +101,9 @@ fn key(seats: &SeatOf, limited: Limited, port: PortId, address: IpAddr) -> u64 {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.seats.commons().address_counts().give_back(self.seat, self.key);
+        if let Some(Counted { seats, seat, key }) = &self.0 {
+            seats.commons().address_counts().give_back(*seat, *key);
+        }
     }
 }
 
@@ -117,6 +123,14 @@ mod tests {
 
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn who_knows_nothing_refuses_nobody() {
+        let (nobody, port) = (Addresses::default(), PortId::FIRST);
+        let leases = [1, 1].map(|most| nobody.take(0, port, address("192.0.2.1"), most));
+        assert!(leases.iter().all(Option::is_some));
+        assert!(nobody.admits_connection(port, address("192.0.2.1"), 1, SECOND));
     }
 
     #[test]
