@@ -59,6 +59,13 @@ impl Deployed {
         wait_until(text, || self.count(text) > before)
     }
 
+    fn wait_for_pid(&self, what: &str, is_it: impl Fn(u32) -> bool) -> TestResult {
+        wait_until(what, || {
+            let text = std::fs::read_to_string(self.place.path("pid")).unwrap_or_default();
+            text.trim().parse().is_ok_and(&is_it)
+        })
+    }
+
     /// Asks for a new master, and waits until it is in charge.
     fn succeed(&self, old: &Daemon) -> TestResult<Daemon> {
         const TAKEN: &str = "has taken over from the old master";
@@ -89,6 +96,35 @@ fn echoes(mut client: impl std::io::Read + std::io::Write, text: &str) -> TestRe
     let mut answer = vec![0; text.len()];
     client.read_exact(&mut answer)?;
     check(answer == text.as_bytes(), answer)
+}
+
+/// A probe, and a new master of it whose workers hang in their start: it has the pid file, and
+/// serves nobody.
+fn with_one_that_hangs(
+    name: &str,
+    options: &[(&str, &str)],
+) -> TestResult<(Deployed, PathBuf, Daemon, Daemon)> {
+    let deployed = Deployed::new(name, "probe")?;
+    let hang = deployed.place.path("hang");
+    let small = [("workers", "1"), ("reactors", "1"), ("lane_size", "65536")];
+    let mut command = deployed.command(&[&small, options].concat());
+    let output = command.env("PROBE_HANG_START_IF_EXISTS", &hang).output()?;
+    let old = deployed.place.daemon_of(&output)?;
+    std::fs::write(&hang, "")?;
+    old.signal(Signal::USR2)?;
+    deployed.wait_for_pid("the new master to have the pid file", |pid| pid != old.pid)?;
+    let new = deployed.place.daemon_at(old.address)?;
+    wait_until("the new master to run", || deployed.count(" starts version=") == 2)?;
+    Ok((deployed, hang, old, new))
+}
+
+/// The probe answers a client.
+fn answers(address: SocketAddr) -> TestResult {
+    let mut client = connect(address)?;
+    client.write_all(b"echo served\n")?;
+    let mut answer = [0; 7];
+    client.read_exact(&mut answer)?;
+    check(&answer == b"served\n", answer)
 }
 
 fn clients_stay_and_new_ones_come_to_the_new_master(name: &str, reactors: &str) -> TestResult {
@@ -248,67 +284,28 @@ fn a_program_that_is_none_or_fails_changes_nothing() -> TestResult {
 
 #[test]
 fn one_that_is_killed_or_never_serves_changes_nothing() -> TestResult {
-    let deployed = Deployed::new("succession-hang", "probe")?;
-    let hang = deployed.place.path("hang");
-    let options =
-        [("workers", "1"), ("reactors", "1"), ("lane_size", "65536"), ("boot_timeout_ms", "1000")];
-    let mut command = deployed.command(&options);
-    let output = command.env("PROBE_HANG_START_IF_EXISTS", &hang).output()?;
-    let old = deployed.place.daemon_of(&output)?;
-    std::fs::write(&hang, "")?;
-    // It has the pid file by now, and nobody to serve.
-    old.signal(Signal::USR2)?;
-    deployed.place.wait_for_log("a new master is started")?;
-    wait_until("the new master to have the pid file", || {
-        let text = std::fs::read_to_string(deployed.place.path("pid")).unwrap_or_default();
-        text.trim().parse().is_ok_and(|pid: u32| pid != old.pid)
-    })?;
-    let new = deployed.place.daemon_at(old.address)?;
+    let options = [("boot_timeout_ms", "5000")];
+    let (deployed, hang, old, new) = with_one_that_hangs("succession-hang", &options)?;
+    // Who comes meanwhile waits for nobody.
+    (0..50).try_for_each(|_| answers(old.address))?;
     new.signal(Signal::KILL)?;
     deployed.place.wait_for_log("it was ended by SIGKILL")?;
-    wait_until("the old master to have its pid file again", || {
-        let text = std::fs::read_to_string(deployed.place.path("pid")).unwrap_or_default();
-        text.trim().parse().is_ok_and(|pid: u32| pid == old.pid)
-    })?;
+    deployed.wait_for_pid("the old master to have its pid file again", |pid| pid == old.pid)?;
     // Its workers do not boot in time, and so it gives up by itself.
     old.signal(Signal::USR2)?;
     deployed.wait_for_another("this one goes on", 1)?;
     std::fs::remove_file(&hang)?;
-    let mut client = connect(old.address)?;
-    client.write_all(b"echo served\n")?;
-    let mut answer = [0; 7];
-    client.read_exact(&mut answer)?;
-    check(&answer == b"served\n", answer)?;
+    answers(old.address)?;
     let new = deployed.succeed(&old)?;
-    drop(client);
-    deployed.wait_left_with_errors(&old)?;
+    // The log has the errors of the one that gave up.
+    wait_until("the old master to end", || old.has_ended())?;
     new.signal(Signal::TERM)?;
     wait_until("the new master to end", || new.has_ended())
 }
 
-impl Deployed {
-    /// The log has the errors of those that failed.
-    fn wait_left_with_errors(&self, old: &Daemon) -> TestResult {
-        wait_until("the old master to end", || old.has_ended())
-    }
-}
-
 #[test]
 fn a_server_that_ends_takes_the_one_that_starts_with_it() -> TestResult {
-    let deployed = Deployed::new("succession-term", "probe")?;
-    let hang = deployed.place.path("hang");
-    let options = [("workers", "1"), ("reactors", "1"), ("lane_size", "65536")];
-    let mut command = deployed.command(&options);
-    let output = command.env("PROBE_HANG_START_IF_EXISTS", &hang).output()?;
-    let old = deployed.place.daemon_of(&output)?;
-    std::fs::write(&hang, "")?;
-    old.signal(Signal::USR2)?;
-    deployed.place.wait_for_log("a new master is started")?;
-    wait_until("the new master to have the pid file", || {
-        let text = std::fs::read_to_string(deployed.place.path("pid")).unwrap_or_default();
-        text.trim().parse().is_ok_and(|pid: u32| pid != old.pid)
-    })?;
-    let new = deployed.place.daemon_at(old.address)?;
+    let (_deployed, _, old, new) = with_one_that_hangs("succession-term", &[])?;
     old.signal(Signal::TERM)?;
     wait_until("the old master to end", || old.has_ended())?;
     wait_until("the new master to end", || new.has_ended())
