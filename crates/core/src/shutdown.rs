@@ -89,7 +89,7 @@ pub const SECOND_TERM_AFTER_MS: Millis = 1_000;
 /// How long close events may take after sessions were closed by force.
 const CLOSE_EVENTS_MS: Millis = 1_000;
 /// How long the companion may take about an end that comes at once. Less than
-/// [`MANAGER_GRACE_MS`], which is what is left for all.
+/// `MANAGER_GRACE_MS`, which is what is left for all.
 pub const LAST_WORDS_MS: Millis = 1_000;
 /// How long the manager may take beyond the workers' own deadline.
 const MANAGER_GRACE_MS: Millis = 2_000;

@@ -176,7 +176,7 @@ impl<B> TaskQueue<B> {
     // ---- giving ---------------------------------------------------------------------------------
 
     /// The next task that can be given, and to whom. It has to be followed by
-    /// [`TaskQueue::written`], [`TaskQueue::begun`] or [`TaskQueue::no_room`].
+    /// [`TaskQueue::written`] or [`TaskQueue::no_room`].
     pub fn next_gift(&mut self, now: Nanos) -> Option<TaskGift> {
         self.waiting.release_due(&mut self.tasks, now);
         if self.waiting.is_empty() {
