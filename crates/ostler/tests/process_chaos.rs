@@ -22,7 +22,7 @@ fn chaotic(workers: u16, reactors: u16) -> ServerBuilder {
         "worker died",
         "workers die often",
         "ended before it served",
-        "nothing changed",
+        "new worker did not start",
         "the manager died",
         "did not leave in time",
         "before it had finished",

@@ -37,7 +37,8 @@ fn harm(server: &TestServer, random: &mut Random) -> u64 {
 }
 
 fn survives(builder: ServerBuilder, connections: usize, depth: u64) -> TestResult {
-    let usual = ["worker died", "workers die often", "ended before it served", "nothing changed"];
+    let usual =
+        ["worker died", "workers die often", "ended before it served", "new worker did not start"];
     let builder = usual.into_iter().fold(builder, ServerBuilder::expect_log);
     let builder = builder.set("crash_policy", "redeliver:100").set("back_off_max_ms", 200);
     let server = start(builder.expect_log("before it had finished"), 3)?;
