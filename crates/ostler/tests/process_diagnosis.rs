@@ -95,7 +95,8 @@ fn a_worker_that_is_stopped_is_read_from_outside_where_that_is_allowed() -> Test
     slow_line(&server)?;
     server.worker(0).stop()?;
     let stopped = server.wait_for_log("state=stopped")?;
-    // From outside not all registers are known: behind the sure frames may be a guess, and is marked.
+    // From outside not all registers are known: behind the sure frames may be a guess, which is
+    // marked.
     let was_read = stopped.contains("std::thread::functions::sleep");
     let goes_on = stopped.contains("probe::words::wait_for_file") || stopped.contains(" < ?");
     assert!(was_read && goes_on || stopped.contains("cannot be read"), "{stopped}");

@@ -37,8 +37,8 @@ fn down_bytes_with(name: &str, value: &str) -> TestResult<u64> {
 fn lane_size_is_the_size_of_the_rings() -> TestResult {
     let (small, large) =
         (down_bytes_with("lane_size", "64K")?, down_bytes_with("lane_size", "1M")?);
-    // One ring for packages and one for answers for each of two reactors; the latter is an eighth of
-    // the former, from 16 to 64 KiB.
+    // One ring for packages and one for answers for each of two reactors; the latter is an eighth
+    // of the former, from 16 to 64 KiB.
     assert_eq!(large - small, 2 * ((1 << 20) - (64 << 10) + (64 << 10) - (16 << 10)));
     Ok(())
 }

@@ -10,12 +10,14 @@ $server->on('receive', function ($server, int $fd, int $reactor, string $data) {
     $server->task('work', -1, fn ($server, int $id, $result) => $server->send($fd, "$result\n"));
 });
 $server->on('task', function ($server, int $id, int $source, string $data) {
-    var_export($server->finish("$data 1") && $server->finish("$data 2"));
+    // Not printed here: the client prints at the same time.
+    $server->finish(var_export($server->finish("$data 1") && $server->finish("$data 2"), true));
 });
 run($server, function (Client $client) use ($server) {
-    echo $client->ask('x'), "\n", $client->line(), "\n";
+    echo $client->ask('x'), "\n", $client->line(), "\n", $client->line(), "\n";
 }, []);
 ?>
 --EXPECT--
-truework 1
+work 1
 work 2
+true
