@@ -3,10 +3,11 @@
 use ostler_core::ids::PortId;
 use ostler_core::placement;
 use ostler_shm::peer::PeerBlock;
-use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
+use ostler_shm::record::{Header, RecordKind};
 
 use super::context::WorkerContext;
 use super::owned_output::NO_SESSION;
+use super::parts::append_in_parts;
 use super::running::RunningDelivery;
 use super::send::{Output, Sender};
 use crate::api::send_error::{SendError, SendErrorKind};
@@ -85,30 +86,9 @@ impl Sender {
         let Datagram { port, peer, bytes } = datagram;
         let address = peer.as_bytes();
         let lane = placement::owner_of_port(PortId(port), self.lanes());
-        let payload_max = self.payload_max();
-        let total = address.len() + bytes.len();
-        let header = Header {
-            kind: RecordKind::SendTo as u8,
-            port,
-            cause,
-            total: total as u32,
-            ..Header::default()
-        };
-        let first = bytes.len().min(payload_max - address.len());
-        let (mut part, mut rest) = bytes.split_at_checked(first).unwrap_or((bytes, &[]));
-        let mut offset = 0;
-        loop {
-            let flags = if rest.is_empty() { 0 } else { FLAG_MORE };
-            let header = Header { flags, part_offset: offset as u32, ..header };
-            let front: &[u8] = if offset == 0 { address } else { &[] };
-            let pieces = [front, part];
-            self.append_pieces_waiting(lane, header, &pieces, for_delivery.as_deref_mut())?;
-            offset += front.len() + part.len();
-            if rest.is_empty() {
-                return Ok(());
-            }
-            let next = rest.len().min(payload_max);
-            (part, rest) = rest.split_at_checked(next).unwrap_or((rest, &[]));
-        }
+        let header = Header { kind: RecordKind::SendTo as u8, port, cause, ..Header::default() };
+        append_in_parts(header, [address, &[]], bytes, self.payload_max(), |header, pieces| {
+            self.append_pieces_waiting(lane, header, pieces, for_delivery.as_deref_mut())
+        })
     }
 }

@@ -2,11 +2,12 @@
 
 use ostler_shm::board::Board;
 use ostler_shm::group_index::GROUP_NAME_MAX_BYTES;
-use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
+use ostler_shm::record::{Header, RecordKind};
 use ostler_shm::sessions::CLOSING;
 
 use super::context::WorkerContext;
 use super::owned_output::NO_SESSION;
+use super::parts::append_in_parts;
 use super::running::RunningDelivery;
 use super::send::{Output, Sender};
 use crate::api::send_error::{SendError, SendErrorKind};
@@ -131,35 +132,16 @@ impl Sender {
     ) -> Result<(), SendError> {
         let GroupMessage { name, except, bytes } = message;
         let name_len = message.name_len();
-        let payload_max = self.payload_max();
-        let in_front = name_len.len() + name.len();
-        let header = Header {
-            kind: RecordKind::ToGroup as u8,
-            subject: except,
-            cause,
-            total: (in_front + bytes.len()) as u32,
-            ..Header::default()
-        };
-        let first = bytes.len().min(payload_max - in_front);
-        let (mut part, mut rest) = bytes.split_at_checked(first).unwrap_or((bytes, &[]));
-        let mut offset = 0;
-        loop {
-            let flags = if rest.is_empty() { 0 } else { FLAG_MORE };
-            let header = Header { flags, part_offset: offset as u32, ..header };
-            let front: [&[u8]; 2] = if offset == 0 { [&name_len, name] } else { [&[], &[]] };
-            let pieces = [front[0], front[1], part];
+        let header =
+            Header { kind: RecordKind::ToGroup as u8, subject: except, cause, ..Header::default() };
+        append_in_parts(header, [&name_len, name], bytes, self.payload_max(), |header, pieces| {
             let len = pieces.iter().map(|piece| piece.len()).sum();
             self.wait_for_room_everywhere(len, for_delivery.as_deref_mut())?;
             for lane in 0..self.lanes() {
-                self.append_pieces_waiting(lane, header, &pieces, for_delivery.as_deref_mut())?;
+                self.append_pieces_waiting(lane, header, pieces, for_delivery.as_deref_mut())?;
             }
-            offset += len;
-            if rest.is_empty() {
-                return Ok(());
-            }
-            let next = rest.len().min(payload_max);
-            (part, rest) = rest.split_at_checked(next).unwrap_or((rest, &[]));
-        }
+            Ok(())
+        })
     }
 
     /// Waits until every lane has room for a record; then each has it until something is appended,

@@ -30,6 +30,7 @@ mod lateness;
 mod leaving;
 mod manager_link;
 mod owned_output;
+mod parts;
 pub(crate) mod port;
 pub(crate) mod reloads;
 mod running;

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use ostler_core::ids::ProcessKind;
 use ostler_core::placement::TASK_REACTOR;
 use ostler_core::task_queue::TaskEnd;
-use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
+use ostler_shm::record::{Header, RecordKind};
 use ostler_shm::task_terms::{TERMS_BYTES, TermsBlock};
 
 use super::context::WorkerContext;
 use super::handlers::HandlerId;
 use super::owned_output::NO_SESSION;
+use super::parts::append_in_parts;
 use super::port::FoundAnswer;
 use super::running::RunningDelivery;
 use super::send::{Output, Sender};
@@ -335,7 +336,7 @@ impl Sender {
     ) -> Result<(), SendError> {
         let header =
             Header { kind: RecordKind::AskTask as u8, subject: task.number, ..Header::default() };
-        self.append_parts(header, &task.terms, task.bytes, for_delivery)
+        self.append_for_tasks(header, &task.terms, task.bytes, for_delivery)
     }
 
     /// Appends a result of a task.
@@ -346,35 +347,19 @@ impl Sender {
         delivery: &mut RunningDelivery,
     ) -> Result<(), SendError> {
         let header = Header { kind: RecordKind::Result as u8, cause: seq, ..Header::default() };
-        self.append_parts(header, &[], bytes, Some(delivery))
+        self.append_for_tasks(header, &[], bytes, Some(delivery))
     }
 
-    fn append_parts(
+    fn append_for_tasks(
         &self,
         header: Header,
         front: &[u8],
         bytes: &[u8],
         mut for_delivery: Option<&mut RunningDelivery>,
     ) -> Result<(), SendError> {
-        let payload_max = self.payload_max();
-        let total = front.len() + bytes.len();
-        let first = bytes.len().min(payload_max - front.len());
-        let (mut part, mut rest) = bytes.split_at_checked(first).unwrap_or((bytes, &[]));
-        let mut offset = 0;
-        loop {
-            let flags = if rest.is_empty() { 0 } else { FLAG_MORE };
-            let (part_offset, total) = (offset as u32, total as u32);
-            let header = Header { flags, part_offset, total, ..header };
-            let front = if offset == 0 { front } else { &[] };
-            let pieces = [front, part];
-            let lane = TASK_REACTOR;
-            self.append_pieces_waiting(lane, header, &pieces, for_delivery.as_deref_mut())?;
-            offset += front.len() + part.len();
-            if rest.is_empty() {
-                return Ok(());
-            }
-            let next = rest.len().min(payload_max);
-            (part, rest) = rest.split_at_checked(next).unwrap_or((rest, &[]));
-        }
+        append_in_parts(header, [front, &[]], bytes, self.payload_max(), |header, pieces| {
+            let delivery = for_delivery.as_deref_mut();
+            self.append_pieces_waiting(TASK_REACTOR, header, pieces, delivery)
+        })
     }
 }
