@@ -17,11 +17,12 @@ use ostler_shm::consumer::Record;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::group_index::GROUP_NAME_MAX_BYTES;
 use ostler_shm::lane::RawBytes;
-use ostler_shm::record::{FLAG_MORE, Header};
+use ostler_shm::record::Header;
 use ostler_shm::sessions::{FULL, QUEUED};
 
 use super::ClientSide;
 use super::outgoing::Outgoing;
+use super::parts::Parts;
 use crate::options::GroupOverflow;
 
 /// Members that are served before the loop looks at its events again.
@@ -37,7 +38,7 @@ pub(super) struct GroupSide {
     /// The longest message that a worker may send.
     message_max: usize,
     /// Messages in parts that are not complete: one of a worker.
-    parts: Vec<(LaneSlot, Vec<u8>)>,
+    parts: Parts<()>,
     /// Messages that are on their way to members: one of a worker.
     casts: VecDeque<Cast>,
     /// Workers of whom not all was read that they had published, because of such a message.
@@ -102,7 +103,7 @@ impl GroupSide {
             table: Groups::new(limits),
             counts: GroupCounts::default(),
             message_max,
-            parts: Vec::new(),
+            parts: Parts::default(),
             casts: VecDeque::new(),
             interrupted: Vec::new(),
             allowance: 0,
@@ -153,8 +154,7 @@ impl GroupSide {
 
     /// Bytes of memory that messages take.
     fn held_bytes(&self) -> u64 {
-        let parts: usize = self.parts.iter().map(|(_, bytes)| bytes.capacity()).sum();
-        self.held.load(Ordering::Relaxed) + parts as u64
+        self.held.load(Ordering::Relaxed) + self.parts.bytes() as u64
     }
 
     /// Takes a part of a message: the whole, if it is complete with it.
@@ -164,29 +164,12 @@ impl GroupSide {
         header: &Header,
         bytes: RawBytes<'_>,
     ) -> Result<Option<Vec<u8>>, ProtocolViolation> {
-        let offset = header.part_offset as usize;
-        let begun = self.parts.iter().position(|(of, _)| *of == lane);
-        let mut whole = match begun {
-            Some(at) if offset == 0 => {
-                // The one before will never be complete: its worker was told that it is not sent.
-                self.parts.swap_remove(at);
-                Vec::new()
-            }
-            Some(at) => self.parts.swap_remove(at).1,
-            None => Vec::new(),
-        };
-        if whole.len() != offset {
-            return Err(ProtocolViolation("a part of a message that continues nothing"));
-        }
-        if offset + bytes.len() > 1 + GROUP_NAME_MAX_BYTES + self.message_max {
+        let end = header.part_offset as usize + bytes.len();
+        if end > 1 + GROUP_NAME_MAX_BYTES + self.message_max {
             return Err(ProtocolViolation("a message to a group that is longer than one may be"));
         }
-        bytes.append_to(&mut whole);
-        if header.flags & FLAG_MORE != 0 {
-            self.parts.push((lane, whole));
-            return Ok(None);
-        }
-        Ok(Some(whole))
+        let stray = ProtocolViolation("a part of a message that continues nothing");
+        self.parts.add(lane, (), header, bytes, (0, stray))
     }
 }
 
@@ -358,7 +341,7 @@ impl ClientSide {
     /// The worker is gone, or not believed any more: its message goes no further.
     pub(super) fn drop_messages_of(&mut self, lane: LaneSlot) {
         self.groups.resume(lane);
-        self.groups.parts.retain(|(of, _)| *of != lane);
+        self.groups.parts.give_up(lane);
         let counts = &mut self.groups.counts;
         self.groups.casts.retain(|cast| {
             if cast.lane == lane {

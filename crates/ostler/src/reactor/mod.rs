@@ -27,6 +27,7 @@ mod linger;
 pub(crate) mod mailbox;
 mod outgoing;
 mod output;
+mod parts;
 pub(crate) mod places;
 mod port_settings;
 mod proxy_header;

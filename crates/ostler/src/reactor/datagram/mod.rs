@@ -7,7 +7,6 @@ mod receive;
 mod send;
 mod socket;
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::os::fd::OwnedFd;
 
@@ -15,6 +14,7 @@ use ostler_core::brain::{LaneSlot, NotSent};
 use ostler_core::ids::PortId;
 
 use super::mailbox::DatagramPart;
+use super::parts::Parts;
 use super::{ClientSide, token};
 use crate::sys::datagram::Batch;
 use crate::sys::epoll::Readiness;
@@ -33,7 +33,7 @@ pub(super) struct Datagrams {
     /// Makes numbers of addresses that no sender can choose.
     keys: RandomState,
     /// Datagrams of workers of which some parts came.
-    parts: HashMap<LaneSlot, Vec<u8>>,
+    parts: Parts<()>,
     /// Where one that came whole is copied, before it is looked at.
     copy: Vec<u8>,
 }
@@ -93,7 +93,7 @@ impl ClientSide {
 
     /// A worker is gone: what it had begun to send will not be completed.
     pub(super) fn drop_datagram_parts(&mut self, lane: LaneSlot) {
-        if self.datagrams.parts.remove(&lane).is_some() {
+        if self.datagrams.parts.give_up(lane) {
             self.brain.count_not_sent(NotSent::Truncated, 1);
         }
     }

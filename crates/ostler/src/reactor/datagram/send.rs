@@ -146,25 +146,23 @@ impl ClientSide {
     ) -> Result<(), ProtocolViolation> {
         let header = record.header;
         let (offset, more) = (header.part_offset as usize, header.flags & FLAG_MORE != 0);
-        if offset == 0 && self.datagrams.parts.contains_key(&lane) {
+        if offset == 0 {
             self.drop_datagram_parts(lane);
-        }
-        let mut whole = self.datagrams.parts.remove(&lane).unwrap_or_default();
-        if whole.len() != offset {
-            return Err(ProtocolViolation("a part of a datagram that continues nothing"));
         }
         if offset + bytes.len() > BLOCK_MAX_BYTES + DATAGRAM_MAX_BYTES {
             return Err(ProtocolViolation("a datagram that is longer than one may be"));
         }
-        if offset == 0 && !more {
-            whole = std::mem::take(&mut self.datagrams.copy);
+        let whole = if offset == 0 && !more {
+            let mut whole = std::mem::take(&mut self.datagrams.copy);
             whole.clear();
-        }
-        bytes.append_to(&mut whole);
-        if more {
-            self.datagrams.parts.insert(lane, whole);
-            return Ok(());
-        }
+            bytes.append_to(&mut whole);
+            whole
+        } else {
+            let stray = ProtocolViolation("a part of a datagram that continues nothing");
+            let added = self.datagrams.parts.add(lane, (), &header, bytes, (0, stray))?;
+            let Some(whole) = added else { return Ok(()) };
+            whole
+        };
         let queued = self.queue_datagram(header.port, &whole);
         self.datagrams.copy = whole;
         queued

@@ -15,15 +15,6 @@ use super::{Tasks, charge_of};
 use crate::reactor::ClientSide;
 use crate::reactor::budget::Memory;
 
-/// What came in parts and is not whole.
-#[derive(Debug)]
-pub(super) struct Parts {
-    kind: RecordKind,
-    /// By which its parts are known: the number of a task, or the delivery that has a result.
-    number: u64,
-    bytes: Vec<u8>,
-}
-
 impl ClientSide {
     /// A worker asks a task, or has a result; or a part of one.
     pub(in crate::reactor) fn task_record(
@@ -91,23 +82,13 @@ impl Tasks {
             return Err(ProtocolViolation("a task or a result longer than task_max_length"));
         }
         let number = if record.kind == RecordKind::AskTask { subject } else { cause };
-        let mut body = match (offset, self.parts.remove(&lane)) {
-            // What came before it incomplete was given up: there was no room for the rest.
-            (0, _) => Vec::with_capacity(total as usize),
-            (_, Some(parts)) if (parts.kind, parts.number) == (record.kind, number) => parts.bytes,
-            _ => return Err(ProtocolViolation("a part of a task that continues nothing")),
-        };
-        let end = offset + bytes.len();
-        let is_last = end == total as usize;
-        if body.len() != offset || end > total as usize || more == is_last {
+        let (end, total) = (offset + bytes.len(), total as usize);
+        let is_last = end == total;
+        if end > total || more == is_last {
             return Err(ProtocolViolation("a part of a task in the wrong place"));
         }
-        bytes.append_to(&mut body);
-        if is_last {
-            return Ok(Some(body));
-        }
-        self.parts.insert(lane, Parts { kind: record.kind, number, bytes: body });
-        Ok(None)
+        let stray = ProtocolViolation("a part of a task that continues nothing");
+        self.parts.add(lane, (record.kind, number), &record.header, bytes, (total, stray))
     }
 
     /// Takes a task in, or says why not.

@@ -91,7 +91,7 @@ impl Tasks {
         is_condemned: bool,
         memory: &mut Memory,
     ) {
-        self.parts.remove(&lane);
+        self.parts.give_up(lane);
         self.stop_sending(lane);
         for answer in self.waiting.remove(&lane).into_iter().flatten() {
             self.unheard(&answer, memory);

@@ -19,10 +19,11 @@ use ostler_core::Nanos;
 use ostler_core::ids::{LaneSlot, ProcessKey};
 use ostler_core::task_queue::{TaskCounts, TaskQueue, TaskQueueSettings};
 use ostler_shm::layout::Sizes;
+use ostler_shm::record::RecordKind;
 
+use super::parts::Parts;
 use crate::options::Options;
 use answers::Answer;
-use ask::Parts;
 use give::Sending;
 
 /// The reactor that has the tasks.
@@ -58,8 +59,9 @@ impl TaskSettings {
 pub(super) struct Tasks {
     settings: TaskSettings,
     queue: TaskQueue<Vec<u8>>,
-    /// What came in parts and is not whole.
-    parts: HashMap<LaneSlot, Parts>,
+    /// What came in parts and is not whole: by its kind, and the number of a task or the delivery
+    /// that has a result.
+    parts: Parts<(RecordKind, u64)>,
     /// Tasks of several parts that are being written.
     sending: HashMap<LaneSlot, Sending>,
     /// Answers of this turn.
@@ -77,7 +79,7 @@ impl Tasks {
         Some(Box::new(Self {
             settings,
             queue: TaskQueue::new(settings.queue),
-            parts: HashMap::new(),
+            parts: Parts::default(),
             sending: HashMap::new(),
             answers: VecDeque::new(),
             waiting: HashMap::new(),
