@@ -11,6 +11,13 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// The longest name of a group, bytes: its length is one byte of a record.
 pub const GROUP_NAME_MAX_BYTES: usize = 255;
+
+/// Whether a group can have this name.
+#[must_use]
+pub fn is_group_name(name: &[u8]) -> bool {
+    (1..=GROUP_NAME_MAX_BYTES).contains(&name.len())
+}
+
 /// The most groups of a reactor that a board can be made for: its counts then take 64 MiB of
 /// addresses.
 pub const GROUPS_MAX: u64 = 1 << 21;

@@ -13,9 +13,10 @@ use ostler_core::body::SharedBytes;
 use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot, Phase};
 use ostler_core::groups::{GroupCounts, GroupLimits, Groups, Joined, Member};
 use ostler_core::send_queue::Part;
+use ostler_shm::board::Board;
 use ostler_shm::consumer::Record;
 use ostler_shm::giver::ProtocolViolation;
-use ostler_shm::group_index::GROUP_NAME_MAX_BYTES;
+use ostler_shm::group_index::{GROUP_NAME_MAX_BYTES, is_group_name};
 use ostler_shm::lane::RawBytes;
 use ostler_shm::record::Header;
 use ostler_shm::sessions::{FULL, QUEUED};
@@ -175,11 +176,15 @@ impl GroupSide {
 
 /// The name of a group, of a worker's word.
 fn checked_name(name: &[u8]) -> Result<&[u8], ProtocolViolation> {
-    if (1..=GROUP_NAME_MAX_BYTES).contains(&name.len()) {
-        Ok(name)
-    } else {
-        Err(ProtocolViolation("a name that no group has"))
-    }
+    if is_group_name(name) { Ok(name) } else { Err(ProtocolViolation("a name that no group has")) }
+}
+
+/// Workers see that a session is in a group no more, which has so many members now.
+fn show_left(board: &Board, reactor: usize, session: u64, (name, left): (&[u8], usize)) {
+    let Some(index) = board.groups() else { return };
+    let tag = index.tag(name);
+    let _ = index.set_members(reactor, tag, left as u64);
+    index.remove(board.entry_number(session), tag);
 }
 
 impl ClientSide {
@@ -242,11 +247,7 @@ impl ClientSide {
         let Some(connection) = self.place_of(session) else { return Ok(()) };
         let Some(left) = self.groups.table.leave(connection, name) else { return Ok(()) };
         self.groups.counts.left += 1;
-        if let Some(index) = self.board.groups() {
-            let tag = index.tag(name);
-            let _ = index.set_members(self.index, tag, left as u64);
-            index.remove(self.board.entry_number(session), tag);
-        }
+        show_left(&self.board, self.index, session, (name, left));
         Ok(())
     }
 
@@ -254,11 +255,7 @@ impl ClientSide {
     pub(super) fn end_memberships(&mut self, connection: ConnectionSlot, session: u64) {
         let (board, reactor) = (&self.board, self.index);
         let ended = self.groups.table.end(connection, |name, left| {
-            if let Some(index) = board.groups() {
-                let tag = index.tag(name);
-                let _ = index.set_members(reactor, tag, left as u64);
-                index.remove(board.entry_number(session), tag);
-            }
+            show_left(board, reactor, session, (name, left));
         });
         self.groups.counts.ended += ended as u64;
     }

@@ -1,7 +1,7 @@
 //! Groups, from a handler's call to records for every reactor, and what the board says of them.
 
 use ostler_shm::board::Board;
-use ostler_shm::group_index::GROUP_NAME_MAX_BYTES;
+use ostler_shm::group_index::is_group_name;
 use ostler_shm::record::{Header, RecordKind};
 use ostler_shm::sessions::CLOSING;
 
@@ -113,7 +113,7 @@ fn add_members(board: &Board, name: &[u8], most: usize, members: &mut Vec<u64>) 
 
 /// Whether a group can have this name.
 fn check_name(name: &[u8]) -> Result<(), SendError> {
-    if (1..=GROUP_NAME_MAX_BYTES).contains(&name.len()) {
+    if is_group_name(name) {
         Ok(())
     } else {
         Err(SendErrorKind::GroupName { len: name.len() }.into())
