@@ -4,7 +4,10 @@
 //! by address would limit nobody. An IPv4 address that is written as IPv6 (`::ffff:192.0.2.1`, as a
 //! listener of both sees it) is the IPv4 address.
 
+use std::hash::Hasher as _;
 use std::net::IpAddr;
+
+use siphasher::sip::SipHasher24;
 
 use crate::ids::PortId;
 
@@ -48,24 +51,17 @@ pub struct AddressKeys {
 impl AddressKeys {
     /// The number of what is limited of a client at a port; never 0.
     #[must_use]
-    pub const fn key(&self, limited: Limited, port: PortId, group: AddressGroup) -> u64 {
+    pub fn key(&self, limited: Limited, port: PortId, group: AddressGroup) -> u64 {
         let (family, bits) = match group {
-            AddressGroup::V4(address) => (4, address as u64),
+            AddressGroup::V4(address) => (4, u64::from(address)),
             AddressGroup::V6(network) => (6, network),
         };
-        let kind = (limited as u64) << 32 | family << 16 | port.0 as u64;
         let [first, second] = self.secret;
-        let mixed = fold(bits ^ first, kind ^ second);
-        let key = fold(mixed ^ second, mixed.rotate_left(32) ^ first ^ bits);
-        if key == 0 { 1 } else { key }
+        let mut hasher = SipHasher24::new_with_keys(first, second);
+        hasher.write_u64((limited as u64) << 32 | family << 16 | u64::from(port.0));
+        hasher.write_u64(bits);
+        hasher.finish().max(1)
     }
-}
-
-/// Both halves of a product, each bit of which depends on all bits of both factors.
-const fn fold(left: u64, right: u64) -> u64 {
-    // An odd factor is never zero.
-    let product = (left | 1) as u128 * (right | 1) as u128;
-    (product as u64) ^ (product >> 64) as u64 ^ left.rotate_left(17) ^ right.rotate_left(41)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //! moved and a reader looks at a fixed number of words. Each session has a few words for the tags
 //! of its groups.
 
-use crate::keyed_hash::keyed_hash;
+use siphasher::sip::SipHasher24;
+
 use crate::sync::{AtomicU64, Ordering};
 
 /// The longest name of a group, bytes: its length is one byte of a record.
@@ -214,6 +215,12 @@ fn places(bucket: &[AtomicU64]) -> impl Iterator<Item = &[AtomicU64; 2]> {
     bucket.chunks_exact(PLACE_WORDS as usize).filter_map(<[_]>::first_chunk)
 }
 
+/// A hash whose values nobody can foresee who does not know its key: so clients cannot choose names
+/// that fall together.
+fn keyed_hash([first, second]: [u64; 2], bytes: &[u8]) -> u64 {
+    SipHasher24::new_with_keys(first, second).hash(bytes)
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -293,5 +300,36 @@ mod tests {
         index.add(0, 5);
         assert_eq!((index.tags(0).count(), index.members(5)), (0, 0));
         assert!(GroupIndex::new(&[], KEY, GroupSizes { groups: 1, of_session: 1 }, 8).is_none());
+    }
+
+    /// Values that the authors give for the key 00..0f and the inputs 00.., of growing length.
+    #[test]
+    fn it_is_the_function_that_its_authors_describe() {
+        let key = [0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908];
+        let input: Vec<u8> = (0..64).collect();
+        for (len, expected) in [
+            (0, 0x726f_db47_dd0e_0e31),
+            (1, 0x74f8_39c5_93dc_67fd),
+            (7, 0xab02_00f5_8b01_d137),
+            (8, 0x93f5_f579_9a93_2462),
+            (15, 0xa129_ca61_49be_45e5),
+            (63, 0x958a_324c_eb06_4572),
+        ] {
+            assert_eq!(keyed_hash(key, &input[..len]), expected, "{len}");
+        }
+    }
+
+    /// The standard library has the same function, under a name that is deprecated.
+    #[test]
+    #[allow(deprecated)]
+    fn it_is_the_function_of_the_standard_library() {
+        use std::hash::{Hasher as _, SipHasher};
+        let key = [0x1234_5678_9abc_def0, 0x0fed_cba9_8765_4321];
+        for len in 0..300_usize {
+            let bytes: Vec<u8> = (0..len).map(|at| (at * 7) as u8).collect();
+            let mut hasher = SipHasher::new_with_keys(key[0], key[1]);
+            hasher.write(&bytes);
+            assert_eq!(keyed_hash(key, &bytes), hasher.finish(), "{len}");
+        }
     }
 }

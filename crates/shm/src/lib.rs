@@ -31,7 +31,6 @@ pub mod file_range;
 pub mod giver;
 pub mod group_index;
 pub mod inbox;
-mod keyed_hash;
 #[cfg(not(loom))]
 pub mod lane;
 pub mod layout;
