@@ -17,6 +17,7 @@ pub mod deadlines;
 pub mod departure;
 pub mod event_queue;
 pub mod file_counts;
+pub mod fnv;
 pub mod framing;
 pub mod groups;
 pub mod handshakes;

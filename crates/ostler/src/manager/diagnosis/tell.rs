@@ -1,6 +1,7 @@
 //! How cases are told: in the log, and in the files that options name.
 
 use ostler_core::Millis;
+use ostler_core::fnv::fnv1a;
 use ostler_shm::black_box::phase::Phase;
 use ostler_shm::board::Board;
 
@@ -149,11 +150,7 @@ pub(super) fn fingerprint(case: &DeathCase, frames: &[Frame]) -> u64 {
     let cause = case.cause.split(", at address").next().unwrap_or_default();
     let functions = frames.iter().take(FINGERPRINT_FRAMES).map(|frame| frame.function.as_str());
     let bytes = std::iter::once(cause).chain(functions).flat_map(|text| text.bytes().chain([0]));
-    // FNV-1a.
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    hash.max(1)
+    fnv1a(bytes).max(1)
 }
 
 /// The stack on one line, as much of it as there is room for.

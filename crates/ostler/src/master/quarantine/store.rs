@@ -10,6 +10,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use ostler_core::fnv::fnv1a;
+
 use crate::error::{Error, Result};
 use crate::log::Record;
 use crate::options::Options;
@@ -118,7 +120,7 @@ impl Store {
         package: &[u8],
         mut record: Record,
     ) -> std::result::Result<Kept, NotKept> {
-        let name = format!("{PREFIX}{}-{:016x}", package.len(), hash(package));
+        let name = format!("{PREFIX}{}-{:016x}", package.len(), fnv1a(package.iter().copied()));
         let path = self.directory.join(format!("{name}.bin"));
         let count = match self.kept.get(&name) {
             Some(count) => count.saturating_add(1),
@@ -175,13 +177,6 @@ fn count_in(path: &Path) -> Option<u64> {
     let (_, rest) = text.rsplit_once("\"count\":")?;
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok()
-}
-
-/// FNV-1a.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]
@@ -286,7 +281,7 @@ mod tests {
         assert_eq!(store.keep(b"poison", record()).unwrap().count, 1);
         // A symbolic link in the way of a package leads nowhere.
         std::os::unix::fs::symlink("/nowhere/else", directory.0.join("target")).unwrap();
-        let part = store.directory.join(format!("{PREFIX}1-{:016x}.{PART}", hash(b"1")));
+        let part = store.directory.join(format!("{PREFIX}1-{:016x}.{PART}", fnv1a(*b"1")));
         std::os::unix::fs::symlink("target", &part).unwrap();
         assert!(matches!(store.keep(b"1", record()), Err(NotKept::Failed(_))));
     }
