@@ -66,7 +66,6 @@ impl Reports {
             }
         } else if !death.expected {
             if self.deaths.admits(now) {
-                let session = case.phase.map(|phase| phase.session).filter(|id| *id > 0);
                 tracing::warn!(
                     %worker,
                     name,
@@ -76,7 +75,7 @@ impl Reports {
                     took_delivery,
                     cause = case.cause,
                     callback = case.callback(),
-                    session,
+                    session = case.session(),
                     elapsed_ms = case.elapsed_ms,
                     age_ms = case.age_ms,
                     memory_peak_kib = case.memory_peak_kib,
@@ -84,7 +83,6 @@ impl Reports {
                 );
             }
         } else if death.killed == Some(KillCause::DrainTimeout) {
-            let session = case.phase.map(|phase| phase.session).filter(|id| *id > 0);
             tracing::warn!(
                 %worker,
                 name,
@@ -94,7 +92,7 @@ impl Reports {
                 took_delivery,
                 held_by = case.held_by,
                 callback = case.callback(),
-                session,
+                session = case.session(),
                 elapsed_ms = case.elapsed_ms,
                 "worker did not leave in time"
             );

@@ -9,6 +9,7 @@ pub(crate) mod accepting;
 pub(crate) mod accepting_reactor;
 pub(crate) mod acceptor;
 mod base;
+mod books;
 mod bound_descriptors;
 mod certificate_watch;
 mod companion;

@@ -65,6 +65,11 @@ impl DeathCase {
         self.phase.map(callback_of)
     }
 
+    /// The session of that callback, if it had one.
+    pub(in crate::manager) fn session(&self) -> Option<u64> {
+        self.phase.map(|phase| phase.session).filter(|session| *session > 0)
+    }
+
     /// The same as it is told to who looks for packages that kill; `None`: it was about none.
     pub(in crate::manager) fn dying_callback(&self) -> Option<DyingCallback> {
         let phase = self.phase?;

@@ -18,6 +18,7 @@ use ostler_core::ids::{ProcessKey, Slot};
 use ostler_core::shutdown;
 use ostler_shm::commons::{Commons, RELAYS};
 
+use super::books::some;
 use super::event_loop::Master;
 use super::ports::ListeningPorts;
 use crate::control::{Channel, FromProcess, Received, ToManager, ToProcess};
@@ -334,7 +335,6 @@ fn log_relays(relays: &[u64; RELAYS]) {
     if sent == 0 && taken == 0 {
         return;
     }
-    let some = |count: u64| (count > 0).then_some(count);
     // Their worker died, or did not look until the end.
     let lost = some(sent.saturating_sub(taken));
     tracing::info!(sent, taken, lost, refused = some(refused), "outputs for other workers");
