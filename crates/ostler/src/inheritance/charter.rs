@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::options::{Change, Options};
 use crate::sys::process::Dumping;
 use crate::sys::process_name::Instance;
-use crate::sys::{program, sealed_file};
+use crate::sys::sealed_file;
 
 /// Longest charter: thousands of options of ports, and their paths.
 const CHARTER_BYTES_MAX: u64 = 4 << 20;
@@ -80,19 +80,9 @@ impl Charter {
 
     /// Reads it, in a worker. The text says what is wrong with it.
     pub(super) fn read(file: &OwnedFd) -> std::result::Result<Self, String> {
-        if !sealed_file::is_sealed(file) {
-            return Err("its charter is no sealed file".to_owned());
-        }
-        let length = program::length(file).map_err(|error| error.to_string())?;
-        if length > CHARTER_BYTES_MAX {
-            return Err(format!("its charter has {length} bytes"));
-        }
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-        match program::read_at(file, 0, &mut bytes) {
-            Ok(true) => Self::parse(&bytes),
-            Ok(false) => Err("its charter is cut".to_owned()),
-            Err(error) => Err(format!("its charter cannot be read: {error}")),
-        }
+        let bytes = sealed_file::read(file, CHARTER_BYTES_MAX)
+            .map_err(|error| format!("its charter cannot be read: {error}"))?;
+        Self::parse(&bytes)
     }
 
     fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {

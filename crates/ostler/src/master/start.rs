@@ -104,11 +104,9 @@ pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
     let quarantine = Store::open(&options)?;
     // Before anybody can know that there is a server to send a signal to.
     let signals = hold_signals()?;
-    let program = match options.start {
-        Start::Fork => None,
-        Start::Exec => Some(locate(&options.program)?),
-    };
-    let origin = Origin::of_this_process(&options.program);
+    let located = locate(&options.program);
+    let origin = Origin::of_this_process(&located);
+    let program = (options.start == Start::Exec).then_some(located).transpose()?;
     BOUND.fetch_add(1, Ordering::Relaxed);
     let (predecessor, passed_on) = Predecessor::take(&options)?.unzip();
     let ports = ListeningPorts::open(&options, passed_on.unwrap_or_default())?;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::manager::locate;
+use crate::error::Error;
 
 /// Program, arguments and directory, as they were when the server was bound.
 #[derive(Debug)]
@@ -17,10 +17,10 @@ pub(in crate::master) struct Origin {
 }
 
 impl Origin {
-    /// Of this process; `program` is the option of that name.
-    pub(in crate::master) fn of_this_process(program: &str) -> Self {
+    /// Of this process, whose program lies there.
+    pub(in crate::master) fn of_this_process(path: &Result<PathBuf, Error>) -> Self {
         Self {
-            path: locate(program).map_err(|error| error.to_string()),
+            path: path.as_ref().cloned().map_err(ToString::to_string),
             arguments: std::env::args_os().collect(),
             directory: std::env::current_dir().ok(),
         }

@@ -1,6 +1,5 @@
 //! In a new master: the one whose place it takes.
 
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use crate::inheritance::left_socket;
 use crate::master::ports::PassedOn;
 use crate::options::{Mode, Options};
 use crate::sys::process::{self, ProcessId};
-use crate::sys::{poll, program};
+use crate::sys::{poll, sealed_file};
 
 /// Names the socket to the old master. Not like any option, as that of workers.
 pub(super) const VARIABLE: &str = "OSTLER_PREDECESSOR";
@@ -144,18 +143,8 @@ fn message(
 
 /// The names in a list, each with a zero byte behind it.
 fn names_in(list: &OwnedFd) -> Problem<Vec<String>> {
-    let read = || -> io::Result<Vec<u8>> {
-        let length = program::length(list)?;
-        if length > LIST_BYTES_MAX {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-        match program::read_at(list, 0, &mut bytes)? {
-            true => Ok(bytes),
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
-    };
-    let bytes = read().map_err(|error| format!("its list of listeners cannot be read: {error}"))?;
+    let bytes = sealed_file::read(list, LIST_BYTES_MAX)
+        .map_err(|error| format!("its list of listeners cannot be read: {error}"))?;
     let names = bytes.split_inclusive(|&byte| byte == 0);
     names
         .map(|name| match name.split_last() {
@@ -168,7 +157,7 @@ fn names_in(list: &OwnedFd) -> Problem<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::{control_socket, eventfd, sealed_file};
+    use crate::sys::{control_socket, eventfd};
 
     fn receive_from(
         will: ToNewMaster,
