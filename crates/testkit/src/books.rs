@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::{TestError, TestResult};
+use crate::line_books::LineBooks;
 use crate::log_line::LogLine;
 
 /// The master's account. `accepted` counts connections, `received` packages.
@@ -33,13 +34,7 @@ impl Books {
     /// # Errors
     /// When a field is no number. What is missing is 0: the server tells only what happened.
     pub fn from_line(line: &LogLine) -> TestResult<Self> {
-        let mut numbers = BTreeMap::new();
-        for (name, text) in &line.fields {
-            let number = text.parse::<u64>().map_err(|_| {
-                TestError::new(format!("the books say {name}={text}, which is no number"))
-            })?;
-            numbers.insert(name.clone(), number);
-        }
+        let LineBooks(mut numbers) = LineBooks::of_line(line)?;
         let mut take = |name: &str| numbers.remove(name).unwrap_or(0);
         Ok(Self {
             accepted: take("accepted"),

@@ -1,14 +1,12 @@
 //! The books of groups: one line at the master's end, if there were any.
 
-use std::collections::BTreeMap;
-
 use crate::error::{TestError, TestResult};
+use crate::line_books::LineBooks;
 use crate::log::Log;
-use crate::log_line::LogLine;
 
 /// The master's account of memberships and of messages to groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GroupBooks(BTreeMap<String, u64>);
+pub struct GroupBooks(LineBooks);
 
 impl GroupBooks {
     /// Those of a log; all is 0 when it has none.
@@ -16,31 +14,13 @@ impl GroupBooks {
     /// # Errors
     /// When there are several, or a field is no number.
     pub fn of_log(log: &Log) -> TestResult<Self> {
-        let is_theirs =
-            |line: &LogLine| line.label == "master" && line.message == "books of groups";
-        let lines: Vec<LogLine> = log.parsed().into_iter().filter(is_theirs).collect();
-        match lines.as_slice() {
-            [] => Ok(Self::default()),
-            [line] => Self::from_line(line),
-            many => Err(TestError::new(format!("{} books of groups", many.len()))),
-        }
-    }
-
-    fn from_line(line: &LogLine) -> TestResult<Self> {
-        let mut numbers = BTreeMap::new();
-        for (name, text) in &line.fields {
-            let number = text
-                .parse::<u64>()
-                .map_err(|_| TestError::new(format!("the books of groups say {name}={text}")))?;
-            numbers.insert(name.clone(), number);
-        }
-        Ok(Self(numbers))
+        LineBooks::of_log(log, "books of groups").map(Self)
     }
 
     /// A number of the line, 0 when there is none of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> u64 {
-        self.0.get(name).copied().unwrap_or(0)
+        self.0.get(name)
     }
 
     /// Demands `joined = members + left + ended` and
@@ -49,10 +29,9 @@ impl GroupBooks {
     /// # Errors
     /// When that is not so.
     pub fn check_balance(&self) -> TestResult {
-        let sum = |names: &[&str]| names.iter().map(|name| self.get(name)).sum::<u64>();
-        let are_members = self.get("joined") == sum(&["members", "left", "ended"]);
-        let fates = ["delivered", "skipped", "closed", "gone"];
-        if are_members && self.get("addressed") == sum(&fates) {
+        let are_members = self.get("joined") == self.0.sum(&["members", "left", "ended"]);
+        let fates = self.0.sum(&["delivered", "skipped", "closed", "gone"]);
+        if are_members && self.get("addressed") == fates {
             return Ok(());
         }
         Err(TestError::new(format!("the books of groups do not balance: {self:?}")))
@@ -62,12 +41,14 @@ impl GroupBooks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log_line::LogLine;
 
     #[test]
     fn they_are_read_and_one_too_many_is_found() {
         let line = "2026-11-23T10:00:00.123Z INFO master books of groups joined=9 left=5 ended=4 \
             messages=2 addressed=18 delivered=10 skipped=5 closed=2 gone=1";
-        let read = |line: &str| GroupBooks::from_line(&LogLine::parse(line).unwrap()).unwrap();
+        let read =
+            |line: &str| GroupBooks(LineBooks::of_line(&LogLine::parse(line).unwrap()).unwrap());
         let books = read(line);
         books.check_balance().unwrap();
         assert_eq!((books.get("messages"), books.get("nothing")), (2, 0));

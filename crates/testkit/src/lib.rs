@@ -41,6 +41,7 @@ mod frame;
 mod group_books;
 mod judge;
 mod leaks;
+mod line_books;
 mod load;
 mod log;
 mod log_line;

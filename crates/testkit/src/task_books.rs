@@ -1,8 +1,8 @@
 //! The books of tasks: one line at the master's end, if there were any.
 
 use crate::error::{TestError, TestResult};
+use crate::line_books::LineBooks;
 use crate::log::Log;
-use crate::log_line::LogLine;
 
 /// The master's account of tasks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,32 +25,17 @@ impl TaskBooks {
     /// # Errors
     /// When there are several, or a field is no number.
     pub fn of_log(log: &Log) -> TestResult<Self> {
-        let is_theirs = |line: &LogLine| line.label == "master" && line.message == "books of tasks";
-        let lines: Vec<LogLine> = log.parsed().into_iter().filter(is_theirs).collect();
-        match lines.as_slice() {
-            [] => Ok(Self::default()),
-            [line] => Self::from_line(line),
-            many => Err(TestError::new(format!("{} books of tasks", many.len()))),
-        }
-    }
-
-    fn from_line(line: &LogLine) -> TestResult<Self> {
-        let number = |name: &str| match line.field(name) {
-            None => Ok(0),
-            Some(text) => text
-                .parse::<u64>()
-                .map_err(|_| TestError::new(format!("the books of tasks say {name}={text}"))),
-        };
+        let books = LineBooks::of_log(log, "books of tasks")?;
         Ok(Self {
-            asked: number("asked")?,
-            finished: number("finished")?,
-            failed: number("failed")?,
-            dropped: number("dropped")?,
-            left: number("left")?,
-            refused: number("refused")?,
-            redelivered: number("redelivered")?,
-            results: number("results")?,
-            unheard: number("unheard")?,
+            asked: books.get("asked"),
+            finished: books.get("finished"),
+            failed: books.get("failed"),
+            dropped: books.get("dropped"),
+            left: books.get("left"),
+            refused: books.get("refused"),
+            redelivered: books.get("redelivered"),
+            results: books.get("results"),
+            unheard: books.get("unheard"),
         })
     }
 
