@@ -8,7 +8,7 @@ use crate::server::throw_exception;
 use crate::zend::Thrown;
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{
-    Class, Function, NOT_SERIALIZABLE, PUBLIC, Parameter, kind, optional, required,
+    Class, Function, NOT_SERIALIZABLE, Parameter, kind, method, optional, required,
 };
 use crate::zend::message::throw_error;
 use crate::zend::object::{self, Embedded, Handlers};
@@ -29,15 +29,6 @@ impl Embedded for Atomic64 {
     fn handlers() -> &'static Handlers<Self> {
         &LONG
     }
-}
-
-const fn method(
-    name: &'static std::ffi::CStr,
-    handler: crate::zend::call::Handler,
-    parameters: &'static [Parameter],
-    returns: u32,
-) -> Function {
-    Function { name, handler, parameters, returns, flags: PUBLIC }
 }
 
 const VALUE: &[Parameter] = &[optional(c"value", kind::INT, c"0")];

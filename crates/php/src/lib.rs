@@ -28,23 +28,15 @@ use ext_php_rs::prelude::php_module;
 use ext_php_rs::zend::ModuleEntry;
 
 use zend::call::handler;
-use zend::class::{Class, Function, kind};
+use zend::class::{Class, Function, function, kind};
 
 const FUNCTIONS: &[Function] = &[
-    function(c"swoole_last_error", handler!(errors::last_error), kind::INT),
-    function(c"swoole_errno", handler!(errors::last_error), kind::INT),
-    function(c"swoole_clear_error", handler!(errors::clear_error), kind::VOID),
-    function(c"swoole_version", handler!(version), kind::STRING),
-    function(c"swoole_cpu_num", handler!(cpu_num), kind::INT),
+    function(c"swoole_last_error", handler!(errors::last_error), &[], kind::INT),
+    function(c"swoole_errno", handler!(errors::last_error), &[], kind::INT),
+    function(c"swoole_clear_error", handler!(errors::clear_error), &[], kind::VOID),
+    function(c"swoole_version", handler!(version), &[], kind::STRING),
+    function(c"swoole_cpu_num", handler!(cpu_num), &[], kind::INT),
 ];
-
-const fn function(
-    name: &'static std::ffi::CStr,
-    handler: zend::call::Handler,
-    returns: u32,
-) -> Function {
-    Function { name, handler, parameters: &[], returns, flags: 0 }
-}
 
 /// `swoole_version(): string`
 fn version(call: &mut zend::call::Call<'_>) -> Result<(), zend::Thrown> {

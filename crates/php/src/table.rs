@@ -10,7 +10,7 @@ use ostler::shared::{Column, Row, Table, TableDesign, TableError};
 use crate::server::throw_exception;
 use crate::zend::call::{Call, handler, text};
 use crate::zend::class::{
-    Class, Function, NOT_SERIALIZABLE, PUBLIC, Parameter, kind, optional, required,
+    Class, Function, NOT_SERIALIZABLE, Parameter, kind, method, optional, required,
 };
 use crate::zend::message::{throw_error, warning};
 use crate::zend::object::{self, Embedded, Handlers};
@@ -48,15 +48,6 @@ impl Embedded for State {
     fn handlers() -> &'static Handlers<Self> {
         &HANDLERS
     }
-}
-
-const fn method(
-    name: &'static std::ffi::CStr,
-    handler: crate::zend::call::Handler,
-    parameters: &'static [Parameter],
-    returns: u32,
-) -> Function {
-    Function { name, handler, parameters, returns, flags: PUBLIC }
 }
 
 const KEY: &[Parameter] = &[required(c"key", kind::STRING)];

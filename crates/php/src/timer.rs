@@ -11,7 +11,9 @@ use ostler::TimerId;
 
 use crate::server::{Ticker, current, uncaught};
 use crate::zend::call::{Call, handler};
-use crate::zend::class::{Class, Function, PUBLIC, STATIC, kind, required, variadic};
+use crate::zend::class::{
+    Class, Function, Parameter, function, kind, required, static_method, variadic,
+};
 use crate::zend::message::warning;
 use crate::zend::value::{self, Array};
 use crate::zend::{Thrown, callable, fault};
@@ -40,53 +42,35 @@ thread_local! {
         const { RefCell::new(ManuallyDrop::new(Timers { all: BTreeMap::new(), last: 0 })) };
 }
 
-const fn function(
-    name: &'static std::ffi::CStr,
-    handler: crate::zend::call::Handler,
-    parameters: &'static [crate::zend::class::Parameter],
-    returns: u32,
-) -> Function {
-    Function { name, handler, parameters, returns, flags: PUBLIC | STATIC }
-}
-
-const ID: &[crate::zend::class::Parameter] = &[required(c"timer_id", kind::INT)];
-const LATER: &[crate::zend::class::Parameter] = &[
+const ID: &[Parameter] = &[required(c"timer_id", kind::INT)];
+const LATER: &[Parameter] = &[
     required(c"ms", kind::INT),
     required(c"callback", kind::MIXED),
     variadic(c"params", kind::MIXED),
 ];
 
 const METHODS: &[Function] = &[
-    function(c"tick", handler!(tick), LATER, kind::INT | kind::FALSE),
-    function(c"after", handler!(after), LATER, kind::INT | kind::FALSE),
-    function(c"exists", handler!(exists), ID, kind::BOOL),
-    function(c"info", handler!(info), ID, kind::ARRAY | kind::NULL),
-    function(c"stats", handler!(stats), &[], kind::ARRAY),
-    function(c"list", handler!(list), &[], kind::ARRAY),
-    function(c"clear", handler!(clear), ID, kind::BOOL),
-    function(c"clearAll", handler!(clear_all), &[], kind::BOOL),
+    static_method(c"tick", handler!(tick), LATER, kind::INT | kind::FALSE),
+    static_method(c"after", handler!(after), LATER, kind::INT | kind::FALSE),
+    static_method(c"exists", handler!(exists), ID, kind::BOOL),
+    static_method(c"info", handler!(info), ID, kind::ARRAY | kind::NULL),
+    static_method(c"stats", handler!(stats), &[], kind::ARRAY),
+    static_method(c"list", handler!(list), &[], kind::ARRAY),
+    static_method(c"clear", handler!(clear), ID, kind::BOOL),
+    static_method(c"clearAll", handler!(clear_all), &[], kind::BOOL),
 ];
 
 /// The same as functions.
 pub(crate) const FUNCTIONS: &[Function] = &[
-    plain(c"swoole_timer_tick", handler!(tick), LATER, kind::INT | kind::FALSE),
-    plain(c"swoole_timer_after", handler!(after), LATER, kind::INT | kind::FALSE),
-    plain(c"swoole_timer_exists", handler!(exists), ID, kind::BOOL),
-    plain(c"swoole_timer_info", handler!(info), ID, kind::ARRAY | kind::NULL),
-    plain(c"swoole_timer_stats", handler!(stats), &[], kind::ARRAY),
-    plain(c"swoole_timer_list", handler!(list), &[], kind::ARRAY),
-    plain(c"swoole_timer_clear", handler!(clear), ID, kind::BOOL),
-    plain(c"swoole_timer_clear_all", handler!(clear_all), &[], kind::BOOL),
+    function(c"swoole_timer_tick", handler!(tick), LATER, kind::INT | kind::FALSE),
+    function(c"swoole_timer_after", handler!(after), LATER, kind::INT | kind::FALSE),
+    function(c"swoole_timer_exists", handler!(exists), ID, kind::BOOL),
+    function(c"swoole_timer_info", handler!(info), ID, kind::ARRAY | kind::NULL),
+    function(c"swoole_timer_stats", handler!(stats), &[], kind::ARRAY),
+    function(c"swoole_timer_list", handler!(list), &[], kind::ARRAY),
+    function(c"swoole_timer_clear", handler!(clear), ID, kind::BOOL),
+    function(c"swoole_timer_clear_all", handler!(clear_all), &[], kind::BOOL),
 ];
-
-const fn plain(
-    name: &'static std::ffi::CStr,
-    handler: crate::zend::call::Handler,
-    parameters: &'static [crate::zend::class::Parameter],
-    returns: u32,
-) -> Function {
-    Function { name, handler, parameters, returns, flags: 0 }
-}
 
 /// Declares the class.
 pub(crate) fn declare() -> Class {

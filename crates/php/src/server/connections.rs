@@ -7,9 +7,9 @@ use ext_php_rs::types::Zval;
 
 use super::construct::current;
 use super::sending::list;
-use super::{CLASSES, method, sessions};
+use super::{CLASSES, sessions};
 use crate::zend::call::{Call, handler};
-use crate::zend::class::{Class, Function, NOT_SERIALIZABLE, kind, required};
+use crate::zend::class::{Class, Function, NOT_SERIALIZABLE, kind, method, required};
 use crate::zend::object::{self, Embedded, Handlers};
 use crate::zend::{Thrown, message};
 

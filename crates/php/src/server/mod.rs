@@ -27,8 +27,8 @@ use state::{Phase, ServerState};
 use crate::zend::Thrown;
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{
-    Class, DYNAMIC_PROPERTIES, Default, Function, NOT_SERIALIZABLE, PRIVATE, PUBLIC, Property,
-    kind, optional, required,
+    Class, DYNAMIC_PROPERTIES, Default, Function, NOT_SERIALIZABLE, PRIVATE, PUBLIC, Parameter,
+    Property, kind, method, optional, required,
 };
 use crate::zend::fault::Uncaught;
 use crate::zend::message::{throw_error, warning};
@@ -59,15 +59,6 @@ pub(crate) static CLASSES: Classes = Classes {
     connections: Cell::new(std::ptr::null_mut()),
 };
 
-const fn method(
-    name: &'static std::ffi::CStr,
-    handler: crate::zend::call::Handler,
-    parameters: &'static [crate::zend::class::Parameter],
-    returns: u32,
-) -> Function {
-    Function { name, handler, parameters, returns, flags: PUBLIC }
-}
-
 const METHODS: &[Function] = &[
     method(
         c"__construct",
@@ -80,26 +71,8 @@ const METHODS: &[Function] = &[
         ],
         kind::NONE,
     ),
-    method(
-        c"listen",
-        handler!(port::listen),
-        &[
-            required(c"host", kind::STRING),
-            required(c"port", kind::INT),
-            required(c"sock_type", kind::INT),
-        ],
-        kind::OBJECT | kind::FALSE,
-    ),
-    method(
-        c"addlistener",
-        handler!(port::listen),
-        &[
-            required(c"host", kind::STRING),
-            required(c"port", kind::INT),
-            required(c"sock_type", kind::INT),
-        ],
-        kind::OBJECT | kind::FALSE,
-    ),
+    method(c"listen", handler!(port::listen), LISTEN, kind::OBJECT | kind::FALSE),
+    method(c"addlistener", handler!(port::listen), LISTEN, kind::OBJECT | kind::FALSE),
     method(
         c"on",
         handler!(lifecycle::on),
@@ -202,8 +175,8 @@ const METHODS: &[Function] = &[
     ),
     method(c"getClientList", handler!(sending::client_list), CLIENT_LIST, INFO),
     method(c"connection_list", handler!(sending::client_list), CLIENT_LIST, INFO),
-    method(c"exists", handler!(sessions::exists), &[required(c"fd", kind::INT)], kind::BOOL),
-    method(c"exist", handler!(sessions::exists), &[required(c"fd", kind::INT)], kind::BOOL),
+    method(c"exists", handler!(sessions::exists), FD, kind::BOOL),
+    method(c"exist", handler!(sessions::exists), FD, kind::BOOL),
     method(c"getClientInfo", handler!(sessions::client_info), CLIENT_INFO, INFO),
     method(c"connection_info", handler!(sessions::client_info), CLIENT_INFO, INFO),
     method(c"getWorkerId", handler!(lifecycle::worker_id), &[], kind::INT | kind::FALSE),
@@ -231,13 +204,18 @@ const METHODS: &[Function] = &[
     ),
 ];
 
-const CLIENT_INFO: &[crate::zend::class::Parameter] = &[
+const CLIENT_INFO: &[Parameter] = &[
     required(c"fd", kind::INT),
     optional(c"reactor_id", kind::INT, c"-1"),
     optional(c"ignoreError", kind::BOOL, c"false"),
 ];
-const FD: &[crate::zend::class::Parameter] = &[required(c"fd", kind::INT)];
-const CLIENT_LIST: &[crate::zend::class::Parameter] =
+const LISTEN: &[Parameter] = &[
+    required(c"host", kind::STRING),
+    required(c"port", kind::INT),
+    required(c"sock_type", kind::INT),
+];
+const FD: &[Parameter] = &[required(c"fd", kind::INT)];
+const CLIENT_LIST: &[Parameter] =
     &[optional(c"start_fd", kind::INT, c"0"), optional(c"find_count", kind::INT, c"10")];
 const INFO: u32 = kind::ARRAY | kind::FALSE;
 

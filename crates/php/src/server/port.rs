@@ -5,12 +5,12 @@ use ext_php_rs::types::{ZendHashTable, ZendObject};
 use super::events::{self, PORT_EVENTS};
 use super::sock_type::{Placeholder, SSL, SockType};
 use super::state::{Phase, PortState, ServerState, port_slot, slot};
-use super::{CLASSES, callbacks, connections, method, public, server};
+use super::{CLASSES, callbacks, connections, public, server};
 use crate::errors;
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{
     Class, DYNAMIC_PROPERTIES, Default, Function, NOT_SERIALIZABLE, PRIVATE, Property, kind,
-    required,
+    method, required,
 };
 use crate::zend::message::{throw_error, warning};
 use crate::zend::{Thrown, object};

@@ -84,6 +84,36 @@ pub(crate) struct Function {
     pub(crate) flags: u32,
 }
 
+/// A public method.
+pub(crate) const fn method(
+    name: &'static CStr,
+    handler: Handler,
+    parameters: &'static [Parameter],
+    returns: u32,
+) -> Function {
+    Function { name, handler, parameters, returns, flags: PUBLIC }
+}
+
+/// A public method that belongs to no object.
+pub(crate) const fn static_method(
+    name: &'static CStr,
+    handler: Handler,
+    parameters: &'static [Parameter],
+    returns: u32,
+) -> Function {
+    Function { flags: PUBLIC | STATIC, ..method(name, handler, parameters, returns) }
+}
+
+/// A function of no class.
+pub(crate) const fn function(
+    name: &'static CStr,
+    handler: Handler,
+    parameters: &'static [Parameter],
+    returns: u32,
+) -> Function {
+    Function { flags: 0, ..method(name, handler, parameters, returns) }
+}
+
 /// The value that a property begins with.
 pub(crate) enum Default {
     Null,
