@@ -10,12 +10,8 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use daemon::Place;
-use ostler_testkit::{DEADLINE, Signal, TestError, TestResult, wait_until};
-
-fn check(condition: bool, text: impl std::fmt::Debug) -> TestResult {
-    if condition { Ok(()) } else { Err(TestError::new(format!("{text:?}"))) }
-}
+use daemon::{Place, check};
+use ostler_testkit::{DEADLINE, Signal, TestResult, wait_until};
 
 fn link(pid: u32, name: &str) -> std::path::PathBuf {
     std::fs::read_link(format!("/proc/{pid}/{name}")).unwrap_or_default()

@@ -12,12 +12,8 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::process::Command;
 
-use daemon::{Daemon, Place};
+use daemon::{Daemon, Place, check};
 use ostler_testkit::{DEADLINE, Signal, TestError, TestResult, TestServer, wait_until};
-
-fn check(condition: bool, text: impl std::fmt::Debug) -> TestResult {
-    if condition { Ok(()) } else { Err(TestError::new(format!("{text:?}"))) }
-}
 
 /// A server of a program that can be replaced on disk.
 struct Deployed {
@@ -59,11 +55,14 @@ impl Deployed {
         wait_until(text, || self.count(text) > before)
     }
 
+    /// Whose the pid file is.
+    fn pid(&self) -> Option<u32> {
+        let text = std::fs::read_to_string(self.place.path("pid")).unwrap_or_default();
+        text.trim().parse().ok()
+    }
+
     fn wait_for_pid(&self, what: &str, is_it: impl Fn(u32) -> bool) -> TestResult {
-        wait_until(what, || {
-            let text = std::fs::read_to_string(self.place.path("pid")).unwrap_or_default();
-            text.trim().parse().is_ok_and(&is_it)
-        })
+        wait_until(what, || self.pid().is_some_and(&is_it))
     }
 
     /// Asks for a new master, and waits until it is in charge.
@@ -246,9 +245,7 @@ fn ports_of_all_sorts_go_over_and_keep_their_paths() -> TestResult {
 
 /// The old master serves on, has its pid file, and can be replaced later.
 fn check_goes_on(deployed: &Deployed, old: Daemon, whole: &[u8]) -> TestResult {
-    let same = deployed.place.daemon_at(old.address)?;
-    check(same.pid == old.pid, "the pid file is the old one's")?;
-    std::mem::forget(same);
+    check(deployed.pid() == Some(old.pid), "the pid file is the old one's")?;
     old.echoes("goes on")?;
     deployed.deploy(whole)?;
     let new = deployed.succeed(&old)?;

@@ -12,6 +12,11 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use crate::talk::Scratch;
 
+/// Fails with this, unless the condition holds.
+pub fn check(condition: bool, text: impl std::fmt::Debug) -> TestResult {
+    if condition { Ok(()) } else { Err(TestError::new(format!("{text:?}"))) }
+}
+
 /// Where a daemon's files are.
 pub struct Place {
     scratch: Scratch,
