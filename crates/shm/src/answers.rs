@@ -45,7 +45,7 @@ impl AnswerGiver {
     pub fn append(
         &mut self,
         bytes: &impl RingBytes,
-        mut header: Header,
+        header: Header,
         payload: &[u8],
     ) -> Result<u64, NoRoom> {
         let capacity = bytes.capacity();
@@ -54,16 +54,8 @@ impl AnswerGiver {
         if len > ring::max_record(capacity) || placed.end - self.read_seen > capacity {
             return Err(NoRoom);
         }
-        if placed.pad > 0 {
-            self.seq += 1;
-            ring::write_pad(bytes, self.head, placed.pad, self.seq, 0);
-        }
-        self.seq += 1;
-        header.len = len as u32;
-        header.seq = self.seq;
-        let offset = placed.position & (capacity - 1);
-        bytes.write_bytes(offset + HEADER_SIZE as u64, payload);
-        bytes.write_header(offset, &header);
+        let header = Header { len: len as u32, ..header };
+        ring::write_record(bytes, (self.head, placed), &mut self.seq, header, &[payload]);
         self.head = placed.end;
         Ok(placed.end)
     }

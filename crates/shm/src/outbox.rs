@@ -41,7 +41,7 @@ impl Outbox {
         &mut self,
         down: &DownWords,
         bytes: &impl RingBytes,
-        mut header: Header,
+        header: Header,
         payload: &[&[u8]],
     ) -> Result<(), NoRoom> {
         let capacity = bytes.capacity();
@@ -51,20 +51,8 @@ impl Outbox {
             return Err(NoRoom);
         }
         let placed = ring::place(self.head, len, capacity);
-        if placed.pad > 0 {
-            self.seq += 1;
-            ring::write_pad(bytes, self.head, placed.pad, self.seq, header.stamp);
-        }
-        self.seq += 1;
-        header.len = len as u32;
-        header.seq = self.seq;
-        let offset = placed.position & (capacity - 1);
-        let mut at = offset + HEADER_SIZE as u64;
-        for piece in payload {
-            bytes.write_bytes(at, piece);
-            at += piece.len() as u64;
-        }
-        bytes.write_header(offset, &header);
+        let header = Header { len: len as u32, ..header };
+        ring::write_record(bytes, (self.head, placed), &mut self.seq, header, payload);
         self.head = placed.end;
         step(Step::Appended);
         Ok(())

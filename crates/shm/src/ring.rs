@@ -63,6 +63,29 @@ pub fn write_pad(bytes: &impl RingBytes, head: u64, pad: u64, seq: u64, stamp: u
     bytes.write_header(head & (bytes.capacity() - 1), &header);
 }
 
+/// Writes a record where it is placed behind `head`, with the pad before it, and counts both in
+/// `seq`. The header says how long it is; its `seq` is set here.
+pub(crate) fn write_record(
+    bytes: &impl RingBytes,
+    (head, placed): (u64, Placement),
+    seq: &mut u64,
+    header: Header,
+    payload: &[&[u8]],
+) {
+    if placed.pad > 0 {
+        *seq += 1;
+        write_pad(bytes, head, placed.pad, *seq, header.stamp);
+    }
+    *seq += 1;
+    let offset = placed.position & (bytes.capacity() - 1);
+    let mut at = offset + HEADER_SIZE as u64;
+    for piece in payload {
+        bytes.write_bytes(at, piece);
+        at += piece.len() as u64;
+    }
+    bytes.write_header(offset, &Header { seq: *seq, ..header });
+}
+
 /// Whether a header's length, written by a peer, is possible for a record at `position` of which
 /// bytes below `limit` are published.
 #[must_use]
