@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::Location;
 
+use slab::Slab;
+
 use super::owned_output::NO_SESSION;
 
 /// Bytes of a place in the source that are told: its end.
@@ -45,18 +47,11 @@ pub(super) fn place(at: &Location<'_>) -> String {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HolderId(usize);
 
-/// All that hold; places are used again.
-#[derive(Default)]
-struct Holders {
-    places: Vec<Option<Holder>>,
-    free: Vec<usize>,
-}
-
 /// The leaving state of a worker.
 #[derive(Default)]
 pub(crate) struct Leaving {
     /// The process does not end while there are any.
-    holders: RefCell<Holders>,
+    holders: RefCell<Slab<Holder>>,
     /// User code asked to be replaced.
     is_wanted: Cell<bool>,
     /// Nothing will be given any more: the process ends when nothing holds it.
@@ -72,32 +67,23 @@ pub(crate) struct Leaving {
 impl Leaving {
     /// One more holds this process.
     pub(crate) fn hold(&self, holder: Holder) -> HolderId {
-        let mut holders = self.holders.borrow_mut();
-        let id = holders.free.pop().unwrap_or(holders.places.len());
-        match holders.places.get_mut(id) {
-            Some(place) => *place = Some(holder),
-            None => holders.places.push(Some(holder)),
-        }
-        HolderId(id)
+        HolderId(self.holders.borrow_mut().insert(holder))
     }
 
     /// It does so no more.
     pub(crate) fn release(&self, HolderId(id): HolderId) {
-        let mut holders = self.holders.borrow_mut();
-        let held = holders.places.get_mut(id).and_then(Option::take);
+        let held = self.holders.borrow_mut().try_remove(id);
         ostler_core::invariant!(held.is_some(), "who lets a process go has held it");
-        holders.free.push(id);
     }
 
     /// How many hold it.
     pub(super) fn count(&self) -> usize {
-        let holders = self.holders.borrow();
-        holders.places.len() - holders.free.len()
+        self.holders.borrow().len()
     }
 
     /// Who they are, in words.
     pub(super) fn holders(&self) -> Vec<String> {
-        self.holders.borrow().places.iter().flatten().map(Holder::to_string).collect()
+        self.holders.borrow().iter().map(|(_, holder)| holder.to_string()).collect()
     }
 
     /// The manager asks what holds this process.
