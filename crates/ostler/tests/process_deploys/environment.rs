@@ -101,5 +101,5 @@ fn a_manager_of_another_version_is_told_from_one_that_talks_nonsense() -> TestRe
     let (reader, _writer) = std::io::pipe()?;
     let five = [reader.as_fd(); 5];
     let good = bequest(1, lanes, 0);
-    says(&[(&good, &five), (&[0; 128], &[])], "its charter is no sealed file")
+    says(&[(&good, &five), (&[0; 128], &[])], "its charter cannot be read: it is no sealed file")
 }
