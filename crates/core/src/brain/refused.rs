@@ -81,6 +81,8 @@ impl Brain {
             return false;
         }
         self.books.waiting_refused();
+        // It may have begun to wait again since the refusal was decided.
+        self.look_whether_it_waits(slot);
         true
     }
 

@@ -222,3 +222,32 @@ fn a_package_that_a_worker_gets_after_all_is_not_answered() {
     let finished = items.iter().filter(|(id, item)| world.state(*id, *item) == State::Finished);
     assert_eq!(finished.count() as u64 + world.brain.books().refused, 2);
 }
+
+/// Between the decision and the answer the session begins to wait again, for a package that came
+/// back; when that is refused and nothing more of it may be read, it waits for nothing.
+#[test]
+fn who_is_answered_for_a_package_that_came_back_waits_no_more() {
+    let dispatch = Dispatch::SessionHash;
+    let port = port_settings(dispatch, CrashPolicy::Redeliver(1), 16);
+    let port = PortSettings { queue_wait_max_ns: LIMIT, answers_refused: true, ..port };
+    let mut world = serving_with(BrainSettings {
+        workers: 2,
+        ports: PerPort::new(port, Vec::new()),
+        ..settings(dispatch, CrashPolicy::Redeliver(1))
+    });
+    let sessions = [(); 8].map(|()| world.connected());
+    let asks = *sessions.iter().find(|id| world.home(**id) == 1).unwrap();
+    let item = world.request(asks);
+    world.start(1);
+    world.die(1);
+    world.pause(true);
+    world.pass(LIMIT);
+    world.refuse_overdue();
+    // It gets another home.
+    world.set_workers(1);
+    world.actions();
+    assert_eq!(world.state(asks, item), State::Gone);
+    assert_eq!(world.brain.queue_due(), None, "it waits for nothing");
+    world.pause(false);
+    world.calm_down();
+}
