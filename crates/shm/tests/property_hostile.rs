@@ -7,6 +7,7 @@
 mod plain;
 
 use plain::hostile::{peer_block, up_bytes};
+use plain::hostile_answers::answers;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -35,6 +36,27 @@ fn no_bytes_break_the_reader_of_addresses() {
         .run(&bytes, |(kind, mut bytes)| {
             bytes.insert(0, kind);
             peer_block(&bytes);
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// A worker may say that it has read what it has not; it loses answers, and harms nobody else.
+#[test]
+fn no_lie_about_answers_breaks_an_end_of_their_ring() {
+    let step = prop_oneof![
+        4 => any::<u8>().prop_map(|size| vec![1, size]),
+        2 => Just(vec![4]),
+        2 => Just(vec![5]),
+        3 => Just(vec![8]),
+        1 => (any::<u8>(), any::<u8>()).prop_map(|(form, by)| vec![0, form, by]),
+        1 => proptest::collection::vec(any::<u8>(), 1..12),
+    ];
+    let mut runner =
+        TestRunner::new(Config { cases: 20_000, failure_persistence: None, ..Config::default() });
+    runner
+        .run(&proptest::collection::vec(step, 0..200), |steps| {
+            answers(&steps.concat());
             Ok(())
         })
         .unwrap();

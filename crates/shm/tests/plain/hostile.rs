@@ -1,42 +1,17 @@
 //! A worker that writes anything into its words and its out ring, against the reactor's functions.
 
 use super::Plain;
+use super::script::{Script, set};
 use ostler_shm::consumer::Consumer;
 use ostler_shm::giver::{Giver, ProtocolViolation};
 use ostler_shm::peer::PeerBlock;
 use ostler_shm::record::{HEADER_SIZE, Header, RecordKind};
 use ostler_shm::ring::RingBytes;
 use ostler_shm::sleep::Ringer;
-use ostler_shm::sync::{AtomicU64, Ordering};
+use ostler_shm::sync::Ordering;
 use ostler_shm::words::{DownWords, ProcessWords, UpWords};
 
 const CAPACITY: u64 = 4096;
-
-/// Bytes to be read as a script; ends in zeroes.
-struct Script<'a>(&'a [u8]);
-
-impl Script<'_> {
-    fn byte(&mut self) -> u8 {
-        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
-        *first
-    }
-
-    fn word(&mut self) -> u64 {
-        u64::from_le_bytes(std::array::from_fn(|_| self.byte()))
-    }
-
-    /// A number near `now`, or aligned and not far, or any.
-    fn number(&mut self, now: u64) -> u64 {
-        match self.byte() % 5 {
-            0 => now.wrapping_add(u64::from(self.byte()) * 64),
-            1 => now.wrapping_add(u64::from(self.byte() % 4)),
-            2 => now.wrapping_sub(u64::from(self.byte())),
-            3 => u64::from(self.byte()) * 64,
-            _ => self.word(),
-        }
-    }
-}
 
 struct Lane {
     process: ProcessWords,
@@ -56,7 +31,7 @@ struct Lane {
 /// Plays a script. Panics when one of the reactor's functions breaks its promise; their own panics
 /// and endless loops are found by who calls this.
 pub fn up_bytes(script: &[u8]) {
-    let mut script = Script(script);
+    let mut script = Script::new(script);
     let mut lane = Lane {
         process: ProcessWords::new(),
         down: DownWords::new(),
@@ -71,7 +46,7 @@ pub fn up_bytes(script: &[u8]) {
         written: 0,
         seq: 0,
     };
-    while !script.0.is_empty() {
+    while !script.is_empty() {
         // A lane with nonsense in it is condemned: nothing more is read.
         if lane.step(&mut script).is_err() {
             return;
@@ -204,9 +179,4 @@ pub fn peer_block(bytes: &[u8]) {
     assert!(bytes.starts_with(block.as_bytes()));
     let address = block.address().expect("what was read has an address");
     assert_eq!(PeerBlock::new(address), Some(block), "an address has one form");
-}
-
-fn set(word: &AtomicU64, script: &mut Script<'_>) {
-    let value = script.number(word.load(Ordering::Relaxed));
-    word.store(value, Ordering::Relaxed);
 }

@@ -5,6 +5,8 @@
 #![allow(missing_docs, dead_code)] // test code; each user needs a part of it
 
 pub mod hostile;
+pub mod hostile_answers;
+mod script;
 
 use ostler_shm::record::{HEADER_SIZE, Header};
 use ostler_shm::ring::RingBytes;
