@@ -5,7 +5,8 @@ use std::time::Duration;
 /// The handlers as the user writes them.
 pub(crate) const HANDLERS: &str = "echo, sleep_ms:N, slow_every:N,MS, defer_ms:N, crash_every:N, \
     crash_on:TEXT, \
-     big_reply:N, stream:N, sendfile:N, task, task_wait, task_send, broadcast or orders";
+     big_reply:N, stream:N, sendfile:N, task[:US], task_defer[:US], task_wait, task_send, \
+     broadcast or orders";
 
 /// What is done with a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +34,12 @@ pub(crate) enum Behaviour {
     Stream(usize),
     /// Send a file of N bytes, whatever came.
     Sendfile(usize),
-    /// Let a task worker send it back: its result is sent when it comes.
-    Task,
+    /// Let a task worker send it back, which takes it so long: its result is sent when it comes; a
+    /// failure closes the session.
+    Task(Duration),
+    /// The same, and the package is deferred until then: a death of the worker meanwhile is the
+    /// client's, too.
+    TaskDefer(Duration),
     /// Wait for a task worker to send it back.
     TaskWait,
     /// Send it back, and give it to a task worker that nobody listens to.
@@ -53,6 +58,10 @@ impl Behaviour {
             value.parse::<u64>().map_err(|_| format!("`{text}`: write a number behind `{name}:`"))
         };
         let pause = |value: &str| number(value).map(Duration::from_millis);
+        let work = |value: &str| match value {
+            "" => Ok(Duration::ZERO),
+            value => number(value).map(Duration::from_micros),
+        };
         match name {
             "echo" => Ok(Self::Echo),
             "sleep_ms" => pause(value).map(Self::Sleep),
@@ -71,7 +80,8 @@ impl Behaviour {
             "big_reply" => number(value).map(|len| Self::BigReply(len as usize)),
             "stream" => number(value).map(|len| Self::Stream(len as usize)),
             "sendfile" => number(value).map(|len| Self::Sendfile(len as usize)),
-            "task" => Ok(Self::Task),
+            "task" => Ok(Self::Task(work(value)?)),
+            "task_defer" => Ok(Self::TaskDefer(work(value)?)),
             "task_wait" => Ok(Self::TaskWait),
             "task_send" => Ok(Self::TaskSend),
             "broadcast" => Ok(Self::Broadcast),
@@ -98,7 +108,9 @@ mod tests {
             ("big_reply:7", Behaviour::BigReply(7)),
             ("stream:8", Behaviour::Stream(8)),
             ("sendfile:9", Behaviour::Sendfile(9)),
-            ("task", Behaviour::Task),
+            ("task", Behaviour::Task(Duration::ZERO)),
+            ("task:7", Behaviour::Task(Duration::from_micros(7))),
+            ("task_defer:8", Behaviour::TaskDefer(Duration::from_micros(8))),
             ("task_wait", Behaviour::TaskWait),
             ("task_send", Behaviour::TaskSend),
             ("broadcast", Behaviour::Broadcast),
@@ -114,6 +126,7 @@ mod tests {
             ("tea", "crash_on:TEXT"),
             ("sleep_ms", "a number"),
             ("defer_ms:x", "a number"),
+            ("task:x", "a number"),
             ("slow_every:100", "slow_every:N,MS"),
             ("slow_every:x,5", "a number"),
             ("crash_on:", "a text"),

@@ -83,7 +83,8 @@ impl Echo {
         match &self.behaviour {
             // What is deferred, or goes through a task worker, is answered elsewhere.
             Behaviour::Echo | Behaviour::Defer(_) | Behaviour::Broadcast => package,
-            Behaviour::Task | Behaviour::TaskWait | Behaviour::TaskSend => package,
+            Behaviour::Task(_) | Behaviour::TaskDefer(_) => package,
+            Behaviour::TaskWait | Behaviour::TaskSend => package,
             Behaviour::Sleep(pause) => {
                 sleep(*pause);
                 package
@@ -143,7 +144,10 @@ impl Handler for Echo {
             return self.stream(0, len, session.writer()?);
         }
         match self.behaviour {
-            Behaviour::Task => return through_a_task(worker, session, package),
+            Behaviour::Task(_) => return through_a_task(worker, session, package),
+            Behaviour::TaskDefer(_) => {
+                return through_a_task_deferred(worker, session, package);
+            }
             Behaviour::TaskWait => {
                 let result = worker.task_wait(package, TASK_PATIENCE)?;
                 return drop_if_full(session.send(&result));
@@ -164,6 +168,11 @@ impl Handler for Echo {
 
     /// What came goes back, to whoever listens.
     fn on_task(&mut self, _: &Worker, task: &Task) -> Outcome {
+        if let Behaviour::Task(work) | Behaviour::TaskDefer(work) = &self.behaviour
+            && !work.is_zero()
+        {
+            sleep(*work);
+        }
         Ok(task.finish(task)?)
     }
 }
@@ -171,8 +180,21 @@ impl Handler for Echo {
 /// The package goes through a task worker, and what comes back to the client.
 fn through_a_task(worker: &Worker, session: &Session, package: &Package) -> Outcome {
     let id = session.id();
-    worker.task(package).then::<Echo>(move |_, worker, result| {
-        drop_if_full(worker.session(id).send(result.bytes()?))
+    worker.task(package).then::<Echo>(move |_, worker, result| match result.bytes() {
+        Ok(bytes) => drop_if_full(worker.session(id).send(bytes)),
+        // Its client has to learn of it, and an echo has no words of its own.
+        Err(_) => Ok(worker.session(id).close()?),
+    })?;
+    Ok(())
+}
+
+/// The same, and until then the package is in hand.
+fn through_a_task_deferred(worker: &Worker, session: &Session, package: &Package) -> Outcome {
+    let Some(mut deferred) = package.defer() else { return Ok(()) };
+    let id = session.id();
+    worker.task(package).then::<Echo>(move |_, worker, result| match result.bytes() {
+        Ok(bytes) => drop_if_full(deferred.send(bytes)),
+        Err(_) => Ok(worker.session(id).close()?),
     })?;
     Ok(())
 }

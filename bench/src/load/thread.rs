@@ -42,6 +42,11 @@ impl LoadThread {
         &self.progress
     }
 
+    /// Whether the load has ended by itself.
+    pub fn is_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Waits for the load to end by itself.
     pub fn join(mut self) -> Result<LoadReport> {
         match self.thread.take().map(JoinHandle::join) {

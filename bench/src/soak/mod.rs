@@ -16,6 +16,7 @@ mod kill_close;
 mod kill_manager;
 mod kill_master;
 mod kill_redeliver;
+mod kill_tasks;
 mod memory;
 mod mostly_deaf;
 mod non_readers;
@@ -41,7 +42,7 @@ use sheet::Sheet;
 
 type Scenario = fn(&Stage, &mut Sheet<'_>) -> TestResult;
 
-const SCENARIOS: [(&str, Scenario); 14] = [
+const SCENARIOS: [(&str, Scenario); 17] = [
     ("reload", reload::run),
     ("kill-redeliver-echo", kill_redeliver::echo),
     ("kill-redeliver-2ms", kill_redeliver::two_ms),
@@ -56,6 +57,9 @@ const SCENARIOS: [(&str, Scenario); 14] = [
     ("deaf-listeners", deaf_listeners::run),
     ("mostly-deaf", mostly_deaf::run),
     ("streams", streams::run),
+    ("tasks-redeliver", kill_tasks::redelivered),
+    ("tasks-fail", kill_tasks::failed),
+    ("tasks-askers", kill_tasks::deserted),
 ];
 
 /// What to soak.

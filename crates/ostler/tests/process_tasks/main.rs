@@ -4,6 +4,7 @@
 mod deaths;
 mod foreman;
 mod lives;
+mod promise;
 mod queue;
 mod results;
 #[path = "../support/mod.rs"]
