@@ -83,6 +83,9 @@ pub trait ProcessBody: Sized + 'static {
 /// Reloads leave it alone unless [`UserProcess::follows_reload`] is said. When the server ends it
 /// is told after the last event worker has ended.
 ///
+/// Who is told to leave gets a TERM as well: it ends a program that the process has become by exec,
+/// and lets code with a handler of its own for that signal end a call that blocks.
+///
 /// ```no_run
 /// use std::time::Duration;
 /// use ostler::{Restart, Server, UserProcess};

@@ -13,8 +13,8 @@ use super::report;
 use super::spawn::{Gated, LaneDescriptors, fork_process};
 use super::token::Source;
 use crate::control::{DeathNotice, DyingCallback, ShortText, ToManager, ToMaster};
-use crate::sys::clock;
 use crate::sys::epoll::Interest;
+use crate::sys::{clock, signal};
 
 impl Driver<'_> {
     /// Does what the supervisor asks for; answers with what it has to be told at once.
@@ -29,7 +29,10 @@ impl Driver<'_> {
             SupervisorAction::Serve { serve, leave } => {
                 self.say(&ToMaster::Serve { serve, leave })?
             }
-            SupervisorAction::Leave(worker) => self.say(&ToMaster::Leave(worker))?,
+            SupervisorAction::Leave(worker) => {
+                self.say(&ToMaster::Leave(worker))?;
+                self.interrupt(worker);
+            }
             SupervisorAction::Kill(worker, cause) => self.kill(worker, cause),
             SupervisorAction::Died { worker, exit, killed, took_delivery, expected } => {
                 self.died(DeathNotice { worker, exit, killed, took_delivery, expected })?;
@@ -227,6 +230,19 @@ impl Driver<'_> {
             // child.
             let _ = self.epoll.remove(gated.pidfd());
         })
+    }
+
+    /// A user process may be in a call that does not end, or may have become another program: TERM
+    /// says it there, too. What waits in the engine is told by its lane.
+    fn interrupt(&self, process: ProcessKey) {
+        if process.kind != ProcessKind::User {
+            return;
+        }
+        if let Some(child) = self.children.get(process)
+            && let Err(error) = child.pidfd.send(signal::TERM)
+        {
+            tracing::debug!(%process, %error, "TERM cannot be sent");
+        }
     }
 
     /// Kills a worker; one that should have left is asked first what holds it.

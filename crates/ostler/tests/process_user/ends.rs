@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ostler_testkit::{DEADLINE, ServerBuilder, Signal, TestResult, TestServer};
+use ostler_testkit::{DEADLINE, Process, ServerBuilder, Signal, TestResult, TestServer};
 
 use crate::crew::Crew;
 use crate::support::{check, round_trip, start, wait_lines, wait_serving};
@@ -51,6 +51,25 @@ fn whether_they_come_back_is_their_policy() -> TestResult {
         }
     }
     Ok(())
+}
+
+/// It cannot look at its lane any more: TERM says that it has to leave. Waiting for it until it is
+/// killed would take longer than the test.
+#[test]
+fn one_that_has_become_another_program_ends_with_the_server() -> TestResult {
+    let crew = Crew::new()?;
+    let builder = crew.server(1, &["it=wait"]).set("drain_timeout_ms", 120_000);
+    let server = start(deadly(builder.set("shutdown_timeout_ms", 240_000)), 1)?;
+    crew.wait_for(&server, "it start", 1)?;
+    crew.order("it", "become sleep")?;
+    server.wait_for("the other program", |server| {
+        let is_it = |process: Process| {
+            let name = std::fs::read_to_string(format!("/proc/{}/comm", process.pid()));
+            name.is_ok_and(|name| name == "sleep\n")
+        };
+        server.tree().processes().into_iter().any(is_it)
+    })?;
+    server.stop()
 }
 
 #[test]

@@ -12,12 +12,12 @@
 //! * `hang`: it does not become ready.
 //!
 //! Orders are `send TEXT` (to all sessions), `exit CODE`, `fail`, `panic`, `done`, `hang`, `leave`,
-//! `hostile`, `thread`, `reload WHAT`; each is done once and its file removed. Every life is
-//! told in `CREW_DIR/journal`, and so is every event of the companion. At an event it waits as
-//! long as the file `hold_EVENT` exists, and ends when `die_EVENT` does. It asks for a reload at
-//! `on_start` when `reload_at_start` exists. A worker waits at its start as long as `hold_wSLOT`
-//! exists, and asks for a reload when a client says `reload WHAT`; `WHAT` is `workers`, `tasks`,
-//! `processes`, or the name of a process. The answer is told in the journal.
+//! `hostile`, `thread`, `reload WHAT`, `become PROGRAM`; each is done once and its file removed.
+//! Every life is told in `CREW_DIR/journal`, and so is every event of the companion. At an event it
+//! waits as long as the file `hold_EVENT` exists, and ends when `die_EVENT` does. It asks for a
+//! reload at `on_start` when `reload_at_start` exists. A worker waits at its start as long as
+//! `hold_wSLOT` exists, and asks for a reload when a client says `reload WHAT`; `WHAT` is
+//! `workers`, `tasks`, `processes`, or the name of a process. The answer is told in the journal.
 
 #[path = "probe/memory.rs"]
 #[allow(dead_code, reason = "of another program, which needs all of it")]
@@ -25,6 +25,7 @@ mod memory;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -117,6 +118,7 @@ fn obey(worker: &Worker, name: &str) -> Result<Next, ostler::Failure> {
         "panic" => std::panic::resume_unwind(Box::new("told to panic")),
         "done" => return Ok(Next::End),
         "hang" => std::thread::sleep(Duration::from_secs(3_600)),
+        "become" => return Err(std::process::Command::new(rest).arg("3600").exec().into()),
         "leave" => worker.leave(),
         "reload" => reload_and_wait(worker, name, rest)?,
         "hostile" => {
