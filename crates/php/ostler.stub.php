@@ -39,6 +39,8 @@ namespace Ostler {
         public function getCallback(string $event_name): mixed {}
         /** Options: docs/php/OPTIONS.md. */
         public function set(array $settings): bool {}
+        /** A process beside the workers, which the server supervises; its index. */
+        public function addProcess(object $process): int|false {}
         /** Returns, in the master, when the server has ended. */
         public function start(): bool {}
         public function send(int|string $fd, string $send_data, int $serverSocket = -1): bool {}
@@ -52,6 +54,11 @@ namespace Ostler {
         public function taskWaitMulti(array $tasks, float $timeout = 0.5): array|false {}
         /** A result, in `onTask`. */
         public function finish(mixed $data): bool {}
+        public function taskCo(array $tasks, float $timeout = 0.5): array|false {}
+        /** Nobody, as long as silent sessions are ended: that happens to the millisecond. */
+        public function heartbeat(bool $ifCloseConnection = true): array|false {}
+        /** `SWOOLE_WORKER_BUSY` or `SWOOLE_WORKER_EXIT`, of the worker that asks. */
+        public function getWorkerStatus(int $worker_id = -1): int|false {}
         public function pause(int $fd): bool {}
         public function resume(int $fd): bool {}
         public function confirm(int $fd): bool {}
@@ -121,6 +128,61 @@ namespace Ostler {
         public function valid(): bool {}
     }
 
+    /** What one process at a time holds; a dead one holds nothing. */
+    class Lock
+    {
+        /** Why the last call was refused: a number of the system. */
+        public int $errCode = 0;
+
+        public function __construct(int $type = \SWOOLE_MUTEX) {}
+        /** `LOCK_EX` or `LOCK_SH`, with `LOCK_NB` without waiting. */
+        public function lock(int $operation = \LOCK_EX, float $timeout = -1.0): bool {}
+        public function lockwait(float $timeout = 1.0): bool {}
+        public function trylock(): bool {}
+        public function lock_read(): bool {}
+        public function trylock_read(): bool {}
+        public function unlock(): bool {}
+        public function destroy(): void {}
+    }
+
+    /** A process of the program's own: beside a server (`Server::addProcess`), or by itself (`start`). */
+    class Process
+    {
+        /** The number of this side's end of the pipe. */
+        public $pipe = null;
+        public $msgQueueId = null;
+        public $msgQueueKey = null;
+        public $pid = null;
+        /** Its number among the processes of a server, behind those of all workers. */
+        public $id = null;
+
+        /** `$pipe_type`: 0 none, 1 a stream, 2 messages. */
+        public function __construct(callable $callback, bool $redirect_stdin_and_stdout = false, int $pipe_type = 2, bool $enable_coroutine = false) {}
+        /** Its number, in the process that calls this. */
+        public function start(): int|false {}
+        public function read(int $size = 8192): string|false {}
+        public function write(string $data): int|false {}
+        public function close(int $which = 0): bool {}
+        public function exit(int $exit_code = 0): bool {}
+        /** Becomes another program; a path, which is not looked for. */
+        public function exec(string $exec_file, array $args): bool {}
+        public function name(string $process_name): bool {}
+        public function set(array $settings): void {}
+        public function setTimeout(float $seconds): bool {}
+        public function setBlocking(bool $blocking): void {}
+        public function setPriority(int $which, int $priority, ?int $who = null): bool {}
+        public function getPriority(int $which, ?int $who = null): int|false {}
+        public static function kill(int $pid, int $signal_no = 15): bool {}
+        /** `pid`, `code`, `signal` of a child that has ended. */
+        public static function wait(bool $blocking = true): array|false {}
+        /** The callback runs between two instructions of the program. */
+        public static function signal(int $signal_no, mixed $callback = null): bool {}
+        public static function alarm(int $usec, int $type = 0): bool {}
+        public static function daemon(bool $nochdir = true, bool $noclose = true, array $pipes = []): bool {}
+        public static function setAffinity(array $cpu_settings): bool {}
+        public static function getAffinity(): array {}
+    }
+
     class Exception extends \Exception {}
     class ExitException extends Exception {}
     class Constant {}
@@ -141,6 +203,58 @@ namespace Ostler\Server {
         public function set(array $settings): void {}
         public function on(string $event_name, mixed $callback): bool {}
         public function getCallback(string $event_name): mixed {}
+    }
+
+    /** With `event_object`: what `onConnect`, `onReceive` and `onClose` get beside the server. */
+    class Event
+    {
+        public int $reactor_id = 0;
+        public int $fd = 0;
+        public float $dispatch_time = 0.0;
+        public mixed $data = null;
+    }
+
+    /** The same of `onPacket`. */
+    class Packet
+    {
+        public int $server_socket = 0;
+        public int $server_port = 0;
+        public float $dispatch_time = 0.0;
+        public string $address = '';
+        public int $port = 0;
+        public string $data = '';
+    }
+
+    /** The same of `onWorkerError`. */
+    class StatusInfo
+    {
+        public int $worker_id = 0;
+        public int $worker_pid = 0;
+        public int $status = 0;
+        public int $exit_code = 0;
+        public int $signal = 0;
+    }
+
+    /** With `task_use_object` or `event_object`: what `onTask` gets. */
+    class Task
+    {
+        public mixed $data = null;
+        public float $dispatch_time = 0.0;
+        public int $id = -1;
+        public int $worker_id = -1;
+        public int $flags = 0;
+
+        /** A result, as long as `onTask` runs. */
+        public function finish(mixed $data): bool {}
+    }
+
+    /** With `event_object`: what `onFinish` gets. */
+    class TaskResult
+    {
+        public int $task_id = 0;
+        public int $task_worker_id = 0;
+        public float $dispatch_time = 0.0;
+        public mixed $data = null;
     }
 }
 

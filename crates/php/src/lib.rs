@@ -9,6 +9,8 @@
 //! | `timer` | `Timer` |
 //! | `table` | `Table` |
 //! | `atomic` | `Atomic`, `Atomic\Long` |
+//! | `lock` | `Lock` |
+//! | `process` | `Process`: processes of the program's own, and signals |
 //!
 //! A program's code runs in workers and in the companion, never in the master or the manager. How
 //! the extension is built and why it is no member of the workspace is decision 63; what ends a
@@ -17,6 +19,8 @@
 mod atomic;
 mod constants;
 mod errors;
+mod lock;
+mod process;
 mod server;
 mod table;
 mod timer;
@@ -73,11 +77,20 @@ extern "C" fn start(_kind: i32, number: i32) -> i32 {
     alias(timer::declare(), "Swoole\\Timer");
     atomic::declare(alias);
     alias(table::declare(), "Swoole\\Table");
+    alias(lock::declare(), "Swoole\\Lock");
+    alias(process::declare(), "Swoole\\Process");
+    zend::interrupt::install(process::signals::between_instructions);
     constants::declare(number, alias);
     if has_swoole_names {
         zend::class::declare_functions(FUNCTIONS);
         zend::class::declare_functions(timer::FUNCTIONS);
     }
+    0
+}
+
+/// A request ends: PHP's memory goes.
+extern "C" fn end_of_request(_kind: i32, _number: i32) -> i32 {
+    process::signals::forget_all();
     0
 }
 
@@ -92,5 +105,9 @@ extern "C" fn info(_module: *mut ModuleEntry) {
 /// The module, as PHP asks for it.
 #[php_module]
 pub fn module(module: ModuleBuilder) -> ModuleBuilder {
-    module.name("ostler").startup_function(start).info_function(info)
+    module
+        .name("ostler")
+        .startup_function(start)
+        .request_shutdown_function(end_of_request)
+        .info_function(info)
 }

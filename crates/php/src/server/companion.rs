@@ -4,6 +4,7 @@ use ostler::{Outcome, ReloadReport, ServerEvents, Worker, WorkerDeath};
 
 use super::events::ServerEvent;
 use super::handler::begin_process;
+use super::objects::Filled;
 use super::state::{ProcessKind, ServerState, slot};
 use crate::zend::value;
 
@@ -48,6 +49,17 @@ impl PhpEvents {
     }
 }
 
+/// The number that a program knows a process by: task workers come behind those that serve clients,
+/// and its own processes behind them.
+fn id_of(server: &ServerState, death: &WorkerDeath) -> i64 {
+    let slot = i64::from(death.slot());
+    match death.name().bytes().next() {
+        Some(b't') => super::start::setting(server, "worker_num").unwrap_or(0) + slot,
+        Some(b'u') => super::user::first_id(server) + slot,
+        _ => slot,
+    }
+}
+
 impl ServerEvents for PhpEvents {
     fn on_start(&mut self, _: &Worker) -> Outcome {
         self.tell(ServerEvent::Start)
@@ -80,13 +92,22 @@ impl ServerEvents for PhpEvents {
     fn on_worker_error(&mut self, _: &Worker, death: &WorkerDeath) -> Outcome {
         // SAFETY: as the field says.
         let server = unsafe { &*self.server };
-        let mut given = [
-            value::object(server.object),
-            value::long(i64::from(death.slot())),
-            value::long(i64::from(death.pid())),
-            value::long(i64::from(death.exit_code().unwrap_or(0))),
-            value::long(i64::from(death.signal().unwrap_or(0))),
-        ];
+        let (id, pid) = (id_of(server, death), i64::from(death.pid()));
+        let code = i64::from(death.exit_code().unwrap_or(0));
+        let signal = i64::from(death.signal().unwrap_or(0));
+        let this = value::object(server.object);
+        if server.has_event_objects.get()
+            && let Some(object) = Filled::new(|classes| classes.status_info)
+        {
+            // As wait(2) has it.
+            let status = code << 8 | signal;
+            let object = object.long(0, id).long(1, pid).long(2, status);
+            let object = object.long(3, code).long(4, signal);
+            server.call(ServerEvent::WorkerError, &mut [this, object.argument()]);
+            return Ok(());
+        }
+        let mut given =
+            [this, value::long(id), value::long(pid), value::long(code), value::long(signal)];
         server.call(ServerEvent::WorkerError, &mut given);
         Ok(())
     }

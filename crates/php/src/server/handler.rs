@@ -1,24 +1,33 @@
 //! What the engine tells a worker, told to the callbacks of the program.
 
+use std::mem::ManuallyDrop;
+
+use ext_php_rs::types::Zval;
 use ostler::{CloseReason, Handler, Outcome, Package, Packet, Session, Task, TaskResult, Worker};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::events::{PortEvent, ServerEvent};
+use super::functions;
+use super::objects::Filled;
 use super::sessions::reactor_of;
 use super::state::Given;
-use super::state::{Process, ProcessKind, ServerState, slot};
+use super::state::{PortState, Process, ProcessKind, ServerState, slot};
 use super::tasks;
+use crate::process::signals;
 use crate::zend::value::{self, Array, OwnString};
 use crate::zend::{opcache, process, stack};
 
 /// The handler of a worker.
+#[derive(Clone, Copy)]
 pub(super) struct PhpHandler {
     /// The frame of `start()`, in which the worker's loop runs, keeps the server's object alive.
     server: *const ServerState,
     /// Whether there is only one, so that nothing has to be looked up.
     has_one_port: bool,
     has_one_reactor: bool,
+    /// Whether a port has a function that tells the lengths of packages.
+    has_lengths: bool,
 }
 
 impl PhpHandler {
@@ -28,15 +37,18 @@ impl PhpHandler {
         let state = unsafe { &*server };
         let kind = if worker.is_task_worker() { ProcessKind::Task } else { ProcessKind::Event };
         begin_process(state, worker, kind);
+        let count = state.ports.borrow().len();
+        let has_length = |(_, port): (_, &PortState)| port.length.borrow().is_some();
         let reactors = super::start::setting(state, "reactor_num").unwrap_or(0);
         Self {
             server,
-            has_one_port: state.ports.borrow().len() == 1,
+            has_one_port: count == 1,
+            has_lengths: (0..count).filter_map(|number| state.port(number)).any(has_length),
             has_one_reactor: reactors == 1 && state.mode == super::state::Mode::Process,
         }
     }
 
-    fn server(&self) -> &ServerState {
+    pub(super) fn server(&self) -> &ServerState {
         // SAFETY: as the field says.
         unsafe { &*self.server }
     }
@@ -46,6 +58,46 @@ impl PhpHandler {
             return 0;
         }
         session.port().map_or(0, |port| usize::from(port.id()))
+    }
+
+    /// Server, session and reactor, or server and an object, as arguments of a callback.
+    fn call_event(&self, session: &Session, event: PortEvent, reactor: i64, data: Option<Zval>) {
+        let server = self.server();
+        let port = self.port_of(session);
+        let this = value::object(server.object);
+        if server.has_event_objects.get()
+            && let Some(object) = Filled::new(|classes| classes.event)
+        {
+            let object = object.long(0, reactor).long(1, session.id().cast_signed()).now(2);
+            let object = match data {
+                Some(data) => object.value(3, data),
+                None => object,
+            };
+            server.call_port(port, event, &mut [this, object.argument()]);
+            return;
+        }
+        let (session, reactor) = (value::id(session.id()), value::long(reactor));
+        match data.map(ManuallyDrop::new) {
+            Some(data) => {
+                let mut given = [this, session, reactor, data];
+                server.call_port(port, event, &mut given);
+                let [_, _, _, data] = given;
+                drop(ManuallyDrop::into_inner(data));
+            }
+            None => {
+                server.call_port(port, event, &mut [this, session, reactor]);
+            }
+        }
+    }
+
+    /// A package has come.
+    pub(super) fn receive(&self, session: &Session, package: &Package) {
+        let server = self.server();
+        let bytes = OwnString::new(package.as_bytes());
+        let string = bytes.as_ptr();
+        server.given.set(Some(Given { string, package: package.as_bytes() }));
+        self.call_event(session, PortEvent::Receive, self.reactor(session), Some(bytes.into()));
+        server.given.set(None);
     }
 
     fn reactor(&self, session: &Session) -> i64 {
@@ -63,6 +115,7 @@ impl PhpHandler {
 /// What every process that runs the program's code begins with.
 pub(super) fn begin_process(server: &ServerState, worker: &Worker, kind: ProcessKind) {
     process::begin(crate::timer::forget_all);
+    signals::begin();
     stack::show_frames();
     opcache::forget_changed_scripts();
     let own = i64::from(rustix::process::getpid().as_raw_nonzero().get());
@@ -75,7 +128,7 @@ pub(super) fn begin_process(server: &ServerState, worker: &Worker, kind: Process
     // It lived a moment ago, or this process would have ended itself.
     let master = Pid::from_raw(server.master.get())
         .and_then(|master| pidfd_open(master, PidfdFlags::empty()).ok());
-    let _ = server.process.set(Process { worker: worker.clone(), kind, master });
+    server.become_process(Process { worker: worker.clone(), kind, master });
     server.slot(slot::MASTER_PID).set_long(i64::from(server.master.get()));
     server.slot(slot::MANAGER_PID).set_long(parent);
     if let Some(id) = server.worker_id() {
@@ -99,26 +152,20 @@ impl Handler for PhpHandler {
     }
 
     fn on_connect(&mut self, _: &Worker, session: &Session) -> Outcome {
-        let server = self.server();
-        let reactor = value::long(self.reactor(session));
-        let mut given = [value::object(server.object), value::id(session.id()), reactor];
-        server.call_port(self.port_of(session), PortEvent::Connect, &mut given);
+        if functions::choose(self.server(), session) {
+            self.call_event(session, PortEvent::Connect, self.reactor(session), None);
+        }
         Ok(())
     }
 
-    fn on_receive(&mut self, _: &Worker, session: &Session, package: &Package) -> Outcome {
-        let server = self.server();
-        let bytes = OwnString::new(package.as_bytes());
-        let mut given = [
-            value::object(server.object),
-            value::id(session.id()),
-            value::long(self.reactor(session)),
-            bytes.argument(),
-        ];
-        let string = bytes.as_ptr();
-        server.given.set(Some(Given { string, package: package.as_bytes() }));
-        server.call_port(self.port_of(session), PortEvent::Receive, &mut given);
-        server.given.set(None);
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
+        if self.has_lengths
+            && let Some((_, port)) = self.server().port(self.port_of(session))
+            && port.length.borrow().is_some()
+        {
+            return functions::receive(*self, port, (worker, session, package));
+        }
+        self.receive(session, package);
         Ok(())
     }
 
@@ -140,19 +187,29 @@ impl Handler for PhpHandler {
         let from = packet.peer().socket_address();
         let path = packet.peer().path().map(|path| path.display().to_string());
         let address = from.map(|from| from.ip().to_string()).or(path).unwrap_or_default();
+        let ports = [listening, from].map(|it| it.map_or(0, |address| i64::from(address.port())));
+        let [own_port, port] = ports;
+        if server.has_event_objects.get()
+            && let Some(object) = Filled::new(|classes| classes.packet)
+        {
+            let object = object.long(0, i64::from(number)).long(1, own_port).now(2);
+            let object = object.text(3, &address).long(4, port).value(5, bytes.into());
+            let mut given = [value::object(server.object), object.argument()];
+            server.call_port(usize::from(number), PortEvent::Packet, &mut given);
+            return Ok(());
+        }
         let array = Array::new()
             .long("server_socket", i64::from(number))
-            .long("server_port", listening.map_or(0, |address| i64::from(address.port())))
+            .long("server_port", own_port)
             .float("dispatch_time", now())
             .text("address", &address)
-            .long("port", from.map_or(0, |from| i64::from(from.port())));
-        let mut client = ext_php_rs::types::Zval::new();
+            .long("port", port);
+        let mut client = Zval::new();
         array.into(&mut client);
-        let mut given =
-            [value::object(server.object), bytes.argument(), std::mem::ManuallyDrop::new(client)];
+        let mut given = [value::object(server.object), bytes.argument(), ManuallyDrop::new(client)];
         server.call_port(usize::from(number), PortEvent::Packet, &mut given);
         let [_, _, client] = given;
-        drop(std::mem::ManuallyDrop::into_inner(client));
+        drop(ManuallyDrop::into_inner(client));
         Ok(())
     }
 
@@ -160,9 +217,7 @@ impl Handler for PhpHandler {
         let server = self.server();
         let reactor = if is_clients(reason) { self.reactor(session) } else { -1 };
         server.closing.set(session.id());
-        let mut given =
-            [value::object(server.object), value::id(session.id()), value::long(reactor)];
-        server.call_port(self.port_of(session), PortEvent::Close, &mut given);
+        self.call_event(session, PortEvent::Close, reactor, None);
         server.closing.set(0);
         Ok(())
     }
@@ -198,7 +253,7 @@ fn is_clients(reason: CloseReason) -> bool {
 }
 
 /// Seconds since 1970.
-fn now() -> f64 {
+pub(super) fn now() -> f64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.unwrap_or_default().as_secs_f64()
 }

@@ -77,8 +77,23 @@ pub(super) fn worker_pid(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 1)?;
     let Some(server) = running(call)? else { return Ok(()) };
     let id = call.long_or(-1)?;
-    match server.worker_id() {
+    match server.worker_id().or(server.user_id.get()) {
         Some(own) if id == -1 || id == own => call.returns_long(i64::from(own_pid())),
+        _ => call.returns_bool(false),
+    }
+}
+
+/// `Server::getWorkerStatus(int $worker_id = -1): int|false`: whoever asks is busy with that.
+pub(super) fn worker_status(call: &mut Call<'_>) -> Result<(), Thrown> {
+    const BUSY: i64 = 1;
+    const EXIT: i64 = 3;
+    call.arguments(0, 1)?;
+    let Some(server) = running(call)? else { return Ok(()) };
+    let id = call.long_or(-1)?;
+    match (server.worker_id(), server.worker()) {
+        (Some(own), Some(worker)) if id == -1 || id == own => {
+            call.returns_long(if worker.is_leaving() { EXIT } else { BUSY })
+        }
         _ => call.returns_bool(false),
     }
 }
@@ -103,7 +118,7 @@ pub(super) fn master_pid(call: &mut Call<'_>) -> Result<(), Thrown> {
 
 /// Asks the master for something by a signal.
 fn ask_master(server: &ServerState, signal: Signal) -> bool {
-    let process = server.process.get();
+    let process = server.process();
     let master = process.and_then(|process| process.master.as_ref());
     master.is_some_and(|master| pidfd_send_signal(master, signal).is_ok())
 }

@@ -4,8 +4,10 @@ mod companion;
 mod connections;
 mod construct;
 mod events;
+mod functions;
 mod handler;
 mod lifecycle;
+mod objects;
 mod options;
 mod port;
 mod sending;
@@ -16,6 +18,7 @@ mod start;
 mod state;
 mod tasks;
 mod ticker;
+mod user;
 
 use std::cell::Cell;
 
@@ -48,6 +51,7 @@ pub(crate) struct Classes {
     pub(crate) exception: Cell<*mut zend_class_entry>,
     pub(crate) port: Cell<*mut zend_class_entry>,
     pub(crate) connections: Cell<*mut zend_class_entry>,
+    pub(crate) objects: Cell<Option<objects::ObjectClasses>>,
 }
 
 // SAFETY: written while the module starts, and read by PHP's only thread.
@@ -57,6 +61,7 @@ pub(crate) static CLASSES: Classes = Classes {
     exception: Cell::new(std::ptr::null_mut()),
     port: Cell::new(std::ptr::null_mut()),
     connections: Cell::new(std::ptr::null_mut()),
+    objects: Cell::new(None),
 };
 
 const METHODS: &[Function] = &[
@@ -84,6 +89,12 @@ const METHODS: &[Function] = &[
         handler!(lifecycle::get_callback),
         &[required(c"event_name", kind::STRING)],
         kind::MIXED,
+    ),
+    method(
+        c"addProcess",
+        handler!(user::add_process),
+        &[required(c"process", kind::OBJECT)],
+        kind::INT | kind::FALSE,
     ),
     method(c"set", handler!(settings::set), &[required(c"settings", kind::ARRAY)], kind::BOOL),
     method(c"start", handler!(start::start), &[], kind::BOOL),
@@ -158,6 +169,24 @@ const METHODS: &[Function] = &[
         INFO,
     ),
     method(c"finish", handler!(tasks::finish), &[required(c"data", kind::MIXED)], kind::BOOL),
+    method(
+        c"taskCo",
+        handler!(tasks::task_co),
+        &[required(c"tasks", kind::ARRAY), optional(c"timeout", kind::FLOAT, c"0.5")],
+        INFO,
+    ),
+    method(
+        c"heartbeat",
+        handler!(sending::heartbeat),
+        &[optional(c"ifCloseConnection", kind::BOOL, c"true")],
+        INFO,
+    ),
+    method(
+        c"getWorkerStatus",
+        handler!(lifecycle::worker_status),
+        &[optional(c"worker_id", kind::INT, c"-1")],
+        kind::INT | kind::FALSE,
+    ),
     method(c"pause", handler!(sending::pause), FD, kind::BOOL),
     method(c"resume", handler!(sending::resume), FD, kind::BOOL),
     method(c"confirm", handler!(sending::resume), FD, kind::BOOL),
@@ -224,7 +253,7 @@ const fn public(name: &'static str, kind: u32, default: Default) -> Property {
 }
 
 /// In the order of [`state::slot`].
-const PROPERTIES: [Property; 14] = [
+const PROPERTIES: [Property; 15] = [
     public("setting", kind::ARRAY | kind::NULL, Default::Null),
     public("connections", kind::OBJECT | kind::NULL, Default::Null),
     public("host", kind::STRING, Default::EmptyString),
@@ -239,6 +268,7 @@ const PROPERTIES: [Property; 14] = [
     public("taskworker", kind::BOOL, Default::Bool(false)),
     public("worker_pid", kind::INT, Default::Long(0)),
     Property { name: "listeners", kind: kind::NONE, default: Default::Null, flags: PRIVATE },
+    Property { name: "processes", kind: kind::NONE, default: Default::Null, flags: PRIVATE },
 ];
 
 /// The private properties that have callbacks.
@@ -261,6 +291,7 @@ pub(crate) fn declare(swoole: impl Fn(Class, &str) -> Class) {
         .properties(&properties);
     object::embed::<ServerState>(server.entry());
     swoole(server, "Swoole\\Server");
+    objects::declare(&swoole);
     let connections = connections::declare();
     CLASSES.connections.set(connections.entry());
     swoole(connections, "Swoole\\Connection\\Iterator");

@@ -74,6 +74,7 @@ pub(super) fn add(
         number: std::cell::Cell::new(number),
         has_own_settings: std::cell::Cell::new(false),
         placeholder: std::cell::RefCell::new(Some(placeholder)),
+        length: std::cell::RefCell::default(),
         callbacks: std::default::Default::default(),
     };
     // SAFETY: the class was declared and embedded in `declare`.

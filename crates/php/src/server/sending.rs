@@ -150,6 +150,20 @@ pub(super) fn list(server: &ServerState, port: Option<u16>) -> Vec<i64> {
     ids
 }
 
+/// `Server::heartbeat(bool $ifCloseConnection = true): array|false`: who has been silent for too
+/// long was closed when that time was over, so nobody is ever left.
+pub(super) fn heartbeat(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 1)?;
+    let Some(server) = running(call)? else { return Ok(()) };
+    let _closes = call.bool_or(true)?;
+    let is_set = |name| super::start::setting(server, name).is_some();
+    if !["heartbeat_check_interval", "heartbeat_idle_time"].into_iter().any(is_set) {
+        return call.returns_bool(false);
+    }
+    call.result().set_hashtable(ZendHashTable::new());
+    Ok(())
+}
+
 /// `Server::getClientList(int $start_fd = 0, int $find_count = 10): array|false`
 pub(super) fn client_list(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 2)?;

@@ -2,16 +2,20 @@
 
 use std::panic::AssertUnwindSafe;
 
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::types::ZendHashTable;
 use ext_php_rs::zend::try_catch;
 use ostler::{Server, ServerBuilder};
 
 use super::companion::{self, PhpEvents};
 use super::events::{PortEvent, ServerEvent};
+use super::functions;
 use super::handler::PhpHandler;
 use super::options::{self, Engine, Problem};
 use super::server;
 use super::settings::complete;
 use super::state::{Mode, Phase, PortState, ServerState, port_slot, slot};
+use super::user;
 use crate::zend::call::Call;
 use crate::zend::fault::{self, Uncaught};
 use crate::zend::message::{fatal, warning};
@@ -102,6 +106,13 @@ fn prepare(server: &ServerState) -> Result<Server, String> {
     let coroutines = settings.get("enable_coroutine");
     let ends = coroutines.is_none_or(|on| Scalar(on).is_true());
     server.uncaught.set(if ends { Uncaught::Ends } else { Uncaught::IsTold });
+    let is_on = |name| settings.get(name).is_some_and(|value| Scalar(value).is_true());
+    server.has_event_objects.set(is_on("event_object"));
+    let of_tasks = ["event_object", "task_use_object", "task_object", "task_enable_coroutine"];
+    server.has_task_objects.set(of_tasks.into_iter().any(is_on));
+    if server.mode == Mode::Process {
+        *server.dispatch.borrow_mut() = functions::of_settings(&settings, "dispatch_func")?;
+    }
     let engine = options::translate(&settings, server.mode).map_err(problem)?;
     let mut builder = Server::builder()
         .set("mode", if server.mode == Mode::Base { "base" } else { "process" })
@@ -111,6 +122,7 @@ fn prepare(server: &ServerState) -> Result<Server, String> {
         builder = builder.set(name, value);
     }
     builder = add_ports(server, builder, &engine)?;
+    builder = user::bodies(server).fold(builder, ServerBuilder::process);
     if companion::EVENTS.iter().any(|event| server.has(*event)) {
         let state: *const ServerState = server;
         builder = builder.companion(move |worker| PhpEvents::begin(state, worker));
@@ -132,13 +144,15 @@ fn add_ports(
     common: &Engine,
 ) -> Result<ServerBuilder, String> {
     let count = server.ports.borrow().len();
+    let settings = server.slot(slot::SETTING).array().unwrap_or_default();
     for number in 0..count {
         let Some((object, port)) = server.port(number) else { continue };
-        let own = own_options(object, port, server.mode)?;
-        let engine = match &own {
-            Some(own) if number > 0 => own,
-            _ => common,
-        };
+        let own_settings = own_settings(object, port).filter(|_| number > 0);
+        let own = own_settings.as_deref().map(|own| options::of_port(own, &settings, server.mode));
+        let own = own.transpose().map_err(|problem| problem.text)?;
+        let engine = own.as_ref().unwrap_or(common);
+        let lengths = own_settings.as_deref().unwrap_or(&settings);
+        *port.length.borrow_mut() = functions::of_settings(lengths, "package_length_func")?;
         let name = if number == 0 { "main".to_owned() } else { format!("port{number}") };
         let url = port.kind.url(&port.host, port.number.get(), port.is_encrypted);
         builder = builder.port(&name, &url, |port_builder| {
@@ -151,18 +165,13 @@ fn add_ports(
     Ok(builder)
 }
 
-fn own_options(
+fn own_settings(
     object: *mut ext_php_rs::types::ZendObject,
     port: &PortState,
-    mode: Mode,
-) -> Result<Option<Engine>, String> {
-    if !port.has_own_settings.get() {
-        return Ok(None);
-    }
+) -> Option<ZBox<ZendHashTable>> {
     // SAFETY: a port's properties are those of `port_slot`.
     let settings = unsafe { object::slot(object, port_slot::SETTING) };
-    let Some(settings) = settings.array() else { return Ok(None) };
-    options::translate(&settings, mode).map(Some).map_err(|problem| problem.text)
+    settings.array().filter(|_| port.has_own_settings.get())
 }
 
 /// What the program has not set is filled in with what is in force.

@@ -50,8 +50,10 @@ pub(crate) mod slot {
     pub(crate) const WORKER_PID: usize = 12;
     /// The list of ports that the server itself goes by; private.
     pub(crate) const LISTENERS: usize = 13;
+    /// The list of processes that were added; private.
+    pub(crate) const PROCESSES: usize = 14;
     /// The first callback; private, as all of them.
-    pub(crate) const EVENTS: usize = 14;
+    pub(crate) const EVENTS: usize = 15;
 }
 
 /// The places of a port's properties.
@@ -75,10 +77,22 @@ pub(crate) struct ServerState {
     /// The objects of its ports, the primary one first; its private list of them keeps them alive.
     pub(crate) ports: RefCell<Vec<*mut zend_object>>,
     callbacks: [Callable; SERVER_EVENTS.len()],
+    /// The function that chooses the workers of sessions.
+    pub(crate) dispatch: RefCell<Option<Zval>>,
+    /// The processes that were added; the private list of them keeps them alive.
+    pub(crate) added: RefCell<Vec<*mut zend_object>>,
+    /// The number of the process that was added, when this is one.
+    pub(crate) user_id: Cell<Option<i64>>,
     /// The process in which this is, when that runs the program's code.
-    pub(crate) process: OnceCell<Process>,
+    process: OnceCell<Process>,
+    /// This is a process that one of the server's has forked, and not the server's.
+    is_foreign: Cell<bool>,
     pub(crate) master: Cell<i32>,
     pub(crate) uncaught: Cell<Uncaught>,
+    /// Callbacks get an object in place of several arguments.
+    pub(crate) has_event_objects: Cell<bool>,
+    /// `onTask` does.
+    pub(crate) has_task_objects: Cell<bool>,
     /// What `onReceive` was given, as PHP's string and as the engine's package.
     pub(crate) given: Cell<Option<Given>>,
     /// The task whose `onTask` runs; null otherwise.
@@ -121,6 +135,8 @@ pub(crate) enum ProcessKind {
     Event,
     /// It runs tasks.
     Task,
+    /// It is one that the program has added.
+    User,
     /// It is told of the life of the server.
     Companion,
 }
@@ -134,6 +150,8 @@ pub(crate) struct PortState {
     /// Whether it has settings of its own and inherits none.
     pub(crate) has_own_settings: Cell<bool>,
     pub(crate) placeholder: RefCell<Option<Placeholder>>,
+    /// The function that tells the lengths of its packages.
+    pub(crate) length: RefCell<Option<Zval>>,
     pub(crate) callbacks: [Callable; PORT_EVENTS.len()],
 }
 
@@ -160,9 +178,15 @@ impl ServerState {
             mode,
             ports: RefCell::default(),
             callbacks: Default::default(),
+            dispatch: RefCell::default(),
+            added: RefCell::default(),
+            user_id: Cell::new(None),
             process: OnceCell::new(),
+            is_foreign: Cell::new(false),
             master: Cell::new(0),
             uncaught: Cell::new(Uncaught::Ends),
+            has_event_objects: Cell::new(false),
+            has_task_objects: Cell::new(false),
             given: Cell::new(None),
             task: Cell::new(std::ptr::null()),
             closing: Cell::new(0),
@@ -177,22 +201,42 @@ impl ServerState {
         unsafe { object::slot(self.object, number) }
     }
 
+    /// This process has become one of the server's.
+    pub(crate) fn become_process(&self, process: Process) {
+        let _ = self.process.set(process);
+    }
+
+    /// This process was forked by one of the server's: what is the engine's there is not its own.
+    pub(crate) fn disown(&self) {
+        self.is_foreign.set(true);
+    }
+
+    /// The process in which this is, if it is one of the server's.
+    pub(crate) fn process(&self) -> Option<&Process> {
+        self.process.get().filter(|_| !self.is_foreign.get())
+    }
+
+    /// Whether this process is one that the program has added.
+    pub(crate) fn is_user_process(&self) -> bool {
+        self.process().is_some_and(|process| process.kind == ProcessKind::User)
+    }
+
     /// The number of this worker: task workers come behind those that serve clients.
     pub(crate) fn worker_id(&self) -> Option<i64> {
-        let process = self.process.get()?;
+        let process = self.process()?;
         let slot = i64::from(process.worker.slot());
         match process.kind {
             ProcessKind::Event => Some(slot),
             ProcessKind::Task => {
                 Some(super::start::setting(self, "worker_num").unwrap_or(0) + slot)
             }
-            ProcessKind::Companion => None,
+            ProcessKind::User | ProcessKind::Companion => None,
         }
     }
 
     /// The process in which the program's code runs, if it is one of the server's.
     pub(crate) fn worker(&self) -> Option<&Worker> {
-        self.process.get().map(|process| &process.worker)
+        self.process().map(|process| &process.worker)
     }
 
     /// Takes a callback that was put into its property.

@@ -11,13 +11,14 @@ use ostler::{Task, TaskError, TaskResult, Worker};
 
 use super::events::ServerEvent;
 use super::handler::PhpHandler;
+use super::objects::{Filled, TASK_ID};
 use super::state::{ProcessKind, ServerState};
 use super::{running, server};
 use crate::errors::{self, code};
 use crate::zend::call::Call;
 use crate::zend::message::warning;
 use crate::zend::value;
-use crate::zend::{Thrown, callable, fault, function, globals};
+use crate::zend::{Thrown, callable, fault, function, globals, object};
 
 const STRING: u8 = 0;
 const SERIALIZED: u8 = 1;
@@ -26,11 +27,30 @@ const MULTI_MAX: usize = 1_024;
 
 /// A value as it is sent. Nothing: it cannot be serialised, and an exception says why.
 fn encode(value: &Zval) -> Option<Vec<u8>> {
+    encode_behind(&[], value)
+}
+
+/// The same behind something else.
+fn encode_behind(head: &[u8], value: &Zval) -> Option<Vec<u8>> {
     if let Some(string) = value.zend_str() {
-        return Some([&[STRING], string.as_bytes()].concat());
+        return Some([head, &[STRING], string.as_bytes()].concat());
     }
     let text = function::call("serialize", vec![value.shallow_clone()])?;
-    Some([&[SERIALIZED], text.zend_str()?.as_bytes()].concat())
+    Some([head, &[SERIALIZED], text.zend_str()?.as_bytes()].concat())
+}
+
+/// A result, with the number of the worker that sends it in front.
+fn encode_result(server: &ServerState, value: &Zval) -> Option<Vec<u8>> {
+    let id = server.worker_id().unwrap_or(-1);
+    encode_behind(&id.to_le_bytes(), value)
+}
+
+/// Who has sent a result, and what.
+fn decode_result(bytes: &[u8]) -> (i64, Zval) {
+    match bytes.split_first_chunk() {
+        Some((id, rest)) => (i64::from_le_bytes(*id), decode(rest)),
+        None => (-1, Zval::new()),
+    }
 }
 
 /// What was sent.
@@ -46,7 +66,7 @@ fn decode(bytes: &[u8]) -> Zval {
 
 /// The event worker that asks; nothing, with a warning, elsewhere.
 fn asker(server: &ServerState) -> Option<&Worker> {
-    let process = server.process.get()?;
+    let process = server.process()?;
     if process.kind != ProcessKind::Event {
         warning("tasks can be asked for in event workers only");
         return None;
@@ -104,7 +124,7 @@ pub(super) fn task(call: &mut Call<'_>) -> Result<(), Thrown> {
 /// The result of a task that had a callback of its own.
 fn finished(callback: &mut Zval, result: &TaskResult) {
     let (Some(server), Ok(bytes)) = (super::current(), result.bytes()) else { return };
-    let data = std::mem::ManuallyDrop::new(decode(bytes));
+    let data = std::mem::ManuallyDrop::new(decode_result(bytes).1);
     let number = value::id(result.task());
     let mut given = [value::object(server.object), number, data];
     callable::call_value(callback, &mut given);
@@ -117,43 +137,91 @@ fn finished(callback: &mut Zval, result: &TaskResult) {
 /// nothing, is told to nobody, as in the reference.
 pub(super) fn on_finish(server: &ServerState, result: &TaskResult) {
     let Ok(bytes) = result.bytes() else { return };
-    let data = std::mem::ManuallyDrop::new(decode(bytes));
+    let (source, data) = decode_result(bytes);
+    if server.has_event_objects.get() {
+        return on_finish_object(server, result, source, data);
+    }
+    let data = std::mem::ManuallyDrop::new(data);
     let mut given = [value::object(server.object), value::id(result.task()), data];
     server.call(ServerEvent::Finish, &mut given);
     let [_, _, data] = given;
     drop(std::mem::ManuallyDrop::into_inner(data));
 }
 
+/// The same as an object.
+fn on_finish_object(server: &ServerState, result: &TaskResult, source: i64, data: Zval) {
+    let object = Filled::new(|classes| classes.task_result);
+    let Some(object) = object else { return };
+    let object = object.long(0, result.task().cast_signed()).long(1, source).now(2).value(3, data);
+    server.call(ServerEvent::Finish, &mut [value::object(server.object), object.argument()]);
+}
+
 /// A task that this process runs: `onTask`. What that returns is a result, unless it is nothing.
 pub(super) fn on_task(server: &ServerState, task: &Task) {
     server.task.set(std::ptr::from_ref(task));
-    let data = std::mem::ManuallyDrop::new(decode(task.as_bytes()));
-    let source = value::long(i64::from(task.asker_slot()));
-    let mut given = [value::object(server.object), value::id(task.number()), source, data];
-    let returned = server.call_for(ServerEvent::Task, &mut given);
+    let returned = call_for(server, task);
     if !returned.is_null()
-        && let Some(bytes) = encode(&returned)
+        && let Some(bytes) = encode_result(server, &returned)
         && let Err(error) = task.finish(&bytes)
     {
         warning(&error.to_string());
     }
     fault::after_call(server.uncaught.get());
     server.task.set(std::ptr::null());
+}
+
+/// What `onTask` returns.
+fn call_for(server: &ServerState, task: &Task) -> Zval {
+    let source = i64::from(task.asker_slot());
+    let this = value::object(server.object);
+    if server.has_task_objects.get()
+        && let Some(object) = Filled::new(|classes| classes.task)
+    {
+        let object = object
+            .value(0, decode(task.as_bytes()))
+            .now(1)
+            .long(TASK_ID, task.number().cast_signed())
+            .long(3, source);
+        return server.call_for(ServerEvent::Task, &mut [this, object.argument()]);
+    }
+    let data = std::mem::ManuallyDrop::new(decode(task.as_bytes()));
+    let mut given = [this, value::id(task.number()), value::long(source), data];
+    let returned = server.call_for(ServerEvent::Task, &mut given);
     let [_, _, _, data] = given;
     drop(std::mem::ManuallyDrop::into_inner(data));
+    returned
 }
 
 /// `Server::finish(mixed $data): bool`
 pub(super) fn finish(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(1, 1)?;
     let server = server(call)?;
+    finish_running(call, server, None)
+}
+
+/// `Task::finish(mixed $data): bool`: as long as its `onTask` runs.
+pub(super) fn finish_object(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(1, 1)?;
+    let Some(server) = super::current() else { return call.returns_bool(false) };
+    // SAFETY: this is a method of the task's class, which declares so many properties.
+    let number = unsafe { object::slot(call.this(), TASK_ID) }.long();
+    finish_running(call, server, number)
+}
+
+/// Finishes the task that runs, if it is that of this number.
+fn finish_running(
+    call: &mut Call<'_>,
+    server: &ServerState,
+    number: Option<i64>,
+) -> Result<(), Thrown> {
     let Some(data) = call.value() else { return Err(Thrown) };
+    let is_meant = |task: &&Task| number.is_none_or(|it| it == task.number().cast_signed());
     // SAFETY: it is set as long as the task lives, which is as long as its callback runs.
-    let Some(task) = (unsafe { server.task.get().as_ref() }) else {
+    let Some(task) = (unsafe { server.task.get().as_ref() }).filter(is_meant) else {
         warning("finish can only be used within onTask");
         return call.returns_bool(false);
     };
-    let bytes = encode(data).ok_or(Thrown)?;
+    let bytes = encode_result(server, data).ok_or(Thrown)?;
     match task.finish(&bytes) {
         Ok(()) => call.returns_bool(true),
         Err(error) => refused(call, &error),
@@ -179,7 +247,7 @@ pub(super) fn taskwait(call: &mut Call<'_>) -> Result<(), Thrown> {
     };
     match request.wait(timeout(seconds)) {
         Ok(result) => {
-            *call.result() = decode(&result);
+            *call.result() = decode_result(&result).1;
             Ok(())
         }
         Err(_) => call.returns_bool(false),
@@ -188,6 +256,16 @@ pub(super) fn taskwait(call: &mut Call<'_>) -> Result<(), Thrown> {
 
 /// `Server::taskWaitMulti(array $tasks, float $timeout = 0.5): array|false`
 pub(super) fn task_wait_multi(call: &mut Call<'_>) -> Result<(), Thrown> {
+    wait_for_many(call, false)
+}
+
+/// `Server::taskCo(array $tasks, float $timeout = 0.5): array|false`
+pub(super) fn task_co(call: &mut Call<'_>) -> Result<(), Thrown> {
+    wait_for_many(call, true)
+}
+
+/// What has not come in time is absent, or false.
+fn wait_for_many(call: &mut Call<'_>, has_all: bool) -> Result<(), Thrown> {
     call.arguments(1, 2)?;
     let Some(server) = running(call)? else { return Ok(()) };
     let tasks = call.array()?;
@@ -209,10 +287,9 @@ pub(super) fn task_wait_multi(call: &mut Call<'_>) -> Result<(), Thrown> {
     for (key, result) in keys.into_iter().zip(results) {
         match result {
             Ok(bytes) => {
-                let _ = found.insert(key, decode(&bytes));
+                let _ = found.insert(key, decode_result(&bytes).1);
             }
-            // What has not come in time is absent.
-            Err(error) if error.is_timed_out() => {}
+            Err(error) if error.is_timed_out() && !has_all => {}
             Err(_) => {
                 let _ = found.insert(key, false);
             }

@@ -7,11 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ext_php_rs::ffi::{
     _zend_expected_type_Z_EXPECTED_ARRAY, _zend_expected_type_Z_EXPECTED_BOOL,
-    _zend_expected_type_Z_EXPECTED_DOUBLE, _zend_expected_type_Z_EXPECTED_LONG,
-    _zend_expected_type_Z_EXPECTED_STRING, zend_execute_data, zend_expected_type, zend_object,
-    zend_parse_arg_bool_slow, zend_parse_arg_double_slow, zend_parse_arg_long_slow,
-    zend_parse_arg_str_slow, zend_string, zend_wrong_parameter_type_error,
-    zend_wrong_parameters_count_error, zval,
+    _zend_expected_type_Z_EXPECTED_DOUBLE, _zend_expected_type_Z_EXPECTED_FUNC,
+    _zend_expected_type_Z_EXPECTED_LONG, _zend_expected_type_Z_EXPECTED_STRING, zend_execute_data,
+    zend_expected_type, zend_object, zend_parse_arg_bool_slow, zend_parse_arg_double_slow,
+    zend_parse_arg_long_slow, zend_parse_arg_str_slow, zend_string,
+    zend_wrong_parameter_type_error, zend_wrong_parameters_count_error, zval,
 };
 use ext_php_rs::types::{ZendHashTable, Zval};
 
@@ -194,6 +194,16 @@ impl<'a> Call<'a> {
             Some(array) => Ok(array),
             None => Err(self.wrong(_zend_expected_type_Z_EXPECTED_ARRAY, raw)),
         }
+    }
+
+    /// Something that can be called, as PHP's own functions demand it.
+    pub(crate) fn callable(&mut self) -> Result<Zval, Thrown> {
+        let Some(argument) = self.next() else { return Err(Thrown) };
+        if super::callable::is_callable(argument) {
+            return Ok(argument.shallow_clone());
+        }
+        let raw = &raw mut *argument;
+        Err(self.wrong(_zend_expected_type_Z_EXPECTED_FUNC, raw))
     }
 
     /// Where what the call returns is put; null when nothing is.

@@ -31,7 +31,10 @@ enum Found {
 
 /// Calls a value, and drops what it returned.
 pub(crate) fn call_value(value: &mut Zval, arguments: &mut [Argument]) {
-    let mut result = Zval::new();
+    call_into(value, arguments, &mut Zval::new());
+}
+
+fn call_into(value: &mut Zval, arguments: &mut [Argument], result: &mut Zval) {
     let count = u32::try_from(arguments.len()).unwrap_or(0);
     let null = std::ptr::null_mut();
     // SAFETY: valid values for the length of the call; arguments are borrowed, and PHP copies them.
@@ -39,12 +42,19 @@ pub(crate) fn call_value(value: &mut Zval, arguments: &mut [Argument]) {
         _call_user_function_impl(
             null,
             value,
-            &raw mut result,
+            result,
             count,
             arguments.as_mut_ptr().cast(),
             std::ptr::null_mut(),
         );
     }
+}
+
+/// The same, for what it returned; null when it threw.
+pub(crate) fn call_for(value: &mut Zval, arguments: &mut [Argument]) -> Zval {
+    let mut result = Zval::new();
+    call_into(value, arguments, &mut result);
+    result
 }
 
 /// Whether a value can be called.

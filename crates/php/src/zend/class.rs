@@ -119,6 +119,7 @@ pub(crate) enum Default {
     Null,
     Long(i64),
     Bool(bool),
+    Float(f64),
     EmptyString,
 }
 
@@ -253,6 +254,7 @@ impl Class {
                 Default::Null => value.set_null(),
                 Default::Long(number) => value.set_long(number),
                 Default::Bool(yes) => value.set_bool(yes),
+                Default::Float(number) => value.set_double(number),
                 Default::EmptyString => {
                     value.u1.type_info = IS_STRING;
                     value.value.str_ = interned("");

@@ -13,6 +13,7 @@ pub(crate) mod class;
 pub(crate) mod fault;
 pub(crate) mod function;
 pub(crate) mod globals;
+pub(crate) mod interrupt;
 pub(crate) mod message;
 pub(crate) mod object;
 pub(crate) mod opcache;

@@ -10,7 +10,7 @@ use ext_php_rs::ffi::{
     ext_php_rs_zend_object_alloc, object_properties_init, std_object_handlers, zend_class_entry,
     zend_object, zend_object_handlers, zend_object_std_dtor, zend_object_std_init, zval,
 };
-use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::types::{ZendHashTable, ZendObject, Zval};
 
 /// An object of PHP's with a value in front, as PHP's own classes are laid out.
 #[repr(C)]
@@ -87,6 +87,13 @@ unsafe extern "C" fn free<T>(object: *mut zend_object) {
 unsafe fn block<T>(object: *mut zend_object) -> *mut Block<T> {
     // SAFETY: as the caller says; the object lies in a block at this distance.
     unsafe { object.byte_sub(offset_of!(Block<T>, object)).cast() }
+}
+
+/// Whether an object is of a class that [`embed`] was called for with `T`, or extends one.
+pub(crate) fn has<T: Embedded>(object: *mut zend_object) -> bool {
+    // SAFETY: an object of PHP's, which lives; its handlers are read.
+    let handlers = unsafe { (*object).handlers };
+    T::handlers().0.get().is_some_and(|own| std::ptr::eq(own.as_ptr(), handlers))
 }
 
 /// Gives the object its value, if it has none.
@@ -192,6 +199,16 @@ impl Slot {
         value.set_hashtable(array);
         self.set(value);
     }
+}
+
+/// A new object of a class that has properties only.
+pub(crate) fn plain(class: *mut zend_class_entry) -> Option<Zval> {
+    // SAFETY: a class that was declared, which PHP keeps as long as the process lives, or null.
+    let mut object = ZendObject::new(unsafe { class.as_ref() }?);
+    let mut value = Zval::new();
+    // The value has a reference of its own; that of the box goes.
+    value.set_object(&mut object);
+    Some(value)
 }
 
 /// Creates an object of a class that has no constructor for programs.

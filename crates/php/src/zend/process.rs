@@ -11,6 +11,8 @@ use super::globals;
 unsafe extern "C" {
     /// `main/php_main.h`, which the bindings do not read.
     fn php_request_shutdown(dummy: *mut std::ffi::c_void);
+    /// `main/php_output.h`, as well.
+    fn php_output_discard_all();
 }
 
 /// Whether PHP was started from a command line.
@@ -47,6 +49,12 @@ thread_local! {
 pub(crate) fn flush_output() {
     // SAFETY: within a request, which runs.
     unsafe { php_output_flush_all() };
+}
+
+/// What was printed before the fork, and is not written yet, is the maker's to print.
+pub(crate) fn discard_output() {
+    // SAFETY: within a request, which runs.
+    unsafe { php_output_discard_all() };
 }
 
 /// A process that was forked begins to run the program's code.

@@ -72,6 +72,14 @@ impl OwnString {
     }
 }
 
+impl From<OwnString> for Zval {
+    /// The value takes the string over.
+    fn from(string: OwnString) -> Self {
+        let string = ManuallyDrop::new(string);
+        ManuallyDrop::into_inner(string.argument())
+    }
+}
+
 impl Drop for OwnString {
     fn drop(&mut self) {
         // SAFETY: it was made in `new` and its reference is given back once.

@@ -48,4 +48,4 @@ foreach ($own as $name) {
 echo count($own), " classes\n";
 ?>
 --EXPECT--
-10 classes
+17 classes

@@ -78,10 +78,11 @@ fn dispatch(settings: &Settings<'_>, mode: Mode, engine: &mut Engine) {
         9 | 10 => ("least_in_hand", false),
         _ => ("idle_first", false),
     };
+    let by_function = settings.get("dispatch_func").is_some();
     if mode == Mode::Process {
-        engine.say("dispatch", name);
+        engine.say("dispatch", if by_function { "user_function" } else { name });
     }
-    if !is_hash && !settings.is_on("enable_unsafe_event") && mode == Mode::Process {
+    if !is_hash && !by_function && !settings.is_on("enable_unsafe_event") && mode == Mode::Process {
         engine.say("connect_events", "false");
     }
 }
@@ -128,7 +129,8 @@ fn framing(settings: &Settings<'_>, engine: &mut Engine) -> Result<(), Problem> 
     } else if settings.is_on("open_eof_check") {
         "eof_at_end"
     } else if settings.is_on("open_length_check") {
-        "length"
+        // A function of the program reads the bytes as they come.
+        if settings.get("package_length_func").is_some() { "stream" } else { "length" }
     } else if settings.is_on("open_mqtt_protocol") {
         "mqtt"
     } else if settings.is_on("open_redis_protocol") {
@@ -164,6 +166,15 @@ fn framing(settings: &Settings<'_>, engine: &mut Engine) -> Result<(), Problem> 
 /// As the engine reads delimiters.
 fn escaped(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect()
+}
+
+/// A port without a time of its own is looked at as often as the server says.
+pub(super) fn inherit_heartbeat(own: &Settings<'_>, server: &Settings<'_>, engine: &mut Engine) {
+    let has_own = ["heartbeat_idle_time", "heartbeat_check_interval"];
+    let interval = server.get("heartbeat_check_interval").map_or(0, |value| value.long());
+    if interval > 0 && has_own.iter().all(|name| own.get(name).is_none()) {
+        engine.say("silence_timeout_ms", interval.min(65_535) * 2 * 1_000);
+    }
 }
 
 fn heartbeat(settings: &Settings<'_>, engine: &mut Engine) {

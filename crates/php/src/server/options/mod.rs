@@ -72,6 +72,17 @@ pub(crate) fn translate(settings: &ZendHashTable, mode: Mode) -> Result<Engine, 
     Ok(engine)
 }
 
+/// The same for a port with settings of its own: of the server's only the heartbeat counts there.
+pub(crate) fn of_port(
+    own: &ZendHashTable,
+    server: &ZendHashTable,
+    mode: Mode,
+) -> Result<Engine, Problem> {
+    let mut engine = translate(own, mode)?;
+    combined::inherit_heartbeat(&Settings(own), &Settings(server), &mut engine);
+    Ok(engine)
+}
+
 fn one(form: Form, name: &str, value: &Scalar<'_>, engine: &mut Engine) -> Result<(), Problem> {
     match form {
         Form::Count(option, least, most) => {
