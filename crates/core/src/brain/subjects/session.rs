@@ -102,7 +102,8 @@ impl Brain {
         self.left_lane(slot, Position::First);
     }
 
-    /// Whether the socket is closed and no package is left.
+    /// Whether the socket is closed and no package is left, for all the driver has said: of what
+    /// comes in pieces it learns only by another look that there is no more.
     fn has_nothing_to_serve(&self, slot: ConnectionSlot) -> bool {
         self.sessions.get(slot).is_some_and(|connection| match connection.phase {
             Phase::Open | Phase::Flushing(_) => false,

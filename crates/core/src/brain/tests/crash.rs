@@ -143,6 +143,33 @@ fn a_connect_event_is_given_again_before_the_packages() {
     assert_eq!(items, [Item::Connect, item, Item::Connect, item]);
 }
 
+/// The driver learns only by looking that nothing more of a client that left is there. Until it
+/// has looked, a connect event that comes back is kept: what may follow it must come behind it.
+#[test]
+fn a_connect_event_is_given_again_while_there_may_be_input_of_a_client_that_left() {
+    let mut world = serving_with(BrainSettings {
+        workers: 1,
+        ports: port(Dispatch::SessionHash, CrashPolicy::Redeliver(1), 2),
+        ..settings(Dispatch::SessionHash, CrashPolicy::Redeliver(1))
+    });
+    let id = world.connect().unwrap();
+    assert!(world.sessions[&id].comes_in_pieces());
+    let items = [world.send(id, 8), world.send(id, 8)];
+    world.pump();
+    world.start_all(0);
+    world.lose(id);
+    world.finish(0, 1);
+    world.pump();
+    world.start_all(0);
+    world.finish(0, 1);
+    assert!(items.iter().all(|item| world.state(id, *item) == State::Finished));
+    world.die(0);
+    world.calm_down();
+    let given: Vec<_> = world.log.iter().map(|(_, item, _)| *item).collect();
+    assert_eq!(given, [Item::Connect, items[0], items[1], Item::Connect, Item::Closed]);
+    assert!(world.sessions[&id].freed);
+}
+
 /// Many sessions ask first and each of their packages kills its worker; one other session asks
 /// behind them. Counts the workers that live until it is answered.
 fn lives_in_a_storm(was_the_storm_served: bool) -> usize {

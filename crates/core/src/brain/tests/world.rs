@@ -62,6 +62,8 @@ pub(super) struct FakeSession {
     lost: bool,
     /// Something has ended its service since.
     unserved: bool,
+    /// Whether the driver told last that there may be more of its input.
+    may_have_input: bool,
     /// Why the rest of that input was thrown away.
     pub(super) input_dropped: Option<CloseReason>,
     pub(super) closed: Option<CloseReason>,

@@ -74,10 +74,12 @@ impl World {
         for session in self.sessions.values_mut().filter(|session| !session.freed) {
             let phase = self.brain.phase(session.place).unwrap();
             // Of a client that left without a word before a worker was told of it.
-            let package = |item: &Item| matches!(item, Item::Package(_));
-            let waits = |d: &Delivery| matches!(d.state, State::Unread | State::Returned);
+            let waits = |(item, d): (&Item, &Delivery)| {
+                matches!(item, Item::Package(_)) && d.state == State::Returned
+            };
             let is_forgotten = phase == Phase::PeerGone
-                && !session.items.iter().any(|(item, d)| package(item) && waits(d));
+                && !session.may_have_input
+                && !session.items.iter().any(waits);
             for (item, delivery) in &mut session.items {
                 let goes = match item {
                     Item::Package(_) => !phase.is_served(),

@@ -31,6 +31,7 @@ impl World {
             eof: false,
             lost: false,
             unserved: false,
+            may_have_input: false,
             input_dropped: None,
             closed: None,
             freed: false,
@@ -87,8 +88,7 @@ impl World {
         let item = Item::Package(number);
         if session.closed.is_none() && !session.eof && !session.lost {
             session.add(item, len);
-            let place = session.place;
-            self.brain.readable(place);
+            self.readable(id);
             self.check();
         }
         item
@@ -99,8 +99,7 @@ impl World {
         if session.closed.is_none() && !session.lost {
             session.eof = true;
             session.may.insert(CloseReason::Peer as u8);
-            let place = session.place;
-            self.brain.readable(place);
+            self.readable(id);
             self.check();
         }
     }
@@ -144,6 +143,7 @@ impl World {
         let has_input = session.unread().is_some();
         if before == Phase::Open {
             session.lost = true;
+            session.may_have_input = has_input;
             session.must = Some(CloseReason::PeerError);
         }
         self.brain.peer_lost(place, has_input);
@@ -193,6 +193,11 @@ impl FakeSession {
     pub(crate) fn unread(&self) -> Option<Item> {
         let packages = self.items.iter().filter(|(item, _)| matches!(item, Item::Package(_)));
         packages.filter(|(_, d)| d.state == State::Unread).map(|(item, _)| *item).next()
+    }
+
+    /// Whether the driver can say only after another look that there is no more of it.
+    pub(crate) fn comes_in_pieces(&self) -> bool {
+        self.id.is_multiple_of(2)
     }
 
     /// Whether a package that nobody was given must still be given: its client is gone, and nothing

@@ -97,13 +97,29 @@ impl World {
                 self.brain.refuse_package(place);
                 self.held_message_gone(self.places[&place], place);
             }
-            self.brain.readable(place);
-        } else if session.eof && !session.lost {
-            self.brain.peer_done(place);
+            self.readable(self.places[&place]);
         } else {
-            self.brain.input_dry(place);
+            self.nothing_read(self.places[&place]);
         }
         self.brain.refusal_answered(place);
+    }
+
+    /// The driver tells that there may be input of a session.
+    pub(super) fn readable(&mut self, id: u64) {
+        let session = self.sessions.get_mut(&id).unwrap();
+        session.may_have_input = true;
+        self.brain.readable(session.place);
+    }
+
+    /// The driver has looked, and there is no package.
+    fn nothing_read(&mut self, id: u64) {
+        let session = self.sessions.get_mut(&id).unwrap();
+        session.may_have_input = false;
+        if session.eof && !session.lost {
+            self.brain.peer_done(session.place);
+        } else {
+            self.brain.input_dry(session.place);
+        }
     }
 
     /// While the server drains: the driver may hold another whole message.
@@ -140,11 +156,7 @@ impl World {
         let Some(item) = self.item_of(id, &assignment) else {
             let session = &self.sessions[&id];
             assert!(self.brain.phase(session.place).is_some_and(Phase::is_served));
-            if session.eof && !session.lost {
-                self.brain.peer_done(session.place);
-            } else {
-                self.brain.input_dry(place);
-            }
+            self.nothing_read(id);
             self.check();
             return true;
         };
@@ -166,7 +178,11 @@ impl World {
         let delivery = session.delivery(item);
         delivery.state = State::At(fake.key);
         let bytes = body(id, item, delivery.len);
-        let more = session.unread().is_some() || session.eof;
+        // Of what comes in pieces the driver knows only by looking.
+        let more = session.unread().is_some() || session.eof || session.comes_in_pieces();
+        if is_fresh {
+            session.may_have_input = more;
+        }
         let last = fake.started.iter().chain(&fake.waiting).map(|record| record.seq).max();
         assert!(last.is_none_or(|last| assignment.seq > last), "numbers grow");
         let len = bytes.len() as u32;
@@ -186,9 +202,8 @@ impl World {
         }
         let fake = &mut self.lanes[lane];
         fake.waiting.push(Record { seq, position, session: id, item, exposed });
-        let is_read = matches!(assignment.content, Content::Read);
         self.brain.record_written(assignment, position, len, kept.map(Body::from), more, self.now);
-        if is_read {
+        if is_fresh {
             self.held_message_gone(id, place);
         }
         self.check();
