@@ -63,6 +63,30 @@ fn hashed_sessions_are_not_recalled_for_idle_workers() {
     assert!(world.candidate().is_none());
 }
 
+/// A worker that pulls gets another package while one that it has deferred is open.
+#[test]
+fn where_packages_of_a_session_are_spread_none_is_pinned_by_another() {
+    let mut world = serving(Dispatch::Pull, CrashPolicy::Close);
+    let id = world.connected();
+    let deferred = world.request(id);
+    let slow = world.lane_of(id, deferred);
+    world.start(slow);
+    world.free(slow);
+    let items = [world.send(id, 8), world.send(id, 8)];
+    world.pump();
+    let other = 1 - slow;
+    world.start(other);
+    world.finish(other, 0);
+    world.pump();
+    let item = items.into_iter().find(|item| world.state(id, *item) != State::Finished).unwrap();
+    assert_eq!(world.lane_of(id, item), slow);
+    let (_, due) = world.candidate().unwrap();
+    world.pass(due - world.now);
+    assert_eq!(world.recall_if_due(), Some(slow));
+    assert_eq!(world.lane_of(id, item), other);
+    world.calm_down();
+}
+
 #[test]
 fn nobody_is_recalled_while_nobody_idles() {
     let (mut world, id, item) = stuck_behind();

@@ -138,7 +138,9 @@ impl World {
         let (slot, due) = self.brain.recall_candidate(self.now, taken)?;
         let index = self.lanes.iter().position(|lane| lane.slot == slot).unwrap();
         let lane = &self.lanes[index];
-        let pinned: HashSet<_> = lane.started.iter().map(|record| record.session).collect();
+        // Where a session may be at several workers nothing of it is pinned.
+        let pinned = lane.started.iter().filter(|_| !self.spreads());
+        let pinned: HashSet<_> = pinned.map(|record| record.session).collect();
         let movable = lane.waiting.iter().any(|record| !pinned.contains(&record.session));
         assert!(movable, "all that waits is pinned: {lane:?}");
         let mut serving = self.lanes.iter().filter(|lane| lane.state == LaneState::Serving);
