@@ -37,14 +37,15 @@ pub(crate) fn leftover_processes(tree: &Tree) -> Option<String> {
 /// The kernel may have given the port to somebody else meanwhile; that is no leak of this server.
 pub(crate) fn port_still_taken(address: SocketAddr, limit: Duration) -> Option<String> {
     let mut error = None;
-    let bound = poll_until(limit, || match TcpListener::bind(address) {
+    let is_free = poll_until(limit, || match TcpListener::bind(address) {
         Ok(_listener) => Some(()),
         Err(failure) => {
             error = Some(failure);
-            None
+            // Who shared it with another server leaves it to that one.
+            stranger_holds(address.port()).then_some(())
         }
     });
-    if bound.is_some() || stranger_holds(address.port()) {
+    if is_free.is_some() {
         return None;
     }
     let error = error.map_or_else(String::new, |error| error.to_string());
