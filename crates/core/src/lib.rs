@@ -24,6 +24,7 @@ pub mod handshakes;
 pub mod ids;
 pub mod inquest;
 pub mod invariant;
+pub mod messages;
 pub mod networks;
 pub mod per_port;
 pub mod placement;

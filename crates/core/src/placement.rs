@@ -4,6 +4,8 @@ use crate::ids::PortId;
 
 /// The reactor that has the tasks of the server: they have one queue.
 pub const TASK_REACTOR: usize = 0;
+/// The reactor that has the messages between processes: each pair of them has one order.
+pub const MESSAGE_REACTOR: usize = 0;
 
 /// The reactor that has a port for datagrams. It is one, so that they have one order (decision
 /// 29); several ports spread over the reactors.

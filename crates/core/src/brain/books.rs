@@ -6,6 +6,7 @@ use crate::accepting::AcceptCounts;
 use crate::file_counts::FileCounts;
 use crate::groups::GroupCounts;
 use crate::handshakes::HandshakeCounts;
+use crate::messages::MessageCounts;
 use crate::proxy_protocol::HeaderCounts;
 use crate::task_queue::TaskCounts;
 
@@ -96,6 +97,8 @@ pub struct Books {
     pub groups: GroupCounts,
     /// What became of tasks (not part of the balance).
     pub tasks: TaskCounts,
+    /// What became of messages between processes (not part of the balance).
+    pub messages: MessageCounts,
 }
 
 impl Books {
@@ -127,6 +130,7 @@ impl Books {
         self.files.add(&other.files);
         self.groups.add(&other.groups);
         self.tasks.add(&other.tasks);
+        self.messages.add(&other.messages);
         for (to, from) in self.closed.iter_mut().zip(other.closed) {
             *to += from;
         }

@@ -38,6 +38,7 @@ impl Books {
             files,
             groups,
             tasks,
+            messages,
         } = self;
         let sessions = [accepted, open, received, finished, in_hand, recalled, refused];
         let dropped = [dropped_worker_died, dropped_session_gone, redelivered, recalls];
@@ -53,6 +54,7 @@ impl Books {
         files.visit(visit);
         groups.visit(visit);
         tasks.visit(visit);
+        messages.visit(visit);
     }
 
     /// The process whose books these are is dead: its connections have ended with it, and what its

@@ -132,6 +132,12 @@ fn some_tasks() -> TaskCounts {
     tasks
 }
 
+fn some_messages() -> MessageCounts {
+    let (mut messages, mut next) = (MessageCounts::default(), 179..);
+    messages.visit(&mut |count| *count = next.next().unwrap());
+    messages
+}
+
 fn group_counts() -> GroupCounts {
     GroupCounts {
         joined: 101,
@@ -219,6 +225,7 @@ fn the_books_of_reactors_are_added_counter_by_counter() {
         files: FileCounts { taken: 113, sent: 127, failed: 131, refused: 137, disk_waits: 139 },
         groups: group_counts(),
         tasks: some_tasks(),
+        messages: some_messages(),
     };
     assert!(!numbers(&one).contains(&0));
     let mut sum = one.clone();
