@@ -60,6 +60,9 @@ struct Base;
 #[doc = include_str!("../../../docs/guide/tasks.md")]
 struct Tasks;
 
+#[doc = include_str!("../../../docs/guide/messages.md")]
+struct Messages;
+
 #[doc = include_str!("../../../docs/guide/shared-state.md")]
 struct SharedState;
 

@@ -32,6 +32,11 @@ pub enum RecordKind {
     Answer = 9,
     /// Down, ring for answers: a task is over, or was never taken in; `total` says how.
     TaskEnd = 10,
+    /// Down, ring for answers: a message of another process, or a part of one. `subject` is the
+    /// sender's number for it, `cause` the sender, `port` its form.
+    Message = 11,
+    /// Down, ring for answers: the message `subject` did not reach its receiver; `total` says why.
+    MessageEnd = 12,
     /// Up: bytes for a session.
     Out = 16,
     /// Up: the message begun with `Out` will never be complete.
@@ -75,6 +80,9 @@ pub enum RecordKind {
     AskTask = 31,
     /// Up: a result of the task `cause`, or a part of one.
     Result = 32,
+    /// Up: a message for another process, or a part of one. `subject` is the sender's number for
+    /// it, `cause` the receiver (generation 0: whoever lives in the slot), `port` its form.
+    SendMessage = 33,
 }
 
 impl RecordKind {
@@ -92,6 +100,8 @@ impl RecordKind {
             8 => Self::Task,
             9 => Self::Answer,
             10 => Self::TaskEnd,
+            11 => Self::Message,
+            12 => Self::MessageEnd,
             16 => Self::Out,
             17 => Self::Abort,
             18 => Self::Close,
@@ -109,6 +119,7 @@ impl RecordKind {
             30 => Self::ToGroup,
             31 => Self::AskTask,
             32 => Self::Result,
+            33 => Self::SendMessage,
             _ => return None,
         })
     }
@@ -146,13 +157,13 @@ pub struct Header {
     /// `FLAG_*`.
     pub flags: u8,
     /// Down: number of the listening port on which the subject came. Up: that from which a datagram
-    /// is sent, else 0.
+    /// is sent, the form of a message, else 0.
     pub port: u16,
     /// Number of the record in its ring, from 1, plus one each.
     pub seq: u64,
     /// Session (or slot, or task) that the record is about.
     pub subject: u64,
-    /// Up: `seq` of the delivery that caused this record, 0 for none.
+    /// Up: `seq` of the delivery that caused this record, 0 for none; or the receiver of a message.
     pub cause: u64,
     /// Up: transaction. Down: when the package was read, nanoseconds of the monotonic clock.
     pub stamp: u64,

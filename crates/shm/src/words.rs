@@ -121,6 +121,14 @@ pub struct WorkLine {
     pub work_ns: AtomicU64,
 }
 
+/// Worker's word: which messages of other processes are its own.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct MessagesLine {
+    /// How many messages it has begun to handle, of those that the first reactor has given to it.
+    pub taken: AtomicU64,
+}
+
 /// The words of one worker process over all its lanes; they lie at the head of the `up` file.
 #[repr(C, align(64))]
 #[derive(Debug)]
@@ -131,6 +139,8 @@ pub struct ProcessWords {
     pub sleep: SleepLine,
     /// Work.
     pub work: WorkLine,
+    /// Messages.
+    pub messages: MessagesLine,
 }
 
 macro_rules! zeroed_new {
@@ -163,5 +173,9 @@ zeroed_new! {
     CommitLine { commit: AtomicU64::new(0) }
     SleepLine { worker_sleep: AtomicU64::new(0), room_want: AtomicU64::new(0) }
     WorkLine { work_ns: AtomicU64::new(0) }
-    ProcessWords { commit: CommitLine::new(), sleep: SleepLine::new(), work: WorkLine::new() }
+    MessagesLine { taken: AtomicU64::new(0) }
+    ProcessWords {
+        commit: CommitLine::new(), sleep: SleepLine::new(), work: WorkLine::new(),
+        messages: MessagesLine::new(),
+    }
 }

@@ -8,6 +8,7 @@ use crate::datagram_books::DatagramBooks;
 use crate::error::TestResult;
 use crate::group_books::GroupBooks;
 use crate::log::Log;
+use crate::message_books::MessageBooks;
 use crate::task_books::TaskBooks;
 
 /// A server that has ended.
@@ -56,7 +57,16 @@ impl Ended {
         self.books()?.check_balance()?;
         DatagramBooks::of_log(&self.log)?.check_balance()?;
         GroupBooks::of_log(&self.log)?.check_balance()?;
+        self.messages()?.check_balance()?;
         self.tasks()?.check_balance()
+    }
+
+    /// The books of messages between processes.
+    ///
+    /// # Errors
+    /// When there are several.
+    pub fn messages(&self) -> TestResult<MessageBooks> {
+        MessageBooks::of_log(&self.log)
     }
 
     /// The books of tasks.

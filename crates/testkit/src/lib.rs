@@ -45,6 +45,7 @@ mod line_books;
 mod load;
 mod log;
 mod log_line;
+mod message_books;
 mod process;
 mod procfs;
 mod rest;

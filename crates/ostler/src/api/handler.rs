@@ -2,12 +2,14 @@
 
 use ostler_core::brain::CloseReason;
 
+use super::message::Message;
 use super::outcome::Outcome;
 use super::package::Package;
 use super::packet::Packet;
 use super::session::Session;
 use super::task::Task;
 use super::task_result::TaskResult;
+use super::undelivered::Undelivered;
 use super::worker::Worker;
 
 /// A server's code. One value lives in each worker process, made there after the fork; its
@@ -159,6 +161,22 @@ pub trait Handler: Sized + 'static {
     fn on_finish(&mut self, worker: &Worker, result: &TaskResult) -> Outcome {
         result.bytes()?;
         Ok(())
+    }
+
+    /// Another process of the server has sent a message ([`Worker::send_message`]).
+    ///
+    /// # Errors
+    /// An error is logged (a few in a time, the others are counted), and nothing else.
+    fn on_message(&mut self, worker: &Worker, message: &Message) -> Outcome {
+        Err("a message came and the handler has no on_message".into())
+    }
+
+    /// A message of this process did not reach its receiver: [`Undelivered::error`] tells why.
+    ///
+    /// # Errors
+    /// An error is logged, and nothing else: so it is unless this says otherwise.
+    fn on_undelivered(&mut self, worker: &Worker, undelivered: &Undelivered) -> Outcome {
+        Err(undelivered.error().into())
     }
 
     /// A session has ended, for this reason. [`Session::info`] and [`Session::state`] still answer,

@@ -9,12 +9,14 @@ use ostler_core::ids::PortId;
 use ostler_core::per_port::PerPort;
 
 use super::handler::Handler;
+use super::message::Message;
 use super::outcome::{Failure, IntoHandler, Outcome};
 use super::package::Package;
 use super::packet::Packet;
 use super::session::Session;
 use super::task::Task;
 use super::task_result::TaskResult;
+use super::undelivered::Undelivered;
 use super::worker::Worker;
 use crate::options::Options;
 
@@ -34,6 +36,8 @@ pub(crate) trait AnyHandler: 'static {
     fn on_packet(&mut self, worker: &Worker, packet: &Packet) -> Outcome;
     fn on_task(&mut self, worker: &Worker, task: &Task) -> Outcome;
     fn on_finish(&mut self, worker: &Worker, result: &TaskResult) -> Outcome;
+    fn on_message(&mut self, worker: &Worker, message: &Message) -> Outcome;
+    fn on_undelivered(&mut self, worker: &Worker, undelivered: &Undelivered) -> Outcome;
     fn on_close(&mut self, worker: &Worker, session: &Session, reason: CloseReason) -> Outcome;
     fn on_worker_exit(&mut self, worker: &Worker);
     fn on_worker_stop(&mut self, worker: &Worker);
@@ -76,6 +80,14 @@ impl<H: Handler> AnyHandler for H {
 
     fn on_finish(&mut self, worker: &Worker, result: &TaskResult) -> Outcome {
         Handler::on_finish(self, worker, result)
+    }
+
+    fn on_message(&mut self, worker: &Worker, message: &Message) -> Outcome {
+        Handler::on_message(self, worker, message)
+    }
+
+    fn on_undelivered(&mut self, worker: &Worker, undelivered: &Undelivered) -> Outcome {
+        Handler::on_undelivered(self, worker, undelivered)
     }
 
     fn on_close(&mut self, worker: &Worker, session: &Session, reason: CloseReason) -> Outcome {

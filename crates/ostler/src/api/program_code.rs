@@ -3,11 +3,13 @@
 use std::any::{Any, TypeId};
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use ostler_core::brain::CloseReason;
 use ostler_core::ids::Slot;
 use ostler_core::supervisor::SingleSettings;
 
+use super::message::Message;
 use super::outcome::{Failure, Outcome};
 use super::own_handler::{AnyHandler, OwnFactories};
 use super::package::Package;
@@ -16,6 +18,7 @@ use super::server_events::{Companion, CompanionFactory};
 use super::session::Session;
 use super::task::Task;
 use super::task_result::TaskResult;
+use super::undelivered::Undelivered;
 use super::user_process::{AnyBody, UserProcess};
 use super::worker::Worker;
 use crate::control::Channel;
@@ -57,6 +60,12 @@ impl UserProcesses {
         self.0.iter().flatten().map(|process| process.name().to_owned()).collect()
     }
 
+    /// Their names by their slots; that of one that this program has not is empty.
+    pub(crate) fn names_by_slot(&self) -> Rc<[String]> {
+        let name = |it: &Option<UserProcess>| it.as_ref().map_or("", UserProcess::name).to_owned();
+        self.0.iter().map(name).collect()
+    }
+
     /// How each is supervised, with the pauses of the server.
     pub(crate) fn settings(&self, pauses: (u64, u64)) -> Vec<SingleSettings> {
         self.0.iter().flatten().map(|process| process.settings(pauses)).collect()
@@ -78,6 +87,8 @@ pub(crate) struct Factories<F> {
     pub(crate) own: OwnFactories,
     /// The user process that they are for.
     pub(crate) process_name: Option<String>,
+    /// The names of all user processes, by their slots.
+    pub(crate) process_names: Rc<[String]>,
 }
 
 impl<H, F> Factories<F>
@@ -87,7 +98,8 @@ where
 {
     /// Those of an event worker.
     pub(crate) fn of_workers(server: F, own: OwnFactories) -> Self {
-        Self { server, server_type: TypeId::of::<H>(), own, process_name: None }
+        let (process_name, process_names) = (None, Rc::default());
+        Self { server, server_type: TypeId::of::<H>(), own, process_name, process_names }
     }
 }
 
@@ -99,7 +111,8 @@ pub(crate) fn of_process(
     let factory = process.factory().clone();
     let server_type = factory.type_id;
     let server = move |worker: &Worker| Ok(Resident(factory.make(worker)));
-    Factories { server, server_type, own, process_name: Some(process.name().to_owned()) }
+    let process_name = Some(process.name().to_owned());
+    Factories { server, server_type, own, process_name, process_names: Rc::default() }
 }
 
 /// Those of the companion, which hears of events through this socket.
@@ -115,7 +128,8 @@ pub(crate) fn of_companion(
         worker.context().sender.watch(&link)?;
         Ok(factory.make(worker, Channel::new(link)))
     };
-    Factories { server, server_type, own, process_name: Some("companion".to_owned()) }
+    let process_name = Some("companion".to_owned());
+    Factories { server, server_type, own, process_name, process_names: Rc::default() }
 }
 
 /// What a user process has in the place of a handler.
@@ -162,6 +176,14 @@ impl AnyHandler for Resident {
 
     fn on_close(&mut self, _: &Worker, _: &Session, _: CloseReason) -> Outcome {
         Err(NO_SESSIONS.into())
+    }
+
+    fn on_message(&mut self, worker: &Worker, message: &Message) -> Outcome {
+        self.0.on_message(worker, message)
+    }
+
+    fn on_undelivered(&mut self, worker: &Worker, undelivered: &Undelivered) -> Outcome {
+        self.0.on_undelivered(worker, undelivered)
     }
 
     fn on_worker_exit(&mut self, worker: &Worker) {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use ostler_core::brain::CloseReason;
 
 use super::builder::ServerBuilder;
+use super::message::Message;
 use super::outcome::{Failure, Outcome};
 use super::own_handler::AnyHandler;
 use super::package::Package;
@@ -16,6 +17,7 @@ use super::reports::{ReloadReport, WorkerDeath};
 use super::session::Session;
 use super::task::Task;
 use super::task_result::TaskResult;
+use super::undelivered::Undelivered;
 use super::worker::Worker;
 use crate::control::{Channel, FromCompanion, Received, ServerEvent, ShortText, ToCompanion};
 
@@ -110,6 +112,22 @@ pub trait ServerEvents: Sized + 'static {
         Ok(())
     }
 
+    /// Another process of the server has sent a message ([`Worker::send_message`]).
+    ///
+    /// # Errors
+    /// An error is logged (a few in a time, the others are counted), and nothing else.
+    fn on_message(&mut self, worker: &Worker, message: &Message) -> Outcome {
+        Err("a message came and the companion has no on_message".into())
+    }
+
+    /// A message of this process did not reach its receiver: [`Undelivered::error`] tells why.
+    ///
+    /// # Errors
+    /// An error is logged, and nothing else: so it is unless this says otherwise.
+    fn on_undelivered(&mut self, worker: &Worker, undelivered: &Undelivered) -> Outcome {
+        Err(undelivered.error().into())
+    }
+
     /// A process of the server has died, or could not start, and nobody had told it to: a worker, a
     /// user process, or a companion before this one.
     ///
@@ -178,6 +196,8 @@ impl CompanionFactory {
 /// [`ServerEvents`] of a type that is forgotten.
 trait AnyEvents {
     fn tell(&mut self, worker: &Worker, event: ServerEvent, more: (&str, ReloadReport)) -> Outcome;
+    fn message(&mut self, worker: &Worker, message: &Message) -> Outcome;
+    fn undelivered(&mut self, worker: &Worker, undelivered: &Undelivered) -> Outcome;
     fn as_any(&mut self) -> &mut dyn Any;
 }
 
@@ -211,6 +231,14 @@ impl<E: ServerEvents> AnyEvents for E {
                 self.on_worker_error(worker, &death)
             }
         }
+    }
+
+    fn message(&mut self, worker: &Worker, message: &Message) -> Outcome {
+        self.on_message(worker, message)
+    }
+
+    fn undelivered(&mut self, worker: &Worker, undelivered: &Undelivered) -> Outcome {
+        self.on_undelivered(worker, undelivered)
     }
 
     fn as_any(&mut self) -> &mut dyn Any {
@@ -302,6 +330,14 @@ impl AnyHandler for Companion {
 
     fn on_close(&mut self, _: &Worker, _: &Session, _: CloseReason) -> Outcome {
         no_session()
+    }
+
+    fn on_message(&mut self, worker: &Worker, message: &Message) -> Outcome {
+        self.events.message(worker, message)
+    }
+
+    fn on_undelivered(&mut self, worker: &Worker, undelivered: &Undelivered) -> Outcome {
+        self.events.undelivered(worker, undelivered)
     }
 
     fn on_worker_exit(&mut self, _: &Worker) {}

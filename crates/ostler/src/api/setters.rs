@@ -139,6 +139,10 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     task_crash_policy(policy: TaskCrash) => "task_crash_policy";
     /// How often a task is started under [`TaskCrash::Redeliver`], 1 to 100.
     task_attempts_max(attempts: u16) => "task_attempts_max";
+    /// Longest message of one process to another, 64 bytes to 64 MiB.
+    message_max_length(bytes: usize) => "message_max_length";
+    /// Most bytes of messages that a process has not begun to handle, 64 KiB to 1 GiB.
+    message_queue_bytes(bytes: usize) => "message_queue_bytes";
     /// Most workers that are recycled at the same time, 1 to 1 024.
     recycle_at_once(workers: u16) => "recycle_at_once";
     /// Most workers that a reload replaces at the same time, once the first new one serves, 1 to

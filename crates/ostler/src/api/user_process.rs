@@ -8,7 +8,9 @@ use std::time::Duration;
 use ostler_core::supervisor::{Restart, SingleSettings};
 
 use super::builder::ServerBuilder;
+use super::message::Message;
 use super::outcome::Outcome;
+use super::undelivered::Undelivered;
 use super::worker::Worker;
 
 /// Longest name of a user process.
@@ -66,6 +68,24 @@ pub trait ProcessBody: Sized + 'static {
     /// # Errors
     /// The process ends at once, with another code than 0; the error is logged.
     fn run(&mut self, worker: &Worker) -> Outcome;
+
+    /// Another process of the server has sent a message ([`Worker::send_message`]), and
+    /// [`ProcessBody::run`] has returned. While it runs it takes messages itself
+    /// ([`Worker::wait_for_message`]).
+    ///
+    /// # Errors
+    /// An error is logged (a few in a time, the others are counted), and nothing else.
+    fn on_message(&mut self, worker: &Worker, message: &Message) -> Outcome {
+        Err("a message came and the process has no on_message".into())
+    }
+
+    /// A message of this process did not reach its receiver: [`Undelivered::error`] tells why.
+    ///
+    /// # Errors
+    /// An error is logged, and nothing else: so it is unless this says otherwise.
+    fn on_undelivered(&mut self, worker: &Worker, undelivered: &Undelivered) -> Outcome {
+        Err(undelivered.error().into())
+    }
 
     /// The process is to leave, and [`ProcessBody::run`] has returned: give back
     /// [`crate::KeepAlive`] tokens. It has `drain_timeout_ms` from when it was told.
@@ -307,6 +327,8 @@ impl BodyFactory {
 pub(crate) trait AnyBody {
     fn on_start(&mut self, worker: &Worker) -> Outcome;
     fn run(&mut self, worker: &Worker) -> Outcome;
+    fn on_message(&mut self, worker: &Worker, message: &Message) -> Outcome;
+    fn on_undelivered(&mut self, worker: &Worker, undelivered: &Undelivered) -> Outcome;
     fn on_exit(&mut self, worker: &Worker);
     fn on_stop(&mut self, worker: &Worker);
     /// It, for a callback that knows its type.
@@ -320,6 +342,14 @@ impl<B: ProcessBody> AnyBody for B {
 
     fn run(&mut self, worker: &Worker) -> Outcome {
         ProcessBody::run(self, worker)
+    }
+
+    fn on_message(&mut self, worker: &Worker, message: &Message) -> Outcome {
+        ProcessBody::on_message(self, worker, message)
+    }
+
+    fn on_undelivered(&mut self, worker: &Worker, undelivered: &Undelivered) -> Outcome {
+        ProcessBody::on_undelivered(self, worker, undelivered)
     }
 
     fn on_exit(&mut self, worker: &Worker) {
@@ -349,6 +379,14 @@ impl AnyBody for Function {
 
     fn run(&mut self, worker: &Worker) -> Outcome {
         (self.run)(worker)
+    }
+
+    fn on_message(&mut self, _: &Worker, _: &Message) -> Outcome {
+        Err("a message came, and a function takes messages itself".into())
+    }
+
+    fn on_undelivered(&mut self, _: &Worker, undelivered: &Undelivered) -> Outcome {
+        Err(undelivered.error().into())
     }
 
     fn on_exit(&mut self, _: &Worker) {}

@@ -19,9 +19,11 @@ pub(crate) enum Callback {
     Stop,
     Task,
     Finish,
+    Message,
+    Undelivered,
 }
 
-const ALL: [(Callback, &str); 14] = [
+const ALL: [(Callback, &str); 16] = [
     (Callback::Start, "on_worker_start"),
     (Callback::Connect, "on_connect"),
     (Callback::Receive, "on_receive"),
@@ -36,6 +38,8 @@ const ALL: [(Callback, &str); 14] = [
     (Callback::Stop, "on_worker_stop"),
     (Callback::Task, "on_task"),
     (Callback::Finish, "on_finish"),
+    (Callback::Message, "on_message"),
+    (Callback::Undelivered, "on_undelivered"),
 ];
 
 impl Callback {

@@ -3,6 +3,7 @@
 use ostler_core::brain::{Books, CloseReason, DatagramBooks, DatagramDrop, NotSent};
 use ostler_core::groups::GroupCounts;
 use ostler_core::handshakes::HandshakeCounts;
+use ostler_core::messages::MessageCounts;
 use ostler_core::proxy_protocol::{BadHeader, HeaderCounts};
 use ostler_core::task_queue::TaskCounts;
 
@@ -197,6 +198,24 @@ fn log_tasks(tasks: &TaskCounts) {
     );
 }
 
+/// What became of messages between processes, if there were any.
+fn log_messages(messages: &MessageCounts) {
+    if *messages == MessageCounts::default() {
+        return;
+    }
+    tracing::info!(
+        sent = messages.sent,
+        delivered = messages.delivered,
+        ended = some(messages.ended),
+        left = some(messages.left),
+        open = some(messages.open()),
+        refused_not_running = some(messages.refused_not_running),
+        refused_full = some(messages.refused_full),
+        unheard = some(messages.unheard),
+        "books of messages"
+    );
+}
+
 /// What happened before there were sessions, beside them, and to what was not served.
 fn log_lesser_books(books: &Books) {
     if books.handshakes.begun > 0 {
@@ -208,5 +227,6 @@ fn log_lesser_books(books: &Books) {
     log_datagram_books(&books.datagrams);
     log_group_books(&books.groups);
     log_tasks(&books.tasks);
+    log_messages(&books.messages);
     log_dropped_input(books);
 }

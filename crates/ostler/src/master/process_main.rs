@@ -1,5 +1,7 @@
 //! What a process runs when it has all that it begins with: by its kind, and in which mode.
 
+use std::rc::Rc;
+
 use ostler_core::ids::ProcessKind;
 
 use crate::api::outcome::{Failure, IntoHandler};
@@ -26,18 +28,23 @@ where
 {
     let ProgramCode { own_handlers, processes, companion } = code;
     let server = move |worker: &Worker| make(worker).into_handler();
-    let of_workers = Factories::of_workers(server, own_handlers.clone());
+    let process_names = processes.names_by_slot();
+    let mut of_workers = Factories::of_workers(server, own_handlers.clone());
+    of_workers.process_names = Rc::clone(&process_names);
     Box::new(move |mut boot| match boot.key.kind {
         ProcessKind::Event => run(boot, &options, &ports, &of_workers),
         ProcessKind::Task => {
             let (server, own) = (&of_workers.server, own_handlers.without());
             let server_type = of_workers.server_type;
-            let of_tasks = Factories { server, server_type, own, process_name: None };
+            let process_names = Rc::clone(&process_names);
+            let of_tasks =
+                Factories { server, server_type, own, process_name: None, process_names };
             run(boot, &options, &ports, &of_tasks)
         }
         ProcessKind::User => match processes.get(boot.key.slot) {
             Some(process) => {
-                let factories = program_code::of_process(process, own_handlers.without());
+                let mut factories = program_code::of_process(process, own_handlers.without());
+                factories.process_names = Rc::clone(&process_names);
                 run(boot, &options, &ports, &factories)
             }
             None => unknown(&boot, "no user process of that name"),
@@ -45,7 +52,8 @@ where
         ProcessKind::Companion => match (&companion, boot.event_link.take()) {
             (Some(companion), Some(link)) => {
                 let own = own_handlers.without();
-                let factories = program_code::of_companion(companion, link, own);
+                let mut factories = program_code::of_companion(companion, link, own);
+                factories.process_names = Rc::clone(&process_names);
                 run(boot, &options, &ports, &factories)
             }
             _ => unknown(&boot, "no companion"),

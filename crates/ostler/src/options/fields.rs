@@ -57,6 +57,10 @@ pub struct Options {
     pub(crate) task_crash_policy: TaskCrash,
     /// How often a task is started.
     pub(crate) task_attempts_max: u16,
+    /// Longest message between processes.
+    pub(crate) message_max_length: usize,
+    /// Most bytes of messages that a process has not begun to handle.
+    pub(crate) message_queue_bytes: usize,
     /// Number of reactor threads.
     pub(crate) reactors: u16,
     /// Processes of the program's own. No option: the program says it, with what they run.
@@ -237,6 +241,8 @@ impl Default for Options {
             task_max_length: 2 * MIB,
             task_crash_policy: TaskCrash::Fail,
             task_attempts_max: 3,
+            message_max_length: 2 * MIB,
+            message_queue_bytes: 16 * MIB,
             worker_age_max_ms: 0,
             worker_idle_max_ms: 0,
             worker_memory_soft_max: 0,

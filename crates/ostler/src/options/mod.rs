@@ -22,6 +22,7 @@ mod groups;
 mod info;
 mod list;
 mod markdown;
+mod messages;
 mod name;
 mod plan;
 mod port_options;

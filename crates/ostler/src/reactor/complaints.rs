@@ -33,6 +33,8 @@ pub(super) struct Complaints {
     pub(super) not_joined: Quota,
     /// A task was not taken in.
     pub(super) task_refused: Quota,
+    /// A message was not.
+    pub(super) message_refused: Quota,
 }
 
 impl Default for Complaints {
@@ -52,6 +54,7 @@ impl Default for Complaints {
             file_refused: Quota::new("files could not be taken in"),
             not_joined: Quota::new("sessions could not join groups"),
             task_refused: Quota::new("tasks were not taken in"),
+            message_refused: Quota::new("messages were not taken in"),
         }
     }
 }
@@ -60,10 +63,11 @@ impl Quotas for Complaints {
     fn all(&self) -> impl Iterator<Item = &Quota> {
         let Self { unwatched, input_dropped, handshakes, headers, .. } = self;
         let Self { address_full, held_back, unsent, file_failed, file_refused, .. } = self;
-        let Self { too_often, over_rate, not_joined, task_refused, .. } = self;
+        let Self { too_often, over_rate, not_joined, task_refused, message_refused, .. } = self;
         let before = [unwatched, input_dropped, handshakes, headers].into_iter();
         let limits = [address_full, too_often, over_rate, held_back];
         let before = before.chain(limits).chain([&self.address_deaths]);
-        before.chain([unsent, file_failed, file_refused, not_joined, task_refused])
+        let refused = [file_refused, not_joined, task_refused, message_refused];
+        before.chain([unsent, file_failed]).chain(refused)
     }
 }

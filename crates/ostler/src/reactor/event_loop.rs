@@ -97,6 +97,7 @@ impl Reactor {
         let more = more || self.clients.receive_share.has_waiting();
         self.clients.flush_datagrams();
         let more_tasks = self.hand_on_tasks();
+        self.hand_on_messages();
         self.gave = self.destinations.publish();
         self.wake_senders();
         // After all others: what they have to say is said.
@@ -271,6 +272,7 @@ impl Reactor {
         self.clients.end_datagrams();
         self.clients.drop_all_messages();
         self.end_tasks();
+        self.end_messages();
         self.clients.tell_of_shortages(true);
         self.clients.complaints.tell_rest();
         let books = self.books();

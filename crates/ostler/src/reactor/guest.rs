@@ -135,6 +135,9 @@ impl Reactor {
         if let Some(tasks) = &self.clients.tasks {
             books.tasks.add(tasks.counts());
         }
+        if let Some(messages) = &self.clients.messages {
+            books.messages.add(messages.counts());
+        }
         books
     }
 

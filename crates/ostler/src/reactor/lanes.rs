@@ -35,12 +35,15 @@ impl Reactor {
             // manager has reaped it.
             tracing::error!(worker = %key, %error, "cannot watch a worker");
             self.clients.reports.queue.push(FromReactor::Condemned(key, "worker not watched"));
+            return;
         }
+        self.can_be_written_to(slot, key);
     }
 
     pub(super) fn serve(&mut self, key: ProcessKey) {
         // It may have died since, and be settled.
         let Some(slot) = self.destinations.find(key) else { return };
+        self.takes_messages_of_slot(slot);
         if key.kind == ProcessKind::Task {
             return self.task_worker_serves(slot, key);
         }
@@ -139,6 +142,9 @@ impl Reactor {
         let (is_condemned, memory) = (destination.is_condemned(), &mut self.clients.memory);
         if let Some(tasks) = &mut self.clients.tasks {
             tasks.lane_ended(slot, first, is_condemned, memory);
+        }
+        if let Some(messages) = &mut self.clients.messages {
+            messages.lane_ended(slot, &destination, memory);
         }
         tracing::debug!(worker = %destination.key(), "lane settled");
         destination.unwatch(&self.clients.epoll);

@@ -25,6 +25,7 @@ mod handshakes;
 mod lanes;
 mod linger;
 pub(crate) mod mailbox;
+mod messages;
 mod outgoing;
 mod output;
 mod parts;
@@ -72,6 +73,7 @@ use groups::GroupSide;
 use handshakes::{HANDSHAKES_MAX, Newcomers};
 use linger::Lingerers;
 use mailbox::{Mailbox, Reports};
+use messages::{MessageSideSettings, Messages};
 use port_settings::PortSettings;
 use read::kept_input::KeptInput;
 use shared_memory::SharedMemory;
@@ -108,6 +110,8 @@ pub(crate) struct ReactorSettings {
     handshake_ns: Nanos,
     /// `None`: there are no task workers.
     tasks: Option<TaskSettings>,
+    /// `None`: this process has no others to write to.
+    messages: Option<MessageSideSettings>,
     /// It is said what dead workers had begun last.
     seeks_culprits: bool,
     /// Room for packages that killed their workers.
@@ -134,6 +138,7 @@ impl ReactorSettings {
                 workers: options.workers,
             },
             tasks: TaskSettings::new(options, &options.lane_sizes()),
+            messages: MessageSideSettings::new(options, &options.lane_sizes()),
             sizes: options.lane_sizes(),
             ports,
             kept_input_max: options.memory_budget / KEPT_INPUT_PART / usize::from(options.reactors),
@@ -190,6 +195,8 @@ struct ClientSide {
     datagrams: Datagrams,
     /// Those of the server; in one reactor, if there are task workers.
     tasks: Option<Box<Tasks>>,
+    /// Those between processes; in one reactor.
+    messages: Option<Box<Messages>>,
     lingerers: Lingerers,
     timers: Timers,
     kept_input: KeptInput,
@@ -253,6 +260,7 @@ impl Reactor {
             accept_counts: AcceptCounts::default(),
             datagrams: Datagrams::default(),
             tasks: Tasks::new(settings.tasks, index),
+            messages: Messages::new(settings.messages, index),
             lingerers: Lingerers::default(),
             timers: Timers::new(),
             kept_input: KeptInput::new(settings.kept_input_max),

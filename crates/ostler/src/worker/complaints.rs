@@ -15,6 +15,8 @@ pub(crate) struct Complaints {
     pub(super) package_lost: Quota,
     /// A part of a package is used where that means nothing.
     pub(super) consume_ignored: Quota,
+    /// A message did not reach its receiver, and no callback is told.
+    pub(super) undelivered: Quota,
 }
 
 impl Default for Complaints {
@@ -25,14 +27,15 @@ impl Default for Complaints {
             datagram_lost: Quota::new("datagrams of deferred deliveries found no room"),
             package_lost: Quota::new("deferred packages were lost in panics"),
             consume_ignored: Quota::new("calls of Package::consume had no effect"),
+            undelivered: Quota::new("messages did not arrive"),
         }
     }
 }
 
 impl Quotas for Complaints {
     fn all(&self) -> impl Iterator<Item = &Quota> {
-        let Self { callback_failed, output_lost, datagram_lost, package_lost, consume_ignored } =
-            self;
-        [callback_failed, output_lost, datagram_lost, package_lost, consume_ignored].into_iter()
+        let Self { callback_failed, output_lost, datagram_lost, package_lost, .. } = self;
+        let lost = [callback_failed, output_lost, datagram_lost, package_lost].into_iter();
+        lost.chain([&self.consume_ignored, &self.undelivered])
     }
 }

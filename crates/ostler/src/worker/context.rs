@@ -19,6 +19,7 @@ use super::handlers::Callee;
 use super::inbox::Inbox;
 use super::leaving::Leaving;
 use super::manager_link::ManagerLink;
+use super::messages::{MessageLimits, Messages};
 use super::port::Port;
 use super::reloads::Reloads;
 use super::running::Running;
@@ -49,6 +50,8 @@ pub(crate) struct WorkerSettings {
     pub(super) drain_timeout: Nanos,
     /// What concerns tasks.
     pub(super) tasks: TaskLimits,
+    /// What concerns messages.
+    pub(super) messages: MessageLimits,
     /// How long it may be without a delivery.
     pub(crate) idle_max: Option<Nanos>,
 }
@@ -69,6 +72,7 @@ impl WorkerSettings {
             max_requests: options.max_requests_of(key),
             drain_timeout: options.drain_timeout_ms.saturating_mul(1_000_000),
             tasks: TaskLimits::new(options),
+            messages: MessageLimits::new(options),
             idle_max: Some(options.worker_idle_max_ms * 1_000_000)
                 .filter(|idle| *idle > 0 && key.kind.serves_sessions()),
         }
@@ -157,6 +161,8 @@ pub(crate) struct WorkerContext {
     pub(crate) streams: Streams,
     /// Tasks that this process has asked and that are not over.
     pub(crate) tasks: Tasks,
+    /// Messages of other processes that were not handled, and numbers of own ones.
+    pub(crate) messages: Messages,
     pub(crate) timers: RefCell<Timers>,
     /// Log lines that clients can cause.
     pub(super) complaints: Complaints,
@@ -208,6 +214,7 @@ impl WorkerContext {
             deferrals: Deferrals::new(in_order),
             streams: Streams::default(),
             tasks: Tasks::default(),
+            messages: Messages::default(),
             timers: RefCell::default(),
             complaints: Complaints::default(),
             leaving: Leaving::default(),

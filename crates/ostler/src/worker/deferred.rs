@@ -400,8 +400,10 @@ impl WorkerContext {
                     let text = "a deferred output found no room: its session is closed";
                     tracing::warn!(session, %error, "{text}");
                 }
-                if let Output::Task(task) = output {
-                    self.tasks.lost(task.number);
+                match output {
+                    Output::Task(task) => self.tasks.lost(task.number),
+                    Output::Message(message) => self.messages.lost(message.head.number),
+                    _ => {}
                 }
                 if !output.is_of_session() {
                     continue; // nobody answers for it

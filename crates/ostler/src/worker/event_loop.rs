@@ -1,5 +1,6 @@
 //! The built-in loop of a worker: deliveries, timers, leaving.
 
+mod messages;
 mod tasks;
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -173,6 +174,7 @@ impl<H: AnyHandler> Run<H> {
         if results == Round::Broken {
             return results;
         }
+        let messages = self.run_messages();
         self.measured_at = clock::monotonic_ns();
         let mut round = Round::Busy;
         for _ in 0..BATCH {
@@ -184,7 +186,7 @@ impl<H: AnyHandler> Run<H> {
                     self.measure();
                 }
                 Found::Nothing => {
-                    round = results;
+                    round = if messages == Round::Busy { messages } else { results };
                     break;
                 }
                 Found::Broken => {
@@ -209,7 +211,9 @@ impl<H: AnyHandler> Run<H> {
 
     /// Whether there is something to do that no lane shows.
     pub(crate) fn has_more(&self) -> bool {
-        self.context.streams.has_ready() || self.context.tasks.has_parked()
+        self.context.streams.has_ready()
+            || self.context.tasks.has_parked()
+            || self.context.messages.has_parked()
     }
 
     /// How long this worker may sleep when nothing is there for it; `None`: until something is.

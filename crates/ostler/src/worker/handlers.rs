@@ -13,6 +13,7 @@ use ostler_core::ids::PortId;
 use ostler_core::per_port::PerPort;
 
 use super::context::WorkerContext;
+use crate::api::message::Message;
 use crate::api::outcome::{Failure, Outcome};
 use crate::api::own_handler::AnyHandler;
 use crate::api::package::Package;
@@ -21,6 +22,7 @@ use crate::api::program_code::Factories;
 use crate::api::session::Session;
 use crate::api::task::Task;
 use crate::api::task_result::TaskResult;
+use crate::api::undelivered::Undelivered;
 use crate::api::worker::Worker;
 
 /// One of the handlers of a worker.
@@ -39,6 +41,7 @@ pub(crate) struct Callee {
     ports: PerPort<Option<TypeId>>,
     running: Cell<HandlerId>,
     process_name: Option<String>,
+    process_names: Rc<[String]>,
 }
 
 impl Callee {
@@ -50,12 +53,19 @@ impl Callee {
             ports,
             running: Cell::default(),
             process_name: factories.process_name.clone(),
+            process_names: Rc::clone(&factories.process_names),
         }
     }
 
     /// The name of the user process whose body is called.
     pub(super) fn process_name(&self) -> Option<&str> {
         self.process_name.as_deref()
+    }
+
+    /// The slot of the user process of this name.
+    pub(crate) fn slot_of_process(&self, name: &str) -> Option<u16> {
+        let at = self.process_names.iter().position(|known| known == name)?;
+        u16::try_from(at).ok()
     }
 
     /// The handler whose callback runs, or ran last.
@@ -229,6 +239,19 @@ impl<H: AnyHandler> Handlers<H> {
             Some(own) => own.on_finish(&self.worker, result),
             None => self.server.on_finish(&self.worker, result),
         }
+    }
+
+    /// Another process has sent something: to the process, so that the handler of the server is
+    /// told.
+    pub(super) fn on_message(&mut self, message: &Message) -> Outcome {
+        self.context.callee.enter(HandlerId::Server);
+        self.server.on_message(&self.worker, message)
+    }
+
+    /// A message of this process did not reach its receiver.
+    pub(super) fn on_undelivered(&mut self, undelivered: &Undelivered) -> Outcome {
+        self.context.callee.enter(HandlerId::Server);
+        self.server.on_undelivered(&self.worker, undelivered)
     }
 
     /// Calls what is meant for one of them and knows its type.

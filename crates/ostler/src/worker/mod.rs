@@ -8,8 +8,8 @@
 //! * [`event_loop`]: the built-in loop (callbacks, timers), [`ending`]: how it ends;
 //! * [`context`]: what all handles share; each part of it has an owner: [`running`], [`send`],
 //!   [`sessions`], [`deferred`], [`token`], [`timers`], [`inbox`], [`leaving`],
-//!   [`streams`], [`tasks`]; [`wishes`], [`reloads`] and [`manager_link`]; [`idleness`] is the
-//!   loop's own;
+//!   [`streams`], [`tasks`], [`messages`]; [`wishes`], [`reloads`] and [`manager_link`];
+//!   [`idleness`] is the loop's own;
 //! * [`shown`]: what it shows of itself to its manager.
 
 mod arriving;
@@ -29,6 +29,7 @@ pub(crate) mod inbox;
 mod lateness;
 mod leaving;
 mod manager_link;
+mod messages;
 mod owned_output;
 mod parts;
 pub(crate) mod port;

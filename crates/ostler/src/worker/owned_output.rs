@@ -7,6 +7,7 @@ use ostler_shm::task_terms::TERMS_BYTES;
 use super::datagrams::Datagram;
 use super::files::FileToSend;
 use super::groups::GroupMessage;
+use super::messages::{MessageHead, MessageToSend};
 use super::send::{Marks, Output};
 use super::tasks::TaskToAsk;
 
@@ -28,6 +29,7 @@ pub(super) enum OwnedOutput {
     ToGroup(Vec<u8>, u64, Vec<u8>),
     Datagram(u16, PeerBlock, Vec<u8>),
     Task(u64, [u8; TERMS_BYTES], Vec<u8>),
+    Message(MessageHead, Vec<u8>),
 }
 
 impl OwnedOutput {
@@ -49,6 +51,9 @@ impl OwnedOutput {
             }
             Output::Task(TaskToAsk { number, terms, bytes }) => {
                 Self::Task(number, terms, bytes.to_vec())
+            }
+            Output::Message(MessageToSend { head, front, bytes }) => {
+                Self::Message(head, [front, bytes].concat())
             }
         }
     }
@@ -73,6 +78,10 @@ impl OwnedOutput {
             Self::Task(number, terms, bytes) => {
                 let task = TaskToAsk { number: *number, terms: *terms, bytes };
                 (NO_SESSION, Output::Task(task))
+            }
+            Self::Message(head, bytes) => {
+                let message = MessageToSend { head: *head, front: &[], bytes };
+                (NO_SESSION, Output::Message(message))
             }
         }
     }

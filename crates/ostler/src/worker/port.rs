@@ -51,6 +51,8 @@ struct LaneEnd {
     answers: AnswerTaker,
     /// Parts of an answer that is not complete.
     answer_parts: Vec<u8>,
+    /// Parts of a message of another process.
+    message_parts: Vec<u8>,
     /// Answers were read, and their reactor, which may wait for that, was not told.
     owes_answer_bell: bool,
     /// Ring space was given back and the reactor, which may sleep until there is some, was not
@@ -113,6 +115,7 @@ impl Port {
                 partial: Vec::new(),
                 answers: AnswerTaker::default(),
                 answer_parts: Vec::new(),
+                message_parts: Vec::new(),
                 owes_answer_bell: false,
                 owes_bell: false,
             });
@@ -391,6 +394,13 @@ impl Port {
     pub(crate) fn publish_work(&self, ns: u64) {
         if let Some(process) = words(&self.memory) {
             process.work.work_ns.store(ns, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells the first reactor how many messages are this process's own.
+    pub(crate) fn publish_messages_taken(&self, count: u64) {
+        if let Some(process) = words(&self.memory) {
+            process.messages.taken.store(count, Ordering::Release);
         }
     }
 }

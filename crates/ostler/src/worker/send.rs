@@ -11,6 +11,7 @@ use super::context::{WorkerContext, WorkerSettings};
 use super::datagrams::Datagram;
 use super::files::FileToSend;
 use super::groups::GroupMessage;
+use super::messages::MessageToSend;
 use super::port::Port;
 use super::running::RunningDelivery;
 use super::sessions::Sessions;
@@ -46,6 +47,8 @@ pub(crate) enum Output<'a> {
     ToGroup(GroupMessage<'a>),
     /// A task, which is of none either.
     Task(TaskToAsk<'a>),
+    /// A message for another process of the server.
+    Message(MessageToSend<'a>),
 }
 
 /// A change of a session's marks: flags of the session table, some of
@@ -66,7 +69,7 @@ impl Output<'_> {
 
     /// Whether it is about one session, which answers for it.
     pub(super) const fn is_of_session(self) -> bool {
-        !matches!(self, Self::Datagram(_) | Self::ToGroup(_) | Self::Task(_))
+        !matches!(self, Self::Datagram(_) | Self::ToGroup(_) | Self::Task(_) | Self::Message(_))
     }
 
     /// Bytes that it carries.
@@ -79,6 +82,7 @@ impl Output<'_> {
             Self::File(_) => FileRange::SIZE,
             Self::Datagram(datagram) => datagram.bytes.len(),
             Self::Task(task) => task.bytes.len(),
+            Self::Message(message) => message.len(),
         }
     }
 }
@@ -119,12 +123,8 @@ impl WorkerContext {
                 None => return Err(SendError::gone(None)),
             },
             Output::State(_) => self.settings.session_state_size,
-            Output::Close(_) | Output::Mark(_) | Output::Bind(_) => 0,
-            // Checked where they come from.
-            Output::Datagram(_) | Output::File(_) => return Ok(()),
-            Output::Join(_) | Output::Leave(_) | Output::ToGroup(_) | Output::Task(_) => {
-                return Ok(());
-            }
+            // Others have no bytes, or are checked where they come from.
+            _ => return Ok(()),
         };
         match output {
             _ if len <= most => Ok(()),
@@ -182,11 +182,10 @@ impl WorkerContext {
                 self.append_marks(session, marks, for_delivery);
                 Ok(())
             }
-            Output::Datagram(datagram) => {
-                self.sender.append_datagram(datagram, cause, for_delivery)
-            }
+            Output::Datagram(it) => self.sender.append_datagram(it, cause, for_delivery),
             Output::ToGroup(message) => self.sender.append_to_all(message, cause, for_delivery),
             Output::Task(task) => self.sender.append_task(task, for_delivery),
+            Output::Message(message) => self.sender.append_for_process(message, for_delivery),
         }
     }
 

@@ -270,6 +270,9 @@ impl WorkerContext {
                     let end = TaskEnd::of_code(header.total).unwrap_or(TaskEnd::ResultLost);
                     return Ok(Some(TaskResult::end(number, end)));
                 }
+                Some(kind @ (RecordKind::Message | RecordKind::MessageEnd)) => {
+                    self.messages.park(kind, &header, bytes);
+                }
                 _ => tracing::warn!(kind = header.kind, "an answer of an unknown kind is skipped"),
             }
         }

@@ -5,6 +5,7 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use super::context::WorkerContext;
+use crate::api::message::Message;
 use crate::sys::{poll, signal};
 
 impl WorkerContext {
@@ -19,10 +20,31 @@ impl WorkerContext {
 
     /// Sleeps for so long; false: the process has to leave.
     pub(crate) fn wait(&self, timeout: Duration) -> bool {
+        self.wait_unless(timeout, || false)
+    }
+
+    /// Waits for a message of another process, at most so long.
+    pub(crate) fn wait_for_message(&self, timeout: Duration) -> Option<Message> {
+        let mut message = None;
+        self.wait_unless(timeout, || {
+            message = self.take_message();
+            message.is_some()
+        });
+        message
+    }
+
+    /// Sleeps for so long, or until `is_over` after something has come; false: the process has to
+    /// leave.
+    fn wait_unless(&self, timeout: Duration, mut is_over: impl FnMut() -> bool) -> bool {
         let until = Instant::now().checked_add(timeout);
         loop {
             self.say_wishes();
             self.hear_manager();
+            // Results of tasks: nobody waits for them any more.
+            while let Ok(Some(_)) = self.next_answer() {}
+            if is_over() {
+                return true;
+            }
             if self.leaving.has_begun() || self.is_told_to_leave() {
                 return false;
             }
@@ -30,8 +52,6 @@ impl WorkerContext {
             if left.is_some_and(|left| left.is_zero()) {
                 return true;
             }
-            // Nobody waits for them any more.
-            while let Ok(Some(_)) = self.next_answer() {}
             if let Err(error) = self.sleep(left) {
                 tracing::error!(%error, "cannot wait");
                 return false;

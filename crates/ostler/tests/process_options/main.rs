@@ -18,6 +18,7 @@ mod encrypted_ocsp;
 mod lanes;
 mod limits;
 mod log;
+mod messages;
 mod network;
 mod packages;
 mod privileges;
@@ -62,6 +63,7 @@ const EFFECTS: &[&[(&str, Effect)]] = &[
     supervision::EFFECTS,
     recycling::EFFECTS,
     tasks::EFFECTS,
+    messages::EFFECTS,
     log::EFFECTS,
     diagnosis::EFFECTS,
 ];

@@ -85,9 +85,8 @@ pub(super) fn messages(
         Output::Bind(user) => (Head { kind: BIND, first: user, ..head }, &[]),
         Output::Join(name) => (Head { kind: JOIN, ..head }, name),
         Output::Leave(name) => (Head { kind: LEAVE, ..head }, name),
-        Output::Datagram(_) | Output::File(_) | Output::ToGroup(_) | Output::Task(_) => {
-            return None;
-        }
+        Output::Datagram(_) | Output::File(_) | Output::ToGroup(_) => return None,
+        Output::Task(_) | Output::Message(_) => return None,
     };
     parts(head, body)
 }

@@ -8,6 +8,7 @@ mod diagnosis;
 mod lanes;
 mod limits;
 mod log;
+mod messages;
 mod network;
 mod packages;
 mod privileges;
@@ -38,6 +39,7 @@ static ROWS: LazyLock<Vec<OptionInfo>> = LazyLock::new(|| {
         limits::ROWS,
         supervision::ROWS,
         tasks::ROWS,
+        messages::ROWS,
         log::ROWS,
         diagnosis::ROWS,
     ];

@@ -160,21 +160,16 @@ impl ClientSide {
             RecordKind::AskTask | RecordKind::Result => {
                 self.task_record(lane, destination.key(), &record, bytes, started)?;
             }
+            RecordKind::SendMessage => {
+                self.message_record(lane, destination.key(), &record, bytes)?;
+            }
             RecordKind::Expose | RecordKind::Fin if destination.runs_tasks() => {
                 self.task_progress(lane, record.kind, header.cause, started)?;
             }
             RecordKind::Expose => {
                 self.brain.expose(lane, header.cause, started).map_err(ProtocolViolation)?
             }
-            RecordKind::Fin if header.flags & FLAG_SKIPPED != 0 => {
-                self.brain.skip(lane, header.cause, started).map_err(ProtocolViolation)?
-            }
-            RecordKind::Fin if header.flags & FLAG_PARTLY != 0 => {
-                self.finish_partly(lane, destination, &header, started)?;
-            }
-            RecordKind::Fin => {
-                self.brain.finish(lane, header.cause, started).map_err(ProtocolViolation)?
-            }
+            RecordKind::Fin => self.finish(lane, destination, &header, started)?,
             RecordKind::Pad
             | RecordKind::Connect
             | RecordKind::Data
@@ -184,7 +179,9 @@ impl ClientSide {
             | RecordKind::BufferEmpty
             | RecordKind::Task
             | RecordKind::Answer
-            | RecordKind::TaskEnd => {
+            | RecordKind::TaskEnd
+            | RecordKind::Message
+            | RecordKind::MessageEnd => {
                 return Err(ProtocolViolation("a record of the other direction"));
             }
         }
@@ -192,6 +189,23 @@ impl ClientSide {
             self.brain.finish(lane, header.cause, started).map_err(ProtocolViolation)?;
         }
         Ok(())
+    }
+
+    /// A delivery is finished, and its handler has seen all of its package, a part, or nothing.
+    fn finish(
+        &mut self,
+        lane: LaneSlot,
+        destination: &mut Destination,
+        header: &Header,
+        started: u64,
+    ) -> Result<(), ProtocolViolation> {
+        if header.flags & FLAG_SKIPPED != 0 {
+            return self.brain.skip(lane, header.cause, started).map_err(ProtocolViolation);
+        }
+        if header.flags & FLAG_PARTLY != 0 {
+            return self.finish_partly(lane, destination, header, started);
+        }
+        self.brain.finish(lane, header.cause, started).map_err(ProtocolViolation)
     }
 
     /// A message for a session, or a part of one.

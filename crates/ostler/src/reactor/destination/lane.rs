@@ -16,6 +16,7 @@ use ostler_shm::record::{HEADER_SIZE, Header};
 use ostler_shm::sleep::Ringer;
 use ostler_shm::sync::{Ordering, fence};
 
+use super::AnswersOf;
 use super::file_link::{FileLink, Passed};
 use crate::sys::epoll::{Epoll, Interest};
 use crate::sys::eventfd;
@@ -30,6 +31,9 @@ pub(in crate::reactor) struct Lane {
     memory: ReactorLane,
     giver: Giver,
     answers: AnswerGiver,
+    /// What waits for room among the answers.
+    tasks_wait: bool,
+    messages_wait: bool,
     consumer: Consumer,
     /// Rung by us.
     worker_bell: OwnedFd,
@@ -59,6 +63,8 @@ impl Lane {
             memory,
             giver: Giver::default(),
             answers: AnswerGiver::default(),
+            tasks_wait: false,
+            messages_wait: false,
             consumer: Consumer::default(),
             worker_bell,
             worker_ringer: Ringer::default(),
@@ -206,8 +212,16 @@ impl Lane {
         Ok(self.answers.append(&self.memory.answers, header, payload).is_ok())
     }
 
-    pub(super) fn set_answers_wait(&mut self, wait: bool) {
-        self.answers.set_waits(wait, self.memory.down());
+    pub(super) fn set_answers_wait(&mut self, whose: AnswersOf, wait: bool) {
+        match whose {
+            AnswersOf::Tasks => self.tasks_wait = wait,
+            AnswersOf::Messages => self.messages_wait = wait,
+        }
+        self.answers.set_waits(self.tasks_wait || self.messages_wait, self.memory.down());
+    }
+
+    pub(super) fn messages_taken(&self) -> u64 {
+        self.memory.process().messages.taken.load(Ordering::Acquire)
     }
 
     pub(super) fn has_answer_room(&self) -> bool {

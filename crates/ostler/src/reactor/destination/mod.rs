@@ -27,6 +27,15 @@ use lane::Lane;
 pub(super) use parts::Sending;
 pub(super) use table::Destinations;
 
+/// Who writes into a ring for answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AnswersOf {
+    /// Results and ends of tasks.
+    Tasks,
+    /// Messages of other processes.
+    Messages,
+}
+
 /// What a look at a destination brought.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Looked {
@@ -256,10 +265,17 @@ impl Destination {
         }
     }
 
-    /// Says whether answers wait for room.
-    pub(super) fn set_answers_wait(&mut self, wait: bool) {
+    /// Says whether something of this kind waits for room among the answers.
+    pub(super) fn set_answers_wait(&mut self, whose: AnswersOf, wait: bool) {
         match &mut self.kind {
-            Kind::Lane(lane) => lane.set_answers_wait(wait),
+            Kind::Lane(lane) => lane.set_answers_wait(whose, wait),
+        }
+    }
+
+    /// How many messages of other processes it says that it has taken.
+    pub(super) fn messages_taken(&self) -> u64 {
+        match &self.kind {
+            Kind::Lane(lane) => lane.messages_taken(),
         }
     }
 

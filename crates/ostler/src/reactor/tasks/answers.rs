@@ -10,7 +10,7 @@ use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
 
 use super::{Tasks, charge_of};
 use crate::reactor::budget::Memory;
-use crate::reactor::destination::{Destination, Destinations};
+use crate::reactor::destination::{AnswersOf, Destination, Destinations};
 
 /// Something for an asker.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl Tasks {
             match answer.write(destination, self.settings.answer_max) {
                 Ok(true) => memory.release(answer.charge()),
                 Ok(false) => {
-                    destination.set_answers_wait(true);
+                    destination.set_answers_wait(AnswersOf::Tasks, true);
                     self.waiting.insert(lane, VecDeque::from([answer]));
                 }
                 Err(violation) => {
@@ -146,7 +146,7 @@ impl Tasks {
                     }
                 }
             }
-            destination.set_answers_wait(false);
+            destination.set_answers_wait(AnswersOf::Tasks, false);
             false
         });
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ostler_shm::answers::{AnswerTaker, TakeAnswer};
 use ostler_shm::outbox::Committer;
-use ostler_shm::record::{FLAG_MORE, Header};
+use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
 
 use super::{LaneEnd, Port, ring_if_asleep, words};
 
@@ -71,9 +71,14 @@ fn take_from(end: &mut LaneEnd) -> FoundAnswer {
         if header.flags & FLAG_MORE == 0 && header.part_offset == 0 {
             return FoundAnswer::Answer(header, bytes);
         }
-        end.answer_parts.extend_from_slice(&bytes);
+        let is_message = header.kind == RecordKind::Message as u8;
+        let parts = if is_message { &mut end.message_parts } else { &mut end.answer_parts };
+        if header.part_offset == 0 {
+            parts.clear(); // the rest of what came before went to another process
+        }
+        parts.extend_from_slice(&bytes);
         if header.flags & FLAG_MORE == 0 {
-            return FoundAnswer::Answer(header, std::mem::take(&mut end.answer_parts));
+            return FoundAnswer::Answer(header, std::mem::take(parts));
         }
     }
 }

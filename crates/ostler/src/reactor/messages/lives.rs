@@ -1,0 +1,57 @@
+//! Processes that begin, serve and end, and the end of the server.
+
+use ostler_core::ids::{LaneSlot, ProcessKey};
+use ostler_core::messages::MessageEnd;
+
+use super::Messages;
+use crate::reactor::Reactor;
+use crate::reactor::budget::Memory;
+use crate::reactor::destination::Destination;
+
+impl Reactor {
+    /// A process has begun, and its death will be noticed.
+    pub(in crate::reactor) fn can_be_written_to(&mut self, lane: LaneSlot, key: ProcessKey) {
+        if let Some(messages) = &mut self.clients.messages {
+            messages.exchange.appears(lane, key);
+        }
+    }
+
+    /// A worker serves: messages for its slot are for it.
+    pub(in crate::reactor) fn takes_messages_of_slot(&mut self, lane: LaneSlot) {
+        if let Some(messages) = &mut self.clients.messages {
+            messages.exchange.serves(lane);
+        }
+    }
+
+    /// The server is over.
+    pub(in crate::reactor) fn end_messages(&mut self) {
+        let Some(messages) = &mut self.clients.messages else { return };
+        let mut found = Vec::new();
+        for lane in messages.exchange.untaken().collect::<Vec<_>>() {
+            messages.look(lane, &self.destinations, &mut found);
+        }
+        messages.exchange.count_unheard(messages.incoming.len() as u64);
+        self.clients.memory.release(messages.exchange.end());
+    }
+}
+
+impl Messages {
+    /// The process of a lane is dead, and everything that it has committed was consumed.
+    pub(in crate::reactor) fn lane_ended(
+        &mut self,
+        lane: LaneSlot,
+        destination: &Destination,
+        memory: &mut Memory,
+    ) {
+        self.parts.give_up(lane);
+        self.failures.drop_of(lane, &mut self.exchange);
+        self.full.remove(&lane.0);
+        // A lie has no consequence any more: what was not taken is not.
+        let _ = self.exchange.look(lane, destination.messages_taken());
+        let ended = self.exchange.ended(lane);
+        memory.release(ended.charged);
+        for sender in ended.told {
+            self.failures.add(sender, MessageEnd::ReceiverEnded, &mut self.exchange);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What becomes of messages when their senders and receivers die, or are replaced.
+
+use std::time::{Duration, Instant};
+
+use ostler_testkit::{KillEvery, Signal, TestResult};
+
+use crate::mesh::{client_of, deadly, mesh, start, tell};
+use crate::support::check;
+
+const KILL_EVERY: Duration = Duration::from_millis(100);
+
+/// What a process had begun to handle is delivered; all others come back.
+#[test]
+fn what_a_dead_process_had_not_begun_comes_back() -> TestResult {
+    for (name, log) in [("w1", "serves worker=w1.2"), ("t0", "takes tasks worker=t0.2")] {
+        let server = start(deadly(2, 1), 2, 1)?;
+        let mut talk = client_of(&server, "w0")?;
+        talk.expect_answer(&format!("tell {name} sleep 60000"), "sent 1")?;
+        talk.expect_answer(&format!("flood {name} 500 200"), "flooded 500")?;
+        let victim = if name == "w1" { server.worker(1) } else { server.task_workers()[0].clone() };
+        victim.kill();
+        while talk.number("sum")? < 500 {}
+        server.wait_for_log(log)?;
+        // Its successor has nothing of that, and everything that comes.
+        talk.say(&format!("flood {name} 10 1"))?;
+        let mut lines = [talk.line()?, talk.line()?];
+        lines.sort();
+        check(lines == ["flooded 10", "in order 10"], format!("{lines:?}"))?;
+        let messages = server.stop_and_report()?.messages()?;
+        let counts = ["delivered", "ended", "open", "left"].map(|count| messages.get(count));
+        check(counts == [11, 500, 0, 0], format!("{name}: {messages:?}"))?;
+    }
+    Ok(())
+}
+
+/// A process that has ended for good, and one that is killed while somebody writes to it.
+#[test]
+fn who_writes_to_a_slot_without_a_process_is_told() -> TestResult {
+    let server = start(deadly(1, 1), 1, 1)?;
+    let mut talk = client_of(&server, "w0")?;
+    let nobody = "undelivered: the receiver does not run now: try again when it was restarted";
+    let unread = "undelivered: the receiver ended before it had read the message";
+    loop {
+        talk.say("tell once say x")?;
+        let lines = [talk.line()?, talk.line()?];
+        if lines.iter().any(|line| line == nobody) {
+            break;
+        }
+        // It had not ended yet.
+        check(lines.iter().any(|line| line == unread), format!("{lines:?}"))?;
+    }
+    server.task_workers()[0].kill();
+    for _ in 0..200 {
+        talk.say("tell t0 say there")?;
+        let mut lines = [talk.line()?, talk.line()?];
+        lines.sort();
+        let fates = ["t0<-w0 there", nobody, unread];
+        let is_told = lines.iter().any(|line| fates.contains(&line.as_str()));
+        check(is_told, format!("{lines:?}"))?;
+    }
+    server.stop()
+}
+
+/// Workers that are replaced in good order lose nothing: who leaves reads what it has, the others
+/// get the rest.
+#[test]
+fn reloads_and_recycling_lose_no_message() -> TestResult {
+    const REPLACED: usize = 12;
+    let builder = mesh(2, 1).set("worker_age_max_ms", 1_000);
+    let server = start(builder, 2, 1)?;
+    let mut talk = client_of(&server, "w0")?;
+    let mut rounds = 0;
+    while server.log_lines_with("serves worker=").len() < REPLACED {
+        if rounds % 200 == 100 {
+            server.signal(Signal::USR1);
+        }
+        for slot in ["w1", "t0"] {
+            tell(&mut talk, &format!("{slot} say {rounds}"), &format!("{slot}<-w0 {rounds}"))?;
+        }
+        talk.say("flood w1 20 500")?;
+        let mut lines = [talk.line()?, talk.line()?];
+        lines.sort();
+        check(lines == ["flooded 20", "in order 20"], format!("{lines:?}"))?;
+        rounds += 1;
+    }
+    let messages = server.stop_and_report()?.messages()?;
+    let all = messages.get("sent");
+    check(messages.get("delivered") == all && all == 22 * rounds, format!("{messages:?}"))
+}
+
+/// Published with what their package sends, or not at all.
+#[test]
+fn messages_of_a_package_that_is_not_finished_are_not_sent() -> TestResult {
+    let builder = deadly(2, 0).set("crash_policy", "redeliver:2");
+    let server = start(builder, 2, 0)?;
+    let mut talk = client_of(&server, "w0")?;
+    talk.say("die w1 say never")?;
+    talk.expect_closed();
+    let mut talk = client_of(&server, "w0")?;
+    tell(&mut talk, "w1 say once", "w1<-w0 once")?;
+    let messages = server.stop_and_report()?.messages()?;
+    check(messages.get("sent") == 1, format!("{messages:?}"))
+}
+
+/// What was published arrives, whatever becomes of its sender.
+#[test]
+fn messages_of_a_dead_process_arrive() -> TestResult {
+    let server = start(deadly(2, 0).set("crash_policy", "drop"), 2, 0)?;
+    let mut talk = client_of(&server, "w0")?;
+    let mut other = client_of(&server, "w1")?;
+    check(other.ask("whoami")? == "w1", "another client")?;
+    talk.say("die w1 say last words")?;
+    talk.expect("w1<-w0 last words");
+    server.wait_for_log("serves worker=w0.2")?;
+    let messages = server.stop_and_report()?.messages()?;
+    check(messages.get("delivered") == 1, format!("{messages:?}"))
+}
+
+/// Whatever dies: each message is delivered, or its end is counted.
+#[test]
+fn the_books_balance_while_processes_are_killed() -> TestResult {
+    const LEAST: Duration = Duration::from_secs(3);
+    let server = start(deadly(3, 2).set("fork_interval_ms", 0), 3, 2)?;
+    let mut talks = [crate::talk::Talk::new(&server)?, crate::talk::Talk::new(&server)?];
+    let killers =
+        [KillEvery::start(&server, KILL_EVERY)?, KillEvery::start_on_tasks(&server, KILL_EVERY)?];
+    let began = Instant::now();
+    while began.elapsed() < LEAST {
+        for (talk, slots) in talks.iter_mut().zip([["w0", "t1"], ["w2", "t0"]]) {
+            for slot in slots {
+                let order = format!("flood {slot} 50 300");
+                // A session may end with its worker.
+                if talk.say(&order).is_err() || talk.line().is_err() {
+                    *talk = crate::talk::Talk::new(&server)?;
+                }
+            }
+        }
+    }
+    for killer in killers {
+        check(killer.stop()? > 3, "they were killed")?;
+    }
+    let messages = server.stop_and_report()?.messages()?;
+    let (all, open) = (messages.get("sent"), messages.get("open"));
+    check(all > 1_000 && open == 0, format!("{messages:?}"))
+}
