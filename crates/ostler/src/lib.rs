@@ -102,6 +102,8 @@ mod worker;
 pub use api::address::Address;
 pub use api::builder::ServerBuilder;
 pub use api::by_length::{ByLength, PackageLength};
+pub use api::command::CommandCall;
+pub use api::command_error::CommandError;
 pub use api::deferred_packet::DeferredPacket;
 pub use api::exit::{Exit, run_main};
 pub use api::file_source::FileSource;

@@ -3,6 +3,8 @@
 pub(crate) mod address;
 pub(crate) mod builder;
 pub(crate) mod by_length;
+pub(crate) mod command;
+pub(crate) mod command_error;
 pub(crate) mod deferred_packet;
 pub(crate) mod exit;
 pub(crate) mod file_source;

@@ -21,9 +21,11 @@ pub(crate) enum Callback {
     Finish,
     Message,
     Undelivered,
+    Command,
+    Reply,
 }
 
-const ALL: [(Callback, &str); 16] = [
+const ALL: [(Callback, &str); 18] = [
     (Callback::Start, "on_worker_start"),
     (Callback::Connect, "on_connect"),
     (Callback::Receive, "on_receive"),
@@ -40,6 +42,8 @@ const ALL: [(Callback, &str); 16] = [
     (Callback::Finish, "on_finish"),
     (Callback::Message, "on_message"),
     (Callback::Undelivered, "on_undelivered"),
+    (Callback::Command, "command"),
+    (Callback::Reply, "reply"),
 ];
 
 impl Callback {

@@ -13,6 +13,7 @@ use ostler_core::request_deadline::RequestDeadlines;
 use ostler_shm::board::Board;
 
 use super::arriving::Arriving;
+use super::commands::{Calls, Commands};
 use super::complaints::Complaints;
 use super::deferred::Deferrals;
 use super::handlers::Callee;
@@ -163,6 +164,10 @@ pub(crate) struct WorkerContext {
     pub(crate) tasks: Tasks,
     /// Messages of other processes that were not handled, and numbers of own ones.
     pub(crate) messages: Messages,
+    /// What other processes can call here.
+    pub(crate) commands: Commands,
+    /// What this process has called and not heard of.
+    pub(crate) calls: Calls,
     pub(crate) timers: RefCell<Timers>,
     /// Log lines that clients can cause.
     pub(super) complaints: Complaints,
@@ -215,6 +220,8 @@ impl WorkerContext {
             streams: Streams::default(),
             tasks: Tasks::default(),
             messages: Messages::default(),
+            commands: Commands::default(),
+            calls: Calls::default(),
             timers: RefCell::default(),
             complaints: Complaints::default(),
             leaving: Leaving::default(),

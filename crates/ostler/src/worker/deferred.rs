@@ -22,6 +22,7 @@ use super::leaving::{Holder, HolderId};
 use super::owned_output::{NO_SESSION, OwnedOutput};
 use super::running::RunningDelivery;
 use super::send::Output;
+use crate::api::message_error::MessageErrorKind;
 use crate::api::send_error::{SendError, SendErrorKind};
 
 /// What is held back for an output: its bytes and a header, so that many small ones are bounded
@@ -402,7 +403,9 @@ impl WorkerContext {
                 }
                 match output {
                     Output::Task(task) => self.tasks.lost(task.number),
-                    Output::Message(message) => self.messages.lost(message.head.number),
+                    Output::Message(message) => {
+                        self.park_failure(message.head.number, MessageErrorKind::LaneFull);
+                    }
                     _ => {}
                 }
                 if !output.is_of_session() {

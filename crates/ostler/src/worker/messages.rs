@@ -12,6 +12,7 @@ use ostler_core::messages::MessageEnd;
 use ostler_core::placement::MESSAGE_REACTOR;
 use ostler_shm::record::{Header, RecordKind};
 
+use super::commands::{Call, CallAnswer, CallFailure, is_of_reply};
 use super::context::WorkerContext;
 use super::owned_output::NO_SESSION;
 use super::parts::append_in_parts;
@@ -35,6 +36,11 @@ pub(crate) struct MessageLimits {
 }
 
 impl MessageLimits {
+    /// Most bytes of a message.
+    pub(super) const fn max_length(&self) -> usize {
+        self.max_length
+    }
+
     pub(super) fn new(options: &Options) -> Self {
         Self {
             max_length: options.message_max_length,
@@ -49,18 +55,26 @@ impl MessageLimits {
 pub(crate) enum MessageForm {
     /// For `on_message`.
     Plain,
+    /// It calls a command.
+    Call,
+    /// It answers a call.
+    Reply,
 }
 
 impl MessageForm {
     const fn code(self) -> u16 {
         match self {
             Self::Plain => 0,
+            Self::Call => 1,
+            Self::Reply => 2,
         }
     }
 
     const fn of_code(code: u16) -> Option<Self> {
         match code {
             0 => Some(Self::Plain),
+            1 => Some(Self::Call),
+            2 => Some(Self::Reply),
             _ => None,
         }
     }
@@ -70,8 +84,8 @@ impl MessageForm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MessageHead {
     /// Generation 0: whoever lives in the slot.
-    to: ProcessKey,
-    form: MessageForm,
+    pub(super) to: ProcessKey,
+    pub(super) form: MessageForm,
     /// What this process calls it.
     pub(super) number: u64,
 }
@@ -96,7 +110,19 @@ impl MessageToSend<'_> {
 #[derive(Debug)]
 pub(crate) enum Arrived {
     Message(Message),
+    Call(Call),
+    /// A call was answered.
+    Reply(CallAnswer),
     Undelivered(Undelivered),
+    /// The same of a call.
+    CallFailed(CallAnswer),
+}
+
+impl Arrived {
+    /// Whether the master counts it as a message to this process.
+    const fn is_message(&self) -> bool {
+        matches!(self, Self::Message(_) | Self::Call(_) | Self::Reply(_))
+    }
 }
 
 /// What came and was not handled, and numbers.
@@ -108,33 +134,13 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    fn next_number(&self) -> u64 {
+    pub(super) fn next_number(&self) -> u64 {
         self.last.set(self.last.get() + 1);
         self.last.get()
     }
 
-    /// Something came, and waits for its turn.
-    pub(super) fn park(&self, kind: RecordKind, header: &Header, bytes: Vec<u8>) {
-        let arrived = match kind {
-            RecordKind::MessageEnd => {
-                let end = MessageEnd::of_code(header.total).unwrap_or(MessageEnd::ReceiverEnded);
-                let kind = MessageErrorKind::of_end(end);
-                Arrived::Undelivered(Undelivered::new(header.subject, kind))
-            }
-            _ => match (ProcessKey::unpack(header.cause), MessageForm::of_code(header.port)) {
-                (Some(sender), Some(MessageForm::Plain)) => {
-                    Arrived::Message(Message::new(sender, header.subject, bytes))
-                }
-                _ => return tracing::warn!("a message of nobody, or of no form, is skipped"),
-            },
-        };
+    fn push(&self, arrived: Arrived) {
         self.parked.borrow_mut().push_back(arrived);
-    }
-
-    /// A message was never sent, because there was no room for it.
-    pub(super) fn lost(&self, number: u64) {
-        let undelivered = Undelivered::new(number, MessageErrorKind::LaneFull);
-        self.parked.borrow_mut().push_back(Arrived::Undelivered(undelivered));
     }
 
     /// Whether something waits for its turn.
@@ -147,7 +153,7 @@ impl WorkerContext {
     /// What has come and waits, the oldest first. A message is this process's from now on.
     pub(super) fn take_arrived(&self) -> Option<Arrived> {
         let arrived = self.messages.parked.borrow_mut().pop_front()?;
-        if matches!(arrived, Arrived::Message(_)) {
+        if arrived.is_message() {
             self.messages.taken.set(self.messages.taken.get() + 1);
             self.sender.port().publish_messages_taken(self.messages.taken.get());
         }
@@ -161,8 +167,47 @@ impl WorkerContext {
             match self.take_arrived()? {
                 Arrived::Message(message) => return Some(message),
                 Arrived::Undelivered(undelivered) => self.log_undelivered(&undelivered),
+                // Its commands cannot be called while it runs.
+                Arrived::Call(call) => self.reply(&call, Err(CallFailure::NoSuchCommand)),
+                Arrived::Reply(_) | Arrived::CallFailed(_) => {}
             }
         }
+    }
+
+    /// Something came, and waits for its turn.
+    pub(super) fn park(&self, kind: RecordKind, header: &Header, bytes: Vec<u8>) {
+        if kind == RecordKind::MessageEnd {
+            let end = MessageEnd::of_code(header.total).unwrap_or(MessageEnd::ReceiverEnded);
+            return self.park_failure(header.subject, MessageErrorKind::of_end(end));
+        }
+        let arrived = match (ProcessKey::unpack(header.cause), MessageForm::of_code(header.port)) {
+            (Some(sender), Some(MessageForm::Plain)) => {
+                Some(Arrived::Message(Message::new(sender, header.subject, bytes)))
+            }
+            (Some(sender), Some(MessageForm::Call)) => {
+                Call::read(sender, header.subject, bytes).map(Arrived::Call)
+            }
+            (Some(_), Some(MessageForm::Reply)) => {
+                CallAnswer::read(bytes).map(|answer| Arrived::Reply(self.calls.hear(answer)))
+            }
+            _ => None,
+        };
+        match arrived {
+            Some(arrived) => self.messages.push(arrived),
+            None => ostler_core::invariant!(false, "processes of one server know the forms"),
+        }
+    }
+
+    /// A message of this process was not sent, or did not reach its receiver.
+    pub(super) fn park_failure(&self, number: u64, kind: MessageErrorKind) {
+        if is_of_reply(number) {
+            return; // who has called is gone
+        }
+        if self.calls.is_open(number) {
+            let answer = CallAnswer::failed(number, kind);
+            return self.messages.push(Arrived::CallFailed(self.calls.hear(answer)));
+        }
+        self.messages.push(Arrived::Undelivered(Undelivered::new(number, kind)));
     }
 
     fn log_undelivered(&self, undelivered: &Undelivered) {
@@ -173,20 +218,24 @@ impl WorkerContext {
     }
 
     /// Whether a message can be sent to this process.
-    fn check_message(&self, to: ProcessSlot, len: usize) -> Result<ProcessKey, MessageError> {
+    pub(super) fn check_message(
+        &self,
+        to: ProcessSlot,
+        len: usize,
+    ) -> Result<ProcessKey, MessageErrorKind> {
         let MessageLimits { max_length, slots, are_possible } = self.settings.messages;
         if !are_possible {
-            return Err(MessageErrorKind::BaseMode.into());
+            return Err(MessageErrorKind::BaseMode);
         }
         let key = to.key();
         if slots.get(usize::from(key.kind.code())).is_none_or(|slots| key.slot.0 >= *slots) {
-            return Err(MessageErrorKind::NoSuchProcess(to).into());
+            return Err(MessageErrorKind::NoSuchProcess(to));
         }
         if key.place() == self.key.place() {
-            return Err(MessageErrorKind::ToItself.into());
+            return Err(MessageErrorKind::ToItself);
         }
         if len > max_length {
-            return Err(MessageErrorKind::TooLong { len, most: max_length }.into());
+            return Err(MessageErrorKind::TooLong { len, most: max_length });
         }
         Ok(key)
     }

@@ -8,12 +8,13 @@
 //! * [`event_loop`]: the built-in loop (callbacks, timers), [`ending`]: how it ends;
 //! * [`context`]: what all handles share; each part of it has an owner: [`running`], [`send`],
 //!   [`sessions`], [`deferred`], [`token`], [`timers`], [`inbox`], [`leaving`],
-//!   [`streams`], [`tasks`], [`messages`]; [`wishes`], [`reloads`] and [`manager_link`];
-//!   [`idleness`] is the loop's own;
+//!   [`streams`], [`tasks`], [`messages`], [`commands`]; [`wishes`], [`reloads`] and
+//!   [`manager_link`]; [`idleness`] is the loop's own;
 //! * [`shown`]: what it shows of itself to its manager.
 
 mod arriving;
 mod closed;
+mod commands;
 mod complaints;
 pub(crate) mod context;
 mod datagrams;
@@ -47,6 +48,7 @@ pub(crate) mod token;
 mod waiting;
 mod wishes;
 
+pub(crate) use commands::{CommandFn, OnReply};
 pub(crate) use context::WorkerContext;
 pub(crate) use datagrams::SendingPort;
 pub(crate) use files::FileToSend;

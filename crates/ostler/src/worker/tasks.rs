@@ -96,6 +96,11 @@ impl Tasks {
         self.askers.borrow().len()
     }
 
+    /// Something came that nobody waits for now.
+    pub(super) fn park(&self, result: TaskResult) {
+        self.parked.borrow_mut().push_back(result);
+    }
+
     /// A task was never asked, because there was no room for it.
     pub(super) fn lost(&self, number: u64) {
         self.parked.borrow_mut().push_back(TaskResult::failed(number, TaskErrorKind::LaneFull));
@@ -271,7 +276,7 @@ impl WorkerContext {
                     return Ok(Some(TaskResult::end(number, end)));
                 }
                 Some(kind @ (RecordKind::Message | RecordKind::MessageEnd)) => {
-                    self.messages.park(kind, &header, bytes);
+                    self.park(kind, &header, bytes);
                 }
                 _ => tracing::warn!(kind = header.kind, "an answer of an unknown kind is skipped"),
             }

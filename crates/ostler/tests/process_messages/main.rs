@@ -1,6 +1,7 @@
 //! Messages between processes: to whom they go, in which order, and what becomes of them.
 #![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
 
+mod commands;
 mod deaths;
 mod mesh;
 mod pairs;

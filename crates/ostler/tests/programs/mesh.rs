@@ -7,11 +7,14 @@
 //! * `flood SLOT N BYTES`: sends N messages of so many bytes, numbered; the receiver says
 //!   `in order N` behind the last one if none came out of order. Answers `flooded ACCEPTED`;
 //! * `die SLOT WHAT`: sends a message and dies before its package is finished;
+//! * `call SLOT MS NAME TEXT`: calls a command and waits for its result, which it answers, or
+//!   `error: WHY`; `later SLOT MS NAME TEXT`: the same by a callback, as `later: RESULT`;
 //! * `sum`: answers what of the messages for this session did not arrive.
 //!
 //! `SLOT` is `w1`, `t0`, `c`, or the name of a user process. What a message says its receiver does:
 //! `say TEXT` (to the session that has ordered it, as `RECEIVER<-SENDER TEXT`), `via SLOT WHAT`
 //! (sends the rest on), `size TEXT` (says how long it is), `sleep MS`, `abort`, `hostile WHAT`.
+//! The commands are `who`, `echo TEXT`, `big N` (answers N bytes), `fail`, `sleep MS`, `abort`.
 //! What did not arrive is told to the session as `undelivered: WHY` if `tell` had ordered it, and
 //! counted if `flood` had.
 
@@ -23,8 +26,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use ostler::{
-    Exit, Framing, Handler, Message, MessageError, Outcome, Package, ProcessBody, ProcessSlot,
-    Restart, Server, ServerEvents, Session, Undelivered, UserProcess, Worker,
+    CommandError, Exit, Framing, Handler, Message, MessageError, Outcome, Package, ProcessBody,
+    ProcessSlot, Restart, Server, ServerEvents, Session, Undelivered, UserProcess, Worker,
 };
 use ostler_shm::layout::Sizes;
 use ostler_shm::record::{Header, RecordKind};
@@ -150,7 +153,60 @@ fn pattern_len(text: &str) -> usize {
     if right { text.len() } else { 0 }
 }
 
+/// What a process lets others call.
+fn add_commands<H: 'static>(worker: &Worker) {
+    let added = [
+        worker.add_command::<H>("who", |_, worker, _| {
+            Ok(worker.process_slot().to_string().into_bytes())
+        }),
+        worker.add_command::<H>("echo", |_, _, text| Ok(text.to_vec())),
+        worker.add_command::<H>("big", |_, _, len| {
+            let len = std::str::from_utf8(len)?.parse()?;
+            Ok(vec![b'x'; len])
+        }),
+        worker.add_command::<H>("fail", |_, _, _| Err("told to".into())),
+        worker.add_command::<H>("sleep", |_, _, ms| {
+            let ms = std::str::from_utf8(ms)?.parse()?;
+            std::thread::sleep(Duration::from_millis(ms));
+            Ok(b"slept".to_vec())
+        }),
+        worker.add_command::<H>("abort", |_, _, _| std::process::abort()),
+    ];
+    assert!(added.into_iter().all(|added| added), "they are new");
+    assert!(!worker.add_command::<H>("who", |_, _, _| Ok(Vec::new())), "that is there");
+}
+
+fn text_of(result: Result<Vec<u8>, CommandError>) -> String {
+    match result {
+        Ok(bytes) if bytes.len() > 1_000 => format!("{} bytes", bytes.len()),
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+/// Calls a command as an order says.
+fn call(worker: &Worker, session: u64, rest: &str, waits: bool) -> Outcome {
+    let (slot, rest) = split(rest);
+    let (ms, rest) = split(rest);
+    let (name, text) = split(rest);
+    let (slot, timeout) = (slot_of(worker, slot)?, Duration::from_millis(ms.parse()?));
+    let call = worker.call(slot, name, text.as_bytes());
+    if waits {
+        return say(worker, session, &text_of(call.wait(timeout)));
+    }
+    let called = call.then::<Node>(timeout, move |_, worker, result| {
+        say(worker, session, &format!("later: {}", text_of(result)))
+    });
+    let answer = called.map_or_else(|error| format!("error: {error}"), |()| "called".to_owned());
+    say(worker, session, &answer)
+}
+
 impl Handler for Node {
+    fn on_worker_start(&mut self, worker: &Worker) -> Outcome {
+        add_commands::<Self>(worker);
+        Ok(())
+    }
+
     fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
         let line = String::from_utf8_lossy(package).into_owned();
         let (verb, rest) = split(line.trim_end());
@@ -172,6 +228,8 @@ impl Handler for Node {
                 self.tell(worker, id, rest)?;
                 std::process::abort();
             }
+            "call" => call(worker, id, rest, true),
+            "later" => call(worker, id, rest, false),
             "sum" => say(worker, id, &self.lost.get(&id).copied().unwrap_or(0).to_string()),
             _ => Err(format!("no order: {line}").into()),
         }
@@ -190,6 +248,11 @@ impl Handler for Node {
 struct Body(Node);
 
 impl ProcessBody for Body {
+    fn on_start(&mut self, worker: &Worker) -> Outcome {
+        add_commands::<Self>(worker);
+        Ok(())
+    }
+
     fn run(&mut self, worker: &Worker) -> Outcome {
         worker.every::<Self>(Duration::from_secs(3_600), |_, _| Ok(()));
         Ok(()) // the timer keeps it

@@ -1,5 +1,6 @@
-//! Messages of other processes in the loop.
+//! Messages of other processes in the loop, and calls of commands.
 
+use super::super::commands::{Call, CallAnswer, CallFailure};
 use super::super::messages::Arrived;
 use super::{BATCH, Round, Run};
 use crate::api::own_handler::AnyHandler;
@@ -23,9 +24,42 @@ impl<H: AnyHandler> Run<H> {
                     self.shown.end();
                     self.log_failure(outcome, "on_undelivered");
                 }
+                Arrived::Call(call) => self.run_command(&call),
+                Arrived::Reply(answer) | Arrived::CallFailed(answer) => self.tell_answer(answer),
             }
             self.context.settle_deferred();
         }
         Round::Busy
+    }
+
+    /// Runs a command, and answers who has called it.
+    fn run_command(&mut self, call: &Call) {
+        let Some((handler, command)) = self.context.commands.find(call.name()) else {
+            return self.context.reply(call, Err(CallFailure::NoSuchCommand));
+        };
+        self.shown.begin(Callback::Command);
+        let mut answer = Vec::new();
+        let run = |handler: &mut _, worker: &_| {
+            answer = command(handler, worker, call.bytes())?;
+            Ok(())
+        };
+        let outcome = self.handlers.call(handler, run);
+        self.shown.end();
+        let answer = match &outcome {
+            Ok(()) => Ok(answer.as_slice()),
+            Err(error) => Err(CallFailure::Failed(error.to_string())),
+        };
+        self.context.reply(call, answer);
+    }
+
+    /// Tells who has called, unless it has waited for the answer, or its time is over.
+    fn tell_answer(&mut self, answer: CallAnswer) {
+        let Some((handler, callback)) = self.context.take_caller(answer.number()) else { return };
+        self.shown.begin(Callback::Reply);
+        let result = answer.into_result();
+        let call = |handler: &mut _, worker: &_| callback(handler, worker, result);
+        let outcome = self.handlers.call(handler, call);
+        self.shown.end();
+        self.log_failure(outcome, "reply");
     }
 }

@@ -1,0 +1,343 @@
+//! Commands: functions that this process lets others call by name, and its calls of others'.
+//!
+//! A call is a message, and its reply one to the very process that has called: never to its
+//! successor.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use ostler_core::ids::ProcessKey;
+
+use super::context::WorkerContext;
+use super::handlers::HandlerId;
+use super::messages::{MessageForm, MessageHead, MessageToSend};
+use super::owned_output::NO_SESSION;
+use super::send::Output;
+use super::timers;
+use crate::api::command_error::{CommandError, CommandErrorKind};
+use crate::api::message_error::MessageErrorKind;
+use crate::api::outcome::{Failure, Outcome};
+use crate::api::process_slot::ProcessSlot;
+use crate::api::worker::Worker;
+use crate::sys::clock;
+
+/// Longest name of a command: its length is a byte.
+const COMMAND_NAME_BYTES_MAX: usize = 255;
+/// Of the text of an error of a command so much is told to who has called it.
+const FAILURE_TEXT_BYTES_MAX: usize = 1_024;
+
+/// Set in the numbers of replies, so that they are no number of a message of the program's.
+const REPLY: u64 = 1 << 63;
+
+/// Whether a number is that of a reply.
+pub(super) const fn is_of_reply(number: u64) -> bool {
+    number & REPLY != 0
+}
+
+/// Bytes in front of a reply: how it went, and the number of the call.
+const REPLY_FRONT_BYTES: usize = 9;
+const DONE: u8 = 0;
+const NO_SUCH_COMMAND: u8 = 1;
+const FAILED: u8 = 2;
+
+/// A function that others call.
+pub(crate) type CommandFn = Rc<dyn Fn(&mut dyn Any, &Worker, &[u8]) -> Result<Vec<u8>, Failure>>;
+
+/// What is called with the answer to a call.
+pub(crate) type OnReply =
+    Box<dyn FnOnce(&mut dyn Any, &Worker, Result<Vec<u8>, CommandError>) -> Outcome>;
+
+/// The functions, by their names, with the handlers for which they are.
+#[derive(Default)]
+pub(crate) struct Commands {
+    named: RefCell<HashMap<String, (HandlerId, CommandFn)>>,
+}
+
+impl Commands {
+    /// Adds one; false: there is one of that name, or it is no name.
+    pub(crate) fn add(&self, name: &str, handler: HandlerId, command: CommandFn) -> bool {
+        let mut named = self.named.borrow_mut();
+        let is_new = is_name(name) && !named.contains_key(name);
+        if is_new {
+            named.insert(name.to_owned(), (handler, command));
+        }
+        is_new
+    }
+
+    pub(super) fn find(&self, name: &[u8]) -> Option<(HandlerId, CommandFn)> {
+        let named = self.named.borrow();
+        let (handler, command) = named.get(std::str::from_utf8(name).ok()?)?;
+        Some((*handler, Rc::clone(command)))
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=COMMAND_NAME_BYTES_MAX).contains(&name.len())
+}
+
+/// A call of another process.
+#[derive(Debug)]
+pub(crate) struct Call {
+    caller: ProcessKey,
+    number: u64,
+    /// The length of the name, the name, what is given to it.
+    message: Vec<u8>,
+}
+
+impl Call {
+    /// `None`: it has no name.
+    pub(super) fn read(caller: ProcessKey, number: u64, message: Vec<u8>) -> Option<Self> {
+        let name = usize::from(*message.first()?);
+        (name < message.len()).then_some(Self { caller, number, message })
+    }
+
+    pub(super) fn name(&self) -> &[u8] {
+        self.message.get(1..self.behind_name()).unwrap_or_default()
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.message.get(self.behind_name()..).unwrap_or_default()
+    }
+
+    fn behind_name(&self) -> usize {
+        1 + self.message.first().map_or(0, |len| usize::from(*len))
+    }
+}
+
+/// Why a command has no result.
+#[derive(Debug)]
+pub(super) enum CallFailure {
+    NoSuchCommand,
+    Failed(String),
+}
+
+/// What became of a call.
+#[derive(Debug)]
+pub(crate) struct CallAnswer {
+    number: u64,
+    /// `None`: who waits has it.
+    result: Option<Result<Vec<u8>, CommandErrorKind>>,
+}
+
+impl CallAnswer {
+    /// What another process has answered. `None`: it has no number.
+    pub(super) fn read(mut message: Vec<u8>) -> Option<Self> {
+        let front = *message.first_chunk::<REPLY_FRONT_BYTES>()?;
+        let [status, number @ ..] = front;
+        message.drain(..REPLY_FRONT_BYTES);
+        let result = match status {
+            DONE => Ok(message),
+            NO_SUCH_COMMAND => Err(CommandErrorKind::NoSuchCommand),
+            _ => Err(CommandErrorKind::Failed(String::from_utf8_lossy(&message).into_owned())),
+        };
+        Some(Self { number: u64::from_le_bytes(number), result: Some(result) })
+    }
+
+    pub(super) const fn failed(number: u64, kind: MessageErrorKind) -> Self {
+        Self { number, result: Some(Err(CommandErrorKind::Undelivered(kind))) }
+    }
+
+    pub(super) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn into_result(self) -> Result<Vec<u8>, CommandError> {
+        let result = self.result.unwrap_or(Err(CommandErrorKind::TimedOut));
+        result.map_err(CommandError::from)
+    }
+}
+
+/// Who wants to hear of a call.
+enum Caller {
+    /// A callback that waits for it.
+    Waits(Option<Result<Vec<u8>, CommandErrorKind>>),
+    /// This function, with this handler, at the latest when this timer is due.
+    Callback(HandlerId, OnReply, u64),
+}
+
+/// The calls of this process that were not answered.
+#[derive(Default)]
+pub(crate) struct Calls {
+    open: RefCell<HashMap<u64, Caller>>,
+}
+
+impl Calls {
+    pub(super) fn is_open(&self, number: u64) -> bool {
+        self.open.borrow().contains_key(&number)
+    }
+
+    /// An answer has come: who waits has it now, others when its turn has come.
+    pub(super) fn hear(&self, mut answer: CallAnswer) -> CallAnswer {
+        if let Some(Caller::Waits(result)) = self.open.borrow_mut().get_mut(&answer.number)
+            && result.is_none()
+        {
+            *result = answer.result.take();
+        }
+        answer
+    }
+
+    fn is_answered(&self, number: u64) -> bool {
+        matches!(self.open.borrow().get(&number), Some(Caller::Waits(Some(_))))
+    }
+}
+
+impl WorkerContext {
+    /// The message that calls a command of another process.
+    fn check_call(
+        &self,
+        to: ProcessSlot,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<(MessageHead, Vec<u8>), CommandErrorKind> {
+        if !is_name(name) {
+            return Err(CommandErrorKind::NoSuchCommand);
+        }
+        let front = [&[name.len() as u8], name.as_bytes()].concat();
+        let to = self.check_message(to, front.len() + bytes.len());
+        let to = to.map_err(CommandErrorKind::Undelivered)?;
+        let number = self.messages.next_number();
+        Ok((MessageHead { to, form: MessageForm::Call, number }, front))
+    }
+
+    /// Calls a command; `on_reply` is called with what becomes of it, within `timeout`.
+    pub(crate) fn call_command(
+        &self,
+        (to, name, bytes): (ProcessSlot, &str, &[u8]),
+        timeout: Duration,
+        (handler, on_reply): (HandlerId, OnReply),
+        made_at: &'static Location<'static>,
+    ) -> Result<(), CommandError> {
+        let (head, front) = self.check_call(to, name, bytes)?;
+        let number = head.number;
+        let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX / 4);
+        let at = clock::monotonic_ns().saturating_add(nanos);
+        let over = move |handler: &mut dyn Any, worker: &Worker| {
+            let caller = worker.context().calls.open.borrow_mut().remove(&number);
+            match caller {
+                Some(Caller::Callback(_, on_reply, _)) => {
+                    on_reply(handler, worker, Err(CommandErrorKind::TimedOut.into()))
+                }
+                _ => Ok(()),
+            }
+        };
+        let over = (handler, timers::Callback::Once(Box::new(over)));
+        let timer = self.timers.borrow_mut().add(at, 0, over, made_at);
+        // First: under no circumstances comes an answer before it is known whose that is.
+        let caller = Caller::Callback(handler, on_reply, timer);
+        self.calls.open.borrow_mut().insert(number, caller);
+        let message = MessageToSend { head, front: &front, bytes };
+        self.output_checked(NO_SESSION, Output::Message(message)).map_err(|_| {
+            self.calls.open.borrow_mut().remove(&number);
+            self.timers.borrow_mut().cancel(timer);
+            CommandErrorKind::Undelivered(MessageErrorKind::LaneFull).into()
+        })
+    }
+
+    /// Who is called with the answer to this call; nobody is any more after that.
+    pub(super) fn take_caller(&self, number: u64) -> Option<(HandlerId, OnReply)> {
+        let mut open = self.calls.open.borrow_mut();
+        if !matches!(open.get(&number), Some(Caller::Callback(..))) {
+            return None;
+        }
+        let Some(Caller::Callback(handler, on_reply, timer)) = open.remove(&number) else {
+            return None;
+        };
+        self.timers.borrow_mut().cancel(timer);
+        Some((handler, on_reply))
+    }
+
+    /// Calls a command, and waits for its result.
+    pub(crate) fn wait_for_command(
+        &self,
+        (to, name, bytes): (ProcessSlot, &str, &[u8]),
+        timeout: Duration,
+    ) -> Result<Vec<u8>, CommandError> {
+        let until = Instant::now() + timeout;
+        let (head, front) = self.check_call(to, name, bytes)?;
+        let number = head.number;
+        self.calls.open.borrow_mut().insert(number, Caller::Waits(None));
+        let waited = self.send_and_wait(MessageToSend { head, front: &front, bytes }, until);
+        let caller = self.calls.open.borrow_mut().remove(&number);
+        match (waited, caller) {
+            (Ok(()), Some(Caller::Waits(Some(result)))) => Ok(result?),
+            (Ok(()), _) => Err(CommandErrorKind::TimedOut.into()),
+            (Err(kind), _) => Err(kind.into()),
+        }
+    }
+
+    fn send_and_wait(
+        &self,
+        message: MessageToSend<'_>,
+        until: Instant,
+    ) -> Result<(), CommandErrorKind> {
+        let full = |_| CommandErrorKind::Undelivered(MessageErrorKind::LaneFull);
+        self.expose_deferral();
+        let mut running = self.running.delivery();
+        let sent = self.sender.append_for_process(message, running.as_mut());
+        // What waits for an answer must be seen: its delivery is exposed.
+        self.sender.publish_early(running.as_mut());
+        self.running.update(running);
+        sent.map_err(full)?;
+        loop {
+            while let Some(result) = self.next_answer().map_err(|_| CommandErrorKind::ServerEnds)? {
+                self.tasks.park(result);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if self.calls.is_answered(message.head.number) || left.is_zero() {
+                return Ok(());
+            }
+            let slept = self.sender.port().wait_for_answer(left);
+            slept.map_err(|error| CommandErrorKind::CannotWait(error.kind()))?;
+        }
+    }
+
+    /// Answers a call. Who has called and cannot be told hears nothing until its time is over.
+    pub(super) fn reply(&self, call: &Call, answer: Result<&[u8], CallFailure>) {
+        let text;
+        let (mut status, mut bytes): (u8, &[u8]) = match &answer {
+            Ok(bytes) => (DONE, bytes),
+            Err(CallFailure::NoSuchCommand) => (NO_SUCH_COMMAND, &[]),
+            Err(CallFailure::Failed(why)) => {
+                let end = why.floor_char_boundary(FAILURE_TEXT_BYTES_MAX);
+                (FAILED, why.get(..end).unwrap_or_default().as_bytes())
+            }
+        };
+        let most = self.settings.messages.max_length() - REPLY_FRONT_BYTES;
+        if bytes.len() > most {
+            text = format!("its result of {} bytes is longer than a message", bytes.len());
+            (status, bytes) = (FAILED, text.as_bytes());
+        }
+        let [n0, n1, n2, n3, n4, n5, n6, n7] = call.number.to_le_bytes();
+        let front = [status, n0, n1, n2, n3, n4, n5, n6, n7];
+        let number = self.messages.next_number() | REPLY;
+        let head = MessageHead { to: call.caller, form: MessageForm::Reply, number };
+        let message = MessageToSend { head, front: &front, bytes };
+        if let Err(error) = self.output_checked(NO_SESSION, Output::Message(message)) {
+            tracing::warn!(caller = %call.caller, %error, "the answer to a call is lost");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_and_answers_are_read_as_they_were_written() {
+        let caller = ProcessKey::event(1, 1);
+        let call = Call::read(caller, 7, b"\x04namepayload".to_vec()).unwrap();
+        assert_eq!((call.name(), call.bytes()), (&b"name"[..], &b"payload"[..]));
+        assert!(Call::read(caller, 7, Vec::new()).is_none());
+        assert!(Call::read(caller, 7, b"\x04nam".to_vec()).is_none());
+        let answer = CallAnswer::read([&[DONE, 7, 0, 0, 0, 0, 0, 0, 0][..], b"sum"].concat());
+        let answer = answer.unwrap();
+        assert_eq!((answer.number(), answer.into_result().unwrap()), (7, b"sum".to_vec()));
+        let unknown = CallAnswer::read(vec![NO_SUCH_COMMAND, 7, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        assert!(unknown.into_result().unwrap_err().is_no_such_command());
+        assert!(CallAnswer::read(vec![DONE; 8]).is_none());
+    }
+}
