@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run check test test-first test-workspace loom mutants lint fmt-check clippy doc tidy deny tools linker instrument bench demo soak \
-	fuzz fuzz-corpus php php-test php-fmt-check php-lint php-deny
+	fuzz fuzz-corpus php php-test php-promises php-fmt-check php-lint php-deny
 
 CARGO ?= cargo
 OFFLINE ?=
@@ -131,6 +131,13 @@ php-test: ## Builds the extension and runs its tests, where PHP is.
 	rm -rf target/php/tests; cp -r crates/php/tests target/php/tests; set -x; \
 	TEST_PHP_EXECUTABLE=$$(command -v php) NO_INTERACTION=1 php -n "$$(crates/php/run-tests.sh)" -q -n -P \
 		-d extension=$(CURDIR)/target/php/ostler.so -j2 --offline --show-diff target/php/tests/$(PHP_TESTS)
+
+# Those of its tests that measure promises, with the amounts that are promised instead of those for every day.
+php-promises: php ## Two million packages, a hundred thousand servers, two hundred reloads under kills (minutes).
+	rm -rf target/php/tests; cp -r crates/php/tests target/php/tests
+	OSTLER_PACKAGES=2000000 OSTLER_SERVERS=100000 OSTLER_RELOADS=200 TEST_TIMEOUT=1800 \
+		TEST_PHP_EXECUTABLE=$$(command -v php) NO_INTERACTION=1 php -n "$$(crates/php/run-tests.sh)" -q -n -P \
+		-d extension=$(CURDIR)/target/php/ostler.so --offline --show-diff target/php/tests/memory target/php/tests/soak
 
 php-fmt-check:
 	$(PHP_CARGO) fmt -- --check

@@ -87,7 +87,7 @@ namespace Ostler {
         public static function exists(int $timer_id): bool {}
         public static function info(int $timer_id): ?array {}
         public static function stats(): array {}
-        public static function list(): array {}
+        public static function list(): object {}
         public static function clear(int $timer_id): bool {}
         public static function clearAll(): bool {}
     }
@@ -256,6 +256,10 @@ namespace Ostler\Server {
         public float $dispatch_time = 0.0;
         public mixed $data = null;
     }
+}
+
+namespace Ostler\Timer {
+    class Iterator extends \ArrayIterator {}
 }
 
 namespace Ostler\Atomic {

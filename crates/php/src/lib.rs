@@ -74,7 +74,7 @@ extern "C" fn start(_kind: i32, number: i32) -> i32 {
     alias(base, "Swoole\\Exception");
     alias(Class::declare("Ostler\\ExitException", entry, &[]), "Swoole\\ExitException");
     server::declare(alias);
-    alias(timer::declare(), "Swoole\\Timer");
+    timer::declare(alias);
     atomic::declare(alias);
     alias(table::declare(), "Swoole\\Table");
     alias(lock::declare(), "Swoole\\Lock");

@@ -1,12 +1,13 @@
 //! `Timer`: callbacks that run later, or again and again, in the process that asked for them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 use ext_php_rs::boxed::ZBox;
-use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::ffi::zend_class_entry;
+use ext_php_rs::types::{ZendHashTable, ZendObject, Zval};
 use ostler::TimerId;
 
 use crate::server::{Ticker, current, uncaught};
@@ -55,7 +56,7 @@ const METHODS: &[Function] = &[
     static_method(c"exists", handler!(exists), ID, kind::BOOL),
     static_method(c"info", handler!(info), ID, kind::ARRAY | kind::NULL),
     static_method(c"stats", handler!(stats), &[], kind::ARRAY),
-    static_method(c"list", handler!(list), &[], kind::ARRAY),
+    static_method(c"list", handler!(list), &[], kind::OBJECT),
     static_method(c"clear", handler!(clear), ID, kind::BOOL),
     static_method(c"clearAll", handler!(clear_all), &[], kind::BOOL),
 ];
@@ -67,14 +68,29 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function(c"swoole_timer_exists", handler!(exists), ID, kind::BOOL),
     function(c"swoole_timer_info", handler!(info), ID, kind::ARRAY | kind::NULL),
     function(c"swoole_timer_stats", handler!(stats), &[], kind::ARRAY),
-    function(c"swoole_timer_list", handler!(list), &[], kind::ARRAY),
+    function(c"swoole_timer_list", handler!(list), &[], kind::OBJECT),
     function(c"swoole_timer_clear", handler!(clear), ID, kind::BOOL),
     function(c"swoole_timer_clear_all", handler!(clear_all), &[], kind::BOOL),
 ];
 
-/// Declares the class.
-pub(crate) fn declare() -> Class {
-    Class::declare("Ostler\\Timer", std::ptr::null_mut(), METHODS)
+thread_local! {
+    /// What `list` answers with.
+    static ITERATOR: Cell<*mut zend_class_entry> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+unsafe extern "C" {
+    /// `ext/spl/spl_array.h`, which the bindings do not read: `ArrayIterator`.
+    static spl_ce_ArrayIterator: *mut zend_class_entry;
+}
+
+/// Declares the classes.
+pub(crate) fn declare(swoole: impl Fn(Class, &str) -> Class) {
+    swoole(Class::declare("Ostler\\Timer", std::ptr::null_mut(), METHODS), "Swoole\\Timer");
+    // SAFETY: PHP's own modules have started before this one.
+    let parent = unsafe { spl_ce_ArrayIterator };
+    let iterator = Class::declare("Ostler\\Timer\\Iterator", parent, &[]);
+    ITERATOR.set(iterator.entry());
+    swoole(iterator, "Swoole\\Timer\\Iterator");
 }
 
 /// Drops what timers hold, while PHP's memory is there.
@@ -161,7 +177,8 @@ fn info(call: &mut Call<'_>) -> Result<(), Thrown> {
             .long("exec_msec", timer.interval_ms)
             .long("exec_count", timer.runs)
             .long("interval", if timer.repeats { timer.interval_ms } else { 0 })
-            .long("round", timer.runs);
+            .long("round", timer.runs)
+            .bool("removed", false);
         Some(array)
     });
     if let Some(array) = found {
@@ -186,7 +203,13 @@ fn list(call: &mut Call<'_>) -> Result<(), Thrown> {
     for id in ids {
         let _ = found.push(id);
     }
-    call.result().set_hashtable(found);
+    // SAFETY: a class that was declared, which PHP keeps as long as the process lives.
+    let Some(class) = (unsafe { ITERATOR.get().as_ref() }) else { return Err(Thrown) };
+    let mut list = Zval::new();
+    list.set_hashtable(found);
+    let mut iterator = ZendObject::new(class);
+    iterator.try_call_method("__construct", vec![&list]).map_err(|_| Thrown)?;
+    call.result().set_object(&mut iterator);
     Ok(())
 }
 

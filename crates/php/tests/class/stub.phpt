@@ -48,4 +48,4 @@ foreach ($own as $name) {
 echo count($own), " classes\n";
 ?>
 --EXPECT--
-17 classes
+18 classes

@@ -14,7 +14,7 @@ $server->on('receive', function ($server, int $fd) {
             $server->send($fd, "$word $number\n");
         }
     }, 'word', 5);
-    var_dump_to($server, $fd, $id > 0, Swoole\Timer::exists($id), Swoole\Timer::list() === [$id], Swoole\Timer::stats()['num']);
+    var_dump_to($server, $fd, $id > 0, Swoole\Timer::exists($id), iterator_to_array(Swoole\Timer::list()) === [$id], Swoole\Timer::stats()['num']);
     Swoole\Timer::after(1, fn (string $text) => $server->send($fd, $text), "after\n");
 });
 function var_dump_to(Swoole\Server $server, int $fd, mixed ...$values): void
