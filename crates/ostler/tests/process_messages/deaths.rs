@@ -15,7 +15,7 @@ fn what_a_dead_process_had_not_begun_comes_back() -> TestResult {
     for (name, log) in [("w1", "serves worker=w1.2"), ("t0", "takes tasks worker=t0.2")] {
         let server = start(deadly(2, 1), 2, 1)?;
         let mut talk = client_of(&server, "w0")?;
-        talk.expect_answer(&format!("tell {name} sleep 60000"), "sent 1")?;
+        tell(&mut talk, &format!("{name} sleep 60000"), &format!("{name}<-w0 sleeps"))?;
         talk.expect_answer(&format!("flood {name} 500 200"), "flooded 500")?;
         let victim = if name == "w1" { server.worker(1) } else { server.task_workers()[0].clone() };
         victim.kill();

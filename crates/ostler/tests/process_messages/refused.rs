@@ -2,7 +2,7 @@
 
 use ostler_testkit::{TestResult, TestServer};
 
-use crate::mesh::{client_of, deadly, mesh, start};
+use crate::mesh::{client_of, deadly, mesh, start, tell};
 use crate::support::check;
 
 #[test]
@@ -37,10 +37,8 @@ fn a_receiver_that_does_not_read_is_full_and_nothing_is_lost_in_silence() -> Tes
     let builder = deadly(2, 0).set("message_queue_bytes", 65_536);
     let server = start(builder, 2, 0)?;
     let mut talk = client_of(&server, "w0")?;
-    talk.say("tell w1 sleep 700")?;
-    talk.say("flood w1 1000 100")?;
-    check(talk.line()?.starts_with("sent"), "sent")?;
-    talk.expect("flooded 1000");
+    tell(&mut talk, "w1 sleep 2000", "w1<-w0 sleeps")?;
+    talk.expect_answer("flood w1 1000 100", "flooded 1000")?;
     let lost = loop {
         // They come back while the receiver sleeps.
         match talk.number("sum")? {

@@ -30,7 +30,9 @@ fn message_queue_bytes_bounds_what_is_not_handled() -> TestResult {
     for (most, is_refused) in [("64K", true), ("16M", false)] {
         let server = mesh().set("message_queue_bytes", most).expect_log("not taken in").start()?;
         let mut talk = Talk::new(&server)?;
-        assert!(talk.ask("tell t0 sleep 300")?.starts_with("sent"));
+        talk.say("tell t0 sleep 1500")?;
+        let lines = [talk.line()?, talk.line()?];
+        assert!(lines.iter().any(|line| line == "t0<-w0 sleeps"), "{lines:?}");
         talk.expect_answer("flood t0 500 100", "flooded 500")?;
         if is_refused {
             while talk.number("sum")? < 200 {}

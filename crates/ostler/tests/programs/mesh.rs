@@ -13,7 +13,8 @@
 //!
 //! `SLOT` is `w1`, `t0`, `c`, or the name of a user process. What a message says its receiver does:
 //! `say TEXT` (to the session that has ordered it, as `RECEIVER<-SENDER TEXT`), `via SLOT WHAT`
-//! (sends the rest on), `size TEXT` (says how long it is), `sleep MS`, `abort`, `hostile WHAT`.
+//! (sends the rest on), `size TEXT` (says how long it is), `sleep MS` (says `sleeps` first),
+//! `abort`, `hostile WHAT`.
 //! The commands are `who`, `echo TEXT`, `big N` (answers N bytes), `fail`, `sleep MS`, `abort`.
 //! What did not arrive is told to the session as `undelivered: WHY` if `tell` had ordered it, and
 //! counted if `flood` had.
@@ -102,6 +103,7 @@ impl Node {
             "size" => say(worker, session, &format!("{way} {}", pattern_len(rest))),
             "via" => Ok(self.tell(worker, session, rest).map(drop)?),
             "sleep" => {
+                say(worker, session, &format!("{way} sleeps"))?;
                 std::thread::sleep(Duration::from_millis(rest.parse()?));
                 Ok(())
             }
