@@ -52,6 +52,8 @@ namespace Ostler {
         public function task(mixed $data, int $taskWorkerIndex = -1, ?callable $finishCallback = null): int|false {}
         public function taskwait(mixed $data, float $timeout = 0.5, int $taskWorkerIndex = -1): mixed {}
         public function taskWaitMulti(array $tasks, float $timeout = 0.5): array|false {}
+        /** To `onPipeMessage` of another worker, in PROCESS mode. */
+        public function sendMessage(mixed $message, int $dst_worker_id): bool {}
         /** A result, in `onTask`. */
         public function finish(mixed $data): bool {}
         public function taskCo(array $tasks, float $timeout = 0.5): array|false {}
@@ -223,6 +225,15 @@ namespace Ostler\Server {
         public string $address = '';
         public int $port = 0;
         public string $data = '';
+    }
+
+    /** The same of `onPipeMessage`. */
+    class PipeMessage
+    {
+        public int $source_worker_id = 0;
+        public int $worker_id = 0;
+        public float $dispatch_time = 0.0;
+        public mixed $data = null;
     }
 
     /** The same of `onWorkerError`. */

@@ -16,6 +16,7 @@ pub(crate) enum ServerEvent {
     AfterReload,
     Task,
     Finish,
+    PipeMessage,
 }
 
 /// Events of a port.
@@ -30,7 +31,7 @@ pub(crate) enum PortEvent {
 }
 
 /// Name in lower case, and the private property that has the callback. In the order of the enum.
-pub(crate) const SERVER_EVENTS: [(&str, &str); 13] = [
+pub(crate) const SERVER_EVENTS: [(&str, &str); 14] = [
     ("start", "onStart"),
     ("beforeshutdown", "onBeforeShutdown"),
     ("shutdown", "onShutdown"),
@@ -44,6 +45,7 @@ pub(crate) const SERVER_EVENTS: [(&str, &str); 13] = [
     ("afterreload", "onAfterReload"),
     ("task", "onTask"),
     ("finish", "onFinish"),
+    ("pipemessage", "onPipeMessage"),
 ];
 
 /// As [`SERVER_EVENTS`].

@@ -3,12 +3,15 @@
 use std::mem::ManuallyDrop;
 
 use ext_php_rs::types::Zval;
-use ostler::{CloseReason, Handler, Outcome, Package, Packet, Session, Task, TaskResult, Worker};
+use ostler::{
+    CloseReason, Handler, Message, Outcome, Package, Packet, Session, Task, TaskResult, Worker,
+};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::events::{PortEvent, ServerEvent};
 use super::functions;
+use super::messages;
 use super::objects::Filled;
 use super::sessions::reactor_of;
 use super::state::Given;
@@ -229,6 +232,11 @@ impl Handler for PhpHandler {
 
     fn on_finish(&mut self, _: &Worker, result: &TaskResult) -> Outcome {
         tasks::on_finish(self.server(), result);
+        Ok(())
+    }
+
+    fn on_message(&mut self, _: &Worker, message: &Message) -> Outcome {
+        messages::on_message(self.server(), message);
         Ok(())
     }
 

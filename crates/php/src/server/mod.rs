@@ -7,6 +7,7 @@ mod events;
 mod functions;
 mod handler;
 mod lifecycle;
+mod messages;
 mod objects;
 mod options;
 mod port;
@@ -167,6 +168,12 @@ const METHODS: &[Function] = &[
         handler!(tasks::task_wait_multi),
         &[required(c"tasks", kind::ARRAY), optional(c"timeout", kind::FLOAT, c"0.5")],
         INFO,
+    ),
+    method(
+        c"sendMessage",
+        handler!(messages::send_message),
+        &[required(c"message", kind::MIXED), required(c"dst_worker_id", kind::INT)],
+        kind::BOOL,
     ),
     method(c"finish", handler!(tasks::finish), &[required(c"data", kind::MIXED)], kind::BOOL),
     method(

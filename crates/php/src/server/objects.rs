@@ -36,6 +36,7 @@ const fn data() -> Property {
 const EVENT: [Property; 4] = [int("reactor_id"), int("fd"), time(), data()];
 const PACKET: [Property; 6] =
     [int("server_socket"), int("server_port"), time(), text("address"), int("port"), text("data")];
+const PIPE_MESSAGE: [Property; 4] = [int("source_worker_id"), int("worker_id"), time(), data()];
 const STATUS_INFO: [Property; 5] =
     [int("worker_id"), int("worker_pid"), int("status"), int("exit_code"), int("signal")];
 const TASK_RESULT: [Property; 4] = [int("task_id"), int("task_worker_id"), time(), data()];
@@ -61,6 +62,7 @@ pub(super) const TASK_ID: usize = 2;
 pub(crate) struct ObjectClasses {
     pub(super) event: *mut zend_class_entry,
     pub(super) packet: *mut zend_class_entry,
+    pub(super) pipe_message: *mut zend_class_entry,
     pub(super) status_info: *mut zend_class_entry,
     pub(super) task: *mut zend_class_entry,
     pub(super) task_result: *mut zend_class_entry,
@@ -77,6 +79,7 @@ pub(super) fn declare(swoole: &impl Fn(Class, &str) -> Class) {
     CLASSES.objects.set(Some(ObjectClasses {
         event: declare("Event", &EVENT, &[]),
         packet: declare("Packet", &PACKET, &[]),
+        pipe_message: declare("PipeMessage", &PIPE_MESSAGE, &[]),
         status_info: declare("StatusInfo", &STATUS_INFO, &[]),
         task: declare("Task", &TASK, TASK_METHODS),
         task_result: declare("TaskResult", &TASK_RESULT, &[]),

@@ -26,7 +26,7 @@ const SERIALIZED: u8 = 1;
 const MULTI_MAX: usize = 1_024;
 
 /// A value as it is sent. Nothing: it cannot be serialised, and an exception says why.
-fn encode(value: &Zval) -> Option<Vec<u8>> {
+pub(super) fn encode(value: &Zval) -> Option<Vec<u8>> {
     encode_behind(&[], value)
 }
 
@@ -54,7 +54,7 @@ fn decode_result(bytes: &[u8]) -> (i64, Zval) {
 }
 
 /// What was sent.
-fn decode(bytes: &[u8]) -> Zval {
+pub(super) fn decode(bytes: &[u8]) -> Zval {
     let Some((kind, rest)) = bytes.split_first() else { return Zval::new() };
     let mut value = Zval::new();
     value.set_binary(rest.to_vec());

@@ -48,4 +48,4 @@ foreach ($own as $name) {
 echo count($own), " classes\n";
 ?>
 --EXPECT--
-18 classes
+19 classes
