@@ -36,7 +36,7 @@ run($server, function (Client $client) use ($server, $write, $reloads, $reloaded
         $own = new Client($address);
         while (true) {
             usleep(100_000);
-            kill((int) $own->ask('who'), SIGKILL);
+            @Swoole\Process::kill((int) $own->ask('who'), SIGKILL);
         }
     }
     $wrong = $count = 0;
