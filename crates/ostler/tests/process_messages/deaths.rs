@@ -19,7 +19,9 @@ fn what_a_dead_process_had_not_begun_comes_back() -> TestResult {
         talk.expect_answer(&format!("flood {name} 500 200"), "flooded 500")?;
         let victim = if name == "w1" { server.worker(1) } else { server.task_workers()[0].clone() };
         victim.kill();
-        while talk.number("sum")? < 500 {}
+        server.wait_for("all of the flood to come back", |_| {
+            talk.number("sum").is_ok_and(|lost| lost == 500)
+        })?;
         server.wait_for_log(log)?;
         // Its successor has nothing of that, and everything that comes.
         talk.say(&format!("flood {name} 10 1"))?;

@@ -39,13 +39,11 @@ fn a_receiver_that_does_not_read_is_full_and_nothing_is_lost_in_silence() -> Tes
     let mut talk = client_of(&server, "w0")?;
     tell(&mut talk, "w1 sleep 2000", "w1<-w0 sleeps")?;
     talk.expect_answer("flood w1 1000 100", "flooded 1000")?;
-    let lost = loop {
-        // They come back while the receiver sleeps.
-        match talk.number("sum")? {
-            lost if lost >= 700 => break lost,
-            _ => {}
-        }
-    };
+    let mut lost = 0;
+    server.wait_for("what has no room to come back while the receiver sleeps", |_| {
+        lost = talk.number("sum").unwrap_or(0);
+        lost >= 700
+    })?;
     check(lost < 900, format!("{lost} of 1000"))?;
     let again = "w1<-w0 again";
     let mut lines = Vec::new();
@@ -66,10 +64,10 @@ fn one_that_writes_nonsense_is_condemned_alone() -> TestResult {
         let mut talk = client_of(&server, "w0")?;
         talk.expect_answer(&format!("tell t0 hostile {harm}"), "sent 1")?;
         // What it says that it has taken is looked at when there is more for it.
-        while server.log_lines_with("killed by the server: condemned").is_empty() {
-            talk.say("tell t0 say x")?;
-            talk.line()?;
-        }
+        server.wait_for("its end", |server| {
+            let _ = talk.say("tell t0 say x").and_then(|()| talk.line());
+            !server.log_lines_with("killed by the server: condemned").is_empty()
+        })?;
         server.wait_for_log("takes tasks worker=t0.2")?;
         let mut lines = vec![talk.ask("tell t0 say alive")?];
         while lines.iter().all(|line| line != "t0<-w0 alive") {
