@@ -232,16 +232,22 @@ impl Ledger {
     }
 
     /// Drops the bodies of a subject that is served no more, of whose deliveries `unfinished` are
-    /// here. One that is still being written into the ring stays until it is whole, one that the
-    /// worker reads where it lies until it is done.
-    pub fn drop_bodies_of(&mut self, subject: Subject, unfinished: u32) {
+    /// here, but those that `stays` says may still be given again. One that is still being written
+    /// into the ring stays until it is whole, one that the worker reads where it lies until it is
+    /// done.
+    pub fn drop_bodies_of(
+        &mut self,
+        subject: Subject,
+        unfinished: u32,
+        stays: impl Fn(&Entry) -> bool,
+    ) {
         if self.body_bytes == 0 {
             return;
         }
         let entries = self.slow.iter_mut().chain(&mut self.entries);
         let own = entries.filter(|entry| entry.subject == subject && !entry.done);
         for entry in own.take(unfinished as usize) {
-            if entry.position != u64::MAX {
+            if entry.position != u64::MAX && !stays(entry) {
                 self.body_bytes -= entry.drop_body();
             }
         }

@@ -246,19 +246,22 @@ impl Brain {
         }
     }
 
-    /// A session is served no more: none of its packages will be delivered again.
+    /// A session is served no more: none of its packages will be delivered again. Its connect event
+    /// may be, until it is over.
     pub(in crate::brain) fn let_bodies_go(&mut self, slot: ConnectionSlot) {
         let Some(connection) = self.sessions.get(slot) else { return };
         let (subject, unfinished) = (Subject::Session(slot), connection.outstanding);
+        let is_over = connection.phase == Phase::Ended;
+        let stays = |entry: &Entry| entry.kind == DeliveryKind::Connect && !is_over;
         match connection.bound {
             Some(lane) => {
                 if let Some(lane) = self.lanes.get_mut(lane) {
-                    lane.ledger.drop_bodies_of(subject, unfinished);
+                    lane.ledger.drop_bodies_of(subject, unfinished, stays);
                 }
             }
             None if unfinished > 0 => {
                 for lane in self.lanes.iter_mut() {
-                    lane.ledger.drop_bodies_of(subject, unfinished);
+                    lane.ledger.drop_bodies_of(subject, unfinished, stays);
                 }
             }
             None => {}

@@ -271,6 +271,23 @@ fn what_the_connect_event_tells_survives_recalls_and_deaths_and_goes_with_its_en
     }
 }
 
+/// What it tells has several parts, so that it is nowhere else than in its body.
+#[test]
+fn what_the_connect_event_tells_survives_a_recall_while_its_session_flushes() {
+    let (mut world, _) = one(CrashPolicy::Close);
+    let id = world.connect_told(2 * ONE_RECORD).unwrap();
+    world.pump();
+    (0..3).for_each(|_| world.part(0));
+    let lane = world.lane_of(id, Item::Connect);
+    world.output_changed(id, true, false);
+    world.close(id, CloseReason::Worker);
+    assert_eq!(world.phase(id), Some(Phase::Flushing(CloseReason::Worker)));
+    world.recall(lane);
+    world.calm_down();
+    assert!(world.sessions[&id].freed);
+    assert_eq!(world.brain.held_bytes(), 0);
+}
+
 #[test]
 fn nobody_is_told_where_there_are_no_connect_events() {
     let mut settings = settings(Dispatch::IdleFirst, CrashPolicy::Close);

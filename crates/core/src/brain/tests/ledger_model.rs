@@ -176,7 +176,7 @@ impl Pair {
             Step::DropOf(number) => {
                 let own = |one: &&Plain| one.subject == number && !one.done;
                 let unfinished = self.list.iter().filter(own).count() as u32;
-                self.ledger.drop_bodies_of(subject(number), unfinished);
+                self.ledger.drop_bodies_of(subject(number), unfinished, |_| false);
                 self.drop_bodies(|one| one.subject == number);
             }
             Step::Recall => self.recall(),
