@@ -33,6 +33,9 @@ struct Deadlines;
 #[doc = include_str!("../../../docs/guide/privileges.md")]
 struct Privileges;
 
+#[doc = include_str!("../../../docs/guide/resources.md")]
+struct Resources;
+
 #[doc = include_str!("../../../docs/guide/crashes.md")]
 struct Crashes;
 

@@ -14,6 +14,7 @@ use std::process::Command;
 
 use daemon::{Daemon, Place, check};
 use ostler_testkit::{DEADLINE, Signal, TestError, TestResult, TestServer, wait_until};
+use talk::facts::oom_adjustment;
 
 /// A server of a program that can be replaced on disk.
 struct Deployed {
@@ -95,6 +96,41 @@ fn echoes(mut client: impl std::io::Read + std::io::Write, text: &str) -> TestRe
     let mut answer = vec![0; text.len()];
     client.read_exact(&mut answer)?;
     check(answer == text.as_bytes(), answer)
+}
+
+/// What the first master took for itself is not what its program had: a new one gives that to its
+/// workers, too.
+#[test]
+fn workers_of_a_new_master_have_what_the_program_had() -> TestResult {
+    let own = oom_adjustment(std::process::id())?;
+    let master = own.midpoint(1_000);
+    let deployed = Deployed::new("victims", "ostler-echo")?;
+    let said = format!("master:{master}");
+    let mut running = deployed.start(&[("oom_score_adjust", &said), ("workers", "1")])?;
+    for _ in 0..2 {
+        let new = deployed.succeed(&running)?;
+        deployed.wait_left(&running)?;
+        running = new;
+        assert_eq!(oom_adjustment(running.pid)?, master);
+        let worker = worker_of(running.pid)?;
+        assert_eq!(oom_adjustment(worker)?, own);
+    }
+    running.stop(&deployed.place)
+}
+
+/// The event worker of a master.
+fn worker_of(master: u32) -> TestResult<u32> {
+    let parents = |pid: u32| -> Vec<u32> {
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.unwrap_or_default();
+        children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    };
+    let is_worker = |pid: &u32| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        name.starts_with("ostler-w0")
+    };
+    let found = parents(master).into_iter().flat_map(parents).find(is_worker);
+    found.ok_or_else(|| TestError::new("the new master has no worker"))
 }
 
 /// A probe, and a new master of it whose workers hang in their start: it has the pid file, and

@@ -26,6 +26,7 @@ pub(crate) mod reload;
 pub(crate) mod remote;
 pub(crate) mod reports;
 mod request_time;
+mod resource_setters;
 pub(crate) mod send_error;
 pub(crate) mod server;
 pub(crate) mod server_events;

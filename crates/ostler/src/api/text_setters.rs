@@ -74,6 +74,17 @@ impl ServerBuilder {
         self.path("chroot", directory.as_ref())
     }
 
+    /// The capabilities that workers keep, names between commas, or `none`.
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().user("www-data").capabilities("net_raw");
+    /// # drop(builder);
+    /// ```
+    #[must_use]
+    pub fn capabilities(self, names: &str) -> Self {
+        self.set("capabilities", names)
+    }
+
     /// The program that a reload executes with [`Start::Exec`], instead of the path by which this
     /// one was started.
     ///

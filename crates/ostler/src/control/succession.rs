@@ -8,7 +8,7 @@ use super::manager::MANAGER_MESSAGE_SIZE_BYTES;
 use super::wire::{Malformed, Reader, Writer};
 
 /// What these messages and the list of listeners mean. It grows with every change of either.
-pub(crate) const SUCCESSION_PROTOCOL: u32 = 1;
+pub(crate) const SUCCESSION_PROTOCOL: u32 = 2;
 /// Most listeners in one message: the kernel's limit of descriptors, rounded.
 pub(crate) const LISTENERS_PER_MESSAGE_MAX: usize = 250;
 
@@ -23,6 +23,8 @@ pub(crate) enum ToNewMaster {
         listeners: u16,
         /// The file is the second descriptor.
         has_pid_file: bool,
+        /// What the program had of `oom_score_adj`, if the old master has something else.
+        oom_adjustment: Option<i32>,
     },
     /// Some of the listeners, with their descriptors.
     Listeners,
@@ -40,9 +42,13 @@ pub(crate) enum FromNewMaster {
 impl Message for ToNewMaster {
     fn to_bytes(&self) -> [u8; MANAGER_MESSAGE_SIZE_BYTES] {
         match *self {
-            Self::Will { protocol, listeners, has_pid_file } => {
-                Writer::new().u8(64).u32(protocol).u16(listeners).flag(has_pid_file)
-            }
+            Self::Will { protocol, listeners, has_pid_file, oom_adjustment } => Writer::new()
+                .u8(64)
+                .u32(protocol)
+                .u16(listeners)
+                .flag(has_pid_file)
+                .flag(oom_adjustment.is_some())
+                .i32(oom_adjustment.unwrap_or(0)),
             Self::Listeners => Writer::new().u8(65),
             Self::InCharge => Writer::new().u8(66),
         }
@@ -56,10 +62,13 @@ impl Message for ToNewMaster {
                 let protocol = reader.u32()?;
                 if protocol != SUCCESSION_PROTOCOL {
                     // Whatever another version says behind its number.
-                    return Ok(Self::Will { protocol, listeners: 0, has_pid_file: false });
+                    let (listeners, has_pid_file, oom_adjustment) = (0, false, None);
+                    return Ok(Self::Will { protocol, listeners, has_pid_file, oom_adjustment });
                 }
                 let (listeners, has_pid_file) = (reader.u16()?, reader.flag()?);
-                reader.finish(Self::Will { protocol, listeners, has_pid_file })
+                let (is_said, adjustment) = (reader.flag()?, reader.i32()?);
+                let oom_adjustment = is_said.then_some(adjustment);
+                reader.finish(Self::Will { protocol, listeners, has_pid_file, oom_adjustment })
             }
             65 => reader.finish(Self::Listeners),
             66 => reader.finish(Self::InCharge),
@@ -89,7 +98,12 @@ mod tests {
 
     #[test]
     fn messages_come_as_they_were_sent_and_others_are_refused() {
-        let will = |protocol| ToNewMaster::Will { protocol, listeners: 1_024, has_pid_file: true };
+        let will = |protocol| ToNewMaster::Will {
+            protocol,
+            listeners: 1_024,
+            has_pid_file: true,
+            oom_adjustment: Some(-5),
+        };
         for message in [will(SUCCESSION_PROTOCOL), ToNewMaster::Listeners, ToNewMaster::InCharge] {
             let mut bytes = message.to_bytes();
             assert_eq!(ToNewMaster::from_bytes(&bytes), Ok(message));
@@ -100,7 +114,8 @@ mod tests {
         let mut newer = will(SUCCESSION_PROTOCOL + 1).to_bytes();
         newer[127] = 1;
         let protocol = SUCCESSION_PROTOCOL + 1;
-        let known = ToNewMaster::Will { protocol, listeners: 0, has_pid_file: false };
+        let (listeners, has_pid_file, oom_adjustment) = (0, false, None);
+        let known = ToNewMaster::Will { protocol, listeners, has_pid_file, oom_adjustment };
         assert_eq!(ToNewMaster::from_bytes(&newer), Ok(known), "it can be told what is wrong");
         let serves = FromNewMaster::Serves.to_bytes();
         assert_eq!(FromNewMaster::from_bytes(&serves), Ok(FromNewMaster::Serves));

@@ -230,7 +230,7 @@ mod tests {
             options,
             names: Instance::new(&"127.0.0.1:1", "chat"),
             dumping: Dumping::of(true),
-            privileges: Privileges::read("1 7:8:8,9 /srv").unwrap(),
+            privileges: Privileges::read("1 - 7:8:8,9 /srv").unwrap(),
             blocked_before: 0x8000_0000_0000_0002,
             log_path: "/var/log/a=b".into(),
             process_names: vec!["clock".to_owned(), "feed".to_owned()],

@@ -15,11 +15,13 @@ pub(crate) mod exec;
 pub(crate) mod left_socket;
 pub(crate) mod life;
 mod privileges;
+mod resources;
 
 pub(crate) use attributes::Attributes;
 pub(crate) use boot::{EndsKind, ProcessBoot, ProcessEnds};
 pub(crate) use charter::Charter;
 pub(crate) use privileges::Privileges;
+pub(crate) use resources::Resources;
 
 /// What a process runs, of whatever kind: it gets its descriptors and returns its exit code.
 pub(crate) type ProcessMain = Box<dyn Fn(ProcessBoot) -> i32>;

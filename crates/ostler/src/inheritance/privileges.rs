@@ -8,7 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::{Capabilities, Options};
+use crate::sys::capabilities;
 use crate::sys::privileges::{self, UserEntry};
 
 /// What workers give away.
@@ -18,6 +19,8 @@ pub(crate) struct Privileges {
     identity: Option<Identity>,
     /// All that they see of the file system; `None`: all of it.
     root: Option<PathBuf>,
+    /// What they keep of the rights of root.
+    capabilities: Capabilities,
     /// No program that they execute has more rights than they.
     no_new_privileges: bool,
 }
@@ -42,8 +45,10 @@ impl Privileges {
         let found = Self {
             identity: Identity::find(options)?,
             root: root_of(&options.chroot)?,
+            capabilities: options.capabilities,
             no_new_privileges: options.no_new_privileges,
         };
+        found.check_capabilities()?;
         let lacking = privileges::lacks(found.identity.is_some(), found.root.is_some());
         match lacking.map_err(|error| Error::start("cannot look at capabilities", Some(error)))? {
             None => Ok(found),
@@ -53,6 +58,27 @@ impl Privileges {
                  it as the user that it is to be"
             ))),
         }
+    }
+
+    /// Nobody keeps what he does not have, or promises to drop what comes back with a program.
+    fn check_capabilities(&self) -> Result<()> {
+        let Capabilities::Only(keep) = self.capabilities else { return Ok(()) };
+        let have = capabilities::effective()
+            .map_err(|error| Error::start("cannot look at capabilities", Some(error)))?;
+        if let [first, ..] = capabilities::names(keep & !have).as_slice() {
+            return Err(Error::option(format!(
+                "`capabilities`: this process does not have `{first}` itself, so no worker can \
+                 keep it: start it with that, or leave it out"
+            )));
+        }
+        if have & capabilities::SETPCAP == 0 && !self.no_new_privileges {
+            return Err(Error::option(
+                "`capabilities`: without CAP_SETPCAP a program that a worker starts could have \
+                 them again: set `no_new_privileges` too, or start the server with that"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// Whether a process becomes another user's.
@@ -66,8 +92,22 @@ impl Privileges {
         if let Some(root) = &self.root {
             privileges::change_root(root)?;
         }
+        let keep = match self.capabilities {
+            Capabilities::OfUser => None,
+            Capabilities::Only(keep) => Some(keep),
+        };
+        if let Some(keep) = keep {
+            capabilities::bound(keep)?;
+            capabilities::survive_change_of_user(true)?;
+        }
         if let Some(identity) = &self.identity {
             identity.take()?;
+        }
+        if let Some(keep) = keep {
+            take_capabilities(keep)?;
+        }
+        if let Some(identity) = &self.identity {
+            identity.verify(keep.unwrap_or(0) & capabilities::SETUID != 0)?;
         }
         if self.no_new_privileges {
             privileges::forbid_new_privileges()?;
@@ -83,16 +123,25 @@ impl Privileges {
             format!("{uid}:{}:{}", identity.gid, groups.join(","))
         });
         let root = self.root.as_ref().map_or("".into(), |root| root.to_string_lossy());
-        format!("{} {ids} {root}", u8::from(self.no_new_privileges))
+        let keep = match self.capabilities {
+            Capabilities::OfUser => "-".to_owned(),
+            Capabilities::Only(keep) => format!("{keep:x}"),
+        };
+        format!("{} {keep} {ids} {root}", u8::from(self.no_new_privileges))
     }
 
     /// What [`Privileges::spell`] says.
     pub(super) fn read(text: &str) -> Option<Self> {
         let (no_new, rest) = text.split_once(' ')?;
+        let (keep, rest) = rest.split_once(' ')?;
         let (ids, root) = rest.split_once(' ')?;
         Some(Self {
             identity: if ids.is_empty() { None } else { Some(Identity::read(ids)?) },
             root: Some(root).filter(|root| !root.is_empty()).map(PathBuf::from),
+            capabilities: match keep {
+                "-" => Capabilities::OfUser,
+                bits => Capabilities::Only(u64::from_str_radix(bits, 16).ok()?),
+            },
             no_new_privileges: no_new == "1",
         })
     }
@@ -133,22 +182,24 @@ impl Identity {
     }
 
     fn take(&self) -> io::Result<()> {
-        let failed = |what| io::Error::other(format!("its {what} could not be given away"));
         privileges::change_groups(self.gid, &self.groups)?;
-        let Some(uid) = self.uid else {
-            let is_done = privileges::is_of_groups(self.gid, &self.groups)?;
-            return if is_done { Ok(()) } else { Err(failed("groups")) };
-        };
-        privileges::change_user(uid)?;
-        if uid != 0 && privileges::can_be_root_again() {
-            return Err(failed("right to be root"));
-        }
-        if !privileges::is_user(uid)? {
-            return Err(failed("user"));
+        self.uid.map_or(Ok(()), privileges::change_user)
+    }
+
+    /// Makes sure that this process is who it should be, and nobody else again; last of all,
+    /// because a capability may bring back what a change of ids has taken.
+    fn verify(&self, may_change_ids: bool) -> io::Result<()> {
+        if let Some(uid) = self.uid {
+            if uid != 0 && !may_change_ids && privileges::can_be_root_again() {
+                return Err(kept("right to be root"));
+            }
+            if !privileges::is_user(uid)? {
+                return Err(kept("user"));
+            }
         }
         match privileges::is_of_groups(self.gid, &self.groups)? {
             true => Ok(()),
-            false => Err(failed("groups")),
+            false => Err(kept("groups")),
         }
     }
 
@@ -162,6 +213,20 @@ impl Identity {
             groups: groups.map(str::parse).collect::<std::result::Result<_, _>>().ok()?,
         })
     }
+}
+
+/// Keeps these capabilities, and makes sure that no others are left.
+fn take_capabilities(keep: u64) -> io::Result<()> {
+    capabilities::keep_only(keep)?;
+    capabilities::survive_change_of_user(false)?;
+    match capabilities::has_exactly(keep)? {
+        true => Ok(()),
+        false => Err(kept("capabilities")),
+    }
+}
+
+fn kept(what: &str) -> io::Error {
+    io::Error::other(format!("its {what} could not be given away"))
 }
 
 /// The user that the option `user` names; a number needs no entry.
@@ -257,12 +322,14 @@ mod tests {
         let root = Some(PathBuf::from("/srv/two words"));
         for privileges in [
             Privileges::default(),
-            Privileges { identity, root: None, no_new_privileges: true },
-            Privileges { identity: group, root, no_new_privileges: false },
+            Privileges { identity, no_new_privileges: true, ..Privileges::default() },
+            Privileges { identity: group, root, ..Privileges::default() },
+            Privileges { capabilities: Capabilities::Only(0x401), ..Privileges::default() },
+            Privileges { capabilities: Capabilities::Only(0), ..Privileges::default() },
         ] {
             assert_eq!(Privileges::read(&privileges.spell()), Some(privileges));
         }
-        for wrong in ["", "1", "0 x ", "0 1:2 /", "0 1:2:x /"] {
+        for wrong in ["", "1", "0 - x ", "0 - 1:2 /", "0 - 1:2:x /", "0 y  ", "0 1:2:3 /"] {
             assert_eq!(Privileges::read(wrong), None, "{wrong}");
         }
     }

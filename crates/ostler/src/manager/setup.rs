@@ -7,7 +7,7 @@ use ostler_core::supervisor::Settings;
 use super::diagnosis::DiagnosisSettings;
 use super::memory::MemoryLimits;
 use super::programs::ExecSetup;
-use crate::inheritance::{Attributes, ProcessMain};
+use crate::inheritance::{Attributes, ProcessMain, Resources};
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::ProcessId;
 
@@ -24,6 +24,8 @@ pub(crate) struct ManagerSetup {
     pub(crate) settings: Settings,
     /// What workers have in common.
     pub(crate) attributes: Attributes,
+    /// What resources each of them takes when it is forked.
+    pub(crate) resources: Resources,
     /// What is told of slow workers and of deaths.
     pub(crate) diagnosis: DiagnosisSettings,
     /// How much memory a worker may have.

@@ -7,6 +7,7 @@ use crate::sys::limit::DescriptorLimit;
 use crate::sys::panic;
 use crate::sys::process::{self, Dumping};
 use crate::sys::process_name::Names;
+use crate::sys::scheduling;
 use crate::sys::signal::{self, Disposition};
 
 /// The process as the program had it. Dropping this puts everything back.
@@ -19,6 +20,8 @@ pub(super) struct ProgramState {
     dumping: Dumping,
     descriptor_limit: DescriptorLimit,
     adopted_orphans: bool,
+    /// `None` where it is not told.
+    oom_adjustment: Option<i32>,
     /// What the end of a child does.
     child_signal: io::Result<Disposition>,
 }
@@ -30,6 +33,7 @@ impl ProgramState {
             dumping: process::dumping(),
             descriptor_limit: DescriptorLimit::save(),
             adopted_orphans: process::adopts_orphans(),
+            oom_adjustment: scheduling::oom_adjustment().ok(),
             child_signal: Disposition::of(signal::CHLD),
         }
     }
@@ -43,9 +47,14 @@ impl ProgramState {
 impl Drop for ProgramState {
     fn drop(&mut self) {
         panic::restore_hook();
+        let oom_adjustment = |saved: i32| match scheduling::oom_adjustment() {
+            Ok(now) if now == saved => Ok(()),
+            _ => scheduling::set_oom_adjustment(saved),
+        };
         let results = [
             ("its name", self.names.as_ref().map_or(Ok(()), Names::restore)),
             ("the dumpable attribute", self.dumping.restore()),
+            ("oom_score_adj", self.oom_adjustment.map_or(Ok(()), oom_adjustment)),
             ("the limit of descriptors", self.descriptor_limit.restore()),
             ("the adoption of orphans", process::set_adopts_orphans(self.adopted_orphans)),
             ("SIGCHLD", self.child_signal.as_ref().map_or(Ok(()), Disposition::restore)),

@@ -41,7 +41,7 @@ use crate::api::worker::Worker;
 use crate::base::commons::SeatOf;
 use crate::encryption::{Encryption, Handover};
 use crate::error::{Error, Result};
-use crate::inheritance::{Attributes, Charter, EndsKind, Privileges, ProcessMain};
+use crate::inheritance::{Attributes, Charter, EndsKind, Privileges, ProcessMain, Resources};
 use crate::log;
 use crate::log::ServerLog;
 use crate::manager::{
@@ -77,6 +77,8 @@ pub(crate) struct Bound {
     predecessor: Option<Predecessor>,
     /// What rights workers give away.
     privileges: Privileges,
+    /// What resources each process has.
+    resources: Resources,
     /// Where packages are kept that kill workers.
     quarantine: Option<Store>,
     /// Signals wait for the loop that will read them.
@@ -101,6 +103,7 @@ pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
     let log = log::init(options.log_level, &options.log_file, options.log_format)?;
     DiagnosisSettings::new(&options)?;
     let privileges = Privileges::new(&options)?;
+    let mut resources = Resources::new(&options)?;
     let quarantine = Store::open(&options)?;
     // Before anybody can know that there is a server to send a signal to.
     let signals = hold_signals()?;
@@ -109,6 +112,9 @@ pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
     let program = (options.start == Start::Exec).then_some(located).transpose()?;
     BOUND.fetch_add(1, Ordering::Relaxed);
     let (predecessor, passed_on) = Predecessor::take(&options)?.unzip();
+    if let Some(before) = predecessor.as_ref().and_then(Predecessor::oom_adjustment) {
+        resources.follow(before);
+    }
     let ports = ListeningPorts::open(&options, passed_on.unwrap_or_default())?;
     let own = ports.descriptors().chain(log.descriptor());
     let own = own.chain(predecessor.iter().flat_map(Predecessor::descriptors));
@@ -125,6 +131,7 @@ pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
         origin,
         predecessor,
         privileges,
+        resources,
         quarantine,
         signals,
     })
@@ -160,16 +167,17 @@ where
 {
     let Bound { descriptors: _private, mut options, mut ports, code, origin, .. } = bound;
     let Bound { announcement, log, program: path, privileges, mut predecessor, .. } = bound;
-    let Bound { quarantine, signals: _held, .. } = bound;
+    let Bound { quarantine, resources, signals: _held, .. } = bound;
     // Before anything is opened here, and when the program cannot close anything any more.
     let keep = descriptors::of_the_program(log.descriptor())
         .map_err(|error| Error::internal("cannot list this process's descriptors", Some(error)))?;
-    let program = become_master(&log, &mut options, keep.len())?;
+    let program = become_master(&log, &mut options, &resources, keep.len())?;
     let (name, described) = (options.name_resolved(), ports.described());
     let names = Instance::new(described.first().local_address(), &name);
     names.take("master");
     let Shared { board, commons, descriptor } = Shared::make(&options)?;
-    let own = Own { board: descriptor, keep, path, privileges, processes: code.processes.clone() };
+    let processes = code.processes.clone();
+    let own = Own { board: descriptor, keep, path, privileges, resources, processes };
     let main = process_main(options.clone(), described.clone(), make, code);
     let setup = manager_setup(&options, &program, own, names, described.clone(), main)?;
     let orphans = Orphans::new();
@@ -187,7 +195,6 @@ where
     let accepts = who_accepts(ports, &options, commons, &reports, &forked)?;
     let reactors = make_reactors(&options, encryption.clone(), &board, &mailboxes, &reports)?;
     let threads = start_reactors(reactors, accepts.reactor, predecessor.is_none())?;
-    let epoll = Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?;
     let master = Master {
         poison: Poison::new(&options, quarantine)?,
         shutdown: shutdown_of(&options),
@@ -198,12 +205,12 @@ where
         size: Size::new(&options),
         reloads: Reloads::default(),
         predecessor,
-        succeeding: Succeeding::new(&options, origin, estate),
+        succeeding: Succeeding::new(&options, origin, estate, &setup.resources),
         pid_file,
         boot_deadline: Some(clock::monotonic_ms() + options.boot_timeout_ms),
         certificate_watch: CertificateWatch::new(&options, clock::monotonic_ms()),
         options,
-        epoll,
+        epoll: Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?,
         encryption,
         signals,
         signal_notes: log::SignalNotes::default(),
@@ -277,12 +284,18 @@ fn who_accepts(
 
 /// From here on this process is the master. What that changes of it is put back when the answer is
 /// dropped.
-fn become_master(log: &ServerLog, options: &mut Options, kept: usize) -> Result<ProgramState> {
+fn become_master(
+    log: &ServerLog,
+    options: &mut Options,
+    resources: &Resources,
+    kept: usize,
+) -> Result<ProgramState> {
     let program = ProgramState::save();
     panic::abort_on_panic();
     log.make_current();
     log::set_process(log::Process::Master);
     descriptors::provide(options, kept)?;
+    resources.take_as_master()?;
     if options.harden != Harden::Off {
         process::forbid_dumping()
             .map_err(|error| Error::start("cannot harden the master", Some(error)))?;
@@ -298,6 +311,7 @@ struct Own {
     path: Option<PathBuf>,
     processes: UserProcesses,
     privileges: Privileges,
+    resources: Resources,
 }
 
 /// What workers need that are started by exec.
@@ -353,6 +367,7 @@ fn manager_setup(
         ),
         diagnosis: DiagnosisSettings::new(options)?,
         memory_limits: MemoryLimits::new(options),
+        resources: own.resources,
         attributes: Attributes {
             process_names: processes.names(),
             ..attributes_of_workers(options, program.dumping(), own.privileges, names)

@@ -1,5 +1,7 @@
 //! What BASE mode makes of the options: those of each process, and what does not fit.
 
+use ostler_core::ids::ProcessKind;
+
 use super::validate::{BUDGET_PER_REACTOR_BYTES, Contradiction};
 use super::{CrashPolicy, Mode, Options, PortOptions, size};
 
@@ -69,6 +71,18 @@ impl Options {
             text: "the number of workers is fixed with `mode = base`, in which each has listeners \
                    of its own: leave `workers_max` out, or use `mode = process`"
                 .to_owned(),
+        })
+    }
+
+    /// A limit of descriptors for who has the clients.
+    pub(super) fn open_files_in_base(&self) -> Option<Contradiction> {
+        let is_limited = self.limit_open_files.of(ProcessKind::Event).is_some();
+        (self.mode == Mode::Base && is_limited).then(|| Contradiction {
+            names: &["mode", "limit_open_files"],
+            text:
+                "`limit_open_files` cannot be that of event workers with `mode = base`, in which \
+                   each has its clients: say whose it is, as in `task:1024`"
+                    .to_owned(),
         })
     }
 

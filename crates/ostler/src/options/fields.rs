@@ -4,7 +4,10 @@ use super::list::Names;
 use super::port_options::PortOptions;
 use super::ports::NamedPort;
 use super::size::MIB;
-use super::{AnswerOrder, Harden, LogFormat, LogLevel, Mode, SessionIds, Start, TaskCrash};
+use super::{
+    AnswerOrder, Capabilities, Cpus, Harden, Limit, LogFormat, LogLevel, Mode, PerKind, SessionIds,
+    Start, TaskCrash,
+};
 
 /// The options of a server.
 ///
@@ -81,6 +84,20 @@ pub struct Options {
     pub(crate) chroot: String,
     /// Programs that they start have no more rights than they.
     pub(crate) no_new_privileges: bool,
+    /// What they keep of the rights of root.
+    pub(crate) capabilities: Capabilities,
+    /// On which processors processes run.
+    pub(crate) cpu_affinity: PerKind<Cpus>,
+    /// How nice they are.
+    pub(crate) nice: PerKind<i32>,
+    /// How much sooner than by their memory they are killed when there is none left.
+    pub(crate) oom_score_adjust: PerKind<i32>,
+    /// Most descriptors of a process.
+    pub(crate) limit_open_files: PerKind<Limit>,
+    /// Largest core file.
+    pub(crate) limit_core_size: PerKind<Limit>,
+    /// Most bytes of addresses.
+    pub(crate) limit_address_space: PerKind<Limit>,
     /// File with the master's number; empty = none.
     pub(crate) pid_file: String,
     pub(crate) daemonize: bool,
@@ -210,6 +227,13 @@ impl Default for Options {
             groups: Names::default(),
             chroot: String::new(),
             no_new_privileges: false,
+            capabilities: Capabilities::OfUser,
+            cpu_affinity: PerKind::default(),
+            nice: PerKind::default(),
+            oom_score_adjust: PerKind::default(),
+            limit_open_files: PerKind::default(),
+            limit_core_size: PerKind::default(),
+            limit_address_space: PerKind::default(),
             pid_file: String::new(),
             daemonize: false,
             lane_size: 0,

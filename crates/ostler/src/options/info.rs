@@ -87,6 +87,25 @@ pub enum OptionKind {
     Protocols,
     /// Names between commas, or nothing.
     Names,
+    /// Names of capabilities between commas, `none`, or nothing.
+    Capabilities,
+    /// `all`, or numbers and ranges of processors between commas.
+    Cpus,
+    /// A whole number from `min` to `max`, which may be below zero.
+    Signed {
+        /// Smallest value.
+        min: i32,
+        /// Largest value.
+        max: i32,
+    },
+    /// Nothing, or between spaces one value for all kinds of process that run code of the program
+    /// and others for some of them, as in `KIND:VALUE`. A limit may also be `max`.
+    PerKind {
+        /// What each value is.
+        of: &'static OptionKind,
+        /// Whether `master` is one of the kinds.
+        has_master: bool,
+    },
     /// Up to `bytes_max` letters, digits and `.`, `_`, `-`, or nothing.
     Name {
         /// Most characters.
@@ -129,6 +148,14 @@ impl OptionKind {
             Self::Paths => "paths, or empty".to_owned(),
             Self::Networks => "addresses, networks, `unix`, or empty".to_owned(),
             Self::Protocols | Self::Names => "names, or empty".to_owned(),
+            Self::Capabilities => "names of capabilities, none, or empty".to_owned(),
+            Self::Cpus => "all, or numbers as in 0-3,6".to_owned(),
+            Self::Signed { min, max } => format!("{min} to {max}"),
+            Self::PerKind { of, has_master } => {
+                let master = if has_master { ", master" } else { "" };
+                let kinds = format!("event, task, user, companion{master}");
+                format!("empty, or VALUE and KIND:VALUE; kinds: {kinds}; values: {}", of.describe())
+            }
             Self::Name { bytes_max } => format!("up to {bytes_max} letters, digits, `.`, `_`, `-`"),
         }
     }

@@ -12,8 +12,10 @@
 mod addresses;
 mod amount;
 mod base;
+mod capabilities;
 mod change;
 mod choices;
+mod cpus;
 mod crash_policy;
 mod culprits;
 mod delimiter;
@@ -24,6 +26,7 @@ mod list;
 mod markdown;
 mod messages;
 mod name;
+mod per_kind;
 mod plan;
 mod port_options;
 mod ports;
@@ -41,13 +44,16 @@ mod unix_mode;
 mod url;
 mod validate;
 
+pub(crate) use capabilities::Capabilities;
 pub use change::Change;
 pub use choices::{
     FramingKind, GroupOverflow, Harden, LogFormat, LogLevel, Mode, SessionIds, Start, TaskCrash,
 };
+pub(crate) use cpus::Cpus;
 pub use fields::Options;
 pub use info::{OptionInfo, OptionKind};
 pub use ostler_core::policy::{AnswerOrder, CrashPolicy, Dispatch};
+pub(crate) use per_kind::{Limit, PerKind};
 pub(crate) use port_options::PortOptions;
 pub(crate) use ports::{FIRST_PORT, PortPlan};
 pub(crate) use proxies::Proxies;

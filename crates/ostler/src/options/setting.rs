@@ -153,7 +153,7 @@ fn parse_number<T: TryFrom<u64>>(kind: Kind, text: &str) -> Result<T, Problem> {
     T::try_from(number).map_err(|_| "the number does not fit this machine's word".to_owned())
 }
 
-fn in_range(measure: Measure, text: &str, min: u64, max: u64) -> Result<u64, Problem> {
+pub(super) fn in_range(measure: Measure, text: &str, min: u64, max: u64) -> Result<u64, Problem> {
     let (least, most) = (measure.render(min), measure.render(max));
     let nearest = match measure.read(text) {
         Amount::Whole(number) if (min..=max).contains(&number) => return Ok(number),

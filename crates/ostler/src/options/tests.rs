@@ -289,6 +289,10 @@ fn options_that_contradict_each_other_are_named() {
             &["max_send_bytes", "memory_budget"],
         ),
         (&[("memory_budget", "16M"), ("package_max_length", "17M")], &["package_max_length"]),
+        (
+            &[("mode", "base"), ("limit_open_files", "100")],
+            &["limit_open_files", "mode", "task:1024"],
+        ),
         (&[("refusal", "answer:busy")], &["refusal", "framing", "bytes:"]),
         (&[("start_session_id", "7")], &["start_session_id", "(7)", "session_ids", "sequential"]),
         (

@@ -46,6 +46,7 @@ impl Options {
             self.workers_min_too_high(),
             self.workers_max_too_low(),
             self.workers_change_in_base(),
+            self.open_files_in_base(),
             self.quarantine_in_base(),
             self.daemon_without_a_log(),
             not_above(

@@ -9,18 +9,59 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 #[derive(Debug)]
 pub(crate) struct DescriptorLimit(Option<Rlimit>);
 
-/// `getrlimit(2)`, `RLIMIT_NOFILE`.
+/// What of a process is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limited {
+    /// Descriptors: `RLIMIT_NOFILE`.
+    OpenFiles,
+    /// Its core file: `RLIMIT_CORE`.
+    CoreSize,
+    /// Addresses that it maps: `RLIMIT_AS`.
+    AddressSpace,
+}
+
+impl Limited {
+    const fn resource(self) -> Resource {
+        match self {
+            Self::OpenFiles => Resource::Nofile,
+            Self::CoreSize => Resource::Core,
+            Self::AddressSpace => Resource::As,
+        }
+    }
+}
+
+/// `getrlimit(2)`.
 ///
 /// # Errors
 /// When a security policy refuses it (rustix takes that for impossible and panics).
-pub(crate) fn descriptors() -> io::Result<Rlimit> {
+fn of(limited: Limited) -> io::Result<Rlimit> {
+    let resource = match limited {
+        Limited::OpenFiles => libc::RLIMIT_NOFILE,
+        Limited::CoreSize => libc::RLIMIT_CORE,
+        Limited::AddressSpace => libc::RLIMIT_AS,
+    };
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: writes the limit into the value that it is given.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+    if unsafe { libc::getrlimit(resource, &raw mut limit) } != 0 {
         return Err(io::Error::last_os_error());
     }
     let known = |value: libc::rlim_t| (value != libc::RLIM_INFINITY).then_some(value);
     Ok(Rlimit { current: known(limit.rlim_cur), maximum: known(limit.rlim_max) })
+}
+
+/// `getrlimit(2)`, `RLIMIT_NOFILE`.
+pub(crate) fn descriptors() -> io::Result<Rlimit> {
+    of(Limited::OpenFiles)
+}
+
+/// `getrlimit(2)` — the hard limit; `None` is none.
+pub(crate) fn hard(limited: Limited) -> io::Result<Option<u64>> {
+    Ok(of(limited)?.maximum)
+}
+
+/// `setrlimit(2)` — makes this both limits; `None` is none. Inherited by fork and by exec.
+pub(crate) fn set(limited: Limited, limit: Option<u64>) -> io::Result<()> {
+    Ok(setrlimit(limited.resource(), Rlimit { current: limit, maximum: limit })?)
 }
 
 impl DescriptorLimit {
@@ -65,8 +106,7 @@ pub(crate) fn set_soft_descriptors(limit: u64) {
 /// `setrlimit(2)`, `RLIMIT_NOFILE` — lowers the limit for good.
 #[cfg(test)]
 pub(crate) fn set_descriptors(limit: u64) {
-    let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
-    setrlimit(Resource::Nofile, limit).unwrap();
+    set(Limited::OpenFiles, Some(limit)).unwrap();
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 
 pub(crate) mod background;
 pub(crate) mod black_box;
+pub(crate) mod capabilities;
 pub(crate) mod capture;
 pub(crate) mod clock;
 pub(crate) mod control_socket;
@@ -38,6 +39,7 @@ pub(crate) mod process_name;
 pub(crate) mod process_start;
 pub(crate) mod program;
 pub(crate) mod random;
+pub(crate) mod scheduling;
 pub(crate) mod sealed_file;
 pub(crate) mod signal;
 pub(crate) mod socket;

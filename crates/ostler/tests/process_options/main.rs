@@ -26,6 +26,7 @@ mod processes;
 mod queue;
 mod recycling;
 mod requests;
+mod resources;
 mod sending;
 mod sockets;
 mod supervision;
@@ -52,6 +53,7 @@ const EFFECTS: &[&[(&str, Effect)]] = &[
     tls::EFFECTS,
     processes::EFFECTS,
     privileges::EFFECTS,
+    resources::EFFECTS,
     lanes::EFFECTS,
     packages::EFFECTS,
     dispatch::EFFECTS,

@@ -3,6 +3,7 @@
 use ostler_testkit::TestResult;
 
 use crate::Effect;
+use crate::talk::facts::status;
 use crate::talk::machine::may_change_ids;
 use crate::talk::{Scratch, Talk, small_probe};
 
@@ -11,6 +12,7 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("group", group_is_that_of_workers),
     ("groups", groups_are_the_supplementary_ones_of_workers),
     ("chroot", chroot_is_all_that_workers_see),
+    ("capabilities", capabilities_are_all_that_workers_keep),
     ("no_new_privileges", no_new_privileges_is_said_of_workers),
 ];
 
@@ -79,6 +81,53 @@ fn chroot_is_all_that_workers_see() -> TestResult {
     assert_eq!(talk.ask("open inside")?, "opened");
     assert_eq!(talk.ask("open /proc/self/status")?, "refused");
     assert_eq!(talk.ask("open ../../../etc/passwd")?, "refused");
+    drop(talk);
+    server.stop()
+}
+
+/// No capability, and `CAP_CHOWN`, as the kernel writes them.
+const NONE: &str = "0000000000000000";
+const CHOWN: &str = "0000000000000001";
+
+#[test]
+fn capabilities_are_all_that_workers_keep() -> TestResult {
+    let unknown = small_probe().set("capabilities", "chwon").start_expecting_failure()?;
+    assert!(unknown.0 == 2 && unknown.1.contains("no capability `chwon`"), "{unknown:?}");
+    if !may_change_ids() {
+        let missing = small_probe().set("capabilities", "chown").start_expecting_failure()?;
+        assert!(missing.1.contains("does not have `chown` itself"), "{missing:?}");
+        let back = small_probe().set("capabilities", "none").start_expecting_failure()?;
+        assert!(back.1.contains("set `no_new_privileges` too"), "{back:?}");
+        return Ok(());
+    }
+    let nobody = [("user", NOBODY), ("group", NOBODY)];
+    for (start, keep, have) in
+        [("fork", "none", NONE), ("fork", "chown", CHOWN), ("exec", "chown", CHOWN)]
+    {
+        let said = [("start", start), ("capabilities", keep)];
+        let root = ids_with(&said)?;
+        assert!(root.starts_with("uid 0,0,0 ") && root.ends_with(have), "{root}");
+        let other = ids_with(&[&said[..], &nobody].concat())?;
+        assert!(other.starts_with("uid 65534,65534,65534 ") && other.ends_with(have), "{other}");
+    }
+    programs_have_no_more("none", NONE)?;
+    programs_have_no_more("chown", CHOWN)
+}
+
+/// Root gets all capabilities back by executing a program, unless they are out of bounds.
+fn programs_have_no_more(keep: &str, have: &str) -> TestResult {
+    let server = small_probe().set("capabilities", keep).start()?;
+    let mut talk = Talk::new(&server)?;
+    let child = talk.ask("start")?.parse().unwrap_or(0);
+    let has_begun = || std::fs::read_to_string(format!("/proc/{child}/comm"));
+    server.wait_for("the program", |_| has_begun().is_ok_and(|comm| comm == "sleep\n"))?;
+    let found = ["CapPrm:", "CapEff:", "CapBnd:"].map(|label| status(child, label));
+    if let Some(pid) = rustix::process::Pid::from_raw(child.cast_signed()) {
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
+    }
+    for set in found {
+        assert_eq!(set?, have);
+    }
     drop(talk);
     server.stop()
 }

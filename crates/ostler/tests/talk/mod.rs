@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each binary uses a part of it
 #![allow(clippy::panic, clippy::unwrap_used)] // a test that cannot go on
 
+pub mod facts;
 pub mod machine;
 
 use std::io::{ErrorKind, Read as _};

@@ -12,7 +12,9 @@ use ostler_shm::layout::PROTOCOL;
 use super::gate;
 use crate::control::{BEQUEST_SIZE_BYTES, Bequest, FromWorker, ShortText};
 use crate::inheritance::exec::VARIABLE;
-use crate::inheritance::{EXIT_NOT_PREPARED, EXIT_ORPHANED, ProcessBoot, ProcessEnds, life};
+use crate::inheritance::{
+    EXIT_NOT_PREPARED, EXIT_ORPHANED, ProcessBoot, ProcessEnds, Resources, life,
+};
 use crate::log;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
@@ -84,14 +86,14 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Waits at the gate and becomes the program; returns an exit code when it cannot.
-    pub(super) fn live(self, program: &OwnedFd) -> i32 {
+    pub(super) fn live(self, program: &OwnedFd, resources: &Resources) -> i32 {
         life::begin(self.key);
         match gate::opens(&self.control, &self.master_pidfd) {
             Ok(true) => {}
             Ok(false) => return EXIT_ORPHANED,
             Err(error) => return self.cannot("cannot begin", &error),
         }
-        if let Err(error) = self.prepare() {
+        if let Err(error) = resources.take(self.key).and_then(|()| self.prepare()) {
             return self.cannot("cannot begin", &error);
         }
         if process::parent() != Some(self.manager) {

@@ -48,7 +48,9 @@ pub(super) fn fork_process(
         let (left, waiting) = Left::new(boot, &exec.charter)?;
         let own = [waiting.control.as_fd(), waiting.master_pidfd.as_fd(), program.as_fd()];
         let keep = setup.kept_with(own.map(|descriptor| descriptor.as_raw_fd()));
-        let pid = fork_child(&keep, ExitBy::Immediately, move || waiting.live(program))?;
+        let pid = fork_child(&keep, ExitBy::Immediately, move || {
+            waiting.live(program, &setup.resources)
+        })?;
         let (pidfd, left) = (PidFd::open(pid)?, Some(left));
         return Ok(Gated { pid, pidfd, control: near, black_box, left });
     }
@@ -63,8 +65,12 @@ pub(super) fn fork_process(
 fn live(setup: &ManagerSetup, boot: ProcessBoot) -> i32 {
     life::begin(boot.key);
     match gate::opens(&boot.control, &boot.master_pidfd) {
-        Ok(true) => life::live(&setup.attributes, boot, &setup.process_main),
-        Ok(false) => EXIT_ORPHANED,
+        Ok(true) => {}
+        Ok(false) => return EXIT_ORPHANED,
+        Err(error) => return life::cannot_begin(&boot, &error),
+    }
+    match setup.resources.take(boot.key) {
+        Ok(()) => life::live(&setup.attributes, boot, &setup.process_main),
         Err(error) => life::cannot_begin(&boot, &error),
     }
 }

@@ -9,7 +9,7 @@ use ostler_core::supervisor::{Exit, GroupSettings, Settings};
 
 use super::worker::COMMAND_BASE;
 use crate::control::{DeathNotice, Received, ToManager, ToMaster};
-use crate::inheritance::{Attributes, EndsKind, Privileges, ProcessMain};
+use crate::inheritance::{Attributes, EndsKind, Privileges, ProcessMain, Resources};
 use crate::manager::diagnosis::DiagnosisSettings;
 use crate::manager::{ManagerHandle, ManagerSetup, MemoryLimits, fork_managers};
 use crate::options::{Harden, Options};
@@ -71,6 +71,7 @@ impl TestMaster {
                 names: Instance::new(&"127.0.0.1:0", "test"),
                 process_names: Vec::new(),
             },
+            resources: Resources::new(&Options::default()).unwrap(),
             diagnosis: DiagnosisSettings::new(&Options::default()).unwrap(),
             memory_limits: MemoryLimits::new(&Options::default()),
             keep: Vec::new(),

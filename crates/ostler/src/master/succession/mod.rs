@@ -27,6 +27,7 @@ use super::start;
 use crate::control::{
     Channel, FromNewMaster, LISTENERS_PER_MESSAGE_MAX, Received, SUCCESSION_PROTOCOL, ToNewMaster,
 };
+use crate::inheritance::Resources;
 use crate::manager::check_program;
 use crate::options::Options;
 use crate::reactor::mailbox::ToReactor;
@@ -53,6 +54,8 @@ pub(super) struct Succeeding {
     origin: Origin,
     /// Until nobody is accepted any more.
     estate: Option<Estate>,
+    /// What the program had, if this master has something else.
+    oom_adjustment: Option<i32>,
     new: Option<NewMaster>,
     /// Reactors that have no session left, since a new master accepts.
     deserted: usize,
@@ -68,10 +71,16 @@ struct NewMaster {
 
 impl Succeeding {
     /// A master that nobody follows yet. In BASE mode there is no estate.
-    pub(super) fn new(options: &Options, origin: Origin, estate: Option<Estate>) -> Self {
+    pub(super) fn new(
+        options: &Options,
+        origin: Origin,
+        estate: Option<Estate>,
+        resources: &Resources,
+    ) -> Self {
         let start_ms = options.boot_timeout_ms.saturating_add(START_MS);
         let state = Succession::new(start_ms, options.succession_timeout_ms);
-        Self { state, origin, estate, new: None, deserted: 0 }
+        let oom_adjustment = resources.oom_adjustment_before();
+        Self { state, origin, estate, oom_adjustment, new: None, deserted: 0 }
     }
 
     /// When [`Event::Tick`] is due.
@@ -198,6 +207,7 @@ impl Master {
             protocol: SUCCESSION_PROTOCOL,
             listeners: u16::try_from(listeners.len()).unwrap_or(u16::MAX),
             has_pid_file: self.pid_file.is_some(),
+            oom_adjustment: self.succeeding.oom_adjustment,
         };
         channel.send(&message, will)?;
         while !listeners.is_empty() {

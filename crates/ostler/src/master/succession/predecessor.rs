@@ -24,6 +24,14 @@ pub(in crate::master) struct Predecessor {
     channel: Channel<FromNewMaster, ToNewMaster>,
     pid: Option<ProcessId>,
     pid_file: Option<OwnedFd>,
+    oom_adjustment: Option<i32>,
+}
+
+/// What it leaves.
+struct Will {
+    listeners: PassedOn,
+    pid_file: Option<OwnedFd>,
+    oom_adjustment: Option<i32>,
 }
 
 impl Predecessor {
@@ -42,8 +50,8 @@ impl Predecessor {
         }
         let channel = Channel::new(socket);
         match receive(&channel) {
-            Ok((listeners, pid_file)) => {
-                let old = Self { channel, pid: process::parent(), pid_file };
+            Ok(Will { listeners, pid_file, oom_adjustment }) => {
+                let old = Self { channel, pid: process::parent(), pid_file, oom_adjustment };
                 Ok(Some((old, listeners)))
             }
             Err(problem) => {
@@ -56,6 +64,11 @@ impl Predecessor {
     /// The pid file of an old master, locked, if there is one.
     pub(in crate::master) fn pid_file(old: &mut Option<Self>) -> Option<OwnedFd> {
         old.as_mut()?.pid_file.take()
+    }
+
+    /// What the program had of `oom_score_adj` when its first master began, if that changed it.
+    pub(in crate::master) const fn oom_adjustment(&self) -> Option<i32> {
+        self.oom_adjustment
     }
 
     /// What is open here because of it.
@@ -92,11 +105,10 @@ impl AsFd for Predecessor {
 
 type Problem<T> = std::result::Result<T, String>;
 
-/// The listeners, and the pid file.
-fn receive(channel: &Channel<FromNewMaster, ToNewMaster>) -> Problem<(PassedOn, Option<OwnedFd>)> {
+fn receive(channel: &Channel<FromNewMaster, ToNewMaster>) -> Problem<Will> {
     let deadline = Instant::now() + WILL_MAX;
     let (message, will) = message(channel, deadline)?;
-    let ToNewMaster::Will { protocol, listeners, has_pid_file } = message else {
+    let ToNewMaster::Will { protocol, listeners, has_pid_file, oom_adjustment } = message else {
         return Err("what it says is not understood".to_owned());
     };
     if protocol != SUCCESSION_PROTOCOL {
@@ -119,7 +131,8 @@ fn receive(channel: &Channel<FromNewMaster, ToNewMaster>) -> Problem<(PassedOn, 
             _ => return Err(missing()),
         }
     }
-    Ok((PassedOn::new(names.into_iter().zip(descriptors).collect()), pid_file))
+    let listeners = PassedOn::new(names.into_iter().zip(descriptors).collect());
+    Ok(Will { listeners, pid_file, oom_adjustment })
 }
 
 fn message(
@@ -159,11 +172,7 @@ mod tests {
     use super::*;
     use crate::sys::{control_socket, eventfd};
 
-    fn receive_from(
-        will: ToNewMaster,
-        list: &[u8],
-        listeners: usize,
-    ) -> Problem<(PassedOn, Option<OwnedFd>)> {
+    fn receive_from(will: ToNewMaster, list: &[u8], listeners: usize) -> Problem<Will> {
         let (near, far) = control_socket::pair().unwrap();
         let mut old = Channel::<ToNewMaster, FromNewMaster>::new(near);
         let list = sealed_file::create("test-listeners", list).unwrap();
@@ -176,12 +185,16 @@ mod tests {
 
     #[test]
     fn what_is_not_whole_or_of_another_version_is_refused_with_the_reason() {
-        let will =
-            |protocol, listeners| ToNewMaster::Will { protocol, listeners, has_pid_file: false };
+        let will = |protocol, listeners| ToNewMaster::Will {
+            protocol,
+            listeners,
+            has_pid_file: false,
+            oom_adjustment: None,
+        };
         let ours = SUCCESSION_PROTOCOL;
         let names = b"tcp 127.0.0.1:1\0unix /s\0";
         assert!(receive_from(will(ours, 2), names, 2).is_ok());
-        let why = |will, list: &[u8], count| receive_from(will, list, count).unwrap_err();
+        let why = |will, list: &[u8], count| receive_from(will, list, count).err().unwrap();
         assert!(why(will(ours + 1, 2), names, 2).contains("restart the server"));
         assert!(why(will(ours, 3), names, 3).contains("descriptors are missing"));
         assert!(why(will(ours, 2), names, 1).contains("it is gone"));

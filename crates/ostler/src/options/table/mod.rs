@@ -14,6 +14,7 @@ mod packages;
 mod privileges;
 mod processes;
 mod requests;
+mod resources;
 mod sending;
 mod sockets;
 mod supervision;
@@ -31,6 +32,7 @@ static ROWS: LazyLock<Vec<OptionInfo>> = LazyLock::new(|| {
         tls::ROWS,
         processes::ROWS,
         privileges::ROWS,
+        resources::ROWS,
         lanes::ROWS,
         packages::ROWS,
         sending::ROWS,

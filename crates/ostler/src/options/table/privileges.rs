@@ -69,4 +69,18 @@ pub(super) const ROWS: &[OptionInfo] = &[
                  bits and capabilities of files have no effect (S27).",
         access: field!(no_new_privileges),
     },
+    OptionInfo {
+        name: "capabilities",
+        topic: TOPIC,
+        kind: Kind::Capabilities,
+        default: "",
+        unit: "",
+        why: "Empty = those of `user`: one that is not root has none. `none` for a server that \
+              has to stay root; a name for the one thing that its handlers do as root.",
+        effect: "The capabilities that workers have, and no others, also when they become \
+                 another user's. Programs that they start have at most these, if those are root's \
+                 or have capabilities of their own, and else none. Needs `CAP_SETPCAP` or \
+                 `no_new_privileges`; a worker that keeps another one ends (S27).",
+        access: field!(capabilities),
+    },
 ];
