@@ -4,8 +4,9 @@
 //! * `decision 8`: a file of `docs/decisions`, which its README lists
 //! * `§7`: a section of `docs/lane-protocol.md`; `T3` in a comment: a step of it
 //! * links in Markdown, and paths in backquotes: a file or directory
+//! * a path with a name behind it, `file.rs::name`: a function of that file
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::Finding;
@@ -32,9 +33,13 @@ struct Targets {
 pub(crate) fn check(root: &Path, files: &[File]) -> Vec<Finding> {
     let targets = Targets::of(files);
     let mut findings = decisions_listed(files);
-    let known: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
-    // What is not text, and directories, are only on the disk.
-    let exists = |path: &str| known.contains(path) || root.join(path).exists();
+    let known: BTreeMap<&str, &str> =
+        files.iter().map(|file| (file.path.as_str(), file.text.as_str())).collect();
+    let exists = |path: &str| match path.split_once("::") {
+        Some((path, name)) => known.get(path).is_some_and(|text| has_function(text, name)),
+        // What is not text, and directories, are only on the disk.
+        None => known.contains_key(path) || root.join(path).exists(),
+    };
     for file in files {
         for (line, text) in file.lines() {
             let mut missing = targets.missing(text, is_prose(file, text));
@@ -130,6 +135,10 @@ fn numbered(word: &str, letters: &[char]) -> bool {
     })
 }
 
+fn has_function(text: &str, name: &str) -> bool {
+    text.lines().any(|line| line.trim_start().starts_with(&format!("fn {name}(")))
+}
+
 /// Links of Markdown and paths in backquotes that lead nowhere.
 fn missing_paths(exists: &impl Fn(&str) -> bool, file: &File, line: &str) -> Vec<String> {
     let mut missing = Vec::new();
@@ -206,6 +215,14 @@ mod tests {
         assert!(texts("a.md", "[it](nowhere.md)")[0].contains("nowhere.md"));
         assert!(texts("a.rs", "// see `docs/nowhere.md`")[0].contains("docs/nowhere.md"));
         assert!(texts("docs/decisions/09-more.md", "")[0].contains("not in the list"));
+    }
+
+    #[test]
+    fn functions_are_cited_by_the_names_that_they_have() {
+        let cite = |name| format!("fn there() {{}}\n// `crates/a.rs::{name}`\n");
+        assert_eq!(texts("crates/a.rs", &cite("there")), Vec::<String>::new());
+        assert!(texts("crates/a.rs", &cite("gone"))[0].contains("crates/a.rs::gone"));
+        assert!(texts("a.md", "`crates/b.rs::there`")[0].contains("crates/b.rs::there"));
     }
 
     #[test]

@@ -434,6 +434,18 @@ mod tests {
         });
     }
 
+    /// By then its number may be a stranger's.
+    #[test]
+    fn a_signal_to_who_was_reaped_reaches_nobody() {
+        in_forked_test(|| {
+            let pid = fork_child(&[], ExitBy::Immediately, || 0).unwrap();
+            let pidfd = PidFd::open(pid).unwrap();
+            assert_eq!(reap(pid), Exit::Code(0));
+            let error = pidfd.kill().unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ESRCH));
+        });
+    }
+
     #[test]
     fn batch_policy_and_no_dumping_are_accepted() {
         in_forked_test(|| {
