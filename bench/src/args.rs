@@ -68,7 +68,8 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
                                       kill-close, kill-master, kill-manager, ports-reload,
                                       ports-kill (all kinds of ports at once), idle,
                                       idle-tls, non-readers, deaf-listeners,
-                                      mostly-deaf, streams
+                                      mostly-deaf, streams, tasks-redeliver,
+                                      tasks-fail, tasks-askers
       --quick                         a few seconds each, with smaller targets
       --ostler PATH                   as above
       --examples DIRECTORY            the built examples (examples beside this program)
