@@ -1,8 +1,10 @@
 //! The books of datagrams: one line at the master's end, if there were any.
 
-use crate::error::{TestError, TestResult};
+use crate::error::TestResult;
 use crate::line_books::LineBooks;
 use crate::log::Log;
+
+const TITLE: &str = "books of datagrams";
 
 /// The master's account of datagrams.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +16,7 @@ impl DatagramBooks {
     /// # Errors
     /// When there are several, or a field is no number.
     pub fn of_log(log: &Log) -> TestResult<Self> {
-        LineBooks::of_log(log, "books of datagrams").map(Self)
+        LineBooks::of_log(log, TITLE).map(Self)
     }
 
     /// A number of the line, 0 when there is none of that name.
@@ -28,11 +30,8 @@ impl DatagramBooks {
     /// # Errors
     /// When that is not so.
     pub fn check_balance(&self) -> TestResult {
-        let settled = self.0.sum(&["finished", "in_hand", "waiting", "dropped"]);
-        if self.get("received") == settled {
-            return Ok(());
-        }
-        Err(TestError::new(format!("the books of datagrams do not balance: {self:?}")))
+        let fates: &[&str] = &["finished", "in_hand", "waiting", "dropped"];
+        self.0.check_balance(TITLE, &[("received", fates)])
     }
 }
 

@@ -1,8 +1,10 @@
 //! The books of groups: one line at the master's end, if there were any.
 
-use crate::error::{TestError, TestResult};
+use crate::error::TestResult;
 use crate::line_books::LineBooks;
 use crate::log::Log;
+
+const TITLE: &str = "books of groups";
 
 /// The master's account of memberships and of messages to groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +16,7 @@ impl GroupBooks {
     /// # Errors
     /// When there are several, or a field is no number.
     pub fn of_log(log: &Log) -> TestResult<Self> {
-        LineBooks::of_log(log, "books of groups").map(Self)
+        LineBooks::of_log(log, TITLE).map(Self)
     }
 
     /// A number of the line, 0 when there is none of that name.
@@ -29,12 +31,9 @@ impl GroupBooks {
     /// # Errors
     /// When that is not so.
     pub fn check_balance(&self) -> TestResult {
-        let are_members = self.get("joined") == self.0.sum(&["members", "left", "ended"]);
-        let fates = self.0.sum(&["delivered", "skipped", "closed", "gone"]);
-        if are_members && self.get("addressed") == fates {
-            return Ok(());
-        }
-        Err(TestError::new(format!("the books of groups do not balance: {self:?}")))
+        let members: &[&str] = &["members", "left", "ended"];
+        let fates: &[&str] = &["delivered", "skipped", "closed", "gone"];
+        self.0.check_balance(TITLE, &[("joined", members), ("addressed", fates)])
     }
 }
 

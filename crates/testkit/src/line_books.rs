@@ -45,8 +45,17 @@ impl LineBooks {
         self.0.get(name).copied().unwrap_or(0)
     }
 
-    /// What several of them come to.
-    pub(crate) fn sum(&self, names: &[&str]) -> u64 {
-        names.iter().map(|name| self.get(name)).sum()
+    /// Demands that each of these is what the parts of it come to. `title` is that of the line.
+    ///
+    /// # Errors
+    /// When one is not.
+    pub(crate) fn check_balance(&self, title: &str, sums: &[(&str, &[&str])]) -> TestResult {
+        let balances = |(whole, parts): &(&str, &[&str])| {
+            self.get(whole) == parts.iter().map(|part| self.get(part)).sum::<u64>()
+        };
+        if sums.iter().all(balances) {
+            return Ok(());
+        }
+        Err(TestError::new(format!("the {title} do not balance: {self:?}")))
     }
 }

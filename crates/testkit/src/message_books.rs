@@ -1,8 +1,10 @@
 //! The books of messages between processes: one line at the master's end, if there were any.
 
-use crate::error::{TestError, TestResult};
+use crate::error::TestResult;
 use crate::line_books::LineBooks;
 use crate::log::Log;
+
+const TITLE: &str = "books of messages";
 
 /// The master's account of messages between processes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +16,7 @@ impl MessageBooks {
     /// # Errors
     /// When there are several, or a field is no number.
     pub fn of_log(log: &Log) -> TestResult<Self> {
-        LineBooks::of_log(log, "books of messages").map(Self)
+        LineBooks::of_log(log, TITLE).map(Self)
     }
 
     /// A number of the line, 0 when there is none of that name.
@@ -28,10 +30,7 @@ impl MessageBooks {
     /// # Errors
     /// When that is not so.
     pub fn check_balance(&self) -> TestResult {
-        if self.get("sent") == self.0.sum(&["delivered", "ended", "left"]) {
-            return Ok(());
-        }
-        Err(TestError::new(format!("the books of messages do not balance: {self:?}")))
+        self.0.check_balance(TITLE, &[("sent", &["delivered", "ended", "left"])])
     }
 }
 
