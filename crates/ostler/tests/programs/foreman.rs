@@ -15,6 +15,8 @@
 //! comes there), `early FILE` (the same, with a result before), `big N` (a result of N bytes),
 //! `nest TASK` (waits for a task), `hostile WHAT`.
 
+#[path = "hostile_record.rs"]
+mod hostile_record;
 #[path = "probe/memory.rs"]
 #[allow(dead_code, reason = "of another program, which needs all of it")]
 mod memory;
@@ -274,15 +276,7 @@ fn be_hostile(_: &Worker, what: &str) -> Outcome {
         "end" => Header { kind: RecordKind::TaskEnd as u8, ..good },
         _ => return Err(format!("no harm: {what}").into()),
     };
-    for (index, word) in (0_u64..).zip(header.to_words()) {
-        memory.put(sizes.out_ring_at(0) + index * 8, word);
-    }
-    memory.put(sizes.up_words_at(0) + 64, 64);
-    memory.put(sizes.process_words_at(), 1);
-    memory::ring_all(&memory::bells());
-    loop {
-        std::thread::sleep(Duration::from_secs(1));
-    }
+    hostile_record::commit_and_sleep(&memory, &sizes, &header)
 }
 
 fn main() -> Exit {

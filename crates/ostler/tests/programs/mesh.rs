@@ -19,6 +19,8 @@
 //! What did not arrive is told to the session as `undelivered: WHY` if `tell` had ordered it, and
 //! counted if `flood` had.
 
+#[path = "hostile_record.rs"]
+mod hostile_record;
 #[path = "probe/memory.rs"]
 #[allow(dead_code, reason = "of another program, which needs all of it")]
 mod memory;
@@ -314,15 +316,7 @@ fn be_hostile(what: &str) -> Outcome {
         }
         _ => return Err(format!("no harm: {what}").into()),
     };
-    for (index, word) in (0_u64..).zip(header.to_words()) {
-        memory.put(sizes.out_ring_at(0) + index * 8, word);
-    }
-    memory.put(sizes.up_words_at(0) + 64, 64);
-    memory.put(sizes.process_words_at(), 1);
-    memory::ring_all(&memory::bells());
-    loop {
-        std::thread::sleep(Duration::from_secs(1));
-    }
+    hostile_record::commit_and_sleep(&memory, &sizes, &header)
 }
 
 fn main() -> Exit {
