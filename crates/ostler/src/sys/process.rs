@@ -304,12 +304,6 @@ pub(crate) fn schedule_as_batch() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// `nice(2)` — lets others go first.
-pub(crate) fn be_nice() -> io::Result<()> {
-    const NICE: i32 = 10;
-    Ok(rustix::process::nice(NICE).map(drop)?)
-}
-
 /// Runs `test` in a forked process of its own, which may change signals, names and limits as it
 /// likes.
 ///

@@ -33,6 +33,12 @@ pub(crate) fn set_niceness(nice: i32) -> io::Result<()> {
     Ok(rustix::process::setpriority_process(None, nice)?)
 }
 
+/// `nice(2)` — lets others go first.
+pub(crate) fn be_nice() -> io::Result<()> {
+    const NICE: i32 = 10;
+    Ok(rustix::process::nice(NICE).map(drop)?)
+}
+
 const ADJUSTMENT: &str = "/proc/self/oom_score_adj";
 
 /// `/proc/self/oom_score_adj` — how much sooner (or later) than by its memory this process is

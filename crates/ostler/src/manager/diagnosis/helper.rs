@@ -18,7 +18,7 @@ use crate::manager::setup::ManagerSetup;
 use crate::stacks::{Frame, Stacks};
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ExitBy, ProcessId, fork_child};
-use crate::sys::{clock, control_socket, poll};
+use crate::sys::{clock, control_socket, poll, scheduling};
 
 /// How long it may take: to read the largest programs from a slow disk.
 const LIFE_MAX_MS: Millis = 30_000;
@@ -111,7 +111,7 @@ fn live(setup: &ManagerSetup, cases: &[Case], seen: &HashMap<u64, u64>, words: &
     setup.attributes.names.take("helper");
     // Neither can make a difference to what it says.
     let _ = process::die_with_parent();
-    let _ = process::be_nice();
+    let _ = scheduling::be_nice();
     let settings = &setup.diagnosis;
     let board = if settings.has_board { Board::open(&setup.board).ok() } else { None };
     let mut stacks = Stacks::new();
