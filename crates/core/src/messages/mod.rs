@@ -138,21 +138,13 @@ pub struct MessageExchange {
 impl MessageExchange {
     /// One without processes.
     #[must_use]
-    pub const fn new(settings: MessageSettings) -> Self {
+    pub fn new(settings: MessageSettings) -> Self {
         Self {
             settings,
             places: BTreeMap::new(),
             readers: BTreeMap::new(),
             waiting: 0,
-            counts: MessageCounts {
-                sent: 0,
-                delivered: 0,
-                ended: 0,
-                left: 0,
-                refused_not_running: 0,
-                refused_full: 0,
-                unheard: 0,
-            },
+            counts: MessageCounts::default(),
         }
     }
 
