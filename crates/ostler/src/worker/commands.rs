@@ -275,12 +275,8 @@ impl WorkerContext {
         until: Instant,
     ) -> Result<(), CommandErrorKind> {
         let full = |_| CommandErrorKind::Undelivered(MessageErrorKind::LaneFull);
-        self.expose_deferral();
-        let mut running = self.running.delivery();
-        let sent = self.sender.append_for_process(message, running.as_mut());
-        // What waits for an answer must be seen: its delivery is exposed.
-        self.sender.publish_early(running.as_mut());
-        self.running.update(running);
+        let sent = self.append_now(|sender, running| sender.append_for_process(message, running));
+        self.publish_now();
         sent.map_err(full)?;
         loop {
             while let Some(result) = self.next_answer().map_err(|_| CommandErrorKind::ServerEnds)? {

@@ -13,6 +13,7 @@
 //! * [`shown`]: what it shows of itself to its manager.
 
 mod arriving;
+mod at_once;
 mod closed;
 mod commands;
 mod complaints;

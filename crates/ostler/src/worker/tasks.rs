@@ -220,23 +220,12 @@ impl WorkerContext {
         let number = self.tasks.next_number();
         self.tasks.askers.borrow_mut().insert(number, Asker::Waits);
         let task = TaskToAsk { number, terms: terms.to_bytes(), bytes };
-        self.expose_deferral();
-        let mut running = self.running.delivery();
-        let asked = self.sender.append_task(task, running.as_mut());
-        self.running.update(running);
-        match asked {
+        match self.append_now(|sender, running| sender.append_task(task, running)) {
             Ok(()) => Waited { number: Some(number), result: None },
             Err(error) => {
                 Waited { number: Some(number), result: Some(Err(TaskError::from(error))) }
             }
         }
-    }
-
-    /// What waits for an answer must be seen: its delivery is exposed.
-    fn publish_now(&self) {
-        let mut running = self.running.delivery();
-        self.sender.publish_early(running.as_mut());
-        self.running.update(running);
     }
 
     /// Takes the answers that are there; whether there was one.

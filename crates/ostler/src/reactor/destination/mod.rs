@@ -19,7 +19,7 @@ use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_shm::consumer::Record;
 use ostler_shm::giver::{Opening, ProtocolViolation};
 use ostler_shm::lane::{RawBytes, RawBytesMut};
-use ostler_shm::record::Header;
+use ostler_shm::record::{FLAG_MORE, Header};
 
 use crate::sys::epoll::Epoll;
 pub(super) use file_link::Passed;
@@ -262,6 +262,35 @@ impl Destination {
     ) -> Result<bool, ProtocolViolation> {
         match &mut self.kind {
             Kind::Lane(lane) => lane.append_answer(header, payload),
+        }
+    }
+
+    /// Writes as much of an answer as there is room for, in parts if it is longer than a record;
+    /// `written` is how much of it is. True: that was the rest.
+    pub(super) fn append_answer_in_parts(
+        &mut self,
+        header: Header,
+        bytes: &[u8],
+        written: &mut usize,
+        payload_max: usize,
+    ) -> Result<bool, ProtocolViolation> {
+        loop {
+            let rest = bytes.get(*written..).unwrap_or_default();
+            let part = rest.get(..payload_max).unwrap_or(rest);
+            let is_last = part.len() == rest.len();
+            let header = Header {
+                flags: if is_last { 0 } else { FLAG_MORE },
+                part_offset: *written as u32,
+                total: bytes.len() as u32,
+                ..header
+            };
+            if !self.append_answer(header, part)? {
+                return Ok(false);
+            }
+            *written += part.len();
+            if is_last {
+                return Ok(true);
+            }
         }
     }
 

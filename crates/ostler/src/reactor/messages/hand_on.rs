@@ -3,7 +3,7 @@
 use ostler_core::ids::LaneSlot;
 use ostler_core::messages::{Letter, cost_of};
 use ostler_shm::giver::ProtocolViolation;
-use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
+use ostler_shm::record::{Header, RecordKind};
 
 use super::{Incoming, Messages};
 use crate::reactor::Reactor;
@@ -111,26 +111,13 @@ fn write(
     destination: &mut Destination,
     payload_max: usize,
 ) -> Result<bool, ProtocolViolation> {
-    loop {
-        let left = letter.bytes.len() - letter.written;
-        let part = left.min(payload_max);
-        let header = Header {
-            kind: RecordKind::Message as u8,
-            flags: if part < left { FLAG_MORE } else { 0 },
-            port: letter.form,
-            subject: letter.sender.number,
-            cause: letter.sender.key.pack(),
-            part_offset: letter.written as u32,
-            total: letter.bytes.len() as u32,
-            ..Header::default()
-        };
-        let payload = letter.bytes.get(letter.written..letter.written + part).unwrap_or_default();
-        if !destination.append_answer(header, payload)? {
-            return Ok(false);
-        }
-        letter.written += part;
-        if part == left {
-            return Ok(true);
-        }
-    }
+    let header = Header {
+        kind: RecordKind::Message as u8,
+        port: letter.form,
+        subject: letter.sender.number,
+        cause: letter.sender.key.pack(),
+        ..Header::default()
+    };
+    let (bytes, written) = (&letter.bytes, &mut letter.written);
+    destination.append_answer_in_parts(header, bytes, written, payload_max)
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use ostler_core::ids::{LaneSlot, Slot};
 use ostler_core::task_queue::{Asked, TaskEnd};
 use ostler_shm::giver::ProtocolViolation;
-use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
+use ostler_shm::record::{Header, RecordKind};
 
 use super::{Tasks, charge_of};
 use crate::reactor::budget::Memory;
@@ -51,33 +51,16 @@ impl Answer {
         payload_max: usize,
     ) -> Result<bool, ProtocolViolation> {
         let subject = self.asked.number;
-        let (worker, bytes, written) = match &mut self.what {
+        match &mut self.what {
             What::End(end) => {
                 let kind = RecordKind::TaskEnd as u8;
                 let header = Header { kind, subject, total: end.code(), ..Header::default() };
-                return destination.append_answer(header, &[]);
+                destination.append_answer(header, &[])
             }
-            What::Result { worker, bytes, written } => (worker, bytes, written),
-        };
-        loop {
-            let left = bytes.len() - *written;
-            let part = left.min(payload_max);
-            let header = Header {
-                kind: RecordKind::Answer as u8,
-                flags: if part < left { FLAG_MORE } else { 0 },
-                port: worker.0,
-                subject,
-                part_offset: *written as u32,
-                total: bytes.len() as u32,
-                ..Header::default()
-            };
-            let payload = bytes.get(*written..*written + part).unwrap_or_default();
-            if !destination.append_answer(header, payload)? {
-                return Ok(false);
-            }
-            *written += part;
-            if *written == bytes.len() {
-                return Ok(true);
+            What::Result { worker, bytes, written } => {
+                let kind = RecordKind::Answer as u8;
+                let header = Header { kind, port: worker.0, subject, ..Header::default() };
+                destination.append_answer_in_parts(header, bytes, written, payload_max)
             }
         }
     }
