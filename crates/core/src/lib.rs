@@ -20,6 +20,7 @@ pub mod file_counts;
 pub mod fnv;
 pub mod framing;
 pub mod groups;
+pub mod handed_out;
 pub mod handshakes;
 pub mod ids;
 pub mod inquest;

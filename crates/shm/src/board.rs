@@ -206,7 +206,13 @@ mod file {
         /// the delivery is finished. `None`: no record of a correct master names that.
         #[must_use]
         pub fn body(&self, reactor: usize, first_page: u32, len: u32) -> Option<PackageBytes> {
-            let offset = u64::from(first_page).checked_mul(PAGE)?;
+            self.body_at(reactor, u64::from(first_page).checked_mul(PAGE)?, len)
+        }
+
+        /// Worker: `len` bytes of a reactor's area, so many bytes behind its begin, for as long as
+        /// a [`Board::body`].
+        #[must_use]
+        pub fn body_at(&self, reactor: usize, offset: u64, len: u32) -> Option<PackageBytes> {
             let end = offset.checked_add(u64::from(len))?;
             if reactor >= self.sizes.reactors || end > self.sizes.body_area {
                 return None;

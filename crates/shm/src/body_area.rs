@@ -1,5 +1,5 @@
-//! Memory of a reactor in which long packages are received, and from which its workers read them
-//! (protocol §8).
+//! Memory of a reactor in which long packages are received, and from which its workers read them;
+//! in the first reactor also tasks and results (protocol §8).
 //!
 //! It is a part of the board: the reactor writes it, all others map it read-only, and nobody else
 //! can (the file is sealed). Each run of pages has one owner, who is either a [`BodySpace`], which

@@ -128,8 +128,15 @@ impl RecordKind {
 /// Flag of [`RecordKind::Out`] and [`RecordKind::Data`]: more parts of the same message follow.
 pub const FLAG_MORE: u8 = 1;
 /// Flag of [`RecordKind::Data`]: the package, of `total` bytes, lies in the reactor's body area,
-/// from the page `part_offset` on; the record has no payload.
+/// from the page `part_offset` on; the record has no payload. Of [`RecordKind::Task`] and
+/// [`RecordKind::Answer`]: the same, and the payload says in eight bytes where they begin
+/// ([`place_in_area`]); there are no terms in front of them.
 pub const FLAG_IN_AREA: u8 = 128;
+/// Flag of [`RecordKind::AskTask`] and [`RecordKind::Result`]: the bytes are `total` ones of the
+/// delivery `cause`, from `part_offset` on; the record has no bytes of its own but terms. Of
+/// [`RecordKind::OutReference`]: they are those of the answer with the number `cause` among the
+/// answers of this process that lie in the area, from 1.
+pub const FLAG_REFERENCE: u8 = 128;
 /// Flag of [`RecordKind::Close`]: close with a reset, dropping what is unsent.
 pub const FLAG_RESET: u8 = 2;
 /// Flag of an up record: the delivery `cause` is finished with this record (saves a `Fin`).
@@ -220,9 +227,29 @@ impl Header {
     }
 }
 
+/// The payload of a record whose bytes lie in the body area, so many bytes from its begin.
+#[must_use]
+pub const fn place_in_area(offset: u64) -> [u8; 8] {
+    offset.to_le_bytes()
+}
+
+/// Where in the body area bytes begin, as such a payload says it.
+#[must_use]
+pub fn read_place(payload: &[u8]) -> Option<u64> {
+    payload.first_chunk().copied().map(u64::from_le_bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_survives_its_memory_form() {
+        for offset in [0, 1, 4_096, u64::MAX] {
+            assert_eq!(read_place(&place_in_area(offset)), Some(offset));
+        }
+        assert_eq!(read_place(&[0; 7]), None);
+    }
 
     #[test]
     fn a_header_survives_its_memory_form() {

@@ -129,6 +129,15 @@ pub struct MessagesLine {
     pub taken: AtomicU64,
 }
 
+/// Worker's word: which answers it has let go of, of those that it reads where they lie.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct AnswersLine {
+    /// Of the answers that the first reactor has in its body area for this process, so many are
+    /// needed no more: the first ones, in their order.
+    pub let_go: AtomicU64,
+}
+
 /// The words of one worker process over all its lanes; they lie at the head of the `up` file.
 #[repr(C, align(64))]
 #[derive(Debug)]
@@ -141,6 +150,8 @@ pub struct ProcessWords {
     pub work: WorkLine,
     /// Messages.
     pub messages: MessagesLine,
+    /// Answers.
+    pub answers: AnswersLine,
 }
 
 macro_rules! zeroed_new {
@@ -174,8 +185,9 @@ zeroed_new! {
     SleepLine { worker_sleep: AtomicU64::new(0), room_want: AtomicU64::new(0) }
     WorkLine { work_ns: AtomicU64::new(0) }
     MessagesLine { taken: AtomicU64::new(0) }
+    AnswersLine { let_go: AtomicU64::new(0) }
     ProcessWords {
         commit: CommitLine::new(), sleep: SleepLine::new(), work: WorkLine::new(),
-        messages: MessagesLine::new(),
+        messages: MessagesLine::new(), answers: AnswersLine::new(),
     }
 }

@@ -285,6 +285,15 @@ impl<B> TaskQueue<B> {
         Ok((task.body, ResultOf { asked: task.asked, is_wanted }))
     }
 
+    /// The body of a task that a worker has started and not finished.
+    ///
+    /// # Errors
+    /// It has no such task.
+    pub fn body_in_hand(&self, lane: LaneSlot, seq: u64, started: u64) -> Result<&B, &'static str> {
+        let task = self.started_task(lane, seq, started)?;
+        self.body(task).ok_or(UNKNOWN)
+    }
+
     fn started_task(&self, lane: LaneSlot, seq: u64, started: u64) -> Result<TaskId, &'static str> {
         let entry: &Entry =
             self.workers.get(lane).and_then(|worker| worker.entry(seq)).ok_or(UNKNOWN)?;

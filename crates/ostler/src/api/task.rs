@@ -35,6 +35,8 @@ use crate::worker::{Payload, WorkerContext};
 pub struct Task {
     context: Rc<WorkerContext>,
     payload: Payload,
+    /// Bytes in front of the task's own.
+    in_front: usize,
     sender: ProcessKey,
     number: u64,
     seq: u64,
@@ -56,9 +58,12 @@ impl Task {
     ) -> Option<Self> {
         let sender = ProcessKey::unpack(header.cause)?;
         let (number, seq, attempt) = (header.subject, header.seq, header.port);
-        (payload.bytes().len() >= TERMS_BYTES).then_some(Self {
+        // What is read where it lies has no terms in front.
+        let in_front = if payload.area().is_some() { 0 } else { TERMS_BYTES };
+        (payload.bytes().len() >= in_front).then_some(Self {
             context,
             payload,
+            in_front,
             sender,
             number,
             seq,
@@ -132,7 +137,7 @@ impl Task {
     /// ```
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.payload.bytes().get(TERMS_BYTES..).unwrap_or_default()
+        self.payload.bytes().get(self.in_front..).unwrap_or_default()
     }
 
     /// Sends a result to the asker. A task may have several, and none; an asker that does not want

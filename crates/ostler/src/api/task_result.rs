@@ -3,6 +3,7 @@
 use ostler_core::task_queue::TaskEnd;
 
 use super::task_error::{TaskError, TaskErrorKind};
+use crate::worker::{AnswerBytes, AnswerInArea};
 
 /// A result of a task, or why it has none; for [`Handler::on_finish`](crate::Handler::on_finish)
 /// and the callback of [`TaskRequest::then`](crate::TaskRequest::then).
@@ -27,11 +28,11 @@ use super::task_error::{TaskError, TaskErrorKind};
 pub struct TaskResult {
     task: u64,
     worker: u16,
-    outcome: Result<Vec<u8>, TaskErrorKind>,
+    outcome: Result<AnswerBytes, TaskErrorKind>,
 }
 
 impl TaskResult {
-    pub(crate) const fn result(task: u64, worker: u16, bytes: Vec<u8>) -> Self {
+    pub(crate) const fn result(task: u64, worker: u16, bytes: AnswerBytes) -> Self {
         Self { task, worker, outcome: Ok(bytes) }
     }
 
@@ -99,11 +100,16 @@ impl TaskResult {
         self.outcome.as_deref().map_err(|kind| TaskError::from(*kind))
     }
 
-    /// The same without a copy.
+    /// Where they lie, if that is not memory of this process.
+    pub(crate) fn area(&self) -> Option<AnswerInArea> {
+        self.outcome.as_ref().ok()?.area()
+    }
+
+    /// The same as its own, without a copy if they are.
     ///
     /// # Errors
     /// Those of [`TaskResult::bytes`].
     pub(crate) fn into_bytes(self) -> Result<Vec<u8>, TaskError> {
-        self.outcome.map_err(TaskError::from)
+        self.outcome.map(AnswerBytes::into_vec).map_err(TaskError::from)
     }
 }

@@ -155,7 +155,9 @@ impl Reactor {
         let says = |(slot, destination): (_, &Destination)| {
             let awaits_freed = self.clients.awaits_freed(slot);
             !destination.is_condemned()
-                && (destination.has_news(awaits_freed) || destination.has_answer_room())
+                && (destination.has_news(awaits_freed)
+                    || destination.has_answer_room()
+                    || self.clients.news_of_let_go(slot, destination).is_some())
         };
         self.clients.groups.has_more() || self.destinations.iter().any(says)
     }

@@ -19,6 +19,7 @@ mod disk_wait;
 pub(crate) mod event_loop;
 mod file_places;
 mod files;
+mod filling;
 mod groups;
 mod guest;
 mod handshakes;
@@ -250,6 +251,7 @@ impl Reactor {
         // before.
         let receive_sizes = settings.ports.iter().map(|port| port.receive_size);
         let scratch = vec![0; receive_sizes.max().unwrap_or(0)];
+        let bodies = board.take_body_area(index);
         let clients = ClientSide {
             index,
             brain: Brain::new(settings.brain.clone()),
@@ -259,7 +261,7 @@ impl Reactor {
             header_counts: HeaderCounts::default(),
             accept_counts: AcceptCounts::default(),
             datagrams: Datagrams::default(),
-            tasks: Tasks::new(settings.tasks, index),
+            tasks: Tasks::new(settings.tasks, index, bodies.clone()),
             messages: Messages::new(settings.messages, index),
             lingerers: Lingerers::default(),
             timers: Timers::new(),
@@ -272,7 +274,7 @@ impl Reactor {
             groups: GroupSide::new(settings.groups, settings.group_message_max),
             senders_to_wake: Vec::new(),
             scratch,
-            bodies: board.take_body_area(index),
+            bodies,
             board,
             epoll,
             reports,

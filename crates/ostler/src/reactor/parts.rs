@@ -7,13 +7,40 @@ use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;
 use ostler_shm::record::{FLAG_MORE, Header};
 
-/// What came of messages that are not whole. `K` is by what the parts of one are known.
-#[derive(Debug)]
-pub(super) struct Parts<K> {
-    begun: HashMap<LaneSlot, (K, Vec<u8>)>,
+/// Where the parts of a message are put together.
+pub(super) trait Gathers {
+    /// Bytes that are there.
+    fn len(&self) -> usize;
+
+    /// Adds some, which their worker may be changing.
+    fn append(&mut self, bytes: RawBytes<'_>);
+
+    /// Memory of the heap that it takes.
+    fn heap_bytes(&self) -> usize;
 }
 
-impl<K> Default for Parts<K> {
+impl Gathers for Vec<u8> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn append(&mut self, bytes: RawBytes<'_>) {
+        bytes.append_to(self);
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.capacity()
+    }
+}
+
+/// What came of messages that are not whole. `K` is by what the parts of one are known, `M` where
+/// they are put together.
+#[derive(Debug)]
+pub(super) struct Parts<K, M = Vec<u8>> {
+    begun: HashMap<LaneSlot, (K, M)>,
+}
+
+impl<K, M> Default for Parts<K, M> {
     fn default() -> Self {
         Self { begun: HashMap::new() }
     }
@@ -34,13 +61,30 @@ impl<K: PartialEq> Parts<K> {
         bytes: RawBytes<'_>,
         (reserve, stray): (usize, ProtocolViolation),
     ) -> Result<Option<Vec<u8>>, ProtocolViolation> {
+        self.add_to(lane, key, header, bytes, (|| Vec::with_capacity(reserve), stray))
+    }
+}
+
+impl<K: PartialEq, M: Gathers> Parts<K, M> {
+    /// The same; `begin` makes the memory for a message.
+    ///
+    /// # Errors
+    /// `stray`, if it is another than the next part of what was begun.
+    pub(super) fn add_to(
+        &mut self,
+        lane: LaneSlot,
+        key: K,
+        header: &Header,
+        bytes: RawBytes<'_>,
+        (begin, stray): (impl FnOnce() -> M, ProtocolViolation),
+    ) -> Result<Option<M>, ProtocolViolation> {
         let offset = header.part_offset as usize;
         let mut message = match self.begun.remove(&lane) {
-            _ if offset == 0 => Vec::with_capacity(reserve),
+            _ if offset == 0 => begin(),
             Some((of, begun)) if of == key && begun.len() == offset => begun,
             _ => return Err(stray),
         };
-        bytes.append_to(&mut message);
+        message.append(bytes);
         if header.flags & FLAG_MORE == 0 {
             return Ok(Some(message));
         }
@@ -55,6 +99,6 @@ impl<K: PartialEq> Parts<K> {
 
     /// Memory that they take.
     pub(super) fn bytes(&self) -> usize {
-        self.begun.values().map(|(_, message)| message.capacity()).sum()
+        self.begun.values().map(|(_, message)| message.heap_bytes()).sum()
     }
 }

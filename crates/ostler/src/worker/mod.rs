@@ -56,7 +56,7 @@ pub(crate) use files::FileToSend;
 pub(crate) use groups::GroupMessage;
 pub(crate) use handlers::HandlerId;
 pub(crate) use leaving::{Holder, HolderId};
-pub(crate) use port::Payload;
+pub(crate) use port::{AnswerBytes, AnswerInArea, Payload};
 pub(crate) use send::{Marks, Output};
 pub(crate) use streams::Stream;
 pub(crate) use tasks::Asker;

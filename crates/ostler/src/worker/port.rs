@@ -22,7 +22,7 @@ use ostler_shm::fault::{Step, step};
 use ostler_shm::inbox::{Inbox, Take};
 use ostler_shm::lane::{WorkerLane, WorkerMemory};
 use ostler_shm::outbox::{Committer, NoRoom, Outbox};
-use ostler_shm::record::{FLAG_IN_AREA, FLAG_MORE, Header, RecordKind};
+use ostler_shm::record::{FLAG_IN_AREA, FLAG_MORE, Header, RecordKind, read_place};
 use ostler_shm::sleep::{Ringer, Sleeper};
 use ostler_shm::sync::Ordering;
 use ostler_shm::words::ProcessWords;
@@ -30,6 +30,8 @@ use ostler_shm::words::ProcessWords;
 use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::sys::eventfd;
 pub(super) use answers::FoundAnswer;
+use answers::LetGo;
+pub(crate) use answers::{AnswerBytes, AnswerInArea};
 pub(super) use files::NotPassed;
 pub(crate) use payload::{Payload, Taken};
 
@@ -83,6 +85,8 @@ pub(crate) struct Port {
     events: Events,
     /// What makes room in the out ring when the reactor lives in this thread: nobody else would.
     room_maker: Option<Box<dyn Fn()>>,
+    /// Answers that are read where they lie.
+    let_go: LetGo,
     /// Held open: closing it would take it out of the epoll set.
     _worker_bell: OwnedFd,
 }
@@ -131,6 +135,7 @@ impl Port {
             epoll,
             events: Events::with_capacity(8),
             room_maker: None,
+            let_go: LetGo::default(),
             _worker_bell: worker_bell,
         })
     }
@@ -208,7 +213,12 @@ impl Port {
                 }
                 Take::Record { header, position } => {
                     if header.flags & FLAG_IN_AREA != 0 {
-                        let body = self.board.body(index, header.part_offset, header.total);
+                        let body = if header.kind == RecordKind::Task as u8 {
+                            let place = read_place(&end.lane.payload(position, &header));
+                            place.and_then(|at| self.board.body_at(index, at, header.total))
+                        } else {
+                            self.board.body(index, header.part_offset, header.total)
+                        };
                         let Some(body) = body else { return Found::Broken };
                         let payload = Payload::Area(body);
                         return Found::Delivery(Taken { lane: index, header, payload, position });
@@ -356,6 +366,7 @@ impl Port {
         was_left: bool,
         has_more: impl FnOnce() -> bool,
     ) -> io::Result<()> {
+        self.tell_let_go();
         let Some(process) = words(&self.memory) else { return Ok(()) };
         self.sleeper.announce(&process.sleep.worker_sleep);
         step(Step::Sleeping);

@@ -4,15 +4,18 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::time::Duration;
 
 use ostler_core::ids::PortId;
+use ostler_core::placement::TASK_REACTOR;
 use ostler_shm::file_range::FileRange;
-use ostler_shm::record::{FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, Header, RecordKind};
+use ostler_shm::record::{
+    FLAG_MORE, FLAG_PARTLY, FLAG_REFERENCE, FLAG_RESET, FLAG_SKIPPED, Header, RecordKind,
+};
 
 use super::context::{WorkerContext, WorkerSettings};
 use super::datagrams::Datagram;
 use super::files::FileToSend;
 use super::groups::GroupMessage;
 use super::messages::MessageToSend;
-use super::port::Port;
+use super::port::{AnswerInArea, Port};
 use super::running::RunningDelivery;
 use super::sessions::Sessions;
 use super::tasks::TaskToAsk;
@@ -243,6 +246,8 @@ pub(crate) struct Sender {
     timeout: Duration,
     /// Most bytes of outputs that are held back for a delivery.
     held_max_bytes: usize,
+    /// The answer whose callback runs, if it lies in the area.
+    told_answer: Cell<Option<AnswerInArea>>,
 }
 
 impl Sender {
@@ -253,6 +258,7 @@ impl Sender {
             finished: Cell::new(0),
             timeout: Duration::from_millis(settings.send_timeout_ms),
             held_max_bytes: settings.redeliver_output_bytes,
+            told_answer: Cell::default(),
         }
     }
 
@@ -323,8 +329,18 @@ impl Sender {
             total,
             ..Header::default()
         };
-        if let Some(part_offset) = self.as_reference(lane, bytes, for_delivery.as_deref()) {
-            let header = Header { kind: RecordKind::OutReference as u8, part_offset, ..header };
+        let offset = self.offset_in_delivery(lane, bytes, for_delivery.as_deref());
+        let reference = match offset {
+            Some(part_offset) => Some(Header { part_offset, ..header }),
+            None => self.offset_in_answer(lane, bytes).map(|(cause, part_offset)| Header {
+                flags: FLAG_REFERENCE,
+                cause,
+                part_offset,
+                ..header
+            }),
+        };
+        if let Some(header) = reference {
+            let header = Header { kind: RecordKind::OutReference as u8, ..header };
             return self.append_waiting(lane, header, &[], for_delivery);
         }
         let payload_max = self.port.borrow().payload_max();
@@ -350,7 +366,8 @@ impl Sender {
         Ok(())
     }
 
-    fn as_reference(
+    /// Where these bytes lie in the delivery, if a record of the lane may refer to them there.
+    pub(super) fn offset_in_delivery(
         &self,
         lane: usize,
         bytes: &[u8],
@@ -361,14 +378,26 @@ impl Sender {
             return None;
         }
         if let Some((address, len)) = current.area {
-            let offset = (bytes.as_ptr() as usize).checked_sub(address)?;
-            let is_inside = offset.checked_add(bytes.len())? <= len;
-            return u32::try_from(offset).ok().filter(|_| is_inside);
+            return offset_inside(bytes, address, len);
         }
         if current.ring_len == 0 {
             return None;
         }
         self.port.borrow().offset_in_package(lane, current.position, current.ring_len, bytes)
+    }
+
+    /// The answer that is being told, by its number, and where in it these bytes lie.
+    fn offset_in_answer(&self, lane: usize, bytes: &[u8]) -> Option<(u64, u32)> {
+        let answer = self.told_answer.get()?;
+        if bytes.len() < REFERENCE_MIN_BYTES || lane != TASK_REACTOR {
+            return None;
+        }
+        Some((answer.number, offset_inside(bytes, answer.address, answer.len)?))
+    }
+
+    /// While this answer is told, what is sent of it need not be copied.
+    pub(super) fn tells_answer(&self, answer: Option<AnswerInArea>) {
+        self.told_answer.set(answer);
     }
 
     /// Appends one record; waits for room, at most `send_timeout_ms`, after publishing what is
@@ -496,4 +525,11 @@ impl Sender {
         });
         port.publish(None);
     }
+}
+
+/// Where in other bytes these lie, if they do.
+fn offset_inside(bytes: &[u8], address: usize, len: usize) -> Option<u32> {
+    let offset = (bytes.as_ptr() as usize).checked_sub(address)?;
+    let is_inside = offset.checked_add(bytes.len())? <= len;
+    u32::try_from(offset).ok().filter(|_| is_inside)
 }

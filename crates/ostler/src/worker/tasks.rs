@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use ostler_core::ids::ProcessKind;
 use ostler_core::placement::TASK_REACTOR;
 use ostler_core::task_queue::TaskEnd;
-use ostler_shm::record::{Header, RecordKind};
+use ostler_shm::record::{FLAG_REFERENCE, Header, RecordKind};
 use ostler_shm::task_terms::{TERMS_BYTES, TermsBlock};
 
 use super::context::WorkerContext;
@@ -265,7 +265,7 @@ impl WorkerContext {
                     return Ok(Some(TaskResult::end(number, end)));
                 }
                 Some(kind @ (RecordKind::Message | RecordKind::MessageEnd)) => {
-                    self.park(kind, &header, bytes);
+                    self.park(kind, &header, bytes.into_vec());
                 }
                 _ => tracing::warn!(kind = header.kind, "an answer of an unknown kind is skipped"),
             }
@@ -333,6 +333,11 @@ impl Sender {
     ) -> Result<(), SendError> {
         let header =
             Header { kind: RecordKind::AskTask as u8, subject: task.number, ..Header::default() };
+        if let Some((cause, part_offset)) = self.given(task.bytes, for_delivery.as_deref()) {
+            let total = task.bytes.len() as u32;
+            let header = Header { flags: FLAG_REFERENCE, cause, part_offset, total, ..header };
+            return self.append_waiting(TASK_REACTOR, header, &task.terms, for_delivery);
+        }
         self.append_for_tasks(header, &task.terms, task.bytes, for_delivery)
     }
 
@@ -344,7 +349,19 @@ impl Sender {
         delivery: &mut RunningDelivery,
     ) -> Result<(), SendError> {
         let header = Header { kind: RecordKind::Result as u8, cause: seq, ..Header::default() };
+        if let Some((_, part_offset)) = self.given(bytes, Some(delivery)) {
+            let total = bytes.len() as u32;
+            let header = Header { flags: FLAG_REFERENCE, part_offset, total, ..header };
+            return self.append_waiting(TASK_REACTOR, header, &[], Some(delivery));
+        }
         self.append_for_tasks(header, &[], bytes, Some(delivery))
+    }
+
+    /// The running delivery and where in it these bytes lie, if the first reactor has given them: it
+    /// has them still, and they need not be copied.
+    fn given(&self, bytes: &[u8], running: Option<&RunningDelivery>) -> Option<(u64, u32)> {
+        let offset = self.offset_in_delivery(TASK_REACTOR, bytes, running)?;
+        Some((running?.seq, offset))
     }
 
     fn append_for_tasks(

@@ -215,6 +215,11 @@ fn one_that_writes_nonsense_is_condemned_alone() -> TestResult {
         "fin_unknown",
         "expose_unknown",
         "ask_without_terms",
+        "reference_unknown",
+        "reference_outside",
+        "reference_short",
+        "reference_with_bytes",
+        "ask_reference",
         "down",
         "answer",
         "end",
@@ -222,7 +227,9 @@ fn one_that_writes_nonsense_is_condemned_alone() -> TestResult {
         let builder = deadly(1, 1).set("lane_size", 65_536).set("task_crash_policy", "redeliver");
         let server = start(builder.expect_log("nonsense"), 1)?;
         let mut talk = Talk::new(&server)?;
-        let told = talk.ask(&format!("wait 20000 hostile {harm}"))?;
+        // One of them has to have a task that lies in the area.
+        let long = if harm == "reference_outside" { "x".repeat(5_000) } else { String::new() };
+        let told = talk.ask(&format!("wait 20000 hostile {harm} {long}"))?;
         check(told == "error: the worker that ran the task died", format!("{harm}: {told}"))?;
         server.wait_for_log("killed by the server: condemned")?;
         let who = talk.ask("wait 20000 whoami")?;
@@ -230,6 +237,28 @@ fn one_that_writes_nonsense_is_condemned_alone() -> TestResult {
         let serves = talk.ask("whoami")?;
         check(serves.starts_with("w0.1 "), format!("{harm}: {serves}"))?;
         server.stop()?;
+    }
+    Ok(())
+}
+
+/// An asker that refers to what it was not given, or lets go of what it does not have.
+#[test]
+fn an_asker_that_lies_about_what_it_was_given_is_condemned_alone() -> TestResult {
+    for (order, why) in [
+        ("hostile ask_reference", "a reference to a delivery that is not in hand"),
+        ("hostile answer_reference", "a reference to an answer that it does not have"),
+        ("lie big 5000", "answers were let go that it does not have"),
+    ] {
+        let builder = deadly(1, 1).set("lane_size", 65_536).expect_log("nonsense");
+        let server = start(builder, 1)?;
+        let mut talk = Talk::new(&server)?;
+        talk.say(order)?;
+        server.wait_for_log(why)?;
+        server.wait_for_log("serves worker=w0.2")?;
+        let mut other = Talk::new(&server)?;
+        other.expect_answer(&format!("part 5000 {}", "y".repeat(5_000)), "same 5000")?;
+        let tasks = server.stop_and_report()?.tasks()?;
+        check(tasks.open() == 0, format!("{order}: {tasks:?}"))?;
     }
     Ok(())
 }

@@ -25,10 +25,19 @@ fn tasks(handler: &str) -> ServerBuilder {
 
 /// Starts the server, and kills until all packages were answered or given up.
 fn load_and_kill(builder: ServerBuilder, kill: Kill) -> TestResult<(TestServer, LoadReport)> {
+    load_of_and_kill(builder, (24, 512), kill)
+}
+
+/// The same with packages of such a length.
+fn load_of_and_kill(
+    builder: ServerBuilder,
+    (least, greatest): (usize, usize),
+    kill: Kill,
+) -> TestResult<(TestServer, LoadReport)> {
     let server = builder.start()?;
     wait_serving(&server, 2)?;
     wait_lines(&server, "takes tasks", 3)?;
-    let load = EchoLoad::new(server.address()).requests(PACKAGES).start()?;
+    let load = EchoLoad::new(server.address()).bytes(least, greatest).requests(PACKAGES).start()?;
     let killer = kill(&server, KILL_EVERY)?;
     let report = load.finish()?;
     let kills = killer.stop()?;
@@ -70,4 +79,21 @@ fn tasks_outlive_those_who_asked_them() -> TestResult {
     // Of each task there is a result and an end; who was answered has heard the first.
     let unheard_most = books.results + books.finished - report.answered;
     check(books.unheard <= unheard_most, format!("{books:?} {report}"))
+}
+
+/// Bodies that lie in the area, of which one dies that has asked, that reads it as a task, or that
+/// reads it as a result: what is answered is what was sent, and each body has one end.
+#[test]
+fn bodies_that_are_not_copied_outlive_whoever_reads_them() -> TestResult {
+    const LONG: (usize, usize) = (2_000, 12_000);
+    let builder = tasks("task").set("task_crash_policy", "redeliver").set("task_attempts_max", 20);
+    let (server, report) = load_of_and_kill(builder, LONG, KillEvery::start_on_tasks)?;
+    report.check_perfect()?;
+    let books = server.stop_and_report()?.tasks()?;
+    check(books.redelivered > 0 && books.open() == 0, format!("{books:?} {report}"))?;
+    let builder = tasks("task_defer").set("crash_policy", "close");
+    let (server, report) = load_of_and_kill(builder, LONG, KillEvery::start)?;
+    report.check_honest()?;
+    let books = server.stop_and_report()?.tasks()?;
+    check(books.open() == 0 && books.failed == 0, format!("{books:?} {report}"))
 }

@@ -123,3 +123,54 @@ fn many_results_come_all_each_once() -> TestResult {
     let tasks = server.stop_and_report()?.tasks()?;
     check(tasks.finished == 2_000 && tasks.results == 2_000, format!("{tasks:?}"))
 }
+
+/// What a client has sent is not copied on its way through a task worker, whichever part of it is
+/// asked; a client sees no difference.
+#[test]
+fn parts_of_packages_are_asked_where_they_lie() -> TestResult {
+    let builder = foreman(1, 1).set("task_max_length", 300_000).set("lane_size", 65_536);
+    let server = start(builder.set("package_max_length", 400_000), 1)?;
+    let mut talk = Talk::new(&server)?;
+    for (part, all) in [(2_047, 2_047), (2_048, 9_000), (9_000, 9_000), (200_000, 300_000)] {
+        let padding: String = ('a'..='z').cycle().take(all).collect();
+        talk.expect_answer(&format!("part {part} {padding}"), &format!("same {part}"))?;
+    }
+    let padding = "z".repeat(300_001);
+    let long = talk.ask(&format!("part 300001 {padding}"))?;
+    check(long.contains("task_max_length"), long)?;
+    server.stop()
+}
+
+/// Answers that are read where they lie, while their reader waits for others: each is whole.
+#[test]
+fn a_callback_that_waits_keeps_the_answer_that_it_has() -> TestResult {
+    let server = start(foreman(1, 2), 1)?;
+    let mut talk = Talk::new(&server)?;
+    talk.say("burst 50 big 5000")?;
+    talk.say("nested big 6000")?;
+    let (mut long, mut nested) = (0, false);
+    while long < 50 || !nested {
+        let line = talk.line()?;
+        long += usize::from(line.ends_with(&"x".repeat(5_000)));
+        nested |= line == "nested 6000 and 5000";
+    }
+    server.stop()
+}
+
+/// An area that holds hardly anything: what finds no room takes the old way.
+#[test]
+fn bodies_that_find_no_room_in_the_area_arrive_all_the_same() -> TestResult {
+    let builder = foreman(1, 2).set("task_max_length", 1_000_000).set("lane_size", 65_536);
+    let server = start(builder.set("memory_budget", "4MiB"), 1)?;
+    let mut talk = Talk::new(&server)?;
+    for len in [5_000, 900_000, 1_000_000] {
+        talk.expect_answer(&format!("size {len}"), &format!("same {len}"))?;
+    }
+    talk.say("burst 300 big 8000")?;
+    let mut heard = 0;
+    while heard < 300 {
+        heard += usize::from(talk.line()?.len() > 8_000);
+    }
+    let tasks = server.stop_and_report()?.tasks()?;
+    check((tasks.finished, tasks.unheard) == (303, 0), format!("{tasks:?}"))
+}

@@ -7,6 +7,10 @@
 //! * `to SLOT ORDER`, `after MS ORDER`, `low ORDER`, `high ORDER`: the same order on other terms;
 //! * `burst N TASK`: asks N tasks with `then`; each is heard of as above;
 //! * `size N`: waits for a result of N bytes to a payload of N bytes; answers `same N`;
+//! * `part N`: the same with the last N bytes of this line as the payload;
+//! * `nested TASK`: waits for 5 000 bytes in its callback; answers `nested N and 5000`;
+//! * `lie TASK`: when its result is told, says that it has let go of answers that it never had;
+//! * `hostile WHAT`: writes a record that nobody honest writes;
 //! * `die TASK`: asks it and dies before its package is finished;
 //! * `whoami`: answers who serves.
 //!
@@ -31,7 +35,8 @@ use ostler::{
     TaskRequest, TaskResult, Worker,
 };
 use ostler_shm::layout::Sizes;
-use ostler_shm::record::{Header, RecordKind};
+use ostler_shm::record::{FLAG_REFERENCE, Header, RecordKind};
+use ostler_shm::words::ProcessWords;
 
 #[derive(Default)]
 struct Foreman {
@@ -174,6 +179,31 @@ impl Handler for Foreman {
                 Err(error) => say(session, &format!("error: {error}")),
             },
             "size" => Self::size(worker, session, rest.parse()?),
+            "part" => {
+                let len: usize = rest.split(' ').next().unwrap_or_default().parse()?;
+                let part = package.trim_ascii_end();
+                let part = part.get(part.len() - len..).ok_or("longer than the line")?;
+                match worker.task_wait(part, Duration::from_secs(20)) {
+                    Ok(result) if result == part => say(session, &format!("same {len}")),
+                    other => say(session, &format!("different {other:?}")),
+                }
+            }
+            "nested" => {
+                let id = session.id();
+                terms.request(worker, rest).then::<Self>(move |_, worker, result| {
+                    let other = worker.task_wait(b"big 5000", Duration::from_secs(20))?;
+                    let is_whole = result.bytes()?.iter().chain(&other).all(|byte| *byte == b'x');
+                    let (len, other) = (result.bytes()?.len(), other.len());
+                    let line = format!("nested {len} and {other}");
+                    say(&worker.session(id), if is_whole { &line } else { "torn" })
+                })?;
+                Ok(())
+            }
+            "lie" => {
+                terms.request(worker, rest).then::<Self>(|_, worker, _| lie(worker))?;
+                Ok(())
+            }
+            "hostile" => be_hostile(rest),
             "die" => {
                 terms.request(worker, rest).send()?;
                 std::process::abort();
@@ -233,7 +263,7 @@ impl Handler for Foreman {
                 let text = error.map_or_else(|| "waited".to_owned(), |error| error.to_string());
                 Ok(task.finish(text.as_bytes())?)
             }
-            "hostile" => be_hostile(worker, rest),
+            "hostile" => be_hostile(rest),
             // What `size` asks.
             _ => Ok(task.finish(task)?),
         }
@@ -252,7 +282,9 @@ fn whoami(worker: &Worker) -> String {
 
 /// Writes a record that nobody honest writes, as the next of this process, and sleeps until it is
 /// killed for it.
-fn be_hostile(_: &Worker, what: &str) -> Outcome {
+/// What stands behind the first word makes the task long.
+fn be_hostile(what: &str) -> Outcome {
+    let (what, _) = split(what);
     let memory = memory::Memory::open("ostler-up").ok_or("no lanes")?;
     let sizes = Sizes { reactors: 1, lane_size: 65_536 };
     let good = Header {
@@ -271,12 +303,41 @@ fn be_hostile(_: &Worker, what: &str) -> Outcome {
         "fin_unknown" => Header { kind: RecordKind::Fin as u8, cause: 77, ..good },
         "expose_unknown" => Header { kind: RecordKind::Expose as u8, cause: 77, ..good },
         "ask_without_terms" => Header { kind: RecordKind::AskTask as u8, ..good },
+        "reference_unknown" => Header { flags: FLAG_REFERENCE, cause: 77, ..good },
+        "reference_outside" => {
+            Header { flags: FLAG_REFERENCE, part_offset: 4_000, total: 4_000, ..good }
+        }
+        "reference_short" => Header { flags: FLAG_REFERENCE, total: 1, ..good },
+        "reference_with_bytes" => Header { flags: FLAG_REFERENCE, len: 72, total: 1, ..good },
+        "ask_reference" => Header {
+            kind: RecordKind::AskTask as u8,
+            flags: FLAG_REFERENCE,
+            len: 72,
+            cause: 77,
+            ..good
+        },
+        "answer_reference" => {
+            Header { kind: RecordKind::OutReference as u8, flags: FLAG_REFERENCE, ..good }
+        }
         "down" => Header { kind: RecordKind::Task as u8, ..good },
         "answer" => Header { kind: RecordKind::Answer as u8, ..good },
         "end" => Header { kind: RecordKind::TaskEnd as u8, ..good },
         _ => return Err(format!("no harm: {what}").into()),
     };
     hostile_record::commit_and_sleep(&memory, &sizes, &header)
+}
+
+/// Says that this process has let go of more than it was given, and sends something, so that it is
+/// heard.
+fn lie(worker: &Worker) -> Outcome {
+    let memory = memory::Memory::open("ostler-up").ok_or("no lanes")?;
+    let sizes = Sizes { reactors: 1, lane_size: 65_536 };
+    let word = std::mem::offset_of!(ProcessWords, answers) as u64;
+    memory.put(sizes.process_words_at() + word, 99);
+    worker.task(b"echo lied").send()?;
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }
 
 fn main() -> Exit {

@@ -153,6 +153,17 @@ impl RawBytesMut<'_> {
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), self.pointer, len) };
         len
     }
+
+    /// Copies as much of `from` as fits, whoever may be changing it, and answers how much that was.
+    #[allow(unsafe_code)]
+    pub fn copy_raw(&mut self, from: RawBytes<'_>) -> usize {
+        let len = from.len().min(self.len);
+        // SAFETY: both lie in live mappings (kept by the lifetimes) and `len` is within both; this
+        // one is writable. `copy` allows that they overlap. A racing writer can only change which
+        // bytes are copied; every byte value is a valid u8.
+        unsafe { std::ptr::copy(from.pointer, self.pointer, len) };
+        len
+    }
 }
 
 /// A package in the package ring, as the worker's handler sees it: read-only memory that stays as
@@ -193,7 +204,8 @@ impl Deref for PackageBytes {
         // value, kept by `mapping`), which this process maps read-only. The reactor does not write
         // in its ring until `freed` passes the record, and the lane stores `freed` only when no
         // PackageBytes is held (`holds`); it does not write in a body area until the `Fin` of the
-        // delivery, which the worker writes when nothing of it is held (protocol §8).
+        // delivery, which the worker writes when nothing of it is held (protocol §8), or until the
+        // worker has let go of the answer, which it does when this value is dropped (§5).
         unsafe { std::slice::from_raw_parts(self.pointer, self.len) }
     }
 }

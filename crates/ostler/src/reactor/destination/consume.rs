@@ -2,8 +2,6 @@
 //!
 //! Every branch disposes of its record; nothing waits.
 
-use std::sync::Arc;
-
 use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot, Phase};
 use ostler_core::invariant;
 use ostler_core::send_queue::Part;
@@ -32,7 +30,8 @@ impl Reactor {
         if destination.mark() != mark || destination.is_condemned() {
             return;
         }
-        if !destination.rang() {
+        let has_let_go = self.clients.news_of_let_go(lane, destination).is_some();
+        if !destination.rang(has_let_go) {
             self.condemn(lane, "it rings without having anything to say");
         }
     }
@@ -42,6 +41,7 @@ impl Reactor {
         for lane in self.destinations.slots() {
             let Some(destination) = self.destinations.get(lane) else { continue };
             let has_news = destination.has_news(self.clients.awaits_freed(lane))
+                || self.clients.news_of_let_go(lane, destination).is_some()
                 || self.clients.groups.is_interrupted(lane);
             if has_news && !destination.is_condemned() && !self.clients.groups.is_casting(lane) {
                 self.consume(lane);
@@ -101,6 +101,8 @@ impl ClientSide {
         destination: &mut Destination,
     ) -> Result<(), ProtocolViolation> {
         self.groups.resume(lane);
+        // Before the outputs: one of them may refer to an answer.
+        let let_go = self.news_of_let_go(lane, destination);
         let Looked { freed, started } = destination.look()?;
         while let Some(record) = destination.next_output()? {
             self.record(lane, destination, record, started)?;
@@ -120,6 +122,9 @@ impl ClientSide {
         }
         self.brain.keep_bodies(lane, freed, &mut |entry| destination.body(entry, 0));
         destination.reclaim(freed)?;
+        if let Some(count) = let_go {
+            self.answers_let_go(lane, count)?;
+        }
         if destination.sending.is_none() {
             self.brain.room_freed(lane);
         }
@@ -158,7 +163,7 @@ impl ClientSide {
             RecordKind::Leave => self.leave_group(header.subject, bytes)?,
             RecordKind::ToGroup => self.send_to_group(lane, &record, bytes)?,
             RecordKind::AskTask | RecordKind::Result => {
-                self.task_record(lane, destination.key(), &record, bytes, started)?;
+                self.task_record(lane, destination, &record, bytes, started)?;
             }
             RecordKind::SendMessage => {
                 self.message_record(lane, destination.key(), &record, bytes)?;
@@ -223,33 +228,7 @@ impl ClientSide {
         self.out(lane, header.subject, bytes.into(), part_of(header, stream))
     }
 
-    /// A reply that lies in its own request, in memory that only this side writes.
-    fn out_by_reference(
-        &mut self,
-        lane: LaneSlot,
-        destination: &Destination,
-        record: &Record,
-        started: u64,
-    ) -> Result<(), ProtocolViolation> {
-        let Header { cause, part_offset: offset, total, subject, .. } = record.header;
-        let outside = ProtocolViolation("a reference reaches outside its delivery");
-        if let Some(body) = self.brain.shared_in_hand(lane, cause, started) {
-            let body = Arc::clone(body);
-            let bytes = Outgoing::of(&body, offset, total).ok_or(outside)?;
-            return self.out(lane, subject, bytes, Part::WHOLE);
-        }
-        let (position, len) = self
-            .brain
-            .in_ring(lane, cause, started)
-            .ok_or(ProtocolViolation("a reference to a delivery that is not in hand"))?;
-        if u64::from(offset) + u64::from(total) > u64::from(len) {
-            return Err(outside);
-        }
-        let bytes = destination.payload(position, offset, total);
-        self.out(lane, subject, bytes.into(), Part::WHOLE)
-    }
-
-    fn out(
+    pub(super) fn out(
         &mut self,
         lane: LaneSlot,
         session: u64,

@@ -112,8 +112,8 @@ impl Lane {
     }
 
     /// False when it has rung too often for nothing.
-    pub(super) fn rang(&mut self) -> bool {
-        let has_news = self.has_news(true) || self.has_answer_room();
+    pub(super) fn rang(&mut self, has_more_news: bool) -> bool {
+        let has_news = has_more_news || self.has_news(true) || self.has_answer_room();
         self.empty_rings = if has_news { 0 } else { self.empty_rings + 1 };
         self.empty_rings <= EMPTY_RINGS_MAX
     }
@@ -222,6 +222,10 @@ impl Lane {
 
     pub(super) fn messages_taken(&self) -> u64 {
         self.memory.process().messages.taken.load(Ordering::Acquire)
+    }
+
+    pub(super) fn answers_let_go(&self) -> u64 {
+        self.memory.process().answers.let_go.load(Ordering::Acquire)
     }
 
     pub(super) fn has_answer_room(&self) -> bool {

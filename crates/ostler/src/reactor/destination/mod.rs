@@ -9,6 +9,7 @@ mod file_link;
 pub(super) mod give;
 pub(super) mod lane;
 pub(super) mod parts;
+pub(super) mod reference;
 mod table;
 
 use std::io;
@@ -134,10 +135,11 @@ impl Destination {
         }
     }
 
-    /// It rang. False when it has done so too often for nothing.
-    pub(super) fn rang(&mut self) -> bool {
+    /// It rang, and has something to say that its rings do not show, or not. False when it has done
+    /// so too often for nothing.
+    pub(super) fn rang(&mut self, has_more_news: bool) -> bool {
         match &mut self.kind {
-            Kind::Lane(lane) => lane.rang(),
+            Kind::Lane(lane) => lane.rang(has_more_news),
         }
     }
 
@@ -305,6 +307,13 @@ impl Destination {
     pub(super) fn messages_taken(&self) -> u64 {
         match &self.kind {
             Kind::Lane(lane) => lane.messages_taken(),
+        }
+    }
+
+    /// How many answers it says that it has let go of, of those that it reads where they lie.
+    pub(super) fn answers_let_go(&self) -> u64 {
+        match &self.kind {
+            Kind::Lane(lane) => lane.answers_let_go(),
         }
     }
 

@@ -9,7 +9,7 @@ use ostler_core::invariant;
 use ostler_shm::body_area::BodyArea;
 use ostler_shm::lane::RawBytesMut;
 
-use super::filling::Filling;
+use crate::reactor::filling::Filling;
 
 /// Above this size a buffer grows by an eighth instead of by its double.
 const COARSE_BYTES: usize = 1024 * 1024;

@@ -1,6 +1,5 @@
 //! Reading sessions: how what clients send becomes packages. One file per way of reading.
 
-mod filling;
 pub(super) mod framed;
 pub(super) mod intake;
 pub(super) mod kept_input;

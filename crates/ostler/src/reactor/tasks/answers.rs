@@ -6,9 +6,11 @@ use std::collections::VecDeque;
 use ostler_core::ids::{LaneSlot, Slot};
 use ostler_core::task_queue::{Asked, TaskEnd};
 use ostler_shm::giver::ProtocolViolation;
-use ostler_shm::record::{Header, RecordKind};
+use ostler_shm::record::{FLAG_IN_AREA, Header, RecordKind, place_in_area};
 
-use super::{Tasks, charge_of};
+use super::Tasks;
+use super::body::{Lying, TaskBody};
+use super::body_answers::BodyAnswers;
 use crate::reactor::budget::Memory;
 use crate::reactor::destination::{AnswersOf, Destination, Destinations};
 
@@ -22,14 +24,14 @@ pub(super) struct Answer {
 #[derive(Debug)]
 enum What {
     /// A result of the worker of this slot; so much of it is written.
-    Result { worker: Slot, bytes: Vec<u8>, written: usize },
+    Result { worker: Slot, body: TaskBody, written: usize },
     /// It is over.
     End(TaskEnd),
 }
 
 impl Answer {
-    pub(super) const fn result(asked: Asked, worker: Slot, bytes: Vec<u8>) -> Self {
-        Self { asked, what: What::Result { worker, bytes, written: 0 } }
+    pub(super) const fn result(asked: Asked, worker: Slot, body: TaskBody) -> Self {
+        Self { asked, what: What::Result { worker, body, written: 0 } }
     }
 
     pub(super) const fn end(asked: Asked, end: TaskEnd) -> Self {
@@ -39,16 +41,26 @@ impl Answer {
     /// Memory that it was charged.
     fn charge(&self) -> u64 {
         match &self.what {
-            What::Result { bytes, .. } => charge_of(bytes),
+            What::Result { body, .. } => body.charge(),
             What::End(_) => 0,
         }
     }
 
-    /// Writes what there is room for; true when that was all of it.
+    /// Its bytes, if its asker is to read them where they lie.
+    fn lying(&self) -> Option<&Lying> {
+        match &self.what {
+            What::Result { body, written: 0, .. } => body.lying(),
+            _ => None,
+        }
+    }
+
+    /// Writes what there is room for; true when that was all of it. `in_place`: its bytes are read
+    /// where they lie.
     fn write(
         &mut self,
         destination: &mut Destination,
         payload_max: usize,
+        in_place: bool,
     ) -> Result<bool, ProtocolViolation> {
         let subject = self.asked.number;
         match &mut self.what {
@@ -57,9 +69,18 @@ impl Answer {
                 let header = Header { kind, subject, total: end.code(), ..Header::default() };
                 destination.append_answer(header, &[])
             }
-            What::Result { worker, bytes, written } => {
+            What::Result { worker, body, written } => {
                 let kind = RecordKind::Answer as u8;
                 let header = Header { kind, port: worker.0, subject, ..Header::default() };
+                let bytes = match body {
+                    TaskBody::Lying(lying) if in_place => {
+                        let total = lying.len() as u32;
+                        let header = Header { flags: FLAG_IN_AREA, total, ..header };
+                        return destination.append_answer(header, &place_in_area(lying.place()));
+                    }
+                    TaskBody::Lying(lying) => lying.bytes(),
+                    TaskBody::Heap(bytes) => bytes,
+                };
                 destination.append_answer_in_parts(header, bytes, written, payload_max)
             }
         }
@@ -75,6 +96,7 @@ impl Tasks {
         memory: &mut Memory,
     ) -> Vec<(LaneSlot, ProtocolViolation)> {
         let mut found = Vec::new();
+        let payload_max = self.settings.answer_max;
         if !self.waiting.is_empty() {
             self.continue_answers(destinations, memory, &mut found);
         }
@@ -89,8 +111,8 @@ impl Tasks {
                 waiting.push_back(answer);
                 continue;
             }
-            match answer.write(destination, self.settings.answer_max) {
-                Ok(true) => memory.release(answer.charge()),
+            match bring(&mut answer, destination, payload_max, &mut self.body_answers, memory) {
+                Ok(true) => {}
                 Ok(false) => {
                     destination.set_answers_wait(AnswersOf::Tasks, true);
                     self.waiting.insert(lane, VecDeque::from([answer]));
@@ -111,17 +133,15 @@ impl Tasks {
         found: &mut Vec<(LaneSlot, ProtocolViolation)>,
     ) {
         let answer_max = self.settings.answer_max;
+        let body_answers = &mut self.body_answers;
         self.waiting.retain(|lane, answers| {
             let Some(destination) = destinations.get_mut(*lane) else {
                 ostler_core::invariant!(false, "who is gone waits for nothing");
                 return false;
             };
             while let Some(answer) = answers.front_mut() {
-                match answer.write(destination, answer_max) {
-                    Ok(true) => {
-                        memory.release(answer.charge());
-                        answers.pop_front();
-                    }
+                match bring(answer, destination, answer_max, body_answers, memory) {
+                    Ok(true) => drop(answers.pop_front()),
                     Ok(false) => return true,
                     Err(violation) => {
                         found.push((*lane, violation));
@@ -139,4 +159,25 @@ impl Tasks {
         self.queue.count_unheard(1);
         memory.release(answer.charge());
     }
+}
+
+/// Writes what there is room for of an answer; true when that was all of it. Then it is charged no
+/// more, unless its asker reads it where it lies: until that is through with it.
+fn bring(
+    answer: &mut Answer,
+    destination: &mut Destination,
+    payload_max: usize,
+    body_answers: &mut BodyAnswers,
+    memory: &mut Memory,
+) -> Result<bool, ProtocolViolation> {
+    let lane = answer.asked.lane;
+    let in_place = answer.lying().is_some_and(|lying| body_answers.admits(lane, lying));
+    if !answer.write(destination, payload_max, in_place)? {
+        return Ok(false);
+    }
+    match answer.lying().filter(|_| in_place) {
+        Some(lying) => body_answers.given(lane, lying.clone(), answer.charge()),
+        None => memory.release(answer.charge()),
+    }
+    Ok(true)
 }

@@ -7,33 +7,66 @@ use ostler_core::task_queue::{
 use ostler_shm::consumer::Record;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;
-use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
+use ostler_shm::record::{FLAG_MORE, FLAG_REFERENCE, Header, RecordKind};
 use ostler_shm::task_terms::{TERMS_BYTES, TermsBlock};
 
+use super::Tasks;
 use super::answers::Answer;
-use super::{Tasks, charge_of};
+use super::body::{Gathered, Lying, TaskBody};
 use crate::reactor::ClientSide;
 use crate::reactor::budget::Memory;
+use crate::reactor::destination::Destination;
+use crate::reactor::destination::reference::Referred;
+use crate::reactor::parts::Gathers as _;
+
+const TOO_LONG: ProtocolViolation =
+    ProtocolViolation("a task or a result longer than task_max_length");
+
+/// A task with its terms; a result has none.
+struct TermsAndBody {
+    terms: Vec<u8>,
+    body: TaskBody,
+}
+
+impl TermsAndBody {
+    fn of(whole: Gathered, kind: RecordKind) -> Self {
+        match kind {
+            RecordKind::AskTask => {
+                Self { terms: whole.terms().to_vec(), body: whole.finish(TERMS_BYTES) }
+            }
+            _ => Self { terms: Vec::new(), body: whole.finish(0) },
+        }
+    }
+}
 
 impl ClientSide {
     /// A worker asks a task, or has a result; or a part of one.
     pub(in crate::reactor) fn task_record(
         &mut self,
         lane: LaneSlot,
-        sender: ProcessKey,
+        destination: &Destination,
         record: &Record,
         bytes: RawBytes<'_>,
         started: u64,
     ) -> Result<(), ProtocolViolation> {
-        let Self { tasks, memory, now, complaints, .. } = self;
-        let Some(tasks) = tasks else {
+        if self.tasks.is_none() {
             return Err(ProtocolViolation("a task for a reactor that has none"));
+        }
+        let referred = match record.header.flags & FLAG_REFERENCE {
+            0 => None,
+            _ => Some(self.referred(lane, destination, &record.header, started)?),
         };
-        let Some(body) = tasks.assemble(lane, record, bytes)? else { return Ok(()) };
+        let Self { tasks: Some(tasks), memory, now, complaints, .. } = self else { return Ok(()) };
+        let body = match referred {
+            Some(referred) => Some(tasks.take_referred(record, bytes, &referred)?),
+            None => tasks.assemble(lane, record, bytes)?,
+        };
+        let Some(TermsAndBody { terms, body }) = body else { return Ok(()) };
+        let sender = destination.key();
         match record.kind {
             RecordKind::AskTask => {
                 let asked = Asked { sender, lane, number: record.header.subject };
-                if let Some(refusal) = tasks.ask(asked, body, memory, *now)?
+                if let Some(refusal) = tasks.ask(asked, terms, body, memory, *now)?
                     && complaints.task_refused.admits()
                 {
                     tracing::warn!(worker = %sender, ?refusal, "a task was not taken in");
@@ -42,6 +75,19 @@ impl ClientSide {
             }
             _ => tasks.result(lane, sender, record.header.cause, body, memory, started),
         }
+    }
+
+    /// The bytes of a task that a worker has in hand and reads where they lie.
+    pub(in crate::reactor) fn task_in_hand(
+        &self,
+        lane: LaneSlot,
+        seq: u64,
+        started: u64,
+    ) -> Result<&Lying, ProtocolViolation> {
+        let none = ProtocolViolation("a reference to a task that does not lie in the area");
+        let queue = &self.tasks.as_ref().ok_or(none)?.queue;
+        let body = queue.body_in_hand(lane, seq, started).map_err(ProtocolViolation)?;
+        body.lying().ok_or(none)
     }
 
     /// A task worker acknowledges a task, or what that causes is seen from now on.
@@ -60,7 +106,7 @@ impl ClientSide {
         }
         let (body, ResultOf { asked, is_wanted }) =
             tasks.queue.finish(lane, seq, started).map_err(ProtocolViolation)?;
-        self.memory.release(charge_of(&body));
+        self.memory.release(body.charge());
         if is_wanted {
             tasks.answers.push_back(Answer::end(asked, TaskEnd::Finished));
         }
@@ -75,11 +121,11 @@ impl Tasks {
         lane: LaneSlot,
         record: &Record,
         bytes: RawBytes<'_>,
-    ) -> Result<Option<Vec<u8>>, ProtocolViolation> {
+    ) -> Result<Option<TermsAndBody>, ProtocolViolation> {
         let Header { part_offset, total, flags, subject, cause, .. } = record.header;
         let (offset, more) = (part_offset as usize, flags & FLAG_MORE != 0);
         if total as usize > self.settings.max_length + TERMS_BYTES {
-            return Err(ProtocolViolation("a task or a result longer than task_max_length"));
+            return Err(TOO_LONG);
         }
         let number = if record.kind == RecordKind::AskTask { subject } else { cause };
         let (end, total) = (offset + bytes.len(), total as usize);
@@ -88,25 +134,60 @@ impl Tasks {
             return Err(ProtocolViolation("a part of a task in the wrong place"));
         }
         let stray = ProtocolViolation("a part of a task that continues nothing");
-        self.parts.add(lane, (record.kind, number), &record.header, bytes, (total, stray))
+        let key = (record.kind, number);
+        let area = self.area.as_ref();
+        let begin = || Gathered::begin(area, total);
+        let whole = self.parts.add_to(lane, key, &record.header, bytes, (begin, stray))?;
+        Ok(whole.map(|whole| TermsAndBody::of(whole, record.kind)))
+    }
+
+    /// A body of which some worker was given the bytes before.
+    fn take_referred(
+        &self,
+        record: &Record,
+        payload: RawBytes<'_>,
+        referred: &Referred<'_>,
+    ) -> Result<TermsAndBody, ProtocolViolation> {
+        let in_front = if record.kind == RecordKind::AskTask { TERMS_BYTES } else { 0 };
+        if payload.len() != in_front {
+            return Err(ProtocolViolation("a reference that has bytes of its own"));
+        }
+        let bytes = match referred {
+            Referred::Lying(lying) if lying.len() > self.settings.max_length => {
+                return Err(TOO_LONG);
+            }
+            Referred::Lying(lying) => {
+                let body = TaskBody::Lying(lying.clone());
+                return Ok(TermsAndBody { terms: payload.to_vec(), body });
+            }
+            Referred::Raw(bytes) if bytes.len() > self.settings.max_length => {
+                return Err(TOO_LONG);
+            }
+            Referred::Raw(bytes) => *bytes,
+        };
+        let mut whole = Gathered::begin(self.area.as_ref(), in_front + bytes.len());
+        whole.append(payload);
+        whole.append(bytes);
+        Ok(TermsAndBody::of(whole, record.kind))
     }
 
     /// Takes a task in, or says why not.
     fn ask(
         &mut self,
         asked: Asked,
-        body: Vec<u8>,
+        terms: Vec<u8>,
+        body: TaskBody,
         memory: &mut Memory,
         now: u64,
     ) -> Result<Option<TaskRefusal>, ProtocolViolation> {
-        let terms = TermsBlock::read(&body).ok_or(ProtocolViolation("a task without terms"))?;
+        let terms = TermsBlock::read(&terms).ok_or(ProtocolViolation("a task without terms"))?;
         let terms = TaskTerms {
             target: terms.slot.map_or(TaskTarget::Any, |slot| TaskTarget::Slot(Slot(slot))),
             priority: Priority::of_code(terms.priority).unwrap_or_default(),
             delay_ms: terms.delay_ms,
             wants_result: terms.wants_result,
         };
-        let charge = charge_of(&body);
+        let charge = body.charge();
         let admitted = self
             .queue
             .admits(&terms)
@@ -129,14 +210,14 @@ impl Tasks {
         lane: LaneSlot,
         worker: ProcessKey,
         seq: u64,
-        body: Vec<u8>,
+        body: TaskBody,
         memory: &mut Memory,
         started: u64,
     ) -> Result<(), ProtocolViolation> {
         let result = self.queue.result(lane, seq, started).map_err(ProtocolViolation)?;
         if !result.is_wanted {
             self.queue.count_unheard(1);
-        } else if memory.charge(charge_of(&body)) {
+        } else if memory.charge(body.charge()) {
             self.answers.push_back(Answer::result(result.asked, worker.slot, body));
         } else {
             self.queue.count_unheard(1);

@@ -2,8 +2,8 @@
 
 use ostler_core::ids::{LaneSlot, ProcessKey, ProcessKind};
 
+use super::Tasks;
 use super::answers::Answer;
-use super::{Tasks, charge_of};
 use crate::reactor::Reactor;
 use crate::reactor::budget::Memory;
 use crate::reactor::destination::Destination;
@@ -93,13 +93,14 @@ impl Tasks {
     ) {
         self.parts.give_up(lane);
         self.stop_sending(lane);
+        self.body_answers.reader_ended(lane, memory);
         for answer in self.waiting.remove(&lane).into_iter().flatten() {
             self.unheard(&answer, memory);
         }
         let mut over = Vec::new();
         self.queue.worker_died(lane, first, is_condemned, &mut over);
         for settled in over {
-            memory.release(charge_of(&settled.body));
+            memory.release(settled.body.charge());
             if let Some(end) = settled.told {
                 self.answers.push_back(Answer::end(settled.asked, end));
             }
@@ -110,7 +111,7 @@ impl Tasks {
     pub(in crate::reactor) fn end(&mut self, memory: &mut Memory) {
         let mut left = 0_u64;
         for (_, body) in self.queue.drain() {
-            memory.release(charge_of(&body));
+            memory.release(body.charge());
             left += 1;
         }
         if left > 0 {

@@ -2,9 +2,12 @@
 
 use ostler_core::ids::LaneSlot;
 use ostler_core::task_queue::TaskGift;
-use ostler_shm::record::{FLAG_MORE, FLAG_REDELIVERED, Header, RecordKind};
+use ostler_shm::record::{
+    FLAG_IN_AREA, FLAG_MORE, FLAG_REDELIVERED, Header, RecordKind, place_in_area,
+};
 
 use super::Tasks;
+use super::body::{Lying, TaskBody};
 use crate::reactor::destination::{Destination, Destinations};
 use crate::reactor::event_loop::GIVES_MAX;
 
@@ -62,9 +65,19 @@ impl Tasks {
     /// Writes as much of a task as there is room for; true when that was the rest.
     fn write(&mut self, sending: &mut Sending, destination: &mut Destination, now: u64) -> bool {
         let Sending { gift, offset } = sending;
-        let Some(body) = self.queue.body(gift.task) else {
-            ostler_core::invariant!(false, "a task that is given has a body");
-            return true;
+        let body = match self.queue.body(gift.task) {
+            Some(TaskBody::Heap(body)) => body,
+            Some(TaskBody::Lying(lying)) => {
+                let Some(position) = write_lying(gift, lying, destination, now) else {
+                    return false;
+                };
+                self.queue.written(gift, position);
+                return true;
+            }
+            None => {
+                ostler_core::invariant!(false, "a task that is given has a body");
+                return true;
+            }
         };
         loop {
             let left = body.len().saturating_sub(*offset);
@@ -76,18 +89,12 @@ impl Tasks {
             let bytes = body.get(*offset..*offset + part).unwrap_or_default();
             destination.space(&opening, part).copy_from(bytes);
             let more = part < left;
-            let again = if gift.attempt > 0 { FLAG_REDELIVERED } else { 0 };
+            let header = header_of(gift, now);
             let header = Header {
-                kind: RecordKind::Task as u8,
-                flags: again | if more { FLAG_MORE } else { 0 },
-                port: gift.attempt,
-                seq: gift.seq,
-                subject: gift.asked.number,
-                cause: gift.asked.sender.pack(),
-                stamp: now,
+                flags: header.flags | if more { FLAG_MORE } else { 0 },
                 part_offset: *offset as u32,
                 total: body.len() as u32,
-                ..Header::default()
+                ..header
             };
             let position = destination.complete(opening, header, part as u64);
             *offset += part;
@@ -102,4 +109,34 @@ impl Tasks {
     pub(super) fn stop_sending(&mut self, lane: LaneSlot) {
         self.sending.remove(&lane);
     }
+}
+
+fn header_of(gift: &TaskGift, now: u64) -> Header {
+    Header {
+        kind: RecordKind::Task as u8,
+        flags: if gift.attempt > 0 { FLAG_REDELIVERED } else { 0 },
+        port: gift.attempt,
+        seq: gift.seq,
+        subject: gift.asked.number,
+        cause: gift.asked.sender.pack(),
+        stamp: now,
+        ..Header::default()
+    }
+}
+
+/// Writes a task that its worker reads where it lies; its position, if there is room.
+fn write_lying(
+    gift: &TaskGift,
+    lying: &Lying,
+    destination: &mut Destination,
+    now: u64,
+) -> Option<u64> {
+    let place = place_in_area(lying.place());
+    let len = place.len() as u64;
+    let opening = destination.open(len, len)?;
+    destination.space(&opening, place.len()).copy_from(&place);
+    let header = header_of(gift, now);
+    let flags = header.flags | FLAG_IN_AREA;
+    let header = Header { flags, total: lying.len() as u32, ..header };
+    Some(destination.complete(opening, header, len))
 }

@@ -5,31 +5,37 @@
 //! [`ostler_core::task_queue::TaskQueue`]; this is its driver. Must never: wait for a worker,
 //! believe a byte that one wrote, or keep bytes that the memory budget was not charged.
 //!
-//! `ask` (what comes up), `give` (tasks to workers), `answers` (results and ends to askers), `ends`
-//! (workers that leave or die, and the end of the server).
+//! `body` (where bytes are), `ask` (what comes up), `give` (tasks to workers), `answers` (results and ends to askers),
+//! `body_answers` (those that askers read where they lie), `ends` (workers that leave or die, and the end of the server).
 
 mod answers;
 mod ask;
+mod body;
+mod body_answers;
 mod ends;
 mod give;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use ostler_core::Nanos;
 use ostler_core::ids::{LaneSlot, ProcessKey};
 use ostler_core::task_queue::{TaskCounts, TaskQueue, TaskQueueSettings};
+use ostler_shm::body_area::BodyArea;
 use ostler_shm::layout::Sizes;
 use ostler_shm::record::RecordKind;
 
 use super::parts::Parts;
 use crate::options::Options;
 use answers::Answer;
+use body::{Gathered, TaskBody};
+use body_answers::BodyAnswers;
 use give::Sending;
+
+pub(super) use body::Lying;
 
 /// The reactor that has the tasks.
 const TASK_REACTOR: usize = ostler_core::placement::TASK_REACTOR;
-/// Memory that a task takes besides its bytes, as it is charged.
-const TASK_OVERHEAD_BYTES: usize = 256;
 
 /// What a reactor has to know of tasks.
 #[derive(Clone, Copy, Debug)]
@@ -58,31 +64,41 @@ impl TaskSettings {
 /// The tasks of the server.
 pub(super) struct Tasks {
     settings: TaskSettings,
-    queue: TaskQueue<Vec<u8>>,
+    queue: TaskQueue<TaskBody>,
+    /// Where longer bodies are kept.
+    area: Option<Arc<BodyArea>>,
     /// What came in parts and is not whole: by its kind, and the number of a task or the delivery
     /// that has a result.
-    parts: Parts<(RecordKind, u64)>,
+    parts: Parts<(RecordKind, u64), Gathered>,
     /// Tasks of several parts that are being written.
     sending: HashMap<LaneSlot, Sending>,
     /// Answers of this turn.
     answers: VecDeque<Answer>,
     /// Answers that wait for room in the rings of their askers.
     waiting: HashMap<LaneSlot, VecDeque<Answer>>,
+    /// Answers that askers read where they lie.
+    body_answers: BodyAnswers,
     /// Workers that are told to leave when everything is done.
     leaving_last: Vec<ProcessKey>,
 }
 
 impl Tasks {
     /// The tasks of the server, if this is the reactor that has them.
-    pub(super) fn new(settings: Option<TaskSettings>, reactor: usize) -> Option<Box<Self>> {
+    pub(super) fn new(
+        settings: Option<TaskSettings>,
+        reactor: usize,
+        area: Option<Arc<BodyArea>>,
+    ) -> Option<Box<Self>> {
         let settings = settings.filter(|_| reactor == TASK_REACTOR)?;
         Some(Box::new(Self {
             settings,
             queue: TaskQueue::new(settings.queue),
+            area,
             parts: Parts::default(),
             sending: HashMap::new(),
             answers: VecDeque::new(),
             waiting: HashMap::new(),
+            body_answers: BodyAnswers::default(),
             leaving_last: Vec::new(),
         }))
     }
@@ -109,9 +125,4 @@ impl Tasks {
     pub(super) fn awaits_freed(&self, lane: LaneSlot) -> bool {
         self.queue.is_full(lane)
     }
-}
-
-/// Memory that a body takes.
-const fn charge_of(body: &[u8]) -> u64 {
-    (body.len() + TASK_OVERHEAD_BYTES) as u64
 }

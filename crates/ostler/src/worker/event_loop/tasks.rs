@@ -25,7 +25,7 @@ impl<H: AnyHandler> Run<H> {
             seq: header.seq,
             position: 0,
             ring_len: 0,
-            area: None,
+            area: payload.area(),
             exposed: !self.context.settings.tasks.holds_results,
             held_bytes: 0,
             used: None,
@@ -69,6 +69,7 @@ impl<H: AnyHandler> Run<H> {
             return;
         }
         self.shown.begin(Callback::Finish);
+        self.context.sender.tells_answer(result.area());
         let outcome = match asker {
             Asker::Handler(handler) => self.handlers.on_finish(handler, result),
             Asker::Callback(handler, Some(mut callback)) => {
@@ -79,6 +80,7 @@ impl<H: AnyHandler> Run<H> {
             }
             Asker::Callback(_, None) | Asker::Waits => Ok(()),
         };
+        self.context.sender.tells_answer(None);
         self.shown.end();
         self.log_failure(outcome, "on_finish");
         self.context.settle_deferred();

@@ -1,22 +1,124 @@
 //! Answers: taken whenever the worker looks, whatever it does besides.
 
+use std::cell::{Cell, RefCell};
 use std::io;
+use std::ops::Deref;
+use std::rc::Rc;
 use std::time::Duration;
 
+use ostler_core::handed_out::LettingGo;
+use ostler_core::placement::TASK_REACTOR;
 use ostler_shm::answers::{AnswerTaker, TakeAnswer};
+use ostler_shm::board::Board;
+use ostler_shm::lane::PackageBytes;
 use ostler_shm::outbox::Committer;
-use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
+use ostler_shm::record::{FLAG_IN_AREA, FLAG_MORE, Header, RecordKind, read_place};
+use ostler_shm::sync::Ordering;
 
 use super::{LaneEnd, Port, ring_if_asleep, words};
+
+/// A process that sleeps and has let go of so many bytes that its reactor does not know of, wakes
+/// it. Fewer are told by what it sends next.
+const LET_GO_UNTOLD_MAX_BYTES: usize = 1024 * 1024;
 
 /// What [`Port::take_answer`] found.
 pub(crate) enum FoundAnswer {
     /// An answer: the header of its last part, and its bytes.
-    Answer(Header, Vec<u8>),
+    Answer(Header, AnswerBytes),
     /// Nothing on any lane.
     Nothing,
     /// The master wrote something impossible: this process must end.
     Broken,
+}
+
+/// The bytes of an answer.
+#[derive(Debug)]
+pub(crate) enum AnswerBytes {
+    /// A copy.
+    Heap(Vec<u8>),
+    /// Where they lie in the area of the first reactor.
+    Area(BodyAnswer),
+}
+
+impl AnswerBytes {
+    /// They, in memory of this process.
+    pub(crate) fn into_vec(self) -> Vec<u8> {
+        match self {
+            Self::Heap(bytes) => bytes,
+            Self::Area(answer) => answer.bytes.to_vec(),
+        }
+    }
+
+    /// Where they lie, and the number of the answer there.
+    pub(crate) fn area(&self) -> Option<AnswerInArea> {
+        match self {
+            Self::Heap(_) => None,
+            Self::Area(answer) => Some(AnswerInArea {
+                number: answer.number,
+                address: answer.bytes.as_ptr() as usize,
+                len: answer.bytes.len(),
+            }),
+        }
+    }
+}
+
+impl Deref for AnswerBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Heap(bytes) => bytes,
+            Self::Area(answer) => &answer.bytes,
+        }
+    }
+}
+
+/// Where an answer lies: what is sent of it need not be copied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AnswerInArea {
+    /// Its number among those that this process has read where they lie.
+    pub(crate) number: u64,
+    /// Of its first byte.
+    pub(crate) address: usize,
+    /// How many there are.
+    pub(crate) len: usize,
+}
+
+/// An answer that is read where it lies; it stays there until this is dropped.
+#[derive(Debug)]
+pub(crate) struct BodyAnswer {
+    bytes: PackageBytes,
+    number: u64,
+    let_go: Rc<Letting>,
+}
+
+impl Drop for BodyAnswer {
+    fn drop(&mut self) {
+        self.let_go.answers.borrow_mut().let_go(self.number);
+        self.let_go.untold_bytes.set(self.let_go.untold_bytes.get() + self.bytes.len());
+    }
+}
+
+#[derive(Debug, Default)]
+struct Letting {
+    answers: RefCell<LettingGo>,
+    /// Bytes of those that were let go of since the reactor was woken for it.
+    untold_bytes: Cell<usize>,
+}
+
+/// Which of them this process has let go of.
+#[derive(Debug, Default)]
+pub(super) struct LetGo {
+    shared: Rc<Letting>,
+    /// How many its reactor can see.
+    told: u64,
+}
+
+impl LetGo {
+    fn receive(&self, bytes: PackageBytes) -> BodyAnswer {
+        let number = self.shared.answers.borrow_mut().receive();
+        BodyAnswer { bytes, number, let_go: Rc::clone(&self.shared) }
+    }
 }
 
 impl Port {
@@ -27,8 +129,9 @@ impl Port {
 
     /// Takes the next answer. From then on it is this process's, also when that dies at once.
     pub(crate) fn take_answer(&mut self) -> FoundAnswer {
+        self.tell_let_go();
         for (index, end) in self.lanes.iter_mut().enumerate() {
-            match take_from(end) {
+            match take_from(end, (index, &self.board), &self.let_go) {
                 FoundAnswer::Nothing => {
                     if std::mem::take(&mut end.owes_answer_bell) {
                         Committer::fence();
@@ -43,8 +146,29 @@ impl Port {
         FoundAnswer::Nothing
     }
 
+    /// Says which answers are needed no more, unless something that may refer to them is not
+    /// published.
+    pub(super) fn tell_let_go(&mut self) {
+        let done = self.let_go.shared.answers.borrow().done();
+        if done == self.let_go.told || self.has_staged() {
+            return;
+        }
+        let Some(process) = words(&self.memory) else { return };
+        process.answers.let_go.store(done, Ordering::Release);
+        self.let_go.told = done;
+        if self.let_go.shared.untold_bytes.get() < LET_GO_UNTOLD_MAX_BYTES {
+            return;
+        }
+        self.let_go.shared.untold_bytes.set(0);
+        Committer::fence();
+        if let Some(end) = self.lanes.get_mut(TASK_REACTOR) {
+            ring_if_asleep(end, &self.board, TASK_REACTOR);
+        }
+    }
+
     /// Sleeps until an answer comes, at most so long. Whatever else happens may end it, too.
     pub(crate) fn wait_for_answer(&mut self, timeout: Duration) -> io::Result<()> {
+        self.tell_let_go();
         let Some(process) = words(&self.memory) else { return Ok(()) };
         self.sleeper.announce(&process.sleep.worker_sleep);
         let waited = match self.has_answers() {
@@ -58,7 +182,7 @@ impl Port {
     }
 }
 
-fn take_from(end: &mut LaneEnd) -> FoundAnswer {
+fn take_from(end: &mut LaneEnd, lane: (usize, &Board), let_go: &LetGo) -> FoundAnswer {
     loop {
         let (header, position) = match end.answers.take(end.lane.down(), &end.lane.answers) {
             TakeAnswer::Empty => return FoundAnswer::Nothing,
@@ -68,8 +192,14 @@ fn take_from(end: &mut LaneEnd) -> FoundAnswer {
         let bytes = end.lane.answer(position, &header);
         end.answers.done(end.lane.up());
         end.owes_answer_bell = true;
+        if header.flags & FLAG_IN_AREA != 0 {
+            let (index, board) = lane;
+            let body = read_place(&bytes).and_then(|at| board.body_at(index, at, header.total));
+            let Some(body) = body else { return FoundAnswer::Broken };
+            return FoundAnswer::Answer(header, AnswerBytes::Area(let_go.receive(body)));
+        }
         if header.flags & FLAG_MORE == 0 && header.part_offset == 0 {
-            return FoundAnswer::Answer(header, bytes);
+            return FoundAnswer::Answer(header, AnswerBytes::Heap(bytes));
         }
         let is_message = header.kind == RecordKind::Message as u8;
         let parts = if is_message { &mut end.message_parts } else { &mut end.answer_parts };
@@ -78,7 +208,7 @@ fn take_from(end: &mut LaneEnd) -> FoundAnswer {
         }
         parts.extend_from_slice(&bytes);
         if header.flags & FLAG_MORE == 0 {
-            return FoundAnswer::Answer(header, std::mem::take(parts));
+            return FoundAnswer::Answer(header, AnswerBytes::Heap(std::mem::take(parts)));
         }
     }
 }

@@ -8,11 +8,15 @@ use ostler_shm::lane::RawBytesMut;
 
 /// It, as far as it has come. Not a byte of the next package is received with it.
 #[derive(Debug)]
-pub(super) struct Filling(BodySpace);
+pub(in crate::reactor) struct Filling(BodySpace);
 
 impl Filling {
     /// Begins with what is there of a package of `len` bytes; `None` when the area has no room.
-    pub(super) fn begin(area: &Arc<BodyArea>, len: usize, there: &[u8]) -> Option<Self> {
+    pub(in crate::reactor) fn begin(
+        area: &Arc<BodyArea>,
+        len: usize,
+        there: &[u8],
+    ) -> Option<Self> {
         let mut space = area.take(len)?;
         let copied = space.rest().copy_from(there);
         space.grow(copied);
@@ -20,26 +24,26 @@ impl Filling {
     }
 
     /// Bytes of the whole package.
-    pub(super) const fn capacity(&self) -> usize {
+    pub(in crate::reactor) const fn capacity(&self) -> usize {
         self.0.capacity()
     }
 
     /// What has come.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(in crate::reactor) fn bytes(&self) -> &[u8] {
         self.0.bytes()
     }
 
     /// Where what follows is received. [`Filling::grow`] says how much that was.
-    pub(super) fn rest(&mut self) -> RawBytesMut<'_> {
+    pub(in crate::reactor) fn rest(&mut self) -> RawBytesMut<'_> {
         self.0.rest()
     }
 
-    pub(super) fn grow(&mut self, len: usize) {
+    pub(in crate::reactor) fn grow(&mut self, len: usize) {
         self.0.grow(len);
     }
 
     /// It has come whole.
-    pub(super) fn finish(self) -> Arc<dyn SharedBytes> {
+    pub(in crate::reactor) fn finish(self) -> Arc<dyn SharedBytes> {
         Arc::new(Readable(self.0.finish()))
     }
 }
