@@ -28,6 +28,7 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
       --size BYTES (67108864)         in a loop, to one client at a time
   raw-sendfile-loop --listen ADDRESS  the same from a file, by sendfile
       --size BYTES (67108864)
+  raw-relay --listen ADDRESS          the limit for waiting: one message at a time, four wake-ups
   raw-send-to-all --listen ADDRESS    the limit for broadcasts: sends what the first client says
       --listeners N (10000)           to each of so many in a loop
   tokio-echo --listen ADDRESS         echo on tokio's current_thread runtime
@@ -123,6 +124,7 @@ pub(crate) fn parse(
             serve(&mut parser, Baseline::RawEpoll { threads: 1, whole: None })
         }
         Some("raw-udp-echo") => serve(&mut parser, Baseline::RawUdp),
+        Some("raw-relay") => serve(&mut parser, Baseline::RawRelay),
         Some("raw-send-loop") => serve(&mut parser, Baseline::RawSend { message_bytes: 64 << 20 }),
         Some("raw-sendfile-loop") => {
             serve(&mut parser, Baseline::RawSendfile { message_bytes: 64 << 20 })

@@ -3,6 +3,7 @@
 //! default action ends them).
 
 mod epoll_echo;
+mod relay;
 mod send_loop;
 mod send_to_all;
 mod sendfile_loop;
@@ -54,6 +55,9 @@ pub enum Baseline {
         /// How many.
         listeners: usize,
     },
+    /// Bare epoll, and each message waits until somebody else has answered, who is asked by a
+    /// third: four wake-ups.
+    RawRelay,
     /// rustls on bare epoll, one thread.
     RawTls,
     /// tokio's current_thread runtime, one task per connection.
@@ -116,6 +120,7 @@ pub fn serve(
             None => Err(Error::usage("raw-tls-echo needs --certificate and --key")),
         },
         Baseline::RawUdp => udp_echo::serve(listen),
+        Baseline::RawRelay => relay::serve(listener),
         Baseline::RawSend { message_bytes } => send_loop::serve(listener, message_bytes),
         Baseline::RawSendToAll { listeners } => send_to_all::serve(listener, listeners),
         Baseline::RawSendfile { message_bytes } => sendfile_loop::serve(listener, message_bytes),

@@ -102,6 +102,12 @@ impl Peer {
         Self::new("raw-udp", bench, &["raw-udp-echo", "--listen", "127.0.0.1:0"])
     }
 
+    /// The echo of this crate whose asker waits for each message; `bench` is the `ostler-bench`
+    /// program.
+    pub fn raw_relay(bench: &Path) -> Self {
+        Self::new("raw-relay", bench, &["raw-relay", "--listen", "127.0.0.1:0"])
+    }
+
     /// The tokio echo of this crate; `bench` is the `ostler-bench` program.
     pub fn tokio(bench: &Path) -> Self {
         Self::new("tokio", bench, &["tokio-echo", "--listen", "127.0.0.1:0"])

@@ -56,7 +56,7 @@ pub enum Extra {
     /// The same with 64 KiB.
     Base65536,
     /// Packages through a task worker, against an echo of Ostler: with a callback, waited for, and
-    /// beside the echo, so that nobody listens to it.
+    /// beside the echo, so that nobody listens to it; and the least that the wait costs.
     Task64,
     /// The same with 4 KiB.
     Task4096,
@@ -177,7 +177,7 @@ impl Extra {
                 let ways = ["task", "task_wait", "task_send"];
                 let ways =
                     ways.map(|way| Peer::ostler_tasks(&format!("ostler-{way}"), instrument, way));
-                return [plain].into_iter().chain(ways).collect();
+                return [plain].into_iter().chain(ways).chain([Peer::raw_relay(bench)]).collect();
             }
             Self::Udp64 => return vec![Peer::raw_udp(bench), Peer::ostler_udp(instrument)],
             Self::Stream => {

@@ -1,8 +1,8 @@
 //! What somebody was handed to read and has not let go of: both ends.
 //!
-//! **Responsible for:** who keeps the things ([`HandedOut`]) knows which of them are still read; who
-//! reads them ([`LettingGo`]) may be through with them in any order, and says of how many of the
-//! first it is. They are numbered from 1 in the order in which they were handed out.
+//! **Responsible for:** who keeps the things ([`HandedOut`]) knows which of them are still read;
+//! who reads them ([`LettingGo`]) may be through with them in any order, and says of how many of
+//! the first it is. They are numbered from 1 in the order in which they were handed out.
 //!
 //! **Must never:** believe the reader. It may say nothing, and then keeps what it has until it is
 //! dead; it cannot let go of what it was not given, nor take back what it let go of.

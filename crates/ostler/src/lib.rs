@@ -145,7 +145,7 @@ pub use error::{
 pub use options::{
     AnswerOrder, Change, ClientAuth, CrashPolicy, Dispatch, FramingKind, GroupOverflow, Harden,
     LogFormat, LogLevel, Mode, OptionInfo, OptionKind, Options, ProxyProtocol, Refusal, SessionIds,
-    Start, TaskCrash, TlsVersion, UnknownName,
+    Start, TaskCrash, TaskResultTo, TlsVersion, UnknownName,
 };
 pub use ostler_core::brain::CloseReason;
 pub use ostler_core::framing::LengthType;

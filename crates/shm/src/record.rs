@@ -28,9 +28,10 @@ pub enum RecordKind {
     /// `port` how often it was started before.
     Task = 8,
     /// Down, ring for answers: a result of a task, or a part of one. `subject` is the asker's
-    /// number for the task, `port` the slot of the worker that has run it.
+    /// number for the task, `cause` the asker, `port` the slot of the worker that has run it.
     Answer = 9,
     /// Down, ring for answers: a task is over, or was never taken in; `total` says how.
+    /// `subject` and `cause` as with an answer.
     TaskEnd = 10,
     /// Down, ring for answers: a message of another process, or a part of one. `subject` is the
     /// sender's number for it, `cause` the sender, `port` its form.

@@ -34,6 +34,14 @@ impl<B> TaskQueue<B> {
         }
     }
 
+    /// The worker of a lane is about to be ended because the task that it runs has passed its
+    /// deadline; or it is not, because that has ended meanwhile.
+    pub fn set_late(&mut self, lane: LaneSlot, is_late: bool) {
+        if let Some(worker) = self.workers.get_mut(lane) {
+            worker.set_late(is_late);
+        }
+    }
+
     /// A worker is dead. What it had not started is the next again, untouched; what it had started
     /// is settled by the crash policy. `is_condemned`: it wrote nonsense, and nothing of what it
     /// had in hand is run again.
@@ -48,9 +56,10 @@ impl<B> TaskQueue<B> {
             self.recalled(lane, first);
         }
         let Some(mut worker) = self.workers.remove(lane) else { return };
+        let end = if worker.is_late() { TaskEnd::PastDeadline } else { TaskEnd::WorkerDied };
         while let Some(task) = worker.take_any() {
             if is_condemned || !self.run_again(task) {
-                self.give_up(task, over);
+                self.give_up(task, end, over);
             }
         }
     }
@@ -68,7 +77,7 @@ impl<B> TaskQueue<B> {
         true
     }
 
-    fn give_up(&mut self, id: TaskId, over: &mut Vec<Settled<B>>) {
+    fn give_up(&mut self, id: TaskId, end: TaskEnd, over: &mut Vec<Settled<B>>) {
         let Some(task) = self.tasks.remove(id) else { return };
         let is_told = self.settings.crash_policy != TaskCrashPolicy::Drop;
         if is_told {
@@ -76,7 +85,7 @@ impl<B> TaskQueue<B> {
         } else {
             self.counts.dropped += 1;
         }
-        let told = Some(TaskEnd::WorkerDied).filter(|_| is_told && task.terms.wants_result);
+        let told = Some(end).filter(|_| is_told && task.terms.wants_result);
         over.push(Settled { asked: task.asked, told, body: task.body });
     }
 }

@@ -11,11 +11,20 @@ pub(super) struct Slab<T> {
     pieces: Vec<Box<[Option<T>]>>,
     free: Vec<u32>,
     len: usize,
+    /// How often a place was looked at.
+    #[cfg(test)]
+    pub(super) touched: std::cell::Cell<u64>,
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { pieces: Vec::new(), free: Vec::new(), len: 0 }
+        Self {
+            pieces: Vec::new(),
+            free: Vec::new(),
+            len: 0,
+            #[cfg(test)]
+            touched: std::cell::Cell::new(0),
+        }
     }
 }
 
@@ -39,10 +48,17 @@ impl<T> Slab<T> {
     }
 
     fn place(&mut self, index: u32) -> Option<&mut Option<T>> {
+        self.touch();
         self.pieces.get_mut(index as usize / PIECE)?.get_mut(index as usize % PIECE)
     }
 
+    fn touch(&self) {
+        #[cfg(test)]
+        self.touched.set(self.touched.get() + 1);
+    }
+
     pub(super) fn get(&self, id: TaskId) -> Option<&T> {
+        self.touch();
         self.pieces.get(id.0 as usize / PIECE)?.get(id.0 as usize % PIECE)?.as_ref()
     }
 

@@ -104,10 +104,12 @@ pub enum TaskEnd {
     ResultLost,
     /// The server ends.
     ServerEnds,
+    /// It ran for too long, and its worker was ended for that.
+    PastDeadline,
 }
 
 impl TaskEnd {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Finished,
         Self::Refused(TaskRefusal::QueueFull),
         Self::Refused(TaskRefusal::NoSuchWorker),
@@ -115,6 +117,7 @@ impl TaskEnd {
         Self::WorkerDied,
         Self::ResultLost,
         Self::ServerEnds,
+        Self::PastDeadline,
     ];
 
     /// Its number, as records have it.
@@ -162,7 +165,7 @@ mod tests {
         for end in TaskEnd::ALL {
             assert_eq!(TaskEnd::of_code(end.code()), Some(end));
         }
-        assert_eq!(TaskEnd::of_code(7), None);
+        assert_eq!(TaskEnd::of_code(8), None);
         for priority in Priority::ALL {
             assert_eq!(Priority::of_code(priority.code()), Some(priority));
         }

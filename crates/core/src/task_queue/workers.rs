@@ -37,6 +37,8 @@ pub(super) struct TaskWorker {
     /// Number of the first entry.
     first_seq: u64,
     in_hand: u32,
+    /// It is killed for the task that it runs.
+    is_late: bool,
     /// Something was taken back, and nothing finished since: one at a time.
     is_unproven: bool,
 }
@@ -51,6 +53,7 @@ impl TaskWorker {
             entries: VecDeque::new(),
             first_seq: 1,
             in_hand: 0,
+            is_late: false,
             is_unproven: false,
         }
     }
@@ -67,6 +70,14 @@ impl TaskWorker {
 
     pub(super) const fn set_full(&mut self, is_full: bool) {
         self.is_full = is_full;
+    }
+
+    pub(super) const fn set_late(&mut self, is_late: bool) {
+        self.is_late = is_late;
+    }
+
+    pub(super) const fn is_late(&self) -> bool {
+        self.is_late
     }
 
     pub(super) const fn leave(&mut self) {

@@ -8,7 +8,7 @@ use super::framing::Framing;
 use super::port_builder::PortBuilder;
 use crate::options::{
     AnswerOrder, CrashPolicy, Dispatch, GroupOverflow, Harden, LogFormat, LogLevel, Mode,
-    ProxyProtocol, Refusal, SessionIds, Spell, Start, TaskCrash,
+    ProxyProtocol, Refusal, SessionIds, Spell, Start, TaskCrash, TaskResultTo,
 };
 
 /// Methods that hand a typed value on as text.
@@ -139,6 +139,11 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     task_crash_policy(policy: TaskCrash) => "task_crash_policy";
     /// How often a task is started under [`TaskCrash::Redeliver`], 1 to 100.
     task_attempts_max(attempts: u16) => "task_attempts_max";
+    /// To whom the results of a task go whose asker is dead.
+    task_result_to(whom: TaskResultTo) => "task_result_to";
+    /// How long a task may run before its worker is killed, in whole milliseconds; zero is for
+    /// ever.
+    task_deadline(time: Duration) => "task_deadline_ms";
     /// Longest message of one process to another, 64 bytes to 64 MiB.
     message_max_length(bytes: usize) => "message_max_length";
     /// Most bytes of messages that a process has not begun to handle, 64 KiB to 1 GiB.

@@ -22,6 +22,7 @@ pub(crate) enum TaskErrorKind {
     QueueFull,
     NoMemory,
     WorkerDied,
+    PastDeadline,
     NoResult,
     ResultLost,
     TimedOut,
@@ -77,6 +78,7 @@ impl TaskErrorKind {
                 Self::NoSuchWorker { slot: u16::MAX, workers: 0 }
             }
             TaskEnd::WorkerDied => Self::WorkerDied,
+            TaskEnd::PastDeadline => Self::PastDeadline,
             TaskEnd::ResultLost => Self::ResultLost,
             TaskEnd::ServerEnds => Self::ServerEnds,
         }
@@ -166,6 +168,27 @@ impl TaskError {
         matches!(self.kind, TaskErrorKind::WorkerDied)
     }
 
+    /// It ran for longer than `task_deadline_ms`, and its worker was ended for that. (With
+    /// `task_crash_policy = redeliver`: as often as it may be started.)
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ostler::{TaskError, Worker};
+    /// fn ask(worker: &Worker) -> Result<Vec<u8>, TaskError> {
+    ///     let result = worker.task_wait(b"sum", Duration::from_secs(60));
+    ///     if let Err(error) = &result
+    ///         && error.is_past_deadline()
+    ///     {
+    ///         println!("asking it again would take as long");
+    ///     }
+    ///     result
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn is_past_deadline(&self) -> bool {
+        matches!(self.kind, TaskErrorKind::PastDeadline)
+    }
+
     /// No result came in time. The task goes on; what comes later is nobody's.
     ///
     /// ```
@@ -233,6 +256,9 @@ impl fmt::Display for TaskError {
                 "`memory_budget` has no room for its payload: try again later, or raise it",
             ),
             TaskErrorKind::WorkerDied => f.write_str("the worker that ran the task died"),
+            TaskErrorKind::PastDeadline => {
+                f.write_str("the task ran for longer than `task_deadline_ms` allows")
+            }
             TaskErrorKind::NoResult => f.write_str("the task was finished without a result"),
             TaskErrorKind::ResultLost => f.write_str("`memory_budget` had no room for its result"),
             TaskErrorKind::TimedOut => f.write_str("no result came in time"),
@@ -273,6 +299,7 @@ mod tests {
         let unknown = error(TaskErrorKind::NoSuchWorker { slot: 4, workers: 4 });
         assert!(unknown.is_no_such_worker() && unknown.to_string().contains("0 to 3"));
         assert!(error(TaskErrorKind::of_end(TaskEnd::WorkerDied)).is_worker_died());
+        assert!(error(TaskErrorKind::of_end(TaskEnd::PastDeadline)).is_past_deadline());
         assert!(error(TaskErrorKind::of_end(TaskEnd::Finished)).is_unanswered());
         assert!(!error(TaskErrorKind::TimedOut).is_full());
     }

@@ -28,20 +28,26 @@ use crate::worker::{AnswerBytes, AnswerInArea};
 pub struct TaskResult {
     task: u64,
     worker: u16,
+    is_inherited: bool,
     outcome: Result<AnswerBytes, TaskErrorKind>,
 }
 
 impl TaskResult {
     pub(crate) const fn result(task: u64, worker: u16, bytes: AnswerBytes) -> Self {
-        Self { task, worker, outcome: Ok(bytes) }
+        Self { task, worker, is_inherited: false, outcome: Ok(bytes) }
     }
 
     pub(crate) const fn end(task: u64, end: TaskEnd) -> Self {
-        Self { task, worker: 0, outcome: Err(TaskErrorKind::of_end(end)) }
+        Self::failed(task, TaskErrorKind::of_end(end))
     }
 
     pub(crate) const fn failed(task: u64, kind: TaskErrorKind) -> Self {
-        Self { task, worker: 0, outcome: Err(kind) }
+        Self { task, worker: 0, is_inherited: false, outcome: Err(kind) }
+    }
+
+    /// Whether another process has asked the task.
+    pub(crate) fn inherited(self, is_inherited: bool) -> Self {
+        Self { is_inherited, ..self }
     }
 
     /// Whether nothing of the task comes behind this.
@@ -66,6 +72,25 @@ impl TaskResult {
     #[must_use]
     pub const fn task(&self) -> u64 {
         self.task
+    }
+
+    /// Whether the task was asked by the predecessor of this process in its slot, which is dead:
+    /// with `task_result_to = successor` its results come here, to `on_finish` of the server's
+    /// handler. [`TaskResult::task`] is the predecessor's number then, which this process may have
+    /// given to a task of its own.
+    ///
+    /// ```
+    /// # use ostler::{Outcome, TaskResult};
+    /// fn on_finish(result: &TaskResult) -> Outcome {
+    ///     if result.is_inherited() {
+    ///         println!("somebody has to hear of {:?}", result.bytes()?);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn is_inherited(&self) -> bool {
+        self.is_inherited
     }
 
     /// The slot of the task worker whose result it is.

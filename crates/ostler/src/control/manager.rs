@@ -152,6 +152,7 @@ pub(crate) enum ToMaster {
     GoesOn,
     /// The process is about to be killed because it is late with something of this session: its
     /// client is told so. Session 0: it is killed for nobody's sake, or after all not at all.
+    /// Session [`OF_TASK`]: with the task that it runs, whose asker is told so.
     /// Answered by [`ToManager::LateIsKnown`], because the reactors may see its end before a
     /// message.
     Late {

@@ -11,6 +11,7 @@ mod bequest;
 mod callback;
 mod channel;
 mod companion;
+mod late;
 mod manager;
 mod process;
 mod reload;
@@ -26,6 +27,7 @@ pub(crate) use bequest::{
 pub(crate) use callback::Callback;
 pub(crate) use channel::{Channel, Received};
 pub(crate) use companion::{FromCompanion, ServerEvent, ToCompanion};
+pub(crate) use late::OF_TASK;
 pub(crate) use manager::{
     BASE_DESCRIPTORS_FIXED, DeathNotice, DyingCallback, LANE_DESCRIPTORS_FIXED, ToManager, ToMaster,
 };

@@ -127,6 +127,22 @@ pub enum TaskCrash {
     Redeliver,
 }
 
+/// To whom the results of a task go whose asker is dead.
+///
+/// ```
+/// use ostler::{Server, TaskResultTo};
+///
+/// let server = Server::builder().task_workers(4).task_result_to(TaskResultTo::Successor);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TaskResultTo {
+    /// To nobody: they are thrown away, and counted as unheard.
+    Asker,
+    /// To the next process of its slot, as soon as that serves: to `on_finish` of the server's
+    /// handler, where [`TaskResult::is_inherited`](crate::TaskResult::is_inherited) tells.
+    Successor,
+}
+
 /// How important a line of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LogLevel {
@@ -240,6 +256,7 @@ words!(FramingKind {
 words!(SessionIds { RandomStart = "random_start", Sequential = "sequential", });
 words!(GroupOverflow { Skip = "skip", Close = "close", });
 words!(TaskCrash { Fail = "fail", Drop = "drop", Redeliver = "redeliver", });
+words!(TaskResultTo { Asker = "asker", Successor = "successor", });
 words!(Start { Fork = "fork", Exec = "exec", });
 words!(Mode { Process = "process", Base = "base", });
 words!(Harden { Off = "off", Master = "master", All = "all", });

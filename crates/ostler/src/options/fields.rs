@@ -6,7 +6,7 @@ use super::ports::NamedPort;
 use super::size::MIB;
 use super::{
     AnswerOrder, Capabilities, Cpus, Harden, Limit, LogFormat, LogLevel, Mode, PerKind, SessionIds,
-    Start, TaskCrash,
+    Start, TaskCrash, TaskResultTo,
 };
 
 /// The options of a server.
@@ -60,6 +60,10 @@ pub struct Options {
     pub(crate) task_crash_policy: TaskCrash,
     /// How often a task is started.
     pub(crate) task_attempts_max: u16,
+    /// 0 = never.
+    pub(crate) task_deadline_ms: u64,
+    /// To whom results go whose asker is dead.
+    pub(crate) task_result_to: TaskResultTo,
     /// Longest message between processes.
     pub(crate) message_max_length: usize,
     /// Most bytes of messages that a process has not begun to handle.
@@ -265,6 +269,8 @@ impl Default for Options {
             task_max_length: 2 * MIB,
             task_crash_policy: TaskCrash::Fail,
             task_attempts_max: 3,
+            task_deadline_ms: 0,
+            task_result_to: TaskResultTo::Asker,
             message_max_length: 2 * MIB,
             message_queue_bytes: 16 * MIB,
             worker_age_max_ms: 0,

@@ -48,6 +48,7 @@ pub(crate) use capabilities::Capabilities;
 pub use change::Change;
 pub use choices::{
     FramingKind, GroupOverflow, Harden, LogFormat, LogLevel, Mode, SessionIds, Start, TaskCrash,
+    TaskResultTo,
 };
 pub(crate) use cpus::Cpus;
 pub use fields::Options;

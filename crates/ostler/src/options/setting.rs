@@ -247,6 +247,7 @@ spelled_by_render!(super::AnswerOrder super::CrashPolicy super::Dispatch super::
 spelled_by_render!(super::LogFormat super::LogLevel super::Mode super::SessionIds super::Start);
 spelled_by_render!(super::Refusal super::ProxyProtocol super::GroupOverflow);
 spelled_by_render!(super::TaskCrash);
+spelled_by_render!(super::TaskResultTo);
 spelled_by_render!(super::ClientAuth super::TlsVersion super::UnknownName);
 
 /// Exactly: what is finer than microseconds is spelled so that it is refused and not rounded.

@@ -1,10 +1,16 @@
 //! What the queue of tasks takes from the options.
 
+use ostler_core::request_deadline::RequestDeadlines;
 use ostler_core::task_queue::{TaskCrashPolicy, TaskQueueSettings};
 
 use super::{Options, TaskCrash};
 
 impl Options {
+    /// How long a task may run.
+    pub(crate) const fn task_deadlines(&self) -> RequestDeadlines {
+        RequestDeadlines { soft: 0, hard: self.task_deadline_ms * 1_000_000, longest: 0 }
+    }
+
     /// What the queue of tasks has to know.
     pub(crate) fn task_queue_settings(&self) -> TaskQueueSettings {
         TaskQueueSettings {

@@ -11,6 +11,7 @@ use super::destination::Destination;
 use super::destination::lane::Lane;
 use super::mailbox::FromReactor;
 use super::token;
+use crate::control::OF_TASK;
 
 impl Reactor {
     pub(super) fn add_lane(&mut self, key: ProcessKey, lane: Lane) {
@@ -44,6 +45,9 @@ impl Reactor {
         // It may have died since, and be settled.
         let Some(slot) = self.destinations.find(key) else { return };
         self.takes_messages_of_slot(slot);
+        if let Some(tasks) = &mut self.clients.tasks {
+            tasks.heir_serves(slot, key);
+        }
         if key.kind == ProcessKind::Task {
             return self.task_worker_serves(slot, key);
         }
@@ -168,6 +172,9 @@ impl Reactor {
     /// A worker is about to be killed for the sake of a session: if that is here, its client is
     /// told so.
     pub(super) fn set_late(&mut self, key: ProcessKey, session: u64) {
+        if key.kind == ProcessKind::Task {
+            return self.set_task_late(key, session == OF_TASK);
+        }
         let late = self.clients.place_of(session);
         // It may have died since, and be settled.
         if let Some(slot) = self.destinations.find(key) {

@@ -35,6 +35,7 @@ mod messages;
 mod owned_output;
 mod parts;
 pub(crate) mod port;
+mod reference;
 pub(crate) mod reloads;
 mod running;
 pub(crate) mod send;

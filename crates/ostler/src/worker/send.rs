@@ -4,11 +4,8 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::time::Duration;
 
 use ostler_core::ids::PortId;
-use ostler_core::placement::TASK_REACTOR;
 use ostler_shm::file_range::FileRange;
-use ostler_shm::record::{
-    FLAG_MORE, FLAG_PARTLY, FLAG_REFERENCE, FLAG_RESET, FLAG_SKIPPED, Header, RecordKind,
-};
+use ostler_shm::record::{FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, Header, RecordKind};
 
 use super::context::{WorkerContext, WorkerSettings};
 use super::datagrams::Datagram;
@@ -20,10 +17,6 @@ use super::running::RunningDelivery;
 use super::sessions::Sessions;
 use super::tasks::TaskToAsk;
 use crate::api::send_error::{SendError, SendErrorKind};
-
-/// Replies of at least this size that lie in their own request are sent by reference instead of
-/// being copied. Below it the copy is cheaper than keeping the request's ring space longer.
-const REFERENCE_MIN_BYTES: usize = 2 * 1024;
 
 /// One output of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,7 +230,7 @@ impl WorkerContext {
 
 /// The way up. It knows sessions as numbers only.
 pub(crate) struct Sender {
-    port: RefCell<Port>,
+    pub(super) port: RefCell<Port>,
     /// Sessions whose message could not be completed and must be told so as soon as there is room.
     aborts: RefCell<Vec<u64>>,
     /// Deliveries that were finished.
@@ -247,7 +240,7 @@ pub(crate) struct Sender {
     /// Most bytes of outputs that are held back for a delivery.
     held_max_bytes: usize,
     /// The answer whose callback runs, if it lies in the area.
-    told_answer: Cell<Option<AnswerInArea>>,
+    pub(super) told_answer: Cell<Option<AnswerInArea>>,
 }
 
 impl Sender {
@@ -329,18 +322,7 @@ impl Sender {
             total,
             ..Header::default()
         };
-        let offset = self.offset_in_delivery(lane, bytes, for_delivery.as_deref());
-        let reference = match offset {
-            Some(part_offset) => Some(Header { part_offset, ..header }),
-            None => self.offset_in_answer(lane, bytes).map(|(cause, part_offset)| Header {
-                flags: FLAG_REFERENCE,
-                cause,
-                part_offset,
-                ..header
-            }),
-        };
-        if let Some(header) = reference {
-            let header = Header { kind: RecordKind::OutReference as u8, ..header };
+        if let Some(header) = self.by_reference(header, lane, bytes, for_delivery.as_deref()) {
             return self.append_waiting(lane, header, &[], for_delivery);
         }
         let payload_max = self.port.borrow().payload_max();
@@ -364,40 +346,6 @@ impl Sender {
             }
         }
         Ok(())
-    }
-
-    /// Where these bytes lie in the delivery, if a record of the lane may refer to them there.
-    pub(super) fn offset_in_delivery(
-        &self,
-        lane: usize,
-        bytes: &[u8],
-        for_delivery: Option<&RunningDelivery>,
-    ) -> Option<u32> {
-        let current = for_delivery?;
-        if bytes.len() < REFERENCE_MIN_BYTES || current.lane != lane {
-            return None;
-        }
-        if let Some((address, len)) = current.area {
-            return offset_inside(bytes, address, len);
-        }
-        if current.ring_len == 0 {
-            return None;
-        }
-        self.port.borrow().offset_in_package(lane, current.position, current.ring_len, bytes)
-    }
-
-    /// The answer that is being told, by its number, and where in it these bytes lie.
-    fn offset_in_answer(&self, lane: usize, bytes: &[u8]) -> Option<(u64, u32)> {
-        let answer = self.told_answer.get()?;
-        if bytes.len() < REFERENCE_MIN_BYTES || lane != TASK_REACTOR {
-            return None;
-        }
-        Some((answer.number, offset_inside(bytes, answer.address, answer.len)?))
-    }
-
-    /// While this answer is told, what is sent of it need not be copied.
-    pub(super) fn tells_answer(&self, answer: Option<AnswerInArea>) {
-        self.told_answer.set(answer);
     }
 
     /// Appends one record; waits for room, at most `send_timeout_ms`, after publishing what is
@@ -525,11 +473,4 @@ impl Sender {
         });
         port.publish(None);
     }
-}
-
-/// Where in other bytes these lie, if they do.
-fn offset_inside(bytes: &[u8], address: usize, len: usize) -> Option<u32> {
-    let offset = (bytes.as_ptr() as usize).checked_sub(address)?;
-    let is_inside = offset.checked_add(bytes.len())? <= len;
-    u32::try_from(offset).ok().filter(|_| is_inside)
 }

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use ostler_core::ids::ProcessKind;
+use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::placement::TASK_REACTOR;
 use ostler_core::task_queue::TaskEnd;
 use ostler_shm::record::{FLAG_REFERENCE, Header, RecordKind};
@@ -118,6 +118,9 @@ impl Tasks {
 
     /// Who is called with this result. One that ends the task is the last.
     pub(super) fn asker_of(&self, result: &TaskResult) -> Option<Asker> {
+        if result.is_inherited() {
+            return Some(Asker::Handler(HandlerId::Server));
+        }
         let mut askers = self.askers.borrow_mut();
         if result.is_last() {
             return askers.remove(&result.task());
@@ -233,7 +236,9 @@ impl WorkerContext {
         let Some(result) = self.next_answer().map_err(|Broken| TaskErrorKind::ServerEnds)? else {
             return Ok(false);
         };
-        match waited.iter_mut().find(|waited| waited.number == Some(result.task())) {
+        let is_mine =
+            |waited: &&mut Waited| !result.is_inherited() && waited.number == Some(result.task());
+        match waited.iter_mut().find(is_mine) {
             Some(waited) => waited.hear(result),
             None => self.tasks.parked.borrow_mut().push_back(result),
         }
@@ -256,13 +261,16 @@ impl WorkerContext {
                 FoundAnswer::Answer(header, bytes) => (header, bytes),
             };
             let number = header.subject;
+            let asker = ProcessKey::unpack(header.cause);
+            let is_inherited = asker.is_some_and(|asker| asker != self.key);
             match RecordKind::from_byte(header.kind) {
                 Some(RecordKind::Answer) => {
-                    return Ok(Some(TaskResult::result(number, header.port, bytes)));
+                    let result = TaskResult::result(number, header.port, bytes);
+                    return Ok(Some(result.inherited(is_inherited)));
                 }
                 Some(RecordKind::TaskEnd) => {
                     let end = TaskEnd::of_code(header.total).unwrap_or(TaskEnd::ResultLost);
-                    return Ok(Some(TaskResult::end(number, end)));
+                    return Ok(Some(TaskResult::end(number, end).inherited(is_inherited)));
                 }
                 Some(kind @ (RecordKind::Message | RecordKind::MessageEnd)) => {
                     self.park(kind, &header, bytes.into_vec());
@@ -357,8 +365,8 @@ impl Sender {
         self.append_for_tasks(header, &[], bytes, Some(delivery))
     }
 
-    /// The running delivery and where in it these bytes lie, if the first reactor has given them: it
-    /// has them still, and they need not be copied.
+    /// The running delivery and where in it these bytes lie, if the first reactor has given them:
+    /// it has them still, and they need not be copied.
     fn given(&self, bytes: &[u8], running: Option<&RunningDelivery>) -> Option<(u64, u32)> {
         let offset = self.offset_in_delivery(TASK_REACTOR, bytes, running)?;
         Some((running?.seq, offset))

@@ -11,6 +11,8 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("task_queue_max", task_queue_max_bounds_what_waits),
     ("task_max_length", task_max_length_bounds_a_payload),
     ("task_crash_policy", task_crash_policy_is_what_becomes_of_a_started_task),
+    ("task_result_to", task_result_to_is_who_hears_for_a_dead_asker),
+    ("task_deadline_ms", task_deadline_ms_ends_the_worker_of_a_task),
     ("task_attempts_max", task_attempts_max_is_how_often_a_task_is_started),
 ];
 
@@ -95,6 +97,44 @@ fn task_attempts_max_is_how_often_a_task_is_started() -> TestResult {
         talk.expect_answer("wait 20000 abort", died)?;
         let ended = server.stop_and_report()?;
         assert_eq!(ended.log().lines_with("worker died").len(), attempts);
+    }
+    Ok(())
+}
+
+#[test]
+fn task_deadline_ms_ends_the_worker_of_a_task() -> TestResult {
+    for (deadline, answer) in [
+        (0, "slept"),
+        (60_000, "slept"),
+        (200, "error: the task ran for longer than `task_deadline_ms` allows"),
+    ] {
+        let server = foreman().set("task_deadline_ms", deadline).start()?;
+        Talk::new(&server)?.expect_answer("wait 20000 sleep 1500", answer)?;
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn task_result_to_is_who_hears_for_a_dead_asker() -> TestResult {
+    for (whom, unheard) in [("asker", 2), ("successor", 0)] {
+        let server = foreman().set("crash_policy", "drop").set("task_result_to", whom).start()?;
+        let mut talk = Talk::new(&server)?;
+        let file = server.directory().join("heard");
+        let order = format!("report later 700 {}", file.display());
+        talk.expect_answer(&order, "asked 1")?;
+        server.worker(0).kill();
+        server.wait_for_log("serves worker=w0.2")?;
+        if unheard == 0 {
+            server.wait_for("the heir", |_| file.exists())?;
+            assert_eq!(std::fs::read_to_string(&file)?, "w0.2 heard of 1");
+        } else {
+            // Behind the one that it had asked.
+            talk.expect_answer("wait 20000 echo next", "next")?;
+            assert!(!file.exists(), "nobody hears");
+        }
+        let tasks = server.stop_and_report()?.tasks()?;
+        assert_eq!((tasks.unheard, tasks.open()), (unheard, 0), "{tasks:?}");
     }
     Ok(())
 }

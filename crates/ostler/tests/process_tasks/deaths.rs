@@ -262,3 +262,30 @@ fn an_asker_that_lies_about_what_it_was_given_is_condemned_alone() -> TestResult
     }
     Ok(())
 }
+
+/// Long ones and short ones, also those that come while nobody serves in the slot; the successor's
+/// own tasks, which have the same numbers, are not taken for them.
+#[test]
+fn what_a_dead_asker_wanted_to_know_its_successor_hears_once() -> TestResult {
+    let builder = deadly(1, 2).set("crash_policy", "drop").set("task_result_to", "successor");
+    let server = start(builder, 1)?;
+    let mut talk = Talk::new(&server)?;
+    let file = |number: u32| server.directory().join(format!("heard{number}"));
+    for number in 1..=4 {
+        let path = format!("{:>1$}", file(number).display(), [1, 5_000][number as usize % 2]);
+        talk.expect_answer(&format!("report later 400 {path}"), &format!("asked {number}"))?;
+    }
+    server.worker(0).kill();
+    server.wait_for_log("serves worker=w0.2")?;
+    for number in 1..=4 {
+        talk.expect_answer(&format!("report echo own{number}"), &format!("asked {number}"))?;
+        talk.expect(&format!("{number}: own{number}"));
+    }
+    for number in 1..=4 {
+        server.wait_for("the heir", |_| file(number).exists())?;
+        let heard = std::fs::read_to_string(file(number))?;
+        check(heard == format!("w0.2 heard of {number}"), heard)?;
+    }
+    let tasks = server.stop_and_report()?.tasks()?;
+    check((tasks.finished, tasks.results, tasks.unheard) == (8, 8, 0), format!("{tasks:?}"))
+}

@@ -3,6 +3,7 @@
 
 mod deaths;
 mod foreman;
+mod lateness;
 mod lives;
 mod promise;
 mod queue;

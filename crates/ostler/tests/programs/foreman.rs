@@ -15,7 +15,9 @@
 //! * `whoami`: answers who serves.
 //!
 //! A task says what its worker does: `echo TEXT`, `twice TEXT`, `silent`, `whoami`, `who` (has
-//! asked), `attempt`, `sleep MS`, `fail`, `abort`, `append FILE TEXT`, `die FILE` (the first who
+//! asked), `attempt`, `sleep MS`, `later MS TEXT`
+//! (sleeps before it answers), `late TEXT` (a
+//! result, and a minute of sleep), `fail`, `abort`, `append FILE TEXT`, `die FILE` (the first who
 //! comes there), `early FILE` (the same, with a result before), `big N` (a result of N bytes),
 //! `nest TASK` (waits for a task), `hostile WHAT`.
 
@@ -214,6 +216,9 @@ impl Handler for Foreman {
     }
 
     fn on_finish(&mut self, worker: &Worker, result: &TaskResult) -> Outcome {
+        if result.is_inherited() {
+            return hear_for_the_dead(worker, result);
+        }
         let id = self.sessions.get(&result.task()).copied().unwrap_or(0);
         let line = format!("{}: {}", result.task(), text_of(result.bytes()));
         say(&worker.session(id), &line)
@@ -256,6 +261,16 @@ impl Handler for Foreman {
                 }
                 Ok(())
             }
+            "later" => {
+                let (ms, text) = split(rest);
+                std::thread::sleep(millis(ms));
+                Ok(task.finish(text.as_bytes())?)
+            }
+            "late" => {
+                task.finish(rest.as_bytes())?;
+                std::thread::sleep(Duration::from_secs(60));
+                Ok(())
+            }
             "abort" => std::process::abort(),
             "big" => Ok(task.finish("x".repeat(rest.parse()?).as_bytes())?),
             "nest" => {
@@ -268,6 +283,18 @@ impl Handler for Foreman {
             _ => Ok(task.finish(task)?),
         }
     }
+}
+
+/// The result says into which new file this is to be noted. Its end is no news.
+fn hear_for_the_dead(worker: &Worker, result: &TaskResult) -> Outcome {
+    let path = String::from_utf8_lossy(result.bytes()?).trim().to_owned();
+    let heard = format!("w{}.{} heard of {}", worker.slot(), worker.generation(), result.task());
+    let unfinished = format!("{path}.new");
+    std::fs::write(&unfinished, heard)?;
+    if std::fs::exists(&path)? {
+        return Err("heard twice".into());
+    }
+    Ok(std::fs::rename(unfinished, path)?)
 }
 
 /// Whether nobody has been here: a file says so from now on.

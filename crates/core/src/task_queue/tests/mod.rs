@@ -1,6 +1,7 @@
 //! Rule by rule, with the events spelled out; `properties` drives random events.
 
 mod properties;
+mod scale;
 
 use super::*;
 use crate::ids::ProcessKey;
@@ -262,4 +263,22 @@ fn what_is_left_at_the_end_is_counted() {
     queue.next_gift(0);
     assert_eq!(queue.drain().count(), 3);
     assert_eq!((queue.counts().left, queue.counts().open(), queue.len()), (3, 0, 0));
+}
+
+#[test]
+fn who_is_ended_for_a_late_task_fails_it_as_late() {
+    let told = |is_late_at_last: bool| {
+        let mut queue = queue(TaskCrashPolicy::Fail, 2);
+        (0..2).for_each(|number| ask(&mut queue, number, wanting()));
+        gifts(&mut queue, 0);
+        queue.set_late(lane(0), true);
+        queue.set_late(lane(0), is_late_at_last);
+        let mut over = Vec::new();
+        (0..2).for_each(|number| queue.worker_died(lane(number), ALL, false, &mut over));
+        let mut told: Vec<_> = over.into_iter().filter_map(|settled| settled.told).collect();
+        told.sort_by_key(|end| end.code());
+        told
+    };
+    assert_eq!(told(true), [TaskEnd::WorkerDied, TaskEnd::PastDeadline], "its own only");
+    assert_eq!(told(false), [TaskEnd::WorkerDied; 2], "it has ended after all");
 }

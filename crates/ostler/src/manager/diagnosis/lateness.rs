@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use ostler_core::Millis;
-use ostler_core::ids::ProcessKey;
+use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::request_deadline::{Absence, Look, RequestDeadlines, RequestWatch};
 use ostler_core::slow_request::Running;
 use ostler_core::supervisor::KillCause;
@@ -18,6 +18,7 @@ use ostler_shm::black_box::phase::Seen;
 use super::asked::{Asked, Requests};
 use super::case::Stack;
 use super::outside;
+use crate::control::{Callback, OF_TASK};
 use crate::manager::children::{Child, Children};
 use crate::sys::capture::LATE;
 use crate::sys::{clock, signal};
@@ -39,7 +40,8 @@ const STOPPED_LOOK_MIN_MS: Millis = 100;
 /// What the manager has to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::manager) enum Measure {
-    /// Tell the master that the process is killed for the sake of this session; 0: of none.
+    /// Tell the master that the process is killed for the sake of this session; 0: of none;
+    /// [`OF_TASK`]: of the task that it runs.
     Announce(ProcessKey, u64),
     /// Kill it.
     Kill(ProcessKey, KillCause),
@@ -79,10 +81,12 @@ struct Watch {
 pub(super) struct Lateness {
     /// Of each port.
     deadlines: Vec<RequestDeadlines>,
+    /// Of tasks.
+    of_tasks: RequestDeadlines,
     port_names: Vec<String>,
-    /// Time between two looks; `None`: no port has deadlines.
+    /// Time between two looks; `None`: nothing has deadlines.
     pause_ms: Option<Millis>,
-    /// The shortest hard deadline.
+    /// The shortest hard deadline of a port.
     shortest_ms: Option<Millis>,
     watches: HashMap<ProcessKey, Watch>,
     absence: Absence,
@@ -91,7 +95,11 @@ pub(super) struct Lateness {
 }
 
 impl Lateness {
-    pub(super) fn new(deadlines: Vec<RequestDeadlines>, port_names: Vec<String>) -> Self {
+    pub(super) fn new(
+        deadlines: Vec<RequestDeadlines>,
+        of_tasks: RequestDeadlines,
+        port_names: Vec<String>,
+    ) -> Self {
         let times = |time: fn(&RequestDeadlines) -> u64| {
             deadlines
                 .iter()
@@ -101,11 +109,12 @@ impl Lateness {
                 .map(|time| time / NANOS_PER_MILLI)
         };
         let (hard, soft) = (times(|port| port.hard), times(|port| port.soft));
-        let shortest = [hard, soft].into_iter().flatten().min();
+        let shortest = [hard, soft, hard_ms(&of_tasks)].into_iter().flatten().min();
         Self {
             pause_ms: shortest.map(|ms| (ms / LOOKS).clamp(LOOK_MIN_MS, LOOK_MAX_MS)),
             shortest_ms: hard,
             deadlines,
+            of_tasks,
             port_names,
             watches: HashMap::new(),
             absence: Absence::default(),
@@ -204,10 +213,18 @@ impl Lateness {
         }
     }
 
-    /// Whether what runs is about a session of a port that has deadlines.
+    /// The deadlines of what runs: those of its session's port, or of tasks.
+    fn deadlines_of(&self, seen: Seen) -> Option<&RequestDeadlines> {
+        if is_task(seen) {
+            return Some(&self.of_tasks);
+        }
+        self.deadlines.get(usize::from(seen.phase.port)).filter(|_| seen.phase.session != 0)
+    }
+
+    /// Whether what runs has passed its deadlines, if it has some.
     fn look_at_request(&mut self, key: ProcessKey, seen: Option<Seen>, now_ns: u64) -> Look {
-        let seen = seen.filter(|seen| seen.phase.session != 0);
-        let port = seen.and_then(|seen| self.deadlines.get(usize::from(seen.phase.port)));
+        let seen = seen.filter(|seen| seen.phase.session != 0 || is_task(*seen));
+        let port = seen.and_then(|seen| self.deadlines_of(seen));
         let running = seen.map(|seen| Running { turn: seen.turn, started: seen.phase.started_ns });
         let own = seen.and_then(|seen| seen.until_ns);
         let deadlines = port.copied().unwrap_or_default();
@@ -229,7 +246,8 @@ impl Lateness {
                 }
                 let until = now.saturating_add(KNOWN_MAX_MS);
                 watch.stage = Stage::Announced { seen, stack, until };
-                Some(Measure::Announce(key, seen.phase.session))
+                let whose = if is_task(seen) { OF_TASK } else { seen.phase.session };
+                Some(Measure::Announce(key, whose))
             }
             Stage::Announced { until, .. } if *until > now => None,
             Stage::Announced { .. } => self.end(key, child),
@@ -251,21 +269,28 @@ impl Lateness {
         if !is_overdue || running.is_none_or(|running| running.turn != seen.turn) {
             return Some(Measure::Announce(key, 0));
         }
-        let words = words(&self.deadlines, &self.port_names, seen);
+        let words = match self.of_tasks.hard / NANOS_PER_MILLI {
+            after if is_task(seen) => format!("deadline of {after} ms of tasks passed"),
+            _ => words(&self.deadlines, &self.port_names, seen),
+        };
         watch.stage = Stage::Killed(Verdict { words, stack });
         Some(Measure::Kill(key, KillCause::RequestDeadline))
     }
 
     /// Who is stopped while it runs nothing that has a deadline takes no packages either.
     fn look_for_stopped(&mut self, now: Millis, children: &Children, out: &mut Vec<Measure>) {
-        let Some(shortest_ms) = self.shortest_ms.filter(|_| self.stopped_look_at <= now) else {
+        if self.stopped_look_at > now {
             return;
-        };
+        }
         self.stopped_look_at = now.saturating_add(STOPPED_LOOK_MIN_MS);
         for (key, child) in children.iter().filter(|(_, child)| child.is_ready) {
+            let shortest_ms = match key.kind {
+                ProcessKind::Task => hard_ms(&self.of_tasks),
+                _ => self.shortest_ms,
+            };
+            let Some(shortest_ms) = shortest_ms else { continue };
             let has_deadline = child.running().is_some_and(|seen| {
-                let port = self.deadlines.get(usize::from(seen.phase.port));
-                seen.phase.session != 0 && port.is_some_and(|port| port.hard > 0)
+                self.deadlines_of(seen).is_some_and(|deadlines| deadlines.hard > 0)
             });
             let watch = self.watches.entry(key).or_default();
             let is_watched = matches!(watch.stage, Stage::Watched) && !has_deadline;
@@ -283,6 +308,15 @@ impl Lateness {
             }
         }
     }
+}
+
+/// Whether what runs is a task.
+fn is_task(seen: Seen) -> bool {
+    seen.phase.callback == Callback::Task as u8
+}
+
+fn hard_ms(deadlines: &RequestDeadlines) -> Option<Millis> {
+    Some(deadlines.hard / NANOS_PER_MILLI).filter(|ms| *ms > 0)
 }
 
 /// Why a process was killed.

@@ -73,7 +73,11 @@ impl Diagnosis {
     pub(super) fn new(settings: &DiagnosisSettings) -> Self {
         Self {
             watches: Watches::new(settings.slow_after_ms),
-            lateness: Lateness::new(settings.deadlines.clone(), settings.port_names.clone()),
+            lateness: Lateness::new(
+                settings.deadlines.clone(),
+                settings.of_tasks,
+                settings.port_names.clone(),
+            ),
             overdue: Overdue::default(),
             requests: Requests::default(),
             deaths: Bursts::new(DEATH_PERIOD_MS),

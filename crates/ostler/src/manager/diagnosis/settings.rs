@@ -18,6 +18,8 @@ pub(crate) struct DiagnosisSettings {
     pub(super) death_file: Option<RecordFile>,
     /// How long handlers may take, for each port by number.
     pub(super) deadlines: Vec<RequestDeadlines>,
+    /// How long tasks may take.
+    pub(super) of_tasks: RequestDeadlines,
     /// The names of the ports, by number.
     pub(super) port_names: Vec<String>,
     /// Whether packages that kill workers are looked for.
@@ -44,6 +46,7 @@ impl DiagnosisSettings {
                 .iter()
                 .map(|port| port.options.request_deadlines())
                 .collect(),
+            of_tasks: options.task_deadlines(),
             port_names: options.ports().iter().map(|port| port.name.to_owned()).collect(),
             seeks_culprits: options.seeks_culprits(),
             has_board: options.mode == Mode::Process,

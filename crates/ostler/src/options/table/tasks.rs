@@ -1,13 +1,14 @@
 //! Task workers: how many there are, and what they are given.
 
-use crate::options::TaskCrash;
 use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::field;
 use crate::options::size;
+use crate::options::{TaskCrash, TaskResultTo};
 
 const TOPIC: &str = "Tasks";
 const MIB: u64 = size::MIB as u64;
+const DAY: u64 = 24 * 60 * 60 * 1_000;
 
 pub(super) const ROWS: &[OptionInfo] = &[
     OptionInfo {
@@ -81,5 +82,33 @@ pub(super) const ROWS: &[OptionInfo] = &[
         effect: "How often a task is started with `task_crash_policy = redeliver`, before it \
                  fails.",
         access: field!(task_attempts_max),
+    },
+    OptionInfo {
+        name: "task_deadline_ms",
+        topic: TOPIC,
+        kind: Kind::Milliseconds { min: 0, max: DAY },
+        default: "0",
+        unit: "milliseconds",
+        why: "0 = never: tasks are what may take long.",
+        effect: "The task worker that runs a task for so long is killed and replaced, also one \
+                 that is stopped or blocks its signals; its stack is in the record of its death. \
+                 The task is settled by `task_crash_policy`: its asker is told that it took too \
+                 long, or it is run again, and has its time anew. A task worker that is stopped \
+                 while it runs none is replaced after this time, too (P6).",
+        access: field!(task_deadline_ms),
+    },
+    OptionInfo {
+        name: "task_result_to",
+        topic: TOPIC,
+        kind: Kind::Choice(TaskResultTo::WORDS),
+        default: "asker",
+        unit: "",
+        why: "Callbacks and what they hold have died with the asker, and most results mean nothing \
+              without them.",
+        effect: "Who hears of a task whose asker is dead: nobody (`asker`), or the next process of \
+                 its slot (`successor`), in `on_finish` of the server's handler \
+                 (`TaskResult::is_inherited`). What had been written for the dead one went with \
+                 it.",
+        access: field!(task_result_to),
     },
 ];

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use ostler_core::ids::{LaneSlot, Slot};
+use ostler_core::ids::{LaneSlot, ProcessKey, Slot};
 use ostler_core::task_queue::{Asked, TaskEnd};
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::record::{FLAG_IN_AREA, Header, RecordKind, place_in_area};
@@ -38,6 +38,28 @@ impl Answer {
         Self { asked, what: What::End(end) }
     }
 
+    /// Who has asked.
+    pub(super) const fn asker(&self) -> ProcessKey {
+        self.asked.sender
+    }
+
+    /// Where it goes.
+    pub(super) const fn lane(&self) -> LaneSlot {
+        self.asked.lane
+    }
+
+    /// It goes to another process than that which has asked.
+    pub(super) const fn send_to(&mut self, lane: LaneSlot) {
+        self.asked.lane = lane;
+    }
+
+    /// Who was to hear it has heard a part at most.
+    pub(super) const fn begin_again(&mut self) {
+        if let What::Result { written, .. } = &mut self.what {
+            *written = 0;
+        }
+    }
+
     /// Memory that it was charged.
     fn charge(&self) -> u64 {
         match &self.what {
@@ -62,16 +84,17 @@ impl Answer {
         payload_max: usize,
         in_place: bool,
     ) -> Result<bool, ProtocolViolation> {
-        let subject = self.asked.number;
+        let (subject, cause) = (self.asked.number, self.asked.sender.pack());
         match &mut self.what {
             What::End(end) => {
                 let kind = RecordKind::TaskEnd as u8;
-                let header = Header { kind, subject, total: end.code(), ..Header::default() };
+                let header =
+                    Header { kind, subject, cause, total: end.code(), ..Header::default() };
                 destination.append_answer(header, &[])
             }
             What::Result { worker, body, written } => {
                 let kind = RecordKind::Answer as u8;
-                let header = Header { kind, port: worker.0, subject, ..Header::default() };
+                let header = Header { kind, port: worker.0, subject, cause, ..Header::default() };
                 let bytes = match body {
                     TaskBody::Lying(lying) if in_place => {
                         let total = lying.len() as u32;
@@ -100,11 +123,11 @@ impl Tasks {
         if !self.waiting.is_empty() {
             self.continue_answers(destinations, memory, &mut found);
         }
-        while let Some(mut answer) = self.answers.pop_front() {
-            let Asked { lane, sender, .. } = answer.asked;
-            let destination = destinations.get_mut(lane);
-            let Some(destination) = destination.filter(|it| it.key() == sender) else {
-                self.unheard(&answer, memory);
+        while let Some(answer) = self.answers.pop_front() {
+            let Some(mut answer) = self.addressed(answer, destinations, memory) else { continue };
+            let lane = answer.lane();
+            let Some(destination) = destinations.get_mut(lane) else {
+                ostler_core::invariant!(false, "an answer goes to somebody who is there");
                 continue;
             };
             if let Some(waiting) = self.waiting.get_mut(&lane) {

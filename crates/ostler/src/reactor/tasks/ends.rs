@@ -61,6 +61,18 @@ impl Reactor {
     }
 }
 
+impl Reactor {
+    /// A task worker is about to be killed because its task has passed its deadline, or is not
+    /// after all.
+    pub(in crate::reactor) fn set_task_late(&mut self, key: ProcessKey, is_late: bool) {
+        // It may have died since, and be settled.
+        let Some(slot) = self.destinations.find(key) else { return };
+        if let Some(tasks) = &mut self.clients.tasks {
+            tasks.queue.set_late(slot, is_late);
+        }
+    }
+}
+
 impl Tasks {
     /// The workers that may leave now, because everything is done.
     fn take_leaving(&mut self) -> Vec<ProcessKey> {
@@ -94,8 +106,8 @@ impl Tasks {
         self.parts.give_up(lane);
         self.stop_sending(lane);
         self.body_answers.reader_ended(lane, memory);
-        for answer in self.waiting.remove(&lane).into_iter().flatten() {
-            self.unheard(&answer, memory);
+        if let Some(answers) = self.waiting.remove(&lane) {
+            self.bequeath(answers, memory);
         }
         let mut over = Vec::new();
         self.queue.worker_died(lane, first, is_condemned, &mut over);
@@ -109,6 +121,7 @@ impl Tasks {
 
     /// The server is over: what is left is counted.
     pub(in crate::reactor) fn end(&mut self, memory: &mut Memory) {
+        self.end_heirs(memory);
         let mut left = 0_u64;
         for (_, body) in self.queue.drain() {
             memory.release(body.charge());

@@ -5,8 +5,9 @@
 //! [`ostler_core::task_queue::TaskQueue`]; this is its driver. Must never: wait for a worker,
 //! believe a byte that one wrote, or keep bytes that the memory budget was not charged.
 //!
-//! `body` (where bytes are), `ask` (what comes up), `give` (tasks to workers), `answers` (results and ends to askers),
-//! `body_answers` (those that askers read where they lie), `ends` (workers that leave or die, and the end of the server).
+//! `body` (where bytes are), `ask` (what comes up), `give` (tasks to workers), `answers` (results
+//! and ends to askers), `body_answers` (those that askers read where they lie), `heirs` (who
+//! inherits them), `ends` (workers that leave or die, and the end of the server).
 
 mod answers;
 mod ask;
@@ -14,6 +15,7 @@ mod body;
 mod body_answers;
 mod ends;
 mod give;
+mod heirs;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -26,11 +28,12 @@ use ostler_shm::layout::Sizes;
 use ostler_shm::record::RecordKind;
 
 use super::parts::Parts;
-use crate::options::Options;
+use crate::options::{Options, TaskResultTo};
 use answers::Answer;
 use body::{Gathered, TaskBody};
 use body_answers::BodyAnswers;
 use give::Sending;
+use heirs::Heirs;
 
 pub(super) use body::Lying;
 
@@ -47,6 +50,8 @@ pub(super) struct TaskSettings {
     payload_max: usize,
     /// Longest payload of an answer's record.
     answer_max: usize,
+    /// Answers for askers that are gone are for their successors.
+    has_heirs: bool,
 }
 
 impl TaskSettings {
@@ -57,6 +62,7 @@ impl TaskSettings {
             max_length: options.task_max_length,
             payload_max: sizes.payload_max(),
             answer_max: sizes.answer_payload_max(),
+            has_heirs: options.task_result_to == TaskResultTo::Successor,
         })
     }
 }
@@ -76,6 +82,8 @@ pub(super) struct Tasks {
     answers: VecDeque<Answer>,
     /// Answers that wait for room in the rings of their askers.
     waiting: HashMap<LaneSlot, VecDeque<Answer>>,
+    /// `None`: what is for somebody who is gone is nobody's.
+    heirs: Option<Heirs>,
     /// Answers that askers read where they lie.
     body_answers: BodyAnswers,
     /// Workers that are told to leave when everything is done.
@@ -98,6 +106,7 @@ impl Tasks {
             sending: HashMap::new(),
             answers: VecDeque::new(),
             waiting: HashMap::new(),
+            heirs: settings.has_heirs.then(Heirs::default),
             body_answers: BodyAnswers::default(),
             leaving_last: Vec::new(),
         }))
