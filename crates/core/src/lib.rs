@@ -42,6 +42,7 @@ pub mod shutdown;
 pub mod slow_request;
 pub mod succession;
 pub mod supervisor;
+pub mod task_journal;
 pub mod task_queue;
 pub mod throttle;
 pub mod timer_wheel;

@@ -1,5 +1,5 @@
-//! The bodies of the fuzz targets `framing_*` and `proxy_protocol`, on the inputs that are kept of
-//! them.
+//! The bodies of the fuzz targets `framing_*`, `proxy_protocol` and `task_journal`, on the inputs
+//! that are kept of them.
 #![allow(clippy::unwrap_used)] // a test that cannot go on
 
 #[path = "../../../fuzz/bodies/framing.rs"]
@@ -9,6 +9,9 @@ mod framing;
 #[path = "../../../fuzz/bodies/proxy_protocol.rs"]
 #[allow(clippy::indexing_slicing, missing_docs)] // a fuzz body: a panic is a finding
 mod proxy_protocol;
+#[path = "../../../fuzz/bodies/task_journal.rs"]
+#[allow(clippy::indexing_slicing, missing_docs)] // a fuzz body: a panic is a finding
+mod task_journal;
 
 /// The inputs of a target, short and few.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
@@ -24,7 +27,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 #[test]
 fn what_fuzzing_has_found_breaks_no_promise() {
     type Body = fn(&[u8]);
-    let bodies: [(&str, Body); 8] = [
+    let bodies: [(&str, Body); 9] = [
         ("framing_raw", framing::raw),
         ("framing_eof_split", framing::eof_split),
         ("framing_eof_at_end", framing::eof_at_end),
@@ -33,6 +36,7 @@ fn what_fuzzing_has_found_breaks_no_promise() {
         ("framing_resp", framing::resp),
         ("framing_stream", framing::stream),
         ("proxy_protocol", proxy_protocol::header),
+        ("task_journal", task_journal::spoilt),
     ];
     for (target, body) in bodies {
         for input in corpus(target) {
