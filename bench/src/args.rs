@@ -55,7 +55,9 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
                                       and sendfile (64 MiB to one client, against a loop; requests
                                       are MiB); base, base-4K and base-64K (BASE mode); task,
                                       task-4K and task-64K (through a task worker, called back,
-                                      waited for, or beside an echo; the reference is the echo)
+                                      waited for, or beside an echo; the reference is the echo),
+                                      task-kept (tasks that outlive the server, not synced and
+                                      synced; the reference is tasks that do not)
       --only NAME,...                 of raw, tokio, ostler and the --peer names; raw is always
                                       there
       --peer NAME=CMD                 another server; no shell; CMD prints `listening on ADDRESS`

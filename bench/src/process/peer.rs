@@ -143,6 +143,16 @@ impl Peer {
         Self::instrument(name, instrument, &settings, handler)
     }
 
+    /// The same with tasks that outlive the server, in a file beside another one.
+    pub fn ostler_kept(instrument: &Path, beside: &Path, sync: &str) -> Self {
+        let path = beside.with_file_name(format!("tasks-{sync}"));
+        let journal = format!("task_journal={}", path.display());
+        let sync_setting = format!("task_journal_sync={sync}");
+        let shape = ["listen=127.0.0.1:0", "workers=1", "reactors=1", "task_workers=1"];
+        let settings = [&shape[..], &[&journal, &sync_setting]].concat();
+        Self::instrument(&format!("ostler-kept-{sync}"), instrument, &settings, "task")
+    }
+
     /// Ostler's instrument with four workers; one call of each handler in a hundred takes 50 ms.
     pub fn ostler_slow(name: &str, instrument: &Path, dispatch: &str) -> Self {
         let dispatch = format!("dispatch={dispatch}");

@@ -62,11 +62,14 @@ pub enum Extra {
     Task4096,
     /// The same with 64 KiB.
     Task65536,
+    /// Packages through a task worker, called back, whose tasks outlive the server: not synced, and
+    /// synced, against those that do not.
+    TaskKept,
 }
 
 impl Extra {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Churn,
         Self::Depth16,
         Self::Connections1000,
@@ -88,6 +91,7 @@ impl Extra {
         Self::Task64,
         Self::Task4096,
         Self::Task65536,
+        Self::TaskKept,
     ];
 
     /// Its name on the command line and in the table.
@@ -115,6 +119,7 @@ impl Extra {
             Self::Task64 => "task",
             Self::Task4096 => "task-4K",
             Self::Task65536 => "task-64K",
+            Self::TaskKept => "task-kept",
         }
     }
 
@@ -127,6 +132,8 @@ impl Extra {
             Self::Connections1000 => Case { connections: 1_000, ..usual },
             Self::TwoByTwo | Self::SlowHandlers | Self::Tls64 | Self::Udp64 => usual,
             Self::Base64 | Self::Task64 => usual,
+            // What one sync of the disk costs is shared by all that wait for it.
+            Self::TaskKept => Case { connections: 256, ..usual },
             Self::Base4096 | Self::Task4096 => Case { size_bytes: 4_096, ..usual },
             Self::Tls65536 | Self::Base65536 | Self::Task65536 => {
                 Case { size_bytes: 65_536, ..usual }
@@ -178,6 +185,11 @@ impl Extra {
                 let ways =
                     ways.map(|way| Peer::ostler_tasks(&format!("ostler-{way}"), instrument, way));
                 return [plain].into_iter().chain(ways).chain([Peer::raw_relay(bench)]).collect();
+            }
+            Self::TaskKept => {
+                let kept = |sync| Peer::ostler_kept(instrument, &identity.certificate, sync);
+                let plain = Peer::ostler_tasks("ostler-task", instrument, "task");
+                return vec![plain, kept("never"), kept("always")];
             }
             Self::Udp64 => return vec![Peer::raw_udp(bench), Peer::ostler_udp(instrument)],
             Self::Stream => {
