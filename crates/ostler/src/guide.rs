@@ -62,6 +62,8 @@ struct Base;
 
 #[doc = include_str!("../../../docs/guide/tasks.md")]
 struct Tasks;
+#[doc = include_str!("../../../docs/guide/durable-tasks.md")]
+struct DurableTasks;
 
 #[doc = include_str!("../../../docs/guide/messages.md")]
 struct Messages;

@@ -62,6 +62,7 @@ mod error;
 #[cfg(doctest)]
 mod guide;
 mod inheritance;
+mod journal;
 mod log;
 mod manager;
 mod master;
@@ -144,8 +145,8 @@ pub use error::{
 };
 pub use options::{
     AnswerOrder, Change, ClientAuth, CrashPolicy, Dispatch, FramingKind, GroupOverflow, Harden,
-    LogFormat, LogLevel, Mode, OptionInfo, OptionKind, Options, ProxyProtocol, Refusal, SessionIds,
-    Start, TaskCrash, TaskResultTo, TlsVersion, UnknownName,
+    JournalDamage, JournalSync, LogFormat, LogLevel, Mode, OptionInfo, OptionKind, Options,
+    ProxyProtocol, Refusal, SessionIds, Start, TaskCrash, TaskResultTo, TlsVersion, UnknownName,
 };
 pub use ostler_core::brain::CloseReason;
 pub use ostler_core::framing::LengthType;

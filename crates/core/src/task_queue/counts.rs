@@ -8,6 +8,10 @@ pub struct TaskCounts {
     pub asked: u64,
     /// They were not: too many waited, or there was no such worker.
     pub refused: u64,
+    /// Those of `refused` that could not be kept.
+    pub unkept: u64,
+    /// Those of `asked` that an earlier server had left.
+    pub restored: u64,
     /// Their workers have acknowledged them.
     pub finished: u64,
     /// Their workers ended, and their askers were to be told.
@@ -35,14 +39,16 @@ impl TaskCounts {
     pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
         let Self { asked, refused, finished, failed, dropped, .. } = self;
         [asked, refused, finished, failed, dropped].into_iter().for_each(&mut *visit);
-        let Self { left, redelivered, results, unheard, .. } = self;
-        [left, redelivered, results, unheard].into_iter().for_each(visit);
+        let Self { left, redelivered, results, unheard, unkept, restored, .. } = self;
+        [left, redelivered, results, unheard, unkept, restored].into_iter().for_each(visit);
     }
 
     /// Adds the counters of another thread.
     pub const fn add(&mut self, other: &Self) {
         self.asked += other.asked;
         self.refused += other.refused;
+        self.unkept += other.unkept;
+        self.restored += other.restored;
         self.finished += other.finished;
         self.failed += other.failed;
         self.dropped += other.dropped;

@@ -11,9 +11,10 @@
 //! Whoever is given tasks is known by the place of its lane ([`LaneSlot`]); tasks are known by
 //! [`TaskId`]. One file per idea: `task` (what a task is), `slab` (where tasks are kept),
 //! `waiting` (the order of those that wait), `workers` (what each has in hand), `settle`
-//! (what a death means), `counts`.
+//! (what a death means), `kept` (tasks that outlive the server), `counts`.
 
 mod counts;
+mod kept;
 mod settle;
 mod slab;
 mod task;
@@ -23,6 +24,7 @@ mod waiting;
 mod workers;
 
 pub use counts::TaskCounts;
+pub use kept::Restored;
 pub use settle::Settled;
 pub use task::{
     Asked, Priority, TaskCrashPolicy, TaskEnd, TaskId, TaskRefusal, TaskTarget, TaskTerms,
@@ -84,6 +86,10 @@ pub struct TaskQueue<B> {
     counts: TaskCounts,
     /// Age of the next task.
     next_age: u64,
+    /// Tasks that wait until they are kept.
+    held: usize,
+    /// Numbers of kept tasks that are over.
+    settled: Vec<u64>,
 }
 
 impl<B> TaskQueue<B> {
@@ -97,6 +103,8 @@ impl<B> TaskQueue<B> {
             workers: Workers::default(),
             counts: TaskCounts::default(),
             next_age: 0,
+            held: 0,
+            settled: Vec::new(),
         }
     }
 
@@ -134,17 +142,26 @@ impl<B> TaskQueue<B> {
             return Err(refusal);
         }
         self.counts.asked += 1;
+        let id = self.insert(asked, terms, body);
+        self.begin_to_wait(id, now);
+        Ok(id)
+    }
+
+    fn insert(&mut self, asked: Asked, terms: TaskTerms, body: B) -> TaskId {
         let age = self.next_age;
         self.next_age += 1;
-        let id = self.tasks.insert(Task::new(age, asked, terms, body));
+        self.tasks.insert(Task::new(age, asked, terms, body))
+    }
+
+    fn begin_to_wait(&mut self, id: TaskId, now: Nanos) {
+        let Some(Task { age, terms, .. }) = self.tasks.get(id) else { return };
         match terms.delay_ms {
             0 => self.waiting.push_back(&mut self.tasks, id),
             delay_ms => {
                 let due = now.saturating_add(Nanos::from(delay_ms) * 1_000_000);
-                self.waiting.delay(due, age, id);
+                self.waiting.delay(due, *age, id);
             }
         }
-        Ok(id)
     }
 
     /// A task is not taken in for a reason that the queue does not know.
@@ -281,6 +298,7 @@ impl<B> TaskQueue<B> {
             worker.finish(seq);
         }
         self.counts.finished += 1;
+        self.settled.extend(task.kept_as);
         let is_wanted = task.terms.wants_result;
         Ok((task.body, ResultOf { asked: task.asked, is_wanted }))
     }
@@ -347,7 +365,7 @@ impl<B> TaskQueue<B> {
     /// Whether none waits and none is in hand; some may wait for their time.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.workers.are_idle()
+        self.held == 0 && self.waiting.is_empty() && self.workers.are_idle()
     }
 
     /// What became of all tasks so far.
@@ -358,6 +376,8 @@ impl<B> TaskQueue<B> {
 
     /// The body of every task that is left at the end of the server, which counts as left.
     pub fn drain(&mut self) -> impl Iterator<Item = (Asked, B)> {
+        self.counts.asked += self.held as u64;
+        self.held = 0;
         self.counts.left += self.tasks.len() as u64;
         self.waiting = Waiting::new(self.settings.slots);
         self.workers = Workers::default();

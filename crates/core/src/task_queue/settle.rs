@@ -79,6 +79,7 @@ impl<B> TaskQueue<B> {
 
     fn give_up(&mut self, id: TaskId, end: TaskEnd, over: &mut Vec<Settled<B>>) {
         let Some(task) = self.tasks.remove(id) else { return };
+        self.settled.extend(task.kept_as);
         let is_told = self.settings.crash_policy != TaskCrashPolicy::Drop;
         if is_told {
             self.counts.failed += 1;

@@ -89,6 +89,10 @@ pub enum TaskRefusal {
     NoSuchWorker,
     /// There is no memory for its payload.
     NoMemory,
+    /// It cannot be written to where tasks are kept.
+    NotKept,
+    /// More is to be written there than may wait for that.
+    KeptTooSlowly,
 }
 
 /// How a task ended, as its asker is told.
@@ -106,10 +110,12 @@ pub enum TaskEnd {
     ServerEnds,
     /// It ran for too long, and its worker was ended for that.
     PastDeadline,
+    /// It was taken in, which is all that its asker wants to know.
+    TakenIn,
 }
 
 impl TaskEnd {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Finished,
         Self::Refused(TaskRefusal::QueueFull),
         Self::Refused(TaskRefusal::NoSuchWorker),
@@ -118,6 +124,9 @@ impl TaskEnd {
         Self::ResultLost,
         Self::ServerEnds,
         Self::PastDeadline,
+        Self::TakenIn,
+        Self::Refused(TaskRefusal::NotKept),
+        Self::Refused(TaskRefusal::KeptTooSlowly),
     ];
 
     /// Its number, as records have it.
@@ -146,13 +155,16 @@ pub(super) struct Task<B> {
     pub(super) attempt: u16,
     /// What it causes was seen before it was finished.
     pub(super) is_exposed: bool,
+    /// The number by which it is kept, if it outlives the server.
+    pub(super) kept_as: Option<u64>,
     /// The next in its list, when it waits.
     pub(super) next: Option<TaskId>,
 }
 
 impl<B> Task<B> {
     pub(super) const fn new(age: u64, asked: Asked, terms: TaskTerms, body: B) -> Self {
-        Self { age, asked, terms, body, attempt: 0, is_exposed: false, next: None }
+        let (attempt, is_exposed, kept_as) = (0, false, None);
+        Self { age, asked, terms, body, attempt, is_exposed, kept_as, next: None }
     }
 }
 
@@ -165,7 +177,7 @@ mod tests {
         for end in TaskEnd::ALL {
             assert_eq!(TaskEnd::of_code(end.code()), Some(end));
         }
-        assert_eq!(TaskEnd::of_code(8), None);
+        assert_eq!(TaskEnd::of_code(11), None);
         for priority in Priority::ALL {
             assert_eq!(Priority::of_code(priority.code()), Some(priority));
         }

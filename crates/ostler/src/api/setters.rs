@@ -7,8 +7,9 @@ use super::builder::ServerBuilder;
 use super::framing::Framing;
 use super::port_builder::PortBuilder;
 use crate::options::{
-    AnswerOrder, CrashPolicy, Dispatch, GroupOverflow, Harden, LogFormat, LogLevel, Mode,
-    ProxyProtocol, Refusal, SessionIds, Spell, Start, TaskCrash, TaskResultTo,
+    AnswerOrder, CrashPolicy, Dispatch, GroupOverflow, Harden, JournalDamage, JournalSync,
+    LogFormat, LogLevel, Mode, ProxyProtocol, Refusal, SessionIds, Spell, Start, TaskCrash,
+    TaskResultTo,
 };
 
 /// Methods that hand a typed value on as text.
@@ -144,6 +145,14 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     /// How long a task may run before its worker is killed, in whole milliseconds; zero is for
     /// ever.
     task_deadline(time: Duration) => "task_deadline_ms";
+    /// When the disk is asked to have what was written to `task_journal`.
+    task_journal_sync(when: JournalSync) => "task_journal_sync";
+    /// How often that is under [`JournalSync::Timed`], 1 ms to a minute.
+    task_journal_sync_interval(time: Duration) => "task_journal_sync_ms";
+    /// Most bytes of tasks that wait to be written to `task_journal`, 64 KiB to 1 GiB.
+    task_journal_backlog_max(bytes: usize) => "task_journal_backlog_max";
+    /// What becomes of a server whose `task_journal` has been spoilt.
+    task_journal_damage(then: JournalDamage) => "task_journal_damage";
     /// Longest message of one process to another, 64 bytes to 64 MiB.
     message_max_length(bytes: usize) => "message_max_length";
     /// Most bytes of messages that a process has not begun to handle, 64 KiB to 1 GiB.

@@ -27,6 +27,10 @@ pub(crate) enum TaskErrorKind {
     ResultLost,
     TimedOut,
     ServerEnds,
+    NotKept,
+    KeptTooSlowly,
+    /// No error: what an asker waits for that wants to know nothing else.
+    TakenIn,
     /// The process runs no loop that takes results.
     NoLoop,
     InTaskWorker,
@@ -77,6 +81,9 @@ impl TaskErrorKind {
             TaskEnd::Refused(TaskRefusal::NoSuchWorker) => {
                 Self::NoSuchWorker { slot: u16::MAX, workers: 0 }
             }
+            TaskEnd::Refused(TaskRefusal::NotKept) => Self::NotKept,
+            TaskEnd::Refused(TaskRefusal::KeptTooSlowly) => Self::KeptTooSlowly,
+            TaskEnd::TakenIn => Self::TakenIn,
             TaskEnd::WorkerDied => Self::WorkerDied,
             TaskEnd::PastDeadline => Self::PastDeadline,
             TaskEnd::ResultLost => Self::ResultLost,
@@ -86,8 +93,15 @@ impl TaskErrorKind {
 }
 
 impl TaskError {
+    /// It is none.
+    pub(crate) const fn is_taken_in(&self) -> bool {
+        matches!(self.kind, TaskErrorKind::TakenIn)
+    }
+
     /// Too many tasks wait (`task_queue_max`), or the memory for their payloads is used up
-    /// (`memory_budget`), or the lane had no room within `send_timeout_ms`. Try again later.
+    /// (`memory_budget`), or more is to be written to `task_journal` than may wait for that
+    /// (`task_journal_backlog_max`), or the lane had no room within `send_timeout_ms`. Try again
+    /// later.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -105,7 +119,27 @@ impl TaskError {
     #[must_use]
     pub const fn is_full(&self) -> bool {
         use TaskErrorKind as Kind;
-        matches!(self.kind, Kind::QueueFull | Kind::NoMemory | Kind::LaneFull)
+        matches!(self.kind, Kind::QueueFull | Kind::NoMemory | Kind::LaneFull | Kind::KeptTooSlowly)
+    }
+
+    /// It cannot be written to `task_journal`: the disk is full, or fails. It is not run. The log
+    /// of the server says why.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ostler::{Outcome, Session, Worker};
+    /// fn order(worker: &Worker, session: &Session, order: &[u8]) -> Outcome {
+    ///     match worker.task(order).keep(Duration::from_secs(2)) {
+    ///         Ok(()) => session.send(b"we have your order\n")?,
+    ///         Err(error) if error.is_not_kept() => session.send(b"come again tomorrow\n")?,
+    ///         Err(error) => return Err(error.into()),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn is_not_kept(&self) -> bool {
+        matches!(self.kind, TaskErrorKind::NotKept)
     }
 
     /// There is no task worker in that slot, or none at all.
@@ -263,6 +297,14 @@ impl fmt::Display for TaskError {
             TaskErrorKind::ResultLost => f.write_str("`memory_budget` had no room for its result"),
             TaskErrorKind::TimedOut => f.write_str("no result came in time"),
             TaskErrorKind::ServerEnds => f.write_str("the server ends"),
+            TaskErrorKind::NotKept => f.write_str(
+                "the task cannot be written to `task_journal`: the log of the server says why",
+            ),
+            TaskErrorKind::KeptTooSlowly => f.write_str(
+                "`task_journal_backlog_max` bytes wait to be written to `task_journal` already: \
+                 try again later",
+            ),
+            TaskErrorKind::TakenIn => f.write_str("the task was taken in"),
             TaskErrorKind::NoLoop => f.write_str(
                 "results are called back in workers only: wait for the result (`wait`), or ask \
                  without one (`send`)",
@@ -302,5 +344,7 @@ mod tests {
         assert!(error(TaskErrorKind::of_end(TaskEnd::PastDeadline)).is_past_deadline());
         assert!(error(TaskErrorKind::of_end(TaskEnd::Finished)).is_unanswered());
         assert!(!error(TaskErrorKind::TimedOut).is_full());
+        assert!(error(TaskErrorKind::NotKept).is_not_kept());
+        assert!(error(TaskErrorKind::KeptTooSlowly).is_full());
     }
 }

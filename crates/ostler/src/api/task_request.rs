@@ -13,8 +13,8 @@ use super::worker::Worker;
 use crate::worker::Asker;
 
 /// A task that is to be asked: say how, and then one of [`TaskRequest::send`],
-/// [`TaskRequest::report`], [`TaskRequest::then`] and [`TaskRequest::wait`]. Until then nothing
-/// happens.
+/// [`TaskRequest::report`], [`TaskRequest::then`], [`TaskRequest::wait`] and
+/// [`TaskRequest::keep`]. Until then nothing happens.
 ///
 /// Inside a callback the task is one of its outputs: with `crash_policy = redeliver` it is asked
 /// when the package is finished, together with what was sent, or not at all.
@@ -200,6 +200,34 @@ impl<'a> TaskRequest<'a> {
         let mut results = context.wait_for_tasks(self.terms, &[self.payload], timeout);
         let result = results.pop();
         result.unwrap_or(Err(super::task_error::TaskErrorKind::TimedOut.into()))
+    }
+
+    /// Asks it, and waits until the server has taken it in; the task itself is not waited for, and
+    /// its results are thrown away. With `task_journal` it is written down then, and is run even if
+    /// the server is killed at this moment: whoever is told now can rely on it.
+    ///
+    /// As with [`TaskRequest::wait`] what was sent before is published.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ostler::{Outcome, Session, Worker};
+    /// fn order(worker: &Worker, session: &Session, order: &[u8]) -> Outcome {
+    ///     worker.task(order).keep(Duration::from_secs(2))?;
+    ///     session.send(b"we have your order\n")?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`TaskRequest::send`]; [`TaskError::is_not_kept`]; [`TaskError::is_timed_out`]: it
+    /// may be taken in later.
+    pub fn keep(self, timeout: Duration) -> Result<(), TaskError> {
+        let terms = TermsBlock { wants_acceptance: true, ..self.terms };
+        let mut ends = self.worker.context().wait_for_tasks(terms, &[self.payload], timeout);
+        match ends.pop() {
+            Some(Err(error)) if !error.is_taken_in() => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 

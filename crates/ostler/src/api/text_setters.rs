@@ -144,6 +144,17 @@ impl ServerBuilder {
         self.path("quarantine_dir", path.as_ref())
     }
 
+    /// The file in which tasks are kept until they are done, so that they outlive the server.
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().task_journal("/var/lib/shop/tasks");
+    /// # drop(builder);
+    /// ```
+    #[must_use]
+    pub fn task_journal(self, path: impl AsRef<Path>) -> Self {
+        self.path("task_journal", path.as_ref())
+    }
+
     /// The file that has the number of the master while the server runs.
     ///
     /// ```

@@ -191,6 +191,8 @@ fn log_tasks(tasks: &TaskCounts) {
         left = some(tasks.left),
         open = some(tasks.open()),
         refused = some(tasks.refused),
+        unkept = some(tasks.unkept),
+        restored = some(tasks.restored),
         redelivered = some(tasks.redelivered),
         results = some(tasks.results),
         unheard = some(tasks.unheard),

@@ -11,6 +11,7 @@ use super::ports::ListeningPorts;
 use super::start::{fail, make_addresses};
 use crate::encryption::Encryption;
 use crate::error::{Error, Result};
+use crate::journal::{JournalFile, Keeper};
 use crate::options::{Mode, Options};
 use crate::reactor::mailbox::{DatagramPart, Mailbox, Reports};
 use crate::reactor::places::Places;
@@ -66,7 +67,24 @@ pub(super) fn make_reactors(
         Reactor::new(index, settings.clone(), board, memory, mailbox, reports.clone())
     };
     let reactors = mailboxes.iter().enumerate().map(make).collect::<std::io::Result<_>>();
-    reactors.map_err(cannot_start_reactor)
+    let mut reactors: Vec<Reactor> = reactors.map_err(cannot_start_reactor)?;
+    if let Some(first) = reactors.first_mut() {
+        keep_tasks(options, first)?;
+    }
+    Ok(reactors)
+}
+
+/// Tasks outlive the server if the options name a file for them.
+fn keep_tasks(options: &Options, reactor: &mut Reactor) -> Result<()> {
+    if options.task_journal.is_empty() {
+        return Ok(());
+    }
+    let (file, left) = JournalFile::open(options)?;
+    let last_number = left.last().map_or(0, |task| task.number);
+    let backlog_max = options.task_journal_backlog_max;
+    let keeper = Keeper::start(Box::new(file), last_number, backlog_max);
+    let kept = keeper.and_then(|keeper| reactor.keep_tasks(keeper, left));
+    kept.map_err(|error| Error::start("cannot start the thread of `task_journal`", Some(error)))
 }
 
 /// Starts a thread for each reactor. Who accepts for itself is the only one; it begins at once, or

@@ -96,6 +96,26 @@ impl Options {
         })
     }
 
+    pub(super) fn journal_in_base(&self) -> Option<Contradiction> {
+        (self.mode == Mode::Base && !self.task_journal.is_empty()).then(|| Contradiction {
+            names: &["mode", "task_journal"],
+            text: "`task_journal` needs `mode = process`: with `mode = base` there are no tasks \
+                   that it could keep; leave it out"
+                .to_owned(),
+        })
+    }
+
+    /// Nobody would run what it keeps.
+    pub(super) fn journal_without_workers(&self) -> Option<Contradiction> {
+        let is_idle = self.task_workers == 0 && self.mode == Mode::Process;
+        (is_idle && !self.task_journal.is_empty()).then(|| Contradiction {
+            names: &["task_journal", "task_workers"],
+            text: "`task_journal` needs `task_workers` to be 1 or more, which run what it keeps; \
+                   or leave it out"
+                .to_owned(),
+        })
+    }
+
     /// What a port cannot have when each worker serves its own clients.
     pub(super) fn contradictions_of_base(&self, port: &PortOptions) -> Vec<Contradiction> {
         if self.mode != Mode::Base {

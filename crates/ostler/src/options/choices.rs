@@ -143,6 +143,45 @@ pub enum TaskResultTo {
     Successor,
 }
 
+/// When the disk is asked to have the tasks that were written to `task_journal`.
+///
+/// ```
+/// use ostler::{JournalSync, Server};
+///
+/// let server = Server::builder()
+///     .task_workers(4)
+///     .task_journal("/var/lib/shop/tasks")
+///     .task_journal_sync(JournalSync::Timed);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JournalSync {
+    /// Before a task is taken in: it survives the machine.
+    Always,
+    /// Every `task_journal_sync_ms`: what was taken in since may be lost with the machine, and is
+    /// not with the server.
+    Timed,
+    /// When the system thinks so.
+    Never,
+}
+
+/// What becomes of a server whose `task_journal` has been spoilt.
+///
+/// ```
+/// use ostler::{JournalDamage, Server};
+///
+/// let server = Server::builder()
+///     .task_workers(4)
+///     .task_journal("/var/lib/shop/tasks")
+///     .task_journal_damage(JournalDamage::Skip);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JournalDamage {
+    /// It does not start: somebody has to look at it.
+    Refuse,
+    /// It starts with what can be read, and keeps the spoilt file beside it.
+    Skip,
+}
+
 /// How important a line of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LogLevel {
@@ -255,6 +294,8 @@ words!(FramingKind {
 });
 words!(SessionIds { RandomStart = "random_start", Sequential = "sequential", });
 words!(GroupOverflow { Skip = "skip", Close = "close", });
+words!(JournalSync { Always = "always", Timed = "timed", Never = "never", });
+words!(JournalDamage { Refuse = "refuse", Skip = "skip", });
 words!(TaskCrash { Fail = "fail", Drop = "drop", Redeliver = "redeliver", });
 words!(TaskResultTo { Asker = "asker", Successor = "successor", });
 words!(Start { Fork = "fork", Exec = "exec", });

@@ -5,8 +5,8 @@ use super::port_options::PortOptions;
 use super::ports::NamedPort;
 use super::size::MIB;
 use super::{
-    AnswerOrder, Capabilities, Cpus, Harden, Limit, LogFormat, LogLevel, Mode, PerKind, SessionIds,
-    Start, TaskCrash, TaskResultTo,
+    AnswerOrder, Capabilities, Cpus, Harden, JournalDamage, JournalSync, Limit, LogFormat,
+    LogLevel, Mode, PerKind, SessionIds, Start, TaskCrash, TaskResultTo,
 };
 
 /// The options of a server.
@@ -64,6 +64,12 @@ pub struct Options {
     pub(crate) task_deadline_ms: u64,
     /// To whom results go whose asker is dead.
     pub(crate) task_result_to: TaskResultTo,
+    /// The file that keeps tasks; empty: they end with the server.
+    pub(crate) task_journal: String,
+    pub(crate) task_journal_sync: JournalSync,
+    pub(crate) task_journal_sync_ms: u64,
+    pub(crate) task_journal_backlog_max: usize,
+    pub(crate) task_journal_damage: JournalDamage,
     /// Longest message between processes.
     pub(crate) message_max_length: usize,
     /// Most bytes of messages that a process has not begun to handle.
@@ -271,6 +277,11 @@ impl Default for Options {
             task_attempts_max: 3,
             task_deadline_ms: 0,
             task_result_to: TaskResultTo::Asker,
+            task_journal: String::new(),
+            task_journal_sync: JournalSync::Always,
+            task_journal_sync_ms: 100,
+            task_journal_backlog_max: 16 * MIB,
+            task_journal_damage: JournalDamage::Refuse,
             message_max_length: 2 * MIB,
             message_queue_bytes: 16 * MIB,
             worker_age_max_ms: 0,

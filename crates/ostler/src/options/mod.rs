@@ -47,8 +47,8 @@ mod validate;
 pub(crate) use capabilities::Capabilities;
 pub use change::Change;
 pub use choices::{
-    FramingKind, GroupOverflow, Harden, LogFormat, LogLevel, Mode, SessionIds, Start, TaskCrash,
-    TaskResultTo,
+    FramingKind, GroupOverflow, Harden, JournalDamage, JournalSync, LogFormat, LogLevel, Mode,
+    SessionIds, Start, TaskCrash, TaskResultTo,
 };
 pub(crate) use cpus::Cpus;
 pub use fields::Options;

@@ -246,7 +246,7 @@ spelled_by_render!(bool u8 u16 u32 u64 usize);
 spelled_by_render!(super::AnswerOrder super::CrashPolicy super::Dispatch super::Harden);
 spelled_by_render!(super::LogFormat super::LogLevel super::Mode super::SessionIds super::Start);
 spelled_by_render!(super::Refusal super::ProxyProtocol super::GroupOverflow);
-spelled_by_render!(super::TaskCrash);
+spelled_by_render!(super::TaskCrash super::JournalSync super::JournalDamage);
 spelled_by_render!(super::TaskResultTo);
 spelled_by_render!(super::ClientAuth super::TlsVersion super::UnknownName);
 

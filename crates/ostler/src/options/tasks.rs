@@ -1,9 +1,10 @@
 //! What the queue of tasks takes from the options.
 
 use ostler_core::request_deadline::RequestDeadlines;
+use ostler_core::task_journal::SyncMode;
 use ostler_core::task_queue::{TaskCrashPolicy, TaskQueueSettings};
 
-use super::{Options, TaskCrash};
+use super::{JournalSync, Options, TaskCrash};
 
 impl Options {
     /// How long a task may run.
@@ -23,6 +24,15 @@ impl Options {
             },
             prefetch_ns: u64::from(self.prefetch_us) * 1_000,
             prefetch_tasks: self.prefetch_packages,
+        }
+    }
+
+    /// When the disk is asked to have what is kept.
+    pub(crate) const fn journal_sync_mode(&self) -> SyncMode {
+        match self.task_journal_sync {
+            JournalSync::Always => SyncMode::Always,
+            JournalSync::Timed => SyncMode::Every(self.task_journal_sync_ms),
+            JournalSync::Never => SyncMode::Never,
         }
     }
 }

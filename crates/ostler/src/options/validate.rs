@@ -48,6 +48,8 @@ impl Options {
             self.workers_change_in_base(),
             self.open_files_in_base(),
             self.quarantine_in_base(),
+            self.journal_in_base(),
+            self.journal_without_workers(),
             self.daemon_without_a_log(),
             not_above(
                 &["back_off_min_ms", "back_off_max_ms"],

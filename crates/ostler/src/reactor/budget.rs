@@ -71,6 +71,11 @@ impl Memory {
         self.account.charge(bytes)
     }
 
+    /// Charges bytes that were accepted already, beyond the limit if there is no room.
+    pub(super) fn charge_owed(&mut self, bytes: u64) {
+        self.account.charge_owed(bytes);
+    }
+
     /// Charged bytes are not held any more.
     #[inline]
     pub(super) fn release(&mut self, bytes: u64) {

@@ -123,6 +123,7 @@ impl Reactor {
                 Token::Pidfd(lane, mark) => dead.push((lane, mark)),
                 Token::Linger(number) => self.clients.lingerer_event(number),
                 Token::Handshake(number) => self.clients.handshake_event(number, readiness),
+                Token::Kept => self.clients.tasks_are_kept(),
                 Token::Outside(number) => self.outside.push(number),
             }
         }

@@ -10,6 +10,7 @@ const LINGER: u64 = 4;
 const HANDSHAKE: u64 = 5;
 const DATAGRAMS: u64 = 6;
 const OUTSIDE: u64 = 7;
+const KEPT: u64 = 8;
 
 /// The reactor's own mailbox.
 pub(super) const MAILBOX: u64 = 0;
@@ -29,6 +30,8 @@ pub(super) enum Token {
     Linger(u32),
     /// A connection that has no session yet, by its number.
     Handshake(u32),
+    /// Tasks are kept, or cannot be.
+    Kept,
     /// What is not the reactor's, but its thread's: by the number that the thread gave it.
     Outside(u32),
 }
@@ -77,6 +80,11 @@ pub(super) fn outside(number: u32) -> u64 {
     pack(OUTSIDE, number, 0)
 }
 
+/// The bell of the thread that keeps tasks.
+pub(super) fn kept() -> u64 {
+    pack(KEPT, 0, 0)
+}
+
 pub(super) fn unpack(token: u64) -> Token {
     let index = token as u32;
     let mark = ((token >> 32) & MARK_MASK) as u32;
@@ -87,6 +95,7 @@ pub(super) fn unpack(token: u64) -> Token {
         LINGER => Token::Linger(index),
         HANDSHAKE => Token::Handshake(index),
         OUTSIDE => Token::Outside(index),
+        KEPT => Token::Kept,
         DATAGRAMS => Token::Datagrams(index),
         _ => Token::Mailbox,
     }
@@ -109,6 +118,7 @@ mod tests {
         assert_eq!(unpack(linger(u32::MAX)), Token::Linger(u32::MAX));
         assert_eq!(unpack(handshake(7)), Token::Handshake(7));
         assert_eq!(unpack(datagrams(7)), Token::Datagrams(7));
+        assert_eq!(unpack(kept()), Token::Kept);
         assert_eq!(unpack(MAILBOX), Token::Mailbox);
     }
 

@@ -21,6 +21,14 @@ pub(crate) fn monotonic_ms() -> Millis {
     monotonic_ns() / 1_000_000
 }
 
+/// The machine's clock in milliseconds since 1970, which somebody may set.
+pub(crate) fn unix_ms() -> u64 {
+    let now = clock_gettime(ClockId::Realtime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    let nanoseconds = u64::try_from(now.tv_nsec).unwrap_or(0);
+    seconds.saturating_mul(1_000).saturating_add(nanoseconds / 1_000_000)
+}
+
 /// A moment as people of this place write it: RFC 3339 with milliseconds and the offset from UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LocalTime {

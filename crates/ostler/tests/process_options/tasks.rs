@@ -1,9 +1,12 @@
 //! Tasks.
 
-use ostler_testkit::{ServerBuilder, TestResult, TestServer};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ostler_testkit::{LogLine, ServerBuilder, TestResult, TestServer};
 
 use crate::Effect;
-use crate::talk::Talk;
+use crate::talk::{Scratch, Talk};
 
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("task_workers", task_workers_is_how_many_there_are),
@@ -14,6 +17,11 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("task_result_to", task_result_to_is_who_hears_for_a_dead_asker),
     ("task_deadline_ms", task_deadline_ms_ends_the_worker_of_a_task),
     ("task_attempts_max", task_attempts_max_is_how_often_a_task_is_started),
+    ("task_journal", task_journal_is_where_tasks_wait_for_the_next_server),
+    ("task_journal_sync", task_journal_sync_is_when_the_disk_is_asked),
+    ("task_journal_sync_ms", task_journal_sync_ms_is_how_often_the_disk_is_asked),
+    ("task_journal_backlog_max", task_journal_backlog_max_bounds_what_waits_for_the_disk),
+    ("task_journal_damage", task_journal_damage_is_whether_a_spoilt_file_is_used),
 ];
 
 /// A server with one worker of each kind, that does what is ordered.
@@ -136,5 +144,105 @@ fn task_result_to_is_who_hears_for_a_dead_asker() -> TestResult {
         let tasks = server.stop_and_report()?.tasks()?;
         assert_eq!((tasks.unheard, tasks.open()), (unheard, 0), "{tasks:?}");
     }
+    Ok(())
+}
+fn keeping(path: &Path) -> ServerBuilder {
+    foreman().set("task_journal", path.display()).set("task_journal_sync", "never")
+}
+
+#[test]
+fn task_journal_is_where_tasks_wait_for_the_next_server() -> TestResult {
+    let scratch = Scratch::new("journal-option")?;
+    let path = scratch.path("tasks");
+    for restored in [0, 1] {
+        let server = keeping(&path).start()?;
+        if restored == 0 {
+            Talk::new(&server)?.expect_answer("after 3600000 keep echo x", "kept")?;
+        }
+        let books = server.stop_and_report()?.tasks()?;
+        assert_eq!((books.restored, books.left), (restored, 1));
+    }
+    assert!(path.is_file());
+    Ok(())
+}
+
+/// How often the disk was asked while tasks were kept, for so long at least.
+fn syncs(path: &Path, set: &[(&str, &str)], time: Duration) -> TestResult<(u64, u64)> {
+    let builder = set.iter().fold(keeping(path), |builder, (name, value)| builder.set(name, value));
+    let server = builder.start()?;
+    let mut talk = Talk::new(&server)?;
+    let until = Instant::now() + time;
+    let mut tasks = 0;
+    while tasks < 5 || Instant::now() < until {
+        talk.expect_answer("keep echo x", "kept")?;
+        tasks += 1;
+    }
+    let ended = server.stop_and_report()?;
+    let lines = ended.log().lines_with("books of task_journal");
+    let books = lines.first().and_then(|line| LogLine::parse(line)).expect("books");
+    assert_eq!(books.number("kept"), Some(tasks));
+    Ok((tasks, books.number("syncs").unwrap_or(0)))
+}
+
+#[test]
+fn task_journal_sync_is_when_the_disk_is_asked() -> TestResult {
+    let scratch = Scratch::new("journal-sync")?;
+    let path = scratch.path("tasks");
+    let (_, never) = syncs(&path, &[("task_journal_sync", "never")], Duration::ZERO)?;
+    assert_eq!(never, 0);
+    let (tasks, always) = syncs(&path, &[("task_journal_sync", "always")], Duration::ZERO)?;
+    assert!(always >= tasks, "{always} for {tasks} tasks, one after another");
+    Ok(())
+}
+
+#[test]
+fn task_journal_sync_ms_is_how_often_the_disk_is_asked() -> TestResult {
+    let scratch = Scratch::new("journal-pace")?;
+    let path = scratch.path("tasks");
+    let timed = |ms| {
+        let set = [("task_journal_sync", "timed"), ("task_journal_sync_ms", ms)];
+        syncs(&path, &set, Duration::from_millis(300))
+    };
+    assert_eq!(timed("60000")?.1, 0);
+    assert!(timed("1")?.1 > 0);
+    Ok(())
+}
+
+#[test]
+fn task_journal_backlog_max_bounds_what_waits_for_the_disk() -> TestResult {
+    let scratch = Scratch::new("journal-backlog")?;
+    let path = scratch.path("tasks");
+    let text = "x".repeat(60_000);
+    for (most, is_refused) in [("1G", false), ("64K", true)] {
+        let server = keeping(&path).set("task_journal_backlog_max", most).start()?;
+        let mut talk = Talk::new(&server)?;
+        talk.say(&format!("burst 100 silent {text}"))?;
+        let lines: Vec<String> = (0..100).map(|_| talk.line()).collect::<TestResult<_>>()?;
+        assert!(lines.iter().all(|line| line.starts_with("asked")), "{lines:?}");
+        let books = server.stop_and_report()?.tasks()?;
+        assert_eq!(books.unkept > 0, is_refused, "{most}: {books:?}");
+        assert_eq!(books.asked + books.unkept, 100, "{most}: {books:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn task_journal_damage_is_whether_a_spoilt_file_is_used() -> TestResult {
+    let scratch = Scratch::new("journal-damage")?;
+    let path = scratch.path("tasks");
+    let server = keeping(&path).start()?;
+    let mut talk = Talk::new(&server)?;
+    for _ in 0..2 {
+        talk.expect_answer("after 3600000 keep echo x", "kept")?;
+    }
+    server.stop()?;
+    let mut bytes = std::fs::read(&path)?;
+    bytes[140] ^= 1;
+    std::fs::write(&path, &bytes)?;
+    let (code, text) = keeping(&path).start_expecting_failure()?;
+    assert!(code == 4 && text.contains("`task_journal_damage = skip`"), "{code} {text}");
+    let server =
+        keeping(&path).set("task_journal_damage", "skip").expect_log("is spoilt").start()?;
+    assert_eq!(server.stop_and_report()?.tasks()?.restored, 1);
     Ok(())
 }

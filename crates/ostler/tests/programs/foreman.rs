@@ -4,6 +4,7 @@
 //! * `multi MS TASK|TASK`: the same for several, answered in one line;
 //! * `then TASK`, `report TASK`, `send TASK`: answers `asked N`, and then, but for `send`, each
 //!   result as `N: RESULT` and a failure as `N: error: WHY`;
+//! * `keep TASK`: waits until it is taken in; answers `kept` or `error: WHY`;
 //! * `to SLOT ORDER`, `after MS ORDER`, `low ORDER`, `high ORDER`: the same order on other terms;
 //! * `burst N TASK`: asks N tasks with `then`; each is heard of as above;
 //! * `size N`: waits for a result of N bytes to a payload of N bytes; answers `same N`;
@@ -17,7 +18,8 @@
 //! A task says what its worker does: `echo TEXT`, `twice TEXT`, `silent`, `whoami`, `who` (has
 //! asked), `attempt`, `sleep MS`, `later MS TEXT`
 //! (sleeps before it answers), `late TEXT` (a
-//! result, and a minute of sleep), `fail`, `abort`, `append FILE TEXT`, `die FILE` (the first who
+//! result, and a minute of sleep), `start FILE` (appends its attempt), `stop FILE` (the same, and
+//! sleeps at the first), `fail`, `abort`, `append FILE TEXT`, `die FILE` (the first who
 //! comes there), `early FILE` (the same, with a result before), `big N` (a result of N bytes),
 //! `nest TASK` (waits for a task), `hostile WHAT`.
 
@@ -180,6 +182,10 @@ impl Handler for Foreman {
                 Ok(number) => say(session, &format!("asked {number}")),
                 Err(error) => say(session, &format!("error: {error}")),
             },
+            "keep" => match terms.request(worker, rest).keep(Duration::from_secs(20)) {
+                Ok(()) => say(session, "kept"),
+                Err(error) => say(session, &format!("error: {error}")),
+            },
             "size" => Self::size(worker, session, rest.parse()?),
             "part" => {
                 let len: usize = rest.split(' ').next().unwrap_or_default().parse()?;
@@ -237,6 +243,14 @@ impl Handler for Foreman {
             "whoami" => Ok(task.finish(whoami(worker).as_bytes())?),
             "who" => Ok(task.finish(task.asker().as_bytes())?),
             "attempt" => Ok(task.finish(task.attempt().to_string().as_bytes())?),
+            "start" | "stop" => {
+                let mut file = OpenOptions::new().append(true).create(true).open(rest)?;
+                file.write_all(format!("{}\n", task.attempt()).as_bytes())?;
+                if word == "stop" && task.attempt() == 1 {
+                    std::thread::sleep(Duration::from_secs(60));
+                }
+                Ok(task.finish(b"started")?)
+            }
             "sleep" => {
                 std::thread::sleep(millis(rest));
                 Ok(task.finish(b"slept")?)

@@ -1,5 +1,6 @@
 //! Rule by rule, with the events spelled out; `properties` drives random events.
 
+mod kept;
 mod properties;
 mod scale;
 

@@ -4,7 +4,7 @@ use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::field;
 use crate::options::size;
-use crate::options::{TaskCrash, TaskResultTo};
+use crate::options::{JournalDamage, JournalSync, TaskCrash, TaskResultTo};
 
 const TOPIC: &str = "Tasks";
 const MIB: u64 = size::MIB as u64;
@@ -110,5 +110,65 @@ pub(super) const ROWS: &[OptionInfo] = &[
                  (`TaskResult::is_inherited`). What had been written for the dead one went with \
                  it.",
         access: field!(task_result_to),
+    },
+    OptionInfo {
+        name: "task_journal",
+        topic: TOPIC,
+        kind: Kind::Path,
+        default: "",
+        unit: "",
+        why: "Empty = none: tasks end with the server, and cost no disk.",
+        effect: "File that keeps each task from before it is taken in until it is done, so that a \
+                 server that starts with it runs what the one before it has left, however that \
+                 ended. Made if it is not there; read and written by the master, as its user. Not \
+                 with mode = base (S13).",
+        access: field!(task_journal),
+    },
+    OptionInfo {
+        name: "task_journal_sync",
+        topic: TOPIC,
+        kind: Kind::Choice(JournalSync::WORDS),
+        default: "always",
+        unit: "",
+        why: "What is kept survives the machine, unless somebody says that the server is enough.",
+        effect: "When the disk is asked to have what was written to task_journal: before tasks are \
+                 taken in, many at once (`always`), every task_journal_sync_ms (`timed`), or when \
+                 the system does (`never`). A server that is killed loses nothing either way.",
+        access: field!(task_journal_sync),
+    },
+    OptionInfo {
+        name: "task_journal_sync_ms",
+        topic: TOPIC,
+        kind: Kind::Milliseconds { min: 1, max: 60_000 },
+        default: "100",
+        unit: "milliseconds",
+        why: "Few enough tasks to do them again by hand, and ten times a second is no load.",
+        effect: "How often the disk is asked with `task_journal_sync = timed`: what a failure of \
+                 the machine can lose.",
+        access: field!(task_journal_sync_ms),
+    },
+    OptionInfo {
+        name: "task_journal_backlog_max",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: 64 * size::KIB as u64, max: 1_024 * MIB },
+        default: "16M",
+        unit: "bytes",
+        why: "A disk that takes 100 MiB in a second needs a sixth of one; more only hides that it \
+              is too slow.",
+        effect: "Most bytes of tasks that wait to be written to task_journal; one more is refused, \
+                 unless none waits.",
+        access: field!(task_journal_backlog_max),
+    },
+    OptionInfo {
+        name: "task_journal_damage",
+        topic: TOPIC,
+        kind: Kind::Choice(JournalDamage::WORDS),
+        default: "refuse",
+        unit: "",
+        why: "Tasks that cannot be read are lost: somebody should know before the file changes.",
+        effect: "What a server does whose task_journal has bytes that were spoilt: it does not \
+                 start, and says where they are (`refuse`), or it starts with all tasks that can \
+                 be read and leaves the file as it was beside the new one (`skip`).",
+        access: field!(task_journal_damage),
     },
 ];

@@ -1,9 +1,7 @@
 //! What comes up: tasks that are asked, their results and their ends. Every record is hostile.
 
-use ostler_core::ids::{LaneSlot, ProcessKey, Slot};
-use ostler_core::task_queue::{
-    Asked, Priority, ResultOf, TaskEnd, TaskRefusal, TaskTarget, TaskTerms,
-};
+use ostler_core::ids::{LaneSlot, ProcessKey};
+use ostler_core::task_queue::{Asked, ResultOf, TaskEnd, TaskRefusal};
 use ostler_shm::consumer::Record;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;
@@ -13,6 +11,7 @@ use ostler_shm::task_terms::{TERMS_BYTES, TermsBlock};
 use super::Tasks;
 use super::answers::Answer;
 use super::body::{Gathered, Lying, TaskBody};
+use super::kept::task_terms;
 use crate::reactor::ClientSide;
 use crate::reactor::budget::Memory;
 use crate::reactor::destination::Destination;
@@ -180,27 +179,33 @@ impl Tasks {
         memory: &mut Memory,
         now: u64,
     ) -> Result<Option<TaskRefusal>, ProtocolViolation> {
-        let terms = TermsBlock::read(&terms).ok_or(ProtocolViolation("a task without terms"))?;
-        let terms = TaskTerms {
-            target: terms.slot.map_or(TaskTarget::Any, |slot| TaskTarget::Slot(Slot(slot))),
-            priority: Priority::of_code(terms.priority).unwrap_or_default(),
-            delay_ms: terms.delay_ms,
-            wants_result: terms.wants_result,
-        };
+        let block = TermsBlock::read(&terms).ok_or(ProtocolViolation("a task without terms"))?;
+        let terms = task_terms(&block);
         let charge = body.charge();
         let admitted = self
             .queue
             .admits(&terms)
+            .and_then(|()| self.room_to_keep(body.task_bytes().len()))
             .and_then(|()| if memory.charge(charge) { Ok(()) } else { Err(TaskRefusal::NoMemory) });
         if let Err(refusal) = admitted {
-            self.queue.refuse();
-            if terms.wants_result {
+            match refusal {
+                TaskRefusal::KeptTooSlowly => self.queue.refuse_to_keep(),
+                _ => self.queue.refuse(),
+            }
+            if terms.wants_result || block.wants_acceptance {
                 self.answers.push_back(Answer::end(asked, TaskEnd::Refused(refusal)));
             }
             return Ok(Some(refusal));
         }
+        if self.keeping.is_some() {
+            self.keep(asked, &block, body);
+            return Ok(None);
+        }
         let taken = self.queue.ask(asked, terms, body, now);
         ostler_core::invariant!(taken.is_ok(), "a task that is admitted is taken in");
+        if block.wants_acceptance {
+            self.answers.push_back(Answer::end(asked, TaskEnd::TakenIn));
+        }
         Ok(None)
     }
 

@@ -82,6 +82,14 @@ impl TaskBody {
         (len + TASK_OVERHEAD_BYTES) as u64
     }
 
+    /// Its bytes, without terms in front.
+    pub(super) fn task_bytes(&self) -> &[u8] {
+        match self {
+            Self::Heap(bytes) => bytes.get(TERMS_BYTES..).unwrap_or_default(),
+            Self::Lying(lying) => lying.bytes(),
+        }
+    }
+
     /// It, if workers read it from where it lies.
     pub(super) const fn lying(&self) -> Option<&Lying> {
         match self {

@@ -13,6 +13,7 @@ impl Reactor {
     /// once.
     pub(in crate::reactor) fn hand_on_tasks(&mut self) -> bool {
         let Some(tasks) = &mut self.clients.tasks else { return false };
+        tasks.tell_settled();
         let more = tasks.give(&mut self.destinations, self.clients.now);
         let found = tasks.answer(&mut self.destinations, &mut self.clients.memory);
         let leaving = tasks.take_leaving();
@@ -122,12 +123,18 @@ impl Tasks {
     /// The server is over: what is left is counted.
     pub(in crate::reactor) fn end(&mut self, memory: &mut Memory) {
         self.end_heirs(memory);
+        self.tell_settled();
         let mut left = 0_u64;
         for (_, body) in self.queue.drain() {
             memory.release(body.charge());
             left += 1;
         }
-        if left > 0 {
+        if let Some(keeping) = self.keeping.take() {
+            keeping.end();
+            if left > 0 {
+                tracing::info!(left, "tasks are kept for the next start");
+            }
+        } else if left > 0 {
             tracing::warn!(left, "tasks were not run before the server ended");
         }
     }

@@ -7,7 +7,8 @@
 //!
 //! `body` (where bytes are), `ask` (what comes up), `give` (tasks to workers), `answers` (results
 //! and ends to askers), `body_answers` (those that askers read where they lie), `heirs` (who
-//! inherits them), `ends` (workers that leave or die, and the end of the server).
+//! inherits them), `ends` (workers that leave or die, and the end of the server), `kept`
+//! (tasks that outlive the server).
 
 mod answers;
 mod ask;
@@ -16,6 +17,7 @@ mod body_answers;
 mod ends;
 mod give;
 mod heirs;
+mod kept;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -34,6 +36,7 @@ use body::{Gathered, TaskBody};
 use body_answers::BodyAnswers;
 use give::Sending;
 use heirs::Heirs;
+use kept::Keeping;
 
 pub(super) use body::Lying;
 
@@ -88,6 +91,8 @@ pub(super) struct Tasks {
     body_answers: BodyAnswers,
     /// Workers that are told to leave when everything is done.
     leaving_last: Vec<ProcessKey>,
+    /// Where tasks are kept, if they are.
+    keeping: Option<Keeping>,
 }
 
 impl Tasks {
@@ -109,6 +114,7 @@ impl Tasks {
             heirs: settings.has_heirs.then(Heirs::default),
             body_answers: BodyAnswers::default(),
             leaving_last: Vec::new(),
+            keeping: None,
         }))
     }
 

@@ -1,0 +1,59 @@
+//! Tasks that outlive the server.
+
+use super::*;
+
+fn hold(queue: &mut TaskQueue<u32>, number: u32) -> TaskId {
+    queue.hold(asked(number.into()), wanting(), number).unwrap()
+}
+
+#[test]
+fn a_task_is_given_to_nobody_before_it_is_kept() {
+    let mut queue = queue(TaskCrashPolicy::Fail, 1);
+    let (first, second) = (hold(&mut queue, 1), hold(&mut queue, 2));
+    assert_eq!((gifts(&mut queue, 0), queue.len(), queue.is_idle()), (vec![], 2, false));
+    assert_eq!(queue.is_kept(first, 71, 0), Some((asked(1), &1)));
+    assert_eq!(queue.is_kept(first, 71, 0), None, "once");
+    assert_eq!(gifts(&mut queue, 0), [(0, 1)]);
+    assert_eq!(queue.is_not_kept(second), Some((asked(2), 2)));
+    assert_eq!(queue.is_not_kept(first), None, "it is kept");
+    queue.finish(lane(0), 1, ALL).unwrap();
+    assert_eq!(queue.take_settled(), [71]);
+    assert_eq!(queue.take_settled(), []);
+    let counts = queue.counts();
+    assert_eq!((counts.asked, counts.finished, counts.refused, counts.unkept), (1, 1, 1, 1));
+    assert!(queue.is_empty() && queue.is_idle());
+}
+
+#[test]
+fn a_kept_task_that_fails_with_its_worker_is_settled() {
+    let mut queue = queue(TaskCrashPolicy::Fail, 1);
+    let id = hold(&mut queue, 1);
+    queue.is_kept(id, 9, 0);
+    gifts(&mut queue, 0);
+    let mut over = Vec::new();
+    queue.worker_died(lane(0), 0, true, &mut over);
+    assert_eq!((over.len(), queue.take_settled()), (1, vec![9]));
+}
+
+#[test]
+fn what_an_earlier_server_left_is_run_beyond_every_bound_and_nobody_waits_for_it() {
+    let settings = TaskQueueSettings { tasks_max: 1, ..settings(TaskCrashPolicy::Fail) };
+    let mut queue = TaskQueue::new(settings);
+    queue.worker_serves(lane(0), Slot(0));
+    for number in 1..=2_u32 {
+        let target = TaskTarget::Slot(Slot(9));
+        let terms = TaskTerms { target, ..wanting() };
+        let kept_as = u64::from(number);
+        queue.restore(Restored { kept_as, attempt: 3, terms, body: number }, 0);
+    }
+    assert!(queue.hold(asked(3), wanting(), 3).is_err(), "the bound is for who asks");
+    let gift = queue.next_gift(0).unwrap();
+    assert_eq!((gift.attempt, gift.asked.number), (3, 1));
+    queue.written(&gift, 64);
+    assert!(!queue.result(lane(0), gift.seq, ALL).unwrap().is_wanted);
+    queue.finish(lane(0), gift.seq, ALL).unwrap();
+    assert_eq!(queue.take_settled(), [1]);
+    assert_eq!((queue.counts().restored, queue.counts().open()), (2, 1));
+    assert_eq!(queue.drain().count(), 1);
+    assert_eq!(queue.take_settled(), [], "what is left is not settled");
+}

@@ -1,0 +1,325 @@
+//! The file of `task_journal` while the server runs.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use ostler_core::Millis;
+use ostler_core::task_journal::{FileHeader, JournalWriter, Key, StoredTask, SyncPace, read_task};
+
+use super::{NotStored, TaskStore, TaskToKeep};
+use crate::sys::{clock, random};
+
+/// A file that could not be written anew is tried again so much later.
+const RETRY_MS: Millis = 1_000;
+/// Bytes that are written at once when a file is written anew.
+const PIECE_BYTES: usize = 1024 * 1024;
+
+/// The file.
+pub(crate) struct JournalFile {
+    path: PathBuf,
+    /// The name of the server.
+    name: String,
+    /// Locked as long as it is open.
+    file: File,
+    writer: JournalWriter,
+    pace: SyncPace,
+    counts: Counts,
+    /// A new file is not tried before.
+    retry_at: Option<Millis>,
+    /// What is to be written; kept for its memory.
+    scratch: Vec<u8>,
+    /// The next write ends with an error behind so many bytes.
+    #[cfg(test)]
+    breaks_at: Option<usize>,
+}
+
+/// What was done so far.
+#[derive(Default)]
+struct Counts {
+    /// Tasks that are kept.
+    kept: u64,
+    /// Writes of them, and of what was settled.
+    groups: u64,
+    bytes: u64,
+    /// How often the disk was asked to have it.
+    syncs: u64,
+    rewrites: u64,
+    failures: u64,
+}
+
+impl Counts {
+    fn log(&self) {
+        let Self { kept, groups, bytes, syncs, rewrites, failures } = self;
+        tracing::info!(kept, groups, bytes, syncs, rewrites, failures, "books of task_journal");
+    }
+}
+
+impl JournalFile {
+    /// Makes the file at `path` anew, with these tasks, and puts it into place.
+    pub(super) fn make<'a>(
+        path: PathBuf,
+        name: String,
+        tasks: impl Iterator<Item = StoredTask<'a>>,
+        pace: SyncPace,
+    ) -> io::Result<Self> {
+        let (file, writer) = make_new(&path, &name, |write| {
+            for task in tasks {
+                write(task)?;
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            path,
+            name,
+            file,
+            writer,
+            pace,
+            counts: Counts::default(),
+            retry_at: None,
+            scratch: Vec::new(),
+            #[cfg(test)]
+            breaks_at: None,
+        })
+    }
+
+    /// Makes a new file of the tasks that are not settled, if that is due and possible.
+    fn rewrite_if_wanted(&mut self) -> Result<(), NotStored> {
+        if !self.writer.wants_rewriting() {
+            return Ok(());
+        }
+        let now = clock::monotonic_ms();
+        let result = if self.retry_at.is_some_and(|at| now < at) {
+            Err("it cannot be written anew, which is tried again in a second".to_owned())
+        } else {
+            let result = self.rewrite();
+            self.retry_at = result.is_err().then_some(now + RETRY_MS);
+            result
+        };
+        // One that is only too long goes on as it is.
+        if self.writer.is_broken() { result } else { Ok(()) }
+    }
+
+    fn rewrite(&mut self) -> Result<(), NotStored> {
+        let (key, old, writer) = (self.writer.key(), &self.file, &self.writer);
+        let mut lost = 0_u64;
+        let made = make_new(&self.path, &self.name, |write| {
+            let mut bytes = Vec::new();
+            for place in writer.places() {
+                bytes.resize(place.len, 0);
+                old.read_exact_at(&mut bytes, place.offset)?;
+                match read_task(key, place.offset, &bytes) {
+                    Some(task) => write(task)?,
+                    None => lost += 1,
+                }
+            }
+            Ok(())
+        });
+        let (file, writer) = made.map_err(|error| format!("it cannot be written anew: {error}"))?;
+        if lost > 0 {
+            let path = self.path.display();
+            tracing::error!(%path, lost, "kept tasks were spoilt on the disk");
+        }
+        self.file = file;
+        self.writer = writer;
+        self.counts.rewrites += 1;
+        self.pace.synced();
+        Ok(())
+    }
+
+    /// The file has to be where the next server looks for it.
+    fn check_place(&mut self) -> Result<(), NotStored> {
+        match is_named(&self.file, &self.path) {
+            Named::Ours => {}
+            Named::Nothing => self.writer.broke(),
+            Named::Other => return Err("another file has its place".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn write_group(&mut self, tasks: &[TaskToKeep]) -> Result<(), NotStored> {
+        let mut out = std::mem::take(&mut self.scratch);
+        out.clear();
+        let stored = tasks.iter().map(|task| StoredTask {
+            number: task.number,
+            attempt: 0,
+            due_unix_ms: task.due_unix_ms,
+            body: &task.body,
+        });
+        self.writer.compose(stored, &mut out);
+        let written = self.write(&out, !tasks.is_empty() && self.pace.is_before_answers());
+        out.shrink_to(PIECE_BYTES);
+        self.scratch = out;
+        if written.is_err() {
+            self.writer.failed();
+            if self.file.set_len(self.writer.length()).is_err() {
+                self.writer.broke();
+            }
+        }
+        written.map_err(|error| error.to_string())
+    }
+
+    /// The next write ends behind so many bytes, as on a full disk.
+    #[cfg(test)]
+    pub(super) const fn break_next_write(&mut self, at: usize) {
+        self.breaks_at = Some(at);
+    }
+
+    fn write(&mut self, out: &[u8], syncs: bool) -> io::Result<()> {
+        if out.is_empty() {
+            return Ok(());
+        }
+        #[cfg(test)]
+        if let Some(at) = self.breaks_at.take() {
+            self.file.write_all_at(out.get(..at).unwrap_or(out), self.writer.length())?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.write_all_at(out, self.writer.length())?;
+        self.counts.groups += 1;
+        self.counts.bytes += out.len() as u64;
+        if !syncs {
+            self.writer.stands();
+            self.pace.wrote(clock::monotonic_ms());
+            return Ok(());
+        }
+        self.counts.syncs += 1;
+        if let Err(error) = self.file.sync_data() {
+            // What the disk has of it now nobody knows, and a second attempt would not tell.
+            self.writer.broke();
+            return Err(error);
+        }
+        self.writer.stands();
+        self.writer.synced();
+        self.pace.synced();
+        Ok(())
+    }
+}
+
+impl TaskStore for JournalFile {
+    fn commit(&mut self, tasks: &[TaskToKeep], settled: &[u64]) -> Result<(), NotStored> {
+        self.writer.settle(settled.iter().copied());
+        let place = self.check_place().and_then(|()| self.rewrite_if_wanted());
+        let result = place.and_then(|()| self.write_group(tasks));
+        match result {
+            Ok(()) => self.counts.kept += tasks.len() as u64,
+            Err(_) => self.counts.failures += 1,
+        }
+        result
+    }
+
+    fn due(&self) -> Option<Millis> {
+        let owed = self.writer.owes().then(|| clock::monotonic_ms() + RETRY_MS);
+        [self.pace.due(), owed].into_iter().flatten().min()
+    }
+
+    fn tend(&mut self) -> Result<(), NotStored> {
+        let now = clock::monotonic_ms();
+        if self.writer.owes() {
+            self.commit(&[], &[])?;
+        }
+        if self.pace.due().is_none_or(|due| now < due) {
+            return Ok(());
+        }
+        self.pace.synced();
+        self.counts.syncs += 1;
+        match self.file.sync_data() {
+            Ok(()) => {
+                self.writer.synced();
+                Ok(())
+            }
+            Err(error) => {
+                self.writer.broke();
+                self.rewrite_if_wanted().map_err(|_| error.to_string())
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.counts.log();
+        let mut out = Vec::new();
+        if self.writer.is_broken() || self.file.sync_data().is_err() {
+            return;
+        }
+        self.writer.synced();
+        self.writer.close(&mut out);
+        // Without it the end only looks like that of a server that was killed.
+        let _ = self.file.write_all_at(&out, self.writer.length());
+        let _ = self.file.sync_data();
+    }
+}
+
+/// A new file beside `path`, with what `fill` writes, locked, and then in its place.
+fn make_new(
+    path: &Path,
+    name: &str,
+    fill: impl FnOnce(&mut dyn FnMut(StoredTask<'_>) -> io::Result<()>) -> io::Result<()>,
+) -> io::Result<(File, JournalWriter)> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    // Left by a server that was killed in this moment: who has the lock of the file has this one.
+    let _ = std::fs::remove_file(&new);
+    let made = write_new(&new, name, fill).and_then(|made| {
+        std::fs::rename(&new, path)?;
+        Ok(made)
+    });
+    if made.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    let made = made?;
+    sync_directory(path)?;
+    Ok(made)
+}
+
+fn write_new(
+    new: &Path,
+    name: &str,
+    fill: impl FnOnce(&mut dyn FnMut(StoredTask<'_>) -> io::Result<()>) -> io::Result<()>,
+) -> io::Result<(File, JournalWriter)> {
+    let flags = libc::O_NOFOLLOW;
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create_new(true).mode(0o600).custom_flags(flags);
+    let file = file.open(new)?;
+    file.try_lock().map_err(io::Error::from)?;
+    let key = Key(random::seed()?, random::seed()?);
+    let mut writer = JournalWriter::new(key);
+    let mut out = FileHeader { key, name: name.to_owned() }.to_bytes().to_vec();
+    let mut at = 0;
+    fill(&mut |task| {
+        writer.compose([task], &mut out);
+        writer.stands();
+        if out.len() >= PIECE_BYTES {
+            file.write_all_at(&out, at)?;
+            at += out.len() as u64;
+            out.clear();
+        }
+        Ok(())
+    })?;
+    file.write_all_at(&out, at)?;
+    file.sync_all()?;
+    writer.synced();
+    Ok((file, writer))
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// What a path names.
+pub(super) enum Named {
+    Ours,
+    Nothing,
+    Other,
+}
+
+pub(super) fn is_named(file: &File, path: &Path) -> Named {
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(this), Ok(named)) if (this.dev(), this.ino()) == (named.dev(), named.ino()) => {
+            Named::Ours
+        }
+        (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => Named::Nothing,
+        _ => Named::Other,
+    }
+}

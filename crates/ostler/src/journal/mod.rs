@@ -1,0 +1,60 @@
+//! Tasks that outlive the server: where they are kept, and the thread that does it.
+//!
+//! **Responsible for:** the file of `task_journal` ([`JournalFile`]): opening it, or saying what is
+//! wrong with it, and writing groups of tasks; the thread that does so beside the reactors
+//! ([`Keeper`]). What stands in the file is decided by [`ostler_core::task_journal`].
+//!
+//! **Must never:** let a reactor wait for a disk, say that a task is kept that is not, or end the
+//! server because of a disk. (`docs/decisions/51-tasks-are-kept-in-a-log.md`)
+//!
+//! `file` (the file while the server runs), `opening` (at the start), `keeper` (the thread and the
+//! way to it).
+
+mod file;
+mod keeper;
+mod opening;
+#[cfg(test)]
+mod tests;
+
+use ostler_core::Millis;
+
+pub(crate) use file::JournalFile;
+pub(crate) use keeper::{Answer, Keeper};
+
+/// A task that is to be kept.
+#[derive(Debug)]
+pub(crate) struct TaskToKeep {
+    pub(crate) number: u64,
+    /// Milliseconds since 1970; 0: at once.
+    pub(crate) due_unix_ms: u64,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A task that an earlier server has left.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct LeftTask {
+    pub(crate) number: u64,
+    /// How often it may have been started before.
+    pub(crate) attempt: u16,
+    pub(crate) due_unix_ms: u64,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why a group is not kept, as the log says it.
+pub(crate) type NotStored = String;
+
+/// Where tasks are kept. One thread calls it; it may take its time.
+pub(crate) trait TaskStore: Send {
+    /// Keeps all of these tasks, or none, and forgets those that are settled; also those of a group
+    /// before that failed.
+    fn commit(&mut self, tasks: &[TaskToKeep], settled: &[u64]) -> Result<(), NotStored>;
+
+    /// When [`TaskStore::tend`] is to be called, on the monotonic clock.
+    fn due(&self) -> Option<Millis>;
+
+    /// Does what is due besides groups.
+    fn tend(&mut self) -> Result<(), NotStored>;
+
+    /// The server ends in order: nothing follows.
+    fn close(&mut self);
+}

@@ -1,0 +1,244 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+
+use super::*;
+use crate::options::Options;
+
+/// A path in a directory of its own, which is removed at the end.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("journal-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("tasks")
+    }
+
+    fn options(&self, more: &[(&str, &str)]) -> Options {
+        let mut options = Options::default();
+        let path = self.file().display().to_string();
+        for (name, value) in [("task_journal", path.as_str()), ("name", "shop")].iter().chain(more)
+        {
+            options.set(name, value).unwrap();
+        }
+        options
+    }
+
+    fn open(&self) -> (JournalFile, Vec<LeftTask>) {
+        JournalFile::open(&self.options(&[])).unwrap()
+    }
+
+    fn error(&self, more: &[(&str, &str)]) -> String {
+        JournalFile::open(&self.options(more)).err().unwrap().to_string()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn task(number: u64, len: usize) -> TaskToKeep {
+    TaskToKeep { number, due_unix_ms: number, body: vec![number as u8; len] }
+}
+
+fn numbers(left: &[LeftTask]) -> Vec<(u64, u16)> {
+    left.iter().map(|task| (task.number, task.attempt)).collect()
+}
+
+#[test]
+fn what_is_not_settled_is_left_to_the_next_server_and_may_have_been_started() {
+    let place = Place::new();
+    let (mut file, left) = place.open();
+    assert_eq!(left, []);
+    file.commit(&[task(1, 10), task(2, 0), task(3, 5_000)], &[]).unwrap();
+    file.commit(&[task(4, 1)], &[2]).unwrap();
+    drop(file);
+    let (mut file, left) = place.open();
+    assert_eq!(numbers(&left), [(1, 1), (3, 1), (4, 1)]);
+    assert_eq!((left[1].body.as_slice(), left[1].due_unix_ms), ([3; 5_000].as_slice(), 3));
+    file.commit(&[], &[1, 4]).unwrap();
+    file.close();
+    drop(file);
+    assert_eq!(numbers(&place.open().1), [(3, 2)]);
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_told_with_what_to_do() {
+    let place = Place::new();
+    let (mut file, _) = place.open();
+    assert!(place.error(&[]).contains("another server runs with it"));
+    file.commit(&[task(1, 100), task(2, 100)], &[]).unwrap();
+    file.close();
+    drop(file);
+    assert!(place.error(&[("name", "inn")]).contains("set `name = shop`"));
+    assert!(place.error(&[("task_queue_max", "1")]).contains("raise `task_queue_max`"));
+    let good = std::fs::read(place.file()).unwrap();
+    for (at, words) in [
+        (0, "a file of something else"),
+        (12, "of version 0"),
+        (50, "its first 128 bytes are spoilt"),
+        (200, "the first of them at byte 128; 1 tasks can be read"),
+    ] {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        std::fs::write(place.file(), bad).unwrap();
+        let error = place.error(&[]);
+        assert!(error.contains(words) && error.contains("tasks"), "{error}");
+    }
+    std::fs::write(place.file(), &good[..60]).unwrap();
+    assert!(place.error(&[]).contains("ends at byte 60"));
+    std::fs::remove_file(place.file()).unwrap();
+    std::fs::create_dir(place.file()).unwrap();
+    assert!(place.error(&[]).contains("is no file"));
+    std::fs::remove_dir(place.file()).unwrap();
+    std::os::unix::fs::symlink("elsewhere", place.file()).unwrap();
+    assert!(place.error(&[]).contains("symbolic link"));
+    let nowhere = place.0.join("none/tasks").display().to_string();
+    let error = place.error(&[("task_journal", &nowhere)]);
+    assert!(error.contains("its directory has to exist"), "{error}");
+    let error = place.error(&[("task_journal", "/proc/tasks")]);
+    assert!(error.contains("cannot be"), "{error}");
+}
+
+#[test]
+fn a_spoilt_file_is_kept_beside_the_one_with_the_rest() {
+    let place = Place::new();
+    let (mut file, _) = place.open();
+    file.commit(&[task(1, 100), task(2, 100), task(3, 100)], &[]).unwrap();
+    file.close();
+    drop(file);
+    let mut bad = std::fs::read(place.file()).unwrap();
+    bad[400] ^= 1;
+    std::fs::write(place.file(), &bad).unwrap();
+    let options = place.options(&[("task_journal_damage", "skip")]);
+    let (file, left) = JournalFile::open(&options).unwrap();
+    assert_eq!(numbers(&left), [(1, 1), (3, 1)]);
+    drop(file);
+    let names = std::fs::read_dir(&place.0).unwrap().map(|it| it.unwrap().path());
+    let spoilt: Vec<_> = names.filter(|it| it.display().to_string().contains("spoilt")).collect();
+    assert_eq!(std::fs::read(&spoilt[0]).unwrap(), bad, "as it was");
+    assert_eq!(numbers(&place.open().1), [(1, 2), (3, 2)], "the new one is whole");
+}
+
+#[test]
+fn a_file_that_is_taken_away_is_made_again_and_anothers_is_left_alone() {
+    let place = Place::new();
+    let (mut file, _) = place.open();
+    file.commit(&[task(1, 10)], &[]).unwrap();
+    std::fs::remove_file(place.file()).unwrap();
+    file.commit(&[task(2, 10)], &[]).unwrap();
+    std::fs::rename(place.file(), place.0.join("moved")).unwrap();
+    std::fs::write(place.file(), b"mine").unwrap();
+    assert!(file.commit(&[task(3, 10)], &[1]).unwrap_err().contains("another file"));
+    assert_eq!(std::fs::read(place.file()).unwrap(), b"mine");
+    std::fs::remove_file(place.file()).unwrap();
+    file.commit(&[], &[]).unwrap();
+    drop(file);
+    assert_eq!(numbers(&place.open().1), [(2, 1)], "1 was settled, 3 was refused");
+}
+
+#[test]
+fn a_long_file_of_settled_tasks_becomes_a_short_one() {
+    let place = Place::new();
+    let (mut file, _) = place.open();
+    file.commit(&[task(1, 7)], &[]).unwrap();
+    for number in 2..=20 {
+        file.commit(&[task(number, 1 << 20)], &[number - 1].map(|it| if it == 1 { 0 } else { it }))
+            .unwrap();
+    }
+    assert!(std::fs::metadata(place.file()).unwrap().len() < 18 << 20);
+    drop(file);
+    assert_eq!(numbers(&place.open().1), [(1, 1), (20, 1)]);
+}
+
+/// A disk that takes nothing refuses those tasks and no others.
+#[test]
+fn what_finds_no_room_is_refused_and_what_is_settled_is_still_owed() {
+    let place = Place::new();
+    let (mut file, _) = place.open();
+    file.commit(&[task(1, 10), task(2, 10)], &[]).unwrap();
+    let before = std::fs::read(place.file()).unwrap();
+    file.break_next_write(30);
+    assert!(file.commit(&[task(3, 100)], &[1]).is_err());
+    assert_eq!(std::fs::read(place.file()).unwrap(), before, "half a record is taken back");
+    assert!(file.due().is_some(), "1 is to be forgotten");
+    file.tend().unwrap();
+    file.commit(&[task(4, 10)], &[]).unwrap();
+    drop(file);
+    assert_eq!(numbers(&place.open().1), [(2, 1), (4, 1)]);
+}
+
+/// The keys of two files differ: a record of one is none in the other.
+#[test]
+fn a_new_file_does_not_take_over_bytes_of_an_old_one() {
+    let place = Place::new();
+    let (mut file, _) = place.open();
+    file.commit(&[task(1, 10)], &[]).unwrap();
+    let old = std::fs::read(place.file()).unwrap();
+    drop(file);
+    drop(place.open());
+    let new = std::fs::File::options().write(true).open(place.file()).unwrap();
+    new.write_all_at(&old[128..], 128).unwrap();
+    assert_eq!(numbers(&place.open().1), []);
+}
+
+/// A disk that takes its time: it says what it is given, and waits to be told how that ends.
+struct Slow {
+    given: mpsc::Sender<(usize, Vec<u64>)>,
+    ends: mpsc::Receiver<bool>,
+}
+
+impl TaskStore for Slow {
+    fn commit(&mut self, tasks: &[TaskToKeep], settled: &[u64]) -> Result<(), NotStored> {
+        self.given.send((tasks.len(), settled.to_vec())).unwrap();
+        if self.ends.recv().unwrap() { Ok(()) } else { Err("told to".to_owned()) }
+    }
+
+    fn due(&self) -> Option<Millis> {
+        None
+    }
+
+    fn tend(&mut self) -> Result<(), NotStored> {
+        Ok(())
+    }
+
+    fn close(&mut self) {}
+}
+
+#[test]
+fn what_comes_while_the_disk_is_busy_is_the_next_group_and_nobody_waits() {
+    let (given, gifts) = mpsc::channel();
+    let (end, ends) = mpsc::channel();
+    let mut keeper = Keeper::start(Box::new(Slow { given, ends }), 70, 1_000).unwrap();
+    assert!(keeper.has_room(5_000), "one that is alone is never too long");
+    assert_eq!(keeper.keep(0, vec![0; 100]), 71);
+    assert_eq!(gifts.recv().unwrap(), (1, vec![]));
+    assert_eq!((keeper.keep(0, vec![0; 600]), keeper.keep(0, vec![])), (72, 73));
+    keeper.settle(vec![5, 6]);
+    assert!(!keeper.has_room(300) && keeper.has_room(50));
+    assert_eq!(keeper.take_answers(), []);
+    end.send(true).unwrap();
+    assert_eq!(gifts.recv().unwrap(), (2, vec![5, 6]), "together");
+    end.send(false).unwrap();
+    let mut answers = Vec::new();
+    while answers.len() < 2 {
+        answers.extend(keeper.take_answers());
+        std::thread::yield_now();
+    }
+    let expected = [Answer { last: 71, is_kept: true }, Answer { last: 73, is_kept: false }];
+    assert_eq!(answers, expected);
+    keeper.end();
+    assert!(keeper.has_room(5_000));
+}
