@@ -109,6 +109,96 @@ condemned! {
     a_part_of_a_message_that_continues_nothing_is_condemned: "to_group_part",
 }
 
+/// A package that lies in the ring, and one that lies in the area for long ones.
+const LENGTHS: [usize; 2] = [200, 100_000];
+
+/// Where the length of a package stands in it: behind the longest command.
+const LENGTH_AT: usize = 60;
+
+/// A command of `len` bytes: a line, or with its length in it.
+fn command(text: &str, len: usize) -> Vec<u8> {
+    let mut bytes = format!("{text:<LENGTH_AT$}").into_bytes();
+    bytes.extend((len as u32).to_be_bytes().map(|byte| if len > 255 { byte } else { b' ' }));
+    bytes.resize(len - 1, b' ');
+    bytes.push(b'\n');
+    bytes
+}
+
+/// The number of the villain's package at the lane, behind its connect event.
+const OWN: u64 = 2;
+
+/// A server with one worker, which says that a reply lies in a package in its hand, of `len` bytes;
+/// `offset` and `total` say where. Behind it the client that asked for this.
+fn refers(len: usize, cause: u64, offset: u32, total: u32) -> TestResult<(TestServer, Talk)> {
+    let server = small_probe().expect_log("worker wrote nonsense").expect_log("worker died");
+    let server = server.expect_log("before it served");
+    let server = match len {
+        ..256 => server,
+        _ => server
+            .set("framing", "length")
+            .set("package_length_type", "N")
+            .set("package_length_offset", LENGTH_AT)
+            .set("package_body_offset", 0),
+    };
+    let server = server.start()?;
+    let mut villain = Talk::new(&server)?;
+    let harm = format!("hostile refer 1 {cause} {offset} {total}");
+    villain.client.send(&command(&harm, len))?;
+    Ok((server, villain))
+}
+
+/// Such a reply is none: nothing of it is written, and the worker is condemned, for these words.
+fn is_refused(len: usize, cause: u64, offset: u32, total: u32, why: &str) -> TestResult {
+    let what = format!("{len}: {cause} {offset} {total}");
+    let (server, villain) = refers(len, cause, offset, total)?;
+    villain.expect_closed();
+    let line = server.wait_for_log("worker wrote nonsense, condemned")?;
+    assert!(line.contains(why), "{what}: {line}");
+    server.wait_for_log("worker died")?;
+    let mut other = Talk::new(&server)?;
+    other.client.send(&command("id", len))?;
+    other.line()?;
+    drop(other);
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.detail("closed_worker_condemned"), 1, "{what}: {books}");
+    Ok(())
+}
+
+#[test]
+fn a_reference_is_written_as_far_as_its_package_reaches() -> TestResult {
+    for len in LENGTHS {
+        let (server, mut villain) = refers(len, OWN, 0, 7)?;
+        assert_eq!(villain.bytes(7)?, b"hostile", "{len}");
+        server.worker(0).kill();
+        villain.expect_closed();
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_reference_beyond_its_package_is_condemned() -> TestResult {
+    for len in LENGTHS {
+        let all = len as u32;
+        for (offset, total) in
+            [(0, all + 1), (all, 1), (all + 1, 0), (1, all), (u32::MAX, 2), (2, u32::MAX)]
+        {
+            is_refused(len, OWN, offset, total, "outside its delivery")?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_reference_to_what_is_not_in_hand_is_condemned() -> TestResult {
+    for len in LENGTHS {
+        for cause in [0, OWN - 1, OWN + 1, u64::MAX] {
+            is_refused(len, cause, 0, 7, "not in hand")?;
+        }
+    }
+    Ok(())
+}
+
 /// A package that waits at the villain, unstarted, must not be lost to space that it frees behind
 /// its back.
 #[test]

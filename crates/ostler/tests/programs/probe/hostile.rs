@@ -215,6 +215,15 @@ impl Harm {
                 total: u32::MAX,
                 ..good
             },
+            // A reply that is a part of this delivery: its number, where it begins, how long it is.
+            "refer" => Header {
+                kind: RecordKind::OutReference as u8,
+                subject: call.session.id(),
+                cause: rest.number(),
+                part_offset: rest.number() as u32,
+                total: rest.number() as u32,
+                ..good
+            },
             // Marks that are the reactor's own, and one that is set and taken away at once.
             "mark" => Header {
                 kind: RecordKind::Mark as u8,
