@@ -71,6 +71,7 @@ mod file {
     use crate::layout::{BOARD_MAGIC, PAGE, PROTOCOL};
     use crate::mapping::{self, Mapping, Writer};
     use crate::session_ids::SessionIds;
+    use crate::session_traffic::SessionTraffic;
     use crate::sessions::{Entry, EntryHead, Home, Peer, SessionRecord};
     use crate::sync::{AtomicU64, Ordering};
     use rustix::fd::{AsFd, OwnedFd};
@@ -298,6 +299,12 @@ mod file {
         #[must_use]
         pub fn session(&self, session: u64) -> Option<SessionRecord> {
             self.entry(session)?.read().filter(|record| record.session == session)
+        }
+
+        /// What came and went with a session; `None` when it is gone.
+        #[must_use]
+        pub fn traffic(&self, session: u64) -> Option<SessionTraffic> {
+            self.entry(session)?.traffic(session)
         }
 
         /// Where a session lives in the master; `None` when it is gone. Cheap; see

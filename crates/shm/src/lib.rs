@@ -42,6 +42,7 @@ pub mod record;
 pub mod ring;
 pub mod session_ids;
 pub(crate) mod session_peer;
+pub mod session_traffic;
 pub mod sessions;
 pub mod shared;
 pub mod sleep;

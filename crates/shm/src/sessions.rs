@@ -9,9 +9,10 @@ pub use crate::session_peer::{Peer, UnixPeer};
 use crate::session_peer::{pack_peer, unpack_peer};
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// Words of the first two lines of an entry (128 bytes); the state follows them.
-const HEAD_WORDS: usize = 16;
-/// Words of the first line, which tell of the session; those of its streams are in the second.
+/// Words of the first three lines of an entry (192 bytes); the state follows them.
+const HEAD_WORDS: usize = 24;
+/// Words of the first line, which tell of the session; those of its streams are in the second, and
+/// what came and went (`session_traffic`) in the third.
 const RECORD_WORDS: usize = 8;
 /// The longest state that a board can be made for, bytes: every entry of the table has room for
 /// it. It is meant for a name, a room, a cursor; larger things belong into a store of the
@@ -184,6 +185,9 @@ pub struct SessionRecord {
 }
 
 impl<'a> Entry<'a> {
+    /// The word in which the session's id stands.
+    pub(crate) const ID_WORD: usize = ID;
+
     /// The entry that these words are.
     pub(crate) const fn new(head: &'a EntryHead, state: &'a [AtomicU64]) -> Self {
         Self { head, state }
@@ -207,11 +211,11 @@ impl<'a> Entry<'a> {
         self.word(SEQUENCE).store((sequence | 1) + 1, Ordering::Release);
     }
 
-    fn set(&self, index: usize, value: u64) {
+    pub(crate) fn set(&self, index: usize, value: u64) {
         self.word(index).store(value, Ordering::Relaxed);
     }
 
-    fn get(&self, index: usize) -> u64 {
+    pub(crate) fn get(&self, index: usize) -> u64 {
         self.word(index).load(Ordering::Relaxed)
     }
 
@@ -233,6 +237,7 @@ impl<'a> Entry<'a> {
             entry.set(CONNECTED, connected_at_ns);
             entry.set(STATE, 0);
             entry.set(STREAM_OWNER, 0);
+            entry.clear_traffic();
             // Release: who finds the id finds the session's home, or that of a later one.
             entry.word(ID).store(session, Ordering::Release);
         });
@@ -268,7 +273,7 @@ impl<'a> Entry<'a> {
     }
 
     /// A consistent copy of some words; `None` when their writer died in them.
-    fn read_words<const N: usize>(&self, indices: [usize; N]) -> Option<[u64; N]> {
+    pub(crate) fn read_words<const N: usize>(&self, indices: [usize; N]) -> Option<[u64; N]> {
         for _ in 0..READ_TRIES {
             let before = self.word(SEQUENCE).load(Ordering::Acquire);
             if before & 1 == 1 {
@@ -479,7 +484,7 @@ mod tests {
     #[test]
     fn entries_begin_on_lines() {
         let strides = [0, 1, 64, 65, 192, 4_096].map(entry_stride);
-        assert_eq!(strides, [128, 192, 192, 256, 320, 4_224]);
+        assert_eq!(strides, [192, 256, 256, 320, 384, 4_288]);
     }
 
     #[test]

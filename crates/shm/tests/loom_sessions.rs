@@ -193,3 +193,30 @@ fn the_small_entry_passes_and_its_mutants_do_not() {
         finds(&format!("session entry {wrong:?}"), "a mixed record", || small(wrong));
     }
 }
+
+/// Who asks for what came and went with a session never gets numbers of the one before or behind
+/// it, although each is written without the sequence. Preemption bound 2.
+#[test]
+fn traffic_is_not_that_of_the_session_before_or_behind() {
+    explore("session traffic", Some(2), || {
+        let entry = Arc::new(LoneEntry::new(0));
+        entry.entry().open(64, home(1), 1, peer(1), 1);
+        entry.entry().note_received(1, 64);
+        let writer = {
+            let entry = Arc::clone(&entry);
+            thread::spawn(move || {
+                entry.entry().close();
+                entry.entry().open(128, home(2), 2, peer(2), 2);
+                entry.entry().note_received(2, 128);
+            })
+        };
+        if let Some(traffic) = entry.entry().traffic(64) {
+            assert_eq!((traffic.received_at_ns, traffic.received_bytes), (1, 64), "of another one");
+        }
+        if let Some(traffic) = entry.entry().traffic(128) {
+            assert!([0, 128].contains(&traffic.received_bytes), "of another one");
+        }
+        writer.join().unwrap();
+        assert_eq!(entry.entry().traffic(128).unwrap().received_bytes, 128);
+    });
+}

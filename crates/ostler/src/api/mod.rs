@@ -31,6 +31,7 @@ pub(crate) mod send_error;
 pub(crate) mod server;
 pub(crate) mod server_events;
 pub(crate) mod session;
+pub(crate) mod session_info;
 pub(crate) mod setters;
 pub(crate) mod task;
 pub(crate) mod task_error;

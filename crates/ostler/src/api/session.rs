@@ -1,17 +1,14 @@
 //! A client's connection, as user code sees it.
 
 use std::rc::Rc;
-use std::time::Duration;
 
-use ostler_shm::sessions::{FULL, PAUSED, PROTECTED};
-
-use ostler_shm::sessions::Peer;
+use ostler_shm::sessions::{PAUSED, PROTECTED, Peer};
 
 use super::file_source::FileSource;
 use super::port::Port;
 use super::send_error::SendError;
+use super::session_info::SessionInfo;
 use super::writer::Writer;
-use crate::sys::clock;
 use crate::worker::{Marks, Output, Stream, WorkerContext};
 
 /// A handle to a session. Any worker may use it for any session; it outlives the session, and then
@@ -35,36 +32,6 @@ impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").field("id", &self.id).finish_non_exhaustive()
     }
-}
-
-/// What is known of an open session.
-///
-/// ```
-/// # use ostler::Session;
-/// fn describe(session: &Session) -> String {
-///     match session.info() {
-///         Some(info) => format!("{} for {} s", info.peer, info.connected_for.as_secs()),
-///         None => "gone".to_owned(),
-///     }
-/// }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SessionInfo {
-    /// Its id.
-    pub id: u64,
-    /// Number of the reactor that owns its connection.
-    pub reactor: usize,
-    /// Who the client is.
-    pub peer: Peer,
-    /// How long it has been connected.
-    pub connected_for: Duration,
-    /// Its unsent output is above `send_queue_high`.
-    pub is_full: bool,
-    /// It is not read, see [`Session::pause`].
-    pub is_paused: bool,
-    /// It is not ended for being idle, see [`Session::protect`].
-    pub is_protected: bool,
 }
 
 impl Session {
@@ -390,7 +357,8 @@ impl Session {
         Some(self.context.listening_port(record.port).clone())
     }
 
-    /// What is known of it; `None` once it has ended (after `on_close`).
+    /// What is known of it; `None` once it has ended (after `on_close`). It is read from memory
+    /// that all processes share: nobody is asked, and nothing waits.
     ///
     /// ```
     /// # use ostler::Session;
@@ -401,16 +369,8 @@ impl Session {
     #[must_use]
     pub fn info(&self) -> Option<SessionInfo> {
         let record = self.context.sessions.record(self.id)?;
-        let connected_ns = clock::monotonic_ns().saturating_sub(record.connected_at_ns);
-        Some(SessionInfo {
-            id: self.id,
-            reactor: usize::from(record.home.reactor),
-            peer: record.peer,
-            connected_for: Duration::from_nanos(connected_ns),
-            is_full: record.flags & FULL != 0,
-            is_paused: record.flags & PAUSED != 0,
-            is_protected: record.flags & PROTECTED != 0,
-        })
+        let traffic = self.context.sessions.traffic(self.id)?;
+        Some(SessionInfo::new(&record, &traffic))
     }
 
     /// Keeps a small blob with the session, in the master: it survives this process and is seen by

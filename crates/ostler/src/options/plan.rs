@@ -480,9 +480,9 @@ mod tests {
 one lane         1 MiB  packages 512 KiB, output 512 KiB, answers 64 KiB
 one worker     2.1 MiB  a lane to each of 2 reactors, and their words
 all lanes      4.2 MiB  2 workers
-board           10 MiB  the session table, for 16384 connections
+board           12 MiB  the session table, for 16384 connections
 budget          64 MiB  queues and bodies in the master
-total         78.2 MiB  without kernel buffers and user code
+total         80.2 MiB  without kernel buffers and user code
 reload         2.1 MiB  more for each worker that runs beside its successor
 ";
         assert_eq!(plan, expected);

@@ -28,6 +28,9 @@ impl ClientSide {
             return invariant!(false, "a socket is closed once, after it was opened");
         };
         self.end_memberships(slot, connection.session);
+        if let Some(entry) = self.board.entry(connection.session) {
+            entry.note_unsent(0);
+        }
         let charged = connection.output_charged() + connection.transport_charged;
         self.memory.release(charged as u64);
         self.brain.count_output_dropped(connection.left());

@@ -66,7 +66,8 @@ impl ClientSide {
 
     /// Bytes were received that are no whole package yet.
     pub(super) fn part_was_received(&mut self, slot: ConnectionSlot, len: usize) {
-        self.meter(slot, 0, len);
+        self.bytes_came(slot, len);
+        self.publish_input(slot);
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let Some(timing) = connection.timing.as_deref_mut() else { return };
         let deadlines = &self.settings.ports.get(connection.port).deadlines;

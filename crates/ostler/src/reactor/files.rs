@@ -51,13 +51,15 @@ pub(super) enum Written {
 
 impl Connection {
     /// Writes of the first thing in the queue as much as the kernel takes, of files at most what is
-    /// left of two shares: `of_files` bytes of this session, and what all have in a turn.
+    /// left of two shares: `of_files` bytes of this session, and what all have in a turn. What is
+    /// written is added to `sent`.
     pub(super) fn write_front(
         &mut self,
         of_files: &mut usize,
         share: &mut TurnShare,
         counts: &mut FileCounts,
         now: Nanos,
+        sent: &mut u64,
     ) -> Written {
         let (written, is_file) = match self.output.front() {
             Front::Bytes(bytes) => (self.transport.send(bytes), false),
@@ -81,6 +83,7 @@ impl Connection {
             Err(_) => return Written::Failed,
         };
         let ends_file = self.output.advance(len);
+        *sent += len as u64;
         if let Some(timing) = self.timing.as_deref_mut() {
             timing.clock.took(now);
         }

@@ -43,6 +43,7 @@ mod tasks;
 mod tests;
 mod timers;
 mod token;
+mod traffic;
 mod transport;
 mod turn_share;
 

@@ -83,11 +83,13 @@ impl ClientSide {
             return false;
         };
         let mut rest = bytes;
+        let mut sent = 0;
         while connection.output.is_empty() && connection.transport.takes_output() && rest.len() > 0
         {
             match connection.transport.send_from(rest.bytes()) {
                 Ok(len) => {
                     rest = rest.skip(len);
+                    sent += len as u64;
                     if let Some(timing) = connection.timing.as_deref_mut() {
                         timing.clock.wrote(self.now);
                     }
@@ -99,6 +101,7 @@ impl ClientSide {
                 }
             }
         }
+        self.note_sent(slot, sent);
         self.transport_changed(slot);
         rest.len() == 0 || self.queue(slot, rest)
     }
@@ -164,6 +167,7 @@ impl ClientSide {
             _ => Written::More,
         };
         let mut of_files = self.file_share.session_bytes();
+        let mut sent = 0;
         while matches!(written, Written::More)
             && connection.transport.takes_output()
             && !connection.output.is_empty()
@@ -173,6 +177,7 @@ impl ClientSide {
                 &mut self.file_share,
                 &mut self.file_counts,
                 self.now,
+                &mut sent,
             );
         }
         if matches!(written, Written::WaitsForDisk) && connection.disk.begin_waiting() {
@@ -183,6 +188,7 @@ impl ClientSide {
             self.file_share.wait_for_turn(slot);
         }
         let has_stream = connection.output.has_open_message();
+        self.note_sent(slot, sent);
         self.output_resized(slot, before);
         self.transport_changed(slot);
         match written {
@@ -230,6 +236,9 @@ impl ClientSide {
         }
         if marks.is_full(counted, connection.flags & FULL != 0) {
             flags |= FULL;
+        }
+        if let Some(entry) = self.board.entry(connection.session) {
+            entry.note_unsent(unsent as u64);
         }
         let pending = connection.output.is_pending() || connection.transport.unsent() > 0;
         let is_crossed = (flags ^ connection.flags) & FULL != 0;

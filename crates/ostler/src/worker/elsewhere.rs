@@ -3,6 +3,7 @@
 use std::os::fd::BorrowedFd;
 
 use ostler_shm::board::Board;
+use ostler_shm::session_traffic::SessionTraffic;
 use ostler_shm::sessions::SessionRecord;
 
 use super::send::Output;
@@ -27,6 +28,9 @@ pub(crate) trait Elsewhere {
 
     /// What the table of its process says of a session; `None` when nobody has it.
     fn record(&self, session: u64) -> Option<SessionRecord>;
+
+    /// What came and went with a session, likewise.
+    fn traffic(&self, session: u64) -> Option<SessionTraffic>;
 
     /// The ids and flags of all sessions of other processes.
     fn sessions(&self) -> Vec<(u64, u64)>;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use ostler_core::brain::CloseReason;
 use ostler_core::ids::ProcessKey;
 use ostler_shm::board::Board;
+use ostler_shm::session_traffic::SessionTraffic;
 use ostler_shm::sessions::{self, CLOSING, FULL, QUEUED, SessionRecord};
 
 use super::closed::{Cause, ClosedSessions};
@@ -62,6 +63,12 @@ impl Sessions {
     pub(crate) fn record(&self, session: u64) -> Option<SessionRecord> {
         let own = self.board.session(session);
         own.or_else(|| self.elsewhere.get()?.record(session))
+    }
+
+    /// What came and went with a session; `None` when it has ended.
+    pub(crate) fn traffic(&self, session: u64) -> Option<SessionTraffic> {
+        let own = self.board.traffic(session);
+        own.or_else(|| self.elsewhere.get()?.traffic(session))
     }
 
     /// The ids of all sessions that are not closing.

@@ -90,7 +90,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         kind: Kind::Integer { min: 1, max: 1_048_576 },
         default: "16384",
         unit: "connections",
-        why: "The session table is fixed at start, for the whole server, at 128 bytes an \
+        why: "The session table is fixed at start, for the whole server, at 192 bytes an \
               entry and session_state_size; it \
               has at least a quarter more entries than this, and 1024 for each reactor, for \
               sessions whose end no worker has seen yet.",

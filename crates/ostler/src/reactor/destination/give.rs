@@ -66,9 +66,10 @@ impl ClientSide {
         slot: ConnectionSlot,
         assignment: Assignment,
     ) {
-        let before = self.brain.books().received;
+        let (before, session) = (self.brain.books().received, assignment.subject_number);
         self.give_input(destination, slot, assignment);
         if self.brain.books().received != before {
+            self.note_given(slot, session);
             self.meter(slot, 1, 0);
             self.count_package_of_address(slot);
         }

@@ -213,7 +213,7 @@ impl ClientSide {
         match (received, package) {
             (Ok(Received { len: all, .. }), Some((len, more))) => {
                 self.receive_share.count(all);
-                self.meter(slot, 0, all);
+                self.bytes_came(slot, all);
                 InPlace::Package { len, more }
             }
             (received, _) => InPlace::Kept(received.map(|received| Some(received.len))),

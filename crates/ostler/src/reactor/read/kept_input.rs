@@ -58,6 +58,7 @@ impl ClientSide {
         // Its client was lost before, and all that was kept of its input is given.
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let has_input = connection.intake.as_ref().is_some_and(|intake| intake.len() > 0);
+        self.publish_input(slot);
         self.brain.peer_lost(slot, has_input);
         self.carry_out();
     }
@@ -73,6 +74,9 @@ impl ClientSide {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => break,
             };
+            if let Some(entry) = self.board.entry(connection.session) {
+                entry.note_received(self.now, len as u64);
+            }
             let framer = self.settings.ports.get(connection.port).rest_framer;
             let intake = connection.intake.get_or_insert_with(|| Box::new(Intake::new(framer)));
             let (growth, held) = (intake.growth(len), intake.charged());

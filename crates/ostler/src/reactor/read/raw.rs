@@ -41,7 +41,7 @@ impl ClientSide {
                 self.brain.peer_done(slot);
             }
             Ok(Received { len, more }) => {
-                self.meter(slot, 0, len);
+                self.bytes_came(slot, len);
                 let header = self.header(&assignment, RecordKind::Data, len as u32);
                 let position = destination.complete(opening, header, len as u64);
                 self.brain.record_written(assignment, position, len as u32, None, more, self.now);

@@ -46,6 +46,7 @@ impl ClientSide {
         let freed = before.saturating_sub(intake.charged());
         self.intake_shrank(slot, freed);
         self.package_was_given(slot);
+        self.publish_input(slot);
         self.meter(slot, 1, 0);
         self.count_input_dropped(CloseReason::Overloaded, len);
         self.brain.refuse_package(slot);

@@ -152,6 +152,7 @@ impl ClientSide {
         let growth = intake.growth_in_front(bytes.len());
         intake.put_back(*used as usize, bytes);
         let is_too_long = intake.frame() == Frame::TooLong;
+        self.publish_input(*slot);
         self.intake_grew(*slot, growth);
         self.rest_was_left(*slot, *used > 0);
         if is_too_long {

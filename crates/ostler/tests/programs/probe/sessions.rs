@@ -1,6 +1,8 @@
 //! Commands about sessions: their ends, their states and what is known of them.
 
-use ostler::{ClientCertificate, Session, TlsInfo};
+use std::time::Duration;
+
+use ostler::{ClientCertificate, Session, SessionInfo, TlsInfo};
 
 use crate::Probe;
 use crate::words::{Call, outcome, pattern, wait_for_file};
@@ -114,6 +116,10 @@ fn knows(call: &mut Call<'_>, word: &str) -> bool {
             let info = worker.session(rest.number()).info();
             call.say(if info.is_some() { "some" } else { "none" });
         }
+        "trafficof" => {
+            let info = worker.session(rest.number()).info();
+            call.say(info.map_or("none".to_owned(), |info| traffic(&info)));
+        }
         "sessions" => {
             let mut ids: Vec<u64> = worker.sessions().iter().map(Session::id).collect();
             ids.sort_unstable();
@@ -123,6 +129,19 @@ fn knows(call: &mut Call<'_>, word: &str) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Bytes received, sent, unsent and not given; then how long after the session's beginning
+/// something of it was received, given and sent last, in nanoseconds.
+fn traffic(info: &SessionInfo) -> String {
+    let at = |ago: Option<Duration>| {
+        let at = ago.map(|ago| info.connected_for.saturating_sub(ago).as_nanos());
+        at.map_or("-".to_owned(), |at| at.to_string())
+    };
+    let bytes = [info.received_bytes, info.sent_bytes, info.unsent_bytes, info.ungiven_bytes];
+    let bytes = bytes.map(|bytes| bytes.to_string()).join(" ");
+    let times = [info.received_ago, info.given_ago, info.sent_ago].map(at).join(" ");
+    format!("{bytes} {times}")
 }
 
 /// Fills the lane when the file is there, ends its session, tries to go on and notes what came of
