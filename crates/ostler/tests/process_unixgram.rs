@@ -178,6 +178,24 @@ fn a_worker_sends_to_any_path() -> TestResult {
     server.stop()
 }
 
+/// The kernel takes no datagram that is longer than the buffer of who sends it.
+#[test]
+fn what_the_path_does_not_take_is_counted_and_what_comes_behind_is_sent() -> TestResult {
+    let place = Place::new("gram-long")?;
+    let server = place.echo(",socket_send_buffer=4K").expect_log("a datagram was not sent");
+    let server = start(server, 1)?;
+    let peer = place.peer("peer")?;
+    for _ in 0..3 {
+        peer.send_to(&[b'x'; 60_000], &place.server)?;
+        peer.send_to(b"short", &place.server)?;
+        expect(&peer, b"short")?;
+    }
+    server.wait_for_log("a datagram was not sent reason=too_long")?;
+    let books = books(server)?;
+    let counts = ["received", "sent", "not_sent", "not_sent_too_long"].map(|name| books.get(name));
+    check(counts == [6, 3, 3, 3], format!("{books:?}"))
+}
+
 #[test]
 fn descriptors_that_are_sent_along_are_not_taken() -> TestResult {
     let place = Place::new("gram-descriptors")?;
