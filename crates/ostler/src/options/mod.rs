@@ -11,6 +11,7 @@
 
 mod addresses;
 mod amount;
+mod applicable;
 mod base;
 mod capabilities;
 mod change;

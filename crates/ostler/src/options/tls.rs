@@ -3,10 +3,8 @@
 #[cfg(feature = "tls")]
 use std::path::{Path, PathBuf};
 
-use ostler_core::per_port::PerPort;
-
+use super::PortOptions;
 use super::validate::Contradiction;
-use super::{PortOptions, PortPlan};
 
 /// Whether clients show certificates.
 ///
@@ -140,18 +138,6 @@ pub(super) fn without_certificate(port: &PortOptions) -> Option<Contradiction> {
         text:
             "a port of `tls://` needs `tls_certificate`, the file with what its clients are shown"
                 .to_owned(),
-    })
-}
-
-/// Certificates that nobody would be shown: whoever sets them believes that clients are encrypted.
-pub(super) fn for_nobody(ports: &PerPort<PortPlan<'_>>) -> Option<Contradiction> {
-    let mut set = ports.iter().filter(|port| !port.options.tls_certificate.0.is_empty());
-    let is_told = set.next().is_some() && !ports.iter().any(|port| port.options.is_encrypted());
-    is_told.then(|| Contradiction {
-        names: &["tls_certificate", "listen"],
-        text: "`tls_certificate` is set and no port is encrypted: write `tls://` in front of the \
-               address in `listen`"
-            .to_owned(),
     })
 }
 

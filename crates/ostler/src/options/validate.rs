@@ -4,8 +4,8 @@ use ostler_core::per_port::PerPort;
 
 use super::ports::{FIRST_PORT, LISTEN};
 use super::{
-    Dispatch, FramingKind, Mode, Options, PortOptions, PortPlan, Refusal, SessionIds, proxies,
-    size, tls,
+    Dispatch, FramingKind, Mode, Options, PortOptions, PortPlan, Refusal, SessionIds, applicable,
+    proxies, size, tls,
 };
 use crate::error::{Error, Result};
 
@@ -57,7 +57,8 @@ impl Options {
                 &(self.back_off_max_ms, self.back_off_max_ms.to_string()),
             ),
         ];
-        let unused = tls::for_nobody(&ports).into_iter().chain(proxies::not_asked(&ports));
+        let unused =
+            proxies::not_asked(&ports).into_iter().chain(applicable::without_effect(&ports));
         let of_all = same_places(&ports).into_iter().chain(unused);
         server.into_iter().flatten().chain(of_ports).chain(of_all).collect()
     }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
-use ostler_testkit::{TestResult, TestServer};
+use ostler_testkit::{TestError, TestResult, TestServer};
 use rustix::net::{SocketType, getpeername, getsockname, sockopt};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
@@ -26,7 +26,9 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("socket_receive_buffer", socket_buffers_of_datagram_ports_have_the_size_that_is_set),
     ("ipv6_only", ipv6_only_keeps_clients_of_ipv4_out),
     ("ip_tos", ip_tos_marks_what_is_sent),
+    ("ip_tos", ip_tos_marks_datagrams),
     ("reuse_port", reuse_port_lets_another_server_listen),
+    ("reuse_port", reuse_port_is_for_datagrams_too),
 ];
 
 /// A server with these options, whose descriptors this process may look at.
@@ -202,6 +204,45 @@ fn ip_tos_marks_what_is_sent() -> TestResult {
         server.stop()?;
     }
     Ok(())
+}
+
+#[test]
+fn ip_tos_marks_datagrams() -> TestResult {
+    for (mode, wanted) in [("process", 0), ("process", 0x20), ("base", 0x20)] {
+        let port = format!("dgram=udp://127.0.0.1:0,ip_tos={wanted}");
+        let server = TestServer::echo().set("harden", "off").set("mode", mode);
+        let server = server.args(["--port", &port]).start()?;
+        let address = datagram_address(&server)?;
+        let socket = descriptor(&server, |socket| {
+            let own = getsockname(socket).ok().and_then(|own| SocketAddr::try_from(own).ok());
+            own == Some(address) && sockopt::socket_type(socket).ok() == Some(SocketType::DGRAM)
+        })?;
+        assert_eq!(sockopt::ip_tos(&socket)?, wanted, "{mode}");
+        server.stop()?;
+    }
+    Ok(())
+}
+
+fn datagram_address(server: &TestServer) -> TestResult<SocketAddr> {
+    let url = server.port_url("dgram")?;
+    let address = url.rsplit('/').next().and_then(|address| address.parse().ok());
+    address.ok_or_else(|| TestError::new(format!("no address: {url}")))
+}
+
+#[test]
+fn reuse_port_is_for_datagrams_too() -> TestResult {
+    let with = |url: &str| {
+        let port = format!("dgram={url},reuse_port=on");
+        TestServer::echo().args(["--port", &port]).start()
+    };
+    let server = with("udp://127.0.0.1:0")?;
+    let other = with(&server.port_url("dgram")?)?;
+    assert_eq!(datagram_address(&other)?, datagram_address(&server)?);
+    let alone = format!("dgram={}", server.port_url("dgram")?);
+    let refused = TestServer::echo().args(["--port", &alone]).start_expecting_failure()?;
+    assert_eq!(refused.0, 3, "who does not want to share cannot: {}", refused.1);
+    other.stop()?;
+    server.stop()
 }
 
 #[test]

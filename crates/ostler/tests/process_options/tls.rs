@@ -75,7 +75,7 @@ fn tls_certificate_is_what_a_client_of_its_name_is_shown() -> TestResult {
     assert!(code == 2 && text.contains("needs `tls_certificate`"), "{code}: {text}");
     let for_nobody = showing(TestServer::echo(), &first).set("listen", "tcp://127.0.0.1:0");
     let (code, text) = for_nobody.start_expecting_failure()?;
-    assert!(code == 2 && text.contains("no port is encrypted"), "{code}: {text}");
+    assert!(code == 2 && text.contains("`tls_certificate` has no effect"), "{code}: {text}");
     Ok(())
 }
 

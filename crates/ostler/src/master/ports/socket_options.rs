@@ -26,7 +26,9 @@ pub(super) fn apply_to_inherited(socket: &OwnedFd, options: &PortOptions) -> io:
 pub(super) fn apply_to_datagrams(socket: &OwnedFd, options: &PortOptions) -> io::Result<()> {
     let class =
         (options.ip_tos > 0).then_some(("ip_tos", SocketOption::TypeOfService(options.ip_tos)));
-    family(socket, options)?.into_iter().chain(class).try_for_each(|option| set(socket, option))?;
+    let shared = options.reuse_port.then_some(("reuse_port", SocketOption::ReusePort));
+    let own = family(socket, options)?.into_iter().chain(class).chain(shared);
+    own.into_iter().try_for_each(|option| set(socket, option))?;
     apply_to_unix_datagrams(socket, options)
 }
 

@@ -118,9 +118,11 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "sessions",
         why: "0 = all that are connected: their bytes wait in the kernel and cost no memory here. \
               A limit where an early refusal is worth more than a late answer.",
-        effect: "Most sessions of the port that have something for a worker while none takes it, \
-                 each reactor its share; beyond it the newest are refused (refused_queue_full, \
-                 closed_overloaded) (P23).",
+        effect: "Most sessions of the port that have something for a worker and of which no \
+                 worker was given anything, each reactor its share; beyond it the newest are \
+                 refused (refused_queue_full, closed_overloaded) (P23). Those whose packages are \
+                 kept ready at a busy worker (prefetch_packages) do not count; \
+                 queue_wait_max_ms is for them, too.",
         access: port_field!(queue_max),
     },
     OptionInfo {

@@ -156,7 +156,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "A second server on the same address is nearly always a mistake, which is told only \
               without it.",
         effect: "Whether other servers of the same user may listen on the address too; the kernel \
-                 spreads the connections over them.",
+                 spreads the connections, or the peers that send datagrams, over them.",
         access: port_field!(reuse_port),
     },
 ];
