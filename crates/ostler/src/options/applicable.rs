@@ -133,7 +133,7 @@ pub(super) fn without_effect(ports: &PerPort<PortPlan<'_>>) -> Vec<Contradiction
     for info in rows.filter(|info| needs(info.name) != Needs::Nothing) {
         let needs = needs(info.name);
         let is_idle =
-            |port: &&PortPlan<'_>| differs(info, port.options) && !needs.are_met_by(port.options);
+            |port: &&PortPlan<'_>| asks(info, port.options) && !needs.are_met_by(port.options);
         let own = ports.iter().filter(is_idle).filter(|port| port.has_own(info.name));
         found.extend(own.map(|port| told(info, needs, port)));
         let mut common = ports.iter().filter(|port| !port.has_own(info.name)).peekable();
@@ -146,12 +146,13 @@ pub(super) fn without_effect(ports: &PerPort<PortPlan<'_>>) -> Vec<Contradiction
     found
 }
 
-/// Whether an option has another value than it has by itself.
-fn differs(info: &OptionInfo, port: &PortOptions) -> bool {
-    match info.access {
-        Access::Port(field) => (field.get)(port) != (field.get)(&PortOptions::default()),
-        Access::Server(_) => false,
-    }
+/// Whether an option asks for something: it has another value than it has by itself, and does not
+/// only switch off what the port does not do anyway.
+fn asks(info: &OptionInfo, port: &PortOptions) -> bool {
+    let Access::Port(field) = info.access else { return false };
+    let value = (field.get)(port);
+    let is_off = matches!(value.as_str(), "false" | "0");
+    !is_off && value != (field.get)(&PortOptions::default())
 }
 
 fn told(info: &'static OptionInfo, needs: Needs, port: &PortPlan<'_>) -> Contradiction {
@@ -286,6 +287,8 @@ mod tests {
         assert_eq!(of_others.len(), 1, "who could use it says something else: {of_others:?}");
         assert_eq!(with(&[("unix_mode", "0666")]).len(), 1);
         assert_eq!(with(&[("port.a.ipv6_only", "off")]), [""; 0], "as it is by itself");
+        let off = [("listen", "unix:///tmp/a"), ("tcp_keepalive", "off"), ("tcp_nodelay", "off")];
+        assert_eq!(told(&off), [""; 0], "what is not there may be switched off");
     }
 
     #[test]
