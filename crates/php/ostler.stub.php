@@ -41,6 +41,13 @@ namespace Ostler {
         public function set(array $settings): bool {}
         /** A process beside the workers, which the server supervises; its index. */
         public function addProcess(object $process): int|false {}
+        /**
+         * A function that `command()` calls in another process, before the start. `$accepted_process_types` are bits of
+         * `SWOOLE_SERVER_COMMAND_*`; master and manager are the companion.
+         */
+        public function addCommand(string $name, int $accepted_process_types, callable $callback): bool {}
+        /** Calls it with `$data` as JSON and waits ten seconds at most; in PROCESS mode. */
+        public function command(string $name, int $process_id, int $process_type, mixed $data, bool $json_decode = true): mixed {}
         /** Returns, in the master, when the server has ended. */
         public function start(): bool {}
         public function send(int|string $fd, string $send_data, int $serverSocket = -1): bool {}
@@ -76,6 +83,8 @@ namespace Ostler {
         public function getWorkerPid(int $worker_id = -1): int|false {}
         public function getManagerPid(): int {}
         public function getMasterPid(): int {}
+        /** False: listening sockets belong to the master. */
+        public function getSocket(int $port = 0): mixed {}
         public function getLastError(): int {}
         public function shutdown(): bool {}
         public function reload(bool $only_reload_taskworker = false): bool {}
@@ -205,6 +214,8 @@ namespace Ostler\Server {
         public function set(array $settings): void {}
         public function on(string $event_name, mixed $callback): bool {}
         public function getCallback(string $event_name): mixed {}
+        /** False: listening sockets belong to the master. */
+        public function getSocket(): mixed {}
     }
 
     /** With `event_object`: what `onConnect`, `onReceive` and `onClose` get beside the server. */

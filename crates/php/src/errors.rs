@@ -17,6 +17,7 @@ pub(crate) mod code {
     pub(crate) const NAME_TOO_LONG: i64 = 504;
     pub(crate) const INVALID_PARAMS: i64 = 505;
     pub(crate) const QUEUE_FULL: i64 = 506;
+    pub(crate) const NOT_SUPPORTED: i64 = 507;
     pub(crate) const WRONG_OPERATION: i64 = 509;
     pub(crate) const NO_PAYLOAD: i64 = 550;
     pub(crate) const SESSION_CLOSING: i64 = 1003;
@@ -26,6 +27,8 @@ pub(crate) mod code {
     pub(crate) const OUTPUT_OVERFLOW: i64 = 1009;
     pub(crate) const DATA_TOO_LARGE: i64 = 1203;
     pub(crate) const ONLY_START_ONE: i64 = 9008;
+    pub(crate) const INVALID_COMMAND: i64 = 9012;
+    pub(crate) const RESULT_TIMEOUT: i64 = 9014;
     pub(crate) const NOT_REGULAR_FILE: i64 = 9013;
 }
 
@@ -57,5 +60,42 @@ pub(crate) fn last_error(call: &mut Call<'_>) -> Result<(), Thrown> {
 pub(crate) fn clear_error(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 0)?;
     LAST.set(0);
+    Ok(())
+}
+
+/// What a code of ours means.
+const TEXTS: &[(i64, &str)] = &[
+    (code::SYSTEM_CALL_FAIL, "a system call has failed"),
+    (code::NAME_TOO_LONG, "the name is too long"),
+    (code::INVALID_PARAMS, "a parameter is invalid"),
+    (code::QUEUE_FULL, "the queue is full"),
+    (code::NOT_SUPPORTED, "the operation is not supported"),
+    (code::WRONG_OPERATION, "this process cannot do that"),
+    (code::NO_PAYLOAD, "there is no data"),
+    (code::SESSION_CLOSING, "the session is closing"),
+    (code::SESSION_CLOSED, "the session is closed"),
+    (code::SESSION_NOT_EXIST, "there is no such session"),
+    (code::SESSION_INVALID_ID, "no session has such a number"),
+    (code::OUTPUT_OVERFLOW, "too much output waits for the client"),
+    (code::DATA_TOO_LARGE, "the data is longer than output_buffer_size"),
+    (code::ONLY_START_ONE, "a process has one server"),
+    (code::INVALID_COMMAND, "there is no such command"),
+    (code::NOT_REGULAR_FILE, "it is no regular file"),
+    (code::RESULT_TIMEOUT, "no answer came in time"),
+];
+
+/// `swoole_strerror(int $errno, int $error_type = 0): string`: of a code of ours, or of one of the
+/// system.
+pub(crate) fn text(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(1, 2)?;
+    let number = call.long()?;
+    call.long_or(0)?;
+    let own = TEXTS.iter().find(|(code, _)| *code == number).map(|(_, text)| (*text).to_owned());
+    let text = own.unwrap_or_else(|| {
+        let number = i32::try_from(number).unwrap_or(0);
+        let text = std::io::Error::from_raw_os_error(number).to_string();
+        text.split(" (os error").next().unwrap_or_default().to_owned()
+    });
+    let _ = call.result().set_string(&text, false);
     Ok(())
 }

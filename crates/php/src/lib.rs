@@ -16,6 +16,9 @@
 //! the extension is built and why it is no member of the workspace is decision 63; what ends a
 //! process of PHP's, and how, decision 64.
 
+// In a debug build `php_module` adds a function without documentation.
+#![cfg_attr(debug_assertions, allow(missing_docs))]
+
 mod atomic;
 mod constants;
 mod errors;
@@ -32,7 +35,7 @@ use ext_php_rs::prelude::php_module;
 use ext_php_rs::zend::ModuleEntry;
 
 use zend::call::handler;
-use zend::class::{Class, Function, function, kind};
+use zend::class::{Class, Function, function, kind, optional, required};
 
 const FUNCTIONS: &[Function] = &[
     function(c"swoole_last_error", handler!(errors::last_error), &[], kind::INT),
@@ -40,6 +43,18 @@ const FUNCTIONS: &[Function] = &[
     function(c"swoole_clear_error", handler!(errors::clear_error), &[], kind::VOID),
     function(c"swoole_version", handler!(version), &[], kind::STRING),
     function(c"swoole_cpu_num", handler!(cpu_num), &[], kind::INT),
+    function(
+        c"swoole_set_process_name",
+        handler!(process::name),
+        &[required(c"process_name", kind::STRING)],
+        kind::BOOL,
+    ),
+    function(
+        c"swoole_strerror",
+        handler!(errors::text),
+        &[required(c"errno", kind::INT), optional(c"error_type", kind::INT, c"0")],
+        kind::STRING,
+    ),
 ];
 
 /// `swoole_version(): string`

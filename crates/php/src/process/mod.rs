@@ -412,8 +412,8 @@ fn exec(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.returns_bool(false)
 }
 
-/// `Process::name(string $process_name): bool`
-fn name(call: &mut Call<'_>) -> Result<(), Thrown> {
+/// `Process::name(string $process_name): bool`, `swoole_set_process_name`
+pub(crate) fn name(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(1, 1)?;
     let name = call.bytes()?.map(text).unwrap_or_default();
     let mut title = ext_php_rs::types::Zval::new();

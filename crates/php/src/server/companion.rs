@@ -2,6 +2,7 @@
 
 use ostler::{Outcome, ReloadReport, ServerEvents, Worker, WorkerDeath};
 
+use super::commands;
 use super::events::ServerEvent;
 use super::handler::begin_process;
 use super::objects::Filled;
@@ -31,6 +32,7 @@ impl PhpEvents {
     pub(super) fn begin(server: *const ServerState, worker: &Worker) -> Self {
         // SAFETY: as the field says.
         begin_process(unsafe { &*server }, worker, ProcessKind::Companion);
+        commands::offer::<Self>(server, worker, ProcessKind::Companion);
         Self { server }
     }
 

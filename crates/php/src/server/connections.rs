@@ -7,7 +7,7 @@ use ext_php_rs::types::Zval;
 
 use super::construct::current;
 use super::sending::list;
-use super::{CLASSES, sessions};
+use super::{CLASSES, client_info};
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{Class, Function, NOT_SERIALIZABLE, kind, method, required};
 use crate::zend::object::{self, Embedded, Handlers};
@@ -127,7 +127,7 @@ fn get(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(1, 1)?;
     let number = call.long()?;
     match current() {
-        Some(server) => sessions::answer_info(call, server, number),
+        Some(server) => client_info::answer_info(call, server, number),
         None => call.returns_bool(false),
     }
 }

@@ -9,6 +9,7 @@ use ostler::{
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::commands;
 use super::events::{PortEvent, ServerEvent};
 use super::functions;
 use super::messages;
@@ -31,6 +32,8 @@ pub(super) struct PhpHandler {
     has_one_reactor: bool,
     /// Whether a port has a function that tells the lengths of packages.
     has_lengths: bool,
+    /// Whether a port speaks TLS.
+    is_encrypted: bool,
 }
 
 impl PhpHandler {
@@ -40,6 +43,7 @@ impl PhpHandler {
         let state = unsafe { &*server };
         let kind = if worker.is_task_worker() { ProcessKind::Task } else { ProcessKind::Event };
         begin_process(state, worker, kind);
+        commands::offer::<Self>(server, worker, kind);
         let count = state.ports.borrow().len();
         let has_length = |(_, port): (_, &PortState)| port.length.borrow().is_some();
         let reactors = super::start::setting(state, "reactor_num").unwrap_or(0);
@@ -47,6 +51,9 @@ impl PhpHandler {
             server,
             has_one_port: count == 1,
             has_lengths: (0..count).filter_map(|number| state.port(number)).any(has_length),
+            is_encrypted: (0..count)
+                .filter_map(|number| state.port(number))
+                .any(|(_, port)| port.is_encrypted),
             has_one_reactor: reactors == 1 && state.mode == super::state::Mode::Process,
         }
     }
@@ -154,7 +161,10 @@ impl Handler for PhpHandler {
         server.call_start(&mut [value::object(server.object), id]).map_err(Into::into)
     }
 
-    fn on_connect(&mut self, _: &Worker, session: &Session) -> Outcome {
+    fn on_connect(&mut self, worker: &Worker, session: &Session) -> Outcome {
+        if self.is_encrypted {
+            self.server().certificates.keep(worker, session);
+        }
         if functions::choose(self.server(), session) {
             self.call_event(session, PortEvent::Connect, self.reactor(session), None);
         }
@@ -222,6 +232,9 @@ impl Handler for PhpHandler {
         server.closing.set(session.id());
         self.call_event(session, PortEvent::Close, reactor, None);
         server.closing.set(0);
+        if self.is_encrypted {
+            server.certificates.forget(session.id());
+        }
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! `Ostler\Server`: a server that a program of PHP makes, sets up and starts.
 
+mod client_info;
+mod commands;
 mod companion;
 mod connections;
 mod construct;
@@ -96,6 +98,28 @@ const METHODS: &[Function] = &[
         handler!(user::add_process),
         &[required(c"process", kind::OBJECT)],
         kind::INT | kind::FALSE,
+    ),
+    method(
+        c"addCommand",
+        handler!(commands::add_command),
+        &[
+            required(c"name", kind::STRING),
+            required(c"accepted_process_types", kind::INT),
+            required(c"callback", kind::CALLABLE),
+        ],
+        kind::BOOL,
+    ),
+    method(
+        c"command",
+        handler!(commands::command),
+        &[
+            required(c"name", kind::STRING),
+            required(c"process_id", kind::INT),
+            required(c"process_type", kind::INT),
+            required(c"data", kind::MIXED),
+            optional(c"json_decode", kind::BOOL, c"true"),
+        ],
+        kind::MIXED,
     ),
     method(c"set", handler!(settings::set), &[required(c"settings", kind::ARRAY)], kind::BOOL),
     method(c"start", handler!(start::start), &[], kind::BOOL),
@@ -213,8 +237,8 @@ const METHODS: &[Function] = &[
     method(c"connection_list", handler!(sending::client_list), CLIENT_LIST, INFO),
     method(c"exists", handler!(sessions::exists), FD, kind::BOOL),
     method(c"exist", handler!(sessions::exists), FD, kind::BOOL),
-    method(c"getClientInfo", handler!(sessions::client_info), CLIENT_INFO, INFO),
-    method(c"connection_info", handler!(sessions::client_info), CLIENT_INFO, INFO),
+    method(c"getClientInfo", handler!(client_info::client_info), CLIENT_INFO, INFO),
+    method(c"connection_info", handler!(client_info::client_info), CLIENT_INFO, INFO),
     method(c"getWorkerId", handler!(lifecycle::worker_id), &[], kind::INT | kind::FALSE),
     method(
         c"getWorkerPid",
@@ -224,6 +248,12 @@ const METHODS: &[Function] = &[
     ),
     method(c"getManagerPid", handler!(lifecycle::manager_pid), &[], kind::INT),
     method(c"getMasterPid", handler!(lifecycle::master_pid), &[], kind::INT),
+    method(
+        c"getSocket",
+        handler!(port::get_socket),
+        &[optional(c"port", kind::INT, c"0")],
+        kind::MIXED,
+    ),
     method(c"getLastError", handler!(crate::errors::last_error), &[], kind::INT),
     method(c"shutdown", handler!(lifecycle::shutdown), &[], kind::BOOL),
     method(
@@ -260,7 +290,7 @@ const fn public(name: &'static str, kind: u32, default: Default) -> Property {
 }
 
 /// In the order of [`state::slot`].
-const PROPERTIES: [Property; 15] = [
+const PROPERTIES: [Property; 16] = [
     public("setting", kind::ARRAY | kind::NULL, Default::Null),
     public("connections", kind::OBJECT | kind::NULL, Default::Null),
     public("host", kind::STRING, Default::EmptyString),
@@ -276,6 +306,7 @@ const PROPERTIES: [Property; 15] = [
     public("worker_pid", kind::INT, Default::Long(0)),
     Property { name: "listeners", kind: kind::NONE, default: Default::Null, flags: PRIVATE },
     Property { name: "processes", kind: kind::NONE, default: Default::Null, flags: PRIVATE },
+    Property { name: "commands", kind: kind::NONE, default: Default::Null, flags: PRIVATE },
 ];
 
 /// The private properties that have callbacks.

@@ -6,7 +6,7 @@ use super::events::{self, PORT_EVENTS};
 use super::sock_type::{Placeholder, SSL, SockType};
 use super::state::{Phase, PortState, ServerState, port_slot, slot};
 use super::{CLASSES, callbacks, connections, public, server};
-use crate::errors;
+use crate::errors::{self, code};
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{
     Class, DYNAMIC_PROPERTIES, Default, Function, NOT_SERIALIZABLE, PRIVATE, Property, kind,
@@ -36,6 +36,7 @@ const METHODS: &[Function] = &[
         &[required(c"event_name", kind::STRING)],
         kind::MIXED,
     ),
+    method(c"getSocket", handler!(get_socket), &[], kind::MIXED),
 ];
 
 /// In the order of [`port_slot`].
@@ -207,4 +208,14 @@ fn get_callback(call: &mut Call<'_>) -> Result<(), Thrown> {
         *call.result() = property.copy();
     }
     Ok(())
+}
+
+/// `Server::getSocket(int $port = 0)`, `Port::getSocket()`: false, because who listens is the
+/// master, and code of a program never runs there.
+pub(super) fn get_socket(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 1)?;
+    call.long_or(0)?;
+    errors::set(code::NOT_SUPPORTED);
+    warning("listening sockets belong to the master: set options of the port instead");
+    call.returns_bool(false)
 }

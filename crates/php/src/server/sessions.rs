@@ -1,17 +1,15 @@
 //! What a program does with clients: send, close, ask.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use ostler::{Address, Peer, SendError, Session};
+use ostler::{SendError, Session};
 
+use super::running;
 use super::state::{ServerState, slot};
-use super::{running, server};
 use crate::errors::{self, code};
 use crate::zend::Thrown;
 use crate::zend::call::Call;
 use crate::zend::message::warning;
-use crate::zend::value::Array;
 
 /// The session of this number, in a process that serves.
 pub(super) fn session(server: &ServerState, number: i64) -> Option<Session> {
@@ -139,59 +137,6 @@ pub(super) fn exists(call: &mut Call<'_>) -> Result<(), Thrown> {
     let exists = session(server, number)
         .is_some_and(|session| server.closing.get() != session.id() && session.info().is_some());
     call.returns_bool(exists)
-}
-
-/// `Server::getClientInfo(int $fd): array|false`
-pub(super) fn client_info(call: &mut Call<'_>) -> Result<(), Thrown> {
-    call.arguments(1, 3)?;
-    server(call)?;
-    let Some(server) = running(call)? else { return Ok(()) };
-    let number = call.long()?;
-    answer_info(call, server, number)
-}
-
-/// What is known of a session, as a call's answer.
-pub(super) fn answer_info(
-    call: &mut Call<'_>,
-    server: &ServerState,
-    number: i64,
-) -> Result<(), Thrown> {
-    let Some(info) = session(server, number).and_then(|session| describe(server, &session)) else {
-        errors::set(code::SESSION_NOT_EXIST);
-        return call.returns_bool(false);
-    };
-    info.into(call.result());
-    Ok(())
-}
-
-/// What is known of a session; nothing when it is gone.
-fn describe(server: &ServerState, session: &Session) -> Option<Array> {
-    let (info, port) = (session.info()?, session.port()?);
-    let number = usize::from(port.id());
-    let listening = match port.local_address() {
-        Address::Ip(address) => i64::from(address.port()),
-        _ => 0,
-    };
-    let kind = server.port(number).map_or(0, |(_, port)| port.kind as i64);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let connected = now.saturating_sub(info.connected_for);
-    let (remote_ip, remote_port) = match info.peer {
-        Peer::Ip(peer) => (peer.ip().to_canonical().to_string(), i64::from(peer.port())),
-        _ => (String::new(), 0),
-    };
-    let array = Array::new()
-        .long("server_port", listening)
-        .long("server_fd", i64::from(port.id()))
-        .long("socket_fd", -1)
-        .long("socket_type", kind)
-        .long("remote_port", remote_port)
-        .text("remote_ip", &remote_ip)
-        .long("reactor_id", i64::try_from(info.reactor).unwrap_or(0))
-        .long("connect_time", i64::try_from(connected.as_secs()).unwrap_or(0));
-    Some(match session.user() {
-        Some(user) => array.long("uid", i64::from(user)),
-        None => array,
-    })
 }
 
 /// The number of the reactor that a callback is told.

@@ -7,6 +7,7 @@ use ext_php_rs::types::ZendHashTable;
 use ext_php_rs::zend::try_catch;
 use ostler::{Server, ServerBuilder};
 
+use super::commands;
 use super::companion::{self, PhpEvents};
 use super::events::{PortEvent, ServerEvent};
 use super::functions;
@@ -106,6 +107,10 @@ fn prepare(server: &ServerState) -> Result<Server, String> {
     let coroutines = settings.get("enable_coroutine");
     let ends = coroutines.is_none_or(|on| Scalar(on).is_true());
     server.uncaught.set(if ends { Uncaught::Ends } else { Uncaught::IsTold });
+    let begins = settings.get("start").and_then(|value| Scalar(value).text());
+    if begins.is_some_and(|way| way == "exec") {
+        return Err("workers of PHP programs are forks: start = exec is not for them".into());
+    }
     let is_on = |name| settings.get(name).is_some_and(|value| Scalar(value).is_true());
     server.has_event_objects.set(is_on("event_object"));
     let of_tasks = ["event_object", "task_use_object", "task_object", "task_enable_coroutine"];
@@ -123,7 +128,8 @@ fn prepare(server: &ServerState) -> Result<Server, String> {
     }
     builder = add_ports(server, builder, &engine)?;
     builder = user::bodies(server).fold(builder, ServerBuilder::process);
-    if companion::EVENTS.iter().any(|event| server.has(*event)) {
+    let has_events = companion::EVENTS.iter().any(|event| server.has(*event));
+    if has_events || commands::want_companion(server) {
         let state: *const ServerState = server;
         builder = builder.companion(move |worker| PhpEvents::begin(state, worker));
     }

@@ -7,6 +7,8 @@ use ext_php_rs::ffi::zend_object;
 use ext_php_rs::types::Zval;
 use ostler::{Task, Worker};
 
+use super::client_info::Certificates;
+use super::commands::Command;
 use super::construct::Living;
 use super::events::{PORT_EVENTS, PortEvent, SERVER_EVENTS, ServerEvent};
 use super::sock_type::{Placeholder, SockType};
@@ -52,8 +54,10 @@ pub(crate) mod slot {
     pub(crate) const LISTENERS: usize = 13;
     /// The list of processes that were added; private.
     pub(crate) const PROCESSES: usize = 14;
+    /// The list of the functions of commands; private.
+    pub(crate) const COMMANDS: usize = 15;
     /// The first callback; private, as all of them.
-    pub(crate) const EVENTS: usize = 15;
+    pub(crate) const EVENTS: usize = 16;
 }
 
 /// The places of a port's properties.
@@ -81,6 +85,10 @@ pub(crate) struct ServerState {
     pub(crate) dispatch: RefCell<Option<Zval>>,
     /// The processes that were added; the private list of them keeps them alive.
     pub(crate) added: RefCell<Vec<*mut zend_object>>,
+    /// What others may call by name; the functions are in the private list of them.
+    pub(super) commands: RefCell<Vec<Command>>,
+    /// What clients have shown to this worker.
+    pub(super) certificates: Certificates,
     /// The number of the process that was added, when this is one.
     pub(crate) user_id: Cell<Option<i64>>,
     /// The process in which this is, when that runs the program's code.
@@ -180,6 +188,8 @@ impl ServerState {
             callbacks: Default::default(),
             dispatch: RefCell::default(),
             added: RefCell::default(),
+            commands: RefCell::default(),
+            certificates: Certificates::default(),
             user_id: Cell::new(None),
             process: OnceCell::new(),
             is_foreign: Cell::new(false),

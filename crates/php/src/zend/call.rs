@@ -7,10 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ext_php_rs::ffi::{
     _zend_expected_type_Z_EXPECTED_ARRAY, _zend_expected_type_Z_EXPECTED_BOOL,
-    _zend_expected_type_Z_EXPECTED_DOUBLE, _zend_expected_type_Z_EXPECTED_FUNC,
-    _zend_expected_type_Z_EXPECTED_LONG, _zend_expected_type_Z_EXPECTED_STRING, zend_execute_data,
-    zend_expected_type, zend_object, zend_parse_arg_bool_slow, zend_parse_arg_double_slow,
-    zend_parse_arg_long_slow, zend_parse_arg_str_slow, zend_string,
+    _zend_expected_type_Z_EXPECTED_DOUBLE, _zend_expected_type_Z_EXPECTED_LONG,
+    _zend_expected_type_Z_EXPECTED_STRING, zend_execute_data, zend_expected_type, zend_object,
+    zend_parse_arg_bool_slow, zend_parse_arg_double_slow, zend_parse_arg_long_slow,
+    zend_parse_arg_str_slow, zend_string, zend_wrong_callback_error,
     zend_wrong_parameter_type_error, zend_wrong_parameters_count_error, zval,
 };
 use ext_php_rs::types::{ZendHashTable, Zval};
@@ -202,8 +202,12 @@ impl<'a> Call<'a> {
         if super::callable::is_callable(argument) {
             return Ok(argument.shallow_clone());
         }
-        let raw = &raw mut *argument;
-        Err(self.wrong(_zend_expected_type_Z_EXPECTED_FUNC, raw))
+        let why = super::callable::why_not(argument);
+        if globals::exception().is_null() {
+            // SAFETY: within a function of ours, about an argument of it; PHP frees the text.
+            unsafe { zend_wrong_callback_error(self.next, why) };
+        }
+        Err(Thrown)
     }
 
     /// Where what the call returns is put; null when nothing is.

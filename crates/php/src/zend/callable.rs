@@ -62,6 +62,17 @@ pub(crate) fn is_callable(value: &mut Zval) -> bool {
     find(value).is_some()
 }
 
+/// Why a value cannot be called, in PHP's words and PHP's memory, which the caller hands on to PHP.
+pub(crate) fn why_not(value: *mut Zval) -> *mut std::ffi::c_char {
+    let (mut why, mut cache) = (std::ptr::null_mut(), MaybeUninit::zeroed());
+    let null = std::ptr::null_mut();
+    // SAFETY: a valid value, and places for what was found and for the text.
+    unsafe {
+        zend_is_callable_ex(value, null, 0, std::ptr::null_mut(), cache.as_mut_ptr(), &raw mut why)
+    };
+    why
+}
+
 fn find(value: *mut Zval) -> Option<Found> {
     // SAFETY: pointers, which may be null.
     let mut cache = unsafe { MaybeUninit::<zend_fcall_info_cache>::zeroed().assume_init() };

@@ -29,7 +29,7 @@ attempt(fn () => $process->start());
 attempt(fn () => Process::kill($process->pid, SIGKILL));
 ?>
 --EXPECTF--
-TypeError: Ostler\Process::__construct(): Argument #1 ($callback) must be a valid callback, string given
+TypeError: Ostler\Process::__construct(): Argument #1 ($callback) must be a valid callback, function "no function" not found or invalid function name
 TypeError: Ostler\Process::__construct(): Argument #2 ($redirect_stdin_and_stdout) must be of type bool, array given
 Error: Constructor of Ostler\Process can only be called once
 Error: must call the constructor first

@@ -37,7 +37,7 @@ pub(super) fn translate(
     heartbeat(settings, engine);
     log(settings, engine);
     tls(settings, engine);
-    Ok(())
+    certificates(settings, engine)
 }
 
 fn processes(settings: &Settings<'_>, mode: Mode, engine: &mut Engine) {
@@ -217,4 +217,26 @@ fn tls(settings: &Settings<'_>, engine: &mut Engine) {
     if settings.get("ssl_protocols").is_some_and(|value| value.long() == TLS_1_3) {
         engine.say("tls_min_version", "1.3");
     }
+}
+
+/// The certificate of the port, and those of other names: the engine shows a client the one that
+/// has the name that it asks for.
+fn certificates(settings: &Settings<'_>, engine: &mut Engine) -> Result<(), Problem> {
+    let text = |value: Option<Scalar<'_>>| value.and_then(|value| value.text());
+    let mut certificates = Vec::from_iter(text(settings.get("ssl_cert_file")));
+    let mut keys = Vec::from_iter(text(settings.get("ssl_key_file")));
+    if let Some(names) = settings.get("ssl_sni_certs") {
+        let wrong = || Problem::fatal("ssl_sni_certs must be [host => [files]]".into());
+        for (_, files) in names.0.array().ok_or_else(wrong)? {
+            let files = Settings(files.array().ok_or_else(wrong)?);
+            certificates.push(text(files.get("ssl_cert_file")).ok_or_else(wrong)?);
+            keys.extend(text(files.get("ssl_key_file")));
+        }
+    }
+    for (name, paths) in [("tls_certificate", certificates), ("tls_key", keys)] {
+        if !paths.is_empty() {
+            engine.say(name, paths.join(","));
+        }
+    }
+    Ok(())
 }

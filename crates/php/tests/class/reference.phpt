@@ -1,0 +1,106 @@
+--TEST--
+Each name of the reference is there, or stands with its reason in docs/php/DIFFERENCES.md
+--FILE--
+<?php
+/** The names of Swoole 6.2 for servers without HTTP. */
+$names = [
+    'Server' => '__construct set on getCallback listen addlistener addProcess addCommand start stop shutdown reload send sendto sendwait
+        sendfile close pause resume confirm exists exist protect bind task taskwait taskWaitMulti taskCo finish sendMessage command
+        getClientInfo connection_info getClientList connection_list heartbeat stats getWorkerId getWorkerPid getWorkerStatus getManagerPid
+        getMasterPid getSocket getLastError $setting $connections $host $port $type $ssl $mode $ports $master_pid $manager_pid $worker_id
+        $worker_pid $taskworker $stats_timer $admin_server',
+    'Server\Port' => 'set on getCallback getSocket $host $port $type $sock $ssl $setting $connections',
+    'Server\Event' => '$reactor_id $fd $dispatch_time $data',
+    'Server\Packet' => '$server_socket $server_port $dispatch_time $address $port $data',
+    'Server\PipeMessage' => '$source_worker_id $worker_id $dispatch_time $data',
+    'Server\StatusInfo' => '$worker_id $worker_pid $status $exit_code $signal',
+    'Server\TaskResult' => '$task_id $task_worker_id $dispatch_time $data',
+    'Server\Task' => 'finish pack unpack $id $worker_id $flags $dispatch_time $data',
+    'Connection\Iterator' => 'rewind next current key valid count offsetExists offsetGet offsetSet offsetUnset',
+    'Timer' => 'tick after clear clearAll exists info list stats',
+    'Timer\Iterator' => 'rewind',
+    'Process' => '__construct start read write exportSocket push pop useQueue statQueue freeQueue name exec exit close kill wait signal
+        alarm daemon setAffinity getAffinity setPriority getPriority setBlocking setTimeout $pid $id $pipe $msgQueueId $msgQueueKey',
+    'Table' => '__construct column create set get del delete incr decr exists exist count stats add update cmpset cmpdel getdel',
+    'Atomic' => 'add sub get set cmpset wait wakeup',
+    'Atomic\Long' => 'add sub get set cmpset',
+    'Lock' => '__construct lock unlock',
+    'Exception' => 'getMessage',
+    'ExitException' => 'getMessage',
+    'Constant' => '',
+    'Process\Pool' => '', 'Coroutine' => '', 'Runtime' => '', 'Event' => '',
+];
+$functions = 'swoole_last_error swoole_timer_tick swoole_timer_after swoole_timer_clear swoole_timer_clear_all swoole_timer_exists
+    swoole_timer_info swoole_timer_list swoole_timer_stats';
+$events = 'start beforeShutdown shutdown managerStart managerStop beforeReload afterReload workerError workerStart workerStop workerExit
+    connect receive packet close bufferFull bufferEmpty task finish pipeMessage request open message handshake beforeHandshakeResponse disconnect';
+$constants = ['BASE' => 1, 'PROCESS' => 2, 'THREAD' => 3,
+    'SOCK_TCP' => 1, 'SOCK_UDP' => 2, 'SOCK_TCP6' => 3, 'SOCK_UDP6' => 4, 'SOCK_UNIX_STREAM' => 5, 'SOCK_UNIX_DGRAM' => 6,
+    'SOCK_RAW' => 7, 'SOCK_RAW6' => 8, 'SSL' => 512,
+    'DISPATCH_ROUND' => 1, 'DISPATCH_FDMOD' => 2, 'DISPATCH_IDLE_WORKER' => 3, 'DISPATCH_IPMOD' => 4, 'DISPATCH_UIDMOD' => 5,
+    'DISPATCH_USERFUNC' => 6, 'DISPATCH_STREAM' => 7, 'DISPATCH_CO_CONN_LB' => 8, 'DISPATCH_CO_REQ_LB' => 9, 'DISPATCH_CONCURRENT_LB' => 10,
+    'DISPATCH_RESULT_DISCARD_PACKET' => -1, 'DISPATCH_RESULT_CLOSE_CONNECTION' => -2, 'DISPATCH_RESULT_USERFUNC_FALLBACK' => -3,
+    'TASK_TMPFILE' => 1, 'TASK_SERIALIZE' => 2, 'TASK_NONBLOCK' => 4, 'TASK_CALLBACK' => 8, 'TASK_WAITALL' => 16, 'TASK_COROUTINE' => 32,
+    'TASK_PEEK' => 64, 'TASK_NOREPLY' => 128, 'IPC_UNSOCK' => 1, 'IPC_MSGQUEUE' => 2, 'IPC_PREEMPTIVE' => 3,
+    'SERVER_COMMAND_MASTER' => 2, 'SERVER_COMMAND_REACTOR_THREAD' => 4, 'SERVER_COMMAND_EVENT_WORKER' => 8, 'SERVER_COMMAND_WORKER' => 8,
+    'SERVER_COMMAND_TASK_WORKER' => 16, 'SERVER_COMMAND_MANAGER' => 32, 'WORKER_BUSY' => 1, 'WORKER_IDLE' => 2, 'WORKER_EXIT' => 3,
+    'LOG_DEBUG' => 0, 'LOG_TRACE' => 1, 'LOG_INFO' => 2, 'LOG_NOTICE' => 3, 'LOG_WARNING' => 4, 'LOG_ERROR' => 5, 'LOG_NONE' => 6,
+    'LOG_ROTATION_SINGLE' => 0, 'LOG_ROTATION_MONTHLY' => 1, 'LOG_ROTATION_DAILY' => 2, 'LOG_ROTATION_HOURLY' => 3,
+    'LOG_ROTATION_EVERY_MINUTE' => 4, 'ERROR_MALLOC_FAIL' => 501, 'ERROR_SYSTEM_CALL_FAIL' => 502, 'ERROR_PHP_FATAL_ERROR' => 503,
+    'ERROR_NAME_TOO_LONG' => 504, 'ERROR_INVALID_PARAMS' => 505, 'ERROR_QUEUE_FULL' => 506, 'ERROR_OPERATION_NOT_SUPPORT' => 507,
+    'ERROR_WRONG_OPERATION' => 509, 'ERROR_NO_PAYLOAD' => 550, 'ERROR_BAD_IPV6_ADDRESS' => 720, 'ERROR_UNREGISTERED_SIGNAL' => 721,
+    'ERROR_SESSION_CLOSED_BY_SERVER' => 1001, 'ERROR_SESSION_CLOSED_BY_CLIENT' => 1002, 'ERROR_SESSION_CLOSING' => 1003,
+    'ERROR_SESSION_CLOSED' => 1004, 'ERROR_SESSION_NOT_EXIST' => 1005, 'ERROR_SESSION_INVALID_ID' => 1006,
+    'ERROR_SESSION_DISCARD_TIMEOUT_DATA' => 1007, 'ERROR_SESSION_DISCARD_DATA' => 1008, 'ERROR_OUTPUT_BUFFER_OVERFLOW' => 1009,
+    'ERROR_OUTPUT_SEND_YIELD' => 1010, 'ERROR_SSL_NOT_READY' => 1011, 'ERROR_PACKAGE_LENGTH_TOO_LARGE' => 1201,
+    'ERROR_PACKAGE_LENGTH_NOT_FOUND' => 1202, 'ERROR_DATA_LENGTH_TOO_LARGE' => 1203, 'ERROR_PACKAGE_MALFORMED_DATA' => 1204,
+    'ERROR_TASK_PACKAGE_TOO_BIG' => 2001, 'ERROR_TASK_DISPATCH_FAIL' => 2002, 'ERROR_TASK_TIMEOUT' => 2003,
+    'ERROR_SERVER_TOO_MANY_SOCKET' => 9002, 'ERROR_SERVER_WORKER_TERMINATED' => 9003, 'ERROR_SERVER_INVALID_LISTEN_PORT' => 9004,
+    'ERROR_SERVER_TOO_MANY_LISTEN_PORT' => 9005, 'ERROR_SERVER_PIPE_BUFFER_FULL' => 9006, 'ERROR_SERVER_NO_IDLE_WORKER' => 9007,
+    'ERROR_SERVER_ONLY_START_ONE' => 9008, 'ERROR_SERVER_SEND_IN_MASTER' => 9009, 'ERROR_SERVER_INVALID_COMMAND' => 9012,
+    'ERROR_SERVER_IS_NOT_REGULAR_FILE' => 9013, 'ERROR_SERVER_SEND_TO_WOKER_TIMEOUT' => 9014, 'ERROR_SERVER_INVALID_CALLBACK' => 9015,
+    'ERROR_SERVER_WORKER_EXIT_TIMEOUT' => 9101, 'ERROR_SERVER_WORKER_ABNORMAL_PIPE_DATA' => 9102, 'ERROR_SERVER_WORKER_UNPROCESSED_DATA' => 9103];
+
+$words = fn (string $text) => preg_split('/\s+/', $text, -1, PREG_SPLIT_NO_EMPTY);
+$missing = [];
+foreach ($names as $class => $members) {
+    if (!class_exists("Swoole\\$class")) {
+        $missing[] = $class;
+        continue;
+    }
+    foreach ($words($members) as $member) {
+        $is_there = $member[0] === '$' ? property_exists("Swoole\\$class", substr($member, 1)) : method_exists("Swoole\\$class", $member);
+        $is_there || $missing[] = "$class::$member";
+    }
+}
+$missing = array_merge($missing, array_filter($words($functions), fn ($name) => !function_exists($name)));
+$server = new Swoole\Server('127.0.0.1', 0);
+foreach ($words($events) as $event) {
+    @$server->on($event, fn () => null) || $missing[] = 'on' . ucfirst($event);
+}
+foreach ($constants as $name => $number) {
+    if (!defined("SWOOLE_$name")) {
+        $missing[] = "SWOOLE_$name";
+    } elseif (constant("SWOOLE_$name") !== $number && $name !== 'SSL') {
+        echo "SWOOLE_$name is ", constant("SWOOLE_$name"), "\n";
+    }
+}
+
+$page = file_get_contents(__DIR__ . '/../../../../docs/php/DIFFERENCES.md');
+preg_match('/## What is not there\n(.*)/s', $page, $section);
+preg_match_all('/^\| (`[^|]+) \| ([^|]+) \|$/m', $section[1], $rows, PREG_SET_ORDER);
+$documented = [];
+foreach ($rows as [, $cell, $reason]) {
+    preg_match_all('/`([^`]+)`/', $cell, $found);
+    $documented = array_merge($documented, $found[1]);
+}
+foreach (array_diff($missing, $documented) as $name) {
+    echo "$name is missing, and the page does not say why\n";
+}
+foreach (array_diff($documented, $missing) as $name) {
+    echo "$name is there, and the page says that it is not\n";
+}
+echo "done\n";
+?>
+--EXPECT--
+done
