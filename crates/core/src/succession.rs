@@ -5,6 +5,8 @@
 //! if nothing had been asked. Once it serves, the old one accepts nobody any more, serves the
 //! sessions that it has, and ends with the last of them, or when its time is over.
 
+pub mod hand_over;
+
 use crate::Millis;
 
 /// What happened.

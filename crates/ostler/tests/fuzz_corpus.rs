@@ -13,6 +13,10 @@ mod proxy_protocol;
 #[allow(clippy::indexing_slicing, missing_docs)] // a fuzz body: a panic is a finding
 mod task_journal;
 
+#[path = "../../../fuzz/bodies/hand_over.rs"]
+#[allow(missing_docs)] // a fuzz body: a panic is a finding
+mod hand_over;
+
 /// The inputs of a target, short and few.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus");
@@ -43,4 +47,9 @@ fn what_fuzzing_has_found_breaks_no_promise() {
             body(&input);
         }
     }
+}
+
+#[test]
+fn whatever_another_master_says_of_its_sessions_is_refused_or_said_in_one_way() {
+    corpus("hand_over").iter().for_each(|input| hand_over::list(input));
 }

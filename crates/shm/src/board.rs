@@ -328,6 +328,18 @@ mod file {
             self.session_ids()?.claim()
         }
 
+        /// The id that was issued last.
+        #[must_use]
+        pub fn newest_session(&self) -> u64 {
+            self.newest().map_or(0, |newest| newest.load(Ordering::Relaxed))
+        }
+
+        /// Master: takes the entry for an id that another master has issued. False: it is taken.
+        #[must_use]
+        pub fn claim_known_session(&self, session: u64) -> bool {
+            self.session_ids().is_some_and(|ids| ids.claim_known(session))
+        }
+
         /// The same with a counter that several boards have in common.
         #[must_use]
         pub fn claim_session_of(&self, newest: &AtomicU64) -> Option<u64> {

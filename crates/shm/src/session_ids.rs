@@ -55,6 +55,17 @@ impl<'a> SessionIds<'a> {
         None
     }
 
+    /// Takes the place of an id that another counter has issued. False: somebody has the place, or
+    /// it is no id.
+    #[must_use]
+    pub fn claim_known(&self, id: u64) -> bool {
+        if id == 0 || id > SESSION_ID_MAX {
+            return false;
+        }
+        let Some((word, bit)) = self.place(id) else { return false };
+        word.fetch_or(1 << bit, Ordering::Acquire) & 1 << bit == 0
+    }
+
     /// Nothing is left of a session that was claimed: its place is free, its id is not.
     pub fn release(&self, id: u64) {
         if let Some((word, bit)) = self.place(id) {
@@ -130,6 +141,18 @@ mod tests {
             ids.release(ids.claim().unwrap());
         }
         assert_eq!(ids.claim(), Some(256 + 201), "behind the 200 that stay");
+    }
+
+    #[test]
+    fn ids_of_another_counter_keep_their_places_from_those_that_are_issued() {
+        let (newest, words) = (AtomicU64::new(1_000), words(64));
+        let ids = SessionIds::new(&newest, &words, 64);
+        assert!(ids.claim_known(3) && ids.claim_known(1_001 % 64));
+        assert!(!ids.claim_known(3 + 64), "somebody has that place");
+        assert!(!ids.claim_known(0) && !ids.claim_known(SESSION_ID_MAX + 1));
+        assert_eq!(ids.claim(), Some(1_002), "1001 has a place that is taken");
+        ids.release(3);
+        assert!(ids.claim_known(3 + 64));
     }
 
     #[test]

@@ -15,6 +15,10 @@ pub struct Books {
     pub accepted: u64,
     pub open: u64,
     pub closed: u64,
+    /// Sessions that came from the master before this one.
+    pub taken_over: u64,
+    /// Sessions that went to the master behind this one.
+    pub handed_over: u64,
     pub received: u64,
     pub finished: u64,
     pub in_hand: u64,
@@ -40,6 +44,8 @@ impl Books {
             accepted: take("accepted"),
             open: take("open"),
             closed: take("closed"),
+            taken_over: take("taken_over"),
+            handed_over: take("handed_over"),
             received: take("received"),
             finished: take("finished"),
             in_hand: take("in_hand"),
@@ -74,15 +80,17 @@ impl Books {
         .sum()
     }
 
-    /// Demands `accepted = open + closed` and
+    /// Demands `accepted + taken_over = open + closed + handed_over` and
     /// `received = finished + in_hand + runnable + recalled + refused + dropped + closed_by`.
     ///
     /// # Errors
     /// With both sides of each equation that does not hold.
     pub fn check_balance(&self) -> TestResult {
         let mut wrong = Vec::new();
-        if self.accepted != self.open + self.closed {
-            wrong.push(format!("connections: {} != {}", self.accepted, self.open + self.closed));
+        let came = self.accepted + self.taken_over;
+        let went = self.open + self.closed + self.handed_over;
+        if came != went {
+            wrong.push(format!("connections: {came} != {went}"));
         }
         if self.received != self.settled() {
             wrong.push(format!("packages: {} != {}", self.received, self.settled()));
@@ -99,7 +107,9 @@ impl fmt::Display for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { accepted, open, closed, received, finished, in_hand, runnable, .. } = self;
         let Self { recalled, refused, dropped, closed_by, details, .. } = self;
-        write!(f, "accepted {accepted} = open {open} + closed {closed}; ")?;
+        let Self { taken_over, handed_over, .. } = self;
+        write!(f, "accepted {accepted} + taken over {taken_over} = ")?;
+        write!(f, "open {open} + closed {closed} + handed over {handed_over}; ")?;
         write!(f, "received {received} = finished {finished} + in_hand {in_hand} ")?;
         write!(f, "+ runnable {runnable} + recalled {recalled} + refused {refused} ")?;
         write!(f, "+ dropped {dropped} + closed_by {closed_by}")?;

@@ -33,6 +33,10 @@ pub(super) enum PackageFate {
 pub struct Books {
     /// Sessions accepted.
     pub accepted: u64,
+    /// Sessions that came from the master before this one.
+    pub taken_over: u64,
+    /// Sessions that went to the master behind this one.
+    pub handed_over: u64,
     /// Sessions open now.
     pub open: u64,
     /// Sessions closed, by reason.
@@ -105,6 +109,8 @@ impl Books {
     /// Adds another reactor's books.
     pub fn add(&mut self, other: &Self) {
         self.accepted += other.accepted;
+        self.taken_over += other.taken_over;
+        self.handed_over += other.handed_over;
         self.open += other.open;
         self.received += other.received;
         self.finished += other.finished;
@@ -146,6 +152,18 @@ impl Books {
     pub(super) const fn session_accepted(&mut self) {
         self.accepted += 1;
         self.open += 1;
+    }
+
+    /// A session came from another master.
+    pub(super) const fn session_taken_over(&mut self) {
+        self.taken_over += 1;
+        self.open += 1;
+    }
+
+    /// A session went to another master.
+    pub(super) const fn session_handed_over(&mut self) {
+        self.handed_over += 1;
+        self.open = self.open.saturating_sub(1);
     }
 
     /// A session was closed.
@@ -279,14 +297,14 @@ impl Books {
         self.dropped_worker_died + self.dropped_session_gone
     }
 
-    /// Whether the equations hold: `accepted = open + closed`,
+    /// Whether the equations hold: `accepted + taken_over = open + closed + handed_over`,
     /// `received = finished + in hand + recalled + refused + dropped + closed_by`, and those of
     /// datagrams and of groups.
     #[must_use]
     pub fn balance(&self) -> bool {
         self.datagrams.balance()
             && self.groups.balance()
-            && self.accepted == self.open + self.closed_total()
+            && self.accepted + self.taken_over == self.open + self.closed_total() + self.handed_over
             && self.received
                 == self.finished
                     + self.in_hand

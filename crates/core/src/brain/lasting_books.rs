@@ -10,6 +10,8 @@ impl Books {
         // No `..` here and below: who adds a counter is told by the compiler.
         let Self {
             accepted,
+            taken_over,
+            handed_over,
             open,
             closed,
             received,
@@ -40,6 +42,7 @@ impl Books {
             tasks,
             messages,
         } = self;
+        [taken_over, handed_over].into_iter().for_each(&mut *visit);
         let sessions = [accepted, open, received, finished, in_hand, recalled, refused];
         let dropped = [dropped_worker_died, dropped_session_gone, redelivered, recalls];
         let others = [output_session_gone, memory_shortages, output_dropped_bytes, continued];

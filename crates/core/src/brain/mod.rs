@@ -16,6 +16,7 @@ mod datagram_books;
 mod deferred;
 mod delivery;
 mod dispatch;
+mod hand_over;
 mod lanes;
 mod lasting_books;
 mod ledger;

@@ -1,5 +1,6 @@
 //! The life of a session: accepted, read, ended once.
 
+use super::sessions::Going;
 use super::{Brain, BrainAction, CloseReason, DatagramDrop, Phase, Returned};
 use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot, PortId};
 
@@ -81,7 +82,7 @@ impl Brain {
     /// session that was being flushed ends.
     pub fn peer_lost(&mut self, slot: ConnectionSlot, has_input: bool) {
         let Some(connection) = self.connection(slot) else { return };
-        if connection.phase != Phase::Open {
+        if connection.phase != Phase::Open || connection.is_offered() {
             return self.close(slot, CloseReason::PeerError);
         }
         let port = connection.port;
@@ -146,6 +147,10 @@ impl Brain {
     /// a flush short. Of a session whose client is gone nothing more is served.
     pub fn close(&mut self, slot: ConnectionSlot, reason: CloseReason) {
         let Some(connection) = self.connection(slot) else { return };
+        if let Going::Offered(end) = &mut connection.going {
+            end.get_or_insert(reason);
+            return;
+        }
         match connection.phase {
             Phase::Ended => return,
             Phase::PeerGone if reason == CloseReason::PeerError => return,
@@ -365,7 +370,7 @@ impl Brain {
     /// Ends a session that has nothing left to do.
     pub(super) fn check_end(&mut self, slot: ConnectionSlot) {
         let reading = self.reading;
-        let Some(connection) = self.connection(slot) else { return };
+        let Some(connection) = self.connection(slot).filter(|it| !it.is_offered()) else { return };
         let reason = match connection.phase {
             Phase::Open if connection.is_finished(reading) => {
                 connection.input_ended.unwrap_or(CloseReason::Shutdown)

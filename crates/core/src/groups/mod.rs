@@ -185,6 +185,12 @@ impl Groups {
         group.map_or(&[], |group| &group.members)
     }
 
+    /// The names of a session's groups, in no order.
+    pub fn names_of(&self, connection: ConnectionSlot) -> impl Iterator<Item = &[u8]> {
+        let memberships = self.memberships.get(&connection).into_iter().flatten();
+        memberships.filter_map(|it| Some(&*self.groups.get(it.group)?.name))
+    }
+
     /// How many memberships there are, over all groups.
     #[must_use]
     pub const fn memberships(&self) -> usize {

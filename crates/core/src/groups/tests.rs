@@ -133,3 +133,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_names_of_a_sessions_groups_are_told() {
+    let mut groups = Groups::new(LIMITS);
+    for name in [&b"a"[..], b"b", b"c"] {
+        groups.join(member(1), name);
+        groups.join(member(2), name);
+    }
+    groups.leave(ConnectionSlot(1), b"b");
+    let names: BTreeSet<_> = groups.names_of(ConnectionSlot(1)).collect();
+    assert_eq!(names, BTreeSet::from([&b"a"[..], b"c"]));
+    assert_eq!(groups.names_of(ConnectionSlot(3)).count(), 0);
+}

@@ -140,6 +140,22 @@ impl<F> Chunks<F> {
         }
     }
 
+    /// A copy of the bytes in memory that are not written.
+    pub(super) fn copy(&self) -> Vec<u8> {
+        let mut copy = Vec::with_capacity(self.bytes);
+        let mut written = self.written;
+        for segment in &self.chunks {
+            let bytes = match segment {
+                Segment::Bytes(chunk) => chunk.as_slice(),
+                Segment::Shared(part) => part.bytes(),
+                Segment::File(_) => &[],
+            };
+            copy.extend_from_slice(bytes.get(written..).unwrap_or_default());
+            written = 0;
+        }
+        copy
+    }
+
     /// What is to be written next.
     #[must_use]
     pub(super) fn front(&self) -> Front<'_, F> {
@@ -310,6 +326,7 @@ mod tests {
                 queue.push(len, |to| to.extend_from_slice(&piece));
                 charge += growth;
                 prop_assert_eq!(queue.charged(), charge);
+                prop_assert!(queue.copy() == expected[got.len()..]);
                 let taken = front(&queue).len().min(write);
                 got.extend_from_slice(&front(&queue)[..taken]);
                 charge -= queue.advance(taken);

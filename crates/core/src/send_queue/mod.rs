@@ -226,6 +226,16 @@ impl<F> SendQueue<F> {
         self.chunks.is_empty()
     }
 
+    /// A copy of the bytes that wait to be written, for who goes on with them. `None`: they cannot
+    /// be had, for a part of a file is among them, or a message that is not complete.
+    #[must_use]
+    pub fn copy(&self) -> Option<Vec<u8>> {
+        if self.open.is_some() || self.chunks.files() > 0 {
+            return None;
+        }
+        Some(self.chunks.copy())
+    }
+
     /// Bytes that wait to be written, where a file counts as [`FILE_WEIGHT_BYTES`].
     #[must_use]
     pub fn unsent(&self) -> usize {

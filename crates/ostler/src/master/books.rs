@@ -18,8 +18,10 @@ pub(super) fn log_books(books: &Books) {
     let closed = |reason: CloseReason| books.closed.get(reason as usize).copied().unwrap_or(0);
     tracing::info!(
         accepted = books.accepted,
+        taken_over = some(books.taken_over),
         open = some(books.open),
         closed = some(books.closed_total()),
+        handed_over = some(books.handed_over),
         received = books.received,
         finished = books.finished,
         in_hand = some(books.in_hand),

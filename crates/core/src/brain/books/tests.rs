@@ -173,6 +173,8 @@ fn header_counts() -> HeaderCounts {
 fn the_books_of_reactors_are_added_counter_by_counter() {
     let one = Books {
         accepted: 3,
+        taken_over: 2,
+        handed_over: 4,
         open: 5,
         closed: [7; CLOSE_REASONS],
         received: 11,

@@ -64,6 +64,20 @@ pub(in crate::brain) enum Home {
     Slot(u16),
 }
 
+/// How far a session is on its way to another master.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::brain) enum Going {
+    /// It goes nowhere.
+    #[default]
+    No,
+    /// It is not read any more, so that it comes to rest.
+    Settles,
+    /// It is frozen: nobody touches it. It is to be closed for this reason if it stays after all.
+    Offered(Option<CloseReason>),
+    /// The other master cannot have it.
+    Stays,
+}
+
 /// One session.
 #[derive(Debug)]
 pub(in crate::brain) struct Connection {
@@ -96,6 +110,8 @@ pub(in crate::brain) struct Connection {
     /// Its next package is refused as soon as nothing of it is at a worker: its address has sent
     /// more than it may.
     pub(in crate::brain) is_over_rate: bool,
+    /// Whether another master is to have it.
+    pub(in crate::brain) going: Going,
     /// Too much unsent output: not read until it is written.
     pub(in crate::brain) output_high: bool,
     /// Bytes wait to be written.
@@ -139,6 +155,7 @@ impl Connection {
             is_paused: false,
             is_held_back: false,
             is_over_rate: false,
+            going: Going::No,
             output_high: false,
             output_pending: false,
             waiting: None,
@@ -152,6 +169,9 @@ impl Connection {
 
     /// What the session would be given next.
     pub(in crate::brain) fn next_kind(&self, reading: bool) -> Option<DeliveryKind> {
+        if self.is_offered() {
+            return None;
+        }
         if let Some(returned) = self.returned.front() {
             return Some(returned.kind);
         }
@@ -204,13 +224,23 @@ impl Connection {
         let may = match self.phase {
             Phase::Open => {
                 let is_held = self.is_paused || self.is_held_back || self.is_over_rate;
-                reading && !self.output_high && !is_held
+                reading && !self.output_high && !is_held && !self.is_going()
             }
             // It takes no memory, it gives some back.
             Phase::PeerGone => true,
             Phase::Flushing(_) | Phase::Ended => false,
         };
         may && self.input_ended.is_none()
+    }
+
+    /// Whether it is on its way to another master: then it is not read here.
+    pub(in crate::brain) const fn is_going(&self) -> bool {
+        matches!(self.going, Going::Settles | Going::Offered(_))
+    }
+
+    /// Whether it is frozen.
+    pub(in crate::brain) const fn is_offered(&self) -> bool {
+        matches!(self.going, Going::Offered(_))
     }
 
     #[cfg(test)]

@@ -5,7 +5,7 @@ mod connection;
 
 pub use connection::{Phase, Returned};
 
-pub(super) use connection::{Connection, Home};
+pub(super) use connection::{Connection, Going, Home};
 
 use slab::Slab;
 

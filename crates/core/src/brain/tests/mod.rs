@@ -9,6 +9,7 @@ mod crash;
 mod datagrams;
 mod dispatch;
 mod drain;
+mod hand_over;
 mod lanes;
 mod lateness;
 mod ledger;
