@@ -3,87 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test that cannot go on
 
 mod daemon;
+mod deployed;
 mod talk;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::process::Command;
 
-use daemon::{Daemon, Place, check};
+use daemon::{Daemon, check};
+use deployed::Deployed;
 use ostler_testkit::{DEADLINE, Signal, TestError, TestResult, TestServer, wait_until};
 use talk::facts::oom_adjustment;
-
-/// A server of a program that can be replaced on disk.
-struct Deployed {
-    place: Place,
-    program: PathBuf,
-}
-
-impl Deployed {
-    fn new(name: &str, example: &str) -> TestResult<Self> {
-        let place = Place::new(name)?;
-        let program = place.path("program");
-        let deployed = Self { place, program };
-        deployed.deploy(&std::fs::read(TestServer::example_path(example)?)?)?;
-        Ok(deployed)
-    }
-
-    /// Puts another program in its place, as one should.
-    fn deploy(&self, bytes: &[u8]) -> TestResult {
-        let beside = self.place.path("program.new");
-        std::fs::write(&beside, bytes)?;
-        std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755))?;
-        Ok(std::fs::rename(&beside, &self.program)?)
-    }
-
-    fn command(&self, options: &[(&str, &str)]) -> Command {
-        self.place.command_of(&self.program, options)
-    }
-
-    fn start(&self, options: &[(&str, &str)]) -> TestResult<Daemon> {
-        self.place.daemon_of(&self.command(options).output()?)
-    }
-
-    /// How often the log says so.
-    fn count(&self, text: &str) -> usize {
-        self.place.log().matches(text).count()
-    }
-
-    fn wait_for_another(&self, text: &str, before: usize) -> TestResult {
-        wait_until(text, || self.count(text) > before)
-    }
-
-    /// Whose the pid file is.
-    fn pid(&self) -> Option<u32> {
-        let text = std::fs::read_to_string(self.place.path("pid")).unwrap_or_default();
-        text.trim().parse().ok()
-    }
-
-    fn wait_for_pid(&self, what: &str, is_it: impl Fn(u32) -> bool) -> TestResult {
-        wait_until(what, || self.pid().is_some_and(&is_it))
-    }
-
-    /// Asks for a new master, and waits until it is in charge.
-    fn succeed(&self, old: &Daemon) -> TestResult<Daemon> {
-        const TAKEN: &str = "has taken over from the old master";
-        let before = self.count(TAKEN);
-        old.signal(Signal::USR2)?;
-        self.wait_for_another(TAKEN, before)?;
-        let new = self.place.daemon_at(old.address)?;
-        check(new.pid != old.pid, "the pid file is the new one's")?;
-        Ok(new)
-    }
-
-    /// Waits until the old master has ended by itself.
-    fn wait_left(&self, old: &Daemon) -> TestResult {
-        wait_until("the old master to end", || old.has_ended())?;
-        let log = self.place.log();
-        check(!log.contains("ERROR"), &log)
-    }
-}
 
 fn connect(address: SocketAddr) -> TestResult<TcpStream> {
     let client = TcpStream::connect(address)?;
@@ -164,7 +96,8 @@ fn answers(address: SocketAddr) -> TestResult {
 
 fn clients_stay_and_new_ones_come_to_the_new_master(name: &str, reactors: &str) -> TestResult {
     let deployed = Deployed::new(name, "ostler-echo")?;
-    let old = deployed.start(&[("workers", "2"), ("reactors", reactors)])?;
+    let drain = ("succession_sessions", "drain");
+    let old = deployed.start(&[("workers", "2"), ("reactors", reactors), drain])?;
     let stays = connect(old.address)?;
     echoes(&stays, "before")?;
     let new = deployed.succeed(&old)?;

@@ -103,6 +103,8 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     /// How long a master serves its sessions after a new one has taken its place (`USR2`), up to 30
     /// days in whole milliseconds; 0: until the last one ends.
     succession_timeout(time: Duration) => "succession_timeout_ms";
+    /// Whether sessions of plain connections go to a new master (`USR2`), or stay with the old one.
+    succession_sessions(what: crate::options::SuccessionSessions) => "succession_sessions";
     /// How long a worker may take to become ready before it is killed, 1 ms to an hour in whole
     /// milliseconds.
     boot_timeout(time: Duration) => "boot_timeout_ms";

@@ -421,6 +421,8 @@ impl<H: AnyHandler> Process<H> {
                 FromReactor::Closed => self.resume_accepting(),
                 // Nobody asks this process.
                 FromReactor::GoesOn(_) | FromReactor::Settled(..) | FromReactor::Deserted => {}
+                // Nobody has told it to.
+                FromReactor::Offer(_) => {}
                 FromReactor::Failed(_, error) => {
                     tracing::error!(%error, "the reactor of this process failed");
                     return Err(EXIT_LANES);

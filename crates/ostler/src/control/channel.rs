@@ -64,6 +64,13 @@ pub(crate) struct Channel<Out, In> {
     kinds: PhantomData<fn(Out) -> In>,
 }
 
+/// Whether it can be sent later: the socket is full, or so many descriptors are on their way as may
+/// be (unix(7)).
+fn is_full(error: &io::Error) -> bool {
+    let too_many = rustix::io::Errno::TOOMANYREFS.raw_os_error();
+    error.kind() == ErrorKind::WouldBlock || error.raw_os_error() == Some(too_many)
+}
+
 impl<Out: Message, In: Message> Channel<Out, In> {
     /// Takes an end of [`control_socket::pair`].
     pub(crate) fn new(socket: OwnedFd) -> Self {
@@ -94,7 +101,7 @@ impl<Out: Message, In: Message> Channel<Out, In> {
             let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
             match control_socket::send(&self.socket, message, &borrowed) {
                 Ok(()) => self.outbox.pop_front(),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if is_full(&error) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };

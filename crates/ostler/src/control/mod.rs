@@ -35,7 +35,7 @@ pub(crate) use process::{FromProcess, ToProcess};
 pub(crate) use reload::{Asker, ReloadPart, WantedReload};
 pub(crate) use short_text::ShortText;
 pub(crate) use succession::{
-    FromNewMaster, LISTENERS_PER_MESSAGE_MAX, SUCCESSION_PROTOCOL, ToNewMaster,
+    FromNewMaster, LISTENERS_PER_MESSAGE_MAX, SUCCESSION_PROTOCOL, ToNewMaster, is_known,
 };
 pub(crate) use to_worker::ToWorker;
 pub(crate) use worker::{FromWorker, WORKER_MESSAGE_SIZE_BYTES};

@@ -3,12 +3,16 @@
 //! They may be of different versions of the program: the first fields of the first message never
 //! change, and nobody goes on who does not know the other's protocol.
 
+use ostler_core::succession::hand_over::Taken;
+
 use super::channel::Message;
 use super::manager::MANAGER_MESSAGE_SIZE_BYTES;
 use super::wire::{Malformed, Reader, Writer};
 
 /// What these messages and the list of listeners mean. It grows with every change of either.
-pub(crate) const SUCCESSION_PROTOCOL: u32 = 2;
+pub(crate) const SUCCESSION_PROTOCOL: u32 = 3;
+/// The one before, in which sessions stay where they are: such an old master can be followed.
+const PROTOCOL_WITHOUT_SESSIONS: u32 = 2;
 /// Most listeners in one message: the kernel's limit of descriptors, rounded.
 pub(crate) const LISTENERS_PER_MESSAGE_MAX: usize = 250;
 
@@ -25,32 +29,70 @@ pub(crate) enum ToNewMaster {
         has_pid_file: bool,
         /// What the program had of `oom_score_adj`, if the old master has something else.
         oom_adjustment: Option<i32>,
+        /// The id of the newest session: the new master issues those behind it. A list of all that
+        /// are open and may be handed over comes as the last descriptor. `None`: that is not told,
+        /// and no session is handed over.
+        newest_session: Option<u64>,
     },
     /// Some of the listeners, with their descriptors.
     Listeners,
     /// The new master is in charge: nobody else accepts, the service manager knows.
     InCharge,
+    /// Sessions are offered: a list of them, and their sockets. Answered by
+    /// [`FromNewMaster::Taken`].
+    Sessions {
+        /// Number of the reactor whose they are.
+        reactor: u8,
+        /// Number of the offer there.
+        offer: u32,
+        /// How many.
+        count: u8,
+    },
 }
 
 /// From the new master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FromNewMaster {
     /// A worker serves.
-    Serves,
+    Serves {
+        /// Sessions are taken over.
+        takes_over: bool,
+    },
+    /// These sessions of an offer are the new master's; the others stay.
+    Taken {
+        /// Number of the reactor whose they were.
+        reactor: u8,
+        /// Number of the offer there.
+        offer: u32,
+        /// Which.
+        taken: Taken,
+    },
+}
+
+/// Whether an old master that speaks this protocol can be followed.
+pub(crate) const fn is_known(protocol: u32) -> bool {
+    matches!(protocol, SUCCESSION_PROTOCOL | PROTOCOL_WITHOUT_SESSIONS)
 }
 
 impl Message for ToNewMaster {
     fn to_bytes(&self) -> [u8; MANAGER_MESSAGE_SIZE_BYTES] {
         match *self {
-            Self::Will { protocol, listeners, has_pid_file, oom_adjustment } => Writer::new()
-                .u8(64)
-                .u32(protocol)
-                .u16(listeners)
-                .flag(has_pid_file)
-                .flag(oom_adjustment.is_some())
-                .i32(oom_adjustment.unwrap_or(0)),
+            Self::Will { protocol, listeners, has_pid_file, oom_adjustment, newest_session } => {
+                Writer::new()
+                    .u8(64)
+                    .u32(protocol)
+                    .u16(listeners)
+                    .flag(has_pid_file)
+                    .flag(oom_adjustment.is_some())
+                    .i32(oom_adjustment.unwrap_or(0))
+                    .flag(newest_session.is_some())
+                    .u64(newest_session.unwrap_or(0))
+            }
             Self::Listeners => Writer::new().u8(65),
             Self::InCharge => Writer::new().u8(66),
+            Self::Sessions { reactor, offer, count } => {
+                Writer::new().u8(67).u8(reactor).u32(offer).u8(count)
+            }
         }
         .finish()
     }
@@ -60,18 +102,38 @@ impl Message for ToNewMaster {
         match reader.u8()? {
             64 => {
                 let protocol = reader.u32()?;
-                if protocol != SUCCESSION_PROTOCOL {
+                let newest_session = None;
+                if !is_known(protocol) {
                     // Whatever another version says behind its number.
                     let (listeners, has_pid_file, oom_adjustment) = (0, false, None);
-                    return Ok(Self::Will { protocol, listeners, has_pid_file, oom_adjustment });
+                    return Ok(Self::Will {
+                        protocol,
+                        listeners,
+                        has_pid_file,
+                        oom_adjustment,
+                        newest_session,
+                    });
                 }
                 let (listeners, has_pid_file) = (reader.u16()?, reader.flag()?);
                 let (is_said, adjustment) = (reader.flag()?, reader.i32()?);
                 let oom_adjustment = is_said.then_some(adjustment);
-                reader.finish(Self::Will { protocol, listeners, has_pid_file, oom_adjustment })
+                // Both are zero where they are not known.
+                let (is_told, newest) = (reader.flag()?, reader.u64()?);
+                let newest_session = is_told.then_some(newest);
+                reader.finish(Self::Will {
+                    protocol,
+                    listeners,
+                    has_pid_file,
+                    oom_adjustment,
+                    newest_session,
+                })
             }
             65 => reader.finish(Self::Listeners),
             66 => reader.finish(Self::InCharge),
+            67 => {
+                let (reactor, offer, count) = (reader.u8()?, reader.u32()?, reader.u8()?);
+                reader.finish(Self::Sessions { reactor, offer, count })
+            }
             _ => Err(Malformed),
         }
     }
@@ -79,14 +141,28 @@ impl Message for ToNewMaster {
 
 impl Message for FromNewMaster {
     fn to_bytes(&self) -> [u8; MANAGER_MESSAGE_SIZE_BYTES] {
-        let Self::Serves = self;
-        Writer::new().u8(192).finish()
+        match *self {
+            Self::Serves { takes_over } => Writer::new().u8(192).flag(takes_over),
+            Self::Taken { reactor, offer, taken } => {
+                let [first, second] = taken.words();
+                Writer::new().u8(193).u8(reactor).u32(offer).u64(first).u64(second)
+            }
+        }
+        .finish()
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes, MANAGER_MESSAGE_SIZE_BYTES)?;
         match reader.u8()? {
-            192 => reader.finish(Self::Serves),
+            192 => {
+                let takes_over = reader.flag()?;
+                reader.finish(Self::Serves { takes_over })
+            }
+            193 => {
+                let (reactor, offer) = (reader.u8()?, reader.u32()?);
+                let taken = Taken::of_words([reader.u64()?, reader.u64()?]);
+                reader.finish(Self::Taken { reactor, offer, taken })
+            }
             _ => Err(Malformed),
         }
     }
@@ -103,8 +179,11 @@ mod tests {
             listeners: 1_024,
             has_pid_file: true,
             oom_adjustment: Some(-5),
+            newest_session: Some(1 << 40),
         };
-        for message in [will(SUCCESSION_PROTOCOL), ToNewMaster::Listeners, ToNewMaster::InCharge] {
+        let sessions = ToNewMaster::Sessions { reactor: 3, offer: u32::MAX, count: 120 };
+        let others = [ToNewMaster::Listeners, ToNewMaster::InCharge, sessions];
+        for message in [will(SUCCESSION_PROTOCOL)].into_iter().chain(others) {
             let mut bytes = message.to_bytes();
             assert_eq!(ToNewMaster::from_bytes(&bytes), Ok(message));
             assert_eq!(FromNewMaster::from_bytes(&bytes), Err(Malformed));
@@ -115,10 +194,18 @@ mod tests {
         newer[127] = 1;
         let protocol = SUCCESSION_PROTOCOL + 1;
         let (listeners, has_pid_file, oom_adjustment) = (0, false, None);
-        let known = ToNewMaster::Will { protocol, listeners, has_pid_file, oom_adjustment };
+        let newest_session = None;
+        let known =
+            ToNewMaster::Will { protocol, listeners, has_pid_file, oom_adjustment, newest_session };
         assert_eq!(ToNewMaster::from_bytes(&newer), Ok(known), "it can be told what is wrong");
-        let serves = FromNewMaster::Serves.to_bytes();
-        assert_eq!(FromNewMaster::from_bytes(&serves), Ok(FromNewMaster::Serves));
-        assert_eq!(ToNewMaster::from_bytes(&serves), Err(Malformed));
+        let taken = Taken::of_words([5, 1 << 55]);
+        for message in [
+            FromNewMaster::Serves { takes_over: true },
+            FromNewMaster::Taken { reactor: 63, offer: 7, taken },
+        ] {
+            let bytes = message.to_bytes();
+            assert_eq!(FromNewMaster::from_bytes(&bytes), Ok(message));
+            assert_eq!(ToNewMaster::from_bytes(&bytes), Err(Malformed));
+        }
     }
 }

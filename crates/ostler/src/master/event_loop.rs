@@ -133,7 +133,7 @@ impl Master {
                     CERTIFICATES => self.on_certificate_files(now),
                     NEW_MASTER => self.on_new_master(readiness.writable(), now),
                     NEW_MASTER_PIDFD => self.new_master_ended(now),
-                    PREDECESSOR => self.on_predecessor(),
+                    PREDECESSOR => self.on_predecessor(now),
                     _ => match (SeatToken::unpack(token), listening::port_of(token)) {
                         (Some(seat), _) => self.on_seat(seat, now),
                         (None, Some(port)) => self.accept(port, now),
@@ -156,6 +156,7 @@ impl Master {
             self.service_due(),
             self.certificate_watch.as_ref().and_then(CertificateWatch::due),
             self.succeeding.due(),
+            self.predecessor.as_ref().and_then(Predecessor::due),
         ];
         let deadline = deadlines.into_iter().flatten().min()?;
         Some(Duration::from_millis(deadline.saturating_sub(clock::monotonic_ms())))
@@ -429,6 +430,7 @@ impl Master {
                     }
                 }
                 FromReactor::Deserted => self.note_deserted(now),
+                FromReactor::Offer(offer) => self.pass_offer(*offer),
                 FromReactor::Closed => closed = true,
                 FromReactor::Settled(key, suspect) => self.poison_settled(key, suspect, now),
                 FromReactor::GoesOn(index) => self.service_goes_on(Part::Reactor(index)),
@@ -457,6 +459,7 @@ impl Master {
         if self.succeeding.due().is_some_and(|deadline| now >= deadline) {
             self.on_succession(succession::Event::Tick, &"", now);
         }
+        self.predecessor_due(now);
         if self.boot_deadline.is_some_and(|deadline| now >= deadline) {
             self.boot_deadline = None;
             let wanted = usize::from(self.options.workers);

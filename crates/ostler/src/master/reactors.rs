@@ -9,6 +9,7 @@ use super::accepting::Accepting;
 use super::accepting_reactor;
 use super::ports::ListeningPorts;
 use super::start::{fail, make_addresses};
+use super::succession::Predecessor;
 use crate::encryption::Encryption;
 use crate::error::{Error, Result};
 use crate::journal::{JournalFile, Keeper};
@@ -23,10 +24,20 @@ pub(super) fn only_reactor(options: &Options) -> bool {
     options.mode == Mode::Process && options.reactors == 1
 }
 
-pub(super) fn make_reports(options: &Options, board: &Arc<Board>) -> Result<Reports> {
+/// What reactors share with the main thread. Places of sessions that may come from an old master
+/// are kept for them.
+pub(super) fn make_reports(
+    options: &Options,
+    board: &Arc<Board>,
+    old: &mut Option<Predecessor>,
+) -> Result<Reports> {
     let reports = Reports::new(Places::new(Arc::clone(board)))
         .map_err(|error| Error::start("cannot make a bell", Some(error)))?
         .with_addresses(make_addresses(options)?);
+    // Before anybody is accepted.
+    if let Some(old) = old {
+        old.keep_places(&reports.places);
+    }
     Ok(if only_reactor(options) { reports.with_acceptor_here() } else { reports })
 }
 

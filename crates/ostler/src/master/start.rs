@@ -189,7 +189,7 @@ where
 
     let encryption = load_certificates(&options, &forked)?;
     let signals = signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?;
-    let reports = make_reports(&options, &board)?;
+    let reports = make_reports(&options, &board, &mut predecessor)?;
     let mailboxes = make_mailboxes(&options, &ports, predecessor.is_some())?;
     let estate = estate_of(&mut ports, &options);
     let accepts = who_accepts(ports, &options, commons, &reports, &forked)?;

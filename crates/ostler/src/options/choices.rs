@@ -28,6 +28,21 @@ pub enum FramingKind {
     Resp,
 }
 
+/// What becomes of the sessions of a master when a new one takes its place.
+///
+/// ```
+/// use ostler::{Server, SuccessionSessions};
+///
+/// let server = Server::builder().succession_sessions(SuccessionSessions::Drain);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SuccessionSessions {
+    /// Those of plain connections go to the new one as soon as nothing of them is at a worker.
+    HandOver,
+    /// They stay with the old one until they end.
+    Drain,
+}
+
 /// Which process serves the clients.
 ///
 /// ```
@@ -282,6 +297,7 @@ impl Setting for Option<Dispatch> {
 }
 
 words!(AnswerOrder { Kept = "kept", Free = "free", });
+words!(SuccessionSessions { HandOver = "hand_over", Drain = "drain", });
 words!(FramingKind {
     Stream = "stream",
     Raw = "raw",

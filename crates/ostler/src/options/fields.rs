@@ -149,6 +149,7 @@ pub struct Options {
     /// How long a shutdown may flush and end.
     pub(crate) shutdown_timeout_ms: u64,
     /// How long sessions are served after a new master has taken over; 0 = until they end.
+    pub(crate) succession_sessions: super::SuccessionSessions,
     pub(crate) succession_timeout_ms: u64,
     /// How long a worker may take to become ready.
     pub(crate) boot_timeout_ms: u64,
@@ -262,6 +263,7 @@ impl Default for Options {
             send_timeout_ms: 1_000,
             drain_timeout_ms: 10_000,
             shutdown_timeout_ms: 10_000,
+            succession_sessions: super::SuccessionSessions::HandOver,
             succession_timeout_ms: 3_600_000,
             boot_timeout_ms: 30_000,
             slot_down_ms: 1_000,

@@ -242,6 +242,8 @@ macro_rules! spelled_by_render {
     )*};
 }
 
+spelled_by_render!(super::SuccessionSessions);
+
 spelled_by_render!(bool u8 u16 u32 u64 usize);
 spelled_by_render!(super::AnswerOrder super::CrashPolicy super::Dispatch super::Harden);
 spelled_by_render!(super::LogFormat super::LogLevel super::Mode super::SessionIds super::Start);

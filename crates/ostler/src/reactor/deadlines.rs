@@ -113,6 +113,13 @@ impl ClientSide {
 
     /// The connection's timer was due, or it has just begun.
     pub(super) fn look_at_deadlines(&mut self, slot: ConnectionSlot) {
+        // Another master looks at them, or this one when the session stays after all.
+        if self.brain.is_offered(slot) {
+            if let Some(timing) = self.timing(slot) {
+                timing.timer = None;
+            }
+            return;
+        }
         if let Some(timing) = self.timing(slot) {
             timing.timer = None;
         }
@@ -132,6 +139,13 @@ impl ClientSide {
                 }
             }
             Verdict::Nothing => {}
+        }
+    }
+
+    /// The session was not looked at for a while.
+    pub(super) fn look_at_deadlines_again(&mut self, slot: ConnectionSlot) {
+        if self.timing(slot).is_some_and(|timing| timing.timer.is_none()) {
+            self.look_at_deadlines(slot);
         }
     }
 

@@ -100,12 +100,14 @@ impl Reactor {
         self.hand_on_messages();
         self.gave = self.destinations.publish();
         self.wake_senders();
+        // What workers had said before is carried out.
+        let more_to_hand_over = self.clients.hand_sessions_over();
         // After all others: what they have to say is said.
         let more_handshakes = self.clients.go_on_with_handshakes();
         self.report_drained();
         self.report_deserted();
         let more_of_files = self.clients.file_share.has_waiting();
-        let more = more || more_handshakes || more_of_files || more_tasks;
+        let more = more || more_handshakes || more_of_files || more_tasks || more_to_hand_over;
         more || self.clients.groups.has_more()
     }
 
@@ -166,17 +168,15 @@ impl Reactor {
                 ToReactor::BidForMemory => self.clients.bid_for_memory(),
                 ToReactor::PayForMemory { floor } => self.clients.pay_for_memory(floor),
                 ToReactor::MemoryIsFree => self.clients.memory_is_free(),
-                ToReactor::Accept => {
-                    self.clients.charge = Charge::Taken;
-                    self.clients.let_datagrams_be_read(true);
-                }
-                ToReactor::AcceptNoMore => {
-                    self.clients.charge = Charge::Over;
-                    self.clients.let_datagrams_be_read(false);
-                }
+                ToReactor::Accept => self.clients.begin_charge(),
+                ToReactor::AcceptNoMore { hands_over } => self.clients.end_charge(hands_over),
+                ToReactor::Answered { offer, taken } => self.clients.offer_answered(offer, taken),
+                ToReactor::NobodyTakes => self.clients.nobody_takes(),
+                ToReactor::TakeOver(taken) => self.clients.take_over(*taken),
                 ToReactor::Drain => {
                     // What was sent before the end began is sent, also by who serves nobody.
                     self.consume_all();
+                    self.clients.let_offered_go();
                     self.clients.draining = true;
                     self.clients.end_all_handshakes();
                     self.clients.hold_whole_messages();
@@ -187,6 +187,7 @@ impl Reactor {
                     if timed_out {
                         self.report_holders();
                     }
+                    self.clients.let_offered_go();
                     self.clients.closes_all = true;
                     self.clients.brain.close_all(reason);
                     self.clients.carry_out();
@@ -266,6 +267,7 @@ impl Reactor {
 
     /// The end: the books are handed over, the thread's sockets close with it.
     fn stop(&mut self) {
+        self.clients.let_offered_go();
         self.clients.brain.close_all(ostler_core::brain::CloseReason::ShutdownTimeout);
         self.clients.carry_out();
         self.clients.end_all_handshakes();
@@ -283,6 +285,21 @@ impl Reactor {
 }
 
 impl ClientSide {
+    /// This master is in charge from now on.
+    fn begin_charge(&mut self) {
+        self.charge = Charge::Taken;
+        self.let_datagrams_be_read(true);
+    }
+
+    /// A new master is in charge.
+    fn end_charge(&mut self, hands_over: bool) {
+        self.charge = Charge::Over;
+        self.let_datagrams_be_read(false);
+        if hands_over {
+            self.begin_hand_over();
+        }
+    }
+
     /// No session is left, and nothing that has to be sent.
     fn has_nobody(&self) -> bool {
         self.brain.is_empty() && self.lingerers.is_empty() && self.datagrams.are_sent()

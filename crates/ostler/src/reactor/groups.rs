@@ -153,6 +153,11 @@ impl GroupSide {
         GroupCounts { members: self.table.memberships() as u64, ..self.counts }
     }
 
+    /// The names of a session's groups.
+    pub(super) fn names_of(&self, connection: ConnectionSlot) -> Vec<Vec<u8>> {
+        self.table.names_of(connection).map(<[u8]>::to_vec).collect()
+    }
+
     /// Bytes of memory that messages take.
     fn held_bytes(&self) -> u64 {
         self.held.load(Ordering::Relaxed) + self.parts.bytes() as u64
@@ -199,14 +204,19 @@ impl ClientSide {
         let name = name.to_vec();
         let name = checked_name(&name)?;
         let Some(connection) = self.place_of(session) else { return Ok(()) };
-        if self.brain.phase(connection) != Some(Phase::Open) {
-            return Ok(());
+        if self.brain.phase(connection) == Some(Phase::Open) {
+            self.add_to_group(connection, session, name);
         }
+        Ok(())
+    }
+
+    /// Adds a session to a group whose name was checked.
+    pub(super) fn add_to_group(&mut self, connection: ConnectionSlot, session: u64, name: &[u8]) {
         let why = match self.groups.table.join(Member { connection, session }, name) {
-            Joined::Before => return Ok(()),
+            Joined::Before => return,
             Joined::Now(members) if self.show_joined(session, name, members) => {
                 self.groups.counts.joined += 1;
-                return Ok(());
+                return;
             }
             Joined::Now(_) => {
                 self.groups.table.leave(connection, name);
@@ -221,7 +231,6 @@ impl ClientSide {
         if self.complaints.not_joined.admits() {
             tracing::warn!(session, why, "a session could not join a group");
         }
-        Ok(())
     }
 
     /// Workers see that a session is in a group, which has so many members now. False: there is no
@@ -318,7 +327,8 @@ impl ClientSide {
         let Member { connection: slot, session } = member;
         let connection = self.connections.get_mut(slot).filter(|it| it.session == session);
         let flags_and_port = connection.map(|connection| (connection.flags, connection.port));
-        let Some((flags, port)) = flags_and_port.filter(|_| self.brain.is_open(slot)) else {
+        let is_open = self.brain.is_open(slot) && !self.brain.is_offered(slot);
+        let Some((flags, port)) = flags_and_port.filter(|_| is_open) else {
             self.groups.counts.gone += 1;
             return;
         };

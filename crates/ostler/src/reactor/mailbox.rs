@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ostler_core::addresses::AddressGroup;
 use ostler_core::brain::{Books, CloseReason};
 use ostler_core::ids::{PortId, ProcessKey};
+use ostler_core::succession::hand_over::{HandedSession, Taken};
 use ostler_shm::lane::ReactorLane;
 use ostler_shm::sessions::Peer;
 
@@ -64,9 +65,15 @@ pub(crate) enum ToReactor {
     MemoryIsFree,
     /// This master is in charge from now on: accept clients, read datagrams.
     Accept,
-    /// A new master is in charge: accept nobody more, read no more datagrams, serve who is here.
-    /// Answered by [`FromReactor::Deserted`].
-    AcceptNoMore,
+    /// A new master is in charge: accept nobody more, read no more datagrams, serve who is here, or
+    /// offer it to the new one. Answered by [`FromReactor::Deserted`].
+    AcceptNoMore { hands_over: bool },
+    /// The new master has said which sessions of an offer it takes.
+    Answered { offer: u32, taken: Taken },
+    /// The new master is gone: nobody takes what was offered and not answered.
+    NobodyTakes,
+    /// A session that another master had.
+    TakeOver(Box<TakenOver>),
     /// Read nothing more; end sessions as they become idle.
     Drain,
     /// End every session now; if a drain ran out of time, say first what held it.
@@ -102,6 +109,16 @@ pub(crate) struct Accepted {
     pub(crate) port: PortId,
 }
 
+/// A session that another master had, and that was taken from it.
+#[derive(Debug)]
+pub(crate) struct TakenOver {
+    pub(crate) socket: OwnedFd,
+    /// Its port here.
+    pub(crate) port: PortId,
+    /// Its place in the session table is taken.
+    pub(crate) handed: HandedSession,
+}
+
 /// From a reactor.
 #[derive(Debug)]
 pub(crate) enum FromReactor {
@@ -111,6 +128,8 @@ pub(crate) enum FromReactor {
     Drained,
     /// No session is left after an `AcceptNoMore`.
     Deserted,
+    /// These sessions are for the new master.
+    Offer(Box<Offer>),
     /// A descriptor or a place was freed while the acceptor waited for one.
     Closed,
     /// What was given to this dead worker is settled; what it had begun last, and of which session
@@ -120,6 +139,19 @@ pub(crate) enum FromReactor {
     GoesOn(usize),
     /// A reactor cannot go on.
     Failed(usize, io::Error),
+}
+
+/// Sessions that are offered to a new master. Until it answers nobody touches them.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    /// Number of their reactor.
+    pub(crate) reactor: usize,
+    /// Number of the offer there.
+    pub(crate) number: u32,
+    /// What is to be known of them.
+    pub(crate) records: OwnedFd,
+    /// Their sockets, in the same order.
+    pub(crate) sockets: Vec<OwnedFd>,
 }
 
 /// A queue with a bell.

@@ -22,6 +22,7 @@ mod files;
 mod filling;
 mod groups;
 mod guest;
+mod hand_over;
 mod handshakes;
 mod lanes;
 mod linger;
@@ -38,6 +39,7 @@ mod read;
 pub(crate) mod shared_memory;
 mod sleep;
 pub(crate) mod suspects;
+mod take_over;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -72,6 +74,7 @@ use connection::Connections;
 use datagram::Datagrams;
 use destination::Destinations;
 use groups::GroupSide;
+use hand_over::HandOver;
 use handshakes::{HANDSHAKES_MAX, Newcomers};
 use linger::Lingerers;
 use mailbox::{Mailbox, Reports};
@@ -126,7 +129,10 @@ pub(crate) struct ReactorSettings {
 impl ReactorSettings {
     pub(crate) fn new(options: &Options) -> io::Result<Self> {
         let plans = options.ports();
-        let ports = plans.try_map(|plan| PortSettings::new(options, plan.options))?;
+        let ports = plans.try_map(|plan| {
+            let settings = PortSettings::new(options, plan.options)?;
+            Ok::<_, io::Error>(PortSettings { name: plan.name.into(), ..settings })
+        })?;
         let of_brain =
             plans.map(|plan| ports.get(plan.id).of_brain(plan.options, options.reactors));
         Ok(Self {
@@ -219,6 +225,8 @@ struct ClientSide {
     reports: Reports,
     now: Nanos,
     charge: Charge,
+    /// How sessions go to a new master, if they do.
+    hand_over: Option<Box<HandOver>>,
     draining: bool,
     /// All sessions are ended, whatever they have in hand.
     closes_all: bool,
@@ -281,6 +289,7 @@ impl Reactor {
             reports,
             now: 0,
             charge: Charge::default(),
+            hand_over: None,
             draining: false,
             closes_all: false,
             settings,

@@ -9,6 +9,10 @@ use ostler_shm::board::Board;
 
 use crate::base::commons::SeatOf;
 
+/// So many ids a master may issue from when it has started the one that takes its place until it
+/// accepts nobody any more.
+pub(crate) const IDS_OF_A_MASTER: u64 = 1 << 28;
+
 /// The places of the session table. The acceptor takes one for each connection that it hands over;
 /// the reactor gives it back when nothing is left of the session, which is after workers have seen
 /// its end.
@@ -74,6 +78,36 @@ impl Places {
             None => invariant!(false, "a place is taken for a reactor that was chosen"),
         }
         Some(session)
+    }
+
+    /// Takes the place of a session that another master has, for one of the reactors. `None`:
+    /// somebody has it.
+    pub(crate) fn take_known(&self, session: u64, turn: usize) -> Option<usize> {
+        let reactor = self.choose(turn)?;
+        let taken = self.taken.get(reactor)?;
+        if !self.board.claim_known_session(session) {
+            return None;
+        }
+        taken.fetch_add(1, Ordering::Relaxed);
+        Some(reactor)
+    }
+
+    /// Ids of new sessions are so much higher than this one that the master which issued it never
+    /// comes to them, and begin in the middle of the places that it will take next.
+    pub(crate) fn go_on_behind(&self, session: u64) {
+        let first = session.saturating_add(IDS_OF_A_MASTER);
+        self.board.start_sessions_behind(first + self.board.session_entries() / 2);
+    }
+
+    /// The id that was issued last.
+    pub(crate) fn newest(&self) -> u64 {
+        self.board.newest_session()
+    }
+
+    /// Ids of the sessions that are open.
+    pub(crate) fn open_sessions(&self) -> Vec<(u64, u16)> {
+        let known = self.board.sessions().filter_map(|(session, _)| self.board.session(session));
+        known.map(|record| (record.session, record.port)).collect()
     }
 
     /// Nothing is left of this session of this reactor.

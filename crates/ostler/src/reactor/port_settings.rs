@@ -18,6 +18,8 @@ pub(super) struct PortSettings {
     pub(super) receive_size: usize,
     /// Finds packages in what was received; `None`: every read is one.
     pub(super) framer: Option<Framer>,
+    /// What it is called, for other masters.
+    pub(super) name: Box<str>,
     /// Cuts what is left of a session whose client is gone into packages: `framer`, or reads of the
     /// raw size.
     pub(super) rest_framer: Framer,
@@ -69,6 +71,7 @@ impl PortSettings {
             // What one read brings beyond the rate would have to be rested for.
             receive_size: server.receive_size_resolved(options).min(burst_max(options)),
             framer,
+            name: Box::default(),
             rest_framer,
             keeps_unused: options.framing == FramingKind::Stream,
             package_max_length: options.package_max_length,

@@ -24,6 +24,8 @@ pub(super) enum Timed {
     Disk(ConnectionSlot),
     /// A connection to which this side says no more, by its number.
     Lingerer(u32),
+    /// Sessions that go to another master.
+    HandOver,
 }
 
 /// The timers of one reactor.
@@ -38,6 +40,7 @@ impl ClientSide {
                 Some(Timed::HeldBack(slot)) => self.held_back_due(slot),
                 Some(Timed::Disk(slot)) => self.look_at_disk(slot),
                 Some(Timed::Lingerer(number)) => self.lingerer_due(number),
+                Some(Timed::HandOver) => self.hand_over_due(),
                 None => return,
             }
         }

@@ -15,6 +15,7 @@ use crate::talk::{Scratch, Talk, probe, small_probe};
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("drain_timeout_ms", drain_timeout_ms_ends_a_leaving_worker),
     ("shutdown_timeout_ms", shutdown_timeout_ms_ends_a_drain),
+    ("succession_sessions", succession_sessions_says_who_keeps_the_clients),
     ("succession_timeout_ms", succession_timeout_ms_ends_who_stays_with_an_old_master),
     ("boot_timeout_ms", boot_timeout_ms_ends_a_start_that_hangs),
     ("slot_down_ms", slot_down_ms_moves_hashed_sessions),
@@ -84,7 +85,9 @@ fn shutdown_timeout_ms_ends_a_drain() -> TestResult {
 #[test]
 fn succession_timeout_ms_ends_who_stays_with_an_old_master() -> TestResult {
     let place = Place::new("succession-timeout")?;
-    let old = place.start("ostler-echo", &[("workers", "1"), ("succession_timeout_ms", "300")])?;
+    let drain = ("succession_sessions", "drain");
+    let options = [("workers", "1"), ("succession_timeout_ms", "300"), drain];
+    let old = place.start("ostler-echo", &options)?;
     let mut stays = TcpStream::connect(old.address)?;
     stays.set_read_timeout(Some(DEADLINE))?;
     stays.write_all(b"x")?;
@@ -94,6 +97,32 @@ fn succession_timeout_ms_ends_who_stays_with_an_old_master() -> TestResult {
     assert_eq!(stays.read(&mut [0; 8])?, 0);
     wait_until("the old master to end", || old.has_ended())?;
     place.daemon_at(old.address)?.stop(&place)
+}
+
+#[test]
+fn succession_sessions_says_who_keeps_the_clients() -> TestResult {
+    for (word, goes) in [("hand_over", true), ("drain", false)] {
+        let place = Place::new(&format!("succession-{word}"))?;
+        let options = [("workers", "1"), ("succession_sessions", word)];
+        let old = place.start("ostler-echo", &options)?;
+        let mut client = TcpStream::connect(old.address)?;
+        client.set_read_timeout(Some(DEADLINE))?;
+        client.write_all(b"x")?;
+        assert_eq!(client.read(&mut [0; 8])?, 1);
+        old.signal(Signal::USR2)?;
+        place.wait_for_log("has taken over from the old master")?;
+        if goes {
+            wait_until("the old master to end", || old.has_ended())?;
+        }
+        client.write_all(b"y")?;
+        assert_eq!(client.read(&mut [0; 8])?, 1);
+        assert_eq!(old.has_ended(), goes);
+        drop(client);
+        wait_until("the old master to end", || old.has_ended())?;
+        assert_eq!(place.log().contains("handed_over=1"), goes);
+        place.daemon_at(old.address)?.stop(&place)?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -8,8 +8,10 @@
 //! **Must never:** wait for the new master, or stop accepting before it serves.
 //! (`docs/decisions/66-a-new-master-takes-the-listeners.md`)
 
+mod hand_over;
 mod origin;
 mod predecessor;
+mod take_over;
 
 use std::fmt::Display;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -29,7 +31,7 @@ use crate::control::{
 };
 use crate::inheritance::Resources;
 use crate::manager::check_program;
-use crate::options::Options;
+use crate::options::{Options, SuccessionSessions};
 use crate::reactor::mailbox::ToReactor;
 use crate::sys::descriptor::PASSED_VARIABLES;
 use crate::sys::epoll::Interest;
@@ -41,6 +43,9 @@ use crate::sys::{control_socket, sealed_file, signal};
 
 /// How much longer a new master may take than its workers may take to boot.
 const START_MS: Millis = 5_000;
+
+/// Messages of a new master that are taken before other events are looked at.
+const WORDS_MAX: usize = 64;
 
 /// What the environment says of this process alone. Whoever is in charge gives signs of life.
 const OF_THIS_PROCESS: [&str; 4] = {
@@ -57,6 +62,8 @@ pub(super) struct Succeeding {
     /// What the program had, if this master has something else.
     oom_adjustment: Option<i32>,
     new: Option<NewMaster>,
+    /// Sessions go to it.
+    hands_over: bool,
     /// Reactors that have no session left, since a new master accepts.
     deserted: usize,
 }
@@ -65,7 +72,7 @@ pub(super) struct Succeeding {
 struct NewMaster {
     pid: ProcessId,
     pidfd: PidFd,
-    /// Until it has taken over.
+    /// Until it has taken over what it takes.
     channel: Option<Channel<ToNewMaster, FromNewMaster>>,
 }
 
@@ -80,7 +87,7 @@ impl Succeeding {
         let start_ms = options.boot_timeout_ms.saturating_add(START_MS);
         let state = Succession::new(start_ms, options.succession_timeout_ms);
         let oom_adjustment = resources.oom_adjustment_before();
-        Self { state, origin, estate, oom_adjustment, new: None, deserted: 0 }
+        Self { state, origin, estate, oom_adjustment, new: None, hands_over: false, deserted: 0 }
     }
 
     /// When [`Event::Tick`] is due.
@@ -117,7 +124,7 @@ impl Master {
             Some("this program binds several servers: restart it")
         } else if self.shutdown.has_begun() {
             Some("the server ends")
-        } else if self.announcement.is_some() || self.predecessor.is_some() {
+        } else if self.announcement.is_some() || self.takes_over() {
             Some("the server starts, no worker serves yet")
         } else {
             None
@@ -200,6 +207,8 @@ impl Master {
         let estate = self.succeeding.estate.as_ref().ok_or(std::io::ErrorKind::NotFound)?;
         let mut listeners = estate.listeners()?;
         let mut will = vec![sealed_file::create("ostler-listeners", &estate.names())?];
+        let newest_session = Some(self.reports.places.newest());
+        will.push(sealed_file::create("ostler-open", &self.sessions_that_may_go())?);
         if let Some(pid_file) = &self.pid_file {
             will.push(pid_file.pass_on()?);
         }
@@ -208,6 +217,7 @@ impl Master {
             listeners: u16::try_from(listeners.len()).unwrap_or(u16::MAX),
             has_pid_file: self.pid_file.is_some(),
             oom_adjustment: self.succeeding.oom_adjustment,
+            newest_session,
         };
         channel.send(&message, will)?;
         while !listeners.is_empty() {
@@ -220,25 +230,40 @@ impl Master {
 
     /// The new master has said something, or can be told more.
     pub(super) fn on_new_master(&mut self, writable: bool, now: Millis) {
-        let Some(channel) = self.succeeding.new.as_mut().and_then(|new| new.channel.as_mut())
-        else {
-            return;
-        };
-        if writable && channel.flush().is_ok() && !channel.has_backlog() {
-            let _ = self.epoll.modify(&*channel, NEW_MASTER, Interest::READ);
+        if writable {
+            self.flush_to_new_master();
         }
-        match channel.receive() {
-            Ok(Received::Message(FromNewMaster::Serves, _)) => {
-                self.on_succession(Event::Serves, &"", now);
-            }
-            Ok(Received::Nothing) => {}
-            // Its end is told by its pidfd.
-            Ok(Received::Closed) => self.forget_channel(),
-            Err(error) => {
-                self.forget_channel();
-                self.on_succession(Event::Lost, &error, now);
+        for _ in 0..WORDS_MAX {
+            let Some(channel) = self.channel_of_new() else { return };
+            match channel.receive() {
+                Ok(Received::Message(FromNewMaster::Serves { takes_over }, _)) => {
+                    self.succeeding.hands_over = takes_over
+                        && self.options.succession_sessions == SuccessionSessions::HandOver;
+                    self.on_succession(Event::Serves, &"", now);
+                }
+                Ok(Received::Message(FromNewMaster::Taken { reactor, offer, taken }, _)) => {
+                    self.pass_answer(reactor, offer, taken);
+                }
+                Ok(Received::Nothing) => return,
+                // Its end is told by its pidfd.
+                Ok(Received::Closed) => return self.new_master_says_no_more(),
+                Err(error) if self.succeeding.state.has_left() => {
+                    tracing::error!(%error, "what the new master says is not understood");
+                    // One that makes no sense is gone; the next may be better.
+                    if error.kind() != std::io::ErrorKind::InvalidData {
+                        return self.new_master_says_no_more();
+                    }
+                }
+                Err(error) => {
+                    self.forget_channel();
+                    return self.on_succession(Event::Lost, &error, now);
+                }
             }
         }
+    }
+
+    fn channel_of_new(&mut self) -> Option<&mut Channel<ToNewMaster, FromNewMaster>> {
+        self.succeeding.new.as_mut()?.channel.as_mut()
     }
 
     fn forget_channel(&mut self) {
@@ -259,7 +284,7 @@ impl Master {
             Err(error) => format!("it has ended ({error})"),
         };
         let pid = new.pid.get();
-        self.forget_channel();
+        self.new_master_says_no_more();
         let new = self.succeeding.new.take();
         let _ = new.map(|new| self.epoll.remove(&new.pidfd));
         if self.succeeding.state.has_left() {
@@ -289,7 +314,8 @@ impl Master {
             estate.give_away();
         }
         self.stop_accepting();
-        self.tell_all(|| ToReactor::AcceptNoMore);
+        // Who would still come from the master before this one stays there.
+        self.leave_predecessor();
         self.service_hands_over(pid);
         if let Some(new) = &mut self.succeeding.new
             && let Some(channel) = &mut new.channel
@@ -297,7 +323,12 @@ impl Master {
             // It is gone if this fails, which its pidfd tells.
             let _ = channel.send(&ToNewMaster::InCharge, Vec::new());
         }
-        self.forget_channel();
+        let hands_over = self.succeeding.hands_over;
+        if !hands_over {
+            self.forget_channel();
+        }
+        // Behind that word: what reactors offer comes after it.
+        self.tell_all(|| ToReactor::AcceptNoMore { hands_over });
     }
 
     /// A reactor has no session left, since a new master accepts.
@@ -315,7 +346,8 @@ impl Master {
         for mailbox in &self.mailboxes {
             mailbox.push(ToReactor::Accept);
         }
-        predecessor.hear_that_we_serve();
+        let takes = self.options.succession_sessions == SuccessionSessions::HandOver;
+        predecessor.hear_that_we_serve(takes);
         let begun = match &mut self.accepting {
             Some(accepting) => accepting.begin(&self.epoll),
             None => Ok(()),
@@ -326,18 +358,6 @@ impl Master {
         });
         if let Err(error) = watched {
             self.exit = Some(Err(start::fail("cannot watch the listeners", error)));
-        }
-    }
-
-    /// The old master has handed over, or is gone.
-    pub(super) fn on_predecessor(&mut self) {
-        if self.predecessor.as_ref().is_some_and(Predecessor::has_handed_over)
-            && let Some(old) = self.predecessor.take()
-        {
-            let _ = self.epoll.remove(&old);
-            let pid = old.pid().map(ProcessId::get);
-            tracing::info!(old = pid, "has taken over from the old master");
-            self.service_is_ready();
         }
     }
 }

@@ -1,13 +1,20 @@
 //! In a new master: the one whose place it takes.
 
+use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use crate::control::{Channel, FromNewMaster, Received, SUCCESSION_PROTOCOL, ToNewMaster};
+use ostler_core::Millis;
+use ostler_shm::sessions::SESSIONS_MAX;
+
+use crate::control::{
+    Channel, FromNewMaster, Received, SUCCESSION_PROTOCOL, ToNewMaster, is_known,
+};
 use crate::error::{Error, Result};
 use crate::inheritance::left_socket;
 use crate::master::ports::PassedOn;
 use crate::options::{Mode, Options};
+use crate::reactor::places::{IDS_OF_A_MASTER, Places};
 use crate::sys::process::{self, ProcessId};
 use crate::sys::{poll, sealed_file};
 
@@ -16,6 +23,8 @@ pub(super) const VARIABLE: &str = "OSTLER_PREDECESSOR";
 /// How long the old master may take to say what it leaves: it says so before the new one is
 /// started.
 const WILL_MAX: Duration = Duration::from_secs(10);
+/// How long places of sessions are kept that may come: those that come at all come soon.
+const PLACES_KEPT_MS: Millis = 10_000;
 /// Longest list of listeners: each port has a path of a socket or a host name.
 const LIST_BYTES_MAX: u64 = 1 << 20;
 
@@ -25,6 +34,14 @@ pub(in crate::master) struct Predecessor {
     pid: Option<ProcessId>,
     pid_file: Option<OwnedFd>,
     oom_adjustment: Option<i32>,
+    /// The id of its newest session when it started this process, if sessions come from it.
+    newest_session: Option<u64>,
+    /// Sessions that are expected, whose places are kept for them, and their reactors.
+    expected: HashMap<u64, usize>,
+    /// It has handed over.
+    has_handed_over: bool,
+    /// Until then places are kept.
+    kept_until: Option<Millis>,
 }
 
 /// What it leaves.
@@ -32,6 +49,8 @@ struct Will {
     listeners: PassedOn,
     pid_file: Option<OwnedFd>,
     oom_adjustment: Option<i32>,
+    newest_session: Option<u64>,
+    sessions: Vec<u64>,
 }
 
 impl Predecessor {
@@ -50,9 +69,18 @@ impl Predecessor {
         }
         let channel = Channel::new(socket);
         match receive(&channel) {
-            Ok(Will { listeners, pid_file, oom_adjustment }) => {
-                let old = Self { channel, pid: process::parent(), pid_file, oom_adjustment };
-                Ok(Some((old, listeners)))
+            Ok(will) => {
+                let old = Self {
+                    channel,
+                    pid: process::parent(),
+                    pid_file: will.pid_file,
+                    oom_adjustment: will.oom_adjustment,
+                    newest_session: will.newest_session,
+                    expected: will.sessions.into_iter().map(|session| (session, 0)).collect(),
+                    has_handed_over: false,
+                    kept_until: None,
+                };
+                Ok(Some((old, will.listeners)))
             }
             Err(problem) => {
                 let text = format!("this program cannot take the place of its master: {problem}");
@@ -83,17 +111,67 @@ impl Predecessor {
     }
 
     /// Tells it that a worker serves. It may have ended meanwhile, which it says by itself.
-    pub(in crate::master) fn hear_that_we_serve(&mut self) {
-        let _ = self.channel.send(&FromNewMaster::Serves, Vec::new());
+    pub(in crate::master) fn hear_that_we_serve(&mut self, takes_over: bool) {
+        let takes_over = takes_over && self.newest_session.is_some();
+        let _ = self.channel.send(&FromNewMaster::Serves { takes_over }, Vec::new());
     }
 
-    /// Whether it has handed over, or is gone.
-    pub(in crate::master) fn has_handed_over(&self) -> bool {
-        match self.channel.receive() {
-            Ok(Received::Message(ToNewMaster::InCharge, _) | Received::Closed) => true,
-            Ok(Received::Message(..) | Received::Nothing) => false,
-            Err(_) => true,
+    /// Whether it has handed over.
+    pub(in crate::master) const fn has_handed_over(&self) -> bool {
+        self.has_handed_over
+    }
+
+    /// It has handed over; sessions may come from now on.
+    pub(super) const fn note_handed_over(&mut self, now: Millis) {
+        self.has_handed_over = true;
+        self.kept_until = Some(now.saturating_add(PLACES_KEPT_MS));
+    }
+
+    /// What it says.
+    pub(super) fn receive(&self) -> std::io::Result<Received<ToNewMaster>> {
+        self.channel.receive()
+    }
+
+    /// Says which sessions were taken.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(super) fn answer(&mut self, message: &FromNewMaster) -> std::io::Result<Answer> {
+        self.channel.send(message, Vec::new())?;
+        Ok(if self.channel.has_backlog() { Answer::Stuck } else { Answer::Told })
+    }
+
+    /// New sessions get ids behind its, and the places of those that may come are kept for them.
+    pub(in crate::master) fn keep_places(&mut self, places: &Places) {
+        let Some(newest) = self.newest_session else { return };
+        places.go_on_behind(newest);
+        let mut turn = 0;
+        self.expected.retain(|session, reactor| {
+            let Some(chosen) = places.take_known(*session, turn) else { return false };
+            (*reactor, turn) = (chosen, chosen + 1);
+            true
+        });
+    }
+
+    /// The reactor where this session goes; its place is taken. `None`: there is none.
+    pub(super) fn place_for(&mut self, session: u64, places: &Places) -> Option<usize> {
+        let newest = self.newest_session?;
+        // Ids from there on are this master's own.
+        if session > newest.saturating_add(IDS_OF_A_MASTER) {
+            return None;
         }
+        self.expected.remove(&session).or_else(|| places.take_known(session, session as usize))
+    }
+
+    /// When places are kept no longer.
+    pub(in crate::master) const fn due(&self) -> Option<Millis> {
+        self.kept_until
+    }
+
+    /// Places are kept no longer: those who are not here yet may find them taken.
+    pub(in crate::master) fn let_places_go(&mut self, places: &Places) {
+        self.kept_until = None;
+        self.expected.drain().for_each(|(session, reactor)| places.give_back(reactor, session));
     }
 }
 
@@ -103,15 +181,26 @@ impl AsFd for Predecessor {
     }
 }
 
+/// What became of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It is told.
+    Told,
+    /// The old master reads nothing.
+    Stuck,
+}
+
 type Problem<T> = std::result::Result<T, String>;
 
 fn receive(channel: &Channel<FromNewMaster, ToNewMaster>) -> Problem<Will> {
     let deadline = Instant::now() + WILL_MAX;
     let (message, will) = message(channel, deadline)?;
-    let ToNewMaster::Will { protocol, listeners, has_pid_file, oom_adjustment } = message else {
+    let ToNewMaster::Will { protocol, listeners, has_pid_file, oom_adjustment, newest_session } =
+        message
+    else {
         return Err("what it says is not understood".to_owned());
     };
-    if protocol != SUCCESSION_PROTOCOL {
+    if !is_known(protocol) {
         return Err(format!(
             "it hands over by protocol {protocol}, this program by {SUCCESSION_PROTOCOL}: restart \
              the server"
@@ -120,6 +209,10 @@ fn receive(channel: &Channel<FromNewMaster, ToNewMaster>) -> Problem<Will> {
     let missing = || "descriptors are missing; is the limit of descriptors too low?".to_owned();
     let mut will = will.into_iter();
     let names = names_in(&will.next().ok_or_else(missing)?)?;
+    let sessions = match newest_session {
+        Some(_) => sessions_in(&will.next().ok_or_else(missing)?)?,
+        None => Vec::new(),
+    };
     let pid_file = will.next();
     if names.len() != usize::from(listeners) || pid_file.is_some() != has_pid_file {
         return Err(missing());
@@ -132,7 +225,7 @@ fn receive(channel: &Channel<FromNewMaster, ToNewMaster>) -> Problem<Will> {
         }
     }
     let listeners = PassedOn::new(names.into_iter().zip(descriptors).collect());
-    Ok(Will { listeners, pid_file, oom_adjustment })
+    Ok(Will { listeners, pid_file, oom_adjustment, newest_session, sessions })
 }
 
 fn message(
@@ -167,6 +260,17 @@ fn names_in(list: &OwnedFd) -> Problem<Vec<String>> {
         .collect()
 }
 
+/// The ids in a list of sessions.
+fn sessions_in(list: &OwnedFd) -> Problem<Vec<u64>> {
+    let bytes = sealed_file::read(list, SESSIONS_MAX * 8)
+        .map_err(|error| format!("its list of sessions cannot be read: {error}"))?;
+    let (ids, rest) = bytes.as_chunks();
+    if !rest.is_empty() {
+        return Err("its list of sessions is cut".to_owned());
+    }
+    Ok(ids.iter().map(|id| u64::from_ne_bytes(*id)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +294,7 @@ mod tests {
             listeners,
             has_pid_file: false,
             oom_adjustment: None,
+            newest_session: None,
         };
         let ours = SUCCESSION_PROTOCOL;
         let names = b"tcp 127.0.0.1:1\0unix /s\0";

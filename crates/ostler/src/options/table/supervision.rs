@@ -1,5 +1,7 @@
 //! Supervision: starting, replacing and ending workers.
 
+use crate::options::SuccessionSessions;
+use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::field;
 
@@ -38,6 +40,19 @@ pub(super) const ROWS: &[OptionInfo] = &[
         effect: "How long a master serves its sessions after a new one has taken its place \
                  (`USR2`); what is left then is drained as at a shutdown (P24).",
         access: field!(succession_timeout_ms),
+    },
+    OptionInfo {
+        name: "succession_sessions",
+        topic: TOPIC,
+        kind: Kind::Choice(SuccessionSessions::WORDS),
+        default: "hand_over",
+        unit: "",
+        why: "Clients get the new code at once, and the old master need not stay for them. `drain` \
+              where programs keep something of a session in a worker that must outlive this.",
+        effect: "Whether sessions of plain connections go to a new master (`USR2`) as soon as they \
+                 are at rest, or stay with the old one to their end. In the new master: whether it \
+                 takes them.",
+        access: field!(succession_sessions),
     },
     OptionInfo {
         name: "boot_timeout_ms",

@@ -26,7 +26,7 @@ mod tls;
 mod tls_tests;
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 #[cfg(feature = "tls")]
 use std::sync::Arc;
 
@@ -180,6 +180,34 @@ impl Transport {
             Self::Plain(plain) => plain.watch_input(epoll, token),
             #[cfg(feature = "tls")]
             Self::Tls(tls) => tls.watch_input(epoll, token),
+        }
+    }
+
+    /// Its socket under another descriptor, for another master. `None`: what is between the socket
+    /// and the session cannot go with it.
+    pub(super) fn share(&self) -> Option<io::Result<OwnedFd>> {
+        match self {
+            Self::Plain(plain) => Some(plain.share()),
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => None,
+        }
+    }
+
+    /// Whether it is nothing but a socket.
+    pub(super) const fn is_plain(&self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => false,
+        }
+    }
+
+    /// Nothing of it is told any more, and it takes no output.
+    pub(super) fn freeze(&mut self, epoll: &Epoll) {
+        match self {
+            Self::Plain(plain) => plain.freeze(epoll),
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! The transport that changes nothing: what the socket has is what the session gets.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use ostler_shm::lane::{RawBytes, RawBytesMut};
 
@@ -36,6 +36,18 @@ impl Plain {
 
     pub(super) fn watch_input(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
         epoll.modify(&self.socket, token, Interest::BELL)
+    }
+
+    /// `F_DUPFD_CLOEXEC` — the socket under another descriptor.
+    pub(super) fn share(&self) -> io::Result<OwnedFd> {
+        self.socket.as_fd().try_clone_to_owned()
+    }
+
+    /// The socket stays open under another descriptor: the set would tell of it for ever.
+    pub(super) fn freeze(&mut self, epoll: &Epoll) {
+        // It is there, or nothing was told of it.
+        let _ = epoll.remove(&self.socket);
+        self.writable = false;
     }
 
     #[inline]
@@ -147,7 +159,6 @@ mod tests {
     use super::*;
     use crate::sys::epoll::Events;
     use std::io::{Read as _, Write as _};
-    use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
     const TOKEN: u64 = 5;

@@ -1,0 +1,138 @@
+//! Sessions come from the old master, when that has handed over.
+
+use std::os::fd::OwnedFd;
+
+use ostler_core::Millis;
+use ostler_core::ids::PortId;
+use ostler_core::succession::hand_over::{HandedSession, RECORDS_BYTES_MAX, Taken, decode};
+
+use super::predecessor::Answer;
+use crate::control::{FromNewMaster, Received, ToNewMaster};
+use crate::master::event_loop::Master;
+use crate::options::FramingKind;
+use crate::reactor::mailbox::{TakenOver, ToReactor};
+use crate::sys::process::ProcessId;
+use crate::sys::sealed_file;
+
+/// Messages of the old master that are taken before other events are looked at.
+const WORDS_MAX: usize = 16;
+
+impl Master {
+    /// Whether this master is about to take the place of another.
+    pub(super) fn takes_over(&self) -> bool {
+        self.predecessor.as_ref().is_some_and(|old| !old.has_handed_over())
+    }
+
+    /// The old master has said something, or is gone.
+    pub(in crate::master) fn on_predecessor(&mut self, now: Millis) {
+        let mut ends = 0;
+        for _ in 0..WORDS_MAX {
+            let Some(old) = &self.predecessor else { return };
+            match old.receive() {
+                Ok(Received::Message(ToNewMaster::InCharge, _)) => self.note_in_charge(now),
+                Ok(Received::Message(ToNewMaster::Sessions { reactor, offer, count }, sent)) => {
+                    self.take_sessions(reactor, offer, count, sent);
+                }
+                Ok(Received::Message(..)) => {}
+                Ok(Received::Nothing) if ends == 0 => return,
+                // What it said before its end counts, and may come behind the news of that end
+                // (unix(7)).
+                Ok(Received::Closed | Received::Nothing) | Err(_) if ends == 0 => ends += 1,
+                Ok(Received::Closed | Received::Nothing) | Err(_) => {
+                    self.note_in_charge(now);
+                    return self.leave_predecessor();
+                }
+            }
+        }
+    }
+
+    fn note_in_charge(&mut self, now: Millis) {
+        let Some(old) = self.predecessor.as_mut().filter(|old| !old.has_handed_over()) else {
+            return;
+        };
+        old.note_handed_over(now);
+        let pid = old.pid().map(ProcessId::get);
+        tracing::info!(old = pid, "has taken over from the old master");
+        self.service_is_ready();
+    }
+
+    /// Nothing is taken from the old master any more: who is still there stays there.
+    pub(in crate::master) fn leave_predecessor(&mut self) {
+        if let Some(mut old) = self.predecessor.take() {
+            // It may not be watched yet.
+            let _ = self.epoll.remove(&old);
+            old.let_places_go(&self.reports.places);
+        }
+    }
+
+    /// Looks at the time.
+    pub(in crate::master) fn predecessor_due(&mut self, now: Millis) {
+        if let Some(old) = &mut self.predecessor
+            && old.due().is_some_and(|due| now >= due)
+        {
+            old.let_places_go(&self.reports.places);
+        }
+    }
+
+    /// Takes of the sessions that are offered those that can be served here. They are ours from
+    /// when that is told, and not touched before.
+    fn take_sessions(&mut self, reactor: u8, offer: u32, count: u8, mut sent: Vec<OwnedFd>) {
+        let sessions = match sessions_in(&mut sent, usize::from(count)) {
+            Ok(sessions) => sessions,
+            Err(why) => {
+                tracing::warn!(why, count, "sessions of the old master cannot be taken");
+                Vec::new()
+            }
+        };
+        let (mut taken, mut ours) = (Taken::default(), Vec::new());
+        for (position, (handed, socket)) in sessions.into_iter().zip(sent).enumerate() {
+            if let Some((port, reactor)) = self.place_of(&handed, ours.len() as u64) {
+                taken.set(position);
+                ours.push((reactor, TakenOver { socket, port, handed }));
+            }
+        }
+        let Some(old) = &mut self.predecessor else { return };
+        let answer = old.answer(&FromNewMaster::Taken { reactor, offer, taken });
+        if matches!(answer, Ok(Answer::Stuck)) {
+            // It was not told, and will not be: they are the old one's.
+            for (reactor, session) in ours {
+                self.reports.places.give_back(reactor, session.handed.session);
+            }
+            return self.leave_predecessor();
+        }
+        // It was told; or there is nobody to tell, and nobody else who has them.
+        for (reactor, session) in ours {
+            self.reports.count_opened();
+            if let Some(mailbox) = self.mailboxes.get(reactor) {
+                mailbox.push(ToReactor::TakeOver(Box::new(session)));
+            }
+        }
+    }
+
+    /// The port and the reactor where a session of the old master goes on. `None`: here it cannot.
+    fn place_of(&mut self, handed: &HandedSession, more: u64) -> Option<(PortId, usize)> {
+        let plans = self.options.ports();
+        let plan = plans.iter().find(|plan| plan.name == handed.port)?;
+        let url = &plan.options.listen;
+        let is_raw = plan.options.framing == FramingKind::Raw;
+        let fits = !url.is_encrypted()
+            && !url.has_datagrams()
+            && (!is_raw || handed.received.is_empty())
+            && handed.state.len() <= self.options.session_state_size
+            && self.reports.open_here() + more < u64::from(self.options.max_connections);
+        let port = plan.id;
+        let old = self.predecessor.as_mut().filter(|_| fits)?;
+        Some((port, old.place_for(handed.session, &self.reports.places)?))
+    }
+}
+
+/// The list that comes in front of the sockets.
+fn sessions_in(sent: &mut Vec<OwnedFd>, count: usize) -> Result<Vec<HandedSession>, String> {
+    if sent.len() != count + 1 {
+        return Err("descriptors are missing; is their limit too low?".to_owned());
+    }
+    let list = sent.remove(0);
+    let bytes = sealed_file::read(&list, RECORDS_BYTES_MAX as u64).map_err(|it| it.to_string())?;
+    let sessions = decode(&bytes).map_err(|bad| bad.to_string())?;
+    if sessions.len() == count { Ok(sessions) } else { Err("their number is wrong".to_owned()) }
+}

@@ -1,0 +1,277 @@
+//! Sessions go to a new master (the driver of `ostler_core::succession::hand_over`).
+//!
+//! A session that is at rest is frozen and offered with its socket; until the new master answers,
+//! nobody reads or writes it. One that is busy is not read for a while, so that it comes to rest;
+//! it is read again when that takes long, for what its worker waits for may have to come from its
+//! client.
+
+use std::os::fd::OwnedFd;
+
+use ostler_core::Nanos;
+use ostler_core::brain::ConnectionSlot;
+use ostler_core::succession::hand_over::{
+    Answered, HandedPeer, HandedSession, Offers, RECORDS_BYTES_MAX, SESSIONS_PER_OFFER_MAX, Taken,
+    encode,
+};
+use ostler_shm::sessions::{FULL, PAUSED, PROTECTED, Peer, user_of};
+
+use super::mailbox::{FromReactor, Offer};
+use super::timers::Timed;
+use super::{ClientSide, token};
+use crate::sys::sealed_file;
+
+/// The time from one look at all sessions to the next, while some have gone, and when none does.
+const LOOK_MIN_NS: Nanos = 5_000_000;
+const LOOK_MAX_NS: Nanos = 200_000_000;
+/// So long busy sessions are not read, in each [`SETTLE_EVERY_NS`].
+const SETTLE_NS: Nanos = 1_000_000_000;
+const SETTLE_EVERY_NS: Nanos = 5_000_000_000;
+/// The most that one session may hold to go.
+const SESSION_BYTES_MAX: usize = RECORDS_BYTES_MAX / 2;
+
+/// What a reactor knows of sessions that go.
+#[derive(Debug)]
+pub(super) struct HandOver {
+    offers: Offers<Offered>,
+    begun_at: Nanos,
+    /// It is time to look at all sessions.
+    is_due: bool,
+    is_armed: bool,
+    /// From this look to the next.
+    pause_ns: Nanos,
+}
+
+/// A session that is frozen.
+#[derive(Clone, Copy, Debug)]
+struct Offered {
+    slot: ConnectionSlot,
+    session: u64,
+    /// Bytes of output that go with it; what comes behind them does not.
+    unsent: u64,
+    /// Workers were told that its output is full before it was frozen.
+    was_full: bool,
+}
+
+/// Sessions that are about to be offered.
+#[derive(Debug, Default)]
+struct Batch {
+    records: Vec<HandedSession>,
+    sockets: Vec<OwnedFd>,
+    offered: Vec<Offered>,
+    weight: usize,
+}
+
+impl Batch {
+    fn has_room_for(&self, handed: &HandedSession) -> bool {
+        self.records.len() < SESSIONS_PER_OFFER_MAX
+            && self.weight + handed.weight() <= RECORDS_BYTES_MAX - SESSIONS_PER_OFFER_MAX
+    }
+}
+
+impl ClientSide {
+    /// A new master is there that takes sessions.
+    pub(super) fn begin_hand_over(&mut self) {
+        self.hand_over = Some(Box::new(HandOver {
+            offers: Offers::default(),
+            begun_at: self.now,
+            is_due: true,
+            is_armed: false,
+            pause_ns: LOOK_MIN_NS,
+        }));
+    }
+
+    /// It is time to look at all sessions.
+    pub(super) fn hand_over_due(&mut self) {
+        if let Some(hand_over) = &mut self.hand_over {
+            hand_over.is_armed = false;
+            hand_over.is_due = true;
+        }
+    }
+
+    /// Offers sessions that are at rest. True when there are more, and they may be offered at once.
+    /// Not while a message is on its way to groups: its members are told before they go.
+    pub(super) fn hand_sessions_over(&mut self) -> bool {
+        let Some(hand_over) = self.hand_over.as_deref_mut() else { return false };
+        let may = hand_over.is_due && hand_over.offers.may_offer();
+        if !may || self.draining || self.closes_all || self.groups.has_more() {
+            return false;
+        }
+        hand_over.is_due = false;
+        let settles = self.now.saturating_sub(hand_over.begun_at) % SETTLE_EVERY_NS < SETTLE_NS;
+        let plain = self.connections.iter().filter(|(_, one)| one.transport.is_plain());
+        let slots: Vec<ConnectionSlot> = plain.map(|(slot, _)| slot).collect();
+        let (mut batch, mut has_more) = (Batch::default(), false);
+        for slot in slots {
+            has_more |= !self.prepare(slot, settles, &mut batch);
+        }
+        let gave = self.send_batch(batch);
+        let Some(hand_over) = self.hand_over.as_deref_mut() else { return false };
+        let again = if gave { LOOK_MIN_NS } else { hand_over.pause_ns.saturating_mul(2) };
+        hand_over.pause_ns = again.min(LOOK_MAX_NS);
+        hand_over.is_due = has_more && gave;
+        let may_go_on = hand_over.is_due && hand_over.offers.may_offer();
+        if !hand_over.is_armed && !hand_over.offers.is_over() {
+            hand_over.is_armed = true;
+            self.timers.arm(Timed::HandOver, self.now + hand_over.pause_ns);
+        }
+        may_go_on
+    }
+
+    /// Freezes a session and puts it into the batch, if it is at rest. False: the batch is full.
+    fn prepare(&mut self, slot: ConnectionSlot, settles: bool, batch: &mut Batch) -> bool {
+        if self.brain.is_offered(slot) {
+            return true;
+        }
+        self.brain.let_settle(slot);
+        if !self.brain.may_be_offered(slot) {
+            if !settles && !self.brain.stays(slot) {
+                self.brain.keep(slot, true);
+            }
+            return true;
+        }
+        let Some(handed) = self.as_handed(slot) else { return true };
+        if handed.weight() > SESSION_BYTES_MAX {
+            self.brain.keep(slot, false);
+            return true;
+        }
+        if !batch.has_room_for(&handed) {
+            return false;
+        }
+        let Some(connection) = self.connections.get_mut(slot) else { return true };
+        let Some(Ok(socket)) = connection.transport.share() else {
+            // There is no descriptor for now.
+            self.brain.keep(slot, true);
+            return true;
+        };
+        let (flags, session) = (connection.flags, connection.session);
+        connection.transport.freeze(&self.epoll);
+        self.brain.offer(slot);
+        // Who sends now is told to wait; soon there will be no such session.
+        self.publish_flags(slot, flags | FULL);
+        batch.weight += handed.weight();
+        let (unsent, was_full) = (handed.unsent.len() as u64, flags & FULL != 0);
+        batch.offered.push(Offered { slot, session, unsent, was_full });
+        batch.records.push(handed);
+        batch.sockets.push(socket);
+        true
+    }
+
+    /// A session as it is told to another master. `None`: a file or a message that is not complete
+    /// is being sent to it.
+    fn as_handed(&mut self, slot: ConnectionSlot) -> Option<HandedSession> {
+        let connection = self.connections.get_mut(slot)?;
+        let unsent = connection.output.copy()?;
+        let record = self.board.session(connection.session)?;
+        let received = connection.intake.as_deref().map(|it| it.front(it.len()).to_vec());
+        let flags = connection.flags;
+        Some(HandedSession {
+            session: connection.session,
+            port: self.settings.ports.get(connection.port).name.to_string(),
+            peer: match record.peer {
+                Peer::Ip(address) => HandedPeer::Ip(address),
+                Peer::Unix(unix) => HandedPeer::Unix([unix.pid, unix.uid, unix.gid]),
+                _ => return None,
+            },
+            connected_at_ns: record.connected_at_ns,
+            is_paused: flags & PAUSED != 0,
+            is_protected: flags & PROTECTED != 0,
+            is_full: flags & FULL != 0,
+            user: user_of(flags),
+            state: record.state,
+            groups: self.groups.names_of(slot),
+            received: received.unwrap_or_default(),
+            unsent,
+        })
+    }
+
+    /// False when there is nothing to offer, or no memory for telling it.
+    fn send_batch(&mut self, batch: Batch) -> bool {
+        let Batch { records, sockets, offered, .. } = batch;
+        if records.is_empty() {
+            return false;
+        }
+        match sealed_file::create("ostler-sessions", &encode(&records)) {
+            Ok(records) => {
+                let Some(hand_over) = self.hand_over.as_deref_mut() else { return false };
+                let (reactor, number) = (self.index, hand_over.offers.offer(offered));
+                let offer = Offer { reactor, number, records, sockets };
+                self.reports.queue.push(FromReactor::Offer(Box::new(offer)));
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "sessions cannot be handed over for now");
+                drop(sockets);
+                offered.into_iter().for_each(|offered| self.thaw(offered, true));
+                false
+            }
+        }
+    }
+
+    /// The new master has said which sessions it takes.
+    pub(super) fn offer_answered(&mut self, offer: u32, taken: Taken) {
+        let Some(hand_over) = self.hand_over.as_deref_mut() else { return };
+        hand_over.is_due = true;
+        let Answered { gone, stay } = hand_over.offers.answered(offer, taken);
+        if !stay.is_empty() {
+            let sessions = stay.len();
+            tracing::info!(sessions, "the new master cannot have these, they stay to their end");
+        }
+        gone.into_iter().for_each(|offered| self.let_go(offered));
+        stay.into_iter().for_each(|offered| self.thaw(offered, false));
+    }
+
+    /// The new master is gone: everybody who is here stays.
+    pub(super) fn nobody_takes(&mut self) {
+        let Some(hand_over) = self.hand_over.as_deref_mut() else { return };
+        let back = hand_over.offers.lost();
+        back.into_iter().for_each(|offered| self.thaw(offered, true));
+        let slots: Vec<ConnectionSlot> = self.connections.iter().map(|(slot, _)| slot).collect();
+        slots.into_iter().for_each(|slot| self.brain.keep(slot, true));
+    }
+
+    /// This master ends: who is offered is the new one's, or nobody's.
+    pub(super) fn let_offered_go(&mut self) {
+        let Some(hand_over) = self.hand_over.as_deref_mut() else { return };
+        let offered = hand_over.offers.let_go();
+        offered.into_iter().for_each(|offered| self.let_go(offered));
+    }
+
+    /// A session stays after all.
+    fn thaw(&mut self, offered: Offered, for_now: bool) {
+        let Offered { slot, session, was_full, .. } = offered;
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let watched = connection.transport.watch(&self.epoll, token::connection(slot, session));
+        connection.transport.expect_output();
+        let flags = connection.flags & !FULL | if was_full { FULL } else { 0 };
+        self.publish_flags(slot, flags);
+        self.brain.keep(slot, for_now);
+        if watched.is_err() {
+            return self.peer_lost(slot);
+        }
+        self.flush(slot);
+        self.publish_output(slot);
+        self.brain.readable(slot);
+        self.look_at_deadlines_again(slot);
+    }
+
+    /// A session is the new master's. Its socket is closed here, and open there.
+    fn let_go(&mut self, offered: Offered) {
+        let Offered { slot, session, unsent, .. } = offered;
+        self.wake_streamers(slot);
+        let Some(connection) = self.connections.take(slot) else { return };
+        self.end_memberships(slot, session);
+        self.memory.release(connection.charged() as u64);
+        // What workers sent of their own accord meanwhile.
+        self.brain.count_output_dropped(connection.left().saturating_sub(unsent));
+        tracing::debug!(session, "session handed over");
+        if let Some(timing) = connection.timing {
+            timing.end(&mut self.timers);
+        }
+        if let Some(metering) = connection.metering {
+            metering.end(&mut self.timers);
+        }
+        drop(connection.transport);
+        self.brain.handed_over(slot);
+        self.reports.count_closed();
+    }
+}

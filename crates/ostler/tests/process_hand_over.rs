@@ -1,0 +1,251 @@
+//! Sessions go to a new master (USR2): clients keep their connections, ids and answers, whoever
+//! dies in the middle.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test that cannot go on
+
+mod daemon;
+mod deployed;
+mod talk;
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use daemon::{Daemon, check};
+use deployed::Deployed;
+use ostler_testkit::{Client, DEADLINE, Signal, TestResult, wait_until};
+use talk::Talk;
+
+/// The probe, small.
+fn probe(name: &str, options: &[(&str, &str)]) -> TestResult<(Deployed, Daemon)> {
+    let deployed = Deployed::new(name, "probe")?;
+    let small = [("workers", "2"), ("reactors", "2"), ("lane_size", "65536")];
+    let mut command = deployed.command(&[&small, options].concat());
+    command.env("PROBE_JOURNAL", deployed.place.path("journal"));
+    let old = deployed.place.daemon_of(&command.output()?)?;
+    Ok((deployed, old))
+}
+
+fn talk(address: SocketAddr) -> TestResult<Talk> {
+    Ok(Talk::with(Client::connect(address)?))
+}
+
+fn journal(deployed: &Deployed, text: &str) -> usize {
+    let journal = std::fs::read_to_string(deployed.place.path("journal")).unwrap_or_default();
+    journal.matches(text).count()
+}
+
+/// A number of all lines of books in the log.
+fn counted(deployed: &Deployed, name: &str) -> u64 {
+    let log = deployed.place.log();
+    let books = log.lines().filter(|line| line.contains(" books "));
+    let words = books.flat_map(str::split_whitespace);
+    let numbers = words.filter_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    numbers.filter_map(|number| number.parse::<u64>().ok()).sum()
+}
+
+/// Ends the last master. The books of all together balance, and what went from one to the next is
+/// the same on both sides.
+fn stop(deployed: &Deployed, last: Daemon, handed_over: u64) -> TestResult {
+    last.stop(&deployed.place)?;
+    let count = |name| counted(deployed, name);
+    check(count("handed_over") == handed_over, deployed.place.log())?;
+    check(count("taken_over") == handed_over, deployed.place.log())?;
+    check(count("accepted") == count("closed") + count("open"), deployed.place.log())?;
+    check(count("received") == count("finished"), deployed.place.log())
+}
+
+#[test]
+fn a_session_keeps_its_id_state_user_groups_and_half_a_package() -> TestResult {
+    let (deployed, old) = probe("hand-over-whole", &[])?;
+    let mut client = talk(old.address)?;
+    let id = client.number("id")?;
+    for line in ["state kitchen", "bind 7", "join room", "join hall"] {
+        client.expect_answer(line, "ok")?;
+    }
+    let info = client.ask("info")?;
+    client.client.send(b"echo one half and ")?;
+    let new = deployed.succeed(&old)?;
+    deployed.wait_left(&old)?;
+    client.client.send(b"the other\n")?;
+    client.expect("one half and the other");
+    assert_eq!(client.number("id")?, id);
+    assert_eq!(client.ask("info")?, info);
+    client.expect_answer("get", "kitchen")?;
+    client.expect_answer("user", "7")?;
+    client.expect_answer("isin room", "true")?;
+    let mut other = talk(new.address)?;
+    assert!(other.number("id")? > id, "ids of both never meet");
+    other.expect_answer("cast room hello", "ok")?;
+    client.expect("hello");
+    assert_eq!(journal(&deployed, &format!("connect {id}\n")), 1, "it begins once");
+    assert_eq!(journal(&deployed, &format!("close {id} ")), 0, "it has not ended");
+    client.client.send(b"close\n")?;
+    client.expect("bye");
+    wait_until("the close event", || journal(&deployed, &format!("close {id} ")) == 1)?;
+    drop((client, other));
+    stop(&deployed, new, 1)
+}
+
+#[test]
+fn requests_that_come_all_the_time_are_answered_once_and_in_order() -> TestResult {
+    const AHEAD: u32 = 40;
+    let (deployed, old) = probe("hand-over-pipeline", &[])?;
+    let mut client = talk(old.address)?;
+    let id = client.number("id")?;
+    let (mut asked, mut answered, mut left) = (0, 0, None);
+    let mut new = None;
+    while left.is_none_or(|left| answered < left + 500) {
+        while asked < answered + AHEAD {
+            client.client.send(format!("echo {asked}\n").as_bytes())?;
+            asked += 1;
+        }
+        if answered == 500 {
+            old.signal(Signal::USR2)?;
+        }
+        client.expect(&answered.to_string());
+        answered += 1;
+        if new.is_none() && answered > 500 && deployed.count("has taken over from the old") == 1 {
+            new = Some(deployed.place.daemon_at(old.address)?);
+        }
+        if left.is_none() && new.is_some() && old.has_ended() {
+            left = Some(answered);
+        }
+    }
+    (answered..asked).for_each(|number| client.expect(&number.to_string()));
+    assert_eq!(client.number("id")?, id);
+    drop(client);
+    stop(&deployed, new.unwrap(), 1)
+}
+
+#[test]
+fn what_waits_for_a_slow_reader_arrives_whole() -> TestResult {
+    const BYTES: usize = 6_000_000;
+    let limits = [("send_queue_high", "8000000"), ("send_queue_max", "16000000")];
+    let (deployed, old) = probe("hand-over-slow", &limits)?;
+    let mut slow = Talk::with(Client::connect_with_receive_buffer(old.address, 4_096)?);
+    let id = slow.number("id")?;
+    slow.say(&format!("bigs {BYTES} 100000"))?;
+    wait_until("the worker to have it", || journal(&deployed, "receive") >= 2)?;
+    let new = deployed.succeed(&old)?;
+    deployed.wait_left(&old)?;
+    let bytes = slow.bytes(BYTES)?;
+    check(bytes.iter().enumerate().all(|(at, byte)| *byte == (at % 251) as u8), "its bytes")?;
+    assert_eq!(slow.number("id")?, id);
+    drop(slow);
+    stop(&deployed, new, 1)
+}
+
+#[test]
+fn a_session_that_a_worker_has_in_hand_goes_when_it_is_answered() -> TestResult {
+    let (deployed, old) = probe("hand-over-busy", &[])?;
+    let mut client = talk(old.address)?;
+    let id = client.number("id")?;
+    let gate = deployed.place.path("gate");
+    client.say(&format!("until {} served", gate.display()))?;
+    client.say("id")?;
+    wait_until("the worker to have it", || journal(&deployed, "receive") >= 2)?;
+    let new = deployed.succeed(&old)?;
+    check(!old.has_ended(), "it serves")?;
+    std::fs::write(&gate, "")?;
+    client.expect("served");
+    client.expect(&id.to_string());
+    deployed.wait_left(&old)?;
+    assert_eq!(client.number("id")?, id);
+    drop(client);
+    stop(&deployed, new, 1)
+}
+
+#[test]
+fn three_masters_in_a_row_keep_a_thousand_connections() -> TestResult {
+    let options = [("max_connections", "2000")];
+    let (deployed, mut running) = probe("hand-over-many", &options)?;
+    let address = running.address;
+    let mut clients = Vec::new();
+    for _ in 0..1_000 {
+        let mut client = talk(address)?;
+        let id = client.number("id")?;
+        clients.push((client, id));
+    }
+    for _ in 0..3 {
+        let new = deployed.succeed(&running)?;
+        deployed.wait_left(&running)?;
+        running = new;
+        for (client, id) in &mut clients {
+            assert_eq!(client.number("id")?, *id);
+        }
+    }
+    drop(clients);
+    stop(&deployed, running, 3_000)
+}
+
+/// Clients that ask all the time, until their connection ends: how many were answered to the end.
+fn survivors(address: SocketAddr, clients: usize, act: impl FnOnce() -> TestResult) -> TestResult {
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| -> TestResult {
+        let mut threads = Vec::new();
+        for client in 0..clients {
+            let mut stream = TcpStream::connect(address)?;
+            stream.set_read_timeout(Some(DEADLINE))?;
+            let over = &over;
+            threads.push(scope.spawn(move || -> TestResult {
+                let mut number = 0;
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let text = format!("{client} {number}.");
+                    let mut answer = vec![0; text.len()];
+                    // With its master a connection may end; what comes is right.
+                    if stream.write_all(text.as_bytes()).is_err() {
+                        return Ok(());
+                    }
+                    match stream.read_exact(&mut answer) {
+                        Ok(()) => check(answer == text.as_bytes(), (answer, text))?,
+                        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                            return Err(error.into());
+                        }
+                        Err(_) => return Ok(()),
+                    }
+                    number += 1;
+                }
+                Ok(())
+            }));
+        }
+        let outcome = act();
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap())?;
+        outcome
+    })
+}
+
+#[test]
+fn a_new_master_that_is_killed_in_the_middle_takes_with_it_only_what_it_had() -> TestResult {
+    for round in 0..3 {
+        let deployed = Deployed::new(&format!("hand-over-new-dies-{round}"), "ostler-echo")?;
+        let old = deployed.start(&[("workers", "2"), ("reactors", "2")])?;
+        survivors(old.address, 40, || {
+            let new = deployed.succeed(&old)?;
+            new.signal(Signal::KILL)?;
+            wait_until("the new one to end", || new.has_ended())
+        })?;
+        // Who was not handed over was served to the end, and then nobody is left.
+        deployed.wait_left(&old)?;
+        let log = deployed.place.log();
+        check(log.contains(" books accepted="), &log)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_old_master_that_is_killed_in_the_middle_leaves_what_it_has_handed_over() -> TestResult {
+    for round in 0..3 {
+        let deployed = Deployed::new(&format!("hand-over-old-dies-{round}"), "ostler-echo")?;
+        let old = deployed.start(&[("workers", "2"), ("reactors", "2")])?;
+        let mut new = None;
+        survivors(old.address, 40, || {
+            new = Some(deployed.succeed(&old)?);
+            old.signal(Signal::KILL)?;
+            wait_until("the old one to end", || old.has_ended())
+        })?;
+        let new = new.unwrap();
+        new.echoes("goes on")?;
+        new.stop(&deployed.place)?;
+    }
+    Ok(())
+}
