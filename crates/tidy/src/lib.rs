@@ -10,6 +10,7 @@
 //! | `machine` | nothing names a directory of the machine that somebody works on |
 //! | `layer` | modules use only what lies below them |
 //! | `example` | every public item of the crate `ostler` has an example |
+//! | `signal` | the engine sends signals through pidfds, never to a number |
 //! | `dead` | every file of Rust is part of a crate |
 //!
 //! `make tidy` runs them. A file may break a rule when it stands in `exceptions.txt`, with the
@@ -24,6 +25,7 @@ mod layers;
 mod lengths;
 mod machine;
 mod references;
+mod signals;
 
 use std::fmt;
 use std::io;
@@ -64,6 +66,7 @@ pub fn check(root: &Path) -> io::Result<Vec<Finding>> {
         findings.extend(machine::check(file));
         findings.extend(layers::check(file));
         findings.extend(examples::check(file));
+        findings.extend(signals::check(file));
     }
     findings.extend(references::check(root, &files));
     findings.extend(dead::check(&files));
