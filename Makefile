@@ -168,7 +168,7 @@ demo: linker ## Shows crashes, reloads and deploys that no client notices, in ha
 	$(CARGO) build --release -p ostler-demo
 	$(CARGO) run --release -p ostler-bench -- demo
 
-soak: instrument ## Runs servers under load and faults for ten minutes and checks what was promised.
+soak: instrument ## Runs servers under load and faults for half an hour and checks what was promised.
 	$(CARGO) build --release --example chat -p ostler
 	$(CARGO) run --release -p ostler-bench -- soak
 

@@ -67,8 +67,9 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
 
   soak                                runs the long proofs under load and faults; fails if a target
                                       is missed
-      --only NAME,...                 of reload, kill-redeliver-echo, kill-redeliver-2ms,
-                                      kill-close, kill-master, kill-manager, ports-reload,
+      --only NAME,...                 of reload, reload-kill, deploys, kill-redeliver-echo,
+                                      kill-redeliver-2ms, kill-close, kill-master,
+                                      kill-master-other-ids, kill-manager, storm, ports-reload,
                                       ports-kill (all kinds of ports at once), idle,
                                       idle-tls, non-readers, deaf-listeners,
                                       mostly-deaf, streams, tasks-redeliver,

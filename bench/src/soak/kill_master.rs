@@ -6,13 +6,15 @@ use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use ostler_testkit::{DEADLINE, Process, TestError, TestResult, TestServer};
+use ostler_testkit::{DEADLINE, Process, ServerBuilder, TestError, TestResult, TestServer};
 
 use super::sheet::Sheet;
 use super::stage::{Stage, endless, kit};
 use crate::load::LoadThread;
 
 const CONNECTIONS: u32 = 16;
+/// A user and a group that nothing belongs to.
+const NOBODY: u32 = 65_534;
 /// Requests answered before the kill, so that lanes are in use.
 const REQUESTS_LEAST: u64 = 500;
 const GONE_MAX: Duration = Duration::from_secs(1);
@@ -30,11 +32,24 @@ struct Counts {
 }
 
 pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
-    let rounds = stage.pick(100, 5);
+    kill(stage.pick(100, 5), sheet, || stage.echo())
+}
+
+/// The kernel forgets whose end a worker's follows when that changes its ids, and its master has no
+/// right over it that comes of being the same user.
+pub(super) fn other_ids(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
+    if !rustix::process::geteuid().is_root() {
+        sheet.told("NOT RUN", "only root can give workers other ids");
+        return Ok(());
+    }
+    kill(stage.pick(1_000, 20), sheet, || stage.echo().set("user", NOBODY).set("group", NOBODY))
+}
+
+fn kill(rounds: u64, sheet: &mut Sheet<'_>, server: impl Fn() -> ServerBuilder) -> TestResult {
     let mut counts = Counts::default();
     for round in 1..=rounds {
-        one_round(stage, &mut counts)?;
-        if round % 25 == 0 {
+        one_round(server(), &mut counts)?;
+        if round % (rounds / 4).max(25) == 0 {
             sheet.say(format_args!("  {round} rounds"));
         }
     }
@@ -48,8 +63,8 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     Ok(())
 }
 
-fn one_round(stage: &Stage, counts: &mut Counts) -> TestResult {
-    let server = stage.echo().start()?;
+fn one_round(server: ServerBuilder, counts: &mut Counts) -> TestResult {
+    let server = server.start()?;
     let load = LoadThread::spawn(endless(&server, CONNECTIONS)).map_err(kit)?;
     let limit = Instant::now() + DEADLINE;
     while load.progress().completed() < REQUESTS_LEAST {

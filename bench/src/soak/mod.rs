@@ -9,6 +9,7 @@
 
 mod clients;
 mod deaf_listeners;
+mod deploys;
 mod every_port;
 mod idle;
 mod idle_tls;
@@ -23,6 +24,7 @@ mod non_readers;
 mod reload;
 mod sheet;
 mod stage;
+mod storm;
 mod streams;
 
 use std::io::Write;
@@ -42,13 +44,17 @@ use sheet::Sheet;
 
 type Scenario = fn(&Stage, &mut Sheet<'_>) -> TestResult;
 
-const SCENARIOS: [(&str, Scenario); 17] = [
+const SCENARIOS: [(&str, Scenario); 21] = [
     ("reload", reload::run),
+    ("reload-kill", reload::among_kills),
+    ("deploys", deploys::run),
     ("kill-redeliver-echo", kill_redeliver::echo),
     ("kill-redeliver-2ms", kill_redeliver::two_ms),
     ("kill-close", kill_close::run),
     ("kill-master", kill_master::run),
+    ("kill-master-other-ids", kill_master::other_ids),
     ("kill-manager", kill_manager::run),
+    ("storm", storm::run),
     ("ports-reload", every_port::reloads),
     ("ports-kill", every_port::kills),
     ("idle", idle::run),

@@ -70,6 +70,16 @@ impl Stage {
         self.program(&self.instrument)
     }
 
+    /// The instrument's file.
+    pub(crate) fn instrument(&self) -> &Path {
+        &self.instrument
+    }
+
+    /// A copy of the instrument, whose workers are started by exec.
+    pub(crate) fn deployed(&self, path: &Path) -> ServerBuilder {
+        self.program(path).set("start", "exec")
+    }
+
     /// An echo, about to be hurt: the log may speak of deaths. Of a worker that is killed in its
     /// first moment, too: it counts as one that cannot start.
     pub(crate) fn victim(&self) -> ServerBuilder {
