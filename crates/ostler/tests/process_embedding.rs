@@ -21,6 +21,21 @@ fn a_worker_can_read_the_arguments_of_its_program() -> TestResult {
     server.stop()
 }
 
+/// A fork has one thread: a lock that another one held would be held for ever.
+#[test]
+fn a_program_that_has_started_a_thread_does_not_become_a_server() -> TestResult {
+    let scratch = Scratch::new("embedder-thread")?;
+    let server = TestServer::example("embedder")
+        .env("EMBEDDER_LOGS", scratch.at())
+        .env("EMBEDDER_THREAD", "1")
+        .start()?;
+    let ended = server.wait_end()?;
+    assert_eq!(ended.code(), Some(4));
+    let said = ended.log().lines_with("this process has 2 threads");
+    assert_eq!(said.len(), 1, "{:?}", ended.log());
+    Ok(())
+}
+
 /// The program with two servers, of which the first runs, and the address of the second.
 fn two_servers(scratch: &Scratch) -> TestResult<(TestServer, SocketAddr)> {
     let server = TestServer::example("embedder")

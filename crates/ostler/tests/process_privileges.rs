@@ -109,3 +109,18 @@ fn who_may_not_give_rights_away_does_not_start() -> TestResult {
     }
     Ok(())
 }
+
+/// A user that is a number and stands in no list of users has no group that it could be of.
+#[test]
+fn a_user_without_a_group_is_an_error_at_the_start() -> TestResult {
+    if !may_change_ids() {
+        return Ok(());
+    }
+    let (code, text) = small_probe().set("user", 61_234).start_expecting_failure()?;
+    assert!(code != 0 && text.contains("set `group`"), "{code} {text}");
+    // With one it has that, and no supplementary ones.
+    let server = small_probe().set("user", 61_234).set("group", 61_235).start()?;
+    let ids = Talk::new(&server)?.ask("ids")?;
+    assert!(ids.starts_with("uid 61234,61234,61234 gid 61235,61235,61235 groups 61235 "), "{ids}");
+    server.stop()
+}

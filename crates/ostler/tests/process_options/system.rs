@@ -48,6 +48,22 @@ fn a_log_file_that_takes_no_more_is_told_once_and_the_server_goes_on() -> TestRe
     Ok(())
 }
 
+/// `/dev/full` is a disk without room.
+#[test]
+fn a_full_disk_is_told_once_and_the_server_goes_on() -> TestResult {
+    let server = small_probe().set("log_file", "/dev/full").start()?;
+    assert_eq!(Talk::new(&server)?.ask("echo served")?, "served");
+    server.worker(0).kill();
+    assert_eq!(Talk::new(&server)?.ask("echo again")?, "again");
+    server.signal(Signal::TERM);
+    let ended = server.wait_end()?;
+    assert_eq!(ended.code(), Some(0));
+    let said = ended.log().lines_with("no line can be written: make room on its disk");
+    // Once from each process that had a line.
+    assert!((1..=6).contains(&said.len()), "{said:?}");
+    Ok(())
+}
+
 #[test]
 fn a_limit_of_descriptors_that_leaves_none_for_clients_is_an_error_at_start() -> TestResult {
     use std::os::unix::fs::PermissionsExt as _;

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! embedder [--set NAME=VALUE]...     with EMBEDDER_LOGS=DIRECTORY for first.log and second.log,
-//!                                    and EMBEDDER_SECOND=NAME=VALUE for the second server alone
+//!                                    and EMBEDDER_SECOND=NAME=VALUE for the second server alone;
+//!                                    with EMBEDDER_THREAD it starts a thread before its servers
 //! ```
 //!
 //! Prints where each server listens, and after each of them what `run` has left changed: nothing,
@@ -92,6 +93,9 @@ fn serve() -> ostler::Result<()> {
     };
     std::panic::set_hook(Box::new(|_| println!("own hook")));
     let before = look();
+    if std::env::var_os("EMBEDDER_THREAD").is_some() {
+        std::thread::spawn(|| std::thread::sleep(std::time::Duration::from_secs(3_600)));
+    }
     let first = builder("first")?.bind()?;
     let second = builder("second")?.bind()?;
     println!("listening on {}", first.local_address());

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use crate::Probe;
@@ -75,6 +76,16 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
         }
         "overflow" => call.say(descend(u64::MAX).to_string()),
         "start" => call.say(start_child().to_string()),
+        // The same, and the process that outlives has one of its own, which outlives it.
+        "startdeep" => call.say(start("sh", &["-c", "sleep 300 & wait"]).to_string()),
+        "ignoreterm" => call.say(ignore_term()),
+        // This process has no descriptor any more.
+        "closeall" => close_all(),
+        // This process is another program from now on, of which nothing comes back.
+        "turninto" => {
+            let error = Command::new(rest.word()).arg("3600").exec();
+            call.say(error.to_string());
+        }
         // This process is another user's from now on.
         "become" => become_user(call),
         // Its ids and groups, where it is, and whether it may gain rights.
@@ -94,6 +105,21 @@ fn become_user(call: &mut Call<'_>) {
     let id = rustix::process::Uid::from_raw(call.arguments.number() as u32);
     let became = rustix::thread::set_thread_uid(id);
     call.say(became.map_or("refused", |()| "ok"));
+}
+
+#[allow(unsafe_code)]
+fn ignore_term() -> &'static str {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: no handler is installed.
+    let ignored = unsafe { signal(Signal::SIGTERM, SigHandler::SigIgn) };
+    ignored.map_or("refused", |_| "ignored")
+}
+
+#[allow(unsafe_code)]
+fn close_all() {
+    // SAFETY: whoever owns them fails from now on, and that is what is wanted; nothing is opened
+    // that could have one of the numbers.
+    unsafe { nix::libc::syscall(nix::libc::SYS_close_range, 0, u32::MAX, 0) };
 }
 
 /// Spins, and takes no signal any more.
@@ -137,8 +163,12 @@ fn ids() -> String {
 
 /// Starts a process that outlives this one, with everything that it inherits; its number.
 pub(crate) fn start_child() -> u32 {
-    let child = Command::new("sleep")
-        .arg("300")
+    start("sleep", &["300"])
+}
+
+fn start(program: &str, arguments: &[&str]) -> u32 {
+    let child = Command::new(program)
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
