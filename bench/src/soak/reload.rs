@@ -51,8 +51,8 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     end(server, sheet).map(drop)
 }
 
-/// Reloads while a random worker is killed every 100 ms. A kill that hits the first new worker makes
-/// its reload one that changes nothing; no client may notice either.
+/// Reloads while a random worker is killed every 100 ms. A kill that hits the first new worker
+/// makes its reload one that changes nothing; no client may notice either.
 pub(super) fn among_kills(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     let (reloads_least, kills_least) = stage.pick((200, 500), (5, 10));
     let victim = stage.victim().set("crash_policy", REDELIVER).expect_log("nothing changed");

@@ -1,4 +1,5 @@
-//! Workers whose code does to its process what no code should: who waits for them, and what is left.
+//! Workers whose code does to its process what no code should: who waits for them, and what is
+//! left.
 //!
 //! (One that blocks its signals: `process_lateness.rs`; one that changes its ids:
 //! `process_second_line.rs`; one that writes nonsense: `process_hostile_worker.rs`.)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::builder::ServerBuilder;
 use super::framing::Framing;
 use super::port_builder::PortBuilder;
+use crate::options::KillOrphans;
 use crate::options::{
     AnswerOrder, CrashPolicy, Dispatch, GroupOverflow, Harden, JournalDamage, JournalSync,
     LogFormat, LogLevel, Mode, ProxyProtocol, Refusal, SessionIds, Spell, Start, TaskCrash,
@@ -58,6 +59,8 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     daemonize(on: bool) => "daemonize";
     /// Which processes are closed to others of the same user.
     harden(processes: Harden) => "harden";
+    /// When programs are ended that a process of the server has started and left behind.
+    kill_orphans(when: KillOrphans) => "kill_orphans";
     /// Whether programs that workers start never have more rights than they.
     no_new_privileges(on: bool) => "no_new_privileges";
     /// Whether workers run under `SCHED_BATCH`.

@@ -12,6 +12,7 @@ use super::guard::Guard;
 use super::programs::Programs;
 use super::report;
 use super::spawn::spare::{EXIT_DISMISSED, fork_and_announce};
+use crate::options::KillOrphans;
 use crate::sys::pidfd::{PidFd, Usage};
 use crate::sys::{clock, orphans};
 
@@ -50,6 +51,7 @@ impl Driver<'_> {
         self.epoll.remove(&child.pidfd)?;
         self.close_control(key)?;
         self.reaped = self.children.remove(key).map(|child| Reaped { key, child, usage });
+        self.end_left_behind();
         self.tell_spare(Guard::look_for_ended);
         self.tell(Event::Exited(key, exit))
     }
@@ -57,6 +59,7 @@ impl Driver<'_> {
     /// Reaps what has ended and is not found by a pidfd: adopted orphans, workers that never passed
     /// their gate, the spare.
     pub(super) fn reap_strays(&mut self) -> Step {
+        let mut has_reaped_orphan = false;
         for _ in 0..REAPED_PER_TURN {
             let Some(pid) = orphans::peek_ended_child()? else { break };
             if let Some(key) = self.children.key_of(pid) {
@@ -74,7 +77,10 @@ impl Driver<'_> {
                 None => PidFd::open(pid)?.try_reap()?,
             };
             match (spare, exit) {
-                (None, _) => tracing::debug!(%pid, ?exit, "orphan reaped"),
+                (None, _) => {
+                    tracing::debug!(%pid, ?exit, "orphan reaped");
+                    has_reaped_orphan = true;
+                }
                 (Some(_), Some(Exit::Code(EXIT_DISMISSED))) => {
                     // The master could not use it (no descriptors left, say), and has none now.
                     tracing::debug!(%pid, "spare manager dismissed");
@@ -87,7 +93,35 @@ impl Driver<'_> {
                 }
             }
         }
+        if has_reaped_orphan {
+            // What it had started is left behind, too.
+            self.end_left_behind();
+        }
         Ok(())
+    }
+
+    /// Ends what a process has left behind that has ended, if that is wanted: its children are ours
+    /// by the time that it can be reaped. Who is none of the processes that this manager has
+    /// forked, has lost its parent.
+    fn end_left_behind(&self) {
+        if self.setup.kill_orphans != KillOrphans::Worker {
+            return;
+        }
+        let children = match orphans::children() {
+            Ok(children) => children,
+            Err(error) => return tracing::warn!(%error, "cannot look for orphans"),
+        };
+        let spare = self.spare.as_ref().map(|spare| spare.pid);
+        let left_behind = children.into_iter().filter(|pid| {
+            self.children.key_of(*pid).is_none()
+                && spare != Some(*pid)
+                && !self.diagnosis.is_helper(*pid)
+        });
+        for pid in left_behind {
+            // It may have ended by itself; its number is its own until it is reaped.
+            let killed = PidFd::open(pid).and_then(|orphan| orphan.kill());
+            tracing::debug!(%pid, ?killed, "an orphan is ended");
+        }
     }
 
     /// Tells the spare about workers. One that cannot be told guards nobody: it is killed, and

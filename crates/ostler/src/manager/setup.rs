@@ -8,6 +8,7 @@ use super::diagnosis::DiagnosisSettings;
 use super::memory::MemoryLimits;
 use super::programs::ExecSetup;
 use crate::inheritance::{Attributes, ProcessMain, Resources};
+use crate::options::KillOrphans;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::ProcessId;
 
@@ -28,6 +29,8 @@ pub(crate) struct ManagerSetup {
     pub(crate) resources: Resources,
     /// What is told of slow workers and of deaths.
     pub(crate) diagnosis: DiagnosisSettings,
+    /// When programs are ended that they have started and left behind.
+    pub(crate) kill_orphans: KillOrphans,
     /// How much memory a worker may have.
     pub(crate) memory_limits: MemoryLimits,
     /// Descriptors that are not Ostler's and that all processes keep besides 0, 1 and 2: the log

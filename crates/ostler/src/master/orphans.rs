@@ -7,8 +7,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::error::{Error, Result};
 use crate::manager::end_all;
+use crate::options::KillOrphans;
 use crate::sys::orphans;
+use crate::sys::pidfd::PidFd;
 use crate::sys::process::ProcessId;
 
 /// Who is whose.
@@ -19,14 +22,30 @@ pub(super) struct Orphans {
     of_the_program: BTreeSet<ProcessId>,
     /// Left by a dead manager, and what became ours through their end.
     adopted: BTreeSet<ProcessId>,
+    /// Those are ended at once: a master that is killed could not do it.
+    ends_adopted: bool,
 }
 
 impl Orphans {
     /// Before the first manager is forked: all children are the program's. Without `/proc` nobody
     /// is known, hence nobody is reaped or ended.
-    pub(super) fn new() -> Self {
-        let of_the_program = orphans::children().unwrap_or_default().into_iter().collect();
-        Self { of_the_program, adopted: BTreeSet::new() }
+    ///
+    /// # Errors
+    ///
+    /// When orphans are to be ended that cannot be found here.
+    pub(super) fn new(kill_orphans: KillOrphans) -> Result<Self> {
+        let children = orphans::children().or_else(|error| match kill_orphans {
+            KillOrphans::End => Ok(Vec::new()),
+            KillOrphans::Always | KillOrphans::Worker => Err(Error::start(
+                "cannot find the processes that `kill_orphans` is about",
+                Some(error),
+            )),
+        })?;
+        Ok(Self {
+            of_the_program: children.into_iter().collect(),
+            adopted: BTreeSet::new(),
+            ends_adopted: kill_orphans.outlives_nobody(),
+        })
     }
 
     /// A child that is a server of its own: it outlives this one.
@@ -41,6 +60,12 @@ impl Orphans {
         self.adopted.retain(|pid| !orphans::reap(*pid));
         let left_by_ours = manager_ended || self.adopted.len() < before;
         self.sort(orphans::children().unwrap_or_default(), managers, left_by_ours);
+        if self.ends_adopted {
+            for pid in &self.adopted {
+                // It may have ended by itself; its number is its own until it is reaped.
+                let _ = PidFd::open(*pid).and_then(|adopted| adopted.kill());
+            }
+        }
     }
 
     /// Sorts the children that are not known yet.

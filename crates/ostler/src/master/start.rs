@@ -180,7 +180,7 @@ where
     let own = Own { board: descriptor, keep, path, privileges, resources, processes };
     let main = process_main(options.clone(), described.clone(), make, code);
     let setup = manager_setup(&options, &program, own, names, described.clone(), main)?;
-    let orphans = Orphans::new();
+    let orphans = Orphans::new(options.kill_orphans)?;
     // After what the program has open was listed, so that no other process has it and its lock.
     let pid_file = PidFile::claim(&options.pid_file, Predecessor::pid_file(&mut predecessor))?;
     // The last moment without threads: everything after this line may start some.
@@ -368,6 +368,7 @@ fn manager_setup(
         diagnosis: DiagnosisSettings::new(options)?,
         memory_limits: MemoryLimits::new(options),
         resources: own.resources,
+        kill_orphans: options.kill_orphans,
         attributes: Attributes {
             process_names: processes.names(),
             ..attributes_of_workers(options, program.dumping(), own.privileges, names)

@@ -89,6 +89,30 @@ pub enum Harden {
     All,
 }
 
+/// When programs are ended that a process of the server has started and left behind.
+///
+/// ```
+/// use ostler::{KillOrphans, Server};
+///
+/// let server = Server::builder().kill_orphans(KillOrphans::Worker);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KillOrphans {
+    /// When the server ends in order; they outlive a master that is killed.
+    End,
+    /// When the server ends, also if its master is killed.
+    Always,
+    /// As soon as the process has ended that has started them, and however the server ends.
+    Worker,
+}
+
+impl KillOrphans {
+    /// Whether they end with a master that is killed, too.
+    pub(crate) fn outlives_nobody(self) -> bool {
+        self != Self::End
+    }
+}
+
 /// What becomes of a member of a group that reads too slowly for its messages.
 ///
 /// ```
@@ -316,6 +340,7 @@ words!(TaskCrash { Fail = "fail", Drop = "drop", Redeliver = "redeliver", });
 words!(TaskResultTo { Asker = "asker", Successor = "successor", });
 words!(Start { Fork = "fork", Exec = "exec", });
 words!(Mode { Process = "process", Base = "base", });
+words!(KillOrphans { End = "end", Always = "always", Worker = "worker", });
 words!(Harden { Off = "off", Master = "master", All = "all", });
 words!(ClientAuth { Off = "off", Optional = "optional", Required = "required", });
 words!(ProxyProtocol { Off = "off", Required = "required", });

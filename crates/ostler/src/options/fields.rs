@@ -1,5 +1,6 @@
 //! The options as typed fields, and their defaults. Limits and reasons stand in `table/`.
 
+use super::KillOrphans;
 use super::list::Names;
 use super::port_options::PortOptions;
 use super::ports::NamedPort;
@@ -82,6 +83,8 @@ pub struct Options {
     pub(crate) has_companion: bool,
     /// Which processes are not dumpable.
     pub(crate) harden: Harden,
+    /// When programs are ended that workers have started and left behind.
+    pub(crate) kill_orphans: KillOrphans,
     /// Run workers under `SCHED_BATCH`.
     pub(crate) sched_batch: bool,
     /// The user of workers; empty = that of the server.
@@ -232,6 +235,7 @@ impl Default for Options {
             user_processes: 0,
             has_companion: false,
             harden: Harden::Master,
+            kill_orphans: KillOrphans::End,
             sched_batch: true,
             user: String::new(),
             group: String::new(),

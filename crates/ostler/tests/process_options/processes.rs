@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use ostler_testkit::{Process, Signal, TestError, TestResult, TestServer};
+use ostler_testkit::{DEADLINE, Process, Signal, TestError, TestResult, TestServer};
 
 use crate::Effect;
 use crate::talk::{Scratch, Talk, probe, small_probe};
@@ -16,12 +16,47 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("workers_min", workers_min_and_max_bound_a_change),
     ("workers_max", workers_min_and_max_bound_a_change),
     ("harden", harden_closes_processes_to_their_user),
+    ("kill_orphans", kill_orphans_says_when_programs_end),
     ("sched_batch", sched_batch_is_the_workers_policy),
     ("start", start_says_whether_a_reload_takes_a_new_program),
     ("program", program_says_what_a_reload_takes),
     ("pid_file", pid_file_has_the_number_of_the_master),
     ("daemonize", daemonize_gives_the_server_a_session_of_its_own),
 ];
+
+/// Each value, by what is gone after the death of a worker, and after that of the master. (More of
+/// it: `process_orphans.rs`.)
+#[test]
+fn kill_orphans_says_when_programs_end() -> TestResult {
+    for (value, with_worker, with_master) in
+        [("end", false, false), ("always", false, true), ("worker", true, true)]
+    {
+        let server = small_probe().set("kill_orphans", value).expect_log("worker died").start()?;
+        let pid = Talk::new(&server)?.number("start")?;
+        let is_it = |process: &Process| u64::from(process.pid()) == pid;
+        let program = server.tree().processes().into_iter().find(is_it);
+        let program = program.ok_or_else(|| TestError::new("no program was started"))?;
+        server.worker(0).kill();
+        server.wait_for_log("serves worker=w0.2")?;
+        if with_worker {
+            program.wait_gone(DEADLINE)?;
+        } else {
+            assert!(program.is_alive(), "{value}: it ended with its worker");
+        }
+        let worker = server.worker(0);
+        server.master().kill();
+        worker.wait_gone(DEADLINE)?;
+        if with_master {
+            program.wait_gone(DEADLINE)?;
+        } else {
+            assert!(program.is_alive(), "{value}: it ended with the master");
+            program.kill();
+            program.wait_gone(DEADLINE)?;
+        }
+        server.wait_end()?;
+    }
+    Ok(())
+}
 
 #[test]
 fn workers_min_and_max_bound_a_change() -> TestResult {

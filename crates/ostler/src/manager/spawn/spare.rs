@@ -90,7 +90,7 @@ fn live_as_spare(
     setup.attributes.names.take("manager");
     // The manager that forked us is gone, so now our parent is the master, if that adopts orphans.
     if process::parent() == Some(setup.master_pid)
-        && let Err(error) = process::die_with_parent()
+        && let Err(error) = end_with_master(setup)
     {
         tracing::warn!(%error, "the kernel will not end this manager with the master");
     }
@@ -117,9 +117,19 @@ fn prepare(setup: &ManagerSetup, origin: Origin) -> io::Result<()> {
     }
     match origin {
         // A master that was gone before is not noticed by this, but by `wait_for_promotion`.
-        Origin::Master => process::die_with_parent(),
+        Origin::Master => end_with_master(setup),
         // Whoever stopped it: it has to end with the master, and to take its manager's place.
         Origin::Manager => process::go_on_without_parent(),
+    }
+}
+
+/// A manager ends with its master: by the kernel's doing, or, when it has to end orphans that only
+/// it knows, by its own, and then it must not stand still.
+fn end_with_master(setup: &ManagerSetup) -> io::Result<()> {
+    if setup.kill_orphans.outlives_nobody() {
+        process::go_on_without_parent()
+    } else {
+        process::die_with_parent()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::control::{DeathNotice, Received, ToManager, ToMaster};
 use crate::inheritance::{Attributes, EndsKind, Privileges, ProcessMain, Resources};
 use crate::manager::diagnosis::DiagnosisSettings;
 use crate::manager::{ManagerHandle, ManagerSetup, MemoryLimits, fork_managers};
-use crate::options::{Harden, Options};
+use crate::options::{Harden, KillOrphans, Options};
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::process_name::Instance;
@@ -73,6 +73,7 @@ impl TestMaster {
             },
             resources: Resources::new(&Options::default()).unwrap(),
             diagnosis: DiagnosisSettings::new(&Options::default()).unwrap(),
+            kill_orphans: KillOrphans::End,
             memory_limits: MemoryLimits::new(&Options::default()),
             keep: Vec::new(),
             exec: None,

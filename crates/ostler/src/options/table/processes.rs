@@ -4,7 +4,7 @@ use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::name::NAME_BYTES_MAX;
 use crate::options::setting::field;
-use crate::options::{Harden, Mode, Start};
+use crate::options::{Harden, KillOrphans, Mode, Start};
 
 const TOPIC: &str = "Processes";
 
@@ -122,6 +122,20 @@ pub(super) const ROWS: &[OptionInfo] = &[
                  manager and spare), or `all` (workers too, which then leave no core files and \
                  cannot be traced) (P72).",
         access: field!(harden),
+    },
+    OptionInfo {
+        name: "kill_orphans",
+        topic: TOPIC,
+        kind: Kind::Choice(KillOrphans::WORDS),
+        default: "end",
+        unit: "",
+        why: "A program that a handler started on purpose may have work to finish when its worker \
+              is gone, or replaced; only whoever writes the handler knows.",
+        effect: "When programs are ended that a process of the server has started and left \
+                 behind: at the `end` of a server that ends in order, `always` when the server \
+                 ends (also if its master is killed), or with the `worker` (as soon as the \
+                 process that started them has ended, and always).",
+        access: field!(kill_orphans),
     },
     OptionInfo {
         name: "sched_batch",

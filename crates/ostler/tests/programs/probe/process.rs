@@ -78,16 +78,6 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
         "start" => call.say(start_child().to_string()),
         // The same, and the process that outlives has one of its own, which outlives it.
         "startdeep" => call.say(start("sh", &["-c", "sleep 300 & wait"]).to_string()),
-        "ignoreterm" => call.say(ignore_term()),
-        // This process has no descriptor any more.
-        "closeall" => close_all(),
-        // This process is another program from now on, of which nothing comes back.
-        "turninto" => {
-            let error = Command::new(rest.word()).arg("3600").exec();
-            call.say(error.to_string());
-        }
-        // This process is another user's from now on.
-        "become" => become_user(call),
         // Its ids and groups, where it is, and whether it may gain rights.
         "ids" => call.say(ids()),
         "open" => {
@@ -96,6 +86,24 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
         }
         // The phase words of this process.
         "phase" => call.say(phase()),
+        _ => return change(call, word),
+    }
+    true
+}
+
+/// Changes this process in a way that no handler should.
+fn change(call: &mut Call<'_>, word: &str) -> bool {
+    match word {
+        "ignoreterm" => call.say(ignore_term()),
+        // This process has no descriptor any more.
+        "closeall" => close_all(),
+        // This process is another program from now on, of which nothing comes back.
+        "turninto" => {
+            let error = Command::new(call.arguments.word()).arg("3600").exec();
+            call.say(error.to_string());
+        }
+        // This process is another user's from now on.
+        "become" => become_user(call),
         _ => return false,
     }
     true
