@@ -38,6 +38,9 @@ impl Brain {
     /// to leave ([`Brain::leave`]) by the caller first.
     pub fn serve(&mut self, lane_slot: LaneSlot) {
         if let Some(worker) = self.lanes.begin_serving(lane_slot) {
+            if let (Some(first), Some(lane)) = (self.turns.first, self.lanes.get_mut(lane_slot)) {
+                lane.begin_with(first);
+            }
             self.refusing = false;
             if worker >= self.homes {
                 self.set_homes(worker.saturating_add(1));
@@ -77,6 +80,7 @@ impl Brain {
     pub fn worker_died(&mut self, lane_slot: LaneSlot, t: u64, now: Nanos, copy: BodyCopier<'_>) {
         let Some(state) = self.lane_state(lane_slot) else { return };
         let condemned = state == LaneState::Condemned;
+        self.note_whose_it_was(lane_slot, t);
         self.stop_serving(lane_slot, LaneState::Condemned, now);
         let late = self.lanes.get(lane_slot).and_then(|lane| lane.late).map(Subject::Session);
         let suspect = self.lanes.get(lane_slot).and_then(|lane| lane.ledger.suspect(t));
@@ -104,6 +108,18 @@ impl Brain {
     #[must_use]
     pub fn begun_last(&self, lane: LaneSlot, t: u64) -> Option<&Entry> {
         self.lanes.get(lane)?.ledger.begun_last(t)
+    }
+
+    /// A worker died of a delivery, as far as anybody knows: the next one begins with sessions that
+    /// have another history than that one's. So whoever the storm comes from, it is the others'
+    /// turn first in every new process.
+    fn note_whose_it_was(&mut self, lane_slot: LaneSlot, t: u64) {
+        let subject = self.begun_last(lane_slot, t).map(|entry| entry.subject);
+        if let Some(Subject::Session(slot)) = subject
+            && let Some(connection) = self.sessions.get(slot)
+        {
+            self.turns.first = Some(connection.history().other());
+        }
     }
 
     fn settle(&mut self, entry: Entry, t: u64, end: HolderEnd, copy: BodyCopier<'_>) {

@@ -101,11 +101,11 @@ impl Port {
     ) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(&worker_bell, 0, Interest::BELL)?;
-        // Processes of a slot begin at different lanes: if one lane's packages kill every process,
-        // the others' are taken first in some of them. (Half as fast as the reactors change whose
-        // turn is first, so that all combinations come.)
-        let (_, generation) = memory.key();
-        let next_lane = usize::try_from(generation / 2).unwrap_or(0);
+        // Processes of a slot begin at different lanes, and so do those of different slots at one
+        // time: if one lane's packages kill every process, the others' are taken first in some of
+        // them.
+        let (place, generation) = memory.key();
+        let next_lane = usize::try_from(place.wrapping_add(generation)).unwrap_or(0);
         let mut lanes = Vec::new();
         for (reactor, (bell, file_link)) in lane_ends.into_iter().enumerate() {
             lanes.push(LaneEnd {

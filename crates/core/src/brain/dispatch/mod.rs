@@ -16,7 +16,7 @@ mod user_id;
 
 pub(super) use pick::Pick;
 
-use super::run_lists::{Position, RunListId};
+use super::run_lists::{History, Position, RunListId};
 use super::sessions::Connection;
 use super::{Assignment, Brain, Content, LaneState};
 use crate::ids::{ConnectionSlot, DeliveryKind, LaneSlot, PortId, Subject};
@@ -33,6 +33,8 @@ pub(super) struct Turns {
     pick: usize,
     /// Free sessions were served last; bound ones are next.
     free: bool,
+    /// Whose turn it is first at a worker that begins, since a delivery of the others killed one.
+    pub(super) first: Option<History>,
     /// It is the turn of datagrams that wait.
     datagram: bool,
     /// Of them, it is the turn of those that may go to any worker.

@@ -79,8 +79,8 @@ impl Lane {
             reused_below: 0,
             recalls_in_row: 0,
             late: None,
-            // Not always the same: if a package of theirs kills every process, the others must come
-            // first in some.
+            // Not always the same, as long as nobody knows whose packages kill their processes: see
+            // `Turns::first`.
             turn_of: if key.generation.0.is_multiple_of(2) {
                 History::New
             } else {
@@ -186,6 +186,11 @@ impl Lane {
         self.in_hand = self.in_hand.saturating_sub(1);
         self.unproven = self.unproven.saturating_sub(1);
         self.recalls_in_row = 0;
+    }
+
+    /// Those with this history have their turn first.
+    pub(in crate::brain) const fn begin_with(&mut self, history: History) {
+        self.turn_of = history;
     }
 
     /// Those with this history have their turn now.
