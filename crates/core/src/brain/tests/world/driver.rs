@@ -84,11 +84,19 @@ impl World {
             return;
         }
         assert_eq!(self.sessions[&self.places[&place]].at_lane().count(), 0, "out of order");
+        let pulls = self.port().dispatch == Dispatch::Pull;
         let session = self.sessions.get_mut(&self.places[&place]).unwrap();
         let is_back = |(item, one): &(&Item, &Delivery)| {
             matches!(item, Item::Package(_)) && one.state == State::Returned
         };
-        let back = session.items.iter().find(is_back).map(|(item, _)| *item);
+        let mut back = session.items.iter().find(is_back).map(|(item, _)| *item);
+        // Packages that were at several workers come back in the order of their deaths.
+        if pulls && back.is_some() {
+            let returned = self.brain.sessions.get(place).unwrap().returned();
+            let mut packages = returned.filter(|one| one.kind == DeliveryKind::Package);
+            back = packages.next().map(|one| Item::Package(number_of(&one.body)));
+            assert_eq!(session.state(back.unwrap()), Some(State::Returned));
+        }
         assert_eq!(self.brain.refuse_returned(place), back.is_some(), "{session:?}");
         let fresh = session.unread().filter(|_| back.is_none());
         if let Some(item) = back.or(fresh) {
