@@ -49,6 +49,7 @@ pub mod timer_wheel;
 pub mod token_bucket;
 pub mod watchdog;
 pub mod work_mean;
+pub mod worker_count;
 
 /// Milliseconds on a monotonic clock of the caller's choice.
 pub type Millis = u64;

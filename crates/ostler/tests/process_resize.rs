@@ -1,4 +1,5 @@
-//! More and fewer workers while the server runs: `TTIN`, `TTOU` and `Worker::set_workers`.
+//! More and fewer workers while the server runs: `TTIN`, `TTOU`, `Worker::set_workers`, and as many
+//! as the waiting of clients asks for.
 
 mod support;
 #[path = "talk/mod.rs"]
@@ -126,6 +127,52 @@ fn a_worker_asks_for_as_many_as_it_wants() -> TestResult {
     talk.expect_answer("workers 1", "asked")?;
     wait_workers(&server, 1)?;
     check(talk.ask("whoami")?.starts_with("w0."), "the first slot is left")?;
+    server.stop()
+}
+
+/// Who waits gets a worker of its own, up to the limit; without work they leave again.
+#[test]
+fn the_number_follows_the_waiting_of_clients() -> TestResult {
+    let builder = orders(1).set("workers_max", 3).set("dispatch", "idle_first");
+    let builder = builder.set("workers_grow_after_ms", 50).set("workers_shrink_after_ms", 600);
+    let server = start(builder, 1)?;
+    let clients = [server.connect()?, server.connect()?, server.connect()?];
+    let mut holds = Vec::new();
+    for (number, mut client) in (0..).zip(clients) {
+        // Whoever is busy stays so: the next one is served by a worker that was not there.
+        let held = Held::by(&server, &mut client, &format!("order-{number}"))?;
+        check(held.worker(&server)? == server.worker(number), "by the one that came")?;
+        holds.push((held, client));
+    }
+    let mut beyond = server.connect()?;
+    beyond.send(b"pid")?;
+    server.wait_for_log("asked_by=\"the waiting of clients\"")?;
+    // All are there that may be: it waits until one has time.
+    for (held, mut client) in holds {
+        held.release()?;
+        client.expect(b"released")?;
+    }
+    beyond.read_some()?;
+    wait_workers(&server, 1)?;
+    server.wait_for_log("asked_by=\"workers without work\"")?;
+    check(server.log_lines_with(CHANGES).len() == 4, "two came and two left")?;
+    server.stop()
+}
+
+/// A worker that cannot start is waited for, and no further one is tried beside it.
+#[test]
+fn another_worker_is_asked_for_when_the_last_one_serves() -> TestResult {
+    let builder = orders(1).set("workers_max", 4).set("dispatch", "idle_first");
+    let server = start(builder.set("workers_grow_after_ms", 20), 1)?;
+    let mut client = server.connect()?;
+    let held = Held::by(&server, &mut client, "first")?;
+    let mut waits = server.connect()?;
+    ask(&mut waits, "pid")?;
+    // One was enough for the one who waited.
+    wait_serving(&server, 2)?;
+    check(server.log_lines_with(CHANGES).len() == 1, "one came")?;
+    held.release()?;
+    client.expect(b"released")?;
     server.stop()
 }
 

@@ -17,6 +17,7 @@ mod deferred;
 mod delivery;
 mod dispatch;
 mod hand_over;
+mod lack;
 mod lanes;
 mod lasting_books;
 mod ledger;
@@ -77,6 +78,9 @@ pub struct BrainSettings {
     pub sessions_max: u32,
     /// Worker slots at the beginning; see [`Brain::reduce_workers`].
     pub workers: u16,
+    /// When somebody has waited so long for a worker, workers are lacking, nanoseconds; 0 = that is
+    /// never asked. See [`Brain::lacks_workers`].
+    pub lack_after_ns: Nanos,
 }
 
 /// How the sessions of one port are served.
@@ -224,8 +228,10 @@ pub struct Brain {
     lists: RunLists,
     /// Sessions are at home in this many worker slots, the first ones.
     homes: u16,
-    /// Who waits, by the numbers of the ports; nothing where no port limits that.
+    /// Who waits, by the numbers of the ports; nothing where nobody wants to know that.
     queues: Vec<Queue>,
+    /// Whether workers are lacking is not asked before.
+    lack_looked_at: Nanos,
     /// In this turn nothing more could be given.
     has_given_all: bool,
     turns: Turns,
@@ -253,7 +259,8 @@ impl Brain {
             lanes: Lanes::new(settings.workers),
             lists: RunLists::new(settings.workers),
             homes: settings.workers,
-            queues: Queue::of_ports(&settings.ports),
+            queues: Queue::of_ports(&settings),
+            lack_looked_at: 0,
             has_given_all: false,
             turns: Turns::default(),
             books: Books::default(),

@@ -10,10 +10,9 @@
 use std::collections::VecDeque;
 
 use super::run_lists::RunListId;
-use super::{Brain, CloseReason, Phase, PortSettings};
+use super::{Brain, BrainSettings, CloseReason, Phase, PortSettings};
 use crate::Nanos;
 use crate::ids::{ConnectionSlot, LaneSlot, PortId, Subject};
-use crate::per_port::PerPort;
 
 /// Stale entries behind the oldest that are kept before all of them are thrown out.
 const STALE_MIN: usize = 64;
@@ -40,10 +39,15 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// One for each port, if any of them has limits.
-    pub(super) fn of_ports(ports: &PerPort<PortSettings>) -> Vec<Self> {
+    /// One for each port, if any of them has limits or somebody asks whether workers are lacking.
+    pub(super) fn of_ports(settings: &BrainSettings) -> Vec<Self> {
+        let ports = &settings.ports;
         let is_limited = ports.iter().any(PortSettings::limits_queue);
-        if is_limited { ports.iter().map(|_| Self::default()).collect() } else { Vec::new() }
+        if is_limited || settings.lack_after_ns > 0 {
+            ports.iter().map(|_| Self::default()).collect()
+        } else {
+            Vec::new()
+        }
     }
 
     /// Those who wait, and those of them who have nothing at a worker.
@@ -54,7 +58,7 @@ impl Queue {
 }
 
 /// What becomes of a session that has waited for too long.
-enum Overdue {
+pub(super) enum Overdue {
     Refused,
     /// A worker is at it, or there is nothing to refuse any more.
     Served,
@@ -63,7 +67,7 @@ enum Overdue {
 }
 
 impl Brain {
-    /// The session waits from now on, if it does and its port has limits.
+    /// The session waits from now on, if it does and somebody wants to know.
     pub(super) fn begin_waiting(&mut self, slot: ConnectionSlot) {
         if !self.limits_who_waits() {
             return;
@@ -77,7 +81,8 @@ impl Brain {
         };
         let waits = may_begin && connection.wants(reading) && connection.phase == Phase::Open;
         let in_master = connection.outstanding == 0;
-        let is_limited = self.settings.ports.get(connection.port).limits_queue();
+        let is_limited = self.settings.ports.get(connection.port).limits_queue()
+            || self.settings.lack_after_ns > 0;
         if !waits || !is_limited || connection.waiting.is_some() {
             return;
         }
@@ -134,7 +139,7 @@ impl Brain {
         }
     }
 
-    /// Whether any port limits who waits.
+    /// Whether anybody wants to know who waits.
     pub(super) const fn limits_who_waits(&self) -> bool {
         !self.queues.is_empty()
     }
@@ -157,12 +162,17 @@ impl Brain {
             return None;
         }
         let limits = self.settings.ports.iter().map(|port| port.queue_wait_max_ns);
-        let due = self.queues.iter().zip(limits).filter_map(|(queue, limit)| {
-            let (_, slot) = queue.entries.front().filter(|_| limit > 0)?;
-            let since = self.sessions.get(*slot)?.waiting?.since;
+        let due = limits.enumerate().filter(|(_, limit)| *limit > 0).filter_map(|(port, limit)| {
+            let (_, since) = self.oldest_waiting(port)?;
             Some(since.saturating_add(limit))
         });
         due.min()
+    }
+
+    /// Who of this port has waited for longest, and since when.
+    pub(super) fn oldest_waiting(&self, port: usize) -> Option<(ConnectionSlot, Nanos)> {
+        let (_, slot) = self.queues.get(port)?.entries.front()?;
+        Some((*slot, self.sessions.get(*slot)?.waiting?.since))
     }
 
     /// Refuses sessions that have waited for as long as their port allows. `taken` bounds what the
@@ -179,10 +189,7 @@ impl Brain {
         for index in 0..self.queues.len() {
             let port = PortId(u16::try_from(index).unwrap_or(u16::MAX));
             let limit = self.settings.ports.get(port).queue_wait_max_ns;
-            while let Some((_, slot)) =
-                self.queues.get(index).and_then(|queue| queue.entries.front()).copied()
-            {
-                let since = self.sessions.get(slot).and_then(|session| session.waiting)?.since;
+            while let Some((slot, since)) = self.oldest_waiting(index) {
                 if limit == 0 || since.saturating_add(limit) > now {
                     break;
                 }
@@ -200,7 +207,7 @@ impl Brain {
         None
     }
 
-    fn overdue(&self, slot: ConnectionSlot, taken: impl Fn(LaneSlot) -> u64) -> Overdue {
+    pub(super) fn overdue(&self, slot: ConnectionSlot, taken: impl Fn(LaneSlot) -> u64) -> Overdue {
         if self.waits_for_worker(slot) {
             return Overdue::Refused;
         }

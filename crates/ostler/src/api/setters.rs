@@ -53,6 +53,11 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     workers_min(processes: u16) => "workers_min";
     /// The most event workers while the server runs, up to 1 024; 0 is as many as at the start.
     workers_max(processes: u16) => "workers_max";
+    /// When clients have waited so long for a worker there is one more, up to an hour; 0 is only
+    /// when somebody asks for it.
+    workers_grow_after(time: Duration) => "workers_grow_after_ms";
+    /// When the other workers have sufficed for so long there is one less, up to a day.
+    workers_shrink_after(time: Duration) => "workers_shrink_after_ms";
     /// The number of reactor threads, 1 to 64.
     reactors(threads: u16) => "reactors";
     /// Whether the server goes to the background when it runs.

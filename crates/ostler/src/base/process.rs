@@ -420,7 +420,10 @@ impl<H: AnyHandler> Process<H> {
                 FromReactor::Drained => self.depart(Event::Drained),
                 FromReactor::Closed => self.resume_accepting(),
                 // Nobody asks this process.
-                FromReactor::GoesOn(_) | FromReactor::Settled(..) | FromReactor::Deserted => {}
+                FromReactor::GoesOn(_)
+                | FromReactor::Settled(..)
+                | FromReactor::LacksWorkers
+                | FromReactor::Deserted => {}
                 // Nobody has told it to.
                 FromReactor::Offer(_) => {}
                 FromReactor::Failed(_, error) => {

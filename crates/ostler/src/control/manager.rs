@@ -42,6 +42,8 @@ pub(crate) enum ToManager {
     Retired(ProcessKey),
     /// There are to be so many event workers.
     Resize(u16),
+    /// How many event workers are busy? Answered by [`ToMaster::Busy`].
+    HowManyAreBusy,
     /// Replace all event workers; who wants that.
     Reload(Asker),
     /// The sessions are being drained: the end is near, nobody is recycled.
@@ -130,6 +132,8 @@ pub(crate) enum ToMaster {
     /// So many slots are filled from now on, the first ones; whoever is in the others is told to
     /// leave later.
     Resized(u16),
+    /// In so many event workers a callback runs.
+    Busy(u16),
     /// A worker asks for so many workers.
     WantWorkers {
         /// How many.
@@ -195,6 +199,7 @@ impl ToManager {
             Self::Retired(key) => writer.u8(9).key(key),
             Self::LateIsKnown(key) => writer.u8(10).key(key),
             Self::Resize(workers) => writer.u8(11).u16(workers),
+            Self::HowManyAreBusy => writer.u8(12),
         }
         .finish()
     }
@@ -214,6 +219,7 @@ impl ToManager {
             9 => Self::Retired(reader.key()?),
             10 => Self::LateIsKnown(reader.key()?),
             11 => Self::Resize(reader.u16()?),
+            12 => Self::HowManyAreBusy,
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -250,6 +256,7 @@ impl ToMaster {
             Self::ReloadSlots(part) => part.write(writer.u8(84)),
             Self::WantReload { worker, ticket } => writer.u8(85).key(worker).u32(ticket),
             Self::Resized(workers) => writer.u8(80).u16(workers),
+            Self::Busy(workers) => writer.u8(87).u16(workers),
             Self::WantWorkers { workers, worker } => writer.u8(83).key(worker).u16(workers),
             Self::DiedIn(DyingCallback { worker, session, callback, by_itself }) => {
                 writer.u8(86).key(worker).u64(session).u8(callback).flag(by_itself)
@@ -292,6 +299,7 @@ impl ToMaster {
             84 => Self::ReloadSlots(ReloadPart::read(&mut reader)?),
             85 => Self::WantReload { worker: reader.key()?, ticket: reader.u32()? },
             80 => Self::Resized(reader.u16()?),
+            87 => Self::Busy(reader.u16()?),
             83 => {
                 let worker = reader.key()?;
                 Self::WantWorkers { workers: reader.u16()?, worker }

@@ -89,6 +89,9 @@ fn to_manager() -> impl Strategy<Value = ToManager> {
         any::<bool>().prop_map(|now| ToManager::Shutdown { now }),
         Just(ToManager::AreYouThere),
         key().prop_map(ToManager::LateIsKnown),
+        key().prop_map(ToManager::Retired),
+        any::<u16>().prop_map(ToManager::Resize),
+        Just(ToManager::HowManyAreBusy),
     ]
 }
 
@@ -96,6 +99,7 @@ fn to_master() -> impl Strategy<Value = ToMaster> {
     prop_oneof![
         any::<i32>().prop_map(|pid| ToMaster::Spare { pid }),
         any::<i32>().prop_map(|errno| ToMaster::SpareFailed { errno }),
+        any::<u16>().prop_map(ToMaster::Busy),
         key().prop_map(ToMaster::Need),
         (key(), any::<i32>()).prop_map(|(worker, pid)| ToMaster::Spawned { worker, pid }),
         (key(), prop::option::of(key()))

@@ -147,6 +147,7 @@ impl Driver<'_> {
                 self.tell(Event::Condemned(worker))
             }
             ToManager::Retired(key) => self.tell(Event::Retired(key)),
+            ToManager::HowManyAreBusy => self.say(&ToMaster::Busy(self.children.busy_workers())),
             ToManager::Resize(workers) => self.tell(Event::Resize(ProcessKind::Event, workers)),
             ToManager::Reload(asker) => self.on_reload_asked(asker),
             ToManager::Draining => self.tell(Event::Draining),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use ostler_core::ids::ProcessKey;
+use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::{Millis, invariant};
 use ostler_shm::black_box::memory::BlackBox;
 use ostler_shm::black_box::phase::Seen;
@@ -51,6 +51,13 @@ pub(super) struct Children {
 }
 
 impl Children {
+    /// In how many event workers a callback runs.
+    pub(super) fn busy_workers(&self) -> u16 {
+        let workers = self.by_key.iter().filter(|(key, _)| key.kind == ProcessKind::Event);
+        let busy = workers.filter(|(_, child)| child.running().is_some());
+        u16::try_from(busy.count()).unwrap_or(u16::MAX)
+    }
+
     pub(super) fn insert(&mut self, key: ProcessKey, child: Child) {
         self.by_pid.insert(child.pid, key);
         let before = self.by_key.insert(key, child);

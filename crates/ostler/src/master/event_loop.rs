@@ -33,7 +33,6 @@ use crate::log::SignalNotes;
 use crate::options::Options;
 use crate::reactor::mailbox::{FromReactor, Mailbox, Reports, ToReactor};
 use crate::sys::epoll::{Epoll, Events, Interest};
-use crate::sys::process::ProcessId;
 use crate::sys::{clock, signal};
 
 const SIGNALS: u64 = 0;
@@ -157,6 +156,7 @@ impl Master {
             self.certificate_watch.as_ref().and_then(CertificateWatch::due),
             self.succeeding.due(),
             self.predecessor.as_ref().and_then(Predecessor::due),
+            self.size_due(),
         ];
         let deadline = deadlines.into_iter().flatten().min()?;
         Some(Duration::from_millis(deadline.saturating_sub(clock::monotonic_ms())))
@@ -192,16 +192,6 @@ impl Master {
 
     // ---- events
     // ---------------------------------------------------------------------------------------------
-
-    /// Reaps orphans that a dead manager left to the master. Manager and spare are looked at
-    /// through their pidfds.
-    pub(super) fn reap_orphans(&mut self) {
-        let handles = [Some(&self.managers.current), self.managers.spare.as_ref()];
-        let managers: Vec<ProcessId> = handles.into_iter().flatten().map(|it| it.pid).collect();
-        let manager_ended =
-            handles.into_iter().flatten().any(|it| matches!(it.pidfd.has_ended(), Ok(true)));
-        self.orphans.on_child_ended(&managers, manager_ended);
-    }
 
     pub(super) fn take_messages(&mut self, at_most: usize, now: Millis) {
         for _ in 0..at_most {
@@ -276,6 +266,7 @@ impl Master {
             }
             ToMaster::NobodyStarts(why) => self.on_nobody_starts(why),
             ToMaster::Resized(workers) => self.on_resized(workers),
+            ToMaster::Busy(workers) => self.on_busy(workers, now),
             ToMaster::WantWorkers { workers, worker } => {
                 self.set_workers(workers, &worker.to_string());
             }
@@ -398,6 +389,7 @@ impl Master {
             return self.companion_runs(serve);
         }
         self.boot_deadline = None;
+        self.note_serving(serve.slot.0);
         self.tell_all(|| ToReactor::Serve { serve, leave });
         self.serve_and_leave(serve, leave);
         self.service_serves(serve, leave);
@@ -431,6 +423,7 @@ impl Master {
                 }
                 FromReactor::Deserted => self.note_deserted(now),
                 FromReactor::Offer(offer) => self.pass_offer(*offer),
+                FromReactor::LacksWorkers => self.workers_are_lacking(),
                 FromReactor::Closed => closed = true,
                 FromReactor::Settled(key, suspect) => self.poison_settled(key, suspect, now),
                 FromReactor::GoesOn(index) => self.service_goes_on(Part::Reactor(index)),
@@ -446,6 +439,7 @@ impl Master {
     fn run_due(&mut self, now: Millis) {
         self.run_service(now);
         self.look_at_certificates(now);
+        self.look_at_workers(now);
         if let Some(accepting) = &mut self.accepting {
             accepting.run_due(now, &self.epoll);
         }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use super::event_loop::Master;
 use crate::error::{Error, Result};
 use crate::manager::end_all;
 use crate::options::KillOrphans;
@@ -89,6 +90,18 @@ impl Orphans {
     pub(super) fn end_all(&self) -> usize {
         let keep: Vec<ProcessId> = self.of_the_program.iter().copied().collect();
         end_all(std::iter::empty(), &keep)
+    }
+}
+
+impl Master {
+    /// Reaps orphans that a dead manager left to the master. Manager and spare are looked at
+    /// through their pidfds.
+    pub(super) fn reap_orphans(&mut self) {
+        let handles = [Some(&self.managers.current), self.managers.spare.as_ref()];
+        let managers: Vec<ProcessId> = handles.into_iter().flatten().map(|it| it.pid).collect();
+        let manager_ended =
+            handles.into_iter().flatten().any(|it| matches!(it.pidfd.has_ended(), Ok(true)));
+        self.orphans.on_child_ended(&managers, manager_ended);
     }
 }
 

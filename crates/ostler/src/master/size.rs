@@ -1,16 +1,23 @@
-//! How many workers there are to be, when somebody asks for more or fewer while the server runs.
+//! How many workers there are to be, when somebody asks for more or fewer while the server runs, or
+//! when that follows the waiting of clients (`workers_grow_after_ms`).
+
+use ostler_core::Millis;
+use ostler_core::worker_count::{WorkerCount, WorkerCountSettings};
 
 use super::event_loop::Master;
 use crate::control::ToManager;
 use crate::options::{Mode, Options};
 use crate::reactor::mailbox::ToReactor;
 
-/// The number of workers that was asked for last, and its limits.
+/// Who asks for another number, where nobody in particular does.
+const WAITING: &str = "the waiting of clients";
+const IDLENESS: &str = "workers without work";
+
+/// The number of workers, and when somebody is to look how many are busy.
 #[derive(Debug)]
 pub(super) struct Size {
-    wanted: u16,
-    min: u16,
-    max: u16,
+    count: WorkerCount,
+    look_at: Millis,
 }
 
 impl Size {
@@ -20,21 +27,37 @@ impl Size {
             // Each slot has listeners of its own; what waits in one that is closed would be lost.
             Mode::Base => (options.workers, options.workers),
         };
-        Self { wanted: options.workers, min, max }
+        let follows = options.workers_grow_after_ms > 0;
+        let count = WorkerCount::new(WorkerCountSettings {
+            workers: options.workers,
+            min,
+            max,
+            shrink_after_ms: follows.then_some(options.workers_shrink_after_ms),
+        });
+        Self { count, look_at: 0 }
     }
 
-    /// The nearest number that there can be, if that is another one than now.
-    fn set(&mut self, workers: u16) -> Option<u16> {
-        let workers = workers.clamp(self.min, self.max);
-        let before = std::mem::replace(&mut self.wanted, workers);
-        (workers != before).then_some(workers)
+    /// When somebody is to look how many are busy.
+    fn due(&self) -> Option<Millis> {
+        self.count.look_every_ms().map(|_| self.look_at)
+    }
+
+    /// Whether somebody is to look now, and not again for a while.
+    fn is_due(&mut self, now: Millis) -> bool {
+        match self.count.look_every_ms() {
+            Some(pause) if self.look_at <= now => {
+                self.look_at = now.saturating_add(pause);
+                true
+            }
+            _ => false,
+        }
     }
 }
 
 impl Master {
     /// Somebody asks for one more, or one less.
     pub(super) fn change_workers(&mut self, by: i16, asked_by: &str) {
-        self.set_workers(self.size.wanted.saturating_add_signed(by), asked_by);
+        self.set_workers(self.size.count.wanted().saturating_add_signed(by), asked_by);
     }
 
     /// Somebody asks for so many.
@@ -42,12 +65,10 @@ impl Master {
         if self.shutdown.has_begun() {
             return;
         }
-        if let Some(workers) = self.size.set(workers) {
-            tracing::info!(workers, asked_by, "the number of workers changes");
-            self.send(&ToManager::Resize(workers), Vec::new());
-            return;
+        if let Some(workers) = self.size.count.ask(workers) {
+            return self.resize(workers, asked_by);
         }
-        let (wanted, min, max) = (self.size.wanted, self.size.min, self.size.max);
+        let (wanted, (min, max)) = (self.size.count.wanted(), self.size.count.limits());
         if self.base.is_some() {
             tracing::warn!(
                 workers = wanted,
@@ -61,6 +82,46 @@ impl Master {
         }
     }
 
+    fn resize(&mut self, workers: u16, asked_by: &str) {
+        tracing::info!(workers, asked_by, "the number of workers changes");
+        self.send(&ToManager::Resize(workers), Vec::new());
+    }
+
+    /// Clients of a reactor wait for a worker, and none is without work.
+    pub(super) fn workers_are_lacking(&mut self) {
+        if !self.shutdown.has_begun()
+            && let Some(workers) = self.size.count.somebody_waits()
+        {
+            self.resize(workers, WAITING);
+        }
+    }
+
+    /// When that is asked next; at the end nobody wants to know.
+    pub(super) fn size_due(&self) -> Option<Millis> {
+        self.size.due().filter(|_| !self.shutdown.has_begun())
+    }
+
+    /// Asks how many workers are busy, when that is due.
+    pub(super) fn look_at_workers(&mut self, now: Millis) {
+        if !self.shutdown.has_begun() && self.size.is_due(now) {
+            self.send(&ToManager::HowManyAreBusy, Vec::new());
+        }
+    }
+
+    /// So many are.
+    pub(super) fn on_busy(&mut self, busy: u16, now: Millis) {
+        if !self.shutdown.has_begun()
+            && let Some(workers) = self.size.count.look(busy, now)
+        {
+            self.resize(workers, IDLENESS);
+        }
+    }
+
+    /// A worker serves in this slot.
+    pub(super) fn note_serving(&mut self, slot: u16) {
+        self.size.count.serves(slot);
+    }
+
     /// The manager goes over to so many. Those that are to leave are told later.
     pub(super) fn on_resized(&self, workers: u16) {
         self.tell_all(|| ToReactor::ReduceWorkers(workers));
@@ -68,8 +129,9 @@ impl Master {
 
     /// A new manager begins with the number that was there at the start.
     pub(super) fn tell_size(&mut self) {
-        if self.size.wanted != self.options.workers {
-            self.send(&ToManager::Resize(self.size.wanted), Vec::new());
+        let wanted = self.size.count.wanted();
+        if wanted != self.options.workers {
+            self.send(&ToManager::Resize(wanted), Vec::new());
         }
     }
 }
@@ -79,14 +141,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_brought_into_its_limits_and_told_when_it_is_new() {
+    fn the_number_stays_within_what_the_options_say() {
         let options = Options { workers: 3, workers_min: 2, workers_max: 5, ..Options::default() };
-        let mut size = Size::new(&options);
-        assert_eq!((size.set(3), size.set(4), size.set(4)), (None, Some(4), None));
-        assert_eq!((size.set(9), size.set(6), size.set(0)), (Some(5), None, Some(2)));
-        let mut fixed = Size::new(&Options { mode: Mode::Base, ..options });
-        assert_eq!((fixed.set(2), fixed.set(9)), (None, None));
+        assert_eq!(Size::new(&options).count.limits(), (2, 5));
+        assert_eq!(Size::new(&options).due(), None, "it does not change by itself");
+        let follows = Options { workers_grow_after_ms: 1, ..options.clone() };
+        assert_eq!(Size::new(&follows).due(), Some(0));
+        let fixed = Size::new(&Options { mode: Mode::Base, ..options });
+        assert_eq!(fixed.count.limits(), (3, 3));
         let without = Options { workers: 3, ..Options::default() };
-        assert_eq!(Size::new(&without).set(9), None, "there is no room unless it is asked for");
+        assert_eq!(Size::new(&without).count.limits().1, 3, "no room unless it is asked for");
     }
 }

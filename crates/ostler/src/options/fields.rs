@@ -49,6 +49,10 @@ pub struct Options {
     pub(crate) workers_min: u16,
     /// Most of them; 0 = as many as at the start. See [`Options::workers_room`].
     pub(crate) workers_max: u16,
+    /// When somebody has waited so long there is one more; 0 = only when that is asked for.
+    pub(crate) workers_grow_after_ms: u64,
+    /// When the others have sufficed for so long there is one less.
+    pub(crate) workers_shrink_after_ms: u64,
     /// Number of task workers.
     pub(crate) task_workers: u16,
     /// Tasks after which a task worker asks to be replaced; 0 = never.
@@ -231,6 +235,8 @@ impl Default for Options {
             workers: at_most(cpus, WORKERS_DEFAULT_MAX),
             workers_min: 1,
             workers_max: 0,
+            workers_grow_after_ms: 0,
+            workers_shrink_after_ms: 60_000,
             reactors: at_most(reactors_by_default(cpus), REACTORS_DEFAULT_MAX),
             user_processes: 0,
             has_companion: false,

@@ -45,6 +45,7 @@ impl Options {
             self.memory_limits_reversed(),
             self.workers_min_too_high(),
             self.workers_max_too_low(),
+            self.workers_cannot_change(),
             self.workers_change_in_base(),
             self.open_files_in_base(),
             self.quarantine_in_base(),
@@ -180,6 +181,27 @@ impl Options {
             (self.workers.into(), self.workers.to_string()),
             &(max.into(), max.to_string()),
         )
+    }
+
+    /// A number that is to follow the waiting of clients, and cannot.
+    fn workers_cannot_change(&self) -> Option<Contradiction> {
+        if self.workers_grow_after_ms == 0 {
+            let usual = Self::default().workers_shrink_after_ms;
+            return (self.workers_shrink_after_ms != usual).then(|| Contradiction {
+                names: &["workers_shrink_after_ms", "workers_grow_after_ms"],
+                text: "`workers_shrink_after_ms` has no effect while the number of workers does \
+                       not follow the waiting of clients: set `workers_grow_after_ms`, too"
+                    .to_owned(),
+            });
+        }
+        let is_fixed = self.mode == Mode::Base || self.workers_min >= self.workers_room();
+        is_fixed.then(|| Contradiction {
+            names: &["workers_grow_after_ms", "workers_min", "workers_max", "mode"],
+            text:
+                "`workers_grow_after_ms` has no effect on a number of workers that is fixed: set \
+                   `workers_max` above `workers`, or `workers_min` below it, with `mode = process`"
+                    .to_owned(),
+        })
     }
 
     fn budget_too_small(&self) -> Option<Contradiction> {

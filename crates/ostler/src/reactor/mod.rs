@@ -144,6 +144,7 @@ impl ReactorSettings {
                 deaths_while_waiting_max: DEATHS_WHILE_WAITING_MAX,
                 sessions_max: u32::try_from(options.session_entries()).unwrap_or(u32::MAX),
                 workers: options.workers,
+                lack_after_ns: options.workers_grow_after_ms * 1_000_000,
             },
             tasks: TaskSettings::new(options, &options.lane_sizes()),
             messages: MessageSideSettings::new(options, &options.lane_sizes()),

@@ -6,6 +6,7 @@ use ostler_core::{Nanos, invariant};
 
 use super::Reactor;
 use super::destination::Destination;
+use super::mailbox::FromReactor;
 use crate::log::Quotas as _;
 use crate::sys::clock;
 
@@ -42,6 +43,7 @@ impl Reactor {
             tasks,
             self.clients.brain.rehash_due(),
             self.clients.brain.queue_due(),
+            self.clients.brain.lack_due(),
             self.clients.brain.deferred_due(),
             self.clients.memory.due(),
             refusal,
@@ -68,6 +70,7 @@ impl Reactor {
         {
             self.recall(lane);
         }
+        self.look_for_lack();
         self.refuse_overdue();
         if self.clients.brain.deferred_due().is_some_and(|due| due <= self.clients.now) {
             self.clients.brain.close_overdue_deferred();
@@ -95,6 +98,14 @@ impl Reactor {
                 return;
             };
             self.recall(lane);
+        }
+    }
+
+    /// Tells the master when clients wait for a worker and all have work.
+    fn look_for_lack(&mut self) {
+        let taken = |lane| self.destinations.get(lane).map_or(0, Destination::taken);
+        if self.clients.brain.lacks_workers(self.clients.now, taken) {
+            self.clients.reports.queue.push(FromReactor::LacksWorkers);
         }
     }
 

@@ -15,6 +15,8 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("reactors", workers_and_reactors_are_as_many_as_told),
     ("workers_min", workers_min_and_max_bound_a_change),
     ("workers_max", workers_min_and_max_bound_a_change),
+    ("workers_grow_after_ms", workers_grow_and_shrink_after_what_they_say),
+    ("workers_shrink_after_ms", workers_grow_and_shrink_after_what_they_say),
     ("harden", harden_closes_processes_to_their_user),
     ("kill_orphans", kill_orphans_says_when_programs_end),
     ("sched_batch", sched_batch_is_the_workers_policy),
@@ -66,6 +68,20 @@ fn workers_min_and_max_bound_a_change() -> TestResult {
         assert_eq!(talk.ask(&format!("workers {asked}"))?, "asked");
         server.wait_for("as many workers", |server| server.workers().len() == come)?;
     }
+    server.stop()
+}
+
+/// An hour and a day would be seen: nobody came, or stayed for ever.
+#[test]
+fn workers_grow_and_shrink_after_what_they_say() -> TestResult {
+    let builder = small_probe().set("workers", 1).set("workers_max", 2);
+    let builder = builder.set("dispatch", "idle_first").set("workers_grow_after_ms", 30);
+    let server = builder.set("workers_shrink_after_ms", 300).start()?;
+    server.wait_for_log("serves worker=w0.")?;
+    let (mut busy, mut waits) = (Talk::new(&server)?, Talk::new(&server)?);
+    busy.say("sleep 2000")?;
+    assert!(waits.ask("whoami")?.starts_with("w1."), "somebody else came");
+    server.wait_for("one worker", |server| server.workers().len() == 1)?;
     server.stop()
 }
 

@@ -10,6 +10,7 @@ mod datagrams;
 mod dispatch;
 mod drain;
 mod hand_over;
+mod lack;
 mod lanes;
 mod lateness;
 mod ledger;
@@ -41,6 +42,7 @@ fn settings(dispatch: Dispatch, crash_policy: CrashPolicy) -> BrainSettings {
         deaths_while_waiting_max: 3,
         sessions_max: 16,
         workers: 2,
+        lack_after_ns: 0,
     }
 }
 

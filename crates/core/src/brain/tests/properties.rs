@@ -46,6 +46,7 @@ enum Step {
     Bind(usize, u32),
     RefuseOverdue,
     RefuseBeyond,
+    LookForLack,
     HoldBack(usize, bool),
     ExceedRate(usize),
     CalmDown,
@@ -95,6 +96,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (who(), 0u32..9).prop_map(|(who, user)| Bind(who, user)),
         2 => Just(RefuseOverdue),
         1 => Just(RefuseBeyond),
+        1 => Just(LookForLack),
         2 => (who(), any::<bool>()).prop_map(|(who, held)| HoldBack(who, held)),
         2 => who().prop_map(ExceedRate),
         1 => Just(CalmDown),
@@ -221,6 +223,7 @@ fn apply_to_all(world: &mut World, step: Step) {
         Step::Rehash => world.rehash(),
         Step::RefuseOverdue => world.refuse_overdue(),
         Step::RefuseBeyond => world.refuse_beyond(),
+        Step::LookForLack => _ = world.lacks_workers(),
         Step::Pause(paused) => world.pause(paused),
         Step::CalmDown => world.calm_down(),
         Step::Workers(workers) => world.set_workers(workers),
@@ -233,9 +236,16 @@ fn any_work() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), Just(1), 100u64..100_000_000, Just(u64::MAX)]
 }
 
-/// How many may wait for a worker, and for how long.
-fn any_limits() -> impl Strategy<Value = (u32, u64)> {
-    proptest::sample::select(vec![(0, 0), (0, 0), (2, 0), (0, 1_000_000), (3, 50_000_000)])
+/// How many may wait for a worker, for how long, and after which time workers are lacking.
+fn any_limits() -> impl Strategy<Value = (u32, u64, u64)> {
+    proptest::sample::select(vec![
+        (0, 0, 0),
+        (0, 0, 1_000_000),
+        (2, 0, 0),
+        (0, 1_000_000, 0),
+        (3, 50_000_000, 0),
+        (3, 50_000_000, 20_000_000),
+    ])
 }
 
 fn any_settings() -> impl Strategy<Value = BrainSettings> {
@@ -265,7 +275,7 @@ fn any_settings() -> impl Strategy<Value = BrainSettings> {
                 deaths_while_waiting_max,
                 workers,
                 sessions_max,
-                (prefetch_ns, (queue_max, queue_wait_max_ns)),
+                (prefetch_ns, (queue_max, queue_wait_max_ns, lack_after_ns)),
                 answers_refused,
             )| {
                 let port = port_settings(dispatch, crash_policy, window);
@@ -277,6 +287,7 @@ fn any_settings() -> impl Strategy<Value = BrainSettings> {
                     deaths_while_waiting_max,
                     workers,
                     sessions_max,
+                    lack_after_ns,
                     ..settings(dispatch, crash_policy)
                 }
             },

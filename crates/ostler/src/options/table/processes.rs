@@ -79,7 +79,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "processes",
         why: "One worker is enough to serve; a server that must bear the death of one without a \
               pause needs two.",
-        effect: "Fewest event workers that `TTOU` or `Worker::set_workers` leaves.",
+        effect: "Fewest event workers that `TTOU`, `Worker::set_workers` or a lack of work leaves.",
         access: field!(workers_min),
     },
     OptionInfo {
@@ -90,9 +90,36 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "processes",
         why: "0 = `workers`: memory and descriptors are planned for so many, whether they are \
               there or not.",
-        effect: "Most event workers that `TTIN` or `Worker::set_workers` can ask for while the \
-                 server runs. In BASE mode the number is fixed.",
+        effect: "Most event workers that `TTIN`, `Worker::set_workers` or the waiting of clients \
+                 (`workers_grow_after_ms`) can ask for while the server runs. In BASE mode the \
+                 number is fixed.",
         access: field!(workers_max),
+    },
+    OptionInfo {
+        name: "workers_grow_after_ms",
+        topic: TOPIC,
+        kind: Kind::Milliseconds { min: 0, max: 3_600_000 },
+        default: "0",
+        unit: "milliseconds",
+        why: "0 = the number changes only when somebody asks for it: a program that was never run \
+              with more workers should not meet them first under load.",
+        effect: "When a client has waited so long for a worker, and no worker is without work, \
+                 there is one event worker more, up to `workers_max`, and the next one when that \
+                 serves. Not in BASE mode; what datagrams wait is not looked at.",
+        access: field!(workers_grow_after_ms),
+    },
+    OptionInfo {
+        name: "workers_shrink_after_ms",
+        topic: TOPIC,
+        kind: Kind::Milliseconds { min: 10, max: 86_400_000 },
+        default: "60000",
+        unit: "milliseconds",
+        why: "Long enough that who comes once a minute finds the worker of before, and that the \
+              mean of 60 looks says something.",
+        effect: "With `workers_grow_after_ms`: when nobody has waited for so long, and the others \
+                 would have been busy for at most 70 % of that time, there is one event worker \
+                 less, down to `workers_min`.",
+        access: field!(workers_shrink_after_ms),
     },
     OptionInfo {
         name: "reactors",

@@ -422,6 +422,16 @@ impl World {
         panic!("a lane is recalled again and again");
     }
 
+    /// Whether workers are lacking.
+    pub(crate) fn lacks_workers(&mut self) -> bool {
+        let taken: Vec<_> = self.lanes.iter().map(|lane| (lane.slot, lane.t)).collect();
+        let taken = |slot| taken.iter().find(|(lane, _)| *lane == slot).unwrap().1;
+        let lacks = self.brain.lacks_workers(self.now, taken);
+        self.check();
+        assert!(self.brain.lack_due().is_none_or(|due| due > self.now), "it is asked in a loop");
+        lacks
+    }
+
     /// Who is more than may wait is refused, when all is given.
     pub(crate) fn refuse_beyond(&mut self) {
         self.pump();
