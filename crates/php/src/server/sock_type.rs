@@ -46,6 +46,24 @@ impl SockType {
         matches!(self, Self::Udp | Self::Udp6 | Self::UnixDatagram)
     }
 
+    /// Whether an option of the engine's can have an effect at such a port. The engine refuses the
+    /// others; in the reference a port ignores what it cannot use of what the server was set to.
+    pub(crate) fn takes(self, option: &str, may_be_encrypted: bool) -> bool {
+        match option {
+            "framing"
+            | "backlog"
+            | "accept_confirm"
+            | "discard_gone_packages"
+            | "idle_timeout_ms"
+            | "silence_timeout_ms" => !self.has_datagrams(),
+            "reuse_port" => !self.is_unix(),
+            "socket_receive_buffer" | "socket_send_buffer" => self != Self::UnixStream,
+            name if name.starts_with("tcp_") => matches!(self, Self::Tcp | Self::Tcp6),
+            name if name.starts_with("tls_") => may_be_encrypted,
+            _ => true,
+        }
+    }
+
     /// Whether it has a path and no address.
     pub(crate) fn is_unix(self) -> bool {
         matches!(self, Self::UnixStream | Self::UnixDatagram)

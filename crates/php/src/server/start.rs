@@ -151,6 +151,8 @@ fn add_ports(
 ) -> Result<ServerBuilder, String> {
     let count = server.ports.borrow().len();
     let settings = server.slot(slot::SETTING).array().unwrap_or_default();
+    let is_encrypted = |number| server.port(number).is_some_and(|(_, port)| port.is_encrypted);
+    let is_any_encrypted = (0..count).any(is_encrypted);
     for number in 0..count {
         let Some((object, port)) = server.port(number) else { continue };
         let own_settings = own_settings(object, port).filter(|_| number > 0);
@@ -162,9 +164,10 @@ fn add_ports(
         let name = if number == 0 { "main".to_owned() } else { format!("port{number}") };
         let url = port.kind.url(&port.host, port.number.get(), port.is_encrypted);
         builder = builder.port(&name, &url, |port_builder| {
-            let has_datagrams = port.kind.has_datagrams();
+            // Where no port is encrypted, the engine tells that certificates have no effect.
+            let may_be_encrypted = port.is_encrypted || !is_any_encrypted;
             let options =
-                engine.options(true).filter(|(name, _)| !has_datagrams || *name != "framing");
+                engine.options(true).filter(|(name, _)| port.kind.takes(name, may_be_encrypted));
             options.fold(port_builder, |builder, (name, value)| builder.set(name, value))
         });
     }
