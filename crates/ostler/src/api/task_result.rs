@@ -55,9 +55,9 @@ impl TaskResult {
         self.outcome.is_err()
     }
 
-    /// The task was acknowledged: nobody need be told.
+    /// The task was acknowledged, or taken in for a process that is gone: nobody need be told.
     pub(crate) const fn is_good_end(&self) -> bool {
-        matches!(self.outcome, Err(TaskErrorKind::NoResult))
+        matches!(self.outcome, Err(TaskErrorKind::NoResult | TaskErrorKind::TakenIn))
     }
 
     /// The number of the task, as it was returned where it was asked.
@@ -136,5 +136,17 @@ impl TaskResult {
     /// Those of [`TaskResult::bytes`].
     pub(crate) fn into_bytes(self) -> Result<Vec<u8>, TaskError> {
         self.outcome.map(AnswerBytes::into_vec).map_err(TaskError::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_heir_need_not_be_told_that_a_task_was_taken_in() {
+        assert!(TaskResult::end(1, TaskEnd::TakenIn).is_good_end());
+        assert!(TaskResult::end(1, TaskEnd::Finished).is_good_end());
+        assert!(!TaskResult::end(1, TaskEnd::WorkerDied).is_good_end());
     }
 }
