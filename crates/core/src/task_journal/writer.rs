@@ -129,11 +129,20 @@ impl JournalWriter {
         self.group.bytes = (out.len() - begin) as u64;
     }
 
+    /// Appends a record that says nothing but what the disk has of the file.
+    pub fn mark(&mut self, out: &mut Vec<u8>) {
+        self.append_empty(Kind::Settled, out);
+    }
+
     /// Appends the last record: the file was closed in order. Everything before it is on the disk.
     pub fn close(&mut self, out: &mut Vec<u8>) {
+        self.append_empty(Kind::Closed, out);
+    }
+
+    fn append_empty(&mut self, kind: Kind, out: &mut Vec<u8>) {
         let begin = out.len();
         let record = StoredTask { number: 0, attempt: 0, due_unix_ms: 0, body: &[] };
-        append(out, self.key, self.length, Kind::Closed, self.synced, &record);
+        append(out, self.key, self.length, kind, self.synced, &record);
         self.group.bytes = (out.len() - begin) as u64;
     }
 

@@ -1,5 +1,7 @@
 //! The file of `task_journal` while the server runs.
 
+#[cfg(test)]
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -64,12 +66,13 @@ impl JournalFile {
         tasks: impl Iterator<Item = StoredTask<'a>>,
         pace: SyncPace,
     ) -> io::Result<Self> {
-        let (file, writer) = make_new(&path, &name, |write| {
+        let New { file, writer, placed } = make_new(&path, &name, |write| {
             for task in tasks {
                 write(task)?;
             }
             Ok(())
         })?;
+        placed?;
         Ok(Self {
             path,
             name,
@@ -116,16 +119,26 @@ impl JournalFile {
             }
             Ok(())
         });
-        let (file, writer) = made.map_err(|error| format!("it cannot be written anew: {error}"))?;
+        let failed = |error: io::Error| format!("it cannot be written anew: {error}");
+        let New { file, writer, placed } = made.map_err(failed)?;
         if lost > 0 {
             let path = self.path.display();
             tracing::error!(%path, lost, "kept tasks were spoilt on the disk");
         }
+        // Whether its place is sure or not: the old one is no longer there.
         self.file = file;
         self.writer = writer;
         self.counts.rewrites += 1;
         self.pace.synced();
-        Ok(())
+        placed.map_err(|error| {
+            self.writer.broke();
+            failed(error)
+        })
+    }
+
+    /// Whether there is something to write although nobody asks.
+    const fn has_to_commit(&self) -> bool {
+        self.writer.owes() || self.writer.is_broken()
     }
 
     /// The file has to be where the next server looks for it.
@@ -164,6 +177,12 @@ impl JournalFile {
     #[cfg(test)]
     pub(super) const fn break_next_write(&mut self, at: usize) {
         self.breaks_at = Some(at);
+    }
+
+    /// As if the time until a new file is tried again were over.
+    #[cfg(test)]
+    pub(super) const fn retry_now(&mut self) {
+        self.retry_at = None;
     }
 
     fn write(&mut self, out: &[u8], syncs: bool) -> io::Result<()> {
@@ -209,24 +228,25 @@ impl TaskStore for JournalFile {
     }
 
     fn due(&self) -> Option<Millis> {
-        let owed = self.writer.owes().then(|| clock::monotonic_ms() + RETRY_MS);
-        [self.pace.due(), owed].into_iter().flatten().min()
+        let again = self.has_to_commit().then(|| clock::monotonic_ms() + RETRY_MS);
+        // No sync makes a broken file good.
+        let sync = self.pace.due().filter(|_| !self.writer.is_broken());
+        [sync, again].into_iter().flatten().min()
     }
 
     fn tend(&mut self) -> Result<(), NotStored> {
         let now = clock::monotonic_ms();
-        if self.writer.owes() {
-            self.commit(&[], &[])?;
-        }
-        if self.pace.due().is_none_or(|due| now < due) {
-            return Ok(());
+        let result = if self.has_to_commit() { self.commit(&[], &[]) } else { Ok(()) };
+        // What stands is synced, also when there is no room for more.
+        if self.writer.is_broken() || self.pace.due().is_none_or(|due| now < due) {
+            return result;
         }
         self.pace.synced();
         self.counts.syncs += 1;
         match self.file.sync_data() {
             Ok(()) => {
                 self.writer.synced();
-                Ok(())
+                result
             }
             Err(error) => {
                 self.writer.broke();
@@ -236,6 +256,11 @@ impl TaskStore for JournalFile {
     }
 
     fn close(&mut self) {
+        if self.has_to_commit() {
+            // Nobody comes after a second: now or never.
+            self.retry_at = None;
+            let _ = self.commit(&[], &[]);
+        }
         self.counts.log();
         let mut out = Vec::new();
         if self.writer.is_broken() || self.file.sync_data().is_err() {
@@ -249,12 +274,22 @@ impl TaskStore for JournalFile {
     }
 }
 
-/// A new file beside `path`, with what `fill` writes, locked, and then in its place.
+/// A new file that has its place.
+struct New {
+    file: File,
+    writer: JournalWriter,
+    /// An error: whether it still has it after a failure of the machine nobody knows.
+    placed: io::Result<()>,
+}
+
+/// A new file beside `path`, with what `fill` writes, locked, and then in its place. An error: the
+/// place has what it had before.
 fn make_new(
     path: &Path,
     name: &str,
     fill: impl FnOnce(&mut dyn FnMut(StoredTask<'_>) -> io::Result<()>) -> io::Result<()>,
-) -> io::Result<(File, JournalWriter)> {
+) -> io::Result<New> {
+    let directory = directory_of(path)?;
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
@@ -267,9 +302,8 @@ fn make_new(
     if made.is_err() {
         let _ = std::fs::remove_file(&new);
     }
-    let made = made?;
-    sync_directory(path)?;
-    Ok(made)
+    let (file, writer) = made?;
+    Ok(New { file, writer, placed: sync_directory(&directory) })
 }
 
 fn write_new(
@@ -299,12 +333,35 @@ fn write_new(
     file.write_all_at(&out, at)?;
     file.sync_all()?;
     writer.synced();
+    if writer.live() > 0 {
+        // Else nothing would say that what cannot be read of them later is damage.
+        let mut mark = Vec::new();
+        writer.mark(&mut mark);
+        file.write_all_at(&mark, writer.length())?;
+        writer.stands();
+        file.sync_data()?;
+        writer.synced();
+    }
     Ok((file, writer))
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
+#[cfg(test)]
+thread_local! {
+    /// The next sync of a directory in this thread fails.
+    pub(super) static DIRECTORY_FAILS: Cell<bool> = const { Cell::new(false) };
+}
+
+fn directory_of(path: &Path) -> io::Result<File> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(parent.unwrap_or(Path::new(".")))
+}
+
+fn sync_directory(directory: &File) -> io::Result<()> {
+    #[cfg(test)]
+    if DIRECTORY_FAILS.take() {
+        return Err(io::ErrorKind::Other.into());
+    }
+    directory.sync_all()
 }
 
 /// What a path names.

@@ -121,6 +121,16 @@ impl Keeper {
     }
 }
 
+/// A server that does not even start leaves its file to the next.
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let is_over = self.shared.inbox().is_over;
+        if !is_over {
+            self.end();
+        }
+    }
+}
+
 impl Shared {
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
@@ -177,6 +187,8 @@ fn run(shared: &Shared, mut store: Box<dyn TaskStore>) {
         shared.inbox().bytes -= bytes;
     }
     store.close();
+    // Whoever waits for the end may open the file at once.
+    drop(store);
     shared.inbox().has_ended = true;
     shared.ended.notify_all();
 }

@@ -34,7 +34,7 @@ pub(crate) struct TaskToKeep {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct LeftTask {
     pub(crate) number: u64,
-    /// How often it may have been started before.
+    /// How often it may have been started before, at least.
     pub(crate) attempt: u16,
     pub(crate) due_unix_ms: u64,
     pub(crate) body: Vec<u8>,

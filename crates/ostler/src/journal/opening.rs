@@ -122,8 +122,9 @@ fn too_much(found: &Recovery, options: &Options) -> Option<String> {
 fn left_in(bytes: &[u8], found: &Recovery) -> Vec<LeftTask> {
     let left = found.tasks.iter().map(|(number, task)| LeftTask {
         number: *number,
-        // Whether that server had started it nobody knows.
-        attempt: task.attempt.saturating_add(1),
+        // Whether any server had started it nobody knows. That is one attempt, however often the
+        // server was started since: it would be given up without having been run.
+        attempt: task.attempt.max(1),
         due_unix_ms: task.due_unix_ms,
         body: bytes.get(task.body.clone()).unwrap_or_default().to_vec(),
     });

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
+use super::file::DIRECTORY_FAILS;
 use super::*;
 use crate::options::Options;
 
@@ -71,7 +72,7 @@ fn what_is_not_settled_is_left_to_the_next_server_and_may_have_been_started() {
     file.commit(&[], &[1, 4]).unwrap();
     file.close();
     drop(file);
-    assert_eq!(numbers(&place.open().1), [(3, 2)]);
+    assert_eq!(numbers(&place.open().1), [(3, 1)], "a start of the server uses up no attempt");
 }
 
 #[test]
@@ -129,7 +130,7 @@ fn a_spoilt_file_is_kept_beside_the_one_with_the_rest() {
     let names = std::fs::read_dir(&place.0).unwrap().map(|it| it.unwrap().path());
     let spoilt: Vec<_> = names.filter(|it| it.display().to_string().contains("spoilt")).collect();
     assert_eq!(std::fs::read(&spoilt[0]).unwrap(), bad, "as it was");
-    assert_eq!(numbers(&place.open().1), [(1, 2), (3, 2)], "the new one is whole");
+    assert_eq!(numbers(&place.open().1), [(1, 1), (3, 1)], "the new one is whole");
 }
 
 #[test]
@@ -191,7 +192,73 @@ fn a_new_file_does_not_take_over_bytes_of_an_old_one() {
     drop(place.open());
     let new = std::fs::File::options().write(true).open(place.file()).unwrap();
     new.write_all_at(&old[128..], 128).unwrap();
-    assert_eq!(numbers(&place.open().1), []);
+    assert!(place.error(&[]).contains("; 0 tasks can be read"));
+}
+
+/// A file that has just been made is no less sure than one that was written for a while.
+#[test]
+fn damage_in_a_file_that_was_written_anew_is_told() {
+    let place = Place::new();
+    let (mut file, _) = place.open();
+    file.commit(&[task(1, 100), task(2, 100)], &[]).unwrap();
+    drop(file);
+    assert_eq!(place.open().1.len(), 2, "it was written anew");
+    let mut bad = std::fs::read(place.file()).unwrap();
+    bad[300] ^= 1;
+    std::fs::write(place.file(), &bad).unwrap();
+    let error = place.error(&[]);
+    assert!(error.contains("bytes are spoilt") && error.contains("; 1 tasks"), "{error}");
+}
+
+/// The new file has its place already when its directory cannot be synced.
+#[test]
+fn a_new_file_whose_directory_cannot_be_synced_is_not_lost() {
+    let place = Place::new();
+    let (mut file, _) = place.open();
+    file.commit(&[task(1, 10), task(2, 10)], &[]).unwrap();
+    std::fs::remove_file(place.file()).unwrap();
+    DIRECTORY_FAILS.set(true);
+    assert!(file.commit(&[task(3, 10)], &[1]).is_err());
+    assert!(place.error(&[]).contains("another server runs with it"), "it has the new one");
+    file.retry_now();
+    file.commit(&[task(4, 10)], &[]).unwrap();
+    drop(file);
+    assert_eq!(numbers(&place.open().1), [(2, 1), (4, 1)]);
+    DIRECTORY_FAILS.set(true);
+    assert!(place.error(&[]).contains("cannot be written"));
+    assert_eq!(numbers(&place.open().1), [(2, 1), (4, 1)]);
+}
+
+/// Nobody asks for a task any more, and the file is still to be made good.
+#[test]
+fn a_broken_file_is_tried_again_by_itself_and_at_the_end() {
+    let place = Place::new();
+    let (mut file, _) = place.open();
+    let away = place.0.with_extension("away");
+    file.commit(&[task(1, 10), task(2, 10)], &[]).unwrap();
+    std::fs::rename(&place.0, &away).unwrap();
+    assert!(file.commit(&[task(3, 10)], &[]).is_err());
+    assert!(file.due().is_some());
+    assert!(file.tend().is_err());
+    std::fs::rename(&away, &place.0).unwrap();
+    file.retry_now();
+    file.tend().unwrap();
+    assert_eq!(file.due(), None, "it is whole again");
+    std::fs::rename(&place.0, &away).unwrap();
+    assert!(file.commit(&[], &[1]).is_err());
+    std::fs::rename(&away, &place.0).unwrap();
+    file.close();
+    drop(file);
+    assert_eq!(numbers(&place.open().1), [(2, 1)]);
+}
+
+/// A start that fails behind the journal leaves it to the next one.
+#[test]
+fn a_keeper_that_is_dropped_lets_go_of_the_file() {
+    let place = Place::new();
+    let (file, _) = place.open();
+    drop(Keeper::start(Box::new(file), 0, 1_000).unwrap());
+    assert_eq!(place.open().1, []);
 }
 
 /// A disk that takes its time: it says what it is given, and waits to be told how that ends.
