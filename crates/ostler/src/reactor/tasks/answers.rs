@@ -1,8 +1,6 @@
 //! Results and ends on their way to those who have asked: into the rings for answers, and until
 //! there is room in memory that is charged.
 
-use std::collections::VecDeque;
-
 use ostler_core::ids::{LaneSlot, ProcessKey, Slot};
 use ostler_core::task_queue::{Asked, TaskEnd};
 use ostler_shm::giver::ProtocolViolation;
@@ -11,6 +9,7 @@ use ostler_shm::record::{FLAG_IN_AREA, Header, RecordKind, place_in_area};
 use super::Tasks;
 use super::body::{Lying, TaskBody};
 use super::body_answers::BodyAnswers;
+use super::waiting::WaitingAnswers;
 use crate::reactor::budget::Memory;
 use crate::reactor::destination::{AnswersOf, Destination, Destinations};
 
@@ -58,6 +57,11 @@ impl Answer {
         if let What::Result { written, .. } = &mut self.what {
             *written = 0;
         }
+    }
+
+    /// It has no bytes, and is charged nothing.
+    pub(super) const fn is_end(&self) -> bool {
+        matches!(self.what, What::End(_))
     }
 
     /// Memory that it was charged.
@@ -131,14 +135,16 @@ impl Tasks {
                 continue;
             };
             if let Some(waiting) = self.waiting.get_mut(&lane) {
-                waiting.push_back(answer);
+                if let Err(answer) = waiting.push(answer, self.settings.queue.tasks_max) {
+                    self.unheard(&answer, memory);
+                }
                 continue;
             }
             match bring(&mut answer, destination, payload_max, &mut self.body_answers, memory) {
                 Ok(true) => {}
                 Ok(false) => {
                     destination.set_answers_wait(AnswersOf::Tasks, true);
-                    self.waiting.insert(lane, VecDeque::from([answer]));
+                    self.waiting.insert(lane, WaitingAnswers::new(answer));
                 }
                 Err(violation) => {
                     self.unheard(&answer, memory);
@@ -164,7 +170,7 @@ impl Tasks {
             };
             while let Some(answer) = answers.front_mut() {
                 match bring(answer, destination, answer_max, body_answers, memory) {
-                    Ok(true) => drop(answers.pop_front()),
+                    Ok(true) => answers.pop_front(),
                     Ok(false) => return true,
                     Err(violation) => {
                         found.push((*lane, violation));

@@ -108,7 +108,7 @@ impl Tasks {
         self.stop_sending(lane);
         self.body_answers.reader_ended(lane, memory);
         if let Some(answers) = self.waiting.remove(&lane) {
-            self.bequeath(answers, memory);
+            self.bequeath(answers.into_answers(), memory);
         }
         let mut over = Vec::new();
         self.queue.worker_died(lane, first, is_condemned, &mut over);

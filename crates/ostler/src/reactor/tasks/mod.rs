@@ -6,9 +6,9 @@
 //! believe a byte that one wrote, or keep bytes that the memory budget was not charged.
 //!
 //! `body` (where bytes are), `ask` (what comes up), `give` (tasks to workers), `answers` (results
-//! and ends to askers), `body_answers` (those that askers read where they lie), `heirs` (who
-//! inherits them), `ends` (workers that leave or die, and the end of the server), `kept`
-//! (tasks that outlive the server).
+//! and ends to askers), `waiting` (those without room), `body_answers` (those that askers read
+//! where they lie), `heirs` (who inherits them), `ends` (workers that leave or die, and the end of
+//! the server), `kept` (tasks that outlive the server).
 
 mod answers;
 mod ask;
@@ -18,6 +18,7 @@ mod ends;
 mod give;
 mod heirs;
 mod kept;
+mod waiting;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use body_answers::BodyAnswers;
 use give::Sending;
 use heirs::Heirs;
 use kept::Keeping;
+use waiting::WaitingAnswers;
 
 pub(super) use body::Lying;
 
@@ -84,7 +86,7 @@ pub(super) struct Tasks {
     /// Answers of this turn.
     answers: VecDeque<Answer>,
     /// Answers that wait for room in the rings of their askers.
-    waiting: HashMap<LaneSlot, VecDeque<Answer>>,
+    waiting: HashMap<LaneSlot, WaitingAnswers>,
     /// `None`: what is for somebody who is gone is nobody's.
     heirs: Option<Heirs>,
     /// Answers that askers read where they lie.
