@@ -182,6 +182,25 @@ fn a_server_does_not_start_with_a_file_that_it_cannot_use() -> TestResult {
     check(code == 2 && text.contains("`task_journal` needs `mode = process`"), text)
 }
 
+/// Killed because it was not through in time: it failed by no fault of its own.
+#[test]
+fn what_is_in_hand_when_the_server_ends_is_run_by_the_next_one() -> TestResult {
+    let scratch = Scratch::new("journal-end")?;
+    let (path, started) = (scratch.path("tasks"), scratch.path("started"));
+    let late = keeping(&path).set("drain_timeout_ms", 300).expect_log("did not leave in time");
+    let server = start(late)?;
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer(&format!("keep stop {}", started.display()), "kept")?;
+    server.wait_for("it to be started", |_| lines(&started).len() == 1)?;
+    let books = server.stop_and_report()?.tasks()?;
+    check((books.left, books.failed) == (1, 0), format!("{books:?}"))?;
+
+    let server = start(keeping(&path))?;
+    server.wait_for("it to be run again", |_| lines(&started) == ["1", "2"])?;
+    let books = server.stop_and_report()?.tasks()?;
+    check((books.restored, books.finished) == (1, 1), format!("{books:?}"))
+}
+
 /// Somebody removes the file of a running server: the next task brings it back, with what it had.
 #[test]
 fn a_file_that_vanishes_is_made_again() -> TestResult {

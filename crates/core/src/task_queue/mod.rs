@@ -90,6 +90,8 @@ pub struct TaskQueue<B> {
     held: usize,
     /// Numbers of kept tasks that are over.
     settled: Vec<u64>,
+    /// Kept tasks are left to the next server.
+    is_ending: bool,
 }
 
 impl<B> TaskQueue<B> {
@@ -105,6 +107,7 @@ impl<B> TaskQueue<B> {
             next_age: 0,
             held: 0,
             settled: Vec::new(),
+            is_ending: false,
         }
     }
 

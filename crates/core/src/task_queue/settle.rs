@@ -4,7 +4,7 @@ use super::TaskQueue;
 use super::task::{Asked, TaskCrashPolicy, TaskEnd, TaskId};
 use crate::ids::LaneSlot;
 
-/// A task that is over because of the end of its worker.
+/// A task that is over in this server because of the end of its worker.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Settled<B> {
     /// Who has asked, and what the asker calls it.
@@ -42,9 +42,14 @@ impl<B> TaskQueue<B> {
         }
     }
 
+    /// The server ends: a kept task whose worker ends from now on is left to the next server.
+    pub const fn server_ends(&mut self) {
+        self.is_ending = true;
+    }
+
     /// A worker is dead. What it had not started is the next again, untouched; what it had started
-    /// is settled by the crash policy. `is_condemned`: it wrote nonsense, and nothing of what it
-    /// had in hand is run again.
+    /// is settled by the crash policy, or left to the next server. `is_condemned`: it wrote
+    /// nonsense, and nothing of what it had in hand is run again.
     pub fn worker_died(
         &mut self,
         lane: LaneSlot,
@@ -58,7 +63,12 @@ impl<B> TaskQueue<B> {
         let Some(mut worker) = self.workers.remove(lane) else { return };
         let end = if worker.is_late() { TaskEnd::PastDeadline } else { TaskEnd::WorkerDied };
         while let Some(task) = worker.take_any() {
-            if is_condemned || !self.run_again(task) {
+            if !is_condemned && self.run_again(task) {
+                continue;
+            }
+            if !is_condemned && end == TaskEnd::WorkerDied && self.is_for_next_server(task) {
+                self.leave_to_next(task, over);
+            } else {
                 self.give_up(task, end, over);
             }
         }
@@ -75,6 +85,18 @@ impl<B> TaskQueue<B> {
         self.counts.redelivered += 1;
         self.waiting.push_front(&mut self.tasks, id);
         true
+    }
+
+    /// Whether the next server has this task, and runs it.
+    fn is_for_next_server(&self, id: TaskId) -> bool {
+        self.is_ending && self.tasks.get(id).is_some_and(|task| task.kept_as.is_some())
+    }
+
+    /// It is not over, so that nobody is told and it stays where it is kept.
+    fn leave_to_next(&mut self, id: TaskId, over: &mut Vec<Settled<B>>) {
+        let Some(task) = self.tasks.remove(id) else { return };
+        self.counts.left += 1;
+        over.push(Settled { asked: task.asked, told: None, body: task.body });
     }
 
     fn give_up(&mut self, id: TaskId, end: TaskEnd, over: &mut Vec<Settled<B>>) {

@@ -178,6 +178,7 @@ impl Reactor {
                     self.consume_all();
                     self.clients.let_offered_go();
                     self.clients.draining = true;
+                    self.tasks_server_ends();
                     self.clients.end_all_handshakes();
                     self.clients.hold_whole_messages();
                     self.clients.brain.drain();

@@ -35,6 +35,36 @@ fn a_kept_task_that_fails_with_its_worker_is_settled() {
     assert_eq!((over.len(), queue.take_settled()), (1, vec![9]));
 }
 
+/// Killed because the server ends: the next one runs it, whatever the policy says of deaths.
+#[test]
+fn a_kept_task_that_is_in_hand_when_the_server_ends_is_left_to_the_next() {
+    for policy in [TaskCrashPolicy::Fail, TaskCrashPolicy::Drop, TaskCrashPolicy::Redeliver(1)] {
+        let mut queue = queue(policy, 3);
+        let of = |number: u32| {
+            let target = TaskTarget::Slot(Slot(number as u16 % 4 - 1));
+            TaskTerms { target, ..wanting() }
+        };
+        for number in 1..=3_u32 {
+            let id = queue.hold(asked(number.into()), of(number), number).unwrap();
+            queue.is_kept(id, number.into(), 0);
+        }
+        queue.ask(asked(5), of(5), 5, 0).unwrap();
+        assert_eq!(gifts(&mut queue, 0).len(), 4);
+        queue.server_ends();
+        queue.set_late(lane(2), true);
+        let mut over = Vec::new();
+        for (number, is_condemned) in [(0, false), (1, true), (2, false)] {
+            queue.worker_died(lane(number), ALL, is_condemned, &mut over);
+        }
+        let bodies: Vec<_> = over.iter().map(|settled| settled.body).collect();
+        assert_eq!(bodies, [5, 1, 2, 3], "{policy:?}");
+        assert_eq!(over[1].told, None, "it is not over");
+        let counts = queue.counts();
+        assert_eq!((counts.left, counts.failed + counts.dropped), (1, 3), "{policy:?}");
+        assert_eq!(queue.take_settled(), [2, 3], "condemned, and past its deadline");
+    }
+}
+
 #[test]
 fn what_an_earlier_server_left_is_run_beyond_every_bound_and_nobody_waits_for_it() {
     let settings = TaskQueueSettings { tasks_max: 1, ..settings(TaskCrashPolicy::Fail) };

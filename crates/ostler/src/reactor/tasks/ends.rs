@@ -33,6 +33,13 @@ impl Reactor {
         tasks.queue.recall_candidate(taken)
     }
 
+    /// The server begins to end.
+    pub(in crate::reactor) fn tasks_server_ends(&mut self) {
+        if let Some(tasks) = &mut self.clients.tasks {
+            tasks.queue.server_ends();
+        }
+    }
+
     /// The server is over.
     pub(in crate::reactor) fn end_tasks(&mut self) {
         if let Some(tasks) = &mut self.clients.tasks {
@@ -124,15 +131,18 @@ impl Tasks {
     pub(in crate::reactor) fn end(&mut self, memory: &mut Memory) {
         self.end_heirs(memory);
         self.tell_settled();
-        let mut left = 0_u64;
         for (_, body) in self.queue.drain() {
             memory.release(body.charge());
-            left += 1;
         }
+        let left = self.queue.counts().left;
         if let Some(keeping) = self.keeping.take() {
-            keeping.end();
+            let unkept = keeping.end();
+            let left = left.saturating_sub(unkept);
             if left > 0 {
                 tracing::info!(left, "tasks are kept for the next start");
+            }
+            if unkept > 0 {
+                tracing::warn!(unkept, "tasks could not be kept before the server ended");
             }
         } else if left > 0 {
             tracing::warn!(left, "tasks were not run before the server ended");

@@ -35,9 +35,17 @@ struct Held {
 }
 
 impl Keeping {
-    /// The server ends: what is over is written.
-    pub(super) fn end(self) {
+    /// The server ends: what is over is written. Answers how many tasks could not be kept of those
+    /// that were on their way.
+    pub(super) fn end(mut self) -> u64 {
         self.keeper.end();
+        let mut unkept = 0;
+        for journal::Answer { last, is_kept } in self.keeper.take_answers() {
+            while self.held.pop_front_if(|held| held.number <= last).is_some() {
+                unkept += u64::from(!is_kept);
+            }
+        }
+        unkept + self.held.len() as u64
     }
 }
 
