@@ -85,8 +85,8 @@ impl<'a> TaskRequest<'a> {
         self
     }
 
-    /// Asks it, and wants to know nothing: results are thrown away, failures are counted and
-    /// logged. Returns its number.
+    /// Asks it, and wants to know nothing: results are thrown away, failures are only counted.
+    /// Returns its number.
     ///
     /// ```
     /// # use ostler::{Outcome, Worker};
