@@ -110,6 +110,22 @@ fn who_asks_a_full_queue_is_told() -> TestResult {
     check(tasks.refused == 2 && tasks.asked == 4, format!("{tasks:?}"))
 }
 
+/// It asks in a loop, is refused, and reads nothing meanwhile: what waits for it is bounded.
+#[test]
+fn refusals_for_somebody_who_does_not_read_do_not_pile_up() -> TestResult {
+    let builder = foreman(1, 1).set("task_queue_max", 1).set("lane_size", 65_536);
+    let builder = builder.set("drain_timeout_ms", 300).expect_log("did not leave in time");
+    let server = start(builder.expect_log("not taken in"), 1)?;
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer("burst 20000 echo x", "asked 1")?;
+    for number in 2..=20_000 {
+        talk.expect(&format!("asked {number}"));
+    }
+    // Who waits for an end that was thrown away does not leave by itself.
+    let tasks = server.stop_and_report()?.tasks()?;
+    check(tasks.refused + tasks.asked == 20_000 && tasks.unheard > 0, format!("{tasks:?}"))
+}
+
 #[test]
 fn without_task_workers_and_in_one_it_is_said_what_to_do() -> TestResult {
     let server = foreman(1, 0).start()?;
