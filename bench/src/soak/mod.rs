@@ -7,6 +7,7 @@
 //! leashed to this process), or hide a figure: what was measured is printed whether or not the
 //! target was met.
 
+mod base;
 mod clients;
 mod deaf_listeners;
 mod deploys;
@@ -44,7 +45,7 @@ use sheet::Sheet;
 
 type Scenario = fn(&Stage, &mut Sheet<'_>) -> TestResult;
 
-const SCENARIOS: [(&str, Scenario); 21] = [
+const SCENARIOS: [(&str, Scenario); 23] = [
     ("reload", reload::run),
     ("reload-kill", reload::among_kills),
     ("deploys", deploys::run),
@@ -57,6 +58,8 @@ const SCENARIOS: [(&str, Scenario); 21] = [
     ("storm", storm::run),
     ("ports-reload", every_port::reloads),
     ("ports-kill", every_port::kills),
+    ("base-kill", base::kills),
+    ("base-reload", base::reloads),
     ("idle", idle::run),
     ("idle-tls", idle_tls::run),
     ("non-readers", non_readers::run),
