@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ext_php_rs::types::Zval;
 use ostler::{Address, Peer, Session, Worker};
@@ -58,6 +58,10 @@ fn describe(server: &ServerState, session: &Session) -> Option<Array> {
         Peer::Ip(peer) => (peer.ip().to_canonical().to_string(), i64::from(peer.port())),
         _ => (String::new(), 0),
     };
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    // What has not happened yet is told as the connect.
+    let at = |ago: Option<Duration>| now.saturating_sub(ago.unwrap_or(info.connected_for));
+    let received = at(info.received_ago);
     let array = Array::new()
         .long("server_port", listening)
         .long("server_fd", i64::from(port.id()))
@@ -66,7 +70,14 @@ fn describe(server: &ServerState, session: &Session) -> Option<Array> {
         .long("remote_port", remote_port)
         .text("remote_ip", &remote_ip)
         .long("reactor_id", i64::try_from(info.reactor).unwrap_or(0))
-        .long("connect_time", i64::try_from(connected.as_secs()).unwrap_or(0));
+        .long("connect_time", number(connected.as_secs()))
+        .long("last_time", number(received.as_secs()))
+        .float("last_recv_time", received.as_secs_f64())
+        .float("last_send_time", at(info.sent_ago).as_secs_f64())
+        .float("last_dispatch_time", at(info.given_ago).as_secs_f64())
+        .long("close_errno", 0)
+        .long("recv_queued_bytes", number(info.ungiven_bytes))
+        .long("send_queued_bytes", number(info.unsent_bytes));
     let array = match session.user() {
         Some(user) => array.long("uid", i64::from(user)),
         None => array,
