@@ -5,7 +5,7 @@
 //! nothing ends it until it is gone or stays after all.
 
 use super::sessions::{Connection, Going};
-use super::{Brain, Phase};
+use super::{Brain, CloseReason, Phase};
 use crate::ids::{ConnectionSlot, PortId};
 
 impl Brain {
@@ -54,6 +54,9 @@ impl Brain {
     /// it meanwhile does.
     pub fn keep(&mut self, slot: ConnectionSlot, for_now: bool) {
         let Some(connection) = self.connection(slot) else { return };
+        if for_now && connection.going == Going::No {
+            return;
+        }
         let stays = if for_now { Going::No } else { Going::Stays };
         let before = std::mem::replace(&mut connection.going, stays);
         if let Going::Offered(Some(reason)) = before {
@@ -64,15 +67,28 @@ impl Brain {
         self.enqueue(slot);
     }
 
-    /// A frozen session is another master's: nothing is left of it here, and no worker is told that
-    /// it has ended, for it has not.
-    pub fn handed_over(&mut self, slot: ConnectionSlot) {
-        if !self.is_offered(slot) {
-            crate::invariant!(false, "only a frozen session goes");
-            return;
+    /// The server drains: what the driver holds of the session is served here.
+    pub(super) fn settles_no_more(&mut self, slot: ConnectionSlot) {
+        if let Some(connection) = self.connection(slot)
+            && connection.going == Going::Settles
+        {
+            connection.going = Going::No;
+            self.enqueue(slot);
         }
+    }
+
+    /// A frozen session is another master's: nothing is left of it here, and no worker is told that
+    /// it has ended, for it has not. Answers why it should have ended meanwhile, if somebody wanted
+    /// that: the driver ends it for both masters.
+    pub fn handed_over(&mut self, slot: ConnectionSlot) -> Option<CloseReason> {
+        let going = self.sessions.get(slot).map(|connection| connection.going);
+        let Some(Going::Offered(ends)) = going else {
+            crate::invariant!(false, "only a frozen session goes");
+            return None;
+        };
         self.books.session_handed_over();
         self.free_session(slot);
+        ends
     }
 
     /// A session comes from another master: workers were told of its beginning there. `None`: all
@@ -107,5 +123,7 @@ fn is_at_rest(connection: &Connection) -> bool {
         && !connection.has_returned()
         && !connection.owes_connect
         && !connection.is_over_rate
+        // Whoever has paused it resumes it, and that is a worker of this master.
+        && !connection.is_paused
         && connection.buffer_event().is_none()
 }

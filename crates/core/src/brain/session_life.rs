@@ -310,6 +310,7 @@ impl Brain {
         for slot in self.sessions.places() {
             self.pause_session(slot, false);
             self.hold_back(slot, false);
+            self.settles_no_more(slot);
             self.check_end(slot);
         }
     }

@@ -39,6 +39,8 @@ pub(super) struct HandOver {
     is_armed: bool,
     /// From this look to the next.
     pause_ns: Nanos,
+    /// Since the last look nobody is kept from being read: there is no room for another offer.
+    has_let_read: bool,
 }
 
 /// A session that is frozen.
@@ -59,6 +61,7 @@ struct Batch {
     sockets: Vec<OwnedFd>,
     offered: Vec<Offered>,
     weight: usize,
+    is_full: bool,
 }
 
 impl Batch {
@@ -77,6 +80,7 @@ impl ClientSide {
             is_due: true,
             is_armed: false,
             pause_ns: LOOK_MIN_NS,
+            has_let_read: false,
         }));
     }
 
@@ -92,11 +96,18 @@ impl ClientSide {
     /// Not while a message is on its way to groups: its members are told before they go.
     pub(super) fn hand_sessions_over(&mut self) -> bool {
         let Some(hand_over) = self.hand_over.as_deref_mut() else { return false };
-        let may = hand_over.is_due && hand_over.offers.may_offer();
-        if !may || self.draining || self.closes_all || self.groups.has_more() {
+        if !hand_over.is_due || self.draining || self.closes_all || self.groups.has_more() {
+            return false;
+        }
+        if !hand_over.offers.may_offer() {
+            // The answer may be late, or never come: nobody is to wait for it unread.
+            if !std::mem::replace(&mut hand_over.has_let_read, true) {
+                self.read_all_again();
+            }
             return false;
         }
         hand_over.is_due = false;
+        hand_over.has_let_read = false;
         let settles = self.now.saturating_sub(hand_over.begun_at) % SETTLE_EVERY_NS < SETTLE_NS;
         let plain = self.connections.iter().filter(|(_, one)| one.transport.is_plain());
         let slots: Vec<ConnectionSlot> = plain.map(|(slot, _)| slot).collect();
@@ -119,22 +130,29 @@ impl ClientSide {
 
     /// Freezes a session and puts it into the batch, if it is at rest. False: the batch is full.
     fn prepare(&mut self, slot: ConnectionSlot, settles: bool, batch: &mut Batch) -> bool {
-        if self.brain.is_offered(slot) {
+        if self.brain.is_offered(slot) || self.brain.stays(slot) {
             return true;
         }
+        if batch.is_full {
+            // It is read until its turn comes.
+            self.brain.keep(slot, true);
+            return false;
+        }
         self.brain.let_settle(slot);
-        if !self.brain.may_be_offered(slot) {
-            if !settles && !self.brain.stays(slot) {
+        let is_at_rest = self.brain.may_be_offered(slot);
+        let Some(handed) = is_at_rest.then(|| self.as_handed(slot)).flatten() else {
+            if !settles {
                 self.brain.keep(slot, true);
             }
             return true;
-        }
-        let Some(handed) = self.as_handed(slot) else { return true };
+        };
         if handed.weight() > SESSION_BYTES_MAX {
             self.brain.keep(slot, false);
             return true;
         }
         if !batch.has_room_for(&handed) {
+            batch.is_full = true;
+            self.brain.keep(slot, true);
             return false;
         }
         let Some(connection) = self.connections.get_mut(slot) else { return true };
@@ -225,8 +243,17 @@ impl ClientSide {
         let Some(hand_over) = self.hand_over.as_deref_mut() else { return };
         let back = hand_over.offers.lost();
         back.into_iter().for_each(|offered| self.thaw(offered, true));
+        self.read_all_again();
+    }
+
+    /// Nobody is kept from being read any more, but those who are offered.
+    fn read_all_again(&mut self) {
         let slots: Vec<ConnectionSlot> = self.connections.iter().map(|(slot, _)| slot).collect();
-        slots.into_iter().for_each(|slot| self.brain.keep(slot, true));
+        for slot in slots {
+            if !self.brain.is_offered(slot) && !self.brain.stays(slot) {
+                self.brain.keep(slot, true);
+            }
+        }
     }
 
     /// This master ends: who is offered is the new one's, or nobody's.
@@ -270,8 +297,11 @@ impl ClientSide {
         if let Some(metering) = connection.metering {
             metering.end(&mut self.timers);
         }
+        if let Some(reason) = self.brain.handed_over(slot) {
+            // A worker has closed it meanwhile. The socket is shared: the new master sees the end.
+            connection.transport.end_for_all(reason.is_abrupt());
+        }
         drop(connection.transport);
-        self.brain.handed_over(slot);
         self.reports.count_closed();
     }
 }

@@ -234,7 +234,9 @@ impl ClientSide {
         if unsent > 0 {
             flags |= QUEUED;
         }
-        if marks.is_full(counted, connection.flags & FULL != 0) {
+        // Whose session is offered to another master is told to wait, without an event.
+        let is_offered = self.brain.is_offered(slot);
+        if is_offered || marks.is_full(counted, connection.flags & FULL != 0) {
             flags |= FULL;
         }
         if let Some(entry) = self.board.entry(connection.session) {
@@ -244,7 +246,7 @@ impl ClientSide {
         let is_crossed = (flags ^ connection.flags) & FULL != 0;
         self.publish_flags(slot, flags);
         self.brain.output_changed(slot, pending, marks.holds_reading(unsent));
-        if is_crossed {
+        if is_crossed && !is_offered {
             self.brain.buffer_changed(slot, flags & FULL != 0);
         }
     }

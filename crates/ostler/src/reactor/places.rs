@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ostler_core::invariant;
 use ostler_core::placement::emptiest;
 use ostler_shm::board::Board;
+use ostler_shm::session_ids::SESSION_ID_MAX;
 
 use crate::base::commons::SeatOf;
 
@@ -96,7 +97,9 @@ impl Places {
     /// comes to them, and begin in the middle of the places that it will take next.
     pub(crate) fn go_on_behind(&self, session: u64) {
         let first = session.saturating_add(IDS_OF_A_MASTER);
-        self.board.start_sessions_behind(first + self.board.session_entries() / 2);
+        // A peer that says what cannot be costs new ids, and nothing else.
+        let first = first.saturating_add(self.board.session_entries() / 2);
+        self.board.start_sessions_behind(first.min(SESSION_ID_MAX));
     }
 
     /// The id that was issued last.

@@ -93,6 +93,7 @@ impl ClientSide {
             self.output_resized(slot, 0);
         }
         self.publish_output(slot);
+        self.publish_input(slot);
     }
 }
 

@@ -23,7 +23,7 @@ fn a_session_goes_when_it_is_at_rest_and_nobody_is_told_of_an_end() {
     assert!(!world.brain.may_be_offered(place) && world.brain.is_offered(place));
     assert!(world.brain.next_give().is_none());
     world.brain.close(place, CloseReason::Worker);
-    world.brain.handed_over(place);
+    assert_eq!(world.brain.handed_over(place), Some(CloseReason::Worker), "for the driver");
     let action = world.brain.next_action();
     assert_eq!(action, Some(BrainAction::FreeSession { connection: place, session: id }));
     assert_eq!((world.brain.next_action(), world.brain.is_empty()), (None, true));
@@ -59,6 +59,33 @@ fn a_session_that_stays_after_all_is_read_again_or_ends_as_was_asked_meanwhile()
         }
         assert!(world.brain.books().balance());
     }
+}
+
+/// Whoever has paused it resumes it, and that is a worker of the old master.
+#[test]
+fn a_session_that_is_paused_stays_until_it_is_resumed() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let place = world.sessions[&id].place;
+    world.brain.pause_session(place, true);
+    world.brain.let_settle(place);
+    assert!(!world.brain.may_be_offered(place));
+    world.brain.pause_session(place, false);
+    assert!(world.brain.may_be_offered(place));
+}
+
+/// What the driver holds whole is served here, when the server drains before it goes.
+#[test]
+fn a_session_that_settles_is_served_when_the_server_drains() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let place = world.sessions[&id].place;
+    world.brain.let_settle(place);
+    let held = world.request(id);
+    world.pump();
+    assert_eq!(world.state(id, held), State::Unread, "it settles");
+    world.brain.hold_message(place);
+    world.brain.drain();
+    let given = world.brain.next_give().expect("it is served");
+    assert!(matches!(given.content, Content::Read), "{given:?}");
 }
 
 #[test]

@@ -120,6 +120,8 @@ impl Master {
             Some("process 1 cannot be followed by another: start a new container")
         } else if !self.process_names.is_empty() {
             Some("its user processes would run twice: restart it")
+        } else if !self.options.task_journal.is_empty() {
+            Some("its task_journal belongs to one master at a time: restart it")
         } else if start::binds_several() {
             Some("this program binds several servers: restart it")
         } else if self.shutdown.has_begun() {

@@ -345,6 +345,16 @@ impl Transport {
         }
     }
 
+    /// Ends it for everybody who has the socket: at once, or only what comes from the client, so
+    /// that what waits to be sent still is.
+    pub(super) fn end_for_all(&self, at_once: bool) {
+        match self {
+            Self::Plain(plain) => plain.end_for_all(at_once),
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => {}
+        }
+    }
+
     /// Ends a connection that the client has ended too; its descriptor is free afterwards.
     pub(super) fn close(self) {
         match self {

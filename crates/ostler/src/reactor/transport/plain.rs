@@ -145,6 +145,11 @@ impl Plain {
         socket::shutdown_write(&self.socket)
     }
 
+    /// For everybody who has the socket.
+    pub(super) fn end_for_all(&self, at_once: bool) {
+        socket::end_for_all(&self.socket, at_once);
+    }
+
     pub(super) fn close(self) {
         drop(self.socket);
     }
