@@ -1,7 +1,7 @@
 //! How many event workers there are to be: what somebody asked for, or what the waiting of clients
 //! asks for, between two limits.
 //!
-//! One more when clients wait for a worker and all have work; the next one only when that one
+//! One more when clients wait for a worker and most have work; the next one only when that one
 //! serves, so that a boot that takes long does not fill the server. One less when the others would
 //! have been busy for at most [`BUSY_PERCENT_MAX`] of the time, over a whole window without anybody
 //! who waited. So the number rises with the first wait and falls slowly, and there is no number
@@ -9,7 +9,8 @@
 
 use crate::Millis;
 
-/// What the remaining workers may have been busy, percent of the time. Below all of it, because a
+/// What the remaining workers may have been busy, percent of the time; and how many of them have to
+/// be busy, percent, when somebody waits, so that one more would help. Below all of it, because a
 /// mean hides the peaks; above one half, because else two workers would never become one.
 pub const BUSY_PERCENT_MAX: u64 = 70;
 /// Looks at what workers do, in the time after which there is one less.
@@ -54,10 +55,11 @@ struct Window {
 /// let shrink_after_ms = Some(60_000);
 /// let settings = WorkerCountSettings { workers: 1, min: 1, max: 3, shrink_after_ms };
 /// let mut count = WorkerCount::new(settings);
-/// assert_eq!(count.somebody_waits(), Some(2));
-/// assert_eq!(count.somebody_waits(), None, "the second does not serve yet");
+/// assert_eq!(count.somebody_waits(1), Some(2));
+/// assert_eq!(count.somebody_waits(2), None, "the second does not serve yet");
 /// count.serves(1);
-/// assert_eq!(count.somebody_waits(), Some(3));
+/// assert_eq!(count.somebody_waits(1), None, "the other is without work");
+/// assert_eq!(count.somebody_waits(2), Some(3));
 /// assert_eq!(count.ask(9), None, "there can be no more than three");
 /// ```
 #[derive(Debug)]
@@ -108,10 +110,13 @@ impl WorkerCount {
         }
     }
 
-    /// Somebody waits for a worker, and none is without work. Answers how many there are to be, if
-    /// that changes.
-    pub fn somebody_waits(&mut self) -> Option<u16> {
+    /// Somebody waits for a worker, and so many are busy. Answers how many there are to be, if that
+    /// changes: one more, when at least [`BUSY_PERCENT_MAX`] of them are busy.
+    pub fn somebody_waits(&mut self, busy: u16) -> Option<u16> {
         self.settings.shrink_after_ms?;
+        if u64::from(busy) * 100 < u64::from(self.wanted) * BUSY_PERCENT_MAX {
+            return None;
+        }
         self.window = Window::default();
         if self.awaited.is_some() { None } else { self.ask(self.wanted.saturating_add(1)) }
     }
@@ -164,19 +169,26 @@ mod tests {
         assert_eq!((count.ask(3), count.ask(4), count.ask(4)), (None, Some(4), None));
         assert_eq!((count.ask(9), count.ask(6), count.ask(0)), (Some(5), None, Some(2)));
         let mut fixed = between(3, 3, 3);
-        assert_eq!((fixed.ask(2), fixed.ask(9), fixed.somebody_waits()), (None, None, None));
+        assert_eq!((fixed.ask(2), fixed.ask(9), fixed.somebody_waits(9)), (None, None, None));
     }
 
     #[test]
     fn one_more_at_a_time_and_the_next_when_it_serves() {
         let mut count = between(2, 1, 4);
-        assert_eq!((count.somebody_waits(), count.somebody_waits()), (Some(3), None));
+        assert_eq!((count.somebody_waits(9), count.somebody_waits(9)), (Some(3), None));
         count.serves(0);
-        assert_eq!(count.somebody_waits(), None, "that is a successor of one that was there");
+        assert_eq!(count.somebody_waits(9), None, "that is a successor of one that was there");
         count.serves(2);
-        assert_eq!(count.somebody_waits(), Some(4));
+        assert_eq!(count.somebody_waits(9), Some(4));
         count.serves(3);
-        assert_eq!(count.somebody_waits(), None, "there can be no more");
+        assert_eq!(count.somebody_waits(9), None, "there can be no more");
+    }
+
+    #[test]
+    fn no_more_while_most_have_nothing_to_do() {
+        let mut count = between(4, 1, 9);
+        assert_eq!((count.somebody_waits(0), count.somebody_waits(2)), (None, None));
+        assert_eq!(count.somebody_waits(3), Some(5));
     }
 
     #[test]
@@ -196,7 +208,7 @@ mod tests {
     fn who_waits_makes_the_window_begin_anew() {
         let mut count = between(2, 1, 2);
         assert_eq!((0..60).find_map(|look| count.look(0, look * 100)), None);
-        assert_eq!(count.somebody_waits(), None);
+        assert_eq!(count.somebody_waits(9), None);
         assert_eq!(count.look(0, 6_000), None);
         assert_eq!(count.look(0, 11_999), None);
         assert_eq!(count.look(0, 12_000), Some(1));
@@ -207,7 +219,7 @@ mod tests {
         let settings = WorkerCountSettings { workers: 2, min: 1, max: 4, shrink_after_ms: None };
         let mut count = WorkerCount::new(settings);
         assert_eq!(
-            (count.somebody_waits(), count.look(0, 0), count.look(0, u64::MAX)),
+            (count.somebody_waits(9), count.look(0, 0), count.look(0, u64::MAX)),
             (None, None, None)
         );
         assert_eq!(count.look_every_ms(), None);
@@ -230,7 +242,7 @@ mod tests {
                 let before = count.wanted();
                 let (changed, by_itself) = match what {
                     0 => (count.ask(number), false),
-                    1 => (count.somebody_waits(), true),
+                    1 => (count.somebody_waits(number), true),
                     2 => (count.look(number, now), true),
                     _ => { count.serves(number); (None, true) }
                 };

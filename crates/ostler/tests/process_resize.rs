@@ -159,6 +159,25 @@ fn the_number_follows_the_waiting_of_clients() -> TestResult {
     server.stop()
 }
 
+/// A reactor knows of its own deliveries only: workers that are busy for the other are busy, too.
+#[test]
+fn workers_that_are_busy_for_another_reactor_are_busy() -> TestResult {
+    let builder = orders(2).set("reactors", 2).set("workers_max", 3).set("dispatch", "idle_first");
+    let server = start(builder.set("workers_grow_after_ms", 50), 2)?;
+    let mut holds = Vec::new();
+    for number in 0..3 {
+        let mut client = server.connect()?;
+        let held = Held::by(&server, &mut client, &format!("order-{number}"))?;
+        holds.push((held, client));
+    }
+    check(holds[2].0.worker(&server)? == server.worker(2), "by one that was not there")?;
+    for (held, mut client) in holds {
+        held.release()?;
+        client.expect(b"released")?;
+    }
+    server.stop()
+}
+
 /// A worker that cannot start is waited for, and no further one is tried beside it.
 #[test]
 fn another_worker_is_asked_for_when_the_last_one_serves() -> TestResult {

@@ -1,8 +1,7 @@
-//! Whether workers are lacking: somebody has waited for one for too long, and none is without work.
+//! Whether workers may be lacking: somebody has waited for one for too long.
 //!
 //! It takes the record of who waits that limits of ports keep (see [`super::queue`]), and refuses
-//! nobody. Who waits for a home that is busy, while others have nothing to do, is not helped by one
-//! more worker, and so does not count.
+//! nobody. Whether workers have work for other reactors is not known here.
 
 use super::Brain;
 use super::queue::Overdue;
@@ -22,25 +21,18 @@ impl Brain {
         Some(since.saturating_add(self.settings.lack_after_ns).max(self.lack_looked_at))
     }
 
-    /// Whether somebody has waited for a worker for `lack_after_ns`, and no worker is without work.
+    /// Whether somebody has waited for a worker for `lack_after_ns`, although workers serve.
     /// `taken` bounds what the worker at a lane has started. It is not due again before that time
     /// has passed once more.
     pub fn lacks_workers(&mut self, now: Nanos, taken: impl Fn(LaneSlot) -> u64) -> bool {
         if self.lack_due().is_none_or(|due| due > now) {
             return false;
         }
-        let all_work = self.all_have_work();
         let waits = (0..self.queues.len()).any(|port| self.waits_unserved(port, now, &taken));
         if waits {
             self.lack_looked_at = now.saturating_add(self.settings.lack_after_ns);
         }
-        all_work && waits
-    }
-
-    /// Whether workers serve, and each of them has something in hand.
-    fn all_have_work(&self) -> bool {
-        let mut serving = self.lanes.serving().peekable();
-        serving.peek().is_some() && serving.all(|(_, lane)| lane.in_hand() > 0)
+        waits && self.lanes.serving().next().is_some()
     }
 
     /// Whether somebody of this port has waited for so long that no worker has begun anything of

@@ -422,7 +422,7 @@ impl<H: AnyHandler> Process<H> {
                 // Nobody asks this process.
                 FromReactor::GoesOn(_)
                 | FromReactor::Settled(..)
-                | FromReactor::LacksWorkers
+                | FromReactor::ClientsWait
                 | FromReactor::Deserted => {}
                 // Nobody has told it to.
                 FromReactor::Offer(_) => {}

@@ -423,7 +423,7 @@ impl Master {
                 }
                 FromReactor::Deserted => self.note_deserted(now),
                 FromReactor::Offer(offer) => self.pass_offer(*offer),
-                FromReactor::LacksWorkers => self.workers_are_lacking(),
+                FromReactor::ClientsWait => self.clients_wait(),
                 FromReactor::Closed => closed = true,
                 FromReactor::Settled(key, suspect) => self.poison_settled(key, suspect, now),
                 FromReactor::GoesOn(index) => self.service_goes_on(Part::Reactor(index)),

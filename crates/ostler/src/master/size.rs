@@ -18,6 +18,8 @@ const IDLENESS: &str = "workers without work";
 pub(super) struct Size {
     count: WorkerCount,
     look_at: Millis,
+    /// A reactor has said that clients wait; whether workers are without work is asked.
+    clients_wait: bool,
 }
 
 impl Size {
@@ -34,7 +36,7 @@ impl Size {
             max,
             shrink_after_ms: follows.then_some(options.workers_shrink_after_ms),
         });
-        Self { count, look_at: 0 }
+        Self { count, look_at: 0, clients_wait: false }
     }
 
     /// When somebody is to look how many are busy.
@@ -87,12 +89,12 @@ impl Master {
         self.send(&ToManager::Resize(workers), Vec::new());
     }
 
-    /// Clients of a reactor wait for a worker, and none is without work.
-    pub(super) fn workers_are_lacking(&mut self) {
-        if !self.shutdown.has_begun()
-            && let Some(workers) = self.size.count.somebody_waits()
-        {
-            self.resize(workers, WAITING);
+    /// Clients of a reactor wait for a worker. Whether workers have work for others is asked: a
+    /// reactor knows of its own only.
+    pub(super) fn clients_wait(&mut self) {
+        if !self.shutdown.has_begun() {
+            self.size.clients_wait = true;
+            self.send(&ToManager::HowManyAreBusy, Vec::new());
         }
     }
 
@@ -110,10 +112,15 @@ impl Master {
 
     /// So many are.
     pub(super) fn on_busy(&mut self, busy: u16, now: Millis) {
-        if !self.shutdown.has_begun()
-            && let Some(workers) = self.size.count.look(busy, now)
-        {
-            self.resize(workers, IDLENESS);
+        if self.shutdown.has_begun() {
+            return;
+        }
+        let (changed, asked_by) = match std::mem::take(&mut self.size.clients_wait) {
+            true => (self.size.count.somebody_waits(busy), WAITING),
+            false => (self.size.count.look(busy, now), IDLENESS),
+        };
+        if let Some(workers) = changed {
+            self.resize(workers, asked_by);
         }
     }
 

@@ -130,8 +130,8 @@ pub(crate) enum FromReactor {
     Deserted,
     /// These sessions are for the new master.
     Offer(Box<Offer>),
-    /// Somebody has waited for a worker for `workers_grow_after_ms`, and none is without work.
-    LacksWorkers,
+    /// Somebody has waited for a worker for `workers_grow_after_ms`.
+    ClientsWait,
     /// A descriptor or a place was freed while the acceptor waited for one.
     Closed,
     /// What was given to this dead worker is settled; what it had begun last, and of which session

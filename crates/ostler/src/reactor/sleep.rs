@@ -101,11 +101,11 @@ impl Reactor {
         }
     }
 
-    /// Tells the master when clients wait for a worker and all have work.
+    /// Tells the master when clients wait for a worker.
     fn look_for_lack(&mut self) {
         let taken = |lane| self.destinations.get(lane).map_or(0, Destination::taken);
         if self.clients.brain.lacks_workers(self.clients.now, taken) {
-            self.clients.reports.queue.push(FromReactor::LacksWorkers);
+            self.clients.reports.queue.push(FromReactor::ClientsWait);
         }
     }
 

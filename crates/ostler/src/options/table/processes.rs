@@ -103,9 +103,9 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "milliseconds",
         why: "0 = the number changes only when somebody asks for it: a program that was never run \
               with more workers should not meet them first under load.",
-        effect: "When a client has waited so long for a worker, and no worker is without work, \
-                 there is one event worker more, up to `workers_max`, and the next one when that \
-                 serves. Not in BASE mode; what datagrams wait is not looked at.",
+        effect: "When a client has waited so long for a worker, and at least 70 % of the workers \
+                 are busy, there is one event worker more, up to `workers_max`, and the next one \
+                 when that serves. Not in BASE mode; what datagrams wait is not looked at.",
         access: field!(workers_grow_after_ms),
     },
     OptionInfo {
