@@ -132,17 +132,3 @@ fn a_manager_takes_programs_along() -> TestResult {
     check(Talk::new(&server)?.ask("echo on")? == "on", "the server does not go on")?;
     server.stop()
 }
-
-/// What is said of the default, and why there is an option.
-#[test]
-fn by_default_a_program_outlives_a_master_that_is_killed() -> TestResult {
-    let server = server("end", "process")?;
-    let (program, worker) = (started(&server, "start")?, server.worker(0));
-    server.master().kill();
-    worker.wait_gone(DEADLINE)?;
-    let lives_on = program.is_alive();
-    program.kill();
-    program.wait_gone(DEADLINE)?;
-    server.wait_end()?;
-    check(lives_on, "it was ended")
-}

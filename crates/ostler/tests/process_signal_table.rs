@@ -71,6 +71,10 @@ fn has_effect(signal: &str, process: &str, effect: &str) -> TestResult {
     };
     let mut client = server.connect()?;
     round_trip(&mut client, "before")?;
+    // With an answer the package is not over yet, and its client is closed with who has it.
+    let mut behind = server.connect()?;
+    round_trip(&mut behind, "behind")?;
+    drop(behind);
     let victim = of(&server, process);
     send(&victim, signal)?;
     if matches!(signal, "SEGV" | "BUS") {

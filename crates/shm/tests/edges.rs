@@ -58,7 +58,7 @@ fn sizes(reactors: usize, sessions: u64) -> BoardSizes {
 fn a_board_is_as_long_as_its_sessions_need_and_one_that_is_shorter_is_refused() {
     let (_master, fd) = Board::create(sizes(2, 1_024)).unwrap();
     let len = rustix::fs::fstat(&fd).unwrap().st_size as usize;
-    let (head, entries) = (2 * 4_096, 1_024 * 320);
+    let (head, entries) = (2 * 4_096, 1_024 * 384);
     assert!((head + entries..head + entries + 2 * 4_096).contains(&len), "{len}");
     let mut bytes = vec![0; len];
     assert_eq!(rustix::io::pread(&fd, &mut bytes[..], 0).unwrap(), len);

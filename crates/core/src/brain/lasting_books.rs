@@ -42,12 +42,13 @@ impl Books {
             tasks,
             messages,
         } = self;
-        [taken_over, handed_over].into_iter().for_each(&mut *visit);
         let sessions = [accepted, open, received, finished, in_hand, recalled, refused];
         let dropped = [dropped_worker_died, dropped_session_gone, redelivered, recalls];
         let others = [output_session_gone, memory_shortages, output_dropped_bytes, continued];
         let refusals = [refused_queue_full, refused_queue_wait, held_back, refused_package_rate];
         let single = sessions.into_iter().chain(dropped).chain(others).chain(refusals);
+        let between_masters = [taken_over, handed_over];
+        let single = single.chain(between_masters);
         let by_reason = closed.iter_mut().chain(closed_by).chain(input_dropped_bytes);
         single.chain(by_reason).for_each(&mut *visit);
         datagrams.visit(visit);

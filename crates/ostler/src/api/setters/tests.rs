@@ -32,6 +32,7 @@ fn every_option_has_a_typed_method() {
         "request_slowlog_file",
         "death_log_file",
         "quarantine_dir",
+        "task_journal",
         "pid_file",
         "program",
     ];
