@@ -12,7 +12,7 @@ $server->on('receive', function (Swoole\Server $server, int $fd, int $reactor, s
 
     $info = $server->getClientInfo($fd);
     var_dump($info['remote_ip'], $info['server_port'] === $server->port, abs($info['connect_time'] - time()) < 60);
-    var_dump($info === $server->connection_info($fd), isset($info['uid']), $server->getClientInfo($fd + 9));
+    var_dump(array_keys($info) === array_keys($server->connection_info($fd)), isset($info['uid']), $server->getClientInfo($fd + 9));
     var_dump($server->bind($fd, 7));
 
     $server->send($fd, rtrim(str_replace("\n", ' ', ob_get_clean())) . "\n");

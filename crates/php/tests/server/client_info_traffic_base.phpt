@@ -14,7 +14,10 @@ $server->on('receive', function (Swoole\Server $server, int $fd, int $reactor, s
         return $server->send($fd, implode(' ', array_keys($info)) . "\n");
     }
     if ($data === "much\n") {
-        return $server->send($fd, str_repeat('x', 32 << 20) . "\n");
+        for ($part = 0; $part < 3; $part++) {
+            $server->send($fd, str_repeat('x', 1 << 20));
+        }
+        return $server->send($fd, "\n");
     }
     // The other client asks about the first one, which does not read.
     $info = $server->getClientInfo(1);
