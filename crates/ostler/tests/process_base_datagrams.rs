@@ -150,7 +150,10 @@ fn what_comes_while_the_old_worker_has_one_in_hand_is_handled_behind_it() -> Tes
     std::fs::remove_file(path)?;
     expect(&peer, "released")?;
     expect(&peer, "behind")?;
-    check(reader_of(&server, &peer)?.pid() != old.pid(), "the new one reads")?;
+    // Until it looks at its orders the old one may read another.
+    server.wait_for("the new one to read", |server| {
+        reader_of(server, &peer).is_ok_and(|reader| reader.pid() != old.pid())
+    })?;
     old.wait_gone(DEADLINE)?;
     server.stop()
 }
