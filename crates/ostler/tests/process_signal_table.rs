@@ -67,6 +67,8 @@ fn has_effect(signal: &str, process: &str, effect: &str) -> TestResult {
         // Whether it stops depends on the terminal.
         "as usual" => return Ok(()),
         "one worker more" | "one worker less" => start(echo(2, 1).set("workers_max", 3), 2)?,
+        // Its client stays, so that the old master does.
+        "a new master takes over" => start(echo(1, 1).set("succession_sessions", "drain"), 1)?,
         _ => server()?,
     };
     let mut client = server.connect()?;
