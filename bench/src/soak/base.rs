@@ -1,19 +1,17 @@
 //! BASE mode: who is served by a worker that dies or is replaced is told at once and comes back,
 //! all others are served; nobody hangs, nobody gets what is not his.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use ostler_testkit::{Random, TestResult};
+use ostler_testkit::TestResult;
 
+use super::kill_close::{CLOSE_MAX_MS, check_counted, delays_ms, kill_workers};
 use super::reload::reload;
 use super::sheet::Sheet;
 use super::stage::{Stage, end, endless, kit};
 use crate::load::{InterruptionKind, LoadOptions, LoadReport, LoadThread};
 
 const CONNECTIONS: u32 = 32;
-const KILL_EVERY: Duration = Duration::from_millis(500);
-/// From just before the kill until the client has the end of its connection.
-const CLOSE_MAX_MS: f64 = 50.0;
 /// Half of it old workers serve on, then their sessions end.
 const DRAIN_TIMEOUT_MS: u64 = 1_000;
 
@@ -42,27 +40,10 @@ pub(super) fn kills(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     let kills_wanted = stage.pick(120, 8);
     let server = stage.victim().set("mode", "base").start()?;
     let load = clients(&server)?;
-    let mut random = Random::from_environment("soak")?;
-    let mut kills = Vec::new();
-    let mut next = Instant::now() + KILL_EVERY;
-    for _ in 0..kills_wanted {
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
-        next += KILL_EVERY;
-        if let Some(worker) = random.pick(&server.workers()) {
-            let just_before = Instant::now();
-            if worker.kill() {
-                kills.push(just_before);
-            }
-        }
-    }
-    std::thread::sleep(KILL_EVERY);
+    let kills = kill_workers(&server, kills_wanted)?;
     let report = load.stop().map_err(kit)?;
     let ends = ends(&report);
-    let delay_ms = |at: &Instant| {
-        let kill = kills.iter().rev().find(|kill| *kill <= at)?;
-        Some(at.duration_since(*kill).as_secs_f64() * 1e3)
-    };
-    let delays_ms: Vec<f64> = ends.iter().filter_map(delay_ms).collect();
+    let delays_ms = delays_ms(&ends, &kills);
     let most_ms = delays_ms.iter().copied().fold(0.0, f64::max);
     sheet.at_least("workers killed", kills.len() as u64, kills_wanted as u64 * 8 / 10);
     sheet.at_least("clients told of it", ends.len() as u64, kills.len() as u64);
@@ -70,9 +51,7 @@ pub(super) fn kills(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     sheet.none("closed without a kill", (ends.len() - delays_ms.len()) as u64);
     judge(sheet, &report);
     let books = end(server, sheet)?.books()?;
-    let counted = books.detail("closed_worker_died");
-    let told = format!("{counted} in the books, {} seen", ends.len());
-    sheet.check("closed by a death", told, "equal".to_owned(), counted == ends.len() as u64);
+    check_counted(sheet, &books, ends.len());
     Ok(())
 }
 

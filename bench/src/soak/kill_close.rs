@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ostler_testkit::{Random, TestResult};
+use ostler_testkit::{Books, Random, TestResult, TestServer};
 
 use super::sheet::Sheet;
 use super::stage::{Stage, end, endless, kit};
@@ -11,7 +11,7 @@ use crate::load::{InterruptionKind, LoadOptions, LoadThread};
 const CONNECTIONS: u32 = 32;
 const KILL_EVERY: Duration = Duration::from_millis(500);
 /// From just before the kill until the client has the end of its connection.
-const CLOSE_MAX_MS: f64 = 50.0;
+pub(super) const CLOSE_MAX_MS: f64 = 50.0;
 /// Four workers serve 32 clients, 20 ms each, in 160 ms; three in 220 ms. More than a second means
 /// that somebody hung.
 const WAIT_MAX_MS: f64 = 1_000.0;
@@ -21,21 +21,7 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     let server = stage.victim().handler("sleep_ms:20").set("crash_policy", "close").start()?;
     let options = LoadOptions { reconnect: true, ..endless(&server, CONNECTIONS) };
     let load = LoadThread::spawn(options).map_err(kit)?;
-    let mut random = Random::from_environment("soak")?;
-    let mut kills = Vec::new();
-    let mut next = Instant::now() + KILL_EVERY;
-    for _ in 0..kills_wanted {
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
-        next += KILL_EVERY;
-        let workers = server.workers();
-        if let Some(worker) = random.pick(&workers) {
-            let just_before = Instant::now();
-            if worker.kill() {
-                kills.push(just_before);
-            }
-        }
-    }
-    std::thread::sleep(KILL_EVERY);
+    let kills = kill_workers(&server, kills_wanted)?;
     let report = load.stop().map_err(kit)?;
     let troubles = &report.troubles;
     let closed: Vec<Instant> = troubles
@@ -44,13 +30,7 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
         .filter(|seen| seen.kind == InterruptionKind::EarlyEnd)
         .map(|seen| seen.at)
         .collect();
-    let mut delays_ms: Vec<f64> = closed
-        .iter()
-        .filter_map(|at| {
-            let kill = kills.iter().rev().find(|kill| *kill <= at)?;
-            Some(at.duration_since(*kill).as_secs_f64() * 1e3)
-        })
-        .collect();
+    let mut delays_ms = delays_ms(&closed, &kills);
     delays_ms.sort_by(f64::total_cmp);
     let unexplained = closed.len() - delays_ms.len();
     let median_ms = delays_ms.get(delays_ms.len() / 2).copied().unwrap_or_default();
@@ -71,8 +51,41 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     sheet.told("requests served", report.completed);
     let ended = end(server, sheet)?;
     let books = ended.books()?;
-    let counted = books.detail("closed_worker_died");
-    let told = format!("{counted} in the books, {} seen", closed.len());
-    sheet.check("closed by a death", told, "equal".to_owned(), counted == closed.len() as u64);
+    check_counted(sheet, &books, closed.len());
     Ok(())
+}
+
+/// Kills a worker at each step and waits one more; answers when each was killed.
+pub(super) fn kill_workers(server: &TestServer, wanted: usize) -> TestResult<Vec<Instant>> {
+    let mut random = Random::from_environment("soak")?;
+    let mut kills = Vec::new();
+    let mut next = Instant::now() + KILL_EVERY;
+    for _ in 0..wanted {
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        next += KILL_EVERY;
+        if let Some(worker) = random.pick(&server.workers()) {
+            let just_before = Instant::now();
+            if worker.kill() {
+                kills.push(just_before);
+            }
+        }
+    }
+    std::thread::sleep(KILL_EVERY);
+    Ok(kills)
+}
+
+/// From the last kill before it to each of these ends; nothing for one before all kills.
+pub(super) fn delays_ms(ends: &[Instant], kills: &[Instant]) -> Vec<f64> {
+    let delay_ms = |at: &Instant| {
+        let kill = kills.iter().rev().find(|kill| *kill <= at)?;
+        Some(at.duration_since(*kill).as_secs_f64() * 1e3)
+    };
+    ends.iter().filter_map(delay_ms).collect()
+}
+
+/// The books count those ends that clients have seen.
+pub(super) fn check_counted(sheet: &mut Sheet<'_>, books: &Books, seen: usize) {
+    let counted = books.detail("closed_worker_died");
+    let told = format!("{counted} in the books, {seen} seen");
+    sheet.check("closed by a death", told, "equal".to_owned(), counted == seen as u64);
 }
