@@ -13,7 +13,7 @@ use ostler_core::succession::hand_over::{
     Answered, HandedPeer, HandedSession, Offers, RECORDS_BYTES_MAX, SESSIONS_PER_OFFER_MAX, Taken,
     encode,
 };
-use ostler_shm::sessions::{FULL, PAUSED, PROTECTED, Peer, user_of};
+use ostler_shm::sessions::{FULL, PROTECTED, Peer, user_of};
 
 use super::mailbox::{FromReactor, Offer};
 use super::timers::Timed;
@@ -191,7 +191,6 @@ impl ClientSide {
                 _ => return None,
             },
             connected_at_ns: record.connected_at_ns,
-            is_paused: flags & PAUSED != 0,
             is_protected: flags & PROTECTED != 0,
             is_full: flags & FULL != 0,
             user: user_of(flags),
@@ -243,17 +242,21 @@ impl ClientSide {
         let Some(hand_over) = self.hand_over.as_deref_mut() else { return };
         let back = hand_over.offers.lost();
         back.into_iter().for_each(|offered| self.thaw(offered, true));
-        self.read_all_again();
+        // Also those that this one could not have: the next one may.
+        self.places().into_iter().for_each(|slot| self.brain.keep(slot, true));
     }
 
     /// Nobody is kept from being read any more, but those who are offered.
     fn read_all_again(&mut self) {
-        let slots: Vec<ConnectionSlot> = self.connections.iter().map(|(slot, _)| slot).collect();
-        for slot in slots {
+        for slot in self.places() {
             if !self.brain.is_offered(slot) && !self.brain.stays(slot) {
                 self.brain.keep(slot, true);
             }
         }
+    }
+
+    fn places(&self) -> Vec<ConnectionSlot> {
+        self.connections.iter().map(|(slot, _)| slot).collect()
     }
 
     /// This master ends: who is offered is the new one's, or nobody's.

@@ -3,7 +3,7 @@
 
 use ostler_core::brain::ConnectionSlot;
 use ostler_core::succession::hand_over::{HandedPeer, HandedSession};
-use ostler_shm::sessions::{FULL, Home, PAUSED, PROTECTED, Peer, UnixPeer, bound_to};
+use ostler_shm::sessions::{FULL, Home, PROTECTED, Peer, UnixPeer, bound_to};
 
 use super::client_socket::ClientSocket;
 use super::connection::Connection;
@@ -73,12 +73,10 @@ impl ClientSide {
             self.intake_grew(slot, growth);
         }
         let flag = |is_set: bool, flag: u64| if is_set { flag } else { 0 };
-        let flags = flag(handed.is_paused, PAUSED)
-            | flag(handed.is_protected, PROTECTED)
+        let flags = flag(handed.is_protected, PROTECTED)
             | flag(handed.is_full, FULL)
             | handed.user.map_or(0, bound_to);
         self.publish_flags(slot, flags);
-        self.brain.pause_session(slot, handed.is_paused);
         if handed.is_full {
             self.brain.was_told_full(slot);
         }

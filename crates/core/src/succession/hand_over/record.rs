@@ -18,11 +18,10 @@ const PORT_NAME_MAX: usize = 256;
 const GROUPS_MAX: usize = 256;
 const GROUP_NAME_MAX: usize = 255;
 
-const PAUSED: u8 = 1;
-const PROTECTED: u8 = 2;
-const FULL: u8 = 4;
-const BOUND: u8 = 8;
-const ALL_FLAGS: u8 = PAUSED | PROTECTED | FULL | BOUND;
+const PROTECTED: u8 = 1;
+const FULL: u8 = 2;
+const BOUND: u8 = 4;
+const ALL_FLAGS: u8 = PROTECTED | FULL | BOUND;
 
 const IP_V4: u8 = 4;
 const IP_V6: u8 = 6;
@@ -48,8 +47,6 @@ pub struct HandedSession {
     pub peer: HandedPeer,
     /// When it was accepted, nanoseconds of the machine's monotonic clock.
     pub connected_at_ns: u64,
-    /// A worker has said that it is not to be read.
-    pub is_paused: bool,
     /// A worker has said that it is not ended for being idle.
     pub is_protected: bool,
     /// Workers were told that its unsent output is above the high mark.
@@ -103,8 +100,7 @@ fn write(to: &mut Vec<u8>, handed: &HandedSession) {
     write_peer(to, handed.peer);
     to.extend_from_slice(&handed.connected_at_ns.to_le_bytes());
     to.push(
-        flag(handed.is_paused, PAUSED)
-            | flag(handed.is_protected, PROTECTED)
+        flag(handed.is_protected, PROTECTED)
             | flag(handed.is_full, FULL)
             | flag(handed.user.is_some(), BOUND),
     );
@@ -202,7 +198,6 @@ fn read(from: &mut Source<'_>) -> Result<HandedSession, BadRecord> {
         port,
         peer,
         connected_at_ns,
-        is_paused: flags & PAUSED != 0,
         is_protected: flags & PROTECTED != 0,
         is_full: flags & FULL != 0,
         user: (flags & BOUND != 0).then_some(user),

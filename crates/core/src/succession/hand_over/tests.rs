@@ -17,18 +17,17 @@ fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
 
 fn any_session() -> impl Strategy<Value = HandedSession> {
     let head = (1u64.., "[a-z]{0,12}", any_peer(), any::<u64>(), any::<Option<u32>>());
-    let flags = any::<[bool; 3]>();
+    let flags = any::<[bool; 2]>();
     let tail = (bytes(40), prop::collection::vec(bytes(20), 0..4), bytes(200), bytes(200));
     (head, flags, tail).prop_map(|(head, flags, tail)| {
         let (session, port, peer, connected_at_ns, user) = head;
-        let [is_paused, is_protected, is_full] = flags;
+        let [is_protected, is_full] = flags;
         let (state, groups, received, unsent) = tail;
         HandedSession {
             session,
             port,
             peer,
             connected_at_ns,
-            is_paused,
             is_protected,
             is_full,
             user,
