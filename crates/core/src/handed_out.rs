@@ -50,10 +50,10 @@ impl<T> HandedOut<T> {
         Ok(self.in_hand.drain(..more))
     }
 
-    /// Whether nothing is read.
+    /// How many the reader is through with, as it has said last.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.in_hand.is_empty()
+    pub const fn done(&self) -> u64 {
+        self.let_go
     }
 
     /// The reader is dead: everything that it had.

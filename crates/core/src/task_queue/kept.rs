@@ -50,8 +50,7 @@ impl<B> TaskQueue<B> {
         self.tasks.get(id).filter(|task| task.kept_as.is_none())?;
         let task = self.tasks.remove(id)?;
         self.held -= 1;
-        self.counts.refused += 1;
-        self.counts.unkept += 1;
+        self.refuse_to_keep();
         Some((task.asked, task.body))
     }
 

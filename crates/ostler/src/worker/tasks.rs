@@ -341,11 +341,6 @@ impl Sender {
     ) -> Result<(), SendError> {
         let header =
             Header { kind: RecordKind::AskTask as u8, subject: task.number, ..Header::default() };
-        if let Some((cause, part_offset)) = self.given(task.bytes, for_delivery.as_deref()) {
-            let total = task.bytes.len() as u32;
-            let header = Header { flags: FLAG_REFERENCE, cause, part_offset, total, ..header };
-            return self.append_waiting(TASK_REACTOR, header, &task.terms, for_delivery);
-        }
         self.append_for_tasks(header, &task.terms, task.bytes, for_delivery)
     }
 
@@ -357,11 +352,6 @@ impl Sender {
         delivery: &mut RunningDelivery,
     ) -> Result<(), SendError> {
         let header = Header { kind: RecordKind::Result as u8, cause: seq, ..Header::default() };
-        if let Some((_, part_offset)) = self.given(bytes, Some(delivery)) {
-            let total = bytes.len() as u32;
-            let header = Header { flags: FLAG_REFERENCE, part_offset, total, ..header };
-            return self.append_waiting(TASK_REACTOR, header, &[], Some(delivery));
-        }
         self.append_for_tasks(header, &[], bytes, Some(delivery))
     }
 
@@ -372,6 +362,7 @@ impl Sender {
         Some((running?.seq, offset))
     }
 
+    /// In front of the bytes stands what is the record's own; they are referred to, if they may be.
     fn append_for_tasks(
         &self,
         header: Header,
@@ -379,6 +370,11 @@ impl Sender {
         bytes: &[u8],
         mut for_delivery: Option<&mut RunningDelivery>,
     ) -> Result<(), SendError> {
+        if let Some((cause, part_offset)) = self.given(bytes, for_delivery.as_deref()) {
+            let total = bytes.len() as u32;
+            let header = Header { flags: FLAG_REFERENCE, cause, part_offset, total, ..header };
+            return self.append_waiting(TASK_REACTOR, header, front, for_delivery);
+        }
         append_in_parts(header, [front, &[]], bytes, self.payload_max(), |header, pieces| {
             let delivery = for_delivery.as_deref_mut();
             self.append_pieces_waiting(TASK_REACTOR, header, pieces, delivery)

@@ -23,7 +23,7 @@ const TOO_LONG: ProtocolViolation =
 
 /// A task with its terms; a result has none.
 struct TermsAndBody {
-    terms: Vec<u8>,
+    terms: Option<TermsBlock>,
     body: TaskBody,
 }
 
@@ -31,9 +31,10 @@ impl TermsAndBody {
     fn of(whole: Gathered, kind: RecordKind) -> Self {
         match kind {
             RecordKind::AskTask => {
-                Self { terms: whole.terms().to_vec(), body: whole.finish(TERMS_BYTES) }
+                let terms = TermsBlock::read(whole.terms());
+                Self { terms, body: whole.finish(TERMS_BYTES) }
             }
-            _ => Self { terms: Vec::new(), body: whole.finish(0) },
+            _ => Self { terms: None, body: whole.finish(0) },
         }
     }
 }
@@ -157,7 +158,8 @@ impl Tasks {
             }
             Referred::Lying(lying) => {
                 let body = TaskBody::Lying(lying.clone());
-                return Ok(TermsAndBody { terms: payload.to_vec(), body });
+                // A result has none, and no bytes either.
+                return Ok(TermsAndBody { terms: TermsBlock::read(&payload.to_vec()), body });
             }
             Referred::Raw(bytes) if bytes.len() > self.settings.max_length => {
                 return Err(TOO_LONG);
@@ -174,12 +176,12 @@ impl Tasks {
     fn ask(
         &mut self,
         asked: Asked,
-        terms: Vec<u8>,
+        terms: Option<TermsBlock>,
         body: TaskBody,
         memory: &mut Memory,
         now: u64,
     ) -> Result<Option<TaskRefusal>, ProtocolViolation> {
-        let block = TermsBlock::read(&terms).ok_or(ProtocolViolation("a task without terms"))?;
+        let block = terms.ok_or(ProtocolViolation("a task without terms"))?;
         let terms = task_terms(&block);
         let charge = body.charge();
         let admitted = self

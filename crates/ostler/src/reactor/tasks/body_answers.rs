@@ -30,8 +30,6 @@ pub(super) struct BodyAnswers {
 struct OfReader {
     answers: HandedOut<Given>,
     bytes: usize,
-    /// What the reader has said last.
-    let_go: u64,
 }
 
 impl BodyAnswers {
@@ -72,7 +70,7 @@ impl ClientSide {
     ) -> Option<u64> {
         let reader = self.tasks.as_ref()?.body_answers.of.get(&lane)?;
         let count = destination.answers_let_go();
-        (count != reader.let_go).then_some(count)
+        (count != reader.answers.done()).then_some(count)
     }
 
     /// It has, and nothing that refers to them is unread.
@@ -87,7 +85,6 @@ impl ClientSide {
             reader.bytes -= answer.len();
             memory.release(charge);
         }
-        reader.let_go = count;
         Ok(())
     }
 }
