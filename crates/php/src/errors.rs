@@ -37,6 +37,12 @@ pub(crate) fn set(code: i64) {
     LAST.set(code);
 }
 
+/// A call is refused for this reason: it answers false.
+pub(crate) fn refuse(call: &mut Call<'_>, code: i64) -> Result<(), Thrown> {
+    set(code);
+    call.returns_bool(false)
+}
+
 /// The code of a send that was refused.
 pub(crate) fn of_send(error: &SendError) -> i64 {
     if error.is_full() {

@@ -36,8 +36,7 @@ pub(super) fn answer_info(
     number: i64,
 ) -> Result<(), Thrown> {
     let Some(info) = session(server, number).and_then(|session| describe(server, &session)) else {
-        errors::set(code::SESSION_NOT_EXIST);
-        return call.returns_bool(false);
+        return errors::refuse(call, code::SESSION_NOT_EXIST);
     };
     info.into(call.result());
     Ok(())

@@ -57,8 +57,7 @@ pub(super) fn add_command(call: &mut Call<'_>) -> Result<(), Thrown> {
     let is_name = (1..=NAME_BYTES_MAX).contains(&name.len());
     let is_wrong = processes & process::ALL == 0 || processes & process::REACTOR_THREAD != 0;
     if is_known || is_wrong || !is_name {
-        errors::set(code::INVALID_PARAMS);
-        return call.returns_bool(false);
+        return errors::refuse(call, code::INVALID_PARAMS);
     }
     let place = server.slot(slot::COMMANDS);
     let mut list = place.array().unwrap_or_default();
@@ -121,14 +120,16 @@ pub(super) fn command(call: &mut Call<'_>) -> Result<(), Thrown> {
         return call.returns_bool(false);
     };
     let found = server.commands.borrow().iter().position(|command| command.name == name);
-    let Some(at) = found else { return refused(call, code::INVALID_COMMAND) };
+    let Some(at) = found else { return errors::refuse(call, code::INVALID_COMMAND) };
     let answers = server.commands.borrow().get(at).map_or(0, |command| command.processes);
     let Some(to) = addressee(kind, id).filter(|_| answers & kind != 0) else {
-        return refused(call, code::NOT_SUPPORTED);
+        return errors::refuse(call, code::NOT_SUPPORTED);
     };
-    let Some(process) = server.process() else { return refused(call, code::WRONG_OPERATION) };
+    let Some(process) = server.process() else {
+        return errors::refuse(call, code::WRONG_OPERATION);
+    };
     let data = function::call("json_encode", vec![data.shallow_clone()]).ok_or(Thrown)?;
-    let Some(data) = data.zend_str() else { return refused(call, code::INVALID_PARAMS) };
+    let Some(data) = data.zend_str() else { return errors::refuse(call, code::INVALID_PARAMS) };
     let answer = match is_own(process, to) {
         true => Ok(run(server, at, data.as_bytes())),
         false => process.worker.call(to, &name, data.as_bytes()).wait(COMMAND_WAIT_MAX),
@@ -139,14 +140,12 @@ pub(super) fn command(call: &mut Call<'_>) -> Result<(), Thrown> {
     }
 }
 
-fn refused(call: &mut Call<'_>, code: i64) -> Result<(), Thrown> {
-    errors::set(code);
-    call.returns_bool(false)
-}
-
 fn failed(call: &mut Call<'_>, error: &CommandError) -> Result<(), Thrown> {
     warning(&error.to_string());
-    refused(call, if error.is_timed_out() { code::RESULT_TIMEOUT } else { code::INVALID_PARAMS })
+    errors::refuse(
+        call,
+        if error.is_timed_out() { code::RESULT_TIMEOUT } else { code::INVALID_PARAMS },
+    )
 }
 
 /// What a command has answered, as text or as what its text says.

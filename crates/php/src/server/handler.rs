@@ -16,7 +16,7 @@ use super::messages;
 use super::objects::Filled;
 use super::sessions::reactor_of;
 use super::state::Given;
-use super::state::{PortState, Process, ProcessKind, ServerState, slot};
+use super::state::{Process, ProcessKind, ServerState, slot};
 use super::tasks;
 use crate::process::signals;
 use crate::zend::value::{self, Array, OwnString};
@@ -45,15 +45,12 @@ impl PhpHandler {
         begin_process(state, worker, kind);
         commands::offer::<Self>(server, worker, kind);
         let count = state.ports.borrow().len();
-        let has_length = |(_, port): (_, &PortState)| port.length.borrow().is_some();
         let reactors = super::start::setting(state, "reactor_num").unwrap_or(0);
         Self {
             server,
             has_one_port: count == 1,
-            has_lengths: (0..count).filter_map(|number| state.port(number)).any(has_length),
-            is_encrypted: (0..count)
-                .filter_map(|number| state.port(number))
-                .any(|(_, port)| port.is_encrypted),
+            has_lengths: state.any_port(|port| port.length.borrow().is_some()),
+            is_encrypted: state.any_port(|port| port.is_encrypted),
             has_one_reactor: reactors == 1 && state.mode == super::state::Mode::Process,
         }
     }

@@ -80,10 +80,7 @@ fn with_session(
     let number = call.long()?;
     match session(server, number).filter(|session| session.info().is_some()) {
         Some(session) => answer(call, act(&session)),
-        None => {
-            errors::set(code::SESSION_NOT_EXIST);
-            call.returns_bool(false)
-        }
+        None => errors::refuse(call, code::SESSION_NOT_EXIST),
     }
 }
 
@@ -107,10 +104,7 @@ pub(super) fn protect(call: &mut Call<'_>) -> Result<(), Thrown> {
     let on = call.bool_or(true)?;
     match session(server, number).filter(|session| session.info().is_some()) {
         Some(session) => answer(call, session.protect(on)),
-        None => {
-            errors::set(code::SESSION_NOT_EXIST);
-            call.returns_bool(false)
-        }
+        None => errors::refuse(call, code::SESSION_NOT_EXIST),
     }
 }
 
@@ -130,10 +124,7 @@ pub(super) fn bind(call: &mut Call<'_>) -> Result<(), Thrown> {
         Some(session) if session.user().is_some() => call.returns_bool(false),
         Some(_) if stored == 0 => call.returns_bool(true),
         Some(session) => answer(call, session.bind(stored)),
-        None => {
-            errors::set(code::SESSION_NOT_EXIST);
-            call.returns_bool(false)
-        }
+        None => errors::refuse(call, code::SESSION_NOT_EXIST),
     }
 }
 
@@ -175,8 +166,7 @@ pub(super) fn client_list(call: &mut Call<'_>) -> Result<(), Thrown> {
     }
     let all = list(server, None);
     if start > 0 && all.binary_search(&start).is_err() {
-        errors::set(code::SESSION_NOT_EXIST);
-        return call.returns_bool(false);
+        return errors::refuse(call, code::SESSION_NOT_EXIST);
     }
     let count = usize::try_from(count).unwrap_or(0);
     let mut found: ZBox<ZendHashTable> = ZendHashTable::new();

@@ -36,13 +36,11 @@ pub(super) fn send(call: &mut Call<'_>) -> Result<(), Thrown> {
     let bytes = call.bytes()?.unwrap_or_default();
     if number <= 0 {
         warning(&format!("invalid fd[{number}]"));
-        errors::set(code::SESSION_INVALID_ID);
-        return call.returns_bool(false);
+        return errors::refuse(call, code::SESSION_INVALID_ID);
     }
     if bytes.is_empty() {
         warning("data to send is empty");
-        errors::set(code::NO_PAYLOAD);
-        return call.returns_bool(false);
+        return errors::refuse(call, code::NO_PAYLOAD);
     }
     match session(server, number) {
         Some(session) => {
@@ -70,8 +68,7 @@ pub(super) fn sendto(call: &mut Call<'_>) -> Result<(), Thrown> {
     let from = call.long_or(-1)?;
     if bytes.is_empty() {
         warning("data to send is empty");
-        errors::set(code::NO_PAYLOAD);
-        return call.returns_bool(false);
+        return errors::refuse(call, code::NO_PAYLOAD);
     }
     let Some(worker) = server.worker() else { return no_sessions(call) };
     let peer = if host.starts_with('/') {
@@ -118,12 +115,10 @@ pub(super) fn close(call: &mut Call<'_>) -> Result<(), Thrown> {
     let number = call.long()?;
     let reset = call.bool_or(false)?;
     let Some(session) = session(server, number) else {
-        errors::set(code::SESSION_NOT_EXIST);
-        return call.returns_bool(false);
+        return errors::refuse(call, code::SESSION_NOT_EXIST);
     };
     if server.closing.get() == session.id() {
-        errors::set(code::SESSION_CLOSING);
-        return call.returns_bool(false);
+        return errors::refuse(call, code::SESSION_CLOSING);
     }
     let result = if reset { session.reset() } else { session.close() };
     answer(call, result)

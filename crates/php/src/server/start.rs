@@ -151,8 +151,7 @@ fn add_ports(
 ) -> Result<ServerBuilder, String> {
     let count = server.ports.borrow().len();
     let settings = server.slot(slot::SETTING).array().unwrap_or_default();
-    let is_encrypted = |number| server.port(number).is_some_and(|(_, port)| port.is_encrypted);
-    let is_any_encrypted = (0..count).any(is_encrypted);
+    let is_any_encrypted = server.any_port(|port| port.is_encrypted);
     for number in 0..count {
         let Some((object, port)) = server.port(number) else { continue };
         let own_settings = own_settings(object, port).filter(|_| number > 0);

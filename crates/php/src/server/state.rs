@@ -301,6 +301,12 @@ impl ServerState {
         Some((object, unsafe { object::get::<PortState>(object) }?))
     }
 
+    /// Whether this is so of any port.
+    pub(crate) fn any_port(&self, is_so: impl Fn(&PortState) -> bool) -> bool {
+        let count = self.ports.borrow().len();
+        (0..count).filter_map(|number| self.port(number)).any(|(_, port)| is_so(port))
+    }
+
     /// The port that has a callback for an event of the port of this number: itself, or the
     /// primary one.
     fn callee(&self, number: usize, event: PortEvent) -> Option<(&Callable, Slot)> {
