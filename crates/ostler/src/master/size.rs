@@ -93,8 +93,10 @@ impl Master {
     /// reactor knows of its own only.
     pub(super) fn clients_wait(&mut self) {
         if !self.shutdown.has_begun() {
-            self.size.clients_wait = true;
-            self.send(&ToManager::HowManyAreBusy, Vec::new());
+            // Several reactors may say so before there is an answer.
+            if !std::mem::replace(&mut self.size.clients_wait, true) {
+                self.send(&ToManager::HowManyAreBusy, Vec::new());
+            }
         }
     }
 
@@ -136,6 +138,8 @@ impl Master {
 
     /// A new manager begins with the number that was there at the start.
     pub(super) fn tell_size(&mut self) {
+        // It was not asked anything yet.
+        self.size.clients_wait = false;
         let wanted = self.size.count.wanted();
         if wanted != self.options.workers {
             self.send(&ToManager::Resize(wanted), Vec::new());
