@@ -139,8 +139,7 @@ impl Peer {
 
     /// Ostler's instrument with one worker and one task worker, and this handler.
     pub fn ostler_tasks(name: &str, instrument: &Path, handler: &str) -> Self {
-        let settings = ["listen=127.0.0.1:0", "workers=1", "reactors=1", "task_workers=1"];
-        Self::instrument(name, instrument, &settings, handler)
+        Self::with_task_worker(name, instrument, &[], handler)
     }
 
     /// The same with tasks that outlive the server, in a file beside another one.
@@ -148,9 +147,13 @@ impl Peer {
         let path = beside.with_file_name(format!("tasks-{sync}"));
         let journal = format!("task_journal={}", path.display());
         let sync_setting = format!("task_journal_sync={sync}");
+        let settings = [journal.as_str(), &sync_setting];
+        Self::with_task_worker(&format!("ostler-kept-{sync}"), instrument, &settings, "task")
+    }
+
+    fn with_task_worker(name: &str, instrument: &Path, more: &[&str], handler: &str) -> Self {
         let shape = ["listen=127.0.0.1:0", "workers=1", "reactors=1", "task_workers=1"];
-        let settings = [&shape[..], &[&journal, &sync_setting]].concat();
-        Self::instrument(&format!("ostler-kept-{sync}"), instrument, &settings, "task")
+        Self::instrument(name, instrument, &[&shape[..], more].concat(), handler)
     }
 
     /// Ostler's instrument with four workers; one call of each handler in a hundred takes 50 ms.

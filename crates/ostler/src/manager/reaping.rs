@@ -118,8 +118,7 @@ impl Driver<'_> {
                 && !self.diagnosis.is_helper(*pid)
         });
         for pid in left_behind {
-            // It may have ended by itself; its number is its own until it is reaped.
-            let killed = PidFd::open(pid).and_then(|orphan| orphan.kill());
+            let killed = orphans::kill(pid);
             tracing::debug!(%pid, ?killed, "an orphan is ended");
         }
     }

@@ -12,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::manager::end_all;
 use crate::options::KillOrphans;
 use crate::sys::orphans;
-use crate::sys::pidfd::PidFd;
 use crate::sys::process::ProcessId;
 
 /// Who is whose.
@@ -63,8 +62,7 @@ impl Orphans {
         self.sort(orphans::children().unwrap_or_default(), managers, left_by_ours);
         if self.ends_adopted {
             for pid in &self.adopted {
-                // It may have ended by itself; its number is its own until it is reaped.
-                let _ = PidFd::open(*pid).and_then(|adopted| adopted.kill());
+                let _ = orphans::kill(*pid);
             }
         }
     }

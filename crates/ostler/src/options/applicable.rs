@@ -128,13 +128,12 @@ impl Needs {
 
 /// What a port says itself, or what is said for all, and no port can use.
 pub(super) fn without_effect(ports: &PerPort<PortPlan<'_>>) -> Vec<Contradiction> {
-    let rows = table::rows().iter().filter(|info| info.is_of_port());
     let mut found = Vec::new();
-    for info in rows.filter(|info| needs(info.name) != Needs::Nothing) {
+    for info in table::rows().iter().filter(|info| info.is_of_port()) {
         let needs = needs(info.name);
         let is_idle =
-            |port: &&PortPlan<'_>| asks(info, port.options) && !needs.are_met_by(port.options);
-        let own = ports.iter().filter(is_idle).filter(|port| port.has_own(info.name));
+            |port: &&PortPlan<'_>| !needs.are_met_by(port.options) && asks(info, port.options);
+        let own = ports.iter().filter(|port| port.has_own(info.name)).filter(is_idle);
         found.extend(own.map(|port| told(info, needs, port)));
         let mut common = ports.iter().filter(|port| !port.has_own(info.name)).peekable();
         if let Some(first) = common.peek().copied()

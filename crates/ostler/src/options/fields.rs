@@ -155,8 +155,9 @@ pub struct Options {
     pub(crate) drain_timeout_ms: u64,
     /// How long a shutdown may flush and end.
     pub(crate) shutdown_timeout_ms: u64,
-    /// How long sessions are served after a new master has taken over; 0 = until they end.
+    /// What becomes of sessions when a new master takes over.
     pub(crate) succession_sessions: super::SuccessionSessions,
+    /// How long sessions are served after that; 0 = until they end.
     pub(crate) succession_timeout_ms: u64,
     /// How long a worker may take to become ready.
     pub(crate) boot_timeout_ms: u64,

@@ -8,7 +8,6 @@ use ostler_core::supervisor::Exit;
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions};
 
-#[cfg(test)]
 use super::pidfd::PidFd;
 use super::process::{ProcessId, current};
 
@@ -42,6 +41,12 @@ pub(crate) fn reap(pid: ProcessId) -> bool {
         Ok(status) => status.is_some(),
         Err(error) => error == Errno::CHILD,
     }
+}
+
+/// Kills one of our children. It may have ended by itself; its number is its own until it is
+/// reaped.
+pub(crate) fn kill(pid: ProcessId) -> io::Result<()> {
+    PidFd::open(pid).and_then(|child| child.kill())
 }
 
 /// Reaps one child that has ended, whoever it is.

@@ -269,9 +269,10 @@ impl Lateness {
         if !is_overdue || running.is_none_or(|running| running.turn != seen.turn) {
             return Some(Measure::Announce(key, 0));
         }
-        let words = match self.of_tasks.hard / NANOS_PER_MILLI {
-            after if is_task(seen) => format!("deadline of {after} ms of tasks passed"),
-            _ => words(&self.deadlines, &self.port_names, seen),
+        let words = if is_task(seen) {
+            format!("deadline of {} ms of tasks passed", self.of_tasks.hard / NANOS_PER_MILLI)
+        } else {
+            words(&self.deadlines, &self.port_names, seen)
         };
         watch.stage = Stage::Killed(Verdict { words, stack });
         Some(Measure::Kill(key, KillCause::RequestDeadline))
