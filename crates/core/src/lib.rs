@@ -40,6 +40,7 @@ pub mod session_rate;
 pub mod settling;
 pub mod shutdown;
 pub mod slow_request;
+pub mod statistics;
 pub mod succession;
 pub mod supervisor;
 pub mod task_journal;

@@ -1,0 +1,3 @@
+//! What a server tells about itself while it runs.
+
+pub mod histogram;
