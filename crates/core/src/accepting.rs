@@ -19,7 +19,7 @@ pub struct AcceptCounts {
 
 impl AcceptCounts {
     /// Calls `visit` with each counter, always in the same order.
-    pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
+    pub fn visit(&mut self, visit: &mut (impl FnMut(&mut u64) + ?Sized)) {
         let Self { refused_no_descriptor, refused_address_full, .. } = self;
         [refused_no_descriptor, refused_address_full].into_iter().for_each(&mut *visit);
         let Self { refused_connection_rate, refused_address_deaths, accept_rests, .. } = self;

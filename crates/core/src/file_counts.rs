@@ -20,7 +20,7 @@ pub struct FileCounts {
 
 impl FileCounts {
     /// Calls `visit` with each counter, always in the same order.
-    pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
+    pub fn visit(&mut self, visit: &mut (impl FnMut(&mut u64) + ?Sized)) {
         let Self { taken, sent, failed, refused, disk_waits } = self;
         [taken, sent, failed, refused, disk_waits].into_iter().for_each(visit);
     }

@@ -31,7 +31,7 @@ pub struct HandshakeCounts {
 
 impl HandshakeCounts {
     /// Calls `visit` with each counter, always in the same order.
-    pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
+    pub fn visit(&mut self, visit: &mut (impl FnMut(&mut u64) + ?Sized)) {
         let Self { begun, done, resumed, failed, timed_out, crowded_out, ended } = self;
         let all = [begun, done, resumed, failed, timed_out, crowded_out, ended];
         all.into_iter().for_each(visit);

@@ -71,6 +71,9 @@ struct Messages;
 #[doc = include_str!("../../../docs/guide/shared-state.md")]
 struct SharedState;
 
+#[doc = include_str!("../../../docs/guide/statistics.md")]
+struct Statistics;
+
 #[doc = include_str!("../../../docs/guide/testing.md")]
 struct Testing;
 

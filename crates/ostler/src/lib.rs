@@ -94,6 +94,7 @@ pub mod stack {
     pub use crate::sys::late_hook::{LateHook, set_late_hook};
 }
 mod stacks;
+mod statistics;
 mod sys;
 pub mod test;
 #[cfg(feature = "tls")]
@@ -128,6 +129,10 @@ pub use api::server::Server;
 pub use api::server_events::ServerEvents;
 pub use api::session::Session;
 pub use api::session_info::SessionInfo;
+pub use api::statistics::{
+    ConnectionStatistics, DatagramStatistics, MessageStatistics, PackageStatistics,
+    ServerStatistics, Statistics, TaskStatistics, TrafficStatistics,
+};
 pub use api::task::Task;
 pub use api::task_error::TaskError;
 pub use api::task_request::TaskRequest;

@@ -4,58 +4,7 @@
 //! It lives as long as the master. Later slots of it (scoreboard, counters) are appended;
 //! [`crate::layout::PROTOCOL`] changes with them.
 
-use crate::sync::AtomicU64;
-
-/// A reactor's sleep epoch, alone on its cache line.
-#[repr(C, align(64))]
-#[derive(Debug)]
-pub struct SleepWord {
-    /// Odd while the reactor sleeps.
-    pub epoch: AtomicU64,
-}
-
-/// The first line of the board.
-#[repr(C, align(64))]
-#[derive(Debug)]
-pub struct BoardHead {
-    /// [`crate::layout::BOARD_MAGIC`].
-    pub magic: AtomicU64,
-    /// [`crate::layout::PROTOCOL`].
-    pub protocol: AtomicU64,
-    /// Number of reactors.
-    pub reactors: AtomicU64,
-    /// Entries of the session table, a power of two.
-    pub sessions: AtomicU64,
-    /// 1 while the memory budget is tight.
-    pub pressure: AtomicU64,
-    /// Bytes of a session's state at most.
-    pub state_bytes: AtomicU64,
-    /// 1 while nearly as many files wait to be sent as may.
-    pub files_full: AtomicU64,
-    /// Bytes of each reactor's body area.
-    pub body_area: AtomicU64,
-}
-
-/// The counter of session ids, alone on its cache line; see [`crate::session_ids`].
-#[repr(C, align(64))]
-#[derive(Debug)]
-pub struct NewestSession {
-    /// The id that was issued last.
-    pub id: AtomicU64,
-}
-
-/// How many groups the board has room for, and the key of their tags; see [`crate::group_index`].
-#[repr(C, align(64))]
-#[derive(Debug)]
-pub struct GroupsHead {
-    /// Most groups of a reactor.
-    pub groups: AtomicU64,
-    /// Most groups of a session.
-    pub of_session: AtomicU64,
-    /// The key.
-    pub key: [AtomicU64; 2],
-}
-
+pub use crate::board_heads::{BoardHead, GroupsHead, NewestSession, SleepWord};
 #[cfg(not(loom))]
 pub use crate::board_sizes::{BODY_AREA_MAX, BoardSizes};
 #[cfg(not(loom))]
@@ -64,6 +13,7 @@ pub use file::{Board, BoardError};
 #[cfg(not(loom))]
 mod file {
     use super::{BoardHead, GroupsHead, NewestSession, SleepWord};
+    use crate::account::Account;
     use crate::board_sizes::{BoardSizes, SESSIONS_AT, WORD_PLACES};
     use crate::body_area::BodyArea;
     use crate::group_index::{GroupIndex, GroupSizes};
@@ -414,6 +364,28 @@ mod file {
             GroupIndex::new(words, key, sizes, self.sizes.sessions)
         }
 
+        /// The books of a reactor, which that writes.
+        #[must_use]
+        pub fn reactor_account(&self, reactor: usize) -> Option<Account<'_>> {
+            if reactor < self.sizes.reactors { self.account(reactor) } else { None }
+        }
+
+        /// What the master's main thread writes of the life of the server.
+        #[must_use]
+        pub fn server_account(&self) -> Option<Account<'_>> {
+            self.account(self.sizes.reactors)
+        }
+
+        /// What the master's main thread writes of what concerns no reactor's books.
+        #[must_use]
+        pub fn rest_account(&self) -> Option<Account<'_>> {
+            self.account(self.sizes.reactors.checked_add(1)?)
+        }
+
+        fn account(&self, number: usize) -> Option<Account<'_>> {
+            Account::of_page(&self.mapping, self.sizes.account_at(number)?)
+        }
+
         /// The entry of a session in the table.
         #[must_use]
         pub const fn entry_number(&self, session: u64) -> u64 {
@@ -449,6 +421,7 @@ mod file {
     #[cfg(test)]
     mod tests {
         use super::*;
+        use crate::account::ACCOUNT_WORDS_MAX;
         use std::net::SocketAddr;
 
         #[test]
@@ -486,6 +459,31 @@ mod file {
             assert!(worker.session(9 + 64).is_none(), "same entry, other id");
             assert_eq!((worker.home(9 + 64), worker.home(0)), (None, None));
             assert!(Mapping::new(&fd, 4096, true).is_err(), "sealed against writable maps");
+        }
+
+        #[test]
+        fn each_account_has_a_place_of_its_own() {
+            let body_area = 1 << 16;
+            let sizes =
+                BoardSizes { reactors: 3, sessions: 64, body_area, ..BoardSizes::default() };
+            let (master, fd) = Board::create(sizes).unwrap();
+            let worker = Board::open(&fd).unwrap();
+            let of = |board: &Board, number| match number {
+                0..3 => board.reactor_account(number).unwrap().read_words(),
+                3 => board.server_account().unwrap().read_words(),
+                _ => board.rest_account().unwrap().read_words(),
+            };
+            for number in 0..3 {
+                let words = [number as u64 + 1; ACCOUNT_WORDS_MAX];
+                master.reactor_account(number).unwrap().write(&words);
+            }
+            master.server_account().unwrap().write(&[4; ACCOUNT_WORDS_MAX]);
+            master.rest_account().unwrap().write(&[5; ACCOUNT_WORDS_MAX]);
+            let _area = master.take_body_area(0).unwrap();
+            for number in 0..5 {
+                assert_eq!(of(&worker, number), [number as u64 + 1; ACCOUNT_WORDS_MAX]);
+            }
+            assert!(worker.reactor_account(3).is_none());
         }
 
         #[test]

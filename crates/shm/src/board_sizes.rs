@@ -53,11 +53,21 @@ impl BoardSizes {
     /// board. `None` when that is no number of bytes, or the sizes are impossible.
     pub(crate) fn body_area_at(&self, reactor: usize) -> Option<u64> {
         let areas = self.body_area.checked_mul(reactor as u64)?;
+        let at = self.account_at(self.accounts())?.checked_add(areas)?;
+        self.are_possible().then_some(at)
+    }
+
+    /// How many accounts there are: one for each reactor, and the master's two.
+    pub(crate) const fn accounts(&self) -> usize {
+        self.reactors.saturating_add(2)
+    }
+
+    /// Where an account lies: behind the words about groups, on a page of its own.
+    pub(crate) fn account_at(&self, number: usize) -> Option<u64> {
         let words = self.groups.words(self.sessions, self.reactors)?;
         let groups = words.checked_mul(size_of::<u64>() as u64)?;
-        let end = self.groups_at()?.checked_add(groups)?;
-        let at = end.checked_next_multiple_of(PAGE)?.checked_add(areas)?;
-        self.are_possible().then_some(at)
+        let first = self.groups_at()?.checked_add(groups)?.checked_next_multiple_of(PAGE)?;
+        first.checked_add(PAGE.checked_mul(number as u64)?)
     }
 
     /// Where the words about groups begin: behind the session table, on a page of their own.

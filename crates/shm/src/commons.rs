@@ -3,15 +3,12 @@
 //! process with its open connections and its books, and what is known of clients' addresses. (The
 //! last also where the master alone serves clients, with a seat for each reactor.)
 //!
-//! A seat is written by the process that has it, and read by the master, also when that process is
-//! dead: its books lie there twice, and one word says which copy counts, so that a death at any
-//! instruction leaves a complete one. What a process writes is not trusted: it can make its numbers
-//! wrong, and nothing else.
+//! A seat is written by the process that has it, and read by anybody, also when that process is
+//! dead: its books are an [`Account`](crate::account::Account). What a process writes is not
+//! trusted: it can make its numbers wrong, and nothing else.
 
 use crate::sync::AtomicU64;
 
-/// Words of one copy of the books.
-pub const BOOK_WORDS_MAX: usize = 250;
 /// The most seats: three for each of the most workers that the options allow, and a few.
 pub const SEATS_MAX: usize = 4_096;
 
@@ -76,9 +73,8 @@ pub use file::{Commons, Seat};
 
 #[cfg(not(loom))]
 mod file {
-    use super::{
-        AddressRoom, AtomicU64, BOOK_WORDS_MAX, CommonsHead, RELAYS, Relay, SEATS_MAX, SeatHead,
-    };
+    use super::{AddressRoom, AtomicU64, CommonsHead, RELAYS, Relay, SEATS_MAX, SeatHead};
+    use crate::account::{Account, COPIES_WORDS};
     use crate::addresses::{AddressCounts, AddressRates, PLACE_WORDS};
     use crate::board::NewestSession;
     use crate::layout::{COMMONS_MAGIC, PAGE, PROTOCOL};
@@ -91,7 +87,9 @@ mod file {
     const PLACES_MAX: usize = 1 << 24;
     const PLACE_LEN: u64 = (PLACE_WORDS * size_of::<AtomicU64>()) as u64;
     const NEWEST_AT: u64 = size_of::<CommonsHead>() as u64;
-    const _: () = assert!(size_of::<SeatHead>() + 2 * BOOK_WORDS_MAX * 8 <= PAGE as usize);
+    /// How many accounts the master has.
+    const ACCOUNTS: u64 = 2;
+    const _: () = assert!(size_of::<SeatHead>() + COPIES_WORDS * 8 <= PAGE as usize);
 
     /// A writable mapping of the file.
     #[derive(Debug)]
@@ -101,8 +99,14 @@ mod file {
         addresses: AddressRoom,
     }
 
+    /// Where the accounts of the master lie: behind the seats, each on a page.
+    const fn account_at(seats: usize, number: u64) -> u64 {
+        PAGE * (1 + seats as u64 + number)
+    }
+
+    /// Where seats and accounts end.
     const fn seats_end(seats: usize) -> u64 {
-        PAGE * (1 + seats as u64)
+        account_at(seats, ACCOUNTS)
     }
 
     const fn len_for(seats: usize, addresses: &AddressRoom) -> u64 {
@@ -218,7 +222,19 @@ mod file {
             let at = PAGE * (1 + number as u64);
             let head = self.mapping.words::<SeatHead>(at)?;
             let copies_at = at + size_of::<SeatHead>() as u64;
-            Some(Seat { head, copies: self.mapping.word_slice(copies_at, 2 * BOOK_WORDS_MAX)? })
+            Some(Seat { head, copies: self.mapping.word_slice(copies_at, COPIES_WORDS)? })
+        }
+
+        /// What the master writes of the life of the server.
+        #[must_use]
+        pub fn server_account(&self) -> Option<Account<'_>> {
+            Account::of_page(&self.mapping, account_at(self.seats, 0))
+        }
+
+        /// What the master writes of processes that are gone.
+        #[must_use]
+        pub fn rest_account(&self) -> Option<Account<'_>> {
+            Account::of_page(&self.mapping, account_at(self.seats, 1))
         }
 
         /// Open connections of all processes but that of one seat.
@@ -238,7 +254,7 @@ mod file {
         copies: &'a [AtomicU64],
     }
 
-    impl Seat<'_> {
+    impl<'a> Seat<'a> {
         /// Open connections of its process.
         #[must_use]
         pub fn open(&self) -> u64 {
@@ -264,60 +280,37 @@ mod file {
             self.head.relays.each_ref().map(|count| count.load(Ordering::Relaxed))
         }
 
-        /// Process: writes its books, at most [`BOOK_WORDS_MAX`] words, into the copy that does not
-        /// count, and lets that count.
-        pub fn write_books(&self, words: &[u64]) {
-            let next = self.head.turn.load(Ordering::Relaxed).wrapping_add(1);
-            for (place, word) in self.copy(next).iter().zip(words) {
-                place.store(*word, Ordering::Relaxed);
-            }
-            self.head.turn.store(next, Ordering::Release);
-        }
-
-        /// Master: the books as they were written last. Complete if their process is dead or does
-        /// not write meanwhile.
-        pub fn read_books(&self, words: &mut [u64]) {
-            let turn = self.head.turn.load(Ordering::Acquire);
-            for (word, place) in words.iter_mut().zip(self.copy(turn)) {
-                *word = place.load(Ordering::Relaxed);
-            }
+        /// The books of its process.
+        #[must_use]
+        pub const fn books(&self) -> Account<'a> {
+            Account::new(&self.head.turn, self.copies)
         }
 
         /// Master: the seat is for another process.
         pub fn clear(&self) {
             self.head.open.store(0, Ordering::Relaxed);
             self.head.relays.iter().for_each(|count| count.store(0, Ordering::Relaxed));
-            self.copies.iter().for_each(|word| word.store(0, Ordering::Relaxed));
-        }
-
-        fn copy(&self, turn: u64) -> &[AtomicU64] {
-            let (first, second) = self.copies.split_at(self.copies.len() / 2);
-            if turn & 1 == 0 { first } else { second }
+            self.books().clear();
         }
     }
 
     #[cfg(test)]
     mod tests {
         use super::*;
+        use crate::account::ACCOUNT_WORDS_MAX;
 
         #[test]
-        fn the_master_reads_the_books_that_were_written_completely() {
+        fn a_seat_that_is_cleared_is_empty() {
             let (master, fd) = Commons::create(3, AddressRoom::default()).unwrap();
             let process = Commons::open(&fd).unwrap();
             let seat = process.seat(2).unwrap();
             let read = || {
                 let mut words = [0; 2];
-                master.seat(2).unwrap().read_books(&mut words);
+                assert!(master.seat(2).unwrap().books().read(&mut words));
                 words
             };
-            assert_eq!(read(), [0, 0]);
-            seat.write_books(&[1, 2]);
+            seat.books().write(&[1, 2]);
             assert_eq!(read(), [1, 2]);
-            // A death in the middle of the next writing.
-            seat.copy(0)[0].store(7, Ordering::Relaxed);
-            assert_eq!(read(), [1, 2]);
-            seat.write_books(&[3, 4]);
-            assert_eq!(read(), [3, 4]);
             seat.count(Relay::Sent);
             (0..2).for_each(|_| seat.count(Relay::Taken));
             assert_eq!(master.seat(2).unwrap().relays(), [1, 2, 0]);
@@ -347,7 +340,7 @@ mod file {
             master.address_counts().clear(1);
             assert!(master.address_counts().take(0, 9, 1));
             // No other words.
-            process.seat(1).unwrap().write_books(&[u64::MAX; BOOK_WORDS_MAX]);
+            process.seat(1).unwrap().books().write(&[u64::MAX; ACCOUNT_WORDS_MAX]);
             assert!(master.address_rates().change(9, 1, |word| Some(word + 5)));
             assert_eq!(process.address_rates().word(9), 5);
             assert_eq!(master.address_counts().open(9), 1);

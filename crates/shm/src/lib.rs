@@ -14,10 +14,12 @@
 //! The algorithms are generic over [`sync`] (real atomics or loom's) and over [`ring::RingBytes`]
 //! (mapped memory or a model's cells), so the code that is model-checked is the code that runs.
 
+pub mod account;
 pub mod addresses;
 pub mod answers;
 pub mod black_box;
 pub mod board;
+mod board_heads;
 #[cfg(not(loom))]
 mod board_sizes;
 #[cfg(not(loom))]

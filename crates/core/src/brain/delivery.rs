@@ -29,6 +29,7 @@ impl Brain {
             Content::Closed => (DeliveryKind::Closed, 0, 0, true),
             Content::Returned(r) => (r.kind, r.attempt, r.deaths_while_waiting, false),
         };
+        self.books.delivery_given();
         match kind {
             DeliveryKind::Package if fresh => self.books.package_received(),
             DeliveryKind::Package => self.books.package_given_again(),

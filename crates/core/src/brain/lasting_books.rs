@@ -6,7 +6,7 @@ use super::close_reason::CloseReason;
 impl Books {
     /// Calls `visit` with each counter, always in the same order: for books that are written to and
     /// read from memory that outlives their process.
-    pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
+    pub fn visit(&mut self, visit: &mut (impl FnMut(&mut u64) + ?Sized)) {
         // No `..` here and below: who adds a counter is told by the compiler.
         let Self {
             accepted,
@@ -41,6 +41,8 @@ impl Books {
             groups,
             tasks,
             messages,
+            given,
+            traffic,
         } = self;
         let sessions = [accepted, open, received, finished, in_hand, recalled, refused];
         let dropped = [dropped_worker_died, dropped_session_gone, redelivered, recalls];
@@ -48,7 +50,7 @@ impl Books {
         let refusals = [refused_queue_full, refused_queue_wait, held_back, refused_package_rate];
         let single = sessions.into_iter().chain(dropped).chain(others).chain(refusals);
         let between_masters = [taken_over, handed_over];
-        let single = single.chain(between_masters);
+        let single = single.chain(between_masters).chain([given]);
         let by_reason = closed.iter_mut().chain(closed_by).chain(input_dropped_bytes);
         single.chain(by_reason).for_each(&mut *visit);
         datagrams.visit(visit);
@@ -59,6 +61,7 @@ impl Books {
         groups.visit(visit);
         tasks.visit(visit);
         messages.visit(visit);
+        traffic.visit(visit);
     }
 
     /// The process whose books these are is dead: its connections have ended with it, and what its
@@ -75,6 +78,7 @@ impl Books {
         }
         self.datagrams.end_with_process();
         self.groups.end_with_process();
+        self.traffic.end_with_process();
         self.handshakes.ended += self.handshakes.open();
         self.proxy_headers.ended += self.proxy_headers.open();
     }

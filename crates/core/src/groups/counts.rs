@@ -29,7 +29,7 @@ pub struct GroupCounts {
 
 impl GroupCounts {
     /// Calls `visit` with each counter, always in the same order.
-    pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
+    pub fn visit(&mut self, visit: &mut (impl FnMut(&mut u64) + ?Sized)) {
         let Self { joined, left, ended, members, refused, messages, .. } = self;
         [joined, left, ended, members, refused, messages].into_iter().for_each(&mut *visit);
         let Self { addressed, delivered, skipped, closed, gone, .. } = self;
@@ -58,13 +58,5 @@ impl GroupCounts {
         self.members = 0;
         let reached = self.delivered + self.skipped + self.closed + self.gone;
         self.gone += self.addressed.saturating_sub(reached);
-    }
-
-    /// Whether `joined = members + left + ended`, and
-    /// `addressed = delivered + skipped + closed + gone`.
-    #[must_use]
-    pub const fn balance(&self) -> bool {
-        self.joined == self.members + self.left + self.ended
-            && self.addressed == self.delivered + self.skipped + self.closed + self.gone
     }
 }

@@ -28,7 +28,7 @@ impl MessageCounts {
     }
 
     /// Calls `visit` with each counter, always in the same order.
-    pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
+    pub fn visit(&mut self, visit: &mut (impl FnMut(&mut u64) + ?Sized)) {
         let Self { sent, delivered, ended, left, refused_not_running, refused_full, unheard } =
             self;
         [sent, delivered, ended, left].into_iter().for_each(&mut *visit);

@@ -25,7 +25,7 @@ pub struct HeaderCounts {
 
 impl HeaderCounts {
     /// Calls `visit` with each counter, always in the same order.
-    pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
+    pub fn visit(&mut self, visit: &mut (impl FnMut(&mut u64) + ?Sized)) {
         let Self { awaited, read, untrusted, bad, left, timed_out, crowded_out, ended } = self;
         let single = [awaited, read, untrusted, left, timed_out, crowded_out, ended];
         single.into_iter().chain(bad).for_each(visit);

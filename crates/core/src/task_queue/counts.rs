@@ -36,7 +36,7 @@ impl TaskCounts {
     }
 
     /// Calls `visit` with each counter, always in the same order.
-    pub fn visit(&mut self, visit: &mut impl FnMut(&mut u64)) {
+    pub fn visit(&mut self, visit: &mut (impl FnMut(&mut u64) + ?Sized)) {
         let Self { asked, refused, finished, failed, dropped, .. } = self;
         [asked, refused, finished, failed, dropped].into_iter().for_each(&mut *visit);
         let Self { left, redelivered, results, unheard, unkept, restored, .. } = self;

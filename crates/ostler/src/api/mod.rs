@@ -33,6 +33,7 @@ pub(crate) mod server_events;
 pub(crate) mod session;
 pub(crate) mod session_info;
 pub(crate) mod setters;
+pub(crate) mod statistics;
 pub(crate) mod task;
 pub(crate) mod task_error;
 pub(crate) mod task_request;

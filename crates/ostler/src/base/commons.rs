@@ -4,7 +4,9 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use ostler_core::brain::Books;
-use ostler_shm::commons::{BOOK_WORDS_MAX, Commons, Relay};
+use ostler_shm::commons::{Commons, Relay};
+
+use crate::statistics;
 
 /// The commons, and which seat there is this process's.
 #[derive(Clone, Debug)]
@@ -62,15 +64,8 @@ impl SeatOf {
 
     /// Writes the books, so that they outlive this process.
     pub(super) fn write_books(&self, books: &Books) {
-        let (mut words, mut used) = ([0; BOOK_WORDS_MAX], 0);
-        books.clone().visit(&mut |count| {
-            if let Some(word) = words.get_mut(used) {
-                *word = *count;
-            }
-            used += 1;
-        });
-        if let (Some(seat), Some(words)) = (self.commons.seat(self.number), words.get(..used)) {
-            seat.write_books(words);
+        if let Some(seat) = self.commons.seat(self.number) {
+            statistics::write_books(seat.books(), books);
         }
     }
 }
@@ -81,18 +76,14 @@ const COUNT_MAX: u64 = 1 << 48;
 
 /// The books of the process that has, or had, a seat.
 pub(crate) fn read_books(commons: &Commons, seat: usize) -> Books {
-    let (mut words, mut books) = ([0; BOOK_WORDS_MAX], Books::default());
-    if let Some(seat) = commons.seat(seat) {
-        seat.read_books(&mut words);
-    }
-    let mut words = words.iter();
-    books.visit(&mut |count| *count = words.next().map_or(0, |word| (*word).min(COUNT_MAX)));
-    books
+    let seat = commons.seat(seat);
+    seat.map_or_else(Books::default, |seat| statistics::read_account(seat.books(), COUNT_MAX))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ostler_shm::account::ACCOUNT_WORDS_MAX;
 
     #[test]
     fn books_come_back_as_they_were_written() {
@@ -102,7 +93,7 @@ mod tests {
             *count = next.next().unwrap();
             counters += 1;
         });
-        assert!(counters <= BOOK_WORDS_MAX, "{counters} counters: the seats are too small");
+        assert!(counters <= ACCOUNT_WORDS_MAX, "{counters} counters: the seats are too small");
         SeatOf::open(&fd, 1).unwrap().write_books(&books);
         assert_eq!(read_books(&commons, 1), books);
         assert_eq!(read_books(&commons, 0), Books::default());
@@ -111,7 +102,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_not_believed() {
         let (commons, _fd) = Commons::create(1, Default::default()).unwrap();
-        commons.seat(0).unwrap().write_books(&[u64::MAX; BOOK_WORDS_MAX]);
+        commons.seat(0).unwrap().books().write(&[u64::MAX; ACCOUNT_WORDS_MAX]);
         let mut all = Books::default();
         (0..9).for_each(|_| all.add(&read_books(&commons, 0)));
         assert_eq!(all.accepted, 9 * COUNT_MAX);

@@ -140,6 +140,8 @@ fn open(
         seat: Some(seat.clone()),
         encryption: encryption.clone(),
     })?;
+    // There is no other yet.
+    let _ = local.context.commons.set(seat.clone());
     let listening = ListeningPorts::of_process(ports, options, mine.listeners)?;
     let reads = mine.key.kind.serves_sessions().then_some(mine.key.slot);
     listening.hand_over_datagrams(&local.mailbox, reads, options.workers)?;

@@ -59,6 +59,7 @@ pub(super) fn run(mut reactor: Reactor, accepting: Accepting) {
         more = reactor.end_turn();
         if let Some(accepting) = &mut accepting {
             accepting.resume_when_freed(&reactor);
+            reactor.note_accepting(accepting.counts());
         }
     }
     end(&reactor, accepting);

@@ -14,6 +14,9 @@ pub(super) fn some(count: u64) -> Option<u64> {
 
 /// Everything that became of connections and packages.
 pub(super) fn log_books(books: &Books) {
+    if let Err(imbalance) = books.check() {
+        tracing::error!(%imbalance, "the books do not balance");
+    }
     log_lesser_books(books);
     let closed = |reason: CloseReason| books.closed.get(reason as usize).copied().unwrap_or(0);
     tracing::info!(

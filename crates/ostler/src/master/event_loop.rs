@@ -14,6 +14,8 @@ use super::accepting::Accepting;
 use super::base::{Base, SeatToken};
 use super::certificate_watch::CertificateWatch;
 use super::companion::Companion;
+use super::figures::MasterFigures;
+use super::listening;
 use super::managers::Managers;
 use super::orphans::Orphans;
 use super::pid_file::PidFile;
@@ -24,11 +26,10 @@ use super::retired::Retired;
 use super::service::Service;
 use super::size::Size;
 use super::succession::{Predecessor, Succeeding};
-use super::{lanes, listening};
 use crate::api::port::Ports;
 use crate::control::{Asker, Received, ShortText, ToManager, ToMaster, ToProcess};
 use crate::encryption::Encryption;
-use crate::error::{Error, Result, memory_advice};
+use crate::error::{Error, Result};
 use crate::log::SignalNotes;
 use crate::options::Options;
 use crate::reactor::mailbox::{FromReactor, Mailbox, Reports, ToReactor};
@@ -97,6 +98,8 @@ pub(super) struct Master {
     pub(super) predecessor: Option<Predecessor>,
     /// Those that take the place of this one.
     pub(super) succeeding: Succeeding,
+    /// What is told of the server while it runs.
+    pub(super) figures: MasterFigures,
     /// Removed at the end, if it is ours then.
     pub(super) pid_file: Option<PidFile>,
 }
@@ -107,6 +110,7 @@ impl Master {
         self.watch_all().map_err(internal)?;
         let mut events = Events::with_capacity(64);
         self.report_start();
+        self.tell_figures();
         while self.exit.is_none() {
             self.epoll.wait(&mut events, self.timeout()).map_err(internal)?;
             let now = clock::monotonic_ms();
@@ -141,6 +145,7 @@ impl Master {
                 }
             }
             self.run_due(now);
+            self.tell_figures();
         }
         self.finish()
     }
@@ -253,6 +258,9 @@ impl Master {
             ToMaster::Died(notice) => {
                 self.poison_hears_of_death(notice.worker, now);
                 self.companion_hears_of_death(notice);
+                if !notice.expected {
+                    self.figures.process_died(notice.worker);
+                }
                 self.managers.note_gone(notice.worker);
                 self.release(notice.worker);
                 self.look_for_drained(now);
@@ -308,43 +316,10 @@ impl Master {
         self.release_seat(key);
     }
 
-    fn make_memory(&mut self, key: ProcessKey) {
-        if self.retired.refuses(key) {
-            return self.send(&ToManager::Retired(key), Vec::new());
-        }
-        if self.base.is_some() {
-            if let Err(error) = self.seat_process(key) {
-                self.no_memory(key, error);
-            }
-            return;
-        }
-        let link = self.link_companion(key);
-        let made = link.and_then(|link| {
-            let mut descriptors = lanes::make(key, self.options.lane_sizes(), &self.mailboxes)?;
-            descriptors.extend(link);
-            Ok(descriptors)
-        });
-        match made {
-            Ok(descriptors) => {
-                self.managers.note_needed(key);
-                self.send(&ToManager::MemoryReady { worker: key, seat: 0 }, descriptors);
-            }
-            Err(error) => self.no_memory(key, error),
-        }
-    }
-
-    fn no_memory(&mut self, key: ProcessKey, error: std::io::Error) {
-        let advice = memory_advice(&error);
-        let text = "cannot make the lane memory of a worker";
-        tracing::error!(worker = %key, %error, advice, "{text}");
-        self.companion_released(key);
-        self.memory_failure = Some(error);
-        self.send(&ToManager::MemoryFailed(key), Vec::new());
-    }
-
     fn on_spawned(&mut self, key: ProcessKey, pid: i32, descriptors: Vec<std::os::fd::OwnedFd>) {
         tracing::debug!(worker = %key, pid, "forked");
         self.companion_notes_pid(key, pid);
+        self.figures.process_started();
         if let Err(error) = self.watch_worker(key, descriptors) {
             // It will not serve, see `on_serve`.
             tracing::error!(worker = %key, %error, "cannot watch a worker, it is replaced");

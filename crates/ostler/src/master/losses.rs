@@ -32,7 +32,9 @@ impl Master {
         self.retired.forget_what_is_known();
         self.companion_hears(ServerEvent::ManagerStop { pid: dead.get() });
         let (lost, processes) = self.managers.lost(now);
+        self.figures.manager_died();
         for key in processes {
+            self.figures.process_died(key);
             self.poison_forgets(key);
             self.release(key);
         }

@@ -85,6 +85,7 @@ impl Master {
 
     pub(super) fn on_reload_started(&mut self, requests: u32) {
         self.reloads.requests.begin_first(usize::try_from(requests).unwrap_or(usize::MAX));
+        self.figures.reload_began();
         self.companion_hears(ServerEvent::BeforeReload);
     }
 
@@ -98,6 +99,7 @@ impl Master {
         report(outcome, why, &slots, &names_of(&self.reloads.end(outcome)));
         self.companion_hears_of_reload(ServerEvent::AfterReload(outcome), why, parts);
         self.service_reloaded(outcome);
+        self.figures.reload_ended(outcome);
     }
 }
 

@@ -39,6 +39,11 @@ impl Size {
         Self { count, look_at: 0, clients_wait: false }
     }
 
+    /// How many there are to be.
+    pub(super) const fn wanted(&self) -> u16 {
+        self.count.wanted()
+    }
+
     /// When somebody is to look how many are busy.
     fn due(&self) -> Option<Millis> {
         self.count.look_every_ms().map(|_| self.look_at)

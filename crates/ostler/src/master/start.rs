@@ -19,6 +19,7 @@ use super::companion::Companion;
 use super::daemon::Daemon;
 use super::descriptors;
 use super::event_loop::Master;
+use super::figures::{MasterFigures, Place};
 use super::managers::Managers;
 use super::orphans::Orphans;
 use super::pid_file::PidFile;
@@ -192,10 +193,10 @@ where
     let reports = make_reports(&options, &board, &mut predecessor)?;
     let mailboxes = make_mailboxes(&options, &ports, predecessor.is_some())?;
     let estate = estate_of(&mut ports, &options);
-    let accepts = who_accepts(ports, &options, commons, &reports, &forked)?;
+    let accepts = who_accepts(ports, &options, commons.clone(), &reports, &forked)?;
     let reactors = make_reactors(&options, encryption.clone(), &board, &mailboxes, &reports)?;
-    let threads = start_reactors(reactors, accepts.reactor, predecessor.is_none())?;
     let master = Master {
+        threads: start_reactors(reactors, accepts.reactor, predecessor.is_none())?,
         poison: Poison::new(&options, quarantine)?,
         shutdown: shutdown_of(&options),
         companion: options.has_companion.then(Companion::new),
@@ -207,6 +208,7 @@ where
         predecessor,
         succeeding: Succeeding::new(&options, origin, estate, &setup.resources),
         pid_file,
+        figures: MasterFigures::new(&options, Place::of(&board, commons)),
         boot_deadline: Some(clock::monotonic_ms() + options.boot_timeout_ms),
         certificate_watch: CertificateWatch::new(&options, clock::monotonic_ms()),
         options,
@@ -218,7 +220,6 @@ where
         base: accepts.base,
         service: Service::of_environment(mailboxes.len()),
         mailboxes,
-        threads,
         reports,
         drained: 0,
         orphans,
@@ -263,14 +264,14 @@ struct Accepts {
 fn who_accepts(
     ports: ListeningPorts,
     options: &Options,
-    commons: Option<Commons>,
+    commons: Option<Arc<Commons>>,
     reports: &Reports,
     forked: &Forked,
 ) -> Result<Accepts> {
     let nobody = Accepts { main_thread: None, reactor: None, base: None };
     if let Some(commons) = commons {
         let certificates = Handover::read(options, forked)?;
-        let base = Some(Base::new(ports, Arc::new(commons), certificates));
+        let base = Some(Base::new(ports, commons, certificates));
         return Ok(Accepts { base, ..nobody });
     }
     let acceptor = Acceptor::new(ports, options, reports.clone());
@@ -404,7 +405,7 @@ struct Shared {
     /// The session table. In BASE mode there is one in each process, and this one is empty.
     board: Arc<Board>,
     /// In BASE mode.
-    commons: Option<Commons>,
+    commons: Option<Arc<Commons>>,
     /// For the workers.
     descriptor: OwnedFd,
 }
@@ -428,7 +429,7 @@ impl Shared {
         if let Some(newest) = commons.newest_session() {
             newest.store(first, Ordering::Relaxed);
         }
-        Ok(Self { board, commons: Some(commons), descriptor })
+        Ok(Self { board, commons: Some(Arc::new(commons)), descriptor })
     }
 }
 

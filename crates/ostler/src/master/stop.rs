@@ -63,7 +63,8 @@ impl Master {
     pub(super) fn stop_accepting(&mut self) {
         self.succeeding.drop_estate();
         if let Some(accepting) = self.accepting.take() {
-            accepting.end(&self.epoll);
+            let counts = accepting.end(&self.epoll);
+            self.figures.accepting_ended(counts);
         }
     }
 

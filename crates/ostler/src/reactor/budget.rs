@@ -83,7 +83,6 @@ impl Memory {
     }
 
     /// Bytes that are charged.
-    #[cfg(test)]
     pub(super) fn used(&self) -> u64 {
         self.account.used()
     }

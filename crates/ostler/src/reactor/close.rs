@@ -31,8 +31,8 @@ impl ClientSide {
         if let Some(entry) = self.board.entry(connection.session) {
             entry.note_unsent(0);
         }
-        let charged = connection.output_charged() + connection.transport_charged;
-        self.memory.release(charged as u64);
+        self.output_left(connection.output_charged());
+        self.memory.release(connection.transport_charged as u64);
         self.brain.count_output_dropped(connection.left());
         tracing::debug!(session = connection.session, reason = reason.name(), "session closed");
         let Connection { transport, port, intake, timing, metering, .. } = *connection;
@@ -103,6 +103,7 @@ impl ClientSide {
                 // All of its output is with the kernel, which has room for a few bytes more unless
                 // the client does not read at all.
                 let written = transport.send(bytes).unwrap_or(0);
+                self.traffic.sent_bytes += written as u64;
                 self.brain.count_output_dropped(bytes.len().saturating_sub(written) as u64);
             }
         }

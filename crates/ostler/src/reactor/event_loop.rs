@@ -44,18 +44,25 @@ impl Reactor {
         more: bool,
         at_most: Option<Duration>,
     ) -> Flow {
-        let timeout = if more || !self.may_sleep() {
-            Some(Duration::ZERO)
-        } else {
-            [self.sleep_time(), at_most].into_iter().flatten().min()
-        };
-        let waited = self.clients.epoll.wait(events, timeout);
-        self.wake();
-        match waited {
-            Ok(_) => Flow::GoOn,
-            Err(error) => {
-                self.clients.reports.queue.push(FromReactor::Failed(self.clients.index, error));
-                Flow::Stop
+        loop {
+            let figures_due = self.tell_old_figures(self.clients.now);
+            let timeout = if more || !self.may_sleep() {
+                Some(Duration::ZERO)
+            } else {
+                [self.sleep_time(), at_most, figures_due].into_iter().flatten().min()
+            };
+            let waited = self.clients.epoll.wait(events, timeout);
+            self.wake();
+            match waited {
+                // Nothing has happened until the figures had to be told, or so it seems.
+                Ok(0) if figures_due.is_some() && timeout != Some(Duration::ZERO) => {
+                    self.tell_figures(clock::monotonic_ns());
+                }
+                Ok(_) => return Flow::GoOn,
+                Err(error) => {
+                    self.clients.reports.queue.push(FromReactor::Failed(self.clients.index, error));
+                    return Flow::Stop;
+                }
             }
         }
     }
@@ -77,6 +84,7 @@ impl Reactor {
 
     /// The first half of a turn: takes what happened.
     pub(crate) fn begin_turn(&mut self, events: &Events) -> Flow {
+        self.figures.begin_turn();
         self.clients.now = clock::monotonic_ns();
         self.clients.brain.begin_turn(self.clients.now);
         self.clients.groups.begin_turn();
@@ -279,6 +287,7 @@ impl Reactor {
         self.end_messages();
         self.clients.tell_of_shortages(true);
         self.clients.complaints.tell_rest();
+        self.tell_figures(self.clients.now);
         let books = self.books();
         let all = self.clients.reports.books.lock();
         all.unwrap_or_else(PoisonError::into_inner).add(&books);

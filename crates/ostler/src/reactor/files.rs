@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot};
 use ostler_core::file_counts::FileCounts;
 use ostler_core::send_queue::{FilePart, Front, Refusal, Route};
+use ostler_core::traffic::Traffic;
 use ostler_core::{Nanos, invariant};
 use ostler_shm::file_range::FileRange;
 
@@ -58,6 +59,7 @@ impl Connection {
         of_files: &mut usize,
         share: &mut TurnShare,
         counts: &mut FileCounts,
+        traffic: &mut Traffic,
         now: Nanos,
         sent: &mut u64,
     ) -> Written {
@@ -82,6 +84,7 @@ impl Connection {
             }
             Err(_) => return Written::Failed,
         };
+        traffic.sent_bytes += len as u64;
         let ends_file = self.output.advance(len);
         *sent += len as u64;
         if let Some(timing) = self.timing.as_deref_mut() {

@@ -5,8 +5,6 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use ostler_core::brain::Books;
-
 use super::destination::Destination;
 use super::mailbox::{Accepted, FromReactor};
 use super::{Charge, Reactor, token};
@@ -122,23 +120,6 @@ impl Reactor {
     /// kernel.
     pub(crate) fn datagrams_are_settled(&self) -> bool {
         self.clients.brain.has_no_datagrams() && self.clients.datagrams.are_sent()
-    }
-
-    /// The books as they stand.
-    pub(crate) fn books(&self) -> Books {
-        let mut books = self.clients.brain.books().clone();
-        books.handshakes.add(&self.clients.counts);
-        books.proxy_headers.add(&self.clients.header_counts);
-        books.accepting.add(&self.clients.accept_counts);
-        books.files.add(&self.clients.file_counts);
-        books.groups.add(&self.clients.groups.counts());
-        if let Some(tasks) = &self.clients.tasks {
-            books.tasks.add(tasks.counts());
-        }
-        if let Some(messages) = &self.clients.messages {
-            books.messages.add(messages.counts());
-        }
-        books
     }
 
     /// Reads what the worker in this thread has written, so that there is room for more. What

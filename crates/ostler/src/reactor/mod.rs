@@ -17,6 +17,7 @@ mod deadlines;
 mod destination;
 mod disk_wait;
 pub(crate) mod event_loop;
+mod figures;
 mod file_places;
 mod files;
 mod filling;
@@ -60,6 +61,7 @@ use ostler_core::groups::GroupLimits;
 use ostler_core::handshakes::HandshakeCounts;
 use ostler_core::per_port::PerPort;
 use ostler_core::proxy_protocol::HeaderCounts;
+use ostler_core::traffic::Traffic;
 use ostler_shm::board::Board;
 use ostler_shm::body_area::BodyArea;
 use ostler_shm::layout::Sizes;
@@ -73,6 +75,7 @@ use complaints::Complaints;
 use connection::Connections;
 use datagram::Datagrams;
 use destination::Destinations;
+use figures::Figures;
 use groups::GroupSide;
 use hand_over::HandOver;
 use handshakes::{HANDSHAKES_MAX, Newcomers};
@@ -184,6 +187,8 @@ pub(crate) struct Reactor {
     outside: Vec<u32>,
     /// Whether this turn gave anything to a worker.
     gave: bool,
+    /// What it tells while it runs.
+    figures: Figures,
 }
 
 /// What concerns clients: their sessions and connections, the memory that these take, and the
@@ -201,6 +206,8 @@ struct ClientSide {
     header_counts: HeaderCounts,
     /// What became of connections that were refused.
     accept_counts: AcceptCounts,
+    /// What went to and from clients.
+    traffic: Traffic,
     datagrams: Datagrams,
     /// Those of the server; in one reactor, if there are task workers.
     tasks: Option<Box<Tasks>>,
@@ -270,6 +277,7 @@ impl Reactor {
             counts: HandshakeCounts::default(),
             header_counts: HeaderCounts::default(),
             accept_counts: AcceptCounts::default(),
+            traffic: Traffic::default(),
             datagrams: Datagrams::default(),
             tasks: Tasks::new(settings.tasks, index, bodies.clone()),
             messages: Messages::new(settings.messages, index),
@@ -304,6 +312,7 @@ impl Reactor {
             reported_deserted: false,
             outside: Vec::new(),
             gave: false,
+            figures: Figures::default(),
         })
     }
 

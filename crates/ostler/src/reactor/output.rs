@@ -27,6 +27,7 @@ impl ClientSide {
             invariant!(false, "output goes to a session that was found");
             return;
         };
+        self.traffic.messages += u64::from(!part.more);
         let marks = &self.settings.ports.get(connection.port).marks;
         match connection.output.route(lane, bytes.len(), part, marks) {
             Route::Now => {
@@ -70,10 +71,17 @@ impl ClientSide {
         };
         let after = connection.output.charged();
         if after > before {
+            self.traffic.unsent_bytes += (after - before) as u64;
             self.charge_output(after - before);
         } else {
-            self.memory.release((before - after) as u64);
+            self.output_left(before - after);
         }
+    }
+
+    /// Bytes of output are not held any more.
+    pub(super) fn output_left(&mut self, bytes: usize) {
+        self.traffic.unsent_bytes = self.traffic.unsent_bytes.saturating_sub(bytes as u64);
+        self.memory.release(bytes as u64);
     }
 
     /// False when the session was closed instead.
@@ -90,6 +98,7 @@ impl ClientSide {
                 Ok(len) => {
                     rest = rest.skip(len);
                     sent += len as u64;
+                    self.traffic.sent_bytes += len as u64;
                     if let Some(timing) = connection.timing.as_deref_mut() {
                         timing.clock.wrote(self.now);
                     }
@@ -176,6 +185,7 @@ impl ClientSide {
                 &mut of_files,
                 &mut self.file_share,
                 &mut self.file_counts,
+                &mut self.traffic,
                 self.now,
                 &mut sent,
             );

@@ -92,6 +92,7 @@ impl ClientSide {
 
     /// So much was received of the session, and so many packages of it were given.
     pub(super) fn meter(&mut self, slot: ConnectionSlot, packages: u64, bytes: usize) {
+        self.traffic.received_bytes += bytes as u64;
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let Some(metering) = connection.metering.as_deref_mut() else { return };
         let rates = &self.settings.ports.get(connection.port).rates;

@@ -55,6 +55,7 @@ use crate::base::local::Local;
 use crate::error::{Error, Result};
 use crate::reactor::Reactor;
 use crate::reactor::mailbox::{Accepted, ToReactor};
+use crate::sys::clock;
 use crate::sys::epoll::Events;
 use crate::worker::event_loop::{Round, Run};
 use crate::worker::handlers::{Callee, Handlers};
@@ -97,6 +98,7 @@ impl<H: Handler> Pump for Both<H> {
         while quiet < QUIET_ROUNDS {
             let now = Some(Duration::ZERO);
             let turned = self.local.reactor.borrow_mut().wait_and_turn(&mut self.events, now);
+            self.local.reactor.borrow_mut().tell_figures(clock::monotonic_ns());
             let before = self.local.context.sender.finished();
             let round = self.run.round();
             assert!(round != Round::Broken, "the lanes hold nonsense");

@@ -1,6 +1,6 @@
 //! What all handles of one worker process share.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,7 +32,9 @@ use super::timers::Timers;
 use super::token::Tokens;
 use super::wishes::Wishes;
 use crate::api::port::Port as ListeningPort;
+use crate::base::commons::SeatOf;
 use crate::options::{FramingKind, ListenUrl, Options, PortOptions, PortPlan};
+use crate::statistics::{Figures, Source};
 use crate::sys::datagram::Family;
 
 /// The settings a worker needs, taken from the options once.
@@ -179,12 +181,22 @@ pub(crate) struct WorkerContext {
     pub(super) manager: ManagerLink,
     /// The reloads that it has asked for.
     pub(crate) reloads: Reloads,
+    /// Where the figures of the server lie, when that is not the board.
+    pub(crate) commons: OnceCell<SeatOf>,
 }
 
 impl WorkerContext {
     /// The session table.
     pub(crate) fn board(&self) -> Rc<Board> {
         self.sender.port().board()
+    }
+
+    /// The figures of the server.
+    pub(crate) fn figures(&self) -> Figures {
+        match self.commons.get() {
+            Some(seat) => Source::Commons(seat.clone()).read(),
+            None => Source::Board(self.board()).read(),
+        }
     }
 
     /// The port with this number.
@@ -228,6 +240,7 @@ impl WorkerContext {
             wishes: Wishes::default(),
             manager: ManagerLink::default(),
             reloads: Reloads::default(),
+            commons: OnceCell::new(),
             settings,
         })
     }

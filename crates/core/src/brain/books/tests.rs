@@ -167,6 +167,16 @@ fn header_counts() -> HeaderCounts {
     }
 }
 
+fn some_traffic() -> Traffic {
+    Traffic {
+        received_bytes: 151,
+        sent_bytes: 157,
+        messages: 163,
+        charged_bytes: 167,
+        unsent_bytes: 173,
+    }
+}
+
 /// Every counter of the sum is the sum of the counters, also of one that is added later: a
 /// counter without a value here fails the test.
 #[test]
@@ -228,6 +238,8 @@ fn the_books_of_reactors_are_added_counter_by_counter() {
         groups: group_counts(),
         tasks: some_tasks(),
         messages: some_messages(),
+        given: 149,
+        traffic: some_traffic(),
     };
     assert!(!numbers(&one).contains(&0));
     let mut sum = one.clone();

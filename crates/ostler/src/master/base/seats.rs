@@ -272,7 +272,7 @@ mod tests {
         process.set_open(3);
         let mut words = [0; 2];
         words.copy_from_slice(&[5, 3]); // accepted, open
-        process.commons().seat(1).unwrap().write_books(&words);
+        process.commons().seat(1).unwrap().books().write(&words);
         assert!(seats.free(ProcessKey::event(1, 1)).is_some());
         assert!(seats.free(ProcessKey::event(1, 1)).is_none());
         let books = seats.books();

@@ -83,6 +83,8 @@ impl ClientSide {
         for index in 0..received {
             match batch.get(index) {
                 Some(Received::Datagram { record, address_bytes }) => {
+                    let len = record.len().saturating_sub(address_bytes);
+                    self.traffic.received_bytes += len as u64;
                     self.take_datagram(destinations, port_id, record, address_bytes);
                 }
                 Some(Received::TooLong | Received::Nobody) => self.brain.datagram_too_long(),

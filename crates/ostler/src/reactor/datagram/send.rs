@@ -31,6 +31,12 @@ struct Unsent {
     len: usize,
 }
 
+/// What became of some of them.
+pub(super) enum Flushed {
+    Sent { datagrams: u64, bytes: u64 },
+    Failed(NotSent, io::Error),
+}
+
 /// What is to be sent from one port.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
@@ -74,13 +80,13 @@ impl Outgoing {
         true
     }
 
-    /// Sends as far as the kernel takes it. `count` is told how many were sent (`None`) or were not
-    /// and why.
+    /// Sends as far as the kernel takes it. `count` is told how many were sent, of how many bytes,
+    /// or that one was not and why.
     pub(super) fn flush(
         &mut self,
         socket: BorrowedFd<'_>,
         family: Family,
-        count: &mut dyn FnMut(Option<NotSent>, u64, io::Error),
+        count: &mut dyn FnMut(Flushed),
     ) {
         let mut failed_before = false;
         while !self.datagrams.is_empty() && !self.is_blocked {
@@ -90,8 +96,11 @@ impl Outgoing {
             });
             match datagram::send(socket, some) {
                 Ok(sent) => {
-                    self.datagrams.drain(..sent.min(self.datagrams.len()));
-                    count(None, sent as u64, ErrorKind::Other.into());
+                    let sent = self.datagrams.drain(..sent.min(self.datagrams.len()));
+                    let (datagrams, bytes) = sent.fold((0, 0), |(datagrams, bytes), unsent| {
+                        (datagrams + 1, bytes + unsent.len as u64)
+                    });
+                    count(Flushed::Sent { datagrams, bytes });
                     failed_before = false;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -103,7 +112,7 @@ impl Outgoing {
                 Err(error) => {
                     self.datagrams.pop_front();
                     failed_before = false;
-                    count(Some(reason_of(&error)), 1, error);
+                    count(Flushed::Failed(reason_of(&error), error));
                 }
             }
         }
@@ -197,12 +206,15 @@ impl ClientSide {
     /// Sends what workers wrote in this turn, and what waited.
     pub(in crate::reactor) fn flush_datagrams(&mut self) {
         let mut unsent = Vec::new();
-        let brain = &mut self.brain;
+        let (brain, traffic) = (&mut self.brain, &mut self.traffic);
         for port in &mut self.datagrams.ports {
-            port.flush(&mut |reason, datagrams, error| match reason {
-                None => brain.count_sent(datagrams),
-                Some(reason) => {
-                    brain.count_not_sent(reason, datagrams);
+            port.flush(&mut |flushed| match flushed {
+                Flushed::Sent { datagrams, bytes } => {
+                    brain.count_sent(datagrams);
+                    traffic.sent_bytes += bytes;
+                }
+                Flushed::Failed(reason, error) => {
+                    brain.count_not_sent(reason, 1);
                     unsent.push((reason, error));
                 }
             });
@@ -242,9 +254,13 @@ mod tests {
         assert!(outgoing.push(nowhere, b"two"));
         assert!(outgoing.push(target(&to), b"three"));
         let mut told = Vec::new();
-        outgoing
-            .flush(from.as_fd(), Family::V4, &mut |reason, count, _| told.push((reason, count)));
-        assert_eq!(told, [(None, 1), (Some(NotSent::Failed), 1), (None, 1)]);
+        outgoing.flush(from.as_fd(), Family::V4, &mut |flushed| {
+            told.push(match flushed {
+                Flushed::Sent { datagrams, bytes } => (None, datagrams, bytes),
+                Flushed::Failed(reason, _) => (Some(reason), 1, 0),
+            });
+        });
+        assert_eq!(told, [(None, 1, 3), (Some(NotSent::Failed), 1, 0), (None, 1, 5)]);
         assert!(outgoing.is_empty() && outgoing.bytes.is_empty());
         let mut bytes = [0; 9];
         for expected in ["one", "three"] {
@@ -276,7 +292,7 @@ mod tests {
         outgoing.give_memory_back();
         assert_eq!((outgoing.bytes.len(), outgoing.bytes[0]), (400, 6));
         outgoing.unblock();
-        outgoing.flush(to.as_fd(), Family::V4, &mut |_, _, _| {});
+        outgoing.flush(to.as_fd(), Family::V4, &mut |_| {});
         let mut bytes = [0; 200];
         for number in 6..10_u8 {
             assert_eq!(to.recv(&mut bytes).unwrap(), 100);

@@ -79,7 +79,7 @@ impl DatagramPort {
     }
 
     /// Sends what waits, as far as the kernel takes it; `count` is told what became of it.
-    pub(super) fn flush(&mut self, count: &mut dyn FnMut(Option<super::NotSent>, u64, io::Error)) {
+    pub(super) fn flush(&mut self, count: &mut dyn FnMut(super::send::Flushed)) {
         self.outgoing.flush(self.socket.as_fd(), self.family, count);
     }
 }

@@ -23,13 +23,20 @@ impl Reactor {
         }
     }
 
-    /// The server is over.
-    pub(in crate::reactor) fn end_messages(&mut self) {
+    /// Receivers do not tell which messages they have begun with: it is looked at. Who lies about
+    /// that is condemned for it when the next message is for him.
+    pub(in crate::reactor) fn look_for_taken_messages(&mut self) {
         let Some(messages) = &mut self.clients.messages else { return };
         let mut found = Vec::new();
         for lane in messages.exchange.untaken().collect::<Vec<_>>() {
             messages.look(lane, &self.destinations, &mut found);
         }
+    }
+
+    /// The server is over.
+    pub(in crate::reactor) fn end_messages(&mut self) {
+        self.look_for_taken_messages();
+        let Some(messages) = &mut self.clients.messages else { return };
         messages.exchange.count_unheard(messages.incoming.len() as u64);
         self.clients.memory.release(messages.exchange.end());
     }

@@ -77,6 +77,7 @@ impl ClientSide {
             if let Some(entry) = self.board.entry(connection.session) {
                 entry.note_received(self.now, len as u64);
             }
+            self.traffic.received_bytes += len as u64;
             let framer = self.settings.ports.get(connection.port).rest_framer;
             let intake = connection.intake.get_or_insert_with(|| Box::new(Intake::new(framer)));
             let (growth, held) = (intake.growth(len), intake.charged());

@@ -171,7 +171,7 @@ fn as_many_wait_as_may_and_no_more() {
     peers.brain.close_all(super::super::CloseReason::ShutdownTimeout);
     assert_eq!(peers.books().waiting, 0);
     assert!(peers.books().dropped[DatagramDrop::Shutdown as usize] > 0);
-    assert!(peers.books().balance());
+    assert!(peers.brain.books().balance());
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn without_a_worker_for_too_long_what_waits_is_dropped_and_what_comes_too() {
     assert_eq!(peers.books().dropped[DatagramDrop::NoWorker as usize], 2);
     peers.send_unread(7);
     assert_eq!(peers.books().dropped[DatagramDrop::NoWorker as usize], 3);
-    assert!(peers.brain.is_empty() && peers.books().balance());
+    assert!(peers.brain.is_empty() && peers.brain.books().balance());
     peers.serve(0);
     peers.send(7);
     assert_eq!(peers.at_lanes(), 1);
@@ -241,5 +241,5 @@ fn what_is_sent_and_what_is_not_is_counted() {
     let books = peers.books();
     assert_eq!((books.sent, books.not_sent_total(), books.kernel_dropped), (3, 2, 5));
     assert_eq!(books.dropped[DatagramDrop::TooLong as usize], 1);
-    assert!(books.balance());
+    assert!(peers.brain.books().balance());
 }

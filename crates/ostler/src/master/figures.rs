@@ -1,0 +1,153 @@
+//! What the master's main thread tells of the life of the server, in memory that every process
+//! reads.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ostler_core::accepting::AcceptCounts;
+use ostler_core::brain::Books;
+use ostler_core::ids::{ProcessKey, ProcessKind};
+use ostler_core::statistics::ServerFigures;
+use ostler_core::supervisor::ReloadOutcome;
+use ostler_shm::account::Account;
+use ostler_shm::board::Board;
+use ostler_shm::commons::Commons;
+
+use super::accepting::Accepting;
+use super::event_loop::Master;
+use crate::options::Options;
+use crate::statistics;
+use crate::sys::process;
+
+/// Where they are written.
+pub(super) enum Place {
+    Board(Arc<Board>),
+    Commons(Arc<Commons>),
+}
+
+impl Place {
+    /// The commons in BASE mode, else the board.
+    pub(super) fn of(board: &Arc<Board>, commons: Option<Arc<Commons>>) -> Self {
+        commons.map_or_else(|| Self::Board(Arc::clone(board)), Self::Commons)
+    }
+
+    fn server(&self) -> Option<Account<'_>> {
+        match self {
+            Self::Board(board) => board.server_account(),
+            Self::Commons(commons) => commons.server_account(),
+        }
+    }
+
+    fn rest(&self) -> Option<Account<'_>> {
+        match self {
+            Self::Board(board) => board.rest_account(),
+            Self::Commons(commons) => commons.rest_account(),
+        }
+    }
+}
+
+/// What is told, and what was told last.
+pub(super) struct MasterFigures {
+    place: Place,
+    server: ServerFigures,
+    told: ServerFigures,
+    /// What the main thread has accepted and refused, once that is over.
+    accepting: AcceptCounts,
+    told_rest: Books,
+}
+
+impl MasterFigures {
+    /// Those of a server that starts now.
+    pub(super) fn new(options: &Options, place: Place) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let reactors = match &place {
+            Place::Board(board) => board.reactors(),
+            Place::Commons(_) => 0,
+        };
+        Self {
+            server: ServerFigures {
+                started_at_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+                master_pid: number_of(process::current().get()),
+                task_workers: options.task_workers.into(),
+                user_processes: options.user_processes.into(),
+                reactors: reactors as u64,
+                max_connections: options.max_connections.into(),
+                budget_bytes: options.memory_budget as u64,
+                ..ServerFigures::default()
+            },
+            place,
+            told: ServerFigures::default(),
+            accepting: AcceptCounts::default(),
+            told_rest: Books::default(),
+        }
+    }
+
+    /// A process was started.
+    pub(super) const fn process_started(&mut self) {
+        self.server.processes_started += 1;
+    }
+
+    /// A process has ended, and nobody had asked it to.
+    pub(super) fn process_died(&mut self, key: ProcessKey) {
+        self.server.deaths += 1;
+        self.server.worker_deaths += u64::from(key.kind == ProcessKind::Event);
+    }
+
+    /// A manager was lost.
+    pub(super) const fn manager_died(&mut self) {
+        self.server.manager_deaths += 1;
+    }
+
+    /// A reload has begun.
+    pub(super) const fn reload_began(&mut self) {
+        self.server.reloads_begun += 1;
+    }
+
+    /// It is over.
+    pub(super) const fn reload_ended(&mut self, outcome: ReloadOutcome) {
+        match outcome {
+            ReloadOutcome::Done => self.server.reloads_done += 1,
+            ReloadOutcome::NothingToReload => {}
+            ReloadOutcome::CanaryFailed(_)
+            | ReloadOutcome::Partial(_)
+            | ReloadOutcome::ShuttingDown => self.server.reloads_failed += 1,
+        }
+    }
+
+    /// The main thread accepts nobody any more.
+    pub(super) const fn accepting_ended(&mut self, counts: AcceptCounts) {
+        self.accepting = counts;
+    }
+
+    fn tell(&mut self, rest: Books) {
+        if self.server != self.told
+            && let Some(account) = self.place.server()
+        {
+            statistics::write_server(account, &self.server);
+            self.told = self.server;
+        }
+        if rest != self.told_rest
+            && let Some(account) = self.place.rest()
+        {
+            statistics::write_books(account, &rest);
+            self.told_rest = rest;
+        }
+    }
+}
+
+/// A process number as it is told.
+fn number_of(pid: i32) -> u64 {
+    u64::try_from(pid).unwrap_or(0)
+}
+
+impl Master {
+    /// Tells what has changed in this turn.
+    pub(super) fn tell_figures(&mut self) {
+        let mut rest = self.base.as_ref().map_or_else(Books::default, |base| base.books().clone());
+        let accepting = self.accepting.as_ref().map_or(&self.figures.accepting, Accepting::counts);
+        rest.accepting.add(accepting);
+        self.figures.server.workers = self.size.wanted().into();
+        self.figures.server.manager_pid = number_of(self.managers.current.pid.get());
+        self.figures.tell(rest);
+    }
+}
