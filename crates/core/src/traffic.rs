@@ -12,7 +12,8 @@ pub struct Traffic {
     pub messages: u64,
     /// Bytes that are charged to the memory budget now.
     pub charged_bytes: u64,
-    /// Of those, bytes of output that waits for clients to read.
+    /// Of those, what output takes that waits for clients to read: whole pieces of memory, without
+    /// the bodies of messages to groups, and without what TLS has encrypted.
     pub unsent_bytes: u64,
 }
 

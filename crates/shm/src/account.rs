@@ -80,8 +80,11 @@ impl<'a> Account<'a> {
     }
 
     /// All numbers are 0. For who gives the account to another writer: nobody writes it now.
+    ///
+    /// That is a writing like any other: whoever reads meanwhile sees the numbers from before, or
+    /// begins anew. The copy from before is overwritten by the next writing.
     pub fn clear(&self) {
-        self.copies.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        self.write(&[0; ACCOUNT_WORDS_MAX]);
     }
 
     fn copy(&self, turn: u64) -> &'a [AtomicU64] {
@@ -118,6 +121,21 @@ mod tests {
         assert_eq!(read(&account), [3, 4]);
         account.clear();
         assert_eq!(read(&account), [0, 0]);
+    }
+
+    /// A reader that has begun before must notice it: the copy that it reads is not touched.
+    #[test]
+    fn what_is_cleared_is_cleared_by_a_turn() {
+        let (turn, copies) = (AtomicU64::new(0), words(COPIES_WORDS));
+        let account = Account::new(&turn, &copies);
+        account.write(&[1, 2]);
+        let before = turn.load(Ordering::Relaxed);
+        account.clear();
+        assert_eq!(turn.load(Ordering::Relaxed), before + 1);
+        let old = account.copy(before).iter().take(2).map(|word| word.load(Ordering::Relaxed));
+        assert_eq!(old.collect::<Vec<_>>(), [1, 2]);
+        account.write(&[3, 4]);
+        assert_eq!(read(&account), [3, 4]);
     }
 
     #[test]

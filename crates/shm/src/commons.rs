@@ -28,6 +28,21 @@ pub struct CommonsHead {
     pub rate_places: AtomicU64,
     /// What makes the numbers of addresses, so that no client can foresee them.
     pub secret: [AtomicU64; 2],
+    /// How often the master began or ended to move what a process has counted, see [`Moves`].
+    pub moves: AtomicU64,
+}
+
+/// How often the master began or ended to move numbers from the seat of a dead process to the
+/// account of those that are gone: odd while some are in neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moves(u64);
+
+impl Moves {
+    /// Whether every number is in one place.
+    #[must_use]
+    pub const fn are_over(self) -> bool {
+        self.0 & 1 == 0
+    }
 }
 
 /// For how many addresses there is room. The default: nothing is to be known of them.
@@ -73,13 +88,13 @@ pub use file::{Commons, Seat};
 
 #[cfg(not(loom))]
 mod file {
-    use super::{AddressRoom, AtomicU64, CommonsHead, RELAYS, Relay, SEATS_MAX, SeatHead};
+    use super::{AddressRoom, AtomicU64, CommonsHead, Moves, RELAYS, Relay, SEATS_MAX, SeatHead};
     use crate::account::{Account, COPIES_WORDS};
     use crate::addresses::{AddressCounts, AddressRates, PLACE_WORDS};
     use crate::board::NewestSession;
     use crate::layout::{COMMONS_MAGIC, PAGE, PROTOCOL};
     use crate::mapping::{self, Mapping, Writer};
-    use crate::sync::Ordering;
+    use crate::sync::{Ordering, fence};
     use rustix::fd::{AsFd, OwnedFd};
     use std::io;
 
@@ -237,6 +252,29 @@ mod file {
             Account::of_page(&self.mapping, account_at(self.seats, 1))
         }
 
+        /// Master: so often it began or ended to move numbers, by its own count: an odd number
+        /// before it clears a seat, an even one when they are in the account.
+        pub fn set_moves(&self, moves: u64) {
+            if let Some(head) = self.head() {
+                head.moves.store(moves, Ordering::Release);
+                // Who sees one of the numbers that follow sees this word too.
+                fence(Ordering::Release);
+            }
+        }
+
+        /// How often that was, before something is read.
+        #[must_use]
+        pub fn moves(&self) -> Moves {
+            Moves(self.head().map_or(0, |head| head.moves.load(Ordering::Acquire)))
+        }
+
+        /// Whether what was read since is of before or after all moves, and of none in between.
+        #[must_use]
+        pub fn have_not_moved_since(&self, moves: Moves) -> bool {
+            fence(Ordering::Acquire);
+            self.head().is_none_or(|head| head.moves.load(Ordering::Relaxed) == moves.0)
+        }
+
         /// Open connections of all processes but that of one seat.
         #[must_use]
         pub fn open_elsewhere(&self, own: usize) -> u64 {
@@ -316,6 +354,19 @@ mod file {
             assert_eq!(master.seat(2).unwrap().relays(), [1, 2, 0]);
             master.seat(2).unwrap().clear();
             assert_eq!((read(), seat.relays()), ([0, 0], [0; RELAYS]));
+        }
+
+        #[test]
+        fn who_reads_while_numbers_are_moved_is_told() {
+            let (master, fd) = Commons::create(2, AddressRoom::default()).unwrap();
+            let process = Commons::open(&fd).unwrap();
+            let before = process.moves();
+            assert!(before.are_over() && process.have_not_moved_since(before));
+            master.set_moves(1);
+            assert!(!process.have_not_moved_since(before));
+            assert!(!process.moves().are_over());
+            master.set_moves(2);
+            assert!(process.moves().are_over() && !process.have_not_moved_since(before));
         }
 
         #[test]

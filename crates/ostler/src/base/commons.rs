@@ -72,7 +72,7 @@ impl SeatOf {
 
 /// No counter of a process is believed beyond this, so that no sum of them overflows: a process may
 /// have written anything.
-const COUNT_MAX: u64 = 1 << 48;
+pub(crate) const COUNT_MAX: u64 = 1 << 48;
 
 /// The books of the process that has, or had, a seat.
 pub(crate) fn read_books(commons: &Commons, seat: usize) -> Books {

@@ -302,6 +302,7 @@ impl Master {
 
     /// A process takes no more packages, or in BASE mode no more clients.
     pub(super) fn let_leave(&mut self, key: ProcessKey) {
+        self.managers.note_leaves(key);
         self.service_left(key);
         self.tell_all(|| ToReactor::Leave(key));
         self.tell_process(key, ToProcess::Leave);
@@ -320,6 +321,7 @@ impl Master {
         tracing::debug!(worker = %key, pid, "forked");
         self.companion_notes_pid(key, pid);
         self.figures.process_started();
+        self.managers.note_spawned(key);
         if let Err(error) = self.watch_worker(key, descriptors) {
             // It will not serve, see `on_serve`.
             tracing::error!(worker = %key, %error, "cannot watch a worker, it is replaced");
@@ -353,6 +355,9 @@ impl Master {
             }
             self.send(&ToManager::Condemn(serve), Vec::new());
             return;
+        }
+        if let Some(leave) = leave {
+            self.managers.note_leaves(leave);
         }
         if serve.kind == ProcessKind::Task {
             self.tell_all(|| ToReactor::Serve { serve, leave });

@@ -54,6 +54,8 @@ pub(super) struct MasterFigures {
     /// What the main thread has accepted and refused, once that is over.
     accepting: AcceptCounts,
     told_rest: Books,
+    /// A reload has begun and is not over.
+    reloads: bool,
 }
 
 impl MasterFigures {
@@ -79,6 +81,7 @@ impl MasterFigures {
             told: ServerFigures::default(),
             accepting: AcceptCounts::default(),
             told_rest: Books::default(),
+            reloads: false,
         }
     }
 
@@ -98,13 +101,20 @@ impl MasterFigures {
         self.server.manager_deaths += 1;
     }
 
-    /// A reload has begun.
+    /// A reload has begun, or begun anew because its manager died in it.
     pub(super) const fn reload_began(&mut self) {
-        self.server.reloads_begun += 1;
+        if !self.reloads {
+            self.server.reloads_begun += 1;
+            self.reloads = true;
+        }
     }
 
     /// It is over.
     pub(super) const fn reload_ended(&mut self, outcome: ReloadOutcome) {
+        if !self.reloads {
+            return; // it was over before it began
+        }
+        self.reloads = false;
         match outcome {
             ReloadOutcome::Done => self.server.reloads_done += 1,
             ReloadOutcome::NothingToReload => {}
@@ -149,5 +159,39 @@ impl Master {
         self.figures.server.workers = self.size.wanted().into();
         self.figures.server.manager_pid = number_of(self.managers.current.pid.get());
         self.figures.tell(rest);
+        if let Some(base) = &mut self.base {
+            base.books_are_told();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ostler_shm::board::BoardSizes;
+
+    fn figures() -> MasterFigures {
+        let sizes = BoardSizes { reactors: 1, sessions: 64, ..BoardSizes::default() };
+        let (board, _) = Board::create(sizes).unwrap();
+        MasterFigures::new(&Options::default(), Place::Board(Arc::new(board)))
+    }
+
+    /// What has begun has ended, or there is one at most.
+    #[test]
+    fn a_reload_is_counted_once_though_its_manager_dies_in_it() {
+        let mut figures = figures();
+        let reloads = |figures: &MasterFigures| {
+            let ServerFigures { reloads_begun, reloads_done, reloads_failed, .. } = figures.server;
+            (reloads_begun, reloads_done, reloads_failed)
+        };
+        figures.reload_began();
+        figures.reload_began(); // by the next manager
+        assert_eq!(reloads(&figures), (1, 0, 0));
+        figures.reload_ended(ReloadOutcome::Done);
+        figures.reload_ended(ReloadOutcome::ShuttingDown); // nobody had begun it
+        assert_eq!(reloads(&figures), (1, 1, 0));
+        figures.reload_began();
+        figures.reload_ended(ReloadOutcome::ShuttingDown);
+        assert_eq!(reloads(&figures), (2, 1, 1));
     }
 }

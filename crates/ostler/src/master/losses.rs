@@ -33,8 +33,10 @@ impl Master {
         self.companion_hears(ServerEvent::ManagerStop { pid: dead.get() });
         let (lost, processes) = self.managers.lost(now);
         self.figures.manager_died();
-        for key in processes {
-            self.figures.process_died(key);
+        for (key, has_died) in processes {
+            if has_died {
+                self.figures.process_died(key);
+            }
             self.poison_forgets(key);
             self.release(key);
         }

@@ -33,8 +33,17 @@ pub(super) struct Managers {
     /// By when the promoted spare has to have said something.
     promotion_deadline: Option<Millis>,
     highest_generation: u32,
-    /// Processes whose memory exists: whether every reactor was sent their pidfd.
-    processes: HashMap<ProcessKey, bool>,
+    /// Processes whose memory exists.
+    processes: HashMap<ProcessKey, Known>,
+}
+
+/// What is known of a process.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    /// Every reactor was sent its pidfd.
+    is_watched: bool,
+    /// It was forked, and nobody has asked it to leave.
+    is_wanted: bool,
 }
 
 impl Managers {
@@ -52,17 +61,29 @@ impl Managers {
     /// The manager asked for a process.
     pub(super) fn note_needed(&mut self, key: ProcessKey) {
         self.highest_generation = self.highest_generation.max(key.generation.0);
-        self.processes.insert(key, false);
+        self.processes.insert(key, Known::default());
     }
 
     /// Every reactor was sent the pidfd of a process.
     pub(super) fn note_watched(&mut self, key: ProcessKey) {
-        self.processes.insert(key, true);
+        self.processes.entry(key).or_default().is_watched = true;
+    }
+
+    /// A process was forked.
+    pub(super) fn note_spawned(&mut self, key: ProcessKey) {
+        self.processes.entry(key).or_default().is_wanted = true;
+    }
+
+    /// A process is asked to leave: its end is no death.
+    pub(super) fn note_leaves(&mut self, key: ProcessKey) {
+        if let Some(known) = self.processes.get_mut(&key) {
+            known.is_wanted = false;
+        }
     }
 
     /// Whether every reactor was sent the pidfd of a process.
     pub(super) fn is_watched(&self, key: ProcessKey) -> bool {
-        self.processes.get(&key).copied().unwrap_or(false)
+        self.processes.get(&key).is_some_and(|known| known.is_watched)
     }
 
     pub(super) fn note_gone(&mut self, key: ProcessKey) {
@@ -78,9 +99,10 @@ impl Managers {
     }
 
     /// The manager died. Answers what follows, and all its processes, which die with it or were
-    /// never forked: their lanes are to be released.
-    pub(super) fn lost(&mut self, now: Millis) -> (Lost, Vec<ProcessKey>) {
-        let processes = self.processes.drain().map(|(key, _)| key).collect();
+    /// never forked: their lanes are to be released. Beside each, whether that is a death: it ran,
+    /// and was not asked to leave.
+    pub(super) fn lost(&mut self, now: Millis) -> (Lost, Vec<(ProcessKey, bool)>) {
+        let processes = self.processes.drain().map(|(key, known)| (key, known.is_wanted)).collect();
         let twice = self.lost_at.is_some_and(|before| now < before + LOST_TWICE_MS);
         self.lost_at = Some(now);
         // A child of the master, by birth or by adoption.

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use ostler_core::brain::{BrainAction, ConnectionSlot};
+use ostler_core::invariant;
 
 use super::destination::lane::Lane;
 use super::mailbox::{FromReactor, ToReactor};
@@ -287,6 +288,10 @@ impl Reactor {
         self.end_messages();
         self.clients.tell_of_shortages(true);
         self.clients.complaints.tell_rest();
+        invariant!(
+            self.clients.traffic.unsent_bytes == 0,
+            "no output waits when no session is left"
+        );
         self.tell_figures(self.clients.now);
         let books = self.books();
         let all = self.clients.reports.books.lock();

@@ -290,7 +290,9 @@ impl ClientSide {
         self.wake_streamers(slot);
         let Some(connection) = self.connections.take(slot) else { return };
         self.end_memberships(slot, session);
-        self.memory.release(connection.charged() as u64);
+        let output = connection.output_charged();
+        self.output_left(output);
+        self.memory.release((connection.charged() - output) as u64);
         // What workers sent of their own accord meanwhile.
         self.brain.count_output_dropped(connection.left().saturating_sub(unsent));
         tracing::debug!(session, "session handed over");

@@ -10,8 +10,13 @@ use ostler_core::brain::Books;
 use ostler_core::statistics::ServerFigures;
 use ostler_shm::account::{ACCOUNT_WORDS_MAX, Account};
 use ostler_shm::board::Board;
+use ostler_shm::commons::Commons;
 
-use crate::base::commons::{SeatOf, read_books};
+use crate::base::commons::{COUNT_MAX, SeatOf, read_books};
+
+/// How often a reader begins anew while the master moves what a dead process has counted. It does
+/// that for microseconds; for ever if a process has written into the word that says so.
+const READS_MAX: usize = 64;
 
 /// Where the figures lie.
 #[derive(Clone, Debug)]
@@ -33,13 +38,27 @@ pub(crate) struct Figures {
 }
 
 impl Source {
-    /// Reads them.
+    /// Reads them. What a dead process has counted is nowhere for a moment, on its way from its
+    /// seat to the account of those that are gone: a reader begins anew then, so that nothing that
+    /// counts goes backwards.
     pub(crate) fn read(&self) -> Figures {
+        match self {
+            Self::Board(_) => self.read_once(),
+            Self::Commons(seat) => read_between_moves(seat.commons(), || self.read_once()),
+        }
+    }
+
+    fn read_once(&self) -> Figures {
         let (server, rest) = match self {
             Self::Board(board) => (board.server_account(), board.rest_account()),
             Self::Commons(seat) => (seat.commons().server_account(), seat.commons().rest_account()),
         };
-        let read = |account| read_account(account, u64::MAX);
+        // The processes of BASE mode can write all of the commons.
+        let most = match self {
+            Self::Board(_) => u64::MAX,
+            Self::Commons(_) => COUNT_MAX,
+        };
+        let read = |account| read_account(account, most);
         let mut books = rest.map_or_else(Books::default, read);
         match self {
             Self::Board(board) => (0..board.reactors())
@@ -50,6 +69,20 @@ impl Source {
         }
         Figures { server: server.map_or_else(ServerFigures::default, read_server), books }
     }
+}
+
+/// Reads while nothing is on its way, if that is ever so.
+fn read_between_moves<T>(commons: &Commons, mut read: impl FnMut() -> T) -> T {
+    for _ in 0..READS_MAX {
+        let moves = commons.moves();
+        let figures = read();
+        if moves.are_over() && commons.have_not_moved_since(moves) {
+            return figures;
+        }
+        // The master is at it, which may want this processor.
+        std::thread::yield_now();
+    }
+    read()
 }
 
 /// Writes books into an account.
@@ -92,4 +125,40 @@ fn read_words(account: Account<'_>, most: u64, each: impl FnOnce(&mut dyn FnMut(
     let words = account.read_words();
     let mut words = words.iter();
     each(&mut |count| *count = words.next().map_or(0, |word| (*word).min(most)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_while_numbers_move_is_read_anew_but_not_for_ever() {
+        let (commons, _fd) = Commons::create(1, Default::default()).unwrap();
+        let mut reads = 0;
+        let read = read_between_moves(&commons, || {
+            reads += 1;
+            match reads {
+                1 => commons.set_moves(1), // the first read was too early
+                2 => commons.set_moves(2), // and the second was in the middle
+                _ => {}
+            }
+            reads
+        });
+        assert_eq!(read, 3);
+        commons.set_moves(3);
+        let mut reads = 0;
+        read_between_moves(&commons, || reads += 1);
+        assert_eq!(reads, READS_MAX + 1);
+    }
+
+    #[test]
+    fn what_a_process_has_written_makes_no_sum_overflow() {
+        let (commons, fd) = Commons::create(2, Default::default()).unwrap();
+        let all = [u64::MAX; ACCOUNT_WORDS_MAX];
+        commons.rest_account().unwrap().write(&all);
+        (0..2).for_each(|number| commons.seat(number).unwrap().books().write(&all));
+        let figures = Source::Commons(SeatOf::open(&fd, 0).unwrap()).read();
+        assert_eq!(figures.books.accepted, 3 * COUNT_MAX);
+        let _ = figures.books.check();
+    }
 }

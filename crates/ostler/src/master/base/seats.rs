@@ -146,12 +146,15 @@ pub(super) struct Seats {
     books: Books,
     /// Outputs for sessions of other processes that those which are gone have counted.
     relays: [u64; RELAYS],
+    /// How often books were taken from a seat, or have come to where everybody reads them: odd
+    /// while some are in neither place.
+    moves: u64,
 }
 
 impl Seats {
     pub(super) fn new(commons: Arc<Commons>) -> Self {
         let seats = (0..commons.seats()).map(|_| None).collect();
-        Self { commons, seats, books: Books::default(), relays: [0; RELAYS] }
+        Self { commons, seats, books: Books::default(), relays: [0; RELAYS], moves: 0 }
     }
 
     /// How many there are.
@@ -196,6 +199,7 @@ impl Seats {
         let mut books = read_books(&self.commons, number);
         books.end_with_process();
         self.books.add(&books);
+        self.begin_moving();
         if let Some(seat) = self.commons.seat(number) {
             for (all, more) in self.relays.iter_mut().zip(seat.relays()) {
                 *all = all.saturating_add(more);
@@ -209,6 +213,22 @@ impl Seats {
             self.tell_of_end(number, key);
         }
         Some(seat)
+    }
+
+    /// Books leave their seat, and are nowhere to be read until [`Seats::moved`].
+    fn begin_moving(&mut self) {
+        if self.moves & 1 == 0 {
+            self.moves += 1;
+            self.commons.set_moves(self.moves);
+        }
+    }
+
+    /// The books of those that are gone were written where everybody reads them.
+    pub(super) fn moved(&mut self) {
+        if self.moves & 1 == 1 {
+            self.moves += 1;
+            self.commons.set_moves(self.moves);
+        }
     }
 
     /// Who reads the datagrams of its slot from now on, because nobody else does.
@@ -280,6 +300,10 @@ mod tests {
         assert_eq!(books.closed[CloseReason::WorkerDied as usize], 3);
         assert_eq!(process.commons().seat(1).unwrap().open(), 0, "for its successor");
         assert_eq!(seats.take(four), Some(1));
+        // They are on their way until the master has told them.
+        assert!(!process.commons().moves().are_over());
+        seats.moved();
+        assert!(process.commons().moves().are_over());
     }
 
     #[test]

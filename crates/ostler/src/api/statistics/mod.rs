@@ -1,9 +1,10 @@
 //! What a server tells about itself while it runs.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod of_books;
+
+use std::time::SystemTime;
 
 use ostler_core::brain::{Books, CloseReason};
-use ostler_core::statistics::ServerFigures;
 
 use super::worker::Worker;
 use crate::statistics::Figures;
@@ -72,7 +73,8 @@ pub struct ServerStatistics {
     pub reactors: u16,
     /// Processes that were started, of every kind.
     pub processes_started: u64,
-    /// Processes that ended although nobody had asked them to.
+    /// Processes that ended although nobody had asked them to, those among them that died with
+    /// their manager.
     pub deaths: u64,
     /// Those of them that handled events of clients.
     pub worker_deaths: u64,
@@ -106,6 +108,11 @@ pub struct ConnectionStatistics {
     /// Sessions that have ended, for whatever reason; [`Statistics::closed_because`] tells how many
     /// for which.
     pub closed: u64,
+    /// Sessions that came from the master before this one (`USR2`). With those that were accepted
+    /// they are those that are open, were closed or were handed over.
+    pub taken_over: u64,
+    /// Sessions that went to the master behind this one.
+    pub handed_over: u64,
     /// Connections that were refused and never had a session.
     pub refused: u64,
     /// Those of them for which there was no descriptor.
@@ -208,7 +215,10 @@ pub struct TrafficStatistics {
     pub received_bytes: u64,
     /// Bytes that the kernel has taken for clients, before encryption.
     pub sent_bytes: u64,
-    /// Bytes of output that waits now for clients to read.
+    /// Bytes of memory that output takes which waits now for clients to read, as the memory budget
+    /// is charged for it: somewhat more than waits, because it is charged by the piece of memory.
+    /// The bodies of messages to groups, which all members share, and what TLS has encrypted
+    /// already are not in it.
     pub unsent_bytes: u64,
     /// Bytes that are charged to the memory budget now, the output among them.
     pub charged_bytes: u64,
@@ -329,137 +339,6 @@ impl Statistics {
     #[must_use]
     pub const fn is_quiet(&self) -> bool {
         self.books.are_quiet()
-    }
-}
-
-/// A number that is small in every honest server.
-fn small<T: TryFrom<u64> + Default>(number: u64) -> T {
-    T::try_from(number).unwrap_or_default()
-}
-
-impl ServerStatistics {
-    fn new(figures: &ServerFigures) -> Self {
-        let since = Duration::from_millis(figures.started_at_ms);
-        Self {
-            started_at: UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH),
-            master_pid: small(figures.master_pid),
-            manager_pid: small(figures.manager_pid),
-            workers: small(figures.workers),
-            task_workers: small(figures.task_workers),
-            user_processes: small(figures.user_processes),
-            reactors: small(figures.reactors),
-            processes_started: figures.processes_started,
-            deaths: figures.deaths,
-            worker_deaths: figures.worker_deaths,
-            manager_deaths: figures.manager_deaths,
-            reloads_begun: figures.reloads_begun,
-            reloads_done: figures.reloads_done,
-            reloads_failed: figures.reloads_failed,
-        }
-    }
-}
-
-impl ConnectionStatistics {
-    fn new(books: &Books, max: u64) -> Self {
-        let accepting = &books.accepting;
-        let refused = [
-            accepting.refused_no_descriptor,
-            accepting.refused_address_full,
-            accepting.refused_connection_rate,
-            accepting.refused_address_deaths,
-        ];
-        let handshakes = &books.handshakes;
-        Self {
-            open: books.open,
-            max,
-            accepted: books.accepted,
-            closed: books.closed_total(),
-            refused: refused.into_iter().sum(),
-            refused_no_descriptor: accepting.refused_no_descriptor,
-            refused_address_full: accepting.refused_address_full,
-            refused_connection_rate: accepting.refused_connection_rate,
-            refused_address_deaths: accepting.refused_address_deaths,
-            accept_rests: accepting.accept_rests,
-            handshakes: handshakes.begun,
-            handshakes_failed: handshakes.failed + handshakes.timed_out + handshakes.crowded_out,
-        }
-    }
-}
-
-impl PackageStatistics {
-    fn new(books: &Books) -> Self {
-        Self {
-            received: books.received,
-            finished: books.finished,
-            in_hand: books.in_hand,
-            recalled: books.recalled,
-            refused: books.refused,
-            dropped: books.dropped_total(),
-            closed_by: books.closed_by_total(),
-            redelivered: books.redelivered,
-            given: books.given,
-            answers: books.traffic.messages,
-            held_back: books.held_back,
-        }
-    }
-}
-
-impl DatagramStatistics {
-    fn new(books: &Books) -> Self {
-        let datagrams = &books.datagrams;
-        Self {
-            received: datagrams.received,
-            finished: datagrams.finished,
-            in_hand: datagrams.in_hand,
-            waiting: datagrams.waiting,
-            dropped: datagrams.dropped_total(),
-            dropped_by_kernel: datagrams.kernel_dropped,
-            redelivered: datagrams.redelivered,
-            sent: datagrams.sent,
-            not_sent: datagrams.not_sent_total(),
-        }
-    }
-}
-
-impl TrafficStatistics {
-    const fn new(books: &Books, budget_bytes: u64) -> Self {
-        Self {
-            received_bytes: books.traffic.received_bytes,
-            sent_bytes: books.traffic.sent_bytes,
-            unsent_bytes: books.traffic.unsent_bytes,
-            charged_bytes: books.traffic.charged_bytes,
-            budget_bytes,
-            memory_shortages: books.memory_shortages,
-        }
-    }
-}
-
-impl TaskStatistics {
-    const fn new(books: &Books) -> Self {
-        let tasks = &books.tasks;
-        Self {
-            asked: tasks.asked,
-            open: tasks.open(),
-            finished: tasks.finished,
-            failed: tasks.failed,
-            dropped: tasks.dropped,
-            refused: tasks.refused,
-            redelivered: tasks.redelivered,
-            results: tasks.results,
-        }
-    }
-}
-
-impl MessageStatistics {
-    const fn new(books: &Books) -> Self {
-        let messages = &books.messages;
-        Self {
-            sent: messages.sent,
-            delivered: messages.delivered,
-            open: messages.open(),
-            ended: messages.ended,
-            refused: messages.refused_not_running + messages.refused_full,
-        }
     }
 }
 
