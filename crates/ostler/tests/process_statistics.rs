@@ -113,6 +113,8 @@ fn figures_outlive_workers_and_managers() -> TestResult {
         server.wait_for_log("reload finished")?;
         let mut talk = Talk::new(&server)?;
         see(&mut talk, "reloads_begun=1 reloads_done=1 reloads_failed=0 deaths=1 received=5")?;
+        // The companion is replaced too, behind the workers.
+        wait_lines(&server, "runs process=", 3)?;
         // Two workers, the user process and the companion die with it, and nobody else.
         server.manager().kill();
         server.wait_for_log("its spare takes its place")?;
