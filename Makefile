@@ -168,7 +168,7 @@ instrument: linker ## Builds the measuring instrument, target/release/ostler-ech
 # With the same echo in PHP, where PHP is.
 bench: instrument ## Measures Ostler against its baselines and prints the table.
 	@peers=(); if [ -z "$$(crates/php/missing.sh)" ]; then $(MAKE) --no-print-directory php; \
-		peers=(--peer "php=php -n -d extension=$(CURDIR)/target/php/ostler.so $(CURDIR)/examples/php/echo.php \
+		peers=(--php "php -n -d extension=$(CURDIR)/target/php/ostler.so $(CURDIR)/examples/php/echo.php \
 			--listen=127.0.0.1:0 --workers=1 --reactors=1"); fi; \
 	set -x; $(CARGO) run --release -p ostler-bench -- table "$${peers[@]}"
 

@@ -57,12 +57,15 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
                                       task-4K and task-64K (through a task worker, called back,
                                       waited for, or beside an echo; the reference is the echo),
                                       task-kept (tasks that outlive the server, not synced and
-                                      synced; the reference is tasks that do not)
+                                      synced; the reference is tasks that do not); php, php-64K,
+                                      php-task (the same in PHP, with --php; the reference is
+                                      Ostler in Rust)
       --only NAME,...                 of raw, tokio, ostler and the --peer names; raw is always
                                       there
       --peer NAME=CMD                 another server; no shell; CMD prints `listening on ADDRESS`
                                       first, or has {port} in it, which becomes a free port
       --ostler PATH                   Ostler's instrument (ostler-echo beside this program)
+      --php CMD                       the echo in PHP, for the rows php...: examples/php/echo.php
       --quick                         3 rounds of 0.3 s: to see that it works, not to decide by
 
   soak                                runs the long proofs under load and faults; fails if a target
@@ -238,7 +241,7 @@ fn table(parser: &mut Parser, bench: PathBuf) -> Parsed {
     let (mut connections, mut sizes_bytes) = (64, vec![64, 4096, 65_536]);
     let (mut free, mut pinned) = (true, true);
     let mut extras = Extra::ALL.to_vec();
-    let (mut only, mut more) = (None, Vec::new());
+    let (mut only, mut more, mut php) = (None, Vec::new(), None);
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("rounds") => rounds = Some(parser.value()?.parse()?),
@@ -267,6 +270,10 @@ fn table(parser: &mut Parser, bench: PathBuf) -> Parsed {
                 more.push(peer.map_err(|error| error.to_string())?);
             }
             Arg::Long("ostler") => instrument = parser.value()?.into(),
+            Arg::Long("php") => {
+                let peer = Peer::parse(&format!("php={}", parser.value()?.string()?));
+                php = Some(peer.map_err(|error| error.to_string())?);
+            }
             Arg::Long("quick") => quick = true,
             other => return Err(other.unexpected()),
         }
@@ -281,6 +288,7 @@ fn table(parser: &mut Parser, bench: PathBuf) -> Parsed {
         peers: select(peers, only.as_deref())?,
         bench,
         instrument,
+        php,
         sizes_bytes,
         extras,
         rounds: rounds.unwrap_or(if quick { 3 } else { 9 }),

@@ -85,6 +85,7 @@ fn table(peers: Vec<Peer>) -> TableOptions {
         bench: bench().to_owned(),
         peers,
         instrument: "/no/such/instrument".into(),
+        php: None,
         sizes_bytes: vec![64, 65_536],
         extras: vec![Extra::Churn, Extra::Depth16, Extra::TwoByTwo],
         rounds: 2,

@@ -65,11 +65,17 @@ pub enum Extra {
     /// Packages through a task worker, called back, whose tasks outlive the server: not synced, and
     /// synced, against those that do not.
     TaskKept,
+    /// The echo in PHP, against the same in Rust.
+    Php64,
+    /// The same with 64 KiB.
+    Php65536,
+    /// A package through a task worker in PHP, called back, against the same in Rust.
+    PhpTask,
 }
 
 impl Extra {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::Churn,
         Self::Depth16,
         Self::Connections1000,
@@ -92,6 +98,9 @@ impl Extra {
         Self::Task4096,
         Self::Task65536,
         Self::TaskKept,
+        Self::Php64,
+        Self::Php65536,
+        Self::PhpTask,
     ];
 
     /// Its name on the command line and in the table.
@@ -120,6 +129,9 @@ impl Extra {
             Self::Task4096 => "task-4K",
             Self::Task65536 => "task-64K",
             Self::TaskKept => "task-kept",
+            Self::Php64 => "php",
+            Self::Php65536 => "php-64K",
+            Self::PhpTask => "php-task",
         }
     }
 
@@ -131,11 +143,11 @@ impl Extra {
             Self::Depth16 => Case { depth: 16, ..usual },
             Self::Connections1000 => Case { connections: 1_000, ..usual },
             Self::TwoByTwo | Self::SlowHandlers | Self::Tls64 | Self::Udp64 => usual,
-            Self::Base64 | Self::Task64 => usual,
+            Self::Base64 | Self::Task64 | Self::Php64 | Self::PhpTask => usual,
             // What one sync of the disk costs is shared by all that wait for it.
             Self::TaskKept => Case { connections: 256, ..usual },
             Self::Base4096 | Self::Task4096 => Case { size_bytes: 4_096, ..usual },
-            Self::Tls65536 | Self::Base65536 | Self::Task65536 => {
+            Self::Tls65536 | Self::Base65536 | Self::Task65536 | Self::Php65536 => {
                 Case { size_bytes: 65_536, ..usual }
             }
             Self::Stream | Self::Sendfile => {
@@ -155,10 +167,21 @@ impl Extra {
         }
     }
 
+    /// The server in Rust and the one in PHP, which `php` starts.
+    fn php_peers(self, php: &Peer, instrument: &Path) -> Vec<Peer> {
+        if self == Self::PhpTask {
+            let mut tasks = Peer { name: "php-task".to_owned(), ..php.clone() };
+            tasks.command.push("--tasks=1".to_owned());
+            return vec![Peer::ostler_tasks("ostler-task", instrument, "task"), tasks];
+        }
+        vec![Peer::ostler_set("ostler-raw", instrument, &["framing=raw"]), php.clone()]
+    }
+
     /// Who is measured: where only Ostler has such a shape, the reference and Ostler in it.
     pub(super) fn peers(
         self,
         peers: &[Peer],
+        php: Option<&Peer>,
         bench: &Path,
         instrument: &Path,
         identity: &Identity,
@@ -201,6 +224,10 @@ impl Extra {
                 let handler = format!("sendfile:{STREAM_BYTES}");
                 let ostler = Peer::ostler_as(instrument, 1, 1, &handler);
                 return vec![Peer::raw_sendfile(bench, STREAM_BYTES), ostler];
+            }
+            // Without the program in PHP there is nothing to measure.
+            Self::Php64 | Self::Php65536 | Self::PhpTask => {
+                return php.map_or_else(Vec::new, |php| self.php_peers(php, instrument));
             }
             Self::IdleFirst => {
                 let by = |name, dispatch| Peer::ostler_slow(name, instrument, dispatch);

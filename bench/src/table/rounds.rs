@@ -26,6 +26,8 @@ pub struct TableOptions {
     pub peers: Vec<Peer>,
     /// Ostler's instrument, for rows that need it in another shape than the peer of that name.
     pub instrument: PathBuf,
+    /// The echo in PHP with one worker and one reactor, for the rows that need it.
+    pub php: Option<Peer>,
     /// Request lengths.
     pub sizes_bytes: Vec<usize>,
     /// Rows beside the payloads.
@@ -108,7 +110,8 @@ pub fn run(options: &TableOptions, progress: &mut dyn Write) -> Result<Outcome> 
     let self_signed = SelfSigned::make()?;
     for extra in &options.extras {
         let identity = self_signed.identity();
-        let peers = extra.peers(&options.peers, &options.bench, &options.instrument, identity);
+        let php = options.php.as_ref();
+        let peers = extra.peers(&options.peers, php, &options.bench, &options.instrument, identity);
         case_rounds(options, &peers, &extra.case(usual), &mut outcome, progress)?;
     }
     Ok(outcome)

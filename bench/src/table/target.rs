@@ -23,6 +23,10 @@ impl Target {
         let is_free = case.placement == Placement::Free;
         let cpu = |cpu| Self { cpu: Some(cpu), throughput: None, p99: None };
         match (case.load, case.size_bytes) {
+            // These are compared with the same in Rust.
+            ("php", _) if peer == "php" => Some(cpu(1.35)),
+            ("php-64K", _) if peer == "php" => Some(cpu(1.1)),
+            ("php-task", _) if peer == "php-task" => Some(cpu(1.3)),
             _ if peer != PEER => None,
             ("", 64) if is_free => {
                 Some(Self { throughput: Some(0.95), p99: Some(1.2), ..cpu(1.1) })
