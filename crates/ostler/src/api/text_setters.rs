@@ -85,6 +85,29 @@ impl ServerBuilder {
         self.set("capabilities", names)
     }
 
+    /// The user, a name or a number, that master, manager and spare become when the listeners are
+    /// bound. The server has to be started as root.
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().user("shop").master_user("shop-server");
+    /// # drop(builder);
+    /// ```
+    #[must_use]
+    pub fn master_user(self, name: &str) -> Self {
+        self.set("master_user", name)
+    }
+
+    /// The group of master, manager and spare, a name or a number, if not that of `master_user`.
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().master_user("shop-server").master_group("ssl-cert");
+    /// # drop(builder);
+    /// ```
+    #[must_use]
+    pub fn master_group(self, name: &str) -> Self {
+        self.set("master_group", name)
+    }
+
     /// The program that a reload executes with [`Start::Exec`], instead of the path by which this
     /// one was started.
     ///

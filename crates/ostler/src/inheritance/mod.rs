@@ -12,6 +12,7 @@ mod attributes;
 mod boot;
 mod charter;
 pub(crate) mod exec;
+mod identity;
 pub(crate) mod left_socket;
 pub(crate) mod life;
 mod privileges;
@@ -20,6 +21,7 @@ mod resources;
 pub(crate) use attributes::Attributes;
 pub(crate) use boot::{EndsKind, ProcessBoot, ProcessEnds};
 pub(crate) use charter::Charter;
+pub(crate) use identity::{Identity, Named, kept};
 pub(crate) use privileges::Privileges;
 pub(crate) use resources::Resources;
 

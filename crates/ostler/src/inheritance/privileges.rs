@@ -7,10 +7,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::identity::{Identity, Named, kept};
 use crate::error::{Error, Result};
 use crate::options::{Capabilities, Options};
 use crate::sys::capabilities;
-use crate::sys::privileges::{self, UserEntry};
+use crate::sys::privileges;
 
 /// What workers give away.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,15 +26,6 @@ pub(crate) struct Privileges {
     no_new_privileges: bool,
 }
 
-/// Whose a process is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Identity {
-    /// `None`: that of the server.
-    uid: Option<u32>,
-    gid: u32,
-    groups: Vec<u32>,
-}
-
 impl Privileges {
     /// What the options say.
     ///
@@ -42,13 +34,20 @@ impl Privileges {
     /// `is_option`, if there is no such user, group or directory, or this process may not make
     /// others of it.
     pub(crate) fn new(options: &Options) -> Result<Self> {
-        let found = Self {
-            identity: Identity::find(options)?,
+        let mut found = Self {
+            identity: Identity::find(Named {
+                user: ("user", &options.user),
+                group: ("group", &options.group),
+                groups: ("groups", &options.groups.0),
+            })?,
             root: root_of(&options.chroot)?,
             capabilities: options.capabilities,
             no_new_privileges: options.no_new_privileges,
         };
         found.check_capabilities()?;
+        if !options.master_user.is_empty() {
+            found.follow_a_user(options)?;
+        }
         let lacking = privileges::lacks(found.identity.is_some(), found.root.is_some());
         match lacking.map_err(|error| Error::start("cannot look at capabilities", Some(error)))? {
             None => Ok(found),
@@ -79,6 +78,39 @@ impl Privileges {
             ));
         }
         Ok(())
+    }
+
+    /// Their manager is not root: what it has kept of root's rights to make them is not for them,
+    /// and does not go with a change of ids.
+    fn follow_a_user(&mut self, options: &Options) -> Result<()> {
+        if self.identity.as_ref().is_some_and(Identity::is_root) {
+            return Err(Error::option(format!(
+                "`user` ({}) is root, and `master_user` ({}) is not: workers have no more rights \
+                 than their master; name another user",
+                options.user, options.master_user
+            )));
+        }
+        if self.capabilities == Capabilities::OfUser {
+            self.capabilities = Capabilities::Only(0);
+        }
+        Ok(())
+    }
+
+    /// The capabilities by which a manager that is not root makes such workers.
+    pub(crate) fn needed(&self) -> u64 {
+        let mut needed = match self.capabilities {
+            Capabilities::OfUser | Capabilities::Only(0) => 0,
+            // They go out of bounds where nothing else holds them back.
+            Capabilities::Only(keep) if self.no_new_privileges => keep,
+            Capabilities::Only(keep) => keep | capabilities::SETPCAP,
+        };
+        if self.identity.is_some() {
+            needed |= capabilities::SETUID | capabilities::SETGID | capabilities::KILL;
+        }
+        if self.root.is_some() {
+            needed |= capabilities::SYS_CHROOT;
+        }
+        needed
     }
 
     /// Whether a process becomes another user's.
@@ -117,11 +149,7 @@ impl Privileges {
 
     /// On one line, for the charter.
     pub(super) fn spell(&self) -> String {
-        let ids = self.identity.as_ref().map_or(String::new(), |identity| {
-            let uid = identity.uid.map_or("-".to_owned(), |uid| uid.to_string());
-            let groups: Vec<String> = identity.groups.iter().map(u32::to_string).collect();
-            format!("{uid}:{}:{}", identity.gid, groups.join(","))
-        });
+        let ids = self.identity.as_ref().map_or(String::new(), Identity::spell);
         let root = self.root.as_ref().map_or("".into(), |root| root.to_string_lossy());
         let keep = match self.capabilities {
             Capabilities::OfUser => "-".to_owned(),
@@ -147,74 +175,6 @@ impl Privileges {
     }
 }
 
-impl Identity {
-    fn find(options: &Options) -> Result<Option<Self>> {
-        let (user, group, groups) = (&options.user, &options.group, &options.groups.0);
-        if user.is_empty() && group.is_empty() && groups.is_empty() {
-            return Ok(None);
-        }
-        let entry = if user.is_empty() { None } else { user_named(user)? };
-        let uid = match (&entry, user.parse()) {
-            _ if user.is_empty() => None,
-            (Some(entry), _) => Some(entry.uid),
-            (None, Ok(uid)) => Some(uid),
-            (None, Err(_)) => return Err(unknown("user", "user", user)),
-        };
-        let gid = match (group.as_str(), &entry) {
-            ("", Some(entry)) => entry.gid,
-            ("", None) => {
-                return Err(Error::option(format!(
-                    "nothing says of which group workers are: `user` ({user}) names none; set \
-                     `group`"
-                )));
-            }
-            (group, _) => group_named("group", group)?,
-        };
-        let groups = match &entry {
-            _ if !groups.is_empty() => {
-                groups.iter().map(|name| group_named("groups", name)).collect::<Result<_>>()?
-            }
-            Some(entry) => privileges::groups_of(entry, gid)
-                .map_err(|error| Error::option_refused("`user`: cannot find its groups", error))?,
-            None => vec![gid],
-        };
-        Ok(Some(Self { uid, gid, groups }))
-    }
-
-    fn take(&self) -> io::Result<()> {
-        privileges::change_groups(self.gid, &self.groups)?;
-        self.uid.map_or(Ok(()), privileges::change_user)
-    }
-
-    /// Makes sure that this process is who it should be, and nobody else again; last of all,
-    /// because a capability may bring back what a change of ids has taken.
-    fn verify(&self, may_change_ids: bool) -> io::Result<()> {
-        if let Some(uid) = self.uid {
-            if uid != 0 && !may_change_ids && privileges::can_be_root_again() {
-                return Err(kept("right to be root"));
-            }
-            if !privileges::is_user(uid)? {
-                return Err(kept("user"));
-            }
-        }
-        match privileges::is_of_groups(self.gid, &self.groups)? {
-            true => Ok(()),
-            false => Err(kept("groups")),
-        }
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(3, ':');
-        let (uid, gid, groups) = (parts.next()?, parts.next()?, parts.next()?);
-        let groups = groups.split(',').filter(|one| !one.is_empty());
-        Some(Self {
-            uid: if uid == "-" { None } else { Some(uid.parse().ok()?) },
-            gid: gid.parse().ok()?,
-            groups: groups.map(str::parse).collect::<std::result::Result<_, _>>().ok()?,
-        })
-    }
-}
-
 /// Keeps these capabilities, and makes sure that no others are left.
 fn take_capabilities(keep: u64) -> io::Result<()> {
     capabilities::keep_only(keep)?;
@@ -223,32 +183,6 @@ fn take_capabilities(keep: u64) -> io::Result<()> {
         true => Ok(()),
         false => Err(kept("capabilities")),
     }
-}
-
-fn kept(what: &str) -> io::Error {
-    io::Error::other(format!("its {what} could not be given away"))
-}
-
-/// The user that the option `user` names; a number needs no entry.
-fn user_named(name: &str) -> Result<Option<UserEntry>> {
-    let refused = |error| Error::option_refused(format!("`user`: cannot look up `{name}`"), error);
-    privileges::find_user(name).map_err(refused)
-}
-
-/// The number of the group that an option names, or is.
-fn group_named(option: &'static str, name: &str) -> Result<u32> {
-    let refused =
-        |error| Error::option_refused(format!("`{option}`: cannot look up `{name}`"), error);
-    match (privileges::find_group(name).map_err(refused)?, name.parse()) {
-        (Some(gid), _) | (None, Ok(gid)) => Ok(gid),
-        (None, Err(_)) => Err(unknown(option, "group", name)),
-    }
-}
-
-fn unknown(option: &str, what: &str, name: &str) -> Error {
-    Error::option(format!(
-        "`{option}`: this machine has no {what} `{name}`: make it, or correct it"
-    ))
 }
 
 /// The directory, if it is one.
@@ -275,38 +209,6 @@ fn root_of(path: &str) -> Result<Option<PathBuf>> {
 mod tests {
     use super::*;
 
-    fn of(pairs: &[(&str, &str)]) -> Result<Option<Identity>> {
-        let mut options = Options::default();
-        for (name, value) in pairs {
-            options.set(name, value)?;
-        }
-        Identity::find(&options)
-    }
-
-    #[test]
-    fn what_is_not_said_of_a_user_is_what_the_database_says() {
-        assert_eq!(of(&[]).unwrap(), None);
-        let root = of(&[("user", "root")]).unwrap().unwrap();
-        assert_eq!((root.uid, root.gid, root.groups.contains(&0)), (Some(0), 0, true));
-        let own = of(&[("user", "4242"), ("group", "17"), ("groups", "17,root")]).unwrap();
-        assert_eq!(own, Some(Identity { uid: Some(4242), gid: 17, groups: vec![17, 0] }));
-        let group = of(&[("group", "17")]).unwrap();
-        assert_eq!(group, Some(Identity { uid: None, gid: 17, groups: vec![17] }));
-    }
-
-    #[test]
-    fn unknown_names_and_users_without_a_group_are_errors() {
-        for (pairs, words) in [
-            (&[("user", "nobody-has-it")][..], "no user `nobody-has-it`"),
-            (&[("user", "root"), ("group", "nobody-has-it")], "no group `nobody-has-it`"),
-            (&[("user", "root"), ("groups", "root,nobody-has-it")], "no group `nobody-has-it`"),
-            (&[("user", "4242424")], "set `group`"),
-        ] {
-            let error = of(pairs).unwrap_err();
-            assert!(error.is_option() && error.to_string().contains(words), "{error}");
-        }
-    }
-
     #[test]
     fn a_root_is_an_absolute_path_of_a_directory() {
         for wrong in ["relative", "/no/such/directory", "/proc/version"] {
@@ -317,8 +219,8 @@ mod tests {
 
     #[test]
     fn a_charter_carries_them() {
-        let identity = Some(Identity { uid: Some(7), gid: 8, groups: vec![8, 9] });
-        let group = Some(Identity { uid: None, gid: 8, groups: vec![] });
+        let (identity, group) = (Identity::read("7:8:8,9"), Identity::read("-:8:"));
+        assert!(identity.is_some() && group.is_some());
         let root = Some(PathBuf::from("/srv/two words"));
         for privileges in [
             Privileges::default(),

@@ -97,6 +97,35 @@ impl Resources {
         Ok(())
     }
 
+    /// The capabilities without which processes that are not root's could not take it.
+    pub(crate) fn needed(&self) -> io::Result<u64> {
+        let mut needed = 0;
+        if let Some(least) = self.nice.values().min()
+            && *least < scheduling::niceness()?
+        {
+            needed |= capabilities::SYS_NICE;
+        }
+        // What root has raised only a process with the capability lowers again.
+        let before = self.oom_adjustment_before;
+        let highest = self.oom_score_adjust.of_master().map_or(before, |own| before.max(*own));
+        let mut of_others =
+            ProcessKind::ALL.into_iter().filter_map(|kind| self.oom_adjustment_of(kind));
+        if of_others.any(|adjustment| adjustment < highest) {
+            needed |= capabilities::SYS_RESOURCE;
+        }
+        for (limited, limits) in &self.limits {
+            let hard = limit::hard(*limited)?;
+            let is_above = |limit: &Limit| match (limit, hard) {
+                (Limit::At(number), Some(hard)) => *number > hard,
+                _ => false,
+            };
+            if limits.values().any(is_above) {
+                needed |= capabilities::SYS_RESOURCE;
+            }
+        }
+        Ok(needed)
+    }
+
     /// The program had this before its first master changed it.
     pub(crate) fn follow(&mut self, oom_adjustment: i32) {
         self.oom_adjustment_before = oom_adjustment;
@@ -267,6 +296,28 @@ mod tests {
         assert_eq!(resources.oom_adjustment_of(ProcessKind::Event), Some(3));
         assert_eq!(resources.oom_adjustment_of(ProcessKind::Task), Some(950));
         assert_eq!(of(&[]).unwrap().oom_adjustment_of(ProcessKind::Event), None);
+    }
+
+    #[test]
+    fn what_goes_beyond_what_a_user_may_have_needs_a_capability() {
+        in_forked_test(|| {
+            let needed = |pairs: &[(&str, &str)]| of(pairs).unwrap().needed().unwrap();
+            assert_eq!(needed(&[("nice", "19"), ("limit_core_size", "max")]), 0);
+            assert_eq!(needed(&[("oom_score_adjust", "task:1000")]), 0);
+            // The others go back to what the program had.
+            let raised = needed(&[("oom_score_adjust", "master:1000")]);
+            assert_eq!(raised, capabilities::SYS_RESOURCE);
+            let have = capabilities::effective().unwrap();
+            if have & capabilities::SYS_NICE != 0 {
+                let nice = (scheduling::niceness().unwrap() - 1).max(-20).to_string();
+                assert_eq!(needed(&[("nice", &nice)]), capabilities::SYS_NICE);
+            }
+            if have & capabilities::SYS_RESOURCE != 0 {
+                limit::set(Limited::CoreSize, Some(4_096)).unwrap();
+                let above = needed(&[("limit_core_size", "1M")]);
+                assert_eq!(above, capabilities::SYS_RESOURCE);
+            }
+        });
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub(crate) struct ManagerSetup {
     pub(crate) attributes: Attributes,
     /// What resources each of them takes when it is forked.
     pub(crate) resources: Resources,
+    /// The capabilities that managers have which are not root's, to make workers; programs that
+    /// are executed to be workers have them up to their own server. 0: nothing is to be done.
+    pub(crate) capabilities: u64,
     /// What is told of slow workers and of deaths.
     pub(crate) diagnosis: DiagnosisSettings,
     /// When programs are ended that they have started and left behind.

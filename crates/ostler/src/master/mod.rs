@@ -34,6 +34,7 @@ mod reload;
 mod report;
 mod reserve;
 mod retired;
+mod rights;
 mod service;
 mod signals;
 mod size;

@@ -38,6 +38,11 @@ impl ProgramState {
         }
     }
 
+    /// It is not opened to others again: it was another user's.
+    pub(super) fn stays_closed(&mut self) {
+        self.dumping = Dumping::of(false);
+    }
+
     /// Whether the program could be opened by others of its user.
     pub(super) fn dumping(&self) -> Dumping {
         self.dumping

@@ -32,6 +32,7 @@ use super::reactors::{make_mailboxes, make_reactors, make_reports, only_reactor,
 use super::reload::Reloads;
 use super::report::Announcement;
 use super::retired::Retired;
+use super::rights::MasterRights;
 use super::service::Service;
 use super::size::Size;
 use super::succession::{Origin, Predecessor, Succeeding};
@@ -46,7 +47,8 @@ use crate::inheritance::{Attributes, Charter, EndsKind, Privileges, ProcessMain,
 use crate::log;
 use crate::log::ServerLog;
 use crate::manager::{
-    DiagnosisSettings, ExecSetup, Forked, ManagerSetup, MemoryLimits, fork_managers, locate,
+    DiagnosisSettings, ExecSetup, Forked, ManagerHandle, ManagerSetup, MemoryLimits, fork_managers,
+    locate,
 };
 use crate::options::{Harden, Mode, Options, SessionIds, Start};
 use crate::reactor::addresses::Addresses;
@@ -78,6 +80,8 @@ pub(crate) struct Bound {
     predecessor: Option<Predecessor>,
     /// What rights workers give away.
     privileges: Privileges,
+    /// What the master keeps of its own.
+    rights: Option<MasterRights>,
     /// What resources each process has.
     resources: Resources,
     /// Where packages are kept that kill workers.
@@ -101,10 +105,12 @@ fn hold_signals() -> Result<Held> {
 /// Checks the options, opens the log, opens the listeners.
 pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
     options.validate()?;
-    let log = log::init(options.log_level, &options.log_file, options.log_format)?;
-    DiagnosisSettings::new(&options)?;
     let privileges = Privileges::new(&options)?;
     let mut resources = Resources::new(&options)?;
+    let rights = MasterRights::new(&options, &privileges, &resources)?;
+    let _acting = rights.as_ref().map_or(Ok(None), MasterRights::act)?;
+    let log = log::init(options.log_level, &options.log_file, options.log_format)?;
+    DiagnosisSettings::new(&options)?;
     let quarantine = Store::open(&options)?;
     // Before anybody can know that there is a server to send a signal to.
     let signals = hold_signals()?;
@@ -132,6 +138,7 @@ pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
         origin,
         predecessor,
         privileges,
+        rights,
         resources,
         quarantine,
         signals,
@@ -168,25 +175,25 @@ where
 {
     let Bound { descriptors: _private, mut options, mut ports, code, origin, .. } = bound;
     let Bound { announcement, log, program: path, privileges, mut predecessor, .. } = bound;
-    let Bound { quarantine, resources, signals: _held, .. } = bound;
+    let Bound { quarantine, resources, rights, signals: _held, .. } = bound;
     // Before anything is opened here, and when the program cannot close anything any more.
     let keep = descriptors::of_the_program(log.descriptor())
         .map_err(|error| Error::internal("cannot list this process's descriptors", Some(error)))?;
-    let program = become_master(&log, &mut options, &resources, keep.len())?;
+    let rights = rights.as_ref();
+    let program = become_master(&log, &mut options, (&resources, rights), keep.len())?;
     let (name, described) = (options.name_resolved(), ports.described());
     let names = Instance::new(described.first().local_address(), &name);
     names.take("master");
     let Shared { board, commons, descriptor } = Shared::make(&options)?;
     let processes = code.processes.clone();
-    let own = Own { board: descriptor, keep, path, privileges, resources, processes };
+    let own = Own { board: descriptor, keep, path, privileges, resources, rights, processes };
     let main = process_main(options.clone(), described.clone(), make, code);
     let setup = manager_setup(&options, &program, own, names, described.clone(), main)?;
     let orphans = Orphans::new(options.kill_orphans)?;
     // After what the program has open was listed, so that no other process has it and its lock.
     let pid_file = PidFile::claim(&options.pid_file, Predecessor::pid_file(&mut predecessor))?;
     // The last moment without threads: everything after this line may start some.
-    let (manager, spare, forked) =
-        fork_managers(&setup).map_err(|error| Error::fork("the manager", error))?;
+    let (manager, spare, forked) = fork_and_part(&setup, rights)?;
 
     let encryption = load_certificates(&options, &forked)?;
     let signals = signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?;
@@ -206,7 +213,7 @@ where
         size: Size::new(&options),
         reloads: Reloads::default(),
         predecessor,
-        succeeding: Succeeding::new(&options, origin, estate, &setup.resources),
+        succeeding: Succeeding::new(&options, origin, estate, &setup),
         pid_file,
         figures: MasterFigures::new(&options, Place::of(&board, commons)),
         boot_deadline: Some(clock::monotonic_ms() + options.boot_timeout_ms),
@@ -288,10 +295,10 @@ fn who_accepts(
 fn become_master(
     log: &ServerLog,
     options: &mut Options,
-    resources: &Resources,
+    (resources, rights): (&Resources, Option<&MasterRights>),
     kept: usize,
 ) -> Result<ProgramState> {
-    let program = ProgramState::save();
+    let mut program = ProgramState::save();
     panic::abort_on_panic();
     log.make_current();
     log::set_process(log::Process::Master);
@@ -301,11 +308,22 @@ fn become_master(
         process::forbid_dumping()
             .map_err(|error| Error::start("cannot harden the master", Some(error)))?;
     }
+    rights.map_or(Ok(()), |rights| rights.take(&mut program))?;
     Ok(program)
 }
 
+/// Forks the managers; from here on this process is the master alone.
+fn fork_and_part(
+    setup: &ManagerSetup,
+    rights: Option<&MasterRights>,
+) -> Result<(ManagerHandle, ManagerHandle, Forked)> {
+    let forked = fork_managers(setup).map_err(|error| Error::fork("the manager", error))?;
+    rights.map_or(Ok(()), MasterRights::leave_to_managers)?;
+    Ok(forked)
+}
+
 /// What managers have of this server's.
-struct Own {
+struct Own<'start> {
     board: OwnedFd,
     keep: Vec<RawFd>,
     /// The program that a reload executes.
@@ -313,6 +331,7 @@ struct Own {
     processes: UserProcesses,
     privileges: Privileges,
     resources: Resources,
+    rights: Option<&'start MasterRights>,
 }
 
 /// What workers need that are started by exec.
@@ -348,7 +367,7 @@ fn exec_setup(
 fn manager_setup(
     options: &Options,
     program: &ProgramState,
-    own: Own,
+    own: Own<'_>,
     names: Instance,
     ports: Ports,
     process_main: ProcessMain,
@@ -369,6 +388,7 @@ fn manager_setup(
         diagnosis: DiagnosisSettings::new(options)?,
         memory_limits: MemoryLimits::new(options),
         resources: own.resources,
+        capabilities: own.rights.map_or(0, MasterRights::of_managers),
         kill_orphans: options.kill_orphans,
         attributes: Attributes {
             process_names: processes.names(),

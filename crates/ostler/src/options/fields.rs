@@ -103,6 +103,10 @@ pub struct Options {
     pub(crate) no_new_privileges: bool,
     /// What they keep of the rights of root.
     pub(crate) capabilities: Capabilities,
+    /// Whose master and managers become; empty = as they were started.
+    pub(crate) master_user: String,
+    /// Their group; empty = that of the user.
+    pub(crate) master_group: String,
     /// On which processors processes run.
     pub(crate) cpu_affinity: PerKind<Cpus>,
     /// How nice they are.
@@ -249,6 +253,8 @@ impl Default for Options {
             groups: Names::default(),
             chroot: String::new(),
             no_new_privileges: false,
+            master_user: String::new(),
+            master_group: String::new(),
             capabilities: Capabilities::OfUser,
             cpu_affinity: PerKind::default(),
             nice: PerKind::default(),

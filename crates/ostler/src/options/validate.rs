@@ -52,6 +52,7 @@ impl Options {
             self.journal_in_base(),
             self.journal_without_workers(),
             self.daemon_without_a_log(),
+            self.group_of_no_master(),
             not_above(
                 &["back_off_min_ms", "back_off_max_ms"],
                 (self.back_off_min_ms, self.back_off_min_ms.to_string()),
@@ -123,6 +124,17 @@ impl Options {
             text: "`daemonize` needs `log_file`: a server in the background has no standard error \
                    that anybody reads; name a file, or /dev/null"
                 .to_owned(),
+        })
+    }
+
+    /// A group of whom the master does not become.
+    fn group_of_no_master(&self) -> Option<Contradiction> {
+        (self.master_user.is_empty() && !self.master_group.is_empty()).then(|| Contradiction {
+            names: &["master_group", "master_user"],
+            text: format!(
+                "`master_group` ({}) has no effect without `master_user`: set that, too",
+                self.master_group
+            ),
         })
     }
 

@@ -5,10 +5,16 @@ use std::io;
 
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
+/// The bit of `CAP_KILL`.
+pub(crate) const KILL: u64 = CapabilitySet::KILL.bits();
+/// The bit of `CAP_SETGID`.
+pub(crate) const SETGID: u64 = CapabilitySet::SETGID.bits();
 /// The bit of `CAP_SETUID`.
 pub(crate) const SETUID: u64 = CapabilitySet::SETUID.bits();
 /// The bit of `CAP_SETPCAP`.
 pub(crate) const SETPCAP: u64 = CapabilitySet::SETPCAP.bits();
+/// The bit of `CAP_SYS_CHROOT`.
+pub(crate) const SYS_CHROOT: u64 = CapabilitySet::SYS_CHROOT.bits();
 /// The bit of `CAP_SYS_NICE`.
 pub(crate) const SYS_NICE: u64 = CapabilitySet::SYS_NICE.bits();
 /// The bit of `CAP_SYS_RESOURCE`.
@@ -68,6 +74,19 @@ pub(crate) fn keep_only(bits: u64) -> io::Result<()> {
     Ok(thread::set_capabilities(None, sets)?)
 }
 
+/// `capset(2)`, `PR_CAP_AMBIENT_RAISE` — a program that this process executes has these, also if it
+/// is not root's. This process has to have them.
+pub(crate) fn pass_to_program(bits: u64) -> io::Result<()> {
+    let passed = CapabilitySet::from_bits_retain(bits);
+    let have = thread::capabilities(None)?;
+    let sets = CapabilitySets { inheritable: passed, ..have };
+    thread::set_capabilities(None, sets)?;
+    for one in passed.iter() {
+        thread::configure_capability_in_ambient_set(one, true)?;
+    }
+    Ok(())
+}
+
 /// `capget(2)` — whether this process has exactly these.
 pub(crate) fn has_exactly(bits: u64) -> io::Result<bool> {
     let have = thread::capabilities(None)?;
@@ -86,6 +105,20 @@ mod tests {
         assert_eq!(named("CAP_SYS_NICE"), Some(1 << 23));
         assert_eq!((named("sys_nic"), named("")), (None, None));
         assert_eq!(names(1 | 1 << 23), ["chown", "sys_nice"]);
+    }
+
+    #[test]
+    fn what_is_passed_on_is_had_by_a_program() {
+        in_forked_test(|| {
+            let have = effective().unwrap();
+            let one = have & have.wrapping_neg();
+            keep_only(one).unwrap();
+            pass_to_program(one).unwrap();
+            let status = std::process::Command::new("cat").arg("/proc/self/status").output();
+            let status = String::from_utf8(status.unwrap().stdout).unwrap();
+            assert!(status.contains(&format!("CapAmb:\t{one:016x}")), "{status}");
+            assert!(one == 0 || pass_to_program(one | one << 1).is_err(), "nobody has all of them");
+        });
     }
 
     #[test]

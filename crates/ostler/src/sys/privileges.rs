@@ -10,6 +10,8 @@ use std::path::Path;
 use nix::unistd::{self, Gid, Group, Uid, User};
 use rustix::thread::CapabilitySet;
 
+use super::process::{self, Dumping};
+
 /// A user, as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UserEntry {
@@ -80,6 +82,68 @@ pub(crate) fn change_user(uid: u32) -> io::Result<()> {
     Ok(unistd::setresuid(uid, uid, uid)?)
 }
 
+/// This thread opens and makes files as another user, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct ActingAs {
+    uid: Uid,
+    gid: Gid,
+    groups: Vec<rustix::process::Gid>,
+    /// What the kernel takes with such a change.
+    dumping: Dumping,
+    death_signal: Option<rustix::process::Signal>,
+}
+
+/// `setgroups(2)`, `setfsgid(2)`, `setfsuid(2)` — this thread opens and makes files as this user;
+/// everything else it does as before. Who is root loses with that its power over others' files.
+pub(crate) fn act_as(uid: Option<u32>, gid: u32, groups: &[u32]) -> io::Result<ActingAs> {
+    /// As an argument: nothing is changed, and the answer is what holds.
+    const NOBODY: u32 = u32::MAX;
+    let before = ActingAs {
+        uid: unistd::setfsuid(Uid::from_raw(NOBODY)),
+        gid: unistd::setfsgid(Gid::from_raw(NOBODY)),
+        groups: rustix::process::getgroups()?,
+        dumping: process::dumping(),
+        death_signal: rustix::process::parent_process_death_signal()?,
+    };
+    let groups: Vec<_> = groups.iter().copied().map(rustix::process::Gid::from_raw).collect();
+    rustix::thread::set_thread_groups(&groups)?;
+    unistd::setfsgid(Gid::from_raw(gid));
+    let wanted = uid.map_or(before.uid, Uid::from_raw);
+    unistd::setfsuid(wanted);
+    // These two calls tell nobody of a failure.
+    let uid_now = unistd::setfsuid(Uid::from_raw(NOBODY));
+    let gid_now = unistd::setfsgid(Gid::from_raw(NOBODY));
+    if (uid_now, gid_now) == (wanted, Gid::from_raw(gid)) {
+        Ok(before)
+    } else {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+}
+
+impl Drop for ActingAs {
+    fn drop(&mut self) {
+        unistd::setfsuid(self.uid);
+        unistd::setfsgid(self.gid);
+        // Who could give them away can have them again; else this thread has less, not more.
+        let _ = rustix::thread::set_thread_groups(&self.groups);
+        let _ = self.dumping.restore();
+        let _ = rustix::process::set_parent_process_death_signal(self.death_signal);
+    }
+}
+
+/// `prctl(2)`, `PR_SET_PDEATHSIG` — does something that makes the kernel forget what the end of the
+/// parent means to this process, and says it again.
+pub(crate) fn keeping_death_signal(change: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let before = rustix::process::parent_process_death_signal()?;
+    change()?;
+    Ok(rustix::process::set_parent_process_death_signal(before)?)
+}
+
+/// `prctl(2)`, `PR_GET_NO_NEW_PRIVS` — whether no program that it executes has more rights than it.
+pub(crate) fn forbids_new_privileges() -> io::Result<bool> {
+    Ok(rustix::thread::no_new_privs()?)
+}
+
 /// `prctl(2)`, `PR_SET_NO_NEW_PRIVS` — no program that it executes has more rights than it.
 pub(crate) fn forbid_new_privileges() -> io::Result<()> {
     Ok(rustix::thread::set_no_new_privs(true)?)
@@ -91,12 +155,14 @@ pub(crate) fn is_user(uid: u32) -> io::Result<bool> {
     Ok([ids.real, ids.effective, ids.saved].iter().all(|id| id.as_raw() == uid))
 }
 
-/// `getresgid(2)`, `getgroups(2)` — whether its groups are these and no others.
+/// `getresgid(2)`, `getgroups(2)` — whether its groups are these and no others; that its primary
+/// one is among the supplementary ones, or is not, makes no difference.
 pub(crate) fn is_of_groups(gid: u32, groups: &[u32]) -> io::Result<bool> {
     let ids = unistd::getresgid()?;
     let mut have: Vec<u32> = unistd::getgroups()?.into_iter().map(Gid::as_raw).collect();
     let mut wanted = groups.to_vec();
     for list in [&mut have, &mut wanted] {
+        list.push(gid);
         list.sort_unstable();
         list.dedup();
     }
@@ -123,6 +189,43 @@ mod tests {
         assert_eq!(find_group("root").unwrap(), Some(0));
         assert_eq!(find_group("nobody-has-this-name").unwrap(), None);
         assert!(groups_of(&root, 7).unwrap().contains(&7));
+    }
+
+    #[test]
+    fn who_acts_as_another_user_makes_his_files_and_is_himself_again() {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        if !unistd::geteuid().is_root() {
+            eprintln!("NOT TESTED: acting as another user needs root");
+            return;
+        }
+        process::in_forked_test(|| {
+            let directory = std::env::temp_dir().join(format!("act-as-{}", std::process::id()));
+            std::fs::create_dir(&directory).unwrap();
+            let mode = std::fs::Permissions::from_mode(0o777);
+            std::fs::set_permissions(&directory, mode).unwrap();
+            let secret = directory.join("secret");
+            std::fs::write(&secret, "of root").unwrap();
+            let mode = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(&secret, mode).unwrap();
+            let groups = unistd::getgroups().unwrap();
+            let is_open = process::dumping();
+            process::die_with_parent().unwrap();
+
+            let acting = act_as(Some(4_711), 4_712, &[4_713]).unwrap();
+            let error = std::fs::read(&secret).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+            let made = directory.join("made");
+            std::fs::write(&made, "").unwrap();
+            drop(acting);
+            let found = std::fs::metadata(&made).unwrap();
+            assert_eq!((found.uid(), found.gid()), (4_711, 4_712));
+            assert_eq!(std::fs::read(&secret).unwrap(), b"of root");
+            assert_eq!(unistd::getgroups().unwrap(), groups);
+            assert_eq!(process::dumping(), is_open);
+            let signal = rustix::process::parent_process_death_signal().unwrap();
+            assert_eq!(signal, Some(rustix::process::Signal::KILL));
+            std::fs::remove_dir_all(&directory).unwrap();
+        });
     }
 
     #[test]

@@ -80,7 +80,16 @@ fn take_part<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let fail = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
+    let fail = |error: std::io::Error| {
+        let path = path.display();
+        let advice = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                ": the user of the server (`master_user`, if it is set) has to be able to read it"
+            }
+            _ => "",
+        };
+        format!("cannot read `{path}`: {error}{advice}")
+    };
     let file = std::fs::File::open(path).map_err(fail)?;
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(fail)?;

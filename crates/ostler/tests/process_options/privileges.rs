@@ -14,6 +14,8 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("chroot", chroot_is_all_that_workers_see),
     ("capabilities", capabilities_are_all_that_workers_keep),
     ("no_new_privileges", no_new_privileges_is_said_of_workers),
+    ("master_user", master_user_is_whose_the_master_becomes),
+    ("master_group", master_group_is_that_of_the_master),
 ];
 
 /// Nobody's number, and that of its group.
@@ -137,6 +139,41 @@ fn no_new_privileges_is_said_of_workers() -> TestResult {
     for (value, said) in [("false", " no_new 0 "), ("true", " no_new 1 ")] {
         let ids = ids_with(&[("no_new_privileges", value)])?;
         assert!(ids.contains(said), "{ids}");
+    }
+    Ok(())
+}
+
+/// User and group of the master with these options.
+fn master_with(options: &[(&str, &str)]) -> TestResult<(String, String)> {
+    let server =
+        options.iter().fold(small_probe(), |server, (name, value)| server.set(name, value));
+    let server = server.start()?;
+    let master = server.master().pid();
+    let found = (status(master, "Uid:")?, status(master, "Gid:")?);
+    server.stop()?;
+    Ok(found)
+}
+
+#[test]
+fn master_user_is_whose_the_master_becomes() -> TestResult {
+    let unknown = small_probe().set("master_user", "nobody-has-it").start_expecting_failure()?;
+    assert!(unknown.1.contains("no user `nobody-has-it`"), "{unknown:?}");
+    if !may_change_ids() {
+        return Ok(());
+    }
+    let (uid, _) = master_with(&[("master_user", NOBODY), ("master_group", NOBODY)])?;
+    assert_eq!(uid, "65534\t65534\t65534\t65534");
+    Ok(())
+}
+
+#[test]
+fn master_group_is_that_of_the_master() -> TestResult {
+    if !may_change_ids() {
+        return Ok(());
+    }
+    for group in [NOBODY, "4711"] {
+        let (_, gid) = master_with(&[("master_user", NOBODY), ("master_group", group)])?;
+        assert_eq!(gid, [group; 4].join("\t"));
     }
     Ok(())
 }

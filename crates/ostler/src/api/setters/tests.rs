@@ -20,6 +20,8 @@ fn every_option_has_a_typed_method() {
         "groups",
         "chroot",
         "capabilities",
+        "master_user",
+        "master_group",
         "cpu_affinity",
         "nice",
         "oom_score_adjust",

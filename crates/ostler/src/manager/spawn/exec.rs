@@ -18,7 +18,7 @@ use crate::inheritance::{
 use crate::log;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
-use crate::sys::{control_socket, program, signal};
+use crate::sys::{capabilities, control_socket, program, signal};
 
 /// What the manager will say to the program that its child becomes, with the descriptors.
 #[derive(Debug)]
@@ -85,15 +85,16 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Waits at the gate and becomes the program; returns an exit code when it cannot.
-    pub(super) fn live(self, program: &OwnedFd, resources: &Resources) -> i32 {
+    /// Waits at the gate and becomes the program, which has these capabilities of its manager's if
+    /// that is not root's; returns an exit code when it cannot.
+    pub(super) fn live(self, program: &OwnedFd, resources: &Resources, passed: u64) -> i32 {
         life::begin(self.key);
         match gate::opens(&self.control, &self.master_pidfd) {
             Ok(true) => {}
             Ok(false) => return EXIT_ORPHANED,
             Err(error) => return self.cannot("cannot begin", &error),
         }
-        if let Err(error) = resources.take(self.key).and_then(|()| self.prepare()) {
+        if let Err(error) = resources.take(self.key).and_then(|()| self.prepare(passed)) {
             return self.cannot("cannot begin", &error);
         }
         if process::parent() != Some(self.manager) {
@@ -117,9 +118,12 @@ impl Waiting {
     /// It dies with its manager before the program knows that it is a worker, too. Signals have
     /// their default effect after an exec unless they are ignored; held they stay until the worker
     /// has its handlers, so that a stray one does not end it meanwhile.
-    fn prepare(&self) -> io::Result<()> {
+    fn prepare(&self, passed: u64) -> io::Result<()> {
         signal::restore_default(&signal::MANAGED)?;
         signal::restore_default(&[signal::PIPE])?;
+        if passed != 0 {
+            capabilities::pass_to_program(passed)?;
+        }
         process::die_with_parent()
     }
 

@@ -49,7 +49,7 @@ pub(super) fn fork_process(
         let own = [waiting.control.as_fd(), waiting.master_pidfd.as_fd(), program.as_fd()];
         let keep = setup.kept_with(own.map(|descriptor| descriptor.as_raw_fd()));
         let pid = fork_child(&keep, ExitBy::Immediately, move || {
-            waiting.live(program, &setup.resources)
+            waiting.live(program, &setup.resources, setup.capabilities)
         })?;
         let (pidfd, left) = (PidFd::open(pid)?, Some(left));
         return Ok(Gated { pid, pidfd, control: near, black_box, left });

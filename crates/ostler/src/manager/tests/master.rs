@@ -72,6 +72,7 @@ impl TestMaster {
                 process_names: Vec::new(),
             },
             resources: Resources::new(&Options::default()).unwrap(),
+            capabilities: 0,
             diagnosis: DiagnosisSettings::new(&Options::default()).unwrap(),
             kill_orphans: KillOrphans::End,
             memory_limits: MemoryLimits::new(&Options::default()),

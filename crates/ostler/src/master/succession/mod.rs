@@ -29,8 +29,7 @@ use super::start;
 use crate::control::{
     Channel, FromNewMaster, LISTENERS_PER_MESSAGE_MAX, Received, SUCCESSION_PROTOCOL, ToNewMaster,
 };
-use crate::inheritance::Resources;
-use crate::manager::check_program;
+use crate::manager::{ManagerSetup, check_program};
 use crate::options::{Options, SuccessionSessions};
 use crate::reactor::mailbox::ToReactor;
 use crate::sys::descriptor::PASSED_VARIABLES;
@@ -64,6 +63,8 @@ pub(super) struct Succeeding {
     new: Option<NewMaster>,
     /// Sessions go to it.
     hands_over: bool,
+    /// What this master needed to make workers, and has given away.
+    rights_are_gone: bool,
     /// Reactors that have no session left, since a new master accepts.
     deserted: usize,
 }
@@ -82,12 +83,20 @@ impl Succeeding {
         options: &Options,
         origin: Origin,
         estate: Option<Estate>,
-        resources: &Resources,
+        setup: &ManagerSetup,
     ) -> Self {
         let start_ms = options.boot_timeout_ms.saturating_add(START_MS);
         let state = Succession::new(start_ms, options.succession_timeout_ms);
-        let oom_adjustment = resources.oom_adjustment_before();
-        Self { state, origin, estate, oom_adjustment, new: None, hands_over: false, deserted: 0 }
+        Self {
+            state,
+            origin,
+            estate,
+            oom_adjustment: setup.resources.oom_adjustment_before(),
+            new: None,
+            hands_over: false,
+            rights_are_gone: setup.capabilities != 0,
+            deserted: 0,
+        }
     }
 
     /// When [`Event::Tick`] is due.
@@ -118,6 +127,11 @@ impl Master {
             Some("in BASE mode clients are the workers', who cannot hand them over: restart it")
         } else if process::current().get() == 1 {
             Some("process 1 cannot be followed by another: start a new container")
+        } else if self.succeeding.rights_are_gone {
+            Some(
+                "it has given away the rights by which workers become another user's \
+                 (master_user), and a new master would not have them: restart it",
+            )
         } else if !self.process_names.is_empty() {
             Some("its user processes would run twice: restart it")
         } else if !self.options.task_journal.is_empty() {

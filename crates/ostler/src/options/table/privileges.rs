@@ -1,4 +1,4 @@
-//! Privileges: what rights the processes have that run code of handlers.
+//! Privileges: what rights processes have.
 
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::field;
@@ -18,7 +18,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
               below 1024 or a private key, names another one.",
         effect: "The user of workers, a name or a number, before any code of a handler runs; also \
                  its groups, unless `group` and `groups` say otherwise. The server has to be \
-                 started as root; master and manager stay what they are. An unknown name is an \
+                 started as root; of master and manager says `master_user`. An unknown name is an \
                  error at the start, and a worker that keeps a right ends (S27).",
         access: field!(user),
     },
@@ -82,5 +82,31 @@ pub(super) const ROWS: &[OptionInfo] = &[
                  or have capabilities of their own, and else none. Needs `CAP_SETPCAP` or \
                  `no_new_privileges`; a worker that keeps another one ends (S27).",
         access: field!(capabilities),
+    },
+    OptionInfo {
+        name: "master_user",
+        topic: TOPIC,
+        kind: Kind::Name { bytes_max: USER_BYTES_MAX },
+        default: "",
+        unit: "",
+        why: "Empty = the user that starts the server: root reads keys and writes files that \
+              others cannot. A server that needs root only for its listeners names another one.",
+        effect: "The user, a name or a number, that master, manager and spare become when the \
+                 listeners are bound, with its groups. The master has no capability then (or \
+                 CAP_KILL, to end programs of another `user`), managers only those by which they \
+                 make workers; workers without `user` are this user's. Files that the server \
+                 names are opened as this user: one that cannot be is an error at the start (S27).",
+        access: field!(master_user),
+    },
+    OptionInfo {
+        name: "master_group",
+        topic: TOPIC,
+        kind: Kind::Name { bytes_max: USER_BYTES_MAX },
+        default: "",
+        unit: "",
+        why: "Empty = the primary group of `master_user`.",
+        effect: "The group of master, manager and spare, a name or a number. A `master_user` that \
+                 is a number without an entry in the database needs it (S27).",
+        access: field!(master_group),
     },
 ];
