@@ -154,6 +154,81 @@ fn a_session_that_a_worker_has_in_hand_goes_when_it_is_answered() -> TestResult 
     stop(&deployed, new, 1)
 }
 
+/// What came and went with a session: bytes received, bytes sent, and when both began.
+fn traffic(client: &mut Talk, id: u64) -> TestResult<Vec<u64>> {
+    let answer = client.ask(&format!("trafficof {id}"))?;
+    Ok(answer.split(' ').filter_map(|number| number.parse().ok()).collect())
+}
+
+#[test]
+fn what_came_and_went_is_counted_from_the_beginning() -> TestResult {
+    let (deployed, old) = probe("hand-over-traffic", &[])?;
+    let mut client = talk(old.address)?;
+    let id = client.number("id")?;
+    client.expect_answer("echo so much", "so much")?;
+    let before = traffic(&mut client, id)?;
+    let new = deployed.succeed(&old)?;
+    deployed.wait_left(&old)?;
+    let after = traffic(&mut client, id)?;
+    let asked = format!("trafficof {id}\n").len() as u64;
+    assert_eq!(after[0], before[0] + asked, "received");
+    check(after[1] > before[1], format!("sent: {before:?}, {after:?}"))?;
+    // Of both in nanoseconds from the beginning of the session, which is as long ago as it was.
+    check(after[4] > before[4] && after[6] >= before[6], format!("{before:?}, {after:?}"))?;
+    drop(client);
+    stop(&deployed, new, 1)
+}
+
+/// A session that is offered to a new master that stands still; its worker waits for the file
+/// `tell` to do something to it, which is no delivery.
+fn offered(name: &str) -> TestResult<(Deployed, Daemon, Daemon, Talk, u64)> {
+    let options = [("reactors", "1"), ("log_level", "debug")];
+    let (deployed, old) = probe(name, &options)?;
+    let mut client = talk(old.address)?;
+    let id = client.number("id")?;
+    client.expect_answer("join early", "ok")?;
+    let (rest, tell) = (deployed.place.path("rest"), deployed.place.path("tell"));
+    client.expect_answer(&format!("tell {} {id}", tell.display()), "waits")?;
+    client.say(&format!("until {} rested", rest.display()))?;
+    wait_until("the worker to have it", || journal(&deployed, "receive") >= 4)?;
+    let new = deployed.succeed(&old)?;
+    new.signal(Signal::STOP)?;
+    std::fs::write(&rest, "")?;
+    client.expect("rested");
+    deployed.place.wait_for_log("sessions are offered")?;
+    Ok((deployed, old, new, client, id))
+}
+
+#[test]
+fn what_a_worker_says_of_a_session_that_is_offered_is_not_lost() -> TestResult {
+    let (deployed, old, new, mut client, id) = offered("hand-over-said")?;
+    std::fs::write(deployed.place.path("tell"), "")?;
+    wait_until("it to be told", || journal(&deployed, "told ok ok ok ok ok") == 1)?;
+    new.signal(Signal::CONT)?;
+    client.expect("hello");
+    deployed.wait_left(&old)?;
+    client.expect_answer("get", "said")?;
+    client.expect_answer("user", "9")?;
+    client.expect_answer("isin late", "true")?;
+    client.expect_answer("isin early", "false")?;
+    assert_eq!(client.number("id")?, id);
+    drop(client);
+    stop(&deployed, new, 1)
+}
+
+#[test]
+fn who_is_offered_to_somebody_who_does_not_answer_is_served() -> TestResult {
+    let (deployed, old, new, mut client, id) = offered("hand-over-silent")?;
+    for _ in 0..3 {
+        client.expect_answer("echo still here", "still here")?;
+    }
+    new.signal(Signal::CONT)?;
+    deployed.wait_left(&old)?;
+    assert_eq!(client.number("id")?, id);
+    drop(client);
+    stop(&deployed, new, 1)
+}
+
 #[test]
 fn three_masters_in_a_row_keep_a_thousand_connections() -> TestResult {
     let options = [("max_connections", "2000")];

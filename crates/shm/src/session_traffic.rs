@@ -58,6 +58,24 @@ impl Entry<'_> {
         WORDS.into_iter().for_each(|word| self.set(word, 0));
     }
 
+    /// Owner: a session goes on that had another owner before.
+    ///
+    /// ```
+    /// # use ostler_shm::session_traffic::SessionTraffic;
+    /// # use ostler_shm::sessions::LoneEntry;
+    /// let lone = LoneEntry::new(0);
+    /// lone.entry().resume_traffic(SessionTraffic { received_bytes: 64, ..Default::default() });
+    /// ```
+    pub fn resume_traffic(&self, traffic: SessionTraffic) {
+        self.set(RECEIVED_AT, traffic.received_at_ns);
+        self.set(GIVEN_AT, traffic.given_at_ns);
+        self.set(SENT_AT, traffic.sent_at_ns);
+        self.set(RECEIVED_BYTES, traffic.received_bytes);
+        self.set(SENT_BYTES, traffic.sent_bytes);
+        self.set(UNSENT_BYTES, traffic.unsent_bytes);
+        self.set(UNGIVEN_BYTES, traffic.ungiven_bytes);
+    }
+
     /// Owner: so many bytes were received.
     ///
     /// ```
@@ -180,6 +198,10 @@ mod tests {
         };
         assert_eq!(entry.traffic(64), Some(expected));
         assert_eq!(entry.stream_written(64, 1, 2), Some(3), "its line is another one");
+        let other = LoneEntry::new(0);
+        begin(&other, 64);
+        other.entry().resume_traffic(expected);
+        assert_eq!(other.entry().traffic(64), Some(expected));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //!
 //! A session that is to go is not read any more, so that it comes to rest: nothing of it is at a
 //! worker, waits for one or came back from one. Then it may be frozen: nothing is given of it and
-//! nothing ends it until it is gone or stays after all.
+//! nothing ends it until it is gone or stays after all. It goes only if nothing was said of it here
+//! meanwhile: whatever somebody sends to it, or does with it, withdraws it.
 
 use super::sessions::{Connection, Going};
-use super::{Brain, CloseReason, Phase};
+use super::{Brain, Phase};
 use crate::ids::{ConnectionSlot, PortId};
 
 impl Brain {
@@ -34,7 +35,7 @@ impl Brain {
         self.end_waiting(slot);
         self.lists.unlink(&mut self.sessions, slot);
         if let Some(connection) = self.connection(slot) {
-            connection.going = Going::Offered(None);
+            connection.going = Going::Offered { is_withdrawn: false, ends: None };
         }
     }
 
@@ -42,6 +43,23 @@ impl Brain {
     #[must_use]
     pub fn is_offered(&self, slot: ConnectionSlot) -> bool {
         self.sessions.get(slot).is_some_and(Connection::is_offered)
+    }
+
+    /// Something is said of the session here, which the other master would not know: if it is
+    /// frozen it stays for now.
+    pub fn withdraw(&mut self, slot: ConnectionSlot) {
+        if let Some(connection) = self.connection(slot)
+            && let Going::Offered { is_withdrawn, .. } = &mut connection.going
+        {
+            *is_withdrawn = true;
+        }
+    }
+
+    /// Whether it is frozen, and is still as the other master was told.
+    #[must_use]
+    pub fn may_go(&self, slot: ConnectionSlot) -> bool {
+        let going = self.sessions.get(slot).map(|connection| connection.going);
+        matches!(going, Some(Going::Offered { is_withdrawn: false, .. }))
     }
 
     /// Whether another master could not have it.
@@ -59,7 +77,7 @@ impl Brain {
         }
         let stays = if for_now { Going::No } else { Going::Stays };
         let before = std::mem::replace(&mut connection.going, stays);
-        if let Going::Offered(Some(reason)) = before {
+        if let Going::Offered { ends: Some(reason), .. } = before {
             self.close(slot, reason);
         } else {
             self.check_end(slot);
@@ -78,17 +96,14 @@ impl Brain {
     }
 
     /// A frozen session is another master's: nothing is left of it here, and no worker is told that
-    /// it has ended, for it has not. Answers why it should have ended meanwhile, if somebody wanted
-    /// that: the driver ends it for both masters.
-    pub fn handed_over(&mut self, slot: ConnectionSlot) -> Option<CloseReason> {
-        let going = self.sessions.get(slot).map(|connection| connection.going);
-        let Some(Going::Offered(ends)) = going else {
-            crate::invariant!(false, "only a frozen session goes");
-            return None;
-        };
+    /// it has ended, for it has not.
+    pub fn handed_over(&mut self, slot: ConnectionSlot) {
+        if !self.may_go(slot) {
+            crate::invariant!(false, "only a frozen session goes of which nothing was said");
+            return;
+        }
         self.books.session_handed_over();
         self.free_session(slot);
-        ends
     }
 
     /// A session comes from another master: workers were told of its beginning there. `None`: all

@@ -147,8 +147,9 @@ impl Brain {
     /// a flush short. Of a session whose client is gone nothing more is served.
     pub fn close(&mut self, slot: ConnectionSlot, reason: CloseReason) {
         let Some(connection) = self.connection(slot) else { return };
-        if let Going::Offered(end) = &mut connection.going {
-            end.get_or_insert(reason);
+        if let Going::Offered { is_withdrawn, ends } = &mut connection.going {
+            *is_withdrawn = true;
+            ends.get_or_insert(reason);
             return;
         }
         match connection.phase {

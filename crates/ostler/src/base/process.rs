@@ -425,9 +425,9 @@ impl<H: AnyHandler> Process<H> {
                 FromReactor::GoesOn(_)
                 | FromReactor::Settled(..)
                 | FromReactor::ClientsWait
-                | FromReactor::Deserted => {}
+                | FromReactor::Deserted(_) => {}
                 // Nobody has told it to.
-                FromReactor::Offer(_) => {}
+                FromReactor::Offer(_) | FromReactor::Given { .. } => {}
                 FromReactor::Failed(_, error) => {
                     tracing::error!(%error, "the reactor of this process failed");
                     return Err(EXIT_LANES);

@@ -61,20 +61,20 @@ pub(crate) enum Received<In> {
 pub(crate) struct Channel<Out, In> {
     socket: OwnedFd,
     outbox: VecDeque<([u8; MANAGER_MESSAGE_SIZE_BYTES], Vec<OwnedFd>)>,
+    /// The first of them waits until fewer descriptors are on their way, which nothing tells.
+    lacks_descriptors: bool,
     kinds: PhantomData<fn(Out) -> In>,
 }
 
-/// Whether it can be sent later: the socket is full, or so many descriptors are on their way as may
-/// be (unix(7)).
-fn is_full(error: &io::Error) -> bool {
-    let too_many = rustix::io::Errno::TOOMANYREFS.raw_os_error();
-    error.kind() == ErrorKind::WouldBlock || error.raw_os_error() == Some(too_many)
+/// Whether so many descriptors are on their way as may be (unix(7)): it can be sent later.
+fn are_too_many(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::TOOMANYREFS.raw_os_error())
 }
 
 impl<Out: Message, In: Message> Channel<Out, In> {
     /// Takes an end of [`control_socket::pair`].
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket, outbox: VecDeque::new(), kinds: PhantomData }
+        Self { socket, outbox: VecDeque::new(), lacks_descriptors: false, kinds: PhantomData }
     }
 
     /// Takes the socket out; what is in the outbox is lost.
@@ -91,17 +91,45 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         if self.outbox.len() >= OUTBOX_MESSAGES_MAX {
             return Err(io::Error::new(ErrorKind::TimedOut, "the peer reads no control messages"));
         }
-        self.outbox.push_back((message.to_bytes(), descriptors));
+        self.outbox_push(message, descriptors);
         self.flush()
+    }
+
+    pub(super) fn outbox_push(&mut self, message: &Out, descriptors: Vec<OwnedFd>) {
+        self.outbox.push_back((message.to_bytes(), descriptors));
+    }
+
+    /// As [`Channel::send`], before all that waits, and without descriptors.
+    pub(crate) fn send_first(&mut self, message: &Out) -> io::Result<()> {
+        self.outbox_push_first(message);
+        self.flush()
+    }
+
+    pub(super) fn outbox_push_first(&mut self, message: &Out) {
+        self.outbox.push_front((message.to_bytes(), Vec::new()));
     }
 
     /// Sends what is in the outbox, as far as the socket takes it.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.flush_by(|socket, message, descriptors| {
+            control_socket::send(socket, message, descriptors)
+        })
+    }
+
+    pub(super) fn flush_by(
+        &mut self,
+        mut send: impl FnMut(&OwnedFd, &[u8], &[BorrowedFd<'_>]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.lacks_descriptors = false;
         while let Some((message, descriptors)) = self.outbox.front() {
             let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
-            match control_socket::send(&self.socket, message, &borrowed) {
+            match send(&self.socket, message, &borrowed) {
                 Ok(()) => self.outbox.pop_front(),
-                Err(error) if is_full(&error) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if are_too_many(&error) => {
+                    self.lacks_descriptors = true;
+                    return Ok(());
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
@@ -113,6 +141,13 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     /// [`Channel::flush`].
     pub(crate) fn has_backlog(&self) -> bool {
         !self.outbox.is_empty()
+    }
+
+    /// Whether what the outbox holds waits for something that nothing tells of: then the socket is
+    /// not to be watched for writing, which would find it writable for ever, and
+    /// [`Channel::flush`] is to be called after a while.
+    pub(crate) const fn waits_untold(&self) -> bool {
+        self.lacks_descriptors
     }
 
     /// Takes one message. A malformed one is an `InvalidData` error and is gone; the next may be

@@ -3,16 +3,17 @@
 //! They may be of different versions of the program: the first fields of the first message never
 //! change, and nobody goes on who does not know the other's protocol.
 
-use ostler_core::succession::hand_over::Taken;
+use ostler_core::succession::hand_over::Chosen;
 
 use super::channel::Message;
 use super::manager::MANAGER_MESSAGE_SIZE_BYTES;
 use super::wire::{Malformed, Reader, Writer};
 
 /// What these messages and the list of listeners mean. It grows with every change of either.
-pub(crate) const SUCCESSION_PROTOCOL: u32 = 3;
-/// The one before, in which sessions stay where they are: such an old master can be followed.
-const PROTOCOL_WITHOUT_SESSIONS: u32 = 2;
+pub(crate) const SUCCESSION_PROTOCOL: u32 = 4;
+/// The first one that is understood. Sessions go by the newest only: of others they stay where they
+/// are, and such an old master can be followed.
+const FIRST_PROTOCOL: u32 = 2;
 /// Most listeners in one message: the kernel's limit of descriptors, rounded.
 pub(crate) const LISTENERS_PER_MESSAGE_MAX: usize = 250;
 
@@ -39,7 +40,7 @@ pub(crate) enum ToNewMaster {
     /// The new master is in charge: nobody else accepts, the service manager knows.
     InCharge,
     /// Sessions are offered: a list of them, and their sockets. Answered by
-    /// [`FromNewMaster::Taken`].
+    /// [`FromNewMaster::Wanted`].
     Sessions {
         /// Number of the reactor whose they are.
         reactor: u8,
@@ -47,6 +48,16 @@ pub(crate) enum ToNewMaster {
         offer: u32,
         /// How many.
         count: u8,
+    },
+    /// Of an offer that was answered these sessions are the new master's from now on; the others
+    /// are not.
+    Given {
+        /// Number of the reactor whose they were.
+        reactor: u8,
+        /// Number of the offer there.
+        offer: u32,
+        /// Which.
+        given: Chosen,
     },
 }
 
@@ -58,20 +69,21 @@ pub(crate) enum FromNewMaster {
         /// Sessions are taken over.
         takes_over: bool,
     },
-    /// These sessions of an offer are the new master's; the others stay.
-    Taken {
-        /// Number of the reactor whose they were.
+    /// These sessions of an offer the new master can have; the others stay. Answered by
+    /// [`ToNewMaster::Given`]: until then it touches none of them.
+    Wanted {
+        /// Number of the reactor whose they are.
         reactor: u8,
         /// Number of the offer there.
         offer: u32,
         /// Which.
-        taken: Taken,
+        wanted: Chosen,
     },
 }
 
 /// Whether an old master that speaks this protocol can be followed.
 pub(crate) const fn is_known(protocol: u32) -> bool {
-    matches!(protocol, SUCCESSION_PROTOCOL | PROTOCOL_WITHOUT_SESSIONS)
+    protocol >= FIRST_PROTOCOL && protocol <= SUCCESSION_PROTOCOL
 }
 
 impl Message for ToNewMaster {
@@ -92,6 +104,10 @@ impl Message for ToNewMaster {
             Self::InCharge => Writer::new().u8(66),
             Self::Sessions { reactor, offer, count } => {
                 Writer::new().u8(67).u8(reactor).u32(offer).u8(count)
+            }
+            Self::Given { reactor, offer, given } => {
+                let [first, second] = given.words();
+                Writer::new().u8(68).u8(reactor).u32(offer).u64(first).u64(second)
             }
         }
         .finish()
@@ -134,6 +150,11 @@ impl Message for ToNewMaster {
                 let (reactor, offer, count) = (reader.u8()?, reader.u32()?, reader.u8()?);
                 reader.finish(Self::Sessions { reactor, offer, count })
             }
+            68 => {
+                let (reactor, offer) = (reader.u8()?, reader.u32()?);
+                let given = Chosen::of_words([reader.u64()?, reader.u64()?]);
+                reader.finish(Self::Given { reactor, offer, given })
+            }
             _ => Err(Malformed),
         }
     }
@@ -143,8 +164,8 @@ impl Message for FromNewMaster {
     fn to_bytes(&self) -> [u8; MANAGER_MESSAGE_SIZE_BYTES] {
         match *self {
             Self::Serves { takes_over } => Writer::new().u8(192).flag(takes_over),
-            Self::Taken { reactor, offer, taken } => {
-                let [first, second] = taken.words();
+            Self::Wanted { reactor, offer, wanted } => {
+                let [first, second] = wanted.words();
                 Writer::new().u8(193).u8(reactor).u32(offer).u64(first).u64(second)
             }
         }
@@ -160,8 +181,8 @@ impl Message for FromNewMaster {
             }
             193 => {
                 let (reactor, offer) = (reader.u8()?, reader.u32()?);
-                let taken = Taken::of_words([reader.u64()?, reader.u64()?]);
-                reader.finish(Self::Taken { reactor, offer, taken })
+                let wanted = Chosen::of_words([reader.u64()?, reader.u64()?]);
+                reader.finish(Self::Wanted { reactor, offer, wanted })
             }
             _ => Err(Malformed),
         }
@@ -182,7 +203,9 @@ mod tests {
             newest_session: Some(1 << 40),
         };
         let sessions = ToNewMaster::Sessions { reactor: 3, offer: u32::MAX, count: 120 };
-        let others = [ToNewMaster::Listeners, ToNewMaster::InCharge, sessions];
+        let given = Chosen::of_words([1 << 63, 9]);
+        let given = ToNewMaster::Given { reactor: 63, offer: 8, given };
+        let others = [ToNewMaster::Listeners, ToNewMaster::InCharge, sessions, given];
         for message in [will(SUCCESSION_PROTOCOL)].into_iter().chain(others) {
             let mut bytes = message.to_bytes();
             assert_eq!(ToNewMaster::from_bytes(&bytes), Ok(message));
@@ -198,10 +221,10 @@ mod tests {
         let known =
             ToNewMaster::Will { protocol, listeners, has_pid_file, oom_adjustment, newest_session };
         assert_eq!(ToNewMaster::from_bytes(&newer), Ok(known), "it can be told what is wrong");
-        let taken = Taken::of_words([5, 1 << 55]);
+        let wanted = Chosen::of_words([5, 1 << 55]);
         for message in [
             FromNewMaster::Serves { takes_over: true },
-            FromNewMaster::Taken { reactor: 63, offer: 7, taken },
+            FromNewMaster::Wanted { reactor: 63, offer: 7, wanted },
         ] {
             let bytes = message.to_bytes();
             assert_eq!(FromNewMaster::from_bytes(&bytes), Ok(message));

@@ -240,6 +240,36 @@ fn a_full_socket_keeps_order_in_the_outbox() {
 }
 
 #[test]
+fn what_is_sent_first_waits_for_nobody_who_cannot_be_sent() {
+    let (mut master, manager) = channels();
+    let late = ToManager::Condemn(ProcessKey::event(0, 1));
+    let bell = eventfd::create().unwrap();
+    // So many descriptors are on their way as may be (unix(7)).
+    let too_many = std::io::Error::from(rustix::io::Errno::TOOMANYREFS);
+    master.outbox_push(&late, vec![bell]);
+    let mut error = Some(too_many);
+    master.flush_by(|_, _, _| Err(error.take().unwrap())).unwrap();
+    assert!(master.has_backlog() && master.waits_untold(), "the socket is writable for ever");
+    let first = ToManager::Condemn(ProcessKey::event(0, 2));
+    let mut sent = 0;
+    master.outbox_push_first(&first);
+    master
+        .flush_by(|socket, message, descriptors| {
+            if !descriptors.is_empty() {
+                return Err(rustix::io::Errno::TOOMANYREFS.into());
+            }
+            sent += 1;
+            control_socket::send(socket, message, descriptors)
+        })
+        .unwrap();
+    assert!(sent == 1 && master.waits_untold());
+    assert!(matches!(manager.receive().unwrap(), Received::Message(it, _) if it == first));
+    master.flush().unwrap();
+    assert!(!master.has_backlog() && !master.waits_untold());
+    assert!(matches!(manager.receive().unwrap(), Received::Message(it, _) if it == late));
+}
+
+#[test]
 fn garbage_on_a_channel_is_an_error() {
     let (near, far) = control_socket::pair().unwrap();
     let manager = Channel::<ToMaster, ToManager>::new(far);

@@ -167,11 +167,7 @@ impl Acceptor {
             }
             let Some(reactor) = self.reports.places.choose(self.turn) else {
                 if self.may_say(now) {
-                    tracing::warn!(
-                        "all places of the session table are taken, most by sessions whose end no \
-                         worker has seen yet; \
-                         accepting pauses until busy workers have"
-                    );
+                    tracing::warn!("{}", self.reports.places.why_full());
                 }
                 return self.rest_unless_freed(now);
             };
@@ -182,7 +178,8 @@ impl Acceptor {
                 Ok((connection, peer)) => {
                     self.rates.count(port, now);
                     let Some(session) = self.reports.places.take(reactor) else {
-                        tracing::error!(%peer, "no session id is left, closed: restart the server");
+                        let why = self.reports.places.why_full();
+                        tracing::error!(%peer, why, "a client is closed: it has no place");
                         continue;
                     };
                     self.reports.count_opened();

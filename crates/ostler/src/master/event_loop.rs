@@ -136,7 +136,7 @@ impl Master {
                     CERTIFICATES => self.on_certificate_files(now),
                     NEW_MASTER => self.on_new_master(readiness.writable(), now),
                     NEW_MASTER_PIDFD => self.new_master_ended(now),
-                    PREDECESSOR => self.on_predecessor(now),
+                    PREDECESSOR => self.on_predecessor(readiness.writable(), now),
                     _ => match (SeatToken::unpack(token), listening::port_of(token)) {
                         (Some(seat), _) => self.on_seat(seat, now),
                         (None, Some(port)) => self.accept(port, now),
@@ -160,6 +160,7 @@ impl Master {
             self.service_due(),
             self.certificate_watch.as_ref().and_then(CertificateWatch::due),
             self.succeeding.due(),
+            self.succeeding.retry_at,
             self.predecessor.as_ref().and_then(Predecessor::due),
             self.size_due(),
         ];
@@ -401,8 +402,11 @@ impl Master {
                         self.on_shutdown(shutdown::Event::SessionsDrained, now);
                     }
                 }
-                FromReactor::Deserted => self.note_deserted(now),
-                FromReactor::Offer(offer) => self.pass_offer(*offer),
+                FromReactor::Deserted(reactor) => self.note_deserted(reactor, now),
+                FromReactor::Offer(offer) => self.pass_offer(*offer, now),
+                FromReactor::Given { reactor, offer, given } => {
+                    self.pass_given(reactor, offer, given, now);
+                }
                 FromReactor::ClientsWait => self.clients_wait(),
                 FromReactor::Closed => closed = true,
                 FromReactor::Settled(key, suspect) => self.poison_settled(key, suspect, now),
@@ -433,6 +437,7 @@ impl Master {
         if self.succeeding.due().is_some_and(|deadline| now >= deadline) {
             self.on_succession(succession::Event::Tick, &"", now);
         }
+        self.new_master_due(now);
         self.predecessor_due(now);
         if self.boot_deadline.is_some_and(|deadline| now >= deadline) {
             self.boot_deadline = None;

@@ -53,6 +53,11 @@ impl Orphans {
         self.of_the_program.insert(pid);
     }
 
+    /// A child of ours that nobody else looks at.
+    pub(super) fn adopt(&mut self, pid: ProcessId) {
+        self.adopted.insert(pid);
+    }
+
     /// A child has ended. `managers` are the master's own, which are reaped elsewhere;
     /// `manager_ended` tells whether one of them has ended.
     pub(super) fn on_child_ended(&mut self, managers: &[ProcessId], manager_ended: bool) {

@@ -109,8 +109,12 @@ impl Reactor {
         self.hand_on_messages();
         self.gave = self.destinations.publish();
         self.wake_senders();
-        // What workers had said before is carried out.
-        let more_to_hand_over = self.clients.hand_sessions_over();
+        let is_answered = self.clients.has_answers();
+        if is_answered {
+            // What workers have said until now decides who goes.
+            self.consume_all();
+        }
+        let more_to_hand_over = self.clients.hand_sessions_over() || is_answered;
         // After all others: what they have to say is said.
         let more_handshakes = self.clients.go_on_with_handshakes();
         self.report_drained();
@@ -179,25 +183,21 @@ impl Reactor {
                 ToReactor::MemoryIsFree => self.clients.memory_is_free(),
                 ToReactor::Accept => self.clients.begin_charge(),
                 ToReactor::AcceptNoMore { hands_over } => self.clients.end_charge(hands_over),
-                ToReactor::Answered { offer, taken } => self.clients.offer_answered(offer, taken),
-                ToReactor::NobodyTakes => self.clients.nobody_takes(),
-                ToReactor::TakeOver(taken) => self.clients.take_over(*taken),
-                ToReactor::Drain => {
-                    // What was sent before the end began is sent, also by who serves nobody.
-                    self.consume_all();
-                    self.clients.let_offered_go();
-                    self.clients.draining = true;
-                    self.tasks_server_ends();
-                    self.clients.end_all_handshakes();
-                    self.clients.hold_whole_messages();
-                    self.clients.brain.drain();
-                    self.clients.hurry_lingerers();
+                ToReactor::Answered { offer, wanted } => {
+                    self.clients.offer_answered(offer, wanted);
                 }
+                ToReactor::NobodyTakes => self.clients.nobody_takes(),
+                ToReactor::TakeOver(taken) => {
+                    // It may be the first one again.
+                    self.reported_deserted = false;
+                    self.clients.take_over(*taken);
+                }
+                ToReactor::Drain => self.begin_drain(),
                 ToReactor::CloseAll { reason, timed_out } => {
                     if timed_out {
                         self.report_holders();
                     }
-                    self.clients.let_offered_go();
+                    self.clients.take_offers_back();
                     self.clients.closes_all = true;
                     self.clients.brain.close_all(reason);
                     self.clients.carry_out();
@@ -215,6 +215,18 @@ impl Reactor {
             }
         }
         Flow::GoOn
+    }
+
+    fn begin_drain(&mut self) {
+        // What was sent before the end began is sent, also by who serves nobody.
+        self.consume_all();
+        self.clients.take_offers_back();
+        self.clients.draining = true;
+        self.tasks_server_ends();
+        self.clients.end_all_handshakes();
+        self.clients.hold_whole_messages();
+        self.clients.brain.drain();
+        self.clients.hurry_lingerers();
     }
 
     /// Gives until nothing can be given; true when one of the turn's bounds was met first.
@@ -271,13 +283,14 @@ impl Reactor {
             && self.clients.header_counts.open() == 0
         {
             self.reported_deserted = true;
-            self.clients.reports.queue.push(FromReactor::Deserted);
+            let index = self.clients.index;
+            self.clients.reports.queue.push(FromReactor::Deserted(index));
         }
     }
 
     /// The end: the books are handed over, the thread's sockets close with it.
     fn stop(&mut self) {
-        self.clients.let_offered_go();
+        self.clients.take_offers_back();
         self.clients.brain.close_all(ostler_core::brain::CloseReason::ShutdownTimeout);
         self.clients.carry_out();
         self.clients.end_all_handshakes();

@@ -203,7 +203,7 @@ impl ClientSide {
     ) -> Result<(), ProtocolViolation> {
         let name = name.to_vec();
         let name = checked_name(&name)?;
-        let Some(connection) = self.place_of(session) else { return Ok(()) };
+        let Some(connection) = self.told_place_of(session) else { return Ok(()) };
         if self.brain.phase(connection) == Some(Phase::Open) {
             self.add_to_group(connection, session, name);
         }
@@ -253,7 +253,7 @@ impl ClientSide {
     ) -> Result<(), ProtocolViolation> {
         let name = name.to_vec();
         let name = checked_name(&name)?;
-        let Some(connection) = self.place_of(session) else { return Ok(()) };
+        let Some(connection) = self.told_place_of(session) else { return Ok(()) };
         let Some(left) = self.groups.table.leave(connection, name) else { return Ok(()) };
         self.groups.counts.left += 1;
         show_left(&self.board, self.index, session, (name, left));
@@ -327,11 +327,11 @@ impl ClientSide {
         let Member { connection: slot, session } = member;
         let connection = self.connections.get_mut(slot).filter(|it| it.session == session);
         let flags_and_port = connection.map(|connection| (connection.flags, connection.port));
-        let is_open = self.brain.is_open(slot) && !self.brain.is_offered(slot);
-        let Some((flags, port)) = flags_and_port.filter(|_| is_open) else {
+        let Some((flags, port)) = flags_and_port.filter(|_| self.brain.is_open(slot)) else {
             self.groups.counts.gone += 1;
             return;
         };
+        self.brain.withdraw(slot);
         if flags & FULL != 0 || (flags & QUEUED != 0 && self.memory.is_tight()) {
             return match self.settings.ports.get(port).group_overflow {
                 GroupOverflow::Skip => self.groups.counts.skipped += 1,

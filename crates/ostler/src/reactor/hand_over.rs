@@ -1,17 +1,17 @@
 //! Sessions go to a new master (the driver of `ostler_core::succession::hand_over`).
 //!
 //! A session that is at rest is frozen and offered with its socket; until the new master answers,
-//! nobody reads or writes it. One that is busy is not read for a while, so that it comes to rest;
-//! it is read again when that takes long, for what its worker waits for may have to come from its
-//! client.
+//! nobody reads or writes it. What a worker says of it meanwhile is done here, and withdraws it.
+//! One that is busy is not read for a while, so that it comes to rest; it is read again when that
+//! takes long, for what its worker waits for may have to come from its client.
 
 use std::os::fd::OwnedFd;
 
 use ostler_core::Nanos;
 use ostler_core::brain::ConnectionSlot;
 use ostler_core::succession::hand_over::{
-    Answered, HandedPeer, HandedSession, Offers, RECORDS_BYTES_MAX, SESSIONS_PER_OFFER_MAX, Taken,
-    encode,
+    Answered, Chosen, HandedPeer, HandedSession, HandedTraffic, Offers, RECORDS_BYTES_MAX,
+    SESSIONS_PER_OFFER_MAX, encode,
 };
 use ostler_shm::sessions::{FULL, PROTECTED, Peer, user_of};
 
@@ -33,6 +33,8 @@ const SESSION_BYTES_MAX: usize = RECORDS_BYTES_MAX / 2;
 #[derive(Debug)]
 pub(super) struct HandOver {
     offers: Offers<Offered>,
+    /// What the new master has said, until all is done that workers said before.
+    answers: Vec<(u32, Chosen)>,
     begun_at: Nanos,
     /// It is time to look at all sessions.
     is_due: bool,
@@ -48,10 +50,6 @@ pub(super) struct HandOver {
 struct Offered {
     slot: ConnectionSlot,
     session: u64,
-    /// Bytes of output that go with it; what comes behind them does not.
-    unsent: u64,
-    /// Workers were told that its output is full before it was frozen.
-    was_full: bool,
 }
 
 /// Sessions that are about to be offered.
@@ -76,6 +74,7 @@ impl ClientSide {
     pub(super) fn begin_hand_over(&mut self) {
         self.hand_over = Some(Box::new(HandOver {
             offers: Offers::default(),
+            answers: Vec::new(),
             begun_at: self.now,
             is_due: true,
             is_armed: false,
@@ -92,11 +91,24 @@ impl ClientSide {
         }
     }
 
-    /// Offers sessions that are at rest. True when there are more, and they may be offered at once.
-    /// Not while a message is on its way to groups: its members are told before they go.
+    /// Whether an answer of the new master waits until all is done that workers said before.
+    pub(super) fn has_answers(&self) -> bool {
+        self.hand_over.as_deref().is_some_and(|it| !it.answers.is_empty())
+    }
+
+    /// Lets sessions go, takes others back, offers those that are at rest. True when there is more
+    /// to do at once. Not while a message is on its way to groups: its members are told before they
+    /// go.
     pub(super) fn hand_sessions_over(&mut self) -> bool {
+        if self.hand_over.is_none() || self.groups.has_more() || self.holds_outputs_back() {
+            return false;
+        }
+        self.take_late_back() | self.settle_answers() | self.offer_sessions()
+    }
+
+    fn offer_sessions(&mut self) -> bool {
         let Some(hand_over) = self.hand_over.as_deref_mut() else { return false };
-        if !hand_over.is_due || self.draining || self.closes_all || self.groups.has_more() {
+        if !hand_over.is_due || self.draining || self.closes_all {
             return false;
         }
         if !hand_over.offers.may_offer() {
@@ -104,6 +116,7 @@ impl ClientSide {
             if !std::mem::replace(&mut hand_over.has_let_read, true) {
                 self.read_all_again();
             }
+            self.look_again();
             return false;
         }
         hand_over.is_due = false;
@@ -121,11 +134,16 @@ impl ClientSide {
         hand_over.pause_ns = again.min(LOOK_MAX_NS);
         hand_over.is_due = has_more && gave;
         let may_go_on = hand_over.is_due && hand_over.offers.may_offer();
+        self.look_again();
+        may_go_on
+    }
+
+    fn look_again(&mut self) {
+        let Some(hand_over) = self.hand_over.as_deref_mut() else { return };
         if !hand_over.is_armed && !hand_over.offers.is_over() {
             hand_over.is_armed = true;
             self.timers.arm(Timed::HandOver, self.now + hand_over.pause_ns);
         }
-        may_go_on
     }
 
     /// Freezes a session and puts it into the batch, if it is at rest. False: the batch is full.
@@ -161,14 +179,11 @@ impl ClientSide {
             self.brain.keep(slot, true);
             return true;
         };
-        let (flags, session) = (connection.flags, connection.session);
+        let session = connection.session;
         connection.transport.freeze(&self.epoll);
         self.brain.offer(slot);
-        // Who sends now is told to wait; soon there will be no such session.
-        self.publish_flags(slot, flags | FULL);
         batch.weight += handed.weight();
-        let (unsent, was_full) = (handed.unsent.len() as u64, flags & FULL != 0);
-        batch.offered.push(Offered { slot, session, unsent, was_full });
+        batch.offered.push(Offered { slot, session });
         batch.records.push(handed);
         batch.sockets.push(socket);
         true
@@ -179,7 +194,9 @@ impl ClientSide {
     fn as_handed(&mut self, slot: ConnectionSlot) -> Option<HandedSession> {
         let connection = self.connections.get_mut(slot)?;
         let unsent = connection.output.copy()?;
+        let entry = self.board.entry(connection.session)?;
         let record = self.board.session(connection.session)?;
+        let traffic = entry.traffic(connection.session)?;
         let received = connection.intake.as_deref().map(|it| it.front(it.len()).to_vec());
         let flags = connection.flags;
         Some(HandedSession {
@@ -191,6 +208,13 @@ impl ClientSide {
                 _ => return None,
             },
             connected_at_ns: record.connected_at_ns,
+            traffic: HandedTraffic {
+                received_at_ns: traffic.received_at_ns,
+                given_at_ns: traffic.given_at_ns,
+                sent_at_ns: traffic.sent_at_ns,
+                received_bytes: traffic.received_bytes,
+                sent_bytes: traffic.sent_bytes,
+            },
             is_protected: flags & PROTECTED != 0,
             is_full: flags & FULL != 0,
             user: user_of(flags),
@@ -210,7 +234,8 @@ impl ClientSide {
         match sealed_file::create("ostler-sessions", &encode(&records)) {
             Ok(records) => {
                 let Some(hand_over) = self.hand_over.as_deref_mut() else { return false };
-                let (reactor, number) = (self.index, hand_over.offers.offer(offered));
+                tracing::debug!(sessions = offered.len(), "sessions are offered");
+                let (reactor, number) = (self.index, hand_over.offers.offer(offered, self.now));
                 let offer = Offer { reactor, number, records, sockets };
                 self.reports.queue.push(FromReactor::Offer(Box::new(offer)));
                 true
@@ -224,23 +249,55 @@ impl ClientSide {
         }
     }
 
-    /// The new master has said which sessions it takes.
-    pub(super) fn offer_answered(&mut self, offer: u32, taken: Taken) {
+    /// The new master has said which sessions it can have. What workers said before is done first.
+    pub(super) fn offer_answered(&mut self, offer: u32, wanted: Chosen) {
+        if let Some(hand_over) = self.hand_over.as_deref_mut() {
+            hand_over.answers.push((offer, wanted));
+        }
+    }
+
+    fn settle_answers(&mut self) -> bool {
+        let Some(hand_over) = self.hand_over.as_deref_mut() else { return false };
+        let answers = std::mem::take(&mut hand_over.answers);
+        let has_settled = !answers.is_empty();
+        for (offer, wanted) in answers {
+            self.settle_answer(offer, wanted);
+        }
+        has_settled
+    }
+
+    fn settle_answer(&mut self, offer: u32, wanted: Chosen) {
         let Some(hand_over) = self.hand_over.as_deref_mut() else { return };
         hand_over.is_due = true;
-        let Answered { gone, stay } = hand_over.offers.answered(offer, taken);
+        let may_go = |offered: &Offered| self.brain.may_go(offered.slot);
+        let Some(answered) = hand_over.offers.answered(offer, wanted, may_go) else { return };
+        let Answered { gone, given, back, stay } = answered;
         if !stay.is_empty() {
             let sessions = stay.len();
             tracing::info!(sessions, "the new master cannot have these, they stay to their end");
         }
         gone.into_iter().for_each(|offered| self.let_go(offered));
+        self.reports.queue.push(FromReactor::Given { reactor: self.index, offer, given });
+        back.into_iter().for_each(|offered| self.thaw(offered, true));
         stay.into_iter().for_each(|offered| self.thaw(offered, false));
+    }
+
+    /// Those of whom the new master says nothing are served here.
+    fn take_late_back(&mut self) -> bool {
+        let Some(hand_over) = self.hand_over.as_deref_mut() else { return false };
+        let late = hand_over.offers.overdue(self.now);
+        if late.is_empty() {
+            return false;
+        }
+        tracing::warn!(sessions = late.len(), "the new master does not answer, they stay for now");
+        late.into_iter().for_each(|offered| self.thaw(offered, true));
+        true
     }
 
     /// The new master is gone: everybody who is here stays.
     pub(super) fn nobody_takes(&mut self) {
         let Some(hand_over) = self.hand_over.as_deref_mut() else { return };
-        let back = hand_over.offers.lost();
+        let back = hand_over.offers.end();
         back.into_iter().for_each(|offered| self.thaw(offered, true));
         // Also those that this one could not have: the next one may.
         self.places().into_iter().for_each(|slot| self.brain.keep(slot, true));
@@ -259,21 +316,19 @@ impl ClientSide {
         self.connections.iter().map(|(slot, _)| slot).collect()
     }
 
-    /// This master ends: who is offered is the new one's, or nobody's.
-    pub(super) fn let_offered_go(&mut self) {
+    /// This master ends: who is offered ends with it.
+    pub(super) fn take_offers_back(&mut self) {
         let Some(hand_over) = self.hand_over.as_deref_mut() else { return };
-        let offered = hand_over.offers.let_go();
-        offered.into_iter().for_each(|offered| self.let_go(offered));
+        let back = hand_over.offers.end();
+        back.into_iter().for_each(|offered| self.thaw(offered, true));
     }
 
     /// A session stays after all.
     fn thaw(&mut self, offered: Offered, for_now: bool) {
-        let Offered { slot, session, was_full, .. } = offered;
+        let Offered { slot, session } = offered;
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let watched = connection.transport.watch(&self.epoll, token::connection(slot, session));
         connection.transport.expect_output();
-        let flags = connection.flags & !FULL | if was_full { FULL } else { 0 };
-        self.publish_flags(slot, flags);
         self.brain.keep(slot, for_now);
         if watched.is_err() {
             return self.peer_lost(slot);
@@ -286,15 +341,13 @@ impl ClientSide {
 
     /// A session is the new master's. Its socket is closed here, and open there.
     fn let_go(&mut self, offered: Offered) {
-        let Offered { slot, session, unsent, .. } = offered;
+        let Offered { slot, session } = offered;
         self.wake_streamers(slot);
         let Some(connection) = self.connections.take(slot) else { return };
         self.end_memberships(slot, session);
         let output = connection.output_charged();
         self.output_left(output);
         self.memory.release((connection.charged() - output) as u64);
-        // What workers sent of their own accord meanwhile.
-        self.brain.count_output_dropped(connection.left().saturating_sub(unsent));
         tracing::debug!(session, "session handed over");
         if let Some(timing) = connection.timing {
             timing.end(&mut self.timers);
@@ -302,10 +355,7 @@ impl ClientSide {
         if let Some(metering) = connection.metering {
             metering.end(&mut self.timers);
         }
-        if let Some(reason) = self.brain.handed_over(slot) {
-            // A worker has closed it meanwhile. The socket is shared: the new master sees the end.
-            connection.transport.end_for_all(reason.is_abrupt());
-        }
+        self.brain.handed_over(slot);
         drop(connection.transport);
         self.reports.count_closed();
     }

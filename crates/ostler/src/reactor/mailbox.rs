@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ostler_core::addresses::AddressGroup;
 use ostler_core::brain::{Books, CloseReason};
 use ostler_core::ids::{PortId, ProcessKey};
-use ostler_core::succession::hand_over::{HandedSession, Taken};
+use ostler_core::succession::hand_over::{Chosen, HandedSession};
 use ostler_shm::lane::ReactorLane;
 use ostler_shm::sessions::Peer;
 
@@ -68,9 +68,10 @@ pub(crate) enum ToReactor {
     /// A new master is in charge: accept nobody more, read no more datagrams, serve who is here, or
     /// offer it to the new one. Answered by [`FromReactor::Deserted`].
     AcceptNoMore { hands_over: bool },
-    /// The new master has said which sessions of an offer it takes.
-    Answered { offer: u32, taken: Taken },
-    /// The new master is gone: nobody takes what was offered and not answered.
+    /// The new master has said which sessions of an offer it can have. Answered by
+    /// [`FromReactor::Given`].
+    Answered { offer: u32, wanted: Chosen },
+    /// The new master is gone: nobody takes what was offered and not given.
     NobodyTakes,
     /// A session that another master had.
     TakeOver(Box<TakenOver>),
@@ -126,10 +127,12 @@ pub(crate) enum FromReactor {
     Condemned(ProcessKey, &'static str),
     /// No session is left after a `Drain`.
     Drained,
-    /// No session is left after an `AcceptNoMore`.
-    Deserted,
+    /// No session is left in this reactor after an `AcceptNoMore`. Said again when one came since.
+    Deserted(usize),
     /// These sessions are for the new master.
     Offer(Box<Offer>),
+    /// Of an offer that it has answered these are the new master's.
+    Given { reactor: usize, offer: u32, given: Chosen },
     /// Somebody has waited for a worker for `workers_grow_after_ms`.
     ClientsWait,
     /// A descriptor or a place was freed while the acceptor waited for one.

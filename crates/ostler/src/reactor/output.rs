@@ -244,9 +244,7 @@ impl ClientSide {
         if unsent > 0 {
             flags |= QUEUED;
         }
-        // Whose session is offered to another master is told to wait, without an event.
-        let is_offered = self.brain.is_offered(slot);
-        if is_offered || marks.is_full(counted, connection.flags & FULL != 0) {
+        if marks.is_full(counted, connection.flags & FULL != 0) {
             flags |= FULL;
         }
         if let Some(entry) = self.board.entry(connection.session) {
@@ -256,7 +254,7 @@ impl ClientSide {
         let is_crossed = (flags ^ connection.flags) & FULL != 0;
         self.publish_flags(slot, flags);
         self.brain.output_changed(slot, pending, marks.holds_reading(unsent));
-        if is_crossed && !is_offered {
+        if is_crossed {
             self.brain.buffer_changed(slot, flags & FULL != 0);
         }
     }

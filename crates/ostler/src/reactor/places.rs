@@ -22,6 +22,8 @@ pub(crate) struct Places {
     board: Arc<Board>,
     /// How many each reactor has.
     taken: Arc<[AtomicU64]>,
+    /// How many of them are kept for sessions that may come from another master.
+    kept: Arc<AtomicU64>,
     /// Where the ids come from when this process is not the only one that issues some.
     seat: Option<SeatOf>,
 }
@@ -30,7 +32,7 @@ impl Places {
     /// The places of a board on which nobody lives yet.
     pub(crate) fn new(board: Arc<Board>) -> Self {
         let taken = (0..board.reactors()).map(|_| AtomicU64::new(0)).collect();
-        Self { board, taken, seat: None }
+        Self { board, taken, kept: Arc::default(), seat: None }
     }
 
     /// The same for a process that has session ids in common with others.
@@ -63,8 +65,9 @@ impl Places {
         }
     }
 
-    /// The reactor that the next connection is for, or `None` while all places are taken. Only the
-    /// acceptor takes places, so that the one which was seen free stays free until it does.
+    /// The reactor that the next connection is for, or `None` while all places are taken. One that
+    /// was seen free stays free until the acceptor takes it, unless a session comes from another
+    /// master.
     pub(crate) fn choose(&self, turn: usize) -> Option<usize> {
         let taken: Vec<u64> = self.taken.iter().map(|taken| taken.load(Ordering::SeqCst)).collect();
         emptiest(&taken, self.board.session_entries(), turn)
@@ -79,6 +82,26 @@ impl Places {
             None => invariant!(false, "a place is taken for a reactor that was chosen"),
         }
         Some(session)
+    }
+
+    /// So many places are kept for sessions that may come from another master.
+    pub(crate) fn keep(&self, places: u64) {
+        self.kept.store(places, Ordering::Relaxed);
+    }
+
+    /// Why no place is free, in words.
+    pub(crate) fn why_full(&self) -> &'static str {
+        let of_all = self.seat.as_ref().map(|seat| seat.commons().newest_session());
+        let newest = of_all.flatten().map(|newest| newest.load(Ordering::Relaxed));
+        if newest.unwrap_or_else(|| self.newest()) >= SESSION_ID_MAX {
+            "no session id is left: restart the server"
+        } else if self.kept.load(Ordering::Relaxed) > 0 {
+            "all places of the session table are taken, some for sessions that may come from the \
+             old master; accepting pauses until they have, which takes ten seconds at most"
+        } else {
+            "all places of the session table are taken, most by sessions whose end no worker has \
+             seen yet; accepting pauses until busy workers have"
+        }
     }
 
     /// Takes the place of a session that another master has, for one of the reactors. `None`:
@@ -121,5 +144,26 @@ impl Places {
             Some(taken) => _ = taken.fetch_sub(1, Ordering::SeqCst),
             None => invariant!(false, "a reactor gives back places of its own"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ostler_shm::board::BoardSizes;
+
+    #[test]
+    fn why_no_place_is_free_is_said_as_it_is() {
+        let sizes = BoardSizes { reactors: 1, sessions: 2, ..BoardSizes::default() };
+        let places = Places::new(Arc::new(Board::create(sizes).unwrap().0));
+        while places.choose(0).is_some() {
+            places.take(0).unwrap();
+        }
+        assert_eq!(places.take(0), None);
+        assert!(places.why_full().contains("most by sessions whose end no worker has seen yet"));
+        places.keep(1);
+        assert!(places.why_full().contains("some for sessions that may come from the old master"));
+        places.go_on_behind(SESSION_ID_MAX);
+        assert!(places.why_full().contains("no session id is left"));
     }
 }

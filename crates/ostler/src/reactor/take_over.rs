@@ -2,7 +2,8 @@
 //! and will be told of their end here.
 
 use ostler_core::brain::ConnectionSlot;
-use ostler_core::succession::hand_over::{HandedPeer, HandedSession};
+use ostler_core::succession::hand_over::{HandedPeer, HandedSession, HandedTraffic};
+use ostler_shm::session_traffic::SessionTraffic;
 use ostler_shm::sessions::{FULL, Home, PROTECTED, Peer, UnixPeer, bound_to};
 
 use super::client_socket::ClientSocket;
@@ -38,6 +39,9 @@ impl ClientSide {
         self.board.open_session(session, home, port.0, peer, handed.connected_at_ns);
         if let Some(entry) = self.board.entry(session).filter(|_| !handed.state.is_empty()) {
             entry.set_state(&handed.state);
+        }
+        if let Some(entry) = self.board.entry(session) {
+            entry.resume_traffic(traffic_of(&handed));
         }
         let transport = Transport::plain(socket);
         let watched = transport.watch(&self.epoll, token::connection(slot, session));
@@ -92,6 +96,22 @@ impl ClientSide {
         }
         self.publish_output(slot);
         self.publish_input(slot);
+    }
+}
+
+/// What came and went with it; what waits is told where it waits.
+fn traffic_of(handed: &HandedSession) -> SessionTraffic {
+    let HandedTraffic { received_at_ns, given_at_ns, sent_at_ns, received_bytes, sent_bytes } =
+        handed.traffic;
+    let (unsent_bytes, ungiven_bytes) = (0, 0);
+    SessionTraffic {
+        received_at_ns,
+        given_at_ns,
+        sent_at_ns,
+        received_bytes,
+        sent_bytes,
+        unsent_bytes,
+        ungiven_bytes,
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 
 use super::process::ProcessId;
 use super::signal;
@@ -28,10 +28,30 @@ pub(crate) struct NewProgram<'caller> {
     pub(crate) without: &'caller [&'caller str],
 }
 
+/// A program that runs, or has ended and was not reaped.
+#[derive(Debug)]
+pub(crate) struct StartedProgram {
+    child: Child,
+    pid: ProcessId,
+}
+
+impl StartedProgram {
+    /// Its number, which is its until it is reaped.
+    pub(crate) const fn pid(&self) -> ProcessId {
+        self.pid
+    }
+
+    /// `kill(2)` — ends it. It still has to be reaped.
+    pub(crate) fn kill(mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+    }
+}
+
 impl NewProgram<'_> {
     /// `fork(2)`, `execve(2)` — starts it, with the signals that the program itself had blocked.
     /// This thread has to be the one that holds signals, if any does.
-    pub(crate) fn start(&self) -> io::Result<ProcessId> {
+    pub(crate) fn start(&self) -> io::Result<StartedProgram> {
         let passed = self.passed.as_raw_fd();
         let mut command = Command::new(self.path);
         if let Some((own_name, others)) = self.arguments.split_first() {
@@ -50,7 +70,8 @@ impl NewProgram<'_> {
         unsafe { command.pre_exec(move || prepare(passed)) };
         let child = command.spawn()?;
         let pid = i32::try_from(child.id()).ok().and_then(ProcessId::new);
-        pid.ok_or_else(|| io::ErrorKind::InvalidData.into())
+        let pid = pid.ok_or(io::ErrorKind::InvalidData)?;
+        Ok(StartedProgram { child, pid })
     }
 }
 
@@ -88,9 +109,16 @@ mod tests {
             variable: "LEFT",
             without: &["HOME"],
         };
-        let child = PidFd::open(program.start().unwrap()).unwrap();
+        let child = PidFd::open(program.start().unwrap().pid()).unwrap();
         poll::wait_readable([child.as_fd()], None).unwrap();
         assert_eq!(child.try_reap().unwrap(), Some(Exit::Code(7)));
+        let (script, started) = ("sleep 300", &program);
+        let arguments = ["sh", "-c", script].map(OsString::from);
+        let endless = NewProgram { arguments: &arguments, ..*started }.start().unwrap();
+        let child = PidFd::open(endless.pid()).unwrap();
+        endless.kill();
+        poll::wait_readable([child.as_fd()], None).unwrap();
+        assert!(matches!(child.try_reap().unwrap(), Some(Exit::Signal { .. })));
         let nobody = NewProgram { path: Path::new("/nonexistent/program"), ..program };
         assert_eq!(nobody.start().unwrap_err().kind(), io::ErrorKind::NotFound);
     }

@@ -224,12 +224,10 @@ pub(crate) fn shutdown_write(connection: impl AsFd) -> io::Result<()> {
     Ok(rustix::net::shutdown(connection, Shutdown::Write)?)
 }
 
-/// `shutdown(2)` for everybody who has the connection: of both directions (`at_once`), or only of
-/// what comes in.
-pub(crate) fn end_for_all(connection: impl AsFd, at_once: bool) {
+/// `shutdown(2)` of both directions, for everybody who has the connection.
+pub(crate) fn end_for_all(connection: impl AsFd) {
     // One that is not connected any more has ended.
-    let _ =
-        rustix::net::shutdown(connection, if at_once { Shutdown::Both } else { Shutdown::Read });
+    let _ = rustix::net::shutdown(connection, Shutdown::Both);
 }
 
 /// `setsockopt(2)`, `SO_LINGER` 0, then `close(2)` — ends the connection with a RST; what is queued

@@ -72,8 +72,13 @@ pub(in crate::brain) enum Going {
     No,
     /// It is not read any more, so that it comes to rest.
     Settles,
-    /// It is frozen: nobody touches it. It is to be closed for this reason if it stays after all.
-    Offered(Option<CloseReason>),
+    /// It is frozen: nobody touches it.
+    Offered {
+        /// Something was said of it here meanwhile, so that it stays for now.
+        is_withdrawn: bool,
+        /// Why it is to be closed then, if it is.
+        ends: Option<CloseReason>,
+    },
     /// The other master cannot have it.
     Stays,
 }
@@ -235,12 +240,12 @@ impl Connection {
 
     /// Whether it is on its way to another master: then it is not read here.
     pub(in crate::brain) const fn is_going(&self) -> bool {
-        matches!(self.going, Going::Settles | Going::Offered(_))
+        matches!(self.going, Going::Settles | Going::Offered { .. })
     }
 
     /// Whether it is frozen.
     pub(in crate::brain) const fn is_offered(&self) -> bool {
-        matches!(self.going, Going::Offered(_))
+        matches!(self.going, Going::Offered { .. })
     }
 
     #[cfg(test)]

@@ -22,8 +22,8 @@ fn a_session_goes_when_it_is_at_rest_and_nobody_is_told_of_an_end() {
     world.brain.offer(place);
     assert!(!world.brain.may_be_offered(place) && world.brain.is_offered(place));
     assert!(world.brain.next_give().is_none());
-    world.brain.close(place, CloseReason::Worker);
-    assert_eq!(world.brain.handed_over(place), Some(CloseReason::Worker), "for the driver");
+    assert!(world.brain.may_go(place));
+    world.brain.handed_over(place);
     let action = world.brain.next_action();
     assert_eq!(action, Some(BrainAction::FreeSession { connection: place, session: id }));
     assert_eq!((world.brain.next_action(), world.brain.is_empty()), (None, true));
@@ -58,6 +58,34 @@ fn a_session_that_stays_after_all_is_read_again_or_ends_as_was_asked_meanwhile()
             assert!(!world.brain.may_be_offered(place), "it was refused once");
         }
         assert!(world.brain.books().balance());
+    }
+}
+
+/// The other master does not know of it.
+#[test]
+fn a_session_of_which_something_is_said_does_not_go_this_time() {
+    for ends in [false, true] {
+        let (mut world, id) = one(CrashPolicy::Close);
+        let place = world.sessions[&id].place;
+        world.brain.withdraw(place);
+        world.brain.let_settle(place);
+        world.brain.offer(place);
+        assert!(world.brain.may_go(place), "what was said before is told");
+        if ends {
+            world.close(id, CloseReason::Worker)
+        } else {
+            world.brain.withdraw(place)
+        }
+        assert!(world.brain.is_offered(place) && !world.brain.may_go(place));
+        world.brain.keep(place, true);
+        world.pump();
+        if ends {
+            assert_ne!(world.brain.phase(place), Some(Phase::Open));
+        } else {
+            world.brain.let_settle(place);
+            world.brain.offer(place);
+            assert!(world.brain.may_go(place), "the next time");
+        }
     }
 }
 

@@ -12,5 +12,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use offers::{Answered, OFFERS_MAX, Offers, SESSIONS_PER_OFFER_MAX, Taken};
-pub use record::{BadRecord, HandedPeer, HandedSession, RECORDS_BYTES_MAX, decode, encode};
+pub use offers::{ANSWER_MAX_NS, Answered, Chosen, OFFERS_MAX, Offers, SESSIONS_PER_OFFER_MAX};
+pub use record::{
+    BadRecord, HandedPeer, HandedSession, HandedTraffic, RECORDS_BYTES_MAX, decode, encode,
+};

@@ -1,25 +1,31 @@
 //! Who owns a session while it is on its way.
 //!
 //! The old master freezes sessions, offers them, and touches them no more until it is answered. The
-//! new one answers before it touches what it has taken. So at any moment one of the two reads and
-//! writes a socket, or nobody: what was not answered when the new one is gone is the old one's
-//! again, and what was answered is the new one's for good.
+//! new one answers which of them it can have, and does not touch them before the old one has said
+//! which of those it gives: not those of which somebody has said something here meanwhile. So at
+//! any moment one of the two reads and writes a socket, or nobody. Until it has said so everything
+//! is the old one's, also when the new one is gone or does not answer; then it is the new one's for
+//! good.
 
 use std::collections::BTreeMap;
+
+use crate::Nanos;
 
 /// Most sessions in one offer: descriptors that are on their way count towards a limit of the
 /// kernel's for the user, and one message has room for 253 of them.
 pub const SESSIONS_PER_OFFER_MAX: usize = 120;
 /// Most offers of one reactor that are not answered.
 pub const OFFERS_MAX: usize = 2;
+/// So long sessions are frozen for an answer.
+pub const ANSWER_MAX_NS: Nanos = 1_000_000_000;
 
-/// Which sessions of an offer were taken, by their positions in it.
+/// Some sessions of an offer, by their positions in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct Chosen {
     words: [u64; 2],
 }
 
-impl Taken {
+impl Chosen {
     /// What these words say.
     #[must_use]
     pub const fn of_words(words: [u64; 2]) -> Self {
@@ -32,33 +38,46 @@ impl Taken {
         self.words
     }
 
-    /// The session at this position is taken.
+    /// The session at this position is one of them.
     pub fn set(&mut self, position: usize) {
         if let Some(word) = self.words.get_mut(position / 64) {
             *word |= 1 << (position % 64);
         }
     }
 
-    /// Whether the session at this position is taken.
+    /// Whether the session at this position is one of them.
     #[must_use]
     pub fn has(self, position: usize) -> bool {
         self.words.get(position / 64).is_some_and(|word| word >> (position % 64) & 1 == 1)
     }
 }
 
-/// What became of the sessions of an offer.
+/// What becomes of the sessions of an offer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answered<K> {
-    /// They are the new master's.
+    /// They are the new master's, which is to be told.
     pub gone: Vec<K>,
+    /// Which those are.
+    pub given: Chosen,
+    /// They are here for now: something was said of them meanwhile.
+    pub back: Vec<K>,
     /// The new master cannot have them: they stay to their end.
     pub stay: Vec<K>,
+}
+
+/// One that is not answered.
+#[derive(Debug)]
+struct Offer<K> {
+    /// Nobody, if they were taken back meanwhile.
+    sessions: Vec<K>,
+    /// Until then they wait.
+    until: Nanos,
 }
 
 /// The offers of one reactor that are not answered. `K` names a session.
 #[derive(Debug)]
 pub struct Offers<K> {
-    open: BTreeMap<u32, Vec<K>>,
+    open: BTreeMap<u32, Offer<K>>,
     last: u32,
     is_over: bool,
 }
@@ -70,10 +89,11 @@ impl<K> Default for Offers<K> {
 }
 
 impl<K> Offers<K> {
-    /// Whether sessions may be offered now.
+    /// Whether sessions may be offered now: not to one whose answer takes too long.
     #[must_use]
     pub fn may_offer(&self) -> bool {
-        !self.is_over && self.open.len() < OFFERS_MAX
+        let is_late = self.open.values().any(|offer| offer.sessions.is_empty());
+        !self.is_over && !is_late && self.open.len() < OFFERS_MAX
     }
 
     /// Whether nothing will ever be offered again.
@@ -83,32 +103,56 @@ impl<K> Offers<K> {
     }
 
     /// These sessions, which are frozen, are offered: the number of the offer.
-    pub fn offer(&mut self, sessions: Vec<K>) -> u32 {
+    pub fn offer(&mut self, sessions: Vec<K>, now: Nanos) -> u32 {
         self.last = self.last.wrapping_add(1);
-        self.open.insert(self.last, sessions);
+        let until = now.saturating_add(ANSWER_MAX_NS);
+        self.open.insert(self.last, Offer { sessions, until });
         self.last
     }
 
-    /// An answer came. One that answers nothing is none.
-    pub fn answered(&mut self, number: u32, taken: Taken) -> Answered<K> {
-        let sessions = self.open.remove(&number).unwrap_or_default();
-        let (mut gone, mut stay) = (Vec::new(), Vec::new());
+    /// An answer came, with those that the new master can have; `may_go` says of which of them
+    /// nothing was said here. `None`: it answers nothing.
+    pub fn answered(
+        &mut self,
+        number: u32,
+        wanted: Chosen,
+        may_go: impl Fn(&K) -> bool,
+    ) -> Option<Answered<K>> {
+        let sessions = self.open.remove(&number)?.sessions;
+        let given = Chosen::default();
+        let mut answered = Answered { gone: vec![], given, back: vec![], stay: vec![] };
         for (position, session) in sessions.into_iter().enumerate() {
-            if taken.has(position) { gone.push(session) } else { stay.push(session) }
+            if !wanted.has(position) {
+                answered.stay.push(session);
+            } else if may_go(&session) {
+                answered.given.set(position);
+                answered.gone.push(session);
+            } else {
+                answered.back.push(session);
+            }
         }
-        Answered { gone, stay }
+        Some(answered)
     }
 
-    /// The new master is gone, and all its answers were heard: what was not answered is the old
-    /// one's again. Nothing is offered from now on.
-    pub fn lost(&mut self) -> Vec<K> {
+    /// When [`Offers::overdue`] is to be asked.
+    #[must_use]
+    pub fn due(&self) -> Option<Nanos> {
+        let waiting = self.open.values().filter(|offer| !offer.sessions.is_empty());
+        waiting.map(|offer| offer.until).min()
+    }
+
+    /// Those whose answer takes too long: they are here for now. Their offers stay open, and
+    /// nobody else is offered; when the answer comes nobody is given.
+    pub fn overdue(&mut self, now: Nanos) -> Vec<K> {
+        let late = self.open.values_mut().filter(|offer| now >= offer.until);
+        late.flat_map(|offer| std::mem::take(&mut offer.sessions)).collect()
+    }
+
+    /// The new master is gone, or this one ends: everybody is the old one's again. Nothing is
+    /// offered from now on.
+    pub fn end(&mut self) -> Vec<K> {
         self.is_over = true;
-        std::mem::take(&mut self.open).into_values().flatten().collect()
-    }
-
-    /// The old master ends, and the new one is there: what was not answered is the new one's, which
-    /// will find it in its socket, or nobody's. Nothing is offered from now on.
-    pub fn let_go(&mut self) -> Vec<K> {
-        self.lost()
+        let open = self.open.values_mut();
+        open.flat_map(|offer| std::mem::take(&mut offer.sessions)).collect()
     }
 }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::SESSIONS_PER_OFFER_MAX;
 
 const MAGIC: [u8; 4] = *b"OSHO";
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 /// Most bytes of a list: what the sessions of one offer have received and not framed, and have to
 /// be sent, in all.
 pub const RECORDS_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -36,6 +36,34 @@ pub enum HandedPeer {
     Unix([u32; 3]),
 }
 
+/// What came and went with a session. Times are nanoseconds of the machine's monotonic clock; 0: it
+/// has not happened yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandedTraffic {
+    /// When bytes were received last.
+    pub received_at_ns: u64,
+    /// When a worker was given a package last.
+    pub given_at_ns: u64,
+    /// When bytes were written last.
+    pub sent_at_ns: u64,
+    /// Bytes received in all.
+    pub received_bytes: u64,
+    /// Bytes written in all.
+    pub sent_bytes: u64,
+}
+
+impl HandedTraffic {
+    const fn words(self) -> [u64; 5] {
+        let Self { received_at_ns, given_at_ns, sent_at_ns, received_bytes, sent_bytes } = self;
+        [received_at_ns, given_at_ns, sent_at_ns, received_bytes, sent_bytes]
+    }
+
+    const fn of_words(words: [u64; 5]) -> Self {
+        let [received_at_ns, given_at_ns, sent_at_ns, received_bytes, sent_bytes] = words;
+        Self { received_at_ns, given_at_ns, sent_at_ns, received_bytes, sent_bytes }
+    }
+}
+
 /// A session, as it goes to another master.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandedSession {
@@ -47,6 +75,8 @@ pub struct HandedSession {
     pub peer: HandedPeer,
     /// When it was accepted, nanoseconds of the machine's monotonic clock.
     pub connected_at_ns: u64,
+    /// What came and went with it.
+    pub traffic: HandedTraffic,
     /// A worker has said that it is not ended for being idle.
     pub is_protected: bool,
     /// Workers were told that its unsent output is above the high mark.
@@ -68,7 +98,7 @@ impl HandedSession {
     #[must_use]
     pub fn weight(&self) -> usize {
         let names: usize = self.groups.iter().map(|name| name.len() + 4).sum();
-        128 + self.port.len() + self.state.len() + names + self.received.len() + self.unsent.len()
+        160 + self.port.len() + self.state.len() + names + self.received.len() + self.unsent.len()
     }
 }
 
@@ -99,6 +129,7 @@ fn write(to: &mut Vec<u8>, handed: &HandedSession) {
     write_bytes(to, handed.port.as_bytes());
     write_peer(to, handed.peer);
     to.extend_from_slice(&handed.connected_at_ns.to_le_bytes());
+    handed.traffic.words().iter().for_each(|word| to.extend_from_slice(&word.to_le_bytes()));
     to.push(
         flag(handed.is_protected, PROTECTED)
             | flag(handed.is_full, FULL)
@@ -176,6 +207,10 @@ fn read(from: &mut Source<'_>) -> Result<HandedSession, BadRecord> {
         .to_owned();
     let peer = read_peer(from)?;
     let connected_at_ns = from.u64()?;
+    let mut traffic = [0; 5];
+    for word in &mut traffic {
+        *word = from.u64()?;
+    }
     let [flags] = from.array()?;
     if flags & !ALL_FLAGS != 0 {
         return Err(BadRecord("unknown flags of a session"));
@@ -198,6 +233,7 @@ fn read(from: &mut Source<'_>) -> Result<HandedSession, BadRecord> {
         port,
         peer,
         connected_at_ns,
+        traffic: HandedTraffic::of_words(traffic),
         is_protected: flags & PROTECTED != 0,
         is_full: flags & FULL != 0,
         user: (flags & BOUND != 0).then_some(user),

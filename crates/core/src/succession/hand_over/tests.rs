@@ -1,6 +1,6 @@
 use super::*;
 use proptest::prelude::*;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 fn any_peer() -> impl Strategy<Value = HandedPeer> {
@@ -18,8 +18,15 @@ fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
 fn any_session() -> impl Strategy<Value = HandedSession> {
     let head = (1u64.., "[a-z]{0,12}", any_peer(), any::<u64>(), any::<Option<u32>>());
     let flags = any::<[bool; 2]>();
+    let traffic = any::<[u64; 5]>().prop_map(|words| HandedTraffic {
+        received_at_ns: words[0],
+        given_at_ns: words[1],
+        sent_at_ns: words[2],
+        received_bytes: words[3],
+        sent_bytes: words[4],
+    });
     let tail = (bytes(40), prop::collection::vec(bytes(20), 0..4), bytes(200), bytes(200));
-    (head, flags, tail).prop_map(|(head, flags, tail)| {
+    (head, flags, traffic, tail).prop_map(|(head, flags, traffic, tail)| {
         let (session, port, peer, connected_at_ns, user) = head;
         let [is_protected, is_full] = flags;
         let (state, groups, received, unsent) = tail;
@@ -28,6 +35,7 @@ fn any_session() -> impl Strategy<Value = HandedSession> {
             port,
             peer,
             connected_at_ns,
+            traffic,
             is_protected,
             is_full,
             user,
@@ -80,130 +88,177 @@ fn lists_of_other_formats_and_lengths_that_lie_are_refused() {
         decode(&bytes)
     };
     assert_eq!(with(0, b'X'), Err(BadRecord("no list of sessions")));
-    assert_eq!(with(4, 2), Err(BadRecord("a list of sessions of another format")));
+    assert_eq!(with(4, 1), Err(BadRecord("a list of sessions of another format")));
     assert_eq!(with(6, 1), Err(BadRecord("a list of sessions that is cut")));
     assert_eq!(with(6, 255), Err(BadRecord("too many sessions in one list")));
 }
 
-/// Two masters, the socket between them, and the sessions of the old one.
+/// Two masters, the sockets between them, and the sessions of the old one.
 #[derive(Debug, Default)]
 struct World {
+    now: u64,
     offers: Offers<u32>,
     /// The old one reads and writes these.
     old: Vec<u32>,
     /// It touches these no more.
     frozen: Vec<u32>,
+    /// Of these somebody has said something there, since they were frozen.
+    withdrawn: Vec<u32>,
     /// The new one reads and writes these.
     new: Vec<u32>,
-    to_new: VecDeque<(u32, Vec<u32>)>,
-    to_old: VecDeque<(u32, Taken)>,
+    /// It has said that it can have these.
+    wanted: BTreeMap<u32, Vec<u32>>,
+    to_new: VecDeque<ToNew>,
+    to_old: VecDeque<(u32, Chosen)>,
     new_is_dead: bool,
-    old_is_dead: bool,
-    /// They were the new one's when that died.
-    died_with_new: Vec<u32>,
+    /// What was said of them is known to nobody.
+    lost_words: Vec<u32>,
+}
+
+#[derive(Clone, Debug)]
+enum ToNew {
+    Offer(u32, Vec<u32>),
+    Given(u32, Chosen),
 }
 
 #[derive(Clone, Debug)]
 enum Step {
     Offer(usize),
-    Take(u32),
-    Hear,
+    Say(u32),
+    NewHears(u32),
+    OldHears,
+    Wait,
     NewDies,
     OldHearsOfDeath,
-    OldDies,
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (1usize..5).prop_map(Step::Offer),
-        4 => any::<u32>().prop_map(Step::Take),
-        4 => Just(Step::Hear),
+        8 => (1usize..5).prop_map(Step::Offer),
+        4 => (0u32..20).prop_map(Step::Say),
+        16 => any::<u32>().prop_map(Step::NewHears),
+        8 => Just(Step::OldHears),
+        1 => Just(Step::Wait),
         1 => Just(Step::NewDies),
         1 => Just(Step::OldHearsOfDeath),
-        1 => Just(Step::OldDies),
     ]
 }
 
 impl World {
     fn step(&mut self, step: Step) {
         match step {
-            Step::Offer(count) if !self.old_is_dead && self.offers.may_offer() => {
+            Step::Offer(count) if self.offers.may_offer() => {
                 let count = count.min(self.old.len());
                 let sessions: Vec<u32> = self.old.drain(..count).collect();
                 self.frozen.extend(&sessions);
-                let number = self.offers.offer(sessions.clone());
+                let number = self.offers.offer(sessions.clone(), self.now);
                 if !self.new_is_dead {
-                    self.to_new.push_back((number, sessions));
+                    self.to_new.push_back(ToNew::Offer(number, sessions));
                 }
             }
-            Step::Take(which) if !self.new_is_dead => {
-                let Some((number, sessions)) = self.to_new.pop_front() else { return };
-                let mut taken = Taken::default();
-                for (position, session) in sessions.into_iter().enumerate() {
-                    if which >> position & 1 == 1 {
-                        taken.set(position);
-                        self.new.push(session);
-                    }
-                }
-                if !self.old_is_dead {
-                    self.to_old.push_back((number, taken));
-                }
+            Step::Say(session) if self.frozen.contains(&session) => self.withdrawn.push(session),
+            Step::NewHears(which) if !self.new_is_dead => self.new_hears(which),
+            Step::OldHears => self.old_hears(),
+            Step::Wait => {
+                self.now += ANSWER_MAX_NS;
+                let back = self.offers.overdue(self.now);
+                self.take_back(&back);
+                assert_eq!(self.offers.due(), None, "all that waited are too late");
             }
-            Step::Hear if !self.old_is_dead => self.hear(),
             Step::NewDies => {
                 self.new_is_dead = true;
+                // What it had, or was given on the way, dies with it.
                 self.to_new.clear();
-                self.died_with_new.append(&mut self.new);
+                self.wanted.clear();
             }
-            Step::OldHearsOfDeath if self.new_is_dead && !self.old_is_dead => {
+            Step::OldHearsOfDeath if self.new_is_dead => {
                 while !self.to_old.is_empty() {
-                    self.hear();
+                    self.old_hears();
                 }
-                let back = self.offers.lost();
-                self.frozen.retain(|session| !back.contains(session));
-                self.old.extend(back);
-            }
-            Step::OldDies => {
-                self.old_is_dead = true;
-                self.to_old.clear();
-                self.old.clear();
-                self.frozen.clear();
+                let back = self.offers.end();
+                self.take_back(&back);
             }
             _ => {}
         }
     }
 
-    fn hear(&mut self) {
-        let Some((number, taken)) = self.to_old.pop_front() else { return };
-        let Answered { gone, stay } = self.offers.answered(number, taken);
-        self.frozen.retain(|session| !gone.contains(session) && !stay.contains(session));
-        self.old.extend(stay);
+    fn new_hears(&mut self, which: u32) {
+        match self.to_new.pop_front() {
+            Some(ToNew::Offer(number, sessions)) => {
+                let mut wanted = Chosen::default();
+                for position in (0..sessions.len()).filter(|position| which >> position & 1 == 1) {
+                    wanted.set(position);
+                }
+                self.wanted.insert(number, sessions);
+                self.to_old.push_back((number, wanted));
+            }
+            Some(ToNew::Given(number, given)) => {
+                let sessions = self.wanted.remove(&number).unwrap().into_iter().enumerate();
+                let ours = sessions.filter(|(position, _)| given.has(*position));
+                self.new.extend(ours.map(|(_, session)| session));
+            }
+            None => {}
+        }
+    }
+
+    fn old_hears(&mut self) {
+        let Some((number, wanted)) = self.to_old.pop_front() else { return };
+        let withdrawn = self.withdrawn.clone();
+        let may_go = |session: &u32| !withdrawn.contains(session);
+        let answered = self.offers.answered(number, wanted, may_go).unwrap();
+        self.take_back(&answered.back);
+        self.take_back(&answered.stay);
+        for session in answered.gone {
+            self.frozen.retain(|of| *of != session);
+            if self.withdrawn.contains(&session) {
+                self.lost_words.push(session);
+            }
+        }
+        if !self.new_is_dead {
+            self.to_new.push_back(ToNew::Given(number, answered.given));
+        }
+    }
+
+    fn take_back(&mut self, sessions: &[u32]) {
+        self.frozen.retain(|session| !sessions.contains(session));
+        self.withdrawn.retain(|session| !sessions.contains(session));
+        self.old.extend(sessions);
+    }
+
+    /// What is to be given on its way.
+    fn given_on_its_way(&self, session: u32) -> bool {
+        self.to_new.iter().any(|message| match message {
+            ToNew::Given(number, given) => {
+                let sessions = self.wanted.get(number).into_iter().flatten().enumerate();
+                sessions.into_iter().any(|(at, one)| *one == session && given.has(at))
+            }
+            ToNew::Offer(..) => false,
+        })
     }
 }
 
 proptest! {
-    /// Whoever dies when, a session is touched by one master at most; and while both live, or when
-    /// the old one has heard that the new one is dead, it is owned by one.
+    /// Whoever dies when, and whatever is said when: a session is touched by one master at most; it
+    /// is one's, or on its way to one; and nothing that was said of it is lost.
     #[test]
-    fn a_session_belongs_to_one_master(steps in prop::collection::vec(any_step(), 0..60)) {
+    fn a_session_belongs_to_one_master(steps in prop::collection::vec(any_step(), 0..80)) {
         let mut world = World { old: (0..20).collect(), ..World::default() };
         for step in steps {
             world.step(step);
             for session in 0..20 {
-                let touched = [&world.old, &world.new, &world.died_with_new];
-                let owners = touched.iter().filter(|all| all.contains(&session)).count();
-                prop_assert!(owners <= 1, "{} is touched by two: {:?}", session, world);
-                let is_held = world.frozen.contains(&session)
-                    || world.to_new.iter().any(|(_, all)| all.contains(&session));
-                prop_assert!(owners == 1 || is_held || world.old_is_dead, "{:?}", world);
+                let of = |all: &[u32]| all.iter().filter(|one| **one == session).count();
+                let places = of(&world.old) + of(&world.frozen) + of(&world.new)
+                    + usize::from(world.given_on_its_way(session));
+                prop_assert!(places <= 1, "{} is in two places: {:?}", session, world);
+                prop_assert!(places == 1 || world.new_is_dead, "{} is lost: {:?}", session, world);
             }
+            prop_assert!(world.lost_words.is_empty(), "{:?}", world);
         }
-        if !world.old_is_dead {
-            world.step(Step::NewDies);
-            world.step(Step::OldHearsOfDeath);
-            prop_assert!(world.frozen.is_empty() && world.offers.is_over());
-            prop_assert_eq!(world.old.len() + world.died_with_new.len(), 20);
-        }
+        let was_alive = !world.new_is_dead;
+        world.step(Step::NewDies);
+        world.step(Step::OldHearsOfDeath);
+        prop_assert!(world.frozen.is_empty() && world.offers.is_over());
+        prop_assert!(!was_alive || world.old.len() + world.new.len() <= 20);
     }
 }
 
@@ -212,24 +267,44 @@ fn few_offers_are_open_and_an_answer_to_nothing_is_none() {
     let mut offers = Offers::default();
     for _ in 0..OFFERS_MAX {
         assert!(offers.may_offer());
-        offers.offer(vec![1]);
+        offers.offer(vec![1], 0);
     }
     assert!(!offers.may_offer());
-    assert_eq!(offers.answered(99, Taken::default()), Answered { gone: vec![], stay: vec![] });
-    assert_eq!(offers.answered(1, Taken::of_words([1, 0])).gone, [1]);
+    assert_eq!(offers.answered(99, Chosen::default(), |_| true), None);
+    let answered = offers.answered(1, Chosen::of_words([1, 0]), |_| true).unwrap();
+    assert_eq!((answered.gone, answered.given), (vec![1], Chosen::of_words([1, 0])));
     assert!(offers.may_offer());
-    assert_eq!(offers.let_go(), [1]);
+    assert_eq!(offers.end(), [1]);
     assert!(!offers.may_offer());
+    let late = offers.answered(2, Chosen::of_words([1, 0]), |_| true).unwrap();
+    assert_eq!((late.gone, late.given), (vec![], Chosen::default()), "it is told of nobody");
+}
+
+/// It may be stopped, or its socket full for ever.
+#[test]
+fn who_does_not_answer_has_nobody_for_long() {
+    let mut offers = Offers::default();
+    let (first, _) = (offers.offer(vec![1, 2], 5), offers.offer(vec![3], 7));
+    assert_eq!(offers.due(), Some(5 + ANSWER_MAX_NS));
+    assert_eq!(offers.overdue(4 + ANSWER_MAX_NS), []);
+    assert_eq!(offers.overdue(5 + ANSWER_MAX_NS), [1, 2]);
+    assert_eq!(offers.due(), Some(7 + ANSWER_MAX_NS));
+    let answered = offers.answered(2, Chosen::of_words([1, 0]), |_| true).unwrap();
+    assert_eq!(answered.gone, [3], "in time");
+    assert!(!offers.may_offer(), "it has not answered the first one");
+    let answered = offers.answered(first, Chosen::of_words([3, 0]), |_| true).unwrap();
+    assert_eq!((answered.gone, answered.given), (vec![], Chosen::default()));
+    assert!(offers.may_offer());
 }
 
 #[test]
-fn what_was_taken_is_told_by_position() {
-    let mut taken = Taken::default();
+fn what_was_chosen_is_told_by_position() {
+    let mut chosen = Chosen::default();
     for position in [0, 63, 64, 119] {
-        taken.set(position);
+        chosen.set(position);
     }
-    taken.set(500);
-    let told = Taken::of_words(taken.words());
+    chosen.set(500);
+    let told = Chosen::of_words(chosen.words());
     let all: Vec<usize> = (0..600).filter(|position| told.has(*position)).collect();
     assert_eq!(all, [0, 63, 64, 119]);
 }

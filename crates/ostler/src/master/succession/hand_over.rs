@@ -1,13 +1,18 @@
 //! Sessions on their way to the new master: what reactors offer goes to it, what it answers to
 //! them.
 
-use ostler_core::succession::hand_over::Taken;
+use ostler_core::Millis;
+use ostler_core::succession::Event;
+use ostler_core::succession::hand_over::Chosen;
 
-use super::NEW_MASTER;
-use crate::control::{FromNewMaster, Received, ToNewMaster};
+use super::{NEW_MASTER, Predecessor};
+use crate::control::{Channel, ToNewMaster};
 use crate::master::event_loop::Master;
 use crate::reactor::mailbox::{Offer, ToReactor};
 use crate::sys::epoll::Interest;
+
+/// What cannot be sent for now, for a reason whose end nothing tells, is tried again after this.
+const RETRY_MS: Millis = 10;
 
 impl Master {
     /// The ids of sessions that may go to a new master: those of plain connections.
@@ -22,7 +27,7 @@ impl Master {
     }
 
     /// A reactor offers sessions. If the new master is gone the reactor hears of it.
-    pub(in crate::master) fn pass_offer(&mut self, offer: Offer) {
+    pub(in crate::master) fn pass_offer(&mut self, offer: Offer, now: Millis) {
         let Offer { reactor, number, records, sockets } = offer;
         let message = ToNewMaster::Sessions {
             reactor: u8::try_from(reactor).unwrap_or(u8::MAX),
@@ -33,48 +38,87 @@ impl Master {
         let descriptors = std::iter::once(records).chain(sockets).collect();
         // It is gone if this fails, which the end of its socket tells.
         let _ = channel.send(&message, descriptors);
-        self.watch_new_master();
+        self.watch_new_master(now);
     }
 
-    pub(super) fn flush_to_new_master(&mut self) {
+    /// A reactor gives sessions away. If the new master is gone they are gone with it.
+    pub(in crate::master) fn pass_given(
+        &mut self,
+        reactor: usize,
+        offer: u32,
+        given: Chosen,
+        now: Millis,
+    ) {
+        let reactor = u8::try_from(reactor).unwrap_or(u8::MAX);
+        let Some(channel) = self.channel_of_new() else { return };
+        // Before offers that cannot be sent: nobody has these sessions until it is told.
+        let _ = channel.send_first(&ToNewMaster::Given { reactor, offer, given });
+        self.watch_new_master(now);
+    }
+
+    pub(super) fn flush_to_new_master(&mut self, now: Millis) {
         if let Some(channel) = self.channel_of_new() {
             let _ = channel.flush();
         }
-        self.watch_new_master();
+        self.watch_new_master(now);
+        self.look_whether_deserted(now);
     }
 
-    fn watch_new_master(&mut self) {
+    /// What waits for something that nothing tells of is tried again.
+    pub(in crate::master) fn new_master_due(&mut self, now: Millis) {
+        if self.succeeding.retry_at.is_some_and(|at| now >= at) {
+            self.flush_to_new_master(now);
+        }
+    }
+
+    pub(super) fn watch_new_master(&mut self, now: Millis) {
+        self.succeeding.retry_at = None;
         let new = self.succeeding.new.as_ref();
         let Some(channel) = new.and_then(|new| new.channel.as_ref()) else { return };
-        let interest =
-            if channel.has_backlog() { Interest::READ | Interest::WRITE } else { Interest::READ };
+        let interest = if channel.waits_untold() {
+            self.succeeding.retry_at = Some(now.saturating_add(RETRY_MS));
+            Interest::READ
+        } else if channel.has_backlog() {
+            Interest::READ | Interest::WRITE
+        } else {
+            Interest::READ
+        };
         let _ = self.epoll.modify(channel, NEW_MASTER, interest);
     }
 
-    pub(super) fn pass_answer(&self, reactor: u8, offer: u32, taken: Taken) {
+    pub(super) fn pass_answer(&self, reactor: u8, offer: u32, wanted: Chosen) {
         if let Some(mailbox) = self.mailboxes.get(usize::from(reactor)) {
-            mailbox.push(ToReactor::Answered { offer, taken });
+            mailbox.push(ToReactor::Answered { offer, wanted });
         }
     }
 
-    /// The new master has closed its end, or is dead. What it said before counts: the kernel tells
-    /// of an end with something unread before what waits (unix(7)), so everything is read until it
-    /// tells of the end once more.
-    pub(super) fn new_master_says_no_more(&mut self) {
-        let mut ends = 0;
-        while ends < 2 {
-            let Some(channel) = self.channel_of_new() else { return };
-            match channel.receive() {
-                Ok(Received::Message(FromNewMaster::Taken { reactor, offer, taken }, _)) => {
-                    self.pass_answer(reactor, offer, taken);
-                }
-                Ok(Received::Message(FromNewMaster::Serves { .. }, _)) => {}
-                Ok(Received::Closed | Received::Nothing) | Err(_) => ends += 1,
-            }
+    /// A reactor has no session left, since a new master accepts.
+    pub(in crate::master) fn note_deserted(&mut self, reactor: usize, now: Millis) {
+        self.succeeding.deserted.insert(reactor);
+        self.look_whether_deserted(now);
+    }
+
+    /// Nobody is left when no reactor has anybody, nobody is on the way from the master before this
+    /// one, and the new one was told of all that it is given.
+    pub(super) fn look_whether_deserted(&mut self, now: Millis) {
+        let new = self.succeeding.new.as_ref();
+        let channel = new.and_then(|new| new.channel.as_ref());
+        if self.succeeding.deserted.len() == self.mailboxes.len()
+            && self.reports.open_here() == 0
+            && !self.predecessor.as_ref().is_some_and(Predecessor::has_wanted)
+            && !channel.is_some_and(Channel::has_backlog)
+        {
+            self.on_succession(Event::Deserted, &"", now);
         }
+    }
+
+    /// The new master has closed its end, or is dead. What it was not given is ours: what it has
+    /// said before that end makes no difference any more.
+    pub(super) fn new_master_says_no_more(&mut self, now: Millis) {
         self.forget_channel();
         if self.succeeding.hands_over {
             self.tell_all(|| ToReactor::NobodyTakes);
         }
+        self.look_whether_deserted(now);
     }
 }

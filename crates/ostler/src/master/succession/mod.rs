@@ -13,6 +13,7 @@ mod origin;
 mod predecessor;
 mod take_over;
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::os::fd::{AsFd as _, OwnedFd};
 
@@ -38,7 +39,7 @@ use crate::sys::new_program::NewProgram;
 use crate::sys::notify_socket::WATCHDOG_VARIABLES;
 use crate::sys::pidfd::{Exit, PidFd};
 use crate::sys::process::{self, ProcessId};
-use crate::sys::{control_socket, sealed_file, signal};
+use crate::sys::{clock, control_socket, sealed_file, signal};
 
 /// How much longer a new master may take than its workers may take to boot.
 const START_MS: Millis = 5_000;
@@ -65,8 +66,10 @@ pub(super) struct Succeeding {
     hands_over: bool,
     /// What this master needed to make workers, and has given away.
     rights_are_gone: bool,
-    /// Reactors that have no session left, since a new master accepts.
-    deserted: usize,
+    /// Reactors that have said that they have no session left, since a new master accepts.
+    deserted: BTreeSet<usize>,
+    /// What waits to be told to it is tried again then.
+    pub(super) retry_at: Option<Millis>,
 }
 
 /// The new master, until it is reaped.
@@ -95,7 +98,8 @@ impl Succeeding {
             new: None,
             hands_over: false,
             rights_are_gone: setup.capabilities != 0,
-            deserted: 0,
+            deserted: BTreeSet::new(),
+            retry_at: None,
         }
     }
 
@@ -199,21 +203,35 @@ impl Master {
             variable: predecessor::VARIABLE,
             without: &OF_THIS_PROCESS,
         };
-        let pid = program.start().map_err(fail)?;
-        self.orphans.let_alone(pid);
-        let pidfd = PidFd::open(pid).map_err(fail)?;
-        let interest =
-            if channel.has_backlog() { Interest::READ | Interest::WRITE } else { Interest::READ };
-        let watched = self.epoll.add(&channel, NEW_MASTER, interest);
-        watched.and_then(|()| self.epoll.add(&pidfd, NEW_MASTER_PIDFD, Interest::READ)).map_err(
-            |error| {
-                let _ = pidfd.kill();
-                fail(error)
-            },
-        )?;
-        tracing::info!(pid = pid.get(), program = %path.display(), "a new master is started");
-        self.succeeding.new = Some(NewMaster { pid, pidfd, channel: Some(channel) });
-        Ok(())
+        let started = program.start().map_err(fail)?;
+        let pid = started.pid();
+        match self.watch_started(pid, &channel) {
+            Ok(pidfd) => {
+                self.orphans.let_alone(pid);
+                let program = path.display();
+                tracing::info!(pid = pid.get(), %program, "a new master is started");
+                self.succeeding.new = Some(NewMaster { pid, pidfd, channel: Some(channel) });
+                self.watch_new_master(clock::monotonic_ms());
+                Ok(())
+            }
+            Err(error) => {
+                // Nobody would see its end, and it has our listeners.
+                started.kill();
+                self.orphans.adopt(pid);
+                Err(fail(error))
+            }
+        }
+    }
+
+    fn watch_started(
+        &self,
+        pid: ProcessId,
+        channel: &Channel<ToNewMaster, FromNewMaster>,
+    ) -> std::io::Result<PidFd> {
+        let pidfd = PidFd::open(pid)?;
+        self.epoll.add(channel, NEW_MASTER, Interest::READ)?;
+        self.epoll.add(&pidfd, NEW_MASTER_PIDFD, Interest::READ)?;
+        Ok(pidfd)
     }
 
     fn send_estate(
@@ -247,7 +265,7 @@ impl Master {
     /// The new master has said something, or can be told more.
     pub(super) fn on_new_master(&mut self, writable: bool, now: Millis) {
         if writable {
-            self.flush_to_new_master();
+            self.flush_to_new_master(now);
         }
         for _ in 0..WORDS_MAX {
             let Some(channel) = self.channel_of_new() else { return };
@@ -257,17 +275,17 @@ impl Master {
                         && self.options.succession_sessions == SuccessionSessions::HandOver;
                     self.on_succession(Event::Serves, &"", now);
                 }
-                Ok(Received::Message(FromNewMaster::Taken { reactor, offer, taken }, _)) => {
-                    self.pass_answer(reactor, offer, taken);
+                Ok(Received::Message(FromNewMaster::Wanted { reactor, offer, wanted }, _)) => {
+                    self.pass_answer(reactor, offer, wanted);
                 }
                 Ok(Received::Nothing) => return,
                 // Its end is told by its pidfd.
-                Ok(Received::Closed) => return self.new_master_says_no_more(),
+                Ok(Received::Closed) => return self.new_master_says_no_more(now),
                 Err(error) if self.succeeding.state.has_left() => {
                     tracing::error!(%error, "what the new master says is not understood");
                     // One that makes no sense is gone; the next may be better.
                     if error.kind() != std::io::ErrorKind::InvalidData {
-                        return self.new_master_says_no_more();
+                        return self.new_master_says_no_more(now);
                     }
                 }
                 Err(error) => {
@@ -300,7 +318,7 @@ impl Master {
             Err(error) => format!("it has ended ({error})"),
         };
         let pid = new.pid.get();
-        self.new_master_says_no_more();
+        self.new_master_says_no_more(now);
         let new = self.succeeding.new.take();
         let _ = new.map(|new| self.epoll.remove(&new.pidfd));
         if self.succeeding.state.has_left() {
@@ -331,7 +349,7 @@ impl Master {
         }
         self.stop_accepting();
         // Who would still come from the master before this one stays there.
-        self.leave_predecessor();
+        self.take_nothing_more();
         self.service_hands_over(pid);
         if let Some(new) = &mut self.succeeding.new
             && let Some(channel) = &mut new.channel
@@ -345,14 +363,6 @@ impl Master {
         }
         // Behind that word: what reactors offer comes after it.
         self.tell_all(|| ToReactor::AcceptNoMore { hands_over });
-    }
-
-    /// A reactor has no session left, since a new master accepts.
-    pub(super) fn note_deserted(&mut self, now: Millis) {
-        self.succeeding.deserted += 1;
-        if self.succeeding.deserted == self.mailboxes.len() {
-            self.on_succession(Event::Deserted, &"", now);
-        }
     }
 
     /// The first worker serves: this is the time to take over, if there is somebody to take over

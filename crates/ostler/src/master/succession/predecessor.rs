@@ -14,7 +14,9 @@ use crate::error::{Error, Result};
 use crate::inheritance::left_socket;
 use crate::master::ports::PassedOn;
 use crate::options::{Mode, Options};
+use crate::reactor::mailbox::TakenOver;
 use crate::reactor::places::{IDS_OF_A_MASTER, Places};
+use crate::sys::epoll::Interest;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::{poll, sealed_file};
 
@@ -42,6 +44,22 @@ pub(in crate::master) struct Predecessor {
     has_handed_over: bool,
     /// Until then places are kept.
     kept_until: Option<Millis>,
+    /// Sessions that it has offered, that this master has said it can have, and that were not given
+    /// yet; by the number of the old one's reactor and of the offer there.
+    wanted: HashMap<(u8, u32), Vec<Wanted>>,
+    /// No other session is taken from it.
+    pub(super) takes_nothing: bool,
+}
+
+/// A session that may be given.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// Where it stands in its offer.
+    pub(super) position: usize,
+    /// Where it goes; its place there is taken.
+    pub(super) reactor: usize,
+    /// What was told of it.
+    pub(super) session: Box<TakenOver>,
 }
 
 /// What it leaves.
@@ -79,6 +97,8 @@ impl Predecessor {
                     expected: will.sessions.into_iter().map(|session| (session, 0)).collect(),
                     has_handed_over: false,
                     kept_until: None,
+                    wanted: HashMap::new(),
+                    takes_nothing: false,
                 };
                 Ok(Some((old, will.listeners)))
             }
@@ -132,13 +152,43 @@ impl Predecessor {
         self.channel.receive()
     }
 
-    /// Says which sessions were taken.
-    ///
-    /// # Errors
-    /// It is gone.
-    pub(super) fn answer(&mut self, message: &FromNewMaster) -> std::io::Result<Answer> {
-        self.channel.send(message, Vec::new())?;
-        Ok(if self.channel.has_backlog() { Answer::Stuck } else { Answer::Told })
+    /// Says which sessions can be had. If it is gone that is told.
+    pub(super) fn answer(&mut self, message: &FromNewMaster) {
+        let _ = self.channel.send(message, Vec::new());
+    }
+
+    /// Says what could not be said before.
+    pub(super) fn flush(&mut self) {
+        let _ = self.channel.flush();
+    }
+
+    /// What its socket is watched for.
+    pub(super) fn interest(&self) -> Interest {
+        if self.channel.has_backlog() { Interest::READ | Interest::WRITE } else { Interest::READ }
+    }
+
+    /// These sessions of an offer can be had; answers those that another one of the same number had
+    /// before, which are not given any more.
+    pub(super) fn want(&mut self, offer: (u8, u32), sessions: Vec<Wanted>) -> Vec<Wanted> {
+        if sessions.is_empty() {
+            return Vec::new();
+        }
+        self.wanted.insert(offer, sessions).unwrap_or_default()
+    }
+
+    /// The sessions of an offer that can be had.
+    pub(super) fn wanted_of(&mut self, offer: (u8, u32)) -> Vec<Wanted> {
+        self.wanted.remove(&offer).unwrap_or_default()
+    }
+
+    /// How many sessions may be given.
+    pub(super) fn wanted(&self) -> usize {
+        self.wanted.values().map(Vec::len).sum()
+    }
+
+    /// Whether sessions may be given.
+    pub(super) fn has_wanted(&self) -> bool {
+        !self.wanted.is_empty()
     }
 
     /// New sessions get ids behind its, and the places of those that may come are kept for them.
@@ -151,6 +201,7 @@ impl Predecessor {
             (*reactor, turn) = (chosen, chosen + 1);
             true
         });
+        places.keep(self.expected.len() as u64);
     }
 
     /// The reactor where this session goes; its place is taken. `None`: there is none.
@@ -160,7 +211,11 @@ impl Predecessor {
         if session > newest.saturating_add(IDS_OF_A_MASTER) {
             return None;
         }
-        self.expected.remove(&session).or_else(|| places.take_known(session, session as usize))
+        if let Some(reactor) = self.expected.remove(&session) {
+            places.keep(self.expected.len() as u64);
+            return Some(reactor);
+        }
+        places.take_known(session, session as usize)
     }
 
     /// When places are kept no longer.
@@ -172,6 +227,15 @@ impl Predecessor {
     pub(in crate::master) fn let_places_go(&mut self, places: &Places) {
         self.kept_until = None;
         self.expected.drain().for_each(|(session, reactor)| places.give_back(reactor, session));
+        places.keep(0);
+    }
+
+    /// Nobody comes any more.
+    pub(in crate::master) fn let_all_go(&mut self, places: &Places) {
+        self.let_places_go(places);
+        for one in self.wanted.drain().flat_map(|(_, sessions)| sessions) {
+            places.give_back(one.reactor, one.session.handed.session);
+        }
     }
 }
 
@@ -179,15 +243,6 @@ impl AsFd for Predecessor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.channel.as_fd()
     }
-}
-
-/// What became of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// It is told.
-    Told,
-    /// The old master reads nothing.
-    Stuck,
 }
 
 type Problem<T> = std::result::Result<T, String>;
@@ -208,6 +263,7 @@ fn receive(channel: &Channel<FromNewMaster, ToNewMaster>) -> Problem<Will> {
     }
     let missing = || "descriptors are missing; is the limit of descriptors too low?".to_owned();
     let mut will = will.into_iter();
+    let hands_over = protocol == SUCCESSION_PROTOCOL;
     let names = names_in(&will.next().ok_or_else(missing)?)?;
     let sessions = match newest_session {
         Some(_) => sessions_in(&will.next().ok_or_else(missing)?)?,
@@ -225,6 +281,8 @@ fn receive(channel: &Channel<FromNewMaster, ToNewMaster>) -> Problem<Will> {
         }
     }
     let listeners = PassedOn::new(names.into_iter().zip(descriptors).collect());
+    let newest_session = newest_session.filter(|_| hands_over);
+    let sessions = if hands_over { sessions } else { Vec::new() };
     Ok(Will { listeners, pid_file, oom_adjustment, newest_session, sessions })
 }
 

@@ -4,9 +4,10 @@ use std::os::fd::OwnedFd;
 
 use ostler_core::Millis;
 use ostler_core::ids::PortId;
-use ostler_core::succession::hand_over::{HandedSession, RECORDS_BYTES_MAX, Taken, decode};
+use ostler_core::succession::hand_over::{Chosen, HandedSession, RECORDS_BYTES_MAX, decode};
 
-use super::predecessor::Answer;
+use super::PREDECESSOR;
+use super::predecessor::Wanted;
 use crate::control::{FromNewMaster, Received, ToNewMaster};
 use crate::master::event_loop::Master;
 use crate::options::FramingKind;
@@ -23,15 +24,30 @@ impl Master {
         self.predecessor.as_ref().is_some_and(|old| !old.has_handed_over())
     }
 
-    /// The old master has said something, or is gone.
-    pub(in crate::master) fn on_predecessor(&mut self, now: Millis) {
+    /// The old master has said something, can be told more, or is gone.
+    pub(in crate::master) fn on_predecessor(&mut self, writable: bool, now: Millis) {
+        if writable && let Some(old) = &mut self.predecessor {
+            old.flush();
+        }
+        self.hear_predecessor(now);
+        if let Some(old) = &self.predecessor {
+            // It may not be watched yet.
+            let _ = self.epoll.modify(old, PREDECESSOR, old.interest());
+        }
+        self.look_whether_deserted(now);
+    }
+
+    fn hear_predecessor(&mut self, now: Millis) {
         let mut ends = 0;
         for _ in 0..WORDS_MAX {
             let Some(old) = &self.predecessor else { return };
             match old.receive() {
                 Ok(Received::Message(ToNewMaster::InCharge, _)) => self.note_in_charge(now),
                 Ok(Received::Message(ToNewMaster::Sessions { reactor, offer, count }, sent)) => {
-                    self.take_sessions(reactor, offer, count, sent);
+                    self.answer_offer(reactor, offer, count, sent);
+                }
+                Ok(Received::Message(ToNewMaster::Given { reactor, offer, given }, _)) => {
+                    self.take_given((reactor, offer), given);
                 }
                 Ok(Received::Message(..)) => {}
                 Ok(Received::Nothing) if ends == 0 => return,
@@ -56,12 +72,21 @@ impl Master {
         self.service_is_ready();
     }
 
-    /// Nothing is taken from the old master any more: who is still there stays there.
+    /// No more is taken from the old master than what it was told: who is still there stays there.
+    pub(super) fn take_nothing_more(&mut self) {
+        let Some(old) = &mut self.predecessor else { return };
+        old.takes_nothing = true;
+        if !old.has_wanted() {
+            self.leave_predecessor();
+        }
+    }
+
+    /// Nothing is taken from the old master any more, not even what it may be giving.
     pub(in crate::master) fn leave_predecessor(&mut self) {
         if let Some(mut old) = self.predecessor.take() {
             // It may not be watched yet.
             let _ = self.epoll.remove(&old);
-            old.let_places_go(&self.reports.places);
+            old.let_all_go(&self.reports.places);
         }
     }
 
@@ -74,9 +99,9 @@ impl Master {
         }
     }
 
-    /// Takes of the sessions that are offered those that can be served here. They are ours from
-    /// when that is told, and not touched before.
-    fn take_sessions(&mut self, reactor: u8, offer: u32, count: u8, mut sent: Vec<OwnedFd>) {
+    /// Says which of the sessions that are offered can be served here. They are not ours before the
+    /// old master gives them, and not touched.
+    fn answer_offer(&mut self, reactor: u8, offer: u32, count: u8, mut sent: Vec<OwnedFd>) {
         let sessions = match sessions_in(&mut sent, usize::from(count)) {
             Ok(sessions) => sessions,
             Err(why) => {
@@ -84,33 +109,45 @@ impl Master {
                 Vec::new()
             }
         };
-        let (mut taken, mut ours) = (Taken::default(), Vec::new());
+        let (mut wanted, mut chosen) = (Vec::new(), Chosen::default());
         for (position, (handed, socket)) in sessions.into_iter().zip(sent).enumerate() {
-            if let Some((port, reactor)) = self.place_of(&handed, ours.len() as u64) {
-                taken.set(position);
-                ours.push((reactor, TakenOver { socket, port, handed }));
+            if let Some((port, reactor)) = self.place_of(&handed, wanted.len()) {
+                chosen.set(position);
+                let session = Box::new(TakenOver { socket, port, handed });
+                wanted.push(Wanted { position, reactor, session });
             }
         }
         let Some(old) = &mut self.predecessor else { return };
-        let answer = old.answer(&FromNewMaster::Taken { reactor, offer, taken });
-        if matches!(answer, Ok(Answer::Stuck)) {
-            // It was not told, and will not be: they are the old one's.
-            for (reactor, session) in ours {
-                self.reports.places.give_back(reactor, session.handed.session);
+        let before = old.want((reactor, offer), wanted);
+        old.answer(&FromNewMaster::Wanted { reactor, offer, wanted: chosen });
+        before.into_iter().for_each(|one| self.give_back(one));
+    }
+
+    /// These are ours now.
+    fn take_given(&mut self, offer: (u8, u32), given: Chosen) {
+        let Some(old) = &mut self.predecessor else { return };
+        for one in old.wanted_of(offer) {
+            if !given.has(one.position) {
+                self.give_back(one);
+                continue;
             }
-            return self.leave_predecessor();
-        }
-        // It was told; or there is nobody to tell, and nobody else who has them.
-        for (reactor, session) in ours {
             self.reports.count_opened();
-            if let Some(mailbox) = self.mailboxes.get(reactor) {
-                mailbox.push(ToReactor::TakeOver(Box::new(session)));
+            if let Some(mailbox) = self.mailboxes.get(one.reactor) {
+                mailbox.push(ToReactor::TakeOver(one.session));
             }
+        }
+        if self.predecessor.as_ref().is_some_and(|old| old.takes_nothing && !old.has_wanted()) {
+            self.leave_predecessor();
         }
     }
 
+    /// It was wanted here, and stays where it was.
+    fn give_back(&self, one: Wanted) {
+        self.reports.places.give_back(one.reactor, one.session.handed.session);
+    }
+
     /// The port and the reactor where a session of the old master goes on. `None`: here it cannot.
-    fn place_of(&mut self, handed: &HandedSession, more: u64) -> Option<(PortId, usize)> {
+    fn place_of(&mut self, handed: &HandedSession, more: usize) -> Option<(PortId, usize)> {
         let plans = self.options.ports();
         let plan = plans.iter().find(|plan| plan.name == handed.port)?;
         let url = &plan.options.listen;
@@ -118,10 +155,13 @@ impl Master {
         let fits = !url.is_encrypted()
             && !url.has_datagrams()
             && (!is_raw || handed.received.is_empty())
-            && handed.state.len() <= self.options.session_state_size
-            && self.reports.open_here() + more < u64::from(self.options.max_connections);
+            && handed.state.len() <= self.options.session_state_size;
         let port = plan.id;
-        let old = self.predecessor.as_mut().filter(|_| fits)?;
+        let old = self.predecessor.as_mut().filter(|old| fits && !old.takes_nothing)?;
+        let open = self.reports.open_here() + (old.wanted() + more) as u64;
+        if open >= u64::from(self.options.max_connections) {
+            return None;
+        }
         Some((port, old.place_for(handed.session, &self.reports.places)?))
     }
 }

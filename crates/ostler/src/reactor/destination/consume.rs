@@ -286,7 +286,7 @@ impl ClientSide {
     }
 
     fn close_session(&mut self, session: u64, reset: bool) {
-        if let Some(slot) = self.place_of(session) {
+        if let Some(slot) = self.told_place_of(session) {
             let reason = if reset { CloseReason::WorkerReset } else { CloseReason::Worker };
             self.brain.close(slot, reason);
             self.publish_closing(slot, reason);
@@ -313,7 +313,7 @@ impl ClientSide {
     /// A worker has bound a session to a number. The table shows that as long as there is a
     /// connection.
     fn bind_session(&mut self, session: u64, user: u32) {
-        let Some(slot) = self.place_of(session) else { return };
+        let Some(slot) = self.told_place_of(session) else { return };
         self.brain.bind(slot, user);
         if let Some(connection) = self.connections.get_mut(slot) {
             let flags = connection.flags & !BINDING | bound_to(user);
@@ -330,14 +330,21 @@ impl ClientSide {
         (is_here && self.brain.session(slot) == Some(session)).then_some(slot)
     }
 
-    /// The place of a session that has a socket.
-    fn open_place_of(&mut self, session: u64) -> Option<ConnectionSlot> {
+    /// The same, of whose session a worker says something: no other master knows of that.
+    pub(in crate::reactor) fn told_place_of(&mut self, session: u64) -> Option<ConnectionSlot> {
         let slot = self.place_of(session)?;
+        self.brain.withdraw(slot);
+        Some(slot)
+    }
+
+    /// The same, of a session that has a socket.
+    fn open_place_of(&mut self, session: u64) -> Option<ConnectionSlot> {
+        let slot = self.told_place_of(session)?;
         self.connections.get_mut(slot).is_some().then_some(slot)
     }
 
     fn set_state(&mut self, session: u64, bytes: RawBytes<'_>) {
-        if self.place_of(session).is_some()
+        if self.told_place_of(session).is_some()
             && let Some(entry) = self.board.entry(session)
         {
             entry.set_state(&bytes.to_vec());

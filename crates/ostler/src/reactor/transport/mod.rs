@@ -185,7 +185,7 @@ impl Transport {
 
     /// Its socket under another descriptor, for another master. `None`: what is between the socket
     /// and the session cannot go with it.
-    pub(super) fn share(&self) -> Option<io::Result<OwnedFd>> {
+    pub(super) fn share(&mut self) -> Option<io::Result<OwnedFd>> {
         match self {
             Self::Plain(plain) => Some(plain.share()),
             #[cfg(feature = "tls")]
@@ -342,16 +342,6 @@ impl Transport {
             Self::Plain(plain) => plain.shutdown_write(),
             #[cfg(feature = "tls")]
             Self::Tls(tls) => tls.shutdown_write(),
-        }
-    }
-
-    /// Ends it for everybody who has the socket: at once, or only what comes from the client, so
-    /// that what waits to be sent still is.
-    pub(super) fn end_for_all(&self, at_once: bool) {
-        match self {
-            Self::Plain(plain) => plain.end_for_all(at_once),
-            #[cfg(feature = "tls")]
-            Self::Tls(_) => {}
         }
     }
 

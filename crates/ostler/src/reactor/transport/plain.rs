@@ -19,11 +19,13 @@ pub(in crate::reactor) struct Plain {
     /// The client has shut down its side, or has sent urgent data: a read that brings little is not
     /// the last one.
     reads_may_be_short: bool,
+    /// Another master may have it under a descriptor of its own: closing this one ends nothing.
+    is_shared: bool,
 }
 
 impl Plain {
     pub(super) const fn new(socket: ClientSocket) -> Self {
-        Self { socket, writable: true, reads_may_be_short: false }
+        Self { socket, writable: true, reads_may_be_short: false, is_shared: false }
     }
 
     pub(super) fn watch(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
@@ -39,8 +41,10 @@ impl Plain {
     }
 
     /// `F_DUPFD_CLOEXEC` — the socket under another descriptor.
-    pub(super) fn share(&self) -> io::Result<OwnedFd> {
-        self.socket.as_fd().try_clone_to_owned()
+    pub(super) fn share(&mut self) -> io::Result<OwnedFd> {
+        let shared = self.socket.as_fd().try_clone_to_owned();
+        self.is_shared |= shared.is_ok();
+        shared
     }
 
     /// The socket stays open under another descriptor: the set would tell of it for ever.
@@ -145,17 +149,20 @@ impl Plain {
         socket::shutdown_write(&self.socket)
     }
 
-    /// For everybody who has the socket.
-    pub(super) fn end_for_all(&self, at_once: bool) {
-        socket::end_for_all(&self.socket, at_once);
-    }
-
     pub(super) fn close(self) {
+        self.end_for_all();
         drop(self.socket);
     }
 
     pub(super) fn reset(self) {
+        self.end_for_all();
         self.socket.reset();
+    }
+
+    fn end_for_all(&self) {
+        if self.is_shared {
+            socket::end_for_all(&self.socket);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use ostler::Worker;
 
 use crate::Probe;
 use crate::process::phase;
-use crate::words::{Call, pattern, say};
+use crate::words::{Call, outcome, pattern, say, wait_for_file};
 
 /// Carries a command of this topic out; `false`: it is of another one.
 pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
@@ -63,6 +63,7 @@ pub(crate) fn run(probe: &Probe, call: &mut Call<'_>, word: &str) -> bool {
             worker.after::<Probe>(rest.millis(), |_, _| panic!("told to panic in a timer"));
         }
         "remote" => remote(call),
+        "tell" => tell(call),
         _ => return false,
     }
     true
@@ -88,6 +89,28 @@ fn every(call: &mut Call<'_>) {
         Ok(())
     });
     state.borrow_mut().1 = Some(timer);
+}
+
+/// `tell FILE ID`: when the file is there this worker does to that session what it can, without a
+/// delivery, and notes what came of it.
+fn tell(call: &mut Call<'_>) {
+    let (file, id) = (call.arguments.word().to_owned(), call.arguments.number());
+    let remote = call.worker.remote::<Probe>();
+    call.say("waits");
+    std::thread::spawn(move || {
+        wait_for_file(file);
+        let _ = remote.post(move |me, worker| {
+            let session = worker.session(id);
+            let told = [
+                session.send(b"hello\n"),
+                session.bind(9),
+                session.set_state(b"said"),
+                session.join("late"),
+                session.leave("early"),
+            ];
+            me.note(worker, format!("told {}", told.map(outcome).join(" ")));
+        });
+    });
 }
 
 /// Waits in a thread of its own, and answers by the way into this worker from there: N times, in
