@@ -3,12 +3,13 @@
 mod support;
 mod talk;
 
-use ostler_testkit::{DEADLINE, Process, TestError, TestResult, TestServer};
+use ostler_testkit::{DEADLINE, Process, Signal, TestError, TestResult, TestServer};
 use support::{check, wait_serving};
 use talk::{Talk, small_probe};
 
 fn server(kill_orphans: &str, mode: &str) -> TestResult<TestServer> {
     let server = small_probe().expect_log("worker died").expect_log("the manager died");
+    let server = server.expect_log("spare manager died");
     let server = match mode {
         "base" => server.unset("reactors"),
         _ => server,
@@ -129,6 +130,33 @@ fn a_manager_takes_programs_along() -> TestResult {
     server.manager().kill();
     program.wait_gone(DEADLINE)?;
     wait_serving(&server, 2)?;
+    check(Talk::new(&server)?.ask("echo on")? == "on", "the server does not go on")?;
+    server.stop()
+}
+
+/// Waits for something, and has said all that it had to say before that.
+fn is_asleep(process: &Process) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid())).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
+}
+
+/// The master hears of its manager's death before it has read who the spare is: both happen while
+/// it stands still, and a signal from outside comes first.
+#[test]
+fn a_spare_of_which_the_master_has_not_read_yet_is_no_orphan() -> TestResult {
+    let server = server("always", "process")?;
+    let (master, manager, old) = (server.master(), server.manager(), server.spare());
+    master.stop()?;
+    master.signal(Signal::ALARM);
+    old.kill();
+    server.wait_for("a new spare", |server| server.tree().spare().is_some_and(|now| now != old))?;
+    server.wait_for("the manager to tell of it", |_| is_asleep(&manager))?;
+    let spare = server.spare();
+    manager.kill();
+    manager.wait_gone(DEADLINE)?;
+    master.cont()?;
+    wait_serving(&server, 2)?;
+    check(server.manager() == spare, "somebody else is the manager")?;
     check(Talk::new(&server)?.ask("echo on")? == "on", "the server does not go on")?;
     server.stop()
 }

@@ -27,7 +27,7 @@ impl Master {
         }
         // Its workers died with it and are ours now. Asked while it is known to have ended, so that
         // they are known as ours.
-        self.reap_orphans();
+        self.reap_orphans(now);
         let dead = self.managers.current.pid;
         self.retired.forget_what_is_known();
         self.companion_hears(ServerEvent::ManagerStop { pid: dead.get() });

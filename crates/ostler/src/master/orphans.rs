@@ -7,9 +7,11 @@
 
 use std::collections::BTreeSet;
 
+use ostler_core::Millis;
+
 use super::event_loop::Master;
 use crate::error::{Error, Result};
-use crate::manager::end_all;
+use crate::manager::{ManagerHandle, end_all};
 use crate::options::KillOrphans;
 use crate::sys::orphans;
 use crate::sys::process::ProcessId;
@@ -58,13 +60,19 @@ impl Orphans {
         self.adopted.insert(pid);
     }
 
-    /// A child has ended. `managers` are the master's own, which are reaped elsewhere;
-    /// `manager_ended` tells whether one of them has ended.
-    pub(super) fn on_child_ended(&mut self, managers: &[ProcessId], manager_ended: bool) {
+    /// A child has ended: reaps those of them that are ours, and finds out who is there now.
+    fn on_child_ended(&mut self) -> ChildrenNow {
         let before = self.adopted.len();
         self.adopted.retain(|pid| !orphans::reap(*pid));
-        let left_by_ours = manager_ended || self.adopted.len() < before;
-        self.sort(orphans::children().unwrap_or_default(), managers, left_by_ours);
+        let children = orphans::children().unwrap_or_default();
+        ChildrenNow { children, left_by_ours: self.adopted.len() < before }
+    }
+
+    /// Takes what is ours among the children. `managers` are the master's own, which are reaped
+    /// elsewhere; `manager_ended` tells whether one of them has ended. Both are to be found out
+    /// after the children: who was left by a manager before that is ours.
+    fn take(&mut self, now: ChildrenNow, managers: &[ProcessId], manager_ended: bool) {
+        self.sort(now.children, managers, manager_ended || now.left_by_ours);
         if self.ends_adopted {
             for pid in &self.adopted {
                 let _ = orphans::kill(*pid);
@@ -96,16 +104,32 @@ impl Orphans {
     }
 }
 
+/// The children of the master, when it looked last.
+#[derive(Debug)]
+struct ChildrenNow {
+    children: Vec<ProcessId>,
+    /// One that was adopted has ended: what it left is among them.
+    left_by_ours: bool,
+}
+
 impl Master {
     /// Reaps orphans that a dead manager left to the master. Manager and spare are looked at
     /// through their pidfds.
-    pub(super) fn reap_orphans(&mut self) {
+    pub(super) fn reap_orphans(&mut self, now: Millis) {
+        let children = self.orphans.on_child_ended();
+        if self.exit.is_none() && has_ended(&self.managers.current) {
+            // Its last word may be who the spare is, which is a child of ours since it has ended.
+            self.take_messages(usize::MAX, now);
+        }
         let handles = [Some(&self.managers.current), self.managers.spare.as_ref()];
         let managers: Vec<ProcessId> = handles.into_iter().flatten().map(|it| it.pid).collect();
-        let manager_ended =
-            handles.into_iter().flatten().any(|it| matches!(it.pidfd.has_ended(), Ok(true)));
-        self.orphans.on_child_ended(&managers, manager_ended);
+        let manager_ended = handles.into_iter().flatten().any(has_ended);
+        self.orphans.take(children, &managers, manager_ended);
     }
+}
+
+fn has_ended(manager: &ManagerHandle) -> bool {
+    matches!(manager.pidfd.has_ended(), Ok(true))
 }
 
 #[cfg(test)]

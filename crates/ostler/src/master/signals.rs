@@ -16,7 +16,7 @@ impl Master {
                 signal::HUP => self.on_hang_up(received),
                 signal::TTIN => self.change_workers(1, "SIGTTIN"),
                 signal::TTOU => self.change_workers(-1, "SIGTTOU"),
-                signal::CHLD => self.reap_orphans(),
+                signal::CHLD => self.reap_orphans(now),
                 signal::USR2 => self.ask_for_succession(received.sender_pid, now),
                 _ => self.signal_notes.note(received),
             }

@@ -13,7 +13,7 @@ use super::event_loop::Master;
 use crate::control::{ServerEvent, ToManager, ToProcess};
 use crate::error::Result;
 use crate::reactor::mailbox::ToReactor;
-use crate::sys::poll;
+use crate::sys::{clock, poll};
 
 /// How long a manager that has said goodbye may take to end.
 const MANAGER_END_MAX: Duration = Duration::from_millis(500);
@@ -111,7 +111,7 @@ impl Master {
         // It says its last words and ends; a spare ends when its socket is closed.
         let manager = self.managers.current.pidfd.as_fd();
         let _ = poll::wait_readable([manager], Some(MANAGER_END_MAX));
-        self.reap_orphans();
+        self.reap_orphans(clock::monotonic_ms());
         let left = self.orphans.end_all();
         if left > 0 {
             tracing::error!(left, "processes survived SIGKILL, the master ends without them");
