@@ -48,6 +48,7 @@ pub mod task_queue;
 pub mod throttle;
 pub mod timer_wheel;
 pub mod token_bucket;
+pub mod trace;
 pub mod traffic;
 pub mod watchdog;
 pub mod work_mean;

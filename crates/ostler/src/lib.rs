@@ -129,6 +129,7 @@ pub use api::server::Server;
 pub use api::server_events::ServerEvents;
 pub use api::session::Session;
 pub use api::session_info::SessionInfo;
+pub use api::span::{DeliveryTimes, FinishedSpan};
 pub use api::statistics::{
     ConnectionStatistics, DatagramStatistics, MessageStatistics, PackageStatistics,
     ServerStatistics, Statistics, TaskStatistics, TrafficStatistics,
@@ -160,4 +161,5 @@ pub use ostler_core::brain::CloseReason;
 pub use ostler_core::framing::LengthType;
 pub use ostler_core::supervisor::Restart;
 pub use ostler_core::task_queue::Priority as TaskPriority;
+pub use ostler_core::trace::{SpanId, TraceContext, TraceId, TraceparentError};
 pub use ostler_shm::sessions::{Peer, UnixPeer};

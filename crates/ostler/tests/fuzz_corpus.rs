@@ -1,5 +1,5 @@
-//! The bodies of the fuzz targets `framing_*`, `proxy_protocol` and `task_journal`, on the inputs
-//! that are kept of them.
+//! The bodies of the fuzz targets `framing_*`, `proxy_protocol`, `task_journal` and `traceparent`, on
+//! the inputs that are kept of them.
 #![allow(clippy::unwrap_used)] // a test that cannot go on
 
 #[path = "../../../fuzz/bodies/framing.rs"]
@@ -12,6 +12,9 @@ mod proxy_protocol;
 #[path = "../../../fuzz/bodies/task_journal.rs"]
 #[allow(clippy::indexing_slicing, missing_docs)] // a fuzz body: a panic is a finding
 mod task_journal;
+#[path = "../../../fuzz/bodies/traceparent.rs"]
+#[allow(clippy::indexing_slicing, missing_docs)] // a fuzz body: a panic is a finding
+mod traceparent;
 
 #[path = "../../../fuzz/bodies/hand_over.rs"]
 #[allow(missing_docs)] // a fuzz body: a panic is a finding
@@ -31,7 +34,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 #[test]
 fn what_fuzzing_has_found_breaks_no_promise() {
     type Body = fn(&[u8]);
-    let bodies: [(&str, Body); 9] = [
+    let bodies: [(&str, Body); 10] = [
         ("framing_raw", framing::raw),
         ("framing_eof_split", framing::eof_split),
         ("framing_eof_at_end", framing::eof_at_end),
@@ -41,6 +44,7 @@ fn what_fuzzing_has_found_breaks_no_promise() {
         ("framing_stream", framing::stream),
         ("proxy_protocol", proxy_protocol::header),
         ("task_journal", task_journal::spoilt),
+        ("traceparent", traceparent::header),
     ];
     for (target, body) in bodies {
         for input in corpus(target) {

@@ -102,6 +102,12 @@ impl<'a> GroupIndex<'a> {
         self.sizes
     }
 
+    /// What makes numbers of this server such as nobody foresees; all its processes have the same.
+    #[must_use]
+    pub const fn secret(&self) -> [u64; 2] {
+        self.key
+    }
+
     /// By which number a group is known here: never 0, which is nobody's.
     #[must_use]
     pub fn tag(&self, name: &[u8]) -> u64 {

@@ -173,14 +173,17 @@ pub struct Header {
     pub subject: u64,
     /// Up: `seq` of the delivery that caused this record, 0 for none; or the receiver of a message.
     pub cause: u64,
-    /// Up: transaction. Down: when the package was read, nanoseconds of the monotonic clock.
+    /// Up: transaction. Down: when the record was written, nanoseconds of the monotonic clock.
     pub stamp: u64,
     /// Offset of this part in its message, bytes.
     pub part_offset: u32,
     /// Bytes of the whole message.
     pub total: u32,
-    /// Trace id, passed through.
-    pub trace: u128,
+    /// Down, package ring: when what it is about was received or asked, nanoseconds of the same
+    /// clock; of the deliveries of one reactor no two at the same moment. Else 0.
+    pub received: u64,
+    /// 0.
+    pub spare: u64,
 }
 
 impl Header {
@@ -197,15 +200,15 @@ impl Header {
             self.cause,
             self.stamp,
             self.part_offset as u64 | (self.total as u64) << 32,
-            self.trace as u64,
-            (self.trace >> 64) as u64,
+            self.received,
+            self.spare,
         ]
     }
 
     /// Reads the eight words; every value is possible, the caller checks.
     #[must_use]
     pub const fn from_words(words: [u64; 8]) -> Self {
-        let [first, seq, subject, cause, stamp, part, trace_low, trace_high] = words;
+        let [first, seq, subject, cause, stamp, part, received, spare] = words;
         Self {
             len: first as u32,
             kind: (first >> 32) as u8,
@@ -217,7 +220,8 @@ impl Header {
             stamp,
             part_offset: part as u32,
             total: (part >> 32) as u32,
-            trace: (trace_low as u128) | ((trace_high as u128) << 64),
+            received,
+            spare,
         }
     }
 
@@ -265,7 +269,8 @@ mod tests {
             stamp: 11,
             part_offset: 13,
             total: u32::MAX,
-            trace: u128::MAX - 5,
+            received: 15,
+            spare: 17,
         };
         assert_eq!(Header::from_words(header.to_words()), header);
     }

@@ -48,6 +48,7 @@ impl Brain {
                 deaths_while_waiting,
                 exposed: false,
                 done: false,
+                received_at: assignment.received_at,
                 given_at: now,
                 deferred_at: 0,
                 in_parts: body.is_some(),

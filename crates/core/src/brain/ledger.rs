@@ -27,6 +27,8 @@ pub struct Entry {
     pub exposed: bool,
     /// It is finished.
     pub done: bool,
+    /// When it was received: [`Assignment::received_at`](crate::brain::Assignment).
+    pub received_at: Nanos,
     /// When it was given.
     pub given_at: Nanos,
     /// When its callback was known to be over without it; 0: it is not deferred.

@@ -21,6 +21,7 @@ mod lack;
 mod lanes;
 mod lasting_books;
 mod ledger;
+mod moments;
 mod outage;
 mod peers;
 mod queue;
@@ -149,6 +150,9 @@ pub struct Assignment {
     pub lane: LaneSlot,
     /// The number of the delivery on its lane, which its record carries.
     pub seq: u64,
+    /// When it was received, or happened: the time of that turn, or so much later that no two
+    /// deliveries of a reactor have the same. It stays when the delivery is given again.
+    pub received_at: Nanos,
     /// What.
     pub content: Content,
 }
@@ -247,6 +251,8 @@ pub struct Brain {
     deferred_due: Option<Nanos>,
     /// The time of the present turn.
     now: Nanos,
+    /// The moment by which the delivery is known that was received last.
+    last_received: Nanos,
 }
 
 impl Brain {
@@ -270,6 +276,7 @@ impl Brain {
             refusing: false,
             deferred_due: None,
             now: 0,
+            last_received: 0,
             settings,
         }
     }

@@ -21,11 +21,12 @@ impl Brain {
     /// Its connect event carries these bytes, to whichever worker it is given at last. To be told
     /// right after [`Brain::accept`]; without connect events nobody hears of it.
     pub fn tell_at_connect(&mut self, slot: ConnectionSlot, body: Vec<u8>) {
+        let received_at = self.next_moment();
         let Some(connection) = self.connection(slot) else { return };
         if std::mem::take(&mut connection.owes_connect) {
             // It waits as one that came back does, with its body, which is charged.
             let (kind, body) = (DeliveryKind::Connect, body.into());
-            let connect = Returned { kind, body, attempt: 0, deaths_while_waiting: 0 };
+            let connect = Returned { kind, body, attempt: 0, deaths_while_waiting: 0, received_at };
             self.sessions.push_returned(slot, connect);
         }
     }

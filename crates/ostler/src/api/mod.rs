@@ -33,6 +33,7 @@ pub(crate) mod server_events;
 pub(crate) mod session;
 pub(crate) mod session_info;
 pub(crate) mod setters;
+pub(crate) mod span;
 pub(crate) mod statistics;
 pub(crate) mod task;
 pub(crate) mod task_error;
@@ -42,6 +43,7 @@ mod text_setters;
 pub(crate) mod tls;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_info;
+mod trace;
 #[cfg(feature = "serde")]
 pub(crate) mod typed_state;
 pub(crate) mod undelivered;

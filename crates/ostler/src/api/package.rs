@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::rc::Rc;
 
+use ostler_core::trace::TraceContext;
 use ostler_shm::record::{FLAG_LAST, FLAG_REDELIVERED};
 
 use super::file_source::FileSource;
@@ -63,6 +64,11 @@ impl Package {
         flags: u8,
     ) -> Self {
         Self { context: Rc::clone(context), payload, session, flags, part: RefCell::default() }
+    }
+
+    /// What the handles of its worker share.
+    pub(super) const fn context(&self) -> &Rc<WorkerContext> {
+        &self.context
     }
 
     /// The bytes.
@@ -192,7 +198,7 @@ impl Package {
     pub fn defer(&self) -> Option<Deferred> {
         let token = DeferredToken::begin(&self.context)?;
         let (bytes, is_part) = (self.as_bytes().to_vec(), self.part.borrow().is_some());
-        Some(Deferred { token, bytes, session: self.session, is_part })
+        Some(Deferred { token, bytes, session: self.session, trace: self.trace(), is_part })
     }
 }
 
@@ -246,6 +252,7 @@ pub struct Deferred {
     token: DeferredToken,
     bytes: Vec<u8>,
     session: u64,
+    pub(super) trace: TraceContext,
     /// The delivery has other bytes besides.
     is_part: bool,
 }

@@ -62,6 +62,11 @@ impl Packet {
         Some(Self { context: Rc::clone(context), payload, address_bytes, peer, port, flags })
     }
 
+    /// What the handles of its worker share.
+    pub(super) const fn context(&self) -> &Rc<WorkerContext> {
+        &self.context
+    }
+
     /// The bytes.
     ///
     /// ```

@@ -183,6 +183,8 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     request_slowlog_timeout(time: Duration) => "request_slowlog_timeout_ms";
     /// The form of the lines of the log.
     log_format(format: LogFormat) => "log_format";
+    /// How many of a million traces that begin in this server are recorded; 0 = none.
+    trace_sample_ppm(traces: u32) => "trace_sample_ppm";
 }
 
 setters! { [ServerBuilder, PortBuilder] SET_FOR_PORTS:

@@ -34,12 +34,17 @@ fn current_level() -> LevelFilter {
     LEVELS.get(place).map_or(LevelFilter::ERROR, |(_, filter)| *filter)
 }
 
+/// Whether this is a span of a callback: lines show none, so that it would only cost time.
+fn is_callback(metadata: &Metadata<'_>) -> bool {
+    metadata.target() == crate::worker::CALLBACK_TARGET
+}
+
 /// Hands events of the current level and above to another subscriber.
 pub(super) struct OfCurrentLevel<S>(pub(super) S);
 
 impl<S: Subscriber> Subscriber for OfCurrentLevel<S> {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if *metadata.level() <= current_level() {
+        if *metadata.level() <= current_level() && !is_callback(metadata) {
             self.0.register_callsite(metadata)
         } else {
             Interest::never()
@@ -47,7 +52,7 @@ impl<S: Subscriber> Subscriber for OfCurrentLevel<S> {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= current_level() && self.0.enabled(metadata)
+        *metadata.level() <= current_level() && !is_callback(metadata) && self.0.enabled(metadata)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

@@ -195,6 +195,8 @@ pub struct Options {
     pub(crate) log_file: String,
     /// The form of its lines.
     pub(crate) log_format: LogFormat,
+    /// How many of a million traces are recorded.
+    pub(crate) trace_sample_ppm: u32,
 
     /// A callback that runs for so long is told with its stack; 0 = none is.
     pub(crate) request_slowlog_timeout_ms: u64,
@@ -312,6 +314,7 @@ impl Default for Options {
             log_level: LogLevel::Info,
             log_file: String::new(),
             log_format: LogFormat::Text,
+            trace_sample_ppm: 0,
             request_slowlog_timeout_ms: 0,
             request_slowlog_file: String::new(),
             death_log_file: String::new(),

@@ -10,6 +10,7 @@ use ostler_core::ids::{PortId, ProcessKey};
 use ostler_core::per_port::PerPort;
 use ostler_core::policy::{AnswerOrder, CrashPolicy};
 use ostler_core::request_deadline::RequestDeadlines;
+use ostler_core::trace::SampleRatio;
 use ostler_shm::board::Board;
 
 use super::arriving::Arriving;
@@ -30,6 +31,7 @@ use super::streams::Streams;
 use super::tasks::{TaskLimits, Tasks};
 use super::timers::Timers;
 use super::token::Tokens;
+use super::traces::Traces;
 use super::wishes::Wishes;
 use crate::api::port::Port as ListeningPort;
 use crate::base::commons::SeatOf;
@@ -57,6 +59,8 @@ pub(crate) struct WorkerSettings {
     pub(super) messages: MessageLimits,
     /// How long it may be without a delivery.
     pub(crate) idle_max: Option<Nanos>,
+    /// How many traces that begin here are recorded.
+    traced: SampleRatio,
 }
 
 impl WorkerSettings {
@@ -76,6 +80,7 @@ impl WorkerSettings {
             drain_timeout: options.drain_timeout_ms.saturating_mul(1_000_000),
             tasks: TaskLimits::new(options),
             messages: MessageLimits::new(options),
+            traced: SampleRatio::of_ppm(options.trace_sample_ppm),
             idle_max: Some(options.worker_idle_max_ms * 1_000_000)
                 .filter(|idle| *idle > 0 && key.kind.serves_sessions()),
         }
@@ -173,6 +178,8 @@ pub(crate) struct WorkerContext {
     pub(crate) timers: RefCell<Timers>,
     /// Log lines that clients can cause.
     pub(super) complaints: Complaints,
+    /// Of which traces what runs is.
+    pub(crate) traces: Traces,
     /// How far this process is on its way out.
     pub(crate) leaving: Leaving,
     /// What user code asks of the server.
@@ -218,6 +225,7 @@ impl WorkerContext {
         port: Port,
     ) -> Rc<Self> {
         let in_order = settings.answer_order == AnswerOrder::Kept;
+        let traces = Traces::new(trace_key(&port), key, settings.traced);
         Rc::new(Self {
             id: super::token::next_context_id(),
             key,
@@ -236,6 +244,7 @@ impl WorkerContext {
             calls: Calls::default(),
             timers: RefCell::default(),
             complaints: Complaints::default(),
+            traces,
             leaving: Leaving::default(),
             wishes: Wishes::default(),
             manager: ManagerLink::default(),
@@ -250,6 +259,18 @@ impl WorkerContext {
         self.settings.send_limit_of_all
     }
 }
+
+/// By which ids of traces are made: random, and the same in all processes of the server.
+fn trace_key(port: &Port) -> [u64; 2] {
+    let board = port.board();
+    let key = board.groups().map(|groups| groups.secret());
+    ostler_core::invariant!(key.is_some(), "every board has a key");
+    // Groups are tagged with the key itself.
+    key.unwrap_or_default().map(|word| word ^ TRACES)
+}
+
+/// What the key of traces differs in from that of groups.
+const TRACES: u64 = u64::from_le_bytes(*b"ostlertr");
 
 /// The addresses to which a port sends datagrams; `None`: it has none.
 fn family_of(port: &ListeningPort, url: &ListenUrl) -> Option<Family> {

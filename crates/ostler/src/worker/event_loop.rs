@@ -2,6 +2,7 @@
 
 mod messages;
 mod tasks;
+mod traces;
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::rc::Rc;
@@ -242,10 +243,12 @@ impl<H: AnyHandler> Run<H> {
             let due = self.context.timers.borrow_mut().take_due(now);
             let Some((handler, callback)) = due else { return };
             self.shown.begin(Callback::Timer);
+            let span = self.context.begin_traced("timer", None);
             let call = |handler: &mut _, worker: &_| callback.call(handler, worker);
             let outcome = self.handlers.call(handler, call);
             self.shown.end();
             self.log_failure(outcome, "timer");
+            self.context.end_traced(span);
             self.context.settle_deferred();
         }
     }
@@ -254,9 +257,11 @@ impl<H: AnyHandler> Run<H> {
     fn run_posts(&mut self) {
         for (handler, post) in self.context.inbox.take() {
             self.shown.begin(Callback::Post);
+            let span = self.context.begin_traced("post", None);
             let outcome = self.handlers.call(handler, post);
             self.shown.end();
             self.log_failure(outcome, "post");
+            self.context.end_traced(span);
             self.context.settle_deferred();
         }
     }
@@ -322,6 +327,7 @@ impl<H: AnyHandler> Run<H> {
             skipped,
         });
         self.shown.begin_delivery(kind, &header, self.measured_at);
+        let span = self.begin_trace(lane, kind.filter(|_| !skipped), &header);
         let session = Session::new(Rc::clone(&self.context), header.subject);
         log::set_session(header.subject);
         // Nothing of the ring may be held when the delivery is finished: its space is given back
@@ -354,6 +360,7 @@ impl<H: AnyHandler> Run<H> {
             _ => tracing::warn!(kind = header.kind, "a delivery of an unknown kind is skipped"),
         }
         log::set_session(0);
+        self.context.end_traced(span);
         self.context.end_callback();
         self.shown.end();
     }
@@ -409,6 +416,7 @@ impl<H: AnyHandler> Run<H> {
         if is_gone(&error) {
             return;
         }
+        self.context.traces.failed();
         if self.context.complaints.callback_failed.admits() {
             let (id, text) = (session.id(), "a callback failed, its session is closed");
             tracing::error!(callback, session = id, %error, "{text}");
@@ -419,10 +427,12 @@ impl<H: AnyHandler> Run<H> {
 
     /// A callback without a session has returned.
     fn log_failure(&self, outcome: Outcome, callback: &str) {
-        if let Err(error) = outcome
-            && !is_gone(&error)
-            && self.context.complaints.callback_failed.admits()
-        {
+        let Err(error) = outcome else { return };
+        if is_gone(&error) {
+            return;
+        }
+        self.context.traces.failed();
+        if self.context.complaints.callback_failed.admits() {
             tracing::error!(callback, %error, "a callback failed");
         }
     }

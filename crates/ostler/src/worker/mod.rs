@@ -8,7 +8,7 @@
 //! * [`event_loop`]: the built-in loop (callbacks, timers), [`ending`]: how it ends;
 //! * [`context`]: what all handles share; each part of it has an owner: [`running`], [`send`],
 //!   [`sessions`], [`deferred`], [`token`], [`timers`], [`inbox`], [`leaving`],
-//!   [`streams`], [`tasks`], [`messages`], [`commands`]; [`wishes`], [`reloads`] and
+//!   [`streams`], [`tasks`], [`messages`], [`commands`], [`traces`]; [`wishes`], [`reloads`] and
 //!   [`manager_link`]; [`idleness`] is the loop's own;
 //! * [`shown`]: what it shows of itself to its manager.
 
@@ -47,6 +47,7 @@ mod streams;
 mod tasks;
 pub(crate) mod timers;
 pub(crate) mod token;
+mod traces;
 mod waiting;
 mod wishes;
 
@@ -62,3 +63,4 @@ pub(crate) use send::{Marks, Output};
 pub(crate) use streams::Stream;
 pub(crate) use tasks::Asker;
 pub(crate) use token::DeferredToken;
+pub(crate) use traces::{TARGET as CALLBACK_TARGET, Times};

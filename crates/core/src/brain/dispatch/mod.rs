@@ -215,7 +215,8 @@ impl Brain {
             }
         };
         let subject = Subject::Session(slot);
-        Some(Assignment { subject, subject_number: session, port, lane, seq, content })
+        let received_at = self.received_at(&content);
+        Some(Assignment { subject, subject_number: session, port, lane, seq, received_at, content })
     }
 
     /// The sessions on the list of a lane or slot that changed find their new places.

@@ -48,6 +48,8 @@ pub struct Returned {
     pub attempt: u8,
     /// How many workers died with it waiting at them, unstarted.
     pub deaths_while_waiting: u8,
+    /// When it was received: [`Assignment::received_at`](crate::brain::Assignment).
+    pub received_at: Nanos,
 }
 
 /// By what a session is at home in a worker slot, where that is not its id.

@@ -56,7 +56,8 @@ impl Brain {
     /// ([`Brain::no_room`] was told). `false`: too many of its peer wait already, it is dropped.
     pub fn keep_datagram(&mut self, slot: PeerSlot, body: Vec<u8>) -> bool {
         let (kind, body) = (DeliveryKind::Datagram, body.into());
-        let datagram = Returned { kind, body, attempt: 0, deaths_while_waiting: 0 };
+        let received_at = self.next_moment();
+        let datagram = Returned { kind, body, attempt: 0, deaths_while_waiting: 0, received_at };
         let reason = if self.refusing {
             DatagramDrop::NoWorker
         } else if self.peers.push_last(slot, datagram).is_ok() {
@@ -147,15 +148,22 @@ impl Brain {
         self.datagram_for(slot, lane, Content::Returned(datagram))
     }
 
-    fn datagram_for(&self, slot: PeerSlot, lane: LaneSlot, content: Content) -> Option<Assignment> {
+    fn datagram_for(
+        &mut self,
+        slot: PeerSlot,
+        lane: LaneSlot,
+        content: Content,
+    ) -> Option<Assignment> {
         let seq = self.lanes.get(lane)?.ledger.next_seq();
         let port = self.peers.get(slot)?.port;
+        let received_at = self.received_at(&content);
         Some(Assignment {
             subject: Subject::Peer(slot),
             subject_number: 0,
             port,
             lane,
             seq,
+            received_at,
             content,
         })
     }
@@ -275,8 +283,8 @@ impl Brain {
             Some(body) => body,
             None => copy(&entry).into(),
         };
-        let Entry { kind, attempt, deaths_while_waiting, .. } = entry;
-        let datagram = Returned { kind, body, attempt, deaths_while_waiting };
+        let Entry { kind, attempt, deaths_while_waiting, received_at, .. } = entry;
+        let datagram = Returned { kind, body, attempt, deaths_while_waiting, received_at };
         self.peers.push_first(slot, datagram);
         self.datagram_left(slot, true);
     }

@@ -93,8 +93,8 @@ impl Brain {
                 None if is_package || entry.len > 0 => copy(&entry).into(),
                 None => Body::EMPTY,
             };
-            let Entry { kind, attempt, deaths_while_waiting, .. } = entry;
-            let returned = Returned { kind, body, attempt, deaths_while_waiting };
+            let Entry { kind, attempt, deaths_while_waiting, received_at, .. } = entry;
+            let returned = Returned { kind, body, attempt, deaths_while_waiting, received_at };
             self.sessions.push_returned(slot, returned);
         }
         // Newest first, each before those given later: the lists keep the order in which the

@@ -16,6 +16,7 @@ fn entry(position: u64) -> Entry {
         deaths_while_waiting: 0,
         exposed: false,
         done: false,
+        received_at: 0,
         given_at: 0,
         deferred_at: 0,
         in_parts: false,

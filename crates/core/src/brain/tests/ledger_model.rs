@@ -83,6 +83,7 @@ impl Pair {
             deaths_while_waiting: 0,
             exposed: shape.exposed,
             done: false,
+            received_at: 0,
             given_at: 0,
             deferred_at: 0,
             in_parts,

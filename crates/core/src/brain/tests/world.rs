@@ -50,6 +50,8 @@ pub(super) struct Delivery {
     pub(super) starts: u32,
     pub(super) exposed: bool,
     len: usize,
+    /// By which moment it is known.
+    received_at: Option<Nanos>,
 }
 
 #[derive(Debug)]
@@ -137,6 +139,8 @@ pub(super) struct World {
     next_in_turn: usize,
     /// Worker slots that there ever were.
     slots: usize,
+    /// The moment by which the delivery is known that was received last.
+    last_received: Nanos,
     /// What was started, in order: for tests that spell it out.
     pub(super) log: Vec<(u64, Item, u16)>,
 }
@@ -169,6 +173,7 @@ impl World {
             users: HashMap::new(),
             next_in_turn: 0,
             slots,
+            last_received: 0,
             log: Vec::new(),
         }
     }

@@ -20,6 +20,7 @@ mod sockets;
 mod supervision;
 mod tasks;
 mod tls;
+mod tracing;
 
 use std::sync::LazyLock;
 
@@ -43,6 +44,7 @@ static ROWS: LazyLock<Vec<OptionInfo>> = LazyLock::new(|| {
         tasks::ROWS,
         messages::ROWS,
         log::ROWS,
+        tracing::ROWS,
         diagnosis::ROWS,
     ];
     topics.concat()

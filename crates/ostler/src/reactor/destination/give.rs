@@ -87,6 +87,7 @@ impl ClientSide {
             seq: assignment.seq,
             subject: assignment.subject_number,
             stamp: self.now,
+            received: assignment.received_at,
             total,
             ..Header::default()
         }

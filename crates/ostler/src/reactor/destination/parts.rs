@@ -19,6 +19,7 @@ pub(in crate::reactor) struct Sending {
     /// The number by which records name what it is about.
     subject: u64,
     port: u16,
+    received_at: u64,
     kind: RecordKind,
     flags: u8,
     offset: usize,
@@ -36,11 +37,12 @@ impl ClientSide {
         flags: u8,
         more: bool,
     ) {
-        let (seq, lane) = (assignment.seq, assignment.lane);
+        let Assignment { seq, lane, received_at, .. } = assignment;
         let (subject, port) = (assignment.subject_number, assignment.port.0);
         let len = body.len() as u32;
         self.brain.record_written(assignment, NOT_WRITTEN, len, Some(body), more, self.now);
-        destination.sending = Some(Sending { seq, subject, port, kind, flags, offset: 0 });
+        destination.sending =
+            Some(Sending { seq, subject, port, received_at, kind, flags, offset: 0 });
         self.continue_sending(destination, lane);
     }
 
@@ -68,6 +70,7 @@ impl ClientSide {
                 seq: sending.seq,
                 subject: sending.subject,
                 stamp: self.now,
+                received: sending.received_at,
                 part_offset: sending.offset as u32,
                 total,
                 ..Header::default()

@@ -218,6 +218,7 @@ impl FakeSession {
             starts: 0,
             exposed: false,
             len,
+            received_at: None,
         };
         self.items.insert(item, delivery);
     }

@@ -185,6 +185,15 @@ impl World {
         let session = self.sessions.get_mut(&id).unwrap();
         let delivery = session.delivery(item);
         delivery.state = State::At(fake.key);
+        match delivery.received_at {
+            Some(before) => assert_eq!(assignment.received_at, before, "it was received once"),
+            None => {
+                assert!(assignment.received_at > self.last_received, "no two at the same moment");
+                assert!(assignment.received_at >= self.now);
+                self.last_received = assignment.received_at;
+            }
+        }
+        delivery.received_at = Some(assignment.received_at);
         let bytes = body(id, item, delivery.len);
         // Of what comes in pieces the driver knows only by looking.
         let more = session.unread().is_some() || session.eof || session.comes_in_pieces();

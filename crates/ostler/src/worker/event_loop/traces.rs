@@ -1,0 +1,49 @@
+//! Of which trace a delivery is.
+
+use ostler_core::trace::Traced;
+use ostler_shm::record::{Header, RecordKind};
+use tracing::span::EnteredSpan;
+
+use super::super::traces::{Beginning, Origin, Times};
+use super::Run;
+use crate::api::own_handler::AnyHandler;
+
+impl<H: AnyHandler> Run<H> {
+    /// The callback of something begins that a client has caused. `None`: nobody is called.
+    pub(super) fn begin_trace(
+        &self,
+        lane: usize,
+        kind: Option<RecordKind>,
+        header: &Header,
+    ) -> Option<EnteredSpan> {
+        let callback = callback_of(kind?)?;
+        // Lanes are numbered as their reactors are.
+        let reactor = u32::try_from(lane).unwrap_or(u32::MAX);
+        let traced = Traced::Received { reactor, at: header.received };
+        self.context.traces.begin(Beginning {
+            callback,
+            origin: Origin::New(traced),
+            times: self.times_of(header),
+            session: header.subject,
+            attempt: u16::from(header.flags & ostler_shm::record::FLAG_REDELIVERED != 0),
+        })
+    }
+
+    /// When what comes with this header was received, and so on. It begins now.
+    pub(super) const fn times_of(&self, header: &Header) -> Times {
+        let Header { received, stamp: queued, .. } = *header;
+        Times { received, queued, taken: self.measured_at, done: 0 }
+    }
+}
+
+const fn callback_of(kind: RecordKind) -> Option<&'static str> {
+    Some(match kind {
+        RecordKind::Connect => "on_connect",
+        RecordKind::Data => "on_receive",
+        RecordKind::Closed => "on_close",
+        RecordKind::BufferFull => "on_buffer_full",
+        RecordKind::BufferEmpty => "on_buffer_empty",
+        RecordKind::Datagram => "on_packet",
+        _ => return None,
+    })
+}
