@@ -131,7 +131,7 @@ pub const FLAG_MORE: u8 = 1;
 /// Flag of [`RecordKind::Data`]: the package, of `total` bytes, lies in the reactor's body area,
 /// from the page `part_offset` on; the record has no payload. Of [`RecordKind::Task`] and
 /// [`RecordKind::Answer`]: the same, and the payload says in eight bytes where they begin
-/// ([`place_in_area`]); there are no terms in front of them.
+/// ([`place_in_area`]); there are no terms in front of them, but those of a task behind the place.
 pub const FLAG_IN_AREA: u8 = 128;
 /// Flag of [`RecordKind::AskTask`] and [`RecordKind::Result`]: the bytes are `total` ones of the
 /// delivery `cause`, from `part_offset` on; the record has no bytes of its own but terms. Of
@@ -244,6 +244,12 @@ pub fn read_place(payload: &[u8]) -> Option<u64> {
     payload.first_chunk().copied().map(u64::from_le_bytes)
 }
 
+/// What stands behind the place in such a payload.
+#[must_use]
+pub fn read_behind_place(payload: &[u8]) -> Option<&[u8]> {
+    payload.get(size_of::<u64>()..)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,6 +258,9 @@ mod tests {
     fn a_place_survives_its_memory_form() {
         for offset in [0, 1, 4_096, u64::MAX] {
             assert_eq!(read_place(&place_in_area(offset)), Some(offset));
+            let more = [&place_in_area(offset), &b"terms"[..]].concat();
+            let read = (read_place(&more), read_behind_place(&more));
+            assert_eq!(read, (Some(offset), Some(&b"terms"[..])));
         }
         assert_eq!(read_place(&[0; 7]), None);
     }

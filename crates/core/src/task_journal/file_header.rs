@@ -4,8 +4,10 @@ use super::key::Key;
 
 /// Bytes before the first record.
 pub const FILE_HEADER_BYTES: usize = 128;
-/// The version that is written and read.
-pub const VERSION: u32 = 1;
+/// The version that is written. It differs from the first one, which is read too, in that terms of
+/// tasks may have the ids of a trace behind them.
+pub const VERSION: u32 = 2;
+const FIRST_VERSION: u32 = 1;
 /// Bytes of the longest name of a server.
 pub const NAME_BYTES_MAX: usize = 64;
 
@@ -65,7 +67,7 @@ impl FileHeader {
         let bytes = file.get(..FILE_HEADER_BYTES).ok_or(NotAJournal::TooShort)?;
         let word = |at: usize| number(bytes, at).ok_or(NotAJournal::TooShort);
         let version = word(8)? >> 32;
-        if version != u64::from(VERSION) {
+        if !(u64::from(FIRST_VERSION)..=u64::from(VERSION)).contains(&version) {
             return Err(NotAJournal::Version(version as u32));
         }
         let key = Key(word(16)?, word(24)?);

@@ -25,13 +25,19 @@ impl<B> TaskQueue<B> {
     ///
     /// # Errors
     /// Why it is not taken in; the body is dropped.
-    pub fn hold(&mut self, asked: Asked, terms: TaskTerms, body: B) -> Result<TaskId, TaskRefusal> {
+    pub fn hold(
+        &mut self,
+        asked: Asked,
+        terms: TaskTerms,
+        body: B,
+        now: Nanos,
+    ) -> Result<TaskId, TaskRefusal> {
         if let Err(refusal) = self.admits(&terms) {
             self.refuse();
             return Err(refusal);
         }
         self.held += 1;
-        Ok(self.insert(asked, terms, body))
+        Ok(self.insert(asked, terms, body, now))
     }
 
     /// A task that was held is kept, as this number: it is taken in, and waits for a worker.
@@ -72,7 +78,7 @@ impl<B> TaskQueue<B> {
         }
         // No process is of the generation 0.
         let (sender, lane) = (ProcessKey::event(0, 0), LaneSlot(u32::MAX));
-        let id = self.insert(Asked { sender, lane, number: kept_as }, terms, body);
+        let id = self.insert(Asked { sender, lane, number: kept_as }, terms, body, now);
         if let Some(task) = self.tasks.get_mut(id) {
             task.kept_as = Some(kept_as);
             task.attempt = attempt;

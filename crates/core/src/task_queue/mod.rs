@@ -65,6 +65,8 @@ pub struct TaskGift {
     pub attempt: u16,
     /// Who has asked, and what the asker calls it.
     pub asked: Asked,
+    /// When it was taken in.
+    pub asked_at: Nanos,
 }
 
 /// Who is to be told of a result.
@@ -145,15 +147,15 @@ impl<B> TaskQueue<B> {
             return Err(refusal);
         }
         self.counts.asked += 1;
-        let id = self.insert(asked, terms, body);
+        let id = self.insert(asked, terms, body, now);
         self.begin_to_wait(id, now);
         Ok(id)
     }
 
-    fn insert(&mut self, asked: Asked, terms: TaskTerms, body: B) -> TaskId {
+    fn insert(&mut self, asked: Asked, terms: TaskTerms, body: B, now: Nanos) -> TaskId {
         let age = self.next_age;
         self.next_age += 1;
-        self.tasks.insert(Task::new(age, asked, terms, body))
+        self.tasks.insert(Task::new(age, asked, terms, body, now))
     }
 
     fn begin_to_wait(&mut self, id: TaskId, now: Nanos) {
@@ -209,9 +211,9 @@ impl<B> TaskQueue<B> {
         let slot = self.workers.get(lane)?.slot();
         let task = self.waiting.pop(&mut self.tasks, slot)?;
         let record = self.tasks.get(task)?;
-        let (attempt, asked) = (record.attempt, record.asked);
+        let Task { attempt, asked, asked_at, .. } = *record;
         let seq = self.workers.get_mut(lane)?.give(task, now);
-        Some(TaskGift { task, lane, seq, attempt, asked })
+        Some(TaskGift { task, lane, seq, attempt, asked, asked_at })
     }
 
     /// The whole task stands in the ring of its worker, its last record at this position.

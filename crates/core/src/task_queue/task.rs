@@ -1,5 +1,6 @@
 //! What a task is.
 
+use crate::Nanos;
 use crate::ids::{LaneSlot, ProcessKey, Slot};
 
 /// A task in its queue. Its place is used again when it is over.
@@ -151,6 +152,8 @@ pub(super) struct Task<B> {
     pub(super) asked: Asked,
     pub(super) terms: TaskTerms,
     pub(super) body: B,
+    /// When it was taken in.
+    pub(super) asked_at: Nanos,
     /// How often a worker has started it that has ended since.
     pub(super) attempt: u16,
     /// What it causes was seen before it was finished.
@@ -162,9 +165,15 @@ pub(super) struct Task<B> {
 }
 
 impl<B> Task<B> {
-    pub(super) const fn new(age: u64, asked: Asked, terms: TaskTerms, body: B) -> Self {
+    pub(super) const fn new(
+        age: u64,
+        asked: Asked,
+        terms: TaskTerms,
+        body: B,
+        asked_at: Nanos,
+    ) -> Self {
         let (attempt, is_exposed, kept_as) = (0, false, None);
-        Self { age, asked, terms, body, attempt, is_exposed, kept_as, next: None }
+        Self { age, asked, terms, body, asked_at, attempt, is_exposed, kept_as, next: None }
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use ostler_core::ids::ProcessKey;
+use ostler_core::trace::TraceContext;
 
 use super::message_error::MessageError;
 use super::package::debug_bytes;
@@ -37,12 +38,23 @@ use super::worker::Worker;
 pub struct Message {
     sender: ProcessKey,
     number: u64,
+    sent_in: Option<TraceContext>,
     bytes: Vec<u8>,
 }
 
 impl Message {
-    pub(crate) const fn new(sender: ProcessKey, number: u64, bytes: Vec<u8>) -> Self {
-        Self { sender, number, bytes }
+    pub(crate) const fn new(
+        sender: ProcessKey,
+        number: u64,
+        sent_in: Option<TraceContext>,
+        bytes: Vec<u8>,
+    ) -> Self {
+        Self { sender, number, sent_in, bytes }
+    }
+
+    /// The trace in which it was sent.
+    pub(crate) const fn sent_in(&self) -> Option<TraceContext> {
+        self.sent_in
     }
 
     /// Who has sent it: an answer goes there, to whoever lives in that slot then.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use ostler_core::ids::ProcessKey;
 use ostler_shm::record::Header;
-use ostler_shm::task_terms::TERMS_BYTES;
+use ostler_shm::task_terms::TermsBlock;
 
 use super::package::debug_bytes;
 use super::task_error::TaskError;
@@ -59,7 +59,8 @@ impl Task {
         let sender = ProcessKey::unpack(header.cause)?;
         let (number, seq, attempt) = (header.subject, header.seq, header.port);
         // What is read where it lies has no terms in front.
-        let in_front = if payload.area().is_some() { 0 } else { TERMS_BYTES };
+        let is_apart = payload.area().is_some();
+        let in_front = if is_apart { 0 } else { TermsBlock::len_of(payload.bytes()) };
         (payload.bytes().len() >= in_front).then_some(Self {
             context,
             payload,
@@ -69,6 +70,11 @@ impl Task {
             seq,
             attempt,
         })
+    }
+
+    /// What the handles of its worker share.
+    pub(super) const fn context(&self) -> &Rc<WorkerContext> {
+        &self.context
     }
 
     /// The number by which its asker knows it.

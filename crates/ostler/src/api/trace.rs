@@ -3,9 +3,11 @@
 
 use ostler_core::trace::{TraceContext, TraceparentError};
 
+use super::message::Message;
 use super::package::{Deferred, Package};
 use super::packet::Packet;
 use super::span::{DeliveryTimes, FinishedSpan};
+use super::task::Task;
 use super::worker::Worker;
 
 impl Package {
@@ -105,6 +107,57 @@ impl Packet {
     #[must_use]
     pub fn times(&self) -> DeliveryTimes {
         DeliveryTimes::new(self.context().traces.times())
+    }
+}
+
+impl Task {
+    /// Where in which trace this run of the task is: in that of the callback that has asked it,
+    /// also when a worker died that had it, or the server was restarted (`task_journal`).
+    ///
+    /// ```
+    /// # use ostler::Task;
+    /// fn note(task: &Task) {
+    ///     println!("trace_id={} attempt={}", task.trace().trace_id(), task.attempt());
+    /// }
+    /// ```
+    #[must_use]
+    pub fn trace(&self) -> TraceContext {
+        self.context().traces.context_of_delivery()
+    }
+
+    /// When it was asked, handed to this worker, and begun.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ostler::Task;
+    /// fn is_worth_it(task: &Task) -> bool {
+    ///     task.times().age() < Duration::from_secs(60)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn times(&self) -> DeliveryTimes {
+        DeliveryTimes::new(self.context().traces.times())
+    }
+}
+
+impl Message {
+    /// Where in which trace it was sent, if it was sent in a callback of one. In `on_message` the
+    /// callback is of that trace by itself; who waits for messages goes on with it by
+    /// [`Worker::continue_trace`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ostler::Worker;
+    /// fn next(worker: &Worker) {
+    ///     let message = worker.wait_for_message(Duration::from_secs(1));
+    ///     if let Some(trace) = message.and_then(|message| message.trace()) {
+    ///         worker.continue_trace(trace);
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn trace(&self) -> Option<TraceContext> {
+        self.sent_in()
     }
 }
 

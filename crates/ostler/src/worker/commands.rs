@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ostler_core::ids::ProcessKey;
+use ostler_core::trace::TraceContext;
 
 use super::context::WorkerContext;
 use super::handlers::HandlerId;
@@ -84,6 +85,7 @@ fn is_name(name: &str) -> bool {
 pub(crate) struct Call {
     caller: ProcessKey,
     number: u64,
+    sent_in: Option<TraceContext>,
     /// The length of the name, the name, what is given to it.
     message: Vec<u8>,
 }
@@ -92,7 +94,17 @@ impl Call {
     /// `None`: it has no name.
     pub(super) fn read(caller: ProcessKey, number: u64, message: Vec<u8>) -> Option<Self> {
         let name = usize::from(*message.first()?);
-        (name < message.len()).then_some(Self { caller, number, message })
+        (name < message.len()).then_some(Self { caller, number, sent_in: None, message })
+    }
+
+    /// The same of this trace.
+    pub(super) fn sent_in(self, sent_in: Option<TraceContext>) -> Self {
+        Self { sent_in, ..self }
+    }
+
+    /// The trace in which it was sent.
+    pub(super) const fn trace(&self) -> Option<TraceContext> {
+        self.sent_in
     }
 
     pub(super) fn name(&self) -> &[u8] {
@@ -155,8 +167,9 @@ impl CallAnswer {
 enum Caller {
     /// A callback that waits for it.
     Waits(Option<Result<Vec<u8>, CommandErrorKind>>),
-    /// This function, with this handler, at the latest when this timer is due.
-    Callback(HandlerId, OnReply, u64),
+    /// This function, with this handler, at the latest when this timer is due; in this
+    /// trace.
+    Callback(HandlerId, OnReply, u64, Option<TraceContext>),
 }
 
 /// The calls of this process that were not answered.
@@ -200,7 +213,8 @@ impl WorkerContext {
         let to = self.check_message(to, front.len() + bytes.len());
         let to = to.map_err(CommandErrorKind::Undelivered)?;
         let number = self.messages.next_number();
-        Ok((MessageHead { to, form: MessageForm::Call, number }, front))
+        let sent_in = self.traces.context();
+        Ok((MessageHead { to, form: MessageForm::Call, number, sent_in }, front))
     }
 
     /// Calls a command; `on_reply` is called with what becomes of it, within `timeout`.
@@ -218,7 +232,7 @@ impl WorkerContext {
         let over = move |handler: &mut dyn Any, worker: &Worker| {
             let caller = worker.context().calls.open.borrow_mut().remove(&number);
             match caller {
-                Some(Caller::Callback(_, on_reply, _)) => {
+                Some(Caller::Callback(_, on_reply, ..)) => {
                     on_reply(handler, worker, Err(CommandErrorKind::TimedOut.into()))
                 }
                 _ => Ok(()),
@@ -227,7 +241,7 @@ impl WorkerContext {
         let over = (handler, timers::Callback::Once(Box::new(over)));
         let timer = self.timers.borrow_mut().add(at, 0, over, made_at);
         // First: under no circumstances comes an answer before it is known whose that is.
-        let caller = Caller::Callback(handler, on_reply, timer);
+        let caller = Caller::Callback(handler, on_reply, timer, head.sent_in);
         self.calls.open.borrow_mut().insert(number, caller);
         let message = MessageToSend { head, front: &front, bytes };
         self.output_checked(NO_SESSION, Output::Message(message)).map_err(|_| {
@@ -238,16 +252,19 @@ impl WorkerContext {
     }
 
     /// Who is called with the answer to this call; nobody is any more after that.
-    pub(super) fn take_caller(&self, number: u64) -> Option<(HandlerId, OnReply)> {
+    pub(super) fn take_caller(
+        &self,
+        number: u64,
+    ) -> Option<(HandlerId, OnReply, Option<TraceContext>)> {
         let mut open = self.calls.open.borrow_mut();
         if !matches!(open.get(&number), Some(Caller::Callback(..))) {
             return None;
         }
-        let Some(Caller::Callback(handler, on_reply, timer)) = open.remove(&number) else {
+        let Some(Caller::Callback(handler, on_reply, timer, trace)) = open.remove(&number) else {
             return None;
         };
         self.timers.borrow_mut().cancel(timer);
-        Some((handler, on_reply))
+        Some((handler, on_reply, trace))
     }
 
     /// Calls a command, and waits for its result.
@@ -310,7 +327,8 @@ impl WorkerContext {
         let [n0, n1, n2, n3, n4, n5, n6, n7] = call.number.to_le_bytes();
         let front = [status, n0, n1, n2, n3, n4, n5, n6, n7];
         let number = self.messages.next_number() | REPLY;
-        let head = MessageHead { to: call.caller, form: MessageForm::Reply, number };
+        let (to, form) = (call.caller, MessageForm::Reply);
+        let head = MessageHead { to, form, number, sent_in: None };
         let message = MessageToSend { head, front: &front, bytes };
         if let Err(error) = self.output_checked(NO_SESSION, Output::Message(message)) {
             tracing::warn!(caller = %call.caller, %error, "the answer to a call is lost");

@@ -140,7 +140,10 @@ impl<H: AnyHandler> Run<H> {
 
     /// Does what there is to do once. A process that serves nobody has done its part with that.
     fn work(&mut self) {
-        let Some(outcome) = self.handlers.work() else { return };
+        let span = self.context.begin_traced("run", None);
+        let outcome = self.handlers.work();
+        self.context.end_traced(span);
+        let Some(outcome) = outcome else { return };
         if let Err(error) = &outcome {
             tracing::error!(%error, "failed");
         }
@@ -301,9 +304,9 @@ impl<H: AnyHandler> Run<H> {
             // If the manager does not listen any more, it is not interested either.
             let _ = FromWorker::TookDelivery.send(&self.control);
         }
-        let Taken { lane, header, payload, position } = taken;
+        let Taken { lane, header, payload, position, terms } = taken;
         if header.kind == RecordKind::Task as u8 {
-            return self.run_task(lane, &header, payload);
+            return self.run_task(lane, &header, payload, terms);
         }
         let (ring_len, area) = (payload.ring_len(), payload.area());
         let port = PortId(header.port);

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::messages::MessageEnd;
 use ostler_core::placement::MESSAGE_REACTOR;
+use ostler_core::trace::TraceContext;
 use ostler_shm::record::{Header, RecordKind};
 
 use super::commands::{Call, CallAnswer, CallFailure, is_of_reply};
@@ -62,16 +63,20 @@ pub(crate) enum MessageForm {
 }
 
 impl MessageForm {
-    const fn code(self) -> u16 {
-        match self {
+    /// It as a number, which also says whether the ids of a trace stand in front of the message,
+    /// and the flags of that.
+    fn code(self, sent_in: Option<TraceContext>) -> u16 {
+        let form = match self {
             Self::Plain => 0,
             Self::Call => 1,
             Self::Reply => 2,
-        }
+        };
+        let of_trace = |context: TraceContext| TRACED | u16::from(context.flags()) << FLAGS_SHIFT;
+        form | sent_in.map_or(0, of_trace)
     }
 
     const fn of_code(code: u16) -> Option<Self> {
-        match code {
+        match code & FORM {
             0 => Some(Self::Plain),
             1 => Some(Self::Call),
             2 => Some(Self::Reply),
@@ -80,7 +85,21 @@ impl MessageForm {
     }
 }
 
-/// What stands in the header of a message.
+/// Set in the number of a form: the ids of a trace stand in front.
+const TRACED: u16 = 1 << 15;
+/// Where the flags of that trace begin in it.
+const FLAGS_SHIFT: u32 = 8;
+/// The form itself.
+const FORM: u16 = 255;
+
+/// Takes the trace in which a message was sent away from its front.
+fn take_trace(code: u16, bytes: &mut Vec<u8>) -> Option<TraceContext> {
+    let ids = *bytes.first_chunk().filter(|_| code & TRACED != 0)?;
+    bytes.drain(..TraceContext::IDS_BYTES);
+    TraceContext::of_ids(&ids, (code >> FLAGS_SHIFT) as u8)
+}
+
+/// What stands in the header of a message, and in front of all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MessageHead {
     /// Generation 0: whoever lives in the slot.
@@ -88,6 +107,8 @@ pub(crate) struct MessageHead {
     pub(super) form: MessageForm,
     /// What this process calls it.
     pub(super) number: u64,
+    /// In which trace it is sent.
+    pub(super) sent_in: Option<TraceContext>,
 }
 
 /// A message for another process.
@@ -175,17 +196,19 @@ impl WorkerContext {
     }
 
     /// Something came, and waits for its turn.
-    pub(super) fn park(&self, kind: RecordKind, header: &Header, bytes: Vec<u8>) {
+    pub(super) fn park(&self, kind: RecordKind, header: &Header, mut bytes: Vec<u8>) {
         if kind == RecordKind::MessageEnd {
             let end = MessageEnd::of_code(header.total).unwrap_or(MessageEnd::ReceiverEnded);
             return self.park_failure(header.subject, MessageErrorKind::of_end(end));
         }
+        let sent_in = take_trace(header.port, &mut bytes);
         let arrived = match (ProcessKey::unpack(header.cause), MessageForm::of_code(header.port)) {
             (Some(sender), Some(MessageForm::Plain)) => {
-                Some(Arrived::Message(Message::new(sender, header.subject, bytes)))
+                Some(Arrived::Message(Message::new(sender, header.subject, sent_in, bytes)))
             }
             (Some(sender), Some(MessageForm::Call)) => {
-                Call::read(sender, header.subject, bytes).map(Arrived::Call)
+                let call = Call::read(sender, header.subject, bytes);
+                call.map(|call| Arrived::Call(call.sent_in(sent_in)))
             }
             (Some(_), Some(MessageForm::Reply)) => {
                 CallAnswer::read(bytes).map(|answer| Arrived::Reply(self.calls.hear(answer)))
@@ -244,7 +267,8 @@ impl WorkerContext {
     pub(crate) fn send_message(&self, to: ProcessSlot, bytes: &[u8]) -> Result<u64, MessageError> {
         let to = self.check_message(to, bytes.len())?;
         let number = self.messages.next_number();
-        let head = MessageHead { to, form: MessageForm::Plain, number };
+        let sent_in = self.traces.context();
+        let head = MessageHead { to, form: MessageForm::Plain, number, sent_in };
         let message = MessageToSend { head, front: &[], bytes };
         self.output_checked(NO_SESSION, Output::Message(message))?;
         Ok(number)
@@ -259,15 +283,18 @@ impl Sender {
         message: MessageToSend<'_>,
         mut for_delivery: Option<&mut RunningDelivery>,
     ) -> Result<(), SendError> {
-        let MessageToSend { head: MessageHead { to, form, number }, front, bytes } = message;
+        let MessageToSend { head: MessageHead { to, form, number, sent_in }, front, bytes } =
+            message;
         let header = Header {
             kind: RecordKind::SendMessage as u8,
-            port: form.code(),
+            port: form.code(sent_in),
             subject: number,
             cause: to.pack(),
             ..Header::default()
         };
-        append_in_parts(header, [front, &[]], bytes, self.payload_max(), |header, pieces| {
+        let ids = sent_in.map(|context| context.ids());
+        let ids = ids.as_ref().map_or(&[][..], |ids| ids);
+        append_in_parts(header, [ids, front], bytes, self.payload_max(), |header, pieces| {
             let delivery = for_delivery.as_deref_mut();
             self.append_pieces_waiting(MESSAGE_REACTOR, header, pieces, delivery)
         })

@@ -2,7 +2,7 @@
 //! or on its way from another thread.
 
 use ostler_shm::peer::PeerBlock;
-use ostler_shm::task_terms::TERMS_BYTES;
+use ostler_shm::task_terms::TermsBytes;
 
 use super::datagrams::Datagram;
 use super::files::FileToSend;
@@ -28,7 +28,7 @@ pub(super) enum OwnedOutput {
     /// Name, the session that does not get it, bytes.
     ToGroup(Vec<u8>, u64, Vec<u8>),
     Datagram(u16, PeerBlock, Vec<u8>),
-    Task(u64, [u8; TERMS_BYTES], Vec<u8>),
+    Task(u64, TermsBytes, Vec<u8>),
     Message(MessageHead, Vec<u8>),
 }
 

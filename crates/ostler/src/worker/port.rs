@@ -22,9 +22,12 @@ use ostler_shm::fault::{Step, step};
 use ostler_shm::inbox::{Inbox, Take};
 use ostler_shm::lane::{WorkerLane, WorkerMemory};
 use ostler_shm::outbox::{Committer, NoRoom, Outbox};
-use ostler_shm::record::{FLAG_IN_AREA, FLAG_MORE, Header, RecordKind, read_place};
+use ostler_shm::record::{
+    FLAG_IN_AREA, FLAG_MORE, Header, RecordKind, read_behind_place, read_place,
+};
 use ostler_shm::sleep::{Ringer, Sleeper};
 use ostler_shm::sync::Ordering;
+use ostler_shm::task_terms::TermsBlock;
 use ostler_shm::words::ProcessWords;
 
 use crate::sys::epoll::{Epoll, Events, Interest};
@@ -213,15 +216,19 @@ impl Port {
                 }
                 Take::Record { header, position } => {
                     if header.flags & FLAG_IN_AREA != 0 {
+                        let mut terms = None;
                         let body = if header.kind == RecordKind::Task as u8 {
-                            let place = read_place(&end.lane.payload(position, &header));
+                            let payload = end.lane.payload(position, &header);
+                            terms = read_behind_place(&payload).and_then(TermsBlock::read);
+                            let place = read_place(&payload);
                             place.and_then(|at| self.board.body_at(index, at, header.total))
                         } else {
                             self.board.body(index, header.part_offset, header.total)
                         };
                         let Some(body) = body else { return Found::Broken };
-                        let payload = Payload::Area(body);
-                        return Found::Delivery(Taken { lane: index, header, payload, position });
+                        let (payload, lane) = (Payload::Area(body), index);
+                        let taken = Taken { lane, header, payload, position, terms };
+                        return Found::Delivery(taken);
                     }
                     let ring = end.lane.payload(position, &header);
                     if header.flags & FLAG_MORE != 0 || header.part_offset != 0 {
@@ -240,10 +247,22 @@ impl Port {
                             continue;
                         }
                         let payload = Payload::Heap(std::mem::take(&mut end.partial));
-                        return Found::Delivery(Taken { lane: index, header, payload, position });
+                        return Found::Delivery(Taken {
+                            lane: index,
+                            header,
+                            payload,
+                            position,
+                            terms: None,
+                        });
                     }
                     let payload = Payload::Ring(ring);
-                    return Found::Delivery(Taken { lane: index, header, payload, position });
+                    return Found::Delivery(Taken {
+                        lane: index,
+                        header,
+                        payload,
+                        position,
+                        terms: None,
+                    });
                 }
             }
         }

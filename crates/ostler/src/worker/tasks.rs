@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::placement::TASK_REACTOR;
 use ostler_core::task_queue::TaskEnd;
+use ostler_core::trace::TraceContext;
 use ostler_shm::record::{FLAG_REFERENCE, Header, RecordKind};
-use ostler_shm::task_terms::{TERMS_BYTES, TermsBlock};
+use ostler_shm::task_terms::{TermsBlock, TermsBytes, TraceBlock};
 
 use super::context::WorkerContext;
 use super::handlers::HandlerId;
@@ -54,7 +55,7 @@ pub(crate) struct TaskToAsk<'a> {
     /// What this process calls it.
     pub(super) number: u64,
     /// Its terms, as the record has them.
-    pub(super) terms: [u8; TERMS_BYTES],
+    pub(super) terms: TermsBytes,
     pub(super) bytes: &'a [u8],
 }
 
@@ -75,7 +76,8 @@ pub(crate) enum Asker {
 #[derive(Default)]
 pub(crate) struct Tasks {
     last: Cell<u64>,
-    askers: RefCell<HashMap<u64, Asker>>,
+    /// Who has asked each, and in which trace.
+    askers: RefCell<HashMap<u64, (Asker, Option<TraceContext>)>>,
     /// Results and ends that came while a callback waited for something else.
     parked: RefCell<VecDeque<TaskResult>>,
 }
@@ -116,25 +118,29 @@ impl Tasks {
         self.parked.borrow_mut().pop_front()
     }
 
-    /// Who is called with this result. One that ends the task is the last.
-    pub(super) fn asker_of(&self, result: &TaskResult) -> Option<Asker> {
+    /// Who is called with this result, and in which trace it was asked. One that ends the task is
+    /// the last.
+    pub(super) fn asker_of(&self, result: &TaskResult) -> Option<(Asker, Option<TraceContext>)> {
         if result.is_inherited() {
-            return Some(Asker::Handler(HandlerId::Server));
+            return Some((Asker::Handler(HandlerId::Server), None));
         }
         let mut askers = self.askers.borrow_mut();
         if result.is_last() {
             return askers.remove(&result.task());
         }
-        match askers.get_mut(&result.task())? {
-            Asker::Handler(handler) => Some(Asker::Handler(*handler)),
-            Asker::Callback(handler, callback) => Some(Asker::Callback(*handler, callback.take())),
-            Asker::Waits => None, // its time is over
-        }
+        let (asker, trace) = askers.get_mut(&result.task())?;
+        let asker = match asker {
+            Asker::Handler(handler) => Asker::Handler(*handler),
+            Asker::Callback(handler, callback) => Asker::Callback(*handler, callback.take()),
+            Asker::Waits => return None, // its time is over
+        };
+        Some((asker, *trace))
     }
 
     /// A callback has returned; it is called again with the next result.
     pub(super) fn give_back(&self, number: u64, returned: OnResult) {
-        if let Some(Asker::Callback(_, callback)) = self.askers.borrow_mut().get_mut(&number) {
+        let mut askers = self.askers.borrow_mut();
+        if let Some((Asker::Callback(_, callback), _)) = askers.get_mut(&number) {
             *callback = Some(returned);
         }
     }
@@ -169,11 +175,14 @@ impl WorkerContext {
             return Err(TaskErrorKind::NoLoop.into());
         }
         let number = self.tasks.next_number();
-        let terms = TermsBlock { wants_result: asker.is_some(), ..terms }.to_bytes();
+        let asked_in = self.traces.context();
+        let wants_result = asker.is_some();
+        let trace = asked_in.map(block_of);
+        let terms = TermsBlock { wants_result, trace, ..terms }.to_bytes();
         let output = Output::Task(TaskToAsk { number, terms, bytes });
         // First: under no circumstances comes an answer before it is known whose that is.
         if let Some(asker) = asker {
-            self.tasks.askers.borrow_mut().insert(number, asker);
+            self.tasks.askers.borrow_mut().insert(number, (asker, asked_in));
         }
         self.output_checked(NO_SESSION, output).map_err(|error| {
             self.tasks.askers.borrow_mut().remove(&number);
@@ -190,7 +199,8 @@ impl WorkerContext {
         timeout: Duration,
     ) -> Vec<Result<Vec<u8>, TaskError>> {
         let until = Instant::now() + timeout;
-        let terms = TermsBlock { wants_result: true, ..terms };
+        let trace = self.traces.context().map(block_of);
+        let terms = TermsBlock { wants_result: true, trace, ..terms };
         let asked = payloads.iter().map(|bytes| self.ask_now(terms, bytes));
         let mut waited: Vec<Waited> = asked.collect();
         self.publish_now();
@@ -221,7 +231,7 @@ impl WorkerContext {
             return Waited::over(Err(error));
         }
         let number = self.tasks.next_number();
-        self.tasks.askers.borrow_mut().insert(number, Asker::Waits);
+        self.tasks.askers.borrow_mut().insert(number, (Asker::Waits, None));
         let task = TaskToAsk { number, terms: terms.to_bytes(), bytes };
         match self.append_now(|sender, running| sender.append_task(task, running)) {
             Ok(()) => Waited { number: Some(number), result: None },
@@ -298,6 +308,11 @@ impl WorkerContext {
         }
         Ok(sent?)
     }
+}
+
+/// A context, as the terms of a task have it.
+fn block_of(context: TraceContext) -> TraceBlock {
+    TraceBlock { ids: context.ids(), flags: context.flags() }
 }
 
 /// The lanes hold nonsense.

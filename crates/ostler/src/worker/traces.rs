@@ -249,6 +249,11 @@ impl Traces {
         let context = parent.with_span(span);
         let place = Place { context, parent: Some(parent.span_id()), way };
         self.current.set(Some(Current { place: Some(place), ..current }));
+        if tracing::span_enabled!(target: TARGET, tracing::Level::DEBUG) {
+            let span = tracing::Span::current();
+            span.record("trace_id", tracing::field::display(context.trace_id()));
+            span.record("parent_id", tracing::field::display(parent.span_id()));
+        }
         context
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn hold(queue: &mut TaskQueue<u32>, number: u32) -> TaskId {
-    queue.hold(asked(number.into()), wanting(), number).unwrap()
+    queue.hold(asked(number.into()), wanting(), number, 0).unwrap()
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_kept_task_that_is_in_hand_when_the_server_ends_is_left_to_the_next() {
             TaskTerms { target, ..wanting() }
         };
         for number in 1..=3_u32 {
-            let id = queue.hold(asked(number.into()), of(number), number).unwrap();
+            let id = queue.hold(asked(number.into()), of(number), number, 0).unwrap();
             queue.is_kept(id, number.into(), 0);
         }
         queue.ask(asked(5), of(5), 5, 0).unwrap();
@@ -76,7 +76,7 @@ fn what_an_earlier_server_left_is_run_beyond_every_bound_and_nobody_waits_for_it
         let kept_as = u64::from(number);
         queue.restore(Restored { kept_as, attempt: 3, terms, body: number }, 0);
     }
-    assert!(queue.hold(asked(3), wanting(), 3).is_err(), "the bound is for who asks");
+    assert!(queue.hold(asked(3), wanting(), 3, 0).is_err(), "the bound is for who asks");
     let gift = queue.next_gift(0).unwrap();
     assert_eq!((gift.attempt, gift.asked.number), (3, 1));
     queue.written(&gift, 64);

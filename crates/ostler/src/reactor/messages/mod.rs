@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 
 use ostler_core::ids::{LaneSlot, ProcessKey};
 use ostler_core::messages::{MessageCounts, MessageExchange, MessageSender, MessageSettings};
+use ostler_core::trace::TraceContext;
 use ostler_shm::layout::Sizes;
 
 use super::parts::Parts;
@@ -31,7 +32,7 @@ const MESSAGE_REACTOR: usize = ostler_core::placement::MESSAGE_REACTOR;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MessageSideSettings {
     exchange: MessageSettings,
-    /// Longest payload of a message.
+    /// Longest payload of a message, with the ids of a trace in front.
     max_length: usize,
     /// Longest payload of an answer's record.
     answer_max: usize,
@@ -45,7 +46,7 @@ impl MessageSideSettings {
                 queue_max_bytes: options.message_queue_bytes,
                 processes: options.processes_by_kind(),
             },
-            max_length: options.message_max_length,
+            max_length: options.message_max_length + TraceContext::IDS_BYTES,
             answer_max: sizes.answer_payload_max(),
         })
     }

@@ -100,12 +100,12 @@ impl Answer {
                 let kind = RecordKind::Answer as u8;
                 let header = Header { kind, port: worker.0, subject, cause, ..Header::default() };
                 let bytes = match body {
-                    TaskBody::Lying(lying) if in_place => {
+                    TaskBody::Lying(lying, _) if in_place => {
                         let total = lying.len() as u32;
                         let header = Header { flags: FLAG_IN_AREA, total, ..header };
                         return destination.append_answer(header, &place_in_area(lying.place()));
                     }
-                    TaskBody::Lying(lying) => lying.bytes(),
+                    TaskBody::Lying(lying, _) => lying.bytes(),
                     TaskBody::Heap(bytes) => bytes,
                 };
                 destination.append_answer_in_parts(header, bytes, written, payload_max)

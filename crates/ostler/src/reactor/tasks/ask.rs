@@ -6,7 +6,7 @@ use ostler_shm::consumer::Record;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;
 use ostler_shm::record::{FLAG_MORE, FLAG_REFERENCE, Header, RecordKind};
-use ostler_shm::task_terms::{TERMS_BYTES, TermsBlock};
+use ostler_shm::task_terms::{TERMS_BYTES_MAX, TermsBlock};
 
 use super::Tasks;
 use super::answers::Answer;
@@ -31,10 +31,10 @@ impl TermsAndBody {
     fn of(whole: Gathered, kind: RecordKind) -> Self {
         match kind {
             RecordKind::AskTask => {
-                let terms = TermsBlock::read(whole.terms());
-                Self { terms, body: whole.finish(TERMS_BYTES) }
+                let terms = whole.terms();
+                Self { terms, body: whole.finish(terms.as_ref()) }
             }
-            _ => Self { terms: None, body: whole.finish(0) },
+            _ => Self { terms: None, body: whole.finish(None) },
         }
     }
 }
@@ -124,7 +124,7 @@ impl Tasks {
     ) -> Result<Option<TermsAndBody>, ProtocolViolation> {
         let Header { part_offset, total, flags, subject, cause, .. } = record.header;
         let (offset, more) = (part_offset as usize, flags & FLAG_MORE != 0);
-        if total as usize > self.settings.max_length + TERMS_BYTES {
+        if total as usize > self.settings.max_length + TERMS_BYTES_MAX {
             return Err(TOO_LONG);
         }
         let number = if record.kind == RecordKind::AskTask { subject } else { cause };
@@ -148,8 +148,11 @@ impl Tasks {
         payload: RawBytes<'_>,
         referred: &Referred<'_>,
     ) -> Result<TermsAndBody, ProtocolViolation> {
-        let in_front = if record.kind == RecordKind::AskTask { TERMS_BYTES } else { 0 };
-        if payload.len() != in_front {
+        let own = payload.to_vec();
+        // A result has no terms.
+        let terms = TermsBlock::read(&own).filter(|_| record.kind == RecordKind::AskTask);
+        let in_front = terms.map_or(0, |terms| terms.to_bytes().len());
+        if own.len() != in_front {
             return Err(ProtocolViolation("a reference that has bytes of its own"));
         }
         let bytes = match referred {
@@ -157,9 +160,8 @@ impl Tasks {
                 return Err(TOO_LONG);
             }
             Referred::Lying(lying) => {
-                let body = TaskBody::Lying(lying.clone());
-                // A result has none, and no bytes either.
-                return Ok(TermsAndBody { terms: TermsBlock::read(&payload.to_vec()), body });
+                let in_front = terms.map(|terms| Box::new(terms.to_bytes()));
+                return Ok(TermsAndBody { terms, body: TaskBody::Lying(lying.clone(), in_front) });
             }
             Referred::Raw(bytes) if bytes.len() > self.settings.max_length => {
                 return Err(TOO_LONG);
@@ -200,7 +202,7 @@ impl Tasks {
             return Ok(Some(refusal));
         }
         if self.keeping.is_some() {
-            self.keep(asked, &block, body);
+            self.keep(asked, &block, body, now);
             return Ok(None);
         }
         let taken = self.queue.ask(asked, terms, body, now);

@@ -8,7 +8,7 @@ use ostler_core::invariant;
 use ostler_shm::body_area::BodyArea;
 use ostler_shm::lane::RawBytes;
 use ostler_shm::layout::PAGE;
-use ostler_shm::task_terms::TERMS_BYTES;
+use ostler_shm::task_terms::{TermsBlock, TermsBytes};
 
 use crate::reactor::filling::Filling;
 use crate::reactor::parts::Gathers;
@@ -68,8 +68,8 @@ impl Lying {
 pub(super) enum TaskBody {
     /// A task with its terms in front, or a result.
     Heap(Vec<u8>),
-    /// Without terms.
-    Lying(Lying),
+    /// Without terms in front. Who runs a task is given them besides; a result has none.
+    Lying(Lying, Option<Box<TermsBytes>>),
 }
 
 impl TaskBody {
@@ -77,7 +77,7 @@ impl TaskBody {
     pub(super) const fn charge(&self) -> u64 {
         let len = match self {
             Self::Heap(bytes) => bytes.len(),
-            Self::Lying(lying) => lying.len(),
+            Self::Lying(lying, _) => lying.len(),
         };
         (len + TASK_OVERHEAD_BYTES) as u64
     }
@@ -85,8 +85,8 @@ impl TaskBody {
     /// Its bytes, without terms in front.
     pub(super) fn task_bytes(&self) -> &[u8] {
         match self {
-            Self::Heap(bytes) => bytes.get(TERMS_BYTES..).unwrap_or_default(),
-            Self::Lying(lying) => lying.bytes(),
+            Self::Heap(bytes) => bytes.get(TermsBlock::len_of(bytes)..).unwrap_or_default(),
+            Self::Lying(lying, _) => lying.bytes(),
         }
     }
 
@@ -94,7 +94,7 @@ impl TaskBody {
     pub(super) const fn lying(&self) -> Option<&Lying> {
         match self {
             Self::Heap(_) => None,
-            Self::Lying(lying) => Some(lying),
+            Self::Lying(lying, _) => Some(lying),
         }
     }
 }
@@ -117,22 +117,23 @@ impl Gathered {
     }
 
     /// What stands in front of the bytes of a task.
-    pub(super) fn terms(&self) -> &[u8] {
-        let bytes = match self {
+    pub(super) fn terms(&self) -> Option<TermsBlock> {
+        TermsBlock::read(match self {
             Self::Heap(bytes) => bytes,
             Self::Area(filling) => filling.bytes(),
-        };
-        bytes.get(..TERMS_BYTES).unwrap_or_default()
+        })
     }
 
-    /// It is whole; `in_front` bytes of it are no bytes of the body where it is read.
-    pub(super) fn finish(self, in_front: usize) -> TaskBody {
+    /// It is whole. The terms of a task are no bytes of it where they are read; a result has none.
+    pub(super) fn finish(self, terms: Option<&TermsBlock>) -> TaskBody {
         match self {
             Self::Heap(bytes) => TaskBody::Heap(bytes),
             Self::Area(filling) => {
                 let whole = filling.finish();
+                let terms = terms.map(|terms| Box::new(terms.to_bytes()));
+                let in_front = terms.as_ref().map_or(0, |terms| terms.len());
                 let len = whole.bytes().len().saturating_sub(in_front);
-                TaskBody::Lying(Lying { whole, offset: in_front, len })
+                TaskBody::Lying(Lying { whole, offset: in_front, len }, terms)
             }
         }
     }
@@ -195,7 +196,8 @@ mod tests {
     #[test]
     fn a_part_lies_inside_what_it_is_a_part_of() {
         let bytes: Vec<u8> = (0..5_000_u32).map(|index| (index % 251) as u8).collect();
-        let body = gathered(&area(), &bytes).finish(8);
+        let terms = TermsBlock::default();
+        let body = gathered(&area(), &bytes).finish(Some(&terms));
         let lying = body.lying().unwrap();
         assert_eq!((lying.bytes(), lying.place()), (&bytes[8..], 8));
         let part = lying.part(4_092, 900).unwrap();
@@ -209,12 +211,12 @@ mod tests {
     #[test]
     fn what_is_short_or_finds_no_room_is_on_the_heap() {
         let area = area();
-        assert!(gathered(&area, &[7; LIES_MIN_BYTES - 1]).finish(0).lying().is_none());
-        let all = gathered(&area, &[1; AREA_PAGES * PAGE as usize]).finish(0);
+        assert!(gathered(&area, &[7; LIES_MIN_BYTES - 1]).finish(None).lying().is_none());
+        let all = gathered(&area, &[1; AREA_PAGES * PAGE as usize]).finish(None);
         assert!(all.lying().is_some());
-        match gathered(&area, &[9; 10_000]).finish(8) {
+        match gathered(&area, &[9; 10_000]).finish(Some(&TermsBlock::default())) {
             TaskBody::Heap(bytes) => assert_eq!(bytes, [9; 10_000]),
-            TaskBody::Lying(_) => panic!("there is no room"),
+            TaskBody::Lying(..) => panic!("there is no room"),
         }
     }
 
@@ -230,12 +232,12 @@ mod tests {
             for (step, size, byte) in steps {
                 let chosen = if bodies.is_empty() { 0 } else { size % bodies.len() };
                 match step {
-                    0 => bodies.push((gathered(&area, &vec![byte; size]).finish(0), byte)),
+                    0 => bodies.push((gathered(&area, &vec![byte; size]).finish(None), byte)),
                     1 if !bodies.is_empty() => {
                         let (body, byte) = &bodies[chosen];
                         let lying = body.lying().and_then(|body| body.part(0, 1_000));
                         let byte = *byte;
-                        bodies.extend(lying.map(|lying| (TaskBody::Lying(lying), byte)));
+                        bodies.extend(lying.map(|lying| (TaskBody::Lying(lying, None), byte)));
                     }
                     _ if !bodies.is_empty() => drop(bodies.swap_remove(chosen)),
                     _ => {}
@@ -243,13 +245,13 @@ mod tests {
                 for (body, byte) in &bodies {
                     let bytes = match body {
                         TaskBody::Heap(bytes) => bytes,
-                        TaskBody::Lying(lying) => lying.bytes(),
+                        TaskBody::Lying(lying, _) => lying.bytes(),
                     };
                     prop_assert!(bytes.iter().all(|seen| seen == byte));
                 }
             }
             drop(bodies);
-            let all = gathered(&area, &[1; AREA_PAGES * PAGE as usize]).finish(0);
+            let all = gathered(&area, &[1; AREA_PAGES * PAGE as usize]).finish(None);
             prop_assert!(all.lying().is_some(), "something of the area did not come back");
         }
     }

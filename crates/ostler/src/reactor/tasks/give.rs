@@ -67,8 +67,9 @@ impl Tasks {
         let Sending { gift, offset } = sending;
         let body = match self.queue.body(gift.task) {
             Some(TaskBody::Heap(body)) => body,
-            Some(TaskBody::Lying(lying)) => {
-                let Some(position) = write_lying(gift, lying, destination, now) else {
+            Some(TaskBody::Lying(lying, terms)) => {
+                let terms = terms.as_deref().map(|terms| &terms[..]).unwrap_or_default();
+                let Some(position) = write_lying(gift, lying, terms, destination, now) else {
                     return false;
                 };
                 self.queue.written(gift, position);
@@ -120,6 +121,7 @@ fn header_of(gift: &TaskGift, now: u64) -> Header {
         subject: gift.asked.number,
         cause: gift.asked.sender.pack(),
         stamp: now,
+        received: gift.asked_at,
         ..Header::default()
     }
 }
@@ -128,10 +130,11 @@ fn header_of(gift: &TaskGift, now: u64) -> Header {
 fn write_lying(
     gift: &TaskGift,
     lying: &Lying,
+    terms: &[u8],
     destination: &mut Destination,
     now: u64,
 ) -> Option<u64> {
-    let place = place_in_area(lying.place());
+    let place = [&place_in_area(lying.place()), terms].concat();
     let len = place.len() as u64;
     let opening = destination.open(len, len)?;
     destination.space(&opening, place.len()).copy_from(&place);

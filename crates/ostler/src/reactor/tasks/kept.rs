@@ -86,14 +86,14 @@ impl Tasks {
     }
 
     /// A task that is admitted is given to the thread, and waits for its answer.
-    pub(super) fn keep(&mut self, asked: Asked, terms: &TermsBlock, body: TaskBody) {
+    pub(super) fn keep(&mut self, asked: Asked, terms: &TermsBlock, body: TaskBody, now: u64) {
         let Some(keeping) = &mut self.keeping else { return };
         let due_unix_ms = match terms.delay_ms {
             0 => 0,
             delay_ms => clock::unix_ms().saturating_add(delay_ms.into()),
         };
-        let copy = [&terms.to_bytes(), body.task_bytes()].concat();
-        match self.queue.hold(asked, task_terms(terms), body) {
+        let copy = [&terms.to_bytes()[..], body.task_bytes()].concat();
+        match self.queue.hold(asked, task_terms(terms), body, now) {
             Ok(task) => {
                 let number = keeping.keeper.keep(due_unix_ms, copy);
                 keeping.held.push_back(Held { number, task, terms: *terms });

@@ -14,9 +14,11 @@ impl<H: AnyHandler> Run<H> {
             match arrived {
                 Arrived::Message(message) => {
                     self.shown.begin(Callback::Message);
+                    let span = self.context.begin_traced("on_message", message.sent_in());
                     let outcome = self.handlers.on_message(&message);
                     self.shown.end();
                     self.log_failure(outcome, "on_message");
+                    self.context.end_traced(span);
                 }
                 Arrived::Undelivered(undelivered) => {
                     self.shown.begin(Callback::Undelivered);
@@ -38,6 +40,7 @@ impl<H: AnyHandler> Run<H> {
             return self.context.reply(call, Err(CallFailure::NoSuchCommand));
         };
         self.shown.begin(Callback::Command);
+        let span = self.context.begin_traced("command", call.trace());
         let mut answer = Vec::new();
         let run = |handler: &mut _, worker: &_| {
             answer = command(handler, worker, call.bytes())?;
@@ -47,19 +50,27 @@ impl<H: AnyHandler> Run<H> {
         self.shown.end();
         let answer = match &outcome {
             Ok(()) => Ok(answer.as_slice()),
-            Err(error) => Err(CallFailure::Failed(error.to_string())),
+            Err(error) => {
+                self.context.traces.failed();
+                Err(CallFailure::Failed(error.to_string()))
+            }
         };
+        self.context.end_traced(span);
         self.context.reply(call, answer);
     }
 
     /// Tells who has called, unless it has waited for the answer, or its time is over.
     fn tell_answer(&mut self, answer: CallAnswer) {
-        let Some((handler, callback)) = self.context.take_caller(answer.number()) else { return };
+        let Some((handler, callback, trace)) = self.context.take_caller(answer.number()) else {
+            return;
+        };
         self.shown.begin(Callback::Reply);
+        let span = self.context.begin_traced("on_reply", trace);
         let result = answer.into_result();
         let call = |handler: &mut _, worker: &_| callback(handler, worker, result);
         let outcome = self.handlers.call(handler, call);
         self.shown.end();
         self.log_failure(outcome, "reply");
+        self.context.end_traced(span);
     }
 }

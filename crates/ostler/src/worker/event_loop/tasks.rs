@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use ostler_core::ids::PortId;
 use ostler_shm::record::{Header, RecordKind};
+use ostler_shm::task_terms::TermsBlock;
 
 use super::super::owned_output::NO_SESSION;
 use super::super::port::Payload;
@@ -17,7 +18,13 @@ use crate::control::Callback;
 
 impl<H: AnyHandler> Run<H> {
     /// A task: it is acknowledged when its callback has returned, with an error or not.
-    pub(super) fn run_task(&mut self, lane: usize, header: &Header, payload: Payload) {
+    pub(super) fn run_task(
+        &mut self,
+        lane: usize,
+        header: &Header,
+        payload: Payload,
+        terms: Option<TermsBlock>,
+    ) {
         self.context.begin_callback(RunningDelivery {
             session: NO_SESSION,
             port: PortId::FIRST,
@@ -32,6 +39,8 @@ impl<H: AnyHandler> Run<H> {
             skipped: false,
         });
         self.shown.begin_delivery(Some(RecordKind::Task), header, self.measured_at);
+        let terms = terms.or_else(|| TermsBlock::read(payload.bytes()));
+        let span = self.begin_trace_of_task(terms.and_then(|terms| terms.trace), header);
         match Task::new(Rc::clone(&self.context), header, payload) {
             Some(task) => {
                 let outcome = self.handlers.on_task(&task);
@@ -39,6 +48,7 @@ impl<H: AnyHandler> Run<H> {
             }
             None => ostler_core::invariant!(false, "the master says who has asked a task"),
         }
+        self.context.end_traced(span);
         self.context.end_callback();
         self.shown.end();
     }
@@ -64,11 +74,12 @@ impl<H: AnyHandler> Run<H> {
 
     fn tell_result(&mut self, result: &TaskResult) {
         // Whoever does not wait any more is not told.
-        let Some(asker) = self.context.tasks.asker_of(result) else { return };
+        let Some((asker, trace)) = self.context.tasks.asker_of(result) else { return };
         if result.is_good_end() {
             return;
         }
         self.shown.begin(Callback::Finish);
+        let span = self.context.begin_traced("on_finish", trace);
         self.context.sender.tells_answer(result.area());
         let outcome = match asker {
             Asker::Handler(handler) => self.handlers.on_finish(handler, result),
@@ -83,6 +94,7 @@ impl<H: AnyHandler> Run<H> {
         self.context.sender.tells_answer(None);
         self.shown.end();
         self.log_failure(outcome, "on_finish");
+        self.context.end_traced(span);
         self.context.settle_deferred();
     }
 }

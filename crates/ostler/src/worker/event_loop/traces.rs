@@ -1,7 +1,9 @@
-//! Of which trace a delivery is.
+//! Of which trace a delivery is, and a task.
 
-use ostler_core::trace::Traced;
+use ostler_core::ids::ProcessKey;
+use ostler_core::trace::{TraceContext, Traced};
 use ostler_shm::record::{Header, RecordKind};
+use ostler_shm::task_terms::TraceBlock;
 use tracing::span::EnteredSpan;
 
 use super::super::traces::{Beginning, Origin, Times};
@@ -26,6 +28,26 @@ impl<H: AnyHandler> Run<H> {
             times: self.times_of(header),
             session: header.subject,
             attempt: u16::from(header.flags & ostler_shm::record::FLAG_REDELIVERED != 0),
+        })
+    }
+
+    /// A task begins: of the trace in which it was asked, or of one of its own.
+    pub(super) fn begin_trace_of_task(
+        &self,
+        asked_in: Option<TraceBlock>,
+        header: &Header,
+    ) -> Option<EnteredSpan> {
+        let own = || {
+            let asker = ProcessKey::unpack(header.cause)?;
+            Some(Origin::New(Traced::Task { asker, number: header.subject }))
+        };
+        let parent = asked_in.and_then(|trace| TraceContext::of_ids(&trace.ids, trace.flags));
+        self.context.traces.begin(Beginning {
+            callback: "on_task",
+            origin: parent.map(Origin::Of).or_else(own).unwrap_or(Origin::Nothing),
+            times: self.times_of(header),
+            session: 0,
+            attempt: header.port,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use ostler_shm::lane::PackageBytes;
 use ostler_shm::record::Header;
+use ostler_shm::task_terms::TermsBlock;
 
 /// A delivery that was taken.
 pub(crate) struct Taken {
@@ -13,6 +14,8 @@ pub(crate) struct Taken {
     pub(crate) payload: Payload,
     /// Position of its header in the package ring.
     pub(crate) position: u64,
+    /// The terms of a task that do not stand in front of its bytes.
+    pub(crate) terms: Option<TermsBlock>,
 }
 
 /// The bytes of a delivery.
