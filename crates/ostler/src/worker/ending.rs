@@ -137,6 +137,7 @@ impl<H: AnyHandler> Run<H> {
             self.shown.end();
             self.context.settle_deferred();
             self.context.sender.publish();
+            self.context.traces.stop_listening();
             tracing::debug!(finished = self.context.sender.finished(), "leaves");
         }
         code

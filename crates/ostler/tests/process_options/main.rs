@@ -35,6 +35,7 @@ mod system;
 mod talk;
 mod tasks;
 mod tls;
+mod tracing;
 mod wrong_values;
 
 use std::collections::BTreeSet;
@@ -67,6 +68,7 @@ const EFFECTS: &[&[(&str, Effect)]] = &[
     tasks::EFFECTS,
     messages::EFFECTS,
     log::EFFECTS,
+    tracing::EFFECTS,
     diagnosis::EFFECTS,
 ];
 
