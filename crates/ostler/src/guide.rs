@@ -68,6 +68,9 @@ struct DurableTasks;
 #[doc = include_str!("../../../docs/guide/messages.md")]
 struct Messages;
 
+#[doc = include_str!("../../../docs/guide/tracing.md")]
+struct Tracing;
+
 #[doc = include_str!("../../../docs/guide/shared-state.md")]
 struct SharedState;
 

@@ -15,7 +15,7 @@ pub const COMMONS_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERco");
 /// First word of a black box: "OSTLERbx".
 pub const BLACK_BOX_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERbx");
 /// Number of this protocol; changed with every change of layout or meaning.
-pub const PROTOCOL: u64 = 19;
+pub const PROTOCOL: u64 = 20;
 /// Bytes of a page; every ring begins on one.
 pub const PAGE: u64 = 4096;
 /// Least bytes of a lane's ring for answers (`ctl`).

@@ -50,7 +50,7 @@ impl Handler for Tracer {
                 let _ = file.write_all(line.as_bytes());
             });
         }
-        worker.add_command::<Self>("trace", |_, worker, _| Ok(context(worker).into_bytes()))?;
+        worker.add_command::<Self>("trace", |_, worker, _| Ok(context(worker).into_bytes()));
         Ok(())
     }
 
@@ -108,7 +108,8 @@ impl Handler for Tracer {
 
     fn on_task(&mut self, worker: &Worker, task: &Task) -> Outcome {
         let line = String::from_utf8_lossy(task.trim_ascii_end()).into_owned();
-        let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        let mut words = line.split(' ');
+        let (word, rest) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
         match word {
             "die" if is_first(rest, worker) => std::process::abort(),
             "stop" if is_first(rest, worker) => std::thread::sleep(Duration::from_secs(60)),
@@ -131,8 +132,9 @@ impl Handler for Tracer {
 
 /// The bytes of a task: its words, and spaces behind them if it says how long it is.
 fn payload(task: &str) -> String {
-    let len = task.strip_prefix("big ").and_then(|len| len.parse().ok()).unwrap_or(0);
-    format!("{task:<len$}")
+    let len = task.strip_prefix("big ").and_then(|len| len.parse::<usize>().ok());
+    let more = len.map_or(0, |len| len.saturating_sub(task.len()));
+    format!("{task}{}", " ".repeat(more))
 }
 
 fn context(worker: &Worker) -> String {
@@ -154,6 +156,10 @@ fn is_first(path: &str, worker: &Worker) -> bool {
 }
 
 fn main() -> Exit {
-    let server = Server::builder().framing(Framing::lines()).args(std::env::args_os().skip(1));
-    ostler::run_main(server, |_: &Worker| Tracer::default())
+    let server = Server::builder().framing(Framing::lines());
+    let (server, _) = server.take_args(std::env::args_os().skip(1));
+    let served = server.bind().and_then(|server| {
+        server.on_listening(|ports| println!("listening on {ports}")).run(|_| Tracer::default())
+    });
+    served.into()
 }

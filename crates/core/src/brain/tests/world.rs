@@ -139,8 +139,8 @@ pub(super) struct World {
     next_in_turn: usize,
     /// Worker slots that there ever were.
     slots: usize,
-    /// The moment by which the delivery is known that was received last.
-    last_received: Nanos,
+    /// The moments by which deliveries are known.
+    moments: HashSet<Nanos>,
     /// What was started, in order: for tests that spell it out.
     pub(super) log: Vec<(u64, Item, u16)>,
 }
@@ -173,7 +173,7 @@ impl World {
             users: HashMap::new(),
             next_in_turn: 0,
             slots,
-            last_received: 0,
+            moments: HashSet::new(),
             log: Vec::new(),
         }
     }
