@@ -1,5 +1,5 @@
-//! The bodies of the fuzz targets `framing_*`, `proxy_protocol`, `task_journal` and `traceparent`, on
-//! the inputs that are kept of them.
+//! The bodies of the fuzz targets `framing_*`, `proxy_protocol`, `task_journal` and `traceparent`,
+//! on the inputs that are kept of them.
 #![allow(clippy::unwrap_used)] // a test that cannot go on
 
 #[path = "../../../fuzz/bodies/framing.rs"]

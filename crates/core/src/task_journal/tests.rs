@@ -270,6 +270,12 @@ fn other_files_are_told_apart() {
     let mut newer = good;
     newer[12] = 7;
     assert_eq!(recover(&newer), Err(NotAJournal::Version(7)));
+    // The first version is read: what it has are terms of today, too.
+    let mut older = good;
+    older[12] = 1;
+    let sum = KEY.sum(0, &older[..FILE_HEADER_BYTES - 8]);
+    older[FILE_HEADER_BYTES - 8..].copy_from_slice(&sum.to_le_bytes());
+    assert_eq!(FileHeader::read(&older), Ok(header()));
     let mut spoilt = good;
     spoilt[41] ^= 1;
     assert_eq!(recover(&spoilt), Err(NotAJournal::Spoilt));

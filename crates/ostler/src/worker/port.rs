@@ -216,19 +216,8 @@ impl Port {
                 }
                 Take::Record { header, position } => {
                     if header.flags & FLAG_IN_AREA != 0 {
-                        let mut terms = None;
-                        let body = if header.kind == RecordKind::Task as u8 {
-                            let payload = end.lane.payload(position, &header);
-                            terms = read_behind_place(&payload).and_then(TermsBlock::read);
-                            let place = read_place(&payload);
-                            place.and_then(|at| self.board.body_at(index, at, header.total))
-                        } else {
-                            self.board.body(index, header.part_offset, header.total)
-                        };
-                        let Some(body) = body else { return Found::Broken };
-                        let (payload, lane) = (Payload::Area(body), index);
-                        let taken = Taken { lane, header, payload, position, terms };
-                        return Found::Delivery(taken);
+                        let taken = take_lying(end, &self.board, index, header, position);
+                        return taken.map_or(Found::Broken, Found::Delivery);
                     }
                     let ring = end.lane.payload(position, &header);
                     if header.flags & FLAG_MORE != 0 || header.part_offset != 0 {
@@ -247,22 +236,10 @@ impl Port {
                             continue;
                         }
                         let payload = Payload::Heap(std::mem::take(&mut end.partial));
-                        return Found::Delivery(Taken {
-                            lane: index,
-                            header,
-                            payload,
-                            position,
-                            terms: None,
-                        });
+                        return Found::Delivery(Taken::new(index, header, payload, position));
                     }
                     let payload = Payload::Ring(ring);
-                    return Found::Delivery(Taken {
-                        lane: index,
-                        header,
-                        payload,
-                        position,
-                        terms: None,
-                    });
+                    return Found::Delivery(Taken::new(index, header, payload, position));
                 }
             }
         }
@@ -433,6 +410,24 @@ impl Port {
             process.messages.taken.store(count, Ordering::Release);
         }
     }
+}
+
+/// What its worker reads where it lies. `None`: it does not lie there.
+fn take_lying(
+    end: &LaneEnd,
+    board: &Board,
+    lane: usize,
+    header: Header,
+    position: u64,
+) -> Option<Taken> {
+    if header.kind != RecordKind::Task as u8 {
+        let body = board.body(lane, header.part_offset, header.total)?;
+        return Some(Taken::new(lane, header, Payload::Area(body), position));
+    }
+    let place = end.lane.payload(position, &header);
+    let body = board.body_at(lane, read_place(&place)?, header.total)?;
+    let terms = read_behind_place(&place).and_then(TermsBlock::read);
+    Some(Taken { terms, ..Taken::new(lane, header, Payload::Area(body), position) })
 }
 
 /// The words of this process.

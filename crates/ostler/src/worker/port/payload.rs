@@ -18,6 +18,13 @@ pub(crate) struct Taken {
     pub(crate) terms: Option<TermsBlock>,
 }
 
+impl Taken {
+    /// Something without terms of its own.
+    pub(super) const fn new(lane: usize, header: Header, payload: Payload, position: u64) -> Self {
+        Self { lane, header, payload, position, terms: None }
+    }
+}
+
 /// The bytes of a delivery.
 #[derive(Debug)]
 pub(crate) enum Payload {

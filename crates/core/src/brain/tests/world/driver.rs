@@ -3,6 +3,7 @@
 
 use super::clients::address_of;
 use super::{Delivery, FakeLane, HomeKey, Item, ONE_RECORD, PARTS, PORT, Record, State, World};
+use crate::Nanos;
 use crate::body::Body;
 use crate::brain::run_lists::RunListId;
 use crate::brain::{
@@ -10,7 +11,7 @@ use crate::brain::{
     LaneState, Phase, Subject,
 };
 use crate::policy::Dispatch;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 pub(super) fn body(session: u64, item: Item, len: usize) -> Vec<u8> {
     let number = match item {
@@ -185,13 +186,7 @@ impl World {
         let session = self.sessions.get_mut(&id).unwrap();
         let delivery = session.delivery(item);
         delivery.state = State::At(fake.key);
-        match delivery.received_at {
-            Some(before) => assert_eq!(assignment.received_at, before, "it was received once"),
-            None => {
-                assert!(self.moments.insert(assignment.received_at), "no two at the same moment");
-            }
-        }
-        delivery.received_at = Some(assignment.received_at);
+        check_moment(delivery, &assignment, &mut self.moments);
         let bytes = body(id, item, delivery.len);
         // Of what comes in pieces the driver knows only by looking.
         let more = session.unread().is_some() || session.eof || session.comes_in_pieces();
@@ -468,5 +463,14 @@ impl World {
         }
         self.brain.drain();
         self.check();
+    }
+}
+
+/// A delivery is known by its moment, which is nobody else's.
+fn check_moment(delivery: &mut Delivery, assignment: &Assignment, moments: &mut HashSet<Nanos>) {
+    let now = assignment.received_at;
+    match delivery.received_at.replace(now) {
+        Some(before) => assert_eq!(now, before, "it was received once"),
+        None => assert!(moments.insert(now), "no two at the same moment"),
     }
 }
