@@ -87,7 +87,20 @@ fn told(answer: &str) -> (TraceContext, &str) {
 #[test]
 fn client_reactor_worker_and_task_are_one_trace() -> TestResult {
     let scratch = Scratch::new("traces")?;
-    let server = start(tracer(&scratch))?;
+    one_trace(&scratch, start(tracer(&scratch))?)
+}
+
+#[test]
+fn opentelemetry_is_told_one_trace_by_three_processes_and_that_they_end() -> TestResult {
+    let scratch = Scratch::new("traces-exported")?;
+    one_trace(&scratch, start(tracer(&scratch).env("TRACER_OPENTELEMETRY", "1"))?)?;
+    let ended = scratch.lines("spans").iter().filter(|line| line.contains(" shutdown ")).count();
+    assert_eq!(ended, 3, "two workers and a task worker");
+    Ok(())
+}
+
+/// A task of a package of a client, told by all who had to do with it.
+fn one_trace(scratch: &Scratch, server: TestServer) -> TestResult {
     let mut talk = Talk::new(&server)?;
     let answer = talk.ask(&format!("{CLIENT} then trace"))?;
     let (task, rest) = answer.split_once(' ').unwrap();
@@ -96,21 +109,21 @@ fn client_reactor_worker_and_task_are_one_trace() -> TestResult {
         (attempt, trace_of(task), trace_of(told_in)),
         ("1", trace_of(CLIENT), trace_of(CLIENT))
     );
-    let finished = wait_spans(&server, &scratch, "on_finish", 1)?;
+    let finished = wait_spans(&server, scratch, "on_finish", 1)?;
     let [received, run] = ["on_receive", "on_task"].map(|name| {
         let found: Vec<Span> =
-            spans(&scratch).into_iter().filter(|span| span.name == name).collect();
+            spans(scratch).into_iter().filter(|span| span.name == name).collect();
         assert_eq!(found.len(), 1, "{name}");
         found[0].clone()
     });
-    let mut ways = wait_spans(&server, &scratch, "queue", 2)?;
+    let mut ways = wait_spans(&server, scratch, "queue", 2)?;
     // Two processes tell in whichever order.
     ways.sort_by_key(|way| way.process != received.process);
     // Client, the package's way, its callback, the task's way, its run.
     let chain = [&ways[0], &received, &ways[1], &run].map(|span| (&*span.parent, &*span.id));
     let parents = chain.map(|(parent, _)| parent);
     let client = span_of(CLIENT).to_string();
-    assert_eq!(parents, [&*client, chain[0].1, chain[1].1, chain[2].1], "{:?}", spans(&scratch));
+    assert_eq!(parents, [&*client, chain[0].1, chain[1].1, chain[2].1], "{:?}", spans(scratch));
     assert_eq!(run.id, span_of(task).to_string());
     assert_eq!(finished[0].parent, received.id, "who has asked is told in its trace");
     assert_eq!(finished[0].id, span_of(told_in).to_string());

@@ -13,6 +13,8 @@ pub(crate) mod group;
 pub(crate) mod handler;
 pub(crate) mod message;
 pub(crate) mod message_error;
+#[cfg(feature = "opentelemetry")]
+mod opentelemetry;
 pub(crate) mod outcome;
 pub(crate) mod own_handler;
 pub(crate) mod package;

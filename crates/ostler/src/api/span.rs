@@ -119,6 +119,9 @@ fn time_of_day(at: Nanos) -> SystemTime {
     today.checked_sub(ago).and_then(|then| then.checked_add(ahead)).unwrap_or(today)
 }
 
+/// What came, before a process began with it.
+const WAY: &str = "queue";
+
 /// A span of a recorded trace that is over, for [`Worker::on_span`](crate::Worker::on_span): a
 /// callback, or the way through the server of what it was about.
 ///
@@ -132,7 +135,8 @@ fn time_of_day(at: Nanos) -> SystemTime {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FinishedSpan {
-    pub(crate) name: &'static str,
+    /// The callback, also of a way.
+    pub(crate) callback: &'static str,
     pub(crate) context: TraceContext,
     pub(crate) parent: Option<SpanId>,
     pub(crate) times: Times,
@@ -155,7 +159,7 @@ impl FinishedSpan {
     /// ```
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        self.name
+        if self.is_way { WAY } else { self.callback }
     }
 
     /// Its trace and its own id.

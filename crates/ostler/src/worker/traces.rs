@@ -148,7 +148,7 @@ impl Traces {
         let times = Times { done: clock::monotonic_ns(), ..beginning.times };
         let Beginning { callback, session, attempt, .. } = beginning;
         let span = FinishedSpan {
-            name: callback,
+            callback,
             context: place.context,
             parent: place.way.or(place.parent),
             times,
@@ -159,14 +159,7 @@ impl Traces {
         };
         if let Some(way) = place.way {
             let (context, parent) = (place.context.with_span(way), place.parent);
-            listener(&FinishedSpan {
-                name: WAY,
-                context,
-                parent,
-                is_way: true,
-                has_failed: false,
-                ..span
-            });
+            listener(&FinishedSpan { context, parent, is_way: true, has_failed: false, ..span });
         }
         listener(&span);
         // Unless it has chosen another one.
@@ -257,9 +250,6 @@ impl Traces {
         context
     }
 }
-
-/// The span of what came, before a process began with it.
-const WAY: &str = "queue";
 
 /// What spans of callbacks are called to subscribers.
 pub(crate) const TARGET: &str = "ostler::callback";

@@ -17,12 +17,16 @@
 //! sleeps for a minute instead, `big N` is one of that many bytes.
 //!
 //! With `TRACER_SPANS=FILE` every span that is told is a line of that file: process, name, trace,
-//! span, parent, attempt.
+//! span, parent, attempt. With `TRACER_OPENTELEMETRY` they go through a processor of that.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use opentelemetry::Context;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use ostler::{
     Exit, Framing, Handler, Message, Outcome, Package, Server, Session, Task, TaskResult, Worker,
 };
@@ -41,6 +45,11 @@ impl Handler for Tracer {
         let process = format!("{kind}{slot}.{}", worker.generation());
         if let Some(path) = std::env::var_os("TRACER_SPANS") {
             let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+            if std::env::var_os("TRACER_OPENTELEMETRY").is_some() {
+                worker.export_spans(Lines(Mutex::new(file), process));
+                add_commands(worker);
+                return Ok(());
+            }
             worker.on_span(move |span| {
                 let parent = span.parent().map_or("-".to_owned(), |parent| parent.to_string());
                 let context = span.context();
@@ -50,7 +59,7 @@ impl Handler for Tracer {
                 let _ = file.write_all(line.as_bytes());
             });
         }
-        worker.add_command::<Self>("trace", |_, worker, _| Ok(context(worker).into_bytes()));
+        add_commands(worker);
         Ok(())
     }
 
@@ -127,6 +136,38 @@ impl Handler for Tracer {
         }
         assert!(message.trace().is_some());
         say(worker, self.asker, &context(worker))
+    }
+}
+
+fn add_commands(worker: &Worker) {
+    worker.add_command::<Tracer>("trace", |_, worker, _| Ok(context(worker).into_bytes()));
+}
+
+/// Writes the same lines of what is exported.
+#[derive(Debug)]
+struct Lines(Mutex<File>, String);
+
+impl SpanProcessor for Lines {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        let (context, name) = (&span.span_context, &span.name);
+        let (trace, own, parent) = (context.trace_id(), context.span_id(), span.parent_span_id);
+        let attempt = span.attributes.iter().find(|it| it.key.as_str() == "ostler.attempt");
+        let attempt = attempt.map_or_else(String::new, |attempt| attempt.value.to_string());
+        let line = format!("{} {name} {trace} {own} {parent} {attempt}\n", self.1);
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = file.write_all(line.as_bytes());
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = file.write_all(format!("{} shutdown - - - -\n", self.1).as_bytes());
+        Ok(())
     }
 }
 
