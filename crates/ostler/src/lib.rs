@@ -151,6 +151,7 @@ pub use error::{
     EXIT_INTERNAL, EXIT_LISTEN, EXIT_MANAGERS_LOST, EXIT_OPTION, EXIT_START, Error, Result,
 };
 pub use options::KillOrphans;
+pub use options::Sandbox;
 pub use options::SuccessionSessions;
 pub use options::{
     AnswerOrder, Change, ClientAuth, CrashPolicy, Dispatch, FramingKind, GroupOverflow, Harden,

@@ -9,8 +9,8 @@ use super::port_builder::PortBuilder;
 use crate::options::KillOrphans;
 use crate::options::{
     AnswerOrder, CrashPolicy, Dispatch, GroupOverflow, Harden, JournalDamage, JournalSync,
-    LogFormat, LogLevel, Mode, ProxyProtocol, Refusal, SessionIds, Spell, Start, TaskCrash,
-    TaskResultTo,
+    LogFormat, LogLevel, Mode, ProxyProtocol, Refusal, Sandbox, SessionIds, Spell, Start,
+    TaskCrash, TaskResultTo,
 };
 
 /// Methods that hand a typed value on as text.
@@ -68,6 +68,8 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     kill_orphans(when: KillOrphans) => "kill_orphans";
     /// Whether programs that workers start never have more rights than they.
     no_new_privileges(on: bool) => "no_new_privileges";
+    /// Which processes may make only the system calls, and open only the files, that they need.
+    sandbox(processes: Sandbox) => "sandbox";
     /// Whether workers run under `SCHED_BATCH`.
     sched_batch(on: bool) => "sched_batch";
     /// Size of the package ring and of the output ring of each lane, a power of two from 64 KiB

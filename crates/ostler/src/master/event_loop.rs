@@ -23,6 +23,7 @@ use super::poison::Poison;
 use super::reload::Reloads;
 use super::report::Announcement;
 use super::retired::Retired;
+use super::sandbox::Confinement;
 use super::service::Service;
 use super::size::Size;
 use super::succession::{Predecessor, Succeeding};
@@ -100,6 +101,8 @@ pub(super) struct Master {
     pub(super) succeeding: Succeeding,
     /// What is told of the server while it runs.
     pub(super) figures: MasterFigures,
+    /// What it may still do.
+    pub(super) confinement: Confinement,
     /// Removed at the end, if it is ours then.
     pub(super) pid_file: Option<PidFile>,
 }
@@ -109,6 +112,7 @@ impl Master {
         let internal = |error| Error::internal("the master's loop failed", Some(error));
         self.watch_all().map_err(internal)?;
         let mut events = Events::with_capacity(64);
+        self.confine();
         self.report_start();
         self.tell_figures();
         while self.exit.is_none() {
@@ -421,6 +425,7 @@ impl Master {
     }
 
     fn run_due(&mut self, now: Millis) {
+        self.tell_refused_calls();
         self.run_service(now);
         self.look_at_certificates(now);
         self.look_at_workers(now);

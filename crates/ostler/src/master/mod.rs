@@ -35,6 +35,7 @@ mod report;
 mod reserve;
 mod retired;
 mod rights;
+mod sandbox;
 mod service;
 mod signals;
 mod size;

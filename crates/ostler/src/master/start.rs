@@ -33,6 +33,7 @@ use super::reload::Reloads;
 use super::report::Announcement;
 use super::retired::Retired;
 use super::rights::MasterRights;
+use super::sandbox::Confinement;
 use super::service::Service;
 use super::size::Size;
 use super::succession::{Origin, Predecessor, Succeeding};
@@ -107,6 +108,7 @@ pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
     options.validate()?;
     let privileges = Privileges::new(&options)?;
     let mut resources = Resources::new(&options)?;
+    Confinement::check(&options)?;
     let rights = MasterRights::new(&options, &privileges, &resources)?;
     let _acting = rights.as_ref().map_or(Ok(None), MasterRights::act)?;
     let log = log::init(options.log_level, &options.log_file, options.log_format)?;
@@ -193,8 +195,7 @@ where
     // After what the program has open was listed, so that no other process has it and its lock.
     let pid_file = PidFile::claim(&options.pid_file, Predecessor::pid_file(&mut predecessor))?;
     // The last moment without threads: everything after this line may start some.
-    let (manager, spare, forked) = fork_and_part(&setup, rights)?;
-
+    let (manager, spare, forked, confinement) = fork_and_part(&setup, rights, &options)?;
     let encryption = load_certificates(&options, &forked)?;
     let signals = signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?;
     let reports = make_reports(&options, &board, &mut predecessor)?;
@@ -216,6 +217,7 @@ where
         succeeding: Succeeding::new(&options, origin, estate, &setup),
         pid_file,
         figures: MasterFigures::new(&options, Place::of(&board, commons)),
+        confinement,
         boot_deadline: Some(clock::monotonic_ms() + options.boot_timeout_ms),
         certificate_watch: CertificateWatch::new(&options, clock::monotonic_ms()),
         options,
@@ -316,10 +318,13 @@ fn become_master(
 fn fork_and_part(
     setup: &ManagerSetup,
     rights: Option<&MasterRights>,
-) -> Result<(ManagerHandle, ManagerHandle, Forked)> {
-    let forked = fork_managers(setup).map_err(|error| Error::fork("the manager", error))?;
+    options: &Options,
+) -> Result<(ManagerHandle, ManagerHandle, Forked, Confinement)> {
+    let failed = |error| Error::fork("the manager", error);
+    let (manager, spare, forked) = fork_managers(setup).map_err(failed)?;
     rights.map_or(Ok(()), MasterRights::leave_to_managers)?;
-    Ok(forked)
+    let confinement = Confinement::begin(options, &forked)?;
+    Ok((manager, spare, forked, confinement))
 }
 
 /// What managers have of this server's.

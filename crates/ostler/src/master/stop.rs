@@ -98,6 +98,7 @@ impl Master {
         self.end_quarantine();
         self.tell_unhandled_events();
         self.close_base_books();
+        self.tell_refused_calls();
         log_books(&self.reports.books.lock().unwrap_or_else(PoisonError::into_inner));
         self.sweep();
         self.exit.unwrap_or(Ok(()))

@@ -89,6 +89,22 @@ pub enum Harden {
     All,
 }
 
+/// Which processes may make only the system calls, and open only the files, that they need.
+///
+/// ```
+/// use ostler::{Sandbox, Server};
+///
+/// let server = Server::builder().sandbox(Sandbox::Master);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Sandbox {
+    /// None.
+    Off,
+    /// The master, with its reactors, when it serves.
+    Master,
+}
+
 /// When programs are ended that a process of the server has started and left behind.
 ///
 /// ```
@@ -342,6 +358,7 @@ words!(Start { Fork = "fork", Exec = "exec", });
 words!(Mode { Process = "process", Base = "base", });
 words!(KillOrphans { End = "end", Always = "always", Worker = "worker", });
 words!(Harden { Off = "off", Master = "master", All = "all", });
+words!(Sandbox { Off = "off", Master = "master", });
 words!(ClientAuth { Off = "off", Optional = "optional", Required = "required", });
 words!(ProxyProtocol { Off = "off", Required = "required", });
 words!(TlsVersion { Tls12 = "1.2", Tls13 = "1.3", });

@@ -7,7 +7,7 @@ use super::ports::NamedPort;
 use super::size::MIB;
 use super::{
     AnswerOrder, Capabilities, Cpus, Harden, JournalDamage, JournalSync, Limit, LogFormat,
-    LogLevel, Mode, PerKind, SessionIds, Start, TaskCrash, TaskResultTo,
+    LogLevel, Mode, PerKind, Sandbox, SessionIds, Start, TaskCrash, TaskResultTo,
 };
 
 /// The options of a server.
@@ -107,6 +107,8 @@ pub struct Options {
     pub(crate) master_user: String,
     /// Their group; empty = that of the user.
     pub(crate) master_group: String,
+    /// Which processes may do only what they need.
+    pub(crate) sandbox: Sandbox,
     /// On which processors processes run.
     pub(crate) cpu_affinity: PerKind<Cpus>,
     /// How nice they are.
@@ -257,6 +259,7 @@ impl Default for Options {
             no_new_privileges: false,
             master_user: String::new(),
             master_group: String::new(),
+            sandbox: Sandbox::Off,
             capabilities: Capabilities::OfUser,
             cpu_affinity: PerKind::default(),
             nice: PerKind::default(),

@@ -48,6 +48,7 @@ mod validate;
 pub(crate) use capabilities::Capabilities;
 pub use change::Change;
 pub use choices::KillOrphans;
+pub use choices::Sandbox;
 pub use choices::SuccessionSessions;
 pub use choices::{
     FramingKind, GroupOverflow, Harden, JournalDamage, JournalSync, LogFormat, LogLevel, Mode,

@@ -250,7 +250,7 @@ spelled_by_render!(super::LogFormat super::LogLevel super::Mode super::SessionId
 spelled_by_render!(super::Refusal super::ProxyProtocol super::GroupOverflow);
 spelled_by_render!(super::TaskCrash super::JournalSync super::JournalDamage);
 spelled_by_render!(super::TaskResultTo);
-spelled_by_render!(super::KillOrphans);
+spelled_by_render!(super::KillOrphans super::Sandbox);
 spelled_by_render!(super::ClientAuth super::TlsVersion super::UnknownName);
 
 /// Exactly: what is finer than microseconds is spelled so that it is refused and not rounded.

@@ -16,6 +16,7 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("no_new_privileges", no_new_privileges_is_said_of_workers),
     ("master_user", master_user_is_whose_the_master_becomes),
     ("master_group", master_group_is_that_of_the_master),
+    ("sandbox", sandbox_is_that_of_the_master),
 ];
 
 /// Nobody's number, and that of its group.
@@ -174,6 +175,22 @@ fn master_group_is_that_of_the_master() -> TestResult {
     for group in [NOBODY, "4711"] {
         let (_, gid) = master_with(&[("master_user", NOBODY), ("master_group", group)])?;
         assert_eq!(gid, [group; 4].join("\t"));
+    }
+    Ok(())
+}
+
+#[test]
+fn sandbox_is_that_of_the_master() -> TestResult {
+    let own = status(std::process::id(), "Seccomp_filters:")?;
+    for value in ["off", "master"] {
+        let server = small_probe().set("sandbox", value).start();
+        let server = match server {
+            Err(error) if error.to_string().contains("`sandbox`: this kernel") => return Ok(()),
+            started => started?,
+        };
+        let of_master = status(server.master().pid(), "Seccomp_filters:")?;
+        assert_eq!(of_master != own, value == "master", "{value}: {of_master}");
+        server.stop()?;
     }
     Ok(())
 }

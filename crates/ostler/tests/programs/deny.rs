@@ -16,6 +16,8 @@ fn number(call: &str) -> io::Result<u32> {
         "close_range" => libc::SYS_close_range,
         "sched_setscheduler" => libc::SYS_sched_setscheduler,
         "prlimit64" => libc::SYS_prlimit64,
+        "seccomp" => libc::SYS_seccomp,
+        "landlock_create_ruleset" => libc::SYS_landlock_create_ruleset,
         "ioctl" => libc::SYS_ioctl,
         _ => return Err(io::Error::other(format!("`{call}` is not in the list"))),
     };

@@ -131,6 +131,8 @@ impl Master {
             Some("in BASE mode clients are the workers', who cannot hand them over: restart it")
         } else if process::current().get() == 1 {
             Some("process 1 cannot be followed by another: start a new container")
+        } else if self.confinement.is_on() {
+            Some("its sandbox lets it start no program: restart it")
         } else if self.succeeding.rights_are_gone {
             Some(
                 "it has given away the rights by which workers become another user's \

@@ -1,5 +1,7 @@
 //! Privileges: what rights processes have.
 
+use crate::options::Sandbox;
+use crate::options::choices::Words as _;
 use crate::options::info::{Kind, OptionInfo};
 use crate::options::setting::field;
 
@@ -108,5 +110,20 @@ pub(super) const ROWS: &[OptionInfo] = &[
         effect: "The group of master, manager and spare, a name or a number. A `master_user` that \
                  is a number without an entry in the database needs it (S27).",
         access: field!(master_group),
+    },
+    OptionInfo {
+        name: "sandbox",
+        topic: TOPIC,
+        kind: Kind::Choice(Sandbox::WORDS),
+        default: "off",
+        unit: "",
+        why: "A second wall around who reads what strangers send. It needs Landlock (Linux 5.13), \
+              which not every machine has switched on, and it stays when `run` returns.",
+        effect: "`master`: when it serves, the master makes the system calls of a server that \
+                 serves and no others (no programs, forks, new listeners, changes of ids), and \
+                 opens only the files that options name, in their directories. Others answer EPERM \
+                 or EACCES, and the log says so. `USR2` is refused. Other processes have none. \
+                 Where it cannot be it is an error at the start.",
+        access: field!(sandbox),
     },
 ];

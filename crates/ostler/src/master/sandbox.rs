@@ -1,0 +1,157 @@
+//! The sandbox of a master that serves (`sandbox = master`): the files that it may open, and the
+//! system calls that it may make.
+//!
+//! Files are restricted when the managers are forked, before the master has threads, which inherit
+//! it; calls when everything is started, in all threads at once. Processes of the program are
+//! never restricted: they descend from the managers.
+//! (`docs/decisions/74-a-sandbox-for-the-master.md`)
+
+use std::path::{Path, PathBuf};
+
+use super::event_loop::Master;
+use crate::encryption;
+use crate::error::{Error, Result};
+use crate::manager::Forked;
+use crate::options::{ListenUrl, Options, Sandbox};
+use crate::sys::file_access::{self, Access};
+use crate::sys::{privileges, system_calls};
+
+/// What a master reads whatever the options say: its children and itself, and what time it is.
+const ALWAYS_READ: [&str; 3] = ["/proc", "/etc/localtime", "/usr/share/zoneinfo"];
+
+/// Whether there is one, and what was told of it.
+#[derive(Debug)]
+pub(super) struct Confinement {
+    is_on: bool,
+    /// Refused calls that the log knows.
+    told: u64,
+}
+
+impl Confinement {
+    /// Whether this kernel has what the options ask for, before anything is started.
+    ///
+    /// # Errors
+    /// `is_option`, when it has not.
+    pub(super) fn check(options: &Options) -> Result<()> {
+        if options.sandbox == Sandbox::Off {
+            return Ok(());
+        }
+        let failed = |error| Error::option_refused("`sandbox`: the kernel cannot be asked", error);
+        let missing = if !system_calls::is_supported().map_err(failed)? {
+            "refuse system calls (seccomp)"
+        } else if file_access::version().map_err(failed)?.is_none() {
+            "restrict files (Landlock, Linux 5.13, and switched on)"
+        } else {
+            return Ok(());
+        };
+        Err(Error::option(format!(
+            "`sandbox`: this kernel, or what this server runs in, does not let it {missing}: set \
+             `sandbox` to off, or run it where that is allowed"
+        )))
+    }
+
+    /// From here on this process, which is the master alone, opens only what the options name.
+    pub(super) fn begin(options: &Options, _: &Forked) -> Result<Self> {
+        let is_on = options.sandbox == Sandbox::Master;
+        if is_on {
+            let paths = paths_of(options);
+            privileges::forbid_new_privileges()
+                .and_then(|()| file_access::restrict(&paths))
+                .map_err(|error| Error::start("`sandbox`: files stay open to all", Some(error)))?;
+        }
+        Ok(Self { is_on, told: 0 })
+    }
+
+    /// Whether there is one.
+    pub(super) const fn is_on(&self) -> bool {
+        self.is_on
+    }
+}
+
+impl Master {
+    /// All that is needed is started: no other calls than those of a server that serves.
+    pub(super) fn confine(&mut self) {
+        if self.confinement.is_on
+            && let Err(error) = system_calls::confine()
+        {
+            let text = "`sandbox`: system calls cannot be refused";
+            self.exit = Some(Err(Error::start(text, Some(error))));
+        }
+    }
+
+    /// The log hears of calls that were refused: somebody is in this process who should not be, or
+    /// the list lacks one.
+    pub(super) fn tell_refused_calls(&mut self) {
+        if !self.confinement.is_on {
+            return;
+        }
+        let (refused, system_call) = system_calls::refused();
+        if refused > self.confinement.told {
+            self.confinement.told = refused;
+            let text = "the sandbox has refused a system call of the master (the last one is told)";
+            tracing::error!(system_call, refused, "{text}");
+        }
+    }
+}
+
+/// What is opened, made and removed while a server runs.
+fn paths_of(options: &Options) -> Vec<(PathBuf, Access)> {
+    let mut paths: Vec<_> =
+        ALWAYS_READ.iter().map(|path| (PathBuf::from(path), Access::Read)).collect();
+    for file in encryption::files(options) {
+        // It may be a link, and another one after the next renewal.
+        paths.extend(file.canonicalize().ok().and_then(|real| directory_of(&real, Access::Read)));
+        paths.extend(directory_of(&file, Access::Read));
+    }
+    let files = [&options.log_file, &options.pid_file, &options.task_journal];
+    let files = files.into_iter().filter(|file| !file.is_empty()).map(Path::new);
+    let ports = options.ports();
+    let sockets = ports.iter().filter_map(|port| match &port.options.listen {
+        ListenUrl::Unix(path) | ListenUrl::Unixgram(path) => Some(path.as_path()),
+        _ => None,
+    });
+    paths.extend(files.chain(sockets).filter_map(|path| directory_of(path, Access::Keep)));
+    if !options.quarantine_dir.is_empty() {
+        paths.push((PathBuf::from(&options.quarantine_dir), Access::Keep));
+    }
+    paths.sort_unstable();
+    paths.dedup();
+    paths
+}
+
+/// Where a file lies: others may be made there under its name.
+fn directory_of(file: &Path, access: Access) -> Option<(PathBuf, Access)> {
+    let file = std::path::absolute(file).ok()?;
+    Some((file.parent()?.to_owned(), access))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_options_name_is_opened_in_its_directory() {
+        let mut options = Options::default();
+        for (name, value) in [
+            ("log_file", "/var/log/shop/log"),
+            ("pid_file", "/run/shop/pid"),
+            ("task_journal", "/var/lib/shop/tasks"),
+            ("quarantine_dir", "/var/lib/shop/poison"),
+            ("listen", "unix:///run/shop/socket"),
+        ] {
+            options.set(name, value).unwrap();
+        }
+        let keep = |path: &str| (PathBuf::from(path), Access::Keep);
+        let read = |path: &str| (PathBuf::from(path), Access::Read);
+        let expected = [
+            read("/etc/localtime"),
+            read("/proc"),
+            keep("/run/shop"),
+            read("/usr/share/zoneinfo"),
+            keep("/var/lib/shop"),
+            keep("/var/lib/shop/poison"),
+            keep("/var/log/shop"),
+        ];
+        assert_eq!(paths_of(&options), expected);
+    }
+}

@@ -1,0 +1,77 @@
+//! Confined: an echo server whose master, as soon as it listens, does what a master does not do,
+//! and says what became of it. For the process tests.
+//!
+//! ```text
+//! confined FILE [--set NAME=VALUE]...
+//! ```
+//!
+//! One line for each: its name, and `done` or the kernel's error.
+
+use std::io;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
+
+use ostler::{Error, Exit, Handler, Outcome, Package, Server, Session, Worker};
+
+struct Echo;
+
+impl Handler for Echo {
+    fn on_receive(&mut self, _: &Worker, session: &Session, package: &Package) -> Outcome {
+        session.send(&package[..])?;
+        Ok(())
+    }
+}
+
+/// What a client that has taken a master over would do next. `file` is one that it may not read.
+fn attempts(file: &str) -> Vec<(&'static str, io::Result<()>)> {
+    let listener = TcpListener::bind("127.0.0.1:0");
+    let address = listener.as_ref().ok().and_then(|listener| listener.local_addr().ok());
+    // To whom nobody listens, the kernel would say so.
+    let connect = TcpStream::connect(address.unwrap_or(([127, 0, 0, 1], 9).into()));
+    vec![
+        ("program", Command::new("/bin/true").status().map(drop)),
+        ("thread", std::thread::Builder::new().spawn(|| {}).map(drop)),
+        ("listen", listener.map(drop)),
+        ("connect", connect.map(drop)),
+        ("datagrams", UdpSocket::bind("127.0.0.1:0").map(drop)),
+        ("read", std::fs::read(file).map(drop)),
+        ("write", std::fs::write(format!("{file}.new"), "").map(drop)),
+        ("remove", std::fs::remove_file(format!("{file}.other"))),
+        ("root", rustix::process::chroot("/").map_err(io::Error::from)),
+        ("user", nix::unistd::setuid(nix::unistd::geteuid()).map_err(io::Error::from)),
+    ]
+}
+
+fn serve() -> ostler::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let mut builder = Server::builder().set("listen", "127.0.0.1:0");
+    let mut file = None;
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--set" => {
+                let value = arguments.next().unwrap_or_default();
+                let Some((name, value)) = value.split_once('=') else {
+                    return Err(Error::usage("usage: confined [--set NAME=VALUE | FILE]..."));
+                };
+                builder = builder.set(name, value);
+            }
+            _ => file = Some(argument),
+        }
+    }
+    let server = builder.bind()?;
+    let announced = server.on_listening(move |ports| {
+        println!("listening on {ports}");
+        for (name, result) in file.as_deref().map(attempts).unwrap_or_default() {
+            match result {
+                Ok(()) => println!("{name} done"),
+                Err(error) => println!("{name} {error}"),
+            }
+        }
+        println!("tried");
+    });
+    announced.run(|_| Echo)
+}
+
+fn main() -> Exit {
+    serve().into()
+}
