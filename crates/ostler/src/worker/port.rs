@@ -36,6 +36,7 @@ pub(super) use answers::FoundAnswer;
 use answers::LetGo;
 pub(crate) use answers::{AnswerBytes, AnswerInArea};
 pub(super) use files::NotPassed;
+use payload::Partial;
 pub(crate) use payload::{Payload, Taken};
 
 /// How often a closed gate is looked at before the worker yields its CPU for longer.
@@ -52,7 +53,7 @@ struct LaneEnd {
     file_link: OwnedFd,
     last_file: u64,
     /// Parts of a message that is not complete.
-    partial: Vec<u8>,
+    partial: Partial,
     answers: AnswerTaker,
     /// Parts of an answer that is not complete.
     answer_parts: Vec<u8>,
@@ -119,7 +120,7 @@ impl Port {
                 bell,
                 file_link,
                 last_file: 0,
-                partial: Vec::new(),
+                partial: Partial::default(),
                 answers: AnswerTaker::default(),
                 answer_parts: Vec::new(),
                 message_parts: Vec::new(),
@@ -221,21 +222,14 @@ impl Port {
                     }
                     let ring = end.lane.payload(position, &header);
                     if header.flags & FLAG_MORE != 0 || header.part_offset != 0 {
-                        if header.part_offset == 0 {
-                            end.partial.clear();
-                        }
-                        // A part that does not continue what is there belongs to a message whose
-                        // head was recalled.
-                        if end.partial.len() == header.part_offset as usize {
-                            end.partial.extend_from_slice(&ring);
-                        }
+                        end.partial.add(header.part_offset, &ring);
                         drop(ring);
                         if header.flags & FLAG_MORE != 0 {
                             let position = end.inbox.position();
                             end.owes_bell |= end.inbox.free_up_to(position, end.lane.up());
                             continue;
                         }
-                        let payload = Payload::Heap(std::mem::take(&mut end.partial));
+                        let payload = Payload::Heap(end.partial.take());
                         return Found::Delivery(Taken::new(index, header, payload, position));
                     }
                     let payload = Payload::Ring(ring);

@@ -61,3 +61,46 @@ impl Payload {
         }
     }
 }
+
+/// What came so far of a package in parts.
+#[derive(Debug, Default)]
+pub(super) struct Partial {
+    bytes: Vec<u8>,
+}
+
+impl Partial {
+    /// One more part, which begins there in its package. One that does not continue what is there
+    /// belongs to a package whose head was recalled.
+    pub(super) fn add(&mut self, offset: u32, part: &[u8]) {
+        if offset == 0 {
+            self.bytes.clear();
+        }
+        if self.bytes.len() == offset as usize {
+            self.bytes.extend_from_slice(part);
+        }
+    }
+
+    /// The last part was added: the package.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_without_its_rest_gets_into_no_other_package() {
+        let mut partial = Partial::default();
+        partial.add(0, b"of one ");
+        partial.add(0, b"of ");
+        partial.add(3, b"another");
+        assert_eq!(partial.take(), b"of another", "what was there has no rest");
+        partial.add(9, b"a rest without its head");
+        partial.add(0, b"a ");
+        partial.add(9, b"somebody's");
+        partial.add(2, b"third");
+        assert_eq!(partial.take(), b"a third");
+    }
+}
