@@ -50,18 +50,20 @@ fn workers_of_a_new_master_have_what_the_program_had() -> TestResult {
     running.stop(&deployed.place)
 }
 
+/// The children of a process.
+fn children_of(pid: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.unwrap_or_default();
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// The event worker of a master.
 fn worker_of(master: u32) -> TestResult<u32> {
-    let parents = |pid: u32| -> Vec<u32> {
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        let children = children.unwrap_or_default();
-        children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
-    };
     let is_worker = |pid: &u32| {
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
         name.starts_with("ostler-w0")
     };
-    let found = parents(master).into_iter().flat_map(parents).find(is_worker);
+    let found = children_of(master).into_iter().flat_map(children_of).find(is_worker);
     found.ok_or_else(|| TestError::new("the new master has no worker"))
 }
 
@@ -252,6 +254,7 @@ fn a_program_that_is_none_or_fails_changes_nothing() -> TestResult {
 fn one_that_is_killed_or_never_serves_changes_nothing() -> TestResult {
     let options = [("boot_timeout_ms", "5000")];
     let (deployed, hang, old, new) = with_one_that_hangs("succession-hang", &options)?;
+    let own: Vec<u32> = children_of(old.pid).into_iter().filter(|pid| *pid != new.pid).collect();
     // Who comes meanwhile waits for nobody.
     (0..50).try_for_each(|_| answers(old.address))?;
     new.signal(Signal::KILL)?;
@@ -261,6 +264,7 @@ fn one_that_is_killed_or_never_serves_changes_nothing() -> TestResult {
     old.signal(Signal::USR2)?;
     deployed.wait_for_another("this one goes on", 1)?;
     std::fs::remove_file(&hang)?;
+    wait_until("what the new masters left to be gone", || children_of(old.pid) == own)?;
     answers(old.address)?;
     let new = deployed.succeed(&old)?;
     // The log has the errors of the one that gave up.

@@ -1,9 +1,9 @@
 //! The master's children besides manager and spare: those that the program had, and orphans.
 //!
 //! The master adopts what a dead manager leaves behind: workers that are about to end, and programs
-//! that they have started. Those it reaps, and ends with the server. What the program itself had
-//! started stays the program's: it is neither reaped, because the program may wait for it, nor
-//! killed.
+//! that they have started; and what a new master leaves that has failed or died. Those it reaps,
+//! and ends with the server. What the program itself had started stays the program's: it is neither
+//! reaped, because the program may wait for it, nor killed; a new master is a server of its own.
 
 use std::collections::BTreeSet;
 
@@ -55,6 +55,11 @@ impl Orphans {
         self.of_the_program.insert(pid);
     }
 
+    /// Such a server has ended, or is to end before it is one.
+    pub(super) fn let_alone_no_more(&mut self, pid: ProcessId) {
+        self.of_the_program.remove(&pid);
+    }
+
     /// A child of ours that nobody else looks at.
     pub(super) fn adopt(&mut self, pid: ProcessId) {
         self.adopted.insert(pid);
@@ -68,9 +73,9 @@ impl Orphans {
         ChildrenNow { children, left_by_ours: self.adopted.len() < before }
     }
 
-    /// Takes what is ours among the children. `managers` are the master's own, which are reaped
-    /// elsewhere; `manager_ended` tells whether one of them has ended. Both are to be found out
-    /// after the children: who was left by a manager before that is ours.
+    /// Takes what is ours among the children. `managers` are the master's own and a new master,
+    /// which are reaped elsewhere; `manager_ended` tells whether one of them has ended. Both are to
+    /// be found out after the children: who was left by one of them before that is ours.
     fn take(&mut self, now: ChildrenNow, managers: &[ProcessId], manager_ended: bool) {
         self.sort(now.children, managers, manager_ended || now.left_by_ours);
         if self.ends_adopted {
@@ -113,8 +118,8 @@ struct ChildrenNow {
 }
 
 impl Master {
-    /// Reaps orphans that a dead manager left to the master. Manager and spare are looked at
-    /// through their pidfds.
+    /// Reaps orphans that a dead manager left to the master, or a new master that has ended, which
+    /// leaves a whole server. Those are looked at through their pidfds.
     pub(super) fn reap_orphans(&mut self, now: Millis) {
         let children = self.orphans.on_child_ended();
         if self.exit.is_none() && has_ended(&self.managers.current) {
@@ -122,8 +127,11 @@ impl Master {
             self.take_messages(usize::MAX, now);
         }
         let handles = [Some(&self.managers.current), self.managers.spare.as_ref()];
-        let managers: Vec<ProcessId> = handles.into_iter().flatten().map(|it| it.pid).collect();
-        let manager_ended = handles.into_iter().flatten().any(has_ended);
+        let new = self.succeeding.new_master();
+        let managers = handles.into_iter().flatten().map(|it| it.pid);
+        let managers: Vec<ProcessId> = managers.chain(new.map(|(pid, _)| pid)).collect();
+        let manager_ended = handles.into_iter().flatten().any(has_ended)
+            || new.is_some_and(|(_, pidfd)| matches!(pidfd.has_ended(), Ok(true)));
         self.orphans.take(children, &managers, manager_ended);
     }
 }
@@ -138,6 +146,19 @@ mod tests {
 
     fn pids(numbers: &[i32]) -> Vec<ProcessId> {
         numbers.iter().map(|number| ProcessId::new(*number).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_new_master_is_let_alone_until_it_ends() {
+        let mut orphans = Orphans::default();
+        let own = pids(&[10, 11, 40]);
+        orphans.let_alone(own[2]);
+        orphans.sort(pids(&[10, 11, 40]), &own, false);
+        assert_eq!(orphans.of_the_program, pids(&[40]).into_iter().collect());
+        orphans.let_alone_no_more(own[2]);
+        orphans.sort(pids(&[10, 11, 40, 41, 42]), &own, true);
+        assert!(orphans.of_the_program.is_empty());
+        assert_eq!(orphans.adopted, pids(&[41, 42]).into_iter().collect());
     }
 
     #[test]

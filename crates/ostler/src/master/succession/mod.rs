@@ -108,6 +108,11 @@ impl Succeeding {
         self.state.deadline()
     }
 
+    /// The new master, until it is reaped.
+    pub(super) fn new_master(&self) -> Option<(ProcessId, &PidFd)> {
+        self.new.as_ref().map(|new| (new.pid, &new.pidfd))
+    }
+
     /// Nobody is accepted any more, and nobody takes over: paths of sockets go.
     pub(super) fn drop_estate(&mut self) {
         self.estate = None;
@@ -319,7 +324,12 @@ impl Master {
             }
             Err(error) => format!("it has ended ({error})"),
         };
-        let pid = new.pid.get();
+        let pid = new.pid;
+        // Its manager, workers and programs are ours now. Asked while it is known to have ended, so
+        // that they are known as ours.
+        self.orphans.let_alone_no_more(pid);
+        self.reap_orphans(now);
+        let pid = pid.get();
         self.new_master_says_no_more(now);
         let new = self.succeeding.new.take();
         let _ = new.map(|new| self.epoll.remove(&new.pidfd));
@@ -335,8 +345,9 @@ impl Master {
     fn end_new_master(&mut self) {
         self.forget_channel();
         if let Some(new) = &self.succeeding.new {
-            // It may have ended meanwhile.
+            // It may have ended meanwhile. A server that ends now waits for it.
             let _ = new.pidfd.kill();
+            self.orphans.let_alone_no_more(new.pid);
         }
     }
 
