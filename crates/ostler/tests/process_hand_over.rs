@@ -229,6 +229,31 @@ fn who_is_offered_to_somebody_who_does_not_answer_is_served() -> TestResult {
     stop(&deployed, new, 1)
 }
 
+/// The word that gives a session lies unread when the new master is told to end: the old one has
+/// forgotten it, so it is the new one's to end.
+#[test]
+fn what_was_given_to_a_master_that_ends_is_ended_there() -> TestResult {
+    let (deployed, old, new, client, _) = offered("hand-over-ends")?;
+    old.signal(Signal::STOP)?;
+    new.signal(Signal::CONT)?;
+    deployed.place.wait_for_log("sessions can be had")?;
+    new.signal(Signal::STOP)?;
+    new.signal(Signal::TERM)?;
+    old.signal(Signal::CONT)?;
+    // On a slow machine that answer came too late.
+    wait_until("it to be given", || {
+        let log = deployed.place.log();
+        log.contains("session handed over") || log.contains("does not answer")
+    })?;
+    new.signal(Signal::CONT)?;
+    wait_until("the new master to end", || new.has_ended())?;
+    drop(client);
+    wait_until("the old master to end", || old.has_ended())?;
+    let count = |name| counted(&deployed, name);
+    check(count("taken_over") == count("handed_over"), deployed.place.log())?;
+    check(journal(&deployed, "close") == 1, deployed.place.log())
+}
+
 #[test]
 fn three_masters_in_a_row_keep_a_thousand_connections() -> TestResult {
     let options = [("max_connections", "2000")];

@@ -53,7 +53,7 @@ impl Master {
         self.boot_deadline = None;
         self.on_succession(succession::Event::ShutdownBegan, &"the server ends", now);
         self.service_stops();
-        self.leave_predecessor();
+        self.take_the_last(now);
         self.stop_accepting();
         self.send(&ToManager::Draining, Vec::new());
         self.tell_all(|| ToReactor::Drain);

@@ -1,6 +1,7 @@
 //! Sessions come from the old master, when that has handed over.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::{Duration, Instant};
 
 use ostler_core::Millis;
 use ostler_core::ids::PortId;
@@ -13,10 +14,13 @@ use crate::master::event_loop::Master;
 use crate::options::FramingKind;
 use crate::reactor::mailbox::{TakenOver, ToReactor};
 use crate::sys::process::ProcessId;
-use crate::sys::sealed_file;
+use crate::sys::{poll, sealed_file};
 
 /// Messages of the old master that are taken before other events are looked at.
 const WORDS_MAX: usize = 16;
+/// So long a server that ends waits for the old master to say which sessions it gives.
+const LAST_GIVEN_MAX: Duration = Duration::from_secs(1);
+const LAST_GIVEN_STEP: Duration = Duration::from_millis(10);
 
 impl Master {
     /// Whether this master is about to take the place of another.
@@ -81,6 +85,26 @@ impl Master {
         }
     }
 
+    /// The server ends. What the old master has given is ours, whether it was read or not, and what
+    /// it may be giving now it has forgotten: that is waited for, which takes a moment, or it is
+    /// gone.
+    pub(in crate::master) fn take_the_last(&mut self, now: Millis) {
+        self.take_nothing_more();
+        let deadline = Instant::now() + LAST_GIVEN_MAX;
+        while let Some(old) = &mut self.predecessor {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                tracing::warn!(sessions = old.wanted(), "the old master does not say who is given");
+                break;
+            }
+            old.flush();
+            // An answer that does not fit into its socket is tried again, which nothing tells.
+            let _ = poll::wait_readable([old.as_fd()], Some(left.min(LAST_GIVEN_STEP)));
+            self.hear_predecessor(now);
+        }
+        self.leave_predecessor();
+    }
+
     /// Nothing is taken from the old master any more, not even what it may be giving.
     pub(in crate::master) fn leave_predecessor(&mut self) {
         if let Some(mut old) = self.predecessor.take() {
@@ -117,6 +141,7 @@ impl Master {
                 wanted.push(Wanted { position, reactor, session });
             }
         }
+        tracing::debug!(count, wanted = wanted.len(), "sessions can be had");
         let Some(old) = &mut self.predecessor else { return };
         let before = old.want((reactor, offer), wanted);
         old.answer(&FromNewMaster::Wanted { reactor, offer, wanted: chosen });
