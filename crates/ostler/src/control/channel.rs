@@ -10,6 +10,8 @@ use std::io::{self, ErrorKind};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
+
 use super::manager::{MANAGER_MESSAGE_SIZE_BYTES, ToManager, ToMaster};
 use super::wire::Malformed;
 use crate::sys::control_socket;
@@ -61,20 +63,23 @@ pub(crate) enum Received<In> {
 pub(crate) struct Channel<Out, In> {
     socket: OwnedFd,
     outbox: VecDeque<([u8; MANAGER_MESSAGE_SIZE_BYTES], Vec<OwnedFd>)>,
-    /// The first of them waits until fewer descriptors are on their way, which nothing tells.
-    lacks_descriptors: bool,
+    /// The first of them waits for something that nothing tells of: memory, or that fewer
+    /// descriptors are on their way.
+    waits_untold: bool,
     kinds: PhantomData<fn(Out) -> In>,
 }
 
-/// Whether so many descriptors are on their way as may be (unix(7)): it can be sent later.
-fn are_too_many(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::TOOMANYREFS.raw_os_error())
+/// Whether it can be sent later: so many descriptors are on their way as may be (unix(7)), or the
+/// kernel has no memory for it.
+fn is_passing(error: &io::Error) -> bool {
+    let passing = [Errno::TOOMANYREFS, Errno::NOBUFS, Errno::NOMEM];
+    passing.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 impl<Out: Message, In: Message> Channel<Out, In> {
     /// Takes an end of [`control_socket::pair`].
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket, outbox: VecDeque::new(), lacks_descriptors: false, kinds: PhantomData }
+        Self { socket, outbox: VecDeque::new(), waits_untold: false, kinds: PhantomData }
     }
 
     /// Takes the socket out; what is in the outbox is lost.
@@ -109,7 +114,8 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         self.outbox.push_front((message.to_bytes(), Vec::new()));
     }
 
-    /// Sends what is in the outbox, as far as the socket takes it.
+    /// Sends what is in the outbox, as far as the socket takes it. An error is as that of
+    /// [`Channel::send`]: what waits is dropped.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.flush_by(|socket, message, descriptors| {
             control_socket::send(socket, message, descriptors)
@@ -120,18 +126,22 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         &mut self,
         mut send: impl FnMut(&OwnedFd, &[u8], &[BorrowedFd<'_>]) -> io::Result<()>,
     ) -> io::Result<()> {
-        self.lacks_descriptors = false;
+        self.waits_untold = false;
         while let Some((message, descriptors)) = self.outbox.front() {
             let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
             match send(&self.socket, message, &borrowed) {
                 Ok(()) => self.outbox.pop_front(),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if are_too_many(&error) => {
-                    self.lacks_descriptors = true;
+                Err(error) if is_passing(&error) => {
+                    self.waits_untold = true;
                     return Ok(());
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // Its socket may be writable for ever.
+                    self.outbox.clear();
+                    return Err(error);
+                }
             };
         }
         Ok(())
@@ -147,7 +157,7 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     /// not to be watched for writing, which would find it writable for ever, and
     /// [`Channel::flush`] is to be called after a while.
     pub(crate) const fn waits_untold(&self) -> bool {
-        self.lacks_descriptors
+        self.waits_untold
     }
 
     /// Takes one message. A malformed one is an `InvalidData` error and is gone; the next may be

@@ -270,6 +270,26 @@ fn what_is_sent_first_waits_for_nobody_who_cannot_be_sent() {
 }
 
 #[test]
+fn what_the_kernel_has_no_memory_for_waits_and_what_cannot_be_sent_at_all_does_not() {
+    use rustix::io::Errno;
+
+    let (mut master, manager) = channels();
+    let message = ToManager::Condemn(ProcessKey::event(0, 1));
+    for passing in [Errno::NOBUFS, Errno::NOMEM, Errno::TOOMANYREFS] {
+        master.outbox_push(&message, Vec::new());
+        let mut error = Some(passing.into());
+        master.flush_by(|_, _, _| Err(error.take().unwrap())).unwrap();
+        assert!(master.has_backlog() && master.waits_untold(), "{passing}");
+        master.flush().unwrap();
+        assert!(!master.has_backlog() && !master.waits_untold(), "{passing}");
+        assert!(matches!(manager.receive().unwrap(), Received::Message(it, _) if it == message));
+    }
+    drop(manager);
+    assert!(master.send(&message, Vec::new()).is_err());
+    assert!(!master.has_backlog(), "nobody is to watch for it");
+}
+
+#[test]
 fn garbage_on_a_channel_is_an_error() {
     let (near, far) = control_socket::pair().unwrap();
     let manager = Channel::<ToMaster, ToManager>::new(far);

@@ -1,6 +1,8 @@
 //! Sessions on their way to the new master: what reactors offer goes to it, what it answers to
 //! them.
 
+use std::io;
+
 use ostler_core::Millis;
 use ostler_core::succession::Event;
 use ostler_core::succession::hand_over::Chosen;
@@ -12,7 +14,7 @@ use crate::reactor::mailbox::{Offer, ToReactor};
 use crate::sys::epoll::Interest;
 
 /// What cannot be sent for now, for a reason whose end nothing tells, is tried again after this.
-const RETRY_MS: Millis = 10;
+pub(super) const RETRY_MS: Millis = 10;
 
 impl Master {
     /// The ids of sessions that may go to a new master: those of plain connections.
@@ -36,9 +38,8 @@ impl Master {
         };
         let Some(channel) = self.channel_of_new() else { return };
         let descriptors = std::iter::once(records).chain(sockets).collect();
-        // It is gone if this fails, which the end of its socket tells.
-        let _ = channel.send(&message, descriptors);
-        self.watch_new_master(now);
+        let sent = channel.send(&message, descriptors);
+        self.after_sending(sent, now);
     }
 
     /// A reactor gives sessions away. If the new master is gone they are gone with it.
@@ -52,16 +53,27 @@ impl Master {
         let reactor = u8::try_from(reactor).unwrap_or(u8::MAX);
         let Some(channel) = self.channel_of_new() else { return };
         // Before offers that cannot be sent: nobody has these sessions until it is told.
-        let _ = channel.send_first(&ToNewMaster::Given { reactor, offer, given });
-        self.watch_new_master(now);
+        let sent = channel.send_first(&ToNewMaster::Given { reactor, offer, given });
+        self.after_sending(sent, now);
     }
 
     pub(super) fn flush_to_new_master(&mut self, now: Millis) {
         if let Some(channel) = self.channel_of_new() {
-            let _ = channel.flush();
+            let sent = channel.flush();
+            self.after_sending(sent, now);
         }
-        self.watch_new_master(now);
         self.look_whether_deserted(now);
+    }
+
+    /// Sees to what could not be sent; without the new master's end there is nobody to tell.
+    pub(super) fn after_sending(&mut self, sent: io::Result<()>, now: Millis) {
+        match sent {
+            Ok(()) => self.watch_new_master(now),
+            Err(error) => {
+                tracing::debug!(%error, "the new master cannot be told anything");
+                self.new_master_says_no_more(now);
+            }
+        }
     }
 
     /// What waits for something that nothing tells of is tried again.

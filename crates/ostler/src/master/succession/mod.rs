@@ -177,7 +177,7 @@ impl Master {
                 tracing::warn!(%why, "the new master did not take over, this one goes on");
                 self.end_new_master();
             }
-            Some(SuccessionAction::HandOver) => self.hand_over(),
+            Some(SuccessionAction::HandOver) => self.hand_over(now),
             Some(SuccessionAction::End { timed_out }) => {
                 let open = self.open_connections();
                 if timed_out {
@@ -353,7 +353,7 @@ impl Master {
 
     /// In this order: the service manager listens to one process, and the new one tells it nothing
     /// before it is in charge.
-    fn hand_over(&mut self) {
+    fn hand_over(&mut self, now: Millis) {
         let Some(new) = &self.succeeding.new else { return };
         let (pid, open) = (new.pid.get(), self.open_connections());
         tracing::info!(pid, open, "the new master serves, nobody is accepted here any more");
@@ -364,11 +364,9 @@ impl Master {
         // Who would still come from the master before this one stays there.
         self.take_nothing_more();
         self.service_hands_over(pid);
-        if let Some(new) = &mut self.succeeding.new
-            && let Some(channel) = &mut new.channel
-        {
-            // It is gone if this fails, which its pidfd tells.
-            let _ = channel.send(&ToNewMaster::InCharge, Vec::new());
+        if let Some(channel) = self.channel_of_new() {
+            let sent = channel.send(&ToNewMaster::InCharge, Vec::new());
+            self.after_sending(sent, now);
         }
         let hands_over = self.succeeding.hands_over;
         if !hands_over {
@@ -387,12 +385,13 @@ impl Master {
         }
         let takes = self.options.succession_sessions == SuccessionSessions::HandOver;
         predecessor.hear_that_we_serve(takes);
+        let interest = predecessor.interest(clock::monotonic_ms());
         let begun = match &mut self.accepting {
             Some(accepting) => accepting.begin(&self.epoll),
             None => Ok(()),
         };
         let watched = begun.and_then(|()| match &self.predecessor {
-            Some(predecessor) => self.epoll.add(predecessor, PREDECESSOR, Interest::READ),
+            Some(predecessor) => self.epoll.add(predecessor, PREDECESSOR, interest),
             None => Ok(()),
         });
         if let Err(error) = watched {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use ostler_core::Millis;
 use ostler_shm::sessions::SESSIONS_MAX;
 
+use super::hand_over::RETRY_MS;
 use crate::control::{
     Channel, FromNewMaster, Received, SUCCESSION_PROTOCOL, ToNewMaster, is_known,
 };
@@ -44,6 +45,8 @@ pub(in crate::master) struct Predecessor {
     has_handed_over: bool,
     /// Until then places are kept.
     kept_until: Option<Millis>,
+    /// What waits to be said is tried again then.
+    retry_at: Option<Millis>,
     /// Sessions that it has offered, that this master has said it can have, and that were not given
     /// yet; by the number of the old one's reactor and of the offer there.
     wanted: HashMap<(u8, u32), Vec<Wanted>>,
@@ -97,6 +100,7 @@ impl Predecessor {
                     expected: will.sessions.into_iter().map(|session| (session, 0)).collect(),
                     has_handed_over: false,
                     kept_until: None,
+                    retry_at: None,
                     wanted: HashMap::new(),
                     takes_nothing: false,
                 };
@@ -133,7 +137,7 @@ impl Predecessor {
     /// Tells it that a worker serves. It may have ended meanwhile, which it says by itself.
     pub(in crate::master) fn hear_that_we_serve(&mut self, takes_over: bool) {
         let takes_over = takes_over && self.newest_session.is_some();
-        let _ = self.channel.send(&FromNewMaster::Serves { takes_over }, Vec::new());
+        self.answer(&FromNewMaster::Serves { takes_over });
     }
 
     /// Whether it has handed over.
@@ -152,19 +156,37 @@ impl Predecessor {
         self.channel.receive()
     }
 
-    /// Says which sessions can be had. If it is gone that is told.
+    /// Says which sessions can be had.
     pub(super) fn answer(&mut self, message: &FromNewMaster) {
-        let _ = self.channel.send(message, Vec::new());
+        let sent = self.channel.send(message, Vec::new());
+        self.after_sending(sent);
     }
 
     /// Says what could not be said before.
     pub(super) fn flush(&mut self) {
-        let _ = self.channel.flush();
+        let sent = self.channel.flush();
+        self.after_sending(sent);
     }
 
-    /// What its socket is watched for.
-    pub(super) fn interest(&self) -> Interest {
-        if self.channel.has_backlog() { Interest::READ | Interest::WRITE } else { Interest::READ }
+    /// Who cannot be told which sessions are wanted gives no other ones; those it gives until its
+    /// end is read are taken.
+    fn after_sending(&mut self, sent: std::io::Result<()>) {
+        if let Err(error) = sent {
+            tracing::debug!(%error, "the old master cannot be told anything");
+            self.takes_nothing = true;
+        }
+    }
+
+    /// What its socket is watched for. What waits for something that nothing tells of is tried
+    /// again when that is [due](Self::due).
+    pub(super) fn interest(&mut self, now: Millis) -> Interest {
+        let waits_untold = self.channel.waits_untold();
+        self.retry_at = waits_untold.then(|| now.saturating_add(RETRY_MS));
+        if self.channel.has_backlog() && !waits_untold {
+            Interest::READ | Interest::WRITE
+        } else {
+            Interest::READ
+        }
     }
 
     /// These sessions of an offer can be had; answers those that another one of the same number had
@@ -218,9 +240,19 @@ impl Predecessor {
         places.take_known(session, session as usize)
     }
 
-    /// When places are kept no longer.
-    pub(in crate::master) const fn due(&self) -> Option<Millis> {
-        self.kept_until
+    /// When places are kept no longer, or something is to be said again.
+    pub(in crate::master) fn due(&self) -> Option<Millis> {
+        self.kept_until.into_iter().chain(self.retry_at).min()
+    }
+
+    /// Whether places are kept no longer.
+    pub(super) fn keeps_too_long(&self, now: Millis) -> bool {
+        self.kept_until.is_some_and(|until| now >= until)
+    }
+
+    /// Whether something is to be said again.
+    pub(super) fn is_to_retry(&self, now: Millis) -> bool {
+        self.retry_at.is_some_and(|at| now >= at)
     }
 
     /// Places are kept no longer: those who are not here yet may find them taken.

@@ -34,9 +34,10 @@ impl Master {
             old.flush();
         }
         self.hear_predecessor(now);
-        if let Some(old) = &self.predecessor {
+        if let Some(old) = &mut self.predecessor {
+            let interest = old.interest(now);
             // It may not be watched yet.
-            let _ = self.epoll.modify(old, PREDECESSOR, old.interest());
+            let _ = self.epoll.modify(&*old, PREDECESSOR, interest);
         }
         self.look_whether_deserted(now);
     }
@@ -116,10 +117,12 @@ impl Master {
 
     /// Looks at the time.
     pub(in crate::master) fn predecessor_due(&mut self, now: Millis) {
-        if let Some(old) = &mut self.predecessor
-            && old.due().is_some_and(|due| now >= due)
-        {
+        let Some(old) = &mut self.predecessor else { return };
+        if old.keeps_too_long(now) {
             old.let_places_go(&self.reports.places);
+        }
+        if old.is_to_retry(now) {
+            self.on_predecessor(true, now);
         }
     }
 
