@@ -81,6 +81,12 @@ impl Succession {
         }
     }
 
+    /// Whether a new master was started that has not taken over yet.
+    #[must_use]
+    pub const fn is_starting(&self) -> bool {
+        matches!(self.stage, Stage::Starting { .. })
+    }
+
     /// Whether a new master has taken over.
     #[must_use]
     pub const fn has_left(&self) -> bool {
@@ -138,11 +144,14 @@ mod tests {
     #[test]
     fn the_old_one_leaves_when_the_new_one_serves_and_ends_with_its_last_session() {
         let mut succession = Succession::new(30, 100);
+        assert!(!succession.is_starting());
         assert_eq!(succession.on(Event::Asked, 5), Some(SuccessionAction::Start));
+        assert!(succession.is_starting());
         assert_eq!(succession.on(Event::Asked, 6), Some(SuccessionAction::Refuse));
         assert!(!succession.has_left());
         assert_eq!(succession.on(Event::Serves, 20), Some(SuccessionAction::HandOver));
-        assert!(succession.has_left());
+        assert!(succession.has_left() && !succession.is_starting());
+        assert_eq!(succession.on(Event::Serves, 20), None, "it was said already");
         assert_eq!(succession.deadline(), Some(120));
         assert_eq!(succession.on(Event::Asked, 21), Some(SuccessionAction::Refuse));
         assert_eq!(succession.on(Event::Lost, 22), None, "it is in charge, and has died since");

@@ -278,8 +278,11 @@ impl Master {
             let Some(channel) = self.channel_of_new() else { return };
             match channel.receive() {
                 Ok(Received::Message(FromNewMaster::Serves { takes_over }, _)) => {
-                    self.succeeding.hands_over = takes_over
-                        && self.options.succession_sessions == SuccessionSessions::HandOver;
+                    // Said again it changes nothing: reactors were told.
+                    if self.succeeding.state.is_starting() {
+                        self.succeeding.hands_over = takes_over
+                            && self.options.succession_sessions == SuccessionSessions::HandOver;
+                    }
                     self.on_succession(Event::Serves, &"", now);
                 }
                 Ok(Received::Message(FromNewMaster::Wanted { reactor, offer, wanted }, _)) => {

@@ -1,5 +1,6 @@
 //! Sessions come from the old master, when that has handed over.
 
+use std::io::ErrorKind;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -56,6 +57,10 @@ impl Master {
                 }
                 Ok(Received::Message(..)) => {}
                 Ok(Received::Nothing) if ends == 0 => return,
+                // One that makes no sense is gone; the next may be better.
+                Err(error) if error.kind() == ErrorKind::InvalidData => {
+                    tracing::error!(%error, "what the old master says is not understood");
+                }
                 // What it said before its end counts, and may come behind the news of that end
                 // (unix(7)).
                 Ok(Received::Closed | Received::Nothing) | Err(_) if ends == 0 => ends += 1,
