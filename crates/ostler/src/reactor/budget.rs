@@ -179,6 +179,13 @@ impl ClientSide {
         self.memory.output_excess > EXCESS_MAX_BYTES
     }
 
+    /// As when another reactor has to pay first.
+    #[cfg(test)]
+    pub(super) fn hold_outputs_back(&mut self, shared: Arc<SharedMemory>) {
+        self.memory.shared = shared;
+        self.memory.output_excess = EXCESS_MAX_BYTES + 1;
+    }
+
     /// Bodies of deliveries are the brain's; their charge follows. They cannot be refused, for
     /// their packages were accepted already.
     fn charge_bodies(&mut self) {

@@ -109,12 +109,11 @@ impl Reactor {
         self.hand_on_messages();
         self.gave = self.destinations.publish();
         self.wake_senders();
-        let is_answered = self.clients.has_answers();
-        if is_answered {
+        if self.clients.has_answers() {
             // What workers have said until now decides who goes.
             self.consume_all();
         }
-        let more_to_hand_over = self.clients.hand_sessions_over() || is_answered;
+        let more_to_hand_over = self.clients.hand_sessions_over();
         // After all others: what they have to say is said.
         let more_handshakes = self.clients.go_on_with_handshakes();
         self.report_drained();

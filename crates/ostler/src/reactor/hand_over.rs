@@ -97,13 +97,19 @@ impl ClientSide {
     }
 
     /// Lets sessions go, takes others back, offers those that are at rest. True when there is more
-    /// to do at once. Not while a message is on its way to groups: its members are told before they
-    /// go.
+    /// to do at once. Nobody goes while a message is on its way to groups: its members are told
+    /// before they go; nor while workers are not heard.
     pub(super) fn hand_sessions_over(&mut self) -> bool {
-        if self.hand_over.is_none() || self.groups.has_more() || self.holds_outputs_back() {
+        if self.hand_over.is_none() {
             return false;
         }
-        self.take_late_back() | self.settle_answers() | self.offer_sessions()
+        // Nobody is frozen longer, whatever else has to wait.
+        let has_thawed = self.take_late_back();
+        if self.groups.has_more() || self.holds_outputs_back() {
+            self.look_again();
+            return has_thawed;
+        }
+        has_thawed | self.settle_answers() | self.offer_sessions()
     }
 
     fn offer_sessions(&mut self) -> bool {

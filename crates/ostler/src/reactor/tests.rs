@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod files;
+mod hand_over;
 
 use std::io::Write as _;
 use std::os::fd::OwnedFd;

@@ -1,0 +1,58 @@
+//! Sessions that are offered to a new master, whose answers are said by the test.
+
+use ostler_core::succession::hand_over::{
+    ANSWER_MAX_NS, Chosen, HandedPeer, HandedSession, HandedTraffic,
+};
+
+use super::*;
+use crate::reactor::mailbox::TakenOver;
+
+/// A client whose session is at rest.
+fn rests(reactor: &mut Reactor) -> (UnixStream, ConnectionSlot) {
+    let (client, server) = UnixStream::pair().unwrap();
+    server.set_nonblocking(true).unwrap();
+    let handed = HandedSession {
+        session: reactor.clients.reports.places.take(0).unwrap(),
+        port: String::new(),
+        peer: HandedPeer::Ip(([127, 0, 0, 1], 1).into()),
+        connected_at_ns: 0,
+        traffic: HandedTraffic {
+            received_at_ns: 0,
+            given_at_ns: 0,
+            sent_at_ns: 0,
+            received_bytes: 0,
+            sent_bytes: 0,
+        },
+        is_protected: false,
+        is_full: false,
+        user: None,
+        state: Vec::new(),
+        groups: Vec::new(),
+        received: Vec::new(),
+        unsent: Vec::new(),
+    };
+    let session = handed.session;
+    reactor.clients.take_over(TakenOver { socket: OwnedFd::from(server), port: PORT, handed });
+    let found = reactor.clients.connections.iter().find(|(_, one)| one.session == session);
+    (client, found.unwrap().0)
+}
+
+#[test]
+fn who_waits_too_long_is_served_also_while_workers_are_not_heard() {
+    let options = framed();
+    let mut reactor = reactor(&options);
+    let (_client, slot) = rests(&mut reactor);
+    reactor.give_all();
+    reactor.clients.begin_hand_over();
+    reactor.clients.hand_sessions_over();
+    assert!(reactor.clients.brain.is_offered(slot));
+    let others = (0..2).map(|_| Arc::new(Mailbox::new().unwrap())).collect();
+    reactor.clients.hold_outputs_back(SharedMemory::new(&options, others));
+    reactor.clients.offer_answered(1, Chosen::default());
+    assert!(!reactor.clients.hand_sessions_over(), "what waits is no reason not to sleep");
+    assert!(reactor.clients.brain.is_offered(slot));
+    reactor.clients.now += ANSWER_MAX_NS;
+    assert!(reactor.clients.hand_sessions_over());
+    assert!(!reactor.clients.brain.is_offered(slot));
+    assert!(!reactor.clients.hand_sessions_over());
+}
