@@ -39,16 +39,38 @@ fn boxed(server: ServerBuilder) -> ServerBuilder {
 }
 
 /// What the master of this server could do.
-fn attempts(
+fn started(
     server: ServerBuilder,
     file: &std::path::Path,
-) -> TestResult<(Vec<String>, TestServer)> {
+    is_boxed: bool,
+) -> TestResult<TestServer> {
     std::fs::write(file, "secret")?;
     std::fs::write(format!("{}.other", file.display()), "")?;
     let server = server.args([file.as_os_str()]).start()?;
-    server.wait_for("its attempts", |server| server.output().iter().any(|line| line == "tried"))?;
+    // What the program does when it listens is not restricted.
+    server.wait_for("its file", |_| file.with_extension("ready").exists())?;
+    if is_boxed {
+        let master = server.master().pid();
+        server.wait_for("the sandbox", |_| status(master, "Seccomp:").is_ok_and(|it| it == "2"))?;
+    }
+    std::fs::write(file.with_extension("go"), "")?;
+    server.wait_for("its attempts", |server| tried(server) == 1)?;
+    Ok(server)
+}
+
+fn tried(server: &TestServer) -> usize {
+    server.output().iter().filter(|line| *line == "tried").count()
+}
+
+/// Behind the server it does what is done with files.
+fn attempts(server: TestServer) -> TestResult<Vec<String>> {
+    let master = server.master();
+    server.signal(Signal::TERM);
+    master.wait_gone(DEADLINE)?;
+    server.wait_for("its files", |server| tried(server) == 2)?;
     let lines = server.output().into_iter().skip(1).filter(|line| line != "tried").collect();
-    Ok((lines, server))
+    server.abandon();
+    Ok(lines)
 }
 
 #[test]
@@ -59,27 +81,29 @@ fn a_master_that_somebody_else_has_can_do_nothing_outside_of_it() -> TestResult 
     let scratch = Scratch::new("confined")?;
     let file = scratch.path("secret");
     let program = || TestServer::example("confined").set("workers", 1);
-    let (open, server) = attempts(program(), &file)?;
+    let open = attempts(started(program(), &file, false)?)?;
     for name in ["program", "thread", "listen", "connect", "datagrams", "read", "write", "remove"] {
         check(open.contains(&format!("{name} done")), format!("without: {open:?}"))?;
     }
-    server.stop()?;
+    for made in ["ready", "go"] {
+        std::fs::remove_file(file.with_extension(made))?;
+    }
 
     let refusal = "the sandbox has refused a system call";
-    let (closed, server) = attempts(boxed(program()).expect_log(refusal), &file)?;
-    check(closed.len() == open.len(), format!("{closed:?}"))?;
-    for line in &closed {
-        let denied = line.contains("(os error 1)") || line.contains("(os error 13)");
-        check(denied && line.contains("ermi"), format!("{closed:?}"))?;
-    }
-    check(std::fs::read(&file)? == b"secret", "it is there")?;
+    let server = started(boxed(program()).expect_log(refusal), &file, true)?;
     // It serves on, and says so at the next occasion.
     round_trip(&mut server.connect()?, "served")?;
     server.signal(Signal::USR1);
     wait_lines(&server, "reload finished", 1)?;
     round_trip(&mut server.connect()?, "served")?;
     server.wait_for_log(refusal)?;
-    server.stop()
+    let closed = attempts(server)?;
+    check(closed.len() == open.len(), format!("{closed:?}"))?;
+    for line in &closed {
+        let denied = line.contains("(os error 1)") || line.contains("(os error 13)");
+        check(denied && line.contains("ermi"), format!("{closed:?}"))?;
+    }
+    check(std::fs::read(&file)? == b"secret", "it is there")
 }
 
 #[test]

@@ -100,8 +100,8 @@ impl Server {
     /// when the first worker is ready. The log says `listening on` at the same moment, whether this
     /// is used or not.
     ///
-    /// It runs between the master's other work: print a line, write a file, but do not wait for
-    /// anything.
+    /// It runs between the master's other work, and before its `sandbox` if there is one: print a
+    /// line, write a file, but do not wait for anything.
     ///
     /// ```no_run
     /// use ostler::Server;

@@ -36,6 +36,10 @@ pub(super) fn of_the_program(log: Option<RawFd>) -> io::Result<Vec<RawFd>> {
     Ok(open)
 }
 
+pub(super) fn cannot_list(error: io::Error) -> Error {
+    Error::internal("cannot list this process's descriptors", Some(error))
+}
+
 /// Raises the limit of descriptors as far as it goes, and lowers `max_connections` to what it
 /// leaves for clients.
 ///

@@ -112,7 +112,6 @@ impl Master {
         let internal = |error| Error::internal("the master's loop failed", Some(error));
         self.watch_all().map_err(internal)?;
         let mut events = Events::with_capacity(64);
-        self.confine();
         self.report_start();
         self.tell_figures();
         while self.exit.is_none() {

@@ -7,7 +7,10 @@ use ostler_shm::board::Board;
 
 use super::accepting::Accepting;
 use super::accepting_reactor;
+use super::poison::Poison;
 use super::ports::ListeningPorts;
+use super::quarantine::Store;
+use super::sandbox::Confinement;
 use super::start::{fail, make_addresses};
 use super::succession::Predecessor;
 use crate::encryption::Encryption;
@@ -62,12 +65,26 @@ fn cannot_start_reactor(error: std::io::Error) -> Error {
     Error::start("cannot start a reactor", Some(error))
 }
 
-pub(super) fn make_reactors(
+/// What reactors are made with.
+type Seen<'start> = (Encryption, &'start Arc<Board>, &'start [Arc<Mailbox>], &'start Reports);
+
+/// All threads that the master has besides this one: those of reactors, of kept tasks and of the
+/// quarantine. They open no other files than the sandbox lets them from the beginning.
+pub(super) fn start_threads(
+    (options, confinement): (&Options, &Confinement),
+    seen: Seen<'_>,
+    (accepting, at_once): (Option<Accepting>, bool),
+    quarantine: Option<Store>,
+) -> Result<(Vec<JoinHandle<()>>, Option<Poison>)> {
+    confinement.around_threads(move || {
+        let threads = start_reactors(make_reactors(options, seen)?, accepting, at_once)?;
+        Ok((threads, Poison::new(options, quarantine)?))
+    })
+}
+
+fn make_reactors(
     options: &Options,
-    encryption: Encryption,
-    board: &Arc<Board>,
-    mailboxes: &[Arc<Mailbox>],
-    reports: &Reports,
+    (encryption, board, mailboxes, reports): Seen<'_>,
 ) -> Result<Vec<Reactor>> {
     let settings = ReactorSettings::new(options).map_err(cannot_start_reactor)?;
     let settings = settings.with_encryption(encryption);
@@ -100,7 +117,7 @@ fn keep_tasks(options: &Options, reactor: &mut Reactor) -> Result<()> {
 
 /// Starts a thread for each reactor. Who accepts for itself is the only one; it begins at once, or
 /// when the predecessor has handed over.
-pub(super) fn start_reactors(
+fn start_reactors(
     reactors: Vec<Reactor>,
     mut accepting: Option<Accepting>,
     at_once: bool,

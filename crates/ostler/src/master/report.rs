@@ -39,6 +39,8 @@ impl Master {
                 tracing::info!(pid, port = name, "listening on {port}");
             }
             announcement(&self.ports);
+            // What the program does there is its own, and the last thing that needs more.
+            self.confine();
             self.take_over();
         }
     }

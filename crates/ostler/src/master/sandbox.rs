@@ -1,9 +1,11 @@
 //! The sandbox of a master that serves (`sandbox = master`): the files that it may open, and the
 //! system calls that it may make.
 //!
-//! Files are restricted when the managers are forked, before the master has threads, which inherit
-//! it; calls when everything is started, in all threads at once. Processes of the program are
-//! never restricted: they descend from the managers.
+//! What files there are is settled when the managers are forked. Threads of the master (reactors,
+//! which read what strangers send) open no others from their beginning; the main thread, which runs
+//! the program's announcement, from that on. Then calls are restricted, in all threads at once. A
+//! server that never serves ends with `boot_timeout_ms`. Processes of the program are never
+//! restricted: they descend from the managers.
 //! (`docs/decisions/74-a-sandbox-for-the-master.md`)
 
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use crate::encryption;
 use crate::error::{Error, Result};
 use crate::manager::Forked;
 use crate::options::{ListenUrl, Options, Sandbox};
-use crate::sys::file_access::{self, Access};
+use crate::sys::file_access::{self, Access, Files};
 use crate::sys::{privileges, system_calls};
 
 /// What a master reads whatever the options say: its children and itself, and what time it is.
@@ -23,6 +25,8 @@ const ALWAYS_READ: [&str; 3] = ["/proc", "/etc/localtime", "/usr/share/zoneinfo"
 #[derive(Debug)]
 pub(super) struct Confinement {
     is_on: bool,
+    /// What this thread is to open, as long as it opens more.
+    files: Option<Files>,
     /// Refused calls that the log knows.
     told: u64,
 }
@@ -50,16 +54,38 @@ impl Confinement {
         )))
     }
 
-    /// From here on this process, which is the master alone, opens only what the options name.
+    /// Settles what this process, which is the master alone, is to open: the directories as they
+    /// are now.
     pub(super) fn begin(options: &Options, _: &Forked) -> Result<Self> {
         let is_on = options.sandbox == Sandbox::Master;
-        if is_on {
-            let paths = paths_of(options);
-            privileges::forbid_new_privileges()
-                .and_then(|()| file_access::restrict(&paths))
-                .map_err(|error| Error::start("`sandbox`: files stay open to all", Some(error)))?;
-        }
-        Ok(Self { is_on, told: 0 })
+        let begin = || {
+            privileges::forbid_new_privileges()?;
+            // Before there are threads: whoever blocks it ends with the first call that is refused.
+            system_calls::unblock_refusals()?;
+            Files::new(&paths_of(options))
+        };
+        let files = is_on.then(begin).transpose().map_err(stay_open)?;
+        Ok(Self { is_on, files, told: 0 })
+    }
+
+    /// Starts threads that open only what the options name.
+    ///
+    /// What a thread may open it has from who starts it: here a thread that ends at once.
+    pub(super) fn around_threads<T: Send>(
+        &self,
+        start: impl FnOnce() -> Result<T> + Send,
+    ) -> Result<T> {
+        let Some(files) = &self.files else { return start() };
+        let confined = || {
+            files.restrict().map_err(stay_open)?;
+            start()
+        };
+        let ended = std::thread::scope(|scope| {
+            let starter = std::thread::Builder::new().name("starter".to_owned());
+            starter.spawn_scoped(scope, confined).map(std::thread::ScopedJoinHandle::join)
+        });
+        let ended = ended.map_err(|error| Error::start("cannot start a thread", Some(error)))?;
+        ended.unwrap_or_else(|_| Err(Error::internal("the thread that starts others", None)))
     }
 
     /// Whether there is one.
@@ -69,13 +95,14 @@ impl Confinement {
 }
 
 impl Master {
-    /// All that is needed is started: no other calls than those of a server that serves.
+    /// The server serves, and the program has said so: no other files and calls from here on.
     pub(super) fn confine(&mut self) {
-        if self.confinement.is_on
-            && let Err(error) = system_calls::confine()
-        {
-            let text = "`sandbox`: system calls cannot be refused";
-            self.exit = Some(Err(Error::start(text, Some(error))));
+        let Some(files) = self.confinement.files.take() else { return };
+        let refused =
+            |error| Error::start("`sandbox`: system calls cannot be refused", Some(error));
+        let confined = files.restrict().map_err(stay_open);
+        if let Err(error) = confined.and_then(|()| system_calls::confine().map_err(refused)) {
+            self.exit = Some(Err(error));
         }
     }
 
@@ -92,6 +119,10 @@ impl Master {
             tracing::error!(system_call, refused, "{text}");
         }
     }
+}
+
+fn stay_open(error: std::io::Error) -> Error {
+    Error::start("`sandbox`: files stay open to all", Some(error))
 }
 
 /// What is opened, made and removed while a server runs.
@@ -128,6 +159,26 @@ fn directory_of(file: &Path, access: Access) -> Option<(PathBuf, Access)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_open_no_other_files_from_their_beginning() {
+        if file_access::version().unwrap().is_none() {
+            eprintln!("NOT TESTED: this kernel has no Landlock");
+            return;
+        }
+        crate::sys::process::in_forked_test(|| {
+            privileges::forbid_new_privileges().unwrap();
+            let files = Files::new(&paths_of(&Options::default())).unwrap();
+            let confinement = Confinement { is_on: true, files: Some(files), told: 0 };
+            let reads = || std::fs::read("/etc/passwd").is_ok();
+            let started = confinement.around_threads(|| Ok((reads(), std::thread::spawn(reads))));
+            let (starter, thread) = started.unwrap();
+            assert!(!starter && !thread.join().unwrap());
+            assert!(reads(), "the main thread still does");
+            confinement.files.unwrap().restrict().unwrap();
+            assert!(!reads());
+        });
+    }
 
     #[test]
     fn what_the_options_name_is_opened_in_its_directory() {

@@ -23,12 +23,11 @@ use super::figures::{MasterFigures, Place};
 use super::managers::Managers;
 use super::orphans::Orphans;
 use super::pid_file::PidFile;
-use super::poison::Poison;
 use super::ports::{Estate, ListeningPorts};
 use super::process_main::process_main;
 use super::program_state::ProgramState;
 use super::quarantine::Store;
-use super::reactors::{make_mailboxes, make_reactors, make_reports, only_reactor, start_reactors};
+use super::reactors::{make_mailboxes, make_reports, only_reactor, start_threads};
 use super::reload::Reloads;
 use super::report::Announcement;
 use super::retired::Retired;
@@ -179,8 +178,7 @@ where
     let Bound { announcement, log, program: path, privileges, mut predecessor, .. } = bound;
     let Bound { quarantine, resources, rights, signals: _held, .. } = bound;
     // Before anything is opened here, and when the program cannot close anything any more.
-    let keep = descriptors::of_the_program(log.descriptor())
-        .map_err(|error| Error::internal("cannot list this process's descriptors", Some(error)))?;
+    let keep = descriptors::of_the_program(log.descriptor()).map_err(descriptors::cannot_list)?;
     let rights = rights.as_ref();
     let program = become_master(&log, &mut options, (&resources, rights), keep.len())?;
     let (name, described) = (options.name_resolved(), ports.described());
@@ -197,15 +195,16 @@ where
     // The last moment without threads: everything after this line may start some.
     let (manager, spare, forked, confinement) = fork_and_part(&setup, rights, &options)?;
     let encryption = load_certificates(&options, &forked)?;
-    let signals = signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?;
     let reports = make_reports(&options, &board, &mut predecessor)?;
     let mailboxes = make_mailboxes(&options, &ports, predecessor.is_some())?;
     let estate = estate_of(&mut ports, &options);
     let accepts = who_accepts(ports, &options, commons.clone(), &reports, &forked)?;
-    let reactors = make_reactors(&options, encryption.clone(), &board, &mailboxes, &reports)?;
+    let seen = (encryption.clone(), &board, mailboxes.as_slice(), &reports);
+    let accepting = (accepts.reactor, predecessor.is_none());
+    let (threads, poison) = start_threads((&options, &confinement), seen, accepting, quarantine)?;
     let master = Master {
-        threads: start_reactors(reactors, accepts.reactor, predecessor.is_none())?,
-        poison: Poison::new(&options, quarantine)?,
+        threads,
+        poison,
         shutdown: shutdown_of(&options),
         companion: options.has_companion.then(Companion::new),
         process_names: setup.attributes.process_names.clone(),
@@ -223,7 +222,7 @@ where
         options,
         epoll: Epoll::new().map_err(|error| fail("cannot make an epoll set", error))?,
         encryption,
-        signals,
+        signals: signal::SignalFd::new().map_err(|error| fail("cannot watch signals", error))?,
         signal_notes: log::SignalNotes::default(),
         accepting: accepts.main_thread,
         base: accepts.base,

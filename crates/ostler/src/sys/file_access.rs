@@ -82,34 +82,49 @@ const fn known_rights(version: u32) -> u64 {
     }
 }
 
-/// `landlock_create_ruleset(2)`, `landlock_add_rule(2)`, `landlock_restrict_self(2)` — this thread
-/// opens files below these paths only from now on, and binds and connects no socket of TCP; and so
-/// do the threads that it starts. For ever. What is open stays open. Needs `no_new_privs`.
-///
-/// A path that is not there is left out: nothing below it can be opened either.
-pub(crate) fn restrict(paths: &[(PathBuf, Access)]) -> io::Result<()> {
-    let version = version()?.ok_or(io::ErrorKind::Unsupported)?;
-    let known = known_rights(version);
-    let wanted = Ruleset { files: known, ports: if version < WITH_PORTS { 0 } else { TCP } };
-    let size = if version < WITH_PORTS { size_of::<u64>() } else { size_of::<Ruleset>() };
-    // SAFETY: the kernel reads `size` bytes of `wanted`, which has as many.
-    let ruleset =
-        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &raw const wanted, size, 0) };
-    let ruleset = i32::try_from(ruleset).ok().filter(|number| *number >= 0);
-    let ruleset = ruleset.ok_or_else(io::Error::last_os_error)?;
-    // SAFETY: the call has just made this descriptor, and nobody else has it.
-    let ruleset = unsafe { OwnedFd::from_raw_fd(ruleset) };
-    for (path, access) in paths {
-        match open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
-            Ok(parent) => allow(&ruleset, &parent, access.rights() & known)?,
-            Err(rustix::io::Errno::NOENT | rustix::io::Errno::ACCESS) => {}
-            Err(error) => return Err(error.into()),
+/// What a thread is to open.
+#[derive(Debug)]
+pub(crate) struct Files {
+    ruleset: OwnedFd,
+}
+
+impl Files {
+    /// `landlock_create_ruleset(2)`, `landlock_add_rule(2)` — what lies below these paths, as they
+    /// are now.
+    ///
+    /// A path that is not there is left out: nothing below it can be opened either.
+    pub(crate) fn new(paths: &[(PathBuf, Access)]) -> io::Result<Self> {
+        let version = version()?.ok_or(io::ErrorKind::Unsupported)?;
+        let known = known_rights(version);
+        let wanted = Ruleset { files: known, ports: if version < WITH_PORTS { 0 } else { TCP } };
+        let size = if version < WITH_PORTS { size_of::<u64>() } else { size_of::<Ruleset>() };
+        // SAFETY: the kernel reads `size` bytes of `wanted`, which has as many.
+        let ruleset =
+            unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &raw const wanted, size, 0) };
+        let ruleset = i32::try_from(ruleset).ok().filter(|number| *number >= 0);
+        let ruleset = ruleset.ok_or_else(io::Error::last_os_error)?;
+        // SAFETY: the call has just made this descriptor, and nobody else has it.
+        let ruleset = unsafe { OwnedFd::from_raw_fd(ruleset) };
+        for (path, access) in paths {
+            match open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+                Ok(parent) => allow(&ruleset, &parent, access.rights() & known)?,
+                Err(rustix::io::Errno::NOENT | rustix::io::Errno::ACCESS) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
+        Ok(Self { ruleset })
     }
-    // SAFETY: a descriptor that is open, and no flags.
-    match unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+
+    /// `landlock_restrict_self(2)` — this thread opens these files only from now on, and binds and
+    /// connects no socket of TCP; and so do the threads that it starts. For ever. What is open
+    /// stays open. Needs `no_new_privs`.
+    pub(crate) fn restrict(&self) -> io::Result<()> {
+        let ruleset = self.ruleset.as_raw_fd();
+        // SAFETY: a descriptor that is open, and no flags.
+        match unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 }
 
@@ -152,7 +167,7 @@ mod tests {
             let gone = (here.join("gone"), Access::Keep);
             let one = (other.join("file"), Access::Read);
             let paths = [(read.clone(), Access::Read), (keep.clone(), Access::Keep), gone, one];
-            restrict(&paths).unwrap();
+            Files::new(&paths).unwrap().restrict().unwrap();
 
             assert_eq!(fs::read(read.join("file")).unwrap(), b"there");
             let denied = fs::write(read.join("file"), "new").unwrap_err();

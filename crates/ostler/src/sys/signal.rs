@@ -82,7 +82,7 @@ thread_local! {
     /// How many [`Held`] there are.
     static HOLDERS: Cell<usize> = const { Cell::new(0) };
     /// The signals that this thread blocked before the first of them.
-    static BLOCKED_BEFORE: Cell<Option<SigSet>> = const { Cell::new(None) };
+    pub(super) static BLOCKED_BEFORE: Cell<Option<SigSet>> = const { Cell::new(None) };
 }
 
 /// While one of these exists, signals that Ostler takes, or that would end the process for nothing,

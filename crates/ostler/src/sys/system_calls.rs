@@ -10,11 +10,14 @@
 use std::io;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use seccompiler::SeccompCmpArgLen::Dword;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch, apply_filter_all_threads,
 };
+
+use super::signal::BLOCKED_BEFORE;
 
 /// The architecture that filters are made for; on others there is none.
 const ARCHITECTURE: Option<TargetArch> = if cfg!(target_arch = "x86_64") {
@@ -43,7 +46,6 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_close_range,
     libc::SYS_dup,
     libc::SYS_dup3,
-    libc::SYS_fcntl,
     libc::SYS_flock,
     libc::SYS_fstat,
     libc::SYS_fstatfs,
@@ -70,14 +72,11 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_inotify_init1,
     libc::SYS_inotify_add_watch,
     libc::SYS_inotify_rm_watch,
-    // Sockets that are there, and pairs of them.
+    // Sockets that are there; nobody connects one.
     libc::SYS_accept4,
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
     libc::SYS_recvmmsg,
-    libc::SYS_sendto,
-    libc::SYS_sendmsg,
-    libc::SYS_sendmmsg,
     libc::SYS_shutdown,
     libc::SYS_getsockname,
     libc::SYS_getpeername,
@@ -132,11 +131,8 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_uname,
     libc::SYS_sysinfo,
     libc::SYS_getrusage,
-    libc::SYS_prlimit64,
     libc::SYS_sched_getaffinity,
     libc::SYS_getcpu,
-    libc::SYS_getpriority,
-    libc::SYS_setpriority,
     libc::SYS_getrandom,
 ];
 
@@ -175,6 +171,9 @@ const MAKES_CHILDREN: &[libc::c_long] = &[libc::SYS_clone, libc::SYS_clone3];
 /// what a terminal is, and how large. (The C libraries give them different types.)
 const IOCTL: [u64; 5] = [0x541b, 0x5411, 0x5421, 0x5401, 0x5413];
 
+/// `F_SETOWN`, `F_SETSIG`, `F_SETOWN_EX`: who gets a signal of a descriptor, and which one.
+const TELLS_OTHERS: [u64; 3] = [8, 10, 15];
+
 /// `PR_SET_VMA`: names of memory, which a C library may give.
 const SET_VMA: i32 = 0x5356_4d41;
 
@@ -189,6 +188,9 @@ const PRCTL: [i32; 8] = [
     libc::PR_SET_CHILD_SUBREAPER,
     SET_VMA,
 ];
+
+/// By which the kernel tells of a refused call: a thread that blocks it is ended instead.
+const REFUSAL: Signal = Signal::SIGSYS;
 
 /// Calls that were refused.
 static REFUSED: AtomicU64 = AtomicU64::new(0);
@@ -255,15 +257,16 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
     rules.insert(libc::SYS_ioctl, one_of(1, &IOCTL)?);
     let prctl = PRCTL.map(|option| u64::from(option.unsigned_abs()));
     rules.insert(libc::SYS_prctl, one_of(0, &prctl)?);
+    // Its own limits.
+    rules.insert(libc::SYS_prlimit64, one_of(0, &[0, own])?);
+    rules.insert(libc::SYS_fcntl, none_of(1, &TELLS_OTHERS)?);
     let local = [u64::from(libc::AF_UNIX.unsigned_abs())];
-    // The socket of a service manager, and those of workers.
-    rules.insert(libc::SYS_socket, one_of(0, &local)?);
     rules.insert(libc::SYS_socketpair, one_of(0, &local)?);
-    rules.insert(libc::SYS_connect, Vec::new());
-    let executable = u64::from(libc::PROT_EXEC.unsigned_abs());
-    let data = SeccompCondition::new(2, Dword, SeccompCmpOp::MaskedEq(executable), 0)?;
+    for (call, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)] {
+        rules.insert(call, without(flags, libc::MSG_FASTOPEN)?);
+    }
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
-        rules.insert(call, vec![SeccompRule::new(vec![data.clone()])?]);
+        rules.insert(call, without(2, libc::PROT_EXEC)?);
     }
     SeccompFilter::new(rules, SeccompAction::Trap, SeccompAction::Allow, architecture()?)?
         .try_into()
@@ -278,14 +281,36 @@ fn one_of(argument: u8, values: &[u64]) -> Result<Vec<SeccompRule>, seccompiler:
     values.iter().map(rule).collect()
 }
 
+/// A rule by which an argument is none of these.
+fn none_of(argument: u8, values: &[u64]) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+    let other = |value: &u64| SeccompCondition::new(argument, Dword, SeccompCmpOp::Ne, *value);
+    Ok(vec![SeccompRule::new(values.iter().map(other).collect::<Result<_, _>>()?)?])
+}
+
+/// A rule by which an argument lacks a flag.
+fn without(argument: u8, flag: i32) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+    let lacks = SeccompCmpOp::MaskedEq(u64::from(flag.unsigned_abs()));
+    Ok(vec![SeccompRule::new(vec![SeccompCondition::new(argument, Dword, lacks, 0)?])?])
+}
+
+/// `sigprocmask(2)`, `SIG_UNBLOCK` — this thread does not block the signal of a refused call, nor
+/// do those that it starts, also behind the server, whatever the program had blocked.
+pub(crate) fn unblock_refusals() -> io::Result<()> {
+    if let Some(mut before) = BLOCKED_BEFORE.get() {
+        before.remove(REFUSAL);
+        BLOCKED_BEFORE.set(Some(before));
+    }
+    Ok(sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&SigSet::from(REFUSAL)), None)?)
+}
+
 /// `sigaction(2)` — whoever makes a call that is not in the list goes on with an error.
 fn answer_refusals() -> io::Result<()> {
-    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, sigaction};
     let handler = SigHandler::SigAction(on_refused);
     let action = SigAction::new(handler, SaFlags::SA_ONSTACK, SigSet::empty());
     // SAFETY: the handler stores to atomics and to the registers that it is given, which may be
     // done in signal context.
-    unsafe { sigaction(Signal::SIGSYS, &action)? };
+    unsafe { sigaction(REFUSAL, &action)? };
     Ok(())
 }
 
@@ -355,12 +380,22 @@ mod tests {
             let (inet, stream) = (i64::from(libc::AF_INET), i64::from(libc::SOCK_STREAM));
             let netlink = i64::from(libc::AF_NETLINK);
             let parent = i64::from(std::os::unix::process::parent_id());
+            let fast_open = i64::from(libc::MSG_FASTOPEN | libc::MSG_NOSIGNAL);
             let refused = [
                 (libc::SYS_execve, [0; 4]),
                 (libc::SYS_execveat, [0; 4]),
                 (libc::SYS_socket, [inet, stream, 0, 0]),
                 (libc::SYS_socket, [netlink, i64::from(libc::SOCK_RAW), 0, 0]),
+                (libc::SYS_socket, [i64::from(libc::AF_UNIX), stream, 0, 0]),
                 (libc::SYS_bind, [0; 4]),
+                (libc::SYS_connect, [-1, 0, 0, 0]),
+                (libc::SYS_sendto, [-1, 0, 0, fast_open]),
+                (libc::SYS_sendmsg, [-1, 0, fast_open, 0]),
+                (libc::SYS_sendmmsg, [-1, 0, 0, fast_open]),
+                (libc::SYS_fcntl, [0, 8, parent, 0]),
+                (libc::SYS_fcntl, [0, 15, 0, 0]),
+                (libc::SYS_prlimit64, [parent, 0, 0, 0]),
+                (libc::SYS_setpriority, [0, parent, 19, 0]),
                 (libc::SYS_ptrace, [i64::from(libc::PTRACE_TRACEME), 0, 0, 0]),
                 (libc::SYS_tgkill, [parent, parent, 0, 0]),
                 (libc::SYS_setuid, [0; 4]),
@@ -388,6 +423,17 @@ mod tests {
             parked.thread().unpark();
             parked.join().unwrap();
             assert_eq!(errno_of(libc::SYS_mprotect, [0, 0, i64::from(libc::PROT_READ), 0]), 0);
+            let own = i64::from(std::process::id());
+            let number = i64::from(libc::RLIMIT_NOFILE);
+            for (call, arguments) in [
+                (libc::SYS_prlimit64, [0, number, 0, 0]),
+                (libc::SYS_prlimit64, [own, number, 0, 0]),
+                (libc::SYS_fcntl, [2, i64::from(libc::F_GETFD), 0, 0]),
+            ] {
+                assert_eq!(errno_of(call, arguments), 0, "{call}");
+            }
+            let quiet = i64::from(libc::MSG_NOSIGNAL);
+            assert_eq!(errno_of(libc::SYS_sendto, [-1, 0, 0, quiet]), libc::EBADF);
             assert_eq!(refused_now().0, refused.len() as u64);
             std::fs::read("/proc/self/stat").unwrap();
         });
@@ -396,6 +442,23 @@ mod tests {
     fn refused_now() -> (u64, i64) {
         let (count, last) = refused();
         (count, last.into())
+    }
+
+    #[test]
+    fn a_program_that_blocks_all_signals_is_not_ended_by_a_refused_call() {
+        if !is_supported().unwrap() {
+            return;
+        }
+        in_forked_test(|| {
+            SigSet::all().thread_block().unwrap();
+            let held = crate::sys::signal::Held::new().unwrap();
+            unblock_refusals().unwrap();
+            confine().unwrap();
+            assert_eq!(errno_of(libc::SYS_unshare, [0; 4]), libc::EPERM);
+            drop(held);
+            assert!(SigSet::thread_get_mask().unwrap().contains(Signal::SIGTERM));
+            assert_eq!(errno_of(libc::SYS_unshare, [0; 4]), libc::EPERM, "behind the server");
+        });
     }
 
     #[test]

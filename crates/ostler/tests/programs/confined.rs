@@ -1,11 +1,14 @@
-//! Confined: an echo server whose master, as soon as it listens, does what a master does not do,
-//! and says what became of it. For the process tests.
+//! Confined: an echo server whose master does what a master does not do, and says what became of
+//! it. For the process tests.
 //!
 //! ```text
 //! confined FILE [--set NAME=VALUE]...
 //! ```
 //!
-//! One line for each: its name, and `done` or the kernel's error.
+//! One line for each: its name, and `done` or the kernel's error. When it listens it writes
+//! `FILE.ready`, and starts a thread that makes system calls when there is a `FILE.go`. What it
+//! does with files it does behind the server: what the main thread may do is the same. It blocks
+//! all signals.
 
 use std::io;
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -22,8 +25,8 @@ impl Handler for Echo {
     }
 }
 
-/// What a client that has taken a master over would do next. `file` is one that it may not read.
-fn attempts(file: &str) -> Vec<(&'static str, io::Result<()>)> {
+/// What a client that has taken a master over would do next.
+fn calls() -> Vec<(&'static str, io::Result<()>)> {
     let listener = TcpListener::bind("127.0.0.1:0");
     let address = listener.as_ref().ok().and_then(|listener| listener.local_addr().ok());
     // To whom nobody listens, the kernel would say so.
@@ -34,12 +37,36 @@ fn attempts(file: &str) -> Vec<(&'static str, io::Result<()>)> {
         ("listen", listener.map(drop)),
         ("connect", connect.map(drop)),
         ("datagrams", UdpSocket::bind("127.0.0.1:0").map(drop)),
-        ("read", std::fs::read(file).map(drop)),
-        ("write", std::fs::write(format!("{file}.new"), "").map(drop)),
-        ("remove", std::fs::remove_file(format!("{file}.other"))),
         ("root", rustix::process::chroot("/").map_err(io::Error::from)),
         ("user", nix::unistd::setuid(nix::unistd::geteuid()).map_err(io::Error::from)),
     ]
+}
+
+/// `file` is one that it may not read.
+fn files(file: &str) -> Vec<(&'static str, io::Result<()>)> {
+    vec![
+        ("read", std::fs::read(file).map(drop)),
+        ("write", std::fs::write(format!("{file}.new"), "").map(drop)),
+        ("remove", std::fs::remove_file(format!("{file}.other"))),
+    ]
+}
+
+fn say(attempts: Vec<(&'static str, io::Result<()>)>) {
+    for (name, result) in attempts {
+        match result {
+            Ok(()) => println!("{name} done"),
+            Err(error) => println!("{name} {error}"),
+        }
+    }
+    println!("tried");
+}
+
+/// When it is told to.
+fn try_calls(go: &str) {
+    while !std::path::Path::new(go).exists() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    say(calls());
 }
 
 fn serve() -> ostler::Result<()> {
@@ -58,18 +85,20 @@ fn serve() -> ostler::Result<()> {
             _ => file = Some(argument),
         }
     }
+    let file = file.ok_or_else(|| Error::usage("which FILE?"))?;
+    let (ready, go) = (format!("{file}.ready"), format!("{file}.go"));
+    nix::sys::signal::SigSet::all().thread_block().map_err(|error| Error::usage(error.desc()))?;
     let server = builder.bind()?;
     let announced = server.on_listening(move |ports| {
         println!("listening on {ports}");
-        for (name, result) in file.as_deref().map(attempts).unwrap_or_default() {
-            match result {
-                Ok(()) => println!("{name} done"),
-                Err(error) => println!("{name} {error}"),
-            }
+        if let Err(error) = std::fs::write(&ready, "") {
+            println!("{ready} {error}");
         }
-        println!("tried");
+        std::thread::spawn(move || try_calls(&go));
     });
-    announced.run(|_| Echo)
+    announced.run(|_| Echo)?;
+    say(files(&file));
+    Ok(())
 }
 
 fn main() -> Exit {
