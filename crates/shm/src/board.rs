@@ -25,7 +25,6 @@ mod file {
     use crate::sessions::{Entry, EntryHead, Home, Peer, SessionRecord};
     use crate::sync::{AtomicU64, Ordering};
     use rustix::fd::{AsFd, OwnedFd};
-    use std::hash::{BuildHasher as _, RandomState};
     use std::io;
     use std::sync::Arc;
 
@@ -85,7 +84,7 @@ mod file {
             head.reactors.store(sizes.reactors as u64, Ordering::Relaxed);
             head.state_bytes.store(sizes.state_bytes as u64, Ordering::Relaxed);
             head.body_area.store(sizes.body_area, Ordering::Relaxed);
-            board.begin_groups();
+            board.begin_groups().map_err(io)?;
             head.sessions.store(sizes.sessions, Ordering::Release);
             Ok((board, fd))
         }
@@ -335,13 +334,15 @@ mod file {
         }
 
         /// Master: groups can be joined from now on.
-        fn begin_groups(&self) {
-            let Some(head) = self.mapping.words::<GroupsHead>(GROUPS_HEAD_AT) else { return };
+        fn begin_groups(&self) -> io::Result<()> {
+            let head = self.mapping.words::<GroupsHead>(GROUPS_HEAD_AT);
+            let Some(head) = head else { return Ok(()) };
             head.groups.store(self.sizes.groups.groups, Ordering::Relaxed);
             head.of_session.store(self.sizes.groups.of_session, Ordering::Relaxed);
             for word in &head.key {
-                word.store(RandomState::new().hash_one(0), Ordering::Relaxed);
+                word.store(mapping::random_word()?, Ordering::Relaxed);
             }
+            Ok(())
         }
 
         fn group_sizes(&self) -> GroupSizes {

@@ -6,6 +6,7 @@ use crate::sync::AtomicU64;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
+use rustix::rand::{GetRandomFlags, getrandom};
 use std::io;
 use std::ptr::NonNull;
 
@@ -51,6 +52,19 @@ pub fn seal(fd: impl AsFd, writer: Writer) -> io::Result<()> {
 pub fn has_fixed_size(fd: impl AsFd) -> bool {
     let wanted = SealFlags::SHRINK | SealFlags::GROW;
     rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(wanted))
+}
+
+/// `getrandom(2)` — a number that nobody foresees. What the standard library hashes with is no such
+/// number: a thread has one seed for all its life, and so have all processes that are forked from
+/// it.
+///
+/// # Errors
+/// Those of getrandom(2).
+pub fn random_word() -> io::Result<u64> {
+    let mut bytes = [0; size_of::<u64>()];
+    // So few are always given whole.
+    getrandom(&mut bytes, GetRandomFlags::empty())?;
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 /// A shared mapping of a whole memory file; unmapped on drop. Its bytes may change at any time, so

@@ -14,6 +14,8 @@ fn main() {
     if std::env::args().any(|argument| argument == "--list") {
         return;
     }
+    board_keys::boards_of_siblings_have_keys_of_their_own();
+    println!("test boards_of_siblings_have_keys_of_their_own ... ok");
     lone_grandchild::a_child_of_the_worker_cannot_go_on_writing();
     println!("test a_child_of_the_worker_cannot_go_on_writing ... ok");
     kill_steps::every_output_comes_once_whatever_step_the_worker_dies_at();
@@ -24,6 +26,8 @@ fn main() {
     println!("test no_row_is_torn_or_stuck_whoever_is_killed ... ok");
 }
 
+#[cfg(not(loom))]
+mod board_keys;
 #[cfg(not(loom))]
 mod kill_steps;
 #[cfg(not(loom))]
