@@ -107,6 +107,19 @@ fn so_many_traces_are_sampled_as_were_asked_for() {
     assert!((4_600..5_400).contains(&sampled(250_000)), "{}", sampled(250_000));
 }
 
+/// The threshold of a quarter is `c` in OpenTelemetry's `th`: the upper end is recorded.
+#[test]
+fn what_is_recorded_is_what_consistent_sampling_records() {
+    let samples = |ppm, number: u128| {
+        // What stands in front of the last 56 bits is nobody's business.
+        let trace = TraceId::new(0xffff_ffff_ffff_ffff_ab00_0000_0000_0000 | number).unwrap();
+        SampleRatio::of_ppm(ppm).samples(trace)
+    };
+    assert!(samples(250_000, 0xc0_0000_0000_0000) && !samples(250_000, 0xbf_ffff_ffff_ffff));
+    assert!(samples(1_000_000, 0) && !samples(0, 0xff_ffff_ffff_ffff));
+    assert!(samples(1, 0xff_ffff_ffff_ffff) && !samples(999_999, 0));
+}
+
 #[test]
 fn a_trace_that_is_sampled_stays_so_when_more_are() {
     for at in 0..1_000 {
