@@ -83,10 +83,11 @@ lint: linker fmt-check clippy doc tidy deny php-fmt-check php-lint php-deny ## F
 fmt-check:
 	$(CARGO) fmt --all -- --check
 
-# Once more without the optional parts, which nothing else builds; without the tests, which bring them in again.
+# Once more without the optional parts, and with one that others may lack, which nothing else builds; without the tests, which bring them in again.
 clippy:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p ostler --no-default-features --lib -- -D warnings
+	$(CARGO) clippy -p ostler --no-default-features --features opentelemetry --lib -- -D warnings
 
 doc: ## Builds the documentation; a warning is an error.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps

@@ -93,9 +93,14 @@ fn client_reactor_worker_and_task_are_one_trace() -> TestResult {
 #[test]
 fn opentelemetry_is_told_one_trace_by_three_processes_and_that_they_end() -> TestResult {
     let scratch = Scratch::new("traces-exported")?;
-    one_trace(&scratch, start(tracer(&scratch).env("TRACER_OPENTELEMETRY", "1"))?)?;
-    let ended = scratch.lines("spans").iter().filter(|line| line.contains(" shutdown ")).count();
-    assert_eq!(ended, 3, "two workers and a task worker");
+    let server = tracer(&scratch).env("TRACER_OPENTELEMETRY", "1").set("drain_timeout_ms", 4_000);
+    one_trace(&scratch, start(server)?)?;
+    let lines = scratch.lines("spans");
+    let ended = lines.iter().filter_map(|line| line.split_once(" shutdown ")?.1.split(' ').next());
+    let ended: Vec<u64> = ended.map(|timeout_ms| timeout_ms.parse().unwrap()).collect();
+    assert_eq!(ended.len(), 3, "two workers and a task worker");
+    let in_time = |timeout_ms: &u64| (1..=3_600).contains(timeout_ms);
+    assert!(ended.iter().all(in_time), "whoever waits for longer is killed: {ended:?}");
     Ok(())
 }
 

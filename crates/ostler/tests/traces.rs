@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -29,12 +30,15 @@ struct Traced {
 impl Handler for Traced {
     fn on_worker_start(&mut self, worker: &Worker) -> Outcome {
         assert_eq!(worker.trace(), None, "nothing has come");
+        let unrecorded = CLIENT.replace("-01", "-00").parse().unwrap();
+        let context = worker.continue_trace(unrecorded).expect("a callback runs");
+        assert_eq!(worker.trace(), Some(context));
         let spans = Rc::clone(&self.spans);
         worker.on_span(move |span| spans.borrow_mut().push(*span));
         Ok(())
     }
 
-    fn on_receive(&mut self, worker: &Worker, _: &Session, package: &Package) -> Outcome {
+    fn on_receive(&mut self, worker: &Worker, session: &Session, package: &Package) -> Outcome {
         match &package[..] {
             b"fail\n" => return Err("told to".into()),
             b"defer\n" => self.deferred.extend(package.defer()),
@@ -47,12 +51,28 @@ impl Handler for Traced {
                     Ok(())
                 });
             }
+            b"several\n" => {
+                worker.after::<Self>(Duration::from_millis(1), |me, worker| {
+                    for digit in ["1", "2", "3"] {
+                        let trace = CLIENT.replacen("4bf9", &digit.repeat(4), 1);
+                        me.later = worker.continue_trace(trace.parse().unwrap());
+                    }
+                    Ok(())
+                });
+            }
+            b"write\n" => {
+                session.writer()?.on_writable(|me: &mut Self, worker, writer| {
+                    me.later = worker.trace();
+                    Ok(writer.finish()?)
+                });
+            }
             b"wrong\n" => {
                 let before = package.trace();
                 package.adopt_trace(CLIENT.to_ascii_uppercase()).expect_err("upper case");
                 assert_eq!(package.trace(), before);
             }
             header if header.starts_with(b"00-") => {
+                let _own = tracing::debug_span!("own").entered();
                 let before = package.trace().span_id();
                 let adopted = package.adopt_trace(header.trim_ascii()).expect("a header");
                 assert_eq!((adopted, before), (package.trace(), adopted.span_id()));
@@ -165,8 +185,57 @@ fn a_deferred_package_and_a_timer_keep_the_trace() {
     assert_ne!(later.span_id(), package.span_id());
 }
 
-/// Notes the fields of spans.
-struct Subscriber(Arc<Mutex<Vec<String>>>, tracing::Level);
+#[test]
+fn a_callback_that_goes_on_with_several_traces_is_a_span_in_each() {
+    let (server, spans) = start(0);
+    let mut client = server.connect();
+    client.send(b"several\n");
+    server.run_until(|me| me.later.is_some());
+    let told = spans.borrow();
+    assert_eq!(told.len(), 3, "{told:?}");
+    let all = |of: fn(&FinishedSpan) -> String| told.iter().map(of).collect::<HashSet<_>>().len();
+    assert_eq!(all(|span| span.context().trace_id().to_string()), 3);
+    assert_eq!(all(|span| span.context().span_id().to_string()), 3);
+    assert!(told.iter().all(|span| span.name() == "timer" && span.began() <= span.ended()));
+    assert!(told.is_sorted_by_key(FinishedSpan::began), "{told:?}");
+}
+
+#[test]
+fn a_writer_goes_on_in_the_trace_in_which_it_began_to_wait() {
+    let (server, _spans) = start(0);
+    let mut client = server.connect();
+    client.send(b"write\n");
+    server.run_until(|me| me.later.is_some());
+    let (package, later) = server.handler(|me| (me.contexts[0], me.later.unwrap()));
+    assert_eq!(later.trace_id(), package.trace_id());
+    assert_ne!(later.span_id(), package.span_id());
+}
+
+#[test]
+fn nothing_is_told_of_callbacks_that_nobody_has() {
+    let (server, spans) = start(1_000_000);
+    let mut client = server.connect();
+    client.send(b"x\n");
+    drop(client); // `connect_events` is off
+    server.connect().send(b"x\n");
+    let names: Vec<&str> = spans.borrow().iter().map(FinishedSpan::name).collect();
+    assert_eq!(names, ["queue", "on_receive"].repeat(2));
+}
+
+#[test]
+fn no_moment_is_before_the_one_before_it() {
+    let (server, spans) = start(1_000_000);
+    server.connect().send(&b"x\n".repeat(100)); // of a burst some are received ahead of the clock
+    for span in spans.borrow().iter() {
+        let times = span.times();
+        let all = [times.received(), times.queued(), times.taken(), times.done().unwrap()];
+        assert!(all.is_sorted() && span.began() <= span.ended(), "{span:?}");
+        assert_eq!(span.ended().duration_since(span.began()).unwrap(), span.duration());
+    }
+}
+
+/// Notes the fields of spans, by their numbers.
+struct Subscriber(Arc<Mutex<Vec<String>>>, tracing::Level, AtomicU64);
 
 impl tracing::Subscriber for Subscriber {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
@@ -179,11 +248,20 @@ impl tracing::Subscriber for Subscriber {
             fields.push_str(&format!("{field}={value:?} "));
         };
         span.record(&mut note);
-        self.0.lock().unwrap().push(format!("{} {fields}", span.metadata().target()));
-        tracing::span::Id::from_u64(1)
+        let number = self.2.fetch_add(1, Ordering::Relaxed);
+        let target = span.metadata().target();
+        self.0.lock().unwrap().push(format!("{number} {target} {fields}"));
+        tracing::span::Id::from_u64(number)
     }
 
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record(&self, id: &tracing::span::Id, values: &tracing::span::Record<'_>) {
+        let mut fields = String::new();
+        values.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            fields.push_str(&format!("{field}={value:?} "));
+        });
+        self.0.lock().unwrap().push(format!("{} recorded {fields}", id.into_u64()));
+    }
+
     fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
     fn event(&self, _: &tracing::Event<'_>) {}
     fn enter(&self, _: &tracing::span::Id) {}
@@ -194,19 +272,22 @@ impl tracing::Subscriber for Subscriber {
 fn a_subscriber_is_told_of_spans_of_its_level() {
     for (level, are_told) in [(tracing::Level::DEBUG, true), (tracing::Level::INFO, false)] {
         let told = Arc::new(Mutex::new(Vec::new()));
-        let subscriber = Subscriber(Arc::clone(&told), level);
+        let subscriber = Subscriber(Arc::clone(&told), level, AtomicU64::new(1));
         let context = tracing::subscriber::with_default(subscriber, || {
             let (server, _spans) = start(0);
             server.connect().send(format!("{CLIENT}\n").as_bytes());
             server.handler(|me| me.contexts[0])
         });
-        let told = told.lock().unwrap();
-        let told = told.iter().find(|span| span.contains("callback=\"on_receive\""));
+        let all = told.lock().unwrap();
+        let told = all.iter().find(|span| span.contains("callback=\"on_receive\""));
         assert_eq!(told.is_some(), are_told, "{level}: {told:?}");
         if let Some(told) = told {
             // The span begins before anybody could say of which trace it is.
             let span = format!("span_id={} ", context.span_id());
-            assert!(told.starts_with("ostler::callback ") && told.contains(&span), "{told}");
+            assert!(told.contains(" ostler::callback ") && told.contains(&span), "{told}");
+            let (number, _) = told.split_once(' ').unwrap();
+            let of = format!("{number} recorded trace_id={} ", context.trace_id());
+            assert!(all.iter().any(|line| line.starts_with(&of)), "not the user's own: {all:?}");
         }
     }
 }

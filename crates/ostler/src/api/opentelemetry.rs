@@ -1,5 +1,6 @@
 //! Spans as OpenTelemetry has them (feature `opentelemetry`).
 
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use opentelemetry::trace::{
@@ -10,16 +11,21 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks, SpanProcessor};
 
 use super::span::FinishedSpan;
 use super::worker::Worker;
+use crate::worker::context::WorkerContext;
 
-/// How long a process that ends waits for what is still to be exported.
+/// How long a process that ends waits for what is still to be exported, if it has so long.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
 /// A processor that is told to end when nobody tells it spans any more.
-struct Exporting<P: SpanProcessor>(P);
+struct Exporting<P: SpanProcessor> {
+    processor: P,
+    context: Weak<WorkerContext>,
+}
 
 impl<P: SpanProcessor> Drop for Exporting<P> {
     fn drop(&mut self) {
-        if let Err(error) = self.0.shutdown_with_timeout(SHUTDOWN_MAX) {
+        let left = self.context.upgrade().map_or(SHUTDOWN_MAX, |context| context.time_to_end());
+        if let Err(error) = self.processor.shutdown_with_timeout(left.min(SHUTDOWN_MAX)) {
             tracing::warn!(%error, "spans could not be exported");
         }
     }
@@ -55,7 +61,8 @@ impl FinishedSpan {
             ),
             parent_span_id: parent
                 .map_or(SpanId::INVALID, |parent| SpanId::from_bytes(parent.bits().to_be_bytes())),
-            parent_span_is_remote: is_way && parent.is_some(),
+            parent_span_is_remote: parent.is_some()
+                && (is_way || matches!(self.callback, "on_message" | "command")),
             span_kind: match (is_way, self.callback) {
                 (false, _) => SpanKind::Internal,
                 (true, "on_task") => SpanKind::Consumer,
@@ -85,7 +92,9 @@ impl Worker {
     /// processor of OpenTelemetry, in the place of [`Worker::on_span`]. To be called in
     /// [`Handler::on_worker_start`](crate::Handler::on_worker_start): a processor with a thread of
     /// its own (`BatchSpanProcessor`) has to be made in the process that uses it. When the process
-    /// ends in order it is shut down, for which there are five seconds. Feature `opentelemetry`.
+    /// ends in order it is shut down, for which there are five seconds, or what is left of
+    /// `drain_timeout_ms` if that is less (of one second for the companion). Feature
+    /// `opentelemetry`.
     ///
     /// Who the program is, the processor has to be told before (`set_resource`), as a provider of
     /// the SDK would do.
@@ -103,7 +112,7 @@ impl Worker {
     /// }
     /// ```
     pub fn export_spans(&self, processor: impl SpanProcessor + 'static) {
-        let exporting = Exporting(processor);
-        self.on_span(move |span| exporting.0.on_end(span.to_span_data()));
+        let exporting = Exporting { processor, context: Rc::downgrade(self.context()) };
+        self.on_span(move |span| exporting.processor.on_end(span.to_span_data()));
     }
 }

@@ -8,6 +8,29 @@ use ostler_core::trace::{SpanId, TraceContext};
 use crate::sys::clock;
 use crate::worker::Times;
 
+/// What both clocks say at one moment, by which moments of the one are told as times of the other.
+/// Two of them are as far apart then as they were, however often somebody asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Clocks {
+    monotonic: Nanos,
+    today: SystemTime,
+}
+
+impl Clocks {
+    /// What they say now.
+    pub(crate) fn now() -> Self {
+        Self { monotonic: clock::monotonic_ns(), today: SystemTime::now() }
+    }
+
+    /// A moment of the monotonic clock as a time of day.
+    fn time_of_day(self, at: Nanos) -> SystemTime {
+        let ago = Duration::from_nanos(self.monotonic.saturating_sub(at));
+        let ahead = Duration::from_nanos(at.saturating_sub(self.monotonic));
+        let then = self.today.checked_sub(ago).and_then(|then| then.checked_add(ahead));
+        then.unwrap_or(self.today)
+    }
+}
+
 /// When the server received something, handed it to this process, and so on. The clock is one for
 /// all processes of the server; as times of day they are as good as the machine's.
 ///
@@ -22,15 +45,16 @@ use crate::worker::Times;
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeliveryTimes(Times);
+pub struct DeliveryTimes(Times, Clocks);
 
 impl DeliveryTimes {
-    pub(crate) const fn new(times: Times) -> Self {
-        Self(times)
+    pub(crate) const fn new(times: Times, clocks: Clocks) -> Self {
+        Self(times, clocks)
     }
 
     /// When the server had received it and could have given it to a worker; of a task, when it was
-    /// taken in. It stays when it is delivered again. What a client has sent while nobody could
+    /// taken in, and of one that was kept for the next server, when that read it: a delay that was
+    /// wished counts as waiting. It stays when it is delivered again. What a client has sent while nobody could
     /// serve it was received later than it was sent: it waited in the kernel.
     ///
     /// ```
@@ -41,7 +65,7 @@ impl DeliveryTimes {
     /// ```
     #[must_use]
     pub fn received(&self) -> SystemTime {
-        time_of_day(self.0.received)
+        self.1.time_of_day(self.0.received)
     }
 
     /// When it was written to this process, which may have been busy.
@@ -49,12 +73,13 @@ impl DeliveryTimes {
     /// ```
     /// # use ostler::Package;
     /// fn was_quick(package: &Package) -> bool {
-    ///     package.times().queued() == package.times().received()
+    ///     let times = package.times();
+    ///     times.queued().duration_since(times.received()).is_ok_and(|it| it.as_millis() < 10)
     /// }
     /// ```
     #[must_use]
     pub fn queued(&self) -> SystemTime {
-        time_of_day(self.0.queued)
+        self.1.time_of_day(self.0.queued)
     }
 
     /// When this process began with it.
@@ -67,7 +92,7 @@ impl DeliveryTimes {
     /// ```
     #[must_use]
     pub fn taken(&self) -> SystemTime {
-        time_of_day(self.0.taken)
+        self.1.time_of_day(self.0.taken)
     }
 
     /// When its callback returned; `None` while that runs.
@@ -80,7 +105,7 @@ impl DeliveryTimes {
     /// ```
     #[must_use]
     pub fn done(&self) -> Option<SystemTime> {
-        (self.0.done > 0).then(|| time_of_day(self.0.done))
+        (self.0.done > 0).then(|| self.1.time_of_day(self.0.done))
     }
 
     /// How long it waited in the server until this process began with it.
@@ -111,14 +136,6 @@ impl DeliveryTimes {
     }
 }
 
-/// A moment of the monotonic clock as a time of day, by what both say now.
-fn time_of_day(at: Nanos) -> SystemTime {
-    let (now, today) = (clock::monotonic_ns(), SystemTime::now());
-    let ago = Duration::from_nanos(now.saturating_sub(at));
-    let ahead = Duration::from_nanos(at.saturating_sub(now));
-    today.checked_sub(ago).and_then(|then| then.checked_add(ahead)).unwrap_or(today)
-}
-
 /// What came, before a process began with it.
 const WAY: &str = "queue";
 
@@ -140,6 +157,10 @@ pub struct FinishedSpan {
     pub(crate) context: TraceContext,
     pub(crate) parent: Option<SpanId>,
     pub(crate) times: Times,
+    /// When the callback began, or went on with this trace after another one.
+    pub(crate) began: Nanos,
+    /// For its times and those of its way.
+    pub(crate) clocks: Clocks,
     pub(crate) session: u64,
     pub(crate) attempt: u16,
     pub(crate) has_failed: bool,
@@ -149,7 +170,9 @@ pub struct FinishedSpan {
 
 impl FinishedSpan {
     /// The callback, as the method of [`Handler`](crate::Handler) is called (`on_receive`,
-    /// `on_task`, …), or `queue`: from when the server had it to when the callback began.
+    /// `on_task`, …); `on_writable`, `on_reply`, `command`, `timer`, `post`, `reload` for closures
+    /// and functions that were handed over, `run` for the body of a user process. Or `queue`: from
+    /// when the server had it to when the callback began.
     ///
     /// ```
     /// # use ostler::FinishedSpan;
@@ -198,7 +221,7 @@ impl FinishedSpan {
     /// ```
     #[must_use]
     pub const fn times(&self) -> DeliveryTimes {
-        DeliveryTimes(self.times)
+        DeliveryTimes(self.times, self.clocks)
     }
 
     /// When it began.
@@ -211,7 +234,7 @@ impl FinishedSpan {
     /// ```
     #[must_use]
     pub fn began(&self) -> SystemTime {
-        time_of_day(self.moments().0)
+        self.clocks.time_of_day(self.moments().0)
     }
 
     /// When it was over.
@@ -224,7 +247,7 @@ impl FinishedSpan {
     /// ```
     #[must_use]
     pub fn ended(&self) -> SystemTime {
-        time_of_day(self.moments().1)
+        self.clocks.time_of_day(self.moments().1)
     }
 
     /// How long it took.
@@ -244,7 +267,7 @@ impl FinishedSpan {
 
     const fn moments(&self) -> (Nanos, Nanos) {
         let Times { received, taken, done, .. } = self.times;
-        if self.is_way { (received, taken) } else { (taken, done) }
+        if self.is_way { (received, taken) } else { (self.began, done) }
     }
 
     /// The session that it was about, if it was about one.
@@ -260,7 +283,8 @@ impl FinishedSpan {
         if self.session == 0 { None } else { Some(self.session) }
     }
 
-    /// The how manieth attempt it was, from 1: more for what workers had that died.
+    /// The how manieth attempt it was, from 1: more for what workers had that died. Of tasks this
+    /// is counted; 2 of a package is every delivery but the first.
     ///
     /// ```
     /// # use ostler::FinishedSpan;

@@ -50,7 +50,7 @@ impl Package {
         traceparent: impl AsRef<[u8]>,
     ) -> Result<TraceContext, TraceparentError> {
         let parent = TraceContext::parse(traceparent.as_ref())?;
-        Ok(self.context().traces.adopt(parent))
+        Ok(self.context().traces.adopt(parent).unwrap_or(parent))
     }
 
     /// When it was received, handed to this worker, and begun.
@@ -63,7 +63,7 @@ impl Package {
     /// ```
     #[must_use]
     pub fn times(&self) -> DeliveryTimes {
-        DeliveryTimes::new(self.context().traces.times())
+        self.context().traces.times()
     }
 }
 
@@ -106,7 +106,7 @@ impl Packet {
     /// ```
     #[must_use]
     pub fn times(&self) -> DeliveryTimes {
-        DeliveryTimes::new(self.context().traces.times())
+        self.context().traces.times()
     }
 }
 
@@ -125,7 +125,8 @@ impl Task {
         self.context().traces.context_of_delivery()
     }
 
-    /// When it was asked, handed to this worker, and begun.
+    /// When it was asked, handed to this worker, and begun. Of a task that the server before has
+    /// kept, as if it had been asked when this one began; a delay that was wished is waiting, too.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -136,7 +137,7 @@ impl Task {
     /// ```
     #[must_use]
     pub fn times(&self) -> DeliveryTimes {
-        DeliveryTimes::new(self.context().traces.times())
+        self.context().traces.times()
     }
 }
 
@@ -180,7 +181,10 @@ impl Worker {
     }
 
     /// The callback that runs, and what it asks for, belong to this trace from here on, as with
-    /// [`Package::adopt_trace`]. A callback of a timer may go on with a trace in this way, too.
+    /// [`Package::adopt_trace`]. A callback of a timer may go on with a trace in this way, too. One
+    /// that goes on with several, one after another, is a span in each: a second call ends the span
+    /// of the first. Answers the context that the callback has then; `None` where none runs (in the
+    /// function that makes a handler), and nothing has changed.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -196,7 +200,7 @@ impl Worker {
     ///     });
     /// }
     /// ```
-    pub fn continue_trace(&self, parent: TraceContext) -> TraceContext {
+    pub fn continue_trace(&self, parent: TraceContext) -> Option<TraceContext> {
         self.context().traces.adopt(parent)
     }
 
@@ -205,8 +209,8 @@ impl Worker {
     /// [`Handler::on_worker_start`](crate::Handler::on_worker_start), in each process of the server
     /// whose spans are of interest. It takes the place of the one before.
     ///
-    /// The listener is called between two deliveries: it should only hand the span on, for example
-    /// to a thread of its own.
+    /// The listener is called between two deliveries, and in [`Worker::continue_trace`] when that
+    /// ends a span: it should only hand the span on, for example to a thread of its own.
     ///
     /// ```
     /// # use ostler::{FinishedSpan, Outcome, Worker};

@@ -153,7 +153,8 @@ impl Writer {
         let resume = move |handler: &mut dyn Any, worker: &Worker, writer: Self| {
             handler.downcast_mut().map_or(Ok(()), |handler| callback(handler, worker, writer))
         };
-        context.streams.park(self, callee.unwrap_or_default(), Box::new(resume));
+        let trace = context.traces.context();
+        context.streams.park(self, callee.unwrap_or_default(), Box::new(resume), trace);
     }
 
     /// The message is complete. This finds room however slowly the client reads, as a close does.

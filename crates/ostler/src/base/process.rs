@@ -208,15 +208,15 @@ impl<H: AnyHandler> Process<H> {
         };
         // What came until now is counted, and done if anybody is left.
         self.serve_others();
-        let code = self.run.end(code);
+        self.run.end(code);
         let local = &self.parts.local;
         local.mailbox.push(ToReactor::Stop);
         let mut reactor = local.reactor.borrow_mut();
         reactor.turn_again(&self.parts.no_events);
         reactor.read_mail();
-        let mut books = reactor.books();
-        books.accepting.add(&self.accept_counts);
-        self.parts.seat.write_books(&books);
+        drop(reactor);
+        self.write_books();
+        self.run.end_spans(code);
         code
     }
 

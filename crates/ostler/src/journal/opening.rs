@@ -141,8 +141,8 @@ fn not_a_journal(error: NotAJournal, len: usize) -> String {
              has no task: remove it"
         ),
         NotAJournal::Version(version) => format!(
-            "is of version {version}, and this program reads version {VERSION}: let the program \
-             that wrote it work its tasks off, or move it away"
+            "is of version {version}, and this program reads versions up to {VERSION}: let the \
+             program that wrote it work its tasks off, or move it away"
         ),
         NotAJournal::Spoilt => format!(
             "its first {FILE_HEADER_BYTES} bytes are spoilt, without which nothing in it can be \

@@ -254,6 +254,18 @@ impl WorkerContext {
         })
     }
 
+    /// How long this process may take at its end before somebody kills it. The companion cannot
+    /// know whether the end is to come at once.
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) fn time_to_end(&self) -> std::time::Duration {
+        let last_words = ostler_core::shutdown::LAST_WORDS_MS * 1_000_000;
+        let whole = match self.key.kind {
+            ostler_core::ids::ProcessKind::Companion => self.settings.drain_timeout.min(last_words),
+            _ => self.settings.drain_timeout,
+        };
+        std::time::Duration::from_nanos(self.leaving.time_left(whole))
+    }
+
     /// The longest message of one send that every port takes, bytes.
     pub(crate) const fn max_send_bytes(&self) -> usize {
         self.settings.send_limit_of_all

@@ -41,6 +41,9 @@ impl<H: AnyHandler> Run<H> {
     /// Between two rounds: whether every lane was left and nothing holds this process any more.
     pub(crate) fn may_end(&mut self) -> bool {
         if !self.context.sender.port().is_left() {
+            if self.context.sender.port().is_told_to_leave() {
+                self.context.leaving.told();
+            }
             return self.context.leaving.is_done() && self.ends_by_itself();
         }
         if !self.context.leaving.has_begun() {
@@ -49,7 +52,9 @@ impl<H: AnyHandler> Run<H> {
             let half = self.context.settings.drain_timeout / 2;
             self.context.reloads.begin_leaving(clock::monotonic_ns().saturating_add(half));
             self.shown.begin(Callback::Exit);
+            let span = self.context.begin_traced("on_worker_exit", None);
             self.handlers.on_worker_exit();
+            self.context.end_traced(span);
             self.shown.end();
             self.context.settle_deferred();
             self.log_holders();
@@ -76,6 +81,7 @@ impl<H: AnyHandler> Run<H> {
 
     /// This process is to end: its manager may ask what keeps it.
     pub(crate) fn listen(&self) {
+        self.context.leaving.told();
         self.context.manager.listen_by(&self.context.sender.port());
     }
 
@@ -128,18 +134,26 @@ impl<H: AnyHandler> Run<H> {
         if self.context.leaving.has_failed() { EXIT_FAILED } else { 0 }
     }
 
-    /// The last words of a worker that ends with this code, which is answered.
-    pub(crate) fn end(mut self, code: i32) -> i32 {
+    /// The last words of a worker that ends with this code.
+    pub(crate) fn end(&mut self, code: i32) {
         self.context.complaints.tell_rest();
         if code == 0 {
             self.shown.begin(Callback::Stop);
+            let span = self.context.begin_traced("on_worker_stop", None);
             self.handlers.on_worker_stop();
+            self.context.end_traced(span);
             self.shown.end();
             self.context.settle_deferred();
             self.context.sender.publish();
-            self.context.traces.stop_listening();
             tracing::debug!(finished = self.context.sender.finished(), "leaves");
         }
-        code
+    }
+
+    /// The last of all, because exporting what is left may take long: whoever hears of spans is
+    /// told that no more come. Of a body that has failed, too, whose spans are wanted the most.
+    pub(crate) fn end_spans(&self, code: i32) {
+        if matches!(code, 0 | EXIT_FAILED) {
+            self.context.traces.stop_listening();
+        }
     }
 }

@@ -107,7 +107,10 @@ impl<H: AnyHandler> Run<H> {
 
     /// Calls `on_worker_start`.
     pub(crate) fn start(&mut self) -> Outcome {
-        self.handlers.on_worker_start()
+        let span = self.context.begin_traced("on_worker_start", None);
+        let started = self.handlers.on_worker_start();
+        self.context.end_traced(span);
+        started
     }
 
     /// Serves until the end; answers the exit code.
@@ -116,13 +119,20 @@ impl<H: AnyHandler> Run<H> {
             return code;
         }
         let code = self.serve();
-        self.end(code)
+        self.end(code);
+        self.end_spans(code);
+        code
     }
 
     /// Calls `on_worker_start` and tells the manager; an error is the exit code.
     pub(crate) fn begin(&mut self) -> Result<(), i32> {
         self.shown.begin(Callback::Start);
+        let span = self.context.begin_traced("on_worker_start", None);
         let started = starting(&self.control, || self.handlers.on_worker_start());
+        if started.is_err() {
+            self.context.traces.failed();
+        }
+        self.context.end_traced(span);
         self.shown.end();
         if let Err(error) = started {
             return Err(cannot_start(&self.control, "on_worker_start failed", &error));
@@ -142,6 +152,9 @@ impl<H: AnyHandler> Run<H> {
     fn work(&mut self) {
         let span = self.context.begin_traced("run", None);
         let outcome = self.handlers.work();
+        if let Some(Err(_)) = outcome {
+            self.context.traces.failed();
+        }
         self.context.end_traced(span);
         let Some(outcome) = outcome else { return };
         if let Err(error) = &outcome {
@@ -271,12 +284,14 @@ impl<H: AnyHandler> Run<H> {
 
     /// Calls those who stream and have room again, each once.
     fn run_writers(&mut self) {
-        for Parked { writer, handler, resumption } in self.context.streams.take_ready() {
+        for Parked { writer, handler, resumption, trace } in self.context.streams.take_ready() {
             self.shown.begin(Callback::Writable);
+            let span = self.context.begin_traced("on_writable", trace);
             let resume = |handler: &mut _, worker: &_| resumption(handler, worker, writer);
             let outcome = self.handlers.call(handler, resume);
             self.shown.end();
             self.log_failure(outcome, "on_writable");
+            self.context.end_traced(span);
             self.context.settle_deferred();
         }
     }
@@ -289,10 +304,12 @@ impl<H: AnyHandler> Run<H> {
         while let Some((handler, then, report)) = self.context.reloads.take_answer() {
             has_run = true;
             self.shown.begin(Callback::Post);
+            let span = self.context.begin_traced("reload", None);
             let call = |handler: &mut _, worker: &_| then(handler, worker, &report);
             let outcome = self.handlers.call(handler, call);
             self.shown.end();
             self.log_failure(outcome, "reload");
+            self.context.end_traced(span);
             self.context.settle_deferred();
         }
         has_run
@@ -314,8 +331,8 @@ impl<H: AnyHandler> Run<H> {
         let kind = RecordKind::from_byte(header.kind);
         let cause = Cause { session: header.subject, seq: header.seq };
         let is_package = kind == Some(RecordKind::Data);
-        let discards_gone = self.context.settings.port(port).discards_gone;
-        let skipped = is_package && self.context.sessions.skips_package(cause, discards_gone);
+        let called = kind.filter(|kind| self.calls_with(*kind, port, cause));
+        let skipped = is_package && called.is_none();
         self.context.begin_callback(RunningDelivery {
             session: header.subject,
             port,
@@ -330,7 +347,7 @@ impl<H: AnyHandler> Run<H> {
             skipped,
         });
         self.shown.begin_delivery(kind, &header, self.measured_at);
-        let span = self.begin_trace(lane, kind.filter(|_| !skipped), &header);
+        let span = self.begin_trace(lane, called, &header);
         let session = Session::new(Rc::clone(&self.context), header.subject);
         log::set_session(header.subject);
         // Nothing of the ring may be held when the delivery is finished: its space is given back
@@ -339,7 +356,8 @@ impl<H: AnyHandler> Run<H> {
         let payload = Some(payload).filter(|_| (is_package && !skipped) || is_told);
         match kind {
             Some(RecordKind::Connect) => self.tell_of_connect(port, &session, payload),
-            Some(RecordKind::Data) if skipped => {}
+            Some(RecordKind::Data | RecordKind::BufferFull | RecordKind::BufferEmpty)
+                if called.is_none() => {}
             Some(RecordKind::Data) => {
                 let payload = payload.unwrap_or(Payload::Heap(Vec::new()));
                 let package = Package::new(&self.context, payload, header.subject, header.flags);
@@ -347,16 +365,12 @@ impl<H: AnyHandler> Run<H> {
                 self.close_on_failure(outcome, "on_receive", &session);
             }
             Some(kind @ (RecordKind::BufferFull | RecordKind::BufferEmpty)) => {
-                self.tell_of_buffer(kind, port, &session, cause);
+                self.tell_of_buffer(kind, port, &session);
             }
             Some(RecordKind::Datagram) => self.deliver_datagram(payload, &header),
             Some(RecordKind::Closed) => {
-                // Its reactor publishes the reason before it gives this record.
-                if self.context.settings.port(port).connect_events {
-                    let reason = self.context.sessions.shown_reason(header.subject);
-                    let reason = reason.unwrap_or(CloseReason::PeerError);
-                    let outcome = self.handlers.on_close(port, &session, reason);
-                    self.log_failure(outcome, "on_close");
+                if called.is_some() {
+                    self.tell_of_close(port, &session);
                 }
                 self.context.sessions.forget(header.subject);
             }
@@ -378,11 +392,31 @@ impl<H: AnyHandler> Run<H> {
         self.close_on_failure(outcome, "on_connect", session);
     }
 
-    /// The unsent output of a session has crossed a mark. Whoever has closed it sends no more.
-    fn tell_of_buffer(&mut self, kind: RecordKind, port: PortId, session: &Session, cause: Cause) {
-        if self.context.sessions.skips_package(cause, false) {
-            return;
+    /// Its client has gone, or its session was closed.
+    fn tell_of_close(&mut self, port: PortId, session: &Session) {
+        // Its reactor publishes the reason before it gives this record.
+        let reason = self.context.sessions.shown_reason(session.id());
+        let reason = reason.unwrap_or(CloseReason::PeerError);
+        let outcome = self.handlers.on_close(port, session, reason);
+        self.log_failure(outcome, "on_close");
+    }
+
+    /// Whether a handler is called with what has come.
+    fn calls_with(&self, kind: RecordKind, port: PortId, cause: Cause) -> bool {
+        let settings = self.context.settings.port(port);
+        match kind {
+            RecordKind::Closed => settings.connect_events,
+            RecordKind::Data => !self.context.sessions.skips_package(cause, settings.discards_gone),
+            // Whoever has closed a session sends no more.
+            RecordKind::BufferFull | RecordKind::BufferEmpty => {
+                !self.context.sessions.skips_package(cause, false)
+            }
+            _ => true,
         }
+    }
+
+    /// The unsent output of a session has crossed a mark.
+    fn tell_of_buffer(&mut self, kind: RecordKind, port: PortId, session: &Session) {
         if kind == RecordKind::BufferFull {
             let outcome = self.handlers.on_buffer_full(port, session);
             self.close_on_failure(outcome, "on_buffer_full", session);

@@ -4,9 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::Location;
 
+use ostler_core::Nanos;
 use slab::Slab;
 
 use super::owned_output::NO_SESSION;
+use crate::sys::clock;
 
 /// Bytes of a place in the source that are told: its end.
 const PLACE_BYTES_MAX: usize = 80;
@@ -54,6 +56,8 @@ pub(crate) struct Leaving {
     holders: RefCell<Slab<Holder>>,
     /// User code asked to be replaced.
     is_wanted: Cell<bool>,
+    /// When this process was told to leave, or saw it, nanoseconds of the monotonic clock.
+    told_at: Cell<Option<Nanos>>,
     /// Nothing will be given any more: the process ends when nothing holds it.
     has_begun: Cell<bool>,
     /// What a process that serves nobody had to do is done: it ends when nothing keeps it.
@@ -120,6 +124,22 @@ impl Leaving {
     /// Whether that went wrong.
     pub(super) fn has_failed(&self) -> bool {
         self.has_failed.get()
+    }
+
+    /// It was told to leave.
+    pub(super) fn told(&self) {
+        if self.told_at.get().is_none() {
+            self.told_at.set(Some(clock::monotonic_ns()));
+        }
+    }
+
+    /// What is left of the time that leaving may take, but for a tenth of all of it: then the
+    /// process is not killed while it uses that up.
+    #[cfg(feature = "opentelemetry")]
+    pub(super) fn time_left(&self, whole: Nanos) -> Nanos {
+        let now = clock::monotonic_ns();
+        let until = self.told_at.get().unwrap_or(now).saturating_add(whole / 10 * 9);
+        until.saturating_sub(now)
     }
 
     /// Every lane was left.

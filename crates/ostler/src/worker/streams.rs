@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use ostler_core::brain::PortId;
 use ostler_core::send_queue::stream_step;
+use ostler_core::trace::TraceContext;
 use ostler_shm::record::{FLAG_MORE, Header, RecordKind};
 
 use super::context::WorkerContext;
@@ -35,6 +36,8 @@ pub(super) struct Parked {
     pub(super) writer: Writer,
     pub(super) handler: HandlerId,
     pub(super) resumption: Resumption,
+    /// That of the callback in which it began to wait.
+    pub(super) trace: Option<TraceContext>,
 }
 
 /// The streams of one worker.
@@ -54,8 +57,14 @@ impl Streams {
     }
 
     /// A writer waits until its client has read.
-    pub(crate) fn park(&self, writer: Writer, handler: HandlerId, resumption: Resumption) {
-        self.parked.borrow_mut().push(Parked { writer, handler, resumption });
+    pub(crate) fn park(
+        &self,
+        writer: Writer,
+        handler: HandlerId,
+        resumption: Resumption,
+        trace: Option<TraceContext>,
+    ) {
+        self.parked.borrow_mut().push(Parked { writer, handler, resumption, trace });
     }
 
     /// Whether one that waits has room, or waits in vain.

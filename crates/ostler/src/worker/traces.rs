@@ -9,10 +9,12 @@ use ostler_core::Nanos;
 use ostler_core::ids::ProcessKey;
 use ostler_core::invariant;
 use ostler_core::trace::{SampleRatio, SpanId, SpanIds, TraceContext, Traced, trace_of};
+use tracing::Span;
+use tracing::field::display;
 use tracing::span::EnteredSpan;
 
 use super::context::WorkerContext;
-use crate::api::span::FinishedSpan;
+use crate::api::span::{Clocks, DeliveryTimes, FinishedSpan};
 use crate::sys::clock;
 
 /// Of what trace a callback is.
@@ -40,6 +42,16 @@ pub(crate) struct Times {
     pub(crate) done: Nanos,
 }
 
+impl Times {
+    /// Those of what waited nowhere: what is not known was when the callback began.
+    const fn or_taken(self) -> Self {
+        if self.received > 0 {
+            return self;
+        }
+        Self { received: self.taken, queued: self.taken, ..self }
+    }
+}
+
 /// A callback that begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Beginning {
@@ -60,12 +72,16 @@ struct Place {
     parent: Option<SpanId>,
     /// The span of its way through the server, between that and this; `None`: it had none.
     way: Option<SpanId>,
+    /// User code has said so.
+    is_adopted: bool,
 }
 
 /// The callback that runs.
 #[derive(Clone, Copy, Debug)]
 struct Current {
     beginning: Beginning,
+    /// When its span began.
+    began: Nanos,
     place: Option<Place>,
     has_failed: bool,
 }
@@ -79,6 +95,10 @@ pub(crate) struct Traces {
     ratio: SampleRatio,
     ids: Cell<SpanIds>,
     current: Cell<Option<Current>>,
+    /// As they were when the callback that runs needed them first.
+    clocks: Cell<Option<Clocks>>,
+    /// The span that a subscriber knows the callback by.
+    entered: RefCell<Option<Span>>,
     listener: RefCell<Option<OnSpan>>,
     is_heard: Cell<bool>,
 }
@@ -90,6 +110,8 @@ impl Traces {
             ratio,
             ids: Cell::new(SpanIds::new(key, process)),
             current: Cell::new(None),
+            clocks: Cell::new(None),
+            entered: RefCell::new(None),
             listener: RefCell::new(None),
             is_heard: Cell::new(false),
         }
@@ -97,31 +119,44 @@ impl Traces {
 
     /// A callback begins; what is answered is to live until it has returned.
     pub(super) fn begin(&self, beginning: Beginning) -> Option<EnteredSpan> {
-        self.current.set(Some(Current { beginning, place: None, has_failed: false }));
+        let began = beginning.times.taken;
+        self.current.set(Some(Current { beginning, began, place: None, has_failed: false }));
+        self.clocks.set(None);
         if tracing::span_enabled!(target: TARGET, tracing::Level::DEBUG) {
-            return self.enter(&beginning);
+            return Some(self.enter(&beginning));
         }
         None
     }
 
     /// Whoever has subscribed to spans of callbacks is told of this one.
     #[cold]
-    fn enter(&self, beginning: &Beginning) -> Option<EnteredSpan> {
-        let Place { context, parent, .. } = self.place()?;
+    fn enter(&self, beginning: &Beginning) -> EnteredSpan {
         let Beginning { callback, times, session, attempt, .. } = *beginning;
-        let waited_us = times.taken.saturating_sub(times.received) / 1_000;
+        let waited = (times.received > 0).then(|| times.taken.saturating_sub(times.received));
+        // What is not known yet may be recorded when it is.
+        let place = self.place();
+        let context = place.map(|place| place.context);
+        let parent = place.and_then(|place| place.parent);
         let span = tracing::debug_span!(
             target: TARGET,
             "callback",
             callback,
             session,
-            trace_id = %context.trace_id(),
-            span_id = %context.span_id(),
-            parent_id = parent.map(tracing::field::display),
-            waited_us,
+            trace_id = context.map(|context| display(context.trace_id())),
+            span_id = context.map(|context| display(context.span_id())),
+            parent_id = parent.map(display),
+            waited_us = waited.map(|waited| waited / 1_000),
             attempt = attempt.saturating_add(1),
         );
-        Some(span.entered())
+        *self.entered.borrow_mut() = Some(span.clone());
+        span.entered()
+    }
+
+    /// It has left the callback.
+    #[cold]
+    fn leave(&self, span: EnteredSpan) {
+        drop(span);
+        self.entered.take();
     }
 
     /// The callback that runs fails.
@@ -143,15 +178,18 @@ impl Traces {
     #[cold]
     fn tell(&self) {
         let Some(place) = self.place().filter(|place| place.context.is_sampled()) else { return };
-        let Some(Current { beginning, has_failed, .. }) = self.current.get() else { return };
+        let Some(Current { beginning, began, has_failed, .. }) = self.current.get() else { return };
         let Some(mut listener) = self.listener.take() else { return };
-        let times = Times { done: clock::monotonic_ns(), ..beginning.times };
+        let done = clock::monotonic_ns().max(began);
+        let times = Times { done, ..beginning.times }.or_taken();
         let Beginning { callback, session, attempt, .. } = beginning;
         let span = FinishedSpan {
             callback,
             context: place.context,
             parent: place.way.or(place.parent),
             times,
+            began,
+            clocks: self.clocks(),
             session,
             attempt: attempt.saturating_add(1),
             has_failed,
@@ -170,6 +208,10 @@ impl Traces {
     pub(crate) fn listen(&self, listener: OnSpan) {
         *self.listener.borrow_mut() = Some(listener);
         self.is_heard.set(true);
+        // Of a callback that began before nobody has asked when.
+        if let Some(current) = self.current.get().filter(|current| current.began == 0) {
+            self.current.set(Some(Current { began: clock::monotonic_ns(), ..current }));
+        }
     }
 
     /// Nobody hears of spans any more.
@@ -205,11 +247,11 @@ impl Traces {
                 let mut ids = self.ids.get();
                 let context = ids.begin(trace).sampled(self.ratio.samples(trace));
                 self.ids.set(ids);
-                Place { context, parent: None, way }
+                Place { context, parent: None, way, is_adopted: false }
             }
             Origin::Of(parent) => {
                 let context = parent.with_span(self.next_id());
-                Place { context, parent: Some(parent.span_id()), way }
+                Place { context, parent: Some(parent.span_id()), way, is_adopted: false }
             }
         })
     }
@@ -229,25 +271,44 @@ impl Traces {
     }
 
     /// The times of what the callback that runs is about.
-    pub(crate) fn times(&self) -> Times {
-        self.current.get().map(|current| current.beginning.times).unwrap_or_default()
+    pub(crate) fn times(&self) -> DeliveryTimes {
+        let times = self.current.get().map(|current| current.beginning.times);
+        DeliveryTimes::new(times.unwrap_or_default(), self.clocks())
+    }
+
+    /// What the clocks say, once for the callback that runs.
+    fn clocks(&self) -> Clocks {
+        let clocks = self.clocks.get().unwrap_or_else(Clocks::now);
+        self.clocks.set(Some(clocks));
+        clocks
     }
 
     /// The callback that runs is of another trace than it seemed: of that of whoever has caused
-    /// what came. Answers its context; that of the other one, when none runs.
-    pub(crate) fn adopt(&self, parent: TraceContext) -> TraceContext {
-        let Some(current) = self.current.get() else { return parent };
-        let way = self.place().and_then(|place| place.way);
-        let span = self.place().map_or_else(|| self.next_id(), |place| place.context.span_id());
+    /// what came. Answers its context; `None`: none runs.
+    pub(crate) fn adopt(&self, parent: TraceContext) -> Option<TraceContext> {
+        let current = self.current.get()?;
+        let (began, way, span) = match self.place() {
+            Some(place) if !place.is_adopted => (current.began, place.way, place.context.span_id()),
+            before => {
+                if before.is_some() && self.is_heard.get() {
+                    // What was done in that trace is a span of its own.
+                    self.tell();
+                    self.clocks.set(None);
+                }
+                (clock::monotonic_ns(), None, self.next_id())
+            }
+        };
         let context = parent.with_span(span);
-        let place = Place { context, parent: Some(parent.span_id()), way };
-        self.current.set(Some(Current { place: Some(place), ..current }));
-        if tracing::span_enabled!(target: TARGET, tracing::Level::DEBUG) {
-            let span = tracing::Span::current();
-            span.record("trace_id", tracing::field::display(context.trace_id()));
-            span.record("parent_id", tracing::field::display(parent.span_id()));
+        let place = Place { context, parent: Some(parent.span_id()), way, is_adopted: true };
+        self.current.set(Some(Current { began, place: Some(place), ..current }));
+        // Not the current one, which may be the user's own.
+        let entered = self.entered.borrow().clone();
+        if let Some(entered) = entered {
+            entered.record("trace_id", display(context.trace_id()));
+            entered.record("span_id", display(context.span_id()));
+            entered.record("parent_id", display(parent.span_id()));
         }
-        context
+        Some(context)
     }
 }
 
@@ -257,7 +318,9 @@ pub(crate) const TARGET: &str = "ostler::callback";
 impl WorkerContext {
     /// The callback is over, and what it has failed with was looked at.
     pub(super) fn end_traced(&self, span: Option<EnteredSpan>) {
-        drop(span);
+        if let Some(span) = span {
+            self.traces.leave(span);
+        }
         self.traces.end();
     }
 

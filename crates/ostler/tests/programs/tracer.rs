@@ -164,9 +164,10 @@ impl SpanProcessor for Lines {
         Ok(())
     }
 
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = file.write_all(format!("{} shutdown - - - -\n", self.1).as_bytes());
+        let line = format!("{} shutdown {} - - -\n", self.1, timeout.as_millis());
+        let _ = file.write_all(line.as_bytes());
         Ok(())
     }
 }

@@ -22,9 +22,11 @@ impl<H: AnyHandler> Run<H> {
                 }
                 Arrived::Undelivered(undelivered) => {
                     self.shown.begin(Callback::Undelivered);
+                    let span = self.context.begin_traced("on_undelivered", None);
                     let outcome = self.handlers.on_undelivered(&undelivered);
                     self.shown.end();
                     self.log_failure(outcome, "on_undelivered");
+                    self.context.end_traced(span);
                 }
                 Arrived::Call(call) => self.run_command(&call),
                 Arrived::Reply(answer) | Arrived::CallFailed(answer) => self.tell_answer(answer),

@@ -52,9 +52,12 @@ impl<H: AnyHandler> Run<H> {
     }
 
     /// When what comes with this header was received, and so on. It begins now.
-    pub(super) const fn times_of(&self, header: &Header) -> Times {
-        let Header { received, stamp: queued, .. } = *header;
-        Times { received, queued, taken: self.measured_at, done: 0 }
+    /// What comes while another callback runs was measured before it came, and the moments of a
+    /// reactor run ahead of its clock in a burst: none is before the one before it.
+    pub(super) fn times_of(&self, header: &Header) -> Times {
+        let received = header.received;
+        let queued = header.stamp.max(received);
+        Times { received, queued, taken: self.measured_at.max(queued), done: 0 }
     }
 }
 
