@@ -11,7 +11,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks, SpanProcessor};
 
 use super::span::FinishedSpan;
 use super::worker::Worker;
-use crate::worker::context::WorkerContext;
+use crate::worker::WorkerContext;
 
 /// How long a process that ends waits for what is still to be exported, if it has so long.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);

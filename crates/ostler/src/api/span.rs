@@ -54,8 +54,8 @@ impl DeliveryTimes {
 
     /// When the server had received it and could have given it to a worker; of a task, when it was
     /// taken in, and of one that was kept for the next server, when that read it: a delay that was
-    /// wished counts as waiting. It stays when it is delivered again. What a client has sent while nobody could
-    /// serve it was received later than it was sent: it waited in the kernel.
+    /// wished counts as waiting. It stays when it is delivered again. What a client has sent while
+    /// nobody could serve it was received later than it was sent: it waited in the kernel.
     ///
     /// ```
     /// # use ostler::Package;
