@@ -3,14 +3,14 @@
 //! They may be of different versions of the program: the first fields of the first message never
 //! change, and nobody goes on who does not know the other's protocol.
 
-use ostler_core::succession::hand_over::Chosen;
+use ostler_core::succession::hand_over::{Answer, Chosen};
 
 use super::channel::Message;
 use super::manager::MANAGER_MESSAGE_SIZE_BYTES;
 use super::wire::{Malformed, Reader, Writer};
 
 /// What these messages and the list of listeners mean. It grows with every change of either.
-pub(crate) const SUCCESSION_PROTOCOL: u32 = 4;
+pub(crate) const SUCCESSION_PROTOCOL: u32 = 5;
 /// The first one that is understood. Sessions go by the newest only: of others they stay where they
 /// are, and such an old master can be followed.
 const FIRST_PROTOCOL: u32 = 2;
@@ -69,15 +69,15 @@ pub(crate) enum FromNewMaster {
         /// Sessions are taken over.
         takes_over: bool,
     },
-    /// These sessions of an offer the new master can have; the others stay. Answered by
-    /// [`ToNewMaster::Given`]: until then it touches none of them.
+    /// Which sessions of an offer the new master can have; the others stay, for good or for now.
+    /// Answered by [`ToNewMaster::Given`]: until then it touches none of them.
     Wanted {
         /// Number of the reactor whose they are.
         reactor: u8,
         /// Number of the offer there.
         offer: u32,
         /// Which.
-        wanted: Chosen,
+        answer: Answer,
     },
 }
 
@@ -164,9 +164,10 @@ impl Message for FromNewMaster {
     fn to_bytes(&self) -> [u8; MANAGER_MESSAGE_SIZE_BYTES] {
         match *self {
             Self::Serves { takes_over } => Writer::new().u8(192).flag(takes_over),
-            Self::Wanted { reactor, offer, wanted } => {
-                let [first, second] = wanted.words();
-                Writer::new().u8(193).u8(reactor).u32(offer).u64(first).u64(second)
+            Self::Wanted { reactor, offer, answer: Answer { wanted, refused } } => {
+                let ([first, second], [third, fourth]) = (wanted.words(), refused.words());
+                let writer = Writer::new().u8(193).u8(reactor).u32(offer);
+                writer.u64(first).u64(second).u64(third).u64(fourth)
             }
         }
         .finish()
@@ -182,7 +183,9 @@ impl Message for FromNewMaster {
             193 => {
                 let (reactor, offer) = (reader.u8()?, reader.u32()?);
                 let wanted = Chosen::of_words([reader.u64()?, reader.u64()?]);
-                reader.finish(Self::Wanted { reactor, offer, wanted })
+                let refused = Chosen::of_words([reader.u64()?, reader.u64()?]);
+                let answer = Answer { wanted, refused };
+                reader.finish(Self::Wanted { reactor, offer, answer })
             }
             _ => Err(Malformed),
         }
@@ -221,10 +224,11 @@ mod tests {
         let known =
             ToNewMaster::Will { protocol, listeners, has_pid_file, oom_adjustment, newest_session };
         assert_eq!(ToNewMaster::from_bytes(&newer), Ok(known), "it can be told what is wrong");
-        let wanted = Chosen::of_words([5, 1 << 55]);
+        let (wanted, refused) = (Chosen::of_words([5, 1 << 55]), Chosen::of_words([2, 1 << 54]));
+        let answer = Answer { wanted, refused };
         for message in [
             FromNewMaster::Serves { takes_over: true },
-            FromNewMaster::Wanted { reactor: 63, offer: 7, wanted },
+            FromNewMaster::Wanted { reactor: 63, offer: 7, answer },
         ] {
             let bytes = message.to_bytes();
             assert_eq!(FromNewMaster::from_bytes(&bytes), Ok(message));

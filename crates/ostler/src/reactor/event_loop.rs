@@ -182,8 +182,8 @@ impl Reactor {
                 ToReactor::MemoryIsFree => self.clients.memory_is_free(),
                 ToReactor::Accept => self.clients.begin_charge(),
                 ToReactor::AcceptNoMore { hands_over } => self.clients.end_charge(hands_over),
-                ToReactor::Answered { offer, wanted } => {
-                    self.clients.offer_answered(offer, wanted);
+                ToReactor::Answered { offer, answer } => {
+                    self.clients.offer_answered(offer, answer);
                 }
                 ToReactor::NobodyTakes => self.clients.nobody_takes(),
                 ToReactor::TakeOver(taken) => {

@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use ostler_core::Nanos;
 use ostler_core::brain::ConnectionSlot;
 use ostler_core::succession::hand_over::{
-    Answered, Chosen, HandedPeer, HandedSession, HandedTraffic, Offers, RECORDS_BYTES_MAX,
+    Answer, Answered, HandedPeer, HandedSession, HandedTraffic, Offers, RECORDS_BYTES_MAX,
     SESSIONS_PER_OFFER_MAX, encode,
 };
 use ostler_shm::sessions::{FULL, PROTECTED, Peer, user_of};
@@ -26,6 +26,8 @@ const LOOK_MAX_NS: Nanos = 200_000_000;
 /// So long busy sessions are not read, in each [`SETTLE_EVERY_NS`].
 const SETTLE_NS: Nanos = 1_000_000_000;
 const SETTLE_EVERY_NS: Nanos = 5_000_000_000;
+/// So long nobody is offered after an offer of which the new master could have nobody yet.
+pub(super) const LATER_NS: Nanos = 1_000_000_000;
 /// The most that one session may hold to go.
 const SESSION_BYTES_MAX: usize = RECORDS_BYTES_MAX / 2;
 
@@ -34,7 +36,9 @@ const SESSION_BYTES_MAX: usize = RECORDS_BYTES_MAX / 2;
 pub(super) struct HandOver {
     offers: Offers<Offered>,
     /// What the new master has said, until all is done that workers said before.
-    answers: Vec<(u32, Chosen)>,
+    answers: Vec<(u32, Answer)>,
+    /// Nobody is offered before: the new master could have none of an offer.
+    rests_until: Nanos,
     begun_at: Nanos,
     /// It is time to look at all sessions.
     is_due: bool,
@@ -75,6 +79,7 @@ impl ClientSide {
         self.hand_over = Some(Box::new(HandOver {
             offers: Offers::default(),
             answers: Vec::new(),
+            rests_until: 0,
             begun_at: self.now,
             is_due: true,
             is_armed: false,
@@ -117,7 +122,7 @@ impl ClientSide {
         if !hand_over.is_due || self.draining || self.closes_all {
             return false;
         }
-        if !hand_over.offers.may_offer() {
+        if !hand_over.offers.may_offer() || self.now < hand_over.rests_until {
             // The answer may be late, or never come: nobody is to wait for it unread.
             if !std::mem::replace(&mut hand_over.has_let_read, true) {
                 self.read_all_again();
@@ -256,9 +261,9 @@ impl ClientSide {
     }
 
     /// The new master has said which sessions it can have. What workers said before is done first.
-    pub(super) fn offer_answered(&mut self, offer: u32, wanted: Chosen) {
+    pub(super) fn offer_answered(&mut self, offer: u32, answer: Answer) {
         if let Some(hand_over) = self.hand_over.as_deref_mut() {
-            hand_over.answers.push((offer, wanted));
+            hand_over.answers.push((offer, answer));
         }
     }
 
@@ -266,25 +271,30 @@ impl ClientSide {
         let Some(hand_over) = self.hand_over.as_deref_mut() else { return false };
         let answers = std::mem::take(&mut hand_over.answers);
         let has_settled = !answers.is_empty();
-        for (offer, wanted) in answers {
-            self.settle_answer(offer, wanted);
+        for (offer, answer) in answers {
+            self.settle_answer(offer, answer);
         }
         has_settled
     }
 
-    fn settle_answer(&mut self, offer: u32, wanted: Chosen) {
+    fn settle_answer(&mut self, offer: u32, answer: Answer) {
         let Some(hand_over) = self.hand_over.as_deref_mut() else { return };
         hand_over.is_due = true;
         let may_go = |offered: &Offered| self.brain.may_go(offered.slot);
-        let Some(answered) = hand_over.offers.answered(offer, wanted, may_go) else { return };
-        let Answered { gone, given, back, stay } = answered;
+        let Some(answered) = hand_over.offers.answered(offer, answer, may_go) else { return };
+        let Answered { gone, given, back, later, stay } = answered;
+        if gone.is_empty() && !later.is_empty() {
+            hand_over.rests_until = self.now.saturating_add(LATER_NS);
+            hand_over.pause_ns = LOOK_MAX_NS;
+            tracing::debug!(sessions = later.len(), "the new master cannot have these for now");
+        }
         if !stay.is_empty() {
             let sessions = stay.len();
             tracing::info!(sessions, "the new master cannot have these, they stay to their end");
         }
         gone.into_iter().for_each(|offered| self.let_go(offered));
         self.reports.queue.push(FromReactor::Given { reactor: self.index, offer, given });
-        back.into_iter().for_each(|offered| self.thaw(offered, true));
+        back.into_iter().chain(later).for_each(|offered| self.thaw(offered, true));
         stay.into_iter().for_each(|offered| self.thaw(offered, false));
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ostler_core::addresses::AddressGroup;
 use ostler_core::brain::{Books, CloseReason};
 use ostler_core::ids::{PortId, ProcessKey};
-use ostler_core::succession::hand_over::{Chosen, HandedSession};
+use ostler_core::succession::hand_over::{Answer, Chosen, HandedSession};
 use ostler_shm::lane::ReactorLane;
 use ostler_shm::sessions::Peer;
 
@@ -70,7 +70,7 @@ pub(crate) enum ToReactor {
     AcceptNoMore { hands_over: bool },
     /// The new master has said which sessions of an offer it can have. Answered by
     /// [`FromReactor::Given`].
-    Answered { offer: u32, wanted: Chosen },
+    Answered { offer: u32, answer: Answer },
     /// The new master is gone: nobody takes what was offered and not given.
     NobodyTakes,
     /// A session that another master had.

@@ -12,7 +12,9 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use offers::{ANSWER_MAX_NS, Answered, Chosen, OFFERS_MAX, Offers, SESSIONS_PER_OFFER_MAX};
+pub use offers::{
+    ANSWER_MAX_NS, Answer, Answered, Chosen, OFFERS_MAX, Offers, SESSIONS_PER_OFFER_MAX,
+};
 pub use record::{
     BadRecord, HandedPeer, HandedSession, HandedTraffic, RECORDS_BYTES_MAX, decode, encode,
 };

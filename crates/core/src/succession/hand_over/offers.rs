@@ -52,6 +52,16 @@ impl Chosen {
     }
 }
 
+/// What the new master says of an offer. A session that is neither wanted nor refused it cannot
+/// have now, for a reason that may pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// These it can have.
+    pub wanted: Chosen,
+    /// These it can never have.
+    pub refused: Chosen,
+}
+
 /// What becomes of the sessions of an offer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answered<K> {
@@ -61,6 +71,8 @@ pub struct Answered<K> {
     pub given: Chosen,
     /// They are here for now: something was said of them meanwhile.
     pub back: Vec<K>,
+    /// They are here for now: the new master cannot have them yet.
+    pub later: Vec<K>,
     /// The new master cannot have them: they stay to their end.
     pub stay: Vec<K>,
 }
@@ -110,20 +122,22 @@ impl<K> Offers<K> {
         self.last
     }
 
-    /// An answer came, with those that the new master can have; `may_go` says of which of them
-    /// nothing was said here. `None`: it answers nothing.
+    /// An answer came; `may_go` says of which sessions nothing was said here. `None`: it answers
+    /// nothing.
     pub fn answered(
         &mut self,
         number: u32,
-        wanted: Chosen,
+        answer: Answer,
         may_go: impl Fn(&K) -> bool,
     ) -> Option<Answered<K>> {
         let sessions = self.open.remove(&number)?.sessions;
         let given = Chosen::default();
-        let mut answered = Answered { gone: vec![], given, back: vec![], stay: vec![] };
+        let mut answered =
+            Answered { gone: vec![], given, back: vec![], later: vec![], stay: vec![] };
         for (position, session) in sessions.into_iter().enumerate() {
-            if !wanted.has(position) {
-                answered.stay.push(session);
+            if !answer.wanted.has(position) {
+                let refused = answer.refused.has(position);
+                if refused { &mut answered.stay } else { &mut answered.later }.push(session);
             } else if may_go(&session) {
                 answered.given.set(position);
                 answered.gone.push(session);

@@ -93,6 +93,22 @@ fn lists_of_other_formats_and_lengths_that_lie_are_refused() {
     assert_eq!(with(6, 255), Err(BadRecord("too many sessions in one list")));
 }
 
+const fn wants(words: [u64; 2]) -> Answer {
+    Answer { wanted: Chosen::of_words(words), refused: Chosen::of_words([0; 2]) }
+}
+
+#[test]
+fn who_cannot_be_had_now_is_here_for_now_and_who_is_refused_stays() {
+    let mut offers = Offers::default();
+    let number = offers.offer(vec!["wanted", "refused", "later"], 0);
+    let answer = Answer { refused: Chosen::of_words([2, 0]), ..wants([1, 0]) };
+    let answered = offers.answered(number, answer, |_| true).unwrap();
+    assert_eq!(answered.gone, ["wanted"]);
+    assert_eq!(answered.stay, ["refused"]);
+    assert_eq!(answered.later, ["later"]);
+    assert_eq!((answered.back, answered.given), (vec![], Chosen::of_words([1, 0])));
+}
+
 /// Two masters, the sockets between them, and the sessions of the old one.
 #[derive(Debug, Default)]
 struct World {
@@ -109,7 +125,7 @@ struct World {
     /// It has said that it can have these.
     wanted: BTreeMap<u32, Vec<u32>>,
     to_new: VecDeque<ToNew>,
-    to_old: VecDeque<(u32, Chosen)>,
+    to_old: VecDeque<(u32, Answer)>,
     new_is_dead: bool,
     /// What was said of them is known to nobody.
     lost_words: Vec<u32>,
@@ -185,12 +201,16 @@ impl World {
     fn new_hears(&mut self, which: u32) {
         match self.to_new.pop_front() {
             Some(ToNew::Offer(number, sessions)) => {
-                let mut wanted = Chosen::default();
-                for position in (0..sessions.len()).filter(|position| which >> position & 1 == 1) {
-                    wanted.set(position);
+                let mut answer = Answer::default();
+                for position in 0..sessions.len() {
+                    match which >> (2 * position) & 3 {
+                        0 => {}
+                        1 => answer.refused.set(position),
+                        _ => answer.wanted.set(position),
+                    }
                 }
                 self.wanted.insert(number, sessions);
-                self.to_old.push_back((number, wanted));
+                self.to_old.push_back((number, answer));
             }
             Some(ToNew::Given(number, given)) => {
                 let sessions = self.wanted.remove(&number).unwrap().into_iter().enumerate();
@@ -202,11 +222,12 @@ impl World {
     }
 
     fn old_hears(&mut self) {
-        let Some((number, wanted)) = self.to_old.pop_front() else { return };
+        let Some((number, answer)) = self.to_old.pop_front() else { return };
         let withdrawn = self.withdrawn.clone();
         let may_go = |session: &u32| !withdrawn.contains(session);
-        let answered = self.offers.answered(number, wanted, may_go).unwrap();
+        let answered = self.offers.answered(number, answer, may_go).unwrap();
         self.take_back(&answered.back);
+        self.take_back(&answered.later);
         self.take_back(&answered.stay);
         for session in answered.gone {
             self.frozen.retain(|of| *of != session);
@@ -270,13 +291,13 @@ fn few_offers_are_open_and_an_answer_to_nothing_is_none() {
         offers.offer(vec![1], 0);
     }
     assert!(!offers.may_offer());
-    assert_eq!(offers.answered(99, Chosen::default(), |_| true), None);
-    let answered = offers.answered(1, Chosen::of_words([1, 0]), |_| true).unwrap();
+    assert_eq!(offers.answered(99, Answer::default(), |_| true), None);
+    let answered = offers.answered(1, wants([1, 0]), |_| true).unwrap();
     assert_eq!((answered.gone, answered.given), (vec![1], Chosen::of_words([1, 0])));
     assert!(offers.may_offer());
     assert_eq!(offers.end(), [1]);
     assert!(!offers.may_offer());
-    let late = offers.answered(2, Chosen::of_words([1, 0]), |_| true).unwrap();
+    let late = offers.answered(2, wants([1, 0]), |_| true).unwrap();
     assert_eq!((late.gone, late.given), (vec![], Chosen::default()), "it is told of nobody");
 }
 
@@ -289,10 +310,10 @@ fn who_does_not_answer_has_nobody_for_long() {
     assert_eq!(offers.overdue(4 + ANSWER_MAX_NS), []);
     assert_eq!(offers.overdue(5 + ANSWER_MAX_NS), [1, 2]);
     assert_eq!(offers.due(), Some(7 + ANSWER_MAX_NS));
-    let answered = offers.answered(2, Chosen::of_words([1, 0]), |_| true).unwrap();
+    let answered = offers.answered(2, wants([1, 0]), |_| true).unwrap();
     assert_eq!(answered.gone, [3], "in time");
     assert!(!offers.may_offer(), "it has not answered the first one");
-    let answered = offers.answered(first, Chosen::of_words([3, 0]), |_| true).unwrap();
+    let answered = offers.answered(first, wants([3, 0]), |_| true).unwrap();
     assert_eq!((answered.gone, answered.given), (vec![], Chosen::default()));
     assert!(offers.may_offer());
 }

@@ -5,7 +5,7 @@ use std::io;
 
 use ostler_core::Millis;
 use ostler_core::succession::Event;
-use ostler_core::succession::hand_over::Chosen;
+use ostler_core::succession::hand_over::{Answer, Chosen};
 
 use super::{NEW_MASTER, Predecessor};
 use crate::control::{Channel, ToNewMaster};
@@ -98,9 +98,9 @@ impl Master {
         let _ = self.epoll.modify(channel, NEW_MASTER, interest);
     }
 
-    pub(super) fn pass_answer(&self, reactor: u8, offer: u32, wanted: Chosen) {
+    pub(super) fn pass_answer(&self, reactor: u8, offer: u32, answer: Answer) {
         if let Some(mailbox) = self.mailboxes.get(usize::from(reactor)) {
-            mailbox.push(ToReactor::Answered { offer, wanted });
+            mailbox.push(ToReactor::Answered { offer, answer });
         }
     }
 

@@ -285,8 +285,8 @@ impl Master {
                     }
                     self.on_succession(Event::Serves, &"", now);
                 }
-                Ok(Received::Message(FromNewMaster::Wanted { reactor, offer, wanted }, _)) => {
-                    self.pass_answer(reactor, offer, wanted);
+                Ok(Received::Message(FromNewMaster::Wanted { reactor, offer, answer }, _)) => {
+                    self.pass_answer(reactor, offer, answer);
                 }
                 Ok(Received::Nothing) => return,
                 // Its end is told by its pidfd.

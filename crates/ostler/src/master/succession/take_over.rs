@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use ostler_core::Millis;
 use ostler_core::ids::PortId;
-use ostler_core::succession::hand_over::{Chosen, HandedSession, RECORDS_BYTES_MAX, decode};
+use ostler_core::succession::hand_over::{
+    Answer, Chosen, HandedSession, RECORDS_BYTES_MAX, decode,
+};
 
 use super::PREDECESSOR;
 use super::predecessor::Wanted;
@@ -134,25 +136,32 @@ impl Master {
     /// Says which of the sessions that are offered can be served here. They are not ours before the
     /// old master gives them, and not touched.
     fn answer_offer(&mut self, reactor: u8, offer: u32, count: u8, mut sent: Vec<OwnedFd>) {
+        let (mut wanted, mut answer) = (Vec::new(), Answer::default());
         let sessions = match sessions_in(&mut sent, usize::from(count)) {
             Ok(sessions) => sessions,
-            Err(why) => {
-                tracing::warn!(why, count, "sessions of the old master cannot be taken");
+            Err(Unreadable { why, may_pass }) => {
+                tracing::warn!(why, may_pass, count, "sessions of the old master cannot be taken");
+                if !may_pass {
+                    (0..usize::from(count)).for_each(|position| answer.refused.set(position));
+                }
                 Vec::new()
             }
         };
-        let (mut wanted, mut chosen) = (Vec::new(), Chosen::default());
         for (position, (handed, socket)) in sessions.into_iter().zip(sent).enumerate() {
-            if let Some((port, reactor)) = self.place_of(&handed, wanted.len()) {
-                chosen.set(position);
-                let session = Box::new(TakenOver { socket, port, handed });
-                wanted.push(Wanted { position, reactor, session });
+            match self.place_of(&handed, wanted.len()) {
+                Place::Here(port, reactor) => {
+                    answer.wanted.set(position);
+                    let session = Box::new(TakenOver { socket, port, handed });
+                    wanted.push(Wanted { position, reactor, session });
+                }
+                Place::NotNow => {}
+                Place::Never => answer.refused.set(position),
             }
         }
         tracing::debug!(count, wanted = wanted.len(), "sessions can be had");
         let Some(old) = &mut self.predecessor else { return };
         let before = old.want((reactor, offer), wanted);
-        old.answer(&FromNewMaster::Wanted { reactor, offer, wanted: chosen });
+        old.answer(&FromNewMaster::Wanted { reactor, offer, answer });
         before.into_iter().for_each(|one| self.give_back(one));
     }
 
@@ -179,33 +188,66 @@ impl Master {
         self.reports.places.give_back(one.reactor, one.session.handed.session);
     }
 
-    /// The port and the reactor where a session of the old master goes on. `None`: here it cannot.
-    fn place_of(&mut self, handed: &HandedSession, more: usize) -> Option<(PortId, usize)> {
+    /// Where a session of the old master goes on.
+    fn place_of(&mut self, handed: &HandedSession, more: usize) -> Place {
         let plans = self.options.ports();
-        let plan = plans.iter().find(|plan| plan.name == handed.port)?;
+        let Some(plan) = plans.iter().find(|plan| plan.name == handed.port) else {
+            return Place::Never;
+        };
         let url = &plan.options.listen;
-        let is_raw = plan.options.framing == FramingKind::Raw;
-        let fits = !url.is_encrypted()
+        let may_be_had = !url.is_encrypted()
             && !url.has_datagrams()
-            && (!is_raw || handed.received.is_empty())
             && handed.state.len() <= self.options.session_state_size;
+        if !may_be_had {
+            return Place::Never;
+        }
+        // What it has received may become a whole package, and a place may become free.
+        let is_raw = plan.options.framing == FramingKind::Raw;
+        let fits_now = !is_raw || handed.received.is_empty();
         let port = plan.id;
-        let old = self.predecessor.as_mut().filter(|old| fits && !old.takes_nothing)?;
+        let old = self.predecessor.as_mut().filter(|old| fits_now && !old.takes_nothing);
+        let Some(old) = old else { return Place::NotNow };
         let open = self.reports.open_here() + (old.wanted() + more) as u64;
         if open >= u64::from(self.options.max_connections) {
-            return None;
+            return Place::NotNow;
         }
-        Some((port, old.place_for(handed.session, &self.reports.places)?))
+        let reactor = old.place_for(handed.session, &self.reports.places);
+        reactor.map_or(Place::NotNow, |reactor| Place::Here(port, reactor))
     }
 }
 
+/// Where a session goes on.
+enum Place {
+    /// At this port and in this reactor, where its place is taken.
+    Here(PortId, usize),
+    /// With the old master, for now.
+    NotNow,
+    /// With the old master.
+    Never,
+}
+
+/// A list of sessions that is of no use.
+struct Unreadable {
+    why: String,
+    /// It may be better another time.
+    may_pass: bool,
+}
+
 /// The list that comes in front of the sockets.
-fn sessions_in(sent: &mut Vec<OwnedFd>, count: usize) -> Result<Vec<HandedSession>, String> {
+fn sessions_in(sent: &mut Vec<OwnedFd>, count: usize) -> Result<Vec<HandedSession>, Unreadable> {
+    let for_now = |why: String| Unreadable { why, may_pass: true };
+    let for_good = |why: String| Unreadable { why, may_pass: false };
     if sent.len() != count + 1 {
-        return Err("descriptors are missing; is their limit too low?".to_owned());
+        let why = "descriptors are missing; is their limit too low?";
+        return Err(for_now(why.to_owned()));
     }
     let list = sent.remove(0);
-    let bytes = sealed_file::read(&list, RECORDS_BYTES_MAX as u64).map_err(|it| it.to_string())?;
-    let sessions = decode(&bytes).map_err(|bad| bad.to_string())?;
-    if sessions.len() == count { Ok(sessions) } else { Err("their number is wrong".to_owned()) }
+    let bytes = sealed_file::read(&list, RECORDS_BYTES_MAX as u64)
+        .map_err(|error| for_now(error.to_string()))?;
+    let sessions = decode(&bytes).map_err(|bad| for_good(bad.to_string()))?;
+    if sessions.len() == count {
+        Ok(sessions)
+    } else {
+        Err(for_good("their number is wrong".to_owned()))
+    }
 }

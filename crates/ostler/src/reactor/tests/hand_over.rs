@@ -1,10 +1,11 @@
 //! Sessions that are offered to a new master, whose answers are said by the test.
 
 use ostler_core::succession::hand_over::{
-    ANSWER_MAX_NS, Chosen, HandedPeer, HandedSession, HandedTraffic,
+    ANSWER_MAX_NS, Answer, HandedPeer, HandedSession, HandedTraffic,
 };
 
 use super::*;
+use crate::reactor::hand_over::LATER_NS;
 use crate::reactor::mailbox::TakenOver;
 
 /// A client whose session is at rest.
@@ -48,11 +49,38 @@ fn who_waits_too_long_is_served_also_while_workers_are_not_heard() {
     assert!(reactor.clients.brain.is_offered(slot));
     let others = (0..2).map(|_| Arc::new(Mailbox::new().unwrap())).collect();
     reactor.clients.hold_outputs_back(SharedMemory::new(&options, others));
-    reactor.clients.offer_answered(1, Chosen::default());
+    reactor.clients.offer_answered(1, Answer::default());
     assert!(!reactor.clients.hand_sessions_over(), "what waits is no reason not to sleep");
     assert!(reactor.clients.brain.is_offered(slot));
     reactor.clients.now += ANSWER_MAX_NS;
     assert!(reactor.clients.hand_sessions_over());
     assert!(!reactor.clients.brain.is_offered(slot));
     assert!(!reactor.clients.hand_sessions_over());
+}
+
+#[test]
+fn who_cannot_be_had_now_is_served_and_offered_again_after_a_pause() {
+    let mut reactor = reactor(&framed());
+    let (_client, slot) = rests(&mut reactor);
+    reactor.give_all();
+    reactor.clients.begin_hand_over();
+    reactor.clients.hand_sessions_over();
+    for number in 1..4 {
+        assert!(reactor.clients.brain.is_offered(slot));
+        reactor.clients.offer_answered(number, Answer::default());
+        assert!(reactor.clients.hand_sessions_over());
+        assert!(!reactor.clients.brain.is_offered(slot) && !reactor.clients.brain.stays(slot));
+        reactor.clients.hand_over_due();
+        assert!(!reactor.clients.hand_sessions_over(), "it rests");
+        assert!(!reactor.clients.brain.is_offered(slot));
+        reactor.clients.now += LATER_NS;
+        reactor.clients.hand_over_due();
+        reactor.clients.hand_sessions_over();
+    }
+    assert!(reactor.clients.brain.is_offered(slot));
+    let mut answer = Answer::default();
+    answer.refused.set(0);
+    reactor.clients.offer_answered(4, answer);
+    reactor.clients.hand_sessions_over();
+    assert!(reactor.clients.brain.stays(slot));
 }
