@@ -108,6 +108,11 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
 }
 
 impl Options {
+    /// The framing of a port in words, by which two masters know whether theirs is the same.
+    pub(crate) fn framing_text(&self, port: &PortOptions) -> String {
+        format!("{:?}", self.framing_config(port))
+    }
+
     /// The ports on which the server is to listen.
     pub(crate) fn ports(&self) -> PerPort<PortPlan<'_>> {
         let mut plans = (0..).zip(&self.ports).map(|(number, port)| PortPlan {

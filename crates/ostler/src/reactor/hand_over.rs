@@ -209,10 +209,12 @@ impl ClientSide {
         let record = self.board.session(connection.session)?;
         let traffic = entry.traffic(connection.session)?;
         let received = connection.intake.as_deref().map(|it| it.front(it.len()).to_vec());
+        let received = received.unwrap_or_default();
+        let port = self.settings.ports.get(connection.port);
         let flags = connection.flags;
         Some(HandedSession {
             session: connection.session,
-            port: self.settings.ports.get(connection.port).name.to_string(),
+            port: port.name.to_string(),
             peer: match record.peer {
                 Peer::Ip(address) => HandedPeer::Ip(address),
                 Peer::Unix(unix) => HandedPeer::Unix([unix.pid, unix.uid, unix.gid]),
@@ -231,7 +233,8 @@ impl ClientSide {
             user: user_of(flags),
             state: record.state,
             groups: self.groups.names_of(slot),
-            received: received.unwrap_or_default(),
+            framing: if received.is_empty() { String::new() } else { port.framing.to_string() },
+            received,
             unsent,
         })
     }

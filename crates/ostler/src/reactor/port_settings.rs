@@ -25,6 +25,8 @@ pub(super) struct PortSettings {
     pub(super) rest_framer: Framer,
     /// Workers may leave a part of a package unused.
     pub(super) keeps_unused: bool,
+    /// How packages are cut, in words.
+    pub(super) framing: Box<str>,
     /// Most bytes of a package.
     pub(super) package_max_length: usize,
     /// Longest message of one send.
@@ -73,6 +75,7 @@ impl PortSettings {
             framer,
             name: Box::default(),
             rest_framer,
+            framing: server.framing_text(options).into(),
             keeps_unused: options.framing == FramingKind::Stream,
             package_max_length: options.package_max_length,
             max_send_bytes: options.max_send_bytes,

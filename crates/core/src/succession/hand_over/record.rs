@@ -8,12 +8,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::SESSIONS_PER_OFFER_MAX;
 
 const MAGIC: [u8; 4] = *b"OSHO";
-const FORMAT: u16 = 2;
+const FORMAT: u16 = 3;
 /// Most bytes of a list: what the sessions of one offer have received and not framed, and have to
 /// be sent, in all.
 pub const RECORDS_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest name of a port.
 const PORT_NAME_MAX: usize = 256;
+/// Longest description of a framing.
+const FRAMING_MAX: usize = 512;
 /// Most groups of one session, and the longest name of one.
 const GROUPS_MAX: usize = 256;
 const GROUP_NAME_MAX: usize = 255;
@@ -87,6 +89,9 @@ pub struct HandedSession {
     pub state: Vec<u8>,
     /// The names of its groups.
     pub groups: Vec<Vec<u8>>,
+    /// How its port cuts packages, in words that are the same where that is the same; empty if
+    /// nothing was received.
+    pub framing: String,
     /// What was received of it and given to no worker.
     pub received: Vec<u8>,
     /// What is to be sent to it.
@@ -98,6 +103,7 @@ impl HandedSession {
     #[must_use]
     pub fn weight(&self) -> usize {
         let names: usize = self.groups.iter().map(|name| name.len() + 4).sum();
+        let names = names + self.framing.len();
         160 + self.port.len() + self.state.len() + names + self.received.len() + self.unsent.len()
     }
 }
@@ -139,6 +145,7 @@ fn write(to: &mut Vec<u8>, handed: &HandedSession) {
     write_bytes(to, &handed.state);
     to.extend_from_slice(&(handed.groups.len() as u32).to_le_bytes());
     handed.groups.iter().for_each(|name| write_bytes(to, name));
+    write_bytes(to, handed.framing.as_bytes());
     write_bytes(to, &handed.received);
     write_bytes(to, &handed.unsent);
 }
@@ -202,9 +209,7 @@ fn read(from: &mut Source<'_>) -> Result<HandedSession, BadRecord> {
     if session == 0 {
         return Err(BadRecord("a session without an id"));
     }
-    let port = std::str::from_utf8(from.bytes(PORT_NAME_MAX)?)
-        .map_err(|_| BadRecord("the name of a port that is no text"))?
-        .to_owned();
+    let port = text(from, PORT_NAME_MAX, "the name of a port that is no text")?;
     let peer = read_peer(from)?;
     let connected_at_ns = from.u64()?;
     let mut traffic = [0; 5];
@@ -239,9 +244,15 @@ fn read(from: &mut Source<'_>) -> Result<HandedSession, BadRecord> {
         user: (flags & BOUND != 0).then_some(user),
         state,
         groups,
+        framing: text(from, FRAMING_MAX, "a framing that is no text")?,
         received: from.bytes(RECORDS_BYTES_MAX)?.to_vec(),
         unsent: from.bytes(RECORDS_BYTES_MAX)?.to_vec(),
     })
+}
+
+fn text(from: &mut Source<'_>, max: usize, why: &'static str) -> Result<String, BadRecord> {
+    let bytes = from.bytes(max)?;
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| BadRecord(why))
 }
 
 fn read_peer(from: &mut Source<'_>) -> Result<HandedPeer, BadRecord> {

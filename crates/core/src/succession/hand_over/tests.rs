@@ -32,7 +32,7 @@ fn any_session() -> impl Strategy<Value = HandedSession> {
         let (state, groups, received, unsent) = tail;
         HandedSession {
             session,
-            port,
+            port: port.clone(),
             peer,
             connected_at_ns,
             traffic,
@@ -41,6 +41,7 @@ fn any_session() -> impl Strategy<Value = HandedSession> {
             user,
             state,
             groups,
+            framing: port.clone(),
             received,
             unsent,
         }

@@ -197,13 +197,18 @@ impl Master {
         let url = &plan.options.listen;
         let may_be_had = !url.is_encrypted()
             && !url.has_datagrams()
-            && handed.state.len() <= self.options.session_state_size;
+            && handed.state.len() <= self.options.session_state_size
+            && handed.groups.len() <= self.options.session_groups_max as usize
+            && handed.groups.len() <= self.options.groups_max as usize;
         if !may_be_had {
             return Place::Never;
         }
-        // What it has received may become a whole package, and a place may become free.
-        let is_raw = plan.options.framing == FramingKind::Raw;
-        let fits_now = !is_raw || handed.received.is_empty();
+        // What it has received may become a whole package, what waits for it may leave, and a place
+        // may become free.
+        let is_cut_alike = plan.options.framing != FramingKind::Raw
+            && handed.framing == self.options.framing_text(plan.options);
+        let fits_now = (handed.received.is_empty() || is_cut_alike)
+            && handed.unsent.len() <= plan.options.send_queue_max;
         let port = plan.id;
         let old = self.predecessor.as_mut().filter(|old| fits_now && !old.takes_nothing);
         let Some(old) = old else { return Place::NotNow };

@@ -29,6 +29,7 @@ fn rests(reactor: &mut Reactor) -> (UnixStream, ConnectionSlot) {
         user: None,
         state: Vec::new(),
         groups: Vec::new(),
+        framing: String::new(),
         received: Vec::new(),
         unsent: Vec::new(),
     };
