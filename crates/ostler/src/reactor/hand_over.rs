@@ -5,6 +5,7 @@
 //! One that is busy is not read for a while, so that it comes to rest; it is read again when that
 //! takes long, for what its worker waits for may have to come from its client.
 
+use std::collections::{HashSet, VecDeque};
 use std::os::fd::OwnedFd;
 
 use ostler_core::Nanos;
@@ -28,6 +29,8 @@ const SETTLE_NS: Nanos = 1_000_000_000;
 const SETTLE_EVERY_NS: Nanos = 5_000_000_000;
 /// So long nobody is offered after an offer of which the new master could have nobody yet.
 pub(super) const LATER_NS: Nanos = 1_000_000_000;
+/// Sessions that are looked at in one turn: the others of the server wait meanwhile.
+const LOOKS_MAX: usize = 1_024;
 /// The most that one session may hold to go.
 const SESSION_BYTES_MAX: usize = RECORDS_BYTES_MAX / 2;
 
@@ -45,8 +48,10 @@ pub(super) struct HandOver {
     is_armed: bool,
     /// From this look to the next.
     pause_ns: Nanos,
-    /// Since the last look nobody is kept from being read: there is no room for another offer.
-    has_let_read: bool,
+    /// Those of this look at all sessions that are not looked at yet.
+    ahead: VecDeque<ConnectionSlot>,
+    /// Those that are not read, so that they come to rest. Some may have left.
+    settling: HashSet<ConnectionSlot>,
 }
 
 /// A session that is frozen.
@@ -63,7 +68,6 @@ struct Batch {
     sockets: Vec<OwnedFd>,
     offered: Vec<Offered>,
     weight: usize,
-    is_full: bool,
 }
 
 impl Batch {
@@ -84,7 +88,8 @@ impl ClientSide {
             is_due: true,
             is_armed: false,
             pause_ns: LOOK_MIN_NS,
-            has_let_read: false,
+            ahead: VecDeque::new(),
+            settling: HashSet::new(),
         }));
     }
 
@@ -124,26 +129,32 @@ impl ClientSide {
         }
         if !hand_over.offers.may_offer() || self.now < hand_over.rests_until {
             // The answer may be late, or never come: nobody is to wait for it unread.
-            if !std::mem::replace(&mut hand_over.has_let_read, true) {
-                self.read_all_again();
-            }
+            self.read_all_again();
             self.look_again();
             return false;
         }
         hand_over.is_due = false;
-        hand_over.has_let_read = false;
         let settles = self.now.saturating_sub(hand_over.begun_at) % SETTLE_EVERY_NS < SETTLE_NS;
-        let plain = self.connections.iter().filter(|(_, one)| one.transport.is_plain());
-        let slots: Vec<ConnectionSlot> = plain.map(|(slot, _)| slot).collect();
-        let (mut batch, mut has_more) = (Batch::default(), false);
-        for slot in slots {
-            has_more |= !self.prepare(slot, settles, &mut batch);
+        let mut ahead = std::mem::take(&mut hand_over.ahead);
+        if ahead.is_empty() {
+            let plain = self.connections.iter().filter(|(_, one)| one.transport.is_plain());
+            ahead.extend(plain.map(|(slot, _)| slot));
         }
+        let mut batch = Batch::default();
+        for _ in 0..LOOKS_MAX {
+            let Some(slot) = ahead.pop_front() else { break };
+            if !self.prepare(slot, settles, &mut batch) {
+                ahead.push_front(slot);
+                break;
+            }
+        }
+        let (has_more, nobody_rests) = (!ahead.is_empty(), batch.records.is_empty());
         let gave = self.send_batch(batch);
         let Some(hand_over) = self.hand_over.as_deref_mut() else { return false };
+        hand_over.ahead = ahead;
         let again = if gave { LOOK_MIN_NS } else { hand_over.pause_ns.saturating_mul(2) };
         hand_over.pause_ns = again.min(LOOK_MAX_NS);
-        hand_over.is_due = has_more && gave;
+        hand_over.is_due = has_more && (gave || nobody_rests);
         let may_go_on = hand_over.is_due && hand_over.offers.may_offer();
         self.look_again();
         may_go_on
@@ -162,14 +173,17 @@ impl ClientSide {
         if self.brain.is_offered(slot) || self.brain.stays(slot) {
             return true;
         }
-        if batch.is_full {
-            // It is read until its turn comes.
-            self.brain.keep(slot, true);
-            return false;
-        }
         self.brain.let_settle(slot);
         let is_at_rest = self.brain.may_be_offered(slot);
-        let Some(handed) = is_at_rest.then(|| self.as_handed(slot)).flatten() else {
+        let handed = is_at_rest.then(|| self.as_handed(slot)).flatten();
+        if let Some(hand_over) = self.hand_over.as_deref_mut() {
+            if settles && handed.is_none() {
+                hand_over.settling.insert(slot);
+            } else {
+                hand_over.settling.remove(&slot);
+            }
+        }
+        let Some(handed) = handed else {
             if !settles {
                 self.brain.keep(slot, true);
             }
@@ -180,7 +194,7 @@ impl ClientSide {
             return true;
         }
         if !batch.has_room_for(&handed) {
-            batch.is_full = true;
+            // It is read until its turn comes.
             self.brain.keep(slot, true);
             return false;
         }
@@ -324,7 +338,8 @@ impl ClientSide {
 
     /// Nobody is kept from being read any more, but those who are offered.
     fn read_all_again(&mut self) {
-        for slot in self.places() {
+        let Some(hand_over) = self.hand_over.as_deref_mut() else { return };
+        for slot in std::mem::take(&mut hand_over.settling) {
             if !self.brain.is_offered(slot) && !self.brain.stays(slot) {
                 self.brain.keep(slot, true);
             }

@@ -85,3 +85,29 @@ fn who_cannot_be_had_now_is_served_and_offered_again_after_a_pause() {
     reactor.clients.hand_sessions_over();
     assert!(reactor.clients.brain.stays(slot));
 }
+
+#[test]
+fn everybody_has_a_turn_whatever_becomes_of_the_first() {
+    let mut reactor = reactor(&framed());
+    let sessions: Vec<_> = (0..250).map(|_| rests(&mut reactor)).collect();
+    reactor.give_all();
+    reactor.clients.begin_hand_over();
+    assert!(reactor.clients.hand_sessions_over(), "there is room for another offer");
+    let offered = |reactor: &Reactor| -> Vec<usize> {
+        let is_offered = |at: &usize| reactor.clients.brain.is_offered(sessions[*at].1);
+        (0..sessions.len()).filter(is_offered).collect()
+    };
+    let first = offered(&reactor);
+    assert_eq!(first.len(), 120);
+    // None of them can be had now.
+    reactor.clients.offer_answered(1, Answer::default());
+    reactor.clients.hand_sessions_over();
+    reactor.clients.now += LATER_NS;
+    reactor.clients.hand_over_due();
+    assert!(reactor.clients.hand_sessions_over());
+    let second = offered(&reactor);
+    assert_eq!(second.len(), 120);
+    assert!(!second.iter().any(|at| first.contains(at)), "the others come before them");
+    reactor.clients.hand_sessions_over();
+    assert_eq!(offered(&reactor).len(), 130, "the rest, and then anew");
+}
