@@ -67,10 +67,17 @@ impl Orphans {
 
     /// A child has ended: reaps those of them that are ours, and finds out who is there now.
     fn on_child_ended(&mut self) -> ChildrenNow {
-        let before = self.adopted.len();
-        self.adopted.retain(|pid| !orphans::reap(*pid));
-        let children = orphans::children().unwrap_or_default();
-        ChildrenNow { children, left_by_ours: self.adopted.len() < before }
+        let mut left_by_ours = false;
+        loop {
+            let children = orphans::children().unwrap_or_default();
+            let before = self.adopted.len();
+            self.adopted.retain(|pid| !orphans::reap(*pid));
+            if self.adopted.len() == before {
+                return ChildrenNow { children, left_by_ours };
+            }
+            // What it left may be among the children only now.
+            left_by_ours = true;
+        }
     }
 
     /// Takes what is ours among the children. `managers` are the master's own and a new master,
