@@ -138,7 +138,9 @@ impl Master {
         let managers = handles.into_iter().flatten().map(|it| it.pid);
         let managers: Vec<ProcessId> = managers.chain(new.map(|(pid, _)| pid)).collect();
         let manager_ended = handles.into_iter().flatten().any(has_ended)
-            || new.is_some_and(|(_, pidfd)| matches!(pidfd.has_ended(), Ok(true)));
+            || new.is_some_and(|(pid, pidfd)| {
+                matches!(pidfd.has_ended(), Ok(true)) || orphans::has_begun_to_end(pid)
+            });
         self.orphans.take(children, &managers, manager_ended);
     }
 }

@@ -61,6 +61,14 @@ pub(crate) fn reap_next() -> io::Result<Option<(ProcessId, Exit)>> {
     Ok(Some((pid, exit)))
 }
 
+/// `/proc/PID/stat` — whether the first thread of one of our children has ended. What it leaves is
+/// ours as soon as its last thread has, a moment before the process is told to have ended.
+pub(crate) fn has_begun_to_end(pid: ProcessId) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Behind the name, which may have anything in it.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
+}
+
 /// `/proc/PID/task/TID/children` — all children of this process, if it has one thread.
 pub(crate) fn children() -> io::Result<Vec<ProcessId>> {
     let own = current();
