@@ -396,7 +396,15 @@ fn a_new_master_takes_over_where_it_needs_no_rights_and_is_refused_where_it_does
     let place = deployed.place.path("");
     chown(&place, Some(MASTER), Some(MASTER))?;
     let ids = [("master_user", "4711"), ("master_group", "4711"), ("workers", "1")];
-    let mut running = deployed.start(&ids)?;
+    // Its workers' programs may gain rights, those of a new master's could not.
+    let running = deployed.start(&ids)?;
+    running.signal(Signal::USR2)?;
+    deployed.place.wait_for_log("no new master is started")?;
+    check(deployed.place.log().contains("no_new_privileges = true"), deployed.place.log())?;
+    running.stop(&deployed.place)?;
+
+    let none = [("no_new_privileges", "true")];
+    let mut running = deployed.start(&[&ids[..], &none].concat())?;
     for _ in 0..2 {
         let new = deployed.succeed(&running)?;
         deployed.wait_left(&running)?;
@@ -409,7 +417,8 @@ fn a_new_master_takes_over_where_it_needs_no_rights_and_is_refused_where_it_does
     let workers = [("user", "65534"), ("group", "65534")];
     let running = deployed.start(&[&ids[..], &workers].concat())?;
     running.signal(Signal::USR2)?;
-    deployed.place.wait_for_log("no new master is started")?;
+    let told = "given away the rights by which workers become another user's";
+    deployed.place.wait_for_log(told)?;
     let log = deployed.place.log();
     check(log.contains("given away the rights by which workers become another user's"), &log)?;
     running.stop(&deployed.place)

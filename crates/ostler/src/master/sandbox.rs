@@ -21,6 +21,10 @@ use crate::sys::{privileges, system_calls};
 /// What a master reads whatever the options say: its children and itself, and what time it is.
 const ALWAYS_READ: [&str; 3] = ["/proc", "/etc/localtime", "/usr/share/zoneinfo"];
 
+/// Directories that many programs share: whoever opens what lies in them opens what is others'.
+const SHARED: [&str; 10] =
+    ["/dev", "/dev/shm", "/etc", "/home", "/opt", "/root", "/run", "/tmp", "/var", "/var/tmp"];
+
 /// Whether there is one, and what was told of it.
 #[derive(Debug)]
 pub(super) struct Confinement {
@@ -46,7 +50,7 @@ impl Confinement {
         } else if file_access::version().map_err(failed)?.is_none() {
             "restrict files (Landlock, Linux 5.13, and switched on)"
         } else {
-            return Ok(());
+            return refuse_everything(&paths_of(options));
         };
         Err(Error::option(format!(
             "`sandbox`: this kernel, or what this server runs in, does not let it {missing}: set \
@@ -62,7 +66,13 @@ impl Confinement {
             privileges::forbid_new_privileges()?;
             // Before there are threads: whoever blocks it ends with the first call that is refused.
             system_calls::unblock_refusals()?;
-            Files::new(&paths_of(options))
+            let paths = paths_of(options);
+            for path in paths.iter().filter(|(path, _)| is_shared(path)) {
+                let text = "the sandbox opens to the master all that lies in a directory of many: \
+                            give its files a directory of their own";
+                tracing::warn!(directory = %path.0.display(), "{text}");
+            }
+            Files::new(&paths)
         };
         let files = is_on.then(begin).transpose().map_err(stay_open)?;
         Ok(Self { is_on, files, told: 0 })
@@ -121,6 +131,20 @@ impl Master {
     }
 }
 
+fn refuse_everything(paths: &[(PathBuf, Access)]) -> Result<()> {
+    match paths.iter().any(|(path, _)| path == Path::new("/")) {
+        false => Ok(()),
+        true => Err(Error::option(
+            "`sandbox`: a file that an option names lies in `/` itself, so the master could open \
+             every file: put it into a directory of its own",
+        )),
+    }
+}
+
+fn is_shared(path: &Path) -> bool {
+    SHARED.into_iter().any(|shared| path == Path::new(shared))
+}
+
 fn stay_open(error: std::io::Error) -> Error {
     Error::start("`sandbox`: files stay open to all", Some(error))
 }
@@ -129,11 +153,8 @@ fn stay_open(error: std::io::Error) -> Error {
 fn paths_of(options: &Options) -> Vec<(PathBuf, Access)> {
     let mut paths: Vec<_> =
         ALWAYS_READ.iter().map(|path| (PathBuf::from(path), Access::Read)).collect();
-    for file in encryption::files(options) {
-        // It may be a link, and another one after the next renewal.
-        paths.extend(file.canonicalize().ok().and_then(|real| directory_of(&real, Access::Read)));
-        paths.extend(directory_of(&file, Access::Read));
-    }
+    let certificates = encryption::files(options);
+    paths.extend(certificates.iter().flat_map(|file| directories_of(file, Access::Read)));
     let files = [&options.log_file, &options.pid_file, &options.task_journal];
     let files = files.into_iter().filter(|file| !file.is_empty()).map(Path::new);
     let ports = options.ports();
@@ -141,7 +162,7 @@ fn paths_of(options: &Options) -> Vec<(PathBuf, Access)> {
         ListenUrl::Unix(path) | ListenUrl::Unixgram(path) => Some(path.as_path()),
         _ => None,
     });
-    paths.extend(files.chain(sockets).filter_map(|path| directory_of(path, Access::Keep)));
+    paths.extend(files.chain(sockets).flat_map(|path| directories_of(path, Access::Keep)));
     if !options.quarantine_dir.is_empty() {
         paths.push((PathBuf::from(&options.quarantine_dir), Access::Keep));
     }
@@ -150,15 +171,40 @@ fn paths_of(options: &Options) -> Vec<(PathBuf, Access)> {
     paths
 }
 
-/// Where a file lies: others may be made there under its name.
-fn directory_of(file: &Path, access: Access) -> Option<(PathBuf, Access)> {
-    let file = std::path::absolute(file).ok()?;
-    Some((file.parent()?.to_owned(), access))
+/// Where a file lies, and what it leads to if it is a link (to another one after the next renewal):
+/// others may be made there under its name.
+fn directories_of(file: &Path, access: Access) -> impl Iterator<Item = (PathBuf, Access)> {
+    let places = [std::path::absolute(file).ok(), file.canonicalize().ok()];
+    let directory = move |place: PathBuf| Some((place.parent()?.to_owned(), access));
+    places.into_iter().flatten().filter_map(directory)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_is_opened_where_it_leads_and_the_root_is_nobodys_directory() {
+        let here = std::env::temp_dir().join(format!("sandbox-{}", std::process::id()));
+        let [links, files] = ["links", "files"].map(|name| here.join(name));
+        for directory in [&links, &files] {
+            std::fs::create_dir_all(directory).unwrap();
+        }
+        std::fs::write(files.join("log"), "").unwrap();
+        std::os::unix::fs::symlink(files.join("log"), links.join("log")).unwrap();
+        let real = files.canonicalize().unwrap();
+        let mut options = Options::default();
+        options.set("log_file", links.join("log").to_str().unwrap()).unwrap();
+        let paths = paths_of(&options);
+        std::fs::remove_dir_all(&here).unwrap();
+        for path in [links, real] {
+            assert!(paths.contains(&(path, Access::Keep)), "{paths:?}");
+        }
+        refuse_everything(&paths).unwrap();
+        options.set("pid_file", "/pid").unwrap();
+        assert!(refuse_everything(&paths_of(&options)).unwrap_err().is_option());
+        assert!(is_shared(Path::new("/tmp")) && !is_shared(Path::new("/tmp/shop")));
+    }
 
     #[test]
     fn threads_open_no_other_files_from_their_beginning() {

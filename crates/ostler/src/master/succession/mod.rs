@@ -143,6 +143,11 @@ impl Master {
                 "it has given away the rights by which workers become another user's \
                  (master_user), and a new master would not have them: restart it",
             )
+        } else if !self.options.master_user.is_empty() && !self.options.no_new_privileges {
+            Some(
+                "programs that it starts gain no rights (master_user), so those of the new \
+                 master's workers could not either: set no_new_privileges = true, or restart it",
+            )
         } else if !self.process_names.is_empty() {
             Some("its user processes would run twice: restart it")
         } else if !self.options.task_journal.is_empty() {
