@@ -131,6 +131,12 @@ impl<B> TaskQueue<B> {
         Ok(())
     }
 
+    /// How many tasks of other servers it can take: none when it ends.
+    #[must_use]
+    pub const fn room(&self) -> usize {
+        if self.is_ending { 0 } else { self.settings.tasks_max.saturating_sub(self.tasks.len()) }
+    }
+
     /// A task is asked. It waits until [`TaskQueue::next_gift`] has a worker for it.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use ostler_core::Millis;
 use ostler_core::task_journal::{FileHeader, JournalWriter, Key, StoredTask, SyncPace, read_task};
 
-use super::{NotStored, TaskStore, TaskToKeep};
+use super::{LeftTask, Stored, TaskStore, TaskToKeep};
 use crate::sys::{clock, random};
 
 /// A file that could not be written anew is tried again so much later.
@@ -88,7 +88,7 @@ impl JournalFile {
     }
 
     /// Makes a new file of the tasks that are not settled, if that is due and possible.
-    fn rewrite_if_wanted(&mut self) -> Result<(), NotStored> {
+    fn rewrite_if_wanted(&mut self) -> Stored<()> {
         if !self.writer.wants_rewriting() {
             return Ok(());
         }
@@ -104,7 +104,7 @@ impl JournalFile {
         if self.writer.is_broken() { result } else { Ok(()) }
     }
 
-    fn rewrite(&mut self) -> Result<(), NotStored> {
+    fn rewrite(&mut self) -> Stored<()> {
         let (key, old, writer) = (self.writer.key(), &self.file, &self.writer);
         let mut lost = 0_u64;
         let made = make_new(&self.path, &self.name, |write| {
@@ -142,7 +142,7 @@ impl JournalFile {
     }
 
     /// The file has to be where the next server looks for it.
-    fn check_place(&mut self) -> Result<(), NotStored> {
+    fn check_place(&mut self) -> Stored<()> {
         match is_named(&self.file, &self.path) {
             Named::Ours => {}
             Named::Nothing => self.writer.broke(),
@@ -151,7 +151,7 @@ impl JournalFile {
         Ok(())
     }
 
-    fn write_group(&mut self, tasks: &[TaskToKeep]) -> Result<(), NotStored> {
+    fn write_group(&mut self, tasks: &[TaskToKeep]) -> Stored<()> {
         let mut out = std::mem::take(&mut self.scratch);
         out.clear();
         let stored = tasks.iter().map(|task| StoredTask {
@@ -216,7 +216,7 @@ impl JournalFile {
 }
 
 impl TaskStore for JournalFile {
-    fn commit(&mut self, tasks: &[TaskToKeep], settled: &[u64]) -> Result<(), NotStored> {
+    fn commit(&mut self, tasks: &[TaskToKeep], settled: &[u64]) -> Stored<()> {
         self.writer.settle(settled.iter().copied());
         let place = self.check_place().and_then(|()| self.rewrite_if_wanted());
         let result = place.and_then(|()| self.write_group(tasks));
@@ -234,25 +234,9 @@ impl TaskStore for JournalFile {
         [sync, again].into_iter().flatten().min()
     }
 
-    fn tend(&mut self) -> Result<(), NotStored> {
-        let now = clock::monotonic_ms();
-        let result = if self.has_to_commit() { self.commit(&[], &[]) } else { Ok(()) };
-        // What stands is synced, also when there is no room for more.
-        if self.writer.is_broken() || self.pace.due().is_none_or(|due| now < due) {
-            return result;
-        }
-        self.pace.synced();
-        self.counts.syncs += 1;
-        match self.file.sync_data() {
-            Ok(()) => {
-                self.writer.synced();
-                result
-            }
-            Err(error) => {
-                self.writer.broke();
-                self.rewrite_if_wanted().map_err(|_| error.to_string())
-            }
-        }
+    /// A file has one server: nobody else leaves anything.
+    fn tend(&mut self, _room: usize) -> Stored<Vec<LeftTask>> {
+        self.do_what_is_due().map(|()| Vec::new())
     }
 
     fn close(&mut self) {
@@ -271,6 +255,29 @@ impl TaskStore for JournalFile {
         // Without it the end only looks like that of a server that was killed.
         let _ = self.file.write_all_at(&out, self.writer.length());
         let _ = self.file.sync_data();
+    }
+}
+
+impl JournalFile {
+    fn do_what_is_due(&mut self) -> Stored<()> {
+        let now = clock::monotonic_ms();
+        let result = if self.has_to_commit() { self.commit(&[], &[]) } else { Ok(()) };
+        // What stands is synced, also when there is no room for more.
+        if self.writer.is_broken() || self.pace.due().is_none_or(|due| now < due) {
+            return result;
+        }
+        self.pace.synced();
+        self.counts.syncs += 1;
+        match self.file.sync_data() {
+            Ok(()) => {
+                self.writer.synced();
+                result
+            }
+            Err(error) => {
+                self.writer.broke();
+                self.rewrite_if_wanted().map_err(|_| error.to_string())
+            }
+        }
     }
 }
 

@@ -4,10 +4,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{NotStored, TaskStore, TaskToKeep};
+use super::{LeftTask, NotStored, TaskStore, TaskToKeep};
 use crate::sys::{clock, eventfd};
 
 /// What a task takes in the backlog besides its bytes.
@@ -37,6 +38,10 @@ struct Shared {
     /// For the end of the server: the thread has done everything.
     ended: Condvar,
     answers: Mutex<Vec<Answer>>,
+    /// Tasks that others have left.
+    brought: Mutex<Vec<LeftTask>>,
+    /// How many of them the server can take.
+    room: AtomicUsize,
     /// For the reactor: there are answers.
     bell: OwnedFd,
 }
@@ -63,6 +68,8 @@ impl Keeper {
             came: Condvar::new(),
             ended: Condvar::new(),
             answers: Mutex::default(),
+            brought: Mutex::default(),
+            room: AtomicUsize::new(0),
             bell: eventfd::create()?,
         });
         let of_thread = Arc::clone(&shared);
@@ -108,6 +115,16 @@ impl Keeper {
         std::mem::take(&mut *self.shared.answers())
     }
 
+    /// So many tasks of others the server could take now.
+    pub(crate) fn set_room(&self, tasks: usize) {
+        self.shared.room.store(tasks, Ordering::Relaxed);
+    }
+
+    /// Tasks that others have left, and that are this server's now.
+    pub(crate) fn take_brought(&self) -> Vec<LeftTask> {
+        std::mem::take(&mut *self.shared.brought())
+    }
+
     /// The server ends: waits until everything is written, if that does not take too long.
     pub(crate) fn end(&self) {
         self.shared.inbox().is_over = true;
@@ -138,6 +155,22 @@ impl Shared {
 
     fn answers(&self) -> MutexGuard<'_, Vec<Answer>> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn brought(&self) -> MutexGuard<'_, Vec<LeftTask>> {
+        self.brought.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what is due, and hands on what others have left.
+    fn tend(&self, store: &mut dyn TaskStore) -> Result<(), NotStored> {
+        let waiting = self.brought().len();
+        let room = self.room.load(Ordering::Relaxed).saturating_sub(waiting);
+        let mut brought = store.tend(room)?;
+        if !brought.is_empty() {
+            self.brought().append(&mut brought);
+            eventfd::ring_own(&self.bell);
+        }
+        Ok(())
     }
 
     /// Waits until there is something to do; false when that was all.
@@ -175,7 +208,7 @@ fn run(shared: &Shared, mut store: Box<dyn TaskStore>) {
     let mut is_failing = false;
     while let Some((tasks, settled)) = shared.wait(&*store) {
         let result = if tasks.is_empty() && settled.is_empty() {
-            store.tend()
+            shared.tend(&mut *store)
         } else {
             store.commit(&tasks, &settled)
         };

@@ -18,7 +18,10 @@ mod tests;
 
 use ostler_core::Millis;
 
-pub(crate) use file::JournalFile;
+use crate::error::Result;
+use crate::options::Options;
+
+use file::JournalFile;
 pub(crate) use keeper::{Answer, Keeper};
 
 /// A task that is to be kept.
@@ -30,7 +33,7 @@ pub(crate) struct TaskToKeep {
     pub(crate) body: Vec<u8>,
 }
 
-/// A task that an earlier server has left.
+/// A task that an earlier server has left, or another one.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct LeftTask {
     pub(crate) number: u64,
@@ -43,18 +46,28 @@ pub(crate) struct LeftTask {
 /// Why a group is not kept, as the log says it.
 pub(crate) type NotStored = String;
 
+/// What was asked of a store, or why not.
+pub(crate) type Stored<T> = std::result::Result<T, NotStored>;
+
 /// Where tasks are kept. One thread calls it; it may take its time.
 pub(crate) trait TaskStore: Send {
     /// Keeps all of these tasks, or none, and forgets those that are settled; also those of a group
     /// before that failed.
-    fn commit(&mut self, tasks: &[TaskToKeep], settled: &[u64]) -> Result<(), NotStored>;
+    fn commit(&mut self, tasks: &[TaskToKeep], settled: &[u64]) -> Stored<()>;
 
     /// When [`TaskStore::tend`] is to be called, on the monotonic clock.
     fn due(&self) -> Option<Millis>;
 
-    /// Does what is due besides groups.
-    fn tend(&mut self) -> Result<(), NotStored>;
+    /// Does what is due besides groups. Answers with tasks that others have left meanwhile, at most
+    /// `room`: they are this server's from now on, by numbers that none of its own has.
+    fn tend(&mut self, room: usize) -> Stored<Vec<LeftTask>>;
 
     /// The server ends in order: nothing follows.
     fn close(&mut self);
+}
+
+/// Where the options say that tasks are kept, and what is left there at the start, by number.
+pub(crate) fn open(options: &Options) -> Result<(Box<dyn TaskStore>, Vec<LeftTask>)> {
+    let (file, left) = JournalFile::open(options)?;
+    Ok((Box::new(file), left))
 }

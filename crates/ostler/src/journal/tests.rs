@@ -175,7 +175,7 @@ fn what_finds_no_room_is_refused_and_what_is_settled_is_still_owed() {
     assert!(file.commit(&[task(3, 100)], &[1]).is_err());
     assert_eq!(std::fs::read(place.file()).unwrap(), before, "half a record is taken back");
     assert!(file.due().is_some(), "1 is to be forgotten");
-    file.tend().unwrap();
+    file.tend(0).unwrap();
     file.commit(&[task(4, 10)], &[]).unwrap();
     drop(file);
     assert_eq!(numbers(&place.open().1), [(2, 1), (4, 1)]);
@@ -239,10 +239,10 @@ fn a_broken_file_is_tried_again_by_itself_and_at_the_end() {
     std::fs::rename(&place.0, &away).unwrap();
     assert!(file.commit(&[task(3, 10)], &[]).is_err());
     assert!(file.due().is_some());
-    assert!(file.tend().is_err());
+    assert!(file.tend(0).is_err());
     std::fs::rename(&away, &place.0).unwrap();
     file.retry_now();
-    file.tend().unwrap();
+    file.tend(0).unwrap();
     assert_eq!(file.due(), None, "it is whole again");
     std::fs::rename(&place.0, &away).unwrap();
     assert!(file.commit(&[], &[1]).is_err());
@@ -268,7 +268,7 @@ struct Slow {
 }
 
 impl TaskStore for Slow {
-    fn commit(&mut self, tasks: &[TaskToKeep], settled: &[u64]) -> Result<(), NotStored> {
+    fn commit(&mut self, tasks: &[TaskToKeep], settled: &[u64]) -> Stored<()> {
         self.given.send((tasks.len(), settled.to_vec())).unwrap();
         if self.ends.recv().unwrap() { Ok(()) } else { Err("told to".to_owned()) }
     }
@@ -277,8 +277,8 @@ impl TaskStore for Slow {
         None
     }
 
-    fn tend(&mut self) -> Result<(), NotStored> {
-        Ok(())
+    fn tend(&mut self, _: usize) -> Stored<Vec<LeftTask>> {
+        Ok(Vec::new())
     }
 
     fn close(&mut self) {}
@@ -308,4 +308,42 @@ fn what_comes_while_the_disk_is_busy_is_the_next_group_and_nobody_waits() {
     assert_eq!(answers, expected);
     keeper.end();
     assert!(keeper.has_room(5_000));
+}
+
+/// Tasks of others, as many as there is room for, and its own whenever there are some.
+struct Bringing(mpsc::Sender<usize>);
+
+impl TaskStore for Bringing {
+    fn commit(&mut self, tasks: &[TaskToKeep], _: &[u64]) -> Stored<()> {
+        assert!(tasks.len() < 1_000, "nobody asks so many");
+        Ok(())
+    }
+
+    fn due(&self) -> Option<Millis> {
+        Some(0)
+    }
+
+    fn tend(&mut self, room: usize) -> Stored<Vec<LeftTask>> {
+        // Nobody listens at the end.
+        let _ = self.0.send(room);
+        let left = |number| LeftTask { number, attempt: 1, due_unix_ms: 0, body: vec![] };
+        Ok((0..room as u64).map(left).collect())
+    }
+
+    fn close(&mut self) {}
+}
+
+#[test]
+fn what_others_left_comes_when_there_is_room_for_it() {
+    let (tended, rooms) = mpsc::channel();
+    let mut keeper = Keeper::start(Box::new(Bringing(tended)), 0, 1_000).unwrap();
+    assert_eq!(rooms.recv().unwrap(), 0, "nobody has said how much there is");
+    assert_eq!(keeper.take_brought(), []);
+    keeper.set_room(3);
+    assert_eq!(rooms.iter().find(|room| *room > 0), Some(3));
+    assert_eq!(rooms.iter().find(|room| *room != 3), Some(0), "what waits has its room");
+    assert_eq!(keeper.take_brought().len(), 3);
+    assert_eq!(rooms.iter().find(|room| *room > 0), Some(3), "and the next ones come");
+    keeper.keep(0, vec![]);
+    keeper.end();
 }

@@ -15,7 +15,7 @@ use super::start::{fail, make_addresses};
 use super::succession::Predecessor;
 use crate::encryption::Encryption;
 use crate::error::{Error, Result};
-use crate::journal::{JournalFile, Keeper};
+use crate::journal::{self, Keeper};
 use crate::options::{Mode, Options};
 use crate::reactor::mailbox::{DatagramPart, Mailbox, Reports};
 use crate::reactor::places::Places;
@@ -102,15 +102,15 @@ fn make_reactors(
     Ok(reactors)
 }
 
-/// Tasks outlive the server if the options name a file for them.
+/// Tasks outlive the server if the options say where.
 fn keep_tasks(options: &Options, reactor: &mut Reactor) -> Result<()> {
     if options.task_journal.is_empty() {
         return Ok(());
     }
-    let (file, left) = JournalFile::open(options)?;
+    let (store, left) = journal::open(options)?;
     let last_number = left.last().map_or(0, |task| task.number);
     let backlog_max = options.task_journal_backlog_max;
-    let keeper = Keeper::start(Box::new(file), last_number, backlog_max);
+    let keeper = Keeper::start(store, last_number, backlog_max);
     let kept = keeper.and_then(|keeper| reactor.keep_tasks(keeper, left));
     kept.map_err(|error| Error::start("cannot start the thread of `task_journal`", Some(error)))
 }

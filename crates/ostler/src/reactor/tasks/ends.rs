@@ -14,6 +14,7 @@ impl Reactor {
     pub(in crate::reactor) fn hand_on_tasks(&mut self) -> bool {
         let Some(tasks) = &mut self.clients.tasks else { return false };
         tasks.tell_settled();
+        tasks.tell_room(&self.clients.memory);
         let more = tasks.give(&mut self.destinations, self.clients.now);
         let found = tasks.answer(&mut self.destinations, &mut self.clients.memory);
         let leaving = tasks.take_leaving();

@@ -70,6 +70,7 @@ impl ClientSide {
         let Self { tasks, memory, complaints, now, .. } = self;
         let Some(tasks) = tasks else { return };
         let unkept = tasks.take_kept(memory, *now);
+        tasks.take_brought(memory, *now);
         if unkept > 0 && complaints.task_refused.admits() {
             let refusal = TaskRefusal::NotKept;
             tracing::warn!(?refusal, tasks = unkept, "tasks were not taken in");
@@ -128,7 +129,22 @@ impl Tasks {
         unkept
     }
 
-    /// A task that an earlier server has left waits again.
+    /// Takes in what other servers have left.
+    fn take_brought(&mut self, memory: &mut Memory, now: u64) {
+        let Some(keeping) = &self.keeping else { return };
+        for task in keeping.keeper.take_brought() {
+            self.restore(task, memory, now, clock::unix_ms());
+        }
+    }
+
+    /// Tells the thread how many tasks of others could be taken in.
+    pub(super) fn tell_room(&self, memory: &Memory) {
+        if let Some(keeping) = &self.keeping {
+            keeping.keeper.set_room(if memory.is_tight() { 0 } else { self.queue.room() });
+        }
+    }
+
+    /// A task that an earlier server has left, or another one, waits again.
     fn restore(&mut self, task: LeftTask, memory: &mut Memory, now: u64, today: u64) {
         let LeftTask { number, attempt, due_unix_ms, body } = task;
         // What cannot be read is run all the same, as if nobody had said how.
