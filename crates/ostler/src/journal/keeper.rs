@@ -218,6 +218,10 @@ fn run(shared: &Shared, mut store: Box<dyn TaskStore>) {
         eventfd::ring_own(&shared.bell);
         let bytes: usize = tasks.iter().map(|task| task.body.len() + TASK_BYTES).sum();
         shared.inbox().bytes -= bytes;
+        if store.due().is_some_and(|due| due <= clock::monotonic_ms()) {
+            // Also when there is no pause between groups.
+            tell(&shared.tend(&mut *store), &mut is_failing);
+        }
     }
     store.close();
     // Whoever waits for the end may open the file at once.

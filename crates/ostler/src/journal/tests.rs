@@ -347,3 +347,43 @@ fn what_others_left_comes_when_there_is_room_for_it() {
     keeper.keep(0, vec![]);
     keeper.end();
 }
+
+/// A store with something to do at any time.
+struct Busy {
+    done: mpsc::Sender<&'static str>,
+    goes_on: mpsc::Receiver<()>,
+}
+
+impl TaskStore for Busy {
+    fn commit(&mut self, _: &[TaskToKeep], _: &[u64]) -> Stored<()> {
+        self.done.send("group").unwrap();
+        self.goes_on.recv().unwrap();
+        Ok(())
+    }
+
+    fn due(&self) -> Option<Millis> {
+        Some(0)
+    }
+
+    fn tend(&mut self, _: usize) -> Stored<Vec<LeftTask>> {
+        let _ = self.done.send("due");
+        Ok(Vec::new())
+    }
+
+    fn close(&mut self) {}
+}
+
+/// Else `task_journal_sync = timed` would sync nothing as long as tasks come without a pause.
+#[test]
+fn what_is_due_is_done_also_when_one_group_follows_the_other() {
+    let (done, doings) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel();
+    let mut keeper = Keeper::start(Box::new(Busy { done, goes_on }), 0, 1_000).unwrap();
+    keeper.keep(0, vec![]);
+    assert!(doings.iter().any(|it| it == "group"));
+    keeper.keep(0, vec![]);
+    go_on.send(()).unwrap();
+    assert_eq!(doings.recv().unwrap(), "due", "between two groups");
+    go_on.send(()).unwrap();
+    keeper.end();
+}

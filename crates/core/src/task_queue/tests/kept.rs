@@ -87,3 +87,18 @@ fn what_an_earlier_server_left_is_run_beyond_every_bound_and_nobody_waits_for_it
     assert_eq!(queue.drain().count(), 1);
     assert_eq!(queue.take_settled(), [], "what is left is not settled");
 }
+
+/// Tasks of other servers take the room of its own, and come no more when it ends.
+#[test]
+fn there_is_room_for_others_as_long_as_the_queue_is_not_full_and_goes_on() {
+    let mut queue = queue(TaskCrashPolicy::Fail, 0);
+    assert_eq!(queue.room(), 100);
+    (0..99).for_each(|number| ask(&mut queue, number, TaskTerms::default()));
+    assert_eq!(queue.room(), 1);
+    let terms = TaskTerms::default();
+    (0..2).for_each(|kept_as| queue.restore(Restored { kept_as, attempt: 1, terms, body: 7 }, 0));
+    assert_eq!(queue.room(), 0);
+    let mut ending = TaskQueue::<u32>::new(settings(TaskCrashPolicy::Fail));
+    ending.server_ends();
+    assert_eq!(ending.room(), 0);
+}
