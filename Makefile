@@ -44,6 +44,8 @@ test-first: linker
 # Tests that start real servers take turns by a lock of the testkit's (crates/testkit/src/turn.rs), so plain `cargo test`
 # runs them as safely as nextest, which gives each test a process and a time limit of its own (.config/nextest.toml).
 test-workspace: linker ## Runs the tests of all crates, without the loom models.
+	@command -v redis-server >/dev/null || \
+		echo "make: NOT CHECKED: tasks in a Redis (there is no redis-server: apt-get install redis-server)"
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		set -x; $(CARGO) nextest run --workspace; $(CARGO) test --workspace --doc; \
 	else \

@@ -165,6 +165,9 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     task_journal_backlog_max(bytes: usize) => "task_journal_backlog_max";
     /// What becomes of a server whose `task_journal` has been spoilt.
     task_journal_damage(then: JournalDamage) => "task_journal_damage";
+    /// After how long a silence the tasks of a server go to others, one second to a day, where
+    /// `task_journal` is a Redis.
+    task_journal_lease(time: Duration) => "task_journal_lease_ms";
     /// Longest message of one process to another, 64 bytes to 64 MiB.
     message_max_length(bytes: usize) => "message_max_length";
     /// Most bytes of messages that a process has not begun to handle, 64 KiB to 1 GiB.

@@ -167,7 +167,8 @@ impl ServerBuilder {
         self.path("quarantine_dir", path.as_ref())
     }
 
-    /// The file in which tasks are kept until they are done, so that they outlive the server.
+    /// The file in which tasks are kept until they are done, so that they outlive the server; or a
+    /// Redis, `redis://…`, in which servers of one name keep them (feature `redis`).
     ///
     /// ```
     /// let builder = ostler::Server::builder().task_journal("/var/lib/shop/tasks");

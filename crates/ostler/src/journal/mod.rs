@@ -1,18 +1,20 @@
 //! Tasks that outlive the server: where they are kept, and the thread that does it.
 //!
 //! **Responsible for:** the file of `task_journal` ([`JournalFile`]): opening it, or saying what is
-//! wrong with it, and writing groups of tasks; the thread that does so beside the reactors
-//! ([`Keeper`]). What stands in the file is decided by [`ostler_core::task_journal`].
+//! wrong with it, and writing groups of tasks; or the stream of a Redis in its place; the thread
+//! that does so beside the reactors ([`Keeper`]). What stands in the file is decided by [`ostler_core::task_journal`].
 //!
 //! **Must never:** let a reactor wait for a disk, say that a task is kept that is not, or end the
 //! server because of a disk. (`docs/decisions/51-tasks-are-kept-in-a-log.md`)
 //!
-//! `file` (the file while the server runs), `opening` (at the start), `keeper` (the thread and the
-//! way to it).
+//! `file` (the file while the server runs), `opening` (at the start), `stream` (that of a Redis,
+//! with the feature `redis`), `keeper` (the thread and the way to it).
 
 mod file;
 mod keeper;
 mod opening;
+#[cfg(feature = "redis")]
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +70,11 @@ pub(crate) trait TaskStore: Send {
 
 /// Where the options say that tasks are kept, and what is left there at the start, by number.
 pub(crate) fn open(options: &Options) -> Result<(Box<dyn TaskStore>, Vec<LeftTask>)> {
+    #[cfg(feature = "redis")]
+    if options.tasks_are_shared() {
+        // What others left comes by and by.
+        return Ok((Box::new(stream::RedisStore::open(options)?), Vec::new()));
+    }
     let (file, left) = JournalFile::open(options)?;
     Ok((Box::new(file), left))
 }

@@ -75,6 +75,7 @@ pub struct Options {
     pub(crate) task_journal_sync_ms: u64,
     pub(crate) task_journal_backlog_max: usize,
     pub(crate) task_journal_damage: JournalDamage,
+    pub(crate) task_journal_lease_ms: u64,
     /// Longest message between processes.
     pub(crate) message_max_length: usize,
     /// Most bytes of messages that a process has not begun to handle.
@@ -306,6 +307,7 @@ impl Default for Options {
             task_journal_sync_ms: 100,
             task_journal_backlog_max: 16 * MIB,
             task_journal_damage: JournalDamage::Refuse,
+            task_journal_lease_ms: 30_000,
             message_max_length: 2 * MIB,
             message_queue_bytes: 16 * MIB,
             worker_age_max_ms: 0,

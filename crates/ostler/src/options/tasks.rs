@@ -4,6 +4,7 @@ use ostler_core::request_deadline::RequestDeadlines;
 use ostler_core::task_journal::SyncMode;
 use ostler_core::task_queue::{TaskCrashPolicy, TaskQueueSettings};
 
+use super::validate::Contradiction;
 use super::{JournalSync, Options, TaskCrash};
 
 impl Options {
@@ -25,6 +26,28 @@ impl Options {
             prefetch_ns: u64::from(self.prefetch_us) * 1_000,
             prefetch_tasks: self.prefetch_packages,
         }
+    }
+
+    /// Whether tasks are kept where other servers take what this one leaves.
+    pub(crate) fn tasks_are_shared(&self) -> bool {
+        self.task_journal.starts_with("redis://")
+    }
+
+    /// Another place than a file that this program does not know.
+    pub(super) fn unknown_journal(&self) -> Option<Contradiction> {
+        let text = match (self.tasks_are_shared(), self.task_journal.contains("://")) {
+            (true, _) if cfg!(feature = "redis") => return None,
+            (true, _) => {
+                "`task_journal` is a Redis, which needs a program that was built with the feature \
+                 `redis` of ostler, and this one was not"
+            }
+            (false, true) => {
+                "`task_journal` is the path of a file, or a Redis, \
+                 `redis://[[user]:password@]host[:port][/database]`"
+            }
+            (false, false) => return None,
+        };
+        Some(Contradiction { names: &["task_journal"], text: text.to_owned() })
     }
 
     /// When the disk is asked to have what is kept.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ostler_testkit::{LogLine, ServerBuilder, TestResult, TestServer};
+use ostler_testkit::{LogLine, RedisServer, ServerBuilder, Signal, TestResult, TestServer};
 
 use crate::Effect;
 use crate::talk::{Scratch, Talk};
@@ -22,6 +22,7 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("task_journal_sync_ms", task_journal_sync_ms_is_how_often_the_disk_is_asked),
     ("task_journal_backlog_max", task_journal_backlog_max_bounds_what_waits_for_the_disk),
     ("task_journal_damage", task_journal_damage_is_whether_a_spoilt_file_is_used),
+    ("task_journal_lease_ms", task_journal_lease_ms_is_when_others_take_over),
 ];
 
 /// A server with one worker of each kind, that does what is ordered.
@@ -244,5 +245,20 @@ fn task_journal_damage_is_whether_a_spoilt_file_is_used() -> TestResult {
     let server =
         keeping(&path).set("task_journal_damage", "skip").expect_log("is spoilt").start()?;
     assert_eq!(server.stop_and_report()?.tasks()?.restored, 1);
+    Ok(())
+}
+
+/// With the default others would wait for longer than this does.
+#[test]
+fn task_journal_lease_ms_is_when_others_take_over() -> TestResult {
+    let Some(redis) = RedisServer::start()? else { return Ok(()) };
+    let sharing = || foreman().set("task_journal", redis.url()).set("name", "shop");
+    let (dying, other) = (sharing().start()?, sharing().set("task_journal_lease_ms", 1_000));
+    Talk::new(&dying)?.expect_answer("after 3600000 keep echo x", "kept")?;
+    let other = other.start()?;
+    dying.signal(Signal::KILL);
+    dying.wait_end()?;
+    other.wait_for_log("takes over what another server left tasks=1")?;
+    assert_eq!(other.stop_and_report()?.tasks()?.restored, 1);
     Ok(())
 }

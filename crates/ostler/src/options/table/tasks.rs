@@ -120,8 +120,10 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "Empty = none: tasks end with the server, and cost no disk.",
         effect: "File that keeps each task from before it is taken in until it is done, so that a \
                  server that starts with it runs what the one before it has left, however that \
-                 ended. Made if it is not there; read and written by the master, as its user. Not \
-                 with mode = base (S13).",
+                 ended. Made if it is not there; read and written by the master, as its user. Or \
+                 `redis://[[user]:password@]host[:port][/database]`, with the feature `redis`: \
+                 servers of one name run what those of them left that are dead. Not with mode = \
+                 base (S13).",
         access: field!(task_journal),
     },
     OptionInfo {
@@ -170,5 +172,18 @@ pub(super) const ROWS: &[OptionInfo] = &[
                  start, and says where they are (`refuse`), or it starts with all tasks that can \
                  be read and leaves the file as it was beside the new one (`skip`).",
         access: field!(task_journal_damage),
+    },
+    OptionInfo {
+        name: "task_journal_lease_ms",
+        topic: TOPIC,
+        kind: Kind::Milliseconds { min: 1_000, max: DAY },
+        default: "30000",
+        unit: "milliseconds",
+        why: "A server that is only slow, or that a network hides for a moment, has to be heard of \
+              again before others run its tasks a second time.",
+        effect: "With a Redis as task_journal: after how long a silence a server is dead, so that \
+                 others of its name run what it has left. It is heard of at least \
+                 four times as often.",
+        access: field!(task_journal_lease_ms),
     },
 ];
