@@ -55,6 +55,44 @@ fn what_was_finished_before_the_deadline_is_heard() -> TestResult {
     server.stop()
 }
 
+/// Nobody looked at the deadline in time: a result that comes after it is one, and its worker lives
+/// on.
+#[test]
+fn a_result_after_its_deadline_is_heard_if_nobody_has_looked() -> TestResult {
+    let server = start(impatient(1), 1)?;
+    let mut talk = Talk::new(&server)?;
+    let worker = talk.ask("wait 20000 whoami")?;
+    server.manager().stop()?;
+    talk.expect_answer("wait 20000 later 900 after all", "after all")?;
+    server.manager().cont()?;
+    talk.expect_answer("wait 20000 whoami", &worker)?;
+    let tasks = server.stop_and_report()?.tasks()?;
+    check((tasks.failed, tasks.finished, tasks.open()) == (0, 3, 0), format!("{tasks:?}"))
+}
+
+/// Around its deadline a task is finished or late: whichever, its asker hears of one end, and the
+/// books balance.
+#[test]
+fn results_around_the_deadline_are_heard_or_late_and_never_both() -> TestResult {
+    let server = start(impatient(1), 1)?;
+    let mut talk = Talk::new(&server)?;
+    for ms in (270..=370).step_by(20) {
+        let asked = talk.ask(&format!("then later {ms} x"))?;
+        let number = asked.strip_prefix("asked ").unwrap_or(&asked);
+        let heard = talk.line()?;
+        let ends = [format!("{number}: x"), format!("{number}: {TOLD}")];
+        check(ends.contains(&heard), &heard)?;
+        let next = talk.ask("wait 20000 echo next")?;
+        if next != "next" {
+            // It was heard, and its worker was killed before it could say that this was all.
+            check(heard == ends[0] && next == ends[1], &next)?;
+            talk.expect("next");
+        }
+    }
+    let tasks = server.stop_and_report()?.tasks()?;
+    check(tasks.open() == 0, format!("{tasks:?}"))
+}
+
 /// The deadline is that of the task that runs: one that waits behind it has its own.
 #[test]
 fn only_the_task_that_runs_is_late() -> TestResult {
