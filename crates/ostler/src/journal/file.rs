@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use ostler_core::Millis;
 use ostler_core::task_journal::{FileHeader, JournalWriter, Key, StoredTask, SyncPace, read_task};
 
+use super::reading::read_at;
 use super::{LeftTask, Stored, TaskStore, TaskToKeep};
 use crate::sys::{clock, random};
 
@@ -111,8 +112,8 @@ impl JournalFile {
             let mut bytes = Vec::new();
             for place in writer.places() {
                 bytes.resize(place.len, 0);
-                old.read_exact_at(&mut bytes, place.offset)?;
-                match read_task(key, place.offset, &bytes) {
+                let is_read = read_all_at(old, &mut bytes, place.offset)?;
+                match read_task(key, place.offset, &bytes).filter(|_| is_read) {
                     Some(task) => write(task)?,
                     None => lost += 1,
                 }
@@ -279,6 +280,23 @@ impl JournalFile {
             }
         }
     }
+}
+
+/// Reads so many bytes; false: the disk cannot.
+fn read_all_at(file: &File, mut into: &mut [u8], mut at: u64) -> io::Result<bool> {
+    while !into.is_empty() {
+        match read_at(file, into, at) {
+            Ok(0) => return Ok(false),
+            Ok(count) => {
+                into = into.get_mut(count..).unwrap_or_default();
+                at += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.raw_os_error() == Some(libc::EIO) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
 }
 
 /// A new file that has its place.

@@ -2,17 +2,20 @@
 //!
 //! **Responsible for:** the file of `task_journal` ([`JournalFile`]): opening it, or saying what is
 //! wrong with it, and writing groups of tasks; or the stream of a Redis in its place; the thread
-//! that does so beside the reactors ([`Keeper`]). What stands in the file is decided by [`ostler_core::task_journal`].
+//! that does so beside the reactors ([`Keeper`]). What stands in the file is decided by
+//! [`ostler_core::task_journal`].
 //!
 //! **Must never:** let a reactor wait for a disk, say that a task is kept that is not, or end the
 //! server because of a disk. (`docs/decisions/51-tasks-are-kept-in-a-log.md`)
 //!
-//! `file` (the file while the server runs), `opening` (at the start), `stream` (that of a Redis,
-//! with the feature `redis`), `keeper` (the thread and the way to it).
+//! `file` (the file while the server runs), `opening` (at the start), `reading` (from a disk that
+//! cannot read all of it), `stream` (that of a Redis, with the feature `redis`), `keeper` (the thread
+//! and the way to it).
 
 mod file;
 mod keeper;
 mod opening;
+mod reading;
 #[cfg(feature = "redis")]
 mod stream;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! what is wrong and what to do.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use ostler_core::task_journal::{
 
 use super::LeftTask;
 use super::file::{JournalFile, Named, is_named};
+use super::reading::{FileBytes, read_file};
 use crate::error::{Error, Result};
 use crate::options::{JournalDamage, Options};
 use crate::sys::clock;
@@ -57,9 +58,10 @@ fn open(
     let name = options.name_resolved();
     // Locked until the new one, which is locked, too, has its place.
     let before = lock_what_is_there(path)?;
-    let bytes = before.as_ref().map_or(Ok(Vec::new()), read)?;
-    let found = if bytes.is_empty() { None } else { Some(examine(&bytes, &name, path, options)?) };
-    let left = found.as_ref().map_or_else(Vec::new, |found| left_in(&bytes, found));
+    let file = before.as_ref().map_or(Ok(FileBytes::default()), read)?;
+    let is_new = file.bytes.is_empty();
+    let found = if is_new { None } else { Some(examine(&file, &name, path, options)?) };
+    let left = found.as_ref().map_or_else(Vec::new, |found| left_in(&file.bytes, found));
     let stored = left.iter().map(|task| StoredTask {
         number: task.number,
         attempt: task.attempt,
@@ -78,12 +80,17 @@ fn open(
 
 /// What the file has, if it can be used.
 fn examine(
-    bytes: &[u8],
+    file: &FileBytes,
     name: &str,
     path: &Path,
     options: &Options,
 ) -> std::result::Result<Recovery, Refusal> {
-    let found = recover(bytes).map_err(|error| Refusal::new(not_a_journal(error, bytes.len())))?;
+    let bytes = &file.bytes;
+    let found = recover(bytes).map_err(|error| {
+        let is_unread = file.unread.first().is_some_and(|unread| unread.start < FILE_HEADER_BYTES);
+        let error = if is_unread { NotAJournal::Spoilt } else { error };
+        Refusal::new(not_a_journal(error, bytes.len()))
+    })?;
     let other = &found.header.name;
     if other != name {
         return Err(Refusal::new(format!(
@@ -91,7 +98,8 @@ fn examine(
              file of its own, or set `name = {other}` if it is the same"
         )));
     }
-    if let Some((first, spoilt)) = found.damage() {
+    // What the disk cannot read was there, also at the end of the file.
+    if let Some((first, spoilt)) = found.damage().or_else(|| file.first_unread()) {
         let tasks = found.tasks.len();
         if options.task_journal_damage == JournalDamage::Refuse {
             return Err(Refusal::new(format!(
@@ -203,17 +211,14 @@ fn lock_what_is_there(path: &Path) -> std::result::Result<Option<File>, Refusal>
     Err(Refusal::new("changes all the time, several servers start with it"))
 }
 
-fn read(mut file: &File) -> std::result::Result<Vec<u8>, Refusal> {
+fn read(file: &File) -> std::result::Result<FileBytes, Refusal> {
     let len = file.metadata().map_or(0, |found| found.len());
     let mut bytes = Vec::new();
     let reserved = usize::try_from(len).is_ok_and(|len| bytes.try_reserve_exact(len).is_ok());
     if !reserved {
         return Err(Refusal::new(format!("has {len} bytes, for which there is no memory")));
     }
-    match file.read_to_end(&mut bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(Refusal::because("cannot be read", error)),
-    }
+    read_file(file, bytes, len as usize).map_err(|error| Refusal::because("cannot be read", error))
 }
 
 /// The spoilt file stays under another name.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
 use super::file::DIRECTORY_FAILS;
+use super::reading::BAD_BYTES;
 use super::*;
 use crate::options::Options;
 
@@ -386,4 +387,32 @@ fn what_is_due_is_done_also_when_one_group_follows_the_other() {
     assert_eq!(doings.recv().unwrap(), "due", "between two groups");
     go_on.send(()).unwrap();
     keeper.end();
+}
+
+/// A sector that the disk cannot read costs the tasks that stand there, and is told as damage,
+/// wherever it is.
+#[test]
+fn what_the_disk_cannot_read_is_damage_and_the_rest_is_read() {
+    let place = Place::new();
+    let (mut file, _) = place.open();
+    file.commit(&[task(1, 10_000), task(2, 10_000), task(3, 10_000)], &[]).unwrap();
+    drop(file);
+    for (bad, left) in [
+        (12_400..12_401, vec![(1, 1), (3, 1)]),
+        (8_192..16_384, vec![(3, 1)]),
+        // Behind it nothing says that it had been on the disk.
+        (29_000..29_100, vec![(1, 1), (2, 1)]),
+    ] {
+        let before = std::fs::read(place.file()).unwrap();
+        BAD_BYTES.set(bad.clone());
+        let error = place.error(&[]);
+        assert!(error.contains("bytes are spoilt"), "{error}");
+        let options = place.options(&[("task_journal_damage", "skip")]);
+        assert_eq!(numbers(&JournalFile::open(&options).unwrap().1), left, "{bad:?}");
+        BAD_BYTES.set(0..0);
+        std::fs::write(place.file(), before).unwrap();
+    }
+    BAD_BYTES.set(0..10);
+    assert!(place.error(&[]).contains("its first 128 bytes are spoilt"));
+    BAD_BYTES.set(0..0);
 }

@@ -159,6 +159,7 @@ impl Tasks {
             Referred::Lying(lying) if lying.len() > self.settings.max_length => {
                 return Err(TOO_LONG);
             }
+            Referred::Lying(lying) if lying.is_a_small_part() => RawBytes::of(lying.bytes()),
             Referred::Lying(lying) => {
                 let in_front = terms.map(|terms| Box::new(terms.to_bytes()));
                 return Ok(TermsAndBody { terms, body: TaskBody::Lying(lying.clone(), in_front) });

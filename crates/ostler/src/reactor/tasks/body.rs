@@ -44,6 +44,12 @@ impl Lying {
         })
     }
 
+    /// Whether most of what it keeps in the area is somebody else's: as a task it would hold memory
+    /// for which nobody has paid.
+    pub(super) fn is_a_small_part(&self) -> bool {
+        self.len < self.whole.bytes().len() / 2
+    }
+
     /// That of which it is a part, and where it begins there.
     pub(in crate::reactor) const fn whole(&self) -> (&Arc<dyn SharedBytes>, usize) {
         (&self.whole, self.offset)
@@ -206,6 +212,17 @@ mod tests {
             assert!(lying.part(offset, len).is_none(), "{offset} {len}");
         }
         assert!(part.part(1, 900).is_none(), "a part of a part is no larger");
+    }
+
+    /// A task of a part of something long does not keep the rest of it.
+    #[test]
+    fn a_small_part_is_copied_and_the_rest_comes_back() {
+        let area = area();
+        let long = gathered(&area, &[5; 6 * PAGE as usize]).finish(None);
+        let lying = long.lying().unwrap();
+        for (len, is_small) in [(0, true), (9_000, true), (12_288, false), (24_576, false)] {
+            assert_eq!(lying.part(0, len).unwrap().is_a_small_part(), is_small, "{len}");
+        }
     }
 
     #[test]
