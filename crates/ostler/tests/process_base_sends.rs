@@ -157,6 +157,14 @@ fn whatever_can_be_done_with_a_session_can_be_done_from_another_worker() -> Test
     mine.expect_answer(&format!("writerof {own}"), "ok")?;
     let answer = mine.ask(&format!("writerof {id}"))?;
     check(answer.contains("whole messages only"), &answer)?;
+    // A file is passed to the loop of the own process only, and says so too.
+    let scratch = Scratch::new("base-file")?;
+    let path = scratch.path("file");
+    std::fs::write(&path, "a file\n")?;
+    mine.expect_answer(&format!("fileto {id} {}", path.display()), "unreachable")?;
+    mine.say(&format!("fileto {own} {}", path.display()))?;
+    mine.expect("a file");
+    mine.expect("ok");
     // The end, behind what was sent.
     check(mine.ask(&format!("flood {id} 1 50000"))? == SENT, "before the end")?;
     mine.expect_answer(&format!("closeof {id}"), "ok")?;

@@ -55,6 +55,7 @@ pub(crate) fn outcome(result: Result<(), SendError>) -> &'static str {
         Err(error) if error.is_gone() => "gone",
         Err(error) if error.is_too_long() => "too_long",
         Err(error) if error.is_truncated() => "truncated",
+        Err(error) if error.is_unreachable() => "unreachable",
         Err(_) => "unknown",
     }
 }
