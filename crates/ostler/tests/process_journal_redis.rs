@@ -15,7 +15,8 @@ fn sharing(redis: &RedisServer) -> ServerBuilder {
         .set("task_workers", 1)
         .set("name", "shop")
         .set("task_journal", redis.url())
-        .set("task_journal_lease_ms", 1_000)
+        // An exchange has a quarter of it: also a busy machine answers in that time.
+        .set("task_journal_lease_ms", 8_000)
         .expect_log("cannot be written to task_journal")
         .expect_log("was not taken in")
         .expect_log("were not taken in")
@@ -42,12 +43,22 @@ fn what_a_killed_server_had_taken_in_another_one_runs() -> TestResult {
     Talk::new(&other)?.expect_answer(&format!("wait 20000 {}", append(21)), "21")?;
     dying.signal(Signal::KILL);
     dying.wait_end()?;
-    other.wait_for("all to be run", |_| scratch.lines("done").len() == 22)?;
-    let mut done: Vec<u32> = scratch.lines("done").iter().flat_map(|it| it.parse()).collect();
-    done.sort_unstable();
-    check(done == (0..22).collect::<Vec<u32>>(), format!("{done:?}"))?;
+    let done = || -> Vec<u32> {
+        let mut done: Vec<u32> = scratch.lines("done").iter().flat_map(|it| it.parse()).collect();
+        done.sort_unstable();
+        done
+    };
+    other.wait_for("all to be run", |_| (1..=20).all(|n| done().contains(&n)))?;
     let books = other.stop_and_report()?.tasks()?;
-    check((books.restored, books.finished) == (20, 21), format!("{books:?}"))?;
+    // That the first one was over may not have come to the stream before the kill: then it is run
+    // again, as any task whose end nobody knows.
+    let again = u32::from(done().iter().filter(|n| **n == 0).count() == 2);
+    let mut expected: Vec<u32> = (0..22).collect();
+    expected.extend((0..again).map(|_| 0));
+    expected.sort_unstable();
+    check(done() == expected, format!("{:?}", done()))?;
+    let counts = (books.restored, books.finished);
+    check(counts == (20 + u64::from(again), 21 + u64::from(again)), format!("{books:?}"))?;
     check(redis.ask("XLEN ostler:shop:tasks")? == ":0\r\n", "nothing is left")
 }
 

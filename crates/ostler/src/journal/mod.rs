@@ -9,8 +9,8 @@
 //! server because of a disk. (`docs/decisions/51-tasks-are-kept-in-a-log.md`)
 //!
 //! `file` (the file while the server runs), `opening` (at the start), `reading` (from a disk that
-//! cannot read all of it), `stream` (that of a Redis, with the feature `redis`), `keeper` (the thread
-//! and the way to it).
+//! cannot read all of it), `stream` (that of a Redis, with the feature `redis`), `keeper` (the
+//! thread and the way to it).
 
 mod file;
 mod keeper;
