@@ -132,7 +132,8 @@ pub use api::session_info::SessionInfo;
 pub use api::span::{DeliveryTimes, FinishedSpan};
 pub use api::statistics::{
     ConnectionStatistics, DatagramStatistics, MessageStatistics, PackageStatistics,
-    ServerStatistics, Statistics, TaskStatistics, TrafficStatistics,
+    ProcessStatistics, RunningStatistics, ServerStatistics, Statistics, TaskStatistics, TimeSpread,
+    TimeStatistics, TrafficStatistics,
 };
 pub use api::task::Task;
 pub use api::task_error::TaskError;

@@ -148,3 +148,92 @@ fn output_that_waits_is_told() -> TestResult {
     see(&mut talk, "open=1 unsent=0")?;
     server.stop()
 }
+
+/// Two clients of different workers, and in which slot those live.
+fn two_workers(server: &TestServer) -> TestResult<[(Talk, String); 2]> {
+    let mut first = Talk::new(server)?;
+    let slot = first.ask("whoami")?;
+    let mut others = Vec::new();
+    loop {
+        let mut other = Talk::new(server)?;
+        let its = other.ask("whoami")?;
+        if its != slot {
+            return Ok([(first, slot), (other, its)]);
+        }
+        others.push(other);
+        check(others.len() < 200, format!("{slot} serves everybody"))?;
+    }
+}
+
+/// What a worker does is told by another one, while it is stuck and while it leaves; times are
+/// those of the port, of the slot and of tasks.
+fn shows_who_is_stuck(builder: ServerBuilder) -> TestResult {
+    let server = start(builder, 2)?;
+    let [(mut stuck, slot), (mut other, its)] = two_workers(&server)?;
+    let session = stuck.number("id")?;
+    let seen = |talk: &mut Talk, slot: &str, wanted: &str| -> TestResult {
+        let answer = talk.ask(&format!("process {slot} {wanted}"))?;
+        check(answer == "seen", format!("{slot} {wanted}: {answer}"))
+    };
+    let pid = server.worker(slot[1..].parse().unwrap_or(0)).pid();
+    let go_on = server.directory().join("go-on");
+    stuck.say(&format!("wait-for {}", go_on.display()))?;
+    let what = format!("runs=on_receive session={session} port=0 repeated=false has_waited=true");
+    seen(&mut other, &slot, &format!("{what} pid={pid} generation=1 leaving=false"))?;
+    seen(&mut other, "u0", "runs=nothing requests=0")?;
+    seen(&mut other, "c0", "runs=nothing")?;
+    seen(&mut other, &its, "runs=on_receive busy=true shares=true")?;
+    check(other.ask("process w9 nobody")? == "seen", "nobody lives there")?;
+    // It leaves, and is stuck all the same; its successor is idle.
+    other.expect_answer("reload", "reloads")?;
+    wait_serving(&server, 4)?;
+    let mut newcomer = Talk::new(&server)?;
+    seen(&mut newcomer, &slot, &format!("{what} generation=1 leaving=true"))?;
+    newcomer.expect_answer("pause 20", "paused")?;
+    std::fs::write(&go_on, "")?;
+    check(stuck.line()? == "waited", "the stuck one goes on")?;
+    drop((stuck, other));
+    server.wait_for_log("reload finished")?;
+    // The old ones are seen no more, and what they took is remembered.
+    let mut talk = Talk::new(&server)?;
+    for slot in [&slot, &its] {
+        seen(&mut talk, slot, "generation=2 leaving=false")?;
+    }
+    let answer = talk.ask(&format!("times {slot} took_ms:20=true waited_ms:600000=false"))?;
+    check(answer == "seen", format!("times of {slot}: {answer}"))?;
+    let answer = talk.ask("times 0 took_ms:20=true")?;
+    check(answer == "seen", format!("times of the port: {answer}"))?;
+    check(talk.ask("times 1 took=0 waited=0")? == "seen", "there is no second port")?;
+    server.stop()
+}
+
+#[test]
+fn masters_workers_show_what_they_do() -> TestResult {
+    shows_who_is_stuck(observer(2).set("reactors", 1).set("dispatch", "session_hash"))
+}
+
+#[test]
+fn processes_that_serve_clients_themselves_show_what_they_do() -> TestResult {
+    shows_who_is_stuck(observer(2).set("mode", "base"))
+}
+
+/// Each package and each task is counted once.
+#[test]
+fn times_are_those_of_each_delivery() -> TestResult {
+    let server = start(observer(1).set("reactors", 1).set("task_workers", 1), 1)?;
+    wait_lines(&server, "takes tasks", 1)?;
+    let (mut first, mut second) = (Talk::new(&server)?, Talk::new(&server)?);
+    first.expect_answer("echo 1", "1")?;
+    first.expect_answer("times 0 waited=1 took=1", "seen")?;
+    first.expect_answer("times w0 waited=2 took=2 waited_ms:30=false", "seen")?;
+    // The second one comes while the first runs, and waits.
+    first.say("pause-behind 5 40")?;
+    second.expect_answer("echo 2", "2")?;
+    first.expect("paused");
+    first.expect_answer("times 0 waited=5 took=5 took_ms:30=true", "seen")?;
+    first.expect_answer("tasks 3", "asked")?;
+    first.expect_answer("times tasks waited=3 took=3", "seen")?;
+    first.expect_answer("times t0 waited=3 took=3", "seen")?;
+    first.expect_answer("process t0 runs=nothing requests=3 deliveries=3", "seen")?;
+    server.stop()
+}

@@ -14,6 +14,8 @@ pub const BOARD_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERbd");
 pub const COMMONS_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERco");
 /// First word of a black box: "OSTLERbx".
 pub const BLACK_BOX_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERbx");
+/// First word of a roster: "OSTLERro".
+pub const ROSTER_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERro");
 /// Number of this protocol; changed with every change of layout or meaning.
 pub const PROTOCOL: u64 = 20;
 /// Bytes of a page; every ring begins on one.

@@ -5,8 +5,9 @@
 //! comments (`T3`, `§7`) are its. Rules that hold for every word in here:
 //!
 //! * each shared word has exactly one writing process and lies in that process's memory file, which
-//!   the other side maps read-only (but for [`commons`], whose words carry no data of clients, and
-//!   [`shared`], which belongs to the application: the engine reads nothing there);
+//!   the other side maps read-only (but for [`commons`], whose words carry no data of clients,
+//!   [`roster`], whose words are figures, and [`shared`], which belongs to the application: the
+//!   engine reads nothing there);
 //! * nothing a peer writes can make this side panic, loop or read outside a ring: what is read is
 //!   copied first, then checked, then used;
 //! * a process that dies at any instruction leaves nothing locked and nothing half visible.
@@ -42,6 +43,8 @@ pub mod outbox;
 pub mod peer;
 pub mod record;
 pub mod ring;
+#[cfg(not(loom))]
+pub mod roster;
 pub mod session_ids;
 pub(crate) mod session_peer;
 pub mod session_traffic;

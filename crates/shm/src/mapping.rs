@@ -221,6 +221,10 @@ unsafe impl SharedWords for crate::black_box::memory::IdentityLine {}
 unsafe impl SharedWords for crate::black_box::phase::PhaseLine {}
 // SAFETY: as above.
 unsafe impl SharedWords for crate::black_box::capture::CaptureLine {}
+// SAFETY: repr(C) groups of AtomicU64s and padding (see `roster`).
+unsafe impl SharedWords for crate::roster::RosterHead {}
+// SAFETY: as above.
+unsafe impl SharedWords for crate::roster::WorkLines {}
 // SAFETY: repr(C) struct of an AtomicU32 each, and padding (see `shared::atomic`).
 unsafe impl SharedWords for crate::shared::atomic::Words32 {}
 // SAFETY: repr(C) struct of an AtomicU64, an AtomicU32, and padding.

@@ -12,12 +12,12 @@ use super::wire::{Malformed, Reader, Writer};
 /// Size of both messages.
 pub(crate) const BEQUEST_SIZE_BYTES: usize = 128;
 /// What these messages and the charter mean. It grows with every change of either.
-pub(crate) const BEQUEST_PROTOCOL: u32 = 1;
+pub(crate) const BEQUEST_PROTOCOL: u32 = 2;
 /// First byte of the messages, so that stray bytes are not taken for one.
 const MAGIC: u8 = 0xB7;
 /// Descriptors of the first message without that of the log: charter, board, pidfd of the master,
-/// black box, bell of the worker.
-pub(crate) const BEQUEST_DESCRIPTORS_FIXED: usize = 5;
+/// black box, roster, bell of the worker.
+pub(crate) const BEQUEST_DESCRIPTORS_FIXED: usize = 6;
 
 /// The first message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,6 +68,8 @@ pub(crate) struct ProcessBoot {
     pub(crate) board: OwnedFd,
     /// What it writes about itself; taken when that is mapped.
     pub(crate) black_box: Option<OwnedFd>,
+    /// Where every process shows what it does; taken when that is mapped.
+    pub(crate) roster: Option<OwnedFd>,
     /// Rung by reactors, and by TERM; see [`crate::sys::signal::termination_requested`].
     pub(crate) worker_bell: OwnedFd,
     /// What is at its other ends.
@@ -86,6 +88,7 @@ impl ProcessBoot {
         let own = [&self.board, &self.worker_bell, &self.control];
         own.into_iter()
             .chain(self.black_box.as_ref())
+            .chain(self.roster.as_ref())
             .chain(self.event_link.as_ref())
             .chain(self.ends.descriptors())
             .map(AsRawFd::as_raw_fd)

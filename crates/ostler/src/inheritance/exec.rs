@@ -135,6 +135,7 @@ fn assemble(parts: Parts, control: &OwnedFd) -> std::result::Result<Inherited, S
     let board = fixed.next().ok_or_else(missing)?;
     let master_pidfd = PidFd::from_descriptor(fixed.next().ok_or_else(missing)?);
     let black_box = fixed.next().ok_or_else(missing)?;
+    let roster = fixed.next().ok_or_else(missing)?;
     let worker_bell = fixed.next().ok_or_else(missing)?;
     let mut ends = ends;
     let event_link = match bequest.key.kind {
@@ -165,6 +166,7 @@ fn assemble(parts: Parts, control: &OwnedFd) -> std::result::Result<Inherited, S
         manager,
         board,
         black_box: Some(black_box),
+        roster: Some(roster),
         worker_bell,
         ends,
         event_link,

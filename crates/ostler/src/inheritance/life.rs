@@ -10,6 +10,7 @@ use crate::control::{FromWorker, ShortText};
 use crate::log;
 use crate::shared;
 use crate::stacks::own_modules_text;
+use crate::statistics::roster;
 use crate::sys::process::{self, EXIT_PANIC};
 use crate::sys::{black_box, capture, panic, signal};
 
@@ -56,6 +57,9 @@ fn prepare(attributes: &Attributes, boot: &mut ProcessBoot) -> io::Result<bool> 
     if let Some(file) = boot.black_box.take() {
         black_box::keep(file)?;
         black_box::say_modules(&own_modules_text());
+    }
+    if let Some(file) = boot.roster.take() {
+        roster::keep(&file, boot.key)?;
     }
     // All managed signals are still blocked; none that came meanwhile is lost.
     signal::restore_default(&signal::MANAGED)?;

@@ -21,6 +21,8 @@ pub(crate) struct ManagerSetup {
     pub(crate) master_pid: ProcessId,
     /// The board, which every worker maps; in BASE mode the commons.
     pub(crate) board: OwnedFd,
+    /// The roster, which every worker maps.
+    pub(crate) roster: OwnedFd,
     /// Settings of the supervisor.
     pub(crate) settings: Settings,
     /// What workers have in common.

@@ -307,6 +307,7 @@ impl Master {
     /// A process takes no more packages, or in BASE mode no more clients.
     pub(super) fn let_leave(&mut self, key: ProcessKey) {
         self.managers.note_leaves(key);
+        self.figures.process_leaves(key);
         self.service_left(key);
         self.tell_all(|| ToReactor::Leave(key));
         self.tell_process(key, ToProcess::Leave);
@@ -316,6 +317,7 @@ impl Master {
     /// when that is readable.
     pub(super) fn release(&mut self, key: ProcessKey) {
         self.companion_released(key);
+        self.figures.process_gone(key);
         self.service_left(key);
         self.tell_all(|| ToReactor::Release(key));
         self.release_seat(key);
@@ -362,6 +364,7 @@ impl Master {
         }
         if let Some(leave) = leave {
             self.managers.note_leaves(leave);
+            self.figures.process_leaves(leave);
         }
         if serve.kind == ProcessKind::Task {
             self.tell_all(|| ToReactor::Serve { serve, leave });

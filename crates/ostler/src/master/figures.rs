@@ -12,11 +12,12 @@ use ostler_core::supervisor::ReloadOutcome;
 use ostler_shm::account::Account;
 use ostler_shm::board::Board;
 use ostler_shm::commons::Commons;
+use ostler_shm::roster::Roster;
 
 use super::accepting::Accepting;
 use super::event_loop::Master;
 use crate::options::Options;
-use crate::statistics;
+use crate::statistics::{self, roster};
 use crate::sys::process;
 
 /// Where they are written.
@@ -49,6 +50,8 @@ impl Place {
 /// What is told, and what was told last.
 pub(super) struct MasterFigures {
     place: Place,
+    /// Where processes show what they do.
+    roster: Roster,
     server: ServerFigures,
     told: ServerFigures,
     /// What the main thread has accepted and refused, once that is over.
@@ -60,7 +63,7 @@ pub(super) struct MasterFigures {
 
 impl MasterFigures {
     /// Those of a server that starts now.
-    pub(super) fn new(options: &Options, place: Place) -> Self {
+    pub(super) fn new(options: &Options, place: Place, roster: Roster) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let reactors = match &place {
             Place::Board(board) => board.reactors(),
@@ -78,6 +81,7 @@ impl MasterFigures {
                 ..ServerFigures::default()
             },
             place,
+            roster,
             told: ServerFigures::default(),
             accepting: AcceptCounts::default(),
             told_rest: Books::default(),
@@ -94,6 +98,20 @@ impl MasterFigures {
     pub(super) fn process_died(&mut self, key: ProcessKey) {
         self.server.deaths += 1;
         self.server.worker_deaths += u64::from(key.kind == ProcessKind::Event);
+    }
+
+    /// A process was asked to leave.
+    pub(super) fn process_leaves(&self, key: ProcessKey) {
+        if let Some(place) = roster::place_of(&self.roster, key) {
+            place.leaves(key.pack());
+        }
+    }
+
+    /// A process is gone.
+    pub(super) fn process_gone(&self, key: ProcessKey) {
+        if let Some(place) = roster::place_of(&self.roster, key) {
+            place.end(key.pack());
+        }
     }
 
     /// A manager was lost.
@@ -173,7 +191,8 @@ mod tests {
     fn figures() -> MasterFigures {
         let sizes = BoardSizes { reactors: 1, sessions: 64, ..BoardSizes::default() };
         let (board, _) = Board::create(sizes).unwrap();
-        MasterFigures::new(&Options::default(), Place::Board(Arc::new(board)))
+        let (roster, _) = roster::create(&Options::default()).unwrap();
+        MasterFigures::new(&Options::default(), Place::Board(Arc::new(board)), roster)
     }
 
     /// What has begun has ended, or there is one at most.

@@ -37,6 +37,7 @@ mod retired;
 mod rights;
 mod sandbox;
 mod service;
+mod shared_memory;
 mod signals;
 mod size;
 mod start;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ostler_core::shutdown::Shutdown;
-use ostler_shm::board::{Board, BoardSizes};
 use ostler_shm::commons::Commons;
 
 use super::accepting::Accepting;
@@ -34,13 +33,13 @@ use super::retired::Retired;
 use super::rights::MasterRights;
 use super::sandbox::Confinement;
 use super::service::Service;
+use super::shared_memory::Shared;
 use super::size::Size;
 use super::succession::{Origin, Predecessor, Succeeding};
 use crate::api::outcome::IntoHandler;
 use crate::api::port::Ports;
 use crate::api::program_code::{ProgramCode, UserProcesses};
 use crate::api::worker::Worker;
-use crate::base::commons::SeatOf;
 use crate::encryption::{Encryption, Handover};
 use crate::error::{Error, Result};
 use crate::inheritance::{Attributes, Charter, EndsKind, Privileges, ProcessMain, Resources};
@@ -50,8 +49,7 @@ use crate::manager::{
     DiagnosisSettings, ExecSetup, Forked, ManagerHandle, ManagerSetup, MemoryLimits, fork_managers,
     locate,
 };
-use crate::options::{Harden, Mode, Options, SessionIds, Start};
-use crate::reactor::addresses::Addresses;
+use crate::options::{Harden, Mode, Options, Start};
 use crate::reactor::mailbox::Reports;
 use crate::shared;
 use crate::sys::epoll::Epoll;
@@ -59,7 +57,7 @@ use crate::sys::pidfd::PidFd;
 use crate::sys::process::Dumping;
 use crate::sys::process_name::Instance;
 use crate::sys::signal::Held;
-use crate::sys::{clock, panic, process, random, signal};
+use crate::sys::{clock, panic, process, signal};
 
 /// Listeners that are bound and from which nobody is accepted yet.
 pub(crate) struct Bound {
@@ -184,9 +182,9 @@ where
     let (name, described) = (options.name_resolved(), ports.described());
     let names = Instance::new(described.first().local_address(), &name);
     names.take("master");
-    let Shared { board, commons, descriptor } = Shared::make(&options)?;
+    let Shared { board, commons, roster, files } = Shared::make(&options)?;
     let processes = code.processes.clone();
-    let own = Own { board: descriptor, keep, path, privileges, resources, rights, processes };
+    let own = Own { files, keep, path, privileges, resources, rights, processes };
     let main = process_main(options.clone(), described.clone(), make, code);
     let setup = manager_setup(&options, &program, own, names, described.clone(), main)?;
     let orphans = Orphans::new(options.kill_orphans)?;
@@ -215,7 +213,7 @@ where
         predecessor,
         succeeding: Succeeding::new(&options, origin, estate, &setup),
         pid_file,
-        figures: MasterFigures::new(&options, Place::of(&board, commons)),
+        figures: MasterFigures::new(&options, Place::of(&board, commons), roster),
         confinement,
         boot_deadline: Some(clock::monotonic_ms() + options.boot_timeout_ms),
         certificate_watch: CertificateWatch::new(&options, clock::monotonic_ms()),
@@ -328,7 +326,8 @@ fn fork_and_part(
 
 /// What managers have of this server's.
 struct Own<'start> {
-    board: OwnedFd,
+    /// Board and roster.
+    files: (OwnedFd, OwnedFd),
     keep: Vec<RawFd>,
     /// The program that a reload executes.
     path: Option<PathBuf>,
@@ -378,14 +377,15 @@ fn manager_setup(
 ) -> Result<ManagerSetup> {
     let master_pidfd = PidFd::open(process::current())
         .map_err(|error| Error::start("cannot open the master's pidfd", Some(error)))?;
-    let processes = own.processes;
+    let (processes, (board, roster)) = (own.processes, own.files);
     let left = || (program.dumping(), own.privileges.clone(), processes.names());
     let executed = |path| exec_setup(path, options, &ports, &names, left());
     let exec = own.path.map(executed).transpose()?;
     Ok(ManagerSetup {
         master_pid: process::current(),
         master_pidfd,
-        board: own.board,
+        board,
+        roster,
         settings: options.supervisor_settings(
             processes.settings((options.back_off_min_ms, options.back_off_max_ms)),
         ),
@@ -421,68 +421,6 @@ pub(super) fn attributes_of_workers(
         privileges,
         names,
         process_names: Vec::new(),
-    }
-}
-
-/// What all processes see.
-struct Shared {
-    /// The session table. In BASE mode there is one in each process, and this one is empty.
-    board: Arc<Board>,
-    /// In BASE mode.
-    commons: Option<Arc<Commons>>,
-    /// For the workers.
-    descriptor: OwnedFd,
-}
-
-impl Shared {
-    fn make(options: &Options) -> Result<Self> {
-        let is_base = options.mode == Mode::Base;
-        let sizes = options.board_sizes();
-        let sizes = if is_base { BoardSizes { sessions: 1, ..sizes } } else { sizes };
-        let (board, board_fd) =
-            Board::create(sizes).map_err(|error| Error::memory("the board", error.into_io()))?;
-        let first = id_before_the_first(options)?;
-        board.start_sessions_behind(first);
-        let board = Arc::new(board);
-        if !is_base {
-            return Ok(Self { board, commons: None, descriptor: board_fd });
-        }
-        let room = options.address_room(address_secret()?);
-        let (commons, descriptor) = Commons::create(options.seats(), room)
-            .map_err(|error| Error::memory("the commons of the workers", error))?;
-        if let Some(newest) = commons.newest_session() {
-            newest.store(first, Ordering::Relaxed);
-        }
-        Ok(Self { board, commons: Some(Arc::new(commons)), descriptor })
-    }
-}
-
-/// What makes the numbers of addresses.
-fn address_secret() -> Result<[u64; 2]> {
-    let failed = |error| Error::start("cannot get a random number", Some(error));
-    Ok([random::seed().map_err(failed)?, random::seed().map_err(failed)?])
-}
-
-/// What is known of the addresses of clients that the master serves, if any port limits them.
-pub(super) fn make_addresses(options: &Options) -> Result<Addresses> {
-    let room = options.address_room(address_secret()?);
-    if options.mode == Mode::Base || (room.counts, room.rates) == (0, 0) {
-        return Ok(Addresses::default());
-    }
-    let made = Commons::create(options.reactors.into(), room);
-    let (commons, _) = made.map_err(|error| Error::memory("what is known of addresses", error))?;
-    Ok(Addresses::at(SeatOf::own(commons)))
-}
-
-/// Session ids begin behind this one (decision 19).
-fn id_before_the_first(options: &Options) -> Result<u64> {
-    match options.session_ids {
-        SessionIds::Sequential => Ok(options.start_session_id),
-        SessionIds::RandomStart => {
-            let seed = random::seed()
-                .map_err(|error| Error::start("cannot get a random number", Some(error)))?;
-            Ok(seed & (Options::START_SESSION_ID_MAX - 1))
-        }
     }
 }
 

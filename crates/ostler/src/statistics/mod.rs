@@ -4,6 +4,8 @@
 //! Each account has one writer. In PROCESS mode all of them are the master's threads; in BASE mode
 //! the processes write their books themselves, and nothing there is believed beyond a bound.
 
+pub(crate) mod roster;
+
 use std::rc::Rc;
 
 use ostler_core::brain::Books;

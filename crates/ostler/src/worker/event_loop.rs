@@ -379,7 +379,7 @@ impl<H: AnyHandler> Run<H> {
         log::set_session(0);
         self.context.end_traced(span);
         self.context.end_callback();
-        self.shown.end();
+        self.shown.end_delivery();
     }
 
     /// A client has connected; `payload` is what it has shown.
@@ -440,6 +440,7 @@ impl<H: AnyHandler> Run<H> {
     fn measure(&mut self) {
         let now = clock::monotonic_ns();
         self.work.add(now.saturating_sub(self.measured_at));
+        self.shown.delivered(self.measured_at, now);
         self.measured_at = now;
         self.idleness.has_worked(now);
         self.context.sender.port().publish_work(self.work.mean_ns());

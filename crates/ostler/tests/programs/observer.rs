@@ -7,13 +7,19 @@
 //! * `echo TEXT`: answers the text; `bytes N`: answers N bytes and a line end;
 //! * `tasks N`: asks N tasks that do nothing, without an answer; says `asked`;
 //! * `tell SLOT`: sends a message that nobody answers; says `told`;
-//! * `whoami`, `close`, `abort`, `reload`.
+//! * `pause N`: does nothing for N milliseconds; says `paused`;
+//! * `pause-behind N M`: the same for M milliseconds, once N packages were received;
+//! * `wait-for FILE`: does nothing until the file is there; says `waited`;
+//! * `process SLOT NAME=VALUE...`: looks until a process in the slot shows these: answers `seen`;
+//! * `times OF NAME=NUMBER...`: the same for times of a port (`0`), a slot (`w1`) or `tasks`;
+//! * `id`, `whoami`, `close`, `abort`, `reload`.
 
 use std::time::{Duration, Instant};
 
 use ostler::{
     CloseReason, Exit, Framing, Handler, Message, Outcome, Package, ProcessBody, ProcessSlot,
-    Reload, Server, ServerEvents, Session, Statistics, Task, UserProcess, Worker,
+    ProcessStatistics, Reload, Server, ServerEvents, Session, Statistics, Task, TimeSpread,
+    UserProcess, Worker,
 };
 
 const LOOKS_END: Duration = Duration::from_secs(10);
@@ -67,32 +73,87 @@ fn number_of(stats: &Statistics, name: &str) -> Option<u64> {
 
 /// What is wrong, if anything still is after a while.
 fn look(worker: &Worker, wanted: &str) -> String {
-    let end = Instant::now() + LOOKS_END;
-    loop {
+    look_until(|| {
         let stats = worker.stats();
         if let Err(error) = stats.check() {
-            return format!("no balance: {error}");
+            return Some(format!("no balance: {error}"));
         }
-        let wrong = |pair: &&str| {
-            let (name, number) = pair.split_once('=').unwrap_or((pair, ""));
-            number_of(&stats, name).map(|it| it.to_string()).as_deref() != Some(number)
-        };
-        let wrong: Vec<String> = wanted
-            .split_whitespace()
-            .filter(wrong)
-            .map(|pair| {
-                let name = pair.split('=').next().unwrap_or(pair);
-                format!("{name}={:?}", number_of(&stats, name))
-            })
-            .collect();
-        if wrong.is_empty() {
-            return "seen".to_owned();
+        wrong_of(wanted, |name| number_of(&stats, name).map(|number| number.to_string()))
+    })
+}
+
+/// Of `NAME=VALUE...` those that have other values.
+fn wrong_of(wanted: &str, value_of: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let pairs = wanted.split_whitespace().map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let wrong = pairs.filter(|(name, value)| value_of(name).as_deref() != Some(value));
+    let wrong: Vec<_> = wrong.map(|(name, _)| format!("{name}={:?}", value_of(name))).collect();
+    Some(wrong.join(" ")).filter(|text| !text.is_empty())
+}
+
+fn look_until(mut find_wrong: impl FnMut() -> Option<String>) -> String {
+    let end = Instant::now() + LOOKS_END;
+    loop {
+        match find_wrong() {
+            None => return "seen".to_owned(),
+            Some(wrong) if Instant::now() > end => return wrong,
+            Some(_) => std::thread::sleep(Duration::from_millis(1)),
         }
-        if Instant::now() > end {
-            return wrong.join(" ");
-        }
-        std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+fn value_of_process(process: &ProcessStatistics, name: &str) -> Option<String> {
+    let running = process.running.as_ref();
+    Some(match name {
+        "generation" => process.generation.to_string(),
+        "pid" => process.pid.to_string(),
+        "leaving" => process.is_leaving.to_string(),
+        "deliveries" => process.deliveries.to_string(),
+        "requests" => process.requests.to_string(),
+        "runs" => running.map_or_else(|| "nothing".to_owned(), |it| it.callback.clone()),
+        "session" => running?.session?.to_string(),
+        "port" => running?.port?.to_string(),
+        "repeated" => running?.is_repeated.to_string(),
+        "has_waited" => running?.waited.is_some().to_string(),
+        "busy" => (process.busy > running.map_or(Duration::ZERO, |it| it.since)).to_string(),
+        "shares" => (0.0..=1.0).contains(&process.busy_share()).to_string(),
+        _ => return None,
+    })
+}
+
+/// What is wrong with the process in a slot, if there is one.
+fn look_at_process(worker: &Worker, slot: ProcessSlot, wanted: &str) -> String {
+    look_until(|| {
+        let processes = worker.process_stats();
+        let mut in_slot = processes.iter().filter(|process| process.slot == slot);
+        let first = in_slot.next();
+        let wrong = |process| wrong_of(wanted, |name| value_of_process(process, name));
+        let Some(first) = first else {
+            return Some("nobody".to_owned()).filter(|_| wanted != "nobody");
+        };
+        let of_first = wrong(first)?;
+        in_slot.map(wrong).fold(Some(of_first), |some, other| other.and(some))
+    })
+}
+
+fn look_at_times(worker: &Worker, of: &str, wanted: &str) -> String {
+    look_until(|| {
+        let times = match of.parse() {
+            Ok(port) => worker.port_times(port),
+            Err(_) if of == "tasks" => worker.task_times(),
+            Err(_) => worker.slot_times(slot_of(of).ok()?),
+        };
+        let longest = |spread: &TimeSpread, at_least: u64| {
+            let longest = spread.quantile(1.0).unwrap_or_default();
+            (longest >= Duration::from_millis(at_least)).to_string()
+        };
+        wrong_of(wanted, |name| match name.split_once(':') {
+            Some(("waited_ms", at_least)) => Some(longest(&times.waited, at_least.parse().ok()?)),
+            Some(("took_ms", at_least)) => Some(longest(&times.took, at_least.parse().ok()?)),
+            _ if name == "waited" => Some(times.waited.count().to_string()),
+            _ if name == "took" => Some(times.took.count().to_string()),
+            _ => None,
+        })
+    })
 }
 
 fn say(worker: &Worker, session: u64, text: &str) -> Outcome {
@@ -133,6 +194,30 @@ impl Handler for Observer {
                 worker.send_message(slot_of(slot)?, format!("{id} {wanted}").as_bytes())?;
                 Ok(())
             }
+            "process" => {
+                let (slot, wanted) = rest.split_once(' ').unwrap_or((rest, ""));
+                say(worker, id, &look_at_process(worker, slot_of(slot)?, wanted))
+            }
+            "times" => {
+                let (of, wanted) = rest.split_once(' ').unwrap_or((rest, ""));
+                say(worker, id, &look_at_times(worker, of, wanted))
+            }
+            "pause" => {
+                std::thread::sleep(Duration::from_millis(rest.parse()?));
+                say(worker, id, "paused")
+            }
+            "pause-behind" => {
+                let (packages, pause) = rest.split_once(' ').ok_or("no pause")?;
+                let seen = look(worker, &format!("received={packages}"));
+                std::thread::sleep(Duration::from_millis(pause.parse()?));
+                say(worker, id, if seen == "seen" { "paused" } else { &seen })
+            }
+            "wait-for" => {
+                while !std::path::Path::new(rest).exists() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                say(worker, id, "waited")
+            }
             "figure" => {
                 let number = number_of(&worker.stats(), rest).unwrap_or(u64::MAX);
                 say(worker, id, &number.to_string())
@@ -149,6 +234,7 @@ impl Handler for Observer {
                 worker.send_message(slot_of(rest)?, b"nothing")?;
                 say(worker, id, "told")
             }
+            "id" => say(worker, id, &id.to_string()),
             "whoami" => say(worker, id, &worker.process_slot().to_string()),
             "close" => Ok(session.close()?),
             "abort" => std::process::abort(),

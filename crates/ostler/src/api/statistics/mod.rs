@@ -1,6 +1,8 @@
 //! What a server tells about itself while it runs.
 
 mod of_books;
+mod processes;
+mod times;
 
 use std::time::SystemTime;
 
@@ -8,6 +10,9 @@ use ostler_core::brain::{Books, CloseReason};
 
 use super::worker::Worker;
 use crate::statistics::Figures;
+
+pub use processes::{ProcessStatistics, RunningStatistics};
+pub use times::{TimeSpread, TimeStatistics};
 
 /// The figures of a server, of one moment: [`Worker::stats`].
 ///

@@ -31,8 +31,7 @@ pub(super) struct Left {
 impl Left {
     /// Takes a boot apart; what the child itself needs comes with it.
     pub(super) fn new(boot: ProcessBoot, charter: &OwnedFd) -> io::Result<(Self, Waiting)> {
-        let ProcessBoot { key, manager, board, black_box, worker_bell, ends, event_link, .. } =
-            boot;
+        let ProcessBoot { key, manager, board, worker_bell, ends, event_link, .. } = boot;
         let waiting = Waiting {
             key,
             manager,
@@ -50,7 +49,7 @@ impl Left {
         };
         let ends: Vec<_> = ends.into_iter().chain(event_link).collect();
         let mut fixed = vec![charter.try_clone()?, board, boot.master_pidfd.into()];
-        fixed.extend(black_box);
+        fixed.extend(boot.black_box.into_iter().chain(boot.roster));
         fixed.push(worker_bell);
         let log = log::file_descriptor()?;
         let bequest = Bequest {

@@ -38,6 +38,7 @@ pub(super) fn fork_process(
         manager: process::current(),
         black_box: Some(box_file),
         board: setup.board.try_clone()?,
+        roster: Some(setup.roster.try_clone()?),
         worker_bell: lanes.worker_bell,
         ends: lanes.ends,
         event_link: lanes.event_link,

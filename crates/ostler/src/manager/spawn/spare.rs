@@ -46,9 +46,10 @@ pub(in crate::manager) fn fork_spare(
 ) -> io::Result<(ManagerHandle, Guard)> {
     let (near, far) = control_socket::pair()?;
     let (guard, guarded) = guard::pair(workers, program)?;
-    let own = [far.as_fd(), setup.board.as_fd(), setup.master_pidfd.as_fd()];
+    let of_setup = [setup.board.as_fd(), setup.roster.as_fd(), setup.master_pidfd.as_fd()];
     let charter = setup.exec.iter().map(|exec| exec.charter.as_fd());
-    let own = own.into_iter().chain(charter).chain(guarded.descriptors());
+    let own =
+        std::iter::once(far.as_fd()).chain(of_setup).chain(charter).chain(guarded.descriptors());
     let keep = setup.kept_with(own.map(|descriptor| descriptor.as_raw_fd()));
     let pid = fork_child(&keep, ExitBy::Immediately, move || {
         live_as_spare(setup, Channel::new(far), guarded, origin)

@@ -57,19 +57,22 @@ fn managers_hold_nothing_but_what_they_need() {
         let mut master = TestMaster::start_open(settings(1), Box::new(obedient));
         master.until_serving(&[key(0, 1)]);
         let spare = master.spare.as_ref().unwrap().pid.get();
+        let roster = "/memfd:ostler-roster (deleted)";
         let alone = [
+            roster,
             "anon_inode:[eventfd]",
             "anon_inode:[pidfd]",
             "anon_inode:[pidfd]",
             "socket",
             "socket",
         ];
-        until("the spare holds board, master, channel, and the worker that it guards", || {
+        until("the spare holds roster, board, master, channel, and whom it guards", || {
             descriptor_kinds(spare) == alone
         });
         // And: epoll, pidfds of spare and worker, signalfd, control sockets of the worker and the
         // spare.
         let supervising = [
+            roster,
             "anon_inode:[eventfd]",
             "anon_inode:[eventpoll]",
             "anon_inode:[pidfd]",

@@ -13,6 +13,7 @@ use crate::inheritance::{Attributes, EndsKind, Privileges, ProcessMain, Resource
 use crate::manager::diagnosis::DiagnosisSettings;
 use crate::manager::{ManagerHandle, ManagerSetup, MemoryLimits, fork_managers};
 use crate::options::{Harden, KillOrphans, Options};
+use crate::statistics::roster;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::process_name::Instance;
@@ -61,6 +62,7 @@ impl TestMaster {
             master_pidfd: PidFd::open(process::current()).unwrap(),
             master_pid: process::current(),
             board: board.try_clone().unwrap(),
+            roster: roster::create(&Options::default()).unwrap().1,
             settings: Settings { event: settings, ..Settings::default() },
             attributes: Attributes {
                 ends: EndsKind::Lanes(2),

@@ -50,7 +50,7 @@ impl<H: AnyHandler> Run<H> {
         }
         self.context.end_traced(span);
         self.context.end_callback();
-        self.shown.end();
+        self.shown.end_delivery();
     }
 
     /// Tells askers of results that have come, as many as deliveries are handled at once.
