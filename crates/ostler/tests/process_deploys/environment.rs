@@ -95,11 +95,11 @@ fn says(messages: &[(&[u8], &[BorrowedFd<'_>])], reason: &str) -> TestResult {
 fn a_manager_of_another_version_is_told_from_one_that_talks_nonsense() -> TestResult {
     let lanes = u32::try_from(PROTOCOL).unwrap_or(0);
     says(&[(b"hello", &[])], "is not understood")?;
-    says(&[(&bequest(2, lanes, 0), &[])], "hands over by protocol 2, this program by 1")?;
-    says(&[(&bequest(1, 999, 0), &[])], "speaks lane protocol 999")?;
-    says(&[(&bequest(1, lanes, 0), &[]), (&[0; 128], &[])], "descriptors are missing")?;
+    says(&[(&bequest(3, lanes, 0), &[])], "hands over by protocol 3, this program by 2")?;
+    says(&[(&bequest(2, 999, 0), &[])], "speaks lane protocol 999")?;
+    says(&[(&bequest(2, lanes, 0), &[]), (&[0; 128], &[])], "descriptors are missing")?;
     let (reader, _writer) = std::io::pipe()?;
-    let five = [reader.as_fd(); 5];
-    let good = bequest(1, lanes, 0);
-    says(&[(&good, &five), (&[0; 128], &[])], "its charter cannot be read: it is no sealed file")
+    let six = [reader.as_fd(); 6];
+    let good = bequest(2, lanes, 0);
+    says(&[(&good, &six), (&[0; 128], &[])], "its charter cannot be read: it is no sealed file")
 }
