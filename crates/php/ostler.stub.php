@@ -65,6 +65,9 @@ namespace Ostler {
         public function finish(mixed $data): bool {}
         public function taskCo(array $tasks, float $timeout = 0.5): array|false {}
         /** Nobody, as long as silent sessions are ended: that happens to the millisecond. */
+        /** What the server has done, and in workers what this one has. */
+        public function stats(): array|false {}
+
         public function heartbeat(bool $ifCloseConnection = true): array|false {}
         /** `SWOOLE_WORKER_BUSY` or `SWOOLE_WORKER_EXIT`, of the worker that asks. */
         public function getWorkerStatus(int $worker_id = -1): int|false {}

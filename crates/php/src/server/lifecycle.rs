@@ -72,36 +72,6 @@ pub(super) fn worker_id(call: &mut Call<'_>) -> Result<(), Thrown> {
     }
 }
 
-/// `Server::getWorkerPid(int $worker_id = -1): int|false`
-pub(super) fn worker_pid(call: &mut Call<'_>) -> Result<(), Thrown> {
-    call.arguments(0, 1)?;
-    let Some(server) = running(call)? else { return Ok(()) };
-    let id = call.long_or(-1)?;
-    match server.worker_id().or(server.user_id.get()) {
-        Some(own) if id == -1 || id == own => call.returns_long(i64::from(own_pid())),
-        _ => call.returns_bool(false),
-    }
-}
-
-/// `Server::getWorkerStatus(int $worker_id = -1): int|false`: whoever asks is busy with that.
-pub(super) fn worker_status(call: &mut Call<'_>) -> Result<(), Thrown> {
-    const BUSY: i64 = 1;
-    const EXIT: i64 = 3;
-    call.arguments(0, 1)?;
-    let Some(server) = running(call)? else { return Ok(()) };
-    let id = call.long_or(-1)?;
-    match (server.worker_id(), server.worker()) {
-        (Some(own), Some(worker)) if id == -1 || id == own => {
-            call.returns_long(if worker.is_leaving() { EXIT } else { BUSY })
-        }
-        _ => call.returns_bool(false),
-    }
-}
-
-fn own_pid() -> i32 {
-    rustix::process::getpid().as_raw_nonzero().get()
-}
-
 /// `Server::getManagerPid(): int`
 pub(super) fn manager_pid(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 0)?;

@@ -19,6 +19,7 @@ mod settings;
 mod sock_type;
 mod start;
 mod state;
+mod stats;
 mod tasks;
 mod ticker;
 mod user;
@@ -212,9 +213,10 @@ const METHODS: &[Function] = &[
         &[optional(c"ifCloseConnection", kind::BOOL, c"true")],
         INFO,
     ),
+    method(c"stats", handler!(stats::stats), &[], INFO),
     method(
         c"getWorkerStatus",
-        handler!(lifecycle::worker_status),
+        handler!(stats::worker_status),
         &[optional(c"worker_id", kind::INT, c"-1")],
         kind::INT | kind::FALSE,
     ),
@@ -242,7 +244,7 @@ const METHODS: &[Function] = &[
     method(c"getWorkerId", handler!(lifecycle::worker_id), &[], kind::INT | kind::FALSE),
     method(
         c"getWorkerPid",
-        handler!(lifecycle::worker_pid),
+        handler!(stats::worker_pid),
         &[optional(c"worker_id", kind::INT, c"-1")],
         kind::INT | kind::FALSE,
     ),

@@ -28,6 +28,18 @@ pub(super) fn answer(call: &mut Call<'_>, result: Result<(), SendError>) -> Resu
     call.returns_bool(result.is_ok())
 }
 
+/// As [`answer`], for bytes, which are counted.
+fn answer_sent(
+    call: &mut Call<'_>,
+    server: &ServerState,
+    result: Result<(), SendError>,
+) -> Result<(), Thrown> {
+    if result.is_ok() {
+        server.responses.set(server.responses.get() + 1);
+    }
+    answer(call, result)
+}
+
 /// `Server::send(int|string $fd, string $send_data, int $serverSocket = -1): bool`
 pub(super) fn send(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(2, 3)?;
@@ -45,7 +57,7 @@ pub(super) fn send(call: &mut Call<'_>) -> Result<(), Thrown> {
     match session(server, number) {
         Some(session) => {
             let bytes = server.given.get().map_or(bytes, |given| given.own(bytes));
-            answer(call, session.send(bytes))
+            answer_sent(call, server, session.send(bytes))
         }
         None => no_sessions(call),
     }
@@ -87,7 +99,7 @@ pub(super) fn sendto(call: &mut Call<'_>) -> Result<(), Thrown> {
         return call.returns_bool(false);
     };
     let result = worker.send_to(port, &peer, bytes);
-    answer(call, result)
+    answer_sent(call, server, result)
 }
 
 /// The port by which datagrams go to an address of this form: the one that was asked for, or the

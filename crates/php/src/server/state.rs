@@ -107,6 +107,8 @@ pub(crate) struct ServerState {
     pub(crate) task: Cell<*const Task>,
     /// The session whose `onClose` runs.
     pub(crate) closing: Cell<u64>,
+    /// What this process has sent to clients.
+    pub(super) responses: Cell<i64>,
     _living: Living,
 }
 
@@ -200,6 +202,7 @@ impl ServerState {
             given: Cell::new(None),
             task: Cell::new(std::ptr::null()),
             closing: Cell::new(0),
+            responses: Cell::new(0),
             _living: living,
         }
     }

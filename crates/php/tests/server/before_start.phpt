@@ -6,7 +6,7 @@ $server = new Swoole\Server('127.0.0.1', 0, SWOOLE_PROCESS);
 $calls = [
     'send' => [1, 'x'], 'sendto' => ['127.0.0.1', 1, 'x'], 'sendwait' => [1, 'x'], 'sendfile' => [1, __FILE__],
     'close' => [1], 'exist' => [1], 'exists' => [1], 'pause' => [1], 'resume' => [1], 'confirm' => [1], 'protect' => [1], 'bind' => [1, 1],
-    'getClientInfo' => [1], 'connection_info' => [1], 'getClientList' => [], 'connection_list' => [], 'heartbeat' => [],
+    'getClientInfo' => [1], 'connection_info' => [1], 'getClientList' => [], 'connection_list' => [], 'heartbeat' => [], 'stats' => [],
     'task' => ['x'], 'taskwait' => ['x'], 'taskWaitMulti' => [['x']], 'taskCo' => [['x']],
     'getWorkerPid' => [], 'getWorkerStatus' => [], 'reload' => [], 'stop' => [], 'shutdown' => [],
 ];
@@ -26,7 +26,7 @@ echo count($calls), " methods\n";
 var_dump($server->getWorkerId(), $server->getManagerPid(), $server->getMasterPid(), $server->worker_id, $server->taskworker, $server->getLastError(), @$server->finish('x'));
 ?>
 --EXPECT--
-26 methods
+27 methods
 bool(false)
 int(0)
 int(0)
