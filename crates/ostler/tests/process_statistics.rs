@@ -227,7 +227,9 @@ fn times_are_those_of_each_delivery() -> TestResult {
     first.expect_answer("times 0 waited=1 took=1", "seen")?;
     first.expect_answer("times w0 waited=2 took=2 waited_ms:30=false", "seen")?;
     // The second one comes while the first runs, and waits.
-    first.say("pause-behind 5 40")?;
+    let begun = server.directory().join("begun");
+    first.say(&format!("pause-behind 5 40 {}", begun.display()))?;
+    server.wait_for("the pause", |_| begun.exists())?;
     second.expect_answer("echo 2", "2")?;
     first.expect("paused");
     first.expect_answer("times 0 waited=5 took=5 took_ms:30=true", "seen")?;

@@ -8,7 +8,8 @@
 //! * `tasks N`: asks N tasks that do nothing, without an answer; says `asked`;
 //! * `tell SLOT`: sends a message that nobody answers; says `told`;
 //! * `pause N`: does nothing for N milliseconds; says `paused`;
-//! * `pause-behind N M`: the same for M milliseconds, once N packages were received;
+//! * `pause-behind N M FILE`: makes the file, and does nothing until N packages were received and
+//!   M milliseconds longer; says `paused`;
 //! * `wait-for FILE`: does nothing until the file is there; says `waited`;
 //! * `process SLOT NAME=VALUE...`: looks until a process in the slot shows these: answers `seen`;
 //! * `times OF NAME=NUMBER...`: the same for times of a port (`0`), a slot (`w1`) or `tasks`;
@@ -207,7 +208,9 @@ impl Handler for Observer {
                 say(worker, id, "paused")
             }
             "pause-behind" => {
-                let (packages, pause) = rest.split_once(' ').ok_or("no pause")?;
+                let (packages, rest) = rest.split_once(' ').ok_or("no pause")?;
+                let (pause, file) = rest.split_once(' ').ok_or("no file")?;
+                std::fs::write(file, "")?;
                 let seen = look(worker, &format!("received={packages}"));
                 std::thread::sleep(Duration::from_millis(pause.parse()?));
                 say(worker, id, if seen == "seen" { "paused" } else { &seen })

@@ -16,7 +16,10 @@ $server->on('receive', function ($server, int $fd, int $reactor, string $data) {
 $since = time();
 run($server, function (Client $client) use ($server, $since) {
     $stats = fn () => json_decode($client->ask('stats'), true);
-    $first = $stats();
+    wait_until('the first client', function () use ($stats, &$first) {
+        $first = $stats();
+        return $first['accept_count'] === 1;
+    });
     echo implode(' ', array_keys($first)), "\n";
     var_dump(array_filter($first, fn ($value) => !is_int($value) || $value < 0));
     echo json_encode(array_intersect_key($first, array_flip(['connection_num', 'accept_count', 'close_count', 'abort_count', 'worker_num', 'task_worker_num', 'user_worker_num']))), "\n";
