@@ -22,7 +22,7 @@ pub(super) struct Shared {
     /// In BASE mode.
     pub(super) commons: Option<Arc<Commons>>,
     pub(super) roster: Roster,
-    /// For the workers: board or commons, and the roster.
+    /// Board or commons, and the roster.
     pub(super) files: (OwnedFd, OwnedFd),
 }
 

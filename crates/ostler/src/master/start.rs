@@ -326,7 +326,6 @@ fn fork_and_part(
 
 /// What managers have of this server's.
 struct Own<'start> {
-    /// Board and roster.
     files: (OwnedFd, OwnedFd),
     keep: Vec<RawFd>,
     /// The program that a reload executes.

@@ -59,7 +59,7 @@ impl Shown {
             Some(RecordKind::Task) => Some(Row::Tasks),
             _ => None,
         }
-        .map(|row| (row, header.stamp));
+        .map(|row| (row, header.received));
         let Some(callback) = kind.and_then(callback_of) else { return };
         // A task is of no session, and of no port.
         let (port, session) = match callback {

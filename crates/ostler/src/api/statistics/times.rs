@@ -23,8 +23,9 @@ use crate::statistics::roster::{self, Row, Times};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimeStatistics {
-    /// From when the delivery was read from its client, or the task was asked, to the beginning of
-    /// its callback. That of a delivery that is given again contains what was in vain.
+    /// From when the package or datagram was received, or the task asked, to the beginning of its
+    /// callback, however often it changes its worker meanwhile. What a busy server leaves in the
+    /// kernel is not received yet.
     pub waited: TimeSpread,
     /// From there to the end of the callback, and of what it has sent. Of a delivery that was
     /// deferred it is that part.
