@@ -132,7 +132,7 @@ fn look_at_process(worker: &Worker, slot: ProcessSlot, wanted: &str) -> String {
             return Some("nobody".to_owned()).filter(|_| wanted != "nobody");
         };
         let of_first = wrong(first)?;
-        in_slot.map(wrong).fold(Some(of_first), |some, other| other.and(some))
+        in_slot.all(|process| wrong(process).is_some()).then_some(of_first)
     })
 }
 
