@@ -1,6 +1,6 @@
 //! What became of memberships and of messages to groups.
 
-/// How many there were. They balance for themselves ([`GroupCounts::balance`]).
+/// How many there were. They balance for themselves ([`Books::check`](crate::brain::Books::check)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GroupCounts {
     /// Sessions became members of a group.
