@@ -84,7 +84,7 @@ fn thumbnail_of(picture: &[u8]) -> Result<Vec<u8>, Failure> {
     decoder.set_transformations(Transformations::normalize_to_color8() | Transformations::ALPHA);
     let mut reader = decoder.read_info()?;
     let (width, height) = reader.info().size();
-    if u64::from(width) * u64::from(height) > PIXELS_MAX {
+    if u64::from(width) * u64::from(height) >= PIXELS_MAX {
         return Err(format!("it has {width} x {height} pixels").into());
     }
     let mut bytes = vec![0; reader.output_buffer_size().ok_or("it is too large")?];
