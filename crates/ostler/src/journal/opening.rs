@@ -221,11 +221,17 @@ fn read(file: &File) -> std::result::Result<FileBytes, Refusal> {
     read_file(file, bytes, len as usize).map_err(|error| Refusal::because("cannot be read", error))
 }
 
-/// The spoilt file stays under another name.
-fn keep_spoilt(path: &Path) -> io::Result<PathBuf> {
-    let mut kept = path.as_os_str().to_owned();
-    kept.push(format!(".spoilt-{}", clock::unix_ms()));
-    let kept = PathBuf::from(kept);
-    std::fs::hard_link(path, &kept)?;
-    Ok(kept)
+/// The spoilt file stays under another name, of the moment or, if one of that moment is there, of
+/// the next one that is free.
+pub(super) fn keep_spoilt(path: &Path) -> io::Result<PathBuf> {
+    let mut moment = clock::unix_ms();
+    loop {
+        let mut kept = path.as_os_str().to_owned();
+        kept.push(format!(".spoilt-{moment}"));
+        let kept = PathBuf::from(kept);
+        match std::fs::hard_link(path, &kept) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => moment += 1,
+            linked => return linked.map(|()| kept),
+        }
+    }
 }

@@ -416,3 +416,12 @@ fn what_the_disk_cannot_read_is_damage_and_the_rest_is_read() {
     assert!(place.error(&[]).contains("its first 128 bytes are spoilt"));
     BAD_BYTES.set(0..0);
 }
+
+#[test]
+fn files_that_are_spoilt_in_the_same_moment_are_all_kept() {
+    let place = Place::new();
+    drop(place.open());
+    let kept: std::collections::BTreeSet<_> =
+        (0..200).map(|_| super::opening::keep_spoilt(&place.file()).unwrap()).collect();
+    assert_eq!(kept.len(), 200);
+}
