@@ -290,7 +290,7 @@ fn every_process_has_exactly_its_descriptors_and_mappings() -> TestResult {
             // A lane is settled when the last reactor has closed its end; a process is named when
             // it is ready.
             server.wait_for("the lanes of the dead to be closed", |server| {
-                lane_maps(&server.master()).is_ok_and(|maps| maps.len() == 1 + 2 * WORKERS)
+                lane_maps(&server.master()).is_ok_and(|maps| maps.len() == 2 + 2 * WORKERS)
             })?;
         }
         for client in &mut clients {
@@ -320,6 +320,7 @@ fn each_has_its_own(server: &TestServer, inherited: &BTreeSet<u32>, clients: usi
             (pidfd, 3 + WORKERS * REACTORS), // itself, manager, spare, workers
             (signalfd, 1),
             ("/memfd:ostler-board", 1),
+            ("/memfd:ostler-roster", 1),
         ],
     )?;
     expect_kinds(
@@ -331,13 +332,18 @@ fn each_has_its_own(server: &TestServer, inherited: &BTreeSet<u32>, clients: usi
             (pidfd, 2 + WORKERS), // master, spare, workers
             (signalfd, 1),
             ("/memfd:ostler-board", 1),
+            ("/memfd:ostler-roster", 1),
         ],
     )?;
     expect_kinds(
         &server.spare(),
         inherited,
-        // Master and manager; the master and the workers that it guards.
-        &[("socket", 2), (pidfd, 1 + WORKERS), ("/memfd:ostler-board", 1)],
+        &[
+            ("socket", 2),        // master and manager
+            (pidfd, 1 + WORKERS), // the master and the workers that it guards
+            ("/memfd:ostler-board", 1),
+            ("/memfd:ostler-roster", 1),
+        ],
     )?;
     for slot in 0..2 {
         let worker = server.worker(slot);
@@ -351,11 +357,12 @@ fn each_has_its_own(server: &TestServer, inherited: &BTreeSet<u32>, clients: usi
                 (pidfd, 1),                  // the master
             ],
         )?;
-        let own = [("board", "r--s"), ("box", "rw-s"), ("down", "r--s"), ("up", "rw-s")];
-        expect_maps(&worker, &own)?;
+        let (own, shows) = (("box", "rw-s"), ("roster", "rw-s"));
+        expect_maps(&worker, &[("board", "r--s"), own, ("down", "r--s"), shows, ("up", "rw-s")])?;
     }
     let mut master = vec![("board", "rw-s")];
     master.extend([("down", "rw-s")].repeat(WORKERS));
+    master.push(("roster", "rw-s"));
     master.extend([("up", "r--s")].repeat(WORKERS));
     expect_maps(&server.master(), &master)?;
     expect_maps(&server.manager(), &[("box", "r--s")].repeat(WORKERS))?;

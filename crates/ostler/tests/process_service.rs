@@ -136,7 +136,9 @@ fn ready_reloading_and_stopping_are_told_in_order() -> TestResult {
 fn a_new_master_is_the_main_process_before_it_says_anything() -> TestResult {
     let scratch = Scratch::new("service-new")?;
     let mut systemd = Systemd::at(&scratch);
-    let server = systemd.starts(echo(1, 1)).expect_log("the new master is gone").start()?;
+    // The client stays with the old one.
+    let server = systemd.starts(echo(1, 1).set("succession_sessions", "drain"));
+    let server = server.expect_log("the new master is gone").start()?;
     systemd.wait_for("READY=1")?;
     let old = server.master().pid().to_string();
     let mut client = server.connect()?;
