@@ -32,10 +32,7 @@ impl<B> TaskQueue<B> {
         body: B,
         now: Nanos,
     ) -> Result<TaskId, TaskRefusal> {
-        if let Err(refusal) = self.admits(&terms) {
-            self.refuse();
-            return Err(refusal);
-        }
+        self.admit(&terms)?;
         self.held += 1;
         Ok(self.insert(asked, terms, body, now))
     }

@@ -148,10 +148,7 @@ impl<B> TaskQueue<B> {
         body: B,
         now: Nanos,
     ) -> Result<TaskId, TaskRefusal> {
-        if let Err(refusal) = self.admits(&terms) {
-            self.refuse();
-            return Err(refusal);
-        }
+        self.admit(&terms)?;
         self.counts.asked += 1;
         let id = self.insert(asked, terms, body, now);
         self.begin_to_wait(id, now);
@@ -173,6 +170,11 @@ impl<B> TaskQueue<B> {
                 self.waiting.delay(due, *age, id);
             }
         }
+    }
+
+    /// As [`TaskQueue::admits`], of a task that is asked: a refusal is counted.
+    fn admit(&mut self, terms: &TaskTerms) -> Result<(), TaskRefusal> {
+        self.admits(terms).inspect_err(|_| self.refuse())
     }
 
     /// A task is not taken in for a reason that the queue does not know.
