@@ -112,7 +112,8 @@ mod tests {
         let child = PidFd::open(program.start().unwrap().pid()).unwrap();
         poll::wait_readable([child.as_fd()], None).unwrap();
         assert_eq!(child.try_reap().unwrap(), Some(Exit::Code(7)));
-        let (script, started) = ("sleep 300", &program);
+        // Without `exec` some shells sleep in a child, which a kill of the shell leaves behind.
+        let (script, started) = ("exec sleep 300", &program);
         let arguments = ["sh", "-c", script].map(OsString::from);
         let endless = NewProgram { arguments: &arguments, ..*started }.start().unwrap();
         let child = PidFd::open(endless.pid()).unwrap();
