@@ -249,6 +249,32 @@ impl Table {
         self.change(key, &mut self.buffer(), |found, _| (Act::Remove, found.is_some()))
     }
 
+    /// Removes the row of a key if nobody has changed it since `row` was [got](Table::get); says
+    /// whether it did.
+    ///
+    /// ```
+    /// let mut design = ostler::shared::TableDesign::new(10);
+    /// let points = design.integer("points");
+    /// let table = design.make("coupons")?;
+    /// table.add(b"summer", points, 5)?;
+    /// let seen = table.get(b"summer")?.unwrap();
+    /// table.add(b"summer", points, 1)?;
+    /// assert!(!table.remove_row(b"summer", &seen)?); // changed since
+    /// let seen = table.get(b"summer")?.unwrap();
+    /// assert!(table.remove_row(b"summer", &seen)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`Table::remove`].
+    pub fn remove_row(&self, key: &[u8], row: &Row) -> TableResult<bool> {
+        row.check_table(&self.inner.layout);
+        self.change(key, &mut self.buffer(), |found, _| match found {
+            Some(_) if found == row.stamp() => (Act::Remove, true),
+            _ => (Act::Keep, false),
+        })
+    }
+
     /// All rows with their keys, one after another, while others write. Each row is whole. One that
     /// comes or goes meanwhile is among them or not; one that is removed and set again may be there
     /// twice.
