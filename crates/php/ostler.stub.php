@@ -28,6 +28,8 @@ namespace Ostler {
         public int $worker_id = -1;
         public bool $taskworker = false;
         public int $worker_pid = 0;
+        /** The timer that writes `stats_file`, in the worker that does. */
+        public ?int $stats_timer = null;
 
         /** Takes the address at once; an exception with the system's number when it cannot be had. */
         public function __construct(string $host = '0.0.0.0', int $port = 0, int $mode = \SWOOLE_BASE, int $sock_type = \SWOOLE_SOCK_TCP) {}
@@ -127,6 +129,15 @@ namespace Ostler {
         /** What is not given stays; a row that is not there begins with zeros and empty texts. */
         public function set(string $key, array $value): bool {}
         public function get(string $key, ?string $field = null): mixed {}
+        /** Only if there is no such row. */
+        public function add(string $key, array $values): bool {}
+        /** Only if there is one. */
+        public function update(string $key, array $values): bool {}
+        /** Only if the row has the values that are expected. */
+        public function cmpset(string $key, array $expected, array $values): bool {}
+        public function cmpdel(string $key, array $expected): bool {}
+        /** What was there, which nobody else gets. */
+        public function getdel(string $key, ?string $field = null): mixed {}
         public function del(string $key): bool {}
         public function delete(string $key): bool {}
         public function exists(string $key): bool {}
@@ -134,6 +145,8 @@ namespace Ostler {
         public function incr(string $key, string $column, int|float $incrby = 1): int|float|false {}
         public function decr(string $key, string $column, int|float $incrby = 1): int|float|false {}
         public function count(): int {}
+        /** `num` says how many rows there are; the rest is about Swoole's own way to keep them, and 0. */
+        public function stats(): array|false {}
         public function getSize(): int {}
         public function rewind(): void {}
         public function next(): void {}

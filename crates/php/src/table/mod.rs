@@ -1,5 +1,7 @@
 //! `Table`: rows that all processes of a server read and write, and that outlive workers.
 
+mod changes;
+
 use std::cell::{Cell, OnceCell, RefCell};
 
 use ext_php_rs::boxed::ZBox;
@@ -8,14 +10,14 @@ use ext_php_rs::types::{ZendHashTable, Zval};
 use ostler::shared::{Column, Row, Table, TableDesign, TableError};
 
 use crate::server::throw_exception;
-use crate::zend::call::{Call, handler, text};
+use crate::zend::Thrown;
+use crate::zend::call::{Call, handler};
 use crate::zend::class::{
     Class, Function, NOT_SERIALIZABLE, Parameter, kind, method, optional, required,
 };
 use crate::zend::message::{throw_error, warning};
 use crate::zend::object::{self, Embedded, Handlers};
-use crate::zend::value::{Scalar, key_text};
-use crate::zend::{Thrown, globals};
+use crate::zend::value::Array;
 
 /// Longest key, bytes: that of the reference.
 const KEY_BYTES_MAX: usize = 63;
@@ -51,6 +53,9 @@ impl Embedded for State {
 }
 
 const KEY: &[Parameter] = &[required(c"key", kind::STRING)];
+const FIELD: &[Parameter] =
+    &[required(c"key", kind::STRING), optional(c"field", kind::STRING | kind::NULL, c"null")];
+const CHANGE: &[Parameter] = &[required(c"key", kind::STRING), required(c"values", kind::ARRAY)];
 const STEP: &[Parameter] = &[
     required(c"key", kind::STRING),
     required(c"column", kind::STRING),
@@ -80,23 +85,38 @@ const METHODS: &[Function] = &[
     method(c"create", handler!(create), &[], kind::BOOL),
     method(
         c"set",
-        handler!(set),
+        handler!(changes::set),
         &[required(c"key", kind::STRING), required(c"value", kind::ARRAY)],
         kind::BOOL,
     ),
+    method(c"get", handler!(get), FIELD, kind::MIXED),
+    method(c"add", handler!(changes::add), CHANGE, kind::BOOL),
+    method(c"update", handler!(changes::update), CHANGE, kind::BOOL),
     method(
-        c"get",
-        handler!(get),
-        &[required(c"key", kind::STRING), optional(c"field", kind::STRING | kind::NULL, c"null")],
-        kind::MIXED,
+        c"cmpset",
+        handler!(changes::compare_and_set),
+        &[
+            required(c"key", kind::STRING),
+            required(c"expected", kind::ARRAY),
+            required(c"values", kind::ARRAY),
+        ],
+        kind::BOOL,
     ),
-    method(c"del", handler!(delete), KEY, kind::BOOL),
-    method(c"delete", handler!(delete), KEY, kind::BOOL),
+    method(
+        c"cmpdel",
+        handler!(changes::compare_and_delete),
+        &[required(c"key", kind::STRING), required(c"expected", kind::ARRAY)],
+        kind::BOOL,
+    ),
+    method(c"getdel", handler!(changes::take), FIELD, kind::MIXED),
+    method(c"del", handler!(changes::delete), KEY, kind::BOOL),
+    method(c"delete", handler!(changes::delete), KEY, kind::BOOL),
     method(c"exists", handler!(exists), KEY, kind::BOOL),
     method(c"exist", handler!(exists), KEY, kind::BOOL),
-    method(c"incr", handler!(increment), STEP, kind::INT | kind::FLOAT | kind::FALSE),
-    method(c"decr", handler!(decrement), STEP, kind::INT | kind::FLOAT | kind::FALSE),
+    method(c"incr", handler!(changes::increment), STEP, kind::INT | kind::FLOAT | kind::FALSE),
+    method(c"decr", handler!(changes::decrement), STEP, kind::INT | kind::FLOAT | kind::FALSE),
     method(c"count", handler!(count), &[], kind::INT),
+    method(c"stats", handler!(stats), &[], kind::ARRAY | kind::FALSE),
     method(c"getSize", handler!(size), &[], kind::INT),
     method(c"rewind", handler!(rewind), &[], kind::VOID),
     method(c"next", handler!(next), &[], kind::VOID),
@@ -208,54 +228,6 @@ fn failed(call: &mut Call<'_>, error: &TableError) -> Result<(), Thrown> {
     call.returns_bool(false)
 }
 
-/// Puts a value into a row, converted to the column's type; a text that is too long is cut.
-fn put(row: &mut Row, typed: Typed, name: &str, value: &Zval) -> Result<(), TableError> {
-    let value = Scalar(value);
-    match typed {
-        Typed::Integer(column) => row.set(column, value.long()),
-        Typed::Float(column) => row.set(column, value.float()),
-        Typed::Text(column, most) => {
-            let owned = value.text().unwrap_or_default();
-            let bytes = value.bytes().unwrap_or(owned.as_bytes());
-            let cut = bytes.get(..most).unwrap_or(bytes);
-            if cut.len() < bytes.len() {
-                warning(&format!("the value of the column [{name}] is too long and is cut"));
-            }
-            row.set(column, cut)
-        }
-    }
-}
-
-/// Changes some values of a row; what others have written meanwhile stays.
-fn set(call: &mut Call<'_>) -> Result<(), Thrown> {
-    call.arguments(2, 2)?;
-    let (state, table) = table(call)?;
-    let key = call.bytes()?.unwrap_or_default();
-    let values = call.array()?;
-    loop {
-        let mut row = match table.get(key) {
-            Ok(row) => row.unwrap_or_else(|| table.row()),
-            Err(error) => return failed(call, &error),
-        };
-        for (name, value) in values {
-            let Some(name) = key_text(&name) else { continue };
-            let Some(typed) = state.column(&name) else { continue };
-            if let Err(error) = put(&mut row, typed, &name, value) {
-                return failed(call, &error);
-            }
-            if !globals::exception().is_null() {
-                return Err(Thrown);
-            }
-        }
-        match table.replace(key, &row) {
-            Ok(true) => return call.returns_bool(true),
-            // Somebody else was faster.
-            Ok(false) => {}
-            Err(error) => return failed(call, &error),
-        }
-    }
-}
-
 fn read(row: &Row, typed: Typed) -> Zval {
     let mut value = Zval::new();
     match typed {
@@ -275,31 +247,28 @@ fn all(state: &State, row: &Row) -> ZBox<ZendHashTable> {
     values
 }
 
+/// Answers with a row, or one of its values; false when it is not there.
+fn answer(
+    call: &mut Call<'_>,
+    state: &State,
+    row: Option<&Row>,
+    field: &str,
+) -> Result<(), Thrown> {
+    match (row, state.column(field)) {
+        (Some(row), _) if field.is_empty() => call.result().set_hashtable(all(state, row)),
+        (Some(row), Some(typed)) => *call.result() = read(row, typed),
+        _ => call.result().set_bool(false),
+    }
+    Ok(())
+}
+
 fn get(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(1, 2)?;
     let (state, table) = table(call)?;
     let key = call.bytes()?.unwrap_or_default();
     let field = call.text_or("")?;
-    let Some(row) = table.get(key).ok().flatten() else { return call.returns_bool(false) };
-    if field.is_empty() {
-        call.result().set_hashtable(all(state, &row));
-        return Ok(());
-    }
-    match state.column(&field) {
-        Some(typed) => *call.result() = read(&row, typed),
-        None => call.result().set_bool(false),
-    }
-    Ok(())
-}
-
-fn delete(call: &mut Call<'_>) -> Result<(), Thrown> {
-    call.arguments(1, 1)?;
-    let (_, table) = table(call)?;
-    let key = call.bytes()?.unwrap_or_default();
-    match table.remove(key) {
-        Ok(was_there) => call.returns_bool(was_there),
-        Err(error) => failed(call, &error),
-    }
+    let row = table.get(key).ok().flatten();
+    answer(call, state, row.as_ref(), &field)
 }
 
 fn exists(call: &mut Call<'_>) -> Result<(), Thrown> {
@@ -310,54 +279,29 @@ fn exists(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.returns_bool(exists)
 }
 
-fn increment(call: &mut Call<'_>) -> Result<(), Thrown> {
-    step(call, 1)
-}
-
-fn decrement(call: &mut Call<'_>) -> Result<(), Thrown> {
-    step(call, -1)
-}
-
-/// Adds to a number, `sign` times.
-fn step(call: &mut Call<'_>, sign: i8) -> Result<(), Thrown> {
-    call.arguments(2, 3)?;
-    let (state, table) = table(call)?;
-    let key = call.bytes()?.unwrap_or_default();
-    let name = call.text_or("")?;
-    let by = call.value();
-    match state.column(&name) {
-        Some(Typed::Integer(column)) => {
-            let by = by.map_or(1, |by| Scalar(by).long()).wrapping_mul(i64::from(sign));
-            match table.add(key, column, by) {
-                Ok(sum) => call.returns_long(sum),
-                Err(error) => failed(call, &error),
-            }
-        }
-        Some(Typed::Float(column)) => {
-            let by = by.map_or(1.0, |by| Scalar(by).float()) * f64::from(sign);
-            match table.add(key, column, by) {
-                Ok(sum) => {
-                    call.result().set_double(sum);
-                    Ok(())
-                }
-                Err(error) => failed(call, &error),
-            }
-        }
-        Some(Typed::Text(..)) => {
-            warning("can't execute 'incr' on a string type column");
-            call.returns_bool(false)
-        }
-        None => {
-            warning(&format!("column[{name}] does not exist"));
-            call.returns_bool(false)
-        }
-    }
-}
-
 fn count(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 0)?;
     let (_, table) = table(call)?;
     call.returns_long(i64::try_from(table.len()).unwrap_or(i64::MAX))
+}
+
+/// There are no collisions to tell of, and what comes and goes is not counted.
+fn stats(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 0)?;
+    let (_, table) = table(call)?;
+    let untold = [
+        "conflict_count",
+        "conflict_max_level",
+        "insert_count",
+        "update_count",
+        "delete_count",
+        "available_slice_num",
+        "total_slice_num",
+    ];
+    let count = i64::try_from(table.len()).unwrap_or(i64::MAX);
+    let array = Array::new().long("num", count);
+    untold.into_iter().fold(array, |array, name| array.long(name, 0)).into(call.result());
+    Ok(())
 }
 
 fn size(call: &mut Call<'_>) -> Result<(), Thrown> {
@@ -393,7 +337,7 @@ fn key(call: &mut Call<'_>) -> Result<(), Thrown> {
     let state = state(call)?;
     let walk = state.walk.borrow();
     if let Some((key, _)) = walk.get(state.at.get()) {
-        let _ = call.result().set_string(&text(key), false);
+        call.result().set_binary(key.clone());
     }
     Ok(())
 }
