@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
+use std::rc::Rc;
 use std::time::Duration;
 
 use ext_php_rs::boxed::ZBox;
@@ -16,13 +17,33 @@ use crate::zend::class::{
     Class, Function, Parameter, function, kind, required, static_method, variadic,
 };
 use crate::zend::message::warning;
-use crate::zend::value::{self, Array};
+use crate::zend::value::{self, Argument, Array};
 use crate::zend::{Thrown, callable, fault};
+
+/// What a timer does.
+enum Work {
+    /// It calls a function of the program with these arguments, behind those of its own.
+    Program(Zval, Vec<Zval>),
+    /// It does something for the extension.
+    Own(Rc<dyn Fn()>),
+}
+
+impl Work {
+    /// Another reference to the same.
+    fn again(&self) -> Self {
+        match self {
+            Self::Program(callback, arguments) => {
+                let arguments = arguments.iter().map(Zval::shallow_clone).collect();
+                Self::Program(callback.shallow_clone(), arguments)
+            }
+            Self::Own(run) => Self::Own(Rc::clone(run)),
+        }
+    }
+}
 
 /// A timer that has been asked for.
 struct Timer {
-    callback: Zval,
-    arguments: Vec<Zval>,
+    work: Work,
     interval_ms: i64,
     /// It runs again.
     repeats: bool,
@@ -120,7 +141,8 @@ fn add(call: &mut Call<'_>, repeats: bool) -> Result<(), Thrown> {
     while let Some(argument) = call.value() {
         arguments.push(argument.shallow_clone());
     }
-    let Some(interval) = u64::try_from(interval_ms).ok().filter(|interval| *interval > 0) else {
+    let interval = u64::try_from(interval_ms).ok().filter(|interval| *interval > 0);
+    let Some(interval) = interval.map(Duration::from_millis) else {
         warning("Timer must be greater than or equal to 1");
         return call.returns_bool(false);
     };
@@ -128,14 +150,26 @@ fn add(call: &mut Call<'_>, repeats: bool) -> Result<(), Thrown> {
         warning("timers run in the processes of a server that runs");
         return call.returns_bool(false);
     };
+    let id = register(&ticker, interval, repeats, Work::Program(callback, arguments));
+    call.returns_long(id)
+}
+
+/// Lets `run` be called again and again; the answer is the number by which the program, too, knows
+/// the timer.
+pub(crate) fn every(ticker: &Ticker<'_>, interval: Duration, run: impl Fn() + 'static) -> i64 {
+    register(ticker, interval, true, Work::Own(Rc::new(run)))
+}
+
+fn register(ticker: &Ticker<'_>, interval: Duration, repeats: bool, work: Work) -> i64 {
     let id = TIMERS.with_borrow_mut(|timers| {
         timers.last += 1;
         timers.last
     });
-    let engine = ticker.start(Duration::from_millis(interval), repeats, move || fire(id));
-    let timer = Timer { callback, arguments, interval_ms, repeats, runs: 0, engine };
+    let engine = ticker.start(interval, repeats, move || fire(id));
+    let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+    let timer = Timer { work, interval_ms, repeats, runs: 0, engine };
     TIMERS.with_borrow_mut(|timers| timers.all.insert(id, timer));
-    call.returns_long(id)
+    id
 }
 
 /// One is due. Nothing of the list is held while the program's code runs.
@@ -143,22 +177,30 @@ fn fire(id: i64) {
     let due = TIMERS.with_borrow_mut(|timers| {
         let timer = timers.all.get_mut(&id)?;
         timer.runs += 1;
-        let given: Vec<Zval> = timer.arguments.iter().map(Zval::shallow_clone).collect();
-        Some((timer.callback.shallow_clone(), given, timer.repeats))
+        Some((timer.work.again(), timer.repeats))
     });
-    let Some((mut callback, given, repeats)) = due else { return };
-    let first = repeats.then(|| value::long(id));
-    let given: Vec<_> = given.into_iter().map(ManuallyDrop::new).collect();
-    let mut all: Vec<_> = first.into_iter().chain(given).collect();
-    callable::call_value(&mut callback, &mut all);
-    let skip = usize::from(repeats);
-    drop(all.into_iter().skip(skip).map(ManuallyDrop::into_inner).collect::<Vec<_>>());
-    drop(callback);
+    let Some((work, repeats)) = due else { return };
+    match work {
+        Work::Program(callback, arguments) => {
+            let own = repeats.then(|| value::long(id));
+            call_program(callback, own, arguments);
+        }
+        Work::Own(run) => run(),
+    }
     fault::after_call(uncaught());
     if !repeats {
         let done = TIMERS.with_borrow_mut(|timers| timers.all.remove(&id));
         drop(done);
     }
+}
+
+/// Calls a function with an argument that is nobody's and others that go with the call.
+fn call_program(mut callback: Zval, first: Option<Argument>, others: Vec<Zval>) {
+    let skip = usize::from(first.is_some());
+    let others = others.into_iter().map(ManuallyDrop::new);
+    let mut all: Vec<_> = first.into_iter().chain(others).collect();
+    callable::call_value(&mut callback, &mut all);
+    drop(all.into_iter().skip(skip).map(ManuallyDrop::into_inner).collect::<Vec<_>>());
 }
 
 fn exists(call: &mut Call<'_>) -> Result<(), Thrown> {

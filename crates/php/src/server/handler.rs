@@ -17,6 +17,7 @@ use super::objects::Filled;
 use super::sessions::reactor_of;
 use super::state::Given;
 use super::state::{Process, ProcessKind, ServerState, slot};
+use super::stats_file;
 use super::tasks;
 use crate::process::signals;
 use crate::zend::value::{self, Array, OwnString};
@@ -154,6 +155,7 @@ fn parent_of(process: i64) -> Option<i32> {
 impl Handler for PhpHandler {
     fn on_worker_start(&mut self, _: &Worker) -> Outcome {
         let server = self.server();
+        stats_file::begin(server);
         let id = value::long(server.worker_id().unwrap_or(-1));
         server.call_start(&mut [value::object(server.object), id]).map_err(Into::into)
     }

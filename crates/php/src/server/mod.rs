@@ -20,6 +20,7 @@ mod sock_type;
 mod start;
 mod state;
 mod stats;
+mod stats_file;
 mod tasks;
 mod ticker;
 mod user;
@@ -292,7 +293,7 @@ const fn public(name: &'static str, kind: u32, default: Default) -> Property {
 }
 
 /// In the order of [`state::slot`].
-const PROPERTIES: [Property; 16] = [
+const PROPERTIES: [Property; 17] = [
     public("setting", kind::ARRAY | kind::NULL, Default::Null),
     public("connections", kind::OBJECT | kind::NULL, Default::Null),
     public("host", kind::STRING, Default::EmptyString),
@@ -306,6 +307,7 @@ const PROPERTIES: [Property; 16] = [
     public("worker_id", kind::INT, Default::Long(-1)),
     public("taskworker", kind::BOOL, Default::Bool(false)),
     public("worker_pid", kind::INT, Default::Long(0)),
+    public("stats_timer", kind::INT | kind::NULL, Default::Null),
     Property { name: "listeners", kind: kind::NONE, default: Default::Null, flags: PRIVATE },
     Property { name: "processes", kind: kind::NONE, default: Default::Null, flags: PRIVATE },
     Property { name: "commands", kind: kind::NONE, default: Default::Null, flags: PRIVATE },

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use ext_php_rs::ffi::zend_object;
 use ext_php_rs::types::Zval;
-use ostler::{Task, Worker};
+use ostler::{Session, Task, Worker};
 
 use super::client_info::Certificates;
 use super::commands::Command;
@@ -50,14 +50,15 @@ pub(crate) mod slot {
     pub(crate) const WORKER_ID: usize = 10;
     pub(crate) const TASKWORKER: usize = 11;
     pub(crate) const WORKER_PID: usize = 12;
+    pub(crate) const STATS_TIMER: usize = 13;
     /// The list of ports that the server itself goes by; private.
-    pub(crate) const LISTENERS: usize = 13;
+    pub(crate) const LISTENERS: usize = 14;
     /// The list of processes that were added; private.
-    pub(crate) const PROCESSES: usize = 14;
+    pub(crate) const PROCESSES: usize = 15;
     /// The list of the functions of commands; private.
-    pub(crate) const COMMANDS: usize = 15;
+    pub(crate) const COMMANDS: usize = 16;
     /// The first callback; private, as all of them.
-    pub(crate) const EVENTS: usize = 16;
+    pub(crate) const EVENTS: usize = 17;
 }
 
 /// The places of a port's properties.
@@ -109,7 +110,10 @@ pub(crate) struct ServerState {
     pub(crate) closing: Cell<u64>,
     /// What this process has sent to clients.
     pub(super) responses: Cell<i64>,
-    _living: Living,
+    /// The last session that this process has bound to a user, and the user: the engine tells of it
+    /// when the callback has ended.
+    pub(super) bound: Cell<Option<(u64, u32)>>,
+    pub(super) living: Living,
 }
 
 /// A package that a callback handles, twice in memory: PHP's copy, which nobody can change while
@@ -203,8 +207,15 @@ impl ServerState {
             task: Cell::new(std::ptr::null()),
             closing: Cell::new(0),
             responses: Cell::new(0),
-            _living: living,
+            bound: Cell::new(None),
+            living,
         }
+    }
+
+    /// The user to whom a session was bound.
+    pub(super) fn user_of(&self, session: &Session) -> Option<u32> {
+        let own = self.bound.get().filter(|(id, _)| *id == session.id());
+        own.map(|(_, user)| user).or_else(|| session.user())
     }
 
     /// The place of a property.

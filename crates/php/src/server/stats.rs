@@ -28,7 +28,16 @@ pub(super) fn stats(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 0)?;
     server(call)?;
     let Some(server) = running(call)? else { return Ok(()) };
-    let Some(worker) = server.worker() else { return call.returns_bool(false) };
+    match figures(server) {
+        Some(array) => array.into(call.result()),
+        None => call.result().set_bool(false),
+    }
+    Ok(())
+}
+
+/// All figures; nothing outside of the processes of the server.
+pub(super) fn figures(server: &ServerState) -> Option<Array> {
+    let worker = server.worker()?;
     let processes = worker.process_stats();
     let array = of_server(server, worker, &processes);
     let array = match server.worker_id() {
@@ -36,8 +45,7 @@ pub(super) fn stats(call: &mut Call<'_>) -> Result<(), Thrown> {
         None => array,
     };
     let array = of_tasks(array, worker, &processes);
-    array.long("coroutine_num", 0).long("coroutine_peek_num", 0).into(call.result());
-    Ok(())
+    Some(array.long("coroutine_num", 0).long("coroutine_peek_num", 0))
 }
 
 fn of_server(server: &ServerState, worker: &Worker, processes: &[ProcessStatistics]) -> Array {

@@ -101,10 +101,11 @@ fn one(form: Form, name: &str, value: &Scalar<'_>, engine: &mut Engine) -> Resul
                 engine.say(option, size.clamp(least, most));
             }
         }
-        Form::Seconds(option) => {
-            let milliseconds = (value.float() * 1_000.0).clamp(0.0, 86_400_000.0);
-            if milliseconds > 0.0 {
-                engine.say(option, milliseconds.ceil());
+        Form::Seconds(option, most) => {
+            // What is no number is none of them, and what is too large is the largest.
+            let milliseconds = (value.float() * 1_000.0).ceil() as i64;
+            if milliseconds > 0 {
+                engine.say(option, milliseconds.min(most));
             }
         }
         Form::Text(option) => engine.say(option, value.text().unwrap_or_default()),

@@ -11,8 +11,8 @@ pub(crate) enum Form {
     Flag(&'static str),
     /// A number of bytes, also with K, M or G behind it, cut to these limits.
     Size(&'static str, i64, i64),
-    /// Seconds, also with a fraction, of an option in milliseconds.
-    Seconds(&'static str),
+    /// Seconds, also with a fraction, of an option in milliseconds, of which it has so many at most.
+    Seconds(&'static str, i64),
     /// A text.
     Text(&'static str),
     /// It means something together with others: `combined.rs`.
@@ -28,11 +28,12 @@ use Form::{Combined, Count, Flag, Missing, NoEffect, Number, Seconds, Size, Text
 const K: i64 = 1 << 10;
 const M: i64 = 1 << 20;
 const G: i64 = 1 << 30;
+const DAY_MS: i64 = 86_400_000;
 
 /// Each option by its name.
 pub(crate) const ROWS: &[(&str, Form)] = &[
     // Processes.
-    ("reactor_num", Count("reactors", 1, 64)),
+    ("reactor_num", Combined),
     ("worker_num", Count("workers", 1, 1024)),
     ("task_worker_num", Count("task_workers", 1, 1024)),
     ("single_thread", Combined),
@@ -81,7 +82,7 @@ pub(crate) const ROWS: &[(&str, Form)] = &[
     ("socket_buffer_size", Combined),
     ("kernel_socket_recv_buffer_size", Size("socket_receive_buffer", 4 * K, G)),
     ("kernel_socket_send_buffer_size", Size("socket_send_buffer", 4 * K, G)),
-    ("max_idle_time", Seconds("idle_timeout_ms")),
+    ("max_idle_time", Seconds("idle_timeout_ms", 30 * DAY_MS)),
     ("socket_dns_timeout", NoEffect),
     ("socket_connect_timeout", NoEffect),
     ("socket_read_timeout", NoEffect),
@@ -107,15 +108,15 @@ pub(crate) const ROWS: &[(&str, Form)] = &[
     ("open_http2_protocol", Missing),
     ("open_websocket_protocol", Missing),
     // Buffers.
-    ("output_buffer_size", Size("max_send_bytes", K, G)),
-    ("buffer_output_size", Size("max_send_bytes", K, G)),
+    ("output_buffer_size", Size("max_send_bytes", K, 64 * M)),
+    ("buffer_output_size", Size("max_send_bytes", K, 64 * M)),
     ("input_buffer_size", NoEffect),
     ("buffer_input_size", NoEffect),
     ("buffer_high_watermark", Combined),
     ("buffer_low_watermark", Combined),
     ("max_queued_bytes", NoEffect),
     ("send_yield", NoEffect),
-    ("send_timeout", Seconds("send_timeout_ms")),
+    ("send_timeout", Seconds("send_timeout_ms", 600_000)),
     // Tasks.
     ("task_ipc_mode", NoEffect),
     ("task_max_request", Number("task_max_requests", 0, 1_000_000_000_000)),
@@ -143,11 +144,11 @@ pub(crate) const ROWS: &[(&str, Form)] = &[
     ("debug_mode", NoEffect),
     ("print_backtrace_on_error", NoEffect),
     ("display_errors", NoEffect),
-    ("stats_file", Missing),
-    ("stats_timer_interval", Missing),
+    ("stats_file", Combined),
+    ("stats_timer_interval", Combined),
     ("admin_server", Missing),
     ("request_slowlog_file", Text("request_slowlog_file")),
-    ("request_slowlog_timeout", Seconds("request_slowlog_timeout_ms")),
+    ("request_slowlog_timeout", Seconds("request_slowlog_timeout_ms", DAY_MS)),
     ("trace_event_worker", NoEffect),
     // Heartbeat, TLS.
     ("heartbeat_check_interval", Combined),
