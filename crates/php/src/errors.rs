@@ -26,6 +26,8 @@ pub(crate) mod code {
     pub(crate) const SESSION_INVALID_ID: i64 = 1006;
     pub(crate) const OUTPUT_OVERFLOW: i64 = 1009;
     pub(crate) const DATA_TOO_LARGE: i64 = 1203;
+    pub(crate) const TASK_DISPATCH_FAIL: i64 = 2002;
+    pub(crate) const TASK_TIMEOUT: i64 = 2003;
     pub(crate) const ONLY_START_ONE: i64 = 9008;
     pub(crate) const INVALID_COMMAND: i64 = 9012;
     pub(crate) const RESULT_TIMEOUT: i64 = 9014;
@@ -84,6 +86,8 @@ const TEXTS: &[(i64, &str)] = &[
     (code::SESSION_INVALID_ID, "no session has such a number"),
     (code::OUTPUT_OVERFLOW, "too much output waits for the client"),
     (code::DATA_TOO_LARGE, "the data is longer than output_buffer_size"),
+    (code::TASK_DISPATCH_FAIL, "no task was taken"),
+    (code::TASK_TIMEOUT, "the task had no result in time"),
     (code::ONLY_START_ONE, "a process has one server"),
     (code::INVALID_COMMAND, "there is no such command"),
     (code::NOT_REGULAR_FILE, "it is no regular file"),

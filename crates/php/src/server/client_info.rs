@@ -77,7 +77,7 @@ fn describe(server: &ServerState, session: &Session) -> Option<Array> {
         .long("close_errno", 0)
         .long("recv_queued_bytes", number(info.ungiven_bytes))
         .long("send_queued_bytes", number(info.unsent_bytes));
-    let array = match session.user() {
+    let array = match server.user_of(session) {
         Some(user) => array.long("uid", i64::from(user)),
         None => array,
     };

@@ -13,23 +13,30 @@ use crate::zend::message::{throw, throw_error};
 use crate::zend::{Thrown, object};
 
 thread_local! {
-    /// The server that this process has: one at a time.
+    /// The server that this process has: one at a time, without those that have run.
     static LIVING: Cell<*mut ZendObject> = const { Cell::new(std::ptr::null_mut()) };
 }
 
-/// A server is the one of its process as long as it lives.
-pub(crate) struct Living(());
+/// A server is the one of its process as long as it lives, or until it has run.
+pub(crate) struct Living(*mut ZendObject);
 
 impl Living {
     fn new(server: *mut ZendObject) -> Self {
         LIVING.set(server);
-        Self(())
+        Self(server)
+    }
+
+    /// There may be another one from now on.
+    pub(super) fn end(&self) {
+        if std::ptr::eq(LIVING.get(), self.0) {
+            LIVING.set(std::ptr::null_mut());
+        }
     }
 }
 
 impl Drop for Living {
     fn drop(&mut self) {
-        LIVING.set(std::ptr::null_mut());
+        self.end();
     }
 }
 

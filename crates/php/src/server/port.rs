@@ -1,5 +1,7 @@
 //! `Server\Port`: one of the addresses on which a server listens.
 
+use std::io;
+
 use ext_php_rs::types::{ZendHashTable, ZendObject};
 
 use super::events::{self, PORT_EVENTS};
@@ -134,7 +136,12 @@ pub(super) fn listen(call: &mut Call<'_>) -> Result<(), Thrown> {
         warning(&format!("invalid port[{host}:{number}] or type[{kind}]"));
         return call.returns_bool(false);
     };
-    match Placeholder::take(kind, &host, wanted) {
+    let is_own = |port: &PortState| port.kind.is_same_place(&port.host, (kind, &host));
+    let is_taken =
+        wanted != 0 && server.any_port(|port| port.number.get() == wanted && is_own(port));
+    let taken = || Err(io::Error::from_raw_os_error(libc::EADDRINUSE));
+    let place = if is_taken { taken() } else { Placeholder::take(kind, &host, wanted) };
+    match place {
         Ok(placeholder) => {
             let port = add(server, kind, is_encrypted, &host, placeholder);
             // SAFETY: the server's lists keep the object alive.

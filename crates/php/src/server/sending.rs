@@ -121,9 +121,15 @@ pub(super) fn bind(call: &mut Call<'_>) -> Result<(), Thrown> {
         return call.returns_bool(false);
     };
     match session(server, number).filter(|session| session.info().is_some()) {
-        Some(session) if session.user().is_some() => call.returns_bool(false),
+        Some(session) if server.user_of(&session).is_some() => call.returns_bool(false),
         Some(_) if stored == 0 => call.returns_bool(true),
-        Some(session) => answer(call, session.bind(stored)),
+        Some(session) => {
+            let result = session.bind(stored);
+            if result.is_ok() {
+                server.bound.set(Some((session.id(), stored)));
+            }
+            answer(call, result)
+        }
         None => errors::refuse(call, code::SESSION_NOT_EXIST),
     }
 }

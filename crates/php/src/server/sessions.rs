@@ -22,7 +22,7 @@ pub(super) fn answer(call: &mut Call<'_>, result: Result<(), SendError>) -> Resu
     if let Err(error) = &result {
         errors::set(errors::of_send(error));
         if error.is_too_long() {
-            warning(&error.to_string());
+            warning("the data is longer than output_buffer_size");
         }
     }
     call.returns_bool(result.is_ok())
@@ -44,6 +44,11 @@ fn answer_sent(
 pub(super) fn send(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(2, 3)?;
     let Some(server) = running(call)? else { return Ok(()) };
+    if let Some(path) = call.path() {
+        let bytes = call.bytes()?.unwrap_or_default();
+        let from = call.long_or(-1)?;
+        return send_datagram(call, server, (&path, 0), (bytes, from));
+    }
     let number = call.long()?;
     let bytes = call.bytes()?.unwrap_or_default();
     if number <= 0 {
@@ -78,13 +83,23 @@ pub(super) fn sendto(call: &mut Call<'_>) -> Result<(), Thrown> {
     let number = call.long()?;
     let bytes = call.bytes()?.unwrap_or_default();
     let from = call.long_or(-1)?;
+    send_datagram(call, server, (&host, number), (bytes, from))
+}
+
+/// Sends a datagram to an address, by the port of this index or by the first that can.
+fn send_datagram(
+    call: &mut Call<'_>,
+    server: &ServerState,
+    (host, number): (&str, i64),
+    (bytes, from): (&[u8], i64),
+) -> Result<(), Thrown> {
     if bytes.is_empty() {
         warning("data to send is empty");
         return errors::refuse(call, code::NO_PAYLOAD);
     }
     let Some(worker) = server.worker() else { return no_sessions(call) };
     let peer = if host.starts_with('/') {
-        ostler::PacketPeer::unix(&host)
+        ostler::PacketPeer::unix(host)
     } else {
         let number = u16::try_from(number).ok();
         let ip = host.parse::<IpAddr>().ok();
@@ -94,7 +109,7 @@ pub(super) fn sendto(call: &mut Call<'_>) -> Result<(), Thrown> {
         warning(&format!("invalid address [{host}:{number}]"));
         return call.returns_bool(false);
     };
-    let Some(port) = datagram_port(server, &host, from) else {
+    let Some(port) = datagram_port(server, host, from) else {
         warning("a port for such datagrams has to be listened on before the server starts");
         return call.returns_bool(false);
     };

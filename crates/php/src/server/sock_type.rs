@@ -64,6 +64,13 @@ impl SockType {
         }
     }
 
+    /// Whether one cannot be listened on beside the other, when their numbers are the same. Two
+    /// that are only bound can be.
+    pub(crate) fn is_same_place(self, host: &str, (other, at): (Self, &str)) -> bool {
+        let is_any = |host: &str| ["0.0.0.0", "::", "[::]"].contains(&host);
+        self == other && !self.is_unix() && (host == at || is_any(host) || is_any(at))
+    }
+
     /// Whether it has a path and no address.
     pub(crate) fn is_unix(self) -> bool {
         matches!(self, Self::UnixStream | Self::UnixDatagram)

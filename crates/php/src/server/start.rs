@@ -50,6 +50,7 @@ pub(super) fn start(call: &mut Call<'_>) -> Result<(), Thrown> {
     };
     let ended = run(server, ready);
     server.phase.set(Phase::Over);
+    server.living.end();
     if let Err(text) = ended {
         fatal(&text);
     }

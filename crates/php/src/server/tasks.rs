@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use ext_php_rs::boxed::ZBox;
-use ext_php_rs::types::{ArrayKey, ZendHashTable, Zval};
+use ext_php_rs::types::{ZendHashTable, Zval};
 use ostler::{Task, TaskError, TaskResult, Worker};
 
 use super::events::ServerEvent;
 use super::handler::PhpHandler;
 use super::objects::{Filled, TASK_ID};
+use super::running;
 use super::state::{ProcessKind, ServerState};
-use super::{running, server};
 use crate::errors::{self, code};
 use crate::zend::call::Call;
 use crate::zend::message::warning;
@@ -195,7 +195,7 @@ fn call_for(server: &ServerState, task: &Task) -> Zval {
 /// `Server::finish(mixed $data): bool`
 pub(super) fn finish(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(1, 1)?;
-    let server = server(call)?;
+    let Some(server) = running(call)? else { return Ok(()) };
     finish_running(call, server, None)
 }
 
@@ -243,15 +243,26 @@ pub(super) fn taskwait(call: &mut Call<'_>) -> Result<(), Thrown> {
     let request = worker.task(&bytes);
     let request = match to {
         Ok(Some(slot)) => request.to(slot),
-        _ => request,
+        Ok(None) => request,
+        Err(()) => {
+            warning("the index of the task worker is invalid");
+            return call.returns_bool(false);
+        }
     };
     match request.wait(timeout(seconds)) {
         Ok(result) => {
             *call.result() = decode_result(&result).1;
             Ok(())
         }
-        Err(_) => call.returns_bool(false),
+        Err(error) if is_none_in_time(&error) => errors::refuse(call, code::TASK_TIMEOUT),
+        Err(error) => refused(call, &error),
     }
+}
+
+/// Whether a task was taken, and had no result until somebody stopped to wait for it, or for ever.
+fn is_none_in_time(error: &TaskError) -> bool {
+    let is_over = error.is_unanswered() || error.is_worker_died() || error.is_past_deadline();
+    error.is_timed_out() || is_over
 }
 
 /// `Server::taskWaitMulti(array $tasks, float $timeout = 0.5): array|false`
@@ -264,7 +275,7 @@ pub(super) fn task_co(call: &mut Call<'_>) -> Result<(), Thrown> {
     wait_for_many(call, true)
 }
 
-/// What has not come in time is absent, or false.
+/// The results by the places of their tasks. What has not come in time is absent, or false.
 fn wait_for_many(call: &mut Call<'_>, has_all: bool) -> Result<(), Thrown> {
     call.arguments(1, 2)?;
     let Some(server) = running(call)? else { return Ok(()) };
@@ -275,25 +286,26 @@ fn wait_for_many(call: &mut Call<'_>, has_all: bool) -> Result<(), Thrown> {
         return call.returns_bool(false);
     }
     let Some(worker) = asker(server) else { return call.returns_bool(false) };
-    let (mut keys, mut payloads) = (Vec::new(), Vec::new());
-    for (key, value) in tasks {
-        let ArrayKey::Long(key) = key else { continue };
-        keys.push(key);
-        payloads.push(encode(value).ok_or(Thrown)?);
-    }
+    let payloads: Option<Vec<_>> = tasks.values().map(encode).collect();
+    let payloads = payloads.ok_or(Thrown)?;
     let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
     let results = worker.task_wait_multi(&payloads, timeout(seconds));
     let mut found: ZBox<ZendHashTable> = ZendHashTable::new();
-    for (key, result) in keys.into_iter().zip(results) {
+    let mut was_taken = false;
+    for (index, result) in (0_i64..).zip(results) {
+        was_taken |= result.as_ref().map_or_else(is_none_in_time, |_| true);
         match result {
             Ok(bytes) => {
-                let _ = found.insert(key, decode_result(&bytes).1);
+                let _ = found.insert(index, decode_result(&bytes).1);
             }
-            Err(error) if error.is_timed_out() && !has_all => {}
+            Err(error) if is_none_in_time(&error) && !has_all => {}
             Err(_) => {
-                let _ = found.insert(key, false);
+                let _ = found.insert(index, false);
             }
         }
+    }
+    if !was_taken {
+        return errors::refuse(call, code::TASK_DISPATCH_FAIL);
     }
     if !globals::exception().is_null() {
         return Err(Thrown);

@@ -105,6 +105,17 @@ impl<'a> Call<'a> {
         self.next()
     }
 
+    /// The next argument, if it is a string that begins as a path does.
+    pub(crate) fn path(&mut self) -> Option<String> {
+        let before = self.next;
+        let string = self.next().and_then(|argument| argument.zend_str());
+        let path = string.map(|string| string.as_bytes()).filter(|bytes| bytes.starts_with(b"/"));
+        if path.is_none() {
+            self.next = before;
+        }
+        path.map(text)
+    }
+
     fn wrong(&self, expected: zend_expected_type, argument: *mut zval) -> Thrown {
         if globals::exception().is_null() {
             // SAFETY: within a function of ours, about an argument of it.

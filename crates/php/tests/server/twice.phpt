@@ -10,7 +10,6 @@ foreach ([SWOOLE_PROCESS, SWOOLE_BASE] as $mode) {
     $server->on('receive', fn ($server, $fd, $reactor, $data) => $server->send($fd, $data));
     run($server, fn (Client $client) => print($client->ask("mode $mode") . "\n"));
     var_dump($server->start(), $server->send(1, 'x'));
-    unset($server);
 }
 ?>
 --EXPECTF--

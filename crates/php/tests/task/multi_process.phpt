@@ -1,5 +1,5 @@
 --TEST--
-taskWaitMulti() answers by index (PROCESS mode)
+taskWaitMulti() answers by the places of the tasks (PROCESS mode)
 --FILE--
 <?php
 require __DIR__ . '/../include/harness.php';
@@ -7,7 +7,7 @@ require __DIR__ . '/../include/harness.php';
 $server = new Swoole\Server('127.0.0.1', 0, SWOOLE_PROCESS);
 $server->set(['worker_num' => 1, 'task_worker_num' => 1]);
 $server->on('receive', function ($server, int $fd) {
-    $server->send($fd, json_encode($server->taskWaitMulti([3 => 'a', 5 => 'b'], 20.0)) . "\n");
+    $server->send($fd, json_encode($server->taskWaitMulti([3 => 'a', 'key' => 'b'], 20.0)) . "\n");
 });
 $server->on('task', fn ($server, int $id, int $source, string $data) => strtoupper($data));
 run($server, function (Client $client) use ($server) {
@@ -15,4 +15,4 @@ run($server, function (Client $client) use ($server) {
 }, []);
 ?>
 --EXPECT--
-{"3":"A","5":"B"}
+["A","B"]

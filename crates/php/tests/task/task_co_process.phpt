@@ -16,4 +16,4 @@ $server->on('task', function ($server, int $id, int $source, $data) {
 run($server, fn (Client $client) => print($client->ask('x') . "\n"));
 ?>
 --EXPECT--
-[["A",false,"B"],[false,"C"],[]]
+[["A",false,"B"],[false,"C"],false]

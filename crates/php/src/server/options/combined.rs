@@ -41,8 +41,11 @@ pub(super) fn translate(
 }
 
 fn processes(settings: &Settings<'_>, mode: Mode, engine: &mut Engine) {
+    let reactors = settings.get("reactor_num").map(|value| value.long()).filter(|it| *it > 0);
     if settings.is_on("single_thread") {
         engine.say("reactors", "1");
+    } else if let Some(reactors) = reactors {
+        engine.say("reactors", reactors.min(64));
     }
     // One process serves in BASE mode unless more are asked for.
     if mode == Mode::Base && settings.get("worker_num").is_none() {
