@@ -11,6 +11,7 @@
 //! | `layer` | modules use only what lies below them |
 //! | `example` | every public item of the crate `ostler` has an example |
 //! | `signal` | the engine sends signals through pidfds, never to a number |
+//! | `option` | each option of the extension for PHP has a test of its effect, or none |
 //! | `dead` | every file of Rust is part of a crate |
 //!
 //! `make tidy` runs them. A file may break a rule when it stands in `exceptions.txt`, with the
@@ -24,6 +25,7 @@ mod files;
 mod layers;
 mod lengths;
 mod machine;
+mod php_options;
 mod references;
 mod signals;
 
@@ -69,6 +71,7 @@ pub fn check(root: &Path) -> io::Result<Vec<Finding>> {
         findings.extend(signals::check(file));
     }
     findings.extend(references::check(root, &files));
+    findings.extend(php_options::check(root, &files));
     findings.extend(dead::check(&files));
     findings.sort();
     let list = std::fs::read_to_string(root.join(exceptions::LIST))?;

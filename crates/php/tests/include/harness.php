@@ -132,7 +132,7 @@ function address_of(object $port): string
 function run(Server $server, callable $client, array $expected = []): void
 {
     $log = scratch_file();
-    $server->set(['log_file' => $log, 'max_wait_time' => 10] + ($server->setting ?? []) + ['reactor_num' => 1]);
+    $server->set(['log_file' => $log] + ($server->setting ?? []) + ['reactor_num' => 1, 'max_wait_time' => 10]);
     $addresses = array_map('address_of', $server->ports);
     $master = getmypid();
     $child = pcntl_fork();
@@ -173,6 +173,12 @@ function kill(int $pid, int $signal): void
     } else {
         proc_close(proc_open(['kill', "-$signal", "$pid"], [], $pipes));
     }
+}
+
+/** What the log of a server says that `run` runs. */
+function log_of(Server $server): string
+{
+    return file_get_contents($server->setting['log_file']);
 }
 
 function check_log(string $log, array $expected = []): void

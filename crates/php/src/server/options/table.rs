@@ -11,7 +11,7 @@ pub(crate) enum Form {
     Flag(&'static str),
     /// A number of bytes, also with K, M or G behind it, cut to these limits.
     Size(&'static str, i64, i64),
-    /// Seconds, also with a fraction, of an option in milliseconds, of which it has so many at most.
+    /// Seconds, also with a fraction, of an option in milliseconds that has so many at most.
     Seconds(&'static str, i64),
     /// A text.
     Text(&'static str),
