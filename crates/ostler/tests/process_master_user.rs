@@ -249,15 +249,67 @@ fn files_that_the_user_could_not_use_are_errors_at_the_start() -> TestResult {
             "listen" => format!("unix://{}", path.display()),
             _ => path.display().to_string(),
         };
-        let refused = given_up(small_probe()).set(name, value).start_expecting_failure()?;
-        let (code, text) = refused;
+        let server = || given_up(small_probe()).set(name, &value);
+        let (code, text) = server().start_expecting_failure()?;
         let names_it = text.contains(&format!("`{name}`")) || text.contains("unix://");
         check(code != 0 && names_it && text.contains("ermi"), format!("{name}: {code} {text}"))?;
+        expect_the_same_when_asked(server(), (code, &text))?;
     }
-    let journal = TestServer::example("foreman").set("task_workers", 1);
-    let journal = given_up(journal).set("task_journal", scratch.path("tasks").display());
-    let (code, text) = journal.start_expecting_failure()?;
-    check(code != 0 && text.contains("`task_journal`"), format!("{code} {text}"))
+    let journal = || {
+        let journal = TestServer::example("foreman").set("task_workers", 1);
+        given_up(journal).set("task_journal", scratch.path("tasks").display())
+    };
+    let (code, text) = journal().start_expecting_failure()?;
+    check(code != 0 && text.contains("`task_journal`"), format!("{code} {text}"))?;
+    expect_the_same_when_asked(journal(), (code, &text))
+}
+
+/// Who only asks (`--check`) is told what who starts is told.
+fn expect_the_same_when_asked(server: ServerBuilder, started: (i32, &str)) -> TestResult {
+    let (code, text) = server.args(["--check"]).start_expecting_failure()?;
+    let last = |text: &str| text.lines().last().unwrap_or_default().to_owned();
+    check((code, last(&text)) == (started.0, last(started.1)), format!("{text} {started:?}"))
+}
+
+/// Of files that are there and can be used nothing is told, whether a server runs with them or not,
+/// and none is made.
+#[test]
+fn who_asks_makes_no_files_and_disturbs_no_server_that_has_them() -> TestResult {
+    if !may_change_ids() {
+        return Ok(());
+    }
+    let scratch = directory("given-up-asked")?;
+    let files = ["log_file", "death_log_file", "request_slowlog_file", "pid_file"];
+    let mut options: Vec<(&str, String)> =
+        files.iter().map(|name| (*name, scratch.path(name).display().to_string())).collect();
+    options.push(("quarantine_dir", scratch.at().display().to_string()));
+    options.extend(["master_user", "master_group"].map(|name| (name, MASTER.to_string())));
+    let port = format!("local=unix://{}", scratch.path("socket").display());
+    let program = TestServer::example_path("ostler-echo")?;
+    let ask = || {
+        let mut command = std::process::Command::new(&program);
+        for (name, value) in &options {
+            command.arg("--set").arg(format!("{name}={value}"));
+        }
+        let output = command.args(["--check", "--port", &port]).output()?;
+        check(output.status.code() == Some(0), format!("{output:?}"))
+    };
+    ask()?;
+    check(std::fs::read_dir(scratch.at())?.next().is_none(), "it has made something")?;
+    let server = options.iter().fold(TestServer::echo(), |it, (name, value)| it.set(name, value));
+    let server = server.args(["--port".to_owned(), port.clone()]).start()?;
+    let log = || std::fs::read_to_string(scratch.path("log_file")).unwrap_or_default();
+    wait_until("the worker", || log().contains("serves worker="))?;
+    ask()?;
+    UnixStream::connect(scratch.path("socket"))?;
+    let master = server.master();
+    server.signal(Signal::TERM);
+    master.wait_gone(DEADLINE)?;
+    server.abandon();
+    check(log().contains("master books") && !log().contains("ERROR"), log())?;
+    // What is of something else is told to who asks, too.
+    std::fs::write(scratch.path("pid_file"), "a poem")?;
+    check(ask().is_err_and(|told| told.to_string().contains("a file of something else")), "")
 }
 
 #[test]
@@ -317,6 +369,7 @@ fn certificates_are_read_anew_as_the_user_and_unreadable_ones_are_told() -> Test
         let (code, text) = server().start_expecting_failure()?;
         let told = text.contains("pair") && text.contains("(`master_user`, if it is set)");
         check(code != 0 && told, format!("{mode}: {code} {text}"))?;
+        expect_the_same_when_asked(server(), (code, &text))?;
         close(MASTER)?;
         let server = server().start()?;
         wait_serving(&server, 1)?;

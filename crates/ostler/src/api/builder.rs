@@ -9,10 +9,8 @@ use super::program_code::{ProgramCode, UserProcesses};
 use super::server::Server;
 use super::server_events::CompanionFactory;
 use super::user_process::{USER_PROCESSES_MAX, UserProcess};
-use crate::encryption::Encryption;
 use crate::error::{Error, Result};
 use crate::inheritance::exec;
-use crate::log;
 use crate::master;
 use crate::options::Options;
 use crate::options::sources::command_line::{self, Argument, Question};
@@ -318,9 +316,7 @@ impl ServerBuilder {
         if question == Question::PrintOptions {
             return Ok(show::as_toml(&resolved));
         }
-        let places = master::ports::describe(&resolved.options)?;
-        log::check(&resolved.options.log_file)?;
-        Encryption::check(&resolved.options)?;
+        let places = master::check(&resolved.options)?;
         Ok(format!("the options are valid, {places}\n{}", resolved.options.memory_plan()))
     }
 }

@@ -71,6 +71,17 @@ pub(crate) trait TaskStore: Send {
     fn close(&mut self);
 }
 
+/// Whether tasks could be kept where the options say, as far as files tell.
+///
+/// # Errors
+/// What is wrong with the file, and what to do.
+pub(crate) fn check(options: &Options) -> Result<()> {
+    if options.task_journal.is_empty() || options.tasks_are_shared() {
+        return Ok(());
+    }
+    JournalFile::check(options)
+}
+
 /// Where the options say that tasks are kept, and what is left there at the start, by number.
 pub(crate) fn open(options: &Options) -> Result<(Box<dyn TaskStore>, Vec<LeftTask>)> {
     #[cfg(feature = "redis")]

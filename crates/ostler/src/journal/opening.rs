@@ -15,7 +15,7 @@ use super::file::{JournalFile, Named, is_named};
 use super::reading::{FileBytes, read_file};
 use crate::error::{Error, Result};
 use crate::options::{JournalDamage, Options};
-use crate::sys::clock;
+use crate::sys::{clock, file_prospect};
 
 /// Attempts to lock what the path names: it changes only while another server writes it anew.
 const ATTEMPTS_MAX: usize = 8;
@@ -44,11 +44,25 @@ impl JournalFile {
     pub(crate) fn open(options: &Options) -> Result<(Self, Vec<LeftTask>)> {
         let path = PathBuf::from(&options.task_journal);
         let path = std::path::absolute(&path).unwrap_or(path);
-        open(&path, options).map_err(|Refusal { words, source }| {
-            let text = format!("option `task_journal`: {}: {words}", path.display());
-            Error::start(text, source)
-        })
+        open(&path, options).map_err(|refusal| refused(&path, refusal))
     }
+
+    /// Whether the file could be opened, or made, were it free; what stands in it is not read.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to do.
+    pub(crate) fn check(options: &Options) -> Result<()> {
+        let path = Path::new(&options.task_journal);
+        let made = open_what_is_there(path).and_then(|_| {
+            let made = file_prospect::can_make_beside(path);
+            made.map_err(|error| Refusal::because(cannot_be_made(&error), error))
+        });
+        made.map_err(|refusal| refused(path, refusal))
+    }
+}
+
+fn refused(path: &Path, Refusal { words, source }: Refusal) -> Error {
+    Error::start(format!("option `task_journal`: {}: {words}", path.display()), source)
 }
 
 fn open(
@@ -175,23 +189,29 @@ fn cannot_be_made(error: &io::Error) -> &'static str {
     }
 }
 
+/// The file that the path names, if it may be a journal.
+fn open_what_is_there(path: &Path) -> std::result::Result<Option<File>, Refusal> {
+    // Not followed: the new file would take the place of the link. Not waited for: it may be a
+    // pipe.
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
+            return Err(Refusal::new("is a symbolic link, write the path that it leads to"));
+        }
+        Err(error) => return Err(Refusal::because("cannot be read", error)),
+    };
+    if !file.metadata().is_ok_and(|found| found.is_file()) {
+        return Err(Refusal::new("is no file, give the journal a path of its own"));
+    }
+    Ok(Some(file))
+}
+
 /// Locks the file that is there: no other server takes it at the same time.
 fn lock_what_is_there(path: &Path) -> std::result::Result<Option<File>, Refusal> {
     for _ in 0..ATTEMPTS_MAX {
-        // Not followed: the new file would take the place of the link. Not waited for: it may be a
-        // pipe.
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
-                return Err(Refusal::new("is a symbolic link, write the path that it leads to"));
-            }
-            Err(error) => return Err(Refusal::because("cannot be read", error)),
-        };
-        if !file.metadata().is_ok_and(|found| found.is_file()) {
-            return Err(Refusal::new("is no file, give the journal a path of its own"));
-        }
+        let Some(file) = open_what_is_there(path)? else { return Ok(None) };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -2,6 +2,7 @@
 //! lines, in the log or in a file of its own.
 
 use std::fmt::{self, Display, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, open};
@@ -11,7 +12,7 @@ use super::fields::Fields;
 use super::label;
 use crate::error::{Error, Result};
 use crate::options::LogFormat;
-use crate::sys::clock;
+use crate::sys::{clock, file_prospect};
 
 /// Bytes of one record in a file: more is no text that anybody reads.
 const RECORD_BYTES_MAX: usize = 64 * 1024;
@@ -119,15 +120,21 @@ impl RecordFile {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
         match open_to_append(&path) {
             Ok(_) => Ok(Some(Self { option, path, format })),
-            Err(errno) => {
-                let text = format!(
-                    "option `{option}`: cannot append to `{}`: create its directory, or allow \
-                     this user to write there",
-                    path.display()
-                );
-                Err(Error::option_refused(text, errno.into()))
-            }
+            Err(errno) => Err(cannot_append(option, &path, errno.into())),
         }
+    }
+
+    /// Whether [`RecordFile::open`] would open it; it is not made.
+    ///
+    /// # Errors
+    ///
+    /// `is_option`, if not.
+    pub(crate) fn check(option: &str, path: &str) -> Result<()> {
+        if path.is_empty() {
+            return Ok(());
+        }
+        let path = Path::new(path);
+        file_prospect::can_append(path).map_err(|error| cannot_append(option, path, error))
     }
 
     /// Appends a record in one write. One that finds no place is told in the log, and lost.
@@ -150,6 +157,15 @@ impl RecordFile {
     fn tell(&self, problem: &str) {
         tracing::error!(option = self.option, path = %self.path.display(), "{problem}");
     }
+}
+
+fn cannot_append(option: &str, path: &Path, error: io::Error) -> Error {
+    let text = format!(
+        "option `{option}`: cannot append to `{}`: create its directory, or allow this user to \
+         write there",
+        path.display()
+    );
+    Error::option_refused(text, error)
 }
 
 /// Without waiting for the reader of a pipe: records that it does not take are lost.

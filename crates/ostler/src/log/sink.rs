@@ -8,13 +8,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Access, Mode, OFlags, open};
 use rustix::io::{Errno, write};
 use rustix::time::Timespec;
 
 use super::file::LogFile;
 use super::line::LineFormat;
 use crate::error::{Error, Result};
+use crate::sys::file_prospect;
 
 /// Longest line with its newline: PIPE_BUF, up to which a write into a pipe is never mixed with
 /// another process's.
@@ -49,7 +49,7 @@ impl Sink {
 
     /// Opens `path` for appending, see [`LogFile`].
     pub(super) fn append_to(path: &Path) -> Result<Self> {
-        let file = LogFile::open(path).map_err(|errno| cannot_append(path, errno))?;
+        let file = LogFile::open(path).map_err(|errno| cannot_append(path, errno.into()))?;
         Ok(Self::new(Target::File(file)))
     }
 
@@ -77,19 +77,7 @@ impl Sink {
     /// Whether `path` can be opened for appending, or made, as far as one can know without doing
     /// so.
     pub(super) fn check(path: &Path) -> Result<()> {
-        // Without CREATE: a question leaves no file. Without waiting for the reader of a pipe.
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let result = match open(path, flags | OFlags::NONBLOCK, Mode::empty()) {
-            Err(Errno::NOENT) => {
-                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-                let access = Access::WRITE_OK | Access::EXEC_OK;
-                rustix::fs::access(parent.unwrap_or(Path::new(".")), access)
-            }
-            // A pipe that nobody reads yet.
-            Ok(_) | Err(Errno::NXIO) => Ok(()),
-            Err(errno) => Err(errno),
-        };
-        result.map_err(|errno| cannot_append(path, errno))
+        file_prospect::can_append(path).map_err(|error| cannot_append(path, error))
     }
 
     fn new(target: Target) -> Self {
@@ -221,13 +209,13 @@ impl Sink {
     }
 }
 
-fn cannot_append(path: &Path, errno: Errno) -> Error {
+fn cannot_append(path: &Path, error: io::Error) -> Error {
     let text = format!(
         "option `log_file`: cannot append to `{}`: create its directory, or allow this user to \
          write there",
         path.display()
     );
-    Error::option_refused(text, errno.into())
+    Error::option_refused(text, error)
 }
 
 /// The line as it is written: with the number of suppressed lines, if any, and cut to

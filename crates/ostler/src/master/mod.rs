@@ -12,6 +12,7 @@ mod base;
 mod books;
 mod bound_descriptors;
 mod certificate_watch;
+mod check;
 mod companion;
 mod daemon;
 mod descriptors;
@@ -45,5 +46,6 @@ mod stop;
 mod succession;
 mod worker;
 
+pub(crate) use check::check;
 pub(crate) use start::{Bound, bind, run};
 pub(crate) use worker::{Hired, hire, work};

@@ -15,6 +15,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::sys::file_prospect;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::process_start;
 
@@ -25,6 +26,8 @@ const LENGTH_MAX: u64 = 32;
 const ATTEMPTS_MAX: usize = 8;
 /// What is said when the attempts are used up.
 const UNSTEADY: &str = "changes all the time, several servers start with it";
+/// What is said when it cannot be made.
+const UNMADE: &str = "cannot be made, its directory has to exist and be writable for the server";
 /// A process that began so long after the file was written did not write it: one of the two times
 /// moves when the clock is set, and file systems round the other.
 const DOUBT: Duration = Duration::from_secs(2);
@@ -52,11 +55,26 @@ impl PidFile {
     fn claim_path(path: PathBuf, passed_on: Option<OwnedFd>) -> Result<Self> {
         match Self::write(&path, passed_on.map(File::from)) {
             Ok(file) => Ok(Self { path, file }),
-            Err(Refusal { words, source }) => {
-                let text = format!("option `pid_file`: {}: {words}", path.display());
-                Err(Error::start(text, source))
-            }
+            Err(refusal) => Err(refused(&path, refusal)),
         }
+    }
+
+    /// Whether a server could have this file, were it free: that another one runs with it is no
+    /// fault, because it may be the one whose options are looked at. Nothing is locked or made.
+    pub(super) fn check(path: &str) -> Result<()> {
+        if path.is_empty() {
+            return Ok(());
+        }
+        let path = Path::new(path);
+        let checked = match open_what_is_there(path) {
+            Ok(Some(file)) => number(&file).map(drop),
+            Ok(None) => Ok(()),
+            Err(refusal) => Err(refusal),
+        };
+        let checked = checked.and_then(|()| {
+            file_prospect::can_make_beside(path).map_err(|error| Refusal::because(UNMADE, error))
+        });
+        checked.map_err(|refusal| refused(path, refusal))
     }
 
     /// The new file comes into place as a whole and already locked, so that who reads it finds the
@@ -97,10 +115,7 @@ fn make_new(path: &Path) -> std::result::Result<(File, PathBuf), Refusal> {
     // Left by a server of this number that was killed in this moment.
     let _ = std::fs::remove_file(&new);
     let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new);
-    let mut file = file.map_err(|error| {
-        let words = "cannot be made, its directory has to exist and be writable for the server";
-        Refusal::because(words, error)
-    })?;
+    let mut file = file.map_err(|error| Refusal::because(UNMADE, error))?;
     let written = file
         .try_lock()
         .map_err(std::io::Error::from)
@@ -176,23 +191,32 @@ impl From<std::io::Error> for Refusal {
     }
 }
 
+fn refused(path: &Path, Refusal { words, source }: Refusal) -> Error {
+    Error::start(format!("option `pid_file`: {}: {words}", path.display()), source)
+}
+
+/// The file that the path names, if it may be a pid file.
+fn open_what_is_there(path: &Path) -> std::result::Result<Option<File>, Refusal> {
+    // Not followed: a link may lead to any file of the machine. Not waited for: it may be a pipe.
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
+            return Err(Refusal::new("is a symbolic link, write the path that it leads to"));
+        }
+        Err(error) => return Err(Refusal::because("cannot be looked at", error)),
+    };
+    if !file.metadata().is_ok_and(|found| found.is_file()) {
+        return Err(Refusal::new("is no file, give the pid file a path of its own"));
+    }
+    Ok(Some(file))
+}
+
 /// Locks the file that is left over, if there is one: nobody else takes it at the same time.
 fn lock_what_is_there(path: &Path) -> std::result::Result<Option<File>, Refusal> {
     for _ in 0..ATTEMPTS_MAX {
-        // Not followed: a link may lead to any file of the machine. Not waited for: it may be a
-        // pipe.
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
-                return Err(Refusal::new("is a symbolic link, write the path that it leads to"));
-            }
-            Err(error) => return Err(Refusal::because("cannot be looked at", error)),
-        };
-        if !file.metadata().is_ok_and(|found| found.is_file()) {
-            return Err(Refusal::new("is no file, give the pid file a path of its own"));
-        }
+        let Some(file) = open_what_is_there(path)? else { return Ok(None) };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Refusal::new(held(&file))),

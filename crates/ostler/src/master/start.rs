@@ -100,13 +100,27 @@ fn hold_signals() -> Result<Held> {
     Held::new().map_err(|error| Error::start("cannot block signals", Some(error)))
 }
 
+/// What processes of the server have of rights and resources, as the options say.
+pub(super) struct Rights {
+    workers: Privileges,
+    resources: Resources,
+    pub(super) master: Option<MasterRights>,
+}
+
+impl Rights {
+    pub(super) fn new(options: &Options) -> Result<Self> {
+        let workers = Privileges::new(options)?;
+        let resources = Resources::new(options)?;
+        let master = MasterRights::new(options, &workers, &resources)?;
+        Ok(Self { workers, resources, master })
+    }
+}
+
 /// Checks the options, opens the log, opens the listeners.
 pub(crate) fn bind(options: Options, code: ProgramCode) -> Result<Bound> {
     options.validate()?;
-    let privileges = Privileges::new(&options)?;
-    let mut resources = Resources::new(&options)?;
+    let Rights { workers: privileges, mut resources, master: rights } = Rights::new(&options)?;
     Confinement::check(&options)?;
-    let rights = MasterRights::new(&options, &privileges, &resources)?;
     let _acting = rights.as_ref().map_or(Ok(None), MasterRights::act)?;
     let log = log::init(options.log_level, &options.log_file, options.log_format)?;
     DiagnosisSettings::new(&options)?;

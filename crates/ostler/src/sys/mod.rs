@@ -21,6 +21,7 @@ pub(crate) mod eventfd;
 pub(crate) mod file;
 pub(crate) mod file_access;
 pub(crate) mod file_map;
+pub(crate) mod file_prospect;
 pub(crate) mod inotify;
 pub(crate) mod lane_io;
 pub(crate) mod late_hook;

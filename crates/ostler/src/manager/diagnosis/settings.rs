@@ -29,6 +29,16 @@ pub(crate) struct DiagnosisSettings {
 }
 
 impl DiagnosisSettings {
+    /// Whether the files that the options name could be made or appended to.
+    ///
+    /// # Errors
+    ///
+    /// `is_option`, if not.
+    pub(crate) fn check(options: &Options) -> Result<()> {
+        RecordFile::check("request_slowlog_file", &options.request_slowlog_file)?;
+        RecordFile::check("death_log_file", &options.death_log_file)
+    }
+
     /// What the options say; makes the files that they name.
     ///
     /// # Errors

@@ -205,6 +205,17 @@ pub(crate) fn describe(options: &Options) -> Result<String> {
     })
 }
 
+/// Whether the sockets that have a path could be made there, were the paths free.
+pub(super) fn check_directories(options: &Options) -> Result<()> {
+    for PortPlan { options, .. } in options.ports().iter() {
+        let url = &options.listen;
+        if let ListenUrl::Unix(path) | ListenUrl::Unixgram(path) = url {
+            unix::check(path, url)?;
+        }
+    }
+    Ok(())
+}
+
 /// All ports of a server.
 #[derive(Debug)]
 pub(crate) struct ListeningPorts(PerPort<ListeningPort>);

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::options::{ListenUrl, PortOptions, UNIX_PATH_BYTES_MAX};
+use crate::sys::file_prospect;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::unix_socket::{self, FileId, Named};
 
@@ -59,6 +60,15 @@ pub(super) fn listen(path: &Path, options: &PortOptions) -> Result<(OwnedFd, Own
     std::fs::set_permissions(&temporary.path, permissions).map_err(failed)?;
     unix_socket::listen(&temporary.socket, i32::from(options.backlog)).map_err(failed)?;
     temporary.publish(path, &options.listen)
+}
+
+/// Whether a socket could be made at `path`: it makes none, and asks nobody who listens there.
+pub(super) fn check(path: &Path, url: &ListenUrl) -> Result<()> {
+    let failed = |error| refused(url, path, error);
+    match unix_socket::named(path).map_err(failed)? {
+        Named::Other => Err(refuse::no_socket(url)),
+        Named::Nothing | Named::Socket(_) => file_prospect::can_make_beside(path).map_err(failed),
+    }
 }
 
 /// A bound socket whose temporary name is taken away when it is dropped.

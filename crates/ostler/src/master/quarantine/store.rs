@@ -15,6 +15,7 @@ use ostler_core::fnv::fnv1a;
 use crate::error::{Error, Result};
 use crate::log::Record;
 use crate::options::Options;
+use crate::sys::file_prospect;
 
 /// What our files are called: other files in the directory are somebody else's.
 const PREFIX: &str = "package-";
@@ -75,14 +76,22 @@ impl Store {
             bytes: 0,
         };
         let made = store.look().and_then(|()| store.try_to_write());
-        made.map(|()| Some(store)).map_err(|error| {
-            let text = format!(
-                "`quarantine_dir`: nothing can be kept in {}: make this directory, and let the \
-                 user of the server write into it",
-                options.quarantine_dir
-            );
-            Error::option_refused(text, error)
-        })
+        made.map(|()| Some(store)).map_err(|error| cannot_keep(&options.quarantine_dir, error))
+    }
+
+    /// Whether the directory that the options name could be used; nothing in it is touched.
+    ///
+    /// # Errors
+    ///
+    /// `is_option`, if not.
+    pub(crate) fn check(options: &Options) -> Result<()> {
+        let directory = &options.quarantine_dir;
+        if directory.is_empty() {
+            return Ok(());
+        }
+        let file = Path::new(directory).join(PREFIX);
+        let usable = fs::read_dir(directory).and_then(|_| file_prospect::can_make_beside(&file));
+        usable.map_err(|error| cannot_keep(directory, error))
     }
 
     /// Finds what was kept before, and removes what was not written to its end.
@@ -152,6 +161,14 @@ impl Store {
 }
 
 /// Opens a file that is not there, for the user of the server alone.
+fn cannot_keep(directory: &str, error: io::Error) -> Error {
+    let text = format!(
+        "`quarantine_dir`: nothing can be kept in {directory}: make this directory, and let the \
+         user of the server write into it"
+    );
+    Error::option_refused(text, error)
+}
+
 fn create(path: &Path) -> io::Result<fs::File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
