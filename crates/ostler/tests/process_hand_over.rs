@@ -154,6 +154,38 @@ fn a_session_that_a_worker_has_in_hand_goes_when_it_is_answered() -> TestResult 
     stop(&deployed, new, 1)
 }
 
+/// The new master's only group is somebody else's: the session stays where it is in its own, and
+/// goes when there is room.
+#[test]
+fn a_session_stays_with_its_groups_until_the_new_master_has_room_for_them() -> TestResult {
+    let options = [("reactors", "1"), ("groups_max", "1"), ("log_level", "debug")];
+    let (deployed, old) = probe("hand-over-groups", &options)?;
+    let mut client = talk(old.address)?;
+    let id = client.number("id")?;
+    client.expect_answer("join room", "ok")?;
+    let gate = deployed.place.path("gate");
+    client.say(&format!("until {} served", gate.display()))?;
+    wait_until("the worker to have it", || journal(&deployed, "receive") >= 3)?;
+    let new = deployed.succeed(&old)?;
+    let mut other = talk(new.address)?;
+    other.expect_answer("join other", "ok")?;
+    other.expect_answer("isin other", "true")?;
+    std::fs::write(&gate, "")?;
+    client.expect("served");
+    deployed.place.wait_for_log("the new master cannot have these for now")?;
+    client.expect_answer("isin room", "true")?;
+    check(!old.has_ended(), "its session is there")?;
+    other.expect_answer("part other", "ok")?;
+    deployed.wait_left(&old)?;
+    client.expect_answer("isin room", "true")?;
+    assert_eq!(client.number("id")?, id);
+    other.expect_answer("join more", "ok")?;
+    other.expect_answer("isin more", "false")?;
+    check(!deployed.place.log().contains("ERROR"), deployed.place.log())?;
+    drop((client, other));
+    stop(&deployed, new, 1)
+}
+
 /// What came and went with a session: bytes received, bytes sent, and when both began.
 fn traffic(client: &mut Talk, id: u64) -> TestResult<Vec<u64>> {
     let answer = client.ask(&format!("trafficof {id}"))?;

@@ -5,6 +5,7 @@
 //! session and not by the members of a group.
 
 mod counts;
+mod expected;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use crate::ids::ConnectionSlot;
 use crate::invariant;
 
 pub use counts::GroupCounts;
+pub use expected::ExpectedGroups;
 
 /// How many groups there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub struct Groups {
     memberships: HashMap<ConnectionSlot, Vec<Membership>>,
     /// All of them.
     members: usize,
+    /// Places of groups that are left free.
+    kept: usize,
 }
 
 #[derive(Debug)]
@@ -85,7 +89,13 @@ impl Groups {
             groups: Slab::new(),
             memberships: HashMap::new(),
             members: 0,
+            kept: 0,
         }
+    }
+
+    /// So many groups may still be made that somebody else has been promised a place for.
+    pub const fn keep(&mut self, groups: usize) {
+        self.kept = groups;
     }
 
     /// A session joins a group, which is made if it has no member yet.
@@ -100,7 +110,9 @@ impl Groups {
         }
         let number = match known {
             Some(number) => number,
-            None if self.groups.len() >= self.limits.groups_max => return Joined::TooManyGroups,
+            None if self.groups.len() + self.kept >= self.limits.groups_max => {
+                return Joined::TooManyGroups;
+            }
             None => self.make(name),
         };
         let Some(group) = self.groups.get_mut(number) else {

@@ -7,9 +7,11 @@
 use std::io;
 use std::os::fd::RawFd;
 
+use ostler_core::succession::hand_over::{OFFERS_MAX, SESSIONS_PER_OFFER_MAX};
+
 use super::bound_descriptors;
 use crate::error::{Error, Result};
-use crate::options::{Mode, Options};
+use crate::options::{Mode, Options, SuccessionSessions};
 use crate::sys::{limit, process};
 
 /// What the master has besides clients and lanes: the listener of one port, log, signals, epoll
@@ -27,6 +29,9 @@ const PER_PROCESS: u64 = 5;
 const PER_LANE: u64 = 5;
 /// Files that wait to be sent have at most so much of all descriptors: one in so many.
 const FILES_PART: u64 = 8;
+/// Copies of sockets that are on their way to a new master have at most so much of all descriptors:
+/// one in so many, and one for each offer.
+const OFFERS_PART: u64 = 16;
 
 /// What the program has open besides listeners, of this server or of another one that is bound, but
 /// with the log of this one. Every process of the tree keeps it.
@@ -56,6 +61,7 @@ pub(super) fn provide(options: &mut Options, inherited: usize) -> Result<()> {
         tracing::debug!(sendfile_max = files, limit, "sendfile_max is lowered");
         options.sendfile_max = files;
     }
+    options.offer_sessions = sessions_per_offer(options, limit);
     let reserve = reserve(options, inherited);
     let Some(most) = limit.checked_sub(reserve).filter(|most| *most > 0) else {
         let (workers, reactors) = (options.workers_room(), options.reactors);
@@ -85,6 +91,23 @@ pub(super) fn provide(options: &mut Options, inherited: usize) -> Result<()> {
     Ok(())
 }
 
+/// Offers of sessions to a new master whose descriptors may be open at once: those of each reactor,
+/// and one that comes from an old master.
+fn offers(options: &Options) -> u64 {
+    let hands_over = options.succession_sessions == SuccessionSessions::HandOver;
+    match options.mode {
+        Mode::Process if hands_over => u64::from(options.reactors) * OFFERS_MAX as u64 + 1,
+        _ => 0,
+    }
+}
+
+/// Fewer than there may be in an offer where there are few descriptors.
+fn sessions_per_offer(options: &Options, limit: u64) -> u16 {
+    let share = limit / OFFERS_PART / offers(options).max(1);
+    let most = u16::try_from(SESSIONS_PER_OFFER_MAX).unwrap_or(u16::MAX);
+    u16::try_from(share).unwrap_or(most).clamp(1, most)
+}
+
 /// Descriptors that are not for clients. Each worker counts twice, for a successor beside it; a
 /// user process has none.
 fn reserve(options: &Options, inherited: usize) -> u64 {
@@ -98,7 +121,10 @@ fn reserve(options: &Options, inherited: usize) -> u64 {
     let reactors = u64::from(options.reactors);
     let files = u64::from(options.sendfile_max);
     let more_ports = options.ports().iter().skip(1).count() as u64;
-    FIXED + inherited as u64 + more_ports + processes * (PER_WORKER + PER_LANE * reactors) + files
+    // Each with its list.
+    let offered = offers(options) * (u64::from(options.offer_sessions) + 1);
+    let lanes = processes * (PER_WORKER + PER_LANE * reactors);
+    FIXED + inherited as u64 + more_ports + lanes + files + offered
 }
 
 #[cfg(test)]
@@ -115,7 +141,23 @@ mod tests {
             reactors: 3,
             max_connections: 500,
             sendfile_max: 7,
+            succession_sessions: SuccessionSessions::Drain,
             ..Options::default()
+        }
+    }
+
+    #[test]
+    fn sockets_on_their_way_to_a_new_master_are_not_for_clients() {
+        let hands_over = SuccessionSessions::HandOver;
+        let options = || Options { succession_sessions: hands_over, ..options() };
+        // Two offers of each of three reactors, and one that comes.
+        for (limit, sessions) in [(700, 6), (1_024, 9), (1 << 20, 120)] {
+            let mut options = options();
+            options.offer_sessions = sessions_per_offer(&options, limit);
+            assert_eq!(options.offer_sessions, sessions, "{limit}");
+            let drains =
+                Options { succession_sessions: SuccessionSessions::Drain, ..options.clone() };
+            assert_eq!(reserve(&options, 5), reserve(&drains, 5) + 7 * (u64::from(sessions) + 1));
         }
     }
 

@@ -39,9 +39,13 @@ pub(super) fn make_reports(
         .map_err(|error| Error::start("cannot make a bell", Some(error)))?
         .with_addresses(make_addresses(options)?);
     // Before anybody is accepted.
-    if let Some(old) = old {
-        old.keep_places(&reports.places);
-    }
+    let reports = match old {
+        Some(old) => {
+            old.keep_places(&reports.places);
+            reports.with_expected_groups(options.reactors.into(), options.groups_max as usize)
+        }
+        None => reports,
+    };
     Ok(if only_reactor(options) { reports.with_acceptor_here() } else { reports })
 }
 

@@ -1,5 +1,7 @@
 //! The options as typed fields, and their defaults. Limits and reasons stand in `table/`.
 
+use ostler_core::succession::hand_over::SESSIONS_PER_OFFER_MAX;
+
 use super::KillOrphans;
 use super::list::Names;
 use super::port_options::PortOptions;
@@ -86,6 +88,8 @@ pub struct Options {
     pub(crate) user_processes: u16,
     /// Whether the program wants to know of the life of its server. No option either.
     pub(crate) has_companion: bool,
+    /// Most sessions in one offer to a new master. No option: the limit of descriptors says it.
+    pub(crate) offer_sessions: u16,
     /// Which processes are not dumpable.
     pub(crate) harden: Harden,
     /// When programs are ended that workers have started and left behind.
@@ -250,6 +254,7 @@ impl Default for Options {
             reactors: at_most(reactors_by_default(cpus), REACTORS_DEFAULT_MAX),
             user_processes: 0,
             has_companion: false,
+            offer_sessions: SESSIONS_PER_OFFER_MAX as u16,
             harden: Harden::Master,
             kill_orphans: KillOrphans::End,
             sched_batch: true,

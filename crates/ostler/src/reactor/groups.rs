@@ -22,6 +22,7 @@ use ostler_shm::record::Header;
 use ostler_shm::sessions::{FULL, QUEUED};
 
 use super::ClientSide;
+use super::mailbox::Reports;
 use super::outgoing::Outgoing;
 use super::parts::Parts;
 use crate::options::GroupOverflow;
@@ -185,8 +186,17 @@ fn checked_name(name: &[u8]) -> Result<&[u8], ProtocolViolation> {
 }
 
 /// Workers see that a session is in a group no more, which has so many members now.
-fn show_left(board: &Board, reactor: usize, session: u64, (name, left): (&[u8], usize)) {
+fn show_left(
+    (board, reports): (&Board, &Reports),
+    reactor: usize,
+    session: u64,
+    (name, left): (&[u8], usize),
+) {
     let Some(index) = board.groups() else { return };
+    let mut expected = if left == 0 { reports.expected_groups(reactor) } else { None };
+    if let Some(expected) = &mut expected {
+        expected.gone(name);
+    }
     let tag = index.tag(name);
     let _ = index.set_members(reactor, tag, left as u64);
     index.remove(board.entry_number(session), tag);
@@ -212,10 +222,18 @@ impl ClientSide {
 
     /// Adds a session to a group whose name was checked.
     pub(super) fn add_to_group(&mut self, connection: ConnectionSlot, session: u64, name: &[u8]) {
+        // What sessions of an old master need is theirs.
+        let mut expected = self.reports.expected_groups(self.index);
+        if let Some(expected) = &expected {
+            self.groups.table.keep(expected.kept_beside(name));
+        }
         let why = match self.groups.table.join(Member { connection, session }, name) {
             Joined::Before => return,
             Joined::Now(members) if self.show_joined(session, name, members) => {
                 self.groups.counts.joined += 1;
+                if let Some(expected) = expected.as_mut().filter(|_| members == 1) {
+                    expected.made(name);
+                }
                 return;
             }
             Joined::Now(_) => {
@@ -227,6 +245,7 @@ impl ClientSide {
                 "the session is in too many groups: let it leave some, or raise session_groups_max"
             }
         };
+        drop(expected);
         self.groups.counts.refused += 1;
         if self.complaints.not_joined.admits() {
             tracing::warn!(session, why, "a session could not join a group");
@@ -256,15 +275,15 @@ impl ClientSide {
         let Some(connection) = self.told_place_of(session) else { return Ok(()) };
         let Some(left) = self.groups.table.leave(connection, name) else { return Ok(()) };
         self.groups.counts.left += 1;
-        show_left(&self.board, self.index, session, (name, left));
+        show_left((&self.board, &self.reports), self.index, session, (name, left));
         Ok(())
     }
 
     /// A session has no connection any more, and is in no group.
     pub(super) fn end_memberships(&mut self, connection: ConnectionSlot, session: u64) {
-        let (board, reactor) = (&self.board, self.index);
+        let (seen, reactor) = ((&*self.board, &self.reports), self.index);
         let ended = self.groups.table.end(connection, |name, left| {
-            show_left(board, reactor, session, (name, left));
+            show_left(seen, reactor, session, (name, left));
         });
         self.groups.counts.ended += ended as u64;
     }

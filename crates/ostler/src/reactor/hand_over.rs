@@ -71,8 +71,8 @@ struct Batch {
 }
 
 impl Batch {
-    fn has_room_for(&self, handed: &HandedSession) -> bool {
-        self.records.len() < SESSIONS_PER_OFFER_MAX
+    fn has_room_for(&self, handed: &HandedSession, most: usize) -> bool {
+        self.records.len() < most
             && self.weight + handed.weight() <= RECORDS_BYTES_MAX - SESSIONS_PER_OFFER_MAX
     }
 }
@@ -193,7 +193,7 @@ impl ClientSide {
             self.brain.keep(slot, false);
             return true;
         }
-        if !batch.has_room_for(&handed) {
+        if !batch.has_room_for(&handed, self.settings.offer_sessions) {
             // It is read until its turn comes.
             self.brain.keep(slot, true);
             return false;

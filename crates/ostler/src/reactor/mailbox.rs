@@ -3,10 +3,11 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ostler_core::addresses::AddressGroup;
 use ostler_core::brain::{Books, CloseReason};
+use ostler_core::groups::ExpectedGroups;
 use ostler_core::ids::{PortId, ProcessKey};
 use ostler_core::succession::hand_over::{Answer, Chosen, HandedSession};
 use ostler_shm::lane::ReactorLane;
@@ -219,6 +220,9 @@ pub(crate) struct Reports {
     acceptor_is_here: bool,
     /// Each reactor's books as they were when it stopped.
     pub(crate) books: Arc<Mutex<Books>>,
+    /// Groups of sessions that may come from an old master, of each reactor; none when there is no
+    /// old master.
+    expected_groups: Arc<[Mutex<ExpectedGroups>]>,
 }
 
 impl Reports {
@@ -232,6 +236,7 @@ impl Reports {
             acceptor_waits: Arc::default(),
             acceptor_is_here: false,
             books: Arc::default(),
+            expected_groups: Arc::default(),
         })
     }
 
@@ -243,6 +248,22 @@ impl Reports {
     /// The same with what is known of the addresses of clients.
     pub(crate) fn with_addresses(self, addresses: Addresses) -> Self {
         Self { addresses, ..self }
+    }
+
+    /// The same where sessions may come to so many reactors, each with so many groups at most.
+    pub(crate) fn with_expected_groups(self, reactors: usize, groups_max: usize) -> Self {
+        let of_one = |_| Mutex::new(ExpectedGroups::new(groups_max));
+        Self { expected_groups: (0..reactors).map(of_one).collect(), ..self }
+    }
+
+    /// What a reactor has of groups, and what may come to it. Locked while a group begins or ends,
+    /// or a session is answered for: each of that takes a moment.
+    pub(crate) fn expected_groups(
+        &self,
+        reactor: usize,
+    ) -> Option<MutexGuard<'_, ExpectedGroups>> {
+        let of_reactor = self.expected_groups.get(reactor)?;
+        Some(of_reactor.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A connection was accepted.

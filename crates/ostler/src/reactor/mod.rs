@@ -61,6 +61,7 @@ use ostler_core::groups::GroupLimits;
 use ostler_core::handshakes::HandshakeCounts;
 use ostler_core::per_port::PerPort;
 use ostler_core::proxy_protocol::HeaderCounts;
+use ostler_core::succession::hand_over::SESSIONS_PER_OFFER_MAX;
 use ostler_core::traffic::Traffic;
 use ostler_shm::board::Board;
 use ostler_shm::body_area::BodyArea;
@@ -120,6 +121,8 @@ pub(crate) struct ReactorSettings {
     tasks: Option<TaskSettings>,
     /// `None`: this process has no others to write to.
     messages: Option<MessageSideSettings>,
+    /// The most sessions in an offer to a new master.
+    offer_sessions: usize,
     /// It is said what dead workers had begun last.
     seeks_culprits: bool,
     /// Room for packages that killed their workers.
@@ -157,6 +160,7 @@ impl ReactorSettings {
             groups: options.group_limits(),
             group_message_max: options.group_message_max(),
             handshake_ns: options.handshake_timeout_ms * 1_000_000,
+            offer_sessions: usize::from(options.offer_sessions).clamp(1, SESSIONS_PER_OFFER_MAX),
             seeks_culprits: options.seeks_culprits(),
             evidence: EvidenceRoom::new(match options.quarantine_dir.is_empty() {
                 true => 0,

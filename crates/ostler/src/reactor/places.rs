@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ostler_core::invariant;
 use ostler_core::placement::emptiest;
 use ostler_shm::board::Board;
+use ostler_shm::group_index::GroupIndex;
 use ostler_shm::session_ids::SESSION_ID_MAX;
 
 use crate::base::commons::SeatOf;
@@ -38,6 +39,11 @@ impl Places {
     /// The same for a process that has session ids in common with others.
     pub(crate) fn with(self, seat: Option<SeatOf>) -> Self {
         Self { seat, ..self }
+    }
+
+    /// What is shown of groups, beside the session table.
+    pub(crate) fn groups(&self) -> Option<GroupIndex<'_>> {
+        self.board.groups()
     }
 
     /// How many reactors share the places.

@@ -21,6 +21,7 @@ impl ClientSide {
         let (session, peer) = (handed.session, peer_of(&handed));
         let Some(slot) = self.brain.take_over(port, session) else {
             tracing::error!(%peer, "no place for a session of the old master, closed");
+            self.expect_no_groups_of(&handed);
             self.reports.count_closed();
             return self.reports.give_place_back(self.index, session);
         };
@@ -61,6 +62,13 @@ impl ClientSide {
         self.flush(slot);
     }
 
+    /// The places that were kept for its groups are taken, or needed no more.
+    fn expect_no_groups_of(&self, handed: &HandedSession) {
+        if let Some(mut expected) = self.reports.expected_groups(self.index) {
+            expected.forget(&handed.groups);
+        }
+    }
+
     /// What is known of it besides.
     fn restore(&mut self, slot: ConnectionSlot, handed: &HandedSession) {
         let Some(connection) = self.connections.get_mut(slot) else { return };
@@ -90,6 +98,7 @@ impl ClientSide {
         for name in &handed.groups {
             self.add_to_group(slot, handed.session, name);
         }
+        self.expect_no_groups_of(handed);
         if !handed.unsent.is_empty() {
             self.output_waits(slot);
             self.output_resized(slot, 0);

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::inheritance::left_socket;
 use crate::master::ports::PassedOn;
 use crate::options::{Mode, Options};
-use crate::reactor::mailbox::TakenOver;
+use crate::reactor::mailbox::{Reports, TakenOver};
 use crate::reactor::places::{IDS_OF_A_MASTER, Places};
 use crate::sys::epoll::Interest;
 use crate::sys::process::{self, ProcessId};
@@ -63,6 +63,17 @@ pub(super) struct Wanted {
     pub(super) reactor: usize,
     /// What was told of it.
     pub(super) session: Box<TakenOver>,
+}
+
+impl Wanted {
+    /// It does not come: what was kept for it is free.
+    pub(super) fn give_back(self, reports: &Reports) {
+        let handed = &self.session.handed;
+        if let Some(mut expected) = reports.expected_groups(self.reactor) {
+            expected.forget(&handed.groups);
+        }
+        reports.places.give_back(self.reactor, handed.session);
+    }
 }
 
 /// What it leaves.
@@ -263,10 +274,10 @@ impl Predecessor {
     }
 
     /// Nobody comes any more.
-    pub(in crate::master) fn let_all_go(&mut self, places: &Places) {
-        self.let_places_go(places);
+    pub(in crate::master) fn let_all_go(&mut self, reports: &Reports) {
+        self.let_places_go(&reports.places);
         for one in self.wanted.drain().flat_map(|(_, sessions)| sessions) {
-            places.give_back(one.reactor, one.session.handed.session);
+            one.give_back(reports);
         }
     }
 }

@@ -118,7 +118,7 @@ impl Master {
         if let Some(mut old) = self.predecessor.take() {
             // It may not be watched yet.
             let _ = self.epoll.remove(&old);
-            old.let_all_go(&self.reports.places);
+            old.let_all_go(&self.reports);
         }
     }
 
@@ -185,7 +185,7 @@ impl Master {
 
     /// It was wanted here, and stays where it was.
     fn give_back(&self, one: Wanted) {
-        self.reports.places.give_back(one.reactor, one.session.handed.session);
+        one.give_back(&self.reports);
     }
 
     /// Where a session of the old master goes on.
@@ -216,8 +216,23 @@ impl Master {
         if open >= u64::from(self.options.max_connections) {
             return Place::NotNow;
         }
-        let reactor = old.place_for(handed.session, &self.reports.places);
-        reactor.map_or(Place::NotNow, |reactor| Place::Here(port, reactor))
+        let Some(reactor) = old.place_for(handed.session, &self.reports.places) else {
+            return Place::NotNow;
+        };
+        if self.have_room_for_groups(reactor, &handed.groups) {
+            return Place::Here(port, reactor);
+        }
+        self.reports.places.give_back(reactor, handed.session);
+        Place::NotNow
+    }
+
+    /// Whether all of these groups have a place in a reactor, which is kept for them then.
+    fn have_room_for_groups(&self, reactor: usize, names: &[Vec<u8>]) -> bool {
+        let Some(mut expected) = self.reports.expected_groups(reactor) else { return false };
+        let index = self.reports.places.groups();
+        let is_there =
+            |name: &[u8]| index.is_some_and(|index| index.members_at(reactor, index.tag(name)) > 0);
+        expected.expect(names, is_there)
     }
 }
 

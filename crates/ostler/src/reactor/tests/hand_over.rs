@@ -111,3 +111,19 @@ fn everybody_has_a_turn_whatever_becomes_of_the_first() {
     reactor.clients.hand_sessions_over();
     assert_eq!(offered(&reactor).len(), 130, "the rest, and then anew");
 }
+
+/// Each of them has a descriptor on its way, and there may be few.
+#[test]
+fn an_offer_has_no_more_sessions_than_descriptors_allow() {
+    let mut reactor = reactor(&Options { offer_sessions: 3, ..framed() });
+    let sessions: Vec<_> = (0..10).map(|_| rests(&mut reactor)).collect();
+    reactor.give_all();
+    reactor.clients.begin_hand_over();
+    for offered in [3, 6, 6] {
+        reactor.clients.hand_over_due();
+        reactor.clients.hand_sessions_over();
+        let is_offered =
+            |(_, slot): &&(UnixStream, ConnectionSlot)| reactor.clients.brain.is_offered(*slot);
+        assert_eq!(sessions.iter().filter(is_offered).count(), offered);
+    }
+}
