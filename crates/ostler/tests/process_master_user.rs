@@ -249,7 +249,7 @@ fn files_that_the_user_could_not_use_are_errors_at_the_start() -> TestResult {
             "listen" => format!("unix://{}", path.display()),
             _ => path.display().to_string(),
         };
-        let server = || given_up(small_probe()).set(name, &value);
+        let server = || given_up(TestServer::echo()).set(name, &value);
         let (code, text) = server().start_expecting_failure()?;
         let names_it = text.contains(&format!("`{name}`")) || text.contains("unix://");
         check(code != 0 && names_it && text.contains("ermi"), format!("{name}: {code} {text}"))?;
@@ -267,8 +267,8 @@ fn files_that_the_user_could_not_use_are_errors_at_the_start() -> TestResult {
 /// Who only asks (`--check`) is told what who starts is told.
 fn expect_the_same_when_asked(server: ServerBuilder, started: (i32, &str)) -> TestResult {
     let (code, text) = server.args(["--check"]).start_expecting_failure()?;
-    let last = |text: &str| text.lines().last().unwrap_or_default().to_owned();
-    check((code, last(&text)) == (started.0, last(started.1)), format!("{text} {started:?}"))
+    check(!text.is_empty() && started.1.contains(&text), format!("{text} {started:?}"))?;
+    check(code == started.0, format!("{code} {started:?}"))
 }
 
 /// Of files that are there and can be used nothing is told, whether a server runs with them or not,
@@ -389,6 +389,30 @@ fn certificates_are_read_anew_as_the_user_and_unreadable_ones_are_told() -> Test
         server.stop()?;
     }
     Ok(())
+}
+
+/// What all processes share is nobody's own, also where the manager may not look into its workers.
+#[test]
+fn memory_that_workers_share_does_not_count_against_them() -> TestResult {
+    /// Longer than two looks at the memory of workers.
+    const TWO_LOOKS: std::time::Duration = std::time::Duration::from_millis(2_200);
+    if !may_change_ids() {
+        return Ok(());
+    }
+    let server = given_up(small_probe())
+        .set("worker_memory_soft_max", "64M")
+        .env("PROBE_PRELOAD", (96 << 20).to_string())
+        .start()?;
+    let recycled = || server.log_lines_with("because=worker_memory_soft_max").len();
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer("grow 8388608", "grown")?;
+    std::thread::sleep(TWO_LOOKS);
+    check(recycled() == 0, "it has not grown by much")?;
+    talk.expect_answer("grow 83886080", "grown")?;
+    server.wait_for_log("serves worker=w0.2")?;
+    check(recycled() == 1, "for its memory")?;
+    drop(talk);
+    server.stop()
 }
 
 #[test]

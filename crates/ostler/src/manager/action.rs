@@ -218,7 +218,9 @@ impl Driver<'_> {
         tracing::debug!(%worker, %pid, "worker forked");
         self.say_with(&ToMaster::Spawned { worker, pid: pid.get() }, vec![pidfd])?;
         self.tell_spare(|guard| guard.add(gated.pidfd()));
-        self.children.insert(worker, gated.open_gate());
+        let mut child = gated.open_gate();
+        child.inherited_bytes = self.memory.inherited(&child);
+        self.children.insert(worker, child);
         Ok(Event::Forked(worker))
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Child {
     pub(super) black_box: BlackBox,
     /// When it was forked.
     pub(super) forked_at: Millis,
+    /// How much memory it had then, all of it shared, bytes; 0 where nobody asks.
+    pub(super) inherited_bytes: u64,
     /// It has said that it is ready.
     pub(super) is_ready: bool,
     /// Its code is that of the server: it is a fork, or the program that it is has come to its

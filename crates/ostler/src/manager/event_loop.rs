@@ -74,7 +74,7 @@ pub(super) struct Driver<'setup> {
     pub(super) reports: Reports,
     pub(super) reloads: Reloads,
     pub(super) diagnosis: Diagnosis,
-    memory: MemoryWatch,
+    pub(super) memory: MemoryWatch,
     /// Those that workers are started from; `None`: they are forks.
     pub(super) programs: Option<Programs<'setup>>,
     pub(super) spare: Option<Spare>,

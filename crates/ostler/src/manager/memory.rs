@@ -5,7 +5,8 @@
 //! its anonymous memory says that. The kernel counts private pages only by walking over all of
 //! them, which takes ten milliseconds for each gigabyte. Its sums in `status` cost nothing, and are
 //! never below: so they are read at each look, and the pages are counted only of workers whose sums
-//! are above a limit, within a budget of time (decision 45).
+//! are above a limit, within a budget of time. Where they cannot be counted, what a worker has had
+//! from its beginning is taken for shared (decision 45).
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,10 +15,10 @@ use ostler_core::Millis;
 use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::{Event, LeaveReason};
 
-use super::children::Children;
+use super::children::{Child, Children};
 use crate::options::Options;
 use crate::sys::clock;
-use crate::sys::process::ProcessId;
+use crate::sys::process::{self, ProcessId};
 
 /// Time between two looks: a file of a kilobyte for each worker, some ten microseconds.
 const LOOK_MS: Millis = 1_000;
@@ -61,6 +62,13 @@ impl MemoryWatch {
         Self { limits, look_at: 0, counted: HashMap::new() }
     }
 
+    /// What a worker that was forked just now has of its ancestors, and shares with them; nothing
+    /// if it is another program.
+    pub(super) fn inherited(&self, child: &Child) -> u64 {
+        let asked = self.limits.least().filter(|_| child.has_begun);
+        asked.and_then(|_| sum_of(process::current())).unwrap_or(0)
+    }
+
     /// When workers are looked at next. A manager that limits nobody is not woken.
     pub(super) fn due(&self) -> Option<Millis> {
         self.limits.least().map(|_| self.look_at)
@@ -74,19 +82,20 @@ impl MemoryWatch {
         self.look_at = now.saturating_add(LOOK_MS);
         let workers = children.iter().filter(|(key, _)| key.kind.is_worker());
         // One that has ended has nothing to be read.
-        let sums = workers.filter_map(|(key, child)| Some((key, child.pid, sum_of(child.pid)?)));
+        let sums = workers.filter_map(|(key, child)| Some((key, child, sum_of(child.pid)?)));
         let mut large: Vec<_> = sums.filter(|(_, _, sum)| *sum > least).collect();
         self.counted.retain(|key, _| large.iter().any(|(other, ..)| other == key));
         // Those who were not counted for the longest time come first.
         large.sort_by_key(|(key, ..)| self.counted.get(key).copied());
         let until = clock::monotonic_ms().saturating_add(COUNTING_MAX_MS);
         let mut events = Vec::new();
-        for (key, pid, sum) in large {
+        for (key, child, sum) in large {
             if clock::monotonic_ms() >= until {
                 break;
             }
             self.counted.insert(key, now);
-            events.extend(self.judge(key, own_of(pid, sum)));
+            let own = own_of(child.pid, sum, child.inherited_bytes);
+            events.extend(self.judge(key, own));
         }
         events
     }
@@ -110,12 +119,13 @@ fn sum_of(pid: ProcessId) -> Option<u64> {
     at_most(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
 }
 
-/// What a process has of its own, if that can be counted; otherwise the upper bound.
-fn own_of(pid: ProcessId, at_most: u64) -> u64 {
+/// What a process has of its own, if that can be counted; otherwise what has come since its
+/// beginning, as if it still shared all that it had then.
+fn own_of(pid: ProcessId, at_most: u64, inherited: u64) -> u64 {
     let pages = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"));
     // Of a hardened worker, or one of another user, an ordinary user sees the sums alone.
     let own = pages.ok().as_deref().and_then(own);
-    own.map_or(at_most, |own| own.min(at_most))
+    own.map_or(at_most.saturating_sub(inherited), |own| own.min(at_most))
 }
 
 /// An upper bound of what a process has of its own, from `/proc/PID/status`.
@@ -139,7 +149,6 @@ fn bytes_of(text: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::process;
 
     const STATUS: &str = "Name:\tx\nVmRSS:\t  9000 kB\nRssAnon:\t    2000 kB\nRssFile:\t 7000 kB\n\
                           RssShmem:\t       0 kB\nVmSwap:\t     100 kB\n";
@@ -160,8 +169,12 @@ mod tests {
     #[test]
     fn this_process_has_something_and_nobody_has_everything() {
         let sum = sum_of(process::current()).unwrap();
-        let own = own_of(process::current(), sum);
+        let own = own_of(process::current(), sum, sum);
         assert!(own > 64 * 1_024 && own <= sum, "{own} of {sum}");
+        // One that cannot be counted.
+        let gone = process::ProcessId::new(i32::MAX).unwrap();
+        assert_eq!(own_of(gone, 700, 500), 200);
+        assert_eq!(own_of(gone, 700, 900), 0);
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl Gated {
             control: Some(self.control),
             black_box: self.black_box,
             forked_at: clock::monotonic_ms(),
+            inherited_bytes: 0,
             is_ready: false,
             start_error,
             has_begun: is_fork,
