@@ -25,6 +25,7 @@ pub mod handshakes;
 pub mod ids;
 pub mod inquest;
 pub mod invariant;
+pub mod loop_lag;
 pub mod messages;
 pub mod networks;
 pub mod per_port;

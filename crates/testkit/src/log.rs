@@ -11,6 +11,8 @@ use crate::wait::{DEADLINE, timed_out};
 
 /// How many lines an error text quotes.
 const TAIL_LINES: usize = 40;
+/// What a server says of a turn of a reactor that takes long.
+const SLOW_TURN: &str = "a turn of a reactor takes long";
 
 /// The log of one server, growing while the server lives. Clones share it.
 #[derive(Clone)]
@@ -100,6 +102,8 @@ impl Log {
             .filter(|line| !line.is_empty())
             .filter(|line| LogLine::parse(line).is_none_or(|line| line.level <= Level::Warn))
             .filter(|line| !allowed.iter().any(|text| line.contains(text)))
+            // Of a machine that is busy with other things.
+            .filter(|line| !line.contains(SLOW_TURN))
             .collect()
     }
 

@@ -35,6 +35,8 @@ pub struct ServerFigures {
     pub reloads_done: u64,
     /// Reloads that were not done: the new code did not start, or the server ended.
     pub reloads_failed: u64,
+    /// Turns of reactors that took longer than `reactor_slowlog_timeout_ms`.
+    pub reactor_lags: u64,
 }
 
 impl ServerFigures {
@@ -58,12 +60,14 @@ impl ServerFigures {
             reloads_begun,
             reloads_done,
             reloads_failed,
+            reactor_lags,
         } = self;
         let who = [started_at_ms, master_pid, manager_pid, workers, task_workers, user_processes];
         let limits = [reactors, max_connections, budget_bytes];
         let lives = [processes_started, deaths, worker_deaths, manager_deaths];
         let reloads = [reloads_begun, reloads_done, reloads_failed];
-        who.into_iter().chain(limits).chain(lives).chain(reloads).for_each(visit);
+        let all = who.into_iter().chain(limits).chain(lives).chain(reloads);
+        all.chain([reactor_lags]).for_each(visit);
     }
 }
 

@@ -186,6 +186,9 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     /// After how long a callback that runs is told with its stack, up to a day in whole
     /// milliseconds; 0 = never.
     request_slowlog_timeout(time: Duration) => "request_slowlog_timeout_ms";
+    /// After how long a turn of a reactor is told with its stack, up to a day in whole
+    /// milliseconds; 0 = never.
+    reactor_slowlog_timeout(time: Duration) => "reactor_slowlog_timeout_ms";
     /// The form of the lines of the log.
     log_format(format: LogFormat) => "log_format";
     /// How many of a million traces that begin in this server are recorded; 0 = none.

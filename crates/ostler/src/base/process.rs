@@ -427,7 +427,7 @@ impl<H: AnyHandler> Process<H> {
                 | FromReactor::ClientsWait
                 | FromReactor::Deserted(_) => {}
                 // Nobody has told it to.
-                FromReactor::Offer(_) | FromReactor::Given { .. } => {}
+                FromReactor::Offer(_) | FromReactor::Given { .. } | FromReactor::Lags(_) => {}
                 FromReactor::Failed(_, error) => {
                     tracing::error!(%error, "the reactor of this process failed");
                     return Err(EXIT_LANES);

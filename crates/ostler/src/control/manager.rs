@@ -57,6 +57,8 @@ pub(crate) enum ToManager {
     AreYouThere,
     /// Every reactor has been told what this process is killed for, see [`ToMaster::Late`].
     LateIsKnown(ProcessKey),
+    /// A turn of a reactor takes long, with the file of a `SlowTurn`.
+    ReactorLags,
 }
 
 /// A death, for the log and the record.
@@ -200,6 +202,7 @@ impl ToManager {
             Self::LateIsKnown(key) => writer.u8(10).key(key),
             Self::Resize(workers) => writer.u8(11).u16(workers),
             Self::HowManyAreBusy => writer.u8(12),
+            Self::ReactorLags => writer.u8(13),
         }
         .finish()
     }
@@ -220,6 +223,7 @@ impl ToManager {
             10 => Self::LateIsKnown(reader.key()?),
             11 => Self::Resize(reader.u16()?),
             12 => Self::HowManyAreBusy,
+            13 => Self::ReactorLags,
             _ => return Err(Malformed),
         };
         reader.finish(message)

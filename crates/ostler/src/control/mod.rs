@@ -16,6 +16,7 @@ mod manager;
 mod process;
 mod reload;
 mod short_text;
+mod slow_turn;
 mod succession;
 mod to_worker;
 mod wire;
@@ -34,6 +35,7 @@ pub(crate) use manager::{
 pub(crate) use process::{FromProcess, ToProcess};
 pub(crate) use reload::{Asker, ReloadPart, WantedReload};
 pub(crate) use short_text::ShortText;
+pub(crate) use slow_turn::SlowTurn;
 pub(crate) use succession::{
     FromNewMaster, LISTENERS_PER_MESSAGE_MAX, SUCCESSION_PROTOCOL, ToNewMaster, is_known,
 };

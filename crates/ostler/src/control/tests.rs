@@ -92,6 +92,7 @@ fn to_manager() -> impl Strategy<Value = ToManager> {
         key().prop_map(ToManager::Retired),
         any::<u16>().prop_map(ToManager::Resize),
         Just(ToManager::HowManyAreBusy),
+        Just(ToManager::ReactorLags),
     ]
 }
 

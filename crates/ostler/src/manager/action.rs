@@ -12,7 +12,7 @@ use super::reaping::Reaped;
 use super::report;
 use super::spawn::{Gated, LaneDescriptors, fork_process};
 use super::token::Source;
-use crate::control::{DeathNotice, DyingCallback, ShortText, ToManager, ToMaster};
+use crate::control::{DeathNotice, DyingCallback, ShortText, SlowTurn, ToManager, ToMaster};
 use crate::sys::epoll::Interest;
 use crate::sys::{clock, signal};
 
@@ -151,6 +151,17 @@ impl Driver<'_> {
             ToManager::Resize(workers) => self.tell(Event::Resize(ProcessKind::Event, workers)),
             ToManager::Reload(asker) => self.on_reload_asked(asker),
             ToManager::Draining => self.tell(Event::Draining),
+            ToManager::ReactorLags => {
+                match descriptors.first().map(SlowTurn::of_file) {
+                    Some(Ok(turn)) => {
+                        self.diagnosis.on_slow_turn(turn, clock::monotonic_ms(), self.setup);
+                    }
+                    Some(Err(error)) => tracing::warn!(%error, "a slow turn cannot be read"),
+                    // This process may have no descriptor left.
+                    None => tracing::warn!("a slow turn of a reactor came without its file"),
+                }
+                Ok(())
+            }
             ToManager::AreYouThere => self.say(&ToMaster::GoesOn),
             ToManager::LateIsKnown(worker) => {
                 let measure = self.diagnosis.on_late_known(worker, &self.children);

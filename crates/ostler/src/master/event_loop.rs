@@ -2,7 +2,6 @@
 //! reports.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ostler_core::ids::{ProcessKey, ProcessKind};
@@ -20,6 +19,7 @@ use super::managers::Managers;
 use super::orphans::Orphans;
 use super::pid_file::PidFile;
 use super::poison::Poison;
+use super::reactors::Threads;
 use super::reload::Reloads;
 use super::report::Announcement;
 use super::retired::Retired;
@@ -63,7 +63,7 @@ pub(super) struct Master {
     pub(super) base: Option<Base>,
     pub(super) managers: Managers,
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
-    pub(super) threads: Vec<JoinHandle<()>>,
+    pub(super) threads: Threads,
     pub(super) reports: Reports,
     pub(super) shutdown: Shutdown,
     /// What is told of the life of the server.
@@ -417,6 +417,7 @@ impl Master {
                 FromReactor::Closed => closed = true,
                 FromReactor::Settled(key, suspect) => self.poison_settled(key, suspect, now),
                 FromReactor::GoesOn(index) => self.service_goes_on(Part::Reactor(index)),
+                FromReactor::Lags(told) => self.reactor_lags(told),
                 FromReactor::Failed(index, error) => {
                     let what = format!("reactor {index} failed");
                     self.exit = Some(Err(Error::internal(what, Some(error))));

@@ -114,6 +114,11 @@ impl MasterFigures {
         }
     }
 
+    /// A turn of a reactor took long.
+    pub(super) const fn reactor_lags(&mut self) {
+        self.server.reactor_lags += 1;
+    }
+
     /// A manager was lost.
     pub(super) const fn manager_died(&mut self) {
         self.server.manager_deaths += 1;

@@ -18,6 +18,7 @@ mod daemon;
 mod descriptors;
 mod event_loop;
 mod figures;
+mod lag_watch;
 mod lanes;
 mod listening;
 mod losses;

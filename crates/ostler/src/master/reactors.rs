@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use ostler_core::invariant;
 use ostler_shm::board::Board;
 
 use super::accepting::Accepting;
 use super::accepting_reactor;
+use super::lag_watch::{self, LagWatch};
 use super::poison::Poison;
 use super::ports::ListeningPorts;
 use super::quarantine::Store;
@@ -21,6 +23,7 @@ use crate::options::{Mode, Options};
 use crate::reactor::mailbox::{DatagramPart, Mailbox, Reports};
 use crate::reactor::places::Places;
 use crate::reactor::shared_memory::SharedMemory;
+use crate::reactor::turns::Turns;
 use crate::reactor::{Reactor, ReactorSettings};
 
 /// Whether there is one reactor, which accepts its clients itself (decision 37).
@@ -39,6 +42,7 @@ pub(super) fn make_reports(
         .map_err(|error| Error::start("cannot make a bell", Some(error)))?
         .with_addresses(make_addresses(options)?);
     // Before anybody is accepted.
+    let reports = reports.with_turns(lag_watch::turns(options)?);
     let reports = match old {
         Some(old) => {
             old.keep_places(&reports.places);
@@ -73,17 +77,39 @@ fn cannot_start_reactor(error: std::io::Error) -> Error {
 /// What reactors are made with.
 type Seen<'start> = (Encryption, &'start Arc<Board>, &'start [Arc<Mailbox>], &'start Reports);
 
-/// All threads that the master has besides this one: those of reactors, of kept tasks and of the
-/// quarantine. They open no other files than the sandbox lets them from the beginning.
+/// The threads of the reactors, and who watches them.
+#[derive(Default)]
+pub(super) struct Threads {
+    reactors: Vec<JoinHandle<()>>,
+    watch: Option<LagWatch>,
+}
+
+impl Threads {
+    /// They have been told to end, and are waited for.
+    pub(super) fn end(&mut self) {
+        self.watch = None;
+        for thread in std::mem::take(&mut self.reactors) {
+            let joined = thread.join();
+            invariant!(joined.is_ok(), "a reactor that panics aborts the process");
+        }
+    }
+}
+
+/// All threads that the master has besides this one: those of reactors, of who watches them, of
+/// kept tasks and of the quarantine. They open no other files than the sandbox lets them from the
+/// beginning.
 pub(super) fn start_threads(
     (options, confinement): (&Options, &Confinement),
     seen: Seen<'_>,
     (accepting, at_once): (Option<Accepting>, bool),
     quarantine: Option<Store>,
-) -> Result<(Vec<JoinHandle<()>>, Option<Poison>)> {
+) -> Result<(Threads, Option<Poison>)> {
     confinement.around_threads(move || {
-        let threads = start_reactors(make_reactors(options, seen)?, accepting, at_once)?;
-        Ok((threads, Poison::new(options, quarantine)?))
+        let (_, _, _, reports) = seen;
+        let turns = Arc::clone(&reports.turns);
+        let watch = LagWatch::start(options, reports)?;
+        let reactors = start_reactors(make_reactors(options, seen)?, accepting, &turns, at_once)?;
+        Ok((Threads { reactors, watch }, Poison::new(options, quarantine)?))
     })
 }
 
@@ -125,17 +151,25 @@ fn keep_tasks(options: &Options, reactor: &mut Reactor) -> Result<()> {
 fn start_reactors(
     reactors: Vec<Reactor>,
     mut accepting: Option<Accepting>,
+    turns: &Arc<Turns>,
     at_once: bool,
 ) -> Result<Vec<JoinHandle<()>>> {
     let start = |(index, reactor): (usize, Reactor)| {
         let thread = std::thread::Builder::new().name(format!("reactor-{index}"));
+        let turns = Arc::clone(turns);
         match accepting.take() {
-            None => thread.spawn(move || reactor.run()),
+            None => thread.spawn(move || {
+                turns.enter(index);
+                reactor.run();
+            }),
             Some(mut accepting) => {
                 if at_once {
                     accepting.begin(&reactor)?;
                 }
-                thread.spawn(move || accepting_reactor::run(reactor, accepting))
+                thread.spawn(move || {
+                    turns.enter(index);
+                    accepting_reactor::run(reactor, accepting);
+                })
             }
         }
     };

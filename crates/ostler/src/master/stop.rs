@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ostler_core::brain::CloseReason;
 use ostler_core::shutdown::{Event, ShutdownAction};
-use ostler_core::{Millis, invariant, succession};
+use ostler_core::{Millis, succession};
 
 use super::books::log_books;
 use super::event_loop::Master;
@@ -91,10 +91,7 @@ impl Master {
         }
         self.stop_accepting();
         self.tell_all(|| ToReactor::Stop);
-        for thread in std::mem::take(&mut self.threads) {
-            let joined = thread.join();
-            invariant!(joined.is_ok(), "a reactor that panics aborts the process");
-        }
+        self.threads.end();
         self.end_quarantine();
         self.tell_unhandled_events();
         self.close_base_books();

@@ -207,6 +207,8 @@ pub struct Options {
 
     /// A callback that runs for so long is told with its stack; 0 = none is.
     pub(crate) request_slowlog_timeout_ms: u64,
+    /// How long a turn of a reactor takes before it is told; 0 = never.
+    pub(crate) reactor_slowlog_timeout_ms: u64,
     /// File to append that to; empty = the log.
     pub(crate) request_slowlog_file: String,
     /// File to append an object for each death to; empty = none.
@@ -326,6 +328,7 @@ impl Default for Options {
             log_format: LogFormat::Text,
             trace_sample_ppm: 0,
             request_slowlog_timeout_ms: 0,
+            reactor_slowlog_timeout_ms: 100,
             request_slowlog_file: String::new(),
             death_log_file: String::new(),
             quarantine_dir: String::new(),

@@ -9,7 +9,7 @@ use ostler_core::invariant;
 use super::destination::lane::Lane;
 use super::mailbox::{FromReactor, ToReactor};
 use super::token::{self, Token};
-use super::{Charge, ClientSide, Reactor};
+use super::{Charge, ClientSide, Reactor, turns};
 use crate::log::Quotas as _;
 use crate::sys::clock;
 use crate::sys::epoll::{Events, Readiness};
@@ -52,6 +52,7 @@ impl Reactor {
             } else {
                 [self.sleep_time(), at_most, figures_due].into_iter().flatten().min()
             };
+            self.clients.reports.turns.end(self.clients.index);
             let waited = self.clients.epoll.wait(events, timeout);
             self.wake();
             match waited {
@@ -87,6 +88,8 @@ impl Reactor {
     pub(crate) fn begin_turn(&mut self, events: &Events) -> Flow {
         self.figures.begin_turn();
         self.clients.now = clock::monotonic_ns();
+        self.clients.reports.turns.begin(self.clients.index, self.clients.now);
+        turns::last_as_long_as_told();
         self.clients.brain.begin_turn(self.clients.now);
         self.clients.groups.begin_turn();
         self.clients.go_on_with_files();

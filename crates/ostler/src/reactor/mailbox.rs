@@ -16,6 +16,8 @@ use ostler_shm::sessions::Peer;
 use super::addresses::Addresses;
 use super::places::Places;
 use super::suspects::{SharedAddressDeaths, Suspect};
+use super::turns::Turns;
+use crate::control::SlowTurn;
 use crate::sys::eventfd;
 
 /// To a reactor. Bounded by what the main thread accepts (`max_connections`) and by the number of
@@ -143,6 +145,8 @@ pub(crate) enum FromReactor {
     Settled(ProcessKey, Option<(u64, Box<Suspect>)>),
     /// The loop of this reactor goes on.
     GoesOn(usize),
+    /// A turn of a reactor takes long, as who watches them says; what is to be told of it.
+    Lags(Option<Box<SlowTurn>>),
     /// A reactor cannot go on.
     Failed(usize, io::Error),
 }
@@ -223,6 +227,8 @@ pub(crate) struct Reports {
     /// Groups of sessions that may come from an old master, of each reactor; none when there is no
     /// old master.
     expected_groups: Arc<[Mutex<ExpectedGroups>]>,
+    /// What who watches the reactors sees of them.
+    pub(crate) turns: Arc<Turns>,
 }
 
 impl Reports {
@@ -237,6 +243,7 @@ impl Reports {
             acceptor_is_here: false,
             books: Arc::default(),
             expected_groups: Arc::default(),
+            turns: Arc::default(),
         })
     }
 
@@ -250,6 +257,11 @@ impl Reports {
         Self { addresses, ..self }
     }
 
+    /// The same where somebody watches the reactors.
+    pub(crate) fn with_turns(self, turns: Arc<Turns>) -> Self {
+        Self { turns, ..self }
+    }
+
     /// The same where sessions may come to so many reactors, each with so many groups at most.
     pub(crate) fn with_expected_groups(self, reactors: usize, groups_max: usize) -> Self {
         let of_one = |_| Mutex::new(ExpectedGroups::new(groups_max));
@@ -258,10 +270,7 @@ impl Reports {
 
     /// What a reactor has of groups, and what may come to it. Locked while a group begins or ends,
     /// or a session is answered for: each of that takes a moment.
-    pub(crate) fn expected_groups(
-        &self,
-        reactor: usize,
-    ) -> Option<MutexGuard<'_, ExpectedGroups>> {
+    pub(crate) fn expected_groups(&self, reactor: usize) -> Option<MutexGuard<'_, ExpectedGroups>> {
         let of_reactor = self.expected_groups.get(reactor)?;
         Some(of_reactor.lock().unwrap_or_else(PoisonError::into_inner))
     }

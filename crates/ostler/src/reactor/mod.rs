@@ -49,6 +49,7 @@ mod token;
 mod traffic;
 mod transport;
 mod turn_share;
+pub(crate) mod turns;
 
 use std::io;
 use std::sync::Arc;

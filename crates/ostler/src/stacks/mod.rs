@@ -88,8 +88,15 @@ const LOOP: &str = "ostler::worker::event_loop::";
 const PANICS: [&str; 3] =
     ["core::panicking::", "std::panicking::begin_panic", "core::result::unwrap"];
 
+/// Below it lies Rust's runtime, by which threads and programs begin.
+const BEGINNING: &str = "__rust_begin_short_backtrace";
+
 /// The frames of user code, and what they called.
 fn trimmed(mut frames: Vec<Frame>) -> Vec<Frame> {
+    let begins = |frame: &Frame| frame.function.contains(BEGINNING);
+    if let Some(first) = frames.iter().position(begins).filter(|first| *first > 0) {
+        frames.truncate(first);
+    }
     let is_loop = |frame: &Frame| frame.function.starts_with(LOOP);
     if let Some(first) = frames.iter().position(is_loop).filter(|first| *first > 0) {
         frames.truncate(first);
@@ -196,6 +203,9 @@ mod tests {
         assert_eq!(names(&["syscall", "core::panicking::panic_fmt", "user", deliver]), ["user"]);
         assert_eq!(names(&["user", "main"]), ["user", "main"]);
         assert_eq!(names(&[deliver, "main"]), [deliver, "main"], "the loop itself");
+        let begins = "std::sys::backtrace::__rust_begin_short_backtrace<f, ()>";
+        assert_eq!(names(&["read", "turn", begins, "clone"]), ["read", "turn"]);
+        assert_eq!(names(&[begins, "clone"]), [begins, "clone"]);
         assert_eq!(names(&["core::panicking::panic_fmt"]), ["core::panicking::panic_fmt"]);
     }
 

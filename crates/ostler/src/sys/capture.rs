@@ -333,7 +333,7 @@ fn copy_foreign_stack(words: &CaptureWords<'_>, at: u64) -> usize {
 
 /// Program counter, stack pointer, frame pointer, link register (0 where there is none).
 #[cfg(target_arch = "x86_64")]
-fn registers(context: &libc::ucontext_t) -> [u64; 4] {
+pub(super) fn registers(context: &libc::ucontext_t) -> [u64; 4] {
     let get = |register: i32| {
         let value = context.uc_mcontext.gregs.get(register.unsigned_abs() as usize);
         value.copied().unwrap_or(0).cast_unsigned()
@@ -343,7 +343,7 @@ fn registers(context: &libc::ucontext_t) -> [u64; 4] {
 
 /// Program counter, stack pointer, frame pointer, link register.
 #[cfg(target_arch = "aarch64")]
-fn registers(context: &libc::ucontext_t) -> [u64; 4] {
+pub(super) fn registers(context: &libc::ucontext_t) -> [u64; 4] {
     let machine = &context.uc_mcontext;
     let get = |register: usize| machine.regs.get(register).copied().unwrap_or(0);
     [machine.pc, machine.sp, get(29), get(30)]
@@ -351,7 +351,7 @@ fn registers(context: &libc::ucontext_t) -> [u64; 4] {
 
 /// Not known here.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn registers(_: &libc::ucontext_t) -> [u64; 4] {
+pub(super) fn registers(_: &libc::ucontext_t) -> [u64; 4] {
     [0; 4]
 }
 
@@ -363,14 +363,14 @@ fn own_of_this_process() -> Option<&'static BlackBox> {
 }
 
 /// `gettid(2)` — this thread.
-fn this_thread() -> i32 {
+pub(super) fn this_thread() -> i32 {
     // SAFETY: has no precondition, and is async-signal-safe.
     unsafe { libc::gettid() }
 }
 
 /// `rt_tgsigqueueinfo(2)` — sends a signal with a number to a thread of this process. A thread that
 /// is gone gets none.
-fn queue_to_thread(signal: SignalNumber, thread: i32, number: u64) {
+pub(super) fn queue_to_thread(signal: SignalNumber, thread: i32, number: u64) {
     let info = queued(signal, number);
     // SAFETY: a valid `siginfo_t`, which is read; async-signal-safe.
     unsafe {
@@ -406,10 +406,10 @@ pub(super) fn queued(signal: SignalNumber, number: u64) -> libc::siginfo_t {
 }
 
 /// `errno` belongs to the code that was interrupted.
-struct KeptErrno(libc::c_int);
+pub(super) struct KeptErrno(libc::c_int);
 
 impl KeptErrno {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         // SAFETY: the location of `errno` is valid in every thread.
         Self(unsafe { *libc::__errno_location() })
     }

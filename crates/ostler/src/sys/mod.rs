@@ -47,4 +47,5 @@ pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod socket_options;
 pub(crate) mod system_calls;
+pub(crate) mod thread_stack;
 pub(crate) mod unix_socket;

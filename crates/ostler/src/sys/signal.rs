@@ -257,7 +257,7 @@ impl AsFd for SignalFd {
 }
 
 /// Not by nix's own means, because its signals end below the real-time ones.
-fn set_of(signals: &[SignalNumber]) -> SigSet {
+pub(super) fn set_of(signals: &[SignalNumber]) -> SigSet {
     let mut set = *SigSet::empty().as_ref();
     for &signal in signals {
         // SAFETY: `set` is a valid set; a number that is no signal is refused and changes nothing.

@@ -254,6 +254,8 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
     let own = u64::from(std::process::id());
     // A signal to itself, by which it aborts.
     rules.insert(libc::SYS_tgkill, one_of(0, &[own])?);
+    // And one by which a thread is asked for its stack.
+    rules.insert(libc::SYS_rt_tgsigqueueinfo, one_of(0, &[own])?);
     rules.insert(libc::SYS_ioctl, one_of(1, &IOCTL)?);
     let prctl = PRCTL.map(|option| u64::from(option.unsigned_abs()));
     rules.insert(libc::SYS_prctl, one_of(0, &prctl)?);
@@ -398,6 +400,7 @@ mod tests {
                 (libc::SYS_setpriority, [0, parent, 19, 0]),
                 (libc::SYS_ptrace, [i64::from(libc::PTRACE_TRACEME), 0, 0, 0]),
                 (libc::SYS_tgkill, [parent, parent, 0, 0]),
+                (libc::SYS_rt_tgsigqueueinfo, [parent, parent, 0, 0]),
                 (libc::SYS_setuid, [0; 4]),
                 (libc::SYS_setresuid, [0; 4]),
                 (libc::SYS_chroot, [0; 4]),
@@ -432,8 +435,8 @@ mod tests {
             ] {
                 assert_eq!(errno_of(call, arguments), 0, "{call}");
             }
-            let quiet = i64::from(libc::MSG_NOSIGNAL);
-            assert_eq!(errno_of(libc::SYS_sendto, [-1, 0, 0, quiet]), libc::EBADF);
+            assert_eq!(errno_of(libc::SYS_rt_tgsigqueueinfo, [own, own, 0, 0]), libc::EFAULT);
+            assert_eq!(errno_of(libc::SYS_sendto, [-1, 0, 0, 0]), libc::EBADF);
             assert_eq!(refused_now().0, refused.len() as u64);
             std::fs::read("/proc/self/stat").unwrap();
         });

@@ -7,6 +7,10 @@ use crate::talk::{Scratch, Talk, small_probe};
 
 pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("request_slowlog_timeout_ms", request_slowlog_timeout_ms_is_the_time_after_which_one_is_slow),
+    (
+        "reactor_slowlog_timeout_ms",
+        reactor_slowlog_timeout_ms_is_the_time_after_which_a_turn_is_slow,
+    ),
     ("request_slowlog_file", request_slowlog_file_gets_slow_requests),
     ("death_log_file", death_log_file_gets_an_object_for_a_death),
     ("quarantine_dir", quarantine_dir_gets_what_killed_its_worker),
@@ -30,6 +34,32 @@ fn request_slowlog_timeout_ms_is_the_time_after_which_one_is_slow() -> TestResul
         } else {
             assert_eq!(talk.ask("sleep 300 done")?, "done");
             assert_eq!(server.log_lines_with("slow request"), Vec::<String>::new(), "{timeout}");
+        }
+        drop(talk);
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn reactor_slowlog_timeout_ms_is_the_time_after_which_a_turn_is_slow() -> TestResult {
+    const TOLD: &str = "a turn of a reactor takes long";
+    for (timeout, is_slow) in [("0", false), ("60000", false), ("50", true)] {
+        let scratch = Scratch::new("slow-turn")?;
+        let server = small_probe()
+            .set("reactor_slowlog_timeout_ms", timeout)
+            .env("OSTLER_SLOW_TURN", scratch.path("slow"))
+            .expect_log(TOLD)
+            .start()?;
+        let mut talk = Talk::new(&server)?;
+        std::fs::write(scratch.path("slow.new"), "700")?;
+        std::fs::rename(scratch.path("slow.new"), scratch.path("slow"))?;
+        assert_eq!(talk.ask("echo slowly")?, "slowly");
+        assert!(!scratch.path("slow").exists());
+        if is_slow {
+            server.wait_for_log(TOLD)?;
+        } else {
+            assert_eq!(server.log_lines_with(TOLD), Vec::<String>::new(), "{timeout}");
         }
         drop(talk);
         server.stop()?;

@@ -45,6 +45,7 @@ fn number_of(stats: &Statistics, name: &str) -> Option<u64> {
         "reloads_begun" => server.reloads_begun,
         "reloads_done" => server.reloads_done,
         "reloads_failed" => server.reloads_failed,
+        "reactor_lags" => server.reactor_lags,
         "open" => stats.connections.open,
         "max" => stats.connections.max,
         "accepted" => stats.connections.accepted,

@@ -91,6 +91,8 @@ pub struct ServerStatistics {
     pub reloads_done: u64,
     /// Reloads that were not done.
     pub reloads_failed: u64,
+    /// Turns of reactors that took longer than `reactor_slowlog_timeout_ms`.
+    pub reactor_lags: u64,
 }
 
 /// The clients of a server, in [`Statistics`].

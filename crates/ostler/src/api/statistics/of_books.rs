@@ -33,6 +33,7 @@ impl ServerStatistics {
             reloads_begun: figures.reloads_begun,
             reloads_done: figures.reloads_done,
             reloads_failed: figures.reloads_failed,
+            reactor_lags: figures.reactor_lags,
         }
     }
 }

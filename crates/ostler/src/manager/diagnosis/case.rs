@@ -1,11 +1,11 @@
-//! What is to be told: a slow callback, or a death.
+//! What is to be told: a slow callback, a slow turn of a reactor, or a death.
 
 use ostler_core::Millis;
 use ostler_core::ids::ProcessKey;
 use ostler_shm::black_box::capture::Capture;
 use ostler_shm::black_box::phase::Phase;
 
-use crate::control::{Callback, DyingCallback};
+use crate::control::{Callback, DyingCallback, SlowTurn};
 use crate::sys::process::ProcessId;
 
 /// The stack that belongs to a case, as it was captured.
@@ -53,9 +53,28 @@ pub(in crate::manager) struct DeathCase {
     pub(in crate::manager) modules: Vec<u8>,
 }
 
+/// A turn of a reactor that takes long.
+#[derive(Debug)]
+pub(super) struct TurnCase {
+    pub(super) reactor: usize,
+    pub(super) elapsed_ms: Millis,
+    /// Others before it that are not told.
+    pub(super) more: u64,
+    pub(super) stack: Stack,
+}
+
+impl From<SlowTurn> for TurnCase {
+    fn from(turn: SlowTurn) -> Self {
+        let SlowTurn { reactor, elapsed_ms, more, stack } = turn;
+        let captured = |capture| Stack::Captured(Box::new(capture));
+        Self { reactor, elapsed_ms, more, stack: stack.map_or_else(Stack::Missing, captured) }
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Case {
     Slow(SlowCase),
+    Turn(TurnCase),
     Death(DeathCase),
 }
 
@@ -90,6 +109,7 @@ impl Case {
     pub(super) fn stack(&self) -> &Stack {
         match self {
             Self::Slow(case) => &case.stack,
+            Self::Turn(case) => &case.stack,
             Self::Death(case) => &case.stack,
         }
     }

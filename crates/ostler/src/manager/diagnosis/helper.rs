@@ -15,7 +15,7 @@ use ostler_shm::board::Board;
 use super::case::{Case, Stack};
 use super::tell;
 use crate::manager::setup::ManagerSetup;
-use crate::stacks::{Frame, Stacks};
+use crate::stacks::{Frame, Stacks, own_modules_text};
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ExitBy, ProcessId, fork_child};
 use crate::sys::{clock, control_socket, poll, scheduling};
@@ -123,6 +123,10 @@ fn live(setup: &ManagerSetup, cases: &[Case], seen: &HashMap<u64, u64>, words: &
                 tell::slow(settings, case, board.as_ref(), &frames);
                 0
             }
+            Case::Turn(case) => {
+                tell::turn(case, &frames);
+                0
+            }
             Case::Death(case) => {
                 let fingerprint = tell::fingerprint(case, frames.as_deref().unwrap_or_default());
                 let count = seen.entry(fingerprint).or_insert(0);
@@ -142,11 +146,13 @@ fn frames_of(case: &Case, stacks: &mut Stacks) -> Result<Vec<Frame>, String> {
     match case.stack() {
         Stack::Missing(why) => Err(why.clone()),
         Stack::Captured(capture) => {
-            let (pid, modules) = match case {
-                Case::Slow(case) => (Some(case.pid.get()), &case.modules),
-                Case::Death(case) => (None, &case.modules),
-            };
-            Ok(stacks.frames(capture, pid, modules))
+            Ok(match case {
+                Case::Slow(case) => stacks.frames(capture, Some(case.pid.get()), &case.modules),
+                // The master may be closed to this process, which has descended from it and has
+                // its programs at the same addresses.
+                Case::Turn(_) => stacks.frames(capture, None, &own_modules_text()),
+                Case::Death(case) => stacks.frames(capture, None, &case.modules),
+            })
         }
     }
 }

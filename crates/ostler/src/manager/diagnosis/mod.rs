@@ -40,7 +40,7 @@ use watch::Watches;
 use super::children::{Child, Children};
 use super::reaping::Reaped;
 use super::setup::ManagerSetup;
-use crate::control::{DeathNotice, ShortText};
+use crate::control::{DeathNotice, ShortText, SlowTurn};
 use crate::sys::clock;
 use crate::sys::process::{EXIT_PANIC, ProcessId};
 
@@ -212,6 +212,12 @@ impl Diagnosis {
             self.add(Case::Death(case), setup);
             self.start_helper(now, setup);
         }
+    }
+
+    /// The master says that a turn of a reactor takes long.
+    pub(super) fn on_slow_turn(&mut self, turn: SlowTurn, now: Millis, setup: &ManagerSetup) {
+        self.add(Case::Turn(turn.into()), setup);
+        self.start_helper(now, setup);
     }
 
     fn add(&mut self, case: Case, setup: &ManagerSetup) {

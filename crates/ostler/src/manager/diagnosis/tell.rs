@@ -6,7 +6,7 @@ use ostler_shm::black_box::phase::Phase;
 use ostler_shm::board::Board;
 
 use super::DiagnosisSettings;
-use super::case::{Case, DeathCase, SlowCase, callback_of};
+use super::case::{Case, DeathCase, SlowCase, TurnCase, callback_of};
 use crate::log::Record;
 use crate::stacks::Frame;
 
@@ -94,6 +94,19 @@ pub(super) fn slow(
     file.append(&record);
 }
 
+/// Tells a slow turn of a reactor.
+pub(super) fn turn(case: &TurnCase, frames: &Frames) {
+    let (stack, no_stack) = (frames.as_ref().ok(), frames.as_ref().err());
+    tracing::warn!(
+        reactor = case.reactor,
+        elapsed_ms = case.elapsed_ms,
+        more = Some(case.more).filter(|more| *more > 0),
+        no_stack,
+        stack = stack.map(|frames| on_one_line(frames)),
+        "a turn of a reactor takes long"
+    );
+}
+
 /// Tells a death; its line in the log was written when it was noticed.
 pub(super) fn death(
     settings: &DiagnosisSettings,
@@ -140,6 +153,7 @@ pub(super) fn without_stack(settings: &DiagnosisSettings, case: &Case, why: &str
     };
     match case {
         Case::Slow(case) => slow(settings, case, None, &Err(why)),
+        Case::Turn(case) => turn(case, &Err(why)),
         Case::Death(case) => death(settings, case, None, &Err(why), None),
     }
 }

@@ -33,6 +33,21 @@ pub(super) const ROWS: &[OptionInfo] = &[
         access: field!(request_slowlog_file),
     },
     OptionInfo {
+        name: "reactor_slowlog_timeout_ms",
+        topic: TOPIC,
+        kind: Kind::Milliseconds { min: 0, max: 86_400_000 },
+        default: "100",
+        unit: "milliseconds",
+        why: "While a reactor is in a turn it serves nobody else, and a turn takes far less than a \
+              millisecond: at 100 clients notice. 0 = off.",
+        effect: "A turn of a reactor's loop that takes so long is told once, while it goes on, \
+                 with the stack of its thread; at most five in ten seconds, the others are \
+                 counted (and all of them in the statistics). A thread of the master looks four \
+                 times in that time, and not at all while no reactor has anything to do. Not with \
+                 mode = base, where slow turns are slow handlers (request_slowlog_timeout_ms).",
+        access: field!(reactor_slowlog_timeout_ms),
+    },
+    OptionInfo {
         name: "death_log_file",
         topic: TOPIC,
         kind: Kind::Path,

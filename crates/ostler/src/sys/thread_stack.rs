@@ -1,0 +1,329 @@
+//! The stack of another thread of this process, captured by that thread itself in a signal handler.
+//!
+//! The handler allocates nothing, takes no lock, calls only what `signal-safety(7)` allows or raw
+//! system calls, keeps `errno`, and reads no memory that may be missing. Who asks waits a moment
+//! for the answer; the thread that is asked waits for nobody.
+//!
+//! What such a thread works with is nobody else's business: of its stack only those words are kept
+//! that are addresses of code or of the stack itself, by which frames are found.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::ops::Range;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::{SigmaskHow, sigprocmask};
+use ostler_shm::black_box::capture::{Capture, STACK_BYTES_MAX};
+
+use super::capture::{KeptErrno, queue_to_thread, registers, this_thread};
+use super::signal::{Disposition, SignalNumber, has_default_effect, set_of};
+
+const WORD: u64 = 8;
+const WORDS: usize = STACK_BYTES_MAX / WORD as usize;
+/// How long an answer is waited for: longer than a busy machine keeps a thread from its CPU.
+const ANSWER_MAX_MS: u32 = 100;
+
+/// Nobody is asked; or the last answer was taken.
+const FREE: u32 = 0;
+/// Who asks is about to.
+const PREPARES: u32 = 1;
+/// A thread was asked.
+const ASKED: u32 = 2;
+/// It answers.
+const ANSWERS: u32 = 3;
+/// It has answered.
+const ANSWERED: u32 = 4;
+
+/// Which of these it is: who moves it owns what is below.
+static STATE: AtomicU32 = AtomicU32::new(FREE);
+/// The request, by its number.
+static REQUEST: AtomicU64 = AtomicU64::new(0);
+/// The thread that is asked, and its stack.
+static THREAD: AtomicI32 = AtomicI32::new(0);
+static STACK: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+static REGISTERS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+static CAPTURED: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
+static CAPTURED_AT: AtomicU64 = AtomicU64::new(0);
+static CAPTURED_WORDS: AtomicUsize = AtomicUsize::new(0);
+/// Where code is mapped.
+static CODE: OnceLock<Vec<Range<u64>>> = OnceLock::new();
+/// The thread that reads the signals of the process.
+static READER: AtomicI32 = AtomicI32::new(0);
+
+/// The signal by which threads are asked; what it did before is put back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    signal: SignalNumber,
+    before: Disposition,
+}
+
+impl Asking {
+    /// `sigaction(2)` — threads of this process can be asked from now on, if there is a real-time
+    /// signal that the program does not use. This thread reads the signals of the process.
+    pub(crate) fn install() -> io::Result<Option<Self>> {
+        let mut unused =
+            (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev().filter(|one| has_default_effect(*one));
+        let Some(signal) = unused.next() else { return Ok(None) };
+        READER.store(this_thread(), Ordering::Release);
+        let _ = CODE.set(mapped_code());
+        let before = Disposition::of(signal)?;
+        // SAFETY: `sigaction` is a C struct of integers and a nullable function pointer, for which
+        // zero bits are valid.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = on_request as *const () as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART | libc::SA_SIGINFO;
+        // SAFETY: both pointers are valid, and the handler is async-signal-safe.
+        if unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Some(Self { signal, before }))
+    }
+
+    pub(crate) const fn signal(&self) -> SignalNumber {
+        self.signal
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        // Fails only for a signal that does not exist.
+        let _ = self.before.restore();
+    }
+}
+
+/// A thread that can be asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Askable {
+    signal: SignalNumber,
+    thread: i32,
+    stack: Range<u64>,
+}
+
+impl Askable {
+    /// `sigprocmask(2)`, `SIG_UNBLOCK`; `pthread_getattr_np(3)` — this thread can be asked from now
+    /// on, by this signal of [`Asking::signal`].
+    pub(crate) fn here(signal: SignalNumber) -> io::Result<Self> {
+        let stack = own_stack()?;
+        sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&set_of(&[signal])), None)?;
+        Ok(Self { signal, thread: this_thread(), stack })
+    }
+
+    /// `rt_tgsigqueueinfo(2)` — what the thread is doing. `Err`: why that is not known.
+    pub(crate) fn stack(&self) -> Result<Capture, &'static str> {
+        let own =
+            |state| STATE.compare_exchange(state, PREPARES, Ordering::AcqRel, Ordering::Acquire);
+        // One that came too late is of no use any more.
+        if own(FREE).is_err() && own(ANSWERED).is_err() {
+            return Err("another thread is asked at this moment");
+        }
+        let number = REQUEST.fetch_add(1, Ordering::Relaxed) + 1;
+        THREAD.store(self.thread, Ordering::Relaxed);
+        STACK[0].store(self.stack.start, Ordering::Relaxed);
+        STACK[1].store(self.stack.end, Ordering::Relaxed);
+        STATE.store(ASKED, Ordering::Release);
+        queue_to_thread(self.signal, self.thread, number);
+        for _ in 0..ANSWER_MAX_MS {
+            if STATE.load(Ordering::Acquire) == ANSWERED {
+                let capture = captured();
+                STATE.store(FREE, Ordering::Release);
+                return Ok(capture);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // What it may answer now nobody takes.
+        let _ = STATE.compare_exchange(ASKED, FREE, Ordering::AcqRel, Ordering::Acquire);
+        Err("it gave none: it waits in the kernel, or has no CPU")
+    }
+}
+
+fn captured() -> Capture {
+    let words = CAPTURED_WORDS.load(Ordering::Relaxed);
+    let get = |word: &AtomicU64| word.load(Ordering::Relaxed);
+    Capture {
+        registers: REGISTERS.iter().map(get).collect(),
+        stack_at: CAPTURED_AT.load(Ordering::Relaxed),
+        stack: CAPTURED.iter().take(words).map(get).collect(),
+        ..Capture::default()
+    }
+}
+
+/// A thread is asked, or a stray signal came.
+extern "C" fn on_request(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    let _errno = KeptErrno::new();
+    // SAFETY: with SA_SIGINFO the kernel gives a valid `siginfo_t`; fields that this signal does
+    // not have are other integers of the same union.
+    let (code, sender, number) =
+        unsafe { ((*info).si_code, (*info).si_pid(), (*info).si_value().sival_ptr as u64) };
+    // SAFETY: has no precondition, and is async-signal-safe.
+    let own = unsafe { libc::getpid() };
+    if (code, sender) == (libc::SI_QUEUE, own) {
+        let is_asked = THREAD.load(Ordering::Relaxed) == this_thread()
+            && number == REQUEST.load(Ordering::Relaxed);
+        let answers = |from, to| {
+            STATE.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        };
+        if is_asked && answers(ASKED, ANSWERS) {
+            // SAFETY: with SA_SIGINFO the kernel gives a valid `ucontext_t`.
+            answer(registers(unsafe { &*context.cast::<libc::ucontext_t>() }));
+            STATE.store(ANSWERED, Ordering::Release);
+        }
+        return;
+    }
+    // The one who reads signals would have had it, were it blocked here.
+    let reader = READER.load(Ordering::Acquire);
+    if reader != this_thread() {
+        // SAFETY: a valid `siginfo_t`, which is read; async-signal-safe.
+        unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, own, reader, signal, info) };
+    }
+}
+
+/// Copies registers and stack of this thread, which is the one that was asked.
+fn answer(registers: [u64; 4]) {
+    let [_, at, ..] = registers;
+    for (word, register) in REGISTERS.iter().zip(registers) {
+        word.store(register, Ordering::Relaxed);
+    }
+    let stack = STACK[0].load(Ordering::Relaxed)..STACK[1].load(Ordering::Relaxed);
+    let at = at & !(WORD - 1);
+    let code = CODE.get().map_or(&[][..], Vec::as_slice);
+    let mut words = 0;
+    if stack.contains(&at) {
+        for (number, word) in CAPTURED.iter().enumerate() {
+            let place = at + number as u64 * WORD;
+            if place >= stack.end {
+                break;
+            }
+            // SAFETY: aligned, and on this thread's stack between its pointer and its end, which is
+            // mapped as long as the thread lives.
+            let value = unsafe { std::ptr::read_volatile(place as *const u64) };
+            let is_kept = stack.contains(&value) || code.iter().any(|range| range.contains(&value));
+            word.store(if is_kept { value } else { 0 }, Ordering::Relaxed);
+            words = number + 1;
+        }
+    }
+    CAPTURED_AT.store(at, Ordering::Relaxed);
+    CAPTURED_WORDS.store(words, Ordering::Relaxed);
+}
+
+/// `/proc/self/maps` — where there is code.
+fn mapped_code() -> Vec<Range<u64>> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let range = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (start, end) = words.next()?.split_once('-')?;
+        words.next().filter(|rights| rights.contains('x'))?;
+        let address = |text| u64::from_str_radix(text, 16).ok();
+        Some(address(start)?..address(end)?)
+    };
+    maps.lines().filter_map(range).collect()
+}
+
+/// `pthread_getattr_np(3)` — where the stack of this thread lies.
+fn own_stack() -> io::Result<Range<u64>> {
+    // SAFETY: a C struct of bytes and integers, for which zero bits are valid.
+    let mut attributes: libc::pthread_attr_t = unsafe { std::mem::zeroed() };
+    let (mut at, mut len) = (std::ptr::null_mut(), 0);
+    // SAFETY: this thread lives; the attributes are made by the first call, read by the second and
+    // given back by the third; all pointers are to values that live as long as the calls.
+    let failed = unsafe {
+        let made = libc::pthread_getattr_np(libc::pthread_self(), &raw mut attributes);
+        if made != 0 {
+            return Err(io::Error::from_raw_os_error(made));
+        }
+        let failed = libc::pthread_attr_getstack(&raw const attributes, &raw mut at, &raw mut len);
+        libc::pthread_attr_destroy(&raw mut attributes);
+        failed
+    };
+    match failed {
+        0 => Ok(at as u64..(at as u64).saturating_add(len as u64)),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stacks::Stacks;
+    use crate::sys::process::in_forked_test;
+    use crate::sys::signal::{Held, SignalFd};
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc::channel;
+
+    const SECRET: u64 = 0x5ec2_e75e_c2e7_0001;
+
+    #[inline(never)]
+    fn turns_for_ever(over: &AtomicBool) -> u64 {
+        let secret = std::hint::black_box([SECRET; 64]);
+        while !over.load(Ordering::Relaxed) {
+            std::hint::spin_loop();
+        }
+        std::hint::black_box(secret).iter().fold(0, |sum, word| sum ^ word)
+    }
+
+    #[test]
+    fn a_thread_tells_where_it_is_and_nothing_of_what_it_works_with() {
+        in_forked_test(|| {
+            let _held = Held::new().unwrap();
+            let asking = Asking::install().unwrap().unwrap();
+            let (sends, has) = channel();
+            let over = Arc::new(AtomicBool::new(false));
+            let (signal, ends) = (asking.signal(), Arc::clone(&over));
+            let thread = std::thread::spawn(move || {
+                sends.send(Askable::here(signal).unwrap()).unwrap();
+                turns_for_ever(&ends)
+            });
+            let askable = has.recv().unwrap();
+            let mut stack = askable.stack().unwrap();
+            for _ in 0..100 {
+                stack = askable.stack().unwrap();
+            }
+            over.store(true, Ordering::Relaxed);
+            thread.join().unwrap();
+            assert!(stack.stack.len() > 64 && !stack.stack.contains(&SECRET));
+            let text = crate::stacks::own_modules_text();
+            let frames = Stacks::new().frames(&stack, None, &text);
+            let is_there = frames.iter().any(|it| it.function.ends_with("turns_for_ever"));
+            assert!(is_there, "{frames:#?}");
+            assert!(askable.stack().is_err(), "it is gone");
+            assert!(askable.stack().is_err(), "and nobody waits for its answer");
+        });
+    }
+
+    #[test]
+    fn a_stray_signal_goes_to_who_reads_signals_and_the_program_has_its_own_back() {
+        in_forked_test(|| {
+            let held = Held::new().unwrap();
+            let signals = SignalFd::new().unwrap();
+            let asking = Asking::install().unwrap().unwrap();
+            let signal = asking.signal();
+            let (sends, has) = channel();
+            let (over, end) = channel::<()>();
+            let thread = std::thread::spawn(move || {
+                sends.send(Askable::here(signal).unwrap()).unwrap();
+                end.recv().unwrap_err();
+            });
+            has.recv().unwrap();
+            // SAFETY: a signal to this process, which handles it.
+            assert_eq!(unsafe { libc::kill(libc::getpid(), signal) }, 0);
+            let received = loop {
+                if let Some(received) = signals.read().unwrap() {
+                    break received;
+                }
+                std::thread::yield_now();
+            };
+            assert_eq!(received.signal, signal);
+            drop(over);
+            thread.join().unwrap();
+            drop(asking);
+            assert!(has_default_effect(signal));
+            drop(held);
+        });
+    }
+}
