@@ -20,7 +20,7 @@ use ostler_testkit::{DEADLINE, ServerBuilder, Signal, TestResult, TestServer, wa
 use support::{check, wait_lines, wait_serving};
 use talk::facts::status;
 use talk::machine::{lets_run_through, may_change_ids};
-use talk::{Scratch, Talk, probe, small_probe};
+use talk::{Scratch, Talk, probe, small_probe, successors};
 
 /// Whose masters are, and whose workers, in no list of users.
 const MASTER: u32 = 4_711;
@@ -124,23 +124,13 @@ fn a_server_without_rights_goes_on_with_workers_of_another_user() -> TestResult 
         let ids = Talk::new(&server)?.ask("ids")?;
         let start = format!("uid {WORKER},{WORKER},{WORKER} gid {WORKER},{WORKER},{WORKER} groups");
         check(ids.starts_with(&start) && ids.ends_with(NONE), &ids)?;
-        let mut talk = Talk::new(&server)?;
-        talk.say("abort")?;
-        talk.expect_closed();
-        server.wait_for_log("aborted (SIGABRT)")?;
-        check(Talk::new(&server)?.ask("ids")? == ids, "after a death")?;
-        server.signal(Signal::USR1);
-        server.wait_for_log("reload finished")?;
-        check(Talk::new(&server)?.ask("ids")? == ids, "after a reload")?;
+        successors::have_the_ids_after_a_death_and_a_reload(&server, &ids)?;
         let serving = server.log_lines_with("serves worker=").len();
         for _ in 0..40 {
             Talk::new(&server)?.ask("echo recycled")?;
         }
         wait_serving(&server, serving + 1)?;
-        let serving = server.log_lines_with("serves worker=").len();
-        server.manager().kill();
-        wait_serving(&server, serving + 1)?;
-        check(Talk::new(&server)?.ask("ids")? == ids, "after the loss of the manager")?;
+        successors::have_the_ids_after_the_loss_of_the_manager(&server, &ids)?;
         server.stop()?;
     }
     Ok(())

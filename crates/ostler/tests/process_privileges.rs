@@ -4,9 +4,9 @@
 
 mod talk;
 
-use ostler_testkit::{DEADLINE, ServerBuilder, Signal, TestResult};
+use ostler_testkit::{DEADLINE, ServerBuilder, TestResult};
 use talk::machine::may_change_ids;
-use talk::{Scratch, Talk, probe, small_probe};
+use talk::{Scratch, Talk, probe, small_probe, successors};
 
 /// Masters that are killed.
 const KILLS: usize = 20;
@@ -26,22 +26,12 @@ fn a_worker_of_another_user_serves_and_is_replaced_by_one() -> TestResult {
             .set("mode", mode)
             .set("start", start)
             .expect_log("worker died")
+            .expect_log("manager died")
             .start()?;
-        let mut talk = Talk::new(&server)?;
-        let ids = talk.ask("ids")?;
+        let ids = Talk::new(&server)?.ask("ids")?;
         assert!(ids.starts_with("uid 65534,65534,65534 gid 65534,65534,65534 groups 65534 "));
-        // Its manager may still end it, and read why.
-        talk.say("abort")?;
-        talk.expect_closed();
-        server.wait_for_log("aborted (SIGABRT)")?;
-        let mut talk = Talk::new(&server)?;
-        assert_eq!(talk.ask("ids")?, ids);
-        server.signal(Signal::USR1);
-        server.wait_for_log("reload finished")?;
-        drop(talk);
-        let mut talk = Talk::new(&server)?;
-        assert_eq!(talk.ask("ids")?, ids);
-        drop(talk);
+        successors::have_the_ids_after_a_death_and_a_reload(&server, &ids)?;
+        successors::have_the_ids_after_the_loss_of_the_manager(&server, &ids)?;
         server.stop()?;
     }
     Ok(())

@@ -4,6 +4,7 @@
 
 pub mod facts;
 pub mod machine;
+pub mod successors;
 
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
