@@ -9,8 +9,9 @@
 
 use crate::sync::AtomicU64;
 
-/// The most seats: three for each of the most workers that the options allow, and a few.
-pub const SEATS_MAX: usize = 4_096;
+/// The most seats: four for each of the most workers, of both kinds, that the options allow, and
+/// two for each of the most other processes.
+pub const SEATS_MAX: usize = 8_448;
 
 /// The first line of the file.
 #[repr(C, align(64))]

@@ -154,7 +154,7 @@ impl Worker {
     /// # Errors
     /// [`MessageError::is_no_such_process`], [`MessageError::is_to_itself`],
     /// [`MessageError::is_too_long`], [`MessageError::is_full`] when the lane has no room within
-    /// `send_timeout_ms`, [`MessageError::is_base_mode`].
+    /// `send_timeout_ms`.
     pub fn send_message(
         &self,
         to: impl Into<ProcessSlot>,

@@ -13,7 +13,6 @@ pub(crate) enum MessageErrorKind {
     ToItself,
     TooLong { len: usize, most: usize },
     LaneFull,
-    BaseMode,
     NotRunning,
     ReceiverFull,
     NoMemory,
@@ -155,19 +154,6 @@ impl MessageError {
     pub const fn is_receiver_ended(&self) -> bool {
         matches!(self.kind, MessageErrorKind::ReceiverEnded)
     }
-
-    /// With `mode = base` there is no process between the workers that has their messages.
-    ///
-    /// ```
-    /// # use ostler::Worker;
-    /// fn can_talk(worker: &Worker) -> bool {
-    ///     !worker.send_message(0, b"").is_err_and(|error| error.is_base_mode())
-    /// }
-    /// ```
-    #[must_use]
-    pub const fn is_base_mode(&self) -> bool {
-        matches!(self.kind, MessageErrorKind::BaseMode)
-    }
 }
 
 impl fmt::Display for MessageError {
@@ -188,9 +174,6 @@ impl fmt::Display for MessageError {
             }
             MessageErrorKind::LaneFull => {
                 f.write_str("the lane had no room within `send_timeout_ms`: try again later")
-            }
-            MessageErrorKind::BaseMode => {
-                f.write_str("messages between processes need `mode = process`")
             }
             MessageErrorKind::NotRunning => {
                 f.write_str("the receiver does not run now: try again when it was restarted")
@@ -235,6 +218,5 @@ mod tests {
         assert!(of(MessageEnd::ReceiverEnded).is_receiver_ended());
         let unknown = error(MessageErrorKind::NoSuchProcess(ProcessSlot::Worker(9)));
         assert!(unknown.is_no_such_process() && unknown.to_string().contains("process w9"));
-        assert!(error(MessageErrorKind::BaseMode).to_string().contains("`mode = process`"));
     }
 }

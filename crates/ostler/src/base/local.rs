@@ -2,7 +2,8 @@
 //! and in a test.
 //!
 //! The lane is that of two processes, in memory of this one. Nobody rings its bells, because
-//! neither side ever sleeps without the other: both say that they are awake.
+//! neither side ever sleeps without the other: both say that they are awake. A process may have one
+//! more lane, to the switch in the master: over that go tasks and messages, and its bells ring.
 
 use std::cell::RefCell;
 use std::io;
@@ -16,6 +17,7 @@ use ostler_shm::lane::{MasterMemory, WorkerMemory};
 
 use super::commons::SeatOf;
 use crate::encryption::Encryption;
+use crate::inheritance::SwitchEnds;
 use crate::options::Options;
 use crate::reactor::addresses::Addresses;
 use crate::reactor::mailbox::{Mailbox, Reports, ToReactor};
@@ -28,6 +30,7 @@ use crate::worker::context::{WorkerContext, WorkerSettings};
 use crate::worker::handlers::Callee;
 use crate::worker::inbox::Inbox;
 use crate::worker::port::Port;
+use crate::worker::start::open_memory;
 use crate::worker::token;
 
 /// The worker, as its reactor calls it: the only one that it has.
@@ -55,6 +58,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) callee: Callee,
     /// What wakes the worker.
     pub(crate) bell: OwnedFd,
+    /// The lane to the switch.
+    pub(crate) switch: Option<Box<SwitchEnds>>,
     /// What this process has in common with others.
     pub(crate) seat: Option<SeatOf>,
     /// What the clients of encrypted ports are shown.
@@ -63,7 +68,7 @@ pub(crate) struct Plan<'a> {
 
 /// Makes them. The worker serves; no user code has run.
 pub(crate) fn make(plan: Plan<'_>) -> io::Result<Local> {
-    let Plan { options, worker, key, callee, bell, seat, encryption } = plan;
+    let Plan { options, worker, key, callee, bell, switch, seat, encryption } = plan;
     let (board, board_fd) = Board::create(options.board_sizes()).map_err(io::Error::other)?;
     let board = Arc::new(board);
     let mailbox = Arc::new(Mailbox::new()?);
@@ -93,6 +98,9 @@ pub(crate) fn make(plan: Plan<'_>) -> io::Result<Local> {
     let mut lanes = Port::new(memory, board, bell, vec![(lane_bell, of_worker)])?;
     let inbox = Arc::new(Inbox::new()?);
     lanes.watch(inbox.bell())?;
+    if let Some(switch) = switch {
+        join_switch(&mut lanes, key, *switch)?;
+    }
     let reactor = Rc::new(RefCell::new(reactor));
     let room = Rc::clone(&reactor);
     lanes.make_room_by(Box::new(move || {
@@ -104,4 +112,13 @@ pub(crate) fn make(plan: Plan<'_>) -> io::Result<Local> {
     let context = WorkerContext::new(key, worker, callee, inbox, lanes);
     token::live_here(&context);
     Ok(Local { reactor, mailbox, reports, context, board_fd })
+}
+
+/// The lane to the switch becomes one of the worker's. Its files are closed here, as those of every
+/// lane are.
+fn join_switch(lanes: &mut Port, key: ProcessKey, switch: SwitchEnds) -> io::Result<()> {
+    let SwitchEnds { down, up, board, bell, file_link } = switch;
+    let memory = open_memory(key, &down, &up)?;
+    let board = Board::open(&board).map_err(io::Error::other)?;
+    lanes.join_switch(memory, board, (bell, file_link))
 }

@@ -4,5 +4,6 @@
 pub(crate) mod commons;
 mod link;
 pub(crate) mod local;
+mod opening;
 pub(crate) mod process;
 mod relays;

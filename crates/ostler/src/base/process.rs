@@ -1,6 +1,5 @@
 //! The life of a process of BASE mode: it accepts, serves its clients, and leaves them time.
 
-use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,12 +7,12 @@ use std::time::Duration;
 use ostler_core::accepting::AcceptCounts;
 use ostler_core::brain::{Books, CloseReason};
 use ostler_core::departure::{Departure, DepartureAction, Event};
-use ostler_core::ids::{PortId, ProcessKey};
+use ostler_core::ids::PortId;
 use ostler_core::{Millis, invariant};
 
-use super::commons::SeatOf;
 use super::link::Link;
-use super::local::{self, Local};
+use super::local;
+use super::opening::{Mine, Parts, open};
 use super::relays::Relays;
 use crate::api::outcome::Failure;
 use crate::api::own_handler::AnyHandler;
@@ -21,30 +20,25 @@ use crate::api::port::Ports;
 use crate::api::program_code::Factories;
 use crate::api::worker::Worker;
 use crate::control::{FromProcess, ToProcess};
-use crate::encryption::Encryption;
 use crate::inheritance::{ProcessBoot, ProcessEnds};
 use crate::master::accepting::Accepting;
 use crate::master::accepting_reactor;
-use crate::master::acceptor::Acceptor;
-use crate::master::ports::ListeningPorts;
 use crate::options::Options;
-use crate::reactor::Reactor;
 use crate::reactor::mailbox::{FromReactor, ToReactor};
 use crate::sys::clock;
-use crate::sys::epoll::{Events, Interest};
-use crate::worker::context::WorkerSettings;
+use crate::sys::epoll::Interest;
 use crate::worker::event_loop::{EXIT_LANES, Round, Run};
 use crate::worker::handlers::{Callee, Handlers};
 use crate::worker::start::{arm_fault, cannot_start, starting};
 
 /// What this thread watches with its reactor: words of the master.
-const LINK: u32 = 0;
+pub(super) const LINK: u32 = 0;
 /// The bells of the worker: TERM, closures of other threads.
 const WORKER: u32 = 1;
 /// Reports of the reactor.
-const REPORTS: u32 = 2;
+pub(super) const REPORTS: u32 = 2;
 /// Ways from and to other processes.
-const OTHERS: u32 = 3;
+pub(super) const OTHERS: u32 = 3;
 
 /// Turns of reactor and worker before what happened outside is looked at again: enough to bring
 /// home what one wait has brought, few enough that nobody outside waits for long.
@@ -67,11 +61,11 @@ where
 {
     arm_fault(boot.key);
     let ProcessBoot { key, control, board: commons, worker_bell, ends, .. } = boot;
-    let ProcessEnds::Clients { seat, link, listeners } = ends else {
+    let ProcessEnds::Clients { seat, link, switch, listeners } = ends else {
         invariant!(false, "a worker that serves clients itself is started as one");
         return EXIT_LANES;
     };
-    let mine = Mine { key, seat, link, listeners, commons, worker_bell };
+    let mine = Mine { key, seat, link, switch, listeners, commons, worker_bell };
     let callee = Callee::new(factories);
     let (parts, link, relays) = match open(mine, options, ports, callee) {
         Ok(opened) => opened,
@@ -97,78 +91,6 @@ where
         parts,
     }
     .live()
-}
-
-/// Who this process is, and what it was given.
-struct Mine {
-    key: ProcessKey,
-    seat: usize,
-    link: OwnedFd,
-    listeners: Vec<OwnedFd>,
-    commons: OwnedFd,
-    worker_bell: OwnedFd,
-}
-
-/// What is there before user code.
-struct Parts {
-    local: Local,
-    accepting: Option<Accepting>,
-    seat: SeatOf,
-    /// As the reactor has it.
-    encryption: Encryption,
-    events: Events,
-    /// For turns without a look at what happened.
-    no_events: Events,
-}
-
-fn open(
-    mine: Mine,
-    options: &Options,
-    ports: &Ports,
-    callee: Callee,
-) -> io::Result<(Parts, Rc<Link>, Rc<Relays>)> {
-    let seat = SeatOf::open(mine.commons, mine.seat)?;
-    let link = Rc::new(Link::new(mine.link)?);
-    link.read();
-    let encryption = certificates(options, &link)?;
-    let local = local::make(local::Plan {
-        options: &options.of_base_process(),
-        worker: WorkerSettings::new(options, &ports.0, mine.key),
-        key: mine.key,
-        callee,
-        bell: mine.worker_bell,
-        seat: Some(seat.clone()),
-        encryption: encryption.clone(),
-    })?;
-    // There is no other yet.
-    let _ = local.context.commons.set(seat.clone());
-    let listening = ListeningPorts::of_process(ports, options, mine.listeners)?;
-    let reads = mine.key.kind.serves_sessions().then_some(mine.key.slot);
-    listening.hand_over_datagrams(&local.mailbox, reads, options.workers)?;
-    let acceptor = Acceptor::new(listening, options, local.reports.clone())?;
-    let relays = Relays::join(&link, &seat, &local, options)?;
-    let reactor = local.reactor.borrow();
-    reactor.watch(&*link, LINK, Interest::READ)?;
-    reactor.watch(&*relays, OTHERS, Interest::READ)?;
-    reactor.watch(local.reports.queue.bell(), REPORTS, Interest::BELL)?;
-    drop(reactor);
-    let (events, no_events) = (Reactor::events(), Reactor::events());
-    let accepting = Some(Accepting::new(acceptor));
-    Ok((Parts { local, accepting, seat, encryption, events, no_events }, link, relays))
-}
-
-/// What the master has sent before this process was forked, if any port is encrypted.
-fn certificates(options: &Options, link: &Link) -> io::Result<Encryption> {
-    if !options.ports().iter().any(|port| port.options.listen.is_encrypted()) {
-        return Ok(Encryption::default());
-    }
-    let missing = || io::Error::other("the master has handed no certificates over");
-    match link.next_order() {
-        Some((ToProcess::Certificates, file)) => {
-            Encryption::of_process(options, file.into_iter().next().ok_or_else(missing)?)
-        }
-        _ => Err(missing()),
-    }
 }
 
 struct Process<H: AnyHandler> {
@@ -222,11 +144,16 @@ impl<H: AnyHandler> Process<H> {
 
     fn serve(&mut self) -> i32 {
         loop {
-            let timeout = self.sleep_time();
+            let mut timeout = self.sleep_time();
+            // The reactor's lane is awake as long as this thread is; the switch has to be told.
+            if timeout != Some(Duration::ZERO) && !self.run.fall_asleep() {
+                timeout = Some(Duration::ZERO);
+            }
             let mut reactor = self.parts.local.reactor.borrow_mut();
             let waited = reactor.wait_and_turn(&mut self.parts.events, timeout);
             let outside = reactor.take_outside();
             drop(reactor);
+            self.run.wake();
             match waited {
                 Ok(turned) => self.is_busy = turned.has_more,
                 Err(error) => {

@@ -12,8 +12,52 @@ use crate::sys::process::ProcessId;
 pub(crate) enum EndsKind {
     /// Lanes to so many reactors of the master.
     Lanes(usize),
-    /// BASE mode: clients, on so many ports.
-    Clients(usize),
+    /// BASE mode: clients.
+    Clients {
+        /// On so many ports.
+        ports: usize,
+        /// And a lane to the switch.
+        has_switch: bool,
+    },
+}
+
+/// The lane of a process of BASE mode to the switch, the reactor of the master that has tasks and
+/// messages.
+#[derive(Debug)]
+pub(crate) struct SwitchEnds {
+    /// Memory that the master writes and the process reads.
+    pub(crate) down: OwnedFd,
+    /// Memory that the process writes and the master reads.
+    pub(crate) up: OwnedFd,
+    /// The board of the switch.
+    pub(crate) board: OwnedFd,
+    /// Rung by the process.
+    pub(crate) bell: OwnedFd,
+    /// By which files could be passed: the lane is one like all others.
+    pub(crate) file_link: OwnedFd,
+}
+
+impl SwitchEnds {
+    /// How many they are.
+    pub(crate) const COUNT: usize = 5;
+
+    /// The next of these descriptors, in the order of [`SwitchEnds::into_descriptors`].
+    pub(crate) fn take(from: &mut impl Iterator<Item = OwnedFd>) -> Option<Self> {
+        let mut next = || from.next();
+        let (down, up, board) = (next()?, next()?, next()?);
+        Some(Self { down, up, board, bell: next()?, file_link: next()? })
+    }
+
+    /// All of them.
+    pub(crate) fn into_descriptors(self) -> [OwnedFd; Self::COUNT] {
+        let Self { down, up, board, bell, file_link } = self;
+        [down, up, board, bell, file_link]
+    }
+
+    const fn descriptors(&self) -> [&OwnedFd; Self::COUNT] {
+        let Self { down, up, board, bell, file_link } = self;
+        [down, up, board, bell, file_link]
+    }
 }
 
 /// What is at the other ends of a process.
@@ -36,6 +80,8 @@ pub(crate) enum ProcessEnds {
         seat: usize,
         /// Words from and to the master.
         link: OwnedFd,
+        /// Where tasks and messages go, if there can be any.
+        switch: Option<Box<SwitchEnds>>,
         /// Where its clients come, for each port in order.
         listeners: Vec<OwnedFd>,
     },
@@ -48,8 +94,9 @@ impl ProcessEnds {
             Self::Lanes { down, up, lane_bells, file_links } => {
                 [down, up].into_iter().chain(lane_bells).chain(file_links).collect()
             }
-            Self::Clients { link, listeners, .. } => {
-                std::iter::once(link).chain(listeners).collect()
+            Self::Clients { link, switch, listeners, .. } => {
+                let switch = switch.iter().flat_map(|switch| switch.descriptors());
+                std::iter::once(link).chain(switch).chain(listeners).collect()
             }
         }
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use ostler_core::ids::ProcessKind;
 use ostler_shm::layout::PROTOCOL;
 
-use super::{Charter, ProcessBoot, ProcessEnds, left_socket};
+use super::{Charter, ProcessBoot, ProcessEnds, SwitchEnds, left_socket};
 use crate::control::{
     BEQUEST_DESCRIPTORS_FIXED, BEQUEST_PROTOCOL, BEQUEST_SIZE_BYTES, Bequest, FromWorker,
     NotUnderstood, ShortText,
@@ -157,6 +157,10 @@ fn assemble(parts: Parts, control: &OwnedFd) -> std::result::Result<Inherited, S
         Mode::Base => ProcessEnds::Clients {
             seat: usize::from(bequest.seat),
             link: ends.next().ok_or_else(missing)?,
+            switch: match charter.options.has_switch() {
+                true => Some(Box::new(SwitchEnds::take(&mut ends).ok_or_else(missing)?)),
+                false => None,
+            },
             listeners: ends.collect(),
         },
     };

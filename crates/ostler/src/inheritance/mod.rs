@@ -19,7 +19,7 @@ mod privileges;
 mod resources;
 
 pub(crate) use attributes::Attributes;
-pub(crate) use boot::{EndsKind, ProcessBoot, ProcessEnds};
+pub(crate) use boot::{EndsKind, ProcessBoot, ProcessEnds, SwitchEnds};
 pub(crate) use charter::Charter;
 pub(crate) use identity::{Identity, Named, kept};
 pub(crate) use privileges::Privileges;

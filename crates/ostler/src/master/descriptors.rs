@@ -24,6 +24,9 @@ const PER_WORKER: u64 = 6;
 /// both ends of its link, its bell, and later its pidfd; and its session table. (The ways of a
 /// process to and from each of the others take no more there.)
 const PER_PROCESS: u64 = 5;
+/// What a process of BASE mode takes for its lane to the switch: two files and copies of them, a
+/// lane bell and its copy, both ends of a file link, copies of its bell and of the board.
+const PER_SWITCH_LANE: u64 = 10;
 /// For each reactor: a lane bell and its copy, both ends of a file link, a copy of the worker's
 /// bell. Later a pidfd takes the place of a copy.
 const PER_LANE: u64 = 5;
@@ -116,7 +119,9 @@ fn reserve(options: &Options, inherited: usize) -> u64 {
     let processes = 2 * (workers + tasks) + u64::from(options.single_processes());
     if options.mode == Mode::Base {
         let ports = options.ports().iter().count() as u64;
-        return FIXED + inherited as u64 + workers * ports + processes * (PER_PROCESS + ports);
+        let switch = if options.has_switch() { PER_SWITCH_LANE } else { 0 };
+        let of_processes = processes * (PER_PROCESS + switch + ports);
+        return FIXED + inherited as u64 + workers * ports + of_processes;
     }
     let reactors = u64::from(options.reactors);
     let files = u64::from(options.sendfile_max);

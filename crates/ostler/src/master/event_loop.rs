@@ -59,7 +59,7 @@ pub(super) struct Master {
     pub(super) signals: signal::SignalFd,
     pub(super) signal_notes: SignalNotes,
     pub(super) accepting: Option<Accepting>,
-    /// In BASE mode, which has no acceptor and no reactors here.
+    /// In BASE mode, which has no acceptor here, and no reactor with clients.
     pub(super) base: Option<Base>,
     pub(super) managers: Managers,
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
@@ -368,6 +368,9 @@ impl Master {
         }
         if serve.kind == ProcessKind::Task {
             self.tell_all(|| ToReactor::Serve { serve, leave });
+            if let Some(leave) = leave {
+                self.tell_process(leave, ToProcess::Leave);
+            }
             tracing::info!(worker = %serve, "takes tasks");
             return;
         }
@@ -402,6 +405,8 @@ impl Master {
                     self.tell_all(|| ToReactor::Condemn(key));
                     self.send(&ToManager::Condemn(key), Vec::new());
                 }
+                // The switch of BASE mode has no sessions: those who have tell it themselves.
+                FromReactor::Drained if self.base.is_some() => {}
                 FromReactor::Drained => {
                     self.drained += 1;
                     if self.drained == self.mailboxes.len() {

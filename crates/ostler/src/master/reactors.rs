@@ -53,17 +53,22 @@ pub(super) fn make_reports(
     Ok(if only_reactor(options) { reports.with_acceptor_here() } else { reports })
 }
 
-/// The mailboxes of the reactors, with the ports of datagrams. In BASE mode there are none.
+/// The mailboxes of the reactors, with the ports of datagrams. In BASE mode there is one at most,
+/// that of the switch, which has no ports.
 pub(super) fn make_mailboxes(
     options: &Options,
     ports: &ListeningPorts,
     waits: bool,
 ) -> Result<Vec<Arc<Mailbox>>> {
-    if options.mode == Mode::Base {
-        return Ok(Vec::new());
-    }
-    let made = (0..options.reactors).map(|_| Ok(Arc::new(Mailbox::new()?)));
+    let reactors = match options.mode {
+        Mode::Process => options.reactors,
+        Mode::Base => u16::from(options.has_switch()),
+    };
+    let made = (0..reactors).map(|_| Ok(Arc::new(Mailbox::new()?)));
     let mailboxes: Vec<_> = made.collect::<std::io::Result<_>>().map_err(cannot_start_reactor)?;
+    if options.mode == Mode::Base {
+        return Ok(mailboxes);
+    }
     let part = if waits { DatagramPart::AllWhenTold } else { DatagramPart::All };
     let handed = ports.hand_out_datagrams(&mailboxes, part);
     handed.map_err(|error| fail("cannot hand a port to a reactor", error))?;
@@ -117,9 +122,12 @@ fn make_reactors(
     options: &Options,
     (encryption, board, mailboxes, reports): Seen<'_>,
 ) -> Result<Vec<Reactor>> {
-    let settings = ReactorSettings::new(options).map_err(cannot_start_reactor)?;
+    let of_switch = (options.mode == Mode::Base).then(|| options.of_switch());
+    let of_reactors = of_switch.as_ref().unwrap_or(options);
+    let settings = ReactorSettings::new(of_reactors).map_err(cannot_start_reactor)?;
     let settings = settings.with_encryption(encryption);
-    let memory = SharedMemory::new(options, mailboxes.to_vec());
+    let settings = if of_switch.is_some() { settings.of_switch() } else { settings };
+    let memory = SharedMemory::new(of_reactors, mailboxes.to_vec());
     let make = |(index, mailbox): (usize, &Arc<Mailbox>)| {
         let (board, memory) = (Arc::clone(board), Arc::clone(&memory));
         let mailbox = Arc::clone(mailbox);

@@ -8,6 +8,7 @@ use ostler_shm::board::{Board, BoardSizes};
 use ostler_shm::commons::Commons;
 use ostler_shm::roster::Roster;
 
+use super::figures::Place;
 use crate::base::commons::SeatOf;
 use crate::error::{Error, Result};
 use crate::options::{Mode, Options, SessionIds};
@@ -17,11 +18,15 @@ use crate::sys::random;
 
 /// What all processes see.
 pub(super) struct Shared {
-    /// The session table. In BASE mode there is one in each process, and this one is empty.
+    /// The session table. In BASE mode there is one in each process, and this one is empty: it is
+    /// that of the switch.
     pub(super) board: Arc<Board>,
-    /// In BASE mode.
-    pub(super) commons: Option<Arc<Commons>>,
+    /// In BASE mode: the commons, and the board again, for processes that have a lane to the
+    /// switch.
+    pub(super) base: Option<(Arc<Commons>, Option<OwnedFd>)>,
     pub(super) roster: Roster,
+    /// Where the main thread tells of the server.
+    pub(super) figures: Place,
     /// Board or commons, and the roster.
     pub(super) files: (OwnedFd, OwnedFd),
 }
@@ -29,8 +34,10 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn make(options: &Options) -> Result<Self> {
         let is_base = options.mode == Mode::Base;
-        let sizes = options.board_sizes();
-        let sizes = if is_base { BoardSizes { sessions: 1, ..sizes } } else { sizes };
+        let sizes = match is_base {
+            true => BoardSizes { sessions: 1, ..options.of_switch().board_sizes() },
+            false => options.board_sizes(),
+        };
         let (board, board_fd) =
             Board::create(sizes).map_err(|error| Error::memory("the board", error.into_io()))?;
         let first = id_before_the_first(options)?;
@@ -38,7 +45,9 @@ impl Shared {
         let board = Arc::new(board);
         let (roster, roster_file) = roster::create(options)?;
         if !is_base {
-            return Ok(Self { board, commons: None, roster, files: (board_fd, roster_file) });
+            let files = (board_fd, roster_file);
+            let figures = Place::of(&board, None);
+            return Ok(Self { board, base: None, roster, files, figures });
         }
         let room = options.address_room(address_secret()?);
         let (commons, descriptor) = Commons::create(options.seats(), room)
@@ -46,9 +55,11 @@ impl Shared {
         if let Some(newest) = commons.newest_session() {
             newest.store(first, Ordering::Relaxed);
         }
+        let commons = Arc::new(commons);
         Ok(Self {
+            figures: Place::of(&board, Some(Arc::clone(&commons))),
             board,
-            commons: Some(Arc::new(commons)),
+            base: Some((commons, options.has_switch().then_some(board_fd))),
             roster,
             files: (descriptor, roster_file),
         })

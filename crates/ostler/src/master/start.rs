@@ -18,7 +18,7 @@ use super::companion::Companion;
 use super::daemon::Daemon;
 use super::descriptors;
 use super::event_loop::Master;
-use super::figures::{MasterFigures, Place};
+use super::figures::MasterFigures;
 use super::managers::Managers;
 use super::orphans::Orphans;
 use super::pid_file::PidFile;
@@ -196,7 +196,7 @@ where
     let (name, described) = (options.name_resolved(), ports.described());
     let names = Instance::new(described.first().local_address(), &name);
     names.take("master");
-    let Shared { board, commons, roster, files } = Shared::make(&options)?;
+    let Shared { board, base, roster, files, figures } = Shared::make(&options)?;
     let processes = code.processes.clone();
     let own = Own { files, keep, path, privileges, resources, rights, processes };
     let main = process_main(options.clone(), described.clone(), make, code);
@@ -210,7 +210,7 @@ where
     let reports = make_reports(&options, &board, &mut predecessor)?;
     let mailboxes = make_mailboxes(&options, &ports, predecessor.is_some())?;
     let estate = estate_of(&mut ports, &options);
-    let accepts = who_accepts(ports, &options, commons.clone(), &reports, &forked)?;
+    let accepts = who_accepts(ports, &options, base, &reports, &forked)?;
     let seen = (encryption.clone(), &board, mailboxes.as_slice(), &reports);
     let accepting = (accepts.reactor, predecessor.is_none());
     let (threads, poison) = start_threads((&options, &confinement), seen, accepting, quarantine)?;
@@ -227,7 +227,7 @@ where
         predecessor,
         succeeding: Succeeding::new(&options, origin, estate, &setup),
         pid_file,
-        figures: MasterFigures::new(&options, Place::of(&board, commons), roster),
+        figures: MasterFigures::new(&options, figures, roster),
         confinement,
         boot_deadline: Some(clock::monotonic_ms() + options.boot_timeout_ms),
         certificate_watch: CertificateWatch::new(&options, clock::monotonic_ms()),
@@ -284,14 +284,14 @@ struct Accepts {
 fn who_accepts(
     ports: ListeningPorts,
     options: &Options,
-    commons: Option<Arc<Commons>>,
+    base: Option<(Arc<Commons>, Option<OwnedFd>)>,
     reports: &Reports,
     forked: &Forked,
 ) -> Result<Accepts> {
     let nobody = Accepts { main_thread: None, reactor: None, base: None };
-    if let Some(commons) = commons {
+    if let Some((commons, board_of_switch)) = base {
         let certificates = Handover::read(options, forked)?;
-        let base = Some(Base::new(ports, commons, certificates));
+        let base = Some(Base::new(ports, commons, certificates, board_of_switch));
         return Ok(Accepts { base, ..nobody });
     }
     let acceptor = Acceptor::new(ports, options, reports.clone());
@@ -426,7 +426,10 @@ pub(super) fn attributes_of_workers(
     Attributes {
         ends: match options.mode {
             Mode::Process => EndsKind::Lanes(usize::from(options.reactors)),
-            Mode::Base => EndsKind::Clients(options.ports().iter().count()),
+            Mode::Base => EndsKind::Clients {
+                ports: options.ports().iter().count(),
+                has_switch: options.has_switch(),
+            },
         },
         harden: options.harden,
         dumping,

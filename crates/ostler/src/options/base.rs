@@ -1,6 +1,7 @@
 //! What BASE mode makes of the options: those of each process, and what does not fit.
 
 use ostler_core::ids::ProcessKind;
+use ostler_shm::layout::Sizes;
 
 use super::validate::{BUDGET_PER_REACTOR_BYTES, Contradiction};
 use super::{CrashPolicy, Mode, Options, PortOptions, size};
@@ -14,36 +15,79 @@ impl Options {
         }
     }
 
+    /// Whether the master of BASE mode has a reactor for tasks and messages, the switch: there is
+    /// somebody to ask, or to write to.
+    pub(crate) fn has_switch(&self) -> bool {
+        let processes = u32::from(self.workers_room())
+            + u32::from(self.task_workers)
+            + u32::from(self.single_processes());
+        self.mode == Mode::Base && processes > 1
+    }
+
+    /// The sizes of a lane to the switch: the smallest ones as long as nobody runs tasks, because
+    /// most messages are short.
+    pub(crate) fn switch_lane_sizes(&self) -> Sizes {
+        let lane_size = match self.task_workers {
+            0 => Self::LANE_SIZE_MIN,
+            _ => self.lane_size_resolved(),
+        };
+        Sizes { reactors: 1, lane_size: lane_size as u64 }
+    }
+
     /// Seats in the commons: for each slot one that serves, one that starts, one that leaves, and
     /// one whose death was not seen yet. Processes that serve nobody have no
-    /// successor beside them.
+    /// successor beside them, except for task workers.
     pub(crate) fn seats(&self) -> usize {
-        4 * usize::from(self.workers) + 2 * usize::from(self.single_processes())
+        let workers = usize::from(self.workers) + usize::from(self.task_workers);
+        4 * workers + 2 * usize::from(self.single_processes())
     }
 
     /// The memory budget of the process that serves clients, bytes: all of it the master's, or its
-    /// part for each worker.
+    /// part for each worker, and for the switch.
     pub(super) fn budget_of_process(&self) -> usize {
         match self.mode {
             Mode::Process => self.memory_budget,
-            Mode::Base => self.memory_budget / usize::from(self.workers.max(1)),
+            Mode::Base => self.memory_budget / self.budgets_in_base(),
         }
     }
 
-    /// Those of the reactor in a process of BASE mode: it has one worker.
+    /// How many have a part of the memory budget.
+    fn budgets_in_base(&self) -> usize {
+        usize::from(self.workers.max(1)) + usize::from(self.has_switch())
+    }
+
+    /// Those of the reactor in a process of BASE mode: it has one worker, and nothing to switch.
     pub(crate) fn of_base_process(&self) -> Self {
         let (memory_budget, lane_size) = (self.budget_of_process(), self.lane_size_resolved());
         let sendfile_max = (self.sendfile_max / u32::from(self.workers.max(1))).max(1);
-        Self { reactors: 1, workers: 1, memory_budget, lane_size, sendfile_max, ..self.clone() }
+        Self {
+            reactors: 1,
+            workers: 1,
+            task_workers: 0,
+            user_processes: 0,
+            has_companion: false,
+            memory_budget,
+            lane_size,
+            sendfile_max,
+            ..self.clone()
+        }
+    }
+
+    /// Those of the switch.
+    pub(crate) fn of_switch(&self) -> Self {
+        let memory_budget = self.budget_of_process();
+        let lane_size = usize::try_from(self.switch_lane_sizes().lane_size).unwrap_or(0);
+        Self { reactors: 1, memory_budget, lane_size, ..self.clone() }
     }
 
     pub(super) fn budget_too_small_for_base(&self) -> Option<Contradiction> {
-        let least = BUDGET_PER_REACTOR_BYTES * usize::from(self.workers);
+        let least = BUDGET_PER_REACTOR_BYTES * self.budgets_in_base();
         (self.memory_budget < least).then(|| Contradiction {
             names: &["memory_budget", "mode", "workers"],
             text: format!(
                 "`memory_budget` ({}) is too small for {} workers with `mode = base`, which need \
-                 512K each: raise it to {} or more, or lower `workers`",
+                 512K each, and as much for what goes from one to another: raise it to {} or \
+                 more, or lower `workers`",
                 size::render(self.memory_budget as u64),
                 self.workers,
                 size::render(least as u64)
@@ -96,19 +140,9 @@ impl Options {
         })
     }
 
-    pub(super) fn journal_in_base(&self) -> Option<Contradiction> {
-        (self.mode == Mode::Base && !self.task_journal.is_empty()).then(|| Contradiction {
-            names: &["mode", "task_journal"],
-            text: "`task_journal` needs `mode = process`: with `mode = base` there are no tasks \
-                   that it could keep; leave it out"
-                .to_owned(),
-        })
-    }
-
     /// Nobody would run what it keeps.
     pub(super) fn journal_without_workers(&self) -> Option<Contradiction> {
-        let is_idle = self.task_workers == 0 && self.mode == Mode::Process;
-        (is_idle && !self.task_journal.is_empty()).then(|| Contradiction {
+        (self.task_workers == 0 && !self.task_journal.is_empty()).then(|| Contradiction {
             names: &["task_journal", "task_workers"],
             text: "`task_journal` needs `task_workers` to be 1 or more, which run what it keeps; \
                    or leave it out"
@@ -133,12 +167,6 @@ impl Options {
                    with their worker: leave it out, or use `mode = process`"
                 .to_owned(),
         });
-        let tasks = (self.task_workers > 0).then(|| Contradiction {
-            names: &["mode", "task_workers"],
-            text: "`task_workers` needs `mode = process`: with `mode = base` there is no process \
-                   that outlives the workers and keeps their tasks"
-                .to_owned(),
-        });
         let deaths = (port.worker_deaths_per_address > 0).then(|| Contradiction {
             names: &["mode", "worker_deaths_per_address"],
             text:
@@ -146,7 +174,7 @@ impl Options {
                    known of clients ends with their worker: leave it out, or use `mode = process`"
                     .to_owned(),
         });
-        [dispatch, policy, tasks, deaths].into_iter().flatten().collect()
+        [dispatch, policy, deaths].into_iter().flatten().collect()
     }
 }
 
@@ -168,7 +196,9 @@ mod tests {
         assert!(options.validate().is_ok());
         let process = options.of_base_process();
         assert_eq!((process.reactors, process.workers), (1, 1));
-        assert_eq!(process.memory_budget, 16 << 20);
+        assert!(options.has_switch() && !process.has_switch() && !process.has_messages());
+        assert_eq!(process.memory_budget, (64 << 20) / 5, "one part is the switch's");
+        assert_eq!(options.of_switch().memory_budget, process.memory_budget);
         assert_eq!(process.lane_sizes().reactors, 1);
         assert_eq!(process.lane_size_resolved(), options.lane_size_resolved());
     }
@@ -181,7 +211,7 @@ mod tests {
             ("dispatch", "round_robin", "leave it at auto"),
             ("crash_policy", "redeliver:3", "`crash_policy` can only be close"),
             ("crash_policy", "drop", "`crash_policy` can only be close"),
-            ("memory_budget", "1M", "raise it to 2M"),
+            ("memory_budget", "2M", "raise it to 2560K"),
             ("worker_deaths_per_address", "3", "use `mode = process`"),
             ("quarantine_dir", "/var/tmp", "use `mode = process`"),
         ] {

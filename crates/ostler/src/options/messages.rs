@@ -29,7 +29,7 @@ impl Options {
 
     /// Whether processes can write to each other.
     pub(crate) fn has_messages(&self) -> bool {
-        self.mode == Mode::Process
+        self.mode == Mode::Process || self.has_switch()
     }
 }
 

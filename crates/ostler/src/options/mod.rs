@@ -25,6 +25,7 @@ mod groups;
 mod info;
 mod list;
 mod markdown;
+mod memory_plan;
 mod messages;
 mod name;
 mod per_kind;

@@ -1,6 +1,4 @@
-//! What follows from the options: sizes of lanes, the spread of `max_requests`, the memory plan.
-
-use std::fmt;
+//! What follows from the options: sizes of lanes, the spread of `max_requests`.
 
 use ostler_core::framing::FramingConfig;
 use ostler_core::ids::{ProcessKey, ProcessKind};
@@ -9,11 +7,10 @@ use ostler_core::supervisor::{GroupSettings, Restart, Settings, SingleSettings};
 use ostler_shm::board::{BODY_AREA_MAX, BoardSizes};
 use ostler_shm::group_index::GroupSizes;
 use ostler_shm::layout::{LANE_SIZE_MIN, PAGE, Sizes};
-use ostler_shm::sessions::entry_stride;
 
 use super::port_options::PortOptions;
-use super::size::{KIB, about};
-use super::{Dispatch, FramingKind, Mode, Options, Start};
+use super::size::KIB;
+use super::{Dispatch, FramingKind, Options, Start};
 
 /// Above this size rings gained nothing measurable.
 const LANE_SIZE_AUTOMATIC_MAX: usize = 512 * KIB;
@@ -40,7 +37,10 @@ impl Options {
 
     /// Package and output rings over all lanes of one generation.
     pub(super) fn rings(&self) -> usize {
-        2 * self.lanes_of_worker() * usize::from(self.workers_room() + self.task_workers)
+        // Without task workers the lanes to the switch of BASE mode are of the smallest size.
+        let to_switch = usize::from(self.has_switch() && self.task_workers > 0);
+        let lanes = self.lanes_of_worker() + to_switch;
+        2 * lanes * usize::from(self.workers_room() + self.task_workers)
     }
 
     /// Most event workers that there may be while the server runs.
@@ -216,136 +216,6 @@ impl Options {
         let others = [self.task_workers > 0, self.user_processes > 0, self.has_companion];
         let groups = others.into_iter().fold(1, |groups, is_there| groups + u64::from(is_there));
         groups.saturating_mul(self.drain_timeout_ms)
-    }
-
-    /// How much memory the server will use at most for what it can plan: lanes, board, budget. One
-    /// item a line.
-    ///
-    /// Kernel buffers of sockets, and the memory of user code, are not in it.
-    #[must_use]
-    pub fn memory_plan(&self) -> String {
-        self.planned().to_string()
-    }
-
-    /// The same as numbers.
-    pub(crate) fn planned(&self) -> MemoryPlan {
-        let sizes = self.lane_sizes();
-        MemoryPlan {
-            reactors: self.lanes_of_worker() as u64,
-            workers: u64::from(self.workers_room() + self.task_workers),
-            processes: u64::from(self.single_processes()),
-            boards: match self.mode {
-                Mode::Base => u64::from(self.workers) + u64::from(self.single_processes()),
-                Mode::Process => 1,
-            },
-            connections: self.max_connections,
-            ring: sizes.lane_size,
-            answers: sizes.answers_size(),
-            worker: sizes.down_len() + sizes.up_len(),
-            entries: self.session_entries(),
-            entry: entry_stride(self.session_state_size) as u64,
-            budget: self.memory_budget as u64,
-        }
-    }
-}
-
-/// How much memory a server will use at most for what it can plan.
-pub(crate) struct MemoryPlan {
-    reactors: u64,
-    workers: u64,
-    /// Processes that serve nobody.
-    processes: u64,
-    /// Session tables.
-    boards: u64,
-    connections: u32,
-    /// Bytes of a package ring or an output ring.
-    ring: u64,
-    /// Bytes of a ring for answers.
-    answers: u64,
-    /// Bytes of both memory files of a worker.
-    worker: u64,
-    /// Entries of the session table.
-    entries: u64,
-    /// Bytes of an entry of the session table.
-    entry: u64,
-    /// Bytes of queues and bodies in the master.
-    budget: u64,
-}
-
-/// Bytes for people, in one word.
-fn word(bytes: u64) -> String {
-    about(bytes).replace(' ', "")
-}
-
-impl MemoryPlan {
-    fn lanes_bytes(&self) -> u64 {
-        self.worker * (self.workers + self.processes)
-    }
-
-    fn processes_in_words(&self) -> String {
-        match self.processes {
-            0 => format!("{} workers", self.workers),
-            others => format!("{} workers, {others} other processes", self.workers),
-        }
-    }
-
-    fn board_bytes(&self) -> u64 {
-        self.boards * self.entries * self.entry
-    }
-
-    fn total_bytes(&self) -> u64 {
-        self.lanes_bytes() + self.board_bytes() + self.budget
-    }
-
-    /// Size of each ring, for the log.
-    pub(crate) fn lane_size(&self) -> String {
-        word(self.ring)
-    }
-
-    /// All lanes of one generation, for the log.
-    pub(crate) fn lanes(&self) -> String {
-        word(self.lanes_bytes())
-    }
-
-    /// The session table, for the log.
-    pub(crate) fn board(&self) -> String {
-        word(self.board_bytes())
-    }
-
-    /// Queues and bodies in the master, for the log.
-    pub(crate) fn budget(&self) -> String {
-        word(self.budget)
-    }
-
-    /// All of it, for the log.
-    pub(crate) fn total(&self) -> String {
-        word(self.total_bytes())
-    }
-}
-
-impl fmt::Display for MemoryPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (ring, answers) = (about(self.ring), about(self.answers));
-        let lane = format!("packages {ring}, output {ring}, answers {answers}");
-        let worker = format!("a lane to each of {} reactors, and their words", self.reactors);
-        let board = format!("the session table, for {} connections", self.connections);
-        let lines = [
-            ("one lane", 2 * self.ring + self.answers, lane),
-            ("one worker", self.worker, worker),
-            ("all lanes", self.lanes_bytes(), self.processes_in_words()),
-            ("board", self.board_bytes(), board),
-            ("budget", self.budget, "queues and bodies in the master".to_owned()),
-            ("total", self.total_bytes(), "without kernel buffers and user code".to_owned()),
-            (
-                "reload",
-                self.worker,
-                "more for each worker that runs beside its successor".to_owned(),
-            ),
-        ];
-        for (what, bytes, note) in lines {
-            writeln!(f, "{what:<12}{:>10}  {note}", about(bytes))?;
-        }
-        Ok(())
     }
 }
 

@@ -49,7 +49,6 @@ impl Options {
             self.workers_change_in_base(),
             self.open_files_in_base(),
             self.quarantine_in_base(),
-            self.journal_in_base(),
             self.journal_without_workers(),
             self.unknown_journal(),
             self.daemon_without_a_log(),

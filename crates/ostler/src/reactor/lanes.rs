@@ -51,6 +51,9 @@ impl Reactor {
         if key.kind == ProcessKind::Task {
             return self.task_worker_serves(slot, key);
         }
+        if !self.clients.settings.has_clients {
+            return; // nothing is to be given to it
+        }
         // Nobody would notice the death of a worker without a pidfd.
         if self.destinations.get(slot).is_some_and(Destination::is_watched) {
             if self.clients.brain.is_refusing() && self.clients.index == 0 {
@@ -213,6 +216,16 @@ mod tests {
         assert!(!serves(&reactor));
         reactor.release(KEY);
         assert_eq!(reactor.destinations.find(KEY), None);
+    }
+
+    /// Or it would wait for workers that never have clients of its own, and say that none serves.
+    #[test]
+    fn the_switch_of_base_mode_gives_nothing_to_event_workers() {
+        let mut reactor = reactor();
+        reactor.clients.settings = reactor.clients.settings.of_switch();
+        reactor.spawned(KEY, PidFd::open(process::current()).unwrap().into());
+        reactor.serve(KEY);
+        assert!(!serves(&reactor));
     }
 
     #[test]

@@ -124,6 +124,8 @@ pub(crate) struct ReactorSettings {
     messages: Option<MessageSideSettings>,
     /// The most sessions in an offer to a new master.
     offer_sessions: usize,
+    /// It serves clients. The switch of BASE mode does not: workers have them.
+    has_clients: bool,
     /// It is said what dead workers had begun last.
     seeks_culprits: bool,
     /// Room for packages that killed their workers.
@@ -160,6 +162,7 @@ impl ReactorSettings {
             kept_input_max: options.memory_budget / KEPT_INPUT_PART / usize::from(options.reactors),
             groups: options.group_limits(),
             group_message_max: options.group_message_max(),
+            has_clients: true,
             handshake_ns: options.handshake_timeout_ms * 1_000_000,
             offer_sessions: usize::from(options.offer_sessions).clamp(1, SESSIONS_PER_OFFER_MAX),
             seeks_culprits: options.seeks_culprits(),
@@ -176,6 +179,11 @@ impl ReactorSettings {
     /// The same for ports whose clients are encrypted.
     pub(crate) fn with_encryption(self, encryption: Encryption) -> Self {
         Self { encryption, ..self }
+    }
+
+    /// The same for a reactor that has tasks and messages alone.
+    pub(crate) fn of_switch(self) -> Self {
+        Self { has_clients: false, ..self }
     }
 }
 

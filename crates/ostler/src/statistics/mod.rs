@@ -25,8 +25,9 @@ const READS_MAX: usize = 64;
 pub(crate) enum Source {
     /// The master's threads write them.
     Board(Rc<Board>),
-    /// Each process writes its own, and the master those of processes that are gone.
-    Commons(SeatOf),
+    /// Each process writes its own, and the master those of processes that are gone and of its
+    /// switch, which has a board.
+    Commons(SeatOf, Option<Rc<Board>>),
 }
 
 /// The figures of one moment; those of one reactor are of exactly one, those of several of nearly
@@ -46,28 +47,36 @@ impl Source {
     pub(crate) fn read(&self) -> Figures {
         match self {
             Self::Board(_) => self.read_once(),
-            Self::Commons(seat) => read_between_moves(seat.commons(), || self.read_once()),
+            Self::Commons(seat, _) => read_between_moves(seat.commons(), || self.read_once()),
         }
     }
 
     fn read_once(&self) -> Figures {
         let (server, rest) = match self {
             Self::Board(board) => (board.server_account(), board.rest_account()),
-            Self::Commons(seat) => (seat.commons().server_account(), seat.commons().rest_account()),
+            Self::Commons(seat, _) => {
+                (seat.commons().server_account(), seat.commons().rest_account())
+            }
         };
         // The processes of BASE mode can write all of the commons.
         let most = match self {
             Self::Board(_) => u64::MAX,
-            Self::Commons(_) => COUNT_MAX,
+            Self::Commons(..) => COUNT_MAX,
         };
         let read = |account| read_account(account, most);
         let mut books = rest.map_or_else(Books::default, read);
-        match self {
-            Self::Board(board) => (0..board.reactors())
+        let board = match self {
+            Self::Board(board) => Some(board),
+            Self::Commons(seat, switch) => {
+                (0..seat.commons().seats())
+                    .for_each(|number| books.add(&read_books(seat.commons(), number)));
+                switch.as_ref()
+            }
+        };
+        if let Some(board) = board {
+            (0..board.reactors())
                 .filter_map(|reactor| board.reactor_account(reactor))
-                .for_each(|account| books.add(&read(account))),
-            Self::Commons(seat) => (0..seat.commons().seats())
-                .for_each(|number| books.add(&read_books(seat.commons(), number))),
+                .for_each(|account| books.add(&read(account)));
         }
         Figures { server: server.map_or_else(ServerFigures::default, read_server), books }
     }
@@ -159,7 +168,7 @@ mod tests {
         let all = [u64::MAX; ACCOUNT_WORDS_MAX];
         commons.rest_account().unwrap().write(&all);
         (0..2).for_each(|number| commons.seat(number).unwrap().books().write(&all));
-        let figures = Source::Commons(SeatOf::open(&fd, 0).unwrap()).read();
+        let figures = Source::Commons(SeatOf::open(&fd, 0).unwrap(), None).read();
         assert_eq!(figures.books.accepted, 3 * COUNT_MAX);
         let _ = figures.books.check();
     }

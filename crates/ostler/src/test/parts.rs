@@ -30,6 +30,7 @@ pub(super) fn make(options: &Options, callee: Callee) -> io::Result<Parts> {
     let mut sockets = Vec::new();
     let ports = options.ports().try_map(|plan| open_port(plan, &mut sockets))?;
     let local = local::make(local::Plan {
+        switch: None,
         options,
         worker: WorkerSettings::new(options, &ports, KEY),
         key: KEY,

@@ -34,7 +34,6 @@ use super::token::Tokens;
 use super::traces::Traces;
 use super::wishes::Wishes;
 use crate::api::port::Port as ListeningPort;
-use crate::base::commons::SeatOf;
 use crate::options::{FramingKind, ListenUrl, Options, PortOptions, PortPlan};
 use crate::statistics::{Figures, Source};
 use crate::sys::datagram::Family;
@@ -189,7 +188,7 @@ pub(crate) struct WorkerContext {
     /// The reloads that it has asked for.
     pub(crate) reloads: Reloads,
     /// Where the figures of the server lie, when that is not the board.
-    pub(crate) commons: OnceCell<SeatOf>,
+    pub(crate) figures_lie_in: OnceCell<Source>,
 }
 
 impl WorkerContext {
@@ -198,10 +197,15 @@ impl WorkerContext {
         self.sender.port().board()
     }
 
+    /// BASE mode: the board of the switch, if there is one.
+    pub(crate) fn board_of_switch(&self) -> Option<Rc<Board>> {
+        self.sender.port().board_of_switch()
+    }
+
     /// The figures of the server.
     pub(crate) fn figures(&self) -> Figures {
-        match self.commons.get() {
-            Some(seat) => Source::Commons(seat.clone()).read(),
+        match self.figures_lie_in.get() {
+            Some(source) => source.read(),
             None => Source::Board(self.board()).read(),
         }
     }
@@ -249,7 +253,7 @@ impl WorkerContext {
             wishes: Wishes::default(),
             manager: ManagerLink::default(),
             reloads: Reloads::default(),
-            commons: OnceCell::new(),
+            figures_lie_in: OnceCell::new(),
             settings,
         })
     }
@@ -274,7 +278,7 @@ impl WorkerContext {
 
 /// By which ids of traces are made: random, and the same in all processes of the server.
 fn trace_key(port: &Port) -> [u64; 2] {
-    let board = port.board();
+    let board = port.board_of_switch().unwrap_or_else(|| port.board());
     let key = board.groups().map(|groups| groups.secret());
     ostler_core::invariant!(key.is_some(), "every board has a key");
     // Groups are tagged with the key itself.

@@ -87,7 +87,7 @@ impl Sender {
         let address = peer.as_bytes();
         let lane = placement::owner_of_port(PortId(port), self.lanes());
         let header = Header { kind: RecordKind::SendTo as u8, port, cause, ..Header::default() };
-        append_in_parts(header, [address, &[]], bytes, self.payload_max(), |header, pieces| {
+        append_in_parts(header, [address, &[]], bytes, self.payload_max(lane), |header, pieces| {
             self.append_pieces_waiting(lane, header, pieces, for_delivery.as_deref_mut())
         })
     }

@@ -105,6 +105,17 @@ impl<H: AnyHandler> Run<H> {
         let _ = self.context.sender.port().hush();
     }
 
+    /// Somebody else sleeps for this worker: tells reactors that are not in this thread. False:
+    /// there are news of theirs.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.context.sender.port().fall_asleep(self.context.leaving.has_begun())
+    }
+
+    /// It is awake again.
+    pub(crate) fn wake(&self) {
+        self.context.sender.port().wake();
+    }
+
     /// Calls `on_worker_start`.
     pub(crate) fn start(&mut self) -> Outcome {
         let span = self.context.begin_traced("on_worker_start", None);

@@ -134,7 +134,8 @@ impl Sender {
         let name_len = message.name_len();
         let header =
             Header { kind: RecordKind::ToGroup as u8, subject: except, cause, ..Header::default() };
-        append_in_parts(header, [&name_len, name], bytes, self.payload_max(), |header, pieces| {
+        let payload_max = self.payload_max(0);
+        append_in_parts(header, [&name_len, name], bytes, payload_max, |header, pieces| {
             let len = pieces.iter().map(|piece| piece.len()).sum();
             self.wait_for_room_everywhere(len, for_delivery.as_deref_mut())?;
             for lane in 0..self.lanes() {

@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 
 use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::messages::MessageEnd;
-use ostler_core::placement::MESSAGE_REACTOR;
 use ostler_core::trace::TraceContext;
 use ostler_shm::record::{Header, RecordKind};
 
@@ -32,8 +31,6 @@ pub(crate) struct MessageLimits {
     max_length: usize,
     /// How many slots there are for processes of each kind.
     slots: [u16; ProcessKind::ALL.len()],
-    /// Processes can write to each other.
-    are_possible: bool,
 }
 
 impl MessageLimits {
@@ -43,11 +40,7 @@ impl MessageLimits {
     }
 
     pub(super) fn new(options: &Options) -> Self {
-        Self {
-            max_length: options.message_max_length,
-            slots: options.slots_by_kind(),
-            are_possible: options.has_messages(),
-        }
+        Self { max_length: options.message_max_length, slots: options.slots_by_kind() }
     }
 }
 
@@ -246,10 +239,7 @@ impl WorkerContext {
         to: ProcessSlot,
         len: usize,
     ) -> Result<ProcessKey, MessageErrorKind> {
-        let MessageLimits { max_length, slots, are_possible } = self.settings.messages;
-        if !are_possible {
-            return Err(MessageErrorKind::BaseMode);
-        }
+        let MessageLimits { max_length, slots } = self.settings.messages;
         let key = to.key();
         if slots.get(usize::from(key.kind.code())).is_none_or(|slots| key.slot.0 >= *slots) {
             return Err(MessageErrorKind::NoSuchProcess(to));
@@ -294,9 +284,10 @@ impl Sender {
         };
         let ids = sent_in.map(|context| context.ids());
         let ids = ids.as_ref().map_or(&[][..], |ids| ids);
-        append_in_parts(header, [ids, front], bytes, self.payload_max(), |header, pieces| {
+        let lane = self.switch();
+        append_in_parts(header, [ids, front], bytes, self.payload_max(lane), |header, pieces| {
             let delivery = for_delivery.as_deref_mut();
-            self.append_pieces_waiting(MESSAGE_REACTOR, header, pieces, delivery)
+            self.append_pieces_waiting(lane, header, pieces, delivery)
         })
     }
 }

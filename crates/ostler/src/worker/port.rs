@@ -7,8 +7,10 @@
 
 mod answers;
 mod files;
+mod home;
 mod payload;
 mod room;
+mod sleep;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,6 +18,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ostler_core::invariant;
+use ostler_core::placement::TASK_REACTOR;
 use ostler_shm::answers::AnswerTaker;
 use ostler_shm::board::Board;
 use ostler_shm::fault::{Step, step};
@@ -25,10 +28,8 @@ use ostler_shm::outbox::{Committer, NoRoom, Outbox};
 use ostler_shm::record::{
     FLAG_IN_AREA, FLAG_MORE, Header, RecordKind, read_behind_place, read_place,
 };
-use ostler_shm::sleep::{Ringer, Sleeper};
-use ostler_shm::sync::Ordering;
+use ostler_shm::sleep::Ringer;
 use ostler_shm::task_terms::TermsBlock;
-use ostler_shm::words::ProcessWords;
 
 use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::sys::eventfd;
@@ -36,6 +37,7 @@ pub(super) use answers::FoundAnswer;
 use answers::LetGo;
 pub(crate) use answers::{AnswerBytes, AnswerInArea};
 pub(super) use files::NotPassed;
+use home::Home;
 use payload::Partial;
 pub(crate) use payload::{Payload, Taken};
 
@@ -44,6 +46,11 @@ const GATE_SPINS: u32 = 100;
 
 /// One lane's worker end.
 struct LaneEnd {
+    /// It is that to the switch of BASE mode.
+    is_to_switch: bool,
+    /// The board of its reactor, and the reactor's number there.
+    board: Rc<Board>,
+    reactor: usize,
     lane: WorkerLane,
     inbox: Inbox,
     outbox: Outbox,
@@ -76,14 +83,46 @@ pub(crate) enum Found {
     Broken,
 }
 
-/// All lanes of this process.
+impl LaneEnd {
+    fn new(
+        home: &Home,
+        reactor: usize,
+        (bell, file_link): (OwnedFd, OwnedFd),
+        is_to_switch: bool,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            is_to_switch,
+            board: home.board(),
+            reactor,
+            lane: home.lane(reactor)?,
+            inbox: Inbox::default(),
+            outbox: Outbox::default(),
+            ringer: Ringer::default(),
+            bell,
+            file_link,
+            last_file: 0,
+            partial: Partial::default(),
+            answers: AnswerTaker::default(),
+            answer_parts: Vec::new(),
+            message_parts: Vec::new(),
+            owes_answer_bell: false,
+            owes_bell: false,
+        })
+    }
+
+    fn has_news(&self) -> bool {
+        self.inbox.has_news(self.lane.down()) || self.answers.has_news(self.lane.down())
+    }
+}
+
+/// All lanes of this process: those to the reactors that have sessions, in their order, and in BASE
+/// mode behind them that to the switch, which has tasks and messages.
 pub(crate) struct Port {
-    memory: WorkerMemory,
-    board: Rc<Board>,
+    /// Where the lanes to those reactors lie.
+    home: Home,
+    /// Where that to the switch lies, if there is one.
+    switch: Option<Home>,
     lanes: Vec<LaneEnd>,
-    committer: Committer,
-    sleeper: Sleeper,
-    room: Sleeper,
     next_lane: usize,
     epoll: Epoll,
     events: Events,
@@ -110,31 +149,15 @@ impl Port {
         // them.
         let (place, generation) = memory.key();
         let next_lane = usize::try_from(place.wrapping_add(generation)).unwrap_or(0);
+        let home = Home::new(memory, board);
         let mut lanes = Vec::new();
-        for (reactor, (bell, file_link)) in lane_ends.into_iter().enumerate() {
-            lanes.push(LaneEnd {
-                lane: memory.lane(reactor).map_err(io::Error::other)?,
-                inbox: Inbox::default(),
-                outbox: Outbox::default(),
-                ringer: Ringer::default(),
-                bell,
-                file_link,
-                last_file: 0,
-                partial: Partial::default(),
-                answers: AnswerTaker::default(),
-                answer_parts: Vec::new(),
-                message_parts: Vec::new(),
-                owes_answer_bell: false,
-                owes_bell: false,
-            });
+        for (reactor, ends) in lane_ends.into_iter().enumerate() {
+            lanes.push(LaneEnd::new(&home, reactor, ends, false)?);
         }
         Ok(Self {
-            memory,
-            board: Rc::new(board),
+            home,
+            switch: None,
             lanes,
-            committer: Committer::default(),
-            sleeper: Sleeper::default(),
-            room: Sleeper::default(),
             next_lane,
             epoll,
             events: Events::with_capacity(8),
@@ -144,24 +167,52 @@ impl Port {
         })
     }
 
-    /// The board.
+    /// BASE mode: tasks and messages go by this lane, to a reactor of the master.
+    pub(crate) fn join_switch(
+        &mut self,
+        memory: WorkerMemory,
+        board: Board,
+        lane_end: (OwnedFd, OwnedFd),
+    ) -> io::Result<()> {
+        let home = Home::new(memory, board);
+        self.lanes.push(LaneEnd::new(&home, TASK_REACTOR, lane_end, true)?);
+        self.switch = Some(home);
+        Ok(())
+    }
+
+    /// The board of the reactors that have sessions.
     pub(super) fn board(&self) -> Rc<Board> {
-        Rc::clone(&self.board)
+        self.home.board()
     }
 
-    /// How many lanes there are.
+    /// BASE mode: that of the switch, if there is one.
+    pub(super) fn board_of_switch(&self) -> Option<Rc<Board>> {
+        self.switch.as_ref().map(Home::board)
+    }
+
+    /// How many lanes there are to reactors that have sessions.
     pub(crate) fn lanes(&self) -> usize {
-        self.lanes.len()
+        self.lanes.len() - usize::from(self.switch.is_some())
     }
 
-    /// The longest payload of one record.
-    pub(crate) const fn payload_max(&self) -> usize {
-        self.memory.sizes().payload_max()
+    /// The lane of tasks and messages.
+    pub(crate) fn switch(&self) -> usize {
+        if self.switch.is_some() { self.lanes() } else { TASK_REACTOR }
     }
 
-    /// Bytes of each ring.
-    pub(crate) const fn lane_size(&self) -> u64 {
-        self.memory.sizes().lane_size
+    fn home_of(&self, lane: usize) -> &Home {
+        let is_to_switch = self.lanes.get(lane).is_some_and(|end| end.is_to_switch);
+        self.switch.as_ref().filter(|_| is_to_switch).unwrap_or(&self.home)
+    }
+
+    /// The longest payload of one record of a lane.
+    pub(crate) fn payload_max(&self, lane: usize) -> usize {
+        self.home_of(lane).sizes().payload_max()
+    }
+
+    /// Bytes of each ring of a lane.
+    pub(crate) fn lane_size(&self, lane: usize) -> u64 {
+        self.home_of(lane).sizes().lane_size
     }
 
     // ---- down -----------------------------------------------------------------------------------
@@ -201,7 +252,7 @@ impl Port {
                     // space.
                     if std::mem::take(&mut end.owes_bell) {
                         Committer::fence();
-                        ring_if_asleep(end, &self.board, index);
+                        ring_if_asleep(end);
                     }
                     return Found::Nothing;
                 }
@@ -217,7 +268,7 @@ impl Port {
                 }
                 Take::Record { header, position } => {
                     if header.flags & FLAG_IN_AREA != 0 {
-                        let taken = take_lying(end, &self.board, index, header, position);
+                        let taken = take_lying(end, index, header, position);
                         return taken.map_or(Found::Broken, Found::Delivery);
                     }
                     let ring = end.lane.payload(position, &header);
@@ -250,7 +301,8 @@ impl Port {
     ) -> Option<u32> {
         let end = self.lanes.get(lane)?;
         let at = end.lane.packages.offset_of(slice)?;
-        let first = (position & (self.lane_size() - 1)) + ostler_shm::record::HEADER_SIZE as u64;
+        let first =
+            (position & (self.lane_size(lane) - 1)) + ostler_shm::record::HEADER_SIZE as u64;
         let offset = at.checked_sub(first)?;
         (offset + slice.len() as u64 <= len as u64).then(|| u32::try_from(offset).ok())?
     }
@@ -285,7 +337,7 @@ impl Port {
         mut header: Header,
         pieces: &[&[u8]],
     ) -> Result<(), NoRoom> {
-        header.stamp = self.committer.open_transaction();
+        header.stamp = self.home_of(lane).open_transaction();
         let Some(end) = self.lanes.get_mut(lane) else {
             invariant!(false, "every session that the board knows has a lane");
             return Err(NoRoom);
@@ -311,20 +363,23 @@ impl Port {
         self.lanes.iter().any(|end| end.outbox.staged() > 0)
     }
 
-    /// Publishes all that was appended, on all lanes, by one word. With `freed` the package memory
+    /// Publishes all that was appended, on all lanes, by one word; what is for the switch by one of
+    /// its own. With `freed` the package memory
     /// of that lane is given back in the same step (unless some of it is still held).
     pub(crate) fn publish(&mut self, freed: Option<usize>) {
         let mut touched: u64 = 0;
-        for (index, end) in self.lanes.iter_mut().enumerate() {
-            if end.outbox.staged() > 0 {
-                Committer::store_written(&mut end.outbox, end.lane.up());
-                touched |= 1 << index;
+        let homes = [(false, Some(&mut self.home)), (true, self.switch.as_mut())];
+        for (of_switch, home) in homes {
+            let before = touched;
+            for (index, end) in self.lanes.iter_mut().enumerate() {
+                if end.is_to_switch == of_switch && end.outbox.staged() > 0 {
+                    Committer::store_written(&mut end.outbox, end.lane.up());
+                    touched |= 1 << index;
+                }
             }
-        }
-        if touched != 0
-            && let Some(process) = words(&self.memory)
-        {
-            self.committer.commit(process);
+            if let Some(home) = home.filter(|_| touched != before) {
+                home.commit();
+            }
         }
         if let Some(lane) = freed
             && let Some(end) = self.lanes.get_mut(lane)
@@ -340,100 +395,28 @@ impl Port {
         Committer::fence();
         for (index, end) in self.lanes.iter_mut().enumerate() {
             if touched & (1 << index) != 0 {
-                ring_if_asleep(end, &self.board, index);
+                ring_if_asleep(end);
             }
         }
         step(Step::Rung);
     }
-
-    // ---- sleep ----------------------------------------------------------------------------------
-
-    /// Sleeps until a bell rings or `timeout` passes, unless there are news.
-    /// `has_more` is asked once more after the sleep was announced.
-    pub(crate) fn idle(
-        &mut self,
-        timeout: Option<Duration>,
-        was_left: bool,
-        has_more: impl FnOnce() -> bool,
-    ) -> io::Result<()> {
-        self.tell_let_go();
-        let Some(process) = words(&self.memory) else { return Ok(()) };
-        self.sleeper.announce(&process.sleep.worker_sleep);
-        step(Step::Sleeping);
-        let has_news = |end: &LaneEnd| {
-            end.inbox.has_news(end.lane.down()) || end.answers.has_news(end.lane.down())
-        };
-        let news = self.lanes.iter().any(has_news);
-        let result = if news || (!was_left && self.is_left()) || has_more() {
-            Ok(0)
-        } else {
-            self.epoll.wait(&mut self.events, timeout)
-        };
-        if let Some(process) = words(&self.memory) {
-            self.sleeper.awake(&process.sleep.worker_sleep);
-        }
-        result.map(|_| ())
-    }
-
-    /// From here on this is called whenever a ring is full, because the reactor lives in this
-    /// thread.
-    pub(crate) fn make_room_by(&mut self, make_room: Box<dyn Fn()>) {
-        self.room_maker = Some(make_room);
-    }
-
-    /// Forgets the bells that have rung: whoever watches this object by its descriptor was woken.
-    pub(crate) fn hush(&mut self) -> io::Result<()> {
-        self.epoll.wait(&mut self.events, Some(Duration::ZERO)).map(|_| ())
-    }
-
-    /// Watches one more bell: it ends a sleep.
-    pub(crate) fn watch(&self, bell: impl AsFd) -> io::Result<()> {
-        self.epoll.add(bell, 1, Interest::BELL)
-    }
-
-    /// Tells reactors what one delivery takes.
-    pub(crate) fn publish_work(&self, ns: u64) {
-        if let Some(process) = words(&self.memory) {
-            process.work.work_ns.store(ns, Ordering::Relaxed);
-        }
-    }
-
-    /// Tells the first reactor how many messages are this process's own.
-    pub(crate) fn publish_messages_taken(&self, count: u64) {
-        if let Some(process) = words(&self.memory) {
-            process.messages.taken.store(count, Ordering::Release);
-        }
-    }
 }
 
 /// What its worker reads where it lies. `None`: it does not lie there.
-fn take_lying(
-    end: &LaneEnd,
-    board: &Board,
-    lane: usize,
-    header: Header,
-    position: u64,
-) -> Option<Taken> {
+fn take_lying(end: &LaneEnd, lane: usize, header: Header, position: u64) -> Option<Taken> {
     if header.kind != RecordKind::Task as u8 {
-        let body = board.body(lane, header.part_offset, header.total)?;
+        let body = end.board.body(end.reactor, header.part_offset, header.total)?;
         return Some(Taken::new(lane, header, Payload::Area(body), position));
     }
     let place = end.lane.payload(position, &header);
-    let body = board.body_at(lane, read_place(&place)?, header.total)?;
+    let body = end.board.body_at(end.reactor, read_place(&place)?, header.total)?;
     let terms = read_behind_place(&place).and_then(TermsBlock::read);
     Some(Taken { terms, ..Taken::new(lane, header, Payload::Area(body), position) })
 }
 
-/// The words of this process.
-fn words(memory: &WorkerMemory) -> Option<&ProcessWords> {
-    let words = memory.process().ok();
-    invariant!(words.is_some(), "memory that could be opened has the words of its process");
-    words
-}
-
 /// After a fence: rings for what was published, unless its reactor is awake or rung already.
-fn ring_if_asleep(end: &mut LaneEnd, board: &Board, reactor: usize) {
-    if let Some(word) = board.reactor_sleep(reactor)
+fn ring_if_asleep(end: &mut LaneEnd) {
+    if let Some(word) = end.board.reactor_sleep(end.reactor)
         && end.ringer.needs_bell(word)
     {
         // The bell cannot fail but by being rung already.

@@ -1,7 +1,6 @@
 //! Bytes that this process was given are not sent back: a record says where they lie (protocol §5,
 //! §8).
 
-use ostler_core::placement::TASK_REACTOR;
 use ostler_shm::record::{FLAG_REFERENCE, Header, RecordKind};
 
 use super::port::AnswerInArea;
@@ -52,7 +51,7 @@ impl Sender {
     /// The answer that is being told, by its number, and where in it these bytes lie.
     fn offset_in_answer(&self, lane: usize, bytes: &[u8]) -> Option<(u64, u32)> {
         let answer = self.told_answer.get()?;
-        if bytes.len() < REFERENCE_MIN_BYTES || lane != TASK_REACTOR {
+        if bytes.len() < REFERENCE_MIN_BYTES || lane != self.switch() {
             return None;
         }
         Some((answer.number, offset_inside(bytes, answer.address, answer.len)?))

@@ -265,14 +265,19 @@ impl Sender {
         self.port.borrow_mut()
     }
 
-    /// How many lanes there are, one for each reactor.
+    /// How many lanes there are, one for each reactor that has sessions.
     pub(super) fn lanes(&self) -> usize {
         self.port.borrow().lanes()
     }
 
-    /// The longest payload of one record.
-    pub(super) fn payload_max(&self) -> usize {
-        self.port.borrow().payload_max()
+    /// The lane of tasks and messages.
+    pub(super) fn switch(&self) -> usize {
+        self.port.borrow().switch()
+    }
+
+    /// The longest payload of one record of a lane.
+    pub(super) fn payload_max(&self, lane: usize) -> usize {
+        self.port.borrow().payload_max(lane)
     }
 
     /// Deliveries that were finished.
@@ -325,7 +330,7 @@ impl Sender {
         if let Some(header) = self.by_reference(header, lane, bytes, for_delivery.as_deref()) {
             return self.append_waiting(lane, header, &[], for_delivery);
         }
-        let payload_max = self.port.borrow().payload_max();
+        let payload_max = self.port.borrow().payload_max(lane);
         if bytes.len() <= payload_max {
             return self.append_waiting(lane, header, bytes, for_delivery);
         }
@@ -396,7 +401,7 @@ impl Sender {
         mut for_delivery: Option<&mut RunningDelivery>,
     ) {
         let port = self.port.borrow();
-        let too_much = port.staged(lane) > port.lane_size() / 2;
+        let too_much = port.staged(lane) > port.lane_size(lane) / 2;
         drop(port);
         if self.holds_too_much(for_delivery.as_deref_mut(), more) || too_much {
             self.publish_early(for_delivery);

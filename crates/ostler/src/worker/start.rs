@@ -1,6 +1,7 @@
 //! The beginning of a worker: its end of the lanes, its handler, and what is told when one of them
 //! cannot be made.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -94,13 +95,23 @@ fn open_port(
     worker_bell: OwnedFd,
     lane_ends: Vec<(OwnedFd, OwnedFd)>,
 ) -> Result<Port, Failure> {
-    let memory = WorkerMemory::open(&down, &up)?;
-    let owner = memory.key();
-    if owner != (u64::from(key.place()), u64::from(key.generation.0)) {
-        return Err("the lanes were made for another process".into());
-    }
+    let memory = open_memory(key, &down, &up)?;
     let board = Board::open(&board)?;
     Ok(Port::new(memory, board, worker_bell, lane_ends)?)
+}
+
+/// Maps the memory of lanes that were made for this process.
+pub(crate) fn open_memory(
+    key: ProcessKey,
+    down: &OwnedFd,
+    up: &OwnedFd,
+) -> io::Result<WorkerMemory> {
+    let memory = WorkerMemory::open(down, up).map_err(io::Error::other)?;
+    let owner = memory.key();
+    if owner != (u64::from(key.place()), u64::from(key.generation.0)) {
+        return Err(io::Error::other("the lanes were made for another process"));
+    }
+    Ok(memory)
 }
 
 /// Runs a part of the start that is user code; a panic in it is told as the reason of the failure.

@@ -222,11 +222,11 @@ impl Stream {
             delivery.show();
         }
         let sender = &self.context.sender;
-        let payload_max = sender.port().payload_max();
+        let lane = self.context.sessions.lane(self.session);
+        let payload_max = sender.port().payload_max(lane);
         let mut taken = 0;
         for part in bytes.chunks(payload_max) {
             let header = Header { flags: FLAG_MORE, ..self.header() };
-            let lane = self.context.sessions.lane(self.session);
             if sender.append_waiting(lane, header, part, None).is_err() {
                 break; // no room in the lane for `send_timeout_ms`: what was taken counts
             }

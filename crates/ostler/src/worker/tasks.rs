@@ -9,7 +9,6 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use ostler_core::ids::{ProcessKey, ProcessKind};
-use ostler_core::placement::TASK_REACTOR;
 use ostler_core::task_queue::TaskEnd;
 use ostler_core::trace::TraceContext;
 use ostler_shm::record::{FLAG_REFERENCE, Header, RecordKind};
@@ -370,10 +369,10 @@ impl Sender {
         self.append_for_tasks(header, &[], bytes, Some(delivery))
     }
 
-    /// The running delivery and where in it these bytes lie, if the first reactor has given them:
-    /// it has them still, and they need not be copied.
+    /// The running delivery and where in it these bytes lie, if the reactor of tasks has given
+    /// them: it has them still, and they need not be copied.
     fn given(&self, bytes: &[u8], running: Option<&RunningDelivery>) -> Option<(u64, u32)> {
-        let offset = self.offset_in_delivery(TASK_REACTOR, bytes, running)?;
+        let offset = self.offset_in_delivery(self.switch(), bytes, running)?;
         Some((running?.seq, offset))
     }
 
@@ -385,14 +384,15 @@ impl Sender {
         bytes: &[u8],
         mut for_delivery: Option<&mut RunningDelivery>,
     ) -> Result<(), SendError> {
+        let lane = self.switch();
         if let Some((cause, part_offset)) = self.given(bytes, for_delivery.as_deref()) {
             let total = bytes.len() as u32;
             let header = Header { flags: FLAG_REFERENCE, cause, part_offset, total, ..header };
-            return self.append_waiting(TASK_REACTOR, header, front, for_delivery);
+            return self.append_waiting(lane, header, front, for_delivery);
         }
-        append_in_parts(header, [front, &[]], bytes, self.payload_max(), |header, pieces| {
+        append_in_parts(header, [front, &[]], bytes, self.payload_max(lane), |header, pieces| {
             let delivery = for_delivery.as_deref_mut();
-            self.append_pieces_waiting(TASK_REACTOR, header, pieces, delivery)
+            self.append_pieces_waiting(lane, header, pieces, delivery)
         })
     }
 }

@@ -66,8 +66,13 @@ impl WorkerContext {
         };
         elsewhere.flush();
         let mut port = self.sender.port();
-        poll::wait_readable([elsewhere.master(), port.as_fd()], timeout)?;
-        port.hush()
+        let sleeps = port.fall_asleep(false) && !signal::termination_requested();
+        let slept = match sleeps {
+            true => poll::wait_readable([elsewhere.master(), port.as_fd()], timeout).map(|_| ()),
+            false => Ok(()),
+        };
+        port.wake();
+        slept.and_then(|()| port.hush())
     }
 
     /// The name of the user process that this is.

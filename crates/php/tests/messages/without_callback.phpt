@@ -1,5 +1,5 @@
 --TEST--
-sendMessage without onPipeMessage, and in BASE mode
+sendMessage without onPipeMessage, in both modes
 --FILE--
 <?php
 require __DIR__ . '/../include/harness.php';
@@ -7,7 +7,6 @@ require __DIR__ . '/../include/harness.php';
 foreach ([SWOOLE_PROCESS, SWOOLE_BASE] as $mode) {
     $server = new Swoole\Server('127.0.0.1', 0, $mode);
     $server->set(['worker_num' => 2]);
-    $mode === SWOOLE_BASE && $server->on('pipeMessage', fn () => 1);
     $server->on('receive', function ($server, int $fd) {
         $sent = @$server->sendMessage('x', 1 - $server->worker_id);
         $server->send($fd, json_encode([$sent, error_get_last()['message']]) . "\n");
@@ -18,4 +17,4 @@ foreach ([SWOOLE_PROCESS, SWOOLE_BASE] as $mode) {
 ?>
 --EXPECT--
 [false,"Ostler\\Server::sendMessage(): onPipeMessage is null, can't use sendMessage"]
-[false,"Ostler\\Server::sendMessage(): messages between processes need `mode = process`"]
+[false,"Ostler\\Server::sendMessage(): onPipeMessage is null, can't use sendMessage"]

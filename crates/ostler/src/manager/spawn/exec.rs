@@ -43,8 +43,9 @@ impl Left {
                 let lanes = lane_bells.into_iter().chain(file_links);
                 (0, [down, up].into_iter().chain(lanes).collect::<Vec<_>>())
             }
-            ProcessEnds::Clients { seat, link, listeners } => {
-                (seat, std::iter::once(link).chain(listeners).collect())
+            ProcessEnds::Clients { seat, link, switch, listeners } => {
+                let switch = switch.into_iter().flat_map(|switch| switch.into_descriptors());
+                (seat, std::iter::once(link).chain(switch).chain(listeners).collect())
             }
         };
         let ends: Vec<_> = ends.into_iter().chain(event_link).collect();

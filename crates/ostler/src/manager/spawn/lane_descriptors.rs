@@ -5,11 +5,12 @@ use std::os::fd::OwnedFd;
 use ostler_core::ids::{ProcessKey, ProcessKind};
 
 use crate::control::{BASE_DESCRIPTORS_FIXED, LANE_DESCRIPTORS_FIXED};
-use crate::inheritance::{EndsKind, ProcessEnds};
+use crate::inheritance::{EndsKind, ProcessEnds, SwitchEnds};
 
 /// What the master sends for one process: `[down, up, worker_bell, lane_bell_0 ..
 /// lane_bell_{R-1}, file_link_0 .. file_link_{R-1}]`, or in BASE mode `[worker_bell, link,
-/// listener_0 .. listener_{P-1}]`. That of a companion has one more at the end, where events come.
+/// (those of a lane to the switch,) listener_0 .. listener_{P-1}]`. That of a companion has one
+/// more at the end, where events come.
 #[derive(Debug)]
 pub(in crate::manager) struct LaneDescriptors {
     pub(in crate::manager) worker_bell: OwnedFd,
@@ -32,7 +33,10 @@ impl LaneDescriptors {
         };
         let (fixed, others) = match ends {
             EndsKind::Lanes(reactors) => (LANE_DESCRIPTORS_FIXED, reactors.checked_mul(2)?),
-            EndsKind::Clients(ports) => (BASE_DESCRIPTORS_FIXED, ports),
+            EndsKind::Clients { ports, has_switch } => {
+                let of_switch = if has_switch { SwitchEnds::COUNT } else { 0 };
+                (BASE_DESCRIPTORS_FIXED + of_switch, ports)
+            }
         };
         if descriptors.len().checked_sub(fixed) != Some(others) {
             return None;
@@ -45,10 +49,14 @@ impl LaneDescriptors {
                 let ends = ProcessEnds::Lanes { down, up, lane_bells, file_links: rest.collect() };
                 Self { worker_bell, ends, event_link }
             }
-            EndsKind::Clients(_) => {
+            EndsKind::Clients { has_switch, .. } => {
                 let (worker_bell, link) = (rest.next()?, rest.next()?);
+                let switch = match has_switch {
+                    true => Some(Box::new(SwitchEnds::take(&mut rest)?)),
+                    false => None,
+                };
                 let (seat, listeners) = (usize::from(seat), rest.collect());
-                let ends = ProcessEnds::Clients { seat, link, listeners };
+                let ends = ProcessEnds::Clients { seat, link, switch, listeners };
                 Self { worker_bell, ends, event_link }
             }
         })
@@ -69,10 +77,13 @@ mod tests {
         for (count, reactors) in [(6, 2), (8, 2), (0, 0), (2, 0), (0, usize::MAX)] {
             assert!(LaneDescriptors::new(key, some(count), EndsKind::Lanes(reactors), 0).is_none());
         }
-        let base = LaneDescriptors::new(key, some(5), EndsKind::Clients(3), 7).unwrap();
-        assert_eq!(base.ends.descriptors().len(), 4);
-        for (count, ports) in [(4, 3), (6, 3), (0, 0), (1, 0), (0, usize::MAX)] {
-            assert!(LaneDescriptors::new(key, some(count), EndsKind::Clients(ports), 7).is_none());
+        for (has_switch, fixed) in [(false, 2), (true, 7)] {
+            let ends = |ports| EndsKind::Clients { ports, has_switch };
+            let base = LaneDescriptors::new(key, some(fixed + 3), ends(3), 7).unwrap();
+            assert_eq!(base.ends.descriptors().len(), fixed - 1 + 3);
+            for (count, ports) in [(fixed + 2, 3), (fixed + 4, 3), (1, 0), (0, usize::MAX)] {
+                assert!(LaneDescriptors::new(key, some(count), ends(ports), 7).is_none());
+            }
         }
         let key = ProcessKey { kind: ProcessKind::Companion, ..key };
         for (count, is_right) in [(8, true), (7, false), (0, false)] {

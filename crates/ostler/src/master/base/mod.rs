@@ -17,12 +17,16 @@ use ostler_core::brain::Books;
 use ostler_core::ids::{ProcessKey, Slot};
 use ostler_core::shutdown;
 use ostler_shm::commons::{Commons, RELAYS};
+use ostler_shm::layout::Sizes;
 
 use super::books::some;
 use super::event_loop::Master;
+use super::lanes;
 use super::ports::ListeningPorts;
 use crate::control::{Channel, FromProcess, Received, ToManager, ToProcess};
 use crate::encryption::Handover;
+use crate::inheritance::SwitchEnds;
+use crate::reactor::mailbox::Mailbox;
 use crate::sys::epoll::Interest;
 use crate::sys::pidfd::PidFd;
 use crate::sys::{control_socket, eventfd};
@@ -65,6 +69,8 @@ pub(super) struct Base {
     seats: Seats,
     /// What processes show the clients of encrypted ports.
     certificates: Handover,
+    /// For processes that have a lane to the switch.
+    board_of_switch: Option<OwnedFd>,
 }
 
 impl Base {
@@ -73,8 +79,9 @@ impl Base {
         ports: ListeningPorts,
         commons: Arc<Commons>,
         certificates: Handover,
+        board_of_switch: Option<OwnedFd>,
     ) -> Self {
-        Self { ports, seats: Seats::new(commons), certificates }
+        Self { ports, seats: Seats::new(commons), certificates, board_of_switch }
     }
 
     /// A process has said something.
@@ -99,6 +106,21 @@ impl Base {
         }
     }
 
+    /// The bell of a process, and its lane to the switch if there is one.
+    fn lane_to_switch(
+        &self,
+        key: ProcessKey,
+        sizes: Sizes,
+        switch: &[Arc<Mailbox>],
+    ) -> io::Result<(OwnedFd, Option<SwitchEnds>)> {
+        let Some(board) = &self.board_of_switch else { return Ok((eventfd::create()?, None)) };
+        let board = board.try_clone()?;
+        let mut made = lanes::make(key, sizes, switch)?.into_iter();
+        let mut next = || made.next().ok_or_else(|| io::Error::other("the switch has one lane"));
+        let (down, up, worker_bell, bell) = (next()?, next()?, next()?, next()?);
+        Ok((worker_bell, Some(SwitchEnds { down, up, board, bell, file_link: next()? })))
+    }
+
     /// The books of all processes that are gone.
     pub(super) const fn books(&self) -> &Books {
         self.seats.books()
@@ -116,12 +138,9 @@ impl Master {
         let event_link = self.link_companion(key)?;
         let Some(base) = &mut self.base else { return Ok(()) };
         let (near, far) = control_socket::pair()?;
-        let bell = eventfd::create()?;
-        let mut descriptors = vec![bell, far];
         // Who accepts nobody has the ports only to send datagrams from them.
         let slot = if key.kind.serves_sessions() { key.slot } else { Slot(0) };
-        descriptors.extend(base.ports.of_slot(slot)?);
-        descriptors.extend(event_link);
+        let listeners = base.ports.of_slot(slot)?;
         let mut link = Channel::new(near);
         // It waits there before the process is forked, which looks for it.
         if let Some(file) = base.certificates.file()? {
@@ -130,14 +149,18 @@ impl Master {
         let full = || io::Error::other("every seat of BASE mode is taken by a process that ends");
         let number = base.seats.take(Seat::new(key, link)).ok_or_else(full)?;
         base.seats.show_all_boards(number);
-        let watched = base.seats.get(number).map(|seat| {
+        let watched = base.seats.get(number).map_or(Ok(()), |seat| {
             let token = SeatToken::Link(number).pack();
             self.epoll.add(seat.link().as_fd(), token, Interest::READ)
         });
-        if let Some(Err(error)) = watched {
-            base.seats.free(key);
-            return Err(error);
-        }
+        // Last: the switch has its lane from then on.
+        let sizes = self.options.switch_lane_sizes();
+        let lane = watched.and_then(|()| base.lane_to_switch(key, sizes, &self.mailboxes));
+        let (bell, lane) = lane.inspect_err(|_| drop(base.seats.free(key)))?;
+        let mut descriptors = vec![bell, far];
+        descriptors.extend(lane.into_iter().flat_map(SwitchEnds::into_descriptors));
+        descriptors.extend(listeners);
+        descriptors.extend(event_link);
         let seat = u16::try_from(number).unwrap_or(u16::MAX);
         self.managers.note_needed(key);
         self.send(&ToManager::MemoryReady { worker: key, seat }, descriptors);

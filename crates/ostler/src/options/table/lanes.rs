@@ -21,8 +21,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
               a power of two; larger rings gain no speed, and below 64K a raw package no longer \
               fits well.",
         effect: "Size of the package ring and of the output ring of each lane; one record is at \
-            most \
-              a quarter of it.",
+              most a quarter of it. Without task workers the lanes of BASE mode that messages take \
+              have 64K.",
         access: field!(lane_size),
     },
     OptionInfo {
@@ -48,7 +48,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
               leases 256K at a time from it.",
         effect: "Most bytes of send queues, partial packages, kept bodies and assembled messages \
               in the master; when it is used up, the session that holds the most, of whichever \
-              reactor, is closed.",
+              reactor, is closed. With `mode = base` each worker has its part, and what goes \
+              from one process to another has one, too.",
         access: field!(memory_budget),
     },
 ];

@@ -30,9 +30,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "Connections that outlive their workers are what most servers want; `base` saves the \
               way between two processes where they need not.",
         effect: "Which process serves the clients: the master, or (`base`) each worker its own, \
-                 which it accepts itself. In BASE mode connections end with their worker, and a \
-                 worker reaches the sessions of its own clients only; ports of `tcp://` and \
-                 `unix://`.",
+                 which it accepts itself. In BASE mode connections end with their worker. \
+                 Tasks and messages go through the master in either mode.",
         access: field!(mode),
     },
     OptionInfo {
@@ -130,7 +129,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "A reactor only moves bytes and so serves several workers. On two CPUs one reactor \
             costs 1.08 times the CPU of a raw echo at 64 bytes and two cost 1.53 times, because \
             they sleep and wake more often (decision 25); each costs one more lane per worker.",
-        effect: "Number of reactor threads in the master. In BASE mode there are none.",
+        effect: "Number of reactor threads in the master. In BASE mode there is one, for tasks and \
+                 messages, if there is more than one process.",
         access: field!(reactors),
     },
     OptionInfo {

@@ -122,8 +122,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
                  server that starts with it runs what the one before it has left, however that \
                  ended. Made if it is not there; read and written by the master, as its user. Or \
                  `redis://[[user]:password@]host[:port][/database]`, with the feature `redis`: \
-                 servers of one name run what those of them left that are dead. Not with mode = \
-                 base (S13).",
+                 servers of one name run what those of them left that are dead (S13).",
         access: field!(task_journal),
     },
     OptionInfo {

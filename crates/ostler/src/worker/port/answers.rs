@@ -1,21 +1,17 @@
 //! Answers: taken whenever the worker looks, whatever it does besides.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::ops::Deref;
 use std::rc::Rc;
-use std::time::Duration;
 
 use ostler_core::handed_out::LettingGo;
-use ostler_core::placement::TASK_REACTOR;
 use ostler_shm::answers::{AnswerTaker, TakeAnswer};
-use ostler_shm::board::Board;
 use ostler_shm::lane::PackageBytes;
 use ostler_shm::outbox::Committer;
 use ostler_shm::record::{FLAG_IN_AREA, FLAG_MORE, Header, RecordKind, read_place};
 use ostler_shm::sync::Ordering;
 
-use super::{LaneEnd, Port, ring_if_asleep, words};
+use super::{LaneEnd, Port, ring_if_asleep};
 
 /// A process that sleeps and has let go of so many bytes that its reactor does not know of, wakes
 /// it. Fewer are told by what it sends next.
@@ -130,13 +126,13 @@ impl Port {
     /// Takes the next answer. From then on it is this process's, also when that dies at once.
     pub(crate) fn take_answer(&mut self) -> FoundAnswer {
         self.tell_let_go();
-        for (index, end) in self.lanes.iter_mut().enumerate() {
-            match take_from(end, (index, &self.board), &self.let_go) {
+        for end in &mut self.lanes {
+            match take_from(end, &self.let_go) {
                 FoundAnswer::Nothing => {
                     if std::mem::take(&mut end.owes_answer_bell) {
                         Committer::fence();
                         if AnswerTaker::is_awaited(end.lane.down()) {
-                            ring_if_asleep(end, &self.board, index);
+                            ring_if_asleep(end);
                         }
                     }
                 }
@@ -153,7 +149,7 @@ impl Port {
         if done == self.let_go.told || self.has_staged() {
             return;
         }
-        let Some(process) = words(&self.memory) else { return };
+        let Some(process) = self.home_of_switch().words() else { return };
         process.answers.let_go.store(done, Ordering::Release);
         self.let_go.told = done;
         if self.let_go.shared.untold_bytes.get() < LET_GO_UNTOLD_MAX_BYTES {
@@ -161,28 +157,14 @@ impl Port {
         }
         self.let_go.shared.untold_bytes.set(0);
         Committer::fence();
-        if let Some(end) = self.lanes.get_mut(TASK_REACTOR) {
-            ring_if_asleep(end, &self.board, TASK_REACTOR);
+        let switch = self.switch();
+        if let Some(end) = self.lanes.get_mut(switch) {
+            ring_if_asleep(end);
         }
-    }
-
-    /// Sleeps until an answer comes, at most so long. Whatever else happens may end it, too.
-    pub(crate) fn wait_for_answer(&mut self, timeout: Duration) -> io::Result<()> {
-        self.tell_let_go();
-        let Some(process) = words(&self.memory) else { return Ok(()) };
-        self.sleeper.announce(&process.sleep.worker_sleep);
-        let waited = match self.has_answers() {
-            true => Ok(0),
-            false => self.epoll.wait(&mut self.events, Some(timeout)),
-        };
-        if let Some(process) = words(&self.memory) {
-            self.sleeper.awake(&process.sleep.worker_sleep);
-        }
-        waited.map(|_| ())
     }
 }
 
-fn take_from(end: &mut LaneEnd, lane: (usize, &Board), let_go: &LetGo) -> FoundAnswer {
+fn take_from(end: &mut LaneEnd, let_go: &LetGo) -> FoundAnswer {
     loop {
         let (header, position) = match end.answers.take(end.lane.down(), &end.lane.answers) {
             TakeAnswer::Empty => return FoundAnswer::Nothing,
@@ -193,8 +175,8 @@ fn take_from(end: &mut LaneEnd, lane: (usize, &Board), let_go: &LetGo) -> FoundA
         end.answers.done(end.lane.up());
         end.owes_answer_bell = true;
         if header.flags & FLAG_IN_AREA != 0 {
-            let (index, board) = lane;
-            let body = read_place(&bytes).and_then(|at| board.body_at(index, at, header.total));
+            let (board, reactor) = (&end.board, end.reactor);
+            let body = read_place(&bytes).and_then(|at| board.body_at(reactor, at, header.total));
             let Some(body) = body else { return FoundAnswer::Broken };
             return FoundAnswer::Answer(header, AnswerBytes::Area(let_go.receive(body)));
         }

@@ -32,7 +32,7 @@ impl Port {
         range: FileRange,
         file: &OwnedFd,
     ) -> Result<(), NotPassed> {
-        let capacity = self.lane_size();
+        let capacity = self.lane_size(lane);
         let Some(end) = self.lanes.get_mut(lane) else {
             invariant!(false, "every session that the board knows has a lane");
             return Err(NotPassed::NoRoom);

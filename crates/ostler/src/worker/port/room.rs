@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use ostler_shm::fault::{Step, step};
 
-use super::{Port, words};
+use super::Port;
+use super::home::Home;
 
 impl Port {
     /// Whether a lane's out ring has room for `payload_len` bytes now.
     pub(crate) fn has_room(&mut self, lane: usize, payload_len: usize) -> bool {
-        let capacity = self.lane_size();
+        let capacity = self.lane_size(lane);
         let end = self.lanes.get_mut(lane);
         end.is_some_and(|end| end.outbox.has_room(end.lane.down(), capacity, payload_len as u64))
     }
@@ -23,16 +24,18 @@ impl Port {
         timeout: Duration,
     ) -> bool {
         let deadline = std::time::Instant::now() + timeout;
-        let capacity = self.lane_size();
-        if let Some(make_room) = &self.room_maker {
+        let capacity = self.lane_size(lane);
+        let is_here = self.lanes.get(lane).is_some_and(|end| !end.is_to_switch);
+        if let Some(make_room) = self.room_maker.as_ref().filter(|_| is_here) {
             make_room();
             let Some(end) = self.lanes.get_mut(lane) else { return false };
             return end.outbox.has_room(end.lane.down(), capacity, payload_len as u64);
         }
         loop {
-            let Some(process) = words(&self.memory) else { return false };
             let Some(end) = self.lanes.get_mut(lane) else { return false };
-            self.room.announce(&process.sleep.room_want);
+            let switch = self.switch.as_mut().filter(|_| end.is_to_switch);
+            let home: &mut Home = switch.unwrap_or(&mut self.home);
+            home.announce_want();
             step(Step::WaitingForRoom);
             let has_room = end.outbox.has_room(end.lane.down(), capacity, payload_len as u64);
             let left = deadline.saturating_duration_since(std::time::Instant::now());
@@ -42,9 +45,7 @@ impl Port {
                 // So: just wait.
                 let _ = self.epoll.wait(&mut self.events, Some(left));
             }
-            if let Some(process) = words(&self.memory) {
-                self.room.awake(&process.sleep.room_want);
-            }
+            home.wants_no_more();
             if has_room || left.is_zero() {
                 return has_room;
             }
