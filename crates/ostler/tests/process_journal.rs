@@ -27,6 +27,15 @@ fn keeping(path: &Path) -> ServerBuilder {
         .expect_log("was not taken in")
 }
 
+fn without_workers(path: &Path) -> ServerBuilder {
+    keeping(path).set("task_workers", 0)
+}
+
+/// The same, in which each worker has its clients.
+fn in_base_mode(builder: ServerBuilder) -> ServerBuilder {
+    builder.unset("reactors").set("mode", "base")
+}
+
 fn start(builder: ServerBuilder) -> TestResult<TestServer> {
     let server = builder.start()?;
     wait_lines(&server, "takes tasks", 1)?;
@@ -47,7 +56,16 @@ fn lines(path: &Path) -> Vec<String> {
 
 #[test]
 fn what_a_killed_master_had_taken_in_is_run_by_the_next_one() -> TestResult {
-    let scratch = Scratch::new("journal-kill")?;
+    is_run_by_the_next_one("journal-kill", keeping)
+}
+
+#[test]
+fn what_a_killed_master_of_base_mode_had_taken_in_is_run_by_the_next_one() -> TestResult {
+    is_run_by_the_next_one("journal-kill-base", |path| in_base_mode(keeping(path)))
+}
+
+fn is_run_by_the_next_one(name: &str, keeping: impl Fn(&Path) -> ServerBuilder) -> TestResult {
+    let scratch = Scratch::new(name)?;
     let (path, started) = (scratch.path("tasks"), scratch.path("started"));
     let (waited, done) = (scratch.path("waited"), scratch.path("done"));
     let server = start(keeping(&path))?;
@@ -174,12 +192,11 @@ fn a_server_does_not_start_with_a_file_that_it_cannot_use() -> TestResult {
     server.stop()?;
     let (code, text) = keeping(&path).set("name", "inn").start_expecting_failure()?;
     check(code == 4 && text.contains("give each server a file of its own"), text)?;
-    let without = keeping(&path).set("task_workers", 0);
-    let (code, text) = without.start_expecting_failure()?;
+    let (code, text) = without_workers(&path).start_expecting_failure()?;
     check(code == 2 && text.contains("`task_journal` needs `task_workers`"), text)?;
-    let base = keeping(&path).unset("reactors").unset("task_workers").set("mode", "base");
+    let base = in_base_mode(without_workers(&path));
     let (code, text) = base.start_expecting_failure()?;
-    check(code == 2 && text.contains("`task_journal` needs `mode = process`"), text)
+    check(code == 2 && text.contains("`task_journal` needs `task_workers`"), text)
 }
 
 /// Killed because it was not through in time: it failed by no fault of its own.

@@ -6,6 +6,7 @@ mod deaths;
 mod mesh;
 mod pairs;
 mod refused;
+mod senders;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../talk/mod.rs"]

@@ -1,6 +1,6 @@
 //! What is not sent, and what its sender hears.
 
-use ostler_testkit::{TestResult, TestServer};
+use ostler_testkit::TestResult;
 
 use crate::mesh::{client_of, deadly, mesh, start, tell};
 use crate::support::check;
@@ -18,16 +18,6 @@ fn who_writes_to_itself_or_to_nobody_is_told_at_once() -> TestResult {
         let answer = talk.ask(&format!("tell {slot} say x"))?;
         check(answer.starts_with(&format!("error: {why}")), answer)?;
     }
-    server.stop()
-}
-
-#[test]
-fn base_mode_has_none_and_says_why() -> TestResult {
-    let builder = TestServer::example("mesh").set("mode", "base").set("workers", 2);
-    let server = builder.start()?;
-    let mut talk = crate::talk::Talk::new(&server)?;
-    let answer = talk.ask("tell body say x")?;
-    check(answer == "error: messages between processes need `mode = process`", answer)?;
     server.stop()
 }
 

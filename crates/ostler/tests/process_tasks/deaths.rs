@@ -8,10 +8,10 @@ use crate::foreman::{foreman, start};
 use crate::support::{check, wait_lines};
 use crate::talk::Talk;
 
-const KILL_EVERY: Duration = Duration::from_millis(100);
+pub const KILL_EVERY: Duration = Duration::from_millis(100);
 
 /// Deaths are expected.
-fn deadly(workers: u16, tasks: u16) -> ServerBuilder {
+pub fn deadly(workers: u16, tasks: u16) -> ServerBuilder {
     ["worker died", "die often", "could not start"]
         .iter()
         .fold(foreman(workers, tasks), |builder, text| builder.expect_log(text))
@@ -64,23 +64,6 @@ fn results_of_a_task_that_is_run_again_come_once() -> TestResult {
     talk.expect_answer("wait 20000 attempt", "1")?;
     let tasks = server.stop_and_report()?.tasks()?;
     check((tasks.redelivered, tasks.results) == (1, 2), format!("{tasks:?}"))
-}
-
-/// What is asked in a package that is delivered again is asked once: with what was sent, or not.
-#[test]
-fn tasks_of_a_package_that_is_not_finished_are_not_asked() -> TestResult {
-    let builder = deadly(1, 1).set("crash_policy", "redeliver:2");
-    let server = start(builder, 1)?;
-    let file = server.directory().join("told");
-    let mut talk = Talk::new(&server)?;
-    talk.say(&format!("die append {} never", file.display()))?;
-    talk.expect_closed();
-    let mut other = Talk::new(&server)?;
-    other.expect_answer(&format!("wait 20000 append {} once", file.display()), "once")?;
-    let text = std::fs::read_to_string(&file)?;
-    check(text == "once\n", text)?;
-    let tasks = server.stop_and_report()?.tasks()?;
-    check(tasks.asked == 1, format!("{tasks:?}"))
 }
 
 /// Every task is done at least once, and each result comes exactly once.
@@ -140,41 +123,6 @@ fn who_asks_hears_of_every_task_while_task_workers_are_killed() -> TestResult {
     let tasks = server.stop_and_report()?.tasks()?;
     check(tasks.failed == failed as u64, format!("{failed}: {tasks:?}"))?;
     check(tasks.finished + tasks.failed == TASKS as u64, format!("{tasks:?}"))
-}
-
-/// Results for a process that is gone are nobody's; its tasks are done all the same.
-#[test]
-fn tasks_of_a_process_that_is_killed_are_done() -> TestResult {
-    let server = start(deadly(1, 1).set("crash_policy", "drop"), 1)?;
-    let file = server.directory().join("done");
-    let mut talk = Talk::new(&server)?;
-    talk.expect_answer("then sleep 500", "asked 1")?;
-    talk.expect_answer(&format!("then append {} yes", file.display()), "asked 2")?;
-    server.worker(0).kill();
-    server.wait_for("the task", |_| file.exists())?;
-    server.wait_for_log("serves worker=w0.2")?;
-    talk.expect_answer("wait 20000 echo next", "next")?;
-    let tasks = server.stop_and_report()?.tasks()?;
-    check(tasks.finished == 3 && tasks.unheard >= 2, format!("{tasks:?}"))
-}
-
-/// Whatever becomes of those who ask: each task has one end.
-#[test]
-fn the_books_balance_while_event_workers_are_killed() -> TestResult {
-    const LEAST: Duration = Duration::from_secs(2);
-    let builder = deadly(2, 2).set("crash_policy", "redeliver:100").set("fork_interval_ms", 0);
-    let server = start(builder, 2)?;
-    let mut talk = Talk::new(&server)?;
-    let killer = KillEvery::start(&server, KILL_EVERY)?;
-    let (began, mut answers) = (Instant::now(), 0);
-    while began.elapsed() < LEAST {
-        // Asked exactly once: the answer and the task are published together.
-        check(talk.ask("send echo x")?.starts_with("asked"), "asked")?;
-        answers += 1;
-    }
-    check(killer.stop()? > 3, "they were killed")?;
-    let tasks = server.stop_and_report()?.tasks()?;
-    check(tasks.asked == answers && tasks.finished == answers, format!("{answers}: {tasks:?}"))
 }
 
 #[test]
@@ -261,31 +209,4 @@ fn an_asker_that_lies_about_what_it_was_given_is_condemned_alone() -> TestResult
         check(tasks.open() == 0, format!("{order}: {tasks:?}"))?;
     }
     Ok(())
-}
-
-/// Long ones and short ones, also those that come while nobody serves in the slot; the successor's
-/// own tasks, which have the same numbers, are not taken for them.
-#[test]
-fn what_a_dead_asker_wanted_to_know_its_successor_hears_once() -> TestResult {
-    let builder = deadly(1, 2).set("crash_policy", "drop").set("task_result_to", "successor");
-    let server = start(builder, 1)?;
-    let mut talk = Talk::new(&server)?;
-    let file = |number: u32| server.directory().join(format!("heard{number}"));
-    for number in 1..=4 {
-        let path = format!("{:>1$}", file(number).display(), [1, 5_000][number as usize % 2]);
-        talk.expect_answer(&format!("report later 400 {path}"), &format!("asked {number}"))?;
-    }
-    server.worker(0).kill();
-    server.wait_for_log("serves worker=w0.2")?;
-    for number in 1..=4 {
-        talk.expect_answer(&format!("report echo own{number}"), &format!("asked {number}"))?;
-        talk.expect(&format!("{number}: own{number}"));
-    }
-    for number in 1..=4 {
-        server.wait_for("the heir", |_| file(number).exists())?;
-        let heard = std::fs::read_to_string(file(number))?;
-        check(heard == format!("w0.2 heard of {number}"), heard)?;
-    }
-    let tasks = server.stop_and_report()?.tasks()?;
-    check((tasks.finished, tasks.results, tasks.unheard) == (8, 8, 0), format!("{tasks:?}"))
 }

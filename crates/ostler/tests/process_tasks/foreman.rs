@@ -14,6 +14,16 @@ pub fn foreman(workers: u16, tasks: u16) -> ServerBuilder {
         .env("RUST_BACKTRACE", "0")
 }
 
+/// The same with several reactors.
+pub fn with_reactors(builder: ServerBuilder) -> ServerBuilder {
+    builder.set("reactors", 2)
+}
+
+/// An echo server with task workers.
+pub fn idlers(workers: u16, tasks: u16) -> ServerBuilder {
+    crate::support::echo(workers, 1).set("task_workers", tasks)
+}
+
 /// Starts it, and waits until so many event workers serve and a task worker takes tasks.
 pub fn start(builder: ServerBuilder, workers: u16) -> TestResult<TestServer> {
     let server = builder.start()?;

@@ -2,13 +2,13 @@
 
 use ostler_testkit::{DEADLINE, Signal, TestResult, TestServer};
 
-use crate::foreman::foreman;
-use crate::support::{check, echo, round_trip, start, wait_lines};
+use crate::foreman::{foreman, idlers};
+use crate::support::{check, round_trip, start, wait_lines};
 use crate::talk::Talk;
 
 /// A server with event and task workers that have begun.
 fn with_tasks(workers: u16, tasks: u16) -> TestResult<TestServer> {
-    let builder = echo(workers, 1).set("task_workers", tasks).expect_log("worker died");
+    let builder = idlers(workers, tasks).expect_log("worker died");
     let server = start(builder, workers)?;
     wait_lines(&server, "takes tasks", tasks.into())?;
     Ok(server)
@@ -63,7 +63,7 @@ fn they_follow_a_reload() -> TestResult {
 #[test]
 fn a_reload_that_is_aborted_leaves_them_alone() -> TestResult {
     let directory = std::env::temp_dir().join(format!("ostler-tasks-{}", std::process::id()));
-    let builder = echo(1, 1).set("task_workers", 2).env("ECHO_FAIL_START_IF_EXISTS", &directory);
+    let builder = idlers(1, 2).env("ECHO_FAIL_START_IF_EXISTS", &directory);
     let builder = builder.expect_log("could not start").expect_log("aborted");
     let server = start(builder, 1)?;
     wait_lines(&server, "takes tasks", 2)?;
@@ -79,7 +79,7 @@ fn a_reload_that_is_aborted_leaves_them_alone() -> TestResult {
 
 #[test]
 fn a_manager_that_is_lost_takes_them_along() -> TestResult {
-    let builder = echo(1, 1).set("task_workers", 2).expect_log("manager");
+    let builder = idlers(1, 2).expect_log("manager");
     let server = start(builder.expect_log("worker died"), 1)?;
     wait_lines(&server, "takes tasks", 2)?;
     let old = server.task_workers();
@@ -107,11 +107,4 @@ fn they_may_be_executed() -> TestResult {
     let who = talk.ask("wait 20000 whoami")?;
     check(who.starts_with("t0.2 "), who)?;
     server.stop()
-}
-
-#[test]
-fn base_mode_has_none_and_says_why() -> TestResult {
-    let builder = TestServer::echo().set("mode", "base").set("task_workers", 1);
-    let (code, text) = builder.start_expecting_failure()?;
-    check(code == 2 && text.contains("`task_workers` needs `mode = process`"), text)
 }

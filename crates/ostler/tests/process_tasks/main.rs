@@ -1,6 +1,7 @@
 //! Task workers: how they live, what becomes of tasks, and that clients do not notice.
 #![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
 
+mod askers;
 mod deaths;
 mod foreman;
 mod lateness;

@@ -2,7 +2,7 @@
 
 use ostler_testkit::TestResult;
 
-use crate::foreman::{foreman, start};
+use crate::foreman::{foreman, start, with_reactors};
 use crate::support::check;
 use crate::talk::Talk;
 
@@ -103,7 +103,7 @@ fn a_result_beyond_the_limit_is_refused_in_the_task_worker() -> TestResult {
 /// Whoever asks from any reactor, and however many results wait for their asker.
 #[test]
 fn many_results_come_all_each_once() -> TestResult {
-    let server = start(foreman(2, 3).set("reactors", 2).set("lane_size", 65_536), 2)?;
+    let server = start(with_reactors(foreman(2, 3)).set("lane_size", 65_536), 2)?;
     let mut talks = Vec::new();
     for _ in 0..4 {
         let mut talk = Talk::new(&server)?;

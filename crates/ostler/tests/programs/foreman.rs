@@ -13,7 +13,8 @@
 //! * `lie TASK`: when its result is told, says that it has let go of answers that it never had;
 //! * `hostile WHAT`: writes a record that nobody honest writes;
 //! * `die TASK`: asks it and dies before its package is finished;
-//! * `whoami`: answers who serves.
+//! * `whoami`: answers who serves; `id`: which session this is;
+//! * `figures`: answers how many tasks the server has asked and has open, as its statistics say.
 //!
 //! A task says what its worker does: `echo TEXT`, `twice TEXT`, `silent`, `whoami`, `who` (has
 //! asked), `attempt`, `sleep MS`, `later MS TEXT`
@@ -21,7 +22,7 @@
 //! result, and a minute of sleep), `start FILE` (appends its attempt), `stop FILE` (the same, and
 //! sleeps at the first), `fail`, `abort`, `append FILE TEXT`, `die FILE` (the first who
 //! comes there), `early FILE` (the same, with a result before), `big N` (a result of N bytes),
-//! `nest TASK` (waits for a task), `hostile WHAT`.
+//! `nest TASK` (waits for a task), `tell ID TEXT` (sends a session a line), `hostile WHAT`.
 
 #[path = "hostile_record.rs"]
 mod hostile_record;
@@ -149,6 +150,15 @@ impl Foreman {
             Err(error) => say(session, &format!("error: {error}")),
         }
     }
+
+    fn part(worker: &Worker, session: &Session, package: &Package, len: usize) -> Outcome {
+        let part = package.trim_ascii_end();
+        let part = part.get(part.len() - len..).ok_or("longer than the line")?;
+        match worker.task_wait(part, Duration::from_secs(20)) {
+            Ok(result) if result == part => say(session, &format!("same {len}")),
+            other => say(session, &format!("different {other:?}")),
+        }
+    }
 }
 
 impl Handler for Foreman {
@@ -187,15 +197,7 @@ impl Handler for Foreman {
                 Err(error) => say(session, &format!("error: {error}")),
             },
             "size" => Self::size(worker, session, rest.parse()?),
-            "part" => {
-                let len: usize = rest.split(' ').next().unwrap_or_default().parse()?;
-                let part = package.trim_ascii_end();
-                let part = part.get(part.len() - len..).ok_or("longer than the line")?;
-                match worker.task_wait(part, Duration::from_secs(20)) {
-                    Ok(result) if result == part => say(session, &format!("same {len}")),
-                    other => say(session, &format!("different {other:?}")),
-                }
-            }
+            "part" => Self::part(worker, session, package, split(rest).0.parse()?),
             "nested" => {
                 let id = session.id();
                 terms.request(worker, rest).then::<Self>(move |_, worker, result| {
@@ -217,6 +219,8 @@ impl Handler for Foreman {
                 std::process::abort();
             }
             "whoami" => say(session, &whoami(worker)),
+            "id" => say(session, &session.id().to_string()),
+            "figures" => say(session, &figures(worker)),
             _ => Err(format!("no order: {line}").into()),
         }
     }
@@ -292,6 +296,7 @@ impl Handler for Foreman {
                 let text = error.map_or_else(|| "waited".to_owned(), |error| error.to_string());
                 Ok(task.finish(text.as_bytes())?)
             }
+            "tell" => tell(worker, rest),
             "hostile" => be_hostile(rest),
             // What `size` asks.
             _ => Ok(task.finish(task)?),
@@ -314,6 +319,18 @@ fn hear_for_the_dead(worker: &Worker, result: &TaskResult) -> Outcome {
 /// Whether nobody has been here: a file says so from now on.
 fn is_first(path: &str) -> bool {
     OpenOptions::new().write(true).create_new(true).open(path).is_ok()
+}
+
+/// How many tasks the server has asked, and has open.
+fn figures(worker: &Worker) -> String {
+    let tasks = worker.stats().tasks;
+    format!("{} {}", tasks.asked, tasks.open)
+}
+
+/// Sends a session a line.
+fn tell(worker: &Worker, rest: &str) -> Outcome {
+    let (id, text) = split(rest);
+    say(&worker.session(id.parse()?), text)
 }
 
 fn whoami(worker: &Worker) -> String {

@@ -13,7 +13,12 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn open(name: &str) -> Option<Self> {
         let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-        let line = maps.lines().find(|line| line.contains(name))?;
+        let lines: Vec<_> = maps.lines().filter(|line| line.contains(name)).collect();
+        let file = |line: &str| line.split_whitespace().nth(4).map(str::to_owned);
+        // In BASE mode a process has mapped both ends of its own lanes, and one of those to the
+        // switch.
+        let ends = |line: &&&str| lines.iter().filter(|other| file(other) == file(line)).count();
+        let line = lines.iter().min_by_key(ends)?;
         let at = u64::from_str_radix(line.split_once('-')?.0, 16).ok()?;
         let all = OpenOptions::new().read(true).write(true).open("/proc/self/mem").ok()?;
         Some(Self { all, at })

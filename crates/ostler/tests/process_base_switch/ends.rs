@@ -1,0 +1,155 @@
+//! Ends of processes of BASE mode, whose connections end with them.
+
+use std::time::{Duration, Instant};
+
+use ostler_testkit::{KillEvery, Signal, TestResult};
+
+use crate::deaths::{KILL_EVERY, deadly};
+use crate::foreman::{foreman, idlers, start};
+use crate::mesh::client_of;
+use crate::support::{check, wait_lines};
+use crate::talk::Talk;
+
+/// Its connections are gone, and what it had published is done; results of it are nobody's.
+#[test]
+fn tasks_of_a_worker_that_is_killed_are_done() -> TestResult {
+    let server = start(deadly(1, 1), 1)?;
+    let file = server.directory().join("done");
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer("then sleep 500", "asked 1")?;
+    talk.expect_answer(&format!("then append {} yes", file.display()), "asked 2")?;
+    server.worker(0).kill();
+    talk.expect_closed();
+    server.wait_for("the task", |_| file.exists())?;
+    server.wait_for_log("serves worker=w0.2")?;
+    Talk::new(&server)?.expect_answer("wait 20000 echo next", "next")?;
+    let tasks = server.stop_and_report()?.tasks()?;
+    check(tasks.finished == 3 && tasks.unheard >= 2, format!("{tasks:?}"))
+}
+
+/// Its successor in the slot hears of them, with `task_result_to`.
+#[test]
+fn what_a_dead_asker_wanted_to_know_its_successor_hears_once() -> TestResult {
+    let server = start(deadly(1, 2).set("task_result_to", "successor"), 1)?;
+    let mut talk = Talk::new(&server)?;
+    let file = |number: u32| server.directory().join(format!("heard{number}"));
+    for number in 1..=4 {
+        let path = format!("{:>1$}", file(number).display(), [1, 5_000][number as usize % 2]);
+        talk.expect_answer(&format!("report later 400 {path}"), &format!("asked {number}"))?;
+    }
+    server.worker(0).kill();
+    server.wait_for_log("serves worker=w0.2")?;
+    for number in 1..=4 {
+        server.wait_for("the heir", |_| file(number).exists())?;
+        let heard = std::fs::read_to_string(file(number))?;
+        check(heard == format!("w0.2 heard of {number}"), heard)?;
+    }
+    let tasks = server.stop_and_report()?.tasks()?;
+    check((tasks.finished, tasks.results, tasks.unheard) == (4, 4, 0), format!("{tasks:?}"))
+}
+
+/// Whatever dies, and whenever: each task has one end.
+#[test]
+fn the_books_balance_while_all_workers_are_killed() -> TestResult {
+    const LEAST: Duration = Duration::from_secs(2);
+    let builder = deadly(2, 2).set("task_crash_policy", "redeliver").set("fork_interval_ms", 0);
+    let server = start(builder.expect_log("callback"), 2)?;
+    let killers =
+        [KillEvery::start(&server, KILL_EVERY)?, KillEvery::start_on_tasks(&server, KILL_EVERY)?];
+    let (began, mut heard) = (Instant::now(), 0);
+    let mut talk = Talk::new(&server)?;
+    while began.elapsed() < LEAST {
+        let lines = talk.say("burst 20 big 3000").and_then(|()| {
+            for _ in 0..40 {
+                talk.line()?;
+            }
+            Ok(())
+        });
+        match lines {
+            Ok(()) => heard += 1,
+            // Its worker has died.
+            Err(_) => talk = Talk::new(&server)?,
+        }
+    }
+    for killer in killers {
+        check(killer.stop()? > 3, "they were killed")?;
+    }
+    let tasks = server.stop_and_report()?.tasks()?;
+    check(heard > 0 && tasks.asked >= 20 * heard && tasks.open() == 0, format!("{tasks:?}"))
+}
+
+/// A message that a dead process had published arrives.
+#[test]
+fn messages_of_a_dead_worker_arrive() -> TestResult {
+    let server = crate::mesh::start(crate::mesh::deadly(2, 0), 2, 0)?;
+    let mut talk = client_of(&server, "w0")?;
+    let mut other = client_of(&server, "w1")?;
+    let id = "0"; // nobody hears of it, and it is counted
+    talk.say(&format!("die w1 say {id}"))?;
+    talk.expect_closed();
+    server.wait_for_log("serves worker=w0.2")?;
+    other.expect_answer("whoami", "w1")?;
+    let messages = server.stop_and_report()?.messages()?;
+    check(messages.get("delivered") == 1, format!("{messages:?}"))
+}
+
+/// With the master everything ends, and with the manager nothing but its processes.
+#[test]
+fn all_of_them_end_with_the_master() -> TestResult {
+    let server = start(idlers(2, 2), 2)?;
+    wait_lines(&server, "takes tasks", 2)?;
+    let tasks = server.task_workers();
+    server.signal(Signal::KILL);
+    server.wait_end()?;
+    for task in &tasks {
+        task.wait_gone(ostler_testkit::DEADLINE)?;
+    }
+    Ok(())
+}
+
+/// An old generation hears of its tasks while the new one serves, and both ask.
+#[test]
+fn tasks_wait_through_reloads() -> TestResult {
+    let server = start(foreman(2, 1).set("prefetch_packages", 1), 2)?;
+    let mut talks = [Talk::new(&server)?, Talk::new(&server)?, Talk::new(&server)?];
+    for round in 1..=3 {
+        for talk in &mut talks {
+            check(talk.ask("then sleep 200")?.starts_with("asked"), "asked")?;
+        }
+        server.signal(Signal::USR1);
+        for talk in &mut talks {
+            check(talk.line()?.ends_with("slept"), "the result")?;
+            *talk = Talk::new(&server)?;
+        }
+        wait_lines(&server, "every task worker is new", round)?;
+    }
+    let tasks = server.stop_and_report()?.tasks()?;
+    check((tasks.finished, tasks.unheard) == (9, 0), format!("{tasks:?}"))
+}
+
+/// Sessions end with their workers, and no message does.
+#[test]
+fn reloads_lose_no_message() -> TestResult {
+    const RELOADS: usize = 4;
+    let builder = crate::mesh::mesh(2, 1).set("drain_timeout_ms", 400).expect_log("failed");
+    let server = crate::mesh::start(builder, 2, 1)?;
+    let mut talk = Talk::new(&server)?;
+    let mut rounds = 0;
+    while server.log_lines_with("every task worker is new").len() < RELOADS {
+        if rounds % 50 == 25 {
+            server.signal(Signal::USR1);
+        }
+        for slot in ["w0", "w1", "t0"] {
+            // One of them may be its own; and a session may end meanwhile.
+            let order = format!("flood {slot} 20 500");
+            if talk.say(&order).and_then(|()| talk.line()).is_err() {
+                talk = Talk::new(&server)?;
+            }
+        }
+        rounds += 1;
+    }
+    let messages = server.stop_and_report()?.messages()?;
+    let (all, ended) = (messages.get("sent"), messages.get("ended"));
+    check(all > 0 && messages.get("delivered") == all, format!("{messages:?}"))?;
+    check(ended == 0 && messages.get("left") == 0, format!("{messages:?}"))
+}

@@ -1,0 +1,31 @@
+//! Tasks, messages and commands in BASE mode, where they go through the switch in the master: what
+//! is so in PROCESS mode is so here, by the same tests, and what BASE mode has of its own.
+#![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
+
+mod ends;
+mod foreman;
+mod mesh;
+mod sessions;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../talk/mod.rs"]
+mod talk;
+
+#[path = "../process_messages/commands.rs"]
+mod commands;
+#[path = "../process_tasks/deaths.rs"]
+mod deaths;
+#[path = "../process_tasks/lateness.rs"]
+mod lateness;
+#[path = "../process_tasks/lives.rs"]
+mod lives;
+#[path = "../process_messages/deaths.rs"]
+mod message_deaths;
+#[path = "../process_messages/pairs.rs"]
+mod pairs;
+#[path = "../process_tasks/queue.rs"]
+mod queue;
+#[path = "../process_messages/refused.rs"]
+mod refused;
+#[path = "../process_tasks/results.rs"]
+mod results;
