@@ -1,5 +1,5 @@
 --TEST--
-command(): in BASE mode a worker reaches itself only
+command(): in BASE mode, too, a worker reaches itself and the others
 --FILE--
 <?php
 require __DIR__ . '/../include/harness.php';
@@ -9,10 +9,10 @@ $server->set(['worker_num' => 2]);
 $server->addCommand('who', SWOOLE_SERVER_COMMAND_WORKER, fn ($server, $data) => json_encode([$server->worker_id, $data]));
 $server->on('receive', function (Swoole\Server $server, int $fd) {
     $own = $server->command('who', $server->worker_id, SWOOLE_SERVER_COMMAND_WORKER, 'x');
-    $other = @$server->command('who', 1 - $server->worker_id, SWOOLE_SERVER_COMMAND_WORKER, 'x');
-    $server->send($fd, json_encode([$own === [$server->worker_id, '"x"'], $other]) . "\n");
+    $other = $server->command('who', 1 - $server->worker_id, SWOOLE_SERVER_COMMAND_WORKER, 'x');
+    $server->send($fd, json_encode([$own === [$server->worker_id, '"x"'], $other === [1 - $server->worker_id, '"x"']]) . "\n");
 });
 run($server, fn (Client $client) => print($client->ask('x') . "\n"));
 ?>
 --EXPECT--
-[true,false]
+[true,true]
