@@ -107,6 +107,21 @@ fn all_of_them_end_with_the_master() -> TestResult {
     Ok(())
 }
 
+/// Until every client was answered no worker is told to leave, though the switch has no clients.
+#[test]
+fn the_end_of_the_server_waits_for_who_waits_for_a_task() -> TestResult {
+    let server = start(foreman(1, 1).set("drain_timeout_ms", 500), 1)?;
+    let file = server.directory().join("begun");
+    let mut talk = Talk::new(&server)?;
+    talk.say(&format!("multi 20000 append {} x|sleep 2000", file.display()))?;
+    server.wait_for("the task to begin", |_| file.exists())?;
+    server.signal(Signal::TERM);
+    talk.expect("x|slept");
+    talk.expect_closed();
+    server.wait_end()?;
+    Ok(())
+}
+
 /// An old generation hears of its tasks while the new one serves, and both ask.
 #[test]
 fn tasks_wait_through_reloads() -> TestResult {
