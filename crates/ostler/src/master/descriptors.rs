@@ -185,6 +185,13 @@ mod tests {
     }
 
     #[test]
+    fn processes_of_base_mode_have_a_lane_to_the_switch() {
+        let base = |workers| Options { workers, mode: Mode::Base, ..options() };
+        assert_eq!(reserve(&base(1), 5), 64 + 5 + 1 + 2 * (5 + 1));
+        assert_eq!(reserve(&base(2), 5), 64 + 5 + 2 + 2 * 2 * (5 + 10 + 1));
+    }
+
+    #[test]
     fn clients_get_what_the_rest_does_not_need() {
         let reserve = reserve(&options(), 5);
         assert_eq!(reserve, 64 + 5 + 2 * 2 * (6 + 5 * 3) + 7);

@@ -204,6 +204,35 @@ mod tests {
     }
 
     #[test]
+    fn there_is_a_switch_as_soon_as_there_is_somebody_to_talk_to() {
+        for (name, value, has) in [("workers", "2", true), ("task_workers", "1", true)] {
+            let options = base(&[("workers", "1"), (name, value)]);
+            assert_eq!(options.has_switch(), has, "{name}");
+            assert!(options.has_messages() && options.validate().is_ok());
+        }
+        let mut alone = base(&[("workers", "1")]);
+        assert!(!alone.has_switch() && !alone.has_messages());
+        assert_eq!(alone.budget_of_process(), alone.memory_budget);
+        alone.user_processes = 1;
+        assert!(alone.has_switch());
+        alone.mode = Mode::Process;
+        assert!(!alone.has_switch(), "its first reactor is one");
+    }
+
+    /// Whoever runs tasks has the rings that `lane_size` says, and they count for `lane_memory`.
+    #[test]
+    fn lanes_to_the_switch_are_small_without_task_workers() {
+        let messages = base(&[("lane_size", "1M")]);
+        let tasks = base(&[("lane_size", "1M"), ("task_workers", "4")]);
+        let ring = |options: &Options| options.switch_lane_sizes().lane_size;
+        assert_eq!((ring(&messages), ring(&tasks)), (64 << 10, 1 << 20));
+        assert_eq!(tasks.of_switch().lane_sizes(), tasks.switch_lane_sizes());
+        assert_eq!((messages.rings(), tasks.rings()), (2 * 4, 2 * 2 * 8));
+        let plan = messages.memory_plan();
+        assert!(plan.contains("its own lane, and one of 160 KiB to the master"), "{plan}");
+    }
+
+    #[test]
     fn options_without_a_meaning_in_base_are_refused_and_told() {
         let other = (Options::default().reactors + 1).to_string();
         for (name, value, wanted) in [

@@ -122,6 +122,28 @@ fn the_end_of_the_server_waits_for_who_waits_for_a_task() -> TestResult {
     Ok(())
 }
 
+/// What waits in the switch is run by the workers of the next manager.
+#[test]
+fn tasks_outlive_the_manager() -> TestResult {
+    let builder = deadly(1, 1).set("task_crash_policy", "redeliver").set("prefetch_packages", 1);
+    let server = start(builder.expect_log("manager"), 1)?;
+    let file = server.directory().join("done");
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer("send sleep 1000", "asked 1")?;
+    for number in 2..=4 {
+        let order = format!("send append {} {number}", file.display());
+        talk.expect_answer(&order, &format!("asked {number}"))?;
+    }
+    server.manager().kill();
+    talk.expect_closed();
+    let done = || std::fs::read_to_string(&file).unwrap_or_default();
+    server.wait_for("the tasks", |_| done() == "2\n3\n4\n")?;
+    wait_lines(&server, "serves worker=", 2)?;
+    Talk::new(&server)?.expect_answer("wait 20000 echo next", "next")?;
+    let tasks = server.stop_and_report()?.tasks()?;
+    check((tasks.finished, tasks.redelivered) == (5, 1), format!("{tasks:?}"))
+}
+
 /// An old generation hears of its tasks while the new one serves, and both ask.
 #[test]
 fn tasks_wait_through_reloads() -> TestResult {
