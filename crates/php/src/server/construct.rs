@@ -6,7 +6,7 @@ use ext_php_rs::types::ZendObject;
 
 use super::sock_type::{Placeholder, SockType};
 use super::state::{Mode, ServerState, slot};
-use super::{CLASSES, port};
+use super::{CLASSES, inherited, port};
 use crate::errors::{self, code};
 use crate::zend::call::Call;
 use crate::zend::message::{throw, throw_error};
@@ -82,15 +82,39 @@ pub(super) fn construct(call: &mut Call<'_>) -> Result<(), Thrown> {
     let Some(port_number) = u16::try_from(number).ok() else {
         return Err(exception(i64::from(libc::EINVAL), &format!("invalid port [{number}]")));
     };
+    if host == inherited::HOST && number == 0 {
+        return adopt(call, mode, is_encrypted);
+    }
     let placeholder = Placeholder::take(kind, &host, port_number).map_err(|error| {
         let text = format!("failed to listen server port[{host}:{number}], Error: {error}");
         exception(i64::from(error.raw_os_error().unwrap_or(0)), &text)
     })?;
+    let server = begin(call, mode)?;
+    port::add(server, kind, is_encrypted, &host, placeholder);
+    Ok(())
+}
+
+/// The object is the server of this process from now on.
+fn begin<'a>(call: &Call<'_>, mode: Mode) -> Result<&'a ServerState, Thrown> {
+    let this = call.this();
     let state = ServerState::new(this, mode, Living::new(this));
     // SAFETY: this is a method of the server's class, whose object has no value yet.
     unsafe { object::set(this, state) };
     let server = super::server(call)?;
     server.slot(slot::MODE).set_long(mode as i64);
-    port::add(server, kind, is_encrypted, &host, placeholder);
+    Ok(server)
+}
+
+/// The ports are the listeners that systemd has passed to this process.
+fn adopt(call: &Call<'_>, mode: Mode, is_encrypted: bool) -> Result<(), Thrown> {
+    let listeners = inherited::all();
+    if listeners.is_empty() {
+        return Err(throw_error("systemd has passed no listener to this process"));
+    }
+    let server = begin(call, mode)?;
+    for one in listeners {
+        let placeholder = Placeholder::inherited(one.descriptor, one.number);
+        port::add(server, one.kind, is_encrypted, &one.host, placeholder);
+    }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod construct;
 mod events;
 mod functions;
 mod handler;
+mod inherited;
 mod lifecycle;
 mod messages;
 mod objects;

@@ -75,6 +75,7 @@ pub(super) fn add(
         is_encrypted,
         host: host.to_owned(),
         number: std::cell::Cell::new(number),
+        inherited: placeholder.inherited,
         has_own_settings: std::cell::Cell::new(false),
         placeholder: std::cell::RefCell::new(Some(placeholder)),
         length: std::cell::RefCell::default(),
@@ -166,11 +167,20 @@ fn port<'a>(call: &Call<'_>) -> Result<&'a PortState, Thrown> {
         .ok_or_else(|| throw_error("the port belongs to no server"))
 }
 
+/// Whether it is too late to change anything: the server of this process runs, or has run.
+fn has_begun() -> bool {
+    super::current().is_none_or(|server| server.phase.get() != Phase::Ready)
+}
+
 /// `Port::set(array $settings): void`
 fn set(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(1, 1)?;
     let port = port(call)?;
     let given = call.array()?;
+    if has_begun() {
+        warning("server is running, unable to execute Port::set()");
+        return Ok(());
+    }
     super::settings::check(given)?;
     port.has_own_settings.set(true);
     // SAFETY: a port's properties are those of `port_slot`.
@@ -183,6 +193,10 @@ fn on(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(2, 2)?;
     port(call)?;
     let name = call.text_or("")?;
+    if has_begun() {
+        warning("server is running, unable to register event callback function");
+        return call.returns_bool(false);
+    }
     let Some(event) = events::find(&PORT_EVENTS, &name) else {
         warning(&format!("unknown event types[{name}]"));
         return call.returns_bool(false);

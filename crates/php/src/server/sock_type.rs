@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -102,6 +102,8 @@ fn absolute(path: &str) -> PathBuf {
 #[derive(Debug)]
 pub(crate) struct Placeholder {
     _socket: Option<OwnedFd>,
+    /// The listener, when systemd has opened it.
+    pub(crate) inherited: Option<RawFd>,
     /// The number of the port.
     pub(crate) port: u16,
 }
@@ -111,7 +113,7 @@ impl Placeholder {
     pub(crate) fn take(kind: SockType, host: &str, port: u16) -> io::Result<Self> {
         if kind.is_unix() {
             free_path(kind, Path::new(host))?;
-            return Ok(Self { _socket: None, port: 0 });
+            return Ok(Self { _socket: None, inherited: None, port: 0 });
         }
         let host = host.trim_matches(['[', ']']);
         let is_v6 = matches!(kind, SockType::Tcp6 | SockType::Udp6);
@@ -123,11 +125,16 @@ impl Placeholder {
             // Not kept: processes that the program forks would keep it, too, and the kernel would
             // give them a part of the datagrams.
             let port = UdpSocket::bind(address)?.local_addr()?.port();
-            return Ok(Self { _socket: None, port });
+            return Ok(Self { _socket: None, inherited: None, port });
         }
         let socket = bind_stream(address)?;
         let port = TcpListener::from(socket.try_clone()?).local_addr()?.port();
-        Ok(Self { _socket: Some(socket), port })
+        Ok(Self { _socket: Some(socket), inherited: None, port })
+    }
+
+    /// Nothing has to be taken: somebody listens there for this process.
+    pub(crate) const fn inherited(descriptor: RawFd, port: u16) -> Self {
+        Self { _socket: None, inherited: Some(descriptor), port }
     }
 }
 

@@ -162,12 +162,12 @@ fn add_ports(
         let lengths = own_settings.as_deref().unwrap_or(&settings);
         *port.length.borrow_mut() = functions::of_settings(lengths, "package_length_func")?;
         let name = if number == 0 { "main".to_owned() } else { format!("port{number}") };
-        let url = port.kind.url(&port.host, port.number.get(), port.is_encrypted);
+        let url = port.url();
         builder = builder.port(&name, &url, |port_builder| {
             // Where no port is encrypted, the engine tells that certificates have no effect.
             let may_be_encrypted = port.is_encrypted || !is_any_encrypted;
             let options =
-                engine.options(true).filter(|(name, _)| port.kind.takes(name, may_be_encrypted));
+                engine.options(true).filter(|(name, _)| port.takes(name, may_be_encrypted));
             options.fold(port_builder, |builder, (name, value)| builder.set(name, value))
         });
     }

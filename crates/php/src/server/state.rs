@@ -1,7 +1,7 @@
 //! What a server and its ports are, besides what PHP sees of them.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 
 use ext_php_rs::ffi::zend_object;
 use ext_php_rs::types::Zval;
@@ -161,6 +161,8 @@ pub(crate) struct PortState {
     pub(crate) is_encrypted: bool,
     pub(crate) host: String,
     pub(crate) number: Cell<u16>,
+    /// The listener, when systemd has opened it.
+    pub(crate) inherited: Option<RawFd>,
     /// Whether it has settings of its own and inherits none.
     pub(crate) has_own_settings: Cell<bool>,
     pub(crate) placeholder: RefCell<Option<Placeholder>>,
@@ -181,6 +183,23 @@ impl Embedded for ServerState {
 impl Embedded for PortState {
     fn handlers() -> &'static Handlers<Self> {
         &PORTS
+    }
+}
+
+impl PortState {
+    /// The engine's name of the place.
+    pub(crate) fn url(&self) -> String {
+        match self.inherited {
+            Some(descriptor) if self.is_encrypted => format!("fd+tls://{descriptor}"),
+            Some(descriptor) => format!("fd://{descriptor}"),
+            None => self.kind.url(&self.host, self.number.get(), self.is_encrypted),
+        }
+    }
+
+    /// Whether an option of the engine's can have an effect here.
+    pub(crate) fn takes(&self, option: &str, may_be_encrypted: bool) -> bool {
+        let is_listeners = self.inherited.is_some() && option == "backlog";
+        !is_listeners && self.kind.takes(option, may_be_encrypted)
     }
 }
 

@@ -11,6 +11,10 @@ $server->on('receive', function (Swoole\Server $server, int $fd, int $reactor, s
     ob_start();
 
     var_dump(@$server->set([]), @$server->on('receive', 'strlen'), @$server->listen('127.0.0.1', 0, 1), @$server->start());
+    $port = $server->ports[0];
+    $before = $port->setting;
+    @$port->set(['backlog' => 5]);
+    var_dump(@$port->on('receive', 'strlen'), $port->setting === $before);
 
     $server->send($fd, rtrim(str_replace("\n", ' ', ob_get_clean())) . "\n");
 });
@@ -19,4 +23,4 @@ run($server, function (Client $client) use ($server) {
 });
 ?>
 --EXPECT--
-bool(false) bool(false) bool(false) bool(false)
+bool(false) bool(false) bool(false) bool(false) bool(false) bool(true)

@@ -11,7 +11,7 @@ $server->on('receive', function (Swoole\Server $server, int $fd, int $reactor, s
     ob_start();
 
     var_dump(@$server->bind($fd, 1 << 32), @$server->bind($fd, -(1 << 31) - 1), $server->bind($fd, 0));
-    var_dump($server->bind($fd, -1), $server->bind($fd + 77, 1), $server->getLastError());
+    var_dump($server->bind($fd, -1), $server->bind($fd, 5), $server->getClientInfo($fd)['uid'], $server->bind($fd + 77, 1), $server->getLastError());
 
     $server->send($fd, rtrim(str_replace("\n", ' ', ob_get_clean())) . "\n");
 });
@@ -20,5 +20,5 @@ run($server, function (Client $client) use ($server) {
 });
 ?>
 --EXPECT--
-bool(false) bool(false) bool(true) bool(true) bool(false) int(1005)
-bool(false) bool(false) bool(false) bool(false) bool(false) int(1005)
+bool(false) bool(false) bool(true) bool(true) bool(false) int(4294967295) bool(false) int(1005)
+bool(false) bool(false) bool(false) bool(false) bool(false) int(4294967295) bool(false) int(1005)

@@ -8,6 +8,7 @@ $server = new Swoole\Server('127.0.0.1', 0);
 $taken = stream_socket_server('tcp://127.0.0.1:0');
 $port = (int) explode(':', stream_socket_get_name($taken, false))[1];
 var_dump($server->listen('127.0.0.1', $port, SWOOLE_SOCK_TCP), $server->getLastError());
+var_dump(@$server->listen('127.0.0.1', $server->port, SWOOLE_SOCK_TCP), $server->getLastError(), @$server->listen('0.0.0.0', $server->port, SWOOLE_SOCK_TCP));
 var_dump($server->listen('127.0.0.1', 70000, SWOOLE_SOCK_TCP));
 var_dump($server->listen('127.0.0.1', 0, 77));
 try {
@@ -20,6 +21,9 @@ try {
 Warning: Ostler\Server::listen(): failed to listen server port[127.0.0.1:%d], Error: Address already in use (os error 98) in %s on line %d
 bool(false)
 int(98)
+bool(false)
+int(98)
+bool(false)
 
 Warning: Ostler\Server::listen(): invalid port[127.0.0.1:70000] or type[%d] in %s on line %d
 bool(false)
