@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run check test test-first test-workspace loom properties mutants lint fmt-check clippy doc tidy deny tools linker instrument bench demo \
-	soak fuzz fuzz-corpus php php-test php-promises php-fmt-check php-lint php-deny
+	soak fuzz fuzz-corpus php php-test php-memcheck php-promises php-fmt-check php-lint php-deny
 
 CARGO ?= cargo
 OFFLINE ?=
@@ -142,6 +142,9 @@ php-test: ## Builds the extension and runs its tests, where PHP is.
 	rm -rf target/php/tests; cp -r crates/php/tests target/php/tests; set -x; \
 	TEST_PHP_EXECUTABLE=$$(command -v php) NO_INTERACTION=1 php -n "$$(crates/php/run-tests.sh)" -q -n -P \
 		-d extension=$(CURDIR)/target/php/ostler.so -j2 --offline --show-diff target/php/tests/$(PHP_TESTS)
+
+php-memcheck: ## Runs the extension's tests with AddressSanitizer (a nightly compiler, minutes); PHP_TESTS is a part of them.
+	crates/php/memcheck.sh $(PHP_TESTS)
 
 # Those of its tests that measure promises, with the amounts that are promised instead of those for every day.
 php-promises: php ## Two million packages, a hundred thousand servers, two hundred reloads under kills (minutes).

@@ -1,5 +1,9 @@
 --TEST--
 What the log says of each death: PHP's message with file and line on the output, code or signal in the log
+--SKIPIF--
+<?php
+getenv('USE_ZEND_ALLOC') === '0' && die("skip PHP's limit of memory is that of its own allocator");
+?>
 --FILE--
 <?php
 require __DIR__ . '/../include/harness.php';

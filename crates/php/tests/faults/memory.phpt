@@ -1,5 +1,9 @@
 --TEST--
 What ends a worker: memory
+--SKIPIF--
+<?php
+getenv('USE_ZEND_ALLOC') === '0' && die("skip PHP's limit of memory is that of its own allocator");
+?>
 --FILE--
 <?php
 require __DIR__ . '/../include/harness.php';

@@ -1,5 +1,9 @@
 --TEST--
 A worker of the PROCESS mode grows by no page over many packages
+--SKIPIF--
+<?php
+getenv('USE_ZEND_ALLOC') === '0' && die("skip pages are counted that others than PHP have");
+?>
 --FILE--
 <?php
 require __DIR__ . '/../include/harness.php';
