@@ -186,6 +186,56 @@ fn a_session_stays_with_its_groups_until_the_new_master_has_room_for_them() -> T
     stop(&deployed, new, 1)
 }
 
+/// Half a package means something else where packages are cut otherwise.
+#[test]
+fn half_a_package_stays_until_it_is_whole_where_the_new_master_cuts_otherwise() -> TestResult {
+    let deployed = Deployed::new("hand-over-framing", "ostler-echo")?;
+    let config = deployed.place.path("config");
+    std::fs::write(&config, "framing = \"line\"\n")?;
+    let mut command = deployed.command(&[("workers", "1"), ("reactors", "1")]);
+    let set = [("log_level", "debug")].map(|(name, value)| format!("{name}={value}"));
+    command.arg("--config").arg(&config).arg("--set").arg(&set[0]);
+    let old = deployed.place.daemon_of(&command.output()?)?;
+    let mut client = Client::connect(old.address)?;
+    client.send(b"whole\nhalf ")?;
+    client.expect(b"whole\n")?;
+    std::fs::write(&config, "framing = \"eof\"\npackage_eof = \"|\"\n")?;
+    let new = deployed.succeed(&old)?;
+    deployed.place.wait_for_log("the new master cannot have these for now")?;
+    check(!old.has_ended(), "its session is there")?;
+    client.send(b"of it\n")?;
+    client.expect(b"half of it\n")?;
+    deployed.wait_left(&old)?;
+    client.send(b"there|")?;
+    client.expect(b"there")?;
+    drop(client);
+    stop(&deployed, new, 1)
+}
+
+/// A file that is being sent to a slow reader is sent to its end by who has begun it.
+#[test]
+fn a_session_goes_when_the_file_is_sent_that_is_on_its_way_to_it() -> TestResult {
+    const BYTES: usize = 12_000_000;
+    let (deployed, old) = probe("hand-over-file", &[("reactors", "1")])?;
+    let file = deployed.place.path("file");
+    let bytes: Vec<u8> = (0..BYTES).map(|at| (at % 251) as u8).collect();
+    std::fs::write(&file, &bytes)?;
+    let mut slow = Talk::with(Client::connect_with_receive_buffer(old.address, 4_096)?);
+    let id = slow.number("id")?;
+    slow.say(&format!("file {} 0", file.display()))?;
+    wait_until("the worker to have it", || journal(&deployed, "receive") >= 2)?;
+    let new = deployed.succeed(&old)?;
+    // Of another one that is at rest nothing is left there: all have been looked at.
+    let mut other = talk(new.address)?;
+    other.expect_answer("echo hello", "hello")?;
+    check(!old.has_ended(), "it sends")?;
+    check(slow.bytes(BYTES)? == bytes, "its bytes")?;
+    deployed.wait_left(&old)?;
+    assert_eq!(slow.number("id")?, id);
+    drop((slow, other));
+    stop(&deployed, new, 1)
+}
+
 /// What came and went with a session: bytes received, bytes sent, and when both began.
 fn traffic(client: &mut Talk, id: u64) -> TestResult<Vec<u64>> {
     let answer = client.ask(&format!("trafficof {id}"))?;
