@@ -376,7 +376,7 @@ impl Target {
         let unix = unsafe { &mut *(&raw mut target.name).cast::<libc::sockaddr_un>() };
         unix.sun_family = libc::AF_UNIX as libc::sa_family_t;
         for (to, from) in unix.sun_path.iter_mut().skip(at).zip(name) {
-            *to = from.cast_signed();
+            *to = libc::c_char::from_ne_bytes([*from]);
         }
         target.len = (size_of::<libc::sa_family_t>() + at + name.len()) as libc::socklen_t;
         target
