@@ -8,10 +8,9 @@
 //! | the same, but the program's own | as the program has it | as the program has it |
 //! | faults, KILL, those that stop or continue | as usual | as usual |
 //!
-//! A signal is the program's own when the program caught or ignored it before.
-//!
-//! No code of ours runs in signal context except the two handlers at the end of this file, which
-//! only store to an atomic and write to an eventfd.
+//! A signal is the program's own when the program caught or ignored it before. No code of ours runs
+//! in signal context except the two handlers at the end of this file, which only store to an atomic
+//! and write to an eventfd, and those of `capture` and `thread_stack`.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -166,11 +165,12 @@ fn taken() -> Vec<SignalNumber> {
     MANAGED.into_iter().chain(stray_signals()).collect()
 }
 
-/// Signals that would end this process for nothing. Those that the program catches or ignores are
-/// its own.
+/// Signals that would end this process for nothing, and are not the program's own.
 fn stray_signals() -> impl Iterator<Item = SignalNumber> {
     let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
-    WITHOUT_EFFECT.into_iter().chain(real_time).filter(|signal| has_default_effect(*signal))
+    let is_stray =
+        |one: &SignalNumber| has_default_effect(*one) || super::thread_stack::asks_by(*one);
+    WITHOUT_EFFECT.into_iter().chain(real_time).filter(is_stray)
 }
 
 /// `sigprocmask(2)`, `SIG_SETMASK` — gives a worker the mask that the program had, without
