@@ -30,6 +30,7 @@ pub(super) fn translate(
     engine: &mut Engine,
 ) -> Result<(), Problem> {
     processes(settings, mode, engine);
+    budget(settings, mode, engine);
     dispatch(settings, mode, engine);
     sockets(settings, engine);
     buffers(settings, engine)?;
@@ -66,6 +67,21 @@ fn processes(settings: &Settings<'_>, mode: Mode, engine: &mut Engine) {
         let wait = wait.long().clamp(0, 86_400) * 1_000;
         engine.say("drain_timeout_ms", wait);
         engine.say("shutdown_timeout_ms", wait.saturating_mul(2).min(86_400_000));
+    }
+}
+
+/// In BASE mode the processes have parts of the budget, and what is longest has to fit into each.
+fn budget(settings: &Settings<'_>, mode: Mode, engine: &mut Engine) {
+    if mode == Mode::Process || settings.get("memory_budget").is_some() {
+        return;
+    }
+    let sizes = ["output_buffer_size", "buffer_output_size", "package_max_length"];
+    let asked = sizes.iter().filter_map(|name| settings.get(name)?.size()).max();
+    let longest = asked.unwrap_or(0).clamp(2 << 20, 64 << 20);
+    let workers = settings.get("worker_num").map_or(1, |value| value.long()).clamp(1, 1_024);
+    let needed = longest * (workers + 1);
+    if needed > 64 << 20 {
+        engine.say("memory_budget", needed);
     }
 }
 
