@@ -22,6 +22,7 @@ use super::shared_memory::SharedMemory;
 use super::turn_share::{Bounds, TurnShare};
 use super::{Reactor, ReactorSettings};
 use crate::options::{FramingKind, Options, PortOptions};
+use crate::reactor::turns::Turns;
 use crate::sys::pidfd::PidFd;
 use crate::sys::{control_socket, eventfd, process};
 
@@ -183,5 +184,22 @@ fn input_of_a_lost_client_is_given_to_the_last_byte_and_its_memory_comes_back() 
         assert_eq!(reactor.clients.memory.used(), 0);
         let packages = if framing == FramingKind::Raw { 2 } else { 1024 };
         assert_eq!(reactor.clients.brain.books().received, packages);
+    }
+}
+
+/// Who watches would else see a turn that never ends in each idle server.
+#[test]
+fn a_turn_is_over_when_the_loop_sleeps() {
+    let mut reactor = reactor(&framed());
+    reactor.clients.reports.turns = Arc::new(Turns::new(1, None));
+    let mut events = Reactor::events();
+    for _ in 0..2 {
+        reactor.begin_turn(&events);
+        reactor.end_turn();
+        let words = reactor.clients.reports.turns.words();
+        assert!(Turns::began(words[0]).is_some());
+        reactor.sleep(&mut events, true, None);
+        let words = reactor.clients.reports.turns.words();
+        assert!(Turns::began(words[0]).is_none());
     }
 }
