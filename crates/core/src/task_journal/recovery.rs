@@ -41,8 +41,6 @@ pub struct Recovery {
     pub tasks: BTreeMap<u64, FoundTask>,
     /// What cannot be read, in order.
     pub gaps: Vec<Gap>,
-    /// The greatest number of any task.
-    pub last_number: u64,
     /// The file was closed in order.
     pub is_closed: bool,
 }
@@ -77,13 +75,7 @@ impl Recovery {
 pub fn recover(file: &[u8]) -> Result<Recovery, NotAJournal> {
     let header = FileHeader::read(file)?;
     let key = header.key;
-    let mut found = Recovery {
-        header,
-        tasks: BTreeMap::new(),
-        gaps: Vec::new(),
-        last_number: 0,
-        is_closed: false,
-    };
+    let mut found = Recovery { header, tasks: BTreeMap::new(), gaps: Vec::new(), is_closed: false };
     let (mut at, mut synced) = (FILE_HEADER_BYTES, 0);
     while at < file.len() {
         let Some(record) = header_at(key, file, at) else {
@@ -130,13 +122,11 @@ impl Recovery {
                 let Header { number, attempt, due_unix_ms, .. } = *record;
                 let body = at..at + body.len();
                 self.tasks.insert(number, FoundTask { attempt, due_unix_ms, body });
-                self.last_number = self.last_number.max(number);
             }
             Kind::Settled => {
                 for at in (0..body.len()).step_by(8) {
                     let Some(number) = number(body, at) else { continue };
                     self.tasks.remove(&number);
-                    self.last_number = self.last_number.max(number);
                 }
             }
             Kind::Closed => {}

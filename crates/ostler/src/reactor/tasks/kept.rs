@@ -39,13 +39,19 @@ impl Keeping {
     /// that were on their way.
     pub(super) fn end(mut self) -> u64 {
         self.keeper.end();
-        let mut unkept = 0;
+        let unkept = self.take_answered().iter().filter(|(_, is_kept)| !is_kept).count();
+        (unkept + self.held.len()) as u64
+    }
+
+    /// Tasks that are on their way no more, and whether each is kept.
+    fn take_answered(&mut self) -> Vec<(Held, bool)> {
+        let mut answered = Vec::new();
         for journal::Answer { last, is_kept } in self.keeper.take_answers() {
-            while self.held.pop_front_if(|held| held.number <= last).is_some() {
-                unkept += u64::from(!is_kept);
+            while let Some(held) = self.held.pop_front_if(|held| held.number <= last) {
+                answered.push((held, is_kept));
             }
         }
-        unkept + self.held.len() as u64
+        answered
     }
 }
 
@@ -107,23 +113,20 @@ impl Tasks {
     fn take_kept(&mut self, memory: &mut Memory, now: u64) -> u64 {
         let Some(keeping) = &mut self.keeping else { return 0 };
         let mut unkept = 0;
-        for journal::Answer { last, is_kept } in keeping.keeper.take_answers() {
-            while let Some(held) = keeping.held.pop_front_if(|held| held.number <= last) {
-                let Held { number, task, terms } = held;
-                if is_kept {
-                    let Some((asked, _)) = self.queue.is_kept(task, number, now) else { continue };
-                    if terms.wants_acceptance {
-                        self.answers.push_back(Answer::end(asked, TaskEnd::TakenIn));
-                    }
-                    continue;
+        for (Held { number, task, terms }, is_kept) in keeping.take_answered() {
+            if is_kept {
+                let Some((asked, _)) = self.queue.is_kept(task, number, now) else { continue };
+                if terms.wants_acceptance {
+                    self.answers.push_back(Answer::end(asked, TaskEnd::TakenIn));
                 }
-                let Some((asked, body)) = self.queue.is_not_kept(task) else { continue };
-                memory.release(body.charge());
-                unkept += 1;
-                if terms.wants_acceptance || terms.wants_result {
-                    let end = TaskEnd::Refused(TaskRefusal::NotKept);
-                    self.answers.push_back(Answer::end(asked, end));
-                }
+                continue;
+            }
+            let Some((asked, body)) = self.queue.is_not_kept(task) else { continue };
+            memory.release(body.charge());
+            unkept += 1;
+            if terms.wants_acceptance || terms.wants_result {
+                let end = TaskEnd::Refused(TaskRefusal::NotKept);
+                self.answers.push_back(Answer::end(asked, end));
             }
         }
         unkept
