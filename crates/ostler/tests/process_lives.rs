@@ -57,7 +57,8 @@ fn every_process_has_its_name() -> TestResult {
     named(server.worker(0), "ostler-w0")?;
     named(server.worker(1), "ostler-w1")?;
     let threads = server.master().threads()?;
-    check(threads == ["ostler-master", "reactor-0", "reactor-1"], format!("{threads:?}"))?;
+    let wanted = ["ostler-master", "lag-watch", "reactor-0", "reactor-1"];
+    check(threads == wanted, format!("{threads:?}"))?;
     for process in [server.manager(), server.spare(), server.worker(0), server.worker(1)] {
         check(process.threads()?.len() == 1, format!("{process} has threads"))?;
     }
