@@ -8,6 +8,7 @@ use ostler_core::invariant;
 
 use super::destination::lane::Lane;
 use super::mailbox::{FromReactor, ToReactor};
+use super::sleep::{AT_ONCE, Woken, from_now};
 use super::token::{self, Token};
 use super::{Charge, ClientSide, Reactor, turns};
 use crate::log::Quotas as _;
@@ -45,22 +46,22 @@ impl Reactor {
         more: bool,
         at_most: Option<Duration>,
     ) -> Flow {
+        let until = at_most.map(from_now);
+        let mut now = self.clients.now;
         loop {
-            let figures_due = self.tell_old_figures(self.clients.now);
-            let timeout = if more || !self.may_sleep() {
-                Some(Duration::ZERO)
+            let figures_due = self.tell_old_figures(now);
+            let due = if more || !self.may_sleep() {
+                Some(AT_ONCE)
             } else {
-                [self.sleep_time(), at_most, figures_due].into_iter().flatten().min()
+                [self.due(), until, figures_due].into_iter().flatten().min()
             };
             self.clients.reports.turns.end(self.clients.index);
-            let waited = self.clients.epoll.wait(events, timeout);
+            let waited = self.wait(events, due);
             self.wake();
             match waited {
-                // Nothing has happened until the figures had to be told, or so it seems.
-                Ok(0) if figures_due.is_some() && timeout != Some(Duration::ZERO) => {
-                    self.tell_figures(clock::monotonic_ns());
-                }
-                Ok(_) => return Flow::GoOn,
+                // There may be nothing to do but to tell the figures, or not even that.
+                Ok(Woken::ByAlarm) => now = clock::monotonic_ns(),
+                Ok(Woken::Up) => return Flow::GoOn,
                 Err(error) => {
                     self.clients.reports.queue.push(FromReactor::Failed(self.clients.index, error));
                     return Flow::Stop;
@@ -141,6 +142,8 @@ impl Reactor {
                 Token::Linger(number) => self.clients.lingerer_event(number),
                 Token::Handshake(number) => self.clients.handshake_event(number, readiness),
                 Token::Kept => self.clients.tasks_are_kept(),
+                // What is due is done in any turn.
+                Token::Alarm => self.alarm.has_rung(),
                 Token::Outside(number) => self.outside.push(number),
             }
         }

@@ -3,8 +3,6 @@
 //! They are written when they are a while old, and not in each turn: that would cost as much as
 //! serving a small package. Before a sleep without an end they are written in any case.
 
-use std::time::Duration;
-
 use ostler_core::Nanos;
 use ostler_core::accepting::AcceptCounts;
 use ostler_core::brain::Books;
@@ -39,14 +37,14 @@ impl Reactor {
         self.figures.accepting = *counts;
     }
 
-    /// Tells the figures if they are old enough; else how long the thread may sleep until they are.
-    pub(super) fn tell_old_figures(&mut self, now: Nanos) -> Option<Duration> {
+    /// Tells the figures if they are old enough; else when they will be.
+    pub(super) fn tell_old_figures(&mut self, now: Nanos) -> Option<Nanos> {
         if !self.figures.owes {
             return None;
         }
         let age = now.saturating_sub(self.figures.written_at);
         if age < AGE_MAX_NS {
-            return Some(Duration::from_nanos(AGE_MAX_NS - age));
+            return Some(self.figures.written_at.saturating_add(AGE_MAX_NS));
         }
         self.tell_figures(now);
         None

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::destination::Destination;
 use super::mailbox::{Accepted, FromReactor};
+use super::sleep::from_now;
 use super::{Charge, Reactor, token};
 use crate::sys::epoll::{Events, Interest};
 
@@ -61,8 +62,8 @@ impl Reactor {
         events: &mut Events,
         at_most: Option<Duration>,
     ) -> io::Result<Turned> {
-        let due = [self.sleep_time(), at_most].into_iter().flatten().min();
-        self.clients.epoll.wait(events, due)?;
+        let until = at_most.map(from_now);
+        self.wait(events, [self.due(), until].into_iter().flatten().min())?;
         Ok(self.turned(events))
     }
 

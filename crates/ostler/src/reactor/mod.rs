@@ -71,6 +71,7 @@ use ostler_shm::sleep::Sleeper;
 
 use crate::encryption::Encryption;
 use crate::options::Options;
+use crate::sys::alarm::Alarm;
 use crate::sys::epoll::{Epoll, Events, Interest};
 use budget::Memory;
 use complaints::Complaints;
@@ -202,6 +203,8 @@ pub(crate) struct Reactor {
     gave: bool,
     /// What it tells while it runs.
     figures: Figures,
+    /// For what is due while it sleeps.
+    alarm: Alarm,
 }
 
 /// What concerns clients: their sessions and connections, the memory that these take, and the
@@ -277,6 +280,8 @@ impl Reactor {
     ) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(mailbox.bell(), token::MAILBOX, Interest::BELL)?;
+        let alarm = Alarm::new()?;
+        epoll.add(&alarm, token::alarm(), Interest::BELL)?;
         // Without framing it is used for what clients that are gone have left, and costs nothing
         // before.
         let receive_sizes = settings.ports.iter().map(|port| port.receive_size);
@@ -326,6 +331,7 @@ impl Reactor {
             outside: Vec::new(),
             gave: false,
             figures: Figures::default(),
+            alarm,
         })
     }
 

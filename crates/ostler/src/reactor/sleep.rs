@@ -1,5 +1,6 @@
 //! Falling asleep without missing a bell, and when to wake without one.
 
+use std::io;
 use std::time::Duration;
 
 use ostler_core::{Nanos, invariant};
@@ -7,8 +8,31 @@ use ostler_core::{Nanos, invariant};
 use super::Reactor;
 use super::destination::Destination;
 use super::mailbox::FromReactor;
+use super::token;
 use crate::log::Quotas as _;
 use crate::sys::clock;
+use crate::sys::epoll::Events;
+
+/// A time that has come already: the wait is a look.
+pub(super) const AT_ONCE: Nanos = 0;
+
+/// What has ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Woken {
+    /// Something has happened, or is due.
+    Up,
+    /// Nothing has happened, and what was due when the alarm was set may have been done since.
+    ByAlarm,
+}
+
+/// So far from now on.
+pub(super) fn from_now(time: Duration) -> Nanos {
+    if time.is_zero() {
+        return AT_ONCE;
+    }
+    let time = Nanos::try_from(time.as_nanos()).unwrap_or(Nanos::MAX);
+    clock::monotonic_ns().saturating_add(time)
+}
 
 impl Reactor {
     /// Announces the sleep, then looks at every lane once more. True: there are news, do not sleep.
@@ -27,9 +51,32 @@ impl Reactor {
         }
     }
 
-    /// How long to sleep at most; `None`: until something happens. An idle reactor has nothing to
-    /// wait for.
-    pub(super) fn sleep_time(&self) -> Option<Duration> {
+    /// Waits until something happens, or until this time has come; `None`: until something happens.
+    pub(super) fn wait(&mut self, events: &mut Events, due: Option<Nanos>) -> io::Result<Woken> {
+        let rest = due.map(|due| match due {
+            AT_ONCE => Duration::ZERO,
+            due => Duration::from_nanos(due.saturating_sub(clock::monotonic_ns())),
+        });
+        let is_due = rest == Some(Duration::ZERO);
+        let is_set = match due {
+            Some(_) if is_due => Ok(()),
+            Some(due) => self.alarm.ring_by(due),
+            None => self.alarm.silence(),
+        };
+        // Whoever has no alarm, for whatever reason, has a timeout.
+        let timeout = if is_due || is_set.is_err() { rest } else { None };
+        self.clients.epoll.wait(events, timeout)?;
+        let is_alarm = |(token, _)| token == token::alarm();
+        if is_due || !events.iter().all(is_alarm) {
+            return Ok(Woken::Up);
+        }
+        self.alarm.has_rung();
+        Ok(Woken::ByAlarm)
+    }
+
+    /// When it has something to do by the clock; `None`: not before something happens. An idle
+    /// reactor has nothing to wait for.
+    pub(super) fn due(&self) -> Option<Nanos> {
         let recall = self.recall_candidate().map(|(_, due)| due);
         let task_recall = self.task_recall().map(|(_, due)| due);
         let tasks = self.clients.tasks.as_ref().and_then(|tasks| tasks.due());
@@ -51,8 +98,7 @@ impl Reactor {
             complaints,
             handshakes,
         ];
-        let due = due.into_iter().flatten().min()?;
-        Some(Duration::from_nanos(due.saturating_sub(clock::monotonic_ns())))
+        due.into_iter().flatten().min()
     }
 
     /// What is due by the clock: timers of connections, recall for idle workers, sessions of a slot

@@ -11,6 +11,7 @@ const HANDSHAKE: u64 = 5;
 const DATAGRAMS: u64 = 6;
 const OUTSIDE: u64 = 7;
 const KEPT: u64 = 8;
+const ALARM: u64 = 9;
 
 /// The reactor's own mailbox.
 pub(super) const MAILBOX: u64 = 0;
@@ -32,6 +33,8 @@ pub(super) enum Token {
     Handshake(u32),
     /// Tasks are kept, or cannot be.
     Kept,
+    /// Something is due, or was.
+    Alarm,
     /// What is not the reactor's, but its thread's: by the number that the thread gave it.
     Outside(u32),
 }
@@ -85,6 +88,11 @@ pub(super) fn kept() -> u64 {
     pack(KEPT, 0, 0)
 }
 
+/// The reactor's alarm.
+pub(super) fn alarm() -> u64 {
+    pack(ALARM, 0, 0)
+}
+
 pub(super) fn unpack(token: u64) -> Token {
     let index = token as u32;
     let mark = ((token >> 32) & MARK_MASK) as u32;
@@ -96,6 +104,7 @@ pub(super) fn unpack(token: u64) -> Token {
         HANDSHAKE => Token::Handshake(index),
         OUTSIDE => Token::Outside(index),
         KEPT => Token::Kept,
+        ALARM => Token::Alarm,
         DATAGRAMS => Token::Datagrams(index),
         _ => Token::Mailbox,
     }
@@ -119,6 +128,7 @@ mod tests {
         assert_eq!(unpack(handshake(7)), Token::Handshake(7));
         assert_eq!(unpack(datagrams(7)), Token::Datagrams(7));
         assert_eq!(unpack(kept()), Token::Kept);
+        assert_eq!(unpack(alarm()), Token::Alarm);
         assert_eq!(unpack(MAILBOX), Token::Mailbox);
     }
 

@@ -8,6 +8,7 @@
 //! Must never: hold policy, log, or retry. A call that would block answers `WouldBlock`; the caller
 //! decides.
 
+pub(crate) mod alarm;
 pub(crate) mod background;
 pub(crate) mod black_box;
 pub(crate) mod capabilities;

@@ -87,6 +87,7 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_epoll_ctl,
     libc::SYS_epoll_pwait,
     libc::SYS_epoll_pwait2,
+    libc::SYS_timerfd_settime,
     libc::SYS_ppoll,
     libc::SYS_futex,
     libc::SYS_nanosleep,
