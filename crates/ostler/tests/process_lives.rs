@@ -309,6 +309,7 @@ fn each_has_its_own(server: &TestServer, inherited: &BTreeSet<u32>, clients: usi
     let listener_and_clients = 1 + clients;
     let (eventfd, pidfd) = ("anon_inode:[eventfd]", "anon_inode:[pidfd]");
     let (epoll, signalfd) = ("anon_inode:[eventpoll]", "anon_inode:[signalfd]");
+    let timerfd = "anon_inode:[timerfd]";
     expect_kinds(
         &server.master(),
         inherited,
@@ -316,6 +317,7 @@ fn each_has_its_own(server: &TestServer, inherited: &BTreeSet<u32>, clients: usi
             // Manager and spare, file links.
             ("socket", listener_and_clients + 2 + WORKERS * REACTORS),
             (epoll, 1 + REACTORS), // main thread and reactors
+            (timerfd, REACTORS),
             // Reports, the one in reserve, mailboxes, bells.
             (eventfd, 2 + REACTORS + 2 * WORKERS * REACTORS),
             (pidfd, 3 + WORKERS * REACTORS), // itself, manager, spare, workers
