@@ -238,7 +238,7 @@ fn limited(scratch: &Scratch, program: &str, descriptors: u32) -> TestResult<Ser
 #[test]
 fn without_descriptors_accepting_pauses_and_workers_are_replaced() -> TestResult {
     let scratch = Scratch::new("emfile")?;
-    let server = limited(&scratch, "ostler-echo", 110)?
+    let server = limited(&scratch, "ostler-echo", 119)?
         .set("workers", 1)
         .set("reactors", 1)
         .set("crash_policy", "drop")

@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use ostler_core::Nanos;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
@@ -15,15 +14,16 @@ const NEVER: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// An alarm, which is watched edge-triggered and never read.
 ///
-/// A timeout of `epoll_wait(2)` is set and taken back with each sleep, and each of both makes the
-/// processor's timer be programmed anew, which costs as much as half a small request (in a virtual
-/// machine more: the host does it). What is due moves on with each turn as a rule, so an alarm that
-/// was set once does for all sleeps until it rings: who is woken by it looks what is due then.
+/// A timeout of `epoll_wait(2)` is set and taken back with each sleep, and each time the timer of
+/// the processor may have to be programmed anew, which is dear in a virtual machine (decision 81).
+/// What is due moves on with each turn as a rule, so an alarm that was set once does for all sleeps
+/// until it rings: who is woken by it looks what is due then. Times are nanoseconds of the
+/// monotonic clock.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     timer: OwnedFd,
     /// When it will ring; `None`: it is not set.
-    rings_at: Option<Nanos>,
+    rings_at: Option<u64>,
 }
 
 impl Alarm {
@@ -35,7 +35,7 @@ impl Alarm {
 
     /// `timerfd_settime(2)` — it rings at this time of the monotonic clock, or before; at once if
     /// that is over.
-    pub(crate) fn ring_by(&mut self, at: Nanos) -> io::Result<()> {
+    pub(crate) fn ring_by(&mut self, at: u64) -> io::Result<()> {
         if self.rings_at.is_some_and(|rings_at| rings_at <= at) {
             return Ok(());
         }
@@ -45,7 +45,7 @@ impl Alarm {
         Ok(())
     }
 
-    fn set(&self, at: Nanos) -> io::Result<()> {
+    fn set(&self, at: u64) -> io::Result<()> {
         // A time that no clock reaches is none.
         let it_value = Timespec::try_from(Duration::from_nanos(at)).unwrap_or(NEVER);
         let spec = Itimerspec { it_interval: NEVER, it_value };
@@ -79,7 +79,7 @@ mod tests {
     use crate::sys::clock;
     use crate::sys::epoll::{Epoll, Events, Interest};
 
-    const SECOND: Nanos = 1_000_000_000;
+    const SECOND: u64 = 1_000_000_000;
 
     fn watched() -> (Alarm, Epoll, Events) {
         let (alarm, epoll) = (Alarm::new().unwrap(), Epoll::new().unwrap());
@@ -119,7 +119,7 @@ mod tests {
             assert_eq!(epoll.wait(&mut events, None).unwrap(), 1);
             alarm.has_rung();
         }
-        alarm.ring_by(Nanos::MAX).unwrap();
+        alarm.ring_by(u64::MAX).unwrap();
         assert_eq!(epoll.wait(&mut events, Some(Duration::ZERO)).unwrap(), 0);
     }
 
