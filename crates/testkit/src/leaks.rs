@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,14 +35,23 @@ pub(crate) fn leftover_processes(tree: &Tree) -> Option<String> {
 /// that fails.
 ///
 /// The kernel may have given the port to somebody else meanwhile; that is no leak of this server.
-pub(crate) fn port_still_taken(address: SocketAddr, limit: Duration) -> Option<String> {
+/// Nor is a port of datagrams taken by what was a connection at the port of the same number.
+pub(crate) fn port_still_taken(
+    address: SocketAddr,
+    is_datagram: bool,
+    limit: Duration,
+) -> Option<String> {
+    let bind = || match is_datagram {
+        true => UdpSocket::bind(address).map(drop),
+        false => TcpListener::bind(address).map(drop),
+    };
     let mut error = None;
-    let is_free = poll_until(limit, || match TcpListener::bind(address) {
-        Ok(_listener) => Some(()),
+    let is_free = poll_until(limit, || match bind() {
+        Ok(()) => Some(()),
         Err(failure) => {
             error = Some(failure);
             // Who shared it with another server leaves it to that one.
-            stranger_holds(address.port()).then_some(())
+            stranger_holds(address.port(), is_datagram).then_some(())
         }
     });
     if is_free.is_some() {
@@ -54,8 +63,8 @@ pub(crate) fn port_still_taken(address: SocketAddr, limit: Duration) -> Option<S
 
 /// Whether a living process holds a socket with this local port. Asked when the tree is known to be
 /// gone, so that whoever is found is a stranger.
-fn stranger_holds(port: u16) -> bool {
-    let inodes = sockets_at(port);
+fn stranger_holds(port: u16, is_datagram: bool) -> bool {
+    let inodes = sockets_at(port, is_datagram);
     procfs::all_stats().iter().any(|stat| {
         procfs::links_of_descriptors(stat.pid).iter().any(|(_, target)| {
             target
@@ -66,10 +75,15 @@ fn stranger_holds(port: u16) -> bool {
     })
 }
 
-/// The inodes of the sockets with this local port, as `/proc/net/tcp` and `tcp6` list them.
-fn sockets_at(port: u16) -> BTreeSet<String> {
+/// The inodes of the sockets with this local port, as `/proc/net/tcp` and `tcp6` list them, or
+/// `udp` and `udp6`.
+fn sockets_at(port: u16, is_datagram: bool) -> BTreeSet<String> {
     let suffix = format!(":{port:04X}");
-    ["/proc/net/tcp", "/proc/net/tcp6"]
+    let files = match is_datagram {
+        true => ["/proc/net/udp", "/proc/net/udp6"],
+        false => ["/proc/net/tcp", "/proc/net/tcp6"],
+    };
+    files
         .iter()
         .filter_map(|file| fs::read_to_string(file).ok())
         .flat_map(|text| {
@@ -191,10 +205,10 @@ mod tests {
     fn a_bound_port_has_a_holder() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(sockets_at(port).len(), 1);
-        assert!(stranger_holds(port));
+        assert_eq!(sockets_at(port, false).len(), 1);
+        assert!(stranger_holds(port, false));
         drop(listener);
-        assert!(!stranger_holds(port));
+        assert!(!stranger_holds(port, false));
     }
 
     #[test]
@@ -209,8 +223,18 @@ mod tests {
         drop(accept(&server).unwrap());
         drop(server);
         drop(client);
-        let text = port_still_taken(address, Duration::from_millis(10)).unwrap();
+        let text = port_still_taken(address, false, Duration::from_millis(10)).unwrap();
         assert!(text.contains("cannot be bound again"), "{text}");
+        assert_eq!(port_still_taken(address, true, Duration::from_millis(10)), None);
+    }
+
+    #[test]
+    fn a_port_of_datagrams_that_somebody_else_has_is_no_leak() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        assert!(!stranger_holds(address.port(), false));
+        assert_eq!(port_still_taken(address, true, Duration::from_millis(10)), None);
+        assert!(UdpSocket::bind(address).is_err());
     }
 
     #[test]

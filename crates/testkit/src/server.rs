@@ -291,7 +291,8 @@ impl TestServer {
         if !self.log().wait_ended(LEAK_GRACE) {
             faults.push("somebody outside the tree still holds the server's stderr".to_owned());
         }
-        faults.extend(leaks::port_still_taken(self.address, LEAK_GRACE));
+        let is_datagram = self.output().first().is_some_and(|line| line.contains("udp://"));
+        faults.extend(leaks::port_still_taken(self.address, is_datagram, LEAK_GRACE));
         faults.extend(self.launched.files.leftover_files(self.tree()));
         faults
     }
