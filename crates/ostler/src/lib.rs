@@ -56,6 +56,7 @@
 
 mod api;
 mod base;
+mod claim;
 mod control;
 mod encryption;
 mod error;

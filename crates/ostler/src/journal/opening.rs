@@ -1,9 +1,8 @@
 //! Opening the file of `task_journal` at the start of a server: what an earlier one has left, or
 //! what is wrong and what to do.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ostler_core::task_journal::{
@@ -13,28 +12,19 @@ use ostler_core::task_journal::{
 use super::LeftTask;
 use super::file::{JournalFile, Named, is_named};
 use super::reading::{FileBytes, read_file};
-use crate::error::{Error, Result};
+use crate::claim::{Refusal, Words, open_what_is_there};
+use crate::error::Result;
 use crate::options::{JournalDamage, Options};
 use crate::sys::{clock, file_prospect};
 
+/// The option that names it.
+const OPTION: &str = "task_journal";
+const WORDS: Words = Words {
+    unreadable: "cannot be read",
+    no_file: "is no file, give the journal a path of its own",
+};
 /// Attempts to lock what the path names: it changes only while another server writes it anew.
 const ATTEMPTS_MAX: usize = 8;
-
-/// Why the file is not taken.
-struct Refusal {
-    words: String,
-    source: Option<io::Error>,
-}
-
-impl Refusal {
-    fn new(words: impl Into<String>) -> Self {
-        Self { words: words.into(), source: None }
-    }
-
-    fn because(words: &str, source: io::Error) -> Self {
-        Self { words: words.to_owned(), source: Some(source) }
-    }
-}
 
 impl JournalFile {
     /// Opens the file that the options name, and takes what an earlier server has left in it.
@@ -44,7 +34,7 @@ impl JournalFile {
     pub(crate) fn open(options: &Options) -> Result<(Self, Vec<LeftTask>)> {
         let path = PathBuf::from(&options.task_journal);
         let path = std::path::absolute(&path).unwrap_or(path);
-        open(&path, options).map_err(|refusal| refused(&path, refusal))
+        open(&path, options).map_err(|refusal| refusal.of_option(OPTION, &path))
     }
 
     /// Whether the file could be opened, or made, were it free; what stands in it is not read.
@@ -53,16 +43,12 @@ impl JournalFile {
     /// What is wrong with it, and what to do.
     pub(crate) fn check(options: &Options) -> Result<()> {
         let path = Path::new(&options.task_journal);
-        let made = open_what_is_there(path).and_then(|_| {
+        let made = open_what_is_there(path, &WORDS).and_then(|_| {
             let made = file_prospect::can_make_beside(path);
             made.map_err(|error| Refusal::because(cannot_be_made(&error), error))
         });
-        made.map_err(|refusal| refused(path, refusal))
+        made.map_err(|refusal| refusal.of_option(OPTION, path))
     }
-}
-
-fn refused(path: &Path, Refusal { words, source }: Refusal) -> Error {
-    Error::start(format!("option `task_journal`: {}: {words}", path.display()), source)
 }
 
 fn open(
@@ -189,29 +175,10 @@ fn cannot_be_made(error: &io::Error) -> &'static str {
     }
 }
 
-/// The file that the path names, if it may be a journal.
-fn open_what_is_there(path: &Path) -> std::result::Result<Option<File>, Refusal> {
-    // Not followed: the new file would take the place of the link. Not waited for: it may be a
-    // pipe.
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
-            return Err(Refusal::new("is a symbolic link, write the path that it leads to"));
-        }
-        Err(error) => return Err(Refusal::because("cannot be read", error)),
-    };
-    if !file.metadata().is_ok_and(|found| found.is_file()) {
-        return Err(Refusal::new("is no file, give the journal a path of its own"));
-    }
-    Ok(Some(file))
-}
-
 /// Locks the file that is there: no other server takes it at the same time.
 fn lock_what_is_there(path: &Path) -> std::result::Result<Option<File>, Refusal> {
     for _ in 0..ATTEMPTS_MAX {
-        let Some(file) = open_what_is_there(path)? else { return Ok(None) };
+        let Some(file) = open_what_is_there(path, &WORDS)? else { return Ok(None) };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

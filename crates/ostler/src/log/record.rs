@@ -159,7 +159,8 @@ impl RecordFile {
     }
 }
 
-fn cannot_append(option: &str, path: &Path, error: io::Error) -> Error {
+/// The option names a file that takes no lines.
+pub(super) fn cannot_append(option: &str, path: &Path, error: io::Error) -> Error {
     let text = format!(
         "option `{option}`: cannot append to `{}`: create its directory, or allow this user to \
          write there",

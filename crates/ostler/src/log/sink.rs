@@ -13,7 +13,8 @@ use rustix::time::Timespec;
 
 use super::file::LogFile;
 use super::line::LineFormat;
-use crate::error::{Error, Result};
+use super::record::cannot_append;
+use crate::error::Result;
 use crate::sys::file_prospect;
 
 /// Longest line with its newline: PIPE_BUF, up to which a write into a pipe is never mixed with
@@ -49,7 +50,8 @@ impl Sink {
 
     /// Opens `path` for appending, see [`LogFile`].
     pub(super) fn append_to(path: &Path) -> Result<Self> {
-        let file = LogFile::open(path).map_err(|errno| cannot_append(path, errno.into()))?;
+        let file =
+            LogFile::open(path).map_err(|errno| cannot_append("log_file", path, errno.into()))?;
         Ok(Self::new(Target::File(file)))
     }
 
@@ -77,7 +79,7 @@ impl Sink {
     /// Whether `path` can be opened for appending, or made, as far as one can know without doing
     /// so.
     pub(super) fn check(path: &Path) -> Result<()> {
-        file_prospect::can_append(path).map_err(|error| cannot_append(path, error))
+        file_prospect::can_append(path).map_err(|error| cannot_append("log_file", path, error))
     }
 
     fn new(target: Target) -> Self {
@@ -207,15 +209,6 @@ impl Sink {
             Target::File(fd) => fd.as_fd(),
         }
     }
-}
-
-fn cannot_append(path: &Path, error: io::Error) -> Error {
-    let text = format!(
-        "option `log_file`: cannot append to `{}`: create its directory, or allow this user to \
-         write there",
-        path.display()
-    );
-    Error::option_refused(text, error)
 }
 
 /// The line as it is written: with the number of suppressed lines, if any, and cut to

@@ -14,7 +14,8 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use crate::error::{Error, Result};
+use crate::claim::{Refusal, Words, open_what_is_there};
+use crate::error::Result;
 use crate::sys::file_prospect;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::process_start;
@@ -22,6 +23,12 @@ use crate::sys::process_start;
 /// Bytes of the longest file that is believed to be one of this kind: a number and a line's end,
 /// with room for spaces.
 const LENGTH_MAX: u64 = 32;
+/// The option that names it.
+const OPTION: &str = "pid_file";
+const WORDS: Words = Words {
+    unreadable: "cannot be looked at",
+    no_file: "is no file, give the pid file a path of its own",
+};
 /// Attempts to lock what the path names: it changes only while another server starts or ends there.
 const ATTEMPTS_MAX: usize = 8;
 /// What is said when the attempts are used up.
@@ -55,7 +62,7 @@ impl PidFile {
     fn claim_path(path: PathBuf, passed_on: Option<OwnedFd>) -> Result<Self> {
         match Self::write(&path, passed_on.map(File::from)) {
             Ok(file) => Ok(Self { path, file }),
-            Err(refusal) => Err(refused(&path, refusal)),
+            Err(refusal) => Err(refusal.of_option(OPTION, &path)),
         }
     }
 
@@ -66,7 +73,7 @@ impl PidFile {
             return Ok(());
         }
         let path = Path::new(path);
-        let checked = match open_what_is_there(path) {
+        let checked = match open_what_is_there(path, &WORDS) {
             Ok(Some(file)) => number(&file).map(drop),
             Ok(None) => Ok(()),
             Err(refusal) => Err(refusal),
@@ -74,7 +81,7 @@ impl PidFile {
         let checked = checked.and_then(|()| {
             file_prospect::can_make_beside(path).map_err(|error| Refusal::because(UNMADE, error))
         });
-        checked.map_err(|refusal| refused(path, refusal))
+        checked.map_err(|refusal| refusal.of_option(OPTION, path))
     }
 
     /// The new file comes into place as a whole and already locked, so that who reads it finds the
@@ -169,54 +176,16 @@ impl Drop for PidFile {
     }
 }
 
-/// Why the file is not taken.
-struct Refusal {
-    words: String,
-    source: Option<std::io::Error>,
-}
-
-impl Refusal {
-    fn new(words: impl Into<String>) -> Self {
-        Self { words: words.into(), source: None }
-    }
-
-    fn because(words: &str, source: std::io::Error) -> Self {
-        Self { words: words.to_owned(), source: Some(source) }
-    }
-}
-
 impl From<std::io::Error> for Refusal {
     fn from(error: std::io::Error) -> Self {
-        Self::because("cannot be looked at", error)
+        Self::because(WORDS.unreadable, error)
     }
-}
-
-fn refused(path: &Path, Refusal { words, source }: Refusal) -> Error {
-    Error::start(format!("option `pid_file`: {}: {words}", path.display()), source)
-}
-
-/// The file that the path names, if it may be a pid file.
-fn open_what_is_there(path: &Path) -> std::result::Result<Option<File>, Refusal> {
-    // Not followed: a link may lead to any file of the machine. Not waited for: it may be a pipe.
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
-            return Err(Refusal::new("is a symbolic link, write the path that it leads to"));
-        }
-        Err(error) => return Err(Refusal::because("cannot be looked at", error)),
-    };
-    if !file.metadata().is_ok_and(|found| found.is_file()) {
-        return Err(Refusal::new("is no file, give the pid file a path of its own"));
-    }
-    Ok(Some(file))
 }
 
 /// Locks the file that is left over, if there is one: nobody else takes it at the same time.
 fn lock_what_is_there(path: &Path) -> std::result::Result<Option<File>, Refusal> {
     for _ in 0..ATTEMPTS_MAX {
-        let Some(file) = open_what_is_there(path)? else { return Ok(None) };
+        let Some(file) = open_what_is_there(path, &WORDS)? else { return Ok(None) };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Refusal::new(held(&file))),

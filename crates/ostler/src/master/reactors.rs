@@ -41,10 +41,10 @@ pub(super) fn make_reports(
     let reports = Reports::new(Places::new(Arc::clone(board)))
         .map_err(|error| Error::start("cannot make a bell", Some(error)))?
         .with_addresses(make_addresses(options)?);
-    // Before anybody is accepted.
     let reports = reports.with_turns(lag_watch::turns(options)?);
     let reports = match old {
         Some(old) => {
+            // Before anybody is accepted.
             old.keep_places(&reports.places);
             reports.with_expected_groups(options.reactors.into(), options.groups_max as usize)
         }

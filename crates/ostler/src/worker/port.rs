@@ -364,12 +364,13 @@ impl Port {
     }
 
     /// Publishes all that was appended, on all lanes, by one word; what is for the switch by one of
-    /// its own. With `freed` the package memory
-    /// of that lane is given back in the same step (unless some of it is still held).
+    /// its own. With `freed` the package memory of that lane is given back in the same step (unless
+    /// some of it is still held).
     pub(crate) fn publish(&mut self, freed: Option<usize>) {
         let mut touched: u64 = 0;
         let homes = [(false, Some(&mut self.home)), (true, self.switch.as_mut())];
         for (of_switch, home) in homes {
+            let Some(home) = home else { continue };
             let before = touched;
             for (index, end) in self.lanes.iter_mut().enumerate() {
                 if end.is_to_switch == of_switch && end.outbox.staged() > 0 {
@@ -377,7 +378,7 @@ impl Port {
                     touched |= 1 << index;
                 }
             }
-            if let Some(home) = home.filter(|_| touched != before) {
+            if touched != before {
                 home.commit();
             }
         }

@@ -160,7 +160,6 @@ impl Store {
     }
 }
 
-/// Opens a file that is not there, for the user of the server alone.
 fn cannot_keep(directory: &str, error: io::Error) -> Error {
     let text = format!(
         "`quarantine_dir`: nothing can be kept in {directory}: make this directory, and let the \
@@ -169,6 +168,7 @@ fn cannot_keep(directory: &str, error: io::Error) -> Error {
     Error::option_refused(text, error)
 }
 
+/// Opens a file that is not there, for the user of the server alone.
 fn create(path: &Path) -> io::Result<fs::File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
