@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ostler_testkit::{KillEvery, Signal, TestResult};
 
 use crate::deaths::{KILL_EVERY, deadly};
-use crate::foreman::{foreman, idlers, start};
+use crate::foreman::{ask_before_death, foreman, heir_hears_of_all, idlers, start};
 use crate::mesh::client_of;
 use crate::support::{check, wait_lines};
 use crate::talk::Talk;
@@ -32,18 +32,10 @@ fn tasks_of_a_worker_that_is_killed_are_done() -> TestResult {
 fn what_a_dead_asker_wanted_to_know_its_successor_hears_once() -> TestResult {
     let server = start(deadly(1, 2).set("task_result_to", "successor"), 1)?;
     let mut talk = Talk::new(&server)?;
-    let file = |number: u32| server.directory().join(format!("heard{number}"));
-    for number in 1..=4 {
-        let path = format!("{:>1$}", file(number).display(), [1, 5_000][number as usize % 2]);
-        talk.expect_answer(&format!("report later 400 {path}"), &format!("asked {number}"))?;
-    }
+    ask_before_death(&server, &mut talk)?;
     server.worker(0).kill();
     server.wait_for_log("serves worker=w0.2")?;
-    for number in 1..=4 {
-        server.wait_for("the heir", |_| file(number).exists())?;
-        let heard = std::fs::read_to_string(file(number))?;
-        check(heard == format!("w0.2 heard of {number}"), heard)?;
-    }
+    heir_hears_of_all(&server)?;
     let tasks = server.stop_and_report()?.tasks()?;
     check((tasks.finished, tasks.results, tasks.unheard) == (4, 4, 0), format!("{tasks:?}"))
 }

@@ -3,8 +3,6 @@
 #![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
 
 mod ends;
-mod foreman;
-mod mesh;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
@@ -15,10 +13,14 @@ mod talk;
 mod commands;
 #[path = "../process_tasks/deaths.rs"]
 mod deaths;
+#[path = "../process_tasks/foreman.rs"]
+mod foreman;
 #[path = "../process_tasks/lateness.rs"]
 mod lateness;
 #[path = "../process_tasks/lives.rs"]
 mod lives;
+#[path = "../process_messages/mesh.rs"]
+mod mesh;
 #[path = "../process_messages/deaths.rs"]
 mod message_deaths;
 #[path = "../process_messages/pairs.rs"]
@@ -29,3 +31,16 @@ mod queue;
 mod refused;
 #[path = "../process_tasks/results.rs"]
 mod results;
+
+use ostler_testkit::ServerBuilder;
+
+/// What these tests ask of a server beside its shape: each worker handles what it has accepted, so
+/// that nothing is dispatched.
+fn in_mode(builder: ServerBuilder, _dispatch: &str) -> ServerBuilder {
+    builder.set("mode", "base")
+}
+
+/// Each worker is its own reactor.
+fn with_reactors(builder: ServerBuilder) -> ServerBuilder {
+    builder
+}

@@ -11,3 +11,10 @@ mod senders;
 mod support;
 #[path = "../talk/mod.rs"]
 mod talk;
+
+use ostler_testkit::ServerBuilder;
+
+/// What these tests ask of a server beside its shape: one reactor, with this dispatch.
+fn in_mode(builder: ServerBuilder, dispatch: &str) -> ServerBuilder {
+    builder.set("reactors", 1).set("dispatch", dispatch)
+}

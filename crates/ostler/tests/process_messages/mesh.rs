@@ -2,15 +2,14 @@
 
 use ostler_testkit::{ServerBuilder, TestResult, TestServer};
 
+use crate::in_mode;
 use crate::support::{check, wait_lines, wait_serving};
 use crate::talk::Talk;
 
-/// A server of this shape, with one reactor. Each session stays with one worker.
+/// A server of this shape. Each session stays with one worker.
 pub fn mesh(workers: u16, tasks: u16) -> ServerBuilder {
-    TestServer::example("mesh")
+    in_mode(TestServer::example("mesh"), "session_hash")
         .set("workers", workers)
-        .set("reactors", 1)
-        .set("dispatch", "session_hash")
         .set("lane_size", 65_536)
         .set("task_workers", tasks)
         .env("RUST_BACKTRACE", "0")

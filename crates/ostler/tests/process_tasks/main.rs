@@ -13,3 +13,15 @@ mod results;
 mod support;
 #[path = "../talk/mod.rs"]
 mod talk;
+
+use ostler_testkit::ServerBuilder;
+
+/// What these tests ask of a server beside its shape: one reactor, with this dispatch.
+fn in_mode(builder: ServerBuilder, dispatch: &str) -> ServerBuilder {
+    builder.set("reactors", 1).set("dispatch", dispatch)
+}
+
+/// The same with several reactors.
+fn with_reactors(builder: ServerBuilder) -> ServerBuilder {
+    builder.set("reactors", 2)
+}

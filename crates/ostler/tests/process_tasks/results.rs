@@ -2,9 +2,10 @@
 
 use ostler_testkit::TestResult;
 
-use crate::foreman::{foreman, start, with_reactors};
+use crate::foreman::{foreman, start};
 use crate::support::check;
 use crate::talk::Talk;
+use crate::with_reactors;
 
 #[test]
 fn a_callback_hears_each_result_and_a_waiter_the_first() -> TestResult {
