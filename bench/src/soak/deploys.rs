@@ -21,12 +21,20 @@ const WAIT_MAX_MS: f64 = 500.0;
 const LIMIT: Duration = Duration::from_secs(900);
 /// The place of the machine in the header of a program.
 const MACHINE_AT: usize = 18;
+/// What the log says of programs that are broken, each in its way, and of several in ten seconds.
+const EXPECTED: [&str; 5] = [
+    "nothing changed",
+    "could not start",
+    "cannot be started",
+    "what a server is",
+    "workers die often",
+];
 
 pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     let (rounds_least, requests_least) = stage.pick((2, 1_000_000), (1, 20_000));
     let place = Place::new(stage.instrument())?;
     place.put(&place.version(0))?;
-    let builder = ["nothing changed", "could not start", "cannot be started", "what a server is"]
+    let builder = EXPECTED
         .into_iter()
         .fold(stage.deployed(&place.program()), |builder, text| builder.expect_log(text));
     let server = builder.env("ECHO_FAIL_START_IF_EXISTS", place.refusal()).start()?;
