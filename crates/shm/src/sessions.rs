@@ -5,6 +5,8 @@
 //! even and unchanged. It also says where in the master the session lives ([`Home`]): in which
 //! reactor, so that a worker knows its lane, and at which of its places.
 
+use std::time::Duration;
+
 pub use crate::session_peer::{Peer, UnixPeer};
 use crate::session_peer::{pack_peer, unpack_peer};
 use crate::sync::{AtomicU64, Ordering, fence};
@@ -37,9 +39,14 @@ const STATE: usize = 7;
 const STREAM_OWNER: usize = 8;
 const STREAM: usize = 9;
 const STREAM_WRITTEN: usize = 10;
-/// How often a reader tries again when it meets a writer. The writer holds an entry for well under
-/// a microsecond; a reader that fails this often looks at an entry whose reactor is gone.
-const READ_TRIES: usize = 10_000;
+/// How often a reader tries again at once when it meets a writer, which holds an entry for well
+/// under a microsecond.
+const SPINS: usize = 1_000;
+/// How often it sleeps after that: the writer's thread has lost its processor in the midst, and
+/// gets it back when others have had theirs. Whoever waits in vain for so long, a second or two,
+/// looks at an entry whose reactor is gone.
+const PAUSES_MAX: usize = 10_000;
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// Flag: the session's unsent output is above its high mark, or the memory budget is tight: `send`
 /// answers full.
@@ -274,10 +281,10 @@ impl<'a> Entry<'a> {
 
     /// A consistent copy of some words; `None` when their writer died in them.
     pub(crate) fn read_words<const N: usize>(&self, indices: [usize; N]) -> Option<[u64; N]> {
-        for _ in 0..READ_TRIES {
+        for attempt in 0..SPINS + PAUSES_MAX {
             let before = self.word(SEQUENCE).load(Ordering::Acquire);
             if before & 1 == 1 {
-                crate_yield();
+                pause(attempt);
                 continue;
             }
             let copy = indices.map(|index| self.get(index));
@@ -341,10 +348,10 @@ impl<'a> Entry<'a> {
     /// Anyone: a consistent copy of the entry, `None` when it is free (or its writer died in it).
     #[must_use]
     pub fn read(&self) -> Option<SessionRecord> {
-        for _ in 0..READ_TRIES {
+        for attempt in 0..SPINS + PAUSES_MAX {
             let before = self.word(SEQUENCE).load(Ordering::Acquire);
             if before & 1 == 1 {
-                crate_yield();
+                pause(attempt);
                 continue;
             }
             let head: [u64; RECORD_WORDS] = std::array::from_fn(|index| self.get(index));
@@ -363,11 +370,15 @@ impl<'a> Entry<'a> {
 }
 
 #[cfg(not(loom))]
-fn crate_yield() {
-    std::hint::spin_loop();
+fn pause(attempt: usize) {
+    if attempt < SPINS {
+        std::hint::spin_loop();
+    } else {
+        std::thread::sleep(PAUSE);
+    }
 }
 #[cfg(loom)]
-fn crate_yield() {
+fn pause(_attempt: usize) {
     loom::thread::yield_now();
 }
 
@@ -461,6 +472,27 @@ mod tests {
             lone.entry().set_state(&[7; 20]);
             assert_eq!(lone.entry().read().unwrap().state, vec![7; kept], "{room}");
         }
+    }
+
+    /// A writer that lost its processor in the midst: the session is not gone for that.
+    #[test]
+    fn a_reader_waits_for_a_writer_that_stands_still() {
+        let lone = LoneEntry::new(8);
+        lone.entry().open(64, HOME, 0, SocketAddr::from(([127, 0, 0, 1], 1)), 1);
+        lone.entry().set_stream(5, 3, 1);
+        let (begun, begins) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                lone.entry().write(|entry| {
+                    begun.send(()).unwrap();
+                    std::thread::sleep(Duration::from_millis(100));
+                    entry.set(STREAM_WRITTEN, 2);
+                });
+            });
+            begins.recv().unwrap();
+            assert_eq!(lone.entry().read().unwrap().session, 64);
+            assert_eq!(lone.entry().stream_written(64, 5, 3), Some(2));
+        });
     }
 
     #[test]
