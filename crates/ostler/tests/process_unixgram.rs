@@ -17,6 +17,9 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use support::{check, echo, round_trip, start};
 use talk::{Scratch, probe};
 
+/// Small datagrams that nobody reads, in a test.
+const UNREAD_ANSWERS: u64 = 440;
+
 /// The directory of a test, with the server's path and those of its peers.
 struct Place {
     scratch: Scratch,
@@ -131,17 +134,22 @@ fn who_has_no_name_is_heard_and_cannot_be_answered() -> TestResult {
 #[test]
 fn who_does_not_read_or_is_gone_keeps_out_nobody_and_is_counted() -> TestResult {
     let place = Place::new("gram-deaf")?;
-    // What nobody has read counts for the buffer of who sent it, also when it is for somebody else.
-    // That of the kernel has room for 277; where systemd runs a queue has 512.
-    let server = place.echo(",socket_send_buffer=208K").expect_log("a datagram was not sent");
-    let server = start(server, 1)?;
+    let server = place.echo("").expect_log("a datagram was not sent");
+    let server = start(server.expect_log("datagrams were not sent, without a line for each"), 1)?;
     let queue = std::fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen")?;
     let queue: u64 = queue.trim().parse().unwrap();
-    let (deaf, good) = (place.peer("deaf")?, place.peer("good")?);
-    let sent = queue + 9;
-    for _ in 0..sent {
-        deaf.send_to(b"?", &place.server)?;
+    // Their unread answers count for the port's buffer: more than the kernel gives a socket by
+    // itself (277 of them), and less than it gives anybody who asks.
+    let peers = UNREAD_ANSWERS.div_ceil(queue + 1);
+    let deaf = (0..peers).map(|number| place.peer(&format!("deaf{number}")));
+    let deaf = deaf.collect::<TestResult<Vec<_>>>()?;
+    for peer in &deaf {
+        for _ in 0..queue + 9 {
+            peer.send_to(b"?", &place.server)?;
+        }
     }
+    let sent = (queue + 9) * peers;
+    let good = place.peer("good")?;
     {
         let gone = place.peer("gone")?;
         gone.send_to(b"gone", &place.server)?;
@@ -155,9 +163,34 @@ fn who_does_not_read_or_is_gone_keeps_out_nobody_and_is_counted() -> TestResult 
     check(finished == sent + 2, format!("{books:?}"))?;
     // The one that left may have been answered before its file was removed.
     let full = books.get("not_sent_peer_full");
-    check((1..=9).contains(&full), format!("{books:?}"))?;
+    check((peers..=9 * peers).contains(&full), format!("{books:?}"))?;
+    check(books.get("not_sent") <= full + 1, format!("{books:?}"))?;
     let all = books.get("sent") + books.get("not_sent");
     check(all == finished, format!("{books:?}"))
+}
+
+/// A port whose buffer is full of what others have not read: that is not for want of its peer.
+#[test]
+fn what_fills_the_buffer_of_the_port_is_told_apart_from_a_peer_that_is_full() -> TestResult {
+    let place = Place::new("gram-full")?;
+    let server = place.echo(",socket_send_buffer=4K").expect_log("a datagram was not sent");
+    let server = start(server, 1)?;
+    let deaf = place.peer("deaf")?;
+    for _ in 0..9 {
+        deaf.send_to(&[b'?'; 2_000], &place.server)?;
+    }
+    server.wait_for_log("a datagram was not sent reason=queue_full")?;
+    server.wait_for_rest()?;
+    let mut bytes = [0; 3_000];
+    deaf.set_nonblocking(true)?;
+    while deaf.recv(&mut bytes).is_ok() {}
+    deaf.set_nonblocking(false)?;
+    deaf.send_to(b"now?", &place.server)?;
+    expect(&deaf, b"now?")?;
+    server.wait_for_rest()?;
+    let books = books(server)?;
+    let full = books.get("not_sent_queue_full");
+    check(full > 0 && books.get("not_sent") == full, format!("{books:?}"))
 }
 
 #[test]

@@ -53,7 +53,8 @@ impl DatagramDrop {
 /// Why a datagram of a worker was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotSent {
-    /// The port's queue of unsent datagrams was full.
+    /// The port's queue of unsent datagrams was full; of a unix socket: its buffer was, of what
+    /// peers have not read.
     QueueFull,
     /// Its peer, a unix socket, does not read: the kernel queues no more for it.
     PeerFull,

@@ -117,12 +117,24 @@ pub(crate) fn family(socket: impl AsFd) -> io::Result<Family> {
     }
 }
 
+/// Figures of `SO_MEMINFO`.
+const MEMORY_FIGURES: usize = 9;
+
 /// `getsockopt(2)`, `SO_MEMINFO` — how many datagrams the kernel has dropped at this socket since
 /// it was made; `None` where it does not say.
 pub(crate) fn dropped(socket: impl AsFd) -> Option<u32> {
-    /// `SK_MEMINFO_DROPS` of the kernel.
-    const DROPS: usize = 8;
-    let mut figures = [0_u32; DROPS + 1];
+    let [.., drops] = memory_of(socket)?;
+    Some(drops)
+}
+
+/// `getsockopt(2)`, `SO_MEMINFO` — whether what was sent and not read yet fills the socket's buffer:
+/// then nothing can be sent to anybody. `false` where the kernel does not say.
+pub(crate) fn is_send_buffer_full(socket: impl AsFd) -> bool {
+    memory_of(socket).is_some_and(|[_, _, used, size, ..]| used >= size)
+}
+
+fn memory_of(socket: impl AsFd) -> Option<[u32; MEMORY_FIGURES]> {
+    let mut figures = [0_u32; MEMORY_FIGURES];
     let mut len = size_of_val(&figures) as libc::socklen_t;
     // SAFETY: the descriptor is open (borrowed), the kernel writes at most `len` bytes of the array
     // and says how many.
@@ -135,7 +147,17 @@ pub(crate) fn dropped(socket: impl AsFd) -> Option<u32> {
             &raw mut len,
         )
     };
-    (result == 0 && len as usize >= size_of_val(&figures)).then_some(figures[DROPS])
+    (result == 0 && len as usize >= size_of_val(&figures)).then_some(figures)
+}
+
+/// `setsockopt(2)`, `SO_SNDBUFFORCE` or `SO_SNDBUF` — a send buffer of so many bytes, or the largest
+/// one that this process may have (`net.core.wmem_max`). The kernel doubles it.
+pub(crate) fn widen_send_buffer(socket: impl AsFd, bytes: usize) -> io::Result<()> {
+    use rustix::net::sockopt;
+    let socket = socket.as_fd();
+    sockopt::set_socket_send_buffer_size_force(socket, bytes)
+        .or_else(|_| sockopt::set_socket_send_buffer_size(socket, bytes))?;
+    Ok(())
 }
 
 /// A datagram that was received.

@@ -17,6 +17,12 @@ use crate::options::{ListenUrl, PortOptions};
 use crate::sys::unix_socket::{self, FileId, Named};
 use crate::sys::{datagram, process};
 
+/// The send buffer of a port whose option leaves it open, bytes, before the kernel doubles it.
+/// Whatever peers have not read counts for it, so that those who never read keep out the others
+/// when it is full: with the kernel's own measure one of them, where systemd has set
+/// `net.unix.max_dgram_qlen` to 512.
+const SEND_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
 /// Opens a socket at `path`.
 pub(super) fn bind(path: &Path, options: &PortOptions) -> Result<(OwnedFd, OwnPath)> {
     let url = &options.listen;
@@ -25,6 +31,9 @@ pub(super) fn bind(path: &Path, options: &PortOptions) -> Result<(OwnedFd, OwnPa
     for _ in 0..TRIES {
         match datagram::bind_unix(path, mode) {
             Ok(socket) => {
+                if options.socket_send_buffer == 0 {
+                    datagram::widen_send_buffer(&socket, SEND_BUFFER_BYTES).map_err(failed)?;
+                }
                 socket_options::apply_to_unix_datagrams(&socket, options).map_err(failed)?;
                 let Named::Socket(id) = unix_socket::named(path).map_err(failed)? else {
                     continue; // somebody has taken it away already

@@ -122,7 +122,8 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "The kernel finds a size for each connection, and what is set switches that off.",
         effect: "Size of the kernel's send buffer of each connection, or of the socket of a port \
                  for datagrams, as setsockopt(2) takes it: the kernel doubles it, and caps it at \
-                 net.core.wmem_max. 0 leaves it to the kernel.",
+                 net.core.wmem_max. 0 leaves it to the kernel, but that of a unix port for \
+                 datagrams is made as large as its peers may need.",
         access: port_field!(socket_send_buffer),
     },
     OptionInfo {

@@ -112,7 +112,7 @@ impl Outgoing {
                 Err(error) => {
                     self.datagrams.pop_front();
                     failed_before = false;
-                    count(Flushed::Failed(reason_of(&error), error));
+                    count(Flushed::Failed(reason_of(socket, &error), error));
                 }
             }
         }
@@ -134,11 +134,13 @@ impl Outgoing {
     }
 }
 
-/// Why a datagram was not sent, by the kernel's word.
-fn reason_of(error: &io::Error) -> NotSent {
+/// Why a datagram was not sent, by the kernel's word. For one of a unix socket nobody waits: what
+/// others have not read fills the buffer, and they may never read it.
+fn reason_of(socket: BorrowedFd<'_>, error: &io::Error) -> NotSent {
     match Refusal::of(error) {
         Refusal::TooLong => NotSent::TooLong,
         Refusal::NoBuffers => NotSent::QueueFull,
+        Refusal::WouldBlock if datagram::is_send_buffer_full(socket) => NotSent::QueueFull,
         Refusal::WouldBlock => NotSent::PeerFull,
         Refusal::Unreachable => NotSent::Unreachable,
         Refusal::Other => NotSent::Failed,
