@@ -45,6 +45,7 @@ pub mod record;
 pub mod ring;
 #[cfg(not(loom))]
 pub mod roster;
+mod session_flags;
 pub mod session_ids;
 pub(crate) mod session_peer;
 pub mod session_traffic;

@@ -127,8 +127,8 @@ pub(crate) fn dropped(socket: impl AsFd) -> Option<u32> {
     Some(drops)
 }
 
-/// `getsockopt(2)`, `SO_MEMINFO` — whether what was sent and not read yet fills the socket's buffer:
-/// then nothing can be sent to anybody. `false` where the kernel does not say.
+/// `getsockopt(2)`, `SO_MEMINFO` — whether what was sent and not read yet fills the socket's
+/// buffer: then nothing can be sent to anybody. `false` where the kernel does not say.
 pub(crate) fn is_send_buffer_full(socket: impl AsFd) -> bool {
     memory_of(socket).is_some_and(|[_, _, used, size, ..]| used >= size)
 }
@@ -150,8 +150,8 @@ fn memory_of(socket: impl AsFd) -> Option<[u32; MEMORY_FIGURES]> {
     (result == 0 && len as usize >= size_of_val(&figures)).then_some(figures)
 }
 
-/// `setsockopt(2)`, `SO_SNDBUFFORCE` or `SO_SNDBUF` — a send buffer of so many bytes, or the largest
-/// one that this process may have (`net.core.wmem_max`). The kernel doubles it.
+/// `setsockopt(2)`, `SO_SNDBUFFORCE` or `SO_SNDBUF` — a send buffer of so many bytes, or the
+/// largest one that this process may have (`net.core.wmem_max`). The kernel doubles it.
 pub(crate) fn widen_send_buffer(socket: impl AsFd, bytes: usize) -> io::Result<()> {
     use rustix::net::sockopt;
     let socket = socket.as_fd();
