@@ -35,7 +35,8 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
       All print `listening on URL` first and run until SIGTERM.
 
   load --target ADDRESS|URL           loads a server that echoes; fails if anything went wrong
-      URL: tcp://ADDRESS, tls://ADDRESS (--trust CERTIFICATE), udp://ADDRESS, unix:///PATH
+      URL: tcp://ADDRESS, tls://ADDRESS (--trust CERTIFICATE), udp://ADDRESS, unix:///PATH,
+           unixgram:///PATH
       --connections N (64)  --size BYTES (64)  --pipeline D (1; open loop 1024)
       --mode closed|open (closed)     --rate REQUESTS_PER_S (open loop)
       --duration_ms N (5000; with --requests 60000)  --requests N  --warmup_ms N (0)
@@ -73,8 +74,9 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
       --only NAME,...                 of reload, reload-kill, deploys, kill-redeliver-echo,
                                       kill-redeliver-2ms, kill-close, kill-master,
                                       kill-master-other-ids, kill-manager, storm, ports-reload,
-                                      ports-kill (all kinds of ports at once), idle,
-                                      idle-tls, non-readers, deaf-listeners,
+                                      ports-kill (all kinds of ports at once),
+                                      base-kill, base-reload, idle, idle-tls,
+                                      non-readers, deaf-listeners,
                                       mostly-deaf, streams, tasks-redeliver,
                                       tasks-fail, tasks-askers
       --quick                         a few seconds each, with smaller targets

@@ -92,10 +92,7 @@ impl LoadOptions {
                 self.trust.is_some() || !matches!(self.target, Target::Tls(_)),
                 "a server of TLS needs the certificate to be trusted",
             ),
-            (
-                !self.churn || !matches!(self.target, Target::Udp(_)),
-                "churn: datagrams need no connection",
-            ),
+            (!self.churn || !self.target.is_datagram(), "churn: datagrams need no connection"),
             (self.size_bytes >= 1 && self.size_bytes <= 64 << 20, "size: 1 byte to 64 MiB"),
             (
                 self.ending.is_empty() || self.size_bytes >= HEADER_BYTES + self.ending.len(),

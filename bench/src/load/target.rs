@@ -18,6 +18,8 @@ pub enum Target {
     Udp(SocketAddr),
     /// A byte stream over a unix socket.
     Unix(PathBuf),
+    /// Each message is one datagram, to a unix socket.
+    Unixgram(PathBuf),
 }
 
 impl Target {
@@ -25,8 +27,13 @@ impl Target {
     pub fn socket_address(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(address) | Self::Tls(address) | Self::Udp(address) => Some(*address),
-            Self::Unix(_) => None,
+            Self::Unix(_) | Self::Unixgram(_) => None,
         }
+    }
+
+    /// Whether each message is one datagram.
+    pub fn is_datagram(&self) -> bool {
+        matches!(self, Self::Udp(_) | Self::Unixgram(_))
     }
 }
 
@@ -52,8 +59,11 @@ impl FromStr for Target {
             "tls" => address().map(Self::Tls),
             "udp" => address().map(Self::Udp),
             "unix" if rest.starts_with('/') => Ok(Self::Unix(rest.into())),
-            "unix" => Err(Error::usage(format!("`{text}`: write unix:///PATH"))),
-            _ => Err(Error::usage(format!("`{text}`: the schemes are tcp, tls, udp and unix"))),
+            "unixgram" if rest.starts_with('/') => Ok(Self::Unixgram(rest.into())),
+            "unix" | "unixgram" => Err(Error::usage(format!("`{text}`: write {scheme}:///PATH"))),
+            _ => Err(Error::usage(format!(
+                "`{text}`: the schemes are tcp, tls, udp, unix and unixgram"
+            ))),
         }
     }
 }
@@ -65,6 +75,7 @@ impl fmt::Display for Target {
             Self::Tls(address) => write!(f, "tls://{address}"),
             Self::Udp(address) => write!(f, "udp://{address}"),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Unixgram(path) => write!(f, "unixgram://{}", path.display()),
         }
     }
 }
@@ -75,7 +86,13 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let all = ["tcp://127.0.0.1:1", "tls://[::1]:2", "udp://127.0.0.1:3", "unix:///tmp/echo"];
+        let all = [
+            "tcp://127.0.0.1:1",
+            "tls://[::1]:2",
+            "udp://127.0.0.1:3",
+            "unix:///tmp/echo",
+            "unixgram:///tmp/echo",
+        ];
         for url in all {
             assert_eq!(url.parse::<Target>().unwrap().to_string(), url);
         }
@@ -85,7 +102,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "localhost:1", "tcp://", "unix://here", "quic://127.0.0.1:1"] {
+        for text in
+            ["", "localhost:1", "tcp://", "unix://here", "unixgram://here", "quic://127.0.0.1:1"]
+        {
             let error = text.parse::<Target>().unwrap_err().to_string();
             assert!(error.contains(&format!("`{text}`")), "{error}");
         }

@@ -36,7 +36,7 @@ impl Wire {
         trust: Option<&Arc<ClientConfig>>,
     ) -> Result<Self, Errno> {
         let kind = match target {
-            Target::Udp(_) => SocketType::DGRAM,
+            Target::Udp(_) | Target::Unixgram(_) => SocketType::DGRAM,
             Target::Tcp(_) | Target::Tls(_) | Target::Unix(_) => SocketType::STREAM,
         };
         let family = match target.socket_address() {
@@ -56,6 +56,11 @@ impl Wire {
                 connect(&socket, address)
             }
             Target::Unix(path) => connect(&socket, &SocketAddrUnix::new(path)?),
+            Target::Unixgram(path) => {
+                // Who has no name cannot be answered; the kernel finds one.
+                rustix::net::bind(&socket, &SocketAddrUnix::new_unnamed())?;
+                connect(&socket, &SocketAddrUnix::new(path)?)
+            }
         };
         match begun {
             Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => {}

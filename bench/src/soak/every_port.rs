@@ -1,6 +1,7 @@
 //! Reloads and kills while all kinds of ports are under load at once: TCP with a length in front,
-//! TLS, a unix socket and datagrams. Nobody notices.
+//! TLS, a unix socket, and datagrams over UDP and a unix socket. Nobody notices.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ostler_testkit::{Random, ServerBuilder, TestError, TestResult, TestServer};
@@ -16,24 +17,29 @@ use crate::load::{LoadOptions, LoadReport, LoadThread, Target};
 const CONNECTIONS: u32 = 16;
 /// The ports, what the rows of each are called, and how long its messages are: those of TLS are
 /// several records.
-const PORTS: [(&str, &str, usize); 4] = [
+const PORTS: [(&str, &str, usize); 5] = [
     ("length", "over TCP, length in front", 256),
     ("tls", "over TLS", 40_000),
     ("unix", "over a unix socket", 4_096),
     ("udp", "over UDP", 1_200),
+    ("unixgram", "in datagrams over a unix socket", 2_000),
 ];
 
 /// Files that a server of all ports needs, and that are gone when it is.
 struct Files {
     certificate: SelfSigned,
-    socket: std::path::PathBuf,
+    stream: PathBuf,
+    datagrams: PathBuf,
 }
 
 impl Files {
     fn make() -> TestResult<Self> {
-        let name = format!("ostler-soak-{}.sock", std::process::id());
-        let socket = std::env::temp_dir().join(name);
-        Ok(Self { certificate: SelfSigned::make().map_err(kit)?, socket })
+        let path = |kind: &str| {
+            let name = format!("ostler-soak-{}.{kind}", std::process::id());
+            std::env::temp_dir().join(name)
+        };
+        let certificate = SelfSigned::make().map_err(kit)?;
+        Ok(Self { certificate, stream: path("stream"), datagrams: path("datagrams") })
     }
 
     /// This server with all ports besides its own.
@@ -46,8 +52,9 @@ impl Files {
         let ports = [
             format!("length=tcp://127.0.0.1:0,{length}"),
             format!("tls=tls://127.0.0.1:0,tls_certificate={certificate},tls_key={key}"),
-            format!("unix=unix://{}", self.socket.display()),
+            format!("unix=unix://{}", self.stream.display()),
             "udp=udp://127.0.0.1:0".to_owned(),
+            format!("unixgram=unixgram://{}", self.datagrams.display()),
         ];
         server.args(ports.iter().flat_map(|port| ["--port", port]))
     }
