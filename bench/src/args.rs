@@ -76,7 +76,7 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
                                       kill-master-other-ids, kill-manager, storm, ports-reload,
                                       ports-kill (all kinds of ports at once),
                                       base-kill, base-reload, idle, idle-tls,
-                                      non-readers, deaf-listeners,
+                                      tls-flood, non-readers, deaf-listeners,
                                       mostly-deaf, streams, tasks-redeliver,
                                       tasks-fail, tasks-askers
       --quick                         a few seconds each, with smaller targets

@@ -12,6 +12,7 @@ mod clients;
 mod deaf_listeners;
 mod deploys;
 mod every_port;
+mod flood;
 mod idle;
 mod idle_tls;
 mod kill_close;
@@ -45,7 +46,7 @@ use sheet::Sheet;
 
 type Scenario = fn(&Stage, &mut Sheet<'_>) -> TestResult;
 
-const SCENARIOS: [(&str, Scenario); 23] = [
+const SCENARIOS: [(&str, Scenario); 24] = [
     ("reload", reload::run),
     ("reload-kill", reload::among_kills),
     ("deploys", deploys::run),
@@ -62,6 +63,7 @@ const SCENARIOS: [(&str, Scenario); 23] = [
     ("base-reload", base::reloads),
     ("idle", idle::run),
     ("idle-tls", idle_tls::run),
+    ("tls-flood", flood::run),
     ("non-readers", non_readers::run),
     ("deaf-listeners", deaf_listeners::run),
     ("mostly-deaf", mostly_deaf::run),
