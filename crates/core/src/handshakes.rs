@@ -227,6 +227,7 @@ mod tests {
             turns.push(*number);
         }
         assert_eq!(turns, [2, 3]);
+        assert!(!handshakes.has_ready(), "each had its turn");
         handshakes.make_ready(ids[2]);
         assert!(handshakes.has_ready(), "it may go on again");
     }

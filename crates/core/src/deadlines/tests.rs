@@ -7,6 +7,23 @@ use super::*;
 
 const MILLISECOND: Nanos = 1_000_000;
 
+#[test]
+fn each_of_them_alone_is_one() {
+    let none = Deadlines::default();
+    assert!(none.is_none());
+    let alone = [
+        Deadlines { idle: 1, ..none },
+        Deadlines { silence: 1, ..none },
+        Deadlines { first_package: 1, ..none },
+        Deadlines { package: 1, ..none },
+        Deadlines { receive_rate: 1, ..none },
+        Deadlines { send_stall: 1, ..none },
+    ];
+    for deadlines in alone {
+        assert!(!deadlines.is_none(), "{deadlines:?}");
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Nothing,

@@ -26,6 +26,7 @@ fn a_group_is_there_as_long_as_somebody_is_in_it() {
     assert_eq!(groups.join(member(1), b"a"), Joined::Before);
     assert_eq!(groups.join(member(2), b"a"), Joined::Now(2));
     assert_eq!((groups.len(), groups.memberships()), (1, 2));
+    assert!(!groups.is_empty());
     assert_eq!(groups.leave(ConnectionSlot(1), b"a"), Some(1));
     assert_eq!(groups.leave(ConnectionSlot(1), b"a"), None);
     assert_eq!(groups.leave(ConnectionSlot(2), b"b"), None);

@@ -68,6 +68,20 @@ fn write_all(queue: &mut SendQueue<&'static str>, most: usize) -> String {
 }
 
 #[test]
+fn what_waits_is_copied_unless_a_file_or_the_rest_of_a_message_belongs_to_it() {
+    let mut queue = SendQueue::default();
+    assert_eq!(queue.copy(), Some(Vec::new()));
+    send(&mut queue, A, "whole", Part::WHOLE);
+    assert_eq!(queue.copy().as_deref(), Some(&b"whole"[..]));
+    send(&mut queue, A, "begun", part(0, true));
+    assert_eq!(queue.copy(), None, "its end has not come");
+    send(&mut queue, A, "end", part(5, false));
+    assert_eq!(queue.copy().as_deref(), Some(&b"wholebegunend"[..]));
+    assert_eq!(send_file(&mut queue, A, file("file", 0, 4), &MARKS), Route::Now);
+    assert_eq!(queue.copy(), None, "who goes on has no file");
+}
+
+#[test]
 fn a_file_is_written_where_it_was_sent() {
     for most in [1, 3, usize::MAX] {
         let mut queue = SendQueue::default();

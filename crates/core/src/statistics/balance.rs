@@ -180,6 +180,24 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_on_its_way_alone_is_no_quiet() {
+        type Change = fn(&mut Books);
+        let changes: [Change; 6] = [
+            |books| books.in_hand = 1,
+            |books| books.recalled = 1,
+            |books| books.datagrams.in_hand = 1,
+            |books| books.datagrams.waiting = 1,
+            |books| books.tasks.asked = 1,
+            |books| books.messages.sent = 1,
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut books = Books::default();
+            change(&mut books);
+            assert!(!books.are_quiet(), "{number}");
+        }
+    }
+
+    #[test]
     fn every_term_of_every_equation_counts() {
         type Change = fn(&mut Books);
         let of: [(&str, Change); 20] = [

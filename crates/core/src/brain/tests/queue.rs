@@ -183,6 +183,24 @@ fn who_asks_behind_a_connect_event_that_waits_at_a_worker_waits_since_then() {
 }
 
 #[test]
+fn as_many_wait_as_may_and_any_number_where_there_is_no_limit() {
+    for (limit, refused_of_three) in [(0, 0), (3, 0), (2, 1)] {
+        let mut world = limited(limit, 0);
+        let [busy, waiting @ ..] = [(); 4].map(|()| world.connected());
+        world.request(busy);
+        world.start(0);
+        for waits in waiting {
+            world.request(waits);
+        }
+        world.refuse_beyond();
+        world.actions();
+        let counts = (refused_of_three, 0, refused_of_three);
+        assert_eq!(refused(world.brain.books()), counts, "{limit}");
+        world.calm_down();
+    }
+}
+
+#[test]
 fn who_is_answered_stays_and_each_of_its_packages_is_refused_by_itself() {
     let mut world = limiting(PortSettings { queue_max: 1, answers_refused: true, ..usual() });
     let [busy, waits, beyond] = [(); 3].map(|()| world.connected());
