@@ -204,6 +204,21 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn whatever_ends_one_takes_it_from_those_that_are_open() {
+        let counts = HandshakeCounts {
+            begun: 100,
+            done: 1,
+            resumed: 1,
+            failed: 2,
+            timed_out: 4,
+            crowded_out: 8,
+            ended: 16,
+        };
+        assert_eq!(counts.open(), 100 - 31);
+        assert_eq!(HandshakeCounts { begun: 0, ..counts }.open(), 0);
+    }
+
+    #[test]
     fn who_waits_the_longest_makes_room() {
         let mut handshakes = Handshakes::new(2, 100);
         let (first, none) = handshakes.begin("first", 0);
