@@ -114,12 +114,13 @@ mod tests {
         books.datagrams.given();
         books.datagrams.finished();
         (books.groups.joined, books.groups.left, books.groups.members) = (5, 2, 3);
-        (books.groups.addressed, books.groups.delivered) = (9, 4);
+        (books.groups.addressed, books.groups.delivered) = (20, 1);
+        (books.groups.skipped, books.groups.closed, books.groups.gone) = (2, 4, 8);
         (books.handshakes.begun, books.handshakes.done) = (7, 5);
         (books.proxy_headers.awaited, books.proxy_headers.read) = (3, 2);
         books.end_with_process();
         assert!(books.balance(), "{books:?}");
-        assert_eq!((books.groups.members, books.groups.ended, books.groups.gone), (0, 3, 5));
+        assert_eq!((books.groups.members, books.groups.ended, books.groups.gone), (0, 3, 13));
         assert_eq!((books.handshakes.ended, books.proxy_headers.ended), (2, 1));
         assert_eq!((books.open, books.in_hand, books.recalled), (0, 0, 0));
         let died = CloseReason::WorkerDied as usize;

@@ -1,12 +1,12 @@
 //! Sessions that are offered to a new master, whose answers are said by the test.
 
 use ostler_core::succession::hand_over::{
-    ANSWER_MAX_NS, Answer, HandedPeer, HandedSession, HandedTraffic,
+    ANSWER_MAX_NS, Answer, Chosen, HandedPeer, HandedSession, HandedTraffic,
 };
 
 use super::*;
 use crate::reactor::hand_over::LATER_NS;
-use crate::reactor::mailbox::TakenOver;
+use crate::reactor::mailbox::{FromReactor, TakenOver};
 
 /// A client whose session is at rest.
 fn rests(reactor: &mut Reactor) -> (UnixStream, ConnectionSlot) {
@@ -126,4 +126,33 @@ fn an_offer_has_no_more_sessions_than_descriptors_allow() {
             |(_, slot): &&(UnixStream, ConnectionSlot)| reactor.clients.brain.is_offered(*slot);
         assert_eq!(sessions.iter().filter(is_offered).count(), offered);
     }
+}
+
+/// The new master wants both, and a worker has said something of one of them meanwhile.
+#[test]
+fn of_whom_a_worker_has_spoken_meanwhile_stays_and_the_new_master_is_told_who_comes() {
+    let mut reactor = reactor(&framed());
+    let sessions = [(); 2].map(|()| rests(&mut reactor));
+    reactor.give_all();
+    reactor.clients.begin_hand_over();
+    reactor.clients.hand_sessions_over();
+    let slots = sessions.each_ref().map(|(_, slot)| *slot);
+    assert!(slots.iter().all(|slot| reactor.clients.brain.is_offered(*slot)));
+    let spoken = reactor.clients.connections.get_mut(slots[0]).unwrap().session;
+    assert_eq!(reactor.clients.told_place_of(spoken), Some(slots[0]));
+    let mut answer = Answer::default();
+    (0..2).for_each(|position| answer.wanted.set(position));
+    reactor.clients.offer_answered(1, answer);
+    assert!(reactor.clients.hand_sessions_over());
+    let is_here = slots.map(|slot| reactor.clients.connections.get_mut(slot).is_some());
+    assert_eq!(is_here, [true, false]);
+    let told = reactor.clients.reports.queue.take();
+    let given = told.into_iter().filter_map(|message| match message {
+        FromReactor::Given { offer, given, .. } => Some((offer, given)),
+        _ => None,
+    });
+    let mut second = Chosen::default();
+    second.set(1);
+    assert_eq!(given.collect::<Vec<_>>(), [(1, second)]);
+    assert_eq!(reactor.clients.brain.books().handed_over, 1);
 }
