@@ -56,6 +56,30 @@ fn a_slow_turn_is_told_once_with_its_stack_also_from_a_sandbox() -> TestResult {
     Ok(())
 }
 
+/// The master of BASE mode has a reactor, too, for which all processes wait.
+#[test]
+fn a_slow_turn_of_the_switch_is_told() -> TestResult {
+    for sandbox in ["off", "master"] {
+        let scratch = Scratch::new(&format!("slow-switch-{sandbox}"))?;
+        let foreman = TestServer::example("foreman").set("mode", "base").set("workers", 1);
+        let server = watched(foreman.set("task_workers", 1), &scratch).set("sandbox", sandbox);
+        let server = server.start()?;
+        wait_serving(&server, 1)?;
+        wait_lines(&server, "takes tasks", 1)?;
+        let mut talk = Talk::new(&server)?;
+        slow(&scratch, 1_500)?;
+        talk.expect_answer("wait 20000 echo slow", "slow")?;
+        let line = server.wait_for_log(TOLD)?;
+        check(is_taken(&scratch.path("slow")), "no turn was slow")?;
+        for part in ["reactor=0", "elapsed_ms=", "last_as_long_as_told ("] {
+            check(line.contains(part), format!("{part} in {line}"))?;
+        }
+        drop(talk);
+        server.stop()?;
+    }
+    Ok(())
+}
+
 #[test]
 fn each_of_few_is_told_and_all_are_counted() -> TestResult {
     let scratch = Scratch::new("slow-turns")?;

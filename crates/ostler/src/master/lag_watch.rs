@@ -34,7 +34,16 @@ pub(super) struct LagWatch {
 /// Whether reactors are watched.
 fn limit(options: &Options) -> Option<Nanos> {
     let after = options.reactor_slowlog_timeout_ms.saturating_mul(1_000_000);
-    (options.mode == Mode::Process && after > 0).then_some(after)
+    (watched(options) > 0 && after > 0).then_some(after)
+}
+
+/// How many reactors the master has: in BASE mode the switch, if that. A process that serves its
+/// own clients is none of them: its slow turns are slow handlers.
+fn watched(options: &Options) -> usize {
+    match options.mode {
+        Mode::Process => options.reactors.into(),
+        Mode::Base => options.has_switch().into(),
+    }
 }
 
 /// What they write for who watches them, and by which their threads are asked. For the thread that
@@ -48,7 +57,7 @@ pub(super) fn turns(options: &Options) -> Result<Arc<Turns>> {
     }
     let failed = |error| Error::start("cannot handle a signal for stacks", Some(error));
     let asking = Asking::install().map_err(failed)?;
-    Ok(Arc::new(Turns::new(options.reactors.into(), asking)))
+    Ok(Arc::new(Turns::new(watched(options), asking)))
 }
 
 impl LagWatch {
@@ -60,7 +69,7 @@ impl LagWatch {
         let Some(after) = limit(options) else { return Ok(None) };
         let is_over = Arc::new(AtomicBool::new(false));
         let watch = Watch {
-            lag: LoopLag::new(after, usize::from(options.reactors)),
+            lag: LoopLag::new(after, watched(options)),
             reports: reports.clone(),
             is_over: Arc::clone(&is_over),
         };

@@ -45,6 +45,11 @@ impl Turns {
         }
     }
 
+    /// Whether anybody watches this reactor.
+    pub(crate) fn are_watched(&self, reactor: usize) -> bool {
+        reactor < self.marks.len()
+    }
+
     /// A turn begins.
     pub(crate) fn begin(&self, reactor: usize, now: Nanos) {
         let Some(mark) = self.marks.get(reactor) else { return };

@@ -43,8 +43,9 @@ pub(super) const ROWS: &[OptionInfo] = &[
         effect: "A turn of a reactor's loop that takes so long is told once, while it goes on, \
                  with the stack of its thread; at most five in ten seconds, the others are \
                  counted (and all of them in the statistics). A thread of the master looks four \
-                 times in that time, and not at all while no reactor has anything to do. Not with \
-                 mode = base, where slow turns are slow handlers (request_slowlog_timeout_ms).",
+                 times in that time, and not at all while no reactor has anything to do. With \
+                 mode = base that is the switch; slow turns of workers are slow handlers \
+                 (request_slowlog_timeout_ms).",
         access: field!(reactor_slowlog_timeout_ms),
     },
     OptionInfo {
