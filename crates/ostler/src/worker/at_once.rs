@@ -24,6 +24,9 @@ impl WorkerContext {
     pub(super) fn publish_now(&self) {
         let mut running = self.running.delivery();
         self.sender.publish_early(running.as_mut());
+        if let Some(running) = &running {
+            self.release_held(running);
+        }
         self.running.update(running);
     }
 }

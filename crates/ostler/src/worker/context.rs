@@ -18,6 +18,7 @@ use super::commands::{Calls, Commands};
 use super::complaints::Complaints;
 use super::deferred::Deferrals;
 use super::handlers::Callee;
+use super::held_back::HeldBack;
 use super::inbox::Inbox;
 use super::leaving::Leaving;
 use super::manager_link::ManagerLink;
@@ -162,6 +163,8 @@ pub(crate) struct WorkerContext {
     pub(super) running: Running,
     /// Deliveries whose tokens user code has.
     pub(super) tokens: Tokens,
+    /// What a task sends to sessions of other processes, until it is finished.
+    pub(super) held_back: HeldBack,
     /// Deliveries that are not finished with their callbacks.
     pub(super) deferrals: Deferrals,
     /// Messages whose length is not known yet.
@@ -240,6 +243,7 @@ impl WorkerContext {
             arriving: Arriving::default(),
             running: Running::default(),
             tokens: Tokens::default(),
+            held_back: HeldBack::default(),
             deferrals: Deferrals::new(in_order),
             streams: Streams::default(),
             tasks: Tasks::default(),

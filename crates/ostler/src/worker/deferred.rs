@@ -76,8 +76,9 @@ impl DeferredDelivery {
                 // What the callback sent so far is published before the delivery is finished: it
                 // has to be exposed, or a death in between would deliver it again with outputs
                 // seen.
-                if context.sender.has_staged() {
+                if context.sender.has_staged() || context.holds_back(&running) {
                     context.sender.publish_early(Some(&mut running));
+                    context.release_held(&running);
                 }
                 context.defer(running)
             }
@@ -311,7 +312,7 @@ impl WorkerContext {
         };
         let deferral = self.running.take_deferral();
         match &deferral {
-            None => self.sender.finish(&current, true),
+            None => self.finish(&current, true),
             Some(deferral) => {
                 // Its package was copied, or is not needed any more: the ring space is free.
                 self.sender.publish_and_free(current.lane);
@@ -463,6 +464,6 @@ impl WorkerContext {
 
     fn finish_deferred(&self, deferral: &mut Deferral) {
         self.append_held(deferral);
-        self.sender.finish(&deferral.current, false);
+        self.finish(&deferral.current, false);
     }
 }

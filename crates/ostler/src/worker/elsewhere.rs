@@ -44,12 +44,20 @@ pub(crate) trait Elsewhere {
     /// Sends on what waits for other processes, as far as they take it.
     fn flush(&self);
 
-    /// Sends a message to a group to every other process, or to none.
-    fn relay_to_all(&self, output: Output<'_>) -> Result<(), SendError>;
+    /// Whether every other process takes a message to a group now. Looks at what the master has
+    /// told of processes.
+    fn check_ways(&self) -> Result<(), SendError>;
+
+    /// Sends a message to a group to every other process, after [`Elsewhere::check_ways`].
+    fn relay_to_all(&self, output: Output<'_>);
 
     /// Shows the session tables of all other processes.
     fn each_board(&self, look: &mut dyn FnMut(&Board));
 
     /// Lets its process do something with a session.
     fn relay(&self, session: u64, output: Output<'_>) -> Result<(), SendError>;
+
+    /// The same with an output for which there was room when it was held back: it is not refused
+    /// because of what has come to wait since.
+    fn relay_admitted(&self, session: u64, output: Output<'_>) -> Result<(), SendError>;
 }

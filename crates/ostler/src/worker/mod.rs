@@ -26,6 +26,7 @@ pub(crate) mod event_loop;
 mod files;
 mod groups;
 pub(crate) mod handlers;
+mod held_back;
 mod idleness;
 pub(crate) mod inbox;
 mod lateness;

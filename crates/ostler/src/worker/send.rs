@@ -134,10 +134,14 @@ impl WorkerContext {
         &self,
         session: u64,
         output: Output<'_>,
-        for_delivery: Option<&mut RunningDelivery>,
+        mut for_delivery: Option<&mut RunningDelivery>,
     ) -> Result<(), SendError> {
+        if self.hold_back(session, output, for_delivery.as_deref_mut())? {
+            return Ok(());
+        }
         if let (Output::ToGroup(_), Some(others)) = (output, self.sessions.others()) {
-            others.relay_to_all(output)?;
+            others.check_ways()?;
+            others.relay_to_all(output);
         }
         match self.sessions.elsewhere(session) {
             Some(elsewhere) if !matches!(output, Output::Close(_)) => {
@@ -409,7 +413,11 @@ impl Sender {
     }
 
     /// Counts what is held back for a delivery; whether it is more than the options allow.
-    fn holds_too_much(&self, for_delivery: Option<&mut RunningDelivery>, more: usize) -> bool {
+    pub(super) fn holds_too_much(
+        &self,
+        for_delivery: Option<&mut RunningDelivery>,
+        more: usize,
+    ) -> bool {
         let Some(current) = for_delivery.filter(|current| !current.exposed) else { return false };
         current.held_bytes += more;
         current.held_bytes > self.held_max_bytes

@@ -300,9 +300,10 @@ impl WorkerContext {
             return Err(TaskErrorKind::Over.into());
         };
         let sent = self.sender.append_result(seq, bytes, current);
-        let is_exposed = current.exposed;
+        let current = *current;
         self.running.update(running);
-        if is_exposed {
+        if current.exposed {
+            self.release_held(&current);
             self.sender.publish();
         }
         Ok(sent?)

@@ -66,6 +66,38 @@ fn results_of_a_task_that_is_run_again_come_once() -> TestResult {
     check((tasks.redelivered, tasks.results) == (1, 2), format!("{tasks:?}"))
 }
 
+/// What it had sent to sessions was never seen, either, whoever serves those.
+#[test]
+fn outputs_of_a_task_that_is_run_again_come_once() -> TestResult {
+    let builder = deadly(2, 1).set("task_crash_policy", "redeliver");
+    let server = start(builder, 2)?;
+    let file = server.directory().join("died");
+    let mut talks = [Talk::new(&server)?, Talk::new(&server)?];
+    let id = talks[1].ask("id")?;
+    talks[1].expect_answer("join", "joined")?;
+    let order = format!("wait 20000 announce {} {id} 3", file.display());
+    talks[0].expect_answer(&order, "announced")?;
+    talks[1].expect("2 xxx");
+    talks[1].expect("room 2 xxx");
+    let tasks = server.stop_and_report()?.tasks()?;
+    check((tasks.redelivered, tasks.finished) == (1, 1), format!("{tasks:?}"))
+}
+
+/// What is more than may be held back is seen, and its task is not run again.
+#[test]
+fn a_task_that_has_sent_too_much_to_be_held_back_is_given_up() -> TestResult {
+    let builder = deadly(2, 1).set("task_crash_policy", "redeliver");
+    let server = start(builder.set("redeliver_output_bytes", 4_096), 2)?;
+    let file = server.directory().join("died");
+    let mut talks = [Talk::new(&server)?, Talk::new(&server)?];
+    let id = talks[1].ask("id")?;
+    let order = format!("wait 20000 announce {} {id} 5000", file.display());
+    talks[0].expect_answer(&order, "error: the worker that ran the task died")?;
+    talks[1].expect(&format!("1 {}", "x".repeat(5_000)));
+    let tasks = server.stop_and_report()?.tasks()?;
+    check((tasks.redelivered, tasks.failed) == (0, 1), format!("{tasks:?}"))
+}
+
 /// Every task is done at least once, and each result comes exactly once.
 #[test]
 fn no_task_and_no_result_is_lost_while_task_workers_are_killed() -> TestResult {

@@ -219,6 +219,10 @@ impl Handler for Foreman {
                 std::process::abort();
             }
             "whoami" => say(session, &whoami(worker)),
+            "join" => {
+                session.join("room")?;
+                say(session, "joined")
+            }
             "id" => say(session, &session.id().to_string()),
             "figures" => say(session, &figures(worker)),
             _ => Err(format!("no order: {line}").into()),
@@ -272,6 +276,7 @@ impl Handler for Foreman {
                 }
                 Ok(task.finish(b"survived")?)
             }
+            "announce" => announce(worker, task, rest),
             "early" => {
                 task.finish(b"early")?;
                 if is_first(rest) {
@@ -325,6 +330,19 @@ fn is_first(path: &str) -> bool {
 fn figures(worker: &Worker) -> String {
     let tasks = worker.stats().tasks;
     format!("{} {}", tasks.asked, tasks.open)
+}
+
+/// Tells a session, and a room, in which attempt; the first one dies then.
+fn announce(worker: &Worker, task: &Task, rest: &str) -> Outcome {
+    let (file, rest) = split(rest);
+    let (id, len) = split(rest);
+    let text = format!("{} {}", task.attempt(), "x".repeat(len.parse()?));
+    tell(worker, &format!("{id} {text}"))?;
+    worker.group("room").send(format!("room {text}\n").as_bytes())?;
+    if is_first(file) {
+        std::process::abort();
+    }
+    Ok(task.finish(b"announced")?)
 }
 
 /// Sends a session a line.

@@ -291,6 +291,21 @@ impl Relays {
         Ok(())
     }
 
+    /// Lets the process of a session do something with it, if less than `most` bytes wait for that.
+    fn relay_below(&self, most: usize, session: u64, output: Output<'_>) -> Result<(), SendError> {
+        let gone = SendError::gone(None);
+        let at = self.find(session).ok_or(gone)?;
+        let messages = wire::messages(session, output).ok_or(gone)?;
+        let mut others = self.others.borrow_mut();
+        let other = others.get_mut(at).ok_or(gone)?;
+        self.has_way(other, most)?;
+        if self.send(other, messages).is_err() {
+            others.remove(at);
+            return Err(gone);
+        }
+        Ok(())
+    }
+
     fn open_way(&self, other: &mut Other) -> io::Result<()> {
         let (near, far) = control_socket::pair()?;
         self.epoll.add(&near, WAYS + u64::from(other.seat), Interest::NONE)?;
@@ -345,40 +360,38 @@ impl Elsewhere for Relays {
     }
 
     fn relay(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
-        let gone = SendError::gone(None);
-        let at = self.find(session).ok_or(gone)?;
-        let messages = wire::messages(session, output).ok_or(gone)?;
         let most = match output {
             // It is one for each session, and never refused.
             Output::Close(_) => usize::MAX,
             Output::Send(_) => WAITING_MAX_BYTES,
             _ => 2 * WAITING_MAX_BYTES,
         };
-        let mut others = self.others.borrow_mut();
-        let other = others.get_mut(at).ok_or(gone)?;
-        self.has_way(other, most)?;
-        if self.send(other, messages).is_err() {
-            others.remove(at);
-            return Err(gone);
-        }
-        Ok(())
+        self.relay_below(most, session, output)
     }
 
-    fn relay_to_all(&self, output: Output<'_>) -> Result<(), SendError> {
-        let Output::ToGroup(message) = output else { return Ok(()) };
+    fn relay_admitted(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
+        self.relay_below(usize::MAX, session, output)
+    }
+
+    fn check_ways(&self) -> Result<(), SendError> {
         self.link.read();
         self.meet();
         let mut others = self.others.borrow_mut();
-        for other in others.iter_mut() {
-            self.has_way(other, WAITING_MAX_BYTES)?;
-        }
+        others.iter_mut().try_for_each(|other| self.has_way(other, WAITING_MAX_BYTES))
+    }
+
+    fn relay_to_all(&self, output: Output<'_>) {
+        let Output::ToGroup(message) = output else { return };
         let body = [message.name, message.bytes].concat();
-        others.retain_mut(|other| {
+        self.others.borrow_mut().retain_mut(|other| {
+            // One that came after the look, and to which no way can be made.
+            if self.has_way(other, usize::MAX).is_err() {
+                return true;
+            }
             let messages = wire::group_messages(message.except, message.name.len(), &body);
             // Who is gone has no members any more.
             messages.is_some_and(|messages| self.send(other, messages).is_ok())
         });
-        Ok(())
     }
 
     fn each_board(&self, look: &mut dyn FnMut(&Board)) {
