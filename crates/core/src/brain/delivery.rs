@@ -126,6 +126,13 @@ impl Brain {
         self.lanes.get(lane).is_some_and(|lane| lane.is_full || lane.in_hand() > 0)
     }
 
+    /// Whether a worker has something in hand and is done with all of it in a moment, by its own
+    /// measure: any answer is allowed, it decides only how the reactor waits.
+    #[must_use]
+    pub fn is_soon_done(&self, lane: LaneSlot) -> bool {
+        self.lanes.get(lane).is_some_and(|lane| lane.is_soon_done())
+    }
+
     /// A worker says that a delivery is finished. `t` bounds what it has started.
     ///
     /// # Errors

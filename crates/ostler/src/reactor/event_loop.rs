@@ -50,12 +50,12 @@ impl Reactor {
         let mut now = self.clients.now;
         loop {
             let figures_due = self.tell_old_figures(now);
+            self.clients.reports.turns.end(self.clients.index);
             let due = if more || !self.may_sleep() {
                 Some(AT_ONCE)
             } else {
                 [self.due(), until, figures_due].into_iter().flatten().min()
             };
-            self.clients.reports.turns.end(self.clients.index);
             let waited = self.wait(events, due);
             self.wake();
             match waited {
@@ -70,13 +70,21 @@ impl Reactor {
         }
     }
 
-    /// Falls asleep, unless there are news.
+    /// Falls asleep, unless there are news. Workers that will have some in a moment, and may wait
+    /// for this processor, have it first: then nobody sleeps and is rung for them (decision 83).
     fn may_sleep(&mut self) -> bool {
+        if self.news_come_soon() && !self.has_news() {
+            std::thread::yield_now();
+        }
         let has_news = self.fall_asleep();
         if has_news {
             self.wake();
         }
         !has_news
+    }
+
+    fn news_come_soon(&self) -> bool {
+        self.destinations.slots().any(|lane| self.clients.brain.is_soon_done(lane))
     }
 
     /// One turn, apart from the sleep before it: true when it ended at one of its bounds, so that

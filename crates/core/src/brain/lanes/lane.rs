@@ -27,6 +27,10 @@ const WORK_FIRST_NS: Nanos = 1_000;
 /// delivery in a hundred, and gained nothing in latency (decision 24).
 const PROOF_DELIVERIES: u32 = 1;
 
+/// What takes a worker so long in all, by its own measure, is done soon: as much as waits at a
+/// worker by default.
+const SOON_NS: Nanos = 100_000;
+
 /// A worker whose deliveries were taken back counts as having at most so many more in hand: it is
 /// tried again when the others have as many.
 const SUSPICION_MAX: u32 = 8;
@@ -139,6 +143,13 @@ impl Lane {
         if work_ns > 0 {
             self.work_ns = work_ns;
         }
+    }
+
+    /// Whether there is something in hand, and all of it is done soon. The mean of a worker from
+    /// which deliveries were taken back does not show the one that it is busy with.
+    pub(in crate::brain) fn is_soon_done(&self) -> bool {
+        let work_ns = self.work_ns.saturating_mul(Nanos::from(self.in_hand));
+        self.in_hand > 0 && self.unproven == 0 && work_ns <= SOON_NS
     }
 
     /// Ring space below this position holds other packages by now.

@@ -45,6 +45,27 @@ fn a_lane_in_the_place_of_another_begins_with_nothing() {
 }
 
 #[test]
+fn what_a_worker_has_in_hand_is_done_soon_or_not() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let slot = world.lanes[0].slot;
+    assert!(!world.brain.is_soon_done(slot), "it has nothing");
+    world.request(id);
+    world.request(id);
+    assert!(world.brain.is_soon_done(slot), "nothing was measured");
+    world.brain.set_work(slot, 50_000);
+    assert!(world.brain.is_soon_done(slot));
+    world.brain.set_work(slot, 50_001);
+    assert!(!world.brain.is_soon_done(slot), "both together take too long");
+    world.brain.set_work(slot, u64::MAX);
+    assert!(!world.brain.is_soon_done(slot));
+    world.brain.set_work(slot, 1);
+    world.start(0);
+    world.recall(0);
+    assert_eq!(world.brain.in_hand(slot), 1);
+    assert!(!world.brain.is_soon_done(slot), "it was busy for so long that the other came back");
+}
+
+#[test]
 fn a_booting_worker_gets_nothing_and_its_lane_can_be_removed() {
     let mut world = World::new(settings(Dispatch::IdleFirst, CrashPolicy::Close));
     world.boot(0);
