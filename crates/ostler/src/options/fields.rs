@@ -235,6 +235,15 @@ const fn reactors_by_default(cpus: usize) -> usize {
     if half == 0 { 1 } else { half }
 }
 
+impl Options {
+    /// Whether reactors and workers are more than the processors that this process may use, so that
+    /// some of them wait for others (decision 83).
+    pub(crate) fn shares_processors(&self) -> bool {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        usize::from(self.reactors) + usize::from(self.workers) > cpus
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
@@ -355,5 +364,13 @@ mod tests {
         }
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         assert_eq!(Options::default().reactors, reactors(cpus));
+    }
+
+    #[test]
+    fn who_is_one_more_than_there_are_processors_shares_one() {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from) as u16;
+        let shares = |workers| Options { reactors: 1, workers, ..Options::default() };
+        assert!(!shares(cpus.saturating_sub(1)).shares_processors());
+        assert!(shares(cpus).shares_processors());
     }
 }

@@ -73,7 +73,7 @@ impl Reactor {
     /// Falls asleep, unless there are news. Workers that will have some in a moment, and may wait
     /// for this processor, have it first: then nobody sleeps and is rung for them (decision 83).
     fn may_sleep(&mut self) -> bool {
-        if self.news_come_soon() && !self.has_news() {
+        if self.clients.settings.shares_processors && self.news_come_soon() && !self.has_news() {
             std::thread::yield_now();
         }
         let has_news = self.fall_asleep();

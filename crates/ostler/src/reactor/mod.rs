@@ -127,6 +127,8 @@ pub(crate) struct ReactorSettings {
     offer_sessions: usize,
     /// It serves clients. The switch of BASE mode does not: workers have them.
     has_clients: bool,
+    /// There are more reactors and workers than processors (decision 83).
+    shares_processors: bool,
     /// It is said what dead workers had begun last.
     seeks_culprits: bool,
     /// Room for packages that killed their workers.
@@ -166,6 +168,7 @@ impl ReactorSettings {
             has_clients: true,
             handshake_ns: options.handshake_timeout_ms * 1_000_000,
             offer_sessions: usize::from(options.offer_sessions).clamp(1, SESSIONS_PER_OFFER_MAX),
+            shares_processors: options.shares_processors(),
             seeks_culprits: options.seeks_culprits(),
             evidence: EvidenceRoom::new(match options.quarantine_dir.is_empty() {
                 true => 0,
