@@ -53,7 +53,7 @@ fn watched(options: &Options) -> usize {
 /// When the system refuses a handler.
 pub(super) fn turns(options: &Options) -> Result<Arc<Turns>> {
     if limit(options).is_none() {
-        return Ok(Arc::default());
+        return Ok(Arc::new(Turns::new(0, None)));
     }
     let failed = |error| Error::start("cannot handle a signal for stacks", Some(error));
     let asking = Asking::install().map_err(failed)?;

@@ -98,7 +98,7 @@ impl Reactor {
         self.figures.begin_turn();
         self.clients.now = clock::monotonic_ns();
         self.clients.reports.turns.begin(self.clients.index, self.clients.now);
-        if self.clients.reports.turns.are_watched(self.clients.index) {
+        if self.clients.reports.turns.are_the_masters() {
             turns::last_as_long_as_told();
         }
         self.clients.brain.begin_turn(self.clients.now);

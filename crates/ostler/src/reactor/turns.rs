@@ -18,6 +18,8 @@ pub(crate) struct Turns {
     /// Who watches has seen nobody in a turn, and waits to be woken.
     is_asleep: AtomicBool,
     watcher: OnceLock<Thread>,
+    /// They are the master's, whom somebody watches if the options say so.
+    are_the_masters: bool,
 }
 
 /// One reactor. It writes, and who watches reads.
@@ -29,9 +31,10 @@ struct Mark {
 }
 
 impl Turns {
-    /// Those of so many reactors.
+    /// Those of so many reactors of the master that are watched.
     pub(crate) fn new(reactors: usize, asking: Option<Asking>) -> Self {
-        Self { marks: (0..reactors).map(|_| Mark::default()).collect(), asking, ..Self::default() }
+        let marks = (0..reactors).map(|_| Mark::default()).collect();
+        Self { marks, asking, are_the_masters: true, ..Self::default() }
     }
 
     // ---- the reactor ----------------------------------------------------------------------------
@@ -45,9 +48,9 @@ impl Turns {
         }
     }
 
-    /// Whether anybody watches this reactor.
-    pub(crate) fn are_watched(&self, reactor: usize) -> bool {
-        reactor < self.marks.len()
+    /// Whether they are those of the master, and not of a worker that serves its own clients.
+    pub(crate) const fn are_the_masters(&self) -> bool {
+        self.are_the_masters
     }
 
     /// A turn begins.
