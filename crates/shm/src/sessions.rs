@@ -5,8 +5,6 @@
 //! even and unchanged. It also says where in the master the session lives ([`Home`]): in which
 //! reactor, so that a worker knows its lane, and at which of its places.
 
-use std::time::Duration;
-
 pub use crate::session_flags::{
     BINDING, BOUND, CLOSING, FULL, MARKS, PAUSED, PROTECTED, QUEUED, REASON_MASK, bound_to,
     closing_because, closing_reason, user_of,
@@ -50,7 +48,6 @@ const SPINS: usize = 1_000;
 /// gets it back when others have had theirs. Whoever waits in vain for so long, a second or two,
 /// looks at an entry whose reactor is gone.
 const PAUSES_MAX: usize = 10_000;
-const PAUSE: Duration = Duration::from_micros(100);
 
 /// Where in the master a session lives. It stays there for all its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -326,7 +323,7 @@ fn pause(attempt: usize) {
     if attempt < SPINS {
         std::hint::spin_loop();
     } else {
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(std::time::Duration::from_micros(100));
     }
 }
 #[cfg(loom)]
@@ -437,7 +434,7 @@ mod tests {
             scope.spawn(|| {
                 lone.entry().write(|entry| {
                     begun.send(()).unwrap();
-                    std::thread::sleep(Duration::from_millis(100));
+                    std::thread::sleep(std::time::Duration::from_millis(100));
                     entry.set(STREAM_WRITTEN, 2);
                 });
             });
