@@ -271,8 +271,7 @@ fn without_descriptors_accepting_pauses_and_workers_are_replaced() -> TestResult
     for mut client in clients {
         client.expect(b"hello")?;
     }
-    assert_eq!(server.log_lines_with("all places are taken").len(), 1, "said once");
-    server.stop()
+    server.stop_having_said("all places are taken", 1)
 }
 
 /// The limit may also be lowered under a running server, or the system's own be reached: accepting
@@ -305,8 +304,7 @@ fn descriptors_that_are_gone_all_the_same_make_accepting_pause() -> TestResult {
     assert!(spent < 200_000_000, "{spent} ns of CPU time in two seconds of waiting");
     limit(before.current).map_err(std::io::Error::from)?;
     waiting.expect(b"out")?;
-    assert_eq!(server.log_lines_with("no descriptors left").len(), 1, "said once");
-    server.stop()
+    server.stop_having_said("no descriptors left", 1)
 }
 
 #[test]
@@ -370,8 +368,7 @@ fn clients_above_max_connections_wait(reactors: usize) -> TestResult {
         next.expect("next");
         waiting = next;
     }
-    assert_eq!(server.log_lines_with("all places are taken").len(), 1, "said once");
-    server.stop()
+    server.stop_having_said("all places are taken", 1)
 }
 
 /// The limit leaves room for some more clients. Who comes beyond them is refused at once, with the

@@ -13,8 +13,8 @@ fn recycling_by_age_costs_nothing() -> TestResult {
     wait_serving(&server, 3 + 12)?;
     load.wait_for_more(200)?;
     load.stop()?.check_perfect()?;
-    check(server.log_lines_with("because=worker_age_max_ms").len() >= 9, "who else replaces?")?;
-    server.stop()
+    let replaced = server.stop_and_report()?.log().lines_with("because=worker_age_max_ms");
+    check(replaced.len() >= 9, "who else replaces?")
 }
 
 /// Workers that become old while one is being replaced wait for their turn.

@@ -230,6 +230,21 @@ impl TestServer {
         self.stop_and_report().map(drop)
     }
 
+    /// As [`stop`](Self::stop), and the whole log has this text in so many lines.
+    ///
+    /// Counted while the server runs, lines may still be on their way: that something is seen of its
+    /// processes is no sign that what is said of it has come.
+    ///
+    /// # Errors
+    /// As [`stop`](Self::stop), and with the lines when they are more or fewer.
+    pub fn stop_having_said(self, text: &str, times: usize) -> TestResult {
+        let lines = self.stop_and_report()?.log().lines_with(text);
+        if lines.len() == times {
+            return Ok(());
+        }
+        Err(TestError::new(format!("{times} log lines with {text:?} expected: {lines:#?}")))
+    }
+
     /// As [`stop`](Self::stop), and returns what is left to look at.
     ///
     /// # Errors
