@@ -336,6 +336,43 @@ fn what_was_given_to_a_master_that_ends_is_ended_there() -> TestResult {
     check(journal(&deployed, "close") == 1, deployed.place.log())
 }
 
+/// The new master is told to end before it hears that it is in charge: there is nobody to whom
+/// sessions could be offered, and they are served where they are.
+#[test]
+fn nothing_is_offered_to_a_master_that_cannot_be_told_that_it_is_in_charge() -> TestResult {
+    let (deployed, old) = probe("hand-over-nobody", &[("log_level", "debug")])?;
+    let mut client = talk(old.address)?;
+    client.expect_answer("echo before", "before")?;
+    let serving = deployed.count("serves worker=");
+    old.signal(Signal::USR2)?;
+    deployed.place.wait_for_log("a new master is started")?;
+    old.signal(Signal::STOP)?;
+    deployed.wait_for_another("serves worker=", serving)?;
+    check(deployed.count("nobody is accepted here any more") == 0, "the old one was too fast")?;
+    // It lives on for the request that it has in hand.
+    let mut newcomer = talk(old.address)?;
+    let rest = deployed.place.path("rest");
+    newcomer.say(&format!("until {} rested", rest.display()))?;
+    wait_until("the new one to have it", || journal(&deployed, "receive") >= 2)?;
+    let log = deployed.place.log();
+    let said = log.lines().find(|line| line.contains("a new master is started")).unwrap();
+    let pid = said.split_whitespace().find_map(|word| word.strip_prefix("pid=")).unwrap();
+    let new = Daemon::with(pid, old.address)?;
+    new.signal(Signal::TERM)?;
+    deployed.place.wait_for_log("draining")?;
+    old.signal(Signal::CONT)?;
+    deployed.place.wait_for_log("nobody is accepted here any more")?;
+    client.expect_answer("echo after", "after")?;
+    std::fs::write(&rest, "")?;
+    newcomer.expect("rested");
+    wait_until("the new master to end", || new.has_ended())?;
+    client.expect_answer("echo at last", "at last")?;
+    drop((client, newcomer));
+    wait_until("the old master to end", || old.has_ended())?;
+    let log = deployed.place.log();
+    check(!log.contains("are offered") && !log.contains("does not answer"), &log)
+}
+
 #[test]
 fn three_masters_in_a_row_keep_a_thousand_connections() -> TestResult {
     let options = [("max_connections", "2000")];

@@ -376,6 +376,8 @@ impl Master {
             let sent = channel.send(&ToNewMaster::InCharge, Vec::new());
             self.after_sending(sent, now);
         }
+        // Who could not be told is on its way out, and would answer no offer.
+        self.succeeding.hands_over &= self.channel_of_new().is_some();
         let hands_over = self.succeeding.hands_over;
         if !hands_over {
             self.forget_channel();
