@@ -244,7 +244,7 @@ impl<H: AnyHandler> Process<H> {
         if let Some(accepting) = &mut self.parts.accepting {
             accepting.run_due(now, &*self.parts.local.reactor.borrow());
         }
-        if self.departure.awaits_empty() && self.parts.local.reports.open_here() == 0 {
+        if self.departure.awaits_empty() && self.parts.local.reports.connections.here() == 0 {
             self.depart(Event::Empty);
         }
         if self.departure.deadline().is_some_and(|deadline| now >= deadline) {

@@ -150,13 +150,13 @@ impl Acceptor {
     /// Accepts what waits at a port, up to a batch.
     pub(crate) fn accept(&mut self, port: PortId, now: Millis) -> Verdict {
         let verdict = self.accept_batch(port, now);
-        self.reports.settle_open();
+        self.reports.connections.settle();
         verdict
     }
 
     fn accept_batch(&mut self, port: PortId, now: Millis) -> Verdict {
         for _ in 0..BATCH {
-            if !self.reports.has_place(self.max_connections) {
+            if !self.reports.connections.has_place(self.max_connections) {
                 if self.may_say(now) {
                     tracing::warn!(
                         max_connections = self.max_connections,
@@ -182,7 +182,7 @@ impl Acceptor {
                         tracing::error!(%peer, why, "a client is closed: it has no place");
                         continue;
                     };
-                    self.reports.count_opened();
+                    self.reports.connections.opened();
                     let accepted = Accepted { socket: connection, session, peer, port };
                     match self.accepted.get_mut(reactor) {
                         Some(waiting) => waiting.push(accepted),
@@ -257,7 +257,7 @@ impl Acceptor {
     }
 
     fn is_full(&self) -> bool {
-        self.reports.open_everywhere() >= self.max_connections
+        self.reports.connections.everywhere() >= self.max_connections
     }
 
     /// Rests for want of a place. One that became free before a reactor could know that somebody
@@ -339,6 +339,19 @@ mod tests {
         assert_eq!(acceptor.reports.queue.take().len(), 1);
         assert_eq!(acceptor.accept(PortId::FIRST, 0), Verdict::RestUntil(PAUSE_MS));
         assert_eq!(sessions(&mut acceptor), [vec![6], vec![]]);
+    }
+
+    #[test]
+    fn who_may_come_from_an_old_master_has_a_place_among_the_connections() {
+        let (mut acceptor, _clients) = acceptor(3, [0, 0]);
+        acceptor.max_connections = 2;
+        assert!(acceptor.reports.connections.want(2));
+        assert_eq!(acceptor.accept(PortId::FIRST, 0), Verdict::RestUntil(PAUSE_MS));
+        assert_eq!(sessions(&mut acceptor), [vec![1], vec![]]);
+        acceptor.reports.want_no_more();
+        assert!(acceptor.may_go_on());
+        assert_eq!(acceptor.accept(PortId::FIRST, 0), Verdict::RestUntil(PAUSE_MS));
+        assert_eq!(sessions(&mut acceptor), [vec![], vec![2]]);
     }
 
     #[test]

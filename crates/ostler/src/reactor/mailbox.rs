@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ostler_core::addresses::AddressGroup;
@@ -14,6 +14,7 @@ use ostler_shm::lane::ReactorLane;
 use ostler_shm::sessions::Peer;
 
 use super::addresses::Addresses;
+use super::connection_count::ConnectionCount;
 use super::places::Places;
 use super::suspects::{SharedAddressDeaths, Suspect};
 use super::turns::Turns;
@@ -210,8 +211,8 @@ pub(crate) type Mailbox = Queue<ToReactor>;
 pub(crate) struct Reports {
     /// Messages to the main thread.
     pub(crate) queue: Arc<Queue<FromReactor>>,
-    /// Open connections over all reactors.
-    pub(crate) open: Arc<AtomicU64>,
+    /// Connections over all reactors.
+    pub(crate) connections: ConnectionCount,
     /// Places of the session table.
     pub(crate) places: Places,
     /// What is known of the addresses of clients.
@@ -235,7 +236,7 @@ impl Reports {
     pub(crate) fn new(places: Places) -> io::Result<Self> {
         Ok(Self {
             queue: Arc::new(Queue::new()?),
-            open: Arc::default(),
+            connections: ConnectionCount::new(places.clone()),
             places,
             addresses: Addresses::default(),
             address_deaths: SharedAddressDeaths::default(),
@@ -275,46 +276,15 @@ impl Reports {
         Some(of_reactor.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A connection was accepted.
-    pub(crate) fn count_opened(&self) {
-        let before = self.open.fetch_add(1, Ordering::Relaxed);
-        self.places.tell_open(before + 1);
-    }
-
-    /// Connections that are open in this process.
-    pub(crate) fn open_here(&self) -> u64 {
-        self.open.load(Ordering::SeqCst)
-    }
-
-    /// Connections that are open, in this process and in others that serve clients themselves.
-    pub(crate) fn open_everywhere(&self) -> u64 {
-        self.open.load(Ordering::SeqCst).saturating_add(self.places.open_elsewhere())
-    }
-
-    /// Whether one more connection may be open. Other processes may look at the same moment: so it
-    /// is said first that it is open, and of two who look at least one sees the other. Both may
-    /// find no place where one was. [`Reports::settle_open`] takes back what was said.
-    pub(crate) fn has_place(&self, most: u64) -> bool {
-        let here = self.open_here();
-        self.places.tell_open(here + 1);
-        // What was said is seen before others are looked at.
-        fence(Ordering::SeqCst);
-        let has_place = here.saturating_add(self.places.open_elsewhere()) < most;
-        if !has_place {
-            self.settle_open();
-        }
-        has_place
-    }
-
-    /// What was said to be open is.
-    pub(crate) fn settle_open(&self) {
-        self.places.tell_open(self.open_here());
-    }
-
     /// A connection is closed.
     pub(crate) fn count_closed(&self) {
-        let before = self.open.fetch_sub(1, Ordering::SeqCst);
-        self.places.tell_open(before.saturating_sub(1));
+        self.connections.closed();
+        self.tell_acceptor();
+    }
+
+    /// A session of an old master that was wanted does not come.
+    pub(crate) fn want_no_more(&self) {
+        self.connections.want_no_more();
         self.tell_acceptor();
     }
 
@@ -334,50 +304,6 @@ impl Reports {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// What two processes of BASE mode have in common.
-    fn two_processes() -> [Reports; 2] {
-        use ostler_shm::board::{Board, BoardSizes};
-        let (_commons, fd) = ostler_shm::commons::Commons::create(2, Default::default()).unwrap();
-        [0, 1].map(|number| {
-            let sizes = BoardSizes { reactors: 1, sessions: 4, ..BoardSizes::default() };
-            let places = Places::new(Arc::new(Board::create(sizes).unwrap().0));
-            let seat = crate::base::commons::SeatOf::open(&fd, number).unwrap();
-            Reports::new(places.with(Some(seat))).unwrap()
-        })
-    }
-
-    #[test]
-    fn a_place_that_somebody_is_about_to_take_is_no_place() {
-        let [one, other] = two_processes();
-        assert!(one.has_place(1) && !other.has_place(1) && other.has_place(2));
-        other.settle_open();
-        one.settle_open();
-        assert!(other.has_place(1));
-        other.count_opened();
-        assert!(!one.has_place(1) && one.has_place(2));
-        other.count_closed();
-        assert!(one.has_place(1));
-    }
-
-    #[test]
-    fn two_never_take_the_last_place_together() {
-        const ROUNDS: u32 = 20_000;
-        let inside = Arc::new(AtomicU64::new(0));
-        let looks = two_processes().map(|reports| {
-            let inside = Arc::clone(&inside);
-            std::thread::spawn(move || {
-                for _ in 0..ROUNDS {
-                    if reports.has_place(1) {
-                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two took it");
-                        inside.fetch_sub(1, Ordering::SeqCst);
-                        reports.settle_open();
-                    }
-                }
-            })
-        });
-        looks.into_iter().for_each(|look| look.join().unwrap());
-    }
 
     #[test]
     fn a_queue_rings_only_when_it_was_empty() {

@@ -12,6 +12,7 @@ pub(crate) mod client_socket;
 mod close;
 mod complaints;
 mod connection;
+mod connection_count;
 mod datagram;
 mod deadlines;
 mod destination;

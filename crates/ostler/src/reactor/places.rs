@@ -122,6 +122,15 @@ impl Places {
         Some(reactor)
     }
 
+    /// A session that is not open yet has its place for another reactor.
+    pub(crate) fn move_to(&self, from: usize, to: usize) {
+        if let [Some(from), Some(to)] = [from, to].map(|reactor| self.taken.get(reactor)) {
+            // In this order: never more places count as free than are.
+            to.fetch_add(1, Ordering::SeqCst);
+            from.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
     /// Ids of new sessions are so much higher than this one that the master which issued it never
     /// comes to them, and begin in the middle of the places that it will take next.
     pub(crate) fn go_on_behind(&self, session: u64) {

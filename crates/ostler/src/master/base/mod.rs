@@ -337,7 +337,7 @@ impl Master {
 
     /// Connections that are open, wherever.
     pub(super) fn open_connections(&self) -> u64 {
-        let here = self.reports.open.load(std::sync::atomic::Ordering::Relaxed);
+        let here = self.reports.connections.here();
         let elsewhere = self.base.as_ref().map_or(0, |base| base.seats.open());
         here.saturating_add(elsewhere)
     }

@@ -116,7 +116,7 @@ impl Master {
         let new = self.succeeding.new.as_ref();
         let channel = new.and_then(|new| new.channel.as_ref());
         if self.succeeding.deserted.len() == self.mailboxes.len()
-            && self.reports.open_here() == 0
+            && self.reports.connections.here() == 0
             && !self.predecessor.as_ref().is_some_and(Predecessor::has_wanted)
             && !channel.is_some_and(Channel::has_backlog)
         {

@@ -9,6 +9,7 @@
 //! (`docs/decisions/66-a-new-master-takes-the-listeners.md`)
 
 mod hand_over;
+mod kept_places;
 mod origin;
 mod predecessor;
 mod take_over;

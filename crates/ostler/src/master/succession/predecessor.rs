@@ -5,9 +5,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use ostler_core::Millis;
+use ostler_core::succession::hand_over::HandedSession;
 use ostler_shm::sessions::SESSIONS_MAX;
 
 use super::hand_over::RETRY_MS;
+use super::kept_places::KeptPlaces;
 use crate::control::{
     Channel, FromNewMaster, Received, SUCCESSION_PROTOCOL, ToNewMaster, is_known,
 };
@@ -16,7 +18,7 @@ use crate::inheritance::left_socket;
 use crate::master::ports::PassedOn;
 use crate::options::{Mode, Options};
 use crate::reactor::mailbox::{Reports, TakenOver};
-use crate::reactor::places::{IDS_OF_A_MASTER, Places};
+use crate::reactor::places::Places;
 use crate::sys::epoll::Interest;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::{poll, sealed_file};
@@ -26,8 +28,6 @@ pub(super) const VARIABLE: &str = "OSTLER_PREDECESSOR";
 /// How long the old master may take to say what it leaves: it says so before the new one is
 /// started.
 const WILL_MAX: Duration = Duration::from_secs(10);
-/// How long places of sessions are kept that may come: those that come at all come soon.
-const PLACES_KEPT_MS: Millis = 10_000;
 /// Longest list of listeners: each port has a path of a socket or a host name.
 const LIST_BYTES_MAX: u64 = 1 << 20;
 
@@ -37,14 +37,10 @@ pub(in crate::master) struct Predecessor {
     pid: Option<ProcessId>,
     pid_file: Option<OwnedFd>,
     oom_adjustment: Option<i32>,
-    /// The id of its newest session when it started this process, if sessions come from it.
-    newest_session: Option<u64>,
-    /// Sessions that are expected, whose places are kept for them, and their reactors.
-    expected: HashMap<u64, usize>,
+    /// The places of its sessions.
+    kept: KeptPlaces,
     /// It has handed over.
     has_handed_over: bool,
-    /// Until then places are kept.
-    kept_until: Option<Millis>,
     /// What waits to be said is tried again then.
     retry_at: Option<Millis>,
     /// Sessions that it has offered, that this master has said it can have, and that were not given
@@ -63,17 +59,6 @@ pub(super) struct Wanted {
     pub(super) reactor: usize,
     /// What was told of it.
     pub(super) session: Box<TakenOver>,
-}
-
-impl Wanted {
-    /// It does not come: what was kept for it is free.
-    pub(super) fn give_back(self, reports: &Reports) {
-        let handed = &self.session.handed;
-        if let Some(mut expected) = reports.expected_groups(self.reactor) {
-            expected.forget(&handed.groups);
-        }
-        reports.places.give_back(self.reactor, handed.session);
-    }
 }
 
 /// What it leaves.
@@ -107,10 +92,8 @@ impl Predecessor {
                     pid: process::parent(),
                     pid_file: will.pid_file,
                     oom_adjustment: will.oom_adjustment,
-                    newest_session: will.newest_session,
-                    expected: will.sessions.into_iter().map(|session| (session, 0)).collect(),
+                    kept: KeptPlaces::new(will.newest_session, will.sessions),
                     has_handed_over: false,
-                    kept_until: None,
                     retry_at: None,
                     wanted: HashMap::new(),
                     takes_nothing: false,
@@ -147,7 +130,7 @@ impl Predecessor {
 
     /// Tells it that a worker serves. It may have ended meanwhile, which it says by itself.
     pub(in crate::master) fn hear_that_we_serve(&mut self, takes_over: bool) {
-        let takes_over = takes_over && self.newest_session.is_some();
+        let takes_over = takes_over && self.kept.come();
         self.answer(&FromNewMaster::Serves { takes_over });
     }
 
@@ -159,7 +142,7 @@ impl Predecessor {
     /// It has handed over; sessions may come from now on.
     pub(super) const fn note_handed_over(&mut self, now: Millis) {
         self.has_handed_over = true;
-        self.kept_until = Some(now.saturating_add(PLACES_KEPT_MS));
+        self.kept.note_handed_over(now);
     }
 
     /// What it says.
@@ -226,39 +209,33 @@ impl Predecessor {
 
     /// New sessions get ids behind its, and the places of those that may come are kept for them.
     pub(in crate::master) fn keep_places(&mut self, places: &Places) {
-        let Some(newest) = self.newest_session else { return };
-        places.go_on_behind(newest);
-        let mut turn = 0;
-        self.expected.retain(|session, reactor| {
-            let Some(chosen) = places.take_known(*session, turn) else { return false };
-            (*reactor, turn) = (chosen, chosen + 1);
-            true
-        });
-        places.keep(self.expected.len() as u64);
+        self.kept.begin(places);
     }
 
-    /// The reactor where this session goes; its place is taken. `None`: there is none.
-    pub(super) fn place_for(&mut self, session: u64, places: &Places) -> Option<usize> {
-        let newest = self.newest_session?;
-        // Ids from there on are this master's own.
-        if session > newest.saturating_add(IDS_OF_A_MASTER) {
-            return None;
-        }
-        if let Some(reactor) = self.expected.remove(&session) {
-            places.keep(self.expected.len() as u64);
-            return Some(reactor);
-        }
-        places.take_known(session, session as usize)
+    /// The reactor where this session has room, which it has from now on; `None`: not for now.
+    pub(super) fn room_for(
+        &mut self,
+        handed: &HandedSession,
+        connections_max: u64,
+        reports: &Reports,
+    ) -> Option<usize> {
+        self.kept.room_for(handed.session, &handed.groups, connections_max, reports)
+    }
+
+    /// It was wanted here, and stays where it was, to be offered again.
+    pub(super) fn put_off(&mut self, one: &Wanted, reports: &Reports) {
+        let handed = &one.session.handed;
+        self.kept.put_off(handed.session, &handed.groups, one.reactor, reports);
+    }
+
+    /// This session never comes.
+    pub(super) fn give_up(&mut self, session: u64, reports: &Reports) {
+        self.kept.give_up(session, reports);
     }
 
     /// When places are kept no longer, or something is to be said again.
     pub(in crate::master) fn due(&self) -> Option<Millis> {
-        self.kept_until.into_iter().chain(self.retry_at).min()
-    }
-
-    /// Whether places are kept no longer.
-    pub(super) fn keeps_too_long(&self, now: Millis) -> bool {
-        self.kept_until.is_some_and(|until| now >= until)
+        self.kept.due().into_iter().chain(self.retry_at).min()
     }
 
     /// Whether something is to be said again.
@@ -266,19 +243,18 @@ impl Predecessor {
         self.retry_at.is_some_and(|at| now >= at)
     }
 
-    /// Places are kept no longer: those who are not here yet may find them taken.
-    pub(in crate::master) fn let_places_go(&mut self, places: &Places) {
-        self.kept_until = None;
-        self.expected.drain().for_each(|(session, reactor)| places.give_back(reactor, session));
-        places.keep(0);
+    /// Looks whether places are kept no longer.
+    pub(super) fn look_at_places(&mut self, now: Millis, reports: &Reports) {
+        if self.kept.are_due(now) {
+            self.kept.let_go(reports);
+        }
     }
 
     /// Nobody comes any more.
     pub(in crate::master) fn let_all_go(&mut self, reports: &Reports) {
-        self.let_places_go(&reports.places);
-        for one in self.wanted.drain().flat_map(|(_, sessions)| sessions) {
-            one.give_back(reports);
-        }
+        self.kept.let_go(reports);
+        let wanted = std::mem::take(&mut self.wanted);
+        wanted.into_values().flatten().for_each(|one| self.put_off(&one, reports));
     }
 }
 

@@ -125,9 +125,7 @@ impl Master {
     /// Looks at the time.
     pub(in crate::master) fn predecessor_due(&mut self, now: Millis) {
         let Some(old) = &mut self.predecessor else { return };
-        if old.keeps_too_long(now) {
-            old.let_places_go(&self.reports.places);
-        }
+        old.look_at_places(now, &self.reports);
         if old.is_to_retry(now) {
             self.on_predecessor(true, now);
         }
@@ -148,21 +146,31 @@ impl Master {
             }
         };
         for (position, (handed, socket)) in sessions.into_iter().zip(sent).enumerate() {
-            match self.place_of(&handed, wanted.len()) {
+            match self.place_of(&handed) {
                 Place::Here(port, reactor) => {
                     answer.wanted.set(position);
                     let session = Box::new(TakenOver { socket, port, handed });
                     wanted.push(Wanted { position, reactor, session });
                 }
                 Place::NotNow => {}
-                Place::Never => answer.refused.set(position),
+                Place::Never => {
+                    answer.refused.set(position);
+                    self.refuse(&handed);
+                }
             }
         }
         tracing::debug!(count, wanted = wanted.len(), "sessions can be had");
         let Some(old) = &mut self.predecessor else { return };
         let before = old.want((reactor, offer), wanted);
         old.answer(&FromNewMaster::Wanted { reactor, offer, answer });
-        before.into_iter().for_each(|one| self.give_back(one));
+        before.iter().for_each(|one| old.put_off(one, &self.reports));
+    }
+
+    /// This session stays with the old master for good.
+    fn refuse(&mut self, handed: &HandedSession) {
+        if let Some(old) = &mut self.predecessor {
+            old.give_up(handed.session, &self.reports);
+        }
     }
 
     /// These are ours now.
@@ -170,10 +178,10 @@ impl Master {
         let Some(old) = &mut self.predecessor else { return };
         for one in old.wanted_of(offer) {
             if !given.has(one.position) {
-                self.give_back(one);
+                old.put_off(&one, &self.reports);
                 continue;
             }
-            self.reports.count_opened();
+            self.reports.connections.wanted_came();
             if let Some(mailbox) = self.mailboxes.get(one.reactor) {
                 mailbox.push(ToReactor::TakeOver(one.session));
             }
@@ -183,13 +191,8 @@ impl Master {
         }
     }
 
-    /// It was wanted here, and stays where it was.
-    fn give_back(&self, one: Wanted) {
-        one.give_back(&self.reports);
-    }
-
     /// Where a session of the old master goes on.
-    fn place_of(&mut self, handed: &HandedSession, more: usize) -> Place {
+    fn place_of(&mut self, handed: &HandedSession) -> Place {
         let plans = self.options.ports();
         let Some(plan) = plans.iter().find(|plan| plan.name == handed.port) else {
             return Place::Never;
@@ -212,27 +215,11 @@ impl Master {
         let port = plan.id;
         let old = self.predecessor.as_mut().filter(|old| fits_now && !old.takes_nothing);
         let Some(old) = old else { return Place::NotNow };
-        let open = self.reports.open_here() + (old.wanted() + more) as u64;
-        if open >= u64::from(self.options.max_connections) {
-            return Place::NotNow;
+        let connections_max = u64::from(self.options.max_connections);
+        match old.room_for(handed, connections_max, &self.reports) {
+            Some(reactor) => Place::Here(port, reactor),
+            None => Place::NotNow,
         }
-        let Some(reactor) = old.place_for(handed.session, &self.reports.places) else {
-            return Place::NotNow;
-        };
-        if self.have_room_for_groups(reactor, &handed.groups) {
-            return Place::Here(port, reactor);
-        }
-        self.reports.places.give_back(reactor, handed.session);
-        Place::NotNow
-    }
-
-    /// Whether all of these groups have a place in a reactor, which is kept for them then.
-    fn have_room_for_groups(&self, reactor: usize, names: &[Vec<u8>]) -> bool {
-        let Some(mut expected) = self.reports.expected_groups(reactor) else { return false };
-        let index = self.reports.places.groups();
-        let is_there =
-            |name: &[u8]| index.is_some_and(|index| index.members_at(reactor, index.tag(name)) > 0);
-        expected.expect(names, is_there)
     }
 }
 
