@@ -232,8 +232,8 @@ impl TestServer {
 
     /// As [`stop`](Self::stop), and the whole log has this text in so many lines.
     ///
-    /// Counted while the server runs, lines may still be on their way: that something is seen of its
-    /// processes is no sign that what is said of it has come.
+    /// Counted while the server runs, lines may still be on their way: that something is seen of
+    /// its processes is no sign that what is said of it has come.
     ///
     /// # Errors
     /// As [`stop`](Self::stop), and with the lines when they are more or fewer.
