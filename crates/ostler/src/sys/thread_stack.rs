@@ -1,8 +1,9 @@
 //! The stack of another thread of this process, captured by that thread itself in a signal handler.
 //!
 //! The handler allocates nothing, takes no lock, calls only what `signal-safety(7)` allows or raw
-//! system calls, keeps `errno`, and reads no memory that may be missing. Who asks waits a moment
-//! for the answer; the thread that is asked waits for nobody.
+//! system calls, keeps `errno`, and reads no memory that may be missing. Each thread answers at a
+//! place of its own: who asks one of them need not wait for it before asking another, and the
+//! thread that is asked waits for nobody.
 //!
 //! What such a thread works with is nobody else's business: of its stack only those words are kept
 //! that are addresses of code or of the stack itself, by which frames are found.
@@ -12,7 +13,6 @@ use std::io;
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use nix::sys::signal::{SigmaskHow, sigprocmask};
 use ostler_shm::black_box::capture::{Capture, STACK_BYTES_MAX};
@@ -22,31 +22,40 @@ use super::signal::{Disposition, SignalNumber, has_default_effect, set_of};
 
 const WORD: u64 = 8;
 const WORDS: usize = STACK_BYTES_MAX / WORD as usize;
-/// How long an answer is waited for: longer than a busy machine keeps a thread from its CPU.
-const ANSWER_MAX_MS: u32 = 100;
 
 /// Nobody is asked; or the last answer was taken.
 const FREE: u32 = 0;
 /// Who asks is about to.
 const PREPARES: u32 = 1;
-/// A thread was asked.
+/// The thread was asked.
 const ASKED: u32 = 2;
 /// It answers.
 const ANSWERS: u32 = 3;
 /// It has answered.
 const ANSWERED: u32 = 4;
 
-/// Which of these it is: who moves it owns what is below.
-static STATE: AtomicU32 = AtomicU32::new(FREE);
-/// The request, by its number.
+/// Where one thread answers. A handler may look for it whenever a signal comes, so that it stays
+/// for ever: a process has few threads that can be asked.
+#[derive(Debug)]
+struct Place {
+    thread: i32,
+    stack: Range<u64>,
+    /// Which of these it is: who moves it owns what is below.
+    state: AtomicU32,
+    /// The request, by its number.
+    request: AtomicU64,
+    registers: [AtomicU64; 4],
+    /// Made when the thread is asked for the first time.
+    captured: OnceLock<Vec<AtomicU64>>,
+    captured_at: AtomicU64,
+    captured_words: AtomicUsize,
+    next: OnceLock<&'static Self>,
+}
+
+/// The first of all places.
+static FIRST: OnceLock<&'static Place> = OnceLock::new();
+/// The number of the newest request.
 static REQUEST: AtomicU64 = AtomicU64::new(0);
-/// The thread that is asked, and its stack.
-static THREAD: AtomicI32 = AtomicI32::new(0);
-static STACK: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
-static REGISTERS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
-static CAPTURED: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
-static CAPTURED_AT: AtomicU64 = AtomicU64::new(0);
-static CAPTURED_WORDS: AtomicUsize = AtomicUsize::new(0);
 /// Where code is mapped.
 static CODE: OnceLock<Vec<Range<u64>>> = OnceLock::new();
 /// The thread that reads the signals of the process.
@@ -103,59 +112,92 @@ impl Drop for Asking {
     }
 }
 
+impl Place {
+    /// Adds one for this thread. It is behind all others; those that ended lie before it.
+    fn add(stack: Range<u64>) -> &'static Self {
+        let place: &'static Self = Box::leak(Box::new(Self {
+            thread: this_thread(),
+            stack,
+            state: AtomicU32::new(FREE),
+            request: AtomicU64::new(0),
+            registers: Default::default(),
+            captured: OnceLock::new(),
+            captured_at: AtomicU64::new(0),
+            captured_words: AtomicUsize::new(0),
+            next: OnceLock::new(),
+        }));
+        let mut end = &FIRST;
+        while let Err(place) = end.set(place) {
+            let Some(last) = end.get() else { return place };
+            end = &last.next;
+        }
+        place
+    }
+
+    /// The place where this request is to be answered, if it is this thread's.
+    fn of_request(number: u64) -> Option<&'static Self> {
+        let own = this_thread();
+        let mut next = FIRST.get();
+        while let Some(place) = next {
+            if place.thread == own && place.request.load(Ordering::Relaxed) == number {
+                return Some(place);
+            }
+            next = place.next.get();
+        }
+        None
+    }
+
+    fn moves(&self, from: u32, to: u32) -> bool {
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
 /// A thread that can be asked.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Askable {
     signal: SignalNumber,
-    thread: i32,
-    stack: Range<u64>,
+    place: &'static Place,
 }
 
 impl Askable {
     /// `sigprocmask(2)`, `SIG_UNBLOCK`; `pthread_getattr_np(3)` — this thread can be asked from now
     /// on, by this signal of [`Asking::signal`].
     pub(crate) fn here(signal: SignalNumber) -> io::Result<Self> {
-        let stack = own_stack()?;
+        let place = Place::add(own_stack()?);
         sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&set_of(&[signal])), None)?;
-        Ok(Self { signal, thread: this_thread(), stack })
+        Ok(Self { signal, place })
     }
 
-    /// `rt_tgsigqueueinfo(2)` — what the thread is doing. `Err`: why that is not known.
-    pub(crate) fn stack(&self) -> Result<Capture, &'static str> {
-        let own =
-            |state| STATE.compare_exchange(state, PREPARES, Ordering::AcqRel, Ordering::Acquire);
+    /// `rt_tgsigqueueinfo(2)` — asks what the thread is doing, which [`Askable::answer`] knows in a
+    /// moment. `Err`: why it cannot be asked.
+    pub(crate) fn ask(&self) -> Result<(), &'static str> {
+        let place = self.place;
         // One that came too late is of no use any more.
-        if own(FREE).is_err() && own(ANSWERED).is_err() {
-            return Err("another thread is asked at this moment");
+        if !place.moves(FREE, PREPARES) && !place.moves(ANSWERED, PREPARES) {
+            return Err("it has not answered an earlier question yet");
         }
+        place.captured.get_or_init(|| (0..WORDS).map(|_| AtomicU64::new(0)).collect());
         let number = REQUEST.fetch_add(1, Ordering::Relaxed) + 1;
-        THREAD.store(self.thread, Ordering::Relaxed);
-        STACK[0].store(self.stack.start, Ordering::Relaxed);
-        STACK[1].store(self.stack.end, Ordering::Relaxed);
-        STATE.store(ASKED, Ordering::Release);
-        queue_to_thread(self.signal, self.thread, number);
-        for _ in 0..ANSWER_MAX_MS {
-            if STATE.load(Ordering::Acquire) == ANSWERED {
-                let capture = captured();
-                STATE.store(FREE, Ordering::Release);
-                return Ok(capture);
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        // What it may answer now nobody takes.
-        let _ = STATE.compare_exchange(ASKED, FREE, Ordering::AcqRel, Ordering::Acquire);
-        Err("it gave none: it waits in the kernel, or has no CPU")
+        place.request.store(number, Ordering::Relaxed);
+        place.state.store(ASKED, Ordering::Release);
+        queue_to_thread(self.signal, place.thread, number);
+        Ok(())
     }
-}
 
-fn captured() -> Capture {
-    let words = CAPTURED_WORDS.load(Ordering::Relaxed);
-    let get = |word: &AtomicU64| word.load(Ordering::Relaxed);
-    Capture {
-        registers: REGISTERS.iter().map(get).collect(),
-        stack_at: CAPTURED_AT.load(Ordering::Relaxed),
-        stack: CAPTURED.iter().take(words).map(get).collect(),
-        ..Capture::default()
+    /// What the thread has answered, if it has.
+    pub(crate) fn answer(&self) -> Option<Capture> {
+        let place = self.place;
+        if place.state.load(Ordering::Acquire) != ANSWERED {
+            return None;
+        }
+        let capture = place.capture();
+        place.state.store(FREE, Ordering::Release);
+        Some(capture)
+    }
+
+    /// It is waited for no longer: what it may answer now nobody takes.
+    pub(crate) fn give_up(&self) {
+        self.place.moves(ASKED, FREE);
     }
 }
 
@@ -173,15 +215,12 @@ extern "C" fn on_request(
     // SAFETY: has no precondition, and is async-signal-safe.
     let own = unsafe { libc::getpid() };
     if (code, sender) == (libc::SI_QUEUE, own) {
-        let is_asked = THREAD.load(Ordering::Relaxed) == this_thread()
-            && number == REQUEST.load(Ordering::Relaxed);
-        let answers = |from, to| {
-            STATE.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
-        };
-        if is_asked && answers(ASKED, ANSWERS) {
+        if let Some(place) = Place::of_request(number)
+            && place.moves(ASKED, ANSWERS)
+        {
             // SAFETY: with SA_SIGINFO the kernel gives a valid `ucontext_t`.
-            answer(registers(unsafe { &*context.cast::<libc::ucontext_t>() }));
-            STATE.store(ANSWERED, Ordering::Release);
+            place.answer(registers(unsafe { &*context.cast::<libc::ucontext_t>() }));
+            place.state.store(ANSWERED, Ordering::Release);
         }
         return;
     }
@@ -198,32 +237,47 @@ extern "C" fn on_request(
     }
 }
 
-/// Copies registers and stack of this thread, which is the one that was asked.
-fn answer(registers: [u64; 4]) {
-    let [_, at, ..] = registers;
-    for (word, register) in REGISTERS.iter().zip(registers) {
-        word.store(register, Ordering::Relaxed);
-    }
-    let stack = STACK[0].load(Ordering::Relaxed)..STACK[1].load(Ordering::Relaxed);
-    let at = at & !(WORD - 1);
-    let code = CODE.get().map_or(&[][..], Vec::as_slice);
-    let mut words = 0;
-    if stack.contains(&at) {
-        for (number, word) in CAPTURED.iter().enumerate() {
-            let place = at + number as u64 * WORD;
-            if place >= stack.end {
-                break;
+impl Place {
+    /// Copies registers and stack of this thread, which is the one that was asked.
+    fn answer(&self, registers: [u64; 4]) {
+        let [_, at, ..] = registers;
+        for (word, register) in self.registers.iter().zip(registers) {
+            word.store(register, Ordering::Relaxed);
+        }
+        let at = at & !(WORD - 1);
+        let code = CODE.get().map_or(&[][..], Vec::as_slice);
+        let captured = self.captured.get().map_or(&[][..], Vec::as_slice);
+        let mut words = 0;
+        if self.stack.contains(&at) {
+            for (number, word) in captured.iter().enumerate() {
+                let place = at + number as u64 * WORD;
+                if place >= self.stack.end {
+                    break;
+                }
+                // SAFETY: aligned, and on this thread's stack between its pointer and its end,
+                // which is mapped as long as the thread lives.
+                let value = unsafe { std::ptr::read_volatile(place as *const u64) };
+                let is_kept =
+                    self.stack.contains(&value) || code.iter().any(|range| range.contains(&value));
+                word.store(if is_kept { value } else { 0 }, Ordering::Relaxed);
+                words = number + 1;
             }
-            // SAFETY: aligned, and on this thread's stack between its pointer and its end, which is
-            // mapped as long as the thread lives.
-            let value = unsafe { std::ptr::read_volatile(place as *const u64) };
-            let is_kept = stack.contains(&value) || code.iter().any(|range| range.contains(&value));
-            word.store(if is_kept { value } else { 0 }, Ordering::Relaxed);
-            words = number + 1;
+        }
+        self.captured_at.store(at, Ordering::Relaxed);
+        self.captured_words.store(words, Ordering::Relaxed);
+    }
+
+    /// What was copied.
+    fn capture(&self) -> Capture {
+        let words = self.captured_words.load(Ordering::Relaxed);
+        let get = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        Capture {
+            registers: self.registers.iter().map(get).collect(),
+            stack_at: self.captured_at.load(Ordering::Relaxed),
+            stack: self.captured.get().into_iter().flatten().take(words).map(get).collect(),
+            ..Capture::default()
         }
     }
-    CAPTURED_AT.store(at, Ordering::Relaxed);
-    CAPTURED_WORDS.store(words, Ordering::Relaxed);
 }
 
 /// `/proc/self/maps` — where there is code.
@@ -272,9 +326,22 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
     use std::sync::mpsc::channel;
+    use std::time::{Duration, Instant};
 
     const DEADLINE: Duration = Duration::from_secs(30);
     const SECRET: u64 = 0x5ec2_e75e_c2e7_0001;
+
+    fn stack_of(askable: &Askable) -> Capture {
+        let deadline = Instant::now() + DEADLINE;
+        askable.ask().unwrap();
+        loop {
+            if let Some(capture) = askable.answer() {
+                return capture;
+            }
+            assert!(Instant::now() < deadline, "it does not answer");
+            std::thread::yield_now();
+        }
+    }
 
     #[inline(never)]
     fn turns_for_ever(over: &AtomicBool) -> u64 {
@@ -298,9 +365,9 @@ mod tests {
                 turns_for_ever(&ends)
             });
             let askable = has.recv().unwrap();
-            let mut stack = askable.stack().unwrap();
+            let mut stack = stack_of(&askable);
             for _ in 0..100 {
-                stack = askable.stack().unwrap();
+                stack = stack_of(&askable);
             }
             over.store(true, Ordering::Relaxed);
             thread.join().unwrap();
@@ -309,8 +376,12 @@ mod tests {
             let frames = Stacks::new().frames(&stack, None, &text);
             let is_there = frames.iter().any(|it| it.function.ends_with("turns_for_ever"));
             assert!(is_there, "{frames:#?}");
-            assert!(askable.stack().is_err(), "it is gone");
-            assert!(askable.stack().is_err(), "and nobody waits for its answer");
+            // It is gone, and asked in vain as often as one likes.
+            for _ in 0..2 {
+                askable.ask().unwrap();
+                assert!(askable.answer().is_none() && askable.ask().is_err());
+                askable.give_up();
+            }
         });
     }
 
