@@ -226,29 +226,100 @@ mod tests {
         });
     }
 
+    /// What the master opens of what an option names.
+    enum Opens {
+        /// The directory of the file, to read, or to make and remove files.
+        Directory(Access),
+        /// The directory itself.
+        Itself(Access),
+        /// Nothing: it is another process that does.
+        Nothing,
+    }
+
+    /// Every option that names paths.
+    const NAMES_PATHS: [(&str, Opens); 13] = [
+        ("log_file", Opens::Directory(Access::Keep)),
+        ("pid_file", Opens::Directory(Access::Keep)),
+        ("task_journal", Opens::Directory(Access::Keep)),
+        ("quarantine_dir", Opens::Itself(Access::Keep)),
+        ("listen", Opens::Directory(Access::Keep)),
+        ("tls_certificate", Opens::Directory(Access::Read)),
+        ("tls_key", Opens::Directory(Access::Read)),
+        ("tls_ocsp", Opens::Directory(Access::Read)),
+        ("tls_client_ca", Opens::Directory(Access::Read)),
+        // The manager writes these, and executes that; workers go there.
+        ("request_slowlog_file", Opens::Nothing),
+        ("death_log_file", Opens::Nothing),
+        ("program", Opens::Nothing),
+        ("chroot", Opens::Nothing),
+    ];
+
     #[test]
-    fn what_the_options_name_is_opened_in_its_directory() {
+    fn no_option_that_names_a_path_is_forgotten() {
+        use crate::OptionKind::{Address, Path, Paths};
+        let table = Options::table().iter();
+        let rows = table.filter(|row| matches!(row.kind, Address | Path | Paths));
+        let mut all: Vec<_> = rows.map(|row| row.name).collect();
+        let mut known = NAMES_PATHS.map(|(name, _)| name);
+        all.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(all, known);
+    }
+
+    /// A server without files, or with a certificate where another option needs one.
+    fn paths_with(settings: &[(&str, &str)]) -> Vec<(PathBuf, Access)> {
         let mut options = Options::default();
-        for (name, value) in [
+        settings.iter().for_each(|(name, value)| options.set(name, value).unwrap());
+        paths_of(&options)
+    }
+
+    #[test]
+    fn what_an_option_names_is_opened_in_its_directory_and_nothing_else() {
+        let always = ["/etc/localtime", "/proc", "/usr/share/zoneinfo"];
+        let always = always.map(|path| (PathBuf::from(path), Access::Read));
+        assert_eq!(paths_with(&[]), always);
+        for (name, opens) in NAMES_PATHS {
+            let (encrypted, certificate) = (name.starts_with("tls_"), "tls_certificate");
+            let mut before = vec![];
+            if encrypted {
+                before.extend([("listen", "tls://127.0.0.1:1"), (certificate, "/srv/first/file")]);
+            }
+            if name == "tls_client_ca" {
+                before.push(("tls_client_auth", "required"));
+            }
+            let value = if name == "listen" { "unix:///srv/own/file" } else { "/srv/own/file" };
+            let mut expected = always.to_vec();
+            if encrypted && name != certificate && cfg!(feature = "tls") {
+                expected.push(("/srv/first".into(), Access::Read));
+            }
+            match opens {
+                Opens::Directory(Access::Read) if !cfg!(feature = "tls") => {}
+                Opens::Directory(access) => expected.push(("/srv/own".into(), access)),
+                Opens::Itself(access) => expected.push(("/srv/own/file".into(), access)),
+                Opens::Nothing => {}
+            }
+            expected.sort_unstable();
+            assert_eq!(paths_with(&[&before[..], &[(name, value)]].concat()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn of_several_paths_and_ports_all_are_opened() {
+        let paths = paths_with(&[
             ("log_file", "/var/log/shop/log"),
             ("pid_file", "/run/shop/pid"),
-            ("task_journal", "/var/lib/shop/tasks"),
-            ("quarantine_dir", "/var/lib/shop/poison"),
             ("listen", "unix:///run/shop/socket"),
-        ] {
-            options.set(name, value).unwrap();
+            ("port.admin.listen", "unixgram:///run/admin/socket"),
+            ("port.secure.listen", "tls://127.0.0.1:1"),
+            ("port.secure.tls_certificate", "/etc/shop/one.pem,/etc/others/two.pem"),
+        ]);
+        let keep = ["/run/admin", "/run/shop", "/var/log/shop"];
+        let read = if cfg!(feature = "tls") { &["/etc/others", "/etc/shop"][..] } else { &[] };
+        let kept = paths.iter().filter(|(_, access)| *access == Access::Keep);
+        assert_eq!(kept.map(|(path, _)| path.as_path()).collect::<Vec<_>>(), keep.map(Path::new));
+        for path in read {
+            assert!(paths.contains(&(path.into(), Access::Read)), "{path}: {paths:?}");
         }
-        let keep = |path: &str| (PathBuf::from(path), Access::Keep);
-        let read = |path: &str| (PathBuf::from(path), Access::Read);
-        let expected = [
-            read("/etc/localtime"),
-            read("/proc"),
-            keep("/run/shop"),
-            read("/usr/share/zoneinfo"),
-            keep("/var/lib/shop"),
-            keep("/var/lib/shop/poison"),
-            keep("/var/log/shop"),
-        ];
-        assert_eq!(paths_of(&options), expected);
+        assert_eq!(paths.len(), ALWAYS_READ.len() + keep.len() + read.len());
     }
 }

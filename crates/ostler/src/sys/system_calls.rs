@@ -358,6 +358,9 @@ unsafe fn answer(context: *mut libc::ucontext_t, errno: libc::c_int) {
 unsafe fn answer(_: *mut libc::ucontext_t, _: libc::c_int) {}
 
 #[cfg(test)]
+mod reviewed;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::sys::process::in_forked_test;
