@@ -5,7 +5,7 @@ use ostler_core::task_journal::SyncMode;
 use ostler_core::task_queue::{TaskCrashPolicy, TaskQueueSettings};
 
 use super::validate::Contradiction;
-use super::{JournalSync, Options, TaskCrash};
+use super::{JournalSync, Options, Sandbox, TaskCrash};
 
 impl Options {
     /// How long a task may run.
@@ -48,6 +48,17 @@ impl Options {
             (false, false) => return None,
         };
         Some(Contradiction { names: &["task_journal"], text: text.to_owned() })
+    }
+
+    /// It could not be found again once it was away.
+    pub(super) fn shared_journal_in_a_sandbox(&self) -> Option<Contradiction> {
+        (self.sandbox == Sandbox::Master && self.tasks_are_shared()).then(|| Contradiction {
+            names: &["sandbox", "task_journal"],
+            text: "`task_journal` is the path of a file with `sandbox = master`: a master in a \
+                   sandbox connects to nobody, also not to a Redis that was away for a moment; \
+                   or use `sandbox = off`"
+                .to_owned(),
+        })
     }
 
     /// When the disk is asked to have what is kept.

@@ -306,6 +306,10 @@ fn options_that_contradict_each_other_are_named() {
             &["connect_events", "accept_confirm"],
         ),
         (
+            &[("sandbox", "master"), ("task_journal", "redis://cache"), ("task_workers", "1")],
+            &["sandbox", "task_journal", "Redis", "connects"],
+        ),
+        (
             &[("lane_size", "16M"), ("workers", "64"), ("reactors", "8")],
             &["lane_size", "lane_memory", "16G"],
         ),

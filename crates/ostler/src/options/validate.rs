@@ -51,6 +51,7 @@ impl Options {
             self.quarantine_in_base(),
             self.journal_without_workers(),
             self.unknown_journal(),
+            self.shared_journal_in_a_sandbox(),
             self.daemon_without_a_log(),
             self.group_of_no_master(),
             not_above(
