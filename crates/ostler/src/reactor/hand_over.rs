@@ -262,7 +262,6 @@ impl ClientSide {
         match sealed_file::create("ostler-sessions", &encode(&records)) {
             Ok(records) => {
                 let Some(hand_over) = self.hand_over.as_deref_mut() else { return false };
-                tracing::debug!(sessions = offered.len(), "sessions are offered");
                 let (reactor, number) = (self.index, hand_over.offers.offer(offered, self.now));
                 let offer = Offer { reactor, number, records, sockets };
                 self.reports.queue.push(FromReactor::Offer(Box::new(offer)));

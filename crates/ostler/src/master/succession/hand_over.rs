@@ -37,8 +37,10 @@ impl Master {
             count: u8::try_from(sockets.len()).unwrap_or(u8::MAX),
         };
         let Some(channel) = self.channel_of_new() else { return };
+        let count = sockets.len();
         let descriptors = std::iter::once(records).chain(sockets).collect();
         let sent = channel.send(&message, descriptors);
+        tracing::debug!(reactor, sessions = count, "sessions are offered");
         self.after_sending(sent, now);
     }
 
