@@ -1,6 +1,6 @@
 //! The constants of the reference, and `Swoole\Constant` with names of events and options.
 
-use ext_php_rs::ffi::zend_register_long_constant;
+use ext_php_rs::ffi::{zend_register_long_constant, zend_register_string_constant};
 
 use crate::server::{SSL, option_names};
 use crate::zend::class::Class;
@@ -69,6 +69,10 @@ const NUMBERS: &[(&str, i64)] = &[
     ("LOG_ROTATION_DAILY", 2),
     ("LOG_ROTATION_HOURLY", 3),
     ("LOG_ROTATION_EVERY_MINUTE", 4),
+    ("STRERROR_SYSTEM", 0),
+    ("STRERROR_GAI", 1),
+    ("STRERROR_DNS", 2),
+    ("STRERROR_SWOOLE", 9),
     ("SSL_TLSv1_2", 1 << 5),
     ("SSL_TLSv1_3", 1 << 6),
     ("RWLOCK", 1),
@@ -122,6 +126,17 @@ const NUMBERS: &[(&str, i64)] = &[
     ("ERROR_SERVER_WORKER_UNPROCESSED_DATA", 9103),
 ];
 
+/// The release of the reference whose API is here: what programs that ask for a version are told.
+pub(crate) const REFERENCE_VERSION: &str = "6.2.1";
+
+/// Its parts, as `SWOOLE_NAME`.
+const REFERENCE_NUMBERS: &[(&str, i64)] = &[
+    ("SWOOLE_VERSION_ID", 60_201),
+    ("SWOOLE_MAJOR_VERSION", 6),
+    ("SWOOLE_MINOR_VERSION", 2),
+    ("SWOOLE_RELEASE_VERSION", 1),
+];
+
 const EVENTS: &[&str] = &[
     "start",
     "beforeShutdown",
@@ -147,24 +162,47 @@ const EVENTS: &[&str] = &[
 
 /// Registers all of them.
 pub(crate) fn declare(module: i32, swoole: impl Fn(Class, &str) -> Class) {
-    /// `CONST_CS | CONST_PERSISTENT`
-    const FLAGS: i32 = 1;
     let has_swoole_names = crate::zend::process::takes_swoole_names();
     let prefixes: &[&str] = if has_swoole_names { &["OSTLER_", "SWOOLE_"] } else { &["OSTLER_"] };
     for (name, number) in NUMBERS {
         for prefix in prefixes {
-            let name = c_text(&format!("{prefix}{name}"));
-            let length = name.as_bytes().len();
-            // SAFETY: a name with its length, which PHP copies, while the module starts.
-            unsafe {
-                zend_register_long_constant(name.as_ptr(), length, *number, FLAGS, module);
-            }
+            register_number(&format!("{prefix}{name}"), *number, module);
+        }
+    }
+    register_text("OSTLER_VERSION", env!("CARGO_PKG_VERSION"), module);
+    if has_swoole_names {
+        register_text("SWOOLE_VERSION", REFERENCE_VERSION, module);
+        register_text("SWOOLE_EXTRA_VERSION", "", module);
+        for (name, number) in REFERENCE_NUMBERS {
+            register_number(name, *number, module);
         }
     }
     let events = EVENTS.iter().map(|event| (format!("EVENT_{}", snake(event)), *event));
     let options = option_names().map(|name| (format!("OPTION_{}", name.to_uppercase()), name));
     let class = Class::declare("Ostler\\Constant", std::ptr::null_mut(), &[]);
     swoole(class.texts(events).texts(options), "Swoole\\Constant");
+}
+
+/// `CONST_CS | CONST_PERSISTENT`
+const FLAGS: i32 = 1;
+
+fn register_number(name: &str, number: i64, module: i32) {
+    let name = c_text(name);
+    let length = name.as_bytes().len();
+    // SAFETY: a name with its length, which PHP copies, while the module starts.
+    unsafe {
+        zend_register_long_constant(name.as_ptr(), length, number, FLAGS, module);
+    }
+}
+
+fn register_text(name: &str, text: &str, module: i32) {
+    let (name, text) = (c_text(name), c_text(text));
+    let length = name.as_bytes().len();
+    // SAFETY: a name with its length and a text that ends with zero, both of which PHP copies,
+    // while the module starts.
+    unsafe {
+        zend_register_string_constant(name.as_ptr(), length, text.as_ptr(), FLAGS, module);
+    }
 }
 
 /// `workerStart` as `WORKER_START`.

@@ -57,10 +57,10 @@ const FUNCTIONS: &[Function] = &[
     ),
 ];
 
-/// `swoole_version(): string`
+/// `swoole_version(): string`: of the reference, because programs ask by it for what they may call.
 fn version(call: &mut zend::call::Call<'_>) -> Result<(), zend::Thrown> {
     call.arguments(0, 0)?;
-    let _ = call.result().set_string(env!("CARGO_PKG_VERSION"), false);
+    let _ = call.result().set_string(constants::REFERENCE_VERSION, false);
     Ok(())
 }
 
@@ -114,6 +114,7 @@ extern "C" fn info(_module: *mut ModuleEntry) {
     ext_php_rs::info_table_start!();
     ext_php_rs::info_table_row!("version", env!("CARGO_PKG_VERSION"));
     ext_php_rs::info_table_row!("engine", "Ostler");
+    ext_php_rs::info_table_row!("API of Swoole", constants::REFERENCE_VERSION);
     ext_php_rs::info_table_end!();
 }
 
