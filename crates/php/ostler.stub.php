@@ -48,7 +48,7 @@ namespace Ostler {
          * `SWOOLE_SERVER_COMMAND_*`; master and manager are the companion.
          */
         public function addCommand(string $name, int $accepted_process_types, callable $callback): bool {}
-        /** Calls it with `$data` as JSON and waits ten seconds at most; in PROCESS mode. */
+        /** Calls it with `$data` as JSON and waits ten seconds at most. */
         public function command(string $name, int $process_id, int $process_type, mixed $data, bool $json_decode = true): mixed {}
         /** Returns, in the master, when the server has ended. */
         public function start(): bool {}
@@ -61,15 +61,14 @@ namespace Ostler {
         public function task(mixed $data, int $taskWorkerIndex = -1, ?callable $finishCallback = null): int|false {}
         public function taskwait(mixed $data, float $timeout = 0.5, int $taskWorkerIndex = -1): mixed {}
         public function taskWaitMulti(array $tasks, float $timeout = 0.5): array|false {}
-        /** To `onPipeMessage` of another worker, in PROCESS mode. */
+        /** To `onPipeMessage` of another worker. */
         public function sendMessage(mixed $message, int $dst_worker_id): bool {}
         /** A result, in `onTask`. */
         public function finish(mixed $data): bool {}
         public function taskCo(array $tasks, float $timeout = 0.5): array|false {}
-        /** Nobody, as long as silent sessions are ended: that happens to the millisecond. */
         /** What the server has done, and in workers what this one has. */
         public function stats(): array|false {}
-
+        /** Nobody, as long as silent sessions are ended: that happens to the millisecond. */
         public function heartbeat(bool $ifCloseConnection = true): array|false {}
         /** `SWOOLE_WORKER_BUSY` or `SWOOLE_WORKER_EXIT`, of the worker that asks. */
         public function getWorkerStatus(int $worker_id = -1): int|false {}
@@ -93,7 +92,8 @@ namespace Ostler {
         public function getLastError(): int {}
         public function shutdown(): bool {}
         public function reload(bool $only_reload_taskworker = false): bool {}
-        public function stop(int $workerId = -1): bool {}
+        /** Replaces the worker that calls it; what it has in hand is done first, whatever `$waitEvent` says. */
+        public function stop(int $workerId = -1, bool $waitEvent = false): bool {}
     }
 
     class Timer

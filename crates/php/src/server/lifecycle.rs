@@ -115,11 +115,13 @@ pub(super) fn reload(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.returns_bool(true)
 }
 
-/// `Server::stop(int $workerId = -1): bool`
+/// `Server::stop(int $workerId = -1, bool $waitEvent = false): bool`: a worker always leaves when
+/// what it has in hand is done.
 pub(super) fn stop(call: &mut Call<'_>) -> Result<(), Thrown> {
-    call.arguments(0, 1)?;
+    call.arguments(0, 2)?;
     let Some(server) = running(call)? else { return Ok(()) };
     let id = call.long_or(-1)?;
+    call.bool_or(false)?;
     match (server.worker_id(), server.worker()) {
         (Some(own), Some(worker)) if id == -1 || id == own => {
             worker.leave();

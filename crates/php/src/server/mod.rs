@@ -269,7 +269,7 @@ const METHODS: &[Function] = &[
     method(
         c"stop",
         handler!(lifecycle::stop),
-        &[optional(c"workerId", kind::INT, c"-1")],
+        &[optional(c"workerId", kind::INT, c"-1"), optional(c"waitEvent", kind::BOOL, c"false")],
         kind::BOOL,
     ),
 ];
