@@ -31,7 +31,10 @@ $names = [
     'Process\Pool' => '', 'Coroutine' => '', 'Runtime' => '', 'Event' => '',
 ];
 $functions = 'swoole_last_error swoole_timer_tick swoole_timer_after swoole_timer_clear swoole_timer_clear_all swoole_timer_exists
-    swoole_timer_info swoole_timer_list swoole_timer_stats';
+    swoole_timer_info swoole_timer_list swoole_timer_stats swoole_version swoole_cpu_num swoole_errno swoole_clear_error swoole_strerror
+    swoole_set_process_name swoole_error_log swoole_error_log_ex swoole_ignore_error swoole_get_local_ip swoole_get_local_mac swoole_hashcode
+    swoole_substr_unserialize swoole_substr_json_decode swoole_async_set swoole_clear_dns_cache swoole_coroutine_create
+    swoole_coroutine_defer swoole_event_defer swoole_mime_type_get swoole_mime_type_add swoole_mime_type_exists';
 $events = 'start beforeShutdown shutdown managerStart managerStop beforeReload afterReload workerError workerStart workerStop workerExit
     connect receive packet close bufferFull bufferEmpty task finish pipeMessage request open message handshake beforeHandshakeResponse disconnect';
 $constants = ['BASE' => 1, 'PROCESS' => 2, 'THREAD' => 3,
@@ -46,7 +49,7 @@ $constants = ['BASE' => 1, 'PROCESS' => 2, 'THREAD' => 3,
     'SERVER_COMMAND_TASK_WORKER' => 16, 'SERVER_COMMAND_MANAGER' => 32, 'WORKER_BUSY' => 1, 'WORKER_IDLE' => 2, 'WORKER_EXIT' => 3,
     'LOG_DEBUG' => 0, 'LOG_TRACE' => 1, 'LOG_INFO' => 2, 'LOG_NOTICE' => 3, 'LOG_WARNING' => 4, 'LOG_ERROR' => 5, 'LOG_NONE' => 6,
     'LOG_ROTATION_SINGLE' => 0, 'LOG_ROTATION_MONTHLY' => 1, 'LOG_ROTATION_DAILY' => 2, 'LOG_ROTATION_HOURLY' => 3,
-    'LOG_ROTATION_EVERY_MINUTE' => 4, 'ERROR_MALLOC_FAIL' => 501, 'ERROR_SYSTEM_CALL_FAIL' => 502, 'ERROR_PHP_FATAL_ERROR' => 503,
+    'LOG_ROTATION_EVERY_MINUTE' => 4, 'STRERROR_SYSTEM' => 0, 'STRERROR_GAI' => 1, 'STRERROR_DNS' => 2, 'STRERROR_SWOOLE' => 9, 'ERROR_MALLOC_FAIL' => 501, 'ERROR_SYSTEM_CALL_FAIL' => 502, 'ERROR_PHP_FATAL_ERROR' => 503,
     'ERROR_NAME_TOO_LONG' => 504, 'ERROR_INVALID_PARAMS' => 505, 'ERROR_QUEUE_FULL' => 506, 'ERROR_OPERATION_NOT_SUPPORT' => 507,
     'ERROR_WRONG_OPERATION' => 509, 'ERROR_NO_PAYLOAD' => 550, 'ERROR_BAD_IPV6_ADDRESS' => 720, 'ERROR_UNREGISTERED_SIGNAL' => 721,
     'ERROR_SESSION_CLOSED_BY_SERVER' => 1001, 'ERROR_SESSION_CLOSED_BY_CLIENT' => 1002, 'ERROR_SESSION_CLOSING' => 1003,
