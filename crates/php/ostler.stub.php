@@ -122,6 +122,9 @@ namespace Ostler {
 
     class Table implements \Iterator, \Countable
     {
+        /** How many rows were asked for. */
+        public $size = null;
+
         public function __construct(int $table_size, float $conflict_proportion = 0.2) {}
         /** Before `create()`. */
         public function column(string $name, int $type, int $size = 0): bool {}
@@ -148,6 +151,8 @@ namespace Ostler {
         /** `num` says how many rows there are; the rest is about Swoole's own way to keep them, and 0. */
         public function stats(): array|false {}
         public function getSize(): int {}
+        /** This object is no table any more; what it took in memory goes with the object. */
+        public function destroy(): bool {}
         public function rewind(): void {}
         public function next(): void {}
         public function current(): mixed {}

@@ -13,7 +13,8 @@ use crate::server::throw_exception;
 use crate::zend::Thrown;
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{
-    Class, Function, NOT_SERIALIZABLE, Parameter, kind, method, optional, required,
+    Class, Default, Function, NOT_SERIALIZABLE, PUBLIC, Parameter, Property, kind, method,
+    optional, required,
 };
 use crate::zend::message::{throw_error, warning};
 use crate::zend::object::{self, Embedded, Handlers};
@@ -39,6 +40,9 @@ pub(crate) struct State {
     design: RefCell<Option<TableDesign>>,
     columns: RefCell<Vec<(String, Typed)>>,
     table: OnceCell<Table>,
+    /// The program does not want it any more. Its memory goes with the object, because rows of it
+    /// may be in hand.
+    is_destroyed: Cell<bool>,
     /// What a walk goes over.
     walk: RefCell<Vec<(Vec<u8>, Row)>>,
     at: Cell<usize>,
@@ -118,6 +122,7 @@ const METHODS: &[Function] = &[
     method(c"count", handler!(count), &[], kind::INT),
     method(c"stats", handler!(stats), &[], kind::ARRAY | kind::FALSE),
     method(c"getSize", handler!(size), &[], kind::INT),
+    method(c"destroy", handler!(destroy), &[], kind::BOOL),
     method(c"rewind", handler!(rewind), &[], kind::VOID),
     method(c"next", handler!(next), &[], kind::VOID),
     method(c"current", handler!(current), &[], kind::MIXED),
@@ -125,10 +130,16 @@ const METHODS: &[Function] = &[
     method(c"valid", handler!(valid), &[], kind::BOOL),
 ];
 
+/// How many rows were asked for. Without a type, as in the reference, because programs that extend
+/// the class may declare it, too.
+const SIZE: [Property; 1] =
+    [Property { name: "size", kind: kind::NONE, default: Default::Null, flags: PUBLIC }];
+
 /// Declares the class.
 pub(crate) fn declare() -> Class {
     let class = Class::declare("Ostler\\Table", std::ptr::null_mut(), METHODS)
         .flags(NOT_SERIALIZABLE)
+        .properties(&SIZE)
         .numbers(&TYPES);
     object::embed::<State>(class.entry());
     // SAFETY: PHP sets them before it loads modules.
@@ -145,7 +156,7 @@ fn state<'a>(call: &Call<'_>) -> Result<&'a State, Thrown> {
 /// The table, which has to be created.
 fn table<'a>(call: &Call<'_>) -> Result<(&'a State, &'a Table), Thrown> {
     let state = state(call)?;
-    let table = state.table.get();
+    let table = state.table.get().filter(|_| !state.is_destroyed.get());
     let table = table.ok_or_else(|| throw_error("table is not created or has been destroyed"))?;
     Ok((state, table))
 }
@@ -168,11 +179,15 @@ fn construct(call: &mut Call<'_>) -> Result<(), Thrown> {
         design: RefCell::new(Some(TableDesign::new(rows).key_bytes_max(KEY_BYTES_MAX))),
         columns: RefCell::default(),
         table: OnceCell::new(),
+        is_destroyed: Cell::new(false),
         walk: RefCell::default(),
         at: Cell::new(0),
     };
     // SAFETY: this is a method of the class.
     unsafe { object::set(call.this(), state) };
+    // SAFETY: the class declares this property, and the object lives as long as the call.
+    let size = unsafe { object::slot(call.this(), 0) };
+    size.set_long(i64::try_from(rows).unwrap_or(i64::MAX));
     Ok(())
 }
 
@@ -308,6 +323,14 @@ fn size(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 0)?;
     let rows = state(call)?.rows;
     call.returns_long(i64::try_from(rows).unwrap_or(i64::MAX))
+}
+
+fn destroy(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 0)?;
+    let (state, _) = table(call)?;
+    state.is_destroyed.set(true);
+    state.walk.borrow_mut().clear();
+    call.returns_bool(true)
 }
 
 /// A walk goes over the rows that were there when it began.

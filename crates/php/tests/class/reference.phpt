@@ -21,7 +21,8 @@ $names = [
     'Timer\Iterator' => 'rewind',
     'Process' => '__construct start read write exportSocket push pop useQueue statQueue freeQueue name exec exit close kill wait signal
         alarm daemon setAffinity getAffinity setPriority getPriority setBlocking setTimeout $pid $id $pipe $msgQueueId $msgQueueKey',
-    'Table' => '__construct column create set get del delete incr decr exists exist count stats add update cmpset cmpdel getdel',
+    'Table' => '__construct column create set get del delete incr decr exists exist count stats add update cmpset cmpdel getdel
+        getSize getMemorySize destroy $size $memorySize',
     'Atomic' => 'add sub get set cmpset wait wakeup',
     'Atomic\Long' => 'add sub get set cmpset',
     'Lock' => '__construct lock unlock',
