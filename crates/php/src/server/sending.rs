@@ -8,7 +8,7 @@ use ostler::{SendError, Session};
 
 use super::running;
 use super::sessions::{answer, no_sessions, session};
-use super::state::{Mode, ServerState};
+use super::state::{Mode, ProcessKind, ServerState};
 use crate::errors::{self, code};
 use crate::zend::Thrown;
 use crate::zend::call::Call;
@@ -63,6 +63,10 @@ pub(super) fn sendwait(call: &mut Call<'_>) -> Result<(), Thrown> {
     }
     if server.mode == Mode::Process {
         warning("can only be used in BASE mode");
+        return call.returns_bool(false);
+    }
+    if server.process().is_some_and(|process| process.kind != ProcessKind::Event) {
+        warning("can only be used in event workers");
         return call.returns_bool(false);
     }
     match session(server, number) {
