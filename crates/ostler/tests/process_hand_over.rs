@@ -20,6 +20,7 @@ fn probe(name: &str, options: &[(&str, &str)]) -> TestResult<(Deployed, Daemon)>
     let small = [("workers", "2"), ("reactors", "2"), ("lane_size", "65536")];
     let mut command = deployed.command(&[&small, options].concat());
     command.env("PROBE_JOURNAL", deployed.place.path("journal"));
+    command.env("PROBE_HANG_START_IF_EXISTS", deployed.place.path("hang"));
     let old = deployed.place.daemon_of(&command.output()?)?;
     Ok((deployed, old))
 }
@@ -343,10 +344,14 @@ fn nothing_is_offered_to_a_master_that_cannot_be_told_that_it_is_in_charge() -> 
     let (deployed, old) = probe("hand-over-nobody", &[("log_level", "debug")])?;
     let mut client = talk(old.address)?;
     client.expect_answer("echo before", "before")?;
-    let serving = deployed.count("serves worker=");
+    let (serving, hang) = (deployed.count("serves worker="), deployed.place.path("hang"));
+    std::fs::write(&hang, "")?;
     old.signal(Signal::USR2)?;
-    deployed.place.wait_for_log("a new master is started")?;
+    deployed.wait_for_pid("the new master to have the pid file", |pid| pid != old.pid)?;
+    let new = deployed.place.daemon_at(old.address)?;
+    // What the new one says is not heard before its workers serve and it is told to end.
     old.signal(Signal::STOP)?;
+    std::fs::remove_file(&hang)?;
     deployed.wait_for_another("serves worker=", serving)?;
     check(deployed.count("nobody is accepted here any more") == 0, "the old one was too fast")?;
     // It lives on for the request that it has in hand.
@@ -354,10 +359,6 @@ fn nothing_is_offered_to_a_master_that_cannot_be_told_that_it_is_in_charge() -> 
     let rest = deployed.place.path("rest");
     newcomer.say(&format!("until {} rested", rest.display()))?;
     wait_until("the new one to have it", || journal(&deployed, "receive") >= 2)?;
-    let log = deployed.place.log();
-    let said = log.lines().find(|line| line.contains("a new master is started")).unwrap();
-    let pid = said.split_whitespace().find_map(|word| word.strip_prefix("pid=")).unwrap();
-    let new = Daemon::with(pid, old.address)?;
     new.signal(Signal::TERM)?;
     deployed.place.wait_for_log("draining")?;
     old.signal(Signal::CONT)?;

@@ -106,19 +106,14 @@ impl Place {
     /// The daemon that has the pid file now.
     pub fn daemon_at(&self, address: SocketAddr) -> TestResult<Daemon> {
         let text = std::fs::read_to_string(self.path("pid"))?;
-        Daemon::with(text.trim(), address)
+        let raw = text.trim().parse().ok().and_then(Pid::from_raw);
+        let raw = raw.ok_or_else(|| TestError::new(format!("no pid: {text:?}")))?;
+        let pid = raw.as_raw_pid().unsigned_abs();
+        Ok(Daemon { pid, address, descriptor: pidfd_open(raw, PidfdFlags::empty())? })
     }
 }
 
 impl Daemon {
-    /// The process that has this number.
-    pub fn with(pid: &str, address: SocketAddr) -> TestResult<Self> {
-        let raw = pid.parse().ok().and_then(Pid::from_raw);
-        let raw = raw.ok_or_else(|| TestError::new(format!("no pid: {pid:?}")))?;
-        let pid = raw.as_raw_pid().unsigned_abs();
-        Ok(Self { pid, address, descriptor: pidfd_open(raw, PidfdFlags::empty())? })
-    }
-
     /// Sends a text and expects it back.
     pub fn echoes(&self, text: &str) -> TestResult {
         let mut client = TcpStream::connect(self.address)?;
