@@ -17,6 +17,10 @@ use crate::wait::{LEAK_GRACE, poll_until};
 const SHM: &str = "/dev/shm";
 /// Where files for a moment lie.
 const TMP: &str = "/tmp";
+/// The state of a socket that accepts connections, as `/proc/net/tcp` shows it (TCP_LISTEN).
+const LISTENS: &str = "0A";
+/// The field of a line of `/proc/net/tcp` that is the socket's inode.
+const INODE: usize = 9;
 
 /// The processes of the tree that outlive the server; empty when all is well.
 pub(crate) fn leftover_processes(tree: &Tree) -> Option<String> {
@@ -75,28 +79,44 @@ fn stranger_holds(port: u16, is_datagram: bool) -> bool {
     })
 }
 
+/// Whether datagrams are received at this port, and no connections: asked while the server listens,
+/// because its first line names an address without a scheme.
+pub(crate) fn takes_datagrams(port: u16) -> bool {
+    let accepts = rows_at(port, false).iter().any(|row| row.state == LISTENS);
+    !accepts && !rows_at(port, true).is_empty()
+}
+
 /// The inodes of the sockets with this local port, as `/proc/net/tcp` and `tcp6` list them, or
 /// `udp` and `udp6`.
 fn sockets_at(port: u16, is_datagram: bool) -> BTreeSet<String> {
+    rows_at(port, is_datagram)
+        .into_iter()
+        .map(|row| row.inode)
+        .filter(|inode| inode != "0")
+        .collect()
+}
+
+/// A socket, as a line of a file of `/proc/net` shows it (proc(5)).
+struct Row {
+    state: String,
+    inode: String,
+}
+
+/// The lines of the sockets with this local port.
+fn rows_at(port: u16, is_datagram: bool) -> Vec<Row> {
     let suffix = format!(":{port:04X}");
     let files = match is_datagram {
         true => ["/proc/net/udp", "/proc/net/udp6"],
         false => ["/proc/net/tcp", "/proc/net/tcp6"],
     };
-    files
-        .iter()
-        .filter_map(|file| fs::read_to_string(file).ok())
-        .flat_map(|text| {
-            text.lines()
-                .filter_map(|line| {
-                    let fields: Vec<&str> = line.split_whitespace().collect();
-                    let local = fields.get(1)?;
-                    local.ends_with(&suffix).then(|| fields.get(9).map(ToString::to_string))?
-                })
-                .filter(|inode| inode != "0")
-                .collect::<Vec<_>>()
-        })
-        .collect()
+    let texts = files.into_iter().filter_map(|file| fs::read_to_string(file).ok());
+    let row = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, local, _, state, .., inode] = fields.get(..=INODE)? else { return None };
+        let [state, inode] = [state, inode].map(ToString::to_string);
+        local.ends_with(&suffix).then_some(Row { state, inode })
+    };
+    texts.flat_map(|text| text.lines().filter_map(row).collect::<Vec<_>>()).collect()
 }
 
 /// The files in `/dev/shm` and `/tmp` before the server started, and the directory that is the
@@ -225,6 +245,32 @@ mod tests {
         drop(client);
         let text = port_still_taken(address, false, Duration::from_millis(10)).unwrap();
         assert!(text.contains("cannot be bound again"), "{text}");
+        assert_eq!(port_still_taken(address, true, Duration::from_millis(10)), None);
+    }
+
+    #[test]
+    fn what_a_port_takes_is_asked_of_the_kernel() {
+        let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = datagrams.local_addr().unwrap().port();
+        assert!(takes_datagrams(port));
+        // Where it can be had: somebody's port of datagrams with the number of one of connections.
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            assert!(!takes_datagrams(port));
+            drop(listener);
+        }
+    }
+
+    /// A client that closed first holds the number of its port for a minute, and nobody else has
+    /// it: a port of datagrams with this number is free.
+    #[test]
+    fn the_port_of_a_client_that_left_is_no_port_of_datagrams() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let address = client.local_addr().unwrap();
+        let (server, _) = listener.accept().unwrap();
+        drop(client);
+        drop(server);
+        assert!(port_still_taken(address, false, Duration::from_millis(10)).is_some());
         assert_eq!(port_still_taken(address, true, Duration::from_millis(10)), None);
     }
 

@@ -27,6 +27,7 @@ use crate::wait::{DEADLINE, LEAK_GRACE, poll_until, timed_out};
 pub struct TestServer {
     launched: Launched,
     address: SocketAddr,
+    is_datagram: bool,
     allowed: Vec<String>,
     /// Whether `stop`, `wait_end` or `abandon` was called.
     settled: bool,
@@ -63,7 +64,8 @@ impl TestServer {
     }
 
     pub(crate) fn new(launched: Launched, address: SocketAddr, allowed: Vec<String>) -> Self {
-        Self { launched, address, allowed, settled: false }
+        let is_datagram = leaks::takes_datagrams(address.port());
+        Self { launched, address, is_datagram, allowed, settled: false }
     }
 
     /// Where it listens.
@@ -306,8 +308,7 @@ impl TestServer {
         if !self.log().wait_ended(LEAK_GRACE) {
             faults.push("somebody outside the tree still holds the server's stderr".to_owned());
         }
-        let is_datagram = self.output().first().is_some_and(|line| line.contains("udp://"));
-        faults.extend(leaks::port_still_taken(self.address, is_datagram, LEAK_GRACE));
+        faults.extend(leaks::port_still_taken(self.address, self.is_datagram, LEAK_GRACE));
         faults.extend(self.launched.files.leftover_files(self.tree()));
         faults
     }
