@@ -4,10 +4,9 @@
 //! In BASE mode the master reads the files, and hands those that are right over to the processes in
 //! which the reactors are.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-#[cfg(feature = "tls")]
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 #[cfg(feature = "tls")]
 use std::sync::Arc;
 
@@ -27,6 +26,8 @@ use crate::options::TlsSettings;
 use crate::sys::memory_file;
 #[cfg(feature = "tls")]
 use crate::tls::contents::Contents;
+#[cfg(feature = "tls")]
+use crate::tls::directory;
 #[cfg(feature = "tls")]
 use crate::tls::served::{self, Look, Served};
 
@@ -137,12 +138,27 @@ fn tell_of_renewal(port: &str, renewed: &std::result::Result<(), String>) {
     }
 }
 
-/// The files of all encrypted ports.
+/// The files of all encrypted ports, and the directories of authorities.
 #[cfg(feature = "tls")]
 pub(crate) fn files(options: &Options) -> Vec<PathBuf> {
-    let ports = options.ports();
-    let settings = ports.iter().filter_map(|port| port.options.tls_settings());
-    settings.flat_map(|settings| settings.files().map(Path::to_owned).collect::<Vec<_>>()).collect()
+    let mut all = Vec::new();
+    for settings in options.ports().iter().filter_map(|port| port.options.tls_settings()) {
+        all.extend(settings.files().map(Path::to_owned));
+        all.extend_from_slice(settings.asked_authorities());
+    }
+    all
+}
+
+/// Whether a file of this name counts in a directory of authorities.
+#[cfg(feature = "tls")]
+pub(crate) fn counts_in_directory(name: &OsStr) -> bool {
+    directory::counts(name)
+}
+
+/// The files that count in a directory of authorities; none, if it cannot be read.
+#[cfg(feature = "tls")]
+pub(crate) fn files_in_directory(path: &Path) -> Vec<PathBuf> {
+    directory::files_in(path).unwrap_or_default()
 }
 
 /// BASE mode, in the master: the files of each encrypted port as they were when they were right,
@@ -269,6 +285,18 @@ impl Encryption {
 /// No port has any.
 #[cfg(not(feature = "tls"))]
 pub(crate) const fn files(_: &Options) -> Vec<PathBuf> {
+    Vec::new()
+}
+
+/// No directory has any.
+#[cfg(not(feature = "tls"))]
+pub(crate) const fn counts_in_directory(_: &OsStr) -> bool {
+    false
+}
+
+/// No directory has any.
+#[cfg(not(feature = "tls"))]
+pub(crate) const fn files_in_directory(_: &Path) -> Vec<PathBuf> {
     Vec::new()
 }
 

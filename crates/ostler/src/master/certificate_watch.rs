@@ -3,11 +3,12 @@
 //!
 //! What is watched are names in directories, not files: tools write a new file and rename it, or
 //! turn a link. So each link on the way to a file is watched, too, and the way is looked for again
-//! after each change.
+//! after each change. In a directory of authorities every name counts that is one of a certificate,
+//! also when it goes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ffi::OsString;
-use std::io;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -30,12 +31,22 @@ const LINKS_MAX: usize = 40;
 /// A name in a directory.
 type Step = (PathBuf, OsString);
 
+/// When a name counts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    /// Also when it means nothing any more. Otherwise there is nothing to be read as long as it
+    /// does not.
+    when_gone: bool,
+}
+
 /// The files, and the names on the way to them.
 pub(super) struct CertificateWatch {
     inotify: Inotify,
     files: Vec<PathBuf>,
     /// The names that count, by the number of their directory.
-    names: BTreeMap<i32, BTreeSet<OsString>>,
+    names: BTreeMap<i32, BTreeMap<OsString, Counts>>,
+    /// Directories of authorities.
+    directories: BTreeSet<i32>,
     settling: Settling,
 }
 
@@ -49,7 +60,8 @@ impl CertificateWatch {
         }
         let settling = Settling::new(QUIET_MS, LONGEST_MS);
         let made = Inotify::new().and_then(|inotify| {
-            let mut watch = Self { inotify, files, names: BTreeMap::new(), settling };
+            let (names, directories) = (BTreeMap::new(), BTreeSet::new());
+            let mut watch = Self { inotify, files, names, directories, settling };
             watch.watch_all()?;
             // They may have changed since they were read.
             watch.settling.changed(now);
@@ -60,24 +72,38 @@ impl CertificateWatch {
 
     fn watch_all(&mut self) -> io::Result<()> {
         self.names.clear();
+        self.directories.clear();
         for (directory, name) in self.files.iter().flat_map(|file| steps(file)) {
             let number = self.inotify.watch(&directory)?;
-            self.names.entry(number).or_default().insert(name);
+            self.names.entry(number).or_default().entry(name).or_default();
+        }
+        for directory in self.files.iter().filter(|file| file.is_dir()) {
+            self.directories.extend(if_there(self.inotify.watch(directory))?);
+            // What its links lead to.
+            let files = encryption::files_in_directory(directory);
+            for (place, name) in files.iter().flat_map(|file| steps(file)) {
+                if let Some(number) = if_there(self.inotify.watch(&place))? {
+                    let name = self.names.entry(number).or_default().entry(name).or_default();
+                    name.when_gone = true;
+                }
+            }
         }
         Ok(())
     }
 
     /// Something has happened in one of the directories.
     fn look(&mut self, now: Millis) -> io::Result<()> {
-        let Self { inotify, names, settling, .. } = self;
+        let Self { inotify, names, directories, settling, .. } = self;
         inotify.take(|directory, happened| {
-            let counts = match happened {
-                Happened::Name(name) => names
-                    .get(&directory)
-                    .is_some_and(|names| names.iter().any(|known| known.as_bytes() == name)),
-                Happened::Unknown => true,
+            let (name, is_gone) = match happened {
+                Happened::Name(name) => (OsStr::from_bytes(name), false),
+                Happened::Gone(name) => (OsStr::from_bytes(name), true),
+                Happened::Unknown => return settling.changed(now),
             };
-            if counts {
+            let known = names.get(&directory).and_then(|names| names.get(name));
+            if known.is_some_and(|counts| counts.when_gone || !is_gone)
+                || (directories.contains(&directory) && encryption::counts_in_directory(name))
+            {
                 settling.changed(now);
             }
         })
@@ -92,6 +118,16 @@ impl CertificateWatch {
 impl AsFd for CertificateWatch {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inotify.as_fd()
+    }
+}
+
+/// What is not there (a link that leads nowhere, what has just gone) is not watched.
+fn if_there(watched: io::Result<i32>) -> io::Result<Option<i32>> {
+    match watched {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        watched => watched.map(Some),
     }
 }
 

@@ -153,8 +153,7 @@ fn stay_open(error: std::io::Error) -> Error {
 fn paths_of(options: &Options) -> Vec<(PathBuf, Access)> {
     let mut paths: Vec<_> =
         ALWAYS_READ.iter().map(|path| (PathBuf::from(path), Access::Read)).collect();
-    let certificates = encryption::files(options);
-    paths.extend(certificates.iter().flat_map(|file| directories_of(file, Access::Read)));
+    paths.extend(encryption::files(options).iter().flat_map(|path| places_of_certificates(path)));
     let files = [&options.log_file, &options.pid_file, &options.task_journal];
     let files = files.into_iter().filter(|file| !file.is_empty()).map(Path::new);
     let ports = options.ports();
@@ -169,6 +168,20 @@ fn paths_of(options: &Options) -> Vec<(PathBuf, Access)> {
     paths.sort_unstable();
     paths.dedup();
     paths
+}
+
+/// Where a file of certificates lies; or a directory of authorities, and what its links lead to.
+fn places_of_certificates(path: &Path) -> Vec<(PathBuf, Access)> {
+    if !path.is_dir() {
+        return directories_of(path, Access::Read).collect();
+    }
+    let mut places: Vec<_> = std::path::absolute(path).ok().into_iter().collect();
+    places.extend(path.canonicalize().ok());
+    let mut places: Vec<_> = places.into_iter().map(|place| (place, Access::Read)).collect();
+    let inside = encryption::files_in_directory(path);
+    let links = inside.iter().map(PathBuf::as_path).chain([path]).filter(|path| path.is_symlink());
+    places.extend(links.flat_map(|link| directories_of(link, Access::Read)));
+    places
 }
 
 /// Where a file lies, and what it leads to if it is a link (to another one after the next renewal):
@@ -246,6 +259,7 @@ mod tests {
         ("tls_certificate", Opens::Directory(Access::Read)),
         ("tls_key", Opens::Directory(Access::Read)),
         ("tls_ocsp", Opens::Directory(Access::Read)),
+        // Or a directory itself, and what its links lead to: the next test.
         ("tls_client_ca", Opens::Directory(Access::Read)),
         // The manager writes these, and executes that; workers go there.
         ("request_slowlog_file", Opens::Nothing),
@@ -301,6 +315,39 @@ mod tests {
             expected.sort_unstable();
             assert_eq!(paths_with(&[&before[..], &[(name, value)]].concat()), expected, "{name}");
         }
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_directory_of_authorities_is_opened_itself_with_what_its_links_lead_to() {
+        let here = std::env::temp_dir().join(format!("sandbox-authorities-{}", std::process::id()));
+        std::fs::create_dir_all(&here).unwrap();
+        let here = here.canonicalize().unwrap();
+        let [inside, elsewhere, others] =
+            ["inside", "elsewhere", "others"].map(|name| here.join(name));
+        for directory in [&inside, &elsewhere, &others] {
+            std::fs::create_dir(directory).unwrap();
+            std::fs::write(directory.join("file"), "").unwrap();
+        }
+        let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, inside.join(name));
+        std::fs::write(inside.join("plain.pem"), "").unwrap();
+        link(&elsewhere.join("file"), "0a1b2c3d.0").unwrap();
+        link(&others.join("file"), "not-counted").unwrap();
+        let paths = paths_with(&[
+            ("listen", "tls://127.0.0.1:1"),
+            ("tls_certificate", "/srv/first/file"),
+            ("tls_client_auth", "required"),
+            ("tls_client_ca", inside.to_str().unwrap()),
+        ]);
+        std::fs::remove_dir_all(&here).unwrap();
+        let mut expected: Vec<_> = ALWAYS_READ.iter().map(PathBuf::from).collect();
+        expected.extend(["/srv/first".into(), inside, elsewhere]);
+        expected.sort_unstable();
+        let paths = paths.into_iter().map(|(path, access)| {
+            assert_eq!(access, Access::Read);
+            path
+        });
+        assert_eq!(paths.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(crate) struct PortOptions {
     /// Files with what the authorities say about their validity.
     pub(crate) tls_ocsp: Paths,
     /// File with the authorities of the clients' certificates.
-    pub(crate) tls_client_ca: String,
+    pub(crate) tls_client_ca: Paths,
     /// Whether clients show certificates.
     pub(crate) tls_client_auth: ClientAuth,
     /// Most bytes of the certificates of one client.
@@ -184,7 +184,7 @@ impl Default for PortOptions {
             tls_certificate: Paths::default(),
             tls_key: Paths::default(),
             tls_ocsp: Paths::default(),
-            tls_client_ca: String::new(),
+            tls_client_ca: Paths::default(),
             tls_client_auth: ClientAuth::Off,
             tls_client_chain_max: 16 * 1024,
             tls_alpn: Protocols::default(),

@@ -59,8 +59,8 @@ pub enum UnknownName {
 pub(crate) struct TlsSettings {
     /// The first one is for clients that ask for no name.
     pub(crate) certificates: Vec<TlsPair>,
-    /// Authorities of the clients' certificates.
-    pub(crate) client_ca: Option<PathBuf>,
+    /// Authorities of the clients' certificates: files, and directories of such.
+    pub(crate) client_ca: Vec<PathBuf>,
     pub(crate) client_auth: ClientAuth,
     /// Most bytes of the certificates of one client.
     pub(crate) client_chain_max: usize,
@@ -75,17 +75,18 @@ pub(crate) struct TlsSettings {
 
 #[cfg(feature = "tls")]
 impl TlsSettings {
-    /// All files that are read.
+    /// All files that are read, besides those of authorities.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         let pairs = self.certificates.iter();
         let of_pairs =
             pairs.flat_map(|pair| [Some(&pair.certificate), Some(&pair.key), pair.ocsp.as_ref()]);
-        of_pairs.flatten().chain(self.asked_authorities()).map(PathBuf::as_path)
+        of_pairs.flatten().map(PathBuf::as_path)
     }
 
-    /// The authorities of clients' certificates, if clients are asked for any.
-    pub(crate) fn asked_authorities(&self) -> Option<&PathBuf> {
-        self.client_ca.as_ref().filter(|_| self.client_auth != ClientAuth::Off)
+    /// The authorities of clients' certificates, if clients are asked for any: files, and
+    /// directories of such.
+    pub(crate) fn asked_authorities(&self) -> &[PathBuf] {
+        if self.client_auth == ClientAuth::Off { &[] } else { &self.client_ca }
     }
 }
 
@@ -113,7 +114,7 @@ impl PortOptions {
         });
         self.is_encrypted().then(|| TlsSettings {
             certificates: pairs.collect(),
-            client_ca: Some(&self.tls_client_ca).filter(|text| !text.is_empty()).map(path),
+            client_ca: self.tls_client_ca.0.iter().map(path).collect(),
             client_auth: self.tls_client_auth,
             client_chain_max: self.tls_client_chain_max,
             alpn: self.tls_alpn.0.iter().map(|name| name.clone().into_bytes()).collect(),
@@ -161,15 +162,15 @@ pub(super) fn unequal_lists(port: &PortOptions) -> Option<Contradiction> {
 
 /// Certificates of clients need both: a wish for them and somebody who has signed them.
 pub(super) fn half_client_auth(port: &PortOptions) -> Option<Contradiction> {
-    let text = match (port.tls_client_auth, port.tls_client_ca.is_empty()) {
+    let text = match (port.tls_client_auth, port.tls_client_ca.0.is_empty()) {
         _ if !port.is_encrypted() => return None,
         (ClientAuth::Off, false) => {
             "`tls_client_ca` is set and `tls_client_auth` is off, so that no client is asked for a \
              certificate: set it to `optional` or `required`"
         }
         (ClientAuth::Optional | ClientAuth::Required, true) => {
-            "`tls_client_auth` needs `tls_client_ca`, the file with the authorities whose \
-             certificates clients may show"
+            "`tls_client_auth` needs `tls_client_ca`, files or directories with the authorities \
+             whose certificates clients may show"
         }
         _ => return None,
     };

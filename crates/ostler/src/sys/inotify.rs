@@ -21,6 +21,8 @@ pub(crate) struct Inotify(OwnedFd);
 pub(crate) enum Happened<'a> {
     /// This name means another file, or the file was written.
     Name(&'a [u8]),
+    /// This name means nothing any more.
+    Gone(&'a [u8]),
     /// The directory itself is gone, or events were lost.
     Unknown,
 }
@@ -37,6 +39,8 @@ impl Inotify {
         let flags = WatchFlags::CREATE
             | WatchFlags::MOVED_TO
             | WatchFlags::CLOSE_WRITE
+            | WatchFlags::DELETE
+            | WatchFlags::MOVED_FROM
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR;
@@ -55,12 +59,13 @@ impl Inotify {
                         | ReadFlags::IGNORED
                         | ReadFlags::QUEUE_OVERFLOW
                         | ReadFlags::UNMOUNT;
+                    let gone = ReadFlags::DELETE | ReadFlags::MOVED_FROM;
                     let name = event.file_name().map(CStr::to_bytes);
                     let happened = match name {
-                        Some(name) if !event.events().intersects(self_or_lost) => {
-                            Happened::Name(name)
-                        }
-                        _ => Happened::Unknown,
+                        Some(_) if event.events().intersects(self_or_lost) => Happened::Unknown,
+                        Some(name) if event.events().intersects(gone) => Happened::Gone(name),
+                        Some(name) => Happened::Name(name),
+                        None => Happened::Unknown,
                     };
                     tell(event.wd(), happened);
                 }
@@ -95,8 +100,10 @@ mod tests {
             inotify
                 .take(|of, happened| {
                     assert_eq!(of, number);
+                    let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
                     told.push(match happened {
-                        Happened::Name(name) => String::from_utf8(name.to_vec()).unwrap(),
+                        Happened::Name(name) => text(name),
+                        Happened::Gone(name) => format!("-{}", text(name)),
                         Happened::Unknown => "?".to_owned(),
                     });
                 })
@@ -108,11 +115,13 @@ mod tests {
         fs::write(directory.join("written"), "1").unwrap();
         assert_eq!(told(), ["written"]);
         fs::rename(directory.join("written"), directory.join("renamed")).unwrap();
-        assert_eq!(told(), ["renamed"]);
+        assert_eq!(told(), ["-written", "renamed"]);
         std::os::unix::fs::symlink("renamed", directory.join("link")).unwrap();
         assert_eq!(told(), ["link"]);
+        fs::remove_file(directory.join("link")).unwrap();
+        assert_eq!(told(), ["-link"]);
         fs::remove_dir_all(&directory).unwrap();
-        assert_eq!(told(), ["?"]);
+        assert_eq!(told(), ["-renamed", "?"]);
         assert!(inotify.watch(&directory).is_err());
     }
 }

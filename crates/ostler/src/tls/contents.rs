@@ -2,10 +2,12 @@
 //! them (BASE mode, in which the master reads and the workers serve).
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use super::directory;
 use crate::options::TlsSettings;
 
 /// Most bytes of a file of certificates: a bundle of all authorities of the web has a quarter.
@@ -27,15 +29,43 @@ impl Contents {
     pub(crate) fn read(settings: &TlsSettings) -> Result<Self, String> {
         let mut contents = Self::default();
         settings.files().try_for_each(|path| contents.add(path))?;
+        for path in settings.asked_authorities() {
+            if path.is_dir() { contents.add_directory(path)? } else { contents.add(path)? }
+        }
         Ok(contents)
     }
 
     fn add(&mut self, path: &Path) -> Result<(), String> {
         // A certificate and its key may stand in one file.
         if !self.0.contains_key(path) {
-            self.0.insert(path.to_owned(), read(path)?);
+            let file = File::open(path).map_err(|error| cannot_read(path, &error))?;
+            self.0.insert(path.to_owned(), read(path, file)?);
         }
         Ok(())
+    }
+
+    fn add_directory(&mut self, path: &Path) -> Result<(), String> {
+        self.0.extend(directory::read(path, read, |path, error| cannot_read(path, &error))?);
+        Ok(())
+    }
+
+    /// The files of authorities that a path names: itself, or those that count in a directory.
+    pub(super) fn authorities<'a>(&'a self, path: &'a Path) -> Result<Vec<&'a Path>, String> {
+        if self.0.contains_key(path) {
+            return Ok(vec![path]);
+        }
+        let inside = |file: &&PathBuf| {
+            file.parent() == Some(path) && file.file_name().is_some_and(directory::counts)
+        };
+        let files: Vec<_> = self.0.keys().filter(inside).map(PathBuf::as_path).collect();
+        if files.is_empty() {
+            let path = path.display();
+            return Err(format!(
+                "there is no certificate in the directory `{path}`: PEM files count whose names \
+                 end in `.pem`, `.crt` or `.cer`, or are such as `openssl rehash` makes"
+            ));
+        }
+        Ok(files)
     }
 
     /// What stood in a file.
@@ -79,20 +109,21 @@ fn take_part<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(part)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let fail = |error: std::io::Error| {
-        let path = path.display();
-        let advice = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => {
-                ": the user of the server (`master_user`, if it is set) has to be able to read it"
-            }
-            _ => "",
-        };
-        format!("cannot read `{path}`: {error}{advice}")
+fn cannot_read(path: &Path, error: &std::io::Error) -> String {
+    let path = path.display();
+    let advice = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            ": the user of the server (`master_user`, if it is set) has to be able to read it"
+        }
+        _ => "",
     };
-    let file = std::fs::File::open(path).map_err(fail)?;
+    format!("cannot read `{path}`: {error}{advice}")
+}
+
+fn read(path: &Path, file: File) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(fail)?;
+    let taken = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+    taken.map_err(|error| cannot_read(path, &error))?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         let path = path.display();
         return Err(format!(

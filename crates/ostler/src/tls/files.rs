@@ -1,7 +1,8 @@
 //! From the files that the options name to what clients are shown. Every error names its file and
 //! says what to do.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,6 +20,11 @@ use super::contents::Contents;
 use super::der::Certificate;
 use super::names::Names;
 use crate::options::{ClientAuth, TlsPair, TlsSettings};
+
+/// Most bytes of the names of authorities that a client is told, with which it may choose its
+/// certificate: its handshake has them all, and no message of one may have more than 64 KiB. Where
+/// they have more, clients are told none, and show what they have.
+const NAMES_BYTES_MAX: usize = 16 * 1024;
 
 /// Makes everything that a port needs of its files. Tickets of `ticketer` are given out and taken
 /// back, if the port has tickets.
@@ -137,27 +143,42 @@ fn is_valid_now(path: &Path, chain: &[CertificateDer<'_>]) -> Result<(), String>
     Ok(())
 }
 
+/// The authorities that files and directories name, each once: in a directory there are often links
+/// to what is there, too.
+fn authorities(paths: &[PathBuf], files: &Contents) -> Result<RootCertStore, String> {
+    let (mut roots, mut known) = (RootCertStore::empty(), BTreeSet::new());
+    for path in paths {
+        for file in files.authorities(path)? {
+            for certificate in certificates(file, files)? {
+                if known.insert(certificate.to_vec()) {
+                    roots.add(certificate).map_err(|error| {
+                        format!("a certificate in `{}` cannot be used: {error}", file.display())
+                    })?;
+                }
+            }
+        }
+    }
+    Ok(roots)
+}
+
 fn client_verifier(
     settings: &TlsSettings,
     files: &Contents,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    let Some(path) = settings.asked_authorities() else {
+    if settings.asked_authorities().is_empty() {
         return Ok(WebPkiClientVerifier::no_client_auth());
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(path, files)? {
-        roots.add(certificate).map_err(|error| {
-            format!("a certificate in `{}` cannot be used: {error}", path.display())
-        })?;
     }
+    let roots = Arc::new(authorities(settings.asked_authorities(), files)?);
+    let names: usize = roots.subjects().iter().map(|name| name.as_ref().len()).sum();
+    let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
     let builder =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+        if names > NAMES_BYTES_MAX { builder.clear_root_hint_subjects() } else { builder };
     let builder = match settings.client_auth {
         ClientAuth::Required => builder,
         ClientAuth::Optional | ClientAuth::Off => builder.allow_unauthenticated(),
     };
     let built = builder.build();
-    let checks = built.map_err(|error| format!("`{}` cannot be used: {error}", path.display()))?;
+    let checks = built.map_err(|error| format!("`tls_client_ca` cannot be used: {error}"))?;
     Ok(LimitedChain::new(checks, settings.client_chain_max))
 }

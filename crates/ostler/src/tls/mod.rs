@@ -9,6 +9,7 @@
 mod client_chain;
 pub(crate) mod contents;
 pub(crate) mod der;
+pub(crate) mod directory;
 pub(crate) mod engine;
 pub(crate) mod files;
 #[cfg(test)]

@@ -110,7 +110,7 @@ impl Drop for Authority {
 pub(crate) fn settings(certificates: Vec<TlsPair>) -> TlsSettings {
     TlsSettings {
         certificates,
-        client_ca: None,
+        client_ca: Vec::new(),
         client_auth: ClientAuth::Off,
         client_chain_max: 16 * 1024,
         alpn: Vec::new(),

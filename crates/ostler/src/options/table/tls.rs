@@ -47,11 +47,14 @@ pub(super) const ROWS: &[OptionInfo] = &[
     OptionInfo {
         name: "tls_client_ca",
         topic: TOPIC,
-        kind: Kind::Path,
+        kind: Kind::Paths,
         default: "",
         unit: "",
         why: "Clients have no certificates unless somebody gives them some.",
-        effect: "PEM file with the authorities whose certificates clients may show.",
+        effect: "PEM files with the authorities whose certificates clients may show, and \
+                 directories of such. Of a directory those files count whose names end in .pem, \
+                 .crt or .cer, or are such as `openssl rehash` makes, and in which there is a \
+                 certificate. Read again as tls_certificate is.",
         access: port_field!(tls_client_ca),
     },
     OptionInfo {
