@@ -224,12 +224,15 @@ fn log(settings: &Settings<'_>, engine: &mut Engine) {
 }
 
 fn tls(settings: &Settings<'_>, engine: &mut Engine) {
+    // Without it authorities mean nothing, as there; the engine would ask why they are named.
     if settings.is_on("ssl_verify_peer") {
         engine.say("tls_client_auth", "required");
-    }
-    let authorities = settings.first(&["ssl_client_cert_file", "ssl_cafile"]);
-    if let Some(path) = authorities.and_then(|value| value.text()) {
-        engine.say("tls_client_ca", path);
+        let names = ["ssl_client_cert_file", "ssl_cafile", "ssl_capath"];
+        let authorities = names.iter().filter_map(|name| settings.get(name)?.text());
+        let authorities: Vec<_> = authorities.collect();
+        if !authorities.is_empty() {
+            engine.say("tls_client_ca", authorities.join(","));
+        }
     }
     // `SWOOLE_SSL_TLSv1_3` alone.
     const TLS_1_3: i64 = 1 << 6;

@@ -161,7 +161,7 @@ pub(crate) const ROWS: &[(&str, Form)] = &[
     ("ssl_allow_self_signed", NoEffect),
     ("ssl_client_cert_file", Combined),
     ("ssl_cafile", Combined),
-    ("ssl_capath", Missing),
+    ("ssl_capath", Combined),
     ("ssl_verify_depth", NoEffect),
     ("ssl_compress", NoEffect),
     ("ssl_prefer_server_ciphers", NoEffect),
