@@ -122,6 +122,7 @@ const METHODS: &[Function] = &[
     method(c"count", handler!(count), &[], kind::INT),
     method(c"stats", handler!(stats), &[], kind::ARRAY | kind::FALSE),
     method(c"getSize", handler!(size), &[], kind::INT),
+    method(c"getMemorySize", handler!(memory_size), &[], kind::INT | kind::NULL),
     method(c"destroy", handler!(destroy), &[], kind::BOOL),
     method(c"rewind", handler!(rewind), &[], kind::VOID),
     method(c"next", handler!(next), &[], kind::VOID),
@@ -130,16 +131,19 @@ const METHODS: &[Function] = &[
     method(c"valid", handler!(valid), &[], kind::BOOL),
 ];
 
-/// How many rows were asked for. Without a type, as in the reference, because programs that extend
-/// the class may declare it, too.
-const SIZE: [Property; 1] =
-    [Property { name: "size", kind: kind::NONE, default: Default::Null, flags: PUBLIC }];
+/// How many rows were asked for, and how many bytes they take. Without types, as in the reference,
+/// because programs that extend the class may declare them, too.
+const SIZES: [Property; 2] = [untyped("size"), untyped("memorySize")];
+
+const fn untyped(name: &'static str) -> Property {
+    Property { name, kind: kind::NONE, default: Default::Null, flags: PUBLIC }
+}
 
 /// Declares the class.
 pub(crate) fn declare() -> Class {
     let class = Class::declare("Ostler\\Table", std::ptr::null_mut(), METHODS)
         .flags(NOT_SERIALIZABLE)
-        .properties(&SIZE)
+        .properties(&SIZES)
         .numbers(&TYPES);
     object::embed::<State>(class.entry());
     // SAFETY: PHP sets them before it loads modules.
@@ -227,6 +231,9 @@ fn create(call: &mut Call<'_>) -> Result<(), Thrown> {
     };
     match design.make("table") {
         Ok(made) => {
+            // SAFETY: the class declares this property, and the object lives as long as the call.
+            let size = unsafe { object::slot(call.this(), 1) };
+            size.set_long(i64::try_from(made.memory_bytes()).unwrap_or(i64::MAX));
             let _ = state.table.set(made);
             call.returns_bool(true)
         }
@@ -323,6 +330,15 @@ fn size(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 0)?;
     let rows = state(call)?.rows;
     call.returns_long(i64::try_from(rows).unwrap_or(i64::MAX))
+}
+
+/// Before the table is created it takes nothing, and has no number.
+fn memory_size(call: &mut Call<'_>) -> Result<(), Thrown> {
+    call.arguments(0, 0)?;
+    match state(call)?.table.get() {
+        Some(table) => call.returns_long(i64::try_from(table.memory_bytes()).unwrap_or(i64::MAX)),
+        None => Ok(()),
+    }
 }
 
 fn destroy(call: &mut Call<'_>) -> Result<(), Thrown> {

@@ -153,6 +153,13 @@ impl Table {
         &self.shape
     }
 
+    /// How many bytes of memory it takes, whatever is in it.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        // Its length was checked when it was made.
+        self.shape.places() * self.shape.stride() as u64 * 8 + PAGE
+    }
+
     /// How many rows there are, in use or free.
     #[must_use]
     pub const fn places(&self) -> u64 {

@@ -327,6 +327,19 @@ impl Table {
         self.len() == 0
     }
 
+    /// How many bytes of memory the table takes, for all processes together. They were taken when
+    /// it was made, whatever is in it.
+    ///
+    /// ```
+    /// let table = ostler::shared::TableDesign::new(1_000).make("rooms")?;
+    /// assert!(table.memory_bytes() >= 64 * 1_000);
+    /// # Ok::<(), ostler::Error>(())
+    /// ```
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.inner.memory.bytes()
+    }
+
     /// Frees the rows whose time is over, and says how many. Nobody has to: they are not seen, and
     /// are freed when a new row needs their place.
     ///
