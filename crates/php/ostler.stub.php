@@ -124,6 +124,8 @@ namespace Ostler {
     {
         /** How many rows were asked for. */
         public $size = null;
+        /** How many bytes they take, from `create()` on. */
+        public $memorySize = null;
 
         public function __construct(int $table_size, float $conflict_proportion = 0.2) {}
         /** Before `create()`. */
@@ -151,6 +153,8 @@ namespace Ostler {
         /** `num` says how many rows there are; the rest is about Swoole's own way to keep them, and 0. */
         public function stats(): array|false {}
         public function getSize(): int {}
+        /** How many bytes it takes, for all processes together; null before `create()`. */
+        public function getMemorySize(): ?int {}
         /** This object is no table any more; what it took in memory goes with the object. */
         public function destroy(): bool {}
         public function rewind(): void {}
@@ -331,4 +335,38 @@ namespace Ostler\Connection {
         public function offsetSet(mixed $fd, mixed $value): void {}
         public function offsetUnset(mixed $fd): void {}
     }
+}
+
+namespace {
+    function swoole_last_error(): int {}
+    function swoole_errno(): int {}
+    function swoole_clear_error(): void {}
+    /** The release of Swoole whose API is here; `OSTLER_VERSION` is the own one. */
+    function swoole_version(): string {}
+    function swoole_cpu_num(): int {}
+    function swoole_set_process_name(string $process_name): bool {}
+    function swoole_strerror(int $errno, int $error_type = 0): string {}
+    function swoole_timer_tick(int $ms, mixed $callback, mixed ...$params): int|false {}
+    function swoole_timer_after(int $ms, mixed $callback, mixed ...$params): int|false {}
+    function swoole_timer_exists(int $timer_id): bool {}
+    function swoole_timer_info(int $timer_id): ?array {}
+    function swoole_timer_stats(): array {}
+    function swoole_timer_list(): object {}
+    function swoole_timer_clear(int $timer_id): bool {}
+    function swoole_timer_clear_all(): bool {}
+    /** The hash of PHP's arrays, or with 1 Jenkins' one-at-a-time. */
+    function swoole_hashcode(string $data, int $type = 0): int|false {}
+    /** False where the string has no such part. */
+    function swoole_substr_unserialize(string $str, int $offset, int $length = 0, array $options = []): mixed {}
+    /** False where the string has no such part. */
+    function swoole_substr_json_decode(string $str, int $offset, int $length = 0, ?bool $associative = null, int $depth = 512, int $flags = 0): mixed {}
+    /** Addresses of IPv4 by the names of their interfaces. */
+    function swoole_get_local_ip(): array|false {}
+    function swoole_get_local_mac(): array|false {}
+    /** A line of the server's log, or of standard error where no server runs. */
+    function swoole_error_log(int $level, string $msg): void {}
+    /** The same with a code, which is the last error from now on. */
+    function swoole_error_log_ex(int $level, int $error, string $msg): void {}
+    /** `swoole_error_log_ex` writes nothing of this code. */
+    function swoole_ignore_error(int $error): void {}
 }

@@ -1,6 +1,8 @@
 //! The constants of the reference, and `Swoole\Constant` with names of events and options.
 
-use ext_php_rs::ffi::{zend_register_long_constant, zend_register_string_constant};
+use ext_php_rs::ffi::{
+    zend_register_double_constant, zend_register_long_constant, zend_register_string_constant,
+};
 
 use crate::server::{SSL, option_names};
 use crate::zend::class::Class;
@@ -45,9 +47,14 @@ const NUMBERS: &[(&str, i64)] = &[
     ("TASK_COROUTINE", 32),
     ("TASK_PEEK", 64),
     ("TASK_NOREPLY", 128),
+    ("IPC_NONE", 0),
     ("IPC_UNSOCK", 1),
+    ("IPC_UNIXSOCK", 1),
     ("IPC_MSGQUEUE", 2),
     ("IPC_PREEMPTIVE", 3),
+    ("IPC_SOCKET", 3),
+    ("TIMER_MIN_MS", 1),
+    ("TIMER_MAX_MS", i64::MAX),
     ("SERVER_COMMAND_MASTER", 2),
     ("SERVER_COMMAND_REACTOR_THREAD", 4),
     ("SERVER_COMMAND_EVENT_WORKER", 8),
@@ -73,8 +80,12 @@ const NUMBERS: &[(&str, i64)] = &[
     ("STRERROR_GAI", 1),
     ("STRERROR_DNS", 2),
     ("STRERROR_SWOOLE", 9),
+    ("SSL_SSLv2", 1 << 1),
+    ("SSL_TLSv1", 1 << 3),
+    ("SSL_TLSv1_1", 1 << 4),
     ("SSL_TLSv1_2", 1 << 5),
     ("SSL_TLSv1_3", 1 << 6),
+    ("SSL_DTLS", 1 << 7),
     ("RWLOCK", 1),
     ("MUTEX", 3),
     ("SPINLOCK", 5),
@@ -85,11 +96,16 @@ const NUMBERS: &[(&str, i64)] = &[
     ("ERROR_INVALID_PARAMS", 505),
     ("ERROR_QUEUE_FULL", 506),
     ("ERROR_OPERATION_NOT_SUPPORT", 507),
+    ("ERROR_PROTOCOL_ERROR", 508),
     ("ERROR_WRONG_OPERATION", 509),
     ("ERROR_NO_PAYLOAD", 550),
+    ("ERROR_FILE_NOT_EXIST", 700),
+    ("ERROR_FILE_TOO_LARGE", 701),
+    ("ERROR_FILE_EMPTY", 702),
     ("ERROR_BAD_IPV6_ADDRESS", 720),
     ("ERROR_UNREGISTERED_SIGNAL", 721),
     ("ERROR_EVENT_SOCKET_REMOVED", 800),
+    ("ERROR_EVENT_SOCKET_INVALID", 801),
     ("ERROR_SESSION_CLOSED_BY_SERVER", 1001),
     ("ERROR_SESSION_CLOSED_BY_CLIENT", 1002),
     ("ERROR_SESSION_CLOSING", 1003),
@@ -101,6 +117,13 @@ const NUMBERS: &[(&str, i64)] = &[
     ("ERROR_OUTPUT_BUFFER_OVERFLOW", 1009),
     ("ERROR_OUTPUT_SEND_YIELD", 1010),
     ("ERROR_SSL_NOT_READY", 1011),
+    ("ERROR_SSL_CANNOT_USE_SENFILE", 1012),
+    ("ERROR_SSL_EMPTY_PEER_CERTIFICATE", 1013),
+    ("ERROR_SSL_VERIFY_FAILED", 1014),
+    ("ERROR_SSL_BAD_CLIENT", 1015),
+    ("ERROR_SSL_BAD_PROTOCOL", 1016),
+    ("ERROR_SSL_RESET", 1017),
+    ("ERROR_SSL_HANDSHAKE_FAILED", 1018),
     ("ERROR_PACKAGE_LENGTH_TOO_LARGE", 1201),
     ("ERROR_PACKAGE_LENGTH_NOT_FOUND", 1202),
     ("ERROR_DATA_LENGTH_TOO_LARGE", 1203),
@@ -108,6 +131,8 @@ const NUMBERS: &[(&str, i64)] = &[
     ("ERROR_TASK_PACKAGE_TOO_BIG", 2001),
     ("ERROR_TASK_DISPATCH_FAIL", 2002),
     ("ERROR_TASK_TIMEOUT", 2003),
+    ("ERROR_SOCKET_CLOSED", 6001),
+    ("ERROR_SOCKET_POLL_TIMEOUT", 6002),
     ("ERROR_SERVER_MUST_CREATED_BEFORE_CLIENT", 9001),
     ("ERROR_SERVER_TOO_MANY_SOCKET", 9002),
     ("ERROR_SERVER_WORKER_TERMINATED", 9003),
@@ -117,6 +142,8 @@ const NUMBERS: &[(&str, i64)] = &[
     ("ERROR_SERVER_NO_IDLE_WORKER", 9007),
     ("ERROR_SERVER_ONLY_START_ONE", 9008),
     ("ERROR_SERVER_SEND_IN_MASTER", 9009),
+    ("ERROR_SERVER_INVALID_REQUEST", 9010),
+    ("ERROR_SERVER_CONNECT_FAIL", 9011),
     ("ERROR_SERVER_INVALID_COMMAND", 9012),
     ("ERROR_SERVER_IS_NOT_REGULAR_FILE", 9013),
     ("ERROR_SERVER_SEND_TO_WOKER_TIMEOUT", 9014),
@@ -125,6 +152,74 @@ const NUMBERS: &[(&str, i64)] = &[
     ("ERROR_SERVER_WORKER_ABNORMAL_PIPE_DATA", 9102),
     ("ERROR_SERVER_WORKER_UNPROCESSED_DATA", 9103),
 ];
+
+/// What programs say in `hook_flags`, an option without effect here, as bits.
+const HOOKS: &[(&str, u32)] = &[
+    ("TCP", 1),
+    ("UDP", 2),
+    ("UNIX", 3),
+    ("UDG", 4),
+    ("SSL", 5),
+    ("TLS", 6),
+    ("STREAM_FUNCTION", 7),
+    ("STREAM_SELECT", 7),
+    ("FILE", 8),
+    ("SLEEP", 9),
+    ("PROC", 10),
+    ("CURL", 11),
+    ("NATIVE_CURL", 12),
+    ("BLOCKING_FUNCTION", 13),
+    ("SOCKETS", 14),
+    ("STDIO", 15),
+    ("PDO_PGSQL", 16),
+    ("PDO_ODBC", 17),
+    ("PDO_ORACLE", 18),
+    ("PDO_SQLITE", 19),
+    ("PDO_FIREBIRD", 20),
+    ("NET_FUNCTION", 21),
+    ("MONGODB", 22),
+];
+/// `SWOOLE_HOOK_ALL`: all bits but that of a hook that Swoole has replaced (`CURL`).
+const HOOK_ALL: i64 = 0x7fff_ffff & !(1 << 11);
+
+/// What programs say in `trace_flags`, an option without effect here: bits from the second on.
+const TRACES: &[&str] = &[
+    "SERVER",
+    "CLIENT",
+    "BUFFER",
+    "CONN",
+    "EVENT",
+    "WORKER",
+    "MEMORY",
+    "REACTOR",
+    "PHP",
+    "HTTP",
+    "HTTP2",
+    "EOF_PROTOCOL",
+    "LENGTH_PROTOCOL",
+    "CLOSE",
+    "WEBSOCKET",
+    "REDIS_CLIENT",
+    "MYSQL_CLIENT",
+    "HTTP_CLIENT",
+    "AIO",
+    "SSL",
+    "NORMAL",
+    "CHANNEL",
+    "TIMER",
+    "SOCKET",
+    "COROUTINE",
+    "CONTEXT",
+    "CO_HTTP_SERVER",
+    "TABLE",
+    "CO_CURL",
+    "CARES",
+    "ZLIB",
+];
+
+/// Seconds between which timers may be set.
+const FRACTIONS: &[(&str, f64)] =
+    &[("TIMER_MIN_SEC", 0.001), ("TIMER_MAX_SEC", (i64::MAX / 1_000) as f64)];
 
 /// The release of the reference whose API is here: what programs that ask for a version are told.
 pub(crate) const REFERENCE_VERSION: &str = "6.2.1";
@@ -169,6 +264,9 @@ pub(crate) fn declare(module: i32, swoole: impl Fn(Class, &str) -> Class) {
             register_number(&format!("{prefix}{name}"), *number, module);
         }
     }
+    for prefix in prefixes {
+        register_flags(prefix, module);
+    }
     register_text("OSTLER_VERSION", env!("CARGO_PKG_VERSION"), module);
     if has_swoole_names {
         register_text("SWOOLE_VERSION", REFERENCE_VERSION, module);
@@ -183,6 +281,21 @@ pub(crate) fn declare(module: i32, swoole: impl Fn(Class, &str) -> Class) {
     swoole(class.texts(events).texts(options), "Swoole\\Constant");
 }
 
+/// Constants of options that have no effect: programs that name them have to run all the same.
+fn register_flags(prefix: &str, module: i32) {
+    for (name, bit) in HOOKS {
+        register_number(&format!("{prefix}HOOK_{name}"), 1 << bit, module);
+    }
+    register_number(&format!("{prefix}HOOK_ALL"), HOOK_ALL, module);
+    for (name, bit) in TRACES.iter().zip(1_u32..) {
+        register_number(&format!("{prefix}TRACE_{name}"), 1 << bit, module);
+    }
+    register_number(&format!("{prefix}TRACE_ALL"), i64::MAX, module);
+    for (name, number) in FRACTIONS {
+        register_fraction(&format!("{prefix}{name}"), *number, module);
+    }
+}
+
 /// `CONST_CS | CONST_PERSISTENT`
 const FLAGS: i32 = 1;
 
@@ -192,6 +305,15 @@ fn register_number(name: &str, number: i64, module: i32) {
     // SAFETY: a name with its length, which PHP copies, while the module starts.
     unsafe {
         zend_register_long_constant(name.as_ptr(), length, number, FLAGS, module);
+    }
+}
+
+fn register_fraction(name: &str, number: f64, module: i32) {
+    let name = c_text(name);
+    let length = name.as_bytes().len();
+    // SAFETY: a name with its length, which PHP copies, while the module starts.
+    unsafe {
+        zend_register_double_constant(name.as_ptr(), length, number, FLAGS, module);
     }
 }
 

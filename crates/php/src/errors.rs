@@ -58,6 +58,14 @@ pub(crate) fn of_send(error: &SendError) -> i64 {
     }
 }
 
+/// What has failed, as PHP programs are told: the text, and the number in brackets.
+pub(crate) fn of_system(error: impl Into<std::io::Error>) -> String {
+    let error: std::io::Error = error.into();
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    format!("{text}[{}]", error.raw_os_error().unwrap_or(0))
+}
+
 /// `Server::getLastError(): int`, `swoole_last_error(): int`
 pub(crate) fn last_error(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 0)?;

@@ -6,6 +6,7 @@
 //! | `server` | `Server` and its ports: set up, started, driven by the engine |
 //! | `constants` | the constants of the reference |
 //! | `errors` | its codes of errors |
+//! | `helpers`, `interfaces` | its functions that need no server |
 //! | `timer` | `Timer` |
 //! | `table` | `Table` |
 //! | `atomic` | `Atomic`, `Atomic\Long` |
@@ -22,6 +23,8 @@
 mod atomic;
 mod constants;
 mod errors;
+mod helpers;
+mod interfaces;
 mod lock;
 mod process;
 mod server;
@@ -98,6 +101,7 @@ extern "C" fn start(_kind: i32, number: i32) -> i32 {
     constants::declare(number, alias);
     if has_swoole_names {
         zend::class::declare_functions(FUNCTIONS);
+        zend::class::declare_functions(helpers::FUNCTIONS);
         zend::class::declare_functions(timer::FUNCTIONS);
     }
     0

@@ -141,11 +141,10 @@ fn take(signal: i32) -> Option<Zval> {
 }
 
 fn act(signal: i32, action: libc::sighandler_t) -> bool {
-    let done = set_action(signal, action);
-    if let Err(error) = &done {
-        warning(&format!("unable to set signal [{signal}], Error: {error}"));
-    }
-    done.is_ok()
+    let Err(error) = set_action(signal, action) else { return true };
+    let error = crate::errors::of_system(error);
+    warning(&format!("unable to set signal [{signal}], Error: {error}"));
+    false
 }
 
 fn forget(signal: i32) -> bool {

@@ -86,8 +86,10 @@ pub(super) fn construct(call: &mut Call<'_>) -> Result<(), Thrown> {
         return adopt(call, mode, is_encrypted);
     }
     let placeholder = Placeholder::take(kind, &host, port_number).map_err(|error| {
+        let code = i64::from(error.raw_os_error().unwrap_or(0));
+        let error = errors::of_system(error);
         let text = format!("failed to listen server port[{host}:{number}], Error: {error}");
-        exception(i64::from(error.raw_os_error().unwrap_or(0)), &text)
+        exception(code, &text)
     })?;
     let server = begin(call, mode)?;
     port::add(server, kind, is_encrypted, &host, placeholder);

@@ -348,6 +348,11 @@ pub(crate) fn uncaught() -> Uncaught {
     current().map_or(Uncaught::Ends, |server| server.uncaught.get())
 }
 
+/// Whether a server's log is that of this process.
+pub(crate) fn has_log() -> bool {
+    current().is_some_and(|server| server.phase.get() == Phase::Running)
+}
+
 /// The server whose method was called; an `Error` when its constructor has not run.
 fn server<'a>(call: &Call<'_>) -> Result<&'a ServerState, Thrown> {
     // SAFETY: the methods are those of the server's class.

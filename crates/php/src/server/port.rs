@@ -151,7 +151,10 @@ pub(super) fn listen(call: &mut Call<'_>) -> Result<(), Thrown> {
         }
         Err(error) => {
             errors::set(i64::from(error.raw_os_error().unwrap_or(0)));
-            warning(&format!("failed to listen server port[{host}:{number}], Error: {error}"));
+            warning(&format!(
+                "failed to listen server port[{host}:{number}], Error: {}",
+                crate::errors::of_system(error)
+            ));
             call.returns_bool(false)
         }
     }

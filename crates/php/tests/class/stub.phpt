@@ -4,8 +4,15 @@ ostler.stub.php says what the extension declares
 <?php
 /** The classes of the stub under another name, so that PHP reads both. */
 $stub = file_get_contents(__DIR__ . '/../../../../crates/php/ostler.stub.php');
-$stub = preg_replace('/^<\?php/', '', str_replace(['namespace Ostler', 'extends Exception'], ['namespace Stub\\Ostler', 'extends \\Stub\\Ostler\\Exception'], $stub));
+$stub = preg_replace('/^<\?php/', '', str_replace(['namespace Ostler', 'namespace {', 'extends Exception'], ['namespace Stub\\Ostler', 'namespace Stub {', 'extends \\Stub\\Ostler\\Exception'], $stub));
 eval(preg_replace('/\) {}/', ') { throw new \\Error(); }', str_replace('): void {}', '): void { }', $stub)));
+
+function signature(ReflectionFunctionAbstract $function): string
+{
+    $parameters = array_map(fn ($one) => $one->getType() . ' ' . ($one->isVariadic() ? '...' : '') . '$' . $one->name
+        . ($one->isOptional() && !$one->isVariadic() ? ' = ' . ($one->getDefaultValueConstantName() ?? var_export($one->getDefaultValue(), true)) : ''), $function->getParameters());
+    return $function->getShortName() . '(' . implode(', ', $parameters) . '): ' . $function->getReturnType();
+}
 
 function describe(ReflectionClass $class): array
 {
@@ -14,9 +21,7 @@ function describe(ReflectionClass $class): array
         if ($method->class !== $class->name) {
             continue;
         }
-        $parameters = array_map(fn ($one) => $one->getType() . ' ' . ($one->isVariadic() ? '...' : '') . '$' . $one->name
-            . ($one->isOptional() && !$one->isVariadic() ? ' = ' . ($one->getDefaultValueConstantName() ?? var_export($one->getDefaultValue(), true)) : ''), $method->getParameters());
-        $lines[] = implode(' ', Reflection::getModifierNames($method->getModifiers())) . " $method->name(" . implode(', ', $parameters) . '): ' . $method->getReturnType();
+        $lines[] = implode(' ', Reflection::getModifierNames($method->getModifiers())) . ' ' . signature($method);
     }
     foreach ($class->getProperties(ReflectionProperty::IS_PUBLIC) as $property) {
         if ($property->class === $class->name) {
@@ -46,6 +51,20 @@ foreach ($own as $name) {
     }
 }
 echo count($own), " classes\n";
+
+$functions = get_defined_functions();
+$of = fn (array $names, string $prefix) => array_map(fn ($name) => signature(new ReflectionFunction($name)),
+    array_filter($names, fn ($name) => str_starts_with(strtolower($name), $prefix)));
+$real = $of($functions['internal'], 'swoole_');
+$said = $of($functions['user'], 'stub\\swoole_');
+foreach (array_diff($real, $said) as $line) {
+    echo "the extension has $line\n";
+}
+foreach (array_diff($said, $real) as $line) {
+    echo "the stub has $line\n";
+}
+echo count($real) > 15 ? "functions\n" : count($real);
 ?>
 --EXPECT--
 19 classes
+functions

@@ -21,6 +21,6 @@ string(7) "got it
 "
 int(7)
 
-Warning: Ostler\Process::exec(): execv(/nowhere/it) failed, Error: No such file or directory (os error 2) in %s on line %d
+Warning: Ostler\Process::exec(): execv(/nowhere/it) failed, Error: No such file or directory[2] in %s on line %d
 bool(false)
 bool(false)

@@ -15,9 +15,9 @@ bool(true)
 bool(true)
 bool(false)
 
-Warning: Ostler\Process::kill(): kill(%d, 15) failed, Error: No such process (os error 3) in %s on line %d
+Warning: Ostler\Process::kill(): kill(%d, 15) failed, Error: No such process[3] in %s on line %d
 
-Warning: Ostler\Process::kill(): kill(%d, 9999) failed, Error: Invalid argument (os error 22) in %s on line %d
+Warning: Ostler\Process::kill(): kill(%d, 9999) failed, Error: Invalid argument[22] in %s on line %d
 
 Warning: Ostler\Process::kill(): kill(1099511627776, 0) failed, Error: out of range in %s on line %d
 bool(false)

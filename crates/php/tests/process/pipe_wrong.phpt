@@ -27,7 +27,7 @@ NULL
 
 Warning: Ostler\Process::write(): the data to send is empty in %s on line %d
 
-Warning: Ostler\Process::read(): read() failed, Error: Resource temporarily unavailable (os error 11) in %s on line %d
+Warning: Ostler\Process::read(): read() failed, Error: Resource temporarily unavailable[11] in %s on line %d
 bool(true)
 bool(false)
 bool(true)

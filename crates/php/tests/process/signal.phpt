@@ -40,5 +40,5 @@ bool(false)
 bool(false)
 bool(false)
 
-Warning: Ostler\Process::signal(): unable to set signal [9], Error: Invalid argument (os error 22) in %s on line %d
+Warning: Ostler\Process::signal(): unable to set signal [9], Error: Invalid argument[22] in %s on line %d
 bool(false)

@@ -19,7 +19,7 @@ var_dump(hrtime(true) - $begun < 15e9, Process::alarm(-1), Process::alarm(1, 99)
 --EXPECTF--
 woken
 
-Warning: Ostler\Process::alarm(): setitimer() failed, Error: Invalid argument (os error 22) in %s on line %d
+Warning: Ostler\Process::alarm(): setitimer() failed, Error: Invalid argument[22] in %s on line %d
 bool(true)
 bool(true)
 bool(false)

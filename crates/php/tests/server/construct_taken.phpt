@@ -13,5 +13,5 @@ new Swoole\Server('127.0.0.1', 0);
 echo "a failed one leaves room for another\n";
 ?>
 --EXPECTF--
-Ostler\Exception 98 failed to listen server port[127.0.0.1:%d], Error: Address already in use (os error 98)
+Ostler\Exception 98 failed to listen server port[127.0.0.1:%d], Error: Address already in use[98]
 a failed one leaves room for another

@@ -18,7 +18,7 @@ try {
 }
 ?>
 --EXPECTF--
-Warning: Ostler\Server::listen(): failed to listen server port[127.0.0.1:%d], Error: Address already in use (os error 98) in %s on line %d
+Warning: Ostler\Server::listen(): failed to listen server port[127.0.0.1:%d], Error: Address already in use[98] in %s on line %d
 bool(false)
 int(98)
 bool(false)
