@@ -120,7 +120,8 @@ fn part(call: &mut Call<'_>) -> Result<Option<Zval>, Thrown> {
     }))
 }
 
-/// `swoole_substr_unserialize(string $str, int $offset, int $length = 0, array $options = []): mixed`
+/// `swoole_substr_unserialize(string $str, int $offset, int $length = 0, array $options = []):
+/// mixed`
 fn unserialize_part(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(2, 4)?;
     let Some(part) = part(call)? else { return call.returns_bool(false) };
@@ -163,7 +164,8 @@ fn local_ip(call: &mut Call<'_>) -> Result<(), Thrown> {
     Ok(())
 }
 
-/// `swoole_get_local_mac(): array|false`: the hardware addresses of interfaces that have one of IPv4.
+/// `swoole_get_local_mac(): array|false`: the hardware addresses of interfaces that have one of
+/// IPv4.
 fn local_mac(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 0)?;
     let Some(all) = all_interfaces() else { return call.returns_bool(false) };

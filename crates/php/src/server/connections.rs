@@ -39,11 +39,11 @@ const METHODS: &[Function] = &[
     method(c"offsetGet", handler!(get), &[required(c"fd", kind::MIXED)], kind::MIXED),
     method(
         c"offsetSet",
-        handler!(refuse),
+        handler!(nothing),
         &[required(c"fd", kind::MIXED), required(c"value", kind::MIXED)],
         kind::VOID,
     ),
-    method(c"offsetUnset", handler!(refuse), &[required(c"fd", kind::MIXED)], kind::VOID),
+    method(c"offsetUnset", handler!(nothing), &[required(c"fd", kind::MIXED)], kind::VOID),
 ];
 
 pub(super) fn declare() -> Class {
@@ -132,6 +132,7 @@ fn get(call: &mut Call<'_>) -> Result<(), Thrown> {
     }
 }
 
-fn refuse(_: &mut Call<'_>) -> Result<(), Thrown> {
-    Err(message::throw_error("connections cannot be set"))
+/// A session is neither made nor ended by an assignment: nothing happens, as in the reference.
+fn nothing(_: &mut Call<'_>) -> Result<(), Thrown> {
+    Ok(())
 }

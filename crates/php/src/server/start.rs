@@ -116,6 +116,9 @@ fn prepare(server: &ServerState) -> Result<Server, String> {
     server.has_event_objects.set(is_on("event_object"));
     let of_tasks = ["event_object", "task_use_object", "task_object", "task_enable_coroutine"];
     server.has_task_objects.set(of_tasks.into_iter().any(is_on));
+    if let Some(text) = options::unkept_queue(&settings) {
+        warning(text);
+    }
     if server.mode == Mode::Process {
         *server.dispatch.borrow_mut() = functions::of_settings(&settings, "dispatch_func")?;
     }
@@ -192,4 +195,16 @@ fn fill_in(server: &ServerState) {
     complete(setting, "task_worker_num", 0);
     complete(setting, "output_buffer_size", 2 << 20);
     complete(setting, "max_connection", 16_384);
+    // A port without settings of its own has the server's, and shows them.
+    let count = server.ports.borrow().len();
+    for (object, port) in (0..count).filter_map(|number| server.port(number)) {
+        // SAFETY: a port's properties are those of `port_slot`.
+        let own = unsafe { object::slot(object, port_slot::SETTING) };
+        if !port.has_own_settings.get()
+            && own.array().is_none_or(|own| own.is_empty())
+            && let Some(settings) = setting.array()
+        {
+            own.set_array(settings);
+        }
+    }
 }

@@ -72,6 +72,16 @@ pub(crate) fn translate(settings: &ZendHashTable, mode: Mode) -> Result<Engine, 
     Ok(engine)
 }
 
+/// What a program is told that expects its tasks to outlive the server in a queue of System V.
+pub(crate) fn unkept_queue(settings: &ZendHashTable) -> Option<&'static str> {
+    let number = |name| settings.get(name).map_or(0, |value| Scalar(value).long());
+    let is_wanted = number("message_queue_key") != 0 && matches!(number("task_ipc_mode"), 2 | 3);
+    let text = "the option [message_queue_key] has no effect: tasks wait in the master and not in \
+                a queue of System V; name a file in the option [task_journal] if they shall \
+                outlive the server";
+    (is_wanted && settings.get("task_journal").is_none()).then_some(text)
+}
+
 /// The same for a port with settings of its own: of the server's only the heartbeat counts there.
 pub(crate) fn of_port(
     own: &ZendHashTable,

@@ -45,7 +45,7 @@ pub(crate) const ROWS: &[(&str, Form)] = &[
     ("open_cpu_affinity", NoEffect),
     ("cpu_affinity_ignore", NoEffect),
     ("enable_reuse_port", Flag("reuse_port")),
-    ("message_queue_key", Missing),
+    ("message_queue_key", Combined),
     ("enable_coroutine", Combined),
     ("max_coroutine", NoEffect),
     ("max_coro_num", NoEffect),
