@@ -28,6 +28,7 @@ pub mod invariant;
 pub mod loop_lag;
 pub mod messages;
 pub mod networks;
+pub mod on_the_way;
 pub mod per_port;
 pub mod placement;
 pub mod policy;

@@ -6,7 +6,7 @@
 
 pub use crate::board_heads::{BoardHead, GroupsHead, NewestSession, SleepWord};
 #[cfg(not(loom))]
-pub use crate::board_sizes::{BODY_AREA_MAX, BoardSizes};
+pub use crate::board_sizes::{BODY_AREA_MAX, BoardSizes, STATE_AREA_MAX};
 #[cfg(not(loom))]
 pub use file::{Board, BoardError};
 
@@ -14,10 +14,9 @@ pub use file::{Board, BoardError};
 mod file {
     use super::{BoardHead, GroupsHead, NewestSession, SleepWord};
     use crate::account::Account;
+    use crate::board_areas::AreasTaken;
     use crate::board_sizes::{BoardSizes, SESSIONS_AT, WORD_PLACES};
-    use crate::body_area::BodyArea;
     use crate::group_index::{GroupIndex, GroupSizes};
-    use crate::lane::PackageBytes;
     use crate::layout::{BOARD_MAGIC, PAGE, PROTOCOL};
     use crate::mapping::{self, Mapping, Writer};
     use crate::session_ids::SessionIds;
@@ -59,10 +58,9 @@ mod file {
     /// A mapping of the board, the master's writable one or a worker's read-only one.
     #[derive(Debug)]
     pub struct Board {
-        mapping: Arc<Mapping>,
-        sizes: BoardSizes,
-        /// A bit for each reactor whose body area was handed out.
-        areas_taken: AtomicU64,
+        pub(crate) mapping: Arc<Mapping>,
+        pub(crate) sizes: BoardSizes,
+        pub(crate) areas_taken: AreasTaken,
     }
 
     impl Board {
@@ -77,13 +75,14 @@ mod file {
             let fd = mapping::create("ostler-board", len, false).map_err(io)?;
             let mapping = Arc::new(Mapping::new(&fd, len, true).map_err(io)?);
             mapping::seal(&fd, Writer::Existing).map_err(io)?;
-            let board = Self { mapping, sizes, areas_taken: AtomicU64::new(0) };
+            let board = Self { mapping, sizes, areas_taken: AreasTaken::default() };
             let head = board.head().ok_or(BoardError("the board has no head", None))?;
             head.magic.store(BOARD_MAGIC, Ordering::Relaxed);
             head.protocol.store(PROTOCOL, Ordering::Relaxed);
             head.reactors.store(sizes.reactors as u64, Ordering::Relaxed);
             head.state_bytes.store(sizes.state_bytes as u64, Ordering::Relaxed);
             head.body_area.store(sizes.body_area, Ordering::Relaxed);
+            head.state_area.store(sizes.state_area, Ordering::Relaxed);
             board.begin_groups().map_err(io)?;
             head.sessions.store(sizes.sessions, Ordering::Release);
             Ok((board, fd))
@@ -99,7 +98,7 @@ mod file {
             let len = u64::try_from(size).unwrap_or(0);
             let mapping = Arc::new(Mapping::new(&fd, len, false).map_err(io)?);
             let sizes = BoardSizes::default();
-            let mut board = Self { mapping, sizes, areas_taken: AtomicU64::new(0) };
+            let mut board = Self { mapping, sizes, areas_taken: AreasTaken::default() };
             let head = board.head().ok_or(BoardError("the board is too short", None))?;
             if head.magic.load(Ordering::Acquire) != BOARD_MAGIC {
                 return Err(BoardError("the file is not a board", None));
@@ -118,6 +117,7 @@ mod file {
                 sessions: head.sessions.load(Ordering::Relaxed),
                 state_bytes: number(&head.state_bytes),
                 body_area: head.body_area.load(Ordering::Relaxed),
+                state_area: head.state_area.load(Ordering::Relaxed),
                 groups: board.group_sizes(),
             };
             if sizes.board_len().is_none_or(|needed| needed > len) {
@@ -136,40 +136,6 @@ mod file {
                 return Err(BoardError("the board's size can change", None));
             }
             Self::open(fd)
-        }
-
-        /// Master, the reactor: its area for long packages, once. `None`: there is none.
-        #[must_use]
-        pub fn take_body_area(&self, reactor: usize) -> Option<Arc<BodyArea>> {
-            if reactor >= self.sizes.reactors || self.sizes.body_area == 0 {
-                return None;
-            }
-            let bit = 1 << reactor;
-            if self.areas_taken.fetch_or(bit, Ordering::AcqRel) & bit != 0 {
-                return None;
-            }
-            let at = self.sizes.body_area_at(reactor)?;
-            BodyArea::new(&self.mapping, at, self.sizes.body_area)
-        }
-
-        /// Worker: the package in a reactor's area that a record names. It stays as it is until
-        /// the delivery is finished. `None`: no record of a correct master names that.
-        #[must_use]
-        pub fn body(&self, reactor: usize, first_page: u32, len: u32) -> Option<PackageBytes> {
-            self.body_at(reactor, u64::from(first_page).checked_mul(PAGE)?, len)
-        }
-
-        /// Worker: `len` bytes of a reactor's area, so many bytes behind its begin, for as long as
-        /// a [`Board::body`].
-        #[must_use]
-        pub fn body_at(&self, reactor: usize, offset: u64, len: u32) -> Option<PackageBytes> {
-            let end = offset.checked_add(u64::from(len))?;
-            if reactor >= self.sizes.reactors || end > self.sizes.body_area {
-                return None;
-            }
-            let at = self.sizes.body_area_at(reactor)?.checked_add(offset)?;
-            let pointer = self.mapping.at(at, u64::from(len))?;
-            Some(PackageBytes::of_body(Arc::clone(&self.mapping), pointer.as_ptr(), len as usize))
         }
 
         fn head(&self) -> Option<&BoardHead> {
@@ -197,11 +163,15 @@ mod file {
         /// A reactor's sleep word.
         #[must_use]
         pub fn reactor_sleep(&self, reactor: usize) -> Option<&AtomicU64> {
+            self.line_of(reactor).map(|line| &line.epoch)
+        }
+
+        /// The words that a reactor writes about itself.
+        pub(crate) fn line_of(&self, reactor: usize) -> Option<&SleepWord> {
             if reactor >= self.sizes.reactors {
                 return None;
             }
-            let at = SLEEP_AT + (reactor * size_of::<SleepWord>()) as u64;
-            self.mapping.words::<SleepWord>(at).map(|word| &word.epoch)
+            self.mapping.words(SLEEP_AT + (reactor * size_of::<SleepWord>()) as u64)
         }
 
         /// Master: says whether the memory budget is tight.

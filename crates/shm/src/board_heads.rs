@@ -1,16 +1,18 @@
-//! The first lines of the board.
+//! The first lines of the board, and those of its reactors.
 
 use crate::sync::AtomicU64;
 
-/// A reactor's sleep epoch, alone on its cache line.
+/// A reactor's sleep epoch, alone on its cache line but for a word that seldom changes.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct SleepWord {
     /// Odd while the reactor sleeps.
     pub epoch: AtomicU64,
+    /// Bytes of the longest state for which the reactor's area has room now.
+    pub state_room: AtomicU64,
 }
 
-/// The first line of the board.
+/// What the board begins with.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct BoardHead {
@@ -30,6 +32,8 @@ pub struct BoardHead {
     pub files_full: AtomicU64,
     /// Bytes of each reactor's body area.
     pub body_area: AtomicU64,
+    /// Bytes of each reactor's state area.
+    pub state_area: AtomicU64,
 }
 
 /// The counter of session ids, alone on its cache line; see [`crate::session_ids`].

@@ -21,6 +21,9 @@ pub struct BoardSizes {
     /// Bytes of each reactor's area for long packages, whole pages, up to
     /// [`BODY_AREA_MAX`]; 0 for none.
     pub body_area: u64,
+    /// Bytes of each reactor's area for states that their entries have no room for, whole pages, up
+    /// to [`STATE_AREA_MAX`]; 0 for none.
+    pub state_area: u64,
     /// How many groups of sessions there may be.
     pub groups: GroupSizes,
 }
@@ -28,6 +31,9 @@ pub struct BoardSizes {
 /// The largest body area, bytes: page numbers in records are 32 bits wide, and so much is
 /// never touched.
 pub const BODY_AREA_MAX: u64 = 256 * 1024 * 1024;
+
+/// The largest state area, bytes: far above any budget, and its pages have 32-bit numbers.
+pub const STATE_AREA_MAX: u64 = 64 * 1024 * 1024 * 1024;
 
 impl BoardSizes {
     fn are_possible(&self) -> bool {
@@ -37,6 +43,8 @@ impl BoardSizes {
             && self.state_bytes <= STATE_BYTES_MAX
             && self.body_area <= BODY_AREA_MAX
             && self.body_area.is_multiple_of(PAGE)
+            && self.state_area <= STATE_AREA_MAX
+            && self.state_area.is_multiple_of(PAGE)
             && self.groups.are_possible()
     }
 
@@ -49,12 +57,19 @@ impl BoardSizes {
         self.sessions.checked_mul(self.stride())
     }
 
-    /// Where a reactor's body area begins; that of the one behind the last is the end of the
-    /// board. `None` when that is no number of bytes, or the sizes are impossible.
+    /// Where a reactor's body area begins; that of the one behind the last is where the state areas
+    /// do. `None` when that is no number of bytes, or the sizes are impossible.
     pub(crate) fn body_area_at(&self, reactor: usize) -> Option<u64> {
         let areas = self.body_area.checked_mul(reactor as u64)?;
         let at = self.account_at(self.accounts())?.checked_add(areas)?;
         self.are_possible().then_some(at)
+    }
+
+    /// Where a reactor's state area begins; that of the one behind the last is the end of the
+    /// board.
+    pub(crate) fn state_area_at(&self, reactor: usize) -> Option<u64> {
+        let areas = self.state_area.checked_mul(reactor as u64)?;
+        self.body_area_at(self.reactors)?.checked_add(areas)
     }
 
     /// How many accounts there are: one for each reactor, and the master's two.
@@ -79,6 +94,6 @@ impl BoardSizes {
 
     /// Bytes of a board; `None` when that is no number of bytes, or the sizes are impossible.
     pub(crate) fn board_len(&self) -> Option<u64> {
-        self.body_area_at(self.reactors)
+        self.state_area_at(self.reactors)
     }
 }

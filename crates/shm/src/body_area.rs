@@ -1,5 +1,6 @@
 //! Memory of a reactor in which long packages are received, and from which its workers read them;
-//! in the first reactor also tasks and results (protocol §8).
+//! in the first reactor also tasks and results (protocol §8). States of sessions that are longer
+//! than their entries have room for lie in another one of the same kind.
 //!
 //! It is a part of the board: the reactor writes it, all others map it read-only, and nobody else
 //! can (the file is sealed). Each run of pages has one owner, who is either a [`BodySpace`], which
@@ -45,6 +46,19 @@ impl BodyArea {
     #[must_use]
     pub fn idle_bytes(&self) -> u64 {
         u64::from(self.extents().idle()) * PAGE
+    }
+
+    /// Bytes that were used at some time.
+    #[must_use]
+    pub fn touched_bytes(&self) -> u64 {
+        u64::from(self.extents().touched()) * PAGE
+    }
+
+    /// The longest body for which there is space now; without `may_touch` only in memory that was
+    /// used before.
+    #[must_use]
+    pub fn room(&self, may_touch: bool) -> u64 {
+        u64::from(self.extents().longest(may_touch)) * PAGE
     }
 
     fn extents(&self) -> MutexGuard<'_, Extents> {

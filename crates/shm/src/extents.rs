@@ -39,6 +39,22 @@ impl Extents {
         self.touched - self.taken
     }
 
+    /// Pages that were taken at some time.
+    pub(crate) const fn touched(&self) -> u32 {
+        self.touched
+    }
+
+    /// The most pages that can be taken at once; without `may_touch` only such as were taken
+    /// before.
+    pub(crate) fn longest(&self, may_touch: bool) -> u32 {
+        let longest = self.gaps.iter().map(|gap| gap.pages).max().unwrap_or(0);
+        if !may_touch {
+            return longest;
+        }
+        let last = self.gaps.last().filter(|gap| gap.end() == self.touched);
+        longest.max(self.pages - last.map_or(self.touched, |gap| gap.first))
+    }
+
     /// Takes so many pages; `None` when there is no gap of that length.
     pub(crate) fn take(&mut self, pages: u32) -> Option<Run> {
         if pages == 0 {
@@ -114,6 +130,18 @@ mod tests {
         assert_eq!((extents.take(1), extents.idle()), (None, 0));
     }
 
+    #[test]
+    fn memory_that_was_never_used_counts_as_room_only_if_it_may_be() {
+        let mut extents = Extents::new(16);
+        assert_eq!((extents.longest(false), extents.longest(true)), (0, 16));
+        let runs = [4, 2, 3].map(|pages| extents.take(pages).unwrap());
+        assert_eq!((extents.longest(false), extents.longest(true)), (0, 7));
+        extents.give_back(runs[0]);
+        extents.give_back(runs[2]);
+        assert_eq!((extents.longest(false), extents.longest(true)), (4, 10));
+        assert_eq!(extents.touched(), 9);
+    }
+
     proptest! {
         #[test]
         fn no_page_is_taken_twice_and_all_come_back(
@@ -132,6 +160,10 @@ mod tests {
                 } else if index < taken.len() {
                     extents.give_back(taken.swap_remove(index));
                 }
+                let mut more = Extents { gaps: extents.gaps.clone(), ..extents };
+                let longest = extents.longest(true);
+                prop_assert!(more.take(longest + 1).is_none());
+                prop_assert!(longest == 0 || more.take(longest).is_some());
                 let sum: u32 = taken.iter().map(|run| run.pages).sum();
                 prop_assert_eq!(sum + extents.idle(), extents.touched);
                 prop_assert!(extents.gaps.windows(2).all(|w| w[0].end() < w[1].first));

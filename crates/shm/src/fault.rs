@@ -32,6 +32,8 @@ pub enum Step {
     Sleeping = 11,
     /// The worker waits for room.
     WaitingForRoom = 12,
+    /// The descriptor of a file was passed, its record not appended.
+    FilePassed = 13,
 }
 
 /// Every step with the name that arms it.
@@ -48,6 +50,7 @@ pub const STEPS: &[(&str, Step)] = &[
     ("FREED", Step::Freed),
     ("SLEEPING", Step::Sleeping),
     ("WAITING_FOR_ROOM", Step::WaitingForRoom),
+    ("FILE_PASSED", Step::FilePassed),
 ];
 
 #[cfg(all(debug_assertions, not(loom)))]

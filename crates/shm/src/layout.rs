@@ -17,7 +17,7 @@ pub const BLACK_BOX_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERbx");
 /// First word of a roster: "OSTLERro".
 pub const ROSTER_MAGIC: u64 = u64::from_le_bytes(*b"OSTLERro");
 /// Number of this protocol; changed with every change of layout or meaning.
-pub const PROTOCOL: u64 = 21;
+pub const PROTOCOL: u64 = 22;
 /// Bytes of a page; every ring begins on one.
 pub const PAGE: u64 = 4096;
 /// Least bytes of a lane's ring for answers (`ctl`).

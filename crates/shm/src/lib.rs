@@ -20,6 +20,8 @@ pub mod addresses;
 pub mod answers;
 pub mod black_box;
 pub mod board;
+#[cfg(not(loom))]
+mod board_areas;
 mod board_heads;
 #[cfg(not(loom))]
 mod board_sizes;
@@ -48,6 +50,7 @@ pub mod roster;
 mod session_flags;
 pub mod session_ids;
 pub(crate) mod session_peer;
+pub mod session_state;
 pub mod session_traffic;
 pub mod sessions;
 pub mod shared;

@@ -58,6 +58,18 @@ impl Outbox {
         Ok(())
     }
 
+    /// Where what was appended ends.
+    #[must_use]
+    pub const fn position(&self) -> u64 {
+        self.head
+    }
+
+    /// Up to where the reactor has read, and given the space back.
+    pub fn read_up_to(&mut self, down: &DownWords) -> u64 {
+        self.read_seen = down.consumed.out_read.load(Ordering::Acquire);
+        self.read_seen
+    }
+
     /// Bytes appended and not yet published.
     #[must_use]
     pub const fn staged(&self) -> u64 {

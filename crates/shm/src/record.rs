@@ -138,6 +138,10 @@ pub const FLAG_IN_AREA: u8 = 128;
 /// [`RecordKind::OutReference`]: they are those of the answer with the number `cause` among the
 /// answers of this process that lie in the area, from 1.
 pub const FLAG_REFERENCE: u8 = 128;
+/// Flag of [`RecordKind::State`]: the state is a part of a file, as the payload says
+/// ([`FileRange`](crate::file_range::FileRange)), whose descriptor came before, as that of a
+/// [`RecordKind::File`]; nobody can change it any more. The record has no bytes of its own.
+pub const FLAG_IN_FILE: u8 = 128;
 /// Flag of [`RecordKind::Close`]: close with a reset, dropping what is unsent.
 pub const FLAG_RESET: u8 = 2;
 /// Flag of an up record: the delivery `cause` is finished with this record (saves a `Fin`).

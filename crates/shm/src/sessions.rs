@@ -3,7 +3,8 @@
 //!
 //! An entry changes only under an odd sequence word; a reader copies, then checks that the word is
 //! even and unchanged. It also says where in the master the session lives ([`Home`]): in which
-//! reactor, so that a worker knows its lane, and at which of its places.
+//! reactor, so that a worker knows its lane, and at which of its places. The state of a session is
+//! a matter of its own (`session_state`).
 
 pub use crate::session_flags::{
     BINDING, BOUND, CLOSING, FULL, MARKS, PAUSED, PROTECTED, QUEUED, REASON_MASK, bound_to,
@@ -18,9 +19,8 @@ const HEAD_WORDS: usize = 24;
 /// Words of the first line, which tell of the session; those of its streams are in the second, and
 /// what came and went (`session_traffic`) in the third.
 const RECORD_WORDS: usize = 8;
-/// The longest state that a board can be made for, bytes: every entry of the table has room for
-/// it. It is meant for a name, a room, a cursor; larger things belong into a store of the
-/// application.
+/// The longest state that entries can have room for, bytes: every entry of the table has this room,
+/// taken or not. Longer ones lie in the state area of their reactor (`session_state`).
 pub const STATE_BYTES_MAX: usize = 4096;
 /// The most reactors that a worker's word of touched lanes has room for.
 pub const REACTORS_MAX: usize = 64;
@@ -28,14 +28,15 @@ pub const REACTORS_MAX: usize = 64;
 pub const SESSIONS_MAX: u64 = 1 << 24;
 
 const SEQUENCE: usize = 0;
-const ID: usize = 1;
+pub(crate) const ID: usize = 1;
 const FLAGS: usize = 2;
 const PEER_LOW: usize = 3;
 const PEER_HIGH: usize = 4;
 /// Both ports, the kind of the peer's address, the session's [`Home`].
-const PORTS: usize = 5;
+pub(crate) const PORTS: usize = 5;
 const CONNECTED: usize = 6;
-const STATE: usize = 7;
+/// How often the state was set, and how long it is (`session_state`).
+pub(crate) const STATE: usize = 7;
 /// The stream that is being written: its worker, its number there, and bytes of it that are
 /// written.
 const STREAM_OWNER: usize = 8;
@@ -68,7 +69,7 @@ impl Home {
         reactor << Self::REACTOR_SHIFT | (self.place as u64) << Self::PLACE_SHIFT
     }
 
-    const fn unpack(ports: u64) -> Self {
+    pub(crate) const fn unpack(ports: u64) -> Self {
         let reactor = (ports >> Self::REACTOR_SHIFT) % REACTORS_MAX as u64;
         Self { reactor: reactor as u8, place: (ports >> Self::PLACE_SHIFT) as u32 }
     }
@@ -134,10 +135,8 @@ pub struct SessionRecord {
     pub connected_at_ns: u64,
     /// [`FULL`], [`CLOSING`].
     pub flags: u64,
-    /// How often the state blob was set.
+    /// How often its state was set.
     pub state_version: u32,
-    /// The state blob.
-    pub state: Vec<u8>,
 }
 
 impl<'a> Entry<'a> {
@@ -154,12 +153,12 @@ impl<'a> Entry<'a> {
         &self.head.words[index]
     }
 
-    /// Bytes of the longest state that fits.
-    const fn state_bytes(&self) -> usize {
-        self.state.len() * 8
+    /// The room for a state.
+    pub(crate) const fn state_words(&self) -> &'a [AtomicU64] {
+        self.state
     }
 
-    fn write(&self, change: impl FnOnce(&Self)) {
+    pub(crate) fn write(&self, change: impl FnOnce(&Self)) {
         let sequence = self.word(SEQUENCE).load(Ordering::Relaxed);
         self.word(SEQUENCE).store(sequence | 1, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -230,13 +229,20 @@ impl<'a> Entry<'a> {
 
     /// A consistent copy of some words; `None` when their writer died in them.
     pub(crate) fn read_words<const N: usize>(&self, indices: [usize; N]) -> Option<[u64; N]> {
+        self.read_consistent(|entry| indices.map(|index| entry.get(index)))
+    }
+
+    /// What `read` makes of the entry, all of it from one moment; `None` when its writer died in
+    /// it. While the writer is at it the words may be any numbers: then `read` is called again, and
+    /// what it has returned is thrown away.
+    pub(crate) fn read_consistent<T>(&self, read: impl Fn(&Self) -> T) -> Option<T> {
         for attempt in 0..SPINS + PAUSES_MAX {
             let before = self.word(SEQUENCE).load(Ordering::Acquire);
             if before & 1 == 1 {
                 pause(attempt);
                 continue;
             }
-            let copy = indices.map(|index| self.get(index));
+            let copy = read(self);
             fence(Ordering::Acquire);
             if self.word(SEQUENCE).load(Ordering::Relaxed) == before {
                 return Some(copy);
@@ -249,22 +255,6 @@ impl<'a> Entry<'a> {
     #[must_use]
     pub fn is_free(&self) -> bool {
         self.get(ID) == 0
-    }
-
-    /// Owner: the session's new state; clipped to what fits.
-    pub fn set_state(&self, state: &[u8]) {
-        let state = state.get(..self.state_bytes()).unwrap_or(state);
-        let version = (self.get(STATE) >> 32) + 1;
-        self.write(|entry| {
-            entry.set(STATE, version << 32 | state.len() as u64);
-            for (word, chunk) in entry.state.iter().zip(state.chunks(8)) {
-                let mut bytes = [0u8; 8];
-                for (to, from) in bytes.iter_mut().zip(chunk) {
-                    *to = *from;
-                }
-                word.store(u64::from_le_bytes(bytes), Ordering::Relaxed);
-            }
-        });
     }
 
     /// Anyone: the flags, if `session` lives here. Cheap; may be a moment old. When the session
@@ -297,24 +287,7 @@ impl<'a> Entry<'a> {
     /// Anyone: a consistent copy of the entry, `None` when it is free (or its writer died in it).
     #[must_use]
     pub fn read(&self) -> Option<SessionRecord> {
-        for attempt in 0..SPINS + PAUSES_MAX {
-            let before = self.word(SEQUENCE).load(Ordering::Acquire);
-            if before & 1 == 1 {
-                pause(attempt);
-                continue;
-            }
-            let head: [u64; RECORD_WORDS] = std::array::from_fn(|index| self.get(index));
-            // While the writer is at it this may be any number: then the copy is thrown away.
-            let len = (head[STATE] as u32 as usize).min(self.state_bytes());
-            let words = self.state.iter().take(len.div_ceil(8));
-            let state: Vec<u64> = words.map(|word| word.load(Ordering::Relaxed)).collect();
-            fence(Ordering::Acquire);
-            if self.word(SEQUENCE).load(Ordering::Relaxed) == before {
-                let bytes = state.into_iter().flat_map(u64::to_le_bytes).take(len).collect();
-                return unpack(&head, bytes);
-            }
-        }
-        None
+        unpack(&self.read_words(std::array::from_fn(|index| index))?)
     }
 }
 
@@ -331,7 +304,7 @@ fn pause(_attempt: usize) {
     loom::thread::yield_now();
 }
 
-fn unpack(head: &[u64; RECORD_WORDS], state_bytes: Vec<u8>) -> Option<SessionRecord> {
+fn unpack(head: &[u64; RECORD_WORDS]) -> Option<SessionRecord> {
     let [_, session, flags, low, high, ports, connected_at_ns, state] = head;
     if *session == 0 {
         return None;
@@ -344,7 +317,6 @@ fn unpack(head: &[u64; RECORD_WORDS], state_bytes: Vec<u8>) -> Option<SessionRec
         connected_at_ns: *connected_at_ns,
         flags: *flags,
         state_version: (*state >> 32) as u32,
-        state: state_bytes,
     })
 }
 
@@ -389,7 +361,8 @@ mod tests {
             prop_assert_eq!(entry.home_of(session), Some(home));
             prop_assert_eq!(read.peer, peer);
             prop_assert_eq!(read.connected_at_ns, at);
-            prop_assert_eq!(read.state, state);
+            let kept = entry.state(session, |_| None).unwrap();
+            prop_assert_eq!((kept.version, kept.bytes), (read.state_version, state));
             prop_assert_eq!(read.state_version, 1);
             entry.close();
             prop_assert!(entry.read().is_none());
@@ -398,30 +371,6 @@ mod tests {
     }
 
     const HOME: Home = Home { reactor: 1, place: 2 };
-
-    #[test]
-    fn a_new_session_does_not_inherit_state() {
-        let lone = LoneEntry::new(8);
-        let entry = lone.entry();
-        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        entry.open(64, HOME, 0, peer, 1);
-        entry.set_state(b"secret");
-        entry.close();
-        entry.open(128, HOME, 0, peer, 2);
-        let read = entry.read().unwrap();
-        assert_eq!((read.state.as_slice(), read.state_version), (&b""[..], 0));
-    }
-
-    #[test]
-    fn a_state_is_clipped_to_the_room_of_its_entry() {
-        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        for (room, kept) in [(0, 0), (1, 8), (8, 8), (9, 16), (100, 20)] {
-            let lone = LoneEntry::new(room);
-            lone.entry().open(64, HOME, 0, peer, 1);
-            lone.entry().set_state(&[7; 20]);
-            assert_eq!(lone.entry().read().unwrap().state, vec![7; kept], "{room}");
-        }
-    }
 
     /// A writer that lost its processor in the midst: the session is not gone for that.
     #[test]

@@ -122,7 +122,7 @@ fn states_are_as_long_as_the_board_was_made_for() {
             master.entry(*id).unwrap().set_state(&state(index));
         }
         for (index, id) in ids.iter().enumerate() {
-            assert_eq!(worker.session(*id).unwrap().state, state(index), "{state_bytes}");
+            assert_eq!(worker.state(*id).unwrap().bytes, state(index), "{state_bytes}");
         }
         assert_eq!(worker.sessions().count(), ids.len());
     }
@@ -361,8 +361,9 @@ fn each_state_has_the_next_version() {
     entry.open(64, HOME, 0, SocketAddr::from(([127, 0, 0, 1], 1)), 1);
     for version in 1..=5 {
         entry.set_state(&vec![version; usize::from(version)]);
-        let read = entry.read().unwrap();
-        assert_eq!((read.state_version, read.state.len()), (version.into(), version.into()));
+        let read = entry.state(64, |_| None).unwrap();
+        assert_eq!((read.version, read.bytes.len()), (version.into(), version.into()));
+        assert_eq!(entry.read().unwrap().state_version, u32::from(version));
     }
 }
 

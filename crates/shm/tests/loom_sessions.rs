@@ -7,6 +7,7 @@ mod model;
 
 use loom::thread;
 use model::{explore, finds};
+use ostler_shm::session_state::{SessionState, StatePlace};
 use ostler_shm::sessions::{FULL, Home, LoneEntry, SessionRecord};
 use ostler_shm::sync::{AtomicU64, Ordering, fence};
 use std::net::SocketAddr;
@@ -27,11 +28,11 @@ fn check(record: &SessionRecord) {
     assert_eq!(record.port, u16::from(nth), "a mixed record");
     assert_eq!(record.home, home(nth), "a mixed record");
     assert_eq!(record.connected_at_ns, u64::from(nth), "a mixed record");
-    let state = [nth; 3];
-    match record.state_version {
-        0 => assert!(record.state.is_empty(), "a mixed record"),
-        _ => assert_eq!(record.state, state, "a mixed record"),
-    }
+}
+
+/// Whether a state is the one of the session with its version.
+fn is_whole(state: &SessionState) -> bool {
+    state.bytes == if state.version == 0 { &[][..] } else { &[1; 3] }
 }
 
 /// Preemption bound 2: an entry has nine words.
@@ -65,10 +66,55 @@ fn a_reader_sees_a_state_whole() {
             let entry = Arc::clone(&entry);
             thread::spawn(move || entry.entry().set_state(&[1; 3]))
         };
-        check(&entry.entry().read().unwrap());
+        let state = entry.entry().state(64, |_| None).unwrap();
+        assert!(is_whole(&state), "a mixed state");
         writer.join().unwrap();
         assert_eq!(entry.entry().read().unwrap().state_version, 1);
     });
+}
+
+/// When the owner gives the pages of a state that was followed by another one to somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Given {
+    Behind,
+    /// It does so before the entry refers to the new one.
+    Before,
+}
+
+/// A page is a word here, and the state in it the number of its version.
+fn pages(given: Given) {
+    explore("session state in the area", Some(2), move || {
+        let shared = Arc::new((LoneEntry::new(0), [1, 0].map(AtomicU64::new)));
+        shared.0.entry().open(64, home(1), 1, peer(1), 1);
+        shared.0.entry().refer_to_state(0, 8);
+        let writer = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let (entry, pages) = &*shared;
+                pages[1].store(2, Ordering::Relaxed);
+                if given == Given::Before {
+                    pages[0].store(9, Ordering::Relaxed);
+                }
+                entry.entry().refer_to_state(1, 8);
+                pages[0].store(9, Ordering::Relaxed);
+            })
+        };
+        let copy = |place: StatePlace| {
+            let page = shared.1.get(place.first_page as usize)?;
+            Some(page.load(Ordering::Relaxed).to_le_bytes().to_vec())
+        };
+        let state = shared.0.entry().state(64, copy).unwrap();
+        let number = u64::from(state.version).to_le_bytes();
+        assert_eq!(state.bytes, number, "a state of other pages");
+        writer.join().unwrap();
+    });
+}
+
+/// Who has copied pages that are somebody else's by then reads again. Preemption bound 2.
+#[test]
+fn a_state_of_the_area_is_never_what_others_have_in_its_pages() {
+    pages(Given::Behind);
+    finds("pages of a state given before", "a state of other pages", || pages(Given::Before));
 }
 
 /// Who knows a session's id by the reactor's word (a package, the table) sees no flags of the

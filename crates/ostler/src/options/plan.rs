@@ -92,6 +92,7 @@ impl Options {
             sessions: self.session_entries(),
             state_bytes: self.session_state_size,
             body_area: self.body_area() as u64,
+            state_area: 0,
             groups: GroupSizes {
                 groups: u64::from(self.groups_max),
                 of_session: u64::from(self.session_groups_max),

@@ -221,6 +221,7 @@ impl ClientSide {
         let unsent = connection.output.copy()?;
         let entry = self.board.entry(connection.session)?;
         let record = self.board.session(connection.session)?;
+        let state = self.board.state(connection.session)?.bytes;
         let traffic = entry.traffic(connection.session)?;
         let received = connection.intake.as_deref().map(|it| it.front(it.len()).to_vec());
         let received = received.unwrap_or_default();
@@ -245,7 +246,7 @@ impl ClientSide {
             is_protected: flags & PROTECTED != 0,
             is_full: flags & FULL != 0,
             user: user_of(flags),
-            state: record.state,
+            state,
             groups: self.groups.names_of(slot),
             framing: if received.is_empty() { String::new() } else { port.framing.to_string() },
             received,

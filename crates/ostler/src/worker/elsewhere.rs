@@ -3,6 +3,7 @@
 use std::os::fd::BorrowedFd;
 
 use ostler_shm::board::Board;
+use ostler_shm::session_state::SessionState;
 use ostler_shm::session_traffic::SessionTraffic;
 use ostler_shm::sessions::SessionRecord;
 
@@ -28,6 +29,9 @@ pub(crate) trait Elsewhere {
 
     /// What the table of its process says of a session; `None` when nobody has it.
     fn record(&self, session: u64) -> Option<SessionRecord>;
+
+    /// The state of a session, likewise.
+    fn state(&self, session: u64) -> Option<SessionState>;
 
     /// What came and went with a session, likewise.
     fn traffic(&self, session: u64) -> Option<SessionTraffic>;

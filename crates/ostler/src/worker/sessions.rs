@@ -189,16 +189,21 @@ impl Sessions {
 
     /// The state of a session: what this worker has set, or else what the table shows.
     pub(crate) fn state(&self, session: u64) -> Vec<u8> {
-        let Some(record) = self.record(session) else { return Vec::new() };
-        match self.states.borrow_mut().get(session, record.state_version) {
+        let own = self.board.state(session);
+        let shown = own.or_else(|| self.elsewhere.get()?.state(session));
+        let Some(shown) = shown else { return Vec::new() };
+        match self.states.borrow_mut().get(session, shown.version) {
             Some(newer) => newer.to_vec(),
-            None => record.state,
+            None => shown.bytes,
         }
     }
 
     /// A state is on its way to the table.
     pub(crate) fn note_state(&self, session: u64, state: &[u8]) {
-        let shown = |session| self.record(session).map(|record| record.state_version);
+        let shown = |session| {
+            let own = self.board.state_version(session);
+            own.or_else(|| Some(self.elsewhere.get()?.record(session)?.state_version))
+        };
         self.states.borrow_mut().set(session, state, shown);
     }
 

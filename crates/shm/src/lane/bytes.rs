@@ -17,7 +17,7 @@ pub struct RawBytes<'a> {
 }
 
 impl<'a> RawBytes<'a> {
-    pub(super) const fn new(pointer: *const u8, len: usize) -> Self {
+    pub(crate) const fn new(pointer: *const u8, len: usize) -> Self {
         Self { pointer, len, lives: PhantomData }
     }
 

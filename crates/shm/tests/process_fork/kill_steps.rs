@@ -333,7 +333,8 @@ pub fn every_output_comes_once_whatever_step_the_worker_dies_at() {
         return;
     }
     assert_eq!(run("BEFORE_TAKEN:1000000000"), 0, "nobody dies of a step that is not reached");
-    for (name, _) in STEPS {
+    // Nobody here passes a file: `process_states` of the engine does.
+    for (name, _) in STEPS.iter().filter(|(_, step)| *step != Step::FilePassed) {
         let mut total = 0;
         for count in [1, 2, 5, 11] {
             let deaths = run(&format!("{name}:{count}"));

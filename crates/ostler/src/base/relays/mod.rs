@@ -18,6 +18,7 @@ use ostler_core::ids::ProcessKey;
 use ostler_shm::board::Board;
 use ostler_shm::commons::Relay;
 use ostler_shm::group_index::{GROUP_NAME_MAX_BYTES, GroupSizes};
+use ostler_shm::session_state::SessionState;
 use ostler_shm::session_traffic::SessionTraffic;
 use ostler_shm::sessions::SessionRecord;
 
@@ -332,6 +333,11 @@ impl Elsewhere for Relays {
     fn record(&self, session: u64) -> Option<SessionRecord> {
         let at = self.find_anywhere(session)?;
         self.others.borrow().get(at)?.board.session(session)
+    }
+
+    fn state(&self, session: u64) -> Option<SessionState> {
+        let at = self.find_anywhere(session)?;
+        self.others.borrow().get(at)?.board.state(session)
     }
 
     fn traffic(&self, session: u64) -> Option<SessionTraffic> {

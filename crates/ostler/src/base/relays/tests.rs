@@ -15,6 +15,7 @@ const SIZES: BoardSizes = BoardSizes {
     sessions: 64,
     state_bytes: 8,
     body_area: 0,
+    state_area: 0,
     groups: GroupSizes { groups: 4, of_session: 2 },
 };
 
