@@ -86,6 +86,31 @@ fn a_session_keeps_its_id_state_user_groups_and_half_a_package() -> TestResult {
     stop(&deployed, new, 1)
 }
 
+/// A state that lies in an area of the old master lies in one of the new master then, and the room
+/// that it has had is there for others as long as the old one goes on.
+#[test]
+fn a_long_state_goes_with_its_session() -> TestResult {
+    const STATE: usize = 1 << 20;
+    let options = [("session_state_max_bytes", "1M")];
+    let (deployed, old) = probe("hand-over-state", &options)?;
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = talk(old.address)?;
+        client.expect_answer(&format!("bump {STATE} before"), "1")?;
+        clients.push(client);
+    }
+    let new = deployed.succeed(&old)?;
+    deployed.wait_left(&old)?;
+    let id = clients[0].number("id")?;
+    for client in &mut clients {
+        client.expect_answer("own", &format!("1 {STATE}"))?;
+        client.expect_answer(&format!("bump {STATE} behind"), "2")?;
+    }
+    clients[3].expect_answer(&format!("peek {id}"), &format!("2 {STATE}"))?;
+    drop(clients);
+    stop(&deployed, new, 4)
+}
+
 #[test]
 fn requests_that_come_all_the_time_are_answered_once_and_in_order() -> TestResult {
     const AHEAD: u32 = 40;

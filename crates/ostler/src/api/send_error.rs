@@ -20,6 +20,10 @@ pub(crate) enum SendErrorKind {
         len: usize,
         most: usize,
     },
+    /// The memory for long states has no room for it.
+    NoRoomForState {
+        len: usize,
+    },
     Truncated,
     /// The file cannot be opened.
     FileNotOpened {
@@ -102,10 +106,11 @@ impl SendError {
     }
 
     /// The session has too much unsent output (`send_queue_high`), or the memory budget is tight,
-    /// or the lane had no room within `send_timeout_ms`. Try again later, or drop the message.
+    /// or the lane had no room within `send_timeout_ms`. Try again later, or drop the message. A
+    /// state: it is longer than `session_state_size`, and the memory for those has no room for it.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        matches!(self.kind, SendErrorKind::Full)
+        matches!(self.kind, SendErrorKind::Full | SendErrorKind::NoRoomForState { .. })
     }
 
     /// The session has ended, or never was.
@@ -126,7 +131,7 @@ impl SendError {
     }
 
     /// The message is longer than `max_send_bytes` (or a state longer than
-    /// `session_state_size`).
+    /// `session_state_max_bytes`).
     #[must_use]
     pub const fn is_too_long(&self) -> bool {
         matches!(
@@ -247,9 +252,13 @@ impl fmt::Display for SendError {
             }
             SendErrorKind::StateTooLong { len, most } => write!(
                 f,
-                "a state of {len} bytes is longer than the {most} that are kept for a session; \
-                 keep \
-                 the rest elsewhere and only its key here"
+                "a state of {len} bytes is longer than the {most} that are kept for a session: \
+                 raise session_state_max_bytes, or keep the rest elsewhere and its key here"
+            ),
+            SendErrorKind::NoRoomForState { len } => write!(
+                f,
+                "the memory for long states has no room for {len} bytes now: raise memory_budget, \
+                 a quarter of which it is, or keep less"
             ),
             SendErrorKind::NoDatagrams => f.write_str(
                 "this port has no datagrams: give the number of one that listens on udp:// or \

@@ -373,8 +373,9 @@ impl Session {
         Some(SessionInfo::new(&record, &traffic))
     }
 
-    /// Keeps a small blob with the session, in the master: it survives this process and is seen by
-    /// every worker. Inside a callback it is published together with the reply.
+    /// Keeps a blob with the session, in the master: it survives this process and is seen by every
+    /// worker. In a callback it is published together with what is sent behind it, or else with the
+    /// end of the callback; so set it before the reply, and nobody sees one without the other.
     ///
     /// With the feature `serde` of this crate, `set_state_as` and `state_as` keep a value of the
     /// program's own type.
@@ -388,7 +389,8 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`SendError::is_too_long`] above `session_state_size`; gone.
+    /// [`SendError::is_too_long`] above `session_state_max_bytes`; [`SendError::is_full`] when it
+    /// is longer than `session_state_size` and the memory for those has no room; gone.
     pub fn set_state(&self, state: &[u8]) -> Result<(), SendError> {
         self.context.output(self.id, Output::State(state))?;
         self.context.sessions.note_state(self.id, state);

@@ -90,8 +90,10 @@ setters! { [ServerBuilder] SET_FOR_SERVER:
     prefetch(work: Duration) => "prefetch_us";
     /// Most packages kept ready at a worker, 1 to 4 096.
     prefetch_packages(packages: u32) => "prefetch_packages";
-    /// Longest state of a session, in bytes, up to 4 096.
+    /// Room for a session's state in the session table, in bytes, up to 4 096.
     session_state_size(bytes: usize) => "session_state_size";
+    /// Longest state of a session, up to 16 MiB.
+    session_state_max_bytes(bytes: usize) => "session_state_max_bytes";
     /// Most groups that have members, at each reactor, up to 2 097 152.
     groups_max(groups: u32) => "groups_max";
     /// Most groups that one session is in, up to 256.

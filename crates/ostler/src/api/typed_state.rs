@@ -87,7 +87,7 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// When its form is longer than `session_state_size` or the session has ended
+    /// When its form is longer than `session_state_max_bytes` or the session has ended
     /// ([`StateError::refused`]), or the type has no form as JSON.
     pub fn set_state_as<T: Serialize + ?Sized>(&self, state: &T) -> Result<(), StateError> {
         let encode = |error| StateError { kind: StateErrorKind::Encode(error) };
@@ -113,7 +113,7 @@ mod tests {
                     Ok(number) => format!("{number:?}"),
                     Err(error) => error.to_string(),
                 },
-                "long" => match session.set_state_as(&"x".repeat(300)) {
+                "long" => match session.set_state_as(&"x".repeat(70_000)) {
                     Ok(()) => "kept".to_owned(),
                     Err(error) => {
                         let is_too_long = error.refused().is_some_and(|error| error.is_too_long());
@@ -140,8 +140,11 @@ mod tests {
         client.expect(b"None\nNone\nSome((\"ada\", 1))\n");
         client.expect(b"the state of the session is not of this type: ");
         client.expect(b"invalid type: sequence, expected u64 at line 1 column 0\n");
-        client.expect(b"true: a state of 302 bytes is longer than the 192 that are kept for a ");
-        client.expect(b"session; keep the rest elsewhere and only its key here\n");
+        client
+            .expect(b"true: a state of 70002 bytes is longer than the 65536 that are kept for a ");
+        client
+            .expect(b"session: raise session_state_max_bytes, or keep the rest elsewhere and its ");
+        client.expect(b"key here\n");
         client.expect(b"Some((\"eve\", 2))\n");
     }
 }

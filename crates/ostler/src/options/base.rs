@@ -52,7 +52,7 @@ impl Options {
     }
 
     /// How many have a part of the memory budget.
-    fn budgets_in_base(&self) -> usize {
+    pub(super) fn budgets_in_base(&self) -> usize {
         usize::from(self.workers.max(1)) + usize::from(self.has_switch())
     }
 

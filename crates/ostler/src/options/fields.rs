@@ -6,7 +6,7 @@ use super::KillOrphans;
 use super::list::Names;
 use super::port_options::PortOptions;
 use super::ports::NamedPort;
-use super::size::MIB;
+use super::size::{KIB, MIB};
 use super::{
     AnswerOrder, Capabilities, Cpus, Harden, JournalDamage, JournalSync, Limit, LogFormat,
     LogLevel, Mode, PerKind, Sandbox, SessionIds, Start, TaskCrash, TaskResultTo,
@@ -149,8 +149,10 @@ pub struct Options {
     /// Most packages kept at a worker.
     pub(crate) prefetch_packages: u32,
 
-    /// Longest state of a session.
+    /// Room for a state in the entry of its session.
     pub(crate) session_state_size: usize,
+    /// Longest state of a session.
+    pub(crate) session_state_max_bytes: usize,
     /// Most groups that have members, at each reactor.
     pub(crate) groups_max: u32,
     /// Most groups that one session is in.
@@ -295,6 +297,7 @@ impl Default for Options {
             prefetch_us: 100,
             prefetch_packages: 64,
             session_state_size: 192,
+            session_state_max_bytes: 64 * KIB,
             groups_max: 65_536,
             session_groups_max: 16,
             handshake_timeout_ms: 10_000,

@@ -4,13 +4,13 @@ use ostler_core::framing::FramingConfig;
 use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::supervisor::{GroupSettings, Restart, Settings, SingleSettings};
 
-use ostler_shm::board::{BODY_AREA_MAX, BoardSizes};
+use ostler_shm::board::{BODY_AREA_MAX, BoardSizes, STATE_AREA_MAX};
 use ostler_shm::group_index::GroupSizes;
 use ostler_shm::layout::{LANE_SIZE_MIN, PAGE, Sizes};
 
 use super::port_options::PortOptions;
 use super::size::KIB;
-use super::{Dispatch, FramingKind, Options, Start};
+use super::{Dispatch, FramingKind, Mode, Options, Start};
 
 /// Above this size rings gained nothing measurable.
 const LANE_SIZE_AUTOMATIC_MAX: usize = 512 * KIB;
@@ -18,6 +18,9 @@ const LANE_SIZE_AUTOMATIC_MAX: usize = 512 * KIB;
 /// The part of the memory budget that body areas may take, over all reactors: one in so many. What
 /// was used of them once is not given back to the system.
 const BODY_AREA_PART: usize = 4;
+
+/// The part of the memory budget that state areas take at most, likewise.
+const STATE_AREA_PART: usize = 4;
 
 /// Larger reads gained nothing measurable.
 const RECEIVE_SIZE_AUTOMATIC_MAX: usize = 64 * KIB;
@@ -92,7 +95,7 @@ impl Options {
             sessions: self.session_entries(),
             state_bytes: self.session_state_size,
             body_area: self.body_area() as u64,
-            state_area: 0,
+            state_area: self.state_area() as u64,
             groups: GroupSizes {
                 groups: u64::from(self.groups_max),
                 of_session: u64::from(self.session_groups_max),
@@ -107,6 +110,32 @@ impl Options {
         let most = usize::try_from(BODY_AREA_MAX).unwrap_or(usize::MAX);
         let page = PAGE as usize;
         share.min(most) / page * page
+    }
+
+    /// Bytes of memory, for each reactor, for states that the session table has no room for: whole
+    /// pages, two of the longest states at least ([`Options::validate`]).
+    fn state_area(&self) -> usize {
+        if self.session_state_max_bytes <= self.session_state_size {
+            return 0;
+        }
+        let share = self.memory_budget / STATE_AREA_PART / self.lanes_of_worker().max(1);
+        let most = usize::try_from(STATE_AREA_MAX).unwrap_or(usize::MAX);
+        let page = PAGE as usize;
+        share.min(most) / page * page
+    }
+
+    /// The least memory budget for which each state area has room for two of the longest states:
+    /// one that is there, and the one that takes its place.
+    pub(super) fn least_budget_for_states(&self) -> usize {
+        if self.session_state_max_bytes <= self.session_state_size {
+            return 0;
+        }
+        let longest = self.session_state_max_bytes.next_multiple_of(PAGE as usize);
+        let areas = match self.mode {
+            Mode::Process => usize::from(self.reactors),
+            Mode::Base => self.budgets_in_base(),
+        };
+        2 * longest * STATE_AREA_PART * areas
     }
 
     /// Deliveries after which a process asks to be replaced; `None` = never.

@@ -288,6 +288,14 @@ fn options_that_contradict_each_other_are_named() {
         ),
         (&[("memory_budget", "16M"), ("package_max_length", "17M")], &["package_max_length"]),
         (
+            &[("memory_budget", "15M"), ("reactors", "2"), ("session_state_max_bytes", "1M")],
+            &["session_state_max_bytes", "memory_budget", "raise it to 16M"],
+        ),
+        (
+            &[("session_state_size", "2K"), ("session_state_max_bytes", "1K")],
+            &["session_state_size", "session_state_max_bytes"],
+        ),
+        (
             &[("mode", "base"), ("limit_open_files", "100")],
             &["limit_open_files", "mode", "task:1024"],
         ),

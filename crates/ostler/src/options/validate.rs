@@ -40,6 +40,12 @@ impl Options {
         let server = [
             self.lanes_too_large(),
             self.budget_too_small(),
+            not_above(
+                &["session_state_size", "session_state_max_bytes"],
+                bytes(self.session_state_size),
+                &bytes(self.session_state_max_bytes),
+            ),
+            self.states_too_long(),
             self.session_ids_start_twice(),
             self.reactors_in_base(),
             self.memory_limits_reversed(),
@@ -230,6 +236,21 @@ impl Options {
                  lower `reactors`",
                 size::render(self.memory_budget as u64),
                 self.reactors,
+                size::render(least as u64)
+            ),
+        })
+    }
+
+    fn states_too_long(&self) -> Option<Contradiction> {
+        let least = self.least_budget_for_states();
+        (self.memory_budget < least).then(|| Contradiction {
+            names: &["session_state_max_bytes", "memory_budget", "reactors"],
+            text: format!(
+                "`session_state_max_bytes` ({}) is too much for a `memory_budget` of {}: a \
+                 quarter of it is for long states, in equal parts, each with room for two: raise \
+                 it to {} or more, or lower the length of a state",
+                size::render(self.session_state_max_bytes as u64),
+                size::render(self.memory_budget as u64),
                 size::render(least as u64)
             ),
         })

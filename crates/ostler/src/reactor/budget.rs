@@ -31,6 +31,8 @@ pub(super) struct Memory {
     charged_bodies: u64,
     /// Bytes of the body area that nobody uses and that the account was charged.
     charged_idle: u64,
+    /// Bytes of the state area that the account was charged.
+    charged_states: u64,
     /// Sessions with input that waits for memory.
     starved: Vec<ConnectionSlot>,
     /// Bytes of output that were charged beyond the limit in this shortage.
@@ -48,6 +50,7 @@ impl Memory {
             shared,
             charged_bodies: 0,
             charged_idle: 0,
+            charged_states: 0,
             starved: Vec::new(),
             output_excess: 0,
             due: None,
@@ -190,6 +193,7 @@ impl ClientSide {
     /// their packages were accepted already.
     fn charge_bodies(&mut self) {
         self.charge_idle_area();
+        self.charge_states();
         self.charge_messages();
         let held = self.brain.held_bytes();
         let charged = std::mem::replace(&mut self.memory.charged_bodies, held);
@@ -211,6 +215,19 @@ impl ClientSide {
             self.memory.account.charge_owed(idle - charged);
         } else {
             self.memory.account.release(charged - idle);
+        }
+    }
+
+    /// What was used of the state area stays memory. It cannot be refused: states were accepted
+    /// already.
+    fn charge_states(&mut self) {
+        let touched = self.states.touched_bytes();
+        let charged = std::mem::replace(&mut self.memory.charged_states, touched);
+        if touched > charged {
+            self.memory.account.charge_owed(touched - charged);
+            if self.memory.account.budget().excess() > 0 {
+                self.lack("states of sessions", false);
+            }
         }
     }
 
@@ -263,7 +280,7 @@ impl ClientSide {
         self.publish_pressure();
     }
 
-    fn publish_pressure(&self) {
+    fn publish_pressure(&mut self) {
         let were_full = self.board.files_full();
         let are_full = self.memory.files().are_nearly_taken(were_full);
         if are_full != were_full {
@@ -273,6 +290,7 @@ impl ClientSide {
         if tight != self.board.pressure() {
             self.board.set_pressure(tight);
         }
+        self.publish_state_room(tight);
     }
 
     fn call_for_bids(&mut self) {

@@ -115,6 +115,7 @@ impl ClientSide {
         // A message that was never complete.
         self.drop_kept_input(slot, CloseReason::PeerError);
         self.reports.give_place_back(self.index, session);
+        self.drop_state(session);
     }
 }
 

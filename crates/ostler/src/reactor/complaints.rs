@@ -29,6 +29,8 @@ pub(super) struct Complaints {
     pub(super) file_failed: Quota,
     /// There is no place for a file.
     pub(super) file_refused: Quota,
+    /// A state cannot be kept.
+    pub(super) state_refused: Quota,
     /// A session could not join a group.
     pub(super) not_joined: Quota,
     /// A task was not taken in.
@@ -52,6 +54,7 @@ impl Default for Complaints {
             unsent: Quota::new("datagrams were not sent"),
             file_failed: Quota::new("files could not be read to their end"),
             file_refused: Quota::new("files could not be taken in"),
+            state_refused: Quota::new("states could not be kept"),
             not_joined: Quota::new("sessions could not join groups"),
             task_refused: Quota::new("tasks were not taken in"),
             message_refused: Quota::new("messages were not taken in"),
@@ -67,7 +70,8 @@ impl Quotas for Complaints {
         let before = [unwatched, input_dropped, handshakes, headers].into_iter();
         let limits = [address_full, too_often, over_rate, held_back];
         let before = before.chain(limits).chain([&self.address_deaths]);
-        let refused = [file_refused, not_joined, task_refused, message_refused];
+        let refused =
+            [file_refused, &self.state_refused, not_joined, task_refused, message_refused];
         before.chain([unsent, file_failed]).chain(refused)
     }
 }

@@ -40,6 +40,7 @@ mod rate;
 mod read;
 pub(crate) mod shared_memory;
 mod sleep;
+mod states;
 pub(crate) mod suspects;
 mod take_over;
 mod tasks;
@@ -89,6 +90,7 @@ use messages::{MessageSideSettings, Messages};
 use port_settings::PortSettings;
 use read::kept_input::KeptInput;
 use shared_memory::SharedMemory;
+use states::States;
 use suspects::EvidenceRoom;
 use tasks::{TaskSettings, Tasks};
 use timers::Timers;
@@ -114,6 +116,8 @@ pub(crate) struct ReactorSettings {
     ports: PerPort<PortSettings>,
     /// The most memory for input of clients that are gone, bytes.
     kept_input_max: usize,
+    /// The longest state of a session.
+    state_max_bytes: usize,
     /// How many groups there may be.
     groups: GroupLimits,
     /// The longest message to a group.
@@ -164,6 +168,7 @@ impl ReactorSettings {
             sizes: options.lane_sizes(),
             ports,
             kept_input_max: options.memory_budget / KEPT_INPUT_PART / usize::from(options.reactors),
+            state_max_bytes: options.session_state_max_bytes,
             groups: options.group_limits(),
             group_message_max: options.group_message_max(),
             has_clients: true,
@@ -249,6 +254,7 @@ struct ClientSide {
     board: Arc<Board>,
     /// Where long packages are received.
     bodies: Option<Arc<BodyArea>>,
+    states: States,
     epoll: Epoll,
     reports: Reports,
     now: Nanos,
@@ -315,6 +321,7 @@ impl Reactor {
             senders_to_wake: Vec::new(),
             scratch,
             bodies,
+            states: States::new(&board, index, settings.state_max_bytes),
             board,
             epoll,
             reports,

@@ -46,6 +46,13 @@ impl Places {
         self.board.groups()
     }
 
+    /// Whether each reactor has room for a state of `len` bytes behind others of `before_bytes`.
+    pub(crate) fn have_room_for_state(&self, len: usize, before_bytes: u64) -> bool {
+        let bytes = before_bytes.saturating_add(len as u64);
+        let mut reactors = 0..self.reactors();
+        len <= self.board.state_bytes() || reactors.all(|one| bytes <= self.board.state_room(one))
+    }
+
     /// How many reactors share the places.
     pub(crate) fn reactors(&self) -> usize {
         self.taken.len()

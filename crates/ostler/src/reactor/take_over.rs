@@ -3,6 +3,7 @@
 
 use ostler_core::brain::ConnectionSlot;
 use ostler_core::succession::hand_over::{HandedPeer, HandedSession, HandedTraffic};
+use ostler_shm::lane::RawBytes;
 use ostler_shm::session_traffic::SessionTraffic;
 use ostler_shm::sessions::{FULL, Home, PROTECTED, Peer, UnixPeer, bound_to};
 
@@ -11,6 +12,7 @@ use super::connection::Connection;
 use super::deadlines::Timing;
 use super::mailbox::TakenOver;
 use super::read::intake::Intake;
+use super::states::NewState;
 use super::transport::Transport;
 use super::{ClientSide, token};
 
@@ -38,9 +40,8 @@ impl ClientSide {
         }
         let home = Home { reactor: self.index as u8, place: slot.0 };
         self.board.open_session(session, home, port.0, peer, handed.connected_at_ns);
-        if let Some(entry) = self.board.entry(session).filter(|_| !handed.state.is_empty()) {
-            entry.set_state(&handed.state);
-        }
+        let state = NewState::Here(RawBytes::of(&handed.state));
+        let keeps_state = handed.state.is_empty() || self.keep_state(session, &state) == Ok(true);
         if let Some(entry) = self.board.entry(session) {
             entry.resume_traffic(traffic_of(&handed));
         }
@@ -58,6 +59,9 @@ impl ClientSide {
         self.look_at_deadlines(slot);
         if watched.is_err() {
             return self.peer_lost(slot);
+        }
+        if !keeps_state {
+            return self.refuse_state(slot, session, "there is no memory for it");
         }
         self.flush(slot);
     }

@@ -47,7 +47,7 @@ pub(crate) struct WorkerSettings {
     /// The longest message of one send that every port takes.
     pub(super) send_limit_of_all: usize,
     pub(crate) answer_order: AnswerOrder,
-    pub(crate) session_state_size: usize,
+    pub(crate) session_state_max_bytes: usize,
     pub(crate) send_timeout_ms: u64,
     pub(crate) redeliver_output_bytes: usize,
     pub(crate) max_requests: Option<u64>,
@@ -73,7 +73,7 @@ impl WorkerSettings {
             send_limit_of_all: send_limits.min().unwrap_or(0),
             ports,
             answer_order: options.answer_order,
-            session_state_size: options.session_state_size,
+            session_state_max_bytes: options.session_state_max_bytes,
             send_timeout_ms: options.send_timeout_ms,
             redeliver_output_bytes: options.redeliver_output_bytes,
             max_requests: options.max_requests_of(key),

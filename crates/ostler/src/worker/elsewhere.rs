@@ -19,6 +19,8 @@ pub(crate) struct Seen {
     pub(crate) has_pressure: bool,
     /// So much waits on the way there that no message is taken.
     pub(crate) is_way_full: bool,
+    /// The longest state that finds room there, if the table has none for it.
+    pub(crate) state_room: u64,
 }
 
 /// The other processes. Nothing here waits for them.

@@ -11,7 +11,7 @@ use super::port::NotPassed;
 use super::running::RunningDelivery;
 use super::send::Sender;
 use crate::api::send_error::{SendError, SendErrorKind};
-use crate::sys::file;
+use crate::sys::{file, sealed_file};
 
 /// A part of a file that can be sent.
 #[derive(Clone)]
@@ -55,6 +55,19 @@ impl FileToSend {
     }
 }
 
+impl FileToSend {
+    /// Bytes, in a file that nobody can change. `None`: there are none.
+    pub(super) fn of_bytes(name: &str, bytes: &[u8]) -> Result<Option<Self>, SendError> {
+        let not_passed = |error: std::io::Error| {
+            let errno = error.raw_os_error().unwrap_or(0);
+            SendError::from(SendErrorKind::FileNotPassed { errno })
+        };
+        let descriptor = Arc::new(sealed_file::create(name, bytes).map_err(not_passed)?);
+        let range = FileRange::new(0, bytes.len() as u64);
+        Ok(range.map(|range| Self { descriptor, range }))
+    }
+}
+
 impl Sender {
     /// Passes a file to the session's reactor, with a record of it; waits for room as
     /// [`Sender::append_waiting`] does.
@@ -64,13 +77,27 @@ impl Sender {
         lane: usize,
         cause: u64,
         file: &FileToSend,
-        mut for_delivery: Option<&mut RunningDelivery>,
+        for_delivery: Option<&mut RunningDelivery>,
     ) -> Result<(), SendError> {
         let header =
             Header { kind: RecordKind::File as u8, subject: session, cause, ..Header::default() };
+        self.append_passing(lane, header, file, 0, for_delivery)
+    }
+
+    /// Passes a file to a reactor, with a record about it. `memory`: so many bytes of memory are
+    /// this file's alone.
+    pub(super) fn append_passing(
+        &self,
+        lane: usize,
+        header: Header,
+        file: &FileToSend,
+        memory: u64,
+        mut for_delivery: Option<&mut RunningDelivery>,
+    ) -> Result<(), SendError> {
+        let FileToSend { descriptor, range } = file;
         loop {
             let mut port = self.port();
-            let refused = match port.append_file(lane, header, file.range, &file.descriptor) {
+            let refused = match port.append_file(lane, header, *range, descriptor, memory) {
                 Ok(()) => {
                     drop(port);
                     self.bound_staged(lane, FileRange::SIZE, for_delivery);
@@ -88,6 +115,7 @@ impl Sender {
             }
             let has_room = match refused {
                 NotPassed::LinkFull => port.wait_for_file_link(lane, self.timeout()),
+                NotPassed::TooMuchMemory => port.wait_for_memory(lane, memory, self.timeout()),
                 _ => port.wait_for_room(lane, FileRange::SIZE, self.timeout()),
             };
             if !has_room {

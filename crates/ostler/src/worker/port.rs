@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ostler_core::invariant;
+use ostler_core::on_the_way::OnTheWay;
 use ostler_core::placement::TASK_REACTOR;
 use ostler_shm::answers::AnswerTaker;
 use ostler_shm::board::Board;
@@ -59,6 +60,8 @@ struct LaneEnd {
     /// By which files are passed, and the number of the last one.
     file_link: OwnedFd,
     last_file: u64,
+    /// Bytes of states that are passed in files and were not read.
+    in_files: OnTheWay,
     /// Parts of a message that is not complete.
     partial: Partial,
     answers: AnswerTaker,
@@ -101,6 +104,7 @@ impl LaneEnd {
             bell,
             file_link,
             last_file: 0,
+            in_files: OnTheWay::default(),
             partial: Partial::default(),
             answers: AnswerTaker::default(),
             answer_parts: Vec::new(),

@@ -103,7 +103,9 @@ impl WorkerContext {
         let mut running = self.running.delivery();
         let result = self.append_output(session, output, running.as_mut());
         self.running.update(running);
-        if running.is_none_or(|running| running.exposed) {
+        // A state goes with the reply behind it, or with the end of the delivery.
+        let waits = matches!(output, Output::State(_)) && running.is_some();
+        if running.is_none_or(|running| running.exposed) && !waits {
             self.sender.publish();
         }
         result
@@ -118,15 +120,11 @@ impl WorkerContext {
                 Some(record) => self.settings.port(PortId(record.port)).max_send_bytes,
                 None => return Err(SendError::gone(None)),
             },
-            Output::State(_) => self.settings.session_state_size,
+            Output::State(state) => return self.check_state(session, state.len()),
             // Others have no bytes, or are checked where they come from.
             _ => return Ok(()),
         };
-        match output {
-            _ if len <= most => Ok(()),
-            Output::State(_) => Err(SendError::state_too_long(len, most)),
-            _ => Err(SendError::too_long(len, most)),
-        }
+        if len <= most { Ok(()) } else { Err(SendError::too_long(len, most)) }
     }
 
     /// Appends an output on behalf of the delivery that causes it, or of none.
@@ -170,7 +168,9 @@ impl WorkerContext {
                 self.sender.append_message(session, lane, cause, bytes, for_delivery)
             }
             Output::File(file) => self.sender.append_file(session, lane, cause, file, for_delivery),
-            Output::State(bytes) => about(RecordKind::State, 0, bytes, for_delivery),
+            Output::State(state) => {
+                self.sender.append_state(session, lane, cause, state, for_delivery)
+            }
             Output::Bind(user) => about(RecordKind::Bind, user, &[], for_delivery),
             Output::Join(name) => about(RecordKind::Join, 0, name, for_delivery),
             Output::Leave(name) => about(RecordKind::Leave, 0, name, for_delivery),

@@ -198,6 +198,19 @@ impl Sessions {
         }
     }
 
+    /// Bytes of the longest state for which a session's entry has room.
+    pub(super) fn state_bytes(&self) -> usize {
+        self.board.state_bytes()
+    }
+
+    /// Bytes of the longest state for which the reactor of a session has room besides; `None` when
+    /// the session has ended.
+    pub(super) fn state_room(&self, session: u64) -> Option<u64> {
+        let own = || Some(self.board.state_room(usize::from(self.board.home(session)?.reactor)));
+        let other = || Some(self.elsewhere.get()?.look(session, false)?.state_room);
+        own().or_else(other)
+    }
+
     /// A state is on its way to the table.
     pub(crate) fn note_state(&self, session: u64, state: &[u8]) {
         let shown = |session| {

@@ -1,29 +1,95 @@
-//! States that this worker has set and the session table does not show yet: a handler reads what it
-//! wrote.
+//! States that this worker sets: their way up, and what the session table does not show of them
+//! yet, for a handler reads what it wrote.
 
 use std::collections::HashMap;
 
+use ostler_shm::record::{FLAG_IN_FILE, Header, RecordKind};
+
+use super::context::WorkerContext;
+use super::files::FileToSend;
+use super::running::RunningDelivery;
+use super::send::Sender;
+use crate::api::send_error::{SendError, SendErrorKind};
+
+/// The longest state that is written into its record. A longer one is passed in a file: in the ring
+/// it could fill the half that a transaction may hold back, and what is more than that is published
+/// before its delivery is finished.
+const IN_RECORD_MAX_BYTES: usize = 8 * 1024;
+
 /// How many states are kept before those that the table shows are forgotten.
 const PRUNE_AT: usize = 1_024;
+/// How many bytes of them.
+const PRUNE_AT_BYTES: usize = 4 * 1024 * 1024;
+
+impl WorkerContext {
+    /// Whether a state is short enough, and finds room. One that others take the room of meanwhile
+    /// ends its session.
+    pub(super) fn check_state(&self, session: u64, len: usize) -> Result<(), SendError> {
+        let most = self.settings.session_state_max_bytes;
+        if len > most {
+            return Err(SendError::state_too_long(len, most));
+        }
+        if len <= self.sessions.state_bytes() {
+            return Ok(());
+        }
+        // Those on their way find room first.
+        let before = self.sender.port().bytes_in_files(self.sessions.lane(session));
+        match self.sessions.state_room(session) {
+            Some(room) if before + len as u64 > room => {
+                Err(SendErrorKind::NoRoomForState { len }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Sender {
+    /// A session's new state, in the transaction of the outputs before and behind it.
+    pub(super) fn append_state(
+        &self,
+        session: u64,
+        lane: usize,
+        cause: u64,
+        state: &[u8],
+        for_delivery: Option<&mut RunningDelivery>,
+    ) -> Result<(), SendError> {
+        let kind = RecordKind::State as u8;
+        let header = Header { kind, subject: session, cause, ..Header::default() };
+        if state.len() <= IN_RECORD_MAX_BYTES {
+            return self.append_waiting(lane, header, state, for_delivery);
+        }
+        let Some(file) = FileToSend::of_bytes("ostler-state", state)? else { return Ok(()) };
+        let header = Header { flags: FLAG_IN_FILE, ..header };
+        self.append_passing(lane, header, &file, state.len() as u64, for_delivery)
+    }
+}
 
 /// Blobs by session, each with the version that the table will show when it has arrived there.
 #[derive(Debug, Default)]
 pub(crate) struct StateOverlay {
     states: HashMap<u64, (u32, Vec<u8>)>,
+    bytes: usize,
+    /// How many bytes there were when those that the table shows were forgotten last.
+    bytes_left: usize,
 }
 
 impl StateOverlay {
     /// Remembers what was set. `shown` answers the version that the table shows of a session,
     /// `None` when it is gone.
     pub(crate) fn set(&mut self, session: u64, state: &[u8], shown: impl Fn(u64) -> Option<u32>) {
-        if self.states.len() >= PRUNE_AT {
+        let is_much = self.bytes >= PRUNE_AT_BYTES.max(2 * self.bytes_left);
+        if self.states.len() >= PRUNE_AT || is_much {
             self.states.retain(|session, (version, _)| {
                 shown(*session).is_some_and(|shown| is_before(shown, *version))
             });
+            self.bytes = self.states.values().map(|(_, state)| state.len()).sum();
+            self.bytes_left = self.bytes;
         }
         let mine = self.states.get(&session).map_or(0, |(version, _)| *version);
         let table = shown(session).unwrap_or(0);
         let base = if is_before(mine, table) { table } else { mine };
+        self.forget(session);
+        self.bytes += state.len();
         self.states.insert(session, (base.wrapping_add(1), state.to_vec()));
     }
 
@@ -32,14 +98,16 @@ impl StateOverlay {
         let newer =
             self.states.get(&session).is_some_and(|(version, _)| is_before(shown, *version));
         if !newer {
-            self.states.remove(&session);
+            self.forget(session);
         }
         self.states.get(&session).map(|(_, state)| state.as_slice())
     }
 
     /// The session is gone.
     pub(crate) fn forget(&mut self, session: u64) {
-        self.states.remove(&session);
+        if let Some((_, state)) = self.states.remove(&session) {
+            self.bytes -= state.len();
+        }
     }
 }
 
@@ -75,5 +143,24 @@ mod tests {
             });
         }
         assert!(overlay.states.len() <= PRUNE_AT + 1);
+    }
+
+    /// Long ones are not kept until there are many of them.
+    #[test]
+    fn it_does_not_keep_more_bytes_than_are_on_their_way() {
+        let state = vec![1; 100_000];
+        let mut overlay = StateOverlay::default();
+        for session in 0..500_u64 {
+            // The table follows ten sessions behind.
+            overlay.set(session, &state, |other| Some(u32::from(session - other >= 10)));
+            let kept: usize = overlay.states.values().map(|(_, state)| state.len()).sum();
+            assert_eq!(overlay.bytes, kept);
+            assert!(kept <= PRUNE_AT_BYTES + state.len(), "{kept} bytes");
+        }
+        // What the table does not show is kept, however much it is.
+        for session in 1_000..1_100_u64 {
+            overlay.set(session, &state, |_| Some(0));
+        }
+        assert!((1_000..1_100).all(|session| overlay.get(session, 0).is_some()));
     }
 }

@@ -83,7 +83,7 @@ pub(crate) struct DeferredToken {
     /// The most of them.
     on_the_way_max: usize,
     max_send_bytes: usize,
-    session_state_size: usize,
+    session_state_max_bytes: usize,
 }
 
 /// What an output costs on its way, besides its bytes.
@@ -103,7 +103,7 @@ impl DeferredToken {
             on_the_way: Arc::default(),
             on_the_way_max: context.settings.redeliver_output_bytes,
             max_send_bytes: context.settings.port(port).max_send_bytes,
-            session_state_size: context.settings.session_state_size,
+            session_state_max_bytes: context.settings.session_state_max_bytes,
         })
     }
 
@@ -139,8 +139,8 @@ impl DeferredToken {
             Output::Send(bytes) if bytes.len() > self.max_send_bytes => {
                 return Err(SendError::too_long(bytes.len(), self.max_send_bytes));
             }
-            Output::State(state) if state.len() > self.session_state_size => {
-                return Err(SendError::state_too_long(state.len(), self.session_state_size));
+            Output::State(state) if state.len() > self.session_state_max_bytes => {
+                return Err(SendError::state_too_long(state.len(), self.session_state_max_bytes));
             }
             _ => {}
         }

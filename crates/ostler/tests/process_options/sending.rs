@@ -13,7 +13,8 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("send_queue_max", send_queue_max_closes_slow_readers),
     ("max_send_bytes", max_send_bytes_refuses_longer_messages),
     ("sendfile_max", sendfile_max_bounds_the_files_that_wait),
-    ("session_state_size", session_state_size_bounds_the_state_of_a_session),
+    ("session_state_size", session_state_size_is_room_in_the_table),
+    ("session_state_max_bytes", session_state_max_bytes_bounds_the_state_of_a_session),
     ("send_timeout_ms", send_timeout_ms_bounds_the_wait_for_room),
     ("linger_timeout_ms", linger_timeout_ms_keeps_a_closed_connection_for_a_while),
     ("group_overflow", group_overflow_skips_slow_members_or_closes_them),
@@ -137,21 +138,51 @@ fn max_send_bytes_refuses_longer_messages() -> TestResult {
     server.stop()
 }
 
+/// What fits into the table takes no room of others.
 #[test]
-fn session_state_size_bounds_the_state_of_a_session() -> TestResult {
-    // The probe takes commands of up to 512 bytes.
-    for size in [0, 100, 192, 450] {
-        let server = small_probe().set("session_state_size", size).start()?;
+fn session_state_size_is_room_in_the_table() -> TestResult {
+    // The area for longer states has 64 pages.
+    for (size, most) in [("192", 64), ("4K", 70)] {
+        let server = small_probe()
+            .set("session_state_size", size)
+            .set("session_state_max_bytes", "4K")
+            .set("memory_budget", "1M")
+            .set("package_max_length", "64K")
+            .set("max_send_bytes", "64K")
+            .start()?;
+        let mut talks = Vec::new();
+        while talks.len() < 70 {
+            let mut talk = Talk::new(&server)?;
+            let answer = talk.ask("bump 4000 before")?;
+            if answer == "full" {
+                break;
+            }
+            assert_eq!(answer, "1");
+            talks.push(talk);
+        }
+        assert_eq!(talks.len(), most, "{size}");
+        for talk in &mut talks {
+            assert_eq!(talk.ask("own")?, "1 4000");
+        }
+        drop(talks);
+        server.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn session_state_max_bytes_bounds_the_state_of_a_session() -> TestResult {
+    for most in [192, 450, 9_000, 300_000] {
+        let server = small_probe().set("session_state_max_bytes", most).start()?;
         let (mut talk, mut other) = (Talk::new(&server)?, Talk::new(&server)?);
-        let state = "s".repeat(size);
         for talk in [&mut talk, &mut other] {
-            assert_eq!(talk.ask(&format!("state {state}"))?, "ok");
-            assert_eq!(talk.ask(&format!("statebig {}", size + 1))?, "too_long");
+            assert_eq!(talk.ask(&format!("bump {most} before"))?, "1");
+            assert_eq!(talk.ask(&format!("statebig {}", most + 1))?, "too_long");
         }
         // The whole of it is read, also by the next worker.
         server.signal(Signal::USR1);
         server.wait_for_log("reload finished")?;
-        assert_eq!(talk.ask("get")?, state);
+        assert_eq!(talk.ask("own")?, format!("1 {most}"));
         server.stop()?;
     }
     Ok(())

@@ -70,9 +70,9 @@ pub(super) struct Relays {
     ready: RefCell<VecDeque<u64>>,
     /// What others need not exceed: the longest output that any port takes.
     longest: usize,
-    /// Entries of a session table, bytes of a state and room for groups: those of all processes are
-    /// alike.
-    sizes: (u64, usize, GroupSizes),
+    /// Entries of a session table, bytes of a state there and of the area for longer ones, and room
+    /// for groups: those of all processes are alike.
+    sizes: (u64, usize, u64, GroupSizes),
     epoll: Epoll,
     events: RefCell<Events>,
     buffer: RefCell<Vec<u8>>,
@@ -87,7 +87,8 @@ impl Relays {
         options: &Options,
     ) -> io::Result<Rc<Self>> {
         let sends = options.ports().iter().map(|port| port.options.max_send_bytes).max();
-        let longest = sends.unwrap_or(0).max(options.session_state_size) + GROUP_NAME_MAX_BYTES;
+        let longest =
+            sends.unwrap_or(0).max(options.session_state_max_bytes) + GROUP_NAME_MAX_BYTES;
         let board = local.context.board();
         let relays = Rc::new(Self::new(Rc::clone(link), seat.clone(), &board, longest)?);
         relays.meet();
@@ -327,6 +328,7 @@ impl Elsewhere for Relays {
             flags: board.entry(session)?.flags_of(session)?,
             has_pressure: board.pressure(),
             is_way_full: waiting >= WAITING_MAX_BYTES,
+            state_room: board.state_room(0),
         })
     }
 
@@ -413,9 +415,9 @@ impl AsFd for Relays {
     }
 }
 
-fn sizes_of(board: &Board) -> (u64, usize, GroupSizes) {
+fn sizes_of(board: &Board) -> (u64, usize, u64, GroupSizes) {
     let groups = board.groups().map_or_else(GroupSizes::default, |groups| groups.sizes());
-    (board.session_entries(), board.state_bytes(), groups)
+    (board.session_entries(), board.state_bytes(), board.state_area(), groups)
 }
 
 impl WorkerContext {

@@ -61,7 +61,7 @@ fn a_process_is_known_as_soon_as_it_is_looked_for_and_until_it_is_gone() {
     assert_eq!(relays.look(7, true), None);
     let _board = other(&mut master);
     assert_eq!(relays.look(7, false), None, "nobody has asked");
-    let seen = Seen { flags: 0, has_pressure: false, is_way_full: false };
+    let seen = Seen { flags: 0, has_pressure: false, is_way_full: false, state_room: 0 };
     assert_eq!(relays.look(7, true), Some(seen));
     relays.relay(7, Output::Send(b"hello")).unwrap();
     let way = way_of(&master);

@@ -222,6 +222,11 @@ impl Predecessor {
         self.kept.room_for(handed.session, &handed.groups, connections_max, reports)
     }
 
+    /// Bytes of the states of sessions that are wanted.
+    pub(super) fn wanted_states_bytes(&self) -> u64 {
+        self.wanted.values().flatten().map(|one| one.session.handed.state.len() as u64).sum()
+    }
+
     /// It was wanted here, and stays where it was, to be offered again.
     pub(super) fn put_off(&mut self, one: &Wanted, reports: &Reports) {
         let handed = &one.session.handed;

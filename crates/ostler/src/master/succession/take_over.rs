@@ -145,10 +145,12 @@ impl Master {
                 Vec::new()
             }
         };
+        let mut states_bytes = self.predecessor.as_ref().map_or(0, |old| old.wanted_states_bytes());
         for (position, (handed, socket)) in sessions.into_iter().zip(sent).enumerate() {
-            match self.place_of(&handed) {
+            match self.place_of(&handed, states_bytes) {
                 Place::Here(port, reactor) => {
                     answer.wanted.set(position);
+                    states_bytes += handed.state.len() as u64;
                     let session = Box::new(TakenOver { socket, port, handed });
                     wanted.push(Wanted { position, reactor, session });
                 }
@@ -191,8 +193,8 @@ impl Master {
         }
     }
 
-    /// Where a session of the old master goes on.
-    fn place_of(&mut self, handed: &HandedSession) -> Place {
+    /// Where a session of the old master goes on. States of so many bytes are to come before it.
+    fn place_of(&mut self, handed: &HandedSession, before_bytes: u64) -> Place {
         let plans = self.options.ports();
         let Some(plan) = plans.iter().find(|plan| plan.name == handed.port) else {
             return Place::Never;
@@ -200,7 +202,7 @@ impl Master {
         let url = &plan.options.listen;
         let may_be_had = !url.is_encrypted()
             && !url.has_datagrams()
-            && handed.state.len() <= self.options.session_state_size
+            && handed.state.len() <= self.options.session_state_max_bytes
             && handed.groups.len() <= self.options.session_groups_max as usize
             && handed.groups.len() <= self.options.groups_max as usize;
         if !may_be_had {
@@ -211,7 +213,8 @@ impl Master {
         let is_cut_alike = plan.options.framing != FramingKind::Raw
             && handed.framing == self.options.framing_text(plan.options);
         let fits_now = (handed.received.is_empty() || is_cut_alike)
-            && handed.unsent.len() <= plan.options.send_queue_max;
+            && handed.unsent.len() <= plan.options.send_queue_max
+            && self.reports.places.have_room_for_state(handed.state.len(), before_bytes);
         let port = plan.id;
         let old = self.predecessor.as_mut().filter(|old| fits_now && !old.takes_nothing);
         let Some(old) = old else { return Place::NotNow };

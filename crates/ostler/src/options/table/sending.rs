@@ -12,6 +12,9 @@ use crate::options::size;
 const GIB: u64 = size::GIB as u64;
 const KIB: u64 = size::KIB as u64;
 
+/// So long a reactor may copy at once.
+const SESSION_STATE_MAX_BYTES: u64 = 16 * size::MIB as u64;
+
 const TOPIC: &str = "Sending";
 
 pub(super) const ROWS: &[OptionInfo] = &[
@@ -79,11 +82,25 @@ pub(super) const ROWS: &[OptionInfo] = &[
         default: "192",
         unit: "bytes",
         why: "Enough for a name, a room, a cursor. Every entry of the session table has room for \
-              it, taken or not, in steps of 64 bytes; what is larger belongs into a store of the \
-              application, with its key here.",
-        effect: "Longest state of a session (Session::set_state, set_state_as); a longer one is \
-              refused.",
+              it, taken or not, in steps of 64 bytes. It is written with the reply, and read \
+              without another look.",
+        effect: "Room for a session's state in its entry of the session table. A longer state \
+                 takes pages of 4 KiB of its own, see session_state_max_bytes.",
         access: field!(session_state_size),
+    },
+    OptionInfo {
+        name: "session_state_max_bytes",
+        topic: TOPIC,
+        kind: Kind::Bytes { min: 0, max: SESSION_STATE_MAX_BYTES },
+        default: "64K",
+        unit: "bytes",
+        why: "A basket, a document that is edited, a game. What does not fit into the session \
+              table lies in a quarter of memory_budget, in equal parts for the reactors: 256 \
+              states of this length with the defaults and one reactor. The reactor copies it, and \
+              serves nobody meanwhile: about 0.3 ms for a mebibyte.",
+        effect: "Longest state of a session (Session::set_state, set_state_as); a longer one is \
+                 refused, and so is one for which that memory has no room.",
+        access: field!(session_state_max_bytes),
     },
     OptionInfo {
         name: "send_timeout_ms",

@@ -10,13 +10,14 @@ use ostler_shm::file_range::FileRange;
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::lane::RawBytes;
 use ostler_shm::record::{
-    FLAG_FIN, FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, Header, RecordKind,
+    FLAG_FIN, FLAG_IN_FILE, FLAG_MORE, FLAG_PARTLY, FLAG_RESET, FLAG_SKIPPED, Header, RecordKind,
 };
 use ostler_shm::sessions::{BINDING, MARKS, PAUSED, PROTECTED, bound_to};
 
 use super::{Destination, Looked, Passed};
 use crate::reactor::mailbox::FromReactor;
 use crate::reactor::outgoing::Outgoing;
+use crate::reactor::states::{NewState, length_in_file};
 use crate::reactor::{ClientSide, Reactor};
 
 /// Consumed bytes after which the worker gets its space back in the middle of a turn.
@@ -156,7 +157,11 @@ impl ClientSide {
             RecordKind::SendTo => self.send_to(lane, &record, bytes)?,
             RecordKind::Abort => self.abort(lane, header.subject),
             RecordKind::Close => self.close_session(header.subject, header.flags & FLAG_RESET != 0),
-            RecordKind::State => self.set_state(header.subject, bytes),
+            RecordKind::State if header.flags & FLAG_IN_FILE != 0 => {
+                let len = length_in_file(&bytes.to_vec())?;
+                self.state_in_file(header.subject, len, destination.take_file(header.total)?)?;
+            }
+            RecordKind::State => self.state_record(header.subject, &NewState::Here(bytes))?,
             RecordKind::Mark => self.mark(header.subject, header.part_offset, header.total)?,
             RecordKind::Bind => self.bind_session(header.subject, header.total),
             RecordKind::Join => self.join(header.subject, bytes)?,
@@ -341,14 +346,6 @@ impl ClientSide {
     fn open_place_of(&mut self, session: u64) -> Option<ConnectionSlot> {
         let slot = self.told_place_of(session)?;
         self.connections.get_mut(slot).is_some().then_some(slot)
-    }
-
-    fn set_state(&mut self, session: u64, bytes: RawBytes<'_>) {
-        if self.told_place_of(session).is_some()
-            && let Some(entry) = self.board.entry(session)
-        {
-            entry.set_state(&bytes.to_vec());
-        }
     }
 }
 

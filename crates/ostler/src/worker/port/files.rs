@@ -5,11 +5,12 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 use ostler_core::invariant;
+use ostler_shm::fault::{Step, step};
 use ostler_shm::file_range::FileRange;
 use ostler_shm::outbox::NoRoom;
 use ostler_shm::record::Header;
 
-use super::Port;
+use super::{LaneEnd, Port};
 use crate::sys::{control_socket, poll};
 
 /// Why a file was not passed.
@@ -19,18 +20,34 @@ pub(in crate::worker) enum NotPassed {
     NoRoom,
     /// The reactor has not taken enough of those before it.
     LinkFull,
+    /// Those before it hold as much memory as they may.
+    TooMuchMemory,
     /// The system refuses, with this number of an error.
     Failed(i32),
 }
 
+/// Most bytes of memory in files that are on their way to a reactor: whoever sets states in a
+/// transaction that holds them back, or faster than they are read, waits.
+const IN_FILES_MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+impl LaneEnd {
+    /// Whether so many bytes more of memory may be passed in a file.
+    pub(super) fn may_pass(&mut self, bytes: u64) -> bool {
+        self.in_files.read_up_to(self.outbox.read_up_to(self.lane.down()));
+        self.in_files.has_room(bytes, IN_FILES_MAX_BYTES)
+    }
+}
+
 impl Port {
     /// Passes a file to a reactor and appends its record; not visible before [`Port::publish`].
+    /// `memory`: so many bytes of memory are this file's alone.
     pub(in crate::worker) fn append_file(
         &mut self,
         lane: usize,
         header: Header,
         range: FileRange,
         file: &OwnedFd,
+        memory: u64,
     ) -> Result<(), NotPassed> {
         let capacity = self.lane_size(lane);
         let Some(end) = self.lanes.get_mut(lane) else {
@@ -41,6 +58,9 @@ impl Port {
         if !end.outbox.has_room(end.lane.down(), capacity, FileRange::SIZE as u64) {
             return Err(NotPassed::NoRoom);
         }
+        if memory > 0 && !end.may_pass(memory) {
+            return Err(NotPassed::TooMuchMemory);
+        }
         let number = end.last_file + 1;
         control_socket::send(&end.file_link, &number.to_le_bytes(), &[file.as_fd()]).map_err(
             |error| match error.kind() {
@@ -49,8 +69,22 @@ impl Port {
             },
         )?;
         end.last_file = number;
+        step(Step::FilePassed);
         let header = Header { total: number as u32, ..header };
-        self.append(lane, header, &range.to_bytes()).map_err(|NoRoom| NotPassed::NoRoom)
+        self.append(lane, header, &range.to_bytes()).map_err(|NoRoom| NotPassed::NoRoom)?;
+        if let Some(end) = self.lanes.get_mut(lane) {
+            end.in_files.send(end.outbox.position(), memory);
+        }
+        Ok(())
+    }
+
+    /// Bytes of memory in files that are on their way to a reactor.
+    pub(in crate::worker) fn bytes_in_files(&mut self, lane: usize) -> u64 {
+        let end = self.lanes.get_mut(lane).filter(|end| end.in_files.bytes() > 0);
+        end.map_or(0, |end| {
+            end.in_files.read_up_to(end.outbox.read_up_to(end.lane.down()));
+            end.in_files.bytes()
+        })
     }
 
     /// Waits until a lane's file link takes a file, at most `timeout`. False: still not.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ostler_shm::fault::{Step, step};
 
-use super::Port;
 use super::home::Home;
+use super::{LaneEnd, Port};
 
 impl Port {
     /// Whether a lane's out ring has room for `payload_len` bytes now.
@@ -23,13 +23,34 @@ impl Port {
         payload_len: usize,
         timeout: Duration,
     ) -> bool {
-        let deadline = std::time::Instant::now() + timeout;
         let capacity = self.lane_size(lane);
+        self.wait_until(lane, timeout, |end| {
+            end.outbox.has_room(end.lane.down(), capacity, payload_len as u64)
+        })
+    }
+
+    /// The same until so many bytes more may lie in files on the way to a reactor.
+    pub(in crate::worker) fn wait_for_memory(
+        &mut self,
+        lane: usize,
+        bytes: u64,
+        timeout: Duration,
+    ) -> bool {
+        self.wait_until(lane, timeout, |end| end.may_pass(bytes))
+    }
+
+    /// Waits until there is room of some kind, which the reactor makes by reading.
+    fn wait_until(
+        &mut self,
+        lane: usize,
+        timeout: Duration,
+        mut has_room: impl FnMut(&mut LaneEnd) -> bool,
+    ) -> bool {
+        let deadline = std::time::Instant::now() + timeout;
         let is_here = self.lanes.get(lane).is_some_and(|end| !end.is_to_switch);
         if let Some(make_room) = self.room_maker.as_ref().filter(|_| is_here) {
             make_room();
-            let Some(end) = self.lanes.get_mut(lane) else { return false };
-            return end.outbox.has_room(end.lane.down(), capacity, payload_len as u64);
+            return self.lanes.get_mut(lane).is_some_and(has_room);
         }
         loop {
             let Some(end) = self.lanes.get_mut(lane) else { return false };
@@ -37,7 +58,7 @@ impl Port {
             let home: &mut Home = switch.unwrap_or(&mut self.home);
             home.announce_want();
             step(Step::WaitingForRoom);
-            let has_room = end.outbox.has_room(end.lane.down(), capacity, payload_len as u64);
+            let has_room = has_room(end);
             let left = deadline.saturating_duration_since(std::time::Instant::now());
             if !has_room && !left.is_zero() {
                 // What the reactor has not seen yet it must be woken for: it may sleep on

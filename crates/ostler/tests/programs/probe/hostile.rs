@@ -6,8 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use ostler_shm::file_range::FileRange;
-use ostler_shm::record::{FLAG_PARTLY, FLAG_SKIPPED, Header, RecordKind};
+use ostler_shm::record::{FLAG_IN_FILE, FLAG_PARTLY, FLAG_SKIPPED, Header, RecordKind};
 use ostler_shm::words::{ProcessWords, WorkLine};
+use rustix::fs::{MemfdFlags, SealFlags};
 
 use crate::Probe;
 use crate::memory::{Memory, bells, file_link, ring_all};
@@ -248,9 +249,15 @@ impl Harm {
         true
     }
 
-    /// A file that is not passed as it should be; `false`: it is another kind of harm.
+    /// A file that is not passed as it should be, to be sent or as a state; `false`: it is another
+    /// kind of harm.
     fn file(&self, call: &mut Call<'_>, what: &str) -> bool {
-        let Some(what) = what.strip_prefix("file_") else { return false };
+        let (kind, flags, what) = match (what.strip_prefix("file_"), what.strip_prefix("state_")) {
+            (Some(what), _) => (RecordKind::File, 0, what),
+            (_, Some("ring")) => (RecordKind::State, 0, "none"),
+            (_, Some(what)) => (RecordKind::State, FLAG_IN_FILE, what),
+            _ => return false,
+        };
         let Some(link) = call.session.info().and_then(|info| file_link(info.reactor)) else {
             call.say("there is no file link");
             return true;
@@ -263,7 +270,8 @@ impl Harm {
         }
         let header = Header {
             len: 64 + range.len() as u32,
-            kind: RecordKind::File as u8,
+            kind: kind as u8,
+            flags,
             subject: call.session.id(),
             total: if what == "number" { 7 } else { number as u32 },
             ..self.good()
@@ -399,6 +407,8 @@ fn wrong_file(what: &str) -> (Vec<OwnedFd>, Vec<u8>) {
             let _ = std::fs::remove_file(path);
             opened.map(|one| vec![one.into()])
         }
+        "open" => memory(SealFlags::SHRINK | SealFlags::GROW),
+        "short" => memory(ALL_SEALS),
         "two" => own().and_then(|one| Ok(vec![one, own()?])),
         "nothing" => Ok(Vec::new()),
         _ => own().map(|one| vec![one]),
@@ -406,9 +416,28 @@ fn wrong_file(what: &str) -> (Vec<OwnedFd>, Vec<u8>) {
     let range = match what {
         "range" => [0xff; 16].to_vec(),
         "no_range" => Vec::new(),
-        _ => FileRange::new(0, 100).map_or_else(Vec::new, |range| range.to_bytes().to_vec()),
+        "later" => range_of(1, 50),
+        "huge" => range_of(0, 1 << 30),
+        "short" => range_of(0, 101),
+        _ => range_of(0, 100),
     };
     (passed.unwrap_or_default(), range)
+}
+
+fn range_of(offset: u64, len: u64) -> Vec<u8> {
+    FileRange::new(offset, len).map_or_else(Vec::new, |range| range.to_bytes().to_vec())
+}
+
+const ALL_SEALS: SealFlags =
+    SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::WRITE);
+
+/// A file of 100 bytes in memory, with these seals.
+fn memory(seals: SealFlags) -> std::io::Result<Vec<OwnedFd>> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = rustix::fs::memfd_create("hostile", flags)?;
+    rustix::io::write(&file, &[7; 100])?;
+    rustix::fs::fcntl_add_seals(&file, seals)?;
+    Ok(vec![file])
 }
 
 /// Sends a message with descriptors; false when the socket does not take it.

@@ -22,6 +22,7 @@ mod outputs;
 mod process;
 mod requests;
 mod sessions;
+mod states;
 mod timers;
 mod words;
 
@@ -55,10 +56,11 @@ struct Probe {
 /// Carries a command of one topic out; `false`: it is of another one.
 type Topic = fn(&Probe, &mut Call<'_>, &str) -> bool;
 
-const TOPICS: [Topic; 10] = [
+const TOPICS: [Topic; 11] = [
     groups::run,
     outputs::run,
     sessions::run,
+    states::run,
     flow::run,
     process::run,
     requests::run,
