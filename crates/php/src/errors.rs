@@ -30,6 +30,7 @@ pub(crate) mod code {
     pub(crate) const TASK_TIMEOUT: i64 = 2003;
     pub(crate) const ONLY_START_ONE: i64 = 9008;
     pub(crate) const INVALID_COMMAND: i64 = 9012;
+    pub(crate) const INVALID_CALLBACK: i64 = 9015;
     pub(crate) const RESULT_TIMEOUT: i64 = 9014;
     pub(crate) const NOT_REGULAR_FILE: i64 = 9013;
 }
@@ -99,6 +100,7 @@ const TEXTS: &[(i64, &str)] = &[
     (code::ONLY_START_ONE, "a process has one server"),
     (code::INVALID_COMMAND, "there is no such command"),
     (code::NOT_REGULAR_FILE, "it is no regular file"),
+    (code::INVALID_CALLBACK, "the callback is never called"),
     (code::RESULT_TIMEOUT, "no answer came in time"),
 ];
 

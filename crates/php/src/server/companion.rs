@@ -56,7 +56,7 @@ impl PhpEvents {
 fn id_of(server: &ServerState, death: &WorkerDeath) -> i64 {
     let slot = i64::from(death.slot());
     match death.name().bytes().next() {
-        Some(b't') => super::start::setting(server, "worker_num").unwrap_or(0) + slot,
+        Some(b't') => server.event_workers.get() + slot,
         Some(b'u') => super::user::first_id(server) + slot,
         _ => slot,
     }

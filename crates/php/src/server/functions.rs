@@ -78,7 +78,7 @@ pub(super) fn choose(server: &ServerState, session: &Session) -> bool {
     let chosen = callable::call_for(&mut function, &mut given);
     fault::after_call(server.uncaught.get());
     let chosen = if chosen.is_null() { DISCARD } else { Scalar(&chosen).long() };
-    let workers = super::start::setting(server, "worker_num").unwrap_or(1);
+    let workers = server.event_workers.get();
     let result = match u32::try_from(chosen) {
         Ok(slot) if chosen < workers => session.bind(slot),
         _ if chosen == FALL_BACK => return true,

@@ -7,7 +7,7 @@ use super::events::ServerEvent;
 use super::objects::Filled;
 use super::state::ServerState;
 use super::tasks::{decode, encode};
-use super::{running, start, user};
+use super::{running, user};
 use crate::errors::{self, code};
 use crate::zend::Thrown;
 use crate::zend::call::Call;
@@ -50,7 +50,7 @@ pub(super) fn send_message(call: &mut Call<'_>) -> Result<(), Thrown> {
 
 /// The worker that a program knows by a number.
 fn worker_of(server: &ServerState, id: i64) -> Option<ProcessSlot> {
-    let workers = start::setting(server, "worker_num").unwrap_or(0);
+    let workers = server.event_workers.get();
     if id >= user::first_id(server) {
         return None;
     }
@@ -63,9 +63,7 @@ fn worker_of(server: &ServerState, id: i64) -> Option<ProcessSlot> {
 fn id_of(server: &ServerState, sender: ProcessSlot) -> i64 {
     match sender {
         ProcessSlot::Worker(slot) => i64::from(slot),
-        ProcessSlot::TaskWorker(slot) => {
-            start::setting(server, "worker_num").unwrap_or(0) + i64::from(slot)
-        }
+        ProcessSlot::TaskWorker(slot) => server.event_workers.get() + i64::from(slot),
         ProcessSlot::UserProcess(slot) => user::first_id(server) + i64::from(slot),
         _ => -1,
     }

@@ -17,6 +17,7 @@ use super::server;
 use super::settings::complete;
 use super::state::{Mode, Phase, PortState, ServerState, port_slot, slot};
 use super::user;
+use crate::errors;
 use crate::zend::call::Call;
 use crate::zend::fault::{self, Uncaught};
 use crate::zend::message::{fatal, warning};
@@ -80,7 +81,8 @@ fn run(server: &ServerState, ready: Server) -> Result<(), String> {
 
 /// Which callback is missing.
 fn missing_callback(server: &ServerState) -> Option<&'static str> {
-    if setting(server, "task_worker_num").is_some() && !server.has(ServerEvent::Task) {
+    let task_workers = ["task_worker_num", "task_workers"].map(|name| setting(server, name));
+    if task_workers.into_iter().flatten().any(|count| count > 0) && !server.has(ServerEvent::Task) {
         return Some("require 'onTask' callback");
     }
     let count = server.ports.borrow().len();
@@ -123,6 +125,10 @@ fn prepare(server: &ServerState) -> Result<Server, String> {
         *server.dispatch.borrow_mut() = functions::of_settings(&settings, "dispatch_func")?;
     }
     let engine = options::translate(&settings, server.mode).map_err(problem)?;
+    let count = |name| engine.said(name).and_then(|count| count.parse().ok());
+    server.event_workers.set(count("workers").unwrap_or_else(default_workers));
+    server.task_workers.set(count("task_workers").unwrap_or(0));
+    tell_of_unheard_events(server, &engine);
     let mut builder = Server::builder()
         .set("mode", if server.mode == Mode::Base { "base" } else { "process" })
         .set("session_ids", "sequential")
@@ -177,6 +183,30 @@ fn add_ports(
     Ok(builder)
 }
 
+/// Event workers of the engine when nobody says how many.
+fn default_workers() -> i64 {
+    let cpus = std::thread::available_parallelism().map_or(1, |count| count.get().min(256));
+    i64::try_from(cpus).unwrap_or(1)
+}
+
+/// Callbacks that are never called, because packages of a session go to any worker.
+fn tell_of_unheard_events(server: &ServerState, engine: &Engine) {
+    if engine.said("connect_events") != Some("false") {
+        return;
+    }
+    let has = |event| (0..server.ports.borrow().len()).any(|port| server.port_has(port, event));
+    let names = [(PortEvent::Connect, "onConnect"), (PortEvent::Close, "onClose")];
+    let unheard: Vec<_> = names.into_iter().filter(|(event, _)| has(*event)).collect();
+    if !unheard.is_empty() {
+        let unheard = unheard.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(" and ");
+        let mode = setting(server, "dispatch_mode").unwrap_or(0);
+        errors::set(errors::code::INVALID_CALLBACK);
+        warning(&format!(
+            "{unheard} cannot be called with dispatch_mode {mode}: set enable_unsafe_event"
+        ));
+    }
+}
+
 fn own_settings(
     object: *mut ext_php_rs::types::ZendObject,
     port: &PortState,
@@ -188,11 +218,9 @@ fn own_settings(
 
 /// What the program has not set is filled in with what is in force.
 fn fill_in(server: &ServerState) {
-    let cpus = std::thread::available_parallelism().map_or(1, |count| count.get().min(256));
-    let workers = if server.mode == Mode::Base { 1 } else { cpus };
     let setting = server.slot(slot::SETTING);
-    complete(setting, "worker_num", i64::try_from(workers).unwrap_or(1));
-    complete(setting, "task_worker_num", 0);
+    complete(setting, "worker_num", server.event_workers.get());
+    complete(setting, "task_worker_num", server.task_workers.get());
     complete(setting, "output_buffer_size", 2 << 20);
     complete(setting, "max_connection", 16_384);
     // A port without settings of its own has the server's, and shows them.

@@ -103,6 +103,10 @@ pub(crate) struct ServerState {
     /// `onTask` does.
     pub(crate) has_task_objects: Cell<bool>,
     /// What `onReceive` was given, as PHP's string and as the engine's package.
+    /// How many event workers there are, by whatever name the program has said so.
+    pub(crate) event_workers: Cell<i64>,
+    /// How many task workers there are.
+    pub(crate) task_workers: Cell<i64>,
     pub(crate) given: Cell<Option<Given>>,
     /// The task whose `onTask` runs; null otherwise.
     pub(crate) task: Cell<*const Task>,
@@ -222,6 +226,8 @@ impl ServerState {
             uncaught: Cell::new(Uncaught::Ends),
             has_event_objects: Cell::new(false),
             has_task_objects: Cell::new(false),
+            event_workers: Cell::new(0),
+            task_workers: Cell::new(0),
             given: Cell::new(None),
             task: Cell::new(std::ptr::null()),
             closing: Cell::new(0),
@@ -270,9 +276,7 @@ impl ServerState {
         let slot = i64::from(process.worker.slot());
         match process.kind {
             ProcessKind::Event => Some(slot),
-            ProcessKind::Task => {
-                Some(super::start::setting(self, "worker_num").unwrap_or(0) + slot)
-            }
+            ProcessKind::Task => Some(self.event_workers.get() + slot),
             ProcessKind::User | ProcessKind::Companion => None,
         }
     }

@@ -122,8 +122,8 @@ const fn status(process: &ProcessStatistics) -> i64 {
 
 /// The process with this number: of two in one slot that which stays.
 fn process_of(server: &ServerState, id: i64) -> Option<ProcessStatistics> {
-    let workers = setting(server, "worker_num").unwrap_or(0);
-    let task_workers = setting(server, "task_worker_num").unwrap_or(0);
+    let workers = server.event_workers.get();
+    let task_workers = server.task_workers.get();
     let slot = |id: i64| u16::try_from(id).ok();
     let slot = match id {
         _ if id < 0 => None,

@@ -71,7 +71,7 @@ fn asker(server: &ServerState) -> Option<&Worker> {
         warning("tasks can be asked for in event workers only");
         return None;
     }
-    if super::start::setting(server, "task_worker_num").is_none() {
+    if server.task_workers.get() == 0 {
         warning("task method cannot be executed without task worker");
         return None;
     }

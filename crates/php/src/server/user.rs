@@ -4,8 +4,8 @@ use ext_php_rs::types::ZendObject;
 use ostler::{Outcome, ProcessBody, UserProcess, Worker};
 
 use super::handler::begin_process;
+use super::server;
 use super::state::{Phase, ProcessKind, ServerState, slot};
-use super::{server, start};
 use crate::process::{self, signals};
 use crate::zend::Thrown;
 use crate::zend::call::Call;
@@ -49,8 +49,7 @@ impl ProcessBody for PhpProcess {
 
 /// The number of the first one: they come behind all workers.
 pub(super) fn first_id(server: &ServerState) -> i64 {
-    let count = |name| start::setting(server, name).unwrap_or(0);
-    count("worker_num") + count("task_worker_num")
+    server.event_workers.get() + server.task_workers.get()
 }
 
 /// Each of them, for the engine.

@@ -16,6 +16,8 @@ run($server, function (Client $client) use ($server) {
     var_dump(filesize($GLOBALS['told']));
 }, []);
 ?>
---EXPECT--
+--EXPECTF--
+
+Warning: Ostler\Server::start(): onConnect cannot be called with dispatch_mode 3: set enable_unsafe_event in %s on line %d
 a
 int(0)

@@ -33,6 +33,12 @@ impl Engine {
         self.0.push((name.to_owned(), value.to_string()));
     }
 
+    /// What an option of the server was set to last.
+    pub(crate) fn said(&self, wanted: &str) -> Option<&str> {
+        let last = self.0.iter().rev().find(|(name, _)| name == wanted);
+        last.map(|(_, value)| value.as_str())
+    }
+
     /// Those that each port has for itself, or the others.
     pub(crate) fn options(&self, of_ports: bool) -> impl Iterator<Item = (&str, &str)> {
         let all = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
