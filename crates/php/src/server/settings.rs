@@ -6,7 +6,7 @@ use super::options::{is_engines, table};
 use super::state::{Phase, port_slot, slot};
 use super::{options::table::Form, server};
 use crate::zend::call::Call;
-use crate::zend::message::warning;
+use crate::zend::message::{user_warning, warning};
 use crate::zend::object::Slot;
 use crate::zend::value::key_text;
 use crate::zend::{Thrown, globals, object};
@@ -41,9 +41,10 @@ pub(super) fn check(given: &ZendHashTable) -> Result<(), Thrown> {
             None if is_engines(&name) => {}
             None => match table::similar(&name) {
                 Some(similar) => {
-                    warning(&format!("unsupported option [{name}], did you mean [{similar}]?"));
+                    let text = format!("unsupported option [{name}], did you mean [{similar}]?");
+                    user_warning(&text);
                 }
-                None => warning(&format!("unsupported option [{name}]")),
+                None => user_warning(&format!("unsupported option [{name}]")),
             },
         }
         // A handler of the program may make an exception of a warning.

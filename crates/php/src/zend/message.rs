@@ -3,7 +3,8 @@
 use std::ffi::CString;
 
 use ext_php_rs::ffi::{
-    E_ERROR, E_WARNING, php_error_docref, zend_ce_error, zend_class_entry, zend_throw_exception_ex,
+    E_ERROR, E_USER_WARNING, E_WARNING, php_error_docref, zend_ce_error, zend_class_entry,
+    zend_throw_exception_ex,
 };
 
 use super::Thrown;
@@ -24,6 +25,12 @@ fn docref(level: u32, text: &str) {
 /// `Warning: Ostler\Server::method(): text`. A handler of the program may throw.
 pub(crate) fn warning(text: &str) {
     docref(E_WARNING, text);
+}
+
+/// The same as one of the program itself (`E_USER_WARNING`), which is what Swoole's library makes
+/// of some.
+pub(crate) fn user_warning(text: &str) {
+    docref(E_USER_WARNING, text);
 }
 
 /// A fatal error: the process ends with code 255, and this never returns. `text` is not freed, as

@@ -8,7 +8,7 @@ require __DIR__ . '/../include/harness.php';
 $sizes = ['socket_buffer_size', 'kernel_socket_recv_buffer_size', 'kernel_socket_send_buffer_size', 'package_max_length',
     'output_buffer_size', 'buffer_output_size', 'buffer_high_watermark', 'buffer_low_watermark'];
 $numbers = ['backlog', 'tcp_keepidle', 'tcp_keepinterval', 'tcp_keepcount', 'tcp_user_timeout', 'tcp_defer_accept', 'start_session_id',
-    'package_length_offset', 'package_body_offset', 'max_connection', 'max_conn', 'heartbeat_idle_time',
+    'max_connection', 'max_conn', 'heartbeat_idle_time',
     'heartbeat_check_interval', 'max_idle_time', 'send_timeout', 'request_slowlog_timeout', 'dispatch_mode', 'stats_timer_interval',
     'task_max_request'];
 $values = [PHP_INT_MAX, PHP_INT_MIN, -1, 0, 'x', true, 1e300, '9223372036854775807', null];

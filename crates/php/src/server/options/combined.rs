@@ -37,7 +37,7 @@ pub(super) fn translate(
     framing(settings, engine)?;
     heartbeat(settings, engine);
     log(settings, engine);
-    tls(settings, engine);
+    tls(settings, engine)?;
     certificates(settings, engine)
 }
 
@@ -114,6 +114,10 @@ fn sockets(settings: &Settings<'_>, engine: &mut Engine) {
     }
 }
 
+/// What waits for a client in the server before `send` is false, when nothing is said: as Swoole's
+/// manual has it.
+const SOCKET_BUFFER_SIZE: i64 = 2 << 20;
+
 fn buffers(settings: &Settings<'_>, engine: &mut Engine) -> Result<(), Problem> {
     let size = |name| match settings.get(name) {
         Some(value) => match value.size() {
@@ -122,9 +126,12 @@ fn buffers(settings: &Settings<'_>, engine: &mut Engine) -> Result<(), Problem> 
         },
         None => Ok(None),
     };
-    let high = match size("buffer_high_watermark")? {
-        Some(mark) => Some(mark),
-        None => size("socket_buffer_size")?,
+    // Programs send megabytes in a loop; the engine's own default is for replies of common size.
+    let engines = ["send_queue_high", "send_queue_low", "send_queue_max"];
+    let is_left = engines.into_iter().all(|name| settings.get(name).is_none());
+    let high = match (size("buffer_high_watermark")?, size("socket_buffer_size")?) {
+        (Some(mark), _) | (None, Some(mark)) => Some(mark),
+        (None, None) => is_left.then_some(SOCKET_BUFFER_SIZE),
     };
     if let Some(high) = high {
         engine.say("send_queue_high", high);
@@ -170,6 +177,12 @@ fn framing(settings: &Settings<'_>, engine: &mut Engine) -> Result<(), Problem> 
         Some(bytes) => engine.say("package_eof", escaped(bytes)),
         None if kind.starts_with("eof") => engine.say("package_eof", escaped(b"\r\n\r\n")),
         None => {}
+    }
+    const OFFSET_MAX: i64 = 8_152;
+    let offsets = ["package_length_offset", "package_body_offset", "package_body_start"];
+    let is_far = |name: &&str| settings.get(name).is_some_and(|value| value.long() > OFFSET_MAX);
+    if let Some(name) = offsets.iter().find(|name| is_far(name)) {
+        return Err(Problem::fatal(format!("'{name}' value is too large")));
     }
     if let Some(letter) = settings.get("package_length_type") {
         let letter = letter.text().unwrap_or_default();
@@ -223,7 +236,7 @@ fn log(settings: &Settings<'_>, engine: &mut Engine) {
     engine.say("log_level", word);
 }
 
-fn tls(settings: &Settings<'_>, engine: &mut Engine) {
+fn tls(settings: &Settings<'_>, engine: &mut Engine) -> Result<(), Problem> {
     // Without it authorities mean nothing, as there; the engine would ask why they are named.
     if settings.is_on("ssl_verify_peer") {
         engine.say("tls_client_auth", "required");
@@ -234,11 +247,18 @@ fn tls(settings: &Settings<'_>, engine: &mut Engine) {
             engine.say("tls_client_ca", authorities.join(","));
         }
     }
-    // `SWOOLE_SSL_TLSv1_3` alone.
+    // `SWOOLE_SSL_TLSv1_2`, `SWOOLE_SSL_TLSv1_3`; 0 is all of them.
+    const TLS_1_2: i64 = 1 << 5;
     const TLS_1_3: i64 = 1 << 6;
-    if settings.get("ssl_protocols").is_some_and(|value| value.long() == TLS_1_3) {
-        engine.say("tls_min_version", "1.3");
+    let protocols = settings.get("ssl_protocols").map_or(0, |value| value.long());
+    match protocols & (TLS_1_2 | TLS_1_3) {
+        TLS_1_3 => engine.say("tls_min_version", "1.3"),
+        0 if protocols != 0 => {
+            return Err(Problem::fatal("ssl_protocols names neither TLS 1.2 nor 1.3".into()));
+        }
+        _ => {}
     }
+    Ok(())
 }
 
 /// The certificate of the port, and those of other names: the engine shows a client the one that
