@@ -164,14 +164,14 @@ function leave(): never
     exit;
 }
 
-/** `posix_kill`, which not every PHP has. */
+/** `posix_kill`, which not every PHP has; else the shell does it, which every machine has: `kill` need not be a program. */
 function kill(int $pid, int $signal): void
 {
     static $kill = null;
     if (function_exists('posix_kill')) {
         posix_kill($pid, $signal);
     } else {
-        proc_close(proc_open(['kill', "-$signal", "$pid"], [], $pipes));
+        proc_close(proc_open("kill -$signal $pid", [], $pipes));
     }
 }
 
