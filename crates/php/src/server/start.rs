@@ -133,6 +133,10 @@ fn prepare(server: &ServerState) -> Result<Server, String> {
         .set("mode", if server.mode == Mode::Base { "base" } else { "process" })
         .set("session_ids", "sequential")
         .set("connect_events", "true");
+    // Otherwise every server of the machine would be called as the file of PHP is.
+    if let Some(name) = process::program_name() {
+        builder = builder.set("name", &name);
+    }
     for (name, value) in engine.options(false) {
         builder = builder.set(name, value);
     }

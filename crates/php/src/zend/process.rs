@@ -6,6 +6,8 @@ use ext_php_rs::ffi::{
     cfg_get_long, module_registry, php_output_flush_all, sapi_module, zend_hash_str_find,
 };
 
+use ext_php_rs::zend::SapiGlobals;
+
 use super::globals;
 
 unsafe extern "C" {
@@ -36,6 +38,17 @@ pub(crate) fn takes_swoole_names() -> bool {
         (wanted != 0 || !is_set)
             && zend_hash_str_find(modules, swoole.as_ptr(), swoole.count_bytes()).is_null()
     }
+}
+
+/// What the program is called: the name of its file, without directory and end, as far as a
+/// server can have it as its name. None if the program is no file (`php -r`).
+pub(crate) fn program_name() -> Option<String> {
+    const CHARACTERS_MAX: usize = 32;
+    let globals = SapiGlobals::get();
+    let file = std::path::Path::new(globals.request_info().path_translated()?);
+    let name = file.is_file().then(|| file.file_stem()).flatten()?.to_str()?;
+    let kept = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    Some(name.chars().map(kept).take(CHARACTERS_MAX).collect())
 }
 
 thread_local! {
