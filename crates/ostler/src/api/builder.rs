@@ -12,10 +12,10 @@ use super::user_process::{USER_PROCESSES_MAX, UserProcess};
 use crate::error::{Error, Result};
 use crate::inheritance::exec;
 use crate::master;
-use crate::options::Options;
 use crate::options::sources::command_line::{self, Argument, Question};
 use crate::options::sources::layers::{Layer, Layers, Resolved};
 use crate::options::sources::show;
+use crate::options::{Options, on_one_line};
 
 /// Options of a server to be. Values are checked by [`ServerBuilder::bind`], which tells all wrong
 /// ones at once.
@@ -115,11 +115,10 @@ impl ServerBuilder {
     #[must_use]
     pub fn file(mut self, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
+        let name = on_one_line(&path.display().to_string());
         match std::fs::read_to_string(path) {
-            Ok(text) => self.layers.say_file(&path.display().to_string(), &text),
-            Err(error) => {
-                self.layers.object(format!("cannot read the file `{}`: {error}", path.display()));
-            }
+            Ok(text) => self.layers.say_file(&name, &text),
+            Err(error) => self.layers.object(format!("cannot read the file `{name}`: {error}")),
         }
         self
     }
@@ -376,6 +375,22 @@ mod tests {
         }
         wrong.answer(Question::Help).unwrap();
         assert!(wrong.bind().is_err_and(|error| error.is_option()));
+    }
+
+    #[test]
+    fn the_place_of_an_option_stays_on_its_line_whatever_it_is_called() {
+        let path = std::env::temp_dir().join(format!("ostler-odd\n{}\t", std::process::id()));
+        std::fs::write(&path, "workers = 2\nnonsense = 1\n").unwrap();
+        let text = ServerBuilder::default().file(&path).layers.resolve().unwrap_err().to_string();
+        assert!(text.contains("ostler-odd\\n") && !text.contains(char::is_control), "{text:?}");
+        std::fs::write(&path, "workers = 2\n").unwrap();
+        let printed = ServerBuilder::default().file(&path).answer(Question::PrintOptions).unwrap();
+        let mut again = Layers::default();
+        again.say_file("printed", &printed);
+        again.resolve().unwrap_or_else(|error| panic!("{error} in {printed}"));
+        std::fs::remove_file(&path).unwrap();
+        let text = ServerBuilder::default().file(&path).layers.resolve().unwrap_err().to_string();
+        assert!(!text.contains(char::is_control), "{text:?}");
     }
 
     #[test]

@@ -175,6 +175,19 @@ fn shown(value: &str) -> String {
 
 /// The name of this program's file, for help and process titles.
 pub(crate) fn program_name() -> String {
+/// `text` as it is, but for control characters, which would end its line.
+pub(crate) fn on_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for sign in text.chars() {
+        if sign.is_control() {
+            line.extend(sign.escape_default());
+        } else {
+            line.push(sign);
+        }
+    }
+    line
+}
+
     let file = std::env::current_exe().ok();
     let name = file.as_deref().and_then(std::path::Path::file_name);
     name.map_or_else(|| "server".to_owned(), |name| name.to_string_lossy().into_owned())

@@ -99,8 +99,8 @@ fn file(path: Option<OsString>) -> Argument {
 fn option(word: &str, name: String, value: Option<OsString>) -> Argument {
     match value.map(OsString::into_string) {
         Some(Ok(value)) => Argument::Option { name, value },
-        Some(Err(_)) => Argument::Wrong(format!("the value of `{word}` is not UTF-8")),
-        None => Argument::Wrong(format!("`{word}` needs a value")),
+        Some(Err(_)) => Argument::Wrong(format!("the value of `{}` is not UTF-8", shown(word))),
+        None => Argument::Wrong(format!("`{}` needs a value", shown(word))),
     }
 }
 

@@ -48,9 +48,8 @@ pub(super) fn options(
         }
         match value.into_string() {
             Ok(value) => found.push(Variable { variable: variable.to_owned(), name, value }),
-            Err(_) => {
-                problems.push(format!("environment variable {variable}: its value is not UTF-8"))
-            }
+            Err(_) => problems
+                .push(format!("environment variable {}: its value is not UTF-8", shown(variable))),
         }
     }
     // The order of the environment means nothing.

@@ -9,6 +9,7 @@ mod file;
 pub(crate) mod layers;
 pub(crate) mod show;
 
+use super::shown;
 use layers::{Layer, Layers};
 
 impl Layers {
@@ -35,7 +36,7 @@ impl Layers {
                 Layer::Environment,
                 &name,
                 &value,
-                &format!("environment variable {variable}"),
+                &format!("environment variable {}", shown(&variable)),
             );
         }
         problems.into_iter().for_each(|problem| self.object(problem));
