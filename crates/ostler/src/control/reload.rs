@@ -104,7 +104,9 @@ impl ReloadPart {
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (first, took_part, is_new) = (reader.u16()?, reader.bytes()?, reader.bytes()?);
         let is_sound = took_part.iter().zip(&is_new).all(|(all, new): (&u8, &u8)| new & !all == 0);
-        if is_sound { Ok(Self { first, took_part, is_new }) } else { Err(Malformed) }
+        // As they are split: others would reach beyond the last number that a slot has.
+        let is_first = usize::from(first).is_multiple_of(SLOTS_OF_PART);
+        if is_sound && is_first { Ok(Self { first, took_part, is_new }) } else { Err(Malformed) }
     }
 }
 

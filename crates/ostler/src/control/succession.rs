@@ -136,6 +136,12 @@ impl Message for ToNewMaster {
                 // Both are zero where they are not known.
                 let (is_told, newest) = (reader.flag()?, reader.u64()?);
                 let newest_session = is_told.then_some(newest);
+                // There is one way to say nothing.
+                if adjustment != oom_adjustment.unwrap_or(0)
+                    || newest != newest_session.unwrap_or(0)
+                {
+                    return Err(Malformed);
+                }
                 reader.finish(Self::Will {
                     protocol,
                     listeners,
