@@ -60,6 +60,9 @@ mod claim;
 mod control;
 mod encryption;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 #[cfg(doctest)]
 mod guide;
 mod inheritance;

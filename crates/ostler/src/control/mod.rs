@@ -11,6 +11,8 @@ mod bequest;
 mod callback;
 mod channel;
 mod companion;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod late;
 mod manager;
 mod process;

@@ -58,7 +58,7 @@ impl SlowTurn {
         Self::read(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let (head, rest) = bytes.split_at_checked(HEAD_WORDS * WORD)?;
         let words = |bytes: &[u8]| -> Vec<u64> {
             let (words, _) = bytes.as_chunks();

@@ -85,7 +85,7 @@ impl Charter {
         Self::parse(&bytes)
     }
 
-    fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
+    pub(super) fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
         let mut options = Options::default();
         let (mut ports, mut process_names) = (Vec::new(), Vec::new());
         let (mut whose, mut log_path) = (String::new(), PathBuf::new());

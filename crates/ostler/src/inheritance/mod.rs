@@ -12,6 +12,8 @@ mod attributes;
 mod boot;
 mod charter;
 pub(crate) mod exec;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod identity;
 pub(crate) mod left_socket;
 pub(crate) mod life;

@@ -21,6 +21,8 @@ mod crash_policy;
 mod culprits;
 mod delimiter;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod groups;
 mod info;
 mod list;
@@ -173,8 +175,6 @@ fn shown(value: &str) -> String {
     text
 }
 
-/// The name of this program's file, for help and process titles.
-pub(crate) fn program_name() -> String {
 /// `text` as it is, but for control characters, which would end its line.
 pub(crate) fn on_one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
@@ -188,6 +188,8 @@ pub(crate) fn on_one_line(text: &str) -> String {
     line
 }
 
+/// The name of this program's file, for help and process titles.
+pub(crate) fn program_name() -> String {
     let file = std::env::current_exe().ok();
     let name = file.as_deref().and_then(std::path::Path::file_name);
     name.map_or_else(|| "server".to_owned(), |name| name.to_string_lossy().into_owned())

@@ -35,6 +35,12 @@ impl Contents {
         Ok(contents)
     }
 
+    /// These files, each with its path.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn of_files(files: impl Iterator<Item = (PathBuf, Vec<u8>)>) -> Self {
+        Self(files.collect())
+    }
+
     fn add(&mut self, path: &Path) -> Result<(), String> {
         // A certificate and its key may stand in one file.
         if !self.0.contains_key(path) {

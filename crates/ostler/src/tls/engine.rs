@@ -86,6 +86,12 @@ impl Engine {
         self.is_ended
     }
 
+    /// For which name it was asked.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn asked(&self) -> Option<&str> {
+        self.asked_name.as_deref()
+    }
+
     pub(crate) fn is_handshaking(&self) -> bool {
         self.connection.is_handshaking()
     }

@@ -14,6 +14,8 @@ pub(crate) mod engine;
 pub(crate) mod files;
 #[cfg(test)]
 mod files_tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod names;
 pub(crate) mod outgoing;
 pub(crate) mod served;

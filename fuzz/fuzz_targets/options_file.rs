@@ -1,0 +1,4 @@
+//! A file of options: see `crates/ostler/src/options/fuzz.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| ostler::fuzz::options_file(input));
