@@ -4,6 +4,8 @@
 
 mod daemon;
 mod deployed;
+#[path = "deployed/handing_over.rs"]
+mod handing_over;
 mod talk;
 
 use std::io::{Read as _, Write as _};
@@ -11,48 +13,9 @@ use std::net::{SocketAddr, TcpStream};
 
 use daemon::{Daemon, check};
 use deployed::Deployed;
+use handing_over::{counted, journal, probe, stop, talk};
 use ostler_testkit::{Client, DEADLINE, Signal, TestResult, wait_until};
 use talk::Talk;
-
-/// The probe, small.
-fn probe(name: &str, options: &[(&str, &str)]) -> TestResult<(Deployed, Daemon)> {
-    let deployed = Deployed::new(name, "probe")?;
-    let small = [("workers", "2"), ("reactors", "2"), ("lane_size", "65536")];
-    let mut command = deployed.command(&[&small, options].concat());
-    command.env("PROBE_JOURNAL", deployed.place.path("journal"));
-    command.env("PROBE_HANG_START_IF_EXISTS", deployed.place.path("hang"));
-    let old = deployed.place.daemon_of(&command.output()?)?;
-    Ok((deployed, old))
-}
-
-fn talk(address: SocketAddr) -> TestResult<Talk> {
-    Ok(Talk::with(Client::connect(address)?))
-}
-
-fn journal(deployed: &Deployed, text: &str) -> usize {
-    let journal = std::fs::read_to_string(deployed.place.path("journal")).unwrap_or_default();
-    journal.matches(text).count()
-}
-
-/// A number of all lines of books in the log.
-fn counted(deployed: &Deployed, name: &str) -> u64 {
-    let log = deployed.place.log();
-    let books = log.lines().filter(|line| line.contains(" books "));
-    let words = books.flat_map(str::split_whitespace);
-    let numbers = words.filter_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-    numbers.filter_map(|number| number.parse::<u64>().ok()).sum()
-}
-
-/// Ends the last master. The books of all together balance, and what went from one to the next is
-/// the same on both sides.
-fn stop(deployed: &Deployed, last: Daemon, handed_over: u64) -> TestResult {
-    last.stop(&deployed.place)?;
-    let count = |name| counted(deployed, name);
-    check(count("handed_over") == handed_over, deployed.place.log())?;
-    check(count("taken_over") == handed_over, deployed.place.log())?;
-    check(count("accepted") == count("closed") + count("open"), deployed.place.log())?;
-    check(count("received") == count("finished"), deployed.place.log())
-}
 
 #[test]
 fn a_session_keeps_its_id_state_user_groups_and_half_a_package() -> TestResult {
