@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use ostler_core::ids::ProcessKey;
+use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::invariant;
 use ostler_core::per_port::PerPort;
 use ostler_shm::board::Board;
@@ -75,12 +75,17 @@ where
     Run::new(context, handlers, control).run()
 }
 
-/// Arms the debug hook for the first process of the first slot.
+/// Arms the debug hook for the first process of the first slot of event workers, or of task
+/// workers.
 pub(crate) fn arm_fault(key: ProcessKey) {
-    if let Ok(fault) = std::env::var("OSTLER_FAULT")
+    let variable = match key.kind {
+        ProcessKind::Task => "OSTLER_FAULT_OF_TASKS",
+        _ if key.kind.serves_sessions() => "OSTLER_FAULT",
+        _ => return,
+    };
+    if let Ok(fault) = std::env::var(variable)
         && key.generation.0 == 1
         && key.slot.0 == 0
-        && key.kind.serves_sessions()
     {
         let armed = ostler_shm::fault::arm(&fault);
         tracing::info!(fault, armed, "debug hook");

@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::indexing_slicing, clippy::expect_used)] // a test that cannot go on
 
 mod ends;
+mod second_lane;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
@@ -31,6 +32,8 @@ mod queue;
 mod refused;
 #[path = "../process_tasks/results.rs"]
 mod results;
+#[path = "../process_tasks/steps.rs"]
+mod steps;
 
 use ostler_testkit::ServerBuilder;
 

@@ -9,6 +9,7 @@ mod lives;
 mod promise;
 mod queue;
 mod results;
+mod steps;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../talk/mod.rs"]

@@ -356,13 +356,33 @@ fn whoami(worker: &Worker) -> String {
     format!("{kind}{}.{} {}", worker.slot(), worker.generation(), std::process::id())
 }
 
+/// A record of this kind, filled in one of several ways, and behind it one that is of no kind.
+fn any_record(kind: u8, form: u8) -> [Header; 2] {
+    let plain = Header { len: 64, kind, seq: 1, stamp: 1, ..Header::default() };
+    let all = u64::MAX;
+    let header = match form {
+        0 => plain,
+        1 => Header { subject: 7, cause: 77, port: 3, part_offset: 5, total: 5, ..plain },
+        2 => Header { flags: 0xff, subject: 1, cause: 1, total: 1, ..plain },
+        3 => Header { subject: all, cause: all, part_offset: !0, total: !0, ..plain },
+        // With 64 bytes behind it.
+        _ => Header { len: 128, subject: 1, cause: 1, total: 64, ..plain },
+    };
+    [header, Header { kind: 250, ..Header { len: 64, seq: 1, stamp: 1, ..Header::default() } }]
+}
+
 /// Writes a record that nobody honest writes, as the next of this process, and sleeps until it is
 /// killed for it.
 /// What stands behind the first word makes the task long.
 fn be_hostile(what: &str) -> Outcome {
-    let (what, _) = split(what);
+    let (what, rest) = split(what);
     let memory = memory::Memory::open("ostler-up").ok_or("no lanes")?;
     let sizes = Sizes { reactors: 1, lane_size: 65_536 };
+    if what == "record" {
+        let (kind, form) = split(rest);
+        let [header, end] = any_record(kind.parse()?, form.parse()?);
+        hostile_record::commit_all_and_sleep(&memory, &sizes, &[header, end]);
+    }
     let good = Header {
         len: 64,
         kind: RecordKind::Result as u8,
