@@ -73,7 +73,7 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
 }
 
 /// Reloads; whether every worker is new.
-fn reload(server: &TestServer) -> TestResult<bool> {
+pub(super) fn reload(server: &TestServer) -> TestResult<bool> {
     let mark = server.log().mark();
     server.signal(Signal::USR1);
     let line = server.log().wait_after(mark, "reload finished")?;
@@ -85,14 +85,14 @@ fn reload(server: &TestServer) -> TestResult<bool> {
 }
 
 /// Whether as many workers run this file as there are to be. Those that leave may run another.
-fn serves(server: &TestServer, file: u64) -> bool {
+pub(super) fn serves(server: &TestServer, file: u64) -> bool {
     let workers = server.workers();
     let runs = |pid: u32| fs::metadata(format!("/proc/{pid}/exe")).map_or(0, |exe| exe.ino());
     workers.iter().filter(|worker| runs(worker.pid()) == file).count() == WORKERS
 }
 
 /// Where the program lies.
-struct Place {
+pub(super) struct Place {
     directory: PathBuf,
     whole: Vec<u8>,
 }
@@ -104,7 +104,7 @@ impl Drop for Place {
 }
 
 impl Place {
-    fn new(instrument: &Path) -> TestResult<Self> {
+    pub(super) fn new(instrument: &Path) -> TestResult<Self> {
         let name = format!("ostler-soak-deploys-{}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         fs::create_dir(&directory)?;
@@ -112,7 +112,7 @@ impl Place {
         Ok(Self { directory, whole })
     }
 
-    fn program(&self) -> PathBuf {
+    pub(super) fn program(&self) -> PathBuf {
         self.directory.join("echo")
     }
 
@@ -122,12 +122,12 @@ impl Place {
     }
 
     /// One of the programs: what is behind the end of the last section is never looked at.
-    fn version(&self, number: usize) -> Vec<u8> {
+    pub(super) fn version(&self, number: usize) -> Vec<u8> {
         [self.whole.as_slice(), format!("version {number}").as_bytes()].concat()
     }
 
     /// Puts a program there as one should, written beside the old one and renamed; its file.
-    fn put(&self, bytes: &[u8]) -> TestResult<u64> {
+    pub(super) fn put(&self, bytes: &[u8]) -> TestResult<u64> {
         let new = self.directory.join("new");
         fs::write(&new, bytes)?;
         fs::set_permissions(&new, fs::Permissions::from_mode(0o755))?;

@@ -1,11 +1,16 @@
-//! Reloads and kills while all kinds of ports are under load at once: TCP with a length in front,
-//! TLS, a unix socket, and datagrams over UDP and a unix socket. Nobody notices.
+//! Reloads, deploys and kills while all kinds of ports are under load at once: TCP with a length in
+//! front, TLS, a unix socket, and datagrams over UDP and a unix socket. Nobody notices, or just
+//! those who have to.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ostler_testkit::{Random, ServerBuilder, TestError, TestResult, TestServer};
 
+use super::deploys::{self, Place};
+use super::kill_close::kill_workers;
+use super::kill_manager::kill_managers;
+use super::kill_master::await_gone;
 use super::kill_redeliver::KILL_EVERY;
 use super::reload::reload;
 use super::sheet::Sheet;
@@ -24,6 +29,9 @@ const PORTS: [(&str, &str, usize); 5] = [
     ("udp", "over UDP", 1_200),
     ("unixgram", "in datagrams over a unix socket", 2_000),
 ];
+
+/// So many of them, from the first, have connections.
+const STREAMS: usize = 3;
 
 /// Files that a server of all ports needs, and that are gone when it is.
 struct Files {
@@ -61,6 +69,16 @@ impl Files {
 
     /// One endless load for each port.
     fn loads(&self, server: &TestServer) -> TestResult<Vec<LoadThread>> {
+        self.loads_of(server, &PORTS, false)
+    }
+
+    /// One for each of these; `reconnect`: clients come back whose connection has ended.
+    fn loads_of(
+        &self,
+        server: &TestServer,
+        ports: &[(&str, &str, usize)],
+        reconnect: bool,
+    ) -> TestResult<Vec<LoadThread>> {
         let load = |(name, _, size_bytes): &(&str, &str, usize)| {
             let url = server.port_url(name)?;
             let target: Target = url.parse().map_err(kit)?;
@@ -69,12 +87,13 @@ impl Files {
                 size_bytes: *size_bytes,
                 duration_ms: 3_600_000,
                 salt: *size_bytes as u32,
+                reconnect,
                 trust: Some(self.certificate.identity().certificate.clone()),
                 ..LoadOptions::new(target)
             })
             .map_err(kit)
         };
-        PORTS.iter().map(load).collect()
+        ports.iter().map(load).collect()
     }
 }
 
@@ -114,6 +133,98 @@ pub(super) fn kills(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     let kills_least = (length.as_secs_f64() / KILL_EVERY.as_secs_f64() * 0.8) as u64;
     sheet.at_least("workers killed", kills, kills_least);
     server.wait_for("all workers", |server| server.workers().len() >= WORKERS)?;
+    wait_for_more(&loads)?;
+    judge(sheet, loads)?;
+    end(server, sheet).map(drop)
+}
+
+/// All workers die with their manager, and nobody notices.
+pub(super) fn managers(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
+    let kills_wanted = stage.pick(10, 2);
+    let files = Files::make()?;
+    let server = files.with_ports(stage.victim().set("crash_policy", REDELIVER)).start()?;
+    let loads = files.loads(&server)?;
+    wait_for_more(&loads)?;
+    sheet.at_least("managers killed", kill_managers(&server, kills_wanted), kills_wanted);
+    wait_for_more(&loads)?;
+    judge(sheet, loads)?;
+    // As where the manager is killed under the load of one port.
+    server.spare();
+    end(server, sheet).map(drop)
+}
+
+/// Another program for each reload.
+pub(super) fn deploys(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
+    let deploys_wanted = stage.pick(40, 4);
+    let (files, place) = (Files::make()?, Place::new(stage.instrument())?);
+    place.put(&place.version(0))?;
+    let server = files.with_ports(stage.deployed(&place.program())).start()?;
+    let loads = files.loads(&server)?;
+    let mut wrong = 0;
+    for number in 1..=deploys_wanted {
+        wait_for_more(&loads)?;
+        let file = place.put(&place.version(number))?;
+        wrong += u64::from(!deploys::reload(&server)? || !deploys::serves(&server, file));
+    }
+    sheet.told("programs deployed", deploys_wanted);
+    sheet.none("deploys after which another program served than should", wrong);
+    judge(sheet, loads)?;
+    end(server, sheet).map(drop)
+}
+
+/// Workers killed under `close`: who was being served over a connection is told, and comes back.
+pub(super) fn closes(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
+    let kills_wanted = stage.pick(60, 6);
+    let files = Files::make()?;
+    let victim = stage.victim().set("crash_policy", "close").handler("sleep_ms:5");
+    let server = files.with_ports(victim).start()?;
+    let loads = files.loads_of(&server, &PORTS[..STREAMS], true)?;
+    let kills = kill_workers(&server, kills_wanted)?;
+    sheet.at_least("workers killed", kills.len() as u64, kills_wanted as u64 * 8 / 10);
+    wait_for_more(&loads)?;
+    let mut seen = 0;
+    for ((_, over, _), load) in PORTS.iter().zip(loads) {
+        let report = load.stop().map_err(kit)?;
+        let troubles = &report.troubles;
+        sheet.told(&format!("requests {over}"), report.completed);
+        sheet.told("clients told of a death", troubles.early_ends);
+        let others = troubles.refused + troubles.timeouts + troubles.failed;
+        sheet.none("refused or hanging", others);
+        sheet.none("replies with wrong bytes", troubles.corrupt);
+        seen += troubles.early_ends + troubles.resets;
+    }
+    sheet.at_least("clients told of it", seen, kills.len() as u64 / 2);
+    let ended = end(server, sheet)?;
+    let counted = ended.books()?.detail("closed_worker_died");
+    let told = format!("{counted} in the books, {seen} seen");
+    sheet.check("closed by a death", told, "equal".to_owned(), counted == seen);
+    Ok(())
+}
+
+/// The master killed with all ports under load: everything is gone within a second, and whoever
+/// comes next finds the paths of the sockets, and takes them over.
+pub(super) fn masters(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
+    let rounds = stage.pick(30, 3);
+    let files = Files::make()?;
+    let mut left = 0;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..rounds {
+        let server = files.with_ports(stage.echo()).start()?;
+        let loads = files.loads_of(&server, &PORTS[..STREAMS], false)?;
+        wait_for_more(&loads)?;
+        let killed = Instant::now();
+        server.master().kill();
+        left += await_gone(&server, killed, &mut slowest);
+        // Their connections have ended with the master.
+        loads.into_iter().try_for_each(|load| load.stop().map(drop)).map_err(kit)?;
+        server.wait_end()?;
+    }
+    sheet.told("masters killed under load", rounds);
+    sheet.none("processes left after 1 s", left);
+    sheet.told("all gone after, longest", format_args!("{} ms", slowest.as_millis()));
+    // A last one finds what the killed ones have left, and takes it away at its end.
+    let server = files.with_ports(stage.echo()).start()?;
+    let loads = files.loads(&server)?;
     wait_for_more(&loads)?;
     judge(sheet, loads)?;
     end(server, sheet).map(drop)

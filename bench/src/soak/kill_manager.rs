@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ostler_testkit::TestResult;
+use ostler_testkit::{TestResult, TestServer};
 
 use super::sheet::Sheet;
 use super::stage::{
@@ -20,15 +20,7 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     let server = stage.victim().set("crash_policy", REDELIVER).start()?;
     let calm = undisturbed(endless(&server, CONNECTIONS), KILL_EVERY)?;
     let load = LoadThread::spawn(endless(&server, CONNECTIONS)).map_err(kit)?;
-    let mut kills = 0;
-    let mut next = Instant::now() + KILL_EVERY / 2;
-    for _ in 0..kills_wanted {
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
-        // Two managers lost within a second end the server (exit code 5): never sooner than that.
-        server.spare();
-        next = Instant::now() + KILL_EVERY;
-        kills += u64::from(server.manager().kill());
-    }
+    let kills = kill_managers(&server, kills_wanted);
     std::thread::sleep(KILL_EVERY / 2);
     let report = load.stop().map_err(kit)?;
     sheet.at_least("managers killed", kills, kills_wanted);
@@ -39,4 +31,18 @@ pub(super) fn run(stage: &Stage, sheet: &mut Sheet<'_>) -> TestResult {
     // warning.
     server.spare();
     end(server, sheet).map(drop)
+}
+
+/// Kills so many managers, one after the other; how many it were.
+pub(super) fn kill_managers(server: &TestServer, wanted: u64) -> u64 {
+    let mut kills = 0;
+    let mut next = Instant::now() + KILL_EVERY / 2;
+    for _ in 0..wanted {
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        // Two managers lost within a second end the server (exit code 5): never sooner than that.
+        server.spare();
+        next = Instant::now() + KILL_EVERY;
+        kills += u64::from(server.manager().kill());
+    }
+    kills
 }

@@ -91,7 +91,7 @@ fn one_round(server: ServerBuilder, counts: &mut Counts) -> TestResult {
 }
 
 /// Waits until nobody is left; returns how many are left after a second.
-fn await_gone(server: &TestServer, killed: Instant, longest: &mut Duration) -> u64 {
+pub(super) fn await_gone(server: &TestServer, killed: Instant, longest: &mut Duration) -> u64 {
     loop {
         let elapsed = killed.elapsed();
         let left = server.tree().processes().len();

@@ -46,7 +46,7 @@ use sheet::Sheet;
 
 type Scenario = fn(&Stage, &mut Sheet<'_>) -> TestResult;
 
-const SCENARIOS: [(&str, Scenario); 24] = [
+const SCENARIOS: [(&str, Scenario); 28] = [
     ("reload", reload::run),
     ("reload-kill", reload::among_kills),
     ("deploys", deploys::run),
@@ -59,6 +59,10 @@ const SCENARIOS: [(&str, Scenario); 24] = [
     ("storm", storm::run),
     ("ports-reload", every_port::reloads),
     ("ports-kill", every_port::kills),
+    ("ports-close", every_port::closes),
+    ("ports-manager", every_port::managers),
+    ("ports-master", every_port::masters),
+    ("ports-deploys", every_port::deploys),
     ("base-kill", base::kills),
     ("base-reload", base::reloads),
     ("idle", idle::run),
