@@ -52,6 +52,7 @@ pub mod timer_wheel;
 pub mod token_bucket;
 pub mod trace;
 pub mod traffic;
+pub mod unread;
 pub mod watchdog;
 pub mod work_mean;
 pub mod worker_count;

@@ -175,22 +175,89 @@ fn what_fills_the_buffer_of_the_port_is_told_apart_from_a_peer_that_is_full() ->
     let place = Place::new("gram-full")?;
     let server = place.echo(",socket_send_buffer=4K").expect_log("a datagram was not sent");
     let server = start(server, 1)?;
-    let deaf = place.peer("deaf")?;
-    for _ in 0..9 {
-        deaf.send_to(&[b'?'; 2_000], &place.server)?;
+    // One long datagram may be anybody's: two of them fill the buffer.
+    let deaf = (0..9).map(|number| place.peer(&format!("deaf{number}")));
+    let deaf = deaf.collect::<TestResult<Vec<_>>>()?;
+    for peer in &deaf {
+        peer.send_to(&[b'?'; 2_000], &place.server)?;
     }
     server.wait_for_log("a datagram was not sent reason=queue_full")?;
     server.wait_for_rest()?;
     let mut bytes = [0; 3_000];
-    deaf.set_nonblocking(true)?;
-    while deaf.recv(&mut bytes).is_ok() {}
-    deaf.set_nonblocking(false)?;
-    deaf.send_to(b"now?", &place.server)?;
-    expect(&deaf, b"now?")?;
+    for peer in &deaf {
+        peer.set_nonblocking(true)?;
+        while peer.recv(&mut bytes).is_ok() {}
+        peer.set_nonblocking(false)?;
+    }
+    deaf[0].send_to(b"now?", &place.server)?;
+    expect(&deaf[0], b"now?")?;
     server.wait_for_rest()?;
     let books = books(server)?;
     let full = books.get("not_sent_queue_full");
     check(full > 0 && books.get("not_sent") == full, format!("{books:?}"))
+}
+
+/// Asks a server whose buffer has room for `datagrams` small ones, as a peer that never reads, and
+/// as one that does; the deaf one asks as often.
+fn one_never_reads(name: &str, buffer: &str, asks: u32) -> TestResult {
+    let place = Place::new(name)?;
+    let server = place.echo(&format!(",socket_send_buffer={buffer}"));
+    let server = server.expect_log("a datagram was not sent");
+    let server = server.expect_log("datagrams were not sent, without a line for each");
+    let server = start(server, 1)?;
+    let (deaf, good) = (place.peer("deaf")?, place.peer("good")?);
+    for _ in 0..asks {
+        deaf.send_to(b"?", &place.server)?;
+    }
+    server.wait_for_log("a datagram was not sent reason=peer_full")?;
+    for number in 0..asks {
+        deaf.send_to(b"?", &place.server)?;
+        good.send_to(&number.to_le_bytes(), &place.server)?;
+        expect(&good, &number.to_le_bytes())?;
+    }
+    deaf.set_nonblocking(true)?;
+    while deaf.recv(&mut [0; 9]).is_ok() {}
+    deaf.set_nonblocking(false)?;
+    deaf.send_to(b"now I do", &place.server)?;
+    expect(&deaf, b"now I do")?;
+    server.wait_for_rest()?;
+    let books = books(server)?;
+    check(books.get("not_sent_queue_full") == 0, format!("{books:?}"))?;
+    check(books.get("not_sent_peer_full") == books.get("not_sent"), format!("{books:?}"))
+}
+
+/// The kernel's queue of one peer is longer than the port's buffer.
+#[test]
+fn one_that_never_reads_does_not_fill_the_buffer_of_the_port() -> TestResult {
+    one_never_reads("gram-small", "4K", 300)
+}
+
+/// `net.unix.max_dgram_qlen`, as it was.
+struct Queue(String);
+
+impl Queue {
+    const PATH: &str = "/proc/sys/net/unix/max_dgram_qlen";
+
+    /// `None`: only root sets it.
+    fn of(datagrams: u32) -> Option<Self> {
+        let before = std::fs::read_to_string(Self::PATH).ok()?;
+        std::fs::write(Self::PATH, datagrams.to_string()).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // What cannot be put back is seen by the next who looks.
+        let _ = std::fs::write(Self::PATH, &self.0);
+    }
+}
+
+/// As systemd has it, and with the buffer of a server without rights.
+#[test]
+fn one_that_never_reads_keeps_out_nobody_where_queues_are_long() -> TestResult {
+    let Some(_queue) = Queue::of(512) else { return Ok(()) };
+    one_never_reads("gram-long-queue", "208K", 700)
 }
 
 #[test]

@@ -127,10 +127,12 @@ pub(crate) fn dropped(socket: impl AsFd) -> Option<u32> {
     Some(drops)
 }
 
-/// `getsockopt(2)`, `SO_MEMINFO` — whether what was sent and not read yet fills the socket's
-/// buffer: then nothing can be sent to anybody. `false` where the kernel does not say.
-pub(crate) fn is_send_buffer_full(socket: impl AsFd) -> bool {
-    memory_of(socket).is_some_and(|[_, _, used, size, ..]| used >= size)
+/// `getsockopt(2)`, `SO_MEMINFO` — how many bytes of the socket's buffer are full of what was sent
+/// and not read yet, and how many it has; with a full one nothing can be sent to anybody. `None`
+/// where the kernel does not say.
+pub(crate) fn unread(socket: impl AsFd) -> Option<(u32, u32)> {
+    let [_, _, used, size, ..] = memory_of(socket)?;
+    Some((used, size))
 }
 
 fn memory_of(socket: impl AsFd) -> Option<[u32; MEMORY_FIGURES]> {

@@ -49,4 +49,5 @@ pub(crate) mod socket;
 pub(crate) mod socket_options;
 pub(crate) mod system_calls;
 pub(crate) mod thread_stack;
+pub(crate) mod unix_diag;
 pub(crate) mod unix_socket;

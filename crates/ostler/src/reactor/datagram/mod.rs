@@ -3,6 +3,7 @@
 //! A port belongs to one reactor (decision 29), so that the datagrams of a peer have one order on
 //! their way to a worker, and those of one worker on their way out.
 
+mod deaf;
 mod receive;
 mod send;
 mod socket;

@@ -14,6 +14,7 @@ use ostler_shm::lane::RawBytes;
 use ostler_shm::peer::{BLOCK_MAX_BYTES, PeerBlock};
 use ostler_shm::record::FLAG_MORE;
 
+use super::deaf::Deaf;
 use crate::reactor::ClientSide;
 use crate::sys::datagram::{self, BATCH, DATAGRAM_MAX_BYTES, Family, Refusal, Target};
 
@@ -25,10 +26,18 @@ const UNSENT_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// A datagram that is to be sent.
 #[derive(Debug)]
 struct Unsent {
+    peer: PeerBlock,
     target: Target,
     /// Where it begins in the bytes of the queue, and how long it is.
     first: usize,
     len: usize,
+}
+
+impl Unsent {
+    /// To whom it goes, and how long it is.
+    const fn ask(&self) -> (PeerBlock, usize) {
+        (self.peer, self.len)
+    }
 }
 
 /// What became of some of them.
@@ -45,9 +54,15 @@ pub(super) struct Outgoing {
     bytes: Vec<u8>,
     /// The kernel takes nothing until it says so.
     is_blocked: bool,
+    /// Peers of a unix socket share its buffer, and some of them may never read.
+    deaf: Option<Deaf>,
 }
 
 impl Outgoing {
+    pub(super) fn new(family: Family) -> Self {
+        Self { deaf: (family == Family::Unix).then(Deaf::new), ..Self::default() }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.datagrams.is_empty()
     }
@@ -60,7 +75,8 @@ impl Outgoing {
     /// Forgets what waits; how many datagrams that were.
     pub(super) fn clear(&mut self) -> u64 {
         let count = self.datagrams.len() as u64;
-        *self = Self::default();
+        self.datagrams.clear();
+        self.bytes = Vec::new();
         count
     }
 
@@ -70,13 +86,13 @@ impl Outgoing {
     }
 
     /// Adds a datagram; false when too many wait already.
-    fn push(&mut self, target: Target, bytes: &[u8]) -> bool {
+    fn push(&mut self, peer: PeerBlock, target: Target, bytes: &[u8]) -> bool {
         if self.datagrams.len() >= UNSENT_MAX || self.bytes.len() + bytes.len() > UNSENT_MAX_BYTES {
             return false;
         }
         let first = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
-        self.datagrams.push_back(Unsent { target, first, len: bytes.len() });
+        self.datagrams.push_back(Unsent { peer, target, first, len: bytes.len() });
         true
     }
 
@@ -90,11 +106,28 @@ impl Outgoing {
     ) {
         let mut failed_before = false;
         while !self.datagrams.is_empty() && !self.is_blocked {
-            let some = self.datagrams.iter().take(BATCH).map(|unsent| {
+            let admitted = match &mut self.deaf {
+                Some(deaf) => {
+                    deaf.admit(socket, self.datagrams.iter().take(BATCH).map(Unsent::ask))
+                }
+                None => BATCH,
+            };
+            if admitted == 0 {
+                self.datagrams.pop_front();
+                count(Flushed::Failed(NotSent::PeerFull, ErrorKind::WouldBlock.into()));
+                continue;
+            }
+            let some = self.datagrams.iter().take(admitted).map(|unsent| {
                 let end = unsent.first + unsent.len;
                 (&unsent.target, self.bytes.get(unsent.first..end).unwrap_or_default())
             });
-            match datagram::send(socket, some) {
+            let sent = datagram::send(socket, some);
+            if let Some(deaf) = &mut self.deaf {
+                let sent = sent.as_ref().map_or(0, |sent| *sent);
+                let unsent = self.datagrams.iter().take(admitted).skip(sent);
+                deaf.take_back(unsent.map(Unsent::ask));
+            }
+            match sent {
                 Ok(sent) => {
                     let sent = self.datagrams.drain(..sent.min(self.datagrams.len()));
                     let (datagrams, bytes) = sent.fold((0, 0), |(datagrams, bytes), unsent| {
@@ -140,11 +173,16 @@ fn reason_of(socket: BorrowedFd<'_>, error: &io::Error) -> NotSent {
     match Refusal::of(error) {
         Refusal::TooLong => NotSent::TooLong,
         Refusal::NoBuffers => NotSent::QueueFull,
-        Refusal::WouldBlock if datagram::is_send_buffer_full(socket) => NotSent::QueueFull,
+        Refusal::WouldBlock if is_full(socket) => NotSent::QueueFull,
         Refusal::WouldBlock => NotSent::PeerFull,
         Refusal::Unreachable => NotSent::Unreachable,
         Refusal::Other => NotSent::Failed,
     }
+}
+
+/// Whether what peers have not read fills the buffer.
+fn is_full(socket: BorrowedFd<'_>) -> bool {
+    datagram::unread(socket).is_some_and(|(used, size)| used >= size)
 }
 
 impl ClientSide {
@@ -194,7 +232,7 @@ impl ClientSide {
             return Err(ProtocolViolation("a datagram that is longer than one may be"));
         }
         let (queued, is_worth) =
-            (port.outgoing.push(target, bytes), port.outgoing.is_worth_a_call());
+            (port.outgoing.push(peer, target, bytes), port.outgoing.is_worth_a_call());
         if is_worth {
             self.flush_datagrams();
         }
@@ -239,9 +277,13 @@ mod tests {
     use std::net::UdpSocket;
     use std::os::fd::AsFd as _;
 
-    fn target(socket: &UdpSocket) -> Target {
+    fn block(socket: &UdpSocket) -> PeerBlock {
         let address = ostler_shm::peer::PeerAddress::Inet(socket.local_addr().unwrap());
-        Target::new(&PeerBlock::new(address).unwrap(), Family::V4).unwrap()
+        PeerBlock::new(address).unwrap()
+    }
+
+    fn push(outgoing: &mut Outgoing, peer: PeerBlock, bytes: &[u8]) -> bool {
+        outgoing.push(peer, Target::new(&peer, Family::V4).unwrap(), bytes)
     }
 
     #[test]
@@ -249,12 +291,11 @@ mod tests {
         let (from, to) =
             (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
         let mut outgoing = Outgoing::default();
-        assert!(outgoing.push(target(&to), b"one"));
+        assert!(push(&mut outgoing, block(&to), b"one"));
         // The kernel sends no datagram to port 0.
         let nowhere = ostler_shm::peer::PeerAddress::Inet("127.0.0.1:0".parse().unwrap());
-        let nowhere = Target::new(&PeerBlock::new(nowhere).unwrap(), Family::V4).unwrap();
-        assert!(outgoing.push(nowhere, b"two"));
-        assert!(outgoing.push(target(&to), b"three"));
+        assert!(push(&mut outgoing, PeerBlock::new(nowhere).unwrap(), b"two"));
+        assert!(push(&mut outgoing, block(&to), b"three"));
         let mut told = Vec::new();
         outgoing.flush(from.as_fd(), Family::V4, &mut |flushed| {
             told.push(match flushed {
@@ -275,11 +316,11 @@ mod tests {
     fn as_many_wait_as_may() {
         let to = UdpSocket::bind("127.0.0.1:0").unwrap();
         let mut outgoing = Outgoing { is_blocked: true, ..Outgoing::default() };
-        let fits = (0..UNSENT_MAX + 9).filter(|_| outgoing.push(target(&to), b"x")).count();
+        let fits = (0..UNSENT_MAX + 9).filter(|_| push(&mut outgoing, block(&to), b"x")).count();
         assert_eq!(fits, UNSENT_MAX);
         assert_eq!(outgoing.clear(), UNSENT_MAX as u64);
         let long = vec![0; DATAGRAM_MAX_BYTES];
-        let fits = (0..UNSENT_MAX).filter(|_| outgoing.push(target(&to), &long)).count();
+        let fits = (0..UNSENT_MAX).filter(|_| push(&mut outgoing, block(&to), &long)).count();
         assert_eq!(fits, UNSENT_MAX_BYTES / DATAGRAM_MAX_BYTES);
     }
 
@@ -288,7 +329,7 @@ mod tests {
         let to = UdpSocket::bind("127.0.0.1:0").unwrap();
         let mut outgoing = Outgoing { is_blocked: true, ..Outgoing::default() };
         for number in 0..10_u8 {
-            assert!(outgoing.push(target(&to), &[number; 100]));
+            assert!(push(&mut outgoing, block(&to), &[number; 100]));
         }
         outgoing.datagrams.drain(..6);
         outgoing.give_memory_back();

@@ -28,7 +28,7 @@ pub(super) struct DatagramPort {
 impl DatagramPort {
     pub(super) fn new(id: PortId, socket: OwnedFd, part: DatagramPart) -> io::Result<Self> {
         let family = datagram::family(&socket)?;
-        let (outgoing, reads) = (Outgoing::default(), part == DatagramPart::All);
+        let (outgoing, reads) = (Outgoing::new(family), part == DatagramPart::All);
         Ok(Self { id, socket, family, part, reads, is_readable: reads, outgoing, drops_seen: 0 })
     }
 
