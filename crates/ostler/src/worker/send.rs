@@ -138,8 +138,11 @@ impl WorkerContext {
             return Ok(());
         }
         if let (Output::ToGroup(_), Some(others)) = (output, self.sessions.others()) {
+            // The own lane first: what that refuses has gone to nobody.
             others.check_ways()?;
+            self.append_here(session, output, for_delivery)?;
             others.relay_to_all(output);
+            return Ok(());
         }
         match self.sessions.elsewhere(session) {
             Some(elsewhere) if !matches!(output, Output::Close(_)) => {

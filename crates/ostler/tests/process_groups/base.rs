@@ -58,6 +58,47 @@ fn members_of_all_processes_of_base_mode_hear_each_other() -> TestResult {
     Ok(())
 }
 
+/// Messages that are together far longer than the ring of the sender's own lane, and than what may
+/// wait on a way to another process: each goes to the members of all processes, or it is refused
+/// and goes to nobody. The own lane refuses none, for the reactor at its other end makes room in
+/// the same thread.
+#[test]
+fn a_message_that_is_refused_in_base_mode_has_gone_to_no_other_process() -> TestResult {
+    const SIZE: usize = 12_000;
+    const COUNT: usize = 400;
+    let server = TestServer::example("probe")
+        .set("workers", 2)
+        .set("mode", "base")
+        .set("lane_size", 65_536)
+        .set("send_timeout_ms", 0)
+        .set("send_queue_high", "16M")
+        .set("send_queue_max", "32M")
+        .set("memory_budget", "1G")
+        .start()?;
+    for worker in 0..2 {
+        server.wait_for_log(&format!("serves worker=w{worker}."))?;
+    }
+    let mut talks = members(&server, "room", 12)?;
+    wait_len(&mut talks[0], "room", 12)?;
+    let answer = talks[0].ask(&format!("castflood room {COUNT} {SIZE}"))?;
+    let of_count = format!(" of {COUNT}");
+    let taken = answer.strip_prefix("ok ").and_then(|rest| rest.strip_suffix(&of_count));
+    let taken: usize = taken.and_then(|taken| taken.parse().ok()).unwrap_or(0);
+    assert!(taken > 65_536 / SIZE, "{answer}");
+    ostler_testkit::wait_until("room on the way", || {
+        talks[0].ask("castothers room end").is_ok_and(|answer| answer == "ok")
+    })?;
+    let message = crate::talk::pattern(SIZE);
+    for (index, talk) in talks[1..].iter_mut().enumerate() {
+        for number in 0..taken {
+            assert!(talk.bytes(SIZE)? == message, "message {number} of {taken} to member {index}");
+        }
+        talk.expect("end");
+    }
+    drop(talks);
+    server.stop()
+}
+
 /// A client of a unix socket, on which questions are asked by the line.
 struct UnixTalk(BufReader<UnixStream>);
 
