@@ -263,6 +263,108 @@ fn a_state_in_the_ring_that_is_longer_than_any_is_condemned() -> TestResult {
     server.stop()
 }
 
+/// One worker does not promise the same room twice: more states than there are pages for.
+#[test]
+fn states_of_one_callback_are_refused_before_they_find_no_room() -> TestResult {
+    // The area has 64 pages; all of the states are published at once.
+    let server = small_probe()
+        .set("memory_budget", "1M")
+        .set("package_max_length", "64K")
+        .set("max_send_bytes", "64K")
+        .set("lane_size", "16M")
+        .start()?;
+    for len in [4_000, 20_000] {
+        let most = 64 / (len / 4_096 + 1);
+        let mut talks = (0..70).map(|_| Talk::new(&server)).collect::<TestResult<Vec<_>>>()?;
+        let ids: Vec<u64> =
+            talks.iter_mut().map(|talk| talk.number("id")).collect::<TestResult<_>>()?;
+        let mut setter = Talk::new(&server)?;
+        // A command has 512 bytes at most.
+        let from = ids.iter().min().copied().unwrap_or(0);
+        assert_eq!(setter.ask(&format!("putfrom {len} {from} 70"))?, format!("ok {most}"));
+        let kept = talks.iter_mut().map(|talk| talk.ask("own")).collect::<TestResult<Vec<_>>>()?;
+        assert_eq!(kept.iter().filter(|kept| kept.ends_with(&format!(" {len}"))).count(), most);
+        drop(talks);
+        wait_until("the end of all others", || {
+            setter.ask("sessions").is_ok_and(|ids| !ids.contains(' '))
+        })?;
+    }
+    let books = server.stop_and_report()?.books()?;
+    check(books.closed_by == 0, format!("{books}"))
+}
+
+/// Two workers have seen the same room. What is published first is kept; the other reply may be
+/// with its client already, so that its session ends, with a reason.
+#[test]
+fn who_takes_the_last_room_a_moment_later_is_closed() -> TestResult {
+    let scratch = Scratch::new("room")?;
+    let builder = probe()
+        .set("reactors", 1)
+        .set("dispatch", "idle_first")
+        .set("crash_policy", "redeliver:1")
+        .set("memory_budget", "1M")
+        .set("package_max_length", "64K")
+        .set("max_send_bytes", "64K")
+        .set("session_state_max_bytes", "128K")
+        .expect_log("a state cannot be kept: its session is closed");
+    let server = start(builder, 2)?;
+    let mut full = Talk::new(&server)?;
+    assert_eq!(full.ask("bump 80000 before")?, "1");
+    // There is room for one more of these.
+    let mut talks = [Talk::new(&server)?, Talk::new(&server)?];
+    let file = scratch.path("go-on");
+    for (index, talk) in talks.iter_mut().enumerate() {
+        let made = scratch.path(&format!("made{index}"));
+        talk.say(&format!("bump 100000 behind {} {}", file.display(), made.display()))?;
+        wait_until("the handler", || made.exists())?;
+    }
+    std::fs::write(&file, "")?;
+    let answers = talks.map(|mut talk| {
+        talk.line().and_then(|line| Ok((line, talk.ask("own")?))).is_ok_and(|(line, own)| {
+            assert_eq!((line.as_str(), own.as_str()), ("1", "1 100000"));
+            true
+        })
+    });
+    assert_eq!(answers.iter().filter(|kept| **kept).count(), 1);
+    assert_eq!(full.ask("own")?, "1 80000");
+    drop(full);
+    let books = server.stop_and_report()?.books()?;
+    assert_eq!(books.detail("closed_memory_budget"), 1, "{books}");
+    Ok(())
+}
+
+/// While memory is tight no more of it is taken for states; they have what they had before.
+#[test]
+fn states_wait_until_memory_is_not_tight() -> TestResult {
+    let server = small_probe()
+        .set("memory_budget", "8M")
+        .set("send_queue_high", "8M")
+        .set("send_queue_max", "8M")
+        .set("session_state_max_bytes", "128K")
+        .start()?;
+    let mut talk = Talk::new(&server)?;
+    assert_eq!(talk.ask("bump 100000 before")?, "1");
+    let mut deaf = Talk::new(&server)?;
+    let id = deaf.number("id")?;
+    let mut asked = 0;
+    while talk.ask(&format!("flood {id} 1 100000"))?.starts_with("ok 1 ") {
+        asked += 1;
+        assert!(asked < 200, "never tight");
+    }
+    // Another one, for what was given back may be taken again.
+    let mut other = Talk::new(&server)?;
+    assert_eq!(other.ask("bump 100000 before")?, "full");
+    assert_eq!(other.ask("bump 100 before")?, "1");
+    assert_eq!(talk.ask("own")?, "1 100000");
+    drop(deaf);
+    wait_until("room again", || {
+        other.ask("own").is_ok_and(|own| own == "1 100")
+            && other.ask("bump 100000 before").is_ok_and(|answer| answer == "2")
+    })?;
+    drop((talk, other));
+    server.stop()
+}
+
 /// More than may be on the way at once.
 #[test]
 fn many_states_in_one_callback_wait_for_room_and_all_come() -> TestResult {

@@ -60,8 +60,8 @@ struct LaneEnd {
     /// By which files are passed, and the number of the last one.
     file_link: OwnedFd,
     last_file: u64,
-    /// Bytes of states that are passed in files and were not read.
-    in_files: OnTheWay,
+    /// Bytes of states for the area of the reactor that it has not read.
+    states: OnTheWay,
     /// Parts of a message that is not complete.
     partial: Partial,
     answers: AnswerTaker,
@@ -104,7 +104,7 @@ impl LaneEnd {
             bell,
             file_link,
             last_file: 0,
-            in_files: OnTheWay::default(),
+            states: OnTheWay::default(),
             partial: Partial::default(),
             answers: AnswerTaker::default(),
             answer_parts: Vec::new(),

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use ostler_shm::layout::PAGE;
 use ostler_shm::record::{FLAG_IN_FILE, Header, RecordKind};
 
 use super::context::WorkerContext;
@@ -33,7 +34,7 @@ impl WorkerContext {
             return Ok(());
         }
         // Those on their way find room first.
-        let before = self.sender.port().bytes_in_files(self.sessions.lane(session));
+        let before = self.sender.port().states_bytes(self.sessions.lane(session));
         match self.sessions.state_room(session) {
             Some(room) if before + len as u64 > room => {
                 Err(SendErrorKind::NoRoomForState { len }.into())
@@ -56,12 +57,21 @@ impl Sender {
         let kind = RecordKind::State as u8;
         let header = Header { kind, subject: session, cause, ..Header::default() };
         if state.len() <= IN_RECORD_MAX_BYTES {
-            return self.append_waiting(lane, header, state, for_delivery);
+            self.append_waiting(lane, header, state, for_delivery)?;
+            if state.len() > self.port().board().state_bytes() {
+                self.port().count_state(lane, pages_of(state.len()));
+            }
+            return Ok(());
         }
         let Some(file) = FileToSend::of_bytes("ostler-state", state)? else { return Ok(()) };
         let header = Header { flags: FLAG_IN_FILE, ..header };
-        self.append_passing(lane, header, &file, state.len() as u64, for_delivery)
+        self.append_passing(lane, header, &file, pages_of(state.len()), for_delivery)
     }
+}
+
+/// Bytes of the pages that a state takes in the area of its reactor.
+const fn pages_of(len: usize) -> u64 {
+    (len as u64).next_multiple_of(PAGE)
 }
 
 /// Blobs by session, each with the version that the table will show when it has arrived there.

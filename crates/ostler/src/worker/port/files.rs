@@ -26,15 +26,15 @@ pub(in crate::worker) enum NotPassed {
     Failed(i32),
 }
 
-/// Most bytes of memory in files that are on their way to a reactor: whoever sets states in a
-/// transaction that holds them back, or faster than they are read, waits.
+/// Most bytes of long states that are on their way to a reactor when one more is passed in a file:
+/// whoever sets states in a transaction that holds them back, or faster than they are read, waits.
 const IN_FILES_MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 impl LaneEnd {
     /// Whether so many bytes more of memory may be passed in a file.
     pub(super) fn may_pass(&mut self, bytes: u64) -> bool {
-        self.in_files.read_up_to(self.outbox.read_up_to(self.lane.down()));
-        self.in_files.has_room(bytes, IN_FILES_MAX_BYTES)
+        self.states.read_up_to(self.outbox.read_up_to(self.lane.down()));
+        self.states.has_room(bytes, IN_FILES_MAX_BYTES)
     }
 }
 
@@ -72,18 +72,23 @@ impl Port {
         step(Step::FilePassed);
         let header = Header { total: number as u32, ..header };
         self.append(lane, header, &range.to_bytes()).map_err(|NoRoom| NotPassed::NoRoom)?;
-        if let Some(end) = self.lanes.get_mut(lane) {
-            end.in_files.send(end.outbox.position(), memory);
-        }
+        self.count_state(lane, memory);
         Ok(())
     }
 
-    /// Bytes of memory in files that are on their way to a reactor.
-    pub(in crate::worker) fn bytes_in_files(&mut self, lane: usize) -> u64 {
-        let end = self.lanes.get_mut(lane).filter(|end| end.in_files.bytes() > 0);
+    /// A state was appended to a lane that takes so many bytes of its reactor's area.
+    pub(in crate::worker) fn count_state(&mut self, lane: usize, bytes: u64) {
+        if let Some(end) = self.lanes.get_mut(lane) {
+            end.states.send(end.outbox.position(), bytes);
+        }
+    }
+
+    /// Bytes that the states which are on their way take of the area of their reactor.
+    pub(in crate::worker) fn states_bytes(&mut self, lane: usize) -> u64 {
+        let end = self.lanes.get_mut(lane).filter(|end| end.states.bytes() > 0);
         end.map_or(0, |end| {
-            end.in_files.read_up_to(end.outbox.read_up_to(end.lane.down()));
-            end.in_files.bytes()
+            end.states.read_up_to(end.outbox.read_up_to(end.lane.down()));
+            end.states.bytes()
         })
     }
 

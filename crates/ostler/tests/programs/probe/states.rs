@@ -23,16 +23,27 @@ pub(crate) fn run(_: &Probe, call: &mut Call<'_>, word: &str) -> bool {
         // All of these sessions get one of so many bytes, numbered from 0.
         "putall" => {
             let len = call.arguments.size();
-            let ids: Vec<u64> = call.arguments.0.split(' ').flat_map(str::parse).collect();
-            let put = ids.iter().zip(0..).map(|(id, number)| {
-                outcome(call.worker.session(*id).set_state(&numbered(number, len)))
-            });
-            let kept = put.filter(|outcome| *outcome == "ok").count();
-            call.say(format!("ok {kept}"));
+            let ids = call.arguments.0.split(' ').flat_map(str::parse).collect();
+            put_all(call, ids, len);
+        }
+        // The same, of so many sessions from this one on.
+        "putfrom" => {
+            let (len, first) = (call.arguments.size(), call.arguments.number());
+            let ids = (first..first + call.arguments.number()).collect();
+            put_all(call, ids, len);
         }
         _ => return false,
     }
     true
+}
+
+fn put_all(call: &Call<'_>, ids: Vec<u64>, len: usize) {
+    let put = ids
+        .into_iter()
+        .zip(0..)
+        .map(|(id, number)| outcome(call.worker.session(id).set_state(&numbered(number, len))));
+    let kept = put.filter(|outcome| *outcome == "ok").count();
+    call.say(format!("ok {kept}"));
 }
 
 /// `bump LENGTH before|behind [FILE MADE]`: the state with the next number is set before or behind
