@@ -25,8 +25,8 @@ fn state_is_read_as_it_was_written_at_once_and_by_every_worker() -> TestResult {
         assert_eq!(other.ask(&format!("getof {id}"))?, "again");
     }
     assert_eq!(workers.len(), 2, "round robin went to both");
-    assert_eq!(talk.ask("statebig 192")?, "ok");
-    assert_eq!(talk.ask("statebig 193")?, "too_long");
+    assert_eq!(talk.ask("statebig 65536")?, "ok");
+    assert_eq!(talk.ask("statebig 65537")?, "too_long");
     assert_eq!(talk.ask("statebig 0")?, "ok");
     assert_eq!(talk.ask("get")?, "");
     server.stop()
