@@ -324,6 +324,14 @@ fn joined(option: &str, value: u32) -> TestResult<(u64, u64)> {
         talk.expect_answer(&format!("joinmany {name} 20"), "ok")?;
         // By the time that this is answered the first is done.
         talk.expect_answer("echo done", "done")?;
+        let id = talk.number("id")?;
+        drop(talk);
+        // Its groups end with it.
+        let mut other = Talk::new(&server)?;
+        wait_until("it to be gone", || {
+            let answer = other.ask(&format!("flood {id} 1 1"));
+            answer.is_ok_and(|answer| answer == "ok 0 full 0 gone 1 other 0")
+        })?;
     }
     let books = GroupBooks::of_log(server.stop_and_report()?.log())?;
     Ok((books.get("joined"), books.get("refused")))
