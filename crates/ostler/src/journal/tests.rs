@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
+use ostler_testkit::wait_until;
+
 use super::file::DIRECTORY_FAILS;
 use super::reading::BAD_BYTES;
 use super::*;
@@ -37,12 +39,35 @@ impl Place {
     }
 
     fn open(&self) -> (JournalFile, Vec<LeftTask>) {
-        JournalFile::open(&self.options(&[])).unwrap()
+        opened(&self.options(&[])).unwrap()
     }
 
     fn error(&self, more: &[(&str, &str)]) -> String {
-        JournalFile::open(&self.options(more)).err().unwrap().to_string()
+        opened(&self.options(more)).err().unwrap().to_string()
     }
+
+    /// What who has it somewhere else makes of it at once.
+    fn is_in_use(&self) -> bool {
+        let error = JournalFile::open(&self.options(&[])).err().unwrap().to_string();
+        error.contains(IN_USE)
+    }
+}
+
+const IN_USE: &str = "another server runs with it";
+
+/// Opened as soon as nobody has it: between the fork and the exec of a program that another test of
+/// this process starts, that has what was open here.
+fn opened(options: &Options) -> Result<(JournalFile, Vec<LeftTask>)> {
+    let mut last = None;
+    let free = wait_until("the journal to be free", || {
+        let result = JournalFile::open(options);
+        let is_in_use =
+            result.as_ref().err().is_some_and(|error| error.to_string().contains(IN_USE));
+        last = Some(result);
+        !is_in_use
+    });
+    free.unwrap();
+    last.unwrap()
 }
 
 impl Drop for Place {
@@ -80,7 +105,7 @@ fn what_is_not_settled_is_left_to_the_next_server_and_may_have_been_started() {
 fn a_file_that_cannot_be_used_is_told_with_what_to_do() {
     let place = Place::new();
     let (mut file, _) = place.open();
-    assert!(place.error(&[]).contains("another server runs with it"));
+    assert!(place.is_in_use());
     file.commit(&[task(1, 100), task(2, 100)], &[]).unwrap();
     file.close();
     drop(file);
@@ -125,7 +150,7 @@ fn a_spoilt_file_is_kept_beside_the_one_with_the_rest() {
     bad[400] ^= 1;
     std::fs::write(place.file(), &bad).unwrap();
     let options = place.options(&[("task_journal_damage", "skip")]);
-    let (file, left) = JournalFile::open(&options).unwrap();
+    let (file, left) = opened(&options).unwrap();
     assert_eq!(numbers(&left), [(1, 1), (3, 1)]);
     drop(file);
     let names = std::fs::read_dir(&place.0).unwrap().map(|it| it.unwrap().path());
@@ -220,7 +245,7 @@ fn a_new_file_whose_directory_cannot_be_synced_is_not_lost() {
     std::fs::remove_file(place.file()).unwrap();
     DIRECTORY_FAILS.set(true);
     assert!(file.commit(&[task(3, 10)], &[1]).is_err());
-    assert!(place.error(&[]).contains("another server runs with it"), "it has the new one");
+    assert!(place.is_in_use(), "it has the new one");
     file.retry_now();
     file.commit(&[task(4, 10)], &[]).unwrap();
     drop(file);
@@ -408,7 +433,7 @@ fn what_the_disk_cannot_read_is_damage_and_the_rest_is_read() {
         let error = place.error(&[]);
         assert!(error.contains("bytes are spoilt"), "{error}");
         let options = place.options(&[("task_journal_damage", "skip")]);
-        assert_eq!(numbers(&JournalFile::open(&options).unwrap().1), left, "{bad:?}");
+        assert_eq!(numbers(&opened(&options).unwrap().1), left, "{bad:?}");
         BAD_BYTES.set(0..0);
         std::fs::write(place.file(), before).unwrap();
     }
