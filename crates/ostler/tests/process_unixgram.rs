@@ -253,11 +253,11 @@ impl Drop for Queue {
     }
 }
 
-/// As systemd has it, and with the buffer of a server without rights.
+/// As systemd has it, with a buffer that one such queue fills.
 #[test]
 fn one_that_never_reads_keeps_out_nobody_where_queues_are_long() -> TestResult {
     let Some(_queue) = Queue::of(512) else { return Ok(()) };
-    one_never_reads("gram-long-queue", "208K", 700)
+    one_never_reads("gram-long-queue", "150K", 700)
 }
 
 #[test]
