@@ -113,17 +113,12 @@ mod tests {
     use std::os::linux::net::SocketAddrExt as _;
     use std::os::unix::net::{SocketAddr, UnixDatagram};
 
+    /// About as much: what the kernel's own records take differs from version to version, and what
+    /// is long is counted in pages.
     #[test]
     fn a_datagram_costs_what_the_kernel_counts() {
         let (from, to) = UnixDatagram::pair().unwrap();
-        for len in [0, 1, 100, 192, 193, 700, 1_472, 3_700] {
-            from.send(&vec![7; len]).unwrap();
-            let (used, _) = datagram::unread(&from).unwrap();
-            assert_eq!(u64::from(used), cost(len), "{len} bytes");
-            to.recv(&mut [0; 4_000]).unwrap();
-        }
-        // More than that is counted in pages.
-        for len in [9_000, 20_000, 65_507] {
+        for len in [0, 1, 100, 192, 193, 700, 1_472, 3_700, 9_000, 20_000, 65_507] {
             from.send(&vec![7; len]).unwrap();
             let (used, _) = datagram::unread(&from).unwrap();
             let ratio = cost(len) as f64 / f64::from(used);
