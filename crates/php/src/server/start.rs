@@ -126,7 +126,9 @@ fn prepare(server: &ServerState) -> Result<Server, String> {
     }
     let engine = options::translate(&settings, server.mode).map_err(problem)?;
     let count = |name| engine.said(name).and_then(|count| count.parse().ok());
-    server.event_workers.set(count("workers").unwrap_or_else(default_workers));
+    let workers = count("workers").unwrap_or_else(default_workers);
+    // Who may be started later has a number already.
+    server.event_workers.set(workers.max(count("workers_max").unwrap_or(0)));
     server.task_workers.set(count("task_workers").unwrap_or(0));
     tell_of_unheard_events(server, &engine);
     let mut builder = Server::builder()
@@ -153,7 +155,7 @@ fn prepare(server: &ServerState) -> Result<Server, String> {
     (0..count).filter_map(|number| server.port(number)).for_each(|(_, port)| {
         port.placeholder.take();
     });
-    fill_in(server);
+    fill_in(server, workers);
     Ok(bound)
 }
 
@@ -221,9 +223,9 @@ fn own_settings(
 }
 
 /// What the program has not set is filled in with what is in force.
-fn fill_in(server: &ServerState) {
+fn fill_in(server: &ServerState, workers: i64) {
     let setting = server.slot(slot::SETTING);
-    complete(setting, "worker_num", server.event_workers.get());
+    complete(setting, "worker_num", workers);
     complete(setting, "task_worker_num", server.task_workers.get());
     complete(setting, "output_buffer_size", 2 << 20);
     complete(setting, "max_connection", 16_384);

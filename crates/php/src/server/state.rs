@@ -102,11 +102,12 @@ pub(crate) struct ServerState {
     pub(crate) has_event_objects: Cell<bool>,
     /// `onTask` does.
     pub(crate) has_task_objects: Cell<bool>,
-    /// What `onReceive` was given, as PHP's string and as the engine's package.
-    /// How many event workers there are, by whatever name the program has said so.
+    /// How many event workers there may be, by whatever name the program has said so: task workers
+    /// have the numbers behind theirs.
     pub(crate) event_workers: Cell<i64>,
     /// How many task workers there are.
     pub(crate) task_workers: Cell<i64>,
+    /// What `onReceive` was given, as PHP's string and as the engine's package.
     pub(crate) given: Cell<Option<Given>>,
     /// The task whose `onTask` runs; null otherwise.
     pub(crate) task: Cell<*const Task>,
