@@ -13,7 +13,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use daemon::{Daemon, check};
 use deployed::Deployed;
-use handing_over::{counted, journal, probe, stop, talk};
+use handing_over::{PutOff, counted, journal, probe, put_off, stop, talk};
 use ostler_testkit::{Client, DEADLINE, Signal, TestResult, wait_until};
 use talk::Talk;
 
@@ -147,21 +147,8 @@ fn a_session_that_a_worker_has_in_hand_goes_when_it_is_answered() -> TestResult 
 /// goes when there is room.
 #[test]
 fn a_session_stays_with_its_groups_until_the_new_master_has_room_for_them() -> TestResult {
-    let options = [("reactors", "1"), ("groups_max", "1"), ("log_level", "debug")];
-    let (deployed, old) = probe("hand-over-groups", &options)?;
-    let mut client = talk(old.address)?;
-    let id = client.number("id")?;
-    client.expect_answer("join room", "ok")?;
-    let gate = deployed.place.path("gate");
-    client.say(&format!("until {} served", gate.display()))?;
-    wait_until("the worker to have it", || journal(&deployed, "receive") >= 3)?;
-    let new = deployed.succeed(&old)?;
-    let mut other = talk(new.address)?;
-    other.expect_answer("join other", "ok")?;
-    other.expect_answer("isin other", "true")?;
-    std::fs::write(&gate, "")?;
-    client.expect("served");
-    deployed.place.wait_for_log("the new master cannot have these for now")?;
+    let PutOff { deployed, old, new, mut client, id, mut other } =
+        put_off("hand-over-groups", &[])?;
     client.expect_answer("isin room", "true")?;
     check(!old.has_ended(), "its session is there")?;
     other.expect_answer("part other", "ok")?;

@@ -9,7 +9,7 @@ mod talk;
 
 use std::net::TcpStream;
 
-use handing_over::{journal, probe, stop, talk};
+use handing_over::{PutOff, journal, put_off, stop, talk};
 use ostler_testkit::{TestResult, wait_until};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -27,24 +27,10 @@ fn raise_descriptor_limit() -> TestResult {
 #[test]
 fn nobody_who_comes_takes_the_place_of_a_session_that_is_put_off() -> TestResult {
     const FULL: &str = "all places of the session table are taken, some for sessions";
-    let options = [("reactors", "1"), ("workers", "1"), ("groups_max", "1")];
-    let options = [&options[..], &[("log_level", "debug"), ("max_connections", "2457")]].concat();
+    let options = [("workers", "1"), ("max_connections", "2457")];
     raise_descriptor_limit()?;
-    let (deployed, old) = probe("hand-over-place", &options)?;
-    let mut client = talk(old.address)?;
-    let id = client.number("id")?;
-    client.expect_answer("join room", "ok")?;
-    let gate = deployed.place.path("gate");
-    client.say(&format!("until {} served", gate.display()))?;
-    wait_until("the worker to have it", || journal(&deployed, "receive") >= 3)?;
-    let new = deployed.succeed(&old)?;
-    // Somebody else has the only group, and holds the worker.
-    let mut other = talk(new.address)?;
-    other.expect_answer("join other", "ok")?;
-    other.expect_answer("isin other", "true")?;
-    std::fs::write(&gate, "")?;
-    client.expect("served");
-    deployed.place.wait_for_log("the new master cannot have these for now")?;
+    let put_off = put_off("hand-over-place", &options)?;
+    let PutOff { deployed, old, new, mut client, id, mut other } = put_off;
     let leavers = (0..LEAVERS).map(|_| {
         let mut leaver = talk(new.address)?;
         leaver.expect_answer("echo here", "here")?;

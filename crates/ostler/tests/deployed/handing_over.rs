@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use ostler_testkit::{Client, TestResult};
+use ostler_testkit::{Client, TestResult, wait_until};
 
 use crate::daemon::{Daemon, check};
 use crate::deployed::Deployed;
@@ -18,6 +18,38 @@ pub fn probe(name: &str, options: &[(&str, &str)]) -> TestResult<(Deployed, Daem
     command.env("PROBE_HANG_START_IF_EXISTS", deployed.place.path("hang"));
     let old = deployed.place.daemon_of(&command.output()?)?;
     Ok((deployed, old))
+}
+
+/// A session that the new master has put off.
+pub struct PutOff {
+    pub deployed: Deployed,
+    pub old: Daemon,
+    pub new: Daemon,
+    /// It is in the group `room` of the old master.
+    pub client: Talk,
+    pub id: u64,
+    /// It has the new master's only group, `other`.
+    pub other: Talk,
+}
+
+/// A probe whose new master has no room for the group of a session, which it puts off.
+pub fn put_off(name: &str, options: &[(&str, &str)]) -> TestResult<PutOff> {
+    let own = [("reactors", "1"), ("groups_max", "1"), ("log_level", "debug")];
+    let (deployed, old) = probe(name, &[&own, options].concat())?;
+    let mut client = talk(old.address)?;
+    let id = client.number("id")?;
+    client.expect_answer("join room", "ok")?;
+    let gate = deployed.place.path("gate");
+    client.say(&format!("until {} served", gate.display()))?;
+    wait_until("the worker to have it", || journal(&deployed, "receive") >= 3)?;
+    let new = deployed.succeed(&old)?;
+    let mut other = talk(new.address)?;
+    other.expect_answer("join other", "ok")?;
+    other.expect_answer("isin other", "true")?;
+    std::fs::write(&gate, "")?;
+    client.expect("served");
+    deployed.place.wait_for_log("the new master cannot have these for now")?;
+    Ok(PutOff { deployed, old, new, client, id, other })
 }
 
 pub fn talk(address: SocketAddr) -> TestResult<Talk> {
