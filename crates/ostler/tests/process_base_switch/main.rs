@@ -43,6 +43,12 @@ fn in_mode(builder: ServerBuilder, _dispatch: &str) -> ServerBuilder {
     builder.set("mode", "base")
 }
 
+/// `memory_budget`, in MiB, with which what goes between processes has so many: the only worker has
+/// as much.
+const fn budget_mib(between_processes: u32) -> u32 {
+    2 * between_processes
+}
+
 /// Each worker is its own reactor.
 fn with_reactors(builder: ServerBuilder) -> ServerBuilder {
     builder

@@ -22,6 +22,11 @@ fn in_mode(builder: ServerBuilder, dispatch: &str) -> ServerBuilder {
     builder.set("reactors", 1).set("dispatch", dispatch)
 }
 
+/// `memory_budget`, in MiB, with which what goes between processes has so many.
+const fn budget_mib(between_processes: u32) -> u32 {
+    between_processes
+}
+
 /// The same with several reactors.
 fn with_reactors(builder: ServerBuilder) -> ServerBuilder {
     builder.set("reactors", 2)
