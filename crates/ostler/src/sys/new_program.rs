@@ -68,10 +68,26 @@ impl NewProgram<'_> {
         // `sigaction`, `sigprocmask` and `fcntl` only, which may be called there
         // (signal-safety(7)).
         unsafe { command.pre_exec(move || prepare(passed)) };
-        let child = command.spawn()?;
+        let child = command.spawn().map_err(|error| self.cause_of(error))?;
         let pid = i32::try_from(child.id()).ok().and_then(ProcessId::new);
         let pid = pid.ok_or(io::ErrorKind::InvalidData)?;
         Ok(StartedProgram { child, pid })
+    }
+}
+
+impl NewProgram<'_> {
+    /// What is wrong with the directory in which it would run is told of that, and not of the
+    /// program.
+    fn cause_of(&self, error: io::Error) -> io::Error {
+        let enters = |directory| rustix::fs::access(directory, rustix::fs::Access::EXEC_OK);
+        match self.directory.map(|directory| (directory, enters(directory))) {
+            Some((directory, Err(why))) => {
+                let (directory, why) = (directory.display(), io::Error::from(why));
+                let text = format!("it cannot run in the directory `{directory}`: {why}");
+                io::Error::new(error.kind(), text)
+            }
+            _ => error,
+        }
     }
 }
 
@@ -91,6 +107,25 @@ mod tests {
     use crate::sys::pidfd::{Exit, PidFd};
     use crate::sys::{eventfd, poll};
     use std::os::fd::AsFd as _;
+
+    #[test]
+    fn a_directory_that_cannot_be_entered_is_told_and_not_the_program() {
+        let mine = eventfd::create().unwrap();
+        let program = NewProgram {
+            path: Path::new("/bin/sh"),
+            arguments: &[],
+            directory: Some(Path::new("/nowhere/at/all")),
+            passed: mine.as_fd(),
+            variable: "LEFT",
+            without: &[],
+        };
+        let error = program.start().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let text = "it cannot run in the directory `/nowhere/at/all`: No such file or directory";
+        assert!(error.to_string().starts_with(text), "{error}");
+        let elsewhere = NewProgram { path: Path::new("/nowhere"), directory: None, ..program };
+        assert!(!elsewhere.start().unwrap_err().to_string().contains("directory `"));
+    }
 
     #[test]
     fn a_program_gets_its_words_its_place_and_one_descriptor() {

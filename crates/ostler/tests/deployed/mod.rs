@@ -33,7 +33,10 @@ impl Deployed {
     }
 
     pub fn command(&self, options: &[(&str, &str)]) -> Command {
-        self.place.command_of(&self.program, options)
+        let mut command = self.place.command_of(&self.program, options);
+        // Other users may have no way to where a clone lies.
+        command.current_dir(self.place.path(""));
+        command
     }
 
     pub fn start(&self, options: &[(&str, &str)]) -> TestResult<Daemon> {

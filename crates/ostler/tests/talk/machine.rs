@@ -11,6 +11,19 @@ pub fn may_change_ids() -> bool {
     is_root
 }
 
+/// Whether another user may run this program: a home is often closed to others, with a clone in it.
+pub fn others_may_run(program: &std::path::Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    let is_open = |path: &std::path::Path| {
+        std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 1 != 0)
+    };
+    let may = program.ancestors().all(is_open);
+    if !may {
+        eprintln!("NOT TESTED: other users cannot reach {}", program.display());
+    }
+    may
+}
+
 /// Whether a program can be run through these words; some machines forbid user namespaces. `what`
 /// is what a test wants to do by them.
 pub fn lets_run_through(words: &[&str], what: &str) -> bool {
