@@ -175,7 +175,9 @@ fn what_a_killed_handler_has_set_is_as_if_it_had_never_been() -> TestResult {
 
 #[test]
 fn every_reply_proves_its_state_while_workers_are_reloaded_and_killed() -> TestResult {
-    let server = start(large(probe()).set("crash_policy", "redeliver:20"), 2)?;
+    let builder = large(probe()).set("crash_policy", "redeliver:20");
+    // Who is killed may be about to leave.
+    let server = start(builder.expect_log("a leaving worker ended"), 2)?;
     let mut talks = (0..6).map(|_| Talk::new(&server)).collect::<TestResult<Vec<_>>>()?;
     let mut round = 0;
     for reload in 1..=4 {
