@@ -6,6 +6,7 @@ use ostler::SendError;
 
 use crate::zend::Thrown;
 use crate::zend::call::Call;
+use crate::zend::message::warning;
 
 thread_local! {
     static LAST: Cell<i64> = const { Cell::new(0) };
@@ -57,6 +58,11 @@ pub(crate) fn of_send(error: &SendError) -> i64 {
     } else {
         code::SESSION_NOT_EXIST
     }
+}
+
+/// Warns that a call of the system has failed, in the form of the reference.
+pub(crate) fn warn_of_failure(what: &str, error: impl Into<std::io::Error>) {
+    warning(&format!("{what} failed, Error: {}", of_system(error)));
 }
 
 /// What has failed, as PHP programs are told: the text, and the number in brackets.

@@ -12,7 +12,6 @@ use crate::zend::Thrown;
 use crate::zend::call::{Call, handler, text};
 use crate::zend::class::{Function, Parameter, function, kind, optional, required};
 use crate::zend::function as php;
-use crate::zend::message::warning;
 use crate::zend::value::Array;
 
 const STR: Parameter = required(c"str", kind::STRING);
@@ -147,9 +146,7 @@ fn decode_json_part(call: &mut Call<'_>) -> Result<(), Thrown> {
 /// The interfaces of this machine; nothing, with a warning, when the system does not tell them.
 fn all_interfaces() -> Option<Vec<Interface>> {
     let found = interfaces::all();
-    let tell =
-        |error| warning(&format!("getifaddrs() failed, Error: {}", errors::of_system(error)));
-    found.map_err(tell).ok()
+    found.map_err(|error| errors::warn_of_failure("getifaddrs()", error)).ok()
 }
 
 /// `swoole_get_local_ip(): array|false`: the addresses of IPv4 by the names of their interfaces,

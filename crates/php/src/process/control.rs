@@ -15,7 +15,7 @@ use crate::zend::value::{Array, Scalar};
 /// A warning with the reason that the system gives.
 fn failed(call: &mut Call<'_>, what: &str) -> Result<(), Thrown> {
     let error = std::io::Error::last_os_error();
-    warning(&format!("{what} failed, Error: {}", crate::errors::of_system(error)));
+    crate::errors::warn_of_failure(what, error);
     call.returns_bool(false)
 }
 
@@ -146,7 +146,7 @@ pub(super) fn set_affinity(call: &mut Call<'_>) -> Result<(), Thrown> {
     }
     let done = sched_setaffinity(None, &set);
     if let Err(error) = done {
-        warning(&format!("sched_setaffinity() failed, Error: {}", crate::errors::of_system(error)));
+        crate::errors::warn_of_failure("sched_setaffinity()", error);
     }
     call.returns_bool(done.is_ok())
 }

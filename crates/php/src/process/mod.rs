@@ -183,7 +183,7 @@ impl ProcessState {
             if self.is_redirected
                 && let Err(error) = pipe.become_standard()
             {
-                warning(&format!("dup2() failed, Error: {}", crate::errors::of_system(error)));
+                crate::errors::warn_of_failure("dup2()", error);
             }
         }
         let mut result = ext_php_rs::types::Zval::new();
@@ -223,7 +223,7 @@ fn pipe<'a>(call: &mut Call<'_>, what: &str) -> Result<Option<(&'a Pipe, Side)>,
 
 fn failed(call: &mut Call<'_>, what: &str, error: Errno) -> Result<(), Thrown> {
     errors::set(i64::from(error.raw_os_error()));
-    warning(&format!("{what} failed, Error: {}", crate::errors::of_system(error)));
+    crate::errors::warn_of_failure(what, error);
     call.returns_bool(false)
 }
 
@@ -287,7 +287,7 @@ fn start(call: &mut Call<'_>) -> Result<(), Thrown> {
         -1 => {
             let error = std::io::Error::last_os_error();
             errors::set(i64::from(error.raw_os_error().unwrap_or(0)));
-            warning(&format!("fork() failed, Error: {}", crate::errors::of_system(error)));
+            crate::errors::warn_of_failure("fork()", error);
             call.returns_bool(false)
         }
         pid => {
@@ -412,7 +412,7 @@ fn exec(call: &mut Call<'_>) -> Result<(), Thrown> {
     process::flush_output();
     let error = command.exec();
     errors::set(i64::from(error.raw_os_error().unwrap_or(0)));
-    warning(&format!("execv({file}) failed, Error: {}", crate::errors::of_system(error)));
+    crate::errors::warn_of_failure(&format!("execv({file})"), error);
     call.returns_bool(false)
 }
 
@@ -454,7 +454,7 @@ fn blocking(call: &mut Call<'_>) -> Result<(), Thrown> {
         return Ok(());
     };
     if let Err(error) = pipe.set_blocking(side, blocking) {
-        warning(&format!("ioctl() failed, Error: {}", crate::errors::of_system(error)));
+        crate::errors::warn_of_failure("ioctl()", error);
     }
     Ok(())
 }

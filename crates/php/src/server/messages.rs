@@ -50,13 +50,7 @@ pub(super) fn send_message(call: &mut Call<'_>) -> Result<(), Thrown> {
 
 /// The worker that a program knows by a number.
 fn worker_of(server: &ServerState, id: i64) -> Option<ProcessSlot> {
-    let workers = server.event_workers.get();
-    if id >= user::first_id(server) {
-        return None;
-    }
-    let is_task = id >= workers;
-    let slot = u16::try_from(if is_task { id - workers } else { id }).ok()?;
-    Some(if is_task { ProcessSlot::TaskWorker(slot) } else { ProcessSlot::Worker(slot) })
+    server.slot_of(id).filter(|slot| !matches!(slot, ProcessSlot::UserProcess(_)))
 }
 
 /// The number by which a program knows who has sent a message; -1 is nobody with a number.

@@ -5,7 +5,7 @@ use std::os::fd::{OwnedFd, RawFd};
 
 use ext_php_rs::ffi::zend_object;
 use ext_php_rs::types::Zval;
-use ostler::{Session, Task, Worker};
+use ostler::{ProcessSlot, Session, Task, Worker};
 
 use super::client_info::Certificates;
 use super::commands::Command;
@@ -279,6 +279,19 @@ impl ServerState {
             ProcessKind::Event => Some(slot),
             ProcessKind::Task => Some(self.event_workers.get() + slot),
             ProcessKind::User | ProcessKind::Companion => None,
+        }
+    }
+
+    /// Which process has this number: event workers come first, then task workers, then the
+    /// program's own.
+    pub(crate) fn slot_of(&self, id: i64) -> Option<ProcessSlot> {
+        let (workers, task_workers) = (self.event_workers.get(), self.task_workers.get());
+        let slot = |id: i64| u16::try_from(id).ok();
+        match id {
+            _ if id < 0 => None,
+            _ if id < workers => slot(id).map(ProcessSlot::Worker),
+            _ if id < workers + task_workers => slot(id - workers).map(ProcessSlot::TaskWorker),
+            _ => slot(id - workers - task_workers).map(ProcessSlot::UserProcess),
         }
     }
 

@@ -122,15 +122,7 @@ const fn status(process: &ProcessStatistics) -> i64 {
 
 /// The process with this number: of two in one slot that which stays.
 fn process_of(server: &ServerState, id: i64) -> Option<ProcessStatistics> {
-    let workers = server.event_workers.get();
-    let task_workers = server.task_workers.get();
-    let slot = |id: i64| u16::try_from(id).ok();
-    let slot = match id {
-        _ if id < 0 => None,
-        _ if id < workers => slot(id).map(ProcessSlot::Worker),
-        _ if id < workers + task_workers => slot(id - workers).map(ProcessSlot::TaskWorker),
-        _ => slot(id - workers - task_workers).map(ProcessSlot::UserProcess),
-    }?;
+    let slot = server.slot_of(id)?;
     let processes = server.worker()?.process_stats().into_iter();
     processes.filter(|process| process.slot == slot).min_by_key(|process| process.is_leaving)
 }
