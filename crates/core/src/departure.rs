@@ -105,6 +105,8 @@ impl Departure {
     /// One step.
     pub fn on(&mut self, event: Event, now: Millis) -> Vec<DepartureAction> {
         match (self.stage, event) {
+            // What holds it is no session, and somebody waits to hear that none is left.
+            (Stage::Gone, Event::Drain) => vec![DepartureAction::SayDrained],
             (Stage::Gone, _) => Vec::new(),
             (Stage::Booting, Event::Serve) => {
                 self.stage = Stage::Serving;
@@ -227,6 +229,19 @@ mod tests {
         assert_eq!(departure.on(Event::Drained, 2), [Action::SayDrained, Action::LetGo]);
     }
 
+    /// It may be held by something else, and would be waited for.
+    #[test]
+    fn who_is_gone_says_that_no_session_is_left_as_often_as_it_is_asked() {
+        let mut departure = Departure::new(1_000);
+        departure.on(Event::Serve, 0);
+        departure.on(Event::Leave, 0);
+        departure.on(Event::Empty, 1);
+        assert_eq!(departure.on(Event::Drained, 1), [Action::LetGo]);
+        assert_eq!(departure.on(Event::Drain, 2), [Action::SayDrained]);
+        assert_eq!(departure.on(Event::CloseAll { timed_out: true }, 3), []);
+        assert_eq!(departure.on(Event::Drain, 4), [Action::SayDrained]);
+    }
+
     #[test]
     fn a_drain_that_takes_too_long_is_cut_by_the_master() {
         let mut departure = Departure::new(1_000);
@@ -250,17 +265,19 @@ mod tests {
     proptest! {
         /// Whatever comes, and in whatever order: nobody is accepted after the end of accepting;
         /// the worker is let go once, when it was told to leave and no session is left; and who was
-        /// told to leave has a deadline until its sessions are closed.
+        /// told to leave has a deadline until its sessions are closed; whoever asks whether a
+        /// session is left hears when none is, also of one that is gone.
         #[test]
         fn it_ends_once_and_in_order(
             steps in proptest::collection::vec((events(), 0u64..400), 0..40),
         ) {
             let mut departure = Departure::new(1_000);
             let (mut now, mut done, mut told) = (0, Vec::new(), false);
-            let mut drains = false;
+            let (mut drains, mut asked) = (false, false);
             for (event, later) in steps.into_iter().chain([(Event::Leave, 0)]) {
                 now += later;
                 told |= event == Event::Leave;
+                asked |= event == Event::Drain;
                 done.extend(departure.on(event, now));
             }
             for _ in 0..4 {
@@ -275,6 +292,8 @@ mod tests {
             prop_assert!(told && count(Action::LetGo) == 1, "{done:?}");
             prop_assert_eq!((count(Action::StopAccepting), count(Action::Drain)), (1, 1));
             prop_assert_eq!(done.last(), Some(&Action::LetGo));
+            prop_assert_eq!(asked, done.contains(&Action::SayDrained), "{:?}", done);
+            prop_assert_eq!(departure.on(Event::Drain, now), [Action::SayDrained]);
             let stop = done.iter().position(|action| *action == Action::StopAccepting);
             let accept = done.iter().rposition(|action| *action == Action::Accept);
             prop_assert!(accept.is_none_or(|accept| Some(accept) < stop), "{done:?}");

@@ -4,7 +4,8 @@
 //! A handshake costs thousands of times what a package costs, and whoever connects can ask for one.
 //! So they wait in a line of their own, of which the driver takes as many as a turn has time for.
 //! When there are too many, the one that waits the longest makes room: a client that is there
-//! finishes within a few round trips, one that only holds a place does not.
+//! finishes within a few round trips, one that only holds a place does not. The same holds for the
+//! memory that they take together.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -66,6 +67,10 @@ struct Entry<T> {
     due: Nanos,
     /// It stands in the line of those that can go on.
     is_ready: bool,
+    /// Bytes of memory that it holds.
+    held: usize,
+    /// It stands in the line of those that hold some.
+    is_holder: bool,
 }
 
 /// All handshakes of one driver; `T` is what it keeps of each.
@@ -76,17 +81,32 @@ pub struct Handshakes<T> {
     order: VecDeque<(Nanos, HandshakeId)>,
     /// Those that can go on; some have ended before.
     ready: VecDeque<HandshakeId>,
+    /// Those that hold memory, in the order in which they began to; some hold none any more.
+    holders: VecDeque<HandshakeId>,
+    /// Bytes that all of them hold.
+    held: usize,
     next: u32,
     max: usize,
+    held_max: usize,
     timeout: Nanos,
 }
 
 impl<T> Handshakes<T> {
-    /// At most `max` at the same time (at least one), each for `timeout` ns.
+    /// At most `max` at the same time (at least one), which hold at most `held_max` bytes together,
+    /// each for `timeout` ns.
     #[must_use]
-    pub fn new(max: usize, timeout: Nanos) -> Self {
-        let (entries, order, ready) = (HashMap::new(), VecDeque::new(), VecDeque::new());
-        Self { entries, order, ready, next: 0, max: max.max(1), timeout }
+    pub fn new(max: usize, held_max: usize, timeout: Nanos) -> Self {
+        Self {
+            entries: HashMap::new(),
+            order: VecDeque::new(),
+            ready: VecDeque::new(),
+            holders: VecDeque::new(),
+            held: 0,
+            next: 0,
+            max: max.max(1),
+            held_max,
+            timeout,
+        }
     }
 
     /// How many there are.
@@ -108,9 +128,45 @@ impl<T> Handshakes<T> {
         let id = HandshakeId(self.next);
         self.next = self.next.wrapping_add(1);
         let due = now.saturating_add(self.timeout);
-        self.entries.insert(id, Entry { of, due, is_ready: false });
+        let entry = Entry { of, due, is_ready: false, held: 0, is_holder: false };
+        self.entries.insert(id, entry);
         self.order.push_back((due, id));
         (id, crowded_out)
+    }
+
+    /// It holds so many bytes of memory now.
+    pub fn holds(&mut self, id: HandshakeId, bytes: usize) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut entry.held, bytes);
+        self.held = self.held.saturating_sub(before).saturating_add(bytes);
+        if bytes > 0 && !entry.is_holder {
+            entry.is_holder = true;
+            self.holders.push_back(id);
+            self.forget_first_holders();
+        }
+    }
+
+    /// When they hold more than they may: takes out the one that began to hold some the longest
+    /// ago. To be called until there is none.
+    pub fn take_excess(&mut self) -> Option<T> {
+        if self.held <= self.held_max {
+            return None;
+        }
+        self.forget_first_holders();
+        let first = self.holders.pop_front()?;
+        self.remove(first)
+    }
+
+    /// Those at the front of the line that hold nothing any more leave it.
+    fn forget_first_holders(&mut self) {
+        while let Some(first) = self.holders.front() {
+            match self.entries.get_mut(first) {
+                Some(entry) if entry.held > 0 => return,
+                Some(entry) => entry.is_holder = false,
+                None => {}
+            }
+            self.holders.pop_front();
+        }
     }
 
     /// It can go on; said twice it still has one turn.
@@ -149,20 +205,25 @@ impl<T> Handshakes<T> {
     /// It becomes another one with the same number, which has what is left of its time; `None` ends
     /// it.
     pub fn replace_with(&mut self, id: HandshakeId, change: impl FnOnce(T) -> Option<T>) {
-        if let Some(Entry { of, due, is_ready }) = self.entries.remove(&id)
-            && let Some(of) = change(of)
-        {
-            self.entries.insert(id, Entry { of, due, is_ready });
+        let Some(entry) = self.entries.remove(&id) else { return };
+        let held = entry.held;
+        match change(entry.of) {
+            Some(of) => {
+                self.entries.insert(id, Entry { of, ..entry });
+            }
+            None => self.held = self.held.saturating_sub(held),
         }
     }
 
     /// It has ended, in one way or the other.
     pub fn remove(&mut self, id: HandshakeId) -> Option<T> {
         let entry = self.entries.remove(&id)?;
+        self.held = self.held.saturating_sub(entry.held);
         if self.entries.is_empty() {
             // What is left in the lines are the numbers of those that have ended.
             self.order.clear();
             self.ready.clear();
+            self.holders.clear();
         }
         Some(entry.of)
     }
@@ -220,7 +281,7 @@ mod tests {
 
     #[test]
     fn who_waits_the_longest_makes_room() {
-        let mut handshakes = Handshakes::new(2, 100);
+        let mut handshakes = Handshakes::new(2, usize::MAX, 100);
         let (first, none) = handshakes.begin("first", 0);
         assert_eq!(none, None);
         handshakes.begin("second", 1);
@@ -231,7 +292,7 @@ mod tests {
 
     #[test]
     fn each_has_one_turn_in_the_order_in_which_it_can_go_on() {
-        let mut handshakes = Handshakes::new(8, 100);
+        let mut handshakes = Handshakes::new(8, usize::MAX, 100);
         let ids: Vec<_> = (0..4).map(|number| handshakes.begin(number, 0).0).collect();
         for index in [2, 0, 2, 3] {
             handshakes.make_ready(ids[index]);
@@ -249,7 +310,7 @@ mod tests {
 
     #[test]
     fn who_does_not_finish_in_time_is_taken_out_and_nobody_else() {
-        let mut handshakes = Handshakes::new(8, 100);
+        let mut handshakes = Handshakes::new(8, usize::MAX, 100);
         let (_, _) = handshakes.begin("silent", 0);
         let (quick, _) = handshakes.begin("quick", 10);
         let (_, _) = handshakes.begin("later", 20);
@@ -264,7 +325,7 @@ mod tests {
 
     #[test]
     fn one_that_becomes_another_keeps_its_number_and_its_time() {
-        let mut handshakes = Handshakes::new(8, 100);
+        let mut handshakes = Handshakes::new(8, usize::MAX, 100);
         let (id, _) = handshakes.begin("header", 0);
         handshakes.begin("other", 50);
         handshakes.make_ready(id);
@@ -283,7 +344,7 @@ mod tests {
         /// taken out for its time is older than its time.
         #[test]
         fn each_begins_once_and_ends_once(steps in proptest::collection::vec(0..5_u8, 0..200)) {
-            let mut handshakes = Handshakes::new(5, 7);
+            let mut handshakes = Handshakes::new(5, usize::MAX, 7);
             let (mut begun, mut ended, mut ids) = (0_u64, 0_u64, Vec::new());
             for (now, step) in (0..).zip(steps) {
                 match step {
@@ -311,6 +372,65 @@ mod tests {
                 prop_assert_eq!(begun - ended, handshakes.len() as u64);
                 let ready = handshakes.entries.values().filter(|entry| entry.is_ready).count();
                 prop_assert!(handshakes.ready.len() >= ready);
+            }
+        }
+    }
+
+    #[test]
+    fn who_holds_memory_the_longest_makes_room_for_that_of_others() {
+        let mut handshakes = Handshakes::new(8, 100, 1_000);
+        let ids: Vec<_> = (0..5).map(|number| handshakes.begin(number, 0).0).collect();
+        for (index, bytes) in [(3, 40), (1, 40), (2, 20)] {
+            handshakes.holds(ids[index], bytes);
+        }
+        assert_eq!(handshakes.take_excess(), None, "as many as may be");
+        handshakes.holds(ids[3], 0);
+        handshakes.holds(ids[4], 90);
+        assert_eq!(handshakes.take_excess(), Some(1), "3 holds nothing any more");
+        assert_eq!(handshakes.take_excess(), Some(2));
+        assert_eq!(handshakes.take_excess(), None);
+        handshakes.holds(ids[3], 20);
+        assert_eq!(handshakes.take_excess(), Some(4), "0 has never held any");
+        handshakes.replace_with(ids[3], |_| None);
+        handshakes.holds(ids[0], 100);
+        assert_eq!((handshakes.take_excess(), handshakes.len()), (None, 1));
+        handshakes.holds(ids[0], 101);
+        assert_eq!(handshakes.take_excess(), Some(0), "also the only one");
+    }
+
+    proptest! {
+        /// Whatever happens, what is left holds no more than it may, and who makes room held some.
+        #[test]
+        fn what_all_hold_is_bounded_and_counted(
+            steps in proptest::collection::vec((0..4_u8, 0..20_u32, 0..60_usize), 1..300),
+        ) {
+            let mut handshakes = Handshakes::new(16, 200, 1_000);
+            let mut held = std::collections::BTreeMap::new();
+            for (kind, number, bytes) in steps {
+                let id = HandshakeId(number);
+                match kind {
+                    0 => {
+                        let (new, out) = handshakes.begin(handshakes.next, 0);
+                        held.insert(new.0, 0);
+                        out.map(|out| held.remove(&out));
+                    }
+                    1 => {
+                        handshakes.remove(id);
+                        held.remove(&number);
+                    }
+                    _ => {
+                        handshakes.holds(id, bytes);
+                        held.entry(number).and_modify(|held| *held = bytes);
+                        while let Some(out) = handshakes.take_excess() {
+                            prop_assert!(held.remove(&out).is_some_and(|held| held > 0));
+                        }
+                    }
+                }
+                let sum: usize = held.values().sum();
+                prop_assert_eq!(handshakes.held, sum);
+                prop_assert!(sum <= 200);
+                let stale = handshakes.holders.len().saturating_sub(held.len());
+                prop_assert!(sum == 0 || stale <= 300, "the line is cleared");
             }
         }
     }

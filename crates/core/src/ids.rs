@@ -93,6 +93,14 @@ pub struct ProcessKey {
 }
 
 impl ProcessKey {
+    /// The operator, who calls commands and has no process: a companion in a slot that no
+    /// companion has.
+    pub const OPERATOR: Self = Self {
+        kind: ProcessKind::Companion,
+        slot: Slot(u16::MAX),
+        generation: Generation(u32::MAX),
+    };
+
     /// Makes the key of an event worker from plain numbers.
     #[must_use]
     pub const fn event(slot: u16, generation: u32) -> Self {
@@ -225,6 +233,9 @@ impl fmt::Display for Generation {
 
 impl fmt::Display for ProcessKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::OPERATOR {
+            return f.write_str("operator");
+        }
         write!(f, "{}{}.{}", self.kind.letter(), self.slot, self.generation)
     }
 }

@@ -5,7 +5,7 @@
 pub enum Dispatch {
     /// The next worker in turn that has credit.
     RoundRobin,
-    /// Always the same worker for a session, by its id; waits for that worker (S19 for when it is
+    /// Always the same worker for a session, by its id; waits for that worker (P58 for when it is
     /// down).
     SessionHash,
     /// Always the same worker for a client's address; by the session where there is none.

@@ -74,4 +74,48 @@ mod tests {
         assert_eq!(slow.look(at(3, 0), 0, Nanos::MAX), Some(Nanos::MAX));
         assert_eq!(slow.look(at(0, 0), Nanos::MAX, 7), None);
     }
+
+    proptest::proptest! {
+        /// However often and whenever the manager looks: nothing that took less than the time is
+        /// told, what is told is what runs, and the next telling comes when its time has doubled.
+        #[test]
+        fn s20_what_is_slow_is_told_and_told_again_when_its_time_has_doubled(
+            after in 1_u64..50,
+            turns in proptest::collection::vec((0_u64..500, 0_u64..20), 1..10),
+            looks in proptest::collection::vec(1_u64..40, 1..200),
+        ) {
+            // When each turn begins and ends; between them nothing runs.
+            let mut begun = 0;
+            let turns: Vec<_> = (1_u64..).zip(turns).map(|(turn, (takes, pause))| {
+                let started = begun + pause;
+                begun = started + takes;
+                (turn, started, begun)
+            }).collect();
+            let (mut slow, mut now, mut told) = (SlowRequest::default(), 0, (0, 0));
+            for pause in looks {
+                let before = now;
+                now += pause;
+                let runs = |&&(_, started, ended): &&(u64, Nanos, Nanos)| {
+                    (started..ended).contains(&now)
+                };
+                let Some(&(turn, started, _)) = turns.iter().find(runs) else {
+                    proptest::prop_assert_eq!(slow.look(None, after, now), None);
+                    continue;
+                };
+                let last = if told.0 == turn { told.1 } else { 0 };
+                // The first of its times that it has not been told for.
+                let mut due = after;
+                while due <= last {
+                    due *= 2;
+                }
+                let elapsed = now - started;
+                let expected = (elapsed >= due).then_some(elapsed);
+                proptest::prop_assert_eq!(slow.look(at(turn, started), after, now), expected);
+                if expected.is_some() {
+                    told = (turn, elapsed);
+                }
+                proptest::prop_assert!(now > before);
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 pub use crate::control::fuzz::{messages as control, slow_turn};
 pub use crate::inheritance::fuzz::charter;
+pub use crate::master::operator::fuzz::conversation as operator;
 #[cfg(feature = "tls")]
 pub use crate::tls::fuzz::{certificates, hello as tls_hello};
 

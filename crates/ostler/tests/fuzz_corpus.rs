@@ -1,5 +1,5 @@
-//! The bodies of the fuzz targets `framing_*`, `proxy_protocol`, `task_journal` and `traceparent`,
-//! on the inputs that are kept of them.
+//! The bodies of the fuzz targets `framing_*`, `proxy_protocol`, `session_states`, `task_journal`
+//! and `traceparent`, on the inputs that are kept of them.
 #![allow(clippy::unwrap_used)] // a test that cannot go on
 
 #[path = "../../../fuzz/bodies/framing.rs"]
@@ -9,6 +9,10 @@ mod framing;
 #[path = "../../../fuzz/bodies/proxy_protocol.rs"]
 #[allow(clippy::indexing_slicing, missing_docs)] // a fuzz body: a panic is a finding
 mod proxy_protocol;
+#[path = "../../../fuzz/bodies/session_states.rs"]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, missing_docs)]
+// A fuzz body: a panic is a finding.
+mod session_states;
 #[path = "../../../fuzz/bodies/task_journal.rs"]
 #[allow(clippy::indexing_slicing, missing_docs)] // a fuzz body: a panic is a finding
 mod task_journal;
@@ -34,7 +38,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 #[test]
 fn what_fuzzing_has_found_breaks_no_promise() {
     type Body = fn(&[u8]);
-    let bodies: [(&str, Body); 10] = [
+    let bodies: [(&str, Body); 11] = [
         ("framing_raw", framing::raw),
         ("framing_eof_split", framing::eof_split),
         ("framing_eof_at_end", framing::eof_at_end),
@@ -43,6 +47,7 @@ fn what_fuzzing_has_found_breaks_no_promise() {
         ("framing_resp", framing::resp),
         ("framing_stream", framing::stream),
         ("proxy_protocol", proxy_protocol::header),
+        ("session_states", session_states::script),
         ("task_journal", task_journal::spoilt),
         ("traceparent", traceparent::header),
     ];

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use ostler_testkit::{Client, DEADLINE, ServerBuilder, Signal, TestError, TestResult, TestServer};
+use ostler_testkit::{
+    Client, DEADLINE, Process, ServerBuilder, Signal, TestError, TestResult, TestServer,
+};
 use support::{Held, ask, check, round_trip, start, wait_lines, wait_serving, worker_of};
 use talk::{Talk, pattern};
 
@@ -59,8 +61,17 @@ fn clients_of_all(server: &TestServer, workers: usize) -> TestResult<Vec<(Client
 #[test]
 fn a_load_is_answered_byte_by_byte_and_every_worker_has_a_part_of_it() -> TestResult {
     let server = start(base(3), 3)?;
+    let sockets = |worker: &Process| -> TestResult<usize> {
+        Ok(worker.fds()?.iter().filter(|file| file.starts_with("socket:")).count())
+    };
+    let workers = server.workers();
+    let before: Vec<usize> = workers.iter().map(sockets).collect::<TestResult<_>>()?;
     let load = server.load().connections(64).depth(4).bytes(1, 40_000).start()?;
     load.wait_for_more(4_000)?;
+    for (worker, before) in workers.iter().zip(before) {
+        let now = sockets(worker)?;
+        check(now > before, format!("{before} sockets and {now} with the load"))?;
+    }
     load.stop()?.check_perfect()?;
     let ended = server.stop_and_report()?;
     let books = ended.books()?;

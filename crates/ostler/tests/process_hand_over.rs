@@ -372,40 +372,54 @@ fn three_masters_in_a_row_keep_a_thousand_connections() -> TestResult {
     stop(&deployed, running, 3_000)
 }
 
-/// Clients that ask all the time, until their connection ends: how many were answered to the end.
-fn survivors(address: SocketAddr, clients: usize, act: impl FnOnce() -> TestResult) -> TestResult {
+/// Clients of a master that is replaced while they ask.
+const CLIENTS: usize = 40;
+
+/// Clients that ask all the time, until their connection ends: how many were answered also when
+/// `act` was over.
+fn survivors(
+    address: SocketAddr,
+    clients: usize,
+    act: impl FnOnce() -> TestResult,
+) -> TestResult<usize> {
     let over = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| -> TestResult {
+    std::thread::scope(|scope| -> TestResult<usize> {
         let mut threads = Vec::new();
         for client in 0..clients {
             let mut stream = TcpStream::connect(address)?;
             stream.set_read_timeout(Some(DEADLINE))?;
             let over = &over;
-            threads.push(scope.spawn(move || -> TestResult {
+            threads.push(scope.spawn(move || -> TestResult<bool> {
                 let mut number = 0;
-                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                loop {
+                    let is_last = over.load(std::sync::atomic::Ordering::Relaxed);
                     let text = format!("{client} {number}.");
                     let mut answer = vec![0; text.len()];
                     // With its master a connection may end; what comes is right.
                     if stream.write_all(text.as_bytes()).is_err() {
-                        return Ok(());
+                        return Ok(false);
                     }
                     match stream.read_exact(&mut answer) {
                         Ok(()) => check(answer == text.as_bytes(), (answer, text))?,
                         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                             return Err(error.into());
                         }
-                        Err(_) => return Ok(()),
+                        Err(_) => return Ok(false),
+                    }
+                    if is_last {
+                        return Ok(true);
                     }
                     number += 1;
                 }
-                Ok(())
             }));
         }
         let outcome = act();
         over.store(true, std::sync::atomic::Ordering::Relaxed);
-        threads.into_iter().try_for_each(|thread| thread.join().unwrap())?;
-        outcome
+        let mut alive = 0;
+        for thread in threads {
+            alive += usize::from(thread.join().unwrap()?);
+        }
+        outcome.map(|()| alive)
     })
 }
 
@@ -414,7 +428,7 @@ fn a_new_master_that_is_killed_in_the_middle_takes_with_it_only_what_it_had() ->
     for round in 0..3 {
         let deployed = Deployed::new(&format!("hand-over-new-dies-{round}"), "ostler-echo")?;
         let old = deployed.start(&[("workers", "2"), ("reactors", "2")])?;
-        survivors(old.address, 40, || {
+        let alive = survivors(old.address, CLIENTS, || {
             let new = deployed.succeed(&old)?;
             new.signal(Signal::KILL)?;
             wait_until("the new one to end", || new.has_ended())
@@ -423,6 +437,8 @@ fn a_new_master_that_is_killed_in_the_middle_takes_with_it_only_what_it_had() ->
         deployed.wait_left(&old)?;
         let log = deployed.place.log();
         check(log.contains(" books accepted="), &log)?;
+        let (cut, had) = ((CLIENTS - alive) as u64, counted(&deployed, "handed_over"));
+        check(cut <= had, format!("{cut} were cut, the new one had {had}"))?;
     }
     Ok(())
 }
@@ -433,7 +449,7 @@ fn an_old_master_that_is_killed_in_the_middle_leaves_what_it_has_handed_over() -
         let deployed = Deployed::new(&format!("hand-over-old-dies-{round}"), "ostler-echo")?;
         let old = deployed.start(&[("workers", "2"), ("reactors", "2")])?;
         let mut new = None;
-        survivors(old.address, 40, || {
+        let alive = survivors(old.address, CLIENTS, || {
             new = Some(deployed.succeed(&old)?);
             old.signal(Signal::KILL)?;
             wait_until("the old one to end", || old.has_ended())
@@ -441,6 +457,8 @@ fn an_old_master_that_is_killed_in_the_middle_leaves_what_it_has_handed_over() -
         let new = new.unwrap();
         new.echoes("goes on")?;
         new.stop(&deployed.place)?;
+        let had = counted(&deployed, "taken_over");
+        check(alive as u64 >= had, format!("{alive} live, {had} had been taken over"))?;
     }
     Ok(())
 }

@@ -22,6 +22,11 @@ fn sharing(redis: &RedisServer) -> ServerBuilder {
         .expect_log("were not taken in")
 }
 
+/// The same, in which each worker has its clients, and the switch the tasks.
+fn sharing_in_base_mode(redis: &RedisServer) -> ServerBuilder {
+    sharing(redis).unset("reactors").set("mode", "base")
+}
+
 fn start(builder: ServerBuilder) -> TestResult<TestServer> {
     let server = builder.start()?;
     wait_lines(&server, "takes tasks", 1)?;
@@ -31,9 +36,22 @@ fn start(builder: ServerBuilder) -> TestResult<TestServer> {
 #[test]
 fn what_a_killed_server_had_taken_in_another_one_runs() -> TestResult {
     let Some(redis) = RedisServer::start()? else { return Ok(()) };
+    another_runs_what_a_killed_one_had_taken_in(&redis, sharing)
+}
+
+#[test]
+fn what_a_killed_server_of_base_mode_had_taken_in_another_one_runs() -> TestResult {
+    let Some(redis) = RedisServer::start()? else { return Ok(()) };
+    another_runs_what_a_killed_one_had_taken_in(&redis, sharing_in_base_mode)
+}
+
+fn another_runs_what_a_killed_one_had_taken_in(
+    redis: &RedisServer,
+    sharing: impl Fn(&RedisServer) -> ServerBuilder,
+) -> TestResult {
     let scratch = Scratch::new("shared-kill")?;
     let append = |n: u32| format!("append {} {n}", scratch.path("done").display());
-    let (dying, other) = (start(sharing(&redis))?, start(sharing(&redis))?);
+    let (dying, other) = (start(sharing(redis))?, start(sharing(redis))?);
     let mut talk = Talk::new(&dying)?;
     talk.expect_answer(&format!("wait 20000 {}", append(0)), "0")?;
     dying.task_workers()[0].stop()?;
@@ -66,7 +84,15 @@ fn what_a_killed_server_had_taken_in_another_one_runs() -> TestResult {
 #[test]
 fn what_a_server_leaves_in_order_is_run_at_once() -> TestResult {
     let Some(redis) = RedisServer::start()? else { return Ok(()) };
-    let patient = || sharing(&redis).set("task_journal_lease_ms", "1d");
+    // What lies in the stream is the same in both modes.
+    for sharing in [sharing, sharing_in_base_mode] {
+        next_one_runs_what_is_left(|| sharing(&redis).set("task_journal_lease_ms", "1d"))?;
+        check(redis.ask("DEL ostler:shop:tasks")? == ":1\r\n", "what is left")?;
+    }
+    Ok(())
+}
+
+fn next_one_runs_what_is_left(patient: impl Fn() -> ServerBuilder) -> TestResult {
     let server = start(patient())?;
     let mut talk = Talk::new(&server)?;
     for _ in 0..3 {
@@ -82,8 +108,15 @@ fn what_a_server_leaves_in_order_is_run_at_once() -> TestResult {
 
 #[test]
 fn a_redis_that_hangs_or_begins_anew_stops_nothing_else() -> TestResult {
-    let Some(mut redis) = RedisServer::start()? else { return Ok(()) };
-    let server = start(sharing(&redis))?;
+    for sharing in [sharing, sharing_in_base_mode] {
+        let Some(mut redis) = RedisServer::start()? else { return Ok(()) };
+        survives_a_redis_that_hangs(sharing(&redis), &mut redis)?;
+    }
+    Ok(())
+}
+
+fn survives_a_redis_that_hangs(builder: ServerBuilder, redis: &mut RedisServer) -> TestResult {
+    let server = start(builder)?;
     let mut talk = Talk::new(&server)?;
     talk.expect_answer("keep silent", "kept")?;
     redis.stop()?;

@@ -201,6 +201,27 @@ fn a_hang_up_makes_the_log_file_anew() -> TestResult {
     Ok(())
 }
 
+/// The same without new workers: one request, and every process goes on in the new file.
+#[test]
+fn a_real_time_signal_makes_the_log_file_anew_and_nothing_else() -> TestResult {
+    let scratch = Scratch::new("real-time")?;
+    let server = in_file(&scratch).start()?;
+    wait_line(&server, &scratch, &["listening on"])?;
+    std::fs::rename(scratch.path("log"), scratch.path("log.1"))?;
+    let kill = format!("kill -RTMIN {}", server.master().pid());
+    assert!(std::process::Command::new("bash").args(["-c", &kill]).status()?.success());
+    wait_line(&server, &scratch, &[" master the log goes on in the file of its name"])?;
+    assert_eq!(Talk::new(&server)?.ask("echo served")?, "served");
+    server.signal(Signal::TERM);
+    server.wait_end()?;
+    // Nobody was replaced, and the manager, which nobody has told, writes there, too.
+    let lines = |name: &str| scratch.lines(name);
+    let said = |name: &str, text: &str| lines(name).iter().any(|line| line.contains(text));
+    assert!(said("log", " manager ends") && said("log", " books "));
+    assert!(!said("log", "reload") && !said("log.1", " manager ends"));
+    Ok(())
+}
+
 /// The directory is gone: the old file gets the lines, and says why.
 #[test]
 fn a_log_file_that_cannot_be_made_anew_goes_on_in_the_old_one() -> TestResult {

@@ -184,16 +184,19 @@ fn files_are_the_users_and_go_on_being_reopened_and_removed() -> TestResult {
         return Ok(());
     }
     let scratch = directory("given-up-files")?;
-    let [log, pid, socket, deaths] = ["log", "pid", "socket", "deaths"].map(|it| scratch.path(it));
+    let [log, pid, socket, deaths, asks] =
+        ["log", "pid", "socket", "deaths", "asks"].map(|it| scratch.path(it));
     let server = both(TestServer::echo().set("workers", 1).set("framing", "line"))
         .set("log_file", log.display())
         .set("pid_file", pid.display())
         .set("death_log_file", deaths.display())
+        .set("operator_socket", asks.display())
         .args(["--port".to_owned(), format!("local=unix://{}", socket.display())])
         .start()?;
     let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
     wait_until("the worker", || read(&log).contains("serves worker="))?;
-    for path in [&log, &pid, &socket, &deaths] {
+    UnixStream::connect(&asks)?.write_all(b"status\n")?;
+    for path in [&log, &pid, &socket, &deaths, &asks] {
         let found = std::fs::symlink_metadata(path)?;
         check((found.uid(), found.gid()) == (MASTER, MASTER), format!("{path:?}"))?;
     }
@@ -216,7 +219,7 @@ fn files_are_the_users_and_go_on_being_reopened_and_removed() -> TestResult {
     master.wait_gone(DEADLINE)?;
     server.abandon();
     check(read(&log).contains("master books"), read(&log))?;
-    check(!pid.exists() && !socket.exists(), "both are gone")
+    check(!pid.exists() && !socket.exists() && !asks.exists(), "all are gone")
 }
 
 #[test]
@@ -236,6 +239,7 @@ fn files_that_the_user_could_not_use_are_errors_at_the_start() -> TestResult {
         ("death_log_file", "deaths"),
         ("request_slowlog_file", "slow"),
         ("quarantine_dir", ""),
+        ("operator_socket", "asks"),
         ("listen", "unix"),
     ] {
         let path = scratch.path(file);

@@ -173,8 +173,67 @@ fn load_balancers_that_look_for_the_port_are_not_told_in_the_log() -> TestResult
     let ended = server.stop_and_report()?;
     let told = ended.log().lines_with("a connection ended before its proxy's header");
     check(told.is_empty(), format!("{told:?}"))?;
-    let counts = ended.log().lines_with("headers of proxies awaited=41");
-    check(counts.len() == 1, format!("{:?}", ended.log().lines_with("headers of proxies")))
+    let counts = ended.log().lines_with("headers of proxies awaited=41 ");
+    check(counts.len() == 1, format!("{:?}", ended.log().lines_with("headers of proxies")))?;
+    let count = |name: &str| -> u64 {
+        let word = counts[0].split(' ').find_map(|word| word.strip_prefix(name));
+        word.and_then(|number| number.parse().ok()).unwrap_or(0)
+    };
+    // A reset may come before the header is read, and takes it away then.
+    let (read, left) = (count("read="), count("left="));
+    check(read + left == 41 && (1..=21).contains(&read), &counts[0])?;
+    let books = ended.books()?;
+    check(books.accepted == read, format!("{books}, {}", counts[0]))
+}
+
+/// The address of all of them is the proxy's, and it is not the proxy that sends.
+#[test]
+fn clients_that_a_proxy_does_not_name_do_not_share_the_rate_of_its_address() -> TestResult {
+    let server = behind(small_probe()).set("package_rate_per_address", 1).start()?;
+    for header in [b"PROXY UNKNOWN\r\n".to_vec(), bytes(0x20, 0x00, b"")] {
+        for _ in 0..6 {
+            let mut stream = connect(&server)?;
+            stream.write_all(&[&header[..], b"echo it is served\n"].concat())?;
+            check(line(&mut stream)? == "it is served", "each has a rate of its own")?;
+        }
+    }
+    let books = server.stop_and_report()?.books()?;
+    check(books.detail("refused_package_rate") == 0, format!("{books}"))?;
+    let server = behind(small_probe()).set("package_rate_per_address", 1).start()?;
+    for _ in 0..12 {
+        let mut stream = connect(&server)?;
+        stream.write_all(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\necho one of many\n")?;
+        stream.shutdown(Shutdown::Write)?;
+        expect_end(stream);
+    }
+    let books = server.stop_and_report()?.books()?;
+    check(books.detail("refused_package_rate") > 0, format!("{books}"))
+}
+
+/// A client of few words: its header, its request and its end are told at once.
+#[test]
+fn who_hangs_up_behind_its_request_is_served() -> TestResult {
+    let scratch = Scratch::new("hangs-up")?;
+    let path = scratch.path("s");
+    let server = behind(small_probe())
+        .set("port.local.listen", format!("unix://{}", path.display()))
+        .start()?;
+    server.port_url("local")?;
+    for number in 0..100 {
+        let mut stream = UnixStream::connect(&path)?;
+        let header = ["PROXY UNKNOWN\r\n", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"][number % 2];
+        stream.write_all(format!("{header}echo {number}\n").as_bytes())?;
+    }
+    let mut stays = UnixStream::connect(&path)?;
+    stays.set_read_timeout(Some(DEADLINE))?;
+    stays.write_all(b"PROXY UNKNOWN\r\necho all were accepted before\n")?;
+    check(line(&mut stays)? == "all were accepted before", "another one")?;
+    drop(stays);
+    let ended = server.stop_and_report()?;
+    let counts = ended.log().lines_with("headers of proxies awaited=101 read=101");
+    check(counts.len() == 1, format!("{:?}", ended.log().lines_with("headers of proxies")))?;
+    let books = ended.books()?;
+    check(books.received == 101, format!("{books}"))
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A master in its sandbox (`sandbox = master`): what it cannot do any more, and that it does all
 //! that it has to. A refused call is an error in the log, which every test here would see.
-#![allow(clippy::panic, clippy::unwrap_used)] // a test that cannot go on
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // a test that cannot go on
 
 mod daemon;
 mod deployed;
@@ -8,7 +8,7 @@ mod encrypted;
 mod support;
 mod talk;
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::UdpSocket;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -141,8 +141,8 @@ fn a_server_lives_its_whole_life_in_it() -> TestResult {
     }
     let scratch = Scratch::new("boxed")?;
     for mode in ["process", "base"] {
-        let [log, pid, socket, poison] =
-            ["log", "pid", "socket", "poison"].map(|it| scratch.path(it));
+        let [log, pid, socket, poison, asks] =
+            ["log", "pid", "socket", "poison", "asks"].map(|it| scratch.path(it));
         std::fs::create_dir_all(&poison)?;
         let mut server = boxed(small_probe()).set("mode", mode).set("max_requests", 30);
         if mode == "process" {
@@ -151,6 +151,7 @@ fn a_server_lives_its_whole_life_in_it() -> TestResult {
         let server = server
             .set("log_file", log.display())
             .set("pid_file", pid.display())
+            .set("operator_socket", asks.display())
             .args(["--own".to_owned(), format!("local=unix://{}", socket.display())])
             .expect_log("worker died")
             .expect_log("manager died")
@@ -180,6 +181,12 @@ fn a_server_lives_its_whole_life_in_it() -> TestResult {
         client.set_read_timeout(Some(DEADLINE))?;
         client.write_all(b"echo by a file\n")?;
         client.read_exact(&mut [0; 10])?;
+        let mut operator = UnixStream::connect(&asks)?;
+        operator.set_read_timeout(Some(DEADLINE))?;
+        operator.write_all(b"stats\ncheck\nprocesses\nreopen\ncall w0 nothing\nreload\n")?;
+        let answers = BufReader::new(operator).lines().take(6).collect::<Result<Vec<_>, _>>()?;
+        let done = answers.iter().filter(|it| it.starts_with("{\"ok\":true")).count();
+        check(done == 5 && answers[4].contains("no such command"), format!("{answers:?}"))?;
         let master = server.master();
         server.signal(Signal::TERM);
         master.wait_gone(DEADLINE)?;
@@ -187,7 +194,7 @@ fn a_server_lives_its_whole_life_in_it() -> TestResult {
         check(text().contains("master books"), text())?;
         check(!text().contains("sandbox has refused"), text())?;
         check(!text().contains("ERROR master"), text())?;
-        check(!pid.exists() && !socket.exists(), "both are gone")?;
+        check(!pid.exists() && !socket.exists() && !asks.exists(), "all are gone")?;
     }
     Ok(())
 }

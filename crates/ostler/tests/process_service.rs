@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::ptrace;
-use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use ostler_testkit::{DEADLINE, ServerBuilder, Signal, TestError, TestResult, TestServer};
 use support::{Held, check, echo, orders, round_trip, start, wait_lines};
@@ -130,6 +130,46 @@ fn ready_reloading_and_stopping_are_told_in_order() -> TestResult {
     check(order == expected, format!("{order:?}"))
 }
 
+/// The number of a process's parent.
+fn parent_of(pid: &str) -> TestResult<String> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    Ok(parent.unwrap_or_default().trim().to_owned())
+}
+
+/// One that fails is no child of the old master, which learns of its end all the same.
+#[test]
+fn a_new_master_of_a_service_that_fails_changes_nothing() -> TestResult {
+    let scratch = Scratch::new("service-lost")?;
+    let mut systemd = Systemd::at(&scratch);
+    let server = systemd
+        .starts(small_probe().env("PROBE_FAIL_START_IF_EXISTS", scratch.path("fail")))
+        .expect_log("could not start")
+        .expect_log("told to fail")
+        .expect_log("no worker has ever")
+        .expect_log("the new master did not take over")
+        .start()?;
+    systemd.wait_for("READY=1")?;
+    scratch.make("fail")?;
+    server.signal(Signal::USR2);
+    server.wait_for_log("the new master did not take over, this one goes on")?;
+    Talk::new(&server)?;
+    // Whoever plays the service manager reaps it, and nobody else does.
+    let started = server.wait_for_log("a new master is started")?;
+    let new = started.split(" pid=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    let reaped =
+        waitpid(Pid::from_raw(new.parse().unwrap()), None).map_err(std::io::Error::from)?;
+    check(
+        matches!(reaped, WaitStatus::Exited(..) | WaitStatus::Signaled(..)),
+        format!("{reaped:?}"),
+    )?;
+    systemd.read_all();
+    check(!systemd.heard.iter().any(|said| said.starts_with("MAINPID=")), "it took over")?;
+    server.signal(Signal::TERM);
+    // The books of both are there.
+    check(server.wait_end()?.code() == Some(0), "the old master ends in order")
+}
+
 /// The new master says that it is ready when the old one has said who is the main process now, and
 /// the old one says nothing afterwards, not even that it stops.
 #[test]
@@ -147,6 +187,8 @@ fn a_new_master_is_the_main_process_before_it_says_anything() -> TestResult {
     let told = systemd.wait_for("MAINPID=")?;
     let new = value(&told, "MAINPID").to_owned();
     check(new != old && told.lines().count() == 1, &told)?;
+    // systemd waits for the end of a main process that is its own child, and for no other one.
+    check(parent_of(&new)? == std::process::id().to_string(), "it is not the manager's child")?;
     let ready = systemd.wait_for("READY=1")?;
     check(value(&ready, "MAINPID") == new, &ready)?;
     let pid = new.parse().ok().and_then(rustix::process::Pid::from_raw).unwrap();
@@ -158,6 +200,10 @@ fn a_new_master_is_the_main_process_before_it_says_anything() -> TestResult {
     round_trip(&mut client, "still here")?;
     drop(client);
     check(server.wait_end()?.code() == Some(0), "the old master ends in order")?;
+    // A service manager reaps what is its own.
+    let reaped =
+        waitpid(Pid::from_raw(new.parse().unwrap()), None).map_err(std::io::Error::from)?;
+    check(matches!(reaped, WaitStatus::Exited(_, 0)), format!("{reaped:?}"))?;
     systemd.read_all();
     check(systemd.heard.len() == before, format!("{:#?}", systemd.heard))
 }

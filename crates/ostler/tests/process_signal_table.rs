@@ -100,6 +100,7 @@ fn has_effect(signal: &str, process: &str, effect: &str) -> TestResult {
         "reloads" => {
             server.wait_for_log("reload finished: every worker is new")?;
         }
+        "opens the log anew" => drop(server.wait_for_log("the log goes on in the file")?),
         "one worker more" => wait_serving(&server, 3)?,
         "one worker less" => server.wait_for("it to go", |server| server.workers().len() == 1)?,
         "is replaced" => wait_serving(&server, 2)?,

@@ -22,7 +22,7 @@ const STRAY: [(i32, &str); 11] = [
     (16, "SIGSTKFLT"),
     (24, "SIGXCPU"),
     (25, "SIGXFSZ"),
-    (34, "SIGRTMIN+0"),
+    (35, "SIGRTMIN+1"),
     (50, "SIGRTMIN+16"),
     (64, "SIGRTMIN+30"),
 ];
@@ -34,7 +34,7 @@ fn send(process: &Process, signal: i32) -> TestResult {
     check(status.success(), format!("`{command}`: {status}"))
 }
 
-/// Master, manager and workers died of RTMIN, ALRM, VTALRM, IO and their like.
+/// Master, manager and workers died of real-time signals, ALRM, VTALRM, IO and their like.
 #[test]
 fn a_stray_signal_ends_nobody_and_is_logged_once() -> TestResult {
     let server = start(echo(2, 1), 2)?;

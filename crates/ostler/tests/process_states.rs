@@ -45,12 +45,20 @@ fn a_state_of_a_mebibyte_is_read_by_the_next_worker_and_by_all_others() -> TestR
     assert_eq!(talk.ask("own")?, "6 300000");
     assert_eq!(talk.ask(&format!("statebig {}", MEBIBYTE + 1))?, "too_long");
     assert_eq!(talk.ask("own")?, "6 300000", "a state that was refused changes nothing");
+    wait_figures(&server, &mut other, "1 303104 0")?;
     drop(talk);
     server.wait_for("the end of the session", |_| {
         other.ask(&format!("peek {id}")).is_ok_and(|answer| answer == "0 0")
     })?;
+    wait_figures(&server, &mut other, "0 0 0")?;
     drop(other);
     server.stop()
+}
+
+/// What the statistics of the server say of long states: how many, their memory, and how many found
+/// no room.
+fn wait_figures(server: &TestServer, talk: &mut Talk, expected: &str) -> TestResult {
+    server.wait_for("the figures", |_| talk.ask("longstates").is_ok_and(|told| told == expected))
 }
 
 /// Bumps until a worker has died at this step, and on for a while: with `redeliver` the replies
@@ -329,6 +337,7 @@ fn who_takes_the_last_room_a_moment_later_is_closed() -> TestResult {
     });
     assert_eq!(answers.iter().filter(|kept| **kept).count(), 1);
     assert_eq!(full.ask("own")?, "1 80000");
+    wait_figures(&server, &mut full, "1 81920 1")?;
     drop(full);
     let books = server.stop_and_report()?.books()?;
     assert_eq!(books.detail("closed_memory_budget"), 1, "{books}");

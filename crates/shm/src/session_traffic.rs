@@ -112,6 +112,19 @@ impl Entry<'_> {
         self.set(SENT_BYTES, self.get(SENT_BYTES).wrapping_add(bytes));
     }
 
+    /// How many bytes were written.
+    ///
+    /// ```
+    /// # use ostler_shm::sessions::LoneEntry;
+    /// let lone = LoneEntry::new(0);
+    /// lone.entry().note_sent(200, 64);
+    /// assert_eq!(lone.entry().sent_bytes(), 64);
+    /// ```
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        self.get(SENT_BYTES)
+    }
+
     /// Owner: so many bytes wait to be written.
     ///
     /// ```

@@ -16,11 +16,14 @@ use crate::ids::{LaneSlot, PeerSlot, PortId};
 /// one peer whose worker is busy cannot keep the others out. As many as the kernel's usual receive
 /// buffer has room for, several times.
 pub(super) const PEER_WAITING_MAX: usize = 1_024;
-/// Datagrams that may wait in one reactor; with so many nothing more is read, and the kernel's
-/// buffers fill.
+/// Datagrams that may wait in one reactor; what comes beyond them and cannot be given is dropped.
+/// (It is read only while a worker has credit: until then the kernel's buffers fill.)
 pub(super) const WAITING_MAX: usize = 4_096;
-/// Bytes of them after which nothing more is read.
+/// Bytes of them after which what comes is dropped.
 pub(super) const WAITING_MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// The part of both that those may take that wait for the same worker: one that stands still leaves
+/// room for what waits for the others.
+pub(super) const WORKER_WAITING_PART: usize = 2;
 
 /// What becomes of a datagram that was read.
 #[derive(Debug)]
@@ -46,6 +49,50 @@ impl Place {
     pub(super) const fn lane(lane: LaneSlot) -> Self {
         Self::Lane(lane.0)
     }
+
+    /// The part of all that may wait which may wait here.
+    const fn part(self) -> usize {
+        match self {
+            Self::Free(_) => 1,
+            Self::Lane(_) | Self::Slot(_) => WORKER_WAITING_PART,
+        }
+    }
+}
+
+/// How much waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Waiting {
+    datagrams: usize,
+    bytes: u64,
+}
+
+impl Waiting {
+    fn of(datagram: &Returned) -> Self {
+        Self { datagrams: 1, bytes: datagram.body.len() as u64 }
+    }
+
+    const fn add(&mut self, other: Self) {
+        self.datagrams += other.datagrams;
+        self.bytes += other.bytes;
+    }
+
+    const fn take(&mut self, other: Self) {
+        self.datagrams = self.datagrams.saturating_sub(other.datagrams);
+        self.bytes = self.bytes.saturating_sub(other.bytes);
+    }
+
+    /// Whether more may wait where this part of all may.
+    const fn has_room(self, part: usize) -> bool {
+        self.datagrams < WAITING_MAX / part && self.bytes < WAITING_MAX_BYTES / part as u64
+    }
+}
+
+/// Those that wait at one place.
+#[derive(Debug, Default)]
+struct Line {
+    /// By their turns.
+    peers: BTreeMap<i64, PeerSlot>,
+    waiting: Waiting,
 }
 
 /// One peer.
@@ -61,6 +108,7 @@ pub(super) struct Peer {
     place: Option<(Place, i64)>,
     /// Datagrams that wait, those that came back first.
     waiting: VecDeque<Returned>,
+    waiting_bytes: u64,
 }
 
 impl Peer {
@@ -70,6 +118,10 @@ impl Peer {
 
     pub(super) const fn is_listed(&self) -> bool {
         self.place.is_some()
+    }
+
+    fn counted(&self) -> Waiting {
+        Waiting { datagrams: self.waiting.len(), bytes: self.waiting_bytes }
     }
 }
 
@@ -99,11 +151,10 @@ pub(super) struct Peers {
     peers: Slab<Peer>,
     by_key: HashMap<u64, PeerSlot, BuildHasherDefault<KeyHasher>>,
     /// The peers with something that waits, by their places and turns.
-    lists: BTreeMap<Place, BTreeMap<i64, PeerSlot>>,
+    lists: BTreeMap<Place, Line>,
     first_turn: i64,
     last_turn: i64,
-    waiting: usize,
-    waiting_bytes: u64,
+    waiting: Waiting,
 }
 
 impl Peers {
@@ -111,8 +162,15 @@ impl Peers {
     pub(super) fn enter(&mut self, port: PortId, key: u64) -> PeerSlot {
         let peers = &mut self.peers;
         *self.by_key.entry(key).or_insert_with(|| {
-            let waiting = VecDeque::new();
-            let peer = Peer { key, port, outstanding: 0, bound: None, place: None, waiting };
+            let peer = Peer {
+                key,
+                port,
+                outstanding: 0,
+                bound: None,
+                place: None,
+                waiting: VecDeque::new(),
+                waiting_bytes: 0,
+            };
             PeerSlot(peers.insert(peer) as u32)
         })
     }
@@ -152,45 +210,60 @@ impl Peers {
 
     // ---- what waits -----------------------------------------------------------------------------
 
-    /// How many datagrams more may wait.
-    pub(super) const fn room(&self) -> usize {
-        if self.waiting_bytes >= WAITING_MAX_BYTES {
-            return 0;
-        }
-        WAITING_MAX.saturating_sub(self.waiting)
-    }
-
     pub(super) const fn waiting_bytes(&self) -> u64 {
-        self.waiting_bytes
+        self.waiting.bytes
     }
 
     /// A datagram came back: it is the peer's first.
     pub(super) fn push_first(&mut self, slot: PeerSlot, datagram: Returned) {
-        let len = datagram.body.len() as u64;
+        let more = Waiting::of(&datagram);
         if let Some(peer) = self.peers.get_mut(slot.0 as usize) {
             peer.waiting.push_front(datagram);
-            self.waiting += 1;
-            self.waiting_bytes += len;
+            peer.waiting_bytes += more.bytes;
+            self.waiting.add(more);
+            if let Some(line) = line_of(&mut self.lists, peer) {
+                line.waiting.add(more);
+            }
         }
     }
 
-    /// A datagram was read and waits. Returns it when as many as may of its peer wait already.
-    pub(super) fn push_last(&mut self, slot: PeerSlot, datagram: Returned) -> Result<(), Returned> {
+    /// A datagram was read and waits, where its peer does or is to (`place`). Returns it when as
+    /// many as may of its peer wait already, or there, or in all.
+    pub(super) fn push_last(
+        &mut self,
+        slot: PeerSlot,
+        place: Place,
+        datagram: Returned,
+    ) -> Result<(), Returned> {
         let peer = self.peers.get_mut(slot.0 as usize);
         let Some(peer) = peer.filter(|peer| peer.waiting.len() < PEER_WAITING_MAX) else {
             return Err(datagram);
         };
-        self.waiting += 1;
-        self.waiting_bytes += datagram.body.len() as u64;
+        let place = peer.place.map_or(place, |(place, _)| place);
+        let there = self.lists.get(&place).map(|line| line.waiting).unwrap_or_default();
+        if !self.waiting.has_room(1) || !there.has_room(place.part()) {
+            return Err(datagram);
+        }
+        let more = Waiting::of(&datagram);
         peer.waiting.push_back(datagram);
+        peer.waiting_bytes += more.bytes;
+        self.waiting.add(more);
+        if let Some(line) = line_of(&mut self.lists, peer) {
+            line.waiting.add(more);
+        }
         Ok(())
     }
 
     /// Takes the peer's first.
     pub(super) fn pop(&mut self, slot: PeerSlot) -> Option<Returned> {
-        let datagram = self.peers.get_mut(slot.0 as usize)?.waiting.pop_front()?;
-        self.waiting = self.waiting.saturating_sub(1);
-        self.waiting_bytes = self.waiting_bytes.saturating_sub(datagram.body.len() as u64);
+        let peer = self.peers.get_mut(slot.0 as usize)?;
+        let datagram = peer.waiting.pop_front()?;
+        let less = Waiting::of(&datagram);
+        peer.waiting_bytes = peer.waiting_bytes.saturating_sub(less.bytes);
+        self.waiting.take(less);
+        if let Some(line) = line_of(&mut self.lists, peer) {
+            line.waiting.take(less);
+        }
         Some(datagram)
     }
 
@@ -224,17 +297,21 @@ impl Peers {
         };
         if let Some(peer) = self.peers.get_mut(slot.0 as usize).filter(|peer| peer.waits()) {
             peer.place = Some((place, turn));
-            self.lists.entry(place).or_default().insert(turn, slot);
+            let line = self.lists.entry(place).or_default();
+            line.peers.insert(turn, slot);
+            line.waiting.add(peer.counted());
         }
     }
 
     /// Takes a peer off its list, if it is on one.
     pub(super) fn unlist(&mut self, slot: PeerSlot) {
-        let place = self.peers.get_mut(slot.0 as usize).and_then(|peer| peer.place.take());
-        let Some((place, turn)) = place else { return };
-        if let Some(list) = self.lists.get_mut(&place) {
-            list.remove(&turn);
-            if list.is_empty() {
+        let Some(peer) = self.peers.get_mut(slot.0 as usize) else { return };
+        let Some((place, turn)) = peer.place.take() else { return };
+        if let Some(line) = self.lists.get_mut(&place) {
+            line.peers.remove(&turn);
+            line.waiting.take(peer.counted());
+            if line.peers.is_empty() {
+                crate::invariant!(line.waiting == Waiting::default(), "who waits is counted");
                 self.lists.remove(&place);
             }
         }
@@ -242,15 +319,15 @@ impl Peers {
 
     /// Takes everybody off a list, in their order.
     pub(super) fn unlist_all(&mut self, place: Place) -> Vec<PeerSlot> {
-        let slots: Vec<PeerSlot> =
-            self.lists.get(&place).into_iter().flat_map(BTreeMap::values).copied().collect();
+        let peers = self.lists.get(&place).map(|line| &line.peers);
+        let slots: Vec<PeerSlot> = peers.into_iter().flat_map(BTreeMap::values).copied().collect();
         slots.iter().for_each(|slot| self.unlist(*slot));
         slots
     }
 
     /// Who is first at a place.
     pub(super) fn first(&self, place: Place) -> Option<PeerSlot> {
-        self.lists.get(&place)?.values().next().copied()
+        self.lists.get(&place)?.peers.values().next().copied()
     }
 
     /// Whether anybody waits.
@@ -285,4 +362,9 @@ impl Peers {
             Place::Free(_) | Place::Slot(_) => None,
         })
     }
+}
+
+/// The line in which a peer stands.
+fn line_of<'a>(lists: &'a mut BTreeMap<Place, Line>, peer: &Peer) -> Option<&'a mut Line> {
+    lists.get_mut(&peer.place?.0)
 }

@@ -46,6 +46,11 @@ impl ClientClock {
         }
     }
 
+    /// Of a client whose first package was given to a worker of another master.
+    pub const fn had_package_before(&mut self) {
+        self.had_package = true;
+    }
+
     // ---- what happens ---------------------------------------------------------------------------
 
     /// There is input to be taken.

@@ -49,6 +49,8 @@ pub struct Facts {
     pub is_incomplete: bool,
     /// Output waits to be written.
     pub has_output: bool,
+    /// It waits for this side: a file for its turn, or for the disk.
+    pub output_waits_for_us: bool,
     /// It is exempt from [`Deadlines::idle`] and [`Deadlines::silence`].
     pub is_protected: bool,
 }
@@ -82,7 +84,7 @@ impl Deadlines {
         let ends = [
             self.idle_ends(now, clock, facts),
             self.silence_ends(now, clock, facts),
-            self.send_stall_ends(clock, facts),
+            self.send_stall_ends(now, clock, facts),
             self.first_package_ends(now, clock, facts),
             self.package_ends(now, clock, facts),
             self.patience_ends(now, clock, facts),
@@ -121,10 +123,17 @@ impl Deadlines {
         Some(End::close(heard.saturating_add(self.silence), CloseReason::Silent))
     }
 
-    fn send_stall_ends(&self, clock: &ClientClock, facts: &Facts) -> Option<End> {
-        let is_watched = self.send_stall > 0 && facts.has_output;
+    /// When what waits for this side goes on, it is written at once if the client takes anything,
+    /// and nobody tells that it does not.
+    fn send_stall_ends(&self, now: Nanos, clock: &ClientClock, facts: &Facts) -> Option<End> {
+        if self.send_stall == 0 || !facts.has_output {
+            return None;
+        }
+        if facts.output_waits_for_us {
+            return Some(End::look(now, self.send_stall));
+        }
         let at = clock.taken_at().saturating_add(self.send_stall);
-        is_watched.then(|| End::close(at, CloseReason::SendStalled))
+        Some(End::close(at, CloseReason::SendStalled))
     }
 
     fn first_package_ends(&self, now: Nanos, clock: &ClientClock, facts: &Facts) -> Option<End> {

@@ -39,6 +39,8 @@ enum Event {
     OutputWaits,
     OutputMoves,
     OutputIsWritten,
+    /// What waits is a file's and has to wait for its turn or the disk, until some of it moves.
+    OutputWaitsForUs,
     /// The kernel takes some output at once.
     Writes,
     Protect(bool),
@@ -54,6 +56,8 @@ struct World {
     had_package: bool,
     at_worker: bool,
     has_output: bool,
+    /// It waits for this side.
+    output_is_withheld: bool,
     is_protected: bool,
     draining: bool,
     rested_at: u64,
@@ -107,6 +111,7 @@ impl World {
             rested_at: self.rested_at * MILLISECOND,
             is_incomplete: self.is_incomplete,
             has_output: self.has_output,
+            output_waits_for_us: self.output_is_withheld,
             is_protected: self.is_protected,
         }
     }
@@ -131,7 +136,8 @@ impl World {
             counts && over(limits.idle, heard.max(self.moved_at).max(self.written_at)),
             CloseReason::Idle,
         );
-        add(self.has_output && over(limits.send_stall, self.moved_at), CloseReason::SendStalled);
+        let waits_for_client = self.has_output && !self.output_is_withheld;
+        add(waits_for_client && over(limits.send_stall, self.moved_at), CloseReason::SendStalled);
         if self.draining {
             return due;
         }
@@ -174,7 +180,9 @@ impl World {
                 clock.took(now * MILLISECOND);
                 self.moved_at = now;
                 self.has_output = matches!(event, Event::OutputMoves);
+                self.output_is_withheld = false;
             }
+            Event::OutputWaitsForUs if self.has_output => self.output_is_withheld = true,
             Event::Writes if !self.has_output => {
                 clock.wrote(now * MILLISECOND);
                 self.written_at = now;
@@ -222,6 +230,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::OutputWaits),
         2 => Just(Event::OutputMoves),
         2 => Just(Event::OutputIsWritten),
+        2 => Just(Event::OutputWaitsForUs),
         2 => Just(Event::Writes),
         1 => any::<bool>().prop_map(Event::Protect),
         1 => Just(Event::Drain),
@@ -305,6 +314,7 @@ fn waiting(is_incomplete: bool) -> Facts {
         rested_at: 0,
         is_incomplete,
         has_output: false,
+        output_waits_for_us: false,
         is_protected: false,
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::Path;
 
+use super::operator;
 use super::own_handler::NamedFactories;
 use super::program_code::{ProgramCode, UserProcesses};
 use super::server::Server;
@@ -259,10 +260,10 @@ impl ServerBuilder {
     /// # Errors
     /// Every option that is wrong, or why the address cannot be listened on.
     pub fn bind(self) -> Result<Server> {
-        if let Some(question) = self.question {
-            let answer = self.answer(question)?;
+        if let Some(question) = &self.question {
+            let (answer, code) = self.answer(question)?;
             say(&answer)?;
-            std::process::exit(0);
+            std::process::exit(code);
         }
         let Some(inherited) = exec::take()? else {
             let (options, code) = self.into_parts()?;
@@ -304,19 +305,24 @@ impl ServerBuilder {
         if problems.is_empty() { Ok(resolved) } else { Err(Error::options(&problems)) }
     }
 
-    fn answer(&self, question: Question) -> Result<String> {
-        if question == Question::Help {
+    /// The answer, and with which code the process ends behind it.
+    fn answer(&self, question: &Question) -> Result<(String, i32)> {
+        if *question == Question::Help {
             // Who needs help may have wrong options; then the defaults are shown.
             let options = self.layers.resolve().map(|resolved| resolved.options);
             let program = crate::options::program_name();
-            return Ok(show::help(&program, &self.help, &options.unwrap_or_default()));
+            return Ok((show::help(&program, &self.help, &options.unwrap_or_default()), 0));
         }
         let resolved = self.resolve()?;
-        if question == Question::PrintOptions {
-            return Ok(show::as_toml(&resolved));
+        match question {
+            Question::Ask(request) => operator::ask(&resolved.options.operator_socket, request),
+            Question::PrintOptions => Ok((show::as_toml(&resolved), 0)),
+            Question::Help | Question::Check => {
+                let (places, plan) =
+                    (master::check(&resolved.options)?, resolved.options.memory_plan());
+                Ok((format!("the options are valid, {places}\n{plan}"), 0))
+            }
         }
-        let places = master::check(&resolved.options)?;
-        Ok(format!("the options are valid, {places}\n{}", resolved.options.memory_plan()))
     }
 }
 
@@ -349,13 +355,14 @@ mod tests {
     #[test]
     fn a_question_is_answered_and_a_wrong_option_is_no_answer() {
         let good = ServerBuilder::default().listen("127.0.0.1:0").workers(2);
-        let text = good.answer(Question::Check).unwrap();
+        let (text, code) = good.answer(&Question::Check).unwrap();
         assert!(text.starts_with("the options are valid, the address is 127.0.0.1:0\n"), "{text}");
-        assert!(good.answer(Question::PrintOptions).unwrap().contains("workers = 2 "));
+        assert_eq!(code, 0);
+        assert!(good.answer(&Question::PrintOptions).unwrap().0.contains("workers = 2 "));
         let wrong = ServerBuilder::default().set("worker", 1);
-        assert!(wrong.answer(Question::Check).unwrap_err().is_option());
-        assert!(wrong.answer(Question::PrintOptions).unwrap_err().is_option());
-        assert!(wrong.help("own words").answer(Question::Help).unwrap().contains("own words"));
+        assert!(wrong.answer(&Question::Check).unwrap_err().is_option());
+        assert!(wrong.answer(&Question::PrintOptions).unwrap_err().is_option());
+        assert!(wrong.help("own words").answer(&Question::Help).unwrap().0.contains("own words"));
     }
 
     #[test]
@@ -367,13 +374,15 @@ mod tests {
             };
             ServerBuilder::default().listen("127.0.0.1:0").demand(demand)
         };
-        builder().workers(1).answer(Question::Check).unwrap();
+        builder().workers(1).answer(&Question::Check).unwrap();
         let wrong = builder().workers(2);
         for question in [Question::Check, Question::PrintOptions] {
-            let error = wrong.answer(question).unwrap_err();
+            let error = wrong.answer(&question).unwrap_err();
             assert!(error.is_option() && error.to_string() == "set workers = 1", "{error}");
         }
-        wrong.answer(Question::Help).unwrap();
+        wrong.answer(&Question::Help).unwrap();
+        let nowhere = builder().workers(1).answer(&Question::Ask("status".to_owned()));
+        assert!(nowhere.unwrap_err().to_string().contains("needs `operator_socket`"));
         assert!(wrong.bind().is_err_and(|error| error.is_option()));
     }
 
@@ -384,7 +393,8 @@ mod tests {
         let text = ServerBuilder::default().file(&path).layers.resolve().unwrap_err().to_string();
         assert!(text.contains("ostler-odd\\n") && !text.contains(char::is_control), "{text:?}");
         std::fs::write(&path, "workers = 2\n").unwrap();
-        let printed = ServerBuilder::default().file(&path).answer(Question::PrintOptions).unwrap();
+        let builder = ServerBuilder::default().file(&path);
+        let (printed, _) = builder.answer(&Question::PrintOptions).unwrap();
         let mut again = Layers::default();
         again.say_file("printed", &printed);
         again.resolve().unwrap_or_else(|error| panic!("{error} in {printed}"));

@@ -15,6 +15,7 @@ pub(crate) mod message;
 pub(crate) mod message_error;
 #[cfg(feature = "opentelemetry")]
 mod opentelemetry;
+mod operator;
 pub(crate) mod outcome;
 pub(crate) mod own_handler;
 pub(crate) mod package;

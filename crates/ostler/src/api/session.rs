@@ -185,6 +185,20 @@ impl Session {
         self.context.output(self.id, Output::Close(true))
     }
 
+    /// Whether it takes output: it has not ended, it is not closing, and this worker has not asked
+    /// for its close, as far as is known here.
+    ///
+    /// ```
+    /// # use ostler::Session;
+    /// fn still_there(sessions: &[Session]) -> usize {
+    ///     sessions.iter().filter(|session| session.is_open()).count()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.context.takes_output(self.id)
+    }
+
     /// Stops reading the session: what its client sends waits in the kernel, and in the end at the
     /// client. Packages that were given to workers before, also to others, are still handled;
     /// output is not affected. Pausing what is paused changes nothing.

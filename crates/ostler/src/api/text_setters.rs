@@ -190,6 +190,17 @@ impl ServerBuilder {
         self.path("pid_file", path.as_ref())
     }
 
+    /// The unix socket at which operators ask for figures, and order reloads and the end.
+    ///
+    /// ```
+    /// let builder = ostler::Server::builder().operator_socket("/run/shop/operator");
+    /// # drop(builder);
+    /// ```
+    #[must_use]
+    pub fn operator_socket(self, path: impl AsRef<Path>) -> Self {
+        self.path("operator_socket", path.as_ref())
+    }
+
     fn path(mut self, option: &'static str, path: &Path) -> Self {
         match path.to_str() {
             Some(text) => self.layers.say(Layer::Program, option, text, ""),

@@ -352,6 +352,7 @@ impl<H: AnyHandler> Process<H> {
                 FromReactor::GoesOn(_)
                 | FromReactor::Settled(..)
                 | FromReactor::ClientsWait
+                | FromReactor::CallAnswered(..)
                 | FromReactor::Deserted(_) => {}
                 // Nobody has told it to.
                 FromReactor::Offer(_) | FromReactor::Given { .. } | FromReactor::Lags(_) => {}

@@ -25,6 +25,11 @@ pub(crate) enum Asker {
         /// What it calls its request.
         ticket: u32,
     },
+    /// Somebody at the operator's socket, who is answered there.
+    Operator {
+        /// What the master calls that request.
+        ticket: u32,
+    },
 }
 
 impl fmt::Display for Asker {
@@ -34,6 +39,7 @@ impl fmt::Display for Asker {
                 write!(f, "{} of process {sender}", signal::name(*signal))
             }
             Self::Process { worker, .. } => worker.fmt(f),
+            Self::Operator { .. } => f.write_str("an operator"),
         }
     }
 }
@@ -114,6 +120,7 @@ pub(super) fn write_asker<const N: usize>(writer: Writer<N>, asker: Asker) -> Wr
     match asker {
         Asker::Signal { signal, sender } => writer.u8(1).i32(signal).i32(sender),
         Asker::Process { worker, ticket } => writer.u8(2).key(worker).u32(ticket),
+        Asker::Operator { ticket } => writer.u8(3).u32(ticket),
     }
 }
 
@@ -121,6 +128,7 @@ pub(super) fn read_asker(reader: &mut Reader<'_>) -> Result<Asker, Malformed> {
     match reader.u8()? {
         1 => Ok(Asker::Signal { signal: reader.i32()?, sender: reader.i32()? }),
         2 => Ok(Asker::Process { worker: reader.key()?, ticket: reader.u32()? }),
+        3 => Ok(Asker::Operator { ticket: reader.u32()? }),
         _ => Err(Malformed),
     }
 }

@@ -47,6 +47,7 @@ fn asker() -> impl Strategy<Value = Asker> {
     prop_oneof![
         (any::<i32>(), any::<i32>()).prop_map(|(signal, sender)| Asker::Signal { signal, sender }),
         (key(), any::<u32>()).prop_map(|(worker, ticket)| Asker::Process { worker, ticket }),
+        any::<u32>().prop_map(|ticket| Asker::Operator { ticket }),
     ]
 }
 

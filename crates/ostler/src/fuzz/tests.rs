@@ -19,6 +19,7 @@ fn what_fuzzing_has_found_breaks_no_promise() {
     over_its_corpus("charter", charter);
     over_its_corpus("options_file", options_file);
     over_its_corpus("options_words", options_words);
+    over_its_corpus("operator", operator);
 }
 
 #[cfg(feature = "tls")]

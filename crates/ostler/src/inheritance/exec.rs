@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use ostler_core::ids::ProcessKind;
 use ostler_shm::layout::PROTOCOL;
 
-use super::{Charter, ProcessBoot, ProcessEnds, SwitchEnds, left_socket};
+use super::left_socket::{self, LeftBy};
+use super::{Charter, ProcessBoot, ProcessEnds, SwitchEnds};
 use crate::control::{
     BEQUEST_DESCRIPTORS_FIXED, BEQUEST_PROTOCOL, BEQUEST_SIZE_BYTES, Bequest, FromWorker,
     NotUnderstood, ShortText,
@@ -55,7 +56,9 @@ impl Inherited {
 /// When the variable lies, when its sender is of another version, or when the program has started
 /// threads or a server before.
 pub(crate) fn take() -> Result<Option<Inherited>> {
-    let Some(control) = left_socket::take(VARIABLE, "how a server starts its workers")? else {
+    let Some(control) =
+        left_socket::take(VARIABLE, "how a server starts its workers", LeftBy::Parent)?
+    else {
         return match TAKEN.load(Ordering::Relaxed) {
             true => Err(Error::start(
                 "this process is a worker, and so its program can bind one server only: \

@@ -158,4 +158,78 @@ mod tests {
         assert_eq!(file.reopen(), Err(Errno::NOENT));
         append(&file, "still open\n");
     }
+
+    /// What happens to the file that has the name, and to the log.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        /// A process of the server writes a line; there are two, each with the file opened.
+        Line(usize),
+        MoveAway,
+        Make,
+        Remove,
+        /// A process was asked to make it anew.
+        Reopen(usize),
+    }
+
+    fn step() -> impl proptest::strategy::Strategy<Value = Step> {
+        use proptest::prelude::*;
+        prop_oneof![
+            6 => (0_usize..2).prop_map(Step::Line),
+            2 => Just(Step::MoveAway),
+            2 => Just(Step::Make),
+            1 => Just(Step::Remove),
+            2 => (0_usize..2).prop_map(Step::Reopen),
+        ]
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            cases: 64, ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        /// However files are moved away, made and removed: every line of every process is in the
+        /// file that had the name when it was written, if there was one; and one request makes the
+        /// log anew for all of them.
+        #[test]
+        fn s19_one_request_makes_the_log_anew_for_every_process(
+            steps in proptest::collection::vec(step(), 1..40),
+            case in proptest::prelude::any::<u64>(),
+        ) {
+            let place = format!("ostler-rotate-{}-{case}", std::process::id());
+            let directory = std::env::temp_dir().join(place);
+            fs::create_dir(&directory).unwrap();
+            let name = directory.join("log");
+            let files = [LogFile::open(&name).unwrap(), LogFile::open(&name).unwrap()];
+            // What the file that has the name should have, if there is one.
+            let mut named = Some(String::new());
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Line(process) => {
+                        let line = format!("line {number}\n");
+                        files[process].follow().unwrap();
+                        append(&files[process], &line);
+                        if let Some(text) = &mut named {
+                            text.push_str(&line);
+                        }
+                    }
+                    Step::MoveAway if named.take().is_some() => {
+                        fs::rename(&name, directory.join(format!("log.{number}"))).unwrap();
+                    }
+                    Step::Remove if named.take().is_some() => fs::remove_file(&name).unwrap(),
+                    Step::Make if named.is_none() => {
+                        fs::write(&name, "").unwrap();
+                        named = Some(String::new());
+                    }
+                    Step::Reopen(process) => {
+                        files[process].reopen().unwrap();
+                        named.get_or_insert_default();
+                    }
+                    Step::MoveAway | Step::Remove | Step::Make => {}
+                }
+                let is = fs::read_to_string(&name).ok();
+                proptest::prop_assert_eq!(&is, &named, "after step {}", number);
+            }
+            fs::remove_dir_all(&directory).unwrap();
+        }
+    }
 }

@@ -74,7 +74,7 @@ impl CertificateWatch {
         self.names.clear();
         self.directories.clear();
         for (directory, name) in self.files.iter().flat_map(|file| steps(file)) {
-            let number = self.inotify.watch(&directory)?;
+            let (number, name) = watch_way(&self.inotify, directory, name)?;
             self.names.entry(number).or_default().entry(name).or_default();
         }
         for directory in self.files.iter().filter(|file| file.is_dir()) {
@@ -118,6 +118,23 @@ impl CertificateWatch {
 impl AsFd for CertificateWatch {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inotify.as_fd()
+    }
+}
+
+/// Watches a name in a directory, or as much of the way to it as is there: the number of the last
+/// directory that is, and the name in it.
+fn watch_way(
+    inotify: &Inotify,
+    mut directory: PathBuf,
+    mut name: OsString,
+) -> io::Result<(i32, OsString)> {
+    loop {
+        if let Some(number) = if_there(inotify.watch(&directory))? {
+            return Ok((number, name));
+        }
+        let last = directory.file_name().ok_or(ErrorKind::NotFound)?;
+        name = last.to_owned();
+        directory.pop();
     }
 }
 
@@ -241,5 +258,67 @@ mod tests {
         symlink("round", root.join("round")).unwrap();
         assert_eq!(of("round").len(), LINKS_MAX + 1, "a link to itself ends");
         fs::remove_dir_all(&root).unwrap();
+    }
+
+    fn of(file: &Path) -> CertificateWatch {
+        CertificateWatch {
+            inotify: Inotify::new().unwrap(),
+            files: vec![file.to_owned()],
+            names: BTreeMap::new(),
+            directories: BTreeSet::new(),
+            settling: Settling::new(QUIET_MS, LONGEST_MS),
+        }
+    }
+
+    impl CertificateWatch {
+        /// Whether something has happened; the ways are looked for again as they are then.
+        fn has_seen(&mut self) -> bool {
+            self.look(0).unwrap();
+            let has_seen = self.settling.take_due(LONGEST_MS);
+            self.watch_all().unwrap();
+            has_seen
+        }
+    }
+
+    /// Whoever makes a directory anew has removed it first, and there it was not for a moment.
+    #[test]
+    fn a_directory_that_was_gone_is_watched_when_it_is_there_again() {
+        let root = std::env::temp_dir().join(format!("gone-{}", std::process::id()));
+        let (site, directory) = (root.join("site"), root.join("site/tls"));
+        let file = directory.join("own.pem");
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(&file, "1").unwrap();
+        let mut watch = of(&file);
+        watch.watch_all().unwrap();
+        assert!(!watch.has_seen());
+        for gone in [&directory, &site] {
+            fs::remove_dir_all(gone).unwrap();
+            assert!(watch.has_seen());
+            fs::write(root.join("beside"), "1").unwrap();
+            assert!(!watch.has_seen(), "nothing has come");
+            fs::create_dir_all(&directory).unwrap();
+            assert!(watch.has_seen(), "the way to it is there again");
+            fs::write(&file, "2").unwrap();
+            assert!(watch.has_seen(), "the file is there again");
+            fs::write(&file, "3").unwrap();
+            assert!(watch.has_seen());
+        }
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    /// A key that the server may not read yet.
+    #[test]
+    fn a_file_that_gets_other_permissions_is_read_again() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = std::env::temp_dir().join(format!("rights-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let file = directory.join("own.key");
+        fs::write(&file, "1").unwrap();
+        let mut watch = of(&file);
+        watch.watch_all().unwrap();
+        assert!(!watch.has_seen());
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(watch.has_seen());
+        fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -2,6 +2,7 @@
 //! no server (`--check`). It makes nothing, binds nothing, and disturbs no server that runs with
 //! the same files: that those are in use is no fault.
 
+use super::operator::Operators;
 use super::pid_file::PidFile;
 use super::quarantine::Store;
 use super::rights::MasterRights;
@@ -30,6 +31,7 @@ pub(crate) fn check(options: &Options) -> Result<String> {
     }
     ports::check_directories(options)?;
     PidFile::check(&options.pid_file)?;
+    Operators::check(&options.operator_socket)?;
     journal::check(options)?;
     Encryption::check(options)?;
     Ok(places)

@@ -10,6 +10,7 @@ use std::os::fd::RawFd;
 use ostler_core::succession::hand_over::{OFFERS_MAX, SESSIONS_PER_OFFER_MAX};
 
 use super::bound_descriptors;
+use super::operator::OPERATOR_DESCRIPTORS;
 use crate::error::{Error, Result};
 use crate::options::{Mode, Options, SuccessionSessions};
 use crate::sys::{limit, process};
@@ -111,9 +112,15 @@ fn sessions_per_offer(options: &Options, limit: u64) -> u16 {
     u16::try_from(share).unwrap_or(most).clamp(1, most)
 }
 
+/// What operators take.
+fn of_operators(options: &Options) -> u64 {
+    if options.operator_socket.is_empty() { 0 } else { OPERATOR_DESCRIPTORS }
+}
+
 /// Descriptors that are not for clients. Each worker counts twice, for a successor beside it; a
 /// user process has none.
 fn reserve(options: &Options, inherited: usize) -> u64 {
+    let inherited = inherited as u64 + of_operators(options);
     let workers = u64::from(options.workers_room());
     let tasks = u64::from(options.task_workers);
     let processes = 2 * (workers + tasks) + u64::from(options.single_processes());
@@ -121,7 +128,7 @@ fn reserve(options: &Options, inherited: usize) -> u64 {
         let ports = options.ports().iter().count() as u64;
         let switch = if options.has_switch() { PER_SWITCH_LANE } else { 0 };
         let of_processes = processes * (PER_PROCESS + switch + ports);
-        return FIXED + inherited as u64 + workers * ports + of_processes;
+        return FIXED + inherited + workers * ports + of_processes;
     }
     let reactors = u64::from(options.reactors);
     let files = u64::from(options.sendfile_max);
@@ -129,7 +136,7 @@ fn reserve(options: &Options, inherited: usize) -> u64 {
     // Each with its list.
     let offered = offers(options) * (u64::from(options.offer_sessions) + 1);
     let lanes = processes * (PER_WORKER + PER_LANE * reactors);
-    FIXED + inherited as u64 + more_ports + lanes + files + offered
+    FIXED + inherited + more_ports + lanes + files + offered
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::companion::Companion;
 use super::figures::MasterFigures;
 use super::listening;
 use super::managers::Managers;
+use super::operator::{OperatorToken, Operators};
 use super::orphans::Orphans;
 use super::pid_file::PidFile;
 use super::poison::Poison;
@@ -28,13 +29,13 @@ use super::service::Service;
 use super::size::Size;
 use super::succession::{Predecessor, Succeeding};
 use crate::api::port::Ports;
-use crate::control::{Asker, Received, ShortText, ToManager, ToMaster, ToProcess};
+use crate::control::{Asker, Received, ToManager, ToMaster, ToProcess};
 use crate::encryption::Encryption;
 use crate::error::{Error, Result};
 use crate::log::SignalNotes;
 use crate::options::Options;
 use crate::reactor::mailbox::{FromReactor, Mailbox, Reports, ToReactor};
-use crate::sys::epoll::{Epoll, Events, Interest};
+use crate::sys::epoll::{Epoll, Events, Interest, Readiness};
 use crate::sys::{clock, signal};
 
 const SIGNALS: u64 = 0;
@@ -105,6 +106,8 @@ pub(super) struct Master {
     pub(super) confinement: Confinement,
     /// Removed at the end, if it is ours then.
     pub(super) pid_file: Option<PidFile>,
+    /// Who asks and orders from outside.
+    pub(super) operators: Option<Operators>,
 }
 
 impl Master {
@@ -140,17 +143,25 @@ impl Master {
                     NEW_MASTER => self.on_new_master(readiness.writable(), now),
                     NEW_MASTER_PIDFD => self.new_master_ended(now),
                     PREDECESSOR => self.on_predecessor(readiness.writable(), now),
-                    _ => match (SeatToken::unpack(token), listening::port_of(token)) {
-                        (Some(seat), _) => self.on_seat(seat, now),
-                        (None, Some(port)) => self.accept(port, now),
-                        _ => invariant!(false, "what the master watches has a token"),
-                    },
+                    _ => self.on_numbered(token, readiness, now),
                 }
             }
             self.run_due(now);
             self.tell_figures();
         }
         self.finish()
+    }
+
+    /// Something of which there are many happened.
+    fn on_numbered(&mut self, token: u64, readiness: Readiness, now: Millis) {
+        if let Some(operator) = OperatorToken::unpack(token) {
+            return self.on_operator(operator, readiness, now);
+        }
+        match (SeatToken::unpack(token), listening::port_of(token)) {
+            (Some(seat), _) => self.on_seat(seat, now),
+            (None, Some(port)) => self.accept(port, now),
+            _ => invariant!(false, "what the master watches has a token"),
+        }
     }
 
     /// How long nothing is due.
@@ -166,6 +177,7 @@ impl Master {
             self.succeeding.retry_at,
             self.predecessor.as_ref().and_then(Predecessor::due),
             self.size_due(),
+            self.operators.as_ref().and_then(Operators::due),
         ];
         let deadline = deadlines.into_iter().flatten().min()?;
         Some(Duration::from_millis(deadline.saturating_sub(clock::monotonic_ms())))
@@ -183,6 +195,7 @@ impl Master {
         if let Some(watch) = &self.certificate_watch {
             self.epoll.add(watch, CERTIFICATES, Interest::READ)?;
         }
+        self.watch_operators()?;
         self.watch_manager()
     }
 
@@ -280,7 +293,7 @@ impl Master {
             ToMaster::Resized(workers) => self.on_resized(workers),
             ToMaster::Busy(workers) => self.on_busy(workers, now),
             ToMaster::WantWorkers { workers, worker } => {
-                self.set_workers(workers, &worker.to_string());
+                let _ = self.set_workers(workers, &worker.to_string());
             }
             ToMaster::ShutdownRequested => self.on_shutdown(shutdown::Event::Requested, now),
             ToMaster::Finished => self.on_shutdown(shutdown::Event::WorkersGone, now),
@@ -290,37 +303,6 @@ impl Master {
                 self.send(&ToManager::LateIsKnown(worker), Vec::new());
             }
         }
-    }
-
-    /// Every slot has failed to start a worker. At the first boot there is nothing to wait for: the
-    /// code does not start. Later others have served, and may again.
-    fn on_nobody_starts(&mut self, why: ShortText) {
-        if self.boot_deadline.take().is_some() {
-            let workers = usize::from(self.options.workers);
-            self.exit = Some(Err(match self.memory_failure.take() {
-                Some(error) => Error::memory("the lane memory of a worker", error),
-                None => Error::nobody_starts(workers, why.as_str()),
-            }));
-        }
-    }
-
-    /// A process takes no more packages, or in BASE mode no more clients.
-    pub(super) fn let_leave(&mut self, key: ProcessKey) {
-        self.managers.note_leaves(key);
-        self.figures.process_leaves(key);
-        self.service_left(key);
-        self.tell_all(|| ToReactor::Leave(key));
-        self.tell_process(key, ToProcess::Leave);
-    }
-
-    /// A process is gone, or never came. For whoever does not have its pidfd; the others settle it
-    /// when that is readable.
-    pub(super) fn release(&mut self, key: ProcessKey) {
-        self.companion_released(key);
-        self.figures.process_gone(key);
-        self.service_left(key);
-        self.tell_all(|| ToReactor::Release(key));
-        self.release_seat(key);
     }
 
     fn on_spawned(&mut self, key: ProcessKey, pid: i32, descriptors: Vec<std::os::fd::OwnedFd>) {
@@ -388,13 +370,6 @@ impl Master {
         self.announce();
     }
 
-    fn name_of(&self, key: ProcessKey) -> Option<&str> {
-        if key.kind == ProcessKind::Companion {
-            return Some("companion");
-        }
-        self.process_names.get(usize::from(key.slot.0)).map(String::as_str)
-    }
-
     /// True when a connection was closed that the acceptor waits for.
     fn take_reports(&mut self, now: Millis) -> bool {
         let mut closed = false;
@@ -423,6 +398,7 @@ impl Master {
                 FromReactor::Settled(key, suspect) => self.poison_settled(key, suspect, now),
                 FromReactor::GoesOn(index) => self.service_goes_on(Part::Reactor(index)),
                 FromReactor::Lags(told) => self.reactor_lags(told),
+                FromReactor::CallAnswered(call, answer) => self.call_answered(call, answer, now),
                 FromReactor::Failed(index, error) => {
                     let what = format!("reactor {index} failed");
                     self.exit = Some(Err(Error::internal(what, Some(error))));
@@ -437,6 +413,7 @@ impl Master {
         self.run_service(now);
         self.look_at_certificates(now);
         self.look_at_workers(now);
+        self.run_operators(now);
         if let Some(accepting) = &mut self.accepting {
             accepting.run_due(now, &self.epoll);
         }

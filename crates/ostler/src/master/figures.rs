@@ -2,7 +2,7 @@
 //! reads.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ostler_core::accepting::AcceptCounts;
 use ostler_core::brain::Books;
@@ -17,32 +17,37 @@ use ostler_shm::roster::Roster;
 use super::accepting::Accepting;
 use super::event_loop::Master;
 use crate::options::Options;
-use crate::statistics::{self, roster};
+use crate::statistics::{self, Figures, roster};
 use crate::sys::process;
 
 /// Where they are written.
 pub(super) enum Place {
     Board(Arc<Board>),
-    Commons(Arc<Commons>),
+    /// With the board of the switch.
+    Commons(Arc<Commons>, Arc<Board>),
 }
 
 impl Place {
     /// The commons in BASE mode, else the board.
     pub(super) fn of(board: &Arc<Board>, commons: Option<Arc<Commons>>) -> Self {
-        commons.map_or_else(|| Self::Board(Arc::clone(board)), Self::Commons)
+        let board = Arc::clone(board);
+        match commons {
+            Some(commons) => Self::Commons(commons, board),
+            None => Self::Board(board),
+        }
     }
 
     fn server(&self) -> Option<Account<'_>> {
         match self {
             Self::Board(board) => board.server_account(),
-            Self::Commons(commons) => commons.server_account(),
+            Self::Commons(commons, _) => commons.server_account(),
         }
     }
 
     fn rest(&self) -> Option<Account<'_>> {
         match self {
             Self::Board(board) => board.rest_account(),
-            Self::Commons(commons) => commons.rest_account(),
+            Self::Commons(commons, _) => commons.rest_account(),
         }
     }
 }
@@ -67,7 +72,7 @@ impl MasterFigures {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let reactors = match &place {
             Place::Board(board) => board.reactors(),
-            Place::Commons(_) => 0,
+            Place::Commons(..) => 0,
         };
         Self {
             server: ServerFigures {
@@ -86,6 +91,24 @@ impl MasterFigures {
             accepting: AcceptCounts::default(),
             told_rest: Books::default(),
             reloads: false,
+        }
+    }
+
+    /// Where processes show what they do.
+    pub(super) const fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// When the server was started.
+    pub(super) fn started_at(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.server.started_at_ms)
+    }
+
+    /// All figures of the server, as its processes read them, too.
+    pub(super) fn read(&self) -> Figures {
+        match &self.place {
+            Place::Board(board) => statistics::read_board(board),
+            Place::Commons(commons, switch) => statistics::read_commons(commons, Some(switch)),
         }
     }
 

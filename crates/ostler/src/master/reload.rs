@@ -52,10 +52,15 @@ impl Reloads {
 impl Master {
     /// The log file was rotated, or its program wants new workers: both is done.
     pub(super) fn on_hang_up(&mut self, received: signal::Received) {
-        if let Err(error) = log::reopen() {
-            tracing::error!(%error, "cannot open the log file anew, lines go to the old one");
-        }
+        reopen_log();
         self.reload_by_signal(received);
+    }
+
+    /// Whoever rotates the log wants a new file, and no new workers. All other processes follow the
+    /// name by themselves.
+    pub(super) fn on_log_signal(received: signal::Received) {
+        reopen_log();
+        tracing::info!(sender = received.sender_pid, "the log goes on in the file of its name");
     }
 
     pub(super) fn reload_by_signal(&mut self, received: signal::Received) {
@@ -96,11 +101,22 @@ impl Master {
     pub(super) fn on_reload_finished(&mut self, outcome: ReloadOutcome, why: ShortText) {
         let parts = std::mem::take(&mut self.reloads.parts);
         let slots: Vec<_> = parts.iter().flat_map(ReloadPart::slots).collect();
-        report(outcome, why, &slots, &names_of(&self.reloads.end(outcome)));
+        let answered = self.reloads.end(outcome);
+        report(outcome, why, &slots, &names_of(&answered));
+        self.operators_hear_of_reload(&tickets_of(&answered), (outcome, why.as_str()), &slots);
         self.companion_hears_of_reload(ServerEvent::AfterReload(outcome), why, parts);
         self.service_reloaded(outcome);
         self.figures.reload_ended(outcome);
     }
+}
+
+/// Those of them that operators wait for.
+fn tickets_of(requests: &[Request<Asker>]) -> Vec<u32> {
+    let tickets = requests.iter().filter_map(|request| match request.asker {
+        Asker::Operator { ticket } => Some(ticket),
+        Asker::Signal { .. } | Asker::Process { .. } => None,
+    });
+    tickets.collect()
 }
 
 /// The first of those who asked, and how many more they are.
@@ -157,6 +173,12 @@ fn report(outcome: ReloadOutcome, why: ShortText, slots: &[(Slot, bool)], asked_
                 "reload finished: stopped, a new worker did not start"
             );
         }
+    }
+}
+
+fn reopen_log() {
+    if let Err(error) = log::reopen() {
+        tracing::error!(%error, "cannot open the log file anew, lines go to the old one");
     }
 }
 

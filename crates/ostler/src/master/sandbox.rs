@@ -154,7 +154,8 @@ fn paths_of(options: &Options) -> Vec<(PathBuf, Access)> {
     let mut paths: Vec<_> =
         ALWAYS_READ.iter().map(|path| (PathBuf::from(path), Access::Read)).collect();
     paths.extend(encryption::files(options).iter().flat_map(|path| places_of_certificates(path)));
-    let files = [&options.log_file, &options.pid_file, &options.task_journal];
+    let files =
+        [&options.log_file, &options.pid_file, &options.task_journal, &options.operator_socket];
     let files = files.into_iter().filter(|file| !file.is_empty()).map(Path::new);
     let ports = options.ports();
     let sockets = ports.iter().filter_map(|port| match &port.options.listen {
@@ -250,10 +251,11 @@ mod tests {
     }
 
     /// Every option that names paths.
-    const NAMES_PATHS: [(&str, Opens); 13] = [
+    const NAMES_PATHS: [(&str, Opens); 14] = [
         ("log_file", Opens::Directory(Access::Keep)),
         ("pid_file", Opens::Directory(Access::Keep)),
         ("task_journal", Opens::Directory(Access::Keep)),
+        ("operator_socket", Opens::Directory(Access::Keep)),
         ("quarantine_dir", Opens::Itself(Access::Keep)),
         ("listen", Opens::Directory(Access::Keep)),
         ("tls_certificate", Opens::Directory(Access::Read)),

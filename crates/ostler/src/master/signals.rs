@@ -4,7 +4,7 @@ use ostler_core::Millis;
 use ostler_core::shutdown;
 
 use super::event_loop::Master;
-use crate::sys::signal;
+use crate::sys::{log_signal, signal};
 
 impl Master {
     pub(super) fn take_signals(&mut self, now: Millis) {
@@ -18,6 +18,7 @@ impl Master {
                 signal::TTOU => self.change_workers(-1, "SIGTTOU"),
                 signal::CHLD => self.reap_orphans(now),
                 signal::USR2 => self.ask_for_succession(received.sender_pid, now),
+                rt if rt == log_signal::number() => Self::on_log_signal(received),
                 _ => self.signal_notes.note(received),
             }
         }

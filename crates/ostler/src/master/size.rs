@@ -39,6 +39,11 @@ impl Size {
         Self { count, look_at: 0, clients_wait: false }
     }
 
+    /// Fewest and most that somebody can ask for.
+    pub(super) const fn limits(&self) -> (u16, u16) {
+        self.count.limits()
+    }
+
     /// How many there are to be.
     pub(super) const fn wanted(&self) -> u16 {
         self.count.wanted()
@@ -64,16 +69,18 @@ impl Size {
 impl Master {
     /// Somebody asks for one more, or one less.
     pub(super) fn change_workers(&mut self, by: i16, asked_by: &str) {
-        self.set_workers(self.size.count.wanted().saturating_add_signed(by), asked_by);
+        // The log tells what becomes of it.
+        let _ = self.set_workers(self.size.count.wanted().saturating_add_signed(by), asked_by);
     }
 
-    /// Somebody asks for so many.
-    pub(super) fn set_workers(&mut self, workers: u16, asked_by: &str) {
+    /// Somebody asks for so many. How many there are to be now, which may be as many as before.
+    pub(super) fn set_workers(&mut self, workers: u16, asked_by: &str) -> u16 {
         if self.shutdown.has_begun() {
-            return;
+            return self.size.count.wanted();
         }
         if let Some(workers) = self.size.count.ask(workers) {
-            return self.resize(workers, asked_by);
+            self.resize(workers, asked_by);
+            return workers;
         }
         let (wanted, (min, max)) = (self.size.count.wanted(), self.size.count.limits());
         if self.base.is_some() {
@@ -87,6 +94,7 @@ impl Master {
             let text = "the number of workers stays: it is between workers_min and workers_max";
             tracing::info!(workers = wanted, min, max, asked_by, "{text}");
         }
+        wanted
     }
 
     fn resize(&mut self, workers: u16, asked_by: &str) {

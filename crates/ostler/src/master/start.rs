@@ -20,6 +20,7 @@ use super::descriptors;
 use super::event_loop::Master;
 use super::figures::MasterFigures;
 use super::managers::Managers;
+use super::operator::Operators;
 use super::orphans::Orphans;
 use super::pid_file::PidFile;
 use super::ports::{Estate, ListeningPorts};
@@ -194,8 +195,7 @@ where
     let rights = rights.as_ref();
     let program = become_master(&log, &mut options, (&resources, rights), keep.len())?;
     let (name, described) = (options.name_resolved(), ports.described());
-    let names = Instance::new(described.first().local_address(), &name);
-    names.take("master");
+    let names = take_names(&described, &name);
     let Shared { board, base, roster, files, figures } = Shared::make(&options)?;
     let processes = code.processes.clone();
     let own = Own { files, keep, path, privileges, resources, rights, processes };
@@ -203,7 +203,7 @@ where
     let setup = manager_setup(&options, &program, own, names, described.clone(), main)?;
     let orphans = Orphans::new(options.kill_orphans)?;
     // After what the program has open was listed, so that no other process has it and its lock.
-    let pid_file = PidFile::claim(&options.pid_file, Predecessor::pid_file(&mut predecessor))?;
+    let (pid_file, operators) = claim_places(&options, &mut predecessor)?;
     // The last moment without threads: everything after this line may start some.
     let (manager, spare, forked, confinement) = fork_and_part(&setup, rights, &options)?;
     let encryption = load_certificates(&options, &forked)?;
@@ -227,6 +227,7 @@ where
         predecessor,
         succeeding: Succeeding::new(&options, origin, estate, &setup),
         pid_file,
+        operators,
         figures: MasterFigures::new(&options, figures, roster),
         confinement,
         boot_deadline: Some(clock::monotonic_ms() + options.boot_timeout_ms),
@@ -250,6 +251,23 @@ where
         announcement: Some(announcement),
     };
     master.run()
+}
+
+/// What processes of this server are called, this one from now on.
+fn take_names(ports: &Ports, name: &str) -> Instance {
+    let names = Instance::new(ports.first().local_address(), name);
+    names.take("master");
+    names
+}
+
+/// What others find of this server in the file system, besides its ports.
+fn claim_places(
+    options: &Options,
+    predecessor: &mut Option<Predecessor>,
+) -> Result<(Option<PidFile>, Option<Operators>)> {
+    let pid_file = PidFile::claim(&options.pid_file, Predecessor::pid_file(predecessor))?;
+    let operators = Operators::open(&options.operator_socket, predecessor.is_some())?;
+    Ok((pid_file, operators))
 }
 
 /// What the master's own reactors show. From here on the master has private keys. Whoever descends

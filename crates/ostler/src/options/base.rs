@@ -16,12 +16,12 @@ impl Options {
     }
 
     /// Whether the master of BASE mode has a reactor for tasks and messages, the switch: there is
-    /// somebody to ask, or to write to.
+    /// somebody to ask, or to write to, or an operator who calls commands.
     pub(crate) fn has_switch(&self) -> bool {
         let processes = u32::from(self.workers_room())
             + u32::from(self.task_workers)
             + u32::from(self.single_processes());
-        self.mode == Mode::Base && processes > 1
+        self.mode == Mode::Base && (processes > 1 || !self.operator_socket.is_empty())
     }
 
     /// The sizes of a lane to the switch: the smallest ones as long as nobody runs tasks, because
@@ -66,6 +66,7 @@ impl Options {
             task_workers: 0,
             user_processes: 0,
             has_companion: false,
+            operator_socket: String::new(),
             memory_budget,
             lane_size,
             sendfile_max,
@@ -215,6 +216,9 @@ mod tests {
         assert_eq!(alone.budget_of_process(), alone.memory_budget);
         alone.user_processes = 1;
         assert!(alone.has_switch());
+        alone.user_processes = 0;
+        alone.operator_socket = "/run/shop/operator".to_owned();
+        assert!(alone.has_switch() && !alone.of_base_process().has_switch());
         alone.mode = Mode::Process;
         assert!(!alone.has_switch(), "its first reactor is one");
     }

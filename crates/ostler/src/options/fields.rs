@@ -128,6 +128,7 @@ pub struct Options {
     pub(crate) limit_address_space: PerKind<Limit>,
     /// File with the master's number; empty = none.
     pub(crate) pid_file: String,
+    pub(crate) operator_socket: String,
     pub(crate) daemonize: bool,
 
     /// Bytes of each package and output ring of a lane; 0 = automatic. See
@@ -287,6 +288,7 @@ impl Default for Options {
             limit_core_size: PerKind::default(),
             limit_address_space: PerKind::default(),
             pid_file: String::new(),
+            operator_socket: String::new(),
             daemonize: false,
             lane_size: 0,
             lane_memory: 256 * MIB,

@@ -150,7 +150,10 @@ fn nearest(name: &str) -> Option<&'static str> {
 }
 
 /// The word that is nearest to `wanted`, if one is near enough to be meant.
-fn nearest_of(wanted: &str, words: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
+pub(crate) fn nearest_of(
+    wanted: &str,
+    words: impl IntoIterator<Item = &'static str>,
+) -> Option<&'static str> {
     // Distances cost the product of both lengths: a name that long is no slip of the finger.
     const NAME_BYTES_MAX: usize = 64;
     if wanted.len() > NAME_BYTES_MAX {

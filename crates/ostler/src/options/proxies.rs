@@ -48,6 +48,12 @@ const NETWORKS_MAX: usize = 256;
 const UNIX: &str = "unix";
 
 impl Proxies {
+    /// Those of this machine.
+    #[cfg(test)]
+    pub(crate) fn local() -> Self {
+        Self::parse(Kind::Networks, "127.0.0.0/8,unix").unwrap_or_default()
+    }
+
     /// Whether a connection from there may have a header.
     pub(crate) fn trusts(&self, peer: Peer) -> bool {
         match peer.ip() {

@@ -4,8 +4,8 @@ use ostler_core::per_port::PerPort;
 
 use super::ports::{FIRST_PORT, LISTEN};
 use super::{
-    Dispatch, FramingKind, Mode, Options, PortOptions, PortPlan, Refusal, SessionIds, applicable,
-    proxies, size, tls,
+    Dispatch, FramingKind, Mode, Options, PortOptions, PortPlan, Refusal, SessionIds,
+    UNIX_PATH_BYTES_MAX, applicable, proxies, size, tls,
 };
 use crate::error::{Error, Result};
 
@@ -59,6 +59,7 @@ impl Options {
             self.unknown_journal(),
             self.shared_journal_in_a_sandbox(),
             self.daemon_without_a_log(),
+            self.operator_path_too_long(),
             self.group_of_no_master(),
             not_above(
                 &["back_off_min_ms", "back_off_max_ms"],
@@ -131,6 +132,19 @@ impl Options {
             text: "`daemonize` needs `log_file`: a server in the background has no standard error \
                    that anybody reads; name a file, or /dev/null"
                 .to_owned(),
+        })
+    }
+
+    /// The kernel's names of sockets end there.
+    fn operator_path_too_long(&self) -> Option<Contradiction> {
+        let len = self.operator_socket.len();
+        (len > UNIX_PATH_BYTES_MAX).then(|| Contradiction {
+            names: &["operator_socket"],
+            text: format!(
+                "`operator_socket` has {len} bytes, and the path of a unix socket \
+                 {UNIX_PATH_BYTES_MAX} at most: choose a directory with a shorter name, for \
+                 example in /run"
+            ),
         })
     }
 

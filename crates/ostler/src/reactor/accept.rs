@@ -31,6 +31,16 @@ pub(super) struct Arrival {
     pub(super) peer: Peer,
     /// The port on which it came.
     pub(super) port: PortId,
+    /// A proxy has forwarded it and did not say whose it is: the address is the proxy's, and what
+    /// is limited for each address is not limited for it.
+    pub(super) is_unnamed: bool,
+}
+
+impl Arrival {
+    /// The address of its client, if that is known.
+    fn client_address(&self) -> Option<IpAddr> {
+        self.peer.ip().filter(|_| !self.is_unnamed)
+    }
 }
 
 /// Whether a connection may be one of its address.
@@ -67,7 +77,7 @@ pub(super) enum Watched {
 impl ClientSide {
     pub(super) fn accepted(&mut self, accepted: Accepted) {
         let Accepted { socket, session, peer, port } = accepted;
-        let arrival = Arrival { session, peer, port };
+        let arrival = Arrival { session, peer, port, is_unnamed: false };
         if let Some(proxies) = &self.settings.ports.get(port).proxies {
             return match proxies.trusts(peer) {
                 true => {
@@ -247,7 +257,7 @@ impl ClientSide {
         watched: Watched,
         shown: Vec<u8>,
     ) {
-        let Arrival { session, peer, port } = arrival;
+        let Arrival { session, peer, port, is_unnamed } = arrival;
         let Some(slot) = self.brain.accept(port, session) else {
             // The acceptor hands over no more than there are places.
             tracing::error!(%peer, "no place for a session, closed");
@@ -276,7 +286,8 @@ impl ClientSide {
         let waits = settings.accept_confirm;
         let timing = Timing::new(self.now, &settings.deadlines);
         let mut connection = Connection::new(transport, session, port, intake, timing);
-        connection.metering = self.metering(port, peer);
+        connection.is_unnamed = is_unnamed;
+        connection.metering = self.metering(port, arrival.client_address());
         self.connections.insert(slot, connection);
         if waits {
             self.brain.pause_session(slot, true);

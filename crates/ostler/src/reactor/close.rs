@@ -57,6 +57,10 @@ impl ClientSide {
                 transport.reset();
                 true
             }
+            // It may have to wait for the goodbye of this side, which the kernel has to take first.
+            CloseReason::Peer if !transport.is_plain() => {
+                self.close_in_order(transport, port, reason)
+            }
             // All that it sent is read, so that closing sends an orderly end.
             CloseReason::PeerError | CloseReason::Peer => {
                 if reason.is_abrupt() {

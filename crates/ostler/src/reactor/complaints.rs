@@ -23,6 +23,8 @@ pub(super) struct Complaints {
     pub(super) address_deaths: Quota,
     /// A session sends more than it may.
     pub(super) held_back: Quota,
+    /// A datagram port cannot be read.
+    pub(super) unread_port: Quota,
     /// A datagram of a worker cannot be sent.
     pub(super) unsent: Quota,
     /// A file cannot be read to its end.
@@ -51,6 +53,7 @@ impl Default for Complaints {
             over_rate: Quota::of_events("packages were more in a second than of one address"),
             address_deaths: Quota::of_events("connections were of addresses that kill workers"),
             held_back: Quota::of_events("sessions sent more than they may and were held back"),
+            unread_port: Quota::new("datagram ports cannot be read"),
             unsent: Quota::new("datagrams were not sent"),
             file_failed: Quota::new("files could not be read to their end"),
             file_refused: Quota::new("files could not be taken in"),
@@ -65,13 +68,15 @@ impl Default for Complaints {
 impl Quotas for Complaints {
     fn all(&self) -> impl Iterator<Item = &Quota> {
         let Self { unwatched, input_dropped, handshakes, headers, .. } = self;
-        let Self { address_full, held_back, unsent, file_failed, file_refused, .. } = self;
+        let Self {
+            address_full, held_back, unread_port, unsent, file_failed, file_refused, ..
+        } = self;
         let Self { too_often, over_rate, not_joined, task_refused, message_refused, .. } = self;
         let before = [unwatched, input_dropped, handshakes, headers].into_iter();
         let limits = [address_full, too_often, over_rate, held_back];
         let before = before.chain(limits).chain([&self.address_deaths]);
         let refused =
             [file_refused, &self.state_refused, not_joined, task_refused, message_refused];
-        before.chain([unsent, file_failed]).chain(refused)
+        before.chain([unread_port, unsent, file_failed]).chain(refused)
     }
 }

@@ -171,10 +171,8 @@ impl ClientSide {
             waits_for_us: rest.is_served || (waits_to_be_read && !rest.is_held_by_output),
             rested_at: rest.since,
             is_incomplete: has_part && !(port.keeps_unused && rest.is_served),
-            // Who waits for its turn waits for this side.
-            has_output: connection.unsent() > 0
-                && !connection.waits_for_turn
-                && !connection.disk.is_waiting(),
+            has_output: connection.unsent() > 0,
+            output_waits_for_us: connection.waits_for_turn || connection.disk.is_waiting(),
             is_protected: connection.flags & PROTECTED != 0,
         };
         port.deadlines.verdict(self.now, &timing.clock, &facts)

@@ -186,6 +186,7 @@ impl Reactor {
                 }
                 ToReactor::ReduceWorkers(workers) => {
                     self.clients.brain.reduce_workers(workers);
+                    self.clients.reduce_heirs(workers);
                 }
                 ToReactor::Leave(key) => self.leave(key),
                 ToReactor::Release(key) => self.release(key),
@@ -219,6 +220,10 @@ impl Reactor {
                     self.clients.end_all_handshakes();
                     self.clients.end_all_lingerers();
                 }
+                ToReactor::Call { number, to, form, message } => {
+                    self.operator_calls(number, to, form, message);
+                }
+                ToReactor::ForgetCall(number) => self.operator_forgets(number),
                 ToReactor::AreYouThere => {
                     let index = self.clients.index;
                     self.clients.reports.queue.push(FromReactor::GoesOn(index));

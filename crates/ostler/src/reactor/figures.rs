@@ -82,6 +82,11 @@ impl Reactor {
 
 impl ClientSide {
     fn traffic(&self) -> Traffic {
-        Traffic { charged_bytes: self.memory.used(), ..self.traffic }
+        Traffic {
+            charged_bytes: self.memory.used(),
+            long_states: self.states.long_ones(),
+            state_bytes: self.states.used_bytes(),
+            ..self.traffic
+        }
     }
 }

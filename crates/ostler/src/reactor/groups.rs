@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::vec::IntoIter;
 
 use ostler_core::body::SharedBytes;
 use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot, Phase};
@@ -31,6 +32,9 @@ use crate::options::GroupOverflow;
 const TURN_MEMBERS: usize = 256;
 /// Of these, members of one message before it is another worker's turn.
 const MESSAGE_MEMBERS: usize = 64;
+/// Members that are looked at before the first of them is served: as many as a processor can wait
+/// for at once, few enough that what was fetched is still there.
+const MEMBERS_AHEAD: usize = 16;
 
 /// The groups of this reactor.
 #[derive(Debug)]
@@ -59,7 +63,7 @@ struct Cast {
     lane: LaneSlot,
     message: Arc<dyn SharedBytes>,
     /// Those who are still to be served.
-    members: Vec<Member>,
+    members: IntoIter<Member>,
 }
 
 /// The bytes of a message, behind the name of its group. They are charged once, as long as anybody
@@ -314,9 +318,9 @@ impl ClientSide {
             return Ok(());
         }
         let message = Arc::new(Message::new(whole, 1 + name_len, &self.groups.held));
-        let mut cast = Cast { lane, message, members };
+        let mut cast = Cast { lane, message, members: members.into_iter() };
         self.serve_some(&mut cast, usize::MAX);
-        if !cast.members.is_empty() {
+        if cast.members.len() > 0 {
             self.groups.casts.push_back(cast);
         }
         Ok(())
@@ -327,7 +331,7 @@ impl ClientSide {
         while self.groups.allowance > 0 {
             let Some(mut cast) = self.groups.casts.pop_front() else { return };
             self.serve_some(&mut cast, MESSAGE_MEMBERS);
-            if !cast.members.is_empty() {
+            if cast.members.len() > 0 {
                 self.groups.casts.push_back(cast);
             }
         }
@@ -336,9 +340,31 @@ impl ClientSide {
     fn serve_some(&mut self, cast: &mut Cast, most: usize) {
         let count = most.min(self.groups.allowance).min(cast.members.len());
         self.groups.allowance -= count;
-        for member in cast.members.drain(cast.members.len() - count..) {
-            self.serve(member, cast.lane, &cast.message);
+        let members = cast.members.as_slice().get(..count).unwrap_or_default();
+        for next in members.chunks(MEMBERS_AHEAD) {
+            self.look_at(next);
+            for member in next {
+                self.serve(*member, cast.lane, &cast.message);
+            }
         }
+        cast.members.by_ref().take(count).for_each(drop);
+    }
+
+    /// Reads of these members what serving them reads. What is not in the cache is fetched for all
+    /// of them at the same time then, and not for each when it is its turn.
+    fn look_at(&mut self, members: &[Member]) {
+        let mut seen = 0;
+        for Member { connection: slot, session } in members.iter().copied() {
+            if let Some(connection) = self.connections.get_mut(slot) {
+                seen ^= connection.flags ^ connection.session ^ connection.unsent() as u64;
+                seen ^= u64::from(connection.transport.takes_output());
+                seen ^= u64::from(connection.timing.is_some());
+            }
+            seen ^= u64::from(self.brain.is_open(slot)) ^ u64::from(self.brain.stays(slot));
+            seen ^= self.board.entry(session).map_or(0, |entry| entry.sent_bytes());
+        }
+        // It is of no use but that it was read.
+        std::hint::black_box(seen);
     }
 
     /// One member gets the message, or misses it.

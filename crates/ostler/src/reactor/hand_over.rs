@@ -245,6 +245,7 @@ impl ClientSide {
             },
             is_protected: flags & PROTECTED != 0,
             is_full: flags & FULL != 0,
+            is_unnamed: connection.is_unnamed,
             user: user_of(flags),
             state,
             groups: self.groups.names_of(slot),

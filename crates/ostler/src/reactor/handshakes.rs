@@ -25,6 +25,11 @@ use crate::sys::epoll::{Epoll, Readiness};
 /// room. A client that is there needs a few round trips, so that this is enough for tens of
 /// thousands of handshakes in a second.
 pub(super) const HANDSHAKES_MAX: usize = 4_096;
+/// The part of the memory budget that they may take together, of all reactors. Beyond it the one
+/// that has held some the longest makes room, so that sessions do not pay for who has none.
+const MEMORY_PART: usize = 8;
+/// The least that those of one reactor may hold: two messages of any length.
+const MEMORY_LEAST_BYTES: usize = 2 * 68 * 1024;
 /// How long a turn goes on with handshakes before it looks at its sessions again; the one that is
 /// begun is finished.
 const TURN_NS: Nanos = 500_000;
@@ -41,6 +46,11 @@ pub(super) struct Newcomer {
 /// All of them, of one reactor.
 pub(super) type Newcomers = Handshakes<Newcomer>;
 
+/// How many bytes they may hold in one of so many reactors.
+pub(super) fn memory_max(budget: usize, reactors: usize) -> usize {
+    (budget / MEMORY_PART / reactors.max(1)).max(MEMORY_LEAST_BYTES)
+}
+
 /// What is awaited of it.
 #[derive(Debug)]
 pub(super) enum Stage {
@@ -54,6 +64,8 @@ pub(super) enum Stage {
 /// How far a newcomer has come.
 enum Step {
     Waits,
+    /// It can go on in its next turn.
+    Yields,
     /// The proxy has said whose connection it is.
     Named(Client),
     /// The session begins.
@@ -99,6 +111,7 @@ impl Stage {
             Self::Handshake(transport) => {
                 match transport.handshake().map_err(Failure::Handshake)? {
                     Handshaking::Waits => Ok(Step::Waits),
+                    Handshaking::Yields => Ok(Step::Yields),
                     Handshaking::Done => Ok(Step::Done),
                 }
             }
@@ -184,12 +197,18 @@ impl ClientSide {
             let step = newcomer.stage.go_on();
             let held = newcomer.stage.held();
             let before = std::mem::replace(&mut newcomer.charged, held);
+            self.newcomers.holds(id, held);
             self.recharge(before, held);
             match step {
                 Ok(Step::Waits) => {}
+                Ok(Step::Yields) => self.newcomers.make_ready(id),
                 Ok(Step::Named(client)) => self.header_read(id, client),
                 Ok(Step::Done) => self.handshake_done(id),
                 Err(failure) => self.newcomer_failed(id, failure),
+            }
+            while let Some(newcomer) = self.newcomers.take_excess() {
+                tracing::debug!(peer = %newcomer.arrival.peer, "it held memory that others need");
+                self.end_untouched(newcomer, Ending::CrowdedOut);
             }
             if clock::monotonic_ns() >= end {
                 break;
@@ -202,14 +221,17 @@ impl ClientSide {
     fn header_read(&mut self, id: HandshakeId, client: Client) {
         self.header_counts.read += 1;
         let Some(newcomer) = self.newcomers.get_mut(id) else { return };
-        if let Client::At(address) = client {
-            newcomer.arrival.peer = Peer::Ip(address);
-            let arrival = newcomer.arrival;
-            match self.place_among_its_own(arrival) {
-                Place::Unlimited => {}
-                Place::Taken(lease) => self.hold(id, lease),
-                Place::None(why) => return self.refuse_newcomer_of_address(id, why),
+        match client {
+            Client::At(address) => {
+                newcomer.arrival.peer = Peer::Ip(address);
+                let arrival = newcomer.arrival;
+                match self.place_among_its_own(arrival) {
+                    Place::Unlimited => {}
+                    Place::Taken(lease) => self.hold(id, lease),
+                    Place::None(why) => return self.refuse_newcomer_of_address(id, why),
+                }
             }
+            Client::OfConnection => newcomer.arrival.is_unnamed = true,
         }
         #[cfg(feature = "tls")]
         if let Some(newcomer) = self.newcomers.get_mut(id)
@@ -337,6 +359,7 @@ impl ClientSide {
         let Some(newcomer) = self.newcomers.get_mut(id) else { return };
         let arrival = newcomer.arrival;
         let charged = std::mem::take(&mut newcomer.charged);
+        self.newcomers.holds(id, 0);
         self.memory.release(charged as u64);
         let mut refused = None;
         self.newcomers.replace_with(id, |newcomer| {

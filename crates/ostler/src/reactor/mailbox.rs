@@ -9,6 +9,7 @@ use ostler_core::addresses::AddressGroup;
 use ostler_core::brain::{Books, CloseReason};
 use ostler_core::groups::ExpectedGroups;
 use ostler_core::ids::{PortId, ProcessKey};
+use ostler_core::messages::MessageEnd;
 use ostler_core::succession::hand_over::{Answer, Chosen, HandedSession};
 use ostler_shm::lane::ReactorLane;
 use ostler_shm::sessions::Peer;
@@ -83,6 +84,11 @@ pub(crate) enum ToReactor {
     Drain,
     /// End every session now; if a drain ran out of time, say first what held it.
     CloseAll { reason: CloseReason, timed_out: bool },
+    /// The operator calls a command: a message to the process of a slot, of this form. Answered by
+    /// [`FromReactor::CallAnswered`], unless [`ToReactor::ForgetCall`] comes before.
+    Call { number: u64, to: ProcessKey, form: u16, message: Vec<u8> },
+    /// Nobody waits for the answer to this call of the operator's any more.
+    ForgetCall(u64),
     /// Answer with [`FromReactor::GoesOn`].
     AreYouThere,
     /// Report the books and end.
@@ -144,6 +150,8 @@ pub(crate) enum FromReactor {
     /// What was given to this dead worker is settled; what it had begun last, and of which session
     /// that was. Said when packages that kill are looked for.
     Settled(ProcessKey, Option<(u64, Box<Suspect>)>),
+    /// What became of a call of the operator's: the message that answers it, or why there is none.
+    CallAnswered(u64, Result<Vec<u8>, MessageEnd>),
     /// The loop of this reactor goes on.
     GoesOn(usize),
     /// A turn of a reactor takes long, as who watches them says; what is to be told of it.

@@ -83,7 +83,7 @@ use destination::Destinations;
 use figures::Figures;
 use groups::GroupSide;
 use hand_over::HandOver;
-use handshakes::{HANDSHAKES_MAX, Newcomers};
+use handshakes::{HANDSHAKES_MAX, Newcomers, memory_max};
 use linger::Lingerers;
 use mailbox::{Mailbox, Reports};
 use messages::{MessageSideSettings, Messages};
@@ -116,6 +116,8 @@ pub(crate) struct ReactorSettings {
     ports: PerPort<PortSettings>,
     /// The most memory for input of clients that are gone, bytes.
     kept_input_max: usize,
+    /// The most memory for connections without a session, bytes.
+    newcomers_max: usize,
     /// The longest state of a session.
     state_max_bytes: usize,
     /// How many groups there may be.
@@ -168,6 +170,7 @@ impl ReactorSettings {
             sizes: options.lane_sizes(),
             ports,
             kept_input_max: options.memory_budget / KEPT_INPUT_PART / usize::from(options.reactors),
+            newcomers_max: memory_max(options.memory_budget, usize::from(options.reactors)),
             state_max_bytes: options.session_state_max_bytes,
             groups: options.group_limits(),
             group_message_max: options.group_message_max(),
@@ -301,7 +304,11 @@ impl Reactor {
             index,
             brain: Brain::new(settings.brain.clone()),
             connections: Connections::new(),
-            newcomers: Newcomers::new(HANDSHAKES_MAX, settings.handshake_ns),
+            newcomers: Newcomers::new(
+                HANDSHAKES_MAX,
+                settings.newcomers_max,
+                settings.handshake_ns,
+            ),
             counts: HandshakeCounts::default(),
             header_counts: HeaderCounts::default(),
             accept_counts: AcceptCounts::default(),

@@ -92,6 +92,7 @@ impl ClientSide {
         };
         let mut rest = bytes;
         let mut sent = 0;
+        let owed = connection.transport.unsent();
         while connection.output.is_empty() && connection.transport.takes_output() && rest.len() > 0
         {
             match connection.transport.send_from(rest.bytes()) {
@@ -110,6 +111,11 @@ impl ClientSide {
                 }
             }
         }
+        let owes = connection.transport.unsent();
+        // What it took since is behind what it owed before, which is gone then.
+        if owes > 0 && (owed == 0 || sent > 0 || owes < owed) {
+            self.output_waits(slot);
+        }
         self.note_sent(slot, sent);
         self.transport_changed(slot);
         rest.len() == 0 || self.queue(slot, rest)
@@ -125,7 +131,7 @@ impl ClientSide {
             self.refuse(slot, Refusal::TooMuch);
             return false;
         }
-        let (before, begins) = (connection.output.charged(), connection.output.is_empty());
+        let (before, begins) = (connection.output.charged(), connection.unsent() == 0);
         rest.push_to(&mut connection.output);
         if begins {
             self.output_waits(slot);
@@ -170,7 +176,13 @@ impl ClientSide {
             return;
         }
         let before = connection.output.charged();
+        let owed = connection.transport.unsent();
         let flushed = connection.transport.flush();
+        if connection.transport.unsent() < owed
+            && let Some(timing) = connection.timing.as_deref_mut()
+        {
+            timing.clock.took(self.now);
+        }
         let mut written = match flushed {
             Err(error) if !is_passing(&error) => Written::Failed,
             _ => Written::More,

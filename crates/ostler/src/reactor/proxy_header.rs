@@ -51,9 +51,10 @@ impl ProxyHeader {
         epoll.add(&self.socket, token, Interest::CLIENT)
     }
 
-    /// Whether an event says that the connection has failed.
+    /// Whether an event says that the connection has failed. One that has ended has not: what came
+    /// in front of the end is read, and the reading finds the end.
     pub(super) const fn has_failed(readiness: Readiness) -> bool {
-        readiness.error() || readiness.hangup()
+        readiness.error()
     }
 
     /// The socket, for what comes behind the header.

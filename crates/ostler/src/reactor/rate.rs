@@ -2,11 +2,12 @@
 //! `ostler_core::session_rate`), and what all sessions of an address send beyond what it may is
 //! refused.
 
+use std::net::IpAddr;
+
 use ostler_core::brain::{Assignment, ConnectionSlot};
 use ostler_core::ids::PortId;
 use ostler_core::session_rate::SessionMeter;
 use ostler_core::timer_wheel::TimerId;
-use ostler_shm::sessions::Peer;
 
 use super::ClientSide;
 use super::addresses::PackageKey;
@@ -35,9 +36,9 @@ impl Metering {
 impl ClientSide {
     /// What a new connection has for the limits of its port; `None`: there are none, and it pays
     /// nothing.
-    pub(super) fn metering(&self, port: PortId, peer: Peer) -> Option<Box<Metering>> {
+    pub(super) fn metering(&self, port: PortId, address: Option<IpAddr>) -> Option<Box<Metering>> {
         let settings = self.settings.ports.get(port);
-        let address = peer.ip().filter(|_| settings.package_rate_per_address > 0);
+        let address = address.filter(|_| settings.package_rate_per_address > 0);
         let packages =
             address.and_then(|address| self.reports.addresses.packages_of(port, address));
         let is_limited = packages.is_some() || !settings.rates.is_none();

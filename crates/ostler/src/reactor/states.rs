@@ -78,6 +78,16 @@ impl States {
         self.area.as_ref().map_or(0, |area| area.touched_bytes())
     }
 
+    /// How many there are.
+    pub(super) fn long_ones(&self) -> u64 {
+        self.bodies.len() as u64
+    }
+
+    /// Bytes of memory that they take now.
+    pub(super) fn used_bytes(&self) -> u64 {
+        self.area.as_ref().map_or(0, |area| area.touched_bytes() - area.idle_bytes())
+    }
+
     fn take(&self, len: usize) -> Option<BodySpace> {
         self.area.as_ref()?.take(len)
     }
@@ -158,6 +168,7 @@ impl ClientSide {
 
     /// A state cannot be kept. Its worker was told that it is, and may have said so to the client.
     pub(super) fn refuse_state(&mut self, slot: ConnectionSlot, session: u64, why: &'static str) {
+        self.traffic.states_refused += 1;
         if self.complaints.state_refused.admits() {
             tracing::warn!(session, why, "a state cannot be kept: its session is closed");
         }

@@ -10,6 +10,7 @@ use ostler_core::brain::{CloseReason, LaneSlot, Subject};
 use ostler_core::ids::{DeliveryKind, PortId};
 use ostler_shm::sessions::Peer;
 
+use super::connection::Connection;
 use super::destination::Destination;
 use super::mailbox::FromReactor;
 use super::{ClientSide, Reactor};
@@ -130,7 +131,8 @@ impl ClientSide {
             let peer = self.board.session(session).and_then(|record| record.peer.ip());
             peer.map(AddressGroup::from) == Some(group)
         };
-        let of_port = self.connections.iter().filter(|(_, connection)| connection.port == port);
+        let is_of_port = |it: &Connection| it.port == port && !it.is_unnamed;
+        let of_port = self.connections.iter().filter(|(_, connection)| is_of_port(connection));
         let its = of_port.filter(|(_, connection)| is_its(connection.session));
         let slots: Vec<_> = its.map(|(slot, _)| slot).collect();
         for slot in slots {

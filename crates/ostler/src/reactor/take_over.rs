@@ -33,6 +33,7 @@ impl ClientSide {
             let most = self.settings.ports.get(port).address_max;
             // Who is there stays, also beyond the limit; who comes next is refused.
             if most > 0
+                && !handed.is_unnamed
                 && let Some(lease) = self.reports.addresses.take(self.index, port, address, most)
             {
                 socket.hold(lease);
@@ -51,9 +52,16 @@ impl ClientSide {
         let (framer, is_stream) = (settings.framer, settings.keeps_unused);
         let framer = framer.filter(|_| !is_stream || !handed.received.is_empty());
         let intake = framer.map(|framer| Box::new(Intake::new(framer)));
-        let timing = Timing::new(self.now, &settings.deadlines);
+        let mut timing = Timing::new(self.now, &settings.deadlines);
+        if handed.traffic.given_at_ns > 0
+            && let Some(timing) = timing.as_deref_mut()
+        {
+            timing.clock.had_package_before();
+        }
         let mut connection = Connection::new(transport, session, port, intake, timing);
-        connection.metering = self.metering(port, peer);
+        connection.is_unnamed = handed.is_unnamed;
+        let address = peer.ip().filter(|_| !handed.is_unnamed);
+        connection.metering = self.metering(port, address);
         self.connections.insert(slot, connection);
         self.restore(slot, &handed);
         self.look_at_deadlines(slot);

@@ -1,8 +1,10 @@
 //! Turns of a reactor that has no thread of its own: what one turn may take from the others.
 
+mod datagrams;
 mod deadlines;
 mod files;
 mod hand_over;
+mod newcomers;
 
 use std::io::Write as _;
 use std::os::fd::OwnedFd;

@@ -26,6 +26,8 @@ pub(super) enum Timed {
     Lingerer(u32),
     /// Sessions that go to another master.
     HandOver,
+    /// A datagram port that cannot be read for a while, by its number in the reactor.
+    DatagramPort(usize),
 }
 
 /// The timers of one reactor.
@@ -41,6 +43,7 @@ impl ClientSide {
                 Some(Timed::Disk(slot)) => self.look_at_disk(slot),
                 Some(Timed::Lingerer(number)) => self.lingerer_due(number),
                 Some(Timed::HandOver) => self.hand_over_due(),
+                Some(Timed::DatagramPort(number)) => self.datagram_port_rested(number),
                 None => return,
             }
         }

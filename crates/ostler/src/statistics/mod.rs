@@ -46,40 +46,44 @@ impl Source {
     /// counts goes backwards.
     pub(crate) fn read(&self) -> Figures {
         match self {
-            Self::Board(_) => self.read_once(),
-            Self::Commons(seat, _) => read_between_moves(seat.commons(), || self.read_once()),
+            Self::Board(board) => read_board(board),
+            Self::Commons(seat, switch) => read_commons(seat.commons(), switch.as_deref()),
         }
     }
+}
 
-    fn read_once(&self) -> Figures {
-        let (server, rest) = match self {
-            Self::Board(board) => (board.server_account(), board.rest_account()),
-            Self::Commons(seat, _) => {
-                (seat.commons().server_account(), seat.commons().rest_account())
-            }
-        };
-        // The processes of BASE mode can write all of the commons.
-        let most = match self {
-            Self::Board(_) => u64::MAX,
-            Self::Commons(..) => COUNT_MAX,
-        };
-        let read = |account| read_account(account, most);
-        let mut books = rest.map_or_else(Books::default, read);
-        let board = match self {
-            Self::Board(board) => Some(board),
-            Self::Commons(seat, switch) => {
-                (0..seat.commons().seats())
-                    .for_each(|number| books.add(&read_books(seat.commons(), number)));
-                switch.as_ref()
-            }
-        };
-        if let Some(board) = board {
-            (0..board.reactors())
-                .filter_map(|reactor| board.reactor_account(reactor))
-                .for_each(|account| books.add(&read(account)));
+/// The figures that the master's threads write; see [`Source::read`].
+pub(crate) fn read_board(board: &Board) -> Figures {
+    let mut figures = read_master(board.server_account(), board.rest_account(), u64::MAX);
+    add_reactors(&mut figures.books, board, u64::MAX);
+    figures
+}
+
+/// The figures of BASE mode; see [`Source::read`].
+pub(crate) fn read_commons(commons: &Commons, switch: Option<&Board>) -> Figures {
+    read_between_moves(commons, || {
+        // The processes can write all of the commons.
+        let most = COUNT_MAX;
+        let mut figures = read_master(commons.server_account(), commons.rest_account(), most);
+        (0..commons.seats()).for_each(|seat| figures.books.add(&read_books(commons, seat)));
+        if let Some(board) = switch {
+            add_reactors(&mut figures.books, board, most);
         }
-        Figures { server: server.map_or_else(ServerFigures::default, read_server), books }
+        figures
+    })
+}
+
+fn read_master(server: Option<Account<'_>>, rest: Option<Account<'_>>, most: u64) -> Figures {
+    Figures {
+        server: server.map_or_else(ServerFigures::default, read_server),
+        books: rest.map_or_else(Books::default, |account| read_account(account, most)),
     }
+}
+
+fn add_reactors(books: &mut Books, board: &Board, most: u64) {
+    (0..board.reactors())
+        .filter_map(|reactor| board.reactor_account(reactor))
+        .for_each(|account| books.add(&read_account(account, most)));
 }
 
 /// Reads while nothing is on its way, if that is ever so.

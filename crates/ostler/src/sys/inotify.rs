@@ -19,7 +19,7 @@ pub(crate) struct Inotify(OwnedFd);
 /// What has happened in one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Happened<'a> {
-    /// This name means another file, or the file was written.
+    /// This name means another file, or the file was written, or may be read by others.
     Name(&'a [u8]),
     /// This name means nothing any more.
     Gone(&'a [u8]),
@@ -39,6 +39,7 @@ impl Inotify {
         let flags = WatchFlags::CREATE
             | WatchFlags::MOVED_TO
             | WatchFlags::CLOSE_WRITE
+            | WatchFlags::ATTRIB
             | WatchFlags::DELETE
             | WatchFlags::MOVED_FROM
             | WatchFlags::DELETE_SELF
@@ -113,6 +114,9 @@ mod tests {
         };
         assert!(told().is_empty());
         fs::write(directory.join("written"), "1").unwrap();
+        assert_eq!(told(), ["written"]);
+        let rights = fs::metadata(directory.join("written")).unwrap().permissions();
+        fs::set_permissions(directory.join("written"), rights).unwrap();
         assert_eq!(told(), ["written"]);
         fs::rename(directory.join("written"), directory.join("renamed")).unwrap();
         assert_eq!(told(), ["-written", "renamed"]);

@@ -27,6 +27,7 @@ pub(crate) mod inotify;
 pub(crate) mod lane_io;
 pub(crate) mod late_hook;
 pub(crate) mod limit;
+pub(crate) mod log_signal;
 #[cfg(feature = "tls")]
 pub(crate) mod memory_file;
 pub(crate) mod new_program;

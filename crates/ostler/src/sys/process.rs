@@ -58,6 +58,19 @@ pub(crate) fn parent() -> Option<ProcessId> {
     rustix::process::getppid().map(ProcessId::from_rustix)
 }
 
+/// `/proc/PID/stat` — the parent of another process now; `None` when it is outside our PID
+/// namespace.
+pub(crate) fn parent_of(process: ProcessId) -> io::Result<Option<ProcessId>> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name is in parentheses and may have any characters; the state is behind it.
+    let parent = stat
+        .rsplit_once(')')
+        .and_then(|(_, fields)| fields.split_ascii_whitespace().nth(1))
+        .and_then(|number| number.parse().ok())
+        .ok_or(io::ErrorKind::InvalidData)?;
+    Ok(ProcessId::new(parent))
+}
+
 /// `/proc/self/task` — number of threads of this process.
 pub(crate) fn thread_count() -> io::Result<usize> {
     Ok(std::fs::read_dir("/proc/self/task")?.count())

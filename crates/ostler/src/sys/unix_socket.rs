@@ -47,6 +47,29 @@ pub(crate) fn named(path: &Path) -> io::Result<Named> {
     }
 }
 
+/// `chmod(2)` — gives the socket at a path its permissions, if it is still this one.
+///
+/// Who may write into its directory may have put a link in its place, and `chmod` by the path would
+/// change the file that this leads to. So the file is opened, which needs no right to it and
+/// follows nothing, looked at, and changed through its descriptor, for which /proc has a name.
+pub(crate) fn set_mode(path: &Path, id: FileId, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+    let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let found = file.metadata()?;
+    if (found.dev(), found.ino()) != id {
+        return Err(io::Error::other("somebody has put another file in the socket's place"));
+    }
+    let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let changed = std::fs::set_permissions(opened, std::fs::Permissions::from_mode(mode));
+    changed.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            io::Error::other("/proc is not mounted, through which the socket gets its permissions")
+        }
+        _ => error,
+    })
+}
+
 /// `connect(2)` — whether somebody listens at the path: a socket that nobody holds any more
 /// refuses.
 pub(crate) fn is_alive(path: &Path) -> io::Result<bool> {
@@ -116,4 +139,38 @@ fn credentials(connection: &OwnedFd) -> io::Result<[u32; 3]> {
 fn new() -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn permissions_are_given_to_the_socket_and_to_nothing_that_stands_in_its_place() {
+        let directory = std::env::temp_dir().join(format!("set-mode-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let [path, precious] = ["s", "precious"].map(|name| directory.join(name));
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        std::fs::write(&precious, "secret").unwrap();
+        std::fs::set_permissions(&precious, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let _own = UnixListener::bind(&path).unwrap();
+        let Named::Socket(id) = named(&path).unwrap() else { panic!("no socket") };
+        for bits in [0o666, 0o600] {
+            set_mode(&path, id, bits).unwrap();
+            assert_eq!(mode(&path), bits);
+        }
+        std::fs::rename(&path, directory.join("moved")).unwrap();
+        symlink(&precious, &path).unwrap();
+        let linked = set_mode(&path, id, 0o666);
+        assert_eq!(mode(&precious), 0o600, "{linked:?}");
+        assert!(linked.is_err());
+        std::fs::remove_file(&path).unwrap();
+        let _other = UnixListener::bind(&path).unwrap();
+        let before = mode(&path);
+        assert!(set_mode(&path, id, 0o666).is_err());
+        assert_eq!(mode(&path), before);
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
 }

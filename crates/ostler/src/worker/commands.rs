@@ -11,11 +11,15 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ostler_core::ids::ProcessKey;
+use ostler_core::messages::form::{
+    MessageForm, REPLY_FRONT_BYTES, ReplyStatus, call_front, is_command_name, read_reply,
+    reply_front,
+};
 use ostler_core::trace::TraceContext;
 
 use super::context::WorkerContext;
 use super::handlers::HandlerId;
-use super::messages::{MessageForm, MessageHead, MessageToSend};
+use super::messages::{MessageHead, MessageToSend};
 use super::owned_output::NO_SESSION;
 use super::send::Output;
 use super::timers;
@@ -26,8 +30,6 @@ use crate::api::process_slot::ProcessSlot;
 use crate::api::worker::Worker;
 use crate::sys::clock;
 
-/// Longest name of a command: its length is a byte.
-const COMMAND_NAME_BYTES_MAX: usize = 255;
 /// Of the text of an error of a command so much is told to who has called it.
 const FAILURE_TEXT_BYTES_MAX: usize = 1_024;
 
@@ -38,12 +40,6 @@ const REPLY: u64 = 1 << 63;
 pub(super) const fn is_of_reply(number: u64) -> bool {
     number & REPLY != 0
 }
-
-/// Bytes in front of a reply: how it went, and the number of the call.
-const REPLY_FRONT_BYTES: usize = 9;
-const DONE: u8 = 0;
-const NO_SUCH_COMMAND: u8 = 1;
-const FAILED: u8 = 2;
 
 /// A function that others call.
 pub(crate) type CommandFn = Rc<dyn Fn(&mut dyn Any, &Worker, &[u8]) -> Result<Vec<u8>, Failure>>;
@@ -62,7 +58,7 @@ impl Commands {
     /// Adds one; false: there is one of that name, or it is no name.
     pub(crate) fn add(&self, name: &str, handler: HandlerId, command: CommandFn) -> bool {
         let mut named = self.named.borrow_mut();
-        let is_new = is_name(name) && !named.contains_key(name);
+        let is_new = is_command_name(name) && !named.contains_key(name);
         if is_new {
             named.insert(name.to_owned(), (handler, command));
         }
@@ -74,10 +70,6 @@ impl Commands {
         let (handler, command) = named.get(std::str::from_utf8(name).ok()?)?;
         Some((*handler, Rc::clone(command)))
     }
-}
-
-fn is_name(name: &str) -> bool {
-    (1..=COMMAND_NAME_BYTES_MAX).contains(&name.len())
 }
 
 /// A call of another process.
@@ -138,15 +130,16 @@ pub(crate) struct CallAnswer {
 impl CallAnswer {
     /// What another process has answered. `None`: it has no number.
     pub(super) fn read(mut message: Vec<u8>) -> Option<Self> {
-        let front = *message.first_chunk::<REPLY_FRONT_BYTES>()?;
-        let [status, number @ ..] = front;
+        let (status, number) = read_reply(&message)?;
         message.drain(..REPLY_FRONT_BYTES);
         let result = match status {
-            DONE => Ok(message),
-            NO_SUCH_COMMAND => Err(CommandErrorKind::NoSuchCommand),
-            _ => Err(CommandErrorKind::Failed(String::from_utf8_lossy(&message).into_owned())),
+            ReplyStatus::Done => Ok(message),
+            ReplyStatus::NoSuchCommand => Err(CommandErrorKind::NoSuchCommand),
+            ReplyStatus::Failed => {
+                Err(CommandErrorKind::Failed(String::from_utf8_lossy(&message).into_owned()))
+            }
         };
-        Some(Self { number: u64::from_le_bytes(number), result: Some(result) })
+        Some(Self { number, result: Some(result) })
     }
 
     pub(super) const fn failed(number: u64, kind: MessageErrorKind) -> Self {
@@ -206,10 +199,10 @@ impl WorkerContext {
         name: &str,
         bytes: &[u8],
     ) -> Result<(MessageHead, Vec<u8>), CommandErrorKind> {
-        if !is_name(name) {
+        if !is_command_name(name) {
             return Err(CommandErrorKind::NoSuchCommand);
         }
-        let front = [&[name.len() as u8], name.as_bytes()].concat();
+        let front = call_front(name);
         let to = self.check_message(to, front.len() + bytes.len());
         let to = to.map_err(CommandErrorKind::Undelivered)?;
         let number = self.messages.next_number();
@@ -311,21 +304,20 @@ impl WorkerContext {
     /// Answers a call. Who has called and cannot be told hears nothing until its time is over.
     pub(super) fn reply(&self, call: &Call, answer: Result<&[u8], CallFailure>) {
         let text;
-        let (mut status, mut bytes): (u8, &[u8]) = match &answer {
-            Ok(bytes) => (DONE, bytes),
-            Err(CallFailure::NoSuchCommand) => (NO_SUCH_COMMAND, &[]),
+        let (mut status, mut bytes): (_, &[u8]) = match &answer {
+            Ok(bytes) => (ReplyStatus::Done, bytes),
+            Err(CallFailure::NoSuchCommand) => (ReplyStatus::NoSuchCommand, &[]),
             Err(CallFailure::Failed(why)) => {
                 let end = why.floor_char_boundary(FAILURE_TEXT_BYTES_MAX);
-                (FAILED, why.get(..end).unwrap_or_default().as_bytes())
+                (ReplyStatus::Failed, why.get(..end).unwrap_or_default().as_bytes())
             }
         };
         let most = self.settings.messages.max_length() - REPLY_FRONT_BYTES;
         if bytes.len() > most {
             text = format!("its result of {} bytes is longer than a message", bytes.len());
-            (status, bytes) = (FAILED, text.as_bytes());
+            (status, bytes) = (ReplyStatus::Failed, text.as_bytes());
         }
-        let [n0, n1, n2, n3, n4, n5, n6, n7] = call.number.to_le_bytes();
-        let front = [status, n0, n1, n2, n3, n4, n5, n6, n7];
+        let front = reply_front(status, call.number);
         let number = self.messages.next_number() | REPLY;
         let (to, form) = (call.caller, MessageForm::Reply);
         let head = MessageHead { to, form, number, sent_in: None };
@@ -347,11 +339,12 @@ mod tests {
         assert_eq!((call.name(), call.bytes()), (&b"name"[..], &b"payload"[..]));
         assert!(Call::read(caller, 7, Vec::new()).is_none());
         assert!(Call::read(caller, 7, b"\x04nam".to_vec()).is_none());
-        let answer = CallAnswer::read([&[DONE, 7, 0, 0, 0, 0, 0, 0, 0][..], b"sum"].concat());
-        let answer = answer.unwrap();
+        let answer = [&reply_front(ReplyStatus::Done, 7)[..], b"sum"].concat();
+        let answer = CallAnswer::read(answer).unwrap();
         assert_eq!((answer.number(), answer.into_result().unwrap()), (7, b"sum".to_vec()));
-        let unknown = CallAnswer::read(vec![NO_SUCH_COMMAND, 7, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        let unknown =
+            CallAnswer::read(reply_front(ReplyStatus::NoSuchCommand, 7).to_vec()).unwrap();
         assert!(unknown.into_result().unwrap_err().is_no_such_command());
-        assert!(CallAnswer::read(vec![DONE; 8]).is_none());
+        assert!(CallAnswer::read(vec![0; 8]).is_none());
     }
 }

@@ -82,10 +82,10 @@ impl WorkerContext {
         for held in self.held_back.take(delivery.seq) {
             let (session, output) = held.parts();
             let sent = match output {
-                Output::ToGroup(_) => {
-                    others.relay_to_all(output);
-                    self.append_here(session, output, None)
-                }
+                // The own lane first: what that refuses has gone to nobody.
+                Output::ToGroup(_) => self
+                    .append_here(session, output, None)
+                    .inspect(|()| others.relay_to_all(output)),
                 _ => others.relay_admitted(session, output),
             };
             // That a session has ended since is no failure.

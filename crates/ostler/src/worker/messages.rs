@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::messages::MessageEnd;
+use ostler_core::messages::form::{MessageForm, take_trace};
 use ostler_core::trace::TraceContext;
 use ostler_shm::record::{Header, RecordKind};
 
@@ -42,54 +43,6 @@ impl MessageLimits {
     pub(super) fn new(options: &Options) -> Self {
         Self { max_length: options.message_max_length, slots: options.slots_by_kind() }
     }
-}
-
-/// What a message is, as its receiver treats it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MessageForm {
-    /// For `on_message`.
-    Plain,
-    /// It calls a command.
-    Call,
-    /// It answers a call.
-    Reply,
-}
-
-impl MessageForm {
-    /// It as a number, which also says whether the ids of a trace stand in front of the message,
-    /// and the flags of that.
-    fn code(self, sent_in: Option<TraceContext>) -> u16 {
-        let form = match self {
-            Self::Plain => 0,
-            Self::Call => 1,
-            Self::Reply => 2,
-        };
-        let of_trace = |context: TraceContext| TRACED | u16::from(context.flags()) << FLAGS_SHIFT;
-        form | sent_in.map_or(0, of_trace)
-    }
-
-    const fn of_code(code: u16) -> Option<Self> {
-        match code & FORM {
-            0 => Some(Self::Plain),
-            1 => Some(Self::Call),
-            2 => Some(Self::Reply),
-            _ => None,
-        }
-    }
-}
-
-/// Set in the number of a form: the ids of a trace stand in front.
-const TRACED: u16 = 1 << 15;
-/// Where the flags of that trace begin in it.
-const FLAGS_SHIFT: u32 = 8;
-/// The form itself.
-const FORM: u16 = 255;
-
-/// Takes the trace in which a message was sent away from its front.
-fn take_trace(code: u16, bytes: &mut Vec<u8>) -> Option<TraceContext> {
-    let ids = *bytes.first_chunk().filter(|_| code & TRACED != 0)?;
-    bytes.drain(..TraceContext::IDS_BYTES);
-    TraceContext::of_ids(&ids, (code >> FLAGS_SHIFT) as u8)
 }
 
 /// What stands in the header of a message, and in front of all of it.

@@ -94,6 +94,12 @@ impl WorkerContext {
         self.output_checked(session, output)
     }
 
+    /// Whether a session takes outputs of the running callback, or of none.
+    pub(crate) fn takes_output(&self, session: u64) -> bool {
+        let cause = self.running.delivery().map(|running| running.as_cause());
+        self.sessions.check(session, false, cause).is_ok()
+    }
+
     /// Sends one output of the running callback that is known to be possible.
     pub(super) fn output_checked(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
         if let Some(result) = self.hold_for_turn(session, output) {

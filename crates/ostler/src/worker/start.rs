@@ -132,7 +132,11 @@ pub(crate) fn starting<T>(control: &OwnedFd, run: impl FnOnce() -> T) -> T {
 /// code.
 pub(crate) fn cannot_start(control: &OwnedFd, what: &str, error: &dyn std::fmt::Display) -> i32 {
     let text = format!("{what}: {error}");
-    tracing::debug!("{text}");
-    let _ = FromWorker::StartFailed(ShortText::new(&text)).send(control);
+    let short = ShortText::new(&text);
+    // Paths are long, and the place of an error comes last.
+    if short.as_str().len() < text.len() {
+        tracing::error!("cannot start: {text}");
+    }
+    let _ = FromWorker::StartFailed(short).send(control);
     EXIT_START_FAILED
 }

@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use ostler_core::ids::{ProcessKey, ProcessKind};
+use ostler_core::invariant;
 use ostler_core::task_queue::TaskEnd;
 use ostler_core::trace::TraceContext;
 use ostler_shm::record::{FLAG_REFERENCE, Header, RecordKind};
@@ -69,6 +70,9 @@ pub(crate) enum Asker {
     Callback(HandlerId, Option<OnResult>),
     /// A callback that waits for it.
     Waits,
+    /// Nobody any more: who has waited has its first result, or its time was over. The end is still
+    /// to come.
+    Over,
 }
 
 /// Tasks that this process has asked and that are not over.
@@ -79,6 +83,8 @@ pub(crate) struct Tasks {
     askers: RefCell<HashMap<u64, (Asker, Option<TraceContext>)>>,
     /// Results and ends that came while a callback waited for something else.
     parked: RefCell<VecDeque<TaskResult>>,
+    /// How many of them nobody wants to hear of any more.
+    over: Cell<usize>,
 }
 
 impl Tasks {
@@ -89,12 +95,36 @@ impl Tasks {
 
     /// Whether somebody wants to hear of a task that is not over.
     pub(super) fn are_awaited(&self) -> bool {
-        !self.askers.borrow().is_empty()
+        self.awaited() > 0
     }
 
     /// How many of them there are.
     pub(super) fn awaited(&self) -> usize {
-        self.askers.borrow().len()
+        self.askers.borrow().len() - self.over.get()
+    }
+
+    /// Who has waited for a task does so no more. `has_ended`: nothing of it comes any more.
+    fn waited(&self, number: u64, has_ended: bool) {
+        let mut askers = self.askers.borrow_mut();
+        if has_ended {
+            askers.remove(&number);
+        } else if let Some((asker, _)) = askers.get_mut(&number) {
+            *asker = Asker::Over;
+            self.over.set(self.over.get() + 1);
+        }
+    }
+
+    /// Whether a result is of a task for which nobody waits any more. The end is the last of it.
+    pub(super) fn is_over(&self, result: &TaskResult) -> bool {
+        let mut askers = self.askers.borrow_mut();
+        let is_own = !result.is_inherited();
+        let asker = askers.get(&result.task()).filter(|_| is_own);
+        let is_over = matches!(asker, Some((Asker::Over, _)));
+        if is_over && result.is_last() {
+            askers.remove(&result.task());
+            self.over.set(self.over.get() - 1);
+        }
+        is_over
     }
 
     /// Something came that nobody waits for now.
@@ -123,7 +153,12 @@ impl Tasks {
         if result.is_inherited() {
             return Some((Asker::Handler(HandlerId::Server), None));
         }
+        if self.is_over(result) {
+            return None;
+        }
         let mut askers = self.askers.borrow_mut();
+        let known = askers.contains_key(&result.task());
+        invariant!(known, "what is heard of a task comes before its end, which comes once");
         if result.is_last() {
             return askers.remove(&result.task());
         }
@@ -131,7 +166,7 @@ impl Tasks {
         let asker = match asker {
             Asker::Handler(handler) => Asker::Handler(*handler),
             Asker::Callback(handler, callback) => Asker::Callback(*handler, callback.take()),
-            Asker::Waits => return None, // its time is over
+            Asker::Waits | Asker::Over => return None,
         };
         Some((asker, *trace))
     }
@@ -233,9 +268,10 @@ impl WorkerContext {
         self.tasks.askers.borrow_mut().insert(number, (Asker::Waits, None));
         let task = TaskToAsk { number, terms: terms.to_bytes(), bytes };
         match self.append_now(|sender, running| sender.append_task(task, running)) {
-            Ok(()) => Waited { number: Some(number), result: None },
+            Ok(()) => Waited { number: Some(number), result: None, has_ended: false },
             Err(error) => {
-                Waited { number: Some(number), result: Some(Err(TaskError::from(error))) }
+                let result = Some(Err(TaskError::from(error)));
+                Waited { number: Some(number), result, has_ended: true }
             }
         }
     }
@@ -249,6 +285,7 @@ impl WorkerContext {
             |waited: &&mut Waited| !result.is_inherited() && waited.number == Some(result.task());
         match waited.iter_mut().find(is_mine) {
             Some(waited) => waited.hear(result),
+            None if self.tasks.is_over(&result) => {}
             None => self.tasks.parked.borrow_mut().push_back(result),
         }
         Ok(true)
@@ -256,7 +293,7 @@ impl WorkerContext {
 
     fn forget(&self, waited: Waited) -> Result<Vec<u8>, TaskError> {
         if let Some(number) = waited.number {
-            self.tasks.askers.borrow_mut().remove(&number);
+            self.tasks.waited(number, waited.has_ended);
         }
         waited.result.unwrap_or(Err(TaskErrorKind::TimedOut.into()))
     }
@@ -323,11 +360,13 @@ struct Waited {
     /// `None`: it was never asked.
     number: Option<u64>,
     result: Option<Result<Vec<u8>, TaskError>>,
+    /// Nothing of it comes any more.
+    has_ended: bool,
 }
 
 impl Waited {
     const fn over(result: Result<Vec<u8>, TaskError>) -> Self {
-        Self { number: None, result: Some(result) }
+        Self { number: None, result: Some(result), has_ended: true }
     }
 
     const fn is_open(&self) -> bool {
@@ -336,6 +375,7 @@ impl Waited {
 
     /// The first result counts; an end without one is told as that.
     fn hear(&mut self, result: TaskResult) {
+        self.has_ended |= result.is_last();
         if self.result.is_none() {
             self.result = Some(result.into_bytes());
         }
@@ -395,5 +435,30 @@ impl Sender {
             let delivery = for_delivery.as_deref_mut();
             self.append_pieces_waiting(lane, header, pieces, delivery)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::port::AnswerBytes;
+    use super::*;
+
+    #[test]
+    fn who_has_waited_is_known_until_the_end_has_come() {
+        let tasks = Tasks::default();
+        let result = |number| TaskResult::result(number, 0, AnswerBytes::Heap(vec![1]));
+        let end = |number| TaskResult::end(number, TaskEnd::Finished);
+        for number in 1..=3 {
+            tasks.askers.borrow_mut().insert(number, (Asker::Waits, None));
+        }
+        tasks.waited(1, false);
+        tasks.waited(2, true);
+        assert_eq!(tasks.awaited(), 1, "that of the third");
+        assert!(!tasks.is_over(&result(3)) && !tasks.is_over(&end(2)));
+        assert!(tasks.is_over(&result(1)) && tasks.asker_of(&result(1)).is_none());
+        assert!(tasks.asker_of(&end(1)).is_none() && !tasks.is_over(&end(1)), "it came");
+        assert_eq!((tasks.awaited(), tasks.over.get()), (1, 0));
+        assert!(tasks.asker_of(&end(3)).is_some());
+        assert!(!tasks.are_awaited() && tasks.askers.borrow().is_empty());
     }
 }

@@ -41,7 +41,9 @@ impl WorkerContext {
             self.say_wishes();
             self.hear_manager();
             // Results of tasks: nobody waits for them any more.
-            while let Ok(Some(_)) = self.next_answer() {}
+            while let Ok(Some(result)) = self.next_answer() {
+                let _ = self.tasks.is_over(&result);
+            }
             if is_over() {
                 return true;
             }

@@ -114,6 +114,24 @@ fn the_end_of_the_server_waits_for_who_waits_for_a_task() -> TestResult {
     Ok(())
 }
 
+/// A process that was replaced and has no session any more is held by a task, and no reason to wait
+/// for sessions when the server ends.
+#[test]
+fn a_process_without_sessions_that_is_held_does_not_hold_up_the_drain() -> TestResult {
+    let builder = foreman(1, 1).set("drain_timeout_ms", 60_000).set("shutdown_timeout_ms", 500);
+    let server = start(builder, 1)?;
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer("then sleep 5000", "asked 1")?;
+    server.signal(Signal::USR1);
+    drop(talk);
+    server.wait_for_log("serves worker=w0.2")?;
+    server.signal(Signal::TERM);
+    let ended = server.wait_end()?;
+    check(ended.log().lines_with("took too long").is_empty(), ended.log().tail())?;
+    let tasks = ended.tasks()?;
+    check(tasks.finished == 1, format!("{tasks:?}"))
+}
+
 /// What waits in the switch is run by the workers of the next manager.
 #[test]
 fn tasks_outlive_the_manager() -> TestResult {

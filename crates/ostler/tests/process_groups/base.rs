@@ -99,6 +99,37 @@ fn a_message_that_is_refused_in_base_mode_has_gone_to_no_other_process() -> Test
     server.stop()
 }
 
+/// A process without sessions has no member: what it does for hours holds up no message to a group,
+/// however many there are.
+#[test]
+fn a_task_worker_that_reads_nothing_holds_up_no_message_to_a_group() -> TestResult {
+    const SIZE: usize = 1_000;
+    const COUNT: usize = 200;
+    let server = TestServer::example("probe")
+        .set("workers", 2)
+        .set("task_workers", 1)
+        .set("mode", "base")
+        .start()?;
+    for process in ["serves worker=w0.", "serves worker=w1.", "takes tasks"] {
+        server.wait_for_log(process)?;
+    }
+    let mut talks = members(&server, "room", 8)?;
+    wait_len(&mut talks[0], "room", 8)?;
+    let held = server.task_workers();
+    held[0].stop()?;
+    // Together far more than a way and its socket take.
+    for round in 0..20 {
+        let flood = format!("castflood room {COUNT} {SIZE}");
+        assert_eq!(talks[0].ask(&flood)?, format!("ok {COUNT} of {COUNT}"), "round {round}");
+        for talk in &mut talks[1..] {
+            let _ = talk.bytes(COUNT * SIZE)?;
+        }
+    }
+    held[0].cont()?;
+    drop(talks);
+    server.stop()
+}
+
 /// A client of a unix socket, on which questions are asked by the line.
 struct UnixTalk(BufReader<UnixStream>);
 

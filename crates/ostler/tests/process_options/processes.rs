@@ -1,6 +1,8 @@
 //! Processes.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use ostler_testkit::{DEADLINE, Process, Signal, TestError, TestResult, TestServer};
@@ -23,8 +25,26 @@ pub(crate) const EFFECTS: &[(&str, Effect)] = &[
     ("start", start_says_whether_a_reload_takes_a_new_program),
     ("program", program_says_what_a_reload_takes),
     ("pid_file", pid_file_has_the_number_of_the_master),
+    ("operator_socket", operator_socket_answers_operators),
     ("daemonize", daemonize_gives_the_server_a_session_of_its_own),
 ];
+
+/// (More of it: `process_operator`.)
+#[test]
+fn operator_socket_answers_operators() -> TestResult {
+    let scratch = Scratch::new("option-operator")?;
+    let path = scratch.path("operator");
+    let server = small_probe().set("operator_socket", path.display()).start()?;
+    let mut operator = UnixStream::connect(&path)?;
+    operator.write_all(b"check\n")?;
+    let mut answer = String::new();
+    BufReader::new(operator).read_line(&mut answer)?;
+    let expected = "{\"ok\":true,\"result\":\"the books balance\"}\n";
+    if answer != expected {
+        return Err(TestError::new(answer));
+    }
+    server.stop()
+}
 
 /// Each value, by what is gone after the death of a worker, and after that of the master. (More of
 /// it: `process_orphans.rs`.)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ostler_testkit::{KillEvery, TestResult};
+use ostler_testkit::{DEADLINE, KillEvery, Signal, TestResult};
 
 use crate::deaths::{KILL_EVERY, deadly};
 use crate::foreman::{ask_before_death, heir_hears_of_all, start};
@@ -78,4 +78,28 @@ fn what_a_dead_asker_wanted_to_know_its_successor_hears_once() -> TestResult {
     heir_hears_of_all(&server)?;
     let tasks = server.stop_and_report()?.tasks()?;
     check((tasks.finished, tasks.results, tasks.unheard) == (8, 8, 0), format!("{tasks:?}"))
+}
+
+/// Nobody will serve in a slot that was taken away: what waits for an heir there, or comes later,
+/// is nobody's.
+#[test]
+fn what_was_asked_in_a_slot_that_is_taken_away_is_nobodys() -> TestResult {
+    let builder = deadly(2, 2).set("workers_min", 1).set("dispatch", "round_robin");
+    let builder = builder.set("crash_policy", "drop").set("task_result_to", "successor");
+    let server = start(builder, 2)?;
+    let mut talk = Talk::new(&server)?;
+    let gate = server.directory().join("gate");
+    let asked = [(); 2].map(|()| talk.ask(&format!("report gate {}", gate.display())));
+    check(asked.iter().all(|it| it.as_deref().is_ok_and(|it| it == "asked 1")), "one of each")?;
+    let last = server.worker(1);
+    server.signal(Signal::TTOU);
+    server.wait_for_log("the number of workers changes")?;
+    last.kill();
+    last.wait_gone(DEADLINE)?;
+    std::fs::write(&gate, "")?;
+    talk.expect("1: open");
+    // Its result and its end.
+    server.wait_for("what is nobody's", |_| talk.ask("unheard").is_ok_and(|told| told == "2"))?;
+    drop(talk);
+    server.stop()
 }

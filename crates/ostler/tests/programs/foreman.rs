@@ -14,11 +14,12 @@
 //! * `hostile WHAT`: writes a record that nobody honest writes;
 //! * `die TASK`: asks it and dies before its package is finished;
 //! * `whoami`: answers who serves; `id`: which session this is;
-//! * `figures`: answers how many tasks the server has asked and has open, as its statistics say.
+//! * `figures`: answers how many tasks the server has asked and has open, as its statistics say;
+//! * `unheard`: answers how many results and ends were nobody's.
 //!
 //! A task says what its worker does: `echo TEXT`, `twice TEXT`, `silent`, `whoami`, `who` (has
 //! asked), `attempt`, `sleep MS`, `later MS TEXT`
-//! (sleeps before it answers), `late TEXT` (a
+//! (sleeps before it answers), `gate FILE` (waits for that file), `late TEXT` (a
 //! result, and a minute of sleep), `start FILE` (appends its attempt), `stop FILE` (the same, and
 //! sleeps at the first), `fail`, `abort`, `append FILE TEXT`, `die FILE` (the first who
 //! comes there), `early FILE` (the same, with a result before), `big N` (a result of N bytes),
@@ -33,6 +34,7 @@ mod memory;
 use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use ostler::{
@@ -225,6 +227,7 @@ impl Handler for Foreman {
             }
             "id" => say(session, &session.id().to_string()),
             "figures" => say(session, &figures(worker)),
+            "unheard" => say(session, &worker.stats().tasks.unheard.to_string()),
             _ => Err(format!("no order: {line}").into()),
         }
     }
@@ -263,6 +266,10 @@ impl Handler for Foreman {
                 std::thread::sleep(millis(rest));
                 Ok(task.finish(b"slept")?)
             }
+            "gate" => {
+                wait_for_gate(Path::new(rest));
+                Ok(task.finish(b"open")?)
+            }
             "fail" => Err("told to".into()),
             "append" => {
                 let (path, text) = split(rest);
@@ -277,13 +284,7 @@ impl Handler for Foreman {
                 Ok(task.finish(b"survived")?)
             }
             "announce" => announce(worker, task, rest),
-            "early" => {
-                task.finish(b"early")?;
-                if is_first(rest) {
-                    std::process::abort();
-                }
-                Ok(())
-            }
+            "early" => finish_early(task, rest),
             "later" => {
                 let (ms, text) = split(rest);
                 std::thread::sleep(millis(ms));
@@ -349,6 +350,22 @@ fn announce(worker: &Worker, task: &Task, rest: &str) -> Outcome {
 fn tell(worker: &Worker, rest: &str) -> Outcome {
     let (id, text) = split(rest);
     say(&worker.session(id.parse()?), text)
+}
+
+/// Dies behind its result, the first time.
+fn finish_early(task: &Task, rest: &str) -> Outcome {
+    task.finish(b"early")?;
+    if is_first(rest) {
+        std::process::abort();
+    }
+    Ok(())
+}
+
+/// As long as a test may take, at most.
+fn wait_for_gate(gate: &Path) {
+    (0..4_000).take_while(|_| !gate.exists()).for_each(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+    });
 }
 
 fn whoami(worker: &Worker) -> String {

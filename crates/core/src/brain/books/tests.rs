@@ -174,6 +174,9 @@ fn some_traffic() -> Traffic {
         messages: 163,
         charged_bytes: 167,
         unsent_bytes: 173,
+        long_states: 179,
+        state_bytes: 181,
+        states_refused: 191,
     }
 }
 

@@ -1,5 +1,5 @@
 //! Sessions that are at home in one worker slot: where that is, and what becomes of them while no
-//! worker serves there (S19), or when the number of slots changes.
+//! worker serves there (P58), or when the number of slots changes.
 
 use super::super::Brain;
 use super::super::peers::Place;

@@ -18,8 +18,9 @@ use crate::policy::{CrashPolicy, Dispatch};
 impl Brain {
     // ---- for the driver -------------------------------------------------------------------------
 
-    /// How many datagrams may be read now: as many as workers have credit for, as far as there is
-    /// room for those whose own worker has none. What is not read waits in the kernel.
+    /// How many datagrams may be read now: as many as workers have credit for. What is not read
+    /// waits in the kernel; what is read and whose own worker has no credit waits here, as far as
+    /// there is room, so that a worker that stands still keeps nobody from the others.
     #[must_use]
     pub fn datagrams_wanted(&self) -> usize {
         if !self.takes_fresh_input() {
@@ -27,7 +28,7 @@ impl Brain {
         }
         let credit = self.credit();
         let free = self.lanes.serving().map(|(_, lane)| lane.free_credit(credit) as usize);
-        free.fold(0, usize::saturating_add).min(self.peers.room())
+        free.fold(0, usize::saturating_add)
     }
 
     /// A datagram was read on this port, from the peer with this key: a number made of port and
@@ -53,16 +54,17 @@ impl Brain {
     }
 
     /// A datagram that was offered waits, or was to be given and found no room
-    /// ([`Brain::no_room`] was told). `false`: too many of its peer wait already, it is dropped.
+    /// ([`Brain::no_room`] was told). `false`: too many of its peer or for its worker wait already,
+    /// it is dropped.
     pub fn keep_datagram(&mut self, slot: PeerSlot, body: Vec<u8>) -> bool {
         let (kind, body) = (DeliveryKind::Datagram, body.into());
         let received_at = self.next_moment();
         let datagram = Returned { kind, body, attempt: 0, deaths_while_waiting: 0, received_at };
+        let place = self.peer_place(slot);
         let reason = if self.refusing {
             DatagramDrop::NoWorker
-        } else if self.peers.push_last(slot, datagram).is_ok() {
+        } else if self.peers.push_last(slot, place, datagram).is_ok() {
             if self.peers.get(slot).is_some_and(|peer| !peer.is_listed()) {
-                let place = self.peer_place(slot);
                 self.peers.list(slot, place, false);
             }
             return true;

@@ -23,7 +23,8 @@ const GROUP_NAME_MAX: usize = 255;
 const PROTECTED: u8 = 1;
 const FULL: u8 = 2;
 const BOUND: u8 = 4;
-const ALL_FLAGS: u8 = PROTECTED | FULL | BOUND;
+const UNNAMED: u8 = 8;
+const ALL_FLAGS: u8 = PROTECTED | FULL | BOUND | UNNAMED;
 
 const IP_V4: u8 = 4;
 const IP_V6: u8 = 6;
@@ -83,6 +84,8 @@ pub struct HandedSession {
     pub is_protected: bool,
     /// Workers were told that its unsent output is above the high mark.
     pub is_full: bool,
+    /// The client's address is that of a proxy which did not say whose connection it is.
+    pub is_unnamed: bool,
     /// The number to which a worker has bound it.
     pub user: Option<u32>,
     /// Its state.
@@ -139,7 +142,8 @@ fn write(to: &mut Vec<u8>, handed: &HandedSession) {
     to.push(
         flag(handed.is_protected, PROTECTED)
             | flag(handed.is_full, FULL)
-            | flag(handed.user.is_some(), BOUND),
+            | flag(handed.user.is_some(), BOUND)
+            | flag(handed.is_unnamed, UNNAMED),
     );
     to.extend_from_slice(&handed.user.unwrap_or(0).to_le_bytes());
     write_bytes(to, &handed.state);
@@ -241,6 +245,7 @@ fn read(from: &mut Source<'_>) -> Result<HandedSession, BadRecord> {
         traffic: HandedTraffic::of_words(traffic),
         is_protected: flags & PROTECTED != 0,
         is_full: flags & FULL != 0,
+        is_unnamed: flags & UNNAMED != 0,
         user: (flags & BOUND != 0).then_some(user),
         state,
         groups,

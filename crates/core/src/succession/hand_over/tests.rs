@@ -17,7 +17,7 @@ fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
 
 fn any_session() -> impl Strategy<Value = HandedSession> {
     let head = (1u64.., "[a-z]{0,12}", any_peer(), any::<u64>(), any::<Option<u32>>());
-    let flags = any::<[bool; 2]>();
+    let flags = any::<[bool; 3]>();
     let traffic = any::<[u64; 5]>().prop_map(|words| HandedTraffic {
         received_at_ns: words[0],
         given_at_ns: words[1],
@@ -28,7 +28,7 @@ fn any_session() -> impl Strategy<Value = HandedSession> {
     let tail = (bytes(40), prop::collection::vec(bytes(20), 0..4), bytes(200), bytes(200));
     (head, flags, traffic, tail).prop_map(|(head, flags, traffic, tail)| {
         let (session, port, peer, connected_at_ns, user) = head;
-        let [is_protected, is_full] = flags;
+        let [is_protected, is_full, is_unnamed] = flags;
         let (state, groups, received, unsent) = tail;
         HandedSession {
             session,
@@ -38,6 +38,7 @@ fn any_session() -> impl Strategy<Value = HandedSession> {
             traffic,
             is_protected,
             is_full,
+            is_unnamed,
             user,
             state,
             groups,

@@ -2,10 +2,12 @@
 
 mod behind;
 mod boot;
+mod ends;
 mod properties;
 mod recycle;
 mod reload;
 mod renewal;
+mod rows;
 mod shutdown;
 mod single;
 mod size;

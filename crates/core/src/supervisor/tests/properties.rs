@@ -10,7 +10,7 @@ use super::*;
 /// One thing that happens. The number picks among the processes it can happen to; when there is
 /// none, nothing happens.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     /// The master answers a request for memory.
     Memory(usize, bool),
     /// The kernel answers a fork.
@@ -38,7 +38,7 @@ fn exit() -> impl Strategy<Value = Exit> {
     prop_oneof![Just(Exit::Code(0)), Just(Exit::Code(1)), Just(SIGKILL), Just(SEGFAULT)]
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let pick = || any::<usize>();
     prop_oneof![
         12 => (pick(), prop::bool::weighted(0.85)).prop_map(|(pick, ok)| Step::Memory(pick, ok)),
@@ -61,7 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Most runs end with a shutdown at a random place, followed by more steps.
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let ending = prop_oneof![
         Just(vec![]),
         Just(vec![Step::Shutdown(false)]),
@@ -77,7 +77,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         .prop_map(|(before, ending, after)| [before, ending, after].concat())
 }
 
-fn settings() -> impl Strategy<Value = GroupSettings> {
+pub(super) fn settings() -> impl Strategy<Value = GroupSettings> {
     (
         (1_u16..5, 0_u16..4, 0_u16..8, 0_u16..4),
         (1_u64..2_000, 1_u64..2_000, 0_u64..200, 0_u64..100),
@@ -109,13 +109,17 @@ fn settings() -> impl Strategy<Value = GroupSettings> {
         })
 }
 
-fn pick(world: &World, pick: usize, wanted: impl Fn(&Fake) -> bool) -> Option<ProcessKey> {
+pub(super) fn pick(
+    world: &World,
+    pick: usize,
+    wanted: impl Fn(&Fake) -> bool,
+) -> Option<ProcessKey> {
     let keys: Vec<_> =
         world.fakes.iter().filter(|(_, fake)| wanted(fake)).map(|(key, _)| *key).collect();
     (!keys.is_empty()).then(|| keys[pick % keys.len()])
 }
 
-fn stale(world: &World, pick: usize, what: u8) -> Event {
+pub(super) fn stale(world: &World, pick: usize, what: u8) -> Event {
     let mut keys = world.gone.clone();
     keys.extend([key(0, 0), key(0, u32::MAX), key(99, 1)]);
     let key = keys[pick % keys.len()];
@@ -132,7 +136,7 @@ fn stale(world: &World, pick: usize, what: u8) -> Event {
     }
 }
 
-fn take(world: &mut World, step: &Step) {
+pub(super) fn take(world: &mut World, step: &Step) {
     let is = |state: State| move |fake: &Fake| fake.state == state;
     let event = match *step {
         Step::Memory(n, true) => pick(world, n, is(State::MemoryAsked)).map(Event::MemoryReady),

@@ -51,7 +51,7 @@ impl Fake {
 
 pub(super) struct World {
     pub(super) supervisor: Supervisor,
-    settings: GroupSettings,
+    pub(super) settings: GroupSettings,
     /// How many slots are to be filled.
     wanted: u16,
     resized_ever: bool,
@@ -71,9 +71,9 @@ pub(super) struct World {
     ever_ready: bool,
     told_nobody_boots: bool,
     pub(super) ending: bool,
-    finished: bool,
+    pub(super) finished: bool,
     reload_wanted: bool,
-    reload_runs: bool,
+    pub(super) reload_runs: bool,
     reload_ever: bool,
     served_since_reload: BTreeSet<Slot>,
     /// What was told of the slots of the reload whose end is told next.
@@ -83,11 +83,27 @@ pub(super) struct World {
     /// Every reload has code of its own. The newest one, and the one that was accepted last.
     newest_version: u32,
     accepted_version: u32,
+    /// Everything that was told and what was answered, in order.
+    pub(super) history: Vec<Told>,
+}
+
+/// An event, when it was told, and what was to be done.
+pub(super) struct Told {
+    pub(super) at: Millis,
+    pub(super) event: Event,
+    pub(super) out: Vec<SupervisorAction>,
 }
 
 impl World {
     pub(super) fn start(settings: GroupSettings) -> Self {
-        let mut world = Self {
+        let mut world = Self::new(settings);
+        world.begin();
+        world
+    }
+
+    /// Nothing has started.
+    pub(super) fn new(settings: GroupSettings) -> Self {
+        Self {
             supervisor: Supervisor::new(Settings {
                 event: settings.clone(),
                 ..Settings::default()
@@ -117,11 +133,14 @@ impl World {
             forks: 0,
             newest_version: 1,
             accepted_version: 1,
-        };
+            history: Vec::new(),
+        }
+    }
+
+    pub(super) fn begin(&mut self) {
         let mut out = Vec::new();
-        world.supervisor.start(world.now, &mut out);
-        world.carry_out(&Event::Tick, out);
-        world
+        self.supervisor.start(self.now, &mut out);
+        self.carry_out(&Event::Tick, out);
     }
 
     /// An event happens: the world changes first, then the supervisor hears of it.
@@ -183,7 +202,8 @@ impl World {
     fn tell(&mut self, event: Event) -> Vec<SupervisorAction> {
         self.seen = self.seen.max(self.now);
         let mut out = Vec::new();
-        self.supervisor.on(event, self.now, &mut out);
+        self.supervisor.on(event.clone(), self.now, &mut out);
+        self.history.push(Told { at: self.now, event, out: out.clone() });
         out
     }
 
@@ -410,12 +430,23 @@ impl World {
     /// From now on everything works and everybody does what they are told, at once; time passes
     /// only from deadline to deadline. Returns when nothing is left to do.
     pub(super) fn behave(&mut self) {
+        self.go_on(false, |_| false);
+        self.check_settled();
+    }
+
+    /// The same until something is so, or nothing is left to do. Who is stubborn ends only when it
+    /// is killed.
+    pub(super) fn go_on(&mut self, stubborn: bool, is_over: impl Fn(&Self) -> bool) {
         for _ in 0..10_000 {
+            if is_over(self) {
+                return;
+            }
             let next = self.fakes.iter().find_map(|(key, fake)| match fake.state {
                 State::MemoryAsked => Some(Event::MemoryReady(*key)),
                 State::ForkAsked => Some(Event::Forked(*key)),
                 _ if fake.killed.is_some() => Some(Event::Exited(*key, SIGKILL)),
                 State::Booting => Some(Event::Ready(*key)),
+                _ if stubborn => None,
                 State::Leaving => Some(Event::Exited(*key, Exit::Code(0))),
                 State::Serving if fake.told => Some(Event::Exited(*key, Exit::Code(0))),
                 _ => None,
@@ -426,7 +457,6 @@ impl World {
                 self.now = deadline;
                 self.happen(Event::Tick);
             } else {
-                self.check_settled();
                 return;
             }
         }

@@ -242,8 +242,9 @@ impl World {
 }
 
 proptest! {
+    /// What a dead worker had in hand is given again or told to have failed, and is counted.
     #[test]
-    fn every_task_has_one_end(most in 0_u16..4, steps in vec(step(), 0..200)) {
+    fn s13_every_task_has_one_end_whoever_dies(most in 0_u16..4, steps in vec(step(), 0..200)) {
         let mut world = World::new(most);
         for step in steps {
             match step {

@@ -35,6 +35,7 @@ fn every_option_has_a_typed_method() {
         "death_log_file",
         "quarantine_dir",
         "task_journal",
+        "operator_socket",
         "pid_file",
         "program",
     ];
@@ -76,6 +77,7 @@ fn typed_values_arrive() {
         .tcp_nodelay(false)
         .log_file("a b")
         .pid_file("c d")
+        .operator_socket("e f")
         .program("/srv/chat")
         .max_requests(7);
     for (name, value) in [
@@ -90,6 +92,7 @@ fn typed_values_arrive() {
         ("tcp_nodelay", "false"),
         ("log_file", "a b"),
         ("pid_file", "c d"),
+        ("operator_socket", "e f"),
         ("program", "/srv/chat"),
         ("max_requests", "7"),
     ] {

@@ -1,5 +1,6 @@
 //! What a server tells about itself while it runs.
 
+mod json;
 mod of_books;
 mod processes;
 mod times;
@@ -229,6 +230,14 @@ pub struct TrafficStatistics {
     pub unsent_bytes: u64,
     /// Bytes that are charged to the memory budget now, the output among them.
     pub charged_bytes: u64,
+    /// Sessions whose state is longer than the session table has room for now
+    /// (`session_state_size`).
+    pub long_states: u64,
+    /// Bytes of memory that these states take, whole pages: of a quarter of the budget.
+    pub state_bytes: u64,
+    /// States that were accepted and for which there was no room a moment later, so that their
+    /// sessions were closed.
+    pub states_refused: u64,
     /// The memory budget (`memory_budget`).
     pub budget_bytes: u64,
     /// How often it was used up.
@@ -262,6 +271,8 @@ pub struct TaskStatistics {
     pub redelivered: u64,
     /// Results that task workers have sent.
     pub results: u64,
+    /// Results and ends of tasks of which nobody hears: nobody wanted to, or who has asked is gone.
+    pub unheard: u64,
 }
 
 /// Messages between the processes of a server, in [`Statistics`].

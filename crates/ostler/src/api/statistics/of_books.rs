@@ -109,6 +109,9 @@ impl TrafficStatistics {
             sent_bytes: books.traffic.sent_bytes,
             unsent_bytes: books.traffic.unsent_bytes,
             charged_bytes: books.traffic.charged_bytes,
+            long_states: books.traffic.long_states,
+            state_bytes: books.traffic.state_bytes,
+            states_refused: books.traffic.states_refused,
             budget_bytes,
             memory_shortages: books.memory_shortages,
         }
@@ -127,6 +130,7 @@ impl TaskStatistics {
             refused: tasks.refused,
             redelivered: tasks.redelivered,
             results: tasks.results,
+            unheard: tasks.unheard,
         }
     }
 }

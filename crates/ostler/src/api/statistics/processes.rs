@@ -5,7 +5,7 @@ use std::time::Duration;
 use ostler_core::Nanos;
 use ostler_core::ids::ProcessKey;
 use ostler_shm::black_box::phase::Phase;
-use ostler_shm::roster::PlaceFigures;
+use ostler_shm::roster::{PlaceFigures, Roster};
 
 use crate::api::process_slot::ProcessSlot;
 use crate::api::worker::Worker;
@@ -106,6 +106,14 @@ impl ProcessStatistics {
         is_same.then(|| share(self.busy.saturating_sub(earlier.busy), time))
     }
 
+    /// All that show themselves in a roster.
+    pub(crate) fn all(roster: &Roster) -> Vec<Self> {
+        let figures: Vec<_> = roster.places().filter_map(|place| place.read()).collect();
+        // What began before it was read is not in the future then.
+        let now = clock::monotonic_ns();
+        figures.iter().filter_map(|figures| Self::new(figures, now)).collect()
+    }
+
     /// What stands in a place of the roster; `None`: it is nobody's.
     fn new(figures: &PlaceFigures, now: Nanos) -> Option<Self> {
         let key = ProcessKey::unpack(figures.key)?;
@@ -164,11 +172,7 @@ impl Worker {
     /// ```
     #[must_use]
     pub fn process_stats(&self) -> Vec<ProcessStatistics> {
-        let figures = roster::own().into_iter().flat_map(|roster| roster.places());
-        let figures: Vec<_> = figures.filter_map(|place| place.read()).collect();
-        // What began before it was read is not in the future then.
-        let now = clock::monotonic_ns();
-        figures.iter().filter_map(|figures| ProcessStatistics::new(figures, now)).collect()
+        roster::own().map_or_else(Vec::new, ProcessStatistics::all)
     }
 }
 

@@ -32,7 +32,7 @@ use crate::sys::control_socket;
 use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::worker::elsewhere::{Elsewhere, Seen};
 use crate::worker::{Output, WorkerContext};
-use way::{WAITING_MAX_BYTES, Way};
+use way::{Other, WAITING_MAX_BYTES, Way};
 use wire::{Assembly, MESSAGE_LEN, Relayed};
 
 /// The token of the way to the first seat; that of the next one is the next number. Below are those
@@ -42,15 +42,6 @@ const EVENTS: usize = 64;
 
 /// Outputs of other processes that are taken before this process looks at its own clients again.
 const RELAYS_MAX: usize = 256;
-
-/// Another process.
-struct Other {
-    seat: u16,
-    key: ProcessKey,
-    board: Board,
-    /// Made when something is to be sent.
-    way: Option<Way>,
-}
 
 /// A way from another process.
 struct Incoming {
@@ -94,7 +85,10 @@ impl Relays {
         relays.meet();
         let elsewhere: Rc<dyn Elsewhere> = Rc::clone(&relays) as _;
         local.context.sessions.join(elsewhere);
-        link.send(FromProcess::Board, vec![local.board_fd.try_clone()?]);
+        // Others have no session and no member of a group, ever.
+        if local.context.key.kind.serves_sessions() {
+            link.send(FromProcess::Board, vec![local.board_fd.try_clone()?]);
+        }
         Ok(relays)
     }
 
@@ -221,6 +215,8 @@ impl Relays {
             match self.receive(one) {
                 Ok(Some(relayed)) => {
                     self.seat.note_relay(Relay::Taken);
+                    // It is the turn of the others; there is an order only within one way.
+                    ready.rotate_left(1);
                     return Some(relayed);
                 }
                 Ok(None) => {}
@@ -385,13 +381,20 @@ impl Elsewhere for Relays {
         self.link.read();
         self.meet();
         let mut others = self.others.borrow_mut();
-        others.iter_mut().try_for_each(|other| self.has_way(other, WAITING_MAX_BYTES))
+        others.iter_mut().try_for_each(|other| match self.has_way(other, WAITING_MAX_BYTES) {
+            Err(full) if other.has_sessions() => Err(full),
+            _ => Ok(()),
+        })
     }
 
     fn relay_to_all(&self, output: Output<'_>) {
         let Output::ToGroup(message) = output else { return };
         let body = [message.name, message.bytes].concat();
         self.others.borrow_mut().retain_mut(|other| {
+            let has_room = self.has_way(other, WAITING_MAX_BYTES).is_ok();
+            if !has_room && !other.has_sessions() {
+                return true; // nor a member
+            }
             // One that came after the look, and to which no way can be made.
             if self.has_way(other, usize::MAX).is_err() {
                 return true;

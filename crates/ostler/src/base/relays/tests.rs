@@ -9,6 +9,7 @@ use ostler_shm::sessions::Home;
 use super::*;
 use crate::control::{Channel, Received};
 use crate::sys::eventfd;
+use crate::worker::GroupMessage;
 
 const SIZES: BoardSizes = BoardSizes {
     reactors: 1,
@@ -148,4 +149,62 @@ fn nonsense_ends_the_way_on_which_it_came() {
     assert!(relays.take().is_none());
     assert_eq!(commons.seat(0).unwrap().relays(), [0, 1, 0]);
     assert!(relays.incoming.borrow().len() <= 1, "what is no socket is silent");
+}
+
+/// A way on which others can write, as the master passes it on.
+fn way_to(relays: &Relays, master: &mut Channel<ToProcess, FromProcess>) -> OwnedFd {
+    let (near, far) = control_socket::pair().unwrap();
+    master.send(&ToProcess::Way, vec![far]).unwrap();
+    relays.link.read();
+    relays.meet();
+    near
+}
+
+fn write(way: &OwnedFd, bytes: &[u8]) {
+    let (head, body) = wire::messages(7, Output::Send(bytes)).unwrap().next().unwrap();
+    control_socket::send_pieces(way, &head, body).unwrap();
+}
+
+/// Whoever writes as fast as it is read does not keep the others waiting.
+#[test]
+fn all_who_send_have_their_turn() {
+    let (relays, mut master, _commons) = relays();
+    let ways = [way_to(&relays, &mut master), way_to(&relays, &mut master)];
+    (0..5).for_each(|_| write(&ways[0], b"much"));
+    write(&ways[1], b"one");
+    for taken in 0..64 {
+        relays.look_at_ways();
+        if relays.take().unwrap().output() == Output::Send(b"one") {
+            // What is left comes as well, and in order.
+            write(&ways[1], b"two");
+            relays.look_at_ways();
+            let left: Vec<_> = std::iter::from_fn(|| relays.take()).collect();
+            assert_eq!(left.len(), 5 + 1, "{taken} were taken before");
+            return;
+        }
+        write(&ways[0], b"much");
+    }
+    panic!("a sender has no turn while another one sends");
+}
+
+/// Who has no session has no member: nothing is kept back because of it.
+#[test]
+fn a_process_without_sessions_holds_up_no_message_to_a_group() {
+    let (relays, mut master, _commons) = relays();
+    let (board, fd) = Board::create(SIZES).unwrap();
+    master.send(&ToProcess::Board { seat: 1, worker: other_key() }, vec![fd]).unwrap();
+    let bytes = vec![0; 100_000];
+    let message = GroupMessage { name: b"room", except: 0, bytes: &bytes };
+    for _ in 0..100 {
+        assert_eq!(relays.check_ways(), Ok(()));
+        relays.relay_to_all(Output::ToGroup(message));
+    }
+    let waiting = || relays.others.borrow()[0].way.as_ref().unwrap().waiting_bytes();
+    assert!(waiting() < WAITING_MAX_BYTES + 200_000, "{} bytes wait", waiting());
+    // From now on it may have one, which waits for its message as everybody does.
+    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+    let session = board.claim_session().unwrap();
+    board.open_session(session, Home { reactor: 0, place: 0 }, 0, peer, 1);
+    assert!(relays.check_ways().is_err());
+    assert!(relays.look(session, false).unwrap().is_way_full);
 }

@@ -4,12 +4,33 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use ostler_core::ids::ProcessKey;
+use ostler_shm::board::Board;
+
 use crate::sys::control_socket;
 
 /// Most bytes that wait on a way before messages are refused, behind those in the socket: what a
 /// worker that does not look is sent is bounded, and one message always has room.
 pub(super) const WAITING_MAX_BYTES: usize = 1024 * 1024;
 
+/// Another process.
+pub(super) struct Other {
+    pub(super) seat: u16,
+    pub(super) key: ProcessKey,
+    pub(super) board: Board,
+    /// Made when something is to be sent.
+    pub(super) way: Option<Way>,
+}
+
+impl Other {
+    /// Whether anybody is there who could be a member of a group. Looked at when no more is to
+    /// wait for that process: it may not look for long, because it has nobody to serve.
+    pub(super) fn has_sessions(&self) -> bool {
+        self.board.sessions().next().is_some()
+    }
+}
+
+/// The way to it.
 #[derive(Debug)]
 pub(super) struct Way {
     socket: OwnedFd,

@@ -13,6 +13,7 @@ mod unixgram;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
 use std::sync::Arc;
 
 use ostler_core::ids::{PortId, Slot};
@@ -28,7 +29,27 @@ use crate::reactor::mailbox::{DatagramPart, Mailbox, ToReactor};
 use crate::sys::socket::Family;
 use crate::sys::{datagram, socket, unix_socket};
 pub(crate) use passed_on::{Estate, PassedOn};
-use unix::OwnPath;
+pub(super) use unix::{HiddenListener, OwnPath};
+
+/// Opens a listener for operators, to which nobody else has access: one that is found at its path,
+/// or is hidden until it takes the path of another one.
+pub(super) fn listen_for_operators(path: &Path) -> Result<(OwnedFd, OwnPath)> {
+    unix::listen(path, &options_for_operators(path))
+}
+
+/// See [`listen_for_operators`].
+pub(super) fn listen_hidden_for_operators(path: &Path) -> Result<HiddenListener> {
+    unix::listen_hidden(path, &options_for_operators(path))
+}
+
+/// Whether there could be such a listener; it makes none.
+pub(super) fn check_for_operators(path: &Path) -> Result<()> {
+    unix::check(path, &ListenUrl::Unix(path.to_owned()))
+}
+
+fn options_for_operators(path: &Path) -> PortOptions {
+    PortOptions { listen: ListenUrl::Unix(path.to_owned()), ..PortOptions::default() }
+}
 
 /// A port with its listener, on which connections wait to be accepted.
 #[derive(Debug)]

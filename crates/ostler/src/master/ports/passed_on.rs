@@ -113,11 +113,9 @@ pub(super) fn adopt(listener: OwnedFd, options: &PortOptions) -> Result<Option<O
 /// The path of a unix socket that was passed on; `None` when somebody has taken the path away, so
 /// that nobody could connect.
 fn path_of(path: &Path, options: &PortOptions) -> io::Result<Option<OwnPath>> {
-    use std::os::unix::fs::PermissionsExt as _;
     match unix_socket::named(path)? {
         Named::Socket(id) => {
-            let mode = std::fs::Permissions::from_mode(options.unix_mode.bits());
-            std::fs::set_permissions(path, mode)?;
+            unix_socket::set_mode(path, id, options.unix_mode.bits())?;
             Ok(Some(OwnPath::new(path, id)))
         }
         Named::Nothing | Named::Other => Ok(None),

@@ -7,7 +7,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ pub(super) const TRIES: u32 = 8;
 
 /// The path of a listening socket: taken away when this is dropped, if it still names that socket.
 #[derive(Debug)]
-pub(super) struct OwnPath {
+pub(in crate::master) struct OwnPath {
     path: PathBuf,
     id: FileId,
     /// The process that made it: the copy of a forked one takes nothing away.
@@ -35,6 +35,11 @@ impl OwnPath {
         Self { path: path.to_owned(), id, owner: process::current() }
     }
 
+    /// Whether the path still names this socket.
+    pub(in crate::master) fn is_there(&self) -> bool {
+        matches!(unix_socket::named(&self.path), Ok(Named::Socket(id)) if id == self.id)
+    }
+
     /// Another process has the listener now, and takes the path away.
     pub(super) fn give_away(mut self) {
         self.path.clear();
@@ -43,9 +48,7 @@ impl OwnPath {
 
 impl Drop for OwnPath {
     fn drop(&mut self) {
-        if self.owner == process::current()
-            && matches!(unix_socket::named(&self.path), Ok(Named::Socket(id)) if id == self.id)
-        {
+        if self.owner == process::current() && self.is_there() {
             // Nothing is better than a warning that nobody can act on.
             let _ = std::fs::remove_file(&self.path);
         }
@@ -54,12 +57,37 @@ impl Drop for OwnPath {
 
 /// Opens a listener at `path`.
 pub(super) fn listen(path: &Path, options: &PortOptions) -> Result<(OwnedFd, OwnPath)> {
-    let failed = |error| refused(&options.listen, path, error);
-    let temporary = Temporary::bind(path).map_err(failed)?;
-    let permissions = std::fs::Permissions::from_mode(options.unix_mode.bits());
-    std::fs::set_permissions(&temporary.path, permissions).map_err(failed)?;
-    unix_socket::listen(&temporary.socket, i32::from(options.backlog)).map_err(failed)?;
+    let temporary = Temporary::listen(path, options)?;
     temporary.publish(path, &options.listen)
+}
+
+/// Opens a listener that nobody finds at `path` yet.
+pub(super) fn listen_hidden(path: &Path, options: &PortOptions) -> Result<HiddenListener> {
+    let failed = |error| refused(&options.listen, path, error);
+    if unix_socket::named(path).map_err(failed)? == Named::Other {
+        return Err(refuse::no_socket(&options.listen));
+    }
+    let temporary = Temporary::listen(path, options)?;
+    Ok(HiddenListener { temporary, path: path.to_owned() })
+}
+
+/// A listener that takes the path of another one, which is about to go, in one step. Until then
+/// nobody finds it; dropped before that, it leaves nothing behind.
+#[derive(Debug)]
+pub(in crate::master) struct HiddenListener {
+    temporary: Temporary,
+    path: PathBuf,
+}
+
+impl HiddenListener {
+    /// Takes the path, from whatever socket is there.
+    pub(in crate::master) fn appear(self) -> io::Result<(OwnedFd, OwnPath)> {
+        if unix_socket::named(&self.path)? == Named::Other {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        std::fs::rename(&self.temporary.path, &self.path)?;
+        self.temporary.published(&self.path)
+    }
 }
 
 /// Whether a socket could be made at `path`: it makes none, and asks nobody who listens there.
@@ -72,6 +100,7 @@ pub(super) fn check(path: &Path, url: &ListenUrl) -> Result<()> {
 }
 
 /// A bound socket whose temporary name is taken away when it is dropped.
+#[derive(Debug)]
 struct Temporary {
     socket: OwnedFd,
     /// Where it is now, for everything but the kernel's limit of a socket's path.
@@ -87,6 +116,16 @@ impl Drop for Temporary {
 }
 
 impl Temporary {
+    /// With its permissions, and ready for clients.
+    fn listen(path: &Path, options: &PortOptions) -> Result<Self> {
+        let failed = |error| refused(&options.listen, path, error);
+        let temporary = Self::bind(path).map_err(failed)?;
+        let mode = options.unix_mode.bits();
+        unix_socket::set_mode(&temporary.path, temporary.id, mode).map_err(failed)?;
+        unix_socket::listen(&temporary.socket, i32::from(options.backlog)).map_err(failed)?;
+        Ok(temporary)
+    }
+
     /// Beside the path, so that it can be renamed.
     fn bind(path: &Path) -> io::Result<Self> {
         let mut number = 0;
@@ -245,6 +284,7 @@ impl Drop for Scratch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::os::unix::net::{UnixListener, UnixStream};
 
     fn open(path: &Path) -> Result<(OwnedFd, OwnPath)> {
@@ -295,6 +335,27 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let _theirs = UnixListener::bind(&path).unwrap();
         drop(own);
+        assert_eq!(scratch.names(), ["s"]);
+    }
+
+    #[test]
+    fn a_hidden_listener_takes_the_path_of_a_living_one_and_leaves_nothing_else() {
+        let scratch = Scratch::new("hidden");
+        let path = scratch.0.join("s");
+        let url = ListenUrl::Unix(path.clone());
+        let options = PortOptions { listen: url, ..PortOptions::default() };
+        let (_first, own) = open(&path).unwrap();
+        drop(listen_hidden(&path, &options).unwrap());
+        assert_eq!(scratch.names(), ["s"]);
+        let (second, theirs) = listen_hidden(&path, &options).unwrap().appear().unwrap();
+        assert!(theirs.is_there() && !own.is_there());
+        drop(own);
+        let _client = UnixStream::connect(&path).unwrap();
+        unix_socket::accept(&second).unwrap();
+        drop(theirs);
+        assert_eq!(scratch.names(), Vec::<String>::new());
+        std::fs::write(&path, "precious").unwrap();
+        assert!(listen_hidden(&path, &options).unwrap_err().to_string().contains("no socket"));
         assert_eq!(scratch.names(), ["s"]);
     }
 

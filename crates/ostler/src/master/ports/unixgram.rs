@@ -7,7 +7,6 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::socket_options;
@@ -40,8 +39,7 @@ pub(super) fn bind(path: &Path, options: &PortOptions) -> Result<(OwnedFd, OwnPa
                 };
                 let own = OwnPath::new(path, id);
                 // What the process's mask has taken off is put back.
-                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-                    .map_err(failed)?;
+                unix_socket::set_mode(path, id, mode).map_err(failed)?;
                 return Ok((socket, own));
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => make_room(path, url)?,
@@ -86,6 +84,7 @@ fn remove_dead(path: &Path, dead: FileId) -> io::Result<()> {
 mod tests {
     use super::super::unix::Scratch;
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::os::unix::net::{UnixDatagram, UnixListener};
 
     fn open(path: &Path) -> Result<(OwnedFd, OwnPath)> {

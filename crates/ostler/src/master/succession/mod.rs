@@ -104,6 +104,11 @@ impl Succeeding {
         }
     }
 
+    /// Whether another master is in charge.
+    pub(super) const fn has_left(&self) -> bool {
+        self.state.has_left()
+    }
+
     /// When [`Event::Tick`] is due.
     pub(super) const fn due(&self) -> Option<Millis> {
         self.state.deadline()
@@ -215,11 +220,14 @@ impl Master {
             passed: far.as_fd(),
             variable: predecessor::VARIABLE,
             without: &OF_THIS_PROCESS,
+            // A service manager that is told the number of its main process waits for the end of a
+            // child of its own only, and kills all of the service at once that has another one.
+            as_sibling: self.service.is_some(),
         };
         let started = program.start().map_err(fail)?;
-        let pid = started.pid();
-        match self.watch_started(pid, &channel) {
-            Ok(pidfd) => {
+        let (pid, pidfd) = (started.pid(), started.into_pidfd());
+        match self.watch_started(&pidfd, &channel) {
+            Ok(()) => {
                 self.orphans.let_alone(pid);
                 let program = path.display();
                 tracing::info!(pid = pid.get(), %program, "a new master is started");
@@ -229,8 +237,10 @@ impl Master {
             }
             Err(error) => {
                 // Nobody would see its end, and it has our listeners.
-                started.kill();
-                self.orphans.adopt(pid);
+                let _ = pidfd.kill();
+                if self.service.is_none() {
+                    self.orphans.adopt(pid);
+                }
                 Err(fail(error))
             }
         }
@@ -238,13 +248,11 @@ impl Master {
 
     fn watch_started(
         &self,
-        pid: ProcessId,
+        pidfd: &PidFd,
         channel: &Channel<ToNewMaster, FromNewMaster>,
-    ) -> std::io::Result<PidFd> {
-        let pidfd = PidFd::open(pid)?;
+    ) -> std::io::Result<()> {
         self.epoll.add(channel, NEW_MASTER, Interest::READ)?;
-        self.epoll.add(&pidfd, NEW_MASTER_PIDFD, Interest::READ)?;
-        Ok(pidfd)
+        self.epoll.add(pidfd, NEW_MASTER_PIDFD, Interest::READ)
     }
 
     fn send_estate(
@@ -331,7 +339,9 @@ impl Master {
             Ok(Some(Exit::Signal { signal, .. })) => {
                 format!("it was ended by {}", signal::name(signal))
             }
-            Err(error) => format!("it has ended ({error})"),
+            // A sibling, which our parent reaps.
+            Err(_) if !new.pidfd.has_ended().unwrap_or(true) => return,
+            Err(_) => "it has ended, see what it says".to_owned(),
         };
         let pid = new.pid;
         // Its manager, workers and programs are ours now. Asked while it is known to have ended, so
@@ -346,6 +356,9 @@ impl Master {
             tracing::warn!(pid, ended, "the new master is gone, this one accepts nobody any more");
         } else if let Some(Err(error)) = self.pid_file.as_mut().map(|file| file.claim_again()) {
             tracing::error!(%error, "the pid file is lost");
+        }
+        if !self.succeeding.state.has_left() {
+            self.call_operators_back();
         }
         self.on_succession(Event::Lost, &ended, now);
     }
@@ -370,6 +383,7 @@ impl Master {
             estate.give_away();
         }
         self.stop_accepting();
+        self.send_operators_away();
         // Who would still come from the master before this one stays there.
         self.take_nothing_more();
         self.service_hands_over(pid);
@@ -390,7 +404,11 @@ impl Master {
     /// The first worker serves: this is the time to take over, if there is somebody to take over
     /// from.
     pub(super) fn take_over(&mut self) {
-        let Some(predecessor) = &mut self.predecessor else { return self.service_is_ready() };
+        if self.predecessor.is_none() {
+            return self.service_is_ready();
+        }
+        self.appear_to_operators();
+        let Some(predecessor) = &mut self.predecessor else { return };
         for mailbox in &self.mailboxes {
             mailbox.push(ToReactor::Accept);
         }

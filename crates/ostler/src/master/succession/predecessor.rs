@@ -14,14 +14,14 @@ use crate::control::{
     Channel, FromNewMaster, Received, SUCCESSION_PROTOCOL, ToNewMaster, is_known,
 };
 use crate::error::{Error, Result};
-use crate::inheritance::left_socket;
+use crate::inheritance::left_socket::{self, LeftBy};
 use crate::master::ports::PassedOn;
 use crate::options::{Mode, Options};
 use crate::reactor::mailbox::{Reports, TakenOver};
 use crate::reactor::places::Places;
 use crate::sys::epoll::Interest;
-use crate::sys::process::{self, ProcessId};
-use crate::sys::{poll, sealed_file};
+use crate::sys::process::ProcessId;
+use crate::sys::{control_socket, poll, sealed_file};
 
 /// Names the socket to the old master. Not like any option, as that of workers.
 pub(super) const VARIABLE: &str = "OSTLER_PREDECESSOR";
@@ -79,17 +79,20 @@ impl Predecessor {
     /// understand.
     pub(in crate::master) fn take(options: &Options) -> Result<Option<(Self, PassedOn)>> {
         let meaning = "how a master starts the one that takes its place";
-        let Some(socket) = left_socket::take(VARIABLE, meaning)? else { return Ok(None) };
+        let Some(socket) = left_socket::take(VARIABLE, meaning, LeftBy::ParentOrSibling)? else {
+            return Ok(None);
+        };
         if options.mode == Mode::Base {
             let text = "in BASE mode a new master cannot take the place of an old one: restart it";
             return Err(Error::start(text, None));
         }
+        let maker = control_socket::maker(socket.as_fd()).ok();
         let channel = Channel::new(socket);
         match receive(&channel) {
             Ok(will) => {
                 let old = Self {
                     channel,
-                    pid: process::parent(),
+                    pid: maker,
                     pid_file: will.pid_file,
                     oom_adjustment: will.oom_adjustment,
                     kept: KeptPlaces::new(will.newest_session, will.sessions),

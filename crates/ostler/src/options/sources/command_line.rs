@@ -1,8 +1,8 @@
 //! Options on the command line, and the questions that every program answers.
 //!
 //! `--set NAME=VALUE`, `--NAME VALUE` (a `-` in the name is as good as a `_`), `--config FILE`,
-//! `--port NAME=URL[,OPTION=VALUE...]`, `--check`, `--print-options`, `--help`. A value may also
-//! stand behind a `=`: `--NAME=VALUE`, `--config=FILE`, `--set=NAME=VALUE`.
+//! `--port NAME=URL[,OPTION=VALUE...]`, `--check`, `--print-options`, `--ask REQUEST`, `--help`. A
+//! value may also stand behind a `=`: `--NAME=VALUE`, `--config=FILE`, `--set=NAME=VALUE`.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -25,7 +25,7 @@ pub(crate) enum Argument {
 }
 
 /// What a program is asked for instead of serving.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
     /// How it is used.
     Help,
@@ -33,10 +33,12 @@ pub(crate) enum Question {
     Check,
     /// What the options are.
     PrintOptions,
+    /// What the server that runs with these options answers to this request of an operator.
+    Ask(String),
 }
 
 /// The arguments besides the options of the table.
-const WORDS: [&str; 6] = ["set", "port", "config", "check", "print-options", "help"];
+const WORDS: [&str; 7] = ["set", "port", "config", "check", "print-options", "ask", "help"];
 
 /// Takes the arguments apart, without the program's name.
 pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Vec<Argument> {
@@ -53,6 +55,7 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Vec<Argument> {
             "-h" | "--help" => read.push(question(Question::Help, name, attached)),
             "--check" => read.push(question(Question::Check, name, attached)),
             "--print-options" => read.push(question(Question::PrintOptions, name, attached)),
+            "--ask" => read.push(ask(attached.or_else(|| arguments.next()))),
             "--config" => read.push(file(attached.or_else(|| arguments.next()))),
             "--set" => read.push(set(attached.or_else(|| arguments.next()))),
             "--port" => match port(attached.or_else(|| arguments.next()), &mut ports) {
@@ -86,6 +89,20 @@ fn question(question: Question, name: &str, attached: Option<OsString>) -> Argum
             let value = shown(&value.to_string_lossy());
             Argument::Wrong(format!("`{name}={value}`: write `{name}`, it takes no value"))
         }
+    }
+}
+
+fn ask(request: Option<OsString>) -> Argument {
+    match request.map(OsString::into_string) {
+        Some(Ok(request)) if !request.trim().is_empty() && !request.contains(['\n', '\r']) => {
+            Argument::Question(Question::Ask(request))
+        }
+        Some(Ok(_)) => Argument::Wrong("`--ask` needs a request on one line".to_owned()),
+        Some(Err(_)) => Argument::Wrong("the value of `--ask` is not UTF-8".to_owned()),
+        None => Argument::Wrong(
+            "`--ask` needs a request: `--ask help` lists what a server that runs answers"
+                .to_owned(),
+        ),
     }
 }
 
@@ -200,6 +217,20 @@ mod tests {
         }
         assert_eq!(of(&["--log-file", "--odd"]), [option("log_file", "--odd")]);
         assert_eq!(of(&["--set", "worker=4"]), [option("worker", "4")], "told when it is checked");
+    }
+
+    #[test]
+    fn what_is_asked_of_a_server_is_one_line() {
+        let asks = |words: &[&str]| match of(words).pop() {
+            Some(Argument::Question(Question::Ask(request))) => Ok(request),
+            Some(Argument::Wrong(problem)) => Err(problem),
+            other => panic!("{words:?}: {other:?}"),
+        };
+        assert_eq!(asks(&["--ask", "call w0 name bytes"]), Ok("call w0 name bytes".to_owned()));
+        assert_eq!(asks(&["--ask=status"]), Ok("status".to_owned()));
+        for wrong in [&["--ask"][..], &["--ask", " "], &["--ask", "stats\nstop"]] {
+            assert!(asks(wrong).unwrap_err().contains("needs a request"), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub(crate) fn help(program: &str, own: &str, options: &Options) -> String {
                       for the options of one port
   --check             says whether the options are valid, and ends
   --print-options     prints the options as a TOML file, and ends
+  --ask REQUEST       asks the server that runs with the same `operator_socket`, prints its
+                      answer, and ends; --ask help lists the requests
   -h, --help          this text
 
 The command line is stronger than the environment, that than the file, that than what the

@@ -73,6 +73,11 @@ impl ClientSide {
         self.datagrams.batch.get_or_insert_with(|| Box::new(Batch::new()));
     }
 
+    #[cfg(test)]
+    pub(super) const fn datagrams_open(&self) -> usize {
+        self.datagrams.ports.len()
+    }
+
     /// BASE mode: the datagram ports that are this process's to read are read from now on, or no
     /// more.
     pub(super) fn let_datagrams_be_read(&mut self, reads: bool) {

@@ -1,18 +1,23 @@
 //! Reading datagrams: as many as workers have credit for, each to its worker's lane at once.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
+use ostler_core::Nanos;
 use ostler_core::brain::{Assignment, Offer, PeerSlot, Subject};
 use ostler_core::ids::PortId;
 use ostler_shm::peer::{PeerAddress, PeerBlock};
 use ostler_shm::record::RecordKind;
 
 use crate::reactor::destination::{Destination, Destinations};
+use crate::reactor::timers::Timed;
 use crate::reactor::{ClientSide, Reactor};
 use crate::sys::datagram::{BATCH, Batch, Received};
 
 /// Batches that one port is read in a turn before sessions have theirs.
 const BATCHES_PER_TURN: usize = 4;
+
+/// How long a port that cannot be read is let alone.
+const REST_NS: Nanos = 1_000_000_000;
 
 impl Reactor {
     /// Whether datagrams are read before sessions in this turn: both take the same credit, so that
@@ -69,14 +74,19 @@ impl ClientSide {
         }
         let received = match batch.receive(&*port, port.family(), most) {
             Ok(received) => received,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                port.was_looked_at(false);
+                return false;
+            }
+            // What an earlier datagram met does not concern those that wait.
+            Err(_) if !port.has_failed() => return true,
             Err(error) => {
-                // What an earlier datagram met does not concern those that wait.
-                port.is_readable = error.kind() != ErrorKind::WouldBlock;
-                return port.is_readable && error.kind() != ErrorKind::InvalidInput;
+                self.cannot_read(number, &error);
+                return false;
             }
         };
         // What comes after the last one is told by a new event.
-        port.is_readable = received == most;
+        port.was_looked_at(received == most);
         let port_id = port.id();
         let dropped = batch.dropped().map_or(0, |dropped| port.drops_told(dropped));
         self.brain.count_kernel_drops(dropped);
@@ -92,6 +102,23 @@ impl ClientSide {
             }
         }
         received == most
+    }
+
+    /// A port is not read for a while.
+    fn cannot_read(&mut self, number: usize, error: &io::Error) {
+        self.timers.arm(Timed::DatagramPort(number), self.now.saturating_add(REST_NS));
+        if self.complaints.unread_port.admits() {
+            let listen = self.datagrams.ports.get(number).map_or(0, |port| port.id().0);
+            tracing::warn!(port = listen, %error, "a datagram port cannot be read, tried again in \
+                a second");
+        }
+    }
+
+    /// A port that could not be read is tried again.
+    pub(in crate::reactor) fn datagram_port_rested(&mut self, number: usize) {
+        if let Some(port) = self.datagrams.ports.get_mut(number) {
+            port.rested();
+        }
     }
 
     fn take_datagram(

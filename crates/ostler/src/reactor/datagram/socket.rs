@@ -10,6 +10,11 @@ use crate::reactor::mailbox::DatagramPart;
 use crate::sys::datagram::{self, Family};
 use crate::sys::epoll::{Interest, Readiness};
 
+/// Errors in a row, with nothing between them that was read or was not there, after which a port
+/// rests: one that tells what an earlier datagram met is told once, and there are not so many of
+/// them at the same time.
+const ERRORS_MAX: u8 = 16;
+
 #[derive(Debug)]
 pub(super) struct DatagramPort {
     id: PortId,
@@ -20,6 +25,10 @@ pub(super) struct DatagramPort {
     reads: bool,
     /// The kernel may have something to read.
     pub(super) is_readable: bool,
+    /// Errors since it was read last.
+    errors: u8,
+    /// It is not read for a while, because it cannot be.
+    rests: bool,
     pub(super) outgoing: Outgoing,
     /// Datagrams that the kernel had dropped when it was asked last.
     drops_seen: u32,
@@ -29,14 +38,25 @@ impl DatagramPort {
     pub(super) fn new(id: PortId, socket: OwnedFd, part: DatagramPart) -> io::Result<Self> {
         let family = datagram::family(&socket)?;
         let (outgoing, reads) = (Outgoing::new(family), part == DatagramPart::All);
-        Ok(Self { id, socket, family, part, reads, is_readable: reads, outgoing, drops_seen: 0 })
+        Ok(Self {
+            id,
+            socket,
+            family,
+            part,
+            reads,
+            is_readable: reads,
+            errors: 0,
+            rests: false,
+            outgoing,
+            drops_seen: 0,
+        })
     }
 
     /// Begins to read it, or ends that, if it is for this reactor to read. Answers for what the
     /// socket is to be watched.
     pub(super) fn let_read(&mut self, reads: bool) -> Interest {
         self.reads = reads && self.part != DatagramPart::Sends;
-        self.is_readable = self.reads;
+        self.is_readable = self.reads && !self.rests;
         self.interest()
     }
 
@@ -47,7 +67,28 @@ impl DatagramPort {
     /// An error that is pending, such as that nobody listens where a datagram went, is told by the
     /// next call, and concerns nothing else.
     pub(super) const fn note_event(&mut self, readiness: Readiness) {
-        self.is_readable |= self.reads && (readiness.readable() || readiness.error());
+        let tells = readiness.readable() || readiness.error();
+        self.is_readable |= self.reads && !self.rests && tells;
+    }
+
+    /// It was read, or had nothing to read.
+    pub(super) const fn was_looked_at(&mut self, may_have_more: bool) {
+        (self.is_readable, self.errors) = (may_have_more, 0);
+    }
+
+    /// Reading it has failed. True when it has done so for too long: it rests until
+    /// [`DatagramPort::rested`].
+    pub(super) const fn has_failed(&mut self) -> bool {
+        self.errors += 1;
+        if self.errors >= ERRORS_MAX {
+            (self.is_readable, self.rests, self.errors) = (false, true, 0);
+        }
+        self.rests
+    }
+
+    /// It is tried again.
+    pub(super) const fn rested(&mut self) {
+        (self.rests, self.is_readable) = (false, self.reads);
     }
 
     pub(super) const fn id(&self) -> PortId {

@@ -1,6 +1,6 @@
 //! Handing on what was read in a turn: into the rings of receivers, and what does not fit waits.
 
-use ostler_core::ids::LaneSlot;
+use ostler_core::ids::{LaneSlot, ProcessKey};
 use ostler_core::messages::{Letter, cost_of};
 use ostler_shm::giver::ProtocolViolation;
 use ostler_shm::record::{Header, RecordKind};
@@ -27,6 +27,7 @@ impl Reactor {
         messages.write_all(&mut self.destinations, memory, &mut found);
         messages.failures.write_all(&mut self.destinations, &mut messages.exchange, &mut found);
         messages.note_full(&mut self.destinations);
+        self.answer_operators();
         for (lane, violation) in found {
             self.condemn(lane, violation.0);
         }
@@ -48,8 +49,9 @@ impl Messages {
             }
             let charge = |bytes| memory.charge(bytes);
             if let Err(end) = self.exchange.send(sender, to, form, bytes, charge) {
-                self.failures.add(sender, end, &mut self.exchange);
-                if complaints.message_refused.admits() {
+                self.fail(sender, end);
+                // An operator is told in any case.
+                if sender.key != ProcessKey::OPERATOR && complaints.message_refused.admits() {
                     let (from, to) = (sender.key, to.slot_name());
                     tracing::warn!(%from, to, why = ?end, "a message was not taken in");
                 }
@@ -72,6 +74,7 @@ impl Messages {
         found: &mut Found,
     ) {
         let answer_max = self.settings.answer_max;
+        let operator = &mut self.operator;
         self.exchange.hand_on(|lane, letter| {
             let Some(destination) = destinations.get_mut(lane).filter(|it| !it.is_condemned())
             else {
@@ -81,6 +84,7 @@ impl Messages {
                 Ok(false) => false,
                 Ok(true) => {
                     memory.release(cost_of(&letter.bytes));
+                    operator.given(letter.sender, lane);
                     true
                 }
                 Err(violation) => {

@@ -58,7 +58,8 @@ impl Messages {
         let ended = self.exchange.ended(lane);
         memory.release(ended.charged);
         for sender in ended.told {
-            self.failures.add(sender, MessageEnd::ReceiverEnded, &mut self.exchange);
+            self.fail(sender, MessageEnd::ReceiverEnded);
         }
+        self.operator.lane_ended(lane);
     }
 }

@@ -6,24 +6,29 @@
 //! is its driver. Must never: wait for a process, believe a byte that one wrote, or keep bytes that
 //! wait for a receiver and are not charged to the memory budget.
 //!
-//! `take_in` (what comes up), `hand_on` (to receivers), `failures` (to senders), `lives` (processes
-//! that begin, serve and end, and the end of the server).
+//! `take_in` (what comes up), `hand_on` (to receivers), `failures` (to senders), `operator` (calls
+//! of somebody who has no process), `lives` (processes that begin, serve and end, and the end of
+//! the server).
 
 mod failures;
 mod hand_on;
 mod lives;
+mod operator;
 mod take_in;
 
 use std::collections::BTreeSet;
 
 use ostler_core::ids::{LaneSlot, ProcessKey};
-use ostler_core::messages::{MessageCounts, MessageExchange, MessageSender, MessageSettings};
+use ostler_core::messages::{
+    MessageCounts, MessageEnd, MessageExchange, MessageSender, MessageSettings,
+};
 use ostler_core::trace::TraceContext;
 use ostler_shm::layout::Sizes;
 
 use super::parts::Parts;
 use crate::options::Options;
 use failures::Failures;
+use operator::OperatorCalls;
 
 /// The reactor that has the messages.
 const MESSAGE_REACTOR: usize = ostler_core::placement::MESSAGE_REACTOR;
@@ -70,6 +75,7 @@ pub(super) struct Messages {
     failures: Failures,
     /// Lanes with a full ring for which something waits.
     full: BTreeSet<u32>,
+    operator: OperatorCalls,
 }
 
 impl Messages {
@@ -83,6 +89,7 @@ impl Messages {
             incoming: Vec::new(),
             failures: Failures::default(),
             full: BTreeSet::new(),
+            operator: OperatorCalls::default(),
         }))
     }
 
@@ -96,7 +103,16 @@ impl Messages {
         self.incoming.is_empty()
             && self.full.is_empty()
             && self.failures.is_empty()
+            && !self.operator.has_answers()
             && !self.exchange.has_waiting()
+    }
+
+    /// A message did not reach its receiver: its sender is to be told.
+    fn fail(&mut self, sender: MessageSender, end: MessageEnd) {
+        if sender.key == ProcessKey::OPERATOR {
+            return self.operator.failed(sender.number, end);
+        }
+        self.failures.add(sender, end, &mut self.exchange);
     }
 
     /// Whether something waits for a lane.

@@ -48,6 +48,10 @@ impl Messages {
         let whole = self.parts.add(lane, subject, header, bytes, (total as usize, stray))?;
         if let Some(bytes) = whole {
             let sender = MessageSender { key, lane, number: subject };
+            if to == ProcessKey::OPERATOR {
+                self.reply_to_operator(sender, port, bytes);
+                return Ok(());
+            }
             self.incoming.push(Incoming { sender, to, form: port, bytes });
         }
         Ok(())

@@ -65,7 +65,7 @@ impl Answer {
     }
 
     /// Memory that it was charged.
-    fn charge(&self) -> u64 {
+    pub(super) fn charge(&self) -> u64 {
         match &self.what {
             What::Result { body, .. } => body.charge(),
             What::End(_) => 0,

@@ -4,9 +4,9 @@ use ostler_core::ids::{LaneSlot, ProcessKey, ProcessKind};
 
 use super::Tasks;
 use super::answers::Answer;
-use crate::reactor::Reactor;
 use crate::reactor::budget::Memory;
 use crate::reactor::destination::Destination;
+use crate::reactor::{ClientSide, Reactor};
 
 impl Reactor {
     /// Hands on what waits: tasks to workers, answers to askers. True when there may be more at
@@ -78,6 +78,15 @@ impl Reactor {
         let Some(slot) = self.destinations.find(key) else { return };
         if let Some(tasks) = &mut self.clients.tasks {
             tasks.queue.set_late(slot, is_late);
+        }
+    }
+}
+
+impl ClientSide {
+    /// Event workers have so many slots from now on.
+    pub(in crate::reactor) fn reduce_heirs(&mut self, slots: u16) {
+        if let Some(tasks) = &mut self.tasks {
+            tasks.event_slots_are(slots, &mut self.memory);
         }
     }
 }

@@ -117,3 +117,142 @@ fn a_turn_looks_at_a_fixed_number_of_timers() {
     }
     drop(clients);
 }
+
+/// A worker's output waits for its turn or the disk when its deadline is looked at, and for the
+/// client afterwards.
+#[test]
+fn who_reads_nothing_stalls_although_output_waited_for_this_side_at_the_first_look() {
+    let (mut reactor, lane) = with(|port| port.send_stall_timeout_ms = 10_000);
+    let (_client, slot) = greeted(&mut reactor, lane, 1);
+    let connection = reactor.clients.connections.get_mut(slot).unwrap();
+    connection.output.push(2 * 1024 * 1024, |chunk| chunk.resize(2 * 1024 * 1024, b'x'));
+    reactor.clients.output_waits(slot);
+    reactor.clients.flush(slot);
+    let wait = |reactor: &mut Reactor, waits| {
+        reactor.clients.connections.get_mut(slot).unwrap().waits_for_turn = waits;
+    };
+    wait(&mut reactor, true);
+    pass_to(&mut reactor, 11 * SECOND);
+    assert_eq!(closed(&reactor, CloseReason::SendStalled), 0, "it waits for this side");
+    wait(&mut reactor, false);
+    pass_to(&mut reactor, 22 * SECOND);
+    assert_eq!(closed(&reactor, CloseReason::SendStalled), 1);
+}
+
+/// What is encrypted waits in its transport, where no queue tells of it.
+#[cfg(feature = "tls")]
+mod encrypted {
+    use std::io::Read as _;
+
+    use ostler_core::send_queue::Part;
+    use ostler_shm::lane::RawBytes;
+
+    use super::*;
+    use crate::reactor::accept::{Arrival, Watched};
+    use crate::reactor::outgoing::Outgoing;
+    use crate::reactor::transport::{Handshaking, Transport};
+    use crate::tls::testing::{Authority, Peer, load};
+
+    /// A client of an encrypted connection with small buffers, and the place of its session.
+    fn connect(reactor: &mut Reactor, test: &str) -> (Peer, ConnectionSlot) {
+        let authority = Authority::new(test);
+        let (client, server) = UnixStream::pair().unwrap();
+        server.set_nonblocking(true).unwrap();
+        rustix::net::sockopt::set_socket_send_buffer_size(&server, 8 * 1024).unwrap();
+        let config = load(&authority.settings(&["localhost"])).unwrap();
+        let mut transport = Transport::tls(OwnedFd::from(server).into(), config).unwrap();
+        let mut client = Peer::new(client, authority.client_config(), "localhost");
+        for _ in 0..10 {
+            client.work().unwrap();
+            if transport.handshake().unwrap() == Handshaking::Done {
+                break;
+            }
+        }
+        client.work().unwrap();
+        let session = reactor.clients.reports.places.take(0).unwrap();
+        let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into();
+        let arrival = Arrival { session, peer, port: PORT, is_unnamed: false };
+        reactor.clients.open_session(transport, arrival, Watched::NotYet, Vec::new());
+        let newest = reactor.clients.connections.iter().max_by_key(|(_, one)| one.session);
+        let slot = newest.map(|(slot, _)| slot).unwrap();
+        (client, slot)
+    }
+
+    fn write(reactor: &mut Reactor, slot: ConnectionSlot, lane: LaneSlot) {
+        let bytes = Outgoing::from(RawBytes::of(&[7; 60_000]));
+        reactor.clients.write(slot, lane, bytes, Part::WHOLE);
+    }
+
+    fn unsent(reactor: &mut Reactor, slot: ConnectionSlot) -> (usize, bool) {
+        let connection = reactor.clients.connections.get_mut(slot).unwrap();
+        (connection.transport.unsent(), connection.output.is_empty())
+    }
+
+    #[test]
+    fn who_reads_nothing_of_an_answer_that_is_all_encrypted_stalls() {
+        for idle in [0, 100_000] {
+            let (mut reactor, lane) = with(|port| {
+                (port.send_stall_timeout_ms, port.idle_timeout_ms) = (10_000, idle);
+            });
+            let (_client, slot) = connect(&mut reactor, &format!("stalls-{idle}"));
+            pass_to(&mut reactor, 50 * SECOND);
+            write(&mut reactor, slot, lane);
+            let (sealed, is_queue_empty) = unsent(&mut reactor, slot);
+            assert!(sealed > 16_384 && is_queue_empty, "{sealed}");
+            pass_to(&mut reactor, 59 * SECOND);
+            assert_eq!(closed(&reactor, CloseReason::SendStalled), 0, "it has its time");
+            pass_to(&mut reactor, 61 * SECOND);
+            assert_eq!(closed(&reactor, CloseReason::SendStalled), 1);
+        }
+    }
+
+    #[test]
+    fn who_takes_a_part_of_what_is_encrypted_does_not_stall() {
+        let (mut reactor, lane) = with(|port| port.send_stall_timeout_ms = 10_000);
+        let (mut client, slot) = connect(&mut reactor, "takes");
+        for _ in 0..3 {
+            write(&mut reactor, slot, lane);
+        }
+        let (mut sealed, is_queue_empty) = unsent(&mut reactor, slot);
+        assert!(sealed > 32_768 && !is_queue_empty, "{sealed}");
+        let mut some = [0; 1_024];
+        for step in 1..=4 {
+            reactor.clients.now = 6 * SECOND * step;
+            while unsent(&mut reactor, slot).0 == sealed {
+                client.socket.read_exact(&mut some).unwrap();
+                reactor.clients.flush(slot);
+            }
+            sealed = unsent(&mut reactor, slot).0;
+            pass_to(&mut reactor, 6 * SECOND * step);
+            assert_eq!(closed(&reactor, CloseReason::SendStalled), 0, "step {step}");
+        }
+        pass_to(&mut reactor, 33 * SECOND);
+        assert_eq!(closed(&reactor, CloseReason::SendStalled), 0);
+        pass_to(&mut reactor, 35 * SECOND);
+        assert_eq!(closed(&reactor, CloseReason::SendStalled), 1, "the last part was at 24 s");
+    }
+
+    /// The kernel takes the last words only when the client has read what is before them.
+    #[test]
+    fn who_has_said_goodbye_hears_all_and_the_goodbye_of_this_side() {
+        let (mut reactor, lane) = with(|_| {});
+        let (mut client, slot) = connect(&mut reactor, "hears-all");
+        write(&mut reactor, slot, lane);
+        assert!(unsent(&mut reactor, slot).0 > 0);
+        client.tls.send_close_notify();
+        client.tls.write_tls(&mut client.socket).unwrap();
+        let mut events = Reactor::events();
+        reactor.sleep(&mut events, true, None);
+        reactor.turn(&events);
+        reactor.clients.brain.close(slot, CloseReason::Peer);
+        reactor.clients.carry_out();
+        for _ in 0..1_000 {
+            client.work().unwrap();
+            reactor.sleep(&mut events, true, None);
+            reactor.turn(&events);
+        }
+        assert!(client.is_cut && client.received.len() == 60_000, "{}", client.received.len());
+        assert!(client.tls.process_new_packets().unwrap().peer_has_closed());
+        assert!(reactor.clients.lingerers.is_empty(), "and nobody is waited for");
+    }
+}

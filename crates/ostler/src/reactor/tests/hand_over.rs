@@ -10,6 +10,11 @@ use crate::reactor::mailbox::{FromReactor, TakenOver};
 
 /// A client whose session is at rest.
 fn rests(reactor: &mut Reactor) -> (UnixStream, ConnectionSlot) {
+    rests_since(reactor, 0)
+}
+
+/// A client whose last package was given to a worker of the old master then; 0: it has sent none.
+fn rests_since(reactor: &mut Reactor, given_at_ns: u64) -> (UnixStream, ConnectionSlot) {
     let (client, server) = UnixStream::pair().unwrap();
     server.set_nonblocking(true).unwrap();
     let handed = HandedSession {
@@ -19,13 +24,14 @@ fn rests(reactor: &mut Reactor) -> (UnixStream, ConnectionSlot) {
         connected_at_ns: 0,
         traffic: HandedTraffic {
             received_at_ns: 0,
-            given_at_ns: 0,
+            given_at_ns,
             sent_at_ns: 0,
             received_bytes: 0,
             sent_bytes: 0,
         },
         is_protected: false,
         is_full: false,
+        is_unnamed: false,
         user: None,
         state: Vec::new(),
         groups: Vec::new(),
@@ -155,4 +161,21 @@ fn of_whom_a_worker_has_spoken_meanwhile_stays_and_the_new_master_is_told_who_co
     second.set(1);
     assert_eq!(given.collect::<Vec<_>>(), [(1, second)]);
     assert_eq!(reactor.clients.brain.books().handed_over, 1);
+}
+
+/// Each new master closed every client that had nothing to say in its first second.
+#[test]
+fn who_has_sent_a_package_to_the_old_master_owes_the_new_one_none() {
+    let mut options = framed();
+    options.port.first_package_timeout_ms = 1_000;
+    let mut reactor = reactor(&options);
+    let (_quiet, quiet) = rests_since(&mut reactor, 5);
+    let (_new, new) = rests_since(&mut reactor, 0);
+    reactor.clients.now = 2_000_000_000;
+    reactor.clients.brain.begin_turn(reactor.clients.now);
+    reactor.clients.run_timers();
+    reactor.clients.carry_out();
+    let is_here = |reactor: &mut Reactor, slot| reactor.clients.connections.get_mut(slot).is_some();
+    assert!(is_here(&mut reactor, quiet), "it had sent its first package");
+    assert!(!is_here(&mut reactor, new), "and this one has not");
 }

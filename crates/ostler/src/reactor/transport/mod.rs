@@ -66,6 +66,9 @@ pub(super) enum Handshaking {
     /// It goes on after the next event.
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS has handshakes"))]
     Waits,
+    /// There may be more to do at once, when others had their turn.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS has handshakes"))]
+    Yields,
     /// The session begins.
     Done,
 }

@@ -34,11 +34,11 @@ const SEAL_BYTES_MAX: usize = 64 * 1024;
 const OUTGOING_KEPT_BYTES: usize = 72 * 1024;
 /// Bytes that a client may send before its session begins: a long chain of certificates has room.
 const HANDSHAKE_BYTES_MAX: usize = 128 * 1024;
+/// Looks at the socket in one step of a handshake: a long one is received in three, and who sends
+/// as fast as it is looked at waits for its next turn.
+pub(super) const LOOKS_MAX: usize = 8;
 /// Records the kernel does not take that a client may cause without reading; more is an attack.
 const OWED_BYTES_MAX: usize = SEAL_BYTES_MAX + 16 * 1024;
-/// Received bytes that are looked at for the end of the session when the client has ended the
-/// connection: its goodbye, and a few small records before it.
-const FAREWELL_BYTES_MAX: usize = 1024;
 
 thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
@@ -84,6 +84,9 @@ pub(in crate::reactor) struct Tls {
     shutdown_due: bool,
     /// It is said.
     is_shut_down: bool,
+    /// How often the socket was looked at.
+    #[cfg(test)]
+    pub(super) looks: usize,
 }
 
 impl Tls {
@@ -107,6 +110,8 @@ impl Tls {
             is_broken: false,
             shutdown_due: false,
             is_shut_down: false,
+            #[cfg(test)]
+            looks: 0,
         })
     }
 
@@ -162,7 +167,11 @@ impl Tls {
     }
 
     pub(super) const fn may_hold_more(&self) -> bool {
-        self.reads_may_be_short || self.event_came || self.engine.is_ended() || self.holds_input()
+        self.reads_may_be_short
+            || self.event_came
+            || self.is_broken
+            || self.engine.is_ended()
+            || self.holds_input()
     }
 
     /// Input that no event tells of.
@@ -189,7 +198,7 @@ impl Tls {
 
     /// Goes on with the handshake as far as it can. To be called again after the next event.
     pub(super) fn handshake(&mut self) -> io::Result<Handshaking> {
-        loop {
+        for _ in 0..LOOKS_MAX {
             if self.flush()? {
                 return Ok(Handshaking::Waits);
             }
@@ -210,6 +219,7 @@ impl Tls {
                 return Err(io::Error::new(ErrorKind::InvalidData, "a handshake without an end"));
             }
         }
+        Ok(Handshaking::Yields)
     }
 
     // ---- input ----------------------------------------------------------------------------------
@@ -233,20 +243,28 @@ impl Tls {
         self.put_data(space);
         while space.len() == room {
             if !self.backlog.data.is_empty() {
-                return Err(ErrorKind::WouldBlock.into()); // there was no room to begin with
-            }
-            if self.engine.is_ended() {
-                return Ok(Received { len: 0, more: false });
+                return Err(waits()); // there was no room to begin with
             }
             if self.shutdown_due {
                 self.go_on_with_shutdown()?;
             }
+            if self.engine.is_ended() {
+                // Who says no more may still be reading what it is told.
+                let is_over = !self.shutdown_due;
+                return is_over.then_some(Received { len: 0, more: false }).ok_or_else(waits);
+            }
             if self.is_broken {
                 return self.discard();
             }
-            if !self.receive(space)? {
-                self.is_broken = true;
-                return Err(io::Error::new(ErrorKind::UnexpectedEof, "cut off"));
+            match self.receive(space) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.is_broken = true;
+                    return Err(io::Error::new(ErrorKind::UnexpectedEof, "cut off"));
+                }
+                // What came in front of what is wrong is read first; the next read tells of it.
+                Err(_) if space.len() < room => self.is_broken = true,
+                Err(error) => return Err(error),
             }
         }
         Ok(Received { len: room - space.len(), more: self.may_hold_more() })
@@ -288,13 +306,17 @@ impl Tls {
             }
             let mut filled = kept;
             if !self.may_have_record {
-                let wanted = wanted(space.len()).max(kept + 1).min(INCOMING_BYTES);
+                let wanted = wanted(space.len()).max(end_of_next(kept)).min(INCOMING_BYTES);
                 let free = incoming.get_mut(kept..wanted).unwrap_or_default();
                 if free.is_empty() {
                     self.is_broken = true;
                     return Err(io::Error::new(ErrorKind::InvalidData, "a message without end"));
                 }
                 (self.socket_may_have_more, self.event_came) = (false, false);
+                #[cfg(test)]
+                {
+                    self.looks += 1;
+                }
                 let received = socket::recv(&self.socket, free)?;
                 if received == 0 {
                     return Ok(false);
@@ -338,19 +360,6 @@ impl Tls {
             Ok(_) => sent,
             Err(error) => Err(io::Error::new(ErrorKind::InvalidData, error)),
         }
-    }
-
-    /// Whether the client has said that nothing more comes, and all that came is read.
-    pub(super) fn is_at_end(&mut self) -> bool {
-        let waiting = socket::unread(&self.socket);
-        while !self.engine.is_ended() && !self.holds_input() && !self.is_broken {
-            if waiting > FAREWELL_BYTES_MAX
-                || !matches!(self.receive(&mut Slice(&mut [])), Ok(true))
-            {
-                break;
-            }
-        }
-        self.engine.is_ended() && self.backlog.data.is_empty()
     }
 
     /// Bytes that were received and not read, as far as is known: those that are still encrypted
@@ -468,6 +477,16 @@ impl Tls {
         }
         Ok(!self.sealed.is_empty())
     }
+}
+
+/// Up to where to receive behind bytes that are kept, at least: to the end of the record that they
+/// begin, and when they are more than one, because their message is not whole, for another record.
+const fn end_of_next(kept: usize) -> usize {
+    if kept < RECORD_BYTES_MAX { kept + 1 } else { kept + RECORD_BYTES_MAX }
+}
+
+fn waits() -> io::Error {
+    ErrorKind::WouldBlock.into()
 }
 
 /// How many bytes to receive for so much content: with what records cost, and never less than one.

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-use super::tls::Tls;
+use super::tls::{LOOKS_MAX, Tls};
 use super::{Handshaking, Ready};
 use crate::sys::epoll::{Epoll, Events};
 use crate::tls::testing::{Authority, Peer, load};
@@ -239,6 +239,7 @@ fn what_is_no_record_ends_the_connection_with_an_alert() {
             }
             match pair.server.handshake() {
                 Ok(Handshaking::Waits) => assert!(!rest.is_empty(), "{what} is accepted"),
+                Ok(Handshaking::Yields) => {}
                 Ok(Handshaking::Done) => panic!("{what} is a handshake"),
                 Err(error) => break error,
             }
@@ -320,4 +321,109 @@ fn a_handshake_message_may_come_in_pieces_with_output_between_them() {
     }
     pair.client.send(b"after all");
     assert_eq!(pair.read_all(64), b"after all");
+}
+
+/// A hello that lies in many records, as long as messages may be.
+fn long_hello(record_bytes: usize) -> Vec<u8> {
+    let message = [&[1, 0, 0xf0, 0][..], &[0; 0xf000]].concat();
+    let record = |content: &[u8]| {
+        let [high, low] = (content.len() as u16).to_be_bytes();
+        [&[0x16, 3, 1, high, low][..], content].concat()
+    };
+    message.chunks(record_bytes).flat_map(record).collect()
+}
+
+/// Beyond the length of a record a message was received byte by byte, each with a copy of all that
+/// had come before it.
+#[test]
+fn a_long_message_in_several_records_is_received_in_few_looks() {
+    for record_bytes in [16_384, 10_000, 1_000, 200] {
+        let mut pair = connected(&format!("long-hello-{record_bytes}"), |_| {});
+        pair.client.socket.write_all(&long_hello(record_bytes)).unwrap();
+        let error = pair.server.handshake().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData, "zeros are no hello");
+        assert!(pair.server.looks < 8, "{} looks, records of {record_bytes}", pair.server.looks);
+    }
+}
+
+/// Each look finds a byte more, however many there were.
+#[test]
+fn who_sends_bytes_as_fast_as_they_are_looked_at_gives_others_their_turn() {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    let authority = Authority::new("bytes");
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
+    let (client, server) = pair.unwrap();
+    let config = load(&authority.settings(&["localhost"])).unwrap();
+    let mut server = Tls::new(server.into(), config).unwrap();
+    for byte in &long_hello(1_000)[..100] {
+        rustix::io::write(&client, &[*byte]).unwrap();
+    }
+    let mut turns = 1;
+    while server.handshake().unwrap() == Handshaking::Yields {
+        assert_eq!(server.looks, turns * LOOKS_MAX);
+        turns += 1;
+    }
+    assert_eq!(server.looks, 101, "all of it, and one that finds nothing");
+    assert_eq!(turns, 101 / LOOKS_MAX + 1);
+}
+
+/// What can be read stands in front of what cannot, and was sent by the same client.
+#[test]
+fn what_came_in_front_of_a_record_that_was_changed_is_read() {
+    for size in [64, 7, 3] {
+        let mut pair = connected(&format!("changed-behind-{size}"), |_| {}).shake_hands();
+        let mut records = Vec::new();
+        for content in [b"request", b"pay ten"] {
+            pair.client.tls.writer().write_all(content).unwrap();
+            pair.client.tls.write_tls(&mut records).unwrap();
+        }
+        *records.last_mut().unwrap() ^= 1;
+        pair.client.socket.write_all(&records).unwrap();
+        assert_eq!(pair.read_all(size), b"request", "read by {size}");
+        assert!(pair.server.may_hold_more(), "no event tells of the end");
+        let error = pair.server.recv(&mut [0; 64]).unwrap_err();
+        assert!(error.kind() != ErrorKind::WouldBlock, "{error}");
+        assert!(pair.server.send(b"x").is_err());
+    }
+}
+
+/// The client has said that it sends no more before the server has, and reads slowly.
+#[test]
+fn last_words_wait_for_room_also_when_the_client_has_said_goodbye_first() {
+    let mut pair = connected("goodbye-first", |_| {}).shake_hands();
+    let mut sent = 0;
+    while pair.server.takes_output() {
+        sent += pair.server.send(&[3; 60_000]).unwrap();
+    }
+    pair.client.tls.send_close_notify();
+    pair.client.tls.write_tls(&mut pair.client.socket).unwrap();
+    assert_eq!(pair.server.recv(&mut [0; 64]).unwrap(), 0, "the end of the input");
+    pair.server.shutdown_write().unwrap();
+    pair.server.watch_input(&pair.epoll, TOKEN).unwrap();
+    for _ in 0..1_000 {
+        match pair.server.recv(&mut [0; 64]) {
+            Ok(0) => break,
+            Ok(len) => panic!("{len} bytes behind a goodbye"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+        pair.client.work().unwrap();
+    }
+    assert_eq!(pair.server.unsent(), 0, "nothing is left when it is over");
+    drop(pair.server);
+    while !pair.client.is_cut {
+        pair.client.work().unwrap();
+    }
+    assert_eq!(pair.client.received.len(), sent);
+    assert!(pair.client.tls.process_new_packets().unwrap().peer_has_closed());
+}
+
+#[test]
+fn a_handshake_that_is_given_up_holds_nothing_while_its_client_is_waited_for() {
+    let mut pair = connected("given-up", |_| {});
+    pair.client.socket.write_all(&long_hello(1_000)[..30_000]).unwrap();
+    assert_eq!(pair.server.handshake().unwrap(), Handshaking::Waits);
+    assert!(pair.server.held() >= 30_000);
+    pair.server.shutdown_write().unwrap();
+    assert_eq!(pair.server.held(), 0);
 }

@@ -89,7 +89,7 @@ impl<H: AnyHandler> Run<H> {
                 self.context.tasks.give_back(result.task(), callback);
                 outcome
             }
-            Asker::Callback(_, None) | Asker::Waits => Ok(()),
+            Asker::Callback(_, None) | Asker::Waits | Asker::Over => Ok(()),
         };
         self.context.sender.tells_answer(None);
         self.shown.end();

@@ -93,6 +93,10 @@ fn knows(call: &mut Call<'_>, word: &str) -> bool {
             call.say(outcome(result));
         }
         "user" => call.say(session.user().map_or("none".to_owned(), |user| user.to_string())),
+        "longstates" => {
+            let it = worker.stats().traffic;
+            call.say(format!("{} {} {}", it.long_states, it.state_bytes, it.states_refused));
+        }
         "id" => call.say(session.id().to_string()),
         "info" => match session.info() {
             Some(info) => call.say(format!("{} {} {}", info.id, info.peer, info.is_full)),

@@ -174,6 +174,33 @@ fn as_many_wait_as_may_and_no_more() {
     assert!(peers.brain.books().balance());
 }
 
+/// All that could wait waited for it, and nothing was read any more, for whomever it was.
+#[test]
+fn what_waits_for_a_worker_that_stands_still_keeps_nothing_from_the_others() {
+    use super::super::dispatch::session_hash::home;
+    use super::super::peers::{WAITING_MAX, WORKER_WAITING_PART};
+    let mut peers = two(HASH, CrashPolicy::Close);
+    let of = |worker| (1_u64..).filter(move |key| home(*key, 2) == worker);
+    for peer in of(0).take(5) {
+        (0..1_030).for_each(|_| peers.send_unread(peer));
+    }
+    let part = (WAITING_MAX / WORKER_WAITING_PART) as u64;
+    assert_eq!((peers.at_lanes(), peers.books().waiting), (2, part));
+    assert_eq!(peers.brain.datagrams_wanted(), 2, "the other worker has credit");
+    let other = of(1).next().unwrap();
+    (0..5).for_each(|_| peers.send(other));
+    assert_eq!((peers.at_lanes(), peers.books().waiting), (4, part + 3), "there is room for it");
+    assert_eq!(peers.brain.datagrams_wanted(), 0, "now nobody has");
+    for peer in of(1).skip(1).take(5) {
+        (0..1_030).for_each(|_| peers.send_unread(peer));
+    }
+    assert_eq!(peers.books().waiting, WAITING_MAX as u64, "both together");
+    peers.finish_all();
+    assert_eq!(peers.fates(other), [Fate::Finished; 5]);
+    assert!(peers.brain.is_empty());
+    peers.check();
+}
+
 #[test]
 fn without_a_worker_for_too_long_what_waits_is_dropped_and_what_comes_too() {
     let mut peers = two(Dispatch::IdleFirst, CrashPolicy::Redeliver(3));

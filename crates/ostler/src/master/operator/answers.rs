@@ -1,0 +1,115 @@
+//! What operators are answered: a line of JSON each, `{"ok":true,"result":…}`, or
+//! `{"error":"…","ok":false}`.
+
+use ostler_core::ids::Slot;
+use ostler_core::messages::MessageEnd;
+use ostler_core::messages::form::{REPLY_FRONT_BYTES, ReplyStatus, read_reply};
+use ostler_core::supervisor::ReloadOutcome;
+use serde_json::{Value, json};
+
+use super::conversation::LINE_BYTES_MAX;
+use super::request::REQUESTS;
+
+/// It was done, or is known.
+pub(super) fn done(result: impl Into<Value>) -> String {
+    json!({ "ok": true, "result": result.into() }).to_string()
+}
+
+/// It was not.
+pub(super) fn refused(why: &str) -> String {
+    json!({ "ok": false, "error": why }).to_string()
+}
+
+pub(super) fn help() -> String {
+    let requests = REQUESTS.iter().map(|(name, what)| ((*name).to_owned(), json!(what)));
+    done(Value::Object(requests.collect()))
+}
+
+pub(super) fn too_long() -> String {
+    refused(&format!("a line has {LINE_BYTES_MAX} bytes at most, its end included"))
+}
+
+/// With the end of its line: nobody else writes it.
+pub(super) fn too_many() -> String {
+    let why = "as many operators as there can be wait for answers: come again later";
+    format!("{}\n", refused(why))
+}
+
+pub(super) fn too_late() -> String {
+    refused("the command was called, and its process has not answered in time")
+}
+
+/// How a reload has ended.
+pub(super) fn of_reload(outcome: ReloadOutcome, why: &str, slots: &[(Slot, bool)]) -> String {
+    let slots = slots.iter().map(|(slot, is_new)| (format!("w{slot}"), json!(is_new)));
+    let slots: Value = Value::Object(slots.collect());
+    let failed = |text: &str| json!({ "ok": false, "error": text, "is_new": slots }).to_string();
+    match outcome {
+        ReloadOutcome::Done => done(json!({ "is_new": slots })),
+        ReloadOutcome::NothingToReload => done("there is nothing to reload"),
+        ReloadOutcome::ShuttingDown => refused("the server ends"),
+        ReloadOutcome::CanaryFailed(slot) => failed(&format!(
+            "nothing has changed: the first new worker, w{slot}, did not start: {why}"
+        )),
+        ReloadOutcome::Partial(slot) => {
+            failed(&format!("the reload has stopped: the new worker w{slot} did not start: {why}"))
+        }
+    }
+}
+
+/// What a command has returned: text, or bytes in hexadecimal digits.
+pub(super) fn of_call(answer: Result<Vec<u8>, MessageEnd>) -> String {
+    let message = match answer {
+        Ok(message) => message,
+        Err(MessageEnd::NotRunning) => return refused("no process runs in that slot"),
+        Err(MessageEnd::Full) => return refused("too much waits for that process already"),
+        Err(MessageEnd::NoMemory) => return refused("the memory budget has no room for it"),
+        Err(MessageEnd::ReceiverEnded) => {
+            return refused("its process ended before it had answered");
+        }
+    };
+    let bytes = message.get(REPLY_FRONT_BYTES..).unwrap_or_default();
+    match read_reply(&message).map(|(status, _)| status) {
+        Some(ReplyStatus::Done) => match std::str::from_utf8(bytes) {
+            Ok(text) => done(text),
+            Err(_) => done(json!({ "hex": hexadecimal(bytes) })),
+        },
+        Some(ReplyStatus::NoSuchCommand) => refused("that process has no such command"),
+        Some(ReplyStatus::Failed) | None => refused(&String::from_utf8_lossy(bytes)),
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ostler_core::messages::form::reply_front;
+
+    fn reply(status: ReplyStatus, bytes: &[u8]) -> String {
+        of_call(Ok([&reply_front(status, 3)[..], bytes].concat()))
+    }
+
+    #[test]
+    fn what_a_command_returns_is_text_or_digits() {
+        assert_eq!(reply(ReplyStatus::Done, b"\"1\"\n"), r#"{"ok":true,"result":"\"1\"\n"}"#);
+        assert_eq!(reply(ReplyStatus::Done, &[0xff, 1]), r#"{"ok":true,"result":{"hex":"ff01"}}"#);
+        assert_eq!(reply(ReplyStatus::Failed, b"why"), r#"{"error":"why","ok":false}"#);
+        assert!(reply(ReplyStatus::NoSuchCommand, b"").contains("no such command"));
+        assert!(MessageEnd::ALL.map(|end| of_call(Err(end))).iter().all(|it| it.contains("false")));
+    }
+
+    #[test]
+    fn a_reload_tells_what_is_new() {
+        let slots = [(Slot(0), true), (Slot(1), false)];
+        let stopped = of_reload(ReloadOutcome::Partial(Slot(1)), "it ended", &slots);
+        let read: Value = serde_json::from_str(&stopped).unwrap();
+        assert_eq!((&read["ok"], &read["is_new"]["w0"]), (&json!(false), &json!(true)));
+        assert_eq!(read["is_new"]["w1"], json!(false));
+        assert!(read["error"].as_str().unwrap().ends_with("did not start: it ended"));
+        let done = of_reload(ReloadOutcome::Done, "", &slots[..1]);
+        assert_eq!(done, r#"{"ok":true,"result":{"is_new":{"w0":true}}}"#);
+    }
+}
