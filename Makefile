@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-first test-workspace loom properties mutants lint fmt-check clippy doc tidy deny tools linker instrument bench demo \
+.PHONY: help run check test test-first test-workspace systemd loom properties mutants lint fmt-check clippy doc tidy deny tools linker instrument bench demo \
 	soak fuzz fuzz-corpus php php-test php-memcheck php-promises php-fmt-check php-lint php-deny
 
 CARGO ?= cargo
@@ -51,6 +51,11 @@ test-workspace: linker ## Runs the tests of all crates, without the loom models.
 	else \
 		set -x; $(CARGO) test --workspace --no-fail-fast; \
 	fi
+
+# On a machine with a systemd that need not run: its process 1, in namespaces of its own, for 20 s. Says NOT CHECKED elsewhere.
+systemd: linker ## Runs the unit files of dist/systemd under a real systemd (needs root).
+	$(CARGO) build --quiet -p ostler --example chat
+	dist/systemd/try.sh target/debug/examples/chat
 
 # A target directory of its own: the flag would otherwise rebuild everything at each change between loom and not loom.
 loom: linker ## Checks the lane protocol's models under every interleaving.
