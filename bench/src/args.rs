@@ -84,7 +84,7 @@ ostler-bench: load generator, baseline servers, comparison table, soak and demo
       --examples DIRECTORY            the built examples (examples beside this program)
 
   broadcast                           one message to many listeners, against a loop around send
-      --listeners N (8000)  --size BYTES (64)  --messages N (50)  --rounds N (7)
+      --listeners N (10000)  --size BYTES (64)  --messages N (50)  --rounds N (7)
       --ostler PATH                   as above
 
   demo                                half a minute of crashes, reloads and deploys that no client
@@ -356,7 +356,7 @@ fn broadcast(parser: &mut Parser, bench: PathBuf) -> Parsed {
     let mut options = BroadcastOptions {
         bench,
         instrument,
-        listeners: 8_000,
+        listeners: 10_000,
         size_bytes: 64,
         messages: 50,
         rounds: 7,

@@ -1,11 +1,14 @@
 //! Broadcasts: what it costs to send a message to many listeners, against a loop around `send`.
 //!
 //! One client speaks, all listen. The next message is sent when the last one has reached everybody.
+//! Nobody sleeps in a read meanwhile, and nobody's message is left unread for long: who sends would
+//! pay for waking him, or for the timers of late acknowledgements, and how often would depend on
+//! the order in which they read.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::process::{CpuMeter, Peer, Server};
 use crate::{Error, Result};
@@ -14,6 +17,8 @@ use crate::{Error, Result};
 const STOP_GRACE_MS: u64 = 10_000;
 /// A message reaches everybody within this time.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long is waited when it has come to nobody since the last look.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// What is measured.
 #[derive(Clone, Debug)]
@@ -58,7 +63,7 @@ fn measure(peer: &Peer, options: &BroadcastOptions) -> Result<f64> {
     let mut clients = Vec::with_capacity(options.listeners);
     for _ in 0..options.listeners {
         let client = TcpStream::connect(address).map_err(Error::system("connect"))?;
-        client.set_read_timeout(Some(PATIENCE)).map_err(Error::system("set a timeout"))?;
+        client.set_nonblocking(true).map_err(Error::system("set non-blocking"))?;
         clients.push(client);
     }
     // Each is told that it is a member.
@@ -85,10 +90,33 @@ fn say(clients: &[TcpStream], message: &[u8]) -> Result<()> {
     receive_all(clients, message.len())
 }
 
+/// Everybody reads so many bytes, whoever has some first: no order of sending is waited for more
+/// than another one.
 fn receive_all(clients: &[TcpStream], len: usize) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
     let mut bytes = vec![0; len];
-    for mut client in clients {
-        client.read_exact(&mut bytes).map_err(Error::system("receive a broadcast"))?;
+    let mut missing: Vec<(&TcpStream, usize)> = clients.iter().map(|it| (it, len)).collect();
+    while !missing.is_empty() {
+        let before = missing.len();
+        let mut failed: Option<std::io::Error> = None;
+        missing.retain_mut(|(client, left)| {
+            match client.read(bytes.get_mut(..*left).unwrap_or_default()) {
+                Ok(0) => failed = Some(ErrorKind::UnexpectedEof.into()),
+                Ok(some) => *left -= some,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => failed = Some(error),
+            }
+            *left > 0
+        });
+        if failed.is_none() && Instant::now() > until {
+            failed = Some(ErrorKind::TimedOut.into());
+        }
+        if let Some(error) = failed {
+            return Err(Error::system("receive a broadcast")(error));
+        }
+        if missing.len() == before {
+            std::thread::sleep(PAUSE);
+        }
     }
     Ok(())
 }
