@@ -22,6 +22,7 @@
 
 mod atomic;
 mod constants;
+mod error_texts;
 mod errors;
 mod helpers;
 mod interfaces;
@@ -54,7 +55,7 @@ const FUNCTIONS: &[Function] = &[
     ),
     function(
         c"swoole_strerror",
-        handler!(errors::text),
+        handler!(error_texts::text),
         &[required(c"errno", kind::INT), optional(c"error_type", kind::INT, c"0")],
         kind::STRING,
     ),

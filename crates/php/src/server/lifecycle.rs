@@ -2,11 +2,11 @@
 
 use ext_php_rs::types::Zval;
 use ostler::Reload;
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::events::{self, PORT_EVENTS, SERVER_EVENTS};
 use super::state::{Phase, ServerState, port_slot, slot};
-use super::{port, running, server};
+use super::{port, running, server, stats, user};
 use crate::errors::{self, code};
 use crate::zend::call::Call;
 use crate::zend::message::warning;
@@ -116,7 +116,7 @@ pub(super) fn reload(call: &mut Call<'_>) -> Result<(), Thrown> {
 }
 
 /// `Server::stop(int $workerId = -1, bool $waitEvent = false): bool`: a worker always leaves when
-/// what it has in hand is done.
+/// what it has in hand is done. Another one is asked by a signal, as by hand.
 pub(super) fn stop(call: &mut Call<'_>) -> Result<(), Thrown> {
     call.arguments(0, 2)?;
     let Some(server) = running(call)? else { return Ok(()) };
@@ -127,9 +127,26 @@ pub(super) fn stop(call: &mut Call<'_>) -> Result<(), Thrown> {
             worker.leave();
             call.returns_bool(true)
         }
+        _ if (0..user::first_id(server)).contains(&id) => {
+            let done = ask_worker(server, id);
+            call.returns_bool(done)
+        }
         _ => {
-            warning(&format!("invalid worker id[{id}]: a worker can stop itself only"));
+            warning(&format!("invalid worker id[{id}]"));
             call.returns_bool(false)
         }
     }
+}
+
+/// Asks the worker of this number to leave; false when none has it now.
+fn ask_worker(server: &ServerState, id: i64) -> bool {
+    let pid = || stats::process_of(server, id).map(|process| process.pid);
+    let opened = pid().and_then(|found| {
+        let process = pidfd_open(Pid::from_raw(found)?, PidfdFlags::empty()).ok()?;
+        Some((found, process))
+    });
+    // What was opened is that worker, if its number is still the worker's.
+    opened.is_some_and(|(found, process)| {
+        pid() == Some(found) && pidfd_send_signal(process, Signal::TERM).is_ok()
+    })
 }

@@ -48,6 +48,9 @@ pub(super) fn sendfile(call: &mut Call<'_>) -> Result<(), Thrown> {
     if offset >= file.len() {
         return refuse(call, code::INVALID_PARAMS, "the offset is not less than the file's size");
     }
+    if length > file.len() - offset {
+        return refuse(call, code::INVALID_PARAMS, "the file has not so many bytes");
+    }
     let Some(session) = session(server, number) else { return no_sessions(call) };
     answer(call, session.sendfile(&path, offset, Some(length).filter(|length| *length > 0)))
 }

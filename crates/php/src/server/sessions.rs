@@ -157,7 +157,7 @@ pub(super) fn exists(call: &mut Call<'_>) -> Result<(), Thrown> {
     let Some(server) = running(call)? else { return Ok(()) };
     let number = call.long()?;
     let exists = session(server, number)
-        .is_some_and(|session| server.closing.get() != session.id() && session.info().is_some());
+        .is_some_and(|session| server.closing.get() != session.id() && session.is_open());
     call.returns_bool(exists)
 }
 

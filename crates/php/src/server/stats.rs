@@ -121,7 +121,7 @@ const fn status(process: &ProcessStatistics) -> i64 {
 }
 
 /// The process with this number: of two in one slot that which stays.
-fn process_of(server: &ServerState, id: i64) -> Option<ProcessStatistics> {
+pub(super) fn process_of(server: &ServerState, id: i64) -> Option<ProcessStatistics> {
     let slot = server.slot_of(id)?;
     let processes = server.worker()?.process_stats().into_iter();
     processes.filter(|process| process.slot == slot).min_by_key(|process| process.is_leaving)

@@ -1,7 +1,7 @@
 //! Tasks: work that is given to task workers, and its results.
 //!
-//! What goes from process to process is a byte that says what follows, and then the bytes of a
-//! string, or a value as `serialize` writes it.
+//! What goes from process to process is a byte of [`flag`]s, and then the bytes of a string, or a
+//! value as `serialize` writes it.
 
 use std::time::Duration;
 
@@ -20,29 +20,43 @@ use crate::zend::message::warning;
 use crate::zend::value;
 use crate::zend::{Thrown, callable, fault, function, globals, object};
 
-const STRING: u8 = 0;
-const SERIALIZED: u8 = 1;
+/// What a task is, `SWOOLE_TASK_*`.
+mod flag {
+    pub(super) const SERIALIZED: u8 = 2;
+    pub(super) const NON_BLOCKING: u8 = 4;
+    pub(super) const CALLBACK: u8 = 8;
+    pub(super) const WAIT_ALL: u8 = 16;
+    pub(super) const COROUTINE: u8 = 32;
+    /// Nobody takes its results.
+    pub(super) const NO_REPLY: u8 = 128;
+}
+
 /// Most tasks of one `taskWaitMulti`.
 const MULTI_MAX: usize = 1_024;
 
 /// A value as it is sent. Nothing: it cannot be serialised, and an exception says why.
 pub(super) fn encode(value: &Zval) -> Option<Vec<u8>> {
-    encode_behind(&[], value)
+    encode_behind(&[], 0, value)
 }
 
 /// The same behind something else.
-fn encode_behind(head: &[u8], value: &Zval) -> Option<Vec<u8>> {
+fn encode_behind(head: &[u8], flags: u8, value: &Zval) -> Option<Vec<u8>> {
     if let Some(string) = value.zend_str() {
-        return Some([head, &[STRING], string.as_bytes()].concat());
+        return Some([head, &[flags], string.as_bytes()].concat());
     }
     let text = function::call("serialize", vec![value.shallow_clone()])?;
-    Some([head, &[SERIALIZED], text.zend_str()?.as_bytes()].concat())
+    Some([head, &[flags | flag::SERIALIZED], text.zend_str()?.as_bytes()].concat())
+}
+
+/// The flags of what [`encode_behind`] has made.
+fn flags_of(bytes: &[u8]) -> u8 {
+    bytes.first().copied().unwrap_or(0)
 }
 
 /// A result, with the number of the worker that sends it in front.
 fn encode_result(server: &ServerState, value: &Zval) -> Option<Vec<u8>> {
     let id = server.worker_id().unwrap_or(-1);
-    encode_behind(&id.to_le_bytes(), value)
+    encode_behind(&id.to_le_bytes(), 0, value)
 }
 
 /// Who has sent a result, and what.
@@ -55,20 +69,24 @@ fn decode_result(bytes: &[u8]) -> (i64, Zval) {
 
 /// What was sent.
 pub(super) fn decode(bytes: &[u8]) -> Zval {
-    let Some((kind, rest)) = bytes.split_first() else { return Zval::new() };
+    let Some((flags, rest)) = bytes.split_first() else { return Zval::new() };
     let mut value = Zval::new();
     value.set_binary(rest.to_vec());
-    match *kind {
-        SERIALIZED => function::call("unserialize", vec![value]).unwrap_or_default(),
-        _ => value,
+    if flags & flag::SERIALIZED == 0 {
+        return value;
     }
+    function::call("unserialize", vec![value]).unwrap_or_default()
 }
 
-/// The event worker that asks; nothing, with a warning, elsewhere.
-fn asker(server: &ServerState) -> Option<&Worker> {
+/// Who asks, if it is a process that may; nothing, with a warning, elsewhere.
+fn asker<'a>(
+    server: &'a ServerState,
+    may_ask: impl Fn(ProcessKind) -> bool,
+    refusal: &str,
+) -> Option<&'a Worker> {
     let process = server.process()?;
-    if process.kind != ProcessKind::Event {
-        warning("tasks can be asked for in event workers only");
+    if !may_ask(process.kind) {
+        warning(refusal);
         return None;
     }
     if server.task_workers.get() == 0 {
@@ -76,6 +94,12 @@ fn asker(server: &ServerState) -> Option<&Worker> {
         return None;
     }
     Some(&process.worker)
+}
+
+/// The event worker that asks and waits.
+fn waiter(server: &ServerState) -> Option<&Worker> {
+    let refusal = "tasks can be waited for in event workers only";
+    asker(server, |kind| kind == ProcessKind::Event, refusal)
 }
 
 fn refused(call: &mut Call<'_>, error: &TaskError) -> Result<(), Thrown> {
@@ -96,18 +120,29 @@ pub(super) fn task(call: &mut Call<'_>) -> Result<(), Thrown> {
     let Some(data) = call.value() else { return Err(Thrown) };
     let to = slot_of(call.long_or(-1)?);
     let callback = call.value().filter(|value| !value.is_null()).map(|value| value.shallow_clone());
-    let Some(worker) = asker(server) else { return call.returns_bool(false) };
+    let refusal = "a task worker cannot ask for tasks";
+    let Some(worker) = asker(server, |kind| kind != ProcessKind::Task, refusal) else {
+        return call.returns_bool(false);
+    };
     let Ok(to) = to else {
         warning("the index of the task worker is invalid");
         return call.returns_bool(false);
     };
-    let bytes = encode(data).ok_or(Thrown)?;
+    let hears = server.process().is_some_and(|process| process.kind == ProcessKind::Event);
+    let flags = flag::NON_BLOCKING
+        | match (hears, &callback) {
+            (false, _) => flag::NO_REPLY,
+            (true, Some(_)) => flag::CALLBACK,
+            (true, None) => 0,
+        };
+    let bytes = encode_behind(&[], flags, data).ok_or(Thrown)?;
     let request = worker.task(&bytes);
     let request = match to {
         Some(slot) => request.to(slot),
         None => request,
     };
     let asked = match callback {
+        _ if !hears => request.send(),
         Some(mut callback) => request.then::<PhpHandler>(move |_, _, result| {
             finished(&mut callback, result);
             Ok(())
@@ -156,11 +191,13 @@ fn on_finish_object(server: &ServerState, result: &TaskResult, source: i64, data
     server.call(ServerEvent::Finish, &mut [value::object(server.object), object.argument()]);
 }
 
-/// A task that this process runs: `onTask`. What that returns is a result, unless it is nothing.
+/// A task that this process runs: `onTask`. What that returns is a result, unless it is nothing or
+/// nobody takes any.
 pub(super) fn on_task(server: &ServerState, task: &Task) {
     server.task.set(std::ptr::from_ref(task));
     let returned = call_for(server, task);
     if !returned.is_null()
+        && !is_one_way(task)
         && let Some(bytes) = encode_result(server, &returned)
         && let Err(error) = task.finish(&bytes)
     {
@@ -170,9 +207,23 @@ pub(super) fn on_task(server: &ServerState, task: &Task) {
     server.task.set(std::ptr::null());
 }
 
+/// Whether nobody takes results of this task.
+fn is_one_way(task: &Task) -> bool {
+    flags_of(task.as_bytes()) & flag::NO_REPLY != 0
+}
+
+/// The number by which a program knows who has asked for a task; -1 is the companion.
+fn source_of(server: &ServerState, task: &Task) -> i64 {
+    let slot = i64::from(task.asker_slot());
+    if !is_one_way(task) {
+        return slot;
+    }
+    if task.asker().starts_with('u') { super::user::first_id(server) + slot } else { -1 }
+}
+
 /// What `onTask` returns.
 fn call_for(server: &ServerState, task: &Task) -> Zval {
-    let source = i64::from(task.asker_slot());
+    let source = source_of(server, task);
     let this = value::object(server.object);
     if server.has_task_objects.get()
         && let Some(object) = Filled::new(|classes| classes.task)
@@ -181,7 +232,8 @@ fn call_for(server: &ServerState, task: &Task) -> Zval {
             .value(0, decode(task.as_bytes()))
             .now(1)
             .long(TASK_ID, task.number().cast_signed())
-            .long(3, source);
+            .long(3, source)
+            .long(4, i64::from(flags_of(task.as_bytes())));
         return server.call_for(ServerEvent::Task, &mut [this, object.argument()]);
     }
     let data = std::mem::ManuallyDrop::new(decode(task.as_bytes()));
@@ -221,6 +273,10 @@ fn finish_running(
         warning("finish can only be used within onTask");
         return call.returns_bool(false);
     };
+    if is_one_way(task) {
+        warning("nobody takes results of this task: no event worker has asked for it");
+        return call.returns_bool(false);
+    }
     let bytes = encode_result(server, data).ok_or(Thrown)?;
     match task.finish(&bytes) {
         Ok(()) => call.returns_bool(true),
@@ -238,7 +294,7 @@ pub(super) fn taskwait(call: &mut Call<'_>) -> Result<(), Thrown> {
     let Some(server) = running(call)? else { return Ok(()) };
     let Some(data) = call.value() else { return Err(Thrown) };
     let (seconds, to) = (call.float_or(0.5)?, slot_of(call.long_or(-1)?));
-    let Some(worker) = asker(server) else { return call.returns_bool(false) };
+    let Some(worker) = waiter(server) else { return call.returns_bool(false) };
     let bytes = encode(data).ok_or(Thrown)?;
     let request = worker.task(&bytes);
     let request = match to {
@@ -285,8 +341,10 @@ fn wait_for_many(call: &mut Call<'_>, has_all: bool) -> Result<(), Thrown> {
         warning("too many concurrent tasks");
         return call.returns_bool(false);
     }
-    let Some(worker) = asker(server) else { return call.returns_bool(false) };
-    let payloads: Option<Vec<_>> = tasks.values().map(encode).collect();
+    let Some(worker) = waiter(server) else { return call.returns_bool(false) };
+    let flags = if has_all { flag::NON_BLOCKING | flag::COROUTINE } else { flag::WAIT_ALL };
+    let payloads: Option<Vec<_>> =
+        tasks.values().map(|task| encode_behind(&[], flags, task)).collect();
     let payloads = payloads.ok_or(Thrown)?;
     let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
     let results = worker.task_wait_multi(&payloads, timeout(seconds));

@@ -33,6 +33,6 @@ readfile($told);
 --EXPECT--
 connect Ostler\Server\Event {"reactor_id":0,"fd":1,"data":null}true
 receive Ostler\Server\Event {"reactor_id":0,"fd":1,"data":"x\n"}true
-task Ostler\Server\Task {"data":[1],"id":1,"worker_id":0,"flags":0}true
+task Ostler\Server\Task {"data":[1],"id":1,"worker_id":0,"flags":6}true
 finish Ostler\Server\TaskResult {"task_id":1,"task_worker_id":1,"data":[1]}true
 close Ostler\Server\Event {"reactor_id":0,"fd":1,"data":null}true

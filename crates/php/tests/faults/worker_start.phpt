@@ -14,4 +14,4 @@ $server->on('receive', fn () => 1);
 $server->start();
 ?>
 --EXPECTF--
-Fatal error: Ostler\Server::start(): failed to start server. Error: %aDomainException: not today in %s:%d%a
+Fatal error: Ostler\Server::start(): failed to start server. Error: %aDomainException: not today in %s

@@ -14,6 +14,7 @@ $server->on('receive', function (Swoole\Server $server, int $fd, int $reactor, s
     file_put_contents($GLOBALS["file"], '0123456789');
     var_dump($server->sendfile($fd, $GLOBALS["file"]), $server->sendfile($fd, $GLOBALS["file"], 8), $server->sendfile($fd, $GLOBALS["file"], 2, 3));
     var_dump(@$server->sendfile($fd, '/no/such/file'), $server->getLastError(), @$server->sendfile($fd, '/tmp'), $server->getLastError());
+    var_dump(@$server->sendfile($fd, $GLOBALS["file"], 8, 3), @$server->sendfile($fd, $GLOBALS["file"], 1, PHP_INT_MAX), $server->getLastError());
     var_dump(@$server->sendfile($fd, $GLOBALS["file"], 10), @$server->sendfile($fd, $GLOBALS["file"], -1), @$server->sendfile($fd, str_repeat('x', 9000)), $server->getLastError());
 
     $server->send($fd, rtrim(str_replace("\n", ' ', ob_get_clean())) . "\n");
@@ -23,4 +24,4 @@ run($server, function (Client $client) use ($server) {
 });
 ?>
 --EXPECT--
-012345678989234bool(true) bool(true) bool(true) bool(false) int(502) bool(false) int(9013) bool(false) bool(false) bool(false) int(504)
+012345678989234bool(true) bool(true) bool(true) bool(false) int(502) bool(false) int(9013) bool(false) bool(false) int(505) bool(false) bool(false) bool(false) int(504)
