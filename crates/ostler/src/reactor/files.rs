@@ -19,8 +19,8 @@ use super::ClientSide;
 use super::connection::Connection;
 use super::destination::Passed;
 use super::file_places::FilePlace;
-use super::output::is_passing;
 use super::turn_share::TurnShare;
+use crate::sys::socket::is_passing;
 
 /// An open file that is being sent.
 #[derive(Debug)]

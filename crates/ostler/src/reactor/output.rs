@@ -1,7 +1,5 @@
 //! Output: written at once when the kernel takes it, else queued within the limits.
 
-use std::io::{Error, ErrorKind};
-
 use ostler_core::brain::{CloseReason, ConnectionSlot, LaneSlot};
 use ostler_core::invariant;
 use ostler_core::send_queue::{Part, Refusal, Route, stream_step};
@@ -13,6 +11,7 @@ use super::disk_wait::DISK_LOOK_NS;
 use super::files::Written;
 use super::outgoing::Outgoing;
 use super::timers::Timed;
+use crate::sys::socket::is_passing;
 
 impl ClientSide {
     /// Writes one output (or one part of one) of a worker to a session.
@@ -307,10 +306,4 @@ fn add_once(lanes: &mut Vec<LaneSlot>, lane: LaneSlot) {
     if !lanes.contains(&lane) {
         lanes.push(lane);
     }
-}
-
-/// Whether a write has failed only for now: the transport knows whether it takes output, and if it
-/// does the write is tried again.
-pub(super) fn is_passing(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

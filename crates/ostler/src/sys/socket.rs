@@ -15,6 +15,12 @@ use rustix::net::{
     getsockname, socket_with,
 };
 
+/// Whether a read or a write has failed only for now: whoever knows when the socket takes or has
+/// something again tries it then.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
 /// `socket(2)`, `bind(2)`, `listen(2)` — makes a nonblocking listener, closed on exec, with
 /// `SO_REUSEADDR`; `prepare` does something to the socket before it is bound.
 pub(crate) fn listen(

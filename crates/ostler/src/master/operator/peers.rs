@@ -10,7 +10,8 @@ use super::OperatorToken;
 use super::answers;
 use super::conversation::{Conversation, Next};
 use crate::sys::epoll::{Epoll, Interest, Readiness};
-use crate::sys::{socket, unix_socket};
+use crate::sys::socket::{self, is_passing};
+use crate::sys::unix_socket;
 
 /// Operators that are connected at once. Who comes then takes the place of who has been silent for
 /// longest.
@@ -296,8 +297,4 @@ impl Peer {
             Some(Waits::Reload(_)) | None => self.stall_ends(),
         }
     }
-}
-
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
