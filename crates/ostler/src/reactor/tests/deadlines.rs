@@ -179,7 +179,12 @@ mod encrypted {
     }
 
     fn write(reactor: &mut Reactor, slot: ConnectionSlot, lane: LaneSlot) {
-        let bytes = Outgoing::from(RawBytes::of(&[7; 60_000]));
+        write_some(reactor, slot, lane, 60_000);
+    }
+
+    fn write_some(reactor: &mut Reactor, slot: ConnectionSlot, lane: LaneSlot, len: usize) {
+        let bytes = vec![7; len];
+        let bytes = Outgoing::from(RawBytes::of(&bytes));
         reactor.clients.write(slot, lane, bytes, Part::WHOLE);
     }
 
@@ -232,12 +237,19 @@ mod encrypted {
         assert_eq!(closed(&reactor, CloseReason::SendStalled), 1, "the last part was at 24 s");
     }
 
-    /// The kernel takes the last words only when the client has read what is before them.
+    /// The kernel takes the last words only when the client has read what is before them: of some
+    /// lengths the end fills its buffer.
     #[test]
     fn who_has_said_goodbye_hears_all_and_the_goodbye_of_this_side() {
+        for len in (44_000..=60_000).step_by(1_000) {
+            says_goodbye_first(len);
+        }
+    }
+
+    fn says_goodbye_first(len: usize) {
         let (mut reactor, lane) = with(|_| {});
         let (mut client, slot) = connect(&mut reactor, "hears-all");
-        write(&mut reactor, slot, lane);
+        write_some(&mut reactor, slot, lane, len);
         assert!(unsent(&mut reactor, slot).0 > 0);
         client.tls.send_close_notify();
         client.tls.write_tls(&mut client.socket).unwrap();
@@ -251,8 +263,9 @@ mod encrypted {
             reactor.sleep(&mut events, true, None);
             reactor.turn(&events);
         }
-        assert!(client.is_cut && client.received.len() == 60_000, "{}", client.received.len());
-        assert!(client.tls.process_new_packets().unwrap().peer_has_closed());
+        assert!(client.is_cut && client.received.len() == len, "{}", client.received.len());
+        let is_told = client.tls.process_new_packets().unwrap().peer_has_closed();
+        assert!(is_told, "no goodbye behind {len} bytes");
         assert!(reactor.clients.lingerers.is_empty(), "and nobody is waited for");
     }
 }
