@@ -372,6 +372,40 @@ fn three_masters_in_a_row_keep_a_thousand_connections() -> TestResult {
     stop(&deployed, running, 3_000)
 }
 
+/// Whose clients share the address of their proxy: its limits do not hold for them, at whatever master.
+#[test]
+fn who_is_not_named_by_its_proxy_is_not_at_the_next_master_either() -> TestResult {
+    let options = [
+        ("proxy_protocol", "required"),
+        ("proxy_protocol_from", "127.0.0.1"),
+        ("max_connections_per_address", "1"),
+        ("package_rate_per_address", "1"),
+    ];
+    let (deployed, mut running) = probe("hand-over-unnamed", &options)?;
+    let address = running.address;
+    let behind = |header: &str| -> TestResult<Talk> {
+        let mut client = talk(address)?;
+        client.say(header)?;
+        client.expect_answer("echo in", "in")?;
+        Ok(client)
+    };
+    let unnamed = (0..3).map(|_| behind("PROXY UNKNOWN\r"));
+    let mut clients = unnamed.collect::<TestResult<Vec<_>>>()?;
+    for _ in 0..2 {
+        let new = deployed.succeed(&running)?;
+        deployed.wait_left(&running)?;
+        running = new;
+        for number in 0..12 {
+            clients[number % 3].expect_answer("echo served", "served")?;
+        }
+        // The proxy's own client has its place and its rate.
+        drop(behind("PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r")?);
+    }
+    drop(clients);
+    running.stop(&deployed.place)?;
+    check(counted(&deployed, "taken_over") >= 6, deployed.place.log())
+}
+
 /// Clients of a master that is replaced while they ask.
 const CLIENTS: usize = 40;
 

@@ -253,6 +253,43 @@ fn an_address_that_costs_too_many_workers_is_refused_and_no_other() -> TestResul
     Ok(())
 }
 
+/// What clients do that a proxy does not name is not held against its address, which may have clients
+/// of its own, and what those do is not held against them.
+#[test]
+fn workers_that_unnamed_clients_kill_are_not_held_against_their_proxy() -> TestResult {
+    let server = tolerant(small_probe())
+        .set("worker_deaths_per_address", 1)
+        .set("port.behind.listen", "tcp://127.0.0.1:0")
+        .set("port.behind.proxy_protocol", "required")
+        .set("port.behind.proxy_protocol_from", "127.0.0.1")
+        .start()?;
+    let behind = |client: &str| -> TestResult<Talk> {
+        let mut talk = Talk::with(server.connect_to("behind")?);
+        talk.client.send(format!("PROXY {client}\r\n").as_bytes())?;
+        talk.expect_answer("echo in", "in")?;
+        Ok(talk)
+    };
+    let kill = |mut talk: Talk| -> TestResult {
+        talk.say("abort")?;
+        talk.expect_closed();
+        Ok(())
+    };
+    let mut own = Talk::new(&server)?;
+    own.expect_answer("echo before", "before")?;
+    kill(behind("UNKNOWN")?)?;
+    // Deaths are judged in their order: when this one was, the other was.
+    kill(behind("TCP4 192.0.2.1 192.0.2.9 1 2")?)?;
+    wait_until("an address that is refused", || behind("TCP4 192.0.2.1 192.0.2.9 1 2").is_err())?;
+    own.expect_answer("echo still there", "still there")?;
+    let (mut unnamed, named) = (behind("UNKNOWN")?, behind("TCP4 127.0.0.1 192.0.2.9 1 2")?);
+    kill(Talk::new(&server)?)?;
+    own.expect_closed();
+    named.expect_closed();
+    unnamed.expect_answer("echo still there", "still there")?;
+    drop(unnamed);
+    server.stop()
+}
+
 /// Packages that go round without closing their session cost their address each of their deaths.
 #[test]
 fn a_package_that_kills_again_and_again_counts_each_time() -> TestResult {

@@ -37,6 +37,21 @@ impl Brain {
         Some(self.sessions.get(slot)?.session)
     }
 
+    /// Told once, when a session is accepted: its address is a proxy's, which did not say whose it
+    /// is.
+    pub fn comes_unnamed(&mut self, slot: ConnectionSlot) {
+        if let Some(connection) = self.sessions.get_mut(slot) {
+            connection.is_unnamed = true;
+        }
+    }
+
+    /// Whether a session's address is a proxy's, also when its connection is gone: what is held
+    /// against addresses is not held against this one.
+    #[must_use]
+    pub fn is_unnamed(&self, slot: ConnectionSlot) -> bool {
+        self.sessions.get(slot).is_some_and(|connection| connection.is_unnamed)
+    }
+
     /// Where a session stands.
     #[must_use]
     pub fn phase(&self, slot: ConnectionSlot) -> Option<Phase> {

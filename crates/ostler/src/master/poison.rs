@@ -110,7 +110,7 @@ impl Master {
         let (Some((suspect, (callback, cause))), Some(poison)) = (found, &mut self.poison) else {
             return;
         };
-        let address = suspect.peer.and_then(|peer| peer.ip()).filter(|_| suspect.is_of_session);
+        let address = suspect.peer.and_then(|peer| peer.ip()).filter(|_| suspect.is_address_known);
         if let Some(quarantine) = &mut poison.quarantine {
             let ports = &self.ports;
             let port = ports.iter().nth(usize::from(suspect.port.0)).map_or("", |it| it.name());

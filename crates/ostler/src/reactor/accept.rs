@@ -268,6 +268,9 @@ impl ClientSide {
         if let Some(address) = peer.ip() {
             self.brain.comes_from(slot, address);
         }
+        if is_unnamed {
+            self.brain.comes_unnamed(slot);
+        }
         if !shown.is_empty() {
             self.brain.tell_at_connect(slot, shown);
         }
@@ -286,7 +289,6 @@ impl ClientSide {
         let waits = settings.accept_confirm;
         let timing = Timing::new(self.now, &settings.deadlines);
         let mut connection = Connection::new(transport, session, port, intake, timing);
-        connection.is_unnamed = is_unnamed;
         connection.metering = self.metering(port, arrival.client_address());
         self.connections.insert(slot, connection);
         if waits {

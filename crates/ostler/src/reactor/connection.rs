@@ -28,8 +28,6 @@ pub(super) struct Connection {
     pub(super) timing: Option<Box<Timing>>,
     /// For the limits of what it may send, if its port has any.
     pub(super) metering: Option<Box<Metering>>,
-    /// Its address is that of a proxy which did not say whose it is.
-    pub(super) is_unnamed: bool,
     /// It goes on with a file in the next turn, because others are to have theirs.
     pub(super) waits_for_turn: bool,
     /// How it waits for the disk of a file.
@@ -94,7 +92,6 @@ impl Connection {
             intake,
             timing,
             metering: None,
-            is_unnamed: false,
             waits_for_turn: false,
             disk: DiskWait::default(),
             transport_charged: 0,

@@ -245,7 +245,7 @@ impl ClientSide {
             },
             is_protected: flags & PROTECTED != 0,
             is_full: flags & FULL != 0,
-            is_unnamed: connection.is_unnamed,
+            is_unnamed: self.brain.is_unnamed(slot),
             user: user_of(flags),
             state,
             groups: self.groups.names_of(slot),

@@ -10,7 +10,6 @@ use ostler_core::brain::{CloseReason, LaneSlot, Subject};
 use ostler_core::ids::{DeliveryKind, PortId};
 use ostler_shm::sessions::Peer;
 
-use super::connection::Connection;
 use super::destination::Destination;
 use super::mailbox::FromReactor;
 use super::{ClientSide, Reactor};
@@ -21,8 +20,9 @@ pub(crate) struct Suspect {
     /// Whose it was; `None`: nobody is known.
     pub(crate) peer: Option<Peer>,
     pub(crate) port: PortId,
-    /// It is that of a session: its address is not a forged one.
-    pub(crate) is_of_session: bool,
+    /// Whether its address is its sender's: not that of a datagram, which may be forged, nor that of
+    /// a proxy which did not say whose the session is.
+    pub(crate) is_address_known: bool,
     /// How many workers had begun it before.
     pub(crate) attempt: u8,
     /// Its bytes, if it has some and packages are kept.
@@ -103,9 +103,9 @@ impl ClientSide {
         started: u64,
     ) -> Option<(u64, Box<Suspect>)> {
         let entry = self.brain.begun_last(lane, started)?;
-        let session = match entry.subject {
-            Subject::Session(slot) => self.brain.session(slot)?,
-            Subject::Peer(_) => 0,
+        let (session, is_address_known) = match entry.subject {
+            Subject::Session(slot) => (self.brain.session(slot)?, !self.brain.is_unnamed(slot)),
+            Subject::Peer(_) => (0, false),
         };
         let record = self.board.session(session).filter(|_| session != 0);
         let is_package = matches!(entry.kind, DeliveryKind::Package | DeliveryKind::Datagram);
@@ -118,7 +118,7 @@ impl ClientSide {
         let suspect = Suspect {
             peer: record.map(|record| record.peer),
             port: self.brain.port_of(entry.subject),
-            is_of_session: session != 0,
+            is_address_known,
             attempt: entry.attempt,
             package: is_kept.then(|| room.hold(entry.len as usize, copy)),
         };
@@ -131,9 +131,10 @@ impl ClientSide {
             let peer = self.board.session(session).and_then(|record| record.peer.ip());
             peer.map(AddressGroup::from) == Some(group)
         };
-        let is_of_port = |it: &Connection| it.port == port && !it.is_unnamed;
-        let of_port = self.connections.iter().filter(|(_, connection)| is_of_port(connection));
-        let its = of_port.filter(|(_, connection)| is_its(connection.session));
+        let of_port = self.connections.iter().filter(|(_, connection)| connection.port == port);
+        let its = of_port.filter(|(slot, connection)| {
+            !self.brain.is_unnamed(*slot) && is_its(connection.session)
+        });
         let slots: Vec<_> = its.map(|(slot, _)| slot).collect();
         for slot in slots {
             self.brain.close(slot, CloseReason::AddressDeaths);

@@ -39,6 +39,9 @@ impl ClientSide {
                 socket.hold(lease);
             }
         }
+        if handed.is_unnamed {
+            self.brain.comes_unnamed(slot);
+        }
         let home = Home { reactor: self.index as u8, place: slot.0 };
         self.board.open_session(session, home, port.0, peer, handed.connected_at_ns);
         let state = NewState::Here(RawBytes::of(&handed.state));
@@ -59,7 +62,6 @@ impl ClientSide {
             timing.clock.had_package_before();
         }
         let mut connection = Connection::new(transport, session, port, intake, timing);
-        connection.is_unnamed = handed.is_unnamed;
         let address = peer.ip().filter(|_| !handed.is_unnamed);
         connection.metering = self.metering(port, address);
         self.connections.insert(slot, connection);

@@ -97,6 +97,8 @@ pub(in crate::brain) struct Connection {
     pub(in crate::brain) bound: Option<LaneSlot>,
     /// By what its worker slot is chosen.
     pub(in crate::brain) home: Home,
+    /// Its address is that of a proxy which did not say whose it is.
+    pub(in crate::brain) is_unnamed: bool,
     /// What was given last is an event. Where events are given alone: it is at a lane.
     pub(in crate::brain) has_event_out: bool,
     /// Its place on a list of runnable sessions.
@@ -151,6 +153,7 @@ impl Connection {
             outstanding: 0,
             bound: None,
             home: Home::Unknown,
+            is_unnamed: false,
             has_event_out: false,
             link: Link::default(),
             was_served: false,

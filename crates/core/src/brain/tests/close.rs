@@ -46,6 +46,25 @@ fn a_session_that_no_worker_saw_has_no_close_event() {
     assert!(world.log.is_empty());
 }
 
+/// A worker may die of a package whose client is gone.
+#[test]
+fn that_a_session_is_unnamed_is_known_until_its_last_event_is_over() {
+    let (mut world, id) = one(CrashPolicy::Close);
+    let place = world.sessions[&id].place;
+    assert!(!world.brain.is_unnamed(place));
+    world.brain.comes_unnamed(place);
+    world.request(id);
+    world.start(0);
+    world.close(id, CloseReason::PeerError);
+    world.pump();
+    assert!(!world.sessions[&id].freed && world.brain.is_unnamed(place));
+    world.finish(0, 0);
+    world.start(0);
+    world.finish(0, 0);
+    world.pump();
+    assert!(world.sessions[&id].freed && !world.brain.is_unnamed(place));
+}
+
 #[test]
 fn a_connect_event_that_was_never_started_is_forgotten_with_its_session() {
     for close_first in [true, false] {
