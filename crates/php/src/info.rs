@@ -1,5 +1,5 @@
-//! What `php --ri ostler` and `phpinfo()` say: what this is, how it was set up, and what each option
-//! of the reference is here.
+//! What `php --ri ostler` and `phpinfo()` say: what this is, how it was set up, and what each
+//! option of the reference is here.
 
 use ext_php_rs::zend::ModuleEntry;
 use ext_php_rs::{info_table_end, info_table_header, info_table_row, info_table_start};

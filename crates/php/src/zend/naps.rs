@@ -1,8 +1,9 @@
-//! Functions of PHP that wait for a time wait for all of it, also when the stack is captured meanwhile.
+//! Functions of PHP that wait for a time wait for all of it, also when the stack is captured
+//! meanwhile.
 //!
-//! A slow request is asked for its stack by a signal (decision 39), and the kernel resumes no `sleep`
-//! behind one. Without this a program would sleep for less than it says as soon as somebody looks
-//! for what is slow. Other signals end a wait as always: programs rely on that.
+//! A slow request is asked for its stack by a signal (decision 39), and the kernel resumes no
+//! `sleep` behind one. Without this a program would sleep for less than it says as soon as
+//! somebody looks for what is slow. Other signals end a wait as always: programs rely on that.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
