@@ -372,7 +372,7 @@ fn three_masters_in_a_row_keep_a_thousand_connections() -> TestResult {
     stop(&deployed, running, 3_000)
 }
 
-/// Whose clients share the address of their proxy: its limits do not hold for them, at whatever master.
+/// They have the address of their proxy, whose limits do not hold for them at whatever master.
 #[test]
 fn who_is_not_named_by_its_proxy_is_not_at_the_next_master_either() -> TestResult {
     let options = [

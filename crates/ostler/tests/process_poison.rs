@@ -253,8 +253,8 @@ fn an_address_that_costs_too_many_workers_is_refused_and_no_other() -> TestResul
     Ok(())
 }
 
-/// What clients do that a proxy does not name is not held against its address, which may have clients
-/// of its own, and what those do is not held against them.
+/// What clients do that a proxy does not name is not held against its address, which may have
+/// clients of its own, and what those do is not held against them.
 #[test]
 fn workers_that_unnamed_clients_kill_are_not_held_against_their_proxy() -> TestResult {
     let server = tolerant(small_probe())

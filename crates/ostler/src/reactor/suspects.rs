@@ -20,8 +20,8 @@ pub(crate) struct Suspect {
     /// Whose it was; `None`: nobody is known.
     pub(crate) peer: Option<Peer>,
     pub(crate) port: PortId,
-    /// Whether its address is its sender's: not that of a datagram, which may be forged, nor that of
-    /// a proxy which did not say whose the session is.
+    /// Whether its address is its sender's: not that of a datagram, which may be forged, nor that
+    /// of a proxy which did not say whose the session is.
     pub(crate) is_address_known: bool,
     /// How many workers had begun it before.
     pub(crate) attempt: u8,
