@@ -142,6 +142,37 @@ fn parts_of_packages_are_asked_where_they_lie() -> TestResult {
     server.stop()
 }
 
+/// A reply, a task and its result are parts of one package that overlap, and two workers say so:
+/// each is whole, also when others wait to be read.
+#[test]
+fn replies_and_results_that_overlap_in_one_package_are_whole() -> TestResult {
+    let builder = foreman(2, 2).set("task_max_length", 300_000).set("lane_size", 65_536);
+    let server = start(builder.set("package_max_length", 400_000), 2)?;
+    let mut talks = [Talk::new(&server)?, Talk::new(&server)?];
+    for round in 0..20 {
+        let lines: Vec<String> = ["x", "y"]
+            .iter()
+            .map(|letter| {
+                let numbers = (0..20_000).map(|number| format!("{letter}{round}.{number} "));
+                format!("overlap echo {}", numbers.collect::<String>())
+            })
+            .collect();
+        // Both are there before anybody reads.
+        for (talk, line) in talks.iter_mut().zip(&lines) {
+            talk.say(line)?;
+        }
+        for (talk, line) in talks.iter_mut().zip(&lines) {
+            let reply = &line[(line.len() + 1) / 3..];
+            check(talk.line()? == reply, format!("the reply of round {round}"))?;
+            let result = talk.line()?;
+            check(result == line["overlap echo ".len()..], format!("the result of {round}"))?;
+        }
+    }
+    let ended = server.stop_and_report()?;
+    let tasks = ended.tasks()?;
+    check(tasks.finished == 40 && tasks.open() == 0, format!("{tasks:?}"))
+}
+
 /// Answers that are read where they lie, while their reader waits for others: each is whole.
 #[test]
 fn a_callback_that_waits_keeps_the_answer_that_it_has() -> TestResult {

@@ -9,6 +9,7 @@
 //! * `burst N TASK`: asks N tasks with `then`; each is heard of as above;
 //! * `size N`: waits for a result of N bytes to a payload of N bytes; answers `same N`;
 //! * `part N`: the same with the last N bytes of this line as the payload;
+//! * `overlap TASK`: the client, the task and its result have parts of one package that overlap;
 //! * `nested TASK`: waits for 5 000 bytes in its callback; answers `nested N and 5000`;
 //! * `lie TASK`: when its result is told, says that it has let go of answers that it never had;
 //! * `hostile WHAT`: writes a record that nobody honest writes;
@@ -153,6 +154,17 @@ impl Foreman {
         }
     }
 
+    /// The client, the task and its result have parts of one package, and they overlap.
+    fn overlap(worker: &Worker, session: &Session, package: &Package) -> Outcome {
+        let task = package.get("overlap ".len()..package.len() - 1).ok_or("too short")?;
+        let id = session.id();
+        worker.task(task).then::<Self>(move |_, worker, result| {
+            worker.session(id).send(result.bytes()?)?;
+            say(&worker.session(id), "")
+        })?;
+        Ok(session.send(package.get(package.len() / 3..).ok_or("too short")?)?)
+    }
+
     fn part(worker: &Worker, session: &Session, package: &Package, len: usize) -> Outcome {
         let part = package.trim_ascii_end();
         let part = part.get(part.len() - len..).ok_or("longer than the line")?;
@@ -200,6 +212,7 @@ impl Handler for Foreman {
             },
             "size" => Self::size(worker, session, rest.parse()?),
             "part" => Self::part(worker, session, package, split(rest).0.parse()?),
+            "overlap" => Self::overlap(worker, session, package),
             "nested" => {
                 let id = session.id();
                 terms.request(worker, rest).then::<Self>(move |_, worker, result| {
