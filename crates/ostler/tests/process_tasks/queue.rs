@@ -140,3 +140,18 @@ fn without_task_workers_and_in_one_it_is_said_what_to_do() -> TestResult {
     check(answer.contains("a task worker waits for no task"), answer)?;
     server.stop()
 }
+
+/// What waits for a slow client is no callback, and keeps no worker from other tasks.
+#[test]
+fn a_task_that_goes_on_behind_its_callback_keeps_no_worker() -> TestResult {
+    let server = start(foreman(1, 1).set("prefetch_us", 0), 1)?;
+    let mut talk = Talk::new(&server)?;
+    let id = talk.ask("id")?;
+    for number in 1..=3 {
+        talk.expect_answer(&format!("send hold {id}"), &format!("asked {number}"))?;
+    }
+    talk.expect_answer("wait 20000 echo others", "others")?;
+    talk.expect_answer("figures", "4 3")?;
+    talk.expect_answer("wait 20000 let-go", "gone")?;
+    server.stop()
+}

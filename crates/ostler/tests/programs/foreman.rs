@@ -24,7 +24,8 @@
 //! result, and a minute of sleep), `start FILE` (appends its attempt), `stop FILE` (the same, and
 //! sleeps at the first), `fail`, `abort`, `append FILE TEXT`, `die FILE` (the first who
 //! comes there), `early FILE` (the same, with a result before), `big N` (a result of N bytes),
-//! `nest TASK` (waits for a task), `tell ID TEXT` (sends a session a line), `hostile WHAT`.
+//! `nest TASK` (waits for a task), `tell ID TEXT` (sends a session a line), `hold ID` (opens a stream
+//! to a session, which ends with `let-go`), `hostile WHAT`.
 
 #[path = "hostile_record.rs"]
 mod hostile_record;
@@ -40,7 +41,7 @@ use std::time::Duration;
 
 use ostler::{
     Exit, Framing, Handler, Outcome, Package, Server, Session, Task, TaskError, TaskPriority,
-    TaskRequest, TaskResult, Worker,
+    TaskRequest, TaskResult, Worker, Writer,
 };
 use ostler_shm::layout::Sizes;
 use ostler_shm::record::{FLAG_REFERENCE, Header, RecordKind};
@@ -50,6 +51,8 @@ use ostler_shm::words::ProcessWords;
 struct Foreman {
     /// Who has ordered a task that is reported.
     sessions: HashMap<u64, u64>,
+    /// Of tasks that are not over before `let-go`.
+    writers: Vec<Writer>,
 }
 
 /// An order and its terms.
@@ -316,6 +319,14 @@ impl Handler for Foreman {
                 Ok(task.finish(text.as_bytes())?)
             }
             "tell" => tell(worker, rest),
+            "hold" => {
+                self.writers.push(worker.session(rest.parse()?).writer()?);
+                Ok(())
+            }
+            "let-go" => {
+                self.writers.clear();
+                Ok(task.finish(b"gone")?)
+            }
             "hostile" => be_hostile(rest),
             // What `size` asks.
             _ => Ok(task.finish(task)?),
