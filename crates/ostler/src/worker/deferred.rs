@@ -381,12 +381,15 @@ impl WorkerContext {
         }
     }
 
-    /// Exposes a deferred delivery and publishes what it holds. No transaction is open.
+    /// Exposes a deferred delivery and publishes what it holds, unless it waits for its turn: then
+    /// earlier ones come first. No transaction is open.
     fn show(&self, deferral: &mut Deferral) {
         if !deferral.current.exposed {
             self.sender.publish_early(Some(&mut deferral.current));
         }
-        self.append_held(deferral);
+        if !deferral.waits {
+            self.append_held(deferral);
+        }
         self.sender.publish();
     }
 
