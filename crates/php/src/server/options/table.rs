@@ -25,6 +25,22 @@ pub(crate) enum Form {
 
 use Form::{Combined, Count, Flag, Missing, NoEffect, Number, Seconds, Size, Text};
 
+impl Form {
+    /// In a few words, for `php --ri ostler`.
+    pub(crate) fn describe(self) -> String {
+        match self {
+            Count(engine, ..) | Number(engine, ..) | Size(engine, ..) => {
+                format!("{engine} of the engine")
+            }
+            Flag(engine) | Text(engine) => format!("{engine} of the engine"),
+            Seconds(engine, _) => format!("{engine} of the engine, from seconds"),
+            Combined => "has its effect together with others".to_owned(),
+            NoEffect => "accepted, without effect".to_owned(),
+            Missing => "not yet: a warning".to_owned(),
+        }
+    }
+}
+
 const K: i64 = 1 << 10;
 const M: i64 = 1 << 20;
 const G: i64 = 1 << 30;
