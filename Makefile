@@ -156,10 +156,11 @@ php-memcheck: ## Runs the extension's tests with AddressSanitizer (a nightly com
 
 # Those of its tests that measure promises, with the amounts that are promised instead of those for every day.
 php-promises: php ## Two million packages, a hundred thousand servers, two hundred reloads under kills (minutes).
-	rm -rf target/php/tests; cp -r crates/php/tests target/php/tests
-	OSTLER_PACKAGES=2000000 OSTLER_SERVERS=100000 OSTLER_RELOADS=200 TEST_TIMEOUT=1800 \
+	rm -rf target/php/tests target/php/figures; cp -r crates/php/tests target/php/tests
+	OSTLER_PACKAGES=2000000 OSTLER_SERVERS=100000 OSTLER_RELOADS=200 OSTLER_FIGURES=$(CURDIR)/target/php/figures TEST_TIMEOUT=1800 \
 		TEST_PHP_EXECUTABLE=$$(command -v php) NO_INTERACTION=1 php -n "$$(crates/php/run-tests.sh)" -q -n -P \
 		-d extension=$(CURDIR)/target/php/ostler.so --offline --show-diff target/php/tests/memory target/php/tests/soak
+	@cat target/php/figures
 
 php-fmt-check:
 	$(PHP_CARGO) fmt -- --check

@@ -25,6 +25,7 @@ own_pages(getmypid());
 $before = own_pages(getmypid());
 make($count);
 $grown = own_pages(getmypid()) - $before;
+figure("new Server: $count objects, $grown pages");
 // The allocator of the C library may take another few pages for its own.
 echo $grown <= 2 + intdiv($count, 20_000) ? "nothing\n" : "$grown pages in $count servers\n";
 ?>

@@ -28,6 +28,7 @@ run($server, function (Client $client) {
     $before = own_pages($worker);
     $serve($packages);
     $grown = own_pages($worker) - $before;
+    figure("worker, base: $packages packages, $grown pages");
     echo $grown <= 0 ? "it does not\n" : "by $grown pages in $packages packages\n";
 });
 ?>

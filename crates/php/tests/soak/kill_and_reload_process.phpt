@@ -12,7 +12,7 @@ $write = function (int $version) use ($code) {
 };
 $write(0);
 $reloads = amount('OSTLER_RELOADS', 12);
-$asked = new Swoole\Atomic;
+$killed = new Swoole\Atomic;
 $reloaded = new Swoole\Atomic;
 $server = new Swoole\Server('127.0.0.1', 0, SWOOLE_PROCESS);
 $server->set(['worker_num' => 2, 'crash_policy' => 'redeliver:50', 'open_eof_split' => true, 'package_eof' => "\n",
@@ -29,14 +29,14 @@ $server->on('receive', function ($server, int $fd, int $reactor, string $data) u
         default => $server->send($fd, $answer(trim($data)) . "\n"),
     };
 });
-run($server, function (Client $client) use ($server, $write, $reloads, $reloaded) {
+run($server, function (Client $client) use ($server, $write, $reloads, $reloaded, $killed) {
     $address = address_of($server->ports[0]);
     $killer = pcntl_fork();
     if ($killer === 0) {
         $own = new Client($address);
         while (true) {
             usleep(100_000);
-            @Swoole\Process::kill((int) $own->ask('who'), SIGKILL);
+            @Swoole\Process::kill((int) $own->ask('who'), SIGKILL) && $killed->add();
         }
     }
     $wrong = $count = 0;
@@ -55,6 +55,7 @@ run($server, function (Client $client) use ($server, $write, $reloads, $reloaded
     kill($killer, SIGKILL);
     pcntl_waitpid($killer, $status);
     echo "$wrong wrong, ", $reloaded->get() >= $reloads ? 'all reloads' : $reloaded->get() . ' reloads', "\n";
+    figure("soak: {$reloaded->get()} reloads, {$killed->get()} kills, $count requests, $wrong wrong");
     $count > 100 || print("only $count lines\n");
 }, ['worker died', 'reload', 'die often', 'was given', 'not replaced', 'redeliver']);
 ?>
