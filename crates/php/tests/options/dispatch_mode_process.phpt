@@ -75,6 +75,8 @@ function by_user(Swoole\Server $server): string
 /** While all workers but one are held. */
 function around_the_busy(Swoole\Server $server): string
 {
+    // A session that comes before the others serve would stay with the first one.
+    wait_until('all workers', fn () => substr_count(log_of($server), ' serves worker=') >= WORKERS);
     $held = clients($server, WORKERS - 1);
     array_map(fn (Client $client) => $client->ask('hold'), $held);
     [$clients, $seen] = [[], []];
